@@ -1,0 +1,177 @@
+package atomicfile
+
+import (
+	"bufio"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Write hands write a buffered writer and, once write has returned nil and everything is on disk, puts what was written
+// at path in one step. A path that ends in .gz is compressed; the same content then always gives the same bytes.
+//
+// On any error the file that was at path is untouched and no temporary file remains; the error names path and wraps its
+// cause. An error of write itself is returned as it is. A file that is replaced keeps its permissions, and a symbolic
+// link keeps pointing where it did. What is no regular file (a pipe, /dev/stdout) cannot be replaced and is written
+// straight through.
+func Write(path string, write func(io.Writer) error) (err error) {
+	target, mode, err := resolve(path)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	if !mode.IsRegular() {
+		f, err := os.OpenFile(target, os.O_WRONLY, 0)
+		if err != nil {
+			return failure(path, err)
+		}
+		err = fill(f, path, write)
+		if cerr := f.Close(); err == nil && cerr != nil {
+			err = failure(path, cerr)
+		}
+		return err
+	}
+
+	f, err := createBeside(target, mode.Perm())
+	if err != nil {
+		return failure(path, err)
+	}
+	installed := false
+	// In a deferred call, so that a panic in write leaves no temporary file either.
+	defer func() {
+		if !installed {
+			f.Close()
+			os.Remove(f.Name())
+		}
+	}()
+	if err := fill(f, path, write); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return failure(path, err)
+	}
+	if err := f.Close(); err != nil {
+		return failure(path, err)
+	}
+	if err := os.Rename(f.Name(), target); err != nil {
+		return failure(path, err)
+	}
+	installed = true
+	syncFolder(filepath.Dir(target))
+	return nil
+}
+
+// resolve follows symbolic links and tells where and with what mode to write.
+func resolve(path string) (target string, mode fs.FileMode, err error) {
+	info, err := os.Stat(path)
+	switch {
+	case err == nil && info.IsDir():
+		return "", 0, errors.New("is a folder, not a file")
+	case err == nil && !info.Mode().IsRegular():
+		return path, info.Mode(), nil
+	case err == nil:
+		target, err = filepath.EvalSymlinks(path)
+		return target, info.Mode(), err
+	case !errors.Is(err, fs.ErrNotExist):
+		return "", 0, cause(err)
+	}
+	if strings.HasSuffix(path, string(filepath.Separator)) || path == "" {
+		return "", 0, errors.New("is not the name of a file")
+	}
+	folder := filepath.Dir(path)
+	if _, err := os.Stat(folder); errors.Is(err, fs.ErrNotExist) {
+		return "", 0, fmt.Errorf("folder %s does not exist: %w", folder, fs.ErrNotExist)
+	}
+	return path, 0, nil
+}
+
+// createBeside creates an empty file in target's folder: a rename is atomic only within one file system. Mode 0 stands
+// for a new file and leaves the permissions to the umask, which os.CreateTemp would not.
+func createBeside(target string, mode fs.FileMode) (*os.File, error) {
+	base := filepath.Base(target)
+	if len(base) > 100 {
+		base = base[:100]
+	}
+	for attempt := 0; ; attempt++ {
+		name := filepath.Join(filepath.Dir(target), fmt.Sprintf(".%s.%08x.tmp", base, rand.Uint32()))
+		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+		if errors.Is(err, fs.ErrExist) && attempt < 100 {
+			continue
+		}
+		if err == nil && mode != 0 {
+			if err = f.Chmod(mode); err != nil {
+				f.Close()
+				os.Remove(name)
+				return nil, err
+			}
+		}
+		return f, err
+	}
+}
+
+// fill runs write over the buffers.
+func fill(f *os.File, path string, write func(io.Writer) error) error {
+	out := &keepError{w: f}
+	buffered := bufio.NewWriterSize(out, 1<<16)
+	var err error
+	if strings.HasSuffix(path, ".gz") {
+		zipped := gzip.NewWriter(buffered)
+		if err = write(zipped); err == nil {
+			err = zipped.Close()
+		}
+	} else {
+		err = write(buffered)
+	}
+	if err == nil {
+		err = buffered.Flush()
+	}
+	if out.err != nil {
+		// The disk's reason, however write dressed it or dropped it.
+		return failure(path, out.err)
+	}
+	return err
+}
+
+// keepError remembers the first error of a writer.
+type keepError struct {
+	w   io.Writer
+	err error
+}
+
+func (k *keepError) Write(p []byte) (int, error) {
+	n, err := k.w.Write(p)
+	if err != nil && k.err == nil {
+		k.err = err
+	}
+	return n, err
+}
+
+// syncFolder makes the rename itself durable where the system lets a folder be synced.
+func syncFolder(folder string) {
+	if d, err := os.Open(folder); err == nil {
+		_ = d.Sync()
+		d.Close()
+	}
+}
+
+// failure names the path that was asked for instead of the temporary one.
+func failure(path string, err error) error {
+	return fmt.Errorf("write %s: %w", path, cause(err))
+}
+
+func cause(err error) error {
+	var onPath *fs.PathError
+	if errors.As(err, &onPath) {
+		return onPath.Err
+	}
+	var onLink *os.LinkError
+	if errors.As(err, &onLink) {
+		return onLink.Err
+	}
+	return err
+}
