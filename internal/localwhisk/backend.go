@@ -1,0 +1,83 @@
+package localwhisk
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+// Backend does what the engine decides: it creates containers and runs functions in them. In virtual time it is a
+// simulation that draws the times from a [Config]; in real time it will start processes.
+//
+// The engine calls its methods with its lock held. Each returns at once and reports through the function it was given,
+// exactly once and never before it has returned. Of one container only one thing is asked at a time.
+type Backend interface {
+	// Create creates container c, while creating others are being created. It reports when /init could be called.
+	Create(c *Container, creating int, ready func(error))
+	// Init puts the function of c into it, while creating containers are being created.
+	Init(c *Container, creating int, done func(error))
+	// Run calls the function of c; run.Finish or run.Fail ends it.
+	Run(c *Container, run *Run)
+	// CollectLogs reports when the logs of the activation that has just ended in c are in.
+	CollectLogs(c *Container, activationID string, done func())
+	// Pause stops the processes of c, and reports nothing.
+	Pause(c *Container)
+	// Unpause lets them go on.
+	Unpause(c *Container, done func(error))
+	// Remove removes c, and reports nothing: its memory counts as free at once.
+	Remove(c *Container)
+}
+
+// simulation is the Backend of virtual time.
+type simulation struct {
+	clock  Clock
+	config Config
+	// Each kind of delay draws from a stream of its own, so that a changed distribution leaves the others' draws alone.
+	creation, init, unpause, runStart, logs rand.Source
+}
+
+func newSimulation(clock Clock, config Config, seed uint64) *simulation {
+	return &simulation{
+		clock: clock, config: config,
+		creation: stream(seed, "creation"), init: stream(seed, "init"), unpause: stream(seed, "unpause"),
+		runStart: stream(seed, "run start"), logs: stream(seed, "logs"),
+	}
+}
+
+func (s *simulation) Create(_ *Container, creating int, ready func(error)) {
+	s.after(s.config.Creation.draw(s.creation, creating), ready)
+}
+
+func (s *simulation) Init(_ *Container, creating int, done func(error)) {
+	s.after(s.config.Init.draw(s.init, creating), done)
+}
+
+func (s *simulation) Run(c *Container, run *Run) {
+	handler := c.function.Handler
+	s.clock.AfterFunc(s.config.RunStart.draw(s.runStart, 0), func() { handler(run) })
+}
+
+func (s *simulation) CollectLogs(_ *Container, _ string, done func()) {
+	s.clock.AfterFunc(s.config.Logs.draw(s.logs, 0), done)
+}
+
+func (s *simulation) Pause(*Container) {}
+
+func (s *simulation) Unpause(_ *Container, done func(error)) {
+	s.after(s.config.Unpause.draw(s.unpause, 0), done)
+}
+
+func (s *simulation) Remove(*Container) {}
+
+func (s *simulation) after(d time.Duration, done func(error)) {
+	s.clock.AfterFunc(d, func() { done(nil) })
+}
+
+// stream returns the seed's source for one purpose.
+func stream(seed uint64, purpose string) rand.Source {
+	// FNV-1a, so that a stream depends on its name, not on the order of fields.
+	h := uint64(14695981039346656037)
+	for i := range len(purpose) {
+		h = (h ^ uint64(purpose[i])) * 1099511628211
+	}
+	return rand.NewPCG(seed, h)
+}

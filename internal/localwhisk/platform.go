@@ -1,0 +1,204 @@
+package localwhisk
+
+import (
+	"cmp"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Handler is what a function does; it is called when the run starts, after /init. It must not block.
+type Handler func(run *Run)
+
+// Function is what can be deployed.
+type Function struct {
+	// Name is what it is invoked by.
+	Name string
+	// MemoryMB is the memory of its containers in MiB; 0 stands for the platform's FunctionMemoryMB.
+	MemoryMB int
+	// Handler is what it does.
+	Handler Handler
+}
+
+// Platform runs invocations of functions in containers. Its methods may be called from handlers, from the functions
+// given to it, and, if its clock allows, from several goroutines.
+type Platform struct {
+	clock   Clock
+	config  Config
+	backend Backend
+
+	mu        sync.Mutex
+	functions map[string]*Function
+	ids       rand.Source
+	call      rand.Source
+	firstCall rand.Source
+	dispatch  rand.Source
+
+	containers int // ever made
+	creating   int // being created now
+	memoryMB   int // of all containers there are
+	idle       idleList
+	stems      []*Container // ready ones
+	stemsToBe  int          // being created
+	queue      []*activation
+
+	activations uint64 // ever made
+	inFlight    map[string]*activation
+	observers   []func(Activation)
+	calls       []func() // to be made when the lock is free
+	faults      []error
+}
+
+// activation is an invocation on its way.
+type activation struct {
+	record    Activation
+	order     uint64
+	function  *Function
+	params    any
+	done      func(Activation)
+	arrival   time.Time
+	container *Container
+}
+
+func (a *activation) String() string {
+	return fmt.Sprintf("activation %s of %s", a.record.ID, a.record.Name)
+}
+
+// New returns a platform without functions that simulates the work on containers, on the given clock. The seed
+// determines everything that is random.
+func New(clock Clock, config Config, seed uint64) (*Platform, error) {
+	return NewWithBackend(clock, config, seed, newSimulation(clock, config, seed))
+}
+
+// NewWithBackend returns a platform whose containers are the backend's. Its stem cells are taken to be there already.
+func NewWithBackend(clock Clock, config Config, seed uint64, backend Backend) (*Platform, error) {
+	if err := config.Validate(); err != nil {
+		return nil, err
+	}
+	p := &Platform{
+		clock: clock, config: config, backend: backend,
+		functions: map[string]*Function{},
+		ids:       stream(seed, "ids"), call: stream(seed, "call"), firstCall: stream(seed, "first call"), dispatch: stream(seed, "dispatch"),
+		idle:     idleList{warm: map[*Function][]*Container{}},
+		inFlight: map[string]*activation{},
+	}
+	for len(p.stems) < config.StemCells && p.memoryMB+config.FunctionMemoryMB <= config.MemoryMB {
+		p.stems = append(p.stems, p.newContainer(config.FunctionMemoryMB))
+	}
+	return p, nil
+}
+
+// Deploy makes a function known. A function without name or handler, a name that is taken, and memory that is negative
+// or more than the platform has, are errors.
+func (p *Platform) Deploy(f Function) error {
+	if f.MemoryMB == 0 {
+		f.MemoryMB = p.config.FunctionMemoryMB
+	}
+	switch {
+	case f.Name == "":
+		return errors.New("localwhisk: a function needs a name")
+	case f.Handler == nil:
+		return fmt.Errorf("localwhisk: function %s has no handler", f.Name)
+	case f.MemoryMB < 0:
+		return fmt.Errorf("localwhisk: function %s: memory is %d MiB, must be positive", f.Name, f.MemoryMB)
+	case f.MemoryMB > p.config.MemoryMB:
+		return fmt.Errorf("localwhisk: function %s needs %d MiB, the platform has %d", f.Name, f.MemoryMB, p.config.MemoryMB)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, ok := p.functions[f.Name]; ok {
+		return fmt.Errorf("localwhisk: function %s is deployed already", f.Name)
+	}
+	p.functions[f.Name] = &f
+	return nil
+}
+
+// OnEnd has f called with the record of every activation when it has ended, in the order of the ends; before the
+// activation's own done.
+func (p *Platform) OnEnd(f func(Activation)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.observers = append(p.observers, f)
+}
+
+// Invoke has the controller receive an invocation now, and returns its activation id at once. When the activation has
+// ended, done is called with its record, unless done is nil. An unknown function is an error.
+func (p *Platform) Invoke(name string, params any, done func(Activation)) (activationID string, err error) {
+	p.enter(func() {
+		var a *activation
+		if a, err = p.newActivation(name, params, done); err != nil {
+			return
+		}
+		activationID = a.record.ID
+		p.arrive(a)
+	})
+	return activationID, err
+}
+
+// InFlight returns what is known of the activations that have been sent and have not ended, in the order of sending:
+// ID, Name and Cause; Container where they have one. After the end of a virtual clock's Run these are the ones whose
+// handlers never finish, and those that wait behind them.
+func (p *Platform) InFlight() []Activation {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	flying := make([]*activation, 0, len(p.inFlight))
+	for _, a := range p.inFlight {
+		flying = append(flying, a)
+	}
+	slices.SortFunc(flying, func(a, b *activation) int { return cmp.Compare(a.order, b.order) })
+	records := make([]Activation, len(flying))
+	for i, a := range flying {
+		records[i] = a.record
+	}
+	return records
+}
+
+// Err returns what handlers did wrong after the end of their runs (slept, invoked, finished again), nil if nothing;
+// of many faults the first ten.
+func (p *Platform) Err() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return errors.Join(p.faults...)
+}
+
+// enter makes a step of the engine under the lock, then the calls that came of it without.
+func (p *Platform) enter(step func()) {
+	p.mu.Lock()
+	step()
+	calls := p.calls
+	p.calls = nil
+	p.mu.Unlock()
+	for _, call := range calls {
+		call()
+	}
+}
+
+const maxFaults = 10
+
+func (p *Platform) fault(err error) {
+	if len(p.faults) < maxFaults {
+		p.faults = append(p.faults, err)
+	}
+}
+
+func (p *Platform) newActivation(name string, params any, done func(Activation)) (*activation, error) {
+	f, ok := p.functions[name]
+	if !ok {
+		return nil, fmt.Errorf("localwhisk: function %s is not deployed", name)
+	}
+	var id [16]byte
+	binary.BigEndian.PutUint64(id[:8], p.ids.Uint64())
+	binary.BigEndian.PutUint64(id[8:], p.ids.Uint64())
+	a := &activation{
+		record: Activation{ID: hex.EncodeToString(id[:]), Name: name},
+		order:  p.activations, function: f, params: params, done: done,
+	}
+	p.activations++
+	p.inFlight[a.record.ID] = a
+	return a, nil
+}

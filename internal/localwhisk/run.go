@@ -1,0 +1,99 @@
+package localwhisk
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Run is what a handler is given: the run of its function for one invocation. The handler returns at once; what the
+// function does goes on in the functions handed to [Run.Sleep], until [Run.Finish].
+type Run struct {
+	platform   *Platform
+	activation *activation
+	ended      bool
+	stalled    time.Time // the process stands still until then
+}
+
+// ActivationID returns the id of the activation.
+func (r *Run) ActivationID() string { return r.activation.record.ID }
+
+// Name returns the name of the function.
+func (r *Run) Name() string { return r.activation.record.Name }
+
+// Params returns what the invocation was sent with.
+func (r *Run) Params() any { return r.activation.params }
+
+// Now returns the clock's time.
+func (r *Run) Now() time.Time { return r.platform.clock.Now() }
+
+// Sleep calls then when d has passed, and the process does not stand still (see [Config.FirstCall]). After the end of
+// the run it does nothing but note a fault, see [Platform.Err].
+func (r *Run) Sleep(d time.Duration, then func()) {
+	p := r.platform
+	p.enter(func() {
+		if r.ended {
+			p.fault(fmt.Errorf("%v slept after its end", r.activation))
+			return
+		}
+		p.clock.AfterFunc(max(d, r.stalled.Sub(p.clock.Now())), then)
+	})
+}
+
+// Invoke sends an invocation of the named function; it arrives at the controller after [Config.Call], and after
+// [Config.FirstCall] before that, if it is the first that a container sends. It returns the id of the activation to
+// come. An unknown function is an error, and so is sending after the end of the run.
+func (r *Run) Invoke(name string, params any) (activationID string, err error) {
+	p := r.platform
+	p.enter(func() {
+		if r.ended {
+			err = fmt.Errorf("localwhisk: %v invoked %s after its end", r.activation, name)
+			p.fault(err)
+			return
+		}
+		var a *activation
+		if a, err = p.newActivation(name, params, nil); err != nil {
+			return
+		}
+		activationID = a.record.ID
+		a.record.Cause = r.activation.record.ID
+
+		now := p.clock.Now()
+		if c := r.activation.container; !c.called {
+			c.called = true
+			stall := p.config.FirstCall.draw(p.firstCall, p.creating) + time.Duration(p.config.FirstCallPerInit*float64(c.initTime))
+			r.stalled = now.Add(stall)
+		}
+		delay := max(r.stalled.Sub(now), 0) + p.config.Call.draw(p.call, p.creating)
+		p.clock.AfterFunc(delay, func() { p.enter(func() { p.arrive(a) }) })
+	})
+	return activationID, err
+}
+
+// Finish ends the run, as soon as the process does not stand still. A second end of a run is ignored, and noted as a
+// fault, see [Platform.Err].
+func (r *Run) Finish() { r.end(nil) }
+
+// Fail ends the run like Finish; its activation failed with err.
+func (r *Run) Fail(err error) {
+	if err == nil {
+		err = errors.New("localwhisk: the function failed without a reason")
+	}
+	r.end(err)
+}
+
+func (r *Run) end(err error) {
+	p := r.platform
+	p.enter(func() {
+		if r.ended {
+			p.fault(fmt.Errorf("%v finished after its end", r.activation))
+			return
+		}
+		r.ended = true
+		if rest := r.stalled.Sub(p.clock.Now()); rest > 0 {
+			p.clock.AfterFunc(rest, func() { p.enter(func() { p.ended(r.activation, err) }) })
+			return
+		}
+		p.ended(r.activation, err)
+	})
+}
