@@ -1,0 +1,272 @@
+package apps
+
+import (
+	"fmt"
+	"math"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Main is the function at which every request enters.
+const Main = "main"
+
+// MaxInvocations is the largest number of invocations that one request may make. A function that two others invoke runs
+// twice, so the number grows with the paths through the graph, which may be exponentially many.
+const MaxInvocations = 10_000
+
+// MaxDuration is the longest time a function may sleep, in the mean also when drawn from its gamma distribution.
+const MaxDuration = 24 * time.Hour
+
+// Application is a composition: functions that invoke each other without a cycle, from Main on.
+type Application struct {
+	// Name is made of letters, digits, - and _; it is the name of the application's folder.
+	Name string
+	// Functions in the order of the file. The order is part of the application: marks of a dataset follow it.
+	Functions []Function
+}
+
+// Function is one function of an application: it sleeps, then invokes its successors and ends.
+type Function struct {
+	// Name is made of letters, digits, - and _.
+	Name string
+	// Duration is how long the function sleeps; zero for Main.
+	Duration time.Duration
+	// Gamma is the distribution of the sleep when it is drawn at random; the zero value for Main.
+	Gamma Gamma
+	// Invokes names the successors in the order in which they are called. One that is named twice runs twice.
+	Invokes []string
+}
+
+// Gamma is the gamma distribution with density rate^shape x^(shape−1) exp(−rate x) / Γ(shape) over milliseconds x.
+type Gamma struct {
+	Shape float64 // α > 0, without unit
+	Rate  float64 // β > 0, per millisecond
+}
+
+// Mean returns shape/rate, in milliseconds.
+func (g Gamma) Mean() float64 { return g.Shape / g.Rate }
+
+// Index returns the position of the function of this name in Functions, or −1.
+func (a *Application) Index(function string) int {
+	return slices.IndexFunc(a.Functions, func(f Function) bool { return f.Name == function })
+}
+
+// DeployedName returns the name under which the Serverless Framework deploys a function in its stage dev, and which
+// datasets use: APPLICATION-dev-FUNCTION.
+func (a *Application) DeployedName(function string) string { return a.Name + "-dev-" + function }
+
+// Validate reports the first thing that is wrong with an application built in code; Load and Read have done it already.
+// The error names the function and the reason.
+func (a *Application) Validate() error {
+	if err := checkName("application", a.Name); err != nil {
+		return err
+	}
+	if p := a.check(); p != nil {
+		return fmt.Errorf("application %s: %s", a.Name, p.reason)
+	}
+	return nil
+}
+
+// Invocations returns how many invocations one request makes: the number of paths that start at Main. The application
+// must be valid.
+func (a *Application) Invocations() int {
+	n, _ := a.countInvocations()
+	return n
+}
+
+// place is a value of graph.yaml: a field of a function, or with field "" the function itself. index counts within
+// invokes.
+type place struct {
+	function string
+	field    string
+	index    int
+}
+
+const (
+	fieldDuration = "duration"
+	fieldGamma    = "gamma"
+	fieldShape    = "shape"
+	fieldRate     = "rate"
+	fieldInvokes  = "invokes"
+)
+
+// problem is what is wrong, and where to look for it.
+type problem struct {
+	at     place
+	reason string
+}
+
+var validName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]*$`)
+
+func checkName(what, name string) error {
+	if !validName.MatchString(name) {
+		return fmt.Errorf("%s %q: a name starts with a letter or digit and goes on with letters, digits, - and _", what, name)
+	}
+	return nil
+}
+
+// check looks at the values in the order of the file, then at the graph as a whole.
+func (a *Application) check() *problem {
+	known := make(map[string]bool, len(a.Functions))
+	for _, f := range a.Functions {
+		at := place{function: f.Name}
+		if err := checkName("function", f.Name); err != nil {
+			return &problem{at, err.Error()}
+		}
+		if known[f.Name] {
+			return &problem{at, fmt.Sprintf("function %s is defined twice", f.Name)}
+		}
+		known[f.Name] = true
+		if p := f.checkValues(); p != nil {
+			return p
+		}
+	}
+	if !known[Main] {
+		return &problem{place{}, fmt.Sprintf("no function %s, where every request enters", Main)}
+	}
+	for _, f := range a.Functions {
+		for i, s := range f.Invokes {
+			if !known[s] {
+				return &problem{place{f.Name, fieldInvokes, i}, fmt.Sprintf("%s invokes %q, which is no function of this application", f.Name, s)}
+			}
+		}
+	}
+	if p := a.findCycle(); p != nil {
+		return p
+	}
+	if p := a.findUnreachable(); p != nil {
+		return p
+	}
+	if n, ok := a.countInvocations(); !ok {
+		return &problem{place{function: Main},
+			fmt.Sprintf("one request makes more than %d invocations (a function that two others invoke runs twice)", n)}
+	}
+	return nil
+}
+
+func (f Function) checkValues() *problem {
+	if f.Name == Main {
+		if f.Duration != 0 {
+			return &problem{place{f.Name, fieldDuration, 0}, "main only invokes: it takes no duration"}
+		}
+		if f.Gamma != (Gamma{}) {
+			return &problem{place{f.Name, fieldGamma, 0}, "main only invokes: it takes no gamma"}
+		}
+		return nil
+	}
+	if f.Duration < 0 || f.Duration > MaxDuration {
+		return &problem{place{f.Name, fieldDuration, 0},
+			fmt.Sprintf("%s: duration must be between 0 and %d ms (a day), not %v", f.Name, MaxDuration.Milliseconds(), milliseconds(f.Duration))}
+	}
+	for _, v := range []struct {
+		field string
+		value float64
+	}{{fieldShape, f.Gamma.Shape}, {fieldRate, f.Gamma.Rate}} {
+		if !(v.value > 0) || math.IsInf(v.value, 0) {
+			return &problem{place{f.Name, v.field, 0}, fmt.Sprintf("%s: gamma %s must be positive and finite, not %v", f.Name, v.field, v.value)}
+		}
+	}
+	if mean := f.Gamma.Mean(); !(mean <= milliseconds(MaxDuration)) {
+		return &problem{place{f.Name, fieldGamma, 0},
+			fmt.Sprintf("%s: the mean of gamma, shape/rate, is %.4g ms, more than a day", f.Name, mean)}
+	}
+	return nil
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+// findCycle names the functions of the first cycle, at the call that closes it.
+func (a *Application) findCycle() *problem {
+	index := a.indices()
+	const (
+		unseen = iota
+		onPath
+		done
+	)
+	state := make([]int, len(a.Functions))
+	var path []string
+	var visit func(i int) *problem
+	visit = func(i int) *problem {
+		f := a.Functions[i]
+		state[i] = onPath
+		path = append(path, f.Name)
+		for k, s := range f.Invokes {
+			switch j := index[s]; state[j] {
+			case onPath:
+				cycle := append(slices.Clone(path[slices.Index(path, s):]), s)
+				return &problem{place{f.Name, fieldInvokes, k}, "cycle: " + strings.Join(cycle, " → ")}
+			case unseen:
+				if p := visit(j); p != nil {
+					return p
+				}
+			}
+		}
+		path = path[:len(path)-1]
+		state[i] = done
+		return nil
+	}
+	for i := range a.Functions {
+		if state[i] == unseen {
+			if p := visit(i); p != nil {
+				return p
+			}
+		}
+	}
+	return nil
+}
+
+func (a *Application) findUnreachable() *problem {
+	index := a.indices()
+	reached := make([]bool, len(a.Functions))
+	stack := []int{index[Main]}
+	reached[index[Main]] = true
+	for len(stack) > 0 {
+		f := a.Functions[stack[len(stack)-1]]
+		stack = stack[:len(stack)-1]
+		for _, s := range f.Invokes {
+			if j := index[s]; !reached[j] {
+				reached[j] = true
+				stack = append(stack, j)
+			}
+		}
+	}
+	for i, f := range a.Functions {
+		if !reached[i] {
+			return &problem{place{function: f.Name}, fmt.Sprintf("%s is never invoked: no path leads to it from main", f.Name)}
+		}
+	}
+	return nil
+}
+
+// countInvocations returns the number of paths from Main, or MaxInvocations and false if there are more. Memory of what
+// each function causes keeps it linear in the size of the graph.
+func (a *Application) countInvocations() (n int, ok bool) {
+	index := a.indices()
+	causes := make([]int, len(a.Functions))
+	var count func(i int) int
+	count = func(i int) int {
+		if causes[i] == 0 {
+			total := 1
+			for _, s := range a.Functions[i].Invokes {
+				total = min(total+count(index[s]), MaxInvocations+1)
+			}
+			causes[i] = total
+		}
+		return causes[i]
+	}
+	n = count(index[Main])
+	if n > MaxInvocations {
+		return MaxInvocations, false
+	}
+	return n, true
+}
+
+func (a *Application) indices() map[string]int {
+	index := make(map[string]int, len(a.Functions))
+	for i, f := range a.Functions {
+		index[f.Name] = i
+	}
+	return index
+}

@@ -1,0 +1,20 @@
+// Package apps describes serverless compositions: which function invokes which, and how long each one works.
+//
+// Eight of them come embedded, and every folder with a graph.yaml is another:
+//
+//	app, err := apps.Load("tree_small") // or apps.Load("path/to/my_application")
+//	for _, f := range app.Functions {
+//		fmt.Println(app.DeployedName(f.Name), f.Duration, f.Invokes)
+//	}
+//
+// A folder holds two files. graph.yaml says what the composition is (times in milliseconds, rate per millisecond):
+//
+//	functions:
+//	  main: {invokes: [f1]}
+//	  f1:   {duration: 300, gamma: {shape: 30, rate: 0.1}, invokes: [f2, f3]}
+//	  f2:   {duration: 0,   gamma: {shape: 1,  rate: 1}}
+//	  f3:   {duration: 400, gamma: {shape: 30, rate: 0.075}}
+//
+// serverless.yaml deploys the same functions with the Serverless Framework and is not read by this package. The folder
+// template explains both line by line and is where an application of one's own starts.
+package apps
