@@ -1,0 +1,94 @@
+//go:build amd64 && !noasm
+
+package simd
+
+// gemmDepth is how many rows of B one pass takes, so that a panel of B (48 or 24 columns) stays in the first-level cache
+// while all rows of A go by. The sums continue across passes, so the depth does not change the result.
+const gemmDepth = 192
+
+// gemmFast is Gemm with checked arguments, m, n, k ≥ 1.
+func gemmFast(m, n, k int, a []float32, ars, acs int, b []float32, brs int, c []float32, crs int, accumulate bool) {
+	for p := 0; p < k; p += gemmDepth {
+		depth := min(gemmDepth, k-p)
+		ap, bp, add := a[p*acs:], b[p*brs:], accumulate || p > 0
+		j := 0
+		if m == 1 {
+			j = gemvPanels(n, depth, &ap[0], acs, bp, brs, c, add)
+		}
+		for j < n {
+			j += gemmPanel(m, n-j, depth, &ap[0], ars, acs, &bp[j], brs, &c[j], crs, add)
+		}
+	}
+}
+
+// panelVectors is how many vectors of columns the next panel takes of those that are left: three, which keeps the
+// multipliers busiest, but two and two rather than three and one.
+func panelVectors(left int) int {
+	if left == 2 || left == 4 {
+		return 2
+	}
+	return min(left, 3)
+}
+
+// gemmPanel computes the first columns of C, as many as it returns.
+func gemmPanel(m, n, k int, a *float32, ars, acs int, b *float32, brs int, c *float32, crs int, add bool) int {
+	if active == avx512 {
+		vectors := panelVectors((n + 15) / 16)
+		columns := min(n, 16*vectors)
+		last := columns - 16*(vectors-1)
+		switch vectors {
+		case 3:
+			gemm8x48AVX512(m, last, k, a, ars, acs, b, brs, c, crs, add)
+		case 2:
+			gemm8x32AVX512(m, last, k, a, ars, acs, b, brs, c, crs, add)
+		default:
+			gemm8x16AVX512(m, last, k, a, ars, acs, b, brs, c, crs, add)
+		}
+		return columns
+	}
+	vectors := panelVectors((n + 7) / 8)
+	columns := min(n, 8*vectors)
+	last := columns - 8*(vectors-1)
+	switch {
+	case vectors == 3 && last == 8:
+		gemm4x24AVX2(m, last, k, a, ars, acs, b, brs, c, crs, add)
+	case vectors == 3:
+		gemm4x24MaskedAVX2(m, last, k, a, ars, acs, b, brs, c, crs, add)
+	case vectors == 2 && last == 8:
+		gemm6x16AVX2(m, last, k, a, ars, acs, b, brs, c, crs, add)
+	case vectors == 2:
+		gemm6x16MaskedAVX2(m, last, k, a, ars, acs, b, brs, c, crs, add)
+	case last == 8:
+		gemm8x8AVX2(m, last, k, a, ars, acs, b, brs, c, crs, add)
+	default:
+		gemm8x8MaskedAVX2(m, last, k, a, ars, acs, b, brs, c, crs, add)
+	}
+	return columns
+}
+
+// gemvPanels computes the columns of a single row that fill wide panels, and returns how many.
+func gemvPanels(n, k int, x *float32, xs int, b []float32, brs int, y []float32, add bool) int {
+	j := 0
+	if active == avx512 {
+		for ; n-j >= 192; j += 192 {
+			gemvT192AVX512(k, x, xs, &b[j], brs, &y[j], add)
+		}
+		for ; n-j >= 128; j += 128 {
+			gemvT128AVX512(k, x, xs, &b[j], brs, &y[j], add)
+		}
+		for ; n-j >= 64; j += 64 {
+			gemvT64AVX512(k, x, xs, &b[j], brs, &y[j], add)
+		}
+		return j
+	}
+	for ; n-j >= 96; j += 96 {
+		gemvT96AVX2(k, x, xs, &b[j], brs, &y[j], add)
+	}
+	for ; n-j >= 64; j += 64 {
+		gemvT64AVX2(k, x, xs, &b[j], brs, &y[j], add)
+	}
+	for ; n-j >= 32; j += 32 {
+		gemvT32AVX2(k, x, xs, &b[j], brs, &y[j], add)
+	}
+	return j
+}

@@ -1,0 +1,249 @@
+package main
+
+import (
+	"fmt"
+
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// genGemm writes, for panels of one, two and three vectors, the product of A with a panel of B; for AVX2 a second form
+// of each without masks, as masked moves are slow there.
+func genGemm(s isa) {
+	rows := map[int]int{1: 8, 2: 6, 3: 4}
+	if s.zmm {
+		rows = map[int]int{1: 8, 2: 8, 3: 8}
+	}
+	for vectors := 1; vectors <= 3; vectors++ {
+		genPanel(s, vectors, rows[vectors], true)
+		if !s.zmm {
+			genPanel(s, vectors, rows[vectors], false)
+		}
+	}
+	for _, vectors := range []int{12, 8, 4} {
+		genRowPanel(s, vectors)
+	}
+}
+
+// genPanel writes C[m×n] (+)= A[m×k]·B[k×n] for n of at most vectors·lanes columns, in blocks of up to maxRows rows whose
+// accumulators stay in registers. Every element is one chain of fused multiply-adds in the order of k, so it does not
+// depend on the blocks.
+func genPanel(s isa, vectors, maxRows int, masked bool) {
+	name := fmt.Sprintf("gemm%dx%d", maxRows, vectors*s.lanes)
+	if masked && !s.zmm {
+		name += "Masked"
+	}
+	TEXT(name+s.suffix, NOSPLIT, "func(m, last, k int, a *float32, ars, acs int, b *float32, brs int, c *float32, crs int, accumulate bool)")
+	Doc(fmt.Sprintf("%s computes C (+)= A·B for %d columns, of whose last vector only the first last count.", name+s.suffix, vectors*s.lanes))
+	Pragma("noescape")
+
+	m := Load(Param("m"), GP64())
+	// Twelve sums, three vectors of B and one of A leave AVX2 no register for the mask.
+	maskInMemory := masked && !s.zmm && (maxRows+1)*vectors >= 15
+	var t tail
+	var words Mem
+	if masked {
+		last := Load(Param("last"), GP64()).(reg.GPVirtual)
+		if maskInMemory {
+			words = s.tailWords(last)
+		} else {
+			t = s.newTail(last)
+		}
+	}
+	a := Load(Param("a"), GP64())
+	ars := Load(Param("ars"), GP64())
+	acs := Load(Param("acs"), GP64())
+	brs := Load(Param("brs"), GP64())
+	c := Load(Param("c"), GP64())
+	crs := Load(Param("crs"), GP64())
+	for _, stride := range []reg.Register{ars, acs, brs, crs} {
+		SHLQ(Imm(2), stride)
+	}
+	ars3, ars5, ars7 := GP64(), GP64(), GP64()
+	LEAQ(Mem{Base: ars, Index: ars, Scale: 2}, ars3)
+	if maxRows > 5 {
+		LEAQ(Mem{Base: ars, Index: ars, Scale: 4}, ars5)
+	}
+	if maxRows > 7 {
+		LEAQ(Mem{Base: ars3, Index: ars, Scale: 4}, ars7)
+	}
+	// row is the operand A[row, k] where p points to A[first row of the block, k].
+	row := func(p reg.Register, i int) Mem {
+		switch i {
+		case 0:
+			return Mem{Base: p}
+		case 1, 2, 4:
+			return Mem{Base: p, Index: ars, Scale: uint8(i)}
+		case 3, 6:
+			return Mem{Base: p, Index: ars3, Scale: uint8(i / 3)}
+		case 5:
+			return Mem{Base: p, Index: ars5, Scale: 1}
+		default:
+			return Mem{Base: p, Index: ars7, Scale: 1}
+		}
+	}
+
+	// A remainder between one and two blocks is split in halves: a block of one or two rows would wait for its own sums.
+	Label("next")
+	TESTQ(m, m)
+	JZ(LabelRef("done"))
+	rows := GP64()
+	MOVQ(m, rows)
+	CMPQ(m, Imm(uint64(maxRows)))
+	JLE(LabelRef("dispatch"))
+	MOVQ(U32(uint32(maxRows)), rows)
+	CMPQ(m, Imm(uint64(2*maxRows)))
+	JGE(LabelRef("dispatch"))
+	LEAQ(Mem{Base: m, Disp: 1}, rows)
+	SHRQ(Imm(1), rows)
+	Label("dispatch")
+	SUBQ(rows, m)
+	for r := maxRows; r > 1; r-- {
+		CMPQ(rows, Imm(uint64(r)))
+		JE(LabelRef(fmt.Sprintf("rows%d", r)))
+	}
+	for r := 1; r <= maxRows; r++ {
+		Label(fmt.Sprintf("rows%d", r))
+		label := func(s string) string { return fmt.Sprintf("%s%d", s, r) }
+		acc := make([][]reg.VecVirtual, r)
+		for i := range acc {
+			acc[i] = s.vecs(vectors)
+		}
+		at := func(p reg.Register, v int) Mem { return Mem{Base: p, Disp: v * s.bytes()} }
+		load := func(p reg.Register, v int, dst reg.VecVirtual) {
+			if masked && v == vectors-1 {
+				if maskInMemory {
+					VMOVUPS(words, dst)
+					t = tail{s, dst}
+				}
+				t.load(at(p, v), dst)
+			} else {
+				VMOVUPS(at(p, v), dst)
+			}
+		}
+		flag := Load(Param("accumulate"), GP8())
+		TESTB(flag, flag)
+		JNZ(LabelRef(label("load")))
+		for i := range acc {
+			for _, v := range acc[i] {
+				s.zero(v)
+			}
+		}
+		JMP(LabelRef(label("product")))
+		Label(label("load"))
+		q := GP64()
+		MOVQ(c, q)
+		for i := range acc {
+			for v := range acc[i] {
+				load(q, v, acc[i][v])
+			}
+			if i < r-1 {
+				ADDQ(crs, q)
+			}
+		}
+		Label(label("product"))
+		p, b, k := GP64(), GP64(), GP64()
+		MOVQ(a, p)
+		Load(Param("b"), b)
+		Load(Param("k"), k)
+		TESTQ(k, k)
+		JZ(LabelRef(label("store")))
+		bv := s.vecs(vectors)
+		Label(label("loop"))
+		for v := range bv {
+			load(b, v, bv[v])
+		}
+		for i := range acc {
+			x := s.vec()
+			VBROADCASTSS(row(p, i), x)
+			for v := range bv {
+				VFMADD231PS(bv[v], x, acc[i][v])
+			}
+		}
+		ADDQ(acs, p)
+		ADDQ(brs, b)
+		DECQ(k)
+		JNZ(LabelRef(label("loop")))
+		Label(label("store"))
+		if maskInMemory {
+			t = tail{s, s.vec()}
+			VMOVUPS(words, t.mask)
+		}
+		for i := range acc {
+			for v := range acc[i] {
+				if masked && v == vectors-1 {
+					t.store(acc[i][v], at(c, v))
+				} else {
+					VMOVUPS(acc[i][v], at(c, v))
+				}
+			}
+			ADDQ(crs, c)
+		}
+		if r == maxRows {
+			next := map[int]Mem{
+				4: {Base: a, Index: ars, Scale: 4},
+				6: {Base: a, Index: ars3, Scale: 2},
+				8: {Base: a, Index: ars, Scale: 8},
+			}[r]
+			LEAQ(next, a)
+		} else {
+			// Only the last two blocks are smaller than the largest: advance by a multiplication.
+			by := GP64()
+			IMUL3Q(Imm(uint64(r)), ars, by)
+			ADDQ(by, a)
+		}
+		JMP(LabelRef("next"))
+	}
+	Label("done")
+	VZEROUPPER()
+	RET()
+}
+
+// genRowPanel writes y[n] (+)= x[k]·B[k×n] for exactly vectors·lanes columns: the product of one row, wide enough that
+// the sums do not wait for each other.
+func genRowPanel(s isa, vectors int) {
+	name := fmt.Sprintf("gemvT%d%s", vectors*s.lanes, s.suffix)
+	TEXT(name, NOSPLIT, "func(k int, x *float32, xs int, b *float32, brs int, y *float32, accumulate bool)")
+	Doc(fmt.Sprintf("%s computes y (+)= x·B for %d columns.", name, vectors*s.lanes))
+	Pragma("noescape")
+	k := Load(Param("k"), GP64())
+	x := Load(Param("x"), GP64())
+	xs := Load(Param("xs"), GP64())
+	b := Load(Param("b"), GP64())
+	brs := Load(Param("brs"), GP64())
+	y := Load(Param("y"), GP64())
+	SHLQ(Imm(2), xs)
+	SHLQ(Imm(2), brs)
+	acc := s.vecs(vectors)
+	flag := Load(Param("accumulate"), GP8())
+	TESTB(flag, flag)
+	JNZ(LabelRef("load"))
+	for _, v := range acc {
+		s.zero(v)
+	}
+	JMP(LabelRef("product"))
+	Label("load")
+	for i, v := range acc {
+		VMOVUPS(Mem{Base: y, Disp: i * s.bytes()}, v)
+	}
+	Label("product")
+	TESTQ(k, k)
+	JZ(LabelRef("store"))
+	Label("loop")
+	e := s.vec()
+	VBROADCASTSS(Mem{Base: x}, e)
+	for i, v := range acc {
+		VFMADD231PS(Mem{Base: b, Disp: i * s.bytes()}, e, v)
+	}
+	ADDQ(xs, x)
+	ADDQ(brs, b)
+	DECQ(k)
+	JNZ(LabelRef("loop"))
+	Label("store")
+	for i, v := range acc {
+		VMOVUPS(v, Mem{Base: y, Disp: i * s.bytes()})
+	}
+	VZEROUPPER()
+	RET()
+}

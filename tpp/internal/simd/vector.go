@@ -1,0 +1,57 @@
+package simd
+
+import "math"
+
+// Exp sets dst to e^src, element by element; results below the smallest normal number of float32 may be zero. dst has the
+// length of src and may be src. Its relative error is below 2e-7 for float32.
+func Exp[T Float](dst, src []T) {
+	dst = dst[:len(src)]
+	if fast[T]() && expFast(f32(dst), f32(src)) {
+		return
+	}
+	for i, x := range src {
+		dst[i] = T(math.Exp(float64(x)))
+	}
+}
+
+// Log sets dst to the natural logarithm of src, element by element: −Inf at zero and NaN below. dst has the length of src
+// and may be src. Its error is below 3e-7, relative or absolute, for float32.
+func Log[T Float](dst, src []T) {
+	dst = dst[:len(src)]
+	if fast[T]() && logFast(f32(dst), f32(src)) {
+		return
+	}
+	for i, x := range src {
+		dst[i] = T(math.Log(float64(x)))
+	}
+}
+
+// Sigmoid sets dst to 1/(1 + e^−src), element by element. dst has the length of src and may be src.
+func Sigmoid[T Float](dst, src []T) {
+	dst = dst[:len(src)]
+	if fast[T]() && sigmoidFast(f32(dst), f32(src)) {
+		return
+	}
+	for i, x := range src {
+		dst[i] = sigmoid(x)
+	}
+}
+
+// Tanh sets dst to the hyperbolic tangent of src, element by element. dst has the length of src and may be src.
+func Tanh[T Float](dst, src []T) {
+	dst = dst[:len(src)]
+	if fast[T]() && tanhFast(f32(dst), f32(src)) {
+		return
+	}
+	for i, x := range src {
+		dst[i] = T(math.Tanh(float64(x)))
+	}
+}
+
+func sigmoid[T Float](x T) T {
+	if x < 0 {
+		e := math.Exp(float64(x))
+		return T(e / (1 + e))
+	}
+	return T(1 / (1 + math.Exp(-float64(x))))
+}
