@@ -11,14 +11,15 @@ import (
 // The engine calls its methods with its lock held. Each returns at once and reports through the function it was given,
 // exactly once and never before it has returned. Of one container only one thing is asked at a time.
 type Backend interface {
-	// Create creates container c, while creating others are being created. It reports when /init could be called.
-	Create(c *Container, creating int, ready func(error))
-	// Init puts the function of c into it, while creating containers are being created.
-	Init(c *Container, creating int, done func(error))
+	// Create creates container c, under the given load of other creations, see [Delay]. It reports when /init could be called.
+	Create(c *Container, load int, ready func(error))
+	// Init puts the function of c into it, under the given load.
+	Init(c *Container, load int, done func(error))
 	// Run calls the function of c; run.Finish or run.Fail ends it.
 	Run(c *Container, run *Run)
-	// CollectLogs reports when the logs of the activation that has just ended in c are in.
-	CollectLogs(c *Container, activationID string, done func())
+	// CollectLogs reports when the logs of the activation that has just ended in c are in,
+	// under the given load.
+	CollectLogs(c *Container, activationID string, load int, done func())
 	// Pause stops the processes of c, and reports nothing.
 	Pause(c *Container)
 	// Unpause lets them go on.
@@ -43,12 +44,12 @@ func newSimulation(clock Clock, config Config, seed uint64) *simulation {
 	}
 }
 
-func (s *simulation) Create(_ *Container, creating int, ready func(error)) {
-	s.after(s.config.Creation.draw(s.creation, creating), ready)
+func (s *simulation) Create(_ *Container, load int, ready func(error)) {
+	s.after(s.config.Creation.draw(s.creation, load), ready)
 }
 
-func (s *simulation) Init(_ *Container, creating int, done func(error)) {
-	s.after(s.config.Init.draw(s.init, creating), done)
+func (s *simulation) Init(_ *Container, load int, done func(error)) {
+	s.after(s.config.Init.draw(s.init, load), done)
 }
 
 func (s *simulation) Run(c *Container, run *Run) {
@@ -56,8 +57,8 @@ func (s *simulation) Run(c *Container, run *Run) {
 	s.clock.AfterFunc(s.config.RunStart.draw(s.runStart, 0), func() { handler(run) })
 }
 
-func (s *simulation) CollectLogs(_ *Container, _ string, done func()) {
-	s.clock.AfterFunc(s.config.Logs.draw(s.logs, 0), done)
+func (s *simulation) CollectLogs(_ *Container, _ string, load int, done func()) {
+	s.clock.AfterFunc(s.config.Logs.draw(s.logs, load), done)
 }
 
 func (s *simulation) Pause(*Container) {}

@@ -9,32 +9,37 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 )
 
-// Delay is the distribution of a time that something takes: a shifted log-normal, a share of whose draws has a second
-// log-normal, the tail, on top. With n containers being created at that moment (itself excluded, if it is one), it is
+// Delay is the distribution of a time that something takes: a shifted log-normal, or for a share of the draws, the tail,
+// another one. The load is the number of containers that are being created at that moment beyond
+// [Config.ParallelCreations]; under the load n the time is
 //
-//	Min + X [+ Y with probability TailShare + n·TailSharePerCreating, at most 1]
-//	X ~ LogNormal(ln(Median + n·MedianPerCreating), Sigma), rounded up to a multiple of Step if that is > 0
-//	Y ~ LogNormal(ln(TailMedian), TailSigma)
+//	Min + X, or with probability min(TailShare + n·TailSharePerLoad, 1), Min + Y
+//	X ~ LogNormal(ln(Median + n·MedianPerLoad), Sigma)
+//	Y ~ LogNormal(ln(TailMedian + n·TailMedianPerLoad), TailSigma)
 //
-// A Median of 0 leaves X out, so Delay{Min: d} is the constant d, and the zero value takes no time.
+// where X and Y are rounded up to a multiple of Step, if that is not 0.
+// A Median of 0 leaves X out, so Delay{Min: d} is the constant d, and the zero value takes no time; a TailMedian of 0 leaves
+// out the tail.
 type Delay struct {
 	// Min is the shortest time possible.
 	Min time.Duration
-	// Median is the median of X.
+	// Median is the median of X without load.
 	Median time.Duration
-	// MedianPerCreating is what each container that is being created at that moment adds to Median.
-	MedianPerCreating time.Duration
+	// MedianPerLoad is what each container of the load adds to Median.
+	MedianPerLoad time.Duration
 	// Sigma is the standard deviation of ln X.
 	Sigma float64
-	// Step is the interval at which somebody looks whether X has passed.
+	// Step is the interval at which somebody looks whether X or Y has passed; 0 for at once.
 	Step time.Duration
 
-	// TailShare is the probability of the tail when no container is being created.
+	// TailShare is the probability of the tail without load.
 	TailShare float64
-	// TailSharePerCreating is what each container that is being created at that moment adds to TailShare.
-	TailSharePerCreating float64
-	// TailMedian is the median of Y.
+	// TailSharePerLoad is what each container of the load adds to TailShare.
+	TailSharePerLoad float64
+	// TailMedian is the median of Y without load.
 	TailMedian time.Duration
+	// TailMedianPerLoad is what each container of the load adds to TailMedian.
+	TailMedianPerLoad time.Duration
 	// TailSigma is the standard deviation of ln Y.
 	TailSigma float64
 }
@@ -46,7 +51,7 @@ func (d Delay) Validate() error {
 		name  string
 		value time.Duration
 	}{
-		{"Min", d.Min}, {"Median", d.Median}, {"MedianPerCreating", d.MedianPerCreating}, {"Step", d.Step}, {"TailMedian", d.TailMedian},
+		{"Min", d.Min}, {"Median", d.Median}, {"MedianPerLoad", d.MedianPerLoad}, {"Step", d.Step}, {"TailMedian", d.TailMedian}, {"TailMedianPerLoad", d.TailMedianPerLoad},
 	} {
 		if f.value < 0 {
 			return fmt.Errorf("%s is %v, must not be negative", f.name, f.value)
@@ -57,7 +62,7 @@ func (d Delay) Validate() error {
 		value float64
 		limit float64
 	}{
-		{"Sigma", d.Sigma, maxSigma}, {"TailSigma", d.TailSigma, maxSigma}, {"TailShare", d.TailShare, 1}, {"TailSharePerCreating", d.TailSharePerCreating, 1},
+		{"Sigma", d.Sigma, maxSigma}, {"TailSigma", d.TailSigma, maxSigma}, {"TailShare", d.TailShare, 1}, {"TailSharePerLoad", d.TailSharePerLoad, 1},
 	} {
 		if !(f.value >= 0 && f.value <= f.limit) {
 			return fmt.Errorf("%s is %v, must be from 0 to %v", f.name, f.value, f.limit)
@@ -70,24 +75,65 @@ func (d Delay) Validate() error {
 // container does.
 const maxSigma = 3
 
-// longestDelay caps a draw, so that sums of delays stay far from the end of time.Duration.
+// longestDelay caps what is drawn, so that sums of delays stay far from the end of time.Duration.
 const longestDelay = 24 * time.Hour
 
-// draw returns a time from d while creating other containers are being created.
-func (d Delay) draw(src rand.Source, creating int) time.Duration {
-	n := float64(creating)
-	t := float64(d.Min)
-	if median := float64(d.Median) + n*float64(d.MedianPerCreating); median > 0 {
-		x := distuv.LogNormal{Mu: math.Log(median), Sigma: d.Sigma, Src: src}.Rand()
-		if step := float64(d.Step); step > 0 {
-			x = math.Ceil(x/step) * step
-		}
-		t += x
+// draw returns a time from d under the given load.
+func (d Delay) draw(src rand.Source, load int) time.Duration {
+	x := 0.0
+	if share := d.tailShare(load); share > 0 && (distuv.Uniform{Max: 1, Src: src}).Rand() < share {
+		x = distuv.LogNormal{Mu: math.Log(d.tailMedian(load)), Sigma: d.TailSigma, Src: src}.Rand()
+	} else if median := d.median(load); median > 0 {
+		x = distuv.LogNormal{Mu: math.Log(median), Sigma: d.Sigma, Src: src}.Rand()
 	}
-	if d.TailMedian > 0 {
-		if (distuv.Uniform{Max: 1, Src: src}).Rand() < d.TailShare+n*d.TailSharePerCreating {
-			t += distuv.LogNormal{Mu: math.Log(float64(d.TailMedian)), Sigma: d.TailSigma, Src: src}.Rand()
-		}
+	if step := float64(d.Step); step > 0 {
+		x = math.Ceil(x/step) * step
 	}
-	return time.Duration(min(t, float64(longestDelay)))
+	return d.Min + time.Duration(min(x, float64(longestDelay)))
+}
+
+// CDF returns the probability that d takes at most t under the given load.
+func (d Delay) CDF(t time.Duration, load int) float64 {
+	x := float64(t - d.Min)
+	if x < 0 {
+		return 0
+	}
+	if step := float64(d.Step); step > 0 {
+		x = math.Floor(x/step) * step
+	}
+	share := d.tailShare(load)
+	p := (1 - share) * logNormalCDF(x, d.median(load), d.Sigma)
+	if share > 0 {
+		p += share * logNormalCDF(x, d.tailMedian(load), d.TailSigma)
+	}
+	return p
+}
+
+func (d Delay) median(load int) float64 {
+	return float64(d.Median) + float64(load)*float64(d.MedianPerLoad)
+}
+
+func (d Delay) tailMedian(load int) float64 {
+	return float64(d.TailMedian) + float64(load)*float64(d.TailMedianPerLoad)
+}
+
+func (d Delay) tailShare(load int) float64 {
+	if d.TailMedian == 0 {
+		return 0
+	}
+	return min(d.TailShare+float64(load)*d.TailSharePerLoad, 1)
+}
+
+// logNormalCDF is the log-normal's cumulative distribution function, with its limits for a median or a sigma of 0.
+func logNormalCDF(x, median, sigma float64) float64 {
+	switch {
+	case median == 0 || sigma == 0:
+		if x >= median {
+			return 1
+		}
+		return 0
+	case x <= 0:
+		return 0
+	}
+	return distuv.LogNormal{Mu: math.Log(median), Sigma: sigma}.CDF(x)
 }

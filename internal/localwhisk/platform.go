@@ -38,9 +38,10 @@ type Platform struct {
 	call      rand.Source
 	firstCall rand.Source
 	dispatch  rand.Source
+	stemCell  rand.Source
 
 	containers int // ever made
-	creating   int // being created now
+	creating   int // being created now for an activation; the load is fitted to these, stem cells are not to be seen in traces
 	memoryMB   int // of all containers there are
 	idle       idleList
 	stems      []*Container // ready ones
@@ -84,6 +85,7 @@ func NewWithBackend(clock Clock, config Config, seed uint64, backend Backend) (*
 		clock: clock, config: config, backend: backend,
 		functions: map[string]*Function{},
 		ids:       stream(seed, "ids"), call: stream(seed, "call"), firstCall: stream(seed, "first call"), dispatch: stream(seed, "dispatch"),
+		stemCell: stream(seed, "stem cell"),
 		idle:     idleList{warm: map[*Function][]*Container{}},
 		inFlight: map[string]*activation{},
 	}

@@ -61,10 +61,10 @@ func (r *Run) Invoke(name string, params any) (activationID string, err error) {
 		now := p.clock.Now()
 		if c := r.activation.container; !c.called {
 			c.called = true
-			stall := p.config.FirstCall.draw(p.firstCall, p.creating) + time.Duration(p.config.FirstCallPerInit*float64(c.initTime))
+			stall := p.config.FirstCall.draw(p.firstCall, p.load()) + time.Duration(p.config.FirstCallPerInit*float64(c.initTime))
 			r.stalled = now.Add(stall)
 		}
-		delay := max(r.stalled.Sub(now), 0) + p.config.Call.draw(p.call, p.creating)
+		delay := max(r.stalled.Sub(now), 0) + p.config.Call.draw(p.call, p.load())
 		p.clock.AfterFunc(delay, func() { p.enter(func() { p.arrive(a) }) })
 	})
 	return activationID, err

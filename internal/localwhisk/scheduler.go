@@ -40,7 +40,7 @@ func (p *Platform) place(a *activation) bool {
 		c := p.stems[0]
 		p.stems = p.stems[1:]
 		p.assign(c, a)
-		p.after(p.dispatchDelay(), func() { p.init(c) })
+		p.after(p.dispatchDelay()+p.config.StemCell.draw(p.stemCell, p.load()), func() { p.init(c) })
 		p.fillStems(true)
 		return true
 	}
@@ -117,8 +117,11 @@ func (p *Platform) assign(c *Container, a *activation) {
 }
 
 func (p *Platform) dispatchDelay() time.Duration {
-	return p.config.Dispatch.draw(p.dispatch, p.creating)
+	return p.config.Dispatch.draw(p.dispatch, p.load())
 }
+
+// load returns the number of containers that are being created beyond what goes without slowing anything down.
+func (p *Platform) load() int { return max(p.creating-p.config.ParallelCreations, 0) }
 
 // after plans a step of the engine.
 func (p *Platform) after(d time.Duration, step func()) (stop func() bool) {
@@ -127,11 +130,16 @@ func (p *Platform) after(d time.Duration, step func()) (stop func() bool) {
 
 // create creates c, for its activation or as a stem cell.
 func (p *Platform) create(c *Container) {
-	others := p.creating
-	p.creating++
-	p.backend.Create(c, others, func(err error) {
+	load := p.load()
+	asked := c.activation != nil
+	if asked {
+		p.creating++
+	}
+	p.backend.Create(c, load, func(err error) {
 		p.enter(func() {
-			p.creating--
+			if asked {
+				p.creating--
+			}
 			switch {
 			case c.activation != nil && err != nil:
 				p.start(c.activation)
@@ -162,7 +170,7 @@ func (p *Platform) start(a *activation) {
 func (p *Platform) init(c *Container) {
 	a := c.activation
 	p.start(a)
-	p.backend.Init(c, p.creating, func(err error) {
+	p.backend.Init(c, p.load(), func(err error) {
 		p.enter(func() {
 			// A real /init can be over within the same millisecond; a cold start must still show.
 			c.initTime = max(p.clock.Now().Truncate(time.Millisecond).Sub(a.record.Start), time.Millisecond)
@@ -204,7 +212,7 @@ func (p *Platform) run(c *Container) {
 func (p *Platform) ended(a *activation, err error) {
 	c := a.container
 	p.record(a, err)
-	p.backend.CollectLogs(c, a.record.ID, func() { p.enter(func() { p.rest(c) }) })
+	p.backend.CollectLogs(c, a.record.ID, p.load(), func() { p.enter(func() { p.rest(c) }) })
 }
 
 // broken ends the activation of c, which cannot run it, and removes c.
