@@ -85,10 +85,17 @@ func resolve(path string) (target string, mode fs.FileMode, err error) {
 	}
 	folder := filepath.Dir(path)
 	if _, err := os.Stat(folder); errors.Is(err, fs.ErrNotExist) {
-		return "", 0, fmt.Errorf("folder %s does not exist: %w", folder, fs.ErrNotExist)
+		return "", 0, missingFolder(folder)
 	}
 	return path, 0, nil
 }
+
+// missingFolder is an fs.ErrNotExist that names the folder.
+type missingFolder string
+
+func (m missingFolder) Error() string { return "folder " + string(m) + " does not exist" }
+
+func (m missingFolder) Is(target error) bool { return target == fs.ErrNotExist }
 
 // createBeside creates an empty file in target's folder: a rename is atomic only within one file system. Mode 0 stands
 // for a new file and leaves the permissions to the umask, which os.CreateTemp would not.
@@ -174,4 +181,22 @@ func cause(err error) error {
 		return onLink.Err
 	}
 	return err
+}
+
+// Check reports at once what Write would stumble over, so that nobody waits an hour for a result that has nowhere to go:
+// a folder that does not exist or lets nothing be created in it, a folder in the file's place.
+func Check(path string) error {
+	target, mode, err := resolve(path)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	if !mode.IsRegular() {
+		return nil
+	}
+	f, err := createBeside(target, mode.Perm())
+	if err != nil {
+		return failure(path, err)
+	}
+	f.Close()
+	return os.Remove(f.Name())
 }

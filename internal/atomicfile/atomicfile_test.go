@@ -58,6 +58,23 @@ func TestWriteCreatesAndReplaces(t *testing.T) {
 	onlyFiles(t, dir, "a.json")
 }
 
+func TestCheckLeavesNothing(t *testing.T) {
+	dir := t.TempDir()
+	old := filepath.Join(dir, "old")
+	if err := os.WriteFile(old, []byte("old"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{old, filepath.Join(dir, "new"), os.DevNull} {
+		if err := Check(path); err != nil {
+			t.Error(err)
+		}
+	}
+	if got := content(t, old); got != "old" {
+		t.Errorf("the old file holds %q", got)
+	}
+	onlyFiles(t, dir, "old")
+}
+
 func TestWriteKeepsPermissions(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a")
 	if err := os.WriteFile(path, nil, 0o640); err != nil {
@@ -206,8 +223,14 @@ func TestWriteNamesWhatIsWrong(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), c.path) {
 				t.Errorf("err = %v, want %q and the path", err, c.want)
 			}
+			if c.name == "missing folder" && !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("%v is no fs.ErrNotExist", err)
+			}
 			if called {
 				t.Error("write was called although there is nowhere to write")
+			}
+			if early := Check(c.path); early == nil || early.Error() != err.Error() {
+				t.Errorf("Check says %v, Write says %v", early, err)
 			}
 		})
 	}

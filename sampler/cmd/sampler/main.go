@@ -1,0 +1,214 @@
+// Command sampler samples traces of a serverless application into a dataset; sampler -h shows how.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/tppfaas/tppfaas/apps"
+	"github.com/tppfaas/tppfaas/internal/atomicfile"
+	"github.com/tppfaas/tppfaas/internal/cli"
+	"github.com/tppfaas/tppfaas/internal/progress"
+	"github.com/tppfaas/tppfaas/sampler"
+)
+
+func main() { cli.Main(run) }
+
+const usage = `Usage: sampler -d APPLICATION -n REQUESTS -l SECONDS -u SECONDS [options]
+
+Deploys an application on the local platform, sends it requests at uniform random intervals, and writes the traces as a
+dataset. Time is virtual: an hour of load takes seconds, and the same call writes the same file.
+
+Examples:
+  sampler -d sequence -n 1000 -l 2 -u 6                            into data/sequence_n1000_l2_u6.json
+  sampler -d tree_small -n 300 -l 0.3 -u 0.6 -r -o trees.json.gz   random durations, compressed
+  sampler -d sequence -n 500 -l 0.1 -u 0.1 -b 50 -w 120            bursts of 50: many cold starts
+  sampler -d parallel_small -n 1000 -l 2 -u 6 -e 1 -m 2            one anomaly, two missing functions in each trace
+  sampler -d path/to/my_application -n 100 -l 1 -u 2 -seed 7       an application of one's own
+
+Applications: %s.
+
+Exit status: 0 done, 1 failed or interrupted (no file is written), 2 called wrongly.
+`
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	return cli.Exit(stderr, "sampler", sample(ctx, args, stdout, stderr))
+}
+
+// order is what the command line asks for.
+type order struct {
+	app    *apps.Application
+	config sampler.Config
+	output string // "" for a name of its own under data
+	json   bool
+}
+
+func sample(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	order, err := parse(args, stdout)
+	if err != nil {
+		return err
+	}
+	output := order.output
+	if output == "" {
+		if err := os.MkdirAll("data", 0o777); err != nil {
+			return err
+		}
+		output = filepath.Join("data", sampler.FileName(order.app.Name, order.config))
+	}
+	if err := atomicfile.Check(output); err != nil {
+		return err
+	}
+
+	begin := time.Now()
+	target, err := sampler.NewLocal(order.config.Seed)
+	if err != nil {
+		return err
+	}
+	bar := progress.New(stderr, order.config.Requests, "requests")
+	defer bar.Done()
+	result, err := sampler.Sample(ctx, target, order.app, order.config, func(complete int) { bar.Set(complete, "") })
+	if err != nil {
+		return err
+	}
+	bar.Set(order.config.Requests, "writing "+output)
+	err = atomicfile.Write(output, func(w io.Writer) error { return result.Dataset.Encode(&interruptible{ctx, w}) })
+	bar.Done()
+	if err != nil {
+		return err
+	}
+	return report(stdout, order, output, result, time.Since(begin))
+}
+
+// interruptible refuses to write on after the context is done.
+type interruptible struct {
+	ctx context.Context
+	w   io.Writer
+}
+
+func (i *interruptible) Write(p []byte) (int, error) {
+	if err := i.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return i.w.Write(p)
+}
+
+// parse checks everything that can be wrong about a call.
+func parse(args []string, stdout io.Writer) (order, error) {
+	var o order
+	fs := cli.NewFlagSet("sampler", stdout, fmt.Sprintf(usage, strings.Join(apps.Embedded(), ", ")))
+	application := fs.String("d", "", "the `application`: a folder with a graph.yaml, else the name of an embedded one")
+	fs.IntVar(&o.config.Requests, "n", 0, "`requests` in all")
+	least := fs.Float64("l", 0, "least `seconds` between two requests")
+	most := fs.Float64("u", 0, "most `seconds` between two requests")
+	fs.IntVar(&o.config.BatchSize, "b", 0, "`requests` in a batch (only with -w; without, there are no batches)")
+	pause := fs.Float64("w", 0, "`seconds` of pause after a batch's last request, before the interval to the next")
+	fs.IntVar(&o.config.Anomalies, "e", 0, "duration anomalies in each trace: `functions` that sleep 100 or 5 ms instead")
+	fs.IntVar(&o.config.Missing, "m", 0, "missing `functions` in each trace: their successors are invoked in their place")
+	fs.BoolVar(&o.config.RandomDurations, "r", false, "draw durations from each function's gamma distribution")
+	fs.Uint64Var(&o.config.Seed, "seed", sampler.DefaultSeed, "`number` that determines everything random")
+	fs.StringVar(&o.output, "o", "", "the `file` to write, compressed if its name ends in .gz (without: one in data/, named after the options)")
+	fs.BoolVar(&o.json, "json", false, "print one JSON object instead of text")
+	left, err := cli.Parse(fs, args)
+	if err != nil {
+		return o, err
+	}
+	if len(left) > 0 {
+		return o, cli.Usagef("unexpected argument %q", left[0])
+	}
+	if err := o.check(fs, *application, *least, *most, *pause); err != nil {
+		return o, err
+	}
+	return o, nil
+}
+
+// flagOf tells which option sets a field of the config.
+var flagOf = map[string]string{
+	"Requests": "-n", "MinInterval": "-l", "MaxInterval": "-u", "BatchSize": "-b", "BatchPause": "-w",
+	"Anomalies": "-e", "Missing": "-m",
+}
+
+func (o *order) check(fs *flag.FlagSet, application string, least, most, pause float64) error {
+	var missing []string
+	for _, name := range []string{"d", "n", "l", "u"} {
+		if !cli.IsSet(fs, name) {
+			missing = append(missing, "-"+name)
+		}
+	}
+	if len(missing) > 0 {
+		return cli.Usagef("%s not given (-h shows examples)", strings.Join(missing, ", "))
+	}
+	if cli.IsSet(fs, "o") && o.output == "" {
+		return cli.Usagef("-o: the name of the file is empty")
+	}
+	for _, v := range []struct {
+		name    string
+		seconds float64
+		to      *time.Duration
+	}{{"l", least, &o.config.MinInterval}, {"u", most, &o.config.MaxInterval}, {"w", pause, &o.config.BatchPause}} {
+		switch {
+		case math.IsNaN(v.seconds) || math.IsInf(v.seconds, 0):
+			return cli.Usagef("-%s: must be finite, not %v", v.name, v.seconds)
+		case v.seconds < 0:
+			return cli.Usagef("-%s: must not be negative, and is %v", v.name, v.seconds)
+		case v.seconds > sampler.MaxSpan.Seconds():
+			return cli.Usagef("-%s: %v seconds are more than a hundred years", v.name, v.seconds)
+		}
+		*v.to = time.Duration(math.Round(v.seconds * float64(time.Second)))
+	}
+	if cli.IsSet(fs, "b") != cli.IsSet(fs, "w") {
+		return cli.Usagef("-b and -w: only together, the requests in a batch and the seconds of pause after it")
+	}
+	if cli.IsSet(fs, "b") {
+		if o.config.BatchSize <= 0 {
+			return cli.Usagef("-b: must be positive, not %d", o.config.BatchSize)
+		}
+		if o.config.BatchPause <= 0 {
+			return cli.Usagef("-w: must be positive, not %v", pause)
+		}
+	}
+	app, err := apps.Load(application)
+	if err != nil {
+		return cli.Usagef("-d: %v", err)
+	}
+	o.app = app
+	var wrong *sampler.ConfigError
+	if err := o.config.Validate(app); errors.As(err, &wrong) {
+		return cli.Usagef("%s: %s", flagOf[wrong.Field], wrong.Reason)
+	} else if err != nil {
+		return err
+	}
+	return nil
+}
+
+func report(w io.Writer, o order, file string, r *sampler.Result, took time.Duration) error {
+	simulated := r.End.Sub(r.Start)
+	if o.json {
+		return json.NewEncoder(w).Encode(struct {
+			File             string  `json:"file"`
+			Application      string  `json:"application"`
+			Sequences        int     `json:"sequences"`
+			Events           int     `json:"events"`
+			ColdStarts       int     `json:"cold_starts"`
+			Functions        int     `json:"functions"`
+			Seed             uint64  `json:"seed"`
+			SimulatedSeconds float64 `json:"simulated_seconds"`
+			LatenessSeconds  float64 `json:"lateness_seconds"`
+			Seconds          float64 `json:"seconds"`
+		}{
+			file, o.app.Name, len(r.Dataset.Sequences), r.Events, r.ColdStarts, len(o.app.Functions), o.config.Seed,
+			simulated.Seconds(), r.Lateness().Seconds(), took.Seconds(),
+		})
+	}
+	_, err := fmt.Fprintf(w, "%s: %d traces of %s, %d invocations, %.1f %% cold starts; %v of load in %.2f s\n",
+		file, len(r.Dataset.Sequences), o.app.Name, r.Events, 100*float64(r.ColdStarts)/float64(r.Events), simulated.Round(time.Second), took.Seconds())
+	return err
+}

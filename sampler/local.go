@@ -1,0 +1,150 @@
+package sampler
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/tppfaas/tppfaas/apps"
+	"github.com/tppfaas/tppfaas/internal/localwhisk"
+)
+
+// LocalStart is when the virtual time of a Local begins: a date of its own would make every dataset another.
+var LocalStart = time.Date(2021, time.June, 1, 0, 0, 0, 0, time.UTC)
+
+// Local is the OpenWhisk-compatible platform in this process, in virtual time: a Target that takes seconds for hours, and
+// gives the same traces for the same seed. It belongs to one goroutine.
+type Local struct {
+	*localwhisk.VirtualClock
+	platform *localwhisk.Platform
+	app      *apps.Application
+	names    []string // deployed names by function
+	calls    map[string]call
+}
+
+// call is an invocation on its way: which one of which request.
+type call struct {
+	flight *flight
+	index  int
+}
+
+// flight is a request whose trace is not complete.
+type flight struct {
+	request Request
+	trace   Trace
+	missing int
+	done    func(Trace, error)
+}
+
+// NewLocal returns an empty platform as large and as fast as the real cluster it is fitted to. The seed determines all
+// that is random about it.
+func NewLocal(seed uint64) (*Local, error) {
+	clock := localwhisk.NewVirtualClock(LocalStart)
+	platform, err := localwhisk.New(clock, localwhisk.DefaultConfig(), seed)
+	if err != nil {
+		return nil, err
+	}
+	l := &Local{VirtualClock: clock, platform: platform, calls: map[string]call{}}
+	platform.OnEnd(l.ended)
+	return l, nil
+}
+
+// Deploy makes the application's functions known; a Local runs one application.
+func (l *Local) Deploy(_ context.Context, app *apps.Application) error {
+	if l.app != nil {
+		return fmt.Errorf("deploy %s: the platform runs %s already", app.Name, l.app.Name)
+	}
+	l.app = app
+	for _, f := range app.Functions {
+		name := app.DeployedName(f.Name)
+		l.names = append(l.names, name)
+		if err := l.platform.Deploy(localwhisk.Function{Name: name, Handler: l.handle}); err != nil {
+			return fmt.Errorf("deploy %s: %w", app.Name, err)
+		}
+	}
+	return nil
+}
+
+// Send has main invoked now.
+func (l *Local) Send(r Request, done func(Trace, error)) error {
+	if l.app == nil {
+		return fmt.Errorf("send request %d: no application is deployed", r.Index)
+	}
+	main := call{&flight{request: r, trace: make(Trace, len(r.Calls)), missing: len(r.Calls), done: done}, 0}
+	id, err := l.platform.Invoke(l.names[r.Calls[0].Function], main, nil)
+	if err != nil {
+		return err
+	}
+	l.calls[id] = main
+	return nil
+}
+
+// handle is what every function does: sleep, then call.
+func (l *Local) handle(run *localwhisk.Run) {
+	c := run.Params().(call)
+	todo := c.flight.request.Calls[c.index]
+	var next func()
+	next = func() {
+		if len(todo.Invokes) == 0 {
+			run.Finish()
+			return
+		}
+		successor := call{c.flight, todo.Invokes[0]}
+		todo.Invokes = todo.Invokes[1:]
+		id, err := run.Invoke(l.names[c.flight.request.Calls[successor.index].Function], successor)
+		if err != nil {
+			run.Fail(err)
+			return
+		}
+		l.calls[id] = successor
+		if len(todo.Invokes) == 0 {
+			run.Finish()
+			return
+		}
+		run.Sleep(CallGap, next)
+	}
+	if todo.Sleep > 0 {
+		run.Sleep(todo.Sleep, next)
+	} else {
+		next()
+	}
+}
+
+// ended puts a record into its trace, which is complete when every call has ended.
+func (l *Local) ended(a localwhisk.Activation) {
+	c, ok := l.calls[a.ID]
+	if !ok {
+		return
+	}
+	delete(l.calls, a.ID)
+	f := c.flight
+	if f.done == nil {
+		return
+	}
+	if a.Err != nil {
+		f.done(nil, fmt.Errorf("activation %s of %s: %w", a.ID, a.Name, a.Err))
+		f.done = nil
+		return
+	}
+	f.trace[c.index] = Activation{
+		ID: a.ID, Cause: a.Cause, Name: a.Name,
+		Arrival: a.Arrival(), End: a.End, Wait: a.WaitTime, Init: a.InitTime,
+	}
+	if f.missing--; f.missing == 0 {
+		f.done(f.trace, nil)
+	}
+}
+
+// Wait lets the virtual time pass.
+func (l *Local) Wait(ctx context.Context) error {
+	if err := l.Run(ctx); err != nil {
+		return err
+	}
+	if err := l.platform.Err(); err != nil {
+		return err
+	}
+	if stuck := l.platform.InFlight(); len(stuck) > 0 {
+		return fmt.Errorf("%d activations never end, among them %s of %s", len(stuck), stuck[0].ID, stuck[0].Name)
+	}
+	return nil
+}

@@ -1,0 +1,61 @@
+package sampler
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/tppfaas/tppfaas/tpp"
+)
+
+// Sequence turns the trace into numbers: events in the order of their arrival, times in milliseconds (arrival times since
+// 1970-01-01 UTC), marks by deployed name, for each event the index of the one that invoked it. Of events that arrive in
+// the same millisecond the one that stands first in the trace is first.
+//
+// A name without a mark, an activation that is there twice, and one whose cause is not there, are errors: the trace is not
+// complete, or not one trace.
+func (t Trace) Sequence(marks map[string]int) (tpp.Sequence, error) {
+	order := make([]int, len(t))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(i, j int) int { return t[i].Arrival.Compare(t[j].Arrival) })
+
+	position := make(map[string]int, len(t))
+	for k, i := range order {
+		if _, twice := position[t[i].ID]; twice {
+			return tpp.Sequence{}, fmt.Errorf("activation %s of %s is in the trace twice", t[i].ID, t[i].Name)
+		}
+		position[t[i].ID] = k
+	}
+	n := len(t)
+	// Two allocations instead of five: there may be millions of sequences.
+	times, numbers := make([]float64, 3*n), make([]int, 2*n)
+	s := tpp.Sequence{
+		ArrivalTimes: times[:n:n], WaitTimes: times[n : 2*n : 2*n], InitTimes: times[2*n:],
+		Marks: numbers[:n:n], Parents: numbers[n:],
+	}
+	roots := 0
+	for k, i := range order {
+		a := &t[i]
+		mark, ok := marks[a.Name]
+		if !ok {
+			return tpp.Sequence{}, fmt.Errorf("activation %s is of %s, which is no function of the application", a.ID, a.Name)
+		}
+		parent := -1
+		if a.Cause == "" {
+			roots++
+		} else if parent, ok = position[a.Cause]; !ok {
+			return tpp.Sequence{}, fmt.Errorf("activation %s of %s was caused by %s, which is not in the trace", a.ID, a.Name, a.Cause)
+		}
+		s.ArrivalTimes[k] = float64(a.Arrival.UnixMilli())
+		s.WaitTimes[k], s.InitTimes[k] = inMilliseconds(a.Wait), inMilliseconds(a.Init)
+		s.Marks[k], s.Parents[k] = mark, parent
+	}
+	if roots != 1 {
+		return tpp.Sequence{}, fmt.Errorf("%d of the trace's %d activations have no cause, want 1", roots, n)
+	}
+	return s, nil
+}
+
+func inMilliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

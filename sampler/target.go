@@ -1,0 +1,50 @@
+package sampler
+
+import (
+	"context"
+	"time"
+
+	"github.com/tppfaas/tppfaas/apps"
+)
+
+// CallGap is the time between two calls of one function.
+const CallGap = 15 * time.Millisecond
+
+// Clock is the time in which requests are sent; it may be virtual.
+type Clock interface {
+	// Now returns the present time.
+	Now() time.Time
+	// AfterFunc calls f once when d has passed, unless stop is called before; stop reports whether it came in time.
+	AfterFunc(d time.Duration, f func()) (stop func() bool)
+}
+
+// Target is a platform to sample on.
+type Target interface {
+	Clock
+	// Deploy deploys the functions of the application, before the first Send.
+	Deploy(ctx context.Context, app *apps.Application) error
+	// Send sends the request to main now and returns at once. Each function sleeps and calls as the request's Calls say,
+	// the calls of one function CallGap apart. Later, never within Send, done is called once: with the complete trace, or
+	// with the reason why there is none.
+	Send(r Request, done func(Trace, error)) error
+	// Wait lets time pass until every planned call of AfterFunc was made and every request is done. It returns the
+	// context's error when that is done before.
+	Wait(ctx context.Context) error
+}
+
+// Trace is all invocations of one request, in any order.
+type Trace []Activation
+
+// Activation is what the platform knows of an invocation.
+type Activation struct {
+	// ID is the activation id.
+	ID string
+	// Cause is the ID of the activation that made the call; "" for the request itself.
+	Cause string
+	// Name is the deployed name of the function, APPLICATION-dev-FUNCTION.
+	Name string
+	// Arrival is when the platform received the invocation, End when the function ended.
+	Arrival, End time.Time
+	// Wait is how long it waited for a container, Init how long that took to initialise, 0 if it was warm.
+	Wait, Init time.Duration
+}
