@@ -4,11 +4,27 @@ package simd
 
 func detect() set { return portable }
 
-// Without assembly no fast form exists; fast never asks for one, and the compiler removes the calls.
+// Without assembly there are no fast forms: as detect finds none, the functions here are never called.
 
 func gemmFast(_, _, _ int, _ []float32, _, _ int, _ []float32, _ int, _ []float32, _ int, _ bool) {}
+func gemvFast(_ []float32, _ int, _, _ []float32, _ bool)                                         {}
 
-func expFast(_, _ []float32) bool     { return false }
-func logFast(_, _ []float32) bool     { return false }
-func sigmoidFast(_, _ []float32) bool { return false }
-func tanhFast(_, _ []float32) bool    { return false }
+func expFast(_, _ []float32)                 {}
+func logFast(_, _ []float32)                 {}
+func sigmoidFast(_, _ []float32)             {}
+func tanhFast(_, _ []float32)                {}
+func logNormalCDFFast(_, _ []float32)        {}
+func logNormalCDFGradFast(_, _, _ []float32) {}
+
+func sumFast(_ []float32) float32                                         { return 0 }
+func dotFast(_, _ []float32) float32                                      { return 0 }
+func addScaledFast(_, _ []float32, _ float32, _ []float32)                {}
+func sumExpFast(_ []float32) (peak, total float32)                        { return 0, 0 }
+func softmaxFast(_, _ []float32, _ float32) (peak, total float32)         { return 0, 0 }
+func normalMixtureCDFFast(_, _, _ []float32, _ float32) (c, s, d float32) { return 0, 0, 0 }
+
+func gruForwardFast(_, _ int, _, _, _, _, _, _, _ []float32)        {}
+func gruBackwardFast(_, _ int, _, _, _, _, _, _, _, _, _ []float32) {}
+func mixtureFast(_ int, _, _, _, _ []float32)                       {}
+func mixtureGradFast(_ int, _, _, _, _, _ []float32, _ float32)     {}
+func adamFast(_, _, _, _ []float32, _ *[7]float32)                  {}

@@ -6,7 +6,8 @@ import "math"
 // length of src and may be src. Its relative error is below 2e-7 for float32.
 func Exp[T Float](dst, src []T) {
 	dst = dst[:len(src)]
-	if fast[T]() && expFast(f32(dst), f32(src)) {
+	if fast[T]() && len(src) > 0 {
+		expFast(f32(dst), f32(src))
 		return
 	}
 	for i, x := range src {
@@ -18,7 +19,8 @@ func Exp[T Float](dst, src []T) {
 // and may be src. Its error is below 3e-7, relative or absolute, for float32.
 func Log[T Float](dst, src []T) {
 	dst = dst[:len(src)]
-	if fast[T]() && logFast(f32(dst), f32(src)) {
+	if fast[T]() && len(src) > 0 {
+		logFast(f32(dst), f32(src))
 		return
 	}
 	for i, x := range src {
@@ -29,7 +31,8 @@ func Log[T Float](dst, src []T) {
 // Sigmoid sets dst to 1/(1 + e^−src), element by element. dst has the length of src and may be src.
 func Sigmoid[T Float](dst, src []T) {
 	dst = dst[:len(src)]
-	if fast[T]() && sigmoidFast(f32(dst), f32(src)) {
+	if fast[T]() && len(src) > 0 {
+		sigmoidFast(f32(dst), f32(src))
 		return
 	}
 	for i, x := range src {
@@ -40,7 +43,8 @@ func Sigmoid[T Float](dst, src []T) {
 // Tanh sets dst to the hyperbolic tangent of src, element by element. dst has the length of src and may be src.
 func Tanh[T Float](dst, src []T) {
 	dst = dst[:len(src)]
-	if fast[T]() && tanhFast(f32(dst), f32(src)) {
+	if fast[T]() && len(src) > 0 {
+		tanhFast(f32(dst), f32(src))
 		return
 	}
 	for i, x := range src {

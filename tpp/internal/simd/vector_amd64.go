@@ -2,46 +2,36 @@
 
 package simd
 
-func expFast(dst, src []float32) bool {
-	switch {
-	case len(src) == 0:
-	case active == avx512:
+// The functions here take slices of at least one element.
+
+func expFast(dst, src []float32) {
+	if active == avx512 {
 		expAVX512(&dst[0], &src[0], len(src))
-	default:
+	} else {
 		expAVX2(&dst[0], &src[0], len(src))
 	}
-	return true
 }
 
-func logFast(dst, src []float32) bool {
-	switch {
-	case len(src) == 0:
-	case active == avx512:
+func logFast(dst, src []float32) {
+	if active == avx512 {
 		logAVX512(&dst[0], &src[0], len(src))
-	default:
+	} else {
 		logAVX2(&dst[0], &src[0], len(src))
 	}
-	return true
 }
 
-func sigmoidFast(dst, src []float32) bool {
-	switch {
-	case len(src) == 0:
-	case active == avx512:
+func sigmoidFast(dst, src []float32) {
+	if active == avx512 {
 		sigmoidAVX512(&dst[0], &src[0], len(src))
-	default:
+	} else {
 		sigmoidAVX2(&dst[0], &src[0], len(src))
 	}
-	return true
 }
 
-func tanhFast(dst, src []float32) bool {
-	switch {
-	case len(src) == 0:
-	case active == avx512:
+func tanhFast(dst, src []float32) {
+	if active == avx512 {
 		tanhAVX512(&dst[0], &src[0], len(src))
-	default:
+	} else {
 		tanhAVX2(&dst[0], &src[0], len(src))
 	}
-	return true
 }

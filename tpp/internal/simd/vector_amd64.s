@@ -7,16 +7,25 @@
 // func expAVX2(dst *float32, src *float32, n int)
 // Requires: AVX, AVX2, FMA3
 TEXT ·expAVX2(SB), NOSPLIT, $0-24
-	MOVQ dst+0(FP), AX
-	MOVQ src+8(FP), CX
-	MOVQ n+16(FP), DX
-	SUBQ $0x08, DX
-	JLT  tail
+	MOVQ  dst+0(FP), AX
+	MOVQ  src+8(FP), CX
+	MOVQ  n+16(FP), DX
+	MOVQ  DX, BX
+	SHRQ  $0x03, BX
+	ANDQ  $0x07, DX
+	MOVQ  DX, SI
+	SHLQ  $0x02, SI
+	LEAQ  laneTable<>+0(SB), DI
+	SHLQ  $0x02, DX
+	SUBQ  DX, DI
+	MOVQ  BX, DX
+	TESTQ DX, DX
+	JZ    loopTail
 
 loop:
 	VMOVUPS      (CX), Y0
-	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y0, Y1
-	VCMPPS       $0x1e, c42b17217<>+0(SB), Y0, Y2
+	VCMPPS       $0x1e, c42b17217<>+0(SB), Y0, Y1
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y0, Y2
 	VMULPS       c3fb8aa3b<>+0(SB), Y0, Y3
 	VROUNDPS     $0x08, Y3, Y3
 	VFNMADD231PS c3f318000<>+0(SB), Y3, Y0
@@ -31,57 +40,65 @@ loop:
 	VCVTPS2DQ    Y3, Y3
 	VPSLLD       $0x17, Y3, Y3
 	VPADDD       Y3, Y4, Y0
-	VMOVUPS      c7f800000<>+0(SB), Y3
-	VBLENDVPS    Y2, Y3, Y0, Y0
-	VANDNPS      Y0, Y1, Y0
+	VANDNPS      Y0, Y2, Y0
+	VMOVUPS      c7f800000<>+0(SB), Y2
+	VBLENDVPS    Y1, Y2, Y0, Y0
 	VMOVUPS      Y0, (AX)
 	ADDQ         $0x20, CX
 	ADDQ         $0x20, AX
-	SUBQ         $0x08, DX
-	JGE          loop
+	DECQ         DX
+	JNZ          loop
 
-tail:
-	ADDQ         $0x08, DX
-	JZ           done
-	LEAQ         laneTable<>+0(SB), BX
-	SHLQ         $0x02, DX
-	SUBQ         DX, BX
-	VMOVUPS      32(BX), Y0
-	VMASKMOVPS   (CX), Y0, Y1
-	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y1, Y2
-	VCMPPS       $0x1e, c42b17217<>+0(SB), Y1, Y3
-	VMULPS       c3fb8aa3b<>+0(SB), Y1, Y4
-	VROUNDPS     $0x08, Y4, Y4
-	VFNMADD231PS c3f318000<>+0(SB), Y4, Y1
-	VFNMADD231PS cb95e8083<>+0(SB), Y4, Y1
-	VMOVUPS      c3ab688be<>+0(SB), Y5
-	VFMADD213PS  c3c0905f1<>+0(SB), Y1, Y5
-	VFMADD213PS  c3d2aaa8c<>+0(SB), Y1, Y5
-	VFMADD213PS  c3e2aaa6e<>+0(SB), Y1, Y5
-	VFMADD213PS  c3f000000<>+0(SB), Y1, Y5
-	VFMADD213PS  c3f800000<>+0(SB), Y1, Y5
-	VFMADD213PS  c3f800000<>+0(SB), Y1, Y5
-	VCVTPS2DQ    Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VPADDD       Y4, Y5, Y1
-	VMOVUPS      c7f800000<>+0(SB), Y4
-	VBLENDVPS    Y3, Y4, Y1, Y1
-	VANDNPS      Y1, Y2, Y1
-	VMASKMOVPS   Y1, Y0, (AX)
+loopTail:
+	TESTQ        SI, SI
+	JZ           loopDone
+	VMOVUPS      32(DI), Y0
+	VMASKMOVPS   (CX), Y0, Y0
+	VCMPPS       $0x1e, c42b17217<>+0(SB), Y0, Y1
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y0, Y2
+	VMULPS       c3fb8aa3b<>+0(SB), Y0, Y3
+	VROUNDPS     $0x08, Y3, Y3
+	VFNMADD231PS c3f318000<>+0(SB), Y3, Y0
+	VFNMADD231PS cb95e8083<>+0(SB), Y3, Y0
+	VMOVUPS      c3ab688be<>+0(SB), Y4
+	VFMADD213PS  c3c0905f1<>+0(SB), Y0, Y4
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y0, Y4
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y0, Y4
+	VFMADD213PS  c3f000000<>+0(SB), Y0, Y4
+	VFMADD213PS  c3f800000<>+0(SB), Y0, Y4
+	VFMADD213PS  c3f800000<>+0(SB), Y0, Y4
+	VCVTPS2DQ    Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       Y3, Y4, Y0
+	VANDNPS      Y0, Y2, Y0
+	VMOVUPS      c7f800000<>+0(SB), Y2
+	VBLENDVPS    Y1, Y2, Y0, Y0
+	VMOVUPS      32(DI), Y1
+	VMASKMOVPS   Y0, Y1, (AX)
+	ADDQ         SI, CX
+	ADDQ         SI, AX
 
-done:
+loopDone:
 	VZEROUPPER
 	RET
 
-DATA cc2aeac4f<>+0(SB)/4, $0xc2aeac4f
-DATA cc2aeac4f<>+4(SB)/4, $0xc2aeac4f
-DATA cc2aeac4f<>+8(SB)/4, $0xc2aeac4f
-DATA cc2aeac4f<>+12(SB)/4, $0xc2aeac4f
-DATA cc2aeac4f<>+16(SB)/4, $0xc2aeac4f
-DATA cc2aeac4f<>+20(SB)/4, $0xc2aeac4f
-DATA cc2aeac4f<>+24(SB)/4, $0xc2aeac4f
-DATA cc2aeac4f<>+28(SB)/4, $0xc2aeac4f
-GLOBL cc2aeac4f<>(SB), RODATA|NOPTR, $32
+DATA laneTable<>+0(SB)/4, $0xffffffff
+DATA laneTable<>+4(SB)/4, $0xffffffff
+DATA laneTable<>+8(SB)/4, $0xffffffff
+DATA laneTable<>+12(SB)/4, $0xffffffff
+DATA laneTable<>+16(SB)/4, $0xffffffff
+DATA laneTable<>+20(SB)/4, $0xffffffff
+DATA laneTable<>+24(SB)/4, $0xffffffff
+DATA laneTable<>+28(SB)/4, $0xffffffff
+DATA laneTable<>+32(SB)/4, $0x00000000
+DATA laneTable<>+36(SB)/4, $0x00000000
+DATA laneTable<>+40(SB)/4, $0x00000000
+DATA laneTable<>+44(SB)/4, $0x00000000
+DATA laneTable<>+48(SB)/4, $0x00000000
+DATA laneTable<>+52(SB)/4, $0x00000000
+DATA laneTable<>+56(SB)/4, $0x00000000
+DATA laneTable<>+60(SB)/4, $0x00000000
+GLOBL laneTable<>(SB), RODATA|NOPTR, $64
 
 DATA c42b17217<>+0(SB)/4, $0x42b17217
 DATA c42b17217<>+4(SB)/4, $0x42b17217
@@ -92,6 +109,16 @@ DATA c42b17217<>+20(SB)/4, $0x42b17217
 DATA c42b17217<>+24(SB)/4, $0x42b17217
 DATA c42b17217<>+28(SB)/4, $0x42b17217
 GLOBL c42b17217<>(SB), RODATA|NOPTR, $32
+
+DATA cc2aeac4f<>+0(SB)/4, $0xc2aeac4f
+DATA cc2aeac4f<>+4(SB)/4, $0xc2aeac4f
+DATA cc2aeac4f<>+8(SB)/4, $0xc2aeac4f
+DATA cc2aeac4f<>+12(SB)/4, $0xc2aeac4f
+DATA cc2aeac4f<>+16(SB)/4, $0xc2aeac4f
+DATA cc2aeac4f<>+20(SB)/4, $0xc2aeac4f
+DATA cc2aeac4f<>+24(SB)/4, $0xc2aeac4f
+DATA cc2aeac4f<>+28(SB)/4, $0xc2aeac4f
+GLOBL cc2aeac4f<>(SB), RODATA|NOPTR, $32
 
 DATA c3fb8aa3b<>+0(SB)/4, $0x3fb8aa3b
 DATA c3fb8aa3b<>+4(SB)/4, $0x3fb8aa3b
@@ -193,32 +220,23 @@ DATA c7f800000<>+24(SB)/4, $0x7f800000
 DATA c7f800000<>+28(SB)/4, $0x7f800000
 GLOBL c7f800000<>(SB), RODATA|NOPTR, $32
 
-DATA laneTable<>+0(SB)/4, $0xffffffff
-DATA laneTable<>+4(SB)/4, $0xffffffff
-DATA laneTable<>+8(SB)/4, $0xffffffff
-DATA laneTable<>+12(SB)/4, $0xffffffff
-DATA laneTable<>+16(SB)/4, $0xffffffff
-DATA laneTable<>+20(SB)/4, $0xffffffff
-DATA laneTable<>+24(SB)/4, $0xffffffff
-DATA laneTable<>+28(SB)/4, $0xffffffff
-DATA laneTable<>+32(SB)/4, $0x00000000
-DATA laneTable<>+36(SB)/4, $0x00000000
-DATA laneTable<>+40(SB)/4, $0x00000000
-DATA laneTable<>+44(SB)/4, $0x00000000
-DATA laneTable<>+48(SB)/4, $0x00000000
-DATA laneTable<>+52(SB)/4, $0x00000000
-DATA laneTable<>+56(SB)/4, $0x00000000
-DATA laneTable<>+60(SB)/4, $0x00000000
-GLOBL laneTable<>(SB), RODATA|NOPTR, $64
-
 // func logAVX2(dst *float32, src *float32, n int)
 // Requires: AVX, AVX2, FMA3
 TEXT ·logAVX2(SB), NOSPLIT, $0-24
-	MOVQ dst+0(FP), AX
-	MOVQ src+8(FP), CX
-	MOVQ n+16(FP), DX
-	SUBQ $0x08, DX
-	JLT  tail
+	MOVQ  dst+0(FP), AX
+	MOVQ  src+8(FP), CX
+	MOVQ  n+16(FP), DX
+	MOVQ  DX, BX
+	SHRQ  $0x03, BX
+	ANDQ  $0x07, DX
+	MOVQ  DX, SI
+	SHLQ  $0x02, SI
+	LEAQ  laneTable<>+0(SB), DI
+	SHLQ  $0x02, DX
+	SUBQ  DX, DI
+	MOVQ  BX, DX
+	TESTQ DX, DX
+	JZ    loopTail
 
 loop:
 	VMOVUPS     (CX), Y0
@@ -264,59 +282,59 @@ loop:
 	VMOVUPS     Y0, (AX)
 	ADDQ        $0x20, CX
 	ADDQ        $0x20, AX
-	SUBQ        $0x08, DX
-	JGE         loop
+	DECQ        DX
+	JNZ         loop
 
-tail:
-	ADDQ        $0x08, DX
-	JZ          done
-	LEAQ        laneTable<>+0(SB), BX
-	SHLQ        $0x02, DX
-	SUBQ        DX, BX
-	VMOVUPS     32(BX), Y0
-	VMASKMOVPS  (CX), Y0, Y1
-	VCMPPS      $0x11, c00800000<>+0(SB), Y1, Y5
-	VMULPS      c4b000000<>+0(SB), Y1, Y2
-	VXORPS      Y4, Y4, Y4
-	VMOVUPS     c41b80000<>+0(SB), Y3
-	VBLENDVPS   Y5, Y3, Y4, Y4
-	VMOVAPS     Y1, Y3
-	VBLENDVPS   Y5, Y2, Y3, Y3
-	VPSUBD      c3f3504f3<>+0(SB), Y3, Y3
-	VPSRAD      $0x17, Y3, Y2
-	VCVTDQ2PS   Y2, Y2
-	VSUBPS      Y4, Y2, Y2
-	VPAND       c007fffff<>+0(SB), Y3, Y3
-	VPADDD      c3f3504f3<>+0(SB), Y3, Y3
-	VADDPS      cbf800000<>+0(SB), Y3, Y3
-	VMULPS      Y3, Y3, Y4
-	VMOVUPS     c3d8ec753<>+0(SB), Y5
-	VFMADD213PS cbdeb1ade<>+0(SB), Y3, Y5
-	VFMADD213PS c3def5141<>+0(SB), Y3, Y5
-	VFMADD213PS cbdfe7a63<>+0(SB), Y3, Y5
-	VFMADD213PS c3e11e90d<>+0(SB), Y3, Y5
-	VFMADD213PS cbe2aada5<>+0(SB), Y3, Y5
-	VFMADD213PS c3e4ccead<>+0(SB), Y3, Y5
-	VFMADD213PS cbe7ffffe<>+0(SB), Y3, Y5
-	VFMADD213PS c3eaaaaaa<>+0(SB), Y3, Y5
-	VMULPS      Y3, Y5, Y5
-	VMULPS      Y4, Y5, Y5
-	VFMADD231PS cb95e8083<>+0(SB), Y2, Y5
-	VFMADD231PS cbf000000<>+0(SB), Y4, Y5
-	VADDPS      Y5, Y3, Y5
-	VFMADD231PS c3f318000<>+0(SB), Y2, Y5
-	VCMPPS      $0x15, c7f800000<>+0(SB), Y1, Y2
-	VBLENDVPS   Y2, Y1, Y5, Y5
-	VCMPPS      $0x11, c00000000<>+0(SB), Y1, Y2
-	VMOVUPS     c7fc00000<>+0(SB), Y3
-	VBLENDVPS   Y2, Y3, Y5, Y5
-	VCMPPS      $0x00, c00000000<>+0(SB), Y1, Y1
-	VMOVUPS     cff800000<>+0(SB), Y2
-	VBLENDVPS   Y1, Y2, Y5, Y5
-	VMOVAPS     Y5, Y1
-	VMASKMOVPS  Y1, Y0, (AX)
+loopTail:
+	TESTQ       SI, SI
+	JZ          loopDone
+	VMOVUPS     32(DI), Y0
+	VMASKMOVPS  (CX), Y0, Y0
+	VCMPPS      $0x11, c00800000<>+0(SB), Y0, Y4
+	VMULPS      c4b000000<>+0(SB), Y0, Y1
+	VXORPS      Y3, Y3, Y3
+	VMOVUPS     c41b80000<>+0(SB), Y2
+	VBLENDVPS   Y4, Y2, Y3, Y3
+	VMOVAPS     Y0, Y2
+	VBLENDVPS   Y4, Y1, Y2, Y2
+	VPSUBD      c3f3504f3<>+0(SB), Y2, Y2
+	VPSRAD      $0x17, Y2, Y1
+	VCVTDQ2PS   Y1, Y1
+	VSUBPS      Y3, Y1, Y1
+	VPAND       c007fffff<>+0(SB), Y2, Y2
+	VPADDD      c3f3504f3<>+0(SB), Y2, Y2
+	VADDPS      cbf800000<>+0(SB), Y2, Y2
+	VMULPS      Y2, Y2, Y3
+	VMOVUPS     c3d8ec753<>+0(SB), Y4
+	VFMADD213PS cbdeb1ade<>+0(SB), Y2, Y4
+	VFMADD213PS c3def5141<>+0(SB), Y2, Y4
+	VFMADD213PS cbdfe7a63<>+0(SB), Y2, Y4
+	VFMADD213PS c3e11e90d<>+0(SB), Y2, Y4
+	VFMADD213PS cbe2aada5<>+0(SB), Y2, Y4
+	VFMADD213PS c3e4ccead<>+0(SB), Y2, Y4
+	VFMADD213PS cbe7ffffe<>+0(SB), Y2, Y4
+	VFMADD213PS c3eaaaaaa<>+0(SB), Y2, Y4
+	VMULPS      Y2, Y4, Y4
+	VMULPS      Y3, Y4, Y4
+	VFMADD231PS cb95e8083<>+0(SB), Y1, Y4
+	VFMADD231PS cbf000000<>+0(SB), Y3, Y4
+	VADDPS      Y4, Y2, Y4
+	VFMADD231PS c3f318000<>+0(SB), Y1, Y4
+	VCMPPS      $0x15, c7f800000<>+0(SB), Y0, Y1
+	VBLENDVPS   Y1, Y0, Y4, Y4
+	VCMPPS      $0x11, c00000000<>+0(SB), Y0, Y1
+	VMOVUPS     c7fc00000<>+0(SB), Y2
+	VBLENDVPS   Y1, Y2, Y4, Y4
+	VCMPPS      $0x00, c00000000<>+0(SB), Y0, Y0
+	VMOVUPS     cff800000<>+0(SB), Y1
+	VBLENDVPS   Y0, Y1, Y4, Y4
+	VMOVAPS     Y4, Y0
+	VMOVUPS     32(DI), Y1
+	VMASKMOVPS  Y0, Y1, (AX)
+	ADDQ        SI, CX
+	ADDQ        SI, AX
 
-done:
+loopDone:
 	VZEROUPPER
 	RET
 
@@ -513,17 +531,26 @@ GLOBL cff800000<>(SB), RODATA|NOPTR, $32
 // func sigmoidAVX2(dst *float32, src *float32, n int)
 // Requires: AVX, AVX2, FMA3
 TEXT ·sigmoidAVX2(SB), NOSPLIT, $0-24
-	MOVQ dst+0(FP), AX
-	MOVQ src+8(FP), CX
-	MOVQ n+16(FP), DX
-	SUBQ $0x08, DX
-	JLT  tail
+	MOVQ  dst+0(FP), AX
+	MOVQ  src+8(FP), CX
+	MOVQ  n+16(FP), DX
+	MOVQ  DX, BX
+	SHRQ  $0x03, BX
+	ANDQ  $0x07, DX
+	MOVQ  DX, SI
+	SHLQ  $0x02, SI
+	LEAQ  laneTable<>+0(SB), DI
+	SHLQ  $0x02, DX
+	SUBQ  DX, DI
+	MOVQ  BX, DX
+	TESTQ DX, DX
+	JZ    loopTail
 
 loop:
 	VMOVUPS      (CX), Y0
+	VMOVUPS      c42b00000<>+0(SB), Y1
+	VMINPS       Y0, Y1, Y0
 	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y0, Y1
-	VMOVUPS      c42b00000<>+0(SB), Y2
-	VMINPS       Y0, Y2, Y0
 	VMULPS       c3fb8aa3b<>+0(SB), Y0, Y2
 	VROUNDPS     $0x08, Y2, Y2
 	VFNMADD231PS c3f318000<>+0(SB), Y2, Y0
@@ -544,40 +571,40 @@ loop:
 	VMOVUPS      Y0, (AX)
 	ADDQ         $0x20, CX
 	ADDQ         $0x20, AX
-	SUBQ         $0x08, DX
-	JGE          loop
+	DECQ         DX
+	JNZ          loop
 
-tail:
-	ADDQ         $0x08, DX
-	JZ           done
-	LEAQ         laneTable<>+0(SB), BX
-	SHLQ         $0x02, DX
-	SUBQ         DX, BX
-	VMOVUPS      32(BX), Y0
-	VMASKMOVPS   (CX), Y0, Y1
-	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y1, Y2
-	VMOVUPS      c42b00000<>+0(SB), Y3
-	VMINPS       Y1, Y3, Y1
-	VMULPS       c3fb8aa3b<>+0(SB), Y1, Y3
-	VROUNDPS     $0x08, Y3, Y3
-	VFNMADD231PS c3f318000<>+0(SB), Y3, Y1
-	VFNMADD231PS cb95e8083<>+0(SB), Y3, Y1
-	VMOVUPS      c3ab688be<>+0(SB), Y4
-	VFMADD213PS  c3c0905f1<>+0(SB), Y1, Y4
-	VFMADD213PS  c3d2aaa8c<>+0(SB), Y1, Y4
-	VFMADD213PS  c3e2aaa6e<>+0(SB), Y1, Y4
-	VFMADD213PS  c3f000000<>+0(SB), Y1, Y4
-	VFMADD213PS  c3f800000<>+0(SB), Y1, Y4
-	VFMADD213PS  c3f800000<>+0(SB), Y1, Y4
-	VCVTPS2DQ    Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VPADDD       Y3, Y4, Y1
-	VANDNPS      Y1, Y2, Y1
-	VADDPS       c3f800000<>+0(SB), Y1, Y2
-	VDIVPS       Y2, Y1, Y1
-	VMASKMOVPS   Y1, Y0, (AX)
+loopTail:
+	TESTQ        SI, SI
+	JZ           loopDone
+	VMOVUPS      32(DI), Y0
+	VMASKMOVPS   (CX), Y0, Y0
+	VMOVUPS      c42b00000<>+0(SB), Y1
+	VMINPS       Y0, Y1, Y0
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y0, Y1
+	VMULPS       c3fb8aa3b<>+0(SB), Y0, Y2
+	VROUNDPS     $0x08, Y2, Y2
+	VFNMADD231PS c3f318000<>+0(SB), Y2, Y0
+	VFNMADD231PS cb95e8083<>+0(SB), Y2, Y0
+	VMOVUPS      c3ab688be<>+0(SB), Y3
+	VFMADD213PS  c3c0905f1<>+0(SB), Y0, Y3
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y0, Y3
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y0, Y3
+	VFMADD213PS  c3f000000<>+0(SB), Y0, Y3
+	VFMADD213PS  c3f800000<>+0(SB), Y0, Y3
+	VFMADD213PS  c3f800000<>+0(SB), Y0, Y3
+	VCVTPS2DQ    Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       Y2, Y3, Y0
+	VANDNPS      Y0, Y1, Y0
+	VADDPS       c3f800000<>+0(SB), Y0, Y1
+	VDIVPS       Y1, Y0, Y0
+	VMOVUPS      32(DI), Y1
+	VMASKMOVPS   Y0, Y1, (AX)
+	ADDQ         SI, CX
+	ADDQ         SI, AX
 
-done:
+loopDone:
 	VZEROUPPER
 	RET
 
@@ -594,11 +621,20 @@ GLOBL c42b00000<>(SB), RODATA|NOPTR, $32
 // func tanhAVX2(dst *float32, src *float32, n int)
 // Requires: AVX, FMA3
 TEXT ·tanhAVX2(SB), NOSPLIT, $0-24
-	MOVQ dst+0(FP), AX
-	MOVQ src+8(FP), CX
-	MOVQ n+16(FP), DX
-	SUBQ $0x08, DX
-	JLT  tail
+	MOVQ  dst+0(FP), AX
+	MOVQ  src+8(FP), CX
+	MOVQ  n+16(FP), DX
+	MOVQ  DX, BX
+	SHRQ  $0x03, BX
+	ANDQ  $0x07, DX
+	MOVQ  DX, SI
+	SHLQ  $0x02, SI
+	LEAQ  laneTable<>+0(SB), DI
+	SHLQ  $0x02, DX
+	SUBQ  DX, DI
+	MOVQ  BX, DX
+	TESTQ DX, DX
+	JZ    loopTail
 
 loop:
 	VMOVUPS     (CX), Y0
@@ -626,41 +662,41 @@ loop:
 	VMOVUPS     Y0, (AX)
 	ADDQ        $0x20, CX
 	ADDQ        $0x20, AX
-	SUBQ        $0x08, DX
-	JGE         loop
+	DECQ        DX
+	JNZ         loop
 
-tail:
-	ADDQ        $0x08, DX
-	JZ          done
-	LEAQ        laneTable<>+0(SB), BX
-	SHLQ        $0x02, DX
-	SUBQ        DX, BX
-	VMOVUPS     32(BX), Y0
-	VMASKMOVPS  (CX), Y0, Y1
-	VMOVUPS     c411051ec<>+0(SB), Y2
-	VMINPS      Y1, Y2, Y1
-	VMOVUPS     cc11051ec<>+0(SB), Y2
-	VMAXPS      Y1, Y2, Y1
-	VMULPS      Y1, Y1, Y2
-	VMOVUPS     c3265f318<>+0(SB), Y3
-	VMOVUPS     c35511fce<>+0(SB), Y4
-	VFMADD213PS c37ad1c0b<>+0(SB), Y2, Y3
-	VFMADD213PS c39ac6a5a<>+0(SB), Y2, Y4
-	VFMADD213PS c3b653618<>+0(SB), Y2, Y3
-	VFMADD213PS c3cd40bae<>+0(SB), Y2, Y4
-	VFMADD213PS c3e0909fb<>+0(SB), Y2, Y3
-	VFMADD213PS c3eef2fa4<>+0(SB), Y2, Y4
-	VFMADD213PS c3f800000<>+0(SB), Y2, Y3
-	VFMADD213PS c3f800000<>+0(SB), Y2, Y4
-	VMULPS      Y1, Y3, Y3
-	VDIVPS      Y4, Y3, Y1
-	VMOVUPS     c3f800000<>+0(SB), Y2
-	VMINPS      Y1, Y2, Y1
-	VMOVUPS     cbf800000<>+0(SB), Y2
-	VMAXPS      Y1, Y2, Y1
-	VMASKMOVPS  Y1, Y0, (AX)
+loopTail:
+	TESTQ       SI, SI
+	JZ          loopDone
+	VMOVUPS     32(DI), Y0
+	VMASKMOVPS  (CX), Y0, Y0
+	VMOVUPS     c411051ec<>+0(SB), Y1
+	VMINPS      Y0, Y1, Y0
+	VMOVUPS     cc11051ec<>+0(SB), Y1
+	VMAXPS      Y0, Y1, Y0
+	VMULPS      Y0, Y0, Y1
+	VMOVUPS     c3265f318<>+0(SB), Y2
+	VMOVUPS     c35511fce<>+0(SB), Y3
+	VFMADD213PS c37ad1c0b<>+0(SB), Y1, Y2
+	VFMADD213PS c39ac6a5a<>+0(SB), Y1, Y3
+	VFMADD213PS c3b653618<>+0(SB), Y1, Y2
+	VFMADD213PS c3cd40bae<>+0(SB), Y1, Y3
+	VFMADD213PS c3e0909fb<>+0(SB), Y1, Y2
+	VFMADD213PS c3eef2fa4<>+0(SB), Y1, Y3
+	VFMADD213PS c3f800000<>+0(SB), Y1, Y2
+	VFMADD213PS c3f800000<>+0(SB), Y1, Y3
+	VMULPS      Y0, Y2, Y2
+	VDIVPS      Y3, Y2, Y0
+	VMOVUPS     c3f800000<>+0(SB), Y1
+	VMINPS      Y0, Y1, Y0
+	VMOVUPS     cbf800000<>+0(SB), Y1
+	VMAXPS      Y0, Y1, Y0
+	VMOVUPS     32(DI), Y1
+	VMASKMOVPS  Y0, Y1, (AX)
+	ADDQ        SI, CX
+	ADDQ        SI, AX
 
-done:
+loopDone:
 	VZEROUPPER
 	RET
 
@@ -764,20 +800,1100 @@ DATA c3eef2fa4<>+24(SB)/4, $0x3eef2fa4
 DATA c3eef2fa4<>+28(SB)/4, $0x3eef2fa4
 GLOBL c3eef2fa4<>(SB), RODATA|NOPTR, $32
 
+// func logNormalCDFAVX2(dst *float32, src *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·logNormalCDFAVX2(SB), NOSPLIT, $0-24
+	MOVQ  dst+0(FP), AX
+	MOVQ  src+8(FP), CX
+	MOVQ  n+16(FP), DX
+	MOVQ  DX, BX
+	SHRQ  $0x03, BX
+	ANDQ  $0x07, DX
+	MOVQ  DX, SI
+	SHLQ  $0x02, SI
+	LEAQ  laneTable<>+0(SB), DI
+	SHLQ  $0x02, DX
+	SUBQ  DX, DI
+	MOVQ  BX, DX
+	TESTQ DX, DX
+	JZ    loopTail
+
+loop:
+	VMOVUPS      (CX), Y0
+	VCMPPS       $0x11, c00000000<>+0(SB), Y0, Y1
+	VANDPS       c7fffffff<>+0(SB), Y0, Y0
+	VMULPS       c3e800000<>+0(SB), Y0, Y3
+	VADDPS       c3f800000<>+0(SB), Y3, Y3
+	VMOVUPS      c3f800000<>+0(SB), Y2
+	VDIVPS       Y3, Y2, Y3
+	VMOVUPS      cbce713f9<>+0(SB), Y2
+	VFMADD213PS  c3e1dbb64<>+0(SB), Y3, Y2
+	VFMADD213PS  cbe9ff91d<>+0(SB), Y3, Y2
+	VFMADD213PS  c3e8d7cc3<>+0(SB), Y3, Y2
+	VFMADD213PS  cbe1c06a8<>+0(SB), Y3, Y2
+	VFMADD213PS  c3e0093fd<>+0(SB), Y3, Y2
+	VFMADD213PS  c3dbaa8dc<>+0(SB), Y3, Y2
+	VFMADD213PS  c3e25e838<>+0(SB), Y3, Y2
+	VFMADD213PS  c3e4fb6ed<>+0(SB), Y3, Y2
+	VFMADD213PS  c3e7003c3<>+0(SB), Y3, Y2
+	VFMADD213PS  c3e7fffec<>+0(SB), Y3, Y2
+	VFMADD213PS  c3e800000<>+0(SB), Y3, Y2
+	VMOVUPS      c41600000<>+0(SB), Y4
+	VMINPS       Y0, Y4, Y5
+	VMULPS       Y5, Y5, Y4
+	VFMSUB213PS  Y4, Y5, Y5
+	VMULPS       cbf000000<>+0(SB), Y4, Y4
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y4, Y6
+	VMULPS       c3fb8aa3b<>+0(SB), Y4, Y7
+	VROUNDPS     $0x08, Y7, Y7
+	VFNMADD231PS c3f318000<>+0(SB), Y7, Y4
+	VFNMADD231PS cb95e8083<>+0(SB), Y7, Y4
+	VMOVUPS      c3ab688be<>+0(SB), Y8
+	VFMADD213PS  c3c0905f1<>+0(SB), Y4, Y8
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y4, Y8
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y4, Y8
+	VFMADD213PS  c3f000000<>+0(SB), Y4, Y8
+	VFMADD213PS  c3f800000<>+0(SB), Y4, Y8
+	VFMADD213PS  c3f800000<>+0(SB), Y4, Y8
+	VCVTPS2DQ    Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       Y7, Y8, Y4
+	VANDNPS      Y4, Y6, Y4
+	VMULPS       c3e4c422a<>+0(SB), Y5, Y5
+	VMULPS       Y4, Y5, Y5
+	VMULPS       c3ecc422a<>+0(SB), Y4, Y4
+	VSUBPS       Y5, Y4, Y4
+	VMULPS       Y2, Y3, Y3
+	VMULPS       Y4, Y3, Y4
+	VMOVUPS      c3f800000<>+0(SB), Y2
+	VMOVUPS      Y2, Y2
+	VSUBPS       Y4, Y2, Y2
+	VADDPS       cbf800000<>+0(SB), Y2, Y5
+	VADDPS       Y4, Y5, Y5
+	VDIVPS       Y2, Y5, Y4
+	VMULPS       c3ecc422a<>+0(SB), Y3, Y3
+	VBLENDVPS    Y1, Y3, Y2, Y2
+	VCMPPS       $0x11, c00800000<>+0(SB), Y2, Y7
+	VMULPS       c4b000000<>+0(SB), Y2, Y3
+	VXORPS       Y6, Y6, Y6
+	VMOVUPS      c41b80000<>+0(SB), Y5
+	VBLENDVPS    Y7, Y5, Y6, Y6
+	VMOVAPS      Y2, Y5
+	VBLENDVPS    Y7, Y3, Y5, Y5
+	VPSUBD       c3f3504f3<>+0(SB), Y5, Y5
+	VPSRAD       $0x17, Y5, Y3
+	VCVTDQ2PS    Y3, Y3
+	VSUBPS       Y6, Y3, Y3
+	VPAND        c007fffff<>+0(SB), Y5, Y5
+	VPADDD       c3f3504f3<>+0(SB), Y5, Y5
+	VADDPS       cbf800000<>+0(SB), Y5, Y5
+	VMULPS       Y5, Y5, Y6
+	VMOVUPS      c3d8ec753<>+0(SB), Y7
+	VFMADD213PS  cbdeb1ade<>+0(SB), Y5, Y7
+	VFMADD213PS  c3def5141<>+0(SB), Y5, Y7
+	VFMADD213PS  cbdfe7a63<>+0(SB), Y5, Y7
+	VFMADD213PS  c3e11e90d<>+0(SB), Y5, Y7
+	VFMADD213PS  cbe2aada5<>+0(SB), Y5, Y7
+	VFMADD213PS  c3e4ccead<>+0(SB), Y5, Y7
+	VFMADD213PS  cbe7ffffe<>+0(SB), Y5, Y7
+	VFMADD213PS  c3eaaaaaa<>+0(SB), Y5, Y7
+	VMULPS       Y5, Y7, Y7
+	VMULPS       Y6, Y7, Y7
+	VFMADD231PS  cb95e8083<>+0(SB), Y3, Y7
+	VFMADD231PS  cbf000000<>+0(SB), Y6, Y7
+	VADDPS       Y7, Y5, Y7
+	VFMADD231PS  c3f318000<>+0(SB), Y3, Y7
+	VCMPPS       $0x15, c7f800000<>+0(SB), Y2, Y3
+	VBLENDVPS    Y3, Y2, Y7, Y7
+	VCMPPS       $0x11, c00000000<>+0(SB), Y2, Y3
+	VMOVUPS      c7fc00000<>+0(SB), Y5
+	VBLENDVPS    Y3, Y5, Y7, Y7
+	VCMPPS       $0x00, c00000000<>+0(SB), Y2, Y2
+	VMOVUPS      cff800000<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y7, Y7
+	VMOVAPS      Y7, Y2
+	VSUBPS       Y4, Y2, Y3
+	VMULPS       Y0, Y0, Y0
+	VMULPS       c3f000000<>+0(SB), Y0, Y0
+	VSUBPS       Y0, Y2, Y2
+	VMOVUPS      Y3, Y0
+	VBLENDVPS    Y1, Y2, Y0, Y0
+	VMOVUPS      Y0, (AX)
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, AX
+	DECQ         DX
+	JNZ          loop
+
+loopTail:
+	TESTQ        SI, SI
+	JZ           loopDone
+	VMOVUPS      32(DI), Y0
+	VMASKMOVPS   (CX), Y0, Y0
+	VCMPPS       $0x11, c00000000<>+0(SB), Y0, Y1
+	VANDPS       c7fffffff<>+0(SB), Y0, Y0
+	VMULPS       c3e800000<>+0(SB), Y0, Y3
+	VADDPS       c3f800000<>+0(SB), Y3, Y3
+	VMOVUPS      c3f800000<>+0(SB), Y2
+	VDIVPS       Y3, Y2, Y3
+	VMOVUPS      cbce713f9<>+0(SB), Y2
+	VFMADD213PS  c3e1dbb64<>+0(SB), Y3, Y2
+	VFMADD213PS  cbe9ff91d<>+0(SB), Y3, Y2
+	VFMADD213PS  c3e8d7cc3<>+0(SB), Y3, Y2
+	VFMADD213PS  cbe1c06a8<>+0(SB), Y3, Y2
+	VFMADD213PS  c3e0093fd<>+0(SB), Y3, Y2
+	VFMADD213PS  c3dbaa8dc<>+0(SB), Y3, Y2
+	VFMADD213PS  c3e25e838<>+0(SB), Y3, Y2
+	VFMADD213PS  c3e4fb6ed<>+0(SB), Y3, Y2
+	VFMADD213PS  c3e7003c3<>+0(SB), Y3, Y2
+	VFMADD213PS  c3e7fffec<>+0(SB), Y3, Y2
+	VFMADD213PS  c3e800000<>+0(SB), Y3, Y2
+	VMOVUPS      c41600000<>+0(SB), Y4
+	VMINPS       Y0, Y4, Y5
+	VMULPS       Y5, Y5, Y4
+	VFMSUB213PS  Y4, Y5, Y5
+	VMULPS       cbf000000<>+0(SB), Y4, Y4
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y4, Y6
+	VMULPS       c3fb8aa3b<>+0(SB), Y4, Y7
+	VROUNDPS     $0x08, Y7, Y7
+	VFNMADD231PS c3f318000<>+0(SB), Y7, Y4
+	VFNMADD231PS cb95e8083<>+0(SB), Y7, Y4
+	VMOVUPS      c3ab688be<>+0(SB), Y8
+	VFMADD213PS  c3c0905f1<>+0(SB), Y4, Y8
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y4, Y8
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y4, Y8
+	VFMADD213PS  c3f000000<>+0(SB), Y4, Y8
+	VFMADD213PS  c3f800000<>+0(SB), Y4, Y8
+	VFMADD213PS  c3f800000<>+0(SB), Y4, Y8
+	VCVTPS2DQ    Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       Y7, Y8, Y4
+	VANDNPS      Y4, Y6, Y4
+	VMULPS       c3e4c422a<>+0(SB), Y5, Y5
+	VMULPS       Y4, Y5, Y5
+	VMULPS       c3ecc422a<>+0(SB), Y4, Y4
+	VSUBPS       Y5, Y4, Y4
+	VMULPS       Y2, Y3, Y3
+	VMULPS       Y4, Y3, Y4
+	VMOVUPS      c3f800000<>+0(SB), Y2
+	VMOVUPS      Y2, Y2
+	VSUBPS       Y4, Y2, Y2
+	VADDPS       cbf800000<>+0(SB), Y2, Y5
+	VADDPS       Y4, Y5, Y5
+	VDIVPS       Y2, Y5, Y4
+	VMULPS       c3ecc422a<>+0(SB), Y3, Y3
+	VBLENDVPS    Y1, Y3, Y2, Y2
+	VCMPPS       $0x11, c00800000<>+0(SB), Y2, Y7
+	VMULPS       c4b000000<>+0(SB), Y2, Y3
+	VXORPS       Y6, Y6, Y6
+	VMOVUPS      c41b80000<>+0(SB), Y5
+	VBLENDVPS    Y7, Y5, Y6, Y6
+	VMOVAPS      Y2, Y5
+	VBLENDVPS    Y7, Y3, Y5, Y5
+	VPSUBD       c3f3504f3<>+0(SB), Y5, Y5
+	VPSRAD       $0x17, Y5, Y3
+	VCVTDQ2PS    Y3, Y3
+	VSUBPS       Y6, Y3, Y3
+	VPAND        c007fffff<>+0(SB), Y5, Y5
+	VPADDD       c3f3504f3<>+0(SB), Y5, Y5
+	VADDPS       cbf800000<>+0(SB), Y5, Y5
+	VMULPS       Y5, Y5, Y6
+	VMOVUPS      c3d8ec753<>+0(SB), Y7
+	VFMADD213PS  cbdeb1ade<>+0(SB), Y5, Y7
+	VFMADD213PS  c3def5141<>+0(SB), Y5, Y7
+	VFMADD213PS  cbdfe7a63<>+0(SB), Y5, Y7
+	VFMADD213PS  c3e11e90d<>+0(SB), Y5, Y7
+	VFMADD213PS  cbe2aada5<>+0(SB), Y5, Y7
+	VFMADD213PS  c3e4ccead<>+0(SB), Y5, Y7
+	VFMADD213PS  cbe7ffffe<>+0(SB), Y5, Y7
+	VFMADD213PS  c3eaaaaaa<>+0(SB), Y5, Y7
+	VMULPS       Y5, Y7, Y7
+	VMULPS       Y6, Y7, Y7
+	VFMADD231PS  cb95e8083<>+0(SB), Y3, Y7
+	VFMADD231PS  cbf000000<>+0(SB), Y6, Y7
+	VADDPS       Y7, Y5, Y7
+	VFMADD231PS  c3f318000<>+0(SB), Y3, Y7
+	VCMPPS       $0x15, c7f800000<>+0(SB), Y2, Y3
+	VBLENDVPS    Y3, Y2, Y7, Y7
+	VCMPPS       $0x11, c00000000<>+0(SB), Y2, Y3
+	VMOVUPS      c7fc00000<>+0(SB), Y5
+	VBLENDVPS    Y3, Y5, Y7, Y7
+	VCMPPS       $0x00, c00000000<>+0(SB), Y2, Y2
+	VMOVUPS      cff800000<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y7, Y7
+	VMOVAPS      Y7, Y2
+	VSUBPS       Y4, Y2, Y3
+	VMULPS       Y0, Y0, Y0
+	VMULPS       c3f000000<>+0(SB), Y0, Y0
+	VSUBPS       Y0, Y2, Y2
+	VMOVUPS      Y3, Y0
+	VBLENDVPS    Y1, Y2, Y0, Y0
+	VMOVUPS      32(DI), Y1
+	VMASKMOVPS   Y0, Y1, (AX)
+	ADDQ         SI, CX
+	ADDQ         SI, AX
+
+loopDone:
+	VZEROUPPER
+	RET
+
+DATA c7fffffff<>+0(SB)/4, $0x7fffffff
+DATA c7fffffff<>+4(SB)/4, $0x7fffffff
+DATA c7fffffff<>+8(SB)/4, $0x7fffffff
+DATA c7fffffff<>+12(SB)/4, $0x7fffffff
+DATA c7fffffff<>+16(SB)/4, $0x7fffffff
+DATA c7fffffff<>+20(SB)/4, $0x7fffffff
+DATA c7fffffff<>+24(SB)/4, $0x7fffffff
+DATA c7fffffff<>+28(SB)/4, $0x7fffffff
+GLOBL c7fffffff<>(SB), RODATA|NOPTR, $32
+
+DATA c3e800000<>+0(SB)/4, $0x3e800000
+DATA c3e800000<>+4(SB)/4, $0x3e800000
+DATA c3e800000<>+8(SB)/4, $0x3e800000
+DATA c3e800000<>+12(SB)/4, $0x3e800000
+DATA c3e800000<>+16(SB)/4, $0x3e800000
+DATA c3e800000<>+20(SB)/4, $0x3e800000
+DATA c3e800000<>+24(SB)/4, $0x3e800000
+DATA c3e800000<>+28(SB)/4, $0x3e800000
+GLOBL c3e800000<>(SB), RODATA|NOPTR, $32
+
+DATA cbce713f9<>+0(SB)/4, $0xbce713f9
+DATA cbce713f9<>+4(SB)/4, $0xbce713f9
+DATA cbce713f9<>+8(SB)/4, $0xbce713f9
+DATA cbce713f9<>+12(SB)/4, $0xbce713f9
+DATA cbce713f9<>+16(SB)/4, $0xbce713f9
+DATA cbce713f9<>+20(SB)/4, $0xbce713f9
+DATA cbce713f9<>+24(SB)/4, $0xbce713f9
+DATA cbce713f9<>+28(SB)/4, $0xbce713f9
+GLOBL cbce713f9<>(SB), RODATA|NOPTR, $32
+
+DATA c3e1dbb64<>+0(SB)/4, $0x3e1dbb64
+DATA c3e1dbb64<>+4(SB)/4, $0x3e1dbb64
+DATA c3e1dbb64<>+8(SB)/4, $0x3e1dbb64
+DATA c3e1dbb64<>+12(SB)/4, $0x3e1dbb64
+DATA c3e1dbb64<>+16(SB)/4, $0x3e1dbb64
+DATA c3e1dbb64<>+20(SB)/4, $0x3e1dbb64
+DATA c3e1dbb64<>+24(SB)/4, $0x3e1dbb64
+DATA c3e1dbb64<>+28(SB)/4, $0x3e1dbb64
+GLOBL c3e1dbb64<>(SB), RODATA|NOPTR, $32
+
+DATA cbe9ff91d<>+0(SB)/4, $0xbe9ff91d
+DATA cbe9ff91d<>+4(SB)/4, $0xbe9ff91d
+DATA cbe9ff91d<>+8(SB)/4, $0xbe9ff91d
+DATA cbe9ff91d<>+12(SB)/4, $0xbe9ff91d
+DATA cbe9ff91d<>+16(SB)/4, $0xbe9ff91d
+DATA cbe9ff91d<>+20(SB)/4, $0xbe9ff91d
+DATA cbe9ff91d<>+24(SB)/4, $0xbe9ff91d
+DATA cbe9ff91d<>+28(SB)/4, $0xbe9ff91d
+GLOBL cbe9ff91d<>(SB), RODATA|NOPTR, $32
+
+DATA c3e8d7cc3<>+0(SB)/4, $0x3e8d7cc3
+DATA c3e8d7cc3<>+4(SB)/4, $0x3e8d7cc3
+DATA c3e8d7cc3<>+8(SB)/4, $0x3e8d7cc3
+DATA c3e8d7cc3<>+12(SB)/4, $0x3e8d7cc3
+DATA c3e8d7cc3<>+16(SB)/4, $0x3e8d7cc3
+DATA c3e8d7cc3<>+20(SB)/4, $0x3e8d7cc3
+DATA c3e8d7cc3<>+24(SB)/4, $0x3e8d7cc3
+DATA c3e8d7cc3<>+28(SB)/4, $0x3e8d7cc3
+GLOBL c3e8d7cc3<>(SB), RODATA|NOPTR, $32
+
+DATA cbe1c06a8<>+0(SB)/4, $0xbe1c06a8
+DATA cbe1c06a8<>+4(SB)/4, $0xbe1c06a8
+DATA cbe1c06a8<>+8(SB)/4, $0xbe1c06a8
+DATA cbe1c06a8<>+12(SB)/4, $0xbe1c06a8
+DATA cbe1c06a8<>+16(SB)/4, $0xbe1c06a8
+DATA cbe1c06a8<>+20(SB)/4, $0xbe1c06a8
+DATA cbe1c06a8<>+24(SB)/4, $0xbe1c06a8
+DATA cbe1c06a8<>+28(SB)/4, $0xbe1c06a8
+GLOBL cbe1c06a8<>(SB), RODATA|NOPTR, $32
+
+DATA c3e0093fd<>+0(SB)/4, $0x3e0093fd
+DATA c3e0093fd<>+4(SB)/4, $0x3e0093fd
+DATA c3e0093fd<>+8(SB)/4, $0x3e0093fd
+DATA c3e0093fd<>+12(SB)/4, $0x3e0093fd
+DATA c3e0093fd<>+16(SB)/4, $0x3e0093fd
+DATA c3e0093fd<>+20(SB)/4, $0x3e0093fd
+DATA c3e0093fd<>+24(SB)/4, $0x3e0093fd
+DATA c3e0093fd<>+28(SB)/4, $0x3e0093fd
+GLOBL c3e0093fd<>(SB), RODATA|NOPTR, $32
+
+DATA c3dbaa8dc<>+0(SB)/4, $0x3dbaa8dc
+DATA c3dbaa8dc<>+4(SB)/4, $0x3dbaa8dc
+DATA c3dbaa8dc<>+8(SB)/4, $0x3dbaa8dc
+DATA c3dbaa8dc<>+12(SB)/4, $0x3dbaa8dc
+DATA c3dbaa8dc<>+16(SB)/4, $0x3dbaa8dc
+DATA c3dbaa8dc<>+20(SB)/4, $0x3dbaa8dc
+DATA c3dbaa8dc<>+24(SB)/4, $0x3dbaa8dc
+DATA c3dbaa8dc<>+28(SB)/4, $0x3dbaa8dc
+GLOBL c3dbaa8dc<>(SB), RODATA|NOPTR, $32
+
+DATA c3e25e838<>+0(SB)/4, $0x3e25e838
+DATA c3e25e838<>+4(SB)/4, $0x3e25e838
+DATA c3e25e838<>+8(SB)/4, $0x3e25e838
+DATA c3e25e838<>+12(SB)/4, $0x3e25e838
+DATA c3e25e838<>+16(SB)/4, $0x3e25e838
+DATA c3e25e838<>+20(SB)/4, $0x3e25e838
+DATA c3e25e838<>+24(SB)/4, $0x3e25e838
+DATA c3e25e838<>+28(SB)/4, $0x3e25e838
+GLOBL c3e25e838<>(SB), RODATA|NOPTR, $32
+
+DATA c3e4fb6ed<>+0(SB)/4, $0x3e4fb6ed
+DATA c3e4fb6ed<>+4(SB)/4, $0x3e4fb6ed
+DATA c3e4fb6ed<>+8(SB)/4, $0x3e4fb6ed
+DATA c3e4fb6ed<>+12(SB)/4, $0x3e4fb6ed
+DATA c3e4fb6ed<>+16(SB)/4, $0x3e4fb6ed
+DATA c3e4fb6ed<>+20(SB)/4, $0x3e4fb6ed
+DATA c3e4fb6ed<>+24(SB)/4, $0x3e4fb6ed
+DATA c3e4fb6ed<>+28(SB)/4, $0x3e4fb6ed
+GLOBL c3e4fb6ed<>(SB), RODATA|NOPTR, $32
+
+DATA c3e7003c3<>+0(SB)/4, $0x3e7003c3
+DATA c3e7003c3<>+4(SB)/4, $0x3e7003c3
+DATA c3e7003c3<>+8(SB)/4, $0x3e7003c3
+DATA c3e7003c3<>+12(SB)/4, $0x3e7003c3
+DATA c3e7003c3<>+16(SB)/4, $0x3e7003c3
+DATA c3e7003c3<>+20(SB)/4, $0x3e7003c3
+DATA c3e7003c3<>+24(SB)/4, $0x3e7003c3
+DATA c3e7003c3<>+28(SB)/4, $0x3e7003c3
+GLOBL c3e7003c3<>(SB), RODATA|NOPTR, $32
+
+DATA c3e7fffec<>+0(SB)/4, $0x3e7fffec
+DATA c3e7fffec<>+4(SB)/4, $0x3e7fffec
+DATA c3e7fffec<>+8(SB)/4, $0x3e7fffec
+DATA c3e7fffec<>+12(SB)/4, $0x3e7fffec
+DATA c3e7fffec<>+16(SB)/4, $0x3e7fffec
+DATA c3e7fffec<>+20(SB)/4, $0x3e7fffec
+DATA c3e7fffec<>+24(SB)/4, $0x3e7fffec
+DATA c3e7fffec<>+28(SB)/4, $0x3e7fffec
+GLOBL c3e7fffec<>(SB), RODATA|NOPTR, $32
+
+DATA c41600000<>+0(SB)/4, $0x41600000
+DATA c41600000<>+4(SB)/4, $0x41600000
+DATA c41600000<>+8(SB)/4, $0x41600000
+DATA c41600000<>+12(SB)/4, $0x41600000
+DATA c41600000<>+16(SB)/4, $0x41600000
+DATA c41600000<>+20(SB)/4, $0x41600000
+DATA c41600000<>+24(SB)/4, $0x41600000
+DATA c41600000<>+28(SB)/4, $0x41600000
+GLOBL c41600000<>(SB), RODATA|NOPTR, $32
+
+DATA c3e4c422a<>+0(SB)/4, $0x3e4c422a
+DATA c3e4c422a<>+4(SB)/4, $0x3e4c422a
+DATA c3e4c422a<>+8(SB)/4, $0x3e4c422a
+DATA c3e4c422a<>+12(SB)/4, $0x3e4c422a
+DATA c3e4c422a<>+16(SB)/4, $0x3e4c422a
+DATA c3e4c422a<>+20(SB)/4, $0x3e4c422a
+DATA c3e4c422a<>+24(SB)/4, $0x3e4c422a
+DATA c3e4c422a<>+28(SB)/4, $0x3e4c422a
+GLOBL c3e4c422a<>(SB), RODATA|NOPTR, $32
+
+DATA c3ecc422a<>+0(SB)/4, $0x3ecc422a
+DATA c3ecc422a<>+4(SB)/4, $0x3ecc422a
+DATA c3ecc422a<>+8(SB)/4, $0x3ecc422a
+DATA c3ecc422a<>+12(SB)/4, $0x3ecc422a
+DATA c3ecc422a<>+16(SB)/4, $0x3ecc422a
+DATA c3ecc422a<>+20(SB)/4, $0x3ecc422a
+DATA c3ecc422a<>+24(SB)/4, $0x3ecc422a
+DATA c3ecc422a<>+28(SB)/4, $0x3ecc422a
+GLOBL c3ecc422a<>(SB), RODATA|NOPTR, $32
+
+// func logNormalCDFGradAVX2(dst *float32, derivative *float32, src *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·logNormalCDFGradAVX2(SB), NOSPLIT, $0-32
+	MOVQ  dst+0(FP), AX
+	MOVQ  derivative+8(FP), CX
+	MOVQ  src+16(FP), DX
+	MOVQ  n+24(FP), BX
+	MOVQ  BX, SI
+	SHRQ  $0x03, SI
+	ANDQ  $0x07, BX
+	MOVQ  BX, DI
+	SHLQ  $0x02, DI
+	LEAQ  laneTable<>+0(SB), R8
+	SHLQ  $0x02, BX
+	SUBQ  BX, R8
+	MOVQ  SI, BX
+	TESTQ BX, BX
+	JZ    loopTail
+
+loop:
+	VMOVUPS      (DX), Y0
+	VCMPPS       $0x11, c00000000<>+0(SB), Y0, Y1
+	VANDPS       c7fffffff<>+0(SB), Y0, Y0
+	VMULPS       c3e800000<>+0(SB), Y0, Y4
+	VADDPS       c3f800000<>+0(SB), Y4, Y4
+	VMOVUPS      c3f800000<>+0(SB), Y2
+	VDIVPS       Y4, Y2, Y4
+	VMOVUPS      cbce713f9<>+0(SB), Y5
+	VFMADD213PS  c3e1dbb64<>+0(SB), Y4, Y5
+	VFMADD213PS  cbe9ff91d<>+0(SB), Y4, Y5
+	VFMADD213PS  c3e8d7cc3<>+0(SB), Y4, Y5
+	VFMADD213PS  cbe1c06a8<>+0(SB), Y4, Y5
+	VFMADD213PS  c3e0093fd<>+0(SB), Y4, Y5
+	VFMADD213PS  c3dbaa8dc<>+0(SB), Y4, Y5
+	VFMADD213PS  c3e25e838<>+0(SB), Y4, Y5
+	VFMADD213PS  c3e4fb6ed<>+0(SB), Y4, Y5
+	VFMADD213PS  c3e7003c3<>+0(SB), Y4, Y5
+	VFMADD213PS  c3e7fffec<>+0(SB), Y4, Y5
+	VFMADD213PS  c3e800000<>+0(SB), Y4, Y5
+	VMOVUPS      c41600000<>+0(SB), Y2
+	VMINPS       Y0, Y2, Y2
+	VMULPS       Y2, Y2, Y3
+	VFMSUB213PS  Y3, Y2, Y2
+	VMULPS       cbf000000<>+0(SB), Y3, Y6
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y6, Y3
+	VMULPS       c3fb8aa3b<>+0(SB), Y6, Y7
+	VROUNDPS     $0x08, Y7, Y7
+	VFNMADD231PS c3f318000<>+0(SB), Y7, Y6
+	VFNMADD231PS cb95e8083<>+0(SB), Y7, Y6
+	VMOVUPS      c3ab688be<>+0(SB), Y8
+	VFMADD213PS  c3c0905f1<>+0(SB), Y6, Y8
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y6, Y8
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y6, Y8
+	VFMADD213PS  c3f000000<>+0(SB), Y6, Y8
+	VFMADD213PS  c3f800000<>+0(SB), Y6, Y8
+	VFMADD213PS  c3f800000<>+0(SB), Y6, Y8
+	VCVTPS2DQ    Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       Y7, Y8, Y6
+	VANDNPS      Y6, Y3, Y6
+	VMULPS       c3e4c422a<>+0(SB), Y2, Y2
+	VMULPS       Y6, Y2, Y2
+	VMULPS       c3ecc422a<>+0(SB), Y6, Y6
+	VSUBPS       Y2, Y6, Y6
+	VMULPS       Y5, Y4, Y4
+	VMULPS       Y6, Y4, Y7
+	VMOVUPS      c3f800000<>+0(SB), Y2
+	VMOVUPS      Y2, Y2
+	VSUBPS       Y7, Y2, Y2
+	VADDPS       cbf800000<>+0(SB), Y2, Y3
+	VADDPS       Y7, Y3, Y3
+	VDIVPS       Y2, Y3, Y7
+	VMOVUPS      Y2, Y3
+	VBLENDVPS    Y1, Y5, Y3, Y3
+	VMULPS       c3e800000<>+0(SB), Y0, Y5
+	VADDPS       c3f800000<>+0(SB), Y5, Y5
+	VBLENDVPS    Y1, Y5, Y6, Y6
+	VDIVPS       Y3, Y6, Y3
+	VMULPS       c3ecc422a<>+0(SB), Y4, Y4
+	VBLENDVPS    Y1, Y4, Y2, Y2
+	VCMPPS       $0x11, c00800000<>+0(SB), Y2, Y8
+	VMULPS       c4b000000<>+0(SB), Y2, Y4
+	VXORPS       Y6, Y6, Y6
+	VMOVUPS      c41b80000<>+0(SB), Y5
+	VBLENDVPS    Y8, Y5, Y6, Y6
+	VMOVAPS      Y2, Y5
+	VBLENDVPS    Y8, Y4, Y5, Y5
+	VPSUBD       c3f3504f3<>+0(SB), Y5, Y5
+	VPSRAD       $0x17, Y5, Y4
+	VCVTDQ2PS    Y4, Y4
+	VSUBPS       Y6, Y4, Y4
+	VPAND        c007fffff<>+0(SB), Y5, Y5
+	VPADDD       c3f3504f3<>+0(SB), Y5, Y5
+	VADDPS       cbf800000<>+0(SB), Y5, Y5
+	VMULPS       Y5, Y5, Y6
+	VMOVUPS      c3d8ec753<>+0(SB), Y8
+	VFMADD213PS  cbdeb1ade<>+0(SB), Y5, Y8
+	VFMADD213PS  c3def5141<>+0(SB), Y5, Y8
+	VFMADD213PS  cbdfe7a63<>+0(SB), Y5, Y8
+	VFMADD213PS  c3e11e90d<>+0(SB), Y5, Y8
+	VFMADD213PS  cbe2aada5<>+0(SB), Y5, Y8
+	VFMADD213PS  c3e4ccead<>+0(SB), Y5, Y8
+	VFMADD213PS  cbe7ffffe<>+0(SB), Y5, Y8
+	VFMADD213PS  c3eaaaaaa<>+0(SB), Y5, Y8
+	VMULPS       Y5, Y8, Y8
+	VMULPS       Y6, Y8, Y8
+	VFMADD231PS  cb95e8083<>+0(SB), Y4, Y8
+	VFMADD231PS  cbf000000<>+0(SB), Y6, Y8
+	VADDPS       Y8, Y5, Y8
+	VFMADD231PS  c3f318000<>+0(SB), Y4, Y8
+	VCMPPS       $0x15, c7f800000<>+0(SB), Y2, Y4
+	VBLENDVPS    Y4, Y2, Y8, Y8
+	VCMPPS       $0x11, c00000000<>+0(SB), Y2, Y4
+	VMOVUPS      c7fc00000<>+0(SB), Y5
+	VBLENDVPS    Y4, Y5, Y8, Y8
+	VCMPPS       $0x00, c00000000<>+0(SB), Y2, Y2
+	VMOVUPS      cff800000<>+0(SB), Y4
+	VBLENDVPS    Y2, Y4, Y8, Y8
+	VMOVAPS      Y8, Y2
+	VSUBPS       Y7, Y2, Y4
+	VMULPS       Y0, Y0, Y0
+	VMULPS       c3f000000<>+0(SB), Y0, Y0
+	VSUBPS       Y0, Y2, Y2
+	VMOVUPS      Y4, Y0
+	VBLENDVPS    Y1, Y2, Y0, Y0
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y3, (CX)
+	ADDQ         $0x20, DX
+	ADDQ         $0x20, AX
+	ADDQ         $0x20, CX
+	DECQ         BX
+	JNZ          loop
+
+loopTail:
+	TESTQ        DI, DI
+	JZ           loopDone
+	VMOVUPS      32(R8), Y0
+	VMASKMOVPS   (DX), Y0, Y0
+	VCMPPS       $0x11, c00000000<>+0(SB), Y0, Y1
+	VANDPS       c7fffffff<>+0(SB), Y0, Y0
+	VMULPS       c3e800000<>+0(SB), Y0, Y4
+	VADDPS       c3f800000<>+0(SB), Y4, Y4
+	VMOVUPS      c3f800000<>+0(SB), Y2
+	VDIVPS       Y4, Y2, Y4
+	VMOVUPS      cbce713f9<>+0(SB), Y5
+	VFMADD213PS  c3e1dbb64<>+0(SB), Y4, Y5
+	VFMADD213PS  cbe9ff91d<>+0(SB), Y4, Y5
+	VFMADD213PS  c3e8d7cc3<>+0(SB), Y4, Y5
+	VFMADD213PS  cbe1c06a8<>+0(SB), Y4, Y5
+	VFMADD213PS  c3e0093fd<>+0(SB), Y4, Y5
+	VFMADD213PS  c3dbaa8dc<>+0(SB), Y4, Y5
+	VFMADD213PS  c3e25e838<>+0(SB), Y4, Y5
+	VFMADD213PS  c3e4fb6ed<>+0(SB), Y4, Y5
+	VFMADD213PS  c3e7003c3<>+0(SB), Y4, Y5
+	VFMADD213PS  c3e7fffec<>+0(SB), Y4, Y5
+	VFMADD213PS  c3e800000<>+0(SB), Y4, Y5
+	VMOVUPS      c41600000<>+0(SB), Y2
+	VMINPS       Y0, Y2, Y2
+	VMULPS       Y2, Y2, Y3
+	VFMSUB213PS  Y3, Y2, Y2
+	VMULPS       cbf000000<>+0(SB), Y3, Y6
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y6, Y3
+	VMULPS       c3fb8aa3b<>+0(SB), Y6, Y7
+	VROUNDPS     $0x08, Y7, Y7
+	VFNMADD231PS c3f318000<>+0(SB), Y7, Y6
+	VFNMADD231PS cb95e8083<>+0(SB), Y7, Y6
+	VMOVUPS      c3ab688be<>+0(SB), Y8
+	VFMADD213PS  c3c0905f1<>+0(SB), Y6, Y8
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y6, Y8
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y6, Y8
+	VFMADD213PS  c3f000000<>+0(SB), Y6, Y8
+	VFMADD213PS  c3f800000<>+0(SB), Y6, Y8
+	VFMADD213PS  c3f800000<>+0(SB), Y6, Y8
+	VCVTPS2DQ    Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       Y7, Y8, Y6
+	VANDNPS      Y6, Y3, Y6
+	VMULPS       c3e4c422a<>+0(SB), Y2, Y2
+	VMULPS       Y6, Y2, Y2
+	VMULPS       c3ecc422a<>+0(SB), Y6, Y6
+	VSUBPS       Y2, Y6, Y6
+	VMULPS       Y5, Y4, Y4
+	VMULPS       Y6, Y4, Y7
+	VMOVUPS      c3f800000<>+0(SB), Y2
+	VMOVUPS      Y2, Y2
+	VSUBPS       Y7, Y2, Y2
+	VADDPS       cbf800000<>+0(SB), Y2, Y3
+	VADDPS       Y7, Y3, Y3
+	VDIVPS       Y2, Y3, Y7
+	VMOVUPS      Y2, Y3
+	VBLENDVPS    Y1, Y5, Y3, Y3
+	VMULPS       c3e800000<>+0(SB), Y0, Y5
+	VADDPS       c3f800000<>+0(SB), Y5, Y5
+	VBLENDVPS    Y1, Y5, Y6, Y6
+	VDIVPS       Y3, Y6, Y3
+	VMULPS       c3ecc422a<>+0(SB), Y4, Y4
+	VBLENDVPS    Y1, Y4, Y2, Y2
+	VCMPPS       $0x11, c00800000<>+0(SB), Y2, Y8
+	VMULPS       c4b000000<>+0(SB), Y2, Y4
+	VXORPS       Y6, Y6, Y6
+	VMOVUPS      c41b80000<>+0(SB), Y5
+	VBLENDVPS    Y8, Y5, Y6, Y6
+	VMOVAPS      Y2, Y5
+	VBLENDVPS    Y8, Y4, Y5, Y5
+	VPSUBD       c3f3504f3<>+0(SB), Y5, Y5
+	VPSRAD       $0x17, Y5, Y4
+	VCVTDQ2PS    Y4, Y4
+	VSUBPS       Y6, Y4, Y4
+	VPAND        c007fffff<>+0(SB), Y5, Y5
+	VPADDD       c3f3504f3<>+0(SB), Y5, Y5
+	VADDPS       cbf800000<>+0(SB), Y5, Y5
+	VMULPS       Y5, Y5, Y6
+	VMOVUPS      c3d8ec753<>+0(SB), Y8
+	VFMADD213PS  cbdeb1ade<>+0(SB), Y5, Y8
+	VFMADD213PS  c3def5141<>+0(SB), Y5, Y8
+	VFMADD213PS  cbdfe7a63<>+0(SB), Y5, Y8
+	VFMADD213PS  c3e11e90d<>+0(SB), Y5, Y8
+	VFMADD213PS  cbe2aada5<>+0(SB), Y5, Y8
+	VFMADD213PS  c3e4ccead<>+0(SB), Y5, Y8
+	VFMADD213PS  cbe7ffffe<>+0(SB), Y5, Y8
+	VFMADD213PS  c3eaaaaaa<>+0(SB), Y5, Y8
+	VMULPS       Y5, Y8, Y8
+	VMULPS       Y6, Y8, Y8
+	VFMADD231PS  cb95e8083<>+0(SB), Y4, Y8
+	VFMADD231PS  cbf000000<>+0(SB), Y6, Y8
+	VADDPS       Y8, Y5, Y8
+	VFMADD231PS  c3f318000<>+0(SB), Y4, Y8
+	VCMPPS       $0x15, c7f800000<>+0(SB), Y2, Y4
+	VBLENDVPS    Y4, Y2, Y8, Y8
+	VCMPPS       $0x11, c00000000<>+0(SB), Y2, Y4
+	VMOVUPS      c7fc00000<>+0(SB), Y5
+	VBLENDVPS    Y4, Y5, Y8, Y8
+	VCMPPS       $0x00, c00000000<>+0(SB), Y2, Y2
+	VMOVUPS      cff800000<>+0(SB), Y4
+	VBLENDVPS    Y2, Y4, Y8, Y8
+	VMOVAPS      Y8, Y2
+	VSUBPS       Y7, Y2, Y4
+	VMULPS       Y0, Y0, Y0
+	VMULPS       c3f000000<>+0(SB), Y0, Y0
+	VSUBPS       Y0, Y2, Y2
+	VMOVUPS      Y4, Y0
+	VBLENDVPS    Y1, Y2, Y0, Y0
+	VMOVUPS      32(R8), Y1
+	VMASKMOVPS   Y0, Y1, (AX)
+	VMOVUPS      32(R8), Y0
+	VMASKMOVPS   Y3, Y0, (CX)
+	ADDQ         DI, DX
+	ADDQ         DI, AX
+	ADDQ         DI, CX
+
+loopDone:
+	VZEROUPPER
+	RET
+
+// func sumAVX2(x *float32, n int) (total float32)
+// Requires: AVX
+TEXT ·sumAVX2(SB), NOSPLIT, $0-20
+	MOVQ   x+0(FP), AX
+	MOVQ   n+8(FP), CX
+	MOVQ   CX, DX
+	SHRQ   $0x03, DX
+	ANDQ   $0x07, CX
+	MOVQ   CX, BX
+	SHLQ   $0x02, BX
+	LEAQ   laneTable<>+0(SB), SI
+	SHLQ   $0x02, CX
+	SUBQ   CX, SI
+	VXORPS Y0, Y0, Y0
+	MOVQ   DX, CX
+	TESTQ  CX, CX
+	JZ     loopTail
+
+loop:
+	VMOVUPS (AX), Y1
+	VADDPS  Y1, Y0, Y0
+	ADDQ    $0x20, AX
+	DECQ    CX
+	JNZ     loop
+
+loopTail:
+	TESTQ      BX, BX
+	JZ         loopDone
+	VMOVUPS    32(SI), Y1
+	VMASKMOVPS (AX), Y1, Y1
+	VADDPS     Y1, Y0, Y0
+	ADDQ       BX, AX
+
+loopDone:
+	VPERM2F128 $0x01, Y0, Y0, Y1
+	VADDPS     Y1, Y0, Y0
+	VSHUFPS    $0x4e, Y0, Y0, Y1
+	VADDPS     Y1, Y0, Y0
+	VSHUFPS    $0xb1, Y0, Y0, Y1
+	VADDPS     Y1, Y0, Y0
+	VMOVSS     X0, total+16(FP)
+	VZEROUPPER
+	RET
+
+// func dotAVX2(a *float32, b *float32, n int) (total float32)
+// Requires: AVX, FMA3
+TEXT ·dotAVX2(SB), NOSPLIT, $0-28
+	MOVQ   a+0(FP), AX
+	MOVQ   b+8(FP), CX
+	MOVQ   n+16(FP), DX
+	MOVQ   DX, BX
+	SHRQ   $0x03, BX
+	ANDQ   $0x07, DX
+	MOVQ   DX, SI
+	SHLQ   $0x02, SI
+	LEAQ   laneTable<>+0(SB), DI
+	SHLQ   $0x02, DX
+	SUBQ   DX, DI
+	VXORPS Y0, Y0, Y0
+	MOVQ   BX, DX
+	TESTQ  DX, DX
+	JZ     loopTail
+
+loop:
+	VMOVUPS     (AX), Y1
+	VMOVUPS     (CX), Y2
+	VFMADD231PS Y1, Y2, Y0
+	ADDQ        $0x20, AX
+	ADDQ        $0x20, CX
+	DECQ        DX
+	JNZ         loop
+
+loopTail:
+	TESTQ       SI, SI
+	JZ          loopDone
+	VMOVUPS     32(DI), Y1
+	VMASKMOVPS  (AX), Y1, Y1
+	VMOVUPS     32(DI), Y2
+	VMASKMOVPS  (CX), Y2, Y2
+	VFMADD231PS Y1, Y2, Y0
+	ADDQ        SI, AX
+	ADDQ        SI, CX
+
+loopDone:
+	VPERM2F128 $0x01, Y0, Y0, Y1
+	VADDPS     Y1, Y0, Y0
+	VSHUFPS    $0x4e, Y0, Y0, Y1
+	VADDPS     Y1, Y0, Y0
+	VSHUFPS    $0xb1, Y0, Y0, Y1
+	VADDPS     Y1, Y0, Y0
+	VMOVSS     X0, total+24(FP)
+	VZEROUPPER
+	RET
+
+// func addScaledAVX2(dst *float32, a *float32, scale float32, b *float32, n int)
+// Requires: AVX, FMA3
+TEXT ·addScaledAVX2(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         b+24(FP), DX
+	MOVQ         n+32(FP), BX
+	MOVQ         BX, SI
+	SHRQ         $0x03, SI
+	ANDQ         $0x07, BX
+	MOVQ         BX, DI
+	SHLQ         $0x02, DI
+	LEAQ         laneTable<>+0(SB), R8
+	SHLQ         $0x02, BX
+	SUBQ         BX, R8
+	VBROADCASTSS scale+16(FP), Y0
+	MOVQ         SI, BX
+	TESTQ        BX, BX
+	JZ           loopTail
+
+loop:
+	VMOVUPS     (CX), Y1
+	VMOVUPS     (DX), Y2
+	VFMADD231PS Y2, Y0, Y1
+	VMOVUPS     Y1, (AX)
+	ADDQ        $0x20, CX
+	ADDQ        $0x20, DX
+	ADDQ        $0x20, AX
+	DECQ        BX
+	JNZ         loop
+
+loopTail:
+	TESTQ       DI, DI
+	JZ          loopDone
+	VMOVUPS     32(R8), Y1
+	VMASKMOVPS  (CX), Y1, Y1
+	VMOVUPS     32(R8), Y2
+	VMASKMOVPS  (DX), Y2, Y2
+	VFMADD231PS Y2, Y0, Y1
+	VMOVUPS     32(R8), Y0
+	VMASKMOVPS  Y1, Y0, (AX)
+	ADDQ        DI, CX
+	ADDQ        DI, DX
+	ADDQ        DI, AX
+
+loopDone:
+	VZEROUPPER
+	RET
+
+// func sumExpAVX2(x *float32, n int) (peak float32, total float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·sumExpAVX2(SB), NOSPLIT, $0-24
+	MOVQ    x+0(FP), AX
+	MOVQ    n+8(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    n+8(FP), DX
+	MOVQ    DX, BX
+	SHRQ    $0x03, BX
+	ANDQ    $0x07, DX
+	MOVQ    DX, SI
+	SHLQ    $0x02, SI
+	LEAQ    laneTable<>+0(SB), DI
+	SHLQ    $0x02, DX
+	SUBQ    DX, DI
+	VMOVUPS cff7fffff<>+0(SB), Y0
+	MOVQ    BX, DX
+	TESTQ   DX, DX
+	JZ      maxTail
+
+max:
+	VMOVUPS (AX), Y1
+	VMAXPS  Y1, Y0, Y0
+	ADDQ    $0x20, AX
+	DECQ    DX
+	JNZ     max
+
+maxTail:
+	TESTQ      SI, SI
+	JZ         maxDone
+	VMOVUPS    32(DI), Y1
+	VMASKMOVPS (AX), Y1, Y1
+	VMOVUPS    cff7fffff<>+0(SB), Y2
+	VMOVUPS    32(DI), Y3
+	VBLENDVPS  Y3, Y1, Y2, Y1
+	VMAXPS     Y1, Y0, Y0
+	ADDQ       SI, AX
+
+maxDone:
+	SUBQ       CX, AX
+	VPERM2F128 $0x01, Y0, Y0, Y1
+	VMAXPS     Y1, Y0, Y0
+	VSHUFPS    $0x4e, Y0, Y0, Y1
+	VMAXPS     Y1, Y0, Y0
+	VSHUFPS    $0xb1, Y0, Y0, Y1
+	VMAXPS     Y1, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	MOVQ       BX, CX
+	TESTQ      CX, CX
+	JZ         expTail
+
+exp:
+	VMOVUPS      (AX), Y2
+	VSUBPS       Y0, Y2, Y2
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y2, Y3
+	VMULPS       c3fb8aa3b<>+0(SB), Y2, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VFNMADD231PS c3f318000<>+0(SB), Y4, Y2
+	VFNMADD231PS cb95e8083<>+0(SB), Y4, Y2
+	VMOVUPS      c3ab688be<>+0(SB), Y5
+	VFMADD213PS  c3c0905f1<>+0(SB), Y2, Y5
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y2, Y5
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y2, Y5
+	VFMADD213PS  c3f000000<>+0(SB), Y2, Y5
+	VFMADD213PS  c3f800000<>+0(SB), Y2, Y5
+	VFMADD213PS  c3f800000<>+0(SB), Y2, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       Y4, Y5, Y2
+	VANDNPS      Y2, Y3, Y2
+	VADDPS       Y2, Y1, Y1
+	ADDQ         $0x20, AX
+	DECQ         CX
+	JNZ          exp
+
+expTail:
+	TESTQ        SI, SI
+	JZ           expDone
+	VMOVUPS      32(DI), Y2
+	VMASKMOVPS   (AX), Y2, Y2
+	VMOVUPS      cff800000<>+0(SB), Y3
+	VMOVUPS      32(DI), Y4
+	VBLENDVPS    Y4, Y2, Y3, Y2
+	VSUBPS       Y0, Y2, Y2
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y2, Y3
+	VMULPS       c3fb8aa3b<>+0(SB), Y2, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VFNMADD231PS c3f318000<>+0(SB), Y4, Y2
+	VFNMADD231PS cb95e8083<>+0(SB), Y4, Y2
+	VMOVUPS      c3ab688be<>+0(SB), Y5
+	VFMADD213PS  c3c0905f1<>+0(SB), Y2, Y5
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y2, Y5
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y2, Y5
+	VFMADD213PS  c3f000000<>+0(SB), Y2, Y5
+	VFMADD213PS  c3f800000<>+0(SB), Y2, Y5
+	VFMADD213PS  c3f800000<>+0(SB), Y2, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       Y4, Y5, Y2
+	VANDNPS      Y2, Y3, Y2
+	VADDPS       Y2, Y1, Y1
+	ADDQ         SI, AX
+
+expDone:
+	VPERM2F128 $0x01, Y1, Y1, Y2
+	VADDPS     Y2, Y1, Y1
+	VSHUFPS    $0x4e, Y1, Y1, Y2
+	VADDPS     Y2, Y1, Y1
+	VSHUFPS    $0xb1, Y1, Y1, Y2
+	VADDPS     Y2, Y1, Y1
+	VMOVSS     X0, peak+16(FP)
+	VMOVSS     X1, total+20(FP)
+	VZEROUPPER
+	RET
+
+DATA cff7fffff<>+0(SB)/4, $0xff7fffff
+DATA cff7fffff<>+4(SB)/4, $0xff7fffff
+DATA cff7fffff<>+8(SB)/4, $0xff7fffff
+DATA cff7fffff<>+12(SB)/4, $0xff7fffff
+DATA cff7fffff<>+16(SB)/4, $0xff7fffff
+DATA cff7fffff<>+20(SB)/4, $0xff7fffff
+DATA cff7fffff<>+24(SB)/4, $0xff7fffff
+DATA cff7fffff<>+28(SB)/4, $0xff7fffff
+GLOBL cff7fffff<>(SB), RODATA|NOPTR, $32
+
+// func softmaxAVX2(dst *float32, src *float32, n int, scale float32) (peak float32, total float32)
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·softmaxAVX2(SB), $8-40
+	STMXCSR (SP)
+	MOVL    (SP), AX
+	ORL     $0x00008040, AX
+	MOVL    AX, 4(SP)
+	LDMXCSR 4(SP)
+	MOVQ    dst+0(FP), AX
+	MOVQ    src+8(FP), CX
+	MOVQ    n+16(FP), DX
+	SHLQ    $0x02, DX
+	MOVQ    n+16(FP), BX
+	MOVQ    BX, SI
+	SHRQ    $0x03, SI
+	ANDQ    $0x07, BX
+	MOVQ    BX, DI
+	SHLQ    $0x02, DI
+	LEAQ    laneTable<>+0(SB), R8
+	SHLQ    $0x02, BX
+	SUBQ    BX, R8
+	VMOVUPS cff7fffff<>+0(SB), Y0
+	MOVQ    SI, BX
+	TESTQ   BX, BX
+	JZ      maxTail
+
+max:
+	VMOVUPS (CX), Y1
+	VMAXPS  Y1, Y0, Y0
+	ADDQ    $0x20, CX
+	DECQ    BX
+	JNZ     max
+
+maxTail:
+	TESTQ      DI, DI
+	JZ         maxDone
+	VMOVUPS    32(R8), Y1
+	VMASKMOVPS (CX), Y1, Y1
+	VMOVUPS    cff7fffff<>+0(SB), Y2
+	VMOVUPS    32(R8), Y3
+	VBLENDVPS  Y3, Y1, Y2, Y1
+	VMAXPS     Y1, Y0, Y0
+	ADDQ       DI, CX
+
+maxDone:
+	SUBQ       DX, CX
+	VPERM2F128 $0x01, Y0, Y0, Y1
+	VMAXPS     Y1, Y0, Y0
+	VSHUFPS    $0x4e, Y0, Y0, Y1
+	VMAXPS     Y1, Y0, Y0
+	VSHUFPS    $0xb1, Y0, Y0, Y1
+	VMAXPS     Y1, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	MOVQ       SI, BX
+	TESTQ      BX, BX
+	JZ         expTail
+
+exp:
+	VMOVUPS      (CX), Y2
+	VSUBPS       Y0, Y2, Y2
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y2, Y3
+	VMULPS       c3fb8aa3b<>+0(SB), Y2, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VFNMADD231PS c3f318000<>+0(SB), Y4, Y2
+	VFNMADD231PS cb95e8083<>+0(SB), Y4, Y2
+	VMOVUPS      c3ab688be<>+0(SB), Y5
+	VFMADD213PS  c3c0905f1<>+0(SB), Y2, Y5
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y2, Y5
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y2, Y5
+	VFMADD213PS  c3f000000<>+0(SB), Y2, Y5
+	VFMADD213PS  c3f800000<>+0(SB), Y2, Y5
+	VFMADD213PS  c3f800000<>+0(SB), Y2, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       Y4, Y5, Y2
+	VANDNPS      Y2, Y3, Y2
+	VADDPS       Y2, Y1, Y1
+	VMOVUPS      Y2, (AX)
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, AX
+	DECQ         BX
+	JNZ          exp
+
+expTail:
+	TESTQ        DI, DI
+	JZ           expDone
+	VMOVUPS      32(R8), Y2
+	VMASKMOVPS   (CX), Y2, Y2
+	VMOVUPS      cff800000<>+0(SB), Y3
+	VMOVUPS      32(R8), Y4
+	VBLENDVPS    Y4, Y2, Y3, Y2
+	VSUBPS       Y0, Y2, Y2
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y2, Y3
+	VMULPS       c3fb8aa3b<>+0(SB), Y2, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VFNMADD231PS c3f318000<>+0(SB), Y4, Y2
+	VFNMADD231PS cb95e8083<>+0(SB), Y4, Y2
+	VMOVUPS      c3ab688be<>+0(SB), Y5
+	VFMADD213PS  c3c0905f1<>+0(SB), Y2, Y5
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y2, Y5
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y2, Y5
+	VFMADD213PS  c3f000000<>+0(SB), Y2, Y5
+	VFMADD213PS  c3f800000<>+0(SB), Y2, Y5
+	VFMADD213PS  c3f800000<>+0(SB), Y2, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       Y4, Y5, Y2
+	VANDNPS      Y2, Y3, Y2
+	VADDPS       Y2, Y1, Y1
+	VMOVUPS      32(R8), Y3
+	VMASKMOVPS   Y2, Y3, (AX)
+	ADDQ         DI, CX
+	ADDQ         DI, AX
+
+expDone:
+	SUBQ         DX, AX
+	VPERM2F128   $0x01, Y1, Y1, Y2
+	VADDPS       Y2, Y1, Y1
+	VSHUFPS      $0x4e, Y1, Y1, Y2
+	VADDPS       Y2, Y1, Y1
+	VSHUFPS      $0xb1, Y1, Y1, Y2
+	VADDPS       Y2, Y1, Y1
+	VBROADCASTSS scale+24(FP), Y2
+	VDIVPS       Y1, Y2, Y2
+	MOVQ         SI, CX
+	TESTQ        CX, CX
+	JZ           scaledTail
+
+scaled:
+	VMOVUPS (AX), Y3
+	VMULPS  Y2, Y3, Y3
+	VMOVUPS Y3, (AX)
+	ADDQ    $0x20, AX
+	DECQ    CX
+	JNZ     scaled
+
+scaledTail:
+	TESTQ      DI, DI
+	JZ         scaledDone
+	VMOVUPS    32(R8), Y3
+	VMASKMOVPS (AX), Y3, Y3
+	VMULPS     Y2, Y3, Y3
+	VMOVUPS    32(R8), Y2
+	VMASKMOVPS Y3, Y2, (AX)
+	ADDQ       DI, AX
+
+scaledDone:
+	VMOVSS  X0, peak+32(FP)
+	VMOVSS  X1, total+36(FP)
+	LDMXCSR (SP)
+	VZEROUPPER
+	RET
+
 // func expAVX512(dst *float32, src *float32, n int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·expAVX512(SB), NOSPLIT, $0-24
-	MOVQ dst+0(FP), AX
-	MOVQ src+8(FP), CX
-	MOVQ n+16(FP), DX
-	SUBQ $0x10, DX
-	JLT  tail
+	MOVQ  dst+0(FP), AX
+	MOVQ  src+8(FP), CX
+	MOVQ  n+16(FP), DX
+	MOVQ  DX, BX
+	SHRQ  $0x04, BX
+	ANDQ  $0x0f, DX
+	MOVQ  DX, SI
+	SHLQ  $0x02, SI
+	MOVL  $0xffffffff, DI
+	BZHIL DX, DI, DI
+	KMOVW DI, K1
+	MOVQ  BX, DX
+	TESTQ DX, DX
+	JZ    loopTail
 
 loop:
 	VMOVUPS           (CX), Z0
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z0, K1
 	VBROADCASTSS      c42b20000<>+0(SB), Z1
 	VMINPS            Z0, Z1, Z0
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z0, K2
 	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z0, Z1
 	VRNDSCALEPS       $0x08, Z1, Z1
 	VFNMADD231PS.BCST c3f318000<>+0(SB), Z1, Z0
@@ -789,24 +1905,21 @@ loop:
 	VFMADD213PS.BCST  c3f000000<>+0(SB), Z0, Z2
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Z0, Z2
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Z0, Z2
-	KNOTW             K1, K1
-	VSCALEFPS.Z       Z1, Z2, K1, Z0
+	KNOTW             K2, K2
+	VSCALEFPS.Z       Z1, Z2, K2, Z0
 	VMOVUPS           Z0, (AX)
 	ADDQ              $0x40, CX
 	ADDQ              $0x40, AX
-	SUBQ              $0x10, DX
-	JGE               loop
+	DECQ              DX
+	JNZ               loop
 
-tail:
-	ADDQ              $0x10, DX
-	JZ                done
-	MOVL              $0xffffffff, BX
-	BZHIL             DX, BX, BX
-	KMOVW             BX, K1
+loopTail:
+	TESTQ             SI, SI
+	JZ                loopDone
 	VMOVUPS.Z         (CX), K1, Z0
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z0, K2
 	VBROADCASTSS      c42b20000<>+0(SB), Z1
 	VMINPS            Z0, Z1, Z0
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z0, K2
 	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z0, Z1
 	VRNDSCALEPS       $0x08, Z1, Z1
 	VFNMADD231PS.BCST c3f318000<>+0(SB), Z1, Z0
@@ -821,8 +1934,10 @@ tail:
 	KNOTW             K2, K2
 	VSCALEFPS.Z       Z1, Z2, K2, Z0
 	VMOVUPS           Z0, K1, (AX)
+	ADDQ              SI, CX
+	ADDQ              SI, AX
 
-done:
+loopDone:
 	VZEROUPPER
 	RET
 
@@ -839,21 +1954,30 @@ GLOBL c42b20000<>(SB), RODATA|NOPTR, $32
 // func logAVX512(dst *float32, src *float32, n int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2
 TEXT ·logAVX512(SB), NOSPLIT, $0-24
-	MOVQ dst+0(FP), AX
-	MOVQ src+8(FP), CX
-	MOVQ n+16(FP), DX
-	SUBQ $0x10, DX
-	JLT  tail
+	MOVQ  dst+0(FP), AX
+	MOVQ  src+8(FP), CX
+	MOVQ  n+16(FP), DX
+	MOVQ  DX, BX
+	SHRQ  $0x04, BX
+	ANDQ  $0x0f, DX
+	MOVQ  DX, SI
+	SHLQ  $0x02, SI
+	MOVL  $0xffffffff, DI
+	BZHIL DX, DI, DI
+	KMOVW DI, K1
+	MOVQ  BX, DX
+	TESTQ DX, DX
+	JZ    loopTail
 
 loop:
 	VMOVUPS          (CX), Z0
-	VCMPPS.BCST      $0x11, c00800000<>+0(SB), Z0, K1
+	VCMPPS.BCST      $0x11, c00800000<>+0(SB), Z0, K2
 	VMULPS.BCST      c4b000000<>+0(SB), Z0, Z1
 	VXORPS           Z3, Z3, Z3
 	VBROADCASTSS     c41b80000<>+0(SB), Z2
-	VMOVAPS          Z2, K1, Z3
+	VMOVAPS          Z2, K2, Z3
 	VMOVAPS          Z0, Z2
-	VMOVAPS          Z1, K1, Z2
+	VMOVAPS          Z1, K2, Z2
 	VPSUBD.BCST      c3f3504f3<>+0(SB), Z2, Z2
 	VPSRAD           $0x17, Z2, Z1
 	VCVTDQ2PS        Z1, Z1
@@ -877,27 +2001,24 @@ loop:
 	VFMADD231PS.BCST cbf000000<>+0(SB), Z3, Z4
 	VADDPS           Z4, Z2, Z4
 	VFMADD231PS.BCST c3f318000<>+0(SB), Z1, Z4
-	VCMPPS.BCST      $0x15, c7f800000<>+0(SB), Z0, K1
-	VMOVAPS          Z0, K1, Z4
-	VCMPPS.BCST      $0x11, c00000000<>+0(SB), Z0, K1
+	VCMPPS.BCST      $0x15, c7f800000<>+0(SB), Z0, K2
+	VMOVAPS          Z0, K2, Z4
+	VCMPPS.BCST      $0x11, c00000000<>+0(SB), Z0, K2
 	VBROADCASTSS     c7fc00000<>+0(SB), Z1
-	VMOVAPS          Z1, K1, Z4
-	VCMPPS.BCST      $0x00, c00000000<>+0(SB), Z0, K1
+	VMOVAPS          Z1, K2, Z4
+	VCMPPS.BCST      $0x00, c00000000<>+0(SB), Z0, K2
 	VBROADCASTSS     cff800000<>+0(SB), Z0
-	VMOVAPS          Z0, K1, Z4
+	VMOVAPS          Z0, K2, Z4
 	VMOVAPS          Z4, Z0
 	VMOVUPS          Z0, (AX)
 	ADDQ             $0x40, CX
 	ADDQ             $0x40, AX
-	SUBQ             $0x10, DX
-	JGE              loop
+	DECQ             DX
+	JNZ              loop
 
-tail:
-	ADDQ             $0x10, DX
-	JZ               done
-	MOVL             $0xffffffff, BX
-	BZHIL            DX, BX, BX
-	KMOVW            BX, K1
+loopTail:
+	TESTQ            SI, SI
+	JZ               loopDone
 	VMOVUPS.Z        (CX), K1, Z0
 	VCMPPS.BCST      $0x11, c00800000<>+0(SB), Z0, K2
 	VMULPS.BCST      c4b000000<>+0(SB), Z0, Z1
@@ -939,25 +2060,36 @@ tail:
 	VMOVAPS          Z0, K2, Z4
 	VMOVAPS          Z4, Z0
 	VMOVUPS          Z0, K1, (AX)
+	ADDQ             SI, CX
+	ADDQ             SI, AX
 
-done:
+loopDone:
 	VZEROUPPER
 	RET
 
 // func sigmoidAVX512(dst *float32, src *float32, n int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·sigmoidAVX512(SB), NOSPLIT, $0-24
-	MOVQ dst+0(FP), AX
-	MOVQ src+8(FP), CX
-	MOVQ n+16(FP), DX
-	SUBQ $0x10, DX
-	JLT  tail
+	MOVQ  dst+0(FP), AX
+	MOVQ  src+8(FP), CX
+	MOVQ  n+16(FP), DX
+	MOVQ  DX, BX
+	SHRQ  $0x04, BX
+	ANDQ  $0x0f, DX
+	MOVQ  DX, SI
+	SHLQ  $0x02, SI
+	MOVL  $0xffffffff, DI
+	BZHIL DX, DI, DI
+	KMOVW DI, K1
+	MOVQ  BX, DX
+	TESTQ DX, DX
+	JZ    loopTail
 
 loop:
 	VMOVUPS           (CX), Z0
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z0, K1
 	VBROADCASTSS      c42b00000<>+0(SB), Z1
 	VMINPS            Z0, Z1, Z0
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z0, K2
 	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z0, Z1
 	VRNDSCALEPS       $0x08, Z1, Z1
 	VFNMADD231PS.BCST c3f318000<>+0(SB), Z1, Z0
@@ -969,26 +2101,23 @@ loop:
 	VFMADD213PS.BCST  c3f000000<>+0(SB), Z0, Z2
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Z0, Z2
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Z0, Z2
-	KNOTW             K1, K1
-	VSCALEFPS.Z       Z1, Z2, K1, Z0
+	KNOTW             K2, K2
+	VSCALEFPS.Z       Z1, Z2, K2, Z0
 	VADDPS.BCST       c3f800000<>+0(SB), Z0, Z1
 	VDIVPS            Z1, Z0, Z0
 	VMOVUPS           Z0, (AX)
 	ADDQ              $0x40, CX
 	ADDQ              $0x40, AX
-	SUBQ              $0x10, DX
-	JGE               loop
+	DECQ              DX
+	JNZ               loop
 
-tail:
-	ADDQ              $0x10, DX
-	JZ                done
-	MOVL              $0xffffffff, BX
-	BZHIL             DX, BX, BX
-	KMOVW             BX, K1
+loopTail:
+	TESTQ             SI, SI
+	JZ                loopDone
 	VMOVUPS.Z         (CX), K1, Z0
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z0, K2
 	VBROADCASTSS      c42b00000<>+0(SB), Z1
 	VMINPS            Z0, Z1, Z0
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z0, K2
 	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z0, Z1
 	VRNDSCALEPS       $0x08, Z1, Z1
 	VFNMADD231PS.BCST c3f318000<>+0(SB), Z1, Z0
@@ -1005,19 +2134,30 @@ tail:
 	VADDPS.BCST       c3f800000<>+0(SB), Z0, Z1
 	VDIVPS            Z1, Z0, Z0
 	VMOVUPS           Z0, K1, (AX)
+	ADDQ              SI, CX
+	ADDQ              SI, AX
 
-done:
+loopDone:
 	VZEROUPPER
 	RET
 
 // func tanhAVX512(dst *float32, src *float32, n int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·tanhAVX512(SB), NOSPLIT, $0-24
-	MOVQ dst+0(FP), AX
-	MOVQ src+8(FP), CX
-	MOVQ n+16(FP), DX
-	SUBQ $0x10, DX
-	JLT  tail
+	MOVQ  dst+0(FP), AX
+	MOVQ  src+8(FP), CX
+	MOVQ  n+16(FP), DX
+	MOVQ  DX, BX
+	SHRQ  $0x04, BX
+	ANDQ  $0x0f, DX
+	MOVQ  DX, SI
+	SHLQ  $0x02, SI
+	MOVL  $0xffffffff, DI
+	BZHIL DX, DI, DI
+	KMOVW DI, K1
+	MOVQ  BX, DX
+	TESTQ DX, DX
+	JZ    loopTail
 
 loop:
 	VMOVUPS          (CX), Z0
@@ -1045,15 +2185,12 @@ loop:
 	VMOVUPS          Z0, (AX)
 	ADDQ             $0x40, CX
 	ADDQ             $0x40, AX
-	SUBQ             $0x10, DX
-	JGE              loop
+	DECQ             DX
+	JNZ              loop
 
-tail:
-	ADDQ             $0x10, DX
-	JZ               done
-	MOVL             $0xffffffff, BX
-	BZHIL            DX, BX, BX
-	KMOVW            BX, K1
+loopTail:
+	TESTQ            SI, SI
+	JZ               loopDone
 	VMOVUPS.Z        (CX), K1, Z0
 	VBROADCASTSS     c411051ec<>+0(SB), Z1
 	VMINPS           Z0, Z1, Z0
@@ -1077,7 +2214,888 @@ tail:
 	VBROADCASTSS     cbf800000<>+0(SB), Z1
 	VMAXPS           Z0, Z1, Z0
 	VMOVUPS          Z0, K1, (AX)
+	ADDQ             SI, CX
+	ADDQ             SI, AX
 
-done:
+loopDone:
+	VZEROUPPER
+	RET
+
+// func logNormalCDFAVX512(dst *float32, src *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·logNormalCDFAVX512(SB), NOSPLIT, $0-24
+	MOVQ  dst+0(FP), AX
+	MOVQ  src+8(FP), CX
+	MOVQ  n+16(FP), DX
+	MOVQ  DX, BX
+	SHRQ  $0x04, BX
+	ANDQ  $0x0f, DX
+	MOVQ  DX, SI
+	SHLQ  $0x02, SI
+	MOVL  $0xffffffff, DI
+	BZHIL DX, DI, DI
+	KMOVW DI, K1
+	MOVQ  BX, DX
+	TESTQ DX, DX
+	JZ    loopTail
+
+loop:
+	VMOVUPS           (CX), Z0
+	VCMPPS.BCST       $0x11, c00000000<>+0(SB), Z0, K2
+	VPANDD.BCST       c7fffffff<>+0(SB), Z0, Z0
+	VMULPS.BCST       c3e800000<>+0(SB), Z0, Z2
+	VADDPS.BCST       c3f800000<>+0(SB), Z2, Z2
+	VBROADCASTSS      c3f800000<>+0(SB), Z1
+	VDIVPS            Z2, Z1, Z2
+	VBROADCASTSS      cbce713f9<>+0(SB), Z1
+	VFMADD213PS.BCST  c3e1dbb64<>+0(SB), Z2, Z1
+	VFMADD213PS.BCST  cbe9ff91d<>+0(SB), Z2, Z1
+	VFMADD213PS.BCST  c3e8d7cc3<>+0(SB), Z2, Z1
+	VFMADD213PS.BCST  cbe1c06a8<>+0(SB), Z2, Z1
+	VFMADD213PS.BCST  c3e0093fd<>+0(SB), Z2, Z1
+	VFMADD213PS.BCST  c3dbaa8dc<>+0(SB), Z2, Z1
+	VFMADD213PS.BCST  c3e25e838<>+0(SB), Z2, Z1
+	VFMADD213PS.BCST  c3e4fb6ed<>+0(SB), Z2, Z1
+	VFMADD213PS.BCST  c3e7003c3<>+0(SB), Z2, Z1
+	VFMADD213PS.BCST  c3e7fffec<>+0(SB), Z2, Z1
+	VFMADD213PS.BCST  c3e800000<>+0(SB), Z2, Z1
+	VBROADCASTSS      c41600000<>+0(SB), Z3
+	VMINPS            Z0, Z3, Z4
+	VMULPS            Z4, Z4, Z3
+	VFMSUB213PS       Z3, Z4, Z4
+	VMULPS.BCST       cbf000000<>+0(SB), Z3, Z3
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z3, K3
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z3, Z5
+	VRNDSCALEPS       $0x08, Z5, Z5
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z5, Z3
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z5, Z3
+	VBROADCASTSS      c3ab688be<>+0(SB), Z6
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z3, Z6
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z3, Z6
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z3, Z6
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z3, Z6
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z6
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z6
+	KNOTW             K3, K3
+	VSCALEFPS.Z       Z5, Z6, K3, Z3
+	VMULPS.BCST       c3e4c422a<>+0(SB), Z4, Z4
+	VMULPS            Z3, Z4, Z4
+	VMULPS.BCST       c3ecc422a<>+0(SB), Z3, Z3
+	VSUBPS            Z4, Z3, Z3
+	VMULPS            Z1, Z2, Z2
+	VMULPS            Z3, Z2, Z3
+	VBROADCASTSS      c3f800000<>+0(SB), Z1
+	VMOVUPS           Z1, Z1
+	VSUBPS            Z3, Z1, Z1
+	VADDPS.BCST       cbf800000<>+0(SB), Z1, Z4
+	VADDPS            Z3, Z4, Z4
+	VDIVPS            Z1, Z4, Z3
+	VMULPS.BCST       c3ecc422a<>+0(SB), Z2, Z2
+	VMOVAPS           Z2, K2, Z1
+	VCMPPS.BCST       $0x11, c00800000<>+0(SB), Z1, K3
+	VMULPS.BCST       c4b000000<>+0(SB), Z1, Z2
+	VXORPS            Z5, Z5, Z5
+	VBROADCASTSS      c41b80000<>+0(SB), Z4
+	VMOVAPS           Z4, K3, Z5
+	VMOVAPS           Z1, Z4
+	VMOVAPS           Z2, K3, Z4
+	VPSUBD.BCST       c3f3504f3<>+0(SB), Z4, Z4
+	VPSRAD            $0x17, Z4, Z2
+	VCVTDQ2PS         Z2, Z2
+	VSUBPS            Z5, Z2, Z2
+	VPANDD.BCST       c007fffff<>+0(SB), Z4, Z4
+	VPADDD.BCST       c3f3504f3<>+0(SB), Z4, Z4
+	VADDPS.BCST       cbf800000<>+0(SB), Z4, Z4
+	VMULPS            Z4, Z4, Z5
+	VBROADCASTSS      c3d8ec753<>+0(SB), Z6
+	VFMADD213PS.BCST  cbdeb1ade<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  c3def5141<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  cbdfe7a63<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  c3e11e90d<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  cbe2aada5<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  c3e4ccead<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  cbe7ffffe<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  c3eaaaaaa<>+0(SB), Z4, Z6
+	VMULPS            Z4, Z6, Z6
+	VMULPS            Z5, Z6, Z6
+	VFMADD231PS.BCST  cb95e8083<>+0(SB), Z2, Z6
+	VFMADD231PS.BCST  cbf000000<>+0(SB), Z5, Z6
+	VADDPS            Z6, Z4, Z6
+	VFMADD231PS.BCST  c3f318000<>+0(SB), Z2, Z6
+	VCMPPS.BCST       $0x15, c7f800000<>+0(SB), Z1, K3
+	VMOVAPS           Z1, K3, Z6
+	VCMPPS.BCST       $0x11, c00000000<>+0(SB), Z1, K3
+	VBROADCASTSS      c7fc00000<>+0(SB), Z2
+	VMOVAPS           Z2, K3, Z6
+	VCMPPS.BCST       $0x00, c00000000<>+0(SB), Z1, K3
+	VBROADCASTSS      cff800000<>+0(SB), Z1
+	VMOVAPS           Z1, K3, Z6
+	VMOVAPS           Z6, Z1
+	VSUBPS            Z3, Z1, Z2
+	VMULPS            Z0, Z0, Z0
+	VMULPS.BCST       c3f000000<>+0(SB), Z0, Z0
+	VSUBPS            Z0, Z1, Z1
+	VMOVUPS           Z2, Z0
+	VMOVAPS           Z1, K2, Z0
+	VMOVUPS           Z0, (AX)
+	ADDQ              $0x40, CX
+	ADDQ              $0x40, AX
+	DECQ              DX
+	JNZ               loop
+
+loopTail:
+	TESTQ             SI, SI
+	JZ                loopDone
+	VMOVUPS.Z         (CX), K1, Z0
+	VCMPPS.BCST       $0x11, c00000000<>+0(SB), Z0, K2
+	VPANDD.BCST       c7fffffff<>+0(SB), Z0, Z0
+	VMULPS.BCST       c3e800000<>+0(SB), Z0, Z2
+	VADDPS.BCST       c3f800000<>+0(SB), Z2, Z2
+	VBROADCASTSS      c3f800000<>+0(SB), Z1
+	VDIVPS            Z2, Z1, Z2
+	VBROADCASTSS      cbce713f9<>+0(SB), Z1
+	VFMADD213PS.BCST  c3e1dbb64<>+0(SB), Z2, Z1
+	VFMADD213PS.BCST  cbe9ff91d<>+0(SB), Z2, Z1
+	VFMADD213PS.BCST  c3e8d7cc3<>+0(SB), Z2, Z1
+	VFMADD213PS.BCST  cbe1c06a8<>+0(SB), Z2, Z1
+	VFMADD213PS.BCST  c3e0093fd<>+0(SB), Z2, Z1
+	VFMADD213PS.BCST  c3dbaa8dc<>+0(SB), Z2, Z1
+	VFMADD213PS.BCST  c3e25e838<>+0(SB), Z2, Z1
+	VFMADD213PS.BCST  c3e4fb6ed<>+0(SB), Z2, Z1
+	VFMADD213PS.BCST  c3e7003c3<>+0(SB), Z2, Z1
+	VFMADD213PS.BCST  c3e7fffec<>+0(SB), Z2, Z1
+	VFMADD213PS.BCST  c3e800000<>+0(SB), Z2, Z1
+	VBROADCASTSS      c41600000<>+0(SB), Z3
+	VMINPS            Z0, Z3, Z4
+	VMULPS            Z4, Z4, Z3
+	VFMSUB213PS       Z3, Z4, Z4
+	VMULPS.BCST       cbf000000<>+0(SB), Z3, Z3
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z3, K3
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z3, Z5
+	VRNDSCALEPS       $0x08, Z5, Z5
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z5, Z3
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z5, Z3
+	VBROADCASTSS      c3ab688be<>+0(SB), Z6
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z3, Z6
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z3, Z6
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z3, Z6
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z3, Z6
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z6
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z6
+	KNOTW             K3, K3
+	VSCALEFPS.Z       Z5, Z6, K3, Z3
+	VMULPS.BCST       c3e4c422a<>+0(SB), Z4, Z4
+	VMULPS            Z3, Z4, Z4
+	VMULPS.BCST       c3ecc422a<>+0(SB), Z3, Z3
+	VSUBPS            Z4, Z3, Z3
+	VMULPS            Z1, Z2, Z2
+	VMULPS            Z3, Z2, Z3
+	VBROADCASTSS      c3f800000<>+0(SB), Z1
+	VMOVUPS           Z1, Z1
+	VSUBPS            Z3, Z1, Z1
+	VADDPS.BCST       cbf800000<>+0(SB), Z1, Z4
+	VADDPS            Z3, Z4, Z4
+	VDIVPS            Z1, Z4, Z3
+	VMULPS.BCST       c3ecc422a<>+0(SB), Z2, Z2
+	VMOVAPS           Z2, K2, Z1
+	VCMPPS.BCST       $0x11, c00800000<>+0(SB), Z1, K3
+	VMULPS.BCST       c4b000000<>+0(SB), Z1, Z2
+	VXORPS            Z5, Z5, Z5
+	VBROADCASTSS      c41b80000<>+0(SB), Z4
+	VMOVAPS           Z4, K3, Z5
+	VMOVAPS           Z1, Z4
+	VMOVAPS           Z2, K3, Z4
+	VPSUBD.BCST       c3f3504f3<>+0(SB), Z4, Z4
+	VPSRAD            $0x17, Z4, Z2
+	VCVTDQ2PS         Z2, Z2
+	VSUBPS            Z5, Z2, Z2
+	VPANDD.BCST       c007fffff<>+0(SB), Z4, Z4
+	VPADDD.BCST       c3f3504f3<>+0(SB), Z4, Z4
+	VADDPS.BCST       cbf800000<>+0(SB), Z4, Z4
+	VMULPS            Z4, Z4, Z5
+	VBROADCASTSS      c3d8ec753<>+0(SB), Z6
+	VFMADD213PS.BCST  cbdeb1ade<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  c3def5141<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  cbdfe7a63<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  c3e11e90d<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  cbe2aada5<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  c3e4ccead<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  cbe7ffffe<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  c3eaaaaaa<>+0(SB), Z4, Z6
+	VMULPS            Z4, Z6, Z6
+	VMULPS            Z5, Z6, Z6
+	VFMADD231PS.BCST  cb95e8083<>+0(SB), Z2, Z6
+	VFMADD231PS.BCST  cbf000000<>+0(SB), Z5, Z6
+	VADDPS            Z6, Z4, Z6
+	VFMADD231PS.BCST  c3f318000<>+0(SB), Z2, Z6
+	VCMPPS.BCST       $0x15, c7f800000<>+0(SB), Z1, K3
+	VMOVAPS           Z1, K3, Z6
+	VCMPPS.BCST       $0x11, c00000000<>+0(SB), Z1, K3
+	VBROADCASTSS      c7fc00000<>+0(SB), Z2
+	VMOVAPS           Z2, K3, Z6
+	VCMPPS.BCST       $0x00, c00000000<>+0(SB), Z1, K3
+	VBROADCASTSS      cff800000<>+0(SB), Z1
+	VMOVAPS           Z1, K3, Z6
+	VMOVAPS           Z6, Z1
+	VSUBPS            Z3, Z1, Z2
+	VMULPS            Z0, Z0, Z0
+	VMULPS.BCST       c3f000000<>+0(SB), Z0, Z0
+	VSUBPS            Z0, Z1, Z1
+	VMOVUPS           Z2, Z0
+	VMOVAPS           Z1, K2, Z0
+	VMOVUPS           Z0, K1, (AX)
+	ADDQ              SI, CX
+	ADDQ              SI, AX
+
+loopDone:
+	VZEROUPPER
+	RET
+
+// func logNormalCDFGradAVX512(dst *float32, derivative *float32, src *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·logNormalCDFGradAVX512(SB), NOSPLIT, $0-32
+	MOVQ  dst+0(FP), AX
+	MOVQ  derivative+8(FP), CX
+	MOVQ  src+16(FP), DX
+	MOVQ  n+24(FP), BX
+	MOVQ  BX, SI
+	SHRQ  $0x04, SI
+	ANDQ  $0x0f, BX
+	MOVQ  BX, DI
+	SHLQ  $0x02, DI
+	MOVL  $0xffffffff, R8
+	BZHIL BX, R8, R8
+	KMOVW R8, K1
+	MOVQ  SI, BX
+	TESTQ BX, BX
+	JZ    loopTail
+
+loop:
+	VMOVUPS           (DX), Z0
+	VCMPPS.BCST       $0x11, c00000000<>+0(SB), Z0, K2
+	VPANDD.BCST       c7fffffff<>+0(SB), Z0, Z0
+	VMULPS.BCST       c3e800000<>+0(SB), Z0, Z3
+	VADDPS.BCST       c3f800000<>+0(SB), Z3, Z3
+	VBROADCASTSS      c3f800000<>+0(SB), Z1
+	VDIVPS            Z3, Z1, Z3
+	VBROADCASTSS      cbce713f9<>+0(SB), Z4
+	VFMADD213PS.BCST  c3e1dbb64<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  cbe9ff91d<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  c3e8d7cc3<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  cbe1c06a8<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  c3e0093fd<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  c3dbaa8dc<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  c3e25e838<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  c3e4fb6ed<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  c3e7003c3<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  c3e7fffec<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  c3e800000<>+0(SB), Z3, Z4
+	VBROADCASTSS      c41600000<>+0(SB), Z1
+	VMINPS            Z0, Z1, Z1
+	VMULPS            Z1, Z1, Z2
+	VFMSUB213PS       Z2, Z1, Z1
+	VMULPS.BCST       cbf000000<>+0(SB), Z2, Z5
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z5, K3
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z5, Z2
+	VRNDSCALEPS       $0x08, Z2, Z2
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z2, Z5
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z2, Z5
+	VBROADCASTSS      c3ab688be<>+0(SB), Z6
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z6
+	KNOTW             K3, K3
+	VSCALEFPS.Z       Z2, Z6, K3, Z5
+	VMULPS.BCST       c3e4c422a<>+0(SB), Z1, Z1
+	VMULPS            Z5, Z1, Z1
+	VMULPS.BCST       c3ecc422a<>+0(SB), Z5, Z5
+	VSUBPS            Z1, Z5, Z5
+	VMULPS            Z4, Z3, Z3
+	VMULPS            Z5, Z3, Z6
+	VBROADCASTSS      c3f800000<>+0(SB), Z1
+	VMOVUPS           Z1, Z1
+	VSUBPS            Z6, Z1, Z1
+	VADDPS.BCST       cbf800000<>+0(SB), Z1, Z2
+	VADDPS            Z6, Z2, Z2
+	VDIVPS            Z1, Z2, Z6
+	VMOVUPS           Z1, Z2
+	VMOVAPS           Z4, K2, Z2
+	VMULPS.BCST       c3e800000<>+0(SB), Z0, Z4
+	VADDPS.BCST       c3f800000<>+0(SB), Z4, Z4
+	VMOVAPS           Z4, K2, Z5
+	VDIVPS            Z2, Z5, Z2
+	VMULPS.BCST       c3ecc422a<>+0(SB), Z3, Z3
+	VMOVAPS           Z3, K2, Z1
+	VCMPPS.BCST       $0x11, c00800000<>+0(SB), Z1, K3
+	VMULPS.BCST       c4b000000<>+0(SB), Z1, Z3
+	VXORPS            Z5, Z5, Z5
+	VBROADCASTSS      c41b80000<>+0(SB), Z4
+	VMOVAPS           Z4, K3, Z5
+	VMOVAPS           Z1, Z4
+	VMOVAPS           Z3, K3, Z4
+	VPSUBD.BCST       c3f3504f3<>+0(SB), Z4, Z4
+	VPSRAD            $0x17, Z4, Z3
+	VCVTDQ2PS         Z3, Z3
+	VSUBPS            Z5, Z3, Z3
+	VPANDD.BCST       c007fffff<>+0(SB), Z4, Z4
+	VPADDD.BCST       c3f3504f3<>+0(SB), Z4, Z4
+	VADDPS.BCST       cbf800000<>+0(SB), Z4, Z4
+	VMULPS            Z4, Z4, Z5
+	VBROADCASTSS      c3d8ec753<>+0(SB), Z7
+	VFMADD213PS.BCST  cbdeb1ade<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  c3def5141<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  cbdfe7a63<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  c3e11e90d<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  cbe2aada5<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  c3e4ccead<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  cbe7ffffe<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  c3eaaaaaa<>+0(SB), Z4, Z7
+	VMULPS            Z4, Z7, Z7
+	VMULPS            Z5, Z7, Z7
+	VFMADD231PS.BCST  cb95e8083<>+0(SB), Z3, Z7
+	VFMADD231PS.BCST  cbf000000<>+0(SB), Z5, Z7
+	VADDPS            Z7, Z4, Z7
+	VFMADD231PS.BCST  c3f318000<>+0(SB), Z3, Z7
+	VCMPPS.BCST       $0x15, c7f800000<>+0(SB), Z1, K3
+	VMOVAPS           Z1, K3, Z7
+	VCMPPS.BCST       $0x11, c00000000<>+0(SB), Z1, K3
+	VBROADCASTSS      c7fc00000<>+0(SB), Z3
+	VMOVAPS           Z3, K3, Z7
+	VCMPPS.BCST       $0x00, c00000000<>+0(SB), Z1, K3
+	VBROADCASTSS      cff800000<>+0(SB), Z1
+	VMOVAPS           Z1, K3, Z7
+	VMOVAPS           Z7, Z1
+	VSUBPS            Z6, Z1, Z3
+	VMULPS            Z0, Z0, Z0
+	VMULPS.BCST       c3f000000<>+0(SB), Z0, Z0
+	VSUBPS            Z0, Z1, Z1
+	VMOVUPS           Z3, Z0
+	VMOVAPS           Z1, K2, Z0
+	VMOVUPS           Z0, (AX)
+	VMOVUPS           Z2, (CX)
+	ADDQ              $0x40, DX
+	ADDQ              $0x40, AX
+	ADDQ              $0x40, CX
+	DECQ              BX
+	JNZ               loop
+
+loopTail:
+	TESTQ             DI, DI
+	JZ                loopDone
+	VMOVUPS.Z         (DX), K1, Z0
+	VCMPPS.BCST       $0x11, c00000000<>+0(SB), Z0, K2
+	VPANDD.BCST       c7fffffff<>+0(SB), Z0, Z0
+	VMULPS.BCST       c3e800000<>+0(SB), Z0, Z3
+	VADDPS.BCST       c3f800000<>+0(SB), Z3, Z3
+	VBROADCASTSS      c3f800000<>+0(SB), Z1
+	VDIVPS            Z3, Z1, Z3
+	VBROADCASTSS      cbce713f9<>+0(SB), Z4
+	VFMADD213PS.BCST  c3e1dbb64<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  cbe9ff91d<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  c3e8d7cc3<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  cbe1c06a8<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  c3e0093fd<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  c3dbaa8dc<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  c3e25e838<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  c3e4fb6ed<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  c3e7003c3<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  c3e7fffec<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  c3e800000<>+0(SB), Z3, Z4
+	VBROADCASTSS      c41600000<>+0(SB), Z1
+	VMINPS            Z0, Z1, Z1
+	VMULPS            Z1, Z1, Z2
+	VFMSUB213PS       Z2, Z1, Z1
+	VMULPS.BCST       cbf000000<>+0(SB), Z2, Z5
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z5, K3
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z5, Z2
+	VRNDSCALEPS       $0x08, Z2, Z2
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z2, Z5
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z2, Z5
+	VBROADCASTSS      c3ab688be<>+0(SB), Z6
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z6
+	KNOTW             K3, K3
+	VSCALEFPS.Z       Z2, Z6, K3, Z5
+	VMULPS.BCST       c3e4c422a<>+0(SB), Z1, Z1
+	VMULPS            Z5, Z1, Z1
+	VMULPS.BCST       c3ecc422a<>+0(SB), Z5, Z5
+	VSUBPS            Z1, Z5, Z5
+	VMULPS            Z4, Z3, Z3
+	VMULPS            Z5, Z3, Z6
+	VBROADCASTSS      c3f800000<>+0(SB), Z1
+	VMOVUPS           Z1, Z1
+	VSUBPS            Z6, Z1, Z1
+	VADDPS.BCST       cbf800000<>+0(SB), Z1, Z2
+	VADDPS            Z6, Z2, Z2
+	VDIVPS            Z1, Z2, Z6
+	VMOVUPS           Z1, Z2
+	VMOVAPS           Z4, K2, Z2
+	VMULPS.BCST       c3e800000<>+0(SB), Z0, Z4
+	VADDPS.BCST       c3f800000<>+0(SB), Z4, Z4
+	VMOVAPS           Z4, K2, Z5
+	VDIVPS            Z2, Z5, Z2
+	VMULPS.BCST       c3ecc422a<>+0(SB), Z3, Z3
+	VMOVAPS           Z3, K2, Z1
+	VCMPPS.BCST       $0x11, c00800000<>+0(SB), Z1, K3
+	VMULPS.BCST       c4b000000<>+0(SB), Z1, Z3
+	VXORPS            Z5, Z5, Z5
+	VBROADCASTSS      c41b80000<>+0(SB), Z4
+	VMOVAPS           Z4, K3, Z5
+	VMOVAPS           Z1, Z4
+	VMOVAPS           Z3, K3, Z4
+	VPSUBD.BCST       c3f3504f3<>+0(SB), Z4, Z4
+	VPSRAD            $0x17, Z4, Z3
+	VCVTDQ2PS         Z3, Z3
+	VSUBPS            Z5, Z3, Z3
+	VPANDD.BCST       c007fffff<>+0(SB), Z4, Z4
+	VPADDD.BCST       c3f3504f3<>+0(SB), Z4, Z4
+	VADDPS.BCST       cbf800000<>+0(SB), Z4, Z4
+	VMULPS            Z4, Z4, Z5
+	VBROADCASTSS      c3d8ec753<>+0(SB), Z7
+	VFMADD213PS.BCST  cbdeb1ade<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  c3def5141<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  cbdfe7a63<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  c3e11e90d<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  cbe2aada5<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  c3e4ccead<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  cbe7ffffe<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  c3eaaaaaa<>+0(SB), Z4, Z7
+	VMULPS            Z4, Z7, Z7
+	VMULPS            Z5, Z7, Z7
+	VFMADD231PS.BCST  cb95e8083<>+0(SB), Z3, Z7
+	VFMADD231PS.BCST  cbf000000<>+0(SB), Z5, Z7
+	VADDPS            Z7, Z4, Z7
+	VFMADD231PS.BCST  c3f318000<>+0(SB), Z3, Z7
+	VCMPPS.BCST       $0x15, c7f800000<>+0(SB), Z1, K3
+	VMOVAPS           Z1, K3, Z7
+	VCMPPS.BCST       $0x11, c00000000<>+0(SB), Z1, K3
+	VBROADCASTSS      c7fc00000<>+0(SB), Z3
+	VMOVAPS           Z3, K3, Z7
+	VCMPPS.BCST       $0x00, c00000000<>+0(SB), Z1, K3
+	VBROADCASTSS      cff800000<>+0(SB), Z1
+	VMOVAPS           Z1, K3, Z7
+	VMOVAPS           Z7, Z1
+	VSUBPS            Z6, Z1, Z3
+	VMULPS            Z0, Z0, Z0
+	VMULPS.BCST       c3f000000<>+0(SB), Z0, Z0
+	VSUBPS            Z0, Z1, Z1
+	VMOVUPS           Z3, Z0
+	VMOVAPS           Z1, K2, Z0
+	VMOVUPS           Z0, K1, (AX)
+	VMOVUPS           Z2, K1, (CX)
+	ADDQ              DI, DX
+	ADDQ              DI, AX
+	ADDQ              DI, CX
+
+loopDone:
+	VZEROUPPER
+	RET
+
+// func sumAVX512(x *float32, n int) (total float32)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·sumAVX512(SB), NOSPLIT, $0-20
+	MOVQ   x+0(FP), AX
+	MOVQ   n+8(FP), CX
+	MOVQ   CX, DX
+	SHRQ   $0x04, DX
+	ANDQ   $0x0f, CX
+	MOVQ   CX, BX
+	SHLQ   $0x02, BX
+	MOVL   $0xffffffff, SI
+	BZHIL  CX, SI, SI
+	KMOVW  SI, K1
+	VXORPS Z0, Z0, Z0
+	MOVQ   DX, CX
+	TESTQ  CX, CX
+	JZ     loopTail
+
+loop:
+	VMOVUPS (AX), Z1
+	VADDPS  Z1, Z0, Z0
+	ADDQ    $0x40, AX
+	DECQ    CX
+	JNZ     loop
+
+loopTail:
+	TESTQ     BX, BX
+	JZ        loopDone
+	VMOVUPS.Z (AX), K1, Z1
+	VADDPS    Z1, Z0, Z0
+	ADDQ      BX, AX
+
+loopDone:
+	VSHUFF32X4 $0x4e, Z0, Z0, Z1
+	VADDPS     Z1, Z0, Z0
+	VSHUFF32X4 $0xb1, Z0, Z0, Z1
+	VADDPS     Z1, Z0, Z0
+	VSHUFPS    $0x4e, Z0, Z0, Z1
+	VADDPS     Z1, Z0, Z0
+	VSHUFPS    $0xb1, Z0, Z0, Z1
+	VADDPS     Z1, Z0, Z0
+	VMOVSS     X0, total+16(FP)
+	VZEROUPPER
+	RET
+
+// func dotAVX512(a *float32, b *float32, n int) (total float32)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·dotAVX512(SB), NOSPLIT, $0-28
+	MOVQ   a+0(FP), AX
+	MOVQ   b+8(FP), CX
+	MOVQ   n+16(FP), DX
+	MOVQ   DX, BX
+	SHRQ   $0x04, BX
+	ANDQ   $0x0f, DX
+	MOVQ   DX, SI
+	SHLQ   $0x02, SI
+	MOVL   $0xffffffff, DI
+	BZHIL  DX, DI, DI
+	KMOVW  DI, K1
+	VXORPS Z0, Z0, Z0
+	MOVQ   BX, DX
+	TESTQ  DX, DX
+	JZ     loopTail
+
+loop:
+	VMOVUPS     (AX), Z1
+	VMOVUPS     (CX), Z2
+	VFMADD231PS Z1, Z2, Z0
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, CX
+	DECQ        DX
+	JNZ         loop
+
+loopTail:
+	TESTQ       SI, SI
+	JZ          loopDone
+	VMOVUPS.Z   (AX), K1, Z1
+	VMOVUPS.Z   (CX), K1, Z2
+	VFMADD231PS Z1, Z2, Z0
+	ADDQ        SI, AX
+	ADDQ        SI, CX
+
+loopDone:
+	VSHUFF32X4 $0x4e, Z0, Z0, Z1
+	VADDPS     Z1, Z0, Z0
+	VSHUFF32X4 $0xb1, Z0, Z0, Z1
+	VADDPS     Z1, Z0, Z0
+	VSHUFPS    $0x4e, Z0, Z0, Z1
+	VADDPS     Z1, Z0, Z0
+	VSHUFPS    $0xb1, Z0, Z0, Z1
+	VADDPS     Z1, Z0, Z0
+	VMOVSS     X0, total+24(FP)
+	VZEROUPPER
+	RET
+
+// func addScaledAVX512(dst *float32, a *float32, scale float32, b *float32, n int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·addScaledAVX512(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), AX
+	MOVQ         a+8(FP), CX
+	MOVQ         b+24(FP), DX
+	MOVQ         n+32(FP), BX
+	MOVQ         BX, SI
+	SHRQ         $0x04, SI
+	ANDQ         $0x0f, BX
+	MOVQ         BX, DI
+	SHLQ         $0x02, DI
+	MOVL         $0xffffffff, R8
+	BZHIL        BX, R8, R8
+	KMOVW        R8, K1
+	VBROADCASTSS scale+16(FP), Z0
+	MOVQ         SI, BX
+	TESTQ        BX, BX
+	JZ           loopTail
+
+loop:
+	VMOVUPS     (CX), Z1
+	VMOVUPS     (DX), Z2
+	VFMADD231PS Z2, Z0, Z1
+	VMOVUPS     Z1, (AX)
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, AX
+	DECQ        BX
+	JNZ         loop
+
+loopTail:
+	TESTQ       DI, DI
+	JZ          loopDone
+	VMOVUPS.Z   (CX), K1, Z1
+	VMOVUPS.Z   (DX), K1, Z2
+	VFMADD231PS Z2, Z0, Z1
+	VMOVUPS     Z1, K1, (AX)
+	ADDQ        DI, CX
+	ADDQ        DI, DX
+	ADDQ        DI, AX
+
+loopDone:
+	VZEROUPPER
+	RET
+
+// func sumExpAVX512(x *float32, n int) (peak float32, total float32)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·sumExpAVX512(SB), NOSPLIT, $0-24
+	MOVQ         x+0(FP), AX
+	MOVQ         n+8(FP), CX
+	SHLQ         $0x02, CX
+	MOVQ         n+8(FP), DX
+	MOVQ         DX, BX
+	SHRQ         $0x04, BX
+	ANDQ         $0x0f, DX
+	MOVQ         DX, SI
+	SHLQ         $0x02, SI
+	MOVL         $0xffffffff, DI
+	BZHIL        DX, DI, DI
+	KMOVW        DI, K1
+	VBROADCASTSS cff7fffff<>+0(SB), Z0
+	MOVQ         BX, DX
+	TESTQ        DX, DX
+	JZ           maxTail
+
+max:
+	VMOVUPS (AX), Z1
+	VMAXPS  Z1, Z0, Z0
+	ADDQ    $0x40, AX
+	DECQ    DX
+	JNZ     max
+
+maxTail:
+	TESTQ        SI, SI
+	JZ           maxDone
+	VMOVUPS.Z    (AX), K1, Z1
+	VBROADCASTSS cff7fffff<>+0(SB), Z2
+	VMOVAPS      Z1, K1, Z2
+	VMOVAPS      Z2, Z1
+	VMAXPS       Z1, Z0, Z0
+	ADDQ         SI, AX
+
+maxDone:
+	SUBQ       CX, AX
+	VSHUFF32X4 $0x4e, Z0, Z0, Z1
+	VMAXPS     Z1, Z0, Z0
+	VSHUFF32X4 $0xb1, Z0, Z0, Z1
+	VMAXPS     Z1, Z0, Z0
+	VSHUFPS    $0x4e, Z0, Z0, Z1
+	VMAXPS     Z1, Z0, Z0
+	VSHUFPS    $0xb1, Z0, Z0, Z1
+	VMAXPS     Z1, Z0, Z0
+	VXORPS     Z1, Z1, Z1
+	MOVQ       BX, CX
+	TESTQ      CX, CX
+	JZ         expTail
+
+exp:
+	VMOVUPS           (AX), Z2
+	VSUBPS            Z0, Z2, Z2
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z2, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z2, Z3
+	VRNDSCALEPS       $0x08, Z3, Z3
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z3, Z2
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z3, Z2
+	VBROADCASTSS      c3ab688be<>+0(SB), Z4
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z2, Z4
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z2, Z4
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z2, Z4
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z2, Z4
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z2, Z4
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z2, Z4
+	KNOTW             K2, K2
+	VSCALEFPS.Z       Z3, Z4, K2, Z2
+	VADDPS            Z2, Z1, Z1
+	ADDQ              $0x40, AX
+	DECQ              CX
+	JNZ               exp
+
+expTail:
+	TESTQ             SI, SI
+	JZ                expDone
+	VMOVUPS.Z         (AX), K1, Z2
+	VBROADCASTSS      cff800000<>+0(SB), Z3
+	VMOVAPS           Z2, K1, Z3
+	VMOVAPS           Z3, Z2
+	VSUBPS            Z0, Z2, Z2
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z2, K1
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z2, Z3
+	VRNDSCALEPS       $0x08, Z3, Z3
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z3, Z2
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z3, Z2
+	VBROADCASTSS      c3ab688be<>+0(SB), Z4
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z2, Z4
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z2, Z4
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z2, Z4
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z2, Z4
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z2, Z4
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z2, Z4
+	KNOTW             K1, K1
+	VSCALEFPS.Z       Z3, Z4, K1, Z2
+	VADDPS            Z2, Z1, Z1
+	ADDQ              SI, AX
+
+expDone:
+	VSHUFF32X4 $0x4e, Z1, Z1, Z2
+	VADDPS     Z2, Z1, Z1
+	VSHUFF32X4 $0xb1, Z1, Z1, Z2
+	VADDPS     Z2, Z1, Z1
+	VSHUFPS    $0x4e, Z1, Z1, Z2
+	VADDPS     Z2, Z1, Z1
+	VSHUFPS    $0xb1, Z1, Z1, Z2
+	VADDPS     Z2, Z1, Z1
+	VMOVSS     X0, peak+16(FP)
+	VMOVSS     X1, total+20(FP)
+	VZEROUPPER
+	RET
+
+// func softmaxAVX512(dst *float32, src *float32, n int, scale float32) (peak float32, total float32)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, SSE
+TEXT ·softmaxAVX512(SB), $8-40
+	STMXCSR      (SP)
+	MOVL         (SP), AX
+	ORL          $0x00008040, AX
+	MOVL         AX, 4(SP)
+	LDMXCSR      4(SP)
+	MOVQ         dst+0(FP), AX
+	MOVQ         src+8(FP), CX
+	MOVQ         n+16(FP), DX
+	SHLQ         $0x02, DX
+	MOVQ         n+16(FP), BX
+	MOVQ         BX, SI
+	SHRQ         $0x04, SI
+	ANDQ         $0x0f, BX
+	MOVQ         BX, DI
+	SHLQ         $0x02, DI
+	MOVL         $0xffffffff, R8
+	BZHIL        BX, R8, R8
+	KMOVW        R8, K1
+	VBROADCASTSS cff7fffff<>+0(SB), Z0
+	MOVQ         SI, BX
+	TESTQ        BX, BX
+	JZ           maxTail
+
+max:
+	VMOVUPS (CX), Z1
+	VMAXPS  Z1, Z0, Z0
+	ADDQ    $0x40, CX
+	DECQ    BX
+	JNZ     max
+
+maxTail:
+	TESTQ        DI, DI
+	JZ           maxDone
+	VMOVUPS.Z    (CX), K1, Z1
+	VBROADCASTSS cff7fffff<>+0(SB), Z2
+	VMOVAPS      Z1, K1, Z2
+	VMOVAPS      Z2, Z1
+	VMAXPS       Z1, Z0, Z0
+	ADDQ         DI, CX
+
+maxDone:
+	SUBQ       DX, CX
+	VSHUFF32X4 $0x4e, Z0, Z0, Z1
+	VMAXPS     Z1, Z0, Z0
+	VSHUFF32X4 $0xb1, Z0, Z0, Z1
+	VMAXPS     Z1, Z0, Z0
+	VSHUFPS    $0x4e, Z0, Z0, Z1
+	VMAXPS     Z1, Z0, Z0
+	VSHUFPS    $0xb1, Z0, Z0, Z1
+	VMAXPS     Z1, Z0, Z0
+	VXORPS     Z1, Z1, Z1
+	MOVQ       SI, BX
+	TESTQ      BX, BX
+	JZ         expTail
+
+exp:
+	VMOVUPS           (CX), Z2
+	VSUBPS            Z0, Z2, Z2
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z2, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z2, Z3
+	VRNDSCALEPS       $0x08, Z3, Z3
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z3, Z2
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z3, Z2
+	VBROADCASTSS      c3ab688be<>+0(SB), Z4
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z2, Z4
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z2, Z4
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z2, Z4
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z2, Z4
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z2, Z4
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z2, Z4
+	KNOTW             K2, K2
+	VSCALEFPS.Z       Z3, Z4, K2, Z2
+	VADDPS            Z2, Z1, Z1
+	VMOVUPS           Z2, (AX)
+	ADDQ              $0x40, CX
+	ADDQ              $0x40, AX
+	DECQ              BX
+	JNZ               exp
+
+expTail:
+	TESTQ             DI, DI
+	JZ                expDone
+	VMOVUPS.Z         (CX), K1, Z2
+	VBROADCASTSS      cff800000<>+0(SB), Z3
+	VMOVAPS           Z2, K1, Z3
+	VMOVAPS           Z3, Z2
+	VSUBPS            Z0, Z2, Z2
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z2, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z2, Z3
+	VRNDSCALEPS       $0x08, Z3, Z3
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z3, Z2
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z3, Z2
+	VBROADCASTSS      c3ab688be<>+0(SB), Z4
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z2, Z4
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z2, Z4
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z2, Z4
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z2, Z4
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z2, Z4
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z2, Z4
+	KNOTW             K2, K2
+	VSCALEFPS.Z       Z3, Z4, K2, Z2
+	VADDPS            Z2, Z1, Z1
+	VMOVUPS           Z2, K1, (AX)
+	ADDQ              DI, CX
+	ADDQ              DI, AX
+
+expDone:
+	SUBQ         DX, AX
+	VSHUFF32X4   $0x4e, Z1, Z1, Z2
+	VADDPS       Z2, Z1, Z1
+	VSHUFF32X4   $0xb1, Z1, Z1, Z2
+	VADDPS       Z2, Z1, Z1
+	VSHUFPS      $0x4e, Z1, Z1, Z2
+	VADDPS       Z2, Z1, Z1
+	VSHUFPS      $0xb1, Z1, Z1, Z2
+	VADDPS       Z2, Z1, Z1
+	VBROADCASTSS scale+24(FP), Z2
+	VDIVPS       Z1, Z2, Z2
+	MOVQ         SI, CX
+	TESTQ        CX, CX
+	JZ           scaledTail
+
+scaled:
+	VMOVUPS (AX), Z3
+	VMULPS  Z2, Z3, Z3
+	VMOVUPS Z3, (AX)
+	ADDQ    $0x40, AX
+	DECQ    CX
+	JNZ     scaled
+
+scaledTail:
+	TESTQ     DI, DI
+	JZ        scaledDone
+	VMOVUPS.Z (AX), K1, Z3
+	VMULPS    Z2, Z3, Z3
+	VMOVUPS   Z3, K1, (AX)
+	ADDQ      DI, AX
+
+scaledDone:
+	VMOVSS  X0, peak+32(FP)
+	VMOVSS  X1, total+36(FP)
+	LDMXCSR (SP)
 	VZEROUPPER
 	RET

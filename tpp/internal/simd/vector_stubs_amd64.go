@@ -17,6 +17,27 @@ func sigmoidAVX2(dst *float32, src *float32, n int)
 func tanhAVX2(dst *float32, src *float32, n int)
 
 //go:noescape
+func logNormalCDFAVX2(dst *float32, src *float32, n int)
+
+//go:noescape
+func logNormalCDFGradAVX2(dst *float32, derivative *float32, src *float32, n int)
+
+//go:noescape
+func sumAVX2(x *float32, n int) (total float32)
+
+//go:noescape
+func dotAVX2(a *float32, b *float32, n int) (total float32)
+
+//go:noescape
+func addScaledAVX2(dst *float32, a *float32, scale float32, b *float32, n int)
+
+//go:noescape
+func sumExpAVX2(x *float32, n int) (peak float32, total float32)
+
+//go:noescape
+func softmaxAVX2(dst *float32, src *float32, n int, scale float32) (peak float32, total float32)
+
+//go:noescape
 func expAVX512(dst *float32, src *float32, n int)
 
 //go:noescape
@@ -27,3 +48,24 @@ func sigmoidAVX512(dst *float32, src *float32, n int)
 
 //go:noescape
 func tanhAVX512(dst *float32, src *float32, n int)
+
+//go:noescape
+func logNormalCDFAVX512(dst *float32, src *float32, n int)
+
+//go:noescape
+func logNormalCDFGradAVX512(dst *float32, derivative *float32, src *float32, n int)
+
+//go:noescape
+func sumAVX512(x *float32, n int) (total float32)
+
+//go:noescape
+func dotAVX512(a *float32, b *float32, n int) (total float32)
+
+//go:noescape
+func addScaledAVX512(dst *float32, a *float32, scale float32, b *float32, n int)
+
+//go:noescape
+func sumExpAVX512(x *float32, n int) (peak float32, total float32)
+
+//go:noescape
+func softmaxAVX512(dst *float32, src *float32, n int, scale float32) (peak float32, total float32)

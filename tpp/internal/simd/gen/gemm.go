@@ -24,6 +24,47 @@ func genGemm(s isa) {
 	for _, vectors := range []int{12, 8, 4} {
 		genRowPanel(s, vectors)
 	}
+	genGemv(s)
+}
+
+// rows addresses up to eight rows of a matrix from the first one.
+type rows struct{ stride, stride3, stride5, stride7 reg.Register }
+
+func newRows(stride reg.Register, count int) rows {
+	r := rows{stride, GP64(), GP64(), GP64()}
+	LEAQ(Mem{Base: stride, Index: stride, Scale: 2}, r.stride3)
+	if count > 5 {
+		LEAQ(Mem{Base: stride, Index: stride, Scale: 4}, r.stride5)
+	}
+	if count > 7 {
+		LEAQ(Mem{Base: r.stride3, Index: stride, Scale: 4}, r.stride7)
+	}
+	return r
+}
+
+// at is the operand i rows after p.
+func (r rows) at(p reg.Register, i int) Mem {
+	switch i {
+	case 0:
+		return Mem{Base: p}
+	case 1, 2, 4:
+		return Mem{Base: p, Index: r.stride, Scale: uint8(i)}
+	case 3, 6:
+		return Mem{Base: p, Index: r.stride3, Scale: uint8(i / 3)}
+	case 5:
+		return Mem{Base: p, Index: r.stride5, Scale: 1}
+	default:
+		return Mem{Base: p, Index: r.stride7, Scale: 1}
+	}
+}
+
+// skip moves p forward by n rows.
+func (r rows) skip(p reg.Register, n int) {
+	if n == 8 {
+		LEAQ(Mem{Base: p, Index: r.stride, Scale: 8}, p)
+		return
+	}
+	LEAQ(r.at(p, n), p)
 }
 
 // genPanel writes C[m×n] (+)= A[m×k]·B[k×n] for n of at most vectors·lanes columns, in blocks of up to maxRows rows whose
@@ -39,17 +80,9 @@ func genPanel(s isa, vectors, maxRows int, masked bool) {
 	Pragma("noescape")
 
 	m := Load(Param("m"), GP64())
-	// Twelve sums, three vectors of B and one of A leave AVX2 no register for the mask.
-	maskInMemory := masked && !s.zmm && (maxRows+1)*vectors >= 15
 	var t tail
-	var words Mem
 	if masked {
-		last := Load(Param("last"), GP64()).(reg.GPVirtual)
-		if maskInMemory {
-			words = s.tailWords(last)
-		} else {
-			t = s.newTail(last)
-		}
+		t = s.newTail(Load(Param("last"), GP64()).(reg.GPVirtual))
 	}
 	a := Load(Param("a"), GP64())
 	ars := Load(Param("ars"), GP64())
@@ -60,29 +93,7 @@ func genPanel(s isa, vectors, maxRows int, masked bool) {
 	for _, stride := range []reg.Register{ars, acs, brs, crs} {
 		SHLQ(Imm(2), stride)
 	}
-	ars3, ars5, ars7 := GP64(), GP64(), GP64()
-	LEAQ(Mem{Base: ars, Index: ars, Scale: 2}, ars3)
-	if maxRows > 5 {
-		LEAQ(Mem{Base: ars, Index: ars, Scale: 4}, ars5)
-	}
-	if maxRows > 7 {
-		LEAQ(Mem{Base: ars3, Index: ars, Scale: 4}, ars7)
-	}
-	// row is the operand A[row, k] where p points to A[first row of the block, k].
-	row := func(p reg.Register, i int) Mem {
-		switch i {
-		case 0:
-			return Mem{Base: p}
-		case 1, 2, 4:
-			return Mem{Base: p, Index: ars, Scale: uint8(i)}
-		case 3, 6:
-			return Mem{Base: p, Index: ars3, Scale: uint8(i / 3)}
-		case 5:
-			return Mem{Base: p, Index: ars5, Scale: 1}
-		default:
-			return Mem{Base: p, Index: ars7, Scale: 1}
-		}
-	}
+	row := newRows(ars, maxRows)
 
 	// A remainder between one and two blocks is split in halves: a block of one or two rows would wait for its own sums.
 	Label("next")
@@ -113,10 +124,6 @@ func genPanel(s isa, vectors, maxRows int, masked bool) {
 		at := func(p reg.Register, v int) Mem { return Mem{Base: p, Disp: v * s.bytes()} }
 		load := func(p reg.Register, v int, dst reg.VecVirtual) {
 			if masked && v == vectors-1 {
-				if maskInMemory {
-					VMOVUPS(words, dst)
-					t = tail{s, dst}
-				}
 				t.load(at(p, v), dst)
 			} else {
 				VMOVUPS(at(p, v), dst)
@@ -156,7 +163,7 @@ func genPanel(s isa, vectors, maxRows int, masked bool) {
 		}
 		for i := range acc {
 			x := s.vec()
-			VBROADCASTSS(row(p, i), x)
+			VBROADCASTSS(row.at(p, i), x)
 			for v := range bv {
 				VFMADD231PS(bv[v], x, acc[i][v])
 			}
@@ -166,10 +173,6 @@ func genPanel(s isa, vectors, maxRows int, masked bool) {
 		DECQ(k)
 		JNZ(LabelRef(label("loop")))
 		Label(label("store"))
-		if maskInMemory {
-			t = tail{s, s.vec()}
-			VMOVUPS(words, t.mask)
-		}
 		for i := range acc {
 			for v := range acc[i] {
 				if masked && v == vectors-1 {
@@ -180,19 +183,7 @@ func genPanel(s isa, vectors, maxRows int, masked bool) {
 			}
 			ADDQ(crs, c)
 		}
-		if r == maxRows {
-			next := map[int]Mem{
-				4: {Base: a, Index: ars, Scale: 4},
-				6: {Base: a, Index: ars3, Scale: 2},
-				8: {Base: a, Index: ars, Scale: 8},
-			}[r]
-			LEAQ(next, a)
-		} else {
-			// Only the last two blocks are smaller than the largest: advance by a multiplication.
-			by := GP64()
-			IMUL3Q(Imm(uint64(r)), ars, by)
-			ADDQ(by, a)
-		}
+		row.skip(a, r)
 		JMP(LabelRef("next"))
 	}
 	Label("done")
@@ -244,6 +235,99 @@ func genRowPanel(s isa, vectors int) {
 	for i, v := range acc {
 		VMOVUPS(v, Mem{Base: y, Disp: i * s.bytes()})
 	}
+	VZEROUPPER()
+	RET()
+}
+
+// genGemv writes y[m] (+)= A[m×k]·x, eight rows at a time, whose sums are then folded into one vector together.
+func genGemv(s isa) {
+	TEXT("gemv"+s.suffix, 0, "func(m, k int, a *float32, ars int, x, y *float32, accumulate bool)")
+	Pragma("noescape")
+	const block = 8
+	m := Load(Param("m"), GP64())
+	a := Load(Param("a"), GP64())
+	ars := Load(Param("ars"), GP64())
+	x := Load(Param("x"), GP64())
+	y := Load(Param("y"), GP64())
+	SHLQ(Imm(2), ars)
+	bytes := Load(Param("k"), GP64())
+	SHLQ(Imm(2), bytes)
+	stride := newRows(ars, block)
+	vectors := s.newRow(Load(Param("k"), GP64()).(reg.GPVirtual))
+
+	Label("block")
+	CMPQ(m, Imm(block))
+	JLT(LabelRef("single"))
+	acc := s.vecs(block)
+	for _, v := range acc {
+		s.zero(v)
+	}
+	vectors.each("columns", []reg.Register{a, x}, func(at access) {
+		e := at.load(Mem{Base: x})
+		for i, v := range acc {
+			if at.tail == nil {
+				VFMADD231PS(stride.at(a, i), e, v)
+			} else {
+				VFMADD231PS(at.load(stride.at(a, i)), e, v)
+			}
+		}
+	})
+	SUBQ(bytes, x)
+	SUBQ(bytes, a)
+	sums := make([]reg.VecVirtual, block)
+	for i, v := range acc {
+		if s.zmm {
+			upper := YMM()
+			VEXTRACTF64X4(Imm(1), v, upper)
+			sums[i] = YMM()
+			VADDPS(upper, v.AsY(), sums[i])
+		} else {
+			sums[i] = v
+		}
+	}
+	// Pairs, then quadruples within the halves of a vector, then the halves.
+	for width := 1; width < 4; width *= 2 {
+		for i := 0; i < block; i += 2 * width {
+			VHADDPS(sums[i+width], sums[i], sums[i])
+		}
+	}
+	lower, upper := YMM(), YMM()
+	VPERM2F128(Imm(0x20), sums[4], sums[0], lower)
+	VPERM2F128(Imm(0x31), sums[4], sums[0], upper)
+	VADDPS(upper, lower, lower)
+	flag := Load(Param("accumulate"), GP8())
+	TESTB(flag, flag)
+	JZ(LabelRef("store"))
+	VADDPS(Mem{Base: y}, lower, lower)
+	Label("store")
+	VMOVUPS(lower, Mem{Base: y})
+	ADDQ(Imm(4*block), y)
+	stride.skip(a, block)
+	SUBQ(Imm(block), m)
+	JMP(LabelRef("block"))
+
+	Label("single")
+	TESTQ(m, m)
+	JZ(LabelRef("done"))
+	total := s.vec()
+	s.zero(total)
+	vectors.each("rest", []reg.Register{a, x}, func(at access) {
+		VFMADD231PS(at.load(Mem{Base: x}), at.load(Mem{Base: a}), total)
+	})
+	SUBQ(bytes, x)
+	SUBQ(bytes, a)
+	s.reduce(VADDPS, total)
+	flag = Load(Param("accumulate"), GP8())
+	TESTB(flag, flag)
+	JZ(LabelRef("storeRest"))
+	VADDSS(Mem{Base: y}, total.AsX(), total.AsX())
+	Label("storeRest")
+	VMOVSS(total.AsX(), Mem{Base: y})
+	ADDQ(Imm(4), y)
+	ADDQ(ars, a)
+	DECQ(m)
+	JMP(LabelRef("single"))
+	Label("done")
 	VZEROUPPER()
 	RET()
 }

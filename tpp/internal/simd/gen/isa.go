@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"math/bits"
 
 	"github.com/mmcloughlin/avo/attr"
 	. "github.com/mmcloughlin/avo/build"
@@ -42,33 +43,28 @@ func (s isa) vecs(n int) []reg.VecVirtual {
 
 func (s isa) zero(v reg.VecVirtual) { VXORPS(v, v, v) }
 
-// tail selects the first lanes of a vector: an opmask with AVX-512, a vector of sign bits with AVX2.
+// tail selects the first lanes of a vector: by an opmask with AVX-512, by words of ones in memory with AVX2, whose
+// registers are few.
 type tail struct {
-	isa  isa
-	mask reg.Register
+	isa   isa
+	mask  reg.Register
+	words Mem
 }
 
 // newTail makes the selection of the first count lanes, 0 ≤ count ≤ lanes; count is clobbered.
 func (s isa) newTail(count reg.GPVirtual) tail {
 	if s.zmm {
-		bits, k := GP32(), K()
-		MOVL(U32(0xffffffff), bits)
-		BZHIL(count.As32(), bits, bits)
-		KMOVW(bits, k)
-		return tail{s, k}
+		ones, k := GP32(), K()
+		MOVL(U32(0xffffffff), ones)
+		BZHIL(count.As32(), ones, ones)
+		KMOVW(ones, k)
+		return tail{isa: s, mask: k}
 	}
-	v := YMM()
-	VMOVUPS(s.tailWords(count), v)
-	return tail{s, v}
-}
-
-// tailWords is the selection of newTail in memory, for AVX2 code that has no register left; count is clobbered.
-func (s isa) tailWords(count reg.GPVirtual) Mem {
 	table := GP64()
 	LEAQ(laneTable(), table)
 	SHLQ(Imm(2), count)
 	SUBQ(count, table)
-	return Mem{Base: table, Disp: 32}
+	return tail{isa: s, words: Mem{Base: table, Disp: 32}}
 }
 
 // load reads the selected lanes and makes the others zero; nothing beyond the selected lanes is touched.
@@ -76,7 +72,8 @@ func (t tail) load(m Mem, v reg.VecVirtual) {
 	if t.isa.zmm {
 		VMOVUPS_Z(m, t.mask, v)
 	} else {
-		VMASKMOVPS(m, t.mask, v)
+		VMOVUPS(t.words, v)
+		VMASKMOVPS(m, v, v)
 	}
 }
 
@@ -85,8 +82,127 @@ func (t tail) store(v reg.VecVirtual, m Mem) {
 	if t.isa.zmm {
 		VMOVUPS(v, t.mask, m)
 	} else {
-		VMASKMOVPS(v, t.mask, m)
+		w := YMM()
+		VMOVUPS(t.words, w)
+		VMASKMOVPS(v, w, m)
 	}
+}
+
+// fill replaces the lanes of v that are not selected by a constant.
+func (t tail) fill(v reg.VecVirtual, c float64) {
+	filled := t.isa.splat(c)
+	if t.isa.zmm {
+		VMOVAPS(v, t.mask, filled)
+		VMOVAPS(filled, v)
+	} else {
+		w := YMM()
+		VMOVUPS(t.words, w)
+		VBLENDVPS(w, v, filled, v)
+	}
+}
+
+// access is how a kernel reads and writes the vector at hand: a whole one or the tail of a row.
+type access struct {
+	isa  isa
+	tail *tail
+}
+
+func (x access) load(m Mem) reg.VecVirtual {
+	v := x.isa.vec()
+	if x.tail != nil {
+		x.tail.load(m, v)
+	} else {
+		VMOVUPS(m, v)
+	}
+	return v
+}
+
+func (x access) store(v reg.VecVirtual, m Mem) {
+	if x.tail != nil {
+		x.tail.store(v, m)
+	} else {
+		VMOVUPS(v, m)
+	}
+}
+
+// fill makes the lanes beyond the end of the row a constant.
+func (x access) fill(v reg.VecVirtual, c float64) {
+	if x.tail != nil {
+		x.tail.fill(v, c)
+	}
+}
+
+// row is the division of rows of a kernel into whole vectors and a tail.
+type row struct {
+	isa         isa
+	whole, rest reg.GPVirtual // number of whole vectors, and bytes of the tail
+	tail        tail
+}
+
+// newRow divides rows of n ≥ 0 elements; n is clobbered.
+func (s isa) newRow(n reg.GPVirtual) row {
+	r := row{isa: s, whole: GP64(), rest: GP64()}
+	MOVQ(n, r.whole)
+	SHRQ(Imm(uint64(bits.TrailingZeros(uint(s.lanes)))), r.whole)
+	ANDQ(Imm(uint64(s.lanes-1)), n)
+	MOVQ(n, r.rest)
+	SHLQ(Imm(2), r.rest)
+	r.tail = s.newTail(n)
+	return r
+}
+
+// each runs body over the vectors of a row and moves the pointers forward to its end.
+func (r row) each(label string, pointers []reg.Register, body func(access)) {
+	count := GP64()
+	MOVQ(r.whole, count)
+	TESTQ(count, count)
+	JZ(LabelRef(label + "Tail"))
+	Label(label)
+	body(access{isa: r.isa})
+	for _, p := range pointers {
+		ADDQ(Imm(uint64(r.isa.bytes())), p)
+	}
+	DECQ(count)
+	JNZ(LabelRef(label))
+	Label(label + "Tail")
+	TESTQ(r.rest, r.rest)
+	JZ(LabelRef(label + "Done"))
+	body(access{isa: r.isa, tail: &r.tail})
+	for _, p := range pointers {
+		ADDQ(r.rest, p)
+	}
+	Label(label + "Done")
+}
+
+// reduce combines the lanes of v by a commutative instruction, in a fixed order, and leaves the result in all of them.
+func (s isa) reduce(combine func(...Op), v reg.VecVirtual) {
+	t := s.vec()
+	if s.zmm {
+		VSHUFF32X4(Imm(0x4e), v, v, t)
+		combine(t, v, v)
+		VSHUFF32X4(Imm(0xb1), v, v, t)
+		combine(t, v, v)
+	} else {
+		VPERM2F128(Imm(1), v, v, t)
+		combine(t, v, v)
+	}
+	for _, order := range []uint64{0x4e, 0xb1} {
+		VSHUFPS(Imm(order), v, v, t)
+		combine(t, v, v)
+	}
+}
+
+// flushDenormals makes arithmetic treat denormal numbers as zero, which they cost hundreds of cycles not to be on many
+// processors, until the function that it returns is run. Assembly is never preempted, so no Go code sees this mode.
+func flushDenormals() (restore func()) {
+	saved := AllocLocal(8)
+	mode := GP32()
+	STMXCSR(saved)
+	MOVL(saved, mode)
+	ORL(U32(0x8040), mode)
+	MOVL(mode, saved.Offset(4))
+	LDMXCSR(saved.Offset(4))
+	return func() { LDMXCSR(saved) }
 }
 
 var lanes *Mem
@@ -109,8 +225,8 @@ func laneTable() Mem {
 
 var constants = map[uint32]Mem{}
 
-// bits is a word repeated eight times in memory: an operand as it is for AVX2, to be broadcast for AVX-512.
-func bits(w uint32) Mem {
+// word is a value repeated eight times in memory: an operand as it is for AVX2, to be broadcast for AVX-512.
+func word(w uint32) Mem {
 	m, ok := constants[w]
 	if !ok {
 		m = GLOBL(fmt.Sprintf("c%08x", w), attr.RODATA|attr.NOPTR)
@@ -122,4 +238,4 @@ func bits(w uint32) Mem {
 	return m
 }
 
-func constant(x float64) Mem { return bits(math.Float32bits(float32(x))) }
+func constant(x float64) Mem { return word(math.Float32bits(float32(x))) }

@@ -15,10 +15,11 @@ import (
 var groups = map[string]func(isa){
 	"gemm":   genGemm,
 	"vector": genVector,
+	"fused":  genFused,
 }
 
 func main() {
-	kernels := flag.String("kernels", "", "group of kernels to generate: gemm or vector")
+	kernels := flag.String("kernels", "", "group of kernels to generate: gemm, vector or fused")
 	ConstraintExpr("amd64,!noasm")
 	flag.Parse()
 	group, ok := groups[*kernels]

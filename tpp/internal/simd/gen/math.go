@@ -45,9 +45,9 @@ func (s isa) splat(c float64) reg.VecVirtual {
 
 func (s isa) splatTo(w uint32, v reg.VecVirtual) {
 	if s.zmm {
-		VBROADCASTSS(bits(w), v)
+		VBROADCASTSS(word(w), v)
 	} else {
-		VMOVUPS(bits(w), v)
+		VMOVUPS(word(w), v)
 	}
 }
 
@@ -92,20 +92,24 @@ const (
 // expPoly approximates (exp(r) − 1 − r)/r² for |r| ≤ ½·log 2 with an error of 8e-9, highest power first (Chebyshev fit).
 var expPoly = []float64{0.00139262508315, 0.00836323288368, 0.041666554213, 0.166665766661, 0.5}
 
-// exp is exp(x) in place, flushed to zero where it is denormal. With bounded, x is limited to 88 so that the result is
-// finite. NaN stays NaN: it is the first operand of the minimum, which is what the minimum with NaN gives.
-func (s isa) exp(x reg.VecVirtual, bounded bool) {
-	const smallest, largest = -87.33654, 88.72283
-	small := s.compare(less, x, smallest)
-	var large mask
-	switch {
-	case bounded:
-		VMINPS(x, s.splat(88), x)
-	case s.zmm:
-		VMINPS(x, s.splat(89), x) // scaled to Inf below
-	default:
-		large = s.compare(greater, x, largest)
+// exp is exp(x) in place, flushed to zero where it is denormal and Inf where it is too large. NaN stays NaN: it is the
+// first operand of the minimum, which is what the minimum with NaN gives.
+func (s isa) exp(x reg.VecVirtual) {
+	const largest = 88.72283
+	if s.zmm {
+		VMINPS(x, s.splat(89), x) // scaled to Inf
+		s.boundedExp(x)
+		return
 	}
+	large := s.compare(greater, x, largest)
+	s.boundedExp(x)
+	s.blend(large, s.splat(math.Inf(1)), x)
+}
+
+// boundedExp is exp for x whose exponential is finite.
+func (s isa) boundedExp(x reg.VecVirtual) {
+	const smallest = -87.33654
+	small := s.compare(less, x, smallest)
 	n, p := s.vec(), s.vec()
 	s.mul(math.Log2E, x, n)
 	s.round(n, n)
@@ -126,19 +130,17 @@ func (s isa) exp(x reg.VecVirtual, bounded bool) {
 		VSCALEFPS_Z(n, p, normal, x)
 		return
 	}
-	// 1/√2 < p < √2, so adding n to its exponent neither overflows nor underflows between smallest and largest.
+	// 1/√2 < p < √2, so adding n to its exponent neither overflows nor underflows from smallest on.
 	VCVTPS2DQ(n, n)
 	VPSLLD(Imm(23), n, n)
 	VPADDD(n, p, x)
-	if !bounded {
-		s.blend(large, s.splat(math.Inf(1)), x)
-	}
 	VANDNPS(x, small.Register, x)
 }
 
 // sigmoid is exp(x)/(1 + exp(x)) in place, which keeps its relative accuracy for negative x.
 func (s isa) sigmoid(x reg.VecVirtual) {
-	s.exp(x, true)
+	VMINPS(x, s.splat(88), x)
+	s.boundedExp(x)
 	d := s.vec()
 	s.add(1, x, d)
 	VDIVPS(d, x, x)
@@ -184,16 +186,16 @@ func (s isa) log(x reg.VecVirtual) {
 	s.blend(denormal, s.splat(23), shift)
 	VMOVAPS(x, f)
 	s.blend(denormal, scaled, f)
-	s.op(VPSUBD, VPSUBD_BCST, bits(rootHalf), f, f)
+	s.op(VPSUBD, VPSUBD_BCST, word(rootHalf), f, f)
 	VPSRAD(Imm(23), f, n)
 	VCVTDQ2PS(n, n)
 	VSUBPS(shift, n, n)
 	if s.zmm {
-		VPANDD_BCST(bits(0x7fffff), f, f)
+		VPANDD_BCST(word(0x7fffff), f, f)
 	} else {
-		VPAND(bits(0x7fffff), f, f)
+		VPAND(word(0x7fffff), f, f)
 	}
-	s.op(VPADDD, VPADDD_BCST, bits(rootHalf), f, f)
+	s.op(VPADDD, VPADDD_BCST, word(rootHalf), f, f)
 	s.add(-1, f, f)
 
 	square, p := s.vec(), s.vec()
@@ -218,4 +220,102 @@ func (s isa) log(x reg.VecVirtual) {
 // fma231 is dst += c·a.
 func (s isa) fma231(c float64, a, dst reg.VecVirtual) {
 	s.op(VFMADD231PS, VFMADD231PS_BCST, constant(c), a, dst)
+}
+
+// fnma231 is dst −= c·a.
+func (s isa) fnma231(c float64, a, dst reg.VecVirtual) {
+	s.op(VFNMADD231PS, VFNMADD231PS_BCST, constant(c), a, dst)
+}
+
+// millsPoly approximates M(x)/t in t = 1/(1 + x/4), where M(x) = (1 − Φ(x))/φ(x) is Mills' ratio and x ≥ 0, with a
+// relative error of 4e-9, highest power first (Chebyshev fit); t is 0 at Inf, where x·M(x) is 1.
+var millsPoly = []float64{-0.028207765336301, 0.15403514555277, -0.3124474522383, 0.27634246741097, -0.15236914441147,
+	0.12556453140707, 0.091142386827964, 0.16201866103629, 0.20284624864998,
+	0.23438935084198, 0.2499997057023, 0.25000000101718}
+
+// mills makes of x ≥ 0 the t and P(t) of Mills' ratio t·P(t).
+func (s isa) mills(x reg.VecVirtual) (t, p reg.VecVirtual) {
+	t, p = s.vec(), s.vec()
+	s.mul(0.25, x, t)
+	s.add(1, t, t)
+	VDIVPS(t, s.splat(1), t)
+	s.splatTo(math.Float32bits(float32(millsPoly[0])), p)
+	for _, c := range millsPoly[1:] {
+		s.horner(c, t, p)
+	}
+	return t, p
+}
+
+// normalDensity is φ(x) for x ≥ 0. The rounding error of x² would be a relative error of the tail; it is taken back.
+func (s isa) normalDensity(x reg.VecVirtual) reg.VecVirtual {
+	d, low, square := s.vec(), s.vec(), s.vec()
+	VMINPS(x, s.splat(14), low) // φ(14) is zero in float32; Inf − Inf below would be NaN
+	VMULPS(low, low, square)
+	VFMSUB213PS(square, low, low)
+	s.mul(-0.5, square, d)
+	s.boundedExp(d)
+	s.mul(0.5/math.Sqrt(2*math.Pi), low, low)
+	VMULPS(d, low, low)
+	s.mul(1/math.Sqrt(2*math.Pi), d, d)
+	VSUBPS(low, d, d)
+	return d
+}
+
+// logNormalCDF is log Φ(x) in place; with derivative it returns φ(x)/Φ(x), else nil. In the left half
+// log Φ(x) = log(M(−x)/√2π) − x²/2 and the derivative is 1/M(−x), right however far the tail; in the right half
+// log Φ(x) = log(1 − q) with q = φ(x)·M(x), and what rounding 1 − q loses is added to its logarithm.
+func (s isa) logNormalCDF(x reg.VecVirtual, derivative bool) reg.VecVirtual {
+	left := s.compare(less, x, 0)
+	y := s.vec()
+	s.abs(x, y)
+	t, p := s.mills(y)
+	phi := s.normalDensity(y)
+	VMULPS(p, t, t) // M
+	w, lost := s.vec(), s.vec()
+	VMULPS(phi, t, lost) // q
+	VMOVUPS(s.splat(1), w)
+	VSUBPS(lost, w, w) // 1 − q
+	lostOf := s.vec()
+	s.add(-1, w, lostOf)
+	VADDPS(lost, lostOf, lostOf) // q − (1 − w), what w is too large
+	VDIVPS(w, lostOf, lost)
+	var d reg.VecVirtual
+	if derivative {
+		d = s.vec()
+		VMOVUPS(w, d)
+		s.blend(left, p, d)
+		numerator := s.vec()
+		s.mul(0.25, y, numerator)
+		s.add(1, numerator, numerator)
+		s.blend(left, numerator, phi)
+		VDIVPS(d, phi, d)
+	}
+	s.mul(1/math.Sqrt(2*math.Pi), t, t)
+	s.blend(left, t, w)
+	s.log(w)
+	VSUBPS(lost, w, t)
+	VMULPS(y, y, y)
+	s.mul(0.5, y, y)
+	VSUBPS(y, w, w)
+	VMOVUPS(t, x)
+	s.blend(left, w, x)
+	return d
+}
+
+// abs clears the sign.
+func (s isa) abs(x, dst reg.VecVirtual) {
+	if s.zmm {
+		VPANDD_BCST(word(0x7fffffff), x, dst)
+	} else {
+		VANDPS(word(0x7fffffff), x, dst)
+	}
+}
+
+// negate is dst = −x.
+func (s isa) negate(x, dst reg.VecVirtual) {
+	if s.zmm {
+		VPXORD_BCST(word(0x80000000), x, dst)
+	} else {
+		VXORPS(word(0x80000000), x, dst)
+	}
 }

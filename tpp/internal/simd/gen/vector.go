@@ -1,6 +1,8 @@
 package main
 
 import (
+	"math"
+
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
@@ -8,10 +10,17 @@ import (
 
 // genVector writes the functions of one vector.
 func genVector(s isa) {
-	genMap(s, "exp", func(x reg.VecVirtual) { s.exp(x, false) })
+	genMap(s, "exp", s.exp)
 	genMap(s, "log", s.log)
 	genMap(s, "sigmoid", s.sigmoid)
 	genMap(s, "tanh", s.tanh)
+	genMap(s, "logNormalCDF", func(x reg.VecVirtual) { s.logNormalCDF(x, false) })
+	genLogNormalCDFGrad(s)
+	genSum(s)
+	genDot(s)
+	genAddScaled(s)
+	genSumExp(s)
+	genSoftmax(s)
 }
 
 // genMap writes dst[i] = f(src[i]) for n ≥ 0 elements; dst may be src.
@@ -20,27 +29,178 @@ func genMap(s isa, name string, f func(reg.VecVirtual)) {
 	Pragma("noescape")
 	dst := Load(Param("dst"), GP64())
 	src := Load(Param("src"), GP64())
-	n := Load(Param("n"), GP64()).(reg.GPVirtual)
-	SUBQ(Imm(uint64(s.lanes)), n)
-	JLT(LabelRef("tail"))
-	Label("loop")
-	x := s.vec()
-	VMOVUPS(Mem{Base: src}, x)
-	f(x)
-	VMOVUPS(x, Mem{Base: dst})
-	ADDQ(Imm(uint64(s.bytes())), src)
-	ADDQ(Imm(uint64(s.bytes())), dst)
-	SUBQ(Imm(uint64(s.lanes)), n)
-	JGE(LabelRef("loop"))
-	Label("tail")
-	ADDQ(Imm(uint64(s.lanes)), n)
-	JZ(LabelRef("done"))
-	t := s.newTail(n)
-	x = s.vec()
-	t.load(Mem{Base: src}, x)
-	f(x)
-	t.store(x, Mem{Base: dst})
-	Label("done")
+	r := s.newRow(Load(Param("n"), GP64()).(reg.GPVirtual))
+	r.each("loop", []reg.Register{src, dst}, func(at access) {
+		x := at.load(Mem{Base: src})
+		f(x)
+		at.store(x, Mem{Base: dst})
+	})
+	VZEROUPPER()
+	RET()
+}
+
+func genLogNormalCDFGrad(s isa) {
+	TEXT("logNormalCDFGrad"+s.suffix, NOSPLIT, "func(dst, derivative, src *float32, n int)")
+	Pragma("noescape")
+	dst := Load(Param("dst"), GP64())
+	derivative := Load(Param("derivative"), GP64())
+	src := Load(Param("src"), GP64())
+	r := s.newRow(Load(Param("n"), GP64()).(reg.GPVirtual))
+	r.each("loop", []reg.Register{src, dst, derivative}, func(at access) {
+		x := at.load(Mem{Base: src})
+		d := s.logNormalCDF(x, true)
+		at.store(x, Mem{Base: dst})
+		at.store(d, Mem{Base: derivative})
+	})
+	VZEROUPPER()
+	RET()
+}
+
+// returnLane stores the first lane of v as a result.
+func returnLane(v reg.VecVirtual, name string) {
+	m, err := Return(name).Resolve()
+	if err != nil {
+		panic(err)
+	}
+	VMOVSS(v.AsX(), m.Addr)
+}
+
+func genSum(s isa) {
+	TEXT("sum"+s.suffix, NOSPLIT, "func(x *float32, n int) (total float32)")
+	Pragma("noescape")
+	x := Load(Param("x"), GP64())
+	r := s.newRow(Load(Param("n"), GP64()).(reg.GPVirtual))
+	total := s.vec()
+	s.zero(total)
+	r.each("loop", []reg.Register{x}, func(at access) {
+		VADDPS(at.load(Mem{Base: x}), total, total)
+	})
+	s.reduce(VADDPS, total)
+	returnLane(total, "total")
+	VZEROUPPER()
+	RET()
+}
+
+func genDot(s isa) {
+	TEXT("dot"+s.suffix, NOSPLIT, "func(a, b *float32, n int) (total float32)")
+	Pragma("noescape")
+	a := Load(Param("a"), GP64())
+	b := Load(Param("b"), GP64())
+	r := s.newRow(Load(Param("n"), GP64()).(reg.GPVirtual))
+	total := s.vec()
+	s.zero(total)
+	r.each("loop", []reg.Register{a, b}, func(at access) {
+		VFMADD231PS(at.load(Mem{Base: a}), at.load(Mem{Base: b}), total)
+	})
+	s.reduce(VADDPS, total)
+	returnLane(total, "total")
+	VZEROUPPER()
+	RET()
+}
+
+// genAddScaled writes dst = a + scale·b; dst may be a or b.
+func genAddScaled(s isa) {
+	TEXT("addScaled"+s.suffix, NOSPLIT, "func(dst, a *float32, scale float32, b *float32, n int)")
+	Pragma("noescape")
+	dst := Load(Param("dst"), GP64())
+	a := Load(Param("a"), GP64())
+	b := Load(Param("b"), GP64())
+	r := s.newRow(Load(Param("n"), GP64()).(reg.GPVirtual))
+	scale := s.broadcast("scale")
+	r.each("loop", []reg.Register{a, b, dst}, func(at access) {
+		v := at.load(Mem{Base: a})
+		VFMADD231PS(at.load(Mem{Base: b}), scale, v)
+		at.store(v, Mem{Base: dst})
+	})
+	VZEROUPPER()
+	RET()
+}
+
+// broadcast is a vector of a float32 parameter.
+func (s isa) broadcast(parameter string) reg.VecVirtual {
+	m, err := Param(parameter).Resolve()
+	if err != nil {
+		panic(err)
+	}
+	v := s.vec()
+	VBROADCASTSS(m.Addr, v)
+	return v
+}
+
+// lowest is where maxima start, finite so that −Inf less the maximum of nothing but −Inf is not NaN.
+const lowest = -math.MaxFloat32
+
+// genMax leaves the maximum of a row in all lanes of the result, and the pointer back at the start of the row.
+func genMax(s isa, r row, x reg.Register, bytes reg.Register) reg.VecVirtual {
+	peak := s.splat(lowest)
+	r.each("max", []reg.Register{x}, func(at access) {
+		v := at.load(Mem{Base: x})
+		at.fill(v, lowest)
+		VMAXPS(v, peak, peak)
+	})
+	SUBQ(bytes, x)
+	s.reduce(VMAXPS, peak)
+	return peak
+}
+
+// genSumExp writes the maximum of a row and Σ exp(x − maximum).
+func genSumExp(s isa) {
+	TEXT("sumExp"+s.suffix, NOSPLIT, "func(x *float32, n int) (peak, total float32)")
+	Pragma("noescape")
+	x := Load(Param("x"), GP64())
+	bytes := Load(Param("n"), GP64())
+	SHLQ(Imm(2), bytes)
+	r := s.newRow(Load(Param("n"), GP64()).(reg.GPVirtual))
+	peak := genMax(s, r, x, bytes)
+	total := s.vec()
+	s.zero(total)
+	r.each("exp", []reg.Register{x}, func(at access) {
+		v := at.load(Mem{Base: x})
+		at.fill(v, math.Inf(-1))
+		VSUBPS(peak, v, v)
+		s.boundedExp(v)
+		VADDPS(v, total, total)
+	})
+	s.reduce(VADDPS, total)
+	returnLane(peak, "peak")
+	returnLane(total, "total")
+	VZEROUPPER()
+	RET()
+}
+
+// genSoftmax writes dst = scale·softmax(src) and returns what sumExp does; dst may be src.
+func genSoftmax(s isa) {
+	TEXT("softmax"+s.suffix, 0, "func(dst, src *float32, n int, scale float32) (peak, total float32)")
+	Pragma("noescape")
+	restore := flushDenormals()
+	dst := Load(Param("dst"), GP64())
+	src := Load(Param("src"), GP64())
+	bytes := Load(Param("n"), GP64())
+	SHLQ(Imm(2), bytes)
+	r := s.newRow(Load(Param("n"), GP64()).(reg.GPVirtual))
+	peak := genMax(s, r, src, bytes)
+	total := s.vec()
+	s.zero(total)
+	r.each("exp", []reg.Register{src, dst}, func(at access) {
+		v := at.load(Mem{Base: src})
+		at.fill(v, math.Inf(-1))
+		VSUBPS(peak, v, v)
+		s.boundedExp(v)
+		VADDPS(v, total, total)
+		at.store(v, Mem{Base: dst})
+	})
+	SUBQ(bytes, dst)
+	s.reduce(VADDPS, total)
+	factor := s.broadcast("scale")
+	VDIVPS(total, factor, factor)
+	r.each("scaled", []reg.Register{dst}, func(at access) {
+		v := at.load(Mem{Base: dst})
+		VMULPS(factor, v, v)
+		at.store(v, Mem{Base: dst})
+	})
+	returnLane(peak, "peak")
+	returnLane(total, "total")
+	restore()
 	VZEROUPPER()
 	RET()
 }

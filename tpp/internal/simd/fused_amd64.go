@@ -1,0 +1,45 @@
+//go:build amd64 && !noasm
+
+package simd
+
+// The functions here take checked slices of at least one row of at least one element.
+
+func gruForwardFast(rows, d int, next, r, z, n, gx, gh, h []float32) {
+	if active == avx512 {
+		gruForwardAVX512(rows, d, &next[0], &r[0], &z[0], &n[0], &gx[0], &gh[0], &h[0])
+	} else {
+		gruForwardAVX2(rows, d, &next[0], &r[0], &z[0], &n[0], &gx[0], &gh[0], &h[0])
+	}
+}
+
+func gruBackwardFast(rows, d int, dgx, dgh, dh, dnext, r, z, n, gh, h []float32) {
+	if active == avx512 {
+		gruBackwardAVX512(rows, d, &dgx[0], &dgh[0], &dh[0], &dnext[0], &r[0], &z[0], &n[0], &gh[0], &h[0])
+	} else {
+		gruBackwardAVX2(rows, d, &dgx[0], &dgh[0], &dh[0], &dnext[0], &r[0], &z[0], &n[0], &gh[0], &h[0])
+	}
+}
+
+func mixtureFast(k int, head, x, peak, ratio []float32) {
+	if active == avx512 {
+		mixtureAVX512(len(ratio), k, &head[0], &x[0], &peak[0], &ratio[0])
+	} else {
+		mixtureAVX2(len(ratio), k, &head[0], &x[0], &peak[0], &ratio[0])
+	}
+}
+
+func mixtureGradFast(k int, head, x, peak, ratio, grad []float32, scale float32) {
+	if active == avx512 {
+		mixtureGradAVX512(len(ratio), k, &head[0], &x[0], &peak[0], &ratio[0], &grad[0], scale)
+	} else {
+		mixtureGradAVX2(len(ratio), k, &head[0], &x[0], &peak[0], &ratio[0], &grad[0], scale)
+	}
+}
+
+func adamFast(params, grads, m, v []float32, coefficients *[7]float32) {
+	if active == avx512 {
+		adamAVX512(len(params), &params[0], &grads[0], &m[0], &v[0], coefficients)
+	} else {
+		adamAVX2(len(params), &params[0], &grads[0], &m[0], &v[0], coefficients)
+	}
+}
