@@ -40,7 +40,9 @@ func TestReadDataset(t *testing.T) {
 
 func TestReadDatasetRejects(t *testing.T) {
 	const mapping = `, "mapping": {"a": 0, "b": 1}}`
-	seq := func(s string) string { return `{"sequences": [{"arrival_times": [1], "marks": [0]}, ` + s + `]` + mapping }
+	seq := func(s string) string {
+		return `{"sequences": [{"arrival_times": [1], "marks": [0]}, ` + s + `]` + mapping
+	}
 	for _, c := range []struct{ name, doc, reason string }{
 		{"empty", ``, "it is empty"},
 		{"an array", `[1]`, "not a JSON object"},

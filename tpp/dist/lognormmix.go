@@ -1,6 +1,7 @@
 package dist
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -31,11 +32,17 @@ const maxStackComponents = 256
 // tiny is where sums of probabilities are taken again in logarithms: above it, terms that underflow are below rounding.
 const tiny = 1e-280
 
+// Quantiles are sought between logarithms of times that are just beyond the smallest and the largest float64.
+const (
+	minLogTime = -750
+	maxLogTime = 750
+)
+
 // Validate reports the first parameter that is not valid.
 func (l LogNormMix) Validate() error {
 	k := len(l.LogWeights)
 	if k == 0 {
-		return fmt.Errorf("log-normal mixture: no components")
+		return errors.New("log-normal mixture: no components")
 	}
 	if len(l.Mu) != k || len(l.Sigma) != k {
 		return fmt.Errorf("log-normal mixture: %d log weights, %d means, %d standard deviations", k, len(l.Mu), len(l.Sigma))
@@ -307,7 +314,8 @@ func (l *LogNormMix) logQuantile(target float64) float64 {
 		mean += w * x
 		total += w
 	}
-	if lo == hi {
+	lo, hi = max(lo, minLogTime), min(hi, maxLogTime)
+	if lo >= hi {
 		return lo
 	}
 	return solve(lo, hi, mean/total, func(x float64) (y, dy float64) {
@@ -362,7 +370,8 @@ func (l *LogNormMix) logTailQuantile(logS float64) float64 {
 			lo, hi = min(lo, x), max(hi, x)
 		}
 	}
-	if lo == hi {
+	lo, hi = max(lo, minLogTime), min(hi, maxLogTime)
+	if lo >= hi {
 		return lo
 	}
 	target := math.Sqrt2 * math.Sqrt(-logS)

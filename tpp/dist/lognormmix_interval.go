@@ -27,11 +27,11 @@ func (l LogNormMix) LogInterval(a, b float64) float64 {
 			continue
 		}
 		total += w
-		z, h := -math.Abs(middle-mu[k])/sigma[k], half/sigma[k]
-		if isNarrow(z, h) {
+		d, s := math.Abs(middle-mu[k]), sigma[k]
+		if z, h := -d/s, half/s; isNarrow(z, h) {
 			mass += w * math.Exp(-0.5*z*z) * narrowSeries(z, h) * (2 / sqrt2Pi) * h
 		} else {
-			mass += w * (normCDF(z+h) - normCDF(z-h))
+			mass += w * (normCDF((half-d)/s) - normTail((half+d)/s))
 		}
 	}
 	if mass > tiny {
@@ -40,7 +40,7 @@ func (l LogNormMix) LogInterval(a, b float64) float64 {
 	sum := newLogSum()
 	for k, lw := range l.LogWeights {
 		if !math.IsInf(lw, -1) {
-			sum.add(lw + logNormInterval(-math.Abs(middle-mu[k])/sigma[k], half/sigma[k]))
+			sum.add(lw + logNormInterval(math.Abs(middle-mu[k]), half, sigma[k]))
 		}
 	}
 	return math.Min(sum.log()-l.logTotalWeight(), 0)
@@ -79,14 +79,15 @@ func narrowSeries(z, h float64) float64 {
 	return sum
 }
 
-// logNormInterval is log(Φ(z+h) − Φ(z−h)) for z ≤ 0 and h > 0.
-func logNormInterval(z, h float64) float64 {
-	if isNarrow(z, h) {
+// logNormInterval is the logarithm of the probability of the interval of ± half around the mean ± d, d ≥ 0, of a normal
+// distribution with standard deviation sigma.
+func logNormInterval(d, half, sigma float64) float64 {
+	if z, h := -d/sigma, half/sigma; isNarrow(z, h) {
 		return -0.5*z*z - logSqrt2Pi + math.Log(2*h*narrowSeries(z, h))
 	}
-	upper := logNormCDF(z + h)
+	upper := logNormCDF((half - d) / sigma)
 	if math.IsInf(upper, -1) {
 		return upper
 	}
-	return logSubExp(upper, logNormCDF(z-h))
+	return logSubExp(upper, logNormCDF(-(half+d)/sigma))
 }

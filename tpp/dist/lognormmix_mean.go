@@ -8,7 +8,7 @@ func (l LogNormMix) Mean() float64 {
 	sum := newLogSum()
 	for k, lw := range l.LogWeights {
 		if !math.IsInf(lw, -1) {
-			sum.add(lw + l.Mu[k] + 0.5*l.Sigma[k]*l.Sigma[k])
+			sum.add(lw + (l.Mu[k] + 0.5*l.Sigma[k]*l.Sigma[k]))
 		}
 	}
 	return math.Exp(sum.log() - l.logTotalWeight())

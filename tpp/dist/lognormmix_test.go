@@ -6,11 +6,6 @@ import (
 	"testing"
 )
 
-// closeTo tells whether got is want up to a relative error of tol.
-func closeTo(got, want, tol float64) bool {
-	return got == want || math.Abs(got-want) <= tol*math.Abs(want)
-}
-
 func TestLogNormMixAgainstReference(t *testing.T) {
 	for _, r := range references {
 		t.Run(fmt.Sprintf("%s/%g", r.mixture, r.t), func(t *testing.T) {

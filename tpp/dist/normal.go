@@ -101,6 +101,7 @@ type logSum struct{ max, scaled float64 }
 func newLogSum() logSum { return logSum{max: math.Inf(-1)} }
 
 func (s *logSum) add(x float64) {
+	x = math.Min(x, math.MaxFloat64) // two infinities would make a NaN
 	switch {
 	case math.IsInf(x, -1):
 	case x <= s.max:

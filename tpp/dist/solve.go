@@ -3,8 +3,8 @@ package dist
 import "math"
 
 // solve finds the root of an increasing function between lo and hi by Newton's method, with bisection where Newton
-// leaves the bracket or does not halve its steps. eval returns the function and its derivative at x. The result is
-// accurate to about tol(x) = 1e-15 (1 + |x|).
+// leaves the bracket or does not halve its steps. eval returns the function and its derivative at x. The root is found
+// to about 1e-15 (1 + |x|), from x if that lies between.
 func solve(lo, hi, x float64, eval func(x float64) (y, dy float64)) float64 {
 	if !(x > lo && x < hi) {
 		x = lo + (hi-lo)/2
@@ -23,6 +23,9 @@ func solve(lo, hi, x float64, eval func(x float64) (y, dy float64)) float64 {
 		}
 		tol := 1e-15 * (1 + math.Abs(x))
 		step := -y / dy
+		if math.IsInf(dy, 1) {
+			step = math.NaN() // too steep for a step
+		}
 		next := x + step
 		if next > lo && next < hi && math.Abs(step) < 0.5*math.Abs(before) {
 			// Where steps shrink quadratically the next one will be about step³/last²: not worth an evaluation.
@@ -46,4 +49,19 @@ func solve(lo, hi, x float64, eval func(x float64) (y, dy float64)) float64 {
 		x = next
 	}
 	return x
+}
+
+// bisect is the smallest float64 t ≥ 0 at which reached holds, +Inf if that is nowhere before. reached must not turn
+// false again. Halving the bit patterns of the floats takes at most 63 calls, whatever the scale.
+func bisect(reached func(t float64) bool) float64 {
+	lo, hi := uint64(0), math.Float64bits(math.Inf(1))
+	for lo < hi {
+		middle := lo + (hi-lo)/2
+		if reached(math.Float64frombits(middle)) {
+			hi = middle
+		} else {
+			lo = middle + 1
+		}
+	}
+	return math.Float64frombits(lo)
 }

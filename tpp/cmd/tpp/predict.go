@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/tppfaas/tppfaas/internal/cli"
+	"github.com/tppfaas/tppfaas/tpp"
+)
+
+const predictUsage = `tpp predict says after each event of a sequence when the next one is due (median and 90 % interval, in ms after the event) and
+which functions are the likeliest to come. Every prediction is made from the events up to that one alone.
+
+Usage: tpp predict MODEL DATASET [OPTIONS]
+
+Examples:
+  tpp predict model.safetensors traces.json.gz -sequence 3
+  tpp predict model.safetensors traces.json.gz -json            all sequences, one JSON object an event
+`
+
+type predictionReport struct {
+	Sequence int          `json:"sequence"`
+	Event    int          `json:"event"`
+	Median   float64      `json:"median"`
+	Lower    float64      `json:"lower"`
+	Upper    float64      `json:"upper"`
+	Marks    []markReport `json:"marks"`
+}
+
+type markReport struct {
+	Mark        string  `json:"mark"`
+	Probability float64 `json:"probability"`
+}
+
+func predict(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	fs := cli.NewFlagSet("predict", stdout, predictUsage)
+	index := fs.Int("sequence", -1, "`index` of the sequence, counted from 0 (default: all)")
+	top := fs.Int("top", 3, "how many of the likeliest `functions`")
+	asJSON := fs.Bool("json", false, "print one JSON object an event")
+	rest, err := positional(fs, args, "model", "dataset")
+	if err != nil {
+		return err
+	}
+	if *top < 1 {
+		return cli.Usagef("-top is %d, it must be at least 1", *top)
+	}
+	if cli.IsSet(fs, "sequence") && *index < 0 {
+		return cli.Usagef("-sequence is %d, sequences count from 0", *index)
+	}
+	model, data, err := readBoth(rest[0], rest[1])
+	if err != nil {
+		return err
+	}
+	first, last := 0, len(data.Sequences)-1
+	if *index >= 0 {
+		if *index > last {
+			return fmt.Errorf("%s has %d sequences, there is no number %d", rest[1], len(data.Sequences), *index)
+		}
+		first, last = *index, *index
+	}
+	for i := first; i <= last; i++ {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		s := &data.Sequences[i]
+		predictions, err := tpp.Predict(model, s, *top)
+		if err != nil {
+			return fmt.Errorf("%s: sequence %d: %w", rest[1], i, err)
+		}
+		if *asJSON {
+			err = writePredictions(stdout, i, predictions)
+		} else {
+			err = printPredictions(stdout, i, model, s, predictions)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readBoth reads a model, and a dataset in the model's marks.
+func readBoth(modelPath, dataPath string) (*tpp.Recurrent, *tpp.Dataset, error) {
+	model, err := tpp.ReadModelFile(modelPath)
+	if err != nil {
+		return nil, nil, err
+	}
+	data, err := tpp.ReadFile(dataPath)
+	if err != nil {
+		return nil, nil, err
+	}
+	if data, err = data.WithMarks(model.MarkNames()); err != nil {
+		return nil, nil, fmt.Errorf("%s with %s: %w", dataPath, modelPath, err)
+	}
+	return model, data, nil
+}
+
+func writePredictions(w io.Writer, sequence int, predictions []tpp.Prediction) error {
+	for _, p := range predictions {
+		r := predictionReport{Sequence: sequence, Event: p.Event, Median: p.Median, Lower: p.Lower, Upper: p.Upper}
+		for _, m := range p.Marks {
+			r.Marks = append(r.Marks, markReport{markName(m.Name, m.Mark), m.Probability})
+		}
+		if err := printJSON(w, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func markName(name string, mark int) string {
+	if name == "" {
+		return strconv.Itoa(mark)
+	}
+	return name
+}
+
+func printPredictions(w io.Writer, sequence int, model *tpp.Recurrent, s *tpp.Sequence, predictions []tpp.Prediction) error {
+	names := model.MarkNames()
+	prefix := commonPrefix(names)
+	short := func(mark int) string {
+		if len(names) == 0 {
+			return strconv.Itoa(mark)
+		}
+		return names[mark][len(prefix):]
+	}
+	fmt.Fprintf(w, "Sequence %d, %d events", sequence, s.Len())
+	if prefix != "" {
+		fmt.Fprintf(w, ", functions without %q before their names", prefix)
+	}
+	fmt.Fprintln(w, ". Times in ms; the next event is due within the interval with 90 % probability.")
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(tw, "at\tevent\tmedian\tinterval\tlikeliest next\tcame")
+	for i, p := range predictions {
+		var likeliest []string
+		for _, m := range p.Marks {
+			likeliest = append(likeliest, fmt.Sprintf("%s %.0f %%", short(m.Mark), 100*m.Probability))
+		}
+		came := "nothing more"
+		if i+1 < s.Len() {
+			came = fmt.Sprintf("%s after %.0f", short(s.Mark(i+1)), s.ArrivalTimes[i+1]-s.ArrivalTimes[i])
+		}
+		fmt.Fprintf(tw, "%.0f\t%s\t%.0f\t%.0f … %.0f\t%s\t%s\n", s.ArrivalTimes[i]-s.ArrivalTimes[0], short(s.Mark(i)),
+			p.Median, p.Lower, p.Upper, strings.Join(likeliest, ", "), came)
+	}
+	return tw.Flush()
+}
+
+// commonPrefix is what all names begin with, up to and with a dash: sequence-dev- of sequence-dev-f1 and so on.
+func commonPrefix(names []string) string {
+	if len(names) < 2 {
+		return ""
+	}
+	prefix := names[0]
+	for _, name := range names[1:] {
+		for !strings.HasPrefix(name, prefix) {
+			prefix = prefix[:len(prefix)-1]
+		}
+	}
+	return prefix[:strings.LastIndexByte(prefix, '-')+1]
+}

@@ -1,0 +1,220 @@
+package dist
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+)
+
+// Conditional is the distribution of the time that remains, τ − Elapsed given τ > Elapsed: of how much longer to wait
+// when nothing has come so far,
+//
+//	S(t | Elapsed) = S(Elapsed + t)/S(Elapsed).
+//
+// It is computed from logarithms and from the probabilities of intervals, and stays correct where S(Elapsed)
+// underflows. With Elapsed 0 it is Dist itself, mass at 0 included.
+//
+// Where Dist rules out that nothing came until Elapsed (a Point that has passed), the event is overdue and taken to be
+// due at once: all mass at 0. Times are sums Elapsed + t in float64, so that t is resolved to about 1e-16 Elapsed.
+type Conditional struct {
+	// Dist is the distribution of τ from its beginning.
+	Dist Distribution
+	// Elapsed is how much time has passed without the event, finite and ≥ 0.
+	Elapsed float64
+	// Src is the source of Rand. Nil stands for the global source.
+	Src rand.Source
+}
+
+// Validate reports a missing distribution or an elapsed time that is not valid.
+func (c Conditional) Validate() error {
+	if c.Dist == nil {
+		return errors.New("conditional distribution: no distribution")
+	}
+	if !(c.Elapsed >= 0) || math.IsInf(c.Elapsed, 1) {
+		return fmt.Errorf("conditional distribution: elapsed time is %v, want a finite number ≥ 0", c.Elapsed)
+	}
+	return nil
+}
+
+// Total is the distribution of τ itself given τ > Elapsed.
+func (c Conditional) Total() Shifted { return Shifted{Dist: c, Offset: c.Elapsed} }
+
+// logReached is log P(τ > Elapsed), 0 where nothing is known yet.
+func (c *Conditional) logReached() float64 {
+	if c.Elapsed == 0 {
+		return 0
+	}
+	return c.Dist.LogSurvival(c.Elapsed)
+}
+
+// Prob is the probability density of the remaining time.
+func (c Conditional) Prob(t float64) float64 { return math.Exp(c.LogProb(t)) }
+
+// LogProb is log f(Elapsed + t) − log S(Elapsed).
+func (c Conditional) LogProb(t float64) float64 {
+	reached := c.logReached()
+	switch {
+	case isNaN(t):
+		return t
+	case t < 0:
+		return math.Inf(-1)
+	case math.IsInf(reached, -1):
+		return Point{}.LogProb(t)
+	}
+	return c.Dist.LogProb(c.Elapsed+t) - reached
+}
+
+// CDF is P(τ ≤ Elapsed + t | τ > Elapsed): whether the event comes within t from now.
+func (c Conditional) CDF(t float64) float64 {
+	if logS := c.logSurvivalRatio(t); logS < -math.Ln2 {
+		return -math.Expm1(logS)
+	}
+	return math.Exp(c.LogCDF(t))
+}
+
+// LogCDF is log P(Elapsed < τ ≤ Elapsed + t) − log S(Elapsed), or by way of the survival where little of that is left.
+func (c Conditional) LogCDF(t float64) float64 {
+	reached := c.logReached()
+	switch {
+	case isNaN(t):
+		return t
+	case t < 0:
+		return math.Inf(-1)
+	case math.IsInf(reached, -1):
+		return 0
+	}
+	if logS := c.logSurvivalRatio(t); logS < -math.Ln2 {
+		return log1mExp(logS)
+	}
+	return math.Min(c.Dist.LogInterval(c.Elapsed, c.Elapsed+t)-reached, 0)
+}
+
+// Survival is S(Elapsed + t)/S(Elapsed).
+func (c Conditional) Survival(t float64) float64 { return math.Exp(c.LogSurvival(t)) }
+
+// LogSurvival is log S(Elapsed + t) − log S(Elapsed), by way of the CDF where those nearly agree.
+func (c Conditional) LogSurvival(t float64) float64 {
+	if logS := c.logSurvivalRatio(t); !(logS >= -math.Ln2) {
+		return logS
+	}
+	return log1mExp(c.LogCDF(t))
+}
+
+// logSurvivalRatio is log S(Elapsed + t) − log S(Elapsed), with the digits that subtraction leaves.
+func (c *Conditional) logSurvivalRatio(t float64) float64 {
+	reached := c.logReached()
+	switch {
+	case isNaN(t):
+		return t
+	case t < 0:
+		return 0
+	case math.IsInf(reached, -1):
+		return reached
+	}
+	return c.Dist.LogSurvival(c.Elapsed+t) - reached
+}
+
+// LogInterval is log P(Elapsed + a < τ ≤ Elapsed + b) − log S(Elapsed).
+func (c Conditional) LogInterval(a, b float64) float64 {
+	reached := c.logReached()
+	switch {
+	case isNaN(a) || isNaN(b):
+		return math.NaN()
+	case a <= 0:
+		return c.LogCDF(b)
+	case math.IsInf(reached, -1):
+		return math.Inf(-1)
+	}
+	return math.Min(c.Dist.LogInterval(c.Elapsed+a, c.Elapsed+b)-reached, 0)
+}
+
+// Hazard is that of Dist at Elapsed + t: conditioning does not change it.
+func (c Conditional) Hazard(t float64) float64 {
+	switch {
+	case isNaN(t):
+		return t
+	case t < 0:
+		return 0
+	case math.IsInf(c.logReached(), -1):
+		return Point{}.Hazard(t)
+	}
+	return c.Dist.Hazard(c.Elapsed + t)
+}
+
+// Mean is the mean residual life E[τ − Elapsed | τ > Elapsed].
+func (c Conditional) Mean() float64 { return c.RestrictedMean(math.Inf(1)) }
+
+// Median is Quantile(0.5).
+func (c Conditional) Median() float64 { return c.Quantile(0.5) }
+
+// Quantile is the smallest remaining time with CDF ≥ p, by Dist's QuantileLogSurvival if it has one, otherwise by
+// bisection.
+func (c Conditional) Quantile(p float64) float64 {
+	switch {
+	case !(p >= 0 && p <= 1):
+		return math.NaN()
+	case p == 0:
+		return 0
+	case c.Elapsed == 0:
+		return c.Dist.Quantile(p)
+	}
+	if d, ok := c.Dist.(TailQuantiler); ok && p > -1e-7*c.logReached() {
+		return c.quantile(d, math.Log1p(-p))
+	}
+	// Beside log S(Elapsed), log(1 − p) would lose its digits.
+	logP := math.Log(p)
+	return bisect(func(t float64) bool { return c.LogCDF(t) >= logP })
+}
+
+// QuantileLogSurvival is the smallest remaining time with log S(t | Elapsed) ≤ logS.
+func (c Conditional) QuantileLogSurvival(logS float64) float64 {
+	switch {
+	case !(logS <= 0):
+		return math.NaN()
+	case logS == 0:
+		return 0
+	}
+	if d, ok := c.Dist.(TailQuantiler); ok {
+		return c.quantile(d, logS)
+	}
+	return bisect(func(t float64) bool { return c.LogSurvival(t) <= logS })
+}
+
+// quantile is the remaining time at which d's survival has fallen by logS.
+func (c *Conditional) quantile(d TailQuantiler, logS float64) float64 {
+	reached := c.logReached()
+	if math.IsInf(reached, -1) {
+		return 0
+	}
+	t := d.QuantileLogSurvival(reached + logS)
+	if math.IsInf(t, 1) {
+		return t
+	}
+	return math.Max(t-c.Elapsed, 0)
+}
+
+// Rand draws a remaining time by inversion.
+func (c Conditional) Rand() float64 { return c.QuantileLogSurvival(math.Log(uniform(c.Src))) }
+
+// RestrictedMean is E[min(τ − Elapsed, h) | τ > Elapsed].
+func (c Conditional) RestrictedMean(h float64) float64 {
+	switch {
+	case h <= 0 || isNaN(h):
+		return h
+	case c.Elapsed == 0:
+		return c.Dist.RestrictedMean(h)
+	}
+	if d, ok := c.Dist.(MeanResidualer); ok {
+		return d.MeanResidual(c.Elapsed, h)
+	}
+	reached := c.logReached()
+	if math.IsInf(reached, -1) {
+		return 0
+	}
+	whole := c.Dist.RestrictedMean(c.Elapsed + h)
+	if rest := whole - c.Dist.RestrictedMean(c.Elapsed); rest > 1e-3*whole && reached > -700 {
+		return math.Min(rest/math.Exp(reached), h)
+	}
+	return integrateSurvival(&c, h)
+}

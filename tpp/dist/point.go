@@ -1,0 +1,109 @@
+package dist
+
+import (
+	"fmt"
+	"math"
+)
+
+// Point puts all mass at one value: the distribution of a model that predicts a single time. It has no density, so that
+// LogProb is +Inf at Value and −Inf elsewhere; score such a model by its error, or by LogMass.
+type Point struct {
+	// Value is the time, finite and ≥ 0.
+	Value float64
+}
+
+// Validate reports a value that is not valid.
+func (p Point) Validate() error {
+	if !(p.Value >= 0) || math.IsInf(p.Value, 1) {
+		return fmt.Errorf("point distribution: value is %v, want a finite number ≥ 0", p.Value)
+	}
+	return nil
+}
+
+// logIf is log 1 or log 0.
+func logIf(certain bool) float64 {
+	if certain {
+		return 0
+	}
+	return math.Inf(-1)
+}
+
+// Prob is +Inf at Value and 0 elsewhere.
+func (p Point) Prob(t float64) float64 { return math.Exp(p.LogProb(t)) }
+
+// LogProb is +Inf at Value and −Inf elsewhere.
+func (p Point) LogProb(t float64) float64 {
+	switch {
+	case isNaN(t):
+		return t
+	case t == p.Value:
+		return math.Inf(1)
+	}
+	return math.Inf(-1)
+}
+
+// CDF is 1 from Value on and 0 before.
+func (p Point) CDF(t float64) float64 { return math.Exp(p.LogCDF(t)) }
+
+// LogCDF is 0 from Value on and −Inf before.
+func (p Point) LogCDF(t float64) float64 {
+	if isNaN(t) {
+		return t
+	}
+	return logIf(t >= p.Value)
+}
+
+// Survival is 1 before Value and 0 from it on.
+func (p Point) Survival(t float64) float64 { return math.Exp(p.LogSurvival(t)) }
+
+// LogSurvival is 0 before Value and −Inf from it on.
+func (p Point) LogSurvival(t float64) float64 {
+	if isNaN(t) {
+		return t
+	}
+	return logIf(t < p.Value)
+}
+
+// LogInterval is 0 if a < Value ≤ b, or if Value is 0 and a ≤ 0 ≤ b, and −Inf otherwise.
+func (p Point) LogInterval(a, b float64) float64 {
+	if isNaN(a) || isNaN(b) {
+		return math.NaN()
+	}
+	return logIf((a < p.Value || a <= 0) && p.Value <= b)
+}
+
+// Hazard is +Inf at Value and 0 elsewhere.
+func (p Point) Hazard(t float64) float64 { return p.Prob(t) }
+
+// Mean is Value.
+func (p Point) Mean() float64 { return p.Value }
+
+// Median is Value.
+func (p Point) Median() float64 { return p.Value }
+
+// Quantile is Value for every p > 0, and 0 for p = 0.
+func (p Point) Quantile(q float64) float64 {
+	switch {
+	case !(q >= 0 && q <= 1):
+		return math.NaN()
+	case q == 0:
+		return 0
+	}
+	return p.Value
+}
+
+// QuantileLogSurvival is Value for every logS < 0, and 0 for logS = 0.
+func (p Point) QuantileLogSurvival(logS float64) float64 {
+	return p.Quantile(-math.Expm1(logS))
+}
+
+// Rand returns Value.
+func (p Point) Rand() float64 { return p.Value }
+
+// RestrictedMean is min(Value, h).
+func (p Point) RestrictedMean(h float64) float64 { return math.Min(p.Value, h) }
+
+// MeanResidual is min(Value − elapsed, h), or 0 once Value has passed.
+func (p Point) MeanResidual(elapsed, h float64) float64 {
+	return math.Min(math.Max(p.Value-elapsed, 0), h)
+}

@@ -1,0 +1,59 @@
+package dist
+
+import (
+	"math"
+
+	"gonum.org/v1/gonum/integrate/quad"
+)
+
+// gaussPoints and gaussWeights are the Gauss-Legendre rule on [−1, 1].
+var gaussPoints, gaussWeights = func() (x, w [16]float64) {
+	quad.Legendre{}.FixedLocations(x[:], w[:], -1, 1)
+	return x, w
+}()
+
+// gauss is ∫ exp(logS(t)) dt from a to b by one Gauss-Legendre rule.
+func gauss(logS func(t float64) float64, a, b float64) float64 {
+	middle, half := a+0.5*(b-a), 0.5*(b-a)
+	sum := 0.0
+	for i, x := range gaussPoints {
+		sum += gaussWeights[i] * math.Exp(logS(middle+half*x))
+	}
+	return half * sum
+}
+
+// refine is the integral from a to b, given its value by one rule, halving until that no longer changes it by tol.
+func refine(logS func(t float64) float64, a, b, whole, tol float64, depth int) float64 {
+	middle := a + 0.5*(b-a)
+	left, right := gauss(logS, a, middle), gauss(logS, middle, b)
+	if math.Abs(left+right-whole) <= tol || depth == 0 {
+		return left + right
+	}
+	return refine(logS, a, middle, left, tol/2, depth-1) + refine(logS, middle, b, right, tol/2, depth-1)
+}
+
+// integrateSurvival is ∫₀ʰ S(t) dt, 0 < h ≤ +Inf. The pieces end at quantiles, so that S is smooth on the scale of
+// each; what is steeper than that has little area, and refine finds it.
+func integrateSurvival(d TailQuantiler, h float64) float64 {
+	if math.IsInf(h, 1) && !math.IsInf(d.LogSurvival(h), -1) {
+		return h
+	}
+	sum, from := 0.0, 0.0
+	for level := -1. / 128; level > -1e6; level *= 2 {
+		to := math.Min(d.QuantileLogSurvival(level), h)
+		if math.IsInf(to, 1) {
+			return to // a tail beyond the largest float64
+		}
+		piece := 0.0
+		if to > from {
+			whole := gauss(d.LogSurvival, from, to)
+			piece = refine(d.LogSurvival, from, to, whole, 1e-13*(sum+whole), 40)
+			sum += piece
+			from = to
+		}
+		if to == h || level <= -32 && piece <= 1e-16*sum {
+			break
+		}
+	}
+	return sum
+}

@@ -1,0 +1,81 @@
+package dist
+
+import (
+	"errors"
+	"fmt"
+	"math"
+)
+
+// Shifted is the distribution of Offset + τ: of when the event comes on a clock that showed Offset when τ began.
+type Shifted struct {
+	// Dist is the distribution of τ.
+	Dist Distribution
+	// Offset is added to it, finite and ≥ 0.
+	Offset float64
+}
+
+// Validate reports a missing distribution or an offset that is not valid.
+func (s Shifted) Validate() error {
+	if s.Dist == nil {
+		return errors.New("shifted distribution: no distribution")
+	}
+	if !(s.Offset >= 0) || math.IsInf(s.Offset, 1) {
+		return fmt.Errorf("shifted distribution: offset is %v, want a finite number ≥ 0", s.Offset)
+	}
+	return nil
+}
+
+// Prob is the probability density.
+func (s Shifted) Prob(t float64) float64 { return s.Dist.Prob(t - s.Offset) }
+
+// LogProb is the logarithm of the probability density.
+func (s Shifted) LogProb(t float64) float64 { return s.Dist.LogProb(t - s.Offset) }
+
+// CDF is P(Offset + τ ≤ t).
+func (s Shifted) CDF(t float64) float64 { return s.Dist.CDF(t - s.Offset) }
+
+// LogCDF is log P(Offset + τ ≤ t).
+func (s Shifted) LogCDF(t float64) float64 { return s.Dist.LogCDF(t - s.Offset) }
+
+// Survival is P(Offset + τ > t).
+func (s Shifted) Survival(t float64) float64 { return s.Dist.Survival(t - s.Offset) }
+
+// LogSurvival is log P(Offset + τ > t).
+func (s Shifted) LogSurvival(t float64) float64 { return s.Dist.LogSurvival(t - s.Offset) }
+
+// LogInterval is log P(a < Offset + τ ≤ b).
+func (s Shifted) LogInterval(a, b float64) float64 {
+	if a == s.Offset && a > 0 {
+		// Here 0 is an ordinary bound of τ, and the mass at it is outside.
+		return s.Dist.LogInterval(math.SmallestNonzeroFloat64, b-s.Offset)
+	}
+	return s.Dist.LogInterval(a-s.Offset, b-s.Offset)
+}
+
+// Hazard is the hazard at t, 0 before Offset.
+func (s Shifted) Hazard(t float64) float64 { return s.Dist.Hazard(t - s.Offset) }
+
+// Mean is Offset + E[τ].
+func (s Shifted) Mean() float64 { return s.Offset + s.Dist.Mean() }
+
+// Median is Quantile(0.5).
+func (s Shifted) Median() float64 { return s.Quantile(0.5) }
+
+// Quantile is Offset + τ's quantile, and 0 for p = 0.
+func (s Shifted) Quantile(p float64) float64 {
+	if p == 0 {
+		return 0
+	}
+	return s.Offset + s.Dist.Quantile(p)
+}
+
+// Rand draws a τ and adds Offset.
+func (s Shifted) Rand() float64 { return s.Offset + s.Dist.Rand() }
+
+// RestrictedMean is E[min(Offset + τ, h)].
+func (s Shifted) RestrictedMean(h float64) float64 {
+	if h <= s.Offset {
+		return h
+	}
+	return s.Offset + s.Dist.RestrictedMean(h-s.Offset)
+}

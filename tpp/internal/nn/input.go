@@ -1,0 +1,131 @@
+package nn
+
+import "github.com/tppfaas/tppfaas/tpp/internal/simd"
+
+// Feature is one input of every event: a real number if Levels is 0, else one of Levels categories with an embedding
+// of Size columns, whose tensor is called NAME_embedding.weight.
+type Feature struct {
+	Name   string
+	Levels int
+	Size   int
+}
+
+// Columns is the number of input columns of the feature.
+func (f Feature) Columns() int {
+	if f.Levels == 0 {
+		return 1
+	}
+	return f.Size
+}
+
+// Input turns the features of an event into the input's share of an encoder's gates, x·W_ihᵀ + b_ih, where x is the
+// features (embedded) one behind another. An embedding is linear, so each is multiplied with its columns of W_ih once
+// per weight update, which gives a table with a row of gates for each category; an event then costs additions only.
+type Input[F Float] struct {
+	features     []Feature
+	gates        int // G·D
+	columns      int // X
+	weight, bias Span
+	embeddings   []Span // of each feature; empty for a real one
+	first        []int  // first input column of each feature
+
+	transposed []F   // W_ihᵀ, X × G·D
+	tables     [][]F // of each feature, levels × G·D; one row for a real one
+}
+
+// NewInput adds the embeddings of the features and the input weights of an encoder with d units to the layout.
+func NewInput[F Float](l *Layout, cell Cell, d int, features []Feature) *Input[F] {
+	in := &Input[F]{features: features, gates: cell.gates() * d}
+	for _, f := range features {
+		var span Span
+		if f.Levels > 0 {
+			span = l.Add(f.Name+"_embedding.weight", f.Levels, f.Size)
+		}
+		in.embeddings = append(in.embeddings, span)
+		in.first = append(in.first, in.columns)
+		in.columns += f.Columns()
+	}
+	in.weight = l.Add("rnn.weight_ih_l0", in.gates, in.columns)
+	in.bias = l.Add("rnn.bias_ih_l0", in.gates)
+	in.transposed = make([]F, in.columns*in.gates)
+	for _, f := range features {
+		in.tables = append(in.tables, make([]F, max(f.Levels, 1)*in.gates))
+	}
+	return in
+}
+
+// Prepare takes in new parameters; Forward and Backward use what it leaves.
+func (in *Input[F]) Prepare(params []F) {
+	g := in.gates
+	transpose(in.transposed, Of(in.weight, params), g, in.columns)
+	for j, f := range in.features {
+		own := in.transposed[in.first[j]*g:]
+		if f.Levels == 0 {
+			copy(in.tables[j], own)
+			continue
+		}
+		simd.Gemm(f.Levels, g, f.Size, Of(in.embeddings[j], params), f.Size, 1, own, g, in.tables[j], g, false)
+	}
+}
+
+// Forward computes the gates of one event: dst (G·D). Values holds one number per feature, for a categorical one the
+// index of the category.
+func (in *Input[F]) Forward(dst, params, values []F) {
+	copy(dst, Of(in.bias, params))
+	for j, f := range in.features {
+		if f.Levels == 0 {
+			simd.AddScaled(dst, dst, values[j], in.tables[j])
+			continue
+		}
+		level := int(values[j])
+		simd.AddScaled(dst, dst, 1, in.tables[j][level*in.gates:(level+1)*in.gates])
+	}
+}
+
+// InputGradient gathers what Backward finds, in the form of the tables.
+type InputGradient[F Float] struct {
+	tables [][]F
+}
+
+// Backward adds to grad what the gradients of the gates, rows × G·D, mean for the embeddings, weights and bias.
+// Values holds the features of each row, as Forward took them.
+func (in *Input[F]) Backward(grad, params, dGates, values []F, ws *InputGradient[F]) {
+	g := in.gates
+	if ws.tables == nil {
+		for j := range in.tables {
+			ws.tables = append(ws.tables, make([]F, len(in.tables[j])))
+		}
+	}
+	for _, t := range ws.tables {
+		clear(t)
+	}
+	dBias := Of(in.bias, grad)
+	for row := 0; row*g < len(dGates); row++ {
+		d := dGates[row*g : (row+1)*g]
+		v := values[row*len(in.features):]
+		simd.AddScaled(dBias, dBias, 1, d)
+		for j, f := range in.features {
+			if f.Levels == 0 {
+				simd.AddScaled(ws.tables[j], ws.tables[j], v[j], d)
+				continue
+			}
+			level := int(v[j])
+			row := ws.tables[j][level*g : (level+1)*g]
+			simd.AddScaled(row, row, 1, d)
+		}
+	}
+	w, dw := Of(in.weight, params), Of(in.weight, grad)
+	x := in.columns
+	for j, f := range in.features {
+		c, dTable := in.first[j], ws.tables[j]
+		if f.Levels == 0 {
+			for i, v := range dTable {
+				dw[i*x+c] += v
+			}
+			continue
+		}
+		e, de := Of(in.embeddings[j], params), Of(in.embeddings[j], grad)
+		simd.Gemm(f.Levels, f.Size, g, dTable, g, 1, w[c:], x, de, f.Size, true)
+		simd.Gemm(g, f.Size, f.Levels, dTable, 1, g, e, f.Size, dw[c:], x, true)
+	}
+}

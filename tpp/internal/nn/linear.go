@@ -1,0 +1,46 @@
+package nn
+
+import "github.com/tppfaas/tppfaas/tpp/internal/simd"
+
+// Linear is an affine map of contexts, y = x·Wᵀ + b, with W stored out × in.
+type Linear[F Float] struct {
+	In, Out      int
+	weight, bias Span
+
+	transposed []F // Wᵀ, in × out
+}
+
+// NewLinear adds the tensors NAME.weight and NAME.bias to the layout.
+func NewLinear[F Float](l *Layout, name string, in, out int) *Linear[F] {
+	return &Linear[F]{
+		In: in, Out: out,
+		weight:     l.Add(name+".weight", out, in),
+		bias:       l.Add(name+".bias", out),
+		transposed: make([]F, in*out),
+	}
+}
+
+// Prepare takes in new parameters; Forward uses what it leaves.
+func (l *Linear[F]) Prepare(params []F) {
+	transpose(l.transposed, Of(l.weight, params), l.Out, l.In)
+}
+
+// Forward computes dst (rows × out) from x (rows × in).
+func (l *Linear[F]) Forward(dst, params, x []F, rows int) {
+	bias := Of(l.bias, params)
+	for row := range rows {
+		copy(dst[row*l.Out:(row+1)*l.Out], bias)
+	}
+	if rows == 1 {
+		simd.GemvT(x[:l.In], l.transposed, l.Out, dst[:l.Out], true)
+		return
+	}
+	simd.Gemm(rows, l.Out, l.In, x, l.In, 1, l.transposed, l.Out, dst, l.Out, true)
+}
+
+// Backward takes the gradient dy (rows × out), adds the parameters' gradients to grad and that of x to dx (rows × in).
+func (l *Linear[F]) Backward(grad, params, dx, dy, x []F, rows int) {
+	simd.Gemm(l.Out, l.In, rows, dy, 1, l.Out, x, l.In, Of(l.weight, grad), l.In, true)
+	addRows(Of(l.bias, grad), dy[:rows*l.Out])
+	simd.Gemm(rows, l.In, l.Out, dy, l.Out, 1, Of(l.weight, params), l.In, dx, l.In, true)
+}

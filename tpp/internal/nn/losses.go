@@ -1,0 +1,77 @@
+package nn
+
+import (
+	"math"
+
+	"github.com/tppfaas/tppfaas/tpp/internal/simd"
+)
+
+// The losses take rows of a head's outputs and replace them by the gradient of scale times the sum of the negative log
+// likelihoods. With a scale of 0 only the log likelihood is wanted, and what is left in the outputs is undefined.
+
+// MixtureNLL scores x, one number a row, under mixtures of normals whose parameters are the rows of out (locations, log
+// scales, logits: 3K values). It returns the sum of the log densities. LogProb is memory for one number a row.
+func MixtureNLL[F Float](out, x, logProb []F, scale F) float64 {
+	if len(x) == 0 {
+		return 0
+	}
+	k := len(out) / len(x) / 3
+	if scale == 0 {
+		simd.NormalMixtureLogProb(logProb[:len(x)], out, x, k)
+	} else {
+		simd.NormalMixtureGrad(logProb[:len(x)], out, out, x, k, scale)
+	}
+	return sum(logProb[:len(x)])
+}
+
+// MixtureSurvival scores one x, as MixtureNLL does, by the log probability of lying beyond it. It stays accurate far in
+// the tail, where the sum over the components is taken of the logarithms of their own tails. Memory is room for len(out)
+// numbers.
+func MixtureSurvival[F Float](out []F, x F, memory []F, scale F) float64 {
+	k := len(out) / 3
+	loc, logScale, logit := out[:k], out[k:2*k], out[2*k:]
+	u, logPhi, mills := memory[:k], memory[k:2*k], memory[2*k:3*k]
+	for i := range k {
+		u[i] = F((float64(loc[i]) - float64(x)) * math.Exp(-float64(logScale[i])))
+	}
+	simd.LogNormalCDFGrad(logPhi, mills, u)
+	for i := range k {
+		logPhi[i] += logit[i]
+	}
+	tail, total := float64(simd.LogSumExp(logPhi)), float64(simd.LogSumExp(logit))
+	if scale == 0 {
+		return tail - total
+	}
+	for i := range k {
+		share := math.Exp(float64(logPhi[i]) - tail)
+		weight := math.Exp(float64(logit[i]) - total)
+		slope := -float64(scale) * share * float64(mills[i])
+		loc[i] = F(slope * math.Exp(-float64(logScale[i])))
+		logScale[i] = F(-slope * float64(u[i]))
+		logit[i] = F(-float64(scale) * (share - weight))
+	}
+	return tail - total
+}
+
+// SoftmaxNLL scores a target class for each row of logits. It returns the sum of the log probabilities. LogProb is
+// memory for one number a row.
+func SoftmaxNLL[F Float](logits []F, targets []int, logProb []F, scale F) float64 {
+	if len(targets) == 0 {
+		return 0
+	}
+	logProb = logProb[:len(targets)]
+	if scale == 0 {
+		simd.LogSoftmaxAt(logProb, logits, targets, len(logits)/len(targets))
+		return sum(logProb)
+	}
+	simd.SoftmaxCrossEntropy(logProb, logits, targets, len(logits)/len(targets), scale)
+	return -sum(logProb)
+}
+
+func sum[F Float](values []F) float64 {
+	total := 0.0
+	for _, v := range values {
+		total += float64(v)
+	}
+	return total
+}

@@ -1,0 +1,227 @@
+// Package safetensors reads and writes files of named tensors in the safetensors format: eight bytes of header length, a
+// JSON header, and the numbers in little-endian order. It knows the types F32 and F64 and is strict: a file that it reads
+// has no gap, no overlap, and nothing left over.
+//
+//	f, err := safetensors.Read(r)
+//	weights := f.Tensors["rnn.weight_ih_l0"].Data
+package safetensors
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"slices"
+)
+
+// Tensor is an array of numbers in row-major order.
+type Tensor struct {
+	Shape []int
+	Data  []float64
+}
+
+// File is what a file holds.
+type File struct {
+	Metadata map[string]string
+	Tensors  map[string]Tensor
+}
+
+// The largest header that the format allows.
+const maxHeader = 100_000_000
+
+type entry struct {
+	DType   string `json:"dtype"`
+	Shape   []int  `json:"shape"`
+	Offsets []int  `json:"data_offsets"`
+}
+
+// Read reads a whole file.
+func Read(r io.Reader) (*File, error) {
+	br := bufio.NewReader(r)
+	var length [8]byte
+	if _, err := io.ReadFull(br, length[:]); err != nil {
+		return nil, fmt.Errorf("not a safetensors file: it is shorter than 8 bytes: %w", noEOF(err))
+	}
+	n := binary.LittleEndian.Uint64(length[:])
+	if n > maxHeader {
+		return nil, fmt.Errorf("not a safetensors file: it claims a header of %d bytes", n)
+	}
+	// Read through a limit: a header length made up by a broken file must not claim memory.
+	header, err := io.ReadAll(io.LimitReader(br, int64(n)))
+	if err != nil {
+		return nil, fmt.Errorf("header: %w", err)
+	}
+	if uint64(len(header)) < n {
+		return nil, errors.New("the file ends within its header")
+	}
+	f, entries, err := parseHeader(header)
+	if err != nil {
+		return nil, fmt.Errorf("header: %w", err)
+	}
+	names := slices.SortedFunc(maps.Keys(entries), func(a, b string) int {
+		x, y := entries[a].Offsets, entries[b].Offsets
+		if x[0] != y[0] {
+			return x[0] - y[0]
+		}
+		return x[1] - y[1]
+	})
+	at := 0
+	for _, name := range names {
+		e := entries[name]
+		if e.Offsets[0] != at {
+			return nil, fmt.Errorf("tensor %q begins at byte %d of the data, where byte %d is due", name, e.Offsets[0], at)
+		}
+		at = e.Offsets[1]
+		data, err := readNumbers(br, e)
+		if err != nil {
+			return nil, fmt.Errorf("tensor %q: %w", name, err)
+		}
+		f.Tensors[name] = Tensor{Shape: e.Shape, Data: data}
+	}
+	if _, err := br.ReadByte(); err != io.EOF {
+		return nil, errors.New("bytes follow the last tensor")
+	}
+	return f, nil
+}
+
+func parseHeader(header []byte) (*File, map[string]entry, error) {
+	f := &File{Metadata: map[string]string{}, Tensors: map[string]Tensor{}}
+	entries := map[string]entry{}
+	dec := json.NewDecoder(bytes.NewReader(header))
+	t, err := dec.Token()
+	if err != nil || t != json.Delim('{') {
+		return nil, nil, errors.New("not a JSON object")
+	}
+	hasMetadata := false
+	for dec.More() {
+		t, err := dec.Token()
+		if err != nil {
+			return nil, nil, err
+		}
+		name := t.(string)
+		if name == "__metadata__" {
+			if hasMetadata {
+				return nil, nil, errors.New("__metadata__ stands there twice")
+			}
+			hasMetadata = true
+			if err := dec.Decode(&f.Metadata); err != nil {
+				return nil, nil, fmt.Errorf("__metadata__: %w", err)
+			}
+			continue
+		}
+		if _, ok := entries[name]; ok {
+			return nil, nil, fmt.Errorf("tensor %q stands there twice", name)
+		}
+		var e entry
+		if err := dec.Decode(&e); err != nil {
+			return nil, nil, fmt.Errorf("tensor %q: %w", name, err)
+		}
+		if err := e.check(); err != nil {
+			return nil, nil, fmt.Errorf("tensor %q: %w", name, err)
+		}
+		entries[name] = e
+	}
+	if _, err := dec.Token(); err != nil {
+		return nil, nil, err
+	}
+	if rest := bytes.TrimSpace(header[dec.InputOffset():]); len(rest) > 0 {
+		return nil, nil, errors.New("text follows the closing brace")
+	}
+	return f, entries, nil
+}
+
+func (e *entry) size() int { return map[string]int{"F32": 4, "F64": 8}[e.DType] }
+
+func (e *entry) check() error {
+	if e.size() == 0 {
+		return fmt.Errorf("type %q, only F32 and F64 can be read", e.DType)
+	}
+	if len(e.Offsets) != 2 || e.Offsets[0] < 0 || e.Offsets[1] < e.Offsets[0] {
+		return fmt.Errorf("data_offsets %v", e.Offsets)
+	}
+	n := e.size()
+	for _, s := range e.Shape {
+		if s < 0 || s > 0 && n > math.MaxInt32/s {
+			return fmt.Errorf("shape %v", e.Shape)
+		}
+		n *= s
+	}
+	if n != e.Offsets[1]-e.Offsets[0] {
+		return fmt.Errorf("shape %v of %s takes %d bytes, its data_offsets span %d", e.Shape, e.DType, n, e.Offsets[1]-e.Offsets[0])
+	}
+	return nil
+}
+
+func readNumbers(r io.Reader, e entry) ([]float64, error) {
+	n := e.Offsets[1] - e.Offsets[0]
+	raw, err := io.ReadAll(io.LimitReader(r, int64(n)))
+	if err != nil {
+		return nil, err
+	}
+	if len(raw) < n {
+		return nil, errors.New("the file ends within its data")
+	}
+	data := make([]float64, n/e.size())
+	for i := range data {
+		if e.size() == 4 {
+			data[i] = float64(math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:])))
+		} else {
+			data[i] = math.Float64frombits(binary.LittleEndian.Uint64(raw[8*i:]))
+		}
+	}
+	return data, nil
+}
+
+func noEOF(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// Write writes the tensors as F32, in the order of their names. The same content gives the same bytes.
+func Write(w io.Writer, f *File) error {
+	header := map[string]any{}
+	if len(f.Metadata) > 0 {
+		header["__metadata__"] = f.Metadata
+	}
+	at := 0
+	names := slices.Sorted(maps.Keys(f.Tensors))
+	for _, name := range names {
+		t := f.Tensors[name]
+		e := entry{DType: "F32", Shape: t.Shape, Offsets: []int{at, at + 4*len(t.Data)}}
+		if e.Shape == nil {
+			e.Shape = []int{}
+		}
+		if err := e.check(); err != nil {
+			return fmt.Errorf("tensor %q: %w", name, err)
+		}
+		header[name] = e
+		at += 4 * len(t.Data)
+	}
+	// encoding/json writes maps in the order of their keys.
+	text, err := json.Marshal(header)
+	if err != nil {
+		return err
+	}
+	// The data must begin at a multiple of eight bytes.
+	for len(text)%8 != 0 {
+		text = append(text, ' ')
+	}
+	bw := bufio.NewWriter(w)
+	bw.Write(binary.LittleEndian.AppendUint64(nil, uint64(len(text))))
+	bw.Write(text)
+	var number [4]byte
+	for _, name := range names {
+		for _, v := range f.Tensors[name].Data {
+			binary.LittleEndian.PutUint32(number[:], math.Float32bits(float32(v)))
+			bw.Write(number[:])
+		}
+	}
+	return bw.Flush()
+}

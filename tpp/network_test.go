@@ -1,0 +1,186 @@
+package tpp
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/tppfaas/tppfaas/tpp/internal/nn"
+)
+
+// randomDataset makes sequences of gaps and marks of the kind that traces have: log-normal gaps in whole milliseconds,
+// some of them zero, some windows with a beginning or an end.
+func randomDataset(rng *rand.Rand, sequences, marks int) *Dataset {
+	d := &Dataset{}
+	for m := range marks {
+		d.MarkNames = append(d.MarkNames, fmt.Sprintf("f%d", m))
+	}
+	for range sequences {
+		n := 1 + rng.IntN(7)
+		s := Sequence{}
+		at := 1.6e12 + float64(rng.IntN(1e9))
+		for i := range n {
+			if i > 0 && rng.Float64() > 0.1 {
+				at += math.Round(math.Exp(4 + 1.5*rng.NormFloat64()))
+			}
+			s.ArrivalTimes = append(s.ArrivalTimes, at)
+			s.Marks = append(s.Marks, rng.IntN(marks))
+			s.InitTimes = append(s.InitTimes, float64(rng.IntN(2)*100))
+		}
+		if rng.IntN(3) == 0 {
+			s.TStart = new(s.ArrivalTimes[0] - math.Round(50*rng.Float64()))
+		}
+		if rng.IntN(3) == 0 {
+			s.TEnd = new(at + math.Round(500*rng.Float64()))
+		}
+		d.Sequences = append(d.Sequences, s)
+	}
+	return d
+}
+
+// randomNetwork is a small network of the configuration with random parameters, also for the initial context.
+func randomNetwork[F nn.Float](t testing.TB, rng *rand.Rand, cfg Config, d *Dataset) (*network[F], []F) {
+	t.Helper()
+	mean, std := logGapStatistics(d)
+	n, err := newNetwork[F](cfg.withDefaults(), d.NumMarks(), mean, std)
+	if err != nil {
+		t.Fatal(err)
+	}
+	params := n.initialise(rng)
+	for i := range params {
+		params[i] += F(0.2 * rng.NormFloat64())
+	}
+	n.prepare(params)
+	return n, params
+}
+
+var smallConfigs = []Config{
+	{Encoder: "GRU", ContextSize: 5, MarkEmbeddingSize: 3, NumComponents: 4},
+	{Encoder: "RNN", ContextSize: 6, MarkEmbeddingSize: 2, NumComponents: 1},
+	{Encoder: "LSTM", ContextSize: 4, MarkEmbeddingSize: 1, NumComponents: 3},
+	{Encoder: "GRU", ContextSize: 3, MarkEmbeddingSize: 2, NumComponents: 2,
+		Covariates: []Covariate{{Name: ColdStartCovariate, Levels: 2, Size: 2}, {Name: "load"}}},
+}
+
+// TestGradientsAreDifferenceQuotients holds every derivative against a central difference, for windows of every kind.
+func TestGradientsAreDifferenceQuotients(t *testing.T) {
+	for i, cfg := range smallConfigs {
+		t.Run(fmt.Sprint(cfg.Encoder, i), func(t *testing.T) {
+			rng := rand.New(rand.NewPCG(uint64(i), 1))
+			d := randomDataset(rng, 7, 3)
+			n, params := randomNetwork[float64](t, rng, cfg, d)
+			grad, _ := fullBatchGradient(t, n, params, d)
+			for _, tensor := range n.layout.Tensors() {
+				for j := range tensor.Span.Len {
+					k := tensor.Span.Offset + j
+					const h = 1e-5
+					loss := func(at float64) float64 {
+						saved := params[k]
+						defer func() { params[k] = saved }()
+						params[k] = at
+						_, sum := fullBatchGradient(t, n, params, d)
+						return sum.perEvent()
+					}
+					quotient := (loss(params[k]+h) - loss(params[k]-h)) / (2 * h)
+					if diff := math.Abs(grad[k] - quotient); diff > 1e-6*(1+math.Abs(quotient)) {
+						t.Errorf("%s[%d]: the gradient is %.9g, the difference quotient %.9g", tensor.Name, j, grad[k], quotient)
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestEveryTensorMatters makes sure that the check above had something to check.
+func TestEveryTensorMatters(t *testing.T) {
+	for i, cfg := range smallConfigs {
+		rng := rand.New(rand.NewPCG(uint64(i), 2))
+		d := randomDataset(rng, 12, 3)
+		n, params := randomNetwork[float64](t, rng, cfg, d)
+		grad, _ := fullBatchGradient(t, n, params, d)
+		for _, tensor := range n.layout.Tensors() {
+			norm := 0.0
+			for _, g := range nn.Of(tensor.Span, grad) {
+				norm += g * g
+			}
+			if norm == 0 {
+				t.Errorf("%s with %v: the gradient of %s is zero", cfg.Encoder, cfg.Covariates, tensor.Name)
+			}
+		}
+	}
+}
+
+// TestBatchIsTheSumOfItsSequences: no sequence's score or gradient depends on what shares the batch with it.
+func TestBatchIsTheSumOfItsSequences(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 3))
+		cfg := rapid.SampledFrom(smallConfigs).Draw(rt, "config")
+		d := randomDataset(rng, 1+rng.IntN(8), 1+rng.IntN(3))
+		n, params := randomNetwork[float64](t, rng, cfg, d)
+		examples, err := n.newExamples(d)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		var ws workspace[float64]
+		var batch []*example[float64]
+		alone := make([]float64, len(params))
+		var sum lossSum
+		for i := range examples {
+			batch = append(batch, &examples[i])
+			sum.add(n.run(params, alone, batch[i:i+1], 1, &ws))
+		}
+		together := make([]float64, len(params))
+		got := n.run(params, together, batch, 1, &ws)
+		if got.events != sum.events || !near(got.time, sum.time, 1e-12) || !near(got.mark, sum.mark, 1e-12) || !near(got.survival, sum.survival, 1e-12) {
+			rt.Fatalf("together %+v, one by one %+v", got, sum)
+		}
+		for i := range alone {
+			if math.Abs(alone[i]-together[i]) > 1e-9*(1+math.Abs(alone[i])) {
+				rt.Fatalf("gradient %d is %v together, %v one by one", i, together[i], alone[i])
+			}
+		}
+	})
+}
+
+// BenchmarkTrainingStep is one batch of the paper's model: 64 sequences of 21 events with 22 marks.
+func BenchmarkTrainingStep(b *testing.B) {
+	rng := rand.New(rand.NewPCG(1, 4))
+	d := &Dataset{}
+	for m := range 22 {
+		d.MarkNames = append(d.MarkNames, fmt.Sprintf("f%d", m))
+	}
+	for range 64 {
+		var s Sequence
+		at := 0.0
+		for range 21 {
+			at += math.Round(math.Exp(4 + rng.NormFloat64()))
+			s.ArrivalTimes = append(s.ArrivalTimes, at)
+			s.Marks = append(s.Marks, rng.IntN(22))
+		}
+		d.Sequences = append(d.Sequences, s)
+	}
+	for _, workers := range []int{1, 2} {
+		b.Run(fmt.Sprintf("workers=%d", workers), func(b *testing.B) {
+			mean, std := logGapStatistics(d)
+			m, err := newRecurrent(Config{}, d.MarkNames, 22, mean, std)
+			if err != nil {
+				b.Fatal(err)
+			}
+			tr, err := newTrainer(m, d, nil, TrainOptions{Seed: 1, Workers: workers}.withDefaults())
+			if err != nil {
+				b.Fatal(err)
+			}
+			batch := make([]*example[float32], len(tr.training))
+			for i := range batch {
+				batch[i] = &tr.training[i]
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				tr.step(batch)
+			}
+		})
+	}
+}
