@@ -82,9 +82,9 @@ const longestDelay = 24 * time.Hour
 func (d Delay) draw(src rand.Source, load int) time.Duration {
 	x := 0.0
 	if share := d.tailShare(load); share > 0 && (distuv.Uniform{Max: 1, Src: src}).Rand() < share {
-		x = distuv.LogNormal{Mu: math.Log(d.tailMedian(load)), Sigma: d.TailSigma, Src: src}.Rand()
+		x = d.tailMedian(load) * distuv.LogNormal{Sigma: d.TailSigma, Src: src}.Rand()
 	} else if median := d.median(load); median > 0 {
-		x = distuv.LogNormal{Mu: math.Log(median), Sigma: d.Sigma, Src: src}.Rand()
+		x = median * distuv.LogNormal{Sigma: d.Sigma, Src: src}.Rand()
 	}
 	if step := float64(d.Step); step > 0 {
 		x = math.Ceil(x/step) * step

@@ -31,7 +31,7 @@ func TestDefaultsReproduceTraces(t *testing.T) {
 		{"low_sequence_det", low, map[string]float64{
 			"cold share": 1.2, "stem cell share": 0.5,
 			"cold wait mean": 700, "cold wait p50": 100, "cold wait p90": 1100, "init p50": 12, "init p90": 20,
-			"warm wait p50": 1, "warm wait p90": 1, "warm gap p50": 2, "warm gap p90": 2, "cold gap p50": 12, "cold gap p90": 20,
+			"warm wait p50": 1, "warm wait p90": 1, "warm gap p50": 2, "warm gap p90": 2, "cold gap p50": 12, "cold gap p90": 30,
 		}},
 		{"batched_sequence_det", batched, map[string]float64{
 			"cold share": 0.1, "stem cell share": 0.4,

@@ -33,7 +33,7 @@ func (r *Run) Sleep(d time.Duration, then func()) {
 	p := r.platform
 	p.enter(func() {
 		if r.ended {
-			p.fault(fmt.Errorf("%v slept after its end", r.activation))
+			p.fault(fmt.Errorf("localwhisk: %v slept after its end", r.activation))
 			return
 		}
 		p.clock.AfterFunc(max(d, r.stalled.Sub(p.clock.Now())), then)
@@ -86,7 +86,7 @@ func (r *Run) end(err error) {
 	p := r.platform
 	p.enter(func() {
 		if r.ended {
-			p.fault(fmt.Errorf("%v finished after its end", r.activation))
+			p.fault(fmt.Errorf("localwhisk: %v finished after its end", r.activation))
 			return
 		}
 		r.ended = true
