@@ -279,8 +279,15 @@ func describe(n *yaml.Node) string {
 		return "a list"
 	case n.Tag == "!!null":
 		return "nothing"
-	case n.Tag == "!!str":
-		return "the text " + strconv.Quote(n.Value)
 	}
-	return n.Value
+	value := []rune(n.Value)
+	if len(value) > 40 {
+		value = append(value[:40], '…')
+	}
+	quoted := strconv.Quote(string(value))
+	// What is tagged as a number or a truth value may still be any text.
+	if n.Tag == "!!str" || quoted != `"`+string(value)+`"` {
+		return "the text " + quoted
+	}
+	return string(value)
 }

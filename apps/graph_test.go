@@ -66,6 +66,7 @@ func TestReadNamesWhatIsWrong(t *testing.T) {
 		{"broken second document", "functions:\n  main: {}\n---\n[\n", ":4: not YAML: did not find expected node content"},
 		{"a list", "[main]\n", ":1: the file must be a mapping with functions, not a list"},
 		{"a word", "main\n", ":1: the file must be a mapping with functions, not the text \"main\""},
+		{"lines of text", "!!int \"a\\n" + strings.Repeat("b", 99) + "\"\n", ":1: the file must be a mapping with functions, not the text \"a\\n" + strings.Repeat("b", 38) + "…\""},
 		{"no functions", "{}\n", ":1: no key functions"},
 		{"unknown key at the top", "functions:\n  main: {}\nname: x\n", `:3: the file: unknown key "name" (known: functions)`},
 		{"functions twice", "functions:\n  main: {}\nfunctions:\n  main: {}\n", ":3: the file: key functions comes twice"},

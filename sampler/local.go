@@ -15,7 +15,7 @@ var LocalStart = time.Date(2021, time.June, 1, 0, 0, 0, 0, time.UTC)
 // Local is the OpenWhisk-compatible platform in this process, in virtual time: a Target that takes seconds for hours, and
 // gives the same traces for the same seed. It belongs to one goroutine.
 type Local struct {
-	*localwhisk.VirtualClock
+	clock    *localwhisk.VirtualClock
 	platform *localwhisk.Platform
 	app      *apps.Application
 	names    []string // deployed names by function
@@ -44,10 +44,16 @@ func NewLocal(seed uint64) (*Local, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Local{VirtualClock: clock, platform: platform, calls: map[string]call{}}
+	l := &Local{clock: clock, platform: platform, calls: map[string]call{}}
 	platform.OnEnd(l.ended)
 	return l, nil
 }
+
+// Now returns the virtual time.
+func (l *Local) Now() time.Time { return l.clock.Now() }
+
+// AfterFunc plans a call of f for the virtual time d from now.
+func (l *Local) AfterFunc(d time.Duration, f func()) (stop func() bool) { return l.clock.AfterFunc(d, f) }
 
 // Deploy makes the application's functions known; a Local runs one application.
 func (l *Local) Deploy(_ context.Context, app *apps.Application) error {
@@ -137,7 +143,7 @@ func (l *Local) ended(a localwhisk.Activation) {
 
 // Wait lets the virtual time pass.
 func (l *Local) Wait(ctx context.Context) error {
-	if err := l.Run(ctx); err != nil {
+	if err := l.clock.Run(ctx); err != nil {
 		return err
 	}
 	if err := l.platform.Err(); err != nil {

@@ -164,6 +164,9 @@ func (o *order) check(fs *flag.FlagSet, application string, least, most, pause f
 		}
 		*v.to = time.Duration(math.Round(v.seconds * float64(time.Second)))
 	}
+	if least > most {
+		return cli.Usagef("-l: must not be more than -u, and %v > %v", least, most)
+	}
 	if cli.IsSet(fs, "b") != cli.IsSet(fs, "w") {
 		return cli.Usagef("-b and -w: only together, the requests in a batch and the seconds of pause after it")
 	}

@@ -95,7 +95,7 @@ func TestCalledWrongly(t *testing.T) {
 		{"-d sequence -n 1 -l -1 -u 2", "-l: must not be negative, and is -1"},
 		{"-d sequence -n 1 -l -2 -u -1", "-l: must not be negative, and is -2"},
 		{"-d sequence -n 1 -l 1 -u -1", "-u: must not be negative, and is -1"},
-		{"-d sequence -n 1 -l 3 -u 2", "-u: must not be less than the lower bound: 2s < 3s"},
+		{"-d sequence -n 1 -l 3 -u 2", "-l: must not be more than -u, and 3 > 2"},
 		{"-d sequence -n 1 -l nan -u 2", "-l: must be finite, not NaN"},
 		{"-d sequence -n 1 -l 1 -u inf", "-u: must be finite, not +Inf"},
 		{"-d sequence -n 1 -l 1 -u 1e300", "-u: 1e+300 seconds are more than a hundred years"},
