@@ -83,7 +83,7 @@ func (o *TrainOptions) validate() error {
 
 // Train fits a recurrent model to the training part by maximum likelihood, and stops when the loss on the validation
 // part has not fallen for a while; the model has the parameters of the best epoch. Without a validation part the
-// training loss takes its place. When ctx is done, Train returns the best model so far together with ctx's error, so
+// training part takes its place. When ctx is done, Train returns the best model so far together with ctx's error, so
 // that hours of training are not lost; every other error comes without a model.
 func Train(ctx context.Context, cfg Config, training, validation *Dataset, opts TrainOptions) (*Recurrent, error) {
 	opts = opts.withDefaults()
@@ -145,6 +145,10 @@ func newTrainer(m *Recurrent, training, validation *Dataset, opts TrainOptions) 
 			return nil, fmt.Errorf("validation part: %w", err)
 		}
 	}
+	t.summary = TrainingSummary{Seed: opts.Seed, TrainingSequences: len(t.training), ValidationSequences: len(t.validation)}
+	if len(t.validation) == 0 {
+		t.validation = t.training
+	}
 	events := 0
 	for i := range t.training {
 		events += t.training[i].scored
@@ -159,7 +163,6 @@ func newTrainer(m *Recurrent, training, validation *Dataset, opts TrainOptions) 
 		t.grads[i] = make([]float32, len(t.params))
 	}
 	t.work = make([]workspace[float32], opts.Workers)
-	t.summary = TrainingSummary{Seed: opts.Seed, TrainingSequences: len(t.training), ValidationSequences: len(t.validation)}
 	return t, nil
 }
 
@@ -180,10 +183,7 @@ func (t *trainer) run(ctx context.Context) error {
 			training.add(t.step(batch))
 		}
 		t.net.prepare(t.params)
-		loss := training.perEvent()
-		if len(t.validation) > 0 {
-			loss = t.validate().perEvent()
-		}
+		loss := t.validate().perEvent()
 		t.summary.Epochs = epoch
 		t.summary.Seconds = time.Since(start).Seconds()
 		if math.IsNaN(loss) || math.IsInf(loss, 0) || math.IsNaN(training.perEvent()) {

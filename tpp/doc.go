@@ -1,0 +1,34 @@
+// Package tpp models sequences of events, each with a time and a mark, as marked temporal point processes: given the events so far, when
+// does the next one come, and which mark has it?
+//
+// A [Dataset] holds sequences. [Train] fits a [Recurrent] model, LogNormMix: a recurrent encoder of the history, a mixture of log-normal
+// distributions for the time to the next event, and probabilities for its mark. Training in ten lines:
+//
+//	data, err := tpp.ReadFile("traces.json.gz")
+//	if err != nil {
+//		return err
+//	}
+//	training, validation, test := data.Split(1)
+//	model, err := tpp.Train(ctx, tpp.Config{}, training, validation, tpp.TrainOptions{Seed: 1})
+//	if err != nil {
+//		return err
+//	}
+//	scores, err := tpp.Evaluate(ctx, model, test, tpp.EvaluateOptions{})
+//
+// and predicting while events arrive:
+//
+//	state := model.NewState()
+//	for event := range arrivals {
+//		if err := state.Observe(event); err != nil {
+//			return err
+//		}
+//		next := state.Next()
+//		fmt.Println("due in", next.Time.Median(), "ms, probably", model.MarkNames()[next.LikeliestMark()])
+//	}
+//
+// Whatever implements [Model] can be evaluated and predicted with the same way; [Lookup] is the simplest there is.
+//
+// Times are numbers in any one unit; the dataset format and the commands take milliseconds. Logarithms are natural. The models are those
+// of the paper "TppFaaS: Modeling Serverless Functions Invocations via Temporal Point Processes" (IEEE Access, 2022) and of Shchur,
+// Biloš and Günnemann, "Intensity-free learning of temporal point processes" (ICLR 2020).
+package tpp

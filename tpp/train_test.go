@@ -1,0 +1,273 @@
+package tpp
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"math"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// chains are sequences with a rule to learn: marks go round, and the gap after a mark is log-normal with a median that
+// the mark decides, 20, 40 and 60 ms.
+func chains(seed uint64, n int) *Dataset {
+	rng := rand.New(rand.NewPCG(seed, 9))
+	d := &Dataset{MarkNames: []string{"a", "b", "c"}}
+	for range n {
+		var s Sequence
+		at := math.Floor(1e9 * rng.Float64())
+		mark := rng.IntN(3)
+		for range 3 + rng.IntN(8) {
+			s.ArrivalTimes = append(s.ArrivalTimes, at)
+			s.Marks = append(s.Marks, mark)
+			at += math.Round(20 * float64(mark+1) * math.Exp(0.1*rng.NormFloat64()))
+			mark = (mark + 1) % 3
+		}
+		d.Sequences = append(d.Sequences, s)
+	}
+	return d
+}
+
+var smallModel = Config{ContextSize: 16, MarkEmbeddingSize: 4, NumComponents: 8}
+
+func train(t testing.TB, d *Dataset, opts TrainOptions) *Recurrent {
+	t.Helper()
+	training, validation, _ := d.Split(1)
+	m, err := Train(t.Context(), smallModel, training, validation, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func encoded(t testing.TB, m *Recurrent) []byte {
+	t.Helper()
+	how := *m.summary
+	how.Seconds = 0 // the one thing that no two runs share
+	c := *m
+	c.summary = &how
+	var b bytes.Buffer
+	if err := c.Encode(&b); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func TestTrainLearnsTheRule(t *testing.T) {
+	d := chains(1, 300)
+	m := train(t, d, TrainOptions{Seed: 1, LearningRate: 5e-3, MaxEpochs: 60, BatchSize: 32})
+	_, _, test := d.Split(1)
+	got, err := Evaluate(t.Context(), m, test, EvaluateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The truth: gaps of log-normal distributions with σ = 0.1 around medians of 20, 40 and 60 ms, and certain marks. The
+	// negative log density of the gap is then log(σ√(2πe)) + E[log τ], the mean of the log medians.
+	entropy := math.Log(0.1*math.Sqrt(2*math.Pi*math.E)) + (math.Log(20)+math.Log(40)+math.Log(60))/3
+	if got.NLLTime > entropy+0.15 || got.NLLTime < entropy-0.15 {
+		t.Errorf("NLL of the time is %.3f, the truth's is %.3f", got.NLLTime, entropy)
+	}
+	if got.Accuracy < 0.99 || got.NLLMark > 0.05 {
+		t.Errorf("accuracy %.3f and NLL of the mark %.3f for marks that are certain", got.Accuracy, got.NLLMark)
+	}
+	// E|τ − median| of a log-normal with small σ is about σ√(2/π) times its median.
+	if ideal := 0.1 * math.Sqrt(2/math.Pi) * 40; got.MAE > 1.2*ideal {
+		t.Errorf("MAE is %.2f, the truth's is about %.2f", got.MAE, ideal)
+	}
+}
+
+func TestTrainDoesNotDependOnWorkers(t *testing.T) {
+	d := chains(2, 120)
+	opts := TrainOptions{Seed: 7, MaxEpochs: 4, BatchSize: 50}
+	opts.Workers = 1
+	want := encoded(t, train(t, d, opts))
+	for _, workers := range []int{2, 3, 8} {
+		opts.Workers = workers
+		if !bytes.Equal(encoded(t, train(t, d, opts)), want) {
+			t.Errorf("%d workers train another model than one", workers)
+		}
+	}
+	opts.Seed++
+	if bytes.Equal(encoded(t, train(t, d, opts)), want) {
+		t.Error("another seed trains the same model")
+	}
+}
+
+func TestTrainKeepsTheBestEpoch(t *testing.T) {
+	d := chains(3, 60)
+	training, validation, _ := d.Split(1)
+	var history []Epoch
+	m, err := Train(t.Context(), smallModel, training, validation, TrainOptions{
+		Seed: 3, LearningRate: 0.05, MaxEpochs: 500, Patience: 5, BatchSize: 16,
+		Progress: func(e Epoch) { history = append(history, e) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	how := m.Training()
+	if len(history) != how.Epochs || how.Epochs == 500 || how.Epochs-how.BestEpoch != 5 {
+		t.Fatalf("%d epochs told, summary %+v: want a stop 5 epochs after the best", len(history), how)
+	}
+	for _, e := range history {
+		if e.ValidationLoss < how.ValidationLoss {
+			t.Errorf("epoch %d has a lower validation loss (%v) than the best (%v)", e.Epoch, e.ValidationLoss, how.ValidationLoss)
+		}
+	}
+	scores, err := Evaluate(t.Context(), m, validation, EvaluateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !near(scores.NLL, how.ValidationLoss, 1e-4) {
+		t.Errorf("the model scores %v on the validation part, the best epoch had %v", scores.NLL, how.ValidationLoss)
+	}
+}
+
+func TestTrainStopsWhenTold(t *testing.T) {
+	training, validation, _ := chains(4, 60).Split(1)
+	ctx, cancel := context.WithCancel(t.Context())
+	m, err := Train(ctx, smallModel, training, validation, TrainOptions{Progress: func(e Epoch) {
+		if e.Epoch == 3 {
+			cancel()
+		}
+	}})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("got error %v, want the context's", err)
+	}
+	if m == nil || m.Training().Epochs != 3 {
+		t.Error("got no model of 3 epochs")
+	}
+	if m, err := Train(ctx, smallModel, training, validation, TrainOptions{}); m != nil || !errors.Is(err, context.Canceled) {
+		t.Errorf("got a model: %t, and error %v, from a context that was done", m != nil, err)
+	}
+	m, err = Train(t.Context(), smallModel, training, validation, TrainOptions{MaxDuration: time.Nanosecond})
+	if err != nil || m.Training().Epochs != 1 {
+		t.Errorf("got error %v with no time, want a model of one epoch", err)
+	}
+}
+
+func TestTrainRejects(t *testing.T) {
+	good := chains(5, 10)
+	lone := &Dataset{MarkNames: good.MarkNames, Sequences: []Sequence{{ArrivalTimes: []float64{1}, Marks: []int{0}}}}
+	for _, c := range []struct {
+		name     string
+		cfg      Config
+		data     *Dataset
+		validate *Dataset
+		opts     TrainOptions
+		reason   string
+	}{
+		{"an unknown kind", Config{Kind: "hawkes"}, good, nil, TrainOptions{}, `unknown kind of model "hawkes"`},
+		{"an unknown encoder", Config{Encoder: "gru"}, good, nil, TrainOptions{}, `unknown encoder "gru"`},
+		{"a negative size", Config{ContextSize: -1}, good, nil, TrainOptions{}, "context size is -1"},
+		{"a covariate called mark", Config{Covariates: []Covariate{{Name: "mark"}}}, good, nil, TrainOptions{}, "the name is taken"},
+		{"nothing to score", Config{}, lone, nil, TrainOptions{}, "no sequence has an event to score"},
+		{"no sequences", Config{}, &Dataset{}, nil, TrainOptions{}, "no sequence has an event to score"},
+		{"broken data", Config{}, &Dataset{Sequences: []Sequence{{ArrivalTimes: []float64{2, 1}}}}, nil, TrainOptions{}, "training part: sequence 0"},
+		{"a mark to validate that training lacks", Config{}, good,
+			&Dataset{MarkNames: []string{"z"}, Sequences: []Sequence{{ArrivalTimes: []float64{1, 2}}}}, TrainOptions{}, `mark "z"`},
+		{"a negative rate", Config{}, good, nil, TrainOptions{LearningRate: -1}, "a learning rate of -1"},
+		{"a rate that explodes", Config{}, good, nil, TrainOptions{LearningRate: 1e300}, "a lower learning rate may help"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m, err := Train(t.Context(), c.cfg, c.data, c.validate, c.opts)
+			if m != nil || err == nil || !strings.Contains(err.Error(), c.reason) {
+				t.Errorf("got a model: %t, and error %v, want one that says %q", m != nil, err, c.reason)
+			}
+		})
+	}
+}
+
+// TestTrainTakesOddData: whatever is valid trains to finite scores.
+func TestTrainTakesOddData(t *testing.T) {
+	for name, d := range map[string]*Dataset{
+		"one gap":        {Sequences: []Sequence{{ArrivalTimes: []float64{1, 5}}}},
+		"equal gaps":     {Sequences: []Sequence{{ArrivalTimes: []float64{0, 5, 10, 15, 20}}}},
+		"zero gaps":      {Sequences: []Sequence{{ArrivalTimes: []float64{7, 7, 7, 7}}}},
+		"a first event":  {Sequences: []Sequence{{ArrivalTimes: []float64{9}, TStart: new(2.0)}}},
+		"tiny and huge":  {Sequences: []Sequence{{ArrivalTimes: []float64{0, 1e-3, 1e9, 1e9 + 1e-3}}}},
+		"a mark unseen":  {MarkNames: []string{"a", "b"}, Sequences: []Sequence{{ArrivalTimes: []float64{0, 1}, Marks: []int{0, 0}}}},
+		"a window's end": {Sequences: []Sequence{{ArrivalTimes: []float64{0, 10}, TEnd: new(1e6)}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m, err := Train(t.Context(), smallModel, d, nil, TrainOptions{MaxEpochs: 3})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := Evaluate(t.Context(), m, d, EvaluateOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, v := range []float64{got.NLLTime, got.NLLMark, got.NLL, got.NLLResolution, got.MAE, got.RMSE, got.Accuracy} {
+				if math.IsNaN(v) || math.IsInf(v, 0) {
+					t.Errorf("scores are not finite: %+v", got)
+				}
+			}
+		})
+	}
+}
+
+func TestModelSurvivesTheFile(t *testing.T) {
+	d := chains(6, 30)
+	for _, cfg := range smallConfigs[:3] {
+		m, err := Train(t.Context(), cfg, d, nil, TrainOptions{MaxEpochs: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := t.TempDir() + "/model.safetensors"
+		if err := m.WriteFile(path); err != nil {
+			t.Fatal(err)
+		}
+		again, err := ReadModelFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, _ := Evaluate(t.Context(), m, d, EvaluateOptions{})
+		got, err := Evaluate(t.Context(), again, d, EvaluateOptions{})
+		if err != nil || got != want {
+			t.Errorf("%s: the model read scores %+v, the one written %+v (error %v)", cfg.Encoder, got, want, err)
+		}
+		if !bytes.Equal(encoded(t, again), encoded(t, m)) {
+			t.Errorf("%s: a model read is not written as it was", cfg.Encoder)
+		}
+	}
+}
+
+func TestReadModelRejects(t *testing.T) {
+	good := string(encoded(t, train(t, chains(6, 30), TrainOptions{MaxEpochs: 1})))
+	replace := func(old, new string) string {
+		if len(old) != len(new) || !strings.Contains(good, old) {
+			t.Fatalf("%q cannot stand in for %q", new, old)
+		}
+		return strings.Replace(good, old, new, 1)
+	}
+	for _, c := range []struct{ name, file, reason string }{
+		{"a dataset", `{"sequences": []}`, "not a safetensors file"},
+		{"cut off", good[:len(good)-1], "ends within its data"},
+		{"another program's", replace(`"tpp":`, `"abc":`), `metadata has no "tpp"`},
+		{"another kind", replace(`lognormmix`, `lognormmax`), "unknown kind"},
+		{"another format", replace(`\"format\":1`, `\"format\":2`), "format 2"},
+		{"another shape", replace(`\"context_size\":16`, `\"context_size\":15`), "must have"},
+		{"a tensor of another name", replace(`"linear.bias"`, `"linear.bios"`), `"linear.bias" is missing`},
+		{"a name of two marks", replace(`\"a\",\"b\"`, `\"a\",\"a\"`), `two marks are called "a"`},
+		{"a value that is none", good[:len(good)-4] + "\x00\x00\xc0\x7f", "has a value NaN"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			path := t.TempDir() + "/bad.safetensors"
+			if err := os.WriteFile(path, []byte(c.file), 0o666); err != nil {
+				t.Fatal(err)
+			}
+			_, err := ReadModelFile(path)
+			if err == nil || !strings.Contains(err.Error(), c.reason) || !strings.HasPrefix(err.Error(), path) {
+				t.Errorf("got error %v, want one that names the file and says %q", err, c.reason)
+			}
+		})
+	}
+}
