@@ -19,7 +19,7 @@ type Activation struct {
 	Duration time.Duration
 	// WaitTime runs from the controller's receipt of the invocation to Start: dispatch, queue, creation, unpausing.
 	WaitTime time.Duration
-	// InitTime is the duration of /init; 0 exactly if the container was warm.
+	// InitTime is the duration of /init; 0 exactly if there was none: the container was warm, or could not be created.
 	InitTime time.Duration
 	// Container numbers the container, from 1.
 	Container int

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Backend does what the engine decides: it creates containers and runs functions in them. In virtual time it is a
-// simulation that draws the times from a [Config]; in real time it will start processes.
+// Backend does what the engine decides: it creates containers and runs functions in them. That of [New] simulates the work,
+// by letting the time pass that it draws from a [Config]; one that starts a process for each container takes real time.
 //
 // The engine calls its methods with its lock held. Each returns at once and reports through the function it was given,
 // exactly once and never before it has returned. Of one container only one thing is asked at a time.

@@ -201,7 +201,7 @@ func maximise(t *testing.T, score func(Delay) float64, start Delay) Delay {
 	}
 	r, err := optimize.Minimize(
 		optimize.Problem{Func: func(x []float64) float64 { return -score(at(x)) }}, make([]float64, len(fields)),
-		&optimize.Settings{FuncEvaluations: 400}, &optimize.NelderMead{SimplexSize: 0.1})
+		&optimize.Settings{FuncEvaluations: 250}, &optimize.NelderMead{SimplexSize: 0.1})
 	if r == nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,7 @@ func TestDefaultsReproduceTraces(t *testing.T) {
 			t.Fatalf("%s sleeps %d ms in the composition, %d here", sequenceName(i+1), got, ms)
 		}
 	}
-	const seeds = 10
+	const seeds = 5
 	low := func(seed uint64) []time.Duration {
 		return uniformRequests(1000, 435*time.Millisecond, 742*time.Millisecond, seed)
 	}

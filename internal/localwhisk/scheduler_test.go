@@ -116,6 +116,11 @@ func TestScheduling(t *testing.T) {
 			{at: 100, function: "g", sleep: 0, wait: 2004, init: 150, container: 3}, // container 2 is the next stem cell
 			{at: 3 * second, function: "h", sleep: 0, wait: 54, init: 150, container: 2},
 		}},
+		{"whoever waits gets the stem cell that has just been created", with(func(c *Config) { c.StemCells, c.MemoryMB = 1, 768 }), []call{
+			{at: 0, function: "f", sleep: 9 * second, wait: 54, init: 150, container: 1},
+			{at: 10, function: "g", sleep: 9 * second, wait: 2004, init: 150, container: 3},
+			{at: 20, function: "h", sleep: 0, wait: 1980 + 54, init: 150, container: 2},
+		}},
 		{"a stem cell is no use for a function of another size", with(func(c *Config) { c.StemCells, c.MemoryMB = 1, 1024 }), []call{
 			{at: 0, function: "large", sleep: 0, wait: 2004, init: 150, container: 2},
 		}},
