@@ -51,7 +51,8 @@ func (d Delay) Validate() error {
 		name  string
 		value time.Duration
 	}{
-		{"Min", d.Min}, {"Median", d.Median}, {"MedianPerLoad", d.MedianPerLoad}, {"Step", d.Step}, {"TailMedian", d.TailMedian}, {"TailMedianPerLoad", d.TailMedianPerLoad},
+		{"Min", d.Min}, {"Median", d.Median}, {"MedianPerLoad", d.MedianPerLoad}, {"Step", d.Step},
+		{"TailMedian", d.TailMedian}, {"TailMedianPerLoad", d.TailMedianPerLoad},
 	} {
 		if f.value < 0 {
 			return fmt.Errorf("%s is %v, must not be negative", f.name, f.value)
@@ -62,7 +63,8 @@ func (d Delay) Validate() error {
 		value float64
 		limit float64
 	}{
-		{"Sigma", d.Sigma, maxSigma}, {"TailSigma", d.TailSigma, maxSigma}, {"TailShare", d.TailShare, 1}, {"TailSharePerLoad", d.TailSharePerLoad, 1},
+		{"Sigma", d.Sigma, maxSigma}, {"TailSigma", d.TailSigma, maxSigma},
+		{"TailShare", d.TailShare, 1}, {"TailSharePerLoad", d.TailSharePerLoad, 1},
 	} {
 		if !(f.value >= 0 && f.value <= f.limit) {
 			return fmt.Errorf("%s is %v, must be from 0 to %v", f.name, f.value, f.limit)
