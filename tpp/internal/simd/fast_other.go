@@ -20,7 +20,7 @@ func sumFast(_ []float32) float32                                         { retu
 func dotFast(_, _ []float32) float32                                      { return 0 }
 func addScaledFast(_, _ []float32, _ float32, _ []float32)                {}
 func sumExpFast(_ []float32) (peak, total float32)                        { return 0, 0 }
-func softmaxFast(_, _ []float32, _ float32) (peak, total float32)         { return 0, 0 }
+func softmaxRowsFast(_, _ []float32, _ float32, _, _ []float32)           {}
 func normalMixtureCDFFast(_, _, _ []float32, _ float32) (c, s, d float32) { return 0, 0, 0 }
 
 func gruForwardFast(_, _ int, _, _, _, _, _, _, _ []float32)        {}

@@ -5,36 +5,29 @@
 #include "textflag.h"
 
 // func gruForwardAVX2(rows int, d int, next *float32, r *float32, z *float32, n *float32, gx *float32, gh *float32, h *float32)
-// Requires: AVX, AVX2, FMA3, SSE
-TEXT ·gruForwardAVX2(SB), $8-72
-	STMXCSR (SP)
-	MOVL    (SP), AX
-	ORL     $0x00008040, AX
-	MOVL    AX, 4(SP)
-	LDMXCSR 4(SP)
-	MOVQ    next+16(FP), AX
-	MOVQ    r+24(FP), CX
-	MOVQ    z+32(FP), DX
-	MOVQ    n+40(FP), BX
-	MOVQ    gx+48(FP), SI
-	MOVQ    gh+56(FP), DI
-	MOVQ    h+64(FP), R8
-	MOVQ    d+8(FP), R9
-	SHLQ    $0x02, R9
-	MOVQ    d+8(FP), R10
-	MOVQ    R10, R11
-	SHRQ    $0x03, R11
-	ANDQ    $0x07, R10
-	MOVQ    R10, R12
-	SHLQ    $0x02, R12
-	LEAQ    laneTable<>+0(SB), R13
-	SHLQ    $0x02, R10
-	SUBQ    R10, R13
-	MOVQ    rows+0(FP), R10
+// Requires: AVX, AVX2, FMA3
+TEXT ·gruForwardAVX2(SB), NOSPLIT, $0-72
+	MOVQ next+16(FP), AX
+	MOVQ r+24(FP), CX
+	MOVQ z+32(FP), DX
+	MOVQ n+40(FP), BX
+	MOVQ gx+48(FP), SI
+	MOVQ gh+56(FP), DI
+	MOVQ h+64(FP), R8
+	MOVQ d+8(FP), R9
+	SHLQ $0x02, R9
+	MOVQ d+8(FP), R10
+	MOVQ R10, R11
+	SHRQ $0x03, R11
+	ANDQ $0x07, R10
+	MOVQ R10, R12
+	SHLQ $0x02, R12
+	LEAQ laneTable<>+0(SB), R13
+	SHLQ $0x02, R10
+	SUBQ R10, R13
+	MOVQ rows+0(FP), R10
 
 row:
-	TESTQ R10, R10
-	JZ    rowsDone
 	MOVQ  R11, R14
 	TESTQ R14, R14
 	JZ    unitTail
@@ -230,10 +223,7 @@ unitDone:
 	LEAQ (SI)(R9*2), SI
 	LEAQ (DI)(R9*2), DI
 	DECQ R10
-	JMP  row
-
-rowsDone:
-	LDMXCSR (SP)
+	JNZ  row
 	VZEROUPPER
 	RET
 
@@ -506,8 +496,6 @@ TEXT ·gruBackwardAVX2(SB), $8-88
 	MOVQ    rows+0(FP), R12
 
 row:
-	TESTQ R12, R12
-	JZ    rowsDone
 	MOVQ  R13, BP
 	TESTQ BP, BP
 	JZ    unitTail
@@ -608,46 +596,37 @@ unitTail:
 	ADDQ         R14, R10
 
 unitDone:
-	LEAQ (AX)(R11*2), AX
-	LEAQ (CX)(R11*2), CX
-	LEAQ (R9)(R11*2), R9
-	DECQ R12
-	JMP  row
-
-rowsDone:
+	LEAQ    (AX)(R11*2), AX
+	LEAQ    (CX)(R11*2), CX
+	LEAQ    (R9)(R11*2), R9
+	DECQ    R12
+	JNZ     row
 	LDMXCSR (SP)
 	VZEROUPPER
 	RET
 
 // func mixtureAVX2(rows int, k int, head *float32, x *float32, peak *float32, ratio *float32)
-// Requires: AVX, AVX2, FMA3, SSE
-TEXT ·mixtureAVX2(SB), $4104-48
-	STMXCSR (SP)
-	MOVL    (SP), AX
-	ORL     $0x00008040, AX
-	MOVL    AX, 4(SP)
-	LDMXCSR 4(SP)
-	MOVQ    head+16(FP), AX
-	MOVQ    x+24(FP), CX
-	MOVQ    peak+32(FP), DX
-	MOVQ    ratio+40(FP), BX
-	MOVQ    k+8(FP), SI
-	SHLQ    $0x02, SI
-	MOVQ    k+8(FP), DI
-	MOVQ    DI, R8
-	SHRQ    $0x03, R8
-	ANDQ    $0x07, DI
-	MOVQ    DI, R9
-	SHLQ    $0x02, R9
-	LEAQ    laneTable<>+0(SB), R10
-	SHLQ    $0x02, DI
-	SUBQ    DI, R10
-	LEAQ    8(SP), DI
-	MOVQ    rows+0(FP), R11
+// Requires: AVX, AVX2, FMA3
+TEXT ·mixtureAVX2(SB), $4096-48
+	MOVQ head+16(FP), AX
+	MOVQ x+24(FP), CX
+	MOVQ peak+32(FP), DX
+	MOVQ ratio+40(FP), BX
+	MOVQ k+8(FP), SI
+	SHLQ $0x02, SI
+	MOVQ k+8(FP), DI
+	MOVQ DI, R8
+	SHRQ $0x03, R8
+	ANDQ $0x07, DI
+	MOVQ DI, R9
+	SHLQ $0x02, R9
+	LEAQ laneTable<>+0(SB), R10
+	SHLQ $0x02, DI
+	SUBQ DI, R10
+	LEAQ (SP), DI
+	MOVQ rows+0(FP), R11
 
 row:
-	TESTQ        R11, R11
-	JZ           rowsDone
 	VMOVUPS      cff7fffff<>+0(SB), Y1
 	VMOVUPS      cff7fffff<>+0(SB), Y2
 	VBROADCASTSS (CX), Y0
@@ -884,10 +863,7 @@ sumsDone:
 	LEAQ       (AX)(SI*2), AX
 	ADDQ       SI, AX
 	DECQ       R11
-	JMP        row
-
-rowsDone:
-	LDMXCSR (SP)
+	JNZ        row
 	VZEROUPPER
 	RET
 
@@ -979,8 +955,6 @@ TEXT ·mixtureGradAVX2(SB), $4104-60
 	MOVQ    rows+0(FP), R12
 
 row:
-	TESTQ        R12, R12
-	JZ           rowsDone
 	VMOVUPS      cff7fffff<>+0(SB), Y1
 	VMOVUPS      cff7fffff<>+0(SB), Y2
 	VBROADCASTSS (CX), Y0
@@ -1287,13 +1261,11 @@ gradientTail:
 	ADDQ         R10, SI
 
 gradientDone:
-	SUBQ DI, R8
-	LEAQ (AX)(DI*2), AX
-	LEAQ (SI)(DI*2), SI
-	DECQ R12
-	JMP  row
-
-rowsDone:
+	SUBQ    DI, R8
+	LEAQ    (AX)(DI*2), AX
+	LEAQ    (SI)(DI*2), SI
+	DECQ    R12
+	JNZ     row
 	LDMXCSR (SP)
 	VZEROUPPER
 	RET
@@ -1759,36 +1731,29 @@ parameterDone:
 	RET
 
 // func gruForwardAVX512(rows int, d int, next *float32, r *float32, z *float32, n *float32, gx *float32, gh *float32, h *float32)
-// Requires: AVX, AVX512F, BMI2, SSE
-TEXT ·gruForwardAVX512(SB), $8-72
-	STMXCSR (SP)
-	MOVL    (SP), AX
-	ORL     $0x00008040, AX
-	MOVL    AX, 4(SP)
-	LDMXCSR 4(SP)
-	MOVQ    next+16(FP), AX
-	MOVQ    r+24(FP), CX
-	MOVQ    z+32(FP), DX
-	MOVQ    n+40(FP), BX
-	MOVQ    gx+48(FP), SI
-	MOVQ    gh+56(FP), DI
-	MOVQ    h+64(FP), R8
-	MOVQ    d+8(FP), R9
-	SHLQ    $0x02, R9
-	MOVQ    d+8(FP), R10
-	MOVQ    R10, R11
-	SHRQ    $0x04, R11
-	ANDQ    $0x0f, R10
-	MOVQ    R10, R12
-	SHLQ    $0x02, R12
-	MOVL    $0xffffffff, R13
-	BZHIL   R10, R13, R13
-	KMOVW   R13, K1
-	MOVQ    rows+0(FP), R10
+// Requires: AVX, AVX512F, BMI2
+TEXT ·gruForwardAVX512(SB), NOSPLIT, $0-72
+	MOVQ  next+16(FP), AX
+	MOVQ  r+24(FP), CX
+	MOVQ  z+32(FP), DX
+	MOVQ  n+40(FP), BX
+	MOVQ  gx+48(FP), SI
+	MOVQ  gh+56(FP), DI
+	MOVQ  h+64(FP), R8
+	MOVQ  d+8(FP), R9
+	SHLQ  $0x02, R9
+	MOVQ  d+8(FP), R10
+	MOVQ  R10, R11
+	SHRQ  $0x04, R11
+	ANDQ  $0x0f, R10
+	MOVQ  R10, R12
+	SHLQ  $0x02, R12
+	MOVL  $0xffffffff, R13
+	BZHIL R10, R13, R13
+	KMOVW R13, K1
+	MOVQ  rows+0(FP), R10
 
 row:
-	TESTQ R10, R10
-	JZ    rowsDone
 	MOVQ  R11, R13
 	TESTQ R13, R13
 	JZ    unitTail
@@ -1965,10 +1930,7 @@ unitDone:
 	LEAQ (SI)(R9*2), SI
 	LEAQ (DI)(R9*2), DI
 	DECQ R10
-	JMP  row
-
-rowsDone:
-	LDMXCSR (SP)
+	JNZ  row
 	VZEROUPPER
 	RET
 
@@ -2003,8 +1965,6 @@ TEXT ·gruBackwardAVX512(SB), $8-88
 	MOVQ    rows+0(FP), R12
 
 row:
-	TESTQ R12, R12
-	JZ    rowsDone
 	MOVQ  R13, R15
 	TESTQ R15, R15
 	JZ    unitTail
@@ -2092,46 +2052,37 @@ unitTail:
 	ADDQ         R14, R10
 
 unitDone:
-	LEAQ (AX)(R11*2), AX
-	LEAQ (CX)(R11*2), CX
-	LEAQ (R9)(R11*2), R9
-	DECQ R12
-	JMP  row
-
-rowsDone:
+	LEAQ    (AX)(R11*2), AX
+	LEAQ    (CX)(R11*2), CX
+	LEAQ    (R9)(R11*2), R9
+	DECQ    R12
+	JNZ     row
 	LDMXCSR (SP)
 	VZEROUPPER
 	RET
 
 // func mixtureAVX512(rows int, k int, head *float32, x *float32, peak *float32, ratio *float32)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, SSE
-TEXT ·mixtureAVX512(SB), $4104-48
-	STMXCSR (SP)
-	MOVL    (SP), AX
-	ORL     $0x00008040, AX
-	MOVL    AX, 4(SP)
-	LDMXCSR 4(SP)
-	MOVQ    head+16(FP), AX
-	MOVQ    x+24(FP), CX
-	MOVQ    peak+32(FP), DX
-	MOVQ    ratio+40(FP), BX
-	MOVQ    k+8(FP), SI
-	SHLQ    $0x02, SI
-	MOVQ    k+8(FP), DI
-	MOVQ    DI, R8
-	SHRQ    $0x04, R8
-	ANDQ    $0x0f, DI
-	MOVQ    DI, R9
-	SHLQ    $0x02, R9
-	MOVL    $0xffffffff, R10
-	BZHIL   DI, R10, R10
-	KMOVW   R10, K1
-	LEAQ    8(SP), DI
-	MOVQ    rows+0(FP), R10
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·mixtureAVX512(SB), $4096-48
+	MOVQ  head+16(FP), AX
+	MOVQ  x+24(FP), CX
+	MOVQ  peak+32(FP), DX
+	MOVQ  ratio+40(FP), BX
+	MOVQ  k+8(FP), SI
+	SHLQ  $0x02, SI
+	MOVQ  k+8(FP), DI
+	MOVQ  DI, R8
+	SHRQ  $0x04, R8
+	ANDQ  $0x0f, DI
+	MOVQ  DI, R9
+	SHLQ  $0x02, R9
+	MOVL  $0xffffffff, R10
+	BZHIL DI, R10, R10
+	KMOVW R10, K1
+	LEAQ  (SP), DI
+	MOVQ  rows+0(FP), R10
 
 row:
-	TESTQ        R10, R10
-	JZ           rowsDone
 	VBROADCASTSS cff7fffff<>+0(SB), Z1
 	VBROADCASTSS cff7fffff<>+0(SB), Z2
 	VBROADCASTSS (CX), Z0
@@ -2358,10 +2309,7 @@ sumsDone:
 	LEAQ       (AX)(SI*2), AX
 	ADDQ       SI, AX
 	DECQ       R10
-	JMP        row
-
-rowsDone:
-	LDMXCSR (SP)
+	JNZ        row
 	VZEROUPPER
 	RET
 
@@ -2393,8 +2341,6 @@ TEXT ·mixtureGradAVX512(SB), $4104-60
 	MOVQ    rows+0(FP), R11
 
 row:
-	TESTQ        R11, R11
-	JZ           rowsDone
 	VBROADCASTSS cff7fffff<>+0(SB), Z1
 	VBROADCASTSS cff7fffff<>+0(SB), Z2
 	VBROADCASTSS (CX), Z0
@@ -2680,13 +2626,11 @@ gradientTail:
 	ADDQ         R10, SI
 
 gradientDone:
-	SUBQ DI, R8
-	LEAQ (AX)(DI*2), AX
-	LEAQ (SI)(DI*2), SI
-	DECQ R11
-	JMP  row
-
-rowsDone:
+	SUBQ    DI, R8
+	LEAQ    (AX)(DI*2), AX
+	LEAQ    (SI)(DI*2), SI
+	DECQ    R11
+	JNZ     row
 	LDMXCSR (SP)
 	VZEROUPPER
 	RET

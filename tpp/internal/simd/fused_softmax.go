@@ -6,20 +6,20 @@ import "math"
 // replaces the logits by the gradient of scale·Σ nll: scale·(softmax − one), one at the target.
 func SoftmaxCrossEntropy[T Float](nll, logits []T, targets []int, classes int, scale T) {
 	nll, logits = nll[:len(targets)], logits[:len(targets)*classes]
-	var shifts [ratioRoom]T
+	var room [ratioRoom]T
 	for i := 0; i < len(targets); i += ratioRoom {
 		part := targets[i:min(i+ratioRoom, len(targets))]
+		rows, total, peak := logits[i*classes:][:len(part)*classes], nll[i:][:len(part)], room[:len(part)]
+		// First the logits at the targets, with their signs turned, then the gradient in place of the logits.
 		for j, target := range part {
-			row := logits[(i+j)*classes:][:classes]
-			logit := row[target]
-			peak, total := softmax(row, row, scale)
-			row[target] -= scale
-			nll[i+j], shifts[j] = total, peak-logit
+			room[j] = -rows[j*classes:][:classes][target]
 		}
-		block := nll[i : i+len(part)]
-		Log(block, block)
-		for j := range block {
-			block[j] += shifts[j]
+		negative := room
+		softmaxRows(rows, rows, classes, scale, peak, total)
+		Log(total, total)
+		for j, target := range part {
+			rows[j*classes+target] -= scale
+			total[j] += peak[j] + negative[j]
 		}
 	}
 }

@@ -2,14 +2,15 @@
 
 package simd
 
-// gemmDepth is how many rows of B one pass takes, so that a panel of B (48 or 24 columns) stays in the first-level cache
-// while all rows of A go by. The sums continue across passes, so the depth does not change the result.
-const gemmDepth = 192
+// gemmDepth is how many rows of B one pass takes at most, so that a panel of B (48 or 24 columns) and the rows of A beside
+// it stay in the first-level cache. The sums continue across passes, so the depth does not change the result.
+const gemmDepth = 128
 
 // gemmFast is Gemm with checked arguments, m, n, k ≥ 1.
 func gemmFast(m, n, k int, a []float32, ars, acs int, b []float32, brs int, c []float32, crs int, accumulate bool) {
-	for p := 0; p < k; p += gemmDepth {
-		depth := min(gemmDepth, k-p)
+	passes := (k + gemmDepth - 1) / gemmDepth
+	for pass, p := 0, 0; pass < passes; pass++ {
+		depth := (k - p) / (passes - pass)
 		ap, bp, add := a[p*acs:], b[p*brs:], accumulate || p > 0
 		j := 0
 		if m == 1 {
@@ -18,6 +19,7 @@ func gemmFast(m, n, k int, a []float32, ars, acs int, b []float32, brs int, c []
 		for j < n {
 			j += gemmPanel(m, n-j, depth, &ap[0], ars, acs, &bp[j], brs, &c[j], crs, add)
 		}
+		p += depth
 	}
 }
 

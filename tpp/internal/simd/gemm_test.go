@@ -196,7 +196,7 @@ func BenchmarkGemm(b *testing.B) {
 			m, n, k    int
 			transposed bool
 		}{
-			{64, 192, 64, false}, {64, 192, 64, true}, {192, 64, 400, true}, {64, 64, 192, false}, {64, 22, 64, false},
+			{64, 192, 64, false}, {64, 192, 64, true}, {192, 64, 400, true}, {64, 192, 400, true}, {64, 192, 1344, true}, {64, 64, 192, false}, {64, 22, 64, false},
 			{22, 64, 64, true}, {16, 192, 64, false}, {4, 192, 64, false}, {1, 192, 64, false}, {256, 256, 256, false},
 		} {
 			layout := ""

@@ -75,7 +75,10 @@ func LogSumExp[T Float](x []T) T {
 }
 
 // Softmax sets dst to e^src / Σ e^src. dst has the length of src and may be src.
-func Softmax[T Float](dst, src []T) { softmax(dst, src, 1) }
+func Softmax[T Float](dst, src []T) {
+	var peak, total [1]T
+	softmaxRows(dst[:len(src)], src, len(src), 1, peak[:], total[:])
+}
 
 // sumExp is the maximum of x, which is finite for x of −Inf alone, and Σ exp(x − maximum).
 func sumExp[T Float](x []T) (peak, total T) {
@@ -90,13 +93,22 @@ func sumExp[T Float](x []T) (peak, total T) {
 	return peak, total
 }
 
-// softmax sets dst to scale·softmax(src) and returns what sumExp does.
-func softmax[T Float](dst, src []T, scale T) (peak, total T) {
-	dst = dst[:len(src)]
-	if fast[T]() && len(src) > 0 {
-		p, s := softmaxFast(f32(dst), f32(src), float32(scale))
-		return T(p), T(s)
+// softmaxRows sets dst to scale·softmax(src) for each row of n elements, and peak and total to what sumExp returns; dst
+// may be src.
+func softmaxRows[T Float](dst, src []T, n int, scale T, peak, total []T) {
+	if n == 0 || len(peak) == 0 {
+		return
 	}
+	if fast[T]() {
+		softmaxRowsFast(f32(dst), f32(src), float32(scale), f32(peak), f32(total))
+		return
+	}
+	for i := range peak {
+		peak[i], total[i] = softmaxPortable(dst[i*n:][:n], src[i*n:][:n], scale)
+	}
+}
+
+func softmaxPortable[T Float](dst, src []T, scale T) (peak, total T) {
 	peak = finiteMax(src)
 	for i, v := range src {
 		dst[i] = T(math.Exp(float64(v - peak)))

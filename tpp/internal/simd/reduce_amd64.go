@@ -33,9 +33,12 @@ func sumExpFast(x []float32) (peak, total float32) {
 	return sumExpAVX2(&x[0], len(x))
 }
 
-func softmaxFast(dst, src []float32, scale float32) (peak, total float32) {
+// softmaxRowsFast is for rows of n = len(src)/len(peak) elements.
+func softmaxRowsFast(dst, src []float32, scale float32, peak, total []float32) {
+	rows, n := len(peak), len(src)/len(peak)
 	if active == avx512 {
-		return softmaxAVX512(&dst[0], &src[0], len(src), scale)
+		softmaxRowsAVX512(rows, n, &dst[0], &src[0], scale, &peak[0], &total[0])
+	} else {
+		softmaxRowsAVX2(rows, n, &dst[0], &src[0], scale, &peak[0], &total[0])
 	}
-	return softmaxAVX2(&dst[0], &src[0], len(src), scale)
 }

@@ -1718,52 +1718,60 @@ DATA cff7fffff<>+24(SB)/4, $0xff7fffff
 DATA cff7fffff<>+28(SB)/4, $0xff7fffff
 GLOBL cff7fffff<>(SB), RODATA|NOPTR, $32
 
-// func softmaxAVX2(dst *float32, src *float32, n int, scale float32) (peak float32, total float32)
-// Requires: AVX, AVX2, FMA3, SSE
-TEXT ·softmaxAVX2(SB), $8-40
-	STMXCSR (SP)
-	MOVL    (SP), AX
-	ORL     $0x00008040, AX
-	MOVL    AX, 4(SP)
-	LDMXCSR 4(SP)
-	MOVQ    dst+0(FP), AX
-	MOVQ    src+8(FP), CX
-	MOVQ    n+16(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    n+16(FP), BX
-	MOVQ    BX, SI
-	SHRQ    $0x03, SI
-	ANDQ    $0x07, BX
-	MOVQ    BX, DI
-	SHLQ    $0x02, DI
-	LEAQ    laneTable<>+0(SB), R8
-	SHLQ    $0x02, BX
-	SUBQ    BX, R8
+// func softmaxRowsAVX2(rows int, n int, dst *float32, src *float32, scale float32, peak *float32, total *float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·softmaxRowsAVX2(SB), NOSPLIT, $0-56
+	MOVQ dst+16(FP), AX
+	MOVQ src+24(FP), CX
+	MOVQ peak+40(FP), DX
+	MOVQ total+48(FP), BX
+	MOVQ n+8(FP), SI
+	SHLQ $0x02, SI
+	CMPQ SI, $0x00000020
+	JLE  short1
+	CMPQ SI, $0x00000040
+	JLE  short2
+	CMPQ SI, $0x00000060
+	JLE  short3
+	CMPQ SI, $0x00000080
+	JLE  short4
+	MOVQ n+8(FP), DI
+	MOVQ DI, R8
+	SHRQ $0x03, R8
+	ANDQ $0x07, DI
+	MOVQ DI, R9
+	SHLQ $0x02, R9
+	LEAQ laneTable<>+0(SB), R10
+	SHLQ $0x02, DI
+	SUBQ DI, R10
+	MOVQ rows+0(FP), DI
+
+long:
 	VMOVUPS cff7fffff<>+0(SB), Y0
-	MOVQ    SI, BX
-	TESTQ   BX, BX
+	MOVQ    R8, R11
+	TESTQ   R11, R11
 	JZ      maxTail
 
 max:
 	VMOVUPS (CX), Y1
 	VMAXPS  Y1, Y0, Y0
 	ADDQ    $0x20, CX
-	DECQ    BX
+	DECQ    R11
 	JNZ     max
 
 maxTail:
-	TESTQ      DI, DI
+	TESTQ      R9, R9
 	JZ         maxDone
-	VMOVUPS    32(R8), Y1
+	VMOVUPS    32(R10), Y1
 	VMASKMOVPS (CX), Y1, Y1
 	VMOVUPS    cff7fffff<>+0(SB), Y2
-	VMOVUPS    32(R8), Y3
+	VMOVUPS    32(R10), Y3
 	VBLENDVPS  Y3, Y1, Y2, Y1
 	VMAXPS     Y1, Y0, Y0
-	ADDQ       DI, CX
+	ADDQ       R9, CX
 
 maxDone:
-	SUBQ       DX, CX
+	SUBQ       SI, CX
 	VPERM2F128 $0x01, Y0, Y0, Y1
 	VMAXPS     Y1, Y0, Y0
 	VSHUFPS    $0x4e, Y0, Y0, Y1
@@ -1771,8 +1779,8 @@ maxDone:
 	VSHUFPS    $0xb1, Y0, Y0, Y1
 	VMAXPS     Y1, Y0, Y0
 	VXORPS     Y1, Y1, Y1
-	MOVQ       SI, BX
-	TESTQ      BX, BX
+	MOVQ       R8, R11
+	TESTQ      R11, R11
 	JZ         expTail
 
 exp:
@@ -1798,16 +1806,16 @@ exp:
 	VMOVUPS      Y2, (AX)
 	ADDQ         $0x20, CX
 	ADDQ         $0x20, AX
-	DECQ         BX
+	DECQ         R11
 	JNZ          exp
 
 expTail:
-	TESTQ        DI, DI
+	TESTQ        R9, R9
 	JZ           expDone
-	VMOVUPS      32(R8), Y2
+	VMOVUPS      32(R10), Y2
 	VMASKMOVPS   (CX), Y2, Y2
 	VMOVUPS      cff800000<>+0(SB), Y3
-	VMOVUPS      32(R8), Y4
+	VMOVUPS      32(R10), Y4
 	VBLENDVPS    Y4, Y2, Y3, Y2
 	VSUBPS       Y0, Y2, Y2
 	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y2, Y3
@@ -1827,47 +1835,550 @@ expTail:
 	VPADDD       Y4, Y5, Y2
 	VANDNPS      Y2, Y3, Y2
 	VADDPS       Y2, Y1, Y1
-	VMOVUPS      32(R8), Y3
+	VMOVUPS      32(R10), Y3
 	VMASKMOVPS   Y2, Y3, (AX)
-	ADDQ         DI, CX
-	ADDQ         DI, AX
+	ADDQ         R9, CX
+	ADDQ         R9, AX
 
 expDone:
-	SUBQ         DX, AX
+	SUBQ         SI, AX
 	VPERM2F128   $0x01, Y1, Y1, Y2
 	VADDPS       Y2, Y1, Y1
 	VSHUFPS      $0x4e, Y1, Y1, Y2
 	VADDPS       Y2, Y1, Y1
 	VSHUFPS      $0xb1, Y1, Y1, Y2
 	VADDPS       Y2, Y1, Y1
-	VBROADCASTSS scale+24(FP), Y2
-	VDIVPS       Y1, Y2, Y2
-	MOVQ         SI, CX
-	TESTQ        CX, CX
+	VMOVSS       X0, (DX)
+	VMOVSS       X1, (BX)
+	ADDQ         $0x04, DX
+	ADDQ         $0x04, BX
+	VBROADCASTSS scale+32(FP), Y0
+	VDIVPS       Y1, Y0, Y0
+	MOVQ         R8, R11
+	TESTQ        R11, R11
 	JZ           scaledTail
 
 scaled:
-	VMOVUPS (AX), Y3
-	VMULPS  Y2, Y3, Y3
-	VMOVUPS Y3, (AX)
+	VMOVUPS (AX), Y1
+	VMULPS  Y0, Y1, Y1
+	VMOVUPS Y1, (AX)
 	ADDQ    $0x20, AX
-	DECQ    CX
+	DECQ    R11
 	JNZ     scaled
 
 scaledTail:
-	TESTQ      DI, DI
+	TESTQ      R9, R9
 	JZ         scaledDone
-	VMOVUPS    32(R8), Y3
-	VMASKMOVPS (AX), Y3, Y3
-	VMULPS     Y2, Y3, Y3
-	VMOVUPS    32(R8), Y2
-	VMASKMOVPS Y3, Y2, (AX)
-	ADDQ       DI, AX
+	VMOVUPS    32(R10), Y1
+	VMASKMOVPS (AX), Y1, Y1
+	VMULPS     Y0, Y1, Y1
+	VMOVUPS    32(R10), Y0
+	VMASKMOVPS Y1, Y0, (AX)
+	ADDQ       R9, AX
 
 scaledDone:
-	VMOVSS  X0, peak+32(FP)
-	VMOVSS  X1, total+36(FP)
-	LDMXCSR (SP)
+	DECQ DI
+	JNZ  long
+	VZEROUPPER
+	RET
+
+short1:
+	MOVQ n+8(FP), DI
+	SUBQ $0x00000000, DI
+	MOVQ DI, R8
+	LEAQ laneTable<>+0(SB), R9
+	SHLQ $0x02, DI
+	SUBQ DI, R9
+	MOVQ rows+0(FP), DI
+
+row1:
+	VMOVUPS      32(R9), Y2
+	VMASKMOVPS   (CX), Y2, Y2
+	VMOVUPS      cff7fffff<>+0(SB), Y0
+	VMOVUPS      32(R9), Y1
+	VBLENDVPS    Y1, Y2, Y0, Y2
+	VMOVUPS      cff7fffff<>+0(SB), Y0
+	VMAXPS       Y2, Y0, Y0
+	VPERM2F128   $0x01, Y0, Y0, Y1
+	VMAXPS       Y1, Y0, Y0
+	VSHUFPS      $0x4e, Y0, Y0, Y1
+	VMAXPS       Y1, Y0, Y0
+	VSHUFPS      $0xb1, Y0, Y0, Y1
+	VMAXPS       Y1, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	VMOVUPS      cff800000<>+0(SB), Y3
+	VMOVUPS      32(R9), Y4
+	VBLENDVPS    Y4, Y2, Y3, Y2
+	VSUBPS       Y0, Y2, Y2
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y2, Y3
+	VMULPS       c3fb8aa3b<>+0(SB), Y2, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VFNMADD231PS c3f318000<>+0(SB), Y4, Y2
+	VFNMADD231PS cb95e8083<>+0(SB), Y4, Y2
+	VMOVUPS      c3ab688be<>+0(SB), Y5
+	VFMADD213PS  c3c0905f1<>+0(SB), Y2, Y5
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y2, Y5
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y2, Y5
+	VFMADD213PS  c3f000000<>+0(SB), Y2, Y5
+	VFMADD213PS  c3f800000<>+0(SB), Y2, Y5
+	VFMADD213PS  c3f800000<>+0(SB), Y2, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       Y4, Y5, Y2
+	VANDNPS      Y2, Y3, Y2
+	VADDPS       Y2, Y1, Y1
+	VPERM2F128   $0x01, Y1, Y1, Y3
+	VADDPS       Y3, Y1, Y1
+	VSHUFPS      $0x4e, Y1, Y1, Y3
+	VADDPS       Y3, Y1, Y1
+	VSHUFPS      $0xb1, Y1, Y1, Y3
+	VADDPS       Y3, Y1, Y1
+	VMOVSS       X0, (DX)
+	VMOVSS       X1, (BX)
+	ADDQ         $0x04, DX
+	ADDQ         $0x04, BX
+	VBROADCASTSS scale+32(FP), Y0
+	VDIVPS       Y1, Y0, Y0
+	VMULPS       Y0, Y2, Y2
+	LEAQ         (AX), R10
+	TESTQ        $0x00000008, R8
+	JZ           smaller1
+	VMOVUPS      Y2, (R10)
+	ADDQ         $0x20, R10
+
+smaller1:
+	TESTQ        $0x00000004, R8
+	JZ           smaller2
+	VMOVUPS      X2, (R10)
+	VEXTRACTF128 $0x01, Y2, X2
+	ADDQ         $0x10, R10
+
+smaller2:
+	TESTQ     $0x00000002, R8
+	JZ        smaller3
+	VMOVLPS   X2, (R10)
+	VPERMILPS $0xee, X2, X2
+	ADDQ      $0x08, R10
+
+smaller3:
+	TESTQ  $0x00000001, R8
+	JZ     smaller4
+	VMOVSS X2, (R10)
+	ADDQ   $0x04, R10
+
+smaller4:
+	ADDQ SI, CX
+	ADDQ SI, AX
+	DECQ DI
+	JNZ  row1
+	VZEROUPPER
+	RET
+
+short2:
+	MOVQ n+8(FP), DI
+	SUBQ $0x00000008, DI
+	MOVQ DI, R8
+	LEAQ laneTable<>+0(SB), R9
+	SHLQ $0x02, DI
+	SUBQ DI, R9
+	MOVQ rows+0(FP), DI
+
+row2:
+	VMOVUPS      (CX), Y2
+	VMOVUPS      32(R9), Y3
+	VMASKMOVPS   32(CX), Y3, Y3
+	VMOVUPS      cff7fffff<>+0(SB), Y0
+	VMOVUPS      32(R9), Y1
+	VBLENDVPS    Y1, Y3, Y0, Y3
+	VMOVUPS      cff7fffff<>+0(SB), Y0
+	VMAXPS       Y3, Y0, Y0
+	VMAXPS       Y2, Y0, Y0
+	VPERM2F128   $0x01, Y0, Y0, Y1
+	VMAXPS       Y1, Y0, Y0
+	VSHUFPS      $0x4e, Y0, Y0, Y1
+	VMAXPS       Y1, Y0, Y0
+	VSHUFPS      $0xb1, Y0, Y0, Y1
+	VMAXPS       Y1, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	VSUBPS       Y0, Y2, Y2
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y2, Y4
+	VMULPS       c3fb8aa3b<>+0(SB), Y2, Y5
+	VROUNDPS     $0x08, Y5, Y5
+	VFNMADD231PS c3f318000<>+0(SB), Y5, Y2
+	VFNMADD231PS cb95e8083<>+0(SB), Y5, Y2
+	VMOVUPS      c3ab688be<>+0(SB), Y6
+	VFMADD213PS  c3c0905f1<>+0(SB), Y2, Y6
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y2, Y6
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y2, Y6
+	VFMADD213PS  c3f000000<>+0(SB), Y2, Y6
+	VFMADD213PS  c3f800000<>+0(SB), Y2, Y6
+	VFMADD213PS  c3f800000<>+0(SB), Y2, Y6
+	VCVTPS2DQ    Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       Y5, Y6, Y2
+	VANDNPS      Y2, Y4, Y2
+	VADDPS       Y2, Y1, Y1
+	VMOVUPS      cff800000<>+0(SB), Y4
+	VMOVUPS      32(R9), Y5
+	VBLENDVPS    Y5, Y3, Y4, Y3
+	VSUBPS       Y0, Y3, Y3
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y3, Y4
+	VMULPS       c3fb8aa3b<>+0(SB), Y3, Y5
+	VROUNDPS     $0x08, Y5, Y5
+	VFNMADD231PS c3f318000<>+0(SB), Y5, Y3
+	VFNMADD231PS cb95e8083<>+0(SB), Y5, Y3
+	VMOVUPS      c3ab688be<>+0(SB), Y6
+	VFMADD213PS  c3c0905f1<>+0(SB), Y3, Y6
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y3, Y6
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y3, Y6
+	VFMADD213PS  c3f000000<>+0(SB), Y3, Y6
+	VFMADD213PS  c3f800000<>+0(SB), Y3, Y6
+	VFMADD213PS  c3f800000<>+0(SB), Y3, Y6
+	VCVTPS2DQ    Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       Y5, Y6, Y3
+	VANDNPS      Y3, Y4, Y3
+	VADDPS       Y3, Y1, Y1
+	VPERM2F128   $0x01, Y1, Y1, Y4
+	VADDPS       Y4, Y1, Y1
+	VSHUFPS      $0x4e, Y1, Y1, Y4
+	VADDPS       Y4, Y1, Y1
+	VSHUFPS      $0xb1, Y1, Y1, Y4
+	VADDPS       Y4, Y1, Y1
+	VMOVSS       X0, (DX)
+	VMOVSS       X1, (BX)
+	ADDQ         $0x04, DX
+	ADDQ         $0x04, BX
+	VBROADCASTSS scale+32(FP), Y0
+	VDIVPS       Y1, Y0, Y0
+	VMULPS       Y0, Y2, Y2
+	VMOVUPS      Y2, (AX)
+	VMULPS       Y0, Y3, Y3
+	LEAQ         32(AX), R10
+	TESTQ        $0x00000008, R8
+	JZ           smaller5
+	VMOVUPS      Y3, (R10)
+	ADDQ         $0x20, R10
+
+smaller5:
+	TESTQ        $0x00000004, R8
+	JZ           smaller6
+	VMOVUPS      X3, (R10)
+	VEXTRACTF128 $0x01, Y3, X3
+	ADDQ         $0x10, R10
+
+smaller6:
+	TESTQ     $0x00000002, R8
+	JZ        smaller7
+	VMOVLPS   X3, (R10)
+	VPERMILPS $0xee, X3, X3
+	ADDQ      $0x08, R10
+
+smaller7:
+	TESTQ  $0x00000001, R8
+	JZ     smaller8
+	VMOVSS X3, (R10)
+	ADDQ   $0x04, R10
+
+smaller8:
+	ADDQ SI, CX
+	ADDQ SI, AX
+	DECQ DI
+	JNZ  row2
+	VZEROUPPER
+	RET
+
+short3:
+	MOVQ n+8(FP), DI
+	SUBQ $0x00000010, DI
+	MOVQ DI, R8
+	LEAQ laneTable<>+0(SB), R9
+	SHLQ $0x02, DI
+	SUBQ DI, R9
+	MOVQ rows+0(FP), DI
+
+row3:
+	VMOVUPS      (CX), Y2
+	VMOVUPS      32(CX), Y3
+	VMOVUPS      32(R9), Y4
+	VMASKMOVPS   64(CX), Y4, Y4
+	VMOVUPS      cff7fffff<>+0(SB), Y0
+	VMOVUPS      32(R9), Y1
+	VBLENDVPS    Y1, Y4, Y0, Y4
+	VMOVUPS      cff7fffff<>+0(SB), Y0
+	VMAXPS       Y4, Y0, Y0
+	VMAXPS       Y2, Y0, Y0
+	VMAXPS       Y3, Y0, Y0
+	VPERM2F128   $0x01, Y0, Y0, Y1
+	VMAXPS       Y1, Y0, Y0
+	VSHUFPS      $0x4e, Y0, Y0, Y1
+	VMAXPS       Y1, Y0, Y0
+	VSHUFPS      $0xb1, Y0, Y0, Y1
+	VMAXPS       Y1, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	VSUBPS       Y0, Y2, Y2
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y2, Y5
+	VMULPS       c3fb8aa3b<>+0(SB), Y2, Y6
+	VROUNDPS     $0x08, Y6, Y6
+	VFNMADD231PS c3f318000<>+0(SB), Y6, Y2
+	VFNMADD231PS cb95e8083<>+0(SB), Y6, Y2
+	VMOVUPS      c3ab688be<>+0(SB), Y7
+	VFMADD213PS  c3c0905f1<>+0(SB), Y2, Y7
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y2, Y7
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y2, Y7
+	VFMADD213PS  c3f000000<>+0(SB), Y2, Y7
+	VFMADD213PS  c3f800000<>+0(SB), Y2, Y7
+	VFMADD213PS  c3f800000<>+0(SB), Y2, Y7
+	VCVTPS2DQ    Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VPADDD       Y6, Y7, Y2
+	VANDNPS      Y2, Y5, Y2
+	VADDPS       Y2, Y1, Y1
+	VSUBPS       Y0, Y3, Y3
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y3, Y5
+	VMULPS       c3fb8aa3b<>+0(SB), Y3, Y6
+	VROUNDPS     $0x08, Y6, Y6
+	VFNMADD231PS c3f318000<>+0(SB), Y6, Y3
+	VFNMADD231PS cb95e8083<>+0(SB), Y6, Y3
+	VMOVUPS      c3ab688be<>+0(SB), Y7
+	VFMADD213PS  c3c0905f1<>+0(SB), Y3, Y7
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y3, Y7
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y3, Y7
+	VFMADD213PS  c3f000000<>+0(SB), Y3, Y7
+	VFMADD213PS  c3f800000<>+0(SB), Y3, Y7
+	VFMADD213PS  c3f800000<>+0(SB), Y3, Y7
+	VCVTPS2DQ    Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VPADDD       Y6, Y7, Y3
+	VANDNPS      Y3, Y5, Y3
+	VADDPS       Y3, Y1, Y1
+	VMOVUPS      cff800000<>+0(SB), Y5
+	VMOVUPS      32(R9), Y6
+	VBLENDVPS    Y6, Y4, Y5, Y4
+	VSUBPS       Y0, Y4, Y4
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y4, Y5
+	VMULPS       c3fb8aa3b<>+0(SB), Y4, Y6
+	VROUNDPS     $0x08, Y6, Y6
+	VFNMADD231PS c3f318000<>+0(SB), Y6, Y4
+	VFNMADD231PS cb95e8083<>+0(SB), Y6, Y4
+	VMOVUPS      c3ab688be<>+0(SB), Y7
+	VFMADD213PS  c3c0905f1<>+0(SB), Y4, Y7
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y4, Y7
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y4, Y7
+	VFMADD213PS  c3f000000<>+0(SB), Y4, Y7
+	VFMADD213PS  c3f800000<>+0(SB), Y4, Y7
+	VFMADD213PS  c3f800000<>+0(SB), Y4, Y7
+	VCVTPS2DQ    Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VPADDD       Y6, Y7, Y4
+	VANDNPS      Y4, Y5, Y4
+	VADDPS       Y4, Y1, Y1
+	VPERM2F128   $0x01, Y1, Y1, Y5
+	VADDPS       Y5, Y1, Y1
+	VSHUFPS      $0x4e, Y1, Y1, Y5
+	VADDPS       Y5, Y1, Y1
+	VSHUFPS      $0xb1, Y1, Y1, Y5
+	VADDPS       Y5, Y1, Y1
+	VMOVSS       X0, (DX)
+	VMOVSS       X1, (BX)
+	ADDQ         $0x04, DX
+	ADDQ         $0x04, BX
+	VBROADCASTSS scale+32(FP), Y0
+	VDIVPS       Y1, Y0, Y0
+	VMULPS       Y0, Y2, Y2
+	VMOVUPS      Y2, (AX)
+	VMULPS       Y0, Y3, Y3
+	VMOVUPS      Y3, 32(AX)
+	VMULPS       Y0, Y4, Y4
+	LEAQ         64(AX), R10
+	TESTQ        $0x00000008, R8
+	JZ           smaller9
+	VMOVUPS      Y4, (R10)
+	ADDQ         $0x20, R10
+
+smaller9:
+	TESTQ        $0x00000004, R8
+	JZ           smaller10
+	VMOVUPS      X4, (R10)
+	VEXTRACTF128 $0x01, Y4, X4
+	ADDQ         $0x10, R10
+
+smaller10:
+	TESTQ     $0x00000002, R8
+	JZ        smaller11
+	VMOVLPS   X4, (R10)
+	VPERMILPS $0xee, X4, X4
+	ADDQ      $0x08, R10
+
+smaller11:
+	TESTQ  $0x00000001, R8
+	JZ     smaller12
+	VMOVSS X4, (R10)
+	ADDQ   $0x04, R10
+
+smaller12:
+	ADDQ SI, CX
+	ADDQ SI, AX
+	DECQ DI
+	JNZ  row3
+	VZEROUPPER
+	RET
+
+short4:
+	MOVQ n+8(FP), DI
+	SUBQ $0x00000018, DI
+	MOVQ DI, R8
+	LEAQ laneTable<>+0(SB), R9
+	SHLQ $0x02, DI
+	SUBQ DI, R9
+	MOVQ rows+0(FP), DI
+
+row4:
+	VMOVUPS      (CX), Y2
+	VMOVUPS      32(CX), Y3
+	VMOVUPS      64(CX), Y4
+	VMOVUPS      32(R9), Y5
+	VMASKMOVPS   96(CX), Y5, Y5
+	VMOVUPS      cff7fffff<>+0(SB), Y0
+	VMOVUPS      32(R9), Y1
+	VBLENDVPS    Y1, Y5, Y0, Y5
+	VMOVUPS      cff7fffff<>+0(SB), Y0
+	VMAXPS       Y5, Y0, Y0
+	VMAXPS       Y2, Y0, Y0
+	VMAXPS       Y3, Y0, Y0
+	VMAXPS       Y4, Y0, Y0
+	VPERM2F128   $0x01, Y0, Y0, Y1
+	VMAXPS       Y1, Y0, Y0
+	VSHUFPS      $0x4e, Y0, Y0, Y1
+	VMAXPS       Y1, Y0, Y0
+	VSHUFPS      $0xb1, Y0, Y0, Y1
+	VMAXPS       Y1, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	VSUBPS       Y0, Y2, Y2
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y2, Y6
+	VMULPS       c3fb8aa3b<>+0(SB), Y2, Y7
+	VROUNDPS     $0x08, Y7, Y7
+	VFNMADD231PS c3f318000<>+0(SB), Y7, Y2
+	VFNMADD231PS cb95e8083<>+0(SB), Y7, Y2
+	VMOVUPS      c3ab688be<>+0(SB), Y8
+	VFMADD213PS  c3c0905f1<>+0(SB), Y2, Y8
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y2, Y8
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y2, Y8
+	VFMADD213PS  c3f000000<>+0(SB), Y2, Y8
+	VFMADD213PS  c3f800000<>+0(SB), Y2, Y8
+	VFMADD213PS  c3f800000<>+0(SB), Y2, Y8
+	VCVTPS2DQ    Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       Y7, Y8, Y2
+	VANDNPS      Y2, Y6, Y2
+	VADDPS       Y2, Y1, Y1
+	VSUBPS       Y0, Y3, Y3
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y3, Y6
+	VMULPS       c3fb8aa3b<>+0(SB), Y3, Y7
+	VROUNDPS     $0x08, Y7, Y7
+	VFNMADD231PS c3f318000<>+0(SB), Y7, Y3
+	VFNMADD231PS cb95e8083<>+0(SB), Y7, Y3
+	VMOVUPS      c3ab688be<>+0(SB), Y8
+	VFMADD213PS  c3c0905f1<>+0(SB), Y3, Y8
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y3, Y8
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y3, Y8
+	VFMADD213PS  c3f000000<>+0(SB), Y3, Y8
+	VFMADD213PS  c3f800000<>+0(SB), Y3, Y8
+	VFMADD213PS  c3f800000<>+0(SB), Y3, Y8
+	VCVTPS2DQ    Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       Y7, Y8, Y3
+	VANDNPS      Y3, Y6, Y3
+	VADDPS       Y3, Y1, Y1
+	VSUBPS       Y0, Y4, Y4
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y4, Y6
+	VMULPS       c3fb8aa3b<>+0(SB), Y4, Y7
+	VROUNDPS     $0x08, Y7, Y7
+	VFNMADD231PS c3f318000<>+0(SB), Y7, Y4
+	VFNMADD231PS cb95e8083<>+0(SB), Y7, Y4
+	VMOVUPS      c3ab688be<>+0(SB), Y8
+	VFMADD213PS  c3c0905f1<>+0(SB), Y4, Y8
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y4, Y8
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y4, Y8
+	VFMADD213PS  c3f000000<>+0(SB), Y4, Y8
+	VFMADD213PS  c3f800000<>+0(SB), Y4, Y8
+	VFMADD213PS  c3f800000<>+0(SB), Y4, Y8
+	VCVTPS2DQ    Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       Y7, Y8, Y4
+	VANDNPS      Y4, Y6, Y4
+	VADDPS       Y4, Y1, Y1
+	VMOVUPS      cff800000<>+0(SB), Y6
+	VMOVUPS      32(R9), Y7
+	VBLENDVPS    Y7, Y5, Y6, Y5
+	VSUBPS       Y0, Y5, Y5
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y5, Y6
+	VMULPS       c3fb8aa3b<>+0(SB), Y5, Y7
+	VROUNDPS     $0x08, Y7, Y7
+	VFNMADD231PS c3f318000<>+0(SB), Y7, Y5
+	VFNMADD231PS cb95e8083<>+0(SB), Y7, Y5
+	VMOVUPS      c3ab688be<>+0(SB), Y8
+	VFMADD213PS  c3c0905f1<>+0(SB), Y5, Y8
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y5, Y8
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y5, Y8
+	VFMADD213PS  c3f000000<>+0(SB), Y5, Y8
+	VFMADD213PS  c3f800000<>+0(SB), Y5, Y8
+	VFMADD213PS  c3f800000<>+0(SB), Y5, Y8
+	VCVTPS2DQ    Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       Y7, Y8, Y5
+	VANDNPS      Y5, Y6, Y5
+	VADDPS       Y5, Y1, Y1
+	VPERM2F128   $0x01, Y1, Y1, Y6
+	VADDPS       Y6, Y1, Y1
+	VSHUFPS      $0x4e, Y1, Y1, Y6
+	VADDPS       Y6, Y1, Y1
+	VSHUFPS      $0xb1, Y1, Y1, Y6
+	VADDPS       Y6, Y1, Y1
+	VMOVSS       X0, (DX)
+	VMOVSS       X1, (BX)
+	ADDQ         $0x04, DX
+	ADDQ         $0x04, BX
+	VBROADCASTSS scale+32(FP), Y0
+	VDIVPS       Y1, Y0, Y0
+	VMULPS       Y0, Y2, Y2
+	VMOVUPS      Y2, (AX)
+	VMULPS       Y0, Y3, Y3
+	VMOVUPS      Y3, 32(AX)
+	VMULPS       Y0, Y4, Y4
+	VMOVUPS      Y4, 64(AX)
+	VMULPS       Y0, Y5, Y5
+	LEAQ         96(AX), R10
+	TESTQ        $0x00000008, R8
+	JZ           smaller13
+	VMOVUPS      Y5, (R10)
+	ADDQ         $0x20, R10
+
+smaller13:
+	TESTQ        $0x00000004, R8
+	JZ           smaller14
+	VMOVUPS      X5, (R10)
+	VEXTRACTF128 $0x01, Y5, X5
+	ADDQ         $0x10, R10
+
+smaller14:
+	TESTQ     $0x00000002, R8
+	JZ        smaller15
+	VMOVLPS   X5, (R10)
+	VPERMILPS $0xee, X5, X5
+	ADDQ      $0x08, R10
+
+smaller15:
+	TESTQ  $0x00000001, R8
+	JZ     smaller16
+	VMOVSS X5, (R10)
+	ADDQ   $0x04, R10
+
+smaller16:
+	ADDQ SI, CX
+	ADDQ SI, AX
+	DECQ DI
+	JNZ  row4
 	VZEROUPPER
 	RET
 
@@ -2952,51 +3463,59 @@ expDone:
 	VZEROUPPER
 	RET
 
-// func softmaxAVX512(dst *float32, src *float32, n int, scale float32) (peak float32, total float32)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2, SSE
-TEXT ·softmaxAVX512(SB), $8-40
-	STMXCSR      (SP)
-	MOVL         (SP), AX
-	ORL          $0x00008040, AX
-	MOVL         AX, 4(SP)
-	LDMXCSR      4(SP)
-	MOVQ         dst+0(FP), AX
-	MOVQ         src+8(FP), CX
-	MOVQ         n+16(FP), DX
-	SHLQ         $0x02, DX
-	MOVQ         n+16(FP), BX
-	MOVQ         BX, SI
-	SHRQ         $0x04, SI
-	ANDQ         $0x0f, BX
-	MOVQ         BX, DI
-	SHLQ         $0x02, DI
-	MOVL         $0xffffffff, R8
-	BZHIL        BX, R8, R8
-	KMOVW        R8, K1
+// func softmaxRowsAVX512(rows int, n int, dst *float32, src *float32, scale float32, peak *float32, total *float32)
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2
+TEXT ·softmaxRowsAVX512(SB), NOSPLIT, $0-56
+	MOVQ  dst+16(FP), AX
+	MOVQ  src+24(FP), CX
+	MOVQ  peak+40(FP), DX
+	MOVQ  total+48(FP), BX
+	MOVQ  n+8(FP), SI
+	SHLQ  $0x02, SI
+	CMPQ  SI, $0x00000040
+	JLE   short1
+	CMPQ  SI, $0x00000080
+	JLE   short2
+	CMPQ  SI, $0x000000c0
+	JLE   short3
+	CMPQ  SI, $0x00000100
+	JLE   short4
+	MOVQ  n+8(FP), DI
+	MOVQ  DI, R8
+	SHRQ  $0x04, R8
+	ANDQ  $0x0f, DI
+	MOVQ  DI, R9
+	SHLQ  $0x02, R9
+	MOVL  $0xffffffff, R10
+	BZHIL DI, R10, R10
+	KMOVW R10, K1
+	MOVQ  rows+0(FP), DI
+
+long:
 	VBROADCASTSS cff7fffff<>+0(SB), Z0
-	MOVQ         SI, BX
-	TESTQ        BX, BX
+	MOVQ         R8, R10
+	TESTQ        R10, R10
 	JZ           maxTail
 
 max:
 	VMOVUPS (CX), Z1
 	VMAXPS  Z1, Z0, Z0
 	ADDQ    $0x40, CX
-	DECQ    BX
+	DECQ    R10
 	JNZ     max
 
 maxTail:
-	TESTQ        DI, DI
+	TESTQ        R9, R9
 	JZ           maxDone
 	VMOVUPS.Z    (CX), K1, Z1
 	VBROADCASTSS cff7fffff<>+0(SB), Z2
 	VMOVAPS      Z1, K1, Z2
 	VMOVAPS      Z2, Z1
 	VMAXPS       Z1, Z0, Z0
-	ADDQ         DI, CX
+	ADDQ         R9, CX
 
 maxDone:
-	SUBQ       DX, CX
+	SUBQ       SI, CX
 	VSHUFF32X4 $0x4e, Z0, Z0, Z1
 	VMAXPS     Z1, Z0, Z0
 	VSHUFF32X4 $0xb1, Z0, Z0, Z1
@@ -3006,8 +3525,8 @@ maxDone:
 	VSHUFPS    $0xb1, Z0, Z0, Z1
 	VMAXPS     Z1, Z0, Z0
 	VXORPS     Z1, Z1, Z1
-	MOVQ       SI, BX
-	TESTQ      BX, BX
+	MOVQ       R8, R10
+	TESTQ      R10, R10
 	JZ         expTail
 
 exp:
@@ -3031,11 +3550,11 @@ exp:
 	VMOVUPS           Z2, (AX)
 	ADDQ              $0x40, CX
 	ADDQ              $0x40, AX
-	DECQ              BX
+	DECQ              R10
 	JNZ               exp
 
 expTail:
-	TESTQ             DI, DI
+	TESTQ             R9, R9
 	JZ                expDone
 	VMOVUPS.Z         (CX), K1, Z2
 	VBROADCASTSS      cff800000<>+0(SB), Z3
@@ -3058,11 +3577,11 @@ expTail:
 	VSCALEFPS.Z       Z3, Z4, K2, Z2
 	VADDPS            Z2, Z1, Z1
 	VMOVUPS           Z2, K1, (AX)
-	ADDQ              DI, CX
-	ADDQ              DI, AX
+	ADDQ              R9, CX
+	ADDQ              R9, AX
 
 expDone:
-	SUBQ         DX, AX
+	SUBQ         SI, AX
 	VSHUFF32X4   $0x4e, Z1, Z1, Z2
 	VADDPS       Z2, Z1, Z1
 	VSHUFF32X4   $0xb1, Z1, Z1, Z2
@@ -3071,31 +3590,554 @@ expDone:
 	VADDPS       Z2, Z1, Z1
 	VSHUFPS      $0xb1, Z1, Z1, Z2
 	VADDPS       Z2, Z1, Z1
-	VBROADCASTSS scale+24(FP), Z2
-	VDIVPS       Z1, Z2, Z2
-	MOVQ         SI, CX
-	TESTQ        CX, CX
+	VMOVSS       X0, (DX)
+	VMOVSS       X1, (BX)
+	ADDQ         $0x04, DX
+	ADDQ         $0x04, BX
+	VBROADCASTSS scale+32(FP), Z0
+	VDIVPS       Z1, Z0, Z0
+	MOVQ         R8, R10
+	TESTQ        R10, R10
 	JZ           scaledTail
 
 scaled:
-	VMOVUPS (AX), Z3
-	VMULPS  Z2, Z3, Z3
-	VMOVUPS Z3, (AX)
+	VMOVUPS (AX), Z1
+	VMULPS  Z0, Z1, Z1
+	VMOVUPS Z1, (AX)
 	ADDQ    $0x40, AX
-	DECQ    CX
+	DECQ    R10
 	JNZ     scaled
 
 scaledTail:
-	TESTQ     DI, DI
+	TESTQ     R9, R9
 	JZ        scaledDone
-	VMOVUPS.Z (AX), K1, Z3
-	VMULPS    Z2, Z3, Z3
-	VMOVUPS   Z3, K1, (AX)
-	ADDQ      DI, AX
+	VMOVUPS.Z (AX), K1, Z1
+	VMULPS    Z0, Z1, Z1
+	VMOVUPS   Z1, K1, (AX)
+	ADDQ      R9, AX
 
 scaledDone:
-	VMOVSS  X0, peak+32(FP)
-	VMOVSS  X1, total+36(FP)
-	LDMXCSR (SP)
+	DECQ DI
+	JNZ  long
+	VZEROUPPER
+	RET
+
+short1:
+	MOVQ  n+8(FP), DI
+	SUBQ  $0x00000000, DI
+	MOVQ  DI, R8
+	MOVL  $0xffffffff, R9
+	BZHIL DI, R9, R9
+	KMOVW R9, K1
+	MOVQ  rows+0(FP), DI
+
+row1:
+	VMOVUPS.Z         (CX), K1, Z2
+	VBROADCASTSS      cff7fffff<>+0(SB), Z0
+	VMOVAPS           Z2, K1, Z0
+	VMOVAPS           Z0, Z2
+	VBROADCASTSS      cff7fffff<>+0(SB), Z0
+	VMAXPS            Z2, Z0, Z0
+	VSHUFF32X4        $0x4e, Z0, Z0, Z1
+	VMAXPS            Z1, Z0, Z0
+	VSHUFF32X4        $0xb1, Z0, Z0, Z1
+	VMAXPS            Z1, Z0, Z0
+	VSHUFPS           $0x4e, Z0, Z0, Z1
+	VMAXPS            Z1, Z0, Z0
+	VSHUFPS           $0xb1, Z0, Z0, Z1
+	VMAXPS            Z1, Z0, Z0
+	VXORPS            Z1, Z1, Z1
+	VBROADCASTSS      cff800000<>+0(SB), Z3
+	VMOVAPS           Z2, K1, Z3
+	VMOVAPS           Z3, Z2
+	VSUBPS            Z0, Z2, Z2
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z2, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z2, Z3
+	VRNDSCALEPS       $0x08, Z3, Z3
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z3, Z2
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z3, Z2
+	VBROADCASTSS      c3ab688be<>+0(SB), Z4
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z2, Z4
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z2, Z4
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z2, Z4
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z2, Z4
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z2, Z4
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z2, Z4
+	KNOTW             K2, K2
+	VSCALEFPS.Z       Z3, Z4, K2, Z2
+	VADDPS            Z2, Z1, Z1
+	VSHUFF32X4        $0x4e, Z1, Z1, Z3
+	VADDPS            Z3, Z1, Z1
+	VSHUFF32X4        $0xb1, Z1, Z1, Z3
+	VADDPS            Z3, Z1, Z1
+	VSHUFPS           $0x4e, Z1, Z1, Z3
+	VADDPS            Z3, Z1, Z1
+	VSHUFPS           $0xb1, Z1, Z1, Z3
+	VADDPS            Z3, Z1, Z1
+	VMOVSS            X0, (DX)
+	VMOVSS            X1, (BX)
+	ADDQ              $0x04, DX
+	ADDQ              $0x04, BX
+	VBROADCASTSS      scale+32(FP), Z0
+	VDIVPS            Z1, Z0, Z0
+	VMULPS            Z0, Z2, Z2
+	LEAQ              (AX), R9
+	TESTQ             $0x00000010, R8
+	JZ                smaller17
+	VMOVUPS           Z2, (R9)
+	ADDQ              $0x40, R9
+
+smaller17:
+	TESTQ         $0x00000008, R8
+	JZ            smaller18
+	VMOVUPS       Y2, (R9)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	ADDQ          $0x20, R9
+
+smaller18:
+	TESTQ         $0x00000004, R8
+	JZ            smaller19
+	VMOVUPS       X2, (R9)
+	VEXTRACTF32X4 $0x01, Y2, X2
+	ADDQ          $0x10, R9
+
+smaller19:
+	TESTQ     $0x00000002, R8
+	JZ        smaller20
+	VMOVLPS   X2, (R9)
+	VPERMILPS $0xee, X2, X2
+	ADDQ      $0x08, R9
+
+smaller20:
+	TESTQ  $0x00000001, R8
+	JZ     smaller21
+	VMOVSS X2, (R9)
+	ADDQ   $0x04, R9
+
+smaller21:
+	ADDQ SI, CX
+	ADDQ SI, AX
+	DECQ DI
+	JNZ  row1
+	VZEROUPPER
+	RET
+
+short2:
+	MOVQ  n+8(FP), DI
+	SUBQ  $0x00000010, DI
+	MOVQ  DI, R8
+	MOVL  $0xffffffff, R9
+	BZHIL DI, R9, R9
+	KMOVW R9, K1
+	MOVQ  rows+0(FP), DI
+
+row2:
+	VMOVUPS           (CX), Z2
+	VMOVUPS.Z         64(CX), K1, Z3
+	VBROADCASTSS      cff7fffff<>+0(SB), Z0
+	VMOVAPS           Z3, K1, Z0
+	VMOVAPS           Z0, Z3
+	VBROADCASTSS      cff7fffff<>+0(SB), Z0
+	VMAXPS            Z3, Z0, Z0
+	VMAXPS            Z2, Z0, Z0
+	VSHUFF32X4        $0x4e, Z0, Z0, Z1
+	VMAXPS            Z1, Z0, Z0
+	VSHUFF32X4        $0xb1, Z0, Z0, Z1
+	VMAXPS            Z1, Z0, Z0
+	VSHUFPS           $0x4e, Z0, Z0, Z1
+	VMAXPS            Z1, Z0, Z0
+	VSHUFPS           $0xb1, Z0, Z0, Z1
+	VMAXPS            Z1, Z0, Z0
+	VXORPS            Z1, Z1, Z1
+	VSUBPS            Z0, Z2, Z2
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z2, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z2, Z4
+	VRNDSCALEPS       $0x08, Z4, Z4
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z4, Z2
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z4, Z2
+	VBROADCASTSS      c3ab688be<>+0(SB), Z5
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z2, Z5
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z2, Z5
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z2, Z5
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z2, Z5
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z2, Z5
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z2, Z5
+	KNOTW             K2, K2
+	VSCALEFPS.Z       Z4, Z5, K2, Z2
+	VADDPS            Z2, Z1, Z1
+	VBROADCASTSS      cff800000<>+0(SB), Z4
+	VMOVAPS           Z3, K1, Z4
+	VMOVAPS           Z4, Z3
+	VSUBPS            Z0, Z3, Z3
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z3, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z3, Z4
+	VRNDSCALEPS       $0x08, Z4, Z4
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z4, Z3
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z4, Z3
+	VBROADCASTSS      c3ab688be<>+0(SB), Z5
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z3, Z5
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z3, Z5
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z3, Z5
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z3, Z5
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z5
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z5
+	KNOTW             K2, K2
+	VSCALEFPS.Z       Z4, Z5, K2, Z3
+	VADDPS            Z3, Z1, Z1
+	VSHUFF32X4        $0x4e, Z1, Z1, Z4
+	VADDPS            Z4, Z1, Z1
+	VSHUFF32X4        $0xb1, Z1, Z1, Z4
+	VADDPS            Z4, Z1, Z1
+	VSHUFPS           $0x4e, Z1, Z1, Z4
+	VADDPS            Z4, Z1, Z1
+	VSHUFPS           $0xb1, Z1, Z1, Z4
+	VADDPS            Z4, Z1, Z1
+	VMOVSS            X0, (DX)
+	VMOVSS            X1, (BX)
+	ADDQ              $0x04, DX
+	ADDQ              $0x04, BX
+	VBROADCASTSS      scale+32(FP), Z0
+	VDIVPS            Z1, Z0, Z0
+	VMULPS            Z0, Z2, Z2
+	VMOVUPS           Z2, (AX)
+	VMULPS            Z0, Z3, Z3
+	LEAQ              64(AX), R9
+	TESTQ             $0x00000010, R8
+	JZ                smaller22
+	VMOVUPS           Z3, (R9)
+	ADDQ              $0x40, R9
+
+smaller22:
+	TESTQ         $0x00000008, R8
+	JZ            smaller23
+	VMOVUPS       Y3, (R9)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	ADDQ          $0x20, R9
+
+smaller23:
+	TESTQ         $0x00000004, R8
+	JZ            smaller24
+	VMOVUPS       X3, (R9)
+	VEXTRACTF32X4 $0x01, Y3, X3
+	ADDQ          $0x10, R9
+
+smaller24:
+	TESTQ     $0x00000002, R8
+	JZ        smaller25
+	VMOVLPS   X3, (R9)
+	VPERMILPS $0xee, X3, X3
+	ADDQ      $0x08, R9
+
+smaller25:
+	TESTQ  $0x00000001, R8
+	JZ     smaller26
+	VMOVSS X3, (R9)
+	ADDQ   $0x04, R9
+
+smaller26:
+	ADDQ SI, CX
+	ADDQ SI, AX
+	DECQ DI
+	JNZ  row2
+	VZEROUPPER
+	RET
+
+short3:
+	MOVQ  n+8(FP), DI
+	SUBQ  $0x00000020, DI
+	MOVQ  DI, R8
+	MOVL  $0xffffffff, R9
+	BZHIL DI, R9, R9
+	KMOVW R9, K1
+	MOVQ  rows+0(FP), DI
+
+row3:
+	VMOVUPS           (CX), Z2
+	VMOVUPS           64(CX), Z3
+	VMOVUPS.Z         128(CX), K1, Z4
+	VBROADCASTSS      cff7fffff<>+0(SB), Z0
+	VMOVAPS           Z4, K1, Z0
+	VMOVAPS           Z0, Z4
+	VBROADCASTSS      cff7fffff<>+0(SB), Z0
+	VMAXPS            Z4, Z0, Z0
+	VMAXPS            Z2, Z0, Z0
+	VMAXPS            Z3, Z0, Z0
+	VSHUFF32X4        $0x4e, Z0, Z0, Z1
+	VMAXPS            Z1, Z0, Z0
+	VSHUFF32X4        $0xb1, Z0, Z0, Z1
+	VMAXPS            Z1, Z0, Z0
+	VSHUFPS           $0x4e, Z0, Z0, Z1
+	VMAXPS            Z1, Z0, Z0
+	VSHUFPS           $0xb1, Z0, Z0, Z1
+	VMAXPS            Z1, Z0, Z0
+	VXORPS            Z1, Z1, Z1
+	VSUBPS            Z0, Z2, Z2
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z2, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z2, Z5
+	VRNDSCALEPS       $0x08, Z5, Z5
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z5, Z2
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z5, Z2
+	VBROADCASTSS      c3ab688be<>+0(SB), Z6
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z2, Z6
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z2, Z6
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z2, Z6
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z2, Z6
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z2, Z6
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z2, Z6
+	KNOTW             K2, K2
+	VSCALEFPS.Z       Z5, Z6, K2, Z2
+	VADDPS            Z2, Z1, Z1
+	VSUBPS            Z0, Z3, Z3
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z3, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z3, Z5
+	VRNDSCALEPS       $0x08, Z5, Z5
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z5, Z3
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z5, Z3
+	VBROADCASTSS      c3ab688be<>+0(SB), Z6
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z3, Z6
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z3, Z6
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z3, Z6
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z3, Z6
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z6
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z6
+	KNOTW             K2, K2
+	VSCALEFPS.Z       Z5, Z6, K2, Z3
+	VADDPS            Z3, Z1, Z1
+	VBROADCASTSS      cff800000<>+0(SB), Z5
+	VMOVAPS           Z4, K1, Z5
+	VMOVAPS           Z5, Z4
+	VSUBPS            Z0, Z4, Z4
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z4, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z4, Z5
+	VRNDSCALEPS       $0x08, Z5, Z5
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z5, Z4
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z5, Z4
+	VBROADCASTSS      c3ab688be<>+0(SB), Z6
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z4, Z6
+	KNOTW             K2, K2
+	VSCALEFPS.Z       Z5, Z6, K2, Z4
+	VADDPS            Z4, Z1, Z1
+	VSHUFF32X4        $0x4e, Z1, Z1, Z5
+	VADDPS            Z5, Z1, Z1
+	VSHUFF32X4        $0xb1, Z1, Z1, Z5
+	VADDPS            Z5, Z1, Z1
+	VSHUFPS           $0x4e, Z1, Z1, Z5
+	VADDPS            Z5, Z1, Z1
+	VSHUFPS           $0xb1, Z1, Z1, Z5
+	VADDPS            Z5, Z1, Z1
+	VMOVSS            X0, (DX)
+	VMOVSS            X1, (BX)
+	ADDQ              $0x04, DX
+	ADDQ              $0x04, BX
+	VBROADCASTSS      scale+32(FP), Z0
+	VDIVPS            Z1, Z0, Z0
+	VMULPS            Z0, Z2, Z2
+	VMOVUPS           Z2, (AX)
+	VMULPS            Z0, Z3, Z3
+	VMOVUPS           Z3, 64(AX)
+	VMULPS            Z0, Z4, Z4
+	LEAQ              128(AX), R9
+	TESTQ             $0x00000010, R8
+	JZ                smaller27
+	VMOVUPS           Z4, (R9)
+	ADDQ              $0x40, R9
+
+smaller27:
+	TESTQ         $0x00000008, R8
+	JZ            smaller28
+	VMOVUPS       Y4, (R9)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	ADDQ          $0x20, R9
+
+smaller28:
+	TESTQ         $0x00000004, R8
+	JZ            smaller29
+	VMOVUPS       X4, (R9)
+	VEXTRACTF32X4 $0x01, Y4, X4
+	ADDQ          $0x10, R9
+
+smaller29:
+	TESTQ     $0x00000002, R8
+	JZ        smaller30
+	VMOVLPS   X4, (R9)
+	VPERMILPS $0xee, X4, X4
+	ADDQ      $0x08, R9
+
+smaller30:
+	TESTQ  $0x00000001, R8
+	JZ     smaller31
+	VMOVSS X4, (R9)
+	ADDQ   $0x04, R9
+
+smaller31:
+	ADDQ SI, CX
+	ADDQ SI, AX
+	DECQ DI
+	JNZ  row3
+	VZEROUPPER
+	RET
+
+short4:
+	MOVQ  n+8(FP), DI
+	SUBQ  $0x00000030, DI
+	MOVQ  DI, R8
+	MOVL  $0xffffffff, R9
+	BZHIL DI, R9, R9
+	KMOVW R9, K1
+	MOVQ  rows+0(FP), DI
+
+row4:
+	VMOVUPS           (CX), Z2
+	VMOVUPS           64(CX), Z3
+	VMOVUPS           128(CX), Z4
+	VMOVUPS.Z         192(CX), K1, Z5
+	VBROADCASTSS      cff7fffff<>+0(SB), Z0
+	VMOVAPS           Z5, K1, Z0
+	VMOVAPS           Z0, Z5
+	VBROADCASTSS      cff7fffff<>+0(SB), Z0
+	VMAXPS            Z5, Z0, Z0
+	VMAXPS            Z2, Z0, Z0
+	VMAXPS            Z3, Z0, Z0
+	VMAXPS            Z4, Z0, Z0
+	VSHUFF32X4        $0x4e, Z0, Z0, Z1
+	VMAXPS            Z1, Z0, Z0
+	VSHUFF32X4        $0xb1, Z0, Z0, Z1
+	VMAXPS            Z1, Z0, Z0
+	VSHUFPS           $0x4e, Z0, Z0, Z1
+	VMAXPS            Z1, Z0, Z0
+	VSHUFPS           $0xb1, Z0, Z0, Z1
+	VMAXPS            Z1, Z0, Z0
+	VXORPS            Z1, Z1, Z1
+	VSUBPS            Z0, Z2, Z2
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z2, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z2, Z6
+	VRNDSCALEPS       $0x08, Z6, Z6
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z6, Z2
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z6, Z2
+	VBROADCASTSS      c3ab688be<>+0(SB), Z7
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z2, Z7
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z2, Z7
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z2, Z7
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z2, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z2, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z2, Z7
+	KNOTW             K2, K2
+	VSCALEFPS.Z       Z6, Z7, K2, Z2
+	VADDPS            Z2, Z1, Z1
+	VSUBPS            Z0, Z3, Z3
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z3, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z3, Z6
+	VRNDSCALEPS       $0x08, Z6, Z6
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z6, Z3
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z6, Z3
+	VBROADCASTSS      c3ab688be<>+0(SB), Z7
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z7
+	KNOTW             K2, K2
+	VSCALEFPS.Z       Z6, Z7, K2, Z3
+	VADDPS            Z3, Z1, Z1
+	VSUBPS            Z0, Z4, Z4
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z4, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z4, Z6
+	VRNDSCALEPS       $0x08, Z6, Z6
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z6, Z4
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z6, Z4
+	VBROADCASTSS      c3ab688be<>+0(SB), Z7
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z4, Z7
+	KNOTW             K2, K2
+	VSCALEFPS.Z       Z6, Z7, K2, Z4
+	VADDPS            Z4, Z1, Z1
+	VBROADCASTSS      cff800000<>+0(SB), Z6
+	VMOVAPS           Z5, K1, Z6
+	VMOVAPS           Z6, Z5
+	VSUBPS            Z0, Z5, Z5
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z5, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z5, Z6
+	VRNDSCALEPS       $0x08, Z6, Z6
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z6, Z5
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z6, Z5
+	VBROADCASTSS      c3ab688be<>+0(SB), Z7
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z7
+	KNOTW             K2, K2
+	VSCALEFPS.Z       Z6, Z7, K2, Z5
+	VADDPS            Z5, Z1, Z1
+	VSHUFF32X4        $0x4e, Z1, Z1, Z6
+	VADDPS            Z6, Z1, Z1
+	VSHUFF32X4        $0xb1, Z1, Z1, Z6
+	VADDPS            Z6, Z1, Z1
+	VSHUFPS           $0x4e, Z1, Z1, Z6
+	VADDPS            Z6, Z1, Z1
+	VSHUFPS           $0xb1, Z1, Z1, Z6
+	VADDPS            Z6, Z1, Z1
+	VMOVSS            X0, (DX)
+	VMOVSS            X1, (BX)
+	ADDQ              $0x04, DX
+	ADDQ              $0x04, BX
+	VBROADCASTSS      scale+32(FP), Z0
+	VDIVPS            Z1, Z0, Z0
+	VMULPS            Z0, Z2, Z2
+	VMOVUPS           Z2, (AX)
+	VMULPS            Z0, Z3, Z3
+	VMOVUPS           Z3, 64(AX)
+	VMULPS            Z0, Z4, Z4
+	VMOVUPS           Z4, 128(AX)
+	VMULPS            Z0, Z5, Z5
+	LEAQ              192(AX), R9
+	TESTQ             $0x00000010, R8
+	JZ                smaller32
+	VMOVUPS           Z5, (R9)
+	ADDQ              $0x40, R9
+
+smaller32:
+	TESTQ         $0x00000008, R8
+	JZ            smaller33
+	VMOVUPS       Y5, (R9)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	ADDQ          $0x20, R9
+
+smaller33:
+	TESTQ         $0x00000004, R8
+	JZ            smaller34
+	VMOVUPS       X5, (R9)
+	VEXTRACTF32X4 $0x01, Y5, X5
+	ADDQ          $0x10, R9
+
+smaller34:
+	TESTQ     $0x00000002, R8
+	JZ        smaller35
+	VMOVLPS   X5, (R9)
+	VPERMILPS $0xee, X5, X5
+	ADDQ      $0x08, R9
+
+smaller35:
+	TESTQ  $0x00000001, R8
+	JZ     smaller36
+	VMOVSS X5, (R9)
+	ADDQ   $0x04, R9
+
+smaller36:
+	ADDQ SI, CX
+	ADDQ SI, AX
+	DECQ DI
+	JNZ  row4
 	VZEROUPPER
 	RET

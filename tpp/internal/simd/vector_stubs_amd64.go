@@ -35,7 +35,7 @@ func addScaledAVX2(dst *float32, a *float32, scale float32, b *float32, n int)
 func sumExpAVX2(x *float32, n int) (peak float32, total float32)
 
 //go:noescape
-func softmaxAVX2(dst *float32, src *float32, n int, scale float32) (peak float32, total float32)
+func softmaxRowsAVX2(rows int, n int, dst *float32, src *float32, scale float32, peak *float32, total *float32)
 
 //go:noescape
 func expAVX512(dst *float32, src *float32, n int)
@@ -68,4 +68,4 @@ func addScaledAVX512(dst *float32, a *float32, scale float32, b *float32, n int)
 func sumExpAVX512(x *float32, n int) (peak float32, total float32)
 
 //go:noescape
-func softmaxAVX512(dst *float32, src *float32, n int, scale float32) (peak float32, total float32)
+func softmaxRowsAVX512(rows int, n int, dst *float32, src *float32, scale float32, peak *float32, total *float32)

@@ -26,16 +26,13 @@ func third(p, width reg.Register, i int) Mem {
 	return Mem{Base: p, Index: width, Scale: uint8(i)}
 }
 
-// eachRow runs body once for each of the rows that the parameter rows counts.
-func eachRow(body func()) {
+// eachRow runs body once for each of the rows that the parameter rows counts, at least one.
+func eachRow(label string, body func()) {
 	rows := Load(Param("rows"), GP64())
-	Label("row")
-	TESTQ(rows, rows)
-	JZ(LabelRef("rowsDone"))
+	Label(label)
 	body()
 	DECQ(rows)
-	JMP(LabelRef("row"))
-	Label("rowsDone")
+	JNZ(LabelRef(label))
 }
 
 func loadAll(names ...string) []reg.Register {
@@ -47,15 +44,14 @@ func loadAll(names ...string) []reg.Register {
 }
 
 func genGRUForward(s isa) {
-	TEXT("gruForward"+s.suffix, 0, "func(rows, d int, next, r, z, n, gx, gh, h *float32)")
+	TEXT("gruForward"+s.suffix, NOSPLIT, "func(rows, d int, next, r, z, n, gx, gh, h *float32)")
 	Pragma("noescape")
-	restore := flushDenormals()
 	p := loadAll("next", "r", "z", "n", "gx", "gh", "h")
 	next, r, z, n, gx, gh, h := p[0], p[1], p[2], p[3], p[4], p[5], p[6]
 	width := Load(Param("d"), GP64())
 	SHLQ(Imm(2), width)
 	vectors := s.newRow(Load(Param("d"), GP64()).(reg.GPVirtual))
-	eachRow(func() {
+	eachRow("row", func() {
 		vectors.each("unit", p, func(at access) {
 			reset := at.load(third(gx, width, 0))
 			VADDPS(at.load(third(gh, width, 0)), reset, reset)
@@ -78,7 +74,6 @@ func genGRUForward(s isa) {
 		LEAQ(Mem{Base: gx, Index: width, Scale: 2}, gx)
 		LEAQ(Mem{Base: gh, Index: width, Scale: 2}, gh)
 	})
-	restore()
 	VZEROUPPER()
 	RET()
 }
@@ -92,7 +87,7 @@ func genGRUBackward(s isa) {
 	width := Load(Param("d"), GP64())
 	SHLQ(Imm(2), width)
 	vectors := s.newRow(Load(Param("d"), GP64()).(reg.GPVirtual))
-	eachRow(func() {
+	eachRow("row", func() {
 		vectors.each("unit", p, func(at access) {
 			one := s.splat(1)
 			d, update, candidate := at.load(Mem{Base: dnext}), at.load(Mem{Base: z}), at.load(Mem{Base: n})
@@ -149,7 +144,10 @@ func genMixture(s isa, gradient bool) {
 	}
 	TEXT(name+s.suffix, 0, signature)
 	Pragma("noescape")
-	restore := flushDenormals()
+	restore := func() {}
+	if gradient {
+		restore = flushDenormals()
+	}
 	scratchMem := AllocLocal(4 * mixtureRoom)
 	p := loadAll("head", "x", "peak", "ratio")
 	head, x, peak, ratio := p[0], p[1], p[2], p[3]
@@ -171,7 +169,7 @@ func genMixture(s isa, gradient bool) {
 			SUBQ(width, v)
 		}
 	}
-	eachRow(func() {
+	eachRow("row", func() {
 		at0, weightPeak, peakVec := s.vec(), s.splat(lowest), s.splat(lowest)
 		VBROADCASTSS(Mem{Base: x}, at0)
 		vectors.each("terms", walk, func(at access) {

@@ -88,6 +88,45 @@ func (t tail) store(v reg.VecVirtual, m Mem) {
 	}
 }
 
+var labels int
+
+// storeExact writes the first count lanes of v, 1 ≤ count ≤ lanes, in pieces of powers of two. A masked store holds up every
+// load from the bytes it could have written: this one holds up none of the next row. v is clobbered.
+func (s isa) storeExact(v reg.VecVirtual, m Mem, count reg.GPVirtual) {
+	p := GP64()
+	LEAQ(m, p)
+	for size := s.lanes; size >= 1; size /= 2 {
+		labels++
+		smaller := fmt.Sprintf("smaller%d", labels)
+		TESTQ(U32(uint32(size)), count)
+		JZ(LabelRef(smaller))
+		at := Mem{Base: p}
+		switch size {
+		case 16:
+			VMOVUPS(v, at)
+		case 8:
+			VMOVUPS(v.AsY(), at)
+			if s.zmm {
+				VEXTRACTF64X4(Imm(1), v, v.AsY())
+			}
+		case 4:
+			VMOVUPS(v.AsX(), at)
+			if s.zmm {
+				VEXTRACTF32X4(Imm(1), v.AsY(), v.AsX())
+			} else {
+				VEXTRACTF128(Imm(1), v.AsY(), v.AsX())
+			}
+		case 2:
+			VMOVLPS(v.AsX(), at)
+			VPERMILPS(Imm(0xee), v.AsX(), v.AsX())
+		case 1:
+			VMOVSS(v.AsX(), at)
+		}
+		ADDQ(Imm(uint64(4*size)), p)
+		Label(smaller)
+	}
+}
+
 // fill replaces the lanes of v that are not selected by a constant.
 func (t tail) fill(v reg.VecVirtual, c float64) {
 	filled := t.isa.splat(c)
@@ -194,6 +233,8 @@ func (s isa) reduce(combine func(...Op), v reg.VecVirtual) {
 
 // flushDenormals makes arithmetic treat denormal numbers as zero, which they cost hundreds of cycles not to be on many
 // processors, until the function that it returns is run. Assembly is never preempted, so no Go code sees this mode.
+// The change takes about as long as a row of computation, so only kernels of many rows make it; the matrix products need
+// it least, as their operands come from kernels that do.
 func flushDenormals() (restore func()) {
 	saved := AllocLocal(8)
 	mode := GP32()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"math"
 
 	. "github.com/mmcloughlin/avo/build"
@@ -20,7 +21,7 @@ func genVector(s isa) {
 	genDot(s)
 	genAddScaled(s)
 	genSumExp(s)
-	genSoftmax(s)
+	genSoftmaxRows(s)
 }
 
 // genMap writes dst[i] = f(src[i]) for n ≥ 0 elements; dst may be src.
@@ -168,39 +169,102 @@ func genSumExp(s isa) {
 	RET()
 }
 
-// genSoftmax writes dst = scale·softmax(src) and returns what sumExp does; dst may be src.
-func genSoftmax(s isa) {
-	TEXT("softmax"+s.suffix, 0, "func(dst, src *float32, n int, scale float32) (peak, total float32)")
+// softmaxVectors is how many vectors of a row softmaxRows keeps in registers.
+const softmaxVectors = 4
+
+// genSoftmaxRows writes dst = scale·softmax(src) for rows of n ≥ 1 elements, and the maximum and Σ exp(x − maximum) of
+// each; dst may be src. Short rows, as of marks, stay in registers.
+func genSoftmaxRows(s isa) {
+	TEXT("softmaxRows"+s.suffix, NOSPLIT, "func(rows, n int, dst, src *float32, scale float32, peak, total *float32)")
 	Pragma("noescape")
-	restore := flushDenormals()
 	dst := Load(Param("dst"), GP64())
 	src := Load(Param("src"), GP64())
+	peaks := Load(Param("peak"), GP64())
+	totals := Load(Param("total"), GP64())
 	bytes := Load(Param("n"), GP64())
 	SHLQ(Imm(2), bytes)
+	finish := func(peak, total reg.VecVirtual) (factor reg.VecVirtual) {
+		s.reduce(VADDPS, total)
+		VMOVSS(peak.AsX(), Mem{Base: peaks})
+		VMOVSS(total.AsX(), Mem{Base: totals})
+		ADDQ(Imm(4), peaks)
+		ADDQ(Imm(4), totals)
+		factor = s.broadcast("scale")
+		VDIVPS(total, factor, factor)
+		return factor
+	}
+	for n := 1; n <= softmaxVectors; n++ {
+		CMPQ(bytes, U32(uint32(n*s.bytes())))
+		JLE(LabelRef(fmt.Sprintf("short%d", n)))
+	}
+
 	r := s.newRow(Load(Param("n"), GP64()).(reg.GPVirtual))
-	peak := genMax(s, r, src, bytes)
-	total := s.vec()
-	s.zero(total)
-	r.each("exp", []reg.Register{src, dst}, func(at access) {
-		v := at.load(Mem{Base: src})
-		at.fill(v, math.Inf(-1))
-		VSUBPS(peak, v, v)
-		s.boundedExp(v)
-		VADDPS(v, total, total)
-		at.store(v, Mem{Base: dst})
+	eachRow("long", func() {
+		peak, total := genMax(s, r, src, bytes), s.vec()
+		s.zero(total)
+		r.each("exp", []reg.Register{src, dst}, func(at access) {
+			v := at.load(Mem{Base: src})
+			at.fill(v, math.Inf(-1))
+			VSUBPS(peak, v, v)
+			s.boundedExp(v)
+			VADDPS(v, total, total)
+			at.store(v, Mem{Base: dst})
+		})
+		SUBQ(bytes, dst)
+		factor := finish(peak, total)
+		r.each("scaled", []reg.Register{dst}, func(at access) {
+			v := at.load(Mem{Base: dst})
+			VMULPS(factor, v, v)
+			at.store(v, Mem{Base: dst})
+		})
 	})
-	SUBQ(bytes, dst)
-	s.reduce(VADDPS, total)
-	factor := s.broadcast("scale")
-	VDIVPS(total, factor, factor)
-	r.each("scaled", []reg.Register{dst}, func(at access) {
-		v := at.load(Mem{Base: dst})
-		VMULPS(factor, v, v)
-		at.store(v, Mem{Base: dst})
-	})
-	returnLane(peak, "peak")
-	returnLane(total, "total")
-	restore()
 	VZEROUPPER()
 	RET()
+
+	for n := 1; n <= softmaxVectors; n++ {
+		Label(fmt.Sprintf("short%d", n))
+		count := Load(Param("n"), GP64()).(reg.GPVirtual)
+		SUBQ(U32(uint32((n-1)*s.lanes)), count)
+		rest := GP64()
+		MOVQ(count, rest)
+		t := s.newTail(count)
+		eachRow(fmt.Sprintf("row%d", n), func() {
+			at := make([]access, n)
+			v := make([]reg.VecVirtual, n)
+			peak, total := s.vec(), s.vec()
+			for i := range v {
+				at[i].isa = s
+				if i == n-1 {
+					at[i].tail = &t
+				}
+				v[i] = at[i].load(Mem{Base: src, Disp: i * s.bytes()})
+				at[i].fill(v[i], lowest)
+			}
+			VMAXPS(v[n-1], s.splat(lowest), peak)
+			for _, x := range v[:n-1] {
+				VMAXPS(x, peak, peak)
+			}
+			s.reduce(VMAXPS, peak)
+			s.zero(total)
+			for i, x := range v {
+				at[i].fill(x, math.Inf(-1))
+				VSUBPS(peak, x, x)
+				s.boundedExp(x)
+				VADDPS(x, total, total)
+			}
+			factor := finish(peak, total)
+			for i, x := range v {
+				VMULPS(factor, x, x)
+				if to := (Mem{Base: dst, Disp: i * s.bytes()}); i < n-1 {
+					VMOVUPS(x, to)
+				} else {
+					s.storeExact(x, to, rest)
+				}
+			}
+			ADDQ(bytes, src)
+			ADDQ(bytes, dst)
+		})
+		VZEROUPPER()
+		RET()
+	}
 }
