@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"path/filepath"
 	"time"
 
+	"github.com/tppfaas/tppfaas/internal/atomicfile"
 	"github.com/tppfaas/tppfaas/internal/cli"
 	"github.com/tppfaas/tppfaas/internal/progress"
 	"github.com/tppfaas/tppfaas/tpp"
@@ -54,17 +56,37 @@ func train(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if *out == "" {
 		return cli.Usagef("-o MODEL is missing")
 	}
-	for name, value := range map[string]int{"-context": cfg.ContextSize, "-embedding": cfg.MarkEmbeddingSize, "-components": cfg.NumComponents,
-		"-batch": opts.BatchSize, "-epochs": opts.MaxEpochs, "-patience": opts.Patience} {
-		if value < 1 {
-			return cli.Usagef("%s is %d, it must be at least 1", name, value)
+	for _, o := range []struct {
+		name  string
+		value int
+	}{
+		{"-context", cfg.ContextSize}, {"-embedding", cfg.MarkEmbeddingSize}, {"-components", cfg.NumComponents},
+		{"-batch", opts.BatchSize}, {"-epochs", opts.MaxEpochs}, {"-patience", opts.Patience},
+	} {
+		if o.value < 1 {
+			return cli.Usagef("%s is %d, it must be at least 1", o.name, o.value)
 		}
+	}
+	if cfg.Encoder != "RNN" && cfg.Encoder != "GRU" && cfg.Encoder != "LSTM" {
+		return cli.Usagef("-encoder is %q, it must be RNN, GRU or LSTM", cfg.Encoder)
+	}
+	if !(opts.LearningRate > 0) || math.IsInf(opts.LearningRate, 0) {
+		return cli.Usagef("-rate is %v, it must be above 0", opts.LearningRate)
+	}
+	if !(opts.WeightDecay >= 0) || math.IsInf(opts.WeightDecay, 0) {
+		return cli.Usagef("-l2 is %v, it must not be negative", opts.WeightDecay)
+	}
+	if opts.MaxDuration < 0 || opts.Workers < 0 {
+		return cli.Usagef("-budget and -workers must not be negative")
 	}
 	if opts.WeightDecay == 0 {
 		opts.WeightDecay = -1 // none, where zero would mean the default
 	}
 	if *coldStart {
 		cfg.Covariates = append(cfg.Covariates, tpp.ColdStart())
+	}
+	if err := atomicfile.Check(*out); err != nil {
+		return err
 	}
 	data, err := tpp.ReadFile(rest[0])
 	if err != nil {
@@ -89,7 +111,11 @@ func fit(ctx context.Context, cfg tpp.Config, training, validation *tpp.Dataset,
 	model *tpp.Recurrent, interrupted bool, err error) {
 	show := progress.New(stderr, opts.MaxEpochs, "epochs")
 	defer show.Done()
+	before := opts.Progress
 	opts.Progress = func(e tpp.Epoch) {
+		if before != nil {
+			before(e)
+		}
 		show.Set(e.Epoch, fmt.Sprintf("loss %.4f, validation %.4f (best %.4f in epoch %d)",
 			e.TrainingLoss, e.ValidationLoss, e.BestLoss, e.BestEpoch))
 	}
