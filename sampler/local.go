@@ -53,7 +53,9 @@ func NewLocal(seed uint64) (*Local, error) {
 func (l *Local) Now() time.Time { return l.clock.Now() }
 
 // AfterFunc plans a call of f for the virtual time d from now.
-func (l *Local) AfterFunc(d time.Duration, f func()) (stop func() bool) { return l.clock.AfterFunc(d, f) }
+func (l *Local) AfterFunc(d time.Duration, f func()) (stop func() bool) {
+	return l.clock.AfterFunc(d, f)
+}
 
 // Deploy makes the application's functions known; a Local runs one application.
 func (l *Local) Deploy(_ context.Context, app *apps.Application) error {

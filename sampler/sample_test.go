@@ -239,6 +239,28 @@ func TestCancel(t *testing.T) {
 	}
 }
 
+// Whoever cancels and lets the platform run on sees no further request.
+func TestNothingIsSentAfterwards(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	target := newSteady()
+	sent := 0
+	target.refuse = func(Request) error {
+		if sent++; sent == 3 {
+			cancel()
+		}
+		return nil
+	}
+	if _, err := Sample(ctx, target, load(t, "sequence"), Config{Requests: 100}, func(int) { t.Error("a trace was counted") }); !errors.Is(err, context.Canceled) {
+		t.Fatalf("err = %v, want context.Canceled", err)
+	}
+	if err := target.Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if sent != 3 {
+		t.Errorf("%d requests were sent, want 3", sent)
+	}
+}
+
 func sampleLocal(t interface {
 	Helper()
 	Fatal(...any)
@@ -312,6 +334,28 @@ func sorted(app *apps.Application, calls []Call, i int) string {
 	}
 	slices.Sort(below)
 	return app.Functions[calls[i].Function].Name + "(" + strings.Join(below, " ") + ")"
+}
+
+// The calls of a fan-out are CallGap apart; on their way to the platform they are delayed a little, each by itself.
+func TestLocalSpacesTheCallsOfAFanOut(t *testing.T) {
+	result := sampleLocal(t, load(t, "fanout_small"), Config{Requests: 300, MinInterval: 2 * time.Second, MaxInterval: 6 * time.Second, Seed: 1})
+	var gaps []float64
+	for _, s := range result.Dataset.Sequences[10:] {
+		last := map[int]float64{}
+		for k, p := range s.Parents {
+			if p < 0 || s.ColdStart(p) {
+				continue
+			}
+			if before, ok := last[p]; ok {
+				gaps = append(gaps, s.ArrivalTimes[k]-before)
+			}
+			last[p] = s.ArrivalTimes[k]
+		}
+	}
+	slices.Sort(gaps)
+	if median := gaps[len(gaps)/2]; median != inMilliseconds(CallGap) {
+		t.Errorf("the median gap of %d pairs is %v ms, want %v", len(gaps), median, CallGap)
+	}
 }
 
 func TestSeedChangesTheTraces(t *testing.T) {

@@ -2,6 +2,7 @@ package sampler
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -52,6 +53,34 @@ func TestSequence(t *testing.T) {
 				t.Errorf("err = %v, want %s", err, c.want)
 			}
 		})
+	}
+}
+
+func TestSequenceKeepsTheOrderWithinAMillisecond(t *testing.T) {
+	var trace Trace
+	var want []int
+	marks := map[string]int{}
+	for i := range 100 {
+		a := Activation{ID: fmt.Sprint(i), Name: fmt.Sprint("f", i), Arrival: LocalStart.Add(time.Duration(i*7%4) * time.Millisecond)}
+		if i > 0 {
+			a.Cause = "0"
+		}
+		marks[a.Name] = i
+		trace = append(trace, a)
+	}
+	for ms := range 4 {
+		for i := range 100 {
+			if i*7%4 == ms {
+				want = append(want, i)
+			}
+		}
+	}
+	s, err := trace.Sequence(marks)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(s.Marks, want) {
+		t.Errorf("order %v\nwant  %v", s.Marks, want)
 	}
 }
 
