@@ -1,12 +1,21 @@
 # Every target needs nothing but Go (see go.mod for the version).
 GO ?= go
 BIN := bin
+DEMO := build/demo
 
 .PHONY: all build demo test race lint generate clean
 all: build
 
 build: ## the binaries, into bin/
 	$(GO) build -o $(BIN)/ ./sampler/cmd/sampler ./tpp/cmd/tpp
+
+demo: build ## sample a composition, train on it, score, predict, draw: a minute
+	@mkdir -p $(DEMO)
+	$(BIN)/sampler -d tree_small -n 300 -l 2 -u 6 -r -seed 1 -o $(DEMO)/tree_small.json
+	$(BIN)/tpp train $(DEMO)/tree_small.json -o $(DEMO)/tree_small.safetensors -seed 1 -budget 55s
+	$(BIN)/tpp predict $(DEMO)/tree_small.safetensors $(DEMO)/tree_small.json -sequence 7
+	$(BIN)/tpp plot $(DEMO)/tree_small.safetensors $(DEMO)/tree_small.json -sequence 7 -o $(DEMO)/tree_small.png
+	@echo "A picture of that trace: $(DEMO)/tree_small.png"
 
 test: ## every test
 	$(GO) test ./...

@@ -73,14 +73,14 @@ func Timeline(m tpp.Model, s *tpp.Sequence, title string) (*plot.Plot, error) {
 	p.X.Label.Text = "time since the first event (ms)"
 	p.X.Min, p.X.Max = -tl.end*0.01, tl.end*(1+noteShare)
 	p.X.Padding, p.Y.Padding = 0, 6
-	p.X.Tick.Marker = plot.TickerFunc(func(_, _ float64) []plot.Tick { return plot.DefaultTicks{}.Ticks(0, tl.end) })
+	p.X.Tick.Marker = plot.TickerFunc(func(_, _ float64) []plot.Tick { return ticks(0, tl.end) })
 	n := len(tl.steps)
 	p.Y.Min, p.Y.Max = -0.4, float64(n)-1+1.9
-	ticks := make(plot.ConstantTicks, n)
-	for i := range ticks {
-		ticks[i] = plot.Tick{Value: float64(n - 1 - i), Label: labels[i]}
+	rows := make(plot.ConstantTicks, n)
+	for i := range rows {
+		rows[i] = plot.Tick{Value: float64(n - 1 - i), Label: labels[i]}
 	}
-	p.Y.Tick.Marker = ticks
+	p.Y.Tick.Marker = rows
 	p.Y.Tick.Length = 0
 	p.Y.LineStyle.Width = 0
 	grid := plotter.NewGrid()
@@ -135,6 +135,17 @@ func newTimeline(m tpp.Model, s *tpp.Sequence) (*timeline, []string, error) {
 		tl.steps, labels = tl.steps[:n-1], labels[:n-1]
 	}
 	return tl, labels, nil
+}
+
+// ticks are gonum's, with numbers as people write them: 250 instead of 250.00.
+func ticks(from, to float64) []plot.Tick {
+	out := plot.DefaultTicks{}.Ticks(from, to)
+	for i := range out {
+		if out[i].Label != "" {
+			out[i].Label = strconv.FormatFloat(out[i].Value, 'f', -1, 64)
+		}
+	}
+	return out
 }
 
 // namer names marks without the beginning that all names share up to a dash.
