@@ -13,6 +13,7 @@ func expFast(_, _ []float32)                 {}
 func logFast(_, _ []float32)                 {}
 func sigmoidFast(_, _ []float32)             {}
 func tanhFast(_, _ []float32)                {}
+func softplusFast(_, _ []float32)            {}
 func logNormalCDFFast(_, _ []float32)        {}
 func logNormalCDFGradFast(_, _, _ []float32) {}
 

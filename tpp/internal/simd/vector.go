@@ -52,6 +52,18 @@ func Tanh[T Float](dst, src []T) {
 	}
 }
 
+// Softplus sets dst to log(1 + e^src), element by element, without overflow. dst has the length of src and may be src.
+func Softplus[T Float](dst, src []T) {
+	dst = dst[:len(src)]
+	if fast[T]() && len(src) > 0 {
+		softplusFast(f32(dst), f32(src))
+		return
+	}
+	for i, x := range src {
+		dst[i] = T(max(float64(x), 0) + math.Log1p(math.Exp(-math.Abs(float64(x)))))
+	}
+}
+
 func sigmoid[T Float](x T) T {
 	if x < 0 {
 		e := math.Exp(float64(x))

@@ -800,6 +800,196 @@ DATA c3eef2fa4<>+24(SB)/4, $0x3eef2fa4
 DATA c3eef2fa4<>+28(SB)/4, $0x3eef2fa4
 GLOBL c3eef2fa4<>(SB), RODATA|NOPTR, $32
 
+// func softplusAVX2(dst *float32, src *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·softplusAVX2(SB), NOSPLIT, $0-24
+	MOVQ  dst+0(FP), AX
+	MOVQ  src+8(FP), CX
+	MOVQ  n+16(FP), DX
+	MOVQ  DX, BX
+	SHRQ  $0x03, BX
+	ANDQ  $0x07, DX
+	MOVQ  DX, SI
+	SHLQ  $0x02, SI
+	LEAQ  laneTable<>+0(SB), DI
+	SHLQ  $0x02, DX
+	SUBQ  DX, DI
+	MOVQ  BX, DX
+	TESTQ DX, DX
+	JZ    loopTail
+
+loop:
+	VMOVUPS      (CX), Y0
+	VANDPS       c7fffffff<>+0(SB), Y0, Y1
+	VXORPS       c80000000<>+0(SB), Y1, Y1
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y1, Y2
+	VMULPS       c3fb8aa3b<>+0(SB), Y1, Y3
+	VROUNDPS     $0x08, Y3, Y3
+	VFNMADD231PS c3f318000<>+0(SB), Y3, Y1
+	VFNMADD231PS cb95e8083<>+0(SB), Y3, Y1
+	VMOVUPS      c3ab688be<>+0(SB), Y4
+	VFMADD213PS  c3c0905f1<>+0(SB), Y1, Y4
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y1, Y4
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y1, Y4
+	VFMADD213PS  c3f000000<>+0(SB), Y1, Y4
+	VFMADD213PS  c3f800000<>+0(SB), Y1, Y4
+	VFMADD213PS  c3f800000<>+0(SB), Y1, Y4
+	VCVTPS2DQ    Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       Y3, Y4, Y1
+	VANDNPS      Y1, Y2, Y1
+	VADDPS       c3f800000<>+0(SB), Y1, Y2
+	VADDPS       cbf800000<>+0(SB), Y2, Y3
+	VSUBPS       Y3, Y1, Y3
+	VDIVPS       Y2, Y3, Y3
+	VCMPPS       $0x11, c00800000<>+0(SB), Y2, Y6
+	VMULPS       c4b000000<>+0(SB), Y2, Y1
+	VXORPS       Y5, Y5, Y5
+	VMOVUPS      c41b80000<>+0(SB), Y4
+	VBLENDVPS    Y6, Y4, Y5, Y5
+	VMOVAPS      Y2, Y4
+	VBLENDVPS    Y6, Y1, Y4, Y4
+	VPSUBD       c3f3504f3<>+0(SB), Y4, Y4
+	VPSRAD       $0x17, Y4, Y1
+	VCVTDQ2PS    Y1, Y1
+	VSUBPS       Y5, Y1, Y1
+	VPAND        c007fffff<>+0(SB), Y4, Y4
+	VPADDD       c3f3504f3<>+0(SB), Y4, Y4
+	VADDPS       cbf800000<>+0(SB), Y4, Y4
+	VMULPS       Y4, Y4, Y5
+	VMOVUPS      c3d8ec753<>+0(SB), Y6
+	VFMADD213PS  cbdeb1ade<>+0(SB), Y4, Y6
+	VFMADD213PS  c3def5141<>+0(SB), Y4, Y6
+	VFMADD213PS  cbdfe7a63<>+0(SB), Y4, Y6
+	VFMADD213PS  c3e11e90d<>+0(SB), Y4, Y6
+	VFMADD213PS  cbe2aada5<>+0(SB), Y4, Y6
+	VFMADD213PS  c3e4ccead<>+0(SB), Y4, Y6
+	VFMADD213PS  cbe7ffffe<>+0(SB), Y4, Y6
+	VFMADD213PS  c3eaaaaaa<>+0(SB), Y4, Y6
+	VMULPS       Y4, Y6, Y6
+	VMULPS       Y5, Y6, Y6
+	VFMADD231PS  cb95e8083<>+0(SB), Y1, Y6
+	VFMADD231PS  cbf000000<>+0(SB), Y5, Y6
+	VADDPS       Y6, Y4, Y6
+	VFMADD231PS  c3f318000<>+0(SB), Y1, Y6
+	VCMPPS       $0x15, c7f800000<>+0(SB), Y2, Y1
+	VBLENDVPS    Y1, Y2, Y6, Y6
+	VCMPPS       $0x11, c00000000<>+0(SB), Y2, Y1
+	VMOVUPS      c7fc00000<>+0(SB), Y4
+	VBLENDVPS    Y1, Y4, Y6, Y6
+	VCMPPS       $0x00, c00000000<>+0(SB), Y2, Y1
+	VMOVUPS      cff800000<>+0(SB), Y2
+	VBLENDVPS    Y1, Y2, Y6, Y6
+	VMOVAPS      Y6, Y2
+	VADDPS       Y3, Y2, Y2
+	VMOVUPS      c00000000<>+0(SB), Y1
+	VMAXPS       Y0, Y1, Y0
+	VADDPS       Y2, Y0, Y0
+	VMOVUPS      Y0, (AX)
+	ADDQ         $0x20, CX
+	ADDQ         $0x20, AX
+	DECQ         DX
+	JNZ          loop
+
+loopTail:
+	TESTQ        SI, SI
+	JZ           loopDone
+	VMOVUPS      32(DI), Y0
+	VMASKMOVPS   (CX), Y0, Y0
+	VANDPS       c7fffffff<>+0(SB), Y0, Y1
+	VXORPS       c80000000<>+0(SB), Y1, Y1
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y1, Y2
+	VMULPS       c3fb8aa3b<>+0(SB), Y1, Y3
+	VROUNDPS     $0x08, Y3, Y3
+	VFNMADD231PS c3f318000<>+0(SB), Y3, Y1
+	VFNMADD231PS cb95e8083<>+0(SB), Y3, Y1
+	VMOVUPS      c3ab688be<>+0(SB), Y4
+	VFMADD213PS  c3c0905f1<>+0(SB), Y1, Y4
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y1, Y4
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y1, Y4
+	VFMADD213PS  c3f000000<>+0(SB), Y1, Y4
+	VFMADD213PS  c3f800000<>+0(SB), Y1, Y4
+	VFMADD213PS  c3f800000<>+0(SB), Y1, Y4
+	VCVTPS2DQ    Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       Y3, Y4, Y1
+	VANDNPS      Y1, Y2, Y1
+	VADDPS       c3f800000<>+0(SB), Y1, Y2
+	VADDPS       cbf800000<>+0(SB), Y2, Y3
+	VSUBPS       Y3, Y1, Y3
+	VDIVPS       Y2, Y3, Y3
+	VCMPPS       $0x11, c00800000<>+0(SB), Y2, Y6
+	VMULPS       c4b000000<>+0(SB), Y2, Y1
+	VXORPS       Y5, Y5, Y5
+	VMOVUPS      c41b80000<>+0(SB), Y4
+	VBLENDVPS    Y6, Y4, Y5, Y5
+	VMOVAPS      Y2, Y4
+	VBLENDVPS    Y6, Y1, Y4, Y4
+	VPSUBD       c3f3504f3<>+0(SB), Y4, Y4
+	VPSRAD       $0x17, Y4, Y1
+	VCVTDQ2PS    Y1, Y1
+	VSUBPS       Y5, Y1, Y1
+	VPAND        c007fffff<>+0(SB), Y4, Y4
+	VPADDD       c3f3504f3<>+0(SB), Y4, Y4
+	VADDPS       cbf800000<>+0(SB), Y4, Y4
+	VMULPS       Y4, Y4, Y5
+	VMOVUPS      c3d8ec753<>+0(SB), Y6
+	VFMADD213PS  cbdeb1ade<>+0(SB), Y4, Y6
+	VFMADD213PS  c3def5141<>+0(SB), Y4, Y6
+	VFMADD213PS  cbdfe7a63<>+0(SB), Y4, Y6
+	VFMADD213PS  c3e11e90d<>+0(SB), Y4, Y6
+	VFMADD213PS  cbe2aada5<>+0(SB), Y4, Y6
+	VFMADD213PS  c3e4ccead<>+0(SB), Y4, Y6
+	VFMADD213PS  cbe7ffffe<>+0(SB), Y4, Y6
+	VFMADD213PS  c3eaaaaaa<>+0(SB), Y4, Y6
+	VMULPS       Y4, Y6, Y6
+	VMULPS       Y5, Y6, Y6
+	VFMADD231PS  cb95e8083<>+0(SB), Y1, Y6
+	VFMADD231PS  cbf000000<>+0(SB), Y5, Y6
+	VADDPS       Y6, Y4, Y6
+	VFMADD231PS  c3f318000<>+0(SB), Y1, Y6
+	VCMPPS       $0x15, c7f800000<>+0(SB), Y2, Y1
+	VBLENDVPS    Y1, Y2, Y6, Y6
+	VCMPPS       $0x11, c00000000<>+0(SB), Y2, Y1
+	VMOVUPS      c7fc00000<>+0(SB), Y4
+	VBLENDVPS    Y1, Y4, Y6, Y6
+	VCMPPS       $0x00, c00000000<>+0(SB), Y2, Y1
+	VMOVUPS      cff800000<>+0(SB), Y2
+	VBLENDVPS    Y1, Y2, Y6, Y6
+	VMOVAPS      Y6, Y2
+	VADDPS       Y3, Y2, Y2
+	VMOVUPS      c00000000<>+0(SB), Y1
+	VMAXPS       Y0, Y1, Y0
+	VADDPS       Y2, Y0, Y0
+	VMOVUPS      32(DI), Y1
+	VMASKMOVPS   Y0, Y1, (AX)
+	ADDQ         SI, CX
+	ADDQ         SI, AX
+
+loopDone:
+	VZEROUPPER
+	RET
+
+DATA c7fffffff<>+0(SB)/4, $0x7fffffff
+DATA c7fffffff<>+4(SB)/4, $0x7fffffff
+DATA c7fffffff<>+8(SB)/4, $0x7fffffff
+DATA c7fffffff<>+12(SB)/4, $0x7fffffff
+DATA c7fffffff<>+16(SB)/4, $0x7fffffff
+DATA c7fffffff<>+20(SB)/4, $0x7fffffff
+DATA c7fffffff<>+24(SB)/4, $0x7fffffff
+DATA c7fffffff<>+28(SB)/4, $0x7fffffff
+GLOBL c7fffffff<>(SB), RODATA|NOPTR, $32
+
+DATA c80000000<>+0(SB)/4, $0x80000000
+DATA c80000000<>+4(SB)/4, $0x80000000
+DATA c80000000<>+8(SB)/4, $0x80000000
+DATA c80000000<>+12(SB)/4, $0x80000000
+DATA c80000000<>+16(SB)/4, $0x80000000
+DATA c80000000<>+20(SB)/4, $0x80000000
+DATA c80000000<>+24(SB)/4, $0x80000000
+DATA c80000000<>+28(SB)/4, $0x80000000
+GLOBL c80000000<>(SB), RODATA|NOPTR, $32
+
 // func logNormalCDFAVX2(dst *float32, src *float32, n int)
 // Requires: AVX, AVX2, FMA3
 TEXT ·logNormalCDFAVX2(SB), NOSPLIT, $0-24
@@ -1035,16 +1225,6 @@ loopTail:
 loopDone:
 	VZEROUPPER
 	RET
-
-DATA c7fffffff<>+0(SB)/4, $0x7fffffff
-DATA c7fffffff<>+4(SB)/4, $0x7fffffff
-DATA c7fffffff<>+8(SB)/4, $0x7fffffff
-DATA c7fffffff<>+12(SB)/4, $0x7fffffff
-DATA c7fffffff<>+16(SB)/4, $0x7fffffff
-DATA c7fffffff<>+20(SB)/4, $0x7fffffff
-DATA c7fffffff<>+24(SB)/4, $0x7fffffff
-DATA c7fffffff<>+28(SB)/4, $0x7fffffff
-GLOBL c7fffffff<>(SB), RODATA|NOPTR, $32
 
 DATA c3e800000<>+0(SB)/4, $0x3e800000
 DATA c3e800000<>+4(SB)/4, $0x3e800000
@@ -2727,6 +2907,170 @@ loopTail:
 	VMOVUPS          Z0, K1, (AX)
 	ADDQ             SI, CX
 	ADDQ             SI, AX
+
+loopDone:
+	VZEROUPPER
+	RET
+
+// func softplusAVX512(dst *float32, src *float32, n int)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·softplusAVX512(SB), NOSPLIT, $0-24
+	MOVQ  dst+0(FP), AX
+	MOVQ  src+8(FP), CX
+	MOVQ  n+16(FP), DX
+	MOVQ  DX, BX
+	SHRQ  $0x04, BX
+	ANDQ  $0x0f, DX
+	MOVQ  DX, SI
+	SHLQ  $0x02, SI
+	MOVL  $0xffffffff, DI
+	BZHIL DX, DI, DI
+	KMOVW DI, K1
+	MOVQ  BX, DX
+	TESTQ DX, DX
+	JZ    loopTail
+
+loop:
+	VMOVUPS           (CX), Z0
+	VPANDD.BCST       c7fffffff<>+0(SB), Z0, Z1
+	VPXORD.BCST       c80000000<>+0(SB), Z1, Z1
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z1, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z1, Z2
+	VRNDSCALEPS       $0x08, Z2, Z2
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z2, Z1
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z2, Z1
+	VBROADCASTSS      c3ab688be<>+0(SB), Z3
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z1, Z3
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z1, Z3
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z1, Z3
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z1, Z3
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z1, Z3
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z1, Z3
+	KNOTW             K2, K2
+	VSCALEFPS.Z       Z2, Z3, K2, Z1
+	VADDPS.BCST       c3f800000<>+0(SB), Z1, Z2
+	VADDPS.BCST       cbf800000<>+0(SB), Z2, Z3
+	VSUBPS            Z3, Z1, Z3
+	VDIVPS            Z2, Z3, Z3
+	VCMPPS.BCST       $0x11, c00800000<>+0(SB), Z2, K2
+	VMULPS.BCST       c4b000000<>+0(SB), Z2, Z1
+	VXORPS            Z5, Z5, Z5
+	VBROADCASTSS      c41b80000<>+0(SB), Z4
+	VMOVAPS           Z4, K2, Z5
+	VMOVAPS           Z2, Z4
+	VMOVAPS           Z1, K2, Z4
+	VPSUBD.BCST       c3f3504f3<>+0(SB), Z4, Z4
+	VPSRAD            $0x17, Z4, Z1
+	VCVTDQ2PS         Z1, Z1
+	VSUBPS            Z5, Z1, Z1
+	VPANDD.BCST       c007fffff<>+0(SB), Z4, Z4
+	VPADDD.BCST       c3f3504f3<>+0(SB), Z4, Z4
+	VADDPS.BCST       cbf800000<>+0(SB), Z4, Z4
+	VMULPS            Z4, Z4, Z5
+	VBROADCASTSS      c3d8ec753<>+0(SB), Z6
+	VFMADD213PS.BCST  cbdeb1ade<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  c3def5141<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  cbdfe7a63<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  c3e11e90d<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  cbe2aada5<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  c3e4ccead<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  cbe7ffffe<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  c3eaaaaaa<>+0(SB), Z4, Z6
+	VMULPS            Z4, Z6, Z6
+	VMULPS            Z5, Z6, Z6
+	VFMADD231PS.BCST  cb95e8083<>+0(SB), Z1, Z6
+	VFMADD231PS.BCST  cbf000000<>+0(SB), Z5, Z6
+	VADDPS            Z6, Z4, Z6
+	VFMADD231PS.BCST  c3f318000<>+0(SB), Z1, Z6
+	VCMPPS.BCST       $0x15, c7f800000<>+0(SB), Z2, K2
+	VMOVAPS           Z2, K2, Z6
+	VCMPPS.BCST       $0x11, c00000000<>+0(SB), Z2, K2
+	VBROADCASTSS      c7fc00000<>+0(SB), Z1
+	VMOVAPS           Z1, K2, Z6
+	VCMPPS.BCST       $0x00, c00000000<>+0(SB), Z2, K2
+	VBROADCASTSS      cff800000<>+0(SB), Z1
+	VMOVAPS           Z1, K2, Z6
+	VMOVAPS           Z6, Z2
+	VADDPS            Z3, Z2, Z2
+	VBROADCASTSS      c00000000<>+0(SB), Z1
+	VMAXPS            Z0, Z1, Z0
+	VADDPS            Z2, Z0, Z0
+	VMOVUPS           Z0, (AX)
+	ADDQ              $0x40, CX
+	ADDQ              $0x40, AX
+	DECQ              DX
+	JNZ               loop
+
+loopTail:
+	TESTQ             SI, SI
+	JZ                loopDone
+	VMOVUPS.Z         (CX), K1, Z0
+	VPANDD.BCST       c7fffffff<>+0(SB), Z0, Z1
+	VPXORD.BCST       c80000000<>+0(SB), Z1, Z1
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z1, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z1, Z2
+	VRNDSCALEPS       $0x08, Z2, Z2
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z2, Z1
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z2, Z1
+	VBROADCASTSS      c3ab688be<>+0(SB), Z3
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z1, Z3
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z1, Z3
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z1, Z3
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z1, Z3
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z1, Z3
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z1, Z3
+	KNOTW             K2, K2
+	VSCALEFPS.Z       Z2, Z3, K2, Z1
+	VADDPS.BCST       c3f800000<>+0(SB), Z1, Z2
+	VADDPS.BCST       cbf800000<>+0(SB), Z2, Z3
+	VSUBPS            Z3, Z1, Z3
+	VDIVPS            Z2, Z3, Z3
+	VCMPPS.BCST       $0x11, c00800000<>+0(SB), Z2, K2
+	VMULPS.BCST       c4b000000<>+0(SB), Z2, Z1
+	VXORPS            Z5, Z5, Z5
+	VBROADCASTSS      c41b80000<>+0(SB), Z4
+	VMOVAPS           Z4, K2, Z5
+	VMOVAPS           Z2, Z4
+	VMOVAPS           Z1, K2, Z4
+	VPSUBD.BCST       c3f3504f3<>+0(SB), Z4, Z4
+	VPSRAD            $0x17, Z4, Z1
+	VCVTDQ2PS         Z1, Z1
+	VSUBPS            Z5, Z1, Z1
+	VPANDD.BCST       c007fffff<>+0(SB), Z4, Z4
+	VPADDD.BCST       c3f3504f3<>+0(SB), Z4, Z4
+	VADDPS.BCST       cbf800000<>+0(SB), Z4, Z4
+	VMULPS            Z4, Z4, Z5
+	VBROADCASTSS      c3d8ec753<>+0(SB), Z6
+	VFMADD213PS.BCST  cbdeb1ade<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  c3def5141<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  cbdfe7a63<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  c3e11e90d<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  cbe2aada5<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  c3e4ccead<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  cbe7ffffe<>+0(SB), Z4, Z6
+	VFMADD213PS.BCST  c3eaaaaaa<>+0(SB), Z4, Z6
+	VMULPS            Z4, Z6, Z6
+	VMULPS            Z5, Z6, Z6
+	VFMADD231PS.BCST  cb95e8083<>+0(SB), Z1, Z6
+	VFMADD231PS.BCST  cbf000000<>+0(SB), Z5, Z6
+	VADDPS            Z6, Z4, Z6
+	VFMADD231PS.BCST  c3f318000<>+0(SB), Z1, Z6
+	VCMPPS.BCST       $0x15, c7f800000<>+0(SB), Z2, K2
+	VMOVAPS           Z2, K2, Z6
+	VCMPPS.BCST       $0x11, c00000000<>+0(SB), Z2, K2
+	VBROADCASTSS      c7fc00000<>+0(SB), Z1
+	VMOVAPS           Z1, K2, Z6
+	VCMPPS.BCST       $0x00, c00000000<>+0(SB), Z2, K2
+	VBROADCASTSS      cff800000<>+0(SB), Z1
+	VMOVAPS           Z1, K2, Z6
+	VMOVAPS           Z6, Z2
+	VADDPS            Z3, Z2, Z2
+	VBROADCASTSS      c00000000<>+0(SB), Z1
+	VMAXPS            Z0, Z1, Z0
+	VADDPS            Z2, Z0, Z0
+	VMOVUPS           Z0, K1, (AX)
+	ADDQ              SI, CX
+	ADDQ              SI, AX
 
 loopDone:
 	VZEROUPPER

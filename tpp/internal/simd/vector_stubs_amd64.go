@@ -17,6 +17,9 @@ func sigmoidAVX2(dst *float32, src *float32, n int)
 func tanhAVX2(dst *float32, src *float32, n int)
 
 //go:noescape
+func softplusAVX2(dst *float32, src *float32, n int)
+
+//go:noescape
 func logNormalCDFAVX2(dst *float32, src *float32, n int)
 
 //go:noescape
@@ -48,6 +51,9 @@ func sigmoidAVX512(dst *float32, src *float32, n int)
 
 //go:noescape
 func tanhAVX512(dst *float32, src *float32, n int)
+
+//go:noescape
+func softplusAVX512(dst *float32, src *float32, n int)
 
 //go:noescape
 func logNormalCDFAVX512(dst *float32, src *float32, n int)

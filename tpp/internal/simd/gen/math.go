@@ -146,6 +146,23 @@ func (s isa) sigmoid(x reg.VecVirtual) {
 	VDIVPS(d, x, x)
 }
 
+// softplus is log(1 + exp(x)) in place, as max(x, 0) + log(1 + exp(−|x|)); what rounding the sum loses is added to its
+// logarithm, which keeps the relative accuracy for negative x.
+func (s isa) softplus(x reg.VecVirtual) {
+	e, w, lost := s.vec(), s.vec(), s.vec()
+	s.abs(x, e)
+	s.negate(e, e)
+	s.boundedExp(e)
+	s.add(1, e, w)
+	s.add(-1, w, lost)
+	VSUBPS(lost, e, lost)
+	VDIVPS(w, lost, lost)
+	s.log(w)
+	VADDPS(lost, w, w)
+	VMAXPS(x, s.splat(0), x)
+	VADDPS(w, x, x)
+}
+
 // tanhP and tanhQ approximate tanh(x)/x = P(x²)/Q(x²) for |x| ≤ 9.02 with a relative error of 2.2e-8, highest power
 // first (least squares with Lawson's weights).
 var (

@@ -15,6 +15,7 @@ func genVector(s isa) {
 	genMap(s, "log", s.log)
 	genMap(s, "sigmoid", s.sigmoid)
 	genMap(s, "tanh", s.tanh)
+	genMap(s, "softplus", s.softplus)
 	genMap(s, "logNormalCDF", func(x reg.VecVirtual) { s.logNormalCDF(x, false) })
 	genLogNormalCDFGrad(s)
 	genSum(s)
