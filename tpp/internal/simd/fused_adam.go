@@ -18,7 +18,7 @@ type AdamStep struct {
 //
 // The gradients are left as they are.
 func Adam[T Float](params, grads, m, v []T, s AdamStep) {
-	grads, m, v = grads[:len(params)], m[:len(params)], v[:len(params)]
+	grads, m, v = first(grads, len(params)), first(m, len(params)), first(v, len(params))
 	step := s.LR / (1 - math.Pow(s.Beta1, float64(s.Step)))
 	correction := 1 / math.Sqrt(1-math.Pow(s.Beta2, float64(s.Step)))
 	if fast[T]() {

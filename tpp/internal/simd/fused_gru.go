@@ -10,7 +10,8 @@ import "math"
 // r, z, n, h and next are rows×d; next may be h. All matrices are contiguous.
 func GRUForward[T Float](rows, d int, next, r, z, n, gx, gh, h []T) {
 	size := rows * d
-	next, r, z, n, gx, gh, h = next[:size], r[:size], z[:size], n[:size], gx[:3*size], gh[:3*size], h[:size]
+	next, r, z, n = first(next, size), first(r, size), first(z, size), first(n, size)
+	gx, gh, h = first(gx, 3*size), first(gh, 3*size), first(h, size)
 	if size == 0 {
 		return
 	}
@@ -35,8 +36,8 @@ func GRUForward[T Float](rows, d int, next, r, z, n, gx, gh, h []T) {
 // that goes through the gates. dh may be dnext; dgx and dgh may be gx and gh. All matrices are contiguous.
 func GRUBackward[T Float](rows, d int, dgx, dgh, dh, dnext, r, z, n, gh, h []T) {
 	size := rows * d
-	dgx, dgh, dh, dnext, r = dgx[:3*size], dgh[:3*size], dh[:size], dnext[:size], r[:size]
-	z, n, gh, h = z[:size], n[:size], gh[:3*size], h[:size]
+	dgx, dgh, dh, dnext, r = first(dgx, 3*size), first(dgh, 3*size), first(dh, size), first(dnext, size), first(r, size)
+	z, n, gh, h = first(z, size), first(n, size), first(gh, 3*size), first(h, size)
 	if size == 0 {
 		return
 	}

@@ -16,7 +16,7 @@ func NormalMixtureLogProb[T Float](logProb, head, x []T, k int) {
 // −scale·Σ logProb with respect to head. With the responsibilities ρ, the posterior weights of the components, and the
 // weights π = softmax(w), its parts are −ρ·u/e^s, ρ·(1 − u²) and π − ρ, times scale.
 func NormalMixtureGrad[T Float](logProb, grad, head, x []T, k int, scale T) {
-	grad = grad[:len(x)*3*k]
+	grad = first(grad, len(x)*3*k)
 	normalMixture(logProb, grad, head, x, k, scale)
 }
 
@@ -27,7 +27,7 @@ const mixtureRoom = 1024
 const ratioRoom = 128
 
 func normalMixture[T Float](logProb, grad, head, x []T, k int, scale T) {
-	logProb, head = logProb[:len(x)], head[:len(x)*3*k]
+	logProb, head = first(logProb, len(x)), first(head, len(x)*3*k)
 	if k == 0 {
 		for i := range logProb {
 			logProb[i] = T(math.Inf(-1))

@@ -5,7 +5,7 @@ import "math"
 // SoftmaxCrossEntropy sets nll[i] to −log softmax(logits)[targets[i]] for each row i of logits, len(targets)×classes, and
 // replaces the logits by the gradient of scale·Σ nll: scale·(softmax − one), one at the target.
 func SoftmaxCrossEntropy[T Float](nll, logits []T, targets []int, classes int, scale T) {
-	nll, logits = nll[:len(targets)], logits[:len(targets)*classes]
+	nll, logits = first(nll, len(targets)), first(logits, len(targets)*classes)
 	var room [ratioRoom]T
 	for i := 0; i < len(targets); i += ratioRoom {
 		part := targets[i:min(i+ratioRoom, len(targets))]
@@ -26,7 +26,7 @@ func SoftmaxCrossEntropy[T Float](nll, logits []T, targets []int, classes int, s
 
 // LogSoftmaxAt sets logProb[i] to log softmax(logits)[targets[i]] for each row i of logits, len(targets)×classes.
 func LogSoftmaxAt[T Float](logProb, logits []T, targets []int, classes int) {
-	logProb, logits = logProb[:len(targets)], logits[:len(targets)*classes]
+	logProb, logits = first(logProb, len(targets)), first(logits, len(targets)*classes)
 	for i, target := range targets {
 		row := logits[i*classes:][:classes]
 		peak, total := sumExp(row)

@@ -9,7 +9,10 @@ func Gemm[T Float](m, n, k int, a []T, ars, acs int, b []T, brs int, c []T, crs 
 	if m <= 0 || n <= 0 {
 		return
 	}
-	_ = c[:(m-1)*crs+n]
+	if ars < 0 || acs < 0 || brs < 0 || crs < 0 {
+		panic("simd: Gemm with a negative stride")
+	}
+	_ = c[(m-1)*crs+n-1]
 	if k <= 0 {
 		if !accumulate {
 			for i := range m {
@@ -18,11 +21,8 @@ func Gemm[T Float](m, n, k int, a []T, ars, acs int, b []T, brs int, c []T, crs 
 		}
 		return
 	}
-	if ars < 0 || acs < 0 || brs < 0 || crs < 0 {
-		panic("simd: Gemm with a negative stride")
-	}
-	_ = a[:(m-1)*ars+(k-1)*acs+1]
-	_ = b[:(k-1)*brs+n]
+	_ = a[(m-1)*ars+(k-1)*acs]
+	_ = b[(k-1)*brs+n-1]
 	if fast[T]() {
 		gemmFast(m, n, k, f32(a), ars, acs, f32(b), brs, f32(c), crs, accumulate)
 		return
@@ -50,7 +50,7 @@ func Gemv[T Float](a []T, ars int, x, y []T, accumulate bool) {
 	if ars < 0 {
 		panic("simd: Gemv with a negative stride")
 	}
-	_ = a[:(m-1)*ars+k]
+	_ = a[(m-1)*ars+k-1]
 	if fast[T]() {
 		gemvFast(f32(a), ars, f32(x), f32(y), accumulate)
 		return

@@ -8,7 +8,7 @@ import "math"
 // log Φ of the left tail is log M(−x) − x²/2 − ½·log 2π with Mills' ratio M = (1 − Φ)/φ, of the right tail
 // log(1 − φ(x)·M(x)).
 func LogNormalCDF[T Float](dst, src []T) {
-	dst = dst[:len(src)]
+	dst = first(dst, len(src))
 	if fast[T]() && len(src) > 0 {
 		logNormalCDFFast(f32(dst), f32(src))
 		return
@@ -21,7 +21,7 @@ func LogNormalCDF[T Float](dst, src []T) {
 // LogNormalCDFGrad sets dst to log Φ(src) and derivative to its derivative φ(src)/Φ(src). Both have the length of src;
 // one of them may be src.
 func LogNormalCDFGrad[T Float](dst, derivative, src []T) {
-	dst, derivative = dst[:len(src)], derivative[:len(src)]
+	dst, derivative = first(dst, len(src)), first(derivative, len(src))
 	if fast[T]() && len(src) > 0 {
 		logNormalCDFGradFast(f32(dst), f32(derivative), f32(src))
 		return
@@ -73,7 +73,7 @@ func millsSeries(x float64) float64 {
 // distributions with the given weights w, locations μ, and precisions p = 1/σ, where u = (x − μ)·p. The slices have one
 // length. The second result, the survival, is accurate where it is small, and so is the first.
 func NormalMixtureCDF[T Float](weights, locations, precisions []T, x T) (cdf, survival, density T) {
-	locations, precisions = locations[:len(weights)], precisions[:len(weights)]
+	locations, precisions = first(locations, len(weights)), first(precisions, len(weights))
 	if fast[T]() && len(weights) > 0 {
 		c, s, d := normalMixtureCDFFast(f32(weights), f32(locations), f32(precisions), float32(x))
 		return T(c), T(s), T(d)

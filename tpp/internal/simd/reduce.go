@@ -20,7 +20,7 @@ func Sum[T Float](x []T) T {
 
 // Dot is Σ a·b of two vectors of one length. The order of the additions depends on the set of kernels.
 func Dot[T Float](a, b []T) T {
-	b = b[:len(a)]
+	b = first(b, len(a))
 	if fast[T]() && len(a) > 0 {
 		return T(dotFast(f32(a), f32(b)))
 	}
@@ -28,7 +28,7 @@ func Dot[T Float](a, b []T) T {
 }
 
 func dotPortable[T Float](a, b []T) T {
-	b = b[:len(a)]
+	b = first(b, len(a))
 	var s0, s1, s2, s3 T
 	i := 0
 	for ; i+4 <= len(a); i += 4 {
@@ -46,7 +46,7 @@ func dotPortable[T Float](a, b []T) T {
 // AddScaled sets dst to a + scale·b, element by element: the sum of two vectors with scale 1, and the axpy of BLAS with
 // dst = a. All have the length of dst, which may be a or b.
 func AddScaled[T Float](dst, a []T, scale T, b []T) {
-	a, b = a[:len(dst)], b[:len(dst)]
+	a, b = first(a, len(dst)), first(b, len(dst))
 	if fast[T]() && len(dst) > 0 {
 		addScaledFast(f32(dst), f32(a), float32(scale), f32(b))
 		return
@@ -77,7 +77,7 @@ func LogSumExp[T Float](x []T) T {
 // Softmax sets dst to e^src / Σ e^src. dst has the length of src and may be src.
 func Softmax[T Float](dst, src []T) {
 	var peak, total [1]T
-	softmaxRows(dst[:len(src)], src, len(src), 1, peak[:], total[:])
+	softmaxRows(first(dst, len(src)), src, len(src), 1, peak[:], total[:])
 }
 
 // sumExp is the maximum of x, which is finite for x of −Inf alone, and Σ exp(x − maximum).

@@ -56,3 +56,7 @@ func fast[T Float]() bool { return unsafe.Sizeof(T(0)) == 4 && active != portabl
 func f32[T Float](x []T) []float32 {
 	return unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(x))), len(x))
 }
+
+// first is the first n elements of x. Unlike x[:n] it panics if they are not within the length of x, whatever its
+// capacity: assembly must not run over what lies behind.
+func first[T any](x []T, n int) []T { return x[:len(x):len(x)][:n] }

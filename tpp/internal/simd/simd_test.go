@@ -133,6 +133,49 @@ func TestAllocations(t *testing.T) {
 	})
 }
 
+// TestShort gives each operand of each kernel one element less than its shape says, though the memory behind it is there.
+func TestShort(t *testing.T) {
+	eachSet(t, func(t *testing.T) {
+		x, full, wide, targets := make([]float32, 63, 64), make([]float32, 64), make([]float32, 192), make([]int, 4)
+		almost := wide[:191]
+		step := AdamStep{LR: 1, Beta1: 0.9, Beta2: 0.99, Eps: 1, Step: 1}
+		for name, f := range map[string]func(){
+			"Gemm A":                  func() { Gemm(8, 8, 8, x, 8, 1, full, 8, full, 8, false) },
+			"Gemm B":                  func() { Gemm(8, 8, 8, full, 8, 1, x, 8, full, 8, false) },
+			"Gemm C":                  func() { Gemm(8, 8, 8, full, 8, 1, full, 8, x, 8, false) },
+			"Gemm C of no sums":       func() { Gemm(8, 8, 0, full, 8, 1, full, 8, x, 8, false) },
+			"Gemm stride":             func() { Gemm(2, 2, 2, full, -1, 1, full, 8, full, 8, false) },
+			"GemvT B":                 func() { GemvT(full[:8], x, 8, full[:8], false) },
+			"Gemv A":                  func() { Gemv(x, 8, full[:8], full[:8], false) },
+			"Exp":                     func() { Exp(x, full) },
+			"Softmax":                 func() { Softmax(x, full) },
+			"Dot":                     func() { Dot(full, x) },
+			"AddScaled":               func() { AddScaled(full, x, 1, full) },
+			"LogNormalCDF":            func() { LogNormalCDF(x, full) },
+			"LogNormalCDFGrad":        func() { LogNormalCDFGrad(full, x, full) },
+			"NormalMixtureCDF":        func() { NormalMixtureCDF(full, full, x, 0) },
+			"GRUForward gx":           func() { GRUForward(1, 64, full, full, full, full, almost, wide, full) },
+			"GRUForward next":         func() { GRUForward(1, 64, x, full, full, full, wide, wide, full) },
+			"GRUBackward dgh":         func() { GRUBackward(1, 64, wide, almost, full, full, full, full, full, wide, full) },
+			"NormalMixtureLogProb":    func() { NormalMixtureLogProb(full, almost, full[:1], 64) },
+			"NormalMixtureGrad":       func() { NormalMixtureGrad(full, almost, wide, full[:1], 64, 1) },
+			"SoftmaxCrossEntropy":     func() { SoftmaxCrossEntropy(full, x, targets, 16, 1) },
+			"SoftmaxCrossEntropy nll": func() { SoftmaxCrossEntropy(full[:3], full, targets, 16, 1) },
+			"Adam":                    func() { Adam(full, full, full, x, step) },
+		} {
+			if !panics(f) {
+				t.Errorf("%s one element short accepted", name)
+			}
+		}
+	})
+}
+
+func panics(f func()) (panicked bool) {
+	defer func() { panicked = recover() != nil }()
+	f()
+	return
+}
+
 // TestGenerated makes the assembly once more and compares it with the committed files.
 func TestGenerated(t *testing.T) {
 	if testing.Short() {

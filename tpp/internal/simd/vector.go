@@ -5,7 +5,7 @@ import "math"
 // Exp sets dst to e^src, element by element; results below the smallest normal number of float32 may be zero. dst has the
 // length of src and may be src. Its relative error is below 2e-7 for float32.
 func Exp[T Float](dst, src []T) {
-	dst = dst[:len(src)]
+	dst = first(dst, len(src))
 	if fast[T]() && len(src) > 0 {
 		expFast(f32(dst), f32(src))
 		return
@@ -18,7 +18,7 @@ func Exp[T Float](dst, src []T) {
 // Log sets dst to the natural logarithm of src, element by element: −Inf at zero and NaN below. dst has the length of src
 // and may be src. Its error is below 3e-7, relative or absolute, for float32.
 func Log[T Float](dst, src []T) {
-	dst = dst[:len(src)]
+	dst = first(dst, len(src))
 	if fast[T]() && len(src) > 0 {
 		logFast(f32(dst), f32(src))
 		return
@@ -30,7 +30,7 @@ func Log[T Float](dst, src []T) {
 
 // Sigmoid sets dst to 1/(1 + e^−src), element by element. dst has the length of src and may be src.
 func Sigmoid[T Float](dst, src []T) {
-	dst = dst[:len(src)]
+	dst = first(dst, len(src))
 	if fast[T]() && len(src) > 0 {
 		sigmoidFast(f32(dst), f32(src))
 		return
@@ -42,7 +42,7 @@ func Sigmoid[T Float](dst, src []T) {
 
 // Tanh sets dst to the hyperbolic tangent of src, element by element. dst has the length of src and may be src.
 func Tanh[T Float](dst, src []T) {
-	dst = dst[:len(src)]
+	dst = first(dst, len(src))
 	if fast[T]() && len(src) > 0 {
 		tanhFast(f32(dst), f32(src))
 		return
@@ -54,7 +54,7 @@ func Tanh[T Float](dst, src []T) {
 
 // Softplus sets dst to log(1 + e^src), element by element, without overflow. dst has the length of src and may be src.
 func Softplus[T Float](dst, src []T) {
-	dst = dst[:len(src)]
+	dst = first(dst, len(src))
 	if fast[T]() && len(src) > 0 {
 		softplusFast(f32(dst), f32(src))
 		return
