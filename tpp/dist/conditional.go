@@ -216,5 +216,5 @@ func (c Conditional) RestrictedMean(h float64) float64 {
 	if rest := whole - c.Dist.RestrictedMean(c.Elapsed); rest > 1e-3*whole && reached > -700 {
 		return math.Min(rest/math.Exp(reached), h)
 	}
-	return integrateSurvival(&c, h)
+	return math.Min(integrateSurvival(&c, h, 1e-13-1e-15*reached), h) // log S is noisy by its own rounding
 }

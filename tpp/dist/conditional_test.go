@@ -127,7 +127,7 @@ func ExampleConditional() {
 		fmt.Printf("after %3.0f ms: within 100 ms with %.3f, median %.0f ms\n", elapsed, rest.CDF(100), rest.Median())
 	}
 	// Output:
-	// after   0 ms: within 100 ms with 0.024, median 126 ms
-	// after 100 ms: within 100 ms with 0.693, median 26 ms
+	// after   0 ms: within 100 ms with 0.024, median 127 ms
+	// after 100 ms: within 100 ms with 0.693, median 28 ms
 	// after 200 ms: within 100 ms with 0.000, median 2300 ms
 }

@@ -188,5 +188,5 @@ func (e ExpHawkes) RestrictedMean(h float64) float64 {
 	if h <= 0 || isNaN(h) {
 		return h
 	}
-	return integrateSurvival(&e, h)
+	return integrateSurvival(&e, h, 1e-13)
 }

@@ -22,19 +22,27 @@ func gauss(logS func(t float64) float64, a, b float64) float64 {
 	return half * sum
 }
 
-// refine is the integral from a to b, given its value by one rule, halving until that no longer changes it by tol.
-func refine(logS func(t float64) float64, a, b, whole, tol float64, depth int) float64 {
-	middle := a + 0.5*(b-a)
-	left, right := gauss(logS, a, middle), gauss(logS, middle, b)
-	if math.Abs(left+right-whole) <= tol || depth == 0 {
-		return left + right
-	}
-	return refine(logS, a, middle, left, tol/2, depth-1) + refine(logS, middle, b, right, tol/2, depth-1)
+// refiner integrates by halving until one rule over a piece agrees with two over its halves.
+type refiner struct {
+	logS     func(t float64) float64
+	tol      float64 // absolute
+	halvings int     // how many are left: noise in logS, or jumps, must not cost for ever
 }
 
-// integrateSurvival is ∫₀ʰ S(t) dt, 0 < h ≤ +Inf. The pieces end at quantiles, so that S is smooth on the scale of
-// each; what is steeper than that has little area, and refine finds it.
-func integrateSurvival(d TailQuantiler, h float64) float64 {
+// refine is the integral from a to b, given its value by one rule.
+func (r *refiner) refine(a, b, whole float64) float64 {
+	middle := a + 0.5*(b-a)
+	left, right := gauss(r.logS, a, middle), gauss(r.logS, middle, b)
+	r.halvings--
+	if math.Abs(left+right-whole) <= r.tol || r.halvings <= 0 || middle == a || middle == b {
+		return left + right
+	}
+	return r.refine(a, middle, left) + r.refine(middle, b, right)
+}
+
+// integrateSurvival is ∫₀ʰ S(t) dt, 0 < h ≤ +Inf, to a relative error of about tol. The pieces end at quantiles, so that
+// S is smooth on the scale of each; what is steeper than that has little area, and refining finds it.
+func integrateSurvival(d TailQuantiler, h, tol float64) float64 {
 	if math.IsInf(h, 1) && !math.IsInf(d.LogSurvival(h), -1) {
 		return h
 	}
@@ -47,7 +55,8 @@ func integrateSurvival(d TailQuantiler, h float64) float64 {
 		piece := 0.0
 		if to > from {
 			whole := gauss(d.LogSurvival, from, to)
-			piece = refine(d.LogSurvival, from, to, whole, 1e-13*(sum+whole), 40)
+			r := refiner{logS: d.LogSurvival, tol: tol * (sum + whole), halvings: 200}
+			piece = r.refine(from, to, whole)
 			sum += piece
 			from = to
 		}
