@@ -175,7 +175,7 @@ func BenchmarkGemm(b *testing.B) {
 			transposed bool
 		}{
 			{64, 192, 64, false}, {64, 192, 64, true}, {192, 64, 400, true}, {64, 192, 400, true}, {64, 192, 1344, true}, {64, 64, 192, false}, {64, 22, 64, false},
-			{22, 64, 64, true}, {16, 192, 64, false}, {4, 192, 64, false}, {1, 192, 64, false}, {256, 256, 256, false},
+			{22, 64, 64, true}, {16, 192, 64, false}, {4, 192, 64, false}, {1, 192, 64, false}, {1, 22, 64, false}, {256, 256, 256, false},
 		} {
 			layout := ""
 			if s.transposed {
