@@ -55,7 +55,105 @@ func TestLogNormMixQuantileInvertsTails(t *testing.T) {
 	}
 }
 
-func benchMix() *LogNormMix {
+func TestQuantileBetweenComponentsThatDoNotOverlap(t *testing.T) {
+	d := &LogNormMix{LogWeights: []float64{0, 0}, Mu: []float64{-100, 100}, Sigma: []float64{1e-8, 1e-8}}
+	for _, c := range []struct{ p, logTime float64 }{{0.1, -100}, {0.49, -100}, {0.51, 100}, {0.9, 100}} {
+		if got := math.Log(d.Quantile(c.p)); math.Abs(got-c.logTime) > 1e-7 {
+			t.Errorf("log Quantile(%v) = %v, want %v", c.p, got, c.logTime)
+		}
+	}
+	if m := math.Log(d.Median()); !(m >= -100 && m <= 100) {
+		t.Errorf("log Median = %v, want something between the components", m)
+	}
+}
+
+func TestMoreComponentsThanTheStackHolds(t *testing.T) {
+	one := &LogNormMix{LogWeights: []float64{0}, Mu: []float64{2}, Sigma: []float64{0.7}}
+	many := &LogNormMix{}
+	for range 3 * maxStackComponents {
+		many.LogWeights = append(many.LogWeights, -1)
+		many.Mu = append(many.Mu, 2)
+		many.Sigma = append(many.Sigma, 0.7)
+	}
+	many.Mu[0] = 2 + 1e-9 // so that the bracket is not a point
+	for _, p := range []float64{1e-3, 0.5, 0.9} {
+		if got, want := many.Quantile(p), one.Quantile(p); !closeTo(got, want, 1e-9) {
+			t.Errorf("Quantile(%v) = %v, want %v", p, got, want)
+		}
+	}
+}
+
+func TestNothingAllocates(t *testing.T) {
+	d := paperMix()
+	var dist Distribution = d
+	rest := &Conditional{Dist: d, Elapsed: 100}
+	for name, f := range map[string]func() float64{
+		"Prob":                func() float64 { return d.Prob(20) },
+		"LogProb":             func() float64 { return d.LogProb(20) },
+		"LogProb in the tail": func() float64 { return d.LogProb(1e200) },
+		"CDF":                 func() float64 { return d.CDF(20) },
+		"LogCDF":              func() float64 { return d.LogCDF(1e-200) },
+		"Survival":            func() float64 { return d.Survival(20) },
+		"LogSurvival":         func() float64 { return d.LogSurvival(1e200) },
+		"LogInterval":         func() float64 { return d.LogInterval(19.5, 20.5) },
+		"LogMass":             func() float64 { return LogMass(dist, 0, 1) },
+		"Hazard":              func() float64 { return d.Hazard(20) },
+		"Mean":                func() float64 { return d.Mean() },
+		"Median":              func() float64 { return dist.Median() },
+		"Quantile":            func() float64 { return d.Quantile(0.95) },
+		"QuantileLogSurvival": func() float64 { return d.QuantileLogSurvival(-1e4) },
+		"RestrictedMean":      func() float64 { return d.RestrictedMean(50) },
+		"Rand":                func() float64 { return d.Rand() },
+		"Conditional CDF":     func() float64 { return rest.CDF(20) },
+		"Conditional Median":  func() float64 { return rest.Median() },
+	} {
+		if n := testing.AllocsPerRun(10, func() { sink += f() }); n != 0 {
+			t.Errorf("%s allocates %v times", name, n)
+		}
+	}
+}
+
+func FuzzLogNormMix(f *testing.F) {
+	f.Add(0., 5., 0.5, -1., 7., 1., 100., 0.5)
+	f.Add(0., 5., 1e-8, -800., 0., 50., 1e9, 1e-12)
+	f.Add(1e308, -1e308, 1e-308, -1e308, 1e308, 1e308, math.MaxFloat64, 1-1e-16)
+	f.Add(0., 0., math.SmallestNonzeroFloat64, 0., 1., 1., 0., 1.)
+	f.Fuzz(func(t *testing.T, lw1, mu1, sigma1, lw2, mu2, sigma2, x, p float64) {
+		d := &LogNormMix{LogWeights: []float64{lw1, lw2}, Mu: []float64{mu1, mu2}, Sigma: []float64{sigma1, sigma2}}
+		if d.Validate() != nil || !(x >= 0) || !(p >= 0 && p <= 1) {
+			t.Skip("not valid")
+		}
+		rest := Conditional{Dist: d, Elapsed: math.Min(x, math.MaxFloat64)}
+		for name, v := range map[string]float64{
+			"LogProb": d.LogProb(x), "LogCDF": d.LogCDF(x), "LogSurvival": d.LogSurvival(x), "Hazard": d.Hazard(x),
+			"LogInterval": d.LogInterval(x/2, x), "LogMass": LogMass(d, x, 1), "Mean": d.Mean(),
+			"RestrictedMean": d.RestrictedMean(x), "Quantile": d.Quantile(p),
+			"QuantileLogSurvival": d.QuantileLogSurvival(-x), "remaining CDF": rest.CDF(x),
+			"remaining Quantile": rest.Quantile(p), "remaining LogSurvival": rest.LogSurvival(1),
+			"remaining Mean": rest.Mean(),
+		} {
+			if math.IsNaN(v) {
+				t.Errorf("%s is NaN", name)
+			}
+		}
+		for name, v := range map[string]float64{
+			"LogCDF": d.LogCDF(x), "LogSurvival": d.LogSurvival(x), "LogInterval": d.LogInterval(x/2, x), "LogMass": LogMass(d, x, 1),
+		} {
+			if v > 0 {
+				t.Errorf("%s = %v, more than certain", name, v)
+			}
+		}
+		if sum := d.CDF(x) + d.Survival(x); math.Abs(sum-1) > 1e-12 {
+			t.Errorf("CDF + Survival = %v", sum)
+		}
+		if lo, hi := d.Quantile(p/2), d.Quantile(p); lo > hi*(1+1e-9) {
+			t.Errorf("Quantile(%v) = %v > Quantile(%v) = %v", p/2, lo, p, hi)
+		}
+	})
+}
+
+// paperMix has the usual number of components, 64.
+func paperMix() *LogNormMix {
 	const k = 64
 	d := &LogNormMix{}
 	for i := range k {
@@ -70,7 +168,7 @@ func benchMix() *LogNormMix {
 var sink float64
 
 func BenchmarkLogNormMix(b *testing.B) {
-	d := benchMix()
+	d := paperMix()
 	for _, c := range []struct {
 		name string
 		f    func(i int) float64
@@ -83,6 +181,8 @@ func BenchmarkLogNormMix(b *testing.B) {
 		{"Quantile", func(i int) float64 { return d.Quantile((float64(i%1000) + 0.5) / 1000) }},
 		{"RestrictedMean", func(i int) float64 { return d.RestrictedMean(float64(i%1000 + 1)) }},
 		{"Rand", func(i int) float64 { return d.Rand() }},
+		{"Conditional CDF", func(i int) float64 { return Conditional{Dist: d, Elapsed: 100}.CDF(float64(i%1000 + 1)) }},
+		{"Conditional Median", func(i int) float64 { return Conditional{Dist: d, Elapsed: float64(i % 1000)}.Median() }},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			b.ReportAllocs()
