@@ -1,7 +1,5 @@
 package simd
 
-import "math"
-
 // GRUForward computes one step of gated recurrent units (Cho et al. 2014, in PyTorch's form), for rows sequences of d
 // units each. With the gates' inputs in the order r, z, n of gx = x·W_ihᵀ + b_ih and gh = h·W_hhᵀ + b_hh (rows×3d):
 //
@@ -25,7 +23,7 @@ func GRUForward[T Float](rows, d int, next, r, z, n, gx, gh, h []T) {
 			i := row*d + j
 			r[i] = sigmoid(gx[j] + gh[j])
 			z[i] = sigmoid(gx[d+j] + gh[d+j])
-			n[i] = T(math.Tanh(float64(gx[2*d+j] + r[i]*gh[2*d+j])))
+			n[i] = tanh(gx[2*d+j] + r[i]*gh[2*d+j])
 			next[i] = n[i] + z[i]*(h[i]-n[i])
 		}
 	}

@@ -65,33 +65,36 @@ func normalMixture[T Float](logProb, grad, head, x []T, k int, scale T) {
 func normalMixtureRow[T Float](grad, head []T, x, scale T) T {
 	k := len(head) / 3
 	locations, logScales, logits := head[:k], head[k:][:k], head[2*k:][:k]
-	component := func(i int) (u, precision, a float64) {
-		logPrecision := min(-float64(logScales[i]), math.Log(mixtureLimit))
-		precision = math.Exp(logPrecision)
-		u = max(min((float64(x)-float64(locations[i]))*precision, mixtureLimit), -mixtureLimit)
-		return u, precision, float64(logits[i]) + logPrecision - u*u/2
+	component := func(i int) (u, precision, a T) {
+		logPrecision := min(-logScales[i], logMixtureLimit)
+		precision = exp(logPrecision)
+		u = max(min((x-locations[i])*precision, mixtureLimit), -mixtureLimit)
+		return u, precision, logits[i] + logPrecision - u*u/2
 	}
-	peak, weightPeak := -math.MaxFloat32, -math.MaxFloat32
+	peak, weightPeak := T(-math.MaxFloat32), finiteMax(logits)
 	for i := range k {
 		_, _, a := component(i)
-		peak, weightPeak = max(peak, a), max(weightPeak, float64(logits[i]))
+		peak = max(peak, a)
 	}
-	var total, weightTotal float64
+	var total, weightTotal T
 	for i := range k {
 		_, _, a := component(i)
-		total += math.Exp(a - peak)
-		weightTotal += math.Exp(float64(logits[i]) - weightPeak)
+		total += exp(a - peak)
+		weightTotal += exp(logits[i] - weightPeak)
 	}
 	if grad != nil {
 		for i := range k {
 			u, precision, a := component(i)
-			rho := float64(scale) * math.Exp(a-peak) / total
-			pi := float64(scale) * math.Exp(float64(logits[i])-weightPeak) / weightTotal
-			grad[i], grad[k+i], grad[2*k+i] = T(-rho*u*precision), T(rho*(1-u*u)), T(pi-rho)
+			rho := scale / total * exp(a-peak)
+			pi := scale / weightTotal * exp(logits[i]-weightPeak)
+			grad[i], grad[k+i], grad[2*k+i] = -rho*u*precision, rho*(1-u*u), pi-rho
 		}
 	}
-	return T(peak - weightPeak + math.Log(total/weightTotal) - halfLog2Pi)
+	return peak - weightPeak + log(total/weightTotal) - halfLog2Pi
 }
 
 // mixtureLimit bounds |u| and the inverse scales of mixtures: its square is finite, and so zero times it is zero.
-const mixtureLimit = 1e18
+const (
+	mixtureLimit    = 1e18
+	logMixtureLimit = 41.44653167389282 // its logarithm
+)

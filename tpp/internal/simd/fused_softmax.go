@@ -1,7 +1,5 @@
 package simd
 
-import "math"
-
 // SoftmaxCrossEntropy sets nll[i] to −log softmax(logits)[targets[i]] for each row i of logits, len(targets)×classes, and
 // replaces the logits by the gradient of scale·Σ nll: scale·(softmax − one), one at the target.
 func SoftmaxCrossEntropy[T Float](nll, logits []T, targets []int, classes int, scale T) {
@@ -30,6 +28,6 @@ func LogSoftmaxAt[T Float](logProb, logits []T, targets []int, classes int) {
 	for i, target := range targets {
 		row := logits[i*classes:][:classes]
 		peak, total := sumExp(row)
-		logProb[i] = row[target] - peak - T(math.Log(float64(total)))
+		logProb[i] = row[target] - peak - log(total)
 	}
 }

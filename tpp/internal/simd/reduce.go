@@ -71,7 +71,7 @@ func LogSumExp[T Float](x []T) T {
 	if math.IsInf(float64(peak), 1) {
 		return Max(x) // Inf, or NaN if there is one besides
 	}
-	return peak + T(math.Log(float64(total)))
+	return peak + log(total)
 }
 
 // Softmax sets dst to e^src / Σ e^src. dst has the length of src and may be src.
@@ -88,7 +88,7 @@ func sumExp[T Float](x []T) (peak, total T) {
 	}
 	peak = finiteMax(x)
 	for _, v := range x {
-		total += T(math.Exp(float64(v - peak)))
+		total += exp(v - peak)
 	}
 	return peak, total
 }
@@ -111,7 +111,7 @@ func softmaxRows[T Float](dst, src []T, n int, scale T, peak, total []T) {
 func softmaxPortable[T Float](dst, src []T, scale T) (peak, total T) {
 	peak = finiteMax(src)
 	for i, v := range src {
-		dst[i] = T(math.Exp(float64(v - peak)))
+		dst[i] = exp(v - peak)
 		total += dst[i]
 	}
 	factor := scale / total

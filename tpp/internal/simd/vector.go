@@ -11,7 +11,7 @@ func Exp[T Float](dst, src []T) {
 		return
 	}
 	for i, x := range src {
-		dst[i] = T(math.Exp(float64(x)))
+		dst[i] = exp(x)
 	}
 }
 
@@ -24,7 +24,7 @@ func Log[T Float](dst, src []T) {
 		return
 	}
 	for i, x := range src {
-		dst[i] = T(math.Log(float64(x)))
+		dst[i] = log(x)
 	}
 }
 
@@ -50,7 +50,7 @@ func Tanh[T Float](dst, src []T) {
 		return
 	}
 	for i, x := range src {
-		dst[i] = T(math.Tanh(float64(x)))
+		dst[i] = tanh(x)
 	}
 }
 
@@ -65,12 +65,4 @@ func Softplus[T Float](dst, src []T) {
 	for i, x := range src {
 		dst[i] = T(max(float64(x), 0) + math.Log1p(math.Exp(-math.Abs(float64(x)))))
 	}
-}
-
-func sigmoid[T Float](x T) T {
-	if x < 0 {
-		e := math.Exp(float64(x))
-		return T(e / (1 + e))
-	}
-	return T(1 / (1 + math.Exp(-float64(x))))
 }
