@@ -81,7 +81,7 @@ func (l *LogNormMix) logTotalWeight() float64 {
 	m := l.maxLogWeight()
 	sum := 0.0
 	for _, lw := range l.LogWeights {
-		sum += math.Exp(lw - m)
+		sum += expNeg(lw - m)
 	}
 	return m + math.Log(sum)
 }
@@ -92,7 +92,7 @@ func (l *LogNormMix) tails(x float64) (below, above float64) {
 	m := l.maxLogWeight()
 	mu, sigma := l.Mu[:len(l.LogWeights)], l.Sigma[:len(l.LogWeights)]
 	for k, lw := range l.LogWeights {
-		w := math.Exp(lw - m)
+		w := expNeg(lw - m)
 		if w == 0 {
 			continue
 		}
@@ -136,13 +136,13 @@ func (l LogNormMix) LogProb(t float64) float64 {
 	mu, sigma := l.Mu[:len(l.LogWeights)], l.Sigma[:len(l.LogWeights)]
 	density, total, narrowest := 0.0, 0.0, math.Inf(1)
 	for k, lw := range l.LogWeights {
-		w := math.Exp(lw - m)
+		w := expNeg(lw - m)
 		if w == 0 {
 			continue
 		}
 		s := sigma[k]
 		z := (x - mu[k]) / s
-		density += w * math.Exp(-0.5*z*z) / s
+		density += w * expNeg(-0.5*z*z) / s
 		total += w
 		narrowest = min(narrowest, s)
 	}
@@ -304,7 +304,7 @@ func (l *LogNormMix) logQuantile(target float64) float64 {
 	m := l.maxLogWeight()
 	lo, hi, mean, total := math.Inf(1), math.Inf(-1), 0.0, 0.0
 	for k, lw := range l.LogWeights {
-		w := math.Exp(lw - m)
+		w := expNeg(lw - m)
 		weights[k] = w
 		if w == 0 {
 			continue
@@ -335,7 +335,7 @@ func (l *LogNormMix) logQuantile(target float64) float64 {
 				}
 				continue
 			}
-			phi := w * math.Exp(-0.5*z*z)
+			phi := w * expNeg(-0.5*z*z)
 			density += phi / s
 			q := phi * mills(a) * (1 / sqrt2Pi)
 			if z > 0 {
@@ -394,12 +394,12 @@ func (l LogNormMix) Rand() float64 {
 	m := l.maxLogWeight()
 	total := 0.0
 	for _, lw := range l.LogWeights {
-		total += math.Exp(lw - m)
+		total += expNeg(lw - m)
 	}
 	left := uniform(l.Src) * total
 	chosen := 0
 	for k, lw := range l.LogWeights {
-		w := math.Exp(lw - m)
+		w := expNeg(lw - m)
 		if w == 0 {
 			continue
 		}

@@ -22,14 +22,14 @@ func (l LogNormMix) LogInterval(a, b float64) float64 {
 	mu, sigma := l.Mu[:len(l.LogWeights)], l.Sigma[:len(l.LogWeights)]
 	mass, total := 0.0, 0.0
 	for k, lw := range l.LogWeights {
-		w := math.Exp(lw - m)
+		w := expNeg(lw - m)
 		if w == 0 {
 			continue
 		}
 		total += w
 		d, s := math.Abs(middle-mu[k]), sigma[k]
 		if z, h := -d/s, half/s; isNarrow(z, h) {
-			mass += w * math.Exp(-0.5*z*z) * narrowSeries(z, h) * (2 / sqrt2Pi) * h
+			mass += w * expNeg(-0.5*z*z) * narrowSeries(z, h) * (2 / sqrt2Pi) * h
 		} else {
 			mass += w * (normCDF((half-d)/s) - normTail((half+d)/s))
 		}

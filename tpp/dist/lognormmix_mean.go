@@ -28,7 +28,7 @@ func (l LogNormMix) RestrictedMean(h float64) float64 {
 	m := l.maxLogWeight()
 	sum, total := 0.0, 0.0
 	for k, lw := range l.LogWeights {
-		w := math.Exp(lw - m)
+		w := expNeg(lw - m)
 		if w == 0 {
 			continue
 		}
@@ -48,5 +48,5 @@ func partialMean(h, z, mu, sigma float64) float64 {
 	if math.Abs(z) > 40 {
 		return 0
 	}
-	return h * math.Exp(-0.5*z*z) * mills(sigma-z) * (1 / sqrt2Pi)
+	return h * expNeg(-0.5*z*z) * mills(sigma-z) * (1 / sqrt2Pi)
 }

@@ -63,7 +63,7 @@ func normTail(x float64) float64 {
 	if x > 40 {
 		return 0 // below the smallest float64, and M(∞) times exp(−∞) must not reach the table
 	}
-	return math.Exp(-0.5*x*x) * mills(x) * (1 / sqrt2Pi)
+	return expNeg(-0.5*x*x) * mills(x) * (1 / sqrt2Pi)
 }
 
 // logNormCDF is log Φ(x), with full relative accuracy over the whole range.

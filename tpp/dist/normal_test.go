@@ -78,3 +78,14 @@ func TestLogSumExponents(t *testing.T) {
 		t.Errorf("%v, want %v", sum.log(), want)
 	}
 }
+
+func TestExpNeg(t *testing.T) {
+	for x := 0.0; x > -760; x -= 0.00731 {
+		if got, want := expNeg(x), math.Exp(x); !closeTo(got, want, 5e-16) && want > 1e-300 || math.Abs(got-want) > 5e-16 {
+			t.Fatalf("expNeg(%v) = %v, want %v", x, got, want)
+		}
+	}
+	if expNeg(0) != 1 || expNeg(math.Inf(-1)) != 0 || !math.IsNaN(expNeg(math.NaN())) {
+		t.Errorf("expNeg(0) = %v, of -Inf %v, of NaN %v", expNeg(0), expNeg(math.Inf(-1)), expNeg(math.NaN()))
+	}
+}
