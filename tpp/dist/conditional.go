@@ -67,27 +67,20 @@ func (c Conditional) LogProb(t float64) float64 {
 
 // CDF is P(τ ≤ Elapsed + t | τ > Elapsed): whether the event comes within t from now.
 func (c Conditional) CDF(t float64) float64 {
-	if logS := c.logSurvivalRatio(t); logS < -math.Ln2 {
+	reached, logS := c.ratio(t)
+	if logS < -math.Ln2 {
 		return -math.Expm1(logS)
 	}
-	return math.Exp(c.LogCDF(t))
+	return math.Exp(c.near(t, reached))
 }
 
 // LogCDF is log P(Elapsed < τ ≤ Elapsed + t) − log S(Elapsed), or by way of the survival where little of that is left.
 func (c Conditional) LogCDF(t float64) float64 {
-	reached := c.logReached()
-	switch {
-	case isNaN(t):
-		return t
-	case t < 0:
-		return math.Inf(-1)
-	case math.IsInf(reached, -1):
-		return 0
-	}
-	if logS := c.logSurvivalRatio(t); logS < -math.Ln2 {
+	reached, logS := c.ratio(t)
+	if logS < -math.Ln2 {
 		return log1mExp(logS)
 	}
-	return math.Min(c.Dist.LogInterval(c.Elapsed, c.Elapsed+t)-reached, 0)
+	return c.near(t, reached)
 }
 
 // Survival is S(Elapsed + t)/S(Elapsed).
@@ -95,24 +88,36 @@ func (c Conditional) Survival(t float64) float64 { return math.Exp(c.LogSurvival
 
 // LogSurvival is log S(Elapsed + t) − log S(Elapsed), by way of the CDF where those nearly agree.
 func (c Conditional) LogSurvival(t float64) float64 {
-	if logS := c.logSurvivalRatio(t); !(logS >= -math.Ln2) {
+	reached, logS := c.ratio(t)
+	if logS < -math.Ln2 {
 		return logS
 	}
-	return log1mExp(c.LogCDF(t))
+	return log1mExp(c.near(t, reached))
 }
 
-// logSurvivalRatio is log S(Elapsed + t) − log S(Elapsed), with the digits that subtraction leaves.
-func (c *Conditional) logSurvivalRatio(t float64) float64 {
-	reached := c.logReached()
+// ratio returns log S(Elapsed), and log S(Elapsed + t) less that, with the digits that the subtraction leaves.
+func (c *Conditional) ratio(t float64) (reached, logS float64) {
+	reached = c.logReached()
+	switch {
+	case isNaN(t):
+		return reached, t
+	case t < 0:
+		return reached, 0
+	case math.IsInf(reached, -1):
+		return reached, reached
+	}
+	return reached, c.Dist.LogSurvival(c.Elapsed+t) - reached
+}
+
+// near is LogCDF where the event is more likely than not to come later than t.
+func (c *Conditional) near(t, reached float64) float64 {
 	switch {
 	case isNaN(t):
 		return t
 	case t < 0:
-		return 0
-	case math.IsInf(reached, -1):
-		return reached
+		return math.Inf(-1)
 	}
-	return c.Dist.LogSurvival(c.Elapsed+t) - reached
+	return math.Min(c.Dist.LogInterval(c.Elapsed, c.Elapsed+t)-reached, 0)
 }
 
 // LogInterval is log P(Elapsed + a < τ ≤ Elapsed + b) − log S(Elapsed).
