@@ -14,28 +14,38 @@ type targetKind uint8
 const (
 	targetEvent    targetKind = iota // the next event: its gap and its mark
 	targetSurvival                   // that nothing came until the end of the window
+	targetEnd                        // that nothing came because the sequence was over
 )
 
 // targets are what is scored from contexts, one entry a context.
 type targets[F nn.Float] struct {
-	kind []targetKind
-	mark []int
-	x    []F // (log gap − mean)/std
+	kind  []targetKind
+	mark  []int
+	gap   []F // in the time unit
+	x     []F // (log gap − mean)/std
+	tick  []F // the same of the middle of the gap's tick
+	width []F // the tick's width there; +Inf if it takes all below, and tick is its upper end
 }
 
 func (t *targets[F]) len() int { return len(t.kind) }
 
 func (t *targets[F]) resize(n int) {
-	t.kind, t.mark, t.x = nn.Resize(t.kind, n), nn.Resize(t.mark, n), nn.Resize(t.x, n)
+	t.kind, t.mark = nn.Resize(t.kind, n), nn.Resize(t.mark, n)
+	for _, c := range t.columns() {
+		*c = nn.Resize(*c, n)
+	}
 }
 
+func (t *targets[F]) columns() [4]*[]F { return [4]*[]F{&t.gap, &t.x, &t.tick, &t.width} }
+
 func (t *targets[F]) slice(a, b int) targets[F] {
-	return targets[F]{kind: t.kind[a:b], mark: t.mark[a:b], x: t.x[a:b]}
+	return targets[F]{t.kind[a:b], t.mark[a:b], t.gap[a:b], t.x[a:b], t.tick[a:b], t.width[a:b]}
 }
 
 // set copies entry j of src to entry i.
 func (t *targets[F]) set(i int, src *targets[F], j int) {
-	t.kind[i], t.mark[i], t.x[i] = src.kind[j], src.mark[j], src.x[j]
+	t.kind[i], t.mark[i] = src.kind[j], src.mark[j]
+	t.gap[i], t.x[i], t.tick[i], t.width[i] = src.gap[j], src.x[j], src.tick[j], src.width[j]
 }
 
 // example is a sequence in the form that a network takes: its encoded events, and what is scored after each.
@@ -51,23 +61,40 @@ func (e *example[F]) steps() int { return e.targets.len() }
 
 // addTarget appends what is scored from the next context.
 func (n *network[F]) addTarget(e *example[F], t *targets[F], kind targetKind, gap float64, mark int) {
-	log := math.Log(max(gap, n.cfg.GapFloor))
+	standard := func(v float64) F { return F((math.Log(v) - n.norm.Mean) / n.norm.Std) }
+	floored := max(gap, n.cfg.GapFloor)
+	half := n.cfg.Resolution / 2
 	t.kind = append(t.kind, kind)
 	t.mark = append(t.mark, mark)
-	t.x = append(t.x, F((log-n.mean)/n.std))
-	if kind == targetEvent {
-		e.logJacobian -= log + math.Log(n.std)
+	t.gap = append(t.gap, F(floored))
+	t.x = append(t.x, standard(floored))
+	if gap > half {
+		t.tick = append(t.tick, F((math.Log(gap-half)/2+math.Log(gap+half)/2-n.norm.Mean)/n.norm.Std))
+		t.width = append(t.width, F(2*math.Atanh(half/gap)/n.norm.Std)) // log((gap + half)/(gap − half))
+	} else {
+		t.tick = append(t.tick, standard(gap+half))
+		t.width = append(t.width, F(math.Inf(1)))
+	}
+	if kind == targetEvent && n.head.density() {
+		e.logJacobian -= math.Log(floored) + math.Log(n.norm.Std)
 	}
 }
 
 // newExample encodes a sequence. The last event is left out where nothing is scored after it.
 func (n *network[F]) newExample(s *Sequence) (example[F], error) {
 	e := example[F]{scored: s.NumScored()}
-	steps := s.Len() - 1
-	if s.TEnd != nil && *s.TEnd > s.ArrivalTimes[s.Len()-1] {
+	last := s.Len() - 1
+	steps := last
+	if s.TEnd == nil && !n.cfg.WithoutEnd || s.TEnd != nil && *s.TEnd > s.ArrivalTimes[last] {
 		steps++
 	}
+	for _, c := range n.cfg.Covariates {
+		if !s.hasCovariate(c.Name) {
+			return e, fmt.Errorf("it has no covariate %q", c.Name)
+		}
+	}
 	e.values = make([]F, 0, steps*n.numFeatures())
+	covariates := make([]float64, len(n.cfg.Covariates))
 	if s.TStart != nil {
 		gap, _ := s.gapBefore(0)
 		n.addTarget(&e, &e.initial, targetEvent, gap, s.Mark(0))
@@ -78,17 +105,21 @@ func (n *network[F]) newExample(s *Sequence) (example[F], error) {
 			gap, _ = s.gapBefore(i)
 		}
 		var err error
-		e.values, err = n.appendFeatures(e.values, gap, s.Mark(i), func(j int) float64 {
-			return s.covariate(n.cfg.Covariates[j].Name, i)
-		})
+		for j, c := range n.cfg.Covariates {
+			covariates[j] = s.covariate(c.Name, i)
+		}
+		e.values, err = n.appendFeatures(e.values, gap, s.Mark(i), covariates)
 		if err != nil {
 			return e, fmt.Errorf("event %d: %w", i, err)
 		}
-		if i+1 < s.Len() {
+		switch {
+		case i < last:
 			next, _ := s.gapBefore(i + 1)
 			n.addTarget(&e, &e.targets, targetEvent, next, s.Mark(i+1))
-		} else {
+		case s.TEnd != nil:
 			n.addTarget(&e, &e.targets, targetSurvival, *s.TEnd-s.ArrivalTimes[i], 0)
+		default:
+			n.addTarget(&e, &e.targets, targetEnd, 0, n.numMarks)
 		}
 	}
 	return e, nil
@@ -234,7 +265,7 @@ func (n *network[F]) runInitial(params, grad []F, scale F, ws *workspace[F], sum
 func (n *network[F]) heads(params, grad, h, dh []F, t targets[F], scale F, ws *workspace[F], sum *lossSum) {
 	rows, k, m := t.len(), n.time.Out, n.mark.Out
 	ws.timeOut, ws.markOut = nn.Resize(ws.timeOut, headChunk*k), nn.Resize(ws.markOut, headChunk*m)
-	ws.memory = nn.Resize(ws.memory, max(headChunk, k))
+	ws.memory = nn.Resize(ws.memory, max(headChunk, 2*k))
 	n.time.Forward(ws.timeOut, params, h, rows)
 	n.mark.Forward(ws.markOut, params, h, rows)
 	if grad == nil {
@@ -242,23 +273,63 @@ func (n *network[F]) heads(params, grad, h, dh []F, t targets[F], scale F, ws *w
 	}
 	for a := 0; a < rows; {
 		b := a + 1
-		if t.kind[a] == targetSurvival {
-			own := t.slice(a, b)
-			sum.survival += n.head.survival(ws.timeOut[a*k:b*k], &own, ws.memory, scale)
-			clear(ws.markOut[a*m : b*m])
-			a = b
-			continue
-		}
-		for b < rows && t.kind[b] == targetEvent {
+		for t.kind[a] == targetEvent && b < rows && t.kind[b] == targetEvent {
 			b++
 		}
 		own := t.slice(a, b)
-		sum.time += n.head.score(ws.timeOut[a*k:b*k], &own, ws.memory, scale)
-		sum.mark += nn.SoftmaxNLL(ws.markOut[a*m:b*m], own.mark, ws.memory, scale)
+		timeOut, markOut := ws.timeOut[a*k:b*k], ws.markOut[a*m:b*m]
+		switch t.kind[a] {
+		case targetEvent:
+			sum.time += n.head.score(timeOut, &own, ws.memory, scale)
+			sum.mark += nn.SoftmaxNLL(markOut, own.mark, ws.memory, scale)
+		case targetEnd:
+			clear(timeOut)
+			sum.mark += nn.SoftmaxNLL(markOut, own.mark, ws.memory, scale)
+		case targetSurvival:
+			sum.survival += n.survival(timeOut, markOut, &own, ws.memory, scale)
+		}
 		a = b
 	}
 	if grad != nil {
 		n.time.Backward(grad, params, dh, ws.timeOut, h, rows)
 		n.mark.Backward(grad, params, dh, ws.markOut, h, rows)
 	}
+}
+
+// survival scores that nothing came until the end of the window: the event comes later, or, for a model that knows of
+// ends, the sequence is over. With the end's probability e and the survival S of the gap that is log(e + (1 − e)S).
+func (n *network[F]) survival(timeOut, markOut []F, t *targets[F], memory []F, scale F) float64 {
+	logS := n.head.survival(timeOut, t, memory, scale)
+	if n.cfg.WithoutEnd {
+		clear(markOut)
+		return logS
+	}
+	if n.cfg.Kind == TruncNorm {
+		clear(markOut)
+		return 0
+	}
+	top := math.Inf(-1)
+	for _, v := range markOut {
+		top = max(top, float64(v))
+	}
+	total := 0.0
+	for _, v := range markOut {
+		total += math.Exp(float64(v) - top)
+	}
+	logEnd := float64(markOut[n.numMarks]) - top - math.Log(total)
+	end := math.Exp(logEnd)
+	logBoth := logAddExp(logEnd, math.Log1p(-end)+logS)
+	later := F(math.Exp(math.Log1p(-end) + logS - logBoth)) // the share of the gap in it
+	for i := range timeOut {
+		timeOut[i] *= later
+	}
+	slope := float64(scale) * -math.Expm1(logS) * math.Exp(logEnd-logBoth)
+	for i, v := range markOut {
+		p := math.Exp(float64(v)-top) / total
+		if i == n.numMarks {
+			p--
+		}
+		markOut[i] = F(slope * p)
+	}
+	return logBoth
 }

@@ -3,6 +3,7 @@ package tpp
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -20,6 +21,9 @@ type Sequence struct {
 	WaitTimes, InitTimes []float64
 	// Parents is optional: for each event the index of the event that caused it, −1 for a root.
 	Parents []int
+	// Covariates are optional further inputs by their names: one finite number per event each, for a categorical one
+	// the index of the category.
+	Covariates map[string][]float64
 	// TStart, if not nil, says that observation began then, at or before the first event: the first gap is scored too.
 	TStart *float64
 	// TEnd, if not nil, says that the sequence was still running when observation stopped then, at or after the last
@@ -106,6 +110,17 @@ func (s *Sequence) Validate(numMarks int) error {
 		for i, v := range c.values {
 			if !(v >= 0) || math.IsInf(v, 0) {
 				return fmt.Errorf("%s[%d] = %v is not a duration", c.name, i, v)
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Covariates)) {
+		values := s.Covariates[name]
+		if len(values) != n {
+			return fmt.Errorf("%d arrival_times but %d values of covariate %q", n, len(values), name)
+		}
+		for i, v := range values {
+			if math.IsNaN(v) || math.IsInf(v, 0) {
+				return fmt.Errorf("covariate %q is %v at event %d", name, v, i)
 			}
 		}
 	}

@@ -17,12 +17,12 @@
 //
 // and predicting while events arrive:
 //
-//	state := model.NewState()
+//	state := model.NewState(start)
 //	for event := range arrivals {
 //		if err := state.Observe(event); err != nil {
 //			return err
 //		}
-//		next := state.Next()
+//		next := state.Next(event.Time)
 //		fmt.Println("due in", next.Time.Median(), "ms, probably", model.MarkNames()[next.LikeliestMark()])
 //	}
 //

@@ -118,7 +118,7 @@ func (l *Lookup) MarkNames() []string { return l.markNames }
 func (l *Lookup) CovariateNames() []string { return nil }
 
 // NewState is the state before the first event.
-func (l *Lookup) NewState() State { return &lookupState{l: l} }
+func (l *Lookup) NewState(start float64) State { return &lookupState{l: l, last: start} }
 
 // The levels of a key, from the whole history that it keeps down to none of it.
 const (
@@ -167,33 +167,38 @@ func (h *lookupHistory) key(k LookupKey, level int) []byte {
 type lookupState struct {
 	l       *Lookup
 	history lookupHistory
-	time    float64
+	last    float64
+	next    Next // of the cell that the history leads to
 }
 
 func (s *lookupState) Observe(e Event) error {
 	if e.Mark < 0 || e.Mark >= s.l.numMarks {
 		return fmt.Errorf("event at %v: mark %d: the model knows %d marks", e.Time, e.Mark, s.l.numMarks)
 	}
-	if s.history.events > 0 && !(e.Time >= s.time) {
-		return fmt.Errorf("event at %v: it is before the last one at %v", e.Time, s.time)
+	if !(e.Time >= s.last) {
+		return lateEvent(e.Time, s.last)
 	}
-	s.time = e.Time
+	s.last = e.Time
 	s.history.observe(e.Mark)
 	return nil
 }
 
-func (s *lookupState) Next() *Next {
+func (s *lookupState) Next(now float64) *Next {
+	c := s.l.cells[string(s.history.key(s.l.key, anything))]
 	for level := range anything {
-		if c := s.l.cells[string(s.history.key(s.l.key, level))]; c != nil {
-			return &c.next
+		if known := s.l.cells[string(s.history.key(s.l.key, level))]; known != nil {
+			c = known
+			break
 		}
 	}
-	return &s.l.cells[string(s.history.key(s.l.key, anything))].next
+	s.next.Time, s.next.Marks = c.next.Time, c.next.Marks
+	return s.next.Given(now - s.last)
 }
 
 func (s *lookupState) Clone() State {
 	c := *s
 	c.history.set = slices.Clone(s.history.set)
 	c.history.buf = nil
+	c.next = Next{}
 	return &c
 }

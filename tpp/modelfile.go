@@ -27,6 +27,7 @@ type description struct {
 	Marks            []string         `json:"marks"`
 	MeanLogInterTime float64          `json:"mean_log_inter_time"`
 	StdLogInterTime  float64          `json:"std_log_inter_time"`
+	MAEInterTime     float64          `json:"mae_inter_time"` // of the median of all gaps
 	Training         *TrainingSummary `json:"training,omitempty"`
 }
 
@@ -40,7 +41,7 @@ func (m *Recurrent) WriteFile(path string) error {
 func (m *Recurrent) Encode(w io.Writer) error {
 	text, err := json.Marshal(description{
 		Format: formatVersion, Config: m.cfg, NumMarks: m.numMarks, Marks: m.markNames,
-		MeanLogInterTime: m.mean, StdLogInterTime: m.std, Training: m.summary,
+		MeanLogInterTime: m.norm.Mean, StdLogInterTime: m.norm.Std, MAEInterTime: m.norm.MAE, Training: m.summary,
 	})
 	if err != nil {
 		return err
@@ -88,7 +89,7 @@ func ReadModel(r io.Reader) (*Recurrent, error) {
 	if err := d.validate(); err != nil {
 		return nil, fmt.Errorf("description of the model: %w", err)
 	}
-	m, err := newRecurrent(d.Config, d.Marks, d.NumMarks, d.MeanLogInterTime, d.StdLogInterTime)
+	m, err := newRecurrent(d.Config, d.Marks, d.NumMarks, normalisation{d.MeanLogInterTime, d.StdLogInterTime, d.MAEInterTime}, "")
 	if err != nil {
 		return nil, fmt.Errorf("description of the model: %w", err)
 	}
@@ -104,8 +105,10 @@ func (d *description) validate() error {
 		return fmt.Errorf("%d marks", d.NumMarks)
 	case len(d.Marks) != d.NumMarks && (len(d.Marks) != 0 || d.NumMarks != 1):
 		return fmt.Errorf("%d marks but %d names of marks", d.NumMarks, len(d.Marks))
-	case math.IsInf(d.MeanLogInterTime, 0) || !(d.StdLogInterTime > 0):
-		return fmt.Errorf("mean %v and standard deviation %v of the log inter times", d.MeanLogInterTime, d.StdLogInterTime)
+	case !(d.StdLogInterTime > 0):
+		return fmt.Errorf("a standard deviation of %v of the log inter times", d.StdLogInterTime)
+	case !(d.MAEInterTime > 0):
+		return fmt.Errorf("a mean absolute deviation of %v of the inter times", d.MAEInterTime)
 	}
 	seen := map[string]bool{}
 	for _, name := range d.Marks {

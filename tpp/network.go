@@ -11,9 +11,9 @@ import (
 // network is the arithmetic of a recurrent model over float32 or float64: features → encoder → time head, mark head.
 // Its shape is fixed; the parameters are a flat vector that is passed in, after prepare has seen it.
 type network[F nn.Float] struct {
-	cfg       Config
-	numMarks  int
-	mean, std float64 // of the log gaps
+	cfg      Config
+	numMarks int
+	norm     normalisation
 
 	layout      nn.Layout
 	contextInit nn.Span
@@ -23,35 +23,28 @@ type network[F nn.Float] struct {
 	head        timeHead[F]
 }
 
-// timeHead is what differs between the kinds of models: how the outputs of the time layer are scored.
-type timeHead[F nn.Float] interface {
-	// outputs is the number of outputs of the layer, whose tensors are called name.weight and name.bias.
-	outputs(*Config) (name string, n int)
-	// score is the sum of the log densities of the events' gaps, or minus the loss that stands for it, up to the
-	// constant in example.logJacobian. It replaces out, a row a target, by the gradient of scale times its negative.
-	score(out []F, t *targets[F], memory []F, scale F) float64
-	// survival is the same for the log probability that a gap is longer than the only target's.
-	survival(out []F, t *targets[F], memory []F, scale F) float64
+// normalisation is what a model knows of the scale of its data, from the training part.
+type normalisation struct {
+	// Mean and Std are of the logarithms of the positive gaps, MAE the mean absolute deviation of the gaps from their median.
+	Mean, Std, MAE float64
 }
 
-type mixtureHead[F nn.Float] struct{}
-
-func (mixtureHead[F]) outputs(c *Config) (string, int) { return "linear", 3 * c.NumComponents }
-
-func (mixtureHead[F]) score(out []F, t *targets[F], memory []F, scale F) float64 {
-	return nn.MixtureNLL(out, t.x, memory, scale)
-}
-
-func (mixtureHead[F]) survival(out []F, t *targets[F], memory []F, scale F) float64 {
-	return nn.MixtureSurvival(out, t.x[0], memory, scale)
-}
-
-func newNetwork[F nn.Float](cfg Config, numMarks int, mean, std float64) (*network[F], error) {
+func newNetwork[F nn.Float](cfg Config, numMarks int, norm normalisation, loss string) (*network[F], error) {
 	cell, err := cfg.cell()
 	if err != nil {
 		return nil, err
 	}
-	n := &network[F]{cfg: cfg, numMarks: numMarks, mean: mean, std: std, head: mixtureHead[F]{}}
+	n := &network[F]{cfg: cfg, numMarks: numMarks, norm: norm}
+	switch {
+	case cfg.Kind == TruncNorm && cfg.TimeHead == SoftplusHead:
+		n.head = softplusHead[F]{}
+	case cfg.Kind == TruncNorm:
+		n.head = logHead[F]{norm}
+	case loss == LossDensity:
+		n.head = densityHead[F]{}
+	default:
+		n.head = tickHead[F]{}
+	}
 	d := cfg.ContextSize
 	n.contextInit = n.layout.Add("context_init", d)
 	features := []nn.Feature{{Name: "time"}, {Name: "mark", Levels: numMarks, Size: cfg.MarkEmbeddingSize}}
@@ -62,8 +55,16 @@ func newNetwork[F nn.Float](cfg Config, numMarks int, mean, std float64) (*netwo
 	n.rnn = nn.NewRecurrent[F](&n.layout, cell, d)
 	name, outputs := n.head.outputs(&cfg)
 	n.time = nn.NewLinear[F](&n.layout, name, d, outputs)
-	n.mark = nn.NewLinear[F](&n.layout, "mark_linear", d, numMarks)
+	n.mark = nn.NewLinear[F](&n.layout, "mark_linear", d, n.numClasses())
 	return n, nil
+}
+
+// numClasses is the number of outputs of the mark head: the marks and, behind them, the end.
+func (n *network[F]) numClasses() int {
+	if n.cfg.WithoutEnd {
+		return n.numMarks
+	}
+	return n.numMarks + 1
 }
 
 // initialise draws parameters as PyTorch does: embeddings from N(0, 1), the initial context zero, all else uniform
@@ -99,24 +100,27 @@ func (n *network[F]) prepare(params []F) {
 // numFeatures is the number of values that describe an event: time feature, mark, covariates.
 func (n *network[F]) numFeatures() int { return 2 + len(n.cfg.Covariates) }
 
-// timeFeature is (log(gap + shift) − mean)/std, of the floor for the first event.
+// timeFeature is (log(gap + shift) − mean)/std; the first event, which has no gap, counts as the smallest.
 func (n *network[F]) timeFeature(gap float64) F {
-	return F((math.Log(max(gap, n.cfg.GapFloor)+n.cfg.LogShift) - n.mean) / n.std)
+	return F((math.Log(max(gap, n.cfg.GapFloor)+n.cfg.LogShift) - n.norm.Mean) / n.norm.Std)
 }
 
 // appendFeatures appends the numFeatures values of an event. They are checked: a table is indexed with them.
-func (n *network[F]) appendFeatures(values []F, gap float64, mark int, covariate func(j int) float64) ([]F, error) {
+func (n *network[F]) appendFeatures(values []F, gap float64, mark int, covariates []float64) ([]F, error) {
 	if mark < 0 || mark >= n.numMarks {
 		return values, fmt.Errorf("mark %d: the model knows %d marks", mark, n.numMarks)
 	}
 	values = append(values, n.timeFeature(gap), F(mark))
 	for j, c := range n.cfg.Covariates {
-		v := covariate(j)
+		v := covariates[j]
 		if c.Levels > 0 && !(v >= 0 && v < float64(c.Levels) && v == math.Trunc(v)) {
 			return values, fmt.Errorf("covariate %q is %v, it must be one of 0 to %d", c.Name, v, c.Levels-1)
 		}
 		if math.IsNaN(v) || math.IsInf(v, 0) {
 			return values, fmt.Errorf("covariate %q is %v", c.Name, v)
+		}
+		if c.Levels == 0 {
+			v = (v - c.Mean) / c.Std
 		}
 		values = append(values, F(v))
 	}

@@ -26,7 +26,7 @@ type MarkProbability struct {
 func Predict(m Model, s *Sequence, top int) ([]Prediction, error) {
 	covariates := m.CovariateNames()
 	var values []float64
-	state := m.NewState()
+	state := m.NewState(startOf(s))
 	out := make([]Prediction, 0, s.Len())
 	for i := range s.Len() {
 		var e Event
@@ -34,7 +34,7 @@ func Predict(m Model, s *Sequence, top int) ([]Prediction, error) {
 		if err := state.Observe(e); err != nil {
 			return nil, fmt.Errorf("event %d: %w", i, err)
 		}
-		next := state.Next()
+		next := state.Next(e.Time)
 		out = append(out, Prediction{
 			Event: i, Median: next.Time.Quantile(0.5), Lower: next.Time.Quantile(0.05), Upper: next.Time.Quantile(0.95),
 			Marks: next.likeliest(m.MarkNames(), top),

@@ -10,13 +10,13 @@ import (
 )
 
 // Recurrent is a neural temporal point process: a recurrent encoder turns the history into a context, from which the
-// inter time and the mark of the next event are predicted independently of each other. Train makes one, ReadModel reads
-// one. It is safe for concurrent use; its states are not.
+// inter time, the mark, and whether there is a next event at all are predicted independently of each other. Train makes
+// one, ReadModel reads one. It is safe for concurrent use; its states are not.
 type Recurrent struct {
 	cfg       Config
 	markNames []string
 	numMarks  int
-	mean, std float64
+	norm      normalisation
 	summary   *TrainingSummary
 	net       *network[float32]
 	params    []float32
@@ -33,17 +33,17 @@ type TrainingSummary struct {
 	Seconds             float64 `json:"seconds"`
 }
 
-func newRecurrent(cfg Config, markNames []string, numMarks int, mean, std float64) (*Recurrent, error) {
+func newRecurrent(cfg Config, markNames []string, numMarks int, norm normalisation, loss string) (*Recurrent, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	net, err := newNetwork[float32](cfg, numMarks, mean, std)
+	net, err := newNetwork[float32](cfg, numMarks, norm, loss)
 	if err != nil {
 		return nil, err
 	}
 	return &Recurrent{
-		cfg: cfg, markNames: slices.Clone(markNames), numMarks: numMarks, mean: mean, std: std, net: net,
+		cfg: cfg, markNames: slices.Clone(markNames), numMarks: numMarks, norm: norm, net: net,
 		params: make([]float32, net.layout.Size()),
 	}, nil
 }
@@ -77,18 +77,26 @@ func (m *Recurrent) NumParameters() int { return len(m.params) }
 func (m *Recurrent) Training() *TrainingSummary { return m.summary }
 
 // NewState is the state before the first event.
-func (m *Recurrent) NewState() State {
+func (m *Recurrent) NewState(start float64) State { return m.newState(start) }
+
+func (m *Recurrent) newState(start float64) *recurrentState {
 	s := &recurrentState{
 		m:       m,
+		last:    start,
 		hidden:  make([]float32, m.net.rnn.StateSize()),
 		values:  make([]float32, 0, m.net.numFeatures()),
 		gates:   make([]float32, m.net.rnn.Gates()),
 		timeOut: make([]float32, m.net.time.Out),
 		markOut: make([]float32, m.net.mark.Out),
 	}
-	k := m.cfg.NumComponents
-	s.mix = dist.LogNormMix{LogWeights: make([]float64, k), Mu: make([]float64, k), Sigma: make([]float64, k)}
-	s.next = Next{Time: &s.mix, Marks: make([]float64, m.numMarks), GapFloor: m.cfg.GapFloor}
+	s.next = Next{Marks: make([]float64, m.numMarks), GapFloor: m.cfg.GapFloor}
+	if m.cfg.Kind == TruncNorm {
+		s.next.Time = &s.point
+	} else {
+		k := m.cfg.NumComponents
+		s.mix = dist.LogNormMix{LogWeights: make([]float64, k), Mu: make([]float64, k), Sigma: make([]float64, k)}
+		s.next.Time = &s.mix
+	}
 	return s
 }
 
@@ -96,12 +104,14 @@ func (m *Recurrent) NewState() State {
 type recurrentState struct {
 	m      *Recurrent
 	events int
-	last   float64 // arrival of the last event
+	last   float64 // arrival of the last event, or the start
 	hidden []float32
+	fresh  bool // next is up to date
 
 	values, gates, timeOut, markOut []float32
 	stepper                         nn.Stepper[float32]
 	mix                             dist.LogNormMix
+	point                           dist.Point
 	next                            Next
 }
 
@@ -110,18 +120,18 @@ func (s *recurrentState) Observe(e Event) error {
 	if math.IsNaN(e.Time) || math.IsInf(e.Time, 0) {
 		return fmt.Errorf("event at %v: not a time", e.Time)
 	}
+	if e.Time < s.last {
+		return lateEvent(e.Time, s.last)
+	}
 	gap := 0.0
 	if s.events > 0 {
-		if e.Time < s.last {
-			return fmt.Errorf("event at %v: it is before the last one at %v", e.Time, s.last)
-		}
 		gap = e.Time - s.last
 	}
 	net := s.m.net
 	if len(e.Covariates) != len(net.cfg.Covariates) {
 		return fmt.Errorf("event at %v: %d covariates, the model takes %d", e.Time, len(e.Covariates), len(net.cfg.Covariates))
 	}
-	values, err := net.appendFeatures(s.values[:0], gap, e.Mark, func(j int) float64 { return e.Covariates[j] })
+	values, err := net.appendFeatures(s.values[:0], gap, e.Mark, e.Covariates)
 	if err != nil {
 		return fmt.Errorf("event at %v: %w", e.Time, err)
 	}
@@ -129,11 +139,24 @@ func (s *recurrentState) Observe(e Event) error {
 	net.rnn.Step(s.m.params, s.hidden, s.gates, &s.stepper)
 	s.events++
 	s.last = e.Time
+	s.fresh = false
 	return nil
 }
 
-// Next computes the mixture and the mark probabilities from the context.
-func (s *recurrentState) Next() *Next {
+// lateEvent is the error of an event that comes before what has been.
+func lateEvent(at, last float64) error {
+	return fmt.Errorf("event at %v: it is before the last one at %v", at, last)
+}
+
+// Next computes the distribution of the next event from the context.
+func (s *recurrentState) Next(now float64) *Next {
+	if !s.fresh {
+		s.refresh()
+	}
+	return s.next.Given(now - s.last)
+}
+
+func (s *recurrentState) refresh() {
 	net := s.m.net
 	context := s.hidden[:net.cfg.ContextSize]
 	if s.events == 0 {
@@ -141,47 +164,64 @@ func (s *recurrentState) Next() *Next {
 	}
 	net.time.Forward(s.timeOut, s.m.params, context, 1)
 	net.mark.Forward(s.markOut, s.m.params, context, 1)
-	mixtureOf(&s.mix, s.timeOut, s.m.mean, s.m.std)
-	softmax(s.next.Marks, s.markOut)
-	return &s.next
+	if s.m.cfg.Kind == TruncNorm {
+		s.point.Value = net.head.(pointHead).predict(s.timeOut[0])
+	} else {
+		mixtureOf(&s.mix, s.timeOut, s.m.norm)
+	}
+	s.next.End = softmax(s.next.Marks, s.markOut)
+	s.fresh = true
 }
 
 // Clone is an independent copy.
 func (s *recurrentState) Clone() State {
-	c := s.m.NewState().(*recurrentState)
-	c.events, c.last = s.events, s.last
+	c := s.m.newState(s.last)
+	c.events = s.events
 	copy(c.hidden, s.hidden)
 	return c
 }
 
 // mixtureOf takes the outputs of the time head (locations, log scales, logits, in standardised log time) to a mixture
 // of log-normals in the time unit: log τ = mean + std·x.
-func mixtureOf(mix *dist.LogNormMix, out []float32, mean, std float64) {
+func mixtureOf(mix *dist.LogNormMix, out []float32, norm normalisation) {
 	k := len(mix.Mu)
 	for i := range k {
-		mix.Mu[i] = mean + std*float64(out[i])
-		mix.Sigma[i] = std * math.Exp(float64(out[k+i]))
+		mix.Mu[i] = norm.Mean + norm.Std*float64(out[i])
+		mix.Sigma[i] = norm.Std * math.Exp(float64(out[k+i]))
 	}
 	top := float64(slices.Max(out[2*k:]))
 	total := 0.0
 	for _, v := range out[2*k:] {
 		total += math.Exp(float64(v) - top)
 	}
-	norm := top + math.Log(total)
+	logTotal := top + math.Log(total)
 	for i, v := range out[2*k:] {
-		mix.LogWeights[i] = float64(v) - norm
+		mix.LogWeights[i] = float64(v) - logTotal
 	}
 }
 
-// softmax writes the probabilities of the logits to dst.
-func softmax(dst []float64, logits []float32) {
+// softmax writes to dst the probabilities of the marks given that there is a next event, and returns the probability that
+// there is none: that of the logit behind those of the marks, if there is one.
+func softmax(dst []float64, logits []float32) (end float64) {
 	top := float64(slices.Max(logits))
 	total := 0.0
-	for i, v := range logits {
-		dst[i] = math.Exp(float64(v) - top)
+	for i := range dst {
+		dst[i] = math.Exp(float64(logits[i]) - top)
 		total += dst[i]
+	}
+	if len(logits) > len(dst) {
+		over := math.Exp(float64(logits[len(dst)]) - top)
+		end = over / (total + over)
+	}
+	if total == 0 {
+		// Only the end has any probability in this precision.
+		for i := range dst {
+			dst[i] = 1 / float64(len(dst))
+		}
+		return end
 	}
 	for i := range dst {
 		dst[i] /= total
 	}
+	return end
 }

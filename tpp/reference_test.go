@@ -123,9 +123,10 @@ func (c *referenceCase) tensors(t *testing.T, what string) map[string]safetensor
 }
 
 func (c *referenceCase) config(kind string) Config {
-	cfg := Config{
-		Kind: kind, Encoder: c.RNNType, ContextSize: c.ContextSize, MarkEmbeddingSize: c.MarkEmbeddingSize,
-		NumComponents: c.NumMixComponents,
+	cfg := PaperConfig(kind)
+	cfg.Encoder, cfg.ContextSize, cfg.MarkEmbeddingSize = c.RNNType, c.ContextSize, c.MarkEmbeddingSize
+	if kind == LogNormMix {
+		cfg.NumComponents = c.NumMixComponents
 	}
 	if c.ColdstartFeature {
 		cfg.Covariates = []Covariate{{Name: ColdStartCovariate, Levels: 2, Size: c.ColdstartEmbeddingSize}}
@@ -133,10 +134,14 @@ func (c *referenceCase) config(kind string) Config {
 	return cfg.withDefaults()
 }
 
+func (c *referenceCase) normalisation() normalisation {
+	return normalisation{Mean: c.MeanLogInterTime, Std: c.StdLogInterTime, MAE: 1}
+}
+
 // referenceNetwork is the case's network with its weights, which hold those of both kinds of heads.
 func referenceNetwork[F nn.Float](t *testing.T, c *referenceCase, kind string) (*network[F], []F) {
 	t.Helper()
-	n, err := newNetwork[F](c.config(kind), c.NumMarks, c.MeanLogInterTime, c.StdLogInterTime)
+	n, err := newNetwork[F](c.config(kind), c.NumMarks, c.normalisation(), LossDensity)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +205,7 @@ func checkLikelihoods[F nn.Float](t *testing.T, c *referenceCase, tolerance floa
 			survival := slices.Clone(timeOut)
 			compare("log survival at the event's own gap", i, j, n.head.survival(survival, &target, memory, 0), c.PerEvent.LogSurvivalAtOwnGap[i][j])
 			gap, _ := c.data.Sequences[i].gapBefore(j + 1)
-			jacobian := -math.Log(max(gap, n.cfg.GapFloor)) - math.Log(n.std)
+			jacobian := -math.Log(max(gap, n.cfg.GapFloor)) - math.Log(n.norm.Std)
 			compare("time log density", i, j, n.head.score(timeOut, &target, memory, 0)+jacobian, c.PerEvent.TimeLogProb[i][j])
 			compare("mark log probability", i, j, nn.SoftmaxNLL(markOut, target.mark, memory, 0), c.PerEvent.MarkLogProb[i][j])
 		}
@@ -213,7 +218,7 @@ func checkLikelihoods[F nn.Float](t *testing.T, c *referenceCase, tolerance floa
 // TestReferenceStreamed takes the same cases the way that live predictions take, event by event through a State.
 func TestReferenceStreamed(t *testing.T) {
 	eachReferenceCase(t, func(t *testing.T, c *referenceCase) {
-		m, err := newRecurrent(c.config(LogNormMix), c.data.MarkNames, c.NumMarks, c.MeanLogInterTime, c.StdLogInterTime)
+		m, err := newRecurrent(c.config(LogNormMix), c.data.MarkNames, c.NumMarks, c.normalisation(), LossDensity)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -221,16 +226,16 @@ func TestReferenceStreamed(t *testing.T) {
 		m.net.prepare(m.params)
 		for i := range c.data.Sequences {
 			s := &c.data.Sequences[i]
-			state := m.NewState()
+			state := m.NewState(0)
 			for j := range s.Len() {
 				if j > 0 {
-					next, gap := state.Next(), s.ArrivalTimes[j]-s.ArrivalTimes[j-1]
+					next, gap := state.Next(0), s.ArrivalTimes[j]-s.ArrivalTimes[j-1]
 					for _, x := range []struct {
 						what      string
 						got, want float64
 					}{
 						{"time log density", next.LogProb(gap), c.PerEvent.TimeLogProb[i][j-1]},
-						{"mark log probability", next.LogMark(s.Mark(j)), c.PerEvent.MarkLogProb[i][j-1]},
+						{"mark log probability", next.LogMark(gap, s.Mark(j)), c.PerEvent.MarkLogProb[i][j-1]},
 						{"mean of the mixture", next.Time.Mean(), c.PerEvent.LogNormMixMean[i][j-1]},
 					} {
 						if !near(x.got, x.want, 1e-4) {
@@ -244,7 +249,7 @@ func TestReferenceStreamed(t *testing.T) {
 				}
 			}
 			if rest := *s.TEnd - s.ArrivalTimes[s.Len()-1]; rest > 0 && (!c.clamped || c.FinalLogSurvival[i] > -3.5 && c.FinalLogSurvival[i] < -1e-5) {
-				if got, want := state.Next().Time.LogSurvival(rest), c.FinalLogSurvival[i]; !near(got, want, 1e-4) {
+				if got, want := state.Next(0).Time.LogSurvival(rest), c.FinalLogSurvival[i]; !near(got, want, 1e-4) {
 					t.Errorf("sequence %d: final log survival is %.9g, want %.9g", i, got, want)
 				}
 			}
@@ -252,18 +257,58 @@ func TestReferenceStreamed(t *testing.T) {
 	})
 }
 
+func TestReferencePredictions(t *testing.T) {
+	eachReferenceCase(t, func(t *testing.T, c *referenceCase) {
+		t.Run("float32", func(t *testing.T) { checkPredictions[float32](t, c, 1e-4) })
+		t.Run("float64", func(t *testing.T) { checkPredictions[float64](t, c, 1e-9) })
+	})
+}
+
+// checkPredictions compares TruncNorm's predictions and its loss.
+func checkPredictions[F nn.Float](t *testing.T, c *referenceCase, tolerance float64) {
+	n, params := referenceNetwork[F](t, c, TruncNorm)
+	examples, err := n.newExamples(c.data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ws workspace[F]
+	var total lossSum
+	out := make([]F, 1)
+	for i := range examples {
+		e := &examples[i]
+		total.add(n.run(params, nil, []*example[F]{e}, 0, &ws))
+		for j, want := range c.PerEvent.TruncNormInterTime[i] {
+			n.time.Forward(out, params, ws.trace.H[j*c.ContextSize:(j+1)*c.ContextSize], 1)
+			if got := nn.Softplus(float64(out[0])); !near(got, want, tolerance) {
+				t.Errorf("sequence %d, event %d: prediction is %.12g, want %.12g", i, j, got, want)
+			}
+		}
+	}
+	if got := total.perEvent(); !near(got, c.MAELoss, tolerance) {
+		t.Errorf("loss is %.12g, want %.12g", got, c.MAELoss)
+	}
+}
+
+// eachKind runs f for both kinds of models, with the names of their gradients and losses in the reference.
+func eachKind(t *testing.T, c *referenceCase, f func(t *testing.T, kind, gradient string, losses []float64)) {
+	t.Run(LogNormMix, func(t *testing.T) { f(t, LogNormMix, "grad_nll", c.Adam.Losses.NLL) })
+	t.Run(TruncNorm, func(t *testing.T) { f(t, TruncNorm, "grad_mae", c.Adam.Losses.MAE) })
+}
+
 func TestReferenceGradients(t *testing.T) {
 	eachReferenceCase(t, func(t *testing.T, c *referenceCase) {
-		t.Run("float32", func(t *testing.T) { checkGradients[float32](t, c, 1e-4) })
-		t.Run("float64", func(t *testing.T) { checkGradients[float64](t, c, 1e-9) })
+		eachKind(t, c, func(t *testing.T, kind, gradient string, _ []float64) {
+			t.Run("float32", func(t *testing.T) { checkGradients[float32](t, c, kind, gradient, 1e-4) })
+			t.Run("float64", func(t *testing.T) { checkGradients[float64](t, c, kind, gradient, 1e-9) })
+		})
 	})
 }
 
 // checkGradients compares the gradient of the loss, tensor by tensor in the norm.
-func checkGradients[F nn.Float](t *testing.T, c *referenceCase, tolerance float64) {
-	n, params := referenceNetwork[F](t, c, LogNormMix)
+func checkGradients[F nn.Float](t *testing.T, c *referenceCase, kind, gradient string, tolerance float64) {
+	n, params := referenceNetwork[F](t, c, kind)
 	grad, _ := fullBatchGradient(t, n, params, c.data)
-	want := c.tensors(t, "grad_nll")
+	want := c.tensors(t, gradient)
 	// In the clamped cases the final survivals, and so the gradients, are off by as much as 1e-8 in the published steps.
 	if c.clamped && tolerance < 1e-6 {
 		tolerance = 1e-6
@@ -302,16 +347,18 @@ func fullBatchGradient[F nn.Float](t testing.TB, n *network[F], params []F, d *D
 
 func TestReferenceAdamSteps(t *testing.T) {
 	eachReferenceCase(t, func(t *testing.T, c *referenceCase) {
-		t.Run("float32", func(t *testing.T) { checkAdam[float32](t, c) })
-		t.Run("float64", func(t *testing.T) { checkAdam[float64](t, c) })
+		eachKind(t, c, func(t *testing.T, kind, _ string, losses []float64) {
+			t.Run("float32", func(t *testing.T) { checkAdam[float32](t, c, kind, losses) })
+			t.Run("float64", func(t *testing.T) { checkAdam[float64](t, c, kind, losses) })
+		})
 	})
 }
 
 // checkAdam compares the loss before each of 50 steps on the full batch.
-func checkAdam[F nn.Float](t *testing.T, c *referenceCase) {
-	n, params := referenceNetwork[F](t, c, LogNormMix)
+func checkAdam[F nn.Float](t *testing.T, c *referenceCase, kind string, losses []float64) {
+	n, params := referenceNetwork[F](t, c, kind)
 	adam := nn.Adam[F]{LR: c.Adam.LR, Beta1: c.Adam.Betas[0], Beta2: c.Adam.Betas[1], Eps: c.Adam.Eps, WeightDecay: c.Adam.WeightDecay}
-	for step, want := range c.Adam.Losses.NLL {
+	for step, want := range losses {
 		grad, sum := fullBatchGradient(t, n, params, c.data)
 		if got := sum.perEvent(); !near(got, want, 1e-3) {
 			t.Fatalf("the loss before step %d is %.9g, want %.9g", step+1, got, want)

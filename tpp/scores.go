@@ -126,11 +126,13 @@ func (t *scoreSums) add(s *scoreSums) {
 func (t *scoreSums) sequence(m Model, s *Sequence, resolution float64) error {
 	covariates := m.CovariateNames()
 	var values []float64
-	state := m.NewState()
+	last := startOf(s)
+	state := m.NewState(last)
 	for i := range s.Len() {
 		if gap, ok := s.gapBefore(i); ok {
-			t.event(state.Next(), gap, s.Mark(i), resolution)
+			t.event(state.Next(last), gap, s.Mark(i), resolution)
 		}
+		last = s.ArrivalTimes[i]
 		var e Event
 		e, values = eventOf(s, i, covariates, values)
 		if err := state.Observe(e); err != nil {
@@ -138,17 +140,16 @@ func (t *scoreSums) sequence(m Model, s *Sequence, resolution float64) error {
 		}
 	}
 	if s.TEnd != nil {
-		t.logSurvival += state.Next().Time.LogSurvival(*s.TEnd - s.ArrivalTimes[s.Len()-1])
+		t.logSurvival += state.Next(last).LogSurvival(*s.TEnd - last)
 	}
 	return nil
 }
 
 func (t *scoreSums) event(n *Next, gap float64, mark int, resolution float64) {
-	logMark := n.LogMark(mark)
 	t.events++
 	t.logTime += n.LogProb(gap)
-	t.logMark += logMark
-	t.logResolution += n.LogResolution(gap, resolution) + logMark
+	t.logMark += n.LogMark(gap, mark)
+	t.logResolution += n.LogResolution(gap, resolution, mark)
 	diff := n.Time.Quantile(0.5) - gap
 	t.absolute += math.Abs(diff)
 	t.squared += diff * diff

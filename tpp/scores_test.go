@@ -20,7 +20,7 @@ type clockwork struct{}
 func (clockwork) Kind() string             { return "clockwork" }
 func (clockwork) MarkNames() []string      { return []string{"a", "b", "c"} }
 func (clockwork) CovariateNames() []string { return nil }
-func (clockwork) NewState() State          { return clockwork{} }
+func (clockwork) NewState(float64) State   { return clockwork{} }
 func (clockwork) Observe(e Event) error {
 	if e.Time == 666 {
 		return errors.New("not that one")
@@ -28,7 +28,7 @@ func (clockwork) Observe(e Event) error {
 	return nil
 }
 func (clockwork) Clone() State { return clockwork{} }
-func (clockwork) Next() *Next {
+func (clockwork) Next(float64) *Next {
 	return &Next{Time: dist.Exponential{Rate: 0.1}, Marks: []float64{1. / 6, 2. / 6, 3. / 6}}
 }
 
@@ -153,13 +153,13 @@ func TestLookupCounts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		state := l.NewState()
+		state := l.NewState(0)
 		for i, m := range c.history {
 			if err := state.Observe(Event{Time: float64(i), Mark: m}); err != nil {
 				t.Fatal(err)
 			}
 		}
-		next := state.Next()
+		next := state.Next(0)
 		if got := next.Time.Median(); !near(got, c.median, 1e-9) {
 			t.Errorf("%s after %v: median %v, want %v", l.Kind(), c.history, got, c.median)
 		}
@@ -180,24 +180,24 @@ func TestStatesRefuseBadEvents(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, m := range []Model{recurrent, table} {
-		state := m.NewState()
+		state := m.NewState(0)
 		if err := state.Observe(Event{Time: 100, Mark: 1}); err != nil {
 			t.Fatal(err)
 		}
-		before := fmt.Sprint(state.Next().Time.Median(), state.Next().Marks)
+		before := fmt.Sprint(state.Next(0).Time.Median(), state.Next(0).Marks)
 		for _, e := range []Event{{Time: 99, Mark: 0}, {Time: 101, Mark: 3}, {Time: 101, Mark: -1}, {Time: math.NaN(), Mark: 0}} {
 			if err := state.Observe(e); err == nil {
 				t.Errorf("%s: event %+v was observed", m.Kind(), e)
 			}
 		}
-		if after := fmt.Sprint(state.Next().Time.Median(), state.Next().Marks); after != before {
+		if after := fmt.Sprint(state.Next(0).Time.Median(), state.Next(0).Marks); after != before {
 			t.Errorf("%s: refused events changed the state from %s to %s", m.Kind(), before, after)
 		}
 		clone := state.Clone()
 		if err := state.Observe(Event{Time: 101, Mark: 2}); err != nil {
 			t.Fatal(err)
 		}
-		if after := fmt.Sprint(clone.Next().Time.Median(), clone.Next().Marks); after != before {
+		if after := fmt.Sprint(clone.Next(0).Time.Median(), clone.Next(0).Marks); after != before {
 			t.Errorf("%s: a clone changed with the state it was taken from", m.Kind())
 		}
 	}

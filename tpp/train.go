@@ -24,6 +24,8 @@ type TrainOptions struct {
 	Seed uint64
 	// Workers is the number of goroutines that compute (default: GOMAXPROCS).
 	Workers int
+	// Loss is what a LogNormMix is trained on: LossResolution (the default) or LossDensity, the paper's.
+	Loss string
 	// BatchSize is the number of sequences in a batch (default 64).
 	BatchSize int
 	// LearningRate is that of Adam (default 1e-3).
@@ -41,6 +43,24 @@ type TrainOptions struct {
 	Progress func(Epoch)
 }
 
+// The losses of a LogNormMix.
+const (
+	// LossResolution is the negative log probability of a gap's tick of the clock.
+	LossResolution = "resolution"
+	// LossDensity is the negative log density of a gap. On gaps in whole ticks it has no lower bound.
+	LossDensity = "density"
+)
+
+// PaperTraining is the published way to train (TppFaaS, section V): patience 100 epochs for LogNormMix and 200 for
+// TruncNorm.
+func PaperTraining(kind string) TrainOptions {
+	o := TrainOptions{Loss: LossDensity, BatchSize: 64, LearningRate: 1e-3, WeightDecay: 1e-5, MaxEpochs: 4000, Patience: 100}
+	if kind == TruncNorm {
+		o.Patience = 200
+	}
+	return o
+}
+
 // Epoch is how training stands after an epoch. Losses are negative log likelihoods per scored event.
 type Epoch struct {
 	Epoch          int     `json:"epoch"` // counted from 1
@@ -52,6 +72,7 @@ type Epoch struct {
 
 func (o TrainOptions) withDefaults() TrainOptions {
 	setDefault(&o.Workers, runtime.GOMAXPROCS(0))
+	setDefault(&o.Loss, LossResolution)
 	setDefault(&o.BatchSize, 64)
 	setDefault(&o.LearningRate, 1e-3)
 	setDefault(&o.WeightDecay, 1e-5)
@@ -65,6 +86,8 @@ func (o *TrainOptions) validate() error {
 	switch {
 	case o.Workers < 1:
 		return fmt.Errorf("%d workers", o.Workers)
+	case o.Loss != LossResolution && o.Loss != LossDensity:
+		return fmt.Errorf("unknown loss %q, it is %s or %s", o.Loss, LossResolution, LossDensity)
 	case o.BatchSize < 1:
 		return fmt.Errorf("a batch size of %d", o.BatchSize)
 	case !(o.LearningRate > 0) || math.IsInf(o.LearningRate, 0):
@@ -93,8 +116,9 @@ func Train(ctx context.Context, cfg Config, training, validation *Dataset, opts 
 	if err := training.Validate(); err != nil {
 		return nil, fmt.Errorf("training part: %w", err)
 	}
-	mean, std := logGapStatistics(training)
-	m, err := newRecurrent(cfg, training.MarkNames, training.NumMarks(), mean, std)
+	cfg.Covariates = slices.Clone(cfg.Covariates)
+	norm := normalise(training, &cfg)
+	m, err := newRecurrent(cfg, training.MarkNames, training.NumMarks(), norm, opts.Loss)
 	if err != nil {
 		return nil, err
 	}

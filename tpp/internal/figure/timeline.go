@@ -99,12 +99,12 @@ func newTimeline(m tpp.Model, s *tpp.Sequence) (*timeline, []string, error) {
 	}
 	width := tl.end / float64(tl.cells)
 	var labels []string
-	state := m.NewState()
+	state := m.NewState(s.ArrivalTimes[0])
 	for i := range n {
 		if err := state.Observe(tpp.EventOf(m, s, i)); err != nil {
 			return nil, nil, fmt.Errorf("event %d: %w", i, err)
 		}
-		next := state.Next()
+		next := state.Next(s.ArrivalTimes[i])
 		from := s.ArrivalTimes[i] - s.ArrivalTimes[0]
 		st := step{from: from, lower: from + next.Time.Quantile(0.05), upper: from + next.Time.Quantile(0.95), next: math.NaN()}
 		likeliest := next.LikeliestMark()

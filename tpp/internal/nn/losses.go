@@ -75,3 +75,42 @@ func sum[F Float](values []F) float64 {
 	}
 	return total
 }
+
+// AbsoluteErrorSoftplus scores predictions of one value, one output a row, by their absolute error against gaps, and returns the
+// sum of the errors. The prediction is softplus(out), the paper's TruncNorm.
+func AbsoluteErrorSoftplus[F Float](out, gaps []F, scale F) float64 {
+	total := 0.0
+	for i, gap := range gaps {
+		v := float64(out[i])
+		diff := Softplus(v) - float64(gap)
+		out[i] = F(float64(scale) * sign(diff) * sigmoid(v))
+		total += math.Abs(diff)
+	}
+	return total
+}
+
+// AbsoluteErrorLog is like AbsoluteErrorSoftplus for predictions exp(mean + std·out) of gaps, with both errors and
+// gradients divided by unit.
+func AbsoluteErrorLog[F Float](out, gaps []F, mean, std, unit float64, scale F) float64 {
+	total := 0.0
+	for i, gap := range gaps {
+		prediction := math.Exp(mean + std*float64(out[i]))
+		diff := (prediction - float64(gap)) / unit
+		out[i] = F(float64(scale) * sign(diff) * std * prediction / unit)
+		total += math.Abs(diff)
+	}
+	return total
+}
+
+// Softplus is log(1 + e^v), without overflow.
+func Softplus(v float64) float64 { return max(v, 0) + math.Log1p(math.Exp(-math.Abs(v))) }
+
+func sign(v float64) float64 {
+	switch {
+	case v > 0:
+		return 1
+	case v < 0:
+		return -1
+	}
+	return 0
+}

@@ -17,6 +17,6 @@
 // and panics, like an index out of range, before anything is written.
 package simd
 
-//go:generate go run -C gen . -kernels gemm -out ../gemm_amd64.s -stubs ../gemm_stubs_amd64.go -pkg simd
-//go:generate go run -C gen . -kernels vector -out ../vector_amd64.s -stubs ../vector_stubs_amd64.go -pkg simd
-//go:generate go run -C gen . -kernels fused -out ../fused_amd64.s -stubs ../fused_stubs_amd64.go -pkg simd
+//go:generate go run ./gen -kernels gemm -out gemm_amd64.s -stubs gemm_stubs_amd64.go -pkg simd
+//go:generate go run ./gen -kernels vector -out vector_amd64.s -stubs vector_stubs_amd64.go -pkg simd
+//go:generate go run ./gen -kernels fused -out fused_amd64.s -stubs fused_stubs_amd64.go -pkg simd
