@@ -7,6 +7,7 @@ import (
 
 	"github.com/tppfaas/tppfaas/tpp/dist"
 	"github.com/tppfaas/tppfaas/tpp/internal/nn"
+	"github.com/tppfaas/tppfaas/tpp/internal/simd"
 )
 
 // Recurrent is a neural temporal point process: a recurrent encoder turns the history into a context, from which the
@@ -80,39 +81,51 @@ func (m *Recurrent) Training() *TrainingSummary { return m.summary }
 func (m *Recurrent) NewState(start float64) State { return m.newState(start) }
 
 func (m *Recurrent) newState(start float64) *recurrentState {
-	s := &recurrentState{
-		m:       m,
-		last:    start,
-		hidden:  make([]float32, m.net.rnn.StateSize()),
-		values:  make([]float32, 0, m.net.numFeatures()),
-		gates:   make([]float32, m.net.rnn.Gates()),
-		timeOut: make([]float32, m.net.time.Out),
-		markOut: make([]float32, m.net.mark.Out),
-	}
-	s.next = Next{Marks: make([]float64, m.numMarks), GapFloor: m.cfg.GapFloor}
-	if m.cfg.Kind == TruncNorm {
-		s.next.Time = &s.point
-	} else {
-		k := m.cfg.NumComponents
-		s.mix = dist.LogNormMix{LogWeights: make([]float64, k), Mu: make([]float64, k), Sigma: make([]float64, k)}
-		s.next.Time = &s.mix
-	}
-	return s
+	return m.newStateIn(m.newWork(), start)
 }
 
-// recurrentState is the encoder's state after the events so far.
+// newStateIn is a state that works in memory it shares with others, of which one at a time may be used.
+func (m *Recurrent) newStateIn(w *recurrentWork, start float64) *recurrentState {
+	return &recurrentState{m: m, work: w, last: start, hidden: make([]float32, m.net.rnn.StateSize())}
+}
+
+// recurrentState is the encoder's state after the events so far. What it needs only to compute stands apart in work, so
+// that many states kept at once take little more than their hidden vectors.
 type recurrentState struct {
 	m      *Recurrent
+	work   *recurrentWork
 	events int
 	last   float64 // arrival of the last event, or the start
 	hidden []float32
-	fresh  bool // next is up to date
+}
+
+// recurrentWork is the memory that states compute in.
+type recurrentWork struct {
+	owner *recurrentState // whose next event next describes, if it is up to date
 
 	values, gates, timeOut, markOut []float32
 	stepper                         nn.Stepper[float32]
 	mix                             dist.LogNormMix
 	point                           dist.Point
 	next                            Next
+}
+
+func (m *Recurrent) newWork() *recurrentWork {
+	w := &recurrentWork{
+		values:  make([]float32, 0, m.net.numFeatures()),
+		gates:   make([]float32, m.net.rnn.Gates()),
+		timeOut: make([]float32, m.net.time.Out),
+		markOut: make([]float32, m.net.mark.Out),
+	}
+	w.next = Next{Marks: make([]float64, m.numMarks), GapFloor: m.cfg.GapFloor}
+	if m.cfg.Kind == TruncNorm {
+		w.next.Time = &w.point
+	} else {
+		k := m.cfg.NumComponents
+		w.mix = dist.LogNormMix{LogWeights: make([]float64, k), Mu: make([]float64, k), Sigma: make([]float64, k)}
+		w.next.Time = &w.mix
+	}
+	return w
 }
 
 // Observe moves the encoder over an event, in constant time and without allocation.
@@ -127,19 +140,19 @@ func (s *recurrentState) Observe(e Event) error {
 	if s.events > 0 {
 		gap = e.Time - s.last
 	}
-	net := s.m.net
+	net, w := s.m.net, s.work
 	if len(e.Covariates) != len(net.cfg.Covariates) {
 		return fmt.Errorf("event at %v: %d covariates, the model takes %d", e.Time, len(e.Covariates), len(net.cfg.Covariates))
 	}
-	values, err := net.appendFeatures(s.values[:0], gap, e.Mark, e.Covariates)
+	values, err := net.appendFeatures(w.values[:0], gap, e.Mark, e.Covariates)
 	if err != nil {
 		return fmt.Errorf("event at %v: %w", e.Time, err)
 	}
-	net.input.Forward(s.gates, s.m.params, values)
-	net.rnn.Step(s.m.params, s.hidden, s.gates, &s.stepper)
+	net.input.Forward(w.gates, s.m.params, values)
+	net.rnn.Step(s.m.params, s.hidden, w.gates, &w.stepper)
 	s.events++
 	s.last = e.Time
-	s.fresh = false
+	w.owner = nil
 	return nil
 }
 
@@ -150,55 +163,73 @@ func lateEvent(at, last float64) error {
 
 // Next computes the distribution of the next event from the context.
 func (s *recurrentState) Next(now float64) *Next {
-	if !s.fresh {
+	if s.work.owner != s {
 		s.refresh()
 	}
-	return s.next.Given(now - s.last)
+	return s.work.next.Given(now - s.last)
 }
 
 func (s *recurrentState) refresh() {
-	net := s.m.net
-	context := s.hidden[:net.cfg.ContextSize]
-	if s.events == 0 {
-		context = nn.Of(net.contextInit, s.m.params)
-	}
-	net.time.Forward(s.timeOut, s.m.params, context, 1)
-	net.mark.Forward(s.markOut, s.m.params, context, 1)
+	net, w := s.m.net, s.work
+	context := s.context()
+	net.time.Forward(w.timeOut, s.m.params, context, 1)
+	net.mark.Forward(w.markOut, s.m.params, context, 1)
 	if s.m.cfg.Kind == TruncNorm {
-		s.point.Value = net.head.(pointHead).predict(s.timeOut[0])
+		w.point.Value = net.head.(pointHead).predict(w.timeOut[0])
 	} else {
-		mixtureOf(&s.mix, s.timeOut, s.m.norm)
+		mixtureOf(&w.mix, w.timeOut, s.m.norm)
 	}
-	s.next.End = softmax(s.next.Marks, s.markOut)
-	s.fresh = true
+	w.next.End = softmax(w.next.Marks, w.markOut)
+	w.owner = s
+}
+
+// context is what the heads predict from.
+func (s *recurrentState) context() []float32 {
+	if s.events == 0 {
+		return nn.Of(s.m.net.contextInit, s.m.params)
+	}
+	return s.hidden[:s.m.cfg.ContextSize]
 }
 
 // Clone is an independent copy.
 func (s *recurrentState) Clone() State {
 	c := s.m.newState(s.last)
-	c.events = s.events
-	copy(c.hidden, s.hidden)
+	c.CopyFrom(s)
 	return c
 }
 
+// CopyFrom takes over the history of another state of the same model.
+func (s *recurrentState) CopyFrom(src State) bool {
+	o, ok := src.(*recurrentState)
+	if !ok || o.m != s.m {
+		return false
+	}
+	s.events, s.last = o.events, o.last
+	copy(s.hidden, o.hidden)
+	if s.work.owner == s {
+		s.work.owner = nil
+	}
+	return true
+}
+
 // mixtureOf takes the outputs of the time head (locations, log scales, logits, in standardised log time) to a mixture
-// of log-normals in the time unit: log τ = mean + std·x.
+// of log-normals in the time unit: log τ = mean + std·x. The log weights keep their common constant. Out is used up.
 func mixtureOf(mix *dist.LogNormMix, out []float32, norm normalisation) {
 	k := len(mix.Mu)
+	scales := out[k : 2*k]
+	simd.Exp(scales, scales)
 	for i := range k {
 		mix.Mu[i] = norm.Mean + norm.Std*float64(out[i])
-		mix.Sigma[i] = norm.Std * math.Exp(float64(out[k+i]))
-	}
-	top := float64(slices.Max(out[2*k:]))
-	total := 0.0
-	for _, v := range out[2*k:] {
-		total += math.Exp(float64(v) - top)
-	}
-	logTotal := top + math.Log(total)
-	for i, v := range out[2*k:] {
-		mix.LogWeights[i] = float64(v) - logTotal
+		mix.Sigma[i] = norm.Std * min(max(float64(scales[i]), minScale), maxScale)
+		mix.LogWeights[i] = float64(out[2*k+i])
 	}
 }
+
+// Scales of components outside these bounds count as on them, so that nothing overflows or divides by zero.
+const (
+	minScale = 1e-18
+	maxScale = 1e18
+)
 
 // softmax writes to dst the probabilities of the marks given that there is a next event, and returns the probability that
 // there is none: that of the logit behind those of the marks, if there is one.
