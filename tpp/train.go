@@ -7,102 +7,14 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/tppfaas/tppfaas/tpp/internal/nn"
+	"github.com/tppfaas/tppfaas/tpp/internal/simd"
 )
-
-// TrainOptions says how a recurrent model is trained. The zero value is the paper's way (TppFaaS, section V): every field
-// left zero takes the default that its comment gives.
-type TrainOptions struct {
-	// Seed draws the initial parameters and the order of the sequences. The same seed gives the same model on machines
-	// of one architecture, whatever the number of workers.
-	Seed uint64
-	// Workers is the number of goroutines that compute (default: GOMAXPROCS).
-	Workers int
-	// Loss is what a LogNormMix is trained on: LossResolution (the default) or LossDensity, the paper's.
-	Loss string
-	// BatchSize is the number of sequences in a batch (default 64).
-	BatchSize int
-	// LearningRate is that of Adam (default 1e-3).
-	LearningRate float64
-	// WeightDecay is the factor of the L2 regularisation (default 1e-5; below 0: none).
-	WeightDecay float64
-	// MaxEpochs is the number of passes over the training part after which training stops (default 4000).
-	MaxEpochs int
-	// Patience is the number of epochs without a better validation loss after which training stops (default 100).
-	Patience int
-	// MaxDuration stops training after the epoch in which it is reached (default: no limit). The model then depends on
-	// how fast the machine is.
-	MaxDuration time.Duration
-	// Progress, if not nil, is called after each epoch.
-	Progress func(Epoch)
-}
-
-// The losses of a LogNormMix.
-const (
-	// LossResolution is the negative log probability of a gap's tick of the clock.
-	LossResolution = "resolution"
-	// LossDensity is the negative log density of a gap. On gaps in whole ticks it has no lower bound.
-	LossDensity = "density"
-)
-
-// PaperTraining is the published way to train (TppFaaS, section V): patience 100 epochs for LogNormMix and 200 for
-// TruncNorm.
-func PaperTraining(kind string) TrainOptions {
-	o := TrainOptions{Loss: LossDensity, BatchSize: 64, LearningRate: 1e-3, WeightDecay: 1e-5, MaxEpochs: 4000, Patience: 100}
-	if kind == TruncNorm {
-		o.Patience = 200
-	}
-	return o
-}
-
-// Epoch is how training stands after an epoch. Losses are negative log likelihoods per scored event.
-type Epoch struct {
-	Epoch          int     `json:"epoch"` // counted from 1
-	TrainingLoss   float64 `json:"training_loss"`
-	ValidationLoss float64 `json:"validation_loss"`
-	BestEpoch      int     `json:"best_epoch"` // with the lowest validation loss so far
-	BestLoss       float64 `json:"best_loss"`
-}
-
-func (o TrainOptions) withDefaults() TrainOptions {
-	setDefault(&o.Workers, runtime.GOMAXPROCS(0))
-	setDefault(&o.Loss, LossResolution)
-	setDefault(&o.BatchSize, 64)
-	setDefault(&o.LearningRate, 1e-3)
-	setDefault(&o.WeightDecay, 1e-5)
-	setDefault(&o.MaxEpochs, 4000)
-	setDefault(&o.Patience, 100)
-	o.WeightDecay = max(o.WeightDecay, 0)
-	return o
-}
-
-func (o *TrainOptions) validate() error {
-	switch {
-	case o.Workers < 1:
-		return fmt.Errorf("%d workers", o.Workers)
-	case o.Loss != LossResolution && o.Loss != LossDensity:
-		return fmt.Errorf("unknown loss %q, it is %s or %s", o.Loss, LossResolution, LossDensity)
-	case o.BatchSize < 1:
-		return fmt.Errorf("a batch size of %d", o.BatchSize)
-	case !(o.LearningRate > 0) || math.IsInf(o.LearningRate, 0):
-		return fmt.Errorf("a learning rate of %v", o.LearningRate)
-	case math.IsNaN(o.WeightDecay) || math.IsInf(o.WeightDecay, 0):
-		return fmt.Errorf("a weight decay of %v", o.WeightDecay)
-	case o.MaxEpochs < 1:
-		return fmt.Errorf("a limit of %d epochs", o.MaxEpochs)
-	case o.Patience < 1:
-		return fmt.Errorf("a patience of %d epochs", o.Patience)
-	case o.MaxDuration < 0:
-		return fmt.Errorf("a limit of %v", o.MaxDuration)
-	}
-	return nil
-}
 
 // Train fits a recurrent model to the training part by maximum likelihood, and stops when the loss on the validation
 // part has not fallen for a while; the model has the parameters of the best epoch. Without a validation part the
@@ -197,35 +109,53 @@ func (t *trainer) run(ctx context.Context) error {
 		order[i] = &t.training[i]
 	}
 	t.summary.ValidationLoss = math.Inf(1)
+	drops, since := 0, 0 // how often the rate was lowered; epochs without progress
 	for epoch := 1; epoch <= t.opts.MaxEpochs; epoch++ {
 		t.rng.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
 		var training lossSum
-		for batch := range slices.Chunk(order, t.opts.BatchSize) {
+		for i := 0; i < len(order); i += t.opts.BatchSize {
 			if err := ctx.Err(); err != nil {
 				return fmt.Errorf("training stopped in epoch %d: %w", epoch, err)
 			}
-			training.add(t.step(batch))
+			if t.opts.Schedule == ScheduleOneCycle {
+				at := (float64(epoch-1) + float64(i)/float64(len(order))) / float64(t.opts.MaxEpochs)
+				t.adam.LR = t.opts.LearningRate * oneCycle(at)
+			}
+			training.add(t.step(order[i:min(i+t.opts.BatchSize, len(order))]))
 		}
 		t.net.prepare(t.params)
 		loss := t.validate().perEvent()
 		t.summary.Epochs = epoch
 		t.summary.Seconds = time.Since(start).Seconds()
-		if math.IsNaN(loss) || math.IsInf(loss, 0) || math.IsNaN(training.perEvent()) {
-			if t.best == nil {
-				return fmt.Errorf("the loss became %v in epoch %d: a lower learning rate may help", loss, epoch)
-			}
-			return nil
+		finite := !math.IsNaN(loss) && !math.IsInf(loss, 0) && !math.IsNaN(training.perEvent())
+		if !finite && t.best == nil {
+			return fmt.Errorf("the loss became %v in epoch %d: a lower learning rate may help", loss, epoch)
 		}
-		if loss < t.summary.ValidationLoss {
+		since++
+		if finite && loss < t.summary.ValidationLoss {
 			t.best = append(t.best[:0], t.params...)
 			t.summary.ValidationLoss, t.summary.BestEpoch = loss, epoch
+			since = 0
 		}
 		if t.opts.Progress != nil {
-			t.opts.Progress(Epoch{epoch, training.perEvent(), loss, t.summary.BestEpoch, t.summary.ValidationLoss})
+			t.opts.Progress(Epoch{epoch, training.perEvent(), loss, t.summary.BestEpoch, t.summary.ValidationLoss, t.adam.LR, t.summary.Seconds})
 		}
-		if epoch-t.summary.BestEpoch >= t.opts.Patience || t.opts.MaxDuration > 0 && time.Since(start) >= t.opts.MaxDuration {
+		if t.opts.MaxDuration > 0 && time.Since(start) >= t.opts.MaxDuration {
 			break
 		}
+		if finite && since < t.opts.Patience {
+			continue
+		}
+		if t.opts.Schedule != SchedulePlateau || drops == plateauDrops {
+			break
+		}
+		drops++
+		since = 0
+		t.adam.LR *= plateauFactor
+		copy(t.params, t.best)
+		clear(t.adam.M)
+		clear(t.adam.V)
+		t.adam.Step = 0
 	}
 	return nil
 }
@@ -261,8 +191,22 @@ func (t *trainer) step(batch []*example[float32]) lossSum {
 			}
 		}
 	}
+	t.clip(t.grads[0])
 	t.adam.Update(t.params, t.grads[0])
 	return sum
+}
+
+// clip shortens a gradient that is longer than the norm allowed.
+func (t *trainer) clip(grad []float32) {
+	if t.opts.ClipNorm <= 0 {
+		return
+	}
+	if norm := math.Sqrt(float64(simd.Dot(grad, grad))); norm > t.opts.ClipNorm {
+		factor := float32(t.opts.ClipNorm / norm)
+		for i := range grad {
+			grad[i] *= factor
+		}
+	}
 }
 
 // validate scores the validation part with the prepared parameters.

@@ -109,7 +109,7 @@ func TestTrainKeepsTheBestEpoch(t *testing.T) {
 	cfg := smallModel
 	cfg.WithoutEnd = true // so that the loss is what Evaluate calls NLL
 	m, err := Train(t.Context(), cfg, training, validation, TrainOptions{
-		Seed: 3, Loss: LossDensity, LearningRate: 0.05, MaxEpochs: 500, Patience: 5, BatchSize: 16,
+		Seed: 3, Loss: LossDensity, Schedule: ScheduleConstant, LearningRate: 0.05, MaxEpochs: 500, Patience: 5, BatchSize: 16,
 		Progress: func(e Epoch) { history = append(history, e) },
 	})
 	if err != nil {

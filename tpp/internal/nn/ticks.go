@@ -45,12 +45,11 @@ const narrowTick = 0.02
 func mixtureTickRow[F Float](out []F, t tick, memory []F, scale F) float64 {
 	k := len(out) / 3
 	loc, logScale, logit := out[:k], out[k:2*k], out[2*k:]
-	precision, la, lb, joint := memory[:k], memory[k:2*k], memory[2*k:3*k], memory[3*k:4*k]
+	precision, la, mass, joint := memory[:k], memory[k:2*k], memory[2*k:3*k], memory[3*k:4*k]
 	for i, s := range logScale {
 		precision[i] = -s
 	}
 	simd.Exp(precision, precision)
-	logWidth := math.Log(t.width)
 	for i := range k {
 		p, m := float64(precision[i]), float64(loc[i])
 		a, b := (t.lo-m)*p, (t.hi-m)*p
@@ -58,49 +57,51 @@ func mixtureTickRow[F Float](out []F, t tick, memory []F, scale F) float64 {
 		if !t.tailed && a+b > 0 {
 			a, b = -b, -a
 		}
-		la[i], lb[i] = F(a), F(b)
+		la[i], mass[i] = F(a), F(b)
 	}
+	simd.LogNormalCDF(mass, mass)
 	if !t.tailed {
 		simd.LogNormalCDF(la, la)
-	}
-	simd.LogNormalCDF(lb, lb)
-	for i := range k {
-		mass := float64(lb[i])
-		if !t.tailed {
+		logWidth := math.Log(t.width)
+		for i := range k {
 			p := float64(precision[i])
 			u, w := (t.middle-float64(loc[i]))*p, t.width*p
 			if w*w*(1+u*u) < narrowTick {
-				mass = -u*u/2 - halfLog2Pi + logWidth - float64(logScale[i]) + math.Log1p((u*u-1)*w*w/24)
-			} else {
-				mass += logOneMinusExp(float64(la[i]) - float64(lb[i]))
+				c := (u*u - 1) * w * w / 24 // below 1e-3: three terms of its log1p will do
+				mass[i] = F(-u*u/2 - halfLog2Pi + logWidth - float64(logScale[i]) + c*(1-c*(0.5-c/3)))
+			} else if x := float64(la[i]) - float64(mass[i]); x > -37 {
+				mass[i] += F(logOneMinusExp(x))
 			}
 		}
-		lb[i] = F(mass)
-		joint[i] = F(mass) + logit[i]
 	}
+	simd.AddScaled(joint, mass, 1, logit)
 	total, norm := float64(simd.LogSumExp(joint)), float64(simd.LogSumExp(logit))
 	if scale == 0 {
 		return total - norm
 	}
 	if math.IsInf(total, -1) {
-		// No component reaches the interval in this precision: nothing to follow.
+		// No component reaches the interval in this precision: there is nothing to follow.
 		clear(out)
 		return total - norm
 	}
+	share, weight := joint, la
+	simd.Softmax(share, joint)
+	simd.Softmax(weight, logit)
 	for i := range k {
-		share := math.Exp(float64(joint[i]) - total)
-		weight := math.Exp(float64(logit[i]) - norm)
-		p, m, mass := float64(precision[i]), float64(loc[i]), float64(lb[i])
-		var dLoc, dLogScale float64
-		if share > 0 {
-			dLoc, dLogScale = t.slopes(m, p, mass)
+		logit[i] = -scale * (share[i] - weight[i])
+		if share[i] < negligibleShare {
+			loc[i], logScale[i] = 0, 0
+			continue
 		}
-		loc[i] = F(-float64(scale) * share * dLoc)
-		logScale[i] = F(-float64(scale) * share * dLogScale)
-		logit[i] = F(-float64(scale) * (share - weight))
+		dLoc, dLogScale := t.slopes(float64(loc[i]), float64(precision[i]), float64(mass[i]))
+		loc[i] = F(-float64(scale) * float64(share[i]) * dLoc)
+		logScale[i] = F(-float64(scale) * float64(share[i]) * dLogScale)
 	}
 	return total - norm
 }
+
+// negligibleShare is the share of an interval's probability below which a component's slopes do not show in a sum.
+const negligibleShare = 1e-12
 
 // slopes are the derivatives of the log mass that a component has in the interval by its location and its log scale,
 // from its location m, precision p and log mass.
