@@ -133,6 +133,19 @@ func TestGzipIsToldByContent(t *testing.T) {
 	}
 }
 
+// jsonSequence is a sequence within another JSON document.
+type jsonSequence struct{ s Sequence }
+
+func (s *jsonSequence) UnmarshalJSON(text []byte) error {
+	seq, _, err := newJSONLexer(bytes.NewReader(text)).sequence(&timeReader{factor: 1}, newMarkTable(nil))
+	if err == nil {
+		s.s = *seq
+	}
+	return err
+}
+
+func (s *jsonSequence) sequence() Sequence { return s.s }
+
 // genDataset draws any valid dataset.
 func genDataset(t *rapid.T) *Dataset {
 	d := &Dataset{}
@@ -149,6 +162,17 @@ func genDataset(t *rapid.T) *Dataset {
 		s.Marks = rapid.SliceOfN(rapid.IntRange(0, d.NumMarks()-1), n, n).Draw(t, "marks")
 		if rapid.Bool().Draw(t, "platform times") {
 			s.WaitTimes, s.InitTimes = each("waits", 0, 1e6), each("inits", 0, 1e3)
+		}
+		if rapid.Bool().Draw(t, "parents") {
+			for i := range n {
+				s.Parents = append(s.Parents, rapid.IntRange(-1, i-1).Draw(t, "parent"))
+			}
+		}
+		for _, name := range rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"load", "a \"quoted\" one", "é,;"}), 0, 2, rapid.ID).Draw(t, "covariates") {
+			if s.Covariates == nil {
+				s.Covariates = map[string][]float64{}
+			}
+			s.Covariates[name] = each(name, -1e300, 1e300)
 		}
 		if rapid.Bool().Draw(t, "window") {
 			s.TStart, s.TEnd = new(s.ArrivalTimes[0]-1e3), new(s.ArrivalTimes[n-1]+rapid.Float64Range(0, 1e9).Draw(t, "rest"))
