@@ -56,16 +56,24 @@ type trainer struct {
 	net                  *network[float32]
 	opts                 TrainOptions
 	training, validation []example[float32]
-	rng                  *rand.Rand
 	adam                 nn.Adam[float32]
 	params, best         []float32
 	grads                [][]float32 // one a shard
 	work                 []workspace[float32]
 	summary              TrainingSummary
+	drops, since         int // how often the rate was lowered; epochs without progress
+	order                []*example[float32]
+	snapshot             *checkpoint // the state after the last whole epoch, if checkpoints are wanted
+}
+
+// stream is the source of randomness of one part of the training: epoch 0 draws the parameters, any other the order of its
+// sequences. Each has its own, so that training can go on after any epoch.
+func (o *TrainOptions) stream(epoch int) *rand.Rand {
+	return rand.New(rand.NewPCG(o.Seed, 0x7a_11ed+uint64(epoch)<<32))
 }
 
 func newTrainer(m *Recurrent, training, validation *Dataset, opts TrainOptions) (*trainer, error) {
-	t := &trainer{net: m.net, opts: opts, rng: rand.New(rand.NewPCG(opts.Seed, 0x7a_11ed))}
+	t := &trainer{net: m.net, opts: opts}
 	var err error
 	if t.training, err = t.net.newExamples(training); err != nil {
 		return nil, fmt.Errorf("training part: %w", err)
@@ -92,7 +100,7 @@ func newTrainer(m *Recurrent, training, validation *Dataset, opts TrainOptions) 
 	if events == 0 {
 		return nil, errors.New("training part: no sequence has an event to score")
 	}
-	t.params = t.net.initialise(t.rng)
+	t.params = t.net.initialise(opts.stream(0))
 	t.adam = nn.Adam[float32]{LR: opts.LearningRate, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: opts.WeightDecay}
 	t.grads = make([][]float32, (opts.BatchSize+shardSize-1)/shardSize)
 	for i := range t.grads {
@@ -103,54 +111,109 @@ func newTrainer(m *Recurrent, training, validation *Dataset, opts TrainOptions) 
 }
 
 func (t *trainer) run(ctx context.Context) error {
-	start := time.Now()
-	order := make([]*example[float32], len(t.training))
-	for i := range order {
-		order[i] = &t.training[i]
-	}
+	t.order = make([]*example[float32], len(t.training))
 	t.summary.ValidationLoss = math.Inf(1)
-	drops, since := 0, 0 // how often the rate was lowered; epochs without progress
-	for epoch := 1; epoch <= t.opts.MaxEpochs; epoch++ {
-		t.rng.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
-		var training lossSum
-		for i := 0; i < len(order); i += t.opts.BatchSize {
-			if err := ctx.Err(); err != nil {
-				return fmt.Errorf("training stopped in epoch %d: %w", epoch, err)
-			}
-			if t.opts.Schedule == ScheduleOneCycle {
-				at := (float64(epoch-1) + float64(i)/float64(len(order))) / float64(t.opts.MaxEpochs)
-				t.adam.LR = t.opts.LearningRate * oneCycle(at)
-			}
-			training.add(t.step(order[i:min(i+t.opts.BatchSize, len(order))]))
+	t.adam.M, t.adam.V = make([]float32, len(t.params)), make([]float32, len(t.params))
+	if err := t.resume(); err != nil {
+		return err
+	}
+	start := time.Now().Add(-time.Duration(t.summary.Seconds * float64(time.Second)))
+	saved := time.Now()
+	for !t.finished() {
+		training, err := t.epoch(ctx, t.summary.Epochs+1)
+		if err != nil {
+			return errors.Join(err, t.save())
 		}
-		t.net.prepare(t.params)
-		loss := t.validate().perEvent()
-		t.summary.Epochs = epoch
 		t.summary.Seconds = time.Since(start).Seconds()
-		finite := !math.IsNaN(loss) && !math.IsInf(loss, 0) && !math.IsNaN(training.perEvent())
-		if !finite && t.best == nil {
-			return fmt.Errorf("the loss became %v in epoch %d: a lower learning rate may help", loss, epoch)
+		if err := t.afterEpoch(training); err != nil {
+			return err
 		}
-		since++
-		if finite && loss < t.summary.ValidationLoss {
-			t.best = append(t.best[:0], t.params...)
-			t.summary.ValidationLoss, t.summary.BestEpoch = loss, epoch
-			since = 0
-		}
-		if t.opts.Progress != nil {
-			t.opts.Progress(Epoch{epoch, training.perEvent(), loss, t.summary.BestEpoch, t.summary.ValidationLoss, t.adam.LR, t.summary.Seconds})
+		t.remember()
+		if time.Since(saved) >= t.opts.CheckpointEvery {
+			if err := t.save(); err != nil {
+				return err
+			}
+			saved = time.Now()
 		}
 		if t.opts.MaxDuration > 0 && time.Since(start) >= t.opts.MaxDuration {
 			break
 		}
-		if finite && since < t.opts.Patience {
-			continue
+	}
+	return t.save()
+}
+
+// finished says that the epochs, the patience, or the drops of the rate are used up.
+func (t *trainer) finished() bool {
+	return t.summary.Epochs >= t.opts.MaxEpochs || t.since >= t.opts.Patience
+}
+
+// epoch makes the updates of one pass over the training part.
+func (t *trainer) epoch(ctx context.Context, epoch int) (lossSum, error) {
+	t.shuffle(epoch)
+	var sum lossSum
+	for i := 0; i < len(t.order); i += t.opts.BatchSize {
+		if err := ctx.Err(); err != nil {
+			return sum, fmt.Errorf("training stopped in epoch %d: %w", epoch, err)
 		}
-		if t.opts.Schedule != SchedulePlateau || drops == plateauDrops {
-			break
+		if t.opts.Schedule == ScheduleOneCycle {
+			at := (float64(epoch-1) + float64(i)/float64(len(t.order))) / float64(t.opts.MaxEpochs)
+			t.adam.LR = t.opts.LearningRate * oneCycle(at)
 		}
-		drops++
-		since = 0
+		sum.add(t.step(t.order[i:min(i+t.opts.BatchSize, len(t.order))]))
+	}
+	return sum, nil
+}
+
+// bucket is the number of batches among which sequences are sorted by length, so that those of a batch are about as long.
+const bucket = 16
+
+// shuffle draws the order of an epoch: sequences at random, sorted by length within buckets of some batches, the batches of
+// a bucket at random again.
+func (t *trainer) shuffle(epoch int) {
+	rng := t.opts.stream(epoch)
+	for i := range t.order {
+		t.order[i] = &t.training[i]
+	}
+	swap := func(order []*example[float32]) func(i, j int) {
+		return func(i, j int) { order[i], order[j] = order[j], order[i] }
+	}
+	rng.Shuffle(len(t.order), swap(t.order))
+	size := t.opts.BatchSize
+	for pool := range slices.Chunk(t.order, bucket*size) {
+		slices.SortStableFunc(pool, func(a, b *example[float32]) int { return b.steps() - a.steps() })
+		rng.Shuffle(len(pool)/size, func(i, j int) {
+			for k := range size {
+				pool[i*size+k], pool[j*size+k] = pool[j*size+k], pool[i*size+k]
+			}
+		})
+	}
+}
+
+// afterEpoch scores the validation part, keeps the parameters if they are the best, and lowers the rate where it is time.
+func (t *trainer) afterEpoch(training lossSum) error {
+	t.net.prepare(t.params)
+	loss := t.validate().perEvent()
+	t.summary.Epochs++
+	epoch := t.summary.Epochs
+	finite := !math.IsNaN(loss) && !math.IsInf(loss, 0) && !math.IsNaN(training.perEvent())
+	if !finite && t.best == nil {
+		return fmt.Errorf("the loss became %v in epoch %d: a lower learning rate may help", loss, epoch)
+	}
+	t.since++
+	switch {
+	case !finite:
+		t.since = t.opts.Patience // nothing good comes from there
+	case loss < t.summary.ValidationLoss:
+		t.best = append(t.best[:0], t.params...)
+		t.summary.ValidationLoss, t.summary.BestEpoch = loss, epoch
+		t.since = 0
+	}
+	if t.opts.Progress != nil {
+		t.opts.Progress(Epoch{epoch, training.perEvent(), loss, t.summary.BestEpoch, t.summary.ValidationLoss, t.adam.LR, t.summary.Seconds})
+	}
+	if t.since >= t.opts.Patience && t.opts.Schedule == SchedulePlateau && t.drops < plateauDrops {
+		t.drops++
+		t.since = 0
 		t.adam.LR *= plateauFactor
 		copy(t.params, t.best)
 		clear(t.adam.M)

@@ -37,6 +37,12 @@ type TrainOptions struct {
 	// MaxDuration stops training after the epoch in which it is reached (default: no limit). The model then depends on
 	// how fast the machine is.
 	MaxDuration time.Duration
+	// Checkpoint names a file that keeps the state of the training (default: none). It is written from time to time, when
+	// ctx is done and at the end; training that finds its own goes on from there, to the same model as if it had never
+	// stopped. One of another training is an error.
+	Checkpoint string
+	// CheckpointEvery is the time between two writes of the checkpoint (default 1 minute).
+	CheckpointEvery time.Duration
 	// Progress, if not nil, is called after each epoch.
 	Progress func(Epoch)
 }
@@ -93,6 +99,7 @@ type Epoch struct {
 func (o TrainOptions) withDefaults() TrainOptions {
 	setDefault(&o.Workers, runtime.GOMAXPROCS(0))
 	setDefault(&o.Loss, LossResolution)
+	setDefault(&o.CheckpointEvery, time.Minute)
 	setDefault(&o.BatchSize, 64)
 	setDefault(&o.LearningRate, 1e-2)
 	setDefault(&o.Schedule, ScheduleOneCycle)
