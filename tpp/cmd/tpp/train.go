@@ -6,110 +6,81 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"path/filepath"
 	"time"
 
 	"github.com/tppfaas/tppfaas/internal/atomicfile"
-	"github.com/tppfaas/tppfaas/internal/cli"
 	"github.com/tppfaas/tppfaas/internal/progress"
 	"github.com/tppfaas/tppfaas/tpp"
 )
 
-const trainUsage = `tpp train fits a model to 60 % of a dataset's sequences, stops when the loss on another 20 % has not fallen for a
-while, and prints the scores on the rest, beside those of two simple rules. -seed deals the parts out; evaluate with the same -seed
-finds the test part again. Ctrl-C ends training early and keeps the best model so far.
+const trainUsage = `tpp train fits a model to 60 % of a dataset's sequences, keeps the parameters that do best on another 20 %, and prints the
+scores on the rest, beside those of two simple rules. -seed deals the parts out; evaluate with the same -seed finds the test part
+again. Ctrl-C ends training early and keeps the best model so far; with -checkpoint the same call then goes on where it stopped.
 
 Usage: tpp train DATASET -o MODEL [OPTIONS]
 
 Examples:
   tpp train data/tree_small.json -o tree_small.safetensors -seed 1
-  tpp train traces.json.gz -o model.safetensors -coldstart -patience 30
-  tpp train traces.json.gz -o model.safetensors -json
+  tpp train traces.json.gz -o model.safetensors -kind truncnorm -coldstart
+  tpp train traces.json.gz -o model.safetensors -paper -json           the published model and training
+  tpp train huge.json.gz -o model.safetensors -checkpoint huge.ckpt    may be interrupted and called again
 `
 
 func train(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	var (
-		cfg  tpp.Config
-		opts tpp.TrainOptions
-	)
-	fs := cli.NewFlagSet("train", stdout, trainUsage)
-	out := fs.String("o", "", "write the model to `FILE`")
-	fs.Uint64Var(&opts.Seed, "seed", 1, "`seed` of the split, the first parameters and the order of the sequences")
-	fs.StringVar(&cfg.Encoder, "encoder", "GRU", "RNN, GRU or LSTM")
-	fs.IntVar(&cfg.ContextSize, "context", 64, "`units` of the encoder")
-	fs.IntVar(&cfg.MarkEmbeddingSize, "embedding", 32, "`columns` of the mark embedding")
-	fs.IntVar(&cfg.NumComponents, "components", 64, "`components` of the mixture")
-	coldStart := fs.Bool("coldstart", false, "take in whether each invocation started cold")
-	fs.IntVar(&opts.BatchSize, "batch", 64, "`sequences` in a batch")
-	fs.Float64Var(&opts.LearningRate, "rate", 1e-3, "learning `rate`")
-	fs.Float64Var(&opts.WeightDecay, "l2", 1e-5, "`factor` of the L2 regularisation")
-	fs.IntVar(&opts.MaxEpochs, "epochs", 4000, "`epochs` at most")
-	fs.IntVar(&opts.Patience, "patience", 100, "stop after this many `epochs` without a better validation loss")
-	fs.DurationVar(&opts.MaxDuration, "budget", 0, "stop after this much `time`, such as 50s (0: no limit)")
-	fs.IntVar(&opts.Workers, "workers", 0, "`goroutines` that compute (0: one a processor); the model does not depend on it")
-	asJSON := fs.Bool("json", false, "print the scores as JSON")
-	rest, err := positional(fs, args, "dataset")
+	o, err := parseTrain(args, stdout)
 	if err != nil {
 		return err
 	}
-	if *out == "" {
-		return cli.Usagef("-o MODEL is missing")
-	}
-	for _, o := range []struct {
-		name  string
-		value int
-	}{
-		{"-context", cfg.ContextSize}, {"-embedding", cfg.MarkEmbeddingSize}, {"-components", cfg.NumComponents},
-		{"-batch", opts.BatchSize}, {"-epochs", opts.MaxEpochs}, {"-patience", opts.Patience},
-	} {
-		if o.value < 1 {
-			return cli.Usagef("%s is %d, it must be at least 1", o.name, o.value)
+	for _, path := range []string{o.output, o.history} {
+		if path == "" {
+			continue
+		}
+		if err := atomicfile.Check(path); err != nil {
+			return err
 		}
 	}
-	if cfg.Encoder != "RNN" && cfg.Encoder != "GRU" && cfg.Encoder != "LSTM" {
-		return cli.Usagef("-encoder is %q, it must be RNN, GRU or LSTM", cfg.Encoder)
-	}
-	if !(opts.LearningRate > 0) || math.IsInf(opts.LearningRate, 0) {
-		return cli.Usagef("-rate is %v, it must be above 0", opts.LearningRate)
-	}
-	if !(opts.WeightDecay >= 0) || math.IsInf(opts.WeightDecay, 0) {
-		return cli.Usagef("-l2 is %v, it must not be negative", opts.WeightDecay)
-	}
-	if opts.MaxDuration < 0 || opts.Workers < 0 {
-		return cli.Usagef("-budget and -workers must not be negative")
-	}
-	if opts.WeightDecay == 0 {
-		opts.WeightDecay = -1 // none, where zero would mean the default
-	}
-	if *coldStart {
-		cfg.Covariates = append(cfg.Covariates, tpp.ColdStart())
-	}
-	if err := atomicfile.Check(*out); err != nil {
-		return err
-	}
-	data, err := tpp.ReadFile(rest[0])
+	data, err := tpp.ReadFile(o.dataset)
 	if err != nil {
 		return err
 	}
-	training, validation, test := data.Split(opts.Seed)
-	model, interrupted, err := fit(ctx, cfg, training, validation, opts, stderr)
+	training, validation, test := data.Split(o.opts.Seed)
+	var history []tpp.Epoch
+	o.opts.Progress = func(e tpp.Epoch) { history = append(history, e) }
+	model, interrupted, err := fit(ctx, o.cfg, training, validation, o.opts, stderr)
 	if err != nil {
-		return fmt.Errorf("%s: %w", rest[0], err)
+		return fmt.Errorf("%s: %w", o.dataset, err)
 	}
-	if err := model.WriteFile(*out); err != nil {
+	if err := model.WriteFile(o.output); err != nil {
 		return err
+	}
+	if o.history != "" {
+		if err := writeHistory(o.history, history); err != nil {
+			return err
+		}
 	}
 	if interrupted {
-		return fmt.Errorf("interrupted: %s has the best model so far, of epoch %d", *out, model.Training().BestEpoch)
+		return fmt.Errorf("interrupted: %s has the best model so far, of epoch %d", o.output, model.Training().BestEpoch)
 	}
-	return reportTraining(ctx, model, training, test, *out, rest[0], *asJSON, stdout)
+	return reportTraining(ctx, model, training, test, o, stdout)
+}
+
+// writeHistory writes one JSON object an epoch.
+func writeHistory(path string, history []tpp.Epoch) error {
+	return atomicfile.Write(path, func(w io.Writer) error {
+		for _, e := range history {
+			if err := printJSON(w, e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // fit trains with a display of its progress. An interruption that left a model is no error.
 func fit(ctx context.Context, cfg tpp.Config, training, validation *tpp.Dataset, opts tpp.TrainOptions, stderr io.Writer) (
 	model *tpp.Recurrent, interrupted bool, err error) {
-	show := progress.New(stderr, opts.MaxEpochs, "epochs")
+	show := progress.New(stderr, max(opts.MaxEpochs, 0), "epochs")
 	defer show.Done()
 	before := opts.Progress
 	opts.Progress = func(e tpp.Epoch) {
@@ -126,14 +97,14 @@ func fit(ctx context.Context, cfg tpp.Config, training, validation *tpp.Dataset,
 	return model, false, err
 }
 
-func reportTraining(ctx context.Context, model *tpp.Recurrent, training, test *tpp.Dataset, path, dataset string, asJSON bool, stdout io.Writer) error {
+func reportTraining(ctx context.Context, model *tpp.Recurrent, training, test *tpp.Dataset, o *trainOrder, stdout io.Writer) error {
 	scores, err := tpp.Evaluate(ctx, model, test, tpp.EvaluateOptions{})
 	if err != nil {
-		return fmt.Errorf("%s: test part: %w", dataset, err)
+		return fmt.Errorf("%s: test part: %w", o.dataset, err)
 	}
 	how := model.Training()
-	if asJSON {
-		return printJSON(stdout, result{Model: path, Dataset: dataset, Kind: model.Kind(), Scores: scores, Epochs: how.Epochs, Seconds: how.Seconds})
+	if o.json {
+		return printJSON(stdout, result{Model: o.output, Dataset: o.dataset, Kind: model.Kind(), Scores: scores, Epochs: how.Epochs, Seconds: how.Seconds})
 	}
 	table, err := tpp.FitLookup(tpp.LastMark, training, model.Config().Resolution)
 	if err != nil {
@@ -141,11 +112,11 @@ func reportTraining(ctx context.Context, model *tpp.Recurrent, training, test *t
 	}
 	baseline, err := tpp.Evaluate(ctx, table, test, tpp.EvaluateOptions{})
 	if err != nil {
-		return fmt.Errorf("%s: test part: %w", dataset, err)
+		return fmt.Errorf("%s: test part: %w", o.dataset, err)
 	}
 	fmt.Fprintf(stdout, "%s: %d parameters, best of %d epochs was number %d, %v\n\nTest part of %s, %d sequences with %d scored events:\n",
-		path, model.NumParameters(), how.Epochs, how.BestEpoch, time.Duration(how.Seconds*float64(time.Second)).Round(time.Millisecond*100),
-		filepath.Base(dataset), scores.Sequences, scores.Events)
+		o.output, model.NumParameters(), how.Epochs, how.BestEpoch, time.Duration(how.Seconds*float64(time.Second)).Round(time.Millisecond*100),
+		filepath.Base(o.dataset), scores.Sequences, scores.Events)
 	return printTable(stdout, []result{
 		{Model: model.Kind(), Scores: scores},
 		{Model: "table of the last mark *", Scores: baseline},

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"flag"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/tppfaas/tppfaas/internal/cli"
+	"github.com/tppfaas/tppfaas/tpp"
+)
+
+// trainOrder is what the command line of train asks for.
+type trainOrder struct {
+	cfg     tpp.Config
+	opts    tpp.TrainOptions
+	dataset string
+	output  string
+	history string // file for the history of the training, or none
+	json    bool
+}
+
+// parseTrain reads the line. What is not given keeps the default of the library, or with -paper the published value.
+func parseTrain(args []string, stdout io.Writer) (*trainOrder, error) {
+	o := &trainOrder{}
+	fs := cli.NewFlagSet("train", stdout, trainUsage)
+	fs.StringVar(&o.output, "o", "", "write the model to `FILE`")
+	kind := fs.String("kind", tpp.LogNormMix, "lognormmix (a distribution of the time) or truncnorm (one value)")
+	paper := fs.Bool("paper", false, "the published model, trained the published way; other options change it")
+	seed := fs.Uint64("seed", 1, "`seed` of the split, the first parameters and the order of the sequences")
+	encoder := fs.String("encoder", "GRU", "RNN, GRU or LSTM")
+	context := fs.Int("context", 64, "`units` of the encoder")
+	embedding := fs.Int("embedding", 32, "`columns` of the mark embedding")
+	components := fs.Int("components", 64, "`components` of a lognormmix")
+	head := fs.String("head", tpp.LogHead, "time head of a truncnorm: log or softplus")
+	end := fs.Bool("end", true, "learn when a sequence is over (with -paper: false)")
+	resolution := fs.Float64("resolution", 1, "tick of the clock that took the times, in `ms`")
+	coldStart := fs.Bool("coldstart", false, "take in whether each invocation started cold")
+	var covariates stringList
+	fs.Var(&covariates, "covariate", "take in a covariate of the dataset: `NAME` of a real one, NAME:LEVELS of a categorical one; may be repeated")
+	loss := fs.String("loss", tpp.LossResolution, "what a lognormmix is trained on: resolution or density (with -paper: density)")
+	batch := fs.Int("batch", 64, "`sequences` in a batch")
+	rate := fs.Float64("rate", 1e-2, "learning `rate` (with -paper: 0.001)")
+	schedule := fs.String("schedule", tpp.ScheduleOneCycle, "of the rate: onecycle, plateau or constant (with -paper: constant)")
+	l2 := fs.Float64("l2", 1e-4, "`factor` of the L2 regularisation (with -paper: 0.00001)")
+	clip := fs.Float64("clip", 5, "cut gradients to this `norm`, 0 not (with -paper: 0)")
+	epochs := fs.Int("epochs", 200, "`epochs` at most (with -paper, plateau and constant: 4000)")
+	patience := fs.Int("patience", 0, "stop after this many `epochs` without a better validation loss (0: the schedule's default; with -paper: 100 or 200)")
+	fs.DurationVar(&o.opts.MaxDuration, "budget", 0, "stop after this much `time`, such as 50s (0: no limit)")
+	fs.IntVar(&o.opts.Workers, "workers", 0, "`goroutines` that compute (0: one a processor); the model does not depend on it")
+	fs.StringVar(&o.opts.Checkpoint, "checkpoint", "", "keep the state of the training in `FILE`, and go on from there")
+	fs.StringVar(&o.history, "history", "", "write the losses of each epoch to `FILE`, one JSON object a line")
+	fs.BoolVar(&o.json, "json", false, "print the scores as JSON")
+	rest, err := positional(fs, args, "dataset")
+	if err != nil {
+		return nil, err
+	}
+	o.dataset = rest[0]
+	if o.output == "" {
+		return nil, cli.Usagef("-o MODEL is missing")
+	}
+	if *kind != tpp.LogNormMix && *kind != tpp.TruncNorm {
+		return nil, cli.Usagef("-kind is %q, it must be lognormmix or truncnorm", *kind)
+	}
+	o.cfg.Kind = *kind
+	if *paper {
+		o.cfg = tpp.PaperConfig(*kind)
+		maxDuration, workers, checkpoint := o.opts.MaxDuration, o.opts.Workers, o.opts.Checkpoint
+		o.opts = tpp.PaperTraining(*kind)
+		o.opts.MaxDuration, o.opts.Workers, o.opts.Checkpoint = maxDuration, workers, checkpoint
+	}
+	o.opts.Seed = *seed
+	if o.opts.MaxDuration < 0 || o.opts.Workers < 0 {
+		return nil, cli.Usagef("-budget and -workers must not be negative")
+	}
+	// What stands on the line wins over the defaults.
+	given := func(name string, set func()) {
+		if cli.IsSet(fs, name) {
+			set()
+		}
+	}
+	given("encoder", func() { o.cfg.Encoder = *encoder })
+	given("context", func() { o.cfg.ContextSize = *context })
+	given("embedding", func() { o.cfg.MarkEmbeddingSize = *embedding })
+	given("components", func() { o.cfg.NumComponents = *components })
+	given("head", func() { o.cfg.TimeHead = *head })
+	given("end", func() { o.cfg.WithoutEnd = !*end })
+	given("resolution", func() { o.cfg.Resolution = *resolution })
+	given("loss", func() { o.opts.Loss = *loss })
+	given("batch", func() { o.opts.BatchSize = *batch })
+	given("rate", func() { o.opts.LearningRate = *rate })
+	given("schedule", func() { o.opts.Schedule = *schedule })
+	given("l2", func() { o.opts.WeightDecay = zeroIsNone(*l2) })
+	given("clip", func() { o.opts.ClipNorm = zeroIsNone(*clip) })
+	given("epochs", func() { o.opts.MaxEpochs = *epochs })
+	given("patience", func() { o.opts.Patience = *patience })
+	if err := checkTrain(fs, *kind, *encoder, *head, *loss, *schedule); err != nil {
+		return nil, err
+	}
+	if *coldStart {
+		o.cfg.Covariates = append(o.cfg.Covariates, tpp.ColdStart())
+	}
+	for _, c := range covariates {
+		name, levels, categorical := strings.Cut(c, ":")
+		covariate := tpp.Covariate{Name: name}
+		if categorical {
+			if covariate.Levels, err = strconv.Atoi(levels); err != nil || covariate.Levels < 1 {
+				return nil, cli.Usagef("-covariate %s: %q is not a number of levels", c, levels)
+			}
+		}
+		o.cfg.Covariates = append(o.cfg.Covariates, covariate)
+	}
+	return o, nil
+}
+
+// zeroIsNone is how the library is told to leave something out, where zero stands for its default.
+func zeroIsNone(v float64) float64 {
+	if v == 0 {
+		return -1
+	}
+	return v
+}
+
+// checkTrain checks the values on the line.
+func checkTrain(fs *flag.FlagSet, kind, encoder, head, loss, schedule string) error {
+	for _, o := range []struct {
+		name, value string
+		allowed     []string
+	}{
+		{"encoder", encoder, []string{"RNN", "GRU", "LSTM"}},
+		{"head", head, []string{tpp.LogHead, tpp.SoftplusHead}},
+		{"loss", loss, []string{tpp.LossResolution, tpp.LossDensity}},
+		{"schedule", schedule, []string{tpp.ScheduleOneCycle, tpp.SchedulePlateau, tpp.ScheduleConstant}},
+	} {
+		ok := false
+		for _, a := range o.allowed {
+			ok = ok || a == o.value
+		}
+		if !ok {
+			last := len(o.allowed) - 1
+			return cli.Usagef("-%s is %q, it must be %s or %s", o.name, o.value, strings.Join(o.allowed[:last], ", "), o.allowed[last])
+		}
+	}
+	if kind == tpp.LogNormMix && cli.IsSet(fs, "head") {
+		return cli.Usagef("-head is for -kind truncnorm")
+	}
+	if kind == tpp.TruncNorm && (cli.IsSet(fs, "components") || cli.IsSet(fs, "loss")) {
+		return cli.Usagef("-components and -loss are for -kind lognormmix")
+	}
+	var wrong error
+	fs.Visit(func(f *flag.Flag) {
+		if wrong != nil {
+			return
+		}
+		switch v := f.Value.(flag.Getter).Get().(type) {
+		case int:
+			if v < 1 && f.Name != "workers" && !(f.Name == "patience" && v == 0) {
+				wrong = cli.Usagef("-%s is %d, it must be at least 1", f.Name, v)
+			}
+		case float64:
+			atLeastZero := f.Name == "l2" || f.Name == "clip"
+			if math.IsNaN(v) || math.IsInf(v, 0) || v < 0 || v == 0 && !atLeastZero {
+				wrong = cli.Usagef("-%s is %v, it must be above 0", f.Name, v)
+			}
+		}
+	})
+	return wrong
+}
+
+// stringList is an option that may be repeated.
+type stringList []string
+
+func (l *stringList) String() string { return strings.Join(*l, ",") }
+
+func (l *stringList) Set(v string) error {
+	*l = append(*l, v)
+	return nil
+}
+
+// Get makes it a flag.Getter.
+func (l *stringList) Get() any { return []string(*l) }
