@@ -214,7 +214,7 @@ func (c *Columns) empty() bool {
 
 // checkCell refuses a name that would not come back as it was.
 func checkCell(what, name string) error {
-	if strings.TrimSpace(name) == "" || strings.ContainsRune(name, '\r') || strings.TrimSpace(name) != name && what == "covariate" {
+	if strings.TrimSpace(name) == "" || strings.ContainsAny(name, "\r\x00") || strings.TrimSpace(name) != name && what == "covariate" {
 		return fmt.Errorf("the name %q of a %s cannot stand in a CSV file", name, what)
 	}
 	return nil

@@ -19,6 +19,8 @@ Commands:
   evaluate MODEL... DATASET...    score models on datasets
   predict MODEL DATASET           what a model says after each event of a sequence
   plot MODEL DATASET -o PICTURE   a picture of one sequence with the predictions at each step
+  convert DATASET -o DATASET      JSON, JSON lines or CSV into another of them
+  inspect FILE...                 what is in datasets and models
 
 Examples:
   tpp train traces.json.gz -o model.safetensors -seed 1
@@ -36,11 +38,13 @@ var commands = map[string]command{
 	"evaluate": evaluate,
 	"predict":  predict,
 	"plot":     plotSequence,
+	"convert":  convert,
+	"inspect":  inspect,
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if len(args) == 0 {
-		return cli.Exit(stderr, "tpp", cli.Usagef("a command is missing: train, evaluate, predict or plot (-h explains them)"))
+		return cli.Exit(stderr, "tpp", cli.Usagef("a command is missing: train, evaluate, predict, plot, convert or inspect (-h explains them)"))
 	}
 	switch args[0] {
 	case "-h", "-help", "--help", "help":
@@ -49,7 +53,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	c, ok := commands[args[0]]
 	if !ok {
-		return cli.Exit(stderr, "tpp", cli.Usagef("unknown command %q: it is train, evaluate, predict or plot (-h explains them)", args[0]))
+		return cli.Exit(stderr, "tpp", cli.Usagef("unknown command %q: it is train, evaluate, predict, plot, convert or inspect (-h explains them)", args[0]))
 	}
 	return cli.Exit(stderr, "tpp "+args[0], c(ctx, args[1:], stdout, stderr))
 }
