@@ -4,46 +4,89 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"math"
 	"runtime"
-	"sync"
-	"sync/atomic"
+	"strconv"
 )
 
-// Scores are the scores of a model on a dataset. Those of the likelihood are per scored event, in nats; times are in
-// the dataset's unit. A score that a model does not have, or that no event gives, is NaN.
+// Scores are the scores of a model on a dataset. Likelihoods are natural logarithms; times are in the dataset's unit. A
+// score that a model does not have, or that no event gives, is NaN: a model that predicts a single time (TruncNorm) has
+// no likelihood of the time and no intervals, one without an end class no NLLEnd.
 type Scores struct {
 	// Sequences and Events count what was scored: of each sequence all events but the first, which is scored only where
 	// the sequence has a TStart.
 	Sequences, Events int
 	// NLLTime is the mean negative log density of the inter times, NLLMark the mean negative log probability of the
-	// marks, and NLL their sum minus the sum of the final log survivals per event.
+	// marks, and NLL their sum minus the sum of the final log survivals: all per event.
 	NLLTime, NLLMark, NLL float64
-	// NLLResolution is the mean negative log probability of mark and inter time at the clock's resolution, without
-	// survival: unlike NLLTime it cannot be driven down without bound on data of whole ticks.
+	// NLLResolution is the mean negative log probability of mark and inter time at the clock's resolution per event,
+	// without survival: unlike NLLTime it cannot be driven down without bound on data of whole ticks.
 	NLLResolution float64
+	// NLLSequence is what NLL is the mean of, per sequence instead of per event.
+	NLLSequence float64
+	// NLLEnd is the mean negative log probability of what became of a sequence after each event: that it went on, or that
+	// it was over. The end of a sequence that was still running when observation stopped is not scored.
+	NLLEnd float64
 	// MAE and RMSE are the mean absolute and the root mean squared error of the median.
 	MAE, RMSE float64
+	// CRPS is the mean continuous ranked probability score of the inter time (see CRPS), in the unit of time.
+	CRPS float64
 	// Accuracy is the share of events whose mark was the likeliest.
 	Accuracy float64
+	// MacroF1 is the unweighted mean over marks of F1 = 2 TP / (2 TP + FP + FN), over the marks that came or were the
+	// likeliest at least once.
+	MacroF1 float64
+	// ECE is the expected calibration error of the likeliest mark (see ExpectedCalibrationError).
+	ECE float64
+	// Coverage50 and Coverage90 are the shares of inter times within the central 50 and 90 % intervals. Of a gap whose
+	// tick of the clock an interval cuts, the share that the model puts inside counts (see PITCell), so that a right
+	// model has 0.5 and 0.9 also on gaps of few ticks.
+	Coverage50, Coverage90 float64
+	// KS is the Kolmogorov-Smirnov distance of the rescaled times from a uniform distribution (Brown et al. 2002, The
+	// Time-Rescaling Theorem), KSPValue the probability of one as large if the model were right.
+	KS, KSPValue float64
+	// OTD is the mean distance between the next events as forecast and as they came (see Distance), NaN unless
+	// EvaluateOptions.NextEvents asks for it.
+	OTD float64
 }
 
-// MarshalJSON writes the scores under their names in lower case, NaN and infinities as null.
+// All are the scores with their usual names, in the order of the fields.
+func (s Scores) All() iter.Seq2[string, float64] {
+	return func(yield func(string, float64) bool) {
+		for _, score := range [...]struct {
+			name  string
+			value float64
+		}{
+			{"nll_time", s.NLLTime}, {"nll_mark", s.NLLMark}, {"nll", s.NLL}, {"nll_resolution", s.NLLResolution},
+			{"nll_sequence", s.NLLSequence}, {"nll_end", s.NLLEnd},
+			{"mae", s.MAE}, {"rmse", s.RMSE}, {"crps", s.CRPS},
+			{"accuracy", s.Accuracy}, {"macro_f1", s.MacroF1}, {"ece", s.ECE},
+			{"coverage_50", s.Coverage50}, {"coverage_90", s.Coverage90},
+			{"ks", s.KS}, {"ks_pvalue", s.KSPValue}, {"otd", s.OTD},
+		} {
+			if !yield(score.name, score.value) {
+				return
+			}
+		}
+	}
+}
+
+// MarshalJSON writes the counts and the scores under the names of All, NaN and infinities as null. OTD is left out where
+// it was not asked for.
 func (s Scores) MarshalJSON() ([]byte, error) {
-	return json.Marshal(struct {
-		Sequences     int        `json:"sequences"`
-		Events        int        `json:"events"`
-		NLLTime       jsonNumber `json:"nll_time"`
-		NLLMark       jsonNumber `json:"nll_mark"`
-		NLL           jsonNumber `json:"nll"`
-		NLLResolution jsonNumber `json:"nll_resolution"`
-		MAE           jsonNumber `json:"mae"`
-		RMSE          jsonNumber `json:"rmse"`
-		Accuracy      jsonNumber `json:"accuracy"`
-	}{
-		s.Sequences, s.Events, jsonNumber(s.NLLTime), jsonNumber(s.NLLMark), jsonNumber(s.NLL),
-		jsonNumber(s.NLLResolution), jsonNumber(s.MAE), jsonNumber(s.RMSE), jsonNumber(s.Accuracy),
-	})
+	out := fmt.Appendf(nil, `{"sequences":%d,"events":%d`, s.Sequences, s.Events)
+	for name, value := range s.All() {
+		if name == "otd" && math.IsNaN(value) {
+			continue
+		}
+		text, err := jsonNumber(value).MarshalJSON()
+		if err != nil {
+			return nil, err
+		}
+		out = append(append(strconv.AppendQuote(append(out, ','), name), ':'), text...)
+	}
+	return append(out, '}'), nil
 }
 
 // jsonNumber is a number that JSON may not have.
@@ -62,108 +105,85 @@ type EvaluateOptions struct {
 	Resolution float64
 	// Workers is the number of goroutines that compute (default: GOMAXPROCS). The scores do not depend on it.
 	Workers int
+	// NextEvents asks for the OTD of forecasts of that many events, made after each event (default 0: none, as forecasts
+	// cost more than all other scores).
+	NextEvents int
+	// EditCost is what an event too many or too few costs in the OTD, in the unit of time. It must be set with NextEvents.
+	EditCost float64
+	// Continue makes these forecasts (default: GreedyContinuation).
+	Continue Continuation
+}
+
+func (o *EvaluateOptions) withDefaults() error {
+	setDefault(&o.Resolution, 1)
+	setDefault(&o.Workers, runtime.GOMAXPROCS(0))
+	if o.Continue == nil {
+		o.Continue = GreedyContinuation
+	}
+	switch {
+	case !(o.Resolution > 0) || math.IsInf(o.Resolution, 0):
+		return fmt.Errorf("evaluation: the resolution is %v, it must be above 0", o.Resolution)
+	case o.Workers < 1:
+		return fmt.Errorf("evaluation: %d workers", o.Workers)
+	case o.NextEvents < 0:
+		return fmt.Errorf("evaluation: forecasts of %d events", o.NextEvents)
+	case o.NextEvents > 0 && (!(o.EditCost > 0) || math.IsInf(o.EditCost, 0)):
+		return fmt.Errorf("evaluation: the edit cost of forecasts is %v, it must be above 0", o.EditCost)
+	}
+	return nil
 }
 
 // Evaluate scores a model on a dataset, whose marks are matched with the model's by name. Each event is predicted from
 // those before it, by the way that live predictions take. The error names the sequence.
 func Evaluate(ctx context.Context, m Model, d *Dataset, opts EvaluateOptions) (Scores, error) {
-	setDefault(&opts.Resolution, 1)
-	setDefault(&opts.Workers, runtime.GOMAXPROCS(0))
-	d, err := d.WithMarks(m.MarkNames())
+	return EvaluateStream(ctx, m, d.each(), d.MarkNames, opts)
+}
+
+// EvaluateStream scores a model on sequences as they are read, of which it holds a bounded number at a time: the data may
+// be larger than memory. The marks have the given names, which are matched with the model's. A sequence that was yielded
+// must not be changed any more. The scores are those of Evaluate, to the last bit. The error names the sequence by its
+// place in the stream; one that the stream yields is returned as it is.
+func EvaluateStream(ctx context.Context, m Model, sequences iter.Seq2[*Sequence, error], markNames []string, opts EvaluateOptions) (Scores, error) {
+	total, err := evaluate(ctx, m, sequences, markNames, opts)
 	if err != nil {
 		return Scores{}, err
 	}
-	sums := make([]scoreSums, len(d.Sequences))
-	errs := make([]error, len(d.Sequences))
-	var next atomic.Int64
-	var wg sync.WaitGroup
-	for range min(opts.Workers, len(d.Sequences)) {
-		wg.Go(func() {
-			for ctx.Err() == nil {
-				i := int(next.Add(1)) - 1
-				if i >= len(d.Sequences) {
-					return
-				}
-				errs[i] = sums[i].sequence(m, &d.Sequences[i], opts.Resolution)
+	return total.scores(), nil
+}
+
+// Diagnostics are what scores summarise, for tables and pictures.
+type Diagnostics struct {
+	Scores Scores
+	// PIT is the histogram of the probability integral transform over PITBins equal parts of [0, 1]: the share of events
+	// in each, 1/PITBins for a right model. Nil for a model that predicts a single time, and without events.
+	PIT []float64
+	// Calibration are CalibrationBins bins of the predicted probability of the likeliest mark.
+	Calibration []CalibrationBin
+	// Confusion counts which mark came where which was the likeliest.
+	Confusion *Confusion
+}
+
+// Diagnose is Evaluate with all that the scores summarise.
+func Diagnose(ctx context.Context, m Model, d *Dataset, opts EvaluateOptions) (*Diagnostics, error) {
+	return DiagnoseStream(ctx, m, d.each(), d.MarkNames, opts)
+}
+
+// DiagnoseStream is EvaluateStream with all that the scores summarise.
+func DiagnoseStream(ctx context.Context, m Model, sequences iter.Seq2[*Sequence, error], markNames []string, opts EvaluateOptions) (*Diagnostics, error) {
+	total, err := evaluate(ctx, m, sequences, markNames, opts)
+	if err != nil {
+		return nil, err
+	}
+	return total.diagnostics(), nil
+}
+
+// each yields the sequences of a dataset.
+func (d *Dataset) each() iter.Seq2[*Sequence, error] {
+	return func(yield func(*Sequence, error) bool) {
+		for i := range d.Sequences {
+			if !yield(&d.Sequences[i], nil) {
+				return
 			}
-		})
-	}
-	wg.Wait()
-	if err := ctx.Err(); err != nil {
-		return Scores{}, fmt.Errorf("evaluation stopped: %w", err)
-	}
-	total := scoreSums{}
-	for i := range sums {
-		if errs[i] != nil {
-			return Scores{}, fmt.Errorf("sequence %d: %w", i, errs[i])
 		}
-		total.add(&sums[i])
-	}
-	return total.scores(len(d.Sequences)), nil
-}
-
-// scoreSums are sums over events.
-type scoreSums struct {
-	events                        int
-	logTime, logMark, logSurvival float64
-	logResolution                 float64
-	absolute, squared             float64
-	correct                       int
-}
-
-func (t *scoreSums) add(s *scoreSums) {
-	t.events += s.events
-	t.logTime += s.logTime
-	t.logMark += s.logMark
-	t.logSurvival += s.logSurvival
-	t.logResolution += s.logResolution
-	t.absolute += s.absolute
-	t.squared += s.squared
-	t.correct += s.correct
-}
-
-// sequence adds the scores of one sequence.
-func (t *scoreSums) sequence(m Model, s *Sequence, resolution float64) error {
-	covariates := m.CovariateNames()
-	var values []float64
-	last := startOf(s)
-	state := m.NewState(last)
-	for i := range s.Len() {
-		if gap, ok := s.gapBefore(i); ok {
-			t.event(state.Next(last), gap, s.Mark(i), resolution)
-		}
-		last = s.ArrivalTimes[i]
-		var e Event
-		e, values = eventOf(s, i, covariates, values)
-		if err := state.Observe(e); err != nil {
-			return fmt.Errorf("event %d: %w", i, err)
-		}
-	}
-	if s.TEnd != nil {
-		t.logSurvival += state.Next(last).LogSurvival(*s.TEnd - last)
-	}
-	return nil
-}
-
-func (t *scoreSums) event(n *Next, gap float64, mark int, resolution float64) {
-	t.events++
-	t.logTime += n.LogProb(gap)
-	t.logMark += n.LogMark(gap, mark)
-	t.logResolution += n.LogResolution(gap, resolution, mark)
-	diff := n.Time.Quantile(0.5) - gap
-	t.absolute += math.Abs(diff)
-	t.squared += diff * diff
-	if n.LikeliestMark() == mark {
-		t.correct++
-	}
-}
-
-func (t *scoreSums) scores(sequences int) Scores {
-	n := float64(t.events) // 0/0 is NaN: no event, no score
-	return Scores{
-		Sequences: sequences, Events: t.events,
-		NLLTime: -t.logTime / n, NLLMark: -t.logMark / n, NLL: -(t.logTime + t.logMark + t.logSurvival) / n,
-		NLLResolution: -t.logResolution / n,
-		MAE:           t.absolute / n, RMSE: math.Sqrt(t.squared / n), Accuracy: float64(t.correct) / n,
 	}
 }
