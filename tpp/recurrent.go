@@ -21,6 +21,7 @@ type Recurrent struct {
 	summary   *TrainingSummary
 	net       *network[float32]
 	params    []float32
+	print     *lazyFingerprint
 }
 
 // TrainingSummary says how a model came about. It travels in the model's file.
@@ -45,7 +46,7 @@ func newRecurrent(cfg Config, markNames []string, numMarks int, norm normalisati
 	}
 	return &Recurrent{
 		cfg: cfg, markNames: slices.Clone(markNames), numMarks: numMarks, norm: norm, net: net,
-		params: make([]float32, net.layout.Size()),
+		params: make([]float32, net.layout.Size()), print: &lazyFingerprint{},
 	}, nil
 }
 
@@ -152,7 +153,7 @@ func (s *recurrentState) Observe(e Event) error {
 	net.rnn.Step(s.m.params, s.hidden, w.gates, &w.stepper)
 	s.events++
 	s.last = e.Time
-	w.owner = nil
+	s.forget()
 	return nil
 }
 
@@ -186,10 +187,13 @@ func (s *recurrentState) refresh() {
 // context is what the heads predict from.
 func (s *recurrentState) context() []float32 {
 	if s.events == 0 {
-		return nn.Of(s.m.net.contextInit, s.m.params)
+		return s.m.initialContext()
 	}
 	return s.hidden[:s.m.cfg.ContextSize]
 }
+
+// initialContext is what the first event is predicted from.
+func (m *Recurrent) initialContext() []float32 { return nn.Of(m.net.contextInit, m.params) }
 
 // Clone is an independent copy.
 func (s *recurrentState) Clone() State {
@@ -206,10 +210,15 @@ func (s *recurrentState) CopyFrom(src State) bool {
 	}
 	s.events, s.last = o.events, o.last
 	copy(s.hidden, o.hidden)
+	s.forget()
+	return true
+}
+
+// forget says that the history has changed, whatever was predicted from it.
+func (s *recurrentState) forget() {
 	if s.work.owner == s {
 		s.work.owner = nil
 	}
-	return true
 }
 
 // mixtureOf takes the outputs of the time head (locations, log scales, logits, in standardised log time) to a mixture

@@ -1,0 +1,41 @@
+package nn
+
+import "github.com/tppfaas/tppfaas/tpp/internal/simd"
+
+// StepRows moves several states over one event each: h, rows × D, and for an LSTM the cell states c behind it, by the
+// input gates gx, rows × G·D. It does not allocate after its first call with the same Stepper and as many rows. Each row
+// moves as by Step but for rounding.
+func (r *Recurrent[F]) StepRows(params, h, c, gx []F, rows int, s *Stepper[F]) {
+	d, g := r.d, r.cell.gates()*r.d
+	s.gh, s.act = Resize(s.gh, rows*g), Resize(s.act, rows*g)
+	bias := Of(r.bias, params)
+	for row := range rows {
+		copy(s.gh[row*g:(row+1)*g], bias)
+	}
+	n := rows * d
+	h, gx = h[:n], gx[:rows*g]
+	simd.Gemm(rows, g, d, h, d, 1, r.transposed, g, s.gh, g, true)
+	switch r.cell {
+	case RNN:
+		rnnForward(h, gx, s.gh)
+	case GRU:
+		simd.GRUForward(rows, d, h, s.act[:n], s.act[n:2*n], s.act[2*n:], gx, s.gh, h)
+	case LSTM:
+		lstmForward(rows, d, h, c[:n], s.act, gx, s.gh, c[:n])
+	}
+}
+
+// ForwardColumns computes the outputs from first up to first + n of each row: dst (rows × n) from x (rows × in).
+func (l *Linear[F]) ForwardColumns(dst, params, x []F, rows, first, n int) {
+	bias := Of(l.bias, params)[first : first+n]
+	for row := range rows {
+		copy(dst[row*n:(row+1)*n], bias)
+	}
+	simd.Gemm(rows, n, l.In, x, l.In, 1, l.transposed[first:], l.Out, dst, n, true)
+}
+
+// ForwardAt computes one output of one row x.
+func (l *Linear[F]) ForwardAt(params, x []F, output int) F {
+	w := Of(l.weight, params)[output*l.In : (output+1)*l.In]
+	return Of(l.bias, params)[output] + simd.Dot(w, x[:l.In])
+}
