@@ -56,6 +56,9 @@ var errNotDecimal = errors.New("not a decimal number")
 // parse reads a decimal number of the unit. The power of ten goes into the number's exponent, not into a product, so
 // 1620831914.775 s are 1620831914775 ms exactly.
 func (t *timeReader) parse(text []byte) (float64, error) {
+	if v, ok := shortInteger(text); ok && t.exponent == 0 {
+		return t.round(v * t.factor), nil
+	}
 	for _, c := range text {
 		// strconv also reads inf, 0x1p3 and 1_000.
 		if !isNumeric[c] {
@@ -80,6 +83,21 @@ func (t *timeReader) parse(text []byte) (float64, error) {
 		return 0, err
 	}
 	return t.round(v * t.factor), nil
+}
+
+// shortInteger reads the commonest form of a time, which a float64 holds exactly, at a fraction of what strconv takes.
+func shortInteger(text []byte) (v float64, ok bool) {
+	if len(text) == 0 || len(text) > 15 {
+		return 0, false
+	}
+	n := 0
+	for _, c := range text {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = 10*n + int(c-'0')
+	}
+	return float64(n), true
 }
 
 // duration is parse for a wait or init time: what is above 0 stays so, since an init time above 0 is a cold start.

@@ -179,7 +179,7 @@ func (w *SequenceWriter) Close() error {
 }
 
 func (w *SequenceWriter) writeHeader(s *Sequence) error {
-	if s != nil && w.Columns.covers(s) != nil && w.Columns.empty() {
+	if s != nil && w.Columns.empty() {
 		w.Columns.Add(s)
 	}
 	w.marked = len(w.names) > 0

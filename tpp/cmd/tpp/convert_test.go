@@ -129,15 +129,30 @@ func TestInspectDataset(t *testing.T) {
 	if len(r.Covariates) != 1 || r.Covariates[0] != (covariateReport{"load", 1, 1, 2, 3}) {
 		t.Errorf("covariates %v", r.Covariates)
 	}
-	status, out, errs = call(t, "inspect", path, chain(t, "chain.json.gz", inOrder, 4))
-	if status != cli.OK {
+	if status, out, errs = call(t, "inspect", path, chain(t, "chain.json.gz", inOrder, 4)); status != cli.OK {
 		t.Fatal(errs)
 	}
-	for _, says := range []string{"JSON lines, ", "2, of 1 to 3 events", "2021-05-12 15:05:14.775 UTC", "exactly 0: 1 of 2 (50.0 %)", "unused", `covariate "load"`,
-		"JSON document, gzipped", "x-dev-main"} {
-		if !strings.Contains(out, says) {
-			t.Errorf("it does not say %q:\n%s", says, out)
-		}
+	lines, document, ok := strings.Cut(out, "\n\n")
+	if want := path + `: dataset, JSON lines, 271 bytes
+  sequences         2, of 1 to 3 events
+  events            4
+  times             1620831914775 to 1620831914975 ms, not all whole
+                    2021-05-12 15:05:14.775 UTC to 2021-05-12 15:05:14.975 UTC
+  gaps              mean 100 ms; exactly 0: 1 of 2 (50.0 %)
+  gap quantiles     0 %: 0  5 %: 0  25 %: 0  50 %: 0  75 %: 200  95 %: 200  99 %: 200  100 %: 200
+  wait times        0 of 2 sequences
+  init times        1 of 2 sequences; cold starts: 1 events (33.3 %)
+  parents           0 of 2 sequences
+  windows           t_start of 0 of 2 sequences, t_end of 1 of 2 sequences; the others are complete
+  covariate "load"  1 of 2 sequences, 1 to 3, mean 2
+  marks             3
+    a               2 (50.0 %)
+    unused          0 (0.0 %)
+    b               2 (50.0 %)`; lines != want {
+		t.Errorf("it says\n%s\nwant\n%s", lines, want)
+	}
+	if !ok || !strings.Contains(document, "JSON document, gzipped") || !strings.Contains(document, "x-dev-main") {
+		t.Errorf("it says of the document\n%s", document)
 	}
 }
 
