@@ -1,0 +1,150 @@
+package tpp
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+// observed is a state after some events.
+func observed(t testing.TB, m Model, events int) State {
+	t.Helper()
+	s := m.NewState(50)
+	for j := range events {
+		e := Event{Time: 60 + 30*float64(j), Mark: (2 * j) % 3}
+		if c, ok := s.(typical); ok {
+			e.Covariates = c.typicalCovariates(nil)
+		}
+		if err := s.Observe(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s
+}
+
+// carriers are models whose states travel: of every recurrent kind, and tables.
+func carriers(t testing.TB) []Model {
+	var models []Model
+	for i, v := range variants {
+		models = append(models, randomRecurrent(t, v, uint64(i)))
+	}
+	for _, key := range []LookupKey{LastMark, LastThreeMarks, LastMarkAndSet} {
+		l, err := FitLookup(key, chains(3, 40), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		models = append(models, l)
+	}
+	return models
+}
+
+// sameNext says whether two states predict the same.
+func sameNext(a, b State, now float64) bool {
+	x, y := a.Next(now), b.Next(now)
+	for m := range x.Marks {
+		if x.Marks[m] != y.Marks[m] {
+			return false
+		}
+	}
+	return x.End == y.End && x.Time.Quantile(0.3) == y.Time.Quantile(0.3) && x.Time.Quantile(0.9) == y.Time.Quantile(0.9)
+}
+
+func TestStatesTravel(t *testing.T) {
+	models := carriers(t)
+	for i, m := range models {
+		for _, events := range []int{0, 1, 2, 5} {
+			s := observed(t, m, events)
+			data, err := MarshalState(m, s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			again, err := UnmarshalState(m, data)
+			if err != nil {
+				t.Fatalf("%s after %d events: %v", m.Kind(), events, err)
+			}
+			if !sameNext(s, again, 200) {
+				t.Errorf("%s: after %d events a state predicts otherwise when it has travelled", m.Kind(), events)
+			}
+			if written, err := MarshalState(m, again); err != nil || !bytes.Equal(written, data) {
+				t.Errorf("%s: a state that has travelled is written otherwise (error %v)", m.Kind(), err)
+			}
+			if err := again.Observe(Event{Time: 49}); err == nil {
+				t.Errorf("%s: a state forgot on its way when it was", m.Kind())
+			}
+			for j, other := range models {
+				if _, err := UnmarshalState(other, data); i != j && (err == nil || !strings.Contains(err.Error(), "another model")) {
+					t.Errorf("a %s took the state of a %s: %v", other.Kind(), m.Kind(), err)
+				}
+			}
+			// Every damaged byte and every missing end is noticed.
+			for k := range data {
+				bad := bytes.Clone(data)
+				bad[k] ^= 4
+				if _, err := UnmarshalState(m, bad); err == nil {
+					t.Fatalf("%s: damage at byte %d went unnoticed", m.Kind(), k)
+				}
+				if _, err := UnmarshalState(m, data[:k]); err == nil {
+					t.Fatalf("%s: a state of %d bytes was read from its first %d", m.Kind(), len(data), k)
+				}
+			}
+		}
+	}
+}
+
+// TestFingerprintOutlivesTheFile: a model that was written and read takes the states of the one before.
+func TestFingerprintOutlivesTheFile(t *testing.T) {
+	m := train(t, chains(6, 30), TrainOptions{MaxEpochs: 1})
+	data, err := MarshalState(m, observed(t, m, 3))
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := ReadModel(bytes.NewReader(encoded(t, m)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := UnmarshalState(again, data); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestStatesThatCannotTravel(t *testing.T) {
+	m := poisson{rate: 1}
+	if _, err := MarshalState(m, m.NewState(0)); err == nil || !strings.Contains(err.Error(), "it has no binary form") {
+		t.Errorf("got error %v", err)
+	}
+	a, b := randomRecurrent(t, variants[0], 1), randomRecurrent(t, variants[0], 2)
+	if _, err := MarshalState(a, b.NewState(0)); err == nil || !strings.Contains(err.Error(), "belongs to another model") {
+		t.Errorf("got error %v", err)
+	}
+}
+
+// FuzzUnmarshalState: whatever the bytes, there is an error or a state that works and is written as it was read.
+func FuzzUnmarshalState(f *testing.F) {
+	models := carriers(f)
+	models = append(models[:3], models[len(models)-1])
+	for i, m := range models {
+		for _, events := range []int{0, 4} {
+			content, err := observed(f, m, events).(BinaryState).MarshalBinary()
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(byte(i), content)
+		}
+	}
+	f.Fuzz(func(t *testing.T, which byte, content []byte) {
+		m := models[int(which)%len(models)]
+		_, _ = UnmarshalState(m, content)
+		s := m.NewState(0).(BinaryState)
+		if s.UnmarshalBinary(content) != nil {
+			return
+		}
+		again, err := s.MarshalBinary()
+		if err != nil || !bytes.Equal(again, content) {
+			t.Fatalf("%s: read %x, wrote %x (error %v)", m.Kind(), content, again, err)
+		}
+		next := s.Next(0)
+		if p := next.Time.CDF(100); !(p >= 0 && p <= 1) || !(next.End >= 0 && next.End <= 1) {
+			t.Fatalf("%s: a state that was read predicts %v and the end %v", m.Kind(), p, next.End)
+		}
+	})
+}
