@@ -1,0 +1,134 @@
+package tpp
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync/atomic"
+	"testing"
+
+	"github.com/tppfaas/tppfaas/tpp/dist"
+)
+
+// counting is clockwork that counts the sequences begun.
+type counting struct {
+	clockwork
+	begun *atomic.Int64
+}
+
+func (c counting) NewState(start float64) State {
+	c.begun.Add(1)
+	return c.clockwork.NewState(start)
+}
+
+func TestEvaluateStreamHoldsFewSequences(t *testing.T) {
+	const n, workers = 20_000, 3
+	d := exponentialGaps(2, 1, 20, 10, 1)
+	m := counting{begun: new(atomic.Int64)}
+	most := 0
+	stream := func(yield func(*Sequence, error) bool) {
+		for i := range n {
+			most = max(most, i-int(m.begun.Load()))
+			if !yield(&d.Sequences[0], nil) {
+				return
+			}
+		}
+	}
+	got, err := EvaluateStream(t.Context(), m, stream, d.MarkNames, EvaluateOptions{Workers: workers})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Sequences != n || got.Events != 19*n {
+		t.Errorf("scored %d sequences and %d events", got.Sequences, got.Events)
+	}
+	if bound := (workers + 2*workers + 2) * blockSequences; most > bound {
+		t.Errorf("%d sequences were held at a time, want at most %d", most, bound)
+	}
+}
+
+func TestEvaluateStreamIsEvaluate(t *testing.T) {
+	d := randomDataset(rand.New(rand.NewPCG(3, 1)), 100, 3)
+	d.MarkNames = []string{"c", "a", "b"}
+	want, err := Evaluate(t.Context(), clockwork{}, d, EvaluateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := EvaluateStream(t.Context(), clockwork{}, d.each(), d.MarkNames, EvaluateOptions{Workers: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("the stream scores\n%+v, the dataset\n%+v", got, want)
+	}
+}
+
+func TestEvaluateStreamErrors(t *testing.T) {
+	torn := errors.New("line 3: torn")
+	good, refused := &Sequence{ArrivalTimes: []float64{1, 2}}, &Sequence{ArrivalTimes: []float64{1, 666}}
+	empty, unknown := &Sequence{}, &Sequence{ArrivalTimes: []float64{1}, Marks: []int{1}}
+	for _, c := range []struct {
+		name      string
+		sequences []*Sequence
+		reason    string
+	}{
+		{"reading fails", []*Sequence{good, good}, "line 3: torn"},
+		{"a sequence before that was wrong", []*Sequence{good, refused}, "sequence 1: event 1: not that one"},
+		{"no events", []*Sequence{good, good, empty}, "sequence 2: it has no events"},
+		{"a mark without a name", []*Sequence{unknown}, "sequence 0: marks[0] = 1 is not in the mapping of 1 marks"},
+	} {
+		stream := func(yield func(*Sequence, error) bool) {
+			for _, s := range c.sequences {
+				if !yield(s, nil) {
+					return
+				}
+			}
+			yield(nil, torn)
+		}
+		if _, err := EvaluateStream(t.Context(), clockwork{}, stream, []string{"a"}, EvaluateOptions{}); err == nil || err.Error() != c.reason {
+			t.Errorf("%s: got error %v, want %s", c.name, err, c.reason)
+		}
+	}
+	if _, err := EvaluateStream(t.Context(), clockwork{}, (&Dataset{}).each(), nil, EvaluateOptions{}); err == nil {
+		t.Error("an unmarked stream was scored by a model of three marks")
+	}
+}
+
+// BenchmarkEvaluate scores 200 sequences of 21 events with an untrained mixture of 64 components.
+func BenchmarkEvaluate(b *testing.B) {
+	d := exponentialGaps(3, 200, 21, 300, 1)
+	m := mixtures{}
+	for range 64 {
+		rng := rand.New(rand.NewPCG(uint64(len(m.mix.Mu)), 7))
+		m.mix.LogWeights = append(m.mix.LogWeights, rng.NormFloat64())
+		m.mix.Mu = append(m.mix.Mu, 5+rng.NormFloat64())
+		m.mix.Sigma = append(m.mix.Sigma, 0.1+rng.Float64())
+	}
+	for _, c := range []struct {
+		name string
+		opts EvaluateOptions
+	}{
+		{"Scores", EvaluateOptions{Workers: 1}},
+		{"WithForecasts", EvaluateOptions{Workers: 1, NextEvents: 5, EditCost: 1000}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			for b.Loop() {
+				if _, err := Evaluate(b.Context(), m, d, c.opts); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*d.NumEvents()), "µs/event")
+		})
+	}
+}
+
+// mixtures is clockwork with a mixture of log-normals for the time.
+type mixtures struct {
+	clockwork
+	mix dist.LogNormMix
+}
+
+func (m mixtures) NewState(float64) State { return m }
+func (m mixtures) Clone() State           { return m }
+func (m mixtures) Next(float64) *Next {
+	return &Next{Time: &m.mix, Marks: []float64{1. / 6, 2. / 6, 3. / 6}}
+}
