@@ -1,12 +1,12 @@
 package tpp
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 )
 
 // jsonSource reads a JSON document or JSON lines. Which of them it is, the keys of the first object say.
@@ -312,7 +312,7 @@ func (s *jsonSource) nextLine() (*Sequence, error) {
 	for {
 		l, line := s.lex, s.firstLine
 		if s.first != nil {
-			l = newJSONLexer(strings.NewReader(string(s.first)))
+			l = newJSONLexer(bytes.NewReader(s.first))
 			s.first = nil
 		} else {
 			if _, err := l.peek(); err != nil {
