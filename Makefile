@@ -3,7 +3,7 @@ GO ?= go
 BIN := bin
 DEMO := build/demo
 
-.PHONY: all build demo test race lint generate clean
+.PHONY: all build demo test race lint bench-peers generate clean
 all: build
 
 build: ## the binaries, into bin/
@@ -27,6 +27,12 @@ lint: ## formatting, vet, staticcheck
 	@unformatted="$$(gofmt -l .)"; if [ -n "$$unformatted" ]; then echo "not gofmt-clean:"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
+
+PEERS := build/peers
+bench-peers: ## time the training against JAX, and with TORCH=1 against PyTorch (3.6 GB): needs Python 3.11 or later
+	@test -x $(PEERS)/bin/python || python3 -m venv $(PEERS)
+	$(PEERS)/bin/pip install --quiet -r bench/peers/requirements.txt $(if $(TORCH),torch==2.9.1)
+	$(GO) run ./bench/peers -python $(PEERS)/bin/python $(ARGS)
 
 generate: ## the generated sources, from their generators
 	$(GO) generate ./...
