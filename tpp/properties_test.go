@@ -1,0 +1,318 @@
+package tpp
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// The bugs that users of libraries of this field report again and again, each as a property that rules it out for every
+// recurrent variant and every lookup table.
+
+// drawModel is one of the models, of three marks.
+func drawModel(rt *rapid.T, models []Model) Model {
+	return models[rapid.IntRange(0, len(models)-1).Draw(rt, "model")]
+}
+
+// drawDataset is a dataset of three marks.
+func drawDataset(rt *rapid.T, sequences int) *Dataset {
+	return randomDataset(rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 8)), sequences, 3)
+}
+
+// TestPredictionsNeverLookAhead: whatever comes later, what was predicted until then stays the same to the last bit.
+func TestPredictionsNeverLookAhead(t *testing.T) {
+	models := carriers(t)
+	rapid.Check(t, func(rt *rapid.T) {
+		m := drawModel(rt, models)
+		d := drawDataset(rt, 2)
+		s, other := d.Sequences[0], d.Sequences[1]
+		keep := rapid.IntRange(1, s.Len()).Draw(rt, "keep")
+		changed := Sequence{
+			ArrivalTimes: slices.Clone(s.ArrivalTimes[:keep]), Marks: slices.Clone(s.Marks[:keep]),
+			InitTimes: slices.Clone(s.InitTimes[:keep]), Covariates: map[string][]float64{"load": slices.Clone(s.Covariates["load"][:keep])},
+			TStart: s.TStart,
+		}
+		shift := s.ArrivalTimes[keep-1] - other.ArrivalTimes[0]
+		for j := range other.Len() {
+			changed.ArrivalTimes = append(changed.ArrivalTimes, other.ArrivalTimes[j]+shift)
+			changed.Marks = append(changed.Marks, other.Marks[j])
+			changed.InitTimes = append(changed.InitTimes, other.InitTimes[j])
+			changed.Covariates["load"] = append(changed.Covariates["load"], other.Covariates["load"][j])
+		}
+		want, err := Predict(m, &s, 3)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		got, err := Predict(m, &changed, 3)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		if !reflect.DeepEqual(got[:keep], want[:keep]) {
+			rt.Fatalf("%s: with other events after the first %d they are predicted %+v, before %+v", m.Kind(), keep, got[:keep], want[:keep])
+		}
+	})
+}
+
+// streamed scores a sequence through a State, in the terms of the model's own loss, and calls at after each event.
+func streamed(t *rapid.T, m *Recurrent, s *Sequence, at func(State) State) (sum lossSum) {
+	last := startOf(s)
+	var state State = m.NewState(last)
+	logGoesOn := func(n *Next) float64 { return math.Log1p(-n.End) }
+	for i := range s.Len() {
+		next := state.Next(last)
+		if gap, ok := s.gapBefore(i); ok {
+			sum.events++
+			sum.mark += next.LogMark(gap, s.Mark(i)) + logGoesOn(next)
+			switch {
+			case m.cfg.Kind == TruncNorm && m.cfg.TimeHead == SoftplusHead:
+				sum.time -= math.Abs(next.Time.Median() - max(gap, m.cfg.GapFloor))
+			case m.cfg.Kind == TruncNorm:
+				sum.time -= math.Abs(next.Time.Median()-max(gap, m.cfg.GapFloor)) / m.norm.MAE
+			case m.net.head.density():
+				sum.time += next.LogProb(gap)
+			default:
+				sum.time += next.LogResolution(gap, m.cfg.Resolution, s.Mark(i)) - next.LogMark(gap, s.Mark(i))
+			}
+		}
+		if err := state.Observe(EventOf(m, s, i)); err != nil {
+			t.Fatal(err)
+		}
+		state, last = at(state), s.ArrivalTimes[i]
+	}
+	switch next := state.Next(last); {
+	case s.TEnd != nil && m.cfg.Kind != TruncNorm:
+		sum.survival += next.LogSurvival(*s.TEnd - last)
+	case s.TEnd == nil && !m.cfg.WithoutEnd:
+		sum.mark += math.Log(next.End)
+	}
+	return sum
+}
+
+// TestScoresAgreeHoweverTheyAreMade: a sequence scores the same alone, among others in a batch, streamed through a State,
+// and through a State that moves to another process or is copied at any point.
+func TestScoresAgreeHoweverTheyAreMade(t *testing.T) {
+	var models []*Recurrent
+	for _, m := range carriers(t) {
+		if r, ok := m.(*Recurrent); ok {
+			models = append(models, r)
+		}
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		m := models[rapid.IntRange(0, len(models)-1).Draw(rt, "model")]
+		d := drawDataset(rt, rapid.IntRange(1, 6).Draw(rt, "sequences"))
+		examples, err := m.net.newExamples(d)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		var ws workspace[float32]
+		var batch []*example[float32]
+		var alone, live lossSum
+		for i := range examples {
+			batch = append(batch, &examples[i])
+			own := m.net.run(m.params, nil, batch[i:], 0, &ws)
+			alone.add(own)
+			s := &d.Sequences[i]
+			once := streamed(rt, m, s, func(s State) State { return s })
+			live.add(once)
+			moved := streamed(rt, m, s, func(s State) State {
+				switch rapid.IntRange(0, 3).Draw(rt, "move") {
+				case 0:
+					data, err := MarshalState(m, s)
+					if err != nil {
+						rt.Fatal(err)
+					}
+					again, err := UnmarshalState(m, data)
+					if err != nil {
+						rt.Fatal(err)
+					}
+					return again
+				case 1:
+					return s.Clone()
+				case 2:
+					into := m.NewState(0)
+					if !into.(StateCopier).CopyFrom(s) {
+						rt.Fatal("a state does not copy another one of its model")
+					}
+					return into
+				}
+				return s
+			})
+			if moved != once {
+				rt.Fatalf("%s: moved about a sequence scores %+v, otherwise %+v", m.Kind(), moved, once)
+			}
+			// Float32 arithmetic there, logarithms in float64 here.
+			tolerance := 2e-4 * float64(1+s.Len())
+			for _, c := range [][2]float64{{own.time, once.time}, {own.mark, once.mark}, {own.survival, once.survival}} {
+				if math.Abs(c[0]-c[1]) > tolerance*(1+math.Abs(c[1])) || own.events != once.events {
+					rt.Fatalf("%s: sequence %d scores %+v alone, %+v streamed", m.Kind(), i, own, once)
+				}
+			}
+		}
+		together := m.net.run(m.params, nil, batch, 0, &ws)
+		for _, c := range [][2]float64{{together.time, alone.time}, {together.mark, alone.mark}, {together.survival, alone.survival}} {
+			if math.Abs(c[0]-c[1]) > 1e-4*(1+math.Abs(c[1])) || together.events != alone.events {
+				rt.Fatalf("%s: %+v in a batch, %+v one by one", m.Kind(), together, alone)
+			}
+		}
+	})
+}
+
+// TestWaitingIsConditioning: given that nothing came, survival is S(elapsed + t)/S(elapsed), the end included, however long
+// it was and in whatever steps one asks.
+func TestWaitingIsConditioning(t *testing.T) {
+	models := carriers(t)
+	rapid.Check(t, func(rt *rapid.T) {
+		m := drawModel(rt, models)
+		state := observed(t, m, rapid.IntRange(0, 4).Draw(rt, "events"))
+		last := state.Next(0) // a time before the last event counts as that
+		elapsed := math.Exp(rapid.Float64Range(-5, 12).Draw(rt, "log elapsed"))
+		ahead := math.Exp(rapid.Float64Range(-5, 12).Draw(rt, "log t"))
+		reached, later := last.LogSurvival(elapsed), last.LogSurvival(elapsed+ahead)
+		given := last.End
+		if math.IsInf(reached, -1) {
+			return // a point prediction that has passed
+		}
+		at := 50.0
+		if n := events(state); n > 0 {
+			at = 60 + 30*float64(n-1)
+		}
+		next := state.Next(at + elapsed)
+		// Times are sums, so elapsed is only known to the last bit of the arrival time.
+		tolerance := 1e-9*(1+math.Abs(reached)+math.Abs(later)) + 1e-6*math.Abs(later-reached)
+		if got := next.LogSurvival(ahead); math.Abs(got-(later-reached)) > tolerance && !(math.IsInf(later, -1) && got < -700) {
+			rt.Fatalf("%s: after %v the log survival to %v is %v, want %v", m.Kind(), elapsed, ahead, got, later-reached)
+		}
+		if want := given / math.Exp(reached); math.Abs(next.End-want) > 1e-6*want {
+			rt.Fatalf("%s: after %v the end has probability %v, want %v", m.Kind(), elapsed, next.End, want)
+		}
+		total := 0.0
+		for _, p := range next.Marks {
+			total += p
+		}
+		if math.Abs(total-1) > 1e-6 {
+			rt.Fatalf("%s: after %v the marks have the probability %v", m.Kind(), elapsed, total)
+		}
+	})
+}
+
+// events is how many events a state has observed.
+func events(s State) int {
+	switch s := s.(type) {
+	case *recurrentState:
+		return s.events
+	case *lookupState:
+		return s.history.events
+	}
+	return 0
+}
+
+// inUnit is the dataset with times in a unit of which the old one has factor.
+func inUnit(d *Dataset, factor float64) *Dataset {
+	out := &Dataset{MarkNames: d.MarkNames, Sequences: slices.Clone(d.Sequences)}
+	for i := range out.Sequences {
+		s := &out.Sequences[i]
+		s.ArrivalTimes = slices.Clone(s.ArrivalTimes)
+		for j := range s.ArrivalTimes {
+			s.ArrivalTimes[j] *= factor
+		}
+		if s.TStart != nil {
+			s.TStart = new(*s.TStart * factor)
+		}
+		if s.TEnd != nil {
+			s.TEnd = new(*s.TEnd * factor)
+		}
+	}
+	return out
+}
+
+// TestUnitsOnlyScale: in another unit, with gaps from 1e-3 to 1e9, the same training gives the same model: densities differ
+// by the factor, predictions scale with it, everything else stays. The published softplus head, which works in the unit
+// itself, is left out.
+func TestUnitsOnlyScale(t *testing.T) {
+	d := chains(11, 40)
+	for i := range d.Sequences {
+		// Counted from near the start, so that the factor does not eat up the digits of the gaps.
+		times := d.Sequences[i].ArrivalTimes
+		first := times[0]
+		for j := range times {
+			times[j] -= first - 7
+		}
+	}
+	fits := map[string]func(d *Dataset, unit float64) Model{}
+	var names []string
+	for _, v := range variants {
+		if v.cfg.TimeHead == SoftplusHead || len(v.cfg.Covariates) > 0 {
+			continue
+		}
+		names = append(names, v.String())
+		fits[v.String()] = func(d *Dataset, unit float64) Model {
+			cfg := v.cfg
+			cfg.Resolution = unit
+			m, err := Train(t.Context(), cfg, d, nil, TrainOptions{MaxEpochs: 2, Loss: v.loss, Seed: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return m
+		}
+	}
+	for _, key := range []LookupKey{LastMark, LastMarkAndSet} {
+		name := "table " + key.String()
+		names = append(names, name)
+		fits[name] = func(d *Dataset, unit float64) Model {
+			m, err := FitLookup(key, d, unit)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return m
+		}
+	}
+	for _, name := range names {
+		base := fits[name](d, 1)
+		want, err := Evaluate(t.Context(), base, d, EvaluateOptions{Resolution: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantPredictions, err := Predict(base, &d.Sequences[0], 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, factor := range []float64{1e-3 / 20, 1e9 / 60, 1. / 1024} {
+			t.Run(fmt.Sprint(name, " in units of ", factor), func(t *testing.T) {
+				scaled := inUnit(d, factor)
+				m := fits[name](scaled, factor)
+				got, err := Evaluate(t.Context(), m, scaled, EvaluateOptions{Resolution: factor})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, c := range []struct {
+					name      string
+					got, want float64
+				}{
+					{"nll_time", got.NLLTime, want.NLLTime + math.Log(factor)},
+					{"nll_mark", got.NLLMark, want.NLLMark},
+					{"nll_resolution", got.NLLResolution, want.NLLResolution},
+					{"mae", got.MAE / factor, want.MAE},
+					{"accuracy", got.Accuracy, want.Accuracy},
+				} {
+					if !near(c.got, c.want, 1e-3) && !(math.IsNaN(c.got) && math.IsNaN(c.want)) {
+						t.Errorf("%s is %v, want %v", c.name, c.got, c.want)
+					}
+				}
+				predictions, err := Predict(m, &scaled.Sequences[0], 2)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for i, p := range predictions {
+					if w := wantPredictions[i]; math.Abs(p.Median/factor-w.Median) > 1e-3*w.Median {
+						t.Errorf("event %d: median %v, want %v", i, p.Median, w.Median*factor)
+					}
+				}
+			})
+		}
+	}
+}
