@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 )
 
 // SimulateOptions says how sequences are drawn from a model. Every field left zero takes the default that its comment
@@ -230,4 +231,35 @@ func (m *Recurrent) KnowsBeginnings() bool {
 		}
 	}
 	return false
+}
+
+// First is the sequence of the first n events, or of all if it has fewer, as they stand when the last of them has come: what
+// follows is not known, and neither is a TEnd.
+func (s *Sequence) First(n int) Sequence {
+	n = min(n, s.Len())
+	out := Sequence{ArrivalTimes: s.ArrivalTimes[:n], TStart: s.TStart}
+	if s.Marks != nil {
+		out.Marks = s.Marks[:n]
+	}
+	if s.WaitTimes != nil {
+		out.WaitTimes = s.WaitTimes[:n]
+	}
+	if s.InitTimes != nil {
+		out.InitTimes = s.InitTimes[:n]
+	}
+	for name, values := range s.Covariates {
+		if out.Covariates == nil {
+			out.Covariates = make(map[string][]float64, len(s.Covariates))
+		}
+		out.Covariates[name] = values[:n]
+	}
+	if s.Parents != nil {
+		out.Parents = slices.Clone(s.Parents[:n])
+		for i, p := range out.Parents {
+			if p >= n {
+				out.Parents[i] = -1 // the event that caused it came later
+			}
+		}
+	}
+	return out
 }

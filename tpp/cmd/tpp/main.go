@@ -18,6 +18,7 @@ Commands:
   train DATASET -o MODEL          fit a model to a dataset and score it on a part kept aside
   evaluate MODEL... DATASET...    score models on datasets
   predict MODEL DATASET           what a model says after each event of a sequence
+  sample MODEL -o DATASET         draw sequences from a model
   plot MODEL DATASET -o PICTURE   a picture of one sequence with the predictions at each step
   convert DATASET -o DATASET      JSON, JSON lines or CSV into another of them
   inspect FILE...                 what is in datasets and models
@@ -37,6 +38,7 @@ var commands = map[string]command{
 	"train":    train,
 	"evaluate": evaluate,
 	"predict":  predict,
+	"sample":   sample,
 	"plot":     plotSequence,
 	"convert":  convert,
 	"inspect":  inspect,
@@ -44,7 +46,7 @@ var commands = map[string]command{
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if len(args) == 0 {
-		return cli.Exit(stderr, "tpp", cli.Usagef("a command is missing: train, evaluate, predict, plot, convert or inspect (-h explains them)"))
+		return cli.Exit(stderr, "tpp", cli.Usagef("a command is missing: train, evaluate, predict, sample, plot, convert or inspect (-h explains them)"))
 	}
 	switch args[0] {
 	case "-h", "-help", "--help", "help":
@@ -53,7 +55,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	c, ok := commands[args[0]]
 	if !ok {
-		return cli.Exit(stderr, "tpp", cli.Usagef("unknown command %q: it is train, evaluate, predict, plot, convert or inspect (-h explains them)", args[0]))
+		return cli.Exit(stderr, "tpp", cli.Usagef("unknown command %q: it is train, evaluate, predict, sample, plot, convert or inspect (-h explains them)", args[0]))
 	}
 	return cli.Exit(stderr, "tpp "+args[0], c(ctx, args[1:], stdout, stderr))
 }
