@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 )
 
@@ -110,6 +111,25 @@ func (c *Confusion) name(mark int) string {
 	return strconv.Itoa(mark)
 }
 
+// ShortNames are the names without the beginning that all of them share up to a dash, such as an application's, which is
+// returned beside them.
+func ShortNames(names []string) (short []string, shared string) {
+	if len(names) < 2 {
+		return names, ""
+	}
+	shared = names[0]
+	for _, name := range names {
+		for !strings.HasPrefix(name, shared) {
+			shared = shared[:len(shared)-1]
+		}
+	}
+	shared = shared[:strings.LastIndexByte(shared, '-')+1]
+	for _, name := range names {
+		short = append(short, strings.TrimPrefix(name, shared))
+	}
+	return short, shared
+}
+
 // MarshalJSON writes {"marks": [names], "counts": [{"mark": name, "predicted": name, "count": n}, …]} with the pairs of
 // Cells. An unmarked model's only mark is called 0.
 func (c *Confusion) MarshalJSON() ([]byte, error) {
@@ -134,19 +154,29 @@ func (c *Confusion) MarshalJSON() ([]byte, error) {
 // maxConfusionColumns is up to how many marks the text is a matrix that fits a terminal.
 const maxConfusionColumns = 12
 
-// WriteText writes the table for people. Up to 12 marks make a matrix: a row for each mark that came, a column for each
+// WriteText writes the table for people, with the beginning that all names share in its corner. Up to 12 marks make a matrix: a row for each mark that came, a column for each
 // that was predicted. More make a list of marks, each with its recall and what was predicted in its place most often.
 func (c *Confusion) WriteText(w io.Writer) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	marks := c.Marks()
+	short, shared := ShortNames(c.markNames)
+	if shared != "" {
+		shared = " (" + shared + "…)"
+	}
+	name := func(mark int) string {
+		if mark < len(short) {
+			return short[mark]
+		}
+		return c.name(mark)
+	}
 	if len(marks) <= maxConfusionColumns {
-		fmt.Fprint(tw, "came \\ predicted\t")
+		fmt.Fprintf(tw, "came \\ predicted%s\t", shared)
 		for _, m := range marks {
-			fmt.Fprintf(tw, "%s\t", c.name(m))
+			fmt.Fprintf(tw, "%s\t", name(m))
 		}
 		fmt.Fprintln(tw, "recall")
 		for _, m := range marks {
-			fmt.Fprintf(tw, "%s\t", c.name(m))
+			fmt.Fprintf(tw, "%s\t", name(m))
 			for _, p := range marks {
 				fmt.Fprintf(tw, "%s\t", countText(c.Count(m, p)))
 			}
@@ -160,11 +190,11 @@ func (c *Confusion) WriteText(w io.Writer) error {
 		return tw.Flush()
 	}
 	instead := c.commonestMistakes()
-	fmt.Fprintln(tw, "came\tevents\trecall\tprecision\tinstead most often")
+	fmt.Fprintf(tw, "came%s\tevents\trecall\tprecision\tinstead most often\n", shared)
 	for _, m := range marks {
-		fmt.Fprintf(tw, "%s\t%d\t%s\t%s\t", c.name(m), c.came[m], percent(c.right[m], c.came[m]), percent(c.right[m], c.predicted[m]))
+		fmt.Fprintf(tw, "%s\t%d\t%s\t%s\t", name(m), c.came[m], percent(c.right[m], c.came[m]), percent(c.right[m], c.predicted[m]))
 		if other, ok := instead[m]; ok {
-			fmt.Fprintf(tw, "%s (%d)", c.name(other.Predicted), other.Count)
+			fmt.Fprintf(tw, "%s (%d)", name(other.Predicted), other.Count)
 		}
 		fmt.Fprintln(tw)
 	}

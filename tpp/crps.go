@@ -7,18 +7,22 @@ import (
 	"github.com/tppfaas/tppfaas/tpp/dist"
 )
 
-// CRPS is the continuous ranked probability score of a distribution of the inter time when it turned out to be y,
+// CRPS is the continuous ranked probability score of a distribution of the inter time when it turned out to be y, up to a
+// horizon,
 //
-//	∫₀^y F(t)² dt + ∫_y^∞ S(t)² dt = E|τ − y| − ½ E|τ − τ′|
+//	∫₀ʰ (F(t) − 1{t ≥ y})² dt,
 //
-// (Gneiting and Raftery 2007, Strictly Proper Scoring Rules, section 4.2). It is in the unit of time, the smaller the
-// better, and for a distribution that is a point the absolute error: so it compares models with a density to models
-// without. It is +Inf for a distribution that leaves the event out with some probability.
+// which without a horizon is E|τ − y| − ½ E|τ − τ′| (Gneiting and Raftery 2007, Strictly Proper Scoring Rules, section
+// 4.2), and with one the threshold-weighted score of Gneiting and Ranjan (2011, Comparing Density Forecasts …, equation
+// 11). Both are proper. The horizon is there because a mixture of log-normals may have a millionth of its mass so far out
+// that nothing else would count. The score is in the unit of time, the smaller the better, and for a distribution that is
+// a point the absolute error: so it compares models with a density to models without. It is +Inf for a distribution that
+// leaves the event out with some probability, if the horizon is infinite.
 //
 // It is integrated numerically, in bounded work: usually to 1e-4 relative, to 2e-3 where the distribution is full of
 // steps (empirical ones, mixtures with very narrow components).
-func CRPS(d dist.Distribution, y float64) float64 {
-	return new(crpsIntegrator).score(d, y, d.Quantile(0.5))
+func CRPS(d dist.Distribution, y, horizon float64) float64 {
+	return new(crpsIntegrator).score(d, y, d.Quantile(0.5), horizon)
 }
 
 const (
@@ -40,13 +44,14 @@ type crpsIntegrator struct {
 }
 
 // score is CRPS with the median at hand.
-func (c *crpsIntegrator) score(d dist.Distribution, y, median float64) float64 {
+func (c *crpsIntegrator) score(d dist.Distribution, y, median, horizon float64) float64 {
 	if isPoint(d) {
-		return math.Abs(median - y)
+		return math.Abs(min(median, horizon) - min(y, horizon))
 	}
-	if d.Survival(math.Inf(1)) > 0 {
+	if math.IsInf(horizon, 1) && d.Survival(horizon) > 0 {
 		return math.Inf(1)
 	}
+	y = min(y, horizon)
 	scale := max(y, median)
 	if !(scale > 0) {
 		scale = d.Quantile(0.9) // the gap is 0, and so is half of the distribution
@@ -72,11 +77,15 @@ func (c *crpsIntegrator) score(d dist.Distribution, y, median float64) float64 {
 		q.add(a, y)
 	}
 	below := q.integrate()
+	if y == horizon {
+		c.panels = q.panels
+		return below
+	}
 	q = quadrature{tail: survival, panels: q.panels[:0], other: below}
-	a := q.node(max(y, scale*crpsAbove[0]))
+	a := q.node(min(max(y, scale*crpsAbove[0]), horizon))
 	q.rest = a.square * (a.t - y) // between y and this, up to a millionth of the scale
 	for _, factor := range crpsAbove[1:] {
-		if t := scale * factor; t > a.t && !math.IsInf(t, 1) && a.square > 0 {
+		if t := min(scale*factor, horizon); t > a.t && !math.IsInf(t, 1) && a.square > 0 {
 			a = q.add(a, t)
 		}
 	}

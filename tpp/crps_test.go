@@ -55,7 +55,7 @@ func TestCRPSOfLogNormalMixtures(t *testing.T) {
 		if rapid.IntRange(0, 9).Draw(t, "zero") == 0 {
 			y = 0
 		}
-		got, want := CRPS(l, y), logNormalCRPS(l, y)
+		got, want := CRPS(l, y, math.Inf(1)), logNormalCRPS(l, y)
 		// The closed form is a difference of terms as large as the mean.
 		lost := 1e-13 * l.Mean()
 		if math.Abs(got-want) > 2e-3*want+lost {
@@ -110,13 +110,39 @@ func TestCRPSOfOthers(t *testing.T) {
 		{empirical, 1e4, direct(1e4), 2e-3},
 		{dist.LogNormMix{LogWeights: []float64{0}, Mu: []float64{0}, Sigma: []float64{1e-6}}, 1, 1e-6 * (math.Sqrt2 - 1) / math.Sqrt(math.Pi), 1e-3},
 	} {
-		if got := CRPS(c.d, c.y); math.Abs(got-c.want) > c.tolerance*c.want {
+		if got := CRPS(c.d, c.y, math.Inf(1)); math.Abs(got-c.want) > c.tolerance*c.want {
 			t.Errorf("CRPS of %T at %v is %v, want %v (off by %.2g)", c.d, c.y, got, c.want, got/c.want-1)
 		}
 	}
 	hawkes := defective{dist.Exponential{Rate: 1}}
-	if got := CRPS(hawkes, 1); !math.IsInf(got, 1) {
+	if got := CRPS(hawkes, 1, math.Inf(1)); !math.IsInf(got, 1) {
 		t.Errorf("CRPS of an event that may never come is %v", got)
+	}
+}
+
+func TestCRPSUpToAHorizon(t *testing.T) {
+	e := dist.Exponential{Rate: 0.1}
+	square := func(a, b float64) float64 { return 5 * (math.Exp(-0.2*a) - math.Exp(-0.2*b)) } // ∫ S²
+	below := func(y float64) float64 {                                                        // ∫ F² up to y
+		return y - 20*(1-math.Exp(-0.1*y)) + square(0, y)
+	}
+	for _, c := range []struct {
+		d                dist.Distribution
+		y, horizon, want float64
+	}{
+		{e, 5, 30, below(5) + square(5, 30)},
+		{e, 5, 5, below(5)},
+		{e, 100, 30, below(30)}, // it came too late to count when
+		{e, 0, 1e-9, 1e-9},
+		{dist.Point{Value: 7}, 50, 30, 23},
+		{dist.Point{Value: 70}, 50, 30, 0},
+		{defective{e}, 5, 30, below(5)/4 + 25./4 + 10*(math.Exp(-0.5)-math.Exp(-3))/2 + square(5, 30)/4},
+		// A thousandth of the mass is beyond everything: it costs a millionth of the horizon.
+		{&dist.LogNormMix{LogWeights: []float64{math.Log(0.999), math.Log(0.001)}, Mu: []float64{-20, 200}, Sigma: []float64{0.1, 0.1}}, 0, 1e6, 1},
+	} {
+		if got := CRPS(c.d, c.y, c.horizon); math.Abs(got-c.want) > 5e-4*c.want {
+			t.Errorf("CRPS of %T at %v up to %v is %v, want %v", c.d, c.y, c.horizon, got, c.want)
+		}
 	}
 }
 
@@ -139,7 +165,7 @@ func BenchmarkCRPS(b *testing.B) {
 			b.ReportAllocs()
 			var c crpsIntegrator
 			for b.Loop() {
-				c.score(l, 90, 150)
+				c.score(l, 90, 150, 3.6e6)
 			}
 		})
 		b.Run(fmt.Sprintf("CDF/K=%d", k), func(b *testing.B) {

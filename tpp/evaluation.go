@@ -264,7 +264,7 @@ func (e *evaluator) event(n *Next, gap float64, mark int) {
 	diff := median - gap
 	t.absolute += math.Abs(diff)
 	t.squared += diff * diff
-	t.crps += e.crps.score(n.Time, gap, median)
+	t.crps += e.crps.score(n.Time, gap, median, e.opts.Horizon)
 	if isPoint(n.Time) {
 		t.noDensity = true
 	} else {

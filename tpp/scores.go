@@ -30,7 +30,8 @@ type Scores struct {
 	NLLEnd float64
 	// MAE and RMSE are the mean absolute and the root mean squared error of the median.
 	MAE, RMSE float64
-	// CRPS is the mean continuous ranked probability score of the inter time (see CRPS), in the unit of time.
+	// CRPS is the mean continuous ranked probability score of the inter time up to EvaluateOptions.Horizon (see the
+	// function CRPS), in the unit of time.
 	CRPS float64
 	// Accuracy is the share of events whose mark was the likeliest.
 	Accuracy float64
@@ -105,6 +106,9 @@ type EvaluateOptions struct {
 	Resolution float64
 	// Workers is the number of goroutines that compute (default: GOMAXPROCS). The scores do not depend on it.
 	Workers int
+	// Horizon is how far the CRPS looks (default: 3.6 million ticks, an hour of milliseconds; +Inf: as far as there is
+	// mass). It should be longer than any gap.
+	Horizon float64
 	// NextEvents asks for the OTD of forecasts of that many events, made after each event (default 0: none, as forecasts
 	// cost more than all other scores).
 	NextEvents int
@@ -116,6 +120,7 @@ type EvaluateOptions struct {
 
 func (o *EvaluateOptions) withDefaults() error {
 	setDefault(&o.Resolution, 1)
+	setDefault(&o.Horizon, 3.6e6*o.Resolution)
 	setDefault(&o.Workers, runtime.GOMAXPROCS(0))
 	if o.Continue == nil {
 		o.Continue = GreedyContinuation
@@ -123,6 +128,8 @@ func (o *EvaluateOptions) withDefaults() error {
 	switch {
 	case !(o.Resolution > 0) || math.IsInf(o.Resolution, 0):
 		return fmt.Errorf("evaluation: the resolution is %v, it must be above 0", o.Resolution)
+	case !(o.Horizon > 0):
+		return fmt.Errorf("evaluation: the horizon is %v, it must be above 0", o.Horizon)
 	case o.Workers < 1:
 		return fmt.Errorf("evaluation: %d workers", o.Workers)
 	case o.NextEvents < 0:

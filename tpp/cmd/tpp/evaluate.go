@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -17,7 +15,7 @@ import (
 )
 
 const evaluateUsage = `tpp evaluate scores models on datasets, each model on each dataset. Files are told apart by their content. Functions are matched
-by name: the files of one application may number them differently.
+by name: the files of one application may number them differently. A dataset may be larger than memory (with -part all).
 
 Usage: tpp evaluate MODEL... DATASET... [OPTIONS]
 
@@ -25,20 +23,26 @@ Examples:
   tpp evaluate model.safetensors traces.json.gz
   tpp evaluate model.safetensors traces.json.gz -part test -seed 1    what train kept aside with that seed
   tpp evaluate a.safetensors b.safetensors monday.json tuesday.json -json
+  tpp evaluate model.safetensors traces.jsonl -all -confusion -otd 5
 
 Scores, per event: nll_time and nll_mark, the negative log likelihoods of gap and mark; nll, their sum less the final survivals;
-nll_resolution, mark and gap at the clock's resolution of 1 ms; mae and rmse of the median gap in ms; accuracy of the likeliest mark.
+nll_resolution, mark and gap at the clock's resolution; mae and rmse of the median gap in ms; accuracy of the likeliest mark.
+With -all and -json also: nll_sequence, nll per sequence; nll_end, of whether the sequence goes on; crps of the gap in ms; macro_f1
+and ece (calibration) of the likeliest mark; coverage_50 and coverage_90, the share of gaps in the 50 and 90 % intervals; ks and
+ks_pvalue of the rescaled times. A dash (null in JSON) is a score that the model does not have.
 `
 
 // result is the scores of a model on a dataset, as printed for machines.
 type result struct {
 	Model, Dataset, Kind string
 	Scores               tpp.Scores
+	Confusion            *tpp.Confusion
 	Epochs               int
 	Seconds              float64
 }
 
-// MarshalJSON writes the scores beside the names. Epochs and seconds are written where there was a training.
+// MarshalJSON writes the scores beside the names, the confusion table where it was asked for, and epochs and seconds where
+// there was a training.
 func (r result) MarshalJSON() ([]byte, error) {
 	head, err := json.Marshal(struct {
 		Model   string `json:"model"`
@@ -54,66 +58,149 @@ func (r result) MarshalJSON() ([]byte, error) {
 	}
 	out := append(head[:len(head)-1], ',')
 	out = append(out, scores[1:len(scores)-1]...)
+	if r.Confusion != nil {
+		confusion, err := json.Marshal(r.Confusion)
+		if err != nil {
+			return nil, err
+		}
+		out = append(append(out, `,"confusion":`...), confusion...)
+	}
 	if r.Epochs > 0 {
 		out = fmt.Appendf(out, `,"epochs":%d,"seconds":%.3f`, r.Epochs, r.Seconds)
 	}
 	return append(out, '}'), nil
 }
 
+// evaluation is what the command line asks for.
+type evaluation struct {
+	part      string
+	seed      uint64
+	opts      tpp.EvaluateOptions
+	read      tpp.ReadOptions
+	asJSON    bool
+	all       bool
+	confusion bool
+}
+
 func evaluate(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	var e evaluation
 	fs := cli.NewFlagSet("evaluate", stdout, evaluateUsage)
-	part := fs.String("part", "all", "`part` of each dataset: all, or train, validation or test of the split by -seed")
-	seed := fs.Uint64("seed", 1, "`seed` of the split")
-	asJSON := fs.Bool("json", false, "print one JSON object for each model and dataset")
+	fs.StringVar(&e.part, "part", "all", "`part` of each dataset: all, or train, validation or test of the split by -seed")
+	fs.Uint64Var(&e.seed, "seed", 1, "`seed` of the split")
+	fs.BoolVar(&e.asJSON, "json", false, "print one JSON object for each model and dataset")
+	fs.BoolVar(&e.all, "all", false, "print all scores")
+	fs.BoolVar(&e.confusion, "confusion", false, "print which function came where which was predicted")
+	fs.IntVar(&e.opts.NextEvents, "otd", 0, "score forecasts of that many `events` by their optimal-transport distance (0: none)")
+	fs.Float64Var(&e.opts.EditCost, "otd-cost", 1000, "what an event too many or too few costs in it, in `ms`")
+	fs.Float64Var(&e.opts.Resolution, "resolution", 1, "tick of the clock in `ms`")
+	fs.StringVar(&e.read.Unit, "unit", "ms", "`unit` of the numbers that are times in a CSV file: ns, us, ms, s, min or h")
 	rest, err := cli.Parse(fs, args)
 	if err != nil {
 		return err
 	}
-	if !validPart(*part) {
-		return cli.Usagef("-part is %q, it must be all, train, validation or test", *part)
-	}
-	if cli.IsSet(fs, "seed") && *part == "all" {
+	switch {
+	case !validPart(e.part):
+		return cli.Usagef("-part is %q, it must be all, train, validation or test", e.part)
+	case cli.IsSet(fs, "seed") && e.part == "all":
 		return cli.Usagef("-seed needs -part train, validation or test")
-	}
-	if len(rest) < 2 {
+	case e.opts.NextEvents < 0:
+		return cli.Usagef("-otd is %d, it must not be negative", e.opts.NextEvents)
+	case cli.IsSet(fs, "otd-cost") && e.opts.NextEvents == 0:
+		return cli.Usagef("-otd-cost needs -otd")
+	case !(e.opts.EditCost > 0) || math.IsInf(e.opts.EditCost, 0):
+		return cli.Usagef("-otd-cost is %v, it must be above 0", e.opts.EditCost)
+	case !(e.opts.Resolution > 0) || math.IsInf(e.opts.Resolution, 0):
+		return cli.Usagef("-resolution is %v, it must be above 0", e.opts.Resolution)
+	case len(rest) < 2:
 		return cli.Usagef("evaluate takes at least one model and one dataset")
 	}
-	models, datasets, err := tellApart(rest)
+	paths, datasets, err := tellApart(rest)
 	if err != nil {
 		return err
 	}
-	if len(models) == 0 || len(datasets) == 0 {
-		return fmt.Errorf("among the files are %d models and %d datasets: at least one of each is needed", len(models), len(datasets))
+	if len(paths) == 0 || len(datasets) == 0 {
+		return fmt.Errorf("among the files are %d models and %d datasets: at least one of each is needed", len(paths), len(datasets))
+	}
+	models := make([]tpp.Model, len(paths))
+	for i, path := range paths {
+		if models[i], err = tpp.ReadModelFile(path); err != nil {
+			return err
+		}
 	}
 	var results []result
-	for _, dp := range datasets {
-		data, err := tpp.ReadFile(dp)
+	for _, dataset := range datasets {
+		of, err := e.dataset(ctx, dataset, paths, models)
 		if err != nil {
 			return err
 		}
-		data = partOf(data, *part, *seed)
-		for _, mp := range models {
-			model, err := tpp.ReadModelFile(mp)
-			if err != nil {
-				return err
-			}
-			scores, err := tpp.Evaluate(ctx, model, data, tpp.EvaluateOptions{})
-			if err != nil {
-				return fmt.Errorf("%s on %s: %w", mp, dp, err)
-			}
-			r := result{Model: mp, Dataset: dp, Kind: model.Kind(), Scores: scores}
-			if *asJSON {
+		for _, r := range of {
+			if e.asJSON {
 				if err := printJSON(stdout, r); err != nil {
 					return err
 				}
 			}
-			results = append(results, r)
 		}
+		results = append(results, of...)
 	}
-	if *asJSON {
+	if e.asJSON {
 		return nil
 	}
-	return printTable(stdout, results, "")
+	if e.all {
+		err = printAll(stdout, results)
+	} else {
+		err = printTable(stdout, results, "")
+	}
+	if err == nil && e.confusion {
+		err = printConfusion(stdout, results)
+	}
+	return err
+}
+
+// dataset scores all models on one dataset. It is read once if a part of it is asked for; else once for each model, as a
+// stream, so that it may be larger than memory.
+func (e *evaluation) dataset(ctx context.Context, dataset string, paths []string, models []tpp.Model) ([]result, error) {
+	var part *tpp.Dataset
+	if e.part != "all" {
+		data, err := tpp.ReadFileWith(dataset, e.read)
+		if err != nil {
+			return nil, err
+		}
+		part = partOf(data, e.part, e.seed)
+	}
+	var results []result
+	for i, m := range models {
+		var d *tpp.Diagnostics
+		var err error
+		if part != nil {
+			d, err = tpp.Diagnose(ctx, m, part, e.opts)
+		} else {
+			d, err = e.stream(ctx, dataset, m)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s on %s: %w", paths[i], dataset, err)
+		}
+		r := result{Model: paths[i], Dataset: dataset, Kind: m.Kind(), Scores: d.Scores}
+		if e.confusion {
+			r.Confusion = d.Confusion
+		}
+		results = append(results, r)
+	}
+	return results, nil
+}
+
+func (e *evaluation) stream(ctx context.Context, path string, m tpp.Model) (*tpp.Diagnostics, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	opts := e.read
+	opts.MarkNames = m.MarkNames()
+	r, err := tpp.NewSequenceReader(f, opts)
+	if err != nil {
+		return nil, err
+	}
+	return tpp.DiagnoseStream(ctx, m, r.All(ctx), m.MarkNames(), e.opts)
 }
 
 func validPart(part string) bool {
@@ -137,22 +224,17 @@ func partOf(d *tpp.Dataset, part string, seed uint64) *tpp.Dataset {
 	return d
 }
 
-// tellApart sorts files into models and datasets: a dataset is JSON or gzipped, a model is neither.
+// tellApart sorts files into models and datasets by their content.
 func tellApart(paths []string) (models, datasets []string, err error) {
 	for _, path := range paths {
-		f, err := os.Open(path)
+		model, err := tpp.IsModelFile(path)
 		if err != nil {
 			return nil, nil, err
 		}
-		head, err := bufio.NewReader(f).Peek(64)
-		f.Close()
-		if err != nil && err != io.EOF {
-			return nil, nil, err
-		}
-		if bytes.HasPrefix(head, []byte{0x1f, 0x8b}) || bytes.HasPrefix(bytes.TrimLeft(head, " \t\r\n"), []byte("{")) {
-			datasets = append(datasets, path)
-		} else {
+		if model {
 			models = append(models, path)
+		} else {
+			datasets = append(datasets, path)
 		}
 	}
 	return models, datasets, nil
@@ -180,6 +262,53 @@ func printTable(w io.Writer, results []result, note string) error {
 		fmt.Fprintln(tw, note)
 	}
 	return tw.Flush()
+}
+
+// printAll prints all scores, a row for each: too many for the columns of a terminal.
+func printAll(w io.Writer, results []result) error {
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	row := func(name string, value func(result) string) {
+		fmt.Fprint(tw, name)
+		for _, r := range results {
+			fmt.Fprintf(tw, "\t%s", value(r))
+		}
+		fmt.Fprintln(tw)
+	}
+	row("model", func(r result) string { return r.Model })
+	row("dataset", func(r result) string { return r.Dataset })
+	row("kind", func(r result) string { return r.Kind })
+	row("sequences", func(r result) string { return strconv.Itoa(r.Scores.Sequences) })
+	row("events", func(r result) string { return strconv.Itoa(r.Scores.Events) })
+	for name := range results[0].Scores.All() {
+		row(name, func(r result) string {
+			for other, value := range r.Scores.All() {
+				if other == name {
+					return number(value, decimalsOf(name))
+				}
+			}
+			return ""
+		})
+	}
+	return tw.Flush()
+}
+
+// decimalsOf is how many decimals of a score people want to see: fewer of times in ms.
+func decimalsOf(name string) int {
+	switch name {
+	case "mae", "rmse", "crps", "otd", "nll_sequence":
+		return 2
+	}
+	return 4
+}
+
+func printConfusion(w io.Writer, results []result) error {
+	for _, r := range results {
+		fmt.Fprintf(w, "\n%s on %s\n", r.Model, r.Dataset)
+		if err := r.Confusion.WriteText(w); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // number is a score for people; a dash stands for one that the model does not have.

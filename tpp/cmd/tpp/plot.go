@@ -1,61 +1,265 @@
 package main
 
 import (
+	"bufio"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
+	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/vg"
 
+	"github.com/tppfaas/tppfaas/internal/atomicfile"
 	"github.com/tppfaas/tppfaas/internal/cli"
+	"github.com/tppfaas/tppfaas/tpp"
 	"github.com/tppfaas/tppfaas/tpp/internal/figure"
 )
 
-const plotUsage = `tpp plot draws one sequence with what the model predicted at each step: on the row of an event, when it expects the next one
-(blue, with the 90 % interval below), when that came (red), and at the right the function that came with the probability that the
-model gave it, red with the model's own favourite if that was another.
+const plotUsage = `tpp plot draws a picture; -what says which:
 
-Usage: tpp plot MODEL DATASET -o PICTURE [OPTIONS]
+  timeline     one sequence with what the model predicted at each step: on the row of an event, when it expects the next one (blue,
+               with the 90 % interval below), when that came (orange), and at the right what came with the probability that the
+               model gave it, in orange with the model's own favourite if that was another
+  density      how the gaps are distributed, predicted against observed; -mark draws those after one function
+  pit          histogram of the probability integral transform of the gaps: flat for a right model
+  reliability  how often the likeliest function came, against the probability it was given
+  confusion    which function came where which was predicted
+  history      the losses of a training, from the file that tpp train -history wrote
+
+Usage: tpp plot MODEL DATASET -o PICTURE [-what PICTURE] [OPTIONS]
+       tpp plot HISTORY -what history -o PICTURE
 
 Examples:
   tpp plot model.safetensors traces.json.gz -sequence 3 -o trace.png
-  tpp plot model.safetensors traces.json.gz -o trace.svg -width 30 -height 20
+  tpp plot model.safetensors traces.json.gz -what density -part test -seed 1 -o density.svg
+  tpp plot model.safetensors traces.json.gz -what confusion -o confusion.pdf
+  tpp plot history.jsonl -what history -o history.png
 `
 
+// The kinds of pictures.
+const (
+	timelinePicture    = "timeline"
+	densityPicture     = "density"
+	pitPicture         = "pit"
+	reliabilityPicture = "reliability"
+	confusionPicture   = "confusion"
+	historyPicture     = "history"
+)
+
+var pictures = []string{timelinePicture, densityPicture, pitPicture, reliabilityPicture, confusionPicture, historyPicture}
+
+// plotOptions says which option is for which picture; the others are for all of them.
+var plotOptions = map[string][]string{
+	"sequence":   {timelinePicture},
+	"first":      {timelinePicture},
+	"events":     {timelinePicture},
+	"mark":       {densityPicture},
+	"resolution": {densityPicture, pitPicture},
+	"part":       {densityPicture, pitPicture, reliabilityPicture, confusionPicture},
+	"seed":       {densityPicture, pitPicture, reliabilityPicture, confusionPicture},
+}
+
+// plotter draws the picture that the options ask for.
+type plotter struct {
+	what, out               string
+	sequence, first, events int
+	mark, part              string
+	seed                    uint64
+	resolution              float64
+	width, height           float64 // cm, 0: by the picture
+}
+
 func plotSequence(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	var o plotter
 	fs := cli.NewFlagSet("plot", stdout, plotUsage)
-	out := fs.String("o", "", "write the picture to `FILE`, a .png, .svg or .pdf")
-	index := fs.Int("sequence", 0, "`index` of the sequence, counted from 0")
-	width := fs.Float64("width", 24, "width in `cm`")
-	height := fs.Float64("height", 0, "height in `cm` (0: by the number of events)")
-	rest, err := positional(fs, args, "model", "dataset")
+	fs.StringVar(&o.out, "o", "", "write the picture to `FILE`, a .png, .svg or .pdf")
+	fs.StringVar(&o.what, "what", timelinePicture, "`picture` to draw: "+strings.Join(pictures, ", "))
+	fs.IntVar(&o.sequence, "sequence", 0, "timeline: `index` of the sequence, counted from 0")
+	fs.IntVar(&o.first, "first", 0, "timeline: `index` of the first event drawn")
+	fs.IntVar(&o.events, "events", 40, "timeline: `events` drawn at most")
+	fs.StringVar(&o.mark, "mark", "", "density: only the gaps after the `function` of this name")
+	fs.Float64Var(&o.resolution, "resolution", 1, "density, pit: tick of the clock in `ms`")
+	fs.StringVar(&o.part, "part", "all", "`part` of the dataset: all, or train, validation or test of the split by -seed")
+	fs.Uint64Var(&o.seed, "seed", 1, "`seed` of the split")
+	fs.Float64Var(&o.width, "width", 0, "width in `cm` (0: by the picture)")
+	fs.Float64Var(&o.height, "height", 0, "height in `cm` (0: by the picture)")
+	rest, err := cli.Parse(fs, args)
 	if err != nil {
 		return err
 	}
-	if *out == "" {
+	if !slices.Contains(pictures, o.what) {
+		return cli.Usagef("-what is %q, it must be %s", o.what, strings.Join(pictures, ", "))
+	}
+	names := []string{"model", "dataset"}
+	if o.what == historyPicture {
+		names = []string{"history"}
+	}
+	if len(rest) < len(names) {
+		return cli.Usagef("the %s is missing", names[len(rest)])
+	}
+	if len(rest) > len(names) {
+		return cli.Usagef("%q is left over on the line", rest[len(names)])
+	}
+	for name, pictures := range plotOptions {
+		if cli.IsSet(fs, name) && !slices.Contains(pictures, o.what) {
+			return cli.Usagef("-%s is for -what %s", name, strings.Join(pictures, ", "))
+		}
+	}
+	if err := o.check(); err != nil {
+		return err
+	}
+	if cli.IsSet(fs, "seed") && o.part == "all" {
+		return cli.Usagef("-seed needs -part train, validation or test")
+	}
+	if err := atomicfile.Check(o.out); err != nil {
+		return err
+	}
+	picture, width, height, err := o.draw(ctx, rest)
+	if err != nil {
+		return err
+	}
+	if o.width > 0 {
+		width = vg.Length(o.width) * vg.Centimeter
+	}
+	if o.height > 0 {
+		height = vg.Length(o.height) * vg.Centimeter
+	}
+	return figure.Write(o.out, picture, width, height)
+}
+
+func (o *plotter) check() error {
+	switch {
+	case o.out == "":
 		return cli.Usagef("-o PICTURE is missing")
-	}
-	if *index < 0 {
-		return cli.Usagef("-sequence is %d, sequences count from 0", *index)
-	}
-	if !(*width > 0 && *width <= 200) || !(*height >= 0 && *height <= 200) {
+	case !figure.Writable(o.out):
+		return cli.Usagef("-o is %s, a picture's name must end in .png, .svg or .pdf", o.out)
+	case o.sequence < 0:
+		return cli.Usagef("-sequence is %d, sequences count from 0", o.sequence)
+	case o.first < 0:
+		return cli.Usagef("-first is %d, events count from 0", o.first)
+	case o.events < 2 || o.events > maxTimelineEvents:
+		return cli.Usagef("-events is %d, it must be from 2 to %d", o.events, maxTimelineEvents)
+	case !(o.resolution > 0 && o.resolution < 1e12):
+		return cli.Usagef("-resolution is %v, it must be above 0", o.resolution)
+	case !validPart(o.part):
+		return cli.Usagef("-part is %q, it must be all, train, validation or test", o.part)
+	case !(o.width >= 0 && o.width <= 200) || !(o.height >= 0 && o.height <= 200):
 		return cli.Usagef("-width and -height are lengths up to 200 cm")
 	}
-	model, data, err := readBoth(rest[0], rest[1])
+	return nil
+}
+
+// maxTimelineEvents is how many rows make a picture of 2 m.
+const maxTimelineEvents = 170
+
+// The usual size of a picture.
+const (
+	usualWidth  = 18 * vg.Centimeter
+	usualHeight = 12 * vg.Centimeter
+)
+
+// draw makes the picture, with the size that suits it.
+func (o *plotter) draw(ctx context.Context, paths []string) (p *plot.Plot, width, height vg.Length, err error) {
+	if o.what == historyPicture {
+		epochs, err := readHistory(paths[0])
+		if err != nil {
+			return nil, 0, 0, err
+		}
+		p, err = figure.History(epochs, filepath.Base(paths[0]))
+		if err != nil {
+			return nil, 0, 0, fmt.Errorf("%s: %w", paths[0], err)
+		}
+		return p, usualWidth, usualHeight, nil
+	}
+	model, data, err := readBoth(paths[0], paths[1])
 	if err != nil {
-		return err
+		return nil, 0, 0, err
 	}
-	if *index >= len(data.Sequences) {
-		return fmt.Errorf("%s has %d sequences, there is no number %d", rest[1], len(data.Sequences), *index)
+	if o.what == timelinePicture {
+		return o.timeline(model, data, paths[1])
 	}
-	s := &data.Sequences[*index]
-	picture, err := figure.Timeline(model, s, fmt.Sprintf("%s, sequence %d: when is the next invocation due?", filepath.Base(rest[1]), *index))
+	data = partOf(data, o.part, o.seed)
+	title := filepath.Base(paths[0]) + " on " + filepath.Base(paths[1])
+	if o.part != "all" {
+		title += fmt.Sprintf(", %s part of split %d", o.part, o.seed)
+	}
+	width, height = usualWidth, usualHeight
+	if o.what == densityPicture {
+		after := figure.AfterAnyMark
+		if o.mark != "" {
+			if after = slices.Index(model.MarkNames(), o.mark); after < 0 {
+				return nil, 0, 0, fmt.Errorf("%s knows no function %q", paths[0], o.mark)
+			}
+			title += ", after " + o.mark
+		}
+		p, err = figure.Density(ctx, model, data, after, o.resolution, title)
+	} else {
+		var d *tpp.Diagnostics
+		if d, err = tpp.Diagnose(ctx, model, data, tpp.EvaluateOptions{Resolution: o.resolution}); err == nil {
+			switch o.what {
+			case pitPicture:
+				p, err = figure.PIT(d, title)
+			case reliabilityPicture:
+				width = usualHeight
+				p, err = figure.Reliability(d, title)
+			case confusionPicture:
+				p, width, height, err = figure.Confusion(d.Confusion, title)
+			}
+		}
+	}
 	if err != nil {
-		return fmt.Errorf("%s: sequence %d: %w", rest[1], *index, err)
+		return nil, 0, 0, fmt.Errorf("%s on %s: %w", paths[0], paths[1], err)
 	}
-	if *height == 0 {
-		*height = 3 + 1.1*float64(min(s.Len(), 100))
+	return p, width, height, nil
+}
+
+func (o *plotter) timeline(model tpp.Model, data *tpp.Dataset, path string) (p *plot.Plot, width, height vg.Length, err error) {
+	if o.sequence >= len(data.Sequences) {
+		return nil, 0, 0, fmt.Errorf("%s has %d sequences, there is no number %d", path, len(data.Sequences), o.sequence)
 	}
-	return figure.Write(*out, picture, vg.Length(*width)*vg.Centimeter, vg.Length(*height)*vg.Centimeter)
+	s := &data.Sequences[o.sequence]
+	title := fmt.Sprintf("%s, sequence %d: when is the next event due?", filepath.Base(path), o.sequence)
+	end := min(s.Len(), o.first+o.events)
+	if o.first > 0 || end < s.Len() {
+		title = fmt.Sprintf("%s, sequence %d, events %d to %d of %d: when is the next one due?", filepath.Base(path), o.sequence, o.first, end-1, s.Len())
+	}
+	p, err = figure.Timeline(model, s, o.first, o.events, title)
+	if err != nil {
+		return nil, 0, 0, fmt.Errorf("%s: sequence %d: %w", path, o.sequence, err)
+	}
+	return p, 24 * vg.Centimeter, vg.Length(3+1.1*float64(end-o.first)) * vg.Centimeter, nil
+}
+
+// readHistory reads the epochs of a training, one JSON object a line.
+func readHistory(path string) ([]tpp.Epoch, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var epochs []tpp.Epoch
+	lines := bufio.NewScanner(f)
+	for n := 1; lines.Scan(); n++ {
+		text := lines.Bytes()
+		if len(strings.TrimSpace(string(text))) == 0 {
+			continue
+		}
+		var e tpp.Epoch
+		if err := json.Unmarshal(text, &e); err != nil {
+			return nil, fmt.Errorf("%s: line %d is not an epoch of a training: %w", path, n, err)
+		}
+		if e.Epoch < 1 {
+			return nil, fmt.Errorf("%s: line %d is not an epoch of a training", path, n)
+		}
+		epochs = append(epochs, e)
+	}
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return epochs, nil
 }

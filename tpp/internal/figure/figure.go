@@ -1,6 +1,6 @@
 // Package figure draws pictures of models and their predictions, as PNG, SVG or PDF.
 //
-//	p, err := figure.Timeline(model, &data.Sequences[0], "tree_small, trace 0")
+//	p, err := figure.Timeline(model, &data.Sequences[0], 0, 40, "tree_small, trace 0")
 //	err = figure.Write("timeline.png", p, 22*vg.Centimeter, 14*vg.Centimeter)
 package figure
 
@@ -23,12 +23,22 @@ const (
 	margin = vg.Length(10) // points around a picture
 )
 
+// format is what a file's name asks for.
+func format(path string) string { return strings.ToLower(strings.TrimPrefix(filepath.Ext(path), ".")) }
+
+// Writable says whether Write knows the format that a file's name asks for.
+func Writable(path string) bool {
+	switch format(path) {
+	case "png", "svg", "pdf":
+		return true
+	}
+	return false
+}
+
 // Write draws the picture into a file, in the format that its name ends in: .png, .svg or .pdf.
 func Write(path string, p *plot.Plot, width, height vg.Length) error {
-	format := strings.ToLower(strings.TrimPrefix(filepath.Ext(path), "."))
-	switch format {
-	case "png", "svg", "pdf":
-	default:
+	format := format(path)
+	if !Writable(path) {
 		return fmt.Errorf("%s: a picture's name must end in .png, .svg or .pdf", path)
 	}
 	canvas, err := draw.NewFormattedCanvas(width, height, format)

@@ -6,11 +6,8 @@ import (
 	"math"
 	"slices"
 	"strconv"
-	"strings"
 
 	"gonum.org/v1/plot"
-	"gonum.org/v1/plot/font"
-	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
@@ -19,13 +16,13 @@ import (
 )
 
 var (
-	ridgeFill  = color.NRGBA{0x4c, 0x78, 0xa8, 0x90}
-	ridgeLine  = color.NRGBA{0x2f, 0x4b, 0x6e, 0xff}
+	ridgeFill  = color.NRGBA{0x4c, 0x8f, 0xc4, 0x90}
+	ridgeLine  = predictedLine
 	baseline   = color.NRGBA{0xd0, 0xd0, 0xd0, 0xff}
-	observed   = color.NRGBA{0xd6, 0x45, 0x2c, 0xff}
+	observed   = observedLine
 	history    = color.NRGBA{0x33, 0x33, 0x33, 0xff}
-	rightColor = color.NRGBA{0x2e, 0x7d, 0x32, 0xff}
-	wrongColor = color.NRGBA{0xb7, 0x1c, 0x1c, 0xff}
+	rightColor = predictedLine
+	wrongColor = color.NRGBA{0xb3, 0x46, 0x00, 0xff}
 )
 
 // step is one row of a timeline: the prediction made when an event had arrived.
@@ -50,29 +47,32 @@ type timeline struct {
 	steps []step
 	end   float64 // right end of the time axis, ms
 	cells int
+	// unmarked: there is nothing to say about marks.
+	unmarked bool
 }
 
 // Timeline draws one sequence: a row for each event, on it the distribution over time of the event to come as the model
 // saw it at that moment (each row scaled to its own highest point), the interval that has 90 % of the probability, and
-// the event that came. Beside each row stands the mark that came, with the probability that the model gave it.
-func Timeline(m tpp.Model, s *tpp.Sequence, title string) (*plot.Plot, error) {
+// the event that came. Beside each row stands the mark that came, with the probability that the model gave it. Of a long
+// sequence it draws up to count events from the first one on, predicted from all events before.
+func Timeline(m tpp.Model, s *tpp.Sequence, first, count int, title string) (*plot.Plot, error) {
 	if s.Len() < 2 {
 		return nil, fmt.Errorf("a picture needs a sequence of at least 2 events, this one has %d", s.Len())
 	}
-	tl, labels, err := newTimeline(m, s)
+	if count < 2 {
+		return nil, fmt.Errorf("a picture needs at least 2 events, not %d", count)
+	}
+	if first < 0 || first > s.Len()-2 {
+		return nil, fmt.Errorf("a picture cannot begin at event %d of %d: two are needed", first, s.Len())
+	}
+	tl, labels, err := newTimeline(m, s, first, min(first+count, s.Len()))
 	if err != nil {
 		return nil, err
 	}
-	p := plot.New()
-	p.Title.Text = title
-	for _, font := range []*font.Font{&p.Title.TextStyle.Font, &p.X.Label.TextStyle.Font, &p.X.Tick.Label.Font, &p.Y.Tick.Label.Font} {
-		font.Variant = "Sans"
-	}
-	p.Title.TextStyle.Font.Size = 13
+	p := newPlot(title, "time since the first event drawn (ms)", "")
 	p.Title.Padding = 12
-	p.X.Label.Text = "time since the first event (ms)"
 	p.X.Min, p.X.Max = -tl.end*0.01, tl.end*(1+noteShare)
-	p.X.Padding, p.Y.Padding = 0, 6
+	p.Y.Padding = 6
 	p.X.Tick.Marker = plot.TickerFunc(func(_, _ float64) []plot.Tick { return ticks(0, tl.end) })
 	n := len(tl.steps)
 	p.Y.Min, p.Y.Max = -0.4, float64(n)-1+1.9
@@ -83,35 +83,41 @@ func Timeline(m tpp.Model, s *tpp.Sequence, title string) (*plot.Plot, error) {
 	p.Y.Tick.Marker = rows
 	p.Y.Tick.Length = 0
 	p.Y.LineStyle.Width = 0
-	grid := plotter.NewGrid()
-	grid.Horizontal.Width = 0
-	grid.Vertical.Color = color.NRGBA{0xee, 0xee, 0xee, 0xff}
-	p.Add(grid, tl)
+	addGrid(p, true, false)
+	p.Add(tl)
 	return p, nil
 }
 
-func newTimeline(m tpp.Model, s *tpp.Sequence) (*timeline, []string, error) {
+// newTimeline has the steps of events from first to before end, and the labels of their rows.
+func newTimeline(m tpp.Model, s *tpp.Sequence, first, end int) (*timeline, []string, error) {
 	name := namer(m.MarkNames())
-	n := s.Len()
-	tl := &timeline{end: (s.ArrivalTimes[n-1] - s.ArrivalTimes[0]) * 1.12, cells: 900}
+	origin := s.ArrivalTimes[first]
+	tl := &timeline{end: (s.ArrivalTimes[end-1] - origin) * 1.12, cells: 900, unmarked: len(m.MarkNames()) < 2}
 	if tl.end == 0 {
 		tl.end = 1
 	}
 	width := tl.end / float64(tl.cells)
 	var labels []string
-	state := m.NewState(s.ArrivalTimes[0])
-	for i := range n {
+	start := s.ArrivalTimes[0]
+	if s.TStart != nil {
+		start = *s.TStart
+	}
+	state := m.NewState(start)
+	for i := range end {
 		if err := state.Observe(tpp.EventOf(m, s, i)); err != nil {
 			return nil, nil, fmt.Errorf("event %d: %w", i, err)
 		}
+		if i < first {
+			continue
+		}
 		next := state.Next(s.ArrivalTimes[i])
-		from := s.ArrivalTimes[i] - s.ArrivalTimes[0]
+		from := s.ArrivalTimes[i] - origin
 		st := step{from: from, lower: from + next.Time.Quantile(0.05), upper: from + next.Time.Quantile(0.95), next: math.NaN()}
 		likeliest := next.LikeliestMark()
 		st.likeliest, st.likeliestP = name(likeliest), next.Marks[likeliest]
-		if i+1 < n {
+		if i+1 < end {
 			mark := s.Mark(i + 1)
-			st.next, st.nextMark, st.nextProb = s.ArrivalTimes[i+1]-s.ArrivalTimes[0], name(mark), next.Marks[mark]
+			st.next, st.nextMark, st.nextProb = s.ArrivalTimes[i+1]-origin, name(mark), next.Marks[mark]
 			st.wasFirst = mark == likeliest
 		}
 		// The mass of a cell rather than the density at a point: a narrow peak between two points would be lost.
@@ -128,39 +134,29 @@ func newTimeline(m tpp.Model, s *tpp.Sequence) (*timeline, []string, error) {
 			}
 		}
 		tl.steps = append(tl.steps, st)
-		labels = append(labels, name(s.Mark(i)))
+		if tl.unmarked {
+			labels = append(labels, fmt.Sprintf("event %d", i))
+		} else {
+			labels = append(labels, name(s.Mark(i)))
+		}
 	}
-	if s.TEnd == nil {
-		// The sequence is over: what the model expects after its last event came to nothing.
-		tl.steps, labels = tl.steps[:n-1], labels[:n-1]
+	if s.TEnd == nil || end < s.Len() {
+		// What comes after the last event drawn is not drawn; after the last one of a sequence that is over, nothing came.
+		tl.steps, labels = tl.steps[:len(tl.steps)-1], labels[:len(labels)-1]
 	}
 	return tl, labels, nil
 }
 
-// ticks are gonum's, with numbers as people write them: 250 instead of 250.00.
-func ticks(from, to float64) []plot.Tick {
-	out := plot.DefaultTicks{}.Ticks(from, to)
-	for i := range out {
-		if out[i].Label != "" {
-			out[i].Label = strconv.FormatFloat(out[i].Value, 'f', -1, 64)
-		}
-	}
-	return out
-}
+// maxNameLength is how much of a mark's name a picture has room for.
+const maxNameLength = 24
 
-// namer names marks without the beginning that all names share up to a dash.
+// namer names marks without the beginning that all names share.
 func namer(names []string) func(int) string {
 	if len(names) == 0 {
 		return strconv.Itoa
 	}
-	prefix := names[0]
-	for _, name := range names {
-		for !strings.HasPrefix(name, prefix) {
-			prefix = prefix[:len(prefix)-1]
-		}
-	}
-	prefix = prefix[:strings.LastIndexByte(prefix, '-')+1]
-	return func(mark int) string { return strings.TrimPrefix(names[mark], prefix) }
+	short, _ := tpp.ShortNames(names)
+	return func(mark int) string { return shorten(short[mark], maxNameLength) }
 }
 
 // Plot draws the rows.
@@ -179,7 +175,9 @@ func (tl *timeline) Plot(c draw.Canvas, p *plot.Plot) {
 		dot(c, history, 2.2, x(st.from), y(row))
 		if !math.IsNaN(st.next) {
 			line(c, observed, 1.4, vg.Point{X: x(st.next), Y: y(row - 0.18)}, vg.Point{X: x(st.next), Y: y(row + 0.86)})
-			tl.outcome(c, y(row+0.34), st)
+			if !tl.unmarked {
+				tl.outcome(c, y(row+0.34), st)
+			}
 		}
 	}
 }
@@ -225,7 +223,7 @@ func (tl *timeline) key(c draw.Canvas, x func(float64) vg.Length, y vg.Length) {
 		c.FillText(style, vg.Point{X: at, Y: y}, words)
 		at += style.Width(words) + 4*gap
 	}
-	entry(func(l, _ vg.Length) { dot(c, history, 2.2, l+size, y) }, "an invocation")
+	entry(func(l, _ vg.Length) { dot(c, history, 2.2, l+size, y) }, "an event")
 	entry(func(l, r vg.Length) {
 		c.FillPolygon(ridgeFill, []vg.Point{{X: l, Y: y - size/2}, {X: l, Y: y + size/2}, {X: r, Y: y + size/2}, {X: r, Y: y - size/2}})
 	}, "when the next one is expected")
@@ -233,7 +231,9 @@ func (tl *timeline) key(c draw.Canvas, x func(float64) vg.Length, y vg.Length) {
 	entry(func(l, _ vg.Length) {
 		line(c, observed, 1.4, vg.Point{X: l + size, Y: y - size/2}, vg.Point{X: l + size, Y: y + size/2})
 	}, "when it came")
-	c.FillText(textStyle(history, draw.XRight), vg.Point{X: c.Max.X, Y: y}, "what came, and its probability")
+	if !tl.unmarked {
+		c.FillText(textStyle(history, draw.XRight), vg.Point{X: c.Max.X, Y: y}, "what came, and its probability")
+	}
 }
 
 func textStyle(col color.Color, align text.XAlignment) text.Style {

@@ -1,0 +1,134 @@
+package figure
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"image/color"
+	"math"
+	"slices"
+	"strconv"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+
+	"github.com/tppfaas/tppfaas/tpp"
+)
+
+// maxConfusionMarks is how many marks a matrix shows, the commonest; the others are put together.
+const maxConfusionMarks = 30
+
+// matrix is a confusion table as a picture: rows[i][j] events of class i predicted as class j.
+type matrix struct {
+	rows   [][]int
+	labels []string
+}
+
+// Confusion draws a confusion table: a row for each mark that came, a column for each that was predicted, coloured by the
+// share of the row. Of more than 30 marks the rarest are put together. The size is the one at which it is legible.
+func Confusion(t *tpp.Confusion, title string) (p *plot.Plot, width, height vg.Length, err error) {
+	if t.Events() == 0 {
+		return nil, 0, 0, errors.New("there are no events to score")
+	}
+	m := newMatrix(t)
+	n := len(m.labels)
+	p = newPlot(title, "predicted as the likeliest", "came")
+	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = -0.5, float64(n)-0.5, -0.5, float64(n)-0.5
+	longest := 0
+	columns, rows := make(plot.ConstantTicks, n), make(plot.ConstantTicks, n)
+	for i, label := range m.labels {
+		columns[i] = plot.Tick{Value: float64(i), Label: label}
+		rows[i] = plot.Tick{Value: float64(n - 1 - i), Label: label}
+		longest = max(longest, len([]rune(label)))
+	}
+	p.X.Tick.Marker, p.Y.Tick.Marker = columns, rows
+	p.X.Tick.Length, p.Y.Tick.Length = 3, 3
+	if longest > 5 {
+		p.X.Tick.Label.Rotation = math.Pi / 2
+		p.X.Tick.Label.XAlign, p.X.Tick.Label.YAlign = draw.XRight, draw.YCenter
+	}
+	p.Add(m)
+	cell := min(max(16/float64(n), 0.85), 1.6)
+	side := vg.Length(float64(max(n, 5))*cell) * vg.Centimeter
+	labels := vg.Length(longest) * 6
+	return p, side + labels + 2.5*vg.Centimeter, side + labels + 3*vg.Centimeter, nil
+}
+
+func newMatrix(t *tpp.Confusion) *matrix {
+	marks := t.Marks()
+	kept := slices.Clone(marks)
+	if len(kept) > maxConfusionMarks {
+		slices.SortStableFunc(kept, func(a, b int) int {
+			return cmp.Compare(t.Came(b)+t.Predicted(b), t.Came(a)+t.Predicted(a))
+		})
+		kept = kept[:maxConfusionMarks-1]
+		slices.Sort(kept)
+	}
+	name := namer(t.MarkNames())
+	class := make(map[int]int, len(kept))
+	m := &matrix{}
+	for i, mark := range kept {
+		class[mark] = i
+		m.labels = append(m.labels, shorten(name(mark), 22))
+	}
+	others := len(kept)
+	if len(kept) < len(marks) {
+		m.labels = append(m.labels, fmt.Sprintf("%d others", len(marks)-len(kept)))
+	}
+	m.rows = make([][]int, len(m.labels))
+	for i := range m.rows {
+		m.rows[i] = make([]int, len(m.labels))
+	}
+	classOf := func(mark int) int {
+		if i, ok := class[mark]; ok {
+			return i
+		}
+		return others
+	}
+	for _, cell := range t.Cells() {
+		m.rows[classOf(cell.Mark)][classOf(cell.Predicted)] += cell.Count
+	}
+	return m
+}
+
+// Plot draws the cells.
+func (m *matrix) Plot(c draw.Canvas, p *plot.Plot) {
+	x, y := p.Transforms(&c)
+	n := len(m.labels)
+	for i, row := range m.rows {
+		total := 0
+		for _, count := range row {
+			total += count
+		}
+		for j, count := range row {
+			left, right := x(float64(j)-0.5), x(float64(j)+0.5)
+			bottom, top := y(float64(n-1-i)-0.5), y(float64(n-1-i)+0.5)
+			share := 0.0
+			if total > 0 {
+				share = float64(count) / float64(total)
+			}
+			corners := []vg.Point{{X: left, Y: bottom}, {X: left, Y: top}, {X: right, Y: top}, {X: right, Y: bottom}}
+			c.FillPolygon(shade(share), corners)
+			c.StrokeLines(draw.LineStyle{Color: color.White, Width: 1}, append(corners, corners[0]))
+			if count == 0 {
+				continue
+			}
+			style := textStyle(ink, draw.XCenter)
+			if share > 0.55 {
+				style.Color = color.White
+			}
+			note := strconv.Itoa(count)
+			if w := style.Width(note); w > right-left-3 {
+				style.Font.Size *= (right - left - 3) / w
+			}
+			c.FillText(style, vg.Point{X: (left + right) / 2, Y: (bottom + top) / 2}, note)
+		}
+	}
+}
+
+// shade goes from nearly white to a deep blue. Its lightness alone tells the share, whatever the colour vision.
+func shade(share float64) color.Color {
+	mix := func(from, to float64) uint8 { return uint8(math.Round(from + (to-from)*math.Sqrt(share))) }
+	return color.NRGBA{mix(0xf4, 0x08), mix(0xf6, 0x45), mix(0xf9, 0x86), 0xff}
+}
