@@ -601,6 +601,8 @@ func TestSequenceWriterRefuses(t *testing.T) {
 		{"a new column", FormatCSV, Sequence{ArrivalTimes: []float64{1}, WaitTimes: []float64{1}}, [2][]string{}, "sequence 1: it has a wait_time, for which"},
 		{"a new covariate", FormatCSV, Sequence{ArrivalTimes: []float64{1}, Covariates: map[string][]float64{"x": {1}}}, [2][]string{}, `covariate "x", for which`},
 		{"a blank name", FormatCSV, Sequence{ArrivalTimes: []float64{1}, Marks: []int{1}}, [2][]string{{"a"}, {"a", " "}}, `the name " " of a mark`},
+		{"a name that would come back changed", FormatCSV, Sequence{ArrivalTimes: []float64{1}, Marks: []int{1}}, [2][]string{{"a"}, {"a", "b\r\n"}}, `the name "b\r\n" of a mark`},
+		{"a name that is no text", FormatCSV, Sequence{ArrivalTimes: []float64{1}, Marks: []int{1}}, [2][]string{{"a"}, {"a", "\x00"}}, `the name "\x00" of a mark`},
 	} {
 		w, err := NewSequenceWriter(io.Discard, c.format)
 		if err != nil {
