@@ -39,7 +39,7 @@ func (d *drawer) from(n *Next) {
 }
 
 // draw takes two independent uniform numbers in (0, 1) to the next event, exactly: u decides whether there is one and its
-// mark, v when it comes. It is over if none comes.
+// mark, v when it comes. It is over if the sequence is; where the distribution is defective, tau may be +Inf: never.
 func (d *drawer) draw(u, v float64) (tau float64, mark int, over bool) {
 	n := d.next
 	if u < n.End {
@@ -48,7 +48,7 @@ func (d *drawer) draw(u, v float64) (tau float64, mark int, over bool) {
 	u = (u - n.End) / (1 - n.End)
 	tau = d.time(v)
 	if math.IsInf(tau, 1) {
-		return 0, 0, true // the distribution is defective: never
+		return tau, 0, false
 	}
 	marks := n.Marks
 	if n.Joint != nil {

@@ -246,8 +246,8 @@ func (r *rollout) run(state State, now, horizon float64, paths int, src rand.Sou
 		kept := 0
 		for row := range rows {
 			tau, mark, isOver := r.f.draw(row, r.u[row], r.v[row])
-			if isOver {
-				over++
+			if isOver || math.IsInf(tau, 1) {
+				over++ // or silent for ever, which is the same
 				continue
 			}
 			t, path := r.t[row]+tau, r.path[row]

@@ -1,0 +1,162 @@
+package tpp
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/tppfaas/tppfaas/tpp/dist"
+)
+
+// TestDrawsFollowTheDistribution holds the draws of mixtures, at the last event and after any silence, against the CDF.
+func TestDrawsFollowTheDistribution(t *testing.T) {
+	mix := &dist.LogNormMix{LogWeights: []float64{3, 2, -4, math.Inf(-1)}, Mu: []float64{1, 4, -2, 0}, Sigma: []float64{0.5, 1, 0.1, 1}}
+	point := &dist.Point{Value: 7}
+	for _, elapsed := range []float64{0, 1e-3, 5, 100, 1e4, 1e9} {
+		next := (&Next{Time: mix, Marks: []float64{0.2, 0, 0.8}, End: 0.25}).Given(elapsed)
+		var d drawer
+		d.from(next)
+		src := rand.NewPCG(uint64(elapsed), 2)
+		var u []float64
+		over, marks := 0, [3]int{}
+		const n = 20_000
+		for range n {
+			tau, mark, isOver := d.draw(uniform(src), uniform(src))
+			if isOver {
+				over++
+				continue
+			}
+			u = append(u, next.Time.CDF(tau))
+			marks[mark]++
+		}
+		if len(u) > 100 {
+			if ks := uniformity(u); ks > 1.95 {
+				t.Errorf("after %v: √n·D = %v for %d draws", elapsed, ks, len(u))
+			}
+		}
+		if sd := math.Sqrt(n * next.End * (1 - next.End)); math.Abs(float64(over)-n*next.End) > 4*sd+1e-9 {
+			t.Errorf("after %v: %d of %d over, want %v ± %v", elapsed, over, n, n*next.End, sd)
+		}
+		if m := float64(len(u)); marks[1] != 0 || math.Abs(float64(marks[0])-0.2*m) > 4*math.Sqrt(0.16*m) {
+			t.Errorf("after %v: marks %v of %v draws", elapsed, marks, m)
+		}
+	}
+	for elapsed, want := range map[float64]float64{0: 7, 5: 2, 8: 0} {
+		var d drawer
+		d.from((&Next{Time: point, Marks: []float64{1}}).Given(elapsed))
+		if tau, _, over := d.draw(0.5, 0.3); tau != want || over {
+			t.Errorf("after %v a point at 7 is drawn as %v", elapsed, tau)
+		}
+	}
+}
+
+// TestDrawIndexLeavesAUniformNumber: what is left of the number that decided about the index decides about more.
+func TestDrawIndexLeavesAUniformNumber(t *testing.T) {
+	src := rand.NewPCG(1, 1)
+	var rest [3][]float64
+	for range 20_000 {
+		i, r := drawIndex([]float32{0.5, 0, 1.5}, 2, uniform(src))
+		rest[i] = append(rest[i], r)
+	}
+	if len(rest[1]) > 0 || math.Abs(float64(len(rest[0]))-5000) > 4*math.Sqrt(20_000*0.25*0.75) {
+		t.Errorf("the indices were drawn %d, %d and %d times", len(rest[0]), len(rest[1]), len(rest[2]))
+	}
+	for _, i := range []int{0, 2} {
+		if ks := uniformity(rest[i]); ks > 1.95 {
+			t.Errorf("√n·D = %v for what is left with index %d", ks, i)
+		}
+	}
+}
+
+// telltale is a model for tests whose marks tell how long the gap was: mark 1 from 10 on, mark 0 below. With a decay it may
+// fall silent for ever.
+type telltale struct{ defective bool }
+
+func (telltale) Kind() string             { return "telltale" }
+func (telltale) MarkNames() []string      { return []string{"short", "long"} }
+func (telltale) CovariateNames() []string { return nil }
+func (m telltale) NewState(at float64) State {
+	return &telltaleState{m, at}
+}
+
+type telltaleState struct {
+	telltale
+	last float64
+}
+
+func (s *telltaleState) Observe(e Event) error { s.last = e.Time; return nil }
+func (s *telltaleState) Clone() State          { c := *s; return &c }
+func (s *telltaleState) Next(now float64) *Next {
+	var d dist.Distribution = dist.Exponential{Rate: 0.1}
+	if s.defective {
+		d = dist.ExpHawkes{Alpha: []float64{0.5}, Beta: []float64{0.25}}
+	}
+	short := d.CDF(10) / d.CDF(math.Inf(1))
+	n := &Next{Time: d, Marks: []float64{short, 1 - short}, Joint: telltaleJoint{d}}
+	return n.Given(now - s.last)
+}
+
+type telltaleJoint struct{ d dist.Distribution }
+
+func (j telltaleJoint) LogProbMark(tau float64, mark int) float64 {
+	if (tau >= 10) != (mark == 1) {
+		return math.Inf(-1)
+	}
+	return j.d.LogProb(tau)
+}
+
+func (j telltaleJoint) LogIntervalMark(a, b float64, mark int) float64 {
+	if mark == 1 {
+		return j.d.LogInterval(max(a, 10), max(b, 10))
+	}
+	return j.d.LogInterval(min(a, 10), min(b, 10))
+}
+
+// TestDrawnMarksDependOnTheTime where the model says so, after a silence too.
+func TestDrawnMarksDependOnTheTime(t *testing.T) {
+	begun := Sequence{ArrivalTimes: []float64{0}, Marks: []int{0}, TEnd: new(6.0)}
+	for _, beginnings := range [][]Sequence{nil, {begun}} {
+		sequences, err := Simulate(t.Context(), telltale{}, 50, SimulateOptions{Window: 500, Seed: 1, Beginnings: beginnings})
+		if err != nil {
+			t.Fatal(err)
+		}
+		counts := [2]int{}
+		for i := range sequences {
+			s := &sequences[i]
+			for j, gap := range s.InterTimes() {
+				if mark := s.Mark(j + 1); (gap >= 10) != (mark == 1) {
+					t.Fatalf("sequence %d has a gap of %v and then mark %d", i, gap, mark)
+				}
+				counts[s.Mark(j+1)]++
+			}
+		}
+		if counts[0] < 1000 || counts[1] < 500 {
+			t.Errorf("marks were drawn %v times", counts)
+		}
+	}
+}
+
+// TestSilenceForEver: of a defective distribution an event may never come, which a window sees as silence to its end.
+func TestSilenceForEver(t *testing.T) {
+	m := telltale{defective: true}
+	never := math.Exp(-0.5 / 0.25)
+	const paths = 6400
+	o, err := Forecast(t.Context(), m.NewState(0), 0, math.Inf(1), ForecastOptions{Paths: paths, Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if se := math.Sqrt(never * (1 - never) / paths); math.Abs(o.Any.Probability-(1-never)) > 4*se || o.Over != 1 {
+		t.Errorf("got %+v, want an event with probability %v", o, 1-never)
+	}
+	for _, window := range []float64{0, 1e9} {
+		sequences, err := Simulate(t.Context(), m, 20, SimulateOptions{Window: window, Seed: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range sequences {
+			if end := sequences[i].TEnd; (end == nil) != (window == 0) || end != nil && *end != window {
+				t.Errorf("with the window %v sequence %d ends at %v", window, i, end)
+			}
+		}
+	}
+}
