@@ -170,9 +170,10 @@ type workspace[F nn.Float] struct {
 	trace   nn.Trace[F]
 	inputs  nn.InputGradient[F]
 
-	timeOut, markOut []F // outputs of the heads, headChunk rows
-	memory           []F // of the losses
-	initialH         []F // copies of the initial context
+	timeOut, markOut []F        // outputs of the heads, headChunk rows
+	memory           []F        // of the losses
+	own              targets[F] // a slice of targets of one kind
+	initialH         []F        // copies of the initial context
 	initialDH        []F
 }
 
@@ -182,7 +183,7 @@ const headChunk = 64
 // run scores examples. With a gradient vector it adds to it the gradient of scale times their negative log likelihood.
 func (n *network[F]) run(params, grad []F, examples []*example[F], scale F, ws *workspace[F]) lossSum {
 	ws.order = append(ws.order[:0], examples...)
-	slices.SortStableFunc(ws.order, func(a, b *example[F]) int { return b.steps() - a.steps() })
+	slices.SortStableFunc(ws.order, longerFirst[F])
 	ws.lengths = ws.lengths[:0]
 	var sum lossSum
 	for _, e := range ws.order {
@@ -202,7 +203,7 @@ func (n *network[F]) run(params, grad []F, examples []*example[F], scale F, ws *
 	t.Reset(n.rnn, rows)
 	f, g, d := n.numFeatures(), n.rnn.Gates(), n.cfg.ContextSize
 	for row := range rows {
-		n.input.Forward(t.GX[row*g:(row+1)*g], params, ws.values[row*f:(row+1)*f])
+		n.input.Forward(t.GX[row*g:(row+1)*g], ws.values[row*f:(row+1)*f])
 	}
 	n.rnn.Forward(params, p, t)
 	clear(t.DH)
@@ -216,6 +217,9 @@ func (n *network[F]) run(params, grad []F, examples []*example[F], scale F, ws *
 	}
 	return sum
 }
+
+// longerFirst sorts examples by falling number of steps.
+func longerFirst[F nn.Float](a, b *example[F]) int { return b.steps() - a.steps() }
 
 // gather lays the examples of ws.order out in rows.
 func (n *network[F]) gather(p nn.Packed, ws *workspace[F]) {
@@ -276,17 +280,18 @@ func (n *network[F]) heads(params, grad, h, dh []F, t targets[F], scale F, ws *w
 		for t.kind[a] == targetEvent && b < rows && t.kind[b] == targetEvent {
 			b++
 		}
-		own := t.slice(a, b)
+		own := &ws.own // not a variable of the loop: it would escape through the head
+		*own = t.slice(a, b)
 		timeOut, markOut := ws.timeOut[a*k:b*k], ws.markOut[a*m:b*m]
 		switch t.kind[a] {
 		case targetEvent:
-			sum.time += n.head.score(timeOut, &own, ws.memory, scale)
+			sum.time += n.head.score(timeOut, own, ws.memory, scale)
 			sum.mark += nn.SoftmaxNLL(markOut, own.mark, ws.memory, scale)
 		case targetEnd:
 			clear(timeOut)
 			sum.mark += nn.SoftmaxNLL(markOut, own.mark, ws.memory, scale)
 		case targetSurvival:
-			sum.survival += n.survival(timeOut, markOut, &own, ws.memory, scale)
+			sum.survival += n.survival(timeOut, markOut, own, ws.memory, scale)
 		}
 		a = b
 	}

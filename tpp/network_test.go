@@ -192,6 +192,7 @@ func BenchmarkTrainingStep(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
+			defer tr.close()
 			batch := make([]*example[float32], len(tr.training))
 			for i := range batch {
 				batch[i] = &tr.training[i]
@@ -201,5 +202,37 @@ func BenchmarkTrainingStep(b *testing.B) {
 				tr.step(batch)
 			}
 		})
+	}
+}
+
+// TestStepDoesNotAllocate: a training of hours leaves the garbage collector nothing to do.
+func TestStepDoesNotAllocate(t *testing.T) {
+	d := randomDataset(rand.New(rand.NewPCG(1, 5)), 50, 3)
+	for _, v := range variants {
+		cfg := v.cfg
+		cfg.Covariates = slices.Clone(cfg.Covariates)
+		m, err := newRecurrent(cfg, d.MarkNames, d.NumMarks(), normalise(d, &cfg), v.loss)
+		if err != nil {
+			t.Fatal(err)
+		}
+		opts := TrainOptions{Workers: 2, Loss: v.loss}
+		if v.loss == "" {
+			opts.Loss = LossResolution
+		}
+		tr, err := newTrainer(m, d, nil, opts.withDefaults())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer tr.close()
+		tr.order = make([]*example[float32], len(tr.training))
+		tr.shuffle(1)
+		step := func() { tr.step(tr.order) }
+		// Each worker's memory grows until it has had the largest shard.
+		for range 20 {
+			step()
+		}
+		if n := testing.AllocsPerRun(20, step); n > 0.5 {
+			t.Errorf("%s: %v allocations a step", v, n)
+		}
 	}
 }

@@ -61,6 +61,7 @@ func TestPeers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer tr.close()
 	tr.order = make([]*example[float32], len(tr.training))
 	tr.summary.ValidationLoss = math.Inf(1)
 	writePeersCase(t, tr, m, training, validation)

@@ -149,7 +149,7 @@ func (s *recurrentState) Observe(e Event) error {
 	if err != nil {
 		return fmt.Errorf("event at %v: %w", e.Time, err)
 	}
-	net.input.Forward(w.gates, s.m.params, values)
+	net.input.Forward(w.gates, values)
 	net.rnn.Step(s.m.params, s.hidden, w.gates, &w.stepper)
 	s.events++
 	s.last = e.Time

@@ -184,7 +184,7 @@ func (f *mixtureFollower) observe(dst, row int, tau float64, mark int, covariate
 	if f.values, err = net.appendFeatures(f.values[:0], gap, mark, covariates); err != nil {
 		return err
 	}
-	net.input.Forward(f.gates[dst*g:(dst+1)*g], f.m.params, f.values)
+	net.input.Forward(f.gates[dst*g:(dst+1)*g], f.values)
 	return nil
 }
 

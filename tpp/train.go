@@ -8,10 +8,9 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
 
+	"github.com/tppfaas/tppfaas/tpp/internal/crew"
 	"github.com/tppfaas/tppfaas/tpp/internal/nn"
 	"github.com/tppfaas/tppfaas/tpp/internal/simd"
 )
@@ -38,6 +37,7 @@ func Train(ctx context.Context, cfg Config, training, validation *Dataset, opts 
 	if err != nil {
 		return nil, err
 	}
+	defer t.close()
 	err = t.run(ctx)
 	if t.best == nil {
 		return nil, cmp.Or(err, errors.New("training made no model"))
@@ -58,8 +58,14 @@ type trainer struct {
 	training, validation []example[float32]
 	adam                 nn.Adam[float32]
 	params, best         []float32
-	grads                [][]float32 // one a shard
-	work                 []workspace[float32]
+	crew                 *crew.Crew
+	grads                [][]float32           // one a shard
+	shards               [][]*example[float32] // the examples of each shard
+	sums                 []lossSum             // of each shard
+	work                 []workspace[float32]  // one a worker
+	scale                float32               // of the batch under way
+	stepShard            func(worker, shard int)
+	scoreShard           func(worker, shard int)
 	summary              TrainingSummary
 	drops, since         int // how often the rate was lowered; epochs without progress
 	order                []*example[float32]
@@ -106,9 +112,22 @@ func newTrainer(m *Recurrent, training, validation *Dataset, opts TrainOptions) 
 	for i := range t.grads {
 		t.grads[i] = make([]float32, len(t.params))
 	}
-	t.work = make([]workspace[float32], opts.Workers)
+	shards := max(len(t.grads), (len(t.validation)+shardSize-1)/shardSize)
+	t.shards, t.sums = make([][]*example[float32], shards), make([]lossSum, shards)
+	t.stepShard = func(worker, shard int) {
+		clear(t.grads[shard])
+		t.sums[shard] = t.net.run(t.params, t.grads[shard], t.shards[shard], t.scale, &t.work[worker])
+	}
+	t.scoreShard = func(worker, shard int) {
+		t.sums[shard] = t.net.run(t.params, nil, t.shards[shard], 0, &t.work[worker])
+	}
+	t.crew = crew.New(opts.Workers)
+	t.work = make([]workspace[float32], t.crew.Members())
 	return t, nil
 }
+
+// close ends the trainer's goroutines.
+func (t *trainer) close() { t.crew.Close() }
 
 func (t *trainer) run(ctx context.Context) error {
 	t.order = make([]*example[float32], len(t.training))
@@ -180,7 +199,7 @@ func (t *trainer) shuffle(epoch int) {
 	rng.Shuffle(len(t.order), swap(t.order))
 	size := t.opts.BatchSize
 	for pool := range slices.Chunk(t.order, bucket*size) {
-		slices.SortStableFunc(pool, func(a, b *example[float32]) int { return b.steps() - a.steps() })
+		slices.SortStableFunc(pool, longerFirst[float32])
 		rng.Shuffle(len(pool)/size, func(i, j int) {
 			for k := range size {
 				pool[i*size+k], pool[j*size+k] = pool[j*size+k], pool[i*size+k]
@@ -223,7 +242,7 @@ func (t *trainer) afterEpoch(training lossSum) error {
 	return nil
 }
 
-// step makes one update from a batch.
+// step makes one update from a batch. It does not allocate once its memory has grown to the largest batch.
 func (t *trainer) step(batch []*example[float32]) lossSum {
 	events := 0
 	for _, e := range batch {
@@ -233,29 +252,33 @@ func (t *trainer) step(batch []*example[float32]) lossSum {
 		return lossSum{}
 	}
 	// Dealing the sequences out in order of their length gives every shard its share of long ones.
-	slices.SortStableFunc(batch, func(a, b *example[float32]) int { return b.steps() - a.steps() })
+	slices.SortStableFunc(batch, longerFirst[float32])
 	shards := (len(batch) + shardSize - 1) / shardSize
-	sums := make([]lossSum, shards)
-	t.net.prepare(t.params)
-	t.parallel(shards, func(worker, shard int) {
-		clear(t.grads[shard])
-		var own []*example[float32]
+	for shard := range shards {
+		own := t.shards[shard][:0]
 		for i := shard; i < len(batch); i += shards {
 			own = append(own, batch[i])
 		}
-		sums[shard] = t.net.run(t.params, t.grads[shard], own, 1/float32(events), &t.work[worker])
-	})
-	var sum lossSum
-	for shard, s := range sums {
-		sum.add(s)
-		if shard > 0 {
-			for i, g := range t.grads[shard] {
-				t.grads[0][i] += g
-			}
-		}
+		t.shards[shard] = own
+	}
+	t.net.prepare(t.params)
+	t.scale = 1 / float32(events)
+	t.crew.Run(shards, t.stepShard)
+	sum := t.total(shards)
+	for _, g := range t.grads[1:shards] {
+		simd.AddScaled(t.grads[0], t.grads[0], 1, g)
 	}
 	t.clip(t.grads[0])
 	t.adam.Update(t.params, t.grads[0])
+	return sum
+}
+
+// total adds the shards' sums up, in their order.
+func (t *trainer) total(shards int) lossSum {
+	var sum lossSum
+	for _, s := range t.sums[:shards] {
+		sum.add(s)
+	}
 	return sum
 }
 
@@ -265,52 +288,20 @@ func (t *trainer) clip(grad []float32) {
 		return
 	}
 	if norm := math.Sqrt(float64(simd.Dot(grad, grad))); norm > t.opts.ClipNorm {
-		factor := float32(t.opts.ClipNorm / norm)
-		for i := range grad {
-			grad[i] *= factor
-		}
+		simd.AddScaled(grad, grad, float32(t.opts.ClipNorm/norm)-1, grad)
 	}
 }
 
 // validate scores the validation part with the prepared parameters.
 func (t *trainer) validate() lossSum {
 	shards := (len(t.validation) + shardSize - 1) / shardSize
-	sums := make([]lossSum, shards)
-	t.parallel(shards, func(worker, shard int) {
-		var own []*example[float32]
+	for shard := range shards {
+		own := t.shards[shard][:0]
 		for i := shard * shardSize; i < min((shard+1)*shardSize, len(t.validation)); i++ {
 			own = append(own, &t.validation[i])
 		}
-		sums[shard] = t.net.run(t.params, nil, own, 0, &t.work[worker])
-	})
-	var sum lossSum
-	for _, s := range sums {
-		sum.add(s)
+		t.shards[shard] = own
 	}
-	return sum
-}
-
-// parallel calls f for every shard, from as many goroutines as there are workers.
-func (t *trainer) parallel(shards int, f func(worker, shard int)) {
-	workers := min(t.opts.Workers, shards)
-	if workers <= 1 {
-		for shard := range shards {
-			f(0, shard)
-		}
-		return
-	}
-	var next atomic.Int64
-	var wg sync.WaitGroup
-	for worker := range workers {
-		wg.Go(func() {
-			for {
-				shard := int(next.Add(1)) - 1
-				if shard >= shards {
-					return
-				}
-				f(worker, shard)
-			}
-		})
-	}
-	wg.Wait()
+	t.crew.Run(shards, t.scoreShard)
+	return t.total(shards)
 }

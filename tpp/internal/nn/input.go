@@ -1,6 +1,10 @@
 package nn
 
-import "github.com/tppfaas/tppfaas/tpp/internal/simd"
+import (
+	"slices"
+
+	"github.com/tppfaas/tppfaas/tpp/internal/simd"
+)
 
 // Feature is one input of every event: a real number if Levels is 0, else one of Levels categories with an embedding
 // of Size columns, whose tensor is called NAME_embedding.weight.
@@ -31,9 +35,11 @@ type Input[F Float] struct {
 
 	transposed []F   // W_ihᵀ, X × G·D
 	tables     [][]F // of each feature, levels × G·D; one row for a real one
+	base       int   // the first categorical feature, whose table has the bias in it
 }
 
-// NewInput adds the embeddings of the features and the input weights of an encoder with d units to the layout.
+// NewInput adds the embeddings of the features and the input weights of an encoder with d units to the layout. At least
+// one feature is categorical.
 func NewInput[F Float](l *Layout, cell Cell, d int, features []Feature) *Input[F] {
 	in := &Input[F]{features: features, gates: cell.gates() * d}
 	for _, f := range features {
@@ -45,6 +51,7 @@ func NewInput[F Float](l *Layout, cell Cell, d int, features []Feature) *Input[F
 		in.first = append(in.first, in.columns)
 		in.columns += f.Columns()
 	}
+	in.base = slices.IndexFunc(features, func(f Feature) bool { return f.Levels > 0 })
 	in.weight = l.Add("rnn.weight_ih_l0", in.gates, in.columns)
 	in.bias = l.Add("rnn.bias_ih_l0", in.gates)
 	in.transposed = make([]F, in.columns*in.gates)
@@ -64,22 +71,34 @@ func (in *Input[F]) Prepare(params []F) {
 			copy(in.tables[j], own)
 			continue
 		}
-		simd.Gemm(f.Levels, g, f.Size, Of(in.embeddings[j], params), f.Size, 1, own, g, in.tables[j], g, false)
+		if j == in.base {
+			for level := range f.Levels {
+				copy(in.tables[j][level*g:(level+1)*g], Of(in.bias, params))
+			}
+		}
+		simd.Gemm(f.Levels, g, f.Size, Of(in.embeddings[j], params), f.Size, 1, own, g, in.tables[j], g, j == in.base)
 	}
 }
 
 // Forward computes the gates of one event: dst (G·D). Values holds one number per feature, for a categorical one the
 // index of the category.
-func (in *Input[F]) Forward(dst, params, values []F) {
-	copy(dst, Of(in.bias, params))
+func (in *Input[F]) Forward(dst, values []F) {
+	copy(dst, in.row(in.tables, in.base, values))
 	for j, f := range in.features {
-		if f.Levels == 0 {
+		switch {
+		case j == in.base:
+		case f.Levels == 0:
 			simd.AddScaled(dst, dst, values[j], in.tables[j])
-			continue
+		default:
+			simd.AddScaled(dst, dst, 1, in.row(in.tables, j, values))
 		}
-		level := int(values[j])
-		simd.AddScaled(dst, dst, 1, in.tables[j][level*in.gates:(level+1)*in.gates])
 	}
+}
+
+// row is the row of a categorical feature's table that the values lead to.
+func (in *Input[F]) row(tables [][]F, j int, values []F) []F {
+	level := int(values[j])
+	return tables[j][level*in.gates : (level+1)*in.gates]
 }
 
 // InputGradient gathers what Backward finds, in the form of the tables.
@@ -99,21 +118,20 @@ func (in *Input[F]) Backward(grad, params, dGates, values []F, ws *InputGradient
 	for _, t := range ws.tables {
 		clear(t)
 	}
-	dBias := Of(in.bias, grad)
 	for row := 0; row*g < len(dGates); row++ {
 		d := dGates[row*g : (row+1)*g]
 		v := values[row*len(in.features):]
-		simd.AddScaled(dBias, dBias, 1, d)
 		for j, f := range in.features {
 			if f.Levels == 0 {
 				simd.AddScaled(ws.tables[j], ws.tables[j], v[j], d)
 				continue
 			}
-			level := int(v[j])
-			row := ws.tables[j][level*g : (level+1)*g]
-			simd.AddScaled(row, row, 1, d)
+			table := in.row(ws.tables, j, v)
+			simd.AddScaled(table, table, 1, d)
 		}
 	}
+	// Every event has one category of the base feature: its table's rows together are the bias's gradient.
+	addRows(Of(in.bias, grad), ws.tables[in.base])
 	w, dw := Of(in.weight, params), Of(in.weight, grad)
 	x := in.columns
 	for j, f := range in.features {
