@@ -167,7 +167,7 @@ const maxEvents = 1<<31 - 1
 // Fingerprint is a hash of the key, the names, and what was counted.
 func (l *Lookup) Fingerprint() uint64 {
 	h := fnv.New64a()
-	fmt.Fprintf(h, "%s %q %d", l.Kind(), l.markNames, l.numMarks)
+	fmt.Fprintf(h, "%s %q %d", l.Kind(), l.head.Marks, l.head.NumMarks)
 	for _, key := range slices.Sorted(maps.Keys(l.cells)) {
 		next := &l.cells[key].next
 		fmt.Fprintf(h, " %x %x %x", key, next.Marks, next.End)
@@ -206,7 +206,7 @@ func (s *lookupState) UnmarshalBinary(data []byte) error {
 	seen := func(mark int) bool { return mark/8 < len(set) && set[mark/8]&(1<<(mark%8)) != 0 }
 	for i := range history.last {
 		mark := int(binary.LittleEndian.Uint32(data[16+4*i:]))
-		if mark < 0 || i < history.events && !(mark < s.l.numMarks && seen(mark)) || i >= history.events && mark != 0 {
+		if mark < 0 || i < history.events && !(mark < s.l.head.NumMarks && seen(mark)) || i >= history.events && mark != 0 {
 			return fmt.Errorf("mark %d, %d events ago", mark, i+1)
 		}
 		history.last[i] = mark
@@ -215,8 +215,8 @@ func (s *lookupState) UnmarshalBinary(data []byte) error {
 	for mark := range 8 * len(set) {
 		if seen(mark) {
 			count++
-			if mark >= s.l.numMarks {
-				return fmt.Errorf("mark %d was seen: the model knows %d marks", mark, s.l.numMarks)
+			if mark >= s.l.head.NumMarks {
+				return fmt.Errorf("mark %d was seen: the model knows %d marks", mark, s.l.head.NumMarks)
 			}
 		}
 	}

@@ -4,10 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"math/rand/v2"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -212,67 +210,6 @@ func TestTrainTakesOddData(t *testing.T) {
 				if math.IsNaN(v) || math.IsInf(v, 0) {
 					t.Errorf("scores are not finite: %+v", got)
 				}
-			}
-		})
-	}
-}
-
-func TestModelSurvivesTheFile(t *testing.T) {
-	d := chains(6, 30)
-	for _, v := range variants {
-		if len(v.cfg.Covariates) > 0 {
-			continue
-		}
-		m, err := Train(t.Context(), v.cfg, d, nil, TrainOptions{MaxEpochs: 2, Loss: v.loss})
-		if err != nil {
-			t.Fatal(err)
-		}
-		path := t.TempDir() + "/model.safetensors"
-		if err := m.WriteFile(path); err != nil {
-			t.Fatal(err)
-		}
-		again, err := ReadModelFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		want, _ := Evaluate(t.Context(), m, d, EvaluateOptions{})
-		got, err := Evaluate(t.Context(), again, d, EvaluateOptions{})
-		if err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
-			t.Errorf("%s: the model read scores %+v, the one written %+v (error %v)", v, got, want, err)
-		}
-		if !bytes.Equal(encoded(t, again), encoded(t, m)) {
-			t.Errorf("%s: a model read is not written as it was", v)
-		}
-	}
-}
-
-func TestReadModelRejects(t *testing.T) {
-	good := string(encoded(t, train(t, chains(6, 30), TrainOptions{MaxEpochs: 1})))
-	replace := func(old, new string) string {
-		if len(old) != len(new) || !strings.Contains(good, old) {
-			t.Fatalf("%q cannot stand in for %q", new, old)
-		}
-		return strings.Replace(good, old, new, 1)
-	}
-	for _, c := range []struct{ name, file, reason string }{
-		{"a dataset", `{"sequences": []}`, "not a safetensors file"},
-		{"cut off", good[:len(good)-1], "ends within its data"},
-		{"another program's", replace(`"tpp":`, `"abc":`), `metadata has no "tpp"`},
-		{"another kind", replace(`lognormmix`, `lognormmax`), "unknown kind"},
-		{"another format", replace(`\"format\":1`, `\"format\":2`), "format 2"},
-		{"another shape", replace(`\"context_size\":16`, `\"context_size\":15`), "must have"},
-		{"a tensor of another name", replace(`"linear.bias"`, `"linear.bios"`), `"linear.bias" is missing`},
-		{"a name of two marks", replace(`\"a\",\"b\"`, `\"a\",\"a\"`), `two marks are called "a"`},
-		{"a value that is none", good[:len(good)-4] + "\x00\x00\xc0\x7f", "has a value NaN"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			path := t.TempDir() + "/bad.safetensors"
-			if err := os.WriteFile(path, []byte(c.file), 0o666); err != nil {
-				t.Fatal(err)
-			}
-			_, err := ReadModelFile(path)
-			if err == nil || !strings.Contains(err.Error(), c.reason) || !strings.HasPrefix(err.Error(), path) {
-				t.Errorf("got error %v, want one that names the file and says %q", err, c.reason)
 			}
 		})
 	}

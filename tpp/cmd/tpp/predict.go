@@ -84,7 +84,7 @@ func predict(ctx context.Context, args []string, stdout, stderr io.Writer) error
 }
 
 // readBoth reads a model, and a dataset in the model's marks.
-func readBoth(modelPath, dataPath string) (*tpp.Recurrent, *tpp.Dataset, error) {
+func readBoth(modelPath, dataPath string) (tpp.Model, *tpp.Dataset, error) {
 	model, err := tpp.ReadModelFile(modelPath)
 	if err != nil {
 		return nil, nil, err
@@ -119,7 +119,7 @@ func markName(name string, mark int) string {
 	return name
 }
 
-func printPredictions(w io.Writer, sequence int, model *tpp.Recurrent, s *tpp.Sequence, predictions []tpp.Prediction) error {
+func printPredictions(w io.Writer, sequence int, model tpp.Model, s *tpp.Sequence, predictions []tpp.Prediction) error {
 	names := model.MarkNames()
 	prefix := commonPrefix(names)
 	short := func(mark int) string {
