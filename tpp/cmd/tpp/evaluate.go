@@ -119,6 +119,14 @@ func evaluate(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 		return err
 	}
 	if len(paths) == 0 || len(datasets) == 0 {
+		for _, path := range datasets {
+			// A broken model is taken for a dataset: then that is what is wrong.
+			r, err := tpp.OpenSequences(path, e.read)
+			if err != nil {
+				return err
+			}
+			r.Close()
+		}
 		return fmt.Errorf("among the files are %d models and %d datasets: at least one of each is needed", len(paths), len(datasets))
 	}
 	models := make([]tpp.Model, len(paths))

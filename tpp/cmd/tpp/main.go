@@ -19,7 +19,7 @@ Commands:
   evaluate MODEL... DATASET...    score models on datasets
   predict MODEL DATASET           what a model says after each event of a sequence
   sample MODEL -o DATASET         draw sequences from a model
-  plot MODEL DATASET -o PICTURE   a picture of one sequence with the predictions at each step
+  plot MODEL DATASET -o PICTURE   a sequence with the predictions at each step, densities, calibration, a training
   convert DATASET -o DATASET      JSON, JSON lines or CSV into another of them
   inspect FILE...                 what is in datasets and models
 

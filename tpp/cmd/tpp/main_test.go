@@ -233,7 +233,7 @@ func TestCalledWrongly(t *testing.T) {
 		{"train: a model", cli.Failed, []string{"train", "main.go", "-o", out}, "main.go"},
 		{"evaluate: too few", cli.Usage, []string{"evaluate", data}, "at least one model and one dataset"},
 		{"evaluate: no model", cli.Failed, []string{"evaluate", data, data}, "0 models and 2 datasets"},
-		{"evaluate: not a model", cli.Failed, []string{"evaluate", data, "main.go"}, "main.go: not a safetensors file"},
+		{"evaluate: not a model", cli.Failed, []string{"evaluate", data, "main.go"}, "main.go: neither JSON nor a CSV file"},
 		{"evaluate: bad part", cli.Usage, []string{"evaluate", data, "main.go", "-part", "rest"}, `-part is "rest"`},
 		{"evaluate: seed without part", cli.Usage, []string{"evaluate", data, "main.go", "-seed", "3"}, "-seed needs -part"},
 		{"predict: no dataset", cli.Usage, []string{"predict", "main.go"}, "the dataset is missing"},

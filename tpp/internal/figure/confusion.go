@@ -19,6 +19,9 @@ import (
 // maxConfusionMarks is how many marks a matrix shows, the commonest; the others are put together.
 const maxConfusionMarks = 30
 
+// labelWidth is about how wide a character of a label is.
+const labelWidth = vg.Length(6)
+
 // matrix is a confusion table as a picture: rows[i][j] events of class i predicted as class j.
 type matrix struct {
 	rows   [][]int
@@ -36,22 +39,27 @@ func Confusion(t *tpp.Confusion, title string) (p *plot.Plot, width, height vg.L
 	p = newPlot(title, "predicted as the likeliest", "came")
 	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = -0.5, float64(n)-0.5, -0.5, float64(n)-0.5
 	longest := 0
+	for _, label := range m.labels {
+		longest = max(longest, len([]rune(label)))
+	}
+	cell := vg.Length(min(max(16/float64(n), 0.85), 1.6)) * vg.Centimeter
+	upright := vg.Length(longest)*labelWidth < cell
 	columns, rows := make(plot.ConstantTicks, n), make(plot.ConstantTicks, n)
 	for i, label := range m.labels {
 		columns[i] = plot.Tick{Value: float64(i), Label: label}
+		if !upright {
+			columns[i].Label += " " // or the axis would touch it
+		}
 		rows[i] = plot.Tick{Value: float64(n - 1 - i), Label: label}
-		longest = max(longest, len([]rune(label)))
 	}
 	p.X.Tick.Marker, p.Y.Tick.Marker = columns, rows
 	p.X.Tick.Length, p.Y.Tick.Length = 3, 3
-	if longest > 5 {
+	if !upright {
 		p.X.Tick.Label.Rotation = math.Pi / 2
 		p.X.Tick.Label.XAlign, p.X.Tick.Label.YAlign = draw.XRight, draw.YCenter
 	}
 	p.Add(m)
-	cell := min(max(16/float64(n), 0.85), 1.6)
-	side := vg.Length(float64(max(n, 5))*cell) * vg.Centimeter
-	labels := vg.Length(longest) * 6
+	side, labels := vg.Length(max(n, 5))*cell, vg.Length(longest)*labelWidth
 	return p, side + labels + 2.5*vg.Centimeter, side + labels + 3*vg.Centimeter, nil
 }
 
@@ -115,7 +123,7 @@ func (m *matrix) Plot(c draw.Canvas, p *plot.Plot) {
 				continue
 			}
 			style := textStyle(ink, draw.XCenter)
-			if share > 0.55 {
+			if share > 0.3 {
 				style.Color = color.White
 			}
 			note := strconv.Itoa(count)

@@ -194,7 +194,8 @@ func (tl *timeline) ridge(c draw.Canvas, x, y func(float64) vg.Length, row float
 		at := max((float64(i)+0.5)*width, st.from)
 		area = append(area, vg.Point{X: x(at), Y: y(row + ridgeHeight*st.mass[i])})
 	}
-	c.FillPolygon(ridgeFill, append(slices.Clone(area), vg.Point{X: area[len(area)-1].X, Y: y(row)}))
+	area = append(area, vg.Point{X: x(max((float64(last)+1)*width, st.from)), Y: y(row)})
+	c.FillPolygon(ridgeFill, area)
 	c.StrokeLines(draw.LineStyle{Color: ridgeLine, Width: 0.7}, area)
 }
 

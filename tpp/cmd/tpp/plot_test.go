@@ -1,0 +1,73 @@
+package main
+
+import (
+	"image"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/tppfaas/tppfaas/internal/cli"
+)
+
+func TestPlotEveryPicture(t *testing.T) {
+	history := filepath.Join(t.TempDir(), "history.jsonl")
+	model, data := trained(t, "-history", history)
+	for _, c := range []struct {
+		name string
+		args []string
+	}{
+		{"timeline", []string{model, data, "-what", "timeline", "-sequence", "2", "-first", "1", "-events", "2"}},
+		{"density", []string{model, data, "-what", "density", "-part", "test", "-seed", "2"}},
+		{"density after a function", []string{model, data, "-what", "density", "-mark", "x-dev-f1"}},
+		{"pit", []string{model, data, "-what", "pit"}},
+		{"reliability", []string{model, data, "-what", "reliability"}},
+		{"confusion", []string{model, data, "-what", "confusion", "-width", "10"}},
+		{"history", []string{history, "-what", "history"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			picture := filepath.Join(t.TempDir(), "x.png")
+			if status, out, errs := call(t, append([]string{"plot", "-o", picture}, c.args...)...); status != cli.OK || out != "" {
+				t.Fatalf("status %d, %s", status, errs)
+			}
+			f, err := os.Open(picture)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			config, format, err := image.DecodeConfig(f)
+			if err != nil || format != "png" || config.Width < 300 || config.Height < 100 {
+				t.Errorf("a %s of %d by %d, %v", format, config.Width, config.Height, err)
+			}
+		})
+	}
+}
+
+func TestPlotErrors(t *testing.T) {
+	model, data := trainedPoint(t)
+	broken := filepath.Join(t.TempDir(), "broken.jsonl")
+	if err := os.WriteFile(broken, []byte("{\"epoch\": 1}\n\n{\"epoch\": \"two\"}\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(t.TempDir(), "x.png")
+	for _, c := range []struct {
+		args []string
+		says string
+	}{
+		{[]string{model, data, "-what", "density"}, "predicts a single time, it has no density"},
+		{[]string{model, data, "-what", "pit"}, "has no distribution of the time"},
+		{[]string{model, data, "-first", "2"}, "cannot begin at event 2 of 3"},
+		{[]string{model, data, "-what", "density", "-mark", "y"}, `knows no function "y"`},
+		{[]string{broken, "-what", "history"}, "broken.jsonl: line 3 is not an epoch"},
+		{[]string{data, "-what", "history"}, "is not an epoch of a training"},
+		{[]string{data + "x", "-what", "history"}, "no such file"},
+	} {
+		status, _, errs := call(t, append([]string{"plot", "-o", out}, c.args...)...)
+		if status != cli.Failed || !strings.Contains(errs, c.says) || strings.Count(errs, "\n") != 1 {
+			t.Errorf("%v: status %d, standard error %q, want it to say %q", c.args, status, errs, c.says)
+		}
+		if _, err := os.Stat(out); err == nil {
+			t.Errorf("%v: a file was written", c.args)
+		}
+	}
+}
