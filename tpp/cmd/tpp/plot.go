@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -235,31 +236,42 @@ func (o *plotter) timeline(model tpp.Model, data *tpp.Dataset, path string) (p *
 	return p, 24 * vg.Centimeter, vg.Length(3+1.1*float64(end-o.first)) * vg.Centimeter, nil
 }
 
-// readHistory reads the epochs of a training, one JSON object a line.
+// readHistory reads the epochs of a training. The error names the file.
 func readHistory(path string) ([]tpp.Epoch, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
+	epochs, err := parseHistory(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return epochs, nil
+}
+
+// parseHistory reads epochs, one JSON object a line. The error names the line.
+func parseHistory(r io.Reader) ([]tpp.Epoch, error) {
 	var epochs []tpp.Epoch
-	lines := bufio.NewScanner(f)
-	for n := 1; lines.Scan(); n++ {
-		text := lines.Bytes()
-		if len(strings.TrimSpace(string(text))) == 0 {
+	lines := bufio.NewScanner(r)
+	n := 0
+	for lines.Scan() {
+		n++
+		text := bytes.TrimSpace(lines.Bytes())
+		if len(text) == 0 {
 			continue
 		}
 		var e tpp.Epoch
 		if err := json.Unmarshal(text, &e); err != nil {
-			return nil, fmt.Errorf("%s: line %d is not an epoch of a training: %w", path, n, err)
+			return nil, fmt.Errorf("line %d is not an epoch of a training: %w", n, err)
 		}
 		if e.Epoch < 1 {
-			return nil, fmt.Errorf("%s: line %d is not an epoch of a training", path, n)
+			return nil, fmt.Errorf("line %d is not an epoch of a training", n)
 		}
 		epochs = append(epochs, e)
 	}
 	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("line %d: %w", n+1, err)
 	}
 	return epochs, nil
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/tppfaas/tppfaas/internal/cli"
+	"github.com/tppfaas/tppfaas/tpp/internal/figure"
 )
 
 func TestPlotEveryPicture(t *testing.T) {
@@ -70,4 +71,26 @@ func TestPlotErrors(t *testing.T) {
 			t.Errorf("%v: a file was written", c.args)
 		}
 	}
+}
+
+// FuzzParseHistory looks for a history that is drawn badly rather than refused.
+func FuzzParseHistory(f *testing.F) {
+	f.Add(`{"epoch":1,"training_loss":2.5,"validation_loss":3,"best_epoch":1,"best_loss":3}` + "\n\n" + `{"epoch":2,"training_loss":2}`)
+	f.Add(`{"epoch":1e300}`)
+	f.Add(`{"epoch":1,"training_loss":1e308,"validation_loss":-1e308}`)
+	f.Add("null\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		epochs, err := parseHistory(strings.NewReader(text))
+		if err != nil {
+			return
+		}
+		for _, e := range epochs {
+			if e.Epoch < 1 {
+				t.Errorf("epoch %d was read", e.Epoch)
+			}
+		}
+		if p, err := figure.History(epochs, ""); err == nil && !(p.Y.Max-p.Y.Min > 0 && p.Y.Max-p.Y.Min < 1e101 && p.X.Min < p.X.Max) {
+			t.Errorf("axes from %v to %v and %v to %v", p.X.Min, p.X.Max, p.Y.Min, p.Y.Max)
+		}
+	})
 }

@@ -31,7 +31,7 @@ func History(epochs []tpp.Epoch, title string) (*plot.Plot, error) {
 			to   *plotter.XYs
 			loss float64
 		}{{&training, e.TrainingLoss}, {&validation, e.ValidationLoss}} {
-			if math.IsNaN(l.loss) || math.IsInf(l.loss, 0) {
+			if !(math.Abs(l.loss) < 1e100) { // a training that failed, not a loss to draw
 				continue
 			}
 			*l.to = append(*l.to, plotter.XY{X: float64(e.Epoch), Y: l.loss})
