@@ -220,6 +220,14 @@ func TestForecastAllAddsUp(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(again, got) {
 		t.Errorf("one worker forecasts %+v (error %v), several %+v", again, err, got)
 	}
+	late := newForecaster(t, poisson{rate: 0.05}, ForecasterOptions{})
+	if err := late.Observe("late", Event{Time: 40}); err != nil {
+		t.Fatal(err)
+	}
+	got, err = late.ForecastAll(t.Context(), 0, 50, ForecastOptions{Paths: paths, Quantiles: []float64{0, 1}})
+	if err != nil || math.Abs(got.Any.Count-0.5) > 4*math.Sqrt(0.5/paths) || got.Any.When[0] < 40 || got.Any.When[1] > 50 {
+		t.Errorf("of a trace whose last event is 40 from now the forecast for 50 is %+v (error %v)", got, err)
+	}
 	empty, err := newForecaster(t, m, ForecasterOptions{}).ForecastAll(t.Context(), 0, 10, ForecastOptions{})
 	if err != nil || empty.Any.Probability != 0 || empty.Any.Count != 0 || empty.Sequences != 0 {
 		t.Errorf("of no traces the forecast is %+v (error %v)", empty, err)

@@ -157,6 +157,9 @@ func TestSimulateGoesOn(t *testing.T) {
 			over++
 			continue
 		}
+		if s.ArrivalTimes[2] < 150 {
+			t.Fatalf("sequence %d has an event at %v, when none came", i, s.ArrivalTimes[2])
+		}
 		u = append(u, next.Time.CDF(s.ArrivalTimes[2]-150))
 	}
 	if ks := uniformity(u); ks > 1.95 || len(u) < 100 {

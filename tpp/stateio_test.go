@@ -118,6 +118,68 @@ func TestStatesThatCannotTravel(t *testing.T) {
 	}
 }
 
+// TestStatesAreReadStrictly: what no state can be is an error that says so, and leaves the state as it was.
+func TestStatesAreReadStrictly(t *testing.T) {
+	m := randomRecurrent(t, variants[1], 1)
+	table, err := FitLookup(LastThreeMarks, chains(3, 40), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		m      Model
+		events int
+		at     int // from where on the bytes are replaced
+		bytes  string
+		reason string
+	}{
+		{m, 2, 8, "\x00\x00\x00\x00\x00\x00\xf8\x7f", "the last event at NaN"},
+		{m, 2, 0, "\x00\x00\x00\x00\x00\x00\x00\x01", "72057594037927936 events"},
+		{m, 2, 20, "\x00\x00\x80\x7f", "unit 1 is +Inf"},
+		{m, 0, 16, "\x00\x00\x80\x3f", "unit 0 is 1 before the first event"},
+		{table, 2, 0, "\x00\x00\x00\x00\x00\x00\xf0\xff", "the last event at -Inf"},
+		{table, 2, 15, "\x01", "events"},
+		{table, 2, 16, "\x01", "mark 1, 1 events ago"},
+		{table, 2, 24, "\x01", "mark 1, 3 events ago"},
+		{table, 2, 28, "\x0d", "mark 3 was seen: the model knows 3 marks"},
+		{table, 2, 28, "\x07", "3 marks seen in 2 events"},
+	} {
+		s := observed(t, c.m, c.events).(BinaryState)
+		data, err := s.MarshalBinary()
+		if err != nil {
+			t.Fatal(err)
+		}
+		copy(data[c.at:], c.bytes)
+		before := s.Clone()
+		if err := s.UnmarshalBinary(data); err == nil || !strings.Contains(err.Error(), c.reason) {
+			t.Errorf("%s: got error %v, want one that says %q", c.m.Kind(), err, c.reason)
+		}
+		if !sameNext(s, before, 200) {
+			t.Errorf("%s: a state that could not be read changed the one there was", c.m.Kind())
+		}
+	}
+}
+
+// TestFingerprintsTellModelsApart by everything that a prediction depends on.
+func TestFingerprintsTellModelsApart(t *testing.T) {
+	seen := map[uint64]string{}
+	check := func(name string, change func(m *Recurrent)) {
+		m := randomRecurrent(t, variants[1], 1)
+		change(m)
+		if other, ok := seen[m.Fingerprint()]; ok {
+			t.Errorf("%s and %s have the same fingerprint", name, other)
+		}
+		seen[m.Fingerprint()] = name
+	}
+	check("the model", func(m *Recurrent) {})
+	check("another parameter", func(m *Recurrent) { m.params[len(m.params)-1]++ })
+	check("another scale", func(m *Recurrent) { m.norm.Mean++ })
+	check("another mark", func(m *Recurrent) { m.markNames[2] = "g" })
+	check("another floor", func(m *Recurrent) { m.cfg.GapFloor *= 2 })
+	if m := randomRecurrent(t, variants[1], 1); seen[m.Fingerprint()] != "the model" {
+		t.Error("the same model has another fingerprint the second time")
+	}
+}
+
 // FuzzUnmarshalState: whatever the bytes, there is an error or a state that works and is written as it was read.
 func FuzzUnmarshalState(f *testing.F) {
 	models := carriers(f)
