@@ -26,7 +26,9 @@
 //		fmt.Println("due in", next.Time.Median(), "ms, probably", model.MarkNames()[next.LikeliestMark()])
 //	}
 //
-// Whatever implements [Model] can be evaluated and predicted with the same way; [Lookup] is the simplest there is.
+// Whatever implements [Model] can be evaluated and predicted with the same way. [Fit] fits classical ones, for data too small for a
+// network and to be beaten by one: a [Poisson] process, a [Renewal] process, a [MarkRenewal] process, a [Hawkes] process, and the
+// tables of [Lookup]. [ReadModelFile] reads any of them back.
 //
 // Times are numbers in any one unit; the dataset format and the commands take milliseconds. Logarithms are natural. The models are those
 // of the paper "TppFaaS: Modeling Serverless Functions Invocations via Temporal Point Processes" (IEEE Access, 2022) and of Shchur,

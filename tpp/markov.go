@@ -32,7 +32,7 @@ func FitMarkRenewal(ctx context.Context, d *Dataset, opts FitOptions) (*MarkRene
 	setDefault(&opts.Components, 4)
 	r, err := newRecords(d, &opts)
 	if err != nil {
-		return nil, fmt.Errorf("Markov renewal process: %w", err)
+		return nil, fmt.Errorf("renewal process of marks: %w", err)
 	}
 	marks := r.numMarks
 	all := make([]logGap, len(r.gaps))
@@ -60,7 +60,7 @@ func FitMarkRenewal(ctx context.Context, d *Dataset, opts FitOptions) (*MarkRene
 		}
 		g := newGapMixtures(classes, ends, knowsEnd, open[row])
 		if err := g.fit(ctx, opts.MaxIterations); err != nil {
-			return nil, fmt.Errorf("Markov renewal process: fit stopped: %w", err)
+			return nil, fmt.Errorf("renewal process of marks: fit stopped: %w", err)
 		}
 		p.addRow(g)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/tppfaas/tppfaas/internal/atomicfile"
@@ -24,6 +25,7 @@ Examples:
   tpp train data/tree_small.json -o tree_small.safetensors -seed 1
   tpp train traces.json.gz -o model.safetensors -kind truncnorm -coldstart
   tpp train traces.json.gz -o model.safetensors -paper -json           the published model and training
+  tpp train traces.json.gz -o model.safetensors -kind markov           a classical model, in a second
   tpp train huge.json.gz -o model.safetensors -checkpoint huge.ckpt    may be interrupted and called again
 `
 
@@ -45,6 +47,9 @@ func train(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	training, validation, test := data.Split(o.opts.Seed)
+	if slices.Contains(tpp.ClassicalKinds(), o.cfg.Kind) {
+		return trainClassical(ctx, o, training, test, stdout)
+	}
 	var history []tpp.Epoch
 	o.opts.Progress = func(e tpp.Epoch) { history = append(history, e) }
 	model, interrupted, err := fit(ctx, o.cfg, training, validation, o.opts, stderr)

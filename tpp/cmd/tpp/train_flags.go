@@ -4,6 +4,7 @@ import (
 	"flag"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,6 +20,7 @@ type trainOrder struct {
 	output  string
 	history string // file for the history of the training, or none
 	json    bool
+	fit     tpp.FitOptions // of a classical model
 }
 
 // parseTrain reads the line. What is not given keeps the default of the library, or with -paper the published value.
@@ -26,13 +28,14 @@ func parseTrain(args []string, stdout io.Writer) (*trainOrder, error) {
 	o := &trainOrder{}
 	fs := cli.NewFlagSet("train", stdout, trainUsage)
 	fs.StringVar(&o.output, "o", "", "write the model to `FILE`")
-	kind := fs.String("kind", tpp.LogNormMix, "lognormmix (a distribution of the time) or truncnorm (one value)")
+	kind := fs.String("kind", tpp.LogNormMix, "lognormmix (a distribution of the time), truncnorm (one value), or a classical model: "+oneOf(tpp.ClassicalKinds()))
 	paper := fs.Bool("paper", false, "the published model, trained the published way; other options change it")
 	seed := fs.Uint64("seed", 1, "`seed` of the split, the first parameters and the order of the sequences")
 	encoder := fs.String("encoder", "GRU", "RNN, GRU or LSTM")
 	context := fs.Int("context", 64, "`units` of the encoder")
 	embedding := fs.Int("embedding", 32, "`columns` of the mark embedding")
-	components := fs.Int("components", 64, "`components` of a lognormmix")
+	components := fs.Int("components", 64, "`components` of a lognormmix; at most of a gap in a renewal (default 16) or markov (default 4)")
+	perPair := fs.Bool("decay-per-pair", false, "a hawkes has a decay for each pair of marks")
 	head := fs.String("head", tpp.LogHead, "time head of a truncnorm: log or softplus")
 	end := fs.Bool("end", true, "learn when a sequence is over (with -paper: false)")
 	resolution := fs.Float64("resolution", 1, "tick of the clock that took the times, in `ms`")
@@ -60,10 +63,21 @@ func parseTrain(args []string, stdout io.Writer) (*trainOrder, error) {
 	if o.output == "" {
 		return nil, cli.Usagef("-o MODEL is missing")
 	}
-	if *kind != tpp.LogNormMix && *kind != tpp.TruncNorm {
-		return nil, cli.Usagef("-kind is %q, it must be lognormmix or truncnorm", *kind)
+	if !slices.Contains(kinds(), *kind) {
+		return nil, cli.Usagef("-kind is %q, it must be %s", *kind, oneOf(kinds()))
 	}
 	o.cfg.Kind = *kind
+	if slices.Contains(tpp.ClassicalKinds(), *kind) {
+		o.opts.Seed = *seed
+		o.fit = tpp.FitOptions{Resolution: *resolution, DecayPerPair: *perPair}
+		if cli.IsSet(fs, "components") {
+			o.fit.Components = *components
+		}
+		return o, checkClassical(fs, *kind, o.fit)
+	}
+	if *perPair {
+		return nil, cli.Usagef("-decay-per-pair is for -kind hawkes")
+	}
 	if *paper {
 		o.cfg = tpp.PaperConfig(*kind)
 		maxDuration, workers, checkpoint := o.opts.MaxDuration, o.opts.Workers, o.opts.Checkpoint

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tppfaas/tppfaas/internal/cli"
+	"github.com/tppfaas/tppfaas/tpp"
+)
+
+// kinds are all kinds of models that train knows.
+func kinds() []string {
+	return append([]string{tpp.LogNormMix, tpp.TruncNorm}, tpp.ClassicalKinds()...)
+}
+
+// classicalFlags are the options that have a meaning for a classical model, by kind where not for all.
+var classicalFlags = map[string][]string{
+	"o": nil, "kind": nil, "seed": nil, "resolution": nil, "json": nil,
+	"components":     {tpp.KindRenewal, tpp.KindMarkRenewal},
+	"decay-per-pair": {tpp.KindHawkes},
+}
+
+// checkClassical refuses options that a classical model does not have, and values that none has.
+func checkClassical(fs *flag.FlagSet, kind string, o tpp.FitOptions) error {
+	var wrong error
+	fs.Visit(func(f *flag.Flag) {
+		if of, ok := classicalFlags[f.Name]; wrong == nil && (!ok || of != nil && !slices.Contains(of, kind)) {
+			wrong = cli.Usagef("-%s is not for -kind %s", f.Name, kind)
+		}
+	})
+	switch {
+	case wrong != nil:
+		return wrong
+	case !(o.Resolution >= 0) || cli.IsSet(fs, "resolution") && o.Resolution == 0:
+		return cli.Usagef("-resolution is %v, it must be above 0", o.Resolution)
+	case cli.IsSet(fs, "components") && o.Components < 1:
+		return cli.Usagef("-components is %d, it must be at least 1", o.Components)
+	}
+	return nil
+}
+
+// trainClassical fits a classical model to the training part. It has no use for the validation part, which stays aside so
+// that all kinds of models are compared on the same data.
+func trainClassical(ctx context.Context, o *trainOrder, training, test *tpp.Dataset, stdout io.Writer) error {
+	start := time.Now()
+	model, err := tpp.Fit(ctx, o.cfg.Kind, training, o.fit)
+	if err != nil {
+		return fmt.Errorf("%s: %w", o.dataset, err)
+	}
+	took := time.Since(start)
+	if err := model.WriteFile(o.output); err != nil {
+		return err
+	}
+	scores, err := tpp.Evaluate(ctx, model, test, tpp.EvaluateOptions{Resolution: o.fit.Resolution})
+	if err != nil {
+		return fmt.Errorf("%s: test part: %w", o.dataset, err)
+	}
+	if o.json {
+		return printJSON(stdout, result{Model: o.output, Dataset: o.dataset, Kind: model.Kind(), Scores: scores})
+	}
+	fmt.Fprintf(stdout, "%s: fitted in %v\n\nTest part of %s, %d sequences with %d scored events:\n",
+		o.output, took.Round(time.Millisecond), filepath.Base(o.dataset), scores.Sequences, scores.Events)
+	return printTable(stdout, []result{{Model: model.Kind(), Scores: scores}}, "")
+}
+
+// oneOf lists words, the last one after an "or".
+func oneOf(words []string) string {
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " or " + words[last]
+}

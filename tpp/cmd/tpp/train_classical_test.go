@@ -1,0 +1,63 @@
+package main
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/tppfaas/tppfaas/internal/cli"
+	"github.com/tppfaas/tppfaas/tpp"
+)
+
+// TestTrainClassical: every classical kind is trained, scored, and read by the other commands.
+func TestTrainClassical(t *testing.T) {
+	data := chain(t, "chain.json.gz", inOrder, 30)
+	for _, kind := range tpp.ClassicalKinds() {
+		model := filepath.Join(t.TempDir(), "model.safetensors")
+		status, out, errs := call(t, "train", data, "-o", model, "-seed", "4", "-kind", kind, "-json")
+		if status != cli.OK {
+			t.Fatalf("%s: status %d, %s", kind, status, errs)
+		}
+		var trained, evaluated map[string]any
+		decodeOne(t, out, &trained)
+		if trained["kind"] != kind || trained["sequences"] != 6.0 || trained["events"] != 12.0 {
+			t.Errorf("%s: train says %s", kind, out)
+		}
+		status, out, errs = call(t, "evaluate", data, model, "-part", "test", "-seed", "4", "-json")
+		if status != cli.OK {
+			t.Fatalf("%s: evaluate: status %d, %s", kind, status, errs)
+		}
+		decodeOne(t, out, &evaluated)
+		for key, value := range trained {
+			if evaluated[key] != value {
+				t.Errorf("%s: %s is %v, train said %v", kind, key, evaluated[key], value)
+			}
+		}
+		if status, out, errs = call(t, "predict", model, data, "-sequence", "1"); status != cli.OK || !strings.Contains(out, "likeliest next") {
+			t.Errorf("%s: predict: status %d, %s%s", kind, status, errs, out)
+		}
+		if status, out, errs = call(t, "inspect", model); status != cli.OK || !strings.Contains(out, kind) {
+			t.Errorf("%s: inspect: status %d, %s%s", kind, status, errs, out)
+		}
+	}
+	model := filepath.Join(t.TempDir(), "m.safetensors")
+	if status, out, _ := call(t, "train", data, "-o", model, "-kind", "hawkes", "-decay-per-pair"); status != cli.OK || !strings.Contains(out, "fitted in") {
+		t.Errorf("status %d, %s", status, out)
+	}
+}
+
+func TestTrainClassicalRefuses(t *testing.T) {
+	for _, c := range []struct{ options, reason string }{
+		{"-kind arima", "lookup-marks3 or lookup-set"},
+		{"-kind poisson -epochs 3", "-epochs is not for -kind poisson"},
+		{"-kind lookup-set -components 3", "-components is not for -kind lookup-set"},
+		{"-kind renewal -components 0", "-components is 0"},
+		{"-kind markov -resolution -1", "-resolution is -1"},
+		{"-kind lognormmix -decay-per-pair", "-decay-per-pair is for -kind hawkes"},
+	} {
+		args := append([]string{"train", "x.json", "-o", "m"}, strings.Fields(c.options)...)
+		if status, _, errs := call(t, args...); status != cli.Usage || !strings.Contains(errs, c.reason) {
+			t.Errorf("%s: status %d, %s, want %q", c.options, status, errs, c.reason)
+		}
+	}
+}
