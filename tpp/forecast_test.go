@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -321,4 +322,51 @@ func ExampleForecast() {
 	fmt.Printf("%.1f events within a minute; with probability %.2f one comes, half the time within %.0f s\n",
 		outlook.Any.Count, outlook.Any.Probability, outlook.Any.When[1])
 	// Output: 2.0 events within a minute; with probability 0.86 one comes, half the time within 17 s
+}
+
+// TestForecastsOfRealTraces: of traces that the model has not seen, forecasts from the middle foresee as many events as come,
+// and of traces that are over hardly any.
+func TestForecastsOfRealTraces(t *testing.T) {
+	const path = "../../shared/data/low_sequence_rand.json.gz"
+	if _, err := os.Stat(path); err != nil {
+		t.Skip("the real traces are not here: ", err)
+	}
+	d, err := ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	training, validation, test := d.Split(1)
+	m, err := Train(t.Context(), smallModel, training, validation, TrainOptions{Seed: 1, MaxEpochs: 150, LearningRate: 5e-3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var foreseen, came, phantoms float64
+	for i := range test.Sequences {
+		s := &test.Sequences[i]
+		state := m.NewState(startOf(s))
+		middle := s.Len() / 2
+		for j := range s.Len() {
+			if err := state.Observe(EventOf(m, s, j)); err != nil {
+				t.Fatal(err)
+			}
+			if j != middle && j != s.Len()-1 {
+				continue
+			}
+			o, err := Forecast(t.Context(), state, s.ArrivalTimes[j], math.Inf(1), ForecastOptions{Seed: uint64(i)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if j == middle {
+				foreseen += o.Any.Count
+				came += float64(s.Len() - 1 - j)
+			} else {
+				phantoms += o.Any.Count
+			}
+		}
+	}
+	n := float64(len(test.Sequences))
+	t.Logf("per trace %.3f events foreseen, %.3f came, %.3f foreseen of traces that were over", foreseen/n, came/n, phantoms/n)
+	if math.Abs(foreseen-came) > 0.1*came || phantoms > 0.1*n {
+		t.Errorf("per trace %.3f events were foreseen, %.3f came; %.3f were foreseen of traces that were over", foreseen/n, came/n, phantoms/n)
+	}
 }
