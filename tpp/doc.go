@@ -26,6 +26,10 @@
 //		fmt.Println("due in", next.Time.Median(), "ms, probably", model.MarkNames()[next.LikeliestMark()])
 //	}
 //
+// [Forecast] plays the future of a sequence through on many paths and says of each mark how probable it is within a horizon, when it
+// comes, and how often; [Forecaster] follows many sequences at once, under a key each; [Simulate] draws whole sequences; and
+// [MarshalState] carries a state to another process.
+//
 // Whatever implements [Model] can be evaluated and predicted with the same way. [Fit] fits classical ones, for data too small for a
 // network and to be beaten by one: a [Poisson] process, a [Renewal] process, a [MarkRenewal] process, a [Hawkes] process, and the
 // tables of [Lookup]. [ReadModelFile] reads any of them back.
