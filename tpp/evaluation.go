@@ -247,6 +247,7 @@ func (e *evaluator) sequence(ctx context.Context, s *Sequence, place uint64) err
 		}
 	}
 	next := state.Next(last)
+	e.sums.noDensity = e.sums.noDensity || isPoint(next.Time)
 	if s.TEnd != nil {
 		e.sums.logSurvival += next.LogSurvival(*s.TEnd - last)
 		return nil
