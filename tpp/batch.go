@@ -94,6 +94,8 @@ func (n *network[F]) newExample(s *Sequence) (example[F], error) {
 		}
 	}
 	e.values = make([]F, 0, steps*n.numFeatures())
+	e.targets.resize(steps)
+	e.targets.resize(0) // room for all of them and no more: examples are most of what training holds
 	covariates := make([]float64, len(n.cfg.Covariates))
 	if s.TStart != nil {
 		gap, _ := s.gapBefore(0)

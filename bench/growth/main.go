@@ -1,0 +1,176 @@
+// Command growth measures how the cost of training grows: one quantity varies at a time, the others are those of the paper's
+// model (sequences of 21 events, 22 marks, GRU 64, 64 components, batches of 64). It prints tables in Markdown and draws a
+// picture.
+//
+//	go run ./bench/growth -o tpp/growth.png
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"strconv"
+
+	"github.com/tppfaas/tppfaas/internal/cli"
+	"github.com/tppfaas/tppfaas/tpp"
+)
+
+const usage = `growth measures how the time and the memory of training grow with the data and the model.
+
+Usage: growth [OPTIONS]
+
+Examples:
+  growth                           tables on standard output
+  growth -o growth.png -most 1e6   a picture too; data sets of up to a million events
+`
+
+// shape is what a training costs by.
+type shape struct{ length, batch, units, marks, events int }
+
+var paper = shape{length: 21, batch: 64, units: 64, marks: 22, events: 100_000}
+
+// series are the values of one quantity.
+type series struct {
+	name   string
+	values []int
+	set    func(*shape, int)
+	points []point
+}
+
+// point is a measurement.
+type point struct {
+	value       int
+	least, most float64 // ns an event over the epochs
+	median      float64
+	heap        float64 // bytes an event that training holds beside the data set
+}
+
+func main() { cli.Main(run) }
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	return cli.Exit(stderr, "growth", measure(ctx, args, stdout, stderr))
+}
+
+func measure(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	fs := cli.NewFlagSet("growth", stdout, usage)
+	out := fs.String("o", "", "draw a picture into `FILE`, a .png, .svg or .pdf")
+	most := fs.Float64("most", 1e7, "largest data set, in `events`")
+	epochs := fs.Int("epochs", 4, "`epochs` of each training, of which the first does not count")
+	workers := fs.Int("workers", runtime.GOMAXPROCS(0), "`goroutines` that compute")
+	if rest, err := cli.Parse(fs, args); err != nil {
+		return err
+	} else if len(rest) > 0 {
+		return cli.Usagef("%q is left over on the line", rest[0])
+	}
+	if *epochs < 2 || *workers < 1 || !(*most >= 1e4) {
+		return cli.Usagef("at least two epochs, one worker and 10000 events are needed")
+	}
+	all := []*series{
+		{name: "sequence length", values: []int{6, 11, 21, 51, 101, 501, 2001}, set: func(s *shape, v int) { s.length = v }},
+		{name: "batch size", values: []int{8, 16, 32, 64, 128, 256}, set: func(s *shape, v int) { s.batch = v }},
+		{name: "units of the encoder", values: []int{16, 32, 64, 128, 256}, set: func(s *shape, v int) { s.units = v }},
+		{name: "marks", values: []int{1, 5, 22, 100, 1000}, set: func(s *shape, v int) { s.marks = v }},
+		{name: "events", values: sizes(*most), set: func(s *shape, v int) { s.events = v }},
+	}
+	fmt.Fprintf(stdout, "Time of one training epoch per event, %d workers, and memory per event beside the data set.\n", *workers)
+	for _, s := range all {
+		fmt.Fprintf(stdout, "\n| %s | ns an event: median | least to most | bytes an event |\n|---|---|---|---|\n", s.name)
+		for _, v := range s.values {
+			at := paper
+			s.set(&at, v)
+			fmt.Fprintf(stderr, "%s %d\n", s.name, v)
+			p, err := train(ctx, at, *epochs, *workers)
+			if err != nil {
+				return err
+			}
+			p.value = v
+			s.points = append(s.points, p)
+			fmt.Fprintf(stdout, "| %s | %.0f | %.0f to %.0f | %.0f |\n", thousands(v), p.median, p.least, p.most, p.heap)
+		}
+	}
+	if *out == "" {
+		return nil
+	}
+	return draw(*out, all)
+}
+
+func sizes(most float64) []int {
+	var out []int
+	for n := 1e4; n <= most; n *= 10 {
+		out = append(out, int(n))
+	}
+	return out
+}
+
+// data makes sequences whose marks go round and whose gaps depend on them.
+func data(s shape) *tpp.Dataset {
+	rng := rand.New(rand.NewPCG(1, uint64(s.events)))
+	d := &tpp.Dataset{}
+	for m := range s.marks {
+		d.MarkNames = append(d.MarkNames, "f"+strconv.Itoa(m))
+	}
+	for range max(s.events/s.length, 1) {
+		var q tpp.Sequence
+		at, mark := 0.0, rng.IntN(s.marks)
+		for range s.length {
+			q.ArrivalTimes = append(q.ArrivalTimes, at)
+			q.Marks = append(q.Marks, mark)
+			at += math.Round(math.Exp(4 + rng.NormFloat64()))
+			mark = (mark + 1) % s.marks
+		}
+		d.Sequences = append(d.Sequences, q)
+	}
+	return d
+}
+
+func train(ctx context.Context, s shape, epochs, workers int) (point, error) {
+	d := data(s)
+	cfg, opts := tpp.PaperConfig(tpp.LogNormMix), tpp.PaperTraining(tpp.LogNormMix)
+	cfg.ContextSize = s.units
+	opts.BatchSize, opts.MaxEpochs, opts.Workers = s.batch, epochs, workers
+	// A validation part of one sequence: it is the training that is measured.
+	validation := d.Subset([]int{0})
+	before := heap()
+	var ends []float64
+	var during float64
+	opts.Progress = func(e tpp.Epoch) {
+		ends = append(ends, e.Seconds)
+		if e.Epoch == epochs {
+			during = heap()
+		}
+	}
+	if _, err := tpp.Train(ctx, cfg, d, validation, opts); err != nil {
+		return point{}, err
+	}
+	events := float64(d.NumEvents())
+	var perEvent []float64
+	for i := 1; i < len(ends); i++ {
+		perEvent = append(perEvent, (ends[i]-ends[i-1])*1e9/events)
+	}
+	slices.Sort(perEvent)
+	runtime.KeepAlive(d)
+	return point{
+		least: perEvent[0], most: perEvent[len(perEvent)-1], median: perEvent[len(perEvent)/2],
+		heap: (during - before) / events,
+	}, nil
+}
+
+// heap is the memory in use after a collection, in bytes.
+func heap() float64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return float64(m.HeapAlloc)
+}
+
+func thousands(n int) string {
+	text := strconv.Itoa(n)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + " " + text[i:]
+	}
+	return text
+}
