@@ -12,7 +12,7 @@ import (
 )
 
 // The bugs that users of libraries of this field report again and again, each as a property that rules it out for every
-// recurrent variant and every lookup table.
+// recurrent variant, every lookup table, and where it is not about a network every classical model.
 
 // drawModel is one of the models, of three marks.
 func drawModel(rt *rapid.T, models []Model) Model {
@@ -26,7 +26,7 @@ func drawDataset(rt *rapid.T, sequences int) *Dataset {
 
 // TestPredictionsNeverLookAhead: whatever comes later, what was predicted until then stays the same to the last bit.
 func TestPredictionsNeverLookAhead(t *testing.T) {
-	models := carriers(t)
+	models := append(carriers(t), classics(t)...)
 	rapid.Check(t, func(rt *rapid.T) {
 		m := drawModel(rt, models)
 		d := drawDataset(rt, 2)
@@ -165,10 +165,11 @@ func TestScoresAgreeHoweverTheyAreMade(t *testing.T) {
 // TestWaitingIsConditioning: given that nothing came, survival is S(elapsed + t)/S(elapsed), the end included, however long
 // it was and in whatever steps one asks.
 func TestWaitingIsConditioning(t *testing.T) {
-	models := carriers(t)
+	models := append(carriers(t), classics(t)...)
 	rapid.Check(t, func(rt *rapid.T) {
 		m := drawModel(rt, models)
-		state := observed(t, m, rapid.IntRange(0, 4).Draw(rt, "events"))
+		events := rapid.IntRange(0, 4).Draw(rt, "events")
+		state := observed(t, m, events)
 		last := state.Next(0) // a time before the last event counts as that
 		elapsed := math.Exp(rapid.Float64Range(-5, 12).Draw(rt, "log elapsed"))
 		ahead := math.Exp(rapid.Float64Range(-5, 12).Draw(rt, "log t"))
@@ -178,8 +179,8 @@ func TestWaitingIsConditioning(t *testing.T) {
 			return // a point prediction that has passed
 		}
 		at := 50.0
-		if n := events(state); n > 0 {
-			at = 60 + 30*float64(n-1)
+		if events > 0 {
+			at = 60 + 30*float64(events-1)
 		}
 		next := state.Next(at + elapsed)
 		// Times are sums, so elapsed is only known to the last bit of the arrival time.
@@ -200,15 +201,23 @@ func TestWaitingIsConditioning(t *testing.T) {
 	})
 }
 
-// events is how many events a state has observed.
-func events(s State) int {
-	switch s := s.(type) {
-	case *recurrentState:
-		return s.events
-	case *lookupState:
-		return s.history.events
+// classics are the classical models, fitted to a few sequences.
+func classics(t *testing.T) []Model {
+	d := chains(3, 40)
+	var models []Model
+	for _, fit := range []func() (Model, error){
+		func() (Model, error) { return FitPoisson(d, FitOptions{}) },
+		func() (Model, error) { return FitRenewal(t.Context(), d, FitOptions{}) },
+		func() (Model, error) { return FitMarkRenewal(t.Context(), d, FitOptions{}) },
+		func() (Model, error) { return FitHawkes(t.Context(), d, FitOptions{}) },
+	} {
+		m, err := fit()
+		if err != nil {
+			t.Fatal(err)
+		}
+		models = append(models, m)
 	}
-	return 0
+	return models
 }
 
 // inUnit is the dataset with times in a unit of which the old one has factor.

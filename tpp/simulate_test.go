@@ -80,9 +80,10 @@ func TestSimulatedHaveTheModelsDistribution(t *testing.T) {
 			models = append(models, randomRecurrent(t, v, uint64(20+i)))
 		}
 	}
+	models = append(models, classics(t)...)
 	for _, m := range models {
 		opts := SimulateOptions{Start: 1000, Seed: 3}
-		if m.NewState(0).Next(0).End == 0 {
+		if observed(t, m, 1).Next(0).End == 0 {
 			opts.Window = 3000
 		}
 		n := 300
