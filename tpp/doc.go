@@ -23,7 +23,7 @@
 //			return err
 //		}
 //		next := state.Next(event.Time)
-//		fmt.Println("due in", next.Time.Median(), "ms, probably", model.MarkNames()[next.LikeliestMark()])
+//		fmt.Println("due in", next.Median(), "ms, probably", model.MarkNames()[next.LikeliestMark()])
 //	}
 //
 // [Forecast] plays the future of a sequence through on many paths and says of each mark how probable it is within a horizon, when it

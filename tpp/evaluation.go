@@ -261,7 +261,7 @@ func (e *evaluator) event(n *Next, gap float64, mark int) {
 	t.events++
 	t.logMark += n.LogMark(gap, mark)
 	t.decision(n.End, false)
-	median := n.Time.Quantile(0.5)
+	median := n.Median()
 	diff := median - gap
 	t.absolute += math.Abs(diff)
 	t.squared += diff * diff

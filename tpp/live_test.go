@@ -56,7 +56,7 @@ func BenchmarkState(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			s.work.owner = nil
-			s.Next(s.last).Time.Median()
+			s.Next(s.last).Median()
 		}
 	})
 	b.Run("Next after a wait", func(b *testing.B) {

@@ -59,8 +59,9 @@ type Next struct {
 	// Joint is the joint distribution of time and mark, nil if they are independent of each other.
 	Joint Joint
 
-	given *Next // memory of Given
-	rest  dist.Conditional
+	median *medianFinder // a faster way to the median of Time, if there is one
+	given  *Next         // memory of Given
+	rest   dist.Conditional
 }
 
 // Joint is the joint distribution of the time to the next event and its mark, given that there is one.

@@ -36,7 +36,7 @@ func Predict(m Model, s *Sequence, top int) ([]Prediction, error) {
 		}
 		next := state.Next(e.Time)
 		out = append(out, Prediction{
-			Event: i, Median: next.Time.Quantile(0.5), Lower: next.Time.Quantile(0.05), Upper: next.Time.Quantile(0.95),
+			Event: i, Median: next.Median(), Lower: next.Time.Quantile(0.05), Upper: next.Time.Quantile(0.95),
 			Marks: next.likeliest(m.MarkNames(), top),
 		})
 	}

@@ -125,6 +125,10 @@ func (m *Recurrent) newWork() *recurrentWork {
 		k := m.cfg.NumComponents
 		w.mix = dist.LogNormMix{LogWeights: make([]float64, k), Mu: make([]float64, k), Sigma: make([]float64, k)}
 		w.next.Time = &w.mix
+		w.next.median = &medianFinder{
+			norm: m.norm, locations: w.timeOut[:k], scales: w.timeOut[k : 2*k], logits: w.timeOut[2*k:],
+			weights: make([]float32, k), precisions: make([]float32, k),
+		}
 	}
 	return w
 }
