@@ -10,6 +10,8 @@ type Prediction struct {
 	Event int // the event's index
 	// Median, Lower and Upper are the quantiles of the next inter time at 50, 5 and 95 %.
 	Median, Lower, Upper float64
+	// End is the probability that the sequence is over; the rest holds if it is not.
+	End float64
 	// Marks are the likeliest marks, the likeliest first.
 	Marks []MarkProbability
 }
@@ -37,7 +39,7 @@ func Predict(m Model, s *Sequence, top int) ([]Prediction, error) {
 		next := state.Next(e.Time)
 		out = append(out, Prediction{
 			Event: i, Median: next.Median(), Lower: next.Time.Quantile(0.05), Upper: next.Time.Quantile(0.95),
-			Marks: next.likeliest(m.MarkNames(), top),
+			End: next.End, Marks: next.likeliest(m.MarkNames(), top),
 		})
 	}
 	return out, nil

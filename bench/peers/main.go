@@ -44,7 +44,6 @@ type run struct {
 type peer struct {
 	name    string
 	command []string
-	env     []string
 	medians []float64 // of the epochs of each round
 	last    run
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/tppfaas/tppfaas/tpp"
 )
 
-const predictUsage = `tpp predict says after each event of a sequence when the next one is due (median and 90 % interval, in ms after the event) and
-which functions are the likeliest to come. Every prediction is made from the events up to that one alone.
+const predictUsage = `tpp predict says after each event of a sequence how likely it is that the sequence is over, and if it is not, when the next event
+is due (median and 90 % interval, in ms after the event) and which functions are the likeliest to come. Every prediction is made from the events up to that one alone.
 
 Usage: tpp predict MODEL DATASET [OPTIONS]
 
@@ -28,6 +28,7 @@ type predictionReport struct {
 	Median   float64      `json:"median"`
 	Lower    float64      `json:"lower"`
 	Upper    float64      `json:"upper"`
+	End      float64      `json:"end"`
 	Marks    []markReport `json:"marks"`
 }
 
@@ -101,7 +102,7 @@ func readBoth(modelPath, dataPath string) (tpp.Model, *tpp.Dataset, error) {
 
 func writePredictions(w io.Writer, sequence int, predictions []tpp.Prediction) error {
 	for _, p := range predictions {
-		r := predictionReport{Sequence: sequence, Event: p.Event, Median: p.Median, Lower: p.Lower, Upper: p.Upper}
+		r := predictionReport{Sequence: sequence, Event: p.Event, Median: p.Median, Lower: p.Lower, Upper: p.Upper, End: p.End}
 		for _, m := range p.Marks {
 			r.Marks = append(r.Marks, markReport{markName(m.Name, m.Mark), m.Probability})
 		}
@@ -132,9 +133,9 @@ func printPredictions(w io.Writer, sequence int, model tpp.Model, s *tpp.Sequenc
 	if prefix != "" {
 		fmt.Fprintf(w, ", functions without %q before their names", prefix)
 	}
-	fmt.Fprintln(w, ". Times in ms; the next event is due within the interval with 90 % probability.")
+	fmt.Fprintln(w, ". Times in ms. Unless the sequence is over, the next event is due within the interval with 90 % probability.")
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(tw, "at\tevent\tmedian\tinterval\tlikeliest next\tcame")
+	fmt.Fprintln(tw, "at\tevent\tover\tmedian\tinterval\tlikeliest next\tcame")
 	for i, p := range predictions {
 		var likeliest []string
 		for _, m := range p.Marks {
@@ -144,8 +145,8 @@ func printPredictions(w io.Writer, sequence int, model tpp.Model, s *tpp.Sequenc
 		if i+1 < s.Len() {
 			came = fmt.Sprintf("%s after %.0f", short(s.Mark(i+1)), s.ArrivalTimes[i+1]-s.ArrivalTimes[i])
 		}
-		fmt.Fprintf(tw, "%.0f\t%s\t%.0f\t%.0f … %.0f\t%s\t%s\n", s.ArrivalTimes[i]-s.ArrivalTimes[0], short(s.Mark(i)),
-			p.Median, p.Lower, p.Upper, strings.Join(likeliest, ", "), came)
+		fmt.Fprintf(tw, "%.0f\t%s\t%.0f %%\t%.0f\t%.0f … %.0f\t%s\t%s\n", s.ArrivalTimes[i]-s.ArrivalTimes[0], short(s.Mark(i)),
+			100*p.End, p.Median, p.Lower, p.Upper, strings.Join(likeliest, ", "), came)
 	}
 	return tw.Flush()
 }
