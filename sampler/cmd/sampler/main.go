@@ -19,6 +19,7 @@ import (
 	"github.com/tppfaas/tppfaas/internal/cli"
 	"github.com/tppfaas/tppfaas/internal/progress"
 	"github.com/tppfaas/tppfaas/sampler"
+	"github.com/tppfaas/tppfaas/tpp"
 )
 
 func main() { cli.Main(run) }
@@ -80,7 +81,7 @@ func sample(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 		return err
 	}
 	bar.Set(order.config.Requests, "writing "+output)
-	err = atomicfile.Write(output, func(w io.Writer) error { return result.Dataset.Encode(&interruptible{ctx, w}) })
+	err = atomicfile.Write(output, func(w io.Writer) error { return result.Dataset.EncodeAs(&interruptible{ctx, w}, tpp.FormatOf(output)) })
 	bar.Done()
 	if err != nil {
 		return err
@@ -115,7 +116,7 @@ func parse(args []string, stdout io.Writer) (order, error) {
 	fs.IntVar(&o.config.Missing, "m", 0, "missing `functions` in each trace: their successors are invoked in their place")
 	fs.BoolVar(&o.config.RandomDurations, "r", false, "draw durations from each function's gamma distribution")
 	fs.Uint64Var(&o.config.Seed, "seed", sampler.DefaultSeed, "`number` that determines everything random")
-	fs.StringVar(&o.output, "o", "", "the `file` to write, compressed if its name ends in .gz (without: one in data/, named after the options)")
+	fs.StringVar(&o.output, "o", "", "the `file` to write: JSON, by its name .jsonl or .csv, compressed if it ends in .gz (without: one in data/, named after the options)")
 	fs.BoolVar(&o.json, "json", false, "print one JSON object instead of text")
 	left, err := cli.Parse(fs, args)
 	if err != nil {
