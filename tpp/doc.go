@@ -34,6 +34,8 @@
 // network and to be beaten by one: a [Poisson] process, a [Renewal] process, a [MarkRenewal] process, a [Hawkes] process, and the
 // tables of [Lookup]. [ReadModelFile] reads any of them back.
 //
+// [ReadFile] takes JSON, JSON lines and CSV, gzipped or not; [OpenSequences] and [EvaluateStream] take files larger than memory.
+//
 // Times are numbers in any one unit; the dataset format and the commands take milliseconds. Logarithms are natural. The models are those
 // of the paper "TppFaaS: Modeling Serverless Functions Invocations via Temporal Point Processes" (IEEE Access, 2022) and of Shchur,
 // Biloš and Günnemann, "Intensity-free learning of temporal point processes" (ICLR 2020).
