@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -741,7 +742,7 @@ func BenchmarkReadLines(b *testing.B) {
 	line := `{"arrival_times": [` + strings.Repeat("1620831914775, ", 20) + `1620831914775], "marks": [` + strings.Repeat(`"sequence-dev-f10", `, 20) + `"sequence-dev-f10"]}` + "\n"
 	b.SetBytes(int64(len(line)))
 	b.ReportAllocs()
-	r, err := NewSequenceReader(&repeat{text: line, times: 1 << 60}, ReadOptions{})
+	r, err := NewSequenceReader(&repeat{text: line, times: math.MaxInt}, ReadOptions{})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -756,7 +757,7 @@ func BenchmarkReadCSV(b *testing.B) {
 	line := strings.Repeat("4bf92f3577b34da6a3ce929d0e0e4736,1620831914775,sequence-dev-f10\n", 20)
 	b.SetBytes(int64(len(line)))
 	b.ReportAllocs()
-	r, err := NewSequenceReader(io.MultiReader(strings.NewReader("sequence,time,mark\n"), &repeat{text: line, times: 1 << 60}), ReadOptions{})
+	r, err := NewSequenceReader(io.MultiReader(strings.NewReader("sequence,time,mark\n"), &repeat{text: line, times: math.MaxInt}), ReadOptions{})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tppfaas/tppfaas/tpp/internal/nn"
 	"github.com/tppfaas/tppfaas/tpp/internal/safetensors"
+	"github.com/tppfaas/tppfaas/tpp/internal/simd"
 )
 
 // referenceCase is a case computed by an independent implementation of the paper's model in float64: its sequences and
@@ -164,7 +165,7 @@ func near(got, want, tolerance float64) bool {
 
 func TestReferenceLikelihoods(t *testing.T) {
 	eachReferenceCase(t, func(t *testing.T, c *referenceCase) {
-		t.Run("float32", func(t *testing.T) { checkLikelihoods[float32](t, c, 1e-4) })
+		eachKernelSet(t, func(t *testing.T) { checkLikelihoods[float32](t, c, 1e-4) })
 		t.Run("float64", func(t *testing.T) { checkLikelihoods[float64](t, c, 1e-9) })
 	})
 }
@@ -259,7 +260,7 @@ func TestReferenceStreamed(t *testing.T) {
 
 func TestReferencePredictions(t *testing.T) {
 	eachReferenceCase(t, func(t *testing.T, c *referenceCase) {
-		t.Run("float32", func(t *testing.T) { checkPredictions[float32](t, c, 1e-4) })
+		eachKernelSet(t, func(t *testing.T) { checkPredictions[float32](t, c, 1e-4) })
 		t.Run("float64", func(t *testing.T) { checkPredictions[float64](t, c, 1e-9) })
 	})
 }
@@ -295,10 +296,24 @@ func eachKind(t *testing.T, c *referenceCase, f func(t *testing.T, kind, gradien
 	t.Run(TruncNorm, func(t *testing.T) { f(t, TruncNorm, "grad_mae", c.Adam.Losses.MAE) })
 }
 
+// eachKernelSet runs f, a check of the float32 code, with every set of kernels that this machine has.
+func eachKernelSet(t *testing.T, f func(t *testing.T)) {
+	for _, name := range simd.Sets() {
+		t.Run("float32 "+name, func(t *testing.T) {
+			restore, err := simd.Use(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer restore()
+			f(t)
+		})
+	}
+}
+
 func TestReferenceGradients(t *testing.T) {
 	eachReferenceCase(t, func(t *testing.T, c *referenceCase) {
 		eachKind(t, c, func(t *testing.T, kind, gradient string, _ []float64) {
-			t.Run("float32", func(t *testing.T) { checkGradients[float32](t, c, kind, gradient, 1e-4) })
+			eachKernelSet(t, func(t *testing.T) { checkGradients[float32](t, c, kind, gradient, 1e-4) })
 			t.Run("float64", func(t *testing.T) { checkGradients[float64](t, c, kind, gradient, 1e-9) })
 		})
 	})
@@ -348,7 +363,7 @@ func fullBatchGradient[F nn.Float](t testing.TB, n *network[F], params []F, d *D
 func TestReferenceAdamSteps(t *testing.T) {
 	eachReferenceCase(t, func(t *testing.T, c *referenceCase) {
 		eachKind(t, c, func(t *testing.T, kind, _ string, losses []float64) {
-			t.Run("float32", func(t *testing.T) { checkAdam[float32](t, c, kind, losses) })
+			eachKernelSet(t, func(t *testing.T) { checkAdam[float32](t, c, kind, losses) })
 			t.Run("float64", func(t *testing.T) { checkAdam[float64](t, c, kind, losses) })
 		})
 	})
