@@ -31,33 +31,27 @@ Examples:
   accuracy -models lognormmix,paper-lognormmix,lookup -published published_results.csv ../shared/data/high_sequence_det.json.gz
 `
 
-// fitter makes a model of the training and validation parts.
-type fitter func(ctx context.Context, training, validation *tpp.Dataset, seed uint64) (tpp.Model, error)
-
-func recurrent(cfg tpp.Config, opts tpp.TrainOptions) fitter {
+func recurrent(cfg tpp.Config, opts tpp.TrainOptions) func(context.Context, *tpp.Dataset, *tpp.Dataset, uint64) (tpp.Model, error) {
 	return func(ctx context.Context, training, validation *tpp.Dataset, seed uint64) (tpp.Model, error) {
 		opts.Seed = seed
 		return tpp.Train(ctx, cfg, training, validation, opts)
 	}
 }
 
-func lookup(key tpp.LookupKey) fitter {
-	return func(_ context.Context, training, _ *tpp.Dataset, _ uint64) (tpp.Model, error) {
-		return tpp.FitLookup(key, training, 1)
+// candidates are all that can be compared.
+func candidates() []tpp.Candidate {
+	out := []tpp.Candidate{
+		{Name: "lognormmix", Fit: recurrent(tpp.Config{}, tpp.TrainOptions{})},
+		{Name: "truncnorm", Fit: recurrent(tpp.Config{Kind: tpp.TruncNorm}, tpp.TrainOptions{})},
+		{Name: "paper-lognormmix", Fit: recurrent(tpp.PaperConfig(tpp.LogNormMix), tpp.PaperTraining(tpp.LogNormMix))},
+		{Name: "paper-truncnorm", Fit: recurrent(tpp.PaperConfig(tpp.TruncNorm), tpp.PaperTraining(tpp.TruncNorm))},
 	}
-}
-
-var fitters = []struct {
-	name string
-	fit  fitter
-}{
-	{"lognormmix", recurrent(tpp.Config{}, tpp.TrainOptions{})},
-	{"truncnorm", recurrent(tpp.Config{Kind: tpp.TruncNorm}, tpp.TrainOptions{})},
-	{"paper-lognormmix", recurrent(tpp.PaperConfig(tpp.LogNormMix), tpp.PaperTraining(tpp.LogNormMix))},
-	{"paper-truncnorm", recurrent(tpp.PaperConfig(tpp.TruncNorm), tpp.PaperTraining(tpp.TruncNorm))},
-	{"lookup-mark", lookup(tpp.LastMark)},
-	{"lookup-marks3", lookup(tpp.LastThreeMarks)},
-	{"lookup-set", lookup(tpp.LastMarkAndSet)},
+	for _, kind := range tpp.ClassicalKinds() {
+		out = append(out, tpp.Candidate{Name: kind, Fit: func(ctx context.Context, training, _ *tpp.Dataset, _ uint64) (tpp.Model, error) {
+			return tpp.Fit(ctx, kind, training, tpp.FitOptions{})
+		}})
+	}
+	return out
 }
 
 func main() { cli.Main(run) }
@@ -92,39 +86,51 @@ func compare(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	return nil
 }
 
+// columns are the scores that are printed, with their decimals.
+var columns = []struct {
+	name     string
+	decimals int
+}{{"nll_time", 3}, {"nll_mark", 3}, {"nll", 3}, {"nll_resolution", 3}, {"mae", 1}, {"accuracy", 4}}
+
 func compareOn(ctx context.Context, path string, splits int, models []string, rows []publishedRow, stdout io.Writer) error {
 	data, err := tpp.ReadFile(path)
 	if err != nil {
 		return err
 	}
+	var chosen []tpp.Candidate
+	for _, c := range candidates() {
+		if slices.ContainsFunc(models, func(m string) bool { return strings.HasPrefix(c.Name, m) }) {
+			chosen = append(chosen, c)
+		}
+	}
+	if len(chosen) == 0 {
+		return cli.Usagef("-models %s names no model", strings.Join(models, ","))
+	}
+	seconds := timed(chosen)
+	var seeds []uint64
+	for i := range splits {
+		seeds = append(seeds, uint64(i+1))
+	}
+	repetition, err := tpp.Repeat(ctx, data, seeds, chosen, tpp.EvaluateOptions{})
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
 	name, _, _ := strings.Cut(filepath.Base(path), ".")
 	fmt.Fprintf(stdout, "%s, mean ± standard deviation over %d splits\n", name, splits)
 	tw := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(tw, "model\tnll_time\tnll_mark\tnll\tnll_resolution\tmae\taccuracy\tseconds")
-	for _, f := range fitters {
-		if !slices.ContainsFunc(models, func(m string) bool { return strings.HasPrefix(f.name, m) }) {
-			continue
+	fmt.Fprint(tw, "model")
+	for _, c := range columns {
+		fmt.Fprint(tw, "\t", c.name)
+	}
+	fmt.Fprintln(tw, "\tseconds")
+	for i, c := range repetition.Candidates {
+		fmt.Fprint(tw, c.Name)
+		summary := c.Summary()
+		for _, column := range columns {
+			s := summary[slices.IndexFunc(summary, func(s tpp.ScoreSummary) bool { return s.Name == column.name })]
+			fmt.Fprint(tw, "\t", spread(s, column.decimals))
 		}
-		var all []tpp.Scores
-		start := time.Now()
-		for seed := range splits {
-			training, validation, test := data.Split(uint64(seed + 1))
-			m, err := f.fit(ctx, training, validation, uint64(seed+1))
-			if err != nil {
-				return fmt.Errorf("%s: %s: %w", path, f.name, err)
-			}
-			s, err := tpp.Evaluate(ctx, m, test, tpp.EvaluateOptions{})
-			if err != nil {
-				return fmt.Errorf("%s: %s: %w", path, f.name, err)
-			}
-			all = append(all, s)
-		}
-		seconds := time.Since(start).Seconds() / float64(splits)
-		column := func(get func(tpp.Scores) float64, decimals int) string { return spread(all, get, decimals) }
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%.1f\n", f.name,
-			column(func(s tpp.Scores) float64 { return s.NLLTime }, 3), column(func(s tpp.Scores) float64 { return s.NLLMark }, 3),
-			column(func(s tpp.Scores) float64 { return s.NLL }, 3), column(func(s tpp.Scores) float64 { return s.NLLResolution }, 3),
-			column(func(s tpp.Scores) float64 { return s.MAE }, 1), column(func(s tpp.Scores) float64 { return s.Accuracy }, 4), seconds)
+		fmt.Fprintf(tw, "\t%.1f\n", seconds[i]/float64(splits))
 	}
 	for _, r := range rows {
 		if r.dataset == name {
@@ -135,20 +141,27 @@ func compareOn(ctx context.Context, path string, splits int, models []string, ro
 	return tw.Flush()
 }
 
-func spread(all []tpp.Scores, get func(tpp.Scores) float64, decimals int) string {
-	mean, ss := 0.0, 0.0
-	for _, s := range all {
-		mean += get(s) / float64(len(all))
+// timed wraps the candidates so that the seconds of their fits add up in what it returns.
+func timed(chosen []tpp.Candidate) []float64 {
+	seconds := make([]float64, len(chosen))
+	for i := range chosen {
+		fit := chosen[i].Fit
+		chosen[i].Fit = func(ctx context.Context, training, validation *tpp.Dataset, seed uint64) (tpp.Model, error) {
+			start := time.Now()
+			defer func() { seconds[i] += time.Since(start).Seconds() }()
+			return fit(ctx, training, validation, seed)
+		}
 	}
-	for _, s := range all {
-		ss += (get(s) - mean) * (get(s) - mean)
-	}
-	if math.IsNaN(mean) || math.IsInf(mean, 0) {
+	return seconds
+}
+
+func spread(s tpp.ScoreSummary, decimals int) string {
+	if math.IsNaN(s.Mean) || math.IsInf(s.Mean, 0) {
 		return "–"
 	}
-	text := strconv.FormatFloat(mean, 'f', decimals, 64)
-	if len(all) > 1 {
-		text += " ± " + strconv.FormatFloat(math.Sqrt(ss/float64(len(all)-1)), 'f', decimals, 64)
+	text := strconv.FormatFloat(s.Mean, 'f', decimals, 64)
+	if !math.IsNaN(s.Std) {
+		text += " ± " + strconv.FormatFloat(s.Std, 'f', decimals, 64)
 	}
 	return text
 }
