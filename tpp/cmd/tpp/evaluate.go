@@ -37,6 +37,7 @@ type result struct {
 	Model, Dataset, Kind string
 	Scores               tpp.Scores
 	Confusion            *tpp.Confusion
+	Trained              bool // epochs and seconds are those of a training
 	Epochs               int
 	Seconds              float64
 }
@@ -65,7 +66,7 @@ func (r result) MarshalJSON() ([]byte, error) {
 		}
 		out = append(append(out, `,"confusion":`...), confusion...)
 	}
-	if r.Epochs > 0 {
+	if r.Trained {
 		out = fmt.Appendf(out, `,"epochs":%d,"seconds":%.3f`, r.Epochs, r.Seconds)
 	}
 	return append(out, '}'), nil

@@ -109,7 +109,7 @@ func reportTraining(ctx context.Context, model *tpp.Recurrent, training, test *t
 	}
 	how := model.Training()
 	if o.json {
-		return printJSON(stdout, result{Model: o.output, Dataset: o.dataset, Kind: model.Kind(), Scores: scores, Epochs: how.Epochs, Seconds: how.Seconds})
+		return printJSON(stdout, result{Model: o.output, Dataset: o.dataset, Kind: model.Kind(), Scores: scores, Trained: true, Epochs: how.Epochs, Seconds: how.Seconds})
 	}
 	table, err := tpp.FitLookup(tpp.LastMark, training, model.Config().Resolution)
 	if err != nil {

@@ -62,7 +62,7 @@ func trainClassical(ctx context.Context, o *trainOrder, training, test *tpp.Data
 		return fmt.Errorf("%s: test part: %w", o.dataset, err)
 	}
 	if o.json {
-		return printJSON(stdout, result{Model: o.output, Dataset: o.dataset, Kind: model.Kind(), Scores: scores})
+		return printJSON(stdout, result{Model: o.output, Dataset: o.dataset, Kind: model.Kind(), Scores: scores, Trained: true, Seconds: took.Seconds()})
 	}
 	fmt.Fprintf(stdout, "%s: fitted in %v\n\nTest part of %s, %d sequences with %d scored events:\n",
 		o.output, took.Round(time.Millisecond), filepath.Base(o.dataset), scores.Sequences, scores.Events)
