@@ -36,6 +36,22 @@ func mixtureGradFast(k int, head, x, peak, ratio, grad []float32, scale float32)
 	}
 }
 
+func mixtureTickFast(k int, head, middle, width, peak, ratio []float32) {
+	if active == avx512 {
+		mixtureTickAVX512(len(ratio), k, &head[0], &middle[0], &width[0], &peak[0], &ratio[0])
+	} else {
+		mixtureTickAVX2(len(ratio), k, &head[0], &middle[0], &width[0], &peak[0], &ratio[0])
+	}
+}
+
+func mixtureTickGradFast(k int, head, middle, width, peak, ratio, grad []float32, scale float32) {
+	if active == avx512 {
+		mixtureTickGradAVX512(len(ratio), k, &head[0], &middle[0], &width[0], &peak[0], &ratio[0], &grad[0], scale)
+	} else {
+		mixtureTickGradAVX2(len(ratio), k, &head[0], &middle[0], &width[0], &peak[0], &ratio[0], &grad[0], scale)
+	}
+}
+
 func adamFast(params, grads, m, v []float32, coefficients *[7]float32) {
 	if active == avx512 {
 		adamAVX512(len(params), &params[0], &grads[0], &m[0], &v[0], coefficients)

@@ -1270,6 +1270,1873 @@ gradientDone:
 	VZEROUPPER
 	RET
 
+// func mixtureTickAVX2(rows int, k int, head *float32, middle *float32, width *float32, peak *float32, ratio *float32)
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·mixtureTickAVX2(SB), $8200-56
+	STMXCSR (SP)
+	MOVL    (SP), AX
+	ORL     $0x00008040, AX
+	MOVL    AX, 4(SP)
+	LDMXCSR 4(SP)
+	MOVQ    head+16(FP), AX
+	MOVQ    middle+24(FP), CX
+	MOVQ    width+32(FP), DX
+	MOVQ    peak+40(FP), BX
+	MOVQ    ratio+48(FP), SI
+	MOVQ    k+8(FP), DI
+	SHLQ    $0x02, DI
+	MOVQ    k+8(FP), R8
+	MOVQ    R8, R9
+	SHRQ    $0x03, R9
+	ANDQ    $0x07, R8
+	MOVQ    R8, R10
+	SHLQ    $0x02, R10
+	LEAQ    laneTable<>+0(SB), R11
+	SHLQ    $0x02, R8
+	SUBQ    R8, R11
+	LEAQ    8(SP), R8
+	MOVQ    rows+0(FP), R12
+
+row:
+	VMOVUPS cff7fffff<>+0(SB), Y0
+	VMOVUPS cff7fffff<>+0(SB), Y1
+	CMPL    (DX), $0x7f800000
+	JE      halfLine
+	MOVQ    R9, R13
+	TESTQ   R13, R13
+	JZ      intervalTail
+
+interval:
+	VMOVUPS      (AX)(DI*2), Y2
+	VMAXPS       Y2, Y0, Y0
+	VMOVUPS      (AX)(DI*1), Y3
+	VXORPS       c80000000<>+0(SB), Y3, Y3
+	VMOVUPS      c4225c940<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VADDPS       Y3, Y2, Y2
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y3, Y4
+	VMULPS       c3fb8aa3b<>+0(SB), Y3, Y5
+	VROUNDPS     $0x08, Y5, Y5
+	VFNMADD231PS c3f318000<>+0(SB), Y5, Y3
+	VFNMADD231PS cb95e8083<>+0(SB), Y5, Y3
+	VMOVUPS      c3ab688be<>+0(SB), Y6
+	VFMADD213PS  c3c0905f1<>+0(SB), Y3, Y6
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y3, Y6
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y3, Y6
+	VFMADD213PS  c3f000000<>+0(SB), Y3, Y6
+	VFMADD213PS  c3f800000<>+0(SB), Y3, Y6
+	VFMADD213PS  c3f800000<>+0(SB), Y3, Y6
+	VCVTPS2DQ    Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       Y5, Y6, Y3
+	VANDNPS      Y3, Y4, Y3
+	VMOVUPS      (AX), Y5
+	VBROADCASTSS (CX), Y4
+	VSUBPS       Y5, Y4, Y6
+	VSUBPS       Y4, Y6, Y8
+	VSUBPS       Y8, Y6, Y7
+	VSUBPS       Y7, Y4, Y7
+	VADDPS       Y5, Y8, Y8
+	VSUBPS       Y8, Y7, Y7
+	VANDPS       c80000000<>+0(SB), Y6, Y4
+	VXORPS       Y4, Y7, Y7
+	VORPS        Y4, Y3, Y4
+	VANDPS       c7fffffff<>+0(SB), Y6, Y6
+	VXORPS       Y5, Y5, Y5
+	VCMPPS       $0x15, c7f800000<>+0(SB), Y6, Y8
+	VBLENDVPS    Y8, Y5, Y7, Y7
+	VMOVUPS      c7f7fffff<>+0(SB), Y5
+	VMINPS       Y6, Y5, Y6
+	VMULPS       Y3, Y6, Y5
+	VBROADCASTSS (DX), Y8
+	VMULPS       Y3, Y8, Y8
+	VBROADCASTSS (SI), Y3
+	VADDPS       Y3, Y2, Y2
+	VMOVUPS      c5d5e0b6b<>+0(SB), Y3
+	VMINPS       Y5, Y3, Y3
+	VMULPS       Y3, Y3, Y3
+	VFNMADD231PS c3f000000<>+0(SB), Y3, Y2
+	VMOVUPS      Y2, (R8)
+	VMULPS       Y5, Y8, Y2
+	VMULPS       Y2, Y2, Y2
+	VMULPS       Y8, Y8, Y3
+	VADDPS       Y3, Y2, Y9
+	VCMPPS       $0x15, c3ca3d70a<>+0(SB), Y9, Y9
+	VSUBPS       Y3, Y2, Y2
+	VMULPS       c3d2aaaab<>+0(SB), Y2, Y2
+	VADDPS       c3f800000<>+0(SB), Y2, Y2
+	VMOVUPS      Y2, 4096(R8)
+	VMOVMSKPS    Y9, R14
+	TESTL        R14, R14
+	JZ           narrow1
+	VMULPS       Y8, Y5, Y5
+	VBROADCASTSS (DX), Y2
+	VMULPS       c3f000000<>+0(SB), Y2, Y2
+	VSUBPS       Y2, Y6, Y3
+	VADDPS       Y2, Y6, Y2
+	VADDPS       Y7, Y3, Y3
+	VANDPS       c7fffffff<>+0(SB), Y4, Y4
+	VMULPS       Y4, Y3, Y3
+	VMULPS       Y4, Y2, Y2
+	VMOVUPS      c5d5e0b6b<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VMOVUPS      cdd5e0b6b<>+0(SB), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMOVUPS      c5d5e0b6b<>+0(SB), Y4
+	VMINPS       Y2, Y4, Y2
+	VCMPPS       $0x11, c00000000<>+0(SB), Y3, Y4
+	VMULPS       cbf000000<>+0(SB), Y3, Y6
+	VMULPS       Y3, Y6, Y6
+	VMOVAPS      Y6, Y7
+	VXORPS       Y8, Y8, Y8
+	VBLENDVPS    Y4, Y8, Y7, Y7
+	VBLENDVPS    Y4, Y6, Y8, Y8
+	VMOVUPS      (AX)(DI*2), Y6
+	VADDPS       Y6, Y7, Y7
+	VMOVUPS      (R8), Y6
+	VBLENDVPS    Y9, Y7, Y6, Y6
+	VMOVUPS      Y6, (R8)
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y8, Y6
+	VMULPS       c3fb8aa3b<>+0(SB), Y8, Y7
+	VROUNDPS     $0x08, Y7, Y7
+	VFNMADD231PS c3f318000<>+0(SB), Y7, Y8
+	VFNMADD231PS cb95e8083<>+0(SB), Y7, Y8
+	VMOVUPS      c3ab688be<>+0(SB), Y10
+	VFMADD213PS  c3c0905f1<>+0(SB), Y8, Y10
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y8, Y10
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y8, Y10
+	VFMADD213PS  c3f000000<>+0(SB), Y8, Y10
+	VFMADD213PS  c3f800000<>+0(SB), Y8, Y10
+	VFMADD213PS  c3f800000<>+0(SB), Y8, Y10
+	VCVTPS2DQ    Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       Y7, Y10, Y8
+	VANDNPS      Y8, Y6, Y8
+	VMULPS       c3f000000<>+0(SB), Y2, Y6
+	VMULPS       Y2, Y6, Y6
+	VBLENDVPS    Y4, Y6, Y5, Y5
+	VXORPS       c80000000<>+0(SB), Y5, Y5
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y5, Y6
+	VMULPS       c3fb8aa3b<>+0(SB), Y5, Y7
+	VROUNDPS     $0x08, Y7, Y7
+	VFNMADD231PS c3f318000<>+0(SB), Y7, Y5
+	VFNMADD231PS cb95e8083<>+0(SB), Y7, Y5
+	VMOVUPS      c3ab688be<>+0(SB), Y10
+	VFMADD213PS  c3c0905f1<>+0(SB), Y5, Y10
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y5, Y10
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y5, Y10
+	VFMADD213PS  c3f000000<>+0(SB), Y5, Y10
+	VFMADD213PS  c3f800000<>+0(SB), Y5, Y10
+	VFMADD213PS  c3f800000<>+0(SB), Y5, Y10
+	VCVTPS2DQ    Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       Y7, Y10, Y5
+	VANDNPS      Y5, Y6, Y5
+	VMOVUPS      c40206c99<>+0(SB), Y6
+	VANDPS       c7fffffff<>+0(SB), Y3, Y3
+	VMULPS       c3e800000<>+0(SB), Y3, Y3
+	VADDPS       c3f800000<>+0(SB), Y3, Y3
+	VMOVUPS      c3f800000<>+0(SB), Y7
+	VDIVPS       Y3, Y7, Y3
+	VMOVUPS      cbce713f9<>+0(SB), Y7
+	VFMADD213PS  c3e1dbb64<>+0(SB), Y3, Y7
+	VFMADD213PS  cbe9ff91d<>+0(SB), Y3, Y7
+	VFMADD213PS  c3e8d7cc3<>+0(SB), Y3, Y7
+	VFMADD213PS  cbe1c06a8<>+0(SB), Y3, Y7
+	VFMADD213PS  c3e0093fd<>+0(SB), Y3, Y7
+	VFMADD213PS  c3dbaa8dc<>+0(SB), Y3, Y7
+	VFMADD213PS  c3e25e838<>+0(SB), Y3, Y7
+	VFMADD213PS  c3e4fb6ed<>+0(SB), Y3, Y7
+	VFMADD213PS  c3e7003c3<>+0(SB), Y3, Y7
+	VFMADD213PS  c3e7fffec<>+0(SB), Y3, Y7
+	VFMADD213PS  c3e800000<>+0(SB), Y3, Y7
+	VMULPS       Y3, Y7, Y7
+	VMULPS       Y8, Y7, Y7
+	VSUBPS       Y7, Y6, Y6
+	VBLENDVPS    Y4, Y6, Y7, Y7
+	VMULPS       c3e800000<>+0(SB), Y2, Y2
+	VADDPS       c3f800000<>+0(SB), Y2, Y2
+	VMOVUPS      c3f800000<>+0(SB), Y3
+	VDIVPS       Y2, Y3, Y2
+	VMOVUPS      cbce713f9<>+0(SB), Y3
+	VFMADD213PS  c3e1dbb64<>+0(SB), Y2, Y3
+	VFMADD213PS  cbe9ff91d<>+0(SB), Y2, Y3
+	VFMADD213PS  c3e8d7cc3<>+0(SB), Y2, Y3
+	VFMADD213PS  cbe1c06a8<>+0(SB), Y2, Y3
+	VFMADD213PS  c3e0093fd<>+0(SB), Y2, Y3
+	VFMADD213PS  c3dbaa8dc<>+0(SB), Y2, Y3
+	VFMADD213PS  c3e25e838<>+0(SB), Y2, Y3
+	VFMADD213PS  c3e4fb6ed<>+0(SB), Y2, Y3
+	VFMADD213PS  c3e7003c3<>+0(SB), Y2, Y3
+	VFMADD213PS  c3e7fffec<>+0(SB), Y2, Y3
+	VFMADD213PS  c3e800000<>+0(SB), Y2, Y3
+	VMULPS       Y2, Y3, Y3
+	VFNMADD231PS Y3, Y5, Y7
+	VMOVUPS      4096(R8), Y2
+	VBLENDVPS    Y9, Y7, Y2, Y2
+	VMOVUPS      Y2, 4096(R8)
+
+narrow1:
+	VMOVUPS (R8), Y2
+	VMAXPS  Y2, Y1, Y1
+	ADDQ    $0x20, AX
+	ADDQ    $0x20, R8
+	DECQ    R13
+	JNZ     interval
+
+intervalTail:
+	TESTQ        R10, R10
+	JZ           intervalDone
+	VMOVUPS      32(R11), Y2
+	VMASKMOVPS   (AX)(DI*2), Y2, Y2
+	VMOVUPS      cff7fffff<>+0(SB), Y3
+	VMOVUPS      32(R11), Y4
+	VBLENDVPS    Y4, Y2, Y3, Y2
+	VMAXPS       Y2, Y0, Y0
+	VMOVUPS      32(R11), Y3
+	VMASKMOVPS   (AX)(DI*1), Y3, Y3
+	VXORPS       c80000000<>+0(SB), Y3, Y3
+	VMOVUPS      c4225c940<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VADDPS       Y3, Y2, Y2
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y3, Y4
+	VMULPS       c3fb8aa3b<>+0(SB), Y3, Y5
+	VROUNDPS     $0x08, Y5, Y5
+	VFNMADD231PS c3f318000<>+0(SB), Y5, Y3
+	VFNMADD231PS cb95e8083<>+0(SB), Y5, Y3
+	VMOVUPS      c3ab688be<>+0(SB), Y6
+	VFMADD213PS  c3c0905f1<>+0(SB), Y3, Y6
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y3, Y6
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y3, Y6
+	VFMADD213PS  c3f000000<>+0(SB), Y3, Y6
+	VFMADD213PS  c3f800000<>+0(SB), Y3, Y6
+	VFMADD213PS  c3f800000<>+0(SB), Y3, Y6
+	VCVTPS2DQ    Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       Y5, Y6, Y3
+	VANDNPS      Y3, Y4, Y3
+	VMOVUPS      32(R11), Y5
+	VMASKMOVPS   (AX), Y5, Y5
+	VBROADCASTSS (CX), Y4
+	VSUBPS       Y5, Y4, Y6
+	VSUBPS       Y4, Y6, Y8
+	VSUBPS       Y8, Y6, Y7
+	VSUBPS       Y7, Y4, Y7
+	VADDPS       Y5, Y8, Y8
+	VSUBPS       Y8, Y7, Y7
+	VANDPS       c80000000<>+0(SB), Y6, Y4
+	VXORPS       Y4, Y7, Y7
+	VORPS        Y4, Y3, Y4
+	VANDPS       c7fffffff<>+0(SB), Y6, Y6
+	VXORPS       Y5, Y5, Y5
+	VCMPPS       $0x15, c7f800000<>+0(SB), Y6, Y8
+	VBLENDVPS    Y8, Y5, Y7, Y7
+	VMOVUPS      c7f7fffff<>+0(SB), Y5
+	VMINPS       Y6, Y5, Y6
+	VMULPS       Y3, Y6, Y5
+	VBROADCASTSS (DX), Y8
+	VMULPS       Y3, Y8, Y8
+	VBROADCASTSS (SI), Y3
+	VADDPS       Y3, Y2, Y2
+	VMOVUPS      c5d5e0b6b<>+0(SB), Y3
+	VMINPS       Y5, Y3, Y3
+	VMULPS       Y3, Y3, Y3
+	VFNMADD231PS c3f000000<>+0(SB), Y3, Y2
+	VMOVUPS      Y2, (R8)
+	VMULPS       Y5, Y8, Y2
+	VMULPS       Y2, Y2, Y2
+	VMULPS       Y8, Y8, Y3
+	VADDPS       Y3, Y2, Y9
+	VCMPPS       $0x15, c3ca3d70a<>+0(SB), Y9, Y9
+	VSUBPS       Y3, Y2, Y2
+	VMULPS       c3d2aaaab<>+0(SB), Y2, Y2
+	VADDPS       c3f800000<>+0(SB), Y2, Y2
+	VMOVUPS      Y2, 4096(R8)
+	VMOVMSKPS    Y9, R13
+	TESTL        R13, R13
+	JZ           narrow2
+	VMULPS       Y8, Y5, Y5
+	VBROADCASTSS (DX), Y2
+	VMULPS       c3f000000<>+0(SB), Y2, Y2
+	VSUBPS       Y2, Y6, Y3
+	VADDPS       Y2, Y6, Y2
+	VADDPS       Y7, Y3, Y3
+	VANDPS       c7fffffff<>+0(SB), Y4, Y4
+	VMULPS       Y4, Y3, Y3
+	VMULPS       Y4, Y2, Y2
+	VMOVUPS      c5d5e0b6b<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VMOVUPS      cdd5e0b6b<>+0(SB), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMOVUPS      c5d5e0b6b<>+0(SB), Y4
+	VMINPS       Y2, Y4, Y2
+	VCMPPS       $0x11, c00000000<>+0(SB), Y3, Y4
+	VMULPS       cbf000000<>+0(SB), Y3, Y6
+	VMULPS       Y3, Y6, Y6
+	VMOVAPS      Y6, Y7
+	VXORPS       Y8, Y8, Y8
+	VBLENDVPS    Y4, Y8, Y7, Y7
+	VBLENDVPS    Y4, Y6, Y8, Y8
+	VMOVUPS      32(R11), Y6
+	VMASKMOVPS   (AX)(DI*2), Y6, Y6
+	VADDPS       Y6, Y7, Y7
+	VMOVUPS      (R8), Y6
+	VBLENDVPS    Y9, Y7, Y6, Y6
+	VMOVUPS      Y6, (R8)
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y8, Y6
+	VMULPS       c3fb8aa3b<>+0(SB), Y8, Y7
+	VROUNDPS     $0x08, Y7, Y7
+	VFNMADD231PS c3f318000<>+0(SB), Y7, Y8
+	VFNMADD231PS cb95e8083<>+0(SB), Y7, Y8
+	VMOVUPS      c3ab688be<>+0(SB), Y10
+	VFMADD213PS  c3c0905f1<>+0(SB), Y8, Y10
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y8, Y10
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y8, Y10
+	VFMADD213PS  c3f000000<>+0(SB), Y8, Y10
+	VFMADD213PS  c3f800000<>+0(SB), Y8, Y10
+	VFMADD213PS  c3f800000<>+0(SB), Y8, Y10
+	VCVTPS2DQ    Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       Y7, Y10, Y8
+	VANDNPS      Y8, Y6, Y8
+	VMULPS       c3f000000<>+0(SB), Y2, Y6
+	VMULPS       Y2, Y6, Y6
+	VBLENDVPS    Y4, Y6, Y5, Y5
+	VXORPS       c80000000<>+0(SB), Y5, Y5
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y5, Y6
+	VMULPS       c3fb8aa3b<>+0(SB), Y5, Y7
+	VROUNDPS     $0x08, Y7, Y7
+	VFNMADD231PS c3f318000<>+0(SB), Y7, Y5
+	VFNMADD231PS cb95e8083<>+0(SB), Y7, Y5
+	VMOVUPS      c3ab688be<>+0(SB), Y10
+	VFMADD213PS  c3c0905f1<>+0(SB), Y5, Y10
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y5, Y10
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y5, Y10
+	VFMADD213PS  c3f000000<>+0(SB), Y5, Y10
+	VFMADD213PS  c3f800000<>+0(SB), Y5, Y10
+	VFMADD213PS  c3f800000<>+0(SB), Y5, Y10
+	VCVTPS2DQ    Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       Y7, Y10, Y5
+	VANDNPS      Y5, Y6, Y5
+	VMOVUPS      c40206c99<>+0(SB), Y6
+	VANDPS       c7fffffff<>+0(SB), Y3, Y3
+	VMULPS       c3e800000<>+0(SB), Y3, Y3
+	VADDPS       c3f800000<>+0(SB), Y3, Y3
+	VMOVUPS      c3f800000<>+0(SB), Y7
+	VDIVPS       Y3, Y7, Y3
+	VMOVUPS      cbce713f9<>+0(SB), Y7
+	VFMADD213PS  c3e1dbb64<>+0(SB), Y3, Y7
+	VFMADD213PS  cbe9ff91d<>+0(SB), Y3, Y7
+	VFMADD213PS  c3e8d7cc3<>+0(SB), Y3, Y7
+	VFMADD213PS  cbe1c06a8<>+0(SB), Y3, Y7
+	VFMADD213PS  c3e0093fd<>+0(SB), Y3, Y7
+	VFMADD213PS  c3dbaa8dc<>+0(SB), Y3, Y7
+	VFMADD213PS  c3e25e838<>+0(SB), Y3, Y7
+	VFMADD213PS  c3e4fb6ed<>+0(SB), Y3, Y7
+	VFMADD213PS  c3e7003c3<>+0(SB), Y3, Y7
+	VFMADD213PS  c3e7fffec<>+0(SB), Y3, Y7
+	VFMADD213PS  c3e800000<>+0(SB), Y3, Y7
+	VMULPS       Y3, Y7, Y7
+	VMULPS       Y8, Y7, Y7
+	VSUBPS       Y7, Y6, Y6
+	VBLENDVPS    Y4, Y6, Y7, Y7
+	VMULPS       c3e800000<>+0(SB), Y2, Y2
+	VADDPS       c3f800000<>+0(SB), Y2, Y2
+	VMOVUPS      c3f800000<>+0(SB), Y3
+	VDIVPS       Y2, Y3, Y2
+	VMOVUPS      cbce713f9<>+0(SB), Y3
+	VFMADD213PS  c3e1dbb64<>+0(SB), Y2, Y3
+	VFMADD213PS  cbe9ff91d<>+0(SB), Y2, Y3
+	VFMADD213PS  c3e8d7cc3<>+0(SB), Y2, Y3
+	VFMADD213PS  cbe1c06a8<>+0(SB), Y2, Y3
+	VFMADD213PS  c3e0093fd<>+0(SB), Y2, Y3
+	VFMADD213PS  c3dbaa8dc<>+0(SB), Y2, Y3
+	VFMADD213PS  c3e25e838<>+0(SB), Y2, Y3
+	VFMADD213PS  c3e4fb6ed<>+0(SB), Y2, Y3
+	VFMADD213PS  c3e7003c3<>+0(SB), Y2, Y3
+	VFMADD213PS  c3e7fffec<>+0(SB), Y2, Y3
+	VFMADD213PS  c3e800000<>+0(SB), Y2, Y3
+	VMULPS       Y2, Y3, Y3
+	VFNMADD231PS Y3, Y5, Y7
+	VMOVUPS      4096(R8), Y2
+	VBLENDVPS    Y9, Y7, Y2, Y2
+	VMOVUPS      Y2, 4096(R8)
+
+narrow2:
+	VMOVUPS   (R8), Y2
+	VMOVUPS   cff7fffff<>+0(SB), Y3
+	VMOVUPS   32(R11), Y4
+	VBLENDVPS Y4, Y2, Y3, Y2
+	VMAXPS    Y2, Y1, Y1
+	ADDQ      R10, AX
+	ADDQ      R10, R8
+
+intervalDone:
+	JMP peaks
+
+halfLine:
+	MOVQ  R9, R13
+	TESTQ R13, R13
+	JZ    belowTail
+
+below:
+	VMOVUPS      (AX)(DI*2), Y2
+	VMAXPS       Y2, Y0, Y0
+	VMOVUPS      (AX)(DI*1), Y2
+	VXORPS       c80000000<>+0(SB), Y2, Y2
+	VMOVUPS      c4225c940<>+0(SB), Y3
+	VMINPS       Y2, Y3, Y2
+	VMOVUPS      (AX), Y4
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y2, Y3
+	VMULPS       c3fb8aa3b<>+0(SB), Y2, Y5
+	VROUNDPS     $0x08, Y5, Y5
+	VFNMADD231PS c3f318000<>+0(SB), Y5, Y2
+	VFNMADD231PS cb95e8083<>+0(SB), Y5, Y2
+	VMOVUPS      c3ab688be<>+0(SB), Y6
+	VFMADD213PS  c3c0905f1<>+0(SB), Y2, Y6
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y2, Y6
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y2, Y6
+	VFMADD213PS  c3f000000<>+0(SB), Y2, Y6
+	VFMADD213PS  c3f800000<>+0(SB), Y2, Y6
+	VFMADD213PS  c3f800000<>+0(SB), Y2, Y6
+	VCVTPS2DQ    Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       Y5, Y6, Y2
+	VANDNPS      Y2, Y3, Y2
+	VBROADCASTSS (CX), Y3
+	VSUBPS       Y3, Y4, Y4
+	VMOVUPS      c7f7fffff<>+0(SB), Y3
+	VMINPS       Y4, Y3, Y4
+	VMOVUPS      cff7fffff<>+0(SB), Y3
+	VMAXPS       Y4, Y3, Y4
+	VMULPS       Y2, Y4, Y4
+	VMOVUPS      c5d5e0b6b<>+0(SB), Y2
+	VMINPS       Y4, Y2, Y4
+	VMOVUPS      cdd5e0b6b<>+0(SB), Y2
+	VMAXPS       Y4, Y2, Y4
+	VCMPPS       $0x11, c00000000<>+0(SB), Y4, Y2
+	VMULPS       cbf000000<>+0(SB), Y4, Y3
+	VMULPS       Y4, Y3, Y3
+	VMOVAPS      Y3, Y5
+	VXORPS       Y6, Y6, Y6
+	VBLENDVPS    Y2, Y6, Y5, Y5
+	VBLENDVPS    Y2, Y3, Y6, Y6
+	VMOVUPS      (AX)(DI*2), Y3
+	VADDPS       Y3, Y5, Y5
+	VMOVUPS      Y5, (R8)
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y6, Y3
+	VMULPS       c3fb8aa3b<>+0(SB), Y6, Y5
+	VROUNDPS     $0x08, Y5, Y5
+	VFNMADD231PS c3f318000<>+0(SB), Y5, Y6
+	VFNMADD231PS cb95e8083<>+0(SB), Y5, Y6
+	VMOVUPS      c3ab688be<>+0(SB), Y7
+	VFMADD213PS  c3c0905f1<>+0(SB), Y6, Y7
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y6, Y7
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y6, Y7
+	VFMADD213PS  c3f000000<>+0(SB), Y6, Y7
+	VFMADD213PS  c3f800000<>+0(SB), Y6, Y7
+	VFMADD213PS  c3f800000<>+0(SB), Y6, Y7
+	VCVTPS2DQ    Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       Y5, Y7, Y6
+	VANDNPS      Y6, Y3, Y6
+	VMOVUPS      c40206c99<>+0(SB), Y3
+	VANDPS       c7fffffff<>+0(SB), Y4, Y4
+	VMULPS       c3e800000<>+0(SB), Y4, Y4
+	VADDPS       c3f800000<>+0(SB), Y4, Y4
+	VMOVUPS      c3f800000<>+0(SB), Y5
+	VDIVPS       Y4, Y5, Y4
+	VMOVUPS      cbce713f9<>+0(SB), Y5
+	VFMADD213PS  c3e1dbb64<>+0(SB), Y4, Y5
+	VFMADD213PS  cbe9ff91d<>+0(SB), Y4, Y5
+	VFMADD213PS  c3e8d7cc3<>+0(SB), Y4, Y5
+	VFMADD213PS  cbe1c06a8<>+0(SB), Y4, Y5
+	VFMADD213PS  c3e0093fd<>+0(SB), Y4, Y5
+	VFMADD213PS  c3dbaa8dc<>+0(SB), Y4, Y5
+	VFMADD213PS  c3e25e838<>+0(SB), Y4, Y5
+	VFMADD213PS  c3e4fb6ed<>+0(SB), Y4, Y5
+	VFMADD213PS  c3e7003c3<>+0(SB), Y4, Y5
+	VFMADD213PS  c3e7fffec<>+0(SB), Y4, Y5
+	VFMADD213PS  c3e800000<>+0(SB), Y4, Y5
+	VMULPS       Y4, Y5, Y5
+	VMULPS       Y6, Y5, Y5
+	VSUBPS       Y5, Y3, Y3
+	VBLENDVPS    Y2, Y3, Y5, Y5
+	VMOVUPS      Y5, 4096(R8)
+	VMOVUPS      (R8), Y2
+	VMAXPS       Y2, Y1, Y1
+	ADDQ         $0x20, AX
+	ADDQ         $0x20, R8
+	DECQ         R13
+	JNZ          below
+
+belowTail:
+	TESTQ        R10, R10
+	JZ           belowDone
+	VMOVUPS      32(R11), Y2
+	VMASKMOVPS   (AX)(DI*2), Y2, Y2
+	VMOVUPS      cff7fffff<>+0(SB), Y3
+	VMOVUPS      32(R11), Y4
+	VBLENDVPS    Y4, Y2, Y3, Y2
+	VMAXPS       Y2, Y0, Y0
+	VMOVUPS      32(R11), Y2
+	VMASKMOVPS   (AX)(DI*1), Y2, Y2
+	VXORPS       c80000000<>+0(SB), Y2, Y2
+	VMOVUPS      c4225c940<>+0(SB), Y3
+	VMINPS       Y2, Y3, Y2
+	VMOVUPS      32(R11), Y4
+	VMASKMOVPS   (AX), Y4, Y4
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y2, Y3
+	VMULPS       c3fb8aa3b<>+0(SB), Y2, Y5
+	VROUNDPS     $0x08, Y5, Y5
+	VFNMADD231PS c3f318000<>+0(SB), Y5, Y2
+	VFNMADD231PS cb95e8083<>+0(SB), Y5, Y2
+	VMOVUPS      c3ab688be<>+0(SB), Y6
+	VFMADD213PS  c3c0905f1<>+0(SB), Y2, Y6
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y2, Y6
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y2, Y6
+	VFMADD213PS  c3f000000<>+0(SB), Y2, Y6
+	VFMADD213PS  c3f800000<>+0(SB), Y2, Y6
+	VFMADD213PS  c3f800000<>+0(SB), Y2, Y6
+	VCVTPS2DQ    Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       Y5, Y6, Y2
+	VANDNPS      Y2, Y3, Y2
+	VBROADCASTSS (CX), Y3
+	VSUBPS       Y3, Y4, Y4
+	VMOVUPS      c7f7fffff<>+0(SB), Y3
+	VMINPS       Y4, Y3, Y4
+	VMOVUPS      cff7fffff<>+0(SB), Y3
+	VMAXPS       Y4, Y3, Y4
+	VMULPS       Y2, Y4, Y4
+	VMOVUPS      c5d5e0b6b<>+0(SB), Y2
+	VMINPS       Y4, Y2, Y4
+	VMOVUPS      cdd5e0b6b<>+0(SB), Y2
+	VMAXPS       Y4, Y2, Y4
+	VCMPPS       $0x11, c00000000<>+0(SB), Y4, Y2
+	VMULPS       cbf000000<>+0(SB), Y4, Y3
+	VMULPS       Y4, Y3, Y3
+	VMOVAPS      Y3, Y5
+	VXORPS       Y6, Y6, Y6
+	VBLENDVPS    Y2, Y6, Y5, Y5
+	VBLENDVPS    Y2, Y3, Y6, Y6
+	VMOVUPS      32(R11), Y3
+	VMASKMOVPS   (AX)(DI*2), Y3, Y3
+	VADDPS       Y3, Y5, Y5
+	VMOVUPS      Y5, (R8)
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y6, Y3
+	VMULPS       c3fb8aa3b<>+0(SB), Y6, Y5
+	VROUNDPS     $0x08, Y5, Y5
+	VFNMADD231PS c3f318000<>+0(SB), Y5, Y6
+	VFNMADD231PS cb95e8083<>+0(SB), Y5, Y6
+	VMOVUPS      c3ab688be<>+0(SB), Y7
+	VFMADD213PS  c3c0905f1<>+0(SB), Y6, Y7
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y6, Y7
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y6, Y7
+	VFMADD213PS  c3f000000<>+0(SB), Y6, Y7
+	VFMADD213PS  c3f800000<>+0(SB), Y6, Y7
+	VFMADD213PS  c3f800000<>+0(SB), Y6, Y7
+	VCVTPS2DQ    Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       Y5, Y7, Y6
+	VANDNPS      Y6, Y3, Y6
+	VMOVUPS      c40206c99<>+0(SB), Y3
+	VANDPS       c7fffffff<>+0(SB), Y4, Y4
+	VMULPS       c3e800000<>+0(SB), Y4, Y4
+	VADDPS       c3f800000<>+0(SB), Y4, Y4
+	VMOVUPS      c3f800000<>+0(SB), Y5
+	VDIVPS       Y4, Y5, Y4
+	VMOVUPS      cbce713f9<>+0(SB), Y5
+	VFMADD213PS  c3e1dbb64<>+0(SB), Y4, Y5
+	VFMADD213PS  cbe9ff91d<>+0(SB), Y4, Y5
+	VFMADD213PS  c3e8d7cc3<>+0(SB), Y4, Y5
+	VFMADD213PS  cbe1c06a8<>+0(SB), Y4, Y5
+	VFMADD213PS  c3e0093fd<>+0(SB), Y4, Y5
+	VFMADD213PS  c3dbaa8dc<>+0(SB), Y4, Y5
+	VFMADD213PS  c3e25e838<>+0(SB), Y4, Y5
+	VFMADD213PS  c3e4fb6ed<>+0(SB), Y4, Y5
+	VFMADD213PS  c3e7003c3<>+0(SB), Y4, Y5
+	VFMADD213PS  c3e7fffec<>+0(SB), Y4, Y5
+	VFMADD213PS  c3e800000<>+0(SB), Y4, Y5
+	VMULPS       Y4, Y5, Y5
+	VMULPS       Y6, Y5, Y5
+	VSUBPS       Y5, Y3, Y3
+	VBLENDVPS    Y2, Y3, Y5, Y5
+	VMOVUPS      Y5, 4096(R8)
+	VMOVUPS      (R8), Y2
+	VMOVUPS      cff7fffff<>+0(SB), Y3
+	VMOVUPS      32(R11), Y4
+	VBLENDVPS    Y4, Y2, Y3, Y2
+	VMAXPS       Y2, Y1, Y1
+	ADDQ         R10, AX
+	ADDQ         R10, R8
+
+belowDone:
+peaks:
+	SUBQ       DI, AX
+	SUBQ       DI, R8
+	VPERM2F128 $0x01, Y0, Y0, Y2
+	VMAXPS     Y2, Y0, Y0
+	VSHUFPS    $0x4e, Y0, Y0, Y2
+	VMAXPS     Y2, Y0, Y0
+	VSHUFPS    $0xb1, Y0, Y0, Y2
+	VMAXPS     Y2, Y0, Y0
+	VPERM2F128 $0x01, Y1, Y1, Y2
+	VMAXPS     Y2, Y1, Y1
+	VSHUFPS    $0x4e, Y1, Y1, Y2
+	VMAXPS     Y2, Y1, Y1
+	VSHUFPS    $0xb1, Y1, Y1, Y2
+	VMAXPS     Y2, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	MOVQ       R9, R13
+	TESTQ      R13, R13
+	JZ         sumsTail
+
+sums:
+	VMOVUPS      (AX)(DI*2), Y5
+	VMOVUPS      (R8), Y4
+	VSUBPS       Y1, Y4, Y4
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y4, Y6
+	VMULPS       c3fb8aa3b<>+0(SB), Y4, Y7
+	VROUNDPS     $0x08, Y7, Y7
+	VFNMADD231PS c3f318000<>+0(SB), Y7, Y4
+	VFNMADD231PS cb95e8083<>+0(SB), Y7, Y4
+	VMOVUPS      c3ab688be<>+0(SB), Y8
+	VFMADD213PS  c3c0905f1<>+0(SB), Y4, Y8
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y4, Y8
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y4, Y8
+	VFMADD213PS  c3f000000<>+0(SB), Y4, Y8
+	VFMADD213PS  c3f800000<>+0(SB), Y4, Y8
+	VFMADD213PS  c3f800000<>+0(SB), Y4, Y8
+	VCVTPS2DQ    Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       Y7, Y8, Y4
+	VANDNPS      Y4, Y6, Y4
+	VMULPS       4096(R8), Y4, Y4
+	VSUBPS       Y0, Y5, Y5
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y5, Y6
+	VMULPS       c3fb8aa3b<>+0(SB), Y5, Y7
+	VROUNDPS     $0x08, Y7, Y7
+	VFNMADD231PS c3f318000<>+0(SB), Y7, Y5
+	VFNMADD231PS cb95e8083<>+0(SB), Y7, Y5
+	VMOVUPS      c3ab688be<>+0(SB), Y8
+	VFMADD213PS  c3c0905f1<>+0(SB), Y5, Y8
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y5, Y8
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y5, Y8
+	VFMADD213PS  c3f000000<>+0(SB), Y5, Y8
+	VFMADD213PS  c3f800000<>+0(SB), Y5, Y8
+	VFMADD213PS  c3f800000<>+0(SB), Y5, Y8
+	VCVTPS2DQ    Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       Y7, Y8, Y5
+	VANDNPS      Y5, Y6, Y5
+	VADDPS       Y4, Y2, Y2
+	VADDPS       Y5, Y3, Y3
+	ADDQ         $0x20, AX
+	ADDQ         $0x20, R8
+	DECQ         R13
+	JNZ          sums
+
+sumsTail:
+	TESTQ        R10, R10
+	JZ           sumsDone
+	VMOVUPS      32(R11), Y5
+	VMASKMOVPS   (AX)(DI*2), Y5, Y5
+	VMOVUPS      (R8), Y4
+	VSUBPS       Y1, Y4, Y4
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y4, Y6
+	VMULPS       c3fb8aa3b<>+0(SB), Y4, Y7
+	VROUNDPS     $0x08, Y7, Y7
+	VFNMADD231PS c3f318000<>+0(SB), Y7, Y4
+	VFNMADD231PS cb95e8083<>+0(SB), Y7, Y4
+	VMOVUPS      c3ab688be<>+0(SB), Y8
+	VFMADD213PS  c3c0905f1<>+0(SB), Y4, Y8
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y4, Y8
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y4, Y8
+	VFMADD213PS  c3f000000<>+0(SB), Y4, Y8
+	VFMADD213PS  c3f800000<>+0(SB), Y4, Y8
+	VFMADD213PS  c3f800000<>+0(SB), Y4, Y8
+	VCVTPS2DQ    Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       Y7, Y8, Y4
+	VANDNPS      Y4, Y6, Y4
+	VMULPS       4096(R8), Y4, Y4
+	VMOVUPS      c00000000<>+0(SB), Y6
+	VMOVUPS      32(R11), Y7
+	VBLENDVPS    Y7, Y4, Y6, Y4
+	VMOVUPS      cff800000<>+0(SB), Y6
+	VMOVUPS      32(R11), Y7
+	VBLENDVPS    Y7, Y5, Y6, Y5
+	VSUBPS       Y0, Y5, Y5
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y5, Y6
+	VMULPS       c3fb8aa3b<>+0(SB), Y5, Y7
+	VROUNDPS     $0x08, Y7, Y7
+	VFNMADD231PS c3f318000<>+0(SB), Y7, Y5
+	VFNMADD231PS cb95e8083<>+0(SB), Y7, Y5
+	VMOVUPS      c3ab688be<>+0(SB), Y8
+	VFMADD213PS  c3c0905f1<>+0(SB), Y5, Y8
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y5, Y8
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y5, Y8
+	VFMADD213PS  c3f000000<>+0(SB), Y5, Y8
+	VFMADD213PS  c3f800000<>+0(SB), Y5, Y8
+	VFMADD213PS  c3f800000<>+0(SB), Y5, Y8
+	VCVTPS2DQ    Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       Y7, Y8, Y5
+	VANDNPS      Y5, Y6, Y5
+	VADDPS       Y4, Y2, Y2
+	VADDPS       Y5, Y3, Y3
+	ADDQ         R10, AX
+	ADDQ         R10, R8
+
+sumsDone:
+	SUBQ       DI, AX
+	SUBQ       DI, R8
+	VPERM2F128 $0x01, Y2, Y2, Y4
+	VADDPS     Y4, Y2, Y2
+	VSHUFPS    $0x4e, Y2, Y2, Y4
+	VADDPS     Y4, Y2, Y2
+	VSHUFPS    $0xb1, Y2, Y2, Y4
+	VADDPS     Y4, Y2, Y2
+	VPERM2F128 $0x01, Y3, Y3, Y4
+	VADDPS     Y4, Y3, Y3
+	VSHUFPS    $0x4e, Y3, Y3, Y4
+	VADDPS     Y4, Y3, Y3
+	VSHUFPS    $0xb1, Y3, Y3, Y4
+	VADDPS     Y4, Y3, Y3
+	VDIVPS     Y3, Y2, Y2
+	VMOVSS     X2, (SI)
+	VSUBPS     Y0, Y1, Y2
+	VMOVSS     X2, (BX)
+	ADDQ       $0x04, CX
+	ADDQ       $0x04, DX
+	ADDQ       $0x04, BX
+	ADDQ       $0x04, SI
+	LEAQ       (AX)(DI*2), AX
+	ADDQ       DI, AX
+	DECQ       R12
+	JNZ        row
+	LDMXCSR    (SP)
+	VZEROUPPER
+	RET
+
+DATA c7fffffff<>+0(SB)/4, $0x7fffffff
+DATA c7fffffff<>+4(SB)/4, $0x7fffffff
+DATA c7fffffff<>+8(SB)/4, $0x7fffffff
+DATA c7fffffff<>+12(SB)/4, $0x7fffffff
+DATA c7fffffff<>+16(SB)/4, $0x7fffffff
+DATA c7fffffff<>+20(SB)/4, $0x7fffffff
+DATA c7fffffff<>+24(SB)/4, $0x7fffffff
+DATA c7fffffff<>+28(SB)/4, $0x7fffffff
+GLOBL c7fffffff<>(SB), RODATA|NOPTR, $32
+
+DATA c7f800000<>+0(SB)/4, $0x7f800000
+DATA c7f800000<>+4(SB)/4, $0x7f800000
+DATA c7f800000<>+8(SB)/4, $0x7f800000
+DATA c7f800000<>+12(SB)/4, $0x7f800000
+DATA c7f800000<>+16(SB)/4, $0x7f800000
+DATA c7f800000<>+20(SB)/4, $0x7f800000
+DATA c7f800000<>+24(SB)/4, $0x7f800000
+DATA c7f800000<>+28(SB)/4, $0x7f800000
+GLOBL c7f800000<>(SB), RODATA|NOPTR, $32
+
+DATA c7f7fffff<>+0(SB)/4, $0x7f7fffff
+DATA c7f7fffff<>+4(SB)/4, $0x7f7fffff
+DATA c7f7fffff<>+8(SB)/4, $0x7f7fffff
+DATA c7f7fffff<>+12(SB)/4, $0x7f7fffff
+DATA c7f7fffff<>+16(SB)/4, $0x7f7fffff
+DATA c7f7fffff<>+20(SB)/4, $0x7f7fffff
+DATA c7f7fffff<>+24(SB)/4, $0x7f7fffff
+DATA c7f7fffff<>+28(SB)/4, $0x7f7fffff
+GLOBL c7f7fffff<>(SB), RODATA|NOPTR, $32
+
+DATA c3ca3d70a<>+0(SB)/4, $0x3ca3d70a
+DATA c3ca3d70a<>+4(SB)/4, $0x3ca3d70a
+DATA c3ca3d70a<>+8(SB)/4, $0x3ca3d70a
+DATA c3ca3d70a<>+12(SB)/4, $0x3ca3d70a
+DATA c3ca3d70a<>+16(SB)/4, $0x3ca3d70a
+DATA c3ca3d70a<>+20(SB)/4, $0x3ca3d70a
+DATA c3ca3d70a<>+24(SB)/4, $0x3ca3d70a
+DATA c3ca3d70a<>+28(SB)/4, $0x3ca3d70a
+GLOBL c3ca3d70a<>(SB), RODATA|NOPTR, $32
+
+DATA c3d2aaaab<>+0(SB)/4, $0x3d2aaaab
+DATA c3d2aaaab<>+4(SB)/4, $0x3d2aaaab
+DATA c3d2aaaab<>+8(SB)/4, $0x3d2aaaab
+DATA c3d2aaaab<>+12(SB)/4, $0x3d2aaaab
+DATA c3d2aaaab<>+16(SB)/4, $0x3d2aaaab
+DATA c3d2aaaab<>+20(SB)/4, $0x3d2aaaab
+DATA c3d2aaaab<>+24(SB)/4, $0x3d2aaaab
+DATA c3d2aaaab<>+28(SB)/4, $0x3d2aaaab
+GLOBL c3d2aaaab<>(SB), RODATA|NOPTR, $32
+
+DATA c00000000<>+0(SB)/4, $0x00000000
+DATA c00000000<>+4(SB)/4, $0x00000000
+DATA c00000000<>+8(SB)/4, $0x00000000
+DATA c00000000<>+12(SB)/4, $0x00000000
+DATA c00000000<>+16(SB)/4, $0x00000000
+DATA c00000000<>+20(SB)/4, $0x00000000
+DATA c00000000<>+24(SB)/4, $0x00000000
+DATA c00000000<>+28(SB)/4, $0x00000000
+GLOBL c00000000<>(SB), RODATA|NOPTR, $32
+
+DATA cbf000000<>+0(SB)/4, $0xbf000000
+DATA cbf000000<>+4(SB)/4, $0xbf000000
+DATA cbf000000<>+8(SB)/4, $0xbf000000
+DATA cbf000000<>+12(SB)/4, $0xbf000000
+DATA cbf000000<>+16(SB)/4, $0xbf000000
+DATA cbf000000<>+20(SB)/4, $0xbf000000
+DATA cbf000000<>+24(SB)/4, $0xbf000000
+DATA cbf000000<>+28(SB)/4, $0xbf000000
+GLOBL cbf000000<>(SB), RODATA|NOPTR, $32
+
+DATA c40206c99<>+0(SB)/4, $0x40206c99
+DATA c40206c99<>+4(SB)/4, $0x40206c99
+DATA c40206c99<>+8(SB)/4, $0x40206c99
+DATA c40206c99<>+12(SB)/4, $0x40206c99
+DATA c40206c99<>+16(SB)/4, $0x40206c99
+DATA c40206c99<>+20(SB)/4, $0x40206c99
+DATA c40206c99<>+24(SB)/4, $0x40206c99
+DATA c40206c99<>+28(SB)/4, $0x40206c99
+GLOBL c40206c99<>(SB), RODATA|NOPTR, $32
+
+DATA c3e800000<>+0(SB)/4, $0x3e800000
+DATA c3e800000<>+4(SB)/4, $0x3e800000
+DATA c3e800000<>+8(SB)/4, $0x3e800000
+DATA c3e800000<>+12(SB)/4, $0x3e800000
+DATA c3e800000<>+16(SB)/4, $0x3e800000
+DATA c3e800000<>+20(SB)/4, $0x3e800000
+DATA c3e800000<>+24(SB)/4, $0x3e800000
+DATA c3e800000<>+28(SB)/4, $0x3e800000
+GLOBL c3e800000<>(SB), RODATA|NOPTR, $32
+
+DATA cbce713f9<>+0(SB)/4, $0xbce713f9
+DATA cbce713f9<>+4(SB)/4, $0xbce713f9
+DATA cbce713f9<>+8(SB)/4, $0xbce713f9
+DATA cbce713f9<>+12(SB)/4, $0xbce713f9
+DATA cbce713f9<>+16(SB)/4, $0xbce713f9
+DATA cbce713f9<>+20(SB)/4, $0xbce713f9
+DATA cbce713f9<>+24(SB)/4, $0xbce713f9
+DATA cbce713f9<>+28(SB)/4, $0xbce713f9
+GLOBL cbce713f9<>(SB), RODATA|NOPTR, $32
+
+DATA c3e1dbb64<>+0(SB)/4, $0x3e1dbb64
+DATA c3e1dbb64<>+4(SB)/4, $0x3e1dbb64
+DATA c3e1dbb64<>+8(SB)/4, $0x3e1dbb64
+DATA c3e1dbb64<>+12(SB)/4, $0x3e1dbb64
+DATA c3e1dbb64<>+16(SB)/4, $0x3e1dbb64
+DATA c3e1dbb64<>+20(SB)/4, $0x3e1dbb64
+DATA c3e1dbb64<>+24(SB)/4, $0x3e1dbb64
+DATA c3e1dbb64<>+28(SB)/4, $0x3e1dbb64
+GLOBL c3e1dbb64<>(SB), RODATA|NOPTR, $32
+
+DATA cbe9ff91d<>+0(SB)/4, $0xbe9ff91d
+DATA cbe9ff91d<>+4(SB)/4, $0xbe9ff91d
+DATA cbe9ff91d<>+8(SB)/4, $0xbe9ff91d
+DATA cbe9ff91d<>+12(SB)/4, $0xbe9ff91d
+DATA cbe9ff91d<>+16(SB)/4, $0xbe9ff91d
+DATA cbe9ff91d<>+20(SB)/4, $0xbe9ff91d
+DATA cbe9ff91d<>+24(SB)/4, $0xbe9ff91d
+DATA cbe9ff91d<>+28(SB)/4, $0xbe9ff91d
+GLOBL cbe9ff91d<>(SB), RODATA|NOPTR, $32
+
+DATA c3e8d7cc3<>+0(SB)/4, $0x3e8d7cc3
+DATA c3e8d7cc3<>+4(SB)/4, $0x3e8d7cc3
+DATA c3e8d7cc3<>+8(SB)/4, $0x3e8d7cc3
+DATA c3e8d7cc3<>+12(SB)/4, $0x3e8d7cc3
+DATA c3e8d7cc3<>+16(SB)/4, $0x3e8d7cc3
+DATA c3e8d7cc3<>+20(SB)/4, $0x3e8d7cc3
+DATA c3e8d7cc3<>+24(SB)/4, $0x3e8d7cc3
+DATA c3e8d7cc3<>+28(SB)/4, $0x3e8d7cc3
+GLOBL c3e8d7cc3<>(SB), RODATA|NOPTR, $32
+
+DATA cbe1c06a8<>+0(SB)/4, $0xbe1c06a8
+DATA cbe1c06a8<>+4(SB)/4, $0xbe1c06a8
+DATA cbe1c06a8<>+8(SB)/4, $0xbe1c06a8
+DATA cbe1c06a8<>+12(SB)/4, $0xbe1c06a8
+DATA cbe1c06a8<>+16(SB)/4, $0xbe1c06a8
+DATA cbe1c06a8<>+20(SB)/4, $0xbe1c06a8
+DATA cbe1c06a8<>+24(SB)/4, $0xbe1c06a8
+DATA cbe1c06a8<>+28(SB)/4, $0xbe1c06a8
+GLOBL cbe1c06a8<>(SB), RODATA|NOPTR, $32
+
+DATA c3e0093fd<>+0(SB)/4, $0x3e0093fd
+DATA c3e0093fd<>+4(SB)/4, $0x3e0093fd
+DATA c3e0093fd<>+8(SB)/4, $0x3e0093fd
+DATA c3e0093fd<>+12(SB)/4, $0x3e0093fd
+DATA c3e0093fd<>+16(SB)/4, $0x3e0093fd
+DATA c3e0093fd<>+20(SB)/4, $0x3e0093fd
+DATA c3e0093fd<>+24(SB)/4, $0x3e0093fd
+DATA c3e0093fd<>+28(SB)/4, $0x3e0093fd
+GLOBL c3e0093fd<>(SB), RODATA|NOPTR, $32
+
+DATA c3dbaa8dc<>+0(SB)/4, $0x3dbaa8dc
+DATA c3dbaa8dc<>+4(SB)/4, $0x3dbaa8dc
+DATA c3dbaa8dc<>+8(SB)/4, $0x3dbaa8dc
+DATA c3dbaa8dc<>+12(SB)/4, $0x3dbaa8dc
+DATA c3dbaa8dc<>+16(SB)/4, $0x3dbaa8dc
+DATA c3dbaa8dc<>+20(SB)/4, $0x3dbaa8dc
+DATA c3dbaa8dc<>+24(SB)/4, $0x3dbaa8dc
+DATA c3dbaa8dc<>+28(SB)/4, $0x3dbaa8dc
+GLOBL c3dbaa8dc<>(SB), RODATA|NOPTR, $32
+
+DATA c3e25e838<>+0(SB)/4, $0x3e25e838
+DATA c3e25e838<>+4(SB)/4, $0x3e25e838
+DATA c3e25e838<>+8(SB)/4, $0x3e25e838
+DATA c3e25e838<>+12(SB)/4, $0x3e25e838
+DATA c3e25e838<>+16(SB)/4, $0x3e25e838
+DATA c3e25e838<>+20(SB)/4, $0x3e25e838
+DATA c3e25e838<>+24(SB)/4, $0x3e25e838
+DATA c3e25e838<>+28(SB)/4, $0x3e25e838
+GLOBL c3e25e838<>(SB), RODATA|NOPTR, $32
+
+DATA c3e4fb6ed<>+0(SB)/4, $0x3e4fb6ed
+DATA c3e4fb6ed<>+4(SB)/4, $0x3e4fb6ed
+DATA c3e4fb6ed<>+8(SB)/4, $0x3e4fb6ed
+DATA c3e4fb6ed<>+12(SB)/4, $0x3e4fb6ed
+DATA c3e4fb6ed<>+16(SB)/4, $0x3e4fb6ed
+DATA c3e4fb6ed<>+20(SB)/4, $0x3e4fb6ed
+DATA c3e4fb6ed<>+24(SB)/4, $0x3e4fb6ed
+DATA c3e4fb6ed<>+28(SB)/4, $0x3e4fb6ed
+GLOBL c3e4fb6ed<>(SB), RODATA|NOPTR, $32
+
+DATA c3e7003c3<>+0(SB)/4, $0x3e7003c3
+DATA c3e7003c3<>+4(SB)/4, $0x3e7003c3
+DATA c3e7003c3<>+8(SB)/4, $0x3e7003c3
+DATA c3e7003c3<>+12(SB)/4, $0x3e7003c3
+DATA c3e7003c3<>+16(SB)/4, $0x3e7003c3
+DATA c3e7003c3<>+20(SB)/4, $0x3e7003c3
+DATA c3e7003c3<>+24(SB)/4, $0x3e7003c3
+DATA c3e7003c3<>+28(SB)/4, $0x3e7003c3
+GLOBL c3e7003c3<>(SB), RODATA|NOPTR, $32
+
+DATA c3e7fffec<>+0(SB)/4, $0x3e7fffec
+DATA c3e7fffec<>+4(SB)/4, $0x3e7fffec
+DATA c3e7fffec<>+8(SB)/4, $0x3e7fffec
+DATA c3e7fffec<>+12(SB)/4, $0x3e7fffec
+DATA c3e7fffec<>+16(SB)/4, $0x3e7fffec
+DATA c3e7fffec<>+20(SB)/4, $0x3e7fffec
+DATA c3e7fffec<>+24(SB)/4, $0x3e7fffec
+DATA c3e7fffec<>+28(SB)/4, $0x3e7fffec
+GLOBL c3e7fffec<>(SB), RODATA|NOPTR, $32
+
+// func mixtureTickGradAVX2(rows int, k int, head *float32, middle *float32, width *float32, peak *float32, ratio *float32, grad *float32, scale float32)
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·mixtureTickGradAVX2(SB), $8200-68
+	STMXCSR (SP)
+	MOVL    (SP), AX
+	ORL     $0x00008040, AX
+	MOVL    AX, 4(SP)
+	LDMXCSR 4(SP)
+	MOVQ    head+16(FP), AX
+	MOVQ    middle+24(FP), CX
+	MOVQ    width+32(FP), DX
+	MOVQ    peak+40(FP), BX
+	MOVQ    ratio+48(FP), SI
+	MOVQ    grad+56(FP), DI
+	MOVQ    k+8(FP), R8
+	SHLQ    $0x02, R8
+	MOVQ    k+8(FP), R9
+	MOVQ    R9, R10
+	SHRQ    $0x03, R10
+	ANDQ    $0x07, R9
+	MOVQ    R9, R11
+	SHLQ    $0x02, R11
+	LEAQ    laneTable<>+0(SB), R12
+	SHLQ    $0x02, R9
+	SUBQ    R9, R12
+	LEAQ    8(SP), R9
+	MOVQ    rows+0(FP), R13
+
+row:
+	VMOVUPS cff7fffff<>+0(SB), Y0
+	VMOVUPS cff7fffff<>+0(SB), Y1
+	CMPL    (DX), $0x7f800000
+	JE      halfLine
+	MOVQ    R10, R14
+	TESTQ   R14, R14
+	JZ      intervalTail
+
+interval:
+	VMOVUPS      (AX)(R8*2), Y2
+	VMAXPS       Y2, Y0, Y0
+	VMOVUPS      (AX)(R8*1), Y3
+	VXORPS       c80000000<>+0(SB), Y3, Y3
+	VMOVUPS      c4225c940<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VADDPS       Y3, Y2, Y2
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y3, Y4
+	VMULPS       c3fb8aa3b<>+0(SB), Y3, Y5
+	VROUNDPS     $0x08, Y5, Y5
+	VFNMADD231PS c3f318000<>+0(SB), Y5, Y3
+	VFNMADD231PS cb95e8083<>+0(SB), Y5, Y3
+	VMOVUPS      c3ab688be<>+0(SB), Y6
+	VFMADD213PS  c3c0905f1<>+0(SB), Y3, Y6
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y3, Y6
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y3, Y6
+	VFMADD213PS  c3f000000<>+0(SB), Y3, Y6
+	VFMADD213PS  c3f800000<>+0(SB), Y3, Y6
+	VFMADD213PS  c3f800000<>+0(SB), Y3, Y6
+	VCVTPS2DQ    Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       Y5, Y6, Y3
+	VANDNPS      Y3, Y4, Y3
+	VMOVUPS      (AX), Y5
+	VBROADCASTSS (CX), Y4
+	VSUBPS       Y5, Y4, Y6
+	VSUBPS       Y4, Y6, Y8
+	VSUBPS       Y8, Y6, Y7
+	VSUBPS       Y7, Y4, Y7
+	VADDPS       Y5, Y8, Y8
+	VSUBPS       Y8, Y7, Y7
+	VANDPS       c80000000<>+0(SB), Y6, Y4
+	VXORPS       Y4, Y7, Y7
+	VORPS        Y4, Y3, Y4
+	VANDPS       c7fffffff<>+0(SB), Y6, Y6
+	VXORPS       Y5, Y5, Y5
+	VCMPPS       $0x15, c7f800000<>+0(SB), Y6, Y8
+	VBLENDVPS    Y8, Y5, Y7, Y7
+	VMOVUPS      c7f7fffff<>+0(SB), Y5
+	VMINPS       Y6, Y5, Y6
+	VMULPS       Y3, Y6, Y5
+	VBROADCASTSS (DX), Y8
+	VMULPS       Y3, Y8, Y8
+	VBROADCASTSS (SI), Y3
+	VADDPS       Y3, Y2, Y2
+	VMOVUPS      c5d5e0b6b<>+0(SB), Y3
+	VMINPS       Y5, Y3, Y3
+	VMULPS       Y3, Y3, Y9
+	VFNMADD231PS c3f000000<>+0(SB), Y9, Y2
+	VMOVUPS      Y2, (R9)
+	VMULPS       Y5, Y8, Y2
+	VMULPS       Y2, Y2, Y2
+	VMULPS       Y8, Y8, Y10
+	VADDPS       Y10, Y2, Y11
+	VCMPPS       $0x15, c3ca3d70a<>+0(SB), Y11, Y11
+	VSUBPS       Y10, Y2, Y2
+	VMULPS       c3d2aaaab<>+0(SB), Y2, Y2
+	VADDPS       c3f800000<>+0(SB), Y2, Y12
+	VMOVUPS      Y12, 4096(R9)
+	VADDPS       cbf800000<>+0(SB), Y2, Y12
+	VMOVUPS      c3f800000<>+0(SB), Y13
+	VFMADD213PS  Y13, Y2, Y12
+	VMULPS       c3daaaaab<>+0(SB), Y10, Y10
+	VMOVUPS      c3f800000<>+0(SB), Y13
+	VFNMADD213PS Y13, Y12, Y10
+	VMULPS       Y10, Y3, Y3
+	VMULPS       Y4, Y3, Y3
+	VMOVUPS      Y3, (DI)
+	VMULPS       Y12, Y2, Y2
+	VMOVUPS      c3f800000<>+0(SB), Y3
+	VFMSUB213PS  Y3, Y9, Y10
+	VFNMADD231PS c40000000<>+0(SB), Y2, Y10
+	VMOVUPS      Y10, (DI)(R8*1)
+	VMOVMSKPS    Y11, R15
+	TESTL        R15, R15
+	JZ           narrow3
+	VMULPS       Y8, Y5, Y5
+	VBROADCASTSS (DX), Y2
+	VMULPS       c3f000000<>+0(SB), Y2, Y2
+	VSUBPS       Y2, Y6, Y3
+	VADDPS       Y2, Y6, Y2
+	VADDPS       Y7, Y3, Y3
+	VANDPS       c7fffffff<>+0(SB), Y4, Y6
+	VMULPS       Y6, Y3, Y3
+	VMULPS       Y6, Y2, Y2
+	VMOVUPS      c5d5e0b6b<>+0(SB), Y6
+	VMINPS       Y3, Y6, Y3
+	VMOVUPS      cdd5e0b6b<>+0(SB), Y6
+	VMAXPS       Y3, Y6, Y3
+	VMOVUPS      c5d5e0b6b<>+0(SB), Y6
+	VMINPS       Y2, Y6, Y2
+	VCMPPS       $0x11, c00000000<>+0(SB), Y3, Y6
+	VMULPS       cbf000000<>+0(SB), Y3, Y7
+	VMULPS       Y3, Y7, Y7
+	VMOVAPS      Y7, Y8
+	VXORPS       Y9, Y9, Y9
+	VBLENDVPS    Y6, Y9, Y8, Y8
+	VBLENDVPS    Y6, Y7, Y9, Y9
+	VMOVUPS      (AX)(R8*2), Y7
+	VADDPS       Y7, Y8, Y8
+	VMOVUPS      (R9), Y7
+	VBLENDVPS    Y11, Y8, Y7, Y7
+	VMOVUPS      Y7, (R9)
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y9, Y7
+	VMULPS       c3fb8aa3b<>+0(SB), Y9, Y8
+	VROUNDPS     $0x08, Y8, Y8
+	VFNMADD231PS c3f318000<>+0(SB), Y8, Y9
+	VFNMADD231PS cb95e8083<>+0(SB), Y8, Y9
+	VMOVUPS      c3ab688be<>+0(SB), Y10
+	VFMADD213PS  c3c0905f1<>+0(SB), Y9, Y10
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y9, Y10
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y9, Y10
+	VFMADD213PS  c3f000000<>+0(SB), Y9, Y10
+	VFMADD213PS  c3f800000<>+0(SB), Y9, Y10
+	VFMADD213PS  c3f800000<>+0(SB), Y9, Y10
+	VCVTPS2DQ    Y8, Y8
+	VPSLLD       $0x17, Y8, Y8
+	VPADDD       Y8, Y10, Y9
+	VANDNPS      Y9, Y7, Y9
+	VMULPS       c3f000000<>+0(SB), Y2, Y7
+	VMULPS       Y2, Y7, Y7
+	VBLENDVPS    Y6, Y7, Y5, Y5
+	VXORPS       c80000000<>+0(SB), Y5, Y5
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y5, Y7
+	VMULPS       c3fb8aa3b<>+0(SB), Y5, Y8
+	VROUNDPS     $0x08, Y8, Y8
+	VFNMADD231PS c3f318000<>+0(SB), Y8, Y5
+	VFNMADD231PS cb95e8083<>+0(SB), Y8, Y5
+	VMOVUPS      c3ab688be<>+0(SB), Y10
+	VFMADD213PS  c3c0905f1<>+0(SB), Y5, Y10
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y5, Y10
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y5, Y10
+	VFMADD213PS  c3f000000<>+0(SB), Y5, Y10
+	VFMADD213PS  c3f800000<>+0(SB), Y5, Y10
+	VFMADD213PS  c3f800000<>+0(SB), Y5, Y10
+	VCVTPS2DQ    Y8, Y8
+	VPSLLD       $0x17, Y8, Y8
+	VPADDD       Y8, Y10, Y5
+	VANDNPS      Y5, Y7, Y5
+	VMOVUPS      c40206c99<>+0(SB), Y8
+	VANDPS       c7fffffff<>+0(SB), Y3, Y7
+	VMULPS       c3e800000<>+0(SB), Y7, Y7
+	VADDPS       c3f800000<>+0(SB), Y7, Y7
+	VMOVUPS      c3f800000<>+0(SB), Y10
+	VDIVPS       Y7, Y10, Y7
+	VMOVUPS      cbce713f9<>+0(SB), Y10
+	VFMADD213PS  c3e1dbb64<>+0(SB), Y7, Y10
+	VFMADD213PS  cbe9ff91d<>+0(SB), Y7, Y10
+	VFMADD213PS  c3e8d7cc3<>+0(SB), Y7, Y10
+	VFMADD213PS  cbe1c06a8<>+0(SB), Y7, Y10
+	VFMADD213PS  c3e0093fd<>+0(SB), Y7, Y10
+	VFMADD213PS  c3dbaa8dc<>+0(SB), Y7, Y10
+	VFMADD213PS  c3e25e838<>+0(SB), Y7, Y10
+	VFMADD213PS  c3e4fb6ed<>+0(SB), Y7, Y10
+	VFMADD213PS  c3e7003c3<>+0(SB), Y7, Y10
+	VFMADD213PS  c3e7fffec<>+0(SB), Y7, Y10
+	VFMADD213PS  c3e800000<>+0(SB), Y7, Y10
+	VMULPS       Y7, Y10, Y10
+	VMULPS       Y9, Y10, Y10
+	VSUBPS       Y10, Y8, Y8
+	VBLENDVPS    Y6, Y8, Y10, Y10
+	VMULPS       c3e800000<>+0(SB), Y2, Y6
+	VADDPS       c3f800000<>+0(SB), Y6, Y6
+	VMOVUPS      c3f800000<>+0(SB), Y7
+	VDIVPS       Y6, Y7, Y6
+	VMOVUPS      cbce713f9<>+0(SB), Y7
+	VFMADD213PS  c3e1dbb64<>+0(SB), Y6, Y7
+	VFMADD213PS  cbe9ff91d<>+0(SB), Y6, Y7
+	VFMADD213PS  c3e8d7cc3<>+0(SB), Y6, Y7
+	VFMADD213PS  cbe1c06a8<>+0(SB), Y6, Y7
+	VFMADD213PS  c3e0093fd<>+0(SB), Y6, Y7
+	VFMADD213PS  c3dbaa8dc<>+0(SB), Y6, Y7
+	VFMADD213PS  c3e25e838<>+0(SB), Y6, Y7
+	VFMADD213PS  c3e4fb6ed<>+0(SB), Y6, Y7
+	VFMADD213PS  c3e7003c3<>+0(SB), Y6, Y7
+	VFMADD213PS  c3e7fffec<>+0(SB), Y6, Y7
+	VFMADD213PS  c3e800000<>+0(SB), Y6, Y7
+	VMULPS       Y6, Y7, Y7
+	VFNMADD231PS Y7, Y5, Y10
+	VMOVUPS      4096(R9), Y6
+	VBLENDVPS    Y11, Y10, Y6, Y6
+	VMOVUPS      Y6, 4096(R9)
+	VMOVUPS      c3f800000<>+0(SB), Y6
+	VDIVPS       Y10, Y6, Y10
+	VMULPS       Y10, Y9, Y9
+	VMULPS       Y10, Y5, Y5
+	VSUBPS       Y5, Y9, Y6
+	VMULPS       Y4, Y6, Y6
+	VMULPS       Y3, Y9, Y9
+	VFNMADD231PS Y2, Y5, Y9
+	VMOVUPS      (DI), Y2
+	VBLENDVPS    Y11, Y6, Y2, Y2
+	VMOVUPS      Y2, (DI)
+	VMOVUPS      (DI)(R8*1), Y2
+	VBLENDVPS    Y11, Y9, Y2, Y2
+	VMOVUPS      Y2, (DI)(R8*1)
+
+narrow3:
+	VMOVUPS (R9), Y2
+	VMAXPS  Y2, Y1, Y1
+	ADDQ    $0x20, AX
+	ADDQ    $0x20, R9
+	ADDQ    $0x20, DI
+	DECQ    R14
+	JNZ     interval
+
+intervalTail:
+	TESTQ        R11, R11
+	JZ           intervalDone
+	VMOVUPS      32(R12), Y2
+	VMASKMOVPS   (AX)(R8*2), Y2, Y2
+	VMOVUPS      cff7fffff<>+0(SB), Y3
+	VMOVUPS      32(R12), Y4
+	VBLENDVPS    Y4, Y2, Y3, Y2
+	VMAXPS       Y2, Y0, Y0
+	VMOVUPS      32(R12), Y3
+	VMASKMOVPS   (AX)(R8*1), Y3, Y3
+	VXORPS       c80000000<>+0(SB), Y3, Y3
+	VMOVUPS      c4225c940<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VADDPS       Y3, Y2, Y2
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y3, Y4
+	VMULPS       c3fb8aa3b<>+0(SB), Y3, Y5
+	VROUNDPS     $0x08, Y5, Y5
+	VFNMADD231PS c3f318000<>+0(SB), Y5, Y3
+	VFNMADD231PS cb95e8083<>+0(SB), Y5, Y3
+	VMOVUPS      c3ab688be<>+0(SB), Y6
+	VFMADD213PS  c3c0905f1<>+0(SB), Y3, Y6
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y3, Y6
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y3, Y6
+	VFMADD213PS  c3f000000<>+0(SB), Y3, Y6
+	VFMADD213PS  c3f800000<>+0(SB), Y3, Y6
+	VFMADD213PS  c3f800000<>+0(SB), Y3, Y6
+	VCVTPS2DQ    Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       Y5, Y6, Y3
+	VANDNPS      Y3, Y4, Y3
+	VMOVUPS      32(R12), Y5
+	VMASKMOVPS   (AX), Y5, Y5
+	VBROADCASTSS (CX), Y4
+	VSUBPS       Y5, Y4, Y6
+	VSUBPS       Y4, Y6, Y8
+	VSUBPS       Y8, Y6, Y7
+	VSUBPS       Y7, Y4, Y7
+	VADDPS       Y5, Y8, Y8
+	VSUBPS       Y8, Y7, Y7
+	VANDPS       c80000000<>+0(SB), Y6, Y4
+	VXORPS       Y4, Y7, Y7
+	VORPS        Y4, Y3, Y4
+	VANDPS       c7fffffff<>+0(SB), Y6, Y6
+	VXORPS       Y5, Y5, Y5
+	VCMPPS       $0x15, c7f800000<>+0(SB), Y6, Y8
+	VBLENDVPS    Y8, Y5, Y7, Y7
+	VMOVUPS      c7f7fffff<>+0(SB), Y5
+	VMINPS       Y6, Y5, Y6
+	VMULPS       Y3, Y6, Y5
+	VBROADCASTSS (DX), Y8
+	VMULPS       Y3, Y8, Y8
+	VBROADCASTSS (SI), Y3
+	VADDPS       Y3, Y2, Y2
+	VMOVUPS      c5d5e0b6b<>+0(SB), Y3
+	VMINPS       Y5, Y3, Y3
+	VMULPS       Y3, Y3, Y9
+	VFNMADD231PS c3f000000<>+0(SB), Y9, Y2
+	VMOVUPS      Y2, (R9)
+	VMULPS       Y5, Y8, Y2
+	VMULPS       Y2, Y2, Y2
+	VMULPS       Y8, Y8, Y10
+	VADDPS       Y10, Y2, Y11
+	VCMPPS       $0x15, c3ca3d70a<>+0(SB), Y11, Y11
+	VSUBPS       Y10, Y2, Y2
+	VMULPS       c3d2aaaab<>+0(SB), Y2, Y2
+	VADDPS       c3f800000<>+0(SB), Y2, Y12
+	VMOVUPS      Y12, 4096(R9)
+	VADDPS       cbf800000<>+0(SB), Y2, Y12
+	VMOVUPS      c3f800000<>+0(SB), Y13
+	VFMADD213PS  Y13, Y2, Y12
+	VMULPS       c3daaaaab<>+0(SB), Y10, Y10
+	VMOVUPS      c3f800000<>+0(SB), Y13
+	VFNMADD213PS Y13, Y12, Y10
+	VMULPS       Y10, Y3, Y3
+	VMULPS       Y4, Y3, Y3
+	VMOVUPS      32(R12), Y13
+	VMASKMOVPS   Y3, Y13, (DI)
+	VMULPS       Y12, Y2, Y2
+	VMOVUPS      c3f800000<>+0(SB), Y3
+	VFMSUB213PS  Y3, Y9, Y10
+	VFNMADD231PS c40000000<>+0(SB), Y2, Y10
+	VMOVUPS      32(R12), Y2
+	VMASKMOVPS   Y10, Y2, (DI)(R8*1)
+	VMOVMSKPS    Y11, R14
+	TESTL        R14, R14
+	JZ           narrow4
+	VMULPS       Y8, Y5, Y5
+	VBROADCASTSS (DX), Y2
+	VMULPS       c3f000000<>+0(SB), Y2, Y2
+	VSUBPS       Y2, Y6, Y3
+	VADDPS       Y2, Y6, Y2
+	VADDPS       Y7, Y3, Y3
+	VANDPS       c7fffffff<>+0(SB), Y4, Y6
+	VMULPS       Y6, Y3, Y3
+	VMULPS       Y6, Y2, Y2
+	VMOVUPS      c5d5e0b6b<>+0(SB), Y6
+	VMINPS       Y3, Y6, Y3
+	VMOVUPS      cdd5e0b6b<>+0(SB), Y6
+	VMAXPS       Y3, Y6, Y3
+	VMOVUPS      c5d5e0b6b<>+0(SB), Y6
+	VMINPS       Y2, Y6, Y2
+	VCMPPS       $0x11, c00000000<>+0(SB), Y3, Y6
+	VMULPS       cbf000000<>+0(SB), Y3, Y7
+	VMULPS       Y3, Y7, Y7
+	VMOVAPS      Y7, Y8
+	VXORPS       Y9, Y9, Y9
+	VBLENDVPS    Y6, Y9, Y8, Y8
+	VBLENDVPS    Y6, Y7, Y9, Y9
+	VMOVUPS      32(R12), Y7
+	VMASKMOVPS   (AX)(R8*2), Y7, Y7
+	VADDPS       Y7, Y8, Y8
+	VMOVUPS      (R9), Y7
+	VBLENDVPS    Y11, Y8, Y7, Y7
+	VMOVUPS      Y7, (R9)
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y9, Y7
+	VMULPS       c3fb8aa3b<>+0(SB), Y9, Y8
+	VROUNDPS     $0x08, Y8, Y8
+	VFNMADD231PS c3f318000<>+0(SB), Y8, Y9
+	VFNMADD231PS cb95e8083<>+0(SB), Y8, Y9
+	VMOVUPS      c3ab688be<>+0(SB), Y10
+	VFMADD213PS  c3c0905f1<>+0(SB), Y9, Y10
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y9, Y10
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y9, Y10
+	VFMADD213PS  c3f000000<>+0(SB), Y9, Y10
+	VFMADD213PS  c3f800000<>+0(SB), Y9, Y10
+	VFMADD213PS  c3f800000<>+0(SB), Y9, Y10
+	VCVTPS2DQ    Y8, Y8
+	VPSLLD       $0x17, Y8, Y8
+	VPADDD       Y8, Y10, Y9
+	VANDNPS      Y9, Y7, Y9
+	VMULPS       c3f000000<>+0(SB), Y2, Y7
+	VMULPS       Y2, Y7, Y7
+	VBLENDVPS    Y6, Y7, Y5, Y5
+	VXORPS       c80000000<>+0(SB), Y5, Y5
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y5, Y7
+	VMULPS       c3fb8aa3b<>+0(SB), Y5, Y8
+	VROUNDPS     $0x08, Y8, Y8
+	VFNMADD231PS c3f318000<>+0(SB), Y8, Y5
+	VFNMADD231PS cb95e8083<>+0(SB), Y8, Y5
+	VMOVUPS      c3ab688be<>+0(SB), Y10
+	VFMADD213PS  c3c0905f1<>+0(SB), Y5, Y10
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y5, Y10
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y5, Y10
+	VFMADD213PS  c3f000000<>+0(SB), Y5, Y10
+	VFMADD213PS  c3f800000<>+0(SB), Y5, Y10
+	VFMADD213PS  c3f800000<>+0(SB), Y5, Y10
+	VCVTPS2DQ    Y8, Y8
+	VPSLLD       $0x17, Y8, Y8
+	VPADDD       Y8, Y10, Y5
+	VANDNPS      Y5, Y7, Y5
+	VMOVUPS      c40206c99<>+0(SB), Y8
+	VANDPS       c7fffffff<>+0(SB), Y3, Y7
+	VMULPS       c3e800000<>+0(SB), Y7, Y7
+	VADDPS       c3f800000<>+0(SB), Y7, Y7
+	VMOVUPS      c3f800000<>+0(SB), Y10
+	VDIVPS       Y7, Y10, Y7
+	VMOVUPS      cbce713f9<>+0(SB), Y10
+	VFMADD213PS  c3e1dbb64<>+0(SB), Y7, Y10
+	VFMADD213PS  cbe9ff91d<>+0(SB), Y7, Y10
+	VFMADD213PS  c3e8d7cc3<>+0(SB), Y7, Y10
+	VFMADD213PS  cbe1c06a8<>+0(SB), Y7, Y10
+	VFMADD213PS  c3e0093fd<>+0(SB), Y7, Y10
+	VFMADD213PS  c3dbaa8dc<>+0(SB), Y7, Y10
+	VFMADD213PS  c3e25e838<>+0(SB), Y7, Y10
+	VFMADD213PS  c3e4fb6ed<>+0(SB), Y7, Y10
+	VFMADD213PS  c3e7003c3<>+0(SB), Y7, Y10
+	VFMADD213PS  c3e7fffec<>+0(SB), Y7, Y10
+	VFMADD213PS  c3e800000<>+0(SB), Y7, Y10
+	VMULPS       Y7, Y10, Y10
+	VMULPS       Y9, Y10, Y10
+	VSUBPS       Y10, Y8, Y8
+	VBLENDVPS    Y6, Y8, Y10, Y10
+	VMULPS       c3e800000<>+0(SB), Y2, Y6
+	VADDPS       c3f800000<>+0(SB), Y6, Y6
+	VMOVUPS      c3f800000<>+0(SB), Y7
+	VDIVPS       Y6, Y7, Y6
+	VMOVUPS      cbce713f9<>+0(SB), Y7
+	VFMADD213PS  c3e1dbb64<>+0(SB), Y6, Y7
+	VFMADD213PS  cbe9ff91d<>+0(SB), Y6, Y7
+	VFMADD213PS  c3e8d7cc3<>+0(SB), Y6, Y7
+	VFMADD213PS  cbe1c06a8<>+0(SB), Y6, Y7
+	VFMADD213PS  c3e0093fd<>+0(SB), Y6, Y7
+	VFMADD213PS  c3dbaa8dc<>+0(SB), Y6, Y7
+	VFMADD213PS  c3e25e838<>+0(SB), Y6, Y7
+	VFMADD213PS  c3e4fb6ed<>+0(SB), Y6, Y7
+	VFMADD213PS  c3e7003c3<>+0(SB), Y6, Y7
+	VFMADD213PS  c3e7fffec<>+0(SB), Y6, Y7
+	VFMADD213PS  c3e800000<>+0(SB), Y6, Y7
+	VMULPS       Y6, Y7, Y7
+	VFNMADD231PS Y7, Y5, Y10
+	VMOVUPS      4096(R9), Y6
+	VBLENDVPS    Y11, Y10, Y6, Y6
+	VMOVUPS      Y6, 4096(R9)
+	VMOVUPS      c3f800000<>+0(SB), Y6
+	VDIVPS       Y10, Y6, Y10
+	VMULPS       Y10, Y9, Y9
+	VMULPS       Y10, Y5, Y5
+	VSUBPS       Y5, Y9, Y6
+	VMULPS       Y4, Y6, Y6
+	VMULPS       Y3, Y9, Y9
+	VFNMADD231PS Y2, Y5, Y9
+	VMOVUPS      32(R12), Y2
+	VMASKMOVPS   (DI), Y2, Y2
+	VBLENDVPS    Y11, Y6, Y2, Y2
+	VMOVUPS      32(R12), Y3
+	VMASKMOVPS   Y2, Y3, (DI)
+	VMOVUPS      32(R12), Y2
+	VMASKMOVPS   (DI)(R8*1), Y2, Y2
+	VBLENDVPS    Y11, Y9, Y2, Y2
+	VMOVUPS      32(R12), Y3
+	VMASKMOVPS   Y2, Y3, (DI)(R8*1)
+
+narrow4:
+	VMOVUPS   (R9), Y2
+	VMOVUPS   cff7fffff<>+0(SB), Y3
+	VMOVUPS   32(R12), Y4
+	VBLENDVPS Y4, Y2, Y3, Y2
+	VMAXPS    Y2, Y1, Y1
+	ADDQ      R11, AX
+	ADDQ      R11, R9
+	ADDQ      R11, DI
+
+intervalDone:
+	JMP peaks
+
+halfLine:
+	MOVQ  R10, R14
+	TESTQ R14, R14
+	JZ    belowTail
+
+below:
+	VMOVUPS      (AX)(R8*2), Y2
+	VMAXPS       Y2, Y0, Y0
+	VMOVUPS      (AX)(R8*1), Y2
+	VXORPS       c80000000<>+0(SB), Y2, Y2
+	VMOVUPS      c4225c940<>+0(SB), Y3
+	VMINPS       Y2, Y3, Y2
+	VMOVUPS      (AX), Y4
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y2, Y3
+	VMULPS       c3fb8aa3b<>+0(SB), Y2, Y5
+	VROUNDPS     $0x08, Y5, Y5
+	VFNMADD231PS c3f318000<>+0(SB), Y5, Y2
+	VFNMADD231PS cb95e8083<>+0(SB), Y5, Y2
+	VMOVUPS      c3ab688be<>+0(SB), Y6
+	VFMADD213PS  c3c0905f1<>+0(SB), Y2, Y6
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y2, Y6
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y2, Y6
+	VFMADD213PS  c3f000000<>+0(SB), Y2, Y6
+	VFMADD213PS  c3f800000<>+0(SB), Y2, Y6
+	VFMADD213PS  c3f800000<>+0(SB), Y2, Y6
+	VCVTPS2DQ    Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       Y5, Y6, Y2
+	VANDNPS      Y2, Y3, Y2
+	VBROADCASTSS (CX), Y3
+	VSUBPS       Y3, Y4, Y4
+	VMOVUPS      c7f7fffff<>+0(SB), Y3
+	VMINPS       Y4, Y3, Y4
+	VMOVUPS      cff7fffff<>+0(SB), Y3
+	VMAXPS       Y4, Y3, Y4
+	VMULPS       Y2, Y4, Y4
+	VMOVUPS      c5d5e0b6b<>+0(SB), Y3
+	VMINPS       Y4, Y3, Y4
+	VMOVUPS      cdd5e0b6b<>+0(SB), Y3
+	VMAXPS       Y4, Y3, Y4
+	VCMPPS       $0x11, c00000000<>+0(SB), Y4, Y3
+	VMULPS       cbf000000<>+0(SB), Y4, Y5
+	VMULPS       Y4, Y5, Y5
+	VMOVAPS      Y5, Y6
+	VXORPS       Y7, Y7, Y7
+	VBLENDVPS    Y3, Y7, Y6, Y6
+	VBLENDVPS    Y3, Y5, Y7, Y7
+	VMOVUPS      (AX)(R8*2), Y5
+	VADDPS       Y5, Y6, Y6
+	VMOVUPS      Y6, (R9)
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y7, Y5
+	VMULPS       c3fb8aa3b<>+0(SB), Y7, Y6
+	VROUNDPS     $0x08, Y6, Y6
+	VFNMADD231PS c3f318000<>+0(SB), Y6, Y7
+	VFNMADD231PS cb95e8083<>+0(SB), Y6, Y7
+	VMOVUPS      c3ab688be<>+0(SB), Y8
+	VFMADD213PS  c3c0905f1<>+0(SB), Y7, Y8
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y7, Y8
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y7, Y8
+	VFMADD213PS  c3f000000<>+0(SB), Y7, Y8
+	VFMADD213PS  c3f800000<>+0(SB), Y7, Y8
+	VFMADD213PS  c3f800000<>+0(SB), Y7, Y8
+	VCVTPS2DQ    Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VPADDD       Y6, Y8, Y7
+	VANDNPS      Y7, Y5, Y7
+	VMOVUPS      c40206c99<>+0(SB), Y6
+	VANDPS       c7fffffff<>+0(SB), Y4, Y5
+	VMULPS       c3e800000<>+0(SB), Y5, Y5
+	VADDPS       c3f800000<>+0(SB), Y5, Y5
+	VMOVUPS      c3f800000<>+0(SB), Y8
+	VDIVPS       Y5, Y8, Y5
+	VMOVUPS      cbce713f9<>+0(SB), Y8
+	VFMADD213PS  c3e1dbb64<>+0(SB), Y5, Y8
+	VFMADD213PS  cbe9ff91d<>+0(SB), Y5, Y8
+	VFMADD213PS  c3e8d7cc3<>+0(SB), Y5, Y8
+	VFMADD213PS  cbe1c06a8<>+0(SB), Y5, Y8
+	VFMADD213PS  c3e0093fd<>+0(SB), Y5, Y8
+	VFMADD213PS  c3dbaa8dc<>+0(SB), Y5, Y8
+	VFMADD213PS  c3e25e838<>+0(SB), Y5, Y8
+	VFMADD213PS  c3e4fb6ed<>+0(SB), Y5, Y8
+	VFMADD213PS  c3e7003c3<>+0(SB), Y5, Y8
+	VFMADD213PS  c3e7fffec<>+0(SB), Y5, Y8
+	VFMADD213PS  c3e800000<>+0(SB), Y5, Y8
+	VMULPS       Y5, Y8, Y8
+	VMULPS       Y7, Y8, Y8
+	VSUBPS       Y8, Y6, Y6
+	VBLENDVPS    Y3, Y6, Y8, Y8
+	VMOVUPS      Y8, 4096(R9)
+	VDIVPS       Y8, Y7, Y7
+	VMULPS       Y7, Y4, Y4
+	VMULPS       Y7, Y2, Y2
+	VXORPS       c80000000<>+0(SB), Y2, Y2
+	VMOVUPS      Y2, (DI)
+	VMOVUPS      Y4, (DI)(R8*1)
+	VMOVUPS      (R9), Y2
+	VMAXPS       Y2, Y1, Y1
+	ADDQ         $0x20, AX
+	ADDQ         $0x20, R9
+	ADDQ         $0x20, DI
+	DECQ         R14
+	JNZ          below
+
+belowTail:
+	TESTQ        R11, R11
+	JZ           belowDone
+	VMOVUPS      32(R12), Y2
+	VMASKMOVPS   (AX)(R8*2), Y2, Y2
+	VMOVUPS      cff7fffff<>+0(SB), Y3
+	VMOVUPS      32(R12), Y4
+	VBLENDVPS    Y4, Y2, Y3, Y2
+	VMAXPS       Y2, Y0, Y0
+	VMOVUPS      32(R12), Y2
+	VMASKMOVPS   (AX)(R8*1), Y2, Y2
+	VXORPS       c80000000<>+0(SB), Y2, Y2
+	VMOVUPS      c4225c940<>+0(SB), Y3
+	VMINPS       Y2, Y3, Y2
+	VMOVUPS      32(R12), Y4
+	VMASKMOVPS   (AX), Y4, Y4
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y2, Y3
+	VMULPS       c3fb8aa3b<>+0(SB), Y2, Y5
+	VROUNDPS     $0x08, Y5, Y5
+	VFNMADD231PS c3f318000<>+0(SB), Y5, Y2
+	VFNMADD231PS cb95e8083<>+0(SB), Y5, Y2
+	VMOVUPS      c3ab688be<>+0(SB), Y6
+	VFMADD213PS  c3c0905f1<>+0(SB), Y2, Y6
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y2, Y6
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y2, Y6
+	VFMADD213PS  c3f000000<>+0(SB), Y2, Y6
+	VFMADD213PS  c3f800000<>+0(SB), Y2, Y6
+	VFMADD213PS  c3f800000<>+0(SB), Y2, Y6
+	VCVTPS2DQ    Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       Y5, Y6, Y2
+	VANDNPS      Y2, Y3, Y2
+	VBROADCASTSS (CX), Y3
+	VSUBPS       Y3, Y4, Y4
+	VMOVUPS      c7f7fffff<>+0(SB), Y3
+	VMINPS       Y4, Y3, Y4
+	VMOVUPS      cff7fffff<>+0(SB), Y3
+	VMAXPS       Y4, Y3, Y4
+	VMULPS       Y2, Y4, Y4
+	VMOVUPS      c5d5e0b6b<>+0(SB), Y3
+	VMINPS       Y4, Y3, Y4
+	VMOVUPS      cdd5e0b6b<>+0(SB), Y3
+	VMAXPS       Y4, Y3, Y4
+	VCMPPS       $0x11, c00000000<>+0(SB), Y4, Y3
+	VMULPS       cbf000000<>+0(SB), Y4, Y5
+	VMULPS       Y4, Y5, Y5
+	VMOVAPS      Y5, Y6
+	VXORPS       Y7, Y7, Y7
+	VBLENDVPS    Y3, Y7, Y6, Y6
+	VBLENDVPS    Y3, Y5, Y7, Y7
+	VMOVUPS      32(R12), Y5
+	VMASKMOVPS   (AX)(R8*2), Y5, Y5
+	VADDPS       Y5, Y6, Y6
+	VMOVUPS      Y6, (R9)
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y7, Y5
+	VMULPS       c3fb8aa3b<>+0(SB), Y7, Y6
+	VROUNDPS     $0x08, Y6, Y6
+	VFNMADD231PS c3f318000<>+0(SB), Y6, Y7
+	VFNMADD231PS cb95e8083<>+0(SB), Y6, Y7
+	VMOVUPS      c3ab688be<>+0(SB), Y8
+	VFMADD213PS  c3c0905f1<>+0(SB), Y7, Y8
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y7, Y8
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y7, Y8
+	VFMADD213PS  c3f000000<>+0(SB), Y7, Y8
+	VFMADD213PS  c3f800000<>+0(SB), Y7, Y8
+	VFMADD213PS  c3f800000<>+0(SB), Y7, Y8
+	VCVTPS2DQ    Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VPADDD       Y6, Y8, Y7
+	VANDNPS      Y7, Y5, Y7
+	VMOVUPS      c40206c99<>+0(SB), Y6
+	VANDPS       c7fffffff<>+0(SB), Y4, Y5
+	VMULPS       c3e800000<>+0(SB), Y5, Y5
+	VADDPS       c3f800000<>+0(SB), Y5, Y5
+	VMOVUPS      c3f800000<>+0(SB), Y8
+	VDIVPS       Y5, Y8, Y5
+	VMOVUPS      cbce713f9<>+0(SB), Y8
+	VFMADD213PS  c3e1dbb64<>+0(SB), Y5, Y8
+	VFMADD213PS  cbe9ff91d<>+0(SB), Y5, Y8
+	VFMADD213PS  c3e8d7cc3<>+0(SB), Y5, Y8
+	VFMADD213PS  cbe1c06a8<>+0(SB), Y5, Y8
+	VFMADD213PS  c3e0093fd<>+0(SB), Y5, Y8
+	VFMADD213PS  c3dbaa8dc<>+0(SB), Y5, Y8
+	VFMADD213PS  c3e25e838<>+0(SB), Y5, Y8
+	VFMADD213PS  c3e4fb6ed<>+0(SB), Y5, Y8
+	VFMADD213PS  c3e7003c3<>+0(SB), Y5, Y8
+	VFMADD213PS  c3e7fffec<>+0(SB), Y5, Y8
+	VFMADD213PS  c3e800000<>+0(SB), Y5, Y8
+	VMULPS       Y5, Y8, Y8
+	VMULPS       Y7, Y8, Y8
+	VSUBPS       Y8, Y6, Y6
+	VBLENDVPS    Y3, Y6, Y8, Y8
+	VMOVUPS      Y8, 4096(R9)
+	VDIVPS       Y8, Y7, Y7
+	VMULPS       Y7, Y4, Y4
+	VMULPS       Y7, Y2, Y2
+	VXORPS       c80000000<>+0(SB), Y2, Y2
+	VMOVUPS      32(R12), Y3
+	VMASKMOVPS   Y2, Y3, (DI)
+	VMOVUPS      32(R12), Y2
+	VMASKMOVPS   Y4, Y2, (DI)(R8*1)
+	VMOVUPS      (R9), Y2
+	VMOVUPS      cff7fffff<>+0(SB), Y3
+	VMOVUPS      32(R12), Y4
+	VBLENDVPS    Y4, Y2, Y3, Y2
+	VMAXPS       Y2, Y1, Y1
+	ADDQ         R11, AX
+	ADDQ         R11, R9
+	ADDQ         R11, DI
+
+belowDone:
+peaks:
+	SUBQ       R8, AX
+	SUBQ       R8, R9
+	SUBQ       R8, DI
+	VPERM2F128 $0x01, Y0, Y0, Y2
+	VMAXPS     Y2, Y0, Y0
+	VSHUFPS    $0x4e, Y0, Y0, Y2
+	VMAXPS     Y2, Y0, Y0
+	VSHUFPS    $0xb1, Y0, Y0, Y2
+	VMAXPS     Y2, Y0, Y0
+	VPERM2F128 $0x01, Y1, Y1, Y2
+	VMAXPS     Y2, Y1, Y1
+	VSHUFPS    $0x4e, Y1, Y1, Y2
+	VMAXPS     Y2, Y1, Y1
+	VSHUFPS    $0xb1, Y1, Y1, Y2
+	VMAXPS     Y2, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	MOVQ       R10, R14
+	TESTQ      R14, R14
+	JZ         sumsTail
+
+sums:
+	VMOVUPS      (AX)(R8*2), Y5
+	VMOVUPS      (R9), Y4
+	VSUBPS       Y1, Y4, Y4
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y4, Y6
+	VMULPS       c3fb8aa3b<>+0(SB), Y4, Y7
+	VROUNDPS     $0x08, Y7, Y7
+	VFNMADD231PS c3f318000<>+0(SB), Y7, Y4
+	VFNMADD231PS cb95e8083<>+0(SB), Y7, Y4
+	VMOVUPS      c3ab688be<>+0(SB), Y8
+	VFMADD213PS  c3c0905f1<>+0(SB), Y4, Y8
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y4, Y8
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y4, Y8
+	VFMADD213PS  c3f000000<>+0(SB), Y4, Y8
+	VFMADD213PS  c3f800000<>+0(SB), Y4, Y8
+	VFMADD213PS  c3f800000<>+0(SB), Y4, Y8
+	VCVTPS2DQ    Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       Y7, Y8, Y4
+	VANDNPS      Y4, Y6, Y4
+	VMULPS       4096(R9), Y4, Y4
+	VSUBPS       Y0, Y5, Y5
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y5, Y6
+	VMULPS       c3fb8aa3b<>+0(SB), Y5, Y7
+	VROUNDPS     $0x08, Y7, Y7
+	VFNMADD231PS c3f318000<>+0(SB), Y7, Y5
+	VFNMADD231PS cb95e8083<>+0(SB), Y7, Y5
+	VMOVUPS      c3ab688be<>+0(SB), Y8
+	VFMADD213PS  c3c0905f1<>+0(SB), Y5, Y8
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y5, Y8
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y5, Y8
+	VFMADD213PS  c3f000000<>+0(SB), Y5, Y8
+	VFMADD213PS  c3f800000<>+0(SB), Y5, Y8
+	VFMADD213PS  c3f800000<>+0(SB), Y5, Y8
+	VCVTPS2DQ    Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       Y7, Y8, Y5
+	VANDNPS      Y5, Y6, Y5
+	VADDPS       Y4, Y2, Y2
+	VADDPS       Y5, Y3, Y3
+	VMOVUPS      Y4, (R9)
+	VMOVUPS      Y5, (DI)(R8*2)
+	ADDQ         $0x20, AX
+	ADDQ         $0x20, R9
+	ADDQ         $0x20, DI
+	DECQ         R14
+	JNZ          sums
+
+sumsTail:
+	TESTQ        R11, R11
+	JZ           sumsDone
+	VMOVUPS      32(R12), Y5
+	VMASKMOVPS   (AX)(R8*2), Y5, Y5
+	VMOVUPS      (R9), Y4
+	VSUBPS       Y1, Y4, Y4
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y4, Y6
+	VMULPS       c3fb8aa3b<>+0(SB), Y4, Y7
+	VROUNDPS     $0x08, Y7, Y7
+	VFNMADD231PS c3f318000<>+0(SB), Y7, Y4
+	VFNMADD231PS cb95e8083<>+0(SB), Y7, Y4
+	VMOVUPS      c3ab688be<>+0(SB), Y8
+	VFMADD213PS  c3c0905f1<>+0(SB), Y4, Y8
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y4, Y8
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y4, Y8
+	VFMADD213PS  c3f000000<>+0(SB), Y4, Y8
+	VFMADD213PS  c3f800000<>+0(SB), Y4, Y8
+	VFMADD213PS  c3f800000<>+0(SB), Y4, Y8
+	VCVTPS2DQ    Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       Y7, Y8, Y4
+	VANDNPS      Y4, Y6, Y4
+	VMULPS       4096(R9), Y4, Y4
+	VMOVUPS      c00000000<>+0(SB), Y6
+	VMOVUPS      32(R12), Y7
+	VBLENDVPS    Y7, Y4, Y6, Y4
+	VMOVUPS      cff800000<>+0(SB), Y6
+	VMOVUPS      32(R12), Y7
+	VBLENDVPS    Y7, Y5, Y6, Y5
+	VSUBPS       Y0, Y5, Y5
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y5, Y6
+	VMULPS       c3fb8aa3b<>+0(SB), Y5, Y7
+	VROUNDPS     $0x08, Y7, Y7
+	VFNMADD231PS c3f318000<>+0(SB), Y7, Y5
+	VFNMADD231PS cb95e8083<>+0(SB), Y7, Y5
+	VMOVUPS      c3ab688be<>+0(SB), Y8
+	VFMADD213PS  c3c0905f1<>+0(SB), Y5, Y8
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y5, Y8
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y5, Y8
+	VFMADD213PS  c3f000000<>+0(SB), Y5, Y8
+	VFMADD213PS  c3f800000<>+0(SB), Y5, Y8
+	VFMADD213PS  c3f800000<>+0(SB), Y5, Y8
+	VCVTPS2DQ    Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       Y7, Y8, Y5
+	VANDNPS      Y5, Y6, Y5
+	VADDPS       Y4, Y2, Y2
+	VADDPS       Y5, Y3, Y3
+	VMOVUPS      Y4, (R9)
+	VMOVUPS      32(R12), Y4
+	VMASKMOVPS   Y5, Y4, (DI)(R8*2)
+	ADDQ         R11, AX
+	ADDQ         R11, R9
+	ADDQ         R11, DI
+
+sumsDone:
+	SUBQ         R8, AX
+	SUBQ         R8, R9
+	SUBQ         R8, DI
+	VPERM2F128   $0x01, Y2, Y2, Y4
+	VADDPS       Y4, Y2, Y2
+	VSHUFPS      $0x4e, Y2, Y2, Y4
+	VADDPS       Y4, Y2, Y2
+	VSHUFPS      $0xb1, Y2, Y2, Y4
+	VADDPS       Y4, Y2, Y2
+	VPERM2F128   $0x01, Y3, Y3, Y4
+	VADDPS       Y4, Y3, Y3
+	VSHUFPS      $0x4e, Y3, Y3, Y4
+	VADDPS       Y4, Y3, Y3
+	VSHUFPS      $0xb1, Y3, Y3, Y4
+	VADDPS       Y4, Y3, Y3
+	VDIVPS       Y3, Y2, Y4
+	VMOVSS       X4, (SI)
+	VSUBPS       Y0, Y1, Y4
+	VMOVSS       X4, (BX)
+	ADDQ         $0x04, CX
+	ADDQ         $0x04, DX
+	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
+	VBROADCASTSS scale+64(FP), Y0
+	VDIVPS       Y2, Y0, Y2
+	VDIVPS       Y3, Y0, Y3
+	MOVQ         R10, R14
+	TESTQ        R14, R14
+	JZ           gradientTail
+
+gradient:
+	VMOVUPS     (DI)(R8*2), Y1
+	VMOVUPS     (R9), Y0
+	VMULPS      Y2, Y0, Y0
+	VFMSUB213PS Y0, Y3, Y1
+	VMOVUPS     Y1, (DI)(R8*2)
+	VXORPS      c80000000<>+0(SB), Y0, Y0
+	VMOVUPS     (DI), Y1
+	VMULPS      Y0, Y1, Y1
+	VMOVUPS     Y1, (DI)
+	VMOVUPS     (DI)(R8*1), Y1
+	VMULPS      Y0, Y1, Y1
+	VMOVUPS     Y1, (DI)(R8*1)
+	ADDQ        $0x20, AX
+	ADDQ        $0x20, R9
+	ADDQ        $0x20, DI
+	DECQ        R14
+	JNZ         gradient
+
+gradientTail:
+	TESTQ       R11, R11
+	JZ          gradientDone
+	VMOVUPS     32(R12), Y1
+	VMASKMOVPS  (DI)(R8*2), Y1, Y1
+	VMOVUPS     (R9), Y0
+	VMULPS      Y2, Y0, Y0
+	VFMSUB213PS Y0, Y3, Y1
+	VMOVUPS     32(R12), Y2
+	VMASKMOVPS  Y1, Y2, (DI)(R8*2)
+	VXORPS      c80000000<>+0(SB), Y0, Y0
+	VMOVUPS     32(R12), Y1
+	VMASKMOVPS  (DI), Y1, Y1
+	VMULPS      Y0, Y1, Y1
+	VMOVUPS     32(R12), Y2
+	VMASKMOVPS  Y1, Y2, (DI)
+	VMOVUPS     32(R12), Y1
+	VMASKMOVPS  (DI)(R8*1), Y1, Y1
+	VMULPS      Y0, Y1, Y1
+	VMOVUPS     32(R12), Y0
+	VMASKMOVPS  Y1, Y0, (DI)(R8*1)
+	ADDQ        R11, AX
+	ADDQ        R11, R9
+	ADDQ        R11, DI
+
+gradientDone:
+	SUBQ    R8, R9
+	LEAQ    (AX)(R8*2), AX
+	LEAQ    (DI)(R8*2), DI
+	DECQ    R13
+	JNZ     row
+	LDMXCSR (SP)
+	VZEROUPPER
+	RET
+
+DATA c3daaaaab<>+0(SB)/4, $0x3daaaaab
+DATA c3daaaaab<>+4(SB)/4, $0x3daaaaab
+DATA c3daaaaab<>+8(SB)/4, $0x3daaaaab
+DATA c3daaaaab<>+12(SB)/4, $0x3daaaaab
+DATA c3daaaaab<>+16(SB)/4, $0x3daaaaab
+DATA c3daaaaab<>+20(SB)/4, $0x3daaaaab
+DATA c3daaaaab<>+24(SB)/4, $0x3daaaaab
+DATA c3daaaaab<>+28(SB)/4, $0x3daaaaab
+GLOBL c3daaaaab<>(SB), RODATA|NOPTR, $32
+
+DATA c40000000<>+0(SB)/4, $0x40000000
+DATA c40000000<>+4(SB)/4, $0x40000000
+DATA c40000000<>+8(SB)/4, $0x40000000
+DATA c40000000<>+12(SB)/4, $0x40000000
+DATA c40000000<>+16(SB)/4, $0x40000000
+DATA c40000000<>+20(SB)/4, $0x40000000
+DATA c40000000<>+24(SB)/4, $0x40000000
+DATA c40000000<>+28(SB)/4, $0x40000000
+GLOBL c40000000<>(SB), RODATA|NOPTR, $32
+
 // func mixtureCDFAVX2(k int, weights *float32, locations *float32, precisions *float32, x float32) (cdf float32, survival float32, density float32)
 // Requires: AVX, AVX2, FMA3
 TEXT ·mixtureCDFAVX2(SB), NOSPLIT, $0-52
@@ -1453,146 +3320,6 @@ componentDone:
 	VZEROUPPER
 	RET
 
-DATA c00000000<>+0(SB)/4, $0x00000000
-DATA c00000000<>+4(SB)/4, $0x00000000
-DATA c00000000<>+8(SB)/4, $0x00000000
-DATA c00000000<>+12(SB)/4, $0x00000000
-DATA c00000000<>+16(SB)/4, $0x00000000
-DATA c00000000<>+20(SB)/4, $0x00000000
-DATA c00000000<>+24(SB)/4, $0x00000000
-DATA c00000000<>+28(SB)/4, $0x00000000
-GLOBL c00000000<>(SB), RODATA|NOPTR, $32
-
-DATA c7fffffff<>+0(SB)/4, $0x7fffffff
-DATA c7fffffff<>+4(SB)/4, $0x7fffffff
-DATA c7fffffff<>+8(SB)/4, $0x7fffffff
-DATA c7fffffff<>+12(SB)/4, $0x7fffffff
-DATA c7fffffff<>+16(SB)/4, $0x7fffffff
-DATA c7fffffff<>+20(SB)/4, $0x7fffffff
-DATA c7fffffff<>+24(SB)/4, $0x7fffffff
-DATA c7fffffff<>+28(SB)/4, $0x7fffffff
-GLOBL c7fffffff<>(SB), RODATA|NOPTR, $32
-
-DATA c3e800000<>+0(SB)/4, $0x3e800000
-DATA c3e800000<>+4(SB)/4, $0x3e800000
-DATA c3e800000<>+8(SB)/4, $0x3e800000
-DATA c3e800000<>+12(SB)/4, $0x3e800000
-DATA c3e800000<>+16(SB)/4, $0x3e800000
-DATA c3e800000<>+20(SB)/4, $0x3e800000
-DATA c3e800000<>+24(SB)/4, $0x3e800000
-DATA c3e800000<>+28(SB)/4, $0x3e800000
-GLOBL c3e800000<>(SB), RODATA|NOPTR, $32
-
-DATA cbce713f9<>+0(SB)/4, $0xbce713f9
-DATA cbce713f9<>+4(SB)/4, $0xbce713f9
-DATA cbce713f9<>+8(SB)/4, $0xbce713f9
-DATA cbce713f9<>+12(SB)/4, $0xbce713f9
-DATA cbce713f9<>+16(SB)/4, $0xbce713f9
-DATA cbce713f9<>+20(SB)/4, $0xbce713f9
-DATA cbce713f9<>+24(SB)/4, $0xbce713f9
-DATA cbce713f9<>+28(SB)/4, $0xbce713f9
-GLOBL cbce713f9<>(SB), RODATA|NOPTR, $32
-
-DATA c3e1dbb64<>+0(SB)/4, $0x3e1dbb64
-DATA c3e1dbb64<>+4(SB)/4, $0x3e1dbb64
-DATA c3e1dbb64<>+8(SB)/4, $0x3e1dbb64
-DATA c3e1dbb64<>+12(SB)/4, $0x3e1dbb64
-DATA c3e1dbb64<>+16(SB)/4, $0x3e1dbb64
-DATA c3e1dbb64<>+20(SB)/4, $0x3e1dbb64
-DATA c3e1dbb64<>+24(SB)/4, $0x3e1dbb64
-DATA c3e1dbb64<>+28(SB)/4, $0x3e1dbb64
-GLOBL c3e1dbb64<>(SB), RODATA|NOPTR, $32
-
-DATA cbe9ff91d<>+0(SB)/4, $0xbe9ff91d
-DATA cbe9ff91d<>+4(SB)/4, $0xbe9ff91d
-DATA cbe9ff91d<>+8(SB)/4, $0xbe9ff91d
-DATA cbe9ff91d<>+12(SB)/4, $0xbe9ff91d
-DATA cbe9ff91d<>+16(SB)/4, $0xbe9ff91d
-DATA cbe9ff91d<>+20(SB)/4, $0xbe9ff91d
-DATA cbe9ff91d<>+24(SB)/4, $0xbe9ff91d
-DATA cbe9ff91d<>+28(SB)/4, $0xbe9ff91d
-GLOBL cbe9ff91d<>(SB), RODATA|NOPTR, $32
-
-DATA c3e8d7cc3<>+0(SB)/4, $0x3e8d7cc3
-DATA c3e8d7cc3<>+4(SB)/4, $0x3e8d7cc3
-DATA c3e8d7cc3<>+8(SB)/4, $0x3e8d7cc3
-DATA c3e8d7cc3<>+12(SB)/4, $0x3e8d7cc3
-DATA c3e8d7cc3<>+16(SB)/4, $0x3e8d7cc3
-DATA c3e8d7cc3<>+20(SB)/4, $0x3e8d7cc3
-DATA c3e8d7cc3<>+24(SB)/4, $0x3e8d7cc3
-DATA c3e8d7cc3<>+28(SB)/4, $0x3e8d7cc3
-GLOBL c3e8d7cc3<>(SB), RODATA|NOPTR, $32
-
-DATA cbe1c06a8<>+0(SB)/4, $0xbe1c06a8
-DATA cbe1c06a8<>+4(SB)/4, $0xbe1c06a8
-DATA cbe1c06a8<>+8(SB)/4, $0xbe1c06a8
-DATA cbe1c06a8<>+12(SB)/4, $0xbe1c06a8
-DATA cbe1c06a8<>+16(SB)/4, $0xbe1c06a8
-DATA cbe1c06a8<>+20(SB)/4, $0xbe1c06a8
-DATA cbe1c06a8<>+24(SB)/4, $0xbe1c06a8
-DATA cbe1c06a8<>+28(SB)/4, $0xbe1c06a8
-GLOBL cbe1c06a8<>(SB), RODATA|NOPTR, $32
-
-DATA c3e0093fd<>+0(SB)/4, $0x3e0093fd
-DATA c3e0093fd<>+4(SB)/4, $0x3e0093fd
-DATA c3e0093fd<>+8(SB)/4, $0x3e0093fd
-DATA c3e0093fd<>+12(SB)/4, $0x3e0093fd
-DATA c3e0093fd<>+16(SB)/4, $0x3e0093fd
-DATA c3e0093fd<>+20(SB)/4, $0x3e0093fd
-DATA c3e0093fd<>+24(SB)/4, $0x3e0093fd
-DATA c3e0093fd<>+28(SB)/4, $0x3e0093fd
-GLOBL c3e0093fd<>(SB), RODATA|NOPTR, $32
-
-DATA c3dbaa8dc<>+0(SB)/4, $0x3dbaa8dc
-DATA c3dbaa8dc<>+4(SB)/4, $0x3dbaa8dc
-DATA c3dbaa8dc<>+8(SB)/4, $0x3dbaa8dc
-DATA c3dbaa8dc<>+12(SB)/4, $0x3dbaa8dc
-DATA c3dbaa8dc<>+16(SB)/4, $0x3dbaa8dc
-DATA c3dbaa8dc<>+20(SB)/4, $0x3dbaa8dc
-DATA c3dbaa8dc<>+24(SB)/4, $0x3dbaa8dc
-DATA c3dbaa8dc<>+28(SB)/4, $0x3dbaa8dc
-GLOBL c3dbaa8dc<>(SB), RODATA|NOPTR, $32
-
-DATA c3e25e838<>+0(SB)/4, $0x3e25e838
-DATA c3e25e838<>+4(SB)/4, $0x3e25e838
-DATA c3e25e838<>+8(SB)/4, $0x3e25e838
-DATA c3e25e838<>+12(SB)/4, $0x3e25e838
-DATA c3e25e838<>+16(SB)/4, $0x3e25e838
-DATA c3e25e838<>+20(SB)/4, $0x3e25e838
-DATA c3e25e838<>+24(SB)/4, $0x3e25e838
-DATA c3e25e838<>+28(SB)/4, $0x3e25e838
-GLOBL c3e25e838<>(SB), RODATA|NOPTR, $32
-
-DATA c3e4fb6ed<>+0(SB)/4, $0x3e4fb6ed
-DATA c3e4fb6ed<>+4(SB)/4, $0x3e4fb6ed
-DATA c3e4fb6ed<>+8(SB)/4, $0x3e4fb6ed
-DATA c3e4fb6ed<>+12(SB)/4, $0x3e4fb6ed
-DATA c3e4fb6ed<>+16(SB)/4, $0x3e4fb6ed
-DATA c3e4fb6ed<>+20(SB)/4, $0x3e4fb6ed
-DATA c3e4fb6ed<>+24(SB)/4, $0x3e4fb6ed
-DATA c3e4fb6ed<>+28(SB)/4, $0x3e4fb6ed
-GLOBL c3e4fb6ed<>(SB), RODATA|NOPTR, $32
-
-DATA c3e7003c3<>+0(SB)/4, $0x3e7003c3
-DATA c3e7003c3<>+4(SB)/4, $0x3e7003c3
-DATA c3e7003c3<>+8(SB)/4, $0x3e7003c3
-DATA c3e7003c3<>+12(SB)/4, $0x3e7003c3
-DATA c3e7003c3<>+16(SB)/4, $0x3e7003c3
-DATA c3e7003c3<>+20(SB)/4, $0x3e7003c3
-DATA c3e7003c3<>+24(SB)/4, $0x3e7003c3
-DATA c3e7003c3<>+28(SB)/4, $0x3e7003c3
-GLOBL c3e7003c3<>(SB), RODATA|NOPTR, $32
-
-DATA c3e7fffec<>+0(SB)/4, $0x3e7fffec
-DATA c3e7fffec<>+4(SB)/4, $0x3e7fffec
-DATA c3e7fffec<>+8(SB)/4, $0x3e7fffec
-DATA c3e7fffec<>+12(SB)/4, $0x3e7fffec
-DATA c3e7fffec<>+16(SB)/4, $0x3e7fffec
-DATA c3e7fffec<>+20(SB)/4, $0x3e7fffec
-DATA c3e7fffec<>+24(SB)/4, $0x3e7fffec
-DATA c3e7fffec<>+28(SB)/4, $0x3e7fffec
-GLOBL c3e7fffec<>(SB), RODATA|NOPTR, $32
-
 DATA c41600000<>+0(SB)/4, $0x41600000
 DATA c41600000<>+4(SB)/4, $0x41600000
 DATA c41600000<>+8(SB)/4, $0x41600000
@@ -1602,16 +3329,6 @@ DATA c41600000<>+20(SB)/4, $0x41600000
 DATA c41600000<>+24(SB)/4, $0x41600000
 DATA c41600000<>+28(SB)/4, $0x41600000
 GLOBL c41600000<>(SB), RODATA|NOPTR, $32
-
-DATA cbf000000<>+0(SB)/4, $0xbf000000
-DATA cbf000000<>+4(SB)/4, $0xbf000000
-DATA cbf000000<>+8(SB)/4, $0xbf000000
-DATA cbf000000<>+12(SB)/4, $0xbf000000
-DATA cbf000000<>+16(SB)/4, $0xbf000000
-DATA cbf000000<>+20(SB)/4, $0xbf000000
-DATA cbf000000<>+24(SB)/4, $0xbf000000
-DATA cbf000000<>+28(SB)/4, $0xbf000000
-GLOBL cbf000000<>(SB), RODATA|NOPTR, $32
 
 DATA c3e4c422a<>+0(SB)/4, $0x3e4c422a
 DATA c3e4c422a<>+4(SB)/4, $0x3e4c422a
@@ -2630,6 +4347,1560 @@ gradientDone:
 	LEAQ    (AX)(DI*2), AX
 	LEAQ    (SI)(DI*2), SI
 	DECQ    R11
+	JNZ     row
+	LDMXCSR (SP)
+	VZEROUPPER
+	RET
+
+// func mixtureTickAVX512(rows int, k int, head *float32, middle *float32, width *float32, peak *float32, ratio *float32)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, SSE
+TEXT ·mixtureTickAVX512(SB), $8200-56
+	STMXCSR (SP)
+	MOVL    (SP), AX
+	ORL     $0x00008040, AX
+	MOVL    AX, 4(SP)
+	LDMXCSR 4(SP)
+	MOVQ    head+16(FP), AX
+	MOVQ    middle+24(FP), CX
+	MOVQ    width+32(FP), DX
+	MOVQ    peak+40(FP), BX
+	MOVQ    ratio+48(FP), SI
+	MOVQ    k+8(FP), DI
+	SHLQ    $0x02, DI
+	MOVQ    k+8(FP), R8
+	MOVQ    R8, R9
+	SHRQ    $0x04, R9
+	ANDQ    $0x0f, R8
+	MOVQ    R8, R10
+	SHLQ    $0x02, R10
+	MOVL    $0xffffffff, R11
+	BZHIL   R8, R11, R11
+	KMOVW   R11, K1
+	LEAQ    8(SP), R8
+	MOVQ    rows+0(FP), R11
+
+row:
+	VBROADCASTSS cff7fffff<>+0(SB), Z0
+	VBROADCASTSS cff7fffff<>+0(SB), Z1
+	CMPL         (DX), $0x7f800000
+	JE           halfLine
+	MOVQ         R9, R12
+	TESTQ        R12, R12
+	JZ           intervalTail
+
+interval:
+	VMOVUPS           (AX)(DI*2), Z2
+	VMAXPS            Z2, Z0, Z0
+	VMOVUPS           (AX)(DI*1), Z3
+	VPXORD.BCST       c80000000<>+0(SB), Z3, Z3
+	VBROADCASTSS      c4225c940<>+0(SB), Z4
+	VMINPS            Z3, Z4, Z3
+	VADDPS            Z3, Z2, Z2
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z3, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z3, Z4
+	VRNDSCALEPS       $0x08, Z4, Z4
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z4, Z3
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z4, Z3
+	VBROADCASTSS      c3ab688be<>+0(SB), Z5
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z3, Z5
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z3, Z5
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z3, Z5
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z3, Z5
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z5
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z5
+	KNOTW             K2, K2
+	VSCALEFPS.Z       Z4, Z5, K2, Z3
+	VMOVUPS           (AX), Z5
+	VBROADCASTSS      (CX), Z4
+	VSUBPS            Z5, Z4, Z6
+	VSUBPS            Z4, Z6, Z8
+	VSUBPS            Z8, Z6, Z7
+	VSUBPS            Z7, Z4, Z7
+	VADDPS            Z5, Z8, Z8
+	VSUBPS            Z8, Z7, Z7
+	VPANDD.BCST       c80000000<>+0(SB), Z6, Z4
+	VPXORD            Z4, Z7, Z7
+	VPORD             Z4, Z3, Z4
+	VPANDD.BCST       c7fffffff<>+0(SB), Z6, Z6
+	VXORPS            Z5, Z5, Z5
+	VCMPPS.BCST       $0x15, c7f800000<>+0(SB), Z6, K2
+	VMOVAPS           Z5, K2, Z7
+	VBROADCASTSS      c7f7fffff<>+0(SB), Z5
+	VMINPS            Z6, Z5, Z6
+	VMULPS            Z3, Z6, Z5
+	VBROADCASTSS      (DX), Z8
+	VMULPS            Z3, Z8, Z8
+	VBROADCASTSS      (SI), Z3
+	VADDPS            Z3, Z2, Z2
+	VBROADCASTSS      c5d5e0b6b<>+0(SB), Z3
+	VMINPS            Z5, Z3, Z3
+	VMULPS            Z3, Z3, Z3
+	VFNMADD231PS.BCST c3f000000<>+0(SB), Z3, Z2
+	VMOVUPS           Z2, (R8)
+	VMULPS            Z5, Z8, Z2
+	VMULPS            Z2, Z2, Z2
+	VMULPS            Z8, Z8, Z3
+	VADDPS            Z3, Z2, Z9
+	VCMPPS.BCST       $0x15, c3ca3d70a<>+0(SB), Z9, K2
+	VSUBPS            Z3, Z2, Z2
+	VMULPS.BCST       c3d2aaaab<>+0(SB), Z2, Z2
+	VADDPS.BCST       c3f800000<>+0(SB), Z2, Z2
+	VMOVUPS           Z2, 4096(R8)
+	KORTESTW          K2, K2
+	JZ                narrow5
+	VMULPS            Z8, Z5, Z5
+	VBROADCASTSS      (DX), Z2
+	VMULPS.BCST       c3f000000<>+0(SB), Z2, Z2
+	VSUBPS            Z2, Z6, Z3
+	VADDPS            Z2, Z6, Z2
+	VADDPS            Z7, Z3, Z3
+	VPANDD.BCST       c7fffffff<>+0(SB), Z4, Z4
+	VMULPS            Z4, Z3, Z3
+	VMULPS            Z4, Z2, Z2
+	VBROADCASTSS      c5d5e0b6b<>+0(SB), Z4
+	VMINPS            Z3, Z4, Z3
+	VBROADCASTSS      cdd5e0b6b<>+0(SB), Z4
+	VMAXPS            Z3, Z4, Z3
+	VBROADCASTSS      c5d5e0b6b<>+0(SB), Z4
+	VMINPS            Z2, Z4, Z2
+	VCMPPS.BCST       $0x11, c00000000<>+0(SB), Z3, K3
+	VMULPS.BCST       cbf000000<>+0(SB), Z3, Z4
+	VMULPS            Z3, Z4, Z4
+	VMOVAPS           Z4, Z6
+	VXORPS            Z7, Z7, Z7
+	VMOVAPS           Z7, K3, Z6
+	VMOVAPS           Z4, K3, Z7
+	VMOVUPS           (AX)(DI*2), Z4
+	VADDPS            Z4, Z6, Z6
+	VMOVUPS           Z6, K2, (R8)
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z7, K4
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z7, Z4
+	VRNDSCALEPS       $0x08, Z4, Z4
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z4, Z7
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z4, Z7
+	VBROADCASTSS      c3ab688be<>+0(SB), Z6
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z7, Z6
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z7, Z6
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z7, Z6
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z7, Z6
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z7, Z6
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z7, Z6
+	KNOTW             K4, K4
+	VSCALEFPS.Z       Z4, Z6, K4, Z7
+	VMULPS.BCST       c3f000000<>+0(SB), Z2, Z4
+	VMULPS            Z2, Z4, Z4
+	VMOVAPS           Z4, K3, Z5
+	VPXORD.BCST       c80000000<>+0(SB), Z5, Z5
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z5, K4
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z5, Z4
+	VRNDSCALEPS       $0x08, Z4, Z4
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z4, Z5
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z4, Z5
+	VBROADCASTSS      c3ab688be<>+0(SB), Z6
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z6
+	KNOTW             K4, K4
+	VSCALEFPS.Z       Z4, Z6, K4, Z5
+	VBROADCASTSS      c40206c99<>+0(SB), Z4
+	VPANDD.BCST       c7fffffff<>+0(SB), Z3, Z3
+	VMULPS.BCST       c3e800000<>+0(SB), Z3, Z3
+	VADDPS.BCST       c3f800000<>+0(SB), Z3, Z3
+	VBROADCASTSS      c3f800000<>+0(SB), Z6
+	VDIVPS            Z3, Z6, Z3
+	VBROADCASTSS      cbce713f9<>+0(SB), Z6
+	VFMADD213PS.BCST  c3e1dbb64<>+0(SB), Z3, Z6
+	VFMADD213PS.BCST  cbe9ff91d<>+0(SB), Z3, Z6
+	VFMADD213PS.BCST  c3e8d7cc3<>+0(SB), Z3, Z6
+	VFMADD213PS.BCST  cbe1c06a8<>+0(SB), Z3, Z6
+	VFMADD213PS.BCST  c3e0093fd<>+0(SB), Z3, Z6
+	VFMADD213PS.BCST  c3dbaa8dc<>+0(SB), Z3, Z6
+	VFMADD213PS.BCST  c3e25e838<>+0(SB), Z3, Z6
+	VFMADD213PS.BCST  c3e4fb6ed<>+0(SB), Z3, Z6
+	VFMADD213PS.BCST  c3e7003c3<>+0(SB), Z3, Z6
+	VFMADD213PS.BCST  c3e7fffec<>+0(SB), Z3, Z6
+	VFMADD213PS.BCST  c3e800000<>+0(SB), Z3, Z6
+	VMULPS            Z3, Z6, Z6
+	VMULPS            Z7, Z6, Z6
+	VSUBPS            Z6, Z4, Z4
+	VMOVAPS           Z4, K3, Z6
+	VMULPS.BCST       c3e800000<>+0(SB), Z2, Z2
+	VADDPS.BCST       c3f800000<>+0(SB), Z2, Z2
+	VBROADCASTSS      c3f800000<>+0(SB), Z3
+	VDIVPS            Z2, Z3, Z2
+	VBROADCASTSS      cbce713f9<>+0(SB), Z3
+	VFMADD213PS.BCST  c3e1dbb64<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  cbe9ff91d<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  c3e8d7cc3<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  cbe1c06a8<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  c3e0093fd<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  c3dbaa8dc<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  c3e25e838<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  c3e4fb6ed<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  c3e7003c3<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  c3e7fffec<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  c3e800000<>+0(SB), Z2, Z3
+	VMULPS            Z2, Z3, Z3
+	VFNMADD231PS      Z3, Z5, Z6
+	VMOVUPS           Z6, K2, 4096(R8)
+
+narrow5:
+	VMOVUPS (R8), Z2
+	VMAXPS  Z2, Z1, Z1
+	ADDQ    $0x40, AX
+	ADDQ    $0x40, R8
+	DECQ    R12
+	JNZ     interval
+
+intervalTail:
+	TESTQ             R10, R10
+	JZ                intervalDone
+	VMOVUPS.Z         (AX)(DI*2), K1, Z2
+	VBROADCASTSS      cff7fffff<>+0(SB), Z3
+	VMOVAPS           Z2, K1, Z3
+	VMOVAPS           Z3, Z2
+	VMAXPS            Z2, Z0, Z0
+	VMOVUPS.Z         (AX)(DI*1), K1, Z3
+	VPXORD.BCST       c80000000<>+0(SB), Z3, Z3
+	VBROADCASTSS      c4225c940<>+0(SB), Z4
+	VMINPS            Z3, Z4, Z3
+	VADDPS            Z3, Z2, Z2
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z3, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z3, Z4
+	VRNDSCALEPS       $0x08, Z4, Z4
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z4, Z3
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z4, Z3
+	VBROADCASTSS      c3ab688be<>+0(SB), Z5
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z3, Z5
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z3, Z5
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z3, Z5
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z3, Z5
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z5
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z5
+	KNOTW             K2, K2
+	VSCALEFPS.Z       Z4, Z5, K2, Z3
+	VMOVUPS.Z         (AX), K1, Z5
+	VBROADCASTSS      (CX), Z4
+	VSUBPS            Z5, Z4, Z6
+	VSUBPS            Z4, Z6, Z8
+	VSUBPS            Z8, Z6, Z7
+	VSUBPS            Z7, Z4, Z7
+	VADDPS            Z5, Z8, Z8
+	VSUBPS            Z8, Z7, Z7
+	VPANDD.BCST       c80000000<>+0(SB), Z6, Z4
+	VPXORD            Z4, Z7, Z7
+	VPORD             Z4, Z3, Z4
+	VPANDD.BCST       c7fffffff<>+0(SB), Z6, Z6
+	VXORPS            Z5, Z5, Z5
+	VCMPPS.BCST       $0x15, c7f800000<>+0(SB), Z6, K2
+	VMOVAPS           Z5, K2, Z7
+	VBROADCASTSS      c7f7fffff<>+0(SB), Z5
+	VMINPS            Z6, Z5, Z6
+	VMULPS            Z3, Z6, Z5
+	VBROADCASTSS      (DX), Z8
+	VMULPS            Z3, Z8, Z8
+	VBROADCASTSS      (SI), Z3
+	VADDPS            Z3, Z2, Z2
+	VBROADCASTSS      c5d5e0b6b<>+0(SB), Z3
+	VMINPS            Z5, Z3, Z3
+	VMULPS            Z3, Z3, Z3
+	VFNMADD231PS.BCST c3f000000<>+0(SB), Z3, Z2
+	VMOVUPS           Z2, (R8)
+	VMULPS            Z5, Z8, Z2
+	VMULPS            Z2, Z2, Z2
+	VMULPS            Z8, Z8, Z3
+	VADDPS            Z3, Z2, Z9
+	VCMPPS.BCST       $0x15, c3ca3d70a<>+0(SB), Z9, K2
+	VSUBPS            Z3, Z2, Z2
+	VMULPS.BCST       c3d2aaaab<>+0(SB), Z2, Z2
+	VADDPS.BCST       c3f800000<>+0(SB), Z2, Z2
+	VMOVUPS           Z2, 4096(R8)
+	KORTESTW          K2, K2
+	JZ                narrow6
+	VMULPS            Z8, Z5, Z5
+	VBROADCASTSS      (DX), Z2
+	VMULPS.BCST       c3f000000<>+0(SB), Z2, Z2
+	VSUBPS            Z2, Z6, Z3
+	VADDPS            Z2, Z6, Z2
+	VADDPS            Z7, Z3, Z3
+	VPANDD.BCST       c7fffffff<>+0(SB), Z4, Z4
+	VMULPS            Z4, Z3, Z3
+	VMULPS            Z4, Z2, Z2
+	VBROADCASTSS      c5d5e0b6b<>+0(SB), Z4
+	VMINPS            Z3, Z4, Z3
+	VBROADCASTSS      cdd5e0b6b<>+0(SB), Z4
+	VMAXPS            Z3, Z4, Z3
+	VBROADCASTSS      c5d5e0b6b<>+0(SB), Z4
+	VMINPS            Z2, Z4, Z2
+	VCMPPS.BCST       $0x11, c00000000<>+0(SB), Z3, K3
+	VMULPS.BCST       cbf000000<>+0(SB), Z3, Z4
+	VMULPS            Z3, Z4, Z4
+	VMOVAPS           Z4, Z6
+	VXORPS            Z7, Z7, Z7
+	VMOVAPS           Z7, K3, Z6
+	VMOVAPS           Z4, K3, Z7
+	VMOVUPS.Z         (AX)(DI*2), K1, Z4
+	VADDPS            Z4, Z6, Z6
+	VMOVUPS           Z6, K2, (R8)
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z7, K4
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z7, Z4
+	VRNDSCALEPS       $0x08, Z4, Z4
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z4, Z7
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z4, Z7
+	VBROADCASTSS      c3ab688be<>+0(SB), Z6
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z7, Z6
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z7, Z6
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z7, Z6
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z7, Z6
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z7, Z6
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z7, Z6
+	KNOTW             K4, K4
+	VSCALEFPS.Z       Z4, Z6, K4, Z7
+	VMULPS.BCST       c3f000000<>+0(SB), Z2, Z4
+	VMULPS            Z2, Z4, Z4
+	VMOVAPS           Z4, K3, Z5
+	VPXORD.BCST       c80000000<>+0(SB), Z5, Z5
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z5, K4
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z5, Z4
+	VRNDSCALEPS       $0x08, Z4, Z4
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z4, Z5
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z4, Z5
+	VBROADCASTSS      c3ab688be<>+0(SB), Z6
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z6
+	KNOTW             K4, K4
+	VSCALEFPS.Z       Z4, Z6, K4, Z5
+	VBROADCASTSS      c40206c99<>+0(SB), Z4
+	VPANDD.BCST       c7fffffff<>+0(SB), Z3, Z3
+	VMULPS.BCST       c3e800000<>+0(SB), Z3, Z3
+	VADDPS.BCST       c3f800000<>+0(SB), Z3, Z3
+	VBROADCASTSS      c3f800000<>+0(SB), Z6
+	VDIVPS            Z3, Z6, Z3
+	VBROADCASTSS      cbce713f9<>+0(SB), Z6
+	VFMADD213PS.BCST  c3e1dbb64<>+0(SB), Z3, Z6
+	VFMADD213PS.BCST  cbe9ff91d<>+0(SB), Z3, Z6
+	VFMADD213PS.BCST  c3e8d7cc3<>+0(SB), Z3, Z6
+	VFMADD213PS.BCST  cbe1c06a8<>+0(SB), Z3, Z6
+	VFMADD213PS.BCST  c3e0093fd<>+0(SB), Z3, Z6
+	VFMADD213PS.BCST  c3dbaa8dc<>+0(SB), Z3, Z6
+	VFMADD213PS.BCST  c3e25e838<>+0(SB), Z3, Z6
+	VFMADD213PS.BCST  c3e4fb6ed<>+0(SB), Z3, Z6
+	VFMADD213PS.BCST  c3e7003c3<>+0(SB), Z3, Z6
+	VFMADD213PS.BCST  c3e7fffec<>+0(SB), Z3, Z6
+	VFMADD213PS.BCST  c3e800000<>+0(SB), Z3, Z6
+	VMULPS            Z3, Z6, Z6
+	VMULPS            Z7, Z6, Z6
+	VSUBPS            Z6, Z4, Z4
+	VMOVAPS           Z4, K3, Z6
+	VMULPS.BCST       c3e800000<>+0(SB), Z2, Z2
+	VADDPS.BCST       c3f800000<>+0(SB), Z2, Z2
+	VBROADCASTSS      c3f800000<>+0(SB), Z3
+	VDIVPS            Z2, Z3, Z2
+	VBROADCASTSS      cbce713f9<>+0(SB), Z3
+	VFMADD213PS.BCST  c3e1dbb64<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  cbe9ff91d<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  c3e8d7cc3<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  cbe1c06a8<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  c3e0093fd<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  c3dbaa8dc<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  c3e25e838<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  c3e4fb6ed<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  c3e7003c3<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  c3e7fffec<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  c3e800000<>+0(SB), Z2, Z3
+	VMULPS            Z2, Z3, Z3
+	VFNMADD231PS      Z3, Z5, Z6
+	VMOVUPS           Z6, K2, 4096(R8)
+
+narrow6:
+	VMOVUPS      (R8), Z2
+	VBROADCASTSS cff7fffff<>+0(SB), Z3
+	VMOVAPS      Z2, K1, Z3
+	VMOVAPS      Z3, Z2
+	VMAXPS       Z2, Z1, Z1
+	ADDQ         R10, AX
+	ADDQ         R10, R8
+
+intervalDone:
+	JMP peaks
+
+halfLine:
+	MOVQ  R9, R12
+	TESTQ R12, R12
+	JZ    belowTail
+
+below:
+	VMOVUPS           (AX)(DI*2), Z2
+	VMAXPS            Z2, Z0, Z0
+	VMOVUPS           (AX)(DI*1), Z2
+	VPXORD.BCST       c80000000<>+0(SB), Z2, Z2
+	VBROADCASTSS      c4225c940<>+0(SB), Z3
+	VMINPS            Z2, Z3, Z2
+	VMOVUPS           (AX), Z4
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z2, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z2, Z3
+	VRNDSCALEPS       $0x08, Z3, Z3
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z3, Z2
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z3, Z2
+	VBROADCASTSS      c3ab688be<>+0(SB), Z5
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z2, Z5
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z2, Z5
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z2, Z5
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z2, Z5
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z2, Z5
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z2, Z5
+	KNOTW             K2, K2
+	VSCALEFPS.Z       Z3, Z5, K2, Z2
+	VBROADCASTSS      (CX), Z3
+	VSUBPS            Z3, Z4, Z4
+	VBROADCASTSS      c7f7fffff<>+0(SB), Z3
+	VMINPS            Z4, Z3, Z4
+	VBROADCASTSS      cff7fffff<>+0(SB), Z3
+	VMAXPS            Z4, Z3, Z4
+	VMULPS            Z2, Z4, Z4
+	VBROADCASTSS      c5d5e0b6b<>+0(SB), Z2
+	VMINPS            Z4, Z2, Z4
+	VBROADCASTSS      cdd5e0b6b<>+0(SB), Z2
+	VMAXPS            Z4, Z2, Z4
+	VCMPPS.BCST       $0x11, c00000000<>+0(SB), Z4, K2
+	VMULPS.BCST       cbf000000<>+0(SB), Z4, Z2
+	VMULPS            Z4, Z2, Z2
+	VMOVAPS           Z2, Z3
+	VXORPS            Z5, Z5, Z5
+	VMOVAPS           Z5, K2, Z3
+	VMOVAPS           Z2, K2, Z5
+	VMOVUPS           (AX)(DI*2), Z2
+	VADDPS            Z2, Z3, Z3
+	VMOVUPS           Z3, (R8)
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z5, K3
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z5, Z2
+	VRNDSCALEPS       $0x08, Z2, Z2
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z2, Z5
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z2, Z5
+	VBROADCASTSS      c3ab688be<>+0(SB), Z3
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z5, Z3
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z5, Z3
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z5, Z3
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z5, Z3
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z3
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z3
+	KNOTW             K3, K3
+	VSCALEFPS.Z       Z2, Z3, K3, Z5
+	VBROADCASTSS      c40206c99<>+0(SB), Z2
+	VPANDD.BCST       c7fffffff<>+0(SB), Z4, Z3
+	VMULPS.BCST       c3e800000<>+0(SB), Z3, Z3
+	VADDPS.BCST       c3f800000<>+0(SB), Z3, Z3
+	VBROADCASTSS      c3f800000<>+0(SB), Z4
+	VDIVPS            Z3, Z4, Z3
+	VBROADCASTSS      cbce713f9<>+0(SB), Z4
+	VFMADD213PS.BCST  c3e1dbb64<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  cbe9ff91d<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  c3e8d7cc3<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  cbe1c06a8<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  c3e0093fd<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  c3dbaa8dc<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  c3e25e838<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  c3e4fb6ed<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  c3e7003c3<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  c3e7fffec<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  c3e800000<>+0(SB), Z3, Z4
+	VMULPS            Z3, Z4, Z4
+	VMULPS            Z5, Z4, Z4
+	VSUBPS            Z4, Z2, Z2
+	VMOVAPS           Z2, K2, Z4
+	VMOVUPS           Z4, 4096(R8)
+	VMOVUPS           (R8), Z2
+	VMAXPS            Z2, Z1, Z1
+	ADDQ              $0x40, AX
+	ADDQ              $0x40, R8
+	DECQ              R12
+	JNZ               below
+
+belowTail:
+	TESTQ             R10, R10
+	JZ                belowDone
+	VMOVUPS.Z         (AX)(DI*2), K1, Z2
+	VBROADCASTSS      cff7fffff<>+0(SB), Z3
+	VMOVAPS           Z2, K1, Z3
+	VMOVAPS           Z3, Z2
+	VMAXPS            Z2, Z0, Z0
+	VMOVUPS.Z         (AX)(DI*1), K1, Z2
+	VPXORD.BCST       c80000000<>+0(SB), Z2, Z2
+	VBROADCASTSS      c4225c940<>+0(SB), Z3
+	VMINPS            Z2, Z3, Z2
+	VMOVUPS.Z         (AX), K1, Z4
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z2, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z2, Z3
+	VRNDSCALEPS       $0x08, Z3, Z3
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z3, Z2
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z3, Z2
+	VBROADCASTSS      c3ab688be<>+0(SB), Z5
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z2, Z5
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z2, Z5
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z2, Z5
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z2, Z5
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z2, Z5
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z2, Z5
+	KNOTW             K2, K2
+	VSCALEFPS.Z       Z3, Z5, K2, Z2
+	VBROADCASTSS      (CX), Z3
+	VSUBPS            Z3, Z4, Z4
+	VBROADCASTSS      c7f7fffff<>+0(SB), Z3
+	VMINPS            Z4, Z3, Z4
+	VBROADCASTSS      cff7fffff<>+0(SB), Z3
+	VMAXPS            Z4, Z3, Z4
+	VMULPS            Z2, Z4, Z4
+	VBROADCASTSS      c5d5e0b6b<>+0(SB), Z2
+	VMINPS            Z4, Z2, Z4
+	VBROADCASTSS      cdd5e0b6b<>+0(SB), Z2
+	VMAXPS            Z4, Z2, Z4
+	VCMPPS.BCST       $0x11, c00000000<>+0(SB), Z4, K2
+	VMULPS.BCST       cbf000000<>+0(SB), Z4, Z2
+	VMULPS            Z4, Z2, Z2
+	VMOVAPS           Z2, Z3
+	VXORPS            Z5, Z5, Z5
+	VMOVAPS           Z5, K2, Z3
+	VMOVAPS           Z2, K2, Z5
+	VMOVUPS.Z         (AX)(DI*2), K1, Z2
+	VADDPS            Z2, Z3, Z3
+	VMOVUPS           Z3, (R8)
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z5, K3
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z5, Z2
+	VRNDSCALEPS       $0x08, Z2, Z2
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z2, Z5
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z2, Z5
+	VBROADCASTSS      c3ab688be<>+0(SB), Z3
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z5, Z3
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z5, Z3
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z5, Z3
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z5, Z3
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z3
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z3
+	KNOTW             K3, K3
+	VSCALEFPS.Z       Z2, Z3, K3, Z5
+	VBROADCASTSS      c40206c99<>+0(SB), Z2
+	VPANDD.BCST       c7fffffff<>+0(SB), Z4, Z3
+	VMULPS.BCST       c3e800000<>+0(SB), Z3, Z3
+	VADDPS.BCST       c3f800000<>+0(SB), Z3, Z3
+	VBROADCASTSS      c3f800000<>+0(SB), Z4
+	VDIVPS            Z3, Z4, Z3
+	VBROADCASTSS      cbce713f9<>+0(SB), Z4
+	VFMADD213PS.BCST  c3e1dbb64<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  cbe9ff91d<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  c3e8d7cc3<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  cbe1c06a8<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  c3e0093fd<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  c3dbaa8dc<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  c3e25e838<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  c3e4fb6ed<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  c3e7003c3<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  c3e7fffec<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  c3e800000<>+0(SB), Z3, Z4
+	VMULPS            Z3, Z4, Z4
+	VMULPS            Z5, Z4, Z4
+	VSUBPS            Z4, Z2, Z2
+	VMOVAPS           Z2, K2, Z4
+	VMOVUPS           Z4, 4096(R8)
+	VMOVUPS           (R8), Z2
+	VBROADCASTSS      cff7fffff<>+0(SB), Z3
+	VMOVAPS           Z2, K1, Z3
+	VMOVAPS           Z3, Z2
+	VMAXPS            Z2, Z1, Z1
+	ADDQ              R10, AX
+	ADDQ              R10, R8
+
+belowDone:
+peaks:
+	SUBQ       DI, AX
+	SUBQ       DI, R8
+	VSHUFF32X4 $0x4e, Z0, Z0, Z2
+	VMAXPS     Z2, Z0, Z0
+	VSHUFF32X4 $0xb1, Z0, Z0, Z2
+	VMAXPS     Z2, Z0, Z0
+	VSHUFPS    $0x4e, Z0, Z0, Z2
+	VMAXPS     Z2, Z0, Z0
+	VSHUFPS    $0xb1, Z0, Z0, Z2
+	VMAXPS     Z2, Z0, Z0
+	VSHUFF32X4 $0x4e, Z1, Z1, Z2
+	VMAXPS     Z2, Z1, Z1
+	VSHUFF32X4 $0xb1, Z1, Z1, Z2
+	VMAXPS     Z2, Z1, Z1
+	VSHUFPS    $0x4e, Z1, Z1, Z2
+	VMAXPS     Z2, Z1, Z1
+	VSHUFPS    $0xb1, Z1, Z1, Z2
+	VMAXPS     Z2, Z1, Z1
+	VXORPS     Z2, Z2, Z2
+	VXORPS     Z3, Z3, Z3
+	MOVQ       R9, R12
+	TESTQ      R12, R12
+	JZ         sumsTail
+
+sums:
+	VMOVUPS           (AX)(DI*2), Z5
+	VMOVUPS           (R8), Z4
+	VSUBPS            Z1, Z4, Z4
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z4, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z4, Z6
+	VRNDSCALEPS       $0x08, Z6, Z6
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z6, Z4
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z6, Z4
+	VBROADCASTSS      c3ab688be<>+0(SB), Z7
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z4, Z7
+	KNOTW             K2, K2
+	VSCALEFPS.Z       Z6, Z7, K2, Z4
+	VMULPS            4096(R8), Z4, Z4
+	VSUBPS            Z0, Z5, Z5
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z5, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z5, Z6
+	VRNDSCALEPS       $0x08, Z6, Z6
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z6, Z5
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z6, Z5
+	VBROADCASTSS      c3ab688be<>+0(SB), Z7
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z7
+	KNOTW             K2, K2
+	VSCALEFPS.Z       Z6, Z7, K2, Z5
+	VADDPS            Z4, Z2, Z2
+	VADDPS            Z5, Z3, Z3
+	ADDQ              $0x40, AX
+	ADDQ              $0x40, R8
+	DECQ              R12
+	JNZ               sums
+
+sumsTail:
+	TESTQ             R10, R10
+	JZ                sumsDone
+	VMOVUPS.Z         (AX)(DI*2), K1, Z5
+	VMOVUPS           (R8), Z4
+	VSUBPS            Z1, Z4, Z4
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z4, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z4, Z6
+	VRNDSCALEPS       $0x08, Z6, Z6
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z6, Z4
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z6, Z4
+	VBROADCASTSS      c3ab688be<>+0(SB), Z7
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z4, Z7
+	KNOTW             K2, K2
+	VSCALEFPS.Z       Z6, Z7, K2, Z4
+	VMULPS            4096(R8), Z4, Z4
+	VBROADCASTSS      c00000000<>+0(SB), Z6
+	VMOVAPS           Z4, K1, Z6
+	VMOVAPS           Z6, Z4
+	VBROADCASTSS      cff800000<>+0(SB), Z6
+	VMOVAPS           Z5, K1, Z6
+	VMOVAPS           Z6, Z5
+	VSUBPS            Z0, Z5, Z5
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z5, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z5, Z6
+	VRNDSCALEPS       $0x08, Z6, Z6
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z6, Z5
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z6, Z5
+	VBROADCASTSS      c3ab688be<>+0(SB), Z7
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z7
+	KNOTW             K2, K2
+	VSCALEFPS.Z       Z6, Z7, K2, Z5
+	VADDPS            Z4, Z2, Z2
+	VADDPS            Z5, Z3, Z3
+	ADDQ              R10, AX
+	ADDQ              R10, R8
+
+sumsDone:
+	SUBQ       DI, AX
+	SUBQ       DI, R8
+	VSHUFF32X4 $0x4e, Z2, Z2, Z4
+	VADDPS     Z4, Z2, Z2
+	VSHUFF32X4 $0xb1, Z2, Z2, Z4
+	VADDPS     Z4, Z2, Z2
+	VSHUFPS    $0x4e, Z2, Z2, Z4
+	VADDPS     Z4, Z2, Z2
+	VSHUFPS    $0xb1, Z2, Z2, Z4
+	VADDPS     Z4, Z2, Z2
+	VSHUFF32X4 $0x4e, Z3, Z3, Z4
+	VADDPS     Z4, Z3, Z3
+	VSHUFF32X4 $0xb1, Z3, Z3, Z4
+	VADDPS     Z4, Z3, Z3
+	VSHUFPS    $0x4e, Z3, Z3, Z4
+	VADDPS     Z4, Z3, Z3
+	VSHUFPS    $0xb1, Z3, Z3, Z4
+	VADDPS     Z4, Z3, Z3
+	VDIVPS     Z3, Z2, Z2
+	VMOVSS     X2, (SI)
+	VSUBPS     Z0, Z1, Z2
+	VMOVSS     X2, (BX)
+	ADDQ       $0x04, CX
+	ADDQ       $0x04, DX
+	ADDQ       $0x04, BX
+	ADDQ       $0x04, SI
+	LEAQ       (AX)(DI*2), AX
+	ADDQ       DI, AX
+	DECQ       R11
+	JNZ        row
+	LDMXCSR    (SP)
+	VZEROUPPER
+	RET
+
+// func mixtureTickGradAVX512(rows int, k int, head *float32, middle *float32, width *float32, peak *float32, ratio *float32, grad *float32, scale float32)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, SSE
+TEXT ·mixtureTickGradAVX512(SB), $8200-68
+	STMXCSR (SP)
+	MOVL    (SP), AX
+	ORL     $0x00008040, AX
+	MOVL    AX, 4(SP)
+	LDMXCSR 4(SP)
+	MOVQ    head+16(FP), AX
+	MOVQ    middle+24(FP), CX
+	MOVQ    width+32(FP), DX
+	MOVQ    peak+40(FP), BX
+	MOVQ    ratio+48(FP), SI
+	MOVQ    grad+56(FP), DI
+	MOVQ    k+8(FP), R8
+	SHLQ    $0x02, R8
+	MOVQ    k+8(FP), R9
+	MOVQ    R9, R10
+	SHRQ    $0x04, R10
+	ANDQ    $0x0f, R9
+	MOVQ    R9, R11
+	SHLQ    $0x02, R11
+	MOVL    $0xffffffff, R12
+	BZHIL   R9, R12, R12
+	KMOVW   R12, K1
+	LEAQ    8(SP), R9
+	MOVQ    rows+0(FP), R12
+
+row:
+	VBROADCASTSS cff7fffff<>+0(SB), Z0
+	VBROADCASTSS cff7fffff<>+0(SB), Z1
+	CMPL         (DX), $0x7f800000
+	JE           halfLine
+	MOVQ         R10, R13
+	TESTQ        R13, R13
+	JZ           intervalTail
+
+interval:
+	VMOVUPS           (AX)(R8*2), Z2
+	VMAXPS            Z2, Z0, Z0
+	VMOVUPS           (AX)(R8*1), Z3
+	VPXORD.BCST       c80000000<>+0(SB), Z3, Z3
+	VBROADCASTSS      c4225c940<>+0(SB), Z4
+	VMINPS            Z3, Z4, Z3
+	VADDPS            Z3, Z2, Z2
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z3, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z3, Z4
+	VRNDSCALEPS       $0x08, Z4, Z4
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z4, Z3
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z4, Z3
+	VBROADCASTSS      c3ab688be<>+0(SB), Z5
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z3, Z5
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z3, Z5
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z3, Z5
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z3, Z5
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z5
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z5
+	KNOTW             K2, K2
+	VSCALEFPS.Z       Z4, Z5, K2, Z3
+	VMOVUPS           (AX), Z5
+	VBROADCASTSS      (CX), Z4
+	VSUBPS            Z5, Z4, Z6
+	VSUBPS            Z4, Z6, Z8
+	VSUBPS            Z8, Z6, Z7
+	VSUBPS            Z7, Z4, Z7
+	VADDPS            Z5, Z8, Z8
+	VSUBPS            Z8, Z7, Z7
+	VPANDD.BCST       c80000000<>+0(SB), Z6, Z4
+	VPXORD            Z4, Z7, Z7
+	VPORD             Z4, Z3, Z4
+	VPANDD.BCST       c7fffffff<>+0(SB), Z6, Z6
+	VXORPS            Z5, Z5, Z5
+	VCMPPS.BCST       $0x15, c7f800000<>+0(SB), Z6, K2
+	VMOVAPS           Z5, K2, Z7
+	VBROADCASTSS      c7f7fffff<>+0(SB), Z5
+	VMINPS            Z6, Z5, Z6
+	VMULPS            Z3, Z6, Z5
+	VBROADCASTSS      (DX), Z8
+	VMULPS            Z3, Z8, Z8
+	VBROADCASTSS      (SI), Z3
+	VADDPS            Z3, Z2, Z2
+	VBROADCASTSS      c5d5e0b6b<>+0(SB), Z3
+	VMINPS            Z5, Z3, Z3
+	VMULPS            Z3, Z3, Z9
+	VFNMADD231PS.BCST c3f000000<>+0(SB), Z9, Z2
+	VMOVUPS           Z2, (R9)
+	VMULPS            Z5, Z8, Z2
+	VMULPS            Z2, Z2, Z2
+	VMULPS            Z8, Z8, Z10
+	VADDPS            Z10, Z2, Z11
+	VCMPPS.BCST       $0x15, c3ca3d70a<>+0(SB), Z11, K2
+	VSUBPS            Z10, Z2, Z2
+	VMULPS.BCST       c3d2aaaab<>+0(SB), Z2, Z2
+	VADDPS.BCST       c3f800000<>+0(SB), Z2, Z11
+	VMOVUPS           Z11, 4096(R9)
+	VADDPS.BCST       cbf800000<>+0(SB), Z2, Z11
+	VBROADCASTSS      c3f800000<>+0(SB), Z12
+	VFMADD213PS       Z12, Z2, Z11
+	VMULPS.BCST       c3daaaaab<>+0(SB), Z10, Z10
+	VBROADCASTSS      c3f800000<>+0(SB), Z12
+	VFNMADD213PS      Z12, Z11, Z10
+	VMULPS            Z10, Z3, Z3
+	VMULPS            Z4, Z3, Z3
+	VMOVUPS           Z3, (DI)
+	VMULPS            Z11, Z2, Z2
+	VBROADCASTSS      c3f800000<>+0(SB), Z3
+	VFMSUB213PS       Z3, Z9, Z10
+	VFNMADD231PS.BCST c40000000<>+0(SB), Z2, Z10
+	VMOVUPS           Z10, (DI)(R8*1)
+	KORTESTW          K2, K2
+	JZ                narrow7
+	VMULPS            Z8, Z5, Z5
+	VBROADCASTSS      (DX), Z2
+	VMULPS.BCST       c3f000000<>+0(SB), Z2, Z2
+	VSUBPS            Z2, Z6, Z3
+	VADDPS            Z2, Z6, Z2
+	VADDPS            Z7, Z3, Z3
+	VPANDD.BCST       c7fffffff<>+0(SB), Z4, Z6
+	VMULPS            Z6, Z3, Z3
+	VMULPS            Z6, Z2, Z2
+	VBROADCASTSS      c5d5e0b6b<>+0(SB), Z6
+	VMINPS            Z3, Z6, Z3
+	VBROADCASTSS      cdd5e0b6b<>+0(SB), Z6
+	VMAXPS            Z3, Z6, Z3
+	VBROADCASTSS      c5d5e0b6b<>+0(SB), Z6
+	VMINPS            Z2, Z6, Z2
+	VCMPPS.BCST       $0x11, c00000000<>+0(SB), Z3, K3
+	VMULPS.BCST       cbf000000<>+0(SB), Z3, Z6
+	VMULPS            Z3, Z6, Z6
+	VMOVAPS           Z6, Z7
+	VXORPS            Z8, Z8, Z8
+	VMOVAPS           Z8, K3, Z7
+	VMOVAPS           Z6, K3, Z8
+	VMOVUPS           (AX)(R8*2), Z6
+	VADDPS            Z6, Z7, Z7
+	VMOVUPS           Z7, K2, (R9)
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z8, K4
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z8, Z6
+	VRNDSCALEPS       $0x08, Z6, Z6
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z6, Z8
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z6, Z8
+	VBROADCASTSS      c3ab688be<>+0(SB), Z7
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z8, Z7
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z8, Z7
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z8, Z7
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z8, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z8, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z8, Z7
+	KNOTW             K4, K4
+	VSCALEFPS.Z       Z6, Z7, K4, Z8
+	VMULPS.BCST       c3f000000<>+0(SB), Z2, Z6
+	VMULPS            Z2, Z6, Z6
+	VMOVAPS           Z6, K3, Z5
+	VPXORD.BCST       c80000000<>+0(SB), Z5, Z5
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z5, K4
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z5, Z6
+	VRNDSCALEPS       $0x08, Z6, Z6
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z6, Z5
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z6, Z5
+	VBROADCASTSS      c3ab688be<>+0(SB), Z7
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z7
+	KNOTW             K4, K4
+	VSCALEFPS.Z       Z6, Z7, K4, Z5
+	VBROADCASTSS      c40206c99<>+0(SB), Z7
+	VPANDD.BCST       c7fffffff<>+0(SB), Z3, Z6
+	VMULPS.BCST       c3e800000<>+0(SB), Z6, Z6
+	VADDPS.BCST       c3f800000<>+0(SB), Z6, Z6
+	VBROADCASTSS      c3f800000<>+0(SB), Z9
+	VDIVPS            Z6, Z9, Z6
+	VBROADCASTSS      cbce713f9<>+0(SB), Z9
+	VFMADD213PS.BCST  c3e1dbb64<>+0(SB), Z6, Z9
+	VFMADD213PS.BCST  cbe9ff91d<>+0(SB), Z6, Z9
+	VFMADD213PS.BCST  c3e8d7cc3<>+0(SB), Z6, Z9
+	VFMADD213PS.BCST  cbe1c06a8<>+0(SB), Z6, Z9
+	VFMADD213PS.BCST  c3e0093fd<>+0(SB), Z6, Z9
+	VFMADD213PS.BCST  c3dbaa8dc<>+0(SB), Z6, Z9
+	VFMADD213PS.BCST  c3e25e838<>+0(SB), Z6, Z9
+	VFMADD213PS.BCST  c3e4fb6ed<>+0(SB), Z6, Z9
+	VFMADD213PS.BCST  c3e7003c3<>+0(SB), Z6, Z9
+	VFMADD213PS.BCST  c3e7fffec<>+0(SB), Z6, Z9
+	VFMADD213PS.BCST  c3e800000<>+0(SB), Z6, Z9
+	VMULPS            Z6, Z9, Z9
+	VMULPS            Z8, Z9, Z9
+	VSUBPS            Z9, Z7, Z7
+	VMOVAPS           Z7, K3, Z9
+	VMULPS.BCST       c3e800000<>+0(SB), Z2, Z6
+	VADDPS.BCST       c3f800000<>+0(SB), Z6, Z6
+	VBROADCASTSS      c3f800000<>+0(SB), Z7
+	VDIVPS            Z6, Z7, Z6
+	VBROADCASTSS      cbce713f9<>+0(SB), Z7
+	VFMADD213PS.BCST  c3e1dbb64<>+0(SB), Z6, Z7
+	VFMADD213PS.BCST  cbe9ff91d<>+0(SB), Z6, Z7
+	VFMADD213PS.BCST  c3e8d7cc3<>+0(SB), Z6, Z7
+	VFMADD213PS.BCST  cbe1c06a8<>+0(SB), Z6, Z7
+	VFMADD213PS.BCST  c3e0093fd<>+0(SB), Z6, Z7
+	VFMADD213PS.BCST  c3dbaa8dc<>+0(SB), Z6, Z7
+	VFMADD213PS.BCST  c3e25e838<>+0(SB), Z6, Z7
+	VFMADD213PS.BCST  c3e4fb6ed<>+0(SB), Z6, Z7
+	VFMADD213PS.BCST  c3e7003c3<>+0(SB), Z6, Z7
+	VFMADD213PS.BCST  c3e7fffec<>+0(SB), Z6, Z7
+	VFMADD213PS.BCST  c3e800000<>+0(SB), Z6, Z7
+	VMULPS            Z6, Z7, Z7
+	VFNMADD231PS      Z7, Z5, Z9
+	VMOVUPS           Z9, K2, 4096(R9)
+	VBROADCASTSS      c3f800000<>+0(SB), Z6
+	VDIVPS            Z9, Z6, Z9
+	VMULPS            Z9, Z8, Z8
+	VMULPS            Z9, Z5, Z5
+	VSUBPS            Z5, Z8, Z6
+	VMULPS            Z4, Z6, Z6
+	VMULPS            Z3, Z8, Z8
+	VFNMADD231PS      Z2, Z5, Z8
+	VMOVUPS           (DI), Z2
+	VMOVAPS           Z6, K2, Z2
+	VMOVUPS           Z2, (DI)
+	VMOVUPS           (DI)(R8*1), Z2
+	VMOVAPS           Z8, K2, Z2
+	VMOVUPS           Z2, (DI)(R8*1)
+
+narrow7:
+	VMOVUPS (R9), Z2
+	VMAXPS  Z2, Z1, Z1
+	ADDQ    $0x40, AX
+	ADDQ    $0x40, R9
+	ADDQ    $0x40, DI
+	DECQ    R13
+	JNZ     interval
+
+intervalTail:
+	TESTQ             R11, R11
+	JZ                intervalDone
+	VMOVUPS.Z         (AX)(R8*2), K1, Z2
+	VBROADCASTSS      cff7fffff<>+0(SB), Z3
+	VMOVAPS           Z2, K1, Z3
+	VMOVAPS           Z3, Z2
+	VMAXPS            Z2, Z0, Z0
+	VMOVUPS.Z         (AX)(R8*1), K1, Z3
+	VPXORD.BCST       c80000000<>+0(SB), Z3, Z3
+	VBROADCASTSS      c4225c940<>+0(SB), Z4
+	VMINPS            Z3, Z4, Z3
+	VADDPS            Z3, Z2, Z2
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z3, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z3, Z4
+	VRNDSCALEPS       $0x08, Z4, Z4
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z4, Z3
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z4, Z3
+	VBROADCASTSS      c3ab688be<>+0(SB), Z5
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z3, Z5
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z3, Z5
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z3, Z5
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z3, Z5
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z5
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z5
+	KNOTW             K2, K2
+	VSCALEFPS.Z       Z4, Z5, K2, Z3
+	VMOVUPS.Z         (AX), K1, Z5
+	VBROADCASTSS      (CX), Z4
+	VSUBPS            Z5, Z4, Z6
+	VSUBPS            Z4, Z6, Z8
+	VSUBPS            Z8, Z6, Z7
+	VSUBPS            Z7, Z4, Z7
+	VADDPS            Z5, Z8, Z8
+	VSUBPS            Z8, Z7, Z7
+	VPANDD.BCST       c80000000<>+0(SB), Z6, Z4
+	VPXORD            Z4, Z7, Z7
+	VPORD             Z4, Z3, Z4
+	VPANDD.BCST       c7fffffff<>+0(SB), Z6, Z6
+	VXORPS            Z5, Z5, Z5
+	VCMPPS.BCST       $0x15, c7f800000<>+0(SB), Z6, K2
+	VMOVAPS           Z5, K2, Z7
+	VBROADCASTSS      c7f7fffff<>+0(SB), Z5
+	VMINPS            Z6, Z5, Z6
+	VMULPS            Z3, Z6, Z5
+	VBROADCASTSS      (DX), Z8
+	VMULPS            Z3, Z8, Z8
+	VBROADCASTSS      (SI), Z3
+	VADDPS            Z3, Z2, Z2
+	VBROADCASTSS      c5d5e0b6b<>+0(SB), Z3
+	VMINPS            Z5, Z3, Z3
+	VMULPS            Z3, Z3, Z9
+	VFNMADD231PS.BCST c3f000000<>+0(SB), Z9, Z2
+	VMOVUPS           Z2, (R9)
+	VMULPS            Z5, Z8, Z2
+	VMULPS            Z2, Z2, Z2
+	VMULPS            Z8, Z8, Z10
+	VADDPS            Z10, Z2, Z11
+	VCMPPS.BCST       $0x15, c3ca3d70a<>+0(SB), Z11, K2
+	VSUBPS            Z10, Z2, Z2
+	VMULPS.BCST       c3d2aaaab<>+0(SB), Z2, Z2
+	VADDPS.BCST       c3f800000<>+0(SB), Z2, Z11
+	VMOVUPS           Z11, 4096(R9)
+	VADDPS.BCST       cbf800000<>+0(SB), Z2, Z11
+	VBROADCASTSS      c3f800000<>+0(SB), Z12
+	VFMADD213PS       Z12, Z2, Z11
+	VMULPS.BCST       c3daaaaab<>+0(SB), Z10, Z10
+	VBROADCASTSS      c3f800000<>+0(SB), Z12
+	VFNMADD213PS      Z12, Z11, Z10
+	VMULPS            Z10, Z3, Z3
+	VMULPS            Z4, Z3, Z3
+	VMOVUPS           Z3, K1, (DI)
+	VMULPS            Z11, Z2, Z2
+	VBROADCASTSS      c3f800000<>+0(SB), Z3
+	VFMSUB213PS       Z3, Z9, Z10
+	VFNMADD231PS.BCST c40000000<>+0(SB), Z2, Z10
+	VMOVUPS           Z10, K1, (DI)(R8*1)
+	KORTESTW          K2, K2
+	JZ                narrow8
+	VMULPS            Z8, Z5, Z5
+	VBROADCASTSS      (DX), Z2
+	VMULPS.BCST       c3f000000<>+0(SB), Z2, Z2
+	VSUBPS            Z2, Z6, Z3
+	VADDPS            Z2, Z6, Z2
+	VADDPS            Z7, Z3, Z3
+	VPANDD.BCST       c7fffffff<>+0(SB), Z4, Z6
+	VMULPS            Z6, Z3, Z3
+	VMULPS            Z6, Z2, Z2
+	VBROADCASTSS      c5d5e0b6b<>+0(SB), Z6
+	VMINPS            Z3, Z6, Z3
+	VBROADCASTSS      cdd5e0b6b<>+0(SB), Z6
+	VMAXPS            Z3, Z6, Z3
+	VBROADCASTSS      c5d5e0b6b<>+0(SB), Z6
+	VMINPS            Z2, Z6, Z2
+	VCMPPS.BCST       $0x11, c00000000<>+0(SB), Z3, K3
+	VMULPS.BCST       cbf000000<>+0(SB), Z3, Z6
+	VMULPS            Z3, Z6, Z6
+	VMOVAPS           Z6, Z7
+	VXORPS            Z8, Z8, Z8
+	VMOVAPS           Z8, K3, Z7
+	VMOVAPS           Z6, K3, Z8
+	VMOVUPS.Z         (AX)(R8*2), K1, Z6
+	VADDPS            Z6, Z7, Z7
+	VMOVUPS           Z7, K2, (R9)
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z8, K4
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z8, Z6
+	VRNDSCALEPS       $0x08, Z6, Z6
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z6, Z8
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z6, Z8
+	VBROADCASTSS      c3ab688be<>+0(SB), Z7
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z8, Z7
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z8, Z7
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z8, Z7
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z8, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z8, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z8, Z7
+	KNOTW             K4, K4
+	VSCALEFPS.Z       Z6, Z7, K4, Z8
+	VMULPS.BCST       c3f000000<>+0(SB), Z2, Z6
+	VMULPS            Z2, Z6, Z6
+	VMOVAPS           Z6, K3, Z5
+	VPXORD.BCST       c80000000<>+0(SB), Z5, Z5
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z5, K4
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z5, Z6
+	VRNDSCALEPS       $0x08, Z6, Z6
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z6, Z5
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z6, Z5
+	VBROADCASTSS      c3ab688be<>+0(SB), Z7
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z7
+	KNOTW             K4, K4
+	VSCALEFPS.Z       Z6, Z7, K4, Z5
+	VBROADCASTSS      c40206c99<>+0(SB), Z7
+	VPANDD.BCST       c7fffffff<>+0(SB), Z3, Z6
+	VMULPS.BCST       c3e800000<>+0(SB), Z6, Z6
+	VADDPS.BCST       c3f800000<>+0(SB), Z6, Z6
+	VBROADCASTSS      c3f800000<>+0(SB), Z9
+	VDIVPS            Z6, Z9, Z6
+	VBROADCASTSS      cbce713f9<>+0(SB), Z9
+	VFMADD213PS.BCST  c3e1dbb64<>+0(SB), Z6, Z9
+	VFMADD213PS.BCST  cbe9ff91d<>+0(SB), Z6, Z9
+	VFMADD213PS.BCST  c3e8d7cc3<>+0(SB), Z6, Z9
+	VFMADD213PS.BCST  cbe1c06a8<>+0(SB), Z6, Z9
+	VFMADD213PS.BCST  c3e0093fd<>+0(SB), Z6, Z9
+	VFMADD213PS.BCST  c3dbaa8dc<>+0(SB), Z6, Z9
+	VFMADD213PS.BCST  c3e25e838<>+0(SB), Z6, Z9
+	VFMADD213PS.BCST  c3e4fb6ed<>+0(SB), Z6, Z9
+	VFMADD213PS.BCST  c3e7003c3<>+0(SB), Z6, Z9
+	VFMADD213PS.BCST  c3e7fffec<>+0(SB), Z6, Z9
+	VFMADD213PS.BCST  c3e800000<>+0(SB), Z6, Z9
+	VMULPS            Z6, Z9, Z9
+	VMULPS            Z8, Z9, Z9
+	VSUBPS            Z9, Z7, Z7
+	VMOVAPS           Z7, K3, Z9
+	VMULPS.BCST       c3e800000<>+0(SB), Z2, Z6
+	VADDPS.BCST       c3f800000<>+0(SB), Z6, Z6
+	VBROADCASTSS      c3f800000<>+0(SB), Z7
+	VDIVPS            Z6, Z7, Z6
+	VBROADCASTSS      cbce713f9<>+0(SB), Z7
+	VFMADD213PS.BCST  c3e1dbb64<>+0(SB), Z6, Z7
+	VFMADD213PS.BCST  cbe9ff91d<>+0(SB), Z6, Z7
+	VFMADD213PS.BCST  c3e8d7cc3<>+0(SB), Z6, Z7
+	VFMADD213PS.BCST  cbe1c06a8<>+0(SB), Z6, Z7
+	VFMADD213PS.BCST  c3e0093fd<>+0(SB), Z6, Z7
+	VFMADD213PS.BCST  c3dbaa8dc<>+0(SB), Z6, Z7
+	VFMADD213PS.BCST  c3e25e838<>+0(SB), Z6, Z7
+	VFMADD213PS.BCST  c3e4fb6ed<>+0(SB), Z6, Z7
+	VFMADD213PS.BCST  c3e7003c3<>+0(SB), Z6, Z7
+	VFMADD213PS.BCST  c3e7fffec<>+0(SB), Z6, Z7
+	VFMADD213PS.BCST  c3e800000<>+0(SB), Z6, Z7
+	VMULPS            Z6, Z7, Z7
+	VFNMADD231PS      Z7, Z5, Z9
+	VMOVUPS           Z9, K2, 4096(R9)
+	VBROADCASTSS      c3f800000<>+0(SB), Z6
+	VDIVPS            Z9, Z6, Z9
+	VMULPS            Z9, Z8, Z8
+	VMULPS            Z9, Z5, Z5
+	VSUBPS            Z5, Z8, Z6
+	VMULPS            Z4, Z6, Z6
+	VMULPS            Z3, Z8, Z8
+	VFNMADD231PS      Z2, Z5, Z8
+	VMOVUPS.Z         (DI), K1, Z2
+	VMOVAPS           Z6, K2, Z2
+	VMOVUPS           Z2, K1, (DI)
+	VMOVUPS.Z         (DI)(R8*1), K1, Z2
+	VMOVAPS           Z8, K2, Z2
+	VMOVUPS           Z2, K1, (DI)(R8*1)
+
+narrow8:
+	VMOVUPS      (R9), Z2
+	VBROADCASTSS cff7fffff<>+0(SB), Z3
+	VMOVAPS      Z2, K1, Z3
+	VMOVAPS      Z3, Z2
+	VMAXPS       Z2, Z1, Z1
+	ADDQ         R11, AX
+	ADDQ         R11, R9
+	ADDQ         R11, DI
+
+intervalDone:
+	JMP peaks
+
+halfLine:
+	MOVQ  R10, R13
+	TESTQ R13, R13
+	JZ    belowTail
+
+below:
+	VMOVUPS           (AX)(R8*2), Z2
+	VMAXPS            Z2, Z0, Z0
+	VMOVUPS           (AX)(R8*1), Z2
+	VPXORD.BCST       c80000000<>+0(SB), Z2, Z2
+	VBROADCASTSS      c4225c940<>+0(SB), Z3
+	VMINPS            Z2, Z3, Z2
+	VMOVUPS           (AX), Z4
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z2, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z2, Z3
+	VRNDSCALEPS       $0x08, Z3, Z3
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z3, Z2
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z3, Z2
+	VBROADCASTSS      c3ab688be<>+0(SB), Z5
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z2, Z5
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z2, Z5
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z2, Z5
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z2, Z5
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z2, Z5
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z2, Z5
+	KNOTW             K2, K2
+	VSCALEFPS.Z       Z3, Z5, K2, Z2
+	VBROADCASTSS      (CX), Z3
+	VSUBPS            Z3, Z4, Z4
+	VBROADCASTSS      c7f7fffff<>+0(SB), Z3
+	VMINPS            Z4, Z3, Z4
+	VBROADCASTSS      cff7fffff<>+0(SB), Z3
+	VMAXPS            Z4, Z3, Z4
+	VMULPS            Z2, Z4, Z4
+	VBROADCASTSS      c5d5e0b6b<>+0(SB), Z3
+	VMINPS            Z4, Z3, Z4
+	VBROADCASTSS      cdd5e0b6b<>+0(SB), Z3
+	VMAXPS            Z4, Z3, Z4
+	VCMPPS.BCST       $0x11, c00000000<>+0(SB), Z4, K2
+	VMULPS.BCST       cbf000000<>+0(SB), Z4, Z3
+	VMULPS            Z4, Z3, Z3
+	VMOVAPS           Z3, Z5
+	VXORPS            Z6, Z6, Z6
+	VMOVAPS           Z6, K2, Z5
+	VMOVAPS           Z3, K2, Z6
+	VMOVUPS           (AX)(R8*2), Z3
+	VADDPS            Z3, Z5, Z5
+	VMOVUPS           Z5, (R9)
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z6, K3
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z6, Z3
+	VRNDSCALEPS       $0x08, Z3, Z3
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z3, Z6
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z3, Z6
+	VBROADCASTSS      c3ab688be<>+0(SB), Z5
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z6, Z5
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z6, Z5
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z6, Z5
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z6, Z5
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z6, Z5
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z6, Z5
+	KNOTW             K3, K3
+	VSCALEFPS.Z       Z3, Z5, K3, Z6
+	VBROADCASTSS      c40206c99<>+0(SB), Z5
+	VPANDD.BCST       c7fffffff<>+0(SB), Z4, Z3
+	VMULPS.BCST       c3e800000<>+0(SB), Z3, Z3
+	VADDPS.BCST       c3f800000<>+0(SB), Z3, Z3
+	VBROADCASTSS      c3f800000<>+0(SB), Z7
+	VDIVPS            Z3, Z7, Z3
+	VBROADCASTSS      cbce713f9<>+0(SB), Z7
+	VFMADD213PS.BCST  c3e1dbb64<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  cbe9ff91d<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3e8d7cc3<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  cbe1c06a8<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3e0093fd<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3dbaa8dc<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3e25e838<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3e4fb6ed<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3e7003c3<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3e7fffec<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3e800000<>+0(SB), Z3, Z7
+	VMULPS            Z3, Z7, Z7
+	VMULPS            Z6, Z7, Z7
+	VSUBPS            Z7, Z5, Z5
+	VMOVAPS           Z5, K2, Z7
+	VMOVUPS           Z7, 4096(R9)
+	VDIVPS            Z7, Z6, Z6
+	VMULPS            Z6, Z4, Z4
+	VMULPS            Z6, Z2, Z2
+	VPXORD.BCST       c80000000<>+0(SB), Z2, Z2
+	VMOVUPS           Z2, (DI)
+	VMOVUPS           Z4, (DI)(R8*1)
+	VMOVUPS           (R9), Z2
+	VMAXPS            Z2, Z1, Z1
+	ADDQ              $0x40, AX
+	ADDQ              $0x40, R9
+	ADDQ              $0x40, DI
+	DECQ              R13
+	JNZ               below
+
+belowTail:
+	TESTQ             R11, R11
+	JZ                belowDone
+	VMOVUPS.Z         (AX)(R8*2), K1, Z2
+	VBROADCASTSS      cff7fffff<>+0(SB), Z3
+	VMOVAPS           Z2, K1, Z3
+	VMOVAPS           Z3, Z2
+	VMAXPS            Z2, Z0, Z0
+	VMOVUPS.Z         (AX)(R8*1), K1, Z2
+	VPXORD.BCST       c80000000<>+0(SB), Z2, Z2
+	VBROADCASTSS      c4225c940<>+0(SB), Z3
+	VMINPS            Z2, Z3, Z2
+	VMOVUPS.Z         (AX), K1, Z4
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z2, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z2, Z3
+	VRNDSCALEPS       $0x08, Z3, Z3
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z3, Z2
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z3, Z2
+	VBROADCASTSS      c3ab688be<>+0(SB), Z5
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z2, Z5
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z2, Z5
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z2, Z5
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z2, Z5
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z2, Z5
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z2, Z5
+	KNOTW             K2, K2
+	VSCALEFPS.Z       Z3, Z5, K2, Z2
+	VBROADCASTSS      (CX), Z3
+	VSUBPS            Z3, Z4, Z4
+	VBROADCASTSS      c7f7fffff<>+0(SB), Z3
+	VMINPS            Z4, Z3, Z4
+	VBROADCASTSS      cff7fffff<>+0(SB), Z3
+	VMAXPS            Z4, Z3, Z4
+	VMULPS            Z2, Z4, Z4
+	VBROADCASTSS      c5d5e0b6b<>+0(SB), Z3
+	VMINPS            Z4, Z3, Z4
+	VBROADCASTSS      cdd5e0b6b<>+0(SB), Z3
+	VMAXPS            Z4, Z3, Z4
+	VCMPPS.BCST       $0x11, c00000000<>+0(SB), Z4, K2
+	VMULPS.BCST       cbf000000<>+0(SB), Z4, Z3
+	VMULPS            Z4, Z3, Z3
+	VMOVAPS           Z3, Z5
+	VXORPS            Z6, Z6, Z6
+	VMOVAPS           Z6, K2, Z5
+	VMOVAPS           Z3, K2, Z6
+	VMOVUPS.Z         (AX)(R8*2), K1, Z3
+	VADDPS            Z3, Z5, Z5
+	VMOVUPS           Z5, (R9)
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z6, K3
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z6, Z3
+	VRNDSCALEPS       $0x08, Z3, Z3
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z3, Z6
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z3, Z6
+	VBROADCASTSS      c3ab688be<>+0(SB), Z5
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z6, Z5
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z6, Z5
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z6, Z5
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z6, Z5
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z6, Z5
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z6, Z5
+	KNOTW             K3, K3
+	VSCALEFPS.Z       Z3, Z5, K3, Z6
+	VBROADCASTSS      c40206c99<>+0(SB), Z5
+	VPANDD.BCST       c7fffffff<>+0(SB), Z4, Z3
+	VMULPS.BCST       c3e800000<>+0(SB), Z3, Z3
+	VADDPS.BCST       c3f800000<>+0(SB), Z3, Z3
+	VBROADCASTSS      c3f800000<>+0(SB), Z7
+	VDIVPS            Z3, Z7, Z3
+	VBROADCASTSS      cbce713f9<>+0(SB), Z7
+	VFMADD213PS.BCST  c3e1dbb64<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  cbe9ff91d<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3e8d7cc3<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  cbe1c06a8<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3e0093fd<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3dbaa8dc<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3e25e838<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3e4fb6ed<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3e7003c3<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3e7fffec<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3e800000<>+0(SB), Z3, Z7
+	VMULPS            Z3, Z7, Z7
+	VMULPS            Z6, Z7, Z7
+	VSUBPS            Z7, Z5, Z5
+	VMOVAPS           Z5, K2, Z7
+	VMOVUPS           Z7, 4096(R9)
+	VDIVPS            Z7, Z6, Z6
+	VMULPS            Z6, Z4, Z4
+	VMULPS            Z6, Z2, Z2
+	VPXORD.BCST       c80000000<>+0(SB), Z2, Z2
+	VMOVUPS           Z2, K1, (DI)
+	VMOVUPS           Z4, K1, (DI)(R8*1)
+	VMOVUPS           (R9), Z2
+	VBROADCASTSS      cff7fffff<>+0(SB), Z3
+	VMOVAPS           Z2, K1, Z3
+	VMOVAPS           Z3, Z2
+	VMAXPS            Z2, Z1, Z1
+	ADDQ              R11, AX
+	ADDQ              R11, R9
+	ADDQ              R11, DI
+
+belowDone:
+peaks:
+	SUBQ       R8, AX
+	SUBQ       R8, R9
+	SUBQ       R8, DI
+	VSHUFF32X4 $0x4e, Z0, Z0, Z2
+	VMAXPS     Z2, Z0, Z0
+	VSHUFF32X4 $0xb1, Z0, Z0, Z2
+	VMAXPS     Z2, Z0, Z0
+	VSHUFPS    $0x4e, Z0, Z0, Z2
+	VMAXPS     Z2, Z0, Z0
+	VSHUFPS    $0xb1, Z0, Z0, Z2
+	VMAXPS     Z2, Z0, Z0
+	VSHUFF32X4 $0x4e, Z1, Z1, Z2
+	VMAXPS     Z2, Z1, Z1
+	VSHUFF32X4 $0xb1, Z1, Z1, Z2
+	VMAXPS     Z2, Z1, Z1
+	VSHUFPS    $0x4e, Z1, Z1, Z2
+	VMAXPS     Z2, Z1, Z1
+	VSHUFPS    $0xb1, Z1, Z1, Z2
+	VMAXPS     Z2, Z1, Z1
+	VXORPS     Z2, Z2, Z2
+	VXORPS     Z3, Z3, Z3
+	MOVQ       R10, R13
+	TESTQ      R13, R13
+	JZ         sumsTail
+
+sums:
+	VMOVUPS           (AX)(R8*2), Z5
+	VMOVUPS           (R9), Z4
+	VSUBPS            Z1, Z4, Z4
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z4, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z4, Z6
+	VRNDSCALEPS       $0x08, Z6, Z6
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z6, Z4
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z6, Z4
+	VBROADCASTSS      c3ab688be<>+0(SB), Z7
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z4, Z7
+	KNOTW             K2, K2
+	VSCALEFPS.Z       Z6, Z7, K2, Z4
+	VMULPS            4096(R9), Z4, Z4
+	VSUBPS            Z0, Z5, Z5
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z5, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z5, Z6
+	VRNDSCALEPS       $0x08, Z6, Z6
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z6, Z5
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z6, Z5
+	VBROADCASTSS      c3ab688be<>+0(SB), Z7
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z7
+	KNOTW             K2, K2
+	VSCALEFPS.Z       Z6, Z7, K2, Z5
+	VADDPS            Z4, Z2, Z2
+	VADDPS            Z5, Z3, Z3
+	VMOVUPS           Z4, (R9)
+	VMOVUPS           Z5, (DI)(R8*2)
+	ADDQ              $0x40, AX
+	ADDQ              $0x40, R9
+	ADDQ              $0x40, DI
+	DECQ              R13
+	JNZ               sums
+
+sumsTail:
+	TESTQ             R11, R11
+	JZ                sumsDone
+	VMOVUPS.Z         (AX)(R8*2), K1, Z5
+	VMOVUPS           (R9), Z4
+	VSUBPS            Z1, Z4, Z4
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z4, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z4, Z6
+	VRNDSCALEPS       $0x08, Z6, Z6
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z6, Z4
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z6, Z4
+	VBROADCASTSS      c3ab688be<>+0(SB), Z7
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z4, Z7
+	KNOTW             K2, K2
+	VSCALEFPS.Z       Z6, Z7, K2, Z4
+	VMULPS            4096(R9), Z4, Z4
+	VBROADCASTSS      c00000000<>+0(SB), Z6
+	VMOVAPS           Z4, K1, Z6
+	VMOVAPS           Z6, Z4
+	VBROADCASTSS      cff800000<>+0(SB), Z6
+	VMOVAPS           Z5, K1, Z6
+	VMOVAPS           Z6, Z5
+	VSUBPS            Z0, Z5, Z5
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z5, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z5, Z6
+	VRNDSCALEPS       $0x08, Z6, Z6
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z6, Z5
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z6, Z5
+	VBROADCASTSS      c3ab688be<>+0(SB), Z7
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z7
+	KNOTW             K2, K2
+	VSCALEFPS.Z       Z6, Z7, K2, Z5
+	VADDPS            Z4, Z2, Z2
+	VADDPS            Z5, Z3, Z3
+	VMOVUPS           Z4, (R9)
+	VMOVUPS           Z5, K1, (DI)(R8*2)
+	ADDQ              R11, AX
+	ADDQ              R11, R9
+	ADDQ              R11, DI
+
+sumsDone:
+	SUBQ         R8, AX
+	SUBQ         R8, R9
+	SUBQ         R8, DI
+	VSHUFF32X4   $0x4e, Z2, Z2, Z4
+	VADDPS       Z4, Z2, Z2
+	VSHUFF32X4   $0xb1, Z2, Z2, Z4
+	VADDPS       Z4, Z2, Z2
+	VSHUFPS      $0x4e, Z2, Z2, Z4
+	VADDPS       Z4, Z2, Z2
+	VSHUFPS      $0xb1, Z2, Z2, Z4
+	VADDPS       Z4, Z2, Z2
+	VSHUFF32X4   $0x4e, Z3, Z3, Z4
+	VADDPS       Z4, Z3, Z3
+	VSHUFF32X4   $0xb1, Z3, Z3, Z4
+	VADDPS       Z4, Z3, Z3
+	VSHUFPS      $0x4e, Z3, Z3, Z4
+	VADDPS       Z4, Z3, Z3
+	VSHUFPS      $0xb1, Z3, Z3, Z4
+	VADDPS       Z4, Z3, Z3
+	VDIVPS       Z3, Z2, Z4
+	VMOVSS       X4, (SI)
+	VSUBPS       Z0, Z1, Z4
+	VMOVSS       X4, (BX)
+	ADDQ         $0x04, CX
+	ADDQ         $0x04, DX
+	ADDQ         $0x04, BX
+	ADDQ         $0x04, SI
+	VBROADCASTSS scale+64(FP), Z0
+	VDIVPS       Z2, Z0, Z2
+	VDIVPS       Z3, Z0, Z3
+	MOVQ         R10, R13
+	TESTQ        R13, R13
+	JZ           gradientTail
+
+gradient:
+	VMOVUPS     (DI)(R8*2), Z1
+	VMOVUPS     (R9), Z0
+	VMULPS      Z2, Z0, Z0
+	VFMSUB213PS Z0, Z3, Z1
+	VMOVUPS     Z1, (DI)(R8*2)
+	VPXORD.BCST c80000000<>+0(SB), Z0, Z0
+	VMOVUPS     (DI), Z1
+	VMULPS      Z0, Z1, Z1
+	VMOVUPS     Z1, (DI)
+	VMOVUPS     (DI)(R8*1), Z1
+	VMULPS      Z0, Z1, Z1
+	VMOVUPS     Z1, (DI)(R8*1)
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, R9
+	ADDQ        $0x40, DI
+	DECQ        R13
+	JNZ         gradient
+
+gradientTail:
+	TESTQ       R11, R11
+	JZ          gradientDone
+	VMOVUPS.Z   (DI)(R8*2), K1, Z1
+	VMOVUPS     (R9), Z0
+	VMULPS      Z2, Z0, Z0
+	VFMSUB213PS Z0, Z3, Z1
+	VMOVUPS     Z1, K1, (DI)(R8*2)
+	VPXORD.BCST c80000000<>+0(SB), Z0, Z0
+	VMOVUPS.Z   (DI), K1, Z1
+	VMULPS      Z0, Z1, Z1
+	VMOVUPS     Z1, K1, (DI)
+	VMOVUPS.Z   (DI)(R8*1), K1, Z1
+	VMULPS      Z0, Z1, Z1
+	VMOVUPS     Z1, K1, (DI)(R8*1)
+	ADDQ        R11, AX
+	ADDQ        R11, R9
+	ADDQ        R11, DI
+
+gradientDone:
+	SUBQ    R8, R9
+	LEAQ    (AX)(R8*2), AX
+	LEAQ    (DI)(R8*2), DI
+	DECQ    R12
 	JNZ     row
 	LDMXCSR (SP)
 	VZEROUPPER

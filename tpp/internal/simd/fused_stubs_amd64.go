@@ -17,6 +17,12 @@ func mixtureAVX2(rows int, k int, head *float32, x *float32, peak *float32, rati
 func mixtureGradAVX2(rows int, k int, head *float32, x *float32, peak *float32, ratio *float32, grad *float32, scale float32)
 
 //go:noescape
+func mixtureTickAVX2(rows int, k int, head *float32, middle *float32, width *float32, peak *float32, ratio *float32)
+
+//go:noescape
+func mixtureTickGradAVX2(rows int, k int, head *float32, middle *float32, width *float32, peak *float32, ratio *float32, grad *float32, scale float32)
+
+//go:noescape
 func mixtureCDFAVX2(k int, weights *float32, locations *float32, precisions *float32, x float32) (cdf float32, survival float32, density float32)
 
 //go:noescape
@@ -33,6 +39,12 @@ func mixtureAVX512(rows int, k int, head *float32, x *float32, peak *float32, ra
 
 //go:noescape
 func mixtureGradAVX512(rows int, k int, head *float32, x *float32, peak *float32, ratio *float32, grad *float32, scale float32)
+
+//go:noescape
+func mixtureTickAVX512(rows int, k int, head *float32, middle *float32, width *float32, peak *float32, ratio *float32)
+
+//go:noescape
+func mixtureTickGradAVX512(rows int, k int, head *float32, middle *float32, width *float32, peak *float32, ratio *float32, grad *float32, scale float32)
 
 //go:noescape
 func mixtureCDFAVX512(k int, weights *float32, locations *float32, precisions *float32, x float32) (cdf float32, survival float32, density float32)

@@ -123,6 +123,8 @@ func TestAllocations(t *testing.T) {
 			GRUBackward(1, 64, wideGrad[:], wide[:], f[:], g[:], a[:], b[:], c[:], wide[:], h[:])
 			NormalMixtureLogProb(a[:1], wide[:], b[:1], 64)
 			NormalMixtureGrad(a[:1], wide[:], wide[:], b[:1], 64, 1)
+			NormalMixtureTick(a[:1], wide[:], b[:1], c[:1], 64)
+			NormalMixtureTickGrad(a[:1], wide[:], wide[:], b[:1], c[:1], 64, 1)
 			SoftmaxCrossEntropy(a[:4], b[:], targets[:], 16, 1)
 			LogSoftmaxAt(a[:4], b[:], targets[:], 16)
 			Adam(a[:], b[:], c[:], d[:], AdamStep{LR: 1, Beta1: 0.9, Beta2: 0.99, Eps: 1, Step: 1})
@@ -159,6 +161,9 @@ func TestShort(t *testing.T) {
 			"GRUBackward dgh":         func() { GRUBackward(1, 64, wide, almost, full, full, full, full, full, wide, full) },
 			"NormalMixtureLogProb":    func() { NormalMixtureLogProb(full, almost, full[:1], 64) },
 			"NormalMixtureGrad":       func() { NormalMixtureGrad(full, almost, wide, full[:1], 64, 1) },
+			"NormalMixtureTick":       func() { NormalMixtureTick(full, almost, full[:1], full[:1], 64) },
+			"NormalMixtureTick width": func() { NormalMixtureTick(full, wide, full[:1], full[:0], 64) },
+			"NormalMixtureTickGrad":   func() { NormalMixtureTickGrad(full, almost, wide, full[:1], full[:1], 64, 1) },
 			"SoftmaxCrossEntropy":     func() { SoftmaxCrossEntropy(full, x, targets, 16, 1) },
 			"SoftmaxCrossEntropy nll": func() { SoftmaxCrossEntropy(full[:3], full, targets, 16, 1) },
 			"Adam":                    func() { Adam(full, full, full, x, step) },

@@ -14,6 +14,8 @@ func genFused(s isa) {
 	genGRUBackward(s)
 	genMixture(s, false)
 	genMixture(s, true)
+	genMixtureTick(s, false)
+	genMixtureTick(s, true)
 	genMixtureCDF(s)
 	genAdam(s)
 }
@@ -137,7 +139,6 @@ const mixtureRoom = 1024
 //
 // With the weights' exponents w, u = (x−μ)/e^s and a = w − s − ½u², the density is Σ e^a/Σ e^w/√2π.
 func genMixture(s isa, gradient bool) {
-	const limit = 1e18 // of |u| and of e^−s, so that a square is finite and zero times it is zero
 	name, signature := "mixture", "func(rows, k int, head, x, peak, ratio *float32)"
 	if gradient {
 		name, signature = "mixtureGrad", "func(rows, k int, head, x, peak, ratio, grad *float32, scale float32)"
@@ -175,7 +176,7 @@ func genMixture(s isa, gradient bool) {
 		vectors.each("terms", walk, func(at access) {
 			u, precision := s.vec(), at.load(third(head, width, 1))
 			s.negate(precision, precision)
-			VMINPS(precision, s.splat(math.Log(limit)), precision)
+			VMINPS(precision, s.splat(math.Log(mixtureLimit)), precision)
 			a := at.load(third(head, width, 2))
 			at.fill(a, lowest)
 			VMAXPS(a, weightPeak, weightPeak)
@@ -183,8 +184,8 @@ func genMixture(s isa, gradient bool) {
 			s.boundedExp(precision)
 			VSUBPS(at.load(third(head, width, 0)), at0, u)
 			VMULPS(precision, u, u)
-			VMINPS(u, s.splat(limit), u)
-			VMAXPS(u, s.splat(-limit), u)
+			VMINPS(u, s.splat(mixtureLimit), u)
+			VMAXPS(u, s.splat(-mixtureLimit), u)
 			if gradient {
 				at.store(u, third(grad, width, 0))
 				at.store(precision, third(grad, width, 1))
