@@ -182,6 +182,7 @@ func TestNormalMixtureTickExtreme(t *testing.T) {
 							head[i], head[k+i], head[2*k+i] = float32(i), s, 1
 						}
 						head[2*k+1] = w
+						head[k-1], head[k-2] = 3e38, -3e38 // whose distance from the middle may overflow
 						logProb, grad := make([]float32, 1), make([]float32, 3*k)
 						NormalMixtureTickGrad(logProb, grad, head, []float32{x}, []float32{width}, k, 1)
 						for i, g := range append(grad, logProb...) {
@@ -211,6 +212,33 @@ func TestNormalMixtureTickExtreme(t *testing.T) {
 				NormalMixtureTickGrad(logProb, grad, head, x, width, k, 1)
 				if logProb[0] == logProb[0] || grad[2*k] == grad[2*k] {
 					t.Errorf("NaN %d was lost: log probability %g, gradient %g", lost, logProb[0], grad[2*k])
+				}
+			}
+		}
+	})
+}
+
+// TestNormalMixtureTickEnds puts components far narrower than their distance from the middle at the ends of the interval:
+// the rounding of that distance is of the order of their scale.
+func TestNormalMixtureTickEnds(t *testing.T) {
+	eachSet(t, func(t *testing.T) {
+		for _, middle := range []float32{-1.7, 1.7, 0.1} {
+			for i := range 200 {
+				const width, logScale = 0.9, -14
+				side := float32(1 - 2*(i&1))
+				location := middle + side*width/2 + float32(i-100)*1e-7
+				head := []float32{location, logScale, 0}
+				wide, want := float64s(head), make([]float64, 1)
+				grad, logProb := make([]float32, 3), make([]float32, 1)
+				NormalMixtureTickGrad(logProb, grad, head, []float32{middle}, []float32{width}, 1, 1)
+				NormalMixtureTickGrad(want, wide, wide, []float64{float64(middle)}, []float64{float64(float32(width))}, 1, 1)
+				if math.Abs(float64(logProb[0])-want[0]) > 1e-5*(1+math.Abs(want[0])) {
+					t.Fatalf("middle %g, location %g: log probability %g, want %g", middle, location, logProb[0], want[0])
+				}
+				for part := range 2 {
+					if math.Abs(float64(grad[part])-wide[part]) > 1e-5*(1+math.Abs(wide[part])) {
+						t.Fatalf("middle %g, location %g: gradient %d is %g, want %g", middle, location, part, grad[part], wide[part])
+					}
 				}
 			}
 		}
