@@ -32,7 +32,7 @@ type block struct {
 
 // evaluate scores a stream. One goroutine (the caller's) reads, some score, one adds up.
 func evaluate(ctx context.Context, m Model, sequences iter.Seq2[*Sequence, error], markNames []string, opts EvaluateOptions) (*totals, error) {
-	if err := opts.withDefaults(); err != nil {
+	if err := opts.withDefaults(m); err != nil {
 		return nil, err
 	}
 	marks, err := matchMarks(markNames, m.MarkNames())
@@ -371,8 +371,9 @@ func (t *totals) scores() Scores {
 	sum := t.logTime + t.logMark + t.logSurvival
 	s := Scores{
 		Sequences: t.sequences, Events: t.events,
-		NLLTime: -t.logTime / n, NLLMark: -t.logMark / n, NLL: -sum / n, NLLResolution: -t.logResolution / n,
-		NLLSequence: -sum / float64(t.sequences), NLLEnd: math.NaN(),
+		// 0 − x rather than −x: no loss is 0, not −0.
+		NLLTime: 0 - t.logTime/n, NLLMark: 0 - t.logMark/n, NLL: 0 - sum/n, NLLResolution: 0 - t.logResolution/n,
+		NLLSequence: 0 - sum/float64(t.sequences), NLLEnd: math.NaN(),
 		MAE: t.absolute / n, RMSE: math.Sqrt(t.squared / n), CRPS: t.crps / n,
 		Accuracy: t.confusion.Accuracy(), MacroF1: t.confusion.MacroF1(), ECE: ExpectedCalibrationError(t.bins()),
 		Coverage50: t.pit.inner50 / n, Coverage90: t.pit.inner90 / n,
@@ -381,7 +382,7 @@ func (t *totals) scores() Scores {
 	s.KS = t.rescaled.statistic()
 	s.KSPValue = KSPValue(s.KS, t.rescaled.n)
 	if t.hasEnd {
-		s.NLLEnd = -t.logEnd / float64(t.decisions)
+		s.NLLEnd = 0 - t.logEnd/float64(t.decisions)
 	}
 	if t.noDensity {
 		for _, score := range []*float64{&s.NLLTime, &s.NLL, &s.NLLResolution, &s.NLLSequence, &s.Coverage50, &s.Coverage90, &s.KS, &s.KSPValue} {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -65,11 +66,16 @@ func TestModelSurvivesTheFile(t *testing.T) {
 		if encodedModel(t, again.(FileModel)) != encodedModel(t, m) {
 			t.Errorf("%s: a model read is not written as it was", name)
 		}
-		if c, ok := again.(interface {
+		type clocked interface {
 			TimeUnit() string
 			Resolution() float64
-		}); ok && (c.TimeUnit() != "s" || c.Resolution() != 0.5) {
-			t.Errorf("%s: time unit %q and resolution %v, want s and 0.5", name, c.TimeUnit(), c.Resolution())
+		}
+		a, b := again.(clocked), m.(clocked)
+		if a.TimeUnit() != b.TimeUnit() || a.Resolution() != b.Resolution() {
+			t.Errorf("%s: time unit %q and resolution %v, want %q and %v", name, a.TimeUnit(), a.Resolution(), b.TimeUnit(), b.Resolution())
+		}
+		if slices.Contains(ClassicalKinds(), m.Kind()) && (b.TimeUnit() != "s" || b.Resolution() != 0.5) {
+			t.Errorf("%s: fitted with time unit %q and resolution %v, want s and 0.5", name, b.TimeUnit(), b.Resolution())
 		}
 	}
 }

@@ -72,6 +72,12 @@ func (m *Recurrent) Config() Config {
 	return c
 }
 
+// TimeUnit names the unit of the times that the model takes.
+func (m *Recurrent) TimeUnit() string { return m.cfg.TimeUnit }
+
+// Resolution is the tick of the clock that took the times of the training, in the time unit.
+func (m *Recurrent) Resolution() float64 { return m.cfg.Resolution }
+
 // NumParameters is the number of trained numbers.
 func (m *Recurrent) NumParameters() int { return len(m.params) }
 

@@ -102,7 +102,8 @@ func (n jsonNumber) MarshalJSON() ([]byte, error) {
 
 // EvaluateOptions says how scores are computed.
 type EvaluateOptions struct {
-	// Resolution is the tick of the clock that took the times (default 1, in the dataset's unit).
+	// Resolution is the tick of the clock that took the times, in the dataset's unit (default: the model's own, if it has a
+	// method Resolution as those of this package have, else 1).
 	Resolution float64
 	// Workers is the number of goroutines that compute (default: GOMAXPROCS). The scores do not depend on it.
 	Workers int
@@ -118,7 +119,10 @@ type EvaluateOptions struct {
 	Continue Continuation
 }
 
-func (o *EvaluateOptions) withDefaults() error {
+func (o *EvaluateOptions) withDefaults(m Model) error {
+	if own, ok := m.(interface{ Resolution() float64 }); ok {
+		setDefault(&o.Resolution, own.Resolution())
+	}
 	setDefault(&o.Resolution, 1)
 	setDefault(&o.Horizon, 3.6e6*o.Resolution)
 	setDefault(&o.Workers, runtime.GOMAXPROCS(0))

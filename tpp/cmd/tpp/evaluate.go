@@ -93,7 +93,7 @@ func evaluate(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	fs.BoolVar(&e.confusion, "confusion", false, "print which function came where which was predicted")
 	fs.IntVar(&e.opts.NextEvents, "otd", 0, "score forecasts of that many `events` by their optimal-transport distance (0: none)")
 	fs.Float64Var(&e.opts.EditCost, "otd-cost", 1000, "what an event too many or too few costs in it, in `ms`")
-	fs.Float64Var(&e.opts.Resolution, "resolution", 1, "tick of the clock in `ms`")
+	fs.Float64Var(&e.opts.Resolution, "resolution", 0, "tick of the clock in `ms` (default: the model's own)")
 	fs.StringVar(&e.read.Unit, "unit", "ms", "`unit` of the numbers that are times in a CSV file: ns, us, ms, s, min or h")
 	rest, err := cli.Parse(fs, args)
 	if err != nil {
@@ -110,7 +110,7 @@ func evaluate(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 		return cli.Usagef("-otd-cost needs -otd")
 	case !(e.opts.EditCost > 0) || math.IsInf(e.opts.EditCost, 0):
 		return cli.Usagef("-otd-cost is %v, it must be above 0", e.opts.EditCost)
-	case !(e.opts.Resolution > 0) || math.IsInf(e.opts.Resolution, 0):
+	case cli.IsSet(fs, "resolution") && !(e.opts.Resolution > 0) || math.IsInf(e.opts.Resolution, 0):
 		return cli.Usagef("-resolution is %v, it must be above 0", e.opts.Resolution)
 	case len(rest) < 2:
 		return cli.Usagef("evaluate takes at least one model and one dataset")
@@ -209,7 +209,11 @@ func (e *evaluation) stream(ctx context.Context, path string, m tpp.Model) (*tpp
 	if err != nil {
 		return nil, err
 	}
-	return tpp.DiagnoseStream(ctx, m, r.All(ctx), m.MarkNames(), e.opts)
+	d, err := tpp.DiagnoseStream(ctx, m, r.All(ctx), m.MarkNames(), e.opts)
+	if err != nil && len(m.MarkNames()) == 0 {
+		return nil, fmt.Errorf("the model knows no marks: %w", err)
+	}
+	return d, err
 }
 
 func validPart(part string) bool {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -133,7 +134,8 @@ func printPredictions(w io.Writer, sequence int, model tpp.Model, s *tpp.Sequenc
 	if prefix != "" {
 		fmt.Fprintf(w, ", functions without %q before their names", prefix)
 	}
-	fmt.Fprintln(w, ". Times in ms. Unless the sequence is over, the next event is due within the interval with 90 % probability.")
+	unit, digits := clockOf(model)
+	fmt.Fprintf(w, ". Times in %s. Unless the sequence is over, the next event is due within the interval with 90 %% probability.\n", unit)
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "at\tevent\tover\tmedian\tinterval\tlikeliest next\tcame")
 	for i, p := range predictions {
@@ -143,12 +145,24 @@ func printPredictions(w io.Writer, sequence int, model tpp.Model, s *tpp.Sequenc
 		}
 		came := "nothing more"
 		if i+1 < s.Len() {
-			came = fmt.Sprintf("%s after %.0f", short(s.Mark(i+1)), s.ArrivalTimes[i+1]-s.ArrivalTimes[i])
+			came = fmt.Sprintf("%s after %.*f", short(s.Mark(i+1)), digits, s.ArrivalTimes[i+1]-s.ArrivalTimes[i])
 		}
-		fmt.Fprintf(tw, "%.0f\t%s\t%.0f %%\t%.0f\t%.0f … %.0f\t%s\t%s\n", s.ArrivalTimes[i]-s.ArrivalTimes[0], short(s.Mark(i)),
-			100*p.End, p.Median, p.Lower, p.Upper, strings.Join(likeliest, ", "), came)
+		fmt.Fprintf(tw, "%.*f\t%s\t%.0f %%\t%.*f\t%.*f … %.*f\t%s\t%s\n", digits, s.ArrivalTimes[i]-s.ArrivalTimes[0], short(s.Mark(i)),
+			100*p.End, digits, p.Median, digits, p.Lower, digits, p.Upper, strings.Join(likeliest, ", "), came)
 	}
 	return tw.Flush()
+}
+
+// clockOf is the unit of a model's times, and how many decimals its clock tells.
+func clockOf(m tpp.Model) (unit string, digits int) {
+	unit = "ms"
+	if c, ok := m.(interface{ TimeUnit() string }); ok {
+		unit = c.TimeUnit()
+	}
+	if c, ok := m.(interface{ Resolution() float64 }); ok && c.Resolution() < 1 {
+		digits = int(math.Ceil(-math.Log10(c.Resolution())))
+	}
+	return unit, digits
 }
 
 // commonPrefix is what all names begin with, up to and with a dash: sequence-dev- of sequence-dev-f1 and so on.
