@@ -181,27 +181,29 @@ func BenchmarkTrainingStep(b *testing.B) {
 		}
 		d.Sequences = append(d.Sequences, s)
 	}
-	for _, workers := range []int{1, 2} {
-		b.Run(fmt.Sprintf("workers=%d", workers), func(b *testing.B) {
-			cfg := PaperConfig(LogNormMix)
-			m, err := newRecurrent(cfg, d.MarkNames, 22, normalise(d, &cfg), LossDensity)
-			if err != nil {
-				b.Fatal(err)
-			}
-			tr, err := newTrainer(m, d, nil, TrainOptions{Seed: 1, Workers: workers}.withDefaults())
-			if err != nil {
-				b.Fatal(err)
-			}
-			defer tr.close()
-			batch := make([]*example[float32], len(tr.training))
-			for i := range batch {
-				batch[i] = &tr.training[i]
-			}
-			b.ReportAllocs()
-			for b.Loop() {
-				tr.step(batch)
-			}
-		})
+	for _, loss := range []string{LossDensity, LossResolution} {
+		for _, workers := range []int{1, 2} {
+			b.Run(fmt.Sprintf("%s/workers=%d", loss, workers), func(b *testing.B) {
+				cfg := PaperConfig(LogNormMix)
+				m, err := newRecurrent(cfg, d.MarkNames, 22, normalise(d, &cfg), loss)
+				if err != nil {
+					b.Fatal(err)
+				}
+				tr, err := newTrainer(m, d, nil, TrainOptions{Seed: 1, Workers: workers, Loss: loss}.withDefaults())
+				if err != nil {
+					b.Fatal(err)
+				}
+				defer tr.close()
+				batch := make([]*example[float32], len(tr.training))
+				for i := range batch {
+					batch[i] = &tr.training[i]
+				}
+				b.ReportAllocs()
+				for b.Loop() {
+					tr.step(batch)
+				}
+			})
+		}
 	}
 }
 
