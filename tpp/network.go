@@ -91,10 +91,25 @@ func (n *network[F]) initialise(rng *rand.Rand) []F {
 
 // prepare takes in new parameters.
 func (n *network[F]) prepare(params []F) {
-	n.input.Prepare(params)
-	n.rnn.Prepare(params)
-	n.time.Prepare(params)
-	n.mark.Prepare(params)
+	for part := range prepareParts {
+		n.preparePart(params, part)
+	}
+}
+
+// prepareParts is the number of parts of prepare, which may run at the same time.
+const prepareParts = 4
+
+func (n *network[F]) preparePart(params []F, part int) {
+	switch part {
+	case 0:
+		n.time.Prepare(params)
+	case 1:
+		n.rnn.Prepare(params)
+	case 2:
+		n.input.Prepare(params)
+	case 3:
+		n.mark.Prepare(params)
+	}
 }
 
 // numFeatures is the number of values that describe an event: time feature, mark, covariates.

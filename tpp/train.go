@@ -64,12 +64,14 @@ type trainer struct {
 	sums                 []lossSum             // of each shard
 	work                 []workspace[float32]  // one a worker
 	scale                float32               // of the batch under way
-	stepShard            func(worker, shard int)
-	scoreShard           func(worker, shard int)
-	summary              TrainingSummary
-	drops, since         int // how often the rate was lowered; epochs without progress
-	order                []*example[float32]
-	snapshot             *checkpoint // the state after the last whole epoch, if checkpoints are wanted
+	used                 int                   // shards of the batch under way
+	squares              [updateParts]float64  // of the gradient, by parts
+
+	stepShard, scoreShard, preparePart, sumPart, updatePart func(worker, item int) // what the crew runs
+	summary                                                 TrainingSummary
+	drops, since                                            int // how often the rate was lowered; epochs without progress
+	order                                                   []*example[float32]
+	snapshot                                                *checkpoint // the state after the last whole epoch, if checkpoints are wanted
 }
 
 // stream is the source of randomness of one part of the training: epoch 0 draws the parameters, any other the order of its
@@ -114,13 +116,7 @@ func newTrainer(m *Recurrent, training, validation *Dataset, opts TrainOptions) 
 	}
 	shards := max(len(t.grads), (len(t.validation)+shardSize-1)/shardSize)
 	t.shards, t.sums = make([][]*example[float32], shards), make([]lossSum, shards)
-	t.stepShard = func(worker, shard int) {
-		clear(t.grads[shard])
-		t.sums[shard] = t.net.run(t.params, t.grads[shard], t.shards[shard], t.scale, &t.work[worker])
-	}
-	t.scoreShard = func(worker, shard int) {
-		t.sums[shard] = t.net.run(t.params, nil, t.shards[shard], 0, &t.work[worker])
-	}
+	t.bindParts()
 	t.crew = crew.New(opts.Workers)
 	t.work = make([]workspace[float32], t.crew.Members())
 	return t, nil
@@ -261,16 +257,49 @@ func (t *trainer) step(batch []*example[float32]) lossSum {
 		}
 		t.shards[shard] = own
 	}
-	t.net.prepare(t.params)
+	t.crew.Run(prepareParts, t.preparePart)
 	t.scale = 1 / float32(events)
 	t.crew.Run(shards, t.stepShard)
-	sum := t.total(shards)
-	for _, g := range t.grads[1:shards] {
-		simd.AddScaled(t.grads[0], t.grads[0], 1, g)
+	t.used = shards
+	t.crew.Run(updateParts, t.sumPart)
+	t.clip()
+	t.adam.Begin(len(t.params))
+	t.crew.Run(updateParts, t.updatePart)
+	return t.total(shards)
+}
+
+// updateParts is the number of parts into which the parameters are cut for an update, whatever the number of workers: so
+// the norm of the gradient is always added up in the same order.
+const updateParts = 4
+
+// part is where a part of the parameters begins and ends.
+func (t *trainer) part(i int) (first, last int) {
+	n := len(t.params)
+	return n * i / updateParts, n * (i + 1) / updateParts
+}
+
+// bindParts makes the functions that the crew runs; made once, they cost no allocation in a step.
+func (t *trainer) bindParts() {
+	t.stepShard = func(worker, shard int) {
+		clear(t.grads[shard])
+		t.sums[shard] = t.net.run(t.params, t.grads[shard], t.shards[shard], t.scale, &t.work[worker])
 	}
-	t.clip(t.grads[0])
-	t.adam.Update(t.params, t.grads[0])
-	return sum
+	t.scoreShard = func(worker, shard int) {
+		t.sums[shard] = t.net.run(t.params, nil, t.shards[shard], 0, &t.work[worker])
+	}
+	t.preparePart = func(_, part int) { t.net.preparePart(t.params, part) }
+	t.sumPart = func(_, part int) {
+		first, last := t.part(part)
+		sum := t.grads[0][first:last]
+		for _, g := range t.grads[1:t.used] {
+			simd.AddScaled(sum, sum, 1, g[first:last])
+		}
+		t.squares[part] = float64(simd.Dot(sum, sum))
+	}
+	t.updatePart = func(_, part int) {
+		first, last := t.part(part)
+		t.adam.UpdatePart(t.params, t.grads[0], first, last)
+	}
 }
 
 // total adds the shards' sums up, in their order.
@@ -282,12 +311,17 @@ func (t *trainer) total(shards int) lossSum {
 	return sum
 }
 
-// clip shortens a gradient that is longer than the norm allowed.
-func (t *trainer) clip(grad []float32) {
+// clip shortens the gradient if it is longer than the norm allowed.
+func (t *trainer) clip() {
 	if t.opts.ClipNorm <= 0 {
 		return
 	}
-	if norm := math.Sqrt(float64(simd.Dot(grad, grad))); norm > t.opts.ClipNorm {
+	squares := 0.0
+	for _, s := range t.squares {
+		squares += s
+	}
+	if norm := math.Sqrt(squares); norm > t.opts.ClipNorm {
+		grad := t.grads[0]
 		simd.AddScaled(grad, grad, float32(t.opts.ClipNorm/norm)-1, grad)
 	}
 }

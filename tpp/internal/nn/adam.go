@@ -12,11 +12,21 @@ type Adam[F Float] struct {
 
 // Update moves params along grad.
 func (a *Adam[F]) Update(params, grad []F) {
+	a.Begin(len(params))
+	a.UpdatePart(params, grad, 0, len(params))
+}
+
+// Begin counts an update of n parameters, whose parts then follow.
+func (a *Adam[F]) Begin(n int) {
 	if a.M == nil {
-		a.M, a.V = make([]F, len(params)), make([]F, len(params))
+		a.M, a.V = make([]F, n), make([]F, n)
 	}
 	a.Step++
-	simd.Adam(params, grad, a.M, a.V, simd.AdamStep{
+}
+
+// UpdatePart moves the parameters from first to last. Parts that do not overlap may be updated at the same time.
+func (a *Adam[F]) UpdatePart(params, grad []F, first, last int) {
+	simd.Adam(params[first:last], grad[first:last], a.M[first:last], a.V[first:last], simd.AdamStep{
 		LR: a.LR, Beta1: a.Beta1, Beta2: a.Beta2, Eps: a.Eps, WeightDecay: a.WeightDecay, Step: a.Step,
 	})
 }

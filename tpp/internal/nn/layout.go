@@ -75,11 +75,19 @@ func (p Packed) Steps() int { return len(p.Offsets) - 1 }
 // Row is the row of event t of sequence b.
 func (p Packed) Row(b, t int) int { return p.Offsets[t] + b }
 
-// transpose writes the rows×cols matrix src into dst as cols×rows.
+// transpose writes the rows×cols matrix src into dst as cols×rows, block by block: lines of both stay in cache.
 func transpose[F Float](dst, src []F, rows, cols int) {
-	for i := range rows {
-		for j, v := range src[i*cols : i*cols+cols] {
-			dst[j*rows+i] = v
+	const block = 16
+	for i := 0; i < rows; i += block {
+		for j := 0; j < cols; j += block {
+			for c := j; c < min(j+block, cols); c++ {
+				line := dst[c*rows+i : c*rows+min(i+block, rows)]
+				at := i*cols + c
+				for r := range line {
+					line[r] = src[at]
+					at += cols
+				}
+			}
 		}
 	}
 }
