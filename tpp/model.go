@@ -205,6 +205,15 @@ func logAddExp(a, b float64) float64 {
 	return a + math.Log1p(math.Exp(b-a))
 }
 
+// UnitOf names the unit of a model's times: what its method TimeUnit says, if it has one as the models of this package do,
+// else ms.
+func UnitOf(m Model) string {
+	if c, ok := m.(interface{ TimeUnit() string }); ok {
+		return c.TimeUnit()
+	}
+	return "ms"
+}
+
 // startOf is when the watch over a sequence begins: at its TStart, or with its first event, which is then given.
 func startOf(s *Sequence) float64 {
 	if s.TStart != nil {

@@ -122,13 +122,12 @@ func markName(name string, mark int) string {
 }
 
 func printPredictions(w io.Writer, sequence int, model tpp.Model, s *tpp.Sequence, predictions []tpp.Prediction) error {
-	names := model.MarkNames()
-	prefix := commonPrefix(names)
+	names, prefix := tpp.ShortNames(model.MarkNames())
 	short := func(mark int) string {
 		if len(names) == 0 {
 			return strconv.Itoa(mark)
 		}
-		return names[mark][len(prefix):]
+		return names[mark]
 	}
 	fmt.Fprintf(w, "Sequence %d, %d events", sequence, s.Len())
 	if prefix != "" {
@@ -155,26 +154,8 @@ func printPredictions(w io.Writer, sequence int, model tpp.Model, s *tpp.Sequenc
 
 // clockOf is the unit of a model's times, and how many decimals its clock tells.
 func clockOf(m tpp.Model) (unit string, digits int) {
-	unit = "ms"
-	if c, ok := m.(interface{ TimeUnit() string }); ok {
-		unit = c.TimeUnit()
-	}
 	if c, ok := m.(interface{ Resolution() float64 }); ok && c.Resolution() < 1 {
 		digits = int(math.Ceil(-math.Log10(c.Resolution())))
 	}
-	return unit, digits
-}
-
-// commonPrefix is what all names begin with, up to and with a dash: sequence-dev- of sequence-dev-f1 and so on.
-func commonPrefix(names []string) string {
-	if len(names) < 2 {
-		return ""
-	}
-	prefix := names[0]
-	for _, name := range names[1:] {
-		for !strings.HasPrefix(name, prefix) {
-			prefix = prefix[:len(prefix)-1]
-		}
-	}
-	return prefix[:strings.LastIndexByte(prefix, '-')+1]
+	return tpp.UnitOf(m), digits
 }

@@ -26,7 +26,7 @@ func Density(ctx context.Context, m tpp.Model, d *tpp.Dataset, after int, resolu
 	if err != nil {
 		return nil, err
 	}
-	p := newPlot(title, "gap (ms)", "share of gaps per factor of ten")
+	p := newPlot(title, "gap ("+tpp.UnitOf(m)+")", "share of gaps per factor of ten")
 	observed := &steps{edges: g.edges, heights: g.perDecade(g.observed), fill: observedFill, line: observedLine, width: 0.8}
 	predicted := &steps{edges: g.edges, heights: g.perDecade(g.predicted), line: predictedLine, width: 1.8}
 	highest := 0.0

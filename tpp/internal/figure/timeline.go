@@ -27,9 +27,9 @@ var (
 
 // step is one row of a timeline: the prediction made when an event had arrived.
 type step struct {
-	from       float64   // arrival, ms since the first event
+	from       float64   // arrival, since the first event
 	mass       []float64 // predicted probability of each cell of the time axis, relative to the largest
-	lower      float64   // 5 % quantile, ms since the first event
+	lower      float64   // 5 % quantile, since the first event
 	upper      float64   // 95 %
 	next       float64   // when the next event came; NaN if none did
 	nextMark   string
@@ -45,7 +45,7 @@ const noteShare = 0.2
 // timeline draws steps over a common time axis.
 type timeline struct {
 	steps []step
-	end   float64 // right end of the time axis, ms
+	end   float64 // right end of the time axis
 	cells int
 	// unmarked: there is nothing to say about marks.
 	unmarked bool
@@ -69,7 +69,7 @@ func Timeline(m tpp.Model, s *tpp.Sequence, first, count int, title string) (*pl
 	if err != nil {
 		return nil, err
 	}
-	p := newPlot(title, "time since the first event drawn (ms)", "")
+	p := newPlot(title, "time since the first event drawn ("+tpp.UnitOf(m)+")", "")
 	p.Title.Padding = 12
 	p.X.Min, p.X.Max = -tl.end*0.01, tl.end*(1+noteShare)
 	p.Y.Padding = 6
