@@ -1,16 +1,13 @@
 package nn
 
-import "math"
+import "github.com/tppfaas/tppfaas/tpp/internal/simd"
 
 // The element-wise parts of the encoders that have no kernel of their own. Slices of D units; of G·D gates.
 
-func sigmoid(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
-
 // rnnForward: h = tanh(gx + gh).
 func rnnForward[F Float](h, gx, gh []F) {
-	for i := range h {
-		h[i] = F(math.Tanh(float64(gx[i] + gh[i])))
-	}
+	simd.AddScaled(h, gx, 1, gh)
+	simd.Tanh(h, h)
 }
 
 // rnnBackward turns dh into the gradient of the gates.
@@ -24,16 +21,19 @@ func rnnBackward[F Float](dgx, dgh, dh, h []F) {
 // lstmForward: c = f⊙c_prev + i⊙g, h = o⊙tanh(c), for rows of d units. It leaves the activated gates in act, laid out as
 // gx. c may be c_prev.
 func lstmForward[F Float](rows, d int, h, c, act, gx, gh, cPrev []F) {
+	simd.AddScaled(act[:rows*4*d], gx, 1, gh)
 	for row := range rows {
-		gx, gh, act := gx[row*4*d:][:4*d], gh[row*4*d:][:4*d], act[row*4*d:][:4*d]
+		act, c, cPrev, h := act[row*4*d:][:4*d], c[row*d:][:d], cPrev[row*d:][:d], h[row*d:][:d]
+		simd.Sigmoid(act[:2*d], act[:2*d])
+		simd.Tanh(act[2*d:3*d], act[2*d:3*d])
+		simd.Sigmoid(act[3*d:], act[3*d:])
+		in, forget, cell, out := act[:d], act[d:2*d], act[2*d:3*d], act[3*d:]
 		for i := range d {
-			in := sigmoid(float64(gx[i] + gh[i]))
-			forget := sigmoid(float64(gx[d+i] + gh[d+i]))
-			cell := math.Tanh(float64(gx[2*d+i] + gh[2*d+i]))
-			out := sigmoid(float64(gx[3*d+i] + gh[3*d+i]))
-			next := forget*float64(cPrev[row*d+i]) + in*cell
-			act[i], act[d+i], act[2*d+i], act[3*d+i] = F(in), F(forget), F(cell), F(out)
-			c[row*d+i], h[row*d+i] = F(next), F(out*math.Tanh(next))
+			c[i] = forget[i]*cPrev[i] + in[i]*cell[i]
+		}
+		simd.Tanh(h, c)
+		for i := range d {
+			h[i] *= out[i]
 		}
 	}
 }
@@ -43,10 +43,11 @@ func lstmForward[F Float](rows, d int, h, c, act, gx, gh, cPrev []F) {
 func lstmBackward[F Float](rows, d int, dgx, dgh, cPrev, dh, dc, act, c []F) {
 	for row := range rows {
 		dgx, dgh, act := dgx[row*4*d:][:4*d], dgh[row*4*d:][:4*d], act[row*4*d:][:4*d]
+		simd.Tanh(dgh[:d], c[row*d:][:d]) // read before it is overwritten
 		for i := range d {
 			j := row*d + i
 			in, forget, cell, out := act[i], act[d+i], act[2*d+i], act[3*d+i]
-			tc := F(math.Tanh(float64(c[j])))
+			tc := dgh[i]
 			dcj := dc[j] + dh[j]*out*(1-tc*tc)
 			dIn := dcj * cell * in * (1 - in)
 			dForget := dcj * cPrev[j] * forget * (1 - forget)

@@ -105,6 +105,8 @@ func AbsoluteErrorLog[F Float](out, gaps []F, mean, std, unit float64, scale F) 
 // Softplus is log(1 + e^v), without overflow.
 func Softplus(v float64) float64 { return max(v, 0) + math.Log1p(math.Exp(-math.Abs(v))) }
 
+func sigmoid(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
+
 func sign(v float64) float64 {
 	switch {
 	case v > 0:
