@@ -26,6 +26,7 @@ Examples:
   tpp train traces.json.gz -o model.safetensors -kind truncnorm -coldstart
   tpp train traces.json.gz -o model.safetensors -paper -json           the published model and training
   tpp train traces.json.gz -o model.safetensors -kind markov           a classical model, in a second
+  tpp train traces.json.gz -repeat 10                                  means and deviations over ten splits
   tpp train huge.json.gz -o model.safetensors -checkpoint huge.ckpt    may be interrupted and called again
 `
 
@@ -45,6 +46,9 @@ func train(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	data, err := tpp.ReadFile(o.dataset)
 	if err != nil {
 		return err
+	}
+	if o.repeat > 0 {
+		return repeatTraining(ctx, o, data, stdout, stderr)
 	}
 	training, validation, test := data.Split(o.opts.Seed)
 	if slices.Contains(tpp.ClassicalKinds(), o.cfg.Kind) {

@@ -21,7 +21,7 @@ func kinds() []string {
 
 // classicalFlags are the options that have a meaning for a classical model, by kind where not for all.
 var classicalFlags = map[string][]string{
-	"o": nil, "kind": nil, "seed": nil, "resolution": nil, "json": nil,
+	"o": nil, "kind": nil, "seed": nil, "resolution": nil, "json": nil, "repeat": nil,
 	"components":     {tpp.KindRenewal, tpp.KindMarkRenewal},
 	"decay-per-pair": {tpp.KindHawkes},
 }

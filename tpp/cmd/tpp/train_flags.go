@@ -21,6 +21,7 @@ type trainOrder struct {
 	history string // file for the history of the training, or none
 	json    bool
 	fit     tpp.FitOptions // of a classical model
+	repeat  int            // number of splits to score the training on, or 0 for one model
 }
 
 // parseTrain reads the line. What is not given keeps the default of the library, or with -paper the published value.
@@ -55,12 +56,20 @@ func parseTrain(args []string, stdout io.Writer) (*trainOrder, error) {
 	fs.StringVar(&o.opts.Checkpoint, "checkpoint", "", "keep the state of the training in `FILE`, and go on from there")
 	fs.StringVar(&o.history, "history", "", "write the losses of each epoch to `FILE`, one JSON object a line")
 	fs.BoolVar(&o.json, "json", false, "print the scores as JSON")
+	fs.IntVar(&o.repeat, "repeat", 0, "train on this many `splits`, of -seed and the seeds after it, and print the scores' means; writes no model")
 	rest, err := positional(fs, args, "dataset")
 	if err != nil {
 		return nil, err
 	}
 	o.dataset = rest[0]
-	if o.output == "" {
+	if cli.IsSet(fs, "repeat") {
+		if o.repeat < 2 {
+			return nil, cli.Usagef("-repeat is %d, it must be at least 2", o.repeat)
+		}
+		if o.output != "" || o.history != "" || o.opts.Checkpoint != "" {
+			return nil, cli.Usagef("-repeat makes many models: -o, -history and -checkpoint are for one")
+		}
+	} else if o.output == "" {
 		return nil, cli.Usagef("-o MODEL is missing")
 	}
 	if !slices.Contains(kinds(), *kind) {

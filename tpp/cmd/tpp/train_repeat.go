@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"path/filepath"
+	"slices"
+	"text/tabwriter"
+
+	"github.com/tppfaas/tppfaas/internal/progress"
+	"github.com/tppfaas/tppfaas/tpp"
+)
+
+// repeatTraining trains on several splits, beside a table of the last mark on the same ones, and prints means and standard
+// deviations of the scores on the test parts.
+func repeatTraining(ctx context.Context, o *trainOrder, data *tpp.Dataset, stdout, stderr io.Writer) error {
+	show := progress.New(stderr, o.repeat, "trainings")
+	defer show.Done()
+	candidates := []tpp.Candidate{{Name: o.cfg.Kind, Fit: func(ctx context.Context, training, validation *tpp.Dataset, seed uint64) (tpp.Model, error) {
+		defer show.Add(1, "")
+		if slices.Contains(tpp.ClassicalKinds(), o.cfg.Kind) {
+			return tpp.Fit(ctx, o.cfg.Kind, training, o.fit)
+		}
+		opts := o.opts
+		opts.Seed = seed
+		return tpp.Train(ctx, o.cfg, training, validation, opts)
+	}}}
+	if o.cfg.Kind != tpp.KindLookupMark {
+		candidates = append(candidates, tpp.Candidate{Name: tpp.KindLookupMark, Fit: func(ctx context.Context, training, _ *tpp.Dataset, _ uint64) (tpp.Model, error) {
+			return tpp.Fit(ctx, tpp.KindLookupMark, training, tpp.FitOptions{Resolution: o.cfg.Resolution})
+		}})
+	}
+	seeds := make([]uint64, o.repeat)
+	for i := range seeds {
+		seeds[i] = o.opts.Seed + uint64(i)
+	}
+	r, err := tpp.Repeat(ctx, data, seeds, candidates, tpp.EvaluateOptions{})
+	if err != nil {
+		return fmt.Errorf("%s: %w", o.dataset, err)
+	}
+	show.Done()
+	if o.json {
+		return printRepeatJSON(stdout, o.dataset, r)
+	}
+	fmt.Fprintf(stdout, "%s: test scores, mean ± standard deviation over the splits of seeds %d to %d\n",
+		filepath.Base(o.dataset), seeds[0], seeds[len(seeds)-1])
+	return printRepeat(stdout, r)
+}
+
+// repeatReport is the repeated scores of a kind of model for machines.
+type repeatReport struct {
+	Dataset string             `json:"dataset"`
+	Kind    string             `json:"kind"`
+	Seeds   []uint64           `json:"seeds"`
+	Scores  []tpp.ScoreSummary `json:"scores"`
+}
+
+func printRepeatJSON(w io.Writer, dataset string, r *tpp.Repetition) error {
+	for _, c := range r.Candidates {
+		if err := json.NewEncoder(w).Encode(repeatReport{dataset, c.Name, r.Seeds, c.Summary()}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// printRepeat prints a line a score that some model has, a column a model.
+func printRepeat(w io.Writer, r *tpp.Repetition) error {
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprint(tw, "score")
+	var summaries [][]tpp.ScoreSummary
+	for _, c := range r.Candidates {
+		fmt.Fprintf(tw, "\t%s", c.Name)
+		summaries = append(summaries, c.Summary())
+	}
+	fmt.Fprintln(tw)
+	for i, s := range summaries[0] {
+		if !slices.ContainsFunc(summaries, func(of []tpp.ScoreSummary) bool { return !math.IsNaN(of[i].Mean) }) {
+			continue
+		}
+		fmt.Fprint(tw, s.Name)
+		for _, of := range summaries {
+			if math.IsNaN(of[i].Mean) {
+				fmt.Fprint(tw, "\t–")
+				continue
+			}
+			fmt.Fprintf(tw, "\t%s ± %s", number(of[i].Mean, 4), number(of[i].Std, 4))
+		}
+		fmt.Fprintln(tw)
+	}
+	return tw.Flush()
+}
