@@ -224,7 +224,7 @@ func (t *trainer) afterEpoch(training lossSum) error {
 		t.since = 0
 	}
 	if t.opts.Progress != nil {
-		t.opts.Progress(Epoch{epoch, training.perEvent(), loss, t.summary.BestEpoch, t.summary.ValidationLoss, t.adam.LR, t.summary.Seconds})
+		t.opts.Progress(Epoch{epoch, t.opts.MaxEpochs, training.perEvent(), loss, t.summary.BestEpoch, t.summary.ValidationLoss, t.adam.LR, t.summary.Seconds})
 	}
 	if t.since >= t.opts.Patience && t.opts.Schedule == SchedulePlateau && t.drops < plateauDrops {
 		t.drops++

@@ -87,7 +87,8 @@ func PaperTraining(kind string) TrainOptions {
 
 // Epoch is how training stands after an epoch. Losses are negative log likelihoods per scored event.
 type Epoch struct {
-	Epoch          int     `json:"epoch"` // counted from 1
+	Epoch          int     `json:"epoch"`      // counted from 1
+	MaxEpochs      int     `json:"max_epochs"` // that training may take
 	TrainingLoss   float64 `json:"training_loss"`
 	ValidationLoss float64 `json:"validation_loss"`
 	BestEpoch      int     `json:"best_epoch"` // with the lowest validation loss so far

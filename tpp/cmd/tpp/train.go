@@ -89,12 +89,15 @@ func writeHistory(path string, history []tpp.Epoch) error {
 // fit trains with a display of its progress. An interruption that left a model is no error.
 func fit(ctx context.Context, cfg tpp.Config, training, validation *tpp.Dataset, opts tpp.TrainOptions, stderr io.Writer) (
 	model *tpp.Recurrent, interrupted bool, err error) {
-	show := progress.New(stderr, max(opts.MaxEpochs, 0), "epochs")
-	defer show.Done()
+	var show *progress.Progress // from the first epoch on, which tells how many there may be
+	defer func() { show.Done() }()
 	before := opts.Progress
 	opts.Progress = func(e tpp.Epoch) {
 		if before != nil {
 			before(e)
+		}
+		if show == nil {
+			show = progress.New(stderr, e.MaxEpochs, "epochs")
 		}
 		show.Set(e.Epoch, fmt.Sprintf("loss %.4f, validation %.4f (best %.4f in epoch %d)",
 			e.TrainingLoss, e.ValidationLoss, e.BestLoss, e.BestEpoch))
