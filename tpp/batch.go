@@ -85,7 +85,7 @@ func (n *network[F]) newExample(s *Sequence) (example[F], error) {
 	e := example[F]{scored: s.NumScored()}
 	last := s.Len() - 1
 	steps := last
-	if s.TEnd == nil && !n.cfg.WithoutEnd || s.TEnd != nil && *s.TEnd > s.ArrivalTimes[last] {
+	if s.TEnd == nil && !n.cfg.WithoutEnd || s.TEnd != nil && *s.TEnd > s.ArrivalTimes[last] && n.survivor != nil {
 		steps++
 	}
 	for _, c := range n.cfg.Covariates {
@@ -304,39 +304,12 @@ func (n *network[F]) heads(params, grad, h, dh []F, t targets[F], scale F, ws *w
 }
 
 // survival scores that nothing came until the end of the window: the event comes later, or, for a model that knows of
-// ends, the sequence is over. With the end's probability e and the survival S of the gap that is log(e + (1 − e)S).
+// ends, the sequence is over.
 func (n *network[F]) survival(timeOut, markOut []F, t *targets[F], memory []F, scale F) float64 {
-	logS := n.head.survival(timeOut, t, memory, scale)
+	logS := n.survivor.survival(timeOut, t, memory, scale)
 	if n.cfg.WithoutEnd {
 		clear(markOut)
 		return logS
 	}
-	if n.cfg.Kind == TruncNorm {
-		clear(markOut)
-		return 0
-	}
-	top := math.Inf(-1)
-	for _, v := range markOut {
-		top = max(top, float64(v))
-	}
-	total := 0.0
-	for _, v := range markOut {
-		total += math.Exp(float64(v) - top)
-	}
-	logEnd := float64(markOut[n.numMarks]) - top - math.Log(total)
-	end := math.Exp(logEnd)
-	logBoth := logAddExp(logEnd, math.Log1p(-end)+logS)
-	later := F(math.Exp(math.Log1p(-end) + logS - logBoth)) // the share of the gap in it
-	for i := range timeOut {
-		timeOut[i] *= later
-	}
-	slope := float64(scale) * -math.Expm1(logS) * math.Exp(logEnd-logBoth)
-	for i, v := range markOut {
-		p := math.Exp(float64(v)-top) / total
-		if i == n.numMarks {
-			p--
-		}
-		markOut[i] = F(slope * p)
-	}
-	return logBoth
+	return nn.OverOrLater(timeOut, markOut, n.numMarks, logS, scale)
 }

@@ -72,11 +72,7 @@ func (t *trainer) save() error {
 		}
 		f := &safetensors.File{Metadata: map[string]string{checkpointKey: string(text)}, Tensors: map[string]safetensors.Tensor{}}
 		for name, values := range c.vectors() {
-			data := make([]float64, len(*values))
-			for i, v := range *values {
-				data[i] = float64(v)
-			}
-			f.Tensors[name] = safetensors.Tensor{Shape: []int{len(data)}, Data: data}
+			f.Tensors[name] = safetensors.FromFloat32([]int{len(*values)}, *values)
 		}
 		return safetensors.Write(w, f)
 	})

@@ -13,11 +13,14 @@ type timeHead[F nn.Float] interface {
 	// score is the sum over events of the log likelihood of their gaps, or minus the loss that stands for it, up to the
 	// constant in example.logJacobian. It replaces out, a row a target, by the gradient of scale times its negative.
 	score(out []F, t *targets[F], memory []F, scale F) float64
-	// survival is the same for the log probability that a gap is longer than that of the only target. A head without
-	// distribution answers 0 and clears out.
-	survival(out []F, t *targets[F], memory []F, scale F) float64
 	// density says that score is a density over standardised log time, to which the Jacobian belongs.
 	density() bool
+}
+
+// survivalHead is a timeHead that predicts a distribution.
+type survivalHead[F nn.Float] interface {
+	// survival is what score is for an event: the log probability that a gap is longer than that of the only target.
+	survival(out []F, t *targets[F], memory []F, scale F) float64
 }
 
 // pointHead is a timeHead that predicts one value.
@@ -60,11 +63,6 @@ func (softplusHead[F]) score(out []F, t *targets[F], _ []F, scale F) float64 {
 
 func (softplusHead[F]) predict(out float32) float64 { return nn.Softplus(float64(out)) }
 
-func (softplusHead[F]) survival(out []F, _ *targets[F], _ []F, _ F) float64 {
-	clear(out)
-	return 0
-}
-
 // logHead predicts one value, exp(mean + std·out). Its absolute error counts in units of the error that the median of all
 // gaps makes, so that the marks keep their weight in the loss at any scale of time.
 type logHead[F nn.Float] struct{ norm normalisation }
@@ -79,9 +77,4 @@ func (h logHead[F]) score(out []F, t *targets[F], _ []F, scale F) float64 {
 
 func (h logHead[F]) predict(out float32) float64 {
 	return math.Exp(h.norm.Mean + h.norm.Std*float64(out))
-}
-
-func (logHead[F]) survival(out []F, _ *targets[F], _ []F, _ F) float64 {
-	clear(out)
-	return 0
 }

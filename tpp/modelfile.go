@@ -187,11 +187,7 @@ func (m *Recurrent) WriteFile(path string) error { return atomicfile.Write(path,
 func (m *Recurrent) Encode(w io.Writer) error {
 	tensors := map[string]safetensors.Tensor{}
 	for _, t := range m.net.layout.Tensors() {
-		data := make([]float64, t.Span.Len)
-		for i, v := range nn.Of(t.Span, m.params) {
-			data[i] = float64(v)
-		}
-		tensors[t.Name] = safetensors.Tensor{Shape: t.Shape, Data: data}
+		tensors[t.Name] = safetensors.FromFloat32(t.Shape, nn.Of(t.Span, m.params))
 	}
 	return writeModel(w, recurrentDescription{
 		Format: formatVersion, Config: m.cfg, NumMarks: m.numMarks, Marks: m.markNames,

@@ -21,6 +21,7 @@ type network[F nn.Float] struct {
 	rnn         *nn.Recurrent[F]
 	time, mark  *nn.Linear[F]
 	head        timeHead[F]
+	survivor    survivalHead[F] // the same head, nil if it predicts no distribution
 }
 
 // normalisation is what a model knows of the scale of its data, from the training part.
@@ -45,6 +46,7 @@ func newNetwork[F nn.Float](cfg Config, numMarks int, norm normalisation, loss s
 	default:
 		n.head = tickHead[F]{}
 	}
+	n.survivor, _ = n.head.(survivalHead[F])
 	d := cfg.ContextSize
 	n.contextInit = n.layout.Add("context_init", d)
 	features := []nn.Feature{{Name: "time"}, {Name: "mark", Levels: numMarks, Size: cfg.MarkEmbeddingSize}}

@@ -68,14 +68,12 @@ func TestPeers(t *testing.T) {
 	var losses, milliseconds []float64
 	for epoch := 1; epoch <= *peersEpochs; epoch++ {
 		start := time.Now()
-		sum, err := tr.epoch(t.Context(), epoch)
-		if err != nil {
+		if _, err := tr.epoch(t.Context(), epoch); err != nil {
 			t.Fatal(err)
 		}
 		tr.net.prepare(tr.params)
 		losses = append(losses, tr.validate().perEvent())
 		milliseconds = append(milliseconds, float64(time.Since(start).Microseconds())/1000)
-		_ = sum
 	}
 	line, err := json.Marshal(map[string]any{"name": "tpp " + simd.Active(), "losses": losses, "milliseconds": milliseconds})
 	if err != nil {
@@ -134,11 +132,7 @@ func writePeersCase(t *testing.T, tr *trainer, m *Recurrent, training, validatio
 	}
 	file := &safetensors.File{Tensors: map[string]safetensors.Tensor{}}
 	for _, tensor := range tr.net.layout.Tensors() {
-		var data []float64
-		for _, v := range nn.Of(tensor.Span, tr.params) {
-			data = append(data, float64(v))
-		}
-		file.Tensors[tensor.Name] = safetensors.Tensor{Shape: tensor.Shape, Data: data}
+		file.Tensors[tensor.Name] = safetensors.FromFloat32(tensor.Shape, nn.Of(tensor.Span, tr.params))
 	}
 	f, err := os.Create(filepath.Join(*peersDir, "weights.safetensors"))
 	if err != nil {

@@ -141,11 +141,8 @@ func (m *Recurrent) newWork() *recurrentWork {
 
 // Observe moves the encoder over an event, in constant time and without allocation.
 func (s *recurrentState) Observe(e Event) error {
-	if math.IsNaN(e.Time) || math.IsInf(e.Time, 0) {
-		return fmt.Errorf("event at %v: not a time", e.Time)
-	}
-	if e.Time < s.last {
-		return lateEvent(e.Time, s.last)
+	if err := checkEvent(e, s.last, s.m.numMarks); err != nil {
+		return err
 	}
 	gap := 0.0
 	if s.events > 0 {

@@ -200,11 +200,11 @@ func checkLikelihoods[F nn.Float](t *testing.T, c *referenceCase, tolerance floa
 			n.mark.Forward(markOut, params, h, 1)
 			target := e.targets.slice(j, j+1)
 			if target.kind[0] == targetSurvival {
-				compare("final log survival", i, j, n.head.survival(timeOut, &target, memory, 0), c.FinalLogSurvival[i])
+				compare("final log survival", i, j, n.survivor.survival(timeOut, &target, memory, 0), c.FinalLogSurvival[i])
 				continue
 			}
 			survival := slices.Clone(timeOut)
-			compare("log survival at the event's own gap", i, j, n.head.survival(survival, &target, memory, 0), c.PerEvent.LogSurvivalAtOwnGap[i][j])
+			compare("log survival at the event's own gap", i, j, n.survivor.survival(survival, &target, memory, 0), c.PerEvent.LogSurvivalAtOwnGap[i][j])
 			gap, _ := c.data.Sequences[i].gapBefore(j + 1)
 			jacobian := -math.Log(max(gap, n.cfg.GapFloor)) - math.Log(n.norm.Std)
 			compare("time log density", i, j, n.head.score(timeOut, &target, memory, 0)+jacobian, c.PerEvent.TimeLogProb[i][j])

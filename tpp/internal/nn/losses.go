@@ -68,6 +68,36 @@ func SoftmaxNLL[F Float](logits []F, targets []int, logProb []F, scale F) float6
 	return -sum(logProb)
 }
 
+// OverOrLater scores that nothing came where either the class called end, with probability e under the logits, says why,
+// or the event comes later, with log probability logS: log(e + (1 − e)S). Time holds the gradient of scale times −logS and
+// is scaled to its part in that; the logits are replaced by theirs.
+func OverOrLater[F Float](time, logits []F, end int, logS float64, scale F) float64 {
+	// In float64: of an e near 1 the rest still counts.
+	top, total := math.Inf(-1), 0.0
+	for _, v := range logits {
+		top = max(top, float64(v))
+	}
+	for _, v := range logits {
+		total += math.Exp(float64(v) - top)
+	}
+	logEnd := float64(logits[end]) - top - math.Log(total)
+	logLater := math.Log1p(-math.Exp(logEnd)) + logS
+	logBoth := simd.LogSumExp([]float64{logEnd, logLater})
+	later := F(math.Exp(logLater - logBoth)) // the gap's part
+	for i := range time {
+		time[i] *= later
+	}
+	slope := float64(scale) * -math.Expm1(logS) * math.Exp(logEnd-logBoth)
+	for i, v := range logits {
+		p := math.Exp(float64(v)-top) / total
+		if i == end {
+			p--
+		}
+		logits[i] = F(slope * p)
+	}
+	return logBoth
+}
+
 func sum[F Float](values []F) float64 {
 	total := 0.0
 	for _, v := range values {

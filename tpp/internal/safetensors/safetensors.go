@@ -25,6 +25,15 @@ type Tensor struct {
 	Data  []float64
 }
 
+// FromFloat32 is the tensor of a shape with the values, which it copies.
+func FromFloat32(shape []int, values []float32) Tensor {
+	data := make([]float64, len(values))
+	for i, v := range values {
+		data[i] = float64(v)
+	}
+	return Tensor{Shape: shape, Data: data}
+}
+
 // File is what a file holds.
 type File struct {
 	Metadata map[string]string
