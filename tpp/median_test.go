@@ -7,6 +7,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/tppfaas/tppfaas/tpp/dist"
+	"github.com/tppfaas/tppfaas/tpp/internal/nn"
 )
 
 // TestFastMedianHalvesTheMixture: whatever the model predicts, the fast median has half of the probability on either side.
@@ -21,12 +22,10 @@ func TestFastMedianHalvesTheMixture(t *testing.T) {
 			out[2*k+i] = float32(rapid.Float64Range(-5, 5).Draw(t, "logit"))
 		}
 		mix := dist.LogNormMix{LogWeights: make([]float64, k), Mu: make([]float64, k), Sigma: make([]float64, k)}
-		mixtureOf(&mix, out, norm)
-		finder := &medianFinder{
-			norm: norm, locations: out[:k], scales: out[k : 2*k], logits: out[2*k:],
-			weights: make([]float32, k), precisions: make([]float32, k),
-		}
-		got := finder.median()
+		predicted := nn.NewMixture(out)
+		predicted.Exponentiate()
+		mixtureOf(&mix, &predicted, norm)
+		got := (&fastMedian{&predicted, norm}).median()
 		// The rounding of a float32 location moves the CDF by as much as the density is high there.
 		slack := 1e-5 + mix.Prob(got)*got*norm.Std*5e-6
 		if f := mix.CDF(got); math.Abs(f-0.5) > slack {

@@ -59,8 +59,8 @@ type Next struct {
 	// Joint is the joint distribution of time and mark, nil if they are independent of each other.
 	Joint Joint
 
-	median *medianFinder // a faster way to the median of Time, if there is one
-	given  *Next         // memory of Given
+	median *fastMedian // a faster way to the median of Time, if there is one
+	given  *Next       // memory of Given
 	rest   dist.Conditional
 }
 

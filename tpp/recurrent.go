@@ -7,7 +7,6 @@ import (
 
 	"github.com/tppfaas/tppfaas/tpp/dist"
 	"github.com/tppfaas/tppfaas/tpp/internal/nn"
-	"github.com/tppfaas/tppfaas/tpp/internal/simd"
 )
 
 // Recurrent is a neural temporal point process: a recurrent encoder turns the history into a context, from which the
@@ -112,6 +111,7 @@ type recurrentWork struct {
 
 	values, gates, timeOut, markOut []float32
 	stepper                         nn.Stepper[float32]
+	predicted                       nn.Mixture // timeOut, as a mixture in standardised log time
 	mix                             dist.LogNormMix
 	point                           dist.Point
 	next                            Next
@@ -131,10 +131,8 @@ func (m *Recurrent) newWork() *recurrentWork {
 		k := m.cfg.NumComponents
 		w.mix = dist.LogNormMix{LogWeights: make([]float64, k), Mu: make([]float64, k), Sigma: make([]float64, k)}
 		w.next.Time = &w.mix
-		w.next.median = &medianFinder{
-			norm: m.norm, locations: w.timeOut[:k], scales: w.timeOut[k : 2*k], logits: w.timeOut[2*k:],
-			weights: make([]float32, k), precisions: make([]float32, k),
-		}
+		w.predicted = nn.NewMixture(w.timeOut)
+		w.next.median = &fastMedian{&w.predicted, m.norm}
 	}
 	return w
 }
@@ -185,7 +183,8 @@ func (s *recurrentState) refresh() {
 	if s.m.cfg.Kind == TruncNorm {
 		w.point.Value = net.head.(pointHead).predict(w.timeOut[0])
 	} else {
-		mixtureOf(&w.mix, w.timeOut, s.m.norm)
+		w.predicted.Exponentiate()
+		mixtureOf(&w.mix, &w.predicted, s.m.norm)
 	}
 	w.next.End = softmax(w.next.Marks, w.markOut)
 	w.owner = s
@@ -228,24 +227,15 @@ func (s *recurrentState) forget() {
 	}
 }
 
-// mixtureOf takes the outputs of the time head (locations, log scales, logits, in standardised log time) to a mixture
-// of log-normals in the time unit: log τ = mean + std·x. The log weights keep their common constant. Out is used up.
-func mixtureOf(mix *dist.LogNormMix, out []float32, norm normalisation) {
-	k := len(mix.Mu)
-	scales := out[k : 2*k]
-	simd.Exp(scales, scales)
-	for i := range k {
-		mix.Mu[i] = norm.Mean + norm.Std*float64(out[i])
-		mix.Sigma[i] = norm.Std * min(max(float64(scales[i]), minScale), maxScale)
-		mix.LogWeights[i] = float64(out[2*k+i])
+// mixtureOf takes a mixture in standardised log time to one of log-normals in the time unit: log τ = mean + std·x. The log
+// weights keep their common constant.
+func mixtureOf(mix *dist.LogNormMix, predicted *nn.Mixture, norm normalisation) {
+	for i := range mix.Mu {
+		mix.Mu[i] = norm.Mean + norm.Std*float64(predicted.Locations[i])
+		mix.Sigma[i] = norm.Std * nn.ClampScale(float64(predicted.Scales[i]))
+		mix.LogWeights[i] = float64(predicted.Logits[i])
 	}
 }
-
-// Scales of components outside these bounds count as on them, so that nothing overflows or divides by zero.
-const (
-	minScale = 1e-18
-	maxScale = 1e18
-)
 
 // softmax writes to dst the probabilities of the marks given that there is a next event, and returns the probability that
 // there is none: that of the logit behind those of the marks, if there is one.

@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 
 	"github.com/tppfaas/tppfaas/tpp/internal/nn"
-	"github.com/tppfaas/tppfaas/tpp/internal/simd"
 )
 
 // A follower continues a sequence along several paths at once. Its rows are the paths that still run.
@@ -151,14 +150,14 @@ func (f *mixtureFollower) draw(row int, u, v float64) (tau float64, mark int, ov
 		}
 		marks, u = marks[:n], (u-end)/(1-end)
 	}
-	mark, _ = drawIndex(marks, float64(simd.Sum(marks)), u)
+	mark, _ = drawIndex(marks, nn.Sum(marks), u)
 	k, d := net.cfg.NumComponents, net.cfg.ContextSize
 	i, rest := drawIndex(f.weights[row*k:(row+1)*k], f.weightTotal[row], v)
 	h := f.h[row*d : (row+1)*d]
 	mu := float64(net.time.ForwardAt(f.m.params, h, i))
 	scale := math.Exp(float64(net.time.ForwardAt(f.m.params, h, k+i)))
 	norm := f.m.norm
-	return drawLogNormal(norm.Mean+norm.Std*mu, norm.Std*min(max(scale, minScale), maxScale), rest), mark, false
+	return drawLogNormal(norm.Mean+norm.Std*mu, norm.Std*nn.ClampScale(scale), rest), mark, false
 }
 
 func (f *mixtureFollower) observe(dst, row int, tau float64, mark int, covariates []float64) error {
@@ -195,12 +194,8 @@ func (f *mixtureFollower) advance(rows int) {
 	net.rnn.StepRows(params, f.h, f.c, f.gates, rows, &f.stepper)
 	net.time.ForwardColumns(f.weights, params, f.h, rows, 2*k, k)
 	net.mark.Forward(f.marks, params, f.h, rows)
-	for row := range rows {
-		w, m := f.weights[row*k:(row+1)*k], f.marks[row*classes:(row+1)*classes]
-		simd.Softmax(w, w)
-		simd.Softmax(m, m)
-		f.weightTotal[row] = float64(simd.Sum(w))
-	}
+	nn.SoftmaxRows(f.weights[:rows*k], k, f.weightTotal)
+	nn.SoftmaxRows(f.marks[:rows*classes], classes, nil)
 }
 
 func (f *mixtureFollower) typicalCovariates(dst []float64) []float64 {

@@ -12,7 +12,6 @@ import (
 
 	"github.com/tppfaas/tppfaas/tpp/internal/crew"
 	"github.com/tppfaas/tppfaas/tpp/internal/nn"
-	"github.com/tppfaas/tppfaas/tpp/internal/simd"
 )
 
 // Train fits a recurrent model to the training part by maximum likelihood, and stops when the loss on the validation
@@ -290,11 +289,7 @@ func (t *trainer) bindParts() {
 	t.preparePart = func(_, part int) { t.net.preparePart(t.params, part) }
 	t.sumPart = func(_, part int) {
 		first, last := t.part(part)
-		sum := t.grads[0][first:last]
-		for _, g := range t.grads[1:t.used] {
-			simd.AddScaled(sum, sum, 1, g[first:last])
-		}
-		t.squares[part] = float64(simd.Dot(sum, sum))
+		t.squares[part] = nn.SumGradients(t.grads[0], t.grads[1:t.used], first, last)
 	}
 	t.updatePart = func(_, part int) {
 		first, last := t.part(part)
@@ -321,8 +316,7 @@ func (t *trainer) clip() {
 		squares += s
 	}
 	if norm := math.Sqrt(squares); norm > t.opts.ClipNorm {
-		grad := t.grads[0]
-		simd.AddScaled(grad, grad, float32(t.opts.ClipNorm/norm)-1, grad)
+		nn.Scale(t.grads[0], t.opts.ClipNorm/norm)
 	}
 }
 

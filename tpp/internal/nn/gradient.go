@@ -1,0 +1,18 @@
+package nn
+
+import "github.com/tppfaas/tppfaas/tpp/internal/simd"
+
+// SumGradients adds the gradients of others to sum, within the parameters from first to last, and returns the sum of the
+// squares of what comes of it there. Parts that do not overlap may be summed at the same time.
+func SumGradients(sum []float32, others [][]float32, first, last int) (squares float64) {
+	own := sum[first:last]
+	for _, o := range others {
+		simd.AddScaled(own, own, 1, o[first:last])
+	}
+	return float64(simd.Dot(own, own))
+}
+
+// Scale multiplies a gradient by factor.
+func Scale(grad []float32, factor float64) {
+	simd.AddScaled(grad, grad, float32(factor)-1, grad)
+}
