@@ -1,0 +1,9 @@
+// Live follows traces while they happen and says, at each invocation, which functions should be warm soon.
+//
+//	go run ./examples/live model.safetensors -replay traces.json.gz -sequence 3
+//	something | go run ./examples/live model.safetensors -horizon 2s
+//
+// The second form reads invocations as JSON lines, each as soon as it is known:
+//
+//	{"trace": "4bf92f35", "time": 1732464000123, "function": "sequence-dev-main"}
+package main
