@@ -10,6 +10,7 @@ package whisk
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -260,13 +261,13 @@ func (c *client) try(ctx context.Context, request func(*openwhisk.Client) (*http
 	}
 }
 
-// oneLine is the text of an error without what its package adds around it.
+// oneLine is the text of an error without the request that net/http puts before it; the library keeps no chain of errors.
 func oneLine(err error) string {
-	var u *url.Error
-	if errors.As(err, &u) {
-		err = u.Err
+	text := strings.Join(strings.Fields(err.Error()), " ")
+	if _, cause, ok := strings.Cut(text, `": `); ok && strings.HasPrefix(text, "Get ") {
+		return cause
 	}
-	return strings.Join(strings.Fields(err.Error()), " ")
+	return text
 }
 
 // retryAfter reads the header's seconds; a date, which OpenWhisk does not send, counts as none.
@@ -297,7 +298,11 @@ func (c *client) Activation(ctx context.Context, id string) (Record, error) {
 	case status != http.StatusOK:
 		return Record{}, &Failure{Kind: Unavailable, Err: fmt.Errorf("%s answers with status %d", c.opts.Base.Host, status)}
 	}
-	return record(a, id)
+	r, err := record(a, id)
+	if err != nil {
+		return Record{}, &Failure{Kind: Unavailable, Err: fmt.Errorf("%s answers nonsense: %w", c.opts.Base.Host, err)}
+	}
+	return r, nil
 }
 
 // plausible reports whether an id can stand in a path. What exactly an id is, OpenWhisk decides.
@@ -313,10 +318,10 @@ func plausible(id string) bool {
 	return true
 }
 
-// record reads an activation; one that lacks its times, or has those of another, is a failure.
+// record reads an activation; one that lacks its times, or is of another, is an error.
 func record(a *openwhisk.Activation, id string) (Record, error) {
 	if a == nil || a.ActivationID != id || a.Start <= 0 {
-		return Record{}, &Failure{Kind: Unavailable, Err: fmt.Errorf("the answer is no record of activation %s", id)}
+		return Record{}, fmt.Errorf("this is no record of activation %s", id)
 	}
 	r := Record{Start: time.UnixMilli(a.Start)}
 	if a.End > 0 {
@@ -339,9 +344,20 @@ func record(a *openwhisk.Activation, id string) (Record, error) {
 
 // milliseconds is a number that JSON has made something else of; one that no time can be counts as none.
 func milliseconds(value any) (time.Duration, bool) {
-	v, ok := value.(float64)
+	var v float64
+	switch n := value.(type) {
+	case float64:
+		v = n
+	case json.Number:
+		var err error
+		if v, err = n.Float64(); err != nil {
+			return 0, false
+		}
+	default:
+		return 0, false
+	}
 	const year = 365 * 24 * 3600 * 1000
-	if !ok || !(v >= 0 && v <= year) {
+	if !(v >= 0 && v <= year) {
 		return 0, false
 	}
 	return time.Duration(v * float64(time.Millisecond)), true
