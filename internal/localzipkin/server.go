@@ -1,0 +1,263 @@
+package localzipkin
+
+import (
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/openzipkin/zipkin-go/model"
+	"github.com/openzipkin/zipkin-go/proto/zipkin_proto3"
+)
+
+// Options says where a Server listens and how much it keeps. Every field left zero takes the default that its comment gives.
+type Options struct {
+	// Listen is the address (default 127.0.0.1:0, a free port on the loopback interface).
+	Listen string
+	// MaxSpans and MaxBytes bound what is kept (default 500,000 spans and 512 MiB).
+	MaxSpans, MaxBytes int
+	// MaxRequest bounds the body of a request, decompressed (default 32 MiB).
+	MaxRequest int64
+}
+
+func (o Options) withDefaults() Options {
+	if o.Listen == "" {
+		o.Listen = "127.0.0.1:0"
+	}
+	if o.MaxSpans == 0 {
+		o.MaxSpans = 500_000
+	}
+	if o.MaxBytes == 0 {
+		o.MaxBytes = 512 << 20
+	}
+	if o.MaxRequest == 0 {
+		o.MaxRequest = 32 << 20
+	}
+	return o
+}
+
+// Server is a Store behind HTTP.
+type Server struct {
+	store    *Store
+	http     *http.Server
+	listener net.Listener
+	done     chan struct{}
+}
+
+// Start listens and serves until Close, or until the context is done. That the address cannot be listened on is an error.
+func Start(ctx context.Context, opts Options) (*Server, error) {
+	opts = opts.withDefaults()
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", opts.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("zipkin: %w", err)
+	}
+	store := NewStore(opts.MaxSpans, opts.MaxBytes)
+	s := &Server{
+		store: store, listener: listener, done: make(chan struct{}),
+		http: &http.Server{Handler: NewHandler(store, opts.MaxRequest), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute},
+	}
+	stop := context.AfterFunc(ctx, func() { _ = s.http.Close() })
+	go func() {
+		defer close(s.done)
+		defer stop()
+		_ = s.http.Serve(listener) // it ends in http.ErrServerClosed; whoever closes it knows why
+	}()
+	return s, nil
+}
+
+// URL is the base of the API, without /api/v2.
+func (s *Server) URL() string { return "http://" + s.listener.Addr().String() }
+
+// Store is what the server keeps.
+func (s *Server) Store() *Store { return s.store }
+
+// Close lets requests under way end, for a moment, and stops.
+func (s *Server) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	err := s.http.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = s.http.Close()
+	}
+	<-s.done
+	return err
+}
+
+// handler answers the API.
+type handler struct {
+	store      *Store
+	maxRequest int64
+}
+
+// NewHandler returns the API of a store; a body of more than maxRequest bytes is refused.
+func NewHandler(store *Store, maxRequest int64) http.Handler {
+	h := &handler{store, maxRequest}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /api/v2/spans", h.post)
+	mux.HandleFunc("GET /api/v2/traces", h.traces)
+	mux.HandleFunc("GET /api/v2/trace/{id}", h.trace)
+	mux.HandleFunc("GET /api/v2/traceMany", h.traceMany)
+	mux.HandleFunc("GET /api/v2/services", h.services)
+	mux.HandleFunc("GET /api/v2/remoteServices", h.remoteServices)
+	mux.HandleFunc("GET /api/v2/spans", h.spans)
+	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, map[string]string{"status": "UP"}) })
+	return mux
+}
+
+func writeJSON(w http.ResponseWriter, v any) {
+	text, err := json.Marshal(v)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(text)
+}
+
+func (h *handler) post(w http.ResponseWriter, r *http.Request) {
+	spans, status, err := h.read(w, r)
+	if err != nil {
+		http.Error(w, err.Error(), status)
+		return
+	}
+	h.store.Add(spans)
+	w.WriteHeader(http.StatusAccepted)
+}
+
+// read decodes the body of a request, or returns the status that says why it cannot.
+func (h *handler) read(w http.ResponseWriter, r *http.Request) ([]*model.SpanModel, int, error) {
+	var body io.Reader = http.MaxBytesReader(w, r.Body, h.maxRequest)
+	if strings.EqualFold(r.Header.Get("Content-Encoding"), "gzip") {
+		unzipped, err := gzip.NewReader(body)
+		if err != nil {
+			return nil, http.StatusBadRequest, fmt.Errorf("cannot gunzip spans: %w", err)
+		}
+		defer unzipped.Close()
+		body = unzipped
+	}
+	text, err := io.ReadAll(io.LimitReader(body, h.maxRequest+1))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge) || int64(len(text)) > h.maxRequest:
+		return nil, http.StatusRequestEntityTooLarge, fmt.Errorf("the spans are larger than %d bytes", h.maxRequest)
+	case err != nil:
+		return nil, http.StatusBadRequest, fmt.Errorf("cannot read spans: %w", err)
+	}
+	spans, err := Decode(text, r.Header.Get("Content-Type"))
+	if err != nil {
+		return nil, http.StatusBadRequest, err
+	}
+	return spans, 0, nil
+}
+
+// Decode reads a list of spans, in protobuf where the content type says so, else in JSON. Spans without ids, or with
+// durations that cannot be, are an error.
+func Decode(text []byte, contentType string) ([]*model.SpanModel, error) {
+	if len(text) == 0 {
+		return nil, nil
+	}
+	var spans []*model.SpanModel
+	var err error
+	if strings.HasPrefix(contentType, "application/x-protobuf") {
+		spans, err = zipkin_proto3.ParseSpans(text, false)
+	} else {
+		err = json.Unmarshal(text, &spans)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("malformed reading spans: %w", err)
+	}
+	for i, s := range spans {
+		switch {
+		case s == nil:
+			return nil, fmt.Errorf("malformed reading spans: span %d is null", i)
+		case s.TraceID.Empty():
+			return nil, fmt.Errorf("malformed reading spans: span %d has no traceId", i)
+		case s.ID == 0:
+			return nil, fmt.Errorf("malformed reading spans: span %d has no id", i)
+		case s.Duration < 0:
+			return nil, fmt.Errorf("malformed reading spans: span %d has a duration that cannot be", i)
+		}
+		// Times in the first second of 1970 come from clocks that were not set; they could not be written out again either.
+		if s.Timestamp.Unix() < 1 {
+			s.Timestamp = time.Time{}
+		}
+		s.Annotations = slices.DeleteFunc(s.Annotations, func(a model.Annotation) bool { return a.Timestamp.Unix() < 1 })
+		if s.ParentID != nil && (*s.ParentID == 0 || *s.ParentID == s.ID) {
+			s.ParentID = nil
+		}
+	}
+	return spans, nil
+}
+
+func (h *handler) traces(w http.ResponseWriter, r *http.Request) {
+	q, err := ParseQuery(r.URL.Query(), time.Now())
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	writeJSON(w, h.store.Find(q))
+}
+
+func (h *handler) trace(w http.ResponseWriter, r *http.Request) {
+	id, err := parseTraceID(r.PathValue("id"))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	spans := h.store.Trace(id)
+	if spans == nil {
+		http.Error(w, r.PathValue("id")+" not found", http.StatusNotFound)
+		return
+	}
+	writeJSON(w, spans)
+}
+
+func (h *handler) traceMany(w http.ResponseWriter, r *http.Request) {
+	list := r.URL.Query().Get("traceIds")
+	if list == "" {
+		http.Error(w, "traceIds parameter is empty", http.StatusBadRequest)
+		return
+	}
+	found := [][]model.SpanModel{}
+	for _, text := range strings.Split(list, ",") {
+		id, err := parseTraceID(strings.TrimSpace(text))
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		if spans := h.store.Trace(id); spans != nil {
+			found = append(found, spans)
+		}
+	}
+	writeJSON(w, found)
+}
+
+// parseTraceID reads 1 to 32 hexadecimal digits.
+func parseTraceID(text string) (model.TraceID, error) {
+	if text == "" || len(text) > 32 {
+		return model.TraceID{}, fmt.Errorf("%q should be a 1 to 32 character lower-hex trace ID", text)
+	}
+	id, err := model.TraceIDFromHex(text)
+	if err != nil || id.Empty() {
+		return id, fmt.Errorf("%q should be a 1 to 32 character lower-hex trace ID", text)
+	}
+	return id, nil
+}
+
+func (h *handler) services(w http.ResponseWriter, _ *http.Request) { writeJSON(w, h.store.Services()) }
+
+func (h *handler) spans(w http.ResponseWriter, r *http.Request) {
+	writeJSON(w, h.store.Spans(r.URL.Query().Get("serviceName")))
+}
+
+func (h *handler) remoteServices(w http.ResponseWriter, r *http.Request) {
+	writeJSON(w, h.store.RemoteServices(r.URL.Query().Get("serviceName")))
+}

@@ -1,0 +1,8 @@
+// Package zipkintest runs a real Zipkin server for tests.
+//
+//	url := zipkintest.Start(t) // skips the test where there is no Java, or the server's jar has not been fetched
+//
+// The jar comes from Maven Central by
+//
+//	go run ./internal/zipkintest/fetch
+package zipkintest

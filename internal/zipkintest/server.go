@@ -1,0 +1,107 @@
+package zipkintest
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+)
+
+// Start runs a Zipkin server with its storage in memory, on a free port of the loopback interface, until the test ends. It
+// returns the base URL, without /api/v2. Where there is no Java or no jar the test is skipped, and says why.
+func Start(t testing.TB) (url string) {
+	t.Helper()
+	java, err := exec.LookPath("java")
+	if err != nil {
+		t.Skip("there is no Java to run a real Zipkin server with")
+	}
+	jar, err := Jar()
+	if err == nil {
+		_, err = os.Stat(jar)
+	}
+	if err != nil {
+		t.Skipf("the jar of the Zipkin server is not there (go run ./internal/zipkintest/fetch): %v", err)
+	}
+	port := freePort(t)
+	var log syncBuffer
+	command := exec.Command(java, "-Xmx512m", "-jar", jar,
+		"--armeria.ports[0].ip=127.0.0.1", "--armeria.ports[0].port="+strconv.Itoa(port), "--armeria.ports[0].protocols[0]=http",
+		"--zipkin.collector.http.enabled=true", "--logging.level.root=WARN")
+	command.Stdout, command.Stderr = &log, &log
+	command.SysProcAttr = endsWithUs()
+	started, ended, stop := make(chan error, 1), make(chan struct{}), make(chan struct{})
+	go func() {
+		// The kernel ends the server when the thread that started it ends, however that comes.
+		runtime.LockOSThread()
+		defer close(ended)
+		if err := command.Start(); err != nil {
+			started <- err
+			return
+		}
+		started <- nil
+		go func() {
+			<-stop
+			_ = command.Process.Kill()
+		}()
+		_ = command.Wait()
+	}()
+	if err := <-started; err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		close(stop)
+		<-ended
+	})
+	url = fmt.Sprintf("http://127.0.0.1:%d", port)
+	for deadline := time.Now().Add(2 * time.Minute); ; {
+		select {
+		case <-ended:
+			t.Fatalf("the Zipkin server ended: %s", log.String())
+		case <-time.After(50 * time.Millisecond):
+		}
+		if response, err := http.Get(url + "/health"); err == nil {
+			response.Body.Close()
+			if response.StatusCode == http.StatusOK {
+				return url
+			}
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the Zipkin server does not get ready: %s", log.String())
+		}
+	}
+}
+
+func freePort(t testing.TB) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// syncBuffer is a buffer that is written and read at the same time.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
