@@ -1,0 +1,89 @@
+package distribution
+
+import (
+	"context"
+	"errors"
+
+	"github.com/open-telemetry/opentelemetry-collector-contrib/exporter/loadbalancingexporter"
+	"github.com/open-telemetry/opentelemetry-collector-contrib/exporter/zipkinexporter"
+	"github.com/open-telemetry/opentelemetry-collector-contrib/extension/healthcheckextension"
+	"github.com/open-telemetry/opentelemetry-collector-contrib/extension/storage/filestorage"
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/confmap"
+	"go.opentelemetry.io/collector/confmap/provider/envprovider"
+	"go.opentelemetry.io/collector/confmap/provider/fileprovider"
+	"go.opentelemetry.io/collector/confmap/provider/yamlprovider"
+	"go.opentelemetry.io/collector/exporter"
+	"go.opentelemetry.io/collector/exporter/debugexporter"
+	"go.opentelemetry.io/collector/exporter/otlpexporter"
+	"go.opentelemetry.io/collector/exporter/otlphttpexporter"
+	"go.opentelemetry.io/collector/extension"
+	"go.opentelemetry.io/collector/otelcol"
+	"go.opentelemetry.io/collector/processor"
+	"go.opentelemetry.io/collector/processor/batchprocessor"
+	"go.opentelemetry.io/collector/processor/memorylimiterprocessor"
+	"go.opentelemetry.io/collector/receiver"
+	"go.opentelemetry.io/collector/receiver/otlpreceiver"
+	"go.opentelemetry.io/collector/service/telemetry/otelconftelemetry"
+
+	"github.com/tppfaas/tppfaas/collector"
+	"github.com/tppfaas/tppfaas/collector/openwhiskprocessor"
+	"github.com/tppfaas/tppfaas/collector/phasespanprocessor"
+)
+
+// Version is what the collector says of itself.
+const Version = "0.1.0"
+
+// Factories are the components that a configuration can name.
+func Factories() (otelcol.Factories, error) {
+	receivers, err1 := otelcol.MakeFactoryMap[receiver.Factory](otlpreceiver.NewFactory())
+	processors, err2 := otelcol.MakeFactoryMap[processor.Factory](
+		memorylimiterprocessor.NewFactory(), openwhiskprocessor.NewFactory(), phasespanprocessor.NewFactory(), batchprocessor.NewFactory())
+	exporters, err3 := otelcol.MakeFactoryMap[exporter.Factory](
+		zipkinexporter.NewFactory(), otlpexporter.NewFactory(), otlphttpexporter.NewFactory(), debugexporter.NewFactory(),
+		loadbalancingexporter.NewFactory())
+	extensions, err4 := otelcol.MakeFactoryMap[extension.Factory](filestorage.NewFactory(), healthcheckextension.NewFactory())
+	return otelcol.Factories{
+		Receivers: receivers, Processors: processors, Exporters: exporters, Extensions: extensions,
+		Telemetry: otelconftelemetry.NewFactory(),
+	}, errors.Join(err1, err2, err3, err4)
+}
+
+// Builtin is where the configuration comes from when none is named: collector/config.yaml.
+const Builtin = "builtin:local"
+
+// Settings are those of the collector. The configuration is read from the named places (files, env:NAME, yaml:TEXT,
+// builtin:local), from Builtin if there are none.
+func Settings(from ...string) otelcol.CollectorSettings {
+	if len(from) == 0 {
+		from = []string{Builtin}
+	}
+	return otelcol.CollectorSettings{
+		BuildInfo: component.BuildInfo{Command: "collector", Description: "OpenTelemetry Collector for OpenWhisk", Version: Version},
+		Factories: Factories,
+		ConfigProviderSettings: otelcol.ConfigProviderSettings{
+			ResolverSettings: confmap.ResolverSettings{
+				URIs: from,
+				ProviderFactories: []confmap.ProviderFactory{
+					fileprovider.NewFactory(), envprovider.NewFactory(), yamlprovider.NewFactory(), confmap.NewProviderFactory(newBuiltin),
+				},
+				DefaultScheme: "env",
+			},
+		},
+	}
+}
+
+// builtin provides the configuration that is part of the program.
+type builtin struct{}
+
+func newBuiltin(confmap.ProviderSettings) confmap.Provider { return builtin{} }
+
+func (builtin) Retrieve(_ context.Context, uri string, _ confmap.WatcherFunc) (*confmap.Retrieved, error) {
+	if uri != Builtin {
+		return nil, errors.New("the only configuration of this kind is " + Builtin)
+	}
+	return confmap.NewRetrievedFromYAML([]byte(collector.Config))
+}
+
+func (builtin) Scheme() string                 { return "builtin" }
+func (builtin) Shutdown(context.Context) error { return nil }

@@ -1,0 +1,468 @@
+//go:build unix
+
+package fire
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/hex"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/openzipkin/zipkin-go/model"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/ptrace"
+	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
+
+	"github.com/tppfaas/tppfaas/internal/localzipkin"
+)
+
+var soak = flag.Bool("soak", false, "try in full: a minute instead of seconds, a hundred thousand spans instead of ten thousand")
+
+// full is one of two values: the first in a soak, else the second.
+func full[T any](long, short T) T {
+	if *soak {
+		return long
+	}
+	return short
+}
+
+// program is the collector, built once.
+var program = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "tppfaas-collector-")
+	if err != nil {
+		return "", err
+	}
+	file := filepath.Join(dir, "collector")
+	out, err := exec.Command("go", "build", "-buildvcs=false", "-o", file, "../cmd/collector").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("%w: %s", err, out)
+	}
+	return file, nil
+})
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	status := m.Run()
+	if file, err := program(); err == nil && status == 0 {
+		_ = os.RemoveAll(filepath.Dir(file))
+	}
+	os.Exit(status)
+}
+
+const (
+	user     = "23bc46b1-71f6-4ed5-8c54-816aa4f8c502"
+	password = "a-password-that-must-not-be-seen"
+)
+
+// whisk is an OpenWhisk that answers lookups as its behaviour says.
+type whisk struct {
+	address string
+	server  *http.Server
+	behave  atomic.Value // of http.HandlerFunc; nil function to answer as it should
+	lookups atomic.Int64
+	mu      sync.Mutex
+	asked   map[string]int // lookups answered with a record
+}
+
+func newWhisk(t *testing.T) *whisk {
+	w := &whisk{address: freeAddress(t), asked: map[string]int{}}
+	w.behave.Store(http.HandlerFunc(nil))
+	w.start(t)
+	t.Cleanup(w.stop)
+	return w
+}
+
+func (w *whisk) start(t *testing.T) {
+	l, err := net.Listen("tcp", w.address)
+	require.NoError(t, err)
+	w.server = &http.Server{Handler: http.HandlerFunc(w.answer)}
+	go w.server.Serve(l)
+}
+
+func (w *whisk) stop() { _ = w.server.Close() }
+
+func (w *whisk) does(h http.HandlerFunc) { w.behave.Store(h) }
+
+func (w *whisk) answer(rw http.ResponseWriter, r *http.Request) {
+	w.lookups.Add(1)
+	if h := w.behave.Load().(http.HandlerFunc); h != nil {
+		h(rw, r)
+		return
+	}
+	if u, p, _ := r.BasicAuth(); u != user || p != password {
+		http.Error(rw, `{"code":"x","error":"The supplied authentication is invalid"}`, http.StatusUnauthorized)
+		return
+	}
+	id := r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:]
+	w.mu.Lock()
+	w.asked[id]++
+	w.mu.Unlock()
+	rw.Header().Set("Content-Type", "application/json")
+	fmt.Fprintf(rw, `{"activationId":%q,"annotations":[{"key":"path","value":"guest/f"},{"key":"waitTime","value":250},{"key":"initTime","value":100}],
+		"duration":600,"end":%d,"logs":[],"name":"f","namespace":"guest","response":{"result":{},"size":2,"status":"success","success":true},"start":%d}`,
+		id, began.Add(900*time.Millisecond).UnixMilli(), began.Add(300*time.Millisecond).UnixMilli())
+}
+
+// notYet is what OpenWhisk says of a record that is not stored.
+func notYet(rw http.ResponseWriter, _ *http.Request) {
+	rw.Header().Set("Content-Type", "application/json")
+	rw.WriteHeader(http.StatusNotFound)
+	_, _ = io.WriteString(rw, `{"code":"VooLgmEH9k0BGXRgoYiO9vHBzz1aa81d","error":"The requested resource does not exist."}`)
+}
+
+// began is the arrival of every activation.
+var began = time.Now().Truncate(time.Millisecond)
+
+// zipkin is a Zipkin that can go away, and counts how often each span of an invocation comes.
+type zipkin struct {
+	address string
+	store   *localzipkin.Store
+	handler http.Handler
+	server  *http.Server
+	mu      sync.Mutex
+	came    map[model.ID]int
+	changed chan struct{}
+}
+
+func newZipkin(t *testing.T) *zipkin {
+	z := &zipkin{address: freeAddress(t), store: localzipkin.NewStore(1_000_000, 2<<30), came: map[model.ID]int{}, changed: make(chan struct{}, 1)}
+	z.handler = localzipkin.NewHandler(z.store, 64<<20)
+	z.start(t)
+	t.Cleanup(z.stop)
+	return z
+}
+
+func (z *zipkin) start(t *testing.T) {
+	l, err := net.Listen("tcp", z.address)
+	require.NoError(t, err)
+	z.server = &http.Server{Handler: http.HandlerFunc(z.serve)}
+	go z.server.Serve(l)
+}
+
+func (z *zipkin) stop() { _ = z.server.Close() }
+
+func (z *zipkin) serve(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return
+	}
+	if spans, err := localzipkin.Decode(body, r.Header.Get("Content-Type")); err == nil && r.Method == http.MethodPost {
+		z.mu.Lock()
+		for _, s := range spans {
+			if _, phase := s.Tags["phase.of"]; !phase {
+				z.came[s.ID]++
+			}
+		}
+		z.mu.Unlock()
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	z.handler.ServeHTTP(w, r)
+	select {
+	case z.changed <- struct{}{}:
+	default:
+	}
+}
+
+// count returns how many spans came, and how many more often than once.
+func (z *zipkin) count() (came, twice int) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	for _, n := range z.came {
+		if n > 1 {
+			twice++
+		}
+	}
+	return len(z.came), twice
+}
+
+// wait returns when n spans have come, and fails if one comes twice.
+func (z *zipkin) wait(t *testing.T, n int) {
+	t.Helper()
+	deadline := time.After(full(10*time.Minute, 90*time.Second))
+	for {
+		came, twice := z.count()
+		require.Zero(t, twice, "spans came twice")
+		if came >= n {
+			require.Equal(t, n, came, "more came than were sent")
+			return
+		}
+		select {
+		case <-z.changed:
+		case <-time.After(time.Second):
+		case <-deadline:
+			t.Fatalf("%d of %d spans came", came, n)
+		}
+	}
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// collector is a process of the program.
+type collector struct {
+	t       *testing.T
+	grpc    string
+	http    string
+	health  string
+	metrics string
+	state   string
+	env     []string
+	args    []string
+	process *exec.Cmd
+	exited  chan struct{}
+	logMu   sync.Mutex
+	log     bytes.Buffer
+}
+
+func newCollector(t *testing.T, w *whisk, zipkinAddress string, configs ...string) *collector {
+	t.Helper()
+	c := &collector{t: t, grpc: freeAddress(t), http: freeAddress(t), health: freeAddress(t), metrics: freeAddress(t), state: t.TempDir()}
+	host, port, err := net.SplitHostPort(c.metrics)
+	require.NoError(t, err)
+	c.env = []string{
+		"TPPFAAS_OTLP_GRPC=" + c.grpc, "TPPFAAS_OTLP_HTTP=" + c.http, "TPPFAAS_HEALTH=" + c.health, "TPPFAAS_METRICS_HOST=" + host,
+		"TPPFAAS_METRICS_PORT=" + port, "TPPFAAS_STATE=" + c.state, "TPPFAAS_ZIPKIN=http://" + zipkinAddress,
+		"OW_AUTH=" + user + ":" + password, "TPPFAAS_LOG=debug", "HOME=" + c.state, "PATH=" + os.Getenv("PATH"),
+	}
+	if w != nil {
+		c.env = append(c.env, "OW_APIHOST=http://"+w.address)
+	}
+	for _, config := range configs {
+		c.args = append(c.args, "--config", config)
+	}
+	c.start()
+	t.Cleanup(func() {
+		c.stop()
+		c.logMu.Lock()
+		defer c.logMu.Unlock()
+		require.NotContains(t, c.log.String(), password, "the key stands in the log")
+		require.Contains(t, c.log.String(), "Everything is ready", "nothing was logged")
+		if t.Failed() {
+			text := c.log.String()
+			t.Log(text[max(0, len(text)-6000):])
+		}
+	})
+	return c
+}
+
+func (c *collector) start() {
+	c.t.Helper()
+	file, err := program()
+	require.NoError(c.t, err)
+	c.process = exec.Command(file, c.args...)
+	c.process.Env = c.env
+	out, err := c.process.StderrPipe()
+	require.NoError(c.t, err)
+	require.NoError(c.t, c.process.Start())
+	exited := make(chan struct{})
+	c.exited = exited
+	process := c.process
+	go func() {
+		defer close(exited)
+		for lines := bufio.NewReader(out); ; {
+			line, err := lines.ReadBytes('\n')
+			c.logMu.Lock()
+			c.log.Write(line)
+			c.logMu.Unlock()
+			if err != nil {
+				break
+			}
+		}
+		_ = process.Wait()
+	}()
+	for deadline := time.Now().Add(time.Minute); ; {
+		if r, err := http.Get("http://" + c.health); err == nil {
+			r.Body.Close()
+			if r.StatusCode == http.StatusOK {
+				return
+			}
+		}
+		select {
+		case <-exited:
+			c.t.Fatalf("the collector ended: %s", c.log.String())
+		case <-time.After(20 * time.Millisecond):
+		}
+		if time.Now().After(deadline) {
+			c.t.Fatal("the collector does not get ready")
+		}
+	}
+}
+
+// kill ends the process as a crash does.
+func (c *collector) kill() {
+	c.t.Helper()
+	require.NoError(c.t, c.process.Process.Kill())
+	<-c.exited
+}
+
+func (c *collector) stop() {
+	_ = c.process.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-c.exited:
+	case <-time.After(time.Minute):
+		c.t.Error("the collector does not stop")
+		_ = c.process.Process.Kill()
+		<-c.exited
+	}
+}
+
+// usage is what the process has used: CPU time and resident memory.
+func (c *collector) usage() (cpu time.Duration, resident int64) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.process.Process.Pid))
+	if err != nil {
+		return 0, 0
+	}
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+2:]))
+	user, _ := strconv.ParseInt(fields[11], 10, 64)
+	system, _ := strconv.ParseInt(fields[12], 10, 64)
+	pages, _ := strconv.ParseInt(fields[21], 10, 64)
+	const ticks = 100 // a second, on Linux
+	return time.Duration(user+system) * time.Second / ticks, pages * int64(os.Getpagesize())
+}
+
+// spans makes messages of spans with numbers from first on, each of an activation of its own.
+func spans(first, n int) ptrace.Traces {
+	traces := ptrace.NewTraces()
+	rs := traces.ResourceSpans().AppendEmpty()
+	rs.Resource().Attributes().PutStr("service.name", "sequence-dev-f1")
+	ss := rs.ScopeSpans().AppendEmpty()
+	for i := first; i < first+n; i++ {
+		span := ss.Spans().AppendEmpty()
+		span.SetName("sequence-dev-f1")
+		span.SetKind(ptrace.SpanKindServer)
+		span.SetTraceID(traceID(i / 10))
+		span.SetSpanID(spanID(i))
+		span.SetStartTimestamp(pcommon.NewTimestampFromTime(began.Add(400 * time.Millisecond)))
+		span.SetEndTimestamp(pcommon.NewTimestampFromTime(began.Add(890 * time.Millisecond)))
+		span.Attributes().PutStr("activationId", activationID(i))
+	}
+	return traces
+}
+
+func activationID(n int) string { return fmt.Sprintf("%032x", n+1) }
+
+func spanID(n int) (id pcommon.SpanID) {
+	binary.BigEndian.PutUint64(id[:], uint64(n)+1)
+	return id
+}
+
+func traceID(n int) (id pcommon.TraceID) {
+	binary.BigEndian.PutUint64(id[:8], 0x1111)
+	// Spread, as random ids are.
+	binary.BigEndian.PutUint64(id[8:], (uint64(n)+1)*0x9E3779B97F4A7C15)
+	return id
+}
+
+// send posts a message, again and again while the collector asks for that; it returns how often it was asked.
+func (c *collector) send(traces ptrace.Traces) (refused int) {
+	c.t.Helper()
+	for {
+		status, after, err := c.post(traces)
+		switch {
+		case err == nil && status == http.StatusOK:
+			return refused
+		case err == nil && status != http.StatusTooManyRequests && status != http.StatusServiceUnavailable:
+			c.t.Fatalf("status %d", status)
+		}
+		refused++
+		time.Sleep(after)
+	}
+}
+
+var client = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 16}}
+
+// post posts a message once; after is when to come again if it is refused.
+func (c *collector) post(traces ptrace.Traces) (status int, after time.Duration, err error) {
+	body, err := ptraceotlp.NewExportRequestFromTraces(traces).MarshalProto()
+	require.NoError(c.t, err)
+	return c.postBody(body, "application/x-protobuf")
+}
+
+func (c *collector) postBody(body []byte, contentType string) (status int, after time.Duration, err error) {
+	request, err := http.NewRequestWithContext(context.Background(), http.MethodPost, "http://"+c.http+"/v1/traces", bytes.NewReader(body))
+	require.NoError(c.t, err)
+	request.Header.Set("Content-Type", contentType)
+	response, err := client.Do(request)
+	if err != nil {
+		return 0, 50 * time.Millisecond, err
+	}
+	defer response.Body.Close()
+	_, _ = io.Copy(io.Discard, response.Body)
+	after = 50 * time.Millisecond
+	if seconds, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil {
+		after = time.Duration(seconds) * time.Second
+	}
+	return response.StatusCode, after, nil
+}
+
+// metric returns the sum of a metric over its attributes, or over those that contain the labels, as the collector shows it to
+// Prometheus.
+func (c *collector) metric(name string, labels ...string) float64 {
+	c.t.Helper()
+	response, err := http.Get("http://" + c.metrics + "/metrics")
+	require.NoError(c.t, err)
+	defer response.Body.Close()
+	total := 0.0
+	for lines := bufio.NewScanner(response.Body); lines.Scan(); {
+		line := lines.Text()
+		wanted := strings.HasPrefix(line, name)
+		for _, label := range labels {
+			wanted = wanted && strings.Contains(line, label)
+		}
+		if wanted {
+			value, err := strconv.ParseFloat(line[strings.LastIndexByte(line, ' ')+1:], 64)
+			require.NoError(c.t, err)
+			total += value
+		}
+	}
+	return total
+}
+
+// check looks at the spans that arrived: each is enriched, and has its three phases.
+func (z *zipkin) check(t *testing.T, first, n int) {
+	t.Helper()
+	for i := first; i < first+n; i++ {
+		id := spanID(i)
+		trace := traceID(i / 10)
+		whole, err := model.TraceIDFromHex(hex.EncodeToString(trace[:]))
+		require.NoError(t, err)
+		phases, own := 0, false
+		for _, s := range z.store.Trace(whole) {
+			if s.ID == model.ID(binary.BigEndian.Uint64(id[:])) {
+				own = true
+				require.Equal(t, "250", s.Tags["waitTimeMilli"])
+				require.Equal(t, "100", s.Tags["initTimeMilli"])
+				require.Equal(t, "true", s.Tags["faas.coldstart"])
+				require.Equal(t, began.Add(50*time.Millisecond).UnixMicro(), s.Timestamp.UnixMicro())
+				require.Equal(t, 850*time.Millisecond, s.Duration)
+			}
+			if s.Tags["phase.of"] == activationID(i) {
+				phases++
+			}
+		}
+		require.True(t, own, "span %d", i)
+		require.Equal(t, 3, phases, "phases of span %d", i)
+	}
+}
