@@ -1,0 +1,32 @@
+package distribution
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/otelcol"
+)
+
+// TestBuiltinConfiguration builds its pipelines, with defaults and with another platform.
+func TestBuiltinConfiguration(t *testing.T) {
+	t.Setenv("TPPFAAS_STATE", t.TempDir())
+	for _, from := range [][]string{nil, {Builtin, "yaml:processors::openwhisk::host: https://openwhisk.example.com"}} {
+		c, err := otelcol.NewCollector(Settings(from...))
+		require.NoError(t, err)
+		require.NoError(t, c.DryRun(t.Context()))
+	}
+}
+
+func TestWrongConfigurationSaysWhatIsWrong(t *testing.T) {
+	for want, from := range map[string]string{
+		"host: \"ftp://x\" is neither http nor https":          "yaml:processors::openwhisk::host: ftp://x",
+		"on_missing: \"lose\" is neither pass_on nor drop":     "yaml:processors::openwhisk::on_missing: lose",
+		"'processors' unknown type: \"opnwhisk\"":              "yaml:processors::opnwhisk::host: x",
+		"invalid keys: hots":                                   "yaml:processors::openwhisk::hots: x",
+		"the only configuration of this kind is builtin:local": "builtin:cluster",
+	} {
+		c, err := otelcol.NewCollector(Settings(Builtin, from))
+		require.NoError(t, err)
+		require.ErrorContains(t, c.DryRun(t.Context()), want)
+	}
+}
