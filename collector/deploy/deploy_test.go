@@ -217,7 +217,11 @@ func TestConfigurationsAreTheCollectors(t *testing.T) {
 			}
 			checked++
 			text := m.Data["config.yaml"]
-			c, err := otelcol.NewCollector(distribution.Settings("yaml:" + text))
+			from := []string{"yaml:" + text}
+			if strings.Contains(text, "file_storage:") { // its folder is a volume
+				from = append(from, "yaml:extensions::file_storage::directory: "+t.TempDir())
+			}
+			c, err := otelcol.NewCollector(distribution.Settings(from...))
 			require.NoError(t, err)
 			require.NoError(t, c.DryRun(t.Context()), m.Name)
 			for _, port := range pods(objects)[m.Name].Spec.Containers[0].Ports {
@@ -235,4 +239,53 @@ func TestNoKeyIsCommitted(t *testing.T) {
 	secret := read(t, "secret.example.yaml")[0].value.(*core.Secret)
 	require.Equal(t, map[string]string{"auth": "USER:PASSWORD"}, secret.StringData)
 	require.NotContains(t, resources(t), "secret.example.yaml")
+}
+
+// TestBuilderManifest: what the OpenTelemetry Collector Builder is told to take is what our own collector is made of.
+func TestBuilderManifest(t *testing.T) {
+	text, err := os.ReadFile("../builder.yaml")
+	require.NoError(t, err)
+	type module struct {
+		Gomod  string `json:"gomod"`
+		Import string `json:"import"`
+		Path   string `json:"path"`
+	}
+	var manifest struct {
+		Dist struct {
+			Version string `json:"version"`
+		} `json:"dist"`
+		Receivers, Processors, Exporters, Extensions, Providers []module
+	}
+	require.NoError(t, yaml.Unmarshal(text, &manifest))
+	require.Equal(t, distribution.Version, manifest.Dist.Version)
+	gomod, err := os.ReadFile("../../go.mod")
+	require.NoError(t, err)
+	ours, err := os.ReadFile("../distribution/distribution.go")
+	require.NoError(t, err)
+	all := slices.Concat(manifest.Receivers, manifest.Processors, manifest.Exporters, manifest.Extensions, manifest.Providers)
+	for _, m := range all {
+		name, version, _ := strings.Cut(m.Gomod, " ")
+		if m.Path == "" {
+			require.Contains(t, string(gomod), "\t"+name+" "+version)
+			m.Import = name
+		} else {
+			require.Contains(t, string(gomod), "module "+name+"\n")
+		}
+		require.Contains(t, string(ours), `"`+m.Import+`"`)
+	}
+	factories, err := distribution.Factories()
+	require.NoError(t, err)
+	require.Len(t, manifest.Receivers, len(factories.Receivers))
+	require.Len(t, manifest.Processors, len(factories.Processors))
+	require.Len(t, manifest.Exporters, distinct(factories.Exporters))
+	require.Len(t, manifest.Extensions, distinct(factories.Extensions))
+}
+
+// distinct counts factories, some of which have an old name too.
+func distinct[K comparable, F any](factories map[K]F) int {
+	seen := map[any]bool{}
+	for _, f := range factories {
+		seen[f] = true
+	}
+	return len(seen)
 }

@@ -43,8 +43,14 @@ func full[T any](long, short T) T {
 	return short
 }
 
+// builder is a collector that the OpenTelemetry Collector Builder made of builder.yaml, to be tried instead of our own.
+var builder = flag.String("collector", "", "try this collector, made of builder.yaml, instead of our own")
+
 // program is the collector, built once.
 var program = sync.OnceValues(func() (string, error) {
+	if *builder != "" {
+		return *builder, nil
+	}
 	dir, err := os.MkdirTemp("", "tppfaas-collector-")
 	if err != nil {
 		return "", err
@@ -60,7 +66,7 @@ var program = sync.OnceValues(func() (string, error) {
 func TestMain(m *testing.M) {
 	flag.Parse()
 	status := m.Run()
-	if file, err := program(); err == nil && status == 0 {
+	if file, err := program(); err == nil && *builder == "" {
 		_ = os.RemoveAll(filepath.Dir(file))
 	}
 	os.Exit(status)
@@ -249,7 +255,13 @@ func newCollector(t *testing.T, w *whisk, zipkinAddress string, configs ...strin
 	if w != nil {
 		c.env = append(c.env, "OW_APIHOST=http://"+w.address)
 	}
+	if *builder != "" && len(configs) == 0 {
+		configs = []string{"builtin:local"}
+	}
 	for _, config := range configs {
+		if *builder != "" && config == "builtin:local" {
+			config = "../config.yaml"
+		}
 		c.args = append(c.args, "--config", config)
 	}
 	c.start()

@@ -408,3 +408,38 @@ func ExampleNewFactory() {
 	fmt.Println(factory.Type(), config.Validate())
 	// Output: openwhisk auth: the key is missing; give auth (user:password, or ${env:OW_AUTH}) or auth_file
 }
+
+// TestClockThatJumps: the times of a span are its record's, whatever the clock of this machine or of the function said, and
+// waiting goes by the monotonic clock alone, which does not jump.
+func TestClockThatJumps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		jumps := []time.Duration{0, -30 * 365 * 24 * time.Hour, 50 * 365 * 24 * time.Hour, -time.Hour, time.Hour}
+		ids := activationIDs(len(jumps))
+		b := start(t, testConfig(), &fakeClient{answer: func(_ context.Context, id string, n int) (whisk.Record, error) {
+			if n < 4 {
+				return whisk.Record{}, whisk.ErrNotYet
+			}
+			r := record
+			for i := range jumps {
+				if ids[i] == id {
+					r.Start, r.End = r.Start.Add(jumps[i]), r.End.Add(jumps[i])
+				}
+			}
+			return r, nil
+		}}, nil)
+		require.NoError(t, b.ConsumeTraces(background, message(0, ids...)))
+		time.Sleep(time.Second)
+		spans := b.sink.all()
+		require.Len(t, spans, len(jumps))
+		for _, s := range spans {
+			id, _ := s.Attributes().Get(attrActivationID)
+			for i := range jumps {
+				if ids[i] == id.Str() {
+					require.Equal(t, record.Start.Add(jumps[i]-record.Wait).UTC(), s.StartTimestamp().AsTime())
+					require.Equal(t, record.End.Add(jumps[i]).UTC(), s.EndTimestamp().AsTime())
+				}
+			}
+		}
+		require.NoError(t, b.Shutdown(background))
+	})
+}
