@@ -3,11 +3,14 @@ GO ?= go
 BIN := bin
 DEMO := build/demo
 
-.PHONY: all build demo test race lint bench-peers generate clean
+.PHONY: all build collector demo test race soak lint bench-peers fetch generate clean
 all: build
 
 build: ## the binaries, into bin/
 	$(GO) build -o $(BIN)/ ./sampler/cmd/sampler ./tpp/cmd/tpp
+
+collector: ## the collector, into bin/: some minutes the first time
+	$(GO) build -o $(BIN)/ ./collector/cmd/collector
 
 demo: build ## sample a composition, train on it, score, predict, draw: a minute
 	@mkdir -p $(DEMO)
@@ -22,6 +25,12 @@ test: ## every test
 
 race: ## every test under the race detector, but the few that compile for other machines
 	$(GO) test -race -short ./...
+
+soak: ## the collector under fire, in full: some four minutes
+	$(GO) test ./collector/fire -soak -v -timeout 30m
+
+fetch: ## what tests run against if it is there: a real Zipkin server (131 MB, needs Java 17)
+	$(GO) run ./internal/zipkintest/fetch
 
 lint: ## formatting, vet, staticcheck
 	@unformatted="$$(gofmt -l .)"; if [ -n "$$unformatted" ]; then echo "not gofmt-clean:"; echo "$$unformatted"; exit 1; fi

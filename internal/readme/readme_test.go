@@ -1,0 +1,168 @@
+//go:build unix
+
+package readme
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const root = "../.."
+
+// TestEveryCommandWorks runs the README from top to bottom, as somebody who has just come by would.
+func TestEveryCommandWorks(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds everything and trains models")
+	}
+	text, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks, err := Blocks(string(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	copyProject(t, dir)
+	// The servers that are shown listen on ports of their own, which somebody else may have on this machine.
+	for _, address := range []string{"TPPFAAS_OTLP_GRPC", "TPPFAAS_OTLP_HTTP", "TPPFAAS_HEALTH"} {
+		t.Setenv(address, "127.0.0.1:0")
+	}
+	t.Setenv("TPPFAAS_METRICS_PORT", "0")
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
+	defer cancel()
+	for _, b := range blocks {
+		switch {
+		case b.NotRun != "":
+			t.Logf("line %d is not run: %s", b.Line, b.NotRun)
+		case b.Background:
+			background(ctx, t, dir, b)
+		default:
+			begin := time.Now()
+			out, err := shell(ctx, dir, b.Script).CombinedOutput()
+			if err != nil {
+				t.Fatalf("README.md:%d: %v\n%s\n%s", b.Line, err, b.Script, tail(out))
+			}
+			t.Logf("line %d: %.1f s", b.Line, time.Since(begin).Seconds())
+		}
+	}
+}
+
+// shell is bash in a process group of its own, which is killed as a whole.
+func shell(ctx context.Context, dir, script string) *exec.Cmd {
+	c := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", script)
+	c.Dir = dir
+	c.Env = append(os.Environ(), "HOME="+dir, "GOFLAGS=-buildvcs=false", "GOPATH="+goEnv("GOPATH"), "GOCACHE="+goEnv("GOCACHE"), "GOMODCACHE="+goEnv("GOMODCACHE"))
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGKILL) }
+	c.WaitDelay = 10 * time.Second
+	return c
+}
+
+// goEnv is a setting of go, which would look for it in the home folder that the commands do not see.
+func goEnv(name string) string {
+	out, err := exec.Command("go", "env", name).Output()
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// background starts a block and returns when it is ready. At the end of the test it is interrupted, and must end by itself.
+func background(ctx context.Context, t *testing.T, dir string, b Block) {
+	t.Helper()
+	c := shell(ctx, dir, b.Script)
+	r, w := io.Pipe()
+	c.Stdout, c.Stderr = w, w
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ready, ended := make(chan struct{}), make(chan error, 1)
+	var mu sync.Mutex
+	var seen []byte
+	go func() {
+		var once sync.Once
+		for lines := bufio.NewScanner(r); lines.Scan(); {
+			mu.Lock()
+			seen = append(append(seen, lines.Bytes()...), '\n')
+			mu.Unlock()
+			if strings.Contains(lines.Text(), b.Ready) {
+				once.Do(func() { close(ready) })
+			}
+		}
+	}()
+	go func() {
+		err := c.Wait()
+		w.Close()
+		ended <- err
+	}()
+	printed := func() []byte {
+		mu.Lock()
+		defer mu.Unlock()
+		return tail(seen)
+	}
+	select {
+	case <-ready:
+	case err := <-ended:
+		t.Fatalf("README.md:%d ended: %v\n%s", b.Line, err, printed())
+	case <-time.After(2 * time.Minute):
+		t.Fatalf("README.md:%d has not printed %q\n%s", b.Line, b.Ready, printed())
+	}
+	t.Cleanup(func() {
+		if err := syscall.Kill(-c.Process.Pid, syscall.SIGINT); err != nil {
+			t.Errorf("README.md:%d: %v", b.Line, err)
+		}
+		select {
+		case <-ended:
+		case <-time.After(time.Minute):
+			t.Errorf("README.md:%d goes on after an interrupt\n%s", b.Line, printed())
+			_ = syscall.Kill(-c.Process.Pid, syscall.SIGKILL)
+		}
+	})
+}
+
+func tail(out []byte) []byte { return out[max(0, len(out)-4000):] }
+
+// copyProject copies what the project has, without what was built or sampled.
+func copyProject(t *testing.T, dir string) {
+	t.Helper()
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(root, path)
+		if err != nil {
+			return err
+		}
+		switch {
+		case d.IsDir() && (rel == ".git" || rel == "bin" || rel == "build" || d.Name() == "node_modules"):
+			return filepath.SkipDir
+		case d.IsDir():
+			return os.MkdirAll(filepath.Join(dir, rel), 0o777)
+		case !d.Type().IsRegular():
+			return nil
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(dir, rel), content, info.Mode().Perm())
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
