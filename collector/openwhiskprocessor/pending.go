@@ -49,7 +49,6 @@ type activation struct {
 	down  time.Duration // downtime of the circuit then
 	delay time.Duration // before the next lookup
 	due   time.Time
-	order int // in later
 }
 
 // has reports whether the span waits already.
