@@ -74,10 +74,13 @@ func (c Config) Validate(app *apps.Application) error {
 	if span > float64(MaxSpan) {
 		return wrong("Requests", "%d requests at these intervals may take more than a hundred years", c.Requests)
 	}
-	// Not their sum, which may overflow.
-	if others := len(app.Functions) - 1; c.Anomalies > others || c.Missing > others-c.Anomalies {
-		return wrong("Anomalies", "%d duration anomalies and %d missing functions are more than the %d functions that %s has besides main",
-			c.Anomalies, c.Missing, others, app.Name)
+	if err := c.variation().Validate(app); err != nil {
+		return wrong("Anomalies", "%v", err)
 	}
 	return nil
+}
+
+// variation is what differs from request to request.
+func (c Config) variation() apps.Variation {
+	return apps.Variation{Anomalies: c.Anomalies, Missing: c.Missing, RandomDurations: c.RandomDurations}
 }

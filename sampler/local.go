@@ -109,7 +109,7 @@ func (l *Local) handle(run *localwhisk.Run) {
 			run.Finish()
 			return
 		}
-		run.Sleep(CallGap, next)
+		run.Sleep(apps.CallGap, next)
 	}
 	if todo.Sleep > 0 {
 		run.Sleep(todo.Sleep, next)

@@ -70,7 +70,7 @@ func drawConfig(t *rapid.T, app *apps.Application) Config {
 }
 
 // tree writes the calls below call i as f1(f2 f3()), to compare.
-func tree(app *apps.Application, calls []Call, i int) string {
+func tree(app *apps.Application, calls []apps.Call, i int) string {
 	var below []string
 	for _, j := range calls[i].Invokes {
 		below = append(below, tree(app, calls, j))
@@ -138,7 +138,7 @@ func TestPlan(t *testing.T) {
 				f := app.Functions[c.Function]
 				switch {
 				case slices.Contains(r.Anomalies, c.Function):
-					if c.Sleep != LongAnomaly && c.Sleep != ShortAnomaly {
+					if c.Sleep != apps.LongAnomaly && c.Sleep != apps.ShortAnomaly {
 						t.Fatalf("the anomaly of %s sleeps %v", f.Name, c.Sleep)
 					}
 				case f.Name == apps.Main || !config.RandomDurations:
@@ -156,40 +156,6 @@ func TestPlan(t *testing.T) {
 			}
 		}
 	})
-}
-
-func TestMissingFunctionsInARow(t *testing.T) {
-	sleep := apps.Function{Duration: time.Second, Gamma: apps.Gamma{Shape: 1, Rate: 1}}
-	f := func(name string, invokes ...string) apps.Function {
-		f := sleep
-		f.Name, f.Invokes = name, invokes
-		return f
-	}
-	app := &apps.Application{Name: "x", Functions: []apps.Function{
-		{Name: apps.Main, Invokes: []string{"a", "e"}}, f("a", "b", "d"), f("b", "c", "d"), f("c"), f("d"), f("e", "d"),
-	}}
-	p, err := NewPlanner(app, Config{Requests: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range []struct{ missing, want string }{
-		{"", "main(a(b(c() d()) d()) e(d()))"},
-		{"c", "main(a(b(d()) d()) e(d()))"},
-		{"a", "main(b(c() d()) d() e(d()))"},
-		{"a b", "main(c() d() d() e(d()))"},
-		{"d", "main(a(b(c())) e())"},
-		{"a b c", "main(d() d() e(d()))"},
-		{"a e d", "main(b(c()))"},
-		{"a b c d e", "main()"},
-	} {
-		var missing []int
-		for _, name := range strings.Fields(c.missing) {
-			missing = append(missing, app.Index(name))
-		}
-		if got := tree(app, p.prune(p.tree, missing), 0); got != c.want {
-			t.Errorf("without %s: %s, want %s", c.missing, got, c.want)
-		}
-	}
 }
 
 // A longer sampling begins like a shorter one, and what is varied leaves the rest as it was.
@@ -294,7 +260,7 @@ func TestDistributionOfHits(t *testing.T) {
 			missing[f]++
 		}
 		for _, c := range r.Calls {
-			if slices.Contains(r.Anomalies, c.Function) && c.Sleep == LongAnomaly {
+			if slices.Contains(r.Anomalies, c.Function) && c.Sleep == apps.LongAnomaly {
 				long++
 			}
 		}

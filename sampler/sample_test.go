@@ -70,9 +70,9 @@ func (s *steady) Send(r Request, done func(Trace, error)) error {
 			a.Init = s.init
 		}
 		for k, next := range c.Invokes {
-			s.VirtualClock.AfterFunc(a.Wait+a.Init+c.Sleep+time.Duration(k)*CallGap, func() { invoke(next, a.ID) })
+			s.VirtualClock.AfterFunc(a.Wait+a.Init+c.Sleep+time.Duration(k)*apps.CallGap, func() { invoke(next, a.ID) })
 		}
-		s.VirtualClock.AfterFunc(a.Wait+a.Init+c.Sleep+time.Duration(max(len(c.Invokes)-1, 0))*CallGap, func() {
+		s.VirtualClock.AfterFunc(a.Wait+a.Init+c.Sleep+time.Duration(max(len(c.Invokes)-1, 0))*apps.CallGap, func() {
 			a.End = s.Now()
 			trace = append(trace, a)
 			if pending--; pending == 0 {
@@ -305,7 +305,7 @@ func TestLocal(t *testing.T) {
 			if sent := inMilliseconds(r.Time); arrival < sent-1 || arrival > sent+1 {
 				t.Fatalf("request %d was sent at %v ms and arrived at %v ms", i, sent, arrival)
 			}
-			calls := make([]Call, s.Len())
+			calls := make([]apps.Call, s.Len())
 			root := 0
 			for k := range calls {
 				calls[k].Function = s.Marks[k]
@@ -327,7 +327,7 @@ func TestLocal(t *testing.T) {
 }
 
 // sorted is tree with the calls of each function in alphabetical order: the first of two may arrive after the second.
-func sorted(app *apps.Application, calls []Call, i int) string {
+func sorted(app *apps.Application, calls []apps.Call, i int) string {
 	var below []string
 	for _, j := range calls[i].Invokes {
 		below = append(below, sorted(app, calls, j))
@@ -353,8 +353,8 @@ func TestLocalSpacesTheCallsOfAFanOut(t *testing.T) {
 		}
 	}
 	slices.Sort(gaps)
-	if median := gaps[len(gaps)/2]; median != inMilliseconds(CallGap) {
-		t.Errorf("the median gap of %d pairs is %v ms, want %v", len(gaps), median, CallGap)
+	if median := gaps[len(gaps)/2]; median != inMilliseconds(apps.CallGap) {
+		t.Errorf("the median gap of %d pairs is %v ms, want %v", len(gaps), median, apps.CallGap)
 	}
 }
 

@@ -7,9 +7,6 @@ import (
 	"github.com/tppfaas/tppfaas/apps"
 )
 
-// CallGap is the time between two calls of one function.
-const CallGap = 15 * time.Millisecond
-
 // Clock is the time in which requests are sent; it may be virtual.
 type Clock interface {
 	// Now returns the present time.
@@ -24,7 +21,7 @@ type Target interface {
 	// Deploy deploys the functions of the application, before the first Send.
 	Deploy(ctx context.Context, app *apps.Application) error
 	// Send sends the request to main now and returns at once. Each function sleeps and calls as the request's Calls say,
-	// the calls of one function CallGap apart. Later, never within Send, done is called once: with the complete trace, or
+	// the calls of one function [apps.CallGap] apart. Later, never within Send, done is called once: with the complete trace, or
 	// with the reason why there is none.
 	Send(r Request, done func(Trace, error)) error
 	// Wait lets time pass until every planned call of AfterFunc was made and every request is done. It returns the

@@ -1,0 +1,196 @@
+package apps
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"time"
+
+	"gonum.org/v1/gonum/stat/distuv"
+
+	"github.com/tppfaas/tppfaas/internal/seed"
+)
+
+// Sleeps of a duration anomaly; each is as likely as the other.
+const (
+	LongAnomaly  = 100 * time.Millisecond
+	ShortAnomaly = 5 * time.Millisecond
+)
+
+// CallGap is the time between two calls of one function.
+const CallGap = 15 * time.Millisecond
+
+// Call is one invocation to be.
+type Call struct {
+	// Function is the index of the function among the application's.
+	Function int
+	// Sleep is how long the function sleeps before it calls.
+	Sleep time.Duration
+	// Invokes are the invocations that this one makes, as indices into the request's calls, in their order.
+	Invokes []int
+}
+
+// Variation says what differs from request to request.
+type Variation struct {
+	// Anomalies and Missing are the number of functions that sleep 100 or 5 ms instead of their duration, and the number of
+	// functions that are skipped, their successors being invoked in their place: in each request, drawn anew for each,
+	// never one function for both and never main.
+	Anomalies, Missing int
+	// RandomDurations draws each sleep from the function's gamma distribution.
+	RandomDurations bool
+}
+
+// Validate reports what is wrong with a variation of the application.
+func (v Variation) Validate(app *Application) error {
+	others := len(app.Functions) - 1
+	switch {
+	case v.Anomalies < 0:
+		return fmt.Errorf("%d duration anomalies: there cannot be fewer than none", v.Anomalies)
+	case v.Missing < 0:
+		return fmt.Errorf("%d missing functions: there cannot be fewer than none", v.Missing)
+	case v.Anomalies > others || v.Missing > others-v.Anomalies: // not their sum, which may overflow
+		return fmt.Errorf("%d duration anomalies and %d missing functions are more than the %d functions that %s has besides main",
+			v.Anomalies, v.Missing, others, app.Name)
+	}
+	return nil
+}
+
+// Drawer draws the calls of one request after the other. What is random in them comes from separate streams: durations,
+// anomalies and missing functions stay the same whatever else is varied, except that missing functions are drawn from those
+// without an anomaly.
+type Drawer struct {
+	app       *Application
+	variation Variation
+	// tree has the calls of a request in which nothing is missing, level by level. numbers are 0, 1, 2, …: the children of
+	// a call stand side by side, so what it invokes is a part of them.
+	tree    []Call
+	numbers []int
+	gammas  []distuv.Gamma // by function
+
+	hits, lengths, gaps *rand.Rand
+
+	functions []int // besides main
+	shuffled  []int // copy of functions to draw from
+}
+
+// NewDrawer returns a drawer for a valid application. A variation that is none of it is an error.
+func NewDrawer(app *Application, v Variation, number uint64) (*Drawer, error) {
+	if err := v.Validate(app); err != nil {
+		return nil, err
+	}
+	d := &Drawer{
+		app: app, variation: v,
+		hits:    rand.New(seed.Stream(number, "anomalies")),
+		lengths: rand.New(seed.Stream(number, "lengths of anomalies")),
+		gaps:    rand.New(seed.Stream(number, "missing functions")),
+		gammas:  make([]distuv.Gamma, len(app.Functions)),
+	}
+	durations := seed.Stream(number, "durations")
+	for i, f := range app.Functions {
+		d.gammas[i] = distuv.Gamma{Alpha: f.Gamma.Shape, Beta: f.Gamma.Rate, Src: durations}
+		if f.Name != Main {
+			d.functions = append(d.functions, i)
+		}
+	}
+	d.numbers = make([]int, app.Invocations())
+	for i := range d.numbers {
+		d.numbers[i] = i
+	}
+	d.plant()
+	return d, nil
+}
+
+// plant builds the tree.
+func (d *Drawer) plant() {
+	d.tree = []Call{{Function: d.app.Index(Main)}}
+	for i := 0; i < len(d.tree); i++ {
+		f := d.app.Functions[d.tree[i].Function]
+		first := len(d.tree)
+		for _, s := range f.Invokes {
+			j := d.app.Index(s)
+			d.tree = append(d.tree, Call{Function: j, Sleep: d.app.Functions[j].Duration})
+		}
+		d.tree[i].Invokes = d.numbers[first:len(d.tree)]
+	}
+}
+
+// Next returns the calls of the next request, main first and callers before those they call, and the functions that were
+// hit by an anomaly and are missing. The calls of several requests may share memory: they are not to be changed.
+func (d *Drawer) Next() (calls []Call, anomalies, missing []int) {
+	if d.variation == (Variation{}) {
+		return d.tree, nil, nil
+	}
+	calls = append([]Call(nil), d.tree...)
+	if d.variation.RandomDurations {
+		for i := range calls[1:] {
+			c := &calls[i+1]
+			c.Sleep = toDuration(d.gammas[c.Function].Rand())
+		}
+	}
+	d.shuffled = append(d.shuffled[:0], d.functions...)
+	anomalies = choose(d.hits, d.shuffled, d.variation.Anomalies)
+	for _, f := range anomalies {
+		sleep := ShortAnomaly
+		if d.lengths.IntN(2) == 0 {
+			sleep = LongAnomaly
+		}
+		for i := range calls {
+			if calls[i].Function == f {
+				calls[i].Sleep = sleep
+			}
+		}
+	}
+	missing = choose(d.gaps, d.shuffled[len(anomalies):], d.variation.Missing)
+	return d.prune(calls, missing), anomalies, missing
+}
+
+// toDuration turns milliseconds into a time that nothing overflows from.
+func toDuration(ms float64) time.Duration {
+	return time.Duration(math.Round(min(ms*float64(time.Millisecond), float64(MaxDuration))))
+}
+
+// choose draws k of the items, moves them to the front and returns a copy of them.
+func choose(rng *rand.Rand, items []int, k int) []int {
+	if k == 0 {
+		return nil
+	}
+	for i := range k {
+		j := i + rng.IntN(len(items)-i)
+		items[i], items[j] = items[j], items[i]
+	}
+	return append([]int(nil), items[:k]...)
+}
+
+// prune leaves the missing functions out: what they would have called is called in their place, also when several follow
+// each other.
+func (d *Drawer) prune(calls []Call, missing []int) []Call {
+	if len(missing) == 0 {
+		return calls
+	}
+	gone := make([]bool, len(d.app.Functions))
+	for _, f := range missing {
+		gone[f] = true
+	}
+	kept := make([]Call, 0, len(calls))
+	source := make([]int, 0, len(calls)) // where each of the kept ones stands in calls
+	var add func(i int)
+	add = func(i int) {
+		if !gone[calls[i].Function] {
+			kept = append(kept, calls[i])
+			source = append(source, i)
+			return
+		}
+		for _, j := range calls[i].Invokes {
+			add(j)
+		}
+	}
+	add(0)
+	for i := 0; i < len(kept); i++ {
+		first := len(kept)
+		for _, j := range calls[source[i]].Invokes {
+			add(j)
+		}
+		kept[i].Invokes = d.numbers[first:len(kept)]
+	}
+	return kept
+}
