@@ -1,0 +1,445 @@
+package action
+
+import (
+	"archive/zip"
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/pdata/ptrace"
+
+	"github.com/tppfaas/tppfaas/apps"
+)
+
+// TestComposition: one request runs through the whole graph, each function once for each path to it; spans form the tree of
+// the calls; the calls of one function come in their order, no closer than they should.
+func TestComposition(t *testing.T) {
+	w := newWorld(t, "tree_small")
+	r := &Runner{}
+	text := r.Run(t.Context(), w.request("main", apps.Main, nil))
+	require.NotContains(t, string(text), "error")
+	n := w.app.Invocations()
+	spans := w.wait(n)
+	w.running.Wait()
+	require.NoError(t, r.Close(t.Context()))
+	require.Len(t, w.sent, n-1)
+
+	var answered result
+	require.NoError(t, json.Unmarshal(text, &answered))
+	require.Equal(t, apps.Main, answered.Function)
+	require.Len(t, answered.Activations, len(w.app.Functions[w.app.Index(apps.Main)].Invokes))
+	byID := map[string]ptrace.Span{}
+	byActivation := map[string]ptrace.Span{}
+	for i, s := range spans {
+		require.Equal(t, spans[0].TraceID(), s.TraceID())
+		require.Equal(t, s.Name(), w.names[i])
+		id, _ := s.Attributes().Get("activationId")
+		byActivation[id.Str()] = s
+		byID[s.SpanID().String()] = s
+	}
+	require.Len(t, byID, n)
+	require.True(t, byActivation["main"].ParentSpanID().IsEmpty())
+	for id, text := range w.answers {
+		var a result
+		require.NoError(t, json.Unmarshal(text, &a))
+		f := w.app.Functions[w.app.Index(a.Function)]
+		require.Len(t, a.Activations, len(f.Invokes))
+		for _, child := range a.Activations {
+			require.Equal(t, byActivation[id].SpanID(), byActivation[child].ParentSpanID())
+		}
+		s := byActivation[id]
+		slept := s.EndTimestamp().AsTime().Sub(s.StartTimestamp().AsTime())
+		require.GreaterOrEqual(t, slept, f.Duration+time.Duration(max(len(f.Invokes)-1, 0))*apps.CallGap)
+	}
+	for i, name := range w.app.Functions[w.app.Index(apps.Main)].Invokes {
+		require.Equal(t, w.app.DeployedName(name), w.sent[i].action, "the calls of main come first, in their order")
+		if i > 0 {
+			require.Greater(t, w.sent[i].at.Sub(w.sent[i-1].at), apps.CallGap/3, "much too close")
+		}
+	}
+}
+
+// TestVariations: what main draws is what the drawer draws for the seed, and a plan that is given is kept to.
+func TestVariations(t *testing.T) {
+	w := newWorld(t, "parallel_small")
+	for _, more := range []map[string]any{
+		{"random": true, "seed": 7, "missing": 2, "anomalies": 1},
+		{"missing": 3, "seed": 8},
+	} {
+		task, err := newTask(w.request("main", apps.Main, more).Value)
+		require.NoError(t, err)
+		v := apps.Variation{RandomDurations: more["random"] == true, Missing: more["missing"].(int)}
+		v.Anomalies, _ = more["anomalies"].(int)
+		d, err := apps.NewDrawer(w.app, v, uint64(more["seed"].(int)))
+		require.NoError(t, err)
+		calls, _, missing := d.Next()
+		require.Len(t, missing, v.Missing)
+		require.Equal(t, plan(calls), task.calls)
+		given, err := newTask(w.request("x", apps.Main, map[string]any{"calls": Calls(calls), "random": true}).Value)
+		require.NoError(t, err)
+		require.Len(t, given.calls, len(calls))
+		for i := range calls {
+			require.InDelta(t, inMilliseconds(calls[i].Sleep), given.calls[i].Sleep, 1e-9)
+		}
+	}
+}
+
+// TestGraphAsInTheFile: a deployment can hand graph.yaml itself to its functions.
+func TestGraphAsInTheFile(t *testing.T) {
+	value := `{"application": "a", "function": "main", "graph": {"functions": {"main": {"invokes": ["f2", "f1"]},
+		"f2": {"duration": 0, "gamma": {"shape": 1, "rate": 1}}, "f1": {"duration": 300, "gamma": {"shape": 30, "rate": 0.1}, "invokes": ["f2"]}}}}`
+	task, err := newTask(json.RawMessage(value))
+	require.NoError(t, err)
+	var names []string
+	for _, c := range task.calls {
+		names = append(names, task.app.Functions[c.Function].Name)
+	}
+	require.Equal(t, []string{"main", "f2", "f1", "f2"}, names)
+	require.Equal(t, 300.0, task.calls[2].Sleep)
+}
+
+// TestGammaDurations: the sleeps that main draws over many seeds have the mean and the deviation of the function's gamma.
+func TestGammaDurations(t *testing.T) {
+	w := newWorld(t, "sequence")
+	sum, squares := 0.0, 0.0
+	const n = 2000
+	for seed := range n {
+		task, err := newTask(w.request("main", apps.Main, map[string]any{"random": true, "seed": seed}).Value)
+		require.NoError(t, err)
+		v := task.calls[1].Sleep
+		sum += v
+		squares += v * v
+	}
+	f := w.app.Functions[w.app.Index(w.app.Functions[w.app.Index(apps.Main)].Invokes[0])]
+	mean := sum / n
+	deviation := math.Sqrt(squares/n - mean*mean)
+	want := math.Sqrt(f.Gamma.Shape) / f.Gamma.Rate
+	require.InDelta(t, f.Gamma.Mean(), mean, 5*want/math.Sqrt(n))
+	require.InEpsilon(t, want, deviation, 0.15)
+}
+
+func TestAnnouncement(t *testing.T) {
+	w := newWorld(t, "sequence")
+	r := &Runner{}
+	calls := []plannedCall{{Function: w.app.Index(apps.Main)}}
+	r.Run(t.Context(), w.request("aa", apps.Main, map[string]any{"announce": "true", "calls": calls,
+		"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "tracestate": "shop=1"}))
+	spans := w.wait(2)
+	require.NoError(t, r.Close(t.Context()))
+	announced, own := spans[0], spans[1]
+	if announced.Name() != "start" {
+		announced, own = own, announced
+	}
+	require.Equal(t, "start", announced.Name())
+	require.Equal(t, announced.StartTimestamp(), announced.EndTimestamp())
+	require.Equal(t, own.StartTimestamp(), announced.StartTimestamp())
+	require.Equal(t, own.SpanID(), announced.ParentSpanID())
+	require.Equal(t, "b7ad6b7169203331", own.ParentSpanID().String())
+	require.Equal(t, "0af7651916cd43dd8448eb211c80319c", own.TraceID().String())
+	require.Equal(t, "shop=1", own.TraceState().AsRaw())
+	require.Equal(t, ptrace.SpanKindServer, own.Kind())
+}
+
+// TestTraceContextPassesThrough: without a collector a function still hands on what it was given.
+func TestTraceContextPassesThrough(t *testing.T) {
+	w := newWorld(t, "sequence")
+	r := &Runner{}
+	given := "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	calls := []plannedCall{{Function: w.app.Index(apps.Main), Invokes: []int{1}}, {Function: w.app.Index("f1")}}
+	for _, collector := range []any{"", nil, "no address", "ftp://x"} {
+		text := r.Run(t.Context(), w.request("aa", apps.Main, map[string]any{"collector": collector, "traceparent": given, "calls": calls}))
+		require.NotContains(t, string(text), "error")
+		require.Equal(t, given, w.sent[len(w.sent)-1].body["traceparent"])
+	}
+	require.NoError(t, r.Close(t.Context()))
+}
+
+// TestCollectorThatHangs costs nothing: the answer is there while the collector still holds the span.
+func TestCollectorThatHangs(t *testing.T) {
+	w := newWorld(t, "sequence")
+	w.hanging = make(chan struct{})
+	r := &Runner{}
+	calls := []plannedCall{{Function: w.app.Index(apps.Main)}}
+	for i := range 2000 { // more than there is room for
+		text := r.Run(t.Context(), w.request(fmt.Sprint(i), apps.Main, map[string]any{"calls": calls}))
+		require.NotContains(t, string(text), "error")
+	}
+	require.Empty(t, w.spans)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	require.Error(t, r.Close(ctx), "the export was given up")
+	close(w.hanging)
+}
+
+func TestCollectorThatFails(t *testing.T) {
+	w := newWorld(t, "sequence")
+	r := &Runner{}
+	calls := []plannedCall{{Function: w.app.Index(apps.Main)}}
+	text := r.Run(t.Context(), w.request("aa", apps.Main, map[string]any{"calls": calls, "collector": "http://127.0.0.1:1"}))
+	require.NotContains(t, string(text), "error")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	_ = r.Close(ctx)
+}
+
+// TestOpenWhiskFails: what it cannot have taken is sent again; everything else is one clear error, without the key.
+func TestOpenWhiskFails(t *testing.T) {
+	calls := []plannedCall{{Function: 0, Invokes: []int{1}}, {Function: 1}}
+	for name, test := range map[string]struct {
+		failing func(n int) (int, string)
+		more    map[string]any
+		want    string // of the error; "" for none
+		posts   int
+	}{
+		"throttled twice": {failing: func(n int) (int, string) {
+			if n <= 2 {
+				return 429, `{"code":"x","error":"Too many requests in the last minute (count: 61, allowed: 60)."}`
+			}
+			return 0, ""
+		}, posts: 3},
+		"busy once": {failing: func(n int) (int, string) {
+			if n == 1 {
+				return 503, "busy"
+			}
+			return 0, ""
+		}, posts: 2},
+		"no such action": {failing: func(int) (int, string) { return 404, `{"code":"x","error":"The requested resource does not exist."}` },
+			want: "answers 404 Not Found: The requested resource does not exist.", posts: 1},
+		"internal error":   {failing: func(int) (int, string) { return 500, "oops" }, want: "answers 500", posts: 1},
+		"wrong key":        {more: map[string]any{"auth": "user:another-key-that-must-not-be-seen"}, want: "401 Unauthorized: The supplied authentication is invalid"},
+		"no key":           {more: map[string]any{"auth": nil}, want: "neither the parameter auth nor the annotation provide-api-key"},
+		"no address":       {more: map[string]any{"apihost": "openwhisk"}, want: `apihost: "openwhisk" is no address`},
+		"throttled always": {failing: func(int) (int, string) { return 429, `{"error":"Too many"}` }, want: "answers 429 Too Many Requests: Too many", posts: -1},
+		"nobody there":     {more: map[string]any{"apihost": "http://127.0.0.1:1"}, want: "127.0.0.1:1 cannot be reached"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, "sequence")
+			w.failing = test.failing
+			planned := append([]plannedCall(nil), calls...)
+			planned[0].Function, planned[1].Function = w.app.Index(apps.Main), w.app.Index("f1")
+			more := map[string]any{"calls": planned, "collector": ""}
+			for k, v := range test.more {
+				more[k] = v
+			}
+			r := &Runner{}
+			request := w.request("aa", apps.Main, more)
+			request.Deadline = milliseconds(time.Now().Add(2 * time.Second).UnixMilli())
+			if test.want == "" {
+				request.Deadline = 0
+			}
+			text := string(r.Run(t.Context(), request))
+			require.NoError(t, r.Close(t.Context()))
+			if test.want == "" {
+				require.NotContains(t, text, "error")
+			} else {
+				require.Contains(t, text, `{"error":"sequence-dev-main: invoking sequence-dev-f1: `)
+				var answer map[string]string
+				require.NoError(t, json.Unmarshal([]byte(text), &answer))
+				require.Contains(t, answer["error"], test.want)
+			}
+			require.NotContains(t, text, "must-not-be-seen")
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			if test.posts >= 0 {
+				require.Equal(t, test.posts, w.posts)
+			} else {
+				require.Greater(t, w.posts, 2)
+			}
+		})
+	}
+}
+
+// TestKeyThatOpenWhiskProvides is used where no other is given.
+func TestKeyThatOpenWhiskProvides(t *testing.T) {
+	w := newWorld(t, "sequence")
+	calls := []plannedCall{{Function: w.app.Index(apps.Main), Invokes: []int{1}}, {Function: w.app.Index("f1")}}
+	request := w.request("aa", apps.Main, map[string]any{"auth": nil, "calls": calls, "collector": ""})
+	request.APIKey = key
+	r := &Runner{}
+	require.NotContains(t, string(r.Run(t.Context(), request)), "error")
+	require.Len(t, w.sent, 1)
+	require.NoError(t, r.Close(t.Context()))
+}
+
+func TestWrongParameters(t *testing.T) {
+	w := newWorld(t, "sequence")
+	for want, more := range map[string]map[string]any{
+		"parameter graph":                        {"graph": nil},
+		"only main can draw them":                {"function": "f1"},
+		"there is no call 99":                    {"call": 99, "calls": []plannedCall{{}}},
+		"call 0 is of function 77":               {"calls": []plannedCall{{Function: 77}}},
+		"call 0 sleeps -1 ms":                    {"calls": []plannedCall{{Function: 0, Sleep: -1}}},
+		"call 0 makes call 0":                    {"calls": []plannedCall{{Invokes: []int{0}}}},
+		"is neither true nor false":              {"random": "perhaps"},
+		"more than the":                          {"missing": 1000},
+		"parameter call: call 0 is of":           {"function": "f2", "calls": []plannedCall{{Function: w.app.Index("f1")}}},
+		"parameters: json: cannot unmarshal":     {"call": "first"},
+		"application \"\": a name starts with a": {"application": ""},
+	} {
+		r := &Runner{}
+		text := string(r.Run(t.Context(), w.request("aa", apps.Main, more)))
+		var answer map[string]string
+		require.NoError(t, json.Unmarshal([]byte(text), &answer))
+		require.Contains(t, answer["error"], want)
+	}
+	r := &Runner{}
+	for _, value := range []string{"", "null", "[]", `"x"`, "{"} {
+		require.Contains(t, string(r.Run(t.Context(), Request{Value: json.RawMessage(value)})), `{"error":"`)
+	}
+}
+
+// TestActionLoop runs the program as OpenWhisk's Go runtime does: invocations on standard input, answers on descriptor 3. Every
+// invocation has its own activation id, also in a warm container whose environment keeps the first.
+func TestActionLoop(t *testing.T) {
+	w := newWorld(t, "sequence")
+	file, err := program()
+	require.NoError(t, err)
+	results, out, err := os.Pipe()
+	require.NoError(t, err)
+	c := exec.CommandContext(t.Context(), file)
+	c.Env = []string{"OW_WAIT_FOR_ACK=1", "__OW_ACTIVATION_ID=first", "__OW_API_HOST=http://127.0.0.1:1"}
+	c.ExtraFiles = []*os.File{out}
+	var log bytes.Buffer
+	c.Stdout, c.Stderr = &log, &log
+	in, err := c.StdinPipe()
+	require.NoError(t, err)
+	require.NoError(t, c.Start())
+	require.NoError(t, out.Close())
+	lines := bufio.NewReader(results)
+	read := func() string {
+		line, err := lines.ReadString('\n')
+		require.NoError(t, err)
+		return line
+	}
+	require.JSONEq(t, `{"ok": true}`, read())
+	calls := []plannedCall{{Function: w.app.Index(apps.Main)}}
+	for i := range 3 {
+		value, err := json.Marshal(w.parameters(apps.Main, map[string]any{"calls": calls}))
+		require.NoError(t, err)
+		_, err = fmt.Fprintf(in, `{"value":%s,"activation_id":"id%d","action_name":"/guest/tppfaas/x","deadline":"%d"}`+"\n", value, i, time.Now().Add(time.Minute).UnixMilli())
+		require.NoError(t, err)
+		require.JSONEq(t, `{"function":"main","call":0,"activations":{}}`, read())
+	}
+	_, err = io.WriteString(in, "this is no JSON\n\n")
+	require.NoError(t, err)
+	require.Contains(t, read(), "error")
+	seen := map[string]bool{}
+	for _, s := range w.wait(3) {
+		id, _ := s.Attributes().Get("activationId")
+		seen[id.Str()] = true
+	}
+	require.Equal(t, map[string]bool{"id0": true, "id1": true, "id2": true}, seen)
+	require.NoError(t, in.Close())
+	require.NoError(t, c.Wait())
+	require.Empty(t, log.String())
+	require.NoError(t, results.Close())
+}
+
+// TestDockerSkeleton runs the program once for an invocation: the parameters as argument, or on standard input.
+func TestDockerSkeleton(t *testing.T) {
+	w := newWorld(t, "sequence")
+	file, err := program()
+	require.NoError(t, err)
+	calls := []plannedCall{{Function: w.app.Index(apps.Main), Invokes: []int{1}}, {Function: w.app.Index("f1")}}
+	value, err := json.Marshal(w.parameters(apps.Main, map[string]any{"calls": calls, "auth": nil}))
+	require.NoError(t, err)
+	for _, way := range []string{"argument", "standard input"} {
+		c := exec.CommandContext(t.Context(), file)
+		if way == "argument" {
+			c.Args = append(c.Args, string(value))
+		} else {
+			c.Stdin = bytes.NewReader(value)
+		}
+		c.Env = []string{"__OW_ACTIVATION_ID=id of " + way, "__OW_API_KEY=" + key, fmt.Sprintf("__OW_DEADLINE=%d", time.Now().Add(time.Minute).UnixMilli())}
+		out, err := c.Output()
+		require.NoError(t, err)
+		require.Contains(t, string(out), `{"function":"main","call":0,"activations":{"1":"0000000000`)
+		require.Equal(t, 1, strings.Count(string(out), "\n"))
+	}
+	// Two of main, and those of f1 that it invoked.
+	seen := map[string]bool{}
+	for _, s := range w.wait(4) {
+		id, _ := s.Attributes().Get("activationId")
+		seen[id.Str()] = true
+	}
+	require.True(t, seen["id of argument"] && seen["id of standard input"], seen)
+}
+
+func TestZip(t *testing.T) {
+	for kind, env := range map[string]string{"go:1.20": "openwhisk/action-golang-v1.20", "go:1.24": "openwhisk/action-golang-v1.24", "blackbox": ""} {
+		packed, err := Zip([]byte("program"), kind)
+		require.NoError(t, err)
+		again, err := Zip([]byte("program"), kind)
+		require.NoError(t, err)
+		require.Equal(t, packed, again)
+		z, err := zip.NewReader(bytes.NewReader(packed), int64(len(packed)))
+		require.NoError(t, err)
+		found := map[string]string{}
+		for _, f := range z.File {
+			r, err := f.Open()
+			require.NoError(t, err)
+			content, err := io.ReadAll(r)
+			require.NoError(t, err)
+			found[f.Name] = string(content)
+			if f.Name == "exec" {
+				require.Equal(t, os.FileMode(0o755), f.Mode())
+			}
+		}
+		want := map[string]string{"exec": "program"}
+		if env != "" {
+			want["exec.env"] = env
+		}
+		require.Equal(t, want, found)
+	}
+	for _, kind := range []string{"nodejs:20", "go", "go:", "go:default", ""} {
+		_, err := Zip(nil, kind)
+		require.ErrorContains(t, err, "kind")
+	}
+}
+
+// FuzzRequest: no parameters make the function panic, or do something other than answer.
+func FuzzRequest(f *testing.F) {
+	app, err := apps.Load("tree_small")
+	if err != nil {
+		f.Fatal(err)
+	}
+	value, err := json.Marshal(map[string]any{"application": "a", "graph": Graph(app), "function": "main", "missing": 2, "random": true})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(value)
+	f.Add([]byte(`{"application":"a","graph":{"functions":[{"name":"main"}]},"function":"main","calls":[{"f":0,"sleep_ms":0}],"deadline":"1"}`))
+	f.Add([]byte(`{"graph":{"functions":[{"name":"main","duration_ms":1e400}]}}`))
+	f.Fuzz(func(t *testing.T, value []byte) {
+		task, err := newTask(value)
+		if err == nil && (task.Call < 0 || task.Call >= len(task.calls) || task.app.Validate() != nil) {
+			t.Fatalf("%+v", task)
+		}
+	})
+}
+
+// BenchmarkRun is a function that neither sleeps nor invokes, with a collector that takes its spans.
+func BenchmarkRun(b *testing.B) {
+	app, err := apps.Load("sequence")
+	if err != nil {
+		b.Fatal(err)
+	}
+	value, err := json.Marshal(map[string]any{"application": "sequence", "graph": Graph(app), "function": "main", "calls": []plannedCall{{Function: app.Index(apps.Main)}}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	r := &Runner{}
+	for b.Loop() {
+		r.Run(context.Background(), Request{Value: value, ActivationID: "a"})
+	}
+}

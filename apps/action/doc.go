@@ -1,0 +1,28 @@
+// Package action is the function that every composition deploys: it sleeps, invokes its successors, and exports a span.
+//
+// What it does depends on its parameters alone, so one executable serves all functions of all applications:
+//
+//	application  the application's name
+//	graph        {"functions": [{"name", "duration" (ms), "gamma": {"shape", "rate"}, "invokes"}, …]}, or as graph.yaml has it
+//	function     the name of the function in the graph
+//	apihost      the OpenWhisk API that it invokes its successors through, with scheme
+//	package      the OpenWhisk package that its siblings are in; "" for none
+//	auth         the key, user:password; without it the one that OpenWhisk provides (annotation provide-api-key)
+//	collector    where spans go, OTLP over HTTP; "" for nowhere
+//	announce     true: a span without duration, called start, is exported when the function begins
+//	insecure     true: the certificate of apihost is not checked
+//
+// and on those of the invocation:
+//
+//	calls, call              the calls of the request, and which of them this is; without calls main draws them from the graph
+//	random, anomalies,
+//	missing, seed            what main varies when it draws
+//	traceparent, tracestate  the W3C trace context of the caller
+//
+// The program in cmd/action speaks the two protocols of OpenWhisk's containers: the action loop of compiled actions, and that of
+// the docker skeleton. Package zips it for a kind:
+//
+//	executable, err := action.Build(ctx, "amd64")
+//	…
+//	zip, err := action.Zip(executable, "go:1.24")
+package action

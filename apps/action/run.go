@@ -1,0 +1,104 @@
+package action
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/tppfaas/tppfaas/apps"
+)
+
+// Runner runs the invocations of a container, one after the other. The zero value is ready for use.
+type Runner struct {
+	api    api
+	tracer tracer
+}
+
+// result is what a function answers with.
+type result struct {
+	Function    string            `json:"function"`
+	Call        int               `json:"call"`
+	Activations map[string]string `json:"activations"` // of the calls it made, by their numbers
+}
+
+// Run does what one invocation demands, and returns its answer: an object, in the case of a failure {"error": REASON}, by which
+// OpenWhisk knows an application error.
+func (r *Runner) Run(ctx context.Context, request Request) json.RawMessage {
+	answer, err := r.run(ctx, request)
+	if err != nil {
+		answer = map[string]string{"error": err.Error()}
+	}
+	text, err := json.Marshal(answer)
+	if err != nil {
+		return json.RawMessage(`{"error": "the answer cannot be written"}`)
+	}
+	return text
+}
+
+func (r *Runner) run(ctx context.Context, request Request) (any, error) {
+	begin := time.Now()
+	if request.Deadline > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, time.UnixMilli(int64(request.Deadline)))
+		defer cancel()
+	}
+	t, err := newTask(request.Value)
+	if err != nil {
+		return nil, err
+	}
+	span := r.tracer.start(t, request.ActivationID, begin)
+	answer, err := r.work(ctx, t, request, span)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", t.name(), err)
+	}
+	span.end(err)
+	return answer, err
+}
+
+// work sleeps and makes the calls, [apps.CallGap] apart.
+func (r *Runner) work(ctx context.Context, t *task, request Request, span span) (any, error) {
+	if err := wait(ctx, toDuration(t.own.Sleep)); err != nil {
+		return nil, err
+	}
+	answer := result{Function: t.Function, Call: t.Call, Activations: map[string]string{}}
+	begin := time.Now()
+	for i, call := range t.own.Invokes {
+		if err := wait(ctx, time.Until(begin.Add(time.Duration(i)*apps.CallGap))); err != nil {
+			return nil, err
+		}
+		successor := t.app.DeployedName(t.app.Functions[t.calls[call].Function].Name)
+		id, err := r.api.invoke(ctx, t, request, successor, invocation{Calls: t.calls, Call: call, carrier: span.carrier()})
+		if err != nil {
+			return nil, fmt.Errorf("invoking %s: %w", successor, err)
+		}
+		answer.Activations[strconv.Itoa(call)] = id
+	}
+	return answer, nil
+}
+
+// wait returns when d has passed, or the reason why it does not.
+func wait(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return errors.New("its time limit is shorter than its sleep")
+		}
+		return ctx.Err()
+	}
+}
+
+// Close exports what is left, for as long as the context allows.
+func (r *Runner) Close(ctx context.Context) error {
+	r.api.close()
+	return r.tracer.close(ctx)
+}

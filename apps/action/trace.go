@@ -1,0 +1,114 @@
+package action
+
+import (
+	"context"
+	"net/url"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdk "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// Bounds of the export. It runs beside the function and keeps nobody waiting: spans that the collector does not take in time, or
+// for which there is no room, are lost.
+const (
+	exportDelay   = 2 * time.Millisecond // before what has ended is sent
+	exportTimeout = 10 * time.Second     // of a message, with its repetitions
+	exportRoom    = 512                  // spans
+)
+
+// tracer exports the spans of a container. It is set up at the first invocation that names a collector: OpenTelemetry has no part
+// in the start of a container.
+type tracer struct {
+	collector string
+	service   string
+	provider  *sdk.TracerProvider
+}
+
+// span is that of one invocation; the zero value is none.
+type span struct {
+	trace.Span
+	given carrier // the caller's context, for a function that exports nothing
+}
+
+var propagator = propagation.TraceContext{}
+
+// start begins the span of an invocation, and announces it if that is asked for. A collector that cannot be one is as good as
+// none: it must not fail the function.
+func (t *tracer) start(task *task, activationID string, begin time.Time) span {
+	given := carrier{task.TraceParent, task.TraceState}
+	if task.Collector == "" || !t.ready(task.Collector, task.name()) {
+		return span{given: given}
+	}
+	parent := propagator.Extract(context.Background(), propagation.MapCarrier{"traceparent": given.TraceParent, "tracestate": given.TraceState})
+	attributes := []attribute.KeyValue{
+		attribute.String("activationId", activationID), attribute.String("application", task.Application),
+		attribute.String("faas.name", task.name()), attribute.Int("call", task.Call),
+	}
+	tracer := t.provider.Tracer("github.com/tppfaas/tppfaas/apps/action")
+	ctx, s := tracer.Start(parent, task.name(), trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(begin), trace.WithAttributes(attributes...))
+	if task.Announce {
+		_, announced := tracer.Start(ctx, "start", trace.WithTimestamp(begin), trace.WithAttributes(attributes...))
+		announced.End(trace.WithTimestamp(begin))
+	}
+	return span{s, given}
+}
+
+// ready makes a provider that exports to the collector, unless there is one.
+func (t *tracer) ready(collector, service string) bool {
+	if t.provider != nil && t.collector == collector && t.service == service {
+		return true
+	}
+	u, err := url.Parse(collector)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return false
+	}
+	exporter, err := otlptracehttp.New(context.Background(),
+		otlptracehttp.WithEndpointURL(strings.TrimSuffix(collector, "/")+"/v1/traces"),
+		otlptracehttp.WithTimeout(exportTimeout),
+		otlptracehttp.WithRetry(otlptracehttp.RetryConfig{Enabled: true, InitialInterval: 100 * time.Millisecond, MaxInterval: 2 * time.Second, MaxElapsedTime: exportTimeout}))
+	if err != nil {
+		return false
+	}
+	if t.provider != nil {
+		_ = t.provider.Shutdown(context.Background()) // an action has one collector for life; another is a test's
+	}
+	t.collector, t.service = collector, service
+	t.provider = sdk.NewTracerProvider(
+		sdk.WithResource(resource.NewSchemaless(attribute.String("service.name", service))),
+		sdk.WithBatcher(exporter, sdk.WithBatchTimeout(exportDelay), sdk.WithExportTimeout(exportTimeout), sdk.WithMaxQueueSize(exportRoom)))
+	return true
+}
+
+// carrier returns what a successor is given.
+func (s span) carrier() carrier {
+	if s.Span == nil {
+		return s.given
+	}
+	m := propagation.MapCarrier{}
+	propagator.Inject(trace.ContextWithSpan(context.Background(), s.Span), m)
+	return carrier{m["traceparent"], m["tracestate"]}
+}
+
+func (s span) end(err error) {
+	if s.Span == nil {
+		return
+	}
+	if err != nil {
+		s.SetStatus(codes.Error, err.Error())
+	}
+	s.End()
+}
+
+func (t *tracer) close(ctx context.Context) error {
+	if t.provider == nil {
+		return nil
+	}
+	return t.provider.Shutdown(ctx)
+}
