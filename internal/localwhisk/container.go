@@ -10,6 +10,7 @@ type Container struct {
 
 	activation *activation // what it works for; nil while it is idle
 	paused     bool
+	spoilt     bool          // not to be used again
 	called     bool          // whether a function in it has invoked another
 	initTime   time.Duration // of its /init
 	idleTimer  *idleTimer    // pauses or removes it; nil while it is busy

@@ -23,6 +23,8 @@ type Function struct {
 	MemoryMB int
 	// Handler is what it does.
 	Handler Handler
+
+	undeployed bool
 }
 
 // Platform runs invocations of functions in containers. Its methods may be called from handlers, from the functions
@@ -118,6 +120,28 @@ func (p *Platform) Deploy(f Function) error {
 	}
 	p.functions[f.Name] = &f
 	return nil
+}
+
+// Undeploy makes a function unknown. The invocations of it that were sent run to their end; its containers are not used for others, and
+// removed as they become idle. An unknown function is an error.
+func (p *Platform) Undeploy(name string) error {
+	var err error
+	p.enter(func() {
+		f, ok := p.functions[name]
+		if !ok {
+			err = fmt.Errorf("localwhisk: function %s is not deployed", name)
+			return
+		}
+		delete(p.functions, name)
+		f.undeployed = true
+		for c := p.idle.newestOf(f); c != nil; c = p.idle.newestOf(f) {
+			p.take(c)
+			p.remove(c)
+		}
+		delete(p.idle.warm, f)
+		p.schedule()
+	})
+	return err
 }
 
 // OnEnd has f called with the record of every activation when it has ended, in the order of the ends; before the

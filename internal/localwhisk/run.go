@@ -70,6 +70,11 @@ func (r *Run) Invoke(name string, params any) (activationID string, err error) {
 	return activationID, err
 }
 
+// Spoil has the container removed after the run: what happened in it makes it unfit for another.
+func (r *Run) Spoil() {
+	r.platform.enter(func() { r.activation.container.spoilt = true })
+}
+
 // Finish ends the run, as soon as the process does not stand still. A second end of a run is ignored, and noted as a
 // fault, see [Platform.Err].
 func (r *Run) Finish() { r.end(nil) }

@@ -245,6 +245,14 @@ func (p *Platform) record(a *activation, err error) {
 // rest makes c idle: it is paused after a while, and removed after a longer one.
 func (p *Platform) rest(c *Container) {
 	c.activation = nil
+	if c.spoilt || c.function.undeployed {
+		p.remove(c)
+		if c.function.undeployed {
+			delete(p.idle.warm, c.function)
+		}
+		p.schedule()
+		return
+	}
 	p.idle.push(c)
 	if grace := p.config.PauseGrace; grace < p.config.IdleTimeout {
 		p.whenIdle(c, grace, func() {
