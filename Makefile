@@ -3,11 +3,14 @@ GO ?= go
 BIN := bin
 DEMO := build/demo
 
-.PHONY: all build collector demo test race soak lint bench-peers fetch generate clean
+.PHONY: all build action collector demo test race soak lint bench-peers fetch generate clean
 all: build
 
 build: ## the binaries, into bin/
 	$(GO) build -o $(BIN)/ ./sampler/cmd/sampler ./tpp/cmd/tpp
+
+action: ## the function that compositions deploy, zipped for the serverless.yaml files of apps/
+	$(GO) run ./apps/action/cmd/pack
 
 collector: ## the collector, into bin/: some minutes the first time
 	$(GO) build -o $(BIN)/ ./collector/cmd/collector

@@ -63,6 +63,7 @@ func TestServerlessDeploysTheGraph(t *testing.T) {
 				Functions map[string]struct {
 					Handler, Image string
 					Annotations    map[string]bool
+					Parameters     map[string]string
 				}
 			}
 			if err := yaml.Unmarshal(text, &s); err != nil {
@@ -82,6 +83,9 @@ func TestServerlessDeploysTheGraph(t *testing.T) {
 				}
 				if d.Handler != s.Package.Artifact || d.Image == "" || !d.Annotations["provide-api-key"] {
 					t.Errorf("%s is deployed as %+v", f.Name, d)
+				}
+				if p := d.Parameters; p["function"] != f.Name || p["application"] != "${self:service}" || p["graph"] != "${file(graph.yaml)}" || p["apihost"] == "" {
+					t.Errorf("%s is given %v", f.Name, p)
 				}
 				if limit := time.Duration(s.Provider.Timeout) * time.Second; f.Duration >= limit {
 					t.Errorf("%s sleeps %v, and OpenWhisk ends it after %v", f.Name, f.Duration, limit)
