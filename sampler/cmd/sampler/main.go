@@ -25,6 +25,7 @@ import (
 func main() { cli.Main(run) }
 
 const usage = `Usage: sampler -d APPLICATION -n REQUESTS -l SECONDS -u SECONDS [options]
+       sampler mix LOW BURSTS -cold SHARE -o HIGH [options]     (sampler mix -h)
 
 Deploys an application on the local platform, sends it requests at uniform random intervals, and writes the traces as a
 dataset. Time is virtual: an hour of load takes seconds, and the same call writes the same file.
@@ -42,6 +43,12 @@ Exit status: 0 done, 1 failed or interrupted (no file is written), 2 called wron
 `
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	if len(args) > 0 {
+		switch args[0] {
+		case "mix":
+			return cli.Exit(stderr, "sampler mix", mix(ctx, args[1:], stdout))
+		}
+	}
 	return cli.Exit(stderr, "sampler", sample(ctx, args, stdout, stderr))
 }
 
