@@ -87,3 +87,20 @@ func (l *idleList) newestOf(f *Function) *Container {
 	}
 	return warm[len(warm)-1]
 }
+
+// Params returns what the invocation that c works for was sent with, nil if it works for none. A Backend may call it from its
+// methods, not later.
+func (c *Container) Params() any {
+	if c.activation == nil {
+		return nil
+	}
+	return c.activation.params
+}
+
+// ActivationID returns the id of the activation that c works for, "" if it works for none; see Params.
+func (c *Container) ActivationID() string {
+	if c.activation == nil {
+		return ""
+	}
+	return c.activation.record.ID
+}

@@ -21,8 +21,6 @@ type Options struct {
 	Identities []Identity
 	// MemoryMB is the memory for containers in MiB; 0 stands for 2048.
 	MemoryMB int
-	// StemCells is the number of containers of 256 MiB kept ready without an action.
-	StemCells int
 	// PauseGrace and IdleTimeout say when an idle container is paused and removed; 0 stands for 10 s and 10 min.
 	PauseGrace, IdleTimeout time.Duration
 	// Limits bounds what an entity and an invocation may be; zero fields stand for OpenWhisk's defaults.
@@ -30,6 +28,8 @@ type Options struct {
 	// DataDir is the folder that the containers' files are unpacked in; "" stands for one in the system's temporary
 	// folder, removed by Close.
 	DataDir string
+	// Runtime starts the containers; nil stands for processes of this machine. Close closes it.
+	Runtime Runtime
 	// Log is told of requests (level debug) and of what goes wrong; nil discards it.
 	Log *slog.Logger
 }

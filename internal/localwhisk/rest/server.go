@@ -2,21 +2,38 @@ package rest
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/tppfaas/tppfaas/internal/localwhisk"
 )
 
 // Server is a running platform. Its methods may be called from several goroutines.
 type Server struct {
-	options  Options
-	listener net.Listener
-	http     http.Server
-	served   chan struct{}
+	options   Options
+	listener  net.Listener
+	http      http.Server
+	info      []byte
+	callers   map[string]Identity // by their Authorization header
+	throttles map[string]*throttle
+	runtime   Runtime
+	processes *processes
+	engine    *localwhisk.Platform
+
+	store       store
+	versions    int // of all actions, ever; under the store's lock
+	activations activations
+
+	ctx    context.Context // done when the platform is to end
+	cancel context.CancelFunc
+	wait   sync.WaitGroup // for sequences
+	served chan struct{}
 
 	closeOnce sync.Once
 	closeErr  error
@@ -25,38 +42,68 @@ type Server struct {
 
 // Start starts a platform that serves until ctx is done or Close is called, whichever is first; Close must be called in both
 // cases. It returns once requests are answered. An address that cannot be listened on and options that contradict each other
-// are errors.
+// are errors. The program's main must begin with container.MaybeRunProxy, unless Options has a Runtime of its own.
 func Start(ctx context.Context, options Options) (*Server, error) {
 	options.defaults()
 	if err := options.validate(); err != nil {
 		return nil, err
 	}
-	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", options.Listen)
+	runtime := options.Runtime
+	if runtime == nil {
+		var err error
+		if runtime, err = newProcessRuntime(options.DataDir); err != nil {
+			return nil, err
+		}
+	}
+	s, err := start(ctx, options, runtime)
 	if err != nil {
+		return nil, errors.Join(err, runtime.Close())
+	}
+	return s, nil
+}
+
+func start(ctx context.Context, options Options, runtime Runtime) (*Server, error) {
+	s := &Server{
+		options: options, runtime: runtime, info: infoDocument(options.Limits), callers: map[string]Identity{}, throttles: map[string]*throttle{},
+		store:       store{actions: map[string]*action{}, packages: map[string]*pack{}, triggers: map[string]*trigger{}, rules: map[string]*rule{}},
+		activations: activations{most: options.Limits.Activations, mostBytes: options.Limits.ActivationBytes, byID: map[string]*record{}},
+		served:      make(chan struct{}), done: make(chan struct{}),
+	}
+	for _, id := range options.Identities {
+		s.callers["Basic "+base64.StdEncoding.EncodeToString([]byte(id.Auth))] = id
+		s.throttles[id.Namespace] = &throttle{}
+	}
+	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	s.processes = newProcesses(s.ctx, runtime)
+	config := localwhisk.RealTimeConfig(options.MemoryMB)
+	config.PauseGrace, config.IdleTimeout = options.PauseGrace, options.IdleTimeout
+	var err error
+	// The seed makes the activation ids, which must differ from those of a run before.
+	if s.engine, err = localwhisk.NewWithBackend(localwhisk.RealClock{}, config, rand.Uint64(), s.processes); err != nil {
+		s.cancel()
+		return nil, err
+	}
+	var listen net.ListenConfig
+	if s.listener, err = listen.Listen(ctx, "tcp", options.Listen); err != nil {
+		s.cancel()
 		return nil, fmt.Errorf("localwhisk: %w", err)
 	}
-	s := &Server{options: options, listener: listener, served: make(chan struct{}), done: make(chan struct{})}
 	s.http = http.Server{
-		Handler:           s.handler(),
+		Handler:           s,
 		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       2 * time.Minute,
 		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
 	}
 	go func() {
 		defer close(s.served)
-		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
 			s.options.Log.Error("serving ended", "error", err)
 		}
 	}()
 	stop := context.AfterFunc(ctx, func() { s.Close() })
-	go func() { <-s.done; stop() }()
+	context.AfterFunc(s.ctx, func() { stop() })
 	return s, nil
-}
-
-func (s *Server) handler() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /ping", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "pong") })
-	return mux
 }
 
 // URL returns the base URL of the API, without the path /api/v1: http://127.0.0.1:PORT.
@@ -75,8 +122,17 @@ func (s *Server) Done() <-chan struct{} { return s.done }
 // is gone. Further calls wait for the first.
 func (s *Server) Close() error {
 	s.closeOnce.Do(func() {
-		s.closeErr = s.http.Close()
+		s.cancel()
+		// Who waits for an activation is answered with its id; that takes no time, unless a client does not read.
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if err := s.http.Shutdown(ctx); err != nil {
+			s.closeErr = s.http.Close()
+		}
 		<-s.served
+		s.closeErr = errors.Join(s.closeErr, s.runtime.Close())
+		s.wait.Wait()
+		s.processes.wait.Wait()
 		close(s.done)
 	})
 	<-s.done

@@ -1,0 +1,436 @@
+package rest
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/tppfaas/tppfaas/internal/localwhisk"
+)
+
+// serveActions serves …/actions.
+func (s *Server) serveActions(c *call, namespace string, names []string) {
+	full := namespace + "/" + strings.Join(names, "/")
+	if len(names) == 2 && names[0] == "default" {
+		// The package of actions without package cannot be named.
+		c.fail(notFound)
+		return
+	}
+	switch {
+	case len(names) == 0 && c.r.Method == http.MethodGet:
+		s.store.mu.RLock()
+		all := newest(s.store.actions, func(a *action) bool { return a.namespace == namespace }, func(a *action) int64 { return a.updated })
+		s.store.mu.RUnlock()
+		listActions(c, all)
+	case len(names) == 1 && c.r.Method == http.MethodGet && strings.HasSuffix(c.r.URL.Path, "/"):
+		s.store.mu.RLock()
+		pack := names[0]
+		if p := s.store.packages[namespace+"/"+pack]; p != nil && p.binding != nil {
+			pack = p.binding.Name
+		}
+		all := newest(s.store.actions, func(a *action) bool { return a.namespace == namespace && a.pack == pack }, func(a *action) int64 { return a.updated })
+		s.store.mu.RUnlock()
+		listActions(c, all)
+	case len(names) == 0:
+		c.fail(noRoute)
+	case c.r.Method == http.MethodGet:
+		s.getAction(c, full, append([]string{namespace}, names...))
+	case c.r.Method == http.MethodPut:
+		s.putAction(c, namespace, names, full)
+	case c.r.Method == http.MethodDelete:
+		s.deleteAction(c, full)
+	case c.r.Method == http.MethodPost:
+		s.invokeAction(c, full, append([]string{namespace}, names...))
+	default:
+		c.fail(noRoute)
+	}
+}
+
+func listActions(c *call, all []*action) {
+	summaries := make([]actionSummary, len(all))
+	for i, a := range all {
+		summaries[i] = a.summary()
+	}
+	list(c, "actions", summaries)
+}
+
+// missing says why there is no such action.
+func (s *store) missing(segments []string) *apiError {
+	if len(segments) == 3 && s.actions[segments[0]+"/"+segments[1]] != nil {
+		return reject(http.StatusConflict, "Resource by this name exists but is not in this collection.")
+	}
+	return notFound
+}
+
+func (s *Server) getAction(c *call, full string, segments []string) {
+	code, err := c.flag("code", true)
+	if err != nil {
+		c.fail(err)
+		return
+	}
+	s.store.mu.RLock()
+	a, outer, binding := s.store.resolve(full, segments)
+	if a == nil {
+		err := s.store.missing(segments)
+		s.store.mu.RUnlock()
+		c.fail(err)
+		return
+	}
+	s.store.mu.RUnlock()
+	d := a.document(code)
+	for _, kv := range a.parameters {
+		outer = outer.with(kv)
+	}
+	if outer == nil {
+		outer = keyValues{}
+	}
+	d.Parameters, d.Binding = outer, binding
+	c.answer(http.StatusOK, d)
+}
+
+func (s *Server) deleteAction(c *call, full string) {
+	s.store.mu.Lock()
+	a := s.store.actions[full]
+	if a != nil {
+		delete(s.store.actions, full)
+		s.undeploy(a)
+	}
+	s.store.mu.Unlock()
+	if a == nil {
+		c.fail(notFound)
+		return
+	}
+	c.answer(http.StatusOK, a.document(true))
+}
+
+// undeploy takes a version of an action from the engine; a sequence is not in it.
+func (s *Server) undeploy(a *action) {
+	if a.exec.Kind == "sequence" {
+		return
+	}
+	if err := s.engine.Undeploy(a.key); err != nil {
+		s.options.Log.Error("removing an action", "error", err)
+	}
+}
+
+// putAction creates or updates.
+func (s *Server) putAction(c *call, namespace string, names []string, full string) {
+	overwrite, err := c.flag("overwrite", false)
+	if err != nil {
+		c.fail(err)
+		return
+	}
+	body, err := fields(c.body)
+	if err != nil {
+		c.fail(err)
+		return
+	}
+	s.store.mu.Lock()
+	a, err := s.mergeAction(namespace, names, full, overwrite, body)
+	s.store.mu.Unlock()
+	if err != nil {
+		c.fail(err)
+		return
+	}
+	c.answer(http.StatusOK, a.document(true))
+}
+
+// fields parses an object; an array counts as one without fields where OpenWhisk's parser looks for a field only.
+func fields(body []byte) (map[string]json.RawMessage, *apiError) {
+	if len(body) == 0 {
+		return nil, nil
+	}
+	var m map[string]json.RawMessage
+	if err := json.Unmarshal(body, &m); err != nil {
+		var list []json.RawMessage
+		if json.Unmarshal(body, &list) == nil {
+			return nil, malformed("Object expected in field 'exec'")
+		}
+		if json.Valid(body) {
+			return nil, malformed("JSON object expected")
+		}
+		return nil, malformed(err.Error())
+	}
+	return m, nil
+}
+
+// mergeAction makes the new version of an action from the old one, if there is one, and what the client sent. The store is locked.
+func (s *Server) mergeAction(namespace string, names []string, full string, overwrite bool, body map[string]json.RawMessage) (*action, *apiError) {
+	a := &action{
+		namespace: namespace, name: names[len(names)-1], fullName: "/" + full, version: "0.0.1", parameters: keyValues{},
+		limits: limits{Concurrency: 1, Logs: maxLogs, Memory: min(256, s.options.MemoryMB), Timeout: 60000},
+	}
+	if len(names) == 2 {
+		a.pack = names[0]
+	}
+	old := s.store.actions[full]
+	// What is malformed is found before it is known what there is.
+	if err := a.parse(body, namespace); err != nil {
+		return nil, err
+	}
+	if a.pack != "" {
+		p := s.store.packages[namespace+"/"+a.pack]
+		if p == nil {
+			return nil, notFound
+		}
+		if p.binding != nil {
+			return nil, reject(http.StatusBadRequest, "Operation not permitted on package binding.")
+		}
+	}
+	if old != nil && !overwrite {
+		return nil, conflict
+	}
+	if old == nil && body["exec"] == nil {
+		return nil, reject(http.StatusBadRequest, "exec undefined")
+	}
+	if old != nil {
+		if body["exec"] == nil {
+			a.exec, a.code = old.exec, old.code
+		}
+		if body["parameters"] == nil {
+			a.parameters = old.parameters
+		}
+		if body["publish"] == nil {
+			a.publish = old.publish
+		}
+		if body["version"] == nil {
+			a.version = nextVersion(old.version)
+		}
+		a.limits = old.limits
+		given := a.annotations
+		a.annotations = slices.Clone(old.annotations)
+		var gone []string
+		if raw := body["delAnnotations"]; raw != nil && json.Unmarshal(raw, &gone) != nil {
+			return nil, malformed("delAnnotations malformed!")
+		}
+		a.annotations = slices.DeleteFunc(a.annotations, func(kv keyValue) bool { return slices.Contains(gone, kv.Key) })
+		for _, kv := range given {
+			a.annotations = a.annotations.with(kv)
+		}
+	}
+	if raw := body["limits"]; raw != nil {
+		if err := a.limits.merge(raw, s.options.Limits); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.checkSizes(a); err != nil {
+		return nil, err
+	}
+	if a.exec.Kind == "sequence" {
+		if err := s.checkSequence(a, full); err != nil {
+			return nil, err
+		}
+	}
+	if _, ok := a.annotations.get("provide-api-key"); !ok {
+		a.annotations = append(slices.Clip(a.annotations), keyValue{Key: "provide-api-key", Value: json.RawMessage("false")})
+	}
+	a.annotations = a.annotations.with(keyValue{Key: "exec", Value: json.RawMessage(`"` + a.exec.Kind + `"`)})
+	a.updated = s.store.now()
+	if a.exec.Kind != "sequence" {
+		s.versions++
+		a.key = fmt.Sprintf("%s@%d", full, s.versions)
+		// The handler is never called: the Backend knows what to run.
+		err := s.engine.Deploy(localwhisk.Function{Name: a.key, MemoryMB: a.limits.Memory, Handler: (*localwhisk.Run).Finish})
+		if err != nil {
+			return nil, reject(http.StatusBadRequest, err.Error())
+		}
+	}
+	s.store.actions[full] = a
+	if old != nil {
+		s.undeploy(old)
+	}
+	return a, nil
+}
+
+// parse reads all fields but the limits.
+func (a *action) parse(body map[string]json.RawMessage, namespace string) *apiError {
+	var err *apiError
+	if raw := body["exec"]; raw != nil {
+		if err = a.parseExec(raw, namespace); err != nil {
+			return err
+		}
+	}
+	if raw := body["parameters"]; raw != nil && a.exec.Kind != "sequence" {
+		if a.parameters, err = parseKeyValues("parameters", raw); err != nil {
+			return err
+		}
+	}
+	if raw := body["annotations"]; raw != nil {
+		if a.annotations, err = parseKeyValues("annotations", raw); err != nil {
+			return err
+		}
+	}
+	if raw := body["version"]; raw != nil {
+		if json.Unmarshal(raw, &a.version) != nil || !semantic.MatchString(a.version) {
+			return malformed("semantic version malformed")
+		}
+	}
+	if raw := body["publish"]; raw != nil && json.Unmarshal(raw, &a.publish) != nil {
+		return malformed("publish malformed")
+	}
+	if raw := body["limits"]; raw != nil {
+		var m map[string]json.RawMessage
+		if json.Unmarshal(raw, &m) != nil {
+			return malformed("limits malformed")
+		}
+		for field, name := range map[string]string{"timeout": "time", "memory": "memory", "logs": "log", "concurrency": "concurrency"} {
+			var n *int
+			if m[field] != nil && json.Unmarshal(m[field], &n) != nil {
+				return malformed(name + " limit malformed")
+			}
+		}
+	}
+	return nil
+}
+
+func (a *action) parseExec(raw json.RawMessage, namespace string) *apiError {
+	var m map[string]json.RawMessage
+	if json.Unmarshal(raw, &m) != nil {
+		return malformed("Object expected in field 'exec'")
+	}
+	text := func(field string) (string, bool) {
+		var v *string
+		if m[field] == nil || json.Unmarshal(m[field], &v) != nil || v == nil {
+			return "", false
+		}
+		return *v, true
+	}
+	kind, ok := text("kind")
+	if !ok {
+		return malformed("'kind' must be a string defined in 'exec'")
+	}
+	a.exec = exec{Kind: kind}
+	a.exec.Main, _ = text("main")
+	code, hasCode := text("code")
+	switch kind {
+	case "sequence":
+		var components []string
+		if m["components"] == nil || json.Unmarshal(m["components"], &components) != nil {
+			return malformed("'components' must be defined for sequence kind")
+		}
+		list := []string{}
+		for _, name := range components {
+			q, err := qualified(name, namespace)
+			if err != nil {
+				return err
+			}
+			list = append(list, "/"+q)
+		}
+		a.exec.Components, a.exec.Main = list, ""
+		value, _ := marshal(list)
+		a.parameters = keyValues{{Key: "_actions", Value: value}}
+		return nil
+	case "blackbox":
+		if a.exec.Image, ok = text("image"); !ok {
+			return malformed("'image' must be a string defined in 'exec' for 'blackbox' actions")
+		}
+	default:
+		canonical, requireMain, ok := kindOf(kind)
+		if !ok {
+			return malformed(fmt.Sprintf("The specified runtime '%s' is not supported by this platform. Valid values are: %s.", kind, kinds()))
+		}
+		a.exec.Kind = canonical
+		if !hasCode {
+			return malformed(fmt.Sprintf("'code' must be a string or attachment object defined in 'exec' for '%s' actions", canonical))
+		}
+		if requireMain && a.exec.Main == "" {
+			return malformed(fmt.Sprintf("'main' must be a string defined in 'exec' for '%s' actions", canonical))
+		}
+	}
+	if hasCode {
+		a.exec.Code = &code
+	}
+	var binary bool
+	a.code, binary = a.exec.decode()
+	a.exec.Binary = &binary
+	return nil
+}
+
+// merge sets the limits that are given.
+func (l *limits) merge(raw json.RawMessage, bounds Limits) *apiError {
+	if err := json.Unmarshal(raw, l); err != nil {
+		return malformed("limits malformed")
+	}
+	check := func(what string, value int, unit string, least, most int) *apiError {
+		if unit != "" {
+			unit = " " + unit
+		}
+		if value < least {
+			return reject(http.StatusBadRequest, fmt.Sprintf("requirement failed: %s %d%s below allowed threshold of %d%s", what, value, unit, least, unit))
+		}
+		if value > most {
+			return reject(http.StatusBadRequest, fmt.Sprintf("requirement failed: %s %d%s exceeds allowed threshold of %d%s", what, value, unit, most, unit))
+		}
+		return nil
+	}
+	for _, err := range []*apiError{
+		check("duration", l.Timeout, "milliseconds", int(bounds.MinTimeout.Milliseconds()), int(bounds.MaxTimeout.Milliseconds())),
+		check("memory size", l.Memory, "MB", bounds.MinMemoryMB, bounds.MaxMemoryMB),
+		check("log size", l.Logs, "MB", 0, maxLogs),
+		check("concurrency", l.Concurrency, "", 1, 1),
+	} {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Server) checkSizes(a *action) *apiError {
+	code := 0
+	if a.exec.Code != nil {
+		code = len(*a.exec.Code)
+	}
+	if err := tooLarge("exec", code, s.options.Limits.CodeBytes); err != nil {
+		return err
+	}
+	return s.checkKeyValues(a.parameters, a.annotations)
+}
+
+func (s *Server) checkKeyValues(parameters, annotations keyValues) *apiError {
+	if err := tooLarge("parameters", parameters.size(), s.options.Limits.PayloadBytes); err != nil {
+		return err
+	}
+	return tooLarge("annotations", annotations.size(), s.options.Limits.PayloadBytes)
+}
+
+func tooLarge(what string, size, most int) *apiError {
+	if size <= most {
+		return nil
+	}
+	return reject(http.StatusRequestEntityTooLarge, fmt.Sprintf("%s larger than allowed: %d > %d bytes.", what, size, most))
+}
+
+// checkSequence refuses sequences that are too long, lack a component or lead back to themselves.
+func (s *Server) checkSequence(a *action, full string) *apiError {
+	if len(a.exec.Components) == 0 {
+		return reject(http.StatusBadRequest, "No component specified for the sequence.")
+	}
+	total := 0
+	var count func(components []string) *apiError
+	count = func(components []string) *apiError {
+		for _, name := range components {
+			name = name[1:]
+			if name == full {
+				return reject(http.StatusBadRequest, "Sequence may not refer to itself.")
+			}
+			b, _, _ := s.store.resolve(name, strings.Split(name, "/"))
+			if b == nil {
+				return reject(http.StatusBadRequest, "Sequence component does not exist.")
+			}
+			if b.exec.Kind == "sequence" {
+				if err := count(b.exec.Components); err != nil {
+					return err
+				}
+				continue
+			}
+			if total++; total > s.options.Limits.SequenceLength {
+				return reject(http.StatusBadRequest, "Too many actions in the sequence.")
+			}
+		}
+		return nil
+	}
+	return count(a.exec.Components)
+}

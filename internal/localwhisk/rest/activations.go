@@ -1,0 +1,211 @@
+package rest
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tppfaas/tppfaas/internal/localwhisk/container"
+)
+
+// record is a stored activation. It is never changed.
+type record struct {
+	ID          string          `json:"activationId"`
+	Annotations json.RawMessage `json:"annotations"`
+	Cause       string          `json:"cause,omitempty"`
+	Duration    *int64          `json:"duration,omitempty"`
+	End         *int64          `json:"end,omitempty"`
+	Logs        []string        `json:"logs"`
+	Name        string          `json:"name"`
+	Namespace   string          `json:"namespace"`
+	Publish     bool            `json:"publish"`
+	Response    response        `json:"response"`
+	Start       int64           `json:"start"`
+	Subject     string          `json:"subject"`
+	Version     string          `json:"version"`
+
+	path string
+	kind container.OutcomeKind
+}
+
+type response struct {
+	Result  json.RawMessage `json:"result,omitempty"`
+	Size    *int            `json:"size,omitempty"`
+	Status  string          `json:"status"`
+	Success bool            `json:"success"`
+}
+
+func newResponse(o *container.Outcome) response {
+	r := response{Result: o.Result, Status: o.Kind.String(), Success: o.Kind == container.Success}
+	if o.HasBody {
+		size := o.Size
+		r.Size = &size
+	}
+	return r
+}
+
+type recordSummary struct {
+	StatusCode  int             `json:"statusCode"`
+	Duration    *int64          `json:"duration,omitempty"`
+	Name        string          `json:"name"`
+	ID          string          `json:"activationId"`
+	Cause       string          `json:"cause,omitempty"`
+	End         *int64          `json:"end,omitempty"`
+	Start       int64           `json:"start"`
+	Namespace   string          `json:"namespace"`
+	Publish     bool            `json:"publish"`
+	Annotations json.RawMessage `json:"annotations"`
+	Version     string          `json:"version"`
+}
+
+func (r *record) summary() recordSummary {
+	s := recordSummary{int(r.kind), r.Duration, r.Name, r.ID, r.Cause, r.End, r.Start, r.Namespace, r.Publish, r.Annotations, r.Version}
+	if r.End != nil {
+		d := *r.End - r.Start
+		s.Duration = &d
+	}
+	return s
+}
+
+func (r *record) bytes() int {
+	n := 512 + len(r.Annotations) + len(r.Response.Result)
+	for _, l := range r.Logs {
+		n += 16 + len(l)
+	}
+	return n
+}
+
+// activations are the records that are kept: the oldest are forgotten first.
+type activations struct {
+	most, mostBytes int
+
+	mu    sync.RWMutex
+	byID  map[string]*record
+	order []*record
+	bytes int
+}
+
+func (a *activations) put(r *record) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.byID[r.ID] = r
+	a.order = append(a.order, r)
+	a.bytes += r.bytes()
+	for len(a.order) > 1 && (len(a.order) > a.most || a.bytes > a.mostBytes) {
+		old := a.order[0]
+		a.order[0] = nil
+		a.order = a.order[1:]
+		a.bytes -= old.bytes()
+		delete(a.byID, old.ID)
+	}
+}
+
+func (a *activations) get(namespace, id string) *record {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	if r := a.byID[id]; r != nil && r.Namespace == namespace {
+		return r
+	}
+	return nil
+}
+
+// find returns the records for which keep holds, the latest start first.
+func (a *activations) find(keep func(*record) bool) []*record {
+	a.mu.RLock()
+	var found []*record
+	for _, r := range slices.Backward(a.order) {
+		if keep(r) {
+			found = append(found, r)
+		}
+	}
+	a.mu.RUnlock()
+	slices.SortStableFunc(found, func(x, y *record) int { return int(y.Start - x.Start) })
+	return found
+}
+
+// listActivations serves GET …/activations.
+func (s *Server) listActivations(c *call, namespace string) {
+	q := c.r.URL.Query()
+	since, upto := int64(0), int64(1)<<62
+	for _, p := range []struct {
+		name string
+		to   *int64
+	}{{"since", &since}, {"upto", &upto}} {
+		if !q.Has(p.name) {
+			continue
+		}
+		n, err := strconv.ParseInt(q.Get(p.name), 10, 64)
+		if err != nil {
+			c.fail(badQuery(p.name, "Parameter is not a valid value for epoch seconds: "+q.Get(p.name)))
+			return
+		}
+		*p.to = n
+	}
+	name := q.Get("name")
+	if q.Has("name") {
+		segments := strings.Split(name, "/")
+		ok := len(segments) <= 2
+		for _, s := range segments {
+			ok = ok && checkName(s) == nil
+		}
+		if !ok {
+			c.fail(badQuery("name", "Parameter may be a 'simple' name or 'package-name/simple' name: "+name))
+			return
+		}
+	}
+	docs, err := c.flag("docs", false)
+	if err != nil {
+		c.fail(err)
+		return
+	}
+	found := s.activations.find(func(r *record) bool {
+		return r.Namespace == namespace && r.Start >= since && r.Start <= upto &&
+			(name == "" || r.path == namespace+"/"+name)
+	})
+	if docs {
+		list(c, "activations", found)
+		return
+	}
+	summaries := make([]recordSummary, len(found))
+	for i, r := range found {
+		summaries[i] = r.summary()
+	}
+	list(c, "activations", summaries)
+}
+
+// getActivation serves GET …/activations/ID, and /logs and /result below it.
+func (s *Server) getActivation(c *call, namespace, id, part string) {
+	if len(id) != 32 {
+		c.fail(plainBad("Activation id length is " + strconv.Itoa(len(id)) + " but must be 32."))
+		return
+	}
+	if strings.Trim(id, "0123456789abcdef") != "" {
+		c.fail(plainBad("The activation id is not valid."))
+		return
+	}
+	r := s.activations.get(namespace, id)
+	switch {
+	case r == nil:
+		c.fail(notFound)
+	case part == "":
+		c.answer(http.StatusOK, r)
+	case part == "logs":
+		c.answer(http.StatusOK, map[string][]string{"logs": r.Logs})
+	case part == "result":
+		c.answer(http.StatusOK, r.Response)
+	}
+}
+
+// logLines formats lines as OpenWhisk stores them.
+func logLines(lines []container.Line) []string {
+	out := make([]string, len(lines))
+	for i, l := range lines {
+		stamp := l.Time.UTC().Format(time.RFC3339Nano)
+		out[i] = stamp + strings.Repeat(" ", max(30-len(stamp), 0)) + " " + l.Stream + ": " + l.Text
+	}
+	return out
+}

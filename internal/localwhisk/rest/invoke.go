@@ -1,0 +1,349 @@
+package rest
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tppfaas/tppfaas/internal/localwhisk"
+	"github.com/tppfaas/tppfaas/internal/localwhisk/container"
+)
+
+// throttle counts a namespace's invocations in the present calendar minute, and those in flight.
+type throttle struct {
+	mu          sync.Mutex
+	minute      int64
+	invocations int
+	fires       int
+	inFlight    atomic.Int64
+}
+
+// admit counts one more request; it is refused if there are too many.
+func (t *throttle) admit(count *int, perMinute, concurrent int) *apiError {
+	t.mu.Lock()
+	if minute := time.Now().Unix() / 60; minute != t.minute {
+		t.minute, t.invocations, t.fires = minute, 0, 0
+	}
+	*count++
+	n := *count
+	t.mu.Unlock()
+	if perMinute > 0 && n > perMinute {
+		return reject(http.StatusTooManyRequests, fmt.Sprintf("Too many requests in the last minute (count: %d, allowed: %d).", n, perMinute))
+	}
+	if flying := t.inFlight.Load(); concurrent > 0 && flying >= int64(concurrent) {
+		return reject(http.StatusTooManyRequests, fmt.Sprintf("Too many concurrent requests in flight (count: %d, allowed: %d).", flying, concurrent))
+	}
+	return nil
+}
+
+// order is an invocation to be made, of an action or a sequence.
+type order struct {
+	action   *action
+	outer    keyValues // parameters of the package
+	binding  string
+	value    json.RawMessage
+	cause    string // the sequence that it is a part of
+	call     *call
+	received time.Time
+	done     chan *record // gets the record, still without logs; its capacity is 1
+}
+
+// merged returns the parameters of the package, the action and the request as one object; the latter win.
+func merged(value json.RawMessage, lists ...keyValues) json.RawMessage {
+	n := 0
+	for _, l := range lists {
+		n += len(l)
+	}
+	if n == 0 {
+		if len(value) == 0 {
+			return json.RawMessage("{}")
+		}
+		return value
+	}
+	m := make(map[string]json.RawMessage, n)
+	for _, l := range lists {
+		for _, kv := range l {
+			if !kv.Init {
+				m[kv.Key] = kv.Value
+			}
+		}
+	}
+	if len(value) > 0 && json.Unmarshal(value, &m) != nil {
+		// An array, from the action before in a sequence: it has no keys to merge with.
+		return value
+	}
+	b, err := marshal(m)
+	if err != nil {
+		return value
+	}
+	return b
+}
+
+// payload checks the body of an invocation.
+func (s *Server) payload(c *call) *apiError {
+	if err := tooLarge("Request", len(c.body), s.options.Limits.PayloadBytes); err != nil {
+		return err
+	}
+	if len(c.body) == 0 {
+		return nil
+	}
+	if !json.Valid(c.body) {
+		var v any
+		return malformed(json.Unmarshal(c.body, &v).Error())
+	}
+	if bytes.TrimLeft(c.body, " \t\r\n")[0] != '{' {
+		return malformed("JSON object expected")
+	}
+	return nil
+}
+
+// invokeAction serves POST …/actions/NAME.
+func (s *Server) invokeAction(c *call, full string, segments []string) {
+	received := time.Now()
+	blocking, result, wait := false, false, s.options.Limits.BlockingWait
+	if c.r.URL.RawQuery != "" {
+		var err *apiError
+		if blocking, err = c.flag("blocking", false); err != nil {
+			c.fail(err)
+			return
+		}
+		if result, err = c.flag("result", false); err != nil {
+			c.fail(err)
+			return
+		}
+		if q := c.r.URL.Query(); q.Has("timeout") {
+			n, e := strconv.Atoi(q.Get("timeout"))
+			if most := s.options.Limits.BlockingWait.Milliseconds(); e != nil || n < 1 || int64(n) > most {
+				c.fail(badQuery("timeout", fmt.Sprintf("Timeout must be number of milliseconds up to %d.", most)))
+				return
+			}
+			wait = time.Duration(n) * time.Millisecond
+		}
+	}
+	if err := s.payload(c); err != nil {
+		c.fail(err)
+		return
+	}
+	s.store.mu.RLock()
+	a, outer, binding := s.store.resolve(full, segments)
+	var missing *apiError
+	if a == nil {
+		missing = s.store.missing(segments)
+	}
+	s.store.mu.RUnlock()
+	if a == nil {
+		c.fail(missing)
+		return
+	}
+	l := s.options.Limits
+	throttle := s.throttles[c.namespace]
+	if err := throttle.admit(&throttle.invocations, l.InvocationsPerMinute, l.ConcurrentInvocations); err != nil {
+		c.fail(err)
+		return
+	}
+	o := &order{action: a, outer: outer, binding: binding, value: c.body, call: c, received: received, done: make(chan *record, 1)}
+	id, err := s.invoke(o)
+	if err != nil {
+		c.fail(err)
+		return
+	}
+	c.w.Header()["X-Openwhisk-Activation-Id"] = []string{id}
+	if blocking {
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		select {
+		case r := <-o.done:
+			c.outcome(r, result)
+			return
+		case <-timer.C:
+		case <-c.r.Context().Done():
+		case <-s.ctx.Done():
+		}
+	}
+	c.raw(http.StatusAccepted, true, []byte(`{"activationId":"`+id+`"}`))
+}
+
+// outcome answers a blocking invocation.
+func (c *call) outcome(r *record, resultOnly bool) {
+	status := http.StatusOK
+	switch r.kind {
+	case container.ApplicationError, container.DeveloperError:
+		status = http.StatusBadGateway
+	case container.InternalError:
+		status = http.StatusInternalServerError
+	}
+	if resultOnly || len(r.Response.Result) > 0 && r.Response.Result[0] == '[' {
+		result := r.Response.Result
+		if len(result) == 0 {
+			result = json.RawMessage("{}")
+		}
+		c.raw(status, true, result)
+		return
+	}
+	c.answer(status, r)
+}
+
+// invoke has an action or a sequence invoked, and returns the activation id.
+func (s *Server) invoke(o *order) (string, *apiError) {
+	throttle := s.throttles[o.call.namespace]
+	if o.action.exec.Kind == "sequence" {
+		throttle.inFlight.Add(1)
+		id := newActivationID()
+		s.wait.Go(func() {
+			r := s.sequence(o, id)
+			throttle.inFlight.Add(-1)
+			o.done <- r
+		})
+		return id, nil
+	}
+	a := o.action
+	inv := &invocation{action: a, apiHost: s.URL(), request: o.call.id}
+	if v, ok := a.annotations.get("provide-api-key"); ok && string(v) != "false" {
+		inv.apiKey = o.call.auth
+	}
+	inv.value = merged(o.value, o.outer, a.parameters)
+	inv.ended = func(i *invocation) {
+		throttle.inFlight.Add(-1)
+		o.done <- newRecord(o, i, []string{})
+	}
+	inv.stored = func(i *invocation) { s.activations.put(newRecord(o, i, logLines(i.logs))) }
+	throttle.inFlight.Add(1)
+	id, err := s.engine.Invoke(a.key, inv, func(r localwhisk.Activation) {
+		inv.record = r
+		inv.ended(inv)
+		inv.in()
+	})
+	if err != nil {
+		// It was updated or deleted in this very moment.
+		throttle.inFlight.Add(-1)
+		s.store.mu.RLock()
+		now := s.store.actions[a.path()]
+		s.store.mu.RUnlock()
+		if now == nil || now == a {
+			return "", notFound
+		}
+		o.action = now
+		return s.invoke(o)
+	}
+	return id, nil
+}
+
+func newActivationID() string {
+	var b [16]byte
+	for i := range b {
+		b[i] = byte(rand.Uint32())
+	}
+	return hex.EncodeToString(b[:])
+}
+
+func appendLimits(b []byte, l limits) []byte {
+	return fmt.Appendf(b, `{"key":"limits","value":{"concurrency":%d,"logs":%d,"memory":%d,"timeout":%d}}`, l.Concurrency, l.Logs, l.Memory, l.Timeout)
+}
+
+// newRecord makes the record of an activation that has ended.
+func newRecord(o *order, i *invocation, logs []string) *record {
+	a, e := o.action, i.record
+	b := make([]byte, 0, 320)
+	b = append(b, '[')
+	if o.cause != "" {
+		b = append(b, `{"key":"causedBy","value":"sequence"},`...)
+	}
+	if o.binding != "" {
+		b = fmt.Appendf(b, `{"key":"binding","value":%q},`, o.binding)
+	}
+	b = fmt.Appendf(b, `{"key":"path","value":%q},{"key":"waitTime","value":%d},{"key":"kind","value":%q},{"key":"timeout","value":%t},`,
+		a.path(), e.WaitTime.Milliseconds(), a.exec.Kind, i.outcome.TimedOut)
+	b = appendLimits(b, a.limits)
+	if e.InitTime > 0 {
+		b = fmt.Appendf(b, `,{"key":"initTime","value":%d}`, e.InitTime.Milliseconds())
+	}
+	b = append(b, ']')
+	end, duration := e.End.UnixMilli(), e.Duration.Milliseconds()
+	return &record{
+		ID: e.ID, Annotations: b, Cause: o.cause, Duration: &duration, End: &end, Logs: logs, Name: a.name, Namespace: o.call.namespace,
+		Response: newResponse(&i.outcome), Start: e.Start.UnixMilli(), Subject: o.call.namespace, Version: a.version,
+		path: a.path(), kind: i.outcome.Kind,
+	}
+}
+
+// sequence runs the components one after the other, and stores and returns the record.
+func (s *Server) sequence(o *order, id string) *record {
+	a := o.action
+	start := time.Now()
+	outcome := container.Outcome{Kind: container.ApplicationError, Result: errorResult("Sequence component does not exist.")}
+	value := merged(o.value, o.outer)
+	duration, logs, complete := int64(0), []string{}, true
+	for _, name := range a.exec.Components {
+		part, err := s.component(o, id, name[1:], value)
+		if err != nil {
+			outcome = container.Outcome{Kind: container.ApplicationError, Result: errorResult(err.message)}
+			complete = len(logs) > 0
+			break
+		}
+		logs = append(logs, part.ID)
+		duration += *part.Duration
+		outcome = container.Outcome{Kind: part.kind, Result: part.Response.Result}
+		if part.Response.Size != nil {
+			outcome.Size, outcome.HasBody = *part.Response.Size, true
+		}
+		if part.kind != container.Success {
+			break
+		}
+		value = part.Response.Result
+	}
+	b := []byte{'['}
+	if o.cause == "" {
+		b = append(b, `{"key":"topmost","value":true},`...)
+	} else {
+		b = append(b, `{"key":"causedBy","value":"sequence"},`...)
+	}
+	if o.binding != "" {
+		b = fmt.Appendf(b, `{"key":"binding","value":%q},`, o.binding)
+	}
+	b = fmt.Appendf(b, `{"key":"path","value":%q},{"key":"waitTime","value":%d},{"key":"kind","value":"sequence"}`,
+		a.path(), start.UnixMilli()-o.received.UnixMilli())
+	if complete {
+		b = appendLimits(append(b, ','), a.limits)
+	}
+	b = append(b, ']')
+	end := time.Now().UnixMilli()
+	r := &record{
+		ID: id, Annotations: b, Cause: o.cause, Duration: &duration, End: &end, Logs: logs, Name: a.name, Namespace: o.call.namespace,
+		Response: newResponse(&outcome), Start: start.UnixMilli(), Subject: o.call.namespace, Version: a.version,
+		path: a.path(), kind: outcome.Kind,
+	}
+	s.activations.put(r)
+	return r
+}
+
+// component runs one action of a sequence.
+func (s *Server) component(o *order, cause, name string, value json.RawMessage) (*record, *apiError) {
+	s.store.mu.RLock()
+	a, outer, binding := s.store.resolve(name, strings.Split(name, "/"))
+	s.store.mu.RUnlock()
+	if a == nil {
+		return nil, reject(http.StatusNotFound, "Sequence component does not exist.")
+	}
+	part := &order{action: a, outer: outer, binding: binding, value: value, cause: cause, call: o.call, received: time.Now(), done: make(chan *record, 1)}
+	if a.exec.Kind == "sequence" {
+		return s.sequence(part, newActivationID()), nil
+	}
+	if _, err := s.invoke(part); err != nil {
+		return nil, reject(http.StatusNotFound, "Sequence component does not exist.")
+	}
+	select {
+	case r := <-part.done:
+		return r, nil
+	case <-s.ctx.Done():
+		return nil, reject(http.StatusInternalServerError, context.Cause(s.ctx).Error())
+	}
+}

@@ -1,0 +1,229 @@
+package rest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tppfaas/tppfaas/internal/localwhisk"
+	"github.com/tppfaas/tppfaas/internal/localwhisk/container"
+)
+
+// Runtime starts containers: [container.Runtime] as the platform uses it.
+type Runtime interface {
+	// Start starts a container without an action.
+	Start(ctx context.Context, memoryMB int) (Container, error)
+	// Close kills every container.
+	Close() error
+}
+
+// Container is where one version of one action runs, see [container.Container].
+type Container interface {
+	Init(ctx context.Context, spec container.Spec, timeout time.Duration) (*container.Outcome, error)
+	Run(ctx context.Context, invocation container.Invocation, timeout time.Duration) container.Outcome
+	Logs(activationID string) []container.Line
+	Pause() error
+	Unpause() error
+	Remove()
+}
+
+// invocation is what the engine carries for one activation of an action.
+type invocation struct {
+	action  *action
+	value   json.RawMessage
+	apiKey  string
+	apiHost string
+	request string // the id of the request, or that of the one that led to it
+
+	outcome container.Outcome
+	logs    []container.Line
+	record  localwhisk.Activation
+	parts   atomic.Int32 // of outcome and logs, how many are in
+	ended   func(*invocation)
+	stored  func(*invocation)
+}
+
+// in notes that the logs or the record are in; when both are, the activation is stored.
+func (i *invocation) in() {
+	if i.parts.Add(1) == 2 {
+		i.stored(i)
+	}
+}
+
+// processes is the engine's Backend of real containers.
+type processes struct {
+	ctx     context.Context
+	runtime Runtime
+	wait    sync.WaitGroup
+
+	mu         sync.Mutex
+	containers map[int]*process
+}
+
+// process is a container; one thing at a time is done in it, but Remove may come at any time.
+type process struct {
+	mu        sync.Mutex
+	container Container
+	removed   bool
+}
+
+func newProcesses(ctx context.Context, runtime Runtime) *processes {
+	return &processes{ctx: ctx, runtime: runtime, containers: map[int]*process{}}
+}
+
+// invocationOf returns what the container works for.
+func invocationOf(c *localwhisk.Container) *invocation {
+	i, _ := c.Params().(*invocation)
+	return i
+}
+
+func (p *processes) process(c *localwhisk.Container) *process {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.containers[c.ID()] == nil {
+		p.containers[c.ID()] = &process{}
+	}
+	return p.containers[c.ID()]
+}
+
+// do does work of a container in a goroutine that Close waits for.
+func (p *processes) do(f func()) { p.wait.Go(f) }
+
+// Create starts the process group.
+func (p *processes) Create(c *localwhisk.Container, _ int, ready func(error)) {
+	process, inv := p.process(c), invocationOf(c)
+	p.do(func() {
+		if inv != nil && !strings.HasPrefix(inv.action.exec.Kind, "go:") && inv.action.exec.Kind != "blackbox" {
+			fail(inv, container.InternalError, "Failed to provision resources to run the action.")
+			ready(fmt.Errorf("kind %s is not supported", inv.action.exec.Kind))
+			return
+		}
+		if inv != nil && inv.action.exec.Kind == "blackbox" && len(inv.action.code) == 0 {
+			fail(inv, container.DeveloperError, fmt.Sprintf("Failed to pull container image '%s'.", inv.action.exec.Image))
+			ready(fmt.Errorf("there is no image %s here", inv.action.exec.Image))
+			return
+		}
+		started, err := p.runtime.Start(p.ctx, c.MemoryMB())
+		if err != nil {
+			fail(inv, container.InternalError, "Failed to provision resources to run the action.")
+			ready(err)
+			return
+		}
+		process.mu.Lock()
+		process.container = started
+		removed := process.removed
+		process.mu.Unlock()
+		if removed {
+			started.Remove()
+			ready(errors.New("the container was removed"))
+			return
+		}
+		ready(nil)
+	})
+}
+
+// fail sets the outcome of an invocation that never ran; it has no logs.
+func fail(inv *invocation, kind container.OutcomeKind, text string) {
+	if inv == nil {
+		return
+	}
+	inv.outcome = container.Outcome{Kind: kind, Result: errorResult(text)}
+	inv.parts.Add(1)
+}
+
+func errorResult(text string) json.RawMessage {
+	b, _ := marshal(map[string]string{"error": text})
+	return b
+}
+
+// Init calls /init with the code of the action.
+func (p *processes) Init(c *localwhisk.Container, _ int, done func(error)) {
+	process, inv := p.process(c), invocationOf(c)
+	id := c.ActivationID()
+	p.do(func() {
+		a := inv.action
+		outcome, err := process.container.Init(p.ctx, a.spec(inv, id), a.limits.timeout())
+		switch {
+		case err != nil:
+			fail(inv, container.InternalError, "Failed to provision resources to run the action.")
+		case outcome != nil:
+			inv.outcome = *outcome
+			inv.logs = process.container.Logs(id)
+			inv.parts.Add(1)
+			err = fmt.Errorf("%s: %s", outcome.Kind, outcome.Result)
+		}
+		done(err)
+	})
+}
+
+// Run calls /run.
+func (p *processes) Run(c *localwhisk.Container, run *localwhisk.Run) {
+	process, inv := p.process(c), run.Params().(*invocation)
+	id := run.ActivationID()
+	p.do(func() {
+		a := inv.action
+		timeout := a.limits.timeout()
+		inv.outcome = process.container.Run(p.ctx, container.Invocation{
+			Value: inv.value, ActionName: a.fullName, ActionVersion: a.version, ActivationID: id, TransactionID: inv.request,
+			Namespace: a.namespace, APIKey: inv.apiKey, Deadline: time.Now().Add(timeout),
+		}, timeout)
+		if inv.outcome.Broken {
+			run.Spoil()
+		}
+		if inv.outcome.Kind == container.Success {
+			run.Finish()
+			return
+		}
+		run.Fail(errors.New(inv.outcome.Kind.String()))
+	})
+}
+
+// CollectLogs fetches what the activation wrote.
+func (p *processes) CollectLogs(c *localwhisk.Container, activationID string, _ int, done func()) {
+	process, inv := p.process(c), invocationOf(c)
+	p.do(func() {
+		inv.logs = process.container.Logs(activationID)
+		inv.in()
+		done()
+	})
+}
+
+// Pause stops the processes.
+func (p *processes) Pause(c *localwhisk.Container) {
+	// At once: the engine may ask for the opposite next, and a signal takes microseconds. A failure shows in Unpause or Run.
+	_ = p.process(c).container.Pause()
+}
+
+// Unpause lets them go on.
+func (p *processes) Unpause(c *localwhisk.Container, done func(error)) {
+	process, inv := p.process(c), invocationOf(c)
+	p.do(func() {
+		err := process.container.Unpause()
+		if err != nil {
+			fail(inv, container.InternalError, "Failed to provision resources to run the action.")
+		}
+		done(err)
+	})
+}
+
+// Remove kills the process group.
+func (p *processes) Remove(c *localwhisk.Container) {
+	process := p.process(c)
+	p.mu.Lock()
+	delete(p.containers, c.ID())
+	p.mu.Unlock()
+	p.do(func() {
+		process.mu.Lock()
+		process.removed = true
+		started := process.container
+		process.mu.Unlock()
+		if started != nil {
+			started.Remove()
+		}
+	})
+}

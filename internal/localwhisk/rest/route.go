@@ -1,0 +1,257 @@
+package rest
+
+import (
+	"encoding/base64"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// maxBody is the longest request that is read at all.
+const maxBody = 50 << 20
+
+const apiPath = "/api/v1"
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c := &call{w: w, r: r, id: r.Header.Get("X-Request-Id")}
+	if c.id == "" || len(c.id) > 256 {
+		c.id = newRequestID()
+	}
+	w.Header()["X-Request-Id"] = []string{c.id}
+	s.options.Log.Debug("request", "method", r.Method, "path", r.URL.Path, "id", c.id)
+	path := strings.TrimSuffix(r.URL.EscapedPath(), "/")
+	inAPI := path == apiPath || strings.HasPrefix(path, apiPath+"/")
+	rest := strings.TrimPrefix(path, apiPath)
+	switch {
+	case inAPI && strings.HasPrefix(rest, "/web/"):
+		s.web(c, rest)
+	case r.Method == http.MethodOptions:
+		setCORS(w.Header())
+		w.Header().Set("Access-Control-Allow-Methods", "OPTIONS, GET, DELETE, POST, PUT, HEAD")
+		c.text(http.StatusOK, false, "OK")
+	case path == "" || path == "/ping":
+		if r.Method != http.MethodGet {
+			c.fail(&apiError{http.StatusMethodNotAllowed, "HTTP method not allowed, supported methods: GET, OPTIONS", false, "GET, OPTIONS"})
+		} else if path == "" {
+			c.raw(http.StatusOK, false, s.info)
+		} else {
+			c.text(http.StatusOK, false, "pong")
+		}
+	case !inAPI:
+		c.fail(&apiError{http.StatusMethodNotAllowed, "HTTP method not allowed, supported methods: OPTIONS", false, "OPTIONS"})
+	case rest == "":
+		if r.Method != http.MethodGet {
+			c.fail(noRoute)
+			return
+		}
+		c.raw(http.StatusOK, true, []byte(`{"api_version":"1.0.0","api_version_path":"v1","build":"???","buildno":"standalone","description":"OpenWhisk API","swagger_paths":{"api-docs":"/api-docs","ui":"/docs"}}`))
+	case rest == "/namespaces" || strings.HasPrefix(rest, "/namespaces/"):
+		s.namespaces(c, strings.TrimPrefix(strings.TrimPrefix(rest, "/namespaces"), "/"))
+	default:
+		c.fail(noRoute)
+	}
+}
+
+// web answers what clients ask of the API gateway: that there are no APIs. All else below /web is a web action, of which there
+// are none.
+func (s *Server) web(c *call, path string) {
+	switch path {
+	case "/web/whisk.system/apimgmt/getApi", "/web/whisk.system/apimgmt/getApi.http", "/web/whisk.system/apimgmt/getApi.json":
+		c.raw(http.StatusOK, true, []byte(`{"apis":[]}`))
+	default:
+		c.fail(noWeb)
+	}
+}
+
+// authenticate finds out who calls.
+func (s *Server) authenticate(c *call) *apiError {
+	header := c.r.Header.Get("Authorization")
+	if id, ok := s.callers[header]; ok {
+		c.namespace, c.auth = id.Namespace, id.Auth
+		return nil
+	}
+	missing := &apiError{http.StatusUnauthorized, "The resource requires authentication, which was not supplied with the request", false, ""}
+	scheme, encoded, _ := strings.Cut(header, " ")
+	if !strings.EqualFold(scheme, "basic") {
+		return missing
+	}
+	auth, err := base64.StdEncoding.DecodeString(strings.TrimSpace(encoded))
+	if err != nil {
+		return missing
+	}
+	for _, id := range s.options.Identities {
+		if id.Auth == string(auth) {
+			c.namespace, c.auth = id.Namespace, id.Auth
+			return nil
+		}
+	}
+	return &apiError{http.StatusUnauthorized, "The supplied authentication is invalid", false, ""}
+}
+
+// namespaces serves what lies below /api/v1/namespaces.
+func (s *Server) namespaces(c *call, path string) {
+	if err := s.authenticate(c); err != nil {
+		c.fail(err)
+		return
+	}
+	if a := c.r.Header.Get("Accept"); a != "" && !strings.Contains(a, "json") && !strings.Contains(a, "*/*") && !strings.Contains(a, "application/*") {
+		c.fail(&apiError{http.StatusNotAcceptable, "Resource representation is only available with these types:\napplication/json", false, ""})
+		return
+	}
+	if c.r.Method == http.MethodHead || c.r.Method == http.MethodPatch {
+		c.fail(noRoute)
+		return
+	}
+	if path == "" {
+		if c.r.Method != http.MethodGet {
+			c.fail(noRoute)
+			return
+		}
+		c.answer(http.StatusOK, []string{c.namespace})
+		return
+	}
+	segments := strings.Split(path, "/")
+	for i := range segments {
+		var err error
+		if segments[i], err = url.PathUnescape(segments[i]); err != nil {
+			c.fail(noRoute)
+			return
+		}
+	}
+	namespace := segments[0]
+	if namespace == "_" {
+		namespace = c.namespace
+	}
+	if len(segments) == 1 {
+		c.fail(noRoute)
+		return
+	}
+	collection, names := segments[1], segments[2:]
+	serve, most := s.collection(collection)
+	if serve == nil || len(names) > most {
+		c.fail(noRoute)
+		return
+	}
+	if collection != "activations" {
+		for _, name := range names {
+			if err := checkName(name); err != nil {
+				c.fail(err)
+				return
+			}
+		}
+	}
+	if err := s.read(c); err != nil {
+		if err.status == 0 {
+			c.text(http.StatusBadRequest, false, err.message)
+			return
+		}
+		c.fail(err)
+		return
+	}
+	if namespace != c.namespace {
+		if !(collection == "packages" && len(names) == 0 && c.r.Method == http.MethodGet) {
+			what := namespace
+			if len(names) > 0 {
+				what += "/" + names[0]
+			}
+			c.fail(reject(http.StatusForbidden, fmt.Sprintf("The supplied authentication is not authorized to access '%s'.", what)))
+			return
+		}
+	}
+	serve(c, namespace, names)
+}
+
+// collection returns what serves a collection, and how many names may follow it.
+func (s *Server) collection(name string) (serve func(c *call, namespace string, names []string), most int) {
+	switch name {
+	case "actions":
+		return s.serveActions, 2
+	case "packages":
+		return s.servePackages, 1
+	case "triggers":
+		return s.serveTriggers, 1
+	case "rules":
+		return s.serveRules, 1
+	case "activations":
+		return s.serveActivations, 2
+	case "limits":
+		return s.serveLimits, 0
+	}
+	return nil, 0
+}
+
+// read reads the body of a request that has one.
+func (s *Server) read(c *call) *apiError {
+	tooLarge := &apiError{message: "Request too large"}
+	if c.r.ContentLength > maxBody {
+		return tooLarge
+	}
+	if c.r.Method != http.MethodPut && c.r.Method != http.MethodPost || c.r.ContentLength == 0 {
+		return nil
+	}
+	var err error
+	if n := c.r.ContentLength; n > 0 {
+		c.body = make([]byte, n)
+		_, err = io.ReadFull(c.r.Body, c.body)
+	} else {
+		c.body, err = io.ReadAll(io.LimitReader(c.r.Body, maxBody+1))
+	}
+	if err != nil {
+		return malformed("the request ended early")
+	}
+	if len(c.body) > maxBody {
+		return tooLarge
+	}
+	if len(c.body) == 0 {
+		return nil
+	}
+	kind, _, _ := strings.Cut(c.r.Header.Get("Content-Type"), ";")
+	if kind = strings.TrimSpace(kind); kind != "application/json" {
+		if kind == "" {
+			kind = "application/octet-stream"
+		}
+		return &apiError{http.StatusUnsupportedMediaType, "The request's Content-Type [" + kind + "] is not supported. Expected:\napplication/json", false, ""}
+	}
+	return nil
+}
+
+func (s *Server) serveActivations(c *call, namespace string, names []string) {
+	switch {
+	case c.r.Method != http.MethodGet:
+		c.fail(noRoute)
+	case len(names) == 0:
+		s.listActivations(c, namespace)
+	case len(names) == 1:
+		s.getActivation(c, namespace, names[0], "")
+	case names[1] == "logs" || names[1] == "result":
+		s.getActivation(c, namespace, names[0], names[1])
+	default:
+		c.fail(noRoute)
+	}
+}
+
+func (s *Server) serveLimits(c *call, _ string, _ []string) {
+	if c.r.Method != http.MethodGet {
+		c.fail(noRoute)
+		return
+	}
+	l := s.options.Limits
+	c.answer(http.StatusOK, map[string]any{
+		"concurrentInvocations": unlimited(l.ConcurrentInvocations), "firesPerMinute": unlimited(l.FiresPerMinute),
+		"invocationsPerMinute": unlimited(l.InvocationsPerMinute), "maxActionConcurrency": 1, "maxActionInstances": unlimited(l.ConcurrentInvocations),
+		"maxActionLogs": maxLogs, "maxActionMemory": l.MaxMemoryMB, "maxActionTimeout": l.MaxTimeout.Milliseconds(),
+		"maxParameterSize": fmt.Sprintf("%d B", l.PayloadBytes), "minActionConcurrency": 1, "minActionLogs": 0,
+		"minActionMemory": l.MinMemoryMB, "minActionTimeout": l.MinTimeout.Milliseconds(),
+	})
+}
+
+// unlimited shows a limit; clients know no word for none.
+func unlimited(n int) int {
+	if n == 0 {
+		return 1_000_000
+	}
+	return n
+}

@@ -1,0 +1,258 @@
+package rest
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// client is a caller of one namespace.
+type client struct {
+	tb     testing.TB
+	server *Server
+	auth   string
+	http   http.Client
+}
+
+func serve(tb testing.TB, options Options) *client {
+	tb.Helper()
+	if options.Runtime == nil {
+		options.Runtime = &inProcess{}
+	}
+	server, err := Start(tb.Context(), options)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	c := &client{tb: tb, server: server, auth: server.Auth(), http: http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}}}
+	tb.Cleanup(func() {
+		c.http.CloseIdleConnections()
+		if err := server.Close(); err != nil {
+			tb.Error(err)
+		}
+	})
+	return c
+}
+
+func (c *client) do(method, path, body string) (*http.Response, string) {
+	c.tb.Helper()
+	r, err := http.NewRequest(method, c.server.URL()+path, strings.NewReader(body))
+	if err != nil {
+		c.tb.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(c.auth)))
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	answer, err := c.http.Do(r)
+	if err != nil {
+		c.tb.Fatal(err)
+	}
+	defer answer.Body.Close()
+	b, err := io.ReadAll(answer.Body)
+	if err != nil {
+		c.tb.Fatal(err)
+	}
+	return answer, string(b)
+}
+
+// want does a request and checks the status and, where it is not empty, that text is in the body.
+func (c *client) want(status int, text, method, path, body string) string {
+	c.tb.Helper()
+	answer, got := c.do(method, path, body)
+	if answer.StatusCode != status || !strings.Contains(got, text) {
+		c.tb.Errorf("%s %s %.100s: %d %.400s, want %d with %s", method, path, body, answer.StatusCode, got, status, text)
+	}
+	return got
+}
+
+const under = "/api/v1/namespaces/_/"
+
+const goAction = `{"exec":{"kind":"go:1.20","code":"UEsDBBQA","binary":true}}`
+
+// record waits for the record of an activation.
+func (c *client) record(id string) record {
+	c.tb.Helper()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+		answer, body := c.do("GET", under+"activations/"+id, "")
+		if answer.StatusCode == http.StatusOK {
+			var r record
+			if err := json.Unmarshal([]byte(body), &r); err != nil {
+				c.tb.Fatal(err)
+			}
+			return r
+		}
+		if time.Now().After(deadline) {
+			c.tb.Fatalf("activation %s is not stored: %s", id, body)
+		}
+	}
+}
+
+func TestActionLife(t *testing.T) {
+	c := serve(t, Options{})
+	c.want(200, `"version":"0.0.1"`, "PUT", under+"actions/hello", goAction)
+	c.want(409, "resource already exists", "PUT", under+"actions/hello", goAction)
+	c.want(200, `"greeting":"Hello, you!","n":1`, "POST", under+"actions/hello?blocking=true&result=true", `{"name":"you"}`)
+	c.want(200, `"n":2`, "POST", under+"actions/hello?blocking=true&result=true", "")
+	c.want(200, `"version":"0.0.2"`, "PUT", under+"actions/hello?overwrite=true", `{"parameters":[{"key":"name","value":"all"}]}`)
+	c.want(200, `"greeting":"Hello, all!","n":1`, "POST", under+"actions/hello?blocking=true&result=true", "")
+	c.want(502, `"status":"application error"`, "POST", under+"actions/hello?blocking=true", `{"mode":"error"}`)
+	c.want(502, "command exited", "POST", under+"actions/hello?blocking=true", `{"mode":"crash"}`)
+	c.want(200, `"n":1`, "POST", under+"actions/hello?blocking=true&result=true", "")
+	c.want(200, "[1,2,3]", "POST", under+"actions/hello?blocking=true", `{"mode":"array"}`)
+	c.want(200, `"exec":{"kind":"go:1.20","binary":true}`, "GET", under+"actions/hello?code=false", "")
+	c.want(200, `[{"name":"hello"`, "GET", under+"actions", "")
+	c.want(200, `"hello"`, "DELETE", under+"actions/hello", "")
+	c.want(404, "does not exist", "POST", under+"actions/hello", "")
+}
+
+func TestRecord(t *testing.T) {
+	c := serve(t, Options{})
+	c.want(200, "", "PUT", under+"actions/hello", goAction)
+	answer, _ := c.do("POST", under+"actions/hello", "")
+	if answer.StatusCode != http.StatusAccepted {
+		t.Fatal(answer.Status)
+	}
+	r := c.record(answer.Header.Get("X-Openwhisk-Activation-Id"))
+	if !strings.Contains(string(r.Annotations), `"waitTime"`) || !strings.Contains(string(r.Annotations), `"initTime"`) || r.Name != "hello" {
+		t.Errorf("record %+v", r)
+	}
+	if len(r.Logs) != 1 || !strings.HasSuffix(r.Logs[0], " stdout: Hello log stranger") || len(r.Logs[0]) != 31+len("stdout: Hello log stranger") {
+		t.Errorf("logs %q", r.Logs)
+	}
+	c.want(200, `"activations":1`, "GET", under+"activations?count=true", "")
+	c.want(200, `"statusCode":0`, "GET", under+"activations?name=hello", "")
+	c.want(200, `{"logs":["`, "GET", under+"activations/"+r.ID+"/logs", "")
+	c.want(200, `{"result":{`, "GET", under+"activations/"+r.ID+"/result", "")
+}
+
+func TestBlockingTimeout(t *testing.T) {
+	c := serve(t, Options{})
+	c.want(200, "", "PUT", under+"actions/slow", `{"exec":{"kind":"go:1.20","code":"UEsDBBQA"},"limits":{"timeout":300}}`)
+	c.want(202, "activationId", "POST", under+"actions/slow?blocking=true&timeout=50", `{"sleep":200}`)
+	c.want(502, "exceeded its time limits of 300 milliseconds", "POST", under+"actions/slow?blocking=true&result=true", `{"sleep":3000}`)
+}
+
+func TestPackagesAndBindings(t *testing.T) {
+	c := serve(t, Options{})
+	c.want(200, "", "PUT", under+"packages/p", `{"parameters":[{"key":"name","value":"package"},{"key":"a","value":1}]}`)
+	c.want(200, "", "PUT", under+"packages/b", `{"binding":{"namespace":"_","name":"p"},"parameters":[{"key":"a","value":2}]}`)
+	c.want(200, `"namespace":"guest/p"`, "PUT", under+"actions/p/act", goAction)
+	c.want(200, `"params":{"a":1,"name":"package"}`, "POST", under+"actions/p/act?blocking=true&result=true", "")
+	c.want(200, `"params":{"a":2,"name":"package"}`, "POST", under+"actions/b/act?blocking=true&result=true", "")
+	c.want(409, "Package not empty (contains 1 entity)", "DELETE", under+"packages/p", "")
+	c.want(200, "", "DELETE", under+"packages/p?force=true", "")
+	c.want(404, "", "POST", under+"actions/p/act", "")
+}
+
+func TestSequence(t *testing.T) {
+	c := serve(t, Options{})
+	c.want(200, "", "PUT", under+"actions/s1", goAction)
+	c.want(200, "", "PUT", under+"actions/s2", goAction)
+	c.want(200, `"components":["/guest/s1","/guest/s2"]`, "PUT", under+"actions/seq", `{"exec":{"kind":"sequence","components":["/_/s1","/_/s2"]}}`)
+	answer, body := c.do("POST", under+"actions/seq?blocking=true", `{"name":"Seq"}`)
+	var r record
+	if err := json.Unmarshal([]byte(body), &r); err != nil || answer.StatusCode != 200 {
+		t.Fatal(answer.Status, err, body)
+	}
+	if len(r.Logs) != 2 || !strings.Contains(string(r.Annotations), `"topmost"`) {
+		t.Errorf("record %s", body)
+	}
+	if part := c.record(r.Logs[1]); part.Cause != r.ID {
+		t.Errorf("the cause of a part is %q, want %q", part.Cause, r.ID)
+	}
+	c.want(400, "Sequence component does not exist.", "PUT", under+"actions/seq2", `{"exec":{"kind":"sequence","components":["/_/nosuch"]}}`)
+	c.want(400, "Sequence may not refer to itself.", "PUT", under+"actions/seq?overwrite=true", `{"exec":{"kind":"sequence","components":["/_/seq"]}}`)
+}
+
+func TestTriggerAndRule(t *testing.T) {
+	c := serve(t, Options{})
+	c.want(200, "", "PUT", under+"actions/act", goAction)
+	c.want(200, "", "PUT", under+"triggers/t", `{}`)
+	c.want(204, "", "POST", under+"triggers/t", "")
+	c.want(200, `"status":"active"`, "PUT", under+"rules/r", `{"trigger":"/_/t","action":"/_/act"}`)
+	answer, _ := c.do("POST", under+"triggers/t", `{"x":1}`)
+	r := c.record(answer.Header.Get("X-Openwhisk-Activation-Id"))
+	if r.End != nil || len(r.Logs) != 1 {
+		t.Fatalf("record %+v", r)
+	}
+	var fired struct{ ActivationID string }
+	if err := json.Unmarshal([]byte(r.Logs[0]), &fired); err != nil {
+		t.Fatal(err)
+	}
+	if a := c.record(fired.ActivationID); a.Name != "act" {
+		t.Errorf("%s was fired", a.Name)
+	}
+	c.want(200, "OK", "POST", under+"rules/r", `{"status":"inactive"}`)
+	c.want(204, "", "POST", under+"triggers/t", "")
+}
+
+func TestThrottle(t *testing.T) {
+	c := serve(t, Options{Limits: Limits{ConcurrentInvocations: 2}})
+	c.want(200, "", "PUT", under+"actions/a", goAction)
+	for range 2 {
+		c.want(202, "", "POST", under+"actions/a", `{"sleep":30000}`)
+	}
+	c.want(429, "Too many concurrent requests in flight (count: 2, allowed: 2).", "POST", under+"actions/a", "")
+
+	c = serve(t, Options{Limits: DefaultThrottles()})
+	c.want(200, "", "PUT", under+"actions/a", goAction)
+	for range 125 { // more than fit into two minutes, should the minute end just now
+		answer, body := c.do("POST", under+"actions/a?blocking=true", "")
+		if answer.StatusCode == http.StatusTooManyRequests {
+			if !strings.Contains(body, "Too many requests in the last minute (count: 61, allowed: 60).") {
+				t.Error(body)
+			}
+			return
+		}
+	}
+	t.Error("no request was refused")
+}
+
+func TestRefusals(t *testing.T) {
+	c := serve(t, Options{})
+	c.want(404, "The requested resource could not be found.", "GET", "/api/v1/nosuch", "")
+	c.want(405, "supported methods: OPTIONS", "GET", "/nosuch", "")
+	c.want(403, "not authorized to access 'other/x'.", "PUT", "/api/v1/namespaces/other/actions/x", goAction)
+	c.want(200, `{"apis":[]}`, "GET", "/api/v1/web/whisk.system/apimgmt/getApi?", "")
+	c.want(200, "OK", "OPTIONS", under+"actions", "")
+	c.want(413, fmt.Sprintf("Request larger than allowed: %d > 1048576 bytes.", 1<<20+12), "POST", under+"actions/a", `{"data": "`+strings.Repeat("x", 1<<20)+`"}`)
+	c.auth = "a:b"
+	answer, body := c.do("GET", under+"actions", "")
+	if answer.StatusCode != 401 || answer.Header.Get("Www-Authenticate") == "" || !strings.Contains(body, "The supplied authentication is invalid") {
+		t.Errorf("%d %s", answer.StatusCode, body)
+	}
+}
+
+func FuzzEntity(f *testing.F) {
+	for _, body := range []string{goAction, `[]`, `{bad`, `{"exec":{}}`, `{"exec":{"kind":"sequence","components":["a"]}}`, `{"limits":{"timeout":"a"}}`, `{"parameters":[{"key":"a"}]}`} {
+		f.Add("actions/a?overwrite=true", []byte(body))
+	}
+	f.Add("rules/r?overwrite=maybe", []byte(`{"trigger":"/_/t","action":null}`))
+	f.Add("activations?limit=-1&since=x", []byte(nil))
+	c := serve(f, Options{Limits: Limits{ActivationBytes: 1 << 20}})
+	f.Fuzz(func(t *testing.T, path string, body []byte) {
+		for _, method := range []string{"PUT", "GET"} {
+			r, err := http.NewRequest(method, c.server.URL()+under+path, bytes.NewReader(body))
+			if err != nil {
+				t.Skip()
+			}
+			r.Header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(c.auth)))
+			r.Header.Set("Content-Type", "application/json")
+			answer, err := c.http.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, _ := io.ReadAll(answer.Body)
+			answer.Body.Close()
+			if answer.StatusCode >= 500 {
+				t.Errorf("%s %q %q: %d %s", method, path, body, answer.StatusCode, got)
+			}
+		}
+	})
+}
