@@ -36,7 +36,7 @@ fetch: ## what tests run against if it is there: a real Zipkin server (131 MB, n
 	$(GO) run ./internal/zipkintest/fetch
 
 lint: ## formatting, vet, staticcheck
-	@unformatted="$$(gofmt -l .)"; if [ -n "$$unformatted" ]; then echo "not gofmt-clean:"; echo "$$unformatted"; exit 1; fi
+	@unformatted="$$(find . -name "*.go" -not -path "./build/*" -not -path "*/node_modules/*" | xargs gofmt -l)"; if [ -n "$$unformatted" ]; then echo "not gofmt-clean:"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
 
