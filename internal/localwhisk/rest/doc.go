@@ -1,9 +1,11 @@
-// Package rest serves an OpenWhisk-compatible platform over its REST API in real time: each container is a process group.
+// Package rest serves an OpenWhisk-compatible platform over its REST API in real time.
 //
-//	server, err := rest.Start(ctx, rest.Options{})
+//	server, err := rest.Start(ctx, rest.Options{Runtime: runtime})
 //	if err != nil {
 //		return err
 //	}
 //	defer server.Close()
 //	fmt.Println(server.URL(), server.Auth())
+//
+// What runs actions is a [Runtime], which starts a [Container] for each that the engine wants.
 package rest

@@ -12,7 +12,7 @@ import (
 // must be given a key of its own.
 const GuestKey = "23bc46b1-71f6-4ed5-8c54-816aa4f8c502:123zO3xZCLrMN6v2BKK1dXYFpXlPkccOFqm12CdAsMgRU4VrNZ9lyGVCGuMDGIwP"
 
-// Options says what a [Server] is like. The zero value is a good server for a test: a free port of loopback, the namespace
+// Options says what a [Server] is like. With a Runtime alone it is a good server for a test: a free port of loopback, the namespace
 // guest with GuestKey, OpenWhisk's default limits, but no throttles.
 type Options struct {
 	// Listen is the address to listen on, host:port; "" stands for a free port of 127.0.0.1.
@@ -25,10 +25,7 @@ type Options struct {
 	PauseGrace, IdleTimeout time.Duration
 	// Limits bounds what an entity and an invocation may be; zero fields stand for OpenWhisk's defaults.
 	Limits Limits
-	// DataDir is the folder that the containers' files are unpacked in; "" stands for one in the system's temporary
-	// folder, removed by Close.
-	DataDir string
-	// Runtime starts the containers; nil stands for processes of this machine. Close closes it.
+	// Runtime starts the containers; it must be set. Close closes it.
 	Runtime Runtime
 	// Log is told of requests (level debug) and of what goes wrong; nil discards it.
 	Log *slog.Logger

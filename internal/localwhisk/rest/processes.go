@@ -14,7 +14,7 @@ import (
 	"github.com/tppfaas/tppfaas/internal/localwhisk/container"
 )
 
-// Runtime starts containers: [container.Runtime] as the platform uses it.
+// Runtime starts containers.
 type Runtime interface {
 	// Start starts a container without an action.
 	Start(ctx context.Context, memoryMB int) (Container, error)
@@ -22,7 +22,7 @@ type Runtime interface {
 	Close() error
 }
 
-// Container is where one version of one action runs, see [container.Container].
+// Container is where one version of one action runs, one invocation at a time.
 type Container interface {
 	Init(ctx context.Context, spec container.Spec, timeout time.Duration) (*container.Outcome, error)
 	Run(ctx context.Context, invocation container.Invocation, timeout time.Duration) container.Outcome

@@ -42,22 +42,18 @@ type Server struct {
 
 // Start starts a platform that serves until ctx is done or Close is called, whichever is first; Close must be called in both
 // cases. It returns once requests are answered. An address that cannot be listened on and options that contradict each other
-// are errors. The program's main must begin with container.MaybeRunProxy, unless Options has a Runtime of its own.
+// are errors.
 func Start(ctx context.Context, options Options) (*Server, error) {
 	options.defaults()
 	if err := options.validate(); err != nil {
 		return nil, err
 	}
-	runtime := options.Runtime
-	if runtime == nil {
-		var err error
-		if runtime, err = newProcessRuntime(options.DataDir); err != nil {
-			return nil, err
-		}
+	if options.Runtime == nil {
+		return nil, errors.New("localwhisk: there is no Runtime to start containers with")
 	}
-	s, err := start(ctx, options, runtime)
+	s, err := start(ctx, options, options.Runtime)
 	if err != nil {
-		return nil, errors.Join(err, runtime.Close())
+		return nil, errors.Join(err, options.Runtime.Close())
 	}
 	return s, nil
 }

@@ -1,0 +1,82 @@
+package container
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Spec is what a container runs: one version of one action.
+type Spec struct {
+	Name    string // fully qualified: /guest/pkg/name
+	Version string
+	Kind    string // go:1.20, go:1.24, …, blackbox
+	Image   string // of a blackbox
+	Main    string
+	// Code is a zip archive or the executable itself, decoded from base64. It must not be modified afterwards; code that
+	// comes in the same slice again is known to be the same without being read.
+	Code   []byte
+	Binary bool
+	// Env has the __OW_* variables and the init parameters, as /init has them.
+	Env      map[string]string
+	MemoryMB int // 0: that of the container
+	// LogMB bounds the logs of one activation in MiB; at 0 no logs are kept.
+	LogMB int
+}
+
+// Invocation is what /run gets.
+type Invocation struct {
+	Value         json.RawMessage // the parameters, an object or an array; nil: {}
+	ActionName    string          // fully qualified
+	ActionVersion string
+	ActivationID  string
+	TransactionID string
+	Namespace     string
+	APIKey        string // "": the action gets none
+	Deadline      time.Time
+}
+
+// OutcomeKind tells how an activation ended; the values are the statusCode of a record.
+type OutcomeKind int
+
+// The kinds of outcomes.
+const (
+	Success OutcomeKind = iota
+	ApplicationError
+	DeveloperError
+	InternalError
+)
+
+// String returns the status as a record has it.
+func (k OutcomeKind) String() string {
+	switch k {
+	case Success:
+		return "success"
+	case ApplicationError:
+		return "application error"
+	case DeveloperError:
+		return "action developer error"
+	default:
+		return "whisk internal error"
+	}
+}
+
+// Outcome is how an /init or a /run ended.
+type Outcome struct {
+	Kind OutcomeKind
+	// Result is an object, or an array; for errors it is {"error": …} with OpenWhisk's own words.
+	Result json.RawMessage
+	// Size is the size of the answer's body in bytes; it counts only if HasBody is set.
+	Size    int
+	HasBody bool
+	// TimedOut tells that the time limit was exceeded.
+	TimedOut bool
+	// Broken tells that the container must not be used again, and be removed.
+	Broken bool
+}
+
+// Line is one line of an action's logs.
+type Line struct {
+	Time   time.Time
+	Stream string // stdout or stderr
+	Text   string // without the newline
+}
