@@ -212,7 +212,7 @@ func TestReplay(t *testing.T) {
 		}
 		total += len(exchanges)
 		t.Run(transcript, func(t *testing.T) {
-			p := newReplay(t, transcript)
+			p := newReplay(t)
 			for i, e := range exchanges {
 				if reason := reasonOf(transcript, i); reason != "" {
 					left[reason]++
@@ -220,8 +220,6 @@ func TestReplay(t *testing.T) {
 				}
 				if reason := p.play(e); reason == "" {
 					equal++
-				} else if why := knownDifference(transcript, i); why != "" {
-					left[why]++
 				} else {
 					different++
 					t.Errorf("[%d] %s %s\n%s", i, e.Request.Method, e.Request.Path, reason)
@@ -235,23 +233,13 @@ func TestReplay(t *testing.T) {
 	}
 }
 
-func knownDifference(transcript string, i int) string {
-	if missingBefore[transcript] != nil && slices.Contains(missingBefore[transcript], i) {
-		return "shows what another recording left behind"
-	}
-	return ""
-}
-
-// missingBefore are the exchanges that show actions and activations which were made before the transcript began.
-var missingBefore = map[string][]int{}
-
 // replay is a fresh platform and what corresponds to recorded values there.
 type replay struct {
 	*client
 	ids map[string]string
 }
 
-func newReplay(t *testing.T, _ string) *replay {
+func newReplay(t *testing.T) *replay {
 	return &replay{client: serve(t, Options{Identities: []Identity{
 		{"guest", GuestKey},
 		{"whisk.system", "789c46b1-71f6-4ed5-8c54-816aa4f8c502:abczO3xZCLrMN6v2BKK1dXYFpXlPkccOFqm12CdAsMgRU4VrNZ9lyGVCGuMDGIwP"},
