@@ -71,7 +71,7 @@ func Once(ctx context.Context, r *Runner, value []byte, getenv func(string) stri
 
 // Main is the program: the action loop where descriptor 3 is open, else a single run on the last argument or standard input.
 func Main(ctx context.Context, args []string) error {
-	r := &Runner{}
+	r := &Runner{Log: os.Stderr}
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.Background(), linger)
 		defer cancel()

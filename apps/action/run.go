@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"time"
 
@@ -13,6 +14,9 @@ import (
 
 // Runner runs the invocations of a container, one after the other. The zero value is ready for use.
 type Runner struct {
+	// Log gets a line for each invocation, what it did or why it failed; nil for none.
+	Log io.Writer
+
 	api    api
 	tracer tracer
 }
@@ -29,6 +33,7 @@ type result struct {
 func (r *Runner) Run(ctx context.Context, request Request) json.RawMessage {
 	answer, err := r.run(ctx, request)
 	if err != nil {
+		r.logf("%v", err)
 		answer = map[string]string{"error": err.Error()}
 	}
 	text, err := json.Marshal(answer)
@@ -76,7 +81,15 @@ func (r *Runner) work(ctx context.Context, t *task, request Request, span span) 
 		}
 		answer.Activations[strconv.Itoa(call)] = id
 	}
+	r.logf("%s: slept %v ms, invoked %d", t.name(), t.own.Sleep, len(t.own.Invokes))
 	return answer, nil
+}
+
+func (r *Runner) logf(format string, args ...any) {
+	if r.Log != nil {
+		// A log that cannot be written is no reason to fail the function.
+		_, _ = fmt.Fprintf(r.Log, format+"\n", args...)
+	}
 }
 
 // wait returns when d has passed, or the reason why it does not.
