@@ -1,9 +1,34 @@
 package container
 
 import (
+	"context"
 	"encoding/json"
 	"time"
 )
+
+// Runtime starts containers. Its methods may be called by several goroutines at once.
+type Runtime interface {
+	// Start starts a container without an action; memoryMB is its limit in MiB.
+	Start(ctx context.Context, memoryMB int) (Container, error)
+	// Close removes every container; an Init or Run in progress ends.
+	Close() error
+}
+
+// Container is where one version of one action runs, one invocation at a time. Only Remove may be called at any time.
+type Container interface {
+	// Init puts the action into the container. Nil, nil says that it can be run; an outcome, that it cannot, because of the
+	// action; an error, that it cannot, because of the platform.
+	Init(ctx context.Context, spec Spec, timeout time.Duration) (*Outcome, error)
+	// Run invokes the action. It returns at the latest when timeout has passed and the action has been killed, or when ctx is done.
+	Run(ctx context.Context, invocation Invocation, timeout time.Duration) Outcome
+	// Logs returns what has been written since it was called before; the activation is the one that has ended.
+	Logs(activationID string) []Line
+	// Pause stops the processes, Unpause lets them go on.
+	Pause() error
+	Unpause() error
+	// Remove kills the processes and whatever descends from them, and returns when all is gone.
+	Remove()
+}
 
 // Spec is what a container runs: one version of one action.
 type Spec struct {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,22 +14,10 @@ import (
 )
 
 // Runtime starts containers.
-type Runtime interface {
-	// Start starts a container without an action.
-	Start(ctx context.Context, memoryMB int) (Container, error)
-	// Close kills every container.
-	Close() error
-}
+type Runtime = container.Runtime
 
-// Container is where one version of one action runs, one invocation at a time.
-type Container interface {
-	Init(ctx context.Context, spec container.Spec, timeout time.Duration) (*container.Outcome, error)
-	Run(ctx context.Context, invocation container.Invocation, timeout time.Duration) container.Outcome
-	Logs(activationID string) []container.Line
-	Pause() error
-	Unpause() error
-	Remove()
-}
+// Container is where one version of one action runs.
+type Container = container.Container
 
 // invocation is what the engine carries for one activation of an action.
 type invocation struct {
@@ -98,15 +85,14 @@ func (p *processes) do(f func()) { p.wait.Go(f) }
 func (p *processes) Create(c *localwhisk.Container, _ int, ready func(error)) {
 	process, inv := p.process(c), invocationOf(c)
 	p.do(func() {
-		if inv != nil && !strings.HasPrefix(inv.action.exec.Kind, "go:") && inv.action.exec.Kind != "blackbox" {
-			fail(inv, container.InternalError, "Failed to provision resources to run the action.")
-			ready(fmt.Errorf("kind %s is not supported", inv.action.exec.Kind))
-			return
-		}
-		if inv != nil && inv.action.exec.Kind == "blackbox" && len(inv.action.code) == 0 {
-			fail(inv, container.DeveloperError, fmt.Sprintf("Failed to pull container image '%s'.", inv.action.exec.Image))
-			ready(fmt.Errorf("there is no image %s here", inv.action.exec.Image))
-			return
+		if inv != nil {
+			a := inv.action
+			if o := container.Provide(&container.Spec{Kind: a.exec.Kind, Image: a.exec.Image, Code: a.code}); o != nil {
+				inv.outcome = *o
+				inv.parts.Add(1)
+				ready(fmt.Errorf("kind %s: %s", a.exec.Kind, o.Result))
+				return
+			}
 		}
 		started, err := p.runtime.Start(p.ctx, c.MemoryMB())
 		if err != nil {

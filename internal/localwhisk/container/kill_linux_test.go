@@ -1,0 +1,207 @@
+package container
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// daemonOf has an action start a daemon, in a session of its own, whose parent is dead, and returns it.
+func daemonOf(t testing.TB, c Container) int {
+	t.Helper()
+	pid, err := strconv.Atoi(field[string](t, run(c, `{"mode": "daemon"}`), "pid"))
+	require.NoError(t, err)
+	require.True(t, alive(pid))
+	return pid
+}
+
+// TestRemoveKillsAll: also what left the group and the session, and whose parent is dead; and nothing of another container.
+func TestRemoveKillsAll(t *testing.T) {
+	r := newRuntime(t, Options{})
+	one, two := started(t, r, spec(t)), started(t, r, spec(t))
+	first, other := daemonOf(t, one), daemonOf(t, two)
+	group := one.(*group)
+	one.Remove()
+	require.False(t, alive(first))
+	require.False(t, alive(group.process.identity.pid))
+	require.NoDirExists(t, group.dir)
+	require.True(t, alive(other))
+	require.Equal(t, Success, run(two, `{}`).Kind)
+	one.Remove()
+	require.Equal(t, InternalError, run(one, `{}`).Kind)
+	require.ErrorIs(t, one.Pause(), errRemoved)
+
+	// A crash takes the daemon along too.
+	require.Equal(t, DeveloperError, run(two, `{"mode": "crash"}`).Kind)
+	require.False(t, alive(other))
+}
+
+func TestCloseLeavesNothing(t *testing.T) {
+	r := newRuntime(t, Options{})
+	var pids []int
+	for range 3 {
+		c := started(t, r, spec(t))
+		pids = append(pids, daemonOf(t, c), c.(*group).process.identity.pid)
+	}
+	c := started(t, r, spec(t))
+	done := make(chan Outcome)
+	go func() { done <- run(c, `{"sleep": 60000}`) }()
+	pids = append(pids, c.(*group).process.identity.pid, r.keeper.command.Process.Pid)
+	require.NoError(t, c.Pause(), "what is stopped is killed too")
+	require.NoError(t, r.Close())
+	require.Equal(t, InternalError, (<-done).Kind)
+	for _, pid := range pids {
+		require.False(t, alive(pid))
+	}
+	require.NoDirExists(t, r.dir)
+	_, err := r.Start(t.Context(), 256)
+	require.ErrorIs(t, err, errClosed)
+	require.NoError(t, r.Close())
+}
+
+func TestPause(t *testing.T) {
+	r := newRuntime(t, Options{})
+	c := started(t, r, spec(t))
+	daemon, own := daemonOf(t, c), c.(*group).process.identity.pid
+	state := func(pid int) byte {
+		s, err := readStat(pid)
+		require.NoError(t, err)
+		return s.state
+	}
+	require.NoError(t, c.Pause())
+	eventually(t, "both are stopped", func() bool { return state(own) == 'T' && state(daemon) == 'T' })
+	require.NoError(t, c.Unpause())
+	require.Equal(t, Success, run(c, `{}`).Kind)
+	eventually(t, "both go on", func() bool { return state(own) != 'T' && state(daemon) != 'T' })
+	require.NoError(t, c.Pause())
+	c.Remove()
+	require.False(t, alive(own))
+	require.False(t, alive(daemon))
+}
+
+// TestWardenKilled: the platform notices, nothing is left, and later containers run under another warden.
+func TestWardenKilled(t *testing.T) {
+	r := newRuntime(t, Options{})
+	one, two := started(t, r, spec(t)), started(t, r, spec(t))
+	pids := []int{daemonOf(t, one), one.(*group).process.identity.pid, daemonOf(t, two), two.(*group).process.identity.pid}
+	done := make(chan Outcome)
+	go func() { done <- run(one, `{"sleep": 60000}`) }()
+	k := r.keeper
+	require.NoError(t, syscall.Kill(k.command.Process.Pid, syscall.SIGKILL))
+	require.Equal(t, lost(exitedUnexpected), <-done)
+	<-k.gone
+	for _, pid := range pids {
+		require.False(t, alive(pid))
+	}
+	require.Equal(t, lost(exitedUnexpected), run(two, `{}`))
+	one.Remove()
+	require.NoDirExists(t, one.(*group).dir)
+	require.Equal(t, Success, run(started(t, r, spec(t)), `{}`).Kind)
+	require.NotSame(t, k, r.keeper)
+}
+
+const platformName = "the-platform-of-a-test"
+
+// platformMain is a platform in a process of its own, to be killed: it starts containers with daemons, says which processes there
+// are, and waits.
+func platformMain() {
+	fail := func(err error) {
+		if err != nil {
+			fmt.Println("error", err)
+			os.Exit(1)
+		}
+	}
+	r, err := NewProcesses(Options{Dir: os.Args[2]})
+	fail(err)
+	code, err := os.ReadFile(os.Args[3])
+	fail(err)
+	var pids []string
+	for range 2 {
+		c, err := r.Start(context.Background(), 256)
+		fail(err)
+		o, err := c.Init(context.Background(), Spec{Kind: "go:1.24", Binary: true, Code: code, LogMB: 1}, time.Minute)
+		fail(err)
+		if o != nil {
+			fail(fmt.Errorf("%s", o.Result))
+		}
+		d := run(c, `{"mode": "daemon"}`)
+		pids = append(pids, strings.Trim(string(d.Result), `{}"pid:`), fmt.Sprint(c.(*group).process.identity.pid))
+		go run(c, `{"sleep": 600000}`)
+	}
+	fmt.Println(r.keeper.command.Process.Pid, strings.Join(pids, " "))
+	select {}
+}
+
+// TestPlatformKilled: kill -9 of the platform leaves neither processes nor files.
+func TestPlatformKilled(t *testing.T) {
+	dir := t.TempDir()
+	code := filepath.Join(t.TempDir(), "code.zip")
+	require.NoError(t, os.WriteFile(code, spec(t).Code, 0o600))
+	c := exec.Command(os.Args[0], platformName, dir, code)
+	out, err := c.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, c.Start())
+	line, err := bufio.NewReader(out).ReadString('\n')
+	require.NoError(t, err)
+	var pids []int
+	for _, f := range strings.Fields(line) {
+		pid, err := strconv.Atoi(f)
+		require.NoError(t, err, line)
+		require.True(t, alive(pid))
+		pids = append(pids, pid)
+	}
+	require.Len(t, pids, 5)
+	require.NoError(t, c.Process.Kill())
+	require.Error(t, c.Wait())
+	for _, pid := range pids {
+		eventually(t, "all are gone", func() bool { return !alive(pid) })
+	}
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+// TestMany containers at once, some of which die by themselves.
+func TestMany(t *testing.T) {
+	r := newRuntime(t, Options{})
+	s := spec(t)
+	var wait sync.WaitGroup
+	for i := range 16 {
+		wait.Go(func() {
+			for range 3 {
+				c, err := r.Start(t.Context(), 256)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if o, err := c.Init(t.Context(), s, time.Minute); o != nil || err != nil {
+					t.Error(o, err)
+				}
+				if o := run(c, `{}`); o.Kind != Success {
+					t.Errorf("%s", o.Result)
+				}
+				if i%4 == 0 {
+					run(c, `{"mode": "daemon"}`)
+					run(c, `{"mode": "crash"}`)
+				}
+				c.Remove()
+			}
+		})
+	}
+	wait.Wait()
+	require.Empty(t, children(r.keeper.command.Process.Pid))
+	entries, err := os.ReadDir(r.dir)
+	require.NoError(t, err)
+	require.Len(t, entries, 1, "the code")
+}

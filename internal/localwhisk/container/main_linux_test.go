@@ -1,0 +1,162 @@
+package container
+
+import (
+	"archive/zip"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
+)
+
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == platformName {
+		platformMain()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// build builds a program once, into a directory that outlives no test run.
+func build(pkg string) func() ([]byte, error) {
+	return sync.OnceValues(func() ([]byte, error) {
+		dir, err := os.MkdirTemp("", "tppfaas-container-test-")
+		if err != nil {
+			return nil, err
+		}
+		defer os.RemoveAll(dir)
+		file := filepath.Join(dir, "exec")
+		c := exec.Command("go", "build", "-buildvcs=false", "-trimpath", "-ldflags", "-s -w", "-o", file, pkg)
+		c.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := c.CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("go build %s: %w: %s", pkg, err, out)
+		}
+		return os.ReadFile(file)
+	})
+}
+
+var (
+	standIn    = build("./testdata/action")
+	realAction = build("github.com/tppfaas/tppfaas/apps/action/cmd/action")
+)
+
+const goEnv = "openwhisk/action-golang-v1.24"
+
+// packed zips files; a name that ends in ! is an executable.
+func packed(t testing.TB, files map[string]string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	for name, content := range files {
+		h := &zip.FileHeader{Name: name, Method: zip.Deflate}
+		h.SetMode(0o644)
+		if name == "exec" {
+			h.SetMode(0o755)
+		}
+		w, err := z.CreateHeader(h)
+		require.NoError(t, err)
+		_, err = w.Write([]byte(content))
+		require.NoError(t, err)
+	}
+	require.NoError(t, z.Close())
+	return b.Bytes()
+}
+
+func newRuntime(t testing.TB, o Options) *Processes {
+	t.Helper()
+	o.Dir = t.TempDir()
+	p, err := NewProcesses(o)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, p.Close()) })
+	return p
+}
+
+// spec is that of the stand-in, as a kind go:1.24.
+func spec(t testing.TB, env ...string) Spec {
+	t.Helper()
+	program, err := standIn()
+	require.NoError(t, err)
+	s := Spec{
+		Name: "/guest/stand-in", Version: "0.0.1", Kind: "go:1.24", Main: "main", Binary: true, MemoryMB: 256, LogMB: 1, Env: map[string]string{},
+		Code: packed(t, map[string]string{"exec": string(program), "exec.env": goEnv}),
+	}
+	for i := 0; i+1 < len(env); i += 2 {
+		s.Env[env[i]] = env[i+1]
+	}
+	return s
+}
+
+// started returns a container with the stand-in in it.
+func started(t testing.TB, r *Processes, s Spec) Container {
+	t.Helper()
+	c, err := r.Start(t.Context(), s.MemoryMB)
+	require.NoError(t, err)
+	t.Cleanup(c.Remove)
+	o, err := c.Init(t.Context(), s, 10*time.Second)
+	require.NoError(t, err)
+	if o != nil {
+		t.Fatalf("%s: %s %v", o.Kind, o.Result, c.Logs(""))
+	}
+	return c
+}
+
+func run(c Container, value string) Outcome {
+	return runFor(c, value, 20*time.Second)
+}
+
+func runFor(c Container, value string, timeout time.Duration) Outcome {
+	return c.Run(context.Background(), Invocation{
+		Value: json.RawMessage(value), ActionName: "/guest/stand-in", ActionVersion: "0.0.1", ActivationID: "id", TransactionID: "tid",
+		Namespace: "guest", Deadline: time.UnixMilli(1700000000123),
+	}, timeout)
+}
+
+// field returns a member of a result.
+func field[T any](t testing.TB, o Outcome, name string) (v T) {
+	t.Helper()
+	var fields map[string]json.RawMessage
+	require.NoError(t, json.Unmarshal(o.Result, &fields), "%s", o.Result)
+	require.Contains(t, fields, name)
+	require.NoError(t, json.Unmarshal(fields[name], &v))
+	return v
+}
+
+func texts(lines []Line) []string {
+	var list []string
+	for _, l := range lines {
+		list = append(list, l.Stream+": "+l.Text)
+	}
+	return list
+}
+
+// alive tells whether a process runs.
+func alive(pid int) bool {
+	s, err := readStat(pid)
+	return err == nil && !s.gone()
+}
+
+// eventually waits for a condition that only /proc tells of.
+func eventually(t testing.TB, what string, condition func() bool) {
+	t.Helper()
+	require.Eventually(t, condition, 30*time.Second, time.Millisecond, what)
+}
+
+// unread tells how many bytes lie in a pipe.
+func unread(t testing.TB, f *os.File) int {
+	t.Helper()
+	raw, err := f.SyscallConn()
+	require.NoError(t, err)
+	n := 0
+	require.NoError(t, raw.Control(func(fd uintptr) { n, err = unix.IoctlGetInt(int(fd), unix.TIOCINQ) }))
+	require.NoError(t, err)
+	return n
+}

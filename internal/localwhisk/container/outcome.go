@@ -1,0 +1,133 @@
+package container
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// maxAnswer bounds the answer of an action in bytes, as OpenWhisk does by default.
+const maxAnswer = 1 << 20
+
+// What OpenWhisk says, in its own words.
+const (
+	cannotStart      = "Cannot start action. Check logs for details."
+	noBinary         = "The action failed to generate or locate a binary. See logs for details."
+	noObject         = "The action did not return a dictionary or array."
+	commandExited    = "command exited"
+	exitedUnexpected = "The action did not produce a valid response and exited unexpectedly."
+	outOfMemory      = "The action exhausted its memory and was aborted."
+	exitedInInit     = "Command exited abruptly during initialization."
+	notAsExpected    = "The action did not initialize or run as expected. Log data might be missing."
+)
+
+func errorResult(text string) json.RawMessage {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(map[string]string{"error": text}) // a text can always be encoded
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
+
+// broken is the outcome of an action that OpenWhisk's proxy answers for: the answer has a size.
+func broken(text string) Outcome {
+	r := errorResult(text)
+	return Outcome{Kind: DeveloperError, Result: r, Size: len(r) + 1, HasBody: true, Broken: true}
+}
+
+// lost is the outcome of an action from which no answer comes.
+func lost(text string) Outcome {
+	return Outcome{Kind: DeveloperError, Result: errorResult(text), Broken: true}
+}
+
+func timedOut(timeout time.Duration, when string) Outcome {
+	o := lost(fmt.Sprintf("The action exceeded its time limits of %d milliseconds%s.", timeout.Milliseconds(), when))
+	o.TimedOut = true
+	return o
+}
+
+func internal(text string) Outcome {
+	return Outcome{Kind: InternalError, Result: errorResult(text), Broken: true}
+}
+
+// outcomeOf reads the answer of an action, of which at most maxAnswer bytes may have been kept; size counts all of them.
+func outcomeOf(answer []byte, size int) Outcome {
+	if size > maxAnswer {
+		kept := answer[:min(len(answer), maxAnswer)]
+		text := fmt.Sprintf("The action produced a response that exceeded the allowed length: %d > %d bytes. The truncated response was: %s", size, maxAnswer, kept)
+		return Outcome{Kind: ApplicationError, Result: errorResult(text), Size: size, HasBody: true}
+	}
+	answer = bytes.TrimSpace(answer)
+	if string(answer) == "null" {
+		o := lost("The action did not produce a valid JSON or JSON Array response: null")
+		o.Size, o.HasBody = size, true
+		return o
+	}
+	if len(answer) == 0 || answer[0] != '{' && answer[0] != '[' || !json.Valid(answer) {
+		return broken(noObject)
+	}
+	if answer[0] == '{' && (bytes.Contains(answer, []byte(`"error"`)) || bytes.Contains(answer, []byte(`\u`))) {
+		var fields map[string]json.RawMessage
+		if json.Unmarshal(answer, &fields) == nil && fields["error"] != nil {
+			return Outcome{Kind: ApplicationError, Result: append(append([]byte(`{"error":`), fields["error"]...), '}'), Size: size, HasBody: true}
+		}
+	}
+	return Outcome{Kind: Success, Result: bytes.Clone(answer), Size: size, HasBody: true}
+}
+
+// appendRequest appends the line that /run hands to an action.
+func appendRequest(b []byte, inv Invocation) ([]byte, error) {
+	b = append(b, `{"action_name":`...)
+	b = appendText(b, inv.ActionName)
+	b = append(b, `,"action_version":`...)
+	b = appendText(b, inv.ActionVersion)
+	b = append(b, `,"activation_id":`...)
+	b = appendText(b, inv.ActivationID)
+	if inv.APIKey != "" {
+		b = append(b, `,"api_key":`...)
+		b = appendText(b, inv.APIKey)
+	}
+	b = append(b, `,"deadline":"`...)
+	b = strconv.AppendInt(b, inv.Deadline.UnixMilli(), 10)
+	b = append(b, `","namespace":`...)
+	b = appendText(b, inv.Namespace)
+	b = append(b, `,"transaction_id":`...)
+	b = appendText(b, inv.TransactionID)
+	b = append(b, `,"value":`...)
+	value, err := oneLine(inv.Value)
+	if err != nil {
+		return nil, err
+	}
+	b = append(b, value...)
+	return append(b, "}\n"...), nil
+}
+
+// oneLine returns parameters without the line breaks that a client may have put between them.
+func oneLine(value json.RawMessage) (json.RawMessage, error) {
+	if len(value) == 0 {
+		return json.RawMessage("{}"), nil
+	}
+	if bytes.IndexByte(value, '\n') < 0 {
+		return value, nil
+	}
+	var b bytes.Buffer
+	if err := json.Compact(&b, value); err != nil {
+		return nil, fmt.Errorf("the parameters: %w", err)
+	}
+	return b.Bytes(), nil
+}
+
+// appendText appends s as a JSON string.
+func appendText(b []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
+			quoted, _ := json.Marshal(s) // a text can always be encoded
+			return append(b, quoted...)
+		}
+	}
+	b = append(b, '"')
+	b = append(b, s...)
+	return append(b, '"')
+}

@@ -1,0 +1,122 @@
+package container
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+)
+
+// stat is what /proc tells of a process.
+type stat struct {
+	pid, parent, group int
+	state              byte
+	start              uint64 // ticks since boot; with pid it names a process for good
+}
+
+// gone tells whether nothing runs any more.
+func (s stat) gone() bool { return s.state == 'Z' || s.state == 'X' }
+
+func readStat(pid int) (stat, error) {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return stat{}, err
+	}
+	// The name stands in brackets and may have any character.
+	i := bytes.LastIndexByte(b, ')')
+	if i < 0 {
+		return stat{}, fmt.Errorf("process %d: its stat cannot be read", pid)
+	}
+	fields := bytes.Fields(b[i+1:])
+	if len(fields) < 20 {
+		return stat{}, fmt.Errorf("process %d: its stat cannot be read", pid)
+	}
+	s := stat{pid: pid, state: fields[0][0]}
+	parent, err1 := strconv.Atoi(string(fields[1]))
+	group, err2 := strconv.Atoi(string(fields[2]))
+	start, err3 := strconv.ParseUint(string(fields[19]), 10, 64)
+	s.parent, s.group, s.start = parent, group, start
+	return s, errors.Join(err1, err2, err3)
+}
+
+// pids returns all processes.
+func pids() ([]int, error) {
+	d, err := os.Open("/proc")
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	names, err := d.Readdirnames(-1)
+	var list []int
+	for _, n := range names {
+		if pid, err := strconv.Atoi(n); err == nil {
+			list = append(list, pid)
+		}
+	}
+	return list, err
+}
+
+// children returns the children of a process. The threads of a process have children of their own.
+func children(pid int) []int {
+	dir := "/proc/" + strconv.Itoa(pid) + "/task"
+	d, err := os.Open(dir)
+	if err != nil {
+		return nil
+	}
+	threads, _ := d.Readdirnames(-1)
+	d.Close()
+	var list []int
+	for _, t := range threads {
+		b, err := os.ReadFile(dir + "/" + t + "/children")
+		if errors.Is(err, os.ErrNotExist) {
+			if _, err := os.Stat(dir + "/" + t); err == nil {
+				return childrenByParent(pid) // a kernel without CONFIG_PROC_CHILDREN
+			}
+		}
+		for _, f := range bytes.Fields(b) {
+			if child, err := strconv.Atoi(string(f)); err == nil {
+				list = append(list, child)
+			}
+		}
+	}
+	return list
+}
+
+func childrenByParent(pid int) []int {
+	all, _ := pids()
+	var list []int
+	for _, p := range all {
+		if s, err := readStat(p); err == nil && s.parent == pid {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// descendants returns a process's children, their children, and so on.
+func descendants(pid int) []int {
+	list := children(pid)
+	for i := 0; i < len(list); i++ {
+		list = append(list, children(list[i])...)
+	}
+	return list
+}
+
+// residentBytes returns how much memory a process holds for itself.
+func residentBytes(pid int) int64 {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/statm")
+	if err != nil {
+		return 0
+	}
+	f := bytes.Fields(b)
+	if len(f) < 3 {
+		return 0
+	}
+	resident, err1 := strconv.ParseInt(string(f[1]), 10, 64)
+	shared, err2 := strconv.ParseInt(string(f[2]), 10, 64)
+	if err1 != nil || err2 != nil {
+		return 0
+	}
+	return (resident - shared) * int64(os.Getpagesize())
+}

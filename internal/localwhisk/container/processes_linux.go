@@ -1,0 +1,152 @@
+package container
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
+
+// Processes is the Runtime whose containers are process groups of this system. All of them are children of one further process, the
+// warden, which kills them and whatever descends from them when this process ends, in whatever way.
+type Processes struct {
+	options Options
+	dir     string
+	codes   *codes
+	ids     atomic.Uint64
+
+	mu         sync.Mutex
+	keeper     *keeper // the present warden's; nil: none yet
+	containers map[*group]struct{}
+	closed     bool
+}
+
+var errClosed = errors.New("the platform's containers are closed")
+
+// NewProcesses makes a runtime. Close ends it.
+func NewProcesses(options Options) (*Processes, error) {
+	options.defaults()
+	if (options.UID != 0 || options.GID != 0) && os.Geteuid() != 0 {
+		return nil, errors.New("only root can run actions as another user")
+	}
+	dir, err := os.MkdirTemp(options.Dir, "tppfaas-containers-")
+	if err != nil {
+		return nil, fmt.Errorf("a directory for containers: %w", err)
+	}
+	p := &Processes{options: options, dir: dir, containers: map[*group]struct{}{}}
+	p.codes = &codes{
+		dir: filepath.Join(dir, "code"), mostOfOne: options.CodeBytes, mostIdle: options.IdleCodeBytes,
+		byContent: map[[sha256.Size]byte]*code{}, bySlice: map[slice]*code{},
+	}
+	// Actions that run as another user get through, but see nobody else's directories.
+	err = errors.Join(os.Chmod(dir, 0o711), os.Mkdir(p.codes.dir, 0o711))
+	if err == nil && options.HidePlatform {
+		err = os.NewSyscallError("prctl", unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0))
+	}
+	if err == nil {
+		p.keeper, err = newKeeper(dir, options.Log)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("containers: %w", err), removeAll(dir))
+	}
+	return p, nil
+}
+
+// living returns the keeper of a warden that lives.
+func (p *Processes) living() (*keeper, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return nil, errClosed
+	}
+	if p.keeper != nil && !p.keeper.lost() {
+		return p.keeper, nil
+	}
+	k, err := newKeeper(p.dir, p.options.Log)
+	if err != nil {
+		return nil, err
+	}
+	p.keeper = k
+	return k, nil
+}
+
+// Start starts a process that waits for an action.
+func (p *Processes) Start(ctx context.Context, memoryMB int) (Container, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	closed := p.closed
+	p.mu.Unlock()
+	if closed {
+		return nil, errClosed
+	}
+	g := &group{runtime: p, memoryMB: memoryMB, dir: filepath.Join(p.dir, strconv.FormatUint(p.ids.Add(1), 10))}
+	if err := os.Mkdir(g.dir, 0o700); err != nil {
+		return nil, fmt.Errorf("a container's directory: %w", err)
+	}
+	var err error
+	if p.options.UID != 0 || p.options.GID != 0 {
+		err = os.Chown(g.dir, p.options.UID, p.options.GID)
+	}
+	if err == nil {
+		g.process, err = p.startProcess(g)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("starting a container: %w", err), removeAll(g.dir))
+	}
+	p.mu.Lock()
+	closed = p.closed
+	if !closed {
+		p.containers[g] = struct{}{}
+	}
+	p.mu.Unlock()
+	if closed {
+		g.Remove()
+		return nil, errClosed
+	}
+	return g, nil
+}
+
+func (p *Processes) startProcess(g *group) (*process, error) {
+	k, err := p.living()
+	if err != nil {
+		return nil, err
+	}
+	return k.start(p.ids.Add(1), g.memoryMB, &g.book)
+}
+
+// Close kills all containers and ends the warden. It returns when nothing is left of them.
+func (p *Processes) Close() error {
+	p.mu.Lock()
+	already := p.closed
+	p.closed = true
+	k := p.keeper
+	p.mu.Unlock()
+	if already {
+		<-k.gone
+		return nil
+	}
+	k.close()
+	p.mu.Lock()
+	left := p.containers
+	p.containers = nil
+	p.mu.Unlock()
+	for g := range left {
+		g.Remove()
+	}
+	return removeAll(p.dir)
+}
+
+func (p *Processes) forget(g *group) {
+	p.mu.Lock()
+	delete(p.containers, g)
+	p.mu.Unlock()
+}
