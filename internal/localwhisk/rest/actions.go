@@ -26,11 +26,18 @@ func (s *Server) serveActions(c *call, namespace string, names []string) {
 		listActions(c, all)
 	case len(names) == 1 && c.r.Method == http.MethodGet && strings.HasSuffix(c.r.URL.Path, "/"):
 		s.store.mu.RLock()
-		pack := names[0]
-		if p := s.store.packages[namespace+"/"+pack]; p != nil && p.binding != nil {
-			pack = p.binding.Name
+		p := s.store.packages[full]
+		if p == nil {
+			err := s.store.missing(full, nil)
+			s.store.mu.RUnlock()
+			c.fail(err)
+			return
 		}
-		all := newest(s.store.actions, func(a *action) bool { return a.namespace == namespace && a.pack == pack }, func(a *action) int64 { return a.updated })
+		origin := bindingName{Namespace: namespace, Name: names[0]}
+		if p.binding != nil {
+			origin = *p.binding
+		}
+		all := s.store.inside(origin.Namespace, origin.Name)
 		s.store.mu.RUnlock()
 		listActions(c, all)
 	case len(names) == 0:
@@ -40,7 +47,7 @@ func (s *Server) serveActions(c *call, namespace string, names []string) {
 	case c.r.Method == http.MethodPut:
 		s.putAction(c, namespace, names, full)
 	case c.r.Method == http.MethodDelete:
-		s.deleteAction(c, full)
+		s.deleteAction(c, full, append([]string{namespace}, names...))
 	case c.r.Method == http.MethodPost:
 		s.invokeAction(c, full, append([]string{namespace}, names...))
 	default:
@@ -56,14 +63,6 @@ func listActions(c *call, all []*action) {
 	list(c, "actions", summaries)
 }
 
-// missing says why there is no such action.
-func (s *store) missing(segments []string) *apiError {
-	if len(segments) == 3 && s.actions[segments[0]+"/"+segments[1]] != nil {
-		return reject(http.StatusConflict, "Resource by this name exists but is not in this collection.")
-	}
-	return notFound
-}
-
 func (s *Server) getAction(c *call, full string, segments []string) {
 	code, err := c.flag("code", true)
 	if err != nil {
@@ -73,36 +72,46 @@ func (s *Server) getAction(c *call, full string, segments []string) {
 	s.store.mu.RLock()
 	a, outer, binding := s.store.resolve(full, segments)
 	if a == nil {
-		err := s.store.missing(segments)
+		err := s.store.missingAction(segments)
 		s.store.mu.RUnlock()
 		c.fail(err)
 		return
 	}
 	s.store.mu.RUnlock()
 	d := a.document(code)
-	for _, kv := range a.parameters {
-		outer = outer.with(kv)
-	}
-	if outer == nil {
+	if outer = outer.merged(a.parameters); outer == nil {
 		outer = keyValues{}
 	}
 	d.Parameters, d.Binding = outer, binding
 	c.answer(http.StatusOK, d)
 }
 
-func (s *Server) deleteAction(c *call, full string) {
+func (s *Server) deleteAction(c *call, full string, segments []string) {
 	s.store.mu.Lock()
 	a := s.store.actions[full]
+	var err *apiError
 	if a != nil {
 		delete(s.store.actions, full)
 		s.undeploy(a)
+	} else if err = s.store.bound(segments); err == nil {
+		err = s.store.missingAction(segments)
 	}
 	s.store.mu.Unlock()
-	if a == nil {
-		c.fail(notFound)
+	if err != nil {
+		c.fail(err)
 		return
 	}
 	c.answer(http.StatusOK, a.document(true))
+}
+
+// bound refuses what cannot be done to actions through a binding.
+func (s *store) bound(segments []string) *apiError {
+	if len(segments) == 3 {
+		if p := s.packages[segments[0]+"/"+segments[1]]; p != nil && p.binding != nil {
+			return reject(http.StatusBadRequest, "Operation not permitted on package binding.")
+		}
+	}
+	return nil
 }
 
 // undeploy takes a version of an action from the engine; a sequence is not in it.
@@ -171,16 +180,19 @@ func (s *Server) mergeAction(namespace string, names []string, full string, over
 		return nil, err
 	}
 	if a.pack != "" {
-		p := s.store.packages[namespace+"/"+a.pack]
-		if p == nil {
-			return nil, notFound
+		segments := []string{namespace, a.pack, a.name}
+		if s.store.packages[namespace+"/"+a.pack] == nil {
+			return nil, s.store.missingAction(segments)
 		}
-		if p.binding != nil {
-			return nil, reject(http.StatusBadRequest, "Operation not permitted on package binding.")
+		if err := s.store.bound(segments); err != nil {
+			return nil, err
 		}
 	}
 	if old != nil && !overwrite {
 		return nil, conflict
+	}
+	if old == nil && s.store.exists(full) {
+		return nil, elsewhere
 	}
 	if old == nil && body["exec"] == nil {
 		return nil, reject(http.StatusBadRequest, "exec undefined")
@@ -189,7 +201,10 @@ func (s *Server) mergeAction(namespace string, names []string, full string, over
 		if body["exec"] == nil {
 			a.exec, a.code = old.exec, old.code
 		}
-		if body["parameters"] == nil {
+		switch {
+		case body["exec"] == nil && (body["parameters"] == nil || a.exec.Kind == "sequence"):
+			a.parameters = old.parameters
+		case body["parameters"] == nil && a.exec.Kind != "sequence" && old.exec.Kind != "sequence":
 			a.parameters = old.parameters
 		}
 		if body["publish"] == nil {
@@ -200,15 +215,12 @@ func (s *Server) mergeAction(namespace string, names []string, full string, over
 		}
 		a.limits = old.limits
 		given := a.annotations
-		a.annotations = slices.Clone(old.annotations)
 		var gone []string
 		if raw := body["delAnnotations"]; raw != nil && json.Unmarshal(raw, &gone) != nil {
 			return nil, malformed("delAnnotations malformed!")
 		}
-		a.annotations = slices.DeleteFunc(a.annotations, func(kv keyValue) bool { return slices.Contains(gone, kv.Key) })
-		for _, kv := range given {
-			a.annotations = a.annotations.with(kv)
-		}
+		kept := slices.DeleteFunc(slices.Clone(old.annotations), func(kv keyValue) bool { return slices.Contains(gone, kv.Key) })
+		a.annotations = kept.merged(given)
 	}
 	if raw := body["limits"]; raw != nil {
 		if err := a.limits.merge(raw, s.options.Limits); err != nil {
@@ -262,13 +274,8 @@ func (a *action) parse(body map[string]json.RawMessage, namespace string) *apiEr
 			return err
 		}
 	}
-	if raw := body["version"]; raw != nil {
-		if json.Unmarshal(raw, &a.version) != nil || !semantic.MatchString(a.version) {
-			return malformed("semantic version malformed")
-		}
-	}
-	if raw := body["publish"]; raw != nil && json.Unmarshal(raw, &a.publish) != nil {
-		return malformed("publish malformed")
+	if err = parseVersion(body, &a.version, &a.publish); err != nil {
+		return err
 	}
 	if raw := body["limits"]; raw != nil {
 		var m map[string]json.RawMessage

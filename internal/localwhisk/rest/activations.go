@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"slices"
@@ -28,8 +29,9 @@ type record struct {
 	Subject     string          `json:"subject"`
 	Version     string          `json:"version"`
 
-	path string
-	kind container.OutcomeKind
+	path     string
+	kind     container.OutcomeKind
+	received time.Time // orders those that started in the same millisecond
 }
 
 type response struct {
@@ -60,6 +62,12 @@ type recordSummary struct {
 	Publish     bool            `json:"publish"`
 	Annotations json.RawMessage `json:"annotations"`
 	Version     string          `json:"version"`
+}
+
+// named tells whether the record is of an action name or package/name, of whatever namespace.
+func (r *record) named(name string) bool {
+	_, path, _ := strings.Cut(r.path, "/")
+	return path == name
 }
 
 func (r *record) summary() recordSummary {
@@ -123,7 +131,9 @@ func (a *activations) find(keep func(*record) bool) []*record {
 		}
 	}
 	a.mu.RUnlock()
-	slices.SortStableFunc(found, func(x, y *record) int { return int(y.Start - x.Start) })
+	slices.SortStableFunc(found, func(x, y *record) int {
+		return cmp.Or(cmp.Compare(y.Start, x.Start), y.received.Compare(x.received))
+	})
 	return found
 }
 
@@ -162,9 +172,12 @@ func (s *Server) listActivations(c *call, namespace string) {
 		c.fail(err)
 		return
 	}
+	if count, err := c.flag("count", false); err == nil && count && docs {
+		c.fail(reject(http.StatusBadRequest, "The parameter 'docs' is not permitted with 'count'."))
+		return
+	}
 	found := s.activations.find(func(r *record) bool {
-		return r.Namespace == namespace && r.Start >= since && r.Start <= upto &&
-			(name == "" || r.path == namespace+"/"+name)
+		return r.Namespace == namespace && r.Start >= since && r.Start <= upto && (name == "" || r.named(name))
 	})
 	if docs {
 		list(c, "activations", found)

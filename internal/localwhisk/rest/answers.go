@@ -33,6 +33,8 @@ var (
 	noWeb    = &apiError{http.StatusNotFound, "The requested resource does not exist.", false, ""}
 	notFound = reject(http.StatusNotFound, "The requested resource does not exist.")
 	conflict = reject(http.StatusConflict, "resource already exists")
+	// The name is another kind of entity's.
+	elsewhere = reject(http.StatusConflict, "Resource by this name exists but is not in this collection.")
 )
 
 const alphanumeric = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -56,10 +58,11 @@ func setCORS(h http.Header) {
 
 // Shared among all answers: allocated once, never changed.
 var (
-	corsOrigin  = []string{"*"}
-	corsMethods = []string{"GET, DELETE, POST, PUT, HEAD"}
-	corsHeaders = []string{"Authorization, Origin, X-Requested-With, Content-Type, Accept, User-Agent"}
-	jsonType    = []string{"application/json"}
+	corsOrigin           = []string{"*"}
+	corsMethods          = []string{"GET, DELETE, POST, PUT, HEAD"}
+	corsMethodsElsewhere = []string{"OPTIONS, GET, POST"} // outside the API
+	corsHeaders          = []string{"Authorization, Origin, X-Requested-With, Content-Type, Accept, User-Agent"}
+	jsonType             = []string{"application/json"}
 )
 
 // call is a request on its way.

@@ -35,6 +35,14 @@ func (l keyValues) with(kv keyValue) keyValues {
 	return append(slices.Clip(l), kv)
 }
 
+// merged returns the values of l, with those of over in their place or at the end.
+func (l keyValues) merged(over keyValues) keyValues {
+	for _, kv := range over {
+		l = l.with(kv)
+	}
+	return l
+}
+
 func (l keyValues) get(key string) (json.RawMessage, bool) {
 	for i := range l {
 		if l[i].Key == key {
@@ -120,6 +128,12 @@ type action struct {
 
 func (a *action) path() string { return a.fullName[1:] }
 
+// final tells that requests must not change parameters that are set.
+func (a *action) final() bool {
+	v, ok := a.annotations.get("final")
+	return ok && string(v) == "true"
+}
+
 func (a *action) space() string {
 	if a.pack == "" {
 		return a.namespace
@@ -196,43 +210,6 @@ func (a *action) spec(inv *invocation, activationID string) container.Spec {
 		Name: a.fullName, Version: a.version, Kind: a.exec.Kind, Image: a.exec.Image, Main: main, Code: a.code,
 		Binary: a.exec.Binary != nil && *a.exec.Binary, Env: env, MemoryMB: a.limits.Memory, LogMB: a.limits.Logs,
 	}
-}
-
-// pack is a package, or a binding to one.
-type pack struct {
-	namespace, name string
-	binding         *bindingName
-	parameters      keyValues
-	annotations     keyValues
-	publish         bool
-	updated         int64
-	version         string
-}
-
-type bindingName struct {
-	Name      string `json:"name"`
-	Namespace string `json:"namespace"`
-}
-
-// trigger fires the rules that name it.
-type trigger struct {
-	namespace, name         string
-	parameters, annotations keyValues
-	publish                 bool
-	updated                 int64
-	version                 string
-	ruled                   bool // had a rule once: answers show rules from then on
-}
-
-// rule has a trigger invoke an action.
-type rule struct {
-	namespace, name string
-	trigger, action string // guest/name, guest/pkg/name
-	active          bool
-	annotations     keyValues
-	publish         bool
-	updated         int64
-	version         string
 }
 
 var entityName = regexp.MustCompile(`^([\w]|[\w][\w@ .-]*[\w@.-]+)$`)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -18,6 +19,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // inProcess is a Runtime whose containers are values of this process. They answer like the recorded actions, as far as the API
 // can tell.
 type inProcess struct {
+	faster time.Duration // by how much actions sleep less; 0: nothing
+
 	mu      sync.Mutex
 	started int
 	living  int
@@ -55,11 +58,21 @@ func (c *inProcessContainer) Init(_ context.Context, spec container.Spec, timeou
 		o := failure(container.DeveloperError, fmt.Sprintf("The action exceeded its time limits of %d milliseconds during initialization.", timeout.Milliseconds()), 0)
 		o.TimedOut = true
 		return &o, nil
-	case spec.Env["INIT_FAIL"] != "" || !spec.Binary:
+	case spec.Env["INIT_FAIL"] != "":
+		c.log(spec.Env["__OW_ACTIVATION_ID"], "stdout", "failing init on purpose")
+		c.log(spec.Env["__OW_ACTIVATION_ID"], "stderr", "Command exited abruptly during initialization.")
+		fallthrough
+	case !spec.Binary && spec.Kind != "blackbox", len(spec.Code) > 5 && spec.Code[5] == 1: // no exec.env
 		o := failure(container.DeveloperError, "Cannot start action. Check logs for details.", 57)
 		return &o, nil
 	}
 	return nil, nil
+}
+
+func (c *inProcessContainer) log(id, stream, text string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.logs[id] = append(c.logs[id], container.Line{Time: time.Now(), Stream: stream, Text: text})
 }
 
 func (c *inProcessContainer) Run(ctx context.Context, inv container.Invocation, timeout time.Duration) container.Outcome {
@@ -68,10 +81,12 @@ func (c *inProcessContainer) Run(ctx context.Context, inv container.Invocation, 
 	if err := json.Unmarshal(inv.Value, &params); err != nil {
 		return failure(container.InternalError, err.Error(), 0)
 	}
-	var sleep int
-	json.Unmarshal(params["sleep"], &sleep)
-	if sleep > 0 {
-		wait := time.NewTimer(min(time.Duration(sleep)*time.Millisecond, timeout))
+	number := func(name string) (n int) {
+		json.Unmarshal(params[name], &n)
+		return n
+	}
+	if sleep := time.Duration(number("sleep")) * time.Millisecond; sleep > 0 {
+		wait := time.NewTimer(min(sleep, timeout) / max(c.runtime.faster, 1))
 		defer wait.Stop()
 		select {
 		case <-wait.C:
@@ -80,11 +95,27 @@ func (c *inProcessContainer) Run(ctx context.Context, inv container.Invocation, 
 		case <-c.gone:
 			return failure(container.InternalError, "The container is gone.", 0)
 		}
-		if time.Duration(sleep)*time.Millisecond >= timeout {
+		if sleep >= timeout {
 			o := failure(container.DeveloperError, fmt.Sprintf("The action exceeded its time limits of %d milliseconds.", timeout.Milliseconds()), 0)
 			o.TimedOut = true
 			return o
 		}
+	}
+	for i := range number("logs") {
+		c.log(inv.ActivationID, "stdout", fmt.Sprintf("stdout line %d", i))
+		c.log(inv.ActivationID, "stderr", fmt.Sprintf("stderr line %d", i))
+	}
+	for range number("logbytes") / 1000 {
+		c.log(inv.ActivationID, "stdout", strings.Repeat("x", 999))
+	}
+	success := func(v any) container.Outcome {
+		result, _ := marshal(v)
+		size := len(result) + 1
+		if most := 1 << 20; size > most {
+			return failure(container.ApplicationError, fmt.Sprintf(
+				"The action produced a response that exceeded the allowed length: %d > %d bytes. The truncated response was: %s", size, most, result[:most]), size)
+		}
+		return container.Outcome{Result: result, Size: size, HasBody: true}
 	}
 	var mode string
 	json.Unmarshal(params["mode"], &mode)
@@ -98,16 +129,25 @@ func (c *inProcessContainer) Run(ctx context.Context, inv container.Invocation, 
 	case "array":
 		return container.Outcome{Result: json.RawMessage(`[1,2,3]`), Size: 7, HasBody: true}
 	case "crash":
+		c.log(inv.ActivationID, "stdout", "about to crash")
+		c.log(inv.ActivationID, "stderr", "panic: boom")
 		return failure(container.DeveloperError, "command exited", 27)
+	case "big":
+		return success(map[string]string{"data": strings.Repeat("a", number("size"))})
+	case "env":
+		env := map[string]string{"__OW_EXECUTION_ENV": "openwhisk/action-golang-v1.20", "__OW_PROXY_VERSION": "1.17.1", "__OW_WAIT_FOR_ACK": "1"}
+		for k, v := range c.spec.Env {
+			env[k] = v
+		}
+		return success(map[string]any{"env": env, "n": c.n, "input": map[string]any{
+			"action_name": inv.ActionName, "action_version": inv.ActionVersion, "activation_id": inv.ActivationID,
+			"deadline": fmt.Sprint(inv.Deadline.UnixMilli()), "namespace": inv.Namespace, "transaction_id": inv.TransactionID, "value": inv.Value,
+		}})
 	}
 	name := "stranger"
 	json.Unmarshal(params["name"], &name)
-	text := fmt.Sprintf("Hello, %s!", name)
-	result, _ := json.Marshal(map[string]any{"greeting": text, "n": c.n, "params": params})
-	c.mu.Lock()
-	c.logs = map[string][]container.Line{inv.ActivationID: {{Time: time.Now(), Stream: "stdout", Text: "Hello log " + name}}}
-	c.mu.Unlock()
-	return container.Outcome{Result: result, Size: len(result), HasBody: true}
+	c.log(inv.ActivationID, "stdout", "Hello log "+name)
+	return success(map[string]any{"greeting": fmt.Sprintf("Hello, %s!", name), "n": c.n, "params": params})
 }
 
 func (c *inProcessContainer) Logs(id string) []container.Line {

@@ -28,9 +28,9 @@ type throttle struct {
 }
 
 // admit counts one more request; it is refused if there are too many.
-func (t *throttle) admit(count *int, perMinute, concurrent int) *apiError {
+func (t *throttle) admit(now time.Time, count *int, perMinute, concurrent int) *apiError {
 	t.mu.Lock()
-	if minute := time.Now().Unix() / 60; minute != t.minute {
+	if minute := now.Unix() / 60; minute != t.minute {
 		t.minute, t.invocations, t.fires = minute, 0, 0
 	}
 	*count++
@@ -43,6 +43,26 @@ func (t *throttle) admit(count *int, perMinute, concurrent int) *apiError {
 		return reject(http.StatusTooManyRequests, fmt.Sprintf("Too many concurrent requests in flight (count: %d, allowed: %d).", flying, concurrent))
 	}
 	return nil
+}
+
+// admit counts one more invocation by the caller; it is refused if there are too many.
+func (s *Server) admit(c *call) *apiError {
+	l, throttle := s.options.Limits, s.throttles[c.namespace]
+	return throttle.admit(s.options.now(), &throttle.invocations, l.InvocationsPerMinute, l.ConcurrentInvocations)
+}
+
+// touches tells whether a request sets parameters that have a value already.
+func touches(body []byte, lists ...keyValues) bool {
+	var sent map[string]json.RawMessage
+	json.Unmarshal(body, &sent)
+	for _, l := range lists {
+		for _, kv := range l {
+			if _, ok := sent[kv.Key]; ok && string(kv.Value) != "null" {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // order is an invocation to be made, of an action or a sequence.
@@ -109,6 +129,11 @@ func (s *Server) payload(c *call) *apiError {
 // invokeAction serves POST …/actions/NAME.
 func (s *Server) invokeAction(c *call, full string, segments []string) {
 	received := time.Now()
+	// What is refused for another reason counts too.
+	if err := s.admit(c); err != nil {
+		c.fail(err)
+		return
+	}
 	blocking, result, wait := false, false, s.options.Limits.BlockingWait
 	if c.r.URL.RawQuery != "" {
 		var err *apiError
@@ -137,17 +162,15 @@ func (s *Server) invokeAction(c *call, full string, segments []string) {
 	a, outer, binding := s.store.resolve(full, segments)
 	var missing *apiError
 	if a == nil {
-		missing = s.store.missing(segments)
+		missing = s.store.missingAction(segments)
 	}
 	s.store.mu.RUnlock()
 	if a == nil {
 		c.fail(missing)
 		return
 	}
-	l := s.options.Limits
-	throttle := s.throttles[c.namespace]
-	if err := throttle.admit(&throttle.invocations, l.InvocationsPerMinute, l.ConcurrentInvocations); err != nil {
-		c.fail(err)
+	if a.final() && touches(c.body, outer, a.parameters) {
+		c.fail(reject(http.StatusBadRequest, "Request defines parameters that are not allowed (e.g., reserved properties)."))
 		return
 	}
 	o := &order{action: a, outer: outer, binding: binding, value: c.body, call: c, received: received, done: make(chan *record, 1)}
@@ -158,7 +181,7 @@ func (s *Server) invokeAction(c *call, full string, segments []string) {
 	}
 	c.w.Header()["X-Openwhisk-Activation-Id"] = []string{id}
 	if blocking {
-		timer := time.NewTimer(wait)
+		timer := s.options.timer(wait)
 		defer timer.Stop()
 		select {
 		case r := <-o.done:
@@ -196,13 +219,9 @@ func (c *call) outcome(r *record, resultOnly bool) {
 func (s *Server) invoke(o *order) (string, *apiError) {
 	throttle := s.throttles[o.call.namespace]
 	if o.action.exec.Kind == "sequence" {
-		throttle.inFlight.Add(1)
+		// Not the sequence counts as in flight, but each of its parts.
 		id := newActivationID()
-		s.wait.Go(func() {
-			r := s.sequence(o, id)
-			throttle.inFlight.Add(-1)
-			o.done <- r
-		})
+		s.wait.Go(func() { o.done <- s.sequence(o, id) })
 		return id, nil
 	}
 	a := o.action
@@ -271,7 +290,7 @@ func newRecord(o *order, i *invocation, logs []string) *record {
 	return &record{
 		ID: e.ID, Annotations: b, Cause: o.cause, Duration: &duration, End: &end, Logs: logs, Name: a.name, Namespace: o.call.namespace,
 		Response: newResponse(&i.outcome), Start: e.Start.UnixMilli(), Subject: o.call.namespace, Version: a.version,
-		path: a.path(), kind: i.outcome.Kind,
+		path: a.path(), kind: i.outcome.Kind, received: o.received,
 	}
 }
 
@@ -301,25 +320,27 @@ func (s *Server) sequence(o *order, id string) *record {
 		value = part.Response.Result
 	}
 	b := []byte{'['}
-	if o.cause == "" {
-		b = append(b, `{"key":"topmost","value":true},`...)
-	} else {
+	if o.cause != "" {
 		b = append(b, `{"key":"causedBy","value":"sequence"},`...)
 	}
+	b = fmt.Appendf(b, `{"key":"topmost","value":%t},`, o.cause == "")
 	if o.binding != "" {
 		b = fmt.Appendf(b, `{"key":"binding","value":%q},`, o.binding)
 	}
-	b = fmt.Appendf(b, `{"key":"path","value":%q},{"key":"waitTime","value":%d},{"key":"kind","value":"sequence"}`,
-		a.path(), start.UnixMilli()-o.received.UnixMilli())
+	b = fmt.Appendf(b, `{"key":"path","value":%q}`, a.path())
+	const kind = `,{"key":"kind","value":"sequence"}`
+	wait := start.UnixMilli() - o.received.UnixMilli()
 	if complete {
-		b = appendLimits(append(b, ','), a.limits)
+		b = appendLimits(fmt.Appendf(b, `,{"key":"waitTime","value":%d}`+kind+`,`, wait), a.limits)
+	} else {
+		b = fmt.Appendf(b, kind+`,{"key":"waitTime","value":%d}`, wait)
 	}
 	b = append(b, ']')
 	end := time.Now().UnixMilli()
 	r := &record{
 		ID: id, Annotations: b, Cause: o.cause, Duration: &duration, End: &end, Logs: logs, Name: a.name, Namespace: o.call.namespace,
 		Response: newResponse(&outcome), Start: start.UnixMilli(), Subject: o.call.namespace, Version: a.version,
-		path: a.path(), kind: outcome.Kind,
+		path: a.path(), kind: outcome.Kind, received: o.received,
 	}
 	s.activations.put(r)
 	return r

@@ -29,6 +29,9 @@ type Options struct {
 	Runtime Runtime
 	// Log is told of requests (level debug) and of what goes wrong; nil discards it.
 	Log *slog.Logger
+
+	now   func() time.Time                  // the clock of the throttles
+	timer func(d time.Duration) *time.Timer // bounds how long a blocking invocation waits
 }
 
 // Identity is a namespace and the key that opens it.
@@ -92,6 +95,9 @@ func (o *Options) defaults() {
 	setDefault(&l.SequenceLength, 50)
 	setDefault(&l.Activations, 100_000)
 	setDefault(&l.ActivationBytes, 256<<20)
+	if o.now == nil {
+		o.now, o.timer = time.Now, time.NewTimer
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}

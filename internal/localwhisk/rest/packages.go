@@ -6,6 +6,19 @@ import (
 	"net/http"
 )
 
+// pack is a package, or a binding to one.
+type pack struct {
+	common
+	binding *bindingName
+}
+
+type bindingName struct {
+	Name      string `json:"name"`
+	Namespace string `json:"namespace"`
+}
+
+func (b *bindingName) full() string { return b.Namespace + "/" + b.Name }
+
 type packSummary struct {
 	Name        string    `json:"name"`
 	Binding     any       `json:"binding"`
@@ -14,6 +27,14 @@ type packSummary struct {
 	Publish     bool      `json:"publish"`
 	Annotations keyValues `json:"annotations"`
 	Version     string    `json:"version"`
+}
+
+func (p *pack) summary() any {
+	d := packSummary{p.name, false, p.updated, p.namespace, p.publish, p.annotations, p.version}
+	if p.binding != nil {
+		d.Binding = p.binding
+	}
+	return d
 }
 
 type packDocument struct {
@@ -35,7 +56,7 @@ type packAction struct {
 	Version     string    `json:"version"`
 }
 
-func (p *pack) document() packDocument {
+func (p *pack) document(*store) any {
 	d := packDocument{
 		Annotations: p.annotations, Binding: struct{}{}, Name: p.name, Namespace: p.namespace, Parameters: p.parameters,
 		Publish: p.publish, Updated: p.updated, Version: p.version,
@@ -48,56 +69,44 @@ func (p *pack) document() packDocument {
 
 // servePackages serves …/packages.
 func (s *Server) servePackages(c *call, namespace string, names []string) {
-	if len(names) == 0 {
-		if c.r.Method != http.MethodGet {
-			c.fail(noRoute)
-			return
-		}
-		s.store.mu.RLock()
-		all := newest(s.store.packages,
-			func(p *pack) bool { return p.namespace == namespace && (namespace == c.namespace || p.publish) },
-			func(p *pack) int64 { return p.updated })
-		s.store.mu.RUnlock()
-		summaries := make([]packSummary, len(all))
-		for i, p := range all {
-			summaries[i] = packSummary{p.name, any(false), p.updated, p.namespace, p.publish, p.annotations, p.version}
-			if p.binding != nil {
-				summaries[i].Binding = p.binding
-			}
-		}
-		list(c, "packages", summaries)
+	if len(names) == 1 && names[0] == "default" && c.r.Method == http.MethodPut {
+		c.fail(reject(http.StatusBadRequest, "Package name 'default' is reserved."))
 		return
 	}
-	full := namespace + "/" + names[0]
-	switch c.r.Method {
-	case http.MethodGet:
-		s.getPackage(c, full)
-	case http.MethodPut:
-		s.putPackage(c, namespace, names[0])
-	case http.MethodDelete:
-		s.deletePackage(c, full)
-	default:
-		c.fail(noRoute)
-	}
+	serveCollection(s, c, namespace, names, collection[*pack]{
+		name: "packages", all: s.store.packages,
+		put: func(base common, old *pack, isNew bool, body map[string]json.RawMessage) (*pack, *apiError) {
+			return s.store.mergePackage(c.namespace, base, old, isNew, body["binding"])
+		},
+		remove:  s.emptyPackage,
+		get:     func(p *pack) any { return s.store.contents(p) },
+		visible: func(p *pack) bool { return namespace == c.namespace || p.publish },
+		missing: func(full string) *apiError {
+			return reject(http.StatusNotFound, fmt.Sprintf("The requested resource '%s' does not exist.", full))
+		},
+	})
 }
 
-func (s *Server) getPackage(c *call, full string) {
-	s.store.mu.RLock()
-	defer s.store.mu.RUnlock()
-	p := s.store.packages[full]
-	if p == nil {
-		c.fail(reject(http.StatusNotFound, fmt.Sprintf("The requested resource '%s' does not exist.", full)))
-		return
-	}
-	d := p.document()
+// inside returns the actions of a package, the last updated first.
+func (s *store) inside(namespace, name string) []*action {
+	return newest(s.actions,
+		func(a *action) bool { return a.namespace == namespace && a.pack == name },
+		func(a *action) int64 { return a.updated })
+}
+
+// contents is the document of a package with its actions; a binding has those of the package that it is bound to, and the
+// parameters of both.
+func (s *store) contents(p *pack) any {
+	d := p.document(s).(packDocument)
 	namespace, name := p.namespace, p.name
 	if p.binding != nil {
 		namespace, name = p.binding.Namespace, p.binding.Name
+		if origin := s.packages[p.binding.full()]; origin != nil {
+			d.Parameters = origin.parameters.merged(p.parameters)
+		}
 	}
 	actions, feeds := []packAction{}, []packAction{}
-	for _, a := range newest(s.store.actions,
-		func(a *action) bool { return a.namespace == namespace && a.pack == name },
-		func(a *action) int64 { return a.updated }) {
+	for _, a := range s.inside(namespace, name) {
 		entry := packAction{a.annotations, a.name, a.version}
 		if v, ok := a.annotations.get("feed"); ok && string(v) == "true" {
 			feeds = append(feeds, entry)
@@ -106,141 +115,61 @@ func (s *Server) getPackage(c *call, full string) {
 		}
 	}
 	d.Actions, d.Feeds = &actions, &feeds
-	c.answer(http.StatusOK, d)
+	return d
 }
 
-func (s *Server) putPackage(c *call, namespace, name string) {
-	overwrite, err := c.flag("overwrite", false)
-	if err != nil {
-		c.fail(err)
-		return
+func (s *store) mergePackage(caller string, base common, old *pack, isNew bool, binding json.RawMessage) (*pack, *apiError) {
+	p := &pack{common: base}
+	if !isNew {
+		p.binding = old.binding
 	}
-	body, err := fields(c.body)
-	if err != nil {
-		c.fail(err)
-		return
-	}
-	p, err := s.mergePackage(namespace, name, overwrite, body)
-	if err != nil {
-		c.fail(err)
-		return
-	}
-	c.answer(http.StatusOK, p.document())
-}
-
-func (s *Server) mergePackage(namespace, name string, overwrite bool, body map[string]json.RawMessage) (*pack, *apiError) {
-	if name == "default" {
-		return nil, reject(http.StatusBadRequest, "Package name 'default' is reserved.")
-	}
-	full := namespace + "/" + name
-	p := &pack{namespace: namespace, name: name, parameters: keyValues{}, annotations: keyValues{}, version: "0.0.1"}
-	s.store.mu.Lock()
-	defer s.store.mu.Unlock()
-	old := s.store.packages[full]
-	if old != nil {
-		*p = *old
-		p.version = nextVersion(old.version)
-	}
-	if err := mergeCommon(body, &p.parameters, &p.annotations, &p.version, &p.publish, old != nil); err != nil {
-		return nil, err
-	}
-	if err := s.checkKeyValues(p.parameters, p.annotations); err != nil {
-		return nil, err
-	}
-	if old != nil && !overwrite {
-		return nil, conflict
-	}
-	if raw := body["binding"]; raw != nil {
+	if binding != nil {
 		var b bindingName
-		if json.Unmarshal(raw, &b) != nil {
+		if json.Unmarshal(binding, &b) != nil {
 			return nil, malformed("binding malformed")
 		}
 		if b.Namespace == "_" {
-			b.Namespace = namespace
+			b.Namespace = base.namespace
 		}
 		if b.Name != "" {
-			origin := s.store.packages[b.Namespace+"/"+b.Name]
+			origin := s.packages[b.full()]
 			switch {
-			case origin == nil || b.Namespace != namespace && !origin.publish:
+			case origin == nil && s.exists(b.full()):
+				return nil, reject(http.StatusConflict, "Cannot bind to a resource that is not a package.")
+			case origin == nil || b.Namespace != caller && !origin.publish:
 				return nil, reject(http.StatusBadRequest, "Binding references a package that does not exist.")
+			case !isNew && old.binding == nil:
+				return nil, reject(http.StatusConflict, "Resource is a package and cannot be converted into a binding.")
 			case origin.binding != nil:
 				return nil, reject(http.StatusBadRequest, "Cannot bind to another package binding.")
-			case old != nil && old.binding == nil:
-				return nil, reject(http.StatusConflict, "Resource is a package and cannot be converted into a binding.")
 			}
 			p.binding = &b
-			value, _ := marshal(b)
-			p.annotations = p.annotations.with(keyValue{Key: "binding", Value: value})
 		}
 	}
-	p.updated = s.store.now()
-	s.store.packages[full] = p
+	if p.binding != nil {
+		value, _ := marshal(p.binding)
+		p.annotations = p.annotations.with(keyValue{Key: "binding", Value: value})
+	}
 	return p, nil
 }
 
-// mergeCommon reads what packages and triggers have in common over the values of before. Annotations of one that is there are merged
-// only for actions.
-func mergeCommon(body map[string]json.RawMessage, parameters, annotations *keyValues, version *string, publish *bool, update bool) *apiError {
-	var err *apiError
-	if raw := body["parameters"]; raw != nil {
-		if *parameters, err = parseKeyValues("parameters", raw); err != nil {
-			return err
-		}
+// emptyPackage takes the actions out of a package that is to be removed, if the client has said so.
+func (s *Server) emptyPackage(c *call, p *pack) *apiError {
+	force, err := c.flag("force", false)
+	if err != nil || p.binding != nil {
+		return err
 	}
-	if raw := body["annotations"]; raw != nil {
-		given, err := parseKeyValues("annotations", raw)
-		if err != nil {
-			return err
+	inside := s.store.inside(p.namespace, p.name)
+	if len(inside) > 0 && !force {
+		entities := "entity"
+		if len(inside) > 1 {
+			entities = "entities"
 		}
-		if !update {
-			*annotations = given
-		} else {
-			for _, kv := range given {
-				*annotations = (*annotations).with(kv)
-			}
-		}
+		return reject(http.StatusConflict, fmt.Sprintf("Package not empty (contains %d %s). Set force param or delete package contents.", len(inside), entities))
 	}
-	if raw := body["version"]; raw != nil {
-		if json.Unmarshal(raw, version) != nil || !semantic.MatchString(*version) {
-			return malformed("semantic version malformed")
-		}
-	}
-	if raw := body["publish"]; raw != nil && json.Unmarshal(raw, publish) != nil {
-		return malformed("publish malformed")
+	for _, a := range inside {
+		delete(s.store.actions, a.path())
+		s.undeploy(a)
 	}
 	return nil
-}
-
-func (s *Server) deletePackage(c *call, full string) {
-	force, err := c.flag("force", false)
-	if err != nil {
-		c.fail(err)
-		return
-	}
-	s.store.mu.Lock()
-	defer s.store.mu.Unlock()
-	p := s.store.packages[full]
-	if p == nil {
-		c.fail(notFound)
-		return
-	}
-	if p.binding == nil {
-		inside := newest(s.store.actions,
-			func(a *action) bool { return a.namespace == p.namespace && a.pack == p.name },
-			func(a *action) int64 { return a.updated })
-		if len(inside) > 0 && !force {
-			entities := "entity"
-			if len(inside) > 1 {
-				entities = "entities"
-			}
-			c.fail(reject(http.StatusConflict, fmt.Sprintf("Package not empty (contains %d %s). Set force param or delete package contents.", len(inside), entities)))
-			return
-		}
-		for _, a := range inside {
-			delete(s.store.actions, a.path())
-			s.undeploy(a)
-		}
-	}
-	delete(s.store.packages, full)
-	c.answer(http.StatusOK, p.document())
 }

@@ -30,6 +30,7 @@ type invocation struct {
 	outcome container.Outcome
 	logs    []container.Line
 	record  localwhisk.Activation
+	run     *localwhisk.Run
 	parts   atomic.Int32 // of outcome and logs, how many are in
 	ended   func(*invocation)
 	stored  func(*invocation)
@@ -42,11 +43,22 @@ func (i *invocation) in() {
 	}
 }
 
+// collect takes the logs of the invocation.
+func (i *invocation) collect(logs []container.Line) {
+	if i.outcome.Kind == container.DeveloperError && i.action.limits.Logs > 0 {
+		logs = append(logs, container.Line{
+			Time: time.Now(), Stream: "stderr", Text: "The action did not initialize or run as expected. Log data might be missing.",
+		})
+	}
+	i.logs = logs
+}
+
 // processes is the engine's Backend of real containers.
 type processes struct {
 	ctx     context.Context
 	runtime Runtime
 	wait    sync.WaitGroup
+	working atomic.Int64 // how many things are being done
 
 	mu         sync.Mutex
 	containers map[int]*process
@@ -79,7 +91,13 @@ func (p *processes) process(c *localwhisk.Container) *process {
 }
 
 // do does work of a container in a goroutine that Close waits for.
-func (p *processes) do(f func()) { p.wait.Go(f) }
+func (p *processes) do(f func()) {
+	p.working.Add(1)
+	p.wait.Go(func() {
+		defer p.working.Add(-1)
+		f()
+	})
+}
 
 // Create starts the process group.
 func (p *processes) Create(c *localwhisk.Container, _ int, ready func(error)) {
@@ -139,7 +157,7 @@ func (p *processes) Init(c *localwhisk.Container, _ int, done func(error)) {
 			fail(inv, container.InternalError, "Failed to provision resources to run the action.")
 		case outcome != nil:
 			inv.outcome = *outcome
-			inv.logs = process.container.Logs(id)
+			inv.collect(process.container.Logs(id))
 			inv.parts.Add(1)
 			err = fmt.Errorf("%s: %s", outcome.Kind, outcome.Result)
 		}
@@ -150,6 +168,7 @@ func (p *processes) Init(c *localwhisk.Container, _ int, done func(error)) {
 // Run calls /run.
 func (p *processes) Run(c *localwhisk.Container, run *localwhisk.Run) {
 	process, inv := p.process(c), run.Params().(*invocation)
+	inv.run = run
 	id := run.ActivationID()
 	p.do(func() {
 		a := inv.action
@@ -173,7 +192,7 @@ func (p *processes) Run(c *localwhisk.Container, run *localwhisk.Run) {
 func (p *processes) CollectLogs(c *localwhisk.Container, activationID string, _ int, done func()) {
 	process, inv := p.process(c), invocationOf(c)
 	p.do(func() {
-		inv.logs = process.container.Logs(activationID)
+		inv.collect(process.container.Logs(activationID))
 		inv.in()
 		done()
 	})

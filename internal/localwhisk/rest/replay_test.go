@@ -1,298 +1,215 @@
 package rest
 
 import (
+	"context"
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
-	"reflect"
+	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/tppfaas/tppfaas/internal/localwhisk/container"
 )
 
-// exchange is a recorded request with its answer.
-type exchange struct {
-	Request struct {
-		Method, Path string
-		Headers      map[string]string
-		Body         any
+// TestReplay sends what was recorded on real OpenWhisk servers, in the same order, to as many platforms, and compares the answers.
+// The actions are stand-ins for the recorded ones. It ends with the numbers of exchanges.
+func TestReplay(t *testing.T) {
+	var mu sync.Mutex
+	total, equal := 0, 0
+	left := map[string]int{}
+	t.Run("sessions", func(t *testing.T) {
+		for _, s := range sessions {
+			t.Run(s.name, func(t *testing.T) {
+				t.Parallel()
+				p := newReplay(t, s)
+				for _, name := range s.prepare {
+					for _, e := range transcript(t, name) {
+						p.play(&e)
+					}
+				}
+				for _, name := range s.transcripts {
+					all := transcript(t, name)
+					if first := sentAtOnce[s.name+"/"+name]; first != nil {
+						again := slices.Clone(all)
+						for i, from := range first {
+							again[i] = all[from]
+						}
+						all = again
+					}
+					for _, e := range all {
+						reason, differences := p.exchange(&e)
+						mu.Lock()
+						total++
+						if reason != "" {
+							left[reason]++
+						} else if len(differences) == 0 {
+							equal++
+						}
+						mu.Unlock()
+						if len(differences) > 0 {
+							t.Errorf("%s[%d] %s %s\n  %s", name, e.index, e.Request.Method, e.Request.Path, strings.Join(differences, "\n  "))
+						}
+					}
+				}
+			})
+		}
+	})
+	sum := 0
+	for reason, n := range left {
+		t.Logf("%d left out: %s", n, reason)
+		sum += n
 	}
-	Response struct {
-		Status  int
-		Headers map[string]string
-		Body    any
-	}
+	t.Logf("%d exchanges: %d replayed and equal, %d different, %d left out", total, equal, total-equal-sum, sum)
 }
 
-// leftOut names the recordings that are not replayed, or of which some exchanges are not, and why. A transcript without
-// numbers is left out as a whole.
-var leftOut = []struct {
-	transcript string
-	exchanges  []int
-	reason     string
-}{
-	{"raw-web-action", nil, "web actions"},
-	{"wsk-web-action", nil, "web actions"},
-	{"raw-options-head", []int{7}, "web actions"},
-	{"raw-container-protocol", nil, "what a container is sent, for images that are not here"},
-	{"wsk-action-noexecenv", nil, "what a container does with code, not the API"},
-	{"raw-production-log-format", nil, "what a container writes, not the API"},
-	{"raw-result-and-log-limits", nil, "what a container writes, not the API"},
-	{"raw-timeouts", []int{14}, "what a container writes, not the API"},
-	{"wsk-misc", []int{6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}, "what a container writes, not the API"},
-	{"raw-throttle-rate", nil, "takes minutes of the calendar; TestThrottle has the answers"},
-	{"raw-throttle-concurrent", nil, "depends on when each of many ends; TestThrottle has the answers"},
-	{"raw-blocking-timeout-202", []int{5, 6}, "takes more than a minute"},
-	{"wsk-misc", []int{34}, "API gateway: getApi has an empty answer here, on purpose"},
-	{"sls-deploy", []int{11}, "API gateway: getApi has an empty answer here, on purpose"},
-	{"sls-redeploy", []int{11}, "API gateway: getApi has an empty answer here, on purpose"},
-	{"sls-info", []int{4}, "API gateway: getApi has an empty answer here, on purpose"},
-	{"sls-info-after", []int{4}, "API gateway: getApi has an empty answer here, on purpose"},
-	{"raw-info", []int{0, 23}, "the kinds are others, with newer ones of Go"},
-	{"raw-info", []int{9, 10}, "the limits are the other server's"},
-	{"raw-bad-bodies", []int{23, 25}, "the kinds are others, with newer ones of Go"},
-	{"wsk-action-errors", []int{3}, "the kinds are others, with newer ones of Go"},
-	{"raw-info", []int{12, 13, 14, 15, 16, 17, 18}, "metrics, invokers and pages for people"},
-	{"raw-bad-bodies", []int{0, 18}, "words of another JSON parser"},
-	{"raw-size-limits", []int{2, 5}, "bodies of which the recording kept too little"},
-	// In each of these some exchanges differ: most because they begin with what earlier recordings left behind or ask something
-	// of the stand-ins that they do not have, some because the server answers otherwise (the update of a sequence).
-	{"raw-auth", nil, laterOn},
-	{"raw-bad-bodies", nil, laterOn},
-	{"raw-list-order", nil, laterOn},
-	{"raw-list-queries", nil, laterOn},
-	{"raw-options-head", nil, laterOn},
-	{"raw-size-limits", nil, laterOn},
-	{"sls-deploy", nil, laterOn},
-	{"sls-info", nil, laterOn},
-	{"sls-invoke-error", nil, laterOn},
-	{"sls-invoke-nonblocking", nil, laterOn},
-	{"sls-invoke", nil, laterOn},
-	{"sls-logs-filter", nil, laterOn},
-	{"sls-logs", nil, laterOn},
-	{"sls-redeploy", nil, laterOn},
-	{"sls-remove", nil, laterOn},
-	{"wsk-action-errors", nil, laterOn},
-	{"wsk-action-invoke", nil, laterOn},
-	{"wsk-activation-poll", nil, laterOn},
-	{"wsk-misc", nil, laterOn},
-	{"wsk-sequence", nil, laterOn},
-	{"wsk-trigger-rule", nil, laterOn},
+// replay is a platform, and what corresponds there to recorded values.
+type replay struct {
+	*client
+	session session
+	runtime *holding
+	open    []func(e *exchange) bool // release what is held until e is over; true when done
+	pending map[string]bool          // activations, by their id here, whose records are awaited
+
+	ids     map[string]string // recorded activation id: that of here
+	starts  map[int64]int64   // recorded start of an activation: that of here
+	updated map[string]any    // recorded time of an entity's update: that of here
 }
 
-const laterOn = "transcripts with differences, which are not sorted out"
+// Here a second of the recorded waiting takes 10 ms.
+const faster = 100
 
-func reasonOf(transcript string, i int) string {
-	for _, l := range leftOut {
-		if l.transcript == transcript && (l.exchanges == nil || slices.Contains(l.exchanges, i)) {
-			return l.reason
+func newReplay(t *testing.T, s session) *replay {
+	runtime := &holding{Runtime: &inProcess{faster: faster}, gates: map[string]chan struct{}{}, closed: make(chan struct{})}
+	p := &replay{session: s, runtime: runtime, pending: map[string]bool{}, ids: map[string]string{}, starts: map[int64]int64{}, updated: map[string]any{}}
+	minute := time.Now()
+	p.client = serve(t, Options{
+		now:     func() time.Time { return minute },
+		timer:   func(d time.Duration) *time.Timer { return time.NewTimer(d / faster) },
+		Runtime: runtime, Limits: s.limits, MemoryMB: s.memoryMB,
+		Identities: []Identity{
+			{"guest", GuestKey},
+			{"whisk.system", "789c46b1-71f6-4ed5-8c54-816aa4f8c502:abczO3xZCLrMN6v2BKK1dXYFpXlPkccOFqm12CdAsMgRU4VrNZ9lyGVCGuMDGIwP"},
+		},
+	})
+	return p
+}
+
+// exchange plays e, unless it is left out for a reason, and returns how the answer differs.
+func (p *replay) exchange(e *exchange) (leftOut string, differences []string) {
+	if reason := whyLeftOut(e); reason != "" {
+		if r, ok := instead[e.transcript][e.index]; ok {
+			p.do(r[0], r[1], "")
+		}
+		p.open = slices.DeleteFunc(p.open, func(done func(*exchange) bool) bool { return done(e) })
+		return reason, nil
+	}
+	return "", p.play(e)
+}
+
+func (p *replay) play(e *exchange) []string {
+	path := e.Request.Path
+	invokes := e.Request.Method == http.MethodPost && (strings.Contains(path, "/actions/") || strings.Contains(path, "/triggers/"))
+	if len(p.open) == 0 && (invokes || strings.Contains(path, "/activations")) {
+		p.settle()
+	}
+	id := ""
+	if want := e.Response.Headers["X-Request-Id"]; want != "" && len(want) != 32 {
+		id = want
+	}
+	isHeld := false
+	for _, h := range held {
+		if h.transcript == e.transcript && h.first <= e.index && e.index <= h.last {
+			id = fmt.Sprintf("%s-%d", e.transcript, e.index)
+			release := p.runtime.hold(h.part + " " + id)
+			isHeld = true
+			p.open = append(p.open, func(e *exchange) bool {
+				if e.index >= h.until {
+					release()
+				}
+				return e.index >= h.until
+			})
 		}
 	}
-	return ""
+	c, err := p.send(e, id)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	own := c.answer.Header.Get("X-Openwhisk-Activation-Id")
+	if own != "" && !isHeld {
+		p.pending[own] = true
+	}
+	c.compare()
+	p.open = slices.DeleteFunc(p.open, func(done func(*exchange) bool) bool { return done(e) })
+	return c.differences
+}
+
+// settle waits until nothing runs and all records are stored, and until the clock shows another millisecond than then.
+func (p *replay) settle() {
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(100 * time.Microsecond) {
+		for id := range p.pending {
+			if p.server.activations.get("guest", id) != nil {
+				delete(p.pending, id)
+			}
+		}
+		if len(p.pending) == 0 && p.server.processes.working.Load() == 0 && len(p.server.engine.InFlight()) == 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			p.tb.Fatalf("still running: %v, %d at work, %v", p.pending, p.server.processes.working.Load(), p.server.engine.InFlight())
+		}
+	}
+	for now := time.Now().UnixMilli(); time.Now().UnixMilli() == now; {
+		time.Sleep(50 * time.Microsecond)
+	}
 }
 
 var (
-	activationID = regexp.MustCompile(`\b[0-9a-f]{32}\b`)
-	shortened    = regexp.MustCompile(`^(.*?)\.\.\.<(\d+) chars>$`)
+	hexID   = regexp.MustCompile(`\b[0-9a-f]{32}\b`)
+	encoded = regexp.MustCompile(`^Basic base64\((.*)\)$`)
+	timeArg = regexp.MustCompile(`\b(since|upto)=(\d{13})\b`)
 )
 
-// lengthen makes a shortened text as long as it was. Code becomes a short one of the same form.
-func lengthen(v any) any {
-	switch v := v.(type) {
-	case string:
-		m := shortened.FindStringSubmatch(v)
-		if m == nil {
-			return v
-		}
-		n := 0
-		fmt.Sscan(m[2], &n)
-		if strings.HasPrefix(v, "UEsDB") {
-			return "UEsDBBQA"
-		}
-		return strings.Repeat(m[1][:1], n)
-	case map[string]any:
-		for k := range v {
-			v[k] = lengthen(v[k])
-		}
-	case []any:
-		for i := range v {
-			v[i] = lengthen(v[i])
-		}
-	}
-	return v
-}
-
-// steady takes out of an answer what differs from one run to the next.
-func steady(v any) any {
-	switch v := v.(type) {
-	case map[string]any:
-		for k, x := range v {
-			switch k {
-			case "updated", "start", "end", "duration", "code", "activationId", "cause":
-				if k == "duration" && x == nil {
-					continue
-				}
-				v[k] = "volatile"
-			case "logs":
-				list, _ := x.([]any)
-				for i := range list {
-					list[i] = "volatile"
-				}
-			case "annotations", "parameters":
-				v[k] = ordered(x)
-			case "size":
-				v[k] = "volatile"
-			default:
-				v[k] = steady(x)
-			}
-		}
-	case []any:
-		for i := range v {
-			v[i] = steady(v[i])
-		}
-	case string:
-		if activationID.MatchString(v) {
-			return "volatile"
-		}
-	}
-	return v
-}
-
-// ordered sorts parameters by key, and keeps of waitTime that it is there; whether a start was cold is the schedule's.
-func ordered(v any) any {
-	list, ok := v.([]any)
-	if !ok {
-		return v
-	}
-	var out []any
-	for _, x := range list {
-		m, ok := x.(map[string]any)
-		if !ok {
-			return v
-		}
-		switch m["key"] {
-		case "initTime":
-			continue
-		case "waitTime":
-			m["value"] = "volatile"
-		}
-		out = append(out, m)
-	}
-	slices.SortFunc(out, func(a, b any) int {
-		return strings.Compare(fmt.Sprint(a.(map[string]any)["key"]), fmt.Sprint(b.(map[string]any)["key"]))
-	})
-	return out
-}
-
-var meaningful = []string{"Content-Type", "Allow", "Www-Authenticate", "Access-Control-Allow-Origin", "X-Openwhisk-Activation-Id"}
-
-// TestReplay sends what was recorded on a real OpenWhisk, and compares the answers. The actions are stand-ins.
-func TestReplay(t *testing.T) {
-	files, err := filepath.Glob("testdata/transcripts/*.json")
-	if err != nil || len(files) == 0 {
-		t.Fatal("no transcripts", err)
-	}
-	total, equal, different := 0, 0, 0
-	left := map[string]int{}
-	for _, file := range files {
-		transcript := strings.TrimSuffix(filepath.Base(file), ".json")
-		b, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var exchanges []exchange
-		if err := json.Unmarshal(b, &exchanges); err != nil {
-			t.Fatal(file, err)
-		}
-		total += len(exchanges)
-		t.Run(transcript, func(t *testing.T) {
-			p := newReplay(t)
-			for i, e := range exchanges {
-				if reason := reasonOf(transcript, i); reason != "" {
-					left[reason]++
-					continue
-				}
-				if reason := p.play(e); reason == "" {
-					equal++
-				} else {
-					different++
-					t.Errorf("[%d] %s %s\n%s", i, e.Request.Method, e.Request.Path, reason)
-				}
-			}
-		})
-	}
-	t.Logf("%d exchanges: %d replayed and equal, %d different", total, equal, different)
-	for reason, n := range left {
-		t.Logf("%d left out: %s", n, reason)
-	}
-}
-
-// replay is a fresh platform and what corresponds to recorded values there.
-type replay struct {
-	*client
-	ids map[string]string
-}
-
-func newReplay(t *testing.T) *replay {
-	return &replay{client: serve(t, Options{Identities: []Identity{
-		{"guest", GuestKey},
-		{"whisk.system", "789c46b1-71f6-4ed5-8c54-816aa4f8c502:abczO3xZCLrMN6v2BKK1dXYFpXlPkccOFqm12CdAsMgRU4VrNZ9lyGVCGuMDGIwP"},
-	}}), ids: map[string]string{}}
-}
-
-var encoded = regexp.MustCompile(`^Basic base64\((.*)\)$`)
-
-// play sends the request of e and returns how the answer differs, "" if it does not.
-func (p *replay) play(e exchange) string {
-	path := activationID.ReplaceAllStringFunc(e.Request.Path, func(id string) string {
+// translate puts values of here in the place of recorded ones.
+func (p *replay) translate(path string) string {
+	path = hexID.ReplaceAllStringFunc(path, func(id string) string {
 		if own, ok := p.ids[id]; ok {
 			return own
 		}
 		return id
 	})
-	var body string
-	switch v := lengthen(e.Request.Body).(type) {
-	case nil:
-	case string:
-		body = v
-	default:
-		b, err := json.Marshal(v)
-		if err != nil {
-			return err.Error()
-		}
-		body = string(b)
-	}
-	var difference string
-	// A record is there a moment after the answer; a list may lack it till then.
-	for deadline := time.Now().Add(2 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		var got *http.Response
-		got, difference = p.send(e, path, body)
-		if difference == "" && got != nil {
-			if id := e.Response.Headers["X-Openwhisk-Activation-Id"]; id != "" {
-				p.ids[id] = got.Header.Get("X-Openwhisk-Activation-Id")
+	return timeArg.ReplaceAllStringFunc(path, func(arg string) string {
+		m := timeArg.FindStringSubmatch(arg)
+		t, _ := strconv.ParseInt(m[2], 10, 64)
+		nearest := int64(-1)
+		for recorded := range p.starts {
+			if recorded <= t && recorded > nearest {
+				nearest = recorded
 			}
-			return ""
 		}
-		if e.Request.Method != http.MethodGet || !strings.Contains(path, "/activations") || time.Now().After(deadline) {
-			if id := e.Response.Headers["X-Openwhisk-Activation-Id"]; id != "" && got != nil {
-				p.ids[id] = got.Header.Get("X-Openwhisk-Activation-Id")
-			}
-			return difference
+		if nearest < 0 {
+			return arg
 		}
-	}
+		return fmt.Sprintf("%s=%d", m[1], p.starts[nearest]+t-nearest)
+	})
 }
 
-func (p *replay) send(e exchange, path, body string) (*http.Response, string) {
-	r, err := http.NewRequest(e.Request.Method, p.server.URL()+path, strings.NewReader(body))
-	if err != nil {
-		return nil, err.Error()
+func (p *replay) send(e *exchange, id string) (*comparison, error) {
+	body, ok := sentAs[e.transcript][e.index]
+	if !ok {
+		body = p.body(e)
 	}
+	r, err := http.NewRequest(e.Request.Method, p.server.URL()+p.translate(e.Request.Path), strings.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set("User-Agent", "")
 	for name, value := range e.Request.Headers {
 		if value == "GUEST" {
 			value = "Basic " + base64.StdEncoding.EncodeToString([]byte(GuestKey))
@@ -301,39 +218,145 @@ func (p *replay) send(e exchange, path, body string) (*http.Response, string) {
 		}
 		r.Header.Set(name, value)
 	}
+	if key, ok := sentKeys[e.transcript][e.index]; ok {
+		r.Header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(key)))
+	}
+	if id != "" {
+		r.Header.Set("X-Request-Id", id)
+	}
 	answer, err := p.http.Do(r)
 	if err != nil {
-		return nil, err.Error()
+		return nil, err
 	}
 	defer answer.Body.Close()
 	b, err := io.ReadAll(answer.Body)
 	if err != nil {
-		return nil, err.Error()
+		return nil, err
 	}
-	if answer.StatusCode != e.Response.Status {
-		return answer, fmt.Sprintf("status %d, want %d: %.300s", answer.StatusCode, e.Response.Status, b)
+	return &comparison{replay: p, e: e, answer: answer, body: b, sentID: id}, nil
+}
+
+// body returns what to send for a recorded body: as it was, but with texts of their full length and the code of the stand-ins.
+func (p *replay) body(e *exchange) string {
+	raw := string(e.Request.Body)
+	if raw == "" || raw == "null" {
+		return ""
 	}
-	for _, name := range meaningful {
-		got, want := answer.Header.Get(name), e.Response.Headers[name]
-		if name == "X-Openwhisk-Activation-Id" {
-			got, want = fmt.Sprint(got != ""), fmt.Sprint(want != "")
+	if raw[0] == '"' { // not JSON
+		s, err := strconv.Unquote(raw)
+		if err != nil {
+			p.tb.Fatal(err)
 		}
-		if got != want {
-			return answer, fmt.Sprintf("%s %q, want %q", name, got, want)
-		}
+		return lengthen(s)
 	}
-	want := steady(lengthen(e.Response.Body))
-	var got any
-	if json.Unmarshal(b, &got) != nil {
-		got = string(b)
+	return lengthen(raw)
+}
+
+var (
+	shortCode = regexp.MustCompile(`UEsDB[0-9A-Za-z+/]*\.\.\.<(\d+) chars>`)
+	shortRun  = regexp.MustCompile(`(x{40}|y{40}|a{40}|A{40})\.\.\.<(\d+) chars>`)
+	shortText = regexp.MustCompile(`^((?s).{40})\.\.\.<(\d+) chars>$`)
+)
+
+// lengthen makes texts that the recording has shortened as long as they were; code becomes that of a stand-in.
+func lengthen(s string) string {
+	if !strings.Contains(s, "...<") {
+		return s
 	}
-	if len(b) == 0 {
-		got = nil
+	s = shortCode.ReplaceAllStringFunc(s, func(m string) string { return standIn(shortCode.FindStringSubmatch(m)[1]) })
+	s = shortRun.ReplaceAllStringFunc(s, func(m string) string {
+		n, _ := strconv.Atoi(shortRun.FindStringSubmatch(m)[2])
+		return strings.Repeat(m[:1], n)
+	})
+	if m := shortText.FindStringSubmatch(s); m != nil {
+		n, _ := strconv.Atoi(m[2])
+		s = m[1] + strings.Repeat(m[1][39:], n-40)
 	}
-	if got = steady(got); !reflect.DeepEqual(got, want) {
-		g, _ := json.Marshal(got)
-		w, _ := json.Marshal(want)
-		return answer, fmt.Sprintf(" got %.700s\nwant %.700s", g, w)
+	return s
+}
+
+// standIn returns the code that stands for recorded code of a length.
+func standIn(length string) string {
+	if length == "1173324" { // no exec.env
+		return "UEsDBBQB"
 	}
-	return answer, ""
+	return "UEsDBBQA"
+}
+
+// holding is a Runtime whose containers wait at gates.
+type holding struct {
+	Runtime
+	mu     sync.Mutex
+	gates  map[string]chan struct{} // by part and request id
+	closed chan struct{}
+}
+
+// hold closes a gate until the returned function is called.
+func (h *holding) hold(gate string) (release func()) {
+	c := make(chan struct{})
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.gates[gate] = c
+	return func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		delete(h.gates, gate)
+		close(c)
+	}
+}
+
+func (h *holding) wait(gate string, gone <-chan struct{}) {
+	h.mu.Lock()
+	c := h.gates[gate]
+	h.mu.Unlock()
+	if c == nil {
+		return
+	}
+	select {
+	case <-c:
+	case <-gone:
+	case <-h.closed:
+	}
+}
+
+func (h *holding) Start(ctx context.Context, memoryMB int) (Container, error) {
+	c, err := h.Runtime.Start(ctx, memoryMB)
+	if err != nil {
+		return nil, err
+	}
+	return &heldContainer{Container: c, runtime: h, gone: make(chan struct{})}, nil
+}
+
+func (h *holding) Close() error {
+	close(h.closed)
+	return h.Runtime.Close()
+}
+
+type heldContainer struct {
+	Container
+	runtime *holding
+	request string
+	gone    chan struct{}
+	once    sync.Once
+}
+
+func (c *heldContainer) Run(ctx context.Context, inv container.Invocation, timeout time.Duration) container.Outcome {
+	c.request = inv.TransactionID
+	c.runtime.wait("run "+c.request, c.gone)
+	return c.Container.Run(ctx, inv, timeout)
+}
+
+func (c *heldContainer) Logs(id string) []container.Line {
+	c.runtime.wait("logs "+c.request, c.gone)
+	return c.Container.Logs(id)
+}
+
+func (c *heldContainer) Remove() {
+	c.once.Do(func() { close(c.gone) })
+	c.Container.Remove()
+}
+
+func (p *replay) host() string {
+	u, _ := url.Parse(p.server.URL())
+	return u.Host
 }

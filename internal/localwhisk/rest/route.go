@@ -30,7 +30,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.web(c, rest)
 	case r.Method == http.MethodOptions:
 		setCORS(w.Header())
-		w.Header().Set("Access-Control-Allow-Methods", "OPTIONS, GET, DELETE, POST, PUT, HEAD")
+		if !inAPI {
+			w.Header()["Access-Control-Allow-Methods"] = corsMethodsElsewhere
+		}
 		c.text(http.StatusOK, false, "OK")
 	case path == "" || path == "/ping":
 		if r.Method != http.MethodGet {
@@ -145,6 +147,7 @@ func (s *Server) namespaces(c *call, path string) {
 	}
 	if err := s.read(c); err != nil {
 		if err.status == 0 {
+			c.w.Header().Del("X-Request-Id")
 			c.text(http.StatusBadRequest, false, err.message)
 			return
 		}
@@ -152,7 +155,7 @@ func (s *Server) namespaces(c *call, path string) {
 		return
 	}
 	if namespace != c.namespace {
-		if !(collection == "packages" && len(names) == 0 && c.r.Method == http.MethodGet) {
+		if !s.open(c, namespace, collection, names) {
 			what := namespace
 			if len(names) > 0 {
 				what += "/" + names[0]
@@ -162,6 +165,28 @@ func (s *Server) namespaces(c *call, path string) {
 		}
 	}
 	serve(c, namespace, names)
+}
+
+// open tells whether the caller may do to a namespace of somebody else what it asks for: list its public packages, read them,
+// and read and invoke their actions.
+func (s *Server) open(c *call, namespace, collection string, names []string) bool {
+	method := c.r.Method
+	if len(names) == 0 {
+		return collection == "packages" && method == http.MethodGet
+	}
+	s.store.mu.RLock()
+	p := s.store.packages[namespace+"/"+names[0]]
+	s.store.mu.RUnlock()
+	if p == nil || !p.publish || p.binding != nil {
+		return false
+	}
+	switch collection {
+	case "packages":
+		return method == http.MethodGet
+	case "actions":
+		return method == http.MethodGet && (len(names) == 2 || strings.HasSuffix(c.r.URL.Path, "/")) || method == http.MethodPost && len(names) == 2
+	}
+	return false
 }
 
 // collection returns what serves a collection, and how many names may follow it.

@@ -49,14 +49,35 @@ func (s *store) resolve(name string, segments []string) (a *action, outer keyVal
 	if p.binding == nil {
 		return s.actions[name], p.parameters, ""
 	}
-	target := p.binding.Namespace + "/" + p.binding.Name
+	target := p.binding.full()
 	origin := s.packages[target]
-	if origin == nil {
+	if origin == nil || origin.namespace != p.namespace && !origin.publish {
 		return nil, nil, ""
 	}
-	outer = origin.parameters
-	for _, kv := range p.parameters {
-		outer = outer.with(kv)
+	return s.actions[target+"/"+segments[2]], origin.parameters.merged(p.parameters), segments[0] + "/" + segments[1]
+}
+
+// exists tells whether there is an entity of a name, of any kind: they share their names.
+func (s *store) exists(full string) bool {
+	return s.actions[full] != nil || s.packages[full] != nil || s.triggers[full] != nil || s.rules[full] != nil
+}
+
+// missing says why an entity is not in a collection; otherwise is what is said if there is none of this name, notFound unless set.
+func (s *store) missing(full string, otherwise func(full string) *apiError) *apiError {
+	switch {
+	case s.exists(full):
+		return elsewhere
+	case otherwise != nil:
+		return otherwise(full)
+	default:
+		return notFound
 	}
-	return s.actions[target+"/"+segments[2]], outer, segments[0] + "/" + segments[1]
+}
+
+// missingAction says why there is no action of a name.
+func (s *store) missingAction(segments []string) *apiError {
+	if len(segments) == 3 && s.packages[segments[0]+"/"+segments[1]] != nil {
+		return notFound
+	}
+	return s.missing(segments[0]+"/"+segments[1], nil)
 }

@@ -3,12 +3,53 @@ package rest
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/tppfaas/tppfaas/internal/localwhisk/container"
 )
+
+// trigger fires the rules that name it.
+type trigger struct {
+	common
+	// rules are by their full names. It is nil until there is a first one: answers show rules from then on.
+	rules map[string]link
+}
+
+// link is a rule as its trigger has it: the status is here, so that a rule whose trigger was deleted is inactive.
+type link struct {
+	action string // guest/name, guest/pkg/name
+	active bool
+}
+
+func (l link) status() string {
+	if l.active {
+		return "active"
+	}
+	return "inactive"
+}
+
+// linked returns t with a rule.
+func (t *trigger) linked(rule string, l link) *trigger {
+	changed := *t
+	changed.rules = maps.Clone(t.rules)
+	if changed.rules == nil {
+		changed.rules = map[string]link{}
+	}
+	changed.rules[rule] = l
+	return &changed
+}
+
+// unlinked returns t without a rule.
+func (t *trigger) unlinked(rule string) *trigger {
+	changed := *t
+	changed.rules = maps.Clone(t.rules)
+	delete(changed.rules, rule)
+	return &changed
+}
 
 type reference struct {
 	Name string `json:"name"`
@@ -47,17 +88,19 @@ type triggerSummary struct {
 	Version     string    `json:"version"`
 }
 
-func (s *store) triggerDocument(t *trigger) triggerDocument {
+func (t *trigger) summary() any {
+	return triggerSummary{t.name, t.updated, t.namespace, t.publish, t.annotations, t.version}
+}
+
+func (t *trigger) document(*store) any {
 	d := triggerDocument{
 		Annotations: t.annotations, Name: t.name, Namespace: t.namespace, Parameters: t.parameters, Publish: t.publish,
 		Updated: t.updated, Version: t.version,
 	}
-	if t.ruled {
-		rules := map[string]ruleState{}
-		for full, r := range s.rules {
-			if r.trigger == t.namespace+"/"+t.name {
-				rules[full] = ruleState{nameOf(r.action), r.status()}
-			}
+	if t.rules != nil {
+		rules := make(map[string]ruleState, len(t.rules))
+		for full, l := range t.rules {
+			rules[full] = ruleState{nameOf(l.action), l.status()}
 		}
 		d.Rules = &rules
 	}
@@ -66,142 +109,73 @@ func (s *store) triggerDocument(t *trigger) triggerDocument {
 
 // serveTriggers serves …/triggers.
 func (s *Server) serveTriggers(c *call, namespace string, names []string) {
-	if len(names) == 0 {
-		if c.r.Method != http.MethodGet {
-			c.fail(noRoute)
-			return
-		}
-		s.store.mu.RLock()
-		all := newest(s.store.triggers, func(t *trigger) bool { return t.namespace == namespace }, func(t *trigger) int64 { return t.updated })
-		s.store.mu.RUnlock()
-		summaries := make([]triggerSummary, len(all))
-		for i, t := range all {
-			summaries[i] = triggerSummary{t.name, t.updated, t.namespace, t.publish, t.annotations, t.version}
-		}
-		list(c, "triggers", summaries)
-		return
-	}
-	full := namespace + "/" + names[0]
-	switch c.r.Method {
-	case http.MethodPost:
-		s.fire(c, full)
-	case http.MethodPut:
-		s.putTrigger(c, namespace, names[0])
-	case http.MethodGet, http.MethodDelete:
-		s.store.mu.Lock()
-		defer s.store.mu.Unlock()
-		t := s.store.triggers[full]
-		if t == nil {
-			c.fail(notFound)
-			return
-		}
-		d := s.store.triggerDocument(t)
-		if c.r.Method == http.MethodDelete {
-			delete(s.store.triggers, full)
-		}
-		c.answer(http.StatusOK, d)
-	default:
-		c.fail(noRoute)
-	}
+	serveCollection(s, c, namespace, names, collection[*trigger]{
+		name: "triggers", all: s.store.triggers, post: s.fire,
+		put: func(base common, old *trigger, isNew bool, _ map[string]json.RawMessage) (*trigger, *apiError) {
+			t := &trigger{common: base}
+			if !isNew {
+				t.rules = old.rules
+			} else if raw, ok := base.annotations.get("feed"); ok {
+				var feed string
+				if json.Unmarshal(raw, &feed) != nil || !isPath(feed) {
+					return nil, reject(http.StatusBadRequest, "Feed name is not valid")
+				}
+			}
+			return t, nil
+		},
+	})
 }
 
-func (s *Server) putTrigger(c *call, namespace, name string) {
-	overwrite, err := c.flag("overwrite", false)
-	if err != nil {
-		c.fail(err)
-		return
-	}
-	body, err := fields(c.body)
-	if err != nil {
-		c.fail(err)
-		return
-	}
-	full := namespace + "/" + name
-	s.store.mu.Lock()
-	defer s.store.mu.Unlock()
-	t := &trigger{namespace: namespace, name: name, parameters: keyValues{}, annotations: keyValues{}, version: "0.0.1"}
-	old := s.store.triggers[full]
-	if old != nil {
-		*t = *old
-		t.version = nextVersion(old.version)
-	}
-	err = mergeCommon(body, &t.parameters, &t.annotations, &t.version, &t.publish, old != nil)
-	if err == nil {
-		err = s.checkKeyValues(t.parameters, t.annotations)
-	}
-	if err == nil && old != nil && !overwrite {
-		err = conflict
-	}
-	if err != nil {
-		c.fail(err)
-		return
-	}
-	t.updated = s.store.now()
-	s.store.triggers[full] = t
-	c.answer(http.StatusOK, s.store.triggerDocument(t))
+// isPath tells whether text is of the form name, namespace/name or namespace/package/name, with a slash before it or without.
+func isPath(text string) bool {
+	segments := strings.Split(strings.TrimPrefix(text, "/"), "/")
+	return len(segments) <= 3 && !slices.ContainsFunc(segments, func(s string) bool { return checkName(s) != nil })
+}
+
+// firing is the line of a trigger's record that tells what became of a rule.
+type firing struct {
+	StatusCode   int    `json:"statusCode"`
+	Success      bool   `json:"success"`
+	ActivationID string `json:"activationId,omitempty"`
+	Rule         string `json:"rule"`
+	Error        string `json:"error,omitempty"`
+	Action       string `json:"action"`
 }
 
 // fire invokes the actions of the trigger's active rules.
 func (s *Server) fire(c *call, full string) {
 	received := time.Now()
+	l := s.options.Limits
+	throttle := s.throttles[c.namespace]
+	if err := throttle.admit(s.options.now(), &throttle.fires, l.FiresPerMinute, 0); err != nil {
+		c.fail(err)
+		return
+	}
 	if err := s.payload(c); err != nil {
 		c.fail(err)
 		return
 	}
-	type due struct {
-		rule, action string
-		order        *order
-	}
-	var all []due
 	s.store.mu.RLock()
 	t := s.store.triggers[full]
-	if t != nil {
-		for name, r := range s.store.rules {
-			if r.trigger == full && r.active {
-				a, outer, binding := s.store.resolve(r.action, strings.Split(r.action, "/"))
-				all = append(all, due{name, r.action, &order{action: a, outer: outer, binding: binding}})
-			}
-		}
-	}
 	s.store.mu.RUnlock()
 	if t == nil {
-		c.fail(notFound)
-		return
-	}
-	l := s.options.Limits
-	throttle := s.throttles[c.namespace]
-	if err := throttle.admit(&throttle.fires, l.FiresPerMinute, 0); err != nil {
+		s.store.mu.RLock()
+		err := s.store.missing(full, nil)
+		s.store.mu.RUnlock()
 		c.fail(err)
 		return
 	}
-	if len(all) == 0 {
+	if !slices.ContainsFunc(slices.Collect(maps.Values(t.rules)), func(l link) bool { return l.active }) {
 		setCORS(c.w.Header())
 		c.w.WriteHeader(http.StatusNoContent)
 		return
 	}
 	id := newActivationID()
-	value := merged(c.body, t.parameters)
+	headers, _ := marshal(firedWith(c.r))
+	value := merged(c.body, t.parameters, keyValues{{Key: "__ow_headers", Value: headers}})
 	logs := []string{}
-	for _, d := range all {
-		type firing struct {
-			StatusCode   int    `json:"statusCode"`
-			Success      bool   `json:"success"`
-			ActivationID string `json:"activationId,omitempty"`
-			Error        string `json:"error,omitempty"`
-			Rule         string `json:"rule"`
-			Action       string `json:"action"`
-		}
-		f := firing{Success: true, Rule: d.rule, Action: d.action}
-		o := d.order
-		o.value, o.call, o.received, o.done = value, c, received, make(chan *record, 1)
-		err := notFound
-		if o.action != nil {
-			f.ActivationID, err = s.invoke(o)
-		}
-		if err != nil {
-			f.Success, f.StatusCode, f.Error = false, int(container.ApplicationError), err.message
-		}
-		line, _ := marshal(f)
+	for _, rule := range slices.Sorted(maps.Keys(t.rules)) {
+		line, _ := marshal(s.follow(c, rule, t.rules[rule], value, received))
 		logs = append(logs, string(line))
 	}
 	result := json.RawMessage(c.body)
@@ -211,153 +185,46 @@ func (s *Server) fire(c *call, full string) {
 	s.activations.put(&record{
 		ID: id, Annotations: json.RawMessage("[]"), Logs: logs, Name: t.name, Namespace: c.namespace, Start: received.UnixMilli(),
 		Response: response{Result: result, Status: container.Success.String(), Success: true}, Subject: c.namespace, Version: t.version,
-		path: full,
+		path: full, received: received,
 	})
 	c.w.Header()["X-Openwhisk-Activation-Id"] = []string{id}
 	c.raw(http.StatusAccepted, true, []byte(`{"activationId":"`+id+`"}`))
 }
 
-type ruleDocument struct {
-	Action      reference `json:"action"`
-	Annotations keyValues `json:"annotations"`
-	Name        string    `json:"name"`
-	Namespace   string    `json:"namespace"`
-	Publish     bool      `json:"publish"`
-	Status      string    `json:"status,omitempty"`
-	Trigger     reference `json:"trigger"`
-	Updated     int64     `json:"updated"`
-	Version     string    `json:"version"`
-}
-
-func (r *rule) status() string {
-	if r.active {
-		return "active"
+// follow invokes the action of a rule, which counts like any invocation.
+func (s *Server) follow(c *call, rule string, l link, value json.RawMessage, received time.Time) firing {
+	f := firing{StatusCode: int(container.ApplicationError), Rule: rule, Action: l.action}
+	if !l.active {
+		f.Error = fmt.Sprintf("Rule '%s' is inactive, action '%s' was not activated.", rule, l.action)
+		return f
 	}
-	return "inactive"
-}
-
-func (r *rule) document() ruleDocument {
-	return ruleDocument{nameOf(r.action), r.annotations, r.name, r.namespace, r.publish, r.status(), nameOf(r.trigger), r.updated, r.version}
-}
-
-// serveRules serves …/rules.
-func (s *Server) serveRules(c *call, namespace string, names []string) {
-	if len(names) == 0 {
-		if c.r.Method != http.MethodGet {
-			c.fail(noRoute)
-			return
-		}
+	o := &order{value: value, call: c, received: received, done: make(chan *record, 1)}
+	err := s.admit(c)
+	if err == nil {
 		s.store.mu.RLock()
-		all := newest(s.store.rules, func(r *rule) bool { return r.namespace == namespace }, func(r *rule) int64 { return r.updated })
-		documents := make([]ruleDocument, len(all))
-		for i, r := range all {
-			documents[i] = r.document()
-			documents[i].Status = ""
-		}
+		o.action, o.outer, o.binding = s.store.resolve(l.action, strings.Split(l.action, "/"))
 		s.store.mu.RUnlock()
-		list(c, "rules", documents)
-		return
-	}
-	full := namespace + "/" + names[0]
-	if c.r.Method == http.MethodPut {
-		s.putRule(c, namespace, names[0])
-		return
-	}
-	s.store.mu.Lock()
-	defer s.store.mu.Unlock()
-	r := s.store.rules[full]
-	if r == nil {
-		c.fail(notFound)
-		return
-	}
-	switch c.r.Method {
-	case http.MethodGet:
-		c.answer(http.StatusOK, r.document())
-	case http.MethodDelete:
-		delete(s.store.rules, full)
-		d := r.document()
-		d.Status = "inactive"
-		c.answer(http.StatusOK, d)
-	case http.MethodPost:
-		var body struct {
-			Status string `json:"status"`
+		if err = notFound; o.action != nil {
+			f.ActivationID, err = s.invoke(o)
 		}
-		if err := json.Unmarshal(c.body, &body); err != nil || body.Status != "active" && body.Status != "inactive" {
-			c.fail(malformed(fmt.Sprintf("%s is not a recognized rule state", body.Status)))
-			return
-		}
-		changed := *r
-		changed.active = body.Status == "active"
-		s.store.rules[full] = &changed
-		c.text(http.StatusOK, true, "OK")
-	default:
-		c.fail(noRoute)
 	}
+	if err != nil {
+		f.Error = err.message
+		return f
+	}
+	f.Success, f.StatusCode = true, int(container.Success)
+	return f
 }
 
-func (s *Server) putRule(c *call, namespace, name string) {
-	overwrite, err := c.flag("overwrite", false)
-	if err != nil {
-		c.fail(err)
-		return
-	}
-	body, err := fields(c.body)
-	if err != nil {
-		c.fail(err)
-		return
-	}
-	s.store.mu.Lock()
-	defer s.store.mu.Unlock()
-	r, err := s.mergeRule(namespace, name, overwrite, body)
-	if err != nil {
-		c.fail(err)
-		return
-	}
-	c.answer(http.StatusOK, r.document())
-}
-
-func (s *Server) mergeRule(namespace, name string, overwrite bool, body map[string]json.RawMessage) (*rule, *apiError) {
-	full := namespace + "/" + name
-	r := &rule{namespace: namespace, name: name, annotations: keyValues{}, active: true, version: "0.0.1"}
-	old := s.store.rules[full]
-	if old != nil {
-		*r = *old
-		r.version = nextVersion(old.version)
-	}
-	var parameters keyValues
-	if err := mergeCommon(body, &parameters, &r.annotations, &r.version, &r.publish, old != nil); err != nil {
-		return nil, err
-	}
-	for _, part := range []struct {
-		what string
-		to   *string
-	}{{"trigger", &r.trigger}, {"action", &r.action}} {
-		var text string
-		if raw := body[part.what]; raw != nil && json.Unmarshal(raw, &text) == nil && text != "" {
-			q, err := qualified(text, namespace)
-			if err != nil {
-				return nil, err
-			}
-			*part.to = q
-		}
-		if *part.to == "" {
-			return nil, reject(http.StatusBadRequest, part.what+" undefined")
+// firedWith returns the headers of a request that fires a trigger, by their names in lower case: actions get them.
+func firedWith(r *http.Request) map[string]string {
+	headers := map[string]string{"host": r.Host}
+	for name, values := range r.Header {
+		switch name {
+		case "Content-Type", "Content-Length":
+		default:
+			headers[strings.ToLower(name)] = strings.Join(values, ", ")
 		}
 	}
-	if old != nil && !overwrite {
-		return nil, conflict
-	}
-	t := s.store.triggers[r.trigger]
-	if t == nil {
-		return nil, reject(http.StatusBadRequest, fmt.Sprintf("trigger /%s does not exist", r.trigger))
-	}
-	if a, _, _ := s.store.resolve(r.action, strings.Split(r.action, "/")); a == nil {
-		return nil, reject(http.StatusBadRequest, fmt.Sprintf("action /%s does not exist", r.action))
-	}
-	ruled := *t
-	ruled.ruled = true
-	s.store.triggers[r.trigger] = &ruled
-	r.updated = s.store.now()
-	s.store.rules[full] = r
-	return r, nil
+	return headers
 }

@@ -1,0 +1,205 @@
+package rest
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// exchange is a recorded request with its answer.
+type exchange struct {
+	transcript string
+	index      int
+
+	Request struct {
+		Method, Path string
+		Headers      map[string]string
+		Body         json.RawMessage
+	}
+	Response struct {
+		Status  int
+		Headers map[string]string
+		Body    json.RawMessage
+	}
+}
+
+// transcript reads the exchanges of testdata/transcripts/NAME.json.
+func transcript(tb testing.TB, name string) []exchange {
+	tb.Helper()
+	b, err := os.ReadFile(filepath.Join("testdata", "transcripts", name+".json"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var all []exchange
+	if err := json.Unmarshal(b, &all); err != nil {
+		tb.Fatal(name, err)
+	}
+	for i := range all {
+		all[i].transcript, all[i].index = name, i
+	}
+	return all
+}
+
+// session is a recorded server from its start to its end: transcripts in the order in which they were recorded, which the times in
+// them tell. Each begins with what the ones before it have left behind.
+type session struct {
+	name        string
+	transcripts []string
+	// prepare is played first, without comparing: what had been deployed before the recording began.
+	prepare  []string
+	limits   Limits
+	memoryMB int
+	// stdoutOnly tells that this server kept of the logs what went to standard output only, without the name of the stream, and
+	// added no lines of its own.
+	stdoutOnly bool
+}
+
+// What GET / and /limits show of the recorded servers: all but one were told to allow many invocations.
+var manyAMinute = Limits{InvocationsPerMinute: 100_000, FiresPerMinute: 100_000, ConcurrentInvocations: 30}
+
+var sessions = []session{
+	{name: "wsk and raw", limits: manyAMinute, stdoutOnly: true, transcripts: []string{
+		"wsk-property-namespace", "wsk-action-crud", "wsk-action-invoke", "wsk-action-errors", "wsk-action-noexecenv", "wsk-package",
+		"wsk-trigger-rule", "wsk-sequence", "wsk-web-action", "raw-info", "raw-auth", "raw-options-head", "raw-methods", "raw-bad-bodies",
+		"raw-list-queries", "raw-activation-race", "raw-size-limits", "raw-result-and-log-limits",
+	}},
+	{name: "blocking timeout", limits: manyAMinute, stdoutOnly: true, transcripts: []string{"raw-blocking-timeout-202"}},
+	{name: "timeouts", limits: manyAMinute, stdoutOnly: true, transcripts: []string{"raw-timeouts"}},
+	{name: "concurrent", limits: manyAMinute, memoryMB: 1024, stdoutOnly: true, transcripts: []string{"raw-throttle-concurrent"}},
+	{name: "web actions", limits: manyAMinute, stdoutOnly: true, transcripts: []string{"raw-web-action"}},
+	{name: "rate", limits: DefaultThrottles(), stdoutOnly: true, transcripts: []string{"raw-throttle-rate"}},
+	{name: "logs", limits: manyAMinute, transcripts: []string{"raw-production-log-format"}},
+	{name: "serverless info", limits: manyAMinute, prepare: []string{"sls-deploy"}, transcripts: []string{"sls-info"}},
+	{name: "serverless", limits: manyAMinute, transcripts: []string{
+		"sls-deploy", "sls-invoke", "sls-invoke-nonblocking", "sls-invoke-error", "sls-logs", "sls-logs-filter", "sls-redeploy", "sls-remove",
+		"sls-info-after",
+	}},
+	{name: "containers", limits: manyAMinute, transcripts: []string{
+		"raw-container-protocol", "raw-update-semantics", "raw-list-order", "wsk-misc", "wsk-activation-poll",
+	}},
+}
+
+// sentAtOnce says in which order requests took effect that were sent at the same time: the recorded times of updating tell.
+// The session that is prepared with a transcript had another one.
+var sentAtOnce = map[string][]int{
+	"serverless/sls-deploy":   {1, 2, 0},
+	"serverless/sls-redeploy": {1, 0, 2},
+}
+
+// sentAs are request bodies of which the recording does not tell what they were.
+var sentAs = map[string]map[int]string{
+	"raw-bad-bodies": {2: `"str"`, 4: `null`},
+}
+
+// sentKeys are wrong keys that the recording shows as the right one.
+var sentKeys = map[string]map[int]string{
+	"wsk-action-errors": {14: GuestKey + "x"},
+	"raw-auth":          {6: GuestKey + "x", 7: GuestKey[:len(GuestKey)-1]},
+}
+
+// held names invocations that were running until another exchange was over, and the part of them that is held back here to
+// have the same.
+var held = []struct {
+	transcript  string
+	first, last int
+	part        string // run or logs
+	until       int
+}{
+	{"raw-activation-race", 2, 2, "run", 10},
+	// The container is still busy with the logs when it is needed next, and another is started.
+	{"raw-bad-bodies", 5, 5, "logs", 6},
+	{"wsk-sequence", 17, 17, "logs", 17},
+	{"raw-blocking-timeout-202", 1, 1, "run", 3},
+	{"raw-blocking-timeout-202", 3, 3, "run", 3},
+	{"raw-blocking-timeout-202", 5, 5, "run", 5},
+	{"raw-throttle-concurrent", 2, 31, "run", 37},
+	{"raw-throttle-rate", 1, 30, "run", 136},
+	{"wsk-activation-poll", 2, 2, "run", 3},
+}
+
+// leftOut names exchanges that are not replayed, and why.
+var leftOut = []struct {
+	transcript  string
+	first, last int
+	reason      string
+}{
+	{"raw-web-action", 7, 42, "web actions"},
+	{"raw-options-head", 7, 7, "web actions"},
+	{"raw-throttle-rate", 66, 66, "web actions"},
+	{"raw-throttle-rate", 68, 68, "web actions"},
+	{"wsk-misc", 34, 34, "getApi, which is answered here, on purpose"},
+	{"sls-deploy", 11, 11, "getApi, which is answered here, on purpose"},
+	{"sls-redeploy", 11, 11, "getApi, which is answered here, on purpose"},
+	{"sls-info", 4, 4, "getApi, which is answered here, on purpose"},
+	{"sls-info-after", 4, 4, "getApi, which is answered here, on purpose"},
+	{"raw-info", 12, 18, "not the API: metrics, invokers, pages for people"},
+	{"raw-throttle-concurrent", 37, 37, "not the API: metrics, invokers, pages for people"},
+	{"raw-container-protocol", 1, 1, needsContainers},
+	{"raw-container-protocol", 3, 32, needsContainers},
+	{"raw-list-order", 12, 12, needsContainers},
+	{"raw-production-log-format", 9, 9, needsContainers},
+	{"raw-production-log-format", 13, 14, needsContainers},
+	{"raw-result-and-log-limits", 10, 10, needsContainers},
+}
+
+const needsContainers = "what containers do, which the stand-ins within this process do not"
+
+func whyLeftOut(e *exchange) string {
+	for _, l := range leftOut {
+		if l.transcript == e.transcript && l.first <= e.index && e.index <= l.last {
+			return l.reason
+		}
+	}
+	return ""
+}
+
+// instead are requests that take the place of ones that are left out, because they count.
+var instead = map[string]map[int][2]string{
+	// A web action counts as an invocation, also when it is refused.
+	"raw-throttle-rate": {68: {"POST", under + "actions/rate"}},
+}
+
+// loose names what of an answer is not compared, and why.
+var loose = []struct {
+	transcript string
+	exchange   int
+	what       string // logs: the lines; n: how often the container ran; words: all after the first line of an error
+	reason     string
+}{
+	{"raw-bad-bodies", 0, "words", "what another JSON parser says"},
+	{"raw-bad-bodies", 18, "words", "what another JSON parser says"},
+	{"raw-throttle-concurrent", 38, "n", "which of the containers is taken depends on which of 30 invocations ends last"},
+	{"raw-result-and-log-limits", 7, "logs", "that server's logs had no limit; raw-production-log-format has it"},
+	{"raw-production-log-format", 14, "stdout", "it let the action go on for seconds after its timeout"},
+}
+
+func (e *exchange) loose(what string) bool {
+	for _, l := range loose {
+		if l.transcript == e.transcript && l.exchange == e.index && l.what == what {
+			return true
+		}
+	}
+	return false
+}
+
+func TestRecordingsAreComplete(t *testing.T) {
+	files, err := filepath.Glob("testdata/transcripts/*.json")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no transcripts", err)
+	}
+	var played []string
+	for _, s := range sessions {
+		played = append(played, s.transcripts...)
+	}
+	slices.Sort(played)
+	var there []string
+	for _, f := range files {
+		there = append(there, strings.TrimSuffix(filepath.Base(f), ".json"))
+	}
+	if slices.Sort(there); !slices.Equal(played, there) {
+		t.Errorf("played are %q, recorded %q", played, there)
+	}
+}
