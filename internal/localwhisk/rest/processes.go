@@ -62,6 +62,7 @@ type processes struct {
 
 	mu         sync.Mutex
 	containers map[int]*process
+	closed     bool
 }
 
 // process is a container; one thing at a time is done in it, but Remove may come at any time.
@@ -90,13 +91,27 @@ func (p *processes) process(c *localwhisk.Container) *process {
 	return p.containers[c.ID()]
 }
 
-// do does work of a container in a goroutine that Close waits for.
+// do does work of a container in a goroutine that close waits for. After that it does nothing: the engine, which may still be
+// about to give work, gets no answer.
 func (p *processes) do(f func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return
+	}
 	p.working.Add(1)
 	p.wait.Go(func() {
 		defer p.working.Add(-1)
 		f()
 	})
+}
+
+// close waits for what is being done.
+func (p *processes) close() {
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
+	p.wait.Wait()
 }
 
 // Create starts the process group.

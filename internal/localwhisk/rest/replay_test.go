@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -76,6 +77,7 @@ type replay struct {
 	runtime *holding
 	open    []func(e *exchange) bool // release what is held until e is over; true when done
 	pending map[string]bool          // activations, by their id here, whose records are awaited
+	hurried atomic.Bool              // what is invoked is held back for longer than the client waits
 
 	ids     map[string]string // recorded activation id: that of here
 	starts  map[int64]int64   // recorded start of an activation: that of here
@@ -90,8 +92,13 @@ func newReplay(t *testing.T, s session) *replay {
 	p := &replay{session: s, runtime: runtime, pending: map[string]bool{}, ids: map[string]string{}, starts: map[int64]int64{}, updated: map[string]any{}}
 	minute := time.Now()
 	p.client = serve(t, Options{
-		now:     func() time.Time { return minute },
-		timer:   func(d time.Duration) *time.Timer { return time.NewTimer(d / faster) },
+		now: func() time.Time { return minute },
+		timer: func(d time.Duration) *time.Timer {
+			if p.hurried.Load() {
+				d /= faster
+			}
+			return time.NewTimer(d)
+		},
 		Runtime: runtime, Limits: s.limits, MemoryMB: s.memoryMB,
 		Identities: []Identity{
 			{"guest", GuestKey},
@@ -137,6 +144,7 @@ func (p *replay) play(e *exchange) []string {
 			})
 		}
 	}
+	p.hurried.Store(isHeld)
 	c, err := p.send(e, id)
 	if err != nil {
 		return []string{err.Error()}

@@ -128,7 +128,7 @@ func (s *Server) Close() error {
 		<-s.served
 		s.closeErr = errors.Join(s.closeErr, s.runtime.Close())
 		s.wait.Wait()
-		s.processes.wait.Wait()
+		s.processes.close()
 		close(s.done)
 	})
 	<-s.done
