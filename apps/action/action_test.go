@@ -307,7 +307,7 @@ func TestActionLoop(t *testing.T) {
 	results, out, err := os.Pipe()
 	require.NoError(t, err)
 	c := exec.CommandContext(t.Context(), file)
-	c.Env = []string{"OW_WAIT_FOR_ACK=1", "__OW_ACTIVATION_ID=first", "__OW_API_HOST=http://127.0.0.1:1"}
+	c.Env = []string{"__OW_WAIT_FOR_ACK=1", "__OW_ACTIVATION_ID=first", "__OW_API_HOST=http://127.0.0.1:1"}
 	c.ExtraFiles = []*os.File{out}
 	var log bytes.Buffer
 	c.Stdout, c.Stderr = &log, &log

@@ -13,7 +13,7 @@ import (
 )
 
 // Loop speaks the action loop: a line of JSON on in for each invocation, a line with the answer on out. With acknowledge it first
-// says that it is there, as OW_WAIT_FOR_ACK demands. It returns at the end of in.
+// says that it is there, as __OW_WAIT_FOR_ACK demands. It returns at the end of in.
 //
 // The answer is written before the span is exported, which goes on beside: a container that is stopped meanwhile (OpenWhisk pauses
 // it) sends it when it goes on.
@@ -83,7 +83,7 @@ func Main(ctx context.Context, args []string) error {
 	if results := os.NewFile(3, "results"); results != nil {
 		// Not any descriptor: Go's own may have come to be 3.
 		if info, err := results.Stat(); err == nil && info.Mode()&(os.ModeNamedPipe|os.ModeSocket) != 0 {
-			return Loop(ctx, r, os.Stdin, results, os.Getenv("OW_WAIT_FOR_ACK") != "")
+			return Loop(ctx, r, os.Stdin, results, os.Getenv("__OW_WAIT_FOR_ACK") != "")
 		}
 	}
 	value, err := io.ReadAll(os.Stdin)

@@ -220,8 +220,8 @@ func TestEnvironment(t *testing.T) {
 	o := run(c, `{"mode": "environment"}`)
 	dir := field[string](t, o, "dir")
 	require.ElementsMatch(t, []string{
-		"HOME=" + dir, "OW_EXECUTION_ENV=" + goEnv, "OW_WAIT_FOR_ACK=1", "PARAMETER={\"x\":1}", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-		"PWD=" + dir, "TMPDIR=" + dir, "__OW_ACTION_NAME=/guest/stand-in",
+		"HOME=" + dir, "PARAMETER={\"x\":1}", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "PWD=" + dir, "TMPDIR=" + dir,
+		"__OW_ACTION_NAME=/guest/stand-in", "__OW_EXECUTION_ENV=" + goEnv, "__OW_WAIT_FOR_ACK=1", "__OW_PROXY_VERSION=1.17.1",
 	}, field[[]string](t, o, "env"))
 	for fd, target := range field[map[string]string](t, run(c, `{"mode": "descriptors"}`), "files") {
 		if n, _ := strconv.Atoi(fd); n <= 3 {

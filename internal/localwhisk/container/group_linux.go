@@ -139,7 +139,8 @@ func environment(dir, runtime string, more map[string]string) []string {
 		"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": dir, "TMPDIR": dir, "PWD": dir,
 	}
 	if runtime != "" {
-		env["OW_EXECUTION_ENV"], env["OW_WAIT_FOR_ACK"] = runtime, "1"
+		// As OpenWhisk's proxy of this version tells its actions, which has got these from its image, without the underscores.
+		env["__OW_EXECUTION_ENV"], env["__OW_WAIT_FOR_ACK"], env["__OW_PROXY_VERSION"] = runtime, "1", "1.17.1"
 	}
 	maps.Copy(env, more)
 	list := make([]string, 0, len(env))
