@@ -3,7 +3,7 @@ GO ?= go
 BIN := bin
 DEMO := build/demo
 
-.PHONY: all build action collector demo test race soak lint bench-peers fetch generate clean
+.PHONY: all build action collector demo test race soak serverless lint bench-peers fetch generate clean
 all: build
 
 build: ## the binaries, into bin/
@@ -34,6 +34,9 @@ soak: ## the collector under fire, in full: some four minutes
 
 fetch: ## what tests run against if it is there: a real Zipkin server (131 MB, needs Java 17)
 	$(GO) run ./internal/zipkintest/fetch
+
+serverless: ## the Serverless Framework with its plugin for OpenWhisk, into apps/ (258 MB, needs npm)
+	cd apps && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 
 lint: ## formatting, vet, staticcheck
 	@unformatted="$$(find . -name "*.go" -not -path "./build/*" -not -path "*/node_modules/*" | xargs gofmt -l)"; if [ -n "$$unformatted" ]; then echo "not gofmt-clean:"; echo "$$unformatted"; exit 1; fi

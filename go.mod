@@ -2,6 +2,8 @@ module github.com/tppfaas/tppfaas
 
 go 1.26.0
 
+ignore ./apps/node_modules
+
 require (
 	github.com/apache/openwhisk-client-go v0.0.0-20250309042127-fa7fa7e48863
 	github.com/mmcloughlin/avo v0.6.0

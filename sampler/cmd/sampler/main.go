@@ -26,6 +26,7 @@ func main() { cli.Main(run) }
 
 const usage = `Usage: sampler -d APPLICATION -n REQUESTS -l SECONDS -u SECONDS [options]
        sampler mix LOW BURSTS -cold SHARE -o HIGH [options]     (sampler mix -h)
+       sampler platform | zipkin [options]                          (sampler platform -h, sampler zipkin -h)
 
 Deploys an application on the local platform, sends it requests at uniform random intervals, and writes the traces as a
 dataset. Time is virtual: an hour of load takes seconds, and the same call writes the same file.
@@ -47,6 +48,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		switch args[0] {
 		case "mix":
 			return cli.Exit(stderr, "sampler mix", mix(ctx, args[1:], stdout))
+		case "platform":
+			return cli.Exit(stderr, "sampler platform", platform(ctx, args[1:], stdout, stderr))
+		case "zipkin":
+			return cli.Exit(stderr, "sampler zipkin", zipkin(ctx, args[1:], stdout))
 		}
 	}
 	return cli.Exit(stderr, "sampler", sample(ctx, args, stdout, stderr))

@@ -1,0 +1,119 @@
+//go:build unix
+
+package chain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/tppfaas/tppfaas/internal/localwhisk/rest"
+)
+
+// Options says what a chain is made of.
+type Options struct {
+	// Sampler and Collector are the programs.
+	Sampler, Collector string
+	// Zipkin is the URL of a Zipkin server, without /api/v2; "" for the one that is built into Sampler.
+	Zipkin string
+	// Dir is the folder for what the collector keeps.
+	Dir string
+	// MemoryMB is the platform's memory for containers in MiB; 0 for 4096.
+	MemoryMB int
+	// PlatformArgs are more arguments of the platform.
+	PlatformArgs []string
+}
+
+// Chain is a running chain.
+type Chain struct {
+	// Platform, Zipkin and Collector are its processes; Zipkin is nil where the server is another's.
+	Platform, Zipkin, Collector *Process
+	// APIHost, ZipkinURL and CollectorURL are where they serve: OpenWhisk's API, Zipkin's without /api/v2, OTLP over HTTP.
+	APIHost, ZipkinURL, CollectorURL string
+}
+
+// Start starts the processes, and returns when all of them answer.
+func Start(ctx context.Context, o Options) (*Chain, error) {
+	var errs [3]error
+	o.Sampler, errs[0] = executable(o.Sampler)
+	o.Collector, errs[1] = executable(o.Collector)
+	addresses, err := freeAddresses(6)
+	errs[2] = err
+	if err := errors.Join(errs[:]...); err != nil {
+		return nil, fmt.Errorf("chain: %w", err)
+	}
+	if o.MemoryMB == 0 {
+		o.MemoryMB = 4096
+	}
+	c := &Chain{APIHost: "http://" + addresses[0], ZipkinURL: o.Zipkin, CollectorURL: "http://" + addresses[1]}
+	env := []string{"HOME=" + os.Getenv("HOME"), "PATH=" + os.Getenv("PATH"), "TMPDIR=" + os.TempDir()}
+	var parts []*Process
+	if c.ZipkinURL == "" {
+		c.ZipkinURL = "http://" + addresses[2]
+		c.Zipkin = &Process{name: "zipkin", path: o.Sampler, args: []string{"zipkin", "-listen", addresses[2]}, env: env, ready: c.ZipkinURL + "/health"}
+		parts = append(parts, c.Zipkin)
+	}
+	c.Platform = &Process{
+		name: "platform", path: o.Sampler, env: env, ready: c.APIHost + "/ping",
+		args: append([]string{
+			"platform", "-listen", addresses[0], "-memory", strconv.Itoa(o.MemoryMB), "-per-minute", "0", "-concurrent", "0", "-fires", "0",
+		}, o.PlatformArgs...),
+	}
+	host, port, _ := net.SplitHostPort(addresses[5])
+	c.Collector = &Process{
+		name: "collector", path: o.Collector, ready: "http://" + addresses[3],
+		env: append([]string{
+			"OW_APIHOST=" + c.APIHost, "OW_AUTH=" + rest.GuestKey, "TPPFAAS_ZIPKIN=" + c.ZipkinURL, "TPPFAAS_STATE=" + filepath.Join(o.Dir, "collector"),
+			"TPPFAAS_OTLP_HTTP=" + addresses[1], "TPPFAAS_OTLP_GRPC=" + addresses[4], "TPPFAAS_HEALTH=" + addresses[3],
+			"TPPFAAS_METRICS_HOST=" + host, "TPPFAAS_METRICS_PORT=" + port,
+		}, env...),
+	}
+	for _, p := range append(parts, c.Platform, c.Collector) {
+		if err := p.Start(ctx); err != nil {
+			return nil, errors.Join(fmt.Errorf("chain: %w", err), c.Stop())
+		}
+	}
+	return c, nil
+}
+
+// Env is the environment by which clients find the chain.
+func (c *Chain) Env() []string {
+	return []string{"OW_APIHOST=" + c.APIHost, "OW_AUTH=" + rest.GuestKey, "TPPFAAS_ZIPKIN=" + c.ZipkinURL, "TPPFAAS_COLLECTOR=" + c.CollectorURL}
+}
+
+// Processes are those that are its own, in the order in which they were started.
+func (c *Chain) Processes() []*Process {
+	all := []*Process{c.Platform, c.Collector}
+	if c.Zipkin != nil {
+		all = append([]*Process{c.Zipkin}, all...)
+	}
+	return all
+}
+
+// Stop ends all processes, the last started first.
+func (c *Chain) Stop() error {
+	var errs []error
+	all := c.Processes()
+	for i := range all {
+		errs = append(errs, all[len(all)-1-i].Stop())
+	}
+	return errors.Join(errs...)
+}
+
+// freeAddresses returns addresses of loopback that nobody listens on.
+func freeAddresses(n int) ([]string, error) {
+	addresses := make([]string, n)
+	for i := range addresses {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		defer l.Close() // all are held until the last is found
+		addresses[i] = l.Addr().String()
+	}
+	return addresses, nil
+}

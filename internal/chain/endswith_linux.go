@@ -1,0 +1,5 @@
+package chain
+
+import "syscall"
+
+func endsWithThread() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"time"
+
+	"github.com/tppfaas/tppfaas/internal/cli"
+	"github.com/tppfaas/tppfaas/internal/localwhisk/container"
+	"github.com/tppfaas/tppfaas/internal/localwhisk/rest"
+)
+
+const platformUsage = `Usage: sampler platform [options]
+
+Runs an OpenWhisk-compatible platform in the foreground, in real time: the REST API of OpenWhisk, and a process of its own for each
+container. Any client of OpenWhisk can use it: this program, wsk, the Serverless Framework. It ends with Ctrl-C, and all containers with it.
+
+The functions are ordinary processes on this machine, no sandboxes: deploy only what you would run yourself.
+
+Examples:
+  sampler platform                                    on 127.0.0.1:3233, with the key of OpenWhisk's standalone server
+  sampler platform -listen 127.0.0.1:0 -json          on a free port; one JSON object says which
+  sampler platform -per-minute 0 -concurrent 0        without throttles
+  OW_AUTH=UUID:KEY sampler platform -listen :3233     for other machines too, with a key of one's own
+`
+
+// platformOrder is what the command line asks for.
+type platformOrder struct {
+	options rest.Options
+	runtime container.Options
+	json    bool
+}
+
+// platform serves until the context is done.
+func platform(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	o, err := parsePlatform(args, stdout, stderr)
+	if err != nil {
+		return err
+	}
+	runtime, err := container.NewProcesses(o.runtime)
+	if err != nil {
+		return err
+	}
+	o.options.Runtime = runtime
+	server, err := rest.Start(ctx, o.options)
+	if err != nil {
+		return err
+	}
+	if err := o.announce(stdout, server); err != nil {
+		server.Close()
+		return err
+	}
+	<-server.Done()
+	return server.Close()
+}
+
+func parsePlatform(args []string, stdout, stderr io.Writer) (o platformOrder, err error) {
+	fs := cli.NewFlagSet("platform", stdout, platformUsage)
+	throttles := rest.DefaultThrottles()
+	fs.StringVar(&o.options.Listen, "listen", "127.0.0.1:3233", "the `address` to listen on, HOST:PORT")
+	namespace := fs.String("namespace", "guest", "the `name` of the namespace; its key is OW_AUTH, UUID:KEY, or the one that everybody knows")
+	fs.IntVar(&o.options.MemoryMB, "memory", 2048, "memory for containers in `MiB`")
+	fs.DurationVar(&o.options.PauseGrace, "pause-grace", 10*time.Second, "how `long` an idle container goes on before it is paused")
+	fs.DurationVar(&o.options.IdleTimeout, "idle-timeout", 10*time.Minute, "how `long` an idle container is kept")
+	fs.IntVar(&throttles.InvocationsPerMinute, "per-minute", throttles.InvocationsPerMinute, "most `invocations` in a calendar minute; 0: no throttle")
+	fs.IntVar(&throttles.FiresPerMinute, "fires", throttles.FiresPerMinute, "most `firings` of triggers in a calendar minute; 0: no throttle")
+	fs.IntVar(&throttles.ConcurrentInvocations, "concurrent", throttles.ConcurrentInvocations, "most `invocations` in flight; 0: no throttle")
+	user := fs.String("user", "", "whom functions run as, `UID:GID`, if that is not this user: only root can")
+	level := slog.LevelWarn
+	fs.TextVar(&level, "log", slog.LevelWarn, "what is logged: `level` debug (requests), info (containers), warn or error")
+	fs.BoolVar(&o.json, "json", false, "print one JSON object instead of text when it is ready")
+	left, err := cli.Parse(fs, args)
+	if err != nil {
+		return o, err
+	}
+	if len(left) > 0 {
+		return o, cli.Usagef("unexpected argument %q", left[0])
+	}
+	for _, f := range []struct {
+		name  string
+		value int
+	}{{"per-minute", throttles.InvocationsPerMinute}, {"fires", throttles.FiresPerMinute}, {"concurrent", throttles.ConcurrentInvocations}} {
+		if f.value < 0 {
+			return o, cli.Usagef("-%s: must not be negative, and is %d", f.name, f.value)
+		}
+	}
+	if o.options.MemoryMB < 128 {
+		return o, cli.Usagef("-memory: the smallest container needs 128 MiB, and there are %d", o.options.MemoryMB)
+	}
+	if o.options.PauseGrace <= 0 || o.options.IdleTimeout <= 0 {
+		return o, cli.Usagef("-pause-grace and -idle-timeout: must be positive")
+	}
+	if *user != "" {
+		if n, err := fmt.Sscanf(*user, "%d:%d", &o.runtime.UID, &o.runtime.GID); n != 2 || err != nil || o.runtime.UID < 0 || o.runtime.GID < 0 {
+			return o, cli.Usagef("-user: %q is not of the form UID:GID", *user)
+		}
+	}
+	auth := os.Getenv("OW_AUTH")
+	if auth == "" {
+		auth = rest.GuestKey
+	}
+	if outside, err := listensOutside(o.options.Listen); err != nil {
+		return o, cli.Usagef("-listen: %v", err)
+	} else if outside && auth == rest.GuestKey {
+		return o, cli.Usagef("-listen: %s is reached from other machines, and everybody knows the key: set one of your own in OW_AUTH, UUID:KEY", o.options.Listen)
+	}
+	o.options.Identities = []rest.Identity{{Namespace: *namespace, Auth: auth}}
+	o.options.Limits = throttles
+	o.options.Log = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
+	o.runtime.Log, o.runtime.HidePlatform = o.options.Log, true
+	return o, nil
+}
+
+// listensOutside tells whether other machines reach the address.
+func listensOutside(address string) (bool, error) {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false, err
+	}
+	if host == "localhost" {
+		return false, nil
+	}
+	ip := net.ParseIP(host)
+	return ip == nil || !ip.IsLoopback(), nil
+}
+
+// announce says where the platform is and how clients find it.
+func (o *platformOrder) announce(w io.Writer, s *rest.Server) error {
+	if o.json {
+		return json.NewEncoder(w).Encode(struct {
+			APIHost   string `json:"apihost"`
+			Namespace string `json:"namespace"`
+			PID       int    `json:"pid"`
+		}{s.URL(), s.Namespace(), os.Getpid()})
+	}
+	key := "the key in OW_AUTH"
+	if s.Auth() == rest.GuestKey {
+		key = "the key of OpenWhisk's standalone server"
+	}
+	_, err := fmt.Fprintf(w, "OpenWhisk on %s, namespace %s, %s; Ctrl-C ends it\n", s.URL(), s.Namespace(), key)
+	return err
+}

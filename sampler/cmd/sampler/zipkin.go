@@ -1,0 +1,47 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/tppfaas/tppfaas/internal/cli"
+	"github.com/tppfaas/tppfaas/internal/localzipkin"
+)
+
+const zipkinUsage = `Usage: sampler zipkin [options]
+
+Runs a Zipkin server in the foreground: its v2 API over memory, for samplings on this machine. When memory is full the traces that
+have been silent for longest go first. It ends with Ctrl-C.
+
+Examples:
+  sampler zipkin                           on 127.0.0.1:9411
+  sampler zipkin -listen 127.0.0.1:0       on a free port
+`
+
+// zipkin serves until the context is done.
+func zipkin(ctx context.Context, args []string, stdout io.Writer) error {
+	fs := cli.NewFlagSet("zipkin", stdout, zipkinUsage)
+	var options localzipkin.Options
+	fs.StringVar(&options.Listen, "listen", "127.0.0.1:9411", "the `address` to listen on, HOST:PORT")
+	fs.IntVar(&options.MaxSpans, "spans", 500_000, "most `spans` that are kept")
+	left, err := cli.Parse(fs, args)
+	switch {
+	case err != nil:
+		return err
+	case len(left) > 0:
+		return cli.Usagef("unexpected argument %q", left[0])
+	case options.MaxSpans < 1:
+		return cli.Usagef("-spans: must be positive, and is %d", options.MaxSpans)
+	}
+	server, err := localzipkin.Start(ctx, options)
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintf(stdout, "Zipkin on %s; Ctrl-C ends it\n", server.URL()); err != nil {
+		server.Close()
+		return err
+	}
+	<-ctx.Done()
+	return server.Close()
+}
