@@ -27,7 +27,7 @@ type Options struct {
 	Limits Limits
 	// Runtime starts the containers; it must be set. Close closes it.
 	Runtime Runtime
-	// Log is told of requests (level debug) and of what goes wrong; nil discards it.
+	// Log is told of requests (level debug), of containers (info) and of what goes wrong; nil discards it.
 	Log *slog.Logger
 
 	now   func() time.Time                  // the clock of the throttles

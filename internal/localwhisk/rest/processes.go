@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -57,6 +58,7 @@ func (i *invocation) collect(logs []container.Line) {
 type processes struct {
 	ctx     context.Context
 	runtime Runtime
+	log     *slog.Logger
 	wait    sync.WaitGroup
 	working atomic.Int64 // how many things are being done
 
@@ -72,8 +74,8 @@ type process struct {
 	removed   bool
 }
 
-func newProcesses(ctx context.Context, runtime Runtime) *processes {
-	return &processes{ctx: ctx, runtime: runtime, containers: map[int]*process{}}
+func newProcesses(ctx context.Context, runtime Runtime, log *slog.Logger) *processes {
+	return &processes{ctx: ctx, runtime: runtime, log: log, containers: map[int]*process{}}
 }
 
 // invocationOf returns what the container works for.
@@ -142,6 +144,7 @@ func (p *processes) Create(c *localwhisk.Container, _ int, ready func(error)) {
 			ready(errors.New("the container was removed"))
 			return
 		}
+		p.log.Info("container started", "container", c.ID(), "memory_mb", c.MemoryMB())
 		ready(nil)
 	})
 }

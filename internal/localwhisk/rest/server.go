@@ -70,7 +70,7 @@ func start(ctx context.Context, options Options, runtime Runtime) (*Server, erro
 		s.throttles[id.Namespace] = &throttle{}
 	}
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	s.processes = newProcesses(s.ctx, runtime)
+	s.processes = newProcesses(s.ctx, runtime, options.Log)
 	config := localwhisk.RealTimeConfig(options.MemoryMB)
 	config.PauseGrace, config.IdleTimeout = options.PauseGrace, options.IdleTimeout
 	var err error
