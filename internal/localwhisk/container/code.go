@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"weak"
@@ -62,6 +63,15 @@ func (c *codes) get(content []byte) (*code, error) {
 		}
 		if c.bySlice[key] == nil {
 			c.bySlice[key] = found
+			if len(found.slices) >= 64 {
+				found.slices = slices.DeleteFunc(found.slices, func(s slice) bool {
+					gone := s.first.Value() == nil
+					if gone {
+						delete(c.bySlice, s)
+					}
+					return gone
+				})
+			}
 			found.slices = append(found.slices, key)
 		}
 	}
@@ -178,8 +188,8 @@ func (k *code) checkExec() error {
 
 // removeAll removes a directory, also if an action took away its own rights to parts of it.
 func removeAll(dir string) error {
-	if err := os.RemoveAll(dir); err == nil {
-		return nil
+	if err := os.RemoveAll(dir); err == nil || os.Geteuid() == 0 {
+		return err
 	}
 	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if d != nil && d.IsDir() {

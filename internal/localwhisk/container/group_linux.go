@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -49,6 +50,9 @@ func (g *group) Init(ctx context.Context, spec Spec, timeout time.Duration) (*Ou
 		return g.refuse(fmt.Sprintf("Source code of kind %s cannot be compiled here: deploy a zip with a compiled exec.", spec.Kind)), nil
 	}
 	code, err := g.runtime.codes.get(spec.Code)
+	if noFault(err) {
+		return nil, fmt.Errorf("unpacking the code: %w", err)
+	}
 	if err != nil {
 		return g.refuse(err.Error()), nil
 	}
@@ -116,6 +120,16 @@ func (g *group) Init(ctx context.Context, spec Spec, timeout time.Duration) (*Ou
 		return &o, nil
 	}
 	return g.refuse(exitedInInit), nil
+}
+
+// noFault tells whether code could not be unpacked for a reason that is not its own.
+func noFault(err error) bool {
+	for _, e := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EMFILE, syscall.ENFILE, syscall.EIO, syscall.EROFS} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
 
 // refuse is the outcome of an action that cannot be started; the reason goes to its logs.

@@ -25,6 +25,7 @@ func newJail() *jail {
 		{dir: "/sys/fs/cgroup/memory", limitFile: "memory.limit_in_bytes", eventFile: "memory.oom_control"},
 		{dir: "/sys/fs/cgroup", limitFile: "memory.max", eventFile: "memory.events"},
 	} {
+		j.sweep()
 		own := filepath.Join(j.dir, "tppfaas-"+strconv.Itoa(os.Getpid()))
 		if os.Mkdir(own, 0o755) != nil {
 			continue
@@ -44,6 +45,25 @@ func newJail() *jail {
 		_ = os.Remove(own)
 	}
 	return nil
+}
+
+// sweep removes the groups of wardens that could not.
+func (j *jail) sweep() {
+	left, _ := filepath.Glob(filepath.Join(j.dir, "tppfaas-*"))
+	for _, dir := range left {
+		pid, err := strconv.Atoi(strings.TrimPrefix(filepath.Base(dir), "tppfaas-"))
+		if err != nil {
+			continue
+		}
+		if _, err := os.Stat("/proc/" + strconv.Itoa(pid)); err == nil {
+			continue
+		}
+		cells, _ := filepath.Glob(filepath.Join(dir, "*", "cgroup.procs"))
+		for _, c := range cells {
+			_ = os.Remove(filepath.Dir(c))
+		}
+		_ = os.Remove(dir)
+	}
 }
 
 // enclose puts a process, and what will descend from it, into a cell; "" if that fails.

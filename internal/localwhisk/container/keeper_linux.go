@@ -29,8 +29,8 @@ type keeper struct {
 
 var errWardenLost = errors.New("the process that keeps the containers is gone")
 
-// newKeeper starts a warden, which is this program started again.
-func newKeeper(dir string, log *slog.Logger) (*keeper, error) {
+// newKeeper starts a warden, which is this program started again. It holds the lock of the directory too.
+func newKeeper(dir string, lock *os.File, o *Options) (*keeper, error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, os.NewSyscallError("socketpair", err)
@@ -42,11 +42,14 @@ func newKeeper(dir string, log *slog.Logger) (*keeper, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &keeper{conn: conn.(*net.UnixConn), log: log, gone: make(chan struct{}), processes: map[uint64]*process{}}
+	k := &keeper{conn: conn.(*net.UnixConn), log: o.Log, gone: make(chan struct{}), processes: map[uint64]*process{}}
 	k.command = &exec.Cmd{
-		Path: "/proc/self/exe", Args: []string{wardenName, dir}, Env: []string{}, Dir: "/", ExtraFiles: []*os.File{theirs},
+		Path: "/proc/self/exe", Args: []string{wardenName, dir}, Env: []string{}, Dir: "/", ExtraFiles: []*os.File{theirs, lock},
 		// What the terminal sends to the platform's group is none of its business.
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
+	}
+	if o.noControlGroups {
+		k.command.Args = append(k.command.Args, "-")
 	}
 	if err := k.command.Start(); err != nil {
 		conn.Close()

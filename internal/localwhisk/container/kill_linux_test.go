@@ -2,7 +2,6 @@ package container
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -128,9 +127,9 @@ func platformMain() {
 	fail(err)
 	var pids []string
 	for range 2 {
-		c, err := r.Start(context.Background(), 256)
+		c, err := r.Start(background, 256)
 		fail(err)
-		o, err := c.Init(context.Background(), Spec{Kind: "go:1.24", Binary: true, Code: code, LogMB: 1}, time.Minute)
+		o, err := c.Init(background, Spec{Kind: "go:1.24", Binary: true, Code: code, LogMB: 1}, time.Minute)
 		fail(err)
 		if o != nil {
 			fail(fmt.Errorf("%s", o.Result))
@@ -143,18 +142,17 @@ func platformMain() {
 	select {}
 }
 
-// TestPlatformKilled: kill -9 of the platform leaves neither processes nor files.
-func TestPlatformKilled(t *testing.T) {
-	dir := t.TempDir()
+// platform starts a platform in a process of its own, which works in dir, and returns it with its warden and its other processes.
+func platform(t *testing.T, dir string) (c *exec.Cmd, pids []int) {
+	t.Helper()
 	code := filepath.Join(t.TempDir(), "code.zip")
 	require.NoError(t, os.WriteFile(code, spec(t).Code, 0o600))
-	c := exec.Command(os.Args[0], platformName, dir, code)
+	c = exec.Command(os.Args[0], platformName, dir, code)
 	out, err := c.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, c.Start())
 	line, err := bufio.NewReader(out).ReadString('\n')
 	require.NoError(t, err)
-	var pids []int
 	for _, f := range strings.Fields(line) {
 		pid, err := strconv.Atoi(f)
 		require.NoError(t, err, line)
@@ -162,14 +160,51 @@ func TestPlatformKilled(t *testing.T) {
 		pids = append(pids, pid)
 	}
 	require.Len(t, pids, 5)
+	return c, pids
+}
+
+func requireEmpty(t testing.TB, dir string) {
+	t.Helper()
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+// TestPlatformKilled: kill -9 of the platform leaves neither processes nor files; what is sent to a terminal's group, or to the warden by
+// mistake, does not matter.
+func TestPlatformKilled(t *testing.T) {
+	dir := t.TempDir()
+	c, pids := platform(t, dir)
+	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
+		require.NoError(t, syscall.Kill(pids[0], s))
+	}
 	require.NoError(t, c.Process.Kill())
 	require.Error(t, c.Wait())
 	for _, pid := range pids {
 		eventually(t, "all are gone", func() bool { return !alive(pid) })
 	}
-	left, err := os.ReadDir(dir)
-	require.NoError(t, err)
-	require.Empty(t, left)
+	requireEmpty(t, dir)
+}
+
+// TestBothKilled: where platform and warden are killed together, the next platform removes what they left, and nothing of another.
+func TestBothKilled(t *testing.T) {
+	dir := t.TempDir()
+	c, pids := platform(t, dir)
+	living := must(NewProcesses(Options{Dir: dir}))
+	defer living.Close()
+	require.NoError(t, syscall.Kill(pids[0], syscall.SIGSTOP), "so that it does nothing in between")
+	require.NoError(t, c.Process.Kill())
+	require.NoError(t, syscall.Kill(pids[0], syscall.SIGKILL))
+	require.Error(t, c.Wait())
+	eventually(t, "the warden is gone", func() bool { return !alive(pids[0]) })
+	require.True(t, alive(pids[1]), "a daemon that nobody has killed")
+	require.NoError(t, must(NewProcesses(Options{Dir: dir})).Close())
+	for _, pid := range pids {
+		require.False(t, alive(pid))
+	}
+	require.Equal(t, Success, run(started(t, living, spec(t)), `{}`).Kind)
+	require.NoError(t, living.Close())
+	requireEmpty(t, dir)
 }
 
 // TestMany containers at once, some of which die by themselves.
@@ -203,5 +238,5 @@ func TestMany(t *testing.T) {
 	require.Empty(t, children(r.keeper.command.Process.Pid))
 	entries, err := os.ReadDir(r.dir)
 	require.NoError(t, err)
-	require.Len(t, entries, 1, "the code")
+	require.Len(t, entries, 2, "the code and the lock")
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -18,9 +19,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+var background = context.Background()
+
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == platformName {
 		platformMain()
+		return
+	}
+	if len(os.Args) > 1 && os.Args[1] == hiddenName {
+		hiddenMain()
 		return
 	}
 	goleak.VerifyTestMain(m)
@@ -59,7 +66,7 @@ func packed(t testing.TB, files map[string]string) []byte {
 	for name, content := range files {
 		h := &zip.FileHeader{Name: name, Method: zip.Deflate}
 		h.SetMode(0o644)
-		if name == "exec" {
+		if name == "exec" || strings.HasSuffix(name, ".sh") {
 			h.SetMode(0o755)
 		}
 		w, err := z.CreateHeader(h)
@@ -80,6 +87,17 @@ func newRuntime(t testing.TB, o Options) *Processes {
 	return p
 }
 
+var zipped sync.Map // by the first byte of the program
+
+// standInZip zips the stand-in once.
+func standInZip(t testing.TB, program []byte) []byte {
+	if z, ok := zipped.Load(&program[0]); ok {
+		return z.([]byte)
+	}
+	z, _ := zipped.LoadOrStore(&program[0], packed(t, map[string]string{"exec": string(program), "exec.env": goEnv}))
+	return z.([]byte)
+}
+
 // spec is that of the stand-in, as a kind go:1.24.
 func spec(t testing.TB, env ...string) Spec {
 	t.Helper()
@@ -87,7 +105,7 @@ func spec(t testing.TB, env ...string) Spec {
 	require.NoError(t, err)
 	s := Spec{
 		Name: "/guest/stand-in", Version: "0.0.1", Kind: "go:1.24", Main: "main", Binary: true, MemoryMB: 256, LogMB: 1, Env: map[string]string{},
-		Code: packed(t, map[string]string{"exec": string(program), "exec.env": goEnv}),
+		Code: standInZip(t, program),
 	}
 	for i := 0; i+1 < len(env); i += 2 {
 		s.Env[env[i]] = env[i+1]
@@ -114,7 +132,7 @@ func run(c Container, value string) Outcome {
 }
 
 func runFor(c Container, value string, timeout time.Duration) Outcome {
-	return c.Run(context.Background(), Invocation{
+	return c.Run(background, Invocation{
 		Value: json.RawMessage(value), ActionName: "/guest/stand-in", ActionVersion: "0.0.1", ActivationID: "id", TransactionID: "tid",
 		Namespace: "guest", Deadline: time.UnixMilli(1700000000123),
 	}, timeout)

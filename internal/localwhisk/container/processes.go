@@ -17,6 +17,8 @@ type Options struct {
 	HidePlatform bool
 	// Log is told what goes wrong; nil discards it.
 	Log *slog.Logger
+
+	noControlGroups bool // for tests, which run as root too
 }
 
 func (o *Options) defaults() {

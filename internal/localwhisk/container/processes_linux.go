@@ -19,6 +19,7 @@ import (
 type Processes struct {
 	options Options
 	dir     string
+	lock    *os.File // of dir, held as long as we or a warden live
 	codes   *codes
 	ids     atomic.Uint64
 
@@ -36,11 +37,15 @@ func NewProcesses(options Options) (*Processes, error) {
 	if (options.UID != 0 || options.GID != 0) && os.Geteuid() != 0 {
 		return nil, errors.New("only root can run actions as another user")
 	}
-	dir, err := os.MkdirTemp(options.Dir, "tppfaas-containers-")
+	if options.Dir == "" {
+		options.Dir = os.TempDir()
+	}
+	sweep(options.Dir, options.Log)
+	dir, lock, err := newDirectory(options.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("a directory for containers: %w", err)
 	}
-	p := &Processes{options: options, dir: dir, containers: map[*group]struct{}{}}
+	p := &Processes{options: options, dir: dir, lock: lock, containers: map[*group]struct{}{}}
 	p.codes = &codes{
 		dir: filepath.Join(dir, "code"), mostOfOne: options.CodeBytes, mostIdle: options.IdleCodeBytes,
 		byContent: map[[sha256.Size]byte]*code{}, bySlice: map[slice]*code{},
@@ -51,10 +56,10 @@ func NewProcesses(options Options) (*Processes, error) {
 		err = os.NewSyscallError("prctl", unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0))
 	}
 	if err == nil {
-		p.keeper, err = newKeeper(dir, options.Log)
+		p.keeper, err = newKeeper(dir, lock, &p.options)
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("containers: %w", err), removeAll(dir))
+		return nil, errors.Join(fmt.Errorf("containers: %w", err), removeAll(dir), lock.Close())
 	}
 	return p, nil
 }
@@ -69,7 +74,7 @@ func (p *Processes) living() (*keeper, error) {
 	if p.keeper != nil && !p.keeper.lost() {
 		return p.keeper, nil
 	}
-	k, err := newKeeper(p.dir, p.options.Log)
+	k, err := newKeeper(p.dir, p.lock, &p.options)
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +147,7 @@ func (p *Processes) Close() error {
 	for g := range left {
 		g.Remove()
 	}
-	return removeAll(p.dir)
+	return errors.Join(removeAll(p.dir), p.lock.Close())
 }
 
 func (p *Processes) forget(g *group) {

@@ -41,15 +41,19 @@ type ward struct {
 const (
 	watchEvery   = 100 * time.Millisecond
 	membersEvery = 5 // looks at the memory between those at the descendants
+
+	sharedSlack = 16 << 20 // bytes: what a process shares with others counts in its peak, but not against its limit
 )
 
-// wardenMain is the warden: descriptor 3 is its connection, its first argument the directory to be removed.
+// wardenMain is the warden: descriptor 3 is its connection, 4 the lock of the directory that is its first argument, which it removes at
+// the end. With a further argument it makes no control groups.
 func wardenMain() int {
 	runtime.LockOSThread()
 	runtime.GOMAXPROCS(2)
 	debug.SetGCPercent(50)
-	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGPIPE)
-	if unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != nil || len(os.Args) != 2 {
+	// It ends when the platform does, not before. Caught, not ignored: what is ignored would be ignored by actions too.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGPIPE)
+	if unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != nil || len(os.Args) < 2 {
 		return 2
 	}
 	// Actions of the same user must not look into it.
@@ -66,7 +70,9 @@ func wardenMain() int {
 		return 2
 	}
 	w := &warden{platform: platform, dir: os.Args[1], byID: map[uint64]*ward{}, byPid: map[int]*ward{}}
-	w.jail = newJail()
+	if len(os.Args) == 2 {
+		w.jail = newJail()
+	}
 	w.serve()
 	w.end()
 	return 0
@@ -220,7 +226,8 @@ func (w *warden) kill(c *ward) { _ = syscall.Kill(-c.pid, syscall.SIGKILL) }
 func (w *warden) reap() {
 	for {
 		var status syscall.WaitStatus
-		pid, err := syscall.Wait4(-1, &status, syscall.WNOHANG, nil)
+		var usage syscall.Rusage
+		pid, err := syscall.Wait4(-1, &status, syscall.WNOHANG, &usage)
 		if err == syscall.EINTR {
 			continue
 		}
@@ -233,6 +240,10 @@ func (w *warden) reap() {
 			delete(w.byPid, pid)
 			delete(w.byID, c.id)
 			w.dead = append(w.dead, c)
+			// It may have run into RLIMIT_DATA before it was looked at.
+			if c.cell == "" && c.limit > 0 && status != 0 && usage.Maxrss<<10 > c.limit+sharedSlack {
+				c.exhausted = true
+			}
 		}
 	}
 	// A dead orphan wakes us again. They are looked for also when nothing else has died: the system's list of children may miss one.

@@ -107,6 +107,8 @@ func answer(value json.RawMessage, line []byte) {
 		pipeline.Close()
 		time.Sleep(time.Hour)
 	case "silent":
+	case "quiet":
+		reply(struct{}{})
 	case "deaf":
 		reply(map[string]any{"deaf": true})
 		time.Sleep(time.Hour)
@@ -140,7 +142,14 @@ func answer(value json.RawMessage, line []byte) {
 			}
 			memory = append(memory, b)
 		}
+		if p.Name == "hold" {
+			time.Sleep(time.Hour)
+		}
 		reply(map[string]any{"held": len(memory)})
+	case "memory child":
+		c := exec.Command("/proc/self/exe", fmt.Sprintf(`{"mode": "memory", "size": %d, "name": "hold"}`, p.Size))
+		out, err := c.CombinedOutput()
+		reply(map[string]any{"out": string(out), "problem": fmt.Sprint(err)})
 	case "daemon":
 		// Its child starts another and dies, in a session of its own: a daemon as by the book.
 		reply(map[string]any{"pid": start("fork")})
@@ -159,6 +168,10 @@ func answer(value json.RawMessage, line []byte) {
 	case "read":
 		b, err := os.ReadFile(p.Name)
 		reply(map[string]any{"text": string(b), "problem": fmt.Sprint(err)})
+	case "open":
+		f, err := os.Open(p.Name)
+		f.Close()
+		reply(map[string]any{"problem": fmt.Sprint(err)})
 	case "write":
 		err := os.WriteFile(p.Name, []byte("written"), 0o600)
 		reply(map[string]any{"problem": fmt.Sprint(err)})

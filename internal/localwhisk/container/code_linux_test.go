@@ -1,0 +1,93 @@
+package container
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestCodesAreShared: the same code, in one slice or in several, is unpacked once, also by many at a time.
+func TestCodesAreShared(t *testing.T) {
+	r := newRuntime(t, Options{})
+	code := packed(t, map[string]string{"exec": "run", "exec.env": goEnv})
+	var wait sync.WaitGroup
+	for range 8 {
+		wait.Go(func() {
+			for _, content := range [][]byte{code, bytes.Clone(code)} {
+				k, err := r.codes.get(content)
+				if err != nil || k.checkExec() == nil && k.env != goEnv {
+					t.Error(err, k)
+					return
+				}
+				r.codes.put(k)
+			}
+		})
+	}
+	wait.Wait()
+	require.Equal(t, 1, r.codes.unpacked)
+}
+
+// TestCodesAreForgotten: of the codes that nobody uses, those used last are kept, as long as there is room; one in use always is.
+func TestCodesAreForgotten(t *testing.T) {
+	r := newRuntime(t, Options{IdleCodeBytes: 250, CodeBytes: 1000})
+	get := func(i int) *code {
+		k, err := r.codes.get(packed(t, map[string]string{"exec": strings.Repeat(fmt.Sprint(i), 100)}))
+		require.NoError(t, err)
+		require.DirExists(t, k.dir)
+		return k
+	}
+	used := get(0)
+	for i := 1; i <= 5; i++ {
+		r.codes.put(get(i))
+	}
+	entries, err := os.ReadDir(r.codes.dir)
+	require.NoError(t, err)
+	require.Len(t, entries, 3, "the used one, and two that fit")
+	require.Equal(t, 6, r.codes.unpacked)
+	r.codes.put(get(5))
+	require.Equal(t, 6, r.codes.unpacked)
+	r.codes.put(get(1))
+	require.Equal(t, 7, r.codes.unpacked)
+	require.DirExists(t, used.dir)
+	r.codes.put(used)
+	require.Len(t, r.codes.byContent, 2)
+	require.Len(t, r.codes.bySlice, func() int {
+		n := 0
+		for _, k := range r.codes.byContent {
+			n += len(k.slices)
+		}
+		return n
+	}())
+
+	_, err = r.codes.get(packed(t, map[string]string{"exec": strings.Repeat("x", 2000)}))
+	require.ErrorContains(t, err, "too large")
+	_, err = r.codes.get(bytes.Repeat([]byte("x"), 2000))
+	require.ErrorContains(t, err, "larger than 1000 bytes")
+	require.Len(t, r.codes.byContent, 2, "what failed is not kept")
+}
+
+func TestOrder(t *testing.T) {
+	o := order{file: "/f", dir: "/d", args: []string{"exec", ""}, env: []string{"A=b", "C="}, memoryMB: 7, limitData: true, uid: 3, gid: 4, results: true}
+	b, err := o.encode()
+	require.NoError(t, err)
+	var back order
+	require.NoError(t, back.decode(string(b[4:])))
+	require.Equal(t, o, back)
+	for _, text := range []string{"", "a\x00b", "f\x00d\x00x\x000\x000\x000\x000\x000", "f\x00d\x000\x000\x000\x000\x000\x009"} {
+		require.Error(t, back.decode(text), "%q", text)
+	}
+	o.env = []string{strings.Repeat("x", maxOrder)}
+	_, err = o.encode()
+	require.ErrorContains(t, err, "larger than")
+	m := message{opStart, 1 << 60, -1, 1 << 40, "text"}
+	same, err := decodeMessage(m.encode())
+	require.NoError(t, err)
+	require.Equal(t, m, same)
+	_, err = decodeMessage([]byte("short"))
+	require.Error(t, err)
+}

@@ -1,0 +1,125 @@
+package container
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+const nobody = 65534
+
+// openDir is a directory that every user can reach, as that for temporary files usually is.
+func openDir(t *testing.T, owner int) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "tppfaas-open-")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	require.NoError(t, os.Chmod(dir, 0o755))
+	require.NoError(t, os.Chown(dir, owner, owner))
+	return dir
+}
+
+func requireRoot(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("only root can become another user")
+	}
+}
+
+// TestOtherUser: actions run as an unprivileged user, who can work in the container's directory and nowhere else.
+func TestOtherUser(t *testing.T) {
+	if os.Geteuid() != 0 {
+		_, err := NewProcesses(Options{UID: nobody})
+		require.ErrorContains(t, err, "only root")
+		t.Skip("only root can become another user")
+	}
+	r, err := NewProcesses(Options{Dir: openDir(t, 0), UID: nobody, GID: nobody})
+	require.NoError(t, err)
+	defer r.Close()
+	c, other := started(t, r, spec(t)), started(t, r, spec(t))
+	status := field[string](t, run(c, `{"mode": "read", "name": "/proc/self/status"}`), "text")
+	for _, id := range []string{"Uid", "Gid"} {
+		require.Contains(t, status, fmt.Sprintf("\n%s:\t%[2]d\t%[2]d\t%[2]d\t%[2]d\n", id, nobody))
+	}
+	require.Contains(t, status, "\nGroups:\t \n")
+	require.Equal(t, "<nil>", field[string](t, run(c, `{"mode": "write", "name": "own.txt"}`), "problem"))
+	forbidden := []string{filepath.Join(r.dir, "x"), filepath.Join(r.codes.dir, "x"), filepath.Join(other.(*group).code.dir, "x")}
+	for _, file := range forbidden {
+		o := run(c, fmt.Sprintf(`{"mode": "write", "name": %q}`, file))
+		require.Contains(t, field[string](t, o, "problem"), "permission denied", file)
+	}
+	for _, pid := range []int{os.Getpid(), r.keeper.command.Process.Pid} {
+		o := run(c, fmt.Sprintf(`{"mode": "read", "name": "/proc/%d/environ"}`, pid))
+		require.Contains(t, field[string](t, o, "problem"), "permission denied")
+	}
+	daemon := daemonOf(t, c)
+	c.Remove()
+	require.False(t, alive(daemon))
+}
+
+// TestSignals: an action starts with none ignored or blocked, unless those who started the platform wanted it so.
+func TestSignals(t *testing.T) {
+	mask := func(status, name string) (v uint64) {
+		for line := range strings.Lines(status) {
+			if n, _ := fmt.Sscanf(line, name+":\t%x", &v); n == 1 {
+				return v
+			}
+		}
+		t.Fatalf("no %s in %s", name, status)
+		return 0
+	}
+	own, err := os.ReadFile("/proc/self/status")
+	require.NoError(t, err)
+	c := started(t, newRuntime(t, Options{}), spec(t))
+	status := field[string](t, run(c, `{"mode": "read", "name": "/proc/self/status"}`), "text")
+	require.Equal(t, mask(string(own), "SigIgn"), mask(status, "SigIgn"))
+	require.Zero(t, mask(status, "SigBlk"))
+	require.Contains(t, status, "NoNewPrivs:\t1")
+}
+
+const hiddenName = "the-hidden-platform-of-a-test"
+
+// hiddenMain is a platform that asks to be hidden: it has an action read its environment, and prints what comes.
+func hiddenMain() {
+	r := must(NewProcesses(Options{Dir: os.Args[2], HidePlatform: os.Args[4] == "true"}))
+	code := must(os.ReadFile(os.Args[3]))
+	c := must(r.Start(background, 256))
+	if o, err := c.Init(background, Spec{Kind: "go:1.24", Binary: true, Code: code, LogMB: 1}, time.Minute); o != nil || err != nil {
+		fmt.Println(o, err)
+		os.Exit(1)
+	}
+	for _, file := range []string{"environ", "mem", "maps"} {
+		fmt.Println(string(run(c, fmt.Sprintf(`{"mode": "open", "name": "/proc/%d/%s"}`, os.Getpid(), file)).Result))
+	}
+	if err := r.Close(); err != nil {
+		fmt.Println(err)
+	}
+}
+
+// TestHidePlatform: an action of the same user reads the platform's environment, unless that is hidden.
+func TestHidePlatform(t *testing.T) {
+	requireRoot(t) // to start a platform that is not
+	dir := openDir(t, nobody)
+	code := filepath.Join(dir, "code.zip")
+	require.NoError(t, os.WriteFile(code, spec(t).Code, 0o644))
+	for _, hidden := range []bool{false, true} {
+		c := exec.Command("/proc/self/exe", hiddenName, dir, code, fmt.Sprint(hidden))
+		c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+		c.Env = []string{"SECRET=must not be seen"}
+		c.Dir = "/"
+		out, err := c.CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		if hidden {
+			require.Equal(t, 3, strings.Count(string(out), "permission denied"), "%s", out)
+		} else {
+			require.Equal(t, 3, strings.Count(string(out), `"problem":"\u003cnil\u003e"`), "%s", out)
+		}
+	}
+}
