@@ -7,5 +7,5 @@
 //	defer server.Close()
 //	fmt.Println(server.URL(), server.Auth())
 //
-// What runs actions is a [Runtime], which starts a [Container] for each that the engine wants.
+// What runs actions is the Runtime, which starts a container for each that the engine wants.
 package rest

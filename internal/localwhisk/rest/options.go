@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"strings"
 	"time"
+
+	"github.com/tppfaas/tppfaas/internal/localwhisk/container"
 )
 
 // GuestKey is the key, UUID:KEY, of the namespace guest where none other is set: the publicly known one of OpenWhisk's
@@ -26,7 +28,7 @@ type Options struct {
 	// Limits bounds what an entity and an invocation may be; zero fields stand for OpenWhisk's defaults.
 	Limits Limits
 	// Runtime starts the containers; it must be set. Close closes it.
-	Runtime Runtime
+	Runtime container.Runtime
 	// Log is told of requests (level debug), of containers (info) and of what goes wrong; nil discards it.
 	Log *slog.Logger
 

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,12 +15,6 @@ import (
 	"github.com/tppfaas/tppfaas/internal/localwhisk"
 	"github.com/tppfaas/tppfaas/internal/localwhisk/container"
 )
-
-// Runtime starts containers.
-type Runtime = container.Runtime
-
-// Container is where one version of one action runs.
-type Container = container.Container
 
 // invocation is what the engine carries for one activation of an action.
 type invocation struct {
@@ -44,20 +40,22 @@ func (i *invocation) in() {
 	}
 }
 
-// collect takes the logs of the invocation.
+// collect takes the logs of the invocation. A container whose logs were too long is not used again, as in OpenWhisk.
 func (i *invocation) collect(logs []container.Line) {
-	if i.outcome.Kind == container.DeveloperError && i.action.limits.Logs > 0 {
-		logs = append(logs, container.Line{
-			Time: time.Now(), Stream: "stderr", Text: "The action did not initialize or run as expected. Log data might be missing.",
-		})
-	}
 	i.logs = logs
+	if i.run != nil && slices.ContainsFunc(logs[max(len(logs)-2, 0):], isTruncation) {
+		i.run.Spoil()
+	}
+}
+
+func isTruncation(l container.Line) bool {
+	return l.Stream == "stderr" && strings.HasPrefix(l.Text, "Logs were truncated because the total bytes size exceeds the limit of ")
 }
 
 // processes is the engine's Backend of real containers.
 type processes struct {
 	ctx     context.Context
-	runtime Runtime
+	runtime container.Runtime
 	log     *slog.Logger
 	wait    sync.WaitGroup
 	working atomic.Int64 // how many things are being done
@@ -70,11 +68,11 @@ type processes struct {
 // process is a container; one thing at a time is done in it, but Remove may come at any time.
 type process struct {
 	mu        sync.Mutex
-	container Container
+	container container.Container
 	removed   bool
 }
 
-func newProcesses(ctx context.Context, runtime Runtime, log *slog.Logger) *processes {
+func newProcesses(ctx context.Context, runtime container.Runtime, log *slog.Logger) *processes {
 	return &processes{ctx: ctx, runtime: runtime, log: log, containers: map[int]*process{}}
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tppfaas/tppfaas/internal/localwhisk"
+	"github.com/tppfaas/tppfaas/internal/localwhisk/container"
 )
 
 // Server is a running platform. Its methods may be called from several goroutines.
@@ -22,7 +23,7 @@ type Server struct {
 	info      []byte
 	callers   map[string]Identity // by their Authorization header
 	throttles map[string]*throttle
-	runtime   Runtime
+	runtime   container.Runtime
 	processes *processes
 	engine    *localwhisk.Platform
 
@@ -58,7 +59,7 @@ func Start(ctx context.Context, options Options) (*Server, error) {
 	return s, nil
 }
 
-func start(ctx context.Context, options Options, runtime Runtime) (*Server, error) {
+func start(ctx context.Context, options Options, runtime container.Runtime) (*Server, error) {
 	s := &Server{
 		options: options, runtime: runtime, info: infoDocument(options.Limits), callers: map[string]Identity{}, throttles: map[string]*throttle{},
 		store:       store{actions: map[string]*action{}, packages: map[string]*pack{}, triggers: map[string]*trigger{}, rules: map[string]*rule{}},
