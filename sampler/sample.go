@@ -2,7 +2,9 @@ package sampler
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,10 +14,12 @@ import (
 
 // Result is what a sampling gives.
 type Result struct {
-	// Dataset has a sequence for each request, in the order of sending. Its marks are the application's functions in the
-	// order of its file, seen or not.
+	// Dataset has a sequence for each request whose trace is complete, in the order of the plan. Its marks are the application's
+	// functions in the order of its file, seen or not.
 	Dataset *tpp.Dataset
-	// Sends has the times at which each request was to be sent and was sent.
+	// Incomplete has the requests that were sent and have no complete trace, in the order of the plan.
+	Incomplete []*Incomplete
+	// Sends has the times at which each request was to be sent and was sent. Those that an earlier run has sent are not there.
 	Sends []Send
 	// Events and ColdStarts count invocations.
 	Events, ColdStarts int
@@ -40,8 +44,10 @@ func (r *Result) Lateness() time.Duration {
 // Sample deploys the application on the target, sends the requests of the config's plan, each at its time, and collects
 // their traces. After each trace progress is called, unless it is nil, with the number of traces that are complete.
 //
-// A Config that is wrong is a *ConfigError, and nothing is deployed. A request without a complete trace fails the whole
-// sampling: a dataset with holes would teach a model that traces end early.
+// A Config that is wrong is a *ConfigError, and nothing is deployed. A request that fails ends the whole sampling, unless the
+// target says that it is only [Incomplete]: that one is left out, for an incomplete trace would teach a model that traces end
+// early. Where something was sent before the error, or before the context was done, there is a result all the same, with what
+// was complete until then.
 func Sample(ctx context.Context, target Target, app *apps.Application, config Config, progress func(complete int)) (*Result, error) {
 	planner, err := NewPlanner(app, config)
 	if err != nil {
@@ -65,49 +71,72 @@ func Sample(ctx context.Context, target Target, app *apps.Application, config Co
 		s.marks[name] = i
 		s.result.Dataset.MarkNames = append(s.result.Dataset.MarkNames, name)
 	}
+	s.recorder, _ = target.(Recorder)
 	s.schedule()
 	err = target.Wait(ctx)
-	s.close()
+	result := s.close()
 	if s.err != nil {
-		return nil, s.err
+		return result, s.err
 	}
+	complete := len(result.Dataset.Sequences)
 	if err != nil {
-		return nil, fmt.Errorf("after %d of %d requests: %w", s.complete, config.Requests, err)
+		return result, fmt.Errorf("after %d of %d requests: %w", complete, config.Requests, err)
 	}
-	if s.complete != config.Requests {
-		return nil, fmt.Errorf("the platform came to rest with %d of %d traces", s.complete, config.Requests)
+	if n := complete + len(result.Incomplete); n != config.Requests {
+		return result, fmt.Errorf("the platform came to rest with %d of %d traces", n, config.Requests)
 	}
-	return &s.result, nil
+	return result, nil
 }
 
 // sampling is a Sample under way. Its methods may be called from any goroutine, as the clock of a target pleases.
 type sampling struct {
 	target   Target
+	recorder Recorder // nil if the target keeps no record
 	cancel   context.CancelFunc
 	progress func(int)
 	marks    map[string]int
 
-	mu       sync.Mutex
-	planner  *Planner
-	stop     func() bool // takes back the next sending
-	closed   bool
-	err      error // the first that a request met
-	complete int
+	mu      sync.Mutex
+	planner *Planner
+	shift   time.Duration // of the plan's times, once a request of this run is planned
+	begun   bool          // one is
+	stop    func() bool   // takes back the next sending
+	closed  bool
+	err     error // the first that a request met
+	sent    []int // the requests of result.Sends
+	// Until the end, the dataset has a sequence for each request up to the last that is complete, without events where one is not.
 	result   Result
+	complete int
 }
 
 // schedule plans the next sending. Each is planned when the one before is made: millions of timers would only fill memory.
+// Requests that were sent before are handed over at once, and the first of the others is due now.
 func (s *sampling) schedule() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
+	for !s.closed {
+		r, ok := s.planner.Next()
+		if !ok {
+			return
+		}
+		if s.recorder != nil {
+			if _, before := s.recorder.SentAt(r.Index); before {
+				s.mu.Unlock()
+				err := s.target.Send(r, func(t Trace, err error) { s.collect(r.Index, t, err) })
+				if err != nil {
+					s.fail(r.Index, err)
+				}
+				s.mu.Lock()
+				continue
+			}
+		}
+		if !s.begun {
+			s.begun, s.shift = true, r.Time
+		}
+		r.Time -= s.shift
+		s.stop = s.target.AfterFunc(r.Time-s.target.Now().Sub(s.result.Start), func() { s.send(r) })
 		return
 	}
-	r, ok := s.planner.Next()
-	if !ok {
-		return
-	}
-	s.stop = s.target.AfterFunc(r.Time-s.target.Now().Sub(s.result.Start), func() { s.send(r) })
 }
 
 func (s *sampling) send(r Request) {
@@ -117,7 +146,7 @@ func (s *sampling) send(r Request) {
 		return
 	}
 	s.result.Sends = append(s.result.Sends, Send{Intended: r.Time, Actual: s.target.Now().Sub(s.result.Start)})
-	s.result.Dataset.Sequences = append(s.result.Dataset.Sequences, tpp.Sequence{})
+	s.sent = append(s.sent, r.Index)
 	s.mu.Unlock()
 	if err := s.target.Send(r, func(t Trace, err error) { s.collect(r.Index, t, err) }); err != nil {
 		s.fail(r.Index, err)
@@ -141,16 +170,26 @@ func (s *sampling) collect(index int, t Trace, err error) {
 	if err == nil {
 		sequence, err = t.Sequence(s.marks)
 	}
-	if err != nil {
+	var incomplete *Incomplete
+	if err != nil && !errors.As(err, &incomplete) {
 		s.fail(index, err)
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
+	switch {
+	case s.closed:
+		return
+	case err != nil:
+		incomplete.Request = index
+		s.result.Incomplete = append(s.result.Incomplete, incomplete)
 		return
 	}
+	for len(s.result.Dataset.Sequences) <= index {
+		s.result.Dataset.Sequences = append(s.result.Dataset.Sequences, tpp.Sequence{})
+	}
 	s.result.Dataset.Sequences[index] = sequence
+	s.complete++
 	s.result.Events += sequence.Len()
 	for i, a := range t {
 		if sequence.ColdStart(i) {
@@ -160,18 +199,28 @@ func (s *sampling) collect(index int, t Trace, err error) {
 			s.result.End = a.End
 		}
 	}
-	s.complete++
 	if s.progress != nil {
 		s.progress(s.complete)
 	}
 }
 
-// close takes back what is still planned; whatever comes in later is ignored.
-func (s *sampling) close() {
+// close takes back what is still planned, and returns what there is; whatever comes in later is ignored.
+func (s *sampling) close() *Result {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
 	if s.stop != nil {
 		s.stop()
 	}
+	r := s.result
+	r.Dataset.Sequences = slices.DeleteFunc(r.Dataset.Sequences, func(s tpp.Sequence) bool { return s.Len() == 0 })
+	slices.SortFunc(r.Incomplete, func(a, b *Incomplete) int { return a.Request - b.Request })
+	if s.recorder != nil {
+		for k, i := range s.sent {
+			if at, ok := s.recorder.SentAt(i); ok {
+				r.Sends[k].Actual = at.Sub(r.Start)
+			}
+		}
+	}
+	return &r
 }

@@ -213,11 +213,11 @@ func TestSampleFails(t *testing.T) {
 			c.target(target)
 			complete := 0
 			result, err := Sample(t.Context(), target, load(t, "sequence"), Config{Requests: 1000, MinInterval: time.Minute, MaxInterval: time.Minute}, func(n int) { complete = n })
-			if err == nil || !strings.HasPrefix(err.Error(), c.want) || result != nil {
-				t.Errorf("result %v, err = %v, want %s…", result, err, c.want)
+			if err == nil || !strings.HasPrefix(err.Error(), c.want) {
+				t.Errorf("err = %v, want %s…", err, c.want)
 			}
-			if complete != 2 {
-				t.Errorf("%d traces were complete, want 2 and nothing sent after", complete)
+			if complete != 2 || len(result.Dataset.Sequences) != 2 {
+				t.Errorf("%d traces were complete, and %d are there; want 2 and nothing sent after", complete, len(result.Dataset.Sequences))
 			}
 		})
 	}
@@ -234,8 +234,8 @@ func TestCancel(t *testing.T) {
 			cancel()
 		}
 	})
-	if !errors.Is(err, context.Canceled) || result != nil || !strings.HasPrefix(err.Error(), "after 5 of 10000000 requests") {
-		t.Errorf("result %v, err = %v; want none after 5 of 10000000 requests, context canceled", result, err)
+	if !errors.Is(err, context.Canceled) || !strings.HasPrefix(err.Error(), "after 5 of 10000000 requests") || len(result.Dataset.Sequences) != 5 {
+		t.Errorf("result %v, err = %v; want 5 traces, context canceled", result, err)
 	}
 }
 
@@ -392,5 +392,50 @@ func BenchmarkSampleLocal(b *testing.B) {
 				sampleLocal(b, app, Config{Requests: 1000, MinInterval: 2 * time.Second, MaxInterval: 6 * time.Second, Seed: 1})
 			}
 		})
+	}
+}
+
+// recording is a target that has sent some requests in a run before.
+type recording struct {
+	*steady
+	before map[int]bool
+	given  []int
+}
+
+func (r *recording) SentAt(index int) (time.Time, bool) {
+	return LocalStart.Add(time.Duration(index) * time.Second), r.before[index]
+}
+
+func (r *recording) Send(request Request, done func(Trace, error)) error {
+	r.given = append(r.given, request.Index)
+	r.before[request.Index] = true
+	return r.steady.Send(request, done)
+}
+
+// What an earlier run has sent is handed over at once, and the rest of the plan begins now; a trace that is incomplete is left out.
+func TestSampleGoesOn(t *testing.T) {
+	target := &recording{steady: newSteady(), before: map[int]bool{0: true, 1: true, 3: true}}
+	target.spoil = func(r Request, trace Trace) (Trace, error) {
+		if r.Index == 1 {
+			return nil, fmt.Errorf("so: %w", &Incomplete{Missing: []string{"sequence-dev-f1"}, Reason: "lost"})
+		}
+		return trace, nil
+	}
+	config := Config{Requests: 6, MinInterval: time.Minute, MaxInterval: time.Minute}
+	result, err := Sample(t.Context(), target, load(t, "sequence"), config, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(target.given, []int{0, 1, 2, 3, 4, 5}) {
+		t.Errorf("sent in the order %v", target.given)
+	}
+	if len(result.Dataset.Sequences) != 5 || len(result.Incomplete) != 1 || result.Incomplete[0].Request != 1 ||
+		result.Incomplete[0].Error() != "missing sequence-dev-f1 (lost)" {
+		t.Errorf("%d sequences, incomplete: %v", len(result.Dataset.Sequences), result.Incomplete)
+	}
+	// Requests 2, 4 and 5 belong to this run: 2 at once, 4 two minutes later. SentAt corrects when they were really sent.
+	want := []Send{{0, 2 * time.Second}, {2 * time.Minute, 4 * time.Second}, {3 * time.Minute, 5 * time.Second}}
+	if !slices.Equal(result.Sends, want) {
+		t.Errorf("sends %v, want %v", result.Sends, want)
 	}
 }

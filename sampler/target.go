@@ -2,6 +2,7 @@ package sampler
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/tppfaas/tppfaas/apps"
@@ -22,11 +23,41 @@ type Target interface {
 	Deploy(ctx context.Context, app *apps.Application) error
 	// Send sends the request to main now and returns at once. Each function sleeps and calls as the request's Calls say,
 	// the calls of one function [apps.CallGap] apart. Later, never within Send, done is called once: with the complete trace, or
-	// with the reason why there is none.
+	// with the reason why there is none, an *Incomplete if that is no reason to end the sampling.
 	Send(r Request, done func(Trace, error)) error
 	// Wait lets time pass until every planned call of AfterFunc was made and every request is done. It returns the
-	// context's error when that is done before.
+	// context's error when that is done before; it may still wait for what was sent.
 	Wait(ctx context.Context) error
+}
+
+// Recorder is a Target that records what it sends beyond the end of the process, so that a sampling can go on where another
+// was broken off: [Sample] hands it the requests that were sent before at once, for their traces only.
+type Recorder interface {
+	Target
+	// SentAt returns when a request was sent, by this process or one before it; false if it was not.
+	SentAt(index int) (time.Time, bool)
+}
+
+// Incomplete is the error of a request whose trace is not complete.
+type Incomplete struct {
+	// Request is its index.
+	Request int
+	// Missing are the deployed names of the functions that are missing from the trace, one for each call.
+	Missing []string
+	// Reason says more, or why there is no trace at all; it may be "".
+	Reason string
+}
+
+// Error says what is missing and why.
+func (i *Incomplete) Error() string {
+	text := i.Reason
+	if len(i.Missing) > 0 {
+		text = "missing " + strings.Join(i.Missing, ", ")
+		if i.Reason != "" {
+			text += " (" + i.Reason + ")"
+		}
+	}
+	return text
 }
 
 // Trace is all invocations of one request, in any order.
