@@ -133,19 +133,19 @@ func (s *sampling) schedule() {
 		if !s.begun {
 			s.begun, s.shift = true, r.Time
 		}
-		r.Time -= s.shift
-		s.stop = s.target.AfterFunc(r.Time-s.target.Now().Sub(s.result.Start), func() { s.send(r) })
+		due := r.Time - s.shift
+		s.stop = s.target.AfterFunc(due-s.target.Now().Sub(s.result.Start), func() { s.send(r, due) })
 		return
 	}
 }
 
-func (s *sampling) send(r Request) {
+func (s *sampling) send(r Request, due time.Duration) {
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
 		return
 	}
-	s.result.Sends = append(s.result.Sends, Send{Intended: r.Time, Actual: s.target.Now().Sub(s.result.Start)})
+	s.result.Sends = append(s.result.Sends, Send{Intended: due, Actual: s.target.Now().Sub(s.result.Start)})
 	s.sent = append(s.sent, r.Index)
 	s.mu.Unlock()
 	if err := s.target.Send(r, func(t Trace, err error) { s.collect(r.Index, t, err) }); err != nil {

@@ -27,9 +27,18 @@ func main() { cli.Main(run) }
 const usage = `Usage: sampler -d APPLICATION -n REQUESTS -l SECONDS -u SECONDS [options]
        sampler mix LOW BURSTS -cold SHARE -o HIGH [options]     (sampler mix -h)
        sampler platform | zipkin [options]                          (sampler platform -h, sampler zipkin -h)
+       sampler clean [PACKAGE...] [options]                     (sampler clean -h)
 
 Deploys an application on the local platform, sends it requests at uniform random intervals, and writes the traces as a
 dataset. Time is virtual: an hour of load takes seconds, and the same call writes the same file.
+
+With -platform openwhisk it does so on an OpenWhisk, in real time: it deploys the functions into a package of their own,
+sends them the same requests, fetches the traces from Zipkin, and removes what it has deployed. A collector must ship the
+functions' spans there. Where all that is, is looked for in the options, the environment (OW_APIHOST, OW_AUTH,
+OW_IGNORE_CERTS, TPPFAAS_ZIPKIN, TPPFAAS_COLLECTOR, TPPFAAS_ACTION_APIHOST), the configuration file, and .wskprops, in this
+order; without any it is on this machine. Ctrl-C stops the sending and keeps what is complete. What was sent and has come
+stands in OUTPUT.journal until the dataset is whole: with it -resume goes on, however the run ended. A trace that is not
+complete is left out, and named; the exit status is then 1, unless -allow-incomplete is given.
 
 Examples:
   sampler -d sequence -n 1000 -l 2 -u 6                            into data/sequence_n1000_l2_u6.json
@@ -37,10 +46,13 @@ Examples:
   sampler -d sequence -n 500 -l 0.1 -u 0.1 -b 50 -w 120            bursts of 50: many cold starts
   sampler -d parallel_small -n 1000 -l 2 -u 6 -e 1 -m 2            one anomaly, two missing functions in each trace
   sampler -d path/to/my_application -n 100 -l 1 -u 2 -seed 7       an application of one's own
+  sampler -platform openwhisk -d tree_small -n 50 -l 1 -u 2        into data/tree_small_n50_l1_u2_openwhisk.json
+  sampler -platform openwhisk -d tree_small -n 50 -l 1 -u 2 -resume                     goes on after a Ctrl-C
 
 Applications: %s.
 
-Exit status: 0 done, 1 failed or interrupted (no file is written), 2 called wrongly.
+Exit status: 0 done, 1 failed or interrupted (no file is written, but on OpenWhisk one with what is complete), 2 called
+wrongly.
 `
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
@@ -52,6 +64,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			return cli.Exit(stderr, "sampler platform", platform(ctx, args[1:], stdout, stderr))
 		case "zipkin":
 			return cli.Exit(stderr, "sampler zipkin", zipkin(ctx, args[1:], stdout))
+		case "clean":
+			return cli.Exit(stderr, "sampler clean", clean(ctx, args[1:], stdout, stderr))
 		}
 	}
 	return cli.Exit(stderr, "sampler", sample(ctx, args, stdout, stderr))
@@ -63,6 +77,7 @@ type order struct {
 	config sampler.Config
 	output string // "" for a name of its own under data
 	json   bool
+	whisk  *onOpenWhisk // nil for the local platform
 }
 
 func sample(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -75,10 +90,17 @@ func sample(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 		if err := os.MkdirAll("data", 0o777); err != nil {
 			return err
 		}
-		output = filepath.Join("data", sampler.FileName(order.app.Name, order.config))
+		name := sampler.FileName(order.app.Name, order.config)
+		if order.whisk != nil {
+			name = strings.TrimSuffix(name, ".json") + "_openwhisk.json"
+		}
+		output = filepath.Join("data", name)
 	}
 	if err := atomicfile.Check(output); err != nil {
 		return err
+	}
+	if order.whisk != nil {
+		return order.whisk.sample(ctx, order, output, stdout, stderr)
 	}
 
 	begin := time.Now()
@@ -130,6 +152,8 @@ func parse(args []string, stdout io.Writer) (order, error) {
 	fs.Uint64Var(&o.config.Seed, "seed", sampler.DefaultSeed, "`number` that determines everything random")
 	fs.StringVar(&o.output, "o", "", "the `file` to write: JSON, by its name .jsonl or .csv, compressed if it ends in .gz (without: one in data/, named after the options)")
 	fs.BoolVar(&o.json, "json", false, "print one JSON object instead of text")
+	platform := fs.String("platform", "local", "where to sample: local, in virtual time, or openwhisk; the options below are for that")
+	whisk := newOnOpenWhisk(fs)
 	left, err := cli.Parse(fs, args)
 	if err != nil {
 		return o, err
@@ -140,7 +164,14 @@ func parse(args []string, stdout io.Writer) (order, error) {
 	if err := o.check(fs, *application, *least, *most, *pause); err != nil {
 		return o, err
 	}
-	return o, nil
+	switch *platform {
+	case "local":
+		return o, whisk.unused(fs)
+	case "openwhisk":
+		o.whisk = whisk
+		return o, whisk.check(fs)
+	}
+	return o, cli.Usagef("-platform: must be local or openwhisk, not %q", *platform)
 }
 
 // flagOf tells which option sets a field of the config.

@@ -1,0 +1,175 @@
+package openwhisk
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/tppfaas/tppfaas/sampler"
+)
+
+func headerOf(t require.TestingT, config sampler.Config) header {
+	h, err := newHeader(quick(), config, "http://x", "tppfaas-quick-1")
+	require.NoError(t, err)
+	return h
+}
+
+// Whatever is recorded is there again, wherever the file is torn off.
+func TestJournal(t *testing.T) {
+	dir := t.TempDir()
+	n := 0
+	rapid.Check(t, func(rt *rapid.T) {
+		n++
+		path := filepath.Join(dir, fmt.Sprint(n))
+		h := headerOf(rt, every(time.Second, 9))
+		j, err := createJournal(path, h)
+		require.NoError(rt, err)
+		states := []map[int]entry{{}} // after each line
+		ends := []int64{j.size}
+		now := map[int]entry{}
+		for range rapid.IntRange(0, 12).Draw(rt, "lines") {
+			i := rapid.IntRange(0, 4).Draw(rt, "request")
+			at := time.UnixMicro(int64(rapid.IntRange(1, 1<<50).Draw(rt, "at")))
+			e := now[i]
+			switch rapid.IntRange(0, 3).Draw(rt, "kind") {
+			case 0:
+				e = entry{trace: fmt.Sprintf("%032d", n), at: at}
+				require.NoError(rt, j.send(i, e.trace, at))
+			case 1:
+				e.activation = fmt.Sprint("a", i)
+				require.NoError(rt, j.sent(i, e.activation))
+			case 2:
+				e.complete = sampler.Trace{{ID: "a", Name: "main", Arrival: at, End: at.Add(time.Second), Wait: time.Millisecond}, {ID: "b", Cause: "a", Name: "f", Arrival: at, End: at, Init: 3}}
+				e.complete[1].Init = 5 * time.Microsecond
+				require.NoError(rt, j.complete(i, e.complete))
+			case 3:
+				require.NoError(rt, j.refused(i))
+				delete(now, i)
+				e = entry{}
+			}
+			if e.trace != "" || e.activation != "" || e.complete != nil {
+				now[i] = e
+			}
+			copied := map[int]entry{}
+			for k, v := range now {
+				copied[k] = v
+			}
+			states, ends = append(states, copied), append(ends, j.size)
+		}
+		require.NoError(rt, j.Close())
+		text, err := os.ReadFile(path)
+		require.NoError(rt, err)
+		cut := rapid.IntRange(int(ends[0]), len(text)).Draw(rt, "cut")
+		require.NoError(rt, os.WriteFile(path, text[:cut], 0o600))
+		whole := 0
+		for ends[min(whole+1, len(ends)-1)] <= int64(cut) && whole+1 < len(ends) {
+			whole++
+		}
+		j, err = openJournal(path, h)
+		require.NoError(rt, err)
+		require.Equal(rt, states[whole], j.found)
+		require.Equal(rt, h.Package, j.header.Package)
+		// What is written next stands on a line of its own.
+		require.NoError(rt, j.sent(4, "next"))
+		require.NoError(rt, j.Close())
+		j, err = openJournal(path, h)
+		require.NoError(rt, err)
+		require.Equal(rt, "next", j.found[4].activation)
+		require.NoError(rt, j.Remove())
+		require.NoFileExists(rt, path)
+	})
+}
+
+func TestJournalOfAnother(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.journal")
+	config := sampler.Config{Requests: 5, MinInterval: time.Second, MaxInterval: 2 * time.Second, BatchSize: 2, BatchPause: time.Minute, Seed: 1}
+	j, err := createJournal(path, headerOf(t, config))
+	require.NoError(t, err)
+	_, err = openJournal(path, headerOf(t, config))
+	require.ErrorContains(t, err, "another sampler is at work on it")
+	_, err = createJournal(path, headerOf(t, config))
+	require.ErrorContains(t, err, "another sampler is at work on it")
+	_, err = DiscardJournal(path)
+	require.ErrorContains(t, err, "another sampler is at work on it")
+	require.NoError(t, j.Close())
+	_, err = createJournal(path, headerOf(t, config))
+	require.ErrorIs(t, err, ErrJournalExists)
+	for _, c := range []struct {
+		want   string
+		change func(*header)
+	}{
+		{"application was quick, and is slow now", func(h *header) { h.Application = "slow" }},
+		{"API host was http://x, and is http://y now", func(h *header) { h.APIHost = "http://y" }},
+		{"-u was 2 s, and is 3 s now", func(h *header) { h.Config.MaxInterval = 3 * time.Second }},
+		{"-b was 2, and is 0 now", func(h *header) { h.Config.BatchSize = 0 }},
+		{"-w was 60 s, and is 1.5 s now", func(h *header) { h.Config.BatchPause = 1500 * time.Millisecond }},
+		{"-r was false, and is true now", func(h *header) { h.Config.RandomDurations = true }},
+		{"-seed was 1, and is 2 now", func(h *header) { h.Config.Seed = 2 }},
+		{"the graph of quick has changed", func(h *header) { h.Graph = json.RawMessage(`{}`) }},
+	} {
+		h := headerOf(t, config)
+		c.change(&h)
+		_, err := openJournal(path, h)
+		require.EqualError(t, err, "journal "+path+" is of another sampling: "+c.want)
+	}
+	pack, err := DiscardJournal(path)
+	require.NoError(t, err)
+	require.Equal(t, "tppfaas-quick-1", pack)
+	require.NoFileExists(t, path)
+	_, err = openJournal(path, headerOf(t, config))
+	require.EqualError(t, err, "there is nothing to go on with: no journal "+path)
+}
+
+// A disk that is full ends the recording: no half line stands before others.
+func TestJournalOnFullDisk(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip("no /dev/full here")
+	}
+	j := &Journal{path: "x.journal", file: full}
+	err = j.sent(1, "a")
+	require.EqualError(t, err, "journal x.journal: no space left on device")
+	require.Equal(t, err, j.sent(2, "b"))
+	require.NoError(t, j.Close())
+}
+
+func FuzzJournal(f *testing.F) {
+	const first = `{"journal":1,"application":"quick","graph":{},"config":{},"apihost":"x","package":"p"}` + "\n"
+	f.Add([]byte(first + `{"send":0,"trace":"00000000000000000000000000000001","at":5}` + "\n" + `{"sent":0,"activation":"a"}` + "\n" + `{"comp`))
+	f.Add([]byte(first + `{"complete":3,"activations":[{"id":"a","name":"b","arrival":1,"end":2,"wait":0,"init":0}]}` + "\n"))
+	f.Add([]byte(first + "\x00\x00\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		h, found, whole, err := parseJournal(text)
+		if err != nil {
+			require.NotContains(t, err.Error(), "\n")
+			return
+		}
+		require.Equal(t, 1, h.Journal)
+		// Without its torn end it says the same.
+		again, same, all, err := parseJournal(text[:whole])
+		require.NoError(t, err)
+		require.Equal(t, whole, all)
+		require.Equal(t, h, again)
+		require.Equal(t, found, same)
+		require.True(t, whole == 0 || bytes.HasSuffix(text[:whole], []byte("\n")))
+	})
+}
+
+func TestTornBeginning(t *testing.T) {
+	for _, text := range []string{"", `{"journal":1`} {
+		_, _, _, err := parseJournal([]byte(text))
+		require.ErrorContains(t, err, "it has no beginning")
+	}
+	for _, text := range []string{"{}\n", "x\n", `{"journal":2}` + "\n"} {
+		_, _, _, err := parseJournal([]byte(text))
+		require.True(t, err != nil && strings.HasPrefix(err.Error(), "1: "), err)
+	}
+}

@@ -1,0 +1,291 @@
+package openwhisk
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Setting is a value, and where it comes from.
+type Setting struct {
+	Value string
+	From  string // "-apihost", "OW_APIHOST", "config.yaml:3", …
+}
+
+// wrong names the place of a value that cannot be.
+func (s Setting) wrong(err error) error { return fmt.Errorf("%s: %w", s.From, err) }
+
+// Settings says where everything is.
+type Settings struct {
+	// APIHost is the address of OpenWhisk's API, without path; without scheme it is https. Auth is the key, user:password.
+	APIHost, Auth Setting
+	// ActionAPIHost is the address under which the functions reach the API, that of APIHost if it is "".
+	ActionAPIHost Setting
+	// Collector is where the functions send their spans, OTLP over HTTP, as they see it; Zipkin where the traces are found.
+	Collector, Zipkin Setting
+	// Insecure is a truth value: certificates are not checked.
+	Insecure Setting
+}
+
+// setting is one of the settings, under its names.
+type setting struct {
+	flag     string   // also the key in the configuration, with _ for -
+	env      []string // the first that is set counts
+	wskprops string   // key in .wskprops
+	usage    string
+	of       func(*Settings) *Setting
+}
+
+var settings = []setting{
+	{"apihost", []string{"OW_APIHOST", "__OW_API_HOST"}, "APIHOST", "`address` of OpenWhisk's API (without scheme: https)",
+		func(s *Settings) *Setting { return &s.APIHost }},
+	{"auth", []string{"OW_AUTH", "__OW_API_KEY"}, "AUTH", "`key`, user:password (others see the command line: better in OW_AUTH or a file)",
+		func(s *Settings) *Setting { return &s.Auth }},
+	{"insecure", []string{"OW_IGNORE_CERTS", "__OW_IGNORE_CERTS"}, "IGNORE_CERTS", "do not check certificates; nor do the functions",
+		func(s *Settings) *Setting { return &s.Insecure }},
+	{"zipkin", []string{"TPPFAAS_ZIPKIN"}, "TPPFAAS_ZIPKIN", "`address` of the Zipkin server that the collector ships to",
+		func(s *Settings) *Setting { return &s.Zipkin }},
+	{"collector", []string{"TPPFAAS_COLLECTOR"}, "TPPFAAS_COLLECTOR", "`address` of the collector, OTLP over HTTP, as the functions see it",
+		func(s *Settings) *Setting { return &s.Collector }},
+	{"action-apihost", []string{"TPPFAAS_ACTION_APIHOST"}, "TPPFAAS_ACTION_APIHOST", "`address` of OpenWhisk's API as the functions see it, if that differs",
+		func(s *Settings) *Setting { return &s.ActionAPIHost }},
+}
+
+// Flags returns the names of the settings as options, with what they are for.
+func Flags() map[string]string {
+	usage := map[string]string{}
+	for _, s := range settings {
+		usage[s.flag] = s.usage
+	}
+	return usage
+}
+
+// Defaults: everything on this machine, with the key that every standalone OpenWhisk has.
+const (
+	defaultAPIHost   = "http://127.0.0.1:3233"
+	defaultAuth      = "23bc46b1-71f6-4ed5-8c54-816aa4f8c502:123zO3xZCLrMN6v2BKK1dXYFpXlPkccOFqm12CdAsMgRU4VrNZ9lyGVCGuMDGIwP"
+	defaultZipkin    = "http://127.0.0.1:9411"
+	defaultCollector = "http://127.0.0.1:4318"
+)
+
+// Sources is where settings are looked for, in this order of precedence.
+type Sources struct {
+	// Flags has the options that were given, by name.
+	Flags map[string]string
+	// Getenv looks up a variable of the environment.
+	Getenv func(string) string
+	// Config is the name of a configuration file; one that need not exist unless ConfigGiven is set.
+	Config      string
+	ConfigGiven bool
+}
+
+// Find puts the settings together: from options, the environment, the configuration file, and .wskprops (that of WSK_CONFIG_FILE, or
+// the one in the home folder). Where none names an OpenWhisk it is that of this machine.
+func Find(s Sources) (Settings, error) {
+	config, err := readSettings(s.Config, s.ConfigGiven, parseConfig)
+	if err != nil {
+		return Settings{}, err
+	}
+	props := s.Getenv("WSK_CONFIG_FILE")
+	given := props != ""
+	if home := s.Getenv("HOME"); !given && home != "" {
+		props = filepath.Join(home, ".wskprops")
+	}
+	wskprops, err := readSettings(props, given, parseWskprops)
+	if err != nil {
+		return Settings{}, err
+	}
+	var found Settings
+	for _, one := range settings {
+		to := one.of(&found)
+		if value, ok := s.Flags[one.flag]; ok {
+			*to = Setting{value, "-" + one.flag}
+			continue
+		}
+		for _, name := range one.env {
+			if value := s.Getenv(name); value != "" && to.Value == "" {
+				*to = Setting{value, name}
+			}
+		}
+		for _, from := range []map[string]Setting{config, wskprops} {
+			if value, ok := from[one.flag]; ok && to.Value == "" {
+				*to = value
+			}
+		}
+	}
+	return found.complete()
+}
+
+// readSettings reads a file, if it is there.
+func readSettings(file string, needed bool, parse func(file string, text []byte) (map[string]Setting, error)) (map[string]Setting, error) {
+	if file == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) && !needed {
+		return nil, nil
+	}
+	if err != nil {
+		var onPath *fs.PathError
+		if errors.As(err, &onPath) {
+			err = onPath.Err
+		}
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return parse(file, text)
+}
+
+// complete sets defaults and checks the values. A value of this machine stands only for one that was not given: the well-known
+// key is not sent to another server.
+func (s Settings) complete() (Settings, error) {
+	const here = "the defaults for this machine"
+	if s.APIHost.Value == "" {
+		s.APIHost = Setting{defaultAPIHost, here}
+	}
+	if s.Auth.Value == "" && s.APIHost.From == here {
+		s.Auth = Setting{defaultAuth, here}
+	}
+	if s.Auth.Value == "" {
+		return s, errors.New("the key is missing: give it with -auth, OW_AUTH, auth in the configuration, or AUTH in .wskprops")
+	}
+	if s.Insecure.Value != "" {
+		if _, err := strconv.ParseBool(s.Insecure.Value); err != nil {
+			return s, s.Insecure.wrong(fmt.Errorf("%q is neither true nor false", s.Insecure.Value))
+		}
+	}
+	user, password, ok := strings.Cut(s.Auth.Value, ":")
+	if !ok || user == "" || password == "" || strings.ContainsAny(s.Auth.Value, " \t\r\n") {
+		return s, s.Auth.wrong(errors.New("the key must be of the form user:password"))
+	}
+	if s.Zipkin.Value == "" {
+		s.Zipkin = Setting{defaultZipkin, here}
+	}
+	if s.Collector.Value == "" {
+		s.Collector = Setting{defaultCollector, here}
+	}
+	if s.ActionAPIHost.Value == "" {
+		s.ActionAPIHost = s.APIHost
+	}
+	for _, one := range []*Setting{&s.APIHost, &s.ActionAPIHost, &s.Zipkin, &s.Collector} {
+		u, err := parseAddress(one.Value)
+		if err != nil {
+			return s, one.wrong(err)
+		}
+		if u.User != nil && (one == &s.APIHost || one == &s.ActionAPIHost) {
+			return s, one.wrong(errors.New("the key does not belong into the address"))
+		}
+		one.Value = u.String()
+	}
+	return s, nil
+}
+
+func (s Settings) insecure() bool {
+	insecure, _ := strconv.ParseBool(s.Insecure.Value)
+	return insecure
+}
+
+// parseAddress reads an address; without a scheme it is https, as wsk takes it.
+func parseAddress(text string) (*url.URL, error) {
+	if !strings.Contains(text, "://") {
+		text = "https://" + text
+	}
+	u, err := url.Parse(text)
+	if err != nil {
+		var parse *url.Error
+		if errors.As(err, &parse) {
+			err = parse.Err
+		}
+		return nil, fmt.Errorf("this is no address: %w", err)
+	}
+	switch {
+	case u.Scheme != "http" && u.Scheme != "https":
+		return nil, fmt.Errorf("the scheme %s is neither http nor https", u.Scheme)
+	case u.Hostname() == "":
+		return nil, errors.New("this address has no host")
+	case u.RawQuery != "" || u.Fragment != "":
+		return nil, errors.New("an address ends with its host or path")
+	}
+	u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), ""
+	return u, nil
+}
+
+// parseConfig reads the configuration file: a mapping with the names of the settings. Everything else in it is an error, with its
+// line.
+func parseConfig(file string, text []byte) (map[string]Setting, error) {
+	var document yaml.Node
+	if err := yaml.Unmarshal(text, &document); err != nil {
+		return nil, fmt.Errorf("%s: %s", file, oneLine(strings.TrimPrefix(err.Error(), "yaml: ")))
+	}
+	found := map[string]Setting{}
+	if len(document.Content) == 0 {
+		return found, nil
+	}
+	top := document.Content[0]
+	wrong := func(n *yaml.Node, format string, args ...any) error {
+		return fmt.Errorf("%s:%d: %s", file, n.Line, fmt.Sprintf(format, args...))
+	}
+	if top.Kind == yaml.ScalarNode && top.Tag == "!!null" {
+		return found, nil
+	}
+	if top.Kind != yaml.MappingNode {
+		return nil, wrong(top, "this must be lines of the form key: value")
+	}
+	var known []string
+	for _, s := range settings {
+		known = append(known, s.key())
+	}
+	for i := 0; i+1 < len(top.Content); i += 2 {
+		key, value := top.Content[i], top.Content[i+1]
+		name := ""
+		for _, s := range settings {
+			if key.Value == s.key() {
+				name = s.flag
+			}
+		}
+		if key.Kind != yaml.ScalarNode || name == "" {
+			return nil, wrong(key, "unknown key %q (known: %s)", oneLine(key.Value), strings.Join(known, ", "))
+		}
+		if _, twice := found[name]; twice {
+			return nil, wrong(key, "key %s comes twice", key.Value)
+		}
+		// The value is not repeated: it may be the key.
+		if value.Kind != yaml.ScalarNode {
+			return nil, wrong(value, "%s must be a text", key.Value)
+		}
+		if value.Tag == "!!null" || value.Value == "" {
+			continue
+		}
+		found[name] = Setting{value.Value, fmt.Sprintf("%s:%d", file, value.Line)}
+	}
+	return found, nil
+}
+
+// key is the name in the configuration.
+func (s setting) key() string { return strings.ReplaceAll(s.flag, "-", "_") }
+
+// parseWskprops reads the properties of wsk, KEY=VALUE. Keys that are not for us and lines that are no property are left alone, as
+// wsk does; the file is not ours.
+func parseWskprops(file string, text []byte) (map[string]Setting, error) {
+	found := map[string]Setting{}
+	for n, one := range strings.Split(string(text), "\n") {
+		one = strings.TrimSpace(one)
+		key, value, ok := strings.Cut(one, "=")
+		if !ok || strings.HasPrefix(one, "#") {
+			continue
+		}
+		key, value = strings.TrimSpace(key), strings.TrimSpace(value)
+		for _, s := range settings {
+			if key == s.wskprops && value != "" {
+				found[s.flag] = Setting{value, fmt.Sprintf("%s:%d", file, n+1)}
+			}
+		}
+	}
+	return found, nil
+}

@@ -1,0 +1,431 @@
+package openwhisk
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tppfaas/tppfaas/apps"
+	"github.com/tppfaas/tppfaas/apps/action"
+	"github.com/tppfaas/tppfaas/sampler"
+)
+
+// Options says what to sample where. App, Config and Settings are needed; the rest may be zero.
+type Options struct {
+	Settings
+	// App and Config are what is sampled. Without App a Target can only look for leftovers.
+	App    *apps.Application
+	Config sampler.Config
+	// Kind of the actions, go: with a version or blackbox; "" stands for the server's default of Go. Arch is the architecture of
+	// its machines ("" for amd64), MemoryMB the memory of a container (0 for 256).
+	Kind, Arch string
+	MemoryMB   int
+	// Announce has functions announce their start at once.
+	Announce bool
+	// Settle is how long nothing new must come before what is missing counts as lost; 0 stands for 30 s.
+	Settle time.Duration
+	// Patience is how long a server that fails or is away is tried again; 0 stands for 5 min. Throttling does not count.
+	Patience time.Duration
+	// Timeout is how long the answer to one request may take; 0 stands for 30 s.
+	Timeout time.Duration
+	// Say is told in a line what the user should know while the sampling goes on; nil discards it. It may be called from several
+	// goroutines.
+	Say func(string)
+	// OnSend is called after each sending with the number of requests that were sent, by earlier runs too, and how long the plan
+	// goes on; it may be nil.
+	OnSend func(sent int, left time.Duration)
+	// Executable returns the action's executable for an architecture; nil stands for action.Executable.
+	Executable func(ctx context.Context, arch string) ([]byte, error)
+}
+
+// Defaults of Options.
+const (
+	DefaultSettle   = 30 * time.Second
+	DefaultPatience = 5 * time.Minute
+	DefaultTimeout  = 30 * time.Second
+	DefaultMemoryMB = 256
+	DefaultArch     = "amd64"
+)
+
+// Target is an OpenWhisk to sample on, for one sampling. It is a sampler.Recorder.
+type Target struct {
+	options Options
+	client  *client
+	zipkin  *zipkin
+	info    info
+	ready   bool // Preflight went well
+	pack    string
+	journal *Journal
+
+	sending  gate // OpenWhisk's
+	fetching gate // Zipkin's
+
+	// life ends with Close; stop ends the sending, and may come before.
+	life    context.Context
+	end     context.CancelFunc
+	stop    chan struct{}
+	workers sync.WaitGroup
+	wake    chan struct{} // something has changed that Wait waits for
+
+	mu       sync.Mutex
+	stopped  bool
+	deployed bool
+	timers   map[*time.Timer]struct{}
+	queue    []*flight // to be sent
+	senders  int       // goroutines that send
+	unsent   int       // requests in the queue and under way
+	flights  []*flight // sent, and not done
+	sentAt   map[int]time.Time
+	news     time.Time     // when something last came, or was sent
+	spans    int           // that have come
+	last     time.Duration // when the plan's last request is due
+}
+
+var _ sampler.Recorder = (*Target)(nil)
+
+// New returns a Target; it makes no request yet. Options that cannot be are an error.
+func New(o Options) (*Target, error) {
+	settings, err := o.Settings.complete()
+	if err != nil {
+		return nil, err
+	}
+	o.Settings = settings
+	if o.Arch == "" {
+		o.Arch = DefaultArch
+	}
+	if o.MemoryMB == 0 {
+		o.MemoryMB = DefaultMemoryMB
+	}
+	if o.Settle == 0 {
+		o.Settle = DefaultSettle
+	}
+	if o.Patience == 0 {
+		o.Patience = DefaultPatience
+	}
+	if o.Timeout == 0 {
+		o.Timeout = DefaultTimeout
+	}
+	if o.App != nil {
+		if err := o.App.Validate(); err != nil {
+			return nil, err
+		}
+		if err := o.Config.Validate(o.App); err != nil {
+			return nil, err
+		}
+	}
+	api, err := parseAddress(o.APIHost.Value)
+	if err != nil {
+		return nil, o.APIHost.wrong(err)
+	}
+	traces, err := parseAddress(o.Zipkin.Value)
+	if err != nil {
+		return nil, o.Zipkin.wrong(err)
+	}
+	t := &Target{
+		options: o, client: newClient(api, o.Auth.Value, o.insecure(), o.Timeout), zipkin: newZipkin(traces, o.insecure(), o.Timeout),
+		stop: make(chan struct{}), wake: make(chan struct{}, 1), timers: map[*time.Timer]struct{}{}, sentAt: map[int]time.Time{},
+	}
+	t.life, t.end = context.WithCancel(context.Background())
+	t.sending.init(t.say)
+	t.fetching.init(t.say)
+	return t, nil
+}
+
+// Close ends everything that is still under way. It removes nothing.
+func (t *Target) Close() {
+	t.stopSending()
+	t.end()
+	t.workers.Wait()
+	t.client.close()
+	t.zipkin.close()
+}
+
+func (t *Target) say(text string) {
+	if t.options.Say != nil {
+		t.options.Say(text)
+	}
+}
+
+// explain adds to an error where the setting that is to blame comes from.
+func (t *Target) explain(err error) error {
+	var e *Error
+	if !errors.As(err, &e) || !strings.HasPrefix(e.Server, "OpenWhisk") {
+		return err
+	}
+	switch e.Kind {
+	case WrongKey, NotAllowed:
+		return fmt.Errorf("%w; the key is from %s", err, t.options.Auth.From)
+	case Unreachable, Certificate, NotFound:
+		return fmt.Errorf("%w; the address is from %s", err, t.options.APIHost.From)
+	}
+	return err
+}
+
+// Preflight asks OpenWhisk for what it can do and whether it accepts the key, and Zipkin whether it answers, before anything is
+// deployed.
+func (t *Target) Preflight(ctx context.Context) error {
+	var err error
+	if t.info, err = t.client.info(ctx); err != nil {
+		var e *Error
+		// Gateways in front of OpenWhisk need not pass on its root.
+		if !errors.As(err, &e) || e.Status == 0 {
+			return t.explain(err)
+		}
+	}
+	check := func() error { return t.client.check(ctx) }
+	err = check()
+	if kindOf(err) == Throttled {
+		err = again(ctx, t.options.Patience, t.say, check)
+	}
+	switch {
+	case kindOf(err) == NotFound || kindOf(err) == Nonsense:
+		return fmt.Errorf("%w: is it OpenWhisk?", t.explain(err))
+	case err != nil:
+		return t.explain(err)
+	}
+	if t.options.App != nil {
+		if t.options.Kind == "" {
+			if t.options.Kind, err = t.info.goKind(); err != nil {
+				return err
+			}
+		} else if !t.info.has(t.options.Kind) {
+			return fmt.Errorf("OpenWhisk does not run actions of kind %s", t.options.Kind)
+		}
+		if err := t.zipkin.check(ctx); err != nil {
+			return fmt.Errorf("%w; the address is from %s", err, t.options.Zipkin.From)
+		}
+		if err := checkCollector(ctx, t.options.Collector.Value, t.options.insecure()); err != nil {
+			var e *Error
+			if errors.As(err, &e) && e.Status != 0 {
+				return fmt.Errorf("%w; the address is from %s", err, t.options.Collector.From)
+			}
+			t.say(fmt.Sprintf("%v; that is well if the functions can reach it", err))
+		}
+	}
+	t.ready = true
+	return nil
+}
+
+// Begin makes everything ready for Sample: it checks OpenWhisk and Zipkin, and creates the journal, or with resume goes on with
+// that of an earlier run. Without a name there is none. A journal that is there without resume is ErrJournalExists.
+func (t *Target) Begin(ctx context.Context, journal string, resume bool) error {
+	if t.options.App == nil {
+		return errors.New("there is no application to sample")
+	}
+	if err := checkJournal(journal, resume); err != nil {
+		return err
+	}
+	if !t.ready {
+		if err := t.Preflight(ctx); err != nil {
+			return err
+		}
+	}
+	var id [6]byte
+	_, _ = rand.Read(id[:]) // it never fails
+	t.pack = packagePrefix + t.options.App.Name + "-" + hex.EncodeToString(id[:])
+	if journal == "" {
+		return nil
+	}
+	h, err := newHeader(t.options.App, t.options.Config, t.options.APIHost.Value, t.pack)
+	if err != nil {
+		return err
+	}
+	if !resume {
+		t.journal, err = createJournal(journal, h)
+		return err
+	}
+	if t.journal, err = openJournal(journal, h); err != nil {
+		return err
+	}
+	t.pack = t.journal.header.Package
+	return t.recall(ctx)
+}
+
+// recall takes over what the journal has. What was about to be sent when the process died may have arrived: then there are spans
+// of it.
+func (t *Target) recall(ctx context.Context) error {
+	found := t.journal.found
+	for _, i := range slices.Sorted(maps.Keys(found)) {
+		e := found[i]
+		if e.activation == "" && e.complete == nil {
+			spans, err := t.zipkin.byID(ctx, e.trace)
+			if err != nil {
+				return err
+			}
+			if len(spans) == 0 {
+				if err := t.journal.refused(i); err != nil {
+					return err
+				}
+				delete(found, i)
+				continue
+			}
+		}
+		t.sentAt[i] = e.at
+	}
+	return nil
+}
+
+// Journal returns the journal, nil if there is none.
+func (t *Target) Journal() *Journal { return t.journal }
+
+// Package is the name of the package that the application is deployed in.
+func (t *Target) Package() string { return t.pack }
+
+// Sample deploys the application and samples it, as sampler.Sample does. When the context is done it stops sending and returns
+// what is complete, after a time in which what was sent may still come. What is deployed stays: Remove removes it.
+func (t *Target) Sample(ctx context.Context, progress func(complete int)) (*sampler.Result, error) {
+	result, err := sampler.Sample(ctx, t, t.options.App, t.options.Config, progress)
+	return result, t.explain(err)
+}
+
+// Whole tells whether every request of the plan was sent.
+func (t *Target) Whole() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.sentAt) == t.options.Config.Requests
+}
+
+// Deploy deploys the functions, unless all requests were sent before.
+func (t *Target) Deploy(ctx context.Context, app *apps.Application) error {
+	if !t.ready || t.pack == "" {
+		return errors.New("a Target begins with Begin")
+	}
+	if t.Whole() {
+		return nil
+	}
+	zip, err := packed(ctx, t.options, t.options.Kind)
+	if err != nil {
+		return err
+	}
+	timeout, err := t.timeout()
+	if err != nil {
+		return err
+	}
+	t.deployed = true // a part is enough to be removed
+	return t.client.deploy(ctx, deployment{
+		pack: t.pack, app: app, kind: t.options.Kind, zip: zip, memoryMB: t.options.MemoryMB, timeout: timeout,
+		parameters: map[string]any{
+			"application": app.Name, "graph": action.Graph(app), "apihost": t.options.ActionAPIHost.Value, "package": t.pack,
+			"collector": t.options.Collector.Value, "insecure": t.options.insecure(), "announce": t.options.Announce,
+		},
+	}, t.options.Patience, t.say)
+}
+
+// timeout is the time limit of the actions: OpenWhisk's default, or longer if the plan has a sleep that needs it.
+func (t *Target) timeout() (time.Duration, error) {
+	const usual, reserve = time.Minute, 30 * time.Second
+	planner, err := sampler.NewPlanner(t.options.App, t.options.Config)
+	if err != nil {
+		return 0, err
+	}
+	longest := time.Duration(0)
+	t.last = 0
+	for r, ok := planner.Next(); ok; r, ok = planner.Next() {
+		t.last = r.Time
+		for _, c := range r.Calls {
+			longest = max(longest, c.Sleep+time.Duration(len(c.Invokes))*apps.CallGap)
+		}
+	}
+	timeout := max(usual, (longest + reserve).Round(time.Second))
+	if most := time.Duration(t.info.Limits.MaxDuration) * time.Millisecond; most > 0 && timeout > most {
+		if longest >= most {
+			return 0, fmt.Errorf("a function works for %v, and OpenWhisk allows %v", longest, most)
+		}
+		timeout = most
+	}
+	return timeout, nil
+}
+
+// Remove removes what was deployed, by this run or the one before it.
+func (t *Target) Remove(ctx context.Context) error {
+	if !t.deployed && (t.journal == nil || t.journal.found == nil) {
+		return nil
+	}
+	return t.explain(t.client.remove(ctx, t.pack, t.options.Patience, t.say))
+}
+
+// SentAt returns when a request was sent, by this run or the one before it.
+func (t *Target) SentAt(index int) (time.Time, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	at, ok := t.sentAt[index]
+	return at, ok
+}
+
+// Now returns the time.
+func (t *Target) Now() time.Time { return time.Now() }
+
+// AfterFunc calls f when d has passed, unless the sending is stopped before.
+func (t *Target) AfterFunc(d time.Duration, f func()) (stop func() bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.stopped {
+		return func() bool { return false }
+	}
+	var timer *time.Timer
+	done := func() bool {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		_, there := t.timers[timer]
+		delete(t.timers, timer)
+		return there
+	}
+	t.workers.Add(1) // until f has returned, or never will be called
+	var once sync.Once
+	leave := func() { once.Do(t.workers.Done) }
+	timer = time.AfterFunc(d, func() {
+		defer leave()
+		t.mu.Lock()
+		_, there := t.timers[timer]
+		t.mu.Unlock()
+		if there {
+			f() // which plans the next: only then is this one done
+			done()
+		}
+		t.signal()
+	})
+	t.timers[timer] = struct{}{}
+	return func() bool {
+		if timer.Stop() {
+			leave()
+		}
+		return done()
+	}
+}
+
+// stopSending takes back what is planned and not sent.
+func (t *Target) stopSending() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.stopped {
+		return
+	}
+	t.stopped = true
+	close(t.stop)
+	for timer := range t.timers {
+		if timer.Stop() {
+			t.workers.Done()
+		}
+		delete(t.timers, timer)
+	}
+	t.unsent -= len(t.queue)
+	t.queue = nil
+	t.signal()
+}
+
+// signal wakes Wait.
+func (t *Target) signal() {
+	select {
+	case t.wake <- struct{}{}:
+	default:
+	}
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,0 +1,593 @@
+package openwhisk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/tppfaas/tppfaas/apps"
+	"github.com/tppfaas/tppfaas/internal/localwhisk/rest"
+	"github.com/tppfaas/tppfaas/sampler"
+	"github.com/tppfaas/tppfaas/sampler/internal/world"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// quick is an application whose requests take some milliseconds.
+func quick() *apps.Application {
+	f := func(name string, invokes ...string) apps.Function {
+		return apps.Function{Name: name, Duration: 5 * time.Millisecond, Gamma: apps.Gamma{Shape: 4, Rate: 0.8}, Invokes: invokes}
+	}
+	return &apps.Application{Name: "quick", Functions: []apps.Function{
+		{Name: apps.Main, Invokes: []string{"left", "right"}}, f("left", "end"), f("right", "end"), f("end"),
+	}}
+}
+
+func every(d time.Duration, n int) sampler.Config {
+	return sampler.Config{Requests: n, MinInterval: d, MaxInterval: d, Seed: 3}
+}
+
+// run is a sampling in a world.
+type run struct {
+	*Target
+	t    *testing.T
+	mu   sync.Mutex
+	said []string
+}
+
+func begin(t *testing.T, w *world.World, config sampler.Config, journal string, resume bool, change func(*Options)) (*run, error) {
+	t.Helper()
+	r := &run{t: t}
+	o := Options{
+		Settings: Settings{
+			APIHost: Setting{w.OpenWhisk.URL, "-apihost"}, Auth: Setting{w.Platform.Auth(), "OW_AUTH"}, Zipkin: Setting{w.Zipkin.URL, "-zipkin"},
+			Collector: Setting{w.CollectorURL, "-collector"}, ActionAPIHost: Setting{w.Platform.URL(), "-action-apihost"},
+		},
+		App: quick(), Config: config, Settle: time.Second, Patience: 10 * time.Second,
+		Say: func(text string) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.said = append(r.said, text)
+		},
+		Executable: func(context.Context, string) ([]byte, error) {
+			return []byte("the runtime of the tests does not look at it"), nil
+		},
+	}
+	if change != nil {
+		change(&o)
+	}
+	var err error
+	r.Target, err = New(o)
+	if err != nil {
+		return nil, err
+	}
+	t.Cleanup(func() {
+		r.Close()
+		_, password, _ := strings.Cut(w.Platform.Auth(), ":")
+		require.NotContains(t, r.log(), password)
+	})
+	err = r.Begin(t.Context(), journal, resume)
+	if err != nil {
+		require.NotContains(t, err.Error(), "\n")
+	}
+	if r.journal != nil {
+		t.Cleanup(func() { _ = r.journal.Close() })
+	}
+	return r, err
+}
+
+func (r *run) log() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return strings.Join(r.said, "\n")
+}
+
+// clean removes what was deployed, and sees that nothing is left.
+func (r *run) clean() {
+	r.t.Helper()
+	require.NoError(r.t, r.Remove(r.t.Context()))
+	left, err := r.Leftovers(r.t.Context())
+	require.NoError(r.t, err)
+	require.Empty(r.t, left)
+}
+
+// The same seed gives the same plan as in virtual time; the traces tell who invoked whom.
+func TestSample(t *testing.T) {
+	w := world.New(t, rest.Limits{})
+	config := every(20*time.Millisecond, 30)
+	config.Missing, config.RandomDurations = 1, true
+	var sent []int
+	var mu sync.Mutex
+	r, err := begin(t, w, config, filepath.Join(t.TempDir(), "x.journal"), false, func(o *Options) {
+		o.Announce = true
+		o.OnSend = func(n int, left time.Duration) {
+			mu.Lock()
+			defer mu.Unlock()
+			sent = append(sent, n)
+			if left < 0 || left > 29*20*time.Millisecond {
+				t.Errorf("%v left", left)
+			}
+		}
+	})
+	require.NoError(t, err)
+	complete := 0
+	result, err := r.Sample(t.Context(), func(n int) { complete = n })
+	require.NoError(t, err)
+	require.Empty(t, result.Incomplete)
+	require.Equal(t, 30, complete)
+	require.Len(t, sent, 30)
+	require.True(t, r.Whole())
+	require.Contains(t, w.Store.Spans("quick-dev-main"), "start", "functions announce themselves")
+
+	local, err := sampler.NewLocal(3)
+	require.NoError(t, err)
+	virtual, err := sampler.Sample(t.Context(), local, quick(), config, nil)
+	require.NoError(t, err)
+	require.Equal(t, virtual.Dataset.MarkNames, result.Dataset.MarkNames)
+	require.Len(t, result.Dataset.Sequences, 30)
+	for i, s := range result.Dataset.Sequences {
+		want := slices.Sorted(slices.Values(virtual.Dataset.Sequences[i].Marks))
+		require.Equal(t, want, slices.Sorted(slices.Values(s.Marks)), "request %d", i)
+		require.Equal(t, -1, s.Parents[0])
+		for k, p := range s.Parents[1:] {
+			require.LessOrEqual(t, s.ArrivalTimes[p], s.ArrivalTimes[k+1])
+		}
+	}
+	require.Positive(t, result.ColdStarts)
+	require.Len(t, result.Sends, 30)
+	require.Equal(t, virtual.Sends[29].Intended, result.Sends[29].Intended)
+	r.clean()
+}
+
+// Whoever samples at the same time, or where something is left, is not disturbed.
+func TestTwoAtATime(t *testing.T) {
+	w := world.New(t, rest.Limits{})
+	leftover, err := begin(t, w, every(time.Millisecond, 1), "", false, nil)
+	require.NoError(t, err)
+	require.NoError(t, leftover.Deploy(t.Context(), quick()))
+	var wait sync.WaitGroup
+	results := make([]*sampler.Result, 2)
+	runs := make([]*run, 2)
+	for i := range results {
+		runs[i], err = begin(t, w, every(10*time.Millisecond, 20), "", false, nil)
+		require.NoError(t, err)
+		wait.Go(func() {
+			var err error
+			if results[i], err = runs[i].Sample(t.Context(), nil); err != nil {
+				t.Error(err)
+			}
+			if err := runs[i].Remove(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wait.Wait()
+	for _, r := range results {
+		require.Empty(t, r.Incomplete)
+		require.Len(t, r.Dataset.Sequences, 20)
+	}
+	left, err := leftover.Leftovers(t.Context())
+	require.NoError(t, err)
+	require.Len(t, left, 1)
+	require.Equal(t, leftover.Package(), left[0].Package)
+	require.Equal(t, "quick", left[0].Application)
+	require.WithinDuration(t, time.Now(), left[0].Created, time.Minute)
+	require.NoError(t, leftover.RemoveLeftover(t.Context(), left[0].Package))
+	leftover.clean()
+}
+
+// What is missing is named, and the rest is there.
+func TestLostSpans(t *testing.T) {
+	w := world.New(t, rest.Limits{})
+	var lost atomic.Int32
+	w.Lose(func(function, _ string) bool { return function == "quick-dev-right" && lost.Add(1) <= 2 })
+	r, err := begin(t, w, every(10*time.Millisecond, 10), "", false, nil)
+	require.NoError(t, err)
+	result, err := r.Sample(t.Context(), nil)
+	require.NoError(t, err)
+	require.Len(t, result.Dataset.Sequences, 8)
+	require.Len(t, result.Incomplete, 2)
+	for _, one := range result.Incomplete {
+		require.Equal(t, "missing quick-dev-right", one.Error())
+	}
+	r.clean()
+}
+
+// Without the span of main a trace is found all the same.
+func TestLostMain(t *testing.T) {
+	w := world.New(t, rest.Limits{})
+	w.Lose(func(function, _ string) bool { return function == "quick-dev-main" })
+	r, err := begin(t, w, every(10*time.Millisecond, 2), "", false, nil)
+	require.NoError(t, err)
+	result, err := r.Sample(t.Context(), nil)
+	require.NoError(t, err)
+	require.Empty(t, result.Dataset.Sequences)
+	require.Equal(t, "missing quick-dev-main", result.Incomplete[0].Error())
+}
+
+// No span at all: the user is told where they should have gone, and what became of main.
+func TestNothingArrives(t *testing.T) {
+	w := world.New(t, rest.Limits{})
+	w.Lose(func(string, string) bool { return true })
+	r, err := begin(t, w, every(10*time.Millisecond, 2), "", false, nil)
+	require.NoError(t, err)
+	result, err := r.Sample(t.Context(), nil)
+	require.NoError(t, err)
+	require.Contains(t, r.log(), "no span has arrived in Zipkin at "+w.Zipkin.URL+": the functions send theirs to the collector at "+w.CollectorURL)
+	require.Contains(t, result.Incomplete[1].Error(), "main has run, as activation ")
+	r.clean()
+}
+
+// answers has a server answer some requests with a status.
+func answers(method, part string, status int, times int32, header ...string) func(http.ResponseWriter, *http.Request) bool {
+	var n atomic.Int32
+	return func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method != method || !strings.Contains(r.URL.Path, part) || n.Add(1) > times {
+			return false
+		}
+		for i := 0; i < len(header); i += 2 {
+			w.Header().Set(header[i], header[i+1])
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		fmt.Fprintf(w, `{"code":"x","error":"status %d, it says"}`, status)
+		return true
+	}
+}
+
+const always = 1 << 30
+
+// A server that is not as it should be ends the run before anything is deployed.
+func TestPreflight(t *testing.T) {
+	w := world.New(t, rest.Limits{})
+	deployed := atomic.Bool{}
+	hang := make(chan struct{})
+	defer close(hang)
+	for _, c := range []struct {
+		name, want string
+		whisk      func(http.ResponseWriter, *http.Request) bool
+		zipkin     func(http.ResponseWriter, *http.Request) bool
+		change     func(*Options)
+	}{
+		{name: "wrong key", want: "OpenWhisk at HOST does not accept the key (401); the key is from OW_AUTH",
+			change: func(o *Options) { o.Auth.Value = "other:key" }},
+		{name: "not allowed", want: "OpenWhisk at HOST does not allow this to the key (403): status 403, it says; the key is from OW_AUTH",
+			whisk: answers("GET", "/packages", 403, always)},
+		{name: "not OpenWhisk", want: "OpenWhisk at HOST does not have this (404): status 404, it says; the address is from -apihost: is it OpenWhisk?",
+			whisk: answers("GET", "", 404, always)},
+		{name: "nonsense", want: "OpenWhisk at HOST does not have this (404)", whisk: func(w http.ResponseWriter, _ *http.Request) bool { http.NotFound(w, nil); return true }},
+		{name: "null", want: "OpenWhisk does not say which version of Go it runs",
+			whisk: func(w http.ResponseWriter, _ *http.Request) bool { fmt.Fprint(w, "null"); return true }},
+		{name: "fails", want: "OpenWhisk at HOST fails (500): status 500, it says", whisk: answers("GET", "/packages", 500, always)},
+		{name: "hangs", want: "OpenWhisk at HOST cannot be reached: no answer in time; the address is from -apihost",
+			whisk:  func(http.ResponseWriter, *http.Request) bool { <-hang; return true },
+			change: func(o *Options) { o.Timeout = 50 * time.Millisecond }},
+		{name: "refused", want: "OpenWhisk at http://127.0.0.1:1 cannot be reached: dial tcp 127.0.0.1:1: connect: connection refused; the address is from -apihost",
+			change: func(o *Options) { o.APIHost.Value = "http://127.0.0.1:1" }},
+		{name: "no TLS", want: "no trusted connection: it speaks HTTP, not HTTPS: give the address with http://",
+			change: func(o *Options) { o.APIHost.Value = strings.TrimPrefix(w.OpenWhisk.URL, "http://") }},
+		{name: "kind", want: "OpenWhisk does not run actions of kind go:1.3", change: func(o *Options) { o.Kind = "go:1.3" }},
+		{name: "Zipkin refused", want: "Zipkin at http://127.0.0.1:1 cannot be reached: dial tcp 127.0.0.1:1: connect: connection refused; the address is from -zipkin",
+			change: func(o *Options) { o.Zipkin.Value = "http://127.0.0.1:1" }},
+		{name: "not Zipkin", want: "Zipkin at ZIPKIN does not have this (404)", zipkin: answers("GET", "", 404, always)},
+		{name: "nonsense of Zipkin", want: "Zipkin at ZIPKIN answers nonsense: not the traces it was asked for",
+			zipkin: func(w http.ResponseWriter, _ *http.Request) bool { fmt.Fprint(w, "<html>"); return true }},
+		{name: "not a collector", want: "the collector at ZIPKIN refuses (404): it takes no spans over OTLP/HTTP; the address is from -collector",
+			change: func(o *Options) { o.Collector.Value = w.Zipkin.URL }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w.OpenWhisk.Fail(func(rw http.ResponseWriter, r *http.Request) bool {
+				if r.Method == "PUT" {
+					deployed.Store(true)
+				}
+				return c.whisk != nil && c.whisk(rw, r)
+			})
+			w.Zipkin.Fail(c.zipkin)
+			defer w.OpenWhisk.Fail(nil)
+			defer w.Zipkin.Fail(nil)
+			journal := filepath.Join(t.TempDir(), "x.journal")
+			_, err := begin(t, w, every(time.Millisecond, 1), journal, false, c.change)
+			want := strings.NewReplacer("HOST", w.OpenWhisk.URL, "ZIPKIN", w.Zipkin.URL).Replace(c.want)
+			require.ErrorContains(t, err, want)
+			require.NoFileExists(t, journal)
+			require.False(t, deployed.Load())
+		})
+	}
+	r, err := begin(t, w, every(time.Millisecond, 1), "", false, func(o *Options) { o.Collector.Value = "http://127.0.0.1:1" })
+	require.NoError(t, err, "functions may see what we do not")
+	require.Contains(t, r.log(), "the collector at http://127.0.0.1:1 cannot be reached")
+}
+
+// A certificate that nobody vouches for is refused, unless that is what the user wants.
+func TestCertificate(t *testing.T) {
+	w := world.New(t, rest.Limits{})
+	secure := world.TLS(t, w.OpenWhisk)
+	_, err := begin(t, w, every(time.Millisecond, 1), "", false, func(o *Options) { o.APIHost.Value = secure })
+	require.ErrorContains(t, err, "OpenWhisk at "+secure+": no trusted connection: ")
+	require.ErrorContains(t, err, "; -insecure does without")
+	r, err := begin(t, w, every(time.Millisecond, 2), "", false, func(o *Options) {
+		o.APIHost.Value, o.ActionAPIHost.Value, o.Insecure.Value = secure, secure, "true"
+	})
+	require.NoError(t, err)
+	result, err := r.Sample(t.Context(), nil)
+	require.NoError(t, err)
+	require.Empty(t, result.Incomplete, "functions do not check it either")
+	r.clean()
+}
+
+// What fails for a while is tried again, and the user is told.
+func TestRecovers(t *testing.T) {
+	for _, c := range []struct {
+		name, said string
+		fault      func(http.ResponseWriter, *http.Request) bool
+	}{
+		{"deploying fails", "fails (500): status 500, it says; trying again in ", answers("PUT", "/actions/", 500, 2)},
+		{"deploying is throttled", "has had too many requests (429): status 429, it says; trying again in ", answers("PUT", "/packages/", 429, 1, "Retry-After", "0")},
+		{"invocations are throttled", "has had too many requests (429): status 429, it says; trying again in ", answers("POST", "/actions/", 429, 2)},
+		{"as long as it says", "has had too many requests (429): status 429, it says; trying again in 1", answers("POST", "/actions/", 429, 1, "Retry-After", "1")},
+		{"overloaded", "fails (503): status 503, it says; trying again in ", answers("POST", "/actions/", 503, 1)},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := world.New(t, rest.Limits{})
+			w.OpenWhisk.Fail(c.fault)
+			r, err := begin(t, w, every(5*time.Millisecond, 10), "", false, nil)
+			require.NoError(t, err)
+			result, err := r.Sample(t.Context(), nil)
+			require.NoError(t, err)
+			require.Empty(t, result.Incomplete)
+			require.Contains(t, r.log(), c.said)
+			r.clean()
+		})
+	}
+}
+
+// What cannot go well ends the sampling; what was sent before is fetched.
+func TestFailsForGood(t *testing.T) {
+	w := world.New(t, rest.Limits{})
+	after := func(n int32, fault func(http.ResponseWriter, *http.Request) bool) func(http.ResponseWriter, *http.Request) bool {
+		var count atomic.Int32
+		return func(w http.ResponseWriter, r *http.Request) bool {
+			return r.Method == "POST" && count.Add(1) > n && fault(w, r)
+		}
+	}
+	for _, c := range []struct {
+		name, want string
+		fault      func(http.ResponseWriter, *http.Request) bool
+		traces     int
+	}{
+		{"too large to deploy", "deploying quick-dev-main, 0.0 MB: this is too large for OpenWhisk at HOST (413): status 413, it says", answers("PUT", "/actions/", 413, always), -1},
+		{"too large to send", "request 3: this is too large for OpenWhisk at HOST (413): status 413, it says", after(3, answers("POST", "", 413, always)), 3},
+		{"the key is withdrawn", "request 3: OpenWhisk at HOST does not accept the key (401); the key is from OW_AUTH", after(3, answers("POST", "", 401, always)), 3},
+		{"somebody removes the actions", "request 3: OpenWhisk at HOST does not have this (404): status 404, it says", after(3, answers("POST", "", 404, always)), 3},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w.OpenWhisk.Fail(c.fault)
+			defer w.OpenWhisk.Fail(nil)
+			r, err := begin(t, w, every(30*time.Millisecond, 10), "", false, nil)
+			require.NoError(t, err)
+			result, err := r.Sample(t.Context(), nil)
+			require.ErrorContains(t, err, strings.ReplaceAll(c.want, "HOST", w.OpenWhisk.URL))
+			if c.traces < 0 {
+				require.Nil(t, result)
+			} else {
+				require.Len(t, result.Dataset.Sequences, c.traces)
+			}
+			r.clean()
+		})
+	}
+}
+
+// An invocation that OpenWhisk may have taken is not sent again: it is found by the id of its trace, or named.
+func TestLostAnswers(t *testing.T) {
+	w := world.New(t, rest.Limits{})
+	var n atomic.Int32
+	w.OpenWhisk.Fail(func(rw http.ResponseWriter, r *http.Request) bool {
+		if r.Method != "POST" {
+			return false
+		}
+		switch n.Add(1) {
+		case 2: // it is taken, and the answer does not arrive
+			w.OpenWhisk.Handle(r)
+			panic(http.ErrAbortHandler)
+		case 4: // it is not even taken
+			panic(http.ErrAbortHandler)
+		case 6:
+			return answers("POST", "", 500, 1)(rw, r)
+		}
+		return false
+	})
+	r, err := begin(t, w, every(10*time.Millisecond, 8), "", false, nil)
+	require.NoError(t, err)
+	result, err := r.Sample(t.Context(), nil)
+	require.NoError(t, err)
+	require.Len(t, result.Dataset.Sequences, 6)
+	require.Len(t, result.Incomplete, 2)
+	require.Contains(t, result.Incomplete[0].Error(), "OpenWhisk's answer was lost")
+	require.Contains(t, r.log(), "may have been lost")
+	require.EqualValues(t, 8, n.Load())
+	w.OpenWhisk.Fail(nil)
+	r.clean()
+}
+
+// Zipkin goes away in the middle and comes back; requests are sent meanwhile.
+func TestZipkinAway(t *testing.T) {
+	w := world.New(t, rest.Limits{})
+	r, err := begin(t, w, every(20*time.Millisecond, 20), "", false, func(o *Options) { o.Settle = 300 * time.Millisecond })
+	require.NoError(t, err)
+	result, err := r.Sample(t.Context(), func(complete int) {
+		if complete == 3 {
+			w.Zipkin.Fail(answers("GET", "", 500, 3))
+		}
+	})
+	require.NoError(t, err)
+	require.Empty(t, result.Incomplete)
+	require.Contains(t, r.log(), "Zipkin at "+w.Zipkin.URL+" fails (500); trying again in ")
+	require.Contains(t, r.log(), "answers again, after ")
+	r.clean()
+}
+
+// Zipkin goes away and stays away.
+func TestZipkinGone(t *testing.T) {
+	w := world.New(t, rest.Limits{})
+	journal := filepath.Join(t.TempDir(), "x.journal")
+	r, err := begin(t, w, every(10*time.Millisecond, 10), journal, false, func(o *Options) { o.Patience = 500 * time.Millisecond })
+	require.NoError(t, err)
+	result, err := r.Sample(t.Context(), func(complete int) {
+		w.Zipkin.Fail(func(http.ResponseWriter, *http.Request) bool { panic(http.ErrAbortHandler) })
+	})
+	require.NoError(t, err)
+	require.NotEmpty(t, result.Incomplete)
+	require.Contains(t, result.Incomplete[0].Error(), "(not fetched: Zipkin has not answered)")
+	require.NoError(t, r.Journal().Close())
+	r.Close()
+
+	// Nothing is lost: it is fetched later.
+	w.Zipkin.Fail(nil)
+	r, err = begin(t, w, every(10*time.Millisecond, 10), journal, true, nil)
+	require.NoError(t, err)
+	var posts atomic.Int32
+	w.OpenWhisk.Fail(func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method == "POST" || r.Method == "PUT" {
+			posts.Add(1)
+		}
+		return false
+	})
+	result, err = r.Sample(t.Context(), nil)
+	require.NoError(t, err)
+	require.Empty(t, result.Incomplete)
+	require.Len(t, result.Dataset.Sequences, 10)
+	require.Zero(t, posts.Load(), "everything was sent")
+	r.clean()
+}
+
+// An interrupt stops the sending; what was sent is fetched, and a later run sends the rest.
+func TestInterruptAndResume(t *testing.T) {
+	w := world.New(t, rest.Limits{})
+	journal := filepath.Join(t.TempDir(), "x.journal")
+	config := every(20*time.Millisecond, 30)
+	config.RandomDurations = true
+	r, err := begin(t, w, config, journal, false, nil)
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	first, err := r.Sample(ctx, func(complete int) {
+		if complete == 5 {
+			cancel()
+		}
+	})
+	require.ErrorIs(t, err, context.Canceled)
+	require.Empty(t, first.Incomplete)
+	n := len(first.Dataset.Sequences)
+	require.GreaterOrEqual(t, n, 5)
+	require.Less(t, n, 30)
+	require.Len(t, first.Sends, n)
+	r.clean()
+	require.NoError(t, r.Journal().Close())
+	pack := r.Package()
+	r.Close()
+
+	_, err = begin(t, w, config, journal, false, nil)
+	require.ErrorIs(t, err, ErrJournalExists)
+	other := config
+	other.Requests++
+	_, err = begin(t, w, other, journal, true, nil)
+	require.ErrorContains(t, err, "is of another sampling: -n was 30, and is 31 now")
+
+	// Zipkin may have forgotten meanwhile.
+	w.Forget()
+	r, err = begin(t, w, config, journal, true, nil)
+	require.NoError(t, err)
+	require.Equal(t, pack, r.Package())
+	second, err := r.Sample(t.Context(), nil)
+	require.NoError(t, err)
+	require.Empty(t, second.Incomplete)
+	require.Len(t, second.Dataset.Sequences, 30)
+	require.Equal(t, first.Dataset.Sequences, second.Dataset.Sequences[:n])
+	require.Len(t, second.Sends, 30-n)
+	r.clean()
+}
+
+// The process dies in the middle: what it was about to send is sent, but what has arrived is not sent again.
+func TestResumeAfterDeath(t *testing.T) {
+	w := world.New(t, rest.Limits{})
+	journal := filepath.Join(t.TempDir(), "x.journal")
+	config := every(10*time.Millisecond, 4)
+	r, err := begin(t, w, config, journal, false, nil)
+	require.NoError(t, err)
+	var n atomic.Int32
+	w.OpenWhisk.Fail(func(_ http.ResponseWriter, req *http.Request) bool {
+		if req.Method == "POST" {
+			switch n.Add(1) {
+			case 2:
+				w.OpenWhisk.Handle(req)
+				panic(http.ErrAbortHandler)
+			case 3, 4:
+				panic(http.ErrAbortHandler)
+			}
+		}
+		return false
+	})
+	result, err := r.Sample(t.Context(), nil)
+	require.NoError(t, err)
+	require.Len(t, result.Dataset.Sequences, 2)
+	require.NoError(t, r.Journal().Close())
+	r.Close()
+	w.OpenWhisk.Fail(nil)
+
+	r, err = begin(t, w, config, journal, true, nil)
+	require.NoError(t, err)
+	result, err = r.Sample(t.Context(), nil)
+	require.NoError(t, err)
+	require.Len(t, result.Dataset.Sequences, 4)
+	require.Len(t, result.Sends, 2)
+	r.clean()
+}
+
+// Sends go on on schedule, however slow the platform is to answer.
+func TestSlowPlatform(t *testing.T) {
+	w := world.New(t, rest.Limits{})
+	var mu sync.Mutex
+	waiting, together := 0, make(chan struct{})
+	w.OpenWhisk.Fail(func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method == "POST" {
+			mu.Lock()
+			if waiting++; waiting == 20 {
+				close(together)
+			}
+			mu.Unlock()
+			<-together // nobody is answered before all have been sent
+		}
+		return false
+	})
+	r, err := begin(t, w, every(5*time.Millisecond, 20), "", false, nil)
+	require.NoError(t, err)
+	result, err := r.Sample(t.Context(), nil)
+	require.NoError(t, err)
+	require.Empty(t, result.Incomplete)
+	r.clean()
+}
+
+func TestNew(t *testing.T) {
+	good := Options{App: quick(), Config: every(time.Second, 1)}
+	_, err := New(good)
+	require.NoError(t, err)
+	bad := good
+	bad.Config.Requests = 0
+	_, err = New(bad)
+	var wrong *sampler.ConfigError
+	require.True(t, errors.As(err, &wrong))
+	bad = good
+	bad.Zipkin = Setting{"ftp://x", "TPPFAAS_ZIPKIN"}
+	_, err = New(bad)
+	require.EqualError(t, err, "TPPFAAS_ZIPKIN: the scheme ftp is neither http nor https")
+}
