@@ -475,16 +475,18 @@ func TestZipkinGone(t *testing.T) {
 func TestInterruptAndResume(t *testing.T) {
 	w := world.New(t, rest.Limits{})
 	journal := filepath.Join(t.TempDir(), "x.journal")
-	config := every(20*time.Millisecond, 30)
+	config := every(50*time.Millisecond, 30)
 	config.RandomDurations = true
-	r, err := begin(t, w, config, journal, false, nil)
-	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
-	first, err := r.Sample(ctx, func(complete int) {
-		if complete == 5 {
-			cancel()
+	r, err := begin(t, w, config, journal, false, func(o *Options) {
+		o.OnSend = func(sent int, _ time.Duration) {
+			if sent == 5 {
+				cancel()
+			}
 		}
 	})
+	require.NoError(t, err)
+	first, err := r.Sample(ctx, nil)
 	require.ErrorIs(t, err, context.Canceled)
 	require.Empty(t, first.Incomplete)
 	n := len(first.Dataset.Sequences)
