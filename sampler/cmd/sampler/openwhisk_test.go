@@ -1,0 +1,402 @@
+//go:build unix
+
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tppfaas/tppfaas/apps/action"
+	"github.com/tppfaas/tppfaas/internal/cli"
+	"github.com/tppfaas/tppfaas/internal/localwhisk/rest"
+	"github.com/tppfaas/tppfaas/sampler/internal/world"
+	"github.com/tppfaas/tppfaas/tpp"
+)
+
+// process is the command as a process of its own.
+type process struct {
+	t    *testing.T
+	cmd  *exec.Cmd
+	out  bytes.Buffer
+	done chan struct{}
+
+	mu   sync.Mutex
+	said bytes.Buffer
+	line chan struct{} // something was said
+}
+
+// start runs the command.
+func start(t *testing.T, env []string, args ...string) *process {
+	t.Helper()
+	require.NoError(t, standIn())
+	self, err := os.Executable()
+	require.NoError(t, err)
+	p := &process{t: t, cmd: exec.Command(self, args...), done: make(chan struct{}), line: make(chan struct{}, 1)}
+	p.cmd.Env = append(os.Environ(), append(env, "RUN_SAMPLER=1", "HOME="+t.TempDir())...)
+	p.cmd.Stdout = &p.out
+	errs, err := p.cmd.StderrPipe()
+	require.NoError(t, err)
+	require.NoError(t, p.cmd.Start())
+	go func() {
+		defer close(p.done)
+		for lines := bufio.NewScanner(errs); lines.Scan(); {
+			p.mu.Lock()
+			p.said.Write(append(lines.Bytes(), '\n'))
+			p.mu.Unlock()
+			select {
+			case p.line <- struct{}{}:
+			default:
+			}
+		}
+		_ = p.cmd.Wait()
+	}()
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Kill()
+		<-p.done
+	})
+	return p
+}
+
+// standIn puts a file beside the test binary, where make puts the action's executable beside the command. The containers of a world
+// do not look at it.
+var standIn = sync.OnceValue(func() error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(filepath.Dir(self), action.FileName("none")), []byte("a stand-in"), 0o777)
+})
+
+func (p *process) stderr() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.said.String()
+}
+
+// wait returns the exit status.
+func (p *process) wait() int {
+	p.t.Helper()
+	select {
+	case <-p.done:
+	case <-time.After(2 * time.Minute):
+		p.t.Fatalf("it does not end: %s", p.stderr())
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
+// saying returns when something was said.
+func (p *process) saying(text string) {
+	p.t.Helper()
+	for deadline := time.After(time.Minute); !strings.Contains(p.stderr(), text); {
+		select {
+		case <-p.line:
+		case <-p.done:
+			p.t.Fatalf("it has ended, and not said %q: %s", text, p.stderr())
+		case <-deadline:
+			p.t.Fatalf("it does not say %q: %s", text, p.stderr())
+		}
+	}
+}
+
+// scene is a world and an application for it.
+type scene struct {
+	*world.World
+	t   *testing.T
+	env []string
+	dir string // with the application, and for the output
+	out string
+}
+
+func newScene(t *testing.T) *scene {
+	t.Helper()
+	s := &scene{World: world.New(t, rest.Limits{}), t: t, dir: t.TempDir()}
+	s.env = []string{
+		"OW_APIHOST=" + s.OpenWhisk.URL, "OW_AUTH=" + s.Platform.Auth(), "TPPFAAS_ZIPKIN=" + s.Zipkin.URL,
+		"TPPFAAS_COLLECTOR=" + s.CollectorURL, "TPPFAAS_ACTION_APIHOST=" + s.Platform.URL(),
+	}
+	s.out = filepath.Join(s.dir, "out.json")
+	app := filepath.Join(s.dir, "quick")
+	require.NoError(t, os.Mkdir(app, 0o777))
+	require.NoError(t, os.WriteFile(filepath.Join(app, "graph.yaml"), []byte(`functions:
+  main: {invokes: [a, b]}
+  a: {duration: 5, gamma: {shape: 4, rate: 0.8}, invokes: [b]}
+  b: {duration: 5, gamma: {shape: 4, rate: 0.8}}
+`), 0o666))
+	return s
+}
+
+// sampler samples 30 requests.
+func (s *scene) sampler(more ...string) *process {
+	s.t.Helper()
+	args := append([]string{"-platform", "openwhisk", "-d", filepath.Join(s.dir, "quick"), "-n", "30", "-l", "0.02", "-u", "0.04", "-r", "-o", s.out,
+		"-settle", "2", "-patience", "20", "-config", "../../config.yaml", "-arch", "none"}, more...)
+	return start(s.t, s.env, args...)
+}
+
+// whole checks that the dataset has n traces, and nothing else is left.
+func (s *scene) whole(n int) *tpp.Dataset {
+	s.t.Helper()
+	dataset := s.dataset(n)
+	require.NoFileExists(s.t, s.out+".journal")
+	s.nothingLeft()
+	return dataset
+}
+
+func (s *scene) dataset(n int) *tpp.Dataset {
+	s.t.Helper()
+	dataset, err := tpp.ReadFile(s.out)
+	require.NoError(s.t, err)
+	require.Len(s.t, dataset.Sequences, n)
+	for _, q := range dataset.Sequences {
+		require.Equal(s.t, 4, q.Len())
+	}
+	return dataset
+}
+
+func (s *scene) nothingLeft() {
+	s.t.Helper()
+	p := start(s.t, s.env, "clean")
+	require.Zero(s.t, p.wait(), p.stderr())
+	require.Equal(s.t, "no sampling has left anything\n", p.out.String())
+}
+
+// at calls f instead of forwarding the nth invocation.
+func (s *scene) at(n int32, f func(*http.Request)) {
+	var count atomic.Int32
+	s.OpenWhisk.Fail(func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodPost && count.Add(1) == n {
+			f(r)
+			panic(http.ErrAbortHandler)
+		}
+		return false
+	})
+}
+
+func TestOpenWhisk(t *testing.T) {
+	s := newScene(t)
+	p := s.sampler("-json", "-announce")
+	require.Zero(t, p.wait(), p.stderr())
+	var report struct {
+		File                        string
+		Requests, Sequences, Events int
+	}
+	require.NoError(t, json.Unmarshal(p.out.Bytes(), &report))
+	require.Equal(t, s.out, report.File)
+	require.Equal(t, []int{30, 30, 120}, []int{report.Requests, report.Sequences, report.Events})
+	s.whole(30)
+	_, password, _ := strings.Cut(s.Platform.Auth(), ":")
+	require.NotContains(t, p.stderr(), password)
+}
+
+// The process is killed in the middle, once before OpenWhisk gets a request and once after: with -resume everything comes into one
+// dataset.
+func TestKilled(t *testing.T) {
+	for _, taken := range []bool{false, true} {
+		t.Run(fmt.Sprintf("taken %v", taken), func(t *testing.T) {
+			s := newScene(t)
+			var p *process
+			ready := make(chan struct{})
+			s.at(10, func(r *http.Request) {
+				<-ready
+				if err := p.cmd.Process.Kill(); err != nil {
+					t.Error(err)
+				}
+				<-p.done
+				if taken {
+					s.OpenWhisk.Handle(r.WithContext(t.Context()))
+				}
+			})
+			p = s.sampler()
+			close(ready)
+			require.Equal(t, -1, p.wait())
+			require.NoFileExists(t, s.out)
+			require.FileExists(t, s.out+".journal")
+			s.OpenWhisk.Fail(nil)
+
+			p = s.sampler()
+			require.Equal(t, cli.Usage, p.wait())
+			require.Equal(t, "sampler: "+s.out+".journal: there is the journal of an earlier run: -resume goes on with it, -discard starts over\n", p.stderr())
+
+			p = s.sampler("-resume")
+			require.Zero(t, p.wait(), p.stderr())
+			s.whole(30)
+		})
+	}
+}
+
+// Ctrl-C: what is complete is written, and what was deployed is removed; -resume sends the rest, in one dataset.
+func TestCtrlC(t *testing.T) {
+	s := newScene(t)
+	var p *process
+	ready := make(chan struct{})
+	s.at(10, func(r *http.Request) {
+		<-ready
+		if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
+			t.Error(err)
+		}
+		p.saying("interrupted; Ctrl-C again quits at once")
+		s.OpenWhisk.Handle(r)
+	})
+	p = s.sampler()
+	close(ready)
+	require.Equal(t, cli.Failed, p.wait())
+	s.OpenWhisk.Fail(nil)
+	dataset, err := tpp.ReadFile(s.out)
+	require.NoError(t, err)
+	n := len(dataset.Sequences)
+	require.True(t, n >= 10 && n < 30, "%d traces", n)
+	lines := strings.Split(strings.TrimSpace(p.stderr()), "\n")
+	require.Equal(t, fmt.Sprintf("sampler: interrupted: %s has %d of 30 traces, and -resume goes on (%s.journal)", s.out, n, s.out), lines[len(lines)-1])
+	s.nothingLeft()
+
+	p = s.sampler("-resume")
+	require.Zero(t, p.wait(), p.stderr())
+	after := s.whole(30)
+	require.Equal(t, dataset.Sequences, after.Sequences[:n])
+}
+
+// The second Ctrl-C quits at once, whatever hangs.
+func TestSecondCtrlC(t *testing.T) {
+	s := newScene(t)
+	hang := make(chan struct{})
+	t.Cleanup(func() { close(hang) })
+	var p *process
+	ready := make(chan struct{})
+	s.at(5, func(*http.Request) {
+		<-ready
+		s.Zipkin.Fail(func(http.ResponseWriter, *http.Request) bool { <-hang; return true })
+		if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
+			t.Error(err)
+		}
+	})
+	p = s.sampler()
+	close(ready)
+	p.saying("interrupted; Ctrl-C again quits at once")
+	require.NoError(t, p.cmd.Process.Signal(os.Interrupt))
+	p.wait()
+	status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	require.True(t, ok && status.Signaled() && status.Signal() == syscall.SIGINT)
+	require.FileExists(t, s.out+".journal")
+}
+
+// A dataset that cannot be written is not lost: it is written later.
+func TestCannotBeWritten(t *testing.T) {
+	s := newScene(t)
+	s.at(10, func(r *http.Request) {
+		s.OpenWhisk.Handle(r)
+		if err := os.Mkdir(s.out, 0o777); err != nil {
+			t.Error(err)
+		}
+	})
+	p := s.sampler()
+	require.Equal(t, cli.Failed, p.wait())
+	require.Contains(t, p.stderr(), fmt.Sprintf("sampler: write %s: is a folder, not a file; the 30 traces that are complete are kept in %s.journal, and -resume writes them\n", s.out, s.out))
+	s.nothingLeft()
+	require.NoError(t, os.Remove(s.out))
+	s.OpenWhisk.Fail(func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodPost {
+			t.Error("something was sent")
+		}
+		return false
+	})
+	p = s.sampler("-resume")
+	require.Zero(t, p.wait(), p.stderr())
+	s.whole(30)
+}
+
+// Fewer traces than requests are a failure, unless one is content with them.
+func TestIncomplete(t *testing.T) {
+	s := newScene(t)
+	var lost atomic.Int32
+	s.Lose(func(function, _ string) bool { return function == "quick-dev-a" && lost.Add(1)%30 == 1 })
+	p := s.sampler()
+	require.Equal(t, cli.Failed, p.wait())
+	require.Contains(t, p.stderr(), ": missing quick-dev-a\n")
+	require.Contains(t, p.stderr(), fmt.Sprintf("sampler: %s has 29 of 30 traces, and -resume goes on (%s.journal); -allow-incomplete is content with that\n", s.out, s.out))
+	s.dataset(29)
+	s.nothingLeft()
+
+	p = s.sampler("-resume", "-allow-incomplete")
+	require.Zero(t, p.wait(), p.stderr())
+	require.Contains(t, p.out.String(), s.out+": 29 traces of quick, 116 invocations, ")
+	s.whole(29)
+}
+
+// -discard starts over, and removes what the earlier run has deployed.
+func TestDiscard(t *testing.T) {
+	s := newScene(t)
+	var p *process
+	ready := make(chan struct{})
+	s.at(3, func(*http.Request) {
+		<-ready
+		_ = p.cmd.Process.Kill()
+	})
+	p = s.sampler()
+	close(ready)
+	p.wait()
+	s.OpenWhisk.Fail(nil)
+	list := start(t, s.env, "clean", "-json")
+	require.Zero(t, list.wait(), list.stderr())
+	var leftover struct {
+		Package, Application string
+		Removed              bool
+	}
+	require.NoError(t, json.Unmarshal(list.out.Bytes(), &leftover))
+	require.Equal(t, "quick", leftover.Application)
+	require.False(t, leftover.Removed)
+
+	p = s.sampler("-discard")
+	require.Zero(t, p.wait(), p.stderr())
+	s.whole(30)
+}
+
+// sampler clean lists what is left, and removes what it is told to.
+func TestClean(t *testing.T) {
+	s := newScene(t)
+	var names []string
+	for range 2 {
+		var p *process
+		ready := make(chan struct{})
+		s.at(1, func(*http.Request) {
+			<-ready
+			_ = p.cmd.Process.Kill()
+		})
+		p = s.sampler()
+		close(ready)
+		p.wait()
+		require.NoError(t, os.Remove(s.out+".journal"))
+	}
+	s.OpenWhisk.Fail(nil)
+	clean := func(status int, args ...string) string {
+		t.Helper()
+		p := start(t, s.env, append([]string{"clean"}, args...)...)
+		require.Equal(t, status, p.wait(), p.stderr())
+		return p.out.String() + p.stderr()
+	}
+	for line := range strings.Lines(clean(0)) {
+		name, rest, _ := strings.Cut(line, ": ")
+		require.Regexp(t, `^quick, deployed \d+s ago\n$`, rest)
+		names = append(names, name)
+	}
+	require.Len(t, names, 2)
+	require.NotContains(t, clean(0, "-older", "1h"), "removed")
+	require.Equal(t, "sampler clean: there is no package tppfaas-x that a sampling has left\n", clean(1, "tppfaas-x"))
+	require.Equal(t, "sampler clean: either -older or names of packages\n", clean(2, "-older", "1h", "x"))
+	require.Regexp(t, "(?m)^"+names[1]+": quick, deployed .* ago, removed$", clean(0, names[1]))
+	require.Regexp(t, "^"+names[0]+": quick, deployed .* ago, removed\n$", clean(0, "-older", "0s"))
+	s.nothingLeft()
+}
