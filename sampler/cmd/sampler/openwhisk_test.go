@@ -208,26 +208,26 @@ func TestKilled(t *testing.T) {
 	for _, taken := range []bool{false, true} {
 		t.Run(fmt.Sprintf("taken %v", taken), func(t *testing.T) {
 			s := newScene(t)
-			var p *process
+			var first *process
 			ready := make(chan struct{})
 			s.at(10, func(r *http.Request) {
 				<-ready
-				if err := p.cmd.Process.Kill(); err != nil {
+				if err := first.cmd.Process.Kill(); err != nil {
 					t.Error(err)
 				}
-				<-p.done
+				<-first.done
 				if taken {
 					s.OpenWhisk.Handle(r.WithContext(t.Context()))
 				}
 			})
-			p = s.sampler()
+			first = s.sampler()
 			close(ready)
-			require.Equal(t, -1, p.wait())
+			require.Equal(t, -1, first.wait())
 			require.NoFileExists(t, s.out)
 			require.FileExists(t, s.out+".journal")
 			s.OpenWhisk.Fail(nil)
 
-			p = s.sampler()
+			p := s.sampler()
 			require.Equal(t, cli.Usage, p.wait())
 			require.Equal(t, "sampler: "+s.out+".journal: there is the journal of an earlier run: -resume goes on with it, -discard starts over\n", p.stderr())
 
@@ -241,29 +241,29 @@ func TestKilled(t *testing.T) {
 // Ctrl-C: what is complete is written, and what was deployed is removed; -resume sends the rest, in one dataset.
 func TestCtrlC(t *testing.T) {
 	s := newScene(t)
-	var p *process
+	var first *process
 	ready := make(chan struct{})
 	s.at(10, func(r *http.Request) {
 		<-ready
-		if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
+		if err := first.cmd.Process.Signal(os.Interrupt); err != nil {
 			t.Error(err)
 		}
-		p.saying("interrupted; Ctrl-C again quits at once")
+		first.saying("interrupted; Ctrl-C again quits at once")
 		s.OpenWhisk.Handle(r)
 	})
-	p = s.sampler()
+	first = s.sampler()
 	close(ready)
-	require.Equal(t, cli.Failed, p.wait())
+	require.Equal(t, cli.Failed, first.wait())
 	s.OpenWhisk.Fail(nil)
 	dataset, err := tpp.ReadFile(s.out)
 	require.NoError(t, err)
 	n := len(dataset.Sequences)
 	require.True(t, n >= 10 && n < 30, "%d traces", n)
-	lines := strings.Split(strings.TrimSpace(p.stderr()), "\n")
+	lines := strings.Split(strings.TrimSpace(first.stderr()), "\n")
 	require.Equal(t, fmt.Sprintf("sampler: interrupted: %s has %d of 30 traces, and -resume goes on (%s.journal)", s.out, n, s.out), lines[len(lines)-1])
 	s.nothingLeft()
 
-	p = s.sampler("-resume")
+	p := s.sampler("-resume")
 	require.Zero(t, p.wait(), p.stderr())
 	after := s.whole(30)
 	require.Equal(t, dataset.Sequences, after.Sequences[:n])
@@ -339,15 +339,15 @@ func TestIncomplete(t *testing.T) {
 // -discard starts over, and removes what the earlier run has deployed.
 func TestDiscard(t *testing.T) {
 	s := newScene(t)
-	var p *process
+	var first *process
 	ready := make(chan struct{})
 	s.at(3, func(*http.Request) {
 		<-ready
-		_ = p.cmd.Process.Kill()
+		_ = first.cmd.Process.Kill()
 	})
-	p = s.sampler()
+	first = s.sampler()
 	close(ready)
-	p.wait()
+	first.wait()
 	s.OpenWhisk.Fail(nil)
 	list := start(t, s.env, "clean", "-json")
 	require.Zero(t, list.wait(), list.stderr())
@@ -359,7 +359,7 @@ func TestDiscard(t *testing.T) {
 	require.Equal(t, "quick", leftover.Application)
 	require.False(t, leftover.Removed)
 
-	p = s.sampler("-discard")
+	p := s.sampler("-discard")
 	require.Zero(t, p.wait(), p.stderr())
 	s.whole(30)
 }
