@@ -110,13 +110,13 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.handler.ServeHTTP(w, r)
 }
 
-// runtime is a rest.Runtime whose containers run the action in this process.
+// runtime is a container.Runtime whose containers run the action in this process.
 type runtime struct {
 	mu         sync.Mutex
 	containers []*actionContainer
 }
 
-func (r *runtime) Start(context.Context, int) (rest.Container, error) {
+func (r *runtime) Start(context.Context, int) (container.Container, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &actionContainer{gone: ctx, remove: cancel}
 	r.mu.Lock()
