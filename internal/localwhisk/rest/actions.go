@@ -136,14 +136,42 @@ func (s *Server) putAction(c *call, namespace string, names []string, full strin
 		c.fail(err)
 		return
 	}
+	a, err := s.parseAction(namespace, names, full, body)
+	if err != nil {
+		c.fail(err)
+		return
+	}
 	s.store.mu.Lock()
-	a, err := s.mergeAction(namespace, names, full, overwrite, body)
+	err = s.mergeAction(a, overwrite, body)
 	s.store.mu.Unlock()
 	if err != nil {
 		c.fail(err)
 		return
 	}
 	c.answer(http.StatusOK, a.document(true))
+}
+
+// parseAction makes a new action of what the client sent. What is malformed or too large is found before it is known what there is.
+func (s *Server) parseAction(namespace string, names []string, full string, body map[string]json.RawMessage) (*action, *apiError) {
+	a := &action{
+		namespace: namespace, name: names[len(names)-1], fullName: "/" + full, version: "0.0.1", parameters: keyValues{},
+		limits: limits{Concurrency: 1, Logs: maxLogs, Memory: min(256, s.options.MemoryMB), Timeout: 60000},
+	}
+	if len(names) == 2 {
+		a.pack = names[0]
+	}
+	if err := a.parse(body, namespace); err != nil {
+		return nil, err
+	}
+	if err := s.checkSizes(a); err != nil {
+		return nil, err
+	}
+	if body["exec"] != nil && a.exec.Kind != "sequence" {
+		var binary bool
+		a.code, binary = a.exec.decode()
+		a.exec.Binary = &binary
+	}
+	return a, nil
 }
 
 // fields parses an object; an array counts as one without fields where OpenWhisk's parser looks for a field only.
@@ -165,37 +193,27 @@ func fields(body []byte) (map[string]json.RawMessage, *apiError) {
 	return m, nil
 }
 
-// mergeAction makes the new version of an action from the old one, if there is one, and what the client sent. The store is locked.
-func (s *Server) mergeAction(namespace string, names []string, full string, overwrite bool, body map[string]json.RawMessage) (*action, *apiError) {
-	a := &action{
-		namespace: namespace, name: names[len(names)-1], fullName: "/" + full, version: "0.0.1", parameters: keyValues{},
-		limits: limits{Concurrency: 1, Logs: maxLogs, Memory: min(256, s.options.MemoryMB), Timeout: 60000},
-	}
-	if len(names) == 2 {
-		a.pack = names[0]
-	}
+// mergeAction completes a, which has what the client sent, with what it keeps of the version before, and stores it. The store is locked.
+func (s *Server) mergeAction(a *action, overwrite bool, body map[string]json.RawMessage) *apiError {
+	full, namespace := a.path(), a.namespace
 	old := s.store.actions[full]
-	// What is malformed is found before it is known what there is.
-	if err := a.parse(body, namespace); err != nil {
-		return nil, err
-	}
 	if a.pack != "" {
 		segments := []string{namespace, a.pack, a.name}
 		if s.store.packages[namespace+"/"+a.pack] == nil {
-			return nil, s.store.missingAction(segments)
+			return s.store.missingAction(segments)
 		}
 		if err := s.store.bound(segments); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if old != nil && !overwrite {
-		return nil, conflict
+		return conflict
 	}
 	if old == nil && s.store.exists(full) {
-		return nil, elsewhere
+		return elsewhere
 	}
 	if old == nil && body["exec"] == nil {
-		return nil, reject(http.StatusBadRequest, "exec undefined")
+		return reject(http.StatusBadRequest, "exec undefined")
 	}
 	if old != nil {
 		if body["exec"] == nil {
@@ -217,22 +235,19 @@ func (s *Server) mergeAction(namespace string, names []string, full string, over
 		given := a.annotations
 		var gone []string
 		if raw := body["delAnnotations"]; raw != nil && json.Unmarshal(raw, &gone) != nil {
-			return nil, malformed("delAnnotations malformed!")
+			return malformed("delAnnotations malformed!")
 		}
 		kept := slices.DeleteFunc(slices.Clone(old.annotations), func(kv keyValue) bool { return slices.Contains(gone, kv.Key) })
 		a.annotations = kept.merged(given)
 	}
 	if raw := body["limits"]; raw != nil {
 		if err := a.limits.merge(raw, s.options.Limits); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	if err := s.checkSizes(a); err != nil {
-		return nil, err
-	}
-	if a.exec.Kind == "sequence" {
+	if a.exec.Kind == "sequence" && body["exec"] != nil {
 		if err := s.checkSequence(a, full); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if _, ok := a.annotations.get("provide-api-key"); !ok {
@@ -246,14 +261,14 @@ func (s *Server) mergeAction(namespace string, names []string, full string, over
 		// The handler is never called: the Backend knows what to run.
 		err := s.engine.Deploy(localwhisk.Function{Name: a.key, MemoryMB: a.limits.Memory, Handler: (*localwhisk.Run).Finish})
 		if err != nil {
-			return nil, reject(http.StatusBadRequest, err.Error())
+			return reject(http.StatusBadRequest, err.Error())
 		}
 	}
 	s.store.actions[full] = a
 	if old != nil {
 		s.undeploy(old)
 	}
-	return a, nil
+	return nil
 }
 
 // parse reads all fields but the limits.
@@ -349,9 +364,6 @@ func (a *action) parseExec(raw json.RawMessage, namespace string) *apiError {
 	if hasCode {
 		a.exec.Code = &code
 	}
-	var binary bool
-	a.code, binary = a.exec.decode()
-	a.exec.Binary = &binary
 	return nil
 }
 

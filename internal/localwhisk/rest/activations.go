@@ -139,7 +139,7 @@ func (a *activations) find(keep func(*record) bool) []*record {
 
 // listActivations serves GET …/activations.
 func (s *Server) listActivations(c *call, namespace string) {
-	q := c.r.URL.Query()
+	q := c.query()
 	since, upto := int64(0), int64(1)<<62
 	for _, p := range []struct {
 		name string

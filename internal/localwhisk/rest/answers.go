@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"strconv"
 )
 
@@ -73,6 +74,15 @@ type call struct {
 	namespace string // of the caller
 	auth      string
 	body      []byte
+	values    url.Values
+}
+
+// query returns the query parameters.
+func (c *call) query() url.Values {
+	if c.values == nil {
+		c.values = c.r.URL.Query()
+	}
+	return c.values
 }
 
 func (c *call) fail(e *apiError) {
@@ -121,7 +131,7 @@ func (c *call) text(status int, cors bool, body string) {
 
 // flag reads a query parameter that is true or false.
 func (c *call) flag(name string, otherwise bool) (bool, *apiError) {
-	q := c.r.URL.Query()
+	q := c.query()
 	if !q.Has(name) {
 		return otherwise, nil
 	}
@@ -137,7 +147,7 @@ func (c *call) flag(name string, otherwise bool) (bool, *apiError) {
 
 // page reads limit and skip; collection is the word of the error messages.
 func (c *call) page(collection string) (limit, skip int, err *apiError) {
-	q := c.r.URL.Query()
+	q := c.query()
 	limit = 30
 	if q.Has("limit") {
 		v := q.Get("limit")

@@ -145,7 +145,7 @@ func (s *Server) invokeAction(c *call, full string, segments []string) {
 			c.fail(err)
 			return
 		}
-		if q := c.r.URL.Query(); q.Has("timeout") {
+		if q := c.query(); q.Has("timeout") {
 			n, e := strconv.Atoi(q.Get("timeout"))
 			if most := s.options.Limits.BlockingWait.Milliseconds(); e != nil || n < 1 || int64(n) > most {
 				c.fail(badQuery("timeout", fmt.Sprintf("Timeout must be number of milliseconds up to %d.", most)))

@@ -102,7 +102,7 @@ func (s *Server) setRule(c *call, full string) {
 		Status string `json:"status"`
 	}
 	if err := json.Unmarshal(c.body, &body); err != nil || body.Status != "active" && body.Status != "inactive" {
-		c.fail(malformed(fmt.Sprintf("%s is not a recognized rule state", body.Status)))
+		c.fail(malformed(fmt.Sprintf("requirement failed: %s is not a recognized rule state", body.Status)))
 		return
 	}
 	if err := s.store.setRule(full, body.Status == "active"); err != nil {

@@ -196,6 +196,86 @@ func TestTriggerAndRule(t *testing.T) {
 	c.want(204, "", "POST", under+"triggers/t", "")
 }
 
+// TestRuleStatus: the status of a rule is its trigger's, and goes with it.
+func TestRuleStatus(t *testing.T) {
+	c := serve(t, Options{})
+	c.want(200, "", "PUT", under+"actions/act", goAction)
+	for _, name := range []string{"t", "u"} {
+		c.want(200, "", "PUT", under+"triggers/"+name, "")
+	}
+	c.want(400, "rule requires a valid trigger and a valid action", "PUT", under+"rules/r", `{"trigger":"/_/t"}`)
+	c.want(200, "", "PUT", under+"rules/r", `{"trigger":"/_/t","action":"/_/act"}`)
+	c.want(200, "", "PUT", under+"rules/off", `{"trigger":"/_/t","action":"/_/act"}`)
+	c.want(200, "OK", "POST", under+"rules/off", `{"status":"inactive"}`)
+	c.want(400, "x is not a recognized rule state", "POST", under+"rules/off", `{"status":"x"}`)
+	answer, _ := c.do("POST", under+"triggers/t", "")
+	fired := c.record(answer.Header.Get("X-Openwhisk-Activation-Id")).Logs
+	if len(fired) != 2 || !strings.Contains(fired[0], "Rule 'guest/off' is inactive, action 'guest/act' was not activated.") || !strings.Contains(fired[1], `"success":true`) {
+		t.Errorf("fired %q", fired)
+	}
+	c.want(200, `"trigger":{"name":"u","path":"guest"}`, "PUT", under+"rules/r?overwrite=true", `{"trigger":"/_/u"}`)
+	c.want(200, `"rules":{"guest/off":{`, "GET", under+"triggers/t", "")
+	c.want(200, "", "DELETE", under+"triggers/u", "")
+	c.want(200, `"status":"inactive"`, "GET", under+"rules/r", "")
+	c.want(404, "Only rules with existing triggers can be activated", "POST", under+"rules/r", `{"status":"active"}`)
+	c.want(200, "", "PUT", under+"triggers/u", "")
+	c.want(204, "", "POST", under+"triggers/u", "")
+	c.want(200, `"status":"inactive"`, "DELETE", under+"rules/r", "")
+}
+
+// TestNames: entities of all kinds share their names.
+func TestNames(t *testing.T) {
+	c := serve(t, Options{})
+	const text = "Resource by this name exists but is not in this collection."
+	c.want(200, "", "PUT", under+"triggers/x", "")
+	for _, kind := range []string{"actions", "packages", "rules"} {
+		c.want(409, text, "GET", under+kind+"/x", "")
+		c.want(409, text, "DELETE", under+kind+"/x", "")
+	}
+	c.want(409, text, "PUT", under+"actions/x?overwrite=true", goAction)
+	c.want(409, text, "PUT", under+"packages/x?overwrite=true", "")
+	c.want(409, "Cannot bind to a resource that is not a package.", "PUT", under+"packages/b", `{"binding":{"namespace":"_","name":"x"}}`)
+	c.want(400, "Feed name is not valid", "PUT", under+"triggers/f", `{"annotations":[{"key":"feed","value":"a/b/c/d"}]}`)
+}
+
+// TestOtherNamespace: of somebody else's namespace one can use the public packages, and nothing else.
+func TestOtherNamespace(t *testing.T) {
+	const key = "789c46b1-71f6-4ed5-8c54-816aa4f8c502:secret"
+	c := serve(t, Options{Identities: []Identity{{"guest", GuestKey}, {"other", key}}})
+	c.auth = key
+	for _, name := range []string{"public", "private"} {
+		c.want(200, "", "PUT", under+"packages/"+name, fmt.Sprintf(`{"publish":%t,"parameters":[{"key":"name","value":"them"}]}`, name == "public"))
+		c.want(200, "", "PUT", under+"actions/"+name+"/act", goAction)
+	}
+	c.auth = GuestKey
+	const others = "/api/v1/namespaces/other/"
+	c.want(200, `[{"name":"public"`, "GET", others+"packages", "")
+	c.want(200, `"actions":[{`, "GET", others+"packages/public", "")
+	c.want(200, `"namespace":"other/public"`, "GET", others+"actions/public/act", "")
+	c.want(200, `[{"name":"act"`, "GET", others+"actions/public/", "")
+	c.want(200, "Hello, them!", "POST", others+"actions/public/act?blocking=true", "")
+	c.want(200, "", "PUT", under+"packages/bound", `{"binding":{"namespace":"other","name":"public"}}`)
+	c.want(200, "Hello, them!", "POST", under+"actions/bound/act?blocking=true", "")
+	c.want(400, "Operation not permitted on package binding.", "PUT", under+"actions/bound/act", goAction)
+	c.want(400, "Operation not permitted on package binding.", "DELETE", under+"actions/bound/act", "")
+	c.want(400, "Binding references a package that does not exist.", "PUT", under+"packages/b", `{"binding":{"namespace":"other","name":"private"}}`)
+	for _, refused := range [][2]string{
+		{"GET", "packages/private"}, {"GET", "packages/nosuch"}, {"DELETE", "packages/public"}, {"PUT", "actions/public/act"},
+		{"POST", "actions/private/act"}, {"GET", "actions"}, {"GET", "activations"},
+	} {
+		c.want(403, "The supplied authentication is not authorized to access 'other", refused[0], others+refused[1], "")
+	}
+	c.auth = key
+	c.want(200, "[]", "GET", under+"activations", "") // they are the caller's
+}
+
+func TestFinalParameters(t *testing.T) {
+	c := serve(t, Options{})
+	c.want(200, "", "PUT", under+"actions/a", `{"exec":{"kind":"go:1.20","code":"x"},"annotations":[{"key":"final","value":true}],"parameters":[{"key":"name","value":"me"},{"key":"open","value":null}]}`)
+	c.want(200, "Hello, me!", "POST", under+"actions/a?blocking=true", `{"open":1}`)
+	c.want(400, "Request defines parameters that are not allowed (e.g., reserved properties).", "POST", under+"actions/a?blocking=true", `{"name":"you"}`)
+}
+
 func TestThrottle(t *testing.T) {
 	c := serve(t, Options{Limits: Limits{ConcurrentInvocations: 2}})
 	c.want(200, "", "PUT", under+"actions/a", goAction)
@@ -225,6 +305,8 @@ func TestRefusals(t *testing.T) {
 	c.want(403, "not authorized to access 'other/x'.", "PUT", "/api/v1/namespaces/other/actions/x", goAction)
 	c.want(200, `{"apis":[]}`, "GET", "/api/v1/web/whisk.system/apimgmt/getApi?", "")
 	c.want(200, "OK", "OPTIONS", under+"actions", "")
+	c.want(400, "The parameter 'docs' is not permitted with 'count'.", "GET", under+"activations?docs=true&count=true", "")
+	c.want(404, "does not exist", "GET", under+"actions/nosuch/", "")
 	c.want(413, fmt.Sprintf("Request larger than allowed: %d > 1048576 bytes.", 1<<20+12), "POST", under+"actions/a", `{"data": "`+strings.Repeat("x", 1<<20)+`"}`)
 	c.auth = "a:b"
 	answer, body := c.do("GET", under+"actions", "")
