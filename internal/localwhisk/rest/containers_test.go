@@ -24,28 +24,46 @@ func realContainers(tb testing.TB) container.Runtime {
 	return p
 }
 
-// executable builds the stand-in for the recorded actions.
-var executable = sync.OnceValues(func() ([]byte, error) {
-	dir, err := os.MkdirTemp("", "tppfaas-rest-test-")
-	if err != nil {
-		return nil, err
+// built is where the stand-in for the recorded actions is. TestMain removes it.
+var built string
+
+// executable builds the stand-in, and returns where it is.
+var executable = sync.OnceValues(func() (file string, err error) {
+	if built, err = os.MkdirTemp("", "tppfaas-rest-test-"); err != nil {
+		return "", err
 	}
-	defer os.RemoveAll(dir)
-	file := filepath.Join(dir, "exec")
+	file = filepath.Join(built, "standin")
 	build := osexec.Command("go", "build", "-buildvcs=false", "-trimpath", "-ldflags", "-s -w", "-o", file, "./testdata/standin")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("go build: %w: %s", err, out)
+		return "", fmt.Errorf("go build: %w: %s", err, out)
 	}
-	return os.ReadFile(file)
+	return file, nil
 })
 
 // packed returns the code of an action that is the stand-in, in base64, with an exec.env where one is given.
 func packed(env string) (string, error) {
-	program, err := executable()
+	file, err := executable()
 	if err != nil {
 		return "", err
 	}
+	program, err := os.ReadFile(file)
+	if err != nil {
+		return "", err
+	}
+	return packedExec(program, env)
+}
+
+// packedScript is like packed, but the code is short: its exec is a script that the stand-in runs.
+func packedScript(env string) (string, error) {
+	file, err := executable()
+	if err != nil {
+		return "", err
+	}
+	return packedExec([]byte("#!"+file+"\n"), env)
+}
+
+func packedExec(program []byte, env string) (string, error) {
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
 	h := &zip.FileHeader{Name: "exec", Method: zip.Deflate}
@@ -65,7 +83,10 @@ func packed(env string) (string, error) {
 	return base64.StdEncoding.EncodeToString(b.Bytes()), err
 }
 
+const goEnv = "openwhisk/action-golang-v1.20"
+
 var (
-	goCode    = sync.OnceValues(func() (string, error) { return packed("openwhisk/action-golang-v1.20") })
-	noEnvCode = sync.OnceValues(func() (string, error) { return packed("") })
+	goCode      = sync.OnceValues(func() (string, error) { return packed(goEnv) })
+	goScript    = sync.OnceValues(func() (string, error) { return packedScript(goEnv) })
+	noEnvScript = sync.OnceValues(func() (string, error) { return packedScript("") })
 )

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -13,7 +14,14 @@ import (
 	"github.com/tppfaas/tppfaas/internal/localwhisk/container"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(status int) {
+		if built != "" {
+			os.RemoveAll(built)
+		}
+		os.Exit(status)
+	}))
+}
 
 // inProcess is a Runtime whose containers are values of this process, for tests and benchmarks of what is before the containers.
 type inProcess struct {

@@ -288,9 +288,9 @@ func lengthen(s string) string {
 
 // standIn returns the code that stands for recorded code of a length.
 func standIn(length string) string {
-	code := goCode
+	code := goScript
 	if length == "1173324" || length == "1165884" { // for a blackbox, and once for go:1.20, by mistake
-		code = noEnvCode
+		code = noEnvScript
 	}
 	text, err := code()
 	if err != nil {

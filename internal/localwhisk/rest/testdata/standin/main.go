@@ -42,8 +42,12 @@ func main() {
 	if d, err := time.ParseDuration(os.Getenv("INIT_SLEEP")); err == nil {
 		time.Sleep(d)
 	}
-	if len(os.Args) == 2 {
-		run(os.Stdout, request{Value: json.RawMessage(os.Args[1]), Deadline: json.Number(os.Getenv("__OW_DEADLINE"))}, nil)
+	args := os.Args[1:]
+	if len(args) > 0 && strings.HasSuffix(args[0], "/exec") {
+		args = args[1:] // of a script that this is the interpreter of
+	}
+	if len(args) == 1 {
+		run(os.Stdout, request{Value: json.RawMessage(args[0]), Deadline: json.Number(os.Getenv("__OW_DEADLINE"))}, nil)
 		return
 	}
 	results := os.NewFile(3, "results")
