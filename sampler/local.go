@@ -36,11 +36,32 @@ type flight struct {
 	done    func(Trace, error)
 }
 
-// NewLocal returns an empty platform as large and as fast as the real cluster it is fitted to. The seed determines all
-// that is random about it.
-func NewLocal(seed uint64) (*Local, error) {
+// Overheads names what a Local takes its overheads and its size from: how long containers take to be created, calls to
+// arrive, and so on.
+type Overheads string
+
+const (
+	// Cluster is the OpenWhisk cluster on Kubernetes that the published traces were recorded on.
+	Cluster Overheads = "cluster"
+)
+
+// config returns the platform's configuration.
+func (o Overheads) config() (localwhisk.Config, error) {
+	switch o {
+	case Cluster:
+		return localwhisk.DefaultConfig(), nil
+	}
+	return localwhisk.Config{}, fmt.Errorf("no overheads are called %q; known are %s", o, Cluster)
+}
+
+// NewLocal returns an empty platform with the given overheads. The seed determines all that is random about it.
+func NewLocal(overheads Overheads, seed uint64) (*Local, error) {
+	config, err := overheads.config()
+	if err != nil {
+		return nil, err
+	}
 	clock := localwhisk.NewVirtualClock(LocalStart)
-	platform, err := localwhisk.New(clock, localwhisk.DefaultConfig(), seed)
+	platform, err := localwhisk.New(clock, config, seed)
 	if err != nil {
 		return nil, err
 	}

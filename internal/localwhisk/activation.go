@@ -9,6 +9,8 @@ type Activation struct {
 	ID string
 	// Name is the function's.
 	Name string
+	// Params is what it was invoked with.
+	Params any
 	// Cause is the ID of the activation that sent this invocation; "" if it came from outside.
 	Cause string
 	// Start is when the container began to work: with /init if it was cold, with /run if it was warm.

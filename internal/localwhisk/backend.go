@@ -30,35 +30,39 @@ type Backend interface {
 
 // simulation is the Backend of virtual time.
 type simulation struct {
-	clock  Clock
-	config Config
+	clock   Clock
+	config  Config
+	cluster sharing // what creates and removes containers
 	// Each kind of delay draws from a stream of its own, so that a changed distribution leaves the others' draws alone.
-	creation, init, unpause, runStart, logs rand.Source
+	creation, removal, init, unpause, runStart, logs *rand.Rand
 }
 
 func newSimulation(clock Clock, config Config, seed uint64) *simulation {
 	return &simulation{
 		clock: clock, config: config,
-		creation: stream(seed, "creation"), init: stream(seed, "init"), unpause: stream(seed, "unpause"),
+		cluster:  sharing{clock: clock, capacity: float64(config.Parallel)},
+		creation: stream(seed, "creation"), removal: stream(seed, "removal"), init: stream(seed, "init"), unpause: stream(seed, "unpause"),
 		runStart: stream(seed, "run start"), logs: stream(seed, "logs"),
 	}
 }
 
 func (s *simulation) Create(_ *Container, load int, ready func(error)) {
-	s.after(s.config.Creation.draw(s.creation, load), ready)
+	d := s.config.Creation
+	s.cluster.add(d.work(s.creation, load), func(took time.Duration) {
+		s.after(d.Min+d.inSteps(took)-took, ready)
+	})
 }
 
 func (s *simulation) Init(_ *Container, load int, done func(error)) {
 	s.after(s.config.Init.draw(s.init, load), done)
 }
 
-func (s *simulation) Run(c *Container, run *Run) {
-	handler := c.function.Handler
-	s.clock.AfterFunc(s.config.RunStart.draw(s.runStart, 0), func() { handler(run) })
+func (s *simulation) Run(_ *Container, run *Run) {
+	s.plan(s.config.RunStart.draw(s.runStart, 0), handle, run)
 }
 
 func (s *simulation) CollectLogs(_ *Container, _ string, load int, done func()) {
-	s.clock.AfterFunc(s.config.Logs.draw(s.logs, load), done)
+	s.plan(s.config.Logs.draw(s.logs, load), callFunc, done)
 }
 
 func (s *simulation) Pause(*Container) {}
@@ -67,18 +71,36 @@ func (s *simulation) Unpause(_ *Container, done func(error)) {
 	s.after(s.config.Unpause.draw(s.unpause, 0), done)
 }
 
-func (s *simulation) Remove(*Container) {}
+func (s *simulation) Remove(*Container) {
+	if d := s.config.Removal; d != (Delay{}) {
+		s.cluster.add(d.draw(s.removal, 0), func(time.Duration) {})
+	}
+}
+
+func handle(arg any) {
+	run := arg.(*Run)
+	run.activation.function.Handler(run)
+}
+
+// plan is like [Platform.plan].
+func (s *simulation) plan(d time.Duration, f func(any), arg any) {
+	if v, ok := s.clock.(*VirtualClock); ok {
+		v.plan(d, f, arg)
+		return
+	}
+	s.clock.AfterFunc(d, func() { f(arg) })
+}
 
 func (s *simulation) after(d time.Duration, done func(error)) {
 	s.clock.AfterFunc(d, func() { done(nil) })
 }
 
 // stream returns the seed's source for one purpose.
-func stream(seed uint64, purpose string) rand.Source {
+func stream(seed uint64, purpose string) *rand.Rand {
 	// FNV-1a, so that a stream depends on its name, not on the order of fields.
 	h := uint64(14695981039346656037)
 	for i := range len(purpose) {
 		h = (h ^ uint64(purpose[i])) * 1099511628211
 	}
-	return rand.NewPCG(seed, h)
+	return rand.New(rand.NewPCG(seed, h))
 }

@@ -13,9 +13,17 @@ type Container struct {
 	spoilt     bool          // not to be used again
 	called     bool          // whether a function in it has invoked another
 	initTime   time.Duration // of its /init
-	idleTimer  *idleTimer    // pauses or removes it; nil while it is busy
+	begun      time.Time     // when its last run was due to begin
+	logsIn     func()        // what CollectLogs reports by
 
-	older, newer *Container // neighbours in the order of becoming idle
+	// While it is idle: since when, its neighbours in the order of becoming idle, among all and among those of its function, and its
+	// place in idlePool.heap.
+	idleSince    time.Time
+	older, newer *Container
+	olderSame    *Container
+	newerSame    *Container
+	place        int
+	idle         bool
 }
 
 // ID returns the container's number; a platform counts its containers from 1.
@@ -32,20 +40,34 @@ func (c *Container) Function() (Function, bool) {
 	return *c.function, true
 }
 
-// idleTimer is a planned step in the life of an idle container.
-type idleTimer struct {
-	stop func() bool
+// Params returns what the invocation that c works for was sent with, nil if it works for none. A Backend may call it from its
+// methods, not later.
+func (c *Container) Params() any {
+	if c.activation == nil {
+		return nil
+	}
+	return c.activation.record.Params
 }
 
-// idleList holds the idle containers in the order in which they became idle.
-type idleList struct {
-	oldest, newest *Container
+// ActivationID returns the id of the activation that c works for, "" if it works for none; see Params.
+func (c *Container) ActivationID() string {
+	if c.activation == nil {
+		return ""
+	}
+	return c.activation.record.ID
+}
+
+// idlePool holds the idle containers. Each step costs at most a logarithm of their number.
+type idlePool struct {
+	oldest, newest *Container // in the order of becoming idle
+	unpaused       *Container // the oldest that is not paused; the older ones are
 	memoryMB       int
-	// warm holds the same containers by function, each in the same order.
-	warm map[*Function][]*Container
+	heap           []*Container // the one whose last run began longest ago on top
 }
 
-func (l *idleList) push(c *Container) {
+// push adds c, which becomes idle now.
+func (l *idlePool) push(c *Container, now time.Time) {
+	c.idle, c.idleSince = true, now
 	c.older = l.newest
 	if l.newest != nil {
 		l.newest.newer = c
@@ -53,11 +75,24 @@ func (l *idleList) push(c *Container) {
 		l.oldest = c
 	}
 	l.newest = c
+	if l.unpaused == nil {
+		l.unpaused = c
+	}
+	c.olderSame = c.function.newest
+	if c.olderSame != nil {
+		c.olderSame.newerSame = c
+	}
+	c.function.newest = c
 	l.memoryMB += c.memoryMB
-	l.warm[c.function] = append(l.warm[c.function], c)
+	l.heap = append(l.heap, c)
+	l.up(c, len(l.heap)-1)
 }
 
-func (l *idleList) remove(c *Container) {
+// remove takes c out.
+func (l *idlePool) remove(c *Container) {
+	if l.unpaused == c {
+		l.unpaused = c.newer
+	}
 	if c.older != nil {
 		c.older.newer = c.newer
 	} else {
@@ -68,39 +103,74 @@ func (l *idleList) remove(c *Container) {
 	} else {
 		l.newest = c.older
 	}
-	c.older, c.newer = nil, nil
+	if c.newerSame != nil {
+		c.newerSame.olderSame = c.olderSame
+	} else {
+		c.function.newest = c.olderSame
+	}
+	if c.olderSame != nil {
+		c.olderSame.newerSame = c.newerSame
+	}
+	c.older, c.newer, c.olderSame, c.newerSame = nil, nil, nil, nil
+	c.idle = false
 	l.memoryMB -= c.memoryMB
-	warm := l.warm[c.function]
-	for i := len(warm) - 1; i >= 0; i-- {
-		if warm[i] == c {
-			l.warm[c.function] = append(warm[:i], warm[i+1:]...)
+
+	last := len(l.heap) - 1
+	moved := l.heap[last]
+	l.heap[last] = nil
+	l.heap = l.heap[:last]
+	if moved != c {
+		l.up(moved, c.place)
+		l.down(moved, moved.place)
+	}
+}
+
+// leastUsed returns the container whose last run began longest ago, nil if there is none.
+func (l *idlePool) leastUsed() *Container {
+	if len(l.heap) == 0 {
+		return nil
+	}
+	return l.heap[0]
+}
+
+// before orders the heap; what began together goes in the order of the containers' creation.
+func (c *Container) before(d *Container) bool {
+	return c.begun.Before(d.begun) || c.begun.Equal(d.begun) && c.id < d.id
+}
+
+// up puts c at place i or above.
+func (l *idlePool) up(c *Container, i int) {
+	for i > 0 {
+		above := (i - 1) / 2
+		if !c.before(l.heap[above]) {
 			break
 		}
+		l.put(l.heap[above], i)
+		i = above
 	}
+	l.put(c, i)
 }
 
-// newestOf returns the container of f that became idle last, nil if there is none.
-func (l *idleList) newestOf(f *Function) *Container {
-	warm := l.warm[f]
-	if len(warm) == 0 {
-		return nil
+// down puts c at place i or below.
+func (l *idlePool) down(c *Container, i int) {
+	for {
+		k := 2*i + 1
+		if k >= len(l.heap) {
+			break
+		}
+		if k+1 < len(l.heap) && l.heap[k+1].before(l.heap[k]) {
+			k++
+		}
+		if !l.heap[k].before(c) {
+			break
+		}
+		l.put(l.heap[k], i)
+		i = k
 	}
-	return warm[len(warm)-1]
+	l.put(c, i)
 }
 
-// Params returns what the invocation that c works for was sent with, nil if it works for none. A Backend may call it from its
-// methods, not later.
-func (c *Container) Params() any {
-	if c.activation == nil {
-		return nil
-	}
-	return c.activation.params
-}
-
-// ActivationID returns the id of the activation that c works for, "" if it works for none; see Params.
-func (c *Container) ActivationID() string {
-	if c.activation == nil {
-		return ""
-	}
-	return c.activation.record.ID
+func (l *idlePool) put(c *Container, i int) {
+	l.heap[i] = c
+	c.place = i
 }

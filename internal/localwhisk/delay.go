@@ -81,17 +81,27 @@ const maxSigma = 3
 const longestDelay = 24 * time.Hour
 
 // draw returns a time from d under the given load.
-func (d Delay) draw(src rand.Source, load int) time.Duration {
+func (d Delay) draw(rng *rand.Rand, load int) time.Duration {
+	return d.Min + d.inSteps(d.work(rng, load))
+}
+
+// work draws X or Y, before it is rounded.
+func (d Delay) work(rng *rand.Rand, load int) time.Duration {
 	x := 0.0
-	if share := d.tailShare(load); share > 0 && (distuv.Uniform{Max: 1, Src: src}).Rand() < share {
-		x = d.tailMedian(load) * distuv.LogNormal{Sigma: d.TailSigma, Src: src}.Rand()
+	if share := d.tailShare(load); share > 0 && rng.Float64() < share {
+		x = d.tailMedian(load) * math.Exp(d.TailSigma*rng.NormFloat64())
 	} else if median := d.median(load); median > 0 {
-		x = median * distuv.LogNormal{Sigma: d.Sigma, Src: src}.Rand()
+		x = median * math.Exp(d.Sigma*rng.NormFloat64())
 	}
-	if step := float64(d.Step); step > 0 {
-		x = math.Ceil(x/step) * step
+	return time.Duration(min(x, float64(longestDelay)))
+}
+
+// inSteps rounds x up to a multiple of Step.
+func (d Delay) inSteps(x time.Duration) time.Duration {
+	if d.Step == 0 {
+		return x
 	}
-	return d.Min + time.Duration(min(x, float64(longestDelay)))
+	return (x + d.Step - 1) / d.Step * d.Step
 }
 
 // CDF returns the probability that d takes at most t under the given load.

@@ -32,7 +32,7 @@ func TestDelayDrawsFollowCDF(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			const n = 5000
-			src := rand.NewPCG(1, 2)
+			src := rand.New(rand.NewPCG(1, 2))
 			draws := make([]time.Duration, n)
 			for i := range draws {
 				draws[i] = tt.delay.draw(src, tt.load)

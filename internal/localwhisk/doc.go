@@ -23,10 +23,11 @@
 //
 // # Scheduling
 //
-// An invocation takes, in this order: the container of its function that became idle last; a stem cell of its memory size;
-// a new container, if memory is left; a new container in the place of the containers that have been idle longest. If
-// none of these is to be had it waits, and with it all that come after it: the queue is first in, first out. An
-// invocation that has been given a container to come stays with it, even where a warm one becomes free earlier. After
-// the run the container is busy until its logs are in; then it is idle, is paused after [Config.PauseGrace], and removed
-// after [Config.IdleTimeout]. These are the rules of OpenWhisk's ContainerPool and ContainerProxy, for one invoker.
+// The controller hands an invocation on to the container pool after [Config.Dispatch]. There it takes, in this order: the container
+// of its function that became idle last; a stem cell of its memory size; a new container, if memory is left; a new container in
+// the place of the idle ones whose last runs began longest ago. If none of these is to be had it waits, and with it all that come
+// after it: the queue is first in, first out. An invocation that has been given a container to come stays with it, even where
+// a warm one becomes free earlier. After the run the container is busy until its logs are in; then it is idle, is paused after
+// [Config.PauseGrace], and removed after [Config.IdleTimeout]. These are the rules of OpenWhisk's ContainerPool and
+// ContainerProxy, for one invoker.
 package localwhisk

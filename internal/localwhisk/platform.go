@@ -1,13 +1,11 @@
 package localwhisk
 
 import (
-	"cmp"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"time"
 )
@@ -25,47 +23,49 @@ type Function struct {
 	Handler Handler
 
 	undeployed bool
+	newest     *Container // of its idle ones the one that became idle last
 }
 
 // Platform runs invocations of functions in containers. Its methods may be called from handlers, from the functions
 // given to it, and, if its clock allows, from several goroutines.
 type Platform struct {
 	clock   Clock
+	virtual *VirtualClock // clock, if it is one
 	config  Config
 	backend Backend
 
-	mu        sync.Mutex
-	functions map[string]*Function
-	ids       rand.Source
-	call      rand.Source
-	firstCall rand.Source
-	dispatch  rand.Source
-	stemCell  rand.Source
+	mu                                       sync.Mutex
+	functions                                map[string]*Function
+	ids, call, firstCall, dispatch, stemCell *rand.Rand
 
 	containers int // ever made
 	creating   int // being created now for an activation; the load is fitted to these, stem cells are not to be seen in traces
 	memoryMB   int // of all containers there are
-	idle       idleList
+	idle       idlePool
+	pausing    bool         // whether a look at the idle ones that are due to be paused is planned
+	expiring   bool         // or due to be removed
 	stems      []*Container // ready ones
 	stemsToBe  int          // being created
 	queue      []*activation
 
-	activations uint64 // ever made
-	inFlight    map[string]*activation
-	observers   []func(Activation)
-	calls       []func() // to be made when the lock is free
-	faults      []error
+	idText         string      // of activations to come
+	first, last    *activation // in flight, in the order of sending
+	over, overLast *activation // to be reported when the lock is free
+	observers      []func(Activation)
+	faults         []error
 }
 
 // activation is an invocation on its way.
 type activation struct {
 	record    Activation
-	order     uint64
+	run       Run
 	function  *Function
-	params    any
 	done      func(Activation)
 	arrival   time.Time
 	container *Container
+
+	earlier, later *activation // neighbours in flight
+	overNext       *activation
 }
 
 func (a *activation) String() string {
@@ -88,9 +88,8 @@ func NewWithBackend(clock Clock, config Config, seed uint64, backend Backend) (*
 		functions: map[string]*Function{},
 		ids:       stream(seed, "ids"), call: stream(seed, "call"), firstCall: stream(seed, "first call"), dispatch: stream(seed, "dispatch"),
 		stemCell: stream(seed, "stem cell"),
-		idle:     idleList{warm: map[*Function][]*Container{}},
-		inFlight: map[string]*activation{},
 	}
+	p.virtual, _ = clock.(*VirtualClock)
 	for len(p.stems) < config.StemCells && p.memoryMB+config.FunctionMemoryMB <= config.MemoryMB {
 		p.stems = append(p.stems, p.newContainer(config.FunctionMemoryMB))
 	}
@@ -134,11 +133,10 @@ func (p *Platform) Undeploy(name string) error {
 		}
 		delete(p.functions, name)
 		f.undeployed = true
-		for c := p.idle.newestOf(f); c != nil; c = p.idle.newestOf(f) {
-			p.take(c)
+		for c := f.newest; c != nil; c = f.newest {
+			p.idle.remove(c)
 			p.remove(c)
 		}
-		delete(p.idle.warm, f)
 		p.schedule()
 	})
 	return err
@@ -172,14 +170,9 @@ func (p *Platform) Invoke(name string, params any, done func(Activation)) (activ
 func (p *Platform) InFlight() []Activation {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	flying := make([]*activation, 0, len(p.inFlight))
-	for _, a := range p.inFlight {
-		flying = append(flying, a)
-	}
-	slices.SortFunc(flying, func(a, b *activation) int { return cmp.Compare(a.order, b.order) })
-	records := make([]Activation, len(flying))
-	for i, a := range flying {
-		records[i] = a.record
+	var records []Activation
+	for a := p.first; a != nil; a = a.later {
+		records = append(records, a.record)
 	}
 	return records
 }
@@ -196,12 +189,34 @@ func (p *Platform) Err() error {
 func (p *Platform) enter(step func()) {
 	p.mu.Lock()
 	step()
-	calls := p.calls
-	p.calls = nil
+	p.leave()
+}
+
+// leave gives the lock back and reports what has ended.
+func (p *Platform) leave() {
+	a, observers := p.over, p.observers
+	p.over, p.overLast = nil, nil
 	p.mu.Unlock()
-	for _, call := range calls {
-		call()
+	for a != nil {
+		next := a.overNext
+		a.overNext = nil
+		for _, observe := range observers {
+			observe(a.record)
+		}
+		if a.done != nil {
+			a.done(a.record)
+		}
+		a = next
 	}
+}
+
+// plan plans a call of f with arg for the time d from now. On a virtual clock it takes no memory.
+func (p *Platform) plan(d time.Duration, f func(arg any), arg any) {
+	if p.virtual != nil {
+		p.virtual.plan(d, f, arg)
+		return
+	}
+	p.clock.AfterFunc(d, func() { f(arg) })
 }
 
 const maxFaults = 10
@@ -217,14 +232,49 @@ func (p *Platform) newActivation(name string, params any, done func(Activation))
 	if !ok {
 		return nil, fmt.Errorf("localwhisk: function %s is not deployed", name)
 	}
-	var id [16]byte
-	binary.BigEndian.PutUint64(id[:8], p.ids.Uint64())
-	binary.BigEndian.PutUint64(id[8:], p.ids.Uint64())
-	a := &activation{
-		record: Activation{ID: hex.EncodeToString(id[:]), Name: name},
-		order:  p.activations, function: f, params: params, done: done,
+	a := &activation{record: Activation{ID: p.newID(), Name: name, Params: params}, function: f, done: done, earlier: p.last}
+	a.run = Run{platform: p, activation: a}
+	if p.last != nil {
+		p.last.later = a
+	} else {
+		p.first = a
 	}
-	p.activations++
-	p.inFlight[a.record.ID] = a
+	p.last = a
 	return a, nil
+}
+
+// land takes a out of those in flight, and has its end reported.
+func (p *Platform) land(a *activation) {
+	if a.earlier != nil {
+		a.earlier.later = a.later
+	} else {
+		p.first = a.later
+	}
+	if a.later != nil {
+		a.later.earlier = a.earlier
+	} else {
+		p.last = a.earlier
+	}
+	a.earlier, a.later = nil, nil
+	if p.overLast != nil {
+		p.overLast.overNext = a
+	} else {
+		p.over = a
+	}
+	p.overLast = a
+}
+
+// newID draws an activation id. Many are formatted at once: one string instead of one each.
+func (p *Platform) newID() string {
+	const batch, length = 32, 32
+	if p.idText == "" {
+		var raw [batch * length / 2]byte
+		for i := 0; i < len(raw); i += 8 {
+			binary.BigEndian.PutUint64(raw[i:], p.ids.Uint64())
+		}
+		p.idText = hex.EncodeToString(raw[:])
+	}
+	id := p.idText[:length]
+	p.idText = p.idText[length:]
+	return id
 }

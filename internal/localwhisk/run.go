@@ -22,7 +22,7 @@ func (r *Run) ActivationID() string { return r.activation.record.ID }
 func (r *Run) Name() string { return r.activation.record.Name }
 
 // Params returns what the invocation was sent with.
-func (r *Run) Params() any { return r.activation.params }
+func (r *Run) Params() any { return r.activation.record.Params }
 
 // Now returns the clock's time.
 func (r *Run) Now() time.Time { return r.platform.clock.Now() }
@@ -36,9 +36,11 @@ func (r *Run) Sleep(d time.Duration, then func()) {
 			p.fault(fmt.Errorf("localwhisk: %v slept after its end", r.activation))
 			return
 		}
-		p.clock.AfterFunc(max(d, r.stalled.Sub(p.clock.Now())), then)
+		p.plan(max(d, r.stalled.Sub(p.clock.Now())), callFunc, then)
 	})
 }
+
+func callFunc(f any) { f.(func())() }
 
 // Invoke sends an invocation of the named function; it arrives at the controller after [Config.Call], and after
 // [Config.FirstCall] before that, if it is the first that a container sends. It returns the id of the activation to
@@ -65,9 +67,17 @@ func (r *Run) Invoke(name string, params any) (activationID string, err error) {
 			r.stalled = now.Add(stall)
 		}
 		delay := max(r.stalled.Sub(now), 0) + p.config.Call.draw(p.call, p.load())
-		p.clock.AfterFunc(delay, func() { p.enter(func() { p.arrive(a) }) })
+		p.plan(delay, arrive, a)
 	})
 	return activationID, err
+}
+
+func arrive(arg any) {
+	a := arg.(*activation)
+	p := a.run.platform
+	p.mu.Lock()
+	p.arrive(a)
+	p.leave()
 }
 
 // Spoil has the container removed after the run: what happened in it makes it unfit for another.

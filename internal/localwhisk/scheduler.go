@@ -5,9 +5,25 @@ import (
 	"time"
 )
 
-// arrive lets the controller receive a.
+// arrive lets the controller receive a, which hands it on.
 func (p *Platform) arrive(a *activation) {
 	a.arrival = p.clock.Now()
+	if d := p.config.Dispatch.draw(p.dispatch, p.load()); d > 0 {
+		p.plan(d, enqueue, a)
+		return
+	}
+	p.enqueue(a)
+}
+
+func enqueue(arg any) {
+	a := arg.(*activation)
+	p := a.run.platform
+	p.mu.Lock()
+	p.enqueue(a)
+	p.leave()
+}
+
+func (p *Platform) enqueue(a *activation) {
 	p.queue = append(p.queue, a)
 	p.schedule()
 }
@@ -30,17 +46,21 @@ func (p *Platform) serve() {
 
 // place gives a the container it is due; false if it has to wait for one.
 func (p *Platform) place(a *activation) bool {
-	if c := p.idle.newestOf(a.function); c != nil {
-		p.take(c)
+	if c := a.function.newest; c != nil {
+		p.idle.remove(c)
 		p.assign(c, a)
-		p.after(p.dispatchDelay(), func() { p.wake(c) })
+		p.wake(c)
 		return true
 	}
 	if len(p.stems) > 0 && a.function.MemoryMB == p.config.FunctionMemoryMB {
 		c := p.stems[0]
 		p.stems = p.stems[1:]
 		p.assign(c, a)
-		p.after(p.dispatchDelay()+p.config.StemCell.draw(p.stemCell, p.load()), func() { p.init(c) })
+		if d := p.config.StemCell.draw(p.stemCell, p.load()); d > 0 {
+			p.after(d, func() { p.init(c) })
+		} else {
+			p.init(c)
+		}
 		p.fillStems(true)
 		return true
 	}
@@ -49,11 +69,11 @@ func (p *Platform) place(a *activation) bool {
 	}
 	c := p.newContainer(a.function.MemoryMB)
 	p.assign(c, a)
-	p.after(p.dispatchDelay(), func() { p.create(c) })
+	p.create(c)
 	return true
 }
 
-// makeRoom removes what has been idle longest until memoryMB are free, and if need be unused stem cells; it removes
+// makeRoom removes the idle containers whose last run began longest ago until memoryMB are free, and if need be unused stem cells; it removes
 // nothing and returns false if that is not enough.
 func (p *Platform) makeRoom(memoryMB int, stems bool) bool {
 	room := p.config.MemoryMB - p.memoryMB
@@ -65,9 +85,9 @@ func (p *Platform) makeRoom(memoryMB int, stems bool) bool {
 		return false
 	}
 	for p.config.MemoryMB-p.memoryMB < memoryMB {
-		c := p.idle.oldest
+		c := p.idle.leastUsed()
 		if c != nil {
-			p.take(c)
+			p.idle.remove(c)
 		} else {
 			c = p.stems[0]
 			p.stems = p.stems[1:]
@@ -94,7 +114,13 @@ func (p *Platform) fillStems(evict bool) {
 func (p *Platform) newContainer(memoryMB int) *Container {
 	p.containers++
 	p.memoryMB += memoryMB
-	return &Container{id: p.containers, memoryMB: memoryMB}
+	c := &Container{id: p.containers, memoryMB: memoryMB}
+	c.logsIn = func() {
+		p.mu.Lock()
+		p.rest(c)
+		p.leave()
+	}
+	return c
 }
 
 func (p *Platform) remove(c *Container) {
@@ -102,22 +128,12 @@ func (p *Platform) remove(c *Container) {
 	p.backend.Remove(c)
 }
 
-// take makes an idle container no longer idle.
-func (p *Platform) take(c *Container) {
-	c.idleTimer.stop()
-	c.idleTimer = nil
-	p.idle.remove(c)
-}
-
 func (p *Platform) assign(c *Container, a *activation) {
 	c.function = a.function
 	c.activation = a
+	c.begun = p.clock.Now()
 	a.container = c
 	a.record.Container = c.id
-}
-
-func (p *Platform) dispatchDelay() time.Duration {
-	return p.config.Dispatch.draw(p.dispatch, p.load())
 }
 
 // load returns the number of containers that are being created beyond what goes without slowing anything down.
@@ -205,14 +221,14 @@ func (p *Platform) wake(c *Container) {
 }
 
 func (p *Platform) run(c *Container) {
-	p.backend.Run(c, &Run{platform: p, activation: c.activation})
+	p.backend.Run(c, &c.activation.run)
 }
 
 // ended completes the record of a, whose run has ended; its container is busy until the logs are in.
 func (p *Platform) ended(a *activation, err error) {
 	c := a.container
 	p.record(a, err)
-	p.backend.CollectLogs(c, a.record.ID, p.load(), func() { p.enter(func() { p.rest(c) }) })
+	p.backend.CollectLogs(c, a.record.ID, p.load(), c.logsIn)
 }
 
 // broken ends the activation of c, which cannot run it, and removes c.
@@ -232,14 +248,7 @@ func (p *Platform) record(a *activation, err error) {
 	}
 	r.Duration = r.End.Sub(r.Start)
 	r.Err = err
-	delete(p.inFlight, r.ID)
-	ended := *r
-	for _, observe := range p.observers {
-		p.calls = append(p.calls, func() { observe(ended) })
-	}
-	if a.done != nil {
-		p.calls = append(p.calls, func() { a.done(ended) })
-	}
+	p.land(a)
 }
 
 // rest makes c idle: it is paused after a while, and removed after a longer one.
@@ -247,40 +256,59 @@ func (p *Platform) rest(c *Container) {
 	c.activation = nil
 	if c.spoilt || c.function.undeployed {
 		p.remove(c)
-		if c.function.undeployed {
-			delete(p.idle.warm, c.function)
-		}
-		p.schedule()
-		return
-	}
-	p.idle.push(c)
-	if grace := p.config.PauseGrace; grace < p.config.IdleTimeout {
-		p.whenIdle(c, grace, func() {
-			c.paused = true
-			p.backend.Pause(c)
-			p.whenIdle(c, p.config.IdleTimeout-grace, func() { p.expire(c) })
-		})
 	} else {
-		p.whenIdle(c, p.config.IdleTimeout, func() { p.expire(c) })
+		p.idle.push(c, p.clock.Now())
+		p.watch()
 	}
 	p.schedule()
 }
 
-// whenIdle plans a step for the time d from now, should c be idle until then.
-func (p *Platform) whenIdle(c *Container, d time.Duration, step func()) {
-	t := &idleTimer{}
-	c.idleTimer = t
-	t.stop = p.after(d, func() {
-		// In real time the timer may have fired, and waited for the lock, while the container was taken.
-		if c.idleTimer == t {
-			step()
-		}
-	})
+// watch plans to look at the idle containers when the first is due to be paused, and when the first is due to be removed. One
+// timer each for all: a container is taken again far more often than it is paused.
+func (p *Platform) watch() {
+	if c := p.idle.unpaused; c != nil && !p.pausing && p.config.PauseGrace < p.config.IdleTimeout {
+		p.pausing = true
+		p.plan(c.idleSince.Add(p.config.PauseGrace).Sub(p.clock.Now()), pause, p)
+	}
+	if c := p.idle.oldest; c != nil && !p.expiring {
+		p.expiring = true
+		p.plan(c.idleSince.Add(p.config.IdleTimeout).Sub(p.clock.Now()), expire, p)
+	}
 }
 
-func (p *Platform) expire(c *Container) {
-	c.idleTimer = nil
-	p.idle.remove(c)
-	p.remove(c)
-	p.schedule()
+// due reports whether c has been idle for d.
+func (p *Platform) due(c *Container, d time.Duration) bool {
+	return c != nil && p.clock.Now().Sub(c.idleSince) >= d
+}
+
+// pause pauses the idle containers that are due.
+func pause(arg any) {
+	p := arg.(*Platform)
+	p.mu.Lock()
+	p.pausing = false
+	for c := p.idle.unpaused; p.due(c, p.config.PauseGrace); c = p.idle.unpaused {
+		c.paused = true
+		p.idle.unpaused = c.newer
+		p.backend.Pause(c)
+	}
+	p.watch()
+	p.leave()
+}
+
+// expire removes the idle containers that are due.
+func expire(arg any) {
+	p := arg.(*Platform)
+	p.mu.Lock()
+	p.expiring = false
+	removed := false
+	for c := p.idle.oldest; p.due(c, p.config.IdleTimeout); c = p.idle.oldest {
+		p.idle.remove(c)
+		p.remove(c)
+		removed = true
+	}
+	p.watch()
+	if removed {
+		p.schedule()
+	}
+	p.leave()
 }

@@ -66,16 +66,22 @@ func TestScheduling(t *testing.T) {
 		}},
 		{"a container is busy until the logs are in", exact(), []call{
 			{at: 0, function: "f", sleep: 300, wait: 2004, init: 150, container: 1}, // ends at 2454, logs at 2474
-			{at: 2473, function: "f", sleep: 300, wait: 2004, init: 150, container: 2},
-			{at: 2475, function: "f", sleep: 300, wait: 4, container: 1},
+			{at: 2469, function: "f", sleep: 300, wait: 2004, init: 150, container: 2},
+			{at: 2471, function: "f", sleep: 300, wait: 4, container: 1},
 		}},
-		{"when memory is full, the container that was idle longest goes", exact(), []call{
+		{"when memory is full, the container whose last run began longest ago goes", exact(), []call{
 			{at: 0, function: "f", sleep: 0, wait: 2004, init: 150, container: 1},
 			{at: 1 * second, function: "g", sleep: 0, wait: 2004, init: 150, container: 2},
 			{at: 4 * second, function: "f", sleep: 0, wait: 4, container: 1},
 			{at: 5 * second, function: "h", sleep: 0, wait: 2004, init: 150, container: 3}, // evicts g's
 			{at: 8 * second, function: "f", sleep: 0, wait: 4, container: 1},
 			{at: 9 * second, function: "g", sleep: 0, wait: 2004, init: 150, container: 4},
+		}},
+		{"that is not always the one that has been idle longest", exact(), []call{
+			{at: 0, function: "f", sleep: 5 * second, wait: 2004, init: 150, container: 1}, // from 2154 to 7154
+			{at: 1 * second, function: "g", sleep: 0, wait: 2004, init: 150, container: 2}, // at 3154
+			{at: 8 * second, function: "h", sleep: 0, wait: 2004, init: 150, container: 3}, // evicts f's
+			{at: 11 * second, function: "g", sleep: 0, wait: 4, container: 2},
 		}},
 		{"a large function evicts as many as it needs", exact(), []call{
 			{at: 0, function: "f", sleep: 0, wait: 2004, init: 150, container: 1},
@@ -86,29 +92,29 @@ func TestScheduling(t *testing.T) {
 		{"when all are busy, invocations wait in the order of their arrival", exact(), []call{
 			{at: 0, function: "f", sleep: 1000, wait: 2004, init: 150, container: 1},         // logs in at 3174
 			{at: 100, function: "g", sleep: 1000, wait: 2004, init: 150, container: 2},       // at 3274
-			{at: 200, function: "g", sleep: 500, wait: 2974 + 2004, init: 150, container: 3}, // in the place of f's
-			{at: 300, function: "g", sleep: 500, wait: 2974 + 4, container: 2},
+			{at: 200, function: "g", sleep: 500, wait: 2974 + 2000, init: 150, container: 3}, // in the place of f's
+			{at: 300, function: "g", sleep: 500, wait: 2974, container: 2},
 		}},
 		{"whoever comes after one that has to wait waits too", exact(), []call{
 			{at: 0, function: "f", sleep: 1000, wait: 2004, init: 150, container: 1},             // logs in at 3174
 			{at: 0, function: "g", sleep: 3000, wait: 2004, init: 150, container: 2},             // at 5174
-			{at: 100, function: "large", sleep: 500, wait: 5074 + 2004, init: 150, container: 3}, // logs in at 7848
-			{at: 4 * second, function: "f", sleep: 0, wait: 3848 + 2004, init: 150, container: 4},
+			{at: 100, function: "large", sleep: 500, wait: 5074 + 2000, init: 150, container: 3}, // logs in at 7844
+			{at: 4 * second, function: "f", sleep: 0, wait: 3844 + 2000, init: 150, container: 4},
 		}},
 		{"a container is removed when it has been idle for too long", exact(), []call{
 			{at: 0, function: "f", sleep: 0, wait: 2004, init: 150, container: 1}, // idle from 2174
-			{at: 10*minute + 2173, function: "f", sleep: 0, wait: 39, container: 1},
-			{at: 20*minute + 2173 + 60, function: "f", sleep: 0, wait: 2004, init: 150, container: 2},
+			{at: 10*minute + 2169, function: "f", sleep: 0, wait: 39, container: 1},
+			{at: 20*minute + 2169 + 60, function: "f", sleep: 0, wait: 2004, init: 150, container: 2},
 		}},
 		{"a container is paused after a while, and unpaused when it is used", exact(), []call{
 			{at: 0, function: "f", sleep: 0, wait: 2004, init: 150, container: 1}, // idle from 2174
-			{at: 12173, function: "f", sleep: 0, wait: 4, container: 1},           // idle from 12197
-			{at: 22198, function: "f", sleep: 0, wait: 39, container: 1},
+			{at: 12169, function: "f", sleep: 0, wait: 4, container: 1},           // idle from 12193
+			{at: 22190, function: "f", sleep: 0, wait: 39, container: 1},
 			{at: 23 * second, function: "f", sleep: 0, wait: 4, container: 1},
 		}},
 		{"with a grace as long as the timeout nothing is ever paused", with(func(c *Config) { c.PauseGrace = c.IdleTimeout }), []call{
 			{at: 0, function: "f", sleep: 0, wait: 2004, init: 150, container: 1}, // idle from 2174
-			{at: 10*minute + 2173, function: "f", sleep: 0, wait: 4, container: 1},
+			{at: 10*minute + 2169, function: "f", sleep: 0, wait: 4, container: 1},
 			{at: 30 * minute, function: "f", sleep: 0, wait: 2004, init: 150, container: 2},
 		}},
 		{"a stem cell saves the creation, and is replaced", with(func(c *Config) { c.StemCells, c.MemoryMB = 1, 1024 }), []call{

@@ -23,7 +23,7 @@ const sharedFolder = "../../../shared"
 type dataset struct {
 	name   string
 	traces []trace
-	// creations are the spans in which containers were created, sorted by start and by end.
+	// starts and ends are those of the spans in which containers were created, each sorted.
 	starts, ends []int64
 }
 

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/tppfaas/tppfaas/tpp"
+)
+
+// pair is two marks that follow each other.
+type pair struct{ from, to int }
+
+// gaps returns the inter times of each pair, in milliseconds, ascending.
+func gaps(sequences []*tpp.Sequence) map[pair][]float64 {
+	all := map[pair][]float64{}
+	for _, s := range sequences {
+		for i := 1; i < s.Len(); i++ {
+			p := pair{s.Mark(i - 1), s.Mark(i)}
+			all[p] = append(all[p], s.ArrivalTimes[i]-s.ArrivalTimes[i-1])
+		}
+	}
+	for _, g := range all {
+		slices.Sort(g)
+	}
+	return all
+}
+
+// medianGap compares the median inter time of a pair with the recorded one.
+type medianGap struct {
+	pair
+	recorded, simulated int     // observations
+	real, ours          float64 // medians in ms; ours is NaN if the pair never comes
+	lower, upper        float64 // 95 % bootstrap interval of real
+}
+
+// ok reports whether ours is within 15 %, within 5 ms, or in the interval.
+func (m medianGap) ok() bool {
+	far := math.Abs(m.ours - m.real)
+	return far <= 0.15*m.real || far <= 5 || m.lower <= m.ours && m.ours <= m.upper
+}
+
+// enough is how many observations of a pair make it worth comparing.
+const enough = 100
+
+// compareGaps compares the pairs that were recorded often enough, the commonest first.
+func compareGaps(real, ours []*tpp.Sequence) []medianGap {
+	recorded, simulated := gaps(real), gaps(ours)
+	rng := rand.New(rand.NewPCG(1, 0))
+	var all []medianGap
+	for p, g := range recorded {
+		if len(g) < enough {
+			continue
+		}
+		m := medianGap{pair: p, recorded: len(g), simulated: len(simulated[p]), real: quantile(g, 0.5), ours: quantile(simulated[p], 0.5)}
+		all = append(all, m)
+	}
+	slices.SortFunc(all, func(a, b medianGap) int {
+		if a.recorded != b.recorded {
+			return b.recorded - a.recorded
+		}
+		return (a.from-b.from)*len(all)*len(all) + a.to - b.to
+	})
+	for i := range all {
+		all[i].lower, all[i].upper = bootstrap(recorded[all[i].pair], rng)
+	}
+	return all
+}
+
+// bootstrap returns the 2.5 and 97.5 % quantiles of the medians of resamples.
+func bootstrap(sorted []float64, rng *rand.Rand) (lower, upper float64) {
+	const resamples = 400
+	medians := make([]float64, resamples)
+	resample := make([]float64, len(sorted))
+	for i := range medians {
+		for j := range resample {
+			resample[j] = sorted[rng.IntN(len(sorted))]
+		}
+		slices.Sort(resample)
+		medians[i] = quantile(resample, 0.5)
+	}
+	slices.Sort(medians)
+	return quantile(medians, 0.025), quantile(medians, 0.975)
+}
+
+// quantile returns the p-quantile of ascending numbers, NaN if there are none.
+func quantile(sorted []float64, p float64) float64 {
+	if len(sorted) == 0 {
+		return math.NaN()
+	}
+	return sorted[min(int(p*float64(len(sorted))), len(sorted)-1)]
+}
+
+// delays are the waits and inits of invocations, in ms, ascending.
+type delays struct {
+	wait, coldWait, warmWait, init []float64
+}
+
+func delaysOf(sequences []*tpp.Sequence) delays {
+	var d delays
+	for _, s := range sequences {
+		for i := range s.Len() {
+			d.wait = append(d.wait, s.WaitTimes[i])
+			if s.ColdStart(i) {
+				d.coldWait = append(d.coldWait, s.WaitTimes[i])
+				d.init = append(d.init, s.InitTimes[i])
+			} else {
+				d.warmWait = append(d.warmWait, s.WaitTimes[i])
+			}
+		}
+	}
+	for _, x := range [][]float64{d.wait, d.coldWait, d.warmWait, d.init} {
+		slices.Sort(x)
+	}
+	return d
+}
+
+// coldShare is the share of cold starts, in percent.
+func (d delays) coldShare() float64 { return 100 * float64(len(d.coldWait)) / float64(len(d.wait)) }
+
+// figure is a number of both worlds, and whether ours is near enough.
+type figure struct {
+	name       string
+	real, ours float64
+	ok         bool
+}
+
+// figures of a load. Those with a bound in points or a share are checked, the others only shown.
+func figures(real, ours delays) []figure {
+	var all []figure
+	show := func(name string, real, ours, share, points float64) {
+		far := math.Abs(real - ours)
+		ok := share == 0 && points == 0 || far <= points || far <= share*real
+		all = append(all, figure{name, real, ours, ok})
+	}
+	show("cold starts %", real.coldShare(), ours.coldShare(), 0, 10)
+	show("wait median", quantile(real.wait, 0.5), quantile(ours.wait, 0.5), 0.3, 5)
+	show("wait 75 %", quantile(real.wait, 0.75), quantile(ours.wait, 0.75), 0.3, 5)
+	show("cold wait 10 %", quantile(real.coldWait, 0.1), quantile(ours.coldWait, 0.1), 0, 0)
+	show("cold wait 50 %", quantile(real.coldWait, 0.5), quantile(ours.coldWait, 0.5), 0, 0)
+	show("cold wait 90 %", quantile(real.coldWait, 0.9), quantile(ours.coldWait, 0.9), 0, 0)
+	show("warm wait 50 %", quantile(real.warmWait, 0.5), quantile(ours.warmWait, 0.5), 0, 0)
+	show("warm wait 90 %", quantile(real.warmWait, 0.9), quantile(ours.warmWait, 0.9), 0, 0)
+	show("init 50 %", quantile(real.init, 0.5), quantile(ours.init, 0.5), 0, 0)
+	show("init 90 %", quantile(real.init, 0.9), quantile(ours.init, 0.9), 0, 0)
+	return all
+}

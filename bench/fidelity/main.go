@@ -1,0 +1,151 @@
+// Command fidelity compares the platform in virtual time with recordings of a real cluster: what it makes of the same load. It
+// prints a table for each recording and draws the distributions of both worlds.
+//
+//	go run ./bench/fidelity -o docs/fidelity.png ../shared/data/*.json.gz
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"text/tabwriter"
+
+	"github.com/tppfaas/tppfaas/internal/cli"
+	"github.com/tppfaas/tppfaas/sampler"
+	"github.com/tppfaas/tppfaas/tpp"
+)
+
+const usage = `fidelity samples the applications of recorded datasets in virtual time, under the same load, and compares.
+
+Usage: fidelity DATASET... [OPTIONS]
+
+The name of a dataset says what it is: low_, high_ or batched_, the application, _det or _rand, .json.gz. Under low load the
+median inter time of every pair of consecutive marks is compared; of bursts, which batched_ and high_ datasets hold, the
+share of cold starts and the waits.
+
+Examples:
+  fidelity ../shared/data/*.json.gz
+  fidelity -o docs/fidelity.png -seeds 5 ../shared/data/low_*.json.gz
+`
+
+func main() { cli.Main(run) }
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	return cli.Exit(stderr, "fidelity", compare(ctx, args, stdout))
+}
+
+func compare(ctx context.Context, args []string, stdout io.Writer) error {
+	fs := cli.NewFlagSet("fidelity", stdout, usage)
+	seeds := fs.Int("seeds", 3, "`samplings` of each load, each with a seed of its own")
+	output := fs.String("o", "", "draw a picture into `FILE`, PNG")
+	overheads := fs.String("overheads", string(sampler.Cluster), "`preset` of the platform's overheads, see sampler -h")
+	paths, err := cli.Parse(fs, args)
+	if err != nil {
+		return err
+	}
+	if len(paths) == 0 || *seeds < 1 {
+		return cli.Usagef("give at least one DATASET and one seed")
+	}
+	var all []*comparison
+	for _, path := range paths {
+		c, err := compareFile(ctx, path, sampler.Overheads(*overheads), *seeds)
+		if err != nil {
+			return err
+		}
+		if err := c.print(stdout); err != nil {
+			return err
+		}
+		all = append(all, c)
+	}
+	if *output == "" {
+		return nil
+	}
+	return drawFile(*output, all)
+}
+
+// comparison is a recording beside what virtual time makes of the same load.
+type comparison struct {
+	source     *source
+	real, ours []*tpp.Sequence // of the low load, or of the bursts
+	gaps       []medianGap     // of a low load
+	figures    []figure
+}
+
+func compareFile(ctx context.Context, path string, overheads sampler.Overheads, seeds int) (*comparison, error) {
+	s, err := readSource(path)
+	if err != nil {
+		return nil, err
+	}
+	c := &comparison{source: s}
+	inBursts := s.load != "low"
+	if inBursts {
+		for _, b := range s.bursts {
+			c.real = append(c.real, b...)
+		}
+	} else {
+		c.real = pointers(s.dataset)
+	}
+	for seed := range uint64(seeds) {
+		d, err := s.simulate(ctx, overheads, seed, inBursts)
+		if err != nil {
+			return nil, err
+		}
+		c.ours = append(c.ours, pointers(d)...)
+	}
+	if !inBursts {
+		c.gaps = compareGaps(c.real, c.ours)
+	}
+	c.figures = figures(delaysOf(c.real), delaysOf(c.ours))
+	return c, nil
+}
+
+// failed returns how many of the checked numbers are too far apart.
+func (c *comparison) failed() int {
+	n := 0
+	for _, g := range c.gaps {
+		if !g.ok() {
+			n++
+		}
+	}
+	for _, f := range c.figures {
+		if !f.ok {
+			n++
+		}
+	}
+	return n
+}
+
+func (c *comparison) print(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "%s: %d traces recorded, %d simulated\n", c.source.name, len(c.real), len(c.ours))
+	for _, f := range c.figures {
+		fmt.Fprintf(t, "  %s\t%.6g\t%.6g\t%s\n", f.name, f.real, f.ours, mark(f.ok))
+	}
+	if len(c.gaps) > 0 {
+		good, worst := 0, 0.0
+		for _, g := range c.gaps {
+			if g.ok() {
+				good++
+			}
+			worst = max(worst, math.Abs(g.ours-g.real)/max(g.real, 1))
+		}
+		fmt.Fprintf(t, "  median gaps within bounds\t%d of %d\n", good, len(c.gaps))
+		for _, g := range c.gaps {
+			if g.ok() {
+				continue
+			}
+			fmt.Fprintf(t, "  %s, %s\t%.0f (%.0f to %.0f)\t%.0f\t%s\t%d recorded, %d simulated\n",
+				c.source.app.Functions[g.from].Name, c.source.app.Functions[g.to].Name, g.real, g.lower, g.upper, g.ours, mark(false), g.recorded, g.simulated)
+		}
+	}
+	fmt.Fprintln(t)
+	return t.Flush()
+}
+
+func mark(ok bool) string {
+	if ok {
+		return ""
+	}
+	return "too far apart"
+}

@@ -1,0 +1,2 @@
+package main
+func drawFile(string, []*comparison) error { return nil }
