@@ -100,22 +100,6 @@ func compareFile(ctx context.Context, path string, overheads sampler.Overheads, 
 	return c, nil
 }
 
-// failed returns how many of the checked numbers are too far apart.
-func (c *comparison) failed() int {
-	n := 0
-	for _, g := range c.gaps {
-		if !g.ok() {
-			n++
-		}
-	}
-	for _, f := range c.figures {
-		if !f.ok {
-			n++
-		}
-	}
-	return n
-}
-
 func (c *comparison) print(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "%s: %d traces recorded, %d simulated\n", c.source.name, len(c.real), len(c.ours))

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"bytes"
+	"math"
+	"math/rand/v2"
+	"path/filepath"
+	"testing"
+
+	"github.com/tppfaas/tppfaas/sampler"
+	"github.com/tppfaas/tppfaas/tpp"
+)
+
+// recordings lie beside the repository.
+const recordings = "../../../shared/data"
+
+// TestVirtualTimeIsLikeTheCluster compares what the platform makes of each recording's load. Its log is the table of both.
+func TestVirtualTimeIsLikeTheCluster(t *testing.T) {
+	paths, err := filepath.Glob(filepath.Join(recordings, "*.json.gz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(paths) == 0 {
+		t.Skipf("the recordings are not here: no %s", recordings)
+	}
+	seeds := 2
+	if testing.Short() {
+		seeds = 1
+	}
+	for _, path := range paths {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			c, err := compareFile(t.Context(), path, sampler.Cluster, seeds)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var table bytes.Buffer
+			if err := c.print(&table); err != nil {
+				t.Fatal(err)
+			}
+			t.Log(table.String())
+			for _, f := range c.figures {
+				if !f.ok {
+					t.Errorf("%s: recorded %.4g, simulated %.4g", f.name, f.real, f.ours)
+				}
+			}
+			outside := 0
+			for _, g := range c.gaps {
+				if !g.ok() {
+					outside++
+				}
+			}
+			// The medians of hundred recorded gaps that depend on several random sleeps scatter: of those that are simulated
+			// exactly some are outside by chance.
+			if outside*10 > len(c.gaps) {
+				t.Errorf("%d of %d median gaps are too far from the recorded ones", outside, len(c.gaps))
+			}
+		})
+	}
+}
+
+// sequence is a trace whose marks go up and whose gaps are given.
+func sequence(start float64, gaps ...float64) *tpp.Sequence {
+	s := &tpp.Sequence{ArrivalTimes: []float64{start}, Marks: []int{0}, WaitTimes: []float64{4}, InitTimes: []float64{0}}
+	for i, g := range gaps {
+		s.ArrivalTimes = append(s.ArrivalTimes, s.ArrivalTimes[i]+g)
+		s.Marks = append(s.Marks, i+1)
+		s.WaitTimes, s.InitTimes = append(s.WaitTimes, 2000), append(s.InitTimes, 140)
+	}
+	return s
+}
+
+func TestCompareGaps(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 1))
+	var real, near, far, rare []*tpp.Sequence
+	for range 200 {
+		x := 300 + 50*rng.NormFloat64()
+		real = append(real, sequence(0, x))
+		near = append(near, sequence(0, 1.1*x))
+		far = append(far, sequence(0, 1.4*x))
+	}
+	rare = real[:99]
+	for _, tt := range []struct {
+		name       string
+		real, ours []*tpp.Sequence
+		pairs      int
+		ok         bool
+	}{
+		{"itself", real, real, 1, true},
+		{"10 % more", real, near, 1, true},
+		{"40 % more", real, far, 1, false},
+		{"a pair that does not come", real, []*tpp.Sequence{sequence(0)}, 1, false},
+		{"too few observations", rare, far, 0, true},
+	} {
+		got := compareGaps(tt.real, tt.ours)
+		if len(got) != tt.pairs {
+			t.Fatalf("%s: %d pairs, want %d", tt.name, len(got), tt.pairs)
+		}
+		for _, g := range got {
+			if g.ok() != tt.ok {
+				t.Errorf("%s: ok is %t: %+v", tt.name, g.ok(), g)
+			}
+			if !(g.lower <= g.real && g.real <= g.upper && g.upper-g.lower < 30) {
+				t.Errorf("%s: an interval from %v to %v around %v", tt.name, g.lower, g.upper, g.real)
+			}
+		}
+	}
+}
+
+func TestFigures(t *testing.T) {
+	d := delaysOf([]*tpp.Sequence{sequence(0, 1, 2, 3)})
+	if got := d.coldShare(); got != 75 {
+		t.Errorf("a share of cold starts of %v %%, want 75", got)
+	}
+	other := delaysOf([]*tpp.Sequence{sequence(0, 1), sequence(0)})
+	for _, f := range figures(d, other) {
+		if want := f.name != "cold starts %" && f.name != "wait median"; f.ok != want {
+			t.Errorf("%s: real %v, ours %v: ok is %t", f.name, f.real, f.ours, f.ok)
+		}
+	}
+	if q := quantile(nil, 0.5); !math.IsNaN(q) {
+		t.Errorf("the median of nothing is %v", q)
+	}
+}
+
+func TestBursts(t *testing.T) {
+	d := &tpp.Dataset{}
+	for i := range 30 {
+		d.Sequences = append(d.Sequences, *sequence(float64(i) * 600))
+	}
+	for b := range 2 {
+		for i := range 20 - b {
+			d.Sequences = append(d.Sequences, *sequence(1e6 + 1e5*float64(b) + float64(i)*110))
+		}
+	}
+	found := bursts(d)
+	if len(found) != 2 || len(found[0]) != 20 || len(found[1]) != 19 {
+		t.Errorf("%d bursts found, want those of 20 and of 19", len(found))
+	}
+}
+
+func TestNamesOfRecordings(t *testing.T) {
+	for _, name := range []string{"sequence.json", "low_sequence.json", "middle_sequence_det.json", "low_sequence_some.json"} {
+		if _, err := readSource(name); err == nil {
+			t.Errorf("%s was taken for a recording", name)
+		}
+	}
+}
