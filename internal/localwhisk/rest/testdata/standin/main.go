@@ -96,7 +96,7 @@ func run(results *os.File, r request, line []byte) {
 	}
 	switch {
 	case p.Raw != nil:
-		fmt.Fprintln(results, *p.Raw)
+		fmt.Fprint(results, *p.Raw) // without the end of a line: the recorded image had no lines
 		return
 	case p.Die:
 		os.Exit(1)
