@@ -4,7 +4,7 @@
 //
 //	app, err := apps.Load("sequence")
 //	…
-//	target, err := sampler.NewLocal(sampler.Cluster, 1)
+//	target, err := sampler.NewLocal(1)
 //	…
 //	result, err := sampler.Sample(ctx, target, app, sampler.Config{
 //		Requests:    1000,

@@ -16,7 +16,7 @@ func ExampleSample() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	target, err := sampler.NewLocal(sampler.Cluster, 1)
+	target, err := sampler.NewLocal(1)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -61,7 +61,7 @@ func ExampleMix() {
 		log.Fatal(err)
 	}
 	sample := func(c sampler.Config) *tpp.Dataset {
-		target, err := sampler.NewLocal(sampler.Cluster, 1)
+		target, err := sampler.NewLocal(1)
 		if err != nil {
 			log.Fatal(err)
 		}

@@ -54,8 +54,11 @@ func (o Overheads) config() (localwhisk.Config, error) {
 	return localwhisk.Config{}, fmt.Errorf("no overheads are called %q; known are %s", o, Cluster)
 }
 
-// NewLocal returns an empty platform with the given overheads. The seed determines all that is random about it.
-func NewLocal(overheads Overheads, seed uint64) (*Local, error) {
+// NewLocal returns an empty platform with the overheads of the Cluster. The seed determines all that is random about it.
+func NewLocal(seed uint64) (*Local, error) { return NewLocalWith(Cluster, seed) }
+
+// NewLocalWith returns an empty platform with the given overheads. The seed determines all that is random about it.
+func NewLocalWith(overheads Overheads, seed uint64) (*Local, error) {
 	config, err := overheads.config()
 	if err != nil {
 		return nil, err

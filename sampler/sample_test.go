@@ -225,7 +225,7 @@ func TestSampleFails(t *testing.T) {
 
 func TestCancel(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	local, err := NewLocal(Cluster, 1)
+	local, err := NewLocal(1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -266,7 +266,7 @@ func sampleLocal(t interface {
 	Fatal(...any)
 }, app *apps.Application, config Config) *Result {
 	t.Helper()
-	local, err := NewLocal(Cluster, config.Seed)
+	local, err := NewLocal(config.Seed)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -369,7 +369,7 @@ func TestSeedChangesTheTraces(t *testing.T) {
 }
 
 func TestLocalRunsOneApplication(t *testing.T) {
-	local, err := NewLocal(Cluster, 1)
+	local, err := NewLocal(1)
 	if err != nil {
 		t.Fatal(err)
 	}

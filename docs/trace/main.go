@@ -59,7 +59,7 @@ func sampled(ctx context.Context) ([]sampler.Trace, error) {
 	if err != nil {
 		return nil, err
 	}
-	target, err := sampler.NewLocal(sampler.Cluster, 3)
+	target, err := sampler.NewLocal(3)
 	if err != nil {
 		return nil, err
 	}

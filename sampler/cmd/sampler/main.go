@@ -104,7 +104,7 @@ func sample(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 	}
 
 	begin := time.Now()
-	target, err := sampler.NewLocal(sampler.Cluster, order.config.Seed)
+	target, err := sampler.NewLocal(order.config.Seed)
 	if err != nil {
 		return err
 	}
