@@ -25,6 +25,9 @@ type codes struct {
 	idle      []*code // the one used longest ago is first
 	idleBytes int64
 	unpacked  int // how often, for tests
+	closed    bool
+	working   sync.WaitGroup // those who unpack or prepare
+	preparing chan struct{}  // its capacity is how many codes are prepared at once
 }
 
 // slice tells whether two slices are the same, without keeping them alive.
@@ -55,11 +58,15 @@ func (c *codes) get(content []byte) (*code, error) {
 		c.mu.Unlock()
 		sum := sha256.Sum256(content)
 		c.mu.Lock()
+		if c.closed {
+			c.mu.Unlock()
+			return nil, errClosed
+		}
 		if found = c.byContent[sum]; found == nil {
 			found = &code{dir: filepath.Join(c.dir, hex.EncodeToString(sum[:8])), sum: sum, ready: make(chan struct{})}
 			c.byContent[sum] = found
 			c.unpacked++
-			go found.unpack(content, c.mostOfOne)
+			c.working.Go(func() { found.unpack(content, c.mostOfOne) })
 		}
 		if c.bySlice[key] == nil {
 			c.bySlice[key] = found
@@ -85,6 +92,35 @@ func (c *codes) get(content []byte) (*code, error) {
 		return nil, found.err
 	}
 	return found, nil
+}
+
+// prepare unpacks code that will be wanted, unless others are being prepared already: whoever wants it does it then.
+func (c *codes) prepare(content []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed || c.bySlice[slice{weak.Make(&content[0]), len(content)}] != nil {
+		return
+	}
+	select {
+	case c.preparing <- struct{}{}:
+	default:
+		return
+	}
+	c.working.Go(func() {
+		defer func() { <-c.preparing }()
+		// Who starts a container is told of an error.
+		if k, err := c.get(content); err == nil {
+			c.put(k)
+		}
+	})
+}
+
+// close waits for those who work; from then on no code is unpacked.
+func (c *codes) close() {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	c.working.Wait()
 }
 
 // wake takes a code that is used again out of the idle ones.

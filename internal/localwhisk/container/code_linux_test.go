@@ -91,3 +91,32 @@ func TestOrder(t *testing.T) {
 	_, err = decodeMessage([]byte("short"))
 	require.Error(t, err)
 }
+
+// TestPrepare: code that was prepared is there when a container wants it; what cannot be unpacked is no matter until then.
+func TestPrepare(t *testing.T) {
+	r := newRuntime(t, Options{})
+	s := spec(t)
+	r.Prepare(nil)
+	r.Prepare([]byte("PK no zip"))
+	r.Prepare(s.Code)
+	eventually(t, "both are done", func() bool { return len(r.codes.preparing) == 0 })
+	r.codes.working.Wait()
+	require.Len(t, r.codes.idle, 1)
+	require.Equal(t, Success, run(started(t, r, s), `{}`).Kind)
+	require.Equal(t, 2, r.codes.unpacked)
+	r.codes.close()
+	r.Prepare(bytes.Clone(s.Code))
+	_, err := r.codes.get(bytes.Clone(s.Code))
+	require.ErrorIs(t, err, errClosed)
+}
+
+// TestChildren: a kernel without lists of children gives the same.
+func TestChildren(t *testing.T) {
+	r := newRuntime(t, Options{})
+	started(t, r, spec(t))
+	started(t, r, spec(t))
+	warden := r.keeper.command.Process.Pid
+	require.Len(t, children(warden), 2)
+	require.ElementsMatch(t, children(warden), childrenByParent(warden))
+	require.Contains(t, descendants(os.Getpid()), warden)
+}

@@ -14,6 +14,12 @@ type Runtime interface {
 	Close() error
 }
 
+// Preparer is a Runtime that can be told of code before it is wanted.
+type Preparer interface {
+	// Prepare returns at once; the code must not be modified afterwards, as that of a Spec.
+	Prepare(code []byte)
+}
+
 // Container is where one version of one action runs, one invocation at a time. Only Remove may be called at any time.
 type Container interface {
 	// Init puts the action into the container. Nil, nil says that it can be run; an outcome, that it cannot, because of the

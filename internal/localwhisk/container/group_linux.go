@@ -50,7 +50,7 @@ func (g *group) Init(ctx context.Context, spec Spec, timeout time.Duration) (*Ou
 		return g.refuse(fmt.Sprintf("Source code of kind %s cannot be compiled here: deploy a zip with a compiled exec.", spec.Kind)), nil
 	}
 	code, err := g.runtime.codes.get(spec.Code)
-	if noFault(err) {
+	if errors.Is(err, errClosed) || noFault(err) {
 		return nil, fmt.Errorf("unpacking the code: %w", err)
 	}
 	if err != nil {

@@ -27,7 +27,10 @@ type keeper struct {
 	ended     bool // the connection is
 }
 
-var errWardenLost = errors.New("the process that keeps the containers is gone")
+var (
+	errWardenLost      = errors.New("the process that keeps the containers is gone")
+	errWardenUnreached = errors.New("the process that keeps the containers cannot be reached")
+)
 
 // newKeeper starts a warden, which is this program started again. It holds the lock of the directory too.
 func newKeeper(dir string, lock *os.File, o *Options) (*keeper, error) {
@@ -134,11 +137,17 @@ func (k *keeper) send(m message, files ...int) error {
 	if len(files) > 0 {
 		rights = unix.UnixRights(files...)
 	}
-	_, _, err := k.conn.WriteMsgUnix(m.encode(), rights, nil)
-	if err != nil {
-		return errWardenLost
+	if _, _, err := k.conn.WriteMsgUnix(m.encode(), rights, nil); err != nil {
+		return fmt.Errorf("%w: %w", errWardenUnreached, err)
 	}
 	return nil
+}
+
+// forget takes a process out of those that the warden is to report on. It may have reported already.
+func (k *keeper) forget(id uint64) {
+	k.mu.Lock()
+	delete(k.processes, id)
+	k.mu.Unlock()
 }
 
 // start starts a process that waits for an order.
@@ -163,7 +172,7 @@ func (k *keeper) start(id uint64, memoryMB int, logs *book) (*process, error) {
 	k.processes[id] = p
 	k.mu.Unlock()
 	if err := k.send(message{op: opStart, id: id, a: int64(memoryMB)}, theirs...); err != nil {
-		<-p.exited
+		k.forget(id)
 		p.close()
 		return nil, err
 	}
@@ -174,9 +183,7 @@ func (k *keeper) start(id uint64, memoryMB int, logs *book) (*process, error) {
 	select {
 	case m := <-p.started:
 		if m.text != "" {
-			k.mu.Lock()
-			delete(k.processes, id)
-			k.mu.Unlock()
+			k.forget(id)
 			p.close()
 			return nil, errors.New(m.text)
 		}

@@ -1,6 +1,9 @@
 package container
 
-import "log/slog"
+import (
+	"errors"
+	"log/slog"
+)
 
 // Options says how containers are run. The zero value is ready for use.
 type Options struct {
@@ -32,3 +35,5 @@ func (o *Options) defaults() {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 }
+
+var errClosed = errors.New("the platform's containers are closed")

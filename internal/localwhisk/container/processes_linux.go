@@ -29,8 +29,6 @@ type Processes struct {
 	closed     bool
 }
 
-var errClosed = errors.New("the platform's containers are closed")
-
 // NewProcesses makes a runtime. Close ends it.
 func NewProcesses(options Options) (*Processes, error) {
 	options.defaults()
@@ -48,7 +46,7 @@ func NewProcesses(options Options) (*Processes, error) {
 	p := &Processes{options: options, dir: dir, lock: lock, containers: map[*group]struct{}{}}
 	p.codes = &codes{
 		dir: filepath.Join(dir, "code"), mostOfOne: options.CodeBytes, mostIdle: options.IdleCodeBytes,
-		byContent: map[[sha256.Size]byte]*code{}, bySlice: map[slice]*code{},
+		byContent: map[[sha256.Size]byte]*code{}, bySlice: map[slice]*code{}, preparing: make(chan struct{}, 2),
 	}
 	// Actions that run as another user get through, but see nobody else's directories.
 	err = errors.Join(os.Chmod(dir, 0o711), os.Mkdir(p.codes.dir, 0o711))
@@ -128,6 +126,13 @@ func (p *Processes) startProcess(g *group) (*process, error) {
 	return k.start(p.ids.Add(1), g.memoryMB, &g.book)
 }
 
+// Prepare unpacks the code of an action in the background, so that its first container starts as fast as the others.
+func (p *Processes) Prepare(code []byte) {
+	if len(code) > 0 {
+		p.codes.prepare(code)
+	}
+}
+
 // Close kills all containers and ends the warden. It returns when nothing is left of them.
 func (p *Processes) Close() error {
 	p.mu.Lock()
@@ -140,6 +145,7 @@ func (p *Processes) Close() error {
 		return nil
 	}
 	k.close()
+	p.codes.close()
 	p.mu.Lock()
 	left := p.containers
 	p.containers = nil

@@ -21,5 +21,8 @@ func (*Processes) Start(context.Context, int) (Container, error) {
 	return nil, fmt.Errorf("there are no containers on %s", runtime.GOOS)
 }
 
+// Prepare does nothing.
+func (*Processes) Prepare([]byte) {}
+
 // Close does nothing.
 func (*Processes) Close() error { return nil }

@@ -96,7 +96,7 @@ type packet struct {
 	files []int
 }
 
-// receive hands over what the platform says, until it says no more.
+// receive hands over what the platform says, until it says no more. The descriptors that come are closed on exec: package net sees to that.
 func (w *warden) receive(packets chan<- packet) {
 	defer close(packets)
 	buffer, control := make([]byte, maxMessage), make([]byte, unix.CmsgSpace(4*4))
@@ -116,9 +116,6 @@ func (w *warden) receive(packets chan<- packet) {
 					p.files = append(p.files, fds...)
 				}
 			}
-		}
-		for _, fd := range p.files {
-			syscall.CloseOnExec(fd)
 		}
 		packets <- p
 	}
