@@ -56,11 +56,7 @@ func (s *Server) serveActions(c *call, namespace string, names []string) {
 }
 
 func listActions(c *call, all []*action) {
-	summaries := make([]actionSummary, len(all))
-	for i, a := range all {
-		summaries[i] = a.summary()
-	}
-	list(c, "actions", summaries)
+	list(c, "actions", all, func(a *action) (actionSummary, bool) { return a.summary(), true })
 }
 
 func (s *Server) getAction(c *call, full string, segments []string) {

@@ -1,13 +1,10 @@
 package rest
 
 import (
-	"cmp"
 	"encoding/json"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/tppfaas/tppfaas/internal/localwhisk/container"
@@ -64,9 +61,9 @@ type recordSummary struct {
 	Version     string          `json:"version"`
 }
 
-// named tells whether the record is of an action name or package/name, of whatever namespace.
-func (r *record) named(name string) bool {
-	_, path, _ := strings.Cut(r.path, "/")
+// named tells whether a path is that of an action name or package/name, of whatever namespace.
+func named(path, name string) bool {
+	_, path, _ = strings.Cut(path, "/")
 	return path == name
 }
 
@@ -85,56 +82,6 @@ func (r *record) bytes() int {
 		n += 16 + len(l)
 	}
 	return n
-}
-
-// activations are the records that are kept: the oldest are forgotten first.
-type activations struct {
-	most, mostBytes int
-
-	mu    sync.RWMutex
-	byID  map[string]*record
-	order []*record
-	bytes int
-}
-
-func (a *activations) put(r *record) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.byID[r.ID] = r
-	a.order = append(a.order, r)
-	a.bytes += r.bytes()
-	for len(a.order) > 1 && (len(a.order) > a.most || a.bytes > a.mostBytes) {
-		old := a.order[0]
-		a.order[0] = nil
-		a.order = a.order[1:]
-		a.bytes -= old.bytes()
-		delete(a.byID, old.ID)
-	}
-}
-
-func (a *activations) get(namespace, id string) *record {
-	a.mu.RLock()
-	defer a.mu.RUnlock()
-	if r := a.byID[id]; r != nil && r.Namespace == namespace {
-		return r
-	}
-	return nil
-}
-
-// find returns the records for which keep holds, the latest start first.
-func (a *activations) find(keep func(*record) bool) []*record {
-	a.mu.RLock()
-	var found []*record
-	for _, r := range slices.Backward(a.order) {
-		if keep(r) {
-			found = append(found, r)
-		}
-	}
-	a.mu.RUnlock()
-	slices.SortStableFunc(found, func(x, y *record) int {
-		return cmp.Or(cmp.Compare(y.Start, x.Start), y.received.Compare(x.received))
-	})
-	return found
 }
 
 // listActivations serves GET …/activations.
@@ -176,18 +123,19 @@ func (s *Server) listActivations(c *call, namespace string) {
 		c.fail(reject(http.StatusBadRequest, "The parameter 'docs' is not permitted with 'count'."))
 		return
 	}
-	found := s.activations.find(func(r *record) bool {
-		return r.Namespace == namespace && r.Start >= since && r.Start <= upto && (name == "" || r.named(name))
+	found := s.activations.find(func(r *indexed) bool {
+		return r.of.namespace == namespace && r.start >= since && r.start <= upto && (name == "" || named(r.of.path, name))
 	})
-	if docs {
-		list(c, "activations", found)
-		return
-	}
-	summaries := make([]recordSummary, len(found))
-	for i, r := range found {
-		summaries[i] = r.summary()
-	}
-	list(c, "activations", summaries)
+	list(c, "activations", found, func(n uint64) (any, bool) {
+		r := s.activations.numbered(n)
+		switch {
+		case r == nil: // forgotten since
+			return nil, false
+		case docs:
+			return r, true
+		}
+		return r.summary(), true
+	})
 }
 
 // getActivation serves GET …/activations/ID, and /logs and /result below it.

@@ -176,8 +176,8 @@ func (c *call) page(collection string) (limit, skip int, err *apiError) {
 	return limit, skip, nil
 }
 
-// list answers with a page of all, newest first, or with their number.
-func list[T any](c *call, collection string, all []T) {
+// list answers with a page of all, newest first, or with their number; show returns what is shown of each, and whether it is.
+func list[T, U any](c *call, collection string, all []T, show func(T) (U, bool)) {
 	limit, skip, err := c.page(collection)
 	if err != nil {
 		c.fail(err)
@@ -192,10 +192,12 @@ func list[T any](c *call, collection string, all []T) {
 		c.answer(http.StatusOK, map[string]int{collection: max(len(all)-skip, 0)})
 		return
 	}
-	page := all[min(skip, len(all)):]
-	page = page[:min(limit, len(page))]
-	if page == nil {
-		page = []T{}
+	rest := all[min(skip, len(all)):]
+	page := []U{}
+	for _, v := range rest[:min(limit, len(rest))] {
+		if shown, ok := show(v); ok {
+			page = append(page, shown)
+		}
 	}
 	c.answer(http.StatusOK, page)
 }

@@ -60,7 +60,7 @@ func serveCollection[E entity](s *Server, c *call, namespace string, names []str
 			summaries[i] = e.summary()
 		}
 		s.store.mu.RUnlock()
-		list(c, k.name, summaries)
+		list(c, k.name, summaries, func(v any) (any, bool) { return v, true })
 		return
 	}
 	full := namespace + "/" + names[0]

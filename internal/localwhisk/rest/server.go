@@ -29,7 +29,7 @@ type Server struct {
 
 	store       store
 	versions    int // of all actions, ever; under the store's lock
-	activations activations
+	activations *activations
 
 	ctx    context.Context // done when the platform is to end
 	cancel context.CancelFunc
@@ -63,7 +63,7 @@ func start(ctx context.Context, options Options, runtime container.Runtime) (*Se
 	s := &Server{
 		options: options, runtime: runtime, info: infoDocument(options.Limits), callers: map[string]Identity{}, throttles: map[string]*throttle{},
 		store:       store{actions: map[string]*action{}, packages: map[string]*pack{}, triggers: map[string]*trigger{}, rules: map[string]*rule{}},
-		activations: activations{most: options.Limits.Activations, mostBytes: options.Limits.ActivationBytes, byID: map[string]*record{}},
+		activations: newActivations(options.Limits.Activations, options.Limits.ActivationBytes),
 		served:      make(chan struct{}), done: make(chan struct{}),
 	}
 	for _, id := range options.Identities {
