@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tppfaas/tppfaas/internal/localwhisk"
 )
@@ -145,7 +146,13 @@ func (s *Server) putAction(c *call, namespace string, names []string, full strin
 		return
 	}
 	c.answer(http.StatusOK, a.document(true))
+	if len(c.body) > largeBody {
+		s.tidyUp.Reset(time.Second)
+	}
 }
+
+// largeBody is the size of a request that leaves several times its size to the garbage collector.
+const largeBody = 1 << 20
 
 // parseAction makes a new action of what the client sent. What is malformed or too large is found before it is known what there is.
 func (s *Server) parseAction(namespace string, names []string, full string, body map[string]json.RawMessage) (*action, *apiError) {
@@ -166,6 +173,9 @@ func (s *Server) parseAction(namespace string, names []string, full string, body
 		var binary bool
 		a.code, binary = a.exec.decode()
 		a.exec.Binary = &binary
+		if binary {
+			a.exec.Code = nil // document writes it anew
+		}
 	}
 	return a, nil
 }
@@ -252,6 +262,7 @@ func (s *Server) mergeAction(a *action, overwrite bool, body map[string]json.Raw
 	a.annotations = a.annotations.with(keyValue{Key: "exec", Value: json.RawMessage(`"` + a.exec.Kind + `"`)})
 	a.updated = s.store.now()
 	if a.exec.Kind != "sequence" {
+		a.code = s.store.shared(a.code)
 		s.versions++
 		a.key = fmt.Sprintf("%s@%d", full, s.versions)
 		// The handler is never called: the Backend knows what to run.

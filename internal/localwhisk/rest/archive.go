@@ -16,7 +16,7 @@ import (
 )
 
 // activations are the records that are kept: the oldest are forgotten first. The newest are there as they are; older ones, which
-// hardly anybody asks for and which resemble each other, in compressed blocks, so that a hundred thousand take some megabytes.
+// hardly anybody asks for and which resemble each other, in compressed blocks, so that tens of thousands take some megabytes.
 type activations struct {
 	most, mostBytes int
 

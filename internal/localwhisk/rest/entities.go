@@ -118,7 +118,7 @@ type action struct {
 	key                   string // in the engine: one for each version
 	version               string
 	exec                  exec
-	code                  []byte // decoded
+	code                  []byte // decoded; exec.Code is nil where it is binary
 	parameters            keyValues
 	annotations           keyValues
 	limits                limits
@@ -157,8 +157,12 @@ type actionDocument struct {
 
 func (a *action) document(code bool) actionDocument {
 	e := a.exec
-	if !code {
+	switch {
+	case !code:
 		e.Code = nil
+	case e.Binary != nil && *e.Binary:
+		text := base64.StdEncoding.EncodeToString(a.code)
+		e.Code = &text
 	}
 	return actionDocument{a.annotations, "", e, a.limits, a.name, a.space(), a.parameters, a.publish, a.updated, a.version}
 }

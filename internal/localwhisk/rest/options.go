@@ -62,7 +62,7 @@ type Limits struct {
 	// SequenceLength bounds the number of a sequence's actions; 0 stands for 50.
 	SequenceLength int
 	// Activations and ActivationBytes bound the records that are kept, the bytes as they are kept, most of them compressed; the
-	// oldest are forgotten first. 0 stands for 100,000 and 32 MiB.
+	// oldest are forgotten first. 0 stands for 50,000 and 32 MiB.
 	Activations, ActivationBytes int
 }
 
@@ -95,7 +95,7 @@ func (o *Options) defaults() {
 	setDefault(&l.PayloadBytes, 1<<20)
 	setDefault(&l.CodeBytes, 48<<20)
 	setDefault(&l.SequenceLength, 50)
-	setDefault(&l.Activations, 100_000)
+	setDefault(&l.Activations, 50_000)
 	setDefault(&l.ActivationBytes, 32<<20)
 	if o.now == nil {
 		o.now, o.timer = time.Now, time.NewTimer

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -30,6 +31,8 @@ type Server struct {
 	store       store
 	versions    int // of all actions, ever; under the store's lock
 	activations *activations
+
+	tidyUp *time.Timer // gives memory back some time after a large request
 
 	ctx    context.Context // done when the platform is to end
 	cancel context.CancelFunc
@@ -66,6 +69,8 @@ func start(ctx context.Context, options Options, runtime container.Runtime) (*Se
 		activations: newActivations(options.Limits.Activations, options.Limits.ActivationBytes),
 		served:      make(chan struct{}), done: make(chan struct{}),
 	}
+	s.tidyUp = time.AfterFunc(time.Hour, debug.FreeOSMemory)
+	s.tidyUp.Stop()
 	for _, id := range options.Identities {
 		s.callers["Basic "+base64.StdEncoding.EncodeToString([]byte(id.Auth))] = id
 		s.throttles[id.Namespace] = &throttle{}
@@ -120,6 +125,7 @@ func (s *Server) Done() <-chan struct{} { return s.done }
 func (s *Server) Close() error {
 	s.closeOnce.Do(func() {
 		s.cancel()
+		s.tidyUp.Stop()
 		// Who waits for an activation is answered with its id; that takes no time, unless a client does not read.
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()

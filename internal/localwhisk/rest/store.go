@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"bytes"
 	"cmp"
 	"maps"
 	"slices"
@@ -80,4 +81,14 @@ func (s *store) missingAction(segments []string) *apiError {
 		return notFound
 	}
 	return s.missing(segments[0]+"/"+segments[1], nil)
+}
+
+// shared returns the code of another action that is the same, else the code itself: all functions of a composition may have one.
+func (s *store) shared(code []byte) []byte {
+	for _, a := range s.actions {
+		if len(a.code) == len(code) && bytes.Equal(a.code, code) {
+			return a.code
+		}
+	}
+	return code
 }
