@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tppfaas/tppfaas/internal/localwhisk"
+	"github.com/tppfaas/tppfaas/internal/localwhisk/container"
 )
 
 // serveActions serves …/actions.
@@ -272,6 +273,9 @@ func (s *Server) mergeAction(a *action, overwrite bool, body map[string]json.Raw
 		}
 	}
 	s.store.actions[full] = a
+	if p, ok := s.runtime.(container.Preparer); ok && a.exec.Binary != nil && *a.exec.Binary {
+		p.Prepare(a.code)
+	}
 	if old != nil {
 		s.undeploy(old)
 	}
