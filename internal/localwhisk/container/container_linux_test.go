@@ -287,6 +287,14 @@ func TestSkeleton(t *testing.T) {
 	}
 }
 
+// TestScript: the skeleton takes the text of a script too, as wsk sends it with -native.
+func TestScript(t *testing.T) {
+	s := spec(t)
+	s.Kind, s.Image, s.Binary = "blackbox", "openwhisk/dockerskeleton", false
+	s.Code = []byte("#!/bin/sh\necho \"{\\\"of\\\": \\\"$__OW_ACTION_NAME\\\"}\"\n")
+	require.JSONEq(t, `{"of": "/guest/stand-in"}`, string(run(started(t, newRuntime(t, Options{}), s), `{}`).Result))
+}
+
 // TestRealAction: what the compositions deploy runs, under both of its names.
 func TestRealAction(t *testing.T) {
 	program, err := realAction()
