@@ -3,7 +3,7 @@ GO ?= go
 BIN := bin
 DEMO := build/demo
 
-.PHONY: all build action collector demo test race soak serverless lint bench-peers fetch generate clean
+.PHONY: all build action collector chain demo test race soak serverless lint bench-peers fetch generate clean
 all: build
 
 build: ## the binaries, into bin/
@@ -14,6 +14,11 @@ action: ## the function that compositions deploy, zipped for the serverless.yaml
 
 collector: ## the collector, into bin/: some minutes the first time
 	$(GO) build -o $(BIN)/ ./collector/cmd/collector
+
+chain: collector build ## sample tree_small through the whole chain on this machine, in real time
+	$(GO) build -o $(BIN)/ ./sampler/cmd/chain
+	@mkdir -p build
+	$(BIN)/chain
 
 demo: build ## sample a composition, train on it, score, predict, draw: a minute
 	@mkdir -p $(DEMO)
