@@ -3,6 +3,7 @@ package rest
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -129,7 +130,7 @@ func (s *Server) putAction(c *call, namespace string, names []string, full strin
 		c.fail(err)
 		return
 	}
-	body, err := fields(c.body)
+	body, err := fields(c.body, "exec")
 	if err != nil {
 		c.fail(err)
 		return
@@ -181,22 +182,20 @@ func (s *Server) parseAction(namespace string, names []string, full string, body
 	return a, nil
 }
 
-// fields parses an object; an array counts as one without fields where OpenWhisk's parser looks for a field only.
-func fields(body []byte) (map[string]json.RawMessage, *apiError) {
+// fields parses an object. Members that are null count as missing. Of something else OpenWhisk says that it misses the member that it
+// looks for first.
+func fields(body []byte, first string) (map[string]json.RawMessage, *apiError) {
 	if len(body) == 0 {
 		return nil, nil
 	}
 	var m map[string]json.RawMessage
-	if err := json.Unmarshal(body, &m); err != nil {
-		var list []json.RawMessage
-		if json.Unmarshal(body, &list) == nil {
-			return nil, malformed("Object expected in field 'exec'")
-		}
-		if json.Valid(body) {
-			return nil, malformed("JSON object expected")
-		}
+	if err := json.Unmarshal(body, &m); err != nil && !json.Valid(body) {
 		return nil, malformed(err.Error())
 	}
+	if m == nil {
+		return nil, malformed("Object expected in field '" + first + "'")
+	}
+	maps.DeleteFunc(m, func(_ string, v json.RawMessage) bool { return string(v) == "null" })
 	return m, nil
 }
 
@@ -242,7 +241,7 @@ func (s *Server) mergeAction(a *action, overwrite bool, body map[string]json.Raw
 		given := a.annotations
 		var gone []string
 		if raw := body["delAnnotations"]; raw != nil && json.Unmarshal(raw, &gone) != nil {
-			return malformed("delAnnotations malformed!")
+			return malformed("Expected Array as JsArray, but got " + string(compact(raw)))
 		}
 		kept := slices.DeleteFunc(slices.Clone(old.annotations), func(kv keyValue) bool { return slices.Contains(gone, kv.Key) })
 		a.annotations = kept.merged(given)
@@ -306,7 +305,7 @@ func (a *action) parse(body map[string]json.RawMessage, namespace string) *apiEr
 	if raw := body["limits"]; raw != nil {
 		var m map[string]json.RawMessage
 		if json.Unmarshal(raw, &m) != nil {
-			return malformed("limits malformed")
+			return malformed("Object expected in field 'timeout'")
 		}
 		for field, name := range map[string]string{"timeout": "time", "memory": "memory", "logs": "log", "concurrency": "concurrency"} {
 			var n *int

@@ -30,6 +30,8 @@ type entity interface {
 type collection[E entity] struct {
 	name string
 	all  map[string]E
+	// first is the member of a body that OpenWhisk looks for first.
+	first string
 	// put makes a new entity, or another in the place of old, from what the client sent; base has what is common to all.
 	put func(base common, old E, isNew bool, body map[string]json.RawMessage) (E, *apiError)
 	// remove follows the removal of an entity, or refuses it; nil: nothing does.
@@ -110,7 +112,7 @@ func put[E entity](s *Server, c *call, namespace, name string, k collection[E]) 
 	if err != nil {
 		return nil, err
 	}
-	body, err := fields(c.body)
+	body, err := fields(c.body, k.first)
 	if err != nil {
 		return nil, err
 	}
@@ -168,7 +170,7 @@ func parseVersion(body map[string]json.RawMessage, version *string, publish *boo
 		}
 	}
 	if raw := body["publish"]; raw != nil && json.Unmarshal(raw, publish) != nil {
-		return malformed("publish malformed")
+		return malformed("Expected JsBoolean, but got " + string(compact(raw)))
 	}
 	return nil
 }

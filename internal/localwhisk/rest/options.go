@@ -98,7 +98,10 @@ func (o *Options) defaults() {
 	setDefault(&l.Activations, 50_000)
 	setDefault(&l.ActivationBytes, 32<<20)
 	if o.now == nil {
-		o.now, o.timer = time.Now, time.NewTimer
+		o.now = time.Now
+	}
+	if o.timer == nil {
+		o.timer = time.NewTimer
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

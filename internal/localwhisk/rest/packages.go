@@ -74,7 +74,7 @@ func (s *Server) servePackages(c *call, namespace string, names []string) {
 		return
 	}
 	serveCollection(s, c, namespace, names, collection[*pack]{
-		name: "packages", all: s.store.packages,
+		name: "packages", all: s.store.packages, first: "binding",
 		put: func(base common, old *pack, isNew bool, body map[string]json.RawMessage) (*pack, *apiError) {
 			return s.store.mergePackage(c.namespace, base, old, isNew, body["binding"])
 		},

@@ -46,7 +46,7 @@ func (s *store) link(r *rule) link {
 // serveRules serves …/rules.
 func (s *Server) serveRules(c *call, namespace string, names []string) {
 	serveCollection(s, c, namespace, names, collection[*rule]{
-		name: "rules", all: s.store.rules, put: s.store.mergeRule, post: s.setRule,
+		name: "rules", all: s.store.rules, first: "trigger", put: s.store.mergeRule, post: s.setRule,
 		remove: func(_ *call, r *rule) *apiError {
 			s.store.unlink(r)
 			return nil
@@ -71,12 +71,22 @@ func (s *store) mergeRule(base common, old *rule, isNew bool, body map[string]js
 		what string
 		to   *string
 	}{{"trigger", &r.trigger}, {"action", &r.action}} {
+		raw := body[part.what]
+		if raw == nil {
+			continue
+		}
+		// It may also come as answers have it.
 		var text string
-		if raw := body[part.what]; raw != nil && json.Unmarshal(raw, &text) == nil && text != "" {
-			var err *apiError
-			if *part.to, err = qualified(text, base.namespace); err != nil {
-				return nil, err
+		var parts reference
+		if json.Unmarshal(raw, &text) != nil {
+			if json.Unmarshal(raw, &parts) != nil {
+				return nil, malformed("fully qualified name malformed")
 			}
+			text = parts.Path + "/" + parts.Name
+		}
+		var err *apiError
+		if *part.to, err = qualified(text, base.namespace); err != nil {
+			return nil, err
 		}
 	}
 	if r.trigger == "" || r.action == "" {

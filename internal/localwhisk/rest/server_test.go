@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -276,6 +277,26 @@ func TestFinalParameters(t *testing.T) {
 	c.want(400, "Request defines parameters that are not allowed (e.g., reserved properties).", "POST", under+"actions/a?blocking=true", `{"name":"you"}`)
 }
 
+func TestMalformed(t *testing.T) {
+	c := serve(t, Options{})
+	c.want(200, "", "PUT", under+"actions/a", goAction)
+	for _, x := range [][3]string{
+		{"actions/a?overwrite=true", `"x"`, "Object expected in field 'exec'"},
+		{"packages/p", `[]`, "Object expected in field 'binding'"},
+		{"triggers/t", `1`, "Object expected in field 'parameters'"},
+		{"rules/r", `null`, "Object expected in field 'trigger'"},
+		{"rules/r", `{"trigger":5}`, "fully qualified name malformed"},
+		{"actions/a?overwrite=true", `{"publish":"x"}`, `Expected JsBoolean, but got \"x\"`},
+		{"actions/a?overwrite=true", `{"limits":1}`, "Object expected in field 'timeout'"},
+		{"actions/a?overwrite=true", `{"delAnnotations": "k"}`, `Expected Array as JsArray, but got \"k\"`},
+	} {
+		c.want(400, "The request content was malformed:\\n"+x[2], "PUT", under+x[0], x[1])
+	}
+	// What is null is not there.
+	c.want(200, "", "PUT", under+"actions/a?overwrite=true", `{"parameters":[{"key":"k","value":1}]}`)
+	c.want(200, `"parameters":[{"key":"k","value":1}]`, "PUT", under+"actions/a?overwrite=true", `{"parameters":null,"exec":null,"publish":null}`)
+}
+
 func TestThrottle(t *testing.T) {
 	c := serve(t, Options{Limits: Limits{ConcurrentInvocations: 2}})
 	c.want(200, "", "PUT", under+"actions/a", goAction)
@@ -284,18 +305,19 @@ func TestThrottle(t *testing.T) {
 	}
 	c.want(429, "Too many concurrent requests in flight (count: 2, allowed: 2).", "POST", under+"actions/a", "")
 
-	c = serve(t, Options{Limits: DefaultThrottles()})
+	var minute atomic.Int64
+	c = serve(t, Options{Limits: DefaultThrottles(), now: func() time.Time { return time.Unix(minute.Load()*60, 0) }})
 	c.want(200, "", "PUT", under+"actions/a", goAction)
-	for range 125 { // more than fit into two minutes, should the minute end just now
-		answer, body := c.do("POST", under+"actions/a?blocking=true", "")
-		if answer.StatusCode == http.StatusTooManyRequests {
-			if !strings.Contains(body, "Too many requests in the last minute (count: 61, allowed: 60).") {
-				t.Error(body)
-			}
-			return
+	for range 2 {
+		for range 59 {
+			c.want(200, "", "POST", under+"actions/a?blocking=true", "")
 		}
+		c.want(404, "", "POST", under+"actions/nosuch", "") // counts too
+		for n := range 2 {
+			c.want(429, fmt.Sprintf("Too many requests in the last minute (count: %d, allowed: 60).", 61+n), "POST", under+"actions/a?blocking=true", "")
+		}
+		minute.Add(1)
 	}
-	t.Error("no request was refused")
 }
 
 func TestRefusals(t *testing.T) {

@@ -110,7 +110,7 @@ func (t *trigger) document(*store) any {
 // serveTriggers serves …/triggers.
 func (s *Server) serveTriggers(c *call, namespace string, names []string) {
 	serveCollection(s, c, namespace, names, collection[*trigger]{
-		name: "triggers", all: s.store.triggers, post: s.fire,
+		name: "triggers", all: s.store.triggers, first: "parameters", post: s.fire,
 		put: func(base common, old *trigger, isNew bool, _ map[string]json.RawMessage) (*trigger, *apiError) {
 			t := &trigger{common: base}
 			if !isNew {
