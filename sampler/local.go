@@ -19,13 +19,16 @@ type Local struct {
 	platform *localwhisk.Platform
 	app      *apps.Application
 	names    []string // deployed names by function
-	calls    map[string]call
 }
 
 // call is an invocation on its way: which one of which request.
 type call struct {
+	local  *Local
 	flight *flight
 	index  int
+
+	run  *localwhisk.Run
+	todo []int // what it has yet to invoke
 }
 
 // flight is a request whose trace is not complete.
@@ -68,7 +71,7 @@ func NewLocalWith(overheads Overheads, seed uint64) (*Local, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Local{clock: clock, platform: platform, calls: map[string]call{}}
+	l := &Local{clock: clock, platform: platform}
 	platform.OnEnd(l.ended)
 	return l, nil
 }
@@ -102,53 +105,44 @@ func (l *Local) Send(r Request, done func(Trace, error)) error {
 	if l.app == nil {
 		return fmt.Errorf("send request %d: no application is deployed", r.Index)
 	}
-	main := call{&flight{request: r, trace: make(Trace, len(r.Calls)), missing: len(r.Calls), done: done}, 0}
-	id, err := l.platform.Invoke(l.names[r.Calls[0].Function], main, nil)
-	if err != nil {
-		return err
-	}
-	l.calls[id] = main
-	return nil
+	f := &flight{request: r, trace: make(Trace, len(r.Calls)), missing: len(r.Calls), done: done}
+	_, err := l.platform.Invoke(l.names[r.Calls[0].Function], &call{local: l, flight: f}, nil)
+	return err
 }
 
 // handle is what every function does: sleep, then call.
 func (l *Local) handle(run *localwhisk.Run) {
-	c := run.Params().(call)
-	todo := c.flight.request.Calls[c.index]
-	var next func()
-	next = func() {
-		if len(todo.Invokes) == 0 {
-			run.Finish()
-			return
-		}
-		successor := call{c.flight, todo.Invokes[0]}
-		todo.Invokes = todo.Invokes[1:]
-		id, err := run.Invoke(l.names[c.flight.request.Calls[successor.index].Function], successor)
-		if err != nil {
-			run.Fail(err)
-			return
-		}
-		l.calls[id] = successor
-		if len(todo.Invokes) == 0 {
-			run.Finish()
-			return
-		}
-		run.Sleep(apps.CallGap, next)
-	}
+	c := run.Params().(*call)
+	todo := &c.flight.request.Calls[c.index]
+	c.run, c.todo = run, todo.Invokes
 	if todo.Sleep > 0 {
-		run.Sleep(todo.Sleep, next)
+		run.Sleep(todo.Sleep, c.next)
 	} else {
-		next()
+		c.next()
+	}
+}
+
+// next makes the next call of a function, and plans the one after it.
+func (c *call) next() {
+	if len(c.todo) > 0 {
+		successor := &call{local: c.local, flight: c.flight, index: c.todo[0]}
+		c.todo = c.todo[1:]
+		name := c.local.names[c.flight.request.Calls[successor.index].Function]
+		if _, err := c.run.Invoke(name, successor); err != nil {
+			c.run.Fail(err)
+			return
+		}
+	}
+	if len(c.todo) > 0 {
+		c.run.Sleep(apps.CallGap, c.next)
+	} else {
+		c.run.Finish()
 	}
 }
 
 // ended puts a record into its trace, which is complete when every call has ended.
 func (l *Local) ended(a localwhisk.Activation) {
-	c, ok := l.calls[a.ID]
-	if !ok {
-		return
-	}
-	delete(l.calls, a.ID)
+	c := a.Params.(*call)
 	f := c.flight
 	if f.done == nil {
 		return

@@ -1,7 +1,6 @@
 package localwhisk
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"sync"
@@ -129,35 +128,4 @@ func TestManyGoroutines(t *testing.T) {
 			t.Errorf("in flight: %v", flying)
 		}
 	})
-}
-
-func BenchmarkSequence(b *testing.B) {
-	requests := uniformRequests(1000, 2*time.Second, 6*time.Second, 1)
-	b.ReportAllocs()
-	for b.Loop() {
-		runSequence(b, DefaultConfig(), 1, requests)
-	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(requests)*(len(sequenceSleeps)+1)), "ns/activation")
-}
-
-// BenchmarkBacklog has a hundred thousand invocations wait in the queue.
-func BenchmarkBacklog(b *testing.B) {
-	for b.Loop() {
-		clock := NewVirtualClock(epoch)
-		platform, err := New(clock, DefaultConfig(), 1)
-		if err != nil {
-			b.Fatal(err)
-		}
-		if err := platform.Deploy(Function{Name: "f", Handler: (*Run).Finish}); err != nil {
-			b.Fatal(err)
-		}
-		for range 100_000 {
-			if _, err := platform.Invoke("f", nil, nil); err != nil {
-				b.Fatal(err)
-			}
-		}
-		if err := clock.Run(context.Background()); err != nil {
-			b.Fatal(err)
-		}
-	}
 }

@@ -1,0 +1,169 @@
+package localwhisk
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+)
+
+// perInvocation reports what one of n invocations costs in each round of the benchmark.
+func perInvocation(b *testing.B, n int) {
+	b.Helper()
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/invocation")
+	b.ReportMetric(float64(b.N)*float64(n)/b.Elapsed().Seconds(), "invocations/s")
+}
+
+// roomy is the default with memory for n containers, all of which could be created at once.
+func roomy(n int) Config {
+	c := DefaultConfig()
+	c.MemoryMB = n * c.FunctionMemoryMB
+	c.StemCells, c.Parallel = 0, 0
+	c.Creation = Delay{Min: 2 * time.Second}
+	return c
+}
+
+// BenchmarkInvoke invokes a warm function that does nothing, every millisecond.
+func BenchmarkInvoke(b *testing.B) {
+	const n = 100_000
+	for b.Loop() {
+		clock := NewVirtualClock(epoch)
+		platform, err := New(clock, roomy(10), 1)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := platform.Deploy(Function{Name: "f", Handler: (*Run).Finish}); err != nil {
+			b.Fatal(err)
+		}
+		sent := 0
+		var send func()
+		send = func() {
+			if _, err := platform.Invoke("f", nil, nil); err != nil {
+				b.Error(err)
+			}
+			if sent++; sent < n {
+				clock.plan(20*time.Millisecond, callFunc, send)
+			}
+		}
+		send()
+		if err := clock.Run(context.Background()); err != nil {
+			b.Fatal(err)
+		}
+	}
+	perInvocation(b, n)
+}
+
+// BenchmarkSequence sends requests to the sequence composition, under low load.
+func BenchmarkSequence(b *testing.B) {
+	const n = 10_000
+	for b.Loop() {
+		clock := NewVirtualClock(epoch)
+		platform, err := New(clock, DefaultConfig(), 1)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for i := range len(sequenceSleeps) + 1 {
+			next := sequenceName(i + 1)
+			err := platform.Deploy(Function{Name: sequenceName(i), Handler: func(run *Run) {
+				run.Sleep(sleepOf(i), func() {
+					if i < len(sequenceSleeps) {
+						if _, err := run.Invoke(next, nil); err != nil {
+							b.Error(err)
+						}
+					}
+					run.Finish()
+				})
+			}})
+			if err != nil {
+				b.Fatal(err)
+			}
+		}
+		for _, at := range uniformRequests(n, 435*time.Millisecond, 742*time.Millisecond, 1) {
+			clock.AfterFunc(at, func() {
+				if _, err := platform.Invoke("main", nil, nil); err != nil {
+					b.Error(err)
+				}
+			})
+		}
+		if err := clock.Run(context.Background()); err != nil {
+			b.Fatal(err)
+		}
+	}
+	perInvocation(b, n*(len(sequenceSleeps)+1))
+}
+
+// BenchmarkContainers shows what an invocation costs with ever more containers: all busy at first, then idle, of ten functions;
+// then half of them in the place of others.
+func BenchmarkContainers(b *testing.B) {
+	for _, containers := range []int{10, 100, 1000, 10_000, 100_000} {
+		b.Run(fmt.Sprint(containers), func(b *testing.B) {
+			rounds := max(20, 100_000/containers)
+			for b.Loop() {
+				clock := NewVirtualClock(epoch)
+				platform, err := New(clock, roomy(containers), 1)
+				if err != nil {
+					b.Fatal(err)
+				}
+				for i := range 20 {
+					err := platform.Deploy(Function{Name: sequenceName(i), Handler: func(run *Run) { run.Sleep(time.Second, run.Finish) }})
+					if err != nil {
+						b.Fatal(err)
+					}
+				}
+				round := 0
+				var send func()
+				send = func() {
+					// Every tenth round is of the other ten functions, which have no containers then.
+					first := 0
+					if round%10 == 9 {
+						first = 10
+					}
+					for i := range containers {
+						if _, err := platform.Invoke(sequenceName(first+i%10), nil, nil); err != nil {
+							b.Error(err)
+						}
+					}
+					if round++; round < rounds {
+						clock.plan(30*time.Second, callFunc, send)
+					}
+				}
+				send()
+				if err := clock.Run(context.Background()); err != nil {
+					b.Fatal(err)
+				}
+			}
+			perInvocation(b, rounds*containers)
+		})
+	}
+}
+
+// BenchmarkQueue has ever more invocations wait for one of ten containers.
+func BenchmarkQueue(b *testing.B) {
+	for _, queued := range []int{10, 100, 1000, 10_000, 100_000, 1_000_000} {
+		b.Run(fmt.Sprint(queued), func(b *testing.B) {
+			rounds := max(1, 100_000/queued)
+			for b.Loop() {
+				clock := NewVirtualClock(epoch)
+				platform, err := New(clock, roomy(10), 1)
+				if err != nil {
+					b.Fatal(err)
+				}
+				err = platform.Deploy(Function{Name: "f", Handler: func(run *Run) { run.Sleep(100*time.Millisecond, run.Finish) }})
+				if err != nil {
+					b.Fatal(err)
+				}
+				for range rounds {
+					for range queued {
+						if _, err := platform.Invoke("f", nil, nil); err != nil {
+							b.Fatal(err)
+						}
+					}
+					if err := clock.Run(context.Background()); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+			perInvocation(b, rounds*queued)
+		})
+	}
+}
