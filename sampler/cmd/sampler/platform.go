@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/url"
 	"os"
 	"runtime/debug"
 	"time"
@@ -21,6 +22,7 @@ const platformUsage = `Usage: sampler platform [options]
 Runs an OpenWhisk-compatible platform in the foreground, in real time: the REST API of OpenWhisk, and a process of its own for each
 container. Any client of OpenWhisk can use it: this program, wsk, the Serverless Framework. It ends with Ctrl-C, and all containers with it.
 
+Without -listen it listens where clients look for it: at OW_APIHOST, where that is an http address of this machine, else at 127.0.0.1:3233.
 The functions are ordinary processes on this machine, no sandboxes: deploy only what you would run yourself.
 
 Examples:
@@ -67,7 +69,7 @@ func platform(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 func parsePlatform(args []string, stdout, stderr io.Writer) (o platformOrder, err error) {
 	fs := cli.NewFlagSet("platform", stdout, platformUsage)
 	throttles := rest.DefaultThrottles()
-	fs.StringVar(&o.options.Listen, "listen", "127.0.0.1:3233", "the `address` to listen on, HOST:PORT")
+	fs.StringVar(&o.options.Listen, "listen", whereClientsLook("OW_APIHOST", "127.0.0.1:3233"), "the `address` to listen on, HOST:PORT")
 	namespace := fs.String("namespace", "guest", "the `name` of the namespace; its key is OW_AUTH, UUID:KEY, or the one that everybody knows")
 	fs.IntVar(&o.options.MemoryMB, "memory", 2048, "memory for containers in `MiB`")
 	fs.DurationVar(&o.options.PauseGrace, "pause-grace", 10*time.Second, "how `long` an idle container goes on before it is paused")
@@ -119,6 +121,18 @@ func parsePlatform(args []string, stdout, stderr io.Writer) (o platformOrder, er
 	o.options.Log = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
 	o.runtime.Log, o.runtime.HidePlatform = o.options.Log, true
 	return o, nil
+}
+
+// whereClientsLook returns the address, HOST:PORT, of the URL in an environment variable if that is one of loopback, else another one.
+func whereClientsLook(variable, otherwise string) string {
+	u, err := url.Parse(os.Getenv(variable))
+	if err != nil || u.Scheme != "http" || u.Port() == "" {
+		return otherwise
+	}
+	if outside, err := listensOutside(u.Host); err != nil || outside {
+		return otherwise
+	}
+	return u.Host
 }
 
 // listensOutside tells whether other machines reach the address.

@@ -103,3 +103,22 @@ func TestServingCalledWrongly(t *testing.T) {
 		}
 	}
 }
+
+// TestWhereClientsLook: a server listens where the environment sends its clients, but only on this machine.
+func TestWhereClientsLook(t *testing.T) {
+	for value, want := range map[string]string{
+		"":                            "127.0.0.1:3233",
+		"http://127.0.0.1:4000":       "127.0.0.1:4000",
+		"http://localhost:4000":       "localhost:4000",
+		"http://[::1]:4000":           "[::1]:4000",
+		"http://127.0.0.1":            "127.0.0.1:3233",
+		"https://127.0.0.1:4000":      "127.0.0.1:3233",
+		"http://openwhisk.local:3233": "127.0.0.1:3233",
+		"10.0.0.1":                    "127.0.0.1:3233",
+	} {
+		t.Setenv("OW_APIHOST", value)
+		if got := whereClientsLook("OW_APIHOST", "127.0.0.1:3233"); got != want {
+			t.Errorf("with OW_APIHOST=%q: %s, want %s", value, got, want)
+		}
+	}
+}

@@ -12,7 +12,8 @@ import (
 const zipkinUsage = `Usage: sampler zipkin [options]
 
 Runs a Zipkin server in the foreground: its v2 API over memory, for samplings on this machine. When memory is full the traces that
-have been silent for longest go first. It ends with Ctrl-C.
+have been silent for longest go first. It ends with Ctrl-C. Without -listen it listens at TPPFAAS_ZIPKIN, where that is an http address
+of this machine, else at 127.0.0.1:9411.
 
 Examples:
   sampler zipkin                           on 127.0.0.1:9411
@@ -23,7 +24,7 @@ Examples:
 func zipkin(ctx context.Context, args []string, stdout io.Writer) error {
 	fs := cli.NewFlagSet("zipkin", stdout, zipkinUsage)
 	var options localzipkin.Options
-	fs.StringVar(&options.Listen, "listen", "127.0.0.1:9411", "the `address` to listen on, HOST:PORT")
+	fs.StringVar(&options.Listen, "listen", whereClientsLook("TPPFAAS_ZIPKIN", "127.0.0.1:9411"), "the `address` to listen on, HOST:PORT")
 	fs.IntVar(&options.MaxSpans, "spans", 500_000, "most `spans` that are kept")
 	left, err := cli.Parse(fs, args)
 	switch {
