@@ -56,6 +56,7 @@ func (t *Target) Wait(ctx context.Context) error {
 			t.fetchAll(fetching, due, settle)
 			continue
 		}
+		t.warn(fetching, now, settle)
 		if quiet || fetching.Err() != nil {
 			t.giveUp(fetching)
 			return ctx.Err()
@@ -200,17 +201,34 @@ func (t *Target) land(f *flight, trace sampler.Trace, err error) {
 	f.done(trace, err)
 }
 
+// warn tells the user, long before the end of a long run, that nothing comes.
+func (t *Target) warn(ctx context.Context, now time.Time, settle time.Duration) {
+	down, _ := t.fetching.down()
+	t.mu.Lock()
+	var first *flight
+	if !t.warned && t.spans == 0 && down == 0 && len(t.flights) > 0 && t.flights[0].expected.Add(settle).Before(now) {
+		first, t.warned = t.flights[0], true
+	}
+	t.mu.Unlock()
+	if first == nil {
+		return
+	}
+	text := fmt.Sprintf("no span has arrived in %s: the functions send theirs to the collector at %s (from %s), which must pass them on",
+		t.zipkin.name, t.options.Collector.Value, t.options.Collector.From)
+	if first.activation != "" {
+		if fate := t.fate(ctx, first.activation); fate != "" {
+			text += "; of the first request, " + fate
+		}
+	}
+	t.say(text)
+}
+
 // giveUp ends all flights that are left, each with what is missing.
 func (t *Target) giveUp(ctx context.Context) {
 	t.mu.Lock()
 	left := slices.Clone(t.flights)
-	nothing := t.spans == 0
 	t.mu.Unlock()
 	down, _ := t.fetching.down()
-	if len(left) > 0 && nothing && down == 0 {
-		t.say(fmt.Sprintf("no span has arrived in %s: the functions send theirs to the collector at %s (from %s), which must pass them on",
-			t.zipkin.name, t.options.Collector.Value, t.options.Collector.From))
-	}
 	const asked = 3 // the others will have failed alike
 	for i, f := range left {
 		state := f.state

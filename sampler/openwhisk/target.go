@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -24,7 +26,7 @@ type Options struct {
 	App    *apps.Application
 	Config sampler.Config
 	// Kind of the actions, go: with a version or blackbox; "" stands for the server's default of Go. Arch is the architecture of
-	// its machines ("" for amd64), MemoryMB the memory of a container (0 for 256).
+	// its machines ("" for this machine's if OpenWhisk is on it, else amd64), MemoryMB the memory of a container (0 for 256).
 	Kind, Arch string
 	MemoryMB   int
 	// Announce has functions announce their start at once.
@@ -51,7 +53,6 @@ const (
 	DefaultPatience = 5 * time.Minute
 	DefaultTimeout  = 30 * time.Second
 	DefaultMemoryMB = 256
-	DefaultArch     = "amd64"
 )
 
 // Target is an OpenWhisk to sample on, for one sampling. It is a sampler.Recorder.
@@ -85,6 +86,7 @@ type Target struct {
 	sentAt   map[int]time.Time
 	news     time.Time     // when something last came, or was sent
 	spans    int           // that have come
+	warned   bool          // the user, that none have
 	last     time.Duration // when the plan's last request is due
 }
 
@@ -97,9 +99,6 @@ func New(o Options) (*Target, error) {
 		return nil, err
 	}
 	o.Settings = settings
-	if o.Arch == "" {
-		o.Arch = DefaultArch
-	}
 	if o.MemoryMB == 0 {
 		o.MemoryMB = DefaultMemoryMB
 	}
@@ -123,6 +122,12 @@ func New(o Options) (*Target, error) {
 	api, err := parseAddress(o.APIHost.Value)
 	if err != nil {
 		return nil, o.APIHost.wrong(err)
+	}
+	if o.Arch == "" {
+		o.Arch = "amd64"
+		if ip := net.ParseIP(api.Hostname()); api.Hostname() == "localhost" || ip != nil && ip.IsLoopback() {
+			o.Arch = runtime.GOARCH
+		}
 	}
 	traces, err := parseAddress(o.Zipkin.Value)
 	if err != nil {
@@ -309,6 +314,7 @@ func (t *Target) Deploy(ctx context.Context, app *apps.Application) error {
 		return err
 	}
 	t.deployed = true // a part is enough to be removed
+	t.say(fmt.Sprintf("deploying %d functions of %s, %.1f MB each, into package %s", len(app.Functions), app.Name, float64(len(zip))/1e6, t.pack))
 	return t.client.deploy(ctx, deployment{
 		pack: t.pack, app: app, kind: t.options.Kind, zip: zip, memoryMB: t.options.MemoryMB, timeout: timeout,
 		parameters: map[string]any{

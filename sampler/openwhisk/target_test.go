@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -350,6 +351,31 @@ func TestRecovers(t *testing.T) {
 			r.clean()
 		})
 	}
+}
+
+// An interrupt while the functions are deployed leaves none of them.
+func TestInterruptedDeployment(t *testing.T) {
+	w := world.New(t, rest.Limits{})
+	r, err := begin(t, w, every(time.Millisecond, 1), "", false, nil)
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	var puts atomic.Int32
+	w.OpenWhisk.Fail(func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method == "PUT" && puts.Add(1) == 3 {
+			_, _ = io.Copy(io.Discard, r.Body) // before, a server does not see that its client goes
+			cancel()
+			<-r.Context().Done()
+			return true
+		}
+		return false
+	})
+	result, err := r.Sample(ctx, nil)
+	require.Nil(t, result)
+	require.ErrorIs(t, err, context.Canceled)
+	left, err := r.Leftovers(t.Context())
+	require.NoError(t, err)
+	require.Len(t, left, 1)
+	r.clean()
 }
 
 // What cannot go well ends the sampling; what was sent before is fetched.

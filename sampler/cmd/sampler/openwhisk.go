@@ -76,7 +76,7 @@ type onOpenWhisk struct {
 func newOnOpenWhisk(fs *flag.FlagSet) *onOpenWhisk {
 	w := &onOpenWhisk{where: newWhere(fs)}
 	fs.StringVar(&w.options.Kind, "kind", "", "`kind` of the actions: go: with a version, or blackbox (without: the server's default of Go)")
-	fs.StringVar(&w.options.Arch, "arch", openwhisk.DefaultArch, "`architecture` of the server's machines")
+	fs.StringVar(&w.options.Arch, "arch", "", "`architecture` of the server's machines (without: this machine's for an OpenWhisk on it, else amd64)")
 	fs.IntVar(&w.options.MemoryMB, "memory", openwhisk.DefaultMemoryMB, "memory of a container in `MB`")
 	fs.BoolVar(&w.options.Announce, "announce", false, "functions announce their start at once, with a span without duration")
 	fs.Float64Var(&w.settle, "settle", openwhisk.DefaultSettle.Seconds(), "`seconds` in which nothing new must come before what is missing counts as lost")
@@ -114,7 +114,7 @@ func (w *onOpenWhisk) check(fs *flag.FlagSet) (err error) {
 	switch {
 	case w.options.Kind != "" && w.options.Kind != "blackbox" && (kind != "go" || version == "" || version == "default"):
 		return cli.Usagef("-kind: must be go: with a version, or blackbox, not %q", w.options.Kind)
-	case w.options.Arch == "" || strings.ContainsAny(w.options.Arch, "/\\ "):
+	case cli.IsSet(fs, "arch") && w.options.Arch == "" || strings.ContainsAny(w.options.Arch, "/\\ "):
 		return cli.Usagef("-arch: %q is no architecture", w.options.Arch)
 	case w.options.MemoryMB < 1:
 		return cli.Usagef("-memory: must be positive, not %d", w.options.MemoryMB)
