@@ -77,6 +77,12 @@ func TestCalledWrongly(t *testing.T) {
 	if err := os.WriteFile("broken/graph.yaml", []byte("functions:\n  main: {invokes: [f]}\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.WriteFile("wrong.yaml", []byte("# where it is\nkey: user:password\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"OW_APIHOST", "OW_AUTH", "WSK_CONFIG_FILE", "HOME"} {
+		t.Setenv(name, "")
+	}
 	before := files(t)
 	for _, c := range []struct{ line, want string }{
 		{"", "-d, -n, -l, -u not given (-h shows examples)"},
@@ -120,6 +126,19 @@ func TestCalledWrongly(t *testing.T) {
 		{"-d sequence -n 1 -l 1 -u 2 -o", "option -o needs a value"},
 		{"-d sequence -n 1 -l 1 -u 2 -o=", "-o: the name of the file is empty"},
 		{"-d sequence -n 1 -l 1 -u 2 -seed -1", `option -seed: "-1" is not a whole number, not negative`},
+		{"-d sequence -n 1 -l 1 -u 2 -platform kubernetes", `-platform: must be local or openwhisk, not "kubernetes"`},
+		{"-d sequence -n 1 -l 1 -u 2 -apihost x", "-apihost: only with -platform openwhisk"},
+		{"-d sequence -n 1 -l 1 -u 2 -resume", "-resume: only with -platform openwhisk"},
+		{"-d sequence -n 1 -l 1 -u 2 -platform openwhisk -resume -discard", "-resume and -discard: only one of them"},
+		{"-d sequence -n 1 -l 1 -u 2 -platform openwhisk -settle 0", "-settle: must be positive and at most a day, and is 0 s"},
+		{"-d sequence -n 1 -l 1 -u 2 -platform openwhisk -patience nan", "-patience: must be positive and at most a day, and is NaN s"},
+		{"-d sequence -n 1 -l 1 -u 2 -platform openwhisk -kind python:3", `-kind: must be go: with a version, or blackbox, not "python:3"`},
+		{"-d sequence -n 1 -l 1 -u 2 -platform openwhisk -memory 0", "-memory: must be positive, not 0"},
+		{"-d sequence -n 1 -l 1 -u 2 -platform openwhisk -apihost=", "-apihost: it is empty"},
+		{"-d sequence -n 1 -l 1 -u 2 -platform openwhisk -apihost x", "the key is missing: give it with -auth, OW_AUTH, auth in the configuration, or AUTH in .wskprops"},
+		{"-d sequence -n 1 -l 1 -u 2 -platform openwhisk -apihost x -auth secret", "-auth: the key must be of the form user:password"},
+		{"-d sequence -n 1 -l 1 -u 2 -platform openwhisk -config nowhere.yaml", "nowhere.yaml: no such file or directory"},
+		{"-d sequence -n 1 -l 1 -u 2 -platform openwhisk -config wrong.yaml", `wrong.yaml:2: unknown key "key" (known: apihost, auth, insecure, zipkin, collector, action_apihost)`},
 	} {
 		t.Run(c.line, func(t *testing.T) {
 			stdout, stderr, status := try(t.Context(), c.line)
