@@ -7,6 +7,7 @@ import (
 	"context"
 	"io"
 	"io/fs"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/tppfaas/tppfaas/internal/localwhisk/rest"
 )
 
 const root = "../.."
@@ -35,10 +38,24 @@ func TestEveryCommandWorks(t *testing.T) {
 	dir := t.TempDir()
 	copyProject(t, dir)
 	// The servers that are shown listen on ports of their own, which somebody else may have on this machine.
-	for _, address := range []string{"TPPFAAS_OTLP_GRPC", "TPPFAAS_OTLP_HTTP", "TPPFAAS_HEALTH"} {
+	for _, address := range []string{"TPPFAAS_OTLP_GRPC", "TPPFAAS_HEALTH"} {
 		t.Setenv(address, "127.0.0.1:0")
 	}
 	t.Setenv("TPPFAAS_METRICS_PORT", "0")
+	for _, server := range []struct{ address, url string }{{"TPPFAAS_OTLP_HTTP", "TPPFAAS_COLLECTOR"}, {"", "OW_APIHOST"}, {"", "TPPFAAS_ZIPKIN"}} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		t.Setenv(server.url, "http://"+l.Addr().String())
+		if server.address != "" {
+			t.Setenv(server.address, l.Addr().String())
+		}
+	}
+	t.Setenv("OW_AUTH", rest.GuestKey)
 	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
 	for _, b := range blocks {
@@ -81,7 +98,8 @@ func goEnv(name string) string {
 // background starts a block and returns when it is ready. At the end of the test it is interrupted, and must end by itself.
 func background(ctx context.Context, t *testing.T, dir string, b Block) {
 	t.Helper()
-	c := shell(ctx, dir, b.Script)
+	// It lives on while the test is cleaned up.
+	c := shell(context.WithoutCancel(ctx), dir, b.Script)
 	r, w := io.Pipe()
 	c.Stdout, c.Stderr = w, w
 	if err := c.Start(); err != nil {

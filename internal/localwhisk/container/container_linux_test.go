@@ -254,6 +254,30 @@ func TestOwnDirectory(t *testing.T) {
 	require.Equal(t, 1, r.codes.unpacked)
 }
 
+// TestFarewell: an idle container that is removed can finish what its answer did not wait for, as the export of a span; one that has
+// been paused cannot, nor one that does not end.
+func TestFarewell(t *testing.T) {
+	r := newRuntime(t, Options{})
+	for _, paused := range []bool{false, true} {
+		file := filepath.Join(t.TempDir(), "farewell")
+		c := started(t, r, spec(t, "FAREWELL", file))
+		require.Equal(t, Success, run(c, `{}`).Kind)
+		if paused {
+			require.NoError(t, c.Pause())
+		}
+		c.Remove()
+		if paused {
+			require.NoFileExists(t, file)
+		} else {
+			require.FileExists(t, file)
+		}
+	}
+	c := started(t, r, spec(t, "FAREWELL", "never"))
+	pid := field[int](t, run(c, `{"mode": "environment"}`), "pid")
+	c.Remove()
+	require.False(t, alive(pid))
+}
+
 // TestSkeleton: a blackbox runs once for each invocation.
 func TestSkeleton(t *testing.T) {
 	r := newRuntime(t, Options{})

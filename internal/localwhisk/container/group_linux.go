@@ -3,6 +3,7 @@ package container
 import (
 	"errors"
 	"sync"
+	"time"
 )
 
 // group is a container: a process group that runs one version of one action.
@@ -21,6 +22,7 @@ type group struct {
 	mu      sync.Mutex
 	process *process // nil: none, until the next invocation
 	code    *code    // nil: none yet
+	idle    bool     // it speaks the action loop, has run, and is neither running nor paused
 	removed bool
 	done    chan struct{} // closed when a removed one is gone
 }
@@ -90,12 +92,25 @@ func (g *group) tell(op opcode) error {
 }
 
 // Pause stops the processes.
-func (g *group) Pause() error { return g.tell(opPause) }
+func (g *group) Pause() error {
+	g.setIdle(false)
+	return g.tell(opPause)
+}
 
 // Unpause lets them go on.
 func (g *group) Unpause() error { return g.tell(opUnpause) }
 
-// Remove kills the container.
+func (g *group) setIdle(idle bool) {
+	g.mu.Lock()
+	g.idle = idle
+	g.mu.Unlock()
+}
+
+// farewell is how long an idle action may go on when its input has ended: it may have something to finish that its answer did not wait
+// for. One that was paused has had time enough.
+const farewell = 300 * time.Millisecond
+
+// Remove ends the container: its input, and if that does not end it, with SIGKILL.
 func (g *group) Remove() {
 	g.mu.Lock()
 	if g.removed {
@@ -105,10 +120,17 @@ func (g *group) Remove() {
 		return
 	}
 	g.removed, g.done = true, make(chan struct{})
-	p, code := g.process, g.code
+	p, code, idle := g.process, g.code, g.idle
 	g.mu.Unlock()
 	defer close(g.done)
 	if p != nil {
+		if idle {
+			_ = p.stdin.Close()
+			select {
+			case <-p.exited:
+			case <-time.After(farewell):
+			}
+		}
 		p.kill()
 		p.close()
 	}

@@ -21,7 +21,9 @@ func (g *group) Run(ctx context.Context, inv Invocation, timeout time.Duration) 
 	defer stop()
 	p.deadline(deadline)
 	if g.loop {
+		g.setIdle(false)
 		o = g.runLoop(p, inv, timeout)
+		g.setIdle(!o.Broken)
 	} else {
 		o = g.runOnce(p, inv, deadline, timeout)
 	}

@@ -59,6 +59,13 @@ func main() {
 	for {
 		line, err := lines.ReadBytes('\n')
 		if err != nil {
+			switch farewell := os.Getenv("FAREWELL"); farewell {
+			case "":
+			case "never":
+				select {}
+			default:
+				_ = os.WriteFile(farewell, []byte("done"), 0o666)
+			}
 			return
 		}
 		var r request
@@ -154,7 +161,7 @@ func answer(value json.RawMessage, line []byte) {
 		// Its child starts another and dies, in a session of its own: a daemon as by the book.
 		reply(map[string]any{"pid": start("fork")})
 	case "environment":
-		reply(map[string]any{"env": os.Environ(), "dir": must(os.Getwd()), "args": os.Args})
+		reply(map[string]any{"pid": os.Getpid(), "env": os.Environ(), "dir": must(os.Getwd()), "args": os.Args})
 	case "descriptors":
 		entries, err := os.ReadDir("/proc/self/fd")
 		files := map[string]string{}
