@@ -3,6 +3,7 @@ package sampler
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tppfaas/tppfaas/apps"
@@ -46,21 +47,40 @@ type Overheads string
 const (
 	// Cluster is the OpenWhisk cluster on Kubernetes that the published traces were recorded on.
 	Cluster Overheads = "cluster"
+	// Standalone is one server of a standalone OpenWhisk, with Docker.
+	Standalone Overheads = "standalone"
+	// RealTime is the platform of this repository in real time, sampler platform.
+	RealTime Overheads = "local"
 )
+
+// AllOverheads are those that can be had, the default first.
+func AllOverheads() []Overheads { return []Overheads{Cluster, Standalone, RealTime} }
 
 // config returns the platform's configuration.
 func (o Overheads) config() (localwhisk.Config, error) {
 	switch o {
 	case Cluster:
 		return localwhisk.DefaultConfig(), nil
+	case Standalone:
+		return localwhisk.StandaloneConfig(), nil
+	case RealTime:
+		return localwhisk.LocalConfig(), nil
 	}
-	return localwhisk.Config{}, fmt.Errorf("no overheads are called %q; known are %s", o, Cluster)
+	return localwhisk.Config{}, o.Validate()
+}
+
+// Validate returns an error that names those that can be had if o is none of them.
+func (o Overheads) Validate() error {
+	if !slices.Contains(AllOverheads(), o) {
+		return fmt.Errorf("there are no overheads of %q, only of %s, %s and %s", o, Cluster, Standalone, RealTime)
+	}
+	return nil
 }
 
 // NewLocal returns an empty platform with the overheads of the Cluster. The seed determines all that is random about it.
 func NewLocal(seed uint64) (*Local, error) { return NewLocalWith(Cluster, seed) }
 
-// NewLocalWith returns an empty platform with the given overheads. The seed determines all that is random about it.
+// NewLocalWith returns an empty platform with the given overheads; those that are not known are an error. The seed determines all that is random about it.
 func NewLocalWith(overheads Overheads, seed uint64) (*Local, error) {
 	config, err := overheads.config()
 	if err != nil {

@@ -439,3 +439,30 @@ func TestSampleGoesOn(t *testing.T) {
 		t.Errorf("sends %v, want %v", result.Sends, want)
 	}
 }
+
+// TestOverheads: the same requests wait for much longer on a cluster than on one machine, and hardly on this repository's platform.
+func TestOverheads(t *testing.T) {
+	app := load(t, "sequence")
+	var coldWaits []float64
+	for _, o := range AllOverheads() {
+		local, err := NewLocalWith(o, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := Sample(t.Context(), local, app, Config{Requests: 10, MinInterval: 10 * time.Second, MaxInterval: 11 * time.Second, Seed: 1}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := r.Dataset.Sequences[0]
+		if r.ColdStarts == 0 || !s.ColdStart(s.Len()-1) {
+			t.Fatalf("%s: %d cold starts, the last of the first request is none", o, r.ColdStarts)
+		}
+		coldWaits = append(coldWaits, s.WaitTimes[s.Len()-1])
+	}
+	if !(coldWaits[0] > 1000 && coldWaits[1] > 150 && coldWaits[1] < 600 && coldWaits[2] < 100) {
+		t.Errorf("cold starts wait for %v ms", coldWaits)
+	}
+	if _, err := NewLocalWith("none", 1); err == nil || !strings.Contains(err.Error(), "cluster, standalone and local") {
+		t.Errorf("error %v, want one that names those there are", err)
+	}
+}

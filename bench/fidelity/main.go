@@ -10,8 +10,10 @@ import (
 	"io"
 	"math"
 	"text/tabwriter"
+	"time"
 
 	"github.com/tppfaas/tppfaas/internal/cli"
+	"github.com/tppfaas/tppfaas/internal/localwhisk"
 	"github.com/tppfaas/tppfaas/sampler"
 	"github.com/tppfaas/tppfaas/tpp"
 )
@@ -27,6 +29,7 @@ share of cold starts and the waits.
 Examples:
   fidelity ../shared/data/*.json.gz
   fidelity -o docs/fidelity.png -seeds 5 ../shared/data/low_*.json.gz
+  fidelity -fit data/tree_small_n50_l1_u2_openwhisk.json    the overheads of the platform that a dataset was sampled on
 `
 
 func main() { cli.Main(run) }
@@ -40,12 +43,19 @@ func compare(ctx context.Context, args []string, stdout io.Writer) error {
 	seeds := fs.Int("seeds", 3, "`samplings` of each load, each with a seed of its own")
 	output := fs.String("o", "", "draw a picture into `FILE`, PNG")
 	overheads := fs.String("overheads", string(sampler.Cluster), "`preset` of the platform's overheads, see sampler -h")
+	fit := fs.Bool("fit", false, "compare nothing: fit Dispatch, Creation and Init of a platform without load to the datasets, whatever they are called")
 	paths, err := cli.Parse(fs, args)
 	if err != nil {
 		return err
 	}
 	if len(paths) == 0 || *seeds < 1 {
 		return cli.Usagef("give at least one DATASET and one seed")
+	}
+	if *fit {
+		return fitFiles(paths, stdout)
+	}
+	if err := sampler.Overheads(*overheads).Validate(); err != nil {
+		return cli.Usagef("-overheads: %v", err)
 	}
 	var all []*comparison
 	for _, path := range paths {
@@ -62,6 +72,44 @@ func compare(ctx context.Context, args []string, stdout io.Writer) error {
 		return nil
 	}
 	return drawFile(*output, all)
+}
+
+// fitFiles prints the overheads that fit the waits and inits of the datasets.
+func fitFiles(paths []string, stdout io.Writer) error {
+	var timings []localwhisk.Timing
+	for _, path := range paths {
+		d, err := tpp.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for i := range d.Sequences {
+			s := &d.Sequences[i]
+			if s.WaitTimes == nil || s.InitTimes == nil {
+				return fmt.Errorf("%s: sequence %d has no wait or no init times", path, i)
+			}
+			for k := range s.Len() {
+				ms := float64(time.Millisecond)
+				timings = append(timings, localwhisk.Timing{Wait: time.Duration(s.WaitTimes[k] * ms), Init: time.Duration(s.InitTimes[k] * ms)})
+			}
+		}
+	}
+	var unknown localwhisk.Config
+	c, err := unknown.Fit(timings)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(stdout, "%d invocations\n", len(timings))
+	for _, d := range []struct {
+		name string
+		localwhisk.Delay
+	}{{"Dispatch", c.Dispatch}, {"Creation", c.Creation}, {"Init", c.Init}} {
+		if d.Delay == (localwhisk.Delay{}) {
+			fmt.Fprintf(stdout, "%s: not to be seen\n", d.name)
+			continue
+		}
+		fmt.Fprintf(stdout, "%s: Delay{Min: %v, Median: %v, Sigma: %.3f}\n", d.name, d.Min.Round(10*time.Microsecond), d.Median.Round(10*time.Microsecond), d.Sigma)
+	}
+	return nil
 }
 
 // comparison is a recording beside what virtual time makes of the same load.

@@ -5,8 +5,10 @@ import (
 	"math"
 	"math/rand/v2"
 	"path/filepath"
+	"strings"
 	"testing"
 
+	"github.com/tppfaas/tppfaas/apps"
 	"github.com/tppfaas/tppfaas/sampler"
 	"github.com/tppfaas/tppfaas/tpp"
 )
@@ -144,4 +146,35 @@ func TestNamesOfRecordings(t *testing.T) {
 			t.Errorf("%s was taken for a recording", name)
 		}
 	}
+}
+
+// TestFitOfADataset samples with known overheads and fits.
+func TestFitOfADataset(t *testing.T) {
+	s := &source{app: load(t, "sequence"), dataset: &tpp.Dataset{Sequences: make([]tpp.Sequence, 50)}}
+	d, err := s.simulate(t.Context(), sampler.Standalone, 1, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "any.json")
+	if err := d.WriteFile(path); err != nil {
+		t.Fatal(err)
+	}
+	var stdout, stderr bytes.Buffer
+	if status := run(t.Context(), []string{"-fit", path}, &stdout, &stderr); status != 0 {
+		t.Fatal(stderr.String())
+	}
+	for _, want := range []string{"550 invocations\n", "Dispatch: Delay{Min: ", "Creation: Delay{Min: ", "Init: Delay{Min: "} {
+		if !strings.Contains(stdout.String(), want) {
+			t.Errorf("the output lacks %q:\n%s", want, stdout.String())
+		}
+	}
+}
+
+func load(t *testing.T, name string) *apps.Application {
+	t.Helper()
+	app, err := apps.Load(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return app
 }

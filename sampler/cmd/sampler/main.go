@@ -44,6 +44,7 @@ Examples:
   sampler -d sequence -n 1000 -l 2 -u 6                            into data/sequence_n1000_l2_u6.json
   sampler -d tree_small -n 300 -l 0.3 -u 0.6 -r -o trees.json.gz   random durations, compressed
   sampler -d sequence -n 500 -l 0.1 -u 0.1 -b 50 -w 120            bursts of 50: many cold starts
+  sampler -d tree_large -n 1000 -l 1 -u 2 -overheads standalone    as on one machine with Docker, not on a cluster
   sampler -d parallel_small -n 1000 -l 2 -u 6 -e 1 -m 2            one anomaly, two missing functions in each trace
   sampler -d path/to/my_application -n 100 -l 1 -u 2 -seed 7       an application of one's own
   sampler -platform openwhisk -d tree_small -n 50 -l 1 -u 2        into data/tree_small_n50_l1_u2_openwhisk.json
@@ -77,7 +78,9 @@ type order struct {
 	config sampler.Config
 	output string // "" for a name of its own under data
 	json   bool
-	whisk  *onOpenWhisk // nil for the local platform
+	// overheads are those of the local platform.
+	overheads sampler.Overheads
+	whisk     *onOpenWhisk // nil for the local platform
 }
 
 func sample(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -91,8 +94,11 @@ func sample(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 			return err
 		}
 		name := sampler.FileName(order.app.Name, order.config)
-		if order.whisk != nil {
+		switch {
+		case order.whisk != nil:
 			name = strings.TrimSuffix(name, ".json") + "_openwhisk.json"
+		case order.overheads != sampler.Cluster:
+			name = fmt.Sprintf("%s_%s.json", strings.TrimSuffix(name, ".json"), order.overheads)
 		}
 		output = filepath.Join("data", name)
 	}
@@ -104,7 +110,7 @@ func sample(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 	}
 
 	begin := time.Now()
-	target, err := sampler.NewLocal(order.config.Seed)
+	target, err := sampler.NewLocalWith(order.overheads, order.config.Seed)
 	if err != nil {
 		return err
 	}
@@ -152,6 +158,7 @@ func parse(args []string, stdout io.Writer) (order, error) {
 	fs.Uint64Var(&o.config.Seed, "seed", sampler.DefaultSeed, "`number` that determines everything random")
 	fs.StringVar(&o.output, "o", "", "the `file` to write: JSON, by its name .jsonl or .csv, compressed if it ends in .gz (without: one in data/, named after the options)")
 	fs.BoolVar(&o.json, "json", false, "print one JSON object instead of text")
+	overheads := fs.String("overheads", string(sampler.Cluster), "`whose` overheads the local platform has: cluster, the Kubernetes cluster of the published traces; standalone, an OpenWhisk on one machine; local, sampler platform")
 	platform := fs.String("platform", "local", "where to sample: local, in virtual time, or openwhisk; the options below are for that")
 	whisk := newOnOpenWhisk(fs)
 	left, err := cli.Parse(fs, args)
@@ -164,10 +171,17 @@ func parse(args []string, stdout io.Writer) (order, error) {
 	if err := o.check(fs, *application, *least, *most, *pause); err != nil {
 		return o, err
 	}
+	o.overheads = sampler.Overheads(*overheads)
+	if err := o.overheads.Validate(); err != nil {
+		return o, cli.Usagef("-overheads: %v", err)
+	}
 	switch *platform {
 	case "local":
 		return o, whisk.unused(fs)
 	case "openwhisk":
+		if cli.IsSet(fs, "overheads") {
+			return o, cli.Usagef("-overheads: only without -platform openwhisk: a real platform has its own")
+		}
 		o.whisk = whisk
 		return o, whisk.check(fs)
 	}

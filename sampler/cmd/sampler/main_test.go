@@ -125,6 +125,8 @@ func TestCalledWrongly(t *testing.T) {
 		{"-d sequence -n 1 -l 1 -u 2 -x", "unknown option -x (-h shows the known ones)"},
 		{"-d sequence -n 1 -l 1 -u 2 -o", "option -o needs a value"},
 		{"-d sequence -n 1 -l 1 -u 2 -o=", "-o: the name of the file is empty"},
+		{"-d sequence -n 1 -l 1 -u 2 -overheads none", `-overheads: there are no overheads of "none", only of cluster, standalone and local`},
+		{"-platform openwhisk -d sequence -n 1 -l 1 -u 2 -overheads local", "-overheads: only without -platform openwhisk: a real platform has its own"},
 		{"-d sequence -n 1 -l 1 -u 2 -seed -1", `option -seed: "-1" is not a whole number, not negative`},
 		{"-d sequence -n 1 -l 1 -u 2 -platform kubernetes", `-platform: must be local or openwhisk, not "kubernetes"`},
 		{"-d sequence -n 1 -l 1 -u 2 -apihost x", "-apihost: only with -platform openwhisk"},
@@ -188,6 +190,7 @@ func TestEndToEnd(t *testing.T) {
 	}{
 		{"-d sequence -n 40 -l 2.0 -u 6.0", "data/sequence_n40_l2_u6.json", 40, 440},
 		{"-u 0.6 -n 20 -r -l 0.3 -d tree_small -b 5 -w 60 -seed 3", "data/tree_small_n20_l0.3_u0.6_b5_w60_r_seed3.json", 20, 200},
+		{"-d sequence -n 20 -l 1 -u 2 -overheads standalone", "data/sequence_n20_l1_u2_standalone.json", 20, 220},
 		{"-d fanout_small -n 10 -l 0 -u 0 -e 2 -m 3 -o out.json.gz", "out.json.gz", 10, 100},
 	} {
 		t.Run(c.file, func(t *testing.T) {
