@@ -3,7 +3,7 @@ GO ?= go
 BIN := bin
 DEMO := build/demo
 
-.PHONY: all build action collector chain demo test race soak serverless lint bench-peers fetch generate clean
+.PHONY: all build data action collector chain demo test race soak serverless lint bench-peers fetch generate clean
 all: build
 
 ARCHS := $(sort amd64 $(shell $(GO) env GOARCH))
@@ -13,6 +13,9 @@ build: ## the binaries, into bin/, with the action beside the sampler that deplo
 
 action: ## the function that compositions deploy, zipped for the serverless.yaml files of apps/
 	$(GO) run ./apps/action/cmd/pack
+
+data: ## the datasets in data/, with the same bytes every time: some seconds
+	$(GO) run ./bench/datasets -o data
 
 collector: ## the collector, into bin/: some minutes the first time
 	$(GO) build -o $(BIN)/ ./collector/cmd/collector
