@@ -99,7 +99,7 @@ func (t *Target) due(now time.Time, settle time.Duration) (due []*flight, next t
 		}
 		// One is enough to try.
 		if !retry.After(now) && len(t.flights) > 0 {
-			return t.flights[:1:1], next, false
+			return slices.Clone(t.flights[:1]), next, false
 		}
 		return nil, retry, false
 	}

@@ -395,12 +395,13 @@ func TestFailsForGood(t *testing.T) {
 		{"too large to deploy", "deploying quick-dev-main, 0.0 MB: this is too large for OpenWhisk at HOST (413): status 413, it says", answers("PUT", "/actions/", 413, always), -1},
 		{"too large to send", "request 3: this is too large for OpenWhisk at HOST (413): status 413, it says", after(3, answers("POST", "", 413, always)), 3},
 		{"the key is withdrawn", "request 3: OpenWhisk at HOST does not accept the key (401); the key is from OW_AUTH", after(3, answers("POST", "", 401, always)), 3},
+		{"OpenWhisk goes away", "OpenWhisk at HOST fails (503): status 503, it says", after(3, answers("POST", "", 503, always)), 3},
 		{"somebody removes the actions", "request 3: OpenWhisk at HOST does not have this (404): status 404, it says", after(3, answers("POST", "", 404, always)), 3},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w.OpenWhisk.Fail(c.fault)
 			defer w.OpenWhisk.Fail(nil)
-			r, err := begin(t, w, every(30*time.Millisecond, 10), "", false, nil)
+			r, err := begin(t, w, every(30*time.Millisecond, 10), "", false, func(o *Options) { o.Patience = 200 * time.Millisecond })
 			require.NoError(t, err)
 			result, err := r.Sample(t.Context(), nil)
 			require.ErrorContains(t, err, strings.ReplaceAll(c.want, "HOST", w.OpenWhisk.URL))

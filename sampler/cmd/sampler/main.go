@@ -96,7 +96,7 @@ func sample(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 		name := sampler.FileName(order.app.Name, order.config)
 		switch {
 		case order.whisk != nil:
-			name = strings.TrimSuffix(name, ".json") + "_openwhisk.json"
+			name = openWhiskName(order)
 		case order.overheads != sampler.Cluster:
 			name = fmt.Sprintf("%s_%s.json", strings.TrimSuffix(name, ".json"), order.overheads)
 		}

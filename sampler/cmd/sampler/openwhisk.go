@@ -142,6 +142,9 @@ func (w *onOpenWhisk) sample(ctx context.Context, o order, output string, stdout
 	}
 	defer target.Close()
 	journal := output + ".journal"
+	if info, err := os.Stat(output); err == nil && !info.Mode().IsRegular() {
+		journal = openWhiskName(o) + ".journal" // nothing stands beside a pipe
+	}
 	if w.discard {
 		if err := w.throwAway(ctx, target, journal); err != nil {
 			return err
@@ -204,6 +207,11 @@ func (w *onOpenWhisk) sample(ctx context.Context, o order, output string, stdout
 		return fmt.Errorf("%s; -allow-incomplete is content with that", got)
 	}
 	return w.report(stdout, o, output, result, time.Since(begin))
+}
+
+// openWhiskName is what a dataset is called for which no name was given.
+func openWhiskName(o order) string {
+	return strings.TrimSuffix(sampler.FileName(o.app.Name, o.config), ".json") + "_openwhisk.json"
 }
 
 // throwAway removes an earlier run.
