@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -142,10 +143,18 @@ func readSettings(file string, needed bool, parse func(file string, text []byte)
 	return parse(file, text)
 }
 
+// here is where defaults come from.
+const here = "the defaults for this machine"
+
+// onThisMachine tells whether an address is one of the machine itself.
+func onThisMachine(u *url.URL) bool {
+	ip := net.ParseIP(u.Hostname())
+	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
+}
+
 // complete sets defaults and checks the values. A value of this machine stands only for one that was not given: the well-known
 // key is not sent to another server.
 func (s Settings) complete() (Settings, error) {
-	const here = "the defaults for this machine"
 	if s.APIHost.Value == "" {
 		s.APIHost = Setting{defaultAPIHost, here}
 	}

@@ -22,7 +22,6 @@ func TestPrecedence(t *testing.T) {
 		}
 		return m
 	}
-	const here = "the defaults for this machine"
 	for _, c := range []struct {
 		name          string
 		flags         map[string]string

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"runtime"
 	"slices"
 	"strings"
@@ -123,9 +122,13 @@ func New(o Options) (*Target, error) {
 	if err != nil {
 		return nil, o.APIHost.wrong(err)
 	}
+	if o.App != nil && o.Collector.From == here && !onThisMachine(api) {
+		return nil, errors.New("the collector is missing: give the address under which the functions reach it with -collector, TPPFAAS_COLLECTOR, " +
+			"or collector in the configuration")
+	}
 	if o.Arch == "" {
 		o.Arch = "amd64"
-		if ip := net.ParseIP(api.Hostname()); api.Hostname() == "localhost" || ip != nil && ip.IsLoopback() {
+		if onThisMachine(api) {
 			o.Arch = runtime.GOARCH
 		}
 	}

@@ -393,10 +393,10 @@ func TestFailsForGood(t *testing.T) {
 		traces     int
 	}{
 		{"too large to deploy", "deploying quick-dev-main, 0.0 MB: this is too large for OpenWhisk at HOST (413): status 413, it says", answers("PUT", "/actions/", 413, always), -1},
-		{"too large to send", "request 3: this is too large for OpenWhisk at HOST (413): status 413, it says", after(3, answers("POST", "", 413, always)), 3},
-		{"the key is withdrawn", "request 3: OpenWhisk at HOST does not accept the key (401); the key is from OW_AUTH", after(3, answers("POST", "", 401, always)), 3},
+		{"too large to send", "this is too large for OpenWhisk at HOST (413): status 413, it says", after(3, answers("POST", "", 413, always)), 3},
+		{"the key is withdrawn", "OpenWhisk at HOST does not accept the key (401); the key is from OW_AUTH", after(3, answers("POST", "", 401, always)), 3},
 		{"OpenWhisk goes away", "OpenWhisk at HOST fails (503): status 503, it says", after(3, answers("POST", "", 503, always)), 3},
-		{"somebody removes the actions", "request 3: OpenWhisk at HOST does not have this (404): status 404, it says", after(3, answers("POST", "", 404, always)), 3},
+		{"somebody removes the actions", "OpenWhisk at HOST does not have this (404): status 404, it says", after(3, answers("POST", "", 404, always)), 3},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w.OpenWhisk.Fail(c.fault)
@@ -408,6 +408,7 @@ func TestFailsForGood(t *testing.T) {
 			if c.traces < 0 {
 				require.Nil(t, result)
 			} else {
+				require.Regexp(t, "^request [0-9]: ", err.Error())
 				require.Len(t, result.Dataset.Sequences, c.traces)
 			}
 			r.clean()
@@ -615,6 +616,10 @@ func TestNew(t *testing.T) {
 	_, err = New(bad)
 	var wrong *sampler.ConfigError
 	require.True(t, errors.As(err, &wrong))
+	bad = good
+	bad.APIHost, bad.Auth = Setting{"openwhisk.example.com", "OW_APIHOST"}, Setting{"user:password", "OW_AUTH"}
+	_, err = New(bad)
+	require.ErrorContains(t, err, "the collector is missing: ")
 	bad = good
 	bad.Zipkin = Setting{"ftp://x", "TPPFAAS_ZIPKIN"}
 	_, err = New(bad)

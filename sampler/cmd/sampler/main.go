@@ -26,7 +26,7 @@ func main() { cli.Main(run) }
 
 const usage = `Usage: sampler -d APPLICATION -n REQUESTS -l SECONDS -u SECONDS [options]
        sampler mix LOW BURSTS -cold SHARE -o HIGH [options]     (sampler mix -h)
-       sampler platform | zipkin [options]                          (sampler platform -h, sampler zipkin -h)
+       sampler platform | zipkin [options]                      (sampler platform -h, sampler zipkin -h)
        sampler clean [PACKAGE...] [options]                     (sampler clean -h)
 
 Deploys an application on the local platform, sends it requests at uniform random intervals, and writes the traces as a
@@ -48,7 +48,7 @@ Examples:
   sampler -d parallel_small -n 1000 -l 2 -u 6 -e 1 -m 2            one anomaly, two missing functions in each trace
   sampler -d path/to/my_application -n 100 -l 1 -u 2 -seed 7       an application of one's own
   sampler -platform openwhisk -d tree_small -n 50 -l 1 -u 2        into data/tree_small_n50_l1_u2_openwhisk.json
-  sampler -platform openwhisk -d tree_small -n 50 -l 1 -u 2 -resume                     goes on after a Ctrl-C
+  sampler -platform openwhisk -d tree_small -n 50 -l 1 -u 2 -resume     goes on after a Ctrl-C
 
 Applications: %s.
 
@@ -159,7 +159,7 @@ func parse(args []string, stdout io.Writer) (order, error) {
 	fs.StringVar(&o.output, "o", "", "the `file` to write: JSON, by its name .jsonl or .csv, compressed if it ends in .gz (without: one in data/, named after the options)")
 	fs.BoolVar(&o.json, "json", false, "print one JSON object instead of text")
 	overheads := fs.String("overheads", string(sampler.Cluster), "`whose` overheads the local platform has: cluster, the Kubernetes cluster of the published traces; standalone, an OpenWhisk on one machine; local, sampler platform")
-	platform := fs.String("platform", "local", "where to sample: local, in virtual time, or openwhisk; the options below are for that")
+	platform := fs.String("platform", "local", "`where` to sample: local, in virtual time, or openwhisk, in real time")
 	whisk := newOnOpenWhisk(fs)
 	left, err := cli.Parse(fs, args)
 	if err != nil {

@@ -85,6 +85,10 @@ func newOnOpenWhisk(fs *flag.FlagSet) *onOpenWhisk {
 	fs.BoolVar(&w.discard, "discard", false, "throw the journal of an earlier run away, with what it has deployed, and start over")
 	fs.BoolVar(&w.allowIncomplete, "allow-incomplete", false, "be content with fewer traces than requests")
 	w.names = append(slices.Clone(w.where.names), "kind", "arch", "memory", "announce", "settle", "patience", "resume", "discard", "allow-incomplete")
+	for _, name := range w.names {
+		f := fs.Lookup(name)
+		f.Usage = "on OpenWhisk: " + f.Usage
+	}
 	return w
 }
 
@@ -138,7 +142,7 @@ func (w *onOpenWhisk) sample(ctx context.Context, o order, output string, stdout
 	w.options.OnSend = func(sent int, left time.Duration) { bar.Add(0, note.set(sent, left)) }
 	target, err := openwhisk.New(w.options)
 	if err != nil {
-		return err
+		return cli.Usagef("%v", err)
 	}
 	defer target.Close()
 	journal := output + ".journal"
