@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"strings"
@@ -190,6 +192,34 @@ func TestCollectorThatFails(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
 	_ = r.Close(ctx)
+}
+
+// TestCollectorComesBack: a span that nobody took is sent again.
+func TestCollectorComesBack(t *testing.T) {
+	w := newWorld(t, "sequence")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	address := l.Addr().String()
+	tried := make(chan struct{})
+	go func() { // it takes a connection and dies
+		if c, err := l.Accept(); err == nil {
+			c.Close()
+		}
+		l.Close()
+		close(tried)
+	}()
+	r := &Runner{}
+	calls := []plannedCall{{Function: w.app.Index(apps.Main)}}
+	text := r.Run(t.Context(), w.request("aa", apps.Main, map[string]any{"calls": calls, "collector": "http://" + address}))
+	require.NotContains(t, string(text), "error")
+	<-tried
+	again, err := net.Listen("tcp", address)
+	require.NoError(t, err)
+	server := &http.Server{Handler: http.HandlerFunc(w.collect)}
+	go server.Serve(again)
+	require.Len(t, w.wait(1), 1)
+	require.NoError(t, r.Close(t.Context()))
+	require.NoError(t, server.Close())
 }
 
 // TestOpenWhiskFails: what it cannot have taken is sent again; everything else is one clear error, without the key.

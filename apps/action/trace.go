@@ -2,6 +2,7 @@ package action
 
 import (
 	"context"
+	"errors"
 	"net/url"
 	"strings"
 	"time"
@@ -29,6 +30,7 @@ type tracer struct {
 	collector string
 	service   string
 	provider  *sdk.TracerProvider
+	end       context.CancelFunc // of the provider's exports
 }
 
 // span is that of one invocation; the zero value is none.
@@ -76,14 +78,34 @@ func (t *tracer) ready(collector, service string) bool {
 	if err != nil {
 		return false
 	}
-	if t.provider != nil {
-		_ = t.provider.Shutdown(context.Background()) // an action has one collector for life; another is a test's
-	}
+	_ = t.close(context.Background()) // an action has one collector for life; another is a test's
+	var end context.Context
+	end, t.end = context.WithCancel(context.Background())
 	t.collector, t.service = collector, service
 	t.provider = sdk.NewTracerProvider(
 		sdk.WithResource(resource.NewSchemaless(attribute.String("service.name", service))),
-		sdk.WithBatcher(exporter, sdk.WithBatchTimeout(exportDelay), sdk.WithExportTimeout(exportTimeout), sdk.WithMaxQueueSize(exportRoom)))
+		sdk.WithBatcher(persistent{exporter, end}, sdk.WithBatchTimeout(exportDelay), sdk.WithExportTimeout(exportTimeout), sdk.WithMaxQueueSize(exportRoom)))
 	return true
+}
+
+// persistent sends again what a collector that cannot be reached did not take: it may be about to start again. The exporter itself does
+// so only where there was an answer.
+type persistent struct {
+	sdk.SpanExporter
+	end context.Context // done when nothing is to be exported any more
+}
+
+func (p persistent) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(p.end, cancel)()
+	for pause := firstPause; ; pause = min(2*pause, maxPause) {
+		err := p.SpanExporter.ExportSpans(ctx, spans)
+		var unreached *url.Error
+		if err == nil || !errors.As(err, &unreached) || wait(ctx, pause) != nil {
+			return err
+		}
+	}
 }
 
 // carrier returns what a successor is given.
@@ -110,5 +132,6 @@ func (t *tracer) close(ctx context.Context) error {
 	if t.provider == nil {
 		return nil
 	}
+	defer t.end()
 	return t.provider.Shutdown(ctx)
 }
