@@ -194,7 +194,7 @@ type info struct {
 	} `json:"runtimes"`
 	Limits struct {
 		MaxDuration int64 `json:"max_action_duration"` // ms
-		MaxMemory   int64 `json:"max_action_memory"`   // bytes
+		PerMinute   int64 `json:"actions_per_minute"`  // invocations
 	} `json:"limits"`
 }
 

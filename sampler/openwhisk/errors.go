@@ -125,7 +125,7 @@ func noAnswer(server string, err error, sent bool) *Error {
 
 // statusError is the error of an answer with a status that is none of success.
 func statusError(server string, response *http.Response, text string) *Error {
-	e := &Error{Server: server, Status: response.StatusCode, Text: oneLine(text), RetryAfter: retryAfter(response.Header.Get("Retry-After"))}
+	e := &Error{Server: server, Status: response.StatusCode, Text: strings.TrimSuffix(oneLine(text), "."), RetryAfter: retryAfter(response.Header.Get("Retry-After"))}
 	switch s := response.StatusCode; {
 	case s == http.StatusUnauthorized:
 		e.Kind = WrongKey

@@ -327,20 +327,26 @@ func (t *Target) Deploy(ctx context.Context, app *apps.Application) error {
 	}, t.options.Patience, t.say)
 }
 
-// timeout is the time limit of the actions: OpenWhisk's default, or longer if the plan has a sleep that needs it.
+// timeout is the time limit of the actions: OpenWhisk's default, or longer if the plan has a sleep that needs it. It looks through
+// the whole plan, and warns if OpenWhisk will not allow it.
 func (t *Target) timeout() (time.Duration, error) {
 	const usual, reserve = time.Minute, 30 * time.Second
 	planner, err := sampler.NewPlanner(t.options.App, t.options.Config)
 	if err != nil {
 		return 0, err
 	}
-	longest := time.Duration(0)
+	longest, invocations := time.Duration(0), int64(0)
 	t.last = 0
 	for r, ok := planner.Next(); ok; r, ok = planner.Next() {
 		t.last = r.Time
+		invocations += int64(len(r.Calls))
 		for _, c := range r.Calls {
 			longest = max(longest, c.Sleep+time.Duration(len(c.Invokes))*apps.CallGap)
 		}
+	}
+	perMinute := int64(float64(invocations) / max(t.last.Minutes(), 1))
+	if allowed := t.info.Limits.PerMinute; allowed > 0 && perMinute > allowed {
+		t.say(fmt.Sprintf("OpenWhisk allows %d invocations a minute, and the plan makes %d: they will be throttled, and traces be longer for it", allowed, perMinute))
 	}
 	timeout := max(usual, (longest + reserve).Round(time.Second))
 	if most := time.Duration(t.info.Limits.MaxDuration) * time.Millisecond; most > 0 && timeout > most {

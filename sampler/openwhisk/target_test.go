@@ -353,6 +353,20 @@ func TestRecovers(t *testing.T) {
 	}
 }
 
+// Who plans more than OpenWhisk allows is told before, and a sleep that it does not allow is an error.
+func TestLimits(t *testing.T) {
+	w := world.New(t, rest.Limits{InvocationsPerMinute: 60, MaxTimeout: 2 * time.Second})
+	r, err := begin(t, w, every(time.Second, 100), "", false, nil)
+	require.NoError(t, err)
+	require.NoError(t, r.Deploy(t.Context(), quick()))
+	require.Contains(t, r.log(), "OpenWhisk allows 60 invocations a minute, and the plan makes 303: they will be throttled")
+	r.clean()
+	r, err = begin(t, w, every(time.Second, 1), "", false, func(o *Options) { o.App.Functions[3].Duration = 3 * time.Second })
+	require.NoError(t, err)
+	require.EqualError(t, r.Deploy(t.Context(), r.options.App), "a function works for 3s, and OpenWhisk allows 2s")
+	r.clean()
+}
+
 // An interrupt while the functions are deployed leaves none of them.
 func TestInterruptedDeployment(t *testing.T) {
 	w := world.New(t, rest.Limits{})
