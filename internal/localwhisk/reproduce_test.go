@@ -35,7 +35,7 @@ func TestDefaultsReproduceTraces(t *testing.T) {
 		}},
 		{"batched_sequence_det", batched, map[string]float64{
 			"cold share": 0.1, "stem cell share": 0.4,
-			"cold wait mean": 400, "cold wait p50": 500, "cold wait p90": 1100, "init p50": 8, "init p90": 15,
+			"cold wait mean": 700, "cold wait p50": 500, "cold wait p90": 1100, "init p50": 8, "init p90": 15,
 			"warm wait p50": 8, "warm wait p90": 20, "warm gap p50": 3, "warm gap p90": 5, "cold gap p50": 12, "cold gap p90": 20,
 		}},
 	} {
