@@ -187,6 +187,7 @@ func (s *scene) at(n int32, f func(*http.Request)) {
 }
 
 func TestOpenWhisk(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	p := s.sampler("-json", "-announce")
 	require.Zero(t, p.wait(), p.stderr())
@@ -207,6 +208,7 @@ func TestOpenWhisk(t *testing.T) {
 func TestKilled(t *testing.T) {
 	for _, taken := range []bool{false, true} {
 		t.Run(fmt.Sprintf("taken %v", taken), func(t *testing.T) {
+			t.Parallel()
 			s := newScene(t)
 			var first *process
 			ready := make(chan struct{})
@@ -240,6 +242,7 @@ func TestKilled(t *testing.T) {
 
 // Ctrl-C: what is complete is written, and what was deployed is removed; -resume sends the rest, in one dataset.
 func TestCtrlC(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	var first *process
 	ready := make(chan struct{})
@@ -271,6 +274,7 @@ func TestCtrlC(t *testing.T) {
 
 // The second Ctrl-C quits at once, whatever hangs.
 func TestSecondCtrlC(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	hang := make(chan struct{})
 	t.Cleanup(func() { close(hang) })
@@ -295,6 +299,7 @@ func TestSecondCtrlC(t *testing.T) {
 
 // A dataset that cannot be written is not lost: it is written later.
 func TestCannotBeWritten(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	s.at(10, func(r *http.Request) {
 		s.OpenWhisk.Handle(r)
@@ -320,6 +325,7 @@ func TestCannotBeWritten(t *testing.T) {
 
 // Fewer traces than requests are a failure, unless one is content with them.
 func TestIncomplete(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	var lost atomic.Int32
 	s.Lose(func(function, _ string) bool { return function == "quick-dev-a" && lost.Add(1)%30 == 1 })
@@ -338,6 +344,7 @@ func TestIncomplete(t *testing.T) {
 
 // -discard starts over, and removes what the earlier run has deployed.
 func TestDiscard(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	var first *process
 	ready := make(chan struct{})
@@ -366,6 +373,7 @@ func TestDiscard(t *testing.T) {
 
 // sampler clean lists what is left, and removes what it is told to.
 func TestClean(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	var names []string
 	for range 2 {
