@@ -40,7 +40,7 @@ type simulation struct {
 func newSimulation(clock Clock, config Config, seed uint64) *simulation {
 	return &simulation{
 		clock: clock, config: config,
-		cluster:  sharing{clock: clock, capacity: float64(config.Parallel)},
+		cluster:  sharing{clock: clock, capacity: float64(config.Capacity)},
 		creation: stream(seed, "creation"), removal: stream(seed, "removal"), init: stream(seed, "init"), unpause: stream(seed, "unpause"),
 		runStart: stream(seed, "run start"), logs: stream(seed, "logs"),
 	}

@@ -18,7 +18,7 @@ func perInvocation(b *testing.B, n int) {
 func roomy(n int) Config {
 	c := DefaultConfig()
 	c.MemoryMB = n * c.FunctionMemoryMB
-	c.StemCells, c.Parallel = 0, 0
+	c.StemCells, c.Capacity = 0, 0
 	c.Creation = Delay{Min: 2 * time.Second}
 	return c
 }

@@ -84,6 +84,8 @@ func TestConfigValidate(t *testing.T) {
 		{func(c *Config) { c.MemoryMB = 128 }, "FunctionMemoryMB is 256, must be from 1 to MemoryMB (128)"},
 		{func(c *Config) { c.StemCells = -1 }, "StemCells is -1"},
 		{func(c *Config) { c.ParallelCreations = -1 }, "ParallelCreations is -1"},
+		{func(c *Config) { c.Capacity = -1 }, "Capacity is -1"},
+		{func(c *Config) { c.Removal.Sigma = -1 }, "Removal: Sigma is -1"},
 		{func(c *Config) { c.IdleTimeout = -time.Second }, "IdleTimeout is -1s"},
 		{func(c *Config) { c.PauseGrace = -time.Second }, "PauseGrace is -1s"},
 		{func(c *Config) { c.FirstCallPerInit = math.NaN() }, "FirstCallPerInit is NaN"},

@@ -7,7 +7,7 @@ import "time"
 // TestStandaloneReproducesTimings does in virtual time what was done then.
 //
 // Dispatch is the wait of warm invocations that nobody blocks for; those that somebody blocks for wait some 2 ms longer.
-// Parallel is 1, and Removal 0.11 s, because twelve at once wait for each other's creations, and a cold start that has to
+// Capacity is 1, and Removal 0.11 s, because twelve at once wait for each other's creations, and a cold start that has to
 // remove another container first takes that much longer. RunStart is what the duration of an action that sleeps has over its
 // sleep. MemoryMB is that of the timings with limited memory. How long a function's call to the controller travels was
 // not recorded: Call is what passed between the sending of a request by a client on the same machine and its receipt.
@@ -22,7 +22,7 @@ func StandaloneConfig() Config {
 		IdleTimeout:      10 * time.Minute,
 		PauseGrace:       10 * time.Second,
 
-		Parallel: 1,
+		Capacity: 1,
 		Call:     Delay{Min: 500 * us, Median: 500 * us, Sigma: 0.5},
 		Dispatch: Delay{Min: 4 * ms, Median: 2460 * us, Sigma: 0.372},
 		Creation: Delay{Min: 102 * ms, Median: 161 * ms, Sigma: 0.146},
