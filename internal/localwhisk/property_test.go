@@ -44,6 +44,7 @@ var scenarios = rapid.Custom(func(t *rapid.T) scenario {
 		MemoryMB:    256 * rapid.IntRange(1, 8).Draw(t, "memory"),
 		IdleTimeout: ms(20000).Draw(t, "idle timeout"), PauseGrace: ms(20000).Draw(t, "pause grace"),
 		ParallelCreations: rapid.IntRange(0, 4).Draw(t, "parallel creations"),
+		Capacity:          rapid.IntRange(0, 3).Draw(t, "capacity"), Removal: delay("removal", 1000),
 		// Constant, so that the order in which work begins tells the order in which containers were given.
 		Dispatch: Delay{Min: 3 * time.Millisecond},
 		Creation: delay("creation", 2000), Init: delay("init", 200), Unpause: delay("unpause", 40), Logs: delay("logs", 50),
@@ -133,6 +134,7 @@ func (w *watch) Remove(c *Container) {
 		w.errs = append(w.errs, fmt.Errorf("container %d is removed under %v", c.id, c.activation))
 	}
 	delete(w.live, c)
+	w.simulation.Remove(c)
 }
 
 // run runs the scenario on the virtual clock, seen by the platform as clock.
