@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
@@ -197,5 +196,5 @@ func (s *serverless) run(what, text string, args ...string) {
 	if !strings.Contains(out.String(), text) {
 		s.t.Errorf("%s prints no %q but\n%s", what, text, out.String())
 	}
-	s.t.Log(fmt.Sprintf("%-8s %.1f s", what, time.Since(begin).Seconds()))
+	s.t.Logf("%-8s %.1f s", what, time.Since(begin).Seconds())
 }
