@@ -1,7 +1,7 @@
 // Command fidelity compares the platform in virtual time with recordings of a real cluster: what it makes of the same load. It
 // prints a table for each recording and draws the distributions of both worlds.
 //
-//	go run ./bench/fidelity -o docs/fidelity.png ../shared/data/*.json.gz
+//	go run ./bench/fidelity -o docs/fidelity.png -seeds 2 -timings ../shared/reference/openwhisk/timings.csv ../shared/data/*.json.gz
 package main
 
 import (
@@ -43,6 +43,7 @@ func compare(ctx context.Context, args []string, stdout io.Writer) error {
 	seeds := fs.Int("seeds", 3, "`samplings` of each load, each with a seed of its own")
 	output := fs.String("o", "", "draw a picture into `FILE`, PNG")
 	overheads := fs.String("overheads", string(sampler.Cluster), "`preset` of the platform's overheads, see sampler -h")
+	timings := fs.String("timings", "", "draw waits of a standalone OpenWhisk too, from a CSV `file` with the columns set and wait_ms")
 	fit := fs.Bool("fit", false, "compare nothing: fit Dispatch, Creation and Init of a platform without load to the datasets, whatever they are called")
 	paths, err := cli.Parse(fs, args)
 	if err != nil {
@@ -57,7 +58,7 @@ func compare(ctx context.Context, args []string, stdout io.Writer) error {
 	if err := sampler.Overheads(*overheads).Validate(); err != nil {
 		return cli.Usagef("-overheads: %v", err)
 	}
-	var all []*comparison
+	var all []drawing
 	for _, path := range paths {
 		c, err := compareFile(ctx, path, sampler.Overheads(*overheads), *seeds)
 		if err != nil {
@@ -67,6 +68,13 @@ func compare(ctx context.Context, args []string, stdout io.Writer) error {
 			return err
 		}
 		all = append(all, c)
+	}
+	if *timings != "" {
+		s, err := compareStandalone(ctx, *timings)
+		if err != nil {
+			return err
+		}
+		all = append(all, s)
 	}
 	if *output == "" {
 		return nil

@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	"image/png"
 	"math"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -177,4 +179,34 @@ func load(t *testing.T, name string) *apps.Application {
 		t.Fatal(err)
 	}
 	return app
+}
+
+// TestPicture draws a recording of each kind, and the timings.
+func TestPicture(t *testing.T) {
+	timings := filepath.Join(recordings, "..", "reference", "openwhisk", "timings.csv")
+	output := filepath.Join(t.TempDir(), "picture.png")
+	args := []string{"-seeds", "1", "-o", output, "-timings", timings}
+	for _, name := range []string{"low_sequence_det.json.gz", "batched_sequence_det.json.gz"} {
+		path := filepath.Join(recordings, name)
+		if _, err := os.Stat(path); err != nil {
+			t.Skipf("the recordings are not here: %v", err)
+		}
+		args = append(args, path)
+	}
+	var stdout, stderr bytes.Buffer
+	if status := run(t.Context(), args, &stdout, &stderr); status != 0 {
+		t.Fatal(stderr.String())
+	}
+	f, err := os.Open(output)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	picture, err := png.Decode(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if picture.Bounds().Dx() < 500 {
+		t.Errorf("a picture of %v", picture.Bounds())
+	}
 }

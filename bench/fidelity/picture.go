@@ -25,8 +25,11 @@ var (
 
 const columns = 4
 
-// drawFile draws a panel for each recording: the distribution of waits of bursts, and the median gaps of low loads.
-func drawFile(path string, all []*comparison) error {
+// drawing is what has a panel in the picture.
+type drawing interface{ panel() (*plot.Plot, error) }
+
+// drawFile draws a panel for each: of recordings of bursts the distribution of waits, of low loads the median gaps.
+func drawFile(path string, all []drawing) error {
 	format := strings.TrimPrefix(filepath.Ext(path), ".")
 	rows := (len(all) + columns - 1) / columns
 	width, height := columns*6*vg.Centimeter, vg.Length(rows)*5.2*vg.Centimeter
@@ -53,24 +56,36 @@ func drawFile(path string, all []*comparison) error {
 }
 
 func (c *comparison) panel() (*plot.Plot, error) {
-	p := plot.New()
-	p.Title.Text = c.source.name
-	p.Title.TextStyle.Font.Variant = "Sans"
-	p.Title.TextStyle.Font.Size = 9
-	p.Title.Padding = 4
+	p := newPanel(c.source.name)
 	var err error
 	if len(c.gaps) > 0 {
 		err = c.drawGaps(p)
 	} else {
 		err = c.drawWaits(p)
 	}
+	fonts(p)
+	return p, err
+}
+
+func newPanel(title string) *plot.Plot {
+	p := plot.New()
+	p.Title.Text = title
+	p.Title.TextStyle.Font.Variant = "Sans"
+	p.Title.TextStyle.Font.Size = 9
+	if len(title) > 30 {
+		p.Title.TextStyle.Font.Size = 7.5
+	}
+	p.Title.Padding = 4
+	return p
+}
+
+func fonts(p *plot.Plot) {
 	for _, a := range []*plot.Axis{&p.X, &p.Y} {
 		a.Label.TextStyle.Font.Variant = "Sans"
 		a.Label.TextStyle.Font.Size = 8
 		a.Tick.Label.Font.Variant = "Sans"
 		a.Tick.Label.Font.Size = 7
 	}
-	return p, err
 }
 
 // drawGaps sets ours against the recorded medians, each with its bootstrap interval.
@@ -125,24 +140,11 @@ func (c *comparison) drawWaits(p *plot.Plot) error {
 	}
 	p.X.Tick.Marker = ticks
 	p.Add(grid())
-	for _, d := range []struct {
-		waits []float64
-		ink   color.Color
-		name  string
-	}{{real.wait, recordedInk, "recorded"}, {ours.wait, ourInk, "simulated"}} {
-		const points = 200
-		var xys plotter.XYs
-		for i := range points {
-			share := float64(i) / points
-			xys = append(xys, plotter.XY{X: min(quantile(d.waits, share)/1000, p.X.Max), Y: share})
-		}
-		line, err := plotter.NewLine(xys)
-		if err != nil {
-			return err
-		}
-		line.Color, line.Width = d.ink, 1.4
-		p.Add(line)
-		p.Legend.Add(d.name, line)
+	if err := distribution(p, real.wait, 1000, recordedInk, "recorded"); err != nil {
+		return err
+	}
+	if err := distribution(p, ours.wait, 1000, ourInk, "simulated"); err != nil {
+		return err
 	}
 	p.Legend.TextStyle.Font.Variant = "Sans"
 	p.Legend.TextStyle.Font.Size = 7
@@ -154,4 +156,25 @@ func grid() *plotter.Grid {
 	g := plotter.NewGrid()
 	g.Vertical.Color, g.Horizontal.Color = gridInk, gridInk
 	return g
+}
+
+// distribution draws the distribution function of ascending times, in units of so many milliseconds, with a name in the legend if there
+// is one.
+func distribution(p *plot.Plot, times []float64, unit float64, ink color.Color, name string) error {
+	const points = 200
+	var xys plotter.XYs
+	for i := range points {
+		share := float64(i) / points
+		xys = append(xys, plotter.XY{X: max(min(quantile(times, share)/unit, p.X.Max), p.X.Min), Y: share})
+	}
+	line, err := plotter.NewLine(xys)
+	if err != nil {
+		return err
+	}
+	line.Color, line.Width = ink, 1.4
+	p.Add(line)
+	if name != "" {
+		p.Legend.Add(name, line)
+	}
+	return nil
 }
