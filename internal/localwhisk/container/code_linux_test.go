@@ -112,7 +112,7 @@ func TestPrepare(t *testing.T) {
 
 // TestChildren: a kernel without lists of children gives the same.
 func TestChildren(t *testing.T) {
-	r := newRuntime(t, Options{})
+	r := newRuntime(t, Options{noSpare: true})
 	started(t, r, spec(t))
 	started(t, r, spec(t))
 	warden := r.keeper.command.Process.Pid

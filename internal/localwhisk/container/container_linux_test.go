@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -252,6 +253,32 @@ func TestOwnDirectory(t *testing.T) {
 	one.Remove()
 	require.NoDirExists(t, dir)
 	require.Equal(t, 1, r.codes.unpacked)
+}
+
+// TestSpare: the next container is started before it is asked for, if it is like the last one; one that has died is not handed out.
+func TestSpare(t *testing.T) {
+	r := newRuntime(t, Options{})
+	s := spec(t)
+	spare := func() (g *group) {
+		eventually(t, "a spare", func() bool {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			g = r.spare
+			return g != nil
+		})
+		return g
+	}
+	started(t, r, s)
+	next := spare()
+	require.Same(t, next, started(t, r, s))
+	dying := spare()
+	require.NoError(t, syscall.Kill(dying.process.identity.pid, syscall.SIGKILL))
+	<-dying.process.exited
+	require.NotSame(t, dying, started(t, r, s))
+	larger := s
+	larger.MemoryMB *= 2
+	require.NotSame(t, spare(), started(t, r, larger))
+	eventually(t, "a larger spare", func() bool { return spare().memoryMB == larger.MemoryMB })
 }
 
 // TestFarewell: an idle container that is removed can finish what its answer did not wait for, as the export of a span; one that has

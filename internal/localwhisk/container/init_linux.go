@@ -15,6 +15,7 @@ import (
 
 // Init unpacks the code and, where the action loop is spoken, starts the action.
 func (g *group) Init(ctx context.Context, spec Spec, timeout time.Duration) (*Outcome, error) {
+	defer g.runtime.replenish(g.memoryMB)
 	deadline := time.Now().Add(timeout)
 	g.spec = spec
 	g.book.setLimit(spec.LogMB << 20)

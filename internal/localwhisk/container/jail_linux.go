@@ -66,13 +66,17 @@ func (j *jail) sweep() {
 	}
 }
 
-// enclose puts a process, and what will descend from it, into a cell; "" if that fails.
-func (j *jail) enclose(pid int, limit int64) string {
-	if j == nil || limit <= 0 {
+// next names a cell; "" where there are none.
+func (j *jail) next() string {
+	if j == nil {
 		return ""
 	}
 	j.n++
-	cell := filepath.Join(j.dir, strconv.Itoa(j.n))
+	return filepath.Join(j.dir, strconv.Itoa(j.n))
+}
+
+// enclose makes a cell and puts a process, and what will descend from it, into it; "" if that fails.
+func (j *jail) enclose(cell string, pid int, limit int64) string {
 	if os.Mkdir(cell, 0o755) != nil {
 		return ""
 	}

@@ -209,7 +209,7 @@ func TestBothKilled(t *testing.T) {
 
 // TestMany containers at once, some of which die by themselves.
 func TestMany(t *testing.T) {
-	r := newRuntime(t, Options{})
+	r := newRuntime(t, Options{noSpare: true})
 	s := spec(t)
 	var wait sync.WaitGroup
 	for i := range 16 {

@@ -44,7 +44,7 @@ func TestMemory(t *testing.T) {
 
 // TestControlGroups are removed with their containers, and their parent with the warden.
 func TestControlGroups(t *testing.T) {
-	r := newRuntime(t, Options{})
+	r := newRuntime(t, Options{noSpare: true})
 	c := started(t, r, spec(t))
 	if !c.(*group).process.jailed {
 		t.Skip("there are no control groups that we can make")

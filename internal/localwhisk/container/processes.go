@@ -22,6 +22,7 @@ type Options struct {
 	Log *slog.Logger
 
 	noControlGroups bool // for tests, which run as root too
+	noSpare         bool // for tests that count processes
 }
 
 func (o *Options) defaults() {

@@ -23,7 +23,11 @@ type Processes struct {
 	codes   *codes
 	ids     atomic.Uint64
 
+	starting sync.WaitGroup // of spares
+
 	mu         sync.Mutex
+	spare      *group  // a container without an action, for the next that is asked for; nil: none, or it is being started
+	awaited    bool    // it is
 	keeper     *keeper // the present warden's; nil: none yet
 	containers map[*group]struct{}
 	closed     bool
@@ -80,17 +84,56 @@ func (p *Processes) living() (*keeper, error) {
 	return k, nil
 }
 
-// Start starts a process that waits for an action.
+// Start starts a process that waits for an action, or takes one that waits already.
 func (p *Processes) Start(ctx context.Context, memoryMB int) (Container, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	p.mu.Lock()
-	closed := p.closed
-	p.mu.Unlock()
-	if closed {
-		return nil, errClosed
+	closed, g := p.closed, p.spare
+	if g != nil && g.memoryMB == memoryMB {
+		p.spare = nil
+	} else {
+		g = nil
 	}
+	p.mu.Unlock()
+	switch {
+	case closed:
+		return nil, errClosed
+	case g != nil && !g.process.hasExited():
+		return g, nil
+	case g != nil:
+		g.Remove()
+	}
+	return p.start(memoryMB)
+}
+
+// replenish starts a spare, in the background, so that the next container's start does not wait for a process: it is told by each
+// container that has been initialised, when there is nothing else to be done for it.
+func (p *Processes) replenish(memoryMB int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	old := p.spare
+	if p.options.noSpare || p.closed || p.awaited || old != nil && old.memoryMB == memoryMB {
+		return
+	}
+	p.spare, p.awaited = nil, true
+	p.starting.Go(func() {
+		if old != nil {
+			old.Remove()
+		}
+		g, err := p.start(memoryMB)
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.awaited = false
+		if err == nil {
+			p.spare = g
+		}
+	})
+}
+
+// start starts a process that waits for an action.
+func (p *Processes) start(memoryMB int) (*group, error) {
 	g := &group{runtime: p, memoryMB: memoryMB, dir: filepath.Join(p.dir, strconv.FormatUint(p.ids.Add(1), 10))}
 	if err := os.Mkdir(g.dir, 0o700); err != nil {
 		return nil, fmt.Errorf("a container's directory: %w", err)
@@ -106,7 +149,7 @@ func (p *Processes) Start(ctx context.Context, memoryMB int) (Container, error) 
 		return nil, errors.Join(fmt.Errorf("starting a container: %w", err), removeAll(g.dir))
 	}
 	p.mu.Lock()
-	closed = p.closed
+	closed := p.closed
 	if !closed {
 		p.containers[g] = struct{}{}
 	}
@@ -145,6 +188,7 @@ func (p *Processes) Close() error {
 		return nil
 	}
 	k.close()
+	p.starting.Wait()
 	p.codes.close()
 	p.mu.Lock()
 	left := p.containers

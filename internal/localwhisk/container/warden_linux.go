@@ -25,6 +25,16 @@ type warden struct {
 	byID     map[uint64]*ward
 	byPid    map[int]*ward
 	dead     []*ward // reaped, but not what descends from them
+
+	// Putting a process into a control group takes the system some milliseconds, in which nobody else shall wait.
+	enclosing int
+	enclosed  chan enclosure
+}
+
+// enclosure is a cell, and who is in it.
+type enclosure struct {
+	ward *ward
+	cell string
 }
 
 // ward is a process that was started for the platform.
@@ -69,7 +79,7 @@ func wardenMain() int {
 	if !ok {
 		return 2
 	}
-	w := &warden{platform: platform, dir: os.Args[1], byID: map[uint64]*ward{}, byPid: map[int]*ward{}}
+	w := &warden{platform: platform, dir: os.Args[1], byID: map[uint64]*ward{}, byPid: map[int]*ward{}, enclosed: make(chan enclosure)}
 	if len(os.Args) == 2 {
 		w.jail = newJail()
 	}
@@ -137,6 +147,10 @@ func (w *warden) serve() {
 			w.obey(p)
 		case <-died:
 			w.reap()
+		case e := <-w.enclosed:
+			if w.settle(e) {
+				w.started(e.ward)
+			}
 		case <-look:
 			looks++
 			w.watch(looks%membersEvery == 0)
@@ -196,8 +210,29 @@ func (w *warden) start(p packet) {
 		w.report(message{op: opStarted, id: p.id, text: "starting a process: " + err.Error()})
 		return
 	}
-	c.cell = w.jail.enclose(c.pid, c.limit)
 	w.byID[c.id], w.byPid[c.pid] = c, c
+	cell := w.jail.next()
+	if cell == "" || c.limit <= 0 {
+		w.started(c)
+		return
+	}
+	w.enclosing++
+	go func() { w.enclosed <- enclosure{c, w.jail.enclose(cell, c.pid, c.limit)} }()
+}
+
+// settle notes that a process is in its cell; false if the process has died meanwhile.
+func (w *warden) settle(e enclosure) bool {
+	w.enclosing--
+	if w.byID[e.ward.id] != e.ward {
+		w.jail.release(e.cell)
+		return false
+	}
+	e.ward.cell = e.cell
+	return true
+}
+
+// started reports that a process is ready for its order.
+func (w *warden) started(c *ward) {
 	limited := int64(0)
 	if c.cell != "" {
 		limited = 1
@@ -291,6 +326,9 @@ func (w *warden) watch(members bool) {
 
 // end kills everything and removes the directory.
 func (w *warden) end() {
+	for w.enclosing > 0 {
+		w.settle(<-w.enclosed)
+	}
 	for {
 		for _, c := range w.byPid {
 			w.kill(c)
