@@ -169,6 +169,9 @@ func (z *zipkin) serve(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return
 	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	z.handler.ServeHTTP(w, r)
+	// Counted only when they are stored: whoever waits for a count looks for them next.
 	if spans, err := localzipkin.Decode(body, r.Header.Get("Content-Type")); err == nil && r.Method == http.MethodPost {
 		z.mu.Lock()
 		for _, s := range spans {
@@ -178,8 +181,6 @@ func (z *zipkin) serve(w http.ResponseWriter, r *http.Request) {
 		}
 		z.mu.Unlock()
 	}
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	z.handler.ServeHTTP(w, r)
 	select {
 	case z.changed <- struct{}{}:
 	default:

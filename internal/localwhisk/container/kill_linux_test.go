@@ -138,6 +138,12 @@ func platformMain() {
 		pids = append(pids, strings.Trim(string(d.Result), `{}"pid:`), fmt.Sprint(c.(*group).process.identity.pid))
 		go run(c, `{"sleep": 600000}`)
 	}
+	// A warden that is killed while it starts a process leaves the lock to that for a moment.
+	for ready := false; !ready; time.Sleep(time.Millisecond) {
+		r.mu.Lock()
+		ready = r.spare != nil && !r.awaited
+		r.mu.Unlock()
+	}
 	fmt.Println(r.keeper.command.Process.Pid, strings.Join(pids, " "))
 	select {}
 }
@@ -200,7 +206,7 @@ func TestBothKilled(t *testing.T) {
 	require.True(t, alive(pids[1]), "a daemon that nobody has killed")
 	require.NoError(t, must(NewProcesses(Options{Dir: dir})).Close())
 	for _, pid := range pids {
-		require.False(t, alive(pid))
+		require.False(t, alive(pid), "process %d of %d", pid, pids)
 	}
 	require.Equal(t, Success, run(started(t, living, spec(t)), `{}`).Kind)
 	require.NoError(t, living.Close())

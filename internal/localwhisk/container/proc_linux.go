@@ -12,11 +12,13 @@ import (
 type stat struct {
 	pid, parent, group int
 	state              byte
+	threads            int
 	start              uint64 // ticks since boot; with pid it names a process for good
 }
 
-// gone tells whether nothing runs any more.
-func (s stat) gone() bool { return s.state == 'Z' || s.state == 'X' }
+// gone tells whether nothing runs any more. The state is that of the first thread, which may end long before the others: as long as one of
+// them is left, the process has its files, with their locks.
+func (s stat) gone() bool { return s.state == 'X' || s.state == 'Z' && s.threads <= 1 }
 
 func readStat(pid int) (stat, error) {
 	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
@@ -35,9 +37,10 @@ func readStat(pid int) (stat, error) {
 	s := stat{pid: pid, state: fields[0][0]}
 	parent, err1 := strconv.Atoi(string(fields[1]))
 	group, err2 := strconv.Atoi(string(fields[2]))
-	start, err3 := strconv.ParseUint(string(fields[19]), 10, 64)
-	s.parent, s.group, s.start = parent, group, start
-	return s, errors.Join(err1, err2, err3)
+	threads, err3 := strconv.Atoi(string(fields[17]))
+	start, err4 := strconv.ParseUint(string(fields[19]), 10, 64)
+	s.parent, s.group, s.threads, s.start = parent, group, threads, start
+	return s, errors.Join(err1, err2, err3, err4)
 }
 
 // pids returns all processes.
