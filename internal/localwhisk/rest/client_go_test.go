@@ -48,6 +48,8 @@ func TestClientGo(t *testing.T) {
 			t.Fatalf("answer %+v, error %v, want %d, %s", r, err, status, text)
 		}
 	}
+	// A blocking invocation is answered before its record is stored.
+	stored := func(r *http.Response) { t.Helper(); server.record(r.Header.Get("X-Openwhisk-Activation-Id")) }
 	yes, code := true, "UEsDBBQA"
 	value := func(key string, v any) whisk.KeyValueArr { return whisk.KeyValueArr{{Key: key, Value: v}} }
 
@@ -89,12 +91,15 @@ func TestClientGo(t *testing.T) {
 	if ok(r, err); result.(map[string]any)["greeting"] != "Hello, all!" {
 		t.Errorf("result %v", result)
 	}
+	stored(r)
 	answer, r, err := wsk.Actions.Invoke("hello", nil, true, false)
 	if ok(r, err); answer.(map[string]any)["response"].(map[string]any)["success"] != true {
 		t.Errorf("answer %v", answer)
 	}
+	stored(r)
 	_, r, err = wsk.Actions.Invoke("hello", map[string]any{"mode": "error"}, true, true)
 	refused(http.StatusBadGateway, "", r, err)
+	stored(r)
 	answer, r, err = wsk.Actions.Invoke("hello", nil, false, false)
 	ok(r, err)
 	id, _ := answer.(map[string]any)["activationId"].(string)
