@@ -162,7 +162,13 @@ func (z *zipkin) start(t *testing.T) {
 	go z.server.Serve(l)
 }
 
-func (z *zipkin) stop() { _ = z.server.Close() }
+// stop ends the server, but first what it is about to answer: a span that has come and whose sender is not told comes again.
+func (z *zipkin) stop() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	_ = z.server.Shutdown(ctx)
+	_ = z.server.Close()
+}
 
 func (z *zipkin) serve(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
