@@ -77,17 +77,33 @@ func (o Overheads) Validate() error {
 	return nil
 }
 
-// NewLocal returns an empty platform with the overheads of the Cluster. The seed determines all that is random about it.
-func NewLocal(seed uint64) (*Local, error) { return NewLocalWith(Cluster, seed) }
+// LocalOptions says what a Local is like.
+type LocalOptions struct {
+	// Overheads are those of the platform; "" for those of the Cluster.
+	Overheads Overheads
+	// MemoryMB is the platform's memory for containers in MiB, of which each takes 256; 0 for that of the Overheads.
+	MemoryMB int
+	// Seed determines all that is random about the platform.
+	Seed uint64
+}
 
-// NewLocalWith returns an empty platform with the given overheads; those that are not known are an error. The seed determines all that is random about it.
-func NewLocalWith(overheads Overheads, seed uint64) (*Local, error) {
-	config, err := overheads.config()
+// NewLocal returns an empty platform with the overheads of the Cluster. The seed determines all that is random about it.
+func NewLocal(seed uint64) (*Local, error) { return NewLocalWith(LocalOptions{Seed: seed}) }
+
+// NewLocalWith returns an empty platform. Overheads that are not known, and memory that does not suffice for a container, are errors.
+func NewLocalWith(o LocalOptions) (*Local, error) {
+	if o.Overheads == "" {
+		o.Overheads = Cluster
+	}
+	config, err := o.Overheads.config()
 	if err != nil {
 		return nil, err
 	}
+	if o.MemoryMB != 0 {
+		config.MemoryMB = o.MemoryMB
+	}
 	clock := localwhisk.NewVirtualClock(LocalStart)
-	platform, err := localwhisk.New(clock, config, seed)
+	platform, err := localwhisk.New(clock, config, o.Seed)
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,8 @@ package sampler
 
 import (
 	"fmt"
+	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -32,6 +34,49 @@ func FileName(application string, config Config) string {
 		fmt.Fprintf(&b, "_seed%d", config.Seed)
 	}
 	return b.String() + ".json"
+}
+
+var fileName = regexp.MustCompile(`^(.+?)_n(\d+)_l([\d.]+)_u([\d.]+)(?:_b(\d+)_w([\d.]+))?(?:_e(\d+))?(?:_m(\d+))?(_r)?(?:_seed(\d+))?\.json$`)
+
+// ParseFileName returns what FileName named so, also where a folder comes before it, _openwhisk after it, or .gz after that. Another
+// name is an error.
+func ParseFileName(path string) (application string, config Config, err error) {
+	name, _ := strings.CutSuffix(filepath.Base(path), ".gz")
+	name = strings.Replace(name, "_openwhisk.json", ".json", 1)
+	m := fileName.FindStringSubmatch(name)
+	if m == nil {
+		return "", Config{}, fmt.Errorf("%s: not the name of a sampling, as in sequence_n1000_l2_u6.json", path)
+	}
+	integer := func(s string, bits int) uint64 {
+		n := uint64(0)
+		if s != "" && err == nil {
+			n, err = strconv.ParseUint(s, 10, bits)
+		}
+		return n
+	}
+	duration := func(s string) time.Duration {
+		d := time.Duration(0)
+		if s != "" && err == nil {
+			d, err = time.ParseDuration(s + "s")
+		}
+		return d
+	}
+	config = Config{
+		Requests: int(integer(m[2], strconv.IntSize-1)), MinInterval: duration(m[3]), MaxInterval: duration(m[4]),
+		BatchSize: int(integer(m[5], strconv.IntSize-1)), BatchPause: duration(m[6]),
+		Anomalies: int(integer(m[7], strconv.IntSize-1)), Missing: int(integer(m[8], strconv.IntSize-1)),
+		RandomDurations: m[9] != "", Seed: DefaultSeed,
+	}
+	if m[10] != "" {
+		config.Seed = integer(m[10], 64)
+	}
+	if again := FileName(m[1], config); err == nil && again != name {
+		err = fmt.Errorf("it would be named %s", again)
+	}
+	if err != nil {
+		return "", Config{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return m[1], config, nil
 }
 
 // seconds writes a time as the shortest decimal.

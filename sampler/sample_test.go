@@ -445,7 +445,7 @@ func TestOverheads(t *testing.T) {
 	app := load(t, "sequence")
 	var coldWaits []float64
 	for _, o := range AllOverheads() {
-		local, err := NewLocalWith(o, 1)
+		local, err := NewLocalWith(LocalOptions{Overheads: o, Seed: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -462,7 +462,7 @@ func TestOverheads(t *testing.T) {
 	if !(coldWaits[0] > 1000 && coldWaits[1] > 150 && coldWaits[1] < 600 && coldWaits[2] < 100) {
 		t.Errorf("cold starts wait for %v ms", coldWaits)
 	}
-	if _, err := NewLocalWith("none", 1); err == nil || !strings.Contains(err.Error(), "cluster, standalone and local") {
+	if _, err := NewLocalWith(LocalOptions{Overheads: "none"}); err == nil || !strings.Contains(err.Error(), "cluster, standalone and local") {
 		t.Errorf("error %v, want one that names those there are", err)
 	}
 }

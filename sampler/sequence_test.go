@@ -107,5 +107,26 @@ func TestFileName(t *testing.T) {
 		if got := FileName("sequence", config); got != c.want {
 			t.Errorf("FileName = %s, want %s", got, c.want)
 		}
+		for _, name := range []string{c.want, "data/" + c.want + ".gz", strings.TrimSuffix(c.want, ".json") + "_openwhisk.json"} {
+			if app, got, err := ParseFileName(name); err != nil || app != "sequence" || got != config {
+				t.Errorf("ParseFileName(%s) = %s, %+v, %v, want %+v", name, app, got, err, config)
+			}
+		}
 	}
+}
+
+func FuzzParseFileName(f *testing.F) {
+	f.Add("tree_small_n1000_l2_u6_b50_w120_e2_m1_r_seed7_openwhisk.json.gz")
+	f.Add("sequence_n99999999999999999999_l2_u6.json")
+	f.Add("_n1_l1_u1._seed_n.json")
+	f.Fuzz(func(t *testing.T, name string) {
+		app, config, err := ParseFileName(name)
+		if err != nil {
+			return
+		}
+		again := FileName(app, config)
+		if gotApp, got, err := ParseFileName(again); err != nil || gotApp != app || got != config {
+			t.Errorf("%s means %s, %+v; so does not %s: %s, %+v, %v", name, app, config, again, gotApp, got, err)
+		}
+	})
 }

@@ -63,17 +63,18 @@ func (r *Runner) run(ctx context.Context, request Request) (any, error) {
 	return answer, err
 }
 
-// work sleeps and makes the calls, [apps.CallGap] apart.
+// work sleeps and makes the calls, [apps.CallGap] apart or more: each so long after the one before it was sent.
 func (r *Runner) work(ctx context.Context, t *task, request Request, span span) (any, error) {
 	if err := wait(ctx, toDuration(t.own.Sleep)); err != nil {
 		return nil, err
 	}
 	answer := result{Function: t.Function, Call: t.Call, Activations: map[string]string{}}
-	begin := time.Now()
-	for i, call := range t.own.Invokes {
-		if err := wait(ctx, time.Until(begin.Add(time.Duration(i)*apps.CallGap))); err != nil {
+	due := time.Now()
+	for _, call := range t.own.Invokes {
+		if err := wait(ctx, time.Until(due)); err != nil {
 			return nil, err
 		}
+		due = time.Now().Add(apps.CallGap)
 		successor := t.app.DeployedName(t.app.Functions[t.calls[call].Function].Name)
 		id, err := r.api.invoke(ctx, t, request, successor, invocation{Calls: t.calls, Call: call, carrier: span.carrier()})
 		if err != nil {

@@ -1,7 +1,12 @@
 // Command fidelity compares the platform in virtual time with recordings of a real cluster: what it makes of the same load. It
 // prints a table for each recording and draws the distributions of both worlds.
 //
-//	go run ./bench/fidelity -o docs/fidelity.png -seeds 2 -timings ../shared/reference/openwhisk/timings.csv ../shared/data/*.json.gz
+//	make chain
+//	for app in tree_small fanout_small; do
+//	    bin/chain -memory 8192 -- -d $app -n 220 -l 0.4 -u 0.7 -r -o build/${app}_n220_l0.4_u0.7_r_openwhisk.json
+//	done
+//	go run ./bench/fidelity -o docs/fidelity.png -seeds 20 -timings ../shared/reference/openwhisk/timings.csv ../shared/data/*.json.gz \
+//	    -memory 8192 -local build/tree_small_n220_l0.4_u0.7_r_openwhisk.json -local build/fanout_small_n220_l0.4_u0.7_r_openwhisk.json
 package main
 
 import (
@@ -20,15 +25,19 @@ import (
 
 const usage = `fidelity samples the applications of recorded datasets in virtual time, under the same load, and compares.
 
-Usage: fidelity DATASET... [OPTIONS]
+Usage: fidelity [DATASET...] [OPTIONS]
 
 The name of a dataset says what it is: low_, high_ or batched_, the application, _det or _rand, .json.gz. Under low load the
 median inter time of every pair of consecutive marks is compared; of bursts, which batched_ and high_ datasets hold, the
 share of cold starts and the waits.
 
+Datasets of -local are of the local platform in real time (sampler platform), and named by the sampler: what was sampled in real
+time is sampled in virtual time, and of every pair of consecutive marks the distributions of the inter times are compared.
+
 Examples:
   fidelity ../shared/data/*.json.gz
   fidelity -o docs/fidelity.png -seeds 5 ../shared/data/low_*.json.gz
+  fidelity -local build/tree_small_n220_l0.4_u0.7_openwhisk.json
   fidelity -fit data/tree_small_n50_l1_u2_openwhisk.json    the overheads of the platform that a dataset was sampled on
 `
 
@@ -44,12 +53,18 @@ func compare(ctx context.Context, args []string, stdout io.Writer) error {
 	output := fs.String("o", "", "draw a picture into `FILE`, PNG")
 	overheads := fs.String("overheads", string(sampler.Cluster), "`preset` of the platform's overheads, see sampler -h")
 	timings := fs.String("timings", "", "draw waits of a standalone OpenWhisk too, from a CSV `file` with the columns set and wait_ms")
+	var local []string
+	fs.Func("local", "compare a dataset of the local platform in real time too, from a `file`; can be repeated", func(path string) error {
+		local = append(local, path)
+		return nil
+	})
+	memory := fs.Int("memory", 4096, "memory for containers of the platform of -local in `MiB`")
 	fit := fs.Bool("fit", false, "compare nothing: fit Dispatch, Creation and Init of a platform without load to the datasets, whatever they are called")
 	paths, err := cli.Parse(fs, args)
 	if err != nil {
 		return err
 	}
-	if len(paths) == 0 || *seeds < 1 {
+	if len(paths)+len(local) == 0 || *seeds < 1 {
 		return cli.Usagef("give at least one DATASET and one seed")
 	}
 	if *fit {
@@ -75,6 +90,16 @@ func compare(ctx context.Context, args []string, stdout io.Writer) error {
 			return err
 		}
 		all = append(all, s)
+	}
+	for _, path := range local {
+		c, err := compareRealTime(ctx, path, sampler.RealTime, *memory, *seeds)
+		if err != nil {
+			return err
+		}
+		if err := c.print(stdout); err != nil {
+			return err
+		}
+		all = append(all, c)
 	}
 	if *output == "" {
 		return nil

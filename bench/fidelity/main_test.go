@@ -27,11 +27,11 @@ func TestVirtualTimeIsLikeTheCluster(t *testing.T) {
 	if len(paths) == 0 {
 		t.Skipf("the recordings are not here: no %s", recordings)
 	}
-	seeds := 2
-	if testing.Short() {
-		seeds = 1
-	}
+	const seeds = 20 // so that chance is in the recordings alone
 	for _, path := range paths {
+		if testing.Short() && !strings.HasSuffix(path, "_sequence_det.json.gz") {
+			continue
+		}
 		t.Run(filepath.Base(path), func(t *testing.T) {
 			c, err := compareFile(t.Context(), path, sampler.Cluster, seeds)
 			if err != nil {
@@ -53,9 +53,8 @@ func TestVirtualTimeIsLikeTheCluster(t *testing.T) {
 					outside++
 				}
 			}
-			// The medians of hundred recorded gaps that depend on several random sleeps scatter: of those that are simulated
-			// exactly some are outside by chance.
-			if outside*10 > len(c.gaps) {
+			// A recorded median is itself uncertain: its interval of 95 % misses what is exactly right once in twenty times.
+			if outside > (len(c.gaps)+19)/20 {
 				t.Errorf("%d of %d median gaps are too far from the recorded ones", outside, len(c.gaps))
 			}
 		})

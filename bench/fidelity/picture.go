@@ -146,10 +146,14 @@ func (c *comparison) drawWaits(p *plot.Plot) error {
 	if err := distribution(p, ours.wait, 1000, ourInk, "simulated"); err != nil {
 		return err
 	}
+	legend(p)
+	return nil
+}
+
+func legend(p *plot.Plot) {
 	p.Legend.TextStyle.Font.Variant = "Sans"
 	p.Legend.TextStyle.Font.Size = 7
 	p.Legend.XOffs, p.Legend.YOffs = -4, 4
-	return nil
 }
 
 func grid() *plotter.Grid {

@@ -109,7 +109,7 @@ func (s *source) simulate(ctx context.Context, overheads sampler.Overheads, seed
 	default:
 		c.MinInterval, c.MaxInterval = 435*time.Millisecond, 742*time.Millisecond
 	}
-	target, err := sampler.NewLocalWith(overheads, seed)
+	target, err := sampler.NewLocalWith(sampler.LocalOptions{Overheads: overheads, Seed: seed})
 	if err != nil {
 		return nil, err
 	}

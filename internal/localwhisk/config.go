@@ -50,6 +50,8 @@ type Config struct {
 	Unpause Delay
 	// RunStart is the time from the start of the run to the start of the handler.
 	RunStart Delay
+	// Oversleep is how much later than it should a function's sleep ends.
+	Oversleep Delay
 	// Logs is the time from the end of a run until its logs are in; the container is busy and the record not to be read
 	// until then.
 	Logs Delay
@@ -129,7 +131,7 @@ func DefaultConfig() Config {
 func (c Config) delays() []namedDelay {
 	return []namedDelay{
 		{"Call", c.Call}, {"FirstCall", c.FirstCall}, {"Dispatch", c.Dispatch}, {"Creation", c.Creation}, {"Removal", c.Removal}, {"StemCell", c.StemCell},
-		{"Init", c.Init}, {"Unpause", c.Unpause}, {"RunStart", c.RunStart}, {"Logs", c.Logs},
+		{"Init", c.Init}, {"Unpause", c.Unpause}, {"RunStart", c.RunStart}, {"Oversleep", c.Oversleep}, {"Logs", c.Logs},
 	}
 }
 

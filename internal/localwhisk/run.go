@@ -27,7 +27,8 @@ func (r *Run) Params() any { return r.activation.record.Params }
 // Now returns the clock's time.
 func (r *Run) Now() time.Time { return r.platform.clock.Now() }
 
-// Sleep calls then when d has passed, and the process does not stand still (see [Config.FirstCall]). After the end of
+// Sleep calls then when d has passed, and [Config.Oversleep] after that, and the process does not stand still (see
+// [Config.FirstCall]). After the end of
 // the run it does nothing but note a fault, see [Platform.Err].
 func (r *Run) Sleep(d time.Duration, then func()) {
 	p := r.platform
@@ -35,6 +36,9 @@ func (r *Run) Sleep(d time.Duration, then func()) {
 		if r.ended {
 			p.fault(fmt.Errorf("localwhisk: %v slept after its end", r.activation))
 			return
+		}
+		if d > 0 {
+			d += p.config.Oversleep.draw(p.oversleep, p.load())
 		}
 		p.plan(max(d, r.stalled.Sub(p.clock.Now())), callFunc, then)
 	})

@@ -110,7 +110,7 @@ func sample(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 	}
 
 	begin := time.Now()
-	target, err := sampler.NewLocalWith(order.overheads, order.config.Seed)
+	target, err := sampler.NewLocalWith(sampler.LocalOptions{Overheads: order.overheads, Seed: order.config.Seed})
 	if err != nil {
 		return err
 	}

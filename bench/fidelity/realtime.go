@@ -1,0 +1,172 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"path/filepath"
+	"slices"
+	"text/tabwriter"
+
+	"gonum.org/v1/plot"
+
+	"github.com/tppfaas/tppfaas/apps"
+	"github.com/tppfaas/tppfaas/sampler"
+	"github.com/tppfaas/tppfaas/tpp"
+)
+
+// mostApart is the largest distance between the distributions of real and of virtual time.
+const mostApart = 0.2
+
+// realTime is a dataset that was sampled in real time beside what virtual time makes of the same sampling.
+type realTime struct {
+	name       string
+	app        *apps.Application
+	real, ours []*tpp.Sequence // those without cold starts
+	distances  []distance
+}
+
+// distance is how far the inter times of a pair are apart.
+type distance struct {
+	pair
+	sampled, simulated int // observations
+	ks                 float64
+}
+
+// compareRealTime reads a dataset that the sampler wrote and named, and samples the same with other seeds in virtual time.
+func compareRealTime(ctx context.Context, path string, overheads sampler.Overheads, memoryMB, seeds int) (*realTime, error) {
+	name, config, err := sampler.ParseFileName(path)
+	if err != nil {
+		return nil, err
+	}
+	c := &realTime{name: filepath.Base(path)}
+	if c.app, err = apps.Load(name); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	marks := (&source{app: c.app}).marks()
+	d, err := tpp.ReadFile(path)
+	if err == nil {
+		d, err = d.WithMarks(marks)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	c.real = warm(d)
+	for i := range uint64(seeds) {
+		config.Seed += 1 + i
+		target, err := sampler.NewLocalWith(sampler.LocalOptions{Overheads: overheads, MemoryMB: memoryMB, Seed: config.Seed})
+		if err != nil {
+			return nil, err
+		}
+		r, err := sampler.Sample(ctx, target, c.app, config, nil)
+		if err != nil {
+			return nil, fmt.Errorf("sampling for %s: %w", path, err)
+		}
+		d, err := r.Dataset.WithMarks(marks)
+		if err != nil {
+			return nil, err
+		}
+		c.ours = append(c.ours, warm(d)...)
+	}
+	c.distances = distances(c.real, c.ours)
+	if len(c.distances) == 0 {
+		return nil, fmt.Errorf("%s: in its %d traces without cold starts no pair of marks comes %d times", path, len(c.real), enough)
+	}
+	return c, nil
+}
+
+// warm returns the sequences without cold starts.
+func warm(d *tpp.Dataset) []*tpp.Sequence {
+	return slices.DeleteFunc(pointers(d), func(s *tpp.Sequence) bool {
+		for i := range s.Len() {
+			if s.ColdStart(i) {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// distances compares the pairs that were sampled often enough, the farthest first.
+func distances(real, ours []*tpp.Sequence) []distance {
+	sampled, simulated := gaps(real), gaps(ours)
+	var all []distance
+	for p, g := range sampled {
+		if len(g) >= enough {
+			all = append(all, distance{p, len(g), len(simulated[p]), kolmogorovSmirnov(g, simulated[p])})
+		}
+	}
+	slices.SortFunc(all, func(a, b distance) int {
+		return cmp.Or(cmp.Compare(b.ks, a.ks), cmp.Compare(a.from, b.from), cmp.Compare(a.to, b.to))
+	})
+	return all
+}
+
+// kolmogorovSmirnov returns the largest difference between the distribution functions of ascending numbers, 1 if there are none of one
+// kind. Both functions are compared where neither jumps: what is equal is passed on both sides at once.
+func kolmogorovSmirnov(a, b []float64) float64 {
+	if len(a) == 0 || len(b) == 0 {
+		return 1
+	}
+	most := 0.0
+	for i, j := 0, 0; i < len(a) && j < len(b); {
+		x := min(a[i], b[j])
+		for i < len(a) && a[i] == x {
+			i++
+		}
+		for j < len(b) && b[j] == x {
+			j++
+		}
+		most = max(most, math.Abs(float64(i)/float64(len(a))-float64(j)/float64(len(b))))
+	}
+	return most
+}
+
+func (c *realTime) print(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "%s: without cold starts %d traces in real time, %d in virtual time\n", c.name, len(c.real), len(c.ours))
+	near := 0
+	for _, d := range c.distances {
+		if d.ks <= mostApart {
+			near++
+		}
+	}
+	fmt.Fprintf(t, "  distributions at most %g apart\t%d of %d\n", mostApart, near, len(c.distances))
+	real, ours := gaps(c.real), gaps(c.ours)
+	for _, d := range c.distances {
+		fmt.Fprintf(t, "  %s, %s\t%.3f\t%s\tmedians %.3g and %.3g ms\t%d and %d times\n", c.app.Functions[d.from].Name, c.app.Functions[d.to].Name,
+			d.ks, mark(d.ks <= mostApart), quantile(real[d.pair], 0.5), quantile(ours[d.pair], 0.5), d.sampled, d.simulated)
+	}
+	fmt.Fprintln(t)
+	return t.Flush()
+}
+
+// panel draws the distribution functions of the inter times of each pair.
+func (c *realTime) panel() (*plot.Plot, error) {
+	p := newPanel("local: " + c.app.Name + ", gaps without cold starts")
+	p.X.Label.Text, p.Y.Label.Text = "gap, ms", "share"
+	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0, 0, 0, 1
+	p.Y.Tick.Marker = plot.ConstantTicks{{Value: 0, Label: "0"}, {Value: 0.5, Label: "0.5"}, {Value: 1, Label: "1"}}
+	real, ours := gaps(c.real), gaps(c.ours)
+	for _, d := range c.distances {
+		p.X.Max = max(p.X.Max, math.Ceil(quantile(real[d.pair], 0.98)/50)*50)
+	}
+	p.Add(grid())
+	for i, d := range c.distances {
+		names := [2]string{}
+		if i == 0 {
+			names = [2]string{"real time", "virtual time"}
+		}
+		if err := distribution(p, real[d.pair], 1, recordedInk, names[0]); err != nil {
+			return nil, err
+		}
+		if err := distribution(p, ours[d.pair], 1, ourInk, names[1]); err != nil {
+			return nil, err
+		}
+	}
+	legend(p)
+	fonts(p)
+	return p, nil
+}
