@@ -153,6 +153,7 @@ func (c *realTime) panel() (*plot.Plot, error) {
 	for _, d := range c.distances {
 		p.X.Max = max(p.X.Max, math.Ceil(quantile(real[d.pair], 0.98)/50)*50)
 	}
+	p.X.Max *= 1.6 // room for the legend
 	p.Add(grid())
 	for i, d := range c.distances {
 		names := [2]string{}
