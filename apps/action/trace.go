@@ -22,6 +22,7 @@ const (
 	exportDelay   = 2 * time.Millisecond // before what has ended is sent
 	exportTimeout = 10 * time.Second     // of a message, with its repetitions
 	exportRoom    = 512                  // spans
+	never         = 24 * time.Hour
 )
 
 // tracer exports the spans of a container. It is set up at the first invocation that names a collector: OpenTelemetry has no part
@@ -31,12 +32,14 @@ type tracer struct {
 	service   string
 	provider  *sdk.TracerProvider
 	end       context.CancelFunc // of the provider's exports
+	ended     chan struct{}      // a span has, since the last export began
 }
 
 // span is that of one invocation; the zero value is none.
 type span struct {
 	trace.Span
 	given carrier // the caller's context, for a function that exports nothing
+	ended chan<- struct{}
 }
 
 var propagator = propagation.TraceContext{}
@@ -59,7 +62,7 @@ func (t *tracer) start(task *task, activationID string, begin time.Time) span {
 		_, announced := tracer.Start(ctx, "start", trace.WithTimestamp(begin), trace.WithAttributes(attributes...))
 		announced.End(trace.WithTimestamp(begin))
 	}
-	return span{s, given}
+	return span{s, given, t.ended}
 }
 
 // ready makes a provider that exports to the collector, unless there is one.
@@ -84,8 +87,25 @@ func (t *tracer) ready(collector, service string) bool {
 	t.collector, t.service = collector, service
 	t.provider = sdk.NewTracerProvider(
 		sdk.WithResource(resource.NewSchemaless(attribute.String("service.name", service))),
-		sdk.WithBatcher(persistent{exporter, end}, sdk.WithBatchTimeout(exportDelay), sdk.WithExportTimeout(exportTimeout), sdk.WithMaxQueueSize(exportRoom)))
+		sdk.WithBatcher(persistent{exporter, end}, sdk.WithBatchTimeout(never), sdk.WithExportTimeout(exportTimeout), sdk.WithMaxQueueSize(exportRoom)))
+	t.ended = make(chan struct{}, 1)
+	go export(end, t.provider, t.ended)
 	return true
+}
+
+// export sends what has ended when something has. The batcher's own timer would go off all the time, in hundreds of containers that have
+// nothing to send.
+func export(ctx context.Context, provider *sdk.TracerProvider, ended <-chan struct{}) {
+	for {
+		select {
+		case <-ended:
+		case <-ctx.Done():
+			return
+		}
+		if wait(ctx, exportDelay) != nil || provider.ForceFlush(ctx) != nil && ctx.Err() != nil {
+			return
+		}
+	}
 }
 
 // persistent sends again what a collector that cannot be reached did not take: it may be about to start again. The exporter itself does
@@ -126,6 +146,10 @@ func (s span) end(err error) {
 		s.SetStatus(codes.Error, err.Error())
 	}
 	s.End()
+	select {
+	case s.ended <- struct{}{}:
+	default: // the next export has it too
+	}
 }
 
 func (t *tracer) close(ctx context.Context) error {
