@@ -8,7 +8,7 @@ all: build
 
 ARCHS := $(sort amd64 $(shell $(GO) env GOARCH))
 build: ## the binaries, into bin/, with the action beside the sampler that deploys it
-	$(GO) build -o $(BIN)/ ./sampler/cmd/sampler ./tpp/cmd/tpp
+	CGO_ENABLED=0 $(GO) build -o $(BIN)/ ./sampler/cmd/sampler ./tpp/cmd/tpp
 	@$(foreach arch,$(ARCHS),CGO_ENABLED=0 GOOS=linux GOARCH=$(arch) $(GO) build -trimpath -ldflags "-s -w" -o $(BIN)/action-linux-$(arch) ./apps/action/cmd/action &&) true
 
 action: ## the function that compositions deploy, zipped for the serverless.yaml files of apps/
