@@ -31,6 +31,8 @@ type Config struct {
 	FirstCall Delay
 	// FirstCallPerInit is the share of the container's initTime that FirstCall takes longer.
 	FirstCallPerInit float64
+	// CallAfterSleep is what a call takes on top if the function has slept before it: the processor was idle meanwhile.
+	CallAfterSleep Delay
 	// Dispatch is the time from the arrival of an invocation, or the moment it leaves the queue, to the start of the
 	// work on its container: routing, message bus, scheduling.
 	Dispatch Delay
@@ -130,7 +132,7 @@ func DefaultConfig() Config {
 // delays returns the delays of c by name, in the order of their fields.
 func (c Config) delays() []namedDelay {
 	return []namedDelay{
-		{"Call", c.Call}, {"FirstCall", c.FirstCall}, {"Dispatch", c.Dispatch}, {"Creation", c.Creation}, {"Removal", c.Removal}, {"StemCell", c.StemCell},
+		{"Call", c.Call}, {"FirstCall", c.FirstCall}, {"CallAfterSleep", c.CallAfterSleep}, {"Dispatch", c.Dispatch}, {"Creation", c.Creation}, {"Removal", c.Removal}, {"StemCell", c.StemCell},
 		{"Init", c.Init}, {"Unpause", c.Unpause}, {"RunStart", c.RunStart}, {"Oversleep", c.Oversleep}, {"Logs", c.Logs},
 	}
 }

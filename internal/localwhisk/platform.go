@@ -34,9 +34,9 @@ type Platform struct {
 	config  Config
 	backend Backend
 
-	mu                                                  sync.Mutex
-	functions                                           map[string]*Function
-	ids, call, firstCall, oversleep, dispatch, stemCell *rand.Rand
+	mu                                                              sync.Mutex
+	functions                                                       map[string]*Function
+	ids, call, firstCall, afterSleep, oversleep, dispatch, stemCell *rand.Rand
 
 	containers int // ever made
 	creating   int // being created now for an activation; the load is fitted to these, stem cells are not to be seen in traces
@@ -86,7 +86,7 @@ func NewWithBackend(clock Clock, config Config, seed uint64, backend Backend) (*
 	p := &Platform{
 		clock: clock, config: config, backend: backend,
 		functions: map[string]*Function{},
-		ids:       stream(seed, "ids"), call: stream(seed, "call"), firstCall: stream(seed, "first call"), oversleep: stream(seed, "oversleep"), dispatch: stream(seed, "dispatch"),
+		ids:       stream(seed, "ids"), call: stream(seed, "call"), firstCall: stream(seed, "first call"), afterSleep: stream(seed, "call after sleep"), oversleep: stream(seed, "oversleep"), dispatch: stream(seed, "dispatch"),
 		stemCell: stream(seed, "stem cell"),
 	}
 	p.virtual, _ = clock.(*VirtualClock)

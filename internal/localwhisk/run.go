@@ -12,6 +12,7 @@ type Run struct {
 	platform   *Platform
 	activation *activation
 	ended      bool
+	slept      bool
 	stalled    time.Time // the process stands still until then
 }
 
@@ -28,8 +29,7 @@ func (r *Run) Params() any { return r.activation.record.Params }
 func (r *Run) Now() time.Time { return r.platform.clock.Now() }
 
 // Sleep calls then when d has passed, and [Config.Oversleep] after that, and the process does not stand still (see
-// [Config.FirstCall]). After the end of
-// the run it does nothing but note a fault, see [Platform.Err].
+// [Config.FirstCall]). After the end of the run it does nothing but note a fault, see [Platform.Err].
 func (r *Run) Sleep(d time.Duration, then func()) {
 	p := r.platform
 	p.enter(func() {
@@ -38,6 +38,7 @@ func (r *Run) Sleep(d time.Duration, then func()) {
 			return
 		}
 		if d > 0 {
+			r.slept = true
 			d += p.config.Oversleep.draw(p.oversleep, p.load())
 		}
 		p.plan(max(d, r.stalled.Sub(p.clock.Now())), callFunc, then)
@@ -46,8 +47,9 @@ func (r *Run) Sleep(d time.Duration, then func()) {
 
 func callFunc(f any) { f.(func())() }
 
-// Invoke sends an invocation of the named function; it arrives at the controller after [Config.Call], and after
-// [Config.FirstCall] before that, if it is the first that a container sends. It returns the id of the activation to
+// Invoke sends an invocation of the named function; it arrives at the controller after [Config.Call], with
+// [Config.CallAfterSleep] if the run has slept, and after [Config.FirstCall] before that, if it is the first that a container
+// sends. It returns the id of the activation to
 // come. An unknown function is an error, and so is sending after the end of the run.
 func (r *Run) Invoke(name string, params any) (activationID string, err error) {
 	p := r.platform
@@ -71,6 +73,9 @@ func (r *Run) Invoke(name string, params any) (activationID string, err error) {
 			r.stalled = now.Add(stall)
 		}
 		delay := max(r.stalled.Sub(now), 0) + p.config.Call.draw(p.call, p.load())
+		if r.slept {
+			delay += p.config.CallAfterSleep.draw(p.afterSleep, p.load())
+		}
 		p.plan(delay, arrive, a)
 	})
 	return activationID, err
