@@ -462,6 +462,9 @@ func TestOverheads(t *testing.T) {
 	if !(coldWaits[0] > 1000 && coldWaits[1] > 150 && coldWaits[1] < 600 && coldWaits[2] < 100) {
 		t.Errorf("cold starts wait for %v ms", coldWaits)
 	}
+	if _, err := NewLocalWith(LocalOptions{MemoryMB: 100}); err == nil || !strings.Contains(err.Error(), "256") {
+		t.Errorf("a platform with room for no container: %v", err)
+	}
 	if _, err := NewLocalWith(LocalOptions{Overheads: "none"}); err == nil || !strings.Contains(err.Error(), "cluster, standalone and local") {
 		t.Errorf("error %v, want one that names those there are", err)
 	}

@@ -54,8 +54,8 @@ func compareRealTime(ctx context.Context, path string, overheads sampler.Overhea
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	c.real = warm(d)
-	for i := range uint64(seeds) {
-		config.Seed += 1 + i
+	for range seeds {
+		config.Seed++
 		target, err := sampler.NewLocalWith(sampler.LocalOptions{Overheads: overheads, MemoryMB: memoryMB, Seed: config.Seed})
 		if err != nil {
 			return nil, err
