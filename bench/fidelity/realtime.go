@@ -45,13 +45,9 @@ func compareRealTime(ctx context.Context, path string, overheads sampler.Overhea
 	if c.app, err = apps.Load(name); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	marks := (&source{app: c.app}).marks()
-	d, err := tpp.ReadFile(path)
-	if err == nil {
-		d, err = d.WithMarks(marks)
-	}
+	d, err := readDataset(path, c.app)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, err
 	}
 	c.real = warm(d)
 	for range seeds {
@@ -64,7 +60,7 @@ func compareRealTime(ctx context.Context, path string, overheads sampler.Overhea
 		if err != nil {
 			return nil, fmt.Errorf("sampling for %s: %w", path, err)
 		}
-		d, err := r.Dataset.WithMarks(marks)
+		d, err := r.Dataset.WithMarks(marks(c.app))
 		if err != nil {
 			return nil, err
 		}

@@ -66,6 +66,16 @@ func TestRealTime(t *testing.T) {
 			t.Errorf("%s: the table lacks %q:\n%s", tt.overheads, want, table.String())
 		}
 	}
+	// Without init times nothing could be told cold.
+	for i := range r.Dataset.Sequences {
+		r.Dataset.Sequences[i].InitTimes = nil
+	}
+	if err := r.Dataset.WriteFile(path); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := compareRealTime(t.Context(), path, sampler.RealTime, 4096, 1); err == nil || !strings.Contains(err.Error(), "without wait and init times") {
+		t.Errorf("a dataset without init times: %v", err)
+	}
 	for _, wrong := range []string{"any.json", "nothing_n5_l1_u2.json", filepath.Join(t.TempDir(), "sequence_n5_l1_u2.json")} {
 		if _, err := compareRealTime(t.Context(), wrong, sampler.RealTime, 4096, 1); err == nil || !strings.Contains(err.Error(), wrong) {
 			t.Errorf("%s: %v", wrong, err)

@@ -36,26 +36,34 @@ func readSource(path string) (*source, error) {
 	if s.app, err = apps.Load(rest[:i]); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	d, err := tpp.ReadFile(path)
-	if err != nil {
+	if s.dataset, err = readDataset(path, s.app); err != nil {
 		return nil, err
-	}
-	if s.dataset, err = d.WithMarks(s.marks()); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	for i := range s.dataset.Sequences {
-		if q := &s.dataset.Sequences[i]; q.Len() == 0 || q.WaitTimes == nil || q.InitTimes == nil {
-			return nil, fmt.Errorf("%s: sequence %d is empty, or without wait and init times", path, i)
-		}
 	}
 	s.bursts = bursts(s.dataset)
 	return s, nil
 }
 
-func (s *source) marks() []string {
+// readDataset reads traces of an application. Marks are its functions; one that is empty, or without wait and init times, is an error.
+func readDataset(path string, app *apps.Application) (*tpp.Dataset, error) {
+	d, err := tpp.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if d, err = d.WithMarks(marks(app)); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	for i := range d.Sequences {
+		if q := &d.Sequences[i]; q.Len() == 0 || q.WaitTimes == nil || q.InitTimes == nil {
+			return nil, fmt.Errorf("%s: sequence %d is empty, or without wait and init times", path, i)
+		}
+	}
+	return d, nil
+}
+
+func marks(app *apps.Application) []string {
 	var names []string
-	for _, f := range s.app.Functions {
-		names = append(names, s.app.DeployedName(f.Name))
+	for _, f := range app.Functions {
+		names = append(names, app.DeployedName(f.Name))
 	}
 	return names
 }
@@ -117,7 +125,7 @@ func (s *source) simulate(ctx context.Context, overheads sampler.Overheads, seed
 	if err != nil {
 		return nil, fmt.Errorf("sampling for %s: %w", s.name, err)
 	}
-	return r.Dataset.WithMarks(s.marks())
+	return r.Dataset.WithMarks(marks(s.app))
 }
 
 func pointers(d *tpp.Dataset) []*tpp.Sequence {

@@ -49,8 +49,8 @@ func callFunc(f any) { f.(func())() }
 
 // Invoke sends an invocation of the named function; it arrives at the controller after [Config.Call], with
 // [Config.CallAfterSleep] if the run has slept, and after [Config.FirstCall] before that, if it is the first that a container
-// sends. It returns the id of the activation to
-// come. An unknown function is an error, and so is sending after the end of the run.
+// sends. It returns the id of the activation to come. An unknown function is an error, and so is sending after the end of the
+// run.
 func (r *Run) Invoke(name string, params any) (activationID string, err error) {
 	p := r.platform
 	p.enter(func() {
