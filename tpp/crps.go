@@ -28,6 +28,7 @@ func CRPS(d dist.Distribution, y, horizon float64) float64 {
 const (
 	crpsTolerance   = 4e-4 // of the sum of the error estimates, which exceed the errors
 	crpsRefinements = 120  // bounds the work for distributions full of steps
+	crpsGain        = 16   // of a refinement: an error estimate falls by at most so much
 )
 
 // The bounds of the panels that integration starts with, in multiples of the gap and, beyond it, of the gap or the
@@ -206,15 +207,15 @@ func (q *quadrature) add(a node, t float64) node {
 func (p *panel) bound() float64 { return math.Abs(p.a.square-p.b.square) * (p.b.t - p.a.t) }
 
 // estimate is the error of a value that a refinement changed by so much. Two rules may agree by chance where the ends
-// differ much, and so a share of the bound remains. In a panel too wide for a polynomial that share is fixed; else it
+// differ much or a step lies between two nodes, and so a share of the bound remains, and one of the error before. In a panel too wide for a polynomial that share is fixed; else it
 // falls with the third power of the difference of the ends, as the error of a smooth function does.
-func (p *panel) estimate(change float64) float64 {
+func (p *panel) estimate(change, before float64) float64 {
 	bound, share := p.bound(), 1./4
 	if p.b.t < 4*p.a.t {
 		relative := min(bound/p.value, 1)
 		share = relative * relative / 16
 	}
-	return min(max(math.Abs(change), bound*share), bound)
+	return min(max(math.Abs(change), bound*share, before/crpsGain), bound)
 }
 
 // clamp keeps a value within the bounds that the ends give.
@@ -245,7 +246,7 @@ func (q *quadrature) integrate() float64 {
 			refined := p
 			refined.m, refined.middle = q.node(math.Sqrt(p.a.t)*math.Sqrt(p.b.t)), true
 			refined.value = refined.quadratic()
-			refined.err = refined.estimate(refined.value - p.value)
+			refined.err = refined.estimate(refined.value-p.value, p.err)
 			q.panels[worst] = refined
 			value += refined.value - p.value
 			err += refined.err - p.err
@@ -257,7 +258,7 @@ func (q *quadrature) integrate() float64 {
 			h.value = h.quadratic()
 		}
 		change := (left.value + right.value - p.value) / 2
-		left.err, right.err = left.estimate(change), right.estimate(change)
+		left.err, right.err = left.estimate(change, p.err), right.estimate(change, p.err)
 		q.panels[worst] = left
 		q.panels = append(q.panels, right)
 		value += left.value + right.value - p.value

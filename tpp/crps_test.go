@@ -64,6 +64,25 @@ func TestCRPSOfLogNormalMixtures(t *testing.T) {
 	})
 }
 
+// A narrow component between two nodes can make a rule and its refinement agree by chance.
+func TestCRPSOfStepsBetweenNodes(t *testing.T) {
+	for _, c := range []struct {
+		l dist.LogNormMix
+		y float64
+	}{
+		{dist.LogNormMix{
+			LogWeights: []float64{-6.75, -0.0009765625, -3.53125, -0.0009765625},
+			Mu:         []float64{3.302585092994046, 2.583835092994046, 4.802585092994046, 6.583835092994046},
+			Sigma:      []float64{2.0137527074704766, 2.0137527074704766, 1.1331484530668263, 0.0529980584033558},
+		}, 0},
+		{dist.LogNormMix{LogWeights: []float64{0, -2.3713}, Mu: []float64{0.8728, 3.7698}, Sigma: []float64{0.0901, 0.0328}}, 127.38},
+	} {
+		if got, want := CRPS(&c.l, c.y, math.Inf(1)), logNormalCRPS(&c.l, c.y); math.Abs(got-want) > 4e-4*want {
+			t.Errorf("CRPS of %+v at %v is %v, closed form %v (off by %.2g)", c.l, c.y, got, want, got/want-1)
+		}
+	}
+}
+
 func TestNormalTable(t *testing.T) {
 	for z := -9.0; z <= 9; z += 1. / 1024 {
 		if got, want := sharedNormalTable().cdf(z), phi(z); math.Abs(got-want) > 3e-10 {
