@@ -17,5 +17,5 @@
 //
 // Three parts know nothing of each other's workings. A [Planner] draws everything that is random about the requests: when
 // each is sent, how long each of its functions sleeps, which are missing. [Sample] sends them at their times, however slow
-// the platform is. A [Target] is the platform: its clock, its functions, and the traces it hands back.
+// the platform is; [Collect] does so too, and keeps nothing in memory. A [Target] is the platform: its clock, its functions, and the traces it hands back.
 package sampler

@@ -14,9 +14,11 @@ import (
 
 // Result is what a sampling gives.
 type Result struct {
-	// Dataset has a sequence for each request whose trace is complete, in the order of the plan. Its marks are the application's
-	// functions in the order of its file, seen or not.
+	// Dataset has a sequence for each request whose trace is complete, in the order of the plan. Its marks are [MarkNames]. It is
+	// nil from [Collect].
 	Dataset *tpp.Dataset
+	// Sequences counts the traces that are complete.
+	Sequences int
 	// Incomplete has the requests that were sent and have no complete trace, in the order of the plan.
 	Incomplete []*Incomplete
 	// Sends has the times at which each request was to be sent and was sent. Those that an earlier run has sent are not there.
@@ -49,6 +51,28 @@ func (r *Result) Lateness() time.Duration {
 // early. Where something was sent before the error, or before the context was done, there is a result all the same, with what
 // was complete until then.
 func Sample(ctx context.Context, target Target, app *apps.Application, config Config, progress func(complete int)) (*Result, error) {
+	var byRequest []tpp.Sequence // without events where there is none
+	complete := 0
+	result, err := Collect(ctx, target, app, config, func(request int, s tpp.Sequence) error {
+		for len(byRequest) <= request {
+			byRequest = append(byRequest, tpp.Sequence{})
+		}
+		byRequest[request] = s
+		if complete++; progress != nil {
+			progress(complete)
+		}
+		return nil
+	})
+	if result != nil {
+		byRequest = slices.DeleteFunc(byRequest, func(s tpp.Sequence) bool { return s.Len() == 0 })
+		result.Dataset = &tpp.Dataset{Sequences: byRequest, MarkNames: MarkNames(app)}
+	}
+	return result, err
+}
+
+// Collect is [Sample] for those who do not want everything in memory: it hands each sequence to keep as its trace is complete,
+// one at a time and in no particular order, and the result has no dataset. An error of keep ends the sampling.
+func Collect(ctx context.Context, target Target, app *apps.Application, config Config, keep func(request int, s tpp.Sequence) error) (*Result, error) {
 	planner, err := NewPlanner(app, config)
 	if err != nil {
 		return nil, err
@@ -59,17 +83,9 @@ func Sample(ctx context.Context, target Target, app *apps.Application, config Co
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s := &sampling{
-		target: target, planner: planner, cancel: cancel, progress: progress,
-		marks: make(map[string]int, len(app.Functions)),
-		result: Result{
-			Dataset: &tpp.Dataset{},
-			Start:   target.Now(),
-		},
-	}
-	for i, f := range app.Functions {
-		name := app.DeployedName(f.Name)
-		s.marks[name] = i
-		s.result.Dataset.MarkNames = append(s.result.Dataset.MarkNames, name)
+		target: target, planner: planner, cancel: cancel, keep: keep,
+		marks:  Marks(app),
+		result: Result{Start: target.Now()},
 	}
 	s.recorder, _ = target.(Recorder)
 	s.schedule()
@@ -78,22 +94,21 @@ func Sample(ctx context.Context, target Target, app *apps.Application, config Co
 	if s.err != nil {
 		return result, s.err
 	}
-	complete := len(result.Dataset.Sequences)
 	if err != nil {
-		return result, fmt.Errorf("after %d of %d requests: %w", complete, config.Requests, err)
+		return result, fmt.Errorf("after %d of %d requests: %w", result.Sequences, config.Requests, err)
 	}
-	if n := complete + len(result.Incomplete); n != config.Requests {
+	if n := result.Sequences + len(result.Incomplete); n != config.Requests {
 		return result, fmt.Errorf("the platform came to rest with %d of %d traces", n, config.Requests)
 	}
 	return result, nil
 }
 
-// sampling is a Sample under way. Its methods may be called from any goroutine, as the clock of a target pleases.
+// sampling is a Collect under way. Its methods may be called from any goroutine, as the clock of a target pleases.
 type sampling struct {
 	target   Target
 	recorder Recorder // nil if the target keeps no record
 	cancel   context.CancelFunc
-	progress func(int)
+	keep     func(int, tpp.Sequence) error
 	marks    map[string]int
 
 	mu      sync.Mutex
@@ -104,9 +119,7 @@ type sampling struct {
 	closed  bool
 	err     error // the first that a request met
 	sent    []int // the requests of result.Sends
-	// Until the end, the dataset has a sequence for each request up to the last that is complete, without events where one is not.
-	result   Result
-	complete int
+	result  Result
 }
 
 // schedule plans the next sending. Each is planned when the one before is made: millions of timers would only fill memory.
@@ -122,8 +135,7 @@ func (s *sampling) schedule() {
 		if s.recorder != nil {
 			if _, before := s.recorder.SentAt(r.Index); before {
 				s.mu.Unlock()
-				err := s.target.Send(r, func(t Trace, err error) { s.collect(r.Index, t, err) })
-				if err != nil {
+				if err := s.target.Send(r, s.done(r.Index)); err != nil {
 					s.fail(r.Index, err)
 				}
 				s.mu.Lock()
@@ -148,7 +160,7 @@ func (s *sampling) send(r Request, due time.Duration) {
 	s.result.Sends = append(s.result.Sends, Send{Intended: due, Actual: s.target.Now().Sub(s.result.Start)})
 	s.sent = append(s.sent, r.Index)
 	s.mu.Unlock()
-	if err := s.target.Send(r, func(t Trace, err error) { s.collect(r.Index, t, err) }); err != nil {
+	if err := s.target.Send(r, s.done(r.Index)); err != nil {
 		s.fail(r.Index, err)
 		return
 	}
@@ -159,10 +171,19 @@ func (s *sampling) send(r Request, due time.Duration) {
 func (s *sampling) fail(index int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.failLocked(index, err)
+}
+
+func (s *sampling) failLocked(index int, err error) {
 	if s.err == nil && !s.closed {
 		s.err = fmt.Errorf("request %d: %w", index, err)
 	}
 	s.cancel()
+}
+
+// done is called when a request is done; it keeps nothing else of it.
+func (s *sampling) done(index int) func(Trace, error) {
+	return func(t Trace, err error) { s.collect(index, t, err) }
 }
 
 func (s *sampling) collect(index int, t Trace, err error) {
@@ -185,11 +206,11 @@ func (s *sampling) collect(index int, t Trace, err error) {
 		s.result.Incomplete = append(s.result.Incomplete, incomplete)
 		return
 	}
-	for len(s.result.Dataset.Sequences) <= index {
-		s.result.Dataset.Sequences = append(s.result.Dataset.Sequences, tpp.Sequence{})
+	if err := s.keep(index, sequence); err != nil {
+		s.failLocked(index, err)
+		return
 	}
-	s.result.Dataset.Sequences[index] = sequence
-	s.complete++
+	s.result.Sequences++
 	s.result.Events += sequence.Len()
 	for i, a := range t {
 		if sequence.ColdStart(i) {
@@ -198,9 +219,6 @@ func (s *sampling) collect(index int, t Trace, err error) {
 		if a.End.After(s.result.End) {
 			s.result.End = a.End
 		}
-	}
-	if s.progress != nil {
-		s.progress(s.complete)
 	}
 }
 
@@ -213,7 +231,6 @@ func (s *sampling) close() *Result {
 		s.stop()
 	}
 	r := s.result
-	r.Dataset.Sequences = slices.DeleteFunc(r.Dataset.Sequences, func(s tpp.Sequence) bool { return s.Len() == 0 })
 	slices.SortFunc(r.Incomplete, func(a, b *Incomplete) int { return a.Request - b.Request })
 	if s.recorder != nil {
 		for k, i := range s.sent {

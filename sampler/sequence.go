@@ -5,8 +5,27 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tppfaas/tppfaas/apps"
 	"github.com/tppfaas/tppfaas/tpp"
 )
+
+// MarkNames are the marks of an application's datasets: the deployed names of its functions in the order of its file.
+func MarkNames(app *apps.Application) []string {
+	names := make([]string, len(app.Functions))
+	for i, f := range app.Functions {
+		names[i] = app.DeployedName(f.Name)
+	}
+	return names
+}
+
+// Marks are the marks of an application's functions by their deployed names; see [MarkNames].
+func Marks(app *apps.Application) map[string]int {
+	marks := make(map[string]int, len(app.Functions))
+	for i, name := range MarkNames(app) {
+		marks[name] = i
+	}
+	return marks
+}
 
 // Sequence turns the trace into numbers: events in the order of their arrival, times in milliseconds (arrival times since
 // 1970-01-01 UTC), marks by deployed name, for each event the index of the one that invoked it. Of events that arrive in

@@ -7,9 +7,12 @@
 //	…
 //	result, err := target.Sample(ctx, nil)
 //	…
+//	_, err = target.WriteDataset("data/tree.json")
+//	…
 //	err = target.Remove(ctx)
 //
 // A [Target] deploys the application into a package of its own, so that runs do not disturb each other, sends the requests of the
 // plan at their times, and fetches the traces from Zipkin, where the functions' spans arrive by way of the collector. What it
-// sends and what it collects stands in a [Journal], with which another process can go on.
+// sends and what it collects stands in a [Journal], with which another process can go on, and from which the dataset is written: memory
+// does not grow with the traces.
 package openwhisk

@@ -157,9 +157,7 @@ func (t *Target) fetch(ctx context.Context, f *flight, settle time.Duration) {
 	}
 	trace, state := gather(t.options.App, f.request.Calls, spans)
 	if trace != nil {
-		if err := t.journal.complete(f.request.Index, trace); err != nil {
-			t.say(fmt.Sprintf("a trace is not in the journal: %v", err))
-		}
+		t.keep(f.request.Index, trace)
 		t.land(f, trace, nil)
 		return
 	}

@@ -1,6 +1,7 @@
 package openwhisk
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -18,7 +19,8 @@ import (
 )
 
 // Journal is a file beside the output of a sampling, a line of JSON for each thing that happens, on disk before the next does:
-// what was sent, as which activation, and the traces that came. With it a sampling goes on where the process died.
+// what was sent, as which activation, and the traces that came. With it a sampling goes on where the process died, and needs
+// not keep the traces in memory.
 type Journal struct {
 	path   string
 	header header
@@ -27,8 +29,9 @@ type Journal struct {
 	mu      sync.Mutex
 	file    *os.File
 	size    int64
-	err     error // of the first failed write; after it nothing is written
-	written int   // lines
+	err     error   // of the first failed write; after it nothing is written
+	written int     // lines
+	traces  []int64 // where the line of each request's complete trace begins, 0 for none
 	syncing sync.Mutex
 	synced  int // lines that are on disk
 }
@@ -50,8 +53,8 @@ type header struct {
 type entry struct {
 	trace      string // its trace id
 	at         time.Time
-	activation string        // "" if no answer was recorded
-	complete   sampler.Trace // nil if it is not
+	activation string // "" if no answer was recorded
+	complete   int64  // where the line of its complete trace begins; 0 if there is none
 }
 
 // line is any line but the first; one of the numbers is there.
@@ -138,17 +141,17 @@ func exists(path string) error {
 
 // createJournal begins a journal; if there is one already the error is ErrJournalExists.
 func createJournal(path string, h header) (*Journal, error) {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
 	switch {
 	case errors.Is(err, fs.ErrExist):
 		return nil, exists(path)
 	case err != nil:
 		return nil, journalError(path, err)
 	}
-	j := &Journal{path: path, header: h, file: file}
+	j := &Journal{path: path, header: h, file: file, traces: make([]int64, h.Config.Requests)}
 	err = lock(file)
 	if err == nil {
-		err = j.append(h)
+		_, err = j.append(h)
 	}
 	if err != nil {
 		return nil, errors.Join(err, j.Remove())
@@ -194,19 +197,21 @@ func (j *Journal) load(want header) error {
 	if err := lock(j.file); err != nil {
 		return err
 	}
-	text, err := io.ReadAll(j.file)
-	if err != nil {
-		return journalError(j.path, err)
-	}
-	var whole int
-	if j.header, j.found, whole, err = parseJournal(text); err != nil {
+	var err error
+	if j.header, j.found, j.size, err = parseJournal(j.file); err != nil {
 		return fmt.Errorf("%s:%w", j.path, err)
 	}
 	if difference := j.header.differs(want); difference != "" {
 		return fmt.Errorf("journal %s is of another sampling: %s", j.path, difference)
 	}
+	j.traces = make([]int64, want.Config.Requests)
+	for i, e := range j.found {
+		if i < 0 || i >= len(j.traces) {
+			return fmt.Errorf("journal %s: it has a request %d, of %d", j.path, i, len(j.traces))
+		}
+		j.traces[i] = e.complete
+	}
 	// What follows the last whole line was being written when the process died.
-	j.size = int64(whole)
 	if err := j.file.Truncate(j.size); err != nil {
 		return journalError(j.path, err)
 	}
@@ -218,40 +223,37 @@ func (j *Journal) load(want header) error {
 
 // parseJournal reads a journal, and returns how many of its bytes are whole lines. The last line may be torn; a line before it that
 // cannot be read is an error, which begins with its number.
-func parseJournal(text []byte) (h header, found map[int]entry, whole int, err error) {
+func parseJournal(r io.Reader) (h header, found map[int]entry, whole int64, err error) {
 	found = map[int]entry{}
+	lines := bufio.NewReaderSize(r, 1<<16)
 	for n := 1; ; n++ {
-		end := bytes.IndexByte(text[whole:], '\n')
-		if end < 0 {
-			if n == 1 {
-				return h, nil, 0, errors.New("1: it has no beginning; nothing was sent")
-			}
-			return h, found, whole, nil
-		}
-		one := text[whole : whole+end]
-		last := whole+end+1 == len(text)
+		one, err := lines.ReadBytes('\n')
 		switch {
-		case n == 1:
-			err = json.Unmarshal(one, &h)
-			if err == nil && h.Journal != 1 {
+		case err == io.EOF && n == 1:
+			return h, nil, 0, errors.New("1: it has no beginning; nothing was sent")
+		case err == io.EOF:
+			return h, found, whole, nil
+		case err != nil:
+			return h, nil, 0, fmt.Errorf("%d: %w", n, err)
+		}
+		if n == 1 {
+			if err = json.Unmarshal(one, &h); err == nil && h.Journal != 1 {
 				err = errors.New("this is no journal of a sampling, or of another version")
 			}
-			last = false
-		default:
-			err = apply(one, found)
-		}
-		if err != nil && last {
-			return h, found, whole, nil
+		} else if err = apply(one, whole, found); err != nil {
+			if _, none := lines.Peek(1); none == io.EOF {
+				return h, found, whole, nil
+			}
 		}
 		if err != nil {
 			return h, nil, 0, fmt.Errorf("%d: %s", n, oneLine(err.Error()))
 		}
-		whole += end + 1
+		whole += int64(len(one))
 	}
 }
 
-// apply reads a line into what is known.
-func apply(text []byte, found map[int]entry) error {
+// apply reads a line, which begins at an offset, into what is known.
+func apply(text []byte, offset int64, found map[int]entry) error {
 	var l line
 	if err := json.Unmarshal(text, &l); err != nil {
 		return err
@@ -267,14 +269,8 @@ func apply(text []byte, found map[int]entry) error {
 		delete(found, *l.Refused)
 	case l.Complete != nil && len(l.Activations) > 0:
 		e := found[*l.Complete]
-		e.complete = nil
-		for _, a := range l.Activations {
-			e.complete = append(e.complete, sampler.Activation{
-				ID: a.ID, Cause: a.Cause, Name: a.Name, Arrival: time.UnixMicro(a.Arrival), End: time.UnixMicro(a.End),
-				Wait: time.Duration(a.Wait) * time.Microsecond, Init: time.Duration(a.Init) * time.Microsecond,
-			})
-		}
-		found[*l.Complete] = e
+		// Nothing else is needed of it any more, and there may be many.
+		found[*l.Complete] = entry{at: e.at, complete: offset}
 	default:
 		return errors.New("it says nothing that a journal says")
 	}
@@ -282,14 +278,19 @@ func apply(text []byte, found map[int]entry) error {
 }
 
 func (j *Journal) send(request int, trace string, at time.Time) error {
-	return j.append(line{Send: &request, Trace: trace, At: at.UnixMicro()})
+	_, err := j.append(line{Send: &request, Trace: trace, At: at.UnixMicro()})
+	return err
 }
 
 func (j *Journal) sent(request int, activation string) error {
-	return j.append(line{Sent: &request, Activation: activation})
+	_, err := j.append(line{Sent: &request, Activation: activation})
+	return err
 }
 
-func (j *Journal) refused(request int) error { return j.append(line{Refused: &request}) }
+func (j *Journal) refused(request int) error {
+	_, err := j.append(line{Refused: &request})
+	return err
+}
 
 func (j *Journal) complete(request int, trace sampler.Trace) error {
 	l := line{Complete: &request}
@@ -298,30 +299,70 @@ func (j *Journal) complete(request int, trace sampler.Trace) error {
 			a.ID, a.Cause, a.Name, a.Arrival.UnixMicro(), a.End.UnixMicro(), a.Wait.Microseconds(), a.Init.Microseconds(),
 		})
 	}
-	return j.append(l)
+	offset, err := j.append(l)
+	if err == nil && j != nil {
+		j.mu.Lock()
+		j.traces[request] = offset
+		j.mu.Unlock()
+	}
+	return err
 }
 
-// append writes a line and returns when it is on disk. On a nil Journal it does nothing.
-func (j *Journal) append(v any) error {
+// has tells whether the trace of a request is complete.
+func (j *Journal) has(request int) bool {
 	if j == nil {
-		return nil
+		return false
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.traces[request] != 0
+}
+
+// trace reads a complete trace.
+func (j *Journal) trace(request int) (sampler.Trace, error) {
+	j.mu.Lock()
+	begin, end := j.traces[request], j.size
+	j.mu.Unlock()
+	text, err := bufio.NewReader(io.NewSectionReader(j.file, begin, end-begin)).ReadBytes('\n')
+	if err != nil {
+		return nil, journalError(j.path, err)
+	}
+	var l line
+	if err := json.Unmarshal(text, &l); err != nil || l.Complete == nil || *l.Complete != request {
+		return nil, fmt.Errorf("journal %s: somebody has changed it: the trace of request %d is not where it was", j.path, request)
+	}
+	trace := make(sampler.Trace, len(l.Activations))
+	for i, a := range l.Activations {
+		trace[i] = sampler.Activation{
+			ID: a.ID, Cause: a.Cause, Name: a.Name, Arrival: time.UnixMicro(a.Arrival), End: time.UnixMicro(a.End),
+			Wait: time.Duration(a.Wait) * time.Microsecond, Init: time.Duration(a.Init) * time.Microsecond,
+		}
+	}
+	return trace, nil
+}
+
+// append writes a line and returns where it begins when it is on disk. On a nil Journal it does nothing.
+func (j *Journal) append(v any) (offset int64, err error) {
+	if j == nil {
+		return 0, nil
 	}
 	text, err := json.Marshal(v)
 	if err != nil {
-		return journalError(j.path, err)
+		return 0, journalError(j.path, err)
 	}
 	j.mu.Lock()
 	if j.err != nil {
 		j.mu.Unlock()
-		return j.err
+		return 0, j.err
 	}
 	if _, err := j.file.Write(append(text, '\n')); err != nil {
 		// Half a line must not stand before others.
 		_ = j.file.Truncate(j.size)
 		j.err = journalError(j.path, err)
 		j.mu.Unlock()
-		return j.err
+		return 0, j.err
 	}
+	offset = j.size
 	j.size += int64(len(text)) + 1
 	j.written++
 	own := j.written
@@ -331,7 +372,7 @@ func (j *Journal) append(v any) error {
 	j.syncing.Lock()
 	defer j.syncing.Unlock()
 	if j.synced >= own {
-		return nil
+		return offset, nil
 	}
 	j.mu.Lock()
 	now := j.written
@@ -341,10 +382,10 @@ func (j *Journal) append(v any) error {
 		j.mu.Lock()
 		j.err = err
 		j.mu.Unlock()
-		return err
+		return 0, err
 	}
 	j.synced = now
-	return nil
+	return offset, nil
 }
 
 // Path is the name of the file.
@@ -361,15 +402,18 @@ func (j *Journal) Remove() error {
 // DiscardJournal removes the journal of an earlier run, and returns the name of the package that it had deployed, "" if the
 // journal does not tell. One that another process is writing is an error.
 func DiscardJournal(path string) (pack string, err error) {
-	text, err := os.ReadFile(path)
+	file, err := os.Open(path)
 	if err != nil {
 		return "", journalError(path, err)
 	}
-	if err := inUse(path); err != nil {
-		return "", err
+	err = lock(file)
+	if err == nil {
+		if h, _, _, err := parseJournal(file); err == nil && strings.HasPrefix(h.Package, packagePrefix) {
+			pack = h.Package
+		}
 	}
-	if h, _, _, err := parseJournal(text); err == nil && strings.HasPrefix(h.Package, packagePrefix) {
-		pack = h.Package
+	if err := errors.Join(err, file.Close()); err != nil {
+		return "", err
 	}
 	if err := os.Remove(path); err != nil {
 		return "", journalError(path, err)

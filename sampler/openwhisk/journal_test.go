@@ -35,6 +35,7 @@ func TestJournal(t *testing.T) {
 		states := []map[int]entry{{}} // after each line
 		ends := []int64{j.size}
 		now := map[int]entry{}
+		traces := map[int64]sampler.Trace{} // by where their lines begin
 		for range rapid.IntRange(0, 12).Draw(rt, "lines") {
 			i := rapid.IntRange(0, 4).Draw(rt, "request")
 			at := time.UnixMicro(int64(rapid.IntRange(1, 1<<50).Draw(rt, "at")))
@@ -47,15 +48,20 @@ func TestJournal(t *testing.T) {
 				e.activation = fmt.Sprint("a", i)
 				require.NoError(rt, j.sent(i, e.activation))
 			case 2:
-				e.complete = sampler.Trace{{ID: "a", Name: "main", Arrival: at, End: at.Add(time.Second), Wait: time.Millisecond}, {ID: "b", Cause: "a", Name: "f", Arrival: at, End: at, Init: 3}}
-				e.complete[1].Init = 5 * time.Microsecond
-				require.NoError(rt, j.complete(i, e.complete))
+				trace := sampler.Trace{{ID: "a", Name: "main", Arrival: at, End: at.Add(time.Second), Wait: time.Millisecond}, {ID: "b", Cause: "a", Name: "f", Arrival: at, End: at, Init: 5 * time.Microsecond}}
+				e = entry{at: e.at, complete: j.size}
+				traces[j.size] = trace
+				require.NoError(rt, j.complete(i, trace))
+				require.True(rt, j.has(i))
+				got, err := j.trace(i)
+				require.NoError(rt, err)
+				require.Equal(rt, trace, got)
 			case 3:
 				require.NoError(rt, j.refused(i))
 				delete(now, i)
 				e = entry{}
 			}
-			if e.trace != "" || e.activation != "" || e.complete != nil {
+			if e.trace != "" || e.activation != "" || e.complete != 0 {
 				now[i] = e
 			}
 			copied := map[int]entry{}
@@ -77,6 +83,14 @@ func TestJournal(t *testing.T) {
 		require.NoError(rt, err)
 		require.Equal(rt, states[whole], j.found)
 		require.Equal(rt, h.Package, j.header.Package)
+		for i := range 9 {
+			require.Equal(rt, states[whole][i].complete != 0, j.has(i))
+			if j.has(i) {
+				got, err := j.trace(i)
+				require.NoError(rt, err)
+				require.Equal(rt, traces[states[whole][i].complete], got)
+			}
+		}
 		// What is written next stands on a line of its own.
 		require.NoError(rt, j.sent(4, "next"))
 		require.NoError(rt, j.Close())
@@ -147,14 +161,14 @@ func FuzzJournal(f *testing.F) {
 	f.Add([]byte(first + `{"complete":3,"activations":[{"id":"a","name":"b","arrival":1,"end":2,"wait":0,"init":0}]}` + "\n"))
 	f.Add([]byte(first + "\x00\x00\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		h, found, whole, err := parseJournal(text)
+		h, found, whole, err := parseJournal(bytes.NewReader(text))
 		if err != nil {
 			require.NotContains(t, err.Error(), "\n")
 			return
 		}
 		require.Equal(t, 1, h.Journal)
 		// Without its torn end it says the same.
-		again, same, all, err := parseJournal(text[:whole])
+		again, same, all, err := parseJournal(bytes.NewReader(text[:whole]))
 		require.NoError(t, err)
 		require.Equal(t, whole, all)
 		require.Equal(t, h, again)
@@ -165,11 +179,11 @@ func FuzzJournal(f *testing.F) {
 
 func TestTornBeginning(t *testing.T) {
 	for _, text := range []string{"", `{"journal":1`} {
-		_, _, _, err := parseJournal([]byte(text))
+		_, _, _, err := parseJournal(strings.NewReader(text))
 		require.ErrorContains(t, err, "it has no beginning")
 	}
 	for _, text := range []string{"{}\n", "x\n", `{"journal":2}` + "\n"} {
-		_, _, _, err := parseJournal([]byte(text))
+		_, _, _, err := parseJournal(strings.NewReader(text))
 		require.True(t, err != nil && strings.HasPrefix(err.Error(), "1: "), err)
 	}
 }

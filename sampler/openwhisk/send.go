@@ -33,6 +33,12 @@ type flight struct {
 	state    *sampler.Incomplete
 }
 
+// recalled is a request whose trace an earlier run has collected.
+type recalled struct {
+	request int
+	done    func(sampler.Trace, error)
+}
+
 // Send has the request sent by a goroutine beside, or, if an earlier run has sent it, only looked for.
 func (t *Target) Send(r sampler.Request, done func(sampler.Trace, error)) error {
 	f := &flight{request: r, done: done}
@@ -40,15 +46,11 @@ func (t *Target) Send(r sampler.Request, done func(sampler.Trace, error)) error 
 	defer t.mu.Unlock()
 	if at, before := t.sentAt[r.Index]; before {
 		e := t.journal.found[r.Index]
-		if e.complete != nil {
+		if e.complete != 0 {
 			t.unsent++ // Wait waits for it
-			t.workers.Go(func() {
-				done(e.complete, nil)
-				t.mu.Lock()
-				t.unsent--
-				t.mu.Unlock()
-				t.signal()
-			})
+			if t.recalled = append(t.recalled, recalled{r.Index, done}); len(t.recalled) == 1 {
+				t.workers.Go(t.handOver)
+			}
 			return nil
 		}
 		f.trace, f.activation = e.trace, e.activation
@@ -68,6 +70,21 @@ func (t *Target) Send(r sampler.Request, done func(sampler.Trace, error)) error 
 		t.workers.Go(t.sendAll)
 	}
 	return nil
+}
+
+// handOver hands over the traces that earlier runs have collected.
+func (t *Target) handOver() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for len(t.recalled) > 0 {
+		r := t.recalled[0]
+		t.mu.Unlock()
+		r.done(t.journal.trace(r.request))
+		t.mu.Lock()
+		t.recalled = t.recalled[1:]
+		t.unsent--
+		t.signal()
+	}
 }
 
 // fly notes that a request is on its way. The lock is held.

@@ -16,6 +16,7 @@ import (
 	"github.com/tppfaas/tppfaas/apps"
 	"github.com/tppfaas/tppfaas/apps/action"
 	"github.com/tppfaas/tppfaas/sampler"
+	"github.com/tppfaas/tppfaas/tpp"
 )
 
 // Options says what to sample where. App, Config and Settings are needed; the rest may be zero.
@@ -74,19 +75,22 @@ type Target struct {
 	workers sync.WaitGroup
 	wake    chan struct{} // something has changed that Wait waits for
 
-	mu       sync.Mutex
-	stopped  bool
-	deployed bool
-	timers   map[*time.Timer]struct{}
-	queue    []*flight // to be sent
-	senders  int       // goroutines that send
-	unsent   int       // requests in the queue and under way
-	flights  []*flight // sent, and not done
-	sentAt   map[int]time.Time
-	news     time.Time     // when something last came, or was sent
-	spans    int           // that have come
-	warned   bool          // the user, that none have
-	last     time.Duration // when the plan's last request is due
+	mu          sync.Mutex
+	stopped     bool
+	deployed    bool
+	timers      map[*time.Timer]struct{}
+	queue       []*flight  // to be sent
+	senders     int        // goroutines that send
+	unsent      int        // requests in the queue and under way
+	flights     []*flight  // sent, and not done
+	recalled    []recalled // complete since an earlier run, and not handed over
+	sentAt      map[int]time.Time
+	news        time.Time             // when something last came, or was sent
+	spans       int                   // that have come
+	warned      bool                  // the user, that none have
+	last        time.Duration         // when the plan's last request is due
+	unjournaled bool                  // the user knows that there are
+	kept        map[int]sampler.Trace // complete traces that are not in the journal
 }
 
 var _ sampler.Recorder = (*Target)(nil)
@@ -138,7 +142,7 @@ func New(o Options) (*Target, error) {
 	}
 	t := &Target{
 		options: o, client: newClient(api, o.Auth.Value, o.insecure(), o.Timeout), zipkin: newZipkin(traces, o.insecure(), o.Timeout),
-		stop: make(chan struct{}), wake: make(chan struct{}, 1), timers: map[*time.Timer]struct{}{}, sentAt: map[int]time.Time{},
+		stop: make(chan struct{}), wake: make(chan struct{}, 1), timers: map[*time.Timer]struct{}{}, sentAt: map[int]time.Time{}, kept: map[int]sampler.Trace{},
 	}
 	t.life, t.end = context.WithCancel(context.Background())
 	t.sending.init(t.say)
@@ -262,7 +266,7 @@ func (t *Target) recall(ctx context.Context) error {
 	found := t.journal.found
 	for _, i := range slices.Sorted(maps.Keys(found)) {
 		e := found[i]
-		if e.activation == "" && e.complete == nil {
+		if e.activation == "" && e.complete == 0 {
 			spans, err := t.zipkin.byID(ctx, e.trace)
 			if err != nil {
 				return err
@@ -286,10 +290,18 @@ func (t *Target) Journal() *Journal { return t.journal }
 // Package is the name of the package that the application is deployed in.
 func (t *Target) Package() string { return t.pack }
 
-// Sample deploys the application and samples it, as sampler.Sample does. When the context is done it stops sending and returns
-// what is complete, after a time in which what was sent may still come. What is deployed stays: Remove removes it.
+// Sample deploys the application and samples it, as sampler.Sample does, but the result has no dataset: the traces are in the
+// journal, see [Target.Dataset] and [Target.WriteDataset]. After each trace progress is called, unless it is nil, with the
+// number of those that are complete. When the context is done it stops sending and returns what is complete, after a time in
+// which what was sent may still come. What is deployed stays: Remove removes it.
 func (t *Target) Sample(ctx context.Context, progress func(complete int)) (*sampler.Result, error) {
-	result, err := sampler.Sample(ctx, t, t.options.App, t.options.Config, progress)
+	complete := 0
+	result, err := sampler.Collect(ctx, t, t.options.App, t.options.Config, func(int, tpp.Sequence) error {
+		if complete++; progress != nil {
+			progress(complete)
+		}
+		return nil
+	})
 	return result, t.explain(err)
 }
 

@@ -1,11 +1,13 @@
 package openwhisk
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -21,6 +23,7 @@ import (
 	"github.com/tppfaas/tppfaas/internal/localwhisk/rest"
 	"github.com/tppfaas/tppfaas/sampler"
 	"github.com/tppfaas/tppfaas/sampler/internal/world"
+	"github.com/tppfaas/tppfaas/tpp"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -88,6 +91,15 @@ func begin(t *testing.T, w *world.World, config sampler.Config, journal string, 
 	return r, err
 }
 
+// sequences are those of the traces that are complete.
+func (r *run) sequences() []tpp.Sequence {
+	r.t.Helper()
+	d, err := r.Dataset()
+	require.NoError(r.t, err)
+	require.Len(r.t, d.Sequences, r.Complete())
+	return d.Sequences
+}
+
 func (r *run) log() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -135,9 +147,13 @@ func TestSample(t *testing.T) {
 	require.NoError(t, err)
 	virtual, err := sampler.Sample(t.Context(), local, quick(), config, nil)
 	require.NoError(t, err)
-	require.Equal(t, virtual.Dataset.MarkNames, result.Dataset.MarkNames)
-	require.Len(t, result.Dataset.Sequences, 30)
-	for i, s := range result.Dataset.Sequences {
+	require.Nil(t, result.Dataset)
+	require.Equal(t, 30, result.Sequences)
+	data, err := r.Dataset()
+	require.NoError(t, err)
+	require.Equal(t, virtual.Dataset.MarkNames, data.MarkNames)
+	require.Len(t, data.Sequences, 30)
+	for i, s := range data.Sequences {
 		want := slices.Sorted(slices.Values(virtual.Dataset.Sequences[i].Marks))
 		require.Equal(t, want, slices.Sorted(slices.Values(s.Marks)), "request %d", i)
 		require.Equal(t, -1, s.Parents[0])
@@ -148,6 +164,65 @@ func TestSample(t *testing.T) {
 	require.Positive(t, result.ColdStarts)
 	require.Len(t, result.Sends, 30)
 	require.Equal(t, virtual.Sends[29].Intended, result.Sends[29].Intended)
+
+	for _, name := range []string{"x.json", "x.jsonl.gz", "x.csv"} {
+		file := filepath.Join(t.TempDir(), name)
+		n, err := r.WriteDataset(file)
+		require.NoError(t, err)
+		require.Equal(t, 30, n)
+		written, err := tpp.ReadFile(file)
+		require.NoError(t, err)
+		written, err = written.WithMarks(data.MarkNames)
+		require.NoError(t, err)
+		require.Equal(t, data.Sequences, written.Sequences)
+	}
+	r.clean()
+}
+
+// Where the journal's disk is full after everything was sent, the traces stay in memory, and one line says so.
+func TestDiskFull(t *testing.T) {
+	w := world.New(t, rest.Limits{})
+	r, err := begin(t, w, every(5*time.Millisecond, 6), filepath.Join(t.TempDir(), "x.journal"), false, nil)
+	require.NoError(t, err)
+	result, err := r.Sample(t.Context(), func(complete int) {
+		if complete == 2 {
+			r.journal.mu.Lock()
+			r.journal.err = errors.New("no space left on device")
+			r.journal.mu.Unlock()
+		}
+	})
+	require.NoError(t, err)
+	require.Equal(t, 6, result.Sequences)
+	require.Len(t, r.sequences(), 6)
+	require.NotEmpty(t, r.kept)
+	require.Equal(t, 1, strings.Count(r.log(), "from now on traces are kept in memory alone: no space left on device"))
+	n, err := r.WriteDataset(filepath.Join(t.TempDir(), "x.json"))
+	require.NoError(t, err)
+	require.Equal(t, 6, n)
+	r.clean()
+}
+
+// A journal that somebody has written to while it was in use is an error, and the file that was to be written is as before.
+func TestSpoiltJournal(t *testing.T) {
+	w := world.New(t, rest.Limits{})
+	journal := filepath.Join(t.TempDir(), "x.journal")
+	r, err := begin(t, w, every(5*time.Millisecond, 3), journal, false, nil)
+	require.NoError(t, err)
+	_, err = r.Sample(t.Context(), nil)
+	require.NoError(t, err)
+	text, err := os.ReadFile(journal)
+	require.NoError(t, err)
+	at := bytes.Index(text, []byte(`{"complete":1`))
+	require.Positive(t, at)
+	copy(text[at:], `{"refused":1}`)
+	require.NoError(t, os.WriteFile(journal, text, 0o600))
+	file := filepath.Join(t.TempDir(), "x.json")
+	require.NoError(t, os.WriteFile(file, []byte("before"), 0o600))
+	_, err = r.WriteDataset(file)
+	require.EqualError(t, err, "request 1: journal "+journal+": somebody has changed it: the trace of request 1 is not where it was")
+	text, err = os.ReadFile(file)
+	require.NoError(t, err)
+	require.Equal(t, "before", string(text))
 	r.clean()
 }
 
@@ -174,9 +249,9 @@ func TestTwoAtATime(t *testing.T) {
 		})
 	}
 	wait.Wait()
-	for _, r := range results {
-		require.Empty(t, r.Incomplete)
-		require.Len(t, r.Dataset.Sequences, 20)
+	for i, result := range results {
+		require.Empty(t, result.Incomplete)
+		require.Len(t, runs[i].sequences(), 20)
 	}
 	left, err := leftover.Leftovers(t.Context())
 	require.NoError(t, err)
@@ -197,7 +272,7 @@ func TestLostSpans(t *testing.T) {
 	require.NoError(t, err)
 	result, err := r.Sample(t.Context(), nil)
 	require.NoError(t, err)
-	require.Len(t, result.Dataset.Sequences, 8)
+	require.Len(t, r.sequences(), 8)
 	require.Len(t, result.Incomplete, 2)
 	for _, one := range result.Incomplete {
 		require.Equal(t, "missing quick-dev-right", one.Error())
@@ -213,7 +288,7 @@ func TestLostMain(t *testing.T) {
 	require.NoError(t, err)
 	result, err := r.Sample(t.Context(), nil)
 	require.NoError(t, err)
-	require.Empty(t, result.Dataset.Sequences)
+	require.Zero(t, result.Sequences)
 	require.Equal(t, "missing quick-dev-main", result.Incomplete[0].Error())
 }
 
@@ -423,7 +498,7 @@ func TestFailsForGood(t *testing.T) {
 				require.Nil(t, result)
 			} else {
 				require.Regexp(t, "^request [0-9]: ", err.Error())
-				require.Len(t, result.Dataset.Sequences, c.traces)
+				require.Len(t, r.sequences(), c.traces)
 			}
 			r.clean()
 		})
@@ -453,7 +528,7 @@ func TestLostAnswers(t *testing.T) {
 	require.NoError(t, err)
 	result, err := r.Sample(t.Context(), nil)
 	require.NoError(t, err)
-	require.Len(t, result.Dataset.Sequences, 6)
+	require.Len(t, r.sequences(), 6)
 	require.Len(t, result.Incomplete, 2)
 	require.Contains(t, result.Incomplete[0].Error(), "OpenWhisk's answer was lost")
 	require.Contains(t, r.log(), "may have been lost")
@@ -508,7 +583,7 @@ func TestZipkinGone(t *testing.T) {
 	result, err = r.Sample(t.Context(), nil)
 	require.NoError(t, err)
 	require.Empty(t, result.Incomplete)
-	require.Len(t, result.Dataset.Sequences, 10)
+	require.Len(t, r.sequences(), 10)
 	require.Zero(t, posts.Load(), "everything was sent")
 	r.clean()
 }
@@ -531,7 +606,9 @@ func TestInterruptAndResume(t *testing.T) {
 	first, err := r.Sample(ctx, nil)
 	require.ErrorIs(t, err, context.Canceled)
 	require.Empty(t, first.Incomplete)
-	n := len(first.Dataset.Sequences)
+	before := r.sequences()
+	n := len(before)
+	require.Equal(t, n, first.Sequences)
 	require.GreaterOrEqual(t, n, 5)
 	require.Less(t, n, 30)
 	require.Len(t, first.Sends, n)
@@ -555,8 +632,9 @@ func TestInterruptAndResume(t *testing.T) {
 	second, err := r.Sample(t.Context(), nil)
 	require.NoError(t, err)
 	require.Empty(t, second.Incomplete)
-	require.Len(t, second.Dataset.Sequences, 30)
-	require.Equal(t, first.Dataset.Sequences, second.Dataset.Sequences[:n])
+	require.Len(t, r.sequences(), 30)
+	require.Equal(t, 30, second.Sequences)
+	require.Equal(t, before, r.sequences()[:n])
 	require.Len(t, second.Sends, 30-n)
 	r.clean()
 }
@@ -583,7 +661,7 @@ func TestResumeAfterDeath(t *testing.T) {
 	})
 	result, err := r.Sample(t.Context(), nil)
 	require.NoError(t, err)
-	require.Len(t, result.Dataset.Sequences, 2)
+	require.Len(t, r.sequences(), 2)
 	require.NoError(t, r.Journal().Close())
 	r.Close()
 	w.OpenWhisk.Fail(nil)
@@ -592,7 +670,7 @@ func TestResumeAfterDeath(t *testing.T) {
 	require.NoError(t, err)
 	result, err = r.Sample(t.Context(), nil)
 	require.NoError(t, err)
-	require.Len(t, result.Dataset.Sequences, 4)
+	require.Len(t, r.sequences(), 4)
 	require.Len(t, result.Sends, 2)
 	r.clean()
 }

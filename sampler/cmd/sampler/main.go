@@ -116,30 +116,26 @@ func sample(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 	}
 	bar := progress.New(stderr, order.config.Requests, "requests")
 	defer bar.Done()
-	result, err := sampler.Sample(ctx, target, order.app, order.config, func(complete int) { bar.Set(complete, "") })
-	if err != nil {
-		return err
-	}
-	bar.Set(order.config.Requests, "writing "+output)
-	err = atomicfile.Write(output, func(w io.Writer) error { return result.Dataset.EncodeAs(&interruptible{ctx, w}, tpp.FormatOf(output)) })
+	var result *sampler.Result
+	err = atomicfile.Write(output, func(w io.Writer) error {
+		file, err := newInOrder(w, tpp.FormatOf(output), sampler.MarkNames(order.app))
+		if err != nil {
+			return err
+		}
+		result, err = sampler.Collect(ctx, target, order.app, order.config, func(request int, s tpp.Sequence) error {
+			defer bar.Add(1, "")
+			return file.add(request, s)
+		})
+		if err != nil {
+			return err
+		}
+		return file.writer.Close()
+	})
 	bar.Done()
 	if err != nil {
 		return err
 	}
 	return report(stdout, order, output, result, time.Since(begin))
-}
-
-// interruptible refuses to write on after the context is done.
-type interruptible struct {
-	ctx context.Context
-	w   io.Writer
-}
-
-func (i *interruptible) Write(p []byte) (int, error) {
-	if err := i.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return i.w.Write(p)
 }
 
 // parse checks everything that can be wrong about a call.
@@ -265,11 +261,11 @@ func report(w io.Writer, o order, file string, r *sampler.Result, took time.Dura
 			LatenessSeconds  float64 `json:"lateness_seconds"`
 			Seconds          float64 `json:"seconds"`
 		}{
-			file, o.app.Name, len(r.Dataset.Sequences), r.Events, r.ColdStarts, len(o.app.Functions), o.config.Seed,
+			file, o.app.Name, r.Sequences, r.Events, r.ColdStarts, len(o.app.Functions), o.config.Seed,
 			simulated.Seconds(), r.Lateness().Seconds(), took.Seconds(),
 		})
 	}
 	_, err := fmt.Fprintf(w, "%s: %d traces of %s, %d invocations, %.1f %% cold starts; %v of load in %.2f s\n",
-		file, len(r.Dataset.Sequences), o.app.Name, r.Events, 100*float64(r.ColdStarts)/float64(r.Events), simulated.Round(time.Second), took.Seconds())
+		file, r.Sequences, o.app.Name, r.Events, 100*float64(r.ColdStarts)/float64(r.Events), simulated.Round(time.Second), took.Seconds())
 	return err
 }

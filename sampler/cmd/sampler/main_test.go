@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"github.com/tppfaas/tppfaas/internal/cli"
 	"github.com/tppfaas/tppfaas/tpp"
 )
@@ -303,18 +305,36 @@ func TestFailures(t *testing.T) {
 	}
 }
 
-// Ctrl-C also stops the writing of a large dataset.
-func TestInterruptedWriting(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	var out bytes.Buffer
-	w := &interruptible{ctx, &out}
-	if _, err := io.WriteString(w, "before"); err != nil {
-		t.Fatal(err)
-	}
-	cancel()
-	if _, err := io.WriteString(w, "after"); !errors.Is(err, context.Canceled) || out.String() != "before" {
-		t.Errorf("err = %v, written %q", err, out.String())
-	}
+// Sequences are written in the order of the plan, whenever they are complete.
+func TestInOrder(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		var out bytes.Buffer
+		file, err := newInOrder(&out, tpp.FormatJSON, []string{"f"})
+		if err != nil {
+			rt.Fatal(err)
+		}
+		order := rapid.Permutation([]int{0, 1, 2, 3, 4, 5}).Draw(rt, "order")
+		for _, request := range order {
+			if err := file.add(request, tpp.Sequence{ArrivalTimes: []float64{float64(request)}, Marks: []int{0}}); err != nil {
+				rt.Fatal(err)
+			}
+		}
+		if err := file.writer.Close(); err != nil {
+			rt.Fatal(err)
+		}
+		d, err := tpp.ReadDataset(&out)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		for i, s := range d.Sequences {
+			if s.ArrivalTimes[0] != float64(i) {
+				rt.Errorf("sequence %d is that of request %v", i, s.ArrivalTimes[0])
+			}
+		}
+		if len(d.Sequences) != len(order) || len(file.waiting) != 0 {
+			rt.Errorf("%d sequences, %d waiting", len(d.Sequences), len(file.waiting))
+		}
+	})
 }
 
 func FuzzParse(f *testing.F) {

@@ -12,12 +12,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tppfaas/tppfaas/internal/atomicfile"
 	"github.com/tppfaas/tppfaas/internal/cli"
 	"github.com/tppfaas/tppfaas/internal/progress"
 	"github.com/tppfaas/tppfaas/sampler"
 	"github.com/tppfaas/tppfaas/sampler/openwhisk"
-	"github.com/tppfaas/tppfaas/tpp"
 )
 
 // configFile is read where it is.
@@ -168,15 +166,9 @@ func (w *onOpenWhisk) sample(ctx context.Context, o order, output string, stdout
 	// From here on nothing may be lost, interrupted or not.
 	own, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
 	defer cancel()
-	traces := 0
-	if result != nil {
-		traces = len(result.Dataset.Sequences)
-	}
+	traces := target.Complete()
 	bar.Set(traces, "writing "+output)
-	var written error
-	if traces > 0 {
-		written = atomicfile.Write(output, func(w io.Writer) error { return result.Dataset.EncodeAs(w, tpp.FormatOf(output)) })
-	}
+	_, written := target.WriteDataset(output)
 	if err := target.Remove(own); err != nil {
 		bar.Print(fmt.Sprintf("package %s is left on OpenWhisk, sampler clean %s removes it: %v", target.Package(), target.Package(), err))
 	}
@@ -259,12 +251,12 @@ func (w *onOpenWhisk) report(stdout io.Writer, o order, file string, r *sampler.
 			LatenessSeconds float64 `json:"lateness_seconds"`
 			Seconds         float64 `json:"seconds"`
 		}{
-			file, o.app.Name, o.config.Requests, len(r.Dataset.Sequences), r.Events, r.ColdStarts, len(o.app.Functions), o.config.Seed,
+			file, o.app.Name, o.config.Requests, r.Sequences, r.Events, r.ColdStarts, len(o.app.Functions), o.config.Seed,
 			r.Lateness().Seconds(), took.Seconds(),
 		})
 	}
 	_, err := fmt.Fprintf(stdout, "%s: %d traces of %s, %d invocations, %.1f %% cold starts; %v on OpenWhisk, requests at most %v late\n",
-		file, len(r.Dataset.Sequences), o.app.Name, r.Events, 100*float64(r.ColdStarts)/float64(r.Events), took.Round(time.Second),
+		file, r.Sequences, o.app.Name, r.Events, 100*float64(r.ColdStarts)/float64(r.Events), took.Round(time.Second),
 		r.Lateness().Round(time.Millisecond))
 	return err
 }

@@ -1,0 +1,116 @@
+package openwhisk
+
+import (
+	"fmt"
+	"io"
+	"iter"
+
+	"github.com/tppfaas/tppfaas/internal/atomicfile"
+	"github.com/tppfaas/tppfaas/sampler"
+	"github.com/tppfaas/tppfaas/tpp"
+)
+
+// keep keeps a complete trace: in the journal, or where that is not possible in memory.
+func (t *Target) keep(request int, trace sampler.Trace) {
+	if t.journal != nil {
+		err := t.journal.complete(request, trace)
+		if err == nil {
+			return
+		}
+		t.mu.Lock()
+		first := !t.unjournaled
+		t.unjournaled = true
+		t.mu.Unlock()
+		if first {
+			t.say(fmt.Sprintf("from now on traces are kept in memory alone: %v", err))
+		}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.kept[request] = trace
+}
+
+// Sequences are those of all complete traces, of earlier runs too, in the order of the plan. Each is read from the journal when it
+// is its turn; an error ends them. They can be had after Sample, and before the journal is closed.
+func (t *Target) Sequences() iter.Seq2[*tpp.Sequence, error] {
+	return func(yield func(*tpp.Sequence, error) bool) {
+		marks := sampler.Marks(t.options.App)
+		for request := range t.options.Config.Requests {
+			t.mu.Lock()
+			trace := t.kept[request]
+			t.mu.Unlock()
+			var err error
+			if trace == nil {
+				if !t.journal.has(request) {
+					continue
+				}
+				trace, err = t.journal.trace(request)
+			}
+			var s tpp.Sequence
+			if err == nil {
+				s, err = trace.Sequence(marks)
+			}
+			if err != nil {
+				yield(nil, fmt.Errorf("request %d: %w", request, err))
+				return
+			}
+			if !yield(&s, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Dataset is that of all [Target.Sequences], in memory.
+func (t *Target) Dataset() (*tpp.Dataset, error) {
+	d := &tpp.Dataset{MarkNames: sampler.MarkNames(t.options.App)}
+	for s, err := range t.Sequences() {
+		if err != nil {
+			return nil, err
+		}
+		d.Sequences = append(d.Sequences, *s)
+	}
+	return d, nil
+}
+
+// WriteDataset writes all [Target.Sequences] as a dataset, in the format that the file's name asks for (see [tpp.FormatOf]), with
+// memory for one of them. The file is replaced only when the new one is whole. It returns how many there are; where there are
+// none it writes nothing.
+func (t *Target) WriteDataset(path string) (sequences int, err error) {
+	if t.Complete() == 0 {
+		return 0, nil
+	}
+	names := sampler.MarkNames(t.options.App)
+	err = atomicfile.Write(path, func(w io.Writer) error {
+		sequences = 0
+		out, err := tpp.NewSequenceWriter(w, tpp.FormatOf(path))
+		if err != nil {
+			return err
+		}
+		for s, err := range t.Sequences() {
+			if err != nil {
+				return err
+			}
+			if err := out.Write(s, names); err != nil {
+				return err
+			}
+			sequences++
+		}
+		return out.Close()
+	})
+	return sequences, err
+}
+
+// Complete counts the traces that are complete, of earlier runs too.
+func (t *Target) Complete() int {
+	n := 0
+	for request := range t.options.Config.Requests {
+		t.mu.Lock()
+		_, kept := t.kept[request]
+		t.mu.Unlock()
+		if kept || t.journal.has(request) {
+			n++
+		}
+	}
+	return n
+}
