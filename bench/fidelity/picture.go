@@ -88,7 +88,7 @@ func fonts(p *plot.Plot) {
 	}
 }
 
-// drawGaps sets ours against the recorded medians, each with its bootstrap interval.
+// drawGaps sets ours against the recorded medians, each with its bootstrap interval of 95 %.
 func (c *comparison) drawGaps(p *plot.Plot) error {
 	p.X.Label.Text, p.Y.Label.Text = "median gap recorded, ms", "simulated, ms"
 	p.X.Scale, p.Y.Scale = plot.LogScale{}, plot.LogScale{}
@@ -109,7 +109,7 @@ func (c *comparison) drawGaps(p *plot.Plot) error {
 			continue
 		}
 		points = append(points, plotter.XY{X: min(max(g.real, least), most), Y: y})
-		spread, err := plotter.NewLine(plotter.XYs{{X: min(max(g.lower, least), most), Y: y}, {X: min(max(g.upper, least), most), Y: y}})
+		spread, err := plotter.NewLine(plotter.XYs{{X: min(max(g.alone.lower, least), most), Y: y}, {X: min(max(g.alone.upper, least), most), Y: y}})
 		if err != nil {
 			return err
 		}
