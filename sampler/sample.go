@@ -21,8 +21,13 @@ type Result struct {
 	Sequences int
 	// Incomplete has the requests that were sent and have no complete trace, in the order of the plan.
 	Incomplete []*Incomplete
-	// Sends has the times at which each request was to be sent and was sent. Those that an earlier run has sent are not there.
+	// Sends has the times at which each request was to be sent and was sent. Those that an earlier run has sent are not there. It
+	// is nil from [Collect].
 	Sends []Send
+	// Sent counts the requests that this run has sent.
+	Sent int
+	// Lateness is how far behind its schedule the latest request was sent that is done.
+	Lateness time.Duration
 	// Events and ColdStarts count invocations.
 	Events, ColdStarts int
 	// Start is when the first request was to be sent, End when the last function ended.
@@ -32,15 +37,6 @@ type Result struct {
 // Send is the sending of a request, in times after the start of the sampling.
 type Send struct {
 	Intended, Actual time.Duration
-}
-
-// Lateness returns how far behind its schedule the latest request was sent.
-func (r *Result) Lateness() time.Duration {
-	var most time.Duration
-	for _, s := range r.Sends {
-		most = max(most, s.Actual-s.Intended)
-	}
-	return most
 }
 
 // Sample deploys the application on the target, sends the requests of the config's plan, each at its time, and collects
@@ -53,7 +49,7 @@ func (r *Result) Lateness() time.Duration {
 func Sample(ctx context.Context, target Target, app *apps.Application, config Config, progress func(complete int)) (*Result, error) {
 	var byRequest []tpp.Sequence // without events where there is none
 	complete := 0
-	result, err := Collect(ctx, target, app, config, func(request int, s tpp.Sequence) error {
+	result, err := collect(ctx, target, app, config, true, func(request int, s tpp.Sequence) error {
 		for len(byRequest) <= request {
 			byRequest = append(byRequest, tpp.Sequence{})
 		}
@@ -73,6 +69,10 @@ func Sample(ctx context.Context, target Target, app *apps.Application, config Co
 // Collect is [Sample] for those who do not want everything in memory: it hands each sequence to keep as its trace is complete,
 // one at a time and in no particular order, and the result has no dataset. An error of keep ends the sampling.
 func Collect(ctx context.Context, target Target, app *apps.Application, config Config, keep func(request int, s tpp.Sequence) error) (*Result, error) {
+	return collect(ctx, target, app, config, false, keep)
+}
+
+func collect(ctx context.Context, target Target, app *apps.Application, config Config, noteSends bool, keep func(int, tpp.Sequence) error) (*Result, error) {
 	planner, err := NewPlanner(app, config)
 	if err != nil {
 		return nil, err
@@ -83,7 +83,7 @@ func Collect(ctx context.Context, target Target, app *apps.Application, config C
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s := &sampling{
-		target: target, planner: planner, cancel: cancel, keep: keep,
+		target: target, planner: planner, cancel: cancel, keep: keep, noteSends: noteSends,
 		marks:  Marks(app),
 		result: Result{Start: target.Now()},
 	}
@@ -109,7 +109,9 @@ type sampling struct {
 	recorder Recorder // nil if the target keeps no record
 	cancel   context.CancelFunc
 	keep     func(int, tpp.Sequence) error
-	marks    map[string]int
+	// noteSends keeps the times of all sends.
+	noteSends bool
+	marks     map[string]int
 
 	mu      sync.Mutex
 	planner *Planner
@@ -135,8 +137,10 @@ func (s *sampling) schedule() {
 		if s.recorder != nil {
 			if _, before := s.recorder.SentAt(r.Index); before {
 				s.mu.Unlock()
-				if err := s.target.Send(r, s.done(r.Index)); err != nil {
-					s.fail(r.Index, err)
+				index := r.Index
+				err := s.target.Send(r, func(t Trace, err error) { s.collect(index, t, err) })
+				if err != nil {
+					s.fail(index, err)
 				}
 				s.mu.Lock()
 				continue
@@ -157,14 +161,37 @@ func (s *sampling) send(r Request, due time.Duration) {
 		s.mu.Unlock()
 		return
 	}
-	s.result.Sends = append(s.result.Sends, Send{Intended: due, Actual: s.target.Now().Sub(s.result.Start)})
-	s.sent = append(s.sent, r.Index)
+	actual := s.target.Now().Sub(s.result.Start)
+	s.result.Sent++
+	if s.noteSends {
+		s.result.Sends = append(s.result.Sends, Send{Intended: due, Actual: actual})
+		s.sent = append(s.sent, r.Index)
+	}
 	s.mu.Unlock()
-	if err := s.target.Send(r, s.done(r.Index)); err != nil {
-		s.fail(r.Index, err)
+	index := r.Index // all that done holds of the request
+	err := s.target.Send(r, func(t Trace, err error) {
+		if s.recorder != nil { // which knows better
+			if at, ok := s.recorder.SentAt(index); ok {
+				actual = at.Sub(s.result.Start)
+			}
+		}
+		s.late(actual - due)
+		s.collect(index, t, err)
+	})
+	if err != nil {
+		s.fail(index, err)
 		return
 	}
 	s.schedule()
+}
+
+// late notes how far behind its schedule a request was sent.
+func (s *sampling) late(by time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.result.Lateness = max(s.result.Lateness, by)
+	}
 }
 
 // fail ends the sampling because of a request.
@@ -179,11 +206,6 @@ func (s *sampling) failLocked(index int, err error) {
 		s.err = fmt.Errorf("request %d: %w", index, err)
 	}
 	s.cancel()
-}
-
-// done is called when a request is done; it keeps nothing else of it.
-func (s *sampling) done(index int) func(Trace, error) {
-	return func(t Trace, err error) { s.collect(index, t, err) }
 }
 
 func (s *sampling) collect(index int, t Trace, err error) {

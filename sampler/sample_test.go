@@ -169,8 +169,8 @@ func TestSchedule(t *testing.T) {
 				t.Errorf("request %d: %+v, planned for %v", i, got, r.Time)
 			}
 		}
-		if result.Lateness() != late {
-			t.Errorf("Lateness() = %v, want %v", result.Lateness(), late)
+		if result.Lateness != late {
+			t.Errorf("Lateness = %v, want %v", result.Lateness, late)
 		}
 	}
 }
@@ -320,7 +320,7 @@ func TestLocal(t *testing.T) {
 				t.Fatalf("request %d:\n got %s\nwant %s", i, got, want)
 			}
 		}
-		if lateness := result.Lateness(); lateness != 0 {
+		if lateness := result.Lateness; lateness != 0 {
 			t.Fatalf("virtual time is %v late", lateness)
 		}
 	})

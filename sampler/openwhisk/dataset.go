@@ -35,7 +35,13 @@ func (t *Target) keep(request int, trace sampler.Trace) {
 func (t *Target) Sequences() iter.Seq2[*tpp.Sequence, error] {
 	return func(yield func(*tpp.Sequence, error) bool) {
 		marks := sampler.Marks(t.options.App)
-		for request := range t.options.Config.Requests {
+		_, end := t.journal.completed()
+		t.mu.Lock()
+		for request := range t.kept {
+			end = max(end, request+1)
+		}
+		t.mu.Unlock()
+		for request := range end {
 			t.mu.Lock()
 			trace := t.kept[request]
 			t.mu.Unlock()
@@ -103,14 +109,8 @@ func (t *Target) WriteDataset(path string) (sequences int, err error) {
 
 // Complete counts the traces that are complete, of earlier runs too.
 func (t *Target) Complete() int {
-	n := 0
-	for request := range t.options.Config.Requests {
-		t.mu.Lock()
-		_, kept := t.kept[request]
-		t.mu.Unlock()
-		if kept || t.journal.has(request) {
-			n++
-		}
-	}
-	return n
+	n, _ := t.journal.completed()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return n + len(t.kept)
 }

@@ -13,6 +13,6 @@
 //
 // A [Target] deploys the application into a package of its own, so that runs do not disturb each other, sends the requests of the
 // plan at their times, and fetches the traces from Zipkin, where the functions' spans arrive by way of the collector. What it
-// sends and what it collects stands in a [Journal], with which another process can go on, and from which the dataset is written: memory
-// does not grow with the traces.
+// sends and what it collects stands in a [Journal], with which another process can go on, and from which the dataset is written:
+// memory does not grow with the traces.
 package openwhisk

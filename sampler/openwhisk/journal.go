@@ -32,6 +32,7 @@ type Journal struct {
 	err     error   // of the first failed write; after it nothing is written
 	written int     // lines
 	traces  []int64 // where the line of each request's complete trace begins, 0 for none
+	whole   int     // complete traces
 	syncing sync.Mutex
 	synced  int // lines that are on disk
 }
@@ -148,7 +149,7 @@ func createJournal(path string, h header) (*Journal, error) {
 	case err != nil:
 		return nil, journalError(path, err)
 	}
-	j := &Journal{path: path, header: h, file: file, traces: make([]int64, h.Config.Requests)}
+	j := &Journal{path: path, header: h, file: file}
 	err = lock(file)
 	if err == nil {
 		_, err = j.append(h)
@@ -204,12 +205,13 @@ func (j *Journal) load(want header) error {
 	if difference := j.header.differs(want); difference != "" {
 		return fmt.Errorf("journal %s is of another sampling: %s", j.path, difference)
 	}
-	j.traces = make([]int64, want.Config.Requests)
 	for i, e := range j.found {
-		if i < 0 || i >= len(j.traces) {
-			return fmt.Errorf("journal %s: it has a request %d, of %d", j.path, i, len(j.traces))
+		if n := want.Config.Requests; i < 0 || i >= n {
+			return fmt.Errorf("journal %s: it has a request %d, of %d", j.path, i, n)
 		}
-		j.traces[i] = e.complete
+		if e.complete != 0 {
+			j.note(i, e.complete)
+		}
 	}
 	// What follows the last whole line was being written when the process died.
 	if err := j.file.Truncate(j.size); err != nil {
@@ -302,10 +304,31 @@ func (j *Journal) complete(request int, trace sampler.Trace) error {
 	offset, err := j.append(l)
 	if err == nil && j != nil {
 		j.mu.Lock()
-		j.traces[request] = offset
+		j.note(request, offset)
 		j.mu.Unlock()
 	}
 	return err
+}
+
+// note notes where the line of a complete trace begins.
+func (j *Journal) note(request int, offset int64) {
+	for len(j.traces) <= request {
+		j.traces = append(j.traces, 0)
+	}
+	if j.traces[request] == 0 {
+		j.whole++
+	}
+	j.traces[request] = offset
+}
+
+// completed counts the complete traces, and tells up to which request there may be some.
+func (j *Journal) completed() (traces, end int) {
+	if j == nil {
+		return 0, 0
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.whole, len(j.traces)
 }
 
 // has tells whether the trace of a request is complete.
@@ -315,7 +338,7 @@ func (j *Journal) has(request int) bool {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.traces[request] != 0
+	return request < len(j.traces) && j.traces[request] != 0
 }
 
 // trace reads a complete trace.

@@ -44,7 +44,7 @@ func (t *Target) Send(r sampler.Request, done func(sampler.Trace, error)) error 
 	f := &flight{request: r, done: done}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if at, before := t.sentAt[r.Index]; before {
+	if at, before := t.sentAt.get(r.Index); before {
 		e := t.journal.found[r.Index]
 		if e.complete != 0 {
 			t.unsent++ // Wait waits for it
@@ -113,11 +113,11 @@ func (t *Target) sendAll() {
 		t.mu.Lock()
 		t.unsent--
 		if sent {
-			t.sentAt[f.request.Index] = f.at
+			t.sentAt.set(f.request.Index, f.at)
 			t.news = time.Now()
 			t.fly(f, f.at)
 		}
-		n := len(t.sentAt)
+		n := t.sentAt.count
 		t.mu.Unlock()
 		if err != nil {
 			f.done(nil, err)

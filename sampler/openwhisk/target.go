@@ -84,7 +84,7 @@ type Target struct {
 	unsent      int        // requests in the queue and under way
 	flights     []*flight  // sent, and not done
 	recalled    []recalled // complete since an earlier run, and not handed over
-	sentAt      map[int]time.Time
+	sentAt      sentTimes
 	news        time.Time             // when something last came, or was sent
 	spans       int                   // that have come
 	warned      bool                  // the user, that none have
@@ -142,7 +142,7 @@ func New(o Options) (*Target, error) {
 	}
 	t := &Target{
 		options: o, client: newClient(api, o.Auth.Value, o.insecure(), o.Timeout), zipkin: newZipkin(traces, o.insecure(), o.Timeout),
-		stop: make(chan struct{}), wake: make(chan struct{}, 1), timers: map[*time.Timer]struct{}{}, sentAt: map[int]time.Time{}, kept: map[int]sampler.Trace{},
+		stop: make(chan struct{}), wake: make(chan struct{}, 1), timers: map[*time.Timer]struct{}{}, sentAt: sentTimes{epoch: time.Now()}, kept: map[int]sampler.Trace{},
 	}
 	t.life, t.end = context.WithCancel(context.Background())
 	t.sending.init(t.say)
@@ -279,7 +279,7 @@ func (t *Target) recall(ctx context.Context) error {
 				continue
 			}
 		}
-		t.sentAt[i] = e.at
+		t.sentAt.set(i, e.at)
 	}
 	return nil
 }
@@ -309,7 +309,7 @@ func (t *Target) Sample(ctx context.Context, progress func(complete int)) (*samp
 func (t *Target) Whole() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return len(t.sentAt) == t.options.Config.Requests
+	return t.sentAt.count == t.options.Config.Requests
 }
 
 // Deploy deploys the functions, unless all requests were sent before.
@@ -382,8 +382,7 @@ func (t *Target) Remove(ctx context.Context) error {
 func (t *Target) SentAt(index int) (time.Time, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	at, ok := t.sentAt[index]
-	return at, ok
+	return t.sentAt.get(index)
 }
 
 // Now returns the time.

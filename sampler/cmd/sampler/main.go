@@ -262,7 +262,7 @@ func report(w io.Writer, o order, file string, r *sampler.Result, took time.Dura
 			Seconds          float64 `json:"seconds"`
 		}{
 			file, o.app.Name, r.Sequences, r.Events, r.ColdStarts, len(o.app.Functions), o.config.Seed,
-			simulated.Seconds(), r.Lateness().Seconds(), took.Seconds(),
+			simulated.Seconds(), r.Lateness.Seconds(), took.Seconds(),
 		})
 	}
 	_, err := fmt.Fprintf(w, "%s: %d traces of %s, %d invocations, %.1f %% cold starts; %v of load in %.2f s\n",

@@ -252,11 +252,11 @@ func (w *onOpenWhisk) report(stdout io.Writer, o order, file string, r *sampler.
 			Seconds         float64 `json:"seconds"`
 		}{
 			file, o.app.Name, o.config.Requests, r.Sequences, r.Events, r.ColdStarts, len(o.app.Functions), o.config.Seed,
-			r.Lateness().Seconds(), took.Seconds(),
+			r.Lateness.Seconds(), took.Seconds(),
 		})
 	}
 	_, err := fmt.Fprintf(stdout, "%s: %d traces of %s, %d invocations, %.1f %% cold starts; %v on OpenWhisk, requests at most %v late\n",
 		file, r.Sequences, o.app.Name, r.Events, 100*float64(r.ColdStarts)/float64(r.Events), took.Round(time.Second),
-		r.Lateness().Round(time.Millisecond))
+		r.Lateness.Round(time.Millisecond))
 	return err
 }
