@@ -24,8 +24,8 @@ type Options struct {
 	Dir string
 	// MemoryMB is the platform's memory for containers in MiB; 0 for 4096.
 	MemoryMB int
-	// PlatformArgs are more arguments of the platform.
-	PlatformArgs []string
+	// PlatformArgs are more arguments of the platform, ZipkinArgs of the Zipkin that is built in.
+	PlatformArgs, ZipkinArgs []string
 }
 
 // Chain is a running chain.
@@ -54,7 +54,7 @@ func Start(ctx context.Context, o Options) (*Chain, error) {
 	var parts []*Process
 	if c.ZipkinURL == "" {
 		c.ZipkinURL = "http://" + addresses[2]
-		c.Zipkin = &Process{name: "zipkin", path: o.Sampler, args: []string{"zipkin", "-listen", addresses[2]}, env: env, ready: c.ZipkinURL + "/health"}
+		c.Zipkin = &Process{name: "zipkin", path: o.Sampler, args: append([]string{"zipkin", "-listen", addresses[2]}, o.ZipkinArgs...), env: env, ready: c.ZipkinURL + "/health"}
 		parts = append(parts, c.Zipkin)
 	}
 	c.Platform = &Process{

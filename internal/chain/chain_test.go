@@ -45,15 +45,14 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
-func start(t *testing.T, zipkin string, platformArgs ...string) *Chain {
+func start(t *testing.T, o Options) *Chain {
 	t.Helper()
 	dir, err := programs()
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := Start(t.Context(), Options{
-		Sampler: filepath.Join(dir, "sampler"), Collector: filepath.Join(dir, "collector"), Zipkin: zipkin, Dir: t.TempDir(), PlatformArgs: platformArgs,
-	})
+	o.Sampler, o.Collector, o.Dir = filepath.Join(dir, "sampler"), filepath.Join(dir, "collector"), t.TempDir()
+	c, err := Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +102,7 @@ func TestChain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := start(t, zipkintest.Start(t), "-log", "info")
+	c := start(t, Options{Zipkin: zipkintest.Start(t), PlatformArgs: []string{"-log", "info"}})
 	file := filepath.Join(t.TempDir(), "chain.json")
 	c.sample(t, "-d", application, "-n", fmt.Sprint(requests), "-l", "0.4", "-u", "0.7", "-o", file)
 

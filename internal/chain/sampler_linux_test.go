@@ -16,7 +16,7 @@ func TestSampler(t *testing.T) {
 		t.Skip("builds the collector and takes half a minute")
 	}
 	const requests = 50
-	c := start(t, "", "-per-minute", "0", "-concurrent", "0")
+	c := start(t, Options{})
 	dir := t.TempDir()
 	real, virtual := filepath.Join(dir, "real.json"), filepath.Join(dir, "virtual.json")
 	plan := []string{"-d", "tree_small", "-n", fmt.Sprint(requests), "-l", "0.2", "-u", "0.4", "-r", "-m", "2", "-seed", "5"}
