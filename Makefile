@@ -3,7 +3,7 @@ GO ?= go
 BIN := bin
 DEMO := build/demo
 
-.PHONY: all build data action collector chain demo test race soak serverless lint bench-peers fetch generate clean
+.PHONY: all build data action collector chain demo test race soak soak-chain serverless lint bench-peers fetch generate clean
 all: build
 
 ARCHS := $(sort amd64 $(shell $(GO) env GOARCH))
@@ -41,6 +41,9 @@ race: ## every test under the race detector, but the few that compile for other 
 
 soak: ## the collector under fire, in full: some four minutes
 	$(GO) test ./collector/fire -soak -v -timeout 30m
+
+soak-chain: ## the whole chain under load, each process killed in the middle: some twelve minutes, 10 GB of memory
+	$(GO) test ./internal/chain -run Soak -soak 10m -rate 40 -v -timeout 30m
 
 fetch: ## what tests run against if it is there: a real Zipkin server (131 MB, needs Java 17)
 	$(GO) run ./internal/zipkintest/fetch
