@@ -473,3 +473,24 @@ func BenchmarkRun(b *testing.B) {
 		r.Run(context.Background(), Request{Value: value, ActivationID: "a"})
 	}
 }
+
+// A sleep is never shorter than it should be, whatever the runtime's timers do, and ends with its context.
+func TestWait(t *testing.T) {
+	for name, f := range map[string]func(context.Context, time.Duration) error{"sleep": sleep, "timerSleep": timerSleep} {
+		for _, d := range []time.Duration{1, 100 * time.Microsecond, 1300 * time.Microsecond, 20 * time.Millisecond} {
+			begin := time.Now()
+			require.NoError(t, f(t.Context(), d), name)
+			require.GreaterOrEqual(t, time.Since(begin), d, name)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		asleep := make(chan error)
+		go func() { asleep <- f(ctx, time.Hour) }()
+		cancel()
+		require.ErrorIs(t, <-asleep, context.Canceled, name)
+		require.ErrorIs(t, f(ctx, time.Hour), context.Canceled, name)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	require.EqualError(t, wait(ctx, time.Hour), "its time limit is shorter than its sleep")
+	require.NoError(t, wait(ctx, 0))
+}

@@ -98,15 +98,21 @@ func wait(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return nil
 	}
+	err := sleep(ctx, d)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return errors.New("its time limit is shorter than its sleep")
+	}
+	return err
+}
+
+// timerSleep sleeps by the timers of Go's runtime, which are late by up to a millisecond and a thousandth of the time.
+func timerSleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 		return nil
 	case <-ctx.Done():
-		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			return errors.New("its time limit is shorter than its sleep")
-		}
 		return ctx.Err()
 	}
 }
