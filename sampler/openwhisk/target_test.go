@@ -659,7 +659,7 @@ func TestResumeAfterDeath(t *testing.T) {
 		}
 		return false
 	})
-	result, err := r.Sample(t.Context(), nil)
+	_, err = r.Sample(t.Context(), nil)
 	require.NoError(t, err)
 	require.Len(t, r.sequences(), 2)
 	require.NoError(t, r.Journal().Close())
@@ -668,7 +668,7 @@ func TestResumeAfterDeath(t *testing.T) {
 
 	r, err = begin(t, w, config, journal, true, nil)
 	require.NoError(t, err)
-	result, err = r.Sample(t.Context(), nil)
+	result, err := r.Sample(t.Context(), nil)
 	require.NoError(t, err)
 	require.Len(t, r.sequences(), 4)
 	require.Equal(t, 2, result.Sent)
