@@ -207,8 +207,9 @@ func (q *quadrature) add(a node, t float64) node {
 func (p *panel) bound() float64 { return math.Abs(p.a.square-p.b.square) * (p.b.t - p.a.t) }
 
 // estimate is the error of a value that a refinement changed by so much. Two rules may agree by chance where the ends
-// differ much or a step lies between two nodes, and so a share of the bound remains, and one of the error before. In a panel too wide for a polynomial that share is fixed; else it
-// falls with the third power of the difference of the ends, as the error of a smooth function does.
+// differ much or a step lies between two nodes, and so a share of the bound remains, and one of the error before. In a
+// panel too wide for a polynomial the share of the bound is fixed; else it falls with the third power of the difference of
+// the ends, as the error of a smooth function does.
 func (p *panel) estimate(change, before float64) float64 {
 	bound, share := p.bound(), 1./4
 	if p.b.t < 4*p.a.t {

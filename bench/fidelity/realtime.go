@@ -60,11 +60,7 @@ func compareRealTime(ctx context.Context, path string, overheads sampler.Overhea
 		if err != nil {
 			return nil, fmt.Errorf("sampling for %s: %w", path, err)
 		}
-		d, err := r.Dataset.WithMarks(marks(c.app))
-		if err != nil {
-			return nil, err
-		}
-		c.ours = append(c.ours, warm(d)...)
+		c.ours = append(c.ours, warm(r.Dataset)...)
 	}
 	c.distances = distances(c.real, c.ours)
 	if len(c.distances) == 0 {

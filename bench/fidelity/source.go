@@ -49,7 +49,7 @@ func readDataset(path string, app *apps.Application) (*tpp.Dataset, error) {
 	if err != nil {
 		return nil, err
 	}
-	if d, err = d.WithMarks(marks(app)); err != nil {
+	if d, err = d.WithMarks(sampler.MarkNames(app)); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	for i := range d.Sequences {
@@ -58,14 +58,6 @@ func readDataset(path string, app *apps.Application) (*tpp.Dataset, error) {
 		}
 	}
 	return d, nil
-}
-
-func marks(app *apps.Application) []string {
-	var names []string
-	for _, f := range app.Functions {
-		names = append(names, app.DeployedName(f.Name))
-	}
-	return names
 }
 
 // Requests of a burst are 0.11 s apart; with a trace left out here and there the gaps grow, but stay below those of low load.
@@ -125,7 +117,7 @@ func (s *source) simulate(ctx context.Context, overheads sampler.Overheads, seed
 	if err != nil {
 		return nil, fmt.Errorf("sampling for %s: %w", s.name, err)
 	}
-	return r.Dataset.WithMarks(marks(s.app))
+	return r.Dataset, nil
 }
 
 func pointers(d *tpp.Dataset) []*tpp.Sequence {

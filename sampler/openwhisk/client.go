@@ -59,9 +59,9 @@ func (c *connection) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	var text []byte
-	if done := response.StatusCode < 300; done && (r.Method == http.MethodPut || r.Method == http.MethodDelete) {
+	if response.StatusCode < 300 && (r.Method == http.MethodPut || r.Method == http.MethodDelete) {
 		// The answer is what was there or is now, megabytes of code, which nobody looks at.
-		err = skipAnswer(response)
+		text, err = []byte("{}"), skipAnswer(response)
 	} else {
 		text, err = readAnswer(response)
 	}
@@ -69,7 +69,7 @@ func (c *connection) RoundTrip(r *http.Request) (*http.Response, error) {
 		c.err = err
 		return nil, err
 	}
-	if text = bytes.TrimSpace(text); len(text) == 0 && response.StatusCode < 300 || string(text) == "null" {
+	if string(bytes.TrimSpace(text)) == "null" {
 		text = []byte("{}")
 	}
 	response.Body = io.NopCloser(bytes.NewReader(text))
