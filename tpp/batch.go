@@ -5,7 +5,7 @@ import (
 	"math"
 	"slices"
 
-	"github.com/tppfaas/tppfaas/tpp/internal/nn"
+	"github.com/tppfaas/tppfaas/internal/nn"
 )
 
 // targetKind says what is scored from a context.

@@ -14,7 +14,7 @@ import (
 	"slices"
 
 	"github.com/tppfaas/tppfaas/internal/atomicfile"
-	"github.com/tppfaas/tppfaas/tpp/internal/safetensors"
+	"github.com/tppfaas/tppfaas/internal/safetensors"
 )
 
 // checkpoint is the state of a training after a whole epoch.

@@ -6,7 +6,7 @@ import (
 	"math"
 	"slices"
 
-	"github.com/tppfaas/tppfaas/tpp/internal/nn"
+	"github.com/tppfaas/tppfaas/internal/nn"
 )
 
 // The kinds of recurrent models.

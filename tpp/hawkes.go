@@ -9,7 +9,7 @@ import (
 	"gonum.org/v1/gonum/integrate/quad"
 
 	"github.com/tppfaas/tppfaas/tpp/dist"
-	"github.com/tppfaas/tppfaas/tpp/internal/nn"
+	"github.com/tppfaas/tppfaas/internal/nn"
 )
 
 // Hawkes is a multivariate Hawkes process with exponential kernels (Hawkes 1971) that may end. As long as the sequence is

@@ -3,7 +3,7 @@ package tpp
 import (
 	"math"
 
-	"github.com/tppfaas/tppfaas/tpp/internal/nn"
+	"github.com/tppfaas/tppfaas/internal/nn"
 )
 
 // timeHead is what differs between the kinds of models: how the outputs of the time layer are scored.

@@ -3,7 +3,7 @@ package tpp
 import (
 	"math"
 
-	"github.com/tppfaas/tppfaas/tpp/internal/nn"
+	"github.com/tppfaas/tppfaas/internal/nn"
 )
 
 // Median is the median of the time to the next event. It is that of Time, but for recurrent models it is found in float32,

@@ -7,7 +7,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/tppfaas/tppfaas/tpp/dist"
-	"github.com/tppfaas/tppfaas/tpp/internal/nn"
+	"github.com/tppfaas/tppfaas/internal/nn"
 )
 
 // TestFastMedianHalvesTheMixture: whatever the model predicts, the fast median has half of the probability on either side.

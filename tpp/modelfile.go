@@ -10,8 +10,8 @@ import (
 	"slices"
 
 	"github.com/tppfaas/tppfaas/internal/atomicfile"
-	"github.com/tppfaas/tppfaas/tpp/internal/nn"
-	"github.com/tppfaas/tppfaas/tpp/internal/safetensors"
+	"github.com/tppfaas/tppfaas/internal/nn"
+	"github.com/tppfaas/tppfaas/internal/safetensors"
 )
 
 // metadataKey is where a model file's metadata holds the model's description.

@@ -8,7 +8,7 @@ import (
 	"slices"
 
 	"github.com/tppfaas/tppfaas/internal/atomicfile"
-	"github.com/tppfaas/tppfaas/tpp/internal/safetensors"
+	"github.com/tppfaas/tppfaas/internal/safetensors"
 )
 
 // classicalDescription is what the file of a classical model says beside its tensors.

@@ -5,7 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 
-	"github.com/tppfaas/tppfaas/tpp/internal/nn"
+	"github.com/tppfaas/tppfaas/internal/nn"
 )
 
 // network is the arithmetic of a recurrent model over float32 or float64: features → encoder → time head, mark head.

@@ -11,9 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tppfaas/tppfaas/tpp/internal/nn"
-	"github.com/tppfaas/tppfaas/tpp/internal/safetensors"
-	"github.com/tppfaas/tppfaas/tpp/internal/simd"
+	"github.com/tppfaas/tppfaas/internal/nn"
+	"github.com/tppfaas/tppfaas/internal/safetensors"
+	"github.com/tppfaas/tppfaas/internal/simd"
 )
 
 var (

@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"github.com/tppfaas/tppfaas/tpp/dist"
-	"github.com/tppfaas/tppfaas/tpp/internal/nn"
+	"github.com/tppfaas/tppfaas/internal/nn"
 )
 
 // Recurrent is a neural temporal point process: a recurrent encoder turns the history into a context, from which the

@@ -10,9 +10,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tppfaas/tppfaas/tpp/internal/nn"
-	"github.com/tppfaas/tppfaas/tpp/internal/safetensors"
-	"github.com/tppfaas/tppfaas/tpp/internal/simd"
+	"github.com/tppfaas/tppfaas/internal/nn"
+	"github.com/tppfaas/tppfaas/internal/safetensors"
+	"github.com/tppfaas/tppfaas/internal/simd"
 )
 
 // referenceCase is a case computed by an independent implementation of the paper's model in float64: its sequences and

@@ -5,7 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 
-	"github.com/tppfaas/tppfaas/tpp/internal/nn"
+	"github.com/tppfaas/tppfaas/internal/nn"
 )
 
 // A follower continues a sequence along several paths at once. Its rows are the paths that still run.

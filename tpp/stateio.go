@@ -13,7 +13,7 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/tppfaas/tppfaas/tpp/internal/nn"
+	"github.com/tppfaas/tppfaas/internal/nn"
 )
 
 // BinaryState is a State that can be carried across processes: MarshalState and UnmarshalState make use of it.

@@ -10,8 +10,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/tppfaas/tppfaas/tpp/internal/crew"
-	"github.com/tppfaas/tppfaas/tpp/internal/nn"
+	"github.com/tppfaas/tppfaas/internal/crew"
+	"github.com/tppfaas/tppfaas/internal/nn"
 )
 
 // Train fits a recurrent model to the training part by maximum likelihood, and stops when the loss on the validation

@@ -18,7 +18,7 @@ import (
 	"github.com/tppfaas/tppfaas/internal/atomicfile"
 	"github.com/tppfaas/tppfaas/internal/cli"
 	"github.com/tppfaas/tppfaas/tpp"
-	"github.com/tppfaas/tppfaas/tpp/internal/figure"
+	"github.com/tppfaas/tppfaas/internal/figure"
 )
 
 const plotUsage = `tpp plot draws a picture; -what says which:

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/tppfaas/tppfaas/internal/cli"
-	"github.com/tppfaas/tppfaas/tpp/internal/figure"
+	"github.com/tppfaas/tppfaas/internal/figure"
 )
 
 func TestPlotEveryPicture(t *testing.T) {

@@ -3,7 +3,7 @@ package nn
 import (
 	"math"
 
-	"github.com/tppfaas/tppfaas/tpp/internal/simd"
+	"github.com/tppfaas/tppfaas/internal/simd"
 )
 
 // The losses take rows of a head's outputs and replace them by the gradient of scale times the sum of the negative log

@@ -1,6 +1,6 @@
 package nn
 
-import "github.com/tppfaas/tppfaas/tpp/internal/simd"
+import "github.com/tppfaas/tppfaas/internal/simd"
 
 // StepRows moves several states over one event each: h, rows × D, and for an LSTM the cell states c behind it, by the
 // input gates gx, rows × G·D. It does not allocate after its first call with the same Stepper and as many rows. Each row

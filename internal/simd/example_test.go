@@ -3,7 +3,7 @@ package simd_test
 import (
 	"fmt"
 
-	"github.com/tppfaas/tppfaas/tpp/internal/simd"
+	"github.com/tppfaas/tppfaas/internal/simd"
 )
 
 // The product of a batch with weights, and the gradient of the weights from the same strided kernel.

@@ -1,6 +1,6 @@
 package nn
 
-import "github.com/tppfaas/tppfaas/tpp/internal/simd"
+import "github.com/tppfaas/tppfaas/internal/simd"
 
 // Cell is the kind of a recurrent encoder, with PyTorch's formulas and gate orders.
 type Cell int

@@ -1,6 +1,6 @@
 package nn
 
-import "github.com/tppfaas/tppfaas/tpp/internal/simd"
+import "github.com/tppfaas/tppfaas/internal/simd"
 
 // The element-wise parts of the encoders that have no kernel of their own. Slices of D units; of G·D gates.
 

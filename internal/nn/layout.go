@@ -1,6 +1,6 @@
 package nn
 
-import "github.com/tppfaas/tppfaas/tpp/internal/simd"
+import "github.com/tppfaas/tppfaas/internal/simd"
 
 // Float is float32 or float64.
 type Float = simd.Float

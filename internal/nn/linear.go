@@ -1,6 +1,6 @@
 package nn
 
-import "github.com/tppfaas/tppfaas/tpp/internal/simd"
+import "github.com/tppfaas/tppfaas/internal/simd"
 
 // Linear is an affine map of contexts, y = x·Wᵀ + b, with W stored out × in.
 type Linear[F Float] struct {

@@ -1,6 +1,6 @@
 package nn
 
-import "github.com/tppfaas/tppfaas/tpp/internal/simd"
+import "github.com/tppfaas/tppfaas/internal/simd"
 
 // SumGradients adds the gradients of others to sum, within the parameters from first to last, and returns the sum of the
 // squares of what comes of it there. Parts that do not overlap may be summed at the same time.

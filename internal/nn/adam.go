@@ -1,6 +1,6 @@
 package nn
 
-import "github.com/tppfaas/tppfaas/tpp/internal/simd"
+import "github.com/tppfaas/tppfaas/internal/simd"
 
 // Adam is the optimiser of Kingma and Ba (2015, algorithm 1), with L2 regularisation added to the gradient.
 type Adam[F Float] struct {

@@ -4,7 +4,7 @@ import (
 	"math"
 	"slices"
 
-	"github.com/tppfaas/tppfaas/tpp/internal/simd"
+	"github.com/tppfaas/tppfaas/internal/simd"
 )
 
 // Scales of components outside these bounds count as on them, so that nothing overflows or divides by zero.

@@ -3,7 +3,7 @@ package nn
 import (
 	"slices"
 
-	"github.com/tppfaas/tppfaas/tpp/internal/simd"
+	"github.com/tppfaas/tppfaas/internal/simd"
 )
 
 // Feature is one input of every event: a real number if Levels is 0, else one of Levels categories with an embedding

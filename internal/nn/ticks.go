@@ -1,6 +1,6 @@
 package nn
 
-import "github.com/tppfaas/tppfaas/tpp/internal/simd"
+import "github.com/tppfaas/tppfaas/internal/simd"
 
 // MixtureTickNLL scores intervals, one a row, under mixtures of normals as MixtureNLL scores points: by the log
 // probability of lying in the interval, which is what a clock of finite resolution tells. An interval is given by its
