@@ -8,8 +8,8 @@ import (
 
 	"gonum.org/v1/gonum/integrate/quad"
 
-	"github.com/tppfaas/tppfaas/tpp/dist"
 	"github.com/tppfaas/tppfaas/internal/nn"
+	"github.com/tppfaas/tppfaas/tpp/dist"
 )
 
 // Hawkes is a multivariate Hawkes process with exponential kernels (Hawkes 1971) that may end. As long as the sequence is

@@ -6,8 +6,8 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/tppfaas/tppfaas/tpp/dist"
 	"github.com/tppfaas/tppfaas/internal/nn"
+	"github.com/tppfaas/tppfaas/tpp/dist"
 )
 
 // TestFastMedianHalvesTheMixture: whatever the model predicts, the fast median has half of the probability on either side.

@@ -5,8 +5,8 @@ import (
 	"math"
 	"slices"
 
-	"github.com/tppfaas/tppfaas/tpp/dist"
 	"github.com/tppfaas/tppfaas/internal/nn"
+	"github.com/tppfaas/tppfaas/tpp/dist"
 )
 
 // Recurrent is a neural temporal point process: a recurrent encoder turns the history into a context, from which the

@@ -10,8 +10,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/tppfaas/tppfaas/internal/crew"
 	"github.com/tppfaas/tppfaas/internal/nn"
+	"github.com/tppfaas/tppfaas/internal/workers"
 )
 
 // Train fits a recurrent model to the training part by maximum likelihood, and stops when the loss on the validation
@@ -57,7 +57,7 @@ type trainer struct {
 	training, validation []example[float32]
 	adam                 nn.Adam[float32]
 	params, best         []float32
-	crew                 *crew.Crew
+	pool                 *workers.Pool
 	grads                [][]float32           // one a shard
 	shards               [][]*example[float32] // the examples of each shard
 	sums                 []lossSum             // of each shard
@@ -66,7 +66,7 @@ type trainer struct {
 	used                 int                   // shards of the batch under way
 	squares              [updateParts]float64  // of the gradient, by parts
 
-	stepShard, scoreShard, preparePart, sumPart, updatePart func(worker, item int) // what the crew runs
+	stepShard, scoreShard, preparePart, sumPart, updatePart func(worker, item int) // what the pool runs
 	summary                                                 TrainingSummary
 	drops, since                                            int // how often the rate was lowered; epochs without progress
 	order                                                   []*example[float32]
@@ -116,13 +116,13 @@ func newTrainer(m *Recurrent, training, validation *Dataset, opts TrainOptions) 
 	shards := max(len(t.grads), (len(t.validation)+shardSize-1)/shardSize)
 	t.shards, t.sums = make([][]*example[float32], shards), make([]lossSum, shards)
 	t.bindParts()
-	t.crew = crew.New(opts.Workers)
-	t.work = make([]workspace[float32], t.crew.Members())
+	t.pool = workers.New(opts.Workers)
+	t.work = make([]workspace[float32], t.pool.Size())
 	return t, nil
 }
 
 // close ends the trainer's goroutines.
-func (t *trainer) close() { t.crew.Close() }
+func (t *trainer) close() { t.pool.Close() }
 
 func (t *trainer) run(ctx context.Context) error {
 	t.order = make([]*example[float32], len(t.training))
@@ -256,14 +256,14 @@ func (t *trainer) step(batch []*example[float32]) lossSum {
 		}
 		t.shards[shard] = own
 	}
-	t.crew.Run(prepareParts, t.preparePart)
+	t.pool.Run(prepareParts, t.preparePart)
 	t.scale = 1 / float32(events)
-	t.crew.Run(shards, t.stepShard)
+	t.pool.Run(shards, t.stepShard)
 	t.used = shards
-	t.crew.Run(updateParts, t.sumPart)
+	t.pool.Run(updateParts, t.sumPart)
 	t.clip()
 	t.adam.Begin(len(t.params))
-	t.crew.Run(updateParts, t.updatePart)
+	t.pool.Run(updateParts, t.updatePart)
 	return t.total(shards)
 }
 
@@ -277,7 +277,7 @@ func (t *trainer) part(i int) (first, last int) {
 	return n * i / updateParts, n * (i + 1) / updateParts
 }
 
-// bindParts makes the functions that the crew runs; made once, they cost no allocation in a step.
+// bindParts makes the functions that the pool runs; made once, they cost no allocation in a step.
 func (t *trainer) bindParts() {
 	t.stepShard = func(worker, shard int) {
 		clear(t.grads[shard])
@@ -330,6 +330,6 @@ func (t *trainer) validate() lossSum {
 		}
 		t.shards[shard] = own
 	}
-	t.crew.Run(shards, t.scoreShard)
+	t.pool.Run(shards, t.scoreShard)
 	return t.total(shards)
 }

@@ -18,8 +18,8 @@ import (
 
 	"github.com/tppfaas/tppfaas/internal/cli"
 	"github.com/tppfaas/tppfaas/internal/progress"
-	"github.com/tppfaas/tppfaas/tpp"
 	"github.com/tppfaas/tppfaas/internal/safetensors"
+	"github.com/tppfaas/tppfaas/tpp"
 )
 
 const inspectUsage = `tpp inspect says what is in datasets and models, which it tells apart by their content: of a dataset the format, the sequences and

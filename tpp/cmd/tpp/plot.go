@@ -17,8 +17,8 @@ import (
 
 	"github.com/tppfaas/tppfaas/internal/atomicfile"
 	"github.com/tppfaas/tppfaas/internal/cli"
-	"github.com/tppfaas/tppfaas/tpp"
 	"github.com/tppfaas/tppfaas/internal/figure"
+	"github.com/tppfaas/tppfaas/tpp"
 )
 
 const plotUsage = `tpp plot draws a picture; -what says which:

@@ -1,0 +1,147 @@
+package workers
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+)
+
+// Pool is the goroutine that calls Run and its helpers. Run and Close must be called from one goroutine.
+type Pool struct {
+	helpers int
+	// state is the current loop: its number (32 bits), its length (16) and its next item (16). It is one word, so that
+	// taking an item and checking which loop it belongs to are one step: a worker that comes late takes none.
+	state atomic.Uint64
+	work  func(worker, item int) // of the current loop
+	done  atomic.Int32           // finished items of the current loop
+
+	mu     sync.Mutex
+	wake   *sync.Cond
+	parked atomic.Int32
+	closed atomic.Bool
+	wg     sync.WaitGroup
+}
+
+const (
+	maxItems = 1<<16 - 1
+	// spins is how often a worker spin for the next loop before it parks: about a tenth of a millisecond.
+	spins = 4000
+	// yieldEvery is after how many spin a worker yields the processor.
+	yieldEvery = 64
+)
+
+// New returns a pool of as many workers, at least one: the caller of Run is one of them.
+func New(workers int) *Pool {
+	p := &Pool{helpers: max(workers, 1) - 1}
+	p.wake = sync.NewCond(&p.mu)
+	for i := range p.helpers {
+		p.wg.Go(func() { p.help(i + 1) })
+	}
+	return p
+}
+
+// Size returns the number of workers; the numbers that Run passes to work are below it.
+func (p *Pool) Size() int { return p.helpers + 1 }
+
+// Close stops the pool's goroutines and waits for them.
+func (p *Pool) Close() {
+	p.mu.Lock()
+	p.closed.Store(true)
+	p.wake.Broadcast()
+	p.mu.Unlock()
+	p.wg.Wait()
+}
+
+// Run calls work for each item from 0 to n−1, each on one worker, and returns when all calls have returned. A worker
+// works on one item at a time. Run does not allocate.
+func (p *Pool) Run(n int, work func(worker, item int)) {
+	for first := 0; first < n; first += maxItems {
+		part := min(n-first, maxItems)
+		if p.helpers == 0 || part == 1 {
+			for i := range part {
+				work(0, first+i)
+			}
+			continue
+		}
+		if first > 0 {
+			offset, all := first, work
+			p.loop(part, func(worker, item int) { all(worker, offset+item) })
+			continue
+		}
+		p.loop(part, work)
+	}
+}
+
+func (p *Pool) loop(n int, work func(worker, item int)) {
+	p.work = work
+	p.done.Store(0)
+	number := uint32(p.state.Load()>>32) + 1
+	p.state.Store(uint64(number)<<32 | uint64(n)<<16)
+	if p.parked.Load() > 0 {
+		p.mu.Lock()
+		p.wake.Broadcast()
+		p.mu.Unlock()
+	}
+	p.take(0, number)
+	for spin := 1; p.done.Load() < int32(n); spin++ {
+		if spin%yieldEvery == 0 {
+			runtime.Gosched()
+		}
+	}
+}
+
+// take works on items of loop number until none is left.
+func (p *Pool) take(worker int, number uint32) {
+	for {
+		s := p.state.Load()
+		item, n := s&maxItems, s>>16&maxItems
+		if uint32(s>>32) != number || item >= n {
+			return
+		}
+		if p.state.CompareAndSwap(s, s+1) {
+			// The loop cannot be over before this item is, so work is still its own.
+			p.work(worker, int(item))
+			p.done.Add(1)
+		}
+	}
+}
+
+func (p *Pool) help(worker int) {
+	seen := uint32(0)
+	for {
+		number, ok := p.next(seen)
+		if !ok {
+			return
+		}
+		seen = number
+		p.take(worker, number)
+	}
+}
+
+// next waits for a loop that has not been seen, spinning at first, then parked. It returns false when the pool is closed.
+func (p *Pool) next(seen uint32) (uint32, bool) {
+	for spin := 1; spin <= spins; spin++ {
+		if number := uint32(p.state.Load() >> 32); number != seen {
+			return number, true
+		}
+		if p.closed.Load() {
+			return 0, false
+		}
+		if spin%yieldEvery == 0 {
+			runtime.Gosched()
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.parked.Add(1)
+	defer p.parked.Add(-1)
+	for {
+		if number := uint32(p.state.Load() >> 32); number != seen {
+			return number, true
+		}
+		if p.closed.Load() {
+			return 0, false
+		}
+		p.wake.Wait()
+	}
+}
