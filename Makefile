@@ -1,15 +1,17 @@
-# Every target needs nothing but Go (see go.mod for the version).
+# Targets need nothing but Go (see go.mod for the version) where they do not say what else.
 GO ?= go
 BIN := bin
 DEMO := build/demo
 
-.PHONY: all build data action collector chain demo test race soak soak-chain serverless lint bench-peers fetch generate clean
+.PHONY: all build data action collector chain demo testbins test race integration soak soak-chain fetch fetch-zipkin fetch-serverless serverless lint bench-peers generate clean
 all: build
 
+# The action for an architecture, into a folder.
+build-action = CGO_ENABLED=0 GOOS=linux GOARCH=$(1) $(GO) build -trimpath -ldflags "-s -w" -o $(2)/action-linux-$(1) ./apps/action/cmd/action
 ARCHS := $(sort amd64 $(shell $(GO) env GOARCH))
 build: ## the binaries, into bin/, with the action beside the sampler that deploys it
 	CGO_ENABLED=0 $(GO) build -o $(BIN)/ ./sampler/cmd/sampler ./tpp/cmd/tpp
-	@$(foreach arch,$(ARCHS),CGO_ENABLED=0 GOOS=linux GOARCH=$(arch) $(GO) build -trimpath -ldflags "-s -w" -o $(BIN)/action-linux-$(arch) ./apps/action/cmd/action &&) true
+	@$(foreach arch,$(ARCHS),$(call build-action,$(arch),$(BIN)) &&) true
 
 action: ## the function that compositions deploy, zipped for the serverless.yaml files of apps/
 	$(GO) run ./apps/action/cmd/pack
@@ -33,11 +35,23 @@ demo: build ## sample a composition, train on it, score, predict, draw: a minute
 	$(BIN)/tpp plot $(DEMO)/tree_small.safetensors $(DEMO)/tree_small.json -sequence 7 -o $(DEMO)/tree_small.png
 	@echo "A picture of that trace: $(DEMO)/tree_small.png"
 
-test: ## every test
-	$(GO) test ./...
+# The programs that tests start, built once; tests that are run by hand build them for themselves.
+TESTBIN := $(CURDIR)/build/testbin
+testbins:
+	@mkdir -p $(TESTBIN)
+	$(GO) build -buildvcs=false -ldflags "-s -w" -o $(TESTBIN)/ ./tpp/cmd/tpp ./sampler/cmd/sampler ./sampler/cmd/chain ./collector/cmd/collector ./apps/action/cmd/action ./apps/action/cmd/pack
+	$(call build-action,$(shell $(GO) env GOARCH),$(TESTBIN))
 
-race: ## every test under the race detector, but the few that compile for other machines
-	$(GO) test -race -short ./...
+test: testbins ## every test that needs nothing but Go
+	TPPFAAS_TESTBIN=$(TESTBIN) $(GO) test -timeout 10m ./...
+
+race: testbins ## the same under the race detector, but the few that compile or train much
+	TPPFAAS_TESTBIN=$(TESTBIN) $(GO) test -race -short -timeout 20m ./...
+
+# Tests that need a real part stand in files named *_integration_test.go and are called TestIntegration…; internal/integration checks that.
+INTEGRATION = $(sort $(dir $(shell find . \( -name .git -o -name build -o -name node_modules \) -prune -o -name "*_integration_test.go" -print)))
+integration: testbins ## the tests that need a real part: Zipkin (Java), the Serverless Framework (Node.js); make fetch gets both
+	TPPFAAS_TESTBIN=$(TESTBIN) TPPFAAS_INTEGRATION=required $(GO) test -count=1 -tags integration -run '^TestIntegration' -timeout 15m $(INTEGRATION)
 
 soak: ## the collector under fire, in full: some four minutes
 	$(GO) test ./collector/fire -soak -v -timeout 30m
@@ -45,16 +59,18 @@ soak: ## the collector under fire, in full: some four minutes
 soak-chain: ## the whole chain under load, each process killed in the middle: some twelve minutes, 10 GB of memory
 	$(GO) test ./internal/chain -run Soak -soak 10m -rate 40 -v -timeout 30m
 
-fetch: ## what tests run against if it is there: a real Zipkin server (131 MB, needs Java 17)
+fetch: fetch-zipkin fetch-serverless ## all real parts that make integration needs
+
+fetch-zipkin: ## a Zipkin server, into the user's cache (131 MB, needs Java 17 to run)
 	$(GO) run ./internal/zipkintest/fetch
 
-serverless: ## the Serverless Framework with its plugin for OpenWhisk, into apps/ (258 MB, needs npm)
+fetch-serverless serverless: ## the Serverless Framework with its plugin for OpenWhisk, into apps/ (258 MB, needs npm)
 	cd apps && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 
 lint: ## formatting, vet, staticcheck
 	@unformatted="$$(find . -name "*.go" -not -path "./build/*" -not -path "*/node_modules/*" | xargs gofmt -l)"; if [ -n "$$unformatted" ]; then echo "not gofmt-clean:"; echo "$$unformatted"; exit 1; fi
-	$(GO) vet ./...
-	$(GO) tool staticcheck ./...
+	$(GO) vet -tags integration ./...
+	$(GO) tool staticcheck -tags integration ./...
 
 PEERS := build/peers
 bench-peers: ## time the training against JAX, and with TORCH=1 against PyTorch (3.6 GB): needs Python 3.11 or later

@@ -8,9 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -21,30 +19,21 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/tppfaas/tppfaas/apps"
+	"github.com/tppfaas/tppfaas/internal/testbin"
 )
 
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(status int) {
-		if file, err := program(); err == nil {
-			_ = os.RemoveAll(filepath.Dir(file))
+		if err := testbin.Remove(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			status = 1
 		}
 		os.Exit(status)
 	}))
 }
 
-// program is the executable, built when a test first asks for it.
-var program = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "tppfaas-action-test-")
-	if err != nil {
-		return "", err
-	}
-	file := filepath.Join(dir, "action")
-	out, err := exec.Command("go", "build", "-buildvcs=false", "-o", file, "./cmd/action").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("%w: %s", err, out)
-	}
-	return file, nil
-})
+// program returns the path of the executable.
+func program() (string, error) { return testbin.Path("apps/action/cmd/action") }
 
 const key = "user:a-key-that-must-not-be-seen"
 

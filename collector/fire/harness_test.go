@@ -15,7 +15,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -31,6 +30,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
 
 	"github.com/tppfaas/tppfaas/internal/localzipkin"
+	"github.com/tppfaas/tppfaas/internal/testbin"
 )
 
 var soak = flag.Bool("soak", false, "try in full: a minute instead of seconds, a hundred thousand spans instead of ten thousand")
@@ -46,31 +46,15 @@ func full[T any](long, short T) T {
 // builder is a collector that the OpenTelemetry Collector Builder made of builder.yaml, to be tried instead of our own.
 var builder = flag.String("collector", "", "try this collector, made of builder.yaml, instead of our own")
 
-// program is the collector, built once.
-var program = sync.OnceValues(func() (string, error) {
+// program returns the path of the collector.
+func program() (string, error) {
 	if *builder != "" {
 		return *builder, nil
 	}
-	dir, err := os.MkdirTemp("", "tppfaas-collector-")
-	if err != nil {
-		return "", err
-	}
-	file := filepath.Join(dir, "collector")
-	out, err := exec.Command("go", "build", "-buildvcs=false", "-o", file, "../cmd/collector").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("%w: %s", err, out)
-	}
-	return file, nil
-})
-
-func TestMain(m *testing.M) {
-	flag.Parse()
-	status := m.Run()
-	if file, err := program(); err == nil && *builder == "" {
-		_ = os.RemoveAll(filepath.Dir(file))
-	}
-	os.Exit(status)
+	return testbin.Path("collector/cmd/collector")
 }
+
+func TestMain(m *testing.M) { os.Exit(testbin.Main(m)) }
 
 const (
 	user     = "23bc46b1-71f6-4ed5-8c54-816aa4f8c502"

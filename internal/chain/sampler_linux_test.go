@@ -13,7 +13,7 @@ import (
 // time, and nothing is left on the platform.
 func TestSampler(t *testing.T) {
 	if testing.Short() {
-		t.Skip("builds the collector and takes half a minute")
+		t.Skip("takes half a minute")
 	}
 	const requests = 50
 	c := start(t, Options{})

@@ -17,28 +17,18 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/tppfaas/tppfaas/internal/localzipkin"
-	"github.com/tppfaas/tppfaas/internal/zipkintest"
 )
 
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(int) { http.DefaultClient.CloseIdleConnections() }))
 }
 
-// TestConformance asks the same of ours and of a real Zipkin server.
+// TestConformance asks of our server what TestIntegrationConformance asks of a real one.
 func TestConformance(t *testing.T) {
-	t.Run("ours", func(t *testing.T) {
-		server, err := localzipkin.Start(t.Context(), localzipkin.Options{})
-		require.NoError(t, err)
-		t.Cleanup(func() { require.NoError(t, server.Close()) })
-		conform(t, server.URL())
-	})
-	t.Run("a real server", func(t *testing.T) {
-		if testing.Short() {
-			t.Skip("it takes some seconds to start")
-		}
-		conform(t, zipkintest.Start(t))
-		http.DefaultClient.CloseIdleConnections()
-	})
+	server, err := localzipkin.Start(t.Context(), localzipkin.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, server.Close()) })
+	conform(t, server.URL())
 }
 
 // now is the time of the traces: the servers look back from it.

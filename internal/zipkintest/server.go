@@ -5,30 +5,26 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"os/exec"
 	"runtime"
 	"strconv"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/tppfaas/tppfaas/internal/integration"
 )
 
 // Start runs a Zipkin server with its storage in memory, on a free port of the loopback interface, until the test ends. It
-// returns the base URL, without /api/v2. Where there is no Java or no jar the test is skipped, and says why.
+// returns the base URL, without /api/v2. Where there is no Java or no jar the test ends as integration.Missing says.
 func Start(t testing.TB) (url string) {
 	t.Helper()
-	java, err := exec.LookPath("java")
-	if err != nil {
-		t.Skip("there is no Java to run a real Zipkin server with")
-	}
+	java := integration.Program(t, "java", "install Java 17 or later (Debian: apt-get install default-jre-headless)")
 	jar, err := Jar()
-	if err == nil {
-		_, err = os.Stat(jar)
-	}
 	if err != nil {
-		t.Skipf("the jar of the Zipkin server is not there (go run ./internal/zipkintest/fetch): %v", err)
+		t.Fatal(err)
 	}
+	integration.File(t, jar, "the Zipkin server", "make fetch-zipkin")
 	port := freePort(t)
 	var log syncBuffer
 	command := exec.Command(java, "-Xmx512m", "-jar", jar,

@@ -1,4 +1,4 @@
-//go:build linux
+//go:build linux && integration
 
 package acceptance
 
@@ -18,26 +18,21 @@ import (
 
 	"github.com/tppfaas/tppfaas/apps"
 	"github.com/tppfaas/tppfaas/apps/action"
+	"github.com/tppfaas/tppfaas/internal/integration"
 	"github.com/tppfaas/tppfaas/internal/localwhisk/container"
 	"github.com/tppfaas/tppfaas/internal/localwhisk/rest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// TestServerless has the Serverless Framework deploy every application, deploy it again, invoke it, show its logs and what there is of
+// TestIntegrationServerless has the Serverless Framework deploy every application, deploy it again, invoke it, show its logs and what there is of
 // it, and remove it. One request runs through the whole composition; in the end nothing is left.
-func TestServerless(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes some seconds for each application")
-	}
+func TestIntegrationServerless(t *testing.T) {
 	modules, err := filepath.Abs("../../apps/node_modules")
 	if err != nil {
 		t.Fatal(err)
 	}
-	program := filepath.Join(modules, ".bin", "serverless")
-	if _, err := os.Stat(program); err != nil {
-		t.Skip("the Serverless Framework is not there (cd apps && npm ci --ignore-scripts)")
-	}
+	program := integration.File(t, filepath.Join(modules, ".bin", "serverless"), "the Serverless Framework", "make fetch-serverless")
 	folder := t.TempDir()
 	if err := os.CopyFS(folder, apps.Files()); err != nil {
 		t.Fatal(err)

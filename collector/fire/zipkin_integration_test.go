@@ -1,4 +1,4 @@
-//go:build unix
+//go:build unix && integration
 
 package fire
 
@@ -17,12 +17,9 @@ import (
 	"github.com/tppfaas/tppfaas/internal/zipkintest"
 )
 
-// TestRealZipkin ships to a Zipkin server as others run it: a trace is found by the activation of one of its invocations, with
+// TestIntegrationZipkin ships to a Zipkin server as others run it: a trace is found by the activation of one of its invocations, with
 // what OpenWhisk knows of each and with its phases.
-func TestRealZipkin(t *testing.T) {
-	if testing.Short() {
-		t.Skip("the server takes some seconds to start")
-	}
+func TestIntegrationZipkin(t *testing.T) {
 	base := zipkintest.Start(t)
 	c := newCollector(t, newWhisk(t), strings.TrimPrefix(base, "http://"))
 	c.send(spans(0, 100))
