@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 )
@@ -139,9 +140,13 @@ func Exit(stderr io.Writer, program string, err error) int {
 	return Failed
 }
 
-// Main runs a command on the arguments of the process and exits with its status. The first Ctrl-C (or SIGTERM) cancels the
+// Main runs a command on the arguments of the process and exits with its status. For --version alone it prints the version instead. The first Ctrl-C (or SIGTERM) cancels the
 // context, the second ends the process at once.
 func Main(run func(ctx context.Context, args []string, stdout, stderr io.Writer) int) {
+	if isVersion(os.Args[1:]) {
+		fmt.Println(VersionLine(strings.TrimSuffix(filepath.Base(os.Args[0]), ".exe")))
+		return
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)

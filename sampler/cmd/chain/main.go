@@ -6,6 +6,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -15,7 +16,7 @@ import (
 	"github.com/tppfaas/tppfaas/internal/cli"
 )
 
-func main() { cli.Main(run) }
+func main() { program.Main() }
 
 const usage = `Usage: chain [options] [-- SAMPLER OPTIONS]
 
@@ -31,19 +32,22 @@ Examples:
   chain -zipkin http://127.0.0.1:9411        a Zipkin server that is there already
 `
 
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	return cli.Exit(stderr, "chain", sample(ctx, args, stdout, stderr))
-}
+var program = cli.Program{Command: cli.Command{
+	Name: "chain", Arguments: "[-- SAMPLER OPTIONS]", Summary: "sample an application through the whole chain on this machine, in real time",
+	Help: usage, Define: sample,
+}}
 
-func sample(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
-	fs := cli.NewFlagSet("chain", stdout, usage)
+func sample(fs *flag.FlagSet) cli.Run {
 	var options chain.Options
 	fs.StringVar(&options.Zipkin, "zipkin", "", "`URL` of a Zipkin server (without: the built-in one)")
 	fs.IntVar(&options.MemoryMB, "memory", 4096, "the platform's memory for containers in `MiB`")
-	sampling, err := cli.Parse(fs, args)
-	if err != nil {
-		return err
+	return func(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+		return run(ctx, options, args, stdout, stderr)
 	}
+}
+
+// run starts the chain, samples over it with the options of sampler, and stops it.
+func run(ctx context.Context, options chain.Options, sampling []string, stdout, stderr io.Writer) (err error) {
 	if len(sampling) == 0 {
 		sampling = []string{"-d", "tree_small", "-n", "50", "-l", "0.4", "-u", "0.7", "-o", filepath.Join("build", "chain.json.gz")}
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"slices"
@@ -26,69 +27,67 @@ Examples:
 Options say where OpenWhisk is, as for sampler -platform openwhisk.
 `
 
-func clean(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	fs := cli.NewFlagSet("clean", stdout, cleanUsage)
+func clean(fs *flag.FlagSet) cli.Run {
 	w := newWhere(fs)
 	older := fs.Duration("older", 0, "remove what was deployed longer `ago`: 90m, 24h, …")
 	asJSON := fs.Bool("json", false, "print one JSON object a package instead of text")
-	names, err := cli.Parse(fs, args)
-	switch {
-	case err != nil:
-		return err
-	case cli.IsSet(fs, "older") && *older < 0:
-		return cli.Usagef("-older: must not be negative, and is %v", *older)
-	case cli.IsSet(fs, "older") && len(names) > 0:
-		return cli.Usagef("either -older or names of packages")
-	}
-	settings, err := w.settings(fs)
-	if err != nil {
-		return err
-	}
-	target, err := openwhisk.New(openwhisk.Options{Settings: settings, Say: func(text string) { fmt.Fprintln(stderr, text) }})
-	if err != nil {
-		return err
-	}
-	defer target.Close()
-	if err := target.Preflight(ctx); err != nil {
-		return err
-	}
-	found, err := target.Leftovers(ctx)
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		if !slices.ContainsFunc(found, func(l openwhisk.Leftover) bool { return l.Package == name }) {
-			return fmt.Errorf("there is no package %s that a sampling has left", name)
+	return func(ctx context.Context, names []string, stdout, stderr io.Writer) error {
+		switch {
+		case cli.IsSet(fs, "older") && *older < 0:
+			return cli.Usagef("-older: must not be negative, and is %v", *older)
+		case cli.IsSet(fs, "older") && len(names) > 0:
+			return cli.Usagef("either -older or names of packages")
 		}
-	}
-	for _, l := range found {
-		age := time.Since(l.Created).Round(time.Second)
-		remove := slices.Contains(names, l.Package) || cli.IsSet(fs, "older") && age >= *older
-		if remove {
-			if err := target.RemoveLeftover(ctx, l.Package); err != nil {
-				return err
-			}
-		}
-		if *asJSON {
-			err = json.NewEncoder(stdout).Encode(struct {
-				Package     string    `json:"package"`
-				Application string    `json:"application"`
-				Created     time.Time `json:"created"`
-				Removed     bool      `json:"removed"`
-			}{l.Package, l.Application, l.Created.UTC(), remove})
-		} else {
-			what := ""
-			if remove {
-				what = ", removed"
-			}
-			_, err = fmt.Fprintf(stdout, "%s: %s, deployed %v ago%s\n", l.Package, l.Application, age, what)
-		}
+		settings, err := w.settings(fs)
 		if err != nil {
 			return err
 		}
+		target, err := openwhisk.New(openwhisk.Options{Settings: settings, Say: func(text string) { fmt.Fprintln(stderr, text) }})
+		if err != nil {
+			return err
+		}
+		defer target.Close()
+		if err := target.Preflight(ctx); err != nil {
+			return err
+		}
+		found, err := target.Leftovers(ctx)
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			if !slices.ContainsFunc(found, func(l openwhisk.Leftover) bool { return l.Package == name }) {
+				return fmt.Errorf("there is no package %s that a sampling has left", name)
+			}
+		}
+		for _, l := range found {
+			age := time.Since(l.Created).Round(time.Second)
+			remove := slices.Contains(names, l.Package) || cli.IsSet(fs, "older") && age >= *older
+			if remove {
+				if err := target.RemoveLeftover(ctx, l.Package); err != nil {
+					return err
+				}
+			}
+			if *asJSON {
+				err = json.NewEncoder(stdout).Encode(struct {
+					Package     string    `json:"package"`
+					Application string    `json:"application"`
+					Created     time.Time `json:"created"`
+					Removed     bool      `json:"removed"`
+				}{l.Package, l.Application, l.Created.UTC(), remove})
+			} else {
+				what := ""
+				if remove {
+					what = ", removed"
+				}
+				_, err = fmt.Fprintf(stdout, "%s: %s, deployed %v ago%s\n", l.Package, l.Application, age, what)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		if len(found) == 0 && !*asJSON {
+			_, err = fmt.Fprintln(stdout, "no sampling has left anything")
+		}
+		return err
 	}
-	if len(found) == 0 && !*asJSON {
-		_, err = fmt.Fprintln(stdout, "no sampling has left anything")
-	}
-	return err
 }

@@ -22,7 +22,7 @@ import (
 	"github.com/tppfaas/tppfaas/tpp"
 )
 
-func main() { cli.Main(run) }
+func main() { program.Main() }
 
 const usage = `Usage: sampler -d APPLICATION -n REQUESTS -l SECONDS -u SECONDS [options]
        sampler mix LOW BURSTS -cold SHARE -o HIGH [options]     (sampler mix -h)
@@ -56,20 +56,44 @@ Exit status: 0 done, 1 failed or interrupted (no file is written, but on OpenWhi
 wrongly.
 `
 
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	if len(args) > 0 {
-		switch args[0] {
-		case "mix":
-			return cli.Exit(stderr, "sampler mix", mix(ctx, args[1:], stdout))
-		case "platform":
-			return cli.Exit(stderr, "sampler platform", platform(ctx, args[1:], stdout, stderr))
-		case "zipkin":
-			return cli.Exit(stderr, "sampler zipkin", zipkin(ctx, args[1:], stdout))
-		case "clean":
-			return cli.Exit(stderr, "sampler clean", clean(ctx, args[1:], stdout, stderr))
-		}
+var program = cli.Program{
+	Command: cli.Command{
+		Name: "sampler", Arguments: "-d APPLICATION -n REQUESTS -l SECONDS -u SECONDS", Summary: "sample traces of a serverless application into a dataset",
+		Help: fmt.Sprintf(usage, strings.Join(apps.Embedded(), ", ")), Define: sample,
+		Values: map[string][]string{"d": apps.Embedded(), "platform": {localPlatform, openWhiskPlatform}, "overheads": overheads()},
+	},
+	Commands: []cli.Command{
+		{
+			Name: "mix", Arguments: "LOW BURSTS -cold SHARE -o HIGH", Summary: "make the dataset of a high load of two others",
+			Help: mixUsage, Define: mix,
+		},
+		{
+			Name: "platform", Summary: "run an OpenWhisk-compatible platform on this machine",
+			Help: platformUsage, Define: platform, Values: map[string][]string{"log": {"debug", "info", "warn", "error"}},
+		},
+		{
+			Name: "zipkin", Summary: "run a Zipkin server over memory",
+			Help: zipkinUsage, Define: zipkin,
+		},
+		{
+			Name: "clean", Arguments: "[PACKAGE...]", Summary: "list what killed samplings have left on OpenWhisk, and remove it",
+			Help: cleanUsage, Define: clean,
+		},
+	},
+}
+
+// The values of -platform.
+const (
+	localPlatform     = "local"
+	openWhiskPlatform = "openwhisk"
+)
+
+// overheads lists the values of -overheads.
+func overheads() (names []string) {
+	for _, o := range sampler.AllOverheads() {
+		names = append(names, string(o))
 	}
-	return cli.Exit(stderr, "sampler", sample(ctx, args, stdout, stderr))
+	return names
 }
 
 // order is what the command line asks for.
@@ -83,11 +107,18 @@ type order struct {
 	whisk     *onOpenWhisk // nil for the local platform
 }
 
-func sample(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	order, err := parse(args, stdout)
-	if err != nil {
-		return err
+func sample(fs *flag.FlagSet) cli.Run {
+	parsed := sampleFlags(fs)
+	return func(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+		order, err := parsed(args)
+		if err != nil {
+			return err
+		}
+		return order.run(ctx, stdout, stderr)
 	}
+}
+
+func (order order) run(ctx context.Context, stdout, stderr io.Writer) error {
 	output := order.output
 	if output == "" {
 		if err := os.MkdirAll("data", 0o777); err != nil {
@@ -138,10 +169,9 @@ func sample(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 	return report(stdout, order, output, result, time.Since(begin))
 }
 
-// parse checks everything that can be wrong about a call.
-func parse(args []string, stdout io.Writer) (order, error) {
+// sampleFlags declares the options. What it returns checks everything that can be wrong about a call once they are parsed.
+func sampleFlags(fs *flag.FlagSet) func(args []string) (order, error) {
 	var o order
-	fs := cli.NewFlagSet("sampler", stdout, fmt.Sprintf(usage, strings.Join(apps.Embedded(), ", ")))
 	application := fs.String("d", "", "the `application`: a folder with a graph.yaml, else the name of an embedded one")
 	fs.IntVar(&o.config.Requests, "n", 0, "`requests` in all")
 	least := fs.Float64("l", 0, "least `seconds` between two requests")
@@ -155,33 +185,39 @@ func parse(args []string, stdout io.Writer) (order, error) {
 	fs.StringVar(&o.output, "o", "", "the `file` to write: JSON, by its name .jsonl or .csv, compressed if it ends in .gz (without: one in data/, named after the options)")
 	fs.BoolVar(&o.json, "json", false, "print one JSON object instead of text")
 	overheads := fs.String("overheads", string(sampler.Cluster), "`whose` overheads the local platform has: cluster, the Kubernetes cluster of the published traces; standalone, an OpenWhisk on one machine; local, sampler platform")
-	platform := fs.String("platform", "local", "`where` to sample: local, in virtual time, or openwhisk, in real time")
+	platform := fs.String("platform", localPlatform, "`where` to sample: local, in virtual time, or openwhisk, in real time")
 	whisk := newOnOpenWhisk(fs)
-	left, err := cli.Parse(fs, args)
-	if err != nil {
-		return o, err
-	}
-	if len(left) > 0 {
-		return o, cli.Usagef("unexpected argument %q", left[0])
-	}
-	if err := o.check(fs, *application, *least, *most, *pause); err != nil {
-		return o, err
-	}
-	o.overheads = sampler.Overheads(*overheads)
-	if err := o.overheads.Validate(); err != nil {
-		return o, cli.Usagef("-overheads: %v", err)
-	}
-	switch *platform {
-	case "local":
-		return o, whisk.unused(fs)
-	case "openwhisk":
-		if cli.IsSet(fs, "overheads") {
-			return o, cli.Usagef("-overheads: only without -platform openwhisk: a real platform has its own")
+	return func(args []string) (order, error) {
+		if err := noArguments(args); err != nil {
+			return o, err
 		}
-		o.whisk = whisk
-		return o, whisk.check(fs)
+		if err := o.check(fs, *application, *least, *most, *pause); err != nil {
+			return o, err
+		}
+		o.overheads = sampler.Overheads(*overheads)
+		if err := o.overheads.Validate(); err != nil {
+			return o, cli.Usagef("-overheads: %v", err)
+		}
+		switch *platform {
+		case localPlatform:
+			return o, whisk.unused(fs)
+		case openWhiskPlatform:
+			if cli.IsSet(fs, "overheads") {
+				return o, cli.Usagef("-overheads: only without -platform openwhisk: a real platform has its own")
+			}
+			o.whisk = whisk
+			return o, whisk.check(fs)
+		}
+		return o, cli.Usagef("-platform: must be local or openwhisk, not %q", *platform)
 	}
-	return o, cli.Usagef("-platform: must be local or openwhisk, not %q", *platform)
+}
+
+// noArguments refuses what stands beside the options.
+func noArguments(args []string) error {
+	if len(args) > 0 {
+		return cli.Usagef("unexpected argument %q", args[0])
+	}
+	return nil
 }
 
 // flagOf tells which option sets a field of the config.

@@ -52,7 +52,7 @@ func call(t *testing.T, line string) (stdout, stderr string, status int) {
 // try runs the command in this process.
 func try(ctx context.Context, line string) (stdout, stderr string, status int) {
 	var out, errs bytes.Buffer
-	status = run(ctx, strings.Fields(line), &out, &errs)
+	status = program.Run(ctx, strings.Fields(line), &out, &errs)
 	return out.String(), errs.String(), status
 }
 
@@ -165,6 +165,17 @@ func TestHelp(t *testing.T) {
 	}
 }
 
+// parse reads a line as sampler does.
+func parse(args []string) (order, error) {
+	fs := cli.NewFlagSet("sampler", io.Discard, usage)
+	parsed := sampleFlags(fs)
+	rest, err := cli.Parse(fs, args)
+	if err != nil {
+		return order{}, err
+	}
+	return parsed(rest)
+}
+
 // Every example of the help is a call that works.
 func TestExamplesOfTheHelp(t *testing.T) {
 	examples := 0
@@ -175,7 +186,7 @@ func TestExamplesOfTheHelp(t *testing.T) {
 		}
 		examples++
 		line, _, _ = strings.Cut(line, "   ")
-		if _, err := parse(strings.Fields(line), io.Discard); err != nil {
+		if _, err := parse(strings.Fields(line)); err != nil {
 			t.Errorf("sampler %s: %v", line, err)
 		}
 	}
@@ -341,7 +352,7 @@ func FuzzParse(f *testing.F) {
 	f.Add("-d sequence -n 1000 -l 2.0 -u 6.0")
 	f.Add("-d tree_small -n 5 -l 0 -u 1e-3 -b 2 -w 3 -e 1 -m 1 -r -json -seed 3 -o x")
 	f.Fuzz(func(t *testing.T, line string) {
-		o, err := parse(strings.Split(line, " "), io.Discard)
+		o, err := parse(strings.Split(line, " "))
 		var wrong *cli.UsageError
 		switch {
 		case errors.Is(err, flag.ErrHelp) || errors.As(err, &wrong):
@@ -363,7 +374,7 @@ func Example() {
 	}
 	defer os.RemoveAll(dir)
 	file := filepath.Join(dir, "sequence.json")
-	status := run(context.Background(), []string{"-d", "sequence", "-n", "5", "-l", "2", "-u", "6", "-o", file}, io.Discard, os.Stdout)
+	status := program.Run(context.Background(), []string{"-d", "sequence", "-n", "5", "-l", "2", "-u", "6", "-o", file}, io.Discard, os.Stdout)
 	dataset, err := tpp.ReadFile(file)
 	if err != nil {
 		fmt.Println(err)

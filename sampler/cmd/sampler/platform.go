@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -39,12 +40,19 @@ type platformOrder struct {
 	json    bool
 }
 
-// platform serves until the context is done.
-func platform(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	o, err := parsePlatform(args, stdout, stderr)
-	if err != nil {
-		return err
+func platform(fs *flag.FlagSet) cli.Run {
+	parsed := platformFlags(fs)
+	return func(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+		o, err := parsed(args, stderr)
+		if err != nil {
+			return err
+		}
+		return o.serve(ctx, stdout)
 	}
+}
+
+// serve serves until the context is done.
+func (o *platformOrder) serve(ctx context.Context, stdout io.Writer) error {
 	if os.Getenv("GOGC") == "" {
 		// Memory is for the containers; collecting twice as often costs some percent of the processor time.
 		defer debug.SetGCPercent(debug.SetGCPercent(50))
@@ -66,8 +74,9 @@ func platform(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	return server.Close()
 }
 
-func parsePlatform(args []string, stdout, stderr io.Writer) (o platformOrder, err error) {
-	fs := cli.NewFlagSet("platform", stdout, platformUsage)
+// platformFlags declares the options. What it returns checks them once they are parsed; the platform logs to stderr.
+func platformFlags(fs *flag.FlagSet) func(args []string, stderr io.Writer) (platformOrder, error) {
+	var o platformOrder
 	throttles := rest.DefaultThrottles()
 	fs.StringVar(&o.options.Listen, "listen", whereClientsLook("OW_APIHOST", "127.0.0.1:3233"), "the `address` to listen on, HOST:PORT")
 	namespace := fs.String("namespace", "guest", "the `name` of the namespace; its key is OW_AUTH, UUID:KEY, or the one that everybody knows")
@@ -81,46 +90,44 @@ func parsePlatform(args []string, stdout, stderr io.Writer) (o platformOrder, er
 	level := slog.LevelWarn
 	fs.TextVar(&level, "log", slog.LevelWarn, "what is logged: `level` debug (requests), info (containers), warn or error")
 	fs.BoolVar(&o.json, "json", false, "print one JSON object instead of text when it is ready")
-	left, err := cli.Parse(fs, args)
-	if err != nil {
-		return o, err
-	}
-	if len(left) > 0 {
-		return o, cli.Usagef("unexpected argument %q", left[0])
-	}
-	for _, f := range []struct {
-		name  string
-		value int
-	}{{"per-minute", throttles.InvocationsPerMinute}, {"fires", throttles.FiresPerMinute}, {"concurrent", throttles.ConcurrentInvocations}} {
-		if f.value < 0 {
-			return o, cli.Usagef("-%s: must not be negative, and is %d", f.name, f.value)
+	return func(args []string, stderr io.Writer) (platformOrder, error) {
+		if err := noArguments(args); err != nil {
+			return o, err
 		}
-	}
-	if o.options.MemoryMB < 128 {
-		return o, cli.Usagef("-memory: the smallest container needs 128 MiB, and there are %d", o.options.MemoryMB)
-	}
-	if o.options.PauseGrace <= 0 || o.options.IdleTimeout <= 0 {
-		return o, cli.Usagef("-pause-grace and -idle-timeout: must be positive")
-	}
-	if *user != "" {
-		if n, err := fmt.Sscanf(*user, "%d:%d", &o.runtime.UID, &o.runtime.GID); n != 2 || err != nil || o.runtime.UID < 0 || o.runtime.GID < 0 {
-			return o, cli.Usagef("-user: %q is not of the form UID:GID", *user)
+		for _, f := range []struct {
+			name  string
+			value int
+		}{{"per-minute", throttles.InvocationsPerMinute}, {"fires", throttles.FiresPerMinute}, {"concurrent", throttles.ConcurrentInvocations}} {
+			if f.value < 0 {
+				return o, cli.Usagef("-%s: must not be negative, and is %d", f.name, f.value)
+			}
 		}
+		if o.options.MemoryMB < 128 {
+			return o, cli.Usagef("-memory: the smallest container needs 128 MiB, and there are %d", o.options.MemoryMB)
+		}
+		if o.options.PauseGrace <= 0 || o.options.IdleTimeout <= 0 {
+			return o, cli.Usagef("-pause-grace and -idle-timeout: must be positive")
+		}
+		if *user != "" {
+			if n, err := fmt.Sscanf(*user, "%d:%d", &o.runtime.UID, &o.runtime.GID); n != 2 || err != nil || o.runtime.UID < 0 || o.runtime.GID < 0 {
+				return o, cli.Usagef("-user: %q is not of the form UID:GID", *user)
+			}
+		}
+		auth := os.Getenv("OW_AUTH")
+		if auth == "" {
+			auth = rest.GuestKey
+		}
+		if outside, err := listensOutside(o.options.Listen); err != nil {
+			return o, cli.Usagef("-listen: %v", err)
+		} else if outside && auth == rest.GuestKey {
+			return o, cli.Usagef("-listen: %s is reached from other machines, and everybody knows the key: set one of your own in OW_AUTH, UUID:KEY", o.options.Listen)
+		}
+		o.options.Identities = []rest.Identity{{Namespace: *namespace, Auth: auth}}
+		o.options.Limits = throttles
+		o.options.Log = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
+		o.runtime.Log, o.runtime.HidePlatform = o.options.Log, true
+		return o, nil
 	}
-	auth := os.Getenv("OW_AUTH")
-	if auth == "" {
-		auth = rest.GuestKey
-	}
-	if outside, err := listensOutside(o.options.Listen); err != nil {
-		return o, cli.Usagef("-listen: %v", err)
-	} else if outside && auth == rest.GuestKey {
-		return o, cli.Usagef("-listen: %s is reached from other machines, and everybody knows the key: set one of your own in OW_AUTH, UUID:KEY", o.options.Listen)
-	}
-	o.options.Identities = []rest.Identity{{Namespace: *namespace, Auth: auth}}
-	o.options.Limits = throttles
-	o.options.Log = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
-	o.runtime.Log, o.runtime.HidePlatform = o.options.Log, true
-	return o, nil
 }
 
 // whereClientsLook returns the address, HOST:PORT, of the URL in an environment variable if that is one of loopback, else another one.

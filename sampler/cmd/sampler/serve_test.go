@@ -22,7 +22,7 @@ func serving(t *testing.T, args ...string) string {
 	var stderr bytes.Buffer
 	ended := make(chan int, 1)
 	go func() {
-		status := run(ctx, args, w, &stderr)
+		status := program.Run(ctx, args, w, &stderr)
 		w.Close()
 		ended <- status
 	}()

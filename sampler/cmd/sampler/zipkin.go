@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"io"
 
@@ -21,28 +22,26 @@ Examples:
 `
 
 // zipkin serves until the context is done.
-func zipkin(ctx context.Context, args []string, stdout io.Writer) error {
-	fs := cli.NewFlagSet("zipkin", stdout, zipkinUsage)
+func zipkin(fs *flag.FlagSet) cli.Run {
 	var options localzipkin.Options
 	fs.StringVar(&options.Listen, "listen", whereClientsLook("TPPFAAS_ZIPKIN", "127.0.0.1:9411"), "the `address` to listen on, HOST:PORT")
 	fs.IntVar(&options.MaxSpans, "spans", 500_000, "most `spans` that are kept")
-	left, err := cli.Parse(fs, args)
-	switch {
-	case err != nil:
-		return err
-	case len(left) > 0:
-		return cli.Usagef("unexpected argument %q", left[0])
-	case options.MaxSpans < 1:
-		return cli.Usagef("-spans: must be positive, and is %d", options.MaxSpans)
+	return func(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+		if err := noArguments(args); err != nil {
+			return err
+		}
+		if options.MaxSpans < 1 {
+			return cli.Usagef("-spans: must be positive, and is %d", options.MaxSpans)
+		}
+		server, err := localzipkin.Start(ctx, options)
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintf(stdout, "Zipkin on %s; Ctrl-C ends it\n", server.URL()); err != nil {
+			server.Close()
+			return err
+		}
+		<-ctx.Done()
+		return server.Close()
 	}
-	server, err := localzipkin.Start(ctx, options)
-	if err != nil {
-		return err
-	}
-	if _, err := fmt.Fprintf(stdout, "Zipkin on %s; Ctrl-C ends it\n", server.URL()); err != nil {
-		server.Close()
-		return err
-	}
-	<-ctx.Done()
-	return server.Close()
 }

@@ -103,43 +103,43 @@ func openDataset(fs *flag.FlagSet, path string, opts tpp.ReadOptions) (*tpp.Sequ
 	return r, nil
 }
 
-func convert(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	fs := cli.NewFlagSet("convert", stdout, convertUsage)
+func convert(fs *flag.FlagSet) cli.Run {
 	out := fs.String("o", "", "write the dataset to `OUT`")
 	asJSON := fs.Bool("json", false, "print what was written as a JSON object")
 	parsed := readOptions(fs)
-	rest, err := positional(fs, args, "dataset")
-	if err != nil {
+	return func(ctx context.Context, rest []string, stdout, stderr io.Writer) error {
+		if err := positional(rest, "dataset"); err != nil {
+			return err
+		}
+		opts, err := parsed()
+		if err != nil {
+			return err
+		}
+		if *out == "" {
+			return cli.Usagef("-o OUT is missing")
+		}
+		if err := atomicfile.Check(*out); err != nil {
+			return err
+		}
+		c := conversion{in: rest[0], format: tpp.FormatOf(*out), open: func() (*tpp.SequenceReader, error) { return openDataset(fs, rest[0], opts) }}
+		c.show = progress.New(stderr, 0, "sequences")
+		defer c.show.Done()
+		if err := atomicfile.Write(*out, func(w io.Writer) error { return c.run(ctx, w) }); err != nil {
+			return err
+		}
+		c.show.Done()
+		if *asJSON {
+			return printJSON(stdout, struct {
+				Output    string     `json:"output"`
+				Format    tpp.Format `json:"format"`
+				Sequences int        `json:"sequences"`
+				Events    int        `json:"events"`
+				Marks     []string   `json:"marks"`
+			}{*out, c.format, c.sequences, c.events, c.marks})
+		}
+		_, err = fmt.Fprintf(stdout, "%s: %d sequences, %d events, %d marks\n", *out, c.sequences, c.events, max(len(c.marks), 1))
 		return err
 	}
-	opts, err := parsed()
-	if err != nil {
-		return err
-	}
-	if *out == "" {
-		return cli.Usagef("-o OUT is missing")
-	}
-	if err := atomicfile.Check(*out); err != nil {
-		return err
-	}
-	c := conversion{in: rest[0], format: tpp.FormatOf(*out), open: func() (*tpp.SequenceReader, error) { return openDataset(fs, rest[0], opts) }}
-	c.show = progress.New(stderr, 0, "sequences")
-	defer c.show.Done()
-	if err := atomicfile.Write(*out, func(w io.Writer) error { return c.run(ctx, w) }); err != nil {
-		return err
-	}
-	c.show.Done()
-	if *asJSON {
-		return printJSON(stdout, struct {
-			Output    string     `json:"output"`
-			Format    tpp.Format `json:"format"`
-			Sequences int        `json:"sequences"`
-			Events    int        `json:"events"`
-			Marks     []string   `json:"marks"`
-		}{*out, c.format, c.sequences, c.events, c.marks})
-	}
-	_, err = fmt.Fprintf(stdout, "%s: %d sequences, %d events, %d marks\n", *out, c.sequences, c.events, max(len(c.marks), 1))
-	return err
 }
 
 // conversion is one run of convert.

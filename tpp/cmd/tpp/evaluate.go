@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"math"
 	"os"
+	"slices"
 	"strconv"
 	"text/tabwriter"
 
@@ -83,9 +85,8 @@ type evaluation struct {
 	confusion bool
 }
 
-func evaluate(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+func evaluate(fs *flag.FlagSet) cli.Run {
 	var e evaluation
-	fs := cli.NewFlagSet("evaluate", stdout, evaluateUsage)
 	fs.StringVar(&e.part, "part", "all", "`part` of each dataset: all, or train, validation or test of the split by -seed")
 	fs.Uint64Var(&e.seed, "seed", 1, "`seed` of the split")
 	fs.BoolVar(&e.asJSON, "json", false, "print one JSON object for each model and dataset")
@@ -95,10 +96,12 @@ func evaluate(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	fs.Float64Var(&e.opts.EditCost, "otd-cost", 1000, "what an event too many or too few costs in it, in `ms`")
 	fs.Float64Var(&e.opts.Resolution, "resolution", 0, "tick of the clock in `ms` (default: the model's own)")
 	fs.StringVar(&e.read.Unit, "unit", "ms", "`unit` of the numbers that are times in a CSV file: ns, us, ms, s, min or h")
-	rest, err := cli.Parse(fs, args)
-	if err != nil {
-		return err
+	return func(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+		return e.run(ctx, fs, args, stdout)
 	}
+}
+
+func (e *evaluation) run(ctx context.Context, fs *flag.FlagSet, rest []string, stdout io.Writer) error {
 	switch {
 	case !validPart(e.part):
 		return cli.Usagef("-part is %q, it must be all, train, validation or test", e.part)
@@ -216,13 +219,10 @@ func (e *evaluation) stream(ctx context.Context, path string, m tpp.Model) (*tpp
 	return d, err
 }
 
-func validPart(part string) bool {
-	switch part {
-	case "all", "train", "validation", "test":
-		return true
-	}
-	return false
-}
+// parts are the parts of a dataset, and all of it.
+var parts = []string{"all", "train", "validation", "test"}
+
+func validPart(part string) bool { return slices.Contains(parts, part) }
 
 func partOf(d *tpp.Dataset, part string, seed uint64) *tpp.Dataset {
 	training, validation, test := d.Split(seed)

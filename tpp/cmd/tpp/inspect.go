@@ -36,39 +36,36 @@ Examples:
   tpp inspect model.safetensors -json
 `
 
-func inspect(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	fs := cli.NewFlagSet("inspect", stdout, inspectUsage)
+func inspect(fs *flag.FlagSet) cli.Run {
 	asJSON := fs.Bool("json", false, "print one JSON object a file")
 	parsed := readOptions(fs)
-	paths, err := cli.Parse(fs, args)
-	if err != nil {
-		return err
-	}
-	opts, err := parsed()
-	if err != nil {
-		return err
-	}
-	if len(paths) == 0 {
-		return cli.Usagef("the file is missing")
-	}
-	for i, path := range paths {
-		report, err := inspectFile(ctx, fs, path, opts, stderr)
+	return func(ctx context.Context, paths []string, stdout, stderr io.Writer) error {
+		opts, err := parsed()
 		if err != nil {
 			return err
 		}
-		if *asJSON {
-			err = printJSON(stdout, report)
-		} else {
-			if i > 0 {
-				fmt.Fprintln(stdout)
+		if len(paths) == 0 {
+			return cli.Usagef("the file is missing")
+		}
+		for i, path := range paths {
+			report, err := inspectFile(ctx, fs, path, opts, stderr)
+			if err != nil {
+				return err
 			}
-			err = report.print(stdout)
+			if *asJSON {
+				err = printJSON(stdout, report)
+			} else {
+				if i > 0 {
+					fmt.Fprintln(stdout)
+				}
+				err = report.print(stdout)
+			}
+			if err != nil {
+				return err
+			}
 		}
-		if err != nil {
-			return err
-		}
+		return nil
 	}
-	return nil
 }
 
 // fileReport is a *datasetReport or a *modelReport.

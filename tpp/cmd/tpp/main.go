@@ -2,77 +2,66 @@
 package main
 
 import (
-	"context"
-	"flag"
-	"fmt"
-	"io"
-
 	"github.com/tppfaas/tppfaas/internal/cli"
+	"github.com/tppfaas/tppfaas/tpp"
 )
 
-const usage = `tpp models event sequences: when does the next event come, and of which kind?
+var program = cli.Program{
+	Command: cli.Command{
+		Name: "tpp", Summary: "train models of event sequences, evaluate them, and predict with them",
+		Help: `tpp models event sequences: when does the next event come, and of which kind?
 
 Usage: tpp COMMAND ARGUMENTS [OPTIONS]
-
-Commands:
-  train DATASET -o MODEL          fit a model to a dataset and score it on a part kept aside
-  evaluate MODEL... DATASET...    score models on datasets
-  predict MODEL DATASET           what a model says after each event of a sequence
-  sample MODEL -o DATASET         draw sequences from a model
-  plot MODEL DATASET -o PICTURE   a sequence with the predictions at each step, densities, calibration, a training
-  convert DATASET -o DATASET      JSON, JSON lines or CSV into another of them
-  inspect FILE...                 what is in datasets and models
 
 Examples:
   tpp train traces.json.gz -o model.safetensors -seed 1
   tpp evaluate model.safetensors traces.json.gz -part test -seed 1
   tpp predict model.safetensors traces.json.gz -sequence 3
 
-"tpp COMMAND -h" explains a command. Exit status: 0 done, 1 failed, 2 called wrongly.
-`
-
-// command runs on the arguments behind its name. What it returns becomes one line and the exit status.
-type command func(ctx context.Context, args []string, stdout, stderr io.Writer) error
-
-var commands = map[string]command{
-	"train":    train,
-	"evaluate": evaluate,
-	"predict":  predict,
-	"sample":   sample,
-	"plot":     plotSequence,
-	"convert":  convert,
-	"inspect":  inspect,
+Exit status: 0 done, 1 failed, 2 called wrongly.
+`,
+	},
+	Commands: []cli.Command{
+		{
+			Name: "train", Arguments: "DATASET -o MODEL", Summary: "fit a model to a dataset and score it on a part kept aside",
+			Help: trainUsage, Define: train, Values: trainValues,
+		},
+		{
+			Name: "evaluate", Arguments: "MODEL... DATASET...", Summary: "score models on datasets",
+			Help: evaluateUsage, Define: evaluate, Values: map[string][]string{"part": parts, "unit": tpp.TimeUnits()},
+		},
+		{
+			Name: "predict", Arguments: "MODEL DATASET", Summary: "what a model says after each event of a sequence",
+			Help: predictUsage, Define: predict,
+		},
+		{
+			Name: "sample", Arguments: "MODEL -o DATASET", Summary: "draw sequences from a model",
+			Help: sampleUsage, Define: sample,
+		},
+		{
+			Name: "plot", Arguments: "MODEL DATASET -o PICTURE", Summary: "a sequence with the predictions at each step, densities, calibration, a training",
+			Help: plotUsage, Define: plotSequence, Values: map[string][]string{"what": pictures, "part": parts},
+		},
+		{
+			Name: "convert", Arguments: "DATASET -o DATASET", Summary: "JSON, JSON lines or CSV into another of them",
+			Help: convertUsage, Define: convert, Values: map[string][]string{"unit": tpp.TimeUnits()},
+		},
+		{
+			Name: "inspect", Arguments: "FILE...", Summary: "what is in datasets and models",
+			Help: inspectUsage, Define: inspect, Values: map[string][]string{"unit": tpp.TimeUnits()},
+		},
+	},
 }
 
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	if len(args) == 0 {
-		return cli.Exit(stderr, "tpp", cli.Usagef("a command is missing: train, evaluate, predict, sample, plot, convert or inspect (-h explains them)"))
-	}
-	switch args[0] {
-	case "-h", "-help", "--help", "help":
-		fmt.Fprint(stdout, usage)
-		return cli.OK
-	}
-	c, ok := commands[args[0]]
-	if !ok {
-		return cli.Exit(stderr, "tpp", cli.Usagef("unknown command %q: it is train, evaluate, predict, sample, plot, convert or inspect (-h explains them)", args[0]))
-	}
-	return cli.Exit(stderr, "tpp "+args[0], c(ctx, args[1:], stdout, stderr))
-}
+func main() { program.Main() }
 
-func main() { cli.Main(run) }
-
-// positional parses the line and checks how many arguments stand beside the options.
-func positional(fs *flag.FlagSet, args []string, names ...string) ([]string, error) {
-	rest, err := cli.Parse(fs, args)
-	if err != nil {
-		return nil, err
+// positional checks how many arguments stand beside the options.
+func positional(args []string, names ...string) error {
+	if len(args) < len(names) {
+		return cli.Usagef("the %s is missing", names[len(args)])
 	}
-	if len(rest) < len(names) {
-		return nil, cli.Usagef("the %s is missing", names[len(rest)])
+	if len(args) > len(names) {
+		return cli.Usagef("%q is left over on the line", args[len(names)])
 	}
-	if len(rest) > len(names) {
-		return nil, cli.Usagef("%q is left over on the line", rest[len(names)])
-	}
-	return rest, nil
+	return nil
 }

@@ -23,7 +23,7 @@ import (
 func call(t *testing.T, args ...string) (status int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
-	status = run(t.Context(), args, &out, &errs)
+	status = program.Run(t.Context(), args, &out, &errs)
 	return status, out.String(), errs.String()
 }
 

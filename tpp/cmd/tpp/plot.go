@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -75,9 +76,8 @@ type plotter struct {
 	width, height           float64 // cm, 0: by the picture
 }
 
-func plotSequence(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+func plotSequence(fs *flag.FlagSet) cli.Run {
 	var o plotter
-	fs := cli.NewFlagSet("plot", stdout, plotUsage)
 	fs.StringVar(&o.out, "o", "", "write the picture to `FILE`, a .png, .svg or .pdf")
 	fs.StringVar(&o.what, "what", timelinePicture, "`picture` to draw: "+strings.Join(pictures, ", "))
 	fs.IntVar(&o.sequence, "sequence", 0, "timeline: `index` of the sequence, counted from 0")
@@ -89,10 +89,10 @@ func plotSequence(ctx context.Context, args []string, stdout, stderr io.Writer) 
 	fs.Uint64Var(&o.seed, "seed", 1, "`seed` of the split")
 	fs.Float64Var(&o.width, "width", 0, "width in `cm` (0: by the picture)")
 	fs.Float64Var(&o.height, "height", 0, "height in `cm` (0: by the picture)")
-	rest, err := cli.Parse(fs, args)
-	if err != nil {
-		return err
-	}
+	return func(ctx context.Context, args []string, stdout, stderr io.Writer) error { return o.run(ctx, fs, args) }
+}
+
+func (o *plotter) run(ctx context.Context, fs *flag.FlagSet, rest []string) error {
 	if !slices.Contains(pictures, o.what) {
 		return cli.Usagef("-what is %q, it must be %s", o.what, strings.Join(pictures, ", "))
 	}
@@ -100,11 +100,8 @@ func plotSequence(ctx context.Context, args []string, stdout, stderr io.Writer) 
 	if o.what == historyPicture {
 		names = []string{"history"}
 	}
-	if len(rest) < len(names) {
-		return cli.Usagef("the %s is missing", names[len(rest)])
-	}
-	if len(rest) > len(names) {
-		return cli.Usagef("%q is left over on the line", rest[len(names)])
+	if err := positional(rest, names...); err != nil {
+		return err
 	}
 	for name, pictures := range plotOptions {
 		if cli.IsSet(fs, name) && !slices.Contains(pictures, o.what) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"math"
@@ -38,51 +39,51 @@ type markReport struct {
 	Probability float64 `json:"probability"`
 }
 
-func predict(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	fs := cli.NewFlagSet("predict", stdout, predictUsage)
+func predict(fs *flag.FlagSet) cli.Run {
 	index := fs.Int("sequence", -1, "`index` of the sequence, counted from 0 (default: all)")
 	top := fs.Int("top", 3, "how many of the likeliest `functions`")
 	asJSON := fs.Bool("json", false, "print one JSON object an event")
-	rest, err := positional(fs, args, "model", "dataset")
-	if err != nil {
-		return err
-	}
-	if *top < 1 {
-		return cli.Usagef("-top is %d, it must be at least 1", *top)
-	}
-	if cli.IsSet(fs, "sequence") && *index < 0 {
-		return cli.Usagef("-sequence is %d, sequences count from 0", *index)
-	}
-	model, data, err := readBoth(rest[0], rest[1])
-	if err != nil {
-		return err
-	}
-	first, last := 0, len(data.Sequences)-1
-	if *index >= 0 {
-		if *index > last {
-			return fmt.Errorf("%s has %d sequences, there is no number %d", rest[1], len(data.Sequences), *index)
-		}
-		first, last = *index, *index
-	}
-	for i := first; i <= last; i++ {
-		if err := ctx.Err(); err != nil {
+	return func(ctx context.Context, rest []string, stdout, stderr io.Writer) error {
+		if err := positional(rest, "model", "dataset"); err != nil {
 			return err
 		}
-		s := &data.Sequences[i]
-		predictions, err := tpp.Predict(model, s, *top)
-		if err != nil {
-			return fmt.Errorf("%s: sequence %d: %w", rest[1], i, err)
+		if *top < 1 {
+			return cli.Usagef("-top is %d, it must be at least 1", *top)
 		}
-		if *asJSON {
-			err = writePredictions(stdout, i, predictions)
-		} else {
-			err = printPredictions(stdout, i, model, s, predictions)
+		if cli.IsSet(fs, "sequence") && *index < 0 {
+			return cli.Usagef("-sequence is %d, sequences count from 0", *index)
 		}
+		model, data, err := readBoth(rest[0], rest[1])
 		if err != nil {
 			return err
 		}
+		first, last := 0, len(data.Sequences)-1
+		if *index >= 0 {
+			if *index > last {
+				return fmt.Errorf("%s has %d sequences, there is no number %d", rest[1], len(data.Sequences), *index)
+			}
+			first, last = *index, *index
+		}
+		for i := first; i <= last; i++ {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			s := &data.Sequences[i]
+			predictions, err := tpp.Predict(model, s, *top)
+			if err != nil {
+				return fmt.Errorf("%s: sequence %d: %w", rest[1], i, err)
+			}
+			if *asJSON {
+				err = writePredictions(stdout, i, predictions)
+			} else {
+				err = printPredictions(stdout, i, model, s, predictions)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
 	}
-	return nil
 }
 
 // readBoth reads a model, and a dataset in the model's marks.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 
@@ -32,9 +33,8 @@ type sampling struct {
 	json                 bool
 }
 
-func parseSample(args []string, stdout io.Writer) (*sampling, error) {
+func sample(fs *flag.FlagSet) cli.Run {
 	var s sampling
-	fs := cli.NewFlagSet("sample", stdout, sampleUsage)
 	fs.StringVar(&s.output, "o", "", "write the dataset to `OUT`")
 	fs.IntVar(&s.n, "n", 100, "`number` of sequences")
 	fs.StringVar(&s.given, "given", "", "`DATASET` whose sequences, one after another, give the first events")
@@ -45,38 +45,43 @@ func parseSample(args []string, stdout io.Writer) (*sampling, error) {
 	fs.IntVar(&s.opts.MaxEvents, "max-events", 100_000, "`number` of events that a sequence may have: with more of them sampling fails")
 	fs.Uint64Var(&s.opts.Seed, "seed", 0, "`seed`: the same one draws the same sequences")
 	fs.BoolVar(&s.json, "json", false, "print what was written as a JSON object")
-	rest, err := positional(fs, args, "model")
-	if err != nil {
-		return nil, err
+	return func(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+		if err := s.check(fs, args); err != nil {
+			return err
+		}
+		return s.run(ctx, stdout, stderr)
 	}
-	s.model = rest[0]
+}
+
+// check takes the arguments and checks the options.
+func (s *sampling) check(fs *flag.FlagSet, args []string) error {
+	if err := positional(args, "model"); err != nil {
+		return err
+	}
+	s.model = args[0]
 	s.resolutionIsSet = cli.IsSet(fs, "resolution")
 	switch {
 	case s.output == "":
-		return nil, cli.Usagef("-o OUT is missing")
+		return cli.Usagef("-o OUT is missing")
 	case s.n < 1:
-		return nil, cli.Usagef("-n is %d, it must be at least 1", s.n)
+		return cli.Usagef("-n is %d, it must be at least 1", s.n)
 	case s.events < 1:
-		return nil, cli.Usagef("-events is %d, it must be at least 1", s.events)
+		return cli.Usagef("-events is %d, it must be at least 1", s.events)
 	case cli.IsSet(fs, "events") && s.given == "":
-		return nil, cli.Usagef("-events says how much of -given to take, which is missing")
+		return cli.Usagef("-events says how much of -given to take, which is missing")
 	case cli.IsSet(fs, "start") && s.given != "":
-		return nil, cli.Usagef("with -given sequences start when those do: -start means nothing")
+		return cli.Usagef("with -given sequences start when those do: -start means nothing")
 	case cli.IsSet(fs, "window") && !(s.opts.Window > 0):
-		return nil, cli.Usagef("-window is %v, it must be above 0", s.opts.Window)
+		return cli.Usagef("-window is %v, it must be above 0", s.opts.Window)
 	case !(s.opts.Resolution >= 0):
-		return nil, cli.Usagef("-resolution is %v, it must not be negative", s.opts.Resolution)
+		return cli.Usagef("-resolution is %v, it must not be negative", s.opts.Resolution)
 	case s.opts.MaxEvents < 1:
-		return nil, cli.Usagef("-max-events is %d, it must be at least 1", s.opts.MaxEvents)
+		return cli.Usagef("-max-events is %d, it must be at least 1", s.opts.MaxEvents)
 	}
-	return &s, nil
+	return nil
 }
 
-func sample(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	s, err := parseSample(args, stdout)
-	if err != nil {
-		return err
-	}
+func (s *sampling) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err := atomicfile.Check(s.output); err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tppfaas/tppfaas/internal/atomicfile"
+	"github.com/tppfaas/tppfaas/internal/cli"
 	"github.com/tppfaas/tppfaas/internal/progress"
 	"github.com/tppfaas/tppfaas/tpp"
 )
@@ -30,11 +32,18 @@ Examples:
   tpp train huge.json.gz -o model.safetensors -checkpoint huge.ckpt    may be interrupted and called again
 `
 
-func train(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	o, err := parseTrain(args, stdout)
-	if err != nil {
-		return err
+func train(fs *flag.FlagSet) cli.Run {
+	parsed := trainFlags(fs)
+	return func(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+		o, err := parsed(args)
+		if err != nil {
+			return err
+		}
+		return o.run(ctx, stdout, stderr)
 	}
+}
+
+func (o *trainOrder) run(ctx context.Context, stdout, stderr io.Writer) error {
 	for _, path := range []string{o.output, o.history} {
 		if path == "" {
 			continue

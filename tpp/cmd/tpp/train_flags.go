@@ -2,7 +2,6 @@ package main
 
 import (
 	"flag"
-	"io"
 	"math"
 	"slices"
 	"strconv"
@@ -24,10 +23,19 @@ type trainOrder struct {
 	repeat  int            // number of splits to score the training on, or 0 for one model
 }
 
-// parseTrain reads the line. What is not given keeps the default of the library, or with -paper the published value.
-func parseTrain(args []string, stdout io.Writer) (*trainOrder, error) {
+// trainValues lists the values of the options that take one of a few.
+var trainValues = map[string][]string{
+	"kind":     kinds(),
+	"encoder":  {"RNN", "GRU", "LSTM"},
+	"head":     {tpp.LogHead, tpp.SoftplusHead},
+	"loss":     {tpp.LossResolution, tpp.LossDensity},
+	"schedule": {tpp.ScheduleOneCycle, tpp.SchedulePlateau, tpp.ScheduleConstant},
+}
+
+// trainFlags declares the options. What it returns makes an order of them once they are parsed, and of the other arguments. What is not
+// given keeps the default of the library, or with -paper the published value.
+func trainFlags(fs *flag.FlagSet) func(args []string) (*trainOrder, error) {
 	o := &trainOrder{}
-	fs := cli.NewFlagSet("train", stdout, trainUsage)
 	fs.StringVar(&o.output, "o", "", "write the model to `FILE`")
 	kind := fs.String("kind", tpp.LogNormMix, "lognormmix (a distribution of the time), truncnorm (one value), or a classical model: "+oneOf(tpp.ClassicalKinds()))
 	paper := fs.Bool("paper", false, "the published model, trained the published way; other options change it")
@@ -57,84 +65,86 @@ func parseTrain(args []string, stdout io.Writer) (*trainOrder, error) {
 	fs.StringVar(&o.history, "history", "", "write the losses of each epoch to `FILE`, one JSON object a line")
 	fs.BoolVar(&o.json, "json", false, "print the scores as JSON")
 	fs.IntVar(&o.repeat, "repeat", 0, "train on this many `splits`, of -seed and the seeds after it, and print the scores' means; writes no model")
-	rest, err := positional(fs, args, "dataset")
-	if err != nil {
-		return nil, err
-	}
-	o.dataset = rest[0]
-	if cli.IsSet(fs, "repeat") {
-		if o.repeat < 2 {
-			return nil, cli.Usagef("-repeat is %d, it must be at least 2", o.repeat)
+	return func(args []string) (*trainOrder, error) {
+		if err := positional(args, "dataset"); err != nil {
+			return nil, err
 		}
-		if o.output != "" || o.history != "" || o.opts.Checkpoint != "" {
-			return nil, cli.Usagef("-repeat makes many models: -o, -history and -checkpoint are for one")
+		o.dataset = args[0]
+		if cli.IsSet(fs, "repeat") {
+			if o.repeat < 2 {
+				return nil, cli.Usagef("-repeat is %d, it must be at least 2", o.repeat)
+			}
+			if o.output != "" || o.history != "" || o.opts.Checkpoint != "" {
+				return nil, cli.Usagef("-repeat makes many models: -o, -history and -checkpoint are for one")
+			}
+		} else if o.output == "" {
+			return nil, cli.Usagef("-o MODEL is missing")
 		}
-	} else if o.output == "" {
-		return nil, cli.Usagef("-o MODEL is missing")
-	}
-	if !slices.Contains(kinds(), *kind) {
-		return nil, cli.Usagef("-kind is %q, it must be %s", *kind, oneOf(kinds()))
-	}
-	o.cfg.Kind = *kind
-	if slices.Contains(tpp.ClassicalKinds(), *kind) {
+		if !slices.Contains(kinds(), *kind) {
+			return nil, cli.Usagef("-kind is %q, it must be %s", *kind, oneOf(kinds()))
+		}
+		o.cfg.Kind = *kind
+		if slices.Contains(tpp.ClassicalKinds(), *kind) {
+			o.opts.Seed = *seed
+			o.fit = tpp.FitOptions{Resolution: *resolution, DecayPerPair: *perPair}
+			if cli.IsSet(fs, "components") {
+				o.fit.Components = *components
+			}
+			return o, checkClassical(fs, *kind, o.fit)
+		}
+		if *perPair {
+			return nil, cli.Usagef("-decay-per-pair is for -kind hawkes")
+		}
+		if *paper {
+			o.cfg = tpp.PaperConfig(*kind)
+			maxDuration, workers, checkpoint := o.opts.MaxDuration, o.opts.Workers, o.opts.Checkpoint
+			o.opts = tpp.PaperTraining(*kind)
+			o.opts.MaxDuration, o.opts.Workers, o.opts.Checkpoint = maxDuration, workers, checkpoint
+		}
 		o.opts.Seed = *seed
-		o.fit = tpp.FitOptions{Resolution: *resolution, DecayPerPair: *perPair}
-		if cli.IsSet(fs, "components") {
-			o.fit.Components = *components
+		if o.opts.MaxDuration < 0 || o.opts.Workers < 0 {
+			return nil, cli.Usagef("-budget and -workers must not be negative")
 		}
-		return o, checkClassical(fs, *kind, o.fit)
-	}
-	if *perPair {
-		return nil, cli.Usagef("-decay-per-pair is for -kind hawkes")
-	}
-	if *paper {
-		o.cfg = tpp.PaperConfig(*kind)
-		maxDuration, workers, checkpoint := o.opts.MaxDuration, o.opts.Workers, o.opts.Checkpoint
-		o.opts = tpp.PaperTraining(*kind)
-		o.opts.MaxDuration, o.opts.Workers, o.opts.Checkpoint = maxDuration, workers, checkpoint
-	}
-	o.opts.Seed = *seed
-	if o.opts.MaxDuration < 0 || o.opts.Workers < 0 {
-		return nil, cli.Usagef("-budget and -workers must not be negative")
-	}
-	// What stands on the line wins over the defaults.
-	given := func(name string, set func()) {
-		if cli.IsSet(fs, name) {
-			set()
-		}
-	}
-	given("encoder", func() { o.cfg.Encoder = *encoder })
-	given("context", func() { o.cfg.ContextSize = *context })
-	given("embedding", func() { o.cfg.MarkEmbeddingSize = *embedding })
-	given("components", func() { o.cfg.NumComponents = *components })
-	given("head", func() { o.cfg.TimeHead = *head })
-	given("end", func() { o.cfg.WithoutEnd = !*end })
-	given("resolution", func() { o.cfg.Resolution = *resolution })
-	given("loss", func() { o.opts.Loss = *loss })
-	given("batch", func() { o.opts.BatchSize = *batch })
-	given("rate", func() { o.opts.LearningRate = *rate })
-	given("schedule", func() { o.opts.Schedule = *schedule })
-	given("l2", func() { o.opts.WeightDecay = zeroIsNone(*l2) })
-	given("clip", func() { o.opts.ClipNorm = zeroIsNone(*clip) })
-	given("epochs", func() { o.opts.MaxEpochs = *epochs })
-	given("patience", func() { o.opts.Patience = *patience })
-	if err := checkTrain(fs, *kind, *encoder, *head, *loss, *schedule); err != nil {
-		return nil, err
-	}
-	if *coldStart {
-		o.cfg.Covariates = append(o.cfg.Covariates, tpp.ColdStart())
-	}
-	for _, c := range covariates {
-		name, levels, categorical := strings.Cut(c, ":")
-		covariate := tpp.Covariate{Name: name}
-		if categorical {
-			if covariate.Levels, err = strconv.Atoi(levels); err != nil || covariate.Levels < 1 {
-				return nil, cli.Usagef("-covariate %s: %q is not a number of levels", c, levels)
+		// What stands on the line wins over the defaults.
+		given := func(name string, set func()) {
+			if cli.IsSet(fs, name) {
+				set()
 			}
 		}
-		o.cfg.Covariates = append(o.cfg.Covariates, covariate)
+		given("encoder", func() { o.cfg.Encoder = *encoder })
+		given("context", func() { o.cfg.ContextSize = *context })
+		given("embedding", func() { o.cfg.MarkEmbeddingSize = *embedding })
+		given("components", func() { o.cfg.NumComponents = *components })
+		given("head", func() { o.cfg.TimeHead = *head })
+		given("end", func() { o.cfg.WithoutEnd = !*end })
+		given("resolution", func() { o.cfg.Resolution = *resolution })
+		given("loss", func() { o.opts.Loss = *loss })
+		given("batch", func() { o.opts.BatchSize = *batch })
+		given("rate", func() { o.opts.LearningRate = *rate })
+		given("schedule", func() { o.opts.Schedule = *schedule })
+		given("l2", func() { o.opts.WeightDecay = zeroIsNone(*l2) })
+		given("clip", func() { o.opts.ClipNorm = zeroIsNone(*clip) })
+		given("epochs", func() { o.opts.MaxEpochs = *epochs })
+		given("patience", func() { o.opts.Patience = *patience })
+		if err := checkTrain(fs, *kind, *encoder, *head, *loss, *schedule); err != nil {
+			return nil, err
+		}
+		if *coldStart {
+			o.cfg.Covariates = append(o.cfg.Covariates, tpp.ColdStart())
+		}
+		for _, c := range covariates {
+			name, levels, categorical := strings.Cut(c, ":")
+			covariate := tpp.Covariate{Name: name}
+			if categorical {
+				var err error
+				if covariate.Levels, err = strconv.Atoi(levels); err != nil || covariate.Levels < 1 {
+					return nil, cli.Usagef("-covariate %s: %q is not a number of levels", c, levels)
+				}
+			}
+			o.cfg.Covariates = append(o.cfg.Covariates, covariate)
+		}
+		return o, nil
 	}
-	return o, nil
 }
 
 // zeroIsNone is how the library is told to leave something out, where zero stands for its default.
@@ -149,20 +159,9 @@ func zeroIsNone(v float64) float64 {
 func checkTrain(fs *flag.FlagSet, kind, encoder, head, loss, schedule string) error {
 	for _, o := range []struct {
 		name, value string
-		allowed     []string
-	}{
-		{"encoder", encoder, []string{"RNN", "GRU", "LSTM"}},
-		{"head", head, []string{tpp.LogHead, tpp.SoftplusHead}},
-		{"loss", loss, []string{tpp.LossResolution, tpp.LossDensity}},
-		{"schedule", schedule, []string{tpp.ScheduleOneCycle, tpp.SchedulePlateau, tpp.ScheduleConstant}},
-	} {
-		ok := false
-		for _, a := range o.allowed {
-			ok = ok || a == o.value
-		}
-		if !ok {
-			last := len(o.allowed) - 1
-			return cli.Usagef("-%s is %q, it must be %s or %s", o.name, o.value, strings.Join(o.allowed[:last], ", "), o.allowed[last])
+	}{{"encoder", encoder}, {"head", head}, {"loss", loss}, {"schedule", schedule}} {
+		if allowed := trainValues[o.name]; !slices.Contains(allowed, o.value) {
+			return cli.Usagef("-%s is %q, it must be %s", o.name, o.value, oneOf(allowed))
 		}
 	}
 	if kind == tpp.LogNormMix && cli.IsSet(fs, "head") {

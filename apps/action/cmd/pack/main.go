@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"io"
 
@@ -20,36 +21,36 @@ Examples:
   pack -kind go:1.24 -arch arm64 -o my.zip
 `
 
-func main() {
-	cli.Main(func(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-		return cli.Exit(stderr, "pack", pack(ctx, args, stdout))
-	})
-}
+var program = cli.Program{Command: cli.Command{
+	Name: "pack", Summary: "build the function that compositions deploy and zip it, for deployments with other tools than the sampler",
+	Help: usage, Define: pack,
+}}
 
-func pack(ctx context.Context, args []string, stdout io.Writer) error {
-	fs := cli.NewFlagSet("pack", stdout, usage)
+func main() { program.Main() }
+
+func pack(fs *flag.FlagSet) cli.Run {
 	kind := fs.String("kind", "go:1.20", "the `kind` that it is for: go: with a version, or blackbox")
 	arch := fs.String("arch", "amd64", "the `architecture` of the machines that it runs on")
 	output := fs.String("o", "apps/action/action.zip", "the `file` to write")
-	if rest, err := cli.Parse(fs, args); err != nil {
+	return func(ctx context.Context, args []string, stdout, _ io.Writer) error {
+		if len(args) > 0 {
+			return cli.Usagef("unexpected argument %q", args[0])
+		}
+		if err := atomicfile.Check(*output); err != nil {
+			return err
+		}
+		executable, err := action.Build(ctx, *arch)
+		if err != nil {
+			return err
+		}
+		zip, err := action.Zip(executable, *kind)
+		if err != nil {
+			return err
+		}
+		if err := atomicfile.Write(*output, func(w io.Writer) error { _, err := w.Write(zip); return err }); err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(stdout, "%s: %.1f MB, for kind %s on %s\n", *output, float64(len(zip))/1e6, *kind, *arch)
 		return err
-	} else if len(rest) > 0 {
-		return cli.Usagef("unexpected argument %q", rest[0])
 	}
-	if err := atomicfile.Check(*output); err != nil {
-		return err
-	}
-	executable, err := action.Build(ctx, *arch)
-	if err != nil {
-		return err
-	}
-	zip, err := action.Zip(executable, *kind)
-	if err != nil {
-		return err
-	}
-	if err := atomicfile.Write(*output, func(w io.Writer) error { _, err := w.Write(zip); return err }); err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(stdout, "%s: %.1f MB, for kind %s on %s\n", *output, float64(len(zip))/1e6, *kind, *arch)
-	return err
 }
