@@ -3,12 +3,9 @@ package action
 import (
 	"archive/zip"
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"time"
 )
@@ -52,43 +49,4 @@ func runtimeName(kind string) (string, error) {
 		return "", fmt.Errorf("kind %q: it must be go: with a version, or blackbox", kind)
 	}
 	return "openwhisk/action-golang-v" + version, nil
-}
-
-// FileName is what the executable for an architecture of Linux is called beside the programs that deploy it.
-func FileName(arch string) string { return "action-linux-" + arch }
-
-// Executable returns the action's executable for an architecture of Linux: the file beside the program that runs, else one
-// that is built, which needs Go and a checkout of this project.
-func Executable(ctx context.Context, arch string) ([]byte, error) {
-	self, err := os.Executable()
-	if err == nil {
-		file := filepath.Join(filepath.Dir(self), FileName(arch))
-		if content, err := os.ReadFile(file); err == nil {
-			return content, nil
-		} else if !errors.Is(err, os.ErrNotExist) {
-			return nil, err
-		}
-	}
-	content, err := Build(ctx, arch)
-	if err != nil {
-		return nil, fmt.Errorf("the action's executable is not beside the program (%s; make build puts it there), and cannot be built: %w", FileName(arch), err)
-	}
-	return content, nil
-}
-
-// Build builds the executable for an architecture of Linux, statically, from the checkout that the working directory is in.
-func Build(ctx context.Context, arch string) ([]byte, error) {
-	dir, err := os.MkdirTemp("", "tppfaas-action-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	file := filepath.Join(dir, "exec")
-	command := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-trimpath", "-ldflags", "-s -w", "-o", file,
-		"github.com/tppfaas/tppfaas/apps/action/cmd/action")
-	command.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch)
-	if out, err := command.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("go build: %w: %s", err, strings.Join(strings.Fields(string(out)), " "))
-	}
-	return os.ReadFile(file)
 }

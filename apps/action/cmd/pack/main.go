@@ -39,7 +39,7 @@ func pack(fs *flag.FlagSet) cli.Run {
 		if err := atomicfile.Check(*output); err != nil {
 			return err
 		}
-		executable, err := action.Build(ctx, *arch)
+		executable, err := action.Executable(ctx, *arch)
 		if err != nil {
 			return err
 		}
