@@ -67,10 +67,11 @@ fetch-zipkin: ## a Zipkin server, into the user's cache (131 MB, needs Java 17 t
 fetch-serverless serverless: ## the Serverless Framework with its plugin for OpenWhisk, into apps/ (258 MB, needs npm)
 	cd apps && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 
-lint: ## formatting, vet, staticcheck
+lint: ## formatting, vet, staticcheck, functions that nothing calls
 	@unformatted="$$(find . -name "*.go" -not -path "./build/*" -not -path "*/node_modules/*" | xargs gofmt -l)"; if [ -n "$$unformatted" ]; then echo "not gofmt-clean:"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet -tags integration ./...
 	$(GO) tool staticcheck -tags integration ./...
+	.ci/deadcode
 
 PEERS := build/peers
 bench-peers: ## time the training against JAX, and with TORCH=1 against PyTorch (3.6 GB): needs Python 3.11 or later
