@@ -1,4 +1,4 @@
-// Package integration sorts the tests that need a part which is not Go: a real Zipkin server, the Serverless Framework, Python.
+// Package integration sorts the tests that need a part which is not Go: a real Zipkin server, the Serverless Framework, JAX.
 //
 // Such a test stands in a file whose name ends in _integration_test.go, with the build tag integration, and is called TestIntegration…;
 // make integration runs these tests and no others. A test of this package checks that all tests keep to that. When a part is missing,
