@@ -384,25 +384,24 @@ func TestDockerSkeleton(t *testing.T) {
 	value, err := json.Marshal(w.parameters(apps.Main, map[string]any{"calls": calls, "auth": nil}))
 	require.NoError(t, err)
 	for _, way := range []string{"argument", "standard input"} {
-		c := exec.CommandContext(t.Context(), file)
-		if way == "argument" {
-			c.Args = append(c.Args, string(value))
-		} else {
-			c.Stdin = bytes.NewReader(value)
+		id := "id of " + way
+		// The program stays only for a moment to export its span. On a busy machine that may be too short: then it is run again.
+		for tries := 1; !w.has(id); tries++ {
+			require.LessOrEqual(t, tries, 20, "the program never exports its span")
+			c := exec.CommandContext(t.Context(), file)
+			if way == "argument" {
+				c.Args = append(c.Args, string(value))
+			} else {
+				c.Stdin = bytes.NewReader(value)
+			}
+			c.Env = []string{"__OW_ACTIVATION_ID=" + id, "__OW_API_KEY=" + key, fmt.Sprintf("__OW_DEADLINE=%d", time.Now().Add(time.Minute).UnixMilli())}
+			out, err := c.Output()
+			require.NoError(t, err)
+			require.Contains(t, string(out), `{"function":"main","call":0,"activations":{"1":"0000000000`)
+			require.Equal(t, 1, strings.Count(string(out), "\n"))
 		}
-		c.Env = []string{"__OW_ACTIVATION_ID=id of " + way, "__OW_API_KEY=" + key, fmt.Sprintf("__OW_DEADLINE=%d", time.Now().Add(time.Minute).UnixMilli())}
-		out, err := c.Output()
-		require.NoError(t, err)
-		require.Contains(t, string(out), `{"function":"main","call":0,"activations":{"1":"0000000000`)
-		require.Equal(t, 1, strings.Count(string(out), "\n"))
 	}
-	// Two of main, and those of f1 that it invoked.
-	seen := map[string]bool{}
-	for _, s := range w.wait(4) {
-		id, _ := s.Attributes().Get("activationId")
-		seen[id.Str()] = true
-	}
-	require.True(t, seen["id of argument"] && seen["id of standard input"], seen)
+	w.wait(4) // two of main, and those of f1 that it invoked
 }
 
 func TestZip(t *testing.T) {

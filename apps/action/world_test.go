@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -174,6 +175,16 @@ func (w *world) collect(rw http.ResponseWriter, r *http.Request) {
 	w.mu.Unlock()
 	rw.Header().Set("Content-Type", "application/x-protobuf")
 	w.came <- struct{}{}
+}
+
+// has reports whether the span of an activation has come.
+func (w *world) has(activation string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.ContainsFunc(w.spans, func(s ptrace.Span) bool {
+		id, _ := s.Attributes().Get("activationId")
+		return id.Str() == activation
+	})
 }
 
 // wait returns the spans when there are n.
