@@ -1,6 +1,7 @@
 package tpp
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -81,32 +82,25 @@ func PaperConfig(kind string) Config {
 // ColdStart is the paper's cold-start feature (TppFaaS, section III-C), an embedding of 32 columns.
 func ColdStart() Covariate { return Covariate{Name: ColdStartCovariate, Levels: 2, Size: 32} }
 
-func setDefault[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
-}
-
 func (c Config) withDefaults() Config {
-	setDefault(&c.Kind, LogNormMix)
-	setDefault(&c.Encoder, "GRU")
-	setDefault(&c.ContextSize, 64)
-	setDefault(&c.MarkEmbeddingSize, 32)
+	c.Kind = cmp.Or(c.Kind, LogNormMix)
+	c.Encoder = cmp.Or(c.Encoder, "GRU")
+	c.ContextSize = cmp.Or(c.ContextSize, 64)
+	c.MarkEmbeddingSize = cmp.Or(c.MarkEmbeddingSize, 32)
 	if c.Kind == TruncNorm {
-		setDefault(&c.TimeHead, LogHead)
+		c.TimeHead = cmp.Or(c.TimeHead, LogHead)
 	} else {
-		setDefault(&c.NumComponents, 64)
+		c.NumComponents = cmp.Or(c.NumComponents, 64)
 	}
-	setDefault(&c.TimeUnit, "ms")
-	setDefault(&c.Resolution, 1)
-	setDefault(&c.GapFloor, c.Resolution/2)
+	c.TimeUnit = cmp.Or(c.TimeUnit, "ms")
+	c.Resolution = cmp.Or(c.Resolution, 1)
+	c.GapFloor = cmp.Or(c.GapFloor, c.Resolution/2)
 	c.Covariates = slices.Clone(c.Covariates)
 	for i := range c.Covariates {
 		if v := &c.Covariates[i]; v.Levels > 0 {
-			setDefault(&v.Size, 8)
+			v.Size = cmp.Or(v.Size, 8)
 		} else {
-			setDefault(&v.Std, 1)
+			v.Std = cmp.Or(v.Std, 1)
 		}
 	}
 	return c

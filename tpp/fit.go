@@ -1,6 +1,7 @@
 package tpp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,9 +39,9 @@ type FitOptions struct {
 }
 
 func (o FitOptions) withDefaults() FitOptions {
-	setDefault(&o.TimeUnit, "ms")
-	setDefault(&o.Resolution, 1)
-	setDefault(&o.MaxIterations, 500)
+	o.TimeUnit = cmp.Or(o.TimeUnit, "ms")
+	o.Resolution = cmp.Or(o.Resolution, 1)
+	o.MaxIterations = cmp.Or(o.MaxIterations, 500)
 	return o
 }
 

@@ -1,6 +1,7 @@
 package tpp
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -39,9 +40,9 @@ type ForecastOptions struct {
 }
 
 func (o ForecastOptions) withDefaults() ForecastOptions {
-	setDefault(&o.Paths, 64)
-	setDefault(&o.Workers, runtime.GOMAXPROCS(0))
-	setDefault(&o.MaxEvents, 10_000)
+	o.Paths = cmp.Or(o.Paths, 64)
+	o.Workers = cmp.Or(o.Workers, runtime.GOMAXPROCS(0))
+	o.MaxEvents = cmp.Or(o.MaxEvents, 10_000)
 	if o.Quantiles == nil {
 		o.Quantiles = []float64{0.05, 0.5, 0.95}
 	}

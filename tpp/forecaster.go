@@ -1,6 +1,7 @@
 package tpp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,10 +36,10 @@ type ForecasterOptions struct {
 }
 
 func (o ForecasterOptions) withDefaults() ForecasterOptions {
-	setDefault(&o.MaxTraces, 1<<20)
-	setDefault(&o.EndProbability, 0.999)
-	setDefault(&o.IdleSurvival, 1e-6)
-	setDefault(&o.MaxIdle, math.Inf(1))
+	o.MaxTraces = cmp.Or(o.MaxTraces, 1<<20)
+	o.EndProbability = cmp.Or(o.EndProbability, 0.999)
+	o.IdleSurvival = cmp.Or(o.IdleSurvival, 1e-6)
+	o.MaxIdle = cmp.Or(o.MaxIdle, math.Inf(1))
 	return o
 }
 

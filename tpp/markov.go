@@ -1,6 +1,7 @@
 package tpp
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -29,7 +30,7 @@ type markRenewalParameters struct {
 // its error.
 func FitMarkRenewal(ctx context.Context, d *Dataset, opts FitOptions) (*MarkRenewal, error) {
 	opts = opts.withDefaults()
-	setDefault(&opts.Components, 4)
+	opts.Components = cmp.Or(opts.Components, 4)
 	r, err := newRecords(d, &opts)
 	if err != nil {
 		return nil, fmt.Errorf("renewal process of marks: %w", err)

@@ -1,6 +1,7 @@
 package tpp
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -27,7 +28,7 @@ type renewalParameters struct {
 // sequence was still running at its TEnd taken as longer than that, or the end. When ctx is done it returns its error.
 func FitRenewal(ctx context.Context, d *Dataset, opts FitOptions) (*Renewal, error) {
 	opts = opts.withDefaults()
-	setDefault(&opts.Components, 16)
+	opts.Components = cmp.Or(opts.Components, 16)
 	r, err := newRecords(d, &opts)
 	if err != nil {
 		return nil, fmt.Errorf("renewal process: %w", err)

@@ -1,6 +1,7 @@
 package tpp
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -121,11 +122,11 @@ type EvaluateOptions struct {
 
 func (o *EvaluateOptions) withDefaults(m Model) error {
 	if own, ok := m.(interface{ Resolution() float64 }); ok {
-		setDefault(&o.Resolution, own.Resolution())
+		o.Resolution = cmp.Or(o.Resolution, own.Resolution())
 	}
-	setDefault(&o.Resolution, 1)
-	setDefault(&o.Horizon, 3.6e6*o.Resolution)
-	setDefault(&o.Workers, runtime.GOMAXPROCS(0))
+	o.Resolution = cmp.Or(o.Resolution, 1)
+	o.Horizon = cmp.Or(o.Horizon, 3.6e6*o.Resolution)
+	o.Workers = cmp.Or(o.Workers, runtime.GOMAXPROCS(0))
 	if o.Continue == nil {
 		o.Continue = GreedyContinuation
 	}

@@ -1,6 +1,7 @@
 package tpp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,9 +39,9 @@ type SimulateOptions struct {
 }
 
 func (o SimulateOptions) withDefaults() SimulateOptions {
-	setDefault(&o.Window, math.Inf(1))
-	setDefault(&o.MaxEvents, 100_000)
-	setDefault(&o.Workers, runtime.GOMAXPROCS(0))
+	o.Window = cmp.Or(o.Window, math.Inf(1))
+	o.MaxEvents = cmp.Or(o.MaxEvents, 100_000)
+	o.Workers = cmp.Or(o.Workers, runtime.GOMAXPROCS(0))
 	return o
 }
 

@@ -1,6 +1,7 @@
 package tpp
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"runtime"
@@ -98,23 +99,23 @@ type Epoch struct {
 }
 
 func (o TrainOptions) withDefaults() TrainOptions {
-	setDefault(&o.Workers, runtime.GOMAXPROCS(0))
-	setDefault(&o.Loss, LossResolution)
-	setDefault(&o.CheckpointEvery, time.Minute)
-	setDefault(&o.BatchSize, 64)
-	setDefault(&o.LearningRate, 1e-2)
-	setDefault(&o.Schedule, ScheduleOneCycle)
-	setDefault(&o.WeightDecay, 1e-4)
-	setDefault(&o.ClipNorm, 5)
+	o.Workers = cmp.Or(o.Workers, runtime.GOMAXPROCS(0))
+	o.Loss = cmp.Or(o.Loss, LossResolution)
+	o.CheckpointEvery = cmp.Or(o.CheckpointEvery, time.Minute)
+	o.BatchSize = cmp.Or(o.BatchSize, 64)
+	o.LearningRate = cmp.Or(o.LearningRate, 1e-2)
+	o.Schedule = cmp.Or(o.Schedule, ScheduleOneCycle)
+	o.WeightDecay = cmp.Or(o.WeightDecay, 1e-4)
+	o.ClipNorm = cmp.Or(o.ClipNorm, 5)
 	switch o.Schedule {
 	case ScheduleOneCycle:
-		setDefault(&o.MaxEpochs, 200)
-		setDefault(&o.Patience, o.MaxEpochs)
+		o.MaxEpochs = cmp.Or(o.MaxEpochs, 200)
+		o.Patience = cmp.Or(o.Patience, o.MaxEpochs)
 	case SchedulePlateau:
-		setDefault(&o.Patience, 25)
+		o.Patience = cmp.Or(o.Patience, 25)
 	}
-	setDefault(&o.MaxEpochs, 4000)
-	setDefault(&o.Patience, 100)
+	o.MaxEpochs = cmp.Or(o.MaxEpochs, 4000)
+	o.Patience = cmp.Or(o.Patience, 100)
 	o.WeightDecay = max(o.WeightDecay, 0)
 	return o
 }
