@@ -89,7 +89,7 @@ func (n *network[F]) newExample(s *Sequence) (example[F], error) {
 		steps++
 	}
 	for _, c := range n.cfg.Covariates {
-		if !s.hasCovariate(c.Name) {
+		if !s.HasCovariate(c.Name) {
 			return e, fmt.Errorf("it has no covariate %q", c.Name)
 		}
 	}
@@ -98,17 +98,17 @@ func (n *network[F]) newExample(s *Sequence) (example[F], error) {
 	e.targets.resize(0) // room for all of them and no more: examples are most of what training holds
 	covariates := make([]float64, len(n.cfg.Covariates))
 	if s.TStart != nil {
-		gap, _ := s.gapBefore(0)
+		gap, _ := s.GapBefore(0)
 		n.addTarget(&e, &e.initial, targetEvent, gap, s.Mark(0))
 	}
 	for i := range steps {
 		gap := 0.0
 		if i > 0 {
-			gap, _ = s.gapBefore(i)
+			gap, _ = s.GapBefore(i)
 		}
 		var err error
 		for j, c := range n.cfg.Covariates {
-			covariates[j] = s.covariate(c.Name, i)
+			covariates[j] = s.Covariate(c.Name, i)
 		}
 		e.values, err = n.appendFeatures(e.values, gap, s.Mark(i), covariates)
 		if err != nil {
@@ -116,7 +116,7 @@ func (n *network[F]) newExample(s *Sequence) (example[F], error) {
 		}
 		switch {
 		case i < last:
-			next, _ := s.gapBefore(i + 1)
+			next, _ := s.GapBefore(i + 1)
 			n.addTarget(&e, &e.targets, targetEvent, next, s.Mark(i+1))
 		case s.TEnd != nil:
 			n.addTarget(&e, &e.targets, targetSurvival, *s.TEnd-s.ArrivalTimes[i], 0)

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/tppfaas/tppfaas/internal/nn"
+	"github.com/tppfaas/tppfaas/tpp/internal/num"
 )
 
 // The kinds of recurrent models.
@@ -187,15 +188,15 @@ func (c *Config) cell() (nn.Cell, error) {
 // normalise takes the scale of the gaps that are scored. Where there is nothing to take it from the mean is 0 and the
 // others are 1. It also sets the scale of the real covariates that have none.
 func normalise(d *Dataset, cfg *Config) normalisation {
-	var logs moments
+	var logs num.Moments
 	var gaps []float64
 	for i := range d.Sequences {
 		s := &d.Sequences[i]
 		for j := range s.Len() {
-			if gap, ok := s.gapBefore(j); ok {
+			if gap, ok := s.GapBefore(j); ok {
 				gaps = append(gaps, gap)
 				if gap > 0 {
-					logs.add(math.Log(gap))
+					logs.Add(math.Log(gap))
 				}
 			}
 		}
@@ -205,15 +206,15 @@ func normalise(d *Dataset, cfg *Config) normalisation {
 		if c.Levels > 0 || c.Std != 0 {
 			continue
 		}
-		var values moments
+		var values num.Moments
 		for i := range d.Sequences {
 			for j := range d.Sequences[i].Len() {
-				values.add(d.Sequences[i].covariate(c.Name, j))
+				values.Add(d.Sequences[i].Covariate(c.Name, j))
 			}
 		}
-		c.Mean, c.Std = values.mean, values.std()
+		c.Mean, c.Std = values.Mean, values.Std()
 	}
-	return normalisation{Mean: logs.mean, Std: logs.std(), MAE: deviation(gaps)}
+	return normalisation{Mean: logs.Mean, Std: logs.Std(), MAE: deviation(gaps)}
 }
 
 // deviation is the mean absolute deviation from the median, or 1 where that is nothing to divide by.
@@ -230,34 +231,4 @@ func deviation(values []float64) float64 {
 		return mad
 	}
 	return max(median, 1)
-}
-
-// moments are a running mean and variance, by Welford's update: one pass, exact enough for any number of values.
-type moments struct{ n, mean, ss float64 }
-
-func (m *moments) add(v float64) {
-	m.n++
-	delta := v - m.mean
-	m.mean += delta / m.n
-	m.ss += delta * (v - m.mean)
-}
-
-// std is the unbiased standard deviation, 1 where all values are equal but for rounding.
-func (m *moments) std() float64 {
-	std := math.Sqrt(m.ss / (m.n - 1))
-	if !(std > 1e-6*(1+math.Abs(m.mean))) {
-		return 1
-	}
-	return std
-}
-
-// gapBefore is the gap that ends with event i, and whether it is known: that before the first event is, from TStart.
-func (s *Sequence) gapBefore(i int) (gap float64, ok bool) {
-	if i > 0 {
-		return s.ArrivalTimes[i] - s.ArrivalTimes[i-1], true
-	}
-	if s.TStart != nil {
-		return s.ArrivalTimes[0] - *s.TStart, true
-	}
-	return 0, false
 }

@@ -225,18 +225,18 @@ const randomisedPIT = 0x9173
 // sequence adds the scores of the sequence at a place of the stream.
 func (e *evaluator) sequence(ctx context.Context, s *Sequence, place uint64) error {
 	e.rng = rand.New(rand.NewPCG(place, randomisedPIT))
-	last := startOf(s)
+	last := s.Start()
 	state := e.m.NewState(last)
 	for i := range s.Len() {
 		if i%1024 == 1023 && ctx.Err() != nil {
 			return ctx.Err() // a single sequence may be a whole day
 		}
-		if gap, ok := s.gapBefore(i); ok {
+		if gap, ok := s.GapBefore(i); ok {
 			e.event(state.Next(last), gap, s.Mark(i))
 		}
 		last = s.ArrivalTimes[i]
-		var event Event
-		event, e.values = eventOf(s, i, e.covariates, e.values)
+		event := s.Event(i, e.covariates, e.values)
+		e.values = event.Covariates
 		if err := state.Observe(event); err != nil {
 			return fmt.Errorf("event %d: %w", i, err)
 		}

@@ -35,7 +35,7 @@ func Example_live() {
 	model, data := trainedExample()
 	state := model.NewState(data.Sequences[3].ArrivalTimes[0])
 	for i := range 4 {
-		event := tpp.EventOf(model, &data.Sequences[3], i)
+		event := data.Sequences[3].Event(i, model.CovariateNames(), nil)
 		if err := state.Observe(event); err != nil {
 			log.Fatal(err)
 		}

@@ -130,7 +130,7 @@ func newRecords(d *Dataset, opts *FitOptions) (*records, error) {
 		s := &d.Sequences[i]
 		from := startRow
 		for j := range s.Len() {
-			if gap, ok := s.gapBefore(j); ok {
+			if gap, ok := s.GapBefore(j); ok {
 				r.gaps = append(r.gaps, gapRecord{from, s.Mark(j), gap})
 			}
 			from = s.Mark(j)
@@ -170,24 +170,6 @@ func (r *records) markShares() []float64 {
 	return p
 }
 
-// checkEvent says what is wrong with an event for a state whose last one was at the given time.
-func checkEvent(e Event, last float64, numMarks int) error {
-	switch {
-	case math.IsNaN(e.Time) || math.IsInf(e.Time, 0):
-		return fmt.Errorf("event at %v: not a time", e.Time)
-	case e.Time < last:
-		return lateEvent(e.Time, last)
-	case e.Mark < 0 || e.Mark >= numMarks:
-		return fmt.Errorf("event at %v: mark %d: the model knows %d marks", e.Time, e.Mark, numMarks)
-	}
-	return nil
-}
-
-// set takes over what other says, and keeps its own memory.
-func (n *Next) set(other *Next) {
-	n.Time, n.Marks, n.End, n.GapFloor, n.Joint = other.Time, other.Marks, other.End, other.GapFloor, other.Joint
-}
-
 // rowState is the state of a model whose next event depends on nothing but the mark of the last one.
 type rowState struct {
 	rows []Next // by the mark of the last event; the last row is for the first event
@@ -197,7 +179,7 @@ type rowState struct {
 }
 
 func (s *rowState) Observe(e Event) error {
-	if err := checkEvent(e, s.last, len(s.rows)-1); err != nil {
+	if err := CheckEvent(e, s.last, len(s.rows)-1); err != nil {
 		return err
 	}
 	s.last, s.row = e.Time, e.Mark
@@ -205,7 +187,7 @@ func (s *rowState) Observe(e Event) error {
 }
 
 func (s *rowState) Next(now float64) *Next {
-	s.next.set(&s.rows[s.row])
+	s.next.CopyFrom(&s.rows[s.row])
 	return s.next.Given(now - s.last)
 }
 

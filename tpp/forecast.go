@@ -12,13 +12,6 @@ import (
 	"sync/atomic"
 )
 
-// StateCopier is a State that can take over the history of another one of the same model, and says whether it did. A
-// forecast makes its many copies that way where it can, without new memory.
-type StateCopier interface {
-	State
-	CopyFrom(src State) bool
-}
-
 // ForecastOptions says how a forecast is made. Every field left zero takes the default that its comment gives.
 type ForecastOptions struct {
 	// Paths is the number of ways in which the future is played through (default 64). Errors of probabilities fall with

@@ -30,7 +30,7 @@ type poissonState struct {
 
 func (s *poissonState) Observe(e Event) error {
 	if !(e.Time >= s.last) {
-		return lateEvent(e.Time, s.last)
+		return CheckEvent(e, s.last, 2)
 	}
 	s.last = e.Time
 	return nil
@@ -168,8 +168,8 @@ type plain struct{ s State }
 func (p plain) Observe(e Event) error  { return p.s.Observe(e) }
 func (p plain) Next(now float64) *Next { return p.s.Next(now) }
 func (p plain) Clone() State           { return plain{p.s.Clone()} }
-func (p plain) typicalCovariates(dst []float64) []float64 {
-	return p.s.(typical).typicalCovariates(dst)
+func (p plain) TypicalCovariates(dst []float64) []float64 {
+	return p.s.(TypicalState).TypicalCovariates(dst)
 }
 
 // TestBatchedForecastIsTheSame: rolling all paths on in one product draws the very paths that single states do.
@@ -183,7 +183,7 @@ func TestBatchedForecastIsTheSame(t *testing.T) {
 			for _, events := range []int{0, 3} {
 				state := m.newState(10)
 				for j := range events {
-					e := Event{Time: 20 + 30*float64(j), Mark: j % 3, Covariates: state.typicalCovariates(nil)}
+					e := Event{Time: 20 + 30*float64(j), Mark: j % 3, Covariates: state.TypicalCovariates(nil)}
 					if err := state.Observe(e); err != nil {
 						t.Fatal(err)
 					}
@@ -230,7 +230,7 @@ func TestForecastAgreesWithItsNext(t *testing.T) {
 		}
 		m := randomRecurrent(t, v, uint64(i))
 		state := m.newState(0)
-		if err := state.Observe(Event{Time: 5, Mark: 1, Covariates: state.typicalCovariates(nil)}); err != nil {
+		if err := state.Observe(Event{Time: 5, Mark: 1, Covariates: state.TypicalCovariates(nil)}); err != nil {
 			t.Fatal(err)
 		}
 		for _, waited := range []float64{0, 40} {
@@ -343,10 +343,10 @@ func TestForecastsOfRealTraces(t *testing.T) {
 	var foreseen, came, phantoms float64
 	for i := range test.Sequences {
 		s := &test.Sequences[i]
-		state := m.NewState(startOf(s))
+		state := m.NewState(s.Start())
 		middle := s.Len() / 2
 		for j := range s.Len() {
-			if err := state.Observe(EventOf(m, s, j)); err != nil {
+			if err := state.Observe(s.Event(j, m.CovariateNames(), nil)); err != nil {
 				t.Fatal(err)
 			}
 			if j != middle && j != s.Len()-1 {

@@ -73,8 +73,8 @@ type Forecaster[K comparable] struct {
 type shard[K comparable] struct {
 	mu             sync.Mutex
 	traces         map[K]*trace[K]
-	oldest, newest *trace[K]      // ends of the list in the order of the last events
-	work           *recurrentWork // that the states of the shard compute in
+	oldest, newest *trace[K] // ends of the list in the order of the last events
+	work           Workspace // that the states of the shard compute in; nil where the model has none to share
 	stats          ForecasterStats
 	_              [64]byte // keeps the locks of two shards off one cache line
 }
@@ -112,9 +112,7 @@ func NewForecaster[K comparable](m Model, opts ForecasterOptions) (*Forecaster[K
 	f.room = opts.MaxTraces / len(f.shards)
 	for i := range f.shards {
 		f.shards[i].traces = map[K]*trace[K]{}
-		if r, ok := m.(*Recurrent); ok {
-			f.shards[i].work = r.newWork()
-		}
+		f.shards[i].work = newWorkspace(m)
 	}
 	return f, nil
 }
@@ -157,10 +155,18 @@ func (f *Forecaster[K]) Observe(key K, e Event) error {
 
 // newState is a state in the shard's memory.
 func (f *Forecaster[K]) newState(s *shard[K], start float64) State {
-	if r, ok := f.model.(*Recurrent); ok {
-		return r.newStateIn(s.work, start)
+	if s.work != nil {
+		return s.work.NewState(start)
 	}
 	return f.model.NewState(start)
+}
+
+// newWorkspace is memory for states to share, nil where the model has none to share.
+func newWorkspace(m Model) Workspace {
+	if w, ok := m.(WorkspaceModel); ok {
+		return w.NewWorkspace()
+	}
+	return nil
 }
 
 // makeRoom drops what is over or idle, and failing that the trace that has been silent for longest.
@@ -199,7 +205,7 @@ func (s *shard[K]) drop(t *trace[K]) {
 	s.unlink(t)
 	delete(s.traces, t.key)
 	if s.work != nil {
-		s.work.owner = nil // or the memory would hold on to the state
+		s.work.Release() // or the memory would hold on to the state
 	}
 }
 
@@ -360,26 +366,25 @@ func (f *Forecaster[K]) ForecastAll(ctx context.Context, now, horizon float64, o
 
 // copyOf is a copy of the traces of a shard, whose states compute in memory that they share.
 func (f *Forecaster[K]) copyOf(s *shard[K]) []trace[K] {
-	var work *recurrentWork
-	r, ok := f.model.(*Recurrent)
-	if ok {
-		work = r.newWork()
-	}
+	work := newWorkspace(f.model)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out := make([]trace[K], 0, len(s.traces))
 	for t := s.oldest; t != nil; t = t.newer {
-		var state State
-		if ok {
-			own := r.newStateIn(work, t.last)
-			own.CopyFrom(t.state)
-			state = own
-		} else {
-			state = t.state.Clone()
-		}
+		state := copyInto(work, t)
 		out = append(out, trace[K]{key: t.key, id: t.id, state: state, last: t.last})
 	}
 	return out
+}
+
+// copyInto is a copy of a trace's state, which computes in the workspace if it can.
+func copyInto[K comparable](work Workspace, t *trace[K]) State {
+	if work != nil {
+		if c, ok := work.NewState(t.last).(StateCopier); ok && c.CopyFrom(t.state) {
+			return c
+		}
+	}
+	return t.state.Clone()
 }
 
 // Len is the number of traces in flight.
@@ -407,10 +412,11 @@ func (f *Forecaster[K]) bytesPerTrace() int {
 	const mapLoad = 0.7 // mean share of a map's slots that is filled
 	key, pointer := reflect.TypeFor[K]().Size(), reflect.TypeFor[*trace[K]]().Size()
 	size := int(reflect.TypeFor[trace[K]]().Size()) + int(float64(key+pointer+1)/mapLoad)
-	if r, ok := f.model.(*Recurrent); ok {
-		return size + int(reflect.TypeFor[recurrentState]().Size()) + 4*r.net.rnn.StateSize()
+	state := f.model.NewState(0)
+	if s, ok := state.(SizedState); ok {
+		return size + s.Size()
 	}
-	if t := reflect.TypeOf(f.model.NewState(0)); t.Kind() == reflect.Pointer {
+	if t := reflect.TypeOf(state); t.Kind() == reflect.Pointer {
 		size += int(t.Elem().Size())
 	}
 	return size

@@ -31,8 +31,8 @@ func TestForecasterFollowsEveryTrace(t *testing.T) {
 			if alone[key] == nil {
 				alone[key] = m.NewState(e.Time)
 			}
-			if c, ok := alone[key].(typical); ok {
-				e.Covariates = c.typicalCovariates(nil)
+			if c, ok := alone[key].(TypicalState); ok {
+				e.Covariates = c.TypicalCovariates(nil)
 			}
 			if err := f.Observe(key, e); err != nil {
 				t.Fatal(err)

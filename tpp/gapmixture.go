@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/tppfaas/tppfaas/tpp/dist"
+	"github.com/tppfaas/tppfaas/tpp/internal/num"
 )
 
 // logGap is a gap that was read off a clock: the mean and variance of its logarithm if it was any within its tick with
@@ -51,13 +52,13 @@ func (c *component) alone() dist.LogNormMix {
 // backgroundOf is the component of a gap that could have been anything: it has the mean of the logarithms of all gaps, and
 // their variance plus one.
 func backgroundOf(gaps []logGap) component {
-	var m moments
+	var m num.Moments
 	spread := 0.0
 	for _, g := range gaps {
-		m.add(g.mean)
+		m.Add(g.mean)
 		spread += g.variance
 	}
-	return component{1, m.mean, math.Sqrt(1 + (m.ss+spread)/m.n)}
+	return component{1, m.Mean, math.Sqrt(1 + (m.SS+spread)/m.N)}
 }
 
 // gapClass is the gaps before one sort of event, and the mixture that stands for them. The last component is the
@@ -88,15 +89,15 @@ func newGapClass(gaps []logGap, k int, background component) gapClass {
 	k = max(min(k, n/gapsPerComponent), min(n, 1))
 	c := gapClass{}
 	for i := range k {
-		var m moments
+		var m num.Moments
 		spread := 0.0
 		part := gaps[i*n/k : (i+1)*n/k]
 		for _, g := range part {
-			m.add(g.mean)
+			m.Add(g.mean)
 			spread += g.variance
 		}
 		c.components = append(c.components, component{
-			float64(n) / float64(n+1) / float64(k), m.mean, floorSigma(math.Sqrt((m.ss+spread)/m.n), m.mean),
+			float64(n) / float64(n+1) / float64(k), m.Mean, floorSigma(math.Sqrt((m.SS+spread)/m.N), m.Mean),
 		})
 	}
 	background.weight = 1 / float64(n+1)
@@ -230,7 +231,7 @@ func (c *gapClass) expect(stats []expected) (objective float64) {
 		total := math.Inf(-1)
 		for k := range c.components {
 			logs[k] = c.components[k].logProb(gap)
-			total = logAddExp(total, logs[k])
+			total = num.LogAddExp(total, logs[k])
 		}
 		objective += gap.count * total
 		for k := range c.components {
@@ -257,7 +258,7 @@ func (g *gapMixtures) expectOpen(waited float64, stats [][]expected, added []flo
 	for i := range g.classes {
 		c := &g.classes[i]
 		for k := range c.components {
-			total = logAddExp(total, c.logLonger(k, waited))
+			total = num.LogAddExp(total, c.logLonger(k, waited))
 		}
 	}
 	for i := range g.classes {

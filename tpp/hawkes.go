@@ -107,7 +107,7 @@ type hawkesState struct {
 func (s *hawkesState) Observe(e Event) error {
 	h := s.h
 	marks := h.head.NumMarks
-	if err := checkEvent(e, s.last, marks); err != nil {
+	if err := CheckEvent(e, s.last, marks); err != nil {
 		return err
 	}
 	gap := max(e.Time-s.last, h.gapFloor())

@@ -8,6 +8,8 @@ import (
 	"slices"
 
 	"gonum.org/v1/gonum/optimize"
+
+	"github.com/tppfaas/tppfaas/tpp/internal/num"
 )
 
 // FitHawkes fits a Hawkes process by maximum likelihood (Ozaki 1979), with analytic gradients and L-BFGS over the
@@ -98,7 +100,7 @@ func newHawkesLikelihood(d *Dataset, r *records, opts FitOptions) *hawkesLikelih
 		s := &d.Sequences[i]
 		h := hawkesSequence{gaps: make([]float64, s.Len()), marks: make([]int, s.Len()), open: s.TEnd != nil}
 		for j := range s.Len() {
-			gap, ok := s.gapBefore(j)
+			gap, ok := s.GapBefore(j)
 			if ok {
 				h.gaps[j] = max(gap, opts.Resolution/2)
 				watched += h.gaps[j]
@@ -402,7 +404,7 @@ func (l *hawkesLikelihood) last(s *hawkesSequence, gradMu, gradEnd []float64) fl
 	logS, alive := -compensator, 1.0
 	if l.knowsEnd {
 		later := math.Log1p(-end) - compensator
-		logS = logAddExp(math.Log(end), later)
+		logS = num.LogAddExp(math.Log(end), later)
 		alive = math.Exp(later - logS)
 		gradEnd[mark] += (1 - alive) - end
 	}

@@ -97,7 +97,7 @@ func TestLiveDoesNotAllocate(t *testing.T) {
 		m := randomRecurrent(t, v, uint64(i))
 		f := newForecaster(t, m, ForecasterOptions{})
 		s := m.newState(0)
-		e := Event{Covariates: s.typicalCovariates(nil)}
+		e := Event{Covariates: s.TypicalCovariates(nil)}
 		step := func() {
 			e.Time += 5
 			if err := s.Observe(e); err != nil {

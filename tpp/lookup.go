@@ -96,7 +96,7 @@ func fitLookup(key LookupKey, d *Dataset, opts FitOptions) (*Lookup, error) {
 		s := &d.Sequences[i]
 		var h lookupHistory
 		for j := range s.Len() {
-			if gap, ok := s.gapBefore(j); ok {
+			if gap, ok := s.GapBefore(j); ok {
 				c := of(&h)
 				c.gaps = append(c.gaps, storable(gap))
 				c.next[s.Mark(j)]++
@@ -159,7 +159,7 @@ func (c *lookupCell) finish(resolution float64, knowsEnd bool) error {
 	n := float64(len(c.gaps))
 	sorts := float64(len(c.marks) + 1)
 	if n == 0 {
-		c.next.set(&c.parent.next)
+		c.next.CopyFrom(&c.parent.next)
 	} else {
 		time, err := dist.NewEmpirical(c.gaps, resolution)
 		if err != nil {
@@ -257,7 +257,7 @@ type lookupState struct {
 }
 
 func (s *lookupState) Observe(e Event) error {
-	if err := checkEvent(e, s.last, s.l.head.NumMarks); err != nil {
+	if err := CheckEvent(e, s.last, s.l.head.NumMarks); err != nil {
 		return err
 	}
 	s.last = e.Time
@@ -273,7 +273,7 @@ func (s *lookupState) Next(now float64) *Next {
 			break
 		}
 	}
-	s.next.set(&c.next)
+	s.next.CopyFrom(&c.next)
 	if s.history.events == 0 {
 		s.next.End = 0
 	}

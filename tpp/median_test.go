@@ -25,7 +25,7 @@ func TestFastMedianHalvesTheMixture(t *testing.T) {
 		predicted := nn.NewMixture(out)
 		predicted.Exponentiate()
 		mixtureOf(&mix, &predicted, norm)
-		got := (&fastMedian{&predicted, norm}).median()
+		got := (&fastMedian{&predicted, norm}).Median()
 		// The rounding of a float32 location moves the CDF by as much as the density is high there.
 		slack := 1e-5 + mix.Prob(got)*got*norm.Std*5e-6
 		if f := mix.CDF(got); math.Abs(f-0.5) > slack {
@@ -41,7 +41,7 @@ func TestFastMedianIsTheMedian(t *testing.T) {
 		s := &d.Sequences[i]
 		state := m.NewState(s.ArrivalTimes[0])
 		for j := range s.Len() {
-			if err := state.Observe(EventOf(m, s, j)); err != nil {
+			if err := state.Observe(s.Event(j, m.CovariateNames(), nil)); err != nil {
 				t.Fatal(err)
 			}
 			next := state.Next(s.ArrivalTimes[j])

@@ -28,11 +28,11 @@ type MarkProbability struct {
 func Predict(m Model, s *Sequence, top int) ([]Prediction, error) {
 	covariates := m.CovariateNames()
 	var values []float64
-	state := m.NewState(startOf(s))
+	state := m.NewState(s.Start())
 	out := make([]Prediction, 0, s.Len())
 	for i := range s.Len() {
-		var e Event
-		e, values = eventOf(s, i, covariates, values)
+		e := s.Event(i, covariates, values)
+		values = e.Covariates
 		if err := state.Observe(e); err != nil {
 			return nil, fmt.Errorf("event %d: %w", i, err)
 		}

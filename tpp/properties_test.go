@@ -60,12 +60,12 @@ func TestPredictionsNeverLookAhead(t *testing.T) {
 
 // streamed scores a sequence through a State, in the terms of the model's own loss, and calls at after each event.
 func streamed(t *rapid.T, m *Recurrent, s *Sequence, at func(State) State) (sum lossSum) {
-	last := startOf(s)
+	last := s.Start()
 	var state State = m.NewState(last)
 	logGoesOn := func(n *Next) float64 { return math.Log1p(-n.End) }
 	for i := range s.Len() {
 		next := state.Next(last)
-		if gap, ok := s.gapBefore(i); ok {
+		if gap, ok := s.GapBefore(i); ok {
 			sum.events++
 			sum.mark += next.LogMark(gap, s.Mark(i)) + logGoesOn(next)
 			switch {
@@ -79,7 +79,7 @@ func streamed(t *rapid.T, m *Recurrent, s *Sequence, at func(State) State) (sum 
 				sum.time += next.LogResolution(gap, m.cfg.Resolution, s.Mark(i)) - next.LogMark(gap, s.Mark(i))
 			}
 		}
-		if err := state.Observe(EventOf(m, s, i)); err != nil {
+		if err := state.Observe(s.Event(i, m.CovariateNames(), nil)); err != nil {
 			t.Fatal(err)
 		}
 		state, last = at(state), s.ArrivalTimes[i]

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"unsafe"
 
 	"github.com/tppfaas/tppfaas/internal/nn"
 	"github.com/tppfaas/tppfaas/tpp/dist"
@@ -83,6 +84,20 @@ func (m *Recurrent) NumParameters() int { return len(m.params) }
 // Training is how the model was trained; nil if that is not known.
 func (m *Recurrent) Training() *TrainingSummary { return m.summary }
 
+// KnowsEnd reports whether the model learned when sequences are over.
+func (m *Recurrent) KnowsEnd() bool { return !m.cfg.WithoutEnd }
+
+// KnowsStart reports whether the model was trained on sequences with a TStart. Only then does it know when a first event
+// comes and which one; otherwise the first events must be given.
+func (m *Recurrent) KnowsStart() bool {
+	for _, v := range m.initialContext() {
+		if v != 0 {
+			return true // training starts from zero and moves it only for such sequences
+		}
+	}
+	return false
+}
+
 // NewState is the state before the first event.
 func (m *Recurrent) NewState(start float64) State { return m.newState(start) }
 
@@ -107,6 +122,7 @@ type recurrentState struct {
 
 // recurrentWork is the memory that states compute in.
 type recurrentWork struct {
+	m     *Recurrent
 	owner *recurrentState // whose next event next describes, if it is up to date
 
 	values, gates, timeOut, markOut []float32
@@ -117,8 +133,18 @@ type recurrentWork struct {
 	next                            Next
 }
 
+// NewWorkspace returns memory for states to share.
+func (m *Recurrent) NewWorkspace() Workspace { return m.newWork() }
+
+// NewState is a state of the model that computes in this memory.
+func (w *recurrentWork) NewState(start float64) State { return w.m.newStateIn(w, start) }
+
+// Release lets go of the state that was used last.
+func (w *recurrentWork) Release() { w.owner = nil }
+
 func (m *Recurrent) newWork() *recurrentWork {
 	w := &recurrentWork{
+		m:       m,
 		values:  make([]float32, 0, m.net.numFeatures()),
 		gates:   make([]float32, m.net.rnn.Gates()),
 		timeOut: make([]float32, m.net.time.Out),
@@ -132,14 +158,14 @@ func (m *Recurrent) newWork() *recurrentWork {
 		w.mix = dist.LogNormMix{LogWeights: make([]float64, k), Mu: make([]float64, k), Sigma: make([]float64, k)}
 		w.next.Time = &w.mix
 		w.predicted = nn.NewMixture(w.timeOut)
-		w.next.median = &fastMedian{&w.predicted, m.norm}
+		w.next.ApproxMedian = &fastMedian{&w.predicted, m.norm}
 	}
 	return w
 }
 
 // Observe moves the encoder over an event, in constant time and without allocation.
 func (s *recurrentState) Observe(e Event) error {
-	if err := checkEvent(e, s.last, s.m.numMarks); err != nil {
+	if err := CheckEvent(e, s.last, s.m.numMarks); err != nil {
 		return err
 	}
 	gap := 0.0
@@ -160,11 +186,6 @@ func (s *recurrentState) Observe(e Event) error {
 	s.last = e.Time
 	s.forget()
 	return nil
-}
-
-// lateEvent is the error of an event that comes before what has been.
-func lateEvent(at, last float64) error {
-	return fmt.Errorf("event at %v: it is before the last one at %v", at, last)
 }
 
 // Next computes the distribution of the next event from the context.
@@ -219,6 +240,12 @@ func (s *recurrentState) CopyFrom(src State) bool {
 	s.forget()
 	return true
 }
+
+// Model is the model that the state belongs to.
+func (s *recurrentState) Model() Model { return s.m }
+
+// Size is the number of bytes of the state, without the workspace.
+func (s *recurrentState) Size() int { return int(unsafe.Sizeof(*s)) + 4*len(s.hidden) }
 
 // forget says that the history has changed, whatever was predicted from it.
 func (s *recurrentState) forget() {

@@ -205,7 +205,7 @@ func checkLikelihoods[F nn.Float](t *testing.T, c *referenceCase, tolerance floa
 			}
 			survival := slices.Clone(timeOut)
 			compare("log survival at the event's own gap", i, j, n.survivor.survival(survival, &target, memory, 0), c.PerEvent.LogSurvivalAtOwnGap[i][j])
-			gap, _ := c.data.Sequences[i].gapBefore(j + 1)
+			gap, _ := c.data.Sequences[i].GapBefore(j + 1)
 			jacobian := -math.Log(max(gap, n.cfg.GapFloor)) - math.Log(n.norm.Std)
 			compare("time log density", i, j, n.head.score(timeOut, &target, memory, 0)+jacobian, c.PerEvent.TimeLogProb[i][j])
 			compare("mark log probability", i, j, nn.SoftmaxNLL(markOut, target.mark, memory, 0), c.PerEvent.MarkLogProb[i][j])
@@ -244,7 +244,7 @@ func TestReferenceStreamed(t *testing.T) {
 						}
 					}
 				}
-				e, _ := eventOf(s, j, m.CovariateNames(), nil)
+				e := s.Event(j, m.CovariateNames(), nil)
 				if err := state.Observe(e); err != nil {
 					t.Fatal(err)
 				}

@@ -8,7 +8,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"runtime"
-	"slices"
 )
 
 // SimulateOptions says how sequences are drawn from a model. Every field left zero takes the default that its comment
@@ -60,7 +59,7 @@ func (o *SimulateOptions) validate(m Model, n int) error {
 	case o.Workers < 1:
 		return fmt.Errorf("%d workers", o.Workers)
 	}
-	if r, ok := m.(*Recurrent); ok && r.cfg.WithoutEnd && math.IsInf(o.Window, 1) {
+	if e, ok := m.(EndModel); ok && !e.KnowsEnd() && math.IsInf(o.Window, 1) {
 		return errors.New("the model knows no end of sequences: give a window")
 	}
 	for i := range o.Beginnings {
@@ -68,7 +67,7 @@ func (o *SimulateOptions) validate(m Model, n int) error {
 		if err := s.Validate(max(len(m.MarkNames()), 1)); err != nil {
 			return fmt.Errorf("beginning %d: %w", i, err)
 		}
-		if end := startOf(s) + o.Window; s.ArrivalTimes[s.Len()-1] > end || s.TEnd != nil && *s.TEnd > end {
+		if end := s.Start() + o.Window; s.ArrivalTimes[s.Len()-1] > end || s.TEnd != nil && *s.TEnd > end {
 			return fmt.Errorf("beginning %d is longer than the window of %v", i, o.Window)
 		}
 	}
@@ -125,7 +124,7 @@ func (g *simulator) sequence(ctx context.Context, s *Sequence, i int) error {
 			return err
 		}
 		last = begun.ArrivalTimes[begun.Len()-1]
-		now, end = last, startOf(begun)+g.opts.Window
+		now, end = last, begun.Start()+g.opts.Window
 		if begun.TEnd != nil {
 			now = *begun.TEnd
 		}
@@ -179,13 +178,13 @@ func (g *simulator) onTick(last, now, tau float64) float64 {
 
 // begin copies the events that are given, and takes a state over them.
 func (g *simulator) begin(s, begun *Sequence) (State, error) {
-	state := g.model.NewState(startOf(begun))
+	state := g.model.NewState(begun.Start())
 	if begun.TStart != nil {
 		s.TStart = new(*begun.TStart)
 	}
 	for j := range begun.Len() {
-		var e Event
-		e, g.known = eventOf(begun, j, g.names, g.known)
+		e := begun.Event(j, g.names, g.known)
+		g.known = e.Covariates
 		if err := state.Observe(e); err != nil {
 			return nil, fmt.Errorf("its beginning: event %d: %w", j, err)
 		}
@@ -196,11 +195,11 @@ func (g *simulator) begin(s, begun *Sequence) (State, error) {
 
 // event is a drawn event with its covariates.
 func (g *simulator) event(state State, at float64, mark int) Event {
-	switch t, ok := state.(typical); {
+	switch t, ok := state.(TypicalState); {
 	case g.opts.Covariates != nil:
 		g.known = g.opts.Covariates(g.known[:0], at, mark)
 	case ok:
-		g.known = t.typicalCovariates(g.known[:0])
+		g.known = t.TypicalCovariates(g.known[:0])
 	default:
 		g.known = g.known[:0]
 	}
@@ -221,46 +220,4 @@ func (g *simulator) append(s *Sequence, e Event) {
 			s.Covariates[name] = append(s.Covariates[name], e.Covariates[j])
 		}
 	}
-}
-
-// KnowsBeginnings says whether the model was trained on sequences with a TStart. Only then does it know when a first event
-// comes and which one; otherwise the first events must be given.
-func (m *Recurrent) KnowsBeginnings() bool {
-	for _, v := range m.initialContext() {
-		if v != 0 {
-			return true // training starts from zero and moves it only for such sequences
-		}
-	}
-	return false
-}
-
-// First is the sequence of the first n events, or of all if it has fewer, as they stand when the last of them has come: what
-// follows is not known, and neither is a TEnd.
-func (s *Sequence) First(n int) Sequence {
-	n = min(n, s.Len())
-	out := Sequence{ArrivalTimes: s.ArrivalTimes[:n], TStart: s.TStart}
-	if s.Marks != nil {
-		out.Marks = s.Marks[:n]
-	}
-	if s.WaitTimes != nil {
-		out.WaitTimes = s.WaitTimes[:n]
-	}
-	if s.InitTimes != nil {
-		out.InitTimes = s.InitTimes[:n]
-	}
-	for name, values := range s.Covariates {
-		if out.Covariates == nil {
-			out.Covariates = make(map[string][]float64, len(s.Covariates))
-		}
-		out.Covariates[name] = values[:n]
-	}
-	if s.Parents != nil {
-		out.Parents = slices.Clone(s.Parents[:n])
-		for i, p := range out.Parents {
-			if p >= n {
-				out.Parents[i] = -1 // the event that caused it came later
-			}
-		}
-	}
-	return out
 }

@@ -41,7 +41,7 @@ func rescale(t *testing.T, m Model, sequences []Sequence) (u []float64, z []floa
 	var left float64 // of a unit Poisson process: the part of an interval that a window cut off
 	for i := range sequences {
 		s := &sequences[i]
-		state, last := m.NewState(startOf(s)), startOf(s)
+		state, last := m.NewState(s.Start()), s.Start()
 		for j := range s.Len() {
 			next := state.Next(last)
 			tau := s.ArrivalTimes[j] - last
@@ -52,7 +52,7 @@ func rescale(t *testing.T, m Model, sequences []Sequence) (u []float64, z []floa
 				left = 0
 			}
 			count(next, s.Mark(j))
-			if err := state.Observe(EventOf(m, s, j)); err != nil {
+			if err := state.Observe(s.Event(j, m.CovariateNames(), nil)); err != nil {
 				t.Fatal(err)
 			}
 			last = s.ArrivalTimes[j]
@@ -142,7 +142,7 @@ func TestSimulateGoesOn(t *testing.T) {
 	}
 	state := m.NewState(90)
 	for j := range begun.Len() {
-		if err := state.Observe(EventOf(m, &begun, j)); err != nil {
+		if err := state.Observe(begun.Event(j, m.CovariateNames(), nil)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -255,10 +255,10 @@ func TestModelsKnowWhetherTheyKnowBeginnings(t *testing.T) {
 		s := &watched.Sequences[i]
 		s.TStart = new(s.ArrivalTimes[0] - 10)
 	}
-	if train(t, given, TrainOptions{MaxEpochs: 1}).KnowsBeginnings() {
+	if train(t, given, TrainOptions{MaxEpochs: 1}).KnowsStart() {
 		t.Error("a model that was given every first event says that it knows beginnings")
 	}
-	if !train(t, watched, TrainOptions{MaxEpochs: 1}).KnowsBeginnings() {
+	if !train(t, watched, TrainOptions{MaxEpochs: 1}).KnowsStart() {
 		t.Error("a model that was trained on first events says that it does not know beginnings")
 	}
 }

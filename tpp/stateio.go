@@ -1,7 +1,6 @@
 package tpp
 
 import (
-	"encoding"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -15,22 +14,6 @@ import (
 
 	"github.com/tppfaas/tppfaas/internal/nn"
 )
-
-// BinaryState is a State that can be carried across processes: MarshalState and UnmarshalState make use of it.
-type BinaryState interface {
-	State
-	encoding.BinaryMarshaler
-	// UnmarshalBinary takes over what MarshalBinary wrote of a state of the same model. An error leaves the state as it
-	// was.
-	encoding.BinaryUnmarshaler
-}
-
-// Fingerprinter is a Model that can be told from others by a number, which depends on everything that its predictions do.
-// A model without it is known by its kind and its names alone.
-type Fingerprinter interface {
-	Model
-	Fingerprint() uint64
-}
 
 // The binary form of a state: the magic, the format, the model's fingerprint, what the state wrote, and a checksum of all
 // that. Numbers are little endian.
@@ -48,7 +31,7 @@ func MarshalState(m Model, s State) ([]byte, error) {
 	if !ok {
 		return nil, fmt.Errorf("state of a %s: it has no binary form", m.Kind())
 	}
-	if r, ok := s.(*recurrentState); ok && Model(r.m) != m {
+	if o, ok := s.(OwnedState); ok && o.Model() != m {
 		return nil, errors.New("the state belongs to another model")
 	}
 	content, err := b.MarshalBinary()

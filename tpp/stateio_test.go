@@ -12,8 +12,8 @@ func observed(t testing.TB, m Model, events int) State {
 	s := m.NewState(50)
 	for j := range events {
 		e := Event{Time: 60 + 30*float64(j), Mark: (2 * j) % 3}
-		if c, ok := s.(typical); ok {
-			e.Covariates = c.typicalCovariates(nil)
+		if c, ok := s.(TypicalState); ok {
+			e.Covariates = c.TypicalCovariates(nil)
 		}
 		if err := s.Observe(e); err != nil {
 			t.Fatal(err)

@@ -120,7 +120,7 @@ func collectGaps(ctx context.Context, m tpp.Model, d *tpp.Dataset, after int, re
 		s := &d.Sequences[i]
 		state := m.NewState(s.ArrivalTimes[0])
 		for j := range s.Len() - 1 {
-			if err := state.Observe(tpp.EventOf(m, s, j)); err != nil {
+			if err := state.Observe(s.Event(j, m.CovariateNames(), nil)); err != nil {
 				return nil, fmt.Errorf("sequence %d: event %d: %w", i, j, err)
 			}
 			if after != AfterAnyMark && s.Mark(j) != after {

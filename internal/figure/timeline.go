@@ -104,7 +104,7 @@ func newTimeline(m tpp.Model, s *tpp.Sequence, first, end int) (*timeline, []str
 	}
 	state := m.NewState(start)
 	for i := range end {
-		if err := state.Observe(tpp.EventOf(m, s, i)); err != nil {
+		if err := state.Observe(s.Event(i, m.CovariateNames(), nil)); err != nil {
 			return nil, nil, fmt.Errorf("event %d: %w", i, err)
 		}
 		if i < first {

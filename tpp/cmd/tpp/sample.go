@@ -129,7 +129,7 @@ func (s *sampling) complete(model tpp.Model) error {
 		}
 	}
 	if s.given == "" {
-		if m, ok := model.(interface{ KnowsBeginnings() bool }); ok && !m.KnowsBeginnings() {
+		if m, ok := model.(interface{ KnowsStart() bool }); ok && !m.KnowsStart() {
 			return fmt.Errorf("%s was trained on sequences whose first event is given: -given DATASET says how they begin", s.model)
 		}
 		return nil
