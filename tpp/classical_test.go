@@ -132,13 +132,13 @@ func TestFitMarkRenewalFindsTheTruth(t *testing.T) {
 		t.Fatal(err)
 	}
 	next := state.Next(0)
-	if !within(next.Marks[1], 0.8, 0.02) || !within(next.Time.Median(), 21, 1.5) {
-		t.Errorf("after a: b has the probability %.3f, want 0.8; the median is %.2f", next.Marks[1], next.Time.Median())
+	if !within(next.Marks[1], 0.8, 0.02) || !within(dist.Median(next.Time), 21, 1.5) {
+		t.Errorf("after a: b has the probability %.3f, want 0.8; the median is %.2f", next.Marks[1], dist.Median(next.Time))
 	}
 	// What has not come for 100 is not b, which comes soon, and the sequence may well be over.
 	late := state.Next(100)
-	if late.Marks[0] < 0.95 || !within(late.Time.Median(), 200, 20) {
-		t.Errorf("nothing for 100 after a: a has the probability %.3f, the median is %.2f: want nearly 1 and 200", late.Marks[0], late.Time.Median())
+	if late.Marks[0] < 0.95 || !within(dist.Median(late.Time), 200, 20) {
+		t.Errorf("nothing for 100 after a: a has the probability %.3f, the median is %.2f: want nearly 1 and 200", late.Marks[0], dist.Median(late.Time))
 	}
 	if want := 0.2 / (0.2 + 0.8*0.2); !within(late.End, want, 0.05) {
 		t.Errorf("nothing for 100 after a: the end has the probability %.3f, want %.3f", late.End, want)
@@ -353,7 +353,7 @@ func TestClassicalStates(t *testing.T) {
 		}
 		says := func(s State) string {
 			n := s.Next(130)
-			return fmt.Sprint(n.Time.Median(), n.Marks, n.End, n.LogResolution(20, 1, 2))
+			return fmt.Sprint(dist.Median(n.Time), n.Marks, n.End, n.LogResolution(20, 1, 2))
 		}
 		before := says(state)
 		for _, e := range []Event{{Time: 119}, {Time: 130, Mark: 3}, {Time: 130, Mark: -1}, {Time: math.NaN()}, {Time: math.Inf(1)}} {
@@ -413,7 +413,7 @@ func TestLookupKnowsTheEnd(t *testing.T) {
 		if got := state.Next(0).End; !within(got, want, 1e-12) {
 			t.Errorf("after mark %d the end has the probability %v, want %v", mark, got, want)
 		}
-		if median := state.Next(0).Time.Median(); !within(median, 11, 1e-9) {
+		if median := dist.Median(state.Next(0).Time); !within(median, 11, 1e-9) {
 			t.Errorf("after mark %d the median is %v, want 11: where all sequences ended, that of all events", mark, median)
 		}
 	}

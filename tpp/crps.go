@@ -46,10 +46,10 @@ type crpsIntegrator struct {
 
 // score is CRPS with the median at hand.
 func (c *crpsIntegrator) score(d dist.Distribution, y, median, horizon float64) float64 {
-	if isPoint(d) {
+	if !dist.HasDensity(d) {
 		return math.Abs(min(median, horizon) - min(y, horizon))
 	}
-	if math.IsInf(horizon, 1) && d.Survival(horizon) > 0 {
+	if math.IsInf(horizon, 1) && dist.Survival(d, horizon) > 0 {
 		return math.Inf(1)
 	}
 	y = min(y, horizon)
@@ -60,7 +60,7 @@ func (c *crpsIntegrator) score(d dist.Distribution, y, median, horizon float64) 
 	if !(scale > 0) || math.IsInf(scale, 1) {
 		scale = 1
 	}
-	cdf, survival := d.CDF, d.Survival
+	cdf, survival := d.CDF, func(t float64) float64 { return dist.Survival(d, t) }
 	if l, ok := d.(*dist.LogNormMix); ok {
 		c.mixture.prepare(l)
 		cdf, survival = c.mixture.cdf, c.mixture.survival

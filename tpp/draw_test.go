@@ -107,9 +107,9 @@ func (j telltaleJoint) LogProbMark(tau float64, mark int) float64 {
 
 func (j telltaleJoint) LogIntervalMark(a, b float64, mark int) float64 {
 	if mark == 1 {
-		return j.d.LogInterval(max(a, 10), max(b, 10))
+		return dist.LogInterval(j.d, max(a, 10), max(b, 10))
 	}
-	return j.d.LogInterval(min(a, 10), min(b, 10))
+	return dist.LogInterval(j.d, min(a, 10), min(b, 10))
 }
 
 // TestDrawnMarksDependOnTheTime where the model says so, after a silence too.

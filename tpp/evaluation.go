@@ -247,7 +247,7 @@ func (e *evaluator) sequence(ctx context.Context, s *Sequence, place uint64) err
 		}
 	}
 	next := state.Next(last)
-	e.sums.noDensity = e.sums.noDensity || isPoint(next.Time)
+	e.sums.noDensity = e.sums.noDensity || !dist.HasDensity(next.Time)
 	if s.TEnd != nil {
 		e.sums.logSurvival += next.LogSurvival(*s.TEnd - last)
 		return nil
@@ -266,7 +266,7 @@ func (e *evaluator) event(n *Next, gap float64, mark int) {
 	t.absolute += math.Abs(diff)
 	t.squared += diff * diff
 	t.crps += e.crps.score(n.Time, gap, median, e.opts.Horizon)
-	if isPoint(n.Time) {
+	if !dist.HasDensity(n.Time) {
 		t.noDensity = true
 	} else {
 		t.logTime += n.LogProb(gap)
@@ -316,15 +316,6 @@ func (e *evaluator) forecast(state State, s *Sequence, i int) error {
 	e.sums.distance += Distance(predicted, observed, e.opts.EditCost)
 	e.sums.forecasts++
 	return nil
-}
-
-// isPoint says whether a distribution is a single predicted time, which has no density.
-func isPoint(d dist.Distribution) bool {
-	switch d.(type) {
-	case *dist.Point, dist.Point:
-		return true
-	}
-	return false
 }
 
 // totals are the sums over all blocks.

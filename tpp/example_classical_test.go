@@ -26,7 +26,7 @@ func ExampleFit() {
 		}
 		next := state.Next(e.Time)
 		fmt.Printf("after %s: over with probability %.2f, otherwise %s, with a median of %.0f ms\n",
-			m.MarkNames()[e.Mark], next.End, m.MarkNames()[next.LikeliestMark()], next.Time.Median())
+			m.MarkNames()[e.Mark], next.End, m.MarkNames()[next.LikeliestMark()], next.Median())
 	}
 	// Output:
 	// after login: over with probability 0.00, otherwise load, with a median of 20 ms

@@ -261,7 +261,7 @@ func (f *Forecaster[K]) patience(next *Next) float64 {
 	if next.End >= o.EndProbability {
 		return 0
 	}
-	if _, ok := next.Time.(*dist.Point); ok {
+	if !dist.HasDensity(next.Time) {
 		return o.MaxIdle
 	}
 	logS := math.Log(o.IdleSurvival)

@@ -11,6 +11,8 @@ import (
 	"gonum.org/v1/gonum/diff/fd"
 	"gonum.org/v1/gonum/integrate/quad"
 	"pgregory.net/rapid"
+
+	"github.com/tppfaas/tppfaas/tpp/dist"
 )
 
 // hawkesOf is a Hawkes process of two marks, in a unit of which a tick of the clock is 1e-6.
@@ -262,7 +264,7 @@ func TestHawkesMarksCompete(t *testing.T) {
 						t.Errorf("%s: mark %d from %v to %v has the probability %v, by quadrature %v", name, mark, a, b, p, want)
 					}
 				}
-				if want := math.Exp(next.Time.LogInterval(a, b)); !within(sum, want, 1e-9*want) {
+				if want := math.Exp(dist.LogInterval(next.Time, a, b)); !within(sum, want, 1e-9*want) {
 					t.Errorf("%s: from %v to %v the marks add up to %v, the time has %v", name, a, b, sum, want)
 				}
 			}

@@ -41,7 +41,7 @@ func (n *Next) Median() float64 {
 	if n.ApproxMedian != nil {
 		return n.ApproxMedian.Median()
 	}
-	return n.Time.Median()
+	return dist.Median(n.Time)
 }
 
 // Joint is the joint distribution of the time to the next event and its mark, given that there is one.

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/tppfaas/tppfaas/tpp/dist"
 )
 
 // The bugs that users of libraries of this field report again and again, each as a property that rules it out for every
@@ -70,9 +72,9 @@ func streamed(t *rapid.T, m *Recurrent, s *Sequence, at func(State) State) (sum 
 			sum.mark += next.LogMark(gap, s.Mark(i)) + logGoesOn(next)
 			switch {
 			case m.cfg.Kind == TruncNorm && m.cfg.TimeHead == SoftplusHead:
-				sum.time -= math.Abs(next.Time.Median() - max(gap, m.cfg.GapFloor))
+				sum.time -= math.Abs(dist.Median(next.Time) - max(gap, m.cfg.GapFloor))
 			case m.cfg.Kind == TruncNorm:
-				sum.time -= math.Abs(next.Time.Median()-max(gap, m.cfg.GapFloor)) / m.norm.MAE
+				sum.time -= math.Abs(dist.Median(next.Time)-max(gap, m.cfg.GapFloor)) / m.norm.MAE
 			case m.net.head.density():
 				sum.time += next.LogProb(gap)
 			default:

@@ -186,7 +186,7 @@ func TestLookupCounts(t *testing.T) {
 			}
 		}
 		next := state.Next(0)
-		if got := next.Time.Median(); !near(got, c.median, 1e-9) {
+		if got := dist.Median(next.Time); !near(got, c.median, 1e-9) {
 			t.Errorf("%s after %v: median %v, want %v", l.Kind(), c.history, got, c.median)
 		}
 		if got := next.LikeliestMark(); got != c.likeliest || !near(next.Marks[got], c.probability, 1e-12) {
@@ -210,20 +210,20 @@ func TestStatesRefuseBadEvents(t *testing.T) {
 		if err := state.Observe(Event{Time: 100, Mark: 1}); err != nil {
 			t.Fatal(err)
 		}
-		before := fmt.Sprint(state.Next(0).Time.Median(), state.Next(0).Marks)
+		before := fmt.Sprint(dist.Median(state.Next(0).Time), state.Next(0).Marks)
 		for _, e := range []Event{{Time: 99, Mark: 0}, {Time: 101, Mark: 3}, {Time: 101, Mark: -1}, {Time: math.NaN(), Mark: 0}} {
 			if err := state.Observe(e); err == nil {
 				t.Errorf("%s: event %+v was observed", m.Kind(), e)
 			}
 		}
-		if after := fmt.Sprint(state.Next(0).Time.Median(), state.Next(0).Marks); after != before {
+		if after := fmt.Sprint(dist.Median(state.Next(0).Time), state.Next(0).Marks); after != before {
 			t.Errorf("%s: refused events changed the state from %s to %s", m.Kind(), before, after)
 		}
 		clone := state.Clone()
 		if err := state.Observe(Event{Time: 101, Mark: 2}); err != nil {
 			t.Fatal(err)
 		}
-		if after := fmt.Sprint(clone.Next(0).Time.Median(), clone.Next(0).Marks); after != before {
+		if after := fmt.Sprint(dist.Median(clone.Next(0).Time), clone.Next(0).Marks); after != before {
 			t.Errorf("%s: a clone changed with the state it was taken from", m.Kind())
 		}
 	}

@@ -127,8 +127,7 @@ func collectGaps(ctx context.Context, m tpp.Model, d *tpp.Dataset, after int, re
 				continue
 			}
 			time := state.Next(s.ArrivalTimes[j]).Time
-			switch time.(type) {
-			case dist.Point, *dist.Point:
+			if !dist.HasDensity(time) {
 				return nil, fmt.Errorf("a %s predicts a single time, it has no density", m.Kind())
 			}
 			g.add(s.ArrivalTimes[j+1]-s.ArrivalTimes[j], time)
