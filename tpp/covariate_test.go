@@ -40,7 +40,7 @@ func TestCovariatesAreLearnt(t *testing.T) {
 			t.Fatal(err)
 		}
 		path := filepath.Join(t.TempDir(), "m.safetensors")
-		if err := m.WriteFile(path); err != nil {
+		if err := WriteModelFile(path, m); err != nil {
 			t.Fatal(err)
 		}
 		read, err := ReadModelFile(path)

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/tppfaas/tppfaas/tpp/dist"
+	"github.com/tppfaas/tppfaas/tpp/internal/num"
 )
 
 // TestDrawsFollowTheDistribution holds the draws of mixtures, at the last event and after any silence, against the CDF.
@@ -14,14 +15,14 @@ func TestDrawsFollowTheDistribution(t *testing.T) {
 	point := &dist.Point{Value: 7}
 	for _, elapsed := range []float64{0, 1e-3, 5, 100, 1e4, 1e9} {
 		next := (&Next{Time: mix, Marks: []float64{0.2, 0, 0.8}, End: 0.25}).Given(elapsed)
-		var d drawer
-		d.from(next)
+		var d Drawer
+		d.Reset(next)
 		src := rand.NewPCG(uint64(elapsed), 2)
 		var u []float64
 		over, marks := 0, [3]int{}
 		const n = 20_000
 		for range n {
-			tau, mark, isOver := d.draw(uniform(src), uniform(src))
+			tau, mark, isOver := d.Draw(num.Uniform(src), num.Uniform(src))
 			if isOver {
 				over++
 				continue
@@ -42,9 +43,9 @@ func TestDrawsFollowTheDistribution(t *testing.T) {
 		}
 	}
 	for elapsed, want := range map[float64]float64{0: 7, 5: 2, 8: 0} {
-		var d drawer
-		d.from((&Next{Time: point, Marks: []float64{1}}).Given(elapsed))
-		if tau, _, over := d.draw(0.5, 0.3); tau != want || over {
+		var d Drawer
+		d.Reset((&Next{Time: point, Marks: []float64{1}}).Given(elapsed))
+		if tau, _, over := d.Draw(0.5, 0.3); tau != want || over {
 			t.Errorf("after %v a point at 7 is drawn as %v", elapsed, tau)
 		}
 	}
@@ -55,7 +56,7 @@ func TestDrawIndexLeavesAUniformNumber(t *testing.T) {
 	src := rand.NewPCG(1, 1)
 	var rest [3][]float64
 	for range 20_000 {
-		i, r := drawIndex([]float32{0.5, 0, 1.5}, 2, uniform(src))
+		i, r := num.DrawIndex([]float32{0.5, 0, 1.5}, 2, num.Uniform(src))
 		rest[i] = append(rest[i], r)
 	}
 	if len(rest[1]) > 0 || math.Abs(float64(len(rest[0]))-5000) > 4*math.Sqrt(20_000*0.25*0.75) {

@@ -3,6 +3,7 @@ package tpp
 import (
 	"cmp"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -57,40 +58,61 @@ func (o *FitOptions) validate() error {
 	return nil
 }
 
+// kind is a kind of classical model.
+type kind struct {
+	name string
+	fit  func(ctx context.Context, d *Dataset, opts FitOptions) (FileModel, error)
+	read ModelReader
+}
+
+// kinds are all of them: a new one takes a row here.
+func kinds() []kind {
+	return []kind{
+		{KindPoisson, asFileModel(func(_ context.Context, d *Dataset, opts FitOptions) (*Poisson, error) { return FitPoisson(d, opts) }), readPoisson},
+		{KindRenewal, asFileModel(FitRenewal), readRenewal},
+		{KindMarkRenewal, asFileModel(FitMarkRenewal), readMarkRenewal},
+		{KindHawkes, asFileModel(FitHawkes), readHawkes},
+		{KindLookupMark, fitLookupBy(LastMark), readLookup},
+		{KindLookupMarks3, fitLookupBy(LastThreeMarks), readLookup},
+		{KindLookupSet, fitLookupBy(LastMarkAndSet), readLookup},
+	}
+}
+
+func init() {
+	for _, k := range kinds() {
+		Register(k.name, k.read)
+	}
+}
+
+// asFileModel is a fit whose model, nil or not, is returned as a FileModel.
+func asFileModel[M FileModel](fit func(context.Context, *Dataset, FitOptions) (M, error)) func(context.Context, *Dataset, FitOptions) (FileModel, error) {
+	return func(ctx context.Context, d *Dataset, opts FitOptions) (FileModel, error) {
+		m, err := fit(ctx, d, opts)
+		if err != nil {
+			return nil, err
+		}
+		return m, nil
+	}
+}
+
 // ClassicalKinds are the kinds that Fit knows.
 func ClassicalKinds() []string {
-	return []string{KindPoisson, KindRenewal, KindMarkRenewal, KindHawkes, KindLookupMark, KindLookupMarks3, KindLookupSet}
+	var names []string
+	for _, k := range kinds() {
+		names = append(names, k.name)
+	}
+	return names
 }
 
 // Fit fits the classical model of a kind. Done sooner than a recurrent model is trained, and content with less data, they
 // are what that has to beat. When ctx is done Fit returns its error.
 func Fit(ctx context.Context, kind string, d *Dataset, opts FitOptions) (FileModel, error) {
-	var (
-		m   FileModel
-		err error
-	)
-	switch kind {
-	case KindPoisson:
-		m, err = FitPoisson(d, opts)
-	case KindRenewal:
-		m, err = FitRenewal(ctx, d, opts)
-	case KindMarkRenewal:
-		m, err = FitMarkRenewal(ctx, d, opts)
-	case KindHawkes:
-		m, err = FitHawkes(ctx, d, opts)
-	case KindLookupMark:
-		m, err = fitLookup(LastMark, d, opts)
-	case KindLookupMarks3:
-		m, err = fitLookup(LastThreeMarks, d, opts)
-	case KindLookupSet:
-		m, err = fitLookup(LastMarkAndSet, d, opts)
-	default:
-		return nil, fmt.Errorf("unknown kind of classical model %q, it is one of %s", kind, strings.Join(ClassicalKinds(), ", "))
+	for _, k := range kinds() {
+		if k.name == kind {
+			return k.fit(ctx, d, opts)
+		}
 	}
-	if err != nil {
-		return nil, err
-	}
-	return m, nil
+	return nil, fmt.Errorf("unknown kind of classical model %q, it is one of %s", kind, strings.Join(ClassicalKinds(), ", "))
 }
 
 // startRow stands for the mark of the last event where there is none yet; in tables it has the row behind the marks.
@@ -215,11 +237,11 @@ func (m *rowModel) NewState(start float64) State {
 }
 
 // classical is what every classical model knows of its data.
-type classical struct{ head header }
+type classical struct{ head ModelHeader }
 
 func newClassical(kind string, d *Dataset, opts FitOptions) classical {
-	return classical{header{
-		Format: formatVersion, Kind: kind, NumMarks: d.NumMarks(), Marks: slices.Clone(d.MarkNames),
+	return classical{ModelHeader{
+		Format: ModelFormat, Kind: kind, NumMarks: d.NumMarks(), Marks: slices.Clone(d.MarkNames),
 		TimeUnit: opts.TimeUnit, Resolution: opts.Resolution,
 	}}
 }
@@ -241,3 +263,34 @@ func (c *classical) Resolution() float64 { return c.head.Resolution }
 
 // gapFloor is the shortest gap that the clock can tell from 0.
 func (c *classical) gapFloor() float64 { return c.head.Resolution / 2 }
+
+// MarshalBinary writes the time and the mark of the last event.
+func (s *rowState) MarshalBinary() ([]byte, error) {
+	b := binary.LittleEndian.AppendUint64(nil, math.Float64bits(s.last))
+	return binary.LittleEndian.AppendUint64(b, uint64(s.row)), nil
+}
+
+func (s *rowState) UnmarshalBinary(data []byte) error {
+	last, rest, err := readLastTime(data, 8)
+	if err != nil {
+		return err
+	}
+	row := binary.LittleEndian.Uint64(rest)
+	if row >= uint64(len(s.rows)) {
+		return fmt.Errorf("mark %d: the model knows %d marks", row, len(s.rows)-1)
+	}
+	s.last, s.row = last, int(row)
+	return nil
+}
+
+// readLastTime reads the time of the last event, and checks that size bytes follow.
+func readLastTime(data []byte, size int) (last float64, rest []byte, err error) {
+	if len(data) != 8+size {
+		return 0, nil, fmt.Errorf("%d bytes, it must be %d", len(data), 8+size)
+	}
+	last = math.Float64frombits(binary.LittleEndian.Uint64(data))
+	if math.IsNaN(last) || math.IsInf(last, 0) {
+		return 0, nil, fmt.Errorf("the last event at %v", last)
+	}
+	return last, data[8:], nil
+}

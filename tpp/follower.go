@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/tppfaas/tppfaas/internal/nn"
+	"github.com/tppfaas/tppfaas/tpp/internal/num"
 )
 
 // NewFollower returns a follower of many paths at once for a model with a mixture.
@@ -33,7 +34,7 @@ func (s *recurrentState) TypicalCovariates(dst []float64) []float64 {
 type mixtureFollower struct {
 	m     *Recurrent
 	root  *recurrentState
-	next  drawer // of the root, until the first advance
+	next  Drawer // of the root, until the first advance
 	later bool
 	first float64 // time from the last event until now, which belongs to the first gap
 
@@ -49,7 +50,7 @@ func (f *mixtureFollower) Start(state State, now float64, rows int) error {
 	if !f.root.CopyFrom(state) {
 		return fmt.Errorf("a state of another model")
 	}
-	f.next.from(f.root.Next(now))
+	f.next.Reset(f.root.Next(now))
 	f.later = false
 	f.first = max(now-f.root.last, 0)
 	net, s := f.m.net, f.root.hidden
@@ -71,7 +72,7 @@ func (f *mixtureFollower) Start(state State, now float64, rows int) error {
 
 func (f *mixtureFollower) Draw(row int, u, v float64) (tau float64, mark int, over bool) {
 	if !f.later {
-		return f.next.draw(u, v)
+		return f.next.Draw(u, v)
 	}
 	net := f.m.net
 	marks := f.marks[row*net.mark.Out : (row+1)*net.mark.Out]
@@ -82,14 +83,14 @@ func (f *mixtureFollower) Draw(row int, u, v float64) (tau float64, mark int, ov
 		}
 		marks, u = marks[:n], (u-end)/(1-end)
 	}
-	mark, _ = drawIndex(marks, nn.Sum(marks), u)
+	mark, _ = num.DrawIndex(marks, nn.Sum(marks), u)
 	k, d := net.cfg.NumComponents, net.cfg.ContextSize
-	i, rest := drawIndex(f.weights[row*k:(row+1)*k], f.weightTotal[row], v)
+	i, rest := num.DrawIndex(f.weights[row*k:(row+1)*k], f.weightTotal[row], v)
 	h := f.h[row*d : (row+1)*d]
 	mu := float64(net.time.ForwardAt(f.m.params, h, i))
 	scale := math.Exp(float64(net.time.ForwardAt(f.m.params, h, k+i)))
 	norm := f.m.norm
-	return drawLogNormal(norm.Mean+norm.Std*mu, norm.Std*nn.ClampScale(scale), rest), mark, false
+	return num.DrawLogNormal(norm.Mean+norm.Std*mu, norm.Std*nn.ClampScale(scale), rest), mark, false
 }
 
 func (f *mixtureFollower) Observe(dst, row int, tau float64, mark int, covariates []float64) error {

@@ -1,8 +1,10 @@
 package tpp
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"slices"
 
@@ -325,4 +327,68 @@ func sumToOne(p []float64) []float64 {
 		p[i] /= total
 	}
 	return p
+}
+
+// Encode writes the model to w.
+func (h *Hawkes) Encode(w io.Writer) error {
+	n := h.head.NumMarks
+	perPair := len(h.decay) > 1
+	decay := vector(h.decay...)
+	if perPair {
+		decay.Shape = []int{n, n}
+	}
+	return EncodeModel(w, classicalDescription{ModelHeader: h.head, DecayPerPair: perPair}, map[string]Tensor{
+		"base": vector(h.base...), "excitation": {Shape: []int{n, n}, Data: h.excitation}, "decay": decay, "end": vector(h.end...),
+	})
+}
+
+func readHawkes(f *ModelFile) (Model, error) {
+	h := f.Header
+	d, err := parseClassical(f)
+	if err != nil {
+		return nil, err
+	}
+	n := h.NumMarks
+	shape := []int{1}
+	if d.DecayPerPair {
+		shape = []int{n, n}
+	}
+	base, excitation, decay, end := f.Tensor("base", n), f.Tensor("excitation", n, n), f.Tensor("decay", shape...), f.Tensor("end", n)
+	if err := f.Finish(); err != nil {
+		return nil, err
+	}
+	return model(newHawkes(classical{h}, base, excitation, decay, end))
+}
+
+// Fingerprint is a hash of everything that the model's file says.
+func (h *Hawkes) Fingerprint() uint64 { return fileFingerprint(h) }
+
+// MarshalBinary writes the time and the mark of the last event, and the excitations.
+func (s *hawkesState) MarshalBinary() ([]byte, error) {
+	b := binary.LittleEndian.AppendUint64(nil, math.Float64bits(s.last))
+	b = binary.LittleEndian.AppendUint64(b, uint64(s.mark+1))
+	for _, v := range s.excited {
+		b = binary.LittleEndian.AppendUint64(b, math.Float64bits(v))
+	}
+	return b, nil
+}
+
+func (s *hawkesState) UnmarshalBinary(data []byte) error {
+	last, rest, err := readLastTime(data, 8+8*len(s.excited))
+	if err != nil {
+		return err
+	}
+	mark := binary.LittleEndian.Uint64(rest)
+	if mark > uint64(s.h.head.NumMarks) {
+		return fmt.Errorf("mark %d: the model knows %d marks", mark-1, s.h.head.NumMarks)
+	}
+	excited := slices.Clone(s.excited)
+	for i := range excited {
+		excited[i] = math.Float64frombits(binary.LittleEndian.Uint64(rest[8+8*i:]))
+		if !(excited[i] >= 0) || math.IsInf(excited[i], 0) || mark == 0 && excited[i] != 0 {
+			return fmt.Errorf("excitation %d is %v", i, excited[i])
+		}
+	}
+	s.last, s.mark, s.excited, s.fresh = last, int(mark)-1, excited, false
+	return nil
 }

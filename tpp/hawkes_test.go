@@ -18,8 +18,8 @@ import (
 // hawkesOf is a Hawkes process of two marks, in a unit of which a tick of the clock is 1e-6.
 func hawkesOf(t testing.TB, base, excitation, decay, end []float64) *Hawkes {
 	t.Helper()
-	m, err := newHawkes(classical{header{
-		Format: formatVersion, Kind: KindHawkes, NumMarks: 2, Marks: []string{"a", "b"}, TimeUnit: "s", Resolution: 1e-6,
+	m, err := newHawkes(classical{ModelHeader{
+		Format: ModelFormat, Kind: KindHawkes, NumMarks: 2, Marks: []string{"a", "b"}, TimeUnit: "s", Resolution: 1e-6,
 	}}, base, excitation, decay, end)
 	if err != nil {
 		t.Fatal(err)

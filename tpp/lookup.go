@@ -1,9 +1,14 @@
 package tpp
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/fnv"
+	"io"
+	"maps"
+	"math"
 	"slices"
 
 	"github.com/tppfaas/tppfaas/tpp/dist"
@@ -67,6 +72,11 @@ type lookupCell struct {
 // without any gap is an error.
 func FitLookup(key LookupKey, d *Dataset, resolution float64) (*Lookup, error) {
 	return fitLookup(key, d, FitOptions{Resolution: resolution})
+}
+
+// fitLookupBy is the fit of a table with the key.
+func fitLookupBy(key LookupKey) func(context.Context, *Dataset, FitOptions) (FileModel, error) {
+	return asFileModel(func(_ context.Context, d *Dataset, opts FitOptions) (*Lookup, error) { return fitLookup(key, d, opts) })
 }
 
 func fitLookup(key LookupKey, d *Dataset, opts FitOptions) (*Lookup, error) {
@@ -298,4 +308,174 @@ func (s *lookupState) CopyFrom(src State) bool {
 	s.history.events, s.history.last = o.history.events, o.history.last
 	s.history.set = append(s.history.set[:0], o.history.set...)
 	return true
+}
+
+// Encode writes the table to w. Each gap is written once, in the cell of its whole history, as the
+// nearest float32; where that is not the gap, the tensor gaps_low has what is missing.
+func (l *Lookup) Encode(w io.Writer) error {
+	d := classicalDescription{ModelHeader: l.head}
+	var gaps, low, next, ends []float64
+	exact := true
+	for _, c := range l.counts {
+		d.Cells = append(d.Cells, cellDescription{c.marks, c.set, len(c.gaps)})
+		for _, gap := range slices.Sorted(slices.Values(c.gaps)) {
+			gaps = append(gaps, round32(gap))
+			low = append(low, gap-round32(gap))
+			exact = exact && gap == round32(gap)
+		}
+		next = append(next, c.next...)
+		ends = append(ends, c.ends)
+	}
+	tensors := map[string]Tensor{
+		"gaps": vector(gaps...), "ends": vector(ends...),
+		"next": {Shape: []int{len(l.counts), l.head.NumMarks}, Data: next},
+	}
+	if !exact {
+		tensors["gaps_low"] = vector(low...)
+	}
+	return EncodeModel(w, d, tensors)
+}
+
+// storable is the number nearest to a gap that two float32 add up to.
+func storable(gap float64) float64 { return round32(gap) + round32(gap-round32(gap)) }
+
+func readLookup(f *ModelFile) (Model, error) {
+	h := f.Header
+	d, err := parseClassical(f)
+	if err != nil {
+		return nil, err
+	}
+	key := slices.IndexFunc([]LookupKey{LastMark, LastThreeMarks, LastMarkAndSet}, func(k LookupKey) bool { return "lookup-"+k.String() == h.Kind })
+	total := 0
+	for i, c := range d.Cells {
+		if err := c.validate(LookupKey(key), h.NumMarks); err != nil {
+			return nil, fmt.Errorf("cell %d: %w", i, err)
+		}
+		total += c.Gaps
+	}
+	gaps, next, ends := f.Tensor("gaps", total), f.Tensor("next", len(d.Cells), h.NumMarks), f.Tensor("ends", len(d.Cells))
+	var low []float64
+	if f.Has("gaps_low") {
+		low = f.Tensor("gaps_low", total)
+	}
+	if err := f.Finish(); err != nil {
+		return nil, err
+	}
+	for i, v := range low {
+		gaps[i] += v
+	}
+	counts := make([]historyCounts, len(d.Cells))
+	for i, c := range d.Cells {
+		counts[i] = historyCounts{c.Marks, c.Set, gaps[:c.Gaps], next[i*h.NumMarks : (i+1)*h.NumMarks], ends[i]}
+		gaps = gaps[c.Gaps:]
+		if err := counts[i].validate(); err != nil {
+			return nil, fmt.Errorf("cell %d: %w", i, err)
+		}
+	}
+	return model(newLookup(classical{h}, LookupKey(key), counts))
+}
+
+func (c *cellDescription) validate(key LookupKey, numMarks int) error {
+	known := func(m int) bool { return m >= 0 && m < numMarks }
+	all := func(marks []int) bool { return !slices.ContainsFunc(marks, func(m int) bool { return !known(m) }) }
+	switch {
+	case len(c.Marks) > key.marks() || !all(c.Marks):
+		return fmt.Errorf("marks %v", c.Marks)
+	case !all(c.Set) || !strictlyAscending(c.Set) || len(c.Set) > 0 && key != LastMarkAndSet:
+		return fmt.Errorf("set of marks %v", c.Set)
+	case key == LastMarkAndSet && (len(c.Marks) == 1) != (len(c.Set) > 0):
+		return fmt.Errorf("marks %v with the set %v", c.Marks, c.Set)
+	case key == LastMarkAndSet && len(c.Marks) == 1 && !slices.Contains(c.Set, c.Marks[0]):
+		return fmt.Errorf("mark %d is not in its set %v", c.Marks[0], c.Set)
+	case c.Gaps < 0 || c.Gaps > math.MaxInt32:
+		return fmt.Errorf("%d gaps", c.Gaps)
+	}
+	return nil
+}
+
+func strictlyAscending(values []int) bool {
+	for i := 1; i < len(values); i++ {
+		if values[i] <= values[i-1] {
+			return false
+		}
+	}
+	return true
+}
+
+// validate checks that there are as many gaps as marks that came after them.
+func (c *historyCounts) validate() error {
+	total := 0.0
+	for _, n := range append([]float64{c.ends}, c.next...) {
+		if n < 0 || n != math.Trunc(n) {
+			return fmt.Errorf("a count of %v", n)
+		}
+		total += n
+	}
+	if total-c.ends != float64(len(c.gaps)) {
+		return fmt.Errorf("%d gaps before %v marks", len(c.gaps), total-c.ends)
+	}
+	return nil
+}
+
+// Fingerprint is a hash of the key, the names, and what was counted.
+func (l *Lookup) Fingerprint() uint64 {
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%s %q %d", l.Kind(), l.head.Marks, l.head.NumMarks)
+	for _, key := range slices.Sorted(maps.Keys(l.cells)) {
+		next := &l.cells[key].next
+		fmt.Fprintf(h, " %x %x %x", key, next.Marks, next.End)
+		for _, q := range []float64{0.05, 0.25, 0.5, 0.75, 0.95} {
+			fmt.Fprintf(h, " %x", next.Time.Quantile(q))
+		}
+	}
+	return h.Sum64()
+}
+
+// MarshalBinary writes the time of the last event, the number of events, the last marks, and the set of those seen.
+func (s *lookupState) MarshalBinary() ([]byte, error) {
+	b := binary.LittleEndian.AppendUint64(nil, math.Float64bits(s.last))
+	b = binary.LittleEndian.AppendUint64(b, uint64(s.history.events))
+	for _, m := range s.history.last {
+		b = binary.LittleEndian.AppendUint32(b, uint32(m))
+	}
+	return append(b, s.history.set...), nil
+}
+
+func (s *lookupState) UnmarshalBinary(data []byte) error {
+	const fixed = 8 + 8 + 3*4
+	if len(data) < fixed {
+		return fmt.Errorf("%d bytes, it must be at least %d", len(data), fixed)
+	}
+	last := math.Float64frombits(binary.LittleEndian.Uint64(data))
+	events := binary.LittleEndian.Uint64(data[8:])
+	set := data[fixed:]
+	if math.IsNaN(last) || math.IsInf(last, 0) {
+		return fmt.Errorf("the last event at %v", last)
+	}
+	if events > maxEvents {
+		return fmt.Errorf("%d events", events)
+	}
+	history := lookupHistory{events: int(events), set: slices.Clone(set)}
+	seen := func(mark int) bool { return mark/8 < len(set) && set[mark/8]&(1<<(mark%8)) != 0 }
+	for i := range history.last {
+		mark := int(binary.LittleEndian.Uint32(data[16+4*i:]))
+		if mark < 0 || i < history.events && !(mark < s.l.head.NumMarks && seen(mark)) || i >= history.events && mark != 0 {
+			return fmt.Errorf("mark %d, %d events ago", mark, i+1)
+		}
+		history.last[i] = mark
+	}
+	count := 0
+	for mark := range 8 * len(set) {
+		if seen(mark) {
+			count++
+			if mark >= s.l.head.NumMarks {
+				return fmt.Errorf("mark %d was seen: the model knows %d marks", mark, s.l.head.NumMarks)
+			}
+		}
+	}
+	if count > history.events || len(set) > 0 && set[len(set)-1] == 0 {
+		return fmt.Errorf("%d marks seen in %d events", count, events)
+	}
+	s.last, s.history = last, history
+	return nil
 }

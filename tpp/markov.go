@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"math"
 
 	"github.com/tppfaas/tppfaas/tpp/dist"
@@ -149,3 +150,36 @@ func (p *pairMixtures) LogProbMark(tau float64, mark int) float64 {
 func (p *pairMixtures) LogIntervalMark(a, b float64, mark int) float64 {
 	return p.logShare[mark] + p.of[mark].LogInterval(a, b)
 }
+
+// Encode writes the model to w.
+func (m *MarkRenewal) Encode(w io.Writer) error {
+	n, p := m.head.NumMarks, &m.parameters
+	mixtures := []int{n + 1, n, p.components}
+	return EncodeModel(w, classicalDescription{ModelHeader: m.head, Components: p.components}, map[string]Tensor{
+		"transition": {Shape: []int{n + 1, n + 1}, Data: p.transition},
+		"weight":     {Shape: mixtures, Data: p.weights},
+		"mu":         {Shape: mixtures, Data: p.mu},
+		"sigma":      {Shape: mixtures, Data: p.sigma},
+	})
+}
+
+func readMarkRenewal(f *ModelFile) (Model, error) {
+	h := f.Header
+	d, err := parseClassical(f)
+	if err != nil {
+		return nil, err
+	}
+	n, k := h.NumMarks, d.Components
+	p := markRenewalParameters{
+		transition: f.Tensor("transition", n+1, n+1),
+		weights:    f.Tensor("weight", n+1, n, k), mu: f.Tensor("mu", n+1, n, k), sigma: f.Tensor("sigma", n+1, n, k),
+		components: k,
+	}
+	if err := f.Finish(); err != nil {
+		return nil, err
+	}
+	return model(newMarkRenewal(classical{h}, p))
+}
+
+// Fingerprint is a hash of everything that the model's file says.
+func (m *MarkRenewal) Fingerprint() uint64 { return fileFingerprint(m) }

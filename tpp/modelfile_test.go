@@ -45,7 +45,7 @@ func TestModelSurvivesTheFile(t *testing.T) {
 	d.Sequences[5].TStart = new(d.Sequences[5].ArrivalTimes[0] - 10)
 	for name, m := range fileModels(t, d) {
 		path := t.TempDir() + "/model.safetensors"
-		if err := m.WriteFile(path); err != nil {
+		if err := WriteModelFile(path, m); err != nil {
 			t.Fatal(err)
 		}
 		again, err := ReadModelFile(path)

@@ -2,6 +2,7 @@ package tpp
 
 import (
 	"fmt"
+	"io"
 	"math"
 	"slices"
 
@@ -129,3 +130,22 @@ func roundAll32(values []float64) []float64 {
 
 // Rate is the rate of events as long as the sequence is not over, per time unit.
 func (m *Poisson) Rate() float64 { return m.rate }
+
+// Encode writes the model to w.
+func (m *Poisson) Encode(w io.Writer) error {
+	return EncodeModel(w, classicalDescription{ModelHeader: m.head}, map[string]Tensor{
+		"rate": vector(m.rate), "marks": vector(m.marks...), "end": vector(m.end),
+	})
+}
+
+func readPoisson(f *ModelFile) (Model, error) {
+	h := f.Header
+	rate, marks, end := f.Number("rate"), f.Tensor("marks", h.NumMarks), f.Number("end")
+	if err := f.Finish(); err != nil {
+		return nil, err
+	}
+	return model(newPoisson(classical{h}, rate, marks, end))
+}
+
+// Fingerprint is a hash of everything that the model's file says.
+func (m *Poisson) Fingerprint() uint64 { return fileFingerprint(m) }

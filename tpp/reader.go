@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +12,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/tppfaas/tppfaas/internal/safetensors"
 )
 
 // Format is a form in which a file holds sequences. Each may be gzipped.
@@ -168,7 +169,7 @@ func (r *SequenceReader) begin() error {
 		return errors.New("it is empty")
 	case bytes.HasPrefix(head, []byte{0xff, 0xfe}) || bytes.HasPrefix(head, []byte{0xfe, 0xff}):
 		return errors.New("its text is UTF-16, it must be UTF-8")
-	case isModelHead(head):
+	case safetensors.IsHead(head):
 		return errors.New("it is a model, not a dataset")
 	case bytes.IndexByte(head, 0) >= 0:
 		return errors.New("not a dataset: it is no text")
@@ -223,27 +224,6 @@ func wholeGzip(err error) error {
 		return errors.New("the gzipped file is cut off")
 	}
 	return err
-}
-
-// isModelHead tells a safetensors file by its beginning: the length of a header, and the header's brace.
-func isModelHead(head []byte) bool {
-	return len(head) > 8 && head[8] == '{' && binary.LittleEndian.Uint64(head) <= 100_000_000
-}
-
-// IsModelFile says whether the file is a model rather than a dataset, by its first bytes. A file that is neither is no
-// model.
-func IsModelFile(path string) (bool, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return false, err
-	}
-	defer f.Close()
-	head := make([]byte, 9)
-	n, err := io.ReadFull(f, head)
-	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
-		return false, err
-	}
-	return isModelHead(head[:n]), nil
 }
 
 // Format is the format that the file has.

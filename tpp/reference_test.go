@@ -148,14 +148,14 @@ func referenceNetwork[F nn.Float](t *testing.T, c *referenceCase, kind string) (
 	if err != nil {
 		t.Fatal(err)
 	}
-	own := map[string]safetensors.Tensor{}
-	for _, tensor := range n.layout.Tensors() {
-		own[tensor.Name] = c.weights[tensor.Name]
-	}
 	params := make([]F, n.layout.Size())
-	if err := loadParams(n, params, own); err != nil {
-		t.Fatal(err)
-	}
+	loadParams(n, params, func(name string, shape ...int) []float64 {
+		if w := c.weights[name]; slices.Equal(w.Shape, shape) {
+			return w.Data
+		}
+		t.Fatalf("the reference has no tensor %s of shape %v", name, shape)
+		return nil
+	})
 	n.prepare(params)
 	return n, params
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 
 	"github.com/tppfaas/tppfaas/tpp/dist"
 )
@@ -63,3 +64,32 @@ func newRenewal(c classical, p renewalParameters) (*Renewal, error) {
 	rows, err := independentRows(c, mix, p.marks, p.end)
 	return &Renewal{rowModel{c, rows}, mix, p}, err
 }
+
+// Encode writes the model to w.
+func (m *Renewal) Encode(w io.Writer) error {
+	p := &m.parameters
+	return EncodeModel(w, classicalDescription{ModelHeader: m.head, Components: len(p.weights)}, map[string]Tensor{
+		"weight": vector(p.weights...), "mu": vector(p.mu...), "sigma": vector(p.sigma...),
+		"marks": vector(p.marks...), "end": vector(p.end),
+	})
+}
+
+func readRenewal(f *ModelFile) (Model, error) {
+	h := f.Header
+	d, err := parseClassical(f)
+	if err != nil {
+		return nil, err
+	}
+	k := d.Components
+	p := renewalParameters{
+		weights: f.Tensor("weight", k), mu: f.Tensor("mu", k), sigma: f.Tensor("sigma", k),
+		marks: f.Tensor("marks", h.NumMarks), end: f.Number("end"),
+	}
+	if err := f.Finish(); err != nil {
+		return nil, err
+	}
+	return model(newRenewal(classical{h}, p))
+}
+
+// Fingerprint is a hash of everything that the model's file says.
+func (m *Renewal) Fingerprint() uint64 { return fileFingerprint(m) }

@@ -6,14 +6,15 @@ import (
 	"math/rand/v2"
 
 	"github.com/tppfaas/tppfaas/internal/nn"
+	"github.com/tppfaas/tppfaas/tpp/internal/num"
 )
 
 // stateFollower follows any state, path by path.
 type stateFollower struct {
 	root   State
-	next   drawer // of the root, until the first advance
+	next   Drawer // of the root, until the first advance
 	later  bool
-	own    drawer // of one row
+	own    Drawer // of one row
 	states []State
 	at     []float64 // time of each row's last event
 }
@@ -23,7 +24,7 @@ func (f *stateFollower) Start(state State, now float64, rows int) error {
 	if c, ok := f.root.(StateCopier); !ok || !c.CopyFrom(state) {
 		f.root, f.states = state.Clone(), nil
 	}
-	f.next.from(f.root.Next(now))
+	f.next.Reset(f.root.Next(now))
 	f.later = false
 	for i := range f.states[:min(rows, len(f.states))] {
 		if c, ok := f.states[i].(StateCopier); !ok || !c.CopyFrom(f.root) {
@@ -42,10 +43,10 @@ func (f *stateFollower) Start(state State, now float64, rows int) error {
 
 func (f *stateFollower) Draw(row int, u, v float64) (float64, int, bool) {
 	if !f.later {
-		return f.next.draw(u, v)
+		return f.next.Draw(u, v)
 	}
-	f.own.from(f.states[row].Next(f.at[row]))
-	return f.own.draw(u, v)
+	f.own.Reset(f.states[row].Next(f.at[row]))
+	return f.own.Draw(u, v)
 }
 
 func (f *stateFollower) Observe(dst, row int, tau float64, mark int, covariates []float64) error {
@@ -137,7 +138,7 @@ func (r *rollout) run(state State, now, horizon float64, paths int, src rand.Sou
 func (r *rollout) stratify(dst []float64, n int, src rand.Source) []float64 {
 	dst = nn.Resize(dst, n)
 	for i := range dst {
-		dst[i] = min((float64(i)+uniform(src))/float64(n), 1-minUniform)
+		dst[i] = min((float64(i)+num.Uniform(src))/float64(n), 1-num.MinUniform)
 	}
 	for i := n - 1; i > 0; i-- {
 		j := int(uint64(i+1) * (src.Uint64() >> 33) >> 31) // without the bias that would matter: n is small beside 2³¹

@@ -8,6 +8,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"runtime"
+
+	"github.com/tppfaas/tppfaas/tpp/internal/num"
 )
 
 // SimulateOptions says how sequences are drawn from a model. Every field left zero takes the default that its comment
@@ -106,7 +108,7 @@ type simulator struct {
 	model Model
 	names []string // of the covariates
 	opts  *SimulateOptions
-	next  drawer
+	next  Drawer
 	known []float64 // covariates of one event
 }
 
@@ -136,8 +138,8 @@ func (g *simulator) sequence(ctx context.Context, s *Sequence, i int) error {
 		s.Marks = []int{}
 	}
 	for {
-		g.next.from(state.Next(now))
-		tau, mark, over := g.next.draw(uniform(src), uniform(src))
+		g.next.Reset(state.Next(now))
+		tau, mark, over := g.next.Draw(num.Uniform(src), num.Uniform(src))
 		if over {
 			return nil
 		}

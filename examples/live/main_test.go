@@ -28,7 +28,7 @@ func model(t *testing.T) string {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "model.safetensors")
-	if err := m.WriteFile(file); err != nil {
+	if err := tpp.WriteModelFile(file, m); err != nil {
 		t.Fatal(err)
 	}
 	return file

@@ -60,7 +60,7 @@ func train(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.dataset, err)
 	}
-	if err := model.WriteFile(o.output); err != nil {
+	if err := tpp.WriteModelFile(o.output, model); err != nil {
 		return err
 	}
 	if o.history != "" {

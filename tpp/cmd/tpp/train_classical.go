@@ -54,7 +54,7 @@ func trainClassical(ctx context.Context, o *trainOrder, training, test *tpp.Data
 		return fmt.Errorf("%s: %w", o.dataset, err)
 	}
 	took := time.Since(start)
-	if err := model.WriteFile(o.output); err != nil {
+	if err := tpp.WriteModelFile(o.output, model); err != nil {
 		return err
 	}
 	scores, err := tpp.Evaluate(ctx, model, test, tpp.EvaluateOptions{Resolution: o.fit.Resolution})
