@@ -11,17 +11,14 @@ import (
 	"github.com/tppfaas/tppfaas/internal/atomicfile"
 )
 
-// WriteFile writes the dataset in the format that the ending of the name asks for, see [FormatOf], gzipped if it ends
+// WriteFile writes a dataset in the format that the ending of the name asks for, see [FormatOf], gzipped if it ends
 // in .gz. The file is replaced only when the new one is whole.
-func (d *Dataset) WriteFile(path string) error {
-	return atomicfile.Write(path, func(w io.Writer) error { return d.EncodeAs(w, FormatOf(path)) })
+func WriteFile(path string, d *Dataset) error {
+	return atomicfile.Write(path, func(w io.Writer) error { return Encode(w, d, FormatOf(path)) })
 }
 
-// Encode writes the dataset as a JSON document to w after checking it, one sequence a line.
-func (d *Dataset) Encode(w io.Writer) error { return d.EncodeAs(w, FormatJSON) }
-
-// EncodeAs writes the dataset to w in any format after checking it.
-func (d *Dataset) EncodeAs(w io.Writer, format Format) error {
+// Encode writes a dataset to w in the format after checking it. A JSON document has one sequence a line.
+func Encode(w io.Writer, d *Dataset, format Format) error {
 	if err := d.Validate(); err != nil {
 		return err
 	}

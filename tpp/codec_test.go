@@ -100,7 +100,7 @@ func TestGzipIsToldByContent(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"plain.json", "packed.json.gz"} {
 		path := filepath.Join(dir, name)
-		if err := d.WriteFile(path); err != nil {
+		if err := WriteFile(path, d); err != nil {
 			t.Fatal(err)
 		}
 		// The name must not matter: each is read under the other's kind of name too.
@@ -125,7 +125,7 @@ func TestGzipIsToldByContent(t *testing.T) {
 	}
 	var cut bytes.Buffer
 	zw := gzip.NewWriter(&cut)
-	d.Encode(zw)
+	Encode(zw, d, FormatJSON)
 	zw.Close()
 	cut.Truncate(cut.Len() - 10)
 	if _, err := ReadDataset(&cut); err == nil {
@@ -186,7 +186,7 @@ func TestDatasetSurvivesTheFile(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d := genDataset(t)
 		var b bytes.Buffer
-		if err := d.Encode(&b); err != nil {
+		if err := Encode(&b, d, FormatJSON); err != nil {
 			t.Fatal(err)
 		}
 		got, err := ReadDataset(&b)
@@ -202,7 +202,7 @@ func TestDatasetSurvivesTheFile(t *testing.T) {
 func TestEncodeRejectsWhatCannotBeRead(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "d.json")
 	d := &Dataset{Sequences: []Sequence{{ArrivalTimes: []float64{2, 1}}}}
-	if err := d.WriteFile(path); err == nil || !strings.Contains(err.Error(), "sequence 0") {
+	if err := WriteFile(path, d); err == nil || !strings.Contains(err.Error(), "sequence 0") {
 		t.Errorf("got error %v, want one about sequence 0", err)
 	}
 	if entries, _ := os.ReadDir(filepath.Dir(path)); len(entries) != 0 {
@@ -223,7 +223,7 @@ func FuzzReadDataset(f *testing.F) {
 			return
 		}
 		var b bytes.Buffer
-		if err := d.Encode(&b); err != nil {
+		if err := Encode(&b, d, FormatJSON); err != nil {
 			t.Fatalf("read but not written: %v", err)
 		}
 		again, err := ReadDataset(&b)

@@ -55,7 +55,7 @@ func TestEvaluateStreamIsEvaluate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := EvaluateStream(t.Context(), clockwork{}, d.each(), d.MarkNames, EvaluateOptions{Workers: 1})
+	got, err := EvaluateStream(t.Context(), clockwork{}, each(d), d.MarkNames, EvaluateOptions{Workers: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +90,7 @@ func TestEvaluateStreamErrors(t *testing.T) {
 			t.Errorf("%s: got error %v, want %s", c.name, err, c.reason)
 		}
 	}
-	if _, err := EvaluateStream(t.Context(), clockwork{}, (&Dataset{}).each(), nil, EvaluateOptions{}); err == nil {
+	if _, err := EvaluateStream(t.Context(), clockwork{}, each(&Dataset{}), nil, EvaluateOptions{}); err == nil {
 		t.Error("an unmarked stream was scored by a model of three marks")
 	}
 }

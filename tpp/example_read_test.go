@@ -52,15 +52,15 @@ func ExampleReadOptions() {
 }
 
 // A dataset in another format.
-func ExampleDataset_EncodeAs() {
+func ExampleEncode() {
 	data := &tpp.Dataset{
 		MarkNames: []string{"main", "f1"},
 		Sequences: []tpp.Sequence{{ArrivalTimes: []float64{0, 12.5}, Marks: []int{0, 1}}},
 	}
-	if err := data.EncodeAs(os.Stdout, tpp.FormatCSV); err != nil {
+	if err := tpp.Encode(os.Stdout, data, tpp.FormatCSV); err != nil {
 		fmt.Println(err)
 	}
-	if err := data.EncodeAs(os.Stdout, tpp.FormatJSONLines); err != nil {
+	if err := tpp.Encode(os.Stdout, data, tpp.FormatJSONLines); err != nil {
 		fmt.Println(err)
 	}
 	// Output:

@@ -141,27 +141,6 @@ func TestForecastDoesNotDependOnWorkers(t *testing.T) {
 	}
 }
 
-// randomRecurrent is a model of the variant with random parameters, of three marks.
-func randomRecurrent(t testing.TB, v variant, seed uint64) *Recurrent {
-	t.Helper()
-	rng := rand.New(rand.NewPCG(seed, 12))
-	d := randomDataset(rng, 30, 3)
-	cfg := v.cfg
-	cfg.Covariates = append([]Covariate(nil), cfg.Covariates...)
-	norm := normalise(d, &cfg)
-	m, err := newRecurrent(cfg, d.MarkNames, 3, norm, v.loss)
-	if err != nil {
-		t.Fatal(err)
-	}
-	net, params := randomNetwork[float32](t, rng, v, d)
-	if len(params) != len(m.params) || net.cfg.Kind != m.cfg.Kind {
-		t.Fatal("the network has another shape than the model")
-	}
-	copy(m.params, params)
-	m.net.prepare(m.params)
-	return m
-}
-
 // plain hides from a forecast that there is a faster way than through the State of every path.
 type plain struct{ s State }
 

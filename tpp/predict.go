@@ -39,14 +39,14 @@ func Predict(m Model, s *Sequence, top int) ([]Prediction, error) {
 		next := state.Next(e.Time)
 		out = append(out, Prediction{
 			Event: i, Median: next.Median(), Lower: next.Time.Quantile(0.05), Upper: next.Time.Quantile(0.95),
-			End: next.End, Marks: next.likeliest(m.MarkNames(), top),
+			End: next.End, Marks: likeliest(next, m.MarkNames(), top),
 		})
 	}
 	return out, nil
 }
 
 // likeliest are the top likeliest marks.
-func (n *Next) likeliest(names []string, top int) []MarkProbability {
+func likeliest(n *Next, names []string, top int) []MarkProbability {
 	all := make([]MarkProbability, len(n.Marks))
 	for mark, p := range n.Marks {
 		all[mark] = MarkProbability{Mark: mark, Probability: p}

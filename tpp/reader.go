@@ -309,7 +309,7 @@ func (r *SequenceReader) ReadAll(ctx context.Context) (*Dataset, error) {
 // finish does to a sequence what the options ask for, and checks it.
 func (r *SequenceReader) finish(s *Sequence) error {
 	if r.opts.Sort {
-		s.sortEvents()
+		sortEvents(s)
 	}
 	return s.Validate(r.NumMarks())
 }
@@ -353,12 +353,12 @@ func ReadDataset(r io.Reader) (*Dataset, error) {
 }
 
 // sortEvents puts the events in the order of their times; parents follow the events that they name.
-func (s *Sequence) sortEvents() {
+func sortEvents(s *Sequence) {
 	if slices.IsSorted(s.ArrivalTimes) {
 		return
 	}
 	n := s.Len()
-	for _, length := range s.columnLengths() {
+	for _, length := range columnLengths(s) {
 		if length != n {
 			return // Validate says what is wrong
 		}
@@ -399,7 +399,7 @@ func (s *Sequence) sortEvents() {
 }
 
 // columnLengths are the lengths of what is there beside the arrival times.
-func (s *Sequence) columnLengths() []int {
+func columnLengths(s *Sequence) []int {
 	var lengths []int
 	if s.Marks != nil {
 		lengths = append(lengths, len(s.Marks))

@@ -64,7 +64,7 @@ func TestEveryFormatSurvives(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) {
 				d := genDataset(t)
 				var b bytes.Buffer
-				if err := d.EncodeAs(&b, format); err != nil {
+				if err := Encode(&b, d, format); err != nil {
 					t.Fatal(err)
 				}
 				text := b.Bytes()
@@ -117,13 +117,13 @@ func TestWriteFileGoesByTheEnding(t *testing.T) {
 		"a.csv":    "sequence,time,mark,t_end\n0,1,x,4\n0,2.5,y,4\n",
 	} {
 		path := filepath.Join(t.TempDir(), name)
-		if err := d.WriteFile(path); err != nil {
+		if err := WriteFile(path, d); err != nil {
 			t.Fatal(err)
 		}
 		if text, err := os.ReadFile(path); err != nil || string(text) != want {
 			t.Errorf("%s holds (error %v)\n%swant\n%s", name, err, text, want)
 		}
-		if err := d.WriteFile(path + ".gz"); err != nil {
+		if err := WriteFile(path+".gz", d); err != nil {
 			t.Fatal(err)
 		}
 		if text, err := os.ReadFile(path + ".gz"); err != nil || text[0] != 0x1f {
@@ -418,7 +418,7 @@ func TestUnitsApplyToEveryFormat(t *testing.T) {
 	}}}
 	for _, format := range []Format{FormatJSON, FormatJSONLines, FormatCSV} {
 		var b bytes.Buffer
-		if err := d.EncodeAs(&b, format); err != nil {
+		if err := Encode(&b, d, format); err != nil {
 			t.Fatal(err)
 		}
 		r, err := NewSequenceReader(&b, ReadOptions{Unit: "s", Resolution: 100})
@@ -623,7 +623,7 @@ func TestSequenceWriterRefuses(t *testing.T) {
 	if _, err := NewSequenceWriter(io.Discard, "xml"); err == nil {
 		t.Error("an unknown format was accepted")
 	}
-	if err := (&Dataset{Sequences: make([]Sequence, 0)}).EncodeAs(brokenWriter{}, FormatCSV); err == nil {
+	if err := Encode(brokenWriter{}, &Dataset{Sequences: make([]Sequence, 0)}, FormatCSV); err == nil {
 		t.Error("a full disk was not noticed")
 	}
 }
@@ -669,7 +669,7 @@ func checkStreaming(t *testing.T, text []byte) {
 	}
 	for _, format := range []Format{FormatJSON, FormatJSONLines, FormatCSV} {
 		var b bytes.Buffer
-		if err := whole.EncodeAs(&b, format); err != nil {
+		if err := Encode(&b, whole, format); err != nil {
 			if format == FormatCSV && strings.Contains(err.Error(), "cannot stand in a CSV file") {
 				continue
 			}

@@ -148,7 +148,7 @@ func (o *EvaluateOptions) withDefaults(m Model) error {
 // Evaluate scores a model on a dataset, whose marks are matched with the model's by name. Each event is predicted from
 // those before it, by the way that live predictions take. The error names the sequence.
 func Evaluate(ctx context.Context, m Model, d *Dataset, opts EvaluateOptions) (Scores, error) {
-	return EvaluateStream(ctx, m, d.each(), d.MarkNames, opts)
+	return EvaluateStream(ctx, m, each(d), d.MarkNames, opts)
 }
 
 // EvaluateStream scores a model on sequences as they are read, of which it holds a bounded number at a time: the data may
@@ -177,7 +177,7 @@ type Diagnostics struct {
 
 // Diagnose is Evaluate with all that the scores summarise.
 func Diagnose(ctx context.Context, m Model, d *Dataset, opts EvaluateOptions) (*Diagnostics, error) {
-	return DiagnoseStream(ctx, m, d.each(), d.MarkNames, opts)
+	return DiagnoseStream(ctx, m, each(d), d.MarkNames, opts)
 }
 
 // DiagnoseStream is EvaluateStream with all that the scores summarise.
@@ -190,7 +190,7 @@ func DiagnoseStream(ctx context.Context, m Model, sequences iter.Seq2[*Sequence,
 }
 
 // each yields the sequences of a dataset.
-func (d *Dataset) each() iter.Seq2[*Sequence, error] {
+func each(d *Dataset) iter.Seq2[*Sequence, error] {
 	return func(yield func(*Sequence, error) bool) {
 		for i := range d.Sequences {
 			if !yield(&d.Sequences[i], nil) {

@@ -159,27 +159,6 @@ func TestStatesAreReadStrictly(t *testing.T) {
 	}
 }
 
-// TestFingerprintsTellModelsApart by everything that a prediction depends on.
-func TestFingerprintsTellModelsApart(t *testing.T) {
-	seen := map[uint64]string{}
-	check := func(name string, change func(m *Recurrent)) {
-		m := randomRecurrent(t, variants[1], 1)
-		change(m)
-		if other, ok := seen[m.Fingerprint()]; ok {
-			t.Errorf("%s and %s have the same fingerprint", name, other)
-		}
-		seen[m.Fingerprint()] = name
-	}
-	check("the model", func(m *Recurrent) {})
-	check("another parameter", func(m *Recurrent) { m.params[len(m.params)-1]++ })
-	check("another scale", func(m *Recurrent) { m.norm.Mean++ })
-	check("another mark", func(m *Recurrent) { m.markNames[2] = "g" })
-	check("another floor", func(m *Recurrent) { m.cfg.GapFloor *= 2 })
-	if m := randomRecurrent(t, variants[1], 1); seen[m.Fingerprint()] != "the model" {
-		t.Error("the same model has another fingerprint the second time")
-	}
-}
-
 // FuzzUnmarshalState: whatever the bytes, there is an error or a state that works and is written as it was read.
 func FuzzUnmarshalState(f *testing.F) {
 	models := carriers(f)

@@ -204,7 +204,7 @@ func TestFitOfADataset(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), "any.json")
-	if err := d.WriteFile(path); err != nil {
+	if err := tpp.WriteFile(path, d); err != nil {
 		t.Fatal(err)
 	}
 	var stdout, stderr bytes.Buffer

@@ -26,7 +26,7 @@ func TestTransfer(t *testing.T) {
 		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 			t.Fatal(err)
 		}
-		if err := d.WriteFile(path); err != nil {
+		if err := tpp.WriteFile(path, d); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -57,7 +57,7 @@ func mix(_ context.Context, args []string, stdout io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("mixing %s and %s: %w", files[0], files[1], err)
 	}
-	if err := mixed.WriteFile(*output); err != nil {
+	if err := tpp.WriteFile(*output, mixed); err != nil {
 		return err
 	}
 	if *asJSON {

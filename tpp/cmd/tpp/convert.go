@@ -170,7 +170,7 @@ func (c *conversion) run(ctx context.Context, w io.Writer) error {
 			return err
 		}
 		c.sequences, c.events, c.marks = len(d.Sequences), d.NumEvents(), d.MarkNames
-		return d.EncodeAs(w, c.format)
+		return tpp.Encode(w, d, c.format)
 	}
 	sw, err := tpp.NewSequenceWriter(w, c.format)
 	if err != nil {

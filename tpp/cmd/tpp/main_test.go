@@ -48,7 +48,7 @@ func chain(t *testing.T, name string, marks []string, n int) string {
 		d.Sequences = append(d.Sequences, s)
 	}
 	path := filepath.Join(t.TempDir(), name)
-	if err := d.WriteFile(path); err != nil {
+	if err := tpp.WriteFile(path, d); err != nil {
 		t.Fatal(err)
 	}
 	return path

@@ -101,7 +101,7 @@ func sample(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 	if empty == s.n {
 		return errors.New("no sequence has an event: a longer -window may help")
 	}
-	if err := data.WriteFile(s.output); err != nil {
+	if err := tpp.WriteFile(s.output, data); err != nil {
 		return err
 	}
 	if empty > 0 {

@@ -82,7 +82,7 @@ func TestSampleFromTheStart(t *testing.T) {
 		s := &d.Sequences[i]
 		s.TStart, s.TEnd = new(s.ArrivalTimes[0]-100), new(s.ArrivalTimes[2]+100)
 	}
-	if err := d.WriteFile(path); err != nil {
+	if err := tpp.WriteFile(path, d); err != nil {
 		t.Fatal(err)
 	}
 	model, out := quickModel(t, path), filepath.Join(t.TempDir(), "windows.json.gz")
