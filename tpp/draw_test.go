@@ -1,12 +1,15 @@
-package tpp
+package tpp_test
 
 import (
 	"math"
 	"math/rand/v2"
 	"testing"
 
+	"github.com/tppfaas/tppfaas/tpp"
 	"github.com/tppfaas/tppfaas/tpp/dist"
 	"github.com/tppfaas/tppfaas/tpp/internal/num"
+	"github.com/tppfaas/tppfaas/tpp/internal/tpptest"
+	"github.com/tppfaas/tppfaas/tpp/live"
 )
 
 // TestDrawsFollowTheDistribution holds the draws of mixtures, at the last event and after any silence, against the CDF.
@@ -14,8 +17,8 @@ func TestDrawsFollowTheDistribution(t *testing.T) {
 	mix := &dist.LogNormMix{LogWeights: []float64{3, 2, -4, math.Inf(-1)}, Mu: []float64{1, 4, -2, 0}, Sigma: []float64{0.5, 1, 0.1, 1}}
 	point := &dist.Point{Value: 7}
 	for _, elapsed := range []float64{0, 1e-3, 5, 100, 1e4, 1e9} {
-		next := (&Next{Time: mix, Marks: []float64{0.2, 0, 0.8}, End: 0.25}).Given(elapsed)
-		var d Drawer
+		next := (&tpp.Next{Time: mix, Marks: []float64{0.2, 0, 0.8}, End: 0.25}).Given(elapsed)
+		var d tpp.Drawer
 		d.Reset(next)
 		src := rand.NewPCG(uint64(elapsed), 2)
 		var u []float64
@@ -31,7 +34,7 @@ func TestDrawsFollowTheDistribution(t *testing.T) {
 			marks[mark]++
 		}
 		if len(u) > 100 {
-			if ks := uniformity(u); ks > 1.95 {
+			if ks := tpptest.Uniformity(u); ks > 1.95 {
 				t.Errorf("after %v: √n·D = %v for %d draws", elapsed, ks, len(u))
 			}
 		}
@@ -43,8 +46,8 @@ func TestDrawsFollowTheDistribution(t *testing.T) {
 		}
 	}
 	for elapsed, want := range map[float64]float64{0: 7, 5: 2, 8: 0} {
-		var d Drawer
-		d.Reset((&Next{Time: point, Marks: []float64{1}}).Given(elapsed))
+		var d tpp.Drawer
+		d.Reset((&tpp.Next{Time: point, Marks: []float64{1}}).Given(elapsed))
 		if tau, _, over := d.Draw(0.5, 0.3); tau != want || over {
 			t.Errorf("after %v a point at 7 is drawn as %v", elapsed, tau)
 		}
@@ -63,7 +66,7 @@ func TestDrawIndexLeavesAUniformNumber(t *testing.T) {
 		t.Errorf("the indices were drawn %d, %d and %d times", len(rest[0]), len(rest[1]), len(rest[2]))
 	}
 	for _, i := range []int{0, 2} {
-		if ks := uniformity(rest[i]); ks > 1.95 {
+		if ks := tpptest.Uniformity(rest[i]); ks > 1.95 {
 			t.Errorf("√n·D = %v for what is left with index %d", ks, i)
 		}
 	}
@@ -76,7 +79,7 @@ type telltale struct{ defective bool }
 func (telltale) Kind() string             { return "telltale" }
 func (telltale) MarkNames() []string      { return []string{"short", "long"} }
 func (telltale) CovariateNames() []string { return nil }
-func (m telltale) NewState(at float64) State {
+func (m telltale) NewState(at float64) tpp.State {
 	return &telltaleState{m, at}
 }
 
@@ -85,15 +88,15 @@ type telltaleState struct {
 	last float64
 }
 
-func (s *telltaleState) Observe(e Event) error { s.last = e.Time; return nil }
-func (s *telltaleState) Clone() State          { c := *s; return &c }
-func (s *telltaleState) Next(now float64) *Next {
+func (s *telltaleState) Observe(e tpp.Event) error { s.last = e.Time; return nil }
+func (s *telltaleState) Clone() tpp.State          { c := *s; return &c }
+func (s *telltaleState) Next(now float64) *tpp.Next {
 	var d dist.Distribution = dist.Exponential{Rate: 0.1}
 	if s.defective {
 		d = dist.ExpHawkes{Alpha: []float64{0.5}, Beta: []float64{0.25}}
 	}
 	short := d.CDF(10) / d.CDF(math.Inf(1))
-	n := &Next{Time: d, Marks: []float64{short, 1 - short}, Joint: telltaleJoint{d}}
+	n := &tpp.Next{Time: d, Marks: []float64{short, 1 - short}, Joint: telltaleJoint{d}}
 	return n.Given(now - s.last)
 }
 
@@ -115,9 +118,9 @@ func (j telltaleJoint) LogIntervalMark(a, b float64, mark int) float64 {
 
 // TestDrawnMarksDependOnTheTime where the model says so, after a silence too.
 func TestDrawnMarksDependOnTheTime(t *testing.T) {
-	begun := Sequence{ArrivalTimes: []float64{0}, Marks: []int{0}, TEnd: new(6.0)}
-	for _, beginnings := range [][]Sequence{nil, {begun}} {
-		sequences, err := Simulate(t.Context(), telltale{}, 50, SimulateOptions{Window: 500, Seed: 1, Beginnings: beginnings})
+	begun := tpp.Sequence{ArrivalTimes: []float64{0}, Marks: []int{0}, TEnd: new(6.0)}
+	for _, beginnings := range [][]tpp.Sequence{nil, {begun}} {
+		sequences, err := live.Simulate(t.Context(), telltale{}, 50, live.SimulateOptions{Window: 500, Seed: 1, Beginnings: beginnings})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -142,7 +145,7 @@ func TestSilenceForEver(t *testing.T) {
 	m := telltale{defective: true}
 	never := math.Exp(-0.5 / 0.25)
 	const paths = 6400
-	o, err := Forecast(t.Context(), m.NewState(0), 0, math.Inf(1), ForecastOptions{Paths: paths, Seed: 1})
+	o, err := live.Forecast(t.Context(), m.NewState(0), 0, math.Inf(1), live.ForecastOptions{Paths: paths, Seed: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +153,7 @@ func TestSilenceForEver(t *testing.T) {
 		t.Errorf("got %+v, want an event with probability %v", o, 1-never)
 	}
 	for _, window := range []float64{0, 1e9} {
-		sequences, err := Simulate(t.Context(), m, 20, SimulateOptions{Window: window, Seed: 1})
+		sequences, err := live.Simulate(t.Context(), m, 20, live.SimulateOptions{Window: window, Seed: 1})
 		if err != nil {
 			t.Fatal(err)
 		}

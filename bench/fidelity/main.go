@@ -20,6 +20,7 @@ import (
 	"github.com/tppfaas/tppfaas/internal/localwhisk"
 	"github.com/tppfaas/tppfaas/sampler"
 	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/dataset"
 )
 
 const usage = `fidelity samples the applications of recorded datasets in virtual time, under the same load, and compares.
@@ -110,7 +111,7 @@ func compare(ctx context.Context, args []string, stdout io.Writer) error {
 func fitFiles(paths []string, stdout io.Writer) error {
 	var timings []localwhisk.Timing
 	for _, path := range paths {
-		d, err := tpp.ReadFile(path)
+		d, err := dataset.ReadFile(path)
 		if err != nil {
 			return err
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/tppfaas/tppfaas/apps"
 	"github.com/tppfaas/tppfaas/sampler"
 	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/dataset"
 )
 
 // recordings lie beside the repository.
@@ -204,7 +205,7 @@ func TestFitOfADataset(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), "any.json")
-	if err := tpp.WriteFile(path, d); err != nil {
+	if err := dataset.WriteFile(path, d); err != nil {
 		t.Fatal(err)
 	}
 	var stdout, stderr bytes.Buffer

@@ -2,7 +2,7 @@
 // model (sequences of 21 events, 22 marks, GRU 64, 64 components, batches of 64). It prints tables in Markdown and draws a
 // picture.
 //
-//	go run ./bench/growth -o tpp/growth.png
+//	go run ./bench/growth -o tpp/neural/growth.png
 package main
 
 import (
@@ -17,6 +17,7 @@ import (
 
 	"github.com/tppfaas/tppfaas/internal/cli"
 	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/neural"
 )
 
 const usage = `growth measures how the time and the memory of training grow with the data and the model.
@@ -129,7 +130,7 @@ func data(s shape) *tpp.Dataset {
 
 func train(ctx context.Context, s shape, epochs, workers int) (point, error) {
 	d := data(s)
-	cfg, opts := tpp.PaperConfig(tpp.LogNormMix), tpp.PaperTraining(tpp.LogNormMix)
+	cfg, opts := neural.PaperConfig(neural.LogNormMix), neural.PaperTraining(neural.LogNormMix)
 	cfg.ContextSize = s.units
 	opts.BatchSize, opts.MaxEpochs, opts.Workers = s.batch, epochs, workers
 	// A validation part of one sequence: it is the training that is measured.
@@ -137,13 +138,13 @@ func train(ctx context.Context, s shape, epochs, workers int) (point, error) {
 	before := heap()
 	var ends []float64
 	var during float64
-	opts.Progress = func(e tpp.Epoch) {
+	opts.Progress = func(e neural.Epoch) {
 		ends = append(ends, e.Seconds)
 		if e.Epoch == epochs {
 			during = heap()
 		}
 	}
-	if _, err := tpp.Train(ctx, cfg, d, validation, opts); err != nil {
+	if _, err := neural.Train(ctx, cfg, d, validation, opts); err != nil {
 		return point{}, err
 	}
 	events := float64(d.NumEvents())

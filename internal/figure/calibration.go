@@ -9,12 +9,12 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 
-	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/eval"
 )
 
 // PIT draws the histogram of the probability integral transform of the inter times, 1 everywhere for a right model: high
 // ends say that the model is too sure, a high middle that it is not sure enough, a slope that it is late or early.
-func PIT(d *tpp.Diagnostics, title string) (*plot.Plot, error) {
+func PIT(d *eval.Diagnostics, title string) (*plot.Plot, error) {
 	if d.PIT == nil {
 		return nil, errors.New("the model has no distribution of the time, or there are no events to score")
 	}
@@ -65,7 +65,7 @@ func pValue(p float64) string {
 
 // Reliability draws how often the likeliest mark came against the probability that the model gave it: on the diagonal for
 // a right model, below it for one that is too sure. The area of a dot goes with the number of its events.
-func Reliability(d *tpp.Diagnostics, title string) (*plot.Plot, error) {
+func Reliability(d *eval.Diagnostics, title string) (*plot.Plot, error) {
 	if d.Scores.Events == 0 {
 		return nil, errors.New("there are no events to score")
 	}
@@ -87,7 +87,7 @@ func Reliability(d *tpp.Diagnostics, title string) (*plot.Plot, error) {
 
 // bubbles are the bins of calibration.
 type bubbles struct {
-	bins   []tpp.CalibrationBin
+	bins   []eval.CalibrationBin
 	events int
 }
 

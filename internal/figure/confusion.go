@@ -13,7 +13,7 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 
-	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/eval"
 )
 
 // maxConfusionMarks is how many marks a matrix shows, the commonest; the others are put together.
@@ -30,7 +30,7 @@ type matrix struct {
 
 // Confusion draws a confusion table: a row for each mark that came, a column for each that was predicted, coloured by the
 // share of the row. Of more than 30 marks the rarest are put together. The size is the one at which it is legible.
-func Confusion(t *tpp.Confusion, title string) (p *plot.Plot, width, height vg.Length, err error) {
+func Confusion(t *eval.Confusion, title string) (p *plot.Plot, width, height vg.Length, err error) {
 	if t.Events() == 0 {
 		return nil, 0, 0, errors.New("there are no events to score")
 	}
@@ -63,7 +63,7 @@ func Confusion(t *tpp.Confusion, title string) (p *plot.Plot, width, height vg.L
 	return p, side + labels + 2.5*vg.Centimeter, side + labels + 3*vg.Centimeter, nil
 }
 
-func newMatrix(t *tpp.Confusion) *matrix {
+func newMatrix(t *eval.Confusion) *matrix {
 	marks := t.Marks()
 	kept := slices.Clone(marks)
 	if len(kept) > maxConfusionMarks {

@@ -19,7 +19,10 @@ import (
 	"gonum.org/v1/plot/vg"
 
 	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/classical"
 	"github.com/tppfaas/tppfaas/tpp/dist"
+	"github.com/tppfaas/tppfaas/tpp/eval"
+	"github.com/tppfaas/tppfaas/tpp/neural"
 )
 
 var keep = flag.String("keep", "", "directory to keep the pictures in, for looking at them")
@@ -74,7 +77,7 @@ func lookup(t *testing.T, sequences, events int, names []string) (tpp.Model, *tp
 		}
 		d.Sequences = append(d.Sequences, s)
 	}
-	m, err := tpp.FitLookup(tpp.LastMark, d, 1)
+	m, err := classical.FitLookup(classical.LastMark, d, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,21 +196,21 @@ func (s singleState) Next(now float64) *tpp.Next {
 
 func TestCalibrationPictures(t *testing.T) {
 	m, d := lookup(t, 50, 20, names(5))
-	diagnostics, err := tpp.Diagnose(t.Context(), m, d, tpp.EvaluateOptions{})
+	diagnostics, err := eval.Diagnose(t.Context(), m, d, eval.EvaluateOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, draw := range map[string]func(*tpp.Diagnostics, string) (*plot.Plot, error){"pit": PIT, "reliability": Reliability} {
+	for name, draw := range map[string]func(*eval.Diagnostics, string) (*plot.Plot, error){"pit": PIT, "reliability": Reliability} {
 		p, err := draw(diagnostics, name)
 		if err != nil {
 			t.Fatal(err)
 		}
 		write(t, name, p, usual, usual)
-		if _, err := draw(&tpp.Diagnostics{}, name); err == nil {
+		if _, err := draw(&eval.Diagnostics{}, name); err == nil {
 			t.Errorf("%s of nothing was drawn", name)
 		}
 	}
-	if _, err := tpp.Diagnose(t.Context(), single{m}, d, tpp.EvaluateOptions{}); err != nil {
+	if _, err := eval.Diagnose(t.Context(), single{m}, d, eval.EvaluateOptions{}); err != nil {
 		t.Errorf("a single time has diagnostics too: %v", err)
 	}
 }
@@ -225,7 +228,7 @@ func TestWilsonInterval(t *testing.T) {
 func TestConfusionMatrix(t *testing.T) {
 	for _, n := range []int{2, 9, 30, 45} {
 		m, d := lookup(t, 30, 120, names(n))
-		diagnostics, err := tpp.Diagnose(t.Context(), m, d, tpp.EvaluateOptions{})
+		diagnostics, err := eval.Diagnose(t.Context(), m, d, eval.EvaluateOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -251,7 +254,7 @@ func TestConfusionMatrix(t *testing.T) {
 			t.Errorf("the last class is %q", last)
 		}
 	}
-	empty, err := tpp.Diagnose(t.Context(), &clock{}, &tpp.Dataset{}, tpp.EvaluateOptions{})
+	empty, err := eval.Diagnose(t.Context(), &clock{}, &tpp.Dataset{}, eval.EvaluateOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -274,10 +277,10 @@ func (*clock) Next(float64) *tpp.Next {
 }
 
 func TestHistory(t *testing.T) {
-	var epochs []tpp.Epoch
-	best := tpp.Epoch{BestLoss: math.Inf(1)}
+	var epochs []neural.Epoch
+	best := neural.Epoch{BestLoss: math.Inf(1)}
 	for i := range 300 {
-		e := tpp.Epoch{Epoch: i + 1, TrainingLoss: 3 + 40*math.Exp(-float64(i)/4) + 1/float64(i+1), BestEpoch: best.BestEpoch, BestLoss: best.BestLoss}
+		e := neural.Epoch{Epoch: i + 1, TrainingLoss: 3 + 40*math.Exp(-float64(i)/4) + 1/float64(i+1), BestEpoch: best.BestEpoch, BestLoss: best.BestLoss}
 		e.ValidationLoss = e.TrainingLoss + 0.3 + 1e-5*float64(i*i)
 		if e.ValidationLoss < e.BestLoss {
 			e.BestEpoch, e.BestLoss = e.Epoch, e.ValidationLoss
@@ -299,7 +302,7 @@ func TestHistory(t *testing.T) {
 	write(t, "history of one epoch", p, usual, usual)
 	back := slices.Clone(epochs)
 	slices.Reverse(back)
-	for name, bad := range map[string][]tpp.Epoch{
+	for name, bad := range map[string][]neural.Epoch{
 		"none": nil, "backwards": back, "not finite": {{Epoch: 1, TrainingLoss: math.NaN(), ValidationLoss: math.Inf(1)}},
 	} {
 		if _, err := History(bad, ""); err == nil {

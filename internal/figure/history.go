@@ -11,12 +11,12 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 
-	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/neural"
 )
 
 // History draws the losses of a training by epoch, and which epoch was the best. The first epochs may be cut off above,
 // where the loss falls from far.
-func History(epochs []tpp.Epoch, title string) (*plot.Plot, error) {
+func History(epochs []neural.Epoch, title string) (*plot.Plot, error) {
 	if len(epochs) == 0 {
 		return nil, errors.New("the history has no epochs")
 	}

@@ -13,6 +13,7 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 
 	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/eval"
 )
 
 var (
@@ -155,7 +156,7 @@ func namer(names []string) func(int) string {
 	if len(names) == 0 {
 		return strconv.Itoa
 	}
-	short, _ := tpp.ShortNames(names)
+	short, _ := eval.ShortNames(names)
 	return func(mark int) string { return shorten(short[mark], maxNameLength) }
 }
 

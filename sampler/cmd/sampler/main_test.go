@@ -19,6 +19,7 @@ import (
 
 	"github.com/tppfaas/tppfaas/internal/cli"
 	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/dataset"
 )
 
 // The test binary is the command when it is told so: what the tests run is what users run.
@@ -204,7 +205,7 @@ func TestEndToEnd(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			dataset, err := tpp.ReadFile(c.file)
+			dataset, err := dataset.ReadFile(c.file)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -251,7 +252,7 @@ func TestApplicationOfTheUser(t *testing.T) {
 	if status != cli.OK || !strings.HasPrefix(stdout, "data/mine_n3_l1_u1.json: 3 traces of mine, 6 invocations") {
 		t.Fatalf("status %d, stdout %q, stderr %q", status, stdout, stderr)
 	}
-	dataset, err := tpp.ReadFile("data/mine_n3_l1_u1.json")
+	dataset, err := dataset.ReadFile("data/mine_n3_l1_u1.json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -309,7 +310,7 @@ func TestFailures(t *testing.T) {
 func TestInOrder(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		var out bytes.Buffer
-		file, err := newInOrder(&out, tpp.FormatJSON, []string{"f"})
+		file, err := newInOrder(&out, dataset.FormatJSON, []string{"f"})
 		if err != nil {
 			rt.Fatal(err)
 		}
@@ -322,7 +323,7 @@ func TestInOrder(t *testing.T) {
 		if err := file.writer.Close(); err != nil {
 			rt.Fatal(err)
 		}
-		d, err := tpp.ReadDataset(&out)
+		d, err := dataset.ReadDataset(&out)
 		if err != nil {
 			rt.Fatal(err)
 		}
@@ -364,7 +365,7 @@ func Example() {
 	defer os.RemoveAll(dir)
 	file := filepath.Join(dir, "sequence.json")
 	status := run(context.Background(), []string{"-d", "sequence", "-n", "5", "-l", "2", "-u", "6", "-o", file}, io.Discard, os.Stdout)
-	dataset, err := tpp.ReadFile(file)
+	dataset, err := dataset.ReadFile(file)
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -19,6 +19,8 @@ import (
 	"github.com/tppfaas/tppfaas/internal/cli"
 	"github.com/tppfaas/tppfaas/internal/figure"
 	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/eval"
+	"github.com/tppfaas/tppfaas/tpp/neural"
 )
 
 const plotUsage = `tpp plot draws a picture; -what says which:
@@ -200,8 +202,8 @@ func (o *plotter) draw(ctx context.Context, paths []string) (p *plot.Plot, width
 		}
 		p, err = figure.Density(ctx, model, data, after, o.resolution, title)
 	} else {
-		var d *tpp.Diagnostics
-		if d, err = tpp.Diagnose(ctx, model, data, tpp.EvaluateOptions{Resolution: o.resolution}); err == nil {
+		var d *eval.Diagnostics
+		if d, err = eval.Diagnose(ctx, model, data, eval.EvaluateOptions{Resolution: o.resolution}); err == nil {
 			switch o.what {
 			case pitPicture:
 				p, err = figure.PIT(d, title)
@@ -237,7 +239,7 @@ func (o *plotter) timeline(model tpp.Model, data *tpp.Dataset, path string) (p *
 }
 
 // readHistory reads the epochs of a training. The error names the file.
-func readHistory(path string) ([]tpp.Epoch, error) {
+func readHistory(path string) ([]neural.Epoch, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -251,8 +253,8 @@ func readHistory(path string) ([]tpp.Epoch, error) {
 }
 
 // parseHistory reads epochs, one JSON object a line. The error names the line.
-func parseHistory(r io.Reader) ([]tpp.Epoch, error) {
-	var epochs []tpp.Epoch
+func parseHistory(r io.Reader) ([]neural.Epoch, error) {
+	var epochs []neural.Epoch
 	lines := bufio.NewScanner(r)
 	n := 0
 	for lines.Scan() {
@@ -261,7 +263,7 @@ func parseHistory(r io.Reader) ([]tpp.Epoch, error) {
 		if len(text) == 0 {
 			continue
 		}
-		var e tpp.Epoch
+		var e neural.Epoch
 		if err := json.Unmarshal(text, &e); err != nil {
 			return nil, fmt.Errorf("line %d is not an epoch of a training: %w", n, err)
 		}

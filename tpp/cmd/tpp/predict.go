@@ -11,6 +11,9 @@ import (
 
 	"github.com/tppfaas/tppfaas/internal/cli"
 	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/dataset"
+	"github.com/tppfaas/tppfaas/tpp/eval"
+	"github.com/tppfaas/tppfaas/tpp/live"
 )
 
 const predictUsage = `tpp predict says after each event of a sequence how likely it is that the sequence is over, and if it is not, when the next event
@@ -69,7 +72,7 @@ func predict(ctx context.Context, args []string, stdout, stderr io.Writer) error
 			return err
 		}
 		s := &data.Sequences[i]
-		predictions, err := tpp.Predict(model, s, *top)
+		predictions, err := live.Predict(model, s, *top)
 		if err != nil {
 			return fmt.Errorf("%s: sequence %d: %w", rest[1], i, err)
 		}
@@ -91,7 +94,7 @@ func readBoth(modelPath, dataPath string) (tpp.Model, *tpp.Dataset, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	data, err := tpp.ReadFile(dataPath)
+	data, err := dataset.ReadFile(dataPath)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -101,7 +104,7 @@ func readBoth(modelPath, dataPath string) (tpp.Model, *tpp.Dataset, error) {
 	return model, data, nil
 }
 
-func writePredictions(w io.Writer, sequence int, predictions []tpp.Prediction) error {
+func writePredictions(w io.Writer, sequence int, predictions []live.Prediction) error {
 	for _, p := range predictions {
 		r := predictionReport{Sequence: sequence, Event: p.Event, Median: p.Median, Lower: p.Lower, Upper: p.Upper, End: p.End}
 		for _, m := range p.Marks {
@@ -121,8 +124,8 @@ func markName(name string, mark int) string {
 	return name
 }
 
-func printPredictions(w io.Writer, sequence int, model tpp.Model, s *tpp.Sequence, predictions []tpp.Prediction) error {
-	names, prefix := tpp.ShortNames(model.MarkNames())
+func printPredictions(w io.Writer, sequence int, model tpp.Model, s *tpp.Sequence, predictions []live.Prediction) error {
+	names, prefix := eval.ShortNames(model.MarkNames())
 	short := func(mark int) string {
 		if len(names) == 0 {
 			return strconv.Itoa(mark)

@@ -9,19 +9,20 @@ import (
 	"strings"
 
 	"github.com/tppfaas/tppfaas/internal/cli"
-	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/classical"
+	"github.com/tppfaas/tppfaas/tpp/neural"
 )
 
 // trainOrder is what the command line of train asks for.
 type trainOrder struct {
-	cfg     tpp.Config
-	opts    tpp.TrainOptions
+	cfg     neural.Config
+	opts    neural.TrainOptions
 	dataset string
 	output  string
 	history string // file for the history of the training, or none
 	json    bool
-	fit     tpp.FitOptions // of a classical model
-	repeat  int            // number of splits to score the training on, or 0 for one model
+	fit     classical.FitOptions // of a classical model
+	repeat  int                  // number of splits to score the training on, or 0 for one model
 }
 
 // parseTrain reads the line. What is not given keeps the default of the library, or with -paper the published value.
@@ -29,7 +30,7 @@ func parseTrain(args []string, stdout io.Writer) (*trainOrder, error) {
 	o := &trainOrder{}
 	fs := cli.NewFlagSet("train", stdout, trainUsage)
 	fs.StringVar(&o.output, "o", "", "write the model to `FILE`")
-	kind := fs.String("kind", tpp.LogNormMix, "lognormmix (a distribution of the time), truncnorm (one value), or a classical model: "+oneOf(tpp.ClassicalKinds()))
+	kind := fs.String("kind", neural.LogNormMix, "lognormmix (a distribution of the time), truncnorm (one value), or a classical model: "+oneOf(classical.ClassicalKinds()))
 	paper := fs.Bool("paper", false, "the published model, trained the published way; other options change it")
 	seed := fs.Uint64("seed", 1, "`seed` of the split, the first parameters and the order of the sequences")
 	encoder := fs.String("encoder", "GRU", "RNN, GRU or LSTM")
@@ -37,16 +38,16 @@ func parseTrain(args []string, stdout io.Writer) (*trainOrder, error) {
 	embedding := fs.Int("embedding", 32, "`columns` of the mark embedding")
 	components := fs.Int("components", 64, "`components` of a lognormmix; at most of a gap in a renewal (default 16) or markov (default 4)")
 	perPair := fs.Bool("decay-per-pair", false, "a hawkes has a decay for each pair of marks")
-	head := fs.String("head", tpp.LogHead, "time head of a truncnorm: log or softplus")
+	head := fs.String("head", neural.LogHead, "time head of a truncnorm: log or softplus")
 	end := fs.Bool("end", true, "learn when a sequence is over (with -paper: false)")
 	resolution := fs.Float64("resolution", 1, "tick of the clock that took the times, in `ms`")
 	coldStart := fs.Bool("coldstart", false, "take in whether each invocation started cold")
 	var covariates stringList
 	fs.Var(&covariates, "covariate", "take in a covariate of the dataset: `NAME` of a real one, NAME:LEVELS of a categorical one; may be repeated")
-	loss := fs.String("loss", tpp.LossResolution, "what a lognormmix is trained on: resolution or density (with -paper: density)")
+	loss := fs.String("loss", neural.LossResolution, "what a lognormmix is trained on: resolution or density (with -paper: density)")
 	batch := fs.Int("batch", 64, "`sequences` in a batch")
 	rate := fs.Float64("rate", 1e-2, "learning `rate` (with -paper: 0.001)")
-	schedule := fs.String("schedule", tpp.ScheduleOneCycle, "of the rate: onecycle, plateau or constant (with -paper: constant)")
+	schedule := fs.String("schedule", neural.ScheduleOneCycle, "of the rate: onecycle, plateau or constant (with -paper: constant)")
 	l2 := fs.Float64("l2", 1e-4, "`factor` of the L2 regularisation (with -paper: 0.00001)")
 	clip := fs.Float64("clip", 5, "cut gradients to this `norm`, 0 not (with -paper: 0)")
 	epochs := fs.Int("epochs", 200, "`epochs` at most (with -paper, plateau and constant: 4000)")
@@ -76,9 +77,9 @@ func parseTrain(args []string, stdout io.Writer) (*trainOrder, error) {
 		return nil, cli.Usagef("-kind is %q, it must be %s", *kind, oneOf(kinds()))
 	}
 	o.cfg.Kind = *kind
-	if slices.Contains(tpp.ClassicalKinds(), *kind) {
+	if slices.Contains(classical.ClassicalKinds(), *kind) {
 		o.opts.Seed = *seed
-		o.fit = tpp.FitOptions{Resolution: *resolution, DecayPerPair: *perPair}
+		o.fit = classical.FitOptions{Resolution: *resolution, DecayPerPair: *perPair}
 		if cli.IsSet(fs, "components") {
 			o.fit.Components = *components
 		}
@@ -88,9 +89,9 @@ func parseTrain(args []string, stdout io.Writer) (*trainOrder, error) {
 		return nil, cli.Usagef("-decay-per-pair is for -kind hawkes")
 	}
 	if *paper {
-		o.cfg = tpp.PaperConfig(*kind)
+		o.cfg = neural.PaperConfig(*kind)
 		maxDuration, workers, checkpoint := o.opts.MaxDuration, o.opts.Workers, o.opts.Checkpoint
-		o.opts = tpp.PaperTraining(*kind)
+		o.opts = neural.PaperTraining(*kind)
 		o.opts.MaxDuration, o.opts.Workers, o.opts.Checkpoint = maxDuration, workers, checkpoint
 	}
 	o.opts.Seed = *seed
@@ -122,11 +123,11 @@ func parseTrain(args []string, stdout io.Writer) (*trainOrder, error) {
 		return nil, err
 	}
 	if *coldStart {
-		o.cfg.Covariates = append(o.cfg.Covariates, tpp.ColdStart())
+		o.cfg.Covariates = append(o.cfg.Covariates, neural.ColdStart())
 	}
 	for _, c := range covariates {
 		name, levels, categorical := strings.Cut(c, ":")
-		covariate := tpp.Covariate{Name: name}
+		covariate := neural.Covariate{Name: name}
 		if categorical {
 			if covariate.Levels, err = strconv.Atoi(levels); err != nil || covariate.Levels < 1 {
 				return nil, cli.Usagef("-covariate %s: %q is not a number of levels", c, levels)
@@ -152,9 +153,9 @@ func checkTrain(fs *flag.FlagSet, kind, encoder, head, loss, schedule string) er
 		allowed     []string
 	}{
 		{"encoder", encoder, []string{"RNN", "GRU", "LSTM"}},
-		{"head", head, []string{tpp.LogHead, tpp.SoftplusHead}},
-		{"loss", loss, []string{tpp.LossResolution, tpp.LossDensity}},
-		{"schedule", schedule, []string{tpp.ScheduleOneCycle, tpp.SchedulePlateau, tpp.ScheduleConstant}},
+		{"head", head, []string{neural.LogHead, neural.SoftplusHead}},
+		{"loss", loss, []string{neural.LossResolution, neural.LossDensity}},
+		{"schedule", schedule, []string{neural.ScheduleOneCycle, neural.SchedulePlateau, neural.ScheduleConstant}},
 	} {
 		ok := false
 		for _, a := range o.allowed {
@@ -165,10 +166,10 @@ func checkTrain(fs *flag.FlagSet, kind, encoder, head, loss, schedule string) er
 			return cli.Usagef("-%s is %q, it must be %s or %s", o.name, o.value, strings.Join(o.allowed[:last], ", "), o.allowed[last])
 		}
 	}
-	if kind == tpp.LogNormMix && cli.IsSet(fs, "head") {
+	if kind == neural.LogNormMix && cli.IsSet(fs, "head") {
 		return cli.Usagef("-head is for -kind truncnorm")
 	}
-	if kind == tpp.TruncNorm && (cli.IsSet(fs, "components") || cli.IsSet(fs, "loss")) {
+	if kind == neural.TruncNorm && (cli.IsSet(fs, "components") || cli.IsSet(fs, "loss")) {
 		return cli.Usagef("-components and -loss are for -kind lognormmix")
 	}
 	var wrong error

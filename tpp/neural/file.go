@@ -1,0 +1,104 @@
+package neural
+
+import (
+	"fmt"
+	"io"
+	"math"
+
+	"github.com/tppfaas/tppfaas/internal/nn"
+	"github.com/tppfaas/tppfaas/internal/safetensors"
+	"github.com/tppfaas/tppfaas/tpp"
+)
+
+// recurrentDescription is everything of a recurrent model but its parameters.
+type recurrentDescription struct {
+	Format int `json:"format"`
+	Config
+	NumMarks         int              `json:"num_marks"`
+	Marks            []string         `json:"marks"`
+	MeanLogInterTime float64          `json:"mean_log_inter_time"`
+	StdLogInterTime  float64          `json:"std_log_inter_time"`
+	MAEInterTime     float64          `json:"mae_inter_time"` // of the median of all gaps
+	Training         *TrainingSummary `json:"training,omitempty"`
+}
+
+// Encode writes the model to w: float32 tensors under PyTorch's names, and everything else as JSON in the metadata under the
+// key tpp.
+func (m *Recurrent) Encode(w io.Writer) error {
+	tensors := map[string]tpp.Tensor{}
+	for _, t := range m.net.layout.Tensors() {
+		tensors[t.Name] = safetensors.FromFloat32(t.Shape, nn.Of(t.Span, m.params))
+	}
+	return tpp.EncodeModel(w, recurrentDescription{
+		Format: tpp.ModelFormat, Config: m.cfg, NumMarks: m.numMarks, Marks: m.markNames,
+		MeanLogInterTime: m.norm.Mean, StdLogInterTime: m.norm.Std, MAEInterTime: m.norm.MAE, Training: m.summary,
+	}, tensors)
+}
+
+func init() {
+	tpp.Register(LogNormMix, readRecurrent)
+	tpp.Register(TruncNorm, readRecurrent)
+}
+
+func readRecurrent(f *tpp.ModelFile) (tpp.Model, error) {
+	var d recurrentDescription
+	if err := f.Describe(&d); err != nil {
+		return nil, err
+	}
+	if err := d.validate(); err != nil {
+		return nil, fmt.Errorf("description of the model: %w", err)
+	}
+	if err := d.fits(f.Header.NumMarks, f.NumValues()); err != nil {
+		return nil, fmt.Errorf("description of the model: %w", err)
+	}
+	norm := normalisation{d.MeanLogInterTime, d.StdLogInterTime, d.MAEInterTime}
+	m, err := newRecurrent(d.Config, f.Header.Marks, f.Header.NumMarks, norm, "")
+	if err != nil {
+		return nil, fmt.Errorf("description of the model: %w", err)
+	}
+	m.summary = d.Training
+	loadParams(m.net, m.params, f.Tensor)
+	if err := f.Finish(); err != nil {
+		return nil, err
+	}
+	m.net.prepare(m.params)
+	return m, nil
+}
+
+func (d *recurrentDescription) validate() error {
+	switch {
+	case math.IsNaN(d.MeanLogInterTime) || math.IsInf(d.MeanLogInterTime, 0):
+		return fmt.Errorf("a mean of %v of the log inter times", d.MeanLogInterTime)
+	case !(d.StdLogInterTime > 0):
+		return fmt.Errorf("a standard deviation of %v of the log inter times", d.StdLogInterTime)
+	case !(d.MAEInterTime > 0):
+		return fmt.Errorf("a mean absolute deviation of %v of the inter times", d.MAEInterTime)
+	}
+	c := d.Config.withDefaults()
+	return c.validate()
+}
+
+// fits checks that the file has numbers enough for the largest of the model's tensors, before there is memory for them.
+func (d *recurrentDescription) fits(numMarks, numbers int) error {
+	c := d.Config.withDefaults()
+	columns := c.MarkEmbeddingSize
+	needed := max(c.ContextSize*c.ContextSize, c.ContextSize*c.NumComponents, (c.ContextSize+c.MarkEmbeddingSize)*numMarks)
+	for _, v := range c.Covariates {
+		columns += max(v.Size, 1)
+		needed = max(needed, v.Levels*v.Size)
+	}
+	if needed = max(needed, c.ContextSize*columns); needed > numbers {
+		return fmt.Errorf("it asks for %d parameters and more, the file has %d", needed, numbers)
+	}
+	return nil
+}
+
+// loadParams fills a parameter vector with the content of tensors.
+func loadParams[F nn.Float](n *network[F], params []F, tensor func(name string, shape ...int) []float64) {
+	for _, known := range n.layout.Tensors() {
+		dst := nn.Of(known.Span, params)
+		for i, v := range tensor(known.Name, known.Shape...) {
+			dst[i] = F(v)
+		}
+	}
+}
