@@ -3,8 +3,8 @@ package tpp
 import (
 	"math"
 
+	"github.com/tppfaas/tppfaas/internal/num"
 	"github.com/tppfaas/tppfaas/tpp/dist"
-	"github.com/tppfaas/tppfaas/tpp/internal/num"
 )
 
 // Drawer draws next events by inversion, in memory of its own. The zero value is ready for Reset.

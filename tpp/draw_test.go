@@ -5,9 +5,9 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/tppfaas/tppfaas/internal/num"
 	"github.com/tppfaas/tppfaas/tpp"
 	"github.com/tppfaas/tppfaas/tpp/dist"
-	"github.com/tppfaas/tppfaas/tpp/internal/num"
 	"github.com/tppfaas/tppfaas/tpp/internal/tpptest"
 	"github.com/tppfaas/tppfaas/tpp/live"
 )

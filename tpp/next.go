@@ -3,8 +3,8 @@ package tpp
 import (
 	"math"
 
+	"github.com/tppfaas/tppfaas/internal/num"
 	"github.com/tppfaas/tppfaas/tpp/dist"
-	"github.com/tppfaas/tppfaas/tpp/internal/num"
 )
 
 // Next is the distribution of the next event.

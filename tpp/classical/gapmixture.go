@@ -7,8 +7,8 @@ import (
 	"math"
 	"slices"
 
+	"github.com/tppfaas/tppfaas/internal/num"
 	"github.com/tppfaas/tppfaas/tpp/dist"
-	"github.com/tppfaas/tppfaas/tpp/internal/num"
 )
 
 // logGap is a gap that was read off a clock: the mean and variance of its logarithm if it was any within its tick with

@@ -9,8 +9,8 @@ import (
 
 	"gonum.org/v1/gonum/optimize"
 
+	"github.com/tppfaas/tppfaas/internal/num"
 	"github.com/tppfaas/tppfaas/tpp"
-	"github.com/tppfaas/tppfaas/tpp/internal/num"
 )
 
 // FitHawkes fits a Hawkes process by maximum likelihood (Ozaki 1979), with analytic gradients and L-BFGS over the

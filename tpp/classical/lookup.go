@@ -1,7 +1,6 @@
 package classical
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -73,13 +72,6 @@ type lookupCell struct {
 // without any gap is an error.
 func FitLookup(key LookupKey, d *tpp.Dataset, resolution float64) (*Lookup, error) {
 	return fitLookup(key, d, FitOptions{Resolution: resolution})
-}
-
-// fitLookupBy is the fit of a table with the key.
-func fitLookupBy(key LookupKey) func(context.Context, *tpp.Dataset, FitOptions) (tpp.FileModel, error) {
-	return asFileModel(func(_ context.Context, d *tpp.Dataset, opts FitOptions) (*Lookup, error) {
-		return fitLookup(key, d, opts)
-	})
 }
 
 func fitLookup(key LookupKey, d *tpp.Dataset, opts FitOptions) (*Lookup, error) {

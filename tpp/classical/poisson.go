@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"slices"
 
 	"github.com/tppfaas/tppfaas/tpp"
 	"github.com/tppfaas/tppfaas/tpp/dist"
@@ -74,59 +73,6 @@ func newPoisson(c classical, rate float64, marks []float64, end float64) (*Poiss
 	rows, err := independentRows(c, time, m.marks, m.end)
 	m.rows = rows
 	return m, err
-}
-
-// independentRows are the rows of a model whose times, marks and ends are independent of each other and of the past. The
-// sequence is not over before its first event.
-func independentRows(c classical, time dist.Distribution, marks []float64, end float64) ([]tpp.Next, error) {
-	if err := checkEnd(end); err != nil {
-		return nil, err
-	}
-	p, err := normalised(marks)
-	if err != nil {
-		return nil, fmt.Errorf("probabilities of the marks: %w", err)
-	}
-	rows := slices.Repeat([]tpp.Next{{Time: time, Marks: p, End: end, GapFloor: c.gapFloor()}}, c.head.NumMarks+1)
-	rows[c.head.NumMarks].End = 0
-	return rows, nil
-}
-
-// checkEnd checks a probability of the end: some event must be possible.
-func checkEnd(p float64) error {
-	if !(p >= 0 && p < 1) {
-		return fmt.Errorf("a probability of the end of %v", p)
-	}
-	return nil
-}
-
-// normalised are probabilities that sum to 1 but for the rounding of a file, exactly.
-func normalised(p []float64) ([]float64, error) {
-	total := 0.0
-	for _, v := range p {
-		if !(v >= 0) {
-			return nil, fmt.Errorf("a probability of %v", v)
-		}
-		total += v
-	}
-	if math.Abs(total-1) > 1e-4 {
-		return nil, fmt.Errorf("they sum to %v", total)
-	}
-	out := make([]float64, len(p))
-	for i, v := range p {
-		out[i] = v / total
-	}
-	return out, nil
-}
-
-// round32 rounds to what a model file holds, so that a model and its file say the same.
-func round32(v float64) float64 { return float64(float32(v)) }
-
-func roundAll32(values []float64) []float64 {
-	out := make([]float64, len(values))
-	for i, v := range values {
-		out[i] = round32(v)
-	}
-	return out
 }
 
 // Rate is the rate of events as long as the sequence is not over, per time unit.

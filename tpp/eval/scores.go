@@ -2,7 +2,6 @@ package eval
 
 import (
 	"cmp"
-	"context"
 	"encoding/json"
 	"fmt"
 	"iter"
@@ -147,24 +146,6 @@ func (o *EvaluateOptions) withDefaults(m tpp.Model) error {
 	return nil
 }
 
-// Evaluate scores a model on a dataset, whose marks are matched with the model's by name. Each event is predicted from
-// those before it, by the way that live predictions take. The error names the sequence.
-func Evaluate(ctx context.Context, m tpp.Model, d *tpp.Dataset, opts EvaluateOptions) (Scores, error) {
-	return EvaluateStream(ctx, m, each(d), d.MarkNames, opts)
-}
-
-// EvaluateStream scores a model on sequences as they are read, of which it holds a bounded number at a time: the data may
-// be larger than memory. The marks have the given names, which are matched with the model's. A sequence that was yielded
-// must not be changed any more. The scores are those of Evaluate, to the last bit. The error names the sequence by its
-// place in the stream; one that the stream yields is returned as it is.
-func EvaluateStream(ctx context.Context, m tpp.Model, sequences iter.Seq2[*tpp.Sequence, error], markNames []string, opts EvaluateOptions) (Scores, error) {
-	total, err := evaluate(ctx, m, sequences, markNames, opts)
-	if err != nil {
-		return Scores{}, err
-	}
-	return total.scores(), nil
-}
-
 // Diagnostics are what scores summarise, for tables and pictures.
 type Diagnostics struct {
 	Scores Scores
@@ -175,29 +156,4 @@ type Diagnostics struct {
 	Calibration []CalibrationBin
 	// Confusion counts which mark came where which was the likeliest.
 	Confusion *Confusion
-}
-
-// Diagnose is Evaluate with all that the scores summarise.
-func Diagnose(ctx context.Context, m tpp.Model, d *tpp.Dataset, opts EvaluateOptions) (*Diagnostics, error) {
-	return DiagnoseStream(ctx, m, each(d), d.MarkNames, opts)
-}
-
-// DiagnoseStream is EvaluateStream with all that the scores summarise.
-func DiagnoseStream(ctx context.Context, m tpp.Model, sequences iter.Seq2[*tpp.Sequence, error], markNames []string, opts EvaluateOptions) (*Diagnostics, error) {
-	total, err := evaluate(ctx, m, sequences, markNames, opts)
-	if err != nil {
-		return nil, err
-	}
-	return total.diagnostics(), nil
-}
-
-// each yields the sequences of a dataset.
-func each(d *tpp.Dataset) iter.Seq2[*tpp.Sequence, error] {
-	return func(yield func(*tpp.Sequence, error) bool) {
-		for i := range d.Sequences {
-			if !yield(&d.Sequences[i], nil) {
-				return
-			}
-		}
-	}
 }

@@ -6,8 +6,8 @@ import (
 	"math/rand/v2"
 
 	"github.com/tppfaas/tppfaas/internal/nn"
+	"github.com/tppfaas/tppfaas/internal/num"
 	"github.com/tppfaas/tppfaas/tpp"
-	"github.com/tppfaas/tppfaas/tpp/internal/num"
 )
 
 // stateFollower follows any state, path by path.

@@ -9,8 +9,8 @@ import (
 	"math/rand/v2"
 	"runtime"
 
+	"github.com/tppfaas/tppfaas/internal/num"
 	"github.com/tppfaas/tppfaas/tpp"
-	"github.com/tppfaas/tppfaas/tpp/internal/num"
 )
 
 // SimulateOptions says how sequences are drawn from a model. Every field left zero takes the default that its comment

@@ -6,16 +6,9 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math"
-	"sync"
 
 	"github.com/tppfaas/tppfaas/internal/nn"
 )
-
-// lazyFingerprint is computed when it is asked for first.
-type lazyFingerprint struct {
-	once  sync.Once
-	value uint64
-}
 
 // Fingerprint is a hash of the configuration, the names, the normalisation and the parameters. A model has the same one
 // after it was written and read.

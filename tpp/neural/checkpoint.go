@@ -17,18 +17,6 @@ import (
 	"github.com/tppfaas/tppfaas/internal/safetensors"
 )
 
-// checkpoint is the state of a training after a whole epoch.
-type checkpoint struct {
-	Fingerprint string          `json:"fingerprint"` // of all that decides how training goes on
-	Summary     TrainingSummary `json:"summary"`
-	LR          float64         `json:"learning_rate"`
-	AdamStep    int             `json:"adam_step"`
-	Drops       int             `json:"drops"`
-	Since       int             `json:"since"`
-
-	params, best, m, v []float32
-}
-
 // checkpointKey is where the metadata of a checkpoint's file holds all but the vectors.
 const checkpointKey = "tpp_checkpoint"
 

@@ -5,8 +5,8 @@ import (
 	"math"
 
 	"github.com/tppfaas/tppfaas/internal/nn"
+	"github.com/tppfaas/tppfaas/internal/num"
 	"github.com/tppfaas/tppfaas/tpp"
-	"github.com/tppfaas/tppfaas/tpp/internal/num"
 )
 
 // NewFollower returns a follower of many paths at once for a model with a mixture.

@@ -24,12 +24,6 @@ type network[F nn.Float] struct {
 	survivor    survivalHead[F] // the same head, nil if it predicts no distribution
 }
 
-// normalisation is what a model knows of the scale of its data, from the training part.
-type normalisation struct {
-	// Mean and Std are of the logarithms of the positive gaps, MAE the mean absolute deviation of the gaps from their median.
-	Mean, Std, MAE float64
-}
-
 func newNetwork[F nn.Float](cfg Config, numMarks int, norm normalisation, loss string) (*network[F], error) {
 	cell, err := cfg.cell()
 	if err != nil {

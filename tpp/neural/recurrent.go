@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync"
 	"unsafe"
 
 	"github.com/tppfaas/tppfaas/internal/nn"
@@ -289,4 +290,10 @@ func softmax(dst []float64, logits []float32) (end float64) {
 		dst[i] /= total
 	}
 	return end
+}
+
+// lazyFingerprint is computed when it is asked for first.
+type lazyFingerprint struct {
+	once  sync.Once
+	value uint64
 }
