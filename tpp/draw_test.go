@@ -17,7 +17,7 @@ func TestDrawsFollowTheDistribution(t *testing.T) {
 	mix := &dist.LogNormMix{LogWeights: []float64{3, 2, -4, math.Inf(-1)}, Mu: []float64{1, 4, -2, 0}, Sigma: []float64{0.5, 1, 0.1, 1}}
 	point := &dist.Point{Value: 7}
 	for _, elapsed := range []float64{0, 1e-3, 5, 100, 1e4, 1e9} {
-		next := (&tpp.Next{Time: mix, Marks: []float64{0.2, 0, 0.8}, End: 0.25}).Given(elapsed)
+		next := (&tpp.Next{Time: mix, Marks: []float64{0.2, 0, 0.8}, End: 0.25}).Conditional(elapsed)
 		var d tpp.Drawer
 		d.Reset(next)
 		src := rand.NewPCG(uint64(elapsed), 2)
@@ -47,7 +47,7 @@ func TestDrawsFollowTheDistribution(t *testing.T) {
 	}
 	for elapsed, want := range map[float64]float64{0: 7, 5: 2, 8: 0} {
 		var d tpp.Drawer
-		d.Reset((&tpp.Next{Time: point, Marks: []float64{1}}).Given(elapsed))
+		d.Reset((&tpp.Next{Time: point, Marks: []float64{1}}).Conditional(elapsed))
 		if tau, _, over := d.Draw(0.5, 0.3); tau != want || over {
 			t.Errorf("after %v a point at 7 is drawn as %v", elapsed, tau)
 		}
@@ -97,7 +97,7 @@ func (s *telltaleState) Next(now float64) *tpp.Next {
 	}
 	short := d.CDF(10) / d.CDF(math.Inf(1))
 	n := &tpp.Next{Time: d, Marks: []float64{short, 1 - short}, Joint: telltaleJoint{d}}
-	return n.Given(now - s.last)
+	return n.Conditional(now - s.last)
 }
 
 type telltaleJoint struct{ d dist.Distribution }
@@ -145,7 +145,7 @@ func TestSilenceForEver(t *testing.T) {
 	m := telltale{defective: true}
 	never := math.Exp(-0.5 / 0.25)
 	const paths = 6400
-	o, err := live.Forecast(t.Context(), m.NewState(0), 0, math.Inf(1), live.ForecastOptions{Paths: paths, Seed: 1})
+	o, err := live.NewForecast(t.Context(), m.NewState(0), 0, math.Inf(1), live.ForecastOptions{Paths: paths, Seed: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -85,7 +85,7 @@ func (b *beat) Next(now float64) *tpp.Next {
 	marks[(b.mark+1)%len(marks)] = 1
 	time := &dist.LogNormMix{LogWeights: []float64{0}, Mu: []float64{math.Log(b.gap)}, Sigma: []float64{0.1}}
 	next := &tpp.Next{Time: time, Marks: marks}
-	return next.Given(now - b.last)
+	return next.Conditional(now - b.last)
 }
 
 func (b *beat) Clone() tpp.State {

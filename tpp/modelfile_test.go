@@ -71,7 +71,7 @@ func TestModelSurvivesTheFile(t *testing.T) {
 		if a.TimeUnit() != b.TimeUnit() || a.Resolution() != b.Resolution() {
 			t.Errorf("%s: time unit %q and resolution %v, want %q and %v", name, a.TimeUnit(), a.Resolution(), b.TimeUnit(), b.Resolution())
 		}
-		if slices.Contains(classical.ClassicalKinds(), m.Kind()) && (b.TimeUnit() != "s" || b.Resolution() != 0.5) {
+		if slices.Contains(classical.Kinds(), classical.Kind(m.Kind())) && (b.TimeUnit() != "s" || b.Resolution() != 0.5) {
 			t.Errorf("%s: fitted with time unit %q and resolution %v, want s and 0.5", name, b.TimeUnit(), b.Resolution())
 		}
 	}
@@ -80,7 +80,7 @@ func TestModelSurvivesTheFile(t *testing.T) {
 // TestLookupFileIsCompact: each gap stands there once, in 4 bytes.
 func TestLookupFileIsCompact(t *testing.T) {
 	size := func(sequences int) int {
-		l, err := classical.FitLookup(classical.LastMarkAndSet, tpptest.Chains(6, sequences), 1)
+		l, err := classical.FitLookup(t.Context(), classical.LastMarkAndSet, tpptest.Chains(6, sequences), classical.FitOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -109,8 +109,8 @@ func TestReadModelRejects(t *testing.T) {
 	in := replacer(t, good)
 	files := map[string]string{}
 	modeltest.EachClassical(t, d, classical.FitOptions{}, func(name string, m tpp.FileModel) { files[name] = tpptest.Encoded(t, m) })
-	renewal, hawkes := replacer(t, files[classical.KindRenewal]), replacer(t, files[classical.KindHawkes])
-	set := replacer(t, files[classical.KindLookupSet])
+	renewal, hawkes := replacer(t, files[string(classical.KindRenewal)]), replacer(t, files[string(classical.KindHawkes)])
+	set := replacer(t, files[string(classical.KindLookupSet)])
 	// The tensors lie in the order of their names.
 	last := func(file string, v float32) string {
 		b := math.Float32bits(v)
@@ -128,15 +128,15 @@ func TestReadModelRejects(t *testing.T) {
 		{"a name of two marks", in(`\"a\",\"b\"`, `\"a\",\"a\"`), `two marks are called "a"`},
 		{"a value that is none", last(good, float32(math.NaN())), "has a value NaN"},
 		{"no resolution", renewal(`\"resolution\":1`, `\"resolution\":0`), "the resolution is 0"},
-		{"another number of components", replacer(t, files[classical.KindMarkRenewal])(`\"components\":5`, `\"components\":6`), "must have [4 3 6]"},
-		{"a weight below 0", last(files[classical.KindRenewal], -1), "a component has the weight -1"},
+		{"another number of components", replacer(t, files[string(classical.KindMarkovRenewal)])(`\"components\":5`, `\"components\":6`), "must have [4 3 6]"},
+		{"a weight below 0", last(files[string(classical.KindRenewal)], -1), "a component has the weight -1"},
 		{"another classical kind", hawkes(`hawkes`, `markov`), `"transition" is missing`},
-		{"a rate of 0", last(files[classical.KindPoisson], 0), "rate is 0"},
+		{"a rate of 0", last(files[string(classical.KindPoisson)], 0), "rate is 0"},
 		{"decays for each pair that are not there", strings.Replace(files["hawkes, a decay for each pair"], `\"decay_per_pair\":true`, `\"decay_per_pair\":null`, 1), `"decay" has the shape [3 3], it must have [1]`},
-		{"an excitation below 0", last(files[classical.KindHawkes], -2), "excitation -2"},
+		{"an excitation below 0", last(files[string(classical.KindHawkes)], -2), "excitation -2"},
 		{"a cell of an unknown mark", set(`\"marks\":[0]`, `\"marks\":[7]`), "cell 0: marks [7]"},
 		{"a cell twice", set(`\"set\":[0,1]`, `\"set\":[0,2]`), "cell"},
-		{"a count that is none", last(files[classical.KindLookupSet], 0.5), "a count of 0.5"},
+		{"a count that is none", last(files[string(classical.KindLookupSet)], 0.5), "a count of 0.5"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path := t.TempDir() + "/bad.safetensors"

@@ -24,11 +24,11 @@ type Next struct {
 	// ApproxMedian, if not nil, finds the median of Time faster than Time does, to about six digits. Median asks it.
 	ApproxMedian interface{ Median() float64 }
 
-	given *Next // memory of Given
+	given *Next // memory of Conditional
 	rest  dist.Conditional
 }
 
-// CopyFrom takes over what src says. It keeps n's own memory, in which Given answers.
+// CopyFrom takes over what src says. It keeps n's own memory, in which Conditional answers.
 func (n *Next) CopyFrom(src *Next) {
 	given := n.given
 	*n = *src
@@ -86,10 +86,10 @@ func (n *Next) LogSurvival(t float64) float64 {
 // probability that prewarming turns on, 1 − S(now + t)/S(now).
 func (n *Next) Within(t float64) float64 { return -math.Expm1(n.LogSurvival(t)) }
 
-// Given is the distribution given that no event has come for the elapsed time: time counts from then, and the longer
-// nothing comes the likelier is the end. States use it to answer for a time after the last event. It is valid until
-// Given is called again.
-func (n *Next) Given(elapsed float64) *Next {
+// Conditional returns the conditional distribution of the next event given that none has come for the elapsed time: time
+// counts from then, and the longer nothing comes the likelier is the end. States use it to answer for a time after the last
+// event. It is valid until Conditional is called again.
+func (n *Next) Conditional(elapsed float64) *Next {
 	if !(elapsed > 0) {
 		return n
 	}

@@ -50,8 +50,8 @@ func candidates() []eval.Candidate {
 		{Name: "paper-lognormmix", Fit: recurrent(neural.PaperConfig(neural.LogNormMix), neural.PaperTraining(neural.LogNormMix))},
 		{Name: "paper-truncnorm", Fit: recurrent(neural.PaperConfig(neural.TruncNorm), neural.PaperTraining(neural.TruncNorm))},
 	}
-	for _, kind := range classical.ClassicalKinds() {
-		out = append(out, eval.Candidate{Name: kind, Fit: func(ctx context.Context, training, _ *tpp.Dataset, _ uint64) (tpp.Model, error) {
+	for _, kind := range classical.Kinds() {
+		out = append(out, eval.Candidate{Name: string(kind), Fit: func(ctx context.Context, training, _ *tpp.Dataset, _ uint64) (tpp.Model, error) {
 			return classical.Fit(ctx, kind, training, classical.FitOptions{})
 		}})
 	}

@@ -68,7 +68,7 @@ func newMatrix(t *eval.Confusion) *matrix {
 	kept := slices.Clone(marks)
 	if len(kept) > maxConfusionMarks {
 		slices.SortStableFunc(kept, func(a, b int) int {
-			return cmp.Compare(t.Came(b)+t.Predicted(b), t.Came(a)+t.Predicted(a))
+			return cmp.Compare(t.Support(b)+t.Predicted(b), t.Support(a)+t.Predicted(a))
 		})
 		kept = kept[:maxConfusionMarks-1]
 		slices.Sort(kept)

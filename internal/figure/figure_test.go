@@ -77,7 +77,7 @@ func lookup(t *testing.T, sequences, events int, names []string) (tpp.Model, *tp
 		}
 		d.Sequences = append(d.Sequences, s)
 	}
-	m, err := classical.FitLookup(classical.LastMark, d, 1)
+	m, err := classical.FitLookup(t.Context(), classical.LastMark, d, classical.FitOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

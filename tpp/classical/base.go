@@ -12,7 +12,7 @@ import (
 // classicalDescription is what the file of a classical model says beside its tensors.
 type classicalDescription struct {
 	tpp.ModelHeader
-	// Components is the number of log-normal components of each distribution of a Renewal or MarkRenewal.
+	// Components is the number of log-normal components of each distribution of a Renewal or MarkovRenewal.
 	Components int `json:"components,omitempty"`
 	// DecayPerPair says that a Hawkes process has a decay for each pair of marks.
 	DecayPerPair bool `json:"decay_per_pair,omitempty"`
@@ -63,9 +63,9 @@ func fileFingerprint(m tpp.FileModel) uint64 {
 // classical is what every classical model knows of its data.
 type classical struct{ head tpp.ModelHeader }
 
-func newClassical(kind string, d *tpp.Dataset, opts FitOptions) classical {
+func newClassical(kind Kind, d *tpp.Dataset, opts FitOptions) classical {
 	return classical{tpp.ModelHeader{
-		Format: tpp.ModelFormat, Kind: kind, NumMarks: d.NumMarks(), Marks: slices.Clone(d.MarkNames),
+		Format: tpp.ModelFormat, Kind: string(kind), NumMarks: d.NumMarks(), Marks: slices.Clone(d.MarkNames),
 		TimeUnit: opts.TimeUnit, Resolution: opts.Resolution,
 	}}
 }

@@ -22,17 +22,16 @@ func within(got, want, tolerance float64) bool { return math.Abs(got-want) <= to
 // fitEach fits every classical model, a Hawkes process with a decay for each pair included.
 func fitEach(t testing.TB, d *tpp.Dataset, opts FitOptions, f func(name string, m tpp.FileModel)) {
 	t.Helper()
-	for _, kind := range append(ClassicalKinds(), "hawkes, a decay for each pair") {
-		name := kind
-		if strings.HasPrefix(kind, KindHawkes) {
-			opts.DecayPerPair = kind != KindHawkes
+	for _, kind := range append(Kinds(), "hawkes, a decay for each pair") {
+		name := string(kind)
+		if opts.DecayPerPair = strings.HasPrefix(name, "hawkes, "); opts.DecayPerPair {
 			kind = KindHawkes
 		}
 		m, err := Fit(t.Context(), kind, d, opts)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		if m.Kind() != kind {
+		if m.Kind() != string(kind) {
 			t.Errorf("fitting a %s gives a %s", kind, m.Kind())
 		}
 		f(name, m)
@@ -68,7 +67,7 @@ func TestFitPoissonFindsTheTruth(t *testing.T) {
 	d := endingSequences(1, 3000, 0.2, 40, func(rng *rand.Rand, _ int) (int, float64) {
 		return rng.IntN(4) / 3, 8 * rng.ExpFloat64()
 	})
-	m, err := FitPoisson(d, FitOptions{Resolution: 1e-6})
+	m, err := FitPoisson(t.Context(), d, FitOptions{Resolution: 1e-6})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +83,7 @@ func TestFitPoissonFindsTheTruth(t *testing.T) {
 // TestFitPoissonByHand: without ends and sequences still running, rate is gaps over time, and a zero gap half a tick.
 func TestFitPoissonByHand(t *testing.T) {
 	d := &tpp.Dataset{Sequences: []tpp.Sequence{{ArrivalTimes: []float64{0, 10, 10, 29.5}, TEnd: new(29.5)}}}
-	m, err := FitPoisson(d, FitOptions{})
+	m, err := FitPoisson(t.Context(), d, FitOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +116,7 @@ func TestFitRenewalFindsTheTruth(t *testing.T) {
 	}
 }
 
-func TestFitMarkRenewalFindsTheTruth(t *testing.T) {
+func TestFitMarkovRenewalFindsTheTruth(t *testing.T) {
 	// After a mostly b, soon; rarely a, late. After b always a.
 	medians := map[[2]int]float64{{0, 0}: 300, {0, 1}: 20, {1, 0}: 50}
 	d := endingSequences(3, 4000, 0.2, 1e9, func(rng *rand.Rand, last int) (int, float64) {
@@ -127,7 +126,7 @@ func TestFitMarkRenewalFindsTheTruth(t *testing.T) {
 		}
 		return mark, medians[[2]int{last, mark}] * math.Exp(0.1*rng.NormFloat64())
 	})
-	m, err := FitMarkRenewal(t.Context(), d, FitOptions{Resolution: 1e-3})
+	m, err := FitMarkovRenewal(t.Context(), d, FitOptions{Resolution: 1e-3})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -323,7 +322,7 @@ func TestFitRejects(t *testing.T) {
 	lone := &tpp.Dataset{MarkNames: good.MarkNames, Sequences: []tpp.Sequence{{ArrivalTimes: []float64{1}, Marks: []int{0}}}}
 	for _, c := range []struct {
 		name   string
-		kind   string
+		kind   Kind
 		data   *tpp.Dataset
 		opts   FitOptions
 		reason string
@@ -333,7 +332,7 @@ func TestFitRejects(t *testing.T) {
 		{"negative components", KindRenewal, good, FitOptions{Components: -2}, "components is -2"},
 		{"nothing to score", KindHawkes, lone, FitOptions{}, "Hawkes process: no sequence has an event to score"},
 		{"nothing to count", KindLookupSet, lone, FitOptions{}, "lookup table: the dataset has no gap to count"},
-		{"broken data", KindMarkRenewal, &tpp.Dataset{Sequences: []tpp.Sequence{{ArrivalTimes: []float64{2, 1}}}}, FitOptions{}, "sequence 0"},
+		{"broken data", KindMarkovRenewal, &tpp.Dataset{Sequences: []tpp.Sequence{{ArrivalTimes: []float64{2, 1}}}}, FitOptions{}, "sequence 0"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m, err := Fit(t.Context(), c.kind, c.data, c.opts)
@@ -405,7 +404,7 @@ func TestLookupKnowsTheEnd(t *testing.T) {
 		{ArrivalTimes: []float64{0}, Marks: []int{0}},
 		{ArrivalTimes: []float64{0}, Marks: []int{0}, TEnd: new(50.0)}, // still running: it tells nothing
 	}}
-	l, err := FitLookup(LastMark, d, 1)
+	l, err := FitLookup(t.Context(), LastMark, d, FitOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -424,7 +423,7 @@ func TestLookupKnowsTheEnd(t *testing.T) {
 	for i := range d.Sequences {
 		d.Sequences[i].TEnd = new(50.0)
 	}
-	if l, err = FitLookup(LastMark, d, 1); err != nil || l.cells[string((&lookupHistory{}).key(LastMark, anything))].next.End != 0 {
+	if l, err = FitLookup(t.Context(), LastMark, d, FitOptions{}); err != nil || l.cells[string((&lookupHistory{}).key(LastMark, anything))].next.End != 0 {
 		t.Errorf("sequences that were all still running teach an end, error %v", err)
 	}
 }
@@ -451,7 +450,7 @@ func TestLookupCounts(t *testing.T) {
 		{LastMarkAndSet, []int{2, 2, 2, 1}, 1, 0, (1 + 1./3) / 2},
 		{LastMarkAndSet, []int{2, 0, 1}, 28, 0, (2 + 1./3) / 4},
 	} {
-		l, err := FitLookup(c.key, d, 1)
+		l, err := FitLookup(t.Context(), c.key, d, FitOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -469,7 +468,7 @@ func TestLookupCounts(t *testing.T) {
 			t.Errorf("%s after %v: marks %v, want %d with %v", l.Kind(), c.history, next.Marks, c.likeliest, c.probability)
 		}
 	}
-	if _, err := FitLookup(LastMark, &tpp.Dataset{}, 1); err == nil {
+	if _, err := FitLookup(t.Context(), LastMark, &tpp.Dataset{}, FitOptions{}); err == nil {
 		t.Error("a table of nothing was fitted")
 	}
 }

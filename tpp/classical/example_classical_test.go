@@ -14,7 +14,7 @@ func ExampleFit() {
 	for i := range 100 {
 		d.Sequences = append(d.Sequences, tpp.Sequence{ArrivalTimes: []float64{0, float64(18 + i%5)}, Marks: []int{0, 1}})
 	}
-	m, err := classical.Fit(context.Background(), classical.KindMarkRenewal, d, classical.FitOptions{})
+	m, err := classical.Fit(context.Background(), classical.KindMarkovRenewal, d, classical.FitOptions{})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -138,7 +138,7 @@ func (s *hawkesState) Next(now float64) *tpp.Next {
 	if !s.fresh {
 		s.refresh()
 	}
-	return s.next.Given(now - s.last)
+	return s.next.Conditional(now - s.last)
 }
 
 func (s *hawkesState) refresh() {

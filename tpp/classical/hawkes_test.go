@@ -22,7 +22,7 @@ import (
 func hawkesOf(t testing.TB, base, excitation, decay, end []float64) *Hawkes {
 	t.Helper()
 	m, err := newHawkes(classical{tpp.ModelHeader{
-		Format: tpp.ModelFormat, Kind: KindHawkes, NumMarks: 2, Marks: []string{"a", "b"}, TimeUnit: "s", Resolution: 1e-6,
+		Format: tpp.ModelFormat, Kind: string(KindHawkes), NumMarks: 2, Marks: []string{"a", "b"}, TimeUnit: "s", Resolution: 1e-6,
 	}}, base, excitation, decay, end)
 	if err != nil {
 		t.Fatal(err)
@@ -283,7 +283,7 @@ func TestHawkesMarksCompete(t *testing.T) {
 func TestFitHawkesStopsWhenTold(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	for _, kind := range []string{KindHawkes, KindRenewal, KindMarkRenewal} {
+	for _, kind := range []Kind{KindHawkes, KindRenewal, KindMarkovRenewal} {
 		if m, err := Fit(ctx, kind, tpptest.Chains(1, 20), FitOptions{}); m != nil || !errors.Is(err, context.Canceled) {
 			t.Errorf("%s: a model: %t, and error %v, from a context that was done", kind, m != nil, err)
 		}

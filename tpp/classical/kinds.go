@@ -3,14 +3,13 @@ package classical
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/tppfaas/tppfaas/tpp"
 )
 
 // kind is a kind of classical model.
 type kind struct {
-	name string
+	name Kind
 	fit  func(ctx context.Context, d *tpp.Dataset, opts FitOptions) (tpp.FileModel, error)
 	read tpp.ModelReader
 }
@@ -18,9 +17,9 @@ type kind struct {
 // kinds are all of them: a new one takes a row here.
 func kinds() []kind {
 	return []kind{
-		{KindPoisson, asFileModel(func(_ context.Context, d *tpp.Dataset, opts FitOptions) (*Poisson, error) { return FitPoisson(d, opts) }), readPoisson},
+		{KindPoisson, asFileModel(FitPoisson), readPoisson},
 		{KindRenewal, asFileModel(FitRenewal), readRenewal},
-		{KindMarkRenewal, asFileModel(FitMarkRenewal), readMarkRenewal},
+		{KindMarkovRenewal, asFileModel(FitMarkovRenewal), readMarkovRenewal},
 		{KindHawkes, asFileModel(FitHawkes), readHawkes},
 		{KindLookupMark, fitLookupBy(LastMark), readLookup},
 		{KindLookupMarks3, fitLookupBy(LastThreeMarks), readLookup},
@@ -30,7 +29,7 @@ func kinds() []kind {
 
 func init() {
 	for _, k := range kinds() {
-		tpp.Register(k.name, k.read)
+		tpp.Register(string(k.name), k.read)
 	}
 }
 
@@ -45,9 +44,9 @@ func asFileModel[M tpp.FileModel](fit func(context.Context, *tpp.Dataset, FitOpt
 	}
 }
 
-// ClassicalKinds are the kinds that Fit knows.
-func ClassicalKinds() []string {
-	var names []string
+// Kinds are the kinds that Fit knows.
+func Kinds() []Kind {
+	var names []Kind
 	for _, k := range kinds() {
 		names = append(names, k.name)
 	}
@@ -56,18 +55,18 @@ func ClassicalKinds() []string {
 
 // Fit fits the classical model of a kind. Done sooner than a recurrent model is trained, and content with less data, they
 // are what that has to beat. When ctx is done Fit returns its error.
-func Fit(ctx context.Context, kind string, d *tpp.Dataset, opts FitOptions) (tpp.FileModel, error) {
+func Fit(ctx context.Context, kind Kind, d *tpp.Dataset, opts FitOptions) (tpp.FileModel, error) {
 	for _, k := range kinds() {
 		if k.name == kind {
 			return k.fit(ctx, d, opts)
 		}
 	}
-	return nil, fmt.Errorf("unknown kind of classical model %q, it is one of %s", kind, strings.Join(ClassicalKinds(), ", "))
+	return nil, fmt.Errorf("unknown kind of classical model %q, it is one of %q", kind, Kinds())
 }
 
-// fitLookupBy is the fit of a table with the key.
+// fitLookupBy returns the fit of a table with the key.
 func fitLookupBy(key LookupKey) func(context.Context, *tpp.Dataset, FitOptions) (tpp.FileModel, error) {
-	return asFileModel(func(_ context.Context, d *tpp.Dataset, opts FitOptions) (*Lookup, error) {
-		return fitLookup(key, d, opts)
+	return asFileModel(func(ctx context.Context, d *tpp.Dataset, opts FitOptions) (*Lookup, error) {
+		return FitLookup(ctx, key, d, opts)
 	})
 }

@@ -1,6 +1,7 @@
 package classical
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -68,13 +69,8 @@ type lookupCell struct {
 	next   tpp.Next
 }
 
-// FitLookup counts a dataset in milliseconds, whose clock has the given resolution (Fit knows other units). A dataset
-// without any gap is an error.
-func FitLookup(key LookupKey, d *tpp.Dataset, resolution float64) (*Lookup, error) {
-	return fitLookup(key, d, FitOptions{Resolution: resolution})
-}
-
-func fitLookup(key LookupKey, d *tpp.Dataset, opts FitOptions) (*Lookup, error) {
+// FitLookup counts a dataset. One without any gap is an error. When ctx is done it returns its error.
+func FitLookup(ctx context.Context, key LookupKey, d *tpp.Dataset, opts FitOptions) (*Lookup, error) {
 	opts = opts.withDefaults()
 	if key < LastMark || key > LastMarkAndSet {
 		return nil, fmt.Errorf("lookup table: unknown key %d", key)
@@ -98,6 +94,9 @@ func fitLookup(key LookupKey, d *tpp.Dataset, opts FitOptions) (*Lookup, error) 
 		return &counts[i]
 	}
 	for i := range d.Sequences {
+		if err := ctx.Err(); err != nil {
+			return nil, fmt.Errorf("lookup table: fit stopped: %w", err)
+		}
 		s := &d.Sequences[i]
 		var h lookupHistory
 		for j := range s.Len() {
@@ -112,7 +111,7 @@ func fitLookup(key LookupKey, d *tpp.Dataset, opts FitOptions) (*Lookup, error) 
 			of(&h).ends++
 		}
 	}
-	return newLookup(newClassical("lookup-"+key.String(), d, opts), key, counts)
+	return newLookup(newClassical(Kind("lookup-"+key.String()), d, opts), key, counts)
 }
 
 // newLookup makes a table of counts, no two of them for one history.
@@ -282,7 +281,7 @@ func (s *lookupState) Next(now float64) *tpp.Next {
 	if s.history.events == 0 {
 		s.next.End = 0
 	}
-	return s.next.Given(now - s.last)
+	return s.next.Conditional(now - s.last)
 }
 
 func (s *lookupState) Clone() tpp.State {

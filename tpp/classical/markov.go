@@ -11,26 +11,26 @@ import (
 	"github.com/tppfaas/tppfaas/tpp/dist"
 )
 
-// MarkRenewal is a Markov renewal process (semi-Markov process; Pyke 1961) whose states are the marks: the mark that comes
+// MarkovRenewal is a Markov renewal process (semi-Markov process; Pyke 1961) whose states are the marks: the mark that comes
 // next, or the end, depends on the mark of the last event, and the gap on both of them, by a mixture of log-normals for
 // each pair. So the longer nothing comes, the more the marks with long gaps are to be expected.
-type MarkRenewal struct {
+type MarkovRenewal struct {
 	rowModel
-	parameters markRenewalParameters
+	parameters markovRenewalParameters
 }
 
-// markRenewalParameters are the parameters as a file holds them. Rows are for the mark of the last event, the last one for
+// markovRenewalParameters are the parameters as a file holds them. Rows are for the mark of the last event, the last one for
 // the first event of a sequence.
-type markRenewalParameters struct {
+type markovRenewalParameters struct {
 	transition         []float64 // (marks + 1, marks + 1): of each mark to come and, in the last column, the end
 	weights, mu, sigma []float64 // (marks + 1, marks, components); a component that is not there has the weight 0
 	components         int
 }
 
-// FitMarkRenewal fits a Markov renewal process, each row by the EM algorithm as FitRenewal does. What follows a mark is
+// FitMarkovRenewal fits a Markov renewal process, each row by the EM algorithm as FitRenewal does. What follows a mark is
 // smoothed as if one more event had been seen that was in equal parts of each mark and the end. When ctx is done it returns
 // its error.
-func FitMarkRenewal(ctx context.Context, d *tpp.Dataset, opts FitOptions) (*MarkRenewal, error) {
+func FitMarkovRenewal(ctx context.Context, d *tpp.Dataset, opts FitOptions) (*MarkovRenewal, error) {
 	opts = opts.withDefaults()
 	opts.Components = cmp.Or(opts.Components, 4)
 	r, err := newRecords(d, &opts)
@@ -51,7 +51,7 @@ func FitMarkRenewal(ctx context.Context, d *tpp.Dataset, opts FitOptions) (*Mark
 	}
 	background := backgroundOf(all)
 	k := opts.Components + 1
-	p := markRenewalParameters{components: k, transition: make([]float64, 0, (marks+1)*(marks+1))}
+	p := markovRenewalParameters{components: k, transition: make([]float64, 0, (marks+1)*(marks+1))}
 	for row := range marks + 1 {
 		ends, knowsEnd := 0, false
 		if row < marks {
@@ -67,7 +67,7 @@ func FitMarkRenewal(ctx context.Context, d *tpp.Dataset, opts FitOptions) (*Mark
 		}
 		p.addRow(g)
 	}
-	return newMarkRenewal(newClassical(KindMarkRenewal, d, opts), p)
+	return newMarkovRenewal(newClassical(KindMarkovRenewal, d, opts), p)
 }
 
 // rowOf is the row of a table for the mark of the last event.
@@ -79,7 +79,7 @@ func rowOf(from, marks int) int {
 }
 
 // addRow appends what follows one mark.
-func (p *markRenewalParameters) addRow(g *gapMixtures) {
+func (p *markovRenewalParameters) addRow(g *gapMixtures) {
 	for i := range g.classes {
 		c := &g.classes[i]
 		p.transition = append(p.transition, c.share)
@@ -94,10 +94,10 @@ func (p *markRenewalParameters) addRow(g *gapMixtures) {
 	p.transition = append(p.transition, g.end)
 }
 
-// newMarkRenewal makes the model of parameters as a file holds them.
-func newMarkRenewal(c classical, p markRenewalParameters) (*MarkRenewal, error) {
-	p = markRenewalParameters{roundAll32(p.transition), roundAll32(p.weights), roundAll32(p.mu), roundAll32(p.sigma), p.components}
-	m := &MarkRenewal{rowModel{c, make([]tpp.Next, c.head.NumMarks+1)}, p}
+// newMarkovRenewal makes the model of parameters as a file holds them.
+func newMarkovRenewal(c classical, p markovRenewalParameters) (*MarkovRenewal, error) {
+	p = markovRenewalParameters{roundAll32(p.transition), roundAll32(p.weights), roundAll32(p.mu), roundAll32(p.sigma), p.components}
+	m := &MarkovRenewal{rowModel{c, make([]tpp.Next, c.head.NumMarks+1)}, p}
 	for row := range m.rows {
 		if err := m.prepareRow(row); err != nil {
 			return nil, fmt.Errorf("row %d: %w", row, err)
@@ -106,7 +106,7 @@ func newMarkRenewal(c classical, p markRenewalParameters) (*MarkRenewal, error) 
 	return m, nil
 }
 
-func (m *MarkRenewal) prepareRow(row int) error {
+func (m *MarkovRenewal) prepareRow(row int) error {
 	marks, k, p := m.head.NumMarks, m.parameters.components, &m.parameters
 	follows, err := normalised(p.transition[row*(marks+1):][:marks+1])
 	if err != nil {
@@ -138,7 +138,7 @@ func (m *MarkRenewal) prepareRow(row int) error {
 	return nil
 }
 
-// pairMixtures is the Joint of a MarkRenewal after one mark. The mixture of its mixtures is the distribution of the time.
+// pairMixtures is the Joint of a MarkovRenewal after one mark. The mixture of its mixtures is the distribution of the time.
 type pairMixtures struct {
 	of       []dist.LogNormMix // by the mark to come
 	logShare []float64
@@ -153,7 +153,7 @@ func (p *pairMixtures) LogIntervalMark(a, b float64, mark int) float64 {
 }
 
 // Encode writes the model to w.
-func (m *MarkRenewal) Encode(w io.Writer) error {
+func (m *MarkovRenewal) Encode(w io.Writer) error {
 	n, p := m.head.NumMarks, &m.parameters
 	mixtures := []int{n + 1, n, p.components}
 	return tpp.EncodeModel(w, classicalDescription{ModelHeader: m.head, Components: p.components}, map[string]tpp.Tensor{
@@ -164,14 +164,14 @@ func (m *MarkRenewal) Encode(w io.Writer) error {
 	})
 }
 
-func readMarkRenewal(f *tpp.ModelFile) (tpp.Model, error) {
+func readMarkovRenewal(f *tpp.ModelFile) (tpp.Model, error) {
 	h := f.Header
 	d, err := parseClassical(f)
 	if err != nil {
 		return nil, err
 	}
 	n, k := h.NumMarks, d.Components
-	p := markRenewalParameters{
+	p := markovRenewalParameters{
 		transition: f.Tensor("transition", n+1, n+1),
 		weights:    f.Tensor("weight", n+1, n, k), mu: f.Tensor("mu", n+1, n, k), sigma: f.Tensor("sigma", n+1, n, k),
 		components: k,
@@ -179,8 +179,8 @@ func readMarkRenewal(f *tpp.ModelFile) (tpp.Model, error) {
 	if err := f.Finish(); err != nil {
 		return nil, err
 	}
-	return model(newMarkRenewal(classical{h}, p))
+	return model(newMarkovRenewal(classical{h}, p))
 }
 
 // Fingerprint is a hash of everything that the model's file says.
-func (m *MarkRenewal) Fingerprint() uint64 { return fileFingerprint(m) }
+func (m *MarkovRenewal) Fingerprint() uint64 { return fileFingerprint(m) }

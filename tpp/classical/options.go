@@ -6,15 +6,18 @@ import (
 	"math"
 )
 
+// Kind is a kind of classical model.
+type Kind string
+
 // The kinds of classical models.
 const (
-	KindPoisson      = "poisson"
-	KindRenewal      = "renewal"
-	KindMarkRenewal  = "markov"
-	KindHawkes       = "hawkes"
-	KindLookupMark   = "lookup-mark"
-	KindLookupMarks3 = "lookup-marks3"
-	KindLookupSet    = "lookup-set"
+	KindPoisson       Kind = "poisson"
+	KindRenewal       Kind = "renewal"
+	KindMarkovRenewal Kind = "markov"
+	KindHawkes        Kind = "hawkes"
+	KindLookupMark    Kind = "lookup-mark"
+	KindLookupMarks3  Kind = "lookup-marks3"
+	KindLookupSet     Kind = "lookup-set"
 )
 
 // FitOptions says how a classical model is fitted. The zero value is good for times in whole milliseconds: every field
@@ -26,7 +29,7 @@ type FitOptions struct {
 	// is taken to be shorter than that.
 	Resolution float64
 	// Components is the largest number of log-normal components of a gap's distribution (default 16 for a Renewal, 4 for
-	// each pair of marks of a MarkRenewal). There is at most one for every 20 gaps.
+	// each pair of marks of a MarkovRenewal). There is at most one for every 20 gaps.
 	Components int
 	// DecayPerPair gives a Hawkes process a rate of decay for each pair of marks. Without, all pairs share one.
 	DecayPerPair bool

@@ -1,6 +1,7 @@
 package classical
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"math"
@@ -22,8 +23,8 @@ type Poisson struct {
 
 // FitPoisson fits a Poisson process by maximum likelihood: rate = gaps/Σ gap, where a gap counts as at least half a tick
 // of the clock. That a sequence still running at its TEnd may already have been over is taken in by the EM algorithm. The
-// shares of marks and ends are smoothed by one event.
-func FitPoisson(d *tpp.Dataset, opts FitOptions) (*Poisson, error) {
+// shares of marks and ends are smoothed by one event. When ctx is done it returns its error.
+func FitPoisson(ctx context.Context, d *tpp.Dataset, opts FitOptions) (*Poisson, error) {
 	opts = opts.withDefaults()
 	r, err := newRecords(d, &opts)
 	if err != nil {
@@ -38,6 +39,9 @@ func FitPoisson(d *tpp.Dataset, opts FitOptions) (*Poisson, error) {
 		end = (float64(r.numEnds()) + 0.5) / float64(len(r.gaps)+r.numEnds()+1)
 	}
 	for range opts.MaxIterations {
+		if err := ctx.Err(); err != nil {
+			return nil, fmt.Errorf("Poisson process: fit stopped: %w", err)
+		}
 		if len(r.open) == 0 {
 			break
 		}

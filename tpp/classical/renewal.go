@@ -12,7 +12,7 @@ import (
 
 // Renewal is a renewal process that may end: gaps are independent draws from one mixture of log-normals, marks are
 // independent draws in fixed proportions, and after each event the sequence is over with one probability. What it does
-// not know is which mark came last: MarkRenewal does.
+// not know is which mark came last: MarkovRenewal does.
 type Renewal struct {
 	rowModel
 	mix        *dist.LogNormMix

@@ -39,7 +39,7 @@ func (s *rowState) Observe(e tpp.Event) error {
 
 func (s *rowState) Next(now float64) *tpp.Next {
 	s.next.CopyFrom(&s.rows[s.row])
-	return s.next.Given(now - s.last)
+	return s.next.Conditional(now - s.last)
 }
 
 func (s *rowState) Clone() tpp.State { return &rowState{rows: s.rows, row: s.row, last: s.last} }

@@ -21,7 +21,7 @@ func TestReadDataset(t *testing.T) {
 		 "parents": [-1, 0, 1], "t_end": 2e3, "note": {"any": ["thing"]}},
 		{"arrival_times": [5], "marks": [2], "t_start": 0, "wait_times": null}
 	], "mapping": {"b": 4, "a": 2}}`
-	got, err := ReadDataset(strings.NewReader(doc))
+	got, err := Read(strings.NewReader(doc))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +130,7 @@ func TestGzipIsToldByContent(t *testing.T) {
 	Encode(zw, d, FormatJSON)
 	zw.Close()
 	cut.Truncate(cut.Len() - 10)
-	if _, err := ReadDataset(&cut); err == nil {
+	if _, err := Read(&cut); err == nil {
 		t.Error("a gzip stream that ends early was accepted")
 	}
 }
@@ -178,7 +178,7 @@ func TestDatasetSurvivesTheFile(t *testing.T) {
 		if err := Encode(&b, d, FormatJSON); err != nil {
 			t.Fatal(err)
 		}
-		got, err := ReadDataset(&b)
+		got, err := Read(&b)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -204,7 +204,7 @@ func FuzzReadDataset(f *testing.F) {
 	f.Add([]byte(`{"sequences": [{"arrival_times": [1e3], "t_start": 0, "t_end": 2e3}]}`))
 	f.Add([]byte("\x1f\x8b"))
 	f.Fuzz(func(t *testing.T, doc []byte) {
-		d, err := ReadDataset(bytes.NewReader(doc))
+		d, err := Read(bytes.NewReader(doc))
 		if err != nil {
 			if strings.ContainsRune(err.Error(), '\n') {
 				t.Errorf("an error of several lines: %q", err)
@@ -215,7 +215,7 @@ func FuzzReadDataset(f *testing.F) {
 		if err := Encode(&b, d, FormatJSON); err != nil {
 			t.Fatalf("read but not written: %v", err)
 		}
-		again, err := ReadDataset(&b)
+		again, err := Read(&b)
 		if err != nil {
 			t.Fatalf("written but not read again: %v", err)
 		}

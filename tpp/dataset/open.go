@@ -31,7 +31,7 @@ func ReadFileWith(path string, opts ReadOptions) (*tpp.Dataset, error) {
 }
 
 // ReadDataset reads a dataset as ReadFile does.
-func ReadDataset(r io.Reader) (*tpp.Dataset, error) {
+func Read(r io.Reader) (*tpp.Dataset, error) {
 	sr, err := NewSequenceReader(r, ReadOptions{})
 	if err != nil {
 		return nil, err

@@ -75,9 +75,9 @@ func TestEveryFormatSurvives(t *testing.T) {
 				}
 				want := explicit(t, d, d.MarkNames)
 				for name, read := range map[string]func() (*tpp.Dataset, error){
-					"whole": func() (*tpp.Dataset, error) { return ReadDataset(bytes.NewReader(text)) },
+					"whole": func() (*tpp.Dataset, error) { return Read(bytes.NewReader(text)) },
 					"from a pipe": func() (*tpp.Dataset, error) {
-						return ReadDataset(iotest.OneByteReader(bytes.NewBuffer(text)))
+						return Read(iotest.OneByteReader(bytes.NewBuffer(text)))
 					},
 					"streamed": func() (*tpp.Dataset, error) {
 						r, err := NewSequenceReader(bytes.NewReader(text), ReadOptions{})
@@ -162,7 +162,7 @@ func TestJSONLines(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for _, text := range [][]byte{[]byte(c.text), zipped([]byte(c.text))} {
-				got, err := ReadDataset(bytes.NewReader(text))
+				got, err := Read(bytes.NewReader(text))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -182,7 +182,7 @@ func TestDocumentWithNames(t *testing.T) {
 		`{"mapping": {"a": 0, "c": 1, "b": 2}, ` + sequences + `}`: {"a", "c", "b"},
 		`{"t_start": "of another kind", ` + sequences + `}`:        {"b", "a"},
 	} {
-		whole, err := ReadDataset(strings.NewReader(text))
+		whole, err := Read(strings.NewReader(text))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -320,7 +320,7 @@ func TestGzipCutOff(t *testing.T) {
 	} {
 		packed := zipped(text)
 		for _, keep := range []int{1, 9, 15, len(packed) / 2, len(packed) - 9, len(packed) - 1} {
-			_, err := ReadDataset(bytes.NewReader(packed[:keep]))
+			_, err := Read(bytes.NewReader(packed[:keep]))
 			if err == nil || keep > 1 && !strings.Contains(err.Error(), "cut off") {
 				t.Errorf("%s: %d of %d bytes: error %v", name, keep, len(packed), err)
 			}
@@ -328,7 +328,7 @@ func TestGzipCutOff(t *testing.T) {
 	}
 	broken := errors.New("the cable is out")
 	for _, text := range []string{`{"arrival_times": [1]}`, `{"sequences": [{"arrival_times": [1]}`, "time\n1\n"} {
-		if _, err := ReadDataset(io.MultiReader(strings.NewReader(text), iotest.ErrReader(broken))); !errors.Is(err, broken) {
+		if _, err := Read(io.MultiReader(strings.NewReader(text), iotest.ErrReader(broken))); !errors.Is(err, broken) {
 			t.Errorf("%s: error %v", text, err)
 		}
 	}
@@ -381,7 +381,7 @@ func TestReadCSV(t *testing.T) {
 func TestScatteredLines(t *testing.T) {
 	const text = "sequence,time,mark\nx,1,a\n7,1,b\nx,2,b\n7,3,a\n"
 	want := []tpp.Sequence{{ArrivalTimes: []float64{1, 2}, Marks: []int{0, 1}}, {ArrivalTimes: []float64{1, 3}, Marks: []int{1, 0}}}
-	if d, err := ReadDataset(strings.NewReader(text)); err != nil || !reflect.DeepEqual(d.Sequences, want) {
+	if d, err := Read(strings.NewReader(text)); err != nil || !reflect.DeepEqual(d.Sequences, want) {
 		t.Errorf("whole: got %+v, error %v", d, err)
 	}
 	r, err := NewSequenceReader(strings.NewReader(text), ReadOptions{Scattered: true})
@@ -540,7 +540,7 @@ func TestDocumentFromAPipe(t *testing.T) {
 	if _, err := collect(r); err == nil || !strings.Contains(err.Error(), "its mapping stands behind its sequences") {
 		t.Errorf("error %v", err)
 	}
-	if d, err := ReadDataset(bytes.NewBufferString(text)); err != nil || len(d.MarkNames) != 1 {
+	if d, err := Read(bytes.NewBufferString(text)); err != nil || len(d.MarkNames) != 1 {
 		t.Errorf("as a whole: %+v, error %v", d, err)
 	}
 }
@@ -652,7 +652,7 @@ func FuzzReadCSV(f *testing.F) {
 
 // checkStreaming: what can be read is the same read whole and streamed, and survives every format.
 func checkStreaming(t *testing.T, text []byte) {
-	whole, err := ReadDataset(bytes.NewReader(text))
+	whole, err := Read(bytes.NewReader(text))
 	r, serr := NewSequenceReader(bytes.NewReader(text), ReadOptions{Scattered: true})
 	var streamed *tpp.Dataset
 	if serr == nil {
@@ -679,7 +679,7 @@ func checkStreaming(t *testing.T, text []byte) {
 			}
 			t.Fatalf("%s: read but not written: %v", format, err)
 		}
-		again, err := ReadDataset(&b)
+		again, err := Read(&b)
 		if err != nil {
 			t.Fatalf("%s: written but not read again: %v", format, err)
 		}

@@ -54,8 +54,8 @@ func (c *Confusion) Events() int { return c.events }
 // Count is the number of events of a mark for which another, or the same, was predicted.
 func (c *Confusion) Count(mark, predicted int) int { return c.counts[[2]int{mark, predicted}] }
 
-// Came is the number of events of a mark.
-func (c *Confusion) Came(mark int) int { return c.came[mark] }
+// Support returns the number of events of a mark.
+func (c *Confusion) Support(mark int) int { return c.came[mark] }
 
 // Predicted is the number of events for which a mark was predicted.
 func (c *Confusion) Predicted(mark int) int { return c.predicted[mark] }

@@ -25,7 +25,7 @@ func requests() *tpp.Dataset {
 
 func ExampleDiagnose() {
 	data := requests()
-	model, err := classical.FitLookup(classical.LastMark, data, 1)
+	model, err := classical.FitLookup(context.Background(), classical.LastMark, data, classical.FitOptions{})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -61,7 +61,7 @@ func ExampleRepeat() {
 	}
 	lookup := func(key classical.LookupKey) eval.Candidate {
 		return eval.Candidate{Name: key.String(), Fit: func(_ context.Context, training, _ *tpp.Dataset, _ uint64) (tpp.Model, error) {
-			return classical.FitLookup(key, training, 1)
+			return classical.FitLookup(context.Background(), key, training, classical.FitOptions{})
 		}}
 	}
 	r, err := eval.Repeat(context.Background(), data, []uint64{1, 2, 3}, []eval.Candidate{lookup(classical.LastThreeMarks), lookup(classical.LastMark)}, eval.EvaluateOptions{})

@@ -18,7 +18,7 @@ func TestRepeatPairsSplits(t *testing.T) {
 	candidate := func(i int, key classical.LookupKey) Candidate {
 		return Candidate{key.String(), func(_ context.Context, training, _ *tpp.Dataset, _ uint64) (tpp.Model, error) {
 			splits[i] = append(splits[i], training.Sequences[0].ArrivalTimes[0])
-			return classical.FitLookup(key, training, 1)
+			return classical.FitLookup(t.Context(), key, training, classical.FitOptions{})
 		}}
 	}
 	seeds := []uint64{1, 2, 3}

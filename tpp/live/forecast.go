@@ -66,7 +66,7 @@ func (o *ForecastOptions) validate(now, horizon float64) error {
 }
 
 // Outlook is a forecast: what comes after now, within the horizon. Times count from now.
-type Outlook struct {
+type Forecast struct {
 	// Horizon is how far ahead the forecast looks, in the model's unit of time.
 	Horizon float64
 	// Paths is the number of simulated futures that it was made from.
@@ -76,13 +76,13 @@ type Outlook struct {
 	// Over is the expected number of the sequences that are over by the horizon: for one sequence, the probability.
 	Over float64
 	// Marks are the events of each mark, by its index.
-	Marks []MarkOutlook
+	Marks []MarkForecast
 	// Any is all events, whatever their mark.
-	Any MarkOutlook
+	Any MarkForecast
 }
 
 // MarkOutlook is what is to come of one mark.
-type MarkOutlook struct {
+type MarkForecast struct {
 	// Probability is that of at least one event within the horizon.
 	Probability float64
 	// Count is the expected number of events within the horizon.
@@ -96,7 +96,7 @@ type MarkOutlook struct {
 // which must not be before it. It is exact but for the finite number of paths: each path is drawn from the model itself,
 // event after event, to the end of the sequence or the horizon, which may be +Inf for a model that knows ends. The state
 // is left as it is.
-func Forecast(ctx context.Context, state tpp.State, now, horizon float64, opts ForecastOptions) (*Outlook, error) {
+func NewForecast(ctx context.Context, state tpp.State, now, horizon float64, opts ForecastOptions) (*Forecast, error) {
 	opts = opts.withDefaults()
 	if err := opts.validate(now, horizon); err != nil {
 		return nil, fmt.Errorf("forecast: %w", err)
@@ -122,7 +122,7 @@ func Forecast(ctx context.Context, state tpp.State, now, horizon float64, opts F
 	if err != nil {
 		return nil, fmt.Errorf("forecast: %w", err)
 	}
-	return outlook(tallies, 1, horizon, opts.Quantiles), nil
+	return summarise(tallies, 1, horizon, opts.Quantiles), nil
 }
 
 // pathBlock is the number of paths that are drawn together, whatever the number of workers.
@@ -187,8 +187,8 @@ func (t *tally) merge(o *tally) {
 }
 
 // outlook sums up tallies of different paths.
-func outlook(tallies []*tally, sequences int, horizon float64, levels []float64) *Outlook {
-	o := &Outlook{Horizon: horizon, Sequences: sequences}
+func summarise(tallies []*tally, sequences int, horizon float64, levels []float64) *Forecast {
+	o := &Forecast{Horizon: horizon, Sequences: sequences}
 	over := 0
 	for _, t := range tallies {
 		o.Paths += t.paths
@@ -196,7 +196,7 @@ func outlook(tallies []*tally, sequences int, horizon float64, levels []float64)
 	}
 	o.Over = float64(over) / float64(o.Paths)
 	marks := len(tallies[0].count) - 1
-	o.Marks = make([]MarkOutlook, marks)
+	o.Marks = make([]MarkForecast, marks)
 	var times []float64
 	for m := range marks + 1 {
 		times = times[:0]

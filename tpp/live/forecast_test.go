@@ -42,7 +42,7 @@ func (s *poissonState) Observe(e tpp.Event) error {
 func (s *poissonState) Clone() tpp.State { c := *s; return &c }
 func (s *poissonState) Next(now float64) *tpp.Next {
 	n := &tpp.Next{Time: dist.Exponential{Rate: s.rate}, Marks: []float64{1 - s.share, s.share}, End: s.end}
-	return n.Given(now - s.last)
+	return n.Conditional(now - s.last)
 }
 
 // TestForecastAgreesWithPoisson: counts, probabilities and times of a Poisson process have closed forms.
@@ -50,11 +50,11 @@ func TestForecastAgreesWithPoisson(t *testing.T) {
 	m := poisson{rate: 0.02, share: 0.25}
 	const horizon, paths = 100.0, 20_000
 	state := m.NewState(0)
-	got, err := Forecast(t.Context(), state, 30, horizon, ForecastOptions{Paths: paths, Seed: 1, Quantiles: []float64{0.1, 0.5}})
+	got, err := NewForecast(t.Context(), state, 30, horizon, ForecastOptions{Paths: paths, Seed: 1, Quantiles: []float64{0.1, 0.5}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	check := func(name string, o MarkOutlook, rate float64) {
+	check := func(name string, o MarkForecast, rate float64) {
 		within := -math.Expm1(-rate * horizon)
 		// Four standard errors, of independent paths: stratified ones vary less.
 		if se := math.Sqrt(within * (1 - within) / paths); math.Abs(o.Probability-within) > 4*se {
@@ -86,7 +86,7 @@ func TestForecastStopsAtTheEnd(t *testing.T) {
 	m := poisson{rate: 0.02, share: 1, end: 0.2}
 	const paths = 20_000
 	for _, waited := range []float64{0, 60} {
-		got, err := Forecast(t.Context(), m.NewState(0), waited, math.Inf(1), ForecastOptions{Paths: paths, Seed: 2})
+		got, err := NewForecast(t.Context(), m.NewState(0), waited, math.Inf(1), ForecastOptions{Paths: paths, Seed: 2})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -112,7 +112,7 @@ func TestStrataVaryLess(t *testing.T) {
 	within := -math.Expm1(-m.rate * horizon)
 	var deviation float64
 	for seed := range uint64(runs) {
-		o, err := Forecast(t.Context(), m.NewState(0), 0, horizon, ForecastOptions{Paths: paths, Seed: seed})
+		o, err := NewForecast(t.Context(), m.NewState(0), 0, horizon, ForecastOptions{Paths: paths, Seed: seed})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -126,8 +126,8 @@ func TestStrataVaryLess(t *testing.T) {
 func TestForecastDoesNotDependOnWorkers(t *testing.T) {
 	for _, m := range []tpp.Model{poisson{rate: 0.02, share: 0.5, end: 0.1}, modeltest.Random(t, modeltest.Variants[1], 1), modeltest.Random(t, modeltest.Variants[5], 1)} {
 		state := m.NewState(0)
-		forecast := func(seed uint64, workers int) *Outlook {
-			o, err := Forecast(t.Context(), state, 3, 1000, ForecastOptions{Paths: 300, Seed: seed, Workers: workers})
+		forecast := func(seed uint64, workers int) *Forecast {
+			o, err := NewForecast(t.Context(), state, 3, 1000, ForecastOptions{Paths: 300, Seed: seed, Workers: workers})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -139,7 +139,7 @@ func TestForecastDoesNotDependOnWorkers(t *testing.T) {
 				t.Errorf("%s: %d workers forecast %+v, one %+v", m.Kind(), workers, got, want)
 			}
 		}
-		if got := forecast(6, 1); m.Kind() != neural.TruncNorm && reflect.DeepEqual(got, want) {
+		if got := forecast(6, 1); m.Kind() != string(neural.TruncNorm) && reflect.DeepEqual(got, want) {
 			t.Errorf("%s: another seed makes the same forecast", m.Kind())
 		}
 	}
@@ -222,7 +222,7 @@ func TestForecastAgreesWithItsNext(t *testing.T) {
 		}
 		for _, waited := range []float64{0, 40} {
 			const horizon, paths = 60, 6400
-			o, err := Forecast(t.Context(), state, 5+waited, horizon, ForecastOptions{Paths: paths, Seed: 3, Quantiles: []float64{0.5}})
+			o, err := NewForecast(t.Context(), state, 5+waited, horizon, ForecastOptions{Paths: paths, Seed: 3, Quantiles: []float64{0.5}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -254,13 +254,13 @@ func TestForecastErrors(t *testing.T) {
 		{100, 1, ForecastOptions{Quantiles: []float64{2}}, "quantile 2"},
 		{100, math.Inf(1), ForecastOptions{MaxEvents: 10}, "a path has more than 10 events"},
 	} {
-		if _, err := Forecast(t.Context(), state, c.now, c.horizon, c.opts); err == nil || !strings.Contains(err.Error(), c.reason) {
+		if _, err := NewForecast(t.Context(), state, c.now, c.horizon, c.opts); err == nil || !strings.Contains(err.Error(), c.reason) {
 			t.Errorf("got error %v, want one that says %q", err, c.reason)
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := Forecast(ctx, state, 100, 1, ForecastOptions{}); !errors.Is(err, context.Canceled) {
+	if _, err := NewForecast(ctx, state, 100, 1, ForecastOptions{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("got error %v, want the context's", err)
 	}
 }
@@ -269,8 +269,8 @@ func TestForecastErrors(t *testing.T) {
 func TestForecastAsksForCovariates(t *testing.T) {
 	m := modeltest.Random(t, modeltest.Variants[3], 4)
 	state := m.NewState(0)
-	forecast := func(load float64) *Outlook {
-		o, err := Forecast(t.Context(), state, 0, 500, ForecastOptions{Covariates: func(dst []float64, at float64, mark int) []float64 {
+	forecast := func(load float64) *Forecast {
+		o, err := NewForecast(t.Context(), state, 0, 500, ForecastOptions{Covariates: func(dst []float64, at float64, mark int) []float64 {
 			if at < 0 || at > 500 || mark < 0 || mark > 2 {
 				t.Errorf("asked for covariates at %v of mark %d", at, mark)
 			}
@@ -281,7 +281,7 @@ func TestForecastAsksForCovariates(t *testing.T) {
 		}
 		return o
 	}
-	usual, err := Forecast(t.Context(), state, 0, 500, ForecastOptions{})
+	usual, err := NewForecast(t.Context(), state, 0, 500, ForecastOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -291,7 +291,7 @@ func TestForecastAsksForCovariates(t *testing.T) {
 	if reflect.DeepEqual(forecast(500), usual) {
 		t.Error("the covariates make no difference")
 	}
-	_, err = Forecast(t.Context(), state, 0, 500, ForecastOptions{Covariates: func(dst []float64, _ float64, _ int) []float64 { return dst }})
+	_, err = NewForecast(t.Context(), state, 0, 500, ForecastOptions{Covariates: func(dst []float64, _ float64, _ int) []float64 { return dst }})
 	if err == nil || !strings.Contains(err.Error(), "0 covariates, the model takes 2") {
 		t.Errorf("got error %v", err)
 	}
@@ -301,7 +301,7 @@ func ExampleForecast() {
 	// A process of 2 events a minute, whose sequences go on for ever.
 	model := poisson{rate: 2. / 60, share: 0.5}
 	state := model.NewState(0)
-	outlook, err := Forecast(context.Background(), state, 0, 60, ForecastOptions{Paths: 1 << 14, Seed: 1})
+	outlook, err := NewForecast(context.Background(), state, 0, 60, ForecastOptions{Paths: 1 << 14, Seed: 1})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -339,7 +339,7 @@ func TestForecastsOfRealTraces(t *testing.T) {
 			if j != middle && j != s.Len()-1 {
 				continue
 			}
-			o, err := Forecast(t.Context(), state, s.ArrivalTimes[j], math.Inf(1), ForecastOptions{Seed: uint64(i)})
+			o, err := NewForecast(t.Context(), state, s.ArrivalTimes[j], math.Inf(1), ForecastOptions{Seed: uint64(i)})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -305,12 +305,12 @@ func (f *Forecaster[K]) lookUp(key K) (state tpp.State, last float64, err error)
 
 // Forecast is the Forecast of the trace with the key; ErrNoTrace if there is none. A now before the trace's last event
 // counts as that.
-func (f *Forecaster[K]) Forecast(ctx context.Context, key K, now, horizon float64, opts ForecastOptions) (*Outlook, error) {
+func (f *Forecaster[K]) Forecast(ctx context.Context, key K, now, horizon float64, opts ForecastOptions) (*Forecast, error) {
 	state, last, err := f.lookUp(key)
 	if err != nil {
 		return nil, err
 	}
-	outlook, err := Forecast(ctx, state, max(now, last), horizon, opts)
+	outlook, err := NewForecast(ctx, state, max(now, last), horizon, opts)
 	if err != nil {
 		return nil, fmt.Errorf("trace %v: %w", key, err)
 	}
@@ -321,7 +321,7 @@ func (f *Forecaster[K]) Forecast(ctx context.Context, key K, now, horizon float6
 // that at least one does, and when the first one comes. It costs as much as a forecast for each of them, and holds nobody
 // up meanwhile: it works on a copy, made shard by shard. Traces that begin later are not foreseen. Where there is no trace
 // in flight nothing is to come.
-func (f *Forecaster[K]) ForecastAll(ctx context.Context, now, horizon float64, opts ForecastOptions) (*Outlook, error) {
+func (f *Forecaster[K]) ForecastAll(ctx context.Context, now, horizon float64, opts ForecastOptions) (*Forecast, error) {
 	opts = opts.withDefaults()
 	if err := opts.validate(now, horizon); err != nil {
 		return nil, fmt.Errorf("forecast: %w", err)
@@ -362,7 +362,7 @@ func (f *Forecaster[K]) ForecastAll(ctx context.Context, now, horizon float64, o
 			tallies[0][block].merge(t)
 		}
 	}
-	return outlook(tallies[0], int(sequences.Load()), horizon, opts.Quantiles), nil
+	return summarise(tallies[0], int(sequences.Load()), horizon, opts.Quantiles), nil
 }
 
 // copyOf is a copy of the traces of a shard, whose states compute in memory that they share.

@@ -210,7 +210,7 @@ func TestForecastAllAddsUp(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 	for name, c := range map[string]struct {
-		got  MarkOutlook
+		got  MarkForecast
 		mean float64
 	}{
 		"any": {got.Any, m.rate * exposure}, "a": {got.Marks[0], 0.75 * m.rate * exposure}, "b": {got.Marks[1], 0.25 * m.rate * exposure},

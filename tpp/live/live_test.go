@@ -24,7 +24,7 @@ func BenchmarkForecast(b *testing.B) {
 			events := 0.0
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
-				o, err := Forecast(b.Context(), state, 1+elapsed, 4000, ForecastOptions{Seed: uint64(i), Workers: 1})
+				o, err := NewForecast(b.Context(), state, 1+elapsed, 4000, ForecastOptions{Seed: uint64(i), Workers: 1})
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -84,7 +84,7 @@ func TestStatesThatCannotTravel(t *testing.T) {
 // TestStatesAreReadStrictly: what no state can be is an error that says so, and leaves the state as it was.
 func TestStatesAreReadStrictly(t *testing.T) {
 	m := modeltest.Random(t, modeltest.Variants[1], 1)
-	table, err := classical.FitLookup(classical.LastThreeMarks, tpptest.Chains(3, 40), 1)
+	table, err := classical.FitLookup(t.Context(), classical.LastThreeMarks, tpptest.Chains(3, 40), classical.FitOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -151,7 +151,7 @@ func TestUnitsOnlyScale(t *testing.T) {
 		name := "table " + key.String()
 		names = append(names, name)
 		fits[name] = func(d *tpp.Dataset, unit float64) tpp.Model {
-			m, err := classical.FitLookup(key, d, unit)
+			m, err := classical.FitLookup(t.Context(), key, d, classical.FitOptions{Resolution: unit})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -16,7 +16,7 @@ import (
 func TestStatesRefuseBadEvents(t *testing.T) {
 	d := tpptest.Chains(8, 20)
 	recurrent := modeltest.Train(t, d, neural.TrainOptions{MaxEpochs: 1})
-	table, err := classical.FitLookup(classical.LastMarkAndSet, d, 1)
+	table, err := classical.FitLookup(t.Context(), classical.LastMarkAndSet, d, classical.FitOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

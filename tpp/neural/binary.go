@@ -15,7 +15,7 @@ import (
 func (m *Recurrent) Fingerprint() uint64 {
 	m.print.once.Do(func() {
 		h := fnv.New64a()
-		text, err := json.Marshal(m.cfg)
+		text, err := json.Marshal(m.cfg.fileForm())
 		if err != nil {
 			panic("tpp: a configuration that was validated is no JSON: " + err.Error())
 		}

@@ -17,7 +17,7 @@ import (
 // have reached without a stop.
 func TestTrainingGoesOnWhereItStopped(t *testing.T) {
 	training, validation, _ := tpptest.Chains(11, 80).Split(1)
-	for _, schedule := range []string{ScheduleOneCycle, SchedulePlateau, ScheduleConstant} {
+	for _, schedule := range []Schedule{ScheduleOneCycle, SchedulePlateau, ScheduleConstant} {
 		opts := TrainOptions{Seed: 5, MaxEpochs: 12, BatchSize: 16, Schedule: schedule, Patience: 2, LearningRate: 0.02}
 		whole, err := Train(t.Context(), smallModel, training, validation, opts)
 		if err != nil {

@@ -11,68 +11,85 @@ import (
 	"github.com/tppfaas/tppfaas/tpp"
 )
 
+// Kind is a kind of recurrent model: what it predicts for the time to the next event.
+type Kind string
+
 // The kinds of recurrent models.
 const (
 	// LogNormMix predicts a mixture of log-normals for the inter time (Shchur et al. 2020, section 3.2; TppFaaS, III-B).
-	LogNormMix = "lognormmix"
+	LogNormMix Kind = "lognormmix"
 	// TruncNorm predicts one value for the inter time, trained on its absolute error (TppFaaS, III-B). It has no density.
-	TruncNorm = "truncnorm"
+	TruncNorm Kind = "truncnorm"
 )
+
+// Encoder is a recurrent layer that turns the history into a context.
+type Encoder string
+
+// The encoders: a plain recurrent layer with tanh, gated recurrent units (Cho et al. 2014), long short-term memory (Hochreiter
+// and Schmidhuber 1997). Weights are laid out as PyTorch's.
+const (
+	RNN  Encoder = "RNN"
+	GRU  Encoder = "GRU"
+	LSTM Encoder = "LSTM"
+)
+
+// TimeHead is how a TruncNorm turns its output into a time.
+type TimeHead string
 
 // The time heads of a TruncNorm.
 const (
 	// LogHead predicts exp(mean + std·(w·h + b)), a standardised log time: it trains at any scale.
-	LogHead = "log"
+	LogHead TimeHead = "log"
 	// SoftplusHead predicts softplus(w·h + b) in the time unit, as published.
-	SoftplusHead = "softplus"
+	SoftplusHead TimeHead = "softplus"
 )
 
 // Covariate is an input of every event beside its mark and the gap before it.
 type Covariate struct {
-	Name string `json:"name"`
+	Name string
 	// Levels is the number of categories of a categorical covariate, which takes the values 0…Levels−1; 0 says that the
 	// covariate is a real number.
-	Levels int `json:"levels,omitempty"`
+	Levels int
 	// Size is the number of columns of a categorical covariate's embedding (default 8).
-	Size int `json:"size,omitempty"`
+	Size int
 	// Mean and Std standardise a real covariate. Where Std is 0 training takes both from the training part.
-	Mean float64 `json:"mean,omitempty"`
-	Std  float64 `json:"std,omitempty"`
+	Mean float64
+	Std  float64
 }
 
 // Config is the shape of a recurrent model. The zero value is a good LogNormMix: every field left zero takes the default
 // that its comment gives. PaperConfig is the published one.
 type Config struct {
 	// Kind is LogNormMix (the default) or TruncNorm.
-	Kind string `json:"kind"`
+	Kind Kind
 	// Encoder is RNN, GRU or LSTM (default GRU).
-	Encoder string `json:"rnn_type"`
+	Encoder Encoder
 	// ContextSize is the number of units D of the encoder (default 64).
-	ContextSize int `json:"context_size"`
+	ContextSize int
 	// MarkEmbeddingSize is the number of columns of the mark embedding (default 32).
-	MarkEmbeddingSize int `json:"mark_embedding_size"`
+	MarkEmbeddingSize int
 	// NumComponents is the number of components K of the mixture (default 64).
-	NumComponents int `json:"num_mix_components,omitempty"`
+	NumComponents int
 	// TimeHead of a TruncNorm is LogHead (the default) or SoftplusHead.
-	TimeHead string `json:"time_head,omitempty"`
+	TimeHead TimeHead
 	// WithoutEnd leaves out the end class of the mark head. With it the model learns after which event a complete
 	// sequence is over, and whatever predicts live stops there.
-	WithoutEnd bool `json:"without_end,omitempty"`
+	WithoutEnd bool
 	// Covariates are further inputs. The paper's cold-start feature is ColdStart().
-	Covariates []Covariate `json:"covariates,omitempty"`
+	Covariates []Covariate
 	// GapFloor is the smallest gap: shorter ones count as this long (default: half the resolution).
-	GapFloor float64 `json:"gap_floor"`
+	GapFloor float64
 	// LogShift is added to a gap before the logarithm that the encoder sees (default 0).
-	LogShift float64 `json:"log_shift"`
+	LogShift float64
 	// TimeUnit names the unit of all times (default ms).
-	TimeUnit string `json:"time_unit"`
+	TimeUnit string
 	// Resolution is the tick of the clock that took the times (default 1).
-	Resolution float64 `json:"resolution"`
+	Resolution float64
 }
 
 // PaperConfig is the published model of a kind (TppFaaS, section V, and its code): without end class, with constants in
 // place of the clock's resolution, and the softplus head for TruncNorm.
-func PaperConfig(kind string) Config {
+func PaperConfig(kind Kind) Config {
 	c := Config{Kind: kind, WithoutEnd: true, GapFloor: 1e-10, LogShift: 1e-8}
 	if kind == TruncNorm {
 		c.TimeHead = SoftplusHead
@@ -85,7 +102,7 @@ func ColdStart() Covariate { return Covariate{Name: tpp.ColdStartCovariate, Leve
 
 func (c Config) withDefaults() Config {
 	c.Kind = cmp.Or(c.Kind, LogNormMix)
-	c.Encoder = cmp.Or(c.Encoder, "GRU")
+	c.Encoder = cmp.Or(c.Encoder, GRU)
 	c.ContextSize = cmp.Or(c.ContextSize, 64)
 	c.MarkEmbeddingSize = cmp.Or(c.MarkEmbeddingSize, 32)
 	if c.Kind == TruncNorm {
@@ -175,11 +192,11 @@ func (c *Config) validate() error {
 
 func (c *Config) cell() (nn.Cell, error) {
 	switch c.Encoder {
-	case "RNN":
+	case RNN:
 		return nn.RNN, nil
-	case "GRU":
+	case GRU:
 		return nn.GRU, nil
-	case "LSTM":
+	case LSTM:
 		return nn.LSTM, nil
 	}
 	return 0, fmt.Errorf("unknown encoder %q, it is RNN, GRU or LSTM", c.Encoder)

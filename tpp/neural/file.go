@@ -13,13 +13,64 @@ import (
 // recurrentDescription is everything of a recurrent model but its parameters.
 type recurrentDescription struct {
 	Format int `json:"format"`
-	Config
+	configFile
 	NumMarks         int              `json:"num_marks"`
 	Marks            []string         `json:"marks"`
 	MeanLogInterTime float64          `json:"mean_log_inter_time"`
 	StdLogInterTime  float64          `json:"std_log_inter_time"`
 	MAEInterTime     float64          `json:"mae_inter_time"` // of the median of all gaps
 	Training         *TrainingSummary `json:"training,omitempty"`
+}
+
+// configFile is a Config as a model file has it.
+type configFile struct {
+	Kind              Kind            `json:"kind"`
+	Encoder           Encoder         `json:"rnn_type"`
+	ContextSize       int             `json:"context_size"`
+	MarkEmbeddingSize int             `json:"mark_embedding_size"`
+	NumComponents     int             `json:"num_mix_components,omitempty"`
+	TimeHead          TimeHead        `json:"time_head,omitempty"`
+	WithoutEnd        bool            `json:"without_end,omitempty"`
+	Covariates        []covariateFile `json:"covariates,omitempty"`
+	GapFloor          float64         `json:"gap_floor"`
+	LogShift          float64         `json:"log_shift"`
+	TimeUnit          string          `json:"time_unit"`
+	Resolution        float64         `json:"resolution"`
+}
+
+// covariateFile is a Covariate as a model file has it.
+type covariateFile struct {
+	Name   string  `json:"name"`
+	Levels int     `json:"levels,omitempty"`
+	Size   int     `json:"size,omitempty"`
+	Mean   float64 `json:"mean,omitempty"`
+	Std    float64 `json:"std,omitempty"`
+}
+
+// fileForm returns the configuration as a model file has it.
+func (c *Config) fileForm() configFile {
+	f := configFile{
+		Kind: c.Kind, Encoder: c.Encoder, ContextSize: c.ContextSize, MarkEmbeddingSize: c.MarkEmbeddingSize,
+		NumComponents: c.NumComponents, TimeHead: c.TimeHead, WithoutEnd: c.WithoutEnd,
+		GapFloor: c.GapFloor, LogShift: c.LogShift, TimeUnit: c.TimeUnit, Resolution: c.Resolution,
+	}
+	for _, v := range c.Covariates {
+		f.Covariates = append(f.Covariates, covariateFile(v))
+	}
+	return f
+}
+
+// config returns the configuration of a file.
+func (f *configFile) config() Config {
+	c := Config{
+		Kind: f.Kind, Encoder: f.Encoder, ContextSize: f.ContextSize, MarkEmbeddingSize: f.MarkEmbeddingSize,
+		NumComponents: f.NumComponents, TimeHead: f.TimeHead, WithoutEnd: f.WithoutEnd,
+		GapFloor: f.GapFloor, LogShift: f.LogShift, TimeUnit: f.TimeUnit, Resolution: f.Resolution,
+	}
+	for _, v := range f.Covariates {
+		c.Covariates = append(c.Covariates, Covariate(v))
+	}
+	return c
 }
 
 // Encode writes the model to w: float32 tensors under PyTorch's names, and everything else as JSON in the metadata under the
@@ -30,14 +81,14 @@ func (m *Recurrent) Encode(w io.Writer) error {
 		tensors[t.Name] = safetensors.FromFloat32(t.Shape, nn.Of(t.Span, m.params))
 	}
 	return tpp.EncodeModel(w, recurrentDescription{
-		Format: tpp.ModelFormat, Config: m.cfg, NumMarks: m.numMarks, Marks: m.markNames,
+		Format: tpp.ModelFormat, configFile: m.cfg.fileForm(), NumMarks: m.numMarks, Marks: m.markNames,
 		MeanLogInterTime: m.norm.Mean, StdLogInterTime: m.norm.Std, MAEInterTime: m.norm.MAE, Training: m.summary,
 	}, tensors)
 }
 
 func init() {
-	tpp.Register(LogNormMix, readRecurrent)
-	tpp.Register(TruncNorm, readRecurrent)
+	tpp.Register(string(LogNormMix), readRecurrent)
+	tpp.Register(string(TruncNorm), readRecurrent)
 }
 
 func readRecurrent(f *tpp.ModelFile) (tpp.Model, error) {
@@ -52,7 +103,7 @@ func readRecurrent(f *tpp.ModelFile) (tpp.Model, error) {
 		return nil, fmt.Errorf("description of the model: %w", err)
 	}
 	norm := normalisation{d.MeanLogInterTime, d.StdLogInterTime, d.MAEInterTime}
-	m, err := newRecurrent(d.Config, f.Header.Marks, f.Header.NumMarks, norm, "")
+	m, err := newRecurrent(d.config(), f.Header.Marks, f.Header.NumMarks, norm, "")
 	if err != nil {
 		return nil, fmt.Errorf("description of the model: %w", err)
 	}
@@ -74,13 +125,13 @@ func (d *recurrentDescription) validate() error {
 	case !(d.MAEInterTime > 0):
 		return fmt.Errorf("a mean absolute deviation of %v of the inter times", d.MAEInterTime)
 	}
-	c := d.Config.withDefaults()
+	c := d.config().withDefaults()
 	return c.validate()
 }
 
 // fits checks that the file has numbers enough for the largest of the model's tensors, before there is memory for them.
 func (d *recurrentDescription) fits(numMarks, numbers int) error {
-	c := d.Config.withDefaults()
+	c := d.config().withDefaults()
 	columns := c.MarkEmbeddingSize
 	needed := max(c.ContextSize*c.ContextSize, c.ContextSize*c.NumComponents, (c.ContextSize+c.MarkEmbeddingSize)*numMarks)
 	for _, v := range c.Covariates {

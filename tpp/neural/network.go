@@ -24,7 +24,7 @@ type network[F nn.Float] struct {
 	survivor    survivalHead[F] // the same head, nil if it predicts no distribution
 }
 
-func newNetwork[F nn.Float](cfg Config, numMarks int, norm normalisation, loss string) (*network[F], error) {
+func newNetwork[F nn.Float](cfg Config, numMarks int, norm normalisation, loss Loss) (*network[F], error) {
 	cell, err := cfg.cell()
 	if err != nil {
 		return nil, err

@@ -56,7 +56,7 @@ func randomRecurrent(t testing.TB, v variant, seed uint64) *Recurrent {
 // variant is a kind of model with a loss.
 type variant struct {
 	cfg  Config
-	loss string
+	loss Loss
 }
 
 func (v variant) String() string {
@@ -65,13 +65,13 @@ func (v variant) String() string {
 
 // variants are small models of every kind, with every encoder, head, loss and feature among them.
 var variants = []variant{
-	{Config{Kind: LogNormMix, Encoder: "GRU", ContextSize: 5, MarkEmbeddingSize: 3, NumComponents: 4, WithoutEnd: true}, LossDensity},
-	{Config{Kind: LogNormMix, Encoder: "RNN", ContextSize: 6, MarkEmbeddingSize: 2, NumComponents: 1}, LossDensity},
-	{Config{Kind: LogNormMix, Encoder: "LSTM", ContextSize: 4, MarkEmbeddingSize: 1, NumComponents: 3}, LossResolution},
-	{Config{Kind: LogNormMix, Encoder: "GRU", ContextSize: 3, MarkEmbeddingSize: 2, NumComponents: 2,
+	{Config{Kind: LogNormMix, Encoder: GRU, ContextSize: 5, MarkEmbeddingSize: 3, NumComponents: 4, WithoutEnd: true}, LossDensity},
+	{Config{Kind: LogNormMix, Encoder: RNN, ContextSize: 6, MarkEmbeddingSize: 2, NumComponents: 1}, LossDensity},
+	{Config{Kind: LogNormMix, Encoder: LSTM, ContextSize: 4, MarkEmbeddingSize: 1, NumComponents: 3}, LossResolution},
+	{Config{Kind: LogNormMix, Encoder: GRU, ContextSize: 3, MarkEmbeddingSize: 2, NumComponents: 2,
 		Covariates: []Covariate{{Name: tpp.ColdStartCovariate, Levels: 2, Size: 2}, {Name: "load"}}}, LossResolution},
-	{Config{Kind: TruncNorm, Encoder: "GRU", ContextSize: 4, MarkEmbeddingSize: 2, TimeHead: SoftplusHead, WithoutEnd: true}, ""},
-	{Config{Kind: TruncNorm, Encoder: "LSTM", ContextSize: 3, MarkEmbeddingSize: 2, TimeHead: LogHead}, ""},
+	{Config{Kind: TruncNorm, Encoder: GRU, ContextSize: 4, MarkEmbeddingSize: 2, TimeHead: SoftplusHead, WithoutEnd: true}, ""},
+	{Config{Kind: TruncNorm, Encoder: LSTM, ContextSize: 3, MarkEmbeddingSize: 2, TimeHead: LogHead}, ""},
 }
 
 // TestGradientsAreDifferenceQuotients holds every derivative against a central difference, for windows of every kind.
@@ -171,7 +171,7 @@ func BenchmarkTrainingStep(b *testing.B) {
 		}
 		d.Sequences = append(d.Sequences, s)
 	}
-	for _, loss := range []string{LossDensity, LossResolution} {
+	for _, loss := range []Loss{LossDensity, LossResolution} {
 		for _, workers := range []int{1, 2} {
 			b.Run(fmt.Sprintf("%s/workers=%d", loss, workers), func(b *testing.B) {
 				cfg := PaperConfig(LogNormMix)

@@ -37,7 +37,7 @@ type TrainingSummary struct {
 	Seconds             float64 `json:"seconds"`
 }
 
-func newRecurrent(cfg Config, markNames []string, numMarks int, norm normalisation, loss string) (*Recurrent, error) {
+func newRecurrent(cfg Config, markNames []string, numMarks int, norm normalisation, loss Loss) (*Recurrent, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.validate(); err != nil {
 		return nil, err
@@ -53,7 +53,7 @@ func newRecurrent(cfg Config, markNames []string, numMarks int, norm normalisati
 }
 
 // Kind is the kind of the configuration.
-func (m *Recurrent) Kind() string { return m.cfg.Kind }
+func (m *Recurrent) Kind() string { return string(m.cfg.Kind) }
 
 // MarkNames names the marks by index; empty for an unmarked model.
 func (m *Recurrent) MarkNames() []string { return m.markNames }
@@ -195,7 +195,7 @@ func (s *recurrentState) Next(now float64) *tpp.Next {
 	if s.work.owner != s {
 		s.refresh()
 	}
-	return s.work.next.Given(now - s.last)
+	return s.work.next.Conditional(now - s.last)
 }
 
 func (s *recurrentState) refresh() {

@@ -109,7 +109,7 @@ func readReferenceCase(t *testing.T, path string) *referenceCase {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.data, err = dataset.ReadDataset(bytes.NewReader(document)); err != nil {
+	if c.data, err = dataset.Read(bytes.NewReader(document)); err != nil {
 		t.Fatal(err)
 	}
 	c.weights = c.tensors(t, "weights")
@@ -130,9 +130,9 @@ func (c *referenceCase) tensors(t *testing.T, what string) map[string]safetensor
 	return file.Tensors
 }
 
-func (c *referenceCase) config(kind string) Config {
+func (c *referenceCase) config(kind Kind) Config {
 	cfg := PaperConfig(kind)
-	cfg.Encoder, cfg.ContextSize, cfg.MarkEmbeddingSize = c.RNNType, c.ContextSize, c.MarkEmbeddingSize
+	cfg.Encoder, cfg.ContextSize, cfg.MarkEmbeddingSize = Encoder(c.RNNType), c.ContextSize, c.MarkEmbeddingSize
 	if kind == LogNormMix {
 		cfg.NumComponents = c.NumMixComponents
 	}
@@ -147,7 +147,7 @@ func (c *referenceCase) normalisation() normalisation {
 }
 
 // referenceNetwork is the case's network with its weights, which hold those of both kinds of heads.
-func referenceNetwork[F nn.Float](t *testing.T, c *referenceCase, kind string) (*network[F], []F) {
+func referenceNetwork[F nn.Float](t *testing.T, c *referenceCase, kind Kind) (*network[F], []F) {
 	t.Helper()
 	n, err := newNetwork[F](c.config(kind), c.NumMarks, c.normalisation(), LossDensity)
 	if err != nil {
@@ -293,9 +293,9 @@ func checkPredictions[F nn.Float](t *testing.T, c *referenceCase, tolerance floa
 }
 
 // eachKind runs f for both kinds of models, with the names of their gradients and losses in the reference.
-func eachKind(t *testing.T, c *referenceCase, f func(t *testing.T, kind, gradient string, losses []float64)) {
-	t.Run(LogNormMix, func(t *testing.T) { f(t, LogNormMix, "grad_nll", c.Adam.Losses.NLL) })
-	t.Run(TruncNorm, func(t *testing.T) { f(t, TruncNorm, "grad_mae", c.Adam.Losses.MAE) })
+func eachKind(t *testing.T, c *referenceCase, f func(t *testing.T, kind Kind, gradient string, losses []float64)) {
+	t.Run(string(LogNormMix), func(t *testing.T) { f(t, LogNormMix, "grad_nll", c.Adam.Losses.NLL) })
+	t.Run(string(TruncNorm), func(t *testing.T) { f(t, TruncNorm, "grad_mae", c.Adam.Losses.MAE) })
 }
 
 // eachKernelSet runs f, a check of the float32 code, with every set of kernels that this machine has.
@@ -314,7 +314,7 @@ func eachKernelSet(t *testing.T, f func(t *testing.T)) {
 
 func TestReferenceGradients(t *testing.T) {
 	eachReferenceCase(t, func(t *testing.T, c *referenceCase) {
-		eachKind(t, c, func(t *testing.T, kind, gradient string, _ []float64) {
+		eachKind(t, c, func(t *testing.T, kind Kind, gradient string, _ []float64) {
 			eachKernelSet(t, func(t *testing.T) { checkGradients[float32](t, c, kind, gradient, 1e-4) })
 			t.Run("float64", func(t *testing.T) { checkGradients[float64](t, c, kind, gradient, 1e-9) })
 		})
@@ -322,7 +322,7 @@ func TestReferenceGradients(t *testing.T) {
 }
 
 // checkGradients compares the gradient of the loss, tensor by tensor in the norm.
-func checkGradients[F nn.Float](t *testing.T, c *referenceCase, kind, gradient string, tolerance float64) {
+func checkGradients[F nn.Float](t *testing.T, c *referenceCase, kind Kind, gradient string, tolerance float64) {
 	n, params := referenceNetwork[F](t, c, kind)
 	grad, _ := fullBatchGradient(t, n, params, c.data)
 	want := c.tensors(t, gradient)
@@ -364,7 +364,7 @@ func fullBatchGradient[F nn.Float](t testing.TB, n *network[F], params []F, d *t
 
 func TestReferenceAdamSteps(t *testing.T) {
 	eachReferenceCase(t, func(t *testing.T, c *referenceCase) {
-		eachKind(t, c, func(t *testing.T, kind, _ string, losses []float64) {
+		eachKind(t, c, func(t *testing.T, kind Kind, _ string, losses []float64) {
 			eachKernelSet(t, func(t *testing.T) { checkAdam[float32](t, c, kind, losses) })
 			t.Run("float64", func(t *testing.T) { checkAdam[float64](t, c, kind, losses) })
 		})
@@ -372,7 +372,7 @@ func TestReferenceAdamSteps(t *testing.T) {
 }
 
 // checkAdam compares the loss before each of 50 steps on the full batch.
-func checkAdam[F nn.Float](t *testing.T, c *referenceCase, kind string, losses []float64) {
+func checkAdam[F nn.Float](t *testing.T, c *referenceCase, kind Kind, losses []float64) {
 	n, params := referenceNetwork[F](t, c, kind)
 	adam := nn.Adam[F]{LR: c.Adam.LR, Beta1: c.Adam.Betas[0], Beta2: c.Adam.Betas[1], Eps: c.Adam.Eps, WeightDecay: c.Adam.WeightDecay}
 	for step, want := range losses {

@@ -17,17 +17,20 @@ type TrainOptions struct {
 	// Workers is the number of goroutines that compute (default: GOMAXPROCS).
 	Workers int
 	// Loss is what a LogNormMix is trained on: LossResolution (the default) or LossDensity, the paper's.
-	Loss string
+	Loss Loss
 	// BatchSize is the number of sequences in a batch (default 64).
 	BatchSize int
 	// LearningRate is that of Adam, the highest of the schedule (default 1e-2).
 	LearningRate float64
 	// Schedule is ScheduleOneCycle (the default), SchedulePlateau or ScheduleConstant, the paper's.
-	Schedule string
-	// WeightDecay is the factor of the L2 regularisation (default 1e-4; below 0: none).
-	WeightDecay float64
-	// ClipNorm is the norm to which longer gradients are cut (default 5; below 0: none, as in the paper).
-	ClipNorm float64
+	Schedule Schedule
+	// WeightDecay is the factor of the L2 regularisation (default 1e-4), which WithoutWeightDecay turns off.
+	WeightDecay        float64
+	WithoutWeightDecay bool
+	// ClipNorm is the norm to which longer gradients are cut (default 5). WithoutClipping leaves them as they are, as in the
+	// paper.
+	ClipNorm        float64
+	WithoutClipping bool
 	// MaxEpochs is the number of passes over the training part after which training stops: the length of the cycle for
 	// ScheduleOneCycle (default 200; for the other schedules 4000).
 	MaxEpochs int
@@ -48,24 +51,30 @@ type TrainOptions struct {
 	Progress func(Epoch)
 }
 
+// Loss is what a LogNormMix is trained on.
+type Loss string
+
 // The losses of a LogNormMix.
 const (
 	// LossResolution is the negative log probability of a gap's tick of the clock.
-	LossResolution = "resolution"
+	LossResolution Loss = "resolution"
 	// LossDensity is the negative log density of a gap. On gaps in whole ticks it has no lower bound.
-	LossDensity = "density"
+	LossDensity Loss = "density"
 )
+
+// Schedule is how the learning rate changes from epoch to epoch.
+type Schedule string
 
 // The schedules of the learning rate.
 const (
 	// SchedulePlateau goes back to the best epoch when the validation loss has not fallen for Patience epochs, and on
 	// from there at a third of the rate; after the third time training stops.
-	SchedulePlateau = "plateau"
+	SchedulePlateau Schedule = "plateau"
 	// ScheduleOneCycle rises from a tenth of the rate to all of it over the first 30 % of MaxEpochs and falls to a
 	// hundredth along a cosine (after Smith and Topin 2019).
-	ScheduleOneCycle = "onecycle"
+	ScheduleOneCycle Schedule = "onecycle"
 	// ScheduleConstant keeps the rate.
-	ScheduleConstant = "constant"
+	ScheduleConstant Schedule = "constant"
 )
 
 const (
@@ -75,9 +84,9 @@ const (
 
 // PaperTraining is the published way to train (TppFaaS, section V): patience 100 epochs for LogNormMix and 200 for
 // TruncNorm.
-func PaperTraining(kind string) TrainOptions {
+func PaperTraining(kind Kind) TrainOptions {
 	o := TrainOptions{
-		Loss: LossDensity, BatchSize: 64, LearningRate: 1e-3, Schedule: ScheduleConstant, WeightDecay: 1e-5, ClipNorm: -1,
+		Loss: LossDensity, BatchSize: 64, LearningRate: 1e-3, Schedule: ScheduleConstant, WeightDecay: 1e-5, WithoutClipping: true,
 		MaxEpochs: 4000, Patience: 100,
 	}
 	if kind == TruncNorm {
@@ -116,7 +125,12 @@ func (o TrainOptions) withDefaults() TrainOptions {
 	}
 	o.MaxEpochs = cmp.Or(o.MaxEpochs, 4000)
 	o.Patience = cmp.Or(o.Patience, 100)
-	o.WeightDecay = max(o.WeightDecay, 0)
+	if o.WithoutWeightDecay {
+		o.WeightDecay = 0
+	}
+	if o.WithoutClipping {
+		o.ClipNorm = -1 // as the fingerprints of checkpoints have it
+	}
 	return o
 }
 
@@ -132,10 +146,10 @@ func (o *TrainOptions) validate() error {
 		return fmt.Errorf("a batch size of %d", o.BatchSize)
 	case !(o.LearningRate > 0) || math.IsInf(o.LearningRate, 0):
 		return fmt.Errorf("a learning rate of %v", o.LearningRate)
-	case math.IsNaN(o.WeightDecay) || math.IsInf(o.WeightDecay, 0):
-		return fmt.Errorf("a weight decay of %v", o.WeightDecay)
-	case math.IsNaN(o.ClipNorm):
-		return fmt.Errorf("a clip norm of %v", o.ClipNorm)
+	case !(o.WeightDecay >= 0) || math.IsInf(o.WeightDecay, 0):
+		return fmt.Errorf("a weight decay of %v (WithoutWeightDecay leaves it out)", o.WeightDecay)
+	case !o.WithoutClipping && !(o.ClipNorm > 0):
+		return fmt.Errorf("a clip norm of %v (WithoutClipping leaves it out)", o.ClipNorm)
 	case o.MaxEpochs < 1:
 		return fmt.Errorf("a limit of %d epochs", o.MaxEpochs)
 	case o.Patience < 1:

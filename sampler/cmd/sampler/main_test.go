@@ -323,7 +323,7 @@ func TestInOrder(t *testing.T) {
 		if err := file.writer.Close(); err != nil {
 			rt.Fatal(err)
 		}
-		d, err := dataset.ReadDataset(&out)
+		d, err := dataset.Read(&out)
 		if err != nil {
 			rt.Fatal(err)
 		}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/tppfaas/tppfaas/internal/atomicfile"
@@ -55,7 +54,7 @@ func train(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return repeatTraining(ctx, o, data, stdout, stderr)
 	}
 	training, validation, test := data.Split(o.opts.Seed)
-	if slices.Contains(classical.ClassicalKinds(), o.cfg.Kind) {
+	if isClassical(o.kind) {
 		return trainClassical(ctx, o, training, test, stdout)
 	}
 	var history []neural.Epoch
@@ -122,7 +121,7 @@ func reportTraining(ctx context.Context, model *neural.Recurrent, training, test
 	if o.json {
 		return printJSON(stdout, result{Model: o.output, Dataset: o.dataset, Kind: model.Kind(), Scores: scores, Trained: true, Epochs: how.Epochs, Seconds: how.Seconds})
 	}
-	table, err := classical.FitLookup(classical.LastMark, training, model.Config().Resolution)
+	table, err := classical.FitLookup(ctx, classical.LastMark, training, classical.FitOptions{Resolution: model.Config().Resolution})
 	if err != nil {
 		return err
 	}

@@ -19,14 +19,21 @@ import (
 
 // kinds are all kinds of models that train knows.
 func kinds() []string {
-	return append([]string{neural.LogNormMix, neural.TruncNorm}, classical.ClassicalKinds()...)
+	names := []string{string(neural.LogNormMix), string(neural.TruncNorm)}
+	for _, kind := range classical.Kinds() {
+		names = append(names, string(kind))
+	}
+	return names
 }
+
+// isClassical reports whether the kind is a classical model's.
+func isClassical(kind string) bool { return slices.Contains(classical.Kinds(), classical.Kind(kind)) }
 
 // classicalFlags are the options that have a meaning for a classical model, by kind where not for all.
 var classicalFlags = map[string][]string{
 	"o": nil, "kind": nil, "seed": nil, "resolution": nil, "json": nil, "repeat": nil,
-	"components":     {classical.KindRenewal, classical.KindMarkRenewal},
-	"decay-per-pair": {classical.KindHawkes},
+	"components":     {string(classical.KindRenewal), string(classical.KindMarkovRenewal)},
+	"decay-per-pair": {string(classical.KindHawkes)},
 }
 
 // checkClassical refuses options that a classical model does not have, and values that none has.
@@ -52,7 +59,7 @@ func checkClassical(fs *flag.FlagSet, kind string, o classical.FitOptions) error
 // that all kinds of models are compared on the same data.
 func trainClassical(ctx context.Context, o *trainOrder, training, test *tpp.Dataset, stdout io.Writer) error {
 	start := time.Now()
-	model, err := classical.Fit(ctx, o.cfg.Kind, training, o.fit)
+	model, err := classical.Fit(ctx, classical.Kind(o.kind), training, o.fit)
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.dataset, err)
 	}

@@ -15,6 +15,7 @@ import (
 
 // trainOrder is what the command line of train asks for.
 type trainOrder struct {
+	kind    string // of the model
 	cfg     neural.Config
 	opts    neural.TrainOptions
 	dataset string
@@ -30,7 +31,7 @@ func parseTrain(args []string, stdout io.Writer) (*trainOrder, error) {
 	o := &trainOrder{}
 	fs := cli.NewFlagSet("train", stdout, trainUsage)
 	fs.StringVar(&o.output, "o", "", "write the model to `FILE`")
-	kind := fs.String("kind", neural.LogNormMix, "lognormmix (a distribution of the time), truncnorm (one value), or a classical model: "+oneOf(classical.ClassicalKinds()))
+	kind := fs.String("kind", string(neural.LogNormMix), "lognormmix (a distribution of the time), truncnorm (one value), or a classical model: "+oneOf(kinds()[2:]))
 	paper := fs.Bool("paper", false, "the published model, trained the published way; other options change it")
 	seed := fs.Uint64("seed", 1, "`seed` of the split, the first parameters and the order of the sequences")
 	encoder := fs.String("encoder", "GRU", "RNN, GRU or LSTM")
@@ -38,16 +39,16 @@ func parseTrain(args []string, stdout io.Writer) (*trainOrder, error) {
 	embedding := fs.Int("embedding", 32, "`columns` of the mark embedding")
 	components := fs.Int("components", 64, "`components` of a lognormmix; at most of a gap in a renewal (default 16) or markov (default 4)")
 	perPair := fs.Bool("decay-per-pair", false, "a hawkes has a decay for each pair of marks")
-	head := fs.String("head", neural.LogHead, "time head of a truncnorm: log or softplus")
+	head := fs.String("head", string(neural.LogHead), "time head of a truncnorm: log or softplus")
 	end := fs.Bool("end", true, "learn when a sequence is over (with -paper: false)")
 	resolution := fs.Float64("resolution", 1, "tick of the clock that took the times, in `ms`")
 	coldStart := fs.Bool("coldstart", false, "take in whether each invocation started cold")
 	var covariates stringList
 	fs.Var(&covariates, "covariate", "take in a covariate of the dataset: `NAME` of a real one, NAME:LEVELS of a categorical one; may be repeated")
-	loss := fs.String("loss", neural.LossResolution, "what a lognormmix is trained on: resolution or density (with -paper: density)")
+	loss := fs.String("loss", string(neural.LossResolution), "what a lognormmix is trained on: resolution or density (with -paper: density)")
 	batch := fs.Int("batch", 64, "`sequences` in a batch")
 	rate := fs.Float64("rate", 1e-2, "learning `rate` (with -paper: 0.001)")
-	schedule := fs.String("schedule", neural.ScheduleOneCycle, "of the rate: onecycle, plateau or constant (with -paper: constant)")
+	schedule := fs.String("schedule", string(neural.ScheduleOneCycle), "of the rate: onecycle, plateau or constant (with -paper: constant)")
 	l2 := fs.Float64("l2", 1e-4, "`factor` of the L2 regularisation (with -paper: 0.00001)")
 	clip := fs.Float64("clip", 5, "cut gradients to this `norm`, 0 not (with -paper: 0)")
 	epochs := fs.Int("epochs", 200, "`epochs` at most (with -paper, plateau and constant: 4000)")
@@ -76,8 +77,8 @@ func parseTrain(args []string, stdout io.Writer) (*trainOrder, error) {
 	if !slices.Contains(kinds(), *kind) {
 		return nil, cli.Usagef("-kind is %q, it must be %s", *kind, oneOf(kinds()))
 	}
-	o.cfg.Kind = *kind
-	if slices.Contains(classical.ClassicalKinds(), *kind) {
+	o.kind = *kind
+	if isClassical(*kind) {
 		o.opts.Seed = *seed
 		o.fit = classical.FitOptions{Resolution: *resolution, DecayPerPair: *perPair}
 		if cli.IsSet(fs, "components") {
@@ -88,10 +89,11 @@ func parseTrain(args []string, stdout io.Writer) (*trainOrder, error) {
 	if *perPair {
 		return nil, cli.Usagef("-decay-per-pair is for -kind hawkes")
 	}
+	o.cfg.Kind = neural.Kind(*kind)
 	if *paper {
-		o.cfg = neural.PaperConfig(*kind)
+		o.cfg = neural.PaperConfig(o.cfg.Kind)
 		maxDuration, workers, checkpoint := o.opts.MaxDuration, o.opts.Workers, o.opts.Checkpoint
-		o.opts = neural.PaperTraining(*kind)
+		o.opts = neural.PaperTraining(o.cfg.Kind)
 		o.opts.MaxDuration, o.opts.Workers, o.opts.Checkpoint = maxDuration, workers, checkpoint
 	}
 	o.opts.Seed = *seed
@@ -104,19 +106,19 @@ func parseTrain(args []string, stdout io.Writer) (*trainOrder, error) {
 			set()
 		}
 	}
-	given("encoder", func() { o.cfg.Encoder = *encoder })
+	given("encoder", func() { o.cfg.Encoder = neural.Encoder(*encoder) })
 	given("context", func() { o.cfg.ContextSize = *context })
 	given("embedding", func() { o.cfg.MarkEmbeddingSize = *embedding })
 	given("components", func() { o.cfg.NumComponents = *components })
-	given("head", func() { o.cfg.TimeHead = *head })
+	given("head", func() { o.cfg.TimeHead = neural.TimeHead(*head) })
 	given("end", func() { o.cfg.WithoutEnd = !*end })
 	given("resolution", func() { o.cfg.Resolution = *resolution })
-	given("loss", func() { o.opts.Loss = *loss })
+	given("loss", func() { o.opts.Loss = neural.Loss(*loss) })
 	given("batch", func() { o.opts.BatchSize = *batch })
 	given("rate", func() { o.opts.LearningRate = *rate })
-	given("schedule", func() { o.opts.Schedule = *schedule })
-	given("l2", func() { o.opts.WeightDecay = zeroIsNone(*l2) })
-	given("clip", func() { o.opts.ClipNorm = zeroIsNone(*clip) })
+	given("schedule", func() { o.opts.Schedule = neural.Schedule(*schedule) })
+	given("l2", func() { o.opts.WeightDecay, o.opts.WithoutWeightDecay = *l2, *l2 == 0 })
+	given("clip", func() { o.opts.ClipNorm, o.opts.WithoutClipping = *clip, *clip == 0 })
 	given("epochs", func() { o.opts.MaxEpochs = *epochs })
 	given("patience", func() { o.opts.Patience = *patience })
 	if err := checkTrain(fs, *kind, *encoder, *head, *loss, *schedule); err != nil {
@@ -138,14 +140,6 @@ func parseTrain(args []string, stdout io.Writer) (*trainOrder, error) {
 	return o, nil
 }
 
-// zeroIsNone is how the library is told to leave something out, where zero stands for its default.
-func zeroIsNone(v float64) float64 {
-	if v == 0 {
-		return -1
-	}
-	return v
-}
-
 // checkTrain checks the values on the line.
 func checkTrain(fs *flag.FlagSet, kind, encoder, head, loss, schedule string) error {
 	for _, o := range []struct {
@@ -153,9 +147,9 @@ func checkTrain(fs *flag.FlagSet, kind, encoder, head, loss, schedule string) er
 		allowed     []string
 	}{
 		{"encoder", encoder, []string{"RNN", "GRU", "LSTM"}},
-		{"head", head, []string{neural.LogHead, neural.SoftplusHead}},
-		{"loss", loss, []string{neural.LossResolution, neural.LossDensity}},
-		{"schedule", schedule, []string{neural.ScheduleOneCycle, neural.SchedulePlateau, neural.ScheduleConstant}},
+		{"head", head, []string{string(neural.LogHead), string(neural.SoftplusHead)}},
+		{"loss", loss, []string{string(neural.LossResolution), string(neural.LossDensity)}},
+		{"schedule", schedule, []string{string(neural.ScheduleOneCycle), string(neural.SchedulePlateau), string(neural.ScheduleConstant)}},
 	} {
 		ok := false
 		for _, a := range o.allowed {
@@ -166,10 +160,10 @@ func checkTrain(fs *flag.FlagSet, kind, encoder, head, loss, schedule string) er
 			return cli.Usagef("-%s is %q, it must be %s or %s", o.name, o.value, strings.Join(o.allowed[:last], ", "), o.allowed[last])
 		}
 	}
-	if kind == neural.LogNormMix && cli.IsSet(fs, "head") {
+	if kind == string(neural.LogNormMix) && cli.IsSet(fs, "head") {
 		return cli.Usagef("-head is for -kind truncnorm")
 	}
-	if kind == neural.TruncNorm && (cli.IsSet(fs, "components") || cli.IsSet(fs, "loss")) {
+	if kind == string(neural.TruncNorm) && (cli.IsSet(fs, "components") || cli.IsSet(fs, "loss")) {
 		return cli.Usagef("-components and -loss are for -kind lognormmix")
 	}
 	var wrong error

@@ -22,17 +22,17 @@ import (
 func repeatTraining(ctx context.Context, o *trainOrder, data *tpp.Dataset, stdout, stderr io.Writer) error {
 	show := progress.New(stderr, o.repeat, "trainings")
 	defer show.Done()
-	candidates := []eval.Candidate{{Name: o.cfg.Kind, Fit: func(ctx context.Context, training, validation *tpp.Dataset, seed uint64) (tpp.Model, error) {
+	candidates := []eval.Candidate{{Name: o.kind, Fit: func(ctx context.Context, training, validation *tpp.Dataset, seed uint64) (tpp.Model, error) {
 		defer show.Add(1, "")
-		if slices.Contains(classical.ClassicalKinds(), o.cfg.Kind) {
-			return classical.Fit(ctx, o.cfg.Kind, training, o.fit)
+		if isClassical(o.kind) {
+			return classical.Fit(ctx, classical.Kind(o.kind), training, o.fit)
 		}
 		opts := o.opts
 		opts.Seed = seed
 		return neural.Train(ctx, o.cfg, training, validation, opts)
 	}}}
-	if o.cfg.Kind != classical.KindLookupMark {
-		candidates = append(candidates, eval.Candidate{Name: classical.KindLookupMark, Fit: func(ctx context.Context, training, _ *tpp.Dataset, _ uint64) (tpp.Model, error) {
+	if o.kind != string(classical.KindLookupMark) {
+		candidates = append(candidates, eval.Candidate{Name: string(classical.KindLookupMark), Fit: func(ctx context.Context, training, _ *tpp.Dataset, _ uint64) (tpp.Model, error) {
 			return classical.Fit(ctx, classical.KindLookupMark, training, classical.FitOptions{Resolution: o.cfg.Resolution})
 		}})
 	}

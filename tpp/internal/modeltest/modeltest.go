@@ -19,7 +19,7 @@ import (
 // Variant is a shape of a recurrent model with a loss.
 type Variant struct {
 	neural.Config
-	Loss string
+	Loss neural.Loss
 }
 
 // String names the variant in the messages of tests.
@@ -29,13 +29,13 @@ func (v Variant) String() string {
 
 // Variants are small models of every kind, with every encoder, head, loss and feature among them.
 var Variants = []Variant{
-	{neural.Config{Kind: neural.LogNormMix, Encoder: "GRU", ContextSize: 5, MarkEmbeddingSize: 3, NumComponents: 4, WithoutEnd: true}, neural.LossDensity},
-	{neural.Config{Kind: neural.LogNormMix, Encoder: "RNN", ContextSize: 6, MarkEmbeddingSize: 2, NumComponents: 1}, neural.LossDensity},
-	{neural.Config{Kind: neural.LogNormMix, Encoder: "LSTM", ContextSize: 4, MarkEmbeddingSize: 1, NumComponents: 3}, neural.LossResolution},
-	{neural.Config{Kind: neural.LogNormMix, Encoder: "GRU", ContextSize: 3, MarkEmbeddingSize: 2, NumComponents: 2,
+	{neural.Config{Kind: neural.LogNormMix, Encoder: neural.GRU, ContextSize: 5, MarkEmbeddingSize: 3, NumComponents: 4, WithoutEnd: true}, neural.LossDensity},
+	{neural.Config{Kind: neural.LogNormMix, Encoder: neural.RNN, ContextSize: 6, MarkEmbeddingSize: 2, NumComponents: 1}, neural.LossDensity},
+	{neural.Config{Kind: neural.LogNormMix, Encoder: neural.LSTM, ContextSize: 4, MarkEmbeddingSize: 1, NumComponents: 3}, neural.LossResolution},
+	{neural.Config{Kind: neural.LogNormMix, Encoder: neural.GRU, ContextSize: 3, MarkEmbeddingSize: 2, NumComponents: 2,
 		Covariates: []neural.Covariate{{Name: tpp.ColdStartCovariate, Levels: 2, Size: 2}, {Name: "load"}}}, neural.LossResolution},
-	{neural.Config{Kind: neural.TruncNorm, Encoder: "GRU", ContextSize: 4, MarkEmbeddingSize: 2, TimeHead: neural.SoftplusHead, WithoutEnd: true}, ""},
-	{neural.Config{Kind: neural.TruncNorm, Encoder: "LSTM", ContextSize: 3, MarkEmbeddingSize: 2, TimeHead: neural.LogHead}, ""},
+	{neural.Config{Kind: neural.TruncNorm, Encoder: neural.GRU, ContextSize: 4, MarkEmbeddingSize: 2, TimeHead: neural.SoftplusHead, WithoutEnd: true}, ""},
+	{neural.Config{Kind: neural.TruncNorm, Encoder: neural.LSTM, ContextSize: 3, MarkEmbeddingSize: 2, TimeHead: neural.LogHead}, ""},
 }
 
 // Small is the shape of models that are trained within a test.
@@ -77,7 +77,7 @@ func Paper(t testing.TB) *neural.Recurrent {
 }
 
 // untrained is a model after an epoch at a rate that moves nothing.
-func untrained(t testing.TB, cfg neural.Config, loss string, d *tpp.Dataset, seed uint64) *neural.Recurrent {
+func untrained(t testing.TB, cfg neural.Config, loss neural.Loss, d *tpp.Dataset, seed uint64) *neural.Recurrent {
 	t.Helper()
 	cfg.Covariates = slices.Clone(cfg.Covariates)
 	m, err := neural.Train(t.Context(), cfg, d, nil, neural.TrainOptions{Seed: seed, Loss: loss, MaxEpochs: 1, LearningRate: 1e-12})
@@ -115,7 +115,7 @@ func altered(t testing.TB, m *neural.Recurrent, change func(name string, values 
 
 // Classics are the classical models that have a process, fitted to a few sequences.
 func Classics(t testing.TB) []tpp.Model {
-	return fitted(t, classical.KindPoisson, classical.KindRenewal, classical.KindMarkRenewal, classical.KindHawkes)
+	return fitted(t, classical.KindPoisson, classical.KindRenewal, classical.KindMarkovRenewal, classical.KindHawkes)
 }
 
 // Carriers are models whose states have a binary form: a Random one of each of the Variants, and tables.
@@ -127,7 +127,7 @@ func Carriers(t testing.TB) []tpp.Model {
 	return append(models, fitted(t, classical.KindLookupMark, classical.KindLookupMarks3, classical.KindLookupSet)...)
 }
 
-func fitted(t testing.TB, kinds ...string) []tpp.Model {
+func fitted(t testing.TB, kinds ...classical.Kind) []tpp.Model {
 	t.Helper()
 	var models []tpp.Model
 	for _, kind := range kinds {
@@ -143,17 +143,16 @@ func fitted(t testing.TB, kinds ...string) []tpp.Model {
 // EachClassical fits every classical model, a Hawkes process with a decay for each pair included.
 func EachClassical(t testing.TB, d *tpp.Dataset, opts classical.FitOptions, f func(name string, m tpp.FileModel)) {
 	t.Helper()
-	for _, kind := range append(classical.ClassicalKinds(), "hawkes, a decay for each pair") {
-		name := kind
-		if strings.HasPrefix(kind, classical.KindHawkes) {
-			opts.DecayPerPair = kind != classical.KindHawkes
+	for _, kind := range append(classical.Kinds(), "hawkes, a decay for each pair") {
+		name := string(kind)
+		if opts.DecayPerPair = strings.HasPrefix(name, "hawkes, "); opts.DecayPerPair {
 			kind = classical.KindHawkes
 		}
 		m, err := classical.Fit(t.Context(), kind, d, opts)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		if m.Kind() != kind {
+		if m.Kind() != string(kind) {
 			t.Errorf("fitting a %s gives a %s", kind, m.Kind())
 		}
 		f(name, m)
