@@ -6,6 +6,7 @@ import (
 	"image/color"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"gonum.org/v1/plot/font"
@@ -216,12 +217,12 @@ func (r *recorder) shapes(path vg.Path, filled bool) {
 }
 
 // FillString keeps the text. Its box reaches from the baseline to the height of capital letters, so that a line right under the text
-// does not cross it.
+// does not cross it, and ends with the last letter.
 func (r *recorder) FillString(f font.Face, at vg.Point, s string) {
 	if s == "" || f.Font.Size == 0 {
 		return
 	}
-	width, height := f.Width(s), 0.7*f.Font.Size
+	width, height := f.Width(strings.TrimRight(s, " ")), 0.7*f.Font.Size
 	var box vg.Rectangle
 	for i, corner := range []vg.Point{at, {X: at.X + width, Y: at.Y}, {X: at.X, Y: at.Y + height}, {X: at.X + width, Y: at.Y + height}} {
 		p := r.current.at(corner)
