@@ -56,6 +56,8 @@ const (
 	entryGap   = vg.Length(16) // between entries of the key, and between columns
 	axesGap    = vg.Length(8)  // between the axes and the first column
 	arrowSize  = vg.Length(6)
+	// letterShift is how much lower the middle of most letters is than that of a line of text, which has room for tails.
+	letterShift = vg.Length(1)
 	// twoLines is the distance of rows from which on there is room for two lines in each.
 	twoLines = 2 * vg.Length(11)
 	// mostColumns is the share of the width that the columns take at most.
@@ -129,7 +131,8 @@ func (f *Figure) drawHeader(c *draw.Canvas) {
 			y := c.Max.Y + lineHeight/2
 			if j == 0 && entry.sign != nil {
 				sign := *c
-				sign.Min, sign.Max = vg.Point{X: at, Y: y - signHeight/2}, vg.Point{X: at + signWidth, Y: y + signHeight/2}
+				middle := y - letterShift
+				sign.Min, sign.Max = vg.Point{X: at, Y: middle - signHeight/2}, vg.Point{X: at + signWidth, Y: middle + signHeight/2}
 				entry.sign.Thumbnail(&sign)
 			}
 			c.FillText(style, vg.Point{X: at + room, Y: y}, words)
@@ -181,6 +184,7 @@ func (f *Figure) drawCuts(data draw.Canvas, headings int) {
 // drawArrow draws an arrow from x on, with its middle at y, that points over an edge.
 func drawArrow(c draw.Canvas, e edge, x, y vg.Length) {
 	const half = arrowSize / 2
+	y -= letterShift
 	switch e {
 	case leftEdge:
 		c.FillPolygon(cutColor, []vg.Point{{X: x, Y: y}, {X: x + arrowSize, Y: y + half}, {X: x + arrowSize, Y: y - half}})

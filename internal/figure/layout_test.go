@@ -237,3 +237,21 @@ func TestWrap(t *testing.T) {
 		}
 	}
 }
+
+// TestPredictionOfNoWidthIsSeen checks that a prediction of a single time, which came, is wider than the line of the event that came.
+func TestPredictionOfNoWidthIsSeen(t *testing.T) {
+	s := tpp.Sequence{ArrivalTimes: []float64{0, 100, 200}, Marks: []int{0, 0, 0}}
+	f, err := Timeline(fixed{time: dist.Point{Value: 100}, marks: []float64{1}}, &s, 0, 40, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	widest := vg.Length(0)
+	for _, shape := range layout(f).Shapes {
+		if shape.Filled && shape.Color == ridgeFill && len(shape.Points) == 4 { // a triangle, closed
+			widest = max(widest, shape.Points[2].X-shape.Points[0].X)
+		}
+	}
+	if widest != leastWidth {
+		t.Errorf("the prediction is %v points wide, want %v", widest, leastWidth)
+	}
+}

@@ -177,32 +177,54 @@ func (tl *timeline) Plot(c draw.Canvas, p *plot.Plot) {
 	for i, st := range tl.steps {
 		row := float64(n - 1 - i)
 		line(c, baseline, 0.6, vg.Point{X: c.Min.X, Y: y(row)}, vg.Point{X: x(tl.end), Y: y(row)})
-		if !math.IsNaN(st.next) {
-			// Below the prediction, or it would hide one of no width.
-			line(c, observed, 2, vg.Point{X: x(st.next), Y: y(row - 0.18)}, vg.Point{X: x(st.next), Y: y(row + 0.9)})
-		}
 		tl.ridge(c, x, y, row, st)
 		if st.lower < tl.end {
-			left, right := x(st.lower), x(min(st.upper, tl.end))
-			if right-left < leastInterval {
-				middle := (left + right) / 2
-				left, right = middle-leastInterval/2, middle+leastInterval/2
-			}
+			left, right := widened(x(st.lower), x(min(st.upper, tl.end)))
 			line(c, ridgeLine, 2, vg.Point{X: left, Y: y(row - 0.10)}, vg.Point{X: right, Y: y(row - 0.10)})
 		}
 		dot(c, history, 2.2, x(st.from), y(row))
+		if !math.IsNaN(st.next) {
+			line(c, observed, 1.4, vg.Point{X: x(st.next), Y: y(row - 0.18)}, vg.Point{X: x(st.next), Y: y(row + 0.88)})
+		}
 	}
 }
 
-// leastInterval is the length at which a shorter interval is drawn, in points.
-const leastInterval = vg.Length(5)
+// leastWidth is the width of what would be narrower, in points: the line of the event that came would hide it.
+const leastWidth = vg.Length(6)
 
-// ridge draws where the model expects the next event.
+// widened returns the interval, or one of leastWidth around its middle.
+func widened(left, right vg.Length) (vg.Length, vg.Length) {
+	if right-left >= leastWidth {
+		return left, right
+	}
+	middle := (left + right) / 2
+	return middle - leastWidth/2, middle + leastWidth/2
+}
+
+// ridge draws where the model expects the next event. A narrow one becomes a triangle.
 func (tl *timeline) ridge(c draw.Canvas, x, y func(float64) vg.Length, row float64, st step) {
+	const leastMass = 0.002
 	width := tl.end / timelineCells
-	last := len(st.mass) - 1
-	for st.later < leastLater && last > 0 && st.mass[last] < 0.002 {
+	first, last := 0, len(st.mass)-1
+	for first < last && st.mass[first] < leastMass {
+		first++
+	}
+	for last > 0 && st.mass[last] < leastMass {
 		last--
+	}
+	if left, right := x(max(float64(first)*width, st.from)), x(float64(last+1)*width); right-left < leastWidth && st.mass[last] >= leastMass {
+		line(c, ridgeLine, 0.7, vg.Point{X: x(st.from), Y: y(row)}, vg.Point{X: left, Y: y(row)})
+		left, right = widened(left, right)
+		spike := []vg.Point{{X: left, Y: y(row)}, {X: (left + right) / 2, Y: y(row + ridgeHeight)}, {X: right, Y: y(row)}}
+		c.FillPolygon(ridgeFill, spike)
+		c.StrokeLines(draw.LineStyle{Color: ridgeLine, Width: 0.7}, spike)
+		if st.later >= leastLater {
+			line(c, ridgeLine, 0.7, vg.Point{X: right, Y: y(row)}, vg.Point{X: x(tl.end), Y: y(row)})
+		}
+		return
+	}
+	if st.later >= leastLater {
+		last = len(st.mass) - 1
 	}
 	area := []vg.Point{{X: x(st.from), Y: y(row)}}
 	for i := int(st.from / width); i <= last; i++ {
@@ -234,7 +256,7 @@ func (tl *timeline) explain(f *Figure) {
 	}), "90 %% interval")
 	f.explain(sign(func(c *draw.Canvas) {
 		x, _ := middle(c)
-		line(*c, observed, 2, vg.Point{X: x, Y: c.Min.Y - 1}, vg.Point{X: x, Y: c.Max.Y + 1})
+		line(*c, observed, 1.4, vg.Point{X: x, Y: c.Min.Y - 1}, vg.Point{X: x, Y: c.Max.Y + 1})
 	}), "when it came")
 
 	later := column{heading: "cut off"}
