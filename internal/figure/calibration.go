@@ -37,14 +37,14 @@ func PIT(d *tpp.Diagnostics, source string) (*Figure, error) {
 	within := &band{from: 1 - chance, to: 1 + chance, fill: bandFill}
 	p.Add(within, s, right, &straightEdge{1 - chance}, &straightEdge{1 + chance})
 	sc := d.Scores
-	f.explain(s, "%d gaps", sc.Events)
-	f.explain(right, "a right model")
-	f.explain(sign(func(c *draw.Canvas) {
+	f.Explain(s, "%d gaps", sc.Events)
+	f.Explain(right, "a right model")
+	f.Explain(sign(func(c *draw.Canvas) {
 		patch{bandFill}.Thumbnail(c)
 		line(*c, guideLine, 0.5, vg.Point{X: c.Min.X, Y: c.Min.Y}, vg.Point{X: c.Max.X, Y: c.Min.Y})
 		line(*c, guideLine, 0.5, vg.Point{X: c.Min.X, Y: c.Max.Y}, vg.Point{X: c.Max.X, Y: c.Max.Y})
 	}), "where 95 %% of a right model's bins lie")
-	f.explain(nil, "gaps in the 50 %% interval: %.1f %%, in the 90 %% interval: %.1f %%; Kolmogorov-Smirnov distance %.3f (p %s)",
+	f.Explain(nil, "gaps in the 50 %% interval: %.1f %%, in the 90 %% interval: %.1f %%; Kolmogorov-Smirnov distance %.3f (p %s)",
 		100*sc.Coverage50, 100*sc.Coverage90, sc.KS, pValue(sc.KSPValue))
 	return f, nil
 }
@@ -83,9 +83,9 @@ func Reliability(d *tpp.Diagnostics, source string) (*Figure, error) {
 	diagonal := straight(0, 0, 1, 1, dashed)
 	dots := &bubbles{bins: d.Calibration, events: d.Scores.Events}
 	p.Add(diagonal, dots)
-	f.explain(diagonal, "a right model")
-	f.explain(dots, "%d events by their probability, with 95 %% intervals", d.Scores.Events)
-	f.explain(nil, "expected calibration error %.4f", d.Scores.ECE)
+	f.Explain(diagonal, "a right model")
+	f.Explain(dots, "%d events by their probability, with 95 %% intervals", d.Scores.Events)
+	f.Explain(nil, "expected calibration error %.4f", d.Scores.ECE)
 	return f, nil
 }
 

@@ -63,8 +63,8 @@ func Confusion(t *tpp.Confusion, source string) (*Figure, error) {
 		below = longest
 	}
 	p.Add(m)
-	f.explain(nil, "numbers: events, %d in all", t.Events())
-	f.explain(sign(func(c *draw.Canvas) {
+	f.Explain(nil, "numbers: events, %d in all", t.Events())
+	f.Explain(sign(func(c *draw.Canvas) {
 		const shades = 11
 		width := (c.Max.X - c.Min.X) / shades
 		for i := range shades {

@@ -46,8 +46,8 @@ func Density(ctx context.Context, m tpp.Model, d *tpp.Dataset, after int, resolu
 	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = edges[0], edges[len(edges)-1], 0, highest*1.05
 	p.X.Tick.Marker = plot.TickerFunc(logTicks)
 	addGrid(p, true, true)
-	f.explain(observed, "observed: %d gaps", g.events)
-	f.explain(predicted, "predicted")
+	f.Explain(observed, "observed: %d gaps", g.events)
+	f.Explain(predicted, "predicted")
 	if g.allZero() {
 		p.Y.Max = 1
 		p.Add(remark(fmt.Sprintf("all %d gaps are 0: a logarithmic axis cannot show them", g.events)))

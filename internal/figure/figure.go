@@ -21,16 +21,24 @@ import (
 // Figure is a picture: axes with data, and the words around them. The key stands above the axes and the notes on rows to the right of
 // them, so that no text lies on the data, whatever their lengths and the size of the picture.
 type Figure struct {
+	Header
 	Plot          *plot.Plot // axes and data, without title and legend
-	Title         string     // what the picture shows
-	Source        string     // what it is drawn from: model, dataset, sequence
 	Width, Height vg.Length  // set to the size that suits the picture; may be changed
 
 	suitsWidth, suitsHeight vg.Length
-	key                     []keyEntry
-	cuts                    []cut
-	rowHeading              string   // above the labels of the rows
-	columns                 []column // to the right of the axes
+
+	cuts       []cut
+	rowHeading string   // above the labels of the rows
+	columns    []column // to the right of the axes
+}
+
+// Size returns the width and the height of the picture.
+func (f *Figure) Size() (width, height vg.Length) { return f.Width, f.Height }
+
+// Drawing is what Write writes: a Figure or a Sheet.
+type Drawing interface {
+	Size() (width, height vg.Length)
+	Draw(draw.Canvas)
 }
 
 // The usual size of a picture.
@@ -54,19 +62,20 @@ func Writable(path string) bool {
 }
 
 // Write draws the picture into a file, in the format that its name ends in: .png, .svg or .pdf.
-func Write(path string, f *Figure) error {
+func Write(path string, d Drawing) error {
 	format := format(path)
 	if !Writable(path) {
 		return fmt.Errorf("%s: a picture's name must end in .png, .svg or .pdf", path)
 	}
-	canvas, err := draw.NewFormattedCanvas(f.Width, f.Height, format)
+	width, height := d.Size()
+	canvas, err := draw.NewFormattedCanvas(width, height, format)
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	if format == "png" {
-		canvas = vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(f.Width, f.Height), vgimg.UseDPI(pngDPI))}
+		canvas = vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(width, height), vgimg.UseDPI(pngDPI))}
 	}
-	f.Draw(draw.New(canvas))
+	d.Draw(draw.New(canvas))
 	return atomicfile.Write(path, func(w io.Writer) error {
 		_, err := canvas.WriteTo(w)
 		return err

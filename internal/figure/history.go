@@ -63,9 +63,9 @@ func History(epochs []tpp.Epoch, source string) (*Figure, error) {
 	}
 	p.Y.Min, p.Y.Max = low, high // adding has widened them to all the losses
 	p.X.Min, p.X.Max = 0, float64(last.Epoch)+0.5
-	f.explain(trainingLine, "training")
-	f.explain(validationLine, "validation")
-	f.explain(best, "best validation: epoch %d, %.4f", last.BestEpoch, last.BestLoss)
+	f.Explain(trainingLine, "training")
+	f.Explain(validationLine, "validation")
+	f.Explain(best, "best validation: epoch %d, %.4f", last.BestEpoch, last.BestLoss)
 	if highest > high {
 		f.cuts = append(f.cuts, cut{topEdge, fmt.Sprintf("cut off: %d losses up to %.4g", above(losses, high), highest)})
 	}

@@ -1,7 +1,6 @@
 package figure
 
 import (
-	"fmt"
 	"image/color"
 
 	"gonum.org/v1/plot"
@@ -27,31 +26,32 @@ var (
 
 // newFigure returns an empty picture in the common style and of the usual size.
 func newFigure(title, source, x, y string) *Figure {
+	p := newAxes(x, y, 10.5)
+	p.X.Tick.Marker, p.Y.Tick.Marker = plot.TickerFunc(ticks), plot.TickerFunc(ticks)
+	f := &Figure{Header: Header{Title: title, Source: source}, Plot: p}
+	f.resize(usualWidth, usualHeight)
+	return f
+}
+
+// newAxes returns empty axes in the common style, with letters of a size.
+func newAxes(x, y string, size vg.Length) *plot.Plot {
 	p := plot.New()
 	p.X.Label.Text, p.Y.Label.Text = x, y
 	for _, f := range []*font.Font{&p.X.Label.TextStyle.Font, &p.Y.Label.TextStyle.Font, &p.X.Tick.Label.Font, &p.Y.Tick.Label.Font} {
 		f.Variant = "Sans"
-		f.Size = 10.5
+		f.Size = size
 	}
 	p.X.Label.Padding, p.Y.Label.Padding = 5, 5
 	p.X.Padding, p.Y.Padding = 0, 0
 	for _, style := range []*draw.LineStyle{&p.X.LineStyle, &p.Y.LineStyle, &p.X.Tick.LineStyle, &p.Y.Tick.LineStyle} {
 		style.Color, style.Width = guideLine, 0.6
 	}
-	p.X.Tick.Marker, p.Y.Tick.Marker = plot.TickerFunc(ticks), plot.TickerFunc(ticks)
-	f := &Figure{Plot: p, Title: title, Source: source}
-	f.resize(usualWidth, usualHeight)
-	return f
+	return p
 }
 
 // resize sets the size that suits the picture.
 func (f *Figure) resize(width, height vg.Length) {
 	f.Width, f.Height, f.suitsWidth, f.suitsHeight = width, height, width, height
-}
-
-// explain adds an entry to the key.
-func (f *Figure) explain(sign plot.Thumbnailer, format string, args ...any) {
-	f.key = append(f.key, keyEntry{sign, fmt.Sprintf(format, args...)})
 }
 
 // addGrid adds a grid behind everything that is added later.

@@ -8,19 +8,25 @@ import (
 	"gonum.org/v1/plot"
 )
 
-// mostTicks is how many intervals between labelled ticks an axis has at most.
-const mostTicks = 8
+// How many intervals between labelled ticks an axis has at most.
+const (
+	mostTicks      = 8
+	mostPanelTicks = 4
+)
 
 // ticks returns ticks at round numbers for a linear axis. Labels are written as people write them: 250 instead of 250.00.
-func ticks(from, to float64) []plot.Tick { return ticksOf(from, to, 0) }
+func ticks(from, to float64) []plot.Tick { return ticksOf(from, to, mostTicks, 0) }
 
 // integerTicks returns ticks at round whole numbers.
-func integerTicks(from, to float64) []plot.Tick { return ticksOf(from, to, 1) }
+func integerTicks(from, to float64) []plot.Tick { return ticksOf(from, to, mostTicks, 1) }
 
-// ticksOf returns labelled ticks at multiples of a round step, and small ticks at round numbers between them. No step, labelled or not,
-// is shorter than least.
-func ticksOf(from, to, least float64) []plot.Tick {
-	step := roundStep((to-from)/mostTicks, least)
+// panelTicks returns ticks for a short axis.
+func panelTicks(from, to float64) []plot.Tick { return ticksOf(from, to, mostPanelTicks, 0) }
+
+// ticksOf returns labelled ticks at multiples of a round step, with most intervals between them at most, and small ticks at round numbers
+// between them. No step, labelled or not, is shorter than least.
+func ticksOf(from, to, most, least float64) []plot.Tick {
+	step := roundStep((to-from)/most, least)
 	if !(step > 0) || math.IsInf(step, 0) {
 		return nil
 	}
@@ -34,7 +40,7 @@ func ticksOf(from, to, least float64) []plot.Tick {
 	small := step / perStep
 	label := labeller(from, to)
 	var out []plot.Tick
-	for k := math.Ceil(from/small - 1e-9); k*small <= to+small*1e-9 && len(out) < 10*mostTicks; k++ {
+	for k := math.Ceil(from/small - 1e-9); k*small <= to+small*1e-9 && len(out) < 100; k++ {
 		t := plot.Tick{Value: k * small}
 		if math.Mod(k, perStep) == 0 {
 			t.Label = label(k / perStep * step)

@@ -245,16 +245,16 @@ const ridgeHeight = 0.82
 // explain adds the key and the notes beside the rows to the picture.
 func (tl *timeline) explain(f *Figure) {
 	middle := func(c *draw.Canvas) (x, y vg.Length) { return (c.Min.X + c.Max.X) / 2, (c.Min.Y + c.Max.Y) / 2 }
-	f.explain(sign(func(c *draw.Canvas) {
+	f.Explain(sign(func(c *draw.Canvas) {
 		x, y := middle(c)
 		dot(*c, history, 2.2, x, y)
 	}), "an event, its name at the left")
-	f.explain(patch{ridgeFill}, "when the next one was expected")
-	f.explain(sign(func(c *draw.Canvas) {
+	f.Explain(patch{ridgeFill}, "when the next one was expected")
+	f.Explain(sign(func(c *draw.Canvas) {
 		_, y := middle(c)
 		line(*c, ridgeLine, 2, vg.Point{X: c.Min.X, Y: y}, vg.Point{X: c.Max.X, Y: y})
 	}), "90 %% interval")
-	f.explain(sign(func(c *draw.Canvas) {
+	f.Explain(sign(func(c *draw.Canvas) {
 		x, _ := middle(c)
 		line(*c, observed, 1.4, vg.Point{X: x, Y: c.Min.Y - 1}, vg.Point{X: x, Y: c.Max.Y + 1})
 	}), "when it came")
