@@ -9,6 +9,7 @@ import (
 	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/recorder"
 )
 
 // Header is what stands above the axes.
@@ -80,6 +81,14 @@ func (h *Header) drawHeader(c *draw.Canvas) {
 		}
 	}
 	c.Max.Y -= 6
+}
+
+// headerHeight returns the room that drawHeader takes on a canvas of a width.
+func (h *Header) headerHeight(width vg.Length) vg.Length {
+	const high = 10_000
+	c := draw.NewCanvas(new(recorder.Canvas), width, high)
+	h.drawHeader(&c)
+	return high - c.Max.Y
 }
 
 // wrap breaks a text at spaces into lines of a width at most. A word that is wider is shortened.

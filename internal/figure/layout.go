@@ -78,8 +78,7 @@ func (f *Figure) Draw(c draw.Canvas) {
 	for i, w := range widths {
 		axes.Max.X -= columnGap(i) + w
 	}
-	f.Plot.Draw(axes)
-	data := f.Plot.DataCanvas(axes)
+	data := drawPlot(f.Plot, axes)
 	f.drawCuts(data, headings)
 	f.drawColumns(c, data, widths, stacked)
 }
@@ -90,7 +89,7 @@ func (f *Figure) headingLines(c draw.Canvas) int {
 	if len(f.columns) > 0 || f.rowHeading != "" {
 		lines = 1
 	}
-	return max(lines, len(f.cutLines(f.Plot.DataCanvas(c))))
+	return max(lines, len(f.cutLines(dataCanvas(f.Plot, c))))
 }
 
 // cutLines arranges the cuts in lines above the axes: what is cut off at the left and at the right share a line if there is room.
@@ -142,7 +141,7 @@ func (f *Figure) columnWidths(c draw.Canvas) (widths []vg.Length, stacked bool) 
 	if len(f.columns) == 0 {
 		return nil, false
 	}
-	data := f.Plot.DataCanvas(c)
+	data := dataCanvas(f.Plot, c)
 	_, y := f.Plot.Transforms(&data)
 	stacked = y(1)-y(0) >= twoLines
 	style := textStyle(ink, draw.XLeft)

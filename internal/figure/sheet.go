@@ -20,9 +20,6 @@ type Sheet struct {
 	PanelWidth, PanelHeight vg.Length
 }
 
-// headerHeight is the room for the header of a sheet, in points.
-const headerHeight = vg.Length(60)
-
 // NewPanel returns an empty plot for a sheet, with labels that name the axes and their units. A title may have several lines.
 func NewPanel(title, x, y string) *plot.Plot {
 	p := newAxes(x, y, 8.5)
@@ -45,7 +42,8 @@ func (s *Sheet) rows() int { return (len(s.Panels) + s.Columns - 1) / s.Columns 
 
 // Size returns the width and the height of the sheet.
 func (s *Sheet) Size() (width, height vg.Length) {
-	return vg.Length(s.Columns) * s.PanelWidth, vg.Length(s.rows())*s.PanelHeight + headerHeight
+	width = vg.Length(s.Columns) * s.PanelWidth
+	return width, margin + s.headerHeight(width-2*margin) + vg.Length(s.rows())*s.PanelHeight
 }
 
 // Draw draws the sheet over the whole canvas.
@@ -55,8 +53,8 @@ func (s *Sheet) Draw(c draw.Canvas) {
 	header := draw.Crop(c, margin, -margin, 0, -margin)
 	s.drawHeader(&header)
 	tiles := draw.Tiles{Rows: s.rows(), Cols: s.Columns, PadBottom: 8, PadLeft: 8, PadRight: 14, PadX: 14, PadY: 14}
-	body := draw.Crop(c, 0, 0, 0, -headerHeight)
+	c.Max.Y = header.Max.Y
 	for i, p := range s.Panels {
-		p.Draw(tiles.At(body, i%s.Columns, i/s.Columns))
+		drawPlot(p, tiles.At(c, i%s.Columns, i/s.Columns))
 	}
 }
