@@ -12,14 +12,14 @@ import (
 	"github.com/tppfaas/tppfaas/tpp"
 )
 
-// PIT draws the histogram of the probability integral transform of the inter times, 1 everywhere for a right model: high
-// ends say that the model is too sure, a high middle that it is not sure enough, a slope that it is late or early.
+// PIT draws the histogram of the probability integral transform of the inter times, 1 everywhere for a calibrated model. High ends mean
+// that the model is overconfident, a high middle that it is underconfident, a slope that it predicts too late or too early.
 func PIT(d *tpp.Diagnostics, source string) (*Figure, error) {
 	if d.PIT == nil {
 		return nil, errors.New("the model has no distribution of the time, or there are no events to score")
 	}
-	f := newFigure("Calibration of the predicted gaps: flat for a right model", source,
-		"predicted probability of a shorter gap, F(τ)", "density (1 in a right model)")
+	f := newFigure("Calibration of the predicted gaps: flat if the model is calibrated", source,
+		"predicted probability of a shorter gap, F(τ)", "density (1: calibrated)")
 	bins := len(d.PIT)
 	s := &steps{fill: pitFill, line: predictedLine, width: 1.2}
 	highest := 0.0
@@ -33,17 +33,17 @@ func PIT(d *tpp.Diagnostics, source string) (*Figure, error) {
 	p := f.Plot
 	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0, 1, 0, max(highest, 1+chance)*1.05
 	addGrid(p, false, true)
-	right := straight(0, 1, 1, 1, dashed)
+	calibrated := straight(0, 1, 1, 1, dashed)
 	within := &band{from: 1 - chance, to: 1 + chance, fill: bandFill}
-	p.Add(within, s, right, &straightEdge{1 - chance}, &straightEdge{1 + chance})
+	p.Add(within, s, calibrated, &straightEdge{1 - chance}, &straightEdge{1 + chance})
 	sc := d.Scores
 	f.Explain(s, "%d gaps", sc.Events)
-	f.Explain(right, "a right model")
+	f.Explain(calibrated, "a calibrated model")
 	f.Explain(sign(func(c *draw.Canvas) {
 		patch{bandFill}.Thumbnail(c)
 		line(*c, guideLine, 0.5, vg.Point{X: c.Min.X, Y: c.Min.Y}, vg.Point{X: c.Max.X, Y: c.Min.Y})
 		line(*c, guideLine, 0.5, vg.Point{X: c.Min.X, Y: c.Max.Y}, vg.Point{X: c.Max.X, Y: c.Max.Y})
-	}), "where 95 %% of a right model's bins lie")
+	}), "where 95 %% of its bins lie")
 	f.Explain(nil, "gaps in the 50 %% interval: %.1f %%, in the 90 %% interval: %.1f %%; Kolmogorov-Smirnov distance %.3f (p %s)",
 		100*sc.Coverage50, 100*sc.Coverage90, sc.KS, pValue(sc.KSPValue))
 	return f, nil
@@ -60,6 +60,7 @@ func (e *straightEdge) Plot(c draw.Canvas, p *plot.Plot) {
 	}
 }
 
+// pValue writes a p-value with three decimals, and the smallest as less than 0.001.
 func pValue(p float64) string {
 	if p < 0.001 {
 		return "< 0.001"
@@ -68,7 +69,7 @@ func pValue(p float64) string {
 }
 
 // Reliability draws how often the likeliest mark came against the probability that the model gave it: on the diagonal for
-// a right model, below it for one that is too sure. The area of a dot is proportional to the number of its events.
+// a calibrated model, below it for an overconfident one. The area of a dot is proportional to the number of its events.
 func Reliability(d *tpp.Diagnostics, source string) (*Figure, error) {
 	if d.Scores.Events == 0 {
 		return nil, errors.New("there are no events to score")
@@ -83,7 +84,7 @@ func Reliability(d *tpp.Diagnostics, source string) (*Figure, error) {
 	diagonal := straight(0, 0, 1, 1, dashed)
 	dots := &bubbles{bins: d.Calibration, events: d.Scores.Events}
 	p.Add(diagonal, dots)
-	f.Explain(diagonal, "a right model")
+	f.Explain(diagonal, "a calibrated model")
 	f.Explain(dots, "%d events by their probability, with 95 %% intervals", d.Scores.Events)
 	f.Explain(nil, "expected calibration error %.4f", d.Scores.ECE)
 	return f, nil

@@ -16,7 +16,7 @@ import (
 	"github.com/tppfaas/tppfaas/tpp"
 )
 
-// maxConfusionMarks is how many marks a matrix shows, the commonest; the others are put together.
+// maxConfusionMarks is the largest number of classes of a matrix. Of more marks it shows the commonest and puts the others together.
 const maxConfusionMarks = 30
 
 // maxLabelLength is how many characters of a mark's name a matrix has room for.
@@ -78,6 +78,7 @@ func Confusion(t *tpp.Confusion, source string) (*Figure, error) {
 	return f, nil
 }
 
+// newMatrix returns the table with the marks that it shows, in the order of their numbers, and the others put together at the end.
 func newMatrix(t *tpp.Confusion) *matrix {
 	marks := t.Marks()
 	kept := slices.Clone(marks)

@@ -112,8 +112,8 @@ func (g *gaps) allZero() bool {
 	return g.zeroObserved == n && g.zeroPredicted >= (1-leastTold)*n
 }
 
-// beyond says which share of the gaps lies beyond an end of the axis: in the bins from first to before end, and outside all bins. It is
-// empty if there are hardly any.
+// beyond describes which share of the gaps lies beyond an end of the axis: in the bins from first to before end, and outside all bins,
+// of which there are observed and predicted. It returns "" if there are hardly any.
 func (g *gaps) beyond(observed, predicted float64, first, end int) string {
 	for i := first; i < end; i++ {
 		observed += g.observed[i]
@@ -147,6 +147,7 @@ func newGaps(largest, resolution float64) *gaps {
 	return g
 }
 
+// add adds a gap and the distribution that was predicted for it.
 func (g *gaps) add(gap float64, d dist.Distribution) {
 	g.events++
 	if gap < g.edges[0] {
@@ -174,6 +175,7 @@ func (g *gaps) perDecade(counts []float64) []float64 {
 	return out
 }
 
+// collectGaps follows the sequences with the model and adds up all gaps, or those after events of a mark.
 func collectGaps(ctx context.Context, m tpp.Model, d *tpp.Dataset, after int, resolution float64) (*gaps, error) {
 	largest := 0.0
 	for i := range d.Sequences {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
 
 	"github.com/tppfaas/tppfaas/internal/pngtest"
 	"github.com/tppfaas/tppfaas/tpp"
@@ -253,5 +254,17 @@ func TestPredictionOfNoWidthIsSeen(t *testing.T) {
 	}
 	if widest != leastWidth {
 		t.Errorf("the prediction is %v points wide, want %v", widest, leastWidth)
+	}
+}
+
+// TestLogarithmicAxesReachTheEdge checks that the label of a logarithmic axis takes no room at its end.
+func TestLogarithmicAxesReachTheEdge(t *testing.T) {
+	p := NewPanel("a title", "a label of some length (ms)", "another label (ms)")
+	LogAxis(&p.X, 0.8, 1000)
+	LogAxis(&p.Y, 0.8, 1000)
+	var c, data draw.Canvas
+	pngtest.Record(170, 150, func(all draw.Canvas) { c, data = all, drawPlot(p, all) })
+	if right, top := c.Max.X-data.Max.X, c.Max.Y-data.Max.Y; right > 15 || top > 30 { // half a number, a title
+		t.Errorf("right of the data %v points are free, above them %v", right, top)
 	}
 }

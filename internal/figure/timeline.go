@@ -189,7 +189,7 @@ func (tl *timeline) Plot(c draw.Canvas, p *plot.Plot) {
 	}
 }
 
-// leastWidth is the width of what would be narrower, in points: the line of the event that came would hide it.
+// leastWidth is the least width of an interval and of a ridge, in points. The line of the event that came would hide narrower ones.
 const leastWidth = vg.Length(6)
 
 // widened returns the interval, or one of leastWidth around its middle.

@@ -26,7 +26,7 @@ const plotUsage = `tpp plot draws a picture; -what says which:
                with the 90 % interval below), when that came (orange), and at the right how much of the prediction lies after the
                end of the axis, and what came with the probability that the model gave it, in orange with the likeliest if that was another
   density      how the gaps are distributed, predicted against observed; -mark draws those after one function
-  pit          histogram of the probability integral transform of the gaps: flat for a right model
+  pit          histogram of the probability integral transform of the gaps: flat if the model is calibrated
   reliability  how often the likeliest function came, against the probability it was given
   confusion    which function came where which was predicted
   history      the losses of a training, from the file that tpp train -history wrote
