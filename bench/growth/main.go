@@ -16,6 +16,7 @@ import (
 	"strconv"
 
 	"github.com/tppfaas/tppfaas/internal/cli"
+	"github.com/tppfaas/tppfaas/internal/figure"
 	"github.com/tppfaas/tppfaas/tpp"
 	"github.com/tppfaas/tppfaas/tpp/neural"
 )
@@ -70,13 +71,7 @@ func measure(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	if *epochs < 2 || *workers < 1 || !(*most >= 1e4) {
 		return cli.Usagef("at least two epochs, one worker and 10000 events are needed")
 	}
-	all := []*series{
-		{name: "sequence length", values: []int{6, 11, 21, 51, 101, 501, 2001}, set: func(s *shape, v int) { s.length = v }},
-		{name: "batch size", values: []int{8, 16, 32, 64, 128, 256}, set: func(s *shape, v int) { s.batch = v }},
-		{name: "units of the encoder", values: []int{16, 32, 64, 128, 256}, set: func(s *shape, v int) { s.units = v }},
-		{name: "marks", values: []int{1, 5, 22, 100, 1000}, set: func(s *shape, v int) { s.marks = v }},
-		{name: "events", values: sizes(*most), set: func(s *shape, v int) { s.events = v }},
-	}
+	all := quantities(*most)
 	fmt.Fprintf(stdout, "Time of one training epoch per event, %d workers, and memory per event beside the data set.\n", *workers)
 	for _, s := range all {
 		fmt.Fprintf(stdout, "\n| %s | ns an event: median | least to most | bytes an event |\n|---|---|---|---|\n", s.name)
@@ -96,7 +91,22 @@ func measure(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	if *out == "" {
 		return nil
 	}
-	return draw(*out, all)
+	picture, err := sheet(all, *workers)
+	if err != nil {
+		return err
+	}
+	return figure.Write(*out, picture)
+}
+
+// quantities returns what is varied, and the values that it takes; most is the largest number of events.
+func quantities(most float64) []*series {
+	return []*series{
+		{name: "sequence length", values: []int{6, 11, 21, 51, 101, 501, 2001}, set: func(s *shape, v int) { s.length = v }},
+		{name: "batch size", values: []int{8, 16, 32, 64, 128, 256}, set: func(s *shape, v int) { s.batch = v }},
+		{name: "units of the encoder", values: []int{16, 32, 64, 128, 256}, set: func(s *shape, v int) { s.units = v }},
+		{name: "marks", values: []int{1, 5, 22, 100, 1000}, set: func(s *shape, v int) { s.marks = v }},
+		{name: "events", values: sizes(most), set: func(s *shape, v int) { s.events = v }},
+	}
 }
 
 func sizes(most float64) []int {

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"image"
+	"image/color"
 	_ "image/png"
 	"math"
 	"math/rand/v2"
@@ -15,9 +16,9 @@ import (
 	"strings"
 	"testing"
 
-	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/vg"
 
+	"github.com/tppfaas/tppfaas/internal/pngtest"
 	"github.com/tppfaas/tppfaas/tpp"
 	"github.com/tppfaas/tppfaas/tpp/classical"
 	"github.com/tppfaas/tppfaas/tpp/dist"
@@ -27,23 +28,35 @@ import (
 
 var keep = flag.String("keep", "", "directory to keep the pictures in, for looking at them")
 
-// write draws the picture and checks that it is one, with more in it than a blank sheet.
-func write(t *testing.T, name string, p *plot.Plot, width, height vg.Length) {
+// background are the colours of what may pass behind a text.
+var background = []color.Color{color.White, gridLine}
+
+// layout records where everything stands in the picture.
+func layout(f *Figure) *pngtest.Layout { return pngtest.Record(f.Width, f.Height, f.Draw) }
+
+// write draws the picture and checks that it is one, with more in it than a blank sheet, and that its text can be read: in the size that
+// suits it and in smaller ones.
+func write(t *testing.T, name string, f *Figure) {
 	t.Helper()
+	for _, scale := range []vg.Length{1, 0.8, 0.5} {
+		smaller := *f
+		smaller.Width, smaller.Height = f.Width*scale, f.Height*scale
+		pngtest.Legible(t, layout(&smaller), background...)
+	}
 	dir := *keep
 	if dir == "" {
 		dir = t.TempDir()
 	}
 	path := filepath.Join(dir, name+".png")
-	if err := Write(path, p, width, height); err != nil {
+	if err := Write(path, f); err != nil {
 		t.Fatal(err)
 	}
-	f, err := os.Open(path)
+	file, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	picture, _, err := image.Decode(f)
+	defer file.Close()
+	picture, _, err := image.Decode(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,14 +120,14 @@ func TestTimelines(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m, d := lookup(t, 3, c.events, c.marks)
-			p, err := Timeline(m, &d.Sequences[0], c.first, c.count, c.name)
+			f, err := Timeline(m, &d.Sequences[0], c.first, c.count, c.name)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := len(p.Y.Tick.Marker.Ticks(0, 1)); got != c.rows {
+			if got := len(f.Plot.Y.Tick.Marker.Ticks(0, 1)); got != c.rows {
 				t.Errorf("%d rows, want %d", got, c.rows)
 			}
-			write(t, "timeline "+c.name, p, 24*vg.Centimeter, vg.Length(3+1.1*float64(c.rows))*vg.Centimeter)
+			write(t, "timeline "+c.name, f)
 		})
 	}
 	m, d := lookup(t, 3, 5, nil)
@@ -125,26 +138,26 @@ func TestTimelines(t *testing.T) {
 	}
 	// A sequence that still runs has a row for what comes after its last event.
 	d.Sequences[0].TEnd = new(d.Sequences[0].ArrivalTimes[4] + 100)
-	p, err := Timeline(m, &d.Sequences[0], 0, 40, "")
+	f, err := Timeline(m, &d.Sequences[0], 0, 40, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := len(p.Y.Tick.Marker.Ticks(0, 1)); got != 5 {
+	if got := len(f.Plot.Y.Tick.Marker.Ticks(0, 1)); got != 5 {
 		t.Errorf("%d rows for 5 events of a running sequence", got)
 	}
 }
 
 func TestDensity(t *testing.T) {
 	m, d := lookup(t, 50, 20, names(5))
-	p, err := Density(t.Context(), m, d, AfterAnyMark, 1, "all gaps")
+	f, err := Density(t.Context(), m, d, AfterAnyMark, 1, "all gaps")
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, "density", p, usual, usual)
-	if p, err = Density(t.Context(), m, d, 3, 1, "gaps after one function"); err != nil {
+	write(t, "density", f)
+	if f, err = Density(t.Context(), m, d, 3, 1, "gaps after one function"); err != nil {
 		t.Fatal(err)
 	}
-	write(t, "density after a mark", p, usual, usual)
+	write(t, "density after a mark", f)
 
 	g, err := collectGaps(t.Context(), m, d, AfterAnyMark, 1)
 	if err != nil {
@@ -181,8 +194,6 @@ func TestDensity(t *testing.T) {
 	}
 }
 
-const usual = 12 * vg.Centimeter
-
 // single is a model that predicts a single time.
 type single struct{ tpp.Model }
 
@@ -200,12 +211,12 @@ func TestCalibrationPictures(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, draw := range map[string]func(*eval.Diagnostics, string) (*plot.Plot, error){"pit": PIT, "reliability": Reliability} {
-		p, err := draw(diagnostics, name)
+	for name, draw := range map[string]func(*eval.Diagnostics, string) (*Figure, error){"pit": PIT, "reliability": Reliability} {
+		f, err := draw(diagnostics, name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		write(t, name, p, usual, usual)
+		write(t, name, f)
 		if _, err := draw(&eval.Diagnostics{}, name); err == nil {
 			t.Errorf("%s of nothing was drawn", name)
 		}
@@ -232,11 +243,11 @@ func TestConfusionMatrix(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, width, height, err := Confusion(diagnostics.Confusion, fmt.Sprintf("%d marks", n))
+		f, err := Confusion(diagnostics.Confusion, fmt.Sprintf("%d marks", n))
 		if err != nil {
 			t.Fatal(err)
 		}
-		write(t, fmt.Sprintf("confusion %d", n), p, width, height)
+		write(t, fmt.Sprintf("confusion %d", n), f)
 		table := newMatrix(diagnostics.Confusion)
 		if want := min(n, maxConfusionMarks); len(table.labels) != want {
 			t.Errorf("%d classes for %d marks, want %d", len(table.labels), n, want)
@@ -258,7 +269,7 @@ func TestConfusionMatrix(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, _, err := Confusion(empty.Confusion, ""); err == nil {
+	if _, err := Confusion(empty.Confusion, ""); err == nil {
 		t.Error("no events were drawn")
 	}
 }
@@ -288,18 +299,24 @@ func TestHistory(t *testing.T) {
 		best = e
 		epochs = append(epochs, e)
 	}
-	p, err := History(epochs, "history")
+	f, err := History(epochs, "history")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p.Y.Max > 20 || p.Y.Min > 3 {
+	if p := f.Plot; p.Y.Max > 20 || p.Y.Min > 3 {
 		t.Errorf("losses from %v to %v are drawn: the first epochs hide the rest", p.Y.Min, p.Y.Max)
 	}
-	write(t, "history", p, usual, usual)
-	if p, err = History(epochs[:1], "one epoch"); err != nil {
+	write(t, "history", f)
+	if found := marked(f, "cut off: 21 losses up to 44.3"); !found {
+		t.Error("nothing says that the first epochs are cut off")
+	}
+	if f, err = History(epochs[:1], "one epoch"); err != nil {
 		t.Fatal(err)
 	}
-	write(t, "history of one epoch", p, usual, usual)
+	write(t, "history of one epoch", f)
+	if len(f.cuts) > 0 {
+		t.Errorf("of one epoch something is cut off: %v", f.cuts)
+	}
 	back := slices.Clone(epochs)
 	slices.Reverse(back)
 	for name, bad := range map[string][]neural.Epoch{
@@ -316,7 +333,7 @@ func TestWords(t *testing.T) {
 		{shorten("checkout", 8), "checkout"},
 		{shorten("checkouts", 8), "che…outs"},
 		{shorten("größenwahn", 5), "gr…hn"},
-		{spaced(1), "1"}, {spaced(1000), "1000"}, {spaced(100_000), "100 000"}, {spaced(0.01), "0.01"}, {spaced(1e9), "1e9"}, {spaced(1e-6), "1e-6"},
+		{grouped(1), "1"}, {grouped(1000), "1000"}, {grouped(100_000), "100 000"}, {grouped(0.01), "0.01"}, {grouped(1e9), "1e9"}, {grouped(1e-6), "1e-6"},
 	} {
 		if c.got != c.want {
 			t.Errorf("got %q, want %q", c.got, c.want)
@@ -326,12 +343,12 @@ func TestWords(t *testing.T) {
 
 func TestWriteRefusesOtherFormats(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.bmp")
-	if err := Write(path, plot.New(), usual, usual); err == nil || !strings.Contains(err.Error(), ".png, .svg or .pdf") {
+	if err := Write(path, newFigure("title", "source", "x", "y")); err == nil || !strings.Contains(err.Error(), ".png, .svg or .pdf") {
 		t.Errorf("a .bmp: %v", err)
 	}
 	for _, format := range []string{"svg", "pdf"} {
 		path := filepath.Join(t.TempDir(), "x."+format)
-		if err := Write(path, newPlot("title", "x", "y"), usual, usual); err != nil {
+		if err := Write(path, newFigure("title", "source", "x", "y")); err != nil {
 			t.Error(err)
 		}
 		if info, err := os.Stat(path); err != nil || info.Size() < 500 {
