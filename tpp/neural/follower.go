@@ -11,7 +11,7 @@ import (
 
 // NewFollower returns a follower of many paths at once for a model with a mixture.
 func (s *recurrentState) NewFollower() tpp.Follower {
-	if s.m.cfg.Kind != LogNormMix {
+	if _, ok := s.work.predictor.(*mixturePredictor); !ok {
 		return nil
 	}
 	return &mixtureFollower{m: s.m, root: s.m.newState(s.last)}

@@ -1,12 +1,59 @@
 package neural
 
 import (
-	"math"
+	"maps"
+	"slices"
 
 	"github.com/tppfaas/tppfaas/internal/nn"
+	"github.com/tppfaas/tppfaas/tpp/dist"
 )
 
-// timeHead is what differs between the kinds of models: how the outputs of the time layer are scored.
+// family is what a kind of recurrent model has of its own beside the head that it is trained by.
+type family struct {
+	// setDefaults fills in the fields of a configuration that only this kind has, and validate checks them.
+	setDefaults func(*Config)
+	validate    func(*Config) error
+	// newPredictor returns what turns out, the outputs of the time layer after an event, into a distribution.
+	newPredictor func(c *Config, norm normalisation, out []float32) predictor
+}
+
+// families are all kinds of recurrent models. A new one has a row here, a case in newHead, and a file like mixture.go.
+var families = map[Kind]family{
+	LogNormMix: {setMixtureDefaults, validateMixture, asPredictor(newMixturePredictor)},
+	TruncNorm:  {setPointDefaults, validatePoint, asPredictor(newPointPredictor)},
+}
+
+func asPredictor[P predictor](make func(*Config, normalisation, []float32) P) func(*Config, normalisation, []float32) predictor {
+	return func(c *Config, norm normalisation, out []float32) predictor { return make(c, norm, out) }
+}
+
+// Kinds returns the kinds of recurrent models, by name.
+func Kinds() []Kind {
+	return slices.Sorted(maps.Keys(families))
+}
+
+// newHead returns the head that a model is trained by.
+func newHead[F nn.Float](c *Config, norm normalisation, loss Loss) timeHead[F] {
+	switch {
+	case c.Kind == TruncNorm && c.TimeHead == SoftplusHead:
+		return softplusHead[F]{}
+	case c.Kind == TruncNorm:
+		return logHead[F]{norm}
+	case loss == LossDensity:
+		return densityHead[F]{}
+	}
+	return tickHead[F]{}
+}
+
+// predictor makes the distribution of the inter time. One that knows a faster median has a method Median() float64 too.
+type predictor interface {
+	// distribution is where predict writes to: the same at each call.
+	distribution() dist.Distribution
+	// predict takes in the outputs of the time layer.
+	predict()
+}
+
+// timeHead is how the outputs of the time layer are scored in training.
 type timeHead[F nn.Float] interface {
 	// outputs is the number of outputs of the layer, whose tensors are called name.weight and name.bias.
 	outputs(*Config) (name string, n int)
@@ -21,60 +68,4 @@ type timeHead[F nn.Float] interface {
 type survivalHead[F nn.Float] interface {
 	// survival is what score is for an event: the log probability that a gap is longer than that of the only target.
 	survival(out []F, t *targets[F], memory []F, scale F) float64
-}
-
-// pointHead is a timeHead that predicts one value.
-type pointHead interface{ predict(out float32) float64 }
-
-// densityHead scores gaps by the density of a log-normal mixture, as the paper does.
-type densityHead[F nn.Float] struct{}
-
-func (densityHead[F]) outputs(c *Config) (string, int) { return "linear", 3 * c.NumComponents }
-
-func (densityHead[F]) density() bool { return true }
-
-func (densityHead[F]) score(out []F, t *targets[F], memory []F, scale F) float64 {
-	return nn.MixtureNLL(out, t.x, memory, scale)
-}
-
-func (densityHead[F]) survival(out []F, t *targets[F], memory []F, scale F) float64 {
-	return nn.MixtureSurvival(out, t.x[0], memory, scale)
-}
-
-// tickHead scores gaps by the probability of their tick of the clock.
-type tickHead[F nn.Float] struct{ densityHead[F] }
-
-func (tickHead[F]) density() bool { return false }
-
-func (tickHead[F]) score(out []F, t *targets[F], memory []F, scale F) float64 {
-	return nn.MixtureTickNLL(out, t.tick, t.width, memory, scale)
-}
-
-// softplusHead predicts one value, softplus(out), and is scored by its absolute error.
-type softplusHead[F nn.Float] struct{}
-
-func (softplusHead[F]) outputs(*Config) (string, int) { return "time_linear", 1 }
-
-func (softplusHead[F]) density() bool { return false }
-
-func (softplusHead[F]) score(out []F, t *targets[F], _ []F, scale F) float64 {
-	return -nn.AbsoluteErrorSoftplus(out, t.gap, scale)
-}
-
-func (softplusHead[F]) predict(out float32) float64 { return nn.Softplus(float64(out)) }
-
-// logHead predicts one value, exp(mean + std·out). Its absolute error counts in units of the error that the median of all
-// gaps makes, so that the marks keep their weight in the loss at any scale of time.
-type logHead[F nn.Float] struct{ norm normalisation }
-
-func (logHead[F]) outputs(*Config) (string, int) { return "time_linear", 1 }
-
-func (logHead[F]) density() bool { return false }
-
-func (h logHead[F]) score(out []F, t *targets[F], _ []F, scale F) float64 {
-	return -nn.AbsoluteErrorLog(out, t.gap, h.norm.Mean, h.norm.Std, h.norm.MAE, scale)
-}
-
-func (h logHead[F]) predict(out float32) float64 {
-	return math.Exp(h.norm.Mean + h.norm.Std*float64(out))
 }

@@ -30,16 +30,7 @@ func newNetwork[F nn.Float](cfg Config, numMarks int, norm normalisation, loss L
 		return nil, err
 	}
 	n := &network[F]{cfg: cfg, numMarks: numMarks, norm: norm}
-	switch {
-	case cfg.Kind == TruncNorm && cfg.TimeHead == SoftplusHead:
-		n.head = softplusHead[F]{}
-	case cfg.Kind == TruncNorm:
-		n.head = logHead[F]{norm}
-	case loss == LossDensity:
-		n.head = densityHead[F]{}
-	default:
-		n.head = tickHead[F]{}
-	}
+	n.head = newHead[F](&cfg, norm, loss)
 	n.survivor, _ = n.head.(survivalHead[F])
 	d := cfg.ContextSize
 	n.contextInit = n.layout.Add("context_init", d)

@@ -9,7 +9,6 @@ import (
 
 	"github.com/tppfaas/tppfaas/internal/nn"
 	"github.com/tppfaas/tppfaas/tpp"
-	"github.com/tppfaas/tppfaas/tpp/dist"
 )
 
 // Recurrent is a neural temporal point process: a recurrent encoder turns the history into a context, from which the
@@ -129,9 +128,7 @@ type recurrentWork struct {
 
 	values, gates, timeOut, markOut []float32
 	stepper                         nn.Stepper[float32]
-	predicted                       nn.Mixture // timeOut, as a mixture in standardised log time
-	mix                             dist.LogNormMix
-	point                           dist.Point
+	predictor                       predictor // from timeOut
 	next                            tpp.Next
 }
 
@@ -153,15 +150,9 @@ func (m *Recurrent) newWork() *recurrentWork {
 		markOut: make([]float32, m.net.mark.Out),
 	}
 	w.next = tpp.Next{Marks: make([]float64, m.numMarks), GapFloor: m.cfg.GapFloor}
-	if m.cfg.Kind == TruncNorm {
-		w.next.Time = &w.point
-	} else {
-		k := m.cfg.NumComponents
-		w.mix = dist.LogNormMix{LogWeights: make([]float64, k), Mu: make([]float64, k), Sigma: make([]float64, k)}
-		w.next.Time = &w.mix
-		w.predicted = nn.NewMixture(w.timeOut)
-		w.next.ApproxMedian = &fastMedian{&w.predicted, m.norm}
-	}
+	w.predictor = families[m.cfg.Kind].newPredictor(&m.cfg, m.norm, w.timeOut)
+	w.next.Time = w.predictor.distribution()
+	w.next.ApproxMedian, _ = w.predictor.(interface{ Median() float64 })
 	return w
 }
 
@@ -203,12 +194,7 @@ func (s *recurrentState) refresh() {
 	context := s.context()
 	net.time.Forward(w.timeOut, s.m.params, context, 1)
 	net.mark.Forward(w.markOut, s.m.params, context, 1)
-	if s.m.cfg.Kind == TruncNorm {
-		w.point.Value = net.head.(pointHead).predict(w.timeOut[0])
-	} else {
-		w.predicted.Exponentiate()
-		mixtureOf(&w.mix, &w.predicted, s.m.norm)
-	}
+	w.predictor.predict()
 	w.next.End = softmax(w.next.Marks, w.markOut)
 	w.owner = s
 }
@@ -253,16 +239,6 @@ func (s *recurrentState) Size() int { return int(unsafe.Sizeof(*s)) + 4*len(s.hi
 func (s *recurrentState) forget() {
 	if s.work.owner == s {
 		s.work.owner = nil
-	}
-}
-
-// mixtureOf takes a mixture in standardised log time to one of log-normals in the time unit: log τ = mean + std·x. The log
-// weights keep their common constant.
-func mixtureOf(mix *dist.LogNormMix, predicted *nn.Mixture, norm normalisation) {
-	for i := range mix.Mu {
-		mix.Mu[i] = norm.Mean + norm.Std*float64(predicted.Locations[i])
-		mix.Sigma[i] = norm.Std * nn.ClampScale(float64(predicted.Scales[i]))
-		mix.LogWeights[i] = float64(predicted.Logits[i])
 	}
 }
 

@@ -19,7 +19,10 @@ import (
 
 // kinds are all kinds of models that train knows.
 func kinds() []string {
-	names := []string{string(neural.LogNormMix), string(neural.TruncNorm)}
+	var names []string
+	for _, kind := range neural.Kinds() {
+		names = append(names, string(kind))
+	}
 	for _, kind := range classical.Kinds() {
 		names = append(names, string(kind))
 	}

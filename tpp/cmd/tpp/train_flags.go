@@ -31,7 +31,7 @@ func parseTrain(args []string, stdout io.Writer) (*trainOrder, error) {
 	o := &trainOrder{}
 	fs := cli.NewFlagSet("train", stdout, trainUsage)
 	fs.StringVar(&o.output, "o", "", "write the model to `FILE`")
-	kind := fs.String("kind", string(neural.LogNormMix), "lognormmix (a distribution of the time), truncnorm (one value), or a classical model: "+oneOf(kinds()[2:]))
+	kind := fs.String("kind", string(neural.LogNormMix), "lognormmix (a distribution of the time), truncnorm (one value), or a classical model: "+oneOf(kinds()[len(neural.Kinds()):]))
 	paper := fs.Bool("paper", false, "the published model, trained the published way; other options change it")
 	seed := fs.Uint64("seed", 1, "`seed` of the split, the first parameters and the order of the sequences")
 	encoder := fs.String("encoder", "GRU", "RNN, GRU or LSTM")

@@ -6,7 +6,6 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/tppfaas/tppfaas/internal/nn"
 	"github.com/tppfaas/tppfaas/tpp/dist"
 	"github.com/tppfaas/tppfaas/tpp/internal/tpptest"
 )
@@ -22,11 +21,9 @@ func TestFastMedianHalvesTheMixture(t *testing.T) {
 			out[k+i] = float32(rapid.Float64Range(-8, 3).Draw(t, "log scale"))
 			out[2*k+i] = float32(rapid.Float64Range(-5, 5).Draw(t, "logit"))
 		}
-		mix := dist.LogNormMix{LogWeights: make([]float64, k), Mu: make([]float64, k), Sigma: make([]float64, k)}
-		predicted := nn.NewMixture(out)
-		predicted.Exponentiate()
-		mixtureOf(&mix, &predicted, norm)
-		got := (&fastMedian{&predicted, norm}).Median()
+		p := newMixturePredictor(&Config{NumComponents: k}, norm, out)
+		p.predict()
+		mix, got := p.mix, p.Median()
 		// The rounding of a float32 location moves the CDF by as much as the density is high there.
 		slack := 1e-5 + mix.Prob(got)*got*norm.Std*5e-6
 		if f := mix.CDF(got); math.Abs(f-0.5) > slack {
