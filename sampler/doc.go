@@ -13,7 +13,7 @@
 //		Seed:        1,
 //	}, nil)
 //	…
-//	err = result.Dataset.WriteFile("data/sequence.json")
+//	err = tpp.WriteFile("data/sequence.json", result.Dataset)
 //
 // Three parts know nothing of each other's workings. A [Planner] draws everything that is random about the requests: when
 // each is sent, how long each of its functions sleeps, which are missing. [Sample] sends them at their times, however slow

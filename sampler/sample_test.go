@@ -16,6 +16,7 @@ import (
 
 	"github.com/tppfaas/tppfaas/apps"
 	"github.com/tppfaas/tppfaas/internal/localwhisk"
+	"github.com/tppfaas/tppfaas/tpp/dataset"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -97,7 +98,7 @@ func TestGolden(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got bytes.Buffer
-	if err := result.Dataset.Encode(&got); err != nil {
+	if err := dataset.Encode(&got, result.Dataset, dataset.FormatJSON); err != nil {
 		t.Fatal(err)
 	}
 	const golden = "testdata/template.json"
@@ -283,7 +284,7 @@ func encode(t interface {
 }, r *Result) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	if err := r.Dataset.Encode(&b); err != nil {
+	if err := dataset.Encode(&b, r.Dataset, dataset.FormatJSON); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()

@@ -1,11 +1,15 @@
-package tpp
+package tpp_test
 
 import (
 	"math"
 	"math/rand/v2"
 	"testing"
 
+	"github.com/tppfaas/tppfaas/internal/num"
+	"github.com/tppfaas/tppfaas/tpp"
 	"github.com/tppfaas/tppfaas/tpp/dist"
+	"github.com/tppfaas/tppfaas/tpp/internal/tpptest"
+	"github.com/tppfaas/tppfaas/tpp/live"
 )
 
 // TestDrawsFollowTheDistribution holds the draws of mixtures, at the last event and after any silence, against the CDF.
@@ -13,15 +17,15 @@ func TestDrawsFollowTheDistribution(t *testing.T) {
 	mix := &dist.LogNormMix{LogWeights: []float64{3, 2, -4, math.Inf(-1)}, Mu: []float64{1, 4, -2, 0}, Sigma: []float64{0.5, 1, 0.1, 1}}
 	point := &dist.Point{Value: 7}
 	for _, elapsed := range []float64{0, 1e-3, 5, 100, 1e4, 1e9} {
-		next := (&Next{Time: mix, Marks: []float64{0.2, 0, 0.8}, End: 0.25}).Given(elapsed)
-		var d drawer
-		d.from(next)
+		next := (&tpp.Next{Time: mix, Marks: []float64{0.2, 0, 0.8}, End: 0.25}).Conditional(elapsed)
+		var d tpp.Drawer
+		d.Reset(next)
 		src := rand.NewPCG(uint64(elapsed), 2)
 		var u []float64
 		over, marks := 0, [3]int{}
 		const n = 20_000
 		for range n {
-			tau, mark, isOver := d.draw(uniform(src), uniform(src))
+			tau, mark, isOver := d.Draw(num.Uniform(src), num.Uniform(src))
 			if isOver {
 				over++
 				continue
@@ -30,7 +34,7 @@ func TestDrawsFollowTheDistribution(t *testing.T) {
 			marks[mark]++
 		}
 		if len(u) > 100 {
-			if ks := uniformity(u); ks > 1.95 {
+			if ks := tpptest.Uniformity(u); ks > 1.95 {
 				t.Errorf("after %v: √n·D = %v for %d draws", elapsed, ks, len(u))
 			}
 		}
@@ -42,9 +46,9 @@ func TestDrawsFollowTheDistribution(t *testing.T) {
 		}
 	}
 	for elapsed, want := range map[float64]float64{0: 7, 5: 2, 8: 0} {
-		var d drawer
-		d.from((&Next{Time: point, Marks: []float64{1}}).Given(elapsed))
-		if tau, _, over := d.draw(0.5, 0.3); tau != want || over {
+		var d tpp.Drawer
+		d.Reset((&tpp.Next{Time: point, Marks: []float64{1}}).Conditional(elapsed))
+		if tau, _, over := d.Draw(0.5, 0.3); tau != want || over {
 			t.Errorf("after %v a point at 7 is drawn as %v", elapsed, tau)
 		}
 	}
@@ -55,14 +59,14 @@ func TestDrawIndexLeavesAUniformNumber(t *testing.T) {
 	src := rand.NewPCG(1, 1)
 	var rest [3][]float64
 	for range 20_000 {
-		i, r := drawIndex([]float32{0.5, 0, 1.5}, 2, uniform(src))
+		i, r := num.DrawIndex([]float32{0.5, 0, 1.5}, 2, num.Uniform(src))
 		rest[i] = append(rest[i], r)
 	}
 	if len(rest[1]) > 0 || math.Abs(float64(len(rest[0]))-5000) > 4*math.Sqrt(20_000*0.25*0.75) {
 		t.Errorf("the indices were drawn %d, %d and %d times", len(rest[0]), len(rest[1]), len(rest[2]))
 	}
 	for _, i := range []int{0, 2} {
-		if ks := uniformity(rest[i]); ks > 1.95 {
+		if ks := tpptest.Uniformity(rest[i]); ks > 1.95 {
 			t.Errorf("√n·D = %v for what is left with index %d", ks, i)
 		}
 	}
@@ -75,7 +79,7 @@ type telltale struct{ defective bool }
 func (telltale) Kind() string             { return "telltale" }
 func (telltale) MarkNames() []string      { return []string{"short", "long"} }
 func (telltale) CovariateNames() []string { return nil }
-func (m telltale) NewState(at float64) State {
+func (m telltale) NewState(at float64) tpp.State {
 	return &telltaleState{m, at}
 }
 
@@ -84,16 +88,16 @@ type telltaleState struct {
 	last float64
 }
 
-func (s *telltaleState) Observe(e Event) error { s.last = e.Time; return nil }
-func (s *telltaleState) Clone() State          { c := *s; return &c }
-func (s *telltaleState) Next(now float64) *Next {
+func (s *telltaleState) Observe(e tpp.Event) error { s.last = e.Time; return nil }
+func (s *telltaleState) Clone() tpp.State          { c := *s; return &c }
+func (s *telltaleState) Next(now float64) *tpp.Next {
 	var d dist.Distribution = dist.Exponential{Rate: 0.1}
 	if s.defective {
 		d = dist.ExpHawkes{Alpha: []float64{0.5}, Beta: []float64{0.25}}
 	}
 	short := d.CDF(10) / d.CDF(math.Inf(1))
-	n := &Next{Time: d, Marks: []float64{short, 1 - short}, Joint: telltaleJoint{d}}
-	return n.Given(now - s.last)
+	n := &tpp.Next{Time: d, Marks: []float64{short, 1 - short}, Joint: telltaleJoint{d}}
+	return n.Conditional(now - s.last)
 }
 
 type telltaleJoint struct{ d dist.Distribution }
@@ -107,16 +111,16 @@ func (j telltaleJoint) LogProbMark(tau float64, mark int) float64 {
 
 func (j telltaleJoint) LogIntervalMark(a, b float64, mark int) float64 {
 	if mark == 1 {
-		return j.d.LogInterval(max(a, 10), max(b, 10))
+		return dist.LogInterval(j.d, max(a, 10), max(b, 10))
 	}
-	return j.d.LogInterval(min(a, 10), min(b, 10))
+	return dist.LogInterval(j.d, min(a, 10), min(b, 10))
 }
 
 // TestDrawnMarksDependOnTheTime where the model says so, after a silence too.
 func TestDrawnMarksDependOnTheTime(t *testing.T) {
-	begun := Sequence{ArrivalTimes: []float64{0}, Marks: []int{0}, TEnd: new(6.0)}
-	for _, beginnings := range [][]Sequence{nil, {begun}} {
-		sequences, err := Simulate(t.Context(), telltale{}, 50, SimulateOptions{Window: 500, Seed: 1, Beginnings: beginnings})
+	begun := tpp.Sequence{ArrivalTimes: []float64{0}, Marks: []int{0}, TEnd: new(6.0)}
+	for _, beginnings := range [][]tpp.Sequence{nil, {begun}} {
+		sequences, err := live.Simulate(t.Context(), telltale{}, 50, live.SimulateOptions{Window: 500, Seed: 1, Beginnings: beginnings})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -141,7 +145,7 @@ func TestSilenceForEver(t *testing.T) {
 	m := telltale{defective: true}
 	never := math.Exp(-0.5 / 0.25)
 	const paths = 6400
-	o, err := Forecast(t.Context(), m.NewState(0), 0, math.Inf(1), ForecastOptions{Paths: paths, Seed: 1})
+	o, err := live.NewForecast(t.Context(), m.NewState(0), 0, math.Inf(1), live.ForecastOptions{Paths: paths, Seed: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +153,7 @@ func TestSilenceForEver(t *testing.T) {
 		t.Errorf("got %+v, want an event with probability %v", o, 1-never)
 	}
 	for _, window := range []float64{0, 1e9} {
-		sequences, err := Simulate(t.Context(), m, 20, SimulateOptions{Window: window, Seed: 1})
+		sequences, err := live.Simulate(t.Context(), m, 20, live.SimulateOptions{Window: window, Seed: 1})
 		if err != nil {
 			t.Fatal(err)
 		}

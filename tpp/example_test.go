@@ -7,21 +7,24 @@ import (
 	"math"
 
 	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/dataset"
 	"github.com/tppfaas/tppfaas/tpp/dist"
+	"github.com/tppfaas/tppfaas/tpp/eval"
+	"github.com/tppfaas/tppfaas/tpp/neural"
 )
 
 // Train a model on the traces of a composition and score it on those that it has not seen.
 func Example_train() {
-	data, err := tpp.ReadFile("testdata/tree_small.json.gz")
+	data, err := dataset.ReadFile("testdata/tree_small.json.gz")
 	if err != nil {
 		log.Fatal(err)
 	}
 	training, validation, test := data.Split(1)
-	model, err := tpp.Train(context.Background(), tpp.Config{}, training, validation, tpp.TrainOptions{Seed: 1, MaxEpochs: 100})
+	model, err := neural.Train(context.Background(), neural.Config{}, training, validation, neural.TrainOptions{Seed: 1, MaxEpochs: 100})
 	if err != nil {
 		log.Fatal(err)
 	}
-	scores, err := tpp.Evaluate(context.Background(), model, test, tpp.EvaluateOptions{})
+	scores, err := eval.Evaluate(context.Background(), model, test, eval.EvaluateOptions{})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -35,7 +38,7 @@ func Example_live() {
 	model, data := trainedExample()
 	state := model.NewState(data.Sequences[3].ArrivalTimes[0])
 	for i := range 4 {
-		event := tpp.EventOf(model, &data.Sequences[3], i)
+		event := data.Sequences[3].Event(i, model.CovariateNames(), nil)
 		if err := state.Observe(event); err != nil {
 			log.Fatal(err)
 		}
@@ -82,7 +85,7 @@ func (b *beat) Next(now float64) *tpp.Next {
 	marks[(b.mark+1)%len(marks)] = 1
 	time := &dist.LogNormMix{LogWeights: []float64{0}, Mu: []float64{math.Log(b.gap)}, Sigma: []float64{0.1}}
 	next := &tpp.Next{Time: time, Marks: marks}
-	return next.Given(now - b.last)
+	return next.Conditional(now - b.last)
 }
 
 func (b *beat) Clone() tpp.State {
@@ -96,7 +99,7 @@ func Example_ownModel() {
 	data := &tpp.Dataset{MarkNames: []string{"tick", "tock"}, Sequences: []tpp.Sequence{
 		{ArrivalTimes: []float64{0, 500, 1000, 1500, 2000}, Marks: []int{0, 1, 0, 1, 0}},
 	}}
-	scores, err := tpp.Evaluate(context.Background(), metronome{data.MarkNames}, data, tpp.EvaluateOptions{})
+	scores, err := eval.Evaluate(context.Background(), metronome{data.MarkNames}, data, eval.EvaluateOptions{})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -104,13 +107,13 @@ func Example_ownModel() {
 	// Output: accuracy 100 %, mean error 125 ms
 }
 
-func trainedExample() (*tpp.Recurrent, *tpp.Dataset) {
-	data, err := tpp.ReadFile("testdata/tree_small.json.gz")
+func trainedExample() (*neural.Recurrent, *tpp.Dataset) {
+	data, err := dataset.ReadFile("testdata/tree_small.json.gz")
 	if err != nil {
 		log.Fatal(err)
 	}
 	training, validation, test := data.Split(1)
-	model, err := tpp.Train(context.Background(), tpp.Config{}, training, validation, tpp.TrainOptions{Seed: 1, MaxEpochs: 100})
+	model, err := neural.Train(context.Background(), neural.Config{}, training, validation, neural.TrainOptions{Seed: 1, MaxEpochs: 100})
 	if err != nil {
 		log.Fatal(err)
 	}

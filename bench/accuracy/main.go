@@ -20,6 +20,10 @@ import (
 
 	"github.com/tppfaas/tppfaas/internal/cli"
 	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/classical"
+	"github.com/tppfaas/tppfaas/tpp/dataset"
+	"github.com/tppfaas/tppfaas/tpp/eval"
+	"github.com/tppfaas/tppfaas/tpp/neural"
 )
 
 const usage = `accuracy trains models on datasets over several splits and prints the means of their test scores.
@@ -31,24 +35,24 @@ Examples:
   accuracy -models lognormmix,paper-lognormmix,lookup -published published_results.csv ../shared/data/high_sequence_det.json.gz
 `
 
-func recurrent(cfg tpp.Config, opts tpp.TrainOptions) func(context.Context, *tpp.Dataset, *tpp.Dataset, uint64) (tpp.Model, error) {
+func recurrent(cfg neural.Config, opts neural.TrainOptions) func(context.Context, *tpp.Dataset, *tpp.Dataset, uint64) (tpp.Model, error) {
 	return func(ctx context.Context, training, validation *tpp.Dataset, seed uint64) (tpp.Model, error) {
 		opts.Seed = seed
-		return tpp.Train(ctx, cfg, training, validation, opts)
+		return neural.Train(ctx, cfg, training, validation, opts)
 	}
 }
 
 // candidates are all that can be compared.
-func candidates() []tpp.Candidate {
-	out := []tpp.Candidate{
-		{Name: "lognormmix", Fit: recurrent(tpp.Config{}, tpp.TrainOptions{})},
-		{Name: "truncnorm", Fit: recurrent(tpp.Config{Kind: tpp.TruncNorm}, tpp.TrainOptions{})},
-		{Name: "paper-lognormmix", Fit: recurrent(tpp.PaperConfig(tpp.LogNormMix), tpp.PaperTraining(tpp.LogNormMix))},
-		{Name: "paper-truncnorm", Fit: recurrent(tpp.PaperConfig(tpp.TruncNorm), tpp.PaperTraining(tpp.TruncNorm))},
+func candidates() []eval.Candidate {
+	out := []eval.Candidate{
+		{Name: "lognormmix", Fit: recurrent(neural.Config{}, neural.TrainOptions{})},
+		{Name: "truncnorm", Fit: recurrent(neural.Config{Kind: neural.TruncNorm}, neural.TrainOptions{})},
+		{Name: "paper-lognormmix", Fit: recurrent(neural.PaperConfig(neural.LogNormMix), neural.PaperTraining(neural.LogNormMix))},
+		{Name: "paper-truncnorm", Fit: recurrent(neural.PaperConfig(neural.TruncNorm), neural.PaperTraining(neural.TruncNorm))},
 	}
-	for _, kind := range tpp.ClassicalKinds() {
-		out = append(out, tpp.Candidate{Name: kind, Fit: func(ctx context.Context, training, _ *tpp.Dataset, _ uint64) (tpp.Model, error) {
-			return tpp.Fit(ctx, kind, training, tpp.FitOptions{})
+	for _, kind := range classical.Kinds() {
+		out = append(out, eval.Candidate{Name: string(kind), Fit: func(ctx context.Context, training, _ *tpp.Dataset, _ uint64) (tpp.Model, error) {
+			return classical.Fit(ctx, kind, training, classical.FitOptions{})
 		}})
 	}
 	return out
@@ -93,11 +97,11 @@ var columns = []struct {
 }{{"nll_time", 3}, {"nll_mark", 3}, {"nll", 3}, {"nll_resolution", 3}, {"mae", 1}, {"accuracy", 4}}
 
 func compareOn(ctx context.Context, path string, splits int, models []string, rows []publishedRow, stdout io.Writer) error {
-	data, err := tpp.ReadFile(path)
+	data, err := dataset.ReadFile(path)
 	if err != nil {
 		return err
 	}
-	var chosen []tpp.Candidate
+	var chosen []eval.Candidate
 	for _, c := range candidates() {
 		if slices.ContainsFunc(models, func(m string) bool { return strings.HasPrefix(c.Name, m) }) {
 			chosen = append(chosen, c)
@@ -111,7 +115,7 @@ func compareOn(ctx context.Context, path string, splits int, models []string, ro
 	for i := range splits {
 		seeds = append(seeds, uint64(i+1))
 	}
-	repetition, err := tpp.Repeat(ctx, data, seeds, chosen, tpp.EvaluateOptions{})
+	repetition, err := eval.Repeat(ctx, data, seeds, chosen, eval.EvaluateOptions{})
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
@@ -127,7 +131,7 @@ func compareOn(ctx context.Context, path string, splits int, models []string, ro
 		fmt.Fprint(tw, c.Name)
 		summary := c.Summary()
 		for _, column := range columns {
-			s := summary[slices.IndexFunc(summary, func(s tpp.ScoreSummary) bool { return s.Name == column.name })]
+			s := summary[slices.IndexFunc(summary, func(s eval.ScoreSummary) bool { return s.Name == column.name })]
 			fmt.Fprint(tw, "\t", spread(s, column.decimals))
 		}
 		fmt.Fprintf(tw, "\t%.1f\n", seconds[i]/float64(splits))
@@ -142,7 +146,7 @@ func compareOn(ctx context.Context, path string, splits int, models []string, ro
 }
 
 // timed wraps the candidates so that the seconds of their fits add up in what it returns.
-func timed(chosen []tpp.Candidate) []float64 {
+func timed(chosen []eval.Candidate) []float64 {
 	seconds := make([]float64, len(chosen))
 	for i := range chosen {
 		fit := chosen[i].Fit
@@ -155,7 +159,7 @@ func timed(chosen []tpp.Candidate) []float64 {
 	return seconds
 }
 
-func spread(s tpp.ScoreSummary, decimals int) string {
+func spread(s eval.ScoreSummary, decimals int) string {
 	if math.IsNaN(s.Mean) || math.IsInf(s.Mean, 0) {
 		return "–"
 	}

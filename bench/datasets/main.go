@@ -13,6 +13,7 @@ import (
 
 	"github.com/tppfaas/tppfaas/internal/atomicfile"
 	"github.com/tppfaas/tppfaas/internal/cli"
+	"github.com/tppfaas/tppfaas/tpp/dataset"
 )
 
 const usage = `Usage: datasets [-o FOLDER] [APPLICATION...]
@@ -62,7 +63,7 @@ func write(ctx context.Context, args []string, stdout io.Writer) error {
 		}
 		for _, m := range []made{low, high} {
 			path := filepath.Join(*folder, m.name)
-			if err := m.data.WriteFile(path); err != nil {
+			if err := dataset.WriteFile(path, m.data); err != nil {
 				return err
 			}
 			card := strings.TrimSuffix(path, ".json.gz") + ".md"

@@ -131,20 +131,20 @@ func delaysOf(sequences []*tpp.Sequence) delays {
 // coldShare is the share of cold starts, in percent.
 func (d delays) coldShare() float64 { return 100 * float64(len(d.coldWait)) / float64(len(d.wait)) }
 
-// figure is a number of both worlds, and whether ours is near enough.
-type figure struct {
+// statistic is a number of both worlds, and whether ours is near enough.
+type statistic struct {
 	name       string
 	real, ours float64
 	ok         bool
 }
 
-// figures of a load. Those with a bound in points or a share are checked, the others only shown.
-func figures(real, ours delays) []figure {
-	var all []figure
+// statistics returns the statistics of a load. Those with a bound in points or a share are checked, the others only shown.
+func statistics(real, ours delays) []statistic {
+	var all []statistic
 	show := func(name string, real, ours, share, points float64) {
 		far := math.Abs(real - ours)
 		ok := share == 0 && points == 0 || far <= points || far <= share*real
-		all = append(all, figure{name, real, ours, ok})
+		all = append(all, statistic{name, real, ours, ok})
 	}
 	show("cold starts %", real.coldShare(), ours.coldShare(), 0, 10)
 	show("wait median", quantile(real.wait, 0.5), quantile(ours.wait, 0.5), 0.3, 5)

@@ -17,9 +17,11 @@ import (
 	"time"
 
 	"github.com/tppfaas/tppfaas/internal/cli"
+	"github.com/tppfaas/tppfaas/internal/figure"
 	"github.com/tppfaas/tppfaas/internal/localwhisk"
 	"github.com/tppfaas/tppfaas/sampler"
 	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/dataset"
 )
 
 const usage = `fidelity samples the applications of recorded datasets in virtual time, under the same load, and compares.
@@ -103,14 +105,18 @@ func compare(ctx context.Context, args []string, stdout io.Writer) error {
 	if *output == "" {
 		return nil
 	}
-	return drawFile(*output, all)
+	picture, err := sheet(all)
+	if err != nil {
+		return err
+	}
+	return figure.Write(*output, picture)
 }
 
 // fitFiles prints the overheads that fit the waits and inits of the datasets.
 func fitFiles(paths []string, stdout io.Writer) error {
 	var timings []localwhisk.Timing
 	for _, path := range paths {
-		d, err := tpp.ReadFile(path)
+		d, err := dataset.ReadFile(path)
 		if err != nil {
 			return err
 		}
@@ -149,7 +155,7 @@ type comparison struct {
 	source     *source
 	real, ours []*tpp.Sequence // of the low load, or of the bursts
 	gaps       []medianGap     // of a low load
-	figures    []figure
+	statistics []statistic
 }
 
 func compareFile(ctx context.Context, path string, overheads sampler.Overheads, seeds int) (*comparison, error) {
@@ -176,14 +182,14 @@ func compareFile(ctx context.Context, path string, overheads sampler.Overheads, 
 	if !inBursts {
 		c.gaps = compareGaps(c.real, c.ours)
 	}
-	c.figures = figures(delaysOf(c.real), delaysOf(c.ours))
+	c.statistics = statistics(delaysOf(c.real), delaysOf(c.ours))
 	return c, nil
 }
 
 func (c *comparison) print(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "%s: %d traces recorded, %d simulated\n", c.source.name, len(c.real), len(c.ours))
-	for _, f := range c.figures {
+	for _, f := range c.statistics {
 		fmt.Fprintf(t, "  %s\t%.6g\t%.6g\t%s\n", f.name, f.real, f.ours, mark(f.ok))
 	}
 	if len(c.gaps) > 0 {

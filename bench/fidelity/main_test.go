@@ -14,6 +14,7 @@ import (
 	"github.com/tppfaas/tppfaas/apps"
 	"github.com/tppfaas/tppfaas/sampler"
 	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/dataset"
 )
 
 // recordings lie beside the repository.
@@ -43,7 +44,7 @@ func TestVirtualTimeIsLikeTheCluster(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Log(table.String())
-			for _, f := range c.figures {
+			for _, f := range c.statistics {
 				if !f.ok {
 					t.Errorf("%s: recorded %.4g, simulated %.4g", f.name, f.real, f.ours)
 				}
@@ -162,7 +163,7 @@ func TestFigures(t *testing.T) {
 		t.Errorf("a share of cold starts of %v %%, want 75", got)
 	}
 	other := delaysOf([]*tpp.Sequence{sequence(0, 1), sequence(0)})
-	for _, f := range figures(d, other) {
+	for _, f := range statistics(d, other) {
 		if want := f.name != "cold starts %" && f.name != "wait median"; f.ok != want {
 			t.Errorf("%s: real %v, ours %v: ok is %t", f.name, f.real, f.ours, f.ok)
 		}
@@ -204,7 +205,7 @@ func TestFitOfADataset(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), "any.json")
-	if err := d.WriteFile(path); err != nil {
+	if err := dataset.WriteFile(path, d); err != nil {
 		t.Fatal(err)
 	}
 	var stdout, stderr bytes.Buffer

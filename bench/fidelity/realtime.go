@@ -13,6 +13,7 @@ import (
 	"gonum.org/v1/plot"
 
 	"github.com/tppfaas/tppfaas/apps"
+	"github.com/tppfaas/tppfaas/internal/figure"
 	"github.com/tppfaas/tppfaas/sampler"
 	"github.com/tppfaas/tppfaas/tpp"
 )
@@ -137,29 +138,19 @@ func (c *realTime) print(w io.Writer) error {
 
 // panel draws the distribution functions of the inter times of each pair.
 func (c *realTime) panel() (*plot.Plot, error) {
-	p := newPanel("local: " + c.app.Name + ", gaps without cold starts")
-	p.X.Label.Text, p.Y.Label.Text = "gap, ms", "share"
-	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0, 0, 0, 1
-	p.Y.Tick.Marker = plot.ConstantTicks{{Value: 0, Label: "0"}, {Value: 0.5, Label: "0.5"}, {Value: 1, Label: "1"}}
+	p := figure.NewPanel("local platform, real time:\n"+c.app.Name+" without cold starts", "gap (ms)", "share of gaps")
 	real, ours := gaps(c.real), gaps(c.ours)
+	p.X.Min, p.X.Max = 0, 50
 	for _, d := range c.distances {
 		p.X.Max = max(p.X.Max, math.Ceil(quantile(real[d.pair], 0.98)/50)*50)
 	}
-	p.X.Max *= 1.6 // room for the legend
-	p.Add(grid())
-	for i, d := range c.distances {
-		names := [2]string{}
-		if i == 0 {
-			names = [2]string{"real time", "virtual time"}
-		}
-		if err := distribution(p, real[d.pair], 1, recordedInk, names[0]); err != nil {
+	for _, d := range c.distances {
+		if err := distribution(p, real[d.pair], 1, recordedInk); err != nil {
 			return nil, err
 		}
-		if err := distribution(p, ours[d.pair], 1, ourInk, names[1]); err != nil {
+		if err := distribution(p, ours[d.pair], 1, ourInk); err != nil {
 			return nil, err
 		}
 	}
-	legend(p)
-	fonts(p)
 	return p, nil
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tppfaas/tppfaas/sampler"
+	"github.com/tppfaas/tppfaas/tpp/dataset"
 )
 
 func TestKolmogorovSmirnov(t *testing.T) {
@@ -43,7 +44,7 @@ func TestRealTime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Dataset.WriteFile(path); err != nil {
+	if err := dataset.WriteFile(path, r.Dataset); err != nil {
 		t.Fatal(err)
 	}
 	for _, tt := range []struct {
@@ -70,7 +71,7 @@ func TestRealTime(t *testing.T) {
 	for i := range r.Dataset.Sequences {
 		r.Dataset.Sequences[i].InitTimes = nil
 	}
-	if err := r.Dataset.WriteFile(path); err != nil {
+	if err := dataset.WriteFile(path, r.Dataset); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := compareRealTime(t.Context(), path, sampler.RealTime, 4096, 1); err == nil || !strings.Contains(err.Error(), "without wait and init times") {

@@ -11,6 +11,7 @@ import (
 	"github.com/tppfaas/tppfaas/apps"
 	"github.com/tppfaas/tppfaas/sampler"
 	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/dataset"
 )
 
 // source is a recorded dataset, and what its name says: LOAD_APPLICATION_DURATIONS.
@@ -45,7 +46,7 @@ func readSource(path string) (*source, error) {
 
 // readDataset reads traces of an application. Marks are its functions; one that is empty, or without wait and init times, is an error.
 func readDataset(path string, app *apps.Application) (*tpp.Dataset, error) {
-	d, err := tpp.ReadFile(path)
+	d, err := dataset.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"gonum.org/v1/plot"
 
+	"github.com/tppfaas/tppfaas/internal/figure"
 	"github.com/tppfaas/tppfaas/internal/localwhisk"
 )
 
@@ -111,21 +112,15 @@ func standaloneWaits(ctx context.Context, every time.Duration, distinct bool, me
 }
 
 func (s *standalone) panel() (*plot.Plot, error) {
-	p := newPanel("standalone: warm, paused, cold, memory full")
-	p.X.Label.Text, p.Y.Label.Text = "wait, ms", "share of invocations"
-	p.X.Scale = plot.LogScale{}
-	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 2, 1000, 0, 1
-	p.X.Tick.Marker = plot.ConstantTicks{{Value: 2, Label: "2"}, {Value: 10, Label: "10"}, {Value: 100, Label: "100"}, {Value: 1000, Label: "1000"}}
-	p.Y.Tick.Marker = plot.ConstantTicks{{Value: 0, Label: "0"}, {Value: 0.5, Label: "0.5"}, {Value: 1, Label: "1"}}
-	p.Add(grid())
+	p := figure.NewPanel("standalone, from the left:\nwarm, paused, cold, memory full", "wait (ms)", "share of invocations")
+	figure.LogAxis(&p.X, 2, 1000)
 	for _, load := range standaloneLoads {
-		if err := distribution(p, s.real[load.set], 1, recordedInk, ""); err != nil {
+		if err := distribution(p, s.real[load.set], 1, recordedInk); err != nil {
 			return nil, err
 		}
-		if err := distribution(p, s.ours[load.set], 1, ourInk, ""); err != nil {
+		if err := distribution(p, s.ours[load.set], 1, ourInk); err != nil {
 			return nil, err
 		}
 	}
-	fonts(p)
 	return p, nil
 }

@@ -2,7 +2,7 @@
 // model (sequences of 21 events, 22 marks, GRU 64, 64 components, batches of 64). It prints tables in Markdown and draws a
 // picture.
 //
-//	go run ./bench/growth -o tpp/growth.png
+//	go run ./bench/growth -o tpp/neural/growth.png
 package main
 
 import (
@@ -16,7 +16,9 @@ import (
 	"strconv"
 
 	"github.com/tppfaas/tppfaas/internal/cli"
+	"github.com/tppfaas/tppfaas/internal/figure"
 	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/neural"
 )
 
 const usage = `growth measures how the time and the memory of training grow with the data and the model.
@@ -69,13 +71,7 @@ func measure(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	if *epochs < 2 || *workers < 1 || !(*most >= 1e4) {
 		return cli.Usagef("at least two epochs, one worker and 10000 events are needed")
 	}
-	all := []*series{
-		{name: "sequence length", values: []int{6, 11, 21, 51, 101, 501, 2001}, set: func(s *shape, v int) { s.length = v }},
-		{name: "batch size", values: []int{8, 16, 32, 64, 128, 256}, set: func(s *shape, v int) { s.batch = v }},
-		{name: "units of the encoder", values: []int{16, 32, 64, 128, 256}, set: func(s *shape, v int) { s.units = v }},
-		{name: "marks", values: []int{1, 5, 22, 100, 1000}, set: func(s *shape, v int) { s.marks = v }},
-		{name: "events", values: sizes(*most), set: func(s *shape, v int) { s.events = v }},
-	}
+	all := quantities(*most)
 	fmt.Fprintf(stdout, "Time of one training epoch per event, %d workers, and memory per event beside the data set.\n", *workers)
 	for _, s := range all {
 		fmt.Fprintf(stdout, "\n| %s | ns an event: median | least to most | bytes an event |\n|---|---|---|---|\n", s.name)
@@ -95,7 +91,22 @@ func measure(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	if *out == "" {
 		return nil
 	}
-	return draw(*out, all)
+	picture, err := sheet(all, *workers)
+	if err != nil {
+		return err
+	}
+	return figure.Write(*out, picture)
+}
+
+// quantities returns what is varied, and the values that it takes; most is the largest number of events.
+func quantities(most float64) []*series {
+	return []*series{
+		{name: "sequence length", values: []int{6, 11, 21, 51, 101, 501, 2001}, set: func(s *shape, v int) { s.length = v }},
+		{name: "batch size", values: []int{8, 16, 32, 64, 128, 256}, set: func(s *shape, v int) { s.batch = v }},
+		{name: "units of the encoder", values: []int{16, 32, 64, 128, 256}, set: func(s *shape, v int) { s.units = v }},
+		{name: "marks", values: []int{1, 5, 22, 100, 1000}, set: func(s *shape, v int) { s.marks = v }},
+		{name: "events", values: sizes(most), set: func(s *shape, v int) { s.events = v }},
+	}
 }
 
 func sizes(most float64) []int {
@@ -129,7 +140,7 @@ func data(s shape) *tpp.Dataset {
 
 func train(ctx context.Context, s shape, epochs, workers int) (point, error) {
 	d := data(s)
-	cfg, opts := tpp.PaperConfig(tpp.LogNormMix), tpp.PaperTraining(tpp.LogNormMix)
+	cfg, opts := neural.PaperConfig(neural.LogNormMix), neural.PaperTraining(neural.LogNormMix)
 	cfg.ContextSize = s.units
 	opts.BatchSize, opts.MaxEpochs, opts.Workers = s.batch, epochs, workers
 	// A validation part of one sequence: it is the training that is measured.
@@ -137,13 +148,13 @@ func train(ctx context.Context, s shape, epochs, workers int) (point, error) {
 	before := heap()
 	var ends []float64
 	var during float64
-	opts.Progress = func(e tpp.Epoch) {
+	opts.Progress = func(e neural.Epoch) {
 		ends = append(ends, e.Seconds)
 		if e.Epoch == epochs {
 			during = heap()
 		}
 	}
-	if _, err := tpp.Train(ctx, cfg, d, validation, opts); err != nil {
+	if _, err := neural.Train(ctx, cfg, d, validation, opts); err != nil {
 		return point{}, err
 	}
 	events := float64(d.NumEvents())

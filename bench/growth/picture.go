@@ -3,51 +3,41 @@ package main
 import (
 	"fmt"
 	"image/color"
-	"io"
-	"path/filepath"
-	"strings"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
-	canvas "gonum.org/v1/plot/vg/draw"
-	"gonum.org/v1/plot/vg/vgimg"
+	"gonum.org/v1/plot/vg/draw"
 
-	"github.com/tppfaas/tppfaas/internal/atomicfile"
+	"github.com/tppfaas/tppfaas/internal/figure"
 )
 
-// draw shows the time of an event against each quantity, side by side.
-func draw(path string, all []*series) error {
-	format := strings.TrimPrefix(filepath.Ext(path), ".")
-	width, height := vg.Length(len(all))*6*vg.Centimeter, 7*vg.Centimeter
-	c, err := canvas.NewFormattedCanvas(width, height, format)
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	if format == "png" {
-		c = vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(width, height), vgimg.UseDPI(144))}
-	}
-	tiles := canvas.Tiles{Rows: 1, Cols: len(all), PadTop: 8, PadBottom: 8, PadLeft: 8, PadRight: 12, PadX: 10}
-	whole := canvas.New(c)
-	for i, s := range all {
-		p, err := panel(s)
+// sheet returns a picture of the time of an event against each quantity, side by side on one scale.
+func sheet(all []*series, workers int) (*figure.Sheet, error) {
+	s := &figure.Sheet{Columns: len(all), PanelWidth: 5.8 * vg.Centimeter, PanelHeight: 6 * vg.Centimeter}
+	s.Title = "Time of training per event and epoch, by one quantity at a time"
+	s.Source = fmt.Sprintf("medians over the epochs, %d workers; both axes logarithmic", workers)
+	for _, one := range all {
+		p, err := panel(one)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		p.Draw(tiles.At(whole, i, 0))
+		s.Panels = append(s.Panels, p)
 	}
-	return atomicfile.Write(path, func(w io.Writer) error {
-		_, err := c.WriteTo(w)
-		return err
-	})
+	least, most := s.Panels[0].Y.Min, s.Panels[0].Y.Max
+	for _, p := range s.Panels {
+		least, most = min(least, p.Y.Min), max(most, p.Y.Max)
+	}
+	for _, p := range s.Panels {
+		figure.LogAxis(&p.Y, least, most)
+	}
+	return s, nil
 }
 
+// panel draws the median times of a series. The range of its vertical axis holds them with some room.
 func panel(s *series) (*plot.Plot, error) {
-	p := plot.New()
-	p.X.Label.Text = s.name
-	p.Y.Label.Text = "ns an event"
-	p.X.Scale = plot.LogScale{}
-	p.Y.Scale = plot.LogScale{}
+	p := figure.NewPanel("", s.name, "time (ns)")
+	p.X.Scale, p.Y.Scale = plot.LogScale{}, plot.LogScale{}
 	var xys plotter.XYs
 	var ticks plot.ConstantTicks
 	labelled := 0.0
@@ -60,27 +50,17 @@ func panel(s *series) (*plot.Plot, error) {
 		}
 		ticks = append(ticks, plot.Tick{Value: x, Label: label})
 	}
-	p.X.Tick.Marker = ticks
-	p.Y.Min, p.Y.Max = 100, 20000
-	p.Y.Tick.Marker = plot.ConstantTicks{{Value: 100, Label: "100"}, {Value: 1000, Label: "1000"}, {Value: 10000, Label: "10000"}}
 	line, points, err := plotter.NewLinePoints(xys)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", s.name, err)
 	}
-	blue := color.NRGBA{0x2f, 0x4b, 0x6e, 0xff}
+	blue := color.NRGBA{0x00, 0x5a, 0x9c, 0xff}
 	line.Color, points.Color = blue, blue
 	line.Width = 1.5
-	points.Shape = canvas.CircleGlyph{}
-	grid := plotter.NewGrid()
-	grid.Vertical.Width = 0
-	grid.Horizontal.Color = color.NRGBA{0xdd, 0xdd, 0xdd, 0xff}
-	p.Add(grid, line, points)
-	for _, f := range []*plot.Axis{&p.X, &p.Y} {
-		f.Label.TextStyle.Font.Variant = "Sans"
-		f.Label.TextStyle.Font.Size = 10
-		f.Tick.Label.Font.Variant = "Sans"
-		f.Tick.Label.Font.Size = 8
-	}
+	points.Shape = draw.CircleGlyph{}
+	p.Add(line, points)
+	p.X.Tick.Marker = ticks
+	p.Y.Min, p.Y.Max = min(100, p.Y.Min/2), max(10_000, p.Y.Max*2)
 	return p, nil
 }
 

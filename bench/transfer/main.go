@@ -14,6 +14,9 @@ import (
 
 	"github.com/tppfaas/tppfaas/internal/cli"
 	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/dataset"
+	"github.com/tppfaas/tppfaas/tpp/eval"
+	"github.com/tppfaas/tppfaas/tpp/neural"
 )
 
 const usage = `Usage: transfer RECORDED... [options]
@@ -61,7 +64,7 @@ func transfer(ctx context.Context, args []string, stdout io.Writer) error {
 		names := [2]string{"recorded", "simulated"}
 		for to, on := range worlds {
 			for _, from := range [2]int{to, 1 - to} {
-				s, err := tpp.Evaluate(ctx, worlds[from].model, on.test, tpp.EvaluateOptions{})
+				s, err := eval.Evaluate(ctx, worlds[from].model, on.test, eval.EvaluateOptions{})
 				if err != nil {
 					return fmt.Errorf("%s, trained on %s, evaluated on %s: %w", name, names[from], names[to], err)
 				}
@@ -82,12 +85,12 @@ type world struct {
 }
 
 func train(ctx context.Context, path string, epochs int, seed uint64) (world, error) {
-	d, err := tpp.ReadFile(path)
+	d, err := dataset.ReadFile(path)
 	if err != nil {
 		return world{}, err
 	}
 	training, validation, test := d.Split(seed)
-	m, err := tpp.Train(ctx, tpp.Config{}, training, validation, tpp.TrainOptions{Seed: seed, MaxEpochs: epochs})
+	m, err := neural.Train(ctx, neural.Config{}, training, validation, neural.TrainOptions{Seed: seed, MaxEpochs: epochs})
 	if err != nil {
 		return world{}, fmt.Errorf("training on %s: %w", path, err)
 	}

@@ -8,12 +8,13 @@ import (
 	"testing"
 
 	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/dataset"
 )
 
 // TestTransfer takes one simulated dataset for the recording, and a part of it for the simulation.
 func TestTransfer(t *testing.T) {
 	folder := t.TempDir()
-	d, err := tpp.ReadFile("../../data/low_tree_small_det.json.gz")
+	d, err := dataset.ReadFile("../../data/low_tree_small_det.json.gz")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +27,7 @@ func TestTransfer(t *testing.T) {
 		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 			t.Fatal(err)
 		}
-		if err := d.WriteFile(path); err != nil {
+		if err := dataset.WriteFile(path, d); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -40,22 +40,24 @@ func run(args []string, stdout io.Writer) error {
 	} else if len(rest) > 0 {
 		return cli.Usagef("unexpected argument %q", rest[0])
 	}
-	return atomicfile.Write(*output, draws)
+	return atomicfile.Write(*output, write)
 }
 
-// Sizes in points, on a canvas of width × height with the origin at the lower left.
+// Sizes in points, on a canvas of width × height with the origin at the lower left. A page shows a point as about a pixel.
 const (
-	width, height = 860, 430
-	boxWidth      = 178
-	boxHeight     = 74
+	width, height = 860, 476
+	boxWidth      = 208
+	boxHeight     = 88
+
+	nameSize, lineSize, labelSize = 16, 12, 12
 )
 
 var (
 	ink      = color.Gray{40}
-	faint    = color.Gray{120}
-	ours     = color.RGBA{222, 235, 247, 255}
+	faint    = color.Gray{90}
+	sampling = color.RGBA{222, 235, 247, 255}
+	modeling = color.RGBA{226, 240, 217, 255}
 	foreign  = color.Gray{236}
-	learning = color.RGBA{226, 240, 217, 255}
 )
 
 // box is a part: its name and what it does.
@@ -66,20 +68,25 @@ type box struct {
 	fill  color.Color
 }
 
-// Every part has its place in a grid of three rows.
-var (
-	sampler   = box{24, 320, "sampler", "deploys an application,\nsends requests, collects traces", ours}
-	openwhisk = box{341, 320, "OpenWhisk", "a cluster, or the built-in\nplatform (localwhisk)", foreign}
-	functions = box{658, 320, "functions", "apps/action: sleep, invoke\nthe next ones, export a span", ours}
-	collector = box{658, 178, "collector", "adds wait and init times,\ndraws the phases", ours}
-	zipkin    = box{341, 178, "Zipkin", "a server, or the built-in one\n(localzipkin)", foreign}
-	dataset   = box{24, 178, "dataset", "arrival times, marks,\nwaits, inits (JSON)", learning}
-	model     = box{24, 36, "tpp", "trains a temporal point process,\nevaluates it", learning}
-	forecast  = box{341, 36, "forecast", "which function, when:\nanew at each arrival", learning}
-	warming   = box{658, 36, "your controller", "warms what will be\nneeded", foreign}
+// Every part has its place in a grid of three rows and three columns.
+const (
+	column1, column2, column3 = 14, 326, 638
+	row1, row2, row3          = 374, 214, 54
 )
 
-// arrow goes from one box to another, from and to a side of each: 'r', 'l', 't', 'b'.
+var (
+	sampler   = box{column1, row1, "sampler", "deploys an application,\nsends requests, collects traces", sampling}
+	openwhisk = box{column2, row1, "OpenWhisk", "a cluster, or the built-in\nplatform (localwhisk)", foreign}
+	functions = box{column3, row1, "functions", "sleep, invoke the next ones,\nexport a span (apps/action)", sampling}
+	collector = box{column3, row2, "collector", "adds wait and init times and\nthe phases of each invocation", sampling}
+	zipkin    = box{column2, row2, "Zipkin", "a server, or the built-in one\n(localzipkin)", foreign}
+	dataset   = box{column1, row2, "dataset", "arrival, wait and init times,\nwhich function (JSON)", modeling}
+	model     = box{column1, row3, "tpp", "trains and evaluates\na temporal point process", modeling}
+	forecast  = box{column2, row3, "forecast", "which functions, and when,\nanew at each arrival", modeling}
+	warming   = box{column3, row3, "your controller", "warms the containers\nthat will be needed", foreign}
+)
+
+// arrow goes from a box to another, from and to a side of each: 'r', 'l', 't', 'b'.
 type arrow struct {
 	from, to         box
 	fromSide, toSide byte
@@ -87,30 +94,47 @@ type arrow struct {
 	leave, arrive    float64 // where on the sides, from their middles
 }
 
-func draws(w io.Writer) error {
+// write draws the picture into a PNG.
+func write(w io.Writer) error {
 	canvas := vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(width, height), vgimg.UseDPI(144), vgimg.UseBackgroundColor(color.White))}
-	c := draw.New(canvas)
+	paint(draw.New(canvas))
+	_, err := canvas.WriteTo(w)
+	return err
+}
+
+// paint draws the parts, what goes between them, and a key to the colours.
+func paint(c draw.Canvas) {
 	p := pen{c, text.Plain{Fonts: font.NewCache(liberation.Collection())}}
 	for _, b := range []box{sampler, openwhisk, functions, collector, zipkin, dataset, model, forecast, warming} {
 		p.box(b)
 	}
 	for _, a := range []arrow{
 		{sampler, openwhisk, 'r', 'l', "requests (REST)", 0, 0},
-		{openwhisk, functions, 'r', 'l', "starts, runs", 14, 14},
-		{functions, openwhisk, 'l', 'r', "invoke", -14, -14},
-		{functions, collector, 'b', 't', "spans\n(OTLP)", 30, 30},
-		{openwhisk, collector, 'b', 't', "activation records", 40, -40},
+		{openwhisk, functions, 'r', 'l', "starts, runs", 16, 16},
+		{functions, openwhisk, 'l', 'r', "invoke", -16, -16},
+		{functions, collector, 'b', 't', "spans\n(OTLP)", 40, 40},
+		{openwhisk, collector, 'b', 't', "activation records", 40, -60},
 		{collector, zipkin, 'l', 'r', "enriched spans", 0, 0},
-		{zipkin, sampler, 't', 'b', "complete traces", -40, 40},
-		{sampler, dataset, 'b', 't', "writes", -50, -50},
-		{dataset, model, 'b', 't', "trains", -50, -50},
+		{zipkin, sampler, 't', 'b', "complete traces", -60, 40},
+		{sampler, dataset, 'b', 't', "writes", -60, -60},
+		{dataset, model, 'b', 't', "trains", -60, -60},
 		{model, forecast, 'r', 'l', "model file", 0, 0},
 		{forecast, warming, 'r', 'l', "what to warm", 0, 0},
 	} {
 		p.arrow(a)
 	}
-	_, err := canvas.WriteTo(w)
-	return err
+	x := vg.Length(column1)
+	for _, k := range []struct {
+		fill color.Color
+		text string
+	}{{sampling, "samples"}, {modeling, "models and predicts"}, {foreign, "systems around it; OpenWhisk and Zipkin are built in too"}} {
+		const y, size = 14, 12
+		p.rectangle(x, y, 20, size, k.fill)
+		style := p.style(labelSize, ink, false)
+		style.XAlign = draw.XLeft
+		p.c.FillText(style, vg.Point{X: x + 27, Y: y + size/2}, k.text)
+		x += 27 + style.Width(k.text) + 28
+	}
 }
 
 // pen draws on a canvas.
@@ -129,16 +153,20 @@ func (p pen) style(size vg.Length, c color.Color, bold bool) draw.TextStyle {
 
 func (p pen) box(b box) {
 	x, y := vg.Length(b.x), vg.Length(b.y)
-	corners := []vg.Point{{X: x, Y: y}, {X: x + boxWidth, Y: y}, {X: x + boxWidth, Y: y + boxHeight}, {X: x, Y: y + boxHeight}}
-	p.c.FillPolygon(b.fill, corners)
-	p.c.StrokeLines(draw.LineStyle{Color: faint, Width: 0.8}, append(corners, corners[0]))
-	p.c.FillText(p.style(13, ink, true), vg.Point{X: x + boxWidth/2, Y: y + boxHeight - 16}, b.name)
+	p.rectangle(x, y, boxWidth, boxHeight, b.fill)
+	p.c.FillText(p.style(nameSize, ink, true), vg.Point{X: x + boxWidth/2, Y: y + boxHeight - 19}, b.name)
 	for i, line := range strings.Split(b.lines, "\n") {
-		p.c.FillText(p.style(9.5, ink, false), vg.Point{X: x + boxWidth/2, Y: y + boxHeight - 36 - vg.Length(15*i)}, line)
+		p.c.FillText(p.style(lineSize, ink, false), vg.Point{X: x + boxWidth/2, Y: y + boxHeight - 45 - vg.Length(19*i)}, line)
 	}
 }
 
-// side returns the middle of a side of b, moved along it.
+func (p pen) rectangle(x, y, width, height vg.Length, fill color.Color) {
+	corners := []vg.Point{{X: x, Y: y}, {X: x + width, Y: y}, {X: x + width, Y: y + height}, {X: x, Y: y + height}}
+	p.c.FillPolygon(fill, corners)
+	p.c.StrokeLines(draw.LineStyle{Color: faint, Width: 0.8}, append(corners, corners[0]))
+}
+
+// side returns the middle of a side of b, shifted along it.
 func (b box) side(s byte, shift float64) (x, y float64) {
 	switch s {
 	case 'r':
@@ -165,18 +193,18 @@ func (p pen) arrow(a arrow) {
 	p.c.FillPolygon(ink, head)
 
 	for i, line := range strings.Split(a.label, "\n") {
-		style, at := p.style(9, faint, false), vg.Point{X: vg.Length((x0 + x1) / 2), Y: vg.Length((y0 + y1) / 2)}
+		style, at := p.style(labelSize, faint, false), vg.Point{X: vg.Length((x0 + x1) / 2), Y: vg.Length((y0 + y1) / 2)}
 		switch {
 		case y0 == y1:
-			at.Y += 8
+			at.Y += 10
 		case x0 == x1:
 			style.XAlign = draw.XLeft
-			at.X += 7
-			at.Y -= vg.Length(12 * i)
+			at.X += 8
+			at.Y -= vg.Length(16 * i)
 		default: // both slanted ones fall to the right: above them is room
 			style.XAlign = draw.XLeft
-			at.X += 6
-			at.Y += 8
+			at.X += 8
+			at.Y += 10
 		}
 		p.c.FillText(style, at, line)
 	}

@@ -14,6 +14,8 @@ import (
 
 	"github.com/tppfaas/tppfaas/internal/cli"
 	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/dataset"
+	"github.com/tppfaas/tppfaas/tpp/live"
 )
 
 const usage = `Usage: live MODEL [options] < INVOCATIONS
@@ -29,7 +31,7 @@ Examples:
 
 func main() {
 	cli.Main(func(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-		return cli.Exit(stderr, "live", live(ctx, args, os.Stdin, stdout))
+		return cli.Exit(stderr, "live", follow(ctx, args, os.Stdin, stdout))
 	})
 }
 
@@ -48,7 +50,7 @@ type need struct {
 	Median      float64 `json:"median"`
 }
 
-func live(ctx context.Context, args []string, stdin io.Reader, stdout io.Writer) error {
+func follow(ctx context.Context, args []string, stdin io.Reader, stdout io.Writer) error {
 	fs := cli.NewFlagSet("live", stdout, usage)
 	horizon := fs.Duration("horizon", 2*time.Second, "how far ahead: the `time` that it takes to warm a container")
 	least := fs.Float64("least", 0.2, "least `probability` of a function that is printed")
@@ -90,7 +92,7 @@ func live(ctx context.Context, args []string, stdin io.Reader, stdout io.Writer)
 
 // follower keeps the traces in flight.
 type follower struct {
-	forecaster *tpp.Forecaster[string]
+	forecaster *live.Forecaster[string]
 	names      []string
 	marks      map[string]int
 	horizon    float64 // ms
@@ -98,7 +100,7 @@ type follower struct {
 }
 
 func newFollower(model tpp.Model, horizon time.Duration, least float64) (*follower, error) {
-	forecaster, err := tpp.NewForecaster[string](model, tpp.ForecasterOptions{})
+	forecaster, err := live.NewForecaster[string](model, live.ForecasterOptions{})
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +124,7 @@ func (f *follower) observe(ctx context.Context, i invocation) ([]need, error) {
 		return nil, err
 	}
 	f.forecaster.Expire(i.Time)
-	outlook, err := f.forecaster.ForecastAll(ctx, i.Time, f.horizon, tpp.ForecastOptions{Seed: 1})
+	outlook, err := f.forecaster.ForecastAll(ctx, i.Time, f.horizon, live.ForecastOptions{Seed: 1})
 	if err != nil {
 		return nil, err
 	}
@@ -178,7 +180,7 @@ func readLines(r io.Reader, use func(invocation) error) error {
 
 // replayFile hands on the events of a dataset at their pace, one sequence after the other.
 func replayFile(ctx context.Context, file string, only int, speed float64, use func(invocation) error) error {
-	data, err := tpp.ReadFile(file)
+	data, err := dataset.ReadFile(file)
 	if err != nil {
 		return err
 	}

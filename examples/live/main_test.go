@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/dataset"
+	"github.com/tppfaas/tppfaas/tpp/neural"
 )
 
 const traces = "../../tpp/testdata/tree_small.json.gz"
@@ -18,17 +20,17 @@ const traces = "../../tpp/testdata/tree_small.json.gz"
 // model trains a small model once and returns its file.
 func model(t *testing.T) string {
 	t.Helper()
-	data, err := tpp.ReadFile(traces)
+	data, err := dataset.ReadFile(traces)
 	if err != nil {
 		t.Fatal(err)
 	}
 	training, validation, _ := data.Split(1)
-	m, err := tpp.Train(t.Context(), tpp.Config{}, training, validation, tpp.TrainOptions{Seed: 1, MaxEpochs: 60})
+	m, err := neural.Train(t.Context(), neural.Config{}, training, validation, neural.TrainOptions{Seed: 1, MaxEpochs: 60})
 	if err != nil {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "model.safetensors")
-	if err := m.WriteFile(file); err != nil {
+	if err := tpp.WriteModelFile(file, m); err != nil {
 		t.Fatal(err)
 	}
 	return file
@@ -40,7 +42,7 @@ func TestForeseesTheNextFunctions(t *testing.T) {
 	file := model(t)
 	var replayed bytes.Buffer
 	args := []string{file, "-replay", traces, "-sequence", "3", "-speed", "1000000", "-json", "-horizon", "1s"}
-	if err := live(t.Context(), args, nil, &replayed); err != nil {
+	if err := follow(t.Context(), args, nil, &replayed); err != nil {
 		t.Fatal(err)
 	}
 	type report struct {
@@ -81,7 +83,7 @@ func TestForeseesTheNextFunctions(t *testing.T) {
 	}
 
 	var streamed bytes.Buffer
-	if err := live(t.Context(), []string{file, "-json", "-horizon", "1s"}, strings.NewReader(lines.String()), &streamed); err != nil {
+	if err := follow(t.Context(), []string{file, "-json", "-horizon", "1s"}, strings.NewReader(lines.String()), &streamed); err != nil {
 		t.Fatal(err)
 	}
 	if streamed.String() != replayed.String() {
@@ -105,7 +107,7 @@ func TestBadInputIsOneClearLine(t *testing.T) {
 		{"sequence", "", "none with index 100000", []string{file, "-replay", traces, "-sequence", "100000"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			err := live(t.Context(), test.args, strings.NewReader(test.stdin), &bytes.Buffer{})
+			err := follow(t.Context(), test.args, strings.NewReader(test.stdin), &bytes.Buffer{})
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("%v, want something about %q", err, test.want)
 			}
@@ -116,7 +118,7 @@ func TestBadInputIsOneClearLine(t *testing.T) {
 func TestInterruptEndsAReplay(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
-	err := live(ctx, []string{model(t), "-replay", traces, "-speed", "0.001"}, os.Stdin, &bytes.Buffer{})
+	err := follow(ctx, []string{model(t), "-replay", traces, "-speed", "0.001"}, os.Stdin, &bytes.Buffer{})
 	if err == nil || ctx.Err() == nil {
 		t.Errorf("%v after the end of the context", err)
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/tppfaas/tppfaas/apps"
 	"github.com/tppfaas/tppfaas/internal/localwhisk/rest"
 	"github.com/tppfaas/tppfaas/internal/zipkintest"
-	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/dataset"
 )
 
 // event is an invocation, as a dataset and a record of an activation both know it.
@@ -42,7 +42,7 @@ func TestIntegrationChain(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "chain.json")
 	c.sample(t, "-d", application, "-n", fmt.Sprint(requests), "-l", "0.4", "-u", "0.7", "-o", file)
 
-	data, err := tpp.ReadFile(file)
+	data, err := dataset.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/dataset"
 )
 
 // TestSampler samples over the built-in Zipkin server: every trace is complete, the requests are those of the same seed in virtual
@@ -22,11 +22,11 @@ func TestSampler(t *testing.T) {
 	plan := []string{"-d", "tree_small", "-n", fmt.Sprint(requests), "-l", "0.2", "-u", "0.4", "-r", "-m", "2", "-seed", "5"}
 	c.sample(t, append(slices.Clone(plan), "-o", real)...)
 	c.sample(t, append(slices.Clone(plan), "-o", virtual, "-platform", "local")...)
-	got, err := tpp.ReadFile(real)
+	got, err := dataset.ReadFile(real)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, err := tpp.ReadFile(virtual)
+	want, err := dataset.ReadFile(virtual)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/dataset"
 )
 
 var (
@@ -106,7 +106,7 @@ func TestSoak(t *testing.T) {
 		}
 		t.Logf("%s", last.stdout.String())
 	}
-	data, err := tpp.ReadFile(file)
+	data, err := dataset.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}

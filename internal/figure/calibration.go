@@ -9,18 +9,19 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 
-	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/eval"
 )
 
-// PIT draws the histogram of the probability integral transform of the inter times, 1 everywhere for a right model: high
-// ends say that the model is too sure, a high middle that it is not sure enough, a slope that it is late or early.
-func PIT(d *tpp.Diagnostics, title string) (*plot.Plot, error) {
+// PIT draws the histogram of the probability integral transform of the inter times, 1 everywhere for a calibrated model. High ends mean
+// that the model is overconfident, a high middle that it is underconfident, a slope that it predicts too late or too early.
+func PIT(d *eval.Diagnostics, source string) (*Figure, error) {
 	if d.PIT == nil {
 		return nil, errors.New("the model has no distribution of the time, or there are no events to score")
 	}
-	p := newPlot(title, "predicted probability of a shorter gap, F(τ)", "share of gaps relative to a right model")
+	f := newFigure("Calibration of the predicted gaps: flat if the model is calibrated", source,
+		"predicted probability of a shorter gap, F(τ)", "density (1: calibrated)")
 	bins := len(d.PIT)
-	s := &steps{fill: predictedFill, line: predictedLine, width: 1.2}
+	s := &steps{fill: pitFill, line: predictedLine, width: 1.2}
 	highest := 0.0
 	for i, share := range d.PIT {
 		s.edges = append(s.edges, float64(i)/float64(bins))
@@ -29,23 +30,26 @@ func PIT(d *tpp.Diagnostics, title string) (*plot.Plot, error) {
 	}
 	s.edges = append(s.edges, 1)
 	chance := 1.96 * math.Sqrt(float64(bins-1)/float64(d.Scores.Events))
-	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0, 1, 0, max(highest, 1+chance)*1.3
+	p := f.Plot
+	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0, 1, 0, max(highest, 1+chance)*1.05
 	addGrid(p, false, true)
-	right := straight(0, 1, 1, 1, dashed)
+	calibrated := straight(0, 1, 1, 1, dashed)
 	within := &band{from: 1 - chance, to: 1 + chance, fill: bandFill}
-	edges := []*straightEdge{{1 - chance}, {1 + chance}}
-	p.Add(within, s, right, edges[0], edges[1])
+	p.Add(within, s, calibrated, &straightEdge{1 - chance}, &straightEdge{1 + chance})
 	sc := d.Scores
-	p.Legend.Add(fmt.Sprintf("%d gaps", sc.Events), s)
-	p.Legend.Add("a right model; 95 % of its bins lie between the fine lines", right)
-	p.Legend.Add(fmt.Sprintf("in the 50 %% interval: %.1f %%   in the 90 %% interval: %.1f %%   KS %.3f (p %s)",
-		100*sc.Coverage50, 100*sc.Coverage90, sc.KS, pValue(sc.KSPValue)))
-	p.X.Tick.Marker = plot.TickerFunc(func(a, b float64) []plot.Tick { return ticks(a, b) })
-	p.Y.Tick.Marker = p.X.Tick.Marker
-	return p, nil
+	f.Explain(s, "%d gaps", sc.Events)
+	f.Explain(calibrated, "a calibrated model")
+	f.Explain(sign(func(c *draw.Canvas) {
+		patch{bandFill}.Thumbnail(c)
+		line(*c, guideLine, 0.5, vg.Point{X: c.Min.X, Y: c.Min.Y}, vg.Point{X: c.Max.X, Y: c.Min.Y})
+		line(*c, guideLine, 0.5, vg.Point{X: c.Min.X, Y: c.Max.Y}, vg.Point{X: c.Max.X, Y: c.Max.Y})
+	}), "where 95 %% of its bins lie")
+	f.Explain(nil, "gaps in the 50 %% interval: %.1f %%, in the 90 %% interval: %.1f %%; Kolmogorov-Smirnov distance %.3f (p %s)",
+		100*sc.Coverage50, 100*sc.Coverage90, sc.KS, pValue(sc.KSPValue))
+	return f, nil
 }
 
-// straightEdge is a fine line across the picture.
+// straightEdge is a fine line across the axes.
 type straightEdge struct{ at float64 }
 
 // Plot draws the line.
@@ -56,6 +60,7 @@ func (e *straightEdge) Plot(c draw.Canvas, p *plot.Plot) {
 	}
 }
 
+// pValue writes a p-value with three decimals, and the smallest as less than 0.001.
 func pValue(p float64) string {
 	if p < 0.001 {
 		return "< 0.001"
@@ -64,30 +69,30 @@ func pValue(p float64) string {
 }
 
 // Reliability draws how often the likeliest mark came against the probability that the model gave it: on the diagonal for
-// a right model, below it for one that is too sure. The area of a dot goes with the number of its events.
-func Reliability(d *tpp.Diagnostics, title string) (*plot.Plot, error) {
+// a calibrated model, below it for an overconfident one. The area of a dot is proportional to the number of its events.
+func Reliability(d *eval.Diagnostics, source string) (*Figure, error) {
 	if d.Scores.Events == 0 {
 		return nil, errors.New("there are no events to score")
 	}
-	p := newPlot(title, "predicted probability of the likeliest mark", "share of events whose mark it was")
-	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0, 1.02, 0, 1.02
-	p.X.Tick.Marker = plot.TickerFunc(func(float64, float64) []plot.Tick { return ticks(0, 1) })
-	p.Y.Tick.Marker = p.X.Tick.Marker
+	f := newFigure("Calibration of the predicted marks", source, "predicted probability of the likeliest mark", "share of events that had it")
+	f.resize(13*vg.Centimeter, 14.5*vg.Centimeter)
+	p := f.Plot
+	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0, 1.05, -0.03, 1.05
+	unitTicks := plot.TickerFunc(func(float64, float64) []plot.Tick { return ticks(0, 1) })
+	p.X.Tick.Marker, p.Y.Tick.Marker = unitTicks, unitTicks
 	addGrid(p, true, true)
 	diagonal := straight(0, 0, 1, 1, dashed)
 	dots := &bubbles{bins: d.Calibration, events: d.Scores.Events}
 	p.Add(diagonal, dots)
-	p.Legend.Top = false // below the diagonal there is room
-	p.Legend.YOffs = 6
-	p.Legend.Add("a right model", diagonal)
-	p.Legend.Add(fmt.Sprintf("%d events, 95 %% intervals", d.Scores.Events), dots)
-	p.Legend.Add(fmt.Sprintf("expected calibration error %.4f", d.Scores.ECE))
-	return p, nil
+	f.Explain(diagonal, "a calibrated model")
+	f.Explain(dots, "%d events by their probability, with 95 %% intervals", d.Scores.Events)
+	f.Explain(nil, "expected calibration error %.4f", d.Scores.ECE)
+	return f, nil
 }
 
-// bubbles are the bins of calibration.
+// bubbles draws the bins of a calibration as dots.
 type bubbles struct {
-	bins   []tpp.CalibrationBin
+	bins   []eval.CalibrationBin
 	events int
 }
 
@@ -105,12 +110,12 @@ func (b *bubbles) Plot(c draw.Canvas, p *plot.Plot) {
 	}
 }
 
-// Thumbnail draws the sign of a bin in a legend.
+// Thumbnail draws the sign of a bin for the key.
 func (b *bubbles) Thumbnail(c *draw.Canvas) {
 	dot(*c, predictedLine, 4, (c.Min.X+c.Max.X)/2, (c.Min.Y+c.Max.Y)/2)
 }
 
-// wilson is the 95 % score interval of a share of n events.
+// wilson returns the 95 % score interval of a share of n events (Wilson 1927).
 func wilson(share float64, n int) (low, high float64) {
 	const z = 1.96
 	count := float64(n)

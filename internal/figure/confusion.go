@@ -13,14 +13,14 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 
-	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/eval"
 )
 
-// maxConfusionMarks is how many marks a matrix shows, the commonest; the others are put together.
+// maxConfusionMarks is the largest number of classes of a matrix. Of more marks it shows the commonest and puts the others together.
 const maxConfusionMarks = 30
 
-// labelWidth is about how wide a character of a label is.
-const labelWidth = vg.Length(6)
+// maxLabelLength is how many characters of a mark's name a matrix has room for.
+const maxLabelLength = 22
 
 // matrix is a confusion table as a picture: rows[i][j] events of class i predicted as class j.
 type matrix struct {
@@ -29,21 +29,23 @@ type matrix struct {
 }
 
 // Confusion draws a confusion table: a row for each mark that came, a column for each that was predicted, coloured by the
-// share of the row. Of more than 30 marks the rarest are put together. The size is the one at which it is legible.
-func Confusion(t *tpp.Confusion, title string) (p *plot.Plot, width, height vg.Length, err error) {
+// share of the row. Of more than 30 marks the rarest are put together.
+func Confusion(t *eval.Confusion, source string) (*Figure, error) {
 	if t.Events() == 0 {
-		return nil, 0, 0, errors.New("there are no events to score")
+		return nil, errors.New("there are no events to score")
 	}
 	m := newMatrix(t)
 	n := len(m.labels)
-	p = newPlot(title, "predicted as the likeliest", "came")
+	f := newFigure("Which mark came, and which was predicted", source, "mark predicted as the likeliest", "mark that came")
+	p := f.Plot
 	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = -0.5, float64(n)-0.5, -0.5, float64(n)-0.5
-	longest := 0
+	style := p.X.Tick.Label
+	longest := vg.Length(0)
 	for _, label := range m.labels {
-		longest = max(longest, len([]rune(label)))
+		longest = max(longest, style.Width(label))
 	}
 	cell := vg.Length(min(max(16/float64(n), 0.85), 1.6)) * vg.Centimeter
-	upright := vg.Length(longest)*labelWidth < cell
+	upright := longest+6 < cell
 	columns, rows := make(plot.ConstantTicks, n), make(plot.ConstantTicks, n)
 	for i, label := range m.labels {
 		columns[i] = plot.Tick{Value: float64(i), Label: label}
@@ -54,21 +56,35 @@ func Confusion(t *tpp.Confusion, title string) (p *plot.Plot, width, height vg.L
 	}
 	p.X.Tick.Marker, p.Y.Tick.Marker = columns, rows
 	p.X.Tick.Length, p.Y.Tick.Length = 3, 3
+	below := vg.Length(0) // what turned labels take below the matrix
 	if !upright {
 		p.X.Tick.Label.Rotation = math.Pi / 2
 		p.X.Tick.Label.XAlign, p.X.Tick.Label.YAlign = draw.XRight, draw.YCenter
+		below = longest
 	}
 	p.Add(m)
-	side, labels := vg.Length(max(n, 5))*cell, vg.Length(longest)*labelWidth
-	return p, side + labels + 2.5*vg.Centimeter, side + labels + 3*vg.Centimeter, nil
+	f.Explain(nil, "numbers: events, %d in all", t.Events())
+	f.Explain(sign(func(c *draw.Canvas) {
+		const shades = 11
+		width := (c.Max.X - c.Min.X) / shades
+		for i := range shades {
+			part := *c
+			part.Min.X, part.Max.X = c.Min.X+vg.Length(i)*width, c.Min.X+vg.Length(i+1)*width
+			patch{shade(float64(i) / (shades - 1))}.Thumbnail(&part)
+		}
+	}), "colour: share of the row, 0 to 100 %%")
+	side := vg.Length(max(n, 5)) * cell
+	f.resize(max(side+longest+2.2*vg.Centimeter, 11*vg.Centimeter), side+below+4.5*vg.Centimeter)
+	return f, nil
 }
 
-func newMatrix(t *tpp.Confusion) *matrix {
+// newMatrix returns the table with the marks that it shows, in the order of their numbers, and the others put together at the end.
+func newMatrix(t *eval.Confusion) *matrix {
 	marks := t.Marks()
 	kept := slices.Clone(marks)
 	if len(kept) > maxConfusionMarks {
 		slices.SortStableFunc(kept, func(a, b int) int {
-			return cmp.Compare(t.Came(b)+t.Predicted(b), t.Came(a)+t.Predicted(a))
+			return cmp.Compare(t.Support(b)+t.Predicted(b), t.Support(a)+t.Predicted(a))
 		})
 		kept = kept[:maxConfusionMarks-1]
 		slices.Sort(kept)
@@ -78,7 +94,7 @@ func newMatrix(t *tpp.Confusion) *matrix {
 	m := &matrix{}
 	for i, mark := range kept {
 		class[mark] = i
-		m.labels = append(m.labels, shorten(name(mark), 22))
+		m.labels = append(m.labels, shorten(name(mark), maxLabelLength))
 	}
 	others := len(kept)
 	if len(kept) < len(marks) {
@@ -123,7 +139,7 @@ func (m *matrix) Plot(c draw.Canvas, p *plot.Plot) {
 				continue
 			}
 			style := textStyle(ink, draw.XCenter)
-			if share > 0.3 {
+			if share > darkShare {
 				style.Color = color.White
 			}
 			note := strconv.Itoa(count)
@@ -135,7 +151,10 @@ func (m *matrix) Plot(c draw.Canvas, p *plot.Plot) {
 	}
 }
 
-// shade goes from nearly white to a deep blue. Its lightness alone tells the share, whatever the colour vision.
+// darkShare is the share from which on white stands out from the shade better than ink does.
+const darkShare = 0.45
+
+// shade returns a colour from nearly white to a deep blue. Its lightness alone tells the share, whatever the colour vision.
 func shade(share float64) color.Color {
 	mix := func(from, to float64) uint8 { return uint8(math.Round(from + (to-from)*math.Sqrt(share))) }
 	return color.NRGBA{mix(0xf4, 0x08), mix(0xf6, 0x45), mix(0xf9, 0x86), 0xff}

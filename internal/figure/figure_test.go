@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"image"
+	"image/color"
 	_ "image/png"
 	"math"
 	"math/rand/v2"
@@ -15,32 +16,47 @@ import (
 	"strings"
 	"testing"
 
-	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/vg"
 
+	"github.com/tppfaas/tppfaas/internal/pngtest"
 	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/classical"
 	"github.com/tppfaas/tppfaas/tpp/dist"
+	"github.com/tppfaas/tppfaas/tpp/eval"
+	"github.com/tppfaas/tppfaas/tpp/neural"
 )
 
 var keep = flag.String("keep", "", "directory to keep the pictures in, for looking at them")
 
-// write draws the picture and checks that it is one, with more in it than a blank sheet.
-func write(t *testing.T, name string, p *plot.Plot, width, height vg.Length) {
+// background are the colours of what may pass behind a text.
+var background = []color.Color{color.White, gridLine}
+
+// layout records where everything stands in the picture.
+func layout(f *Figure) *pngtest.Layout { return pngtest.Record(f.Width, f.Height, f.Draw) }
+
+// write draws the picture and checks that it is one, with more in it than a blank sheet, and that its text can be read: in the size that
+// suits it and in smaller ones.
+func write(t *testing.T, name string, f *Figure) {
 	t.Helper()
+	for _, scale := range []vg.Length{1, 0.8, 0.5} {
+		smaller := *f
+		smaller.Width, smaller.Height = f.Width*scale, f.Height*scale
+		pngtest.Legible(t, layout(&smaller), background...)
+	}
 	dir := *keep
 	if dir == "" {
 		dir = t.TempDir()
 	}
 	path := filepath.Join(dir, name+".png")
-	if err := Write(path, p, width, height); err != nil {
+	if err := Write(path, f); err != nil {
 		t.Fatal(err)
 	}
-	f, err := os.Open(path)
+	file, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	picture, _, err := image.Decode(f)
+	defer file.Close()
+	picture, _, err := image.Decode(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +90,7 @@ func lookup(t *testing.T, sequences, events int, names []string) (tpp.Model, *tp
 		}
 		d.Sequences = append(d.Sequences, s)
 	}
-	m, err := tpp.FitLookup(tpp.LastMark, d, 1)
+	m, err := classical.FitLookup(t.Context(), classical.LastMark, d, classical.FitOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,14 +120,14 @@ func TestTimelines(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m, d := lookup(t, 3, c.events, c.marks)
-			p, err := Timeline(m, &d.Sequences[0], c.first, c.count, c.name)
+			f, err := Timeline(m, &d.Sequences[0], c.first, c.count, c.name)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := len(p.Y.Tick.Marker.Ticks(0, 1)); got != c.rows {
+			if got := len(f.Plot.Y.Tick.Marker.Ticks(0, 1)); got != c.rows {
 				t.Errorf("%d rows, want %d", got, c.rows)
 			}
-			write(t, "timeline "+c.name, p, 24*vg.Centimeter, vg.Length(3+1.1*float64(c.rows))*vg.Centimeter)
+			write(t, "timeline "+c.name, f)
 		})
 	}
 	m, d := lookup(t, 3, 5, nil)
@@ -122,26 +138,26 @@ func TestTimelines(t *testing.T) {
 	}
 	// A sequence that still runs has a row for what comes after its last event.
 	d.Sequences[0].TEnd = new(d.Sequences[0].ArrivalTimes[4] + 100)
-	p, err := Timeline(m, &d.Sequences[0], 0, 40, "")
+	f, err := Timeline(m, &d.Sequences[0], 0, 40, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := len(p.Y.Tick.Marker.Ticks(0, 1)); got != 5 {
+	if got := len(f.Plot.Y.Tick.Marker.Ticks(0, 1)); got != 5 {
 		t.Errorf("%d rows for 5 events of a running sequence", got)
 	}
 }
 
 func TestDensity(t *testing.T) {
 	m, d := lookup(t, 50, 20, names(5))
-	p, err := Density(t.Context(), m, d, AfterAnyMark, 1, "all gaps")
+	f, err := Density(t.Context(), m, d, AfterAnyMark, 1, "all gaps")
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, "density", p, usual, usual)
-	if p, err = Density(t.Context(), m, d, 3, 1, "gaps after one function"); err != nil {
+	write(t, "density", f)
+	if f, err = Density(t.Context(), m, d, 3, 1, "gaps after one function"); err != nil {
 		t.Fatal(err)
 	}
-	write(t, "density after a mark", p, usual, usual)
+	write(t, "density after a mark", f)
 
 	g, err := collectGaps(t.Context(), m, d, AfterAnyMark, 1)
 	if err != nil {
@@ -178,8 +194,6 @@ func TestDensity(t *testing.T) {
 	}
 }
 
-const usual = 12 * vg.Centimeter
-
 // single is a model that predicts a single time.
 type single struct{ tpp.Model }
 
@@ -193,21 +207,21 @@ func (s singleState) Next(now float64) *tpp.Next {
 
 func TestCalibrationPictures(t *testing.T) {
 	m, d := lookup(t, 50, 20, names(5))
-	diagnostics, err := tpp.Diagnose(t.Context(), m, d, tpp.EvaluateOptions{})
+	diagnostics, err := eval.Diagnose(t.Context(), m, d, eval.EvaluateOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, draw := range map[string]func(*tpp.Diagnostics, string) (*plot.Plot, error){"pit": PIT, "reliability": Reliability} {
-		p, err := draw(diagnostics, name)
+	for name, draw := range map[string]func(*eval.Diagnostics, string) (*Figure, error){"pit": PIT, "reliability": Reliability} {
+		f, err := draw(diagnostics, name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		write(t, name, p, usual, usual)
-		if _, err := draw(&tpp.Diagnostics{}, name); err == nil {
+		write(t, name, f)
+		if _, err := draw(&eval.Diagnostics{}, name); err == nil {
 			t.Errorf("%s of nothing was drawn", name)
 		}
 	}
-	if _, err := tpp.Diagnose(t.Context(), single{m}, d, tpp.EvaluateOptions{}); err != nil {
+	if _, err := eval.Diagnose(t.Context(), single{m}, d, eval.EvaluateOptions{}); err != nil {
 		t.Errorf("a single time has diagnostics too: %v", err)
 	}
 }
@@ -225,15 +239,15 @@ func TestWilsonInterval(t *testing.T) {
 func TestConfusionMatrix(t *testing.T) {
 	for _, n := range []int{2, 9, 30, 45} {
 		m, d := lookup(t, 30, 120, names(n))
-		diagnostics, err := tpp.Diagnose(t.Context(), m, d, tpp.EvaluateOptions{})
+		diagnostics, err := eval.Diagnose(t.Context(), m, d, eval.EvaluateOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, width, height, err := Confusion(diagnostics.Confusion, fmt.Sprintf("%d marks", n))
+		f, err := Confusion(diagnostics.Confusion, fmt.Sprintf("%d marks", n))
 		if err != nil {
 			t.Fatal(err)
 		}
-		write(t, fmt.Sprintf("confusion %d", n), p, width, height)
+		write(t, fmt.Sprintf("confusion %d", n), f)
 		table := newMatrix(diagnostics.Confusion)
 		if want := min(n, maxConfusionMarks); len(table.labels) != want {
 			t.Errorf("%d classes for %d marks, want %d", len(table.labels), n, want)
@@ -251,11 +265,11 @@ func TestConfusionMatrix(t *testing.T) {
 			t.Errorf("the last class is %q", last)
 		}
 	}
-	empty, err := tpp.Diagnose(t.Context(), &clock{}, &tpp.Dataset{}, tpp.EvaluateOptions{})
+	empty, err := eval.Diagnose(t.Context(), &clock{}, &tpp.Dataset{}, eval.EvaluateOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, _, err := Confusion(empty.Confusion, ""); err == nil {
+	if _, err := Confusion(empty.Confusion, ""); err == nil {
 		t.Error("no events were drawn")
 	}
 }
@@ -274,10 +288,10 @@ func (*clock) Next(float64) *tpp.Next {
 }
 
 func TestHistory(t *testing.T) {
-	var epochs []tpp.Epoch
-	best := tpp.Epoch{BestLoss: math.Inf(1)}
+	var epochs []neural.Epoch
+	best := neural.Epoch{BestLoss: math.Inf(1)}
 	for i := range 300 {
-		e := tpp.Epoch{Epoch: i + 1, TrainingLoss: 3 + 40*math.Exp(-float64(i)/4) + 1/float64(i+1), BestEpoch: best.BestEpoch, BestLoss: best.BestLoss}
+		e := neural.Epoch{Epoch: i + 1, TrainingLoss: 3 + 40*math.Exp(-float64(i)/4) + 1/float64(i+1), BestEpoch: best.BestEpoch, BestLoss: best.BestLoss}
 		e.ValidationLoss = e.TrainingLoss + 0.3 + 1e-5*float64(i*i)
 		if e.ValidationLoss < e.BestLoss {
 			e.BestEpoch, e.BestLoss = e.Epoch, e.ValidationLoss
@@ -285,21 +299,27 @@ func TestHistory(t *testing.T) {
 		best = e
 		epochs = append(epochs, e)
 	}
-	p, err := History(epochs, "history")
+	f, err := History(epochs, "history")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p.Y.Max > 20 || p.Y.Min > 3 {
+	if p := f.Plot; p.Y.Max > 20 || p.Y.Min > 3 {
 		t.Errorf("losses from %v to %v are drawn: the first epochs hide the rest", p.Y.Min, p.Y.Max)
 	}
-	write(t, "history", p, usual, usual)
-	if p, err = History(epochs[:1], "one epoch"); err != nil {
+	write(t, "history", f)
+	if found := marked(f, "cut off: 21 losses up to 44.3"); !found {
+		t.Error("nothing says that the first epochs are cut off")
+	}
+	if f, err = History(epochs[:1], "one epoch"); err != nil {
 		t.Fatal(err)
 	}
-	write(t, "history of one epoch", p, usual, usual)
+	write(t, "history of one epoch", f)
+	if len(f.cuts) > 0 {
+		t.Errorf("of one epoch something is cut off: %v", f.cuts)
+	}
 	back := slices.Clone(epochs)
 	slices.Reverse(back)
-	for name, bad := range map[string][]tpp.Epoch{
+	for name, bad := range map[string][]neural.Epoch{
 		"none": nil, "backwards": back, "not finite": {{Epoch: 1, TrainingLoss: math.NaN(), ValidationLoss: math.Inf(1)}},
 	} {
 		if _, err := History(bad, ""); err == nil {
@@ -313,7 +333,7 @@ func TestWords(t *testing.T) {
 		{shorten("checkout", 8), "checkout"},
 		{shorten("checkouts", 8), "che…outs"},
 		{shorten("größenwahn", 5), "gr…hn"},
-		{spaced(1), "1"}, {spaced(1000), "1000"}, {spaced(100_000), "100 000"}, {spaced(0.01), "0.01"}, {spaced(1e9), "1e9"}, {spaced(1e-6), "1e-6"},
+		{grouped(1), "1"}, {grouped(1000), "1000"}, {grouped(100_000), "100 000"}, {grouped(0.01), "0.01"}, {grouped(1e9), "1e9"}, {grouped(1e-6), "1e-6"},
 	} {
 		if c.got != c.want {
 			t.Errorf("got %q, want %q", c.got, c.want)
@@ -323,12 +343,12 @@ func TestWords(t *testing.T) {
 
 func TestWriteRefusesOtherFormats(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.bmp")
-	if err := Write(path, plot.New(), usual, usual); err == nil || !strings.Contains(err.Error(), ".png, .svg or .pdf") {
+	if err := Write(path, newFigure("title", "source", "x", "y")); err == nil || !strings.Contains(err.Error(), ".png, .svg or .pdf") {
 		t.Errorf("a .bmp: %v", err)
 	}
 	for _, format := range []string{"svg", "pdf"} {
 		path := filepath.Join(t.TempDir(), "x."+format)
-		if err := Write(path, newPlot("title", "x", "y"), usual, usual); err != nil {
+		if err := Write(path, newFigure("title", "source", "x", "y")); err != nil {
 			t.Error(err)
 		}
 		if info, err := os.Stat(path); err != nil || info.Size() < 500 {

@@ -1,10 +1,7 @@
 package figure
 
 import (
-	"fmt"
 	"image/color"
-	"math"
-	"strconv"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/font"
@@ -16,38 +13,45 @@ import (
 // Blue and vermilion stay apart for every kind of colour vision (Okabe and Ito 2008, Color Universal Design).
 var (
 	predictedLine = color.NRGBA{0x00, 0x5a, 0x9c, 0xff}
-	predictedFill = color.NRGBA{0x56, 0xa0, 0xd3, 0xff}
+	pitFill       = color.NRGBA{0x9c, 0xc6, 0xe4, 0xff}
 	observedLine  = color.NRGBA{0xd5, 0x5e, 0x00, 0xff}
 	observedFill  = color.NRGBA{0xf3, 0xc9, 0x9f, 0xff}
 	guideLine     = color.NRGBA{0x55, 0x55, 0x55, 0xff}
 	gridLine      = color.NRGBA{0xe6, 0xe6, 0xe6, 0xff}
 	bandFill      = color.NRGBA{0xee, 0xee, 0xee, 0xff}
+	cutColor      = color.NRGBA{0x33, 0x33, 0x33, 0xff}
 	ink           = color.NRGBA{0x22, 0x22, 0x22, 0xff}
+	faintInk      = color.NRGBA{0x66, 0x66, 0x66, 0xff}
 )
 
-// newPlot is an empty picture in the common style.
-func newPlot(title, x, y string) *plot.Plot {
+// newFigure returns an empty picture in the common style and of the usual size.
+func newFigure(title, source, x, y string) *Figure {
+	p := newAxes(x, y, 10.5)
+	p.X.Tick.Marker, p.Y.Tick.Marker = plot.TickerFunc(ticks), plot.TickerFunc(ticks)
+	f := &Figure{Header: Header{Title: title, Source: source}, Plot: p}
+	f.resize(usualWidth, usualHeight)
+	return f
+}
+
+// newAxes returns empty axes in the common style, with letters of a size.
+func newAxes(x, y string, size vg.Length) *plot.Plot {
 	p := plot.New()
-	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = title, x, y
-	for _, f := range []*font.Font{
-		&p.Title.TextStyle.Font, &p.X.Label.TextStyle.Font, &p.Y.Label.TextStyle.Font,
-		&p.X.Tick.Label.Font, &p.Y.Tick.Label.Font, &p.Legend.TextStyle.Font,
-	} {
+	p.X.Label.Text, p.Y.Label.Text = x, y
+	for _, f := range []*font.Font{&p.X.Label.TextStyle.Font, &p.Y.Label.TextStyle.Font, &p.X.Tick.Label.Font, &p.Y.Tick.Label.Font} {
 		f.Variant = "Sans"
-		f.Size = 11
+		f.Size = size
 	}
-	p.Title.TextStyle.Font.Size = 13
-	p.Title.Padding = 10
 	p.X.Label.Padding, p.Y.Label.Padding = 5, 5
 	p.X.Padding, p.Y.Padding = 0, 0
 	for _, style := range []*draw.LineStyle{&p.X.LineStyle, &p.Y.LineStyle, &p.X.Tick.LineStyle, &p.Y.Tick.LineStyle} {
 		style.Color, style.Width = guideLine, 0.6
 	}
-	p.Legend.Top = true
-	p.Legend.Padding = 3
-	p.Legend.ThumbnailWidth = 22
-	p.Legend.XOffs, p.Legend.YOffs = -6, -6
 	return p
+}
+
+// resize sets the size that suits the picture.
+func (f *Figure) resize(width, height vg.Length) {
+	f.Width, f.Height, f.suitsWidth, f.suitsHeight = width, height, width, height
 }
 
 // addGrid adds a grid behind everything that is added later.
@@ -62,58 +66,6 @@ func addGrid(p *plot.Plot, vertical, horizontal bool) {
 		grid.Horizontal.Width = 0.6
 	}
 	p.Add(grid)
-}
-
-// ticks are gonum's, with numbers as people write them: 250 instead of 250.00.
-func ticks(from, to float64) []plot.Tick {
-	out := plot.DefaultTicks{}.Ticks(from, to)
-	for i := range out {
-		if out[i].Label != "" {
-			out[i].Label = strconv.FormatFloat(math.Round(out[i].Value*1e9)/1e9, 'f', -1, 64)
-		}
-	}
-	return out
-}
-
-// logTicks are powers of ten, with small ticks between.
-func logTicks(from, to float64) []plot.Tick {
-	var out []plot.Tick
-	for e := math.Floor(math.Log10(from)); e <= math.Ceil(math.Log10(to)); e++ {
-		for digit := 1.0; digit < 10; digit++ {
-			v := digit * math.Pow(10, e)
-			if v < from || v > to {
-				continue
-			}
-			t := plot.Tick{Value: v}
-			if digit == 1 {
-				t.Label = spaced(v)
-			}
-			out = append(out, t)
-		}
-	}
-	return out
-}
-
-// spaced writes 10000 as 10 000, and very large or small numbers as powers of ten.
-func spaced(v float64) string {
-	if v < 1e-3 || v >= 1e7 {
-		return fmt.Sprintf("1e%.0f", math.Log10(v))
-	}
-	text := strconv.FormatFloat(v, 'f', -1, 64)
-	if v < 10_000 {
-		return text
-	}
-	return text[:len(text)-3] + " " + text[len(text)-3:]
-}
-
-// shorten cuts a name in the middle to a number of characters.
-func shorten(name string, most int) string {
-	runes := []rune(name)
-	if len(runes) <= most {
-		return name
-	}
-	head := (most - 1) / 2
-	return string(runes[:head]) + "…" + string(runes[len(runes)-(most-1-head):])
 }
 
 // steps is a histogram as an area or a line: heights[i] from edges[i] to edges[i+1], in data coordinates.
@@ -140,16 +92,33 @@ func (s *steps) Plot(c draw.Canvas, p *plot.Plot) {
 	}
 }
 
-// Thumbnail draws the sign of the steps in a legend.
+// Thumbnail draws the sign of the steps for the key.
 func (s *steps) Thumbnail(c *draw.Canvas) {
 	if s.fill != nil {
-		c.FillPolygon(s.fill, []vg.Point{{X: c.Min.X, Y: c.Min.Y}, {X: c.Min.X, Y: c.Max.Y}, {X: c.Max.X, Y: c.Max.Y}, {X: c.Max.X, Y: c.Min.Y}})
+		patch{s.fill}.Thumbnail(c)
 	}
 	if s.line != nil {
-		mid := (c.Min.Y + c.Max.Y) / 2
-		c.StrokeLine2(draw.LineStyle{Color: s.line, Width: s.width}, c.Min.X, mid, c.Max.X, mid)
+		y := (c.Min.Y + c.Max.Y) / 2
+		if s.fill != nil { // the upper edge of the area
+			y = c.Max.Y
+		}
+		c.StrokeLine2(draw.LineStyle{Color: s.line, Width: s.width}, c.Min.X, y, c.Max.X, y)
 	}
 }
+
+// patch is the sign of an area in the key.
+type patch struct{ fill color.Color }
+
+// Thumbnail draws the patch.
+func (p patch) Thumbnail(c *draw.Canvas) {
+	c.FillPolygon(p.fill, []vg.Point{{X: c.Min.X, Y: c.Min.Y}, {X: c.Min.X, Y: c.Max.Y}, {X: c.Max.X, Y: c.Max.Y}, {X: c.Max.X, Y: c.Min.Y}})
+}
+
+// sign is a sign of the key that a function draws.
+type sign func(c *draw.Canvas)
+
+// Thumbnail draws the sign.
+func (s sign) Thumbnail(c *draw.Canvas) { s(c) }
 
 // band fills everything between two heights.
 type band struct {
@@ -164,14 +133,20 @@ func (b *band) Plot(c draw.Canvas, p *plot.Plot) {
 	c.FillPolygon(b.fill, []vg.Point{{X: c.Min.X, Y: low}, {X: c.Min.X, Y: high}, {X: c.Max.X, Y: high}, {X: c.Max.X, Y: low}})
 }
 
-// Thumbnail draws the sign of the band in a legend.
-func (b *band) Thumbnail(c *draw.Canvas) {
-	c.FillPolygon(b.fill, []vg.Point{{X: c.Min.X, Y: c.Min.Y}, {X: c.Min.X, Y: c.Max.Y}, {X: c.Max.X, Y: c.Max.Y}, {X: c.Max.X, Y: c.Min.Y}})
-}
+// Thumbnail draws the sign of the band for the key.
+func (b *band) Thumbnail(c *draw.Canvas) { patch{b.fill}.Thumbnail(c) }
 
-// straight is a line between two points.
+// straight returns a line between two points.
 func straight(x0, y0, x1, y1 float64, style draw.LineStyle) *plotter.Line {
 	return &plotter.Line{XYs: plotter.XYs{{X: x0, Y: y0}, {X: x1, Y: y1}}, LineStyle: style}
 }
 
 var dashed = draw.LineStyle{Color: guideLine, Width: 1, Dashes: []vg.Length{4, 3}}
+
+func line(c draw.Canvas, col color.Color, width vg.Length, points ...vg.Point) {
+	c.StrokeLines(draw.LineStyle{Color: col, Width: width}, points)
+}
+
+func dot(c draw.Canvas, col color.Color, radius, x, y vg.Length) {
+	c.DrawGlyph(draw.GlyphStyle{Color: col, Radius: radius, Shape: draw.CircleGlyph{}}, vg.Point{X: x, Y: y})
+}

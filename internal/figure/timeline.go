@@ -8,11 +8,12 @@ import (
 	"strconv"
 
 	"gonum.org/v1/plot"
-	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 
 	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/dist"
+	"github.com/tppfaas/tppfaas/tpp/eval"
 )
 
 var (
@@ -25,11 +26,12 @@ var (
 	wrongColor = color.NRGBA{0xb3, 0x46, 0x00, 0xff}
 )
 
-// step is one row of a timeline: the prediction made when an event had arrived.
+// step is a row of a timeline: the prediction made when an event had arrived.
 type step struct {
-	from       float64   // arrival, since the first event
+	from       float64   // arrival, since the first event drawn
 	mass       []float64 // predicted probability of each cell of the time axis, relative to the largest
-	lower      float64   // 5 % quantile, since the first event
+	later      float64   // predicted probability of the time after the axis
+	lower      float64   // 5 % quantile, since the first event drawn
 	upper      float64   // 95 %
 	next       float64   // when the next event came; NaN if none did
 	nextMark   string
@@ -39,23 +41,25 @@ type step struct {
 	likeliestP float64
 }
 
-// noteShare is the room for notes at the right end of the rows, as a share of the time axis.
-const noteShare = 0.2
-
 // timeline draws steps over a common time axis.
 type timeline struct {
-	steps []step
-	end   float64 // right end of the time axis
-	cells int
-	// unmarked: there is nothing to say about marks.
-	unmarked bool
+	steps    []step
+	end      float64 // right end of the time axis
+	unmarked bool    // the model has no marks to speak of
 }
 
-// Timeline draws one sequence: a row for each event, on it the distribution over time of the event to come as the model
+// timelineCells is how many cells the time axis has.
+const timelineCells = 900
+
+// leastLater is the probability from which on a row says that a part of it lies after the time axis.
+const leastLater = 0.005
+
+// Timeline draws a sequence: a row for each event, on it the distribution over time of the event to come as the model
 // saw it at that moment (each row scaled to its own highest point), the interval that has 90 % of the probability, and
-// the event that came. Beside each row stands the mark that came, with the probability that the model gave it. Of a long
-// sequence it draws up to count events from the first one on, predicted from all events before.
-func Timeline(m tpp.Model, s *tpp.Sequence, first, count int, title string) (*plot.Plot, error) {
+// the event that came. Beside each row stands the mark that came, with the probability that the model gave it, and how much of the
+// distribution lies after the end of the time axis. Of a long sequence it draws up to count events from the first one on, predicted
+// from all events before.
+func Timeline(m tpp.Model, s *tpp.Sequence, first, count int, source string) (*Figure, error) {
 	if s.Len() < 2 {
 		return nil, fmt.Errorf("a picture needs a sequence of at least 2 events, this one has %d", s.Len())
 	}
@@ -69,13 +73,13 @@ func Timeline(m tpp.Model, s *tpp.Sequence, first, count int, title string) (*pl
 	if err != nil {
 		return nil, err
 	}
-	p := newPlot(title, "time since the first event drawn ("+tpp.UnitOf(m)+")", "")
-	p.Title.Padding = 12
-	p.X.Min, p.X.Max = -tl.end*0.01, tl.end*(1+noteShare)
-	p.Y.Padding = 6
+	f := newFigure("When is the next event due?", source, "time since the first event drawn ("+tpp.UnitOf(m)+")", "")
+	p, n := f.Plot, len(tl.steps)
+	f.resize(24*vg.Centimeter, vg.Length(4.2+1.1*float64(max(n, 2)))*vg.Centimeter)
+	p.X.Min, p.X.Max = -tl.end*0.01, tl.end
 	p.X.Tick.Marker = plot.TickerFunc(func(_, _ float64) []plot.Tick { return ticks(0, tl.end) })
-	n := len(tl.steps)
-	p.Y.Min, p.Y.Max = -0.4, float64(n)-1+1.9
+	p.Y.Padding = 6
+	p.Y.Min, p.Y.Max = -0.4, float64(n)-1+0.95
 	rows := make(plot.ConstantTicks, n)
 	for i := range rows {
 		rows[i] = plot.Tick{Value: float64(n - 1 - i), Label: labels[i]}
@@ -85,18 +89,18 @@ func Timeline(m tpp.Model, s *tpp.Sequence, first, count int, title string) (*pl
 	p.Y.LineStyle.Width = 0
 	addGrid(p, true, false)
 	p.Add(tl)
-	return p, nil
+	tl.explain(f)
+	return f, nil
 }
 
-// newTimeline has the steps of events from first to before end, and the labels of their rows.
+// newTimeline returns the steps of the events from first to before end, and the labels of their rows.
 func newTimeline(m tpp.Model, s *tpp.Sequence, first, end int) (*timeline, []string, error) {
 	name := namer(m.MarkNames())
 	origin := s.ArrivalTimes[first]
-	tl := &timeline{end: (s.ArrivalTimes[end-1] - origin) * 1.12, cells: 900, unmarked: len(m.MarkNames()) < 2}
+	tl := &timeline{end: (s.ArrivalTimes[end-1] - origin) * 1.12, unmarked: len(m.MarkNames()) < 2}
 	if tl.end == 0 {
 		tl.end = 1
 	}
-	width := tl.end / float64(tl.cells)
 	var labels []string
 	start := s.ArrivalTimes[0]
 	if s.TStart != nil {
@@ -104,7 +108,7 @@ func newTimeline(m tpp.Model, s *tpp.Sequence, first, end int) (*timeline, []str
 	}
 	state := m.NewState(start)
 	for i := range end {
-		if err := state.Observe(tpp.EventOf(m, s, i)); err != nil {
+		if err := state.Observe(s.Event(i, m.CovariateNames(), nil)); err != nil {
 			return nil, nil, fmt.Errorf("event %d: %w", i, err)
 		}
 		if i < first {
@@ -120,19 +124,8 @@ func newTimeline(m tpp.Model, s *tpp.Sequence, first, end int) (*timeline, []str
 			st.next, st.nextMark, st.nextProb = s.ArrivalTimes[i+1]-origin, name(mark), next.Marks[mark]
 			st.wasFirst = mark == likeliest
 		}
-		// The mass of a cell rather than the density at a point: a narrow peak between two points would be lost.
-		st.mass = make([]float64, tl.cells)
-		before := 0.0
-		for c := range st.mass {
-			cdf := next.Time.CDF(float64(c+1)*width - from)
-			st.mass[c] = cdf - before
-			before = cdf
-		}
-		if top := slices.Max(st.mass); top > 0 {
-			for c := range st.mass {
-				st.mass[c] /= top
-			}
-		}
+		st.mass = cellMass(next.Time, from, tl.end)
+		st.later = 1 - next.Time.CDF(tl.end-from)
 		tl.steps = append(tl.steps, st)
 		if tl.unmarked {
 			labels = append(labels, fmt.Sprintf("event %d", i))
@@ -147,15 +140,34 @@ func newTimeline(m tpp.Model, s *tpp.Sequence, first, end int) (*timeline, []str
 	return tl, labels, nil
 }
 
-// maxNameLength is how much of a mark's name a picture has room for.
+// cellMass returns the probability of each cell of the time axis for a distribution that begins at from, relative to the largest. It is
+// the mass of a cell rather than the density at a point: a narrow peak between two points would be lost.
+func cellMass(d dist.Distribution, from, end float64) []float64 {
+	width := end / timelineCells
+	mass := make([]float64, timelineCells)
+	before := 0.0
+	for c := range mass {
+		cdf := d.CDF(float64(c+1)*width - from)
+		mass[c] = cdf - before
+		before = cdf
+	}
+	if top := slices.Max(mass); top > 0 {
+		for c := range mass {
+			mass[c] /= top
+		}
+	}
+	return mass
+}
+
+// maxNameLength is how many characters of a mark's name a picture has room for.
 const maxNameLength = 24
 
-// namer names marks without the beginning that all names share.
+// namer returns a function that names marks without the beginning that all names share.
 func namer(names []string) func(int) string {
 	if len(names) == 0 {
 		return strconv.Itoa
 	}
-	short, _ := tpp.ShortNames(names)
+	short, _ := eval.ShortNames(names)
 	return func(mark int) string { return shorten(short[mark], maxNameLength) }
 }
 
@@ -163,91 +175,120 @@ func namer(names []string) func(int) string {
 func (tl *timeline) Plot(c draw.Canvas, p *plot.Plot) {
 	x, y := p.Transforms(&c)
 	n := len(tl.steps)
-	tl.key(c, x, y(float64(n)+0.5))
 	for i, st := range tl.steps {
 		row := float64(n - 1 - i)
 		line(c, baseline, 0.6, vg.Point{X: c.Min.X, Y: y(row)}, vg.Point{X: x(tl.end), Y: y(row)})
 		tl.ridge(c, x, y, row, st)
-		right := min(st.upper, tl.end)
 		if st.lower < tl.end {
-			line(c, ridgeLine, 2, vg.Point{X: x(st.lower), Y: y(row - 0.10)}, vg.Point{X: x(right), Y: y(row - 0.10)})
+			left, right := widened(x(st.lower), x(min(st.upper, tl.end)))
+			line(c, ridgeLine, 2, vg.Point{X: left, Y: y(row - 0.10)}, vg.Point{X: right, Y: y(row - 0.10)})
 		}
 		dot(c, history, 2.2, x(st.from), y(row))
 		if !math.IsNaN(st.next) {
-			line(c, observed, 1.4, vg.Point{X: x(st.next), Y: y(row - 0.18)}, vg.Point{X: x(st.next), Y: y(row + 0.86)})
-			if !tl.unmarked {
-				tl.outcome(c, y(row+0.34), st)
-			}
+			line(c, observed, 1.4, vg.Point{X: x(st.next), Y: y(row - 0.18)}, vg.Point{X: x(st.next), Y: y(row + 0.88)})
 		}
 	}
 }
 
-// ridge draws where the model expects the next event.
+// leastWidth is the least width of an interval and of a ridge, in points. The line of the event that came would hide narrower ones.
+const leastWidth = vg.Length(6)
+
+// widened returns the interval, or one of leastWidth around its middle.
+func widened(left, right vg.Length) (vg.Length, vg.Length) {
+	if right-left >= leastWidth {
+		return left, right
+	}
+	middle := (left + right) / 2
+	return middle - leastWidth/2, middle + leastWidth/2
+}
+
+// ridge draws where the model expects the next event. A narrow one becomes a triangle.
 func (tl *timeline) ridge(c draw.Canvas, x, y func(float64) vg.Length, row float64, st step) {
-	width := tl.end / float64(tl.cells)
-	last := len(st.mass) - 1
-	for last > 0 && st.mass[last] < 0.002 {
+	const leastMass = 0.002
+	width := tl.end / timelineCells
+	first, last := 0, len(st.mass)-1
+	for first < last && st.mass[first] < leastMass {
+		first++
+	}
+	for last > 0 && st.mass[last] < leastMass {
 		last--
+	}
+	if left, right := x(max(float64(first)*width, st.from)), x(float64(last+1)*width); right-left < leastWidth && st.mass[last] >= leastMass {
+		line(c, ridgeLine, 0.7, vg.Point{X: x(st.from), Y: y(row)}, vg.Point{X: left, Y: y(row)})
+		left, right = widened(left, right)
+		spike := []vg.Point{{X: left, Y: y(row)}, {X: (left + right) / 2, Y: y(row + ridgeHeight)}, {X: right, Y: y(row)}}
+		c.FillPolygon(ridgeFill, spike)
+		c.StrokeLines(draw.LineStyle{Color: ridgeLine, Width: 0.7}, spike)
+		if st.later >= leastLater {
+			line(c, ridgeLine, 0.7, vg.Point{X: right, Y: y(row)}, vg.Point{X: x(tl.end), Y: y(row)})
+		}
+		return
+	}
+	if st.later >= leastLater {
+		last = len(st.mass) - 1
 	}
 	area := []vg.Point{{X: x(st.from), Y: y(row)}}
 	for i := int(st.from / width); i <= last; i++ {
 		at := max((float64(i)+0.5)*width, st.from)
 		area = append(area, vg.Point{X: x(at), Y: y(row + ridgeHeight*st.mass[i])})
 	}
-	area = append(area, vg.Point{X: x(max((float64(last)+1)*width, st.from)), Y: y(row)})
-	c.FillPolygon(ridgeFill, area)
+	end := x(max((float64(last)+1)*width, st.from))
+	c.FillPolygon(ridgeFill, append(slices.Clone(area), vg.Point{X: end, Y: y(row)}))
+	if st.later < leastLater { // else the curve goes on: no line closes it
+		area = append(area, vg.Point{X: end, Y: y(row)})
+	}
 	c.StrokeLines(draw.LineStyle{Color: ridgeLine, Width: 0.7}, area)
 }
 
 // ridgeHeight is the height of a ridge's highest point, in rows.
 const ridgeHeight = 0.82
 
-// outcome says, at the right end of a row, which mark came and how likely it was held.
-func (tl *timeline) outcome(c draw.Canvas, y vg.Length, st step) {
-	style := textStyle(rightColor, draw.XRight)
-	note := fmt.Sprintf("%s  %.0f %%", st.nextMark, 100*st.nextProb)
-	if !st.wasFirst {
-		style.Color = wrongColor
-		note = fmt.Sprintf("%s  %.0f %%  (%s  %.0f %%)", st.nextMark, 100*st.nextProb, st.likeliest, 100*st.likeliestP)
-	}
-	c.FillText(style, vg.Point{X: c.Max.X, Y: y}, note)
-}
+// explain adds the key and the notes beside the rows to the picture.
+func (tl *timeline) explain(f *Figure) {
+	middle := func(c *draw.Canvas) (x, y vg.Length) { return (c.Min.X + c.Max.X) / 2, (c.Min.Y + c.Max.Y) / 2 }
+	f.Explain(sign(func(c *draw.Canvas) {
+		x, y := middle(c)
+		dot(*c, history, 2.2, x, y)
+	}), "an event, its name at the left")
+	f.Explain(patch{ridgeFill}, "when the next one was expected")
+	f.Explain(sign(func(c *draw.Canvas) {
+		_, y := middle(c)
+		line(*c, ridgeLine, 2, vg.Point{X: c.Min.X, Y: y}, vg.Point{X: c.Max.X, Y: y})
+	}), "90 %% interval")
+	f.Explain(sign(func(c *draw.Canvas) {
+		x, _ := middle(c)
+		line(*c, observed, 1.4, vg.Point{X: x, Y: c.Min.Y - 1}, vg.Point{X: x, Y: c.Max.Y + 1})
+	}), "when it came")
 
-// key explains the signs, in a line above the rows.
-func (tl *timeline) key(c draw.Canvas, x func(float64) vg.Length, y vg.Length) {
-	const gap, size = 4, 9
-	at := x(0)
-	entry := func(sign func(left, right vg.Length), words string) {
-		sign(at, at+1.6*size)
-		at += 1.6*size + gap
-		style := textStyle(history, draw.XLeft)
-		c.FillText(style, vg.Point{X: at, Y: y}, words)
-		at += style.Width(words) + 4*gap
+	later := column{heading: "cut off"}
+	outcome := column{heading: "what came, its probability"}
+	for i, st := range tl.steps {
+		y := float64(len(tl.steps)-1-i) + 0.34
+		if st.later >= leastLater {
+			later.cells = append(later.cells, cell{y: y, text: percent(st.later) + " later", color: rightColor, cut: true})
+		}
+		if math.IsNaN(st.next) {
+			continue
+		}
+		one := cell{y: y, text: fmt.Sprintf("%s  %s", st.nextMark, percent(st.nextProb)), color: rightColor}
+		if !st.wasFirst {
+			one.second, one.color = fmt.Sprintf("likeliest: %s  %s", st.likeliest, percent(st.likeliestP)), wrongColor
+		}
+		outcome.cells = append(outcome.cells, one)
 	}
-	entry(func(l, _ vg.Length) { dot(c, history, 2.2, l+size, y) }, "an event")
-	entry(func(l, r vg.Length) {
-		c.FillPolygon(ridgeFill, []vg.Point{{X: l, Y: y - size/2}, {X: l, Y: y + size/2}, {X: r, Y: y + size/2}, {X: r, Y: y - size/2}})
-	}, "when the next one is expected")
-	entry(func(l, r vg.Length) { line(c, ridgeLine, 2, vg.Point{X: l, Y: y}, vg.Point{X: r, Y: y}) }, "90 % interval")
-	entry(func(l, _ vg.Length) {
-		line(c, observed, 1.4, vg.Point{X: l + size, Y: y - size/2}, vg.Point{X: l + size, Y: y + size/2})
-	}, "when it came")
+	f.rowHeading = "last event"
+	if len(later.cells) > 0 {
+		f.columns = append(f.columns, later)
+	}
 	if !tl.unmarked {
-		c.FillText(textStyle(history, draw.XRight), vg.Point{X: c.Max.X, Y: y}, "what came, and its probability")
+		f.columns = append(f.columns, outcome)
 	}
 }
 
-func textStyle(col color.Color, align text.XAlignment) text.Style {
-	s := text.Style{Color: col, Font: plot.DefaultFont, Handler: plot.DefaultTextHandler, XAlign: align, YAlign: draw.YCenter}
-	s.Font.Size = 9
-	s.Font.Variant = "Sans"
-	return s
-}
-
-func line(c draw.Canvas, col color.Color, width vg.Length, points ...vg.Point) {
-	c.StrokeLines(draw.LineStyle{Color: col, Width: width}, points)
-}
-
-func dot(c draw.Canvas, col color.Color, radius, x, y vg.Length) {
-	c.DrawGlyph(draw.GlyphStyle{Color: col, Radius: radius, Shape: draw.CircleGlyph{}}, vg.Point{X: x, Y: y})
+// percent writes a probability in percent, and the smallest as less than 1 %.
+func percent(p float64) string {
+	if p > 0 && p < 0.005 {
+		return "< 1 %"
+	}
+	return fmt.Sprintf("%.0f %%", 100*p)
 }

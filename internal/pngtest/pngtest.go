@@ -1,6 +1,7 @@
-// Package pngtest holds committed pictures against the programs that draw them.
+// Package pngtest compares committed pictures with what the programs draw now, and checks that the text of a picture can be read.
 //
-//	pngtest.Same(t, "../architecture.png", draws)
+//	pngtest.Same(t, "../architecture.png", write)
+//	pngtest.Legible(t, pngtest.Record(width, height, paint))
 package pngtest
 
 import (
@@ -11,8 +12,8 @@ import (
 	"testing"
 )
 
-// Same fails the test if the picture in a file is not what the program draws now. Rounding of another processor may move the edge
-// of a letter by a shade.
+// Same fails the test if the picture in a file differs from what draw writes now. It allows for the rounding of other processors, which may
+// change the shade of a few pixels at the edges of letters.
 func Same(t testing.TB, file string, draw func(io.Writer) error) {
 	t.Helper()
 	want, err := os.ReadFile(file)

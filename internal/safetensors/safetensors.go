@@ -49,6 +49,14 @@ type entry struct {
 	Offsets []int  `json:"data_offsets"`
 }
 
+// HeadSize is how many bytes of a file IsHead needs.
+const HeadSize = 9
+
+// IsHead tells a safetensors file by its first HeadSize bytes: the length of a header, and the header's brace.
+func IsHead(head []byte) bool {
+	return len(head) >= HeadSize && head[8] == '{' && binary.LittleEndian.Uint64(head) <= maxHeader
+}
+
 // Read reads a whole file.
 func Read(r io.Reader) (*File, error) {
 	br := bufio.NewReader(r)

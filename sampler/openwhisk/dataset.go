@@ -8,6 +8,7 @@ import (
 	"github.com/tppfaas/tppfaas/internal/atomicfile"
 	"github.com/tppfaas/tppfaas/sampler"
 	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/dataset"
 )
 
 // keep keeps a complete trace: in the journal, or where that is not possible in memory.
@@ -89,7 +90,7 @@ func (t *Target) WriteDataset(path string) (sequences int, err error) {
 	names := sampler.MarkNames(t.options.App)
 	err = atomicfile.Write(path, func(w io.Writer) error {
 		sequences = 0
-		out, err := tpp.NewSequenceWriter(w, tpp.FormatOf(path))
+		out, err := dataset.NewSequenceWriter(w, dataset.FormatOf(path))
 		if err != nil {
 			return err
 		}

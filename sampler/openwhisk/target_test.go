@@ -24,6 +24,7 @@ import (
 	"github.com/tppfaas/tppfaas/sampler"
 	"github.com/tppfaas/tppfaas/sampler/internal/world"
 	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/dataset"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -178,7 +179,7 @@ func TestSample(t *testing.T) {
 		n, err := r.WriteDataset(file)
 		require.NoError(t, err)
 		require.Equal(t, 30, n)
-		written, err := tpp.ReadFile(file)
+		written, err := dataset.ReadFile(file)
 		require.NoError(t, err)
 		written, err = written.WithMarks(data.MarkNames)
 		require.NoError(t, err)

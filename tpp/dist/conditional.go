@@ -13,7 +13,7 @@ import (
 //	S(t | Elapsed) = S(Elapsed + t)/S(Elapsed).
 //
 // It is computed from logarithms and from the probabilities of intervals, and stays correct where S(Elapsed)
-// underflows. With Elapsed 0 it is Dist itself, mass at 0 included.
+// underflows. Where Dist has a method MeanResidual(elapsed, h), E[min(τ − elapsed, h) | τ > elapsed], means come from there. With Elapsed 0 it is Dist itself, mass at 0 included.
 //
 // Where Dist rules out that nothing came until Elapsed (a Point that has passed), the event is overdue and taken to be
 // due at once: all mass at 0. Times are sums Elapsed + t in float64, so that t is resolved to about 1e-16 Elapsed.
@@ -25,6 +25,15 @@ type Conditional struct {
 	// Src is the source of Rand. Nil stands for the global source.
 	Src rand.Source
 }
+
+// tailQuantiler is a Distribution that inverts its survival function on the logarithmic scale itself.
+type tailQuantiler interface {
+	Distribution
+	QuantileLogSurvival(logS float64) float64
+}
+
+// HasDensity reports whether Dist has a density.
+func (c Conditional) HasDensity() bool { return HasDensity(c.Dist) }
 
 // Validate reports a missing distribution or an elapsed time that is not valid.
 func (c Conditional) Validate() error {
@@ -117,7 +126,7 @@ func (c *Conditional) near(t, reached float64) float64 {
 	case t < 0:
 		return math.Inf(-1)
 	}
-	return math.Min(c.Dist.LogInterval(c.Elapsed, c.Elapsed+t)-reached, 0)
+	return math.Min(LogInterval(c.Dist, c.Elapsed, c.Elapsed+t)-reached, 0)
 }
 
 // LogInterval is log P(Elapsed + a < τ ≤ Elapsed + b) − log S(Elapsed).
@@ -131,7 +140,7 @@ func (c Conditional) LogInterval(a, b float64) float64 {
 	case math.IsInf(reached, -1):
 		return math.Inf(-1)
 	}
-	return math.Min(c.Dist.LogInterval(c.Elapsed+a, c.Elapsed+b)-reached, 0)
+	return math.Min(LogInterval(c.Dist, c.Elapsed+a, c.Elapsed+b)-reached, 0)
 }
 
 // Hazard is that of Dist at Elapsed + t: conditioning does not change it.
@@ -144,7 +153,7 @@ func (c Conditional) Hazard(t float64) float64 {
 	case math.IsInf(c.logReached(), -1):
 		return Point{}.Hazard(t)
 	}
-	return c.Dist.Hazard(c.Elapsed + t)
+	return Hazard(c.Dist, c.Elapsed+t)
 }
 
 // Mean is the mean residual life E[τ − Elapsed | τ > Elapsed].
@@ -164,7 +173,7 @@ func (c Conditional) Quantile(p float64) float64 {
 	case c.Elapsed == 0:
 		return c.Dist.Quantile(p)
 	}
-	if d, ok := c.Dist.(TailQuantiler); ok && p > -1e-7*c.logReached() {
+	if d, ok := c.Dist.(tailQuantiler); ok && p > -1e-7*c.logReached() {
 		return c.quantile(d, math.Log1p(-p))
 	}
 	// Beside log S(Elapsed), log(1 − p) would lose its digits.
@@ -180,14 +189,14 @@ func (c Conditional) QuantileLogSurvival(logS float64) float64 {
 	case logS == 0:
 		return 0
 	}
-	if d, ok := c.Dist.(TailQuantiler); ok {
+	if d, ok := c.Dist.(tailQuantiler); ok {
 		return c.quantile(d, logS)
 	}
 	return bisect(func(t float64) bool { return c.LogSurvival(t) <= logS })
 }
 
 // quantile is the remaining time at which d's survival has fallen by logS.
-func (c *Conditional) quantile(d TailQuantiler, logS float64) float64 {
+func (c *Conditional) quantile(d tailQuantiler, logS float64) float64 {
 	reached := c.logReached()
 	if math.IsInf(reached, -1) {
 		return 0
@@ -208,17 +217,19 @@ func (c Conditional) RestrictedMean(h float64) float64 {
 	case h <= 0 || isNaN(h):
 		return h
 	case c.Elapsed == 0:
-		return c.Dist.RestrictedMean(h)
+		return RestrictedMean(c.Dist, h)
 	}
-	if d, ok := c.Dist.(MeanResidualer); ok {
+	if d, ok := c.Dist.(interface {
+		MeanResidual(elapsed, h float64) float64
+	}); ok {
 		return d.MeanResidual(c.Elapsed, h)
 	}
 	reached := c.logReached()
 	if math.IsInf(reached, -1) {
 		return 0
 	}
-	whole := c.Dist.RestrictedMean(c.Elapsed + h)
-	if rest := whole - c.Dist.RestrictedMean(c.Elapsed); rest > 1e-3*whole && reached > -700 {
+	whole := RestrictedMean(c.Dist, c.Elapsed+h)
+	if rest := whole - RestrictedMean(c.Dist, c.Elapsed); rest > 1e-3*whole && reached > -700 {
 		return math.Min(rest/math.Exp(reached), h)
 	}
 	return math.Min(integrateSurvival(&c, h, 1e-13-1e-15*reached), h) // log S is noisy by its own rounding

@@ -35,7 +35,7 @@ func TestConditionalAgainstReference(t *testing.T) {
 
 func TestSurvivingOneTimeAfterTheOther(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var d Distribution = logNormMixes().Draw(t, "mixture")
+		var d complete = logNormMixes().Draw(t, "mixture")
 		if rapid.Bool().Draw(t, "Hawkes") {
 			d = expHawkes().Draw(t, "process")
 		}

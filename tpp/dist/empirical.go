@@ -162,7 +162,7 @@ func (e *Empirical) LogCDF(t float64) float64 {
 	case t < 0:
 		return math.Inf(-1)
 	}
-	return e.mixed(e.rank(t), e.Background.LogCDF(t))
+	return e.mixed(e.rank(t), LogCDF(e.Background, t))
 }
 
 // Survival is 1 − F(t).
@@ -193,7 +193,7 @@ func (e *Empirical) LogInterval(a, b float64) float64 {
 	case b <= a:
 		return math.Inf(-1)
 	}
-	return e.mixed(e.rank(b)-e.rank(a), e.Background.LogInterval(a, b))
+	return e.mixed(e.rank(b)-e.rank(a), LogInterval(e.Background, a, b))
 }
 
 // Hazard is the probability of the clock's cell around t, given that nothing came before the cell, divided by the
@@ -276,7 +276,7 @@ func (e *Empirical) backgroundQuantile(p, s float64) float64 {
 	case s <= 0:
 		return math.Inf(1)
 	}
-	if d, ok := e.Background.(TailQuantiler); ok && s < 0.5 {
+	if d, ok := e.Background.(tailQuantiler); ok && s < 0.5 {
 		return d.QuantileLogSurvival(math.Log(s))
 	}
 	return e.Background.Quantile(p)
@@ -314,7 +314,7 @@ func (e *Empirical) RestrictedMean(h float64) float64 {
 	i := e.rank(h)
 	mean := (1 - e.BackgroundWeight) * (e.sums[i] + times(float64(n-i), h)) / float64(n)
 	if e.BackgroundWeight > 0 {
-		mean += e.BackgroundWeight * e.Background.RestrictedMean(h)
+		mean += e.BackgroundWeight * RestrictedMean(e.Background, h)
 	}
 	return mean
 }
@@ -334,7 +334,7 @@ func (e *Empirical) MeanResidual(elapsed, h float64) float64 {
 	mean := (1 - e.BackgroundWeight) * rest / float64(n)
 	if e.BackgroundWeight > 0 {
 		background := Conditional{Dist: e.Background, Elapsed: elapsed}
-		mean += e.BackgroundWeight * e.Background.Survival(elapsed) * background.RestrictedMean(h)
+		mean += e.BackgroundWeight * Survival(e.Background, elapsed) * background.RestrictedMean(h)
 	}
 	return mean / reached
 }

@@ -85,7 +85,7 @@ func TestMoreComponentsThanTheStackHolds(t *testing.T) {
 
 func TestNothingAllocates(t *testing.T) {
 	d := paperMix()
-	var dist Distribution = d
+	var dist complete = d
 	rest := &Conditional{Dist: d, Elapsed: 100}
 	for name, f := range map[string]func() float64{
 		"Prob":                func() float64 { return d.Prob(20) },

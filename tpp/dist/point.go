@@ -20,6 +20,9 @@ func (p Point) Validate() error {
 	return nil
 }
 
+// HasDensity returns false.
+func (p Point) HasDensity() bool { return false }
+
 // logIf is log 1 or log 0.
 func logIf(certain bool) float64 {
 	if certain {

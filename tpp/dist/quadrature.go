@@ -42,13 +42,13 @@ func (r *refiner) refine(a, b, whole float64) float64 {
 
 // integrateSurvival is ∫₀ʰ S(t) dt, 0 < h ≤ +Inf, to a relative error of about tol. The pieces end at quantiles, so that
 // S is smooth on the scale of each; what is steeper than that has little area, and refining finds it.
-func integrateSurvival(d TailQuantiler, h, tol float64) float64 {
+func integrateSurvival(d Distribution, h, tol float64) float64 {
 	if math.IsInf(h, 1) && !math.IsInf(d.LogSurvival(h), -1) {
 		return h
 	}
 	sum, from := 0.0, 0.0
 	for level := -1. / 128; level > -1e6; level *= 2 {
-		to := math.Min(d.QuantileLogSurvival(level), h)
+		to := math.Min(QuantileLogSurvival(d, level), h)
 		if math.IsInf(to, 1) {
 			return to // a tail beyond the largest float64
 		}

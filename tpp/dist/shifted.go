@@ -14,6 +14,9 @@ type Shifted struct {
 	Offset float64
 }
 
+// HasDensity reports whether Dist has a density.
+func (s Shifted) HasDensity() bool { return HasDensity(s.Dist) }
+
 // Validate reports a missing distribution or an offset that is not valid.
 func (s Shifted) Validate() error {
 	if s.Dist == nil {
@@ -26,7 +29,7 @@ func (s Shifted) Validate() error {
 }
 
 // Prob is the probability density.
-func (s Shifted) Prob(t float64) float64 { return s.Dist.Prob(t - s.Offset) }
+func (s Shifted) Prob(t float64) float64 { return Prob(s.Dist, t-s.Offset) }
 
 // LogProb is the logarithm of the probability density.
 func (s Shifted) LogProb(t float64) float64 { return s.Dist.LogProb(t - s.Offset) }
@@ -35,10 +38,10 @@ func (s Shifted) LogProb(t float64) float64 { return s.Dist.LogProb(t - s.Offset
 func (s Shifted) CDF(t float64) float64 { return s.Dist.CDF(t - s.Offset) }
 
 // LogCDF is log P(Offset + τ ≤ t).
-func (s Shifted) LogCDF(t float64) float64 { return s.Dist.LogCDF(t - s.Offset) }
+func (s Shifted) LogCDF(t float64) float64 { return LogCDF(s.Dist, t-s.Offset) }
 
 // Survival is P(Offset + τ > t).
-func (s Shifted) Survival(t float64) float64 { return s.Dist.Survival(t - s.Offset) }
+func (s Shifted) Survival(t float64) float64 { return Survival(s.Dist, t-s.Offset) }
 
 // LogSurvival is log P(Offset + τ > t).
 func (s Shifted) LogSurvival(t float64) float64 { return s.Dist.LogSurvival(t - s.Offset) }
@@ -47,16 +50,16 @@ func (s Shifted) LogSurvival(t float64) float64 { return s.Dist.LogSurvival(t - 
 func (s Shifted) LogInterval(a, b float64) float64 {
 	if a == s.Offset && a > 0 {
 		// Here 0 is an ordinary bound of τ, and the mass at it is outside.
-		return s.Dist.LogInterval(math.SmallestNonzeroFloat64, b-s.Offset)
+		return LogInterval(s.Dist, math.SmallestNonzeroFloat64, b-s.Offset)
 	}
-	return s.Dist.LogInterval(a-s.Offset, b-s.Offset)
+	return LogInterval(s.Dist, a-s.Offset, b-s.Offset)
 }
 
 // Hazard is the hazard at t, 0 before Offset.
-func (s Shifted) Hazard(t float64) float64 { return s.Dist.Hazard(t - s.Offset) }
+func (s Shifted) Hazard(t float64) float64 { return Hazard(s.Dist, t-s.Offset) }
 
 // Mean is Offset + E[τ].
-func (s Shifted) Mean() float64 { return s.Offset + s.Dist.Mean() }
+func (s Shifted) Mean() float64 { return s.Offset + Mean(s.Dist) }
 
 // Median is Quantile(0.5).
 func (s Shifted) Median() float64 { return s.Quantile(0.5) }
@@ -70,12 +73,12 @@ func (s Shifted) Quantile(p float64) float64 {
 }
 
 // Rand draws a τ and adds Offset.
-func (s Shifted) Rand() float64 { return s.Offset + s.Dist.Rand() }
+func (s Shifted) Rand() float64 { return s.Offset + Rand(s.Dist, nil) }
 
 // RestrictedMean is E[min(Offset + τ, h)].
 func (s Shifted) RestrictedMean(h float64) float64 {
 	if h <= s.Offset {
 		return h
 	}
-	return s.Offset + s.Dist.RestrictedMean(h-s.Offset)
+	return s.Offset + RestrictedMean(s.Dist, h-s.Offset)
 }

@@ -4,18 +4,19 @@ import (
 	"io"
 
 	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/dataset"
 )
 
 // inOrder writes the sequences of requests in their order, with memory for those that have come before their turn.
 type inOrder struct {
-	writer  *tpp.SequenceWriter
+	writer  *dataset.SequenceWriter
 	names   []string // of the marks
 	next    int
 	waiting map[int]tpp.Sequence
 }
 
-func newInOrder(w io.Writer, format tpp.Format, names []string) (*inOrder, error) {
-	writer, err := tpp.NewSequenceWriter(w, format)
+func newInOrder(w io.Writer, format dataset.Format, names []string) (*inOrder, error) {
+	writer, err := dataset.NewSequenceWriter(w, format)
 	return &inOrder{writer: writer, names: names, waiting: map[int]tpp.Sequence{}}, err
 }
 

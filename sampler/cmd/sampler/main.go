@@ -20,6 +20,7 @@ import (
 	"github.com/tppfaas/tppfaas/internal/progress"
 	"github.com/tppfaas/tppfaas/sampler"
 	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/dataset"
 )
 
 func main() { program.Main() }
@@ -149,7 +150,7 @@ func (order order) run(ctx context.Context, stdout, stderr io.Writer) error {
 	defer bar.Done()
 	var result *sampler.Result
 	err = atomicfile.Write(output, func(w io.Writer) error {
-		file, err := newInOrder(w, tpp.FormatOf(output), sampler.MarkNames(order.app))
+		file, err := newInOrder(w, dataset.FormatOf(output), sampler.MarkNames(order.app))
 		if err != nil {
 			return err
 		}

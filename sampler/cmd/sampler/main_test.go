@@ -19,6 +19,7 @@ import (
 
 	"github.com/tppfaas/tppfaas/internal/cli"
 	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/dataset"
 )
 
 // The test binary is the command when it is told so: what the tests run is what users run.
@@ -215,7 +216,7 @@ func TestEndToEnd(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			dataset, err := tpp.ReadFile(c.file)
+			dataset, err := dataset.ReadFile(c.file)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -262,7 +263,7 @@ func TestApplicationOfTheUser(t *testing.T) {
 	if status != cli.OK || !strings.HasPrefix(stdout, "data/mine_n3_l1_u1.json: 3 traces of mine, 6 invocations") {
 		t.Fatalf("status %d, stdout %q, stderr %q", status, stdout, stderr)
 	}
-	dataset, err := tpp.ReadFile("data/mine_n3_l1_u1.json")
+	dataset, err := dataset.ReadFile("data/mine_n3_l1_u1.json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -320,7 +321,7 @@ func TestFailures(t *testing.T) {
 func TestInOrder(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		var out bytes.Buffer
-		file, err := newInOrder(&out, tpp.FormatJSON, []string{"f"})
+		file, err := newInOrder(&out, dataset.FormatJSON, []string{"f"})
 		if err != nil {
 			rt.Fatal(err)
 		}
@@ -333,7 +334,7 @@ func TestInOrder(t *testing.T) {
 		if err := file.writer.Close(); err != nil {
 			rt.Fatal(err)
 		}
-		d, err := tpp.ReadDataset(&out)
+		d, err := dataset.Read(&out)
 		if err != nil {
 			rt.Fatal(err)
 		}
@@ -375,7 +376,7 @@ func Example() {
 	defer os.RemoveAll(dir)
 	file := filepath.Join(dir, "sequence.json")
 	status := program.Run(context.Background(), []string{"-d", "sequence", "-n", "5", "-l", "2", "-u", "6", "-o", file}, io.Discard, os.Stdout)
-	dataset, err := tpp.ReadFile(file)
+	dataset, err := dataset.ReadFile(file)
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -10,7 +10,7 @@ import (
 	"github.com/tppfaas/tppfaas/internal/atomicfile"
 	"github.com/tppfaas/tppfaas/internal/cli"
 	"github.com/tppfaas/tppfaas/sampler"
-	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/dataset"
 )
 
 const mixUsage = `Usage: sampler mix LOW BURSTS -cold SHARE -o HIGH [options]
@@ -43,11 +43,11 @@ func mix(fs *flag.FlagSet) cli.Run {
 		if err := atomicfile.Check(*output); err != nil {
 			return err
 		}
-		low, err := tpp.ReadFile(files[0])
+		low, err := dataset.ReadFile(files[0])
 		if err != nil {
 			return err
 		}
-		bursts, err := tpp.ReadFile(files[1])
+		bursts, err := dataset.ReadFile(files[1])
 		if err != nil {
 			return err
 		}
@@ -55,7 +55,7 @@ func mix(fs *flag.FlagSet) cli.Run {
 		if err != nil {
 			return fmt.Errorf("mixing %s and %s: %w", files[0], files[1], err)
 		}
-		if err := mixed.WriteFile(*output); err != nil {
+		if err := dataset.WriteFile(*output, mixed); err != nil {
 			return err
 		}
 		if *asJSON {

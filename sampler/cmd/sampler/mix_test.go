@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/dataset"
 )
 
 // TestMix is the way from two samplings to the dataset of a high load.
@@ -36,7 +36,7 @@ func TestMix(t *testing.T) {
 	if err := json.Unmarshal([]byte(ok("mix low.json.gz bursts.json.gz -cold 0.3 -o again.json -seed 4 -json")), &report); err != nil {
 		t.Fatal(err)
 	}
-	high, err := tpp.ReadFile("high.json")
+	high, err := dataset.ReadFile("high.json")
 	if err != nil {
 		t.Fatal(err)
 	}

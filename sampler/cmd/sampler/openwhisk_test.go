@@ -25,6 +25,7 @@ import (
 	"github.com/tppfaas/tppfaas/internal/localwhisk/rest"
 	"github.com/tppfaas/tppfaas/sampler/internal/world"
 	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/dataset"
 )
 
 // process is the command as a process of its own.
@@ -158,7 +159,7 @@ func (s *scene) whole(n int) *tpp.Dataset {
 
 func (s *scene) dataset(n int) *tpp.Dataset {
 	s.t.Helper()
-	dataset, err := tpp.ReadFile(s.out)
+	dataset, err := dataset.ReadFile(s.out)
 	require.NoError(s.t, err)
 	require.Len(s.t, dataset.Sequences, n)
 	for _, q := range dataset.Sequences {
@@ -258,7 +259,7 @@ func TestCtrlC(t *testing.T) {
 	close(ready)
 	require.Equal(t, cli.Failed, first.wait())
 	s.OpenWhisk.Fail(nil)
-	dataset, err := tpp.ReadFile(s.out)
+	dataset, err := dataset.ReadFile(s.out)
 	require.NoError(t, err)
 	n := len(dataset.Sequences)
 	require.True(t, n >= 10 && n < 30, "%d traces", n)

@@ -14,7 +14,7 @@ import (
 	"github.com/tppfaas/tppfaas/internal/atomicfile"
 	"github.com/tppfaas/tppfaas/internal/cli"
 	"github.com/tppfaas/tppfaas/internal/progress"
-	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/dataset"
 )
 
 const convertUsage = `tpp convert reads a dataset of any format and writes it in the one that the ending of OUT asks for: .json (a document), .jsonl or
@@ -66,8 +66,8 @@ func (r resolution) Set(text string) error {
 var csvOptions = []string{"sequence", "time", "mark", "covariates", "grouped"}
 
 // readOptions declares the options about reading a dataset. What it returns must be called once they are parsed.
-func readOptions(fs *flag.FlagSet) func() (tpp.ReadOptions, error) {
-	var opts tpp.ReadOptions
+func readOptions(fs *flag.FlagSet) func() (dataset.ReadOptions, error) {
+	var opts dataset.ReadOptions
 	fs.StringVar(&opts.Unit, "unit", "ms", "`unit` of a time in the file that is a number: ns, us, ms, s, min or h")
 	fs.Var(resolution{&opts.Resolution}, "resolution", "`tick` of the clock, such as 1ms: round times to it")
 	fs.BoolVar(&opts.Sort, "sort", false, "put the events of each sequence in the order of their times, instead of an error")
@@ -76,9 +76,9 @@ func readOptions(fs *flag.FlagSet) func() (tpp.ReadOptions, error) {
 	fs.StringVar(&opts.MarkColumn, "mark", "", "CSV: `column` with the mark")
 	covariates := fs.String("covariates", "", "CSV: further `columns` that are covariates, separated by commas")
 	grouped := fs.Bool("grouped", false, "CSV: the lines of a sequence stand together: hold one sequence in memory, not all")
-	return func() (tpp.ReadOptions, error) {
-		if !slices.Contains(tpp.TimeUnits(), opts.Unit) {
-			return opts, cli.Usagef("-unit is %q, it must be one of %s", opts.Unit, strings.Join(tpp.TimeUnits(), ", "))
+	return func() (dataset.ReadOptions, error) {
+		if !slices.Contains(dataset.TimeUnits(), opts.Unit) {
+			return opts, cli.Usagef("-unit is %q, it must be one of %s", opts.Unit, strings.Join(dataset.TimeUnits(), ", "))
 		}
 		if *covariates != "" {
 			opts.CovariateColumns = strings.Split(*covariates, ",")
@@ -89,13 +89,13 @@ func readOptions(fs *flag.FlagSet) func() (tpp.ReadOptions, error) {
 }
 
 // openDataset opens a dataset and refuses options that mean nothing to its format.
-func openDataset(fs *flag.FlagSet, path string, opts tpp.ReadOptions) (*tpp.SequenceReader, error) {
-	r, err := tpp.OpenSequences(path, opts)
+func openDataset(fs *flag.FlagSet, path string, opts dataset.ReadOptions) (*dataset.SequenceReader, error) {
+	r, err := dataset.OpenSequences(path, opts)
 	if err != nil {
 		return nil, err
 	}
 	for _, name := range csvOptions {
-		if r.Format() != tpp.FormatCSV && cli.IsSet(fs, name) {
+		if r.Format() != dataset.FormatCSV && cli.IsSet(fs, name) {
 			r.Close()
 			return nil, cli.Usagef("%s is no CSV file: -%s means nothing to it", path, name)
 		}
@@ -121,7 +121,7 @@ func convert(fs *flag.FlagSet) cli.Run {
 		if err := atomicfile.Check(*out); err != nil {
 			return err
 		}
-		c := conversion{in: rest[0], format: tpp.FormatOf(*out), open: func() (*tpp.SequenceReader, error) { return openDataset(fs, rest[0], opts) }}
+		c := conversion{in: rest[0], format: dataset.FormatOf(*out), open: func() (*dataset.SequenceReader, error) { return openDataset(fs, rest[0], opts) }}
 		c.show = progress.New(stderr, 0, "sequences")
 		defer c.show.Done()
 		if err := atomicfile.Write(*out, func(w io.Writer) error { return c.run(ctx, w) }); err != nil {
@@ -130,11 +130,11 @@ func convert(fs *flag.FlagSet) cli.Run {
 		c.show.Done()
 		if *asJSON {
 			return printJSON(stdout, struct {
-				Output    string     `json:"output"`
-				Format    tpp.Format `json:"format"`
-				Sequences int        `json:"sequences"`
-				Events    int        `json:"events"`
-				Marks     []string   `json:"marks"`
+				Output    string         `json:"output"`
+				Format    dataset.Format `json:"format"`
+				Sequences int            `json:"sequences"`
+				Events    int            `json:"events"`
+				Marks     []string       `json:"marks"`
 			}{*out, c.format, c.sequences, c.events, c.marks})
 		}
 		_, err = fmt.Fprintf(stdout, "%s: %d sequences, %d events, %d marks\n", *out, c.sequences, c.events, max(len(c.marks), 1))
@@ -145,8 +145,8 @@ func convert(fs *flag.FlagSet) cli.Run {
 // conversion is one run of convert.
 type conversion struct {
 	in     string
-	format tpp.Format
-	open   func() (*tpp.SequenceReader, error)
+	format dataset.Format
+	open   func() (*dataset.SequenceReader, error)
 	show   *progress.Progress
 
 	sequences, events int
@@ -163,20 +163,20 @@ func (c *conversion) run(ctx context.Context, w io.Writer) error {
 		return err
 	}
 	defer r.Close()
-	if !info.Mode().IsRegular() && (r.Format() == tpp.FormatJSON || c.format == tpp.FormatCSV) {
+	if !info.Mode().IsRegular() && (r.Format() == dataset.FormatJSON || c.format == dataset.FormatCSV) {
 		// These are read twice, for the names of the marks or for the columns, which a pipe cannot be.
 		d, err := r.ReadAll(ctx)
 		if err != nil {
 			return err
 		}
 		c.sequences, c.events, c.marks = len(d.Sequences), d.NumEvents(), d.MarkNames
-		return d.EncodeAs(w, c.format)
+		return dataset.Encode(w, d, c.format)
 	}
-	sw, err := tpp.NewSequenceWriter(w, c.format)
+	sw, err := dataset.NewSequenceWriter(w, c.format)
 	if err != nil {
 		return err
 	}
-	if c.format == tpp.FormatCSV {
+	if c.format == dataset.FormatCSV {
 		if err := c.findColumns(ctx, sw); err != nil {
 			return err
 		}
@@ -197,7 +197,7 @@ func (c *conversion) run(ctx context.Context, w io.Writer) error {
 }
 
 // findColumns reads the dataset once to know which columns its CSV file needs.
-func (c *conversion) findColumns(ctx context.Context, sw *tpp.SequenceWriter) error {
+func (c *conversion) findColumns(ctx context.Context, sw *dataset.SequenceWriter) error {
 	r, err := c.open()
 	if err != nil {
 		return err

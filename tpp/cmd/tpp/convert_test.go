@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/tppfaas/tppfaas/internal/cli"
-	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/dataset"
 )
 
 // write writes a file into a folder of its own and returns its path.
@@ -119,7 +119,7 @@ func TestInspectDataset(t *testing.T) {
 	}
 	var r datasetReport
 	decodeOne(t, out, &r)
-	if r.Type != "dataset" || r.Format != tpp.FormatJSONLines || r.Gzipped || r.Sequences != 2 || r.Events != 4 || r.WholeTimes ||
+	if r.Type != "dataset" || r.Format != dataset.FormatJSONLines || r.Gzipped || r.Sequences != 2 || r.Events != 4 || r.WholeTimes ||
 		r.Gaps.Count != 2 || r.Gaps.Zeros != 1 || r.Gaps.Mean != 100 || r.ColdStarts != 1 || *r.ColdStartShare != 1./3 || r.TEnd != 1 || r.TStart != 0 {
 		t.Errorf("%+v", r)
 	}

@@ -14,6 +14,8 @@ import (
 
 	"github.com/tppfaas/tppfaas/internal/cli"
 	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/dataset"
+	"github.com/tppfaas/tppfaas/tpp/eval"
 )
 
 const evaluateUsage = `tpp evaluate scores models on datasets, each model on each dataset. Files are told apart by their content. Functions are matched
@@ -37,8 +39,8 @@ ks_pvalue of the rescaled times. A dash (null in JSON) is a score that the model
 // result is the scores of a model on a dataset, as printed for machines.
 type result struct {
 	Model, Dataset, Kind string
-	Scores               tpp.Scores
-	Confusion            *tpp.Confusion
+	Scores               eval.Scores
+	Confusion            *eval.Confusion
 	Trained              bool // epochs and seconds are those of a training
 	Epochs               int
 	Seconds              float64
@@ -78,8 +80,8 @@ func (r result) MarshalJSON() ([]byte, error) {
 type evaluation struct {
 	part      string
 	seed      uint64
-	opts      tpp.EvaluateOptions
-	read      tpp.ReadOptions
+	opts      eval.EvaluateOptions
+	read      dataset.ReadOptions
 	asJSON    bool
 	all       bool
 	confusion bool
@@ -125,7 +127,7 @@ func (e *evaluation) run(ctx context.Context, fs *flag.FlagSet, rest []string, s
 	if len(paths) == 0 || len(datasets) == 0 {
 		for _, path := range datasets {
 			// A broken model is taken for a dataset: then that is what is wrong.
-			r, err := tpp.OpenSequences(path, e.read)
+			r, err := dataset.OpenSequences(path, e.read)
 			if err != nil {
 				return err
 			}
@@ -140,8 +142,8 @@ func (e *evaluation) run(ctx context.Context, fs *flag.FlagSet, rest []string, s
 		}
 	}
 	var results []result
-	for _, dataset := range datasets {
-		of, err := e.dataset(ctx, dataset, paths, models)
+	for _, path := range datasets {
+		of, err := e.scoreDataset(ctx, path, paths, models)
 		if err != nil {
 			return err
 		}
@@ -168,12 +170,12 @@ func (e *evaluation) run(ctx context.Context, fs *flag.FlagSet, rest []string, s
 	return err
 }
 
-// dataset scores all models on one dataset. It is read once if a part of it is asked for; else once for each model, as a
+// scoreDataset scores all models on one dataset. It is read once if a part of it is asked for; else once for each model, as a
 // stream, so that it may be larger than memory.
-func (e *evaluation) dataset(ctx context.Context, dataset string, paths []string, models []tpp.Model) ([]result, error) {
+func (e *evaluation) scoreDataset(ctx context.Context, path string, paths []string, models []tpp.Model) ([]result, error) {
 	var part *tpp.Dataset
 	if e.part != "all" {
-		data, err := tpp.ReadFileWith(dataset, e.read)
+		data, err := dataset.ReadFileWith(path, e.read)
 		if err != nil {
 			return nil, err
 		}
@@ -181,17 +183,17 @@ func (e *evaluation) dataset(ctx context.Context, dataset string, paths []string
 	}
 	var results []result
 	for i, m := range models {
-		var d *tpp.Diagnostics
+		var d *eval.Diagnostics
 		var err error
 		if part != nil {
-			d, err = tpp.Diagnose(ctx, m, part, e.opts)
+			d, err = eval.Diagnose(ctx, m, part, e.opts)
 		} else {
-			d, err = e.stream(ctx, dataset, m)
+			d, err = e.stream(ctx, path, m)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s on %s: %w", paths[i], dataset, err)
+			return nil, fmt.Errorf("%s on %s: %w", paths[i], path, err)
 		}
-		r := result{Model: paths[i], Dataset: dataset, Kind: m.Kind(), Scores: d.Scores}
+		r := result{Model: paths[i], Dataset: path, Kind: m.Kind(), Scores: d.Scores}
 		if e.confusion {
 			r.Confusion = d.Confusion
 		}
@@ -200,7 +202,7 @@ func (e *evaluation) dataset(ctx context.Context, dataset string, paths []string
 	return results, nil
 }
 
-func (e *evaluation) stream(ctx context.Context, path string, m tpp.Model) (*tpp.Diagnostics, error) {
+func (e *evaluation) stream(ctx context.Context, path string, m tpp.Model) (*eval.Diagnostics, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -208,11 +210,11 @@ func (e *evaluation) stream(ctx context.Context, path string, m tpp.Model) (*tpp
 	defer f.Close()
 	opts := e.read
 	opts.MarkNames = m.MarkNames()
-	r, err := tpp.NewSequenceReader(f, opts)
+	r, err := dataset.NewSequenceReader(f, opts)
 	if err != nil {
 		return nil, err
 	}
-	d, err := tpp.DiagnoseStream(ctx, m, r.All(ctx), m.MarkNames(), e.opts)
+	d, err := eval.DiagnoseStream(ctx, m, r.All(ctx), m.MarkNames(), e.opts)
 	if err != nil && len(m.MarkNames()) == 0 {
 		return nil, fmt.Errorf("the model knows no marks: %w", err)
 	}

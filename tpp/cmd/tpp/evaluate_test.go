@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/tppfaas/tppfaas/internal/cli"
-	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/dataset"
 )
 
 // trained trains a small model on a chain and returns the paths of both.
@@ -98,7 +98,7 @@ func TestEvaluateLeavesOutWhatAModelDoesNotHave(t *testing.T) {
 func TestEvaluateReadsEveryFormat(t *testing.T) {
 	model, data := trained(t)
 	_, want, _ := call(t, "evaluate", model, data, "-json")
-	d, err := tpp.ReadFile(data)
+	d, err := dataset.ReadFile(data)
 	if err != nil {
 		t.Fatal(err)
 	}

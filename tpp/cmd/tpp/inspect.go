@@ -20,6 +20,7 @@ import (
 	"github.com/tppfaas/tppfaas/internal/progress"
 	"github.com/tppfaas/tppfaas/internal/safetensors"
 	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/dataset"
 )
 
 const inspectUsage = `tpp inspect says what is in datasets and models, which it tells apart by their content: of a dataset the format, the sequences and
@@ -71,7 +72,7 @@ func inspect(fs *flag.FlagSet) cli.Run {
 // fileReport is a *datasetReport or a *modelReport.
 type fileReport interface{ print(w io.Writer) error }
 
-func inspectFile(ctx context.Context, fs *flag.FlagSet, path string, opts tpp.ReadOptions, stderr io.Writer) (fileReport, error) {
+func inspectFile(ctx context.Context, fs *flag.FlagSet, path string, opts dataset.ReadOptions, stderr io.Writer) (fileReport, error) {
 	isModel, err := tpp.IsModelFile(path)
 	if err != nil {
 		return nil, err
@@ -90,7 +91,7 @@ type datasetReport struct {
 	File             string            `json:"file"`
 	Type             string            `json:"type"`
 	Bytes            int64             `json:"bytes"`
-	Format           tpp.Format        `json:"format"`
+	Format           dataset.Format    `json:"format"`
 	Gzipped          bool              `json:"gzipped"`
 	Sequences        int               `json:"sequences"`
 	Events           int               `json:"events"`
@@ -137,7 +138,7 @@ type covariateReport struct {
 	Max       float64 `json:"max"`
 }
 
-func inspectDataset(ctx context.Context, fs *flag.FlagSet, path string, size int64, opts tpp.ReadOptions, stderr io.Writer) (fileReport, error) {
+func inspectDataset(ctx context.Context, fs *flag.FlagSet, path string, size int64, opts dataset.ReadOptions, stderr io.Writer) (fileReport, error) {
 	r, err := openDataset(fs, path, opts)
 	if err != nil {
 		return nil, err
@@ -145,7 +146,7 @@ func inspectDataset(ctx context.Context, fs *flag.FlagSet, path string, size int
 	defer r.Close()
 	show := progress.New(stderr, 0, "sequences")
 	defer show.Done()
-	var m tpp.Summary
+	var m dataset.Summary
 	for s, err := range sequencesOf(ctx, path, r) {
 		if err != nil {
 			return nil, err
@@ -183,9 +184,9 @@ func inspectDataset(ctx context.Context, fs *flag.FlagSet, path string, size int
 }
 
 // sequencesOf are the sequences of a file one by one, but for a document from a pipe, whose mapping may come last.
-func sequencesOf(ctx context.Context, path string, r *tpp.SequenceReader) func(yield func(*tpp.Sequence, error) bool) {
+func sequencesOf(ctx context.Context, path string, r *dataset.SequenceReader) func(yield func(*tpp.Sequence, error) bool) {
 	info, err := os.Stat(path)
-	if r.Format() != tpp.FormatJSON || err == nil && info.Mode().IsRegular() {
+	if r.Format() != dataset.FormatJSON || err == nil && info.Mode().IsRegular() {
 		return r.All(ctx)
 	}
 	return func(yield func(*tpp.Sequence, error) bool) {
@@ -203,7 +204,7 @@ func sequencesOf(ctx context.Context, path string, r *tpp.SequenceReader) func(y
 }
 
 func (d *datasetReport) print(w io.Writer) error {
-	format := map[tpp.Format]string{tpp.FormatJSON: "JSON document", tpp.FormatJSONLines: "JSON lines", tpp.FormatCSV: "CSV"}[d.Format]
+	format := map[dataset.Format]string{dataset.FormatJSON: "JSON document", dataset.FormatJSONLines: "JSON lines", dataset.FormatCSV: "CSV"}[d.Format]
 	if d.Gzipped {
 		format += ", gzipped"
 	}

@@ -3,7 +3,7 @@ package main
 
 import (
 	"github.com/tppfaas/tppfaas/internal/cli"
-	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/dataset"
 )
 
 var program = cli.Program{
@@ -28,7 +28,7 @@ Exit status: 0 done, 1 failed, 2 called wrongly.
 		},
 		{
 			Name: "evaluate", Arguments: "MODEL... DATASET...", Summary: "score models on datasets",
-			Help: evaluateUsage, Define: evaluate, Values: map[string][]string{"part": parts, "unit": tpp.TimeUnits()},
+			Help: evaluateUsage, Define: evaluate, Values: map[string][]string{"part": parts, "unit": dataset.TimeUnits()},
 		},
 		{
 			Name: "predict", Arguments: "MODEL DATASET", Summary: "what a model says after each event of a sequence",
@@ -44,11 +44,11 @@ Exit status: 0 done, 1 failed, 2 called wrongly.
 		},
 		{
 			Name: "convert", Arguments: "DATASET -o DATASET", Summary: "JSON, JSON lines or CSV into another of them",
-			Help: convertUsage, Define: convert, Values: map[string][]string{"unit": tpp.TimeUnits()},
+			Help: convertUsage, Define: convert, Values: map[string][]string{"unit": dataset.TimeUnits()},
 		},
 		{
 			Name: "inspect", Arguments: "FILE...", Summary: "what is in datasets and models",
-			Help: inspectUsage, Define: inspect, Values: map[string][]string{"unit": tpp.TimeUnits()},
+			Help: inspectUsage, Define: inspect, Values: map[string][]string{"unit": dataset.TimeUnits()},
 		},
 	},
 }

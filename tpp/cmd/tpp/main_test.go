@@ -17,6 +17,8 @@ import (
 
 	"github.com/tppfaas/tppfaas/internal/cli"
 	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/dataset"
+	"github.com/tppfaas/tppfaas/tpp/neural"
 )
 
 // call runs the command and returns its exit status and what it printed.
@@ -48,7 +50,7 @@ func chain(t *testing.T, name string, marks []string, n int) string {
 		d.Sequences = append(d.Sequences, s)
 	}
 	path := filepath.Join(t.TempDir(), name)
-	if err := d.WriteFile(path); err != nil {
+	if err := dataset.WriteFile(path, d); err != nil {
 		t.Fatal(err)
 	}
 	return path
@@ -183,12 +185,12 @@ func TestInterruptedTrainingKeepsTheModel(t *testing.T) {
 	training, validation, _ := read(t, data).Split(1)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	opts := tpp.TrainOptions{MaxEpochs: 1e9, Patience: 1e9, Progress: func(e tpp.Epoch) {
+	opts := neural.TrainOptions{MaxEpochs: 1e9, Patience: 1e9, Progress: func(e neural.Epoch) {
 		if e.Epoch == 3 {
 			cancel()
 		}
 	}}
-	model, interrupted, err := fit(ctx, tpp.Config{ContextSize: 4, NumComponents: 2}, training, validation, opts, io.Discard)
+	model, interrupted, err := fit(ctx, neural.Config{ContextSize: 4, NumComponents: 2}, training, validation, opts, io.Discard)
 	if model == nil || !interrupted || err != nil {
 		t.Errorf("a model: %t, interrupted: %t, error: %v", model != nil, interrupted, err)
 	}
@@ -196,7 +198,7 @@ func TestInterruptedTrainingKeepsTheModel(t *testing.T) {
 
 func read(t *testing.T, path string) *tpp.Dataset {
 	t.Helper()
-	d, err := tpp.ReadFile(path)
+	d, err := dataset.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}

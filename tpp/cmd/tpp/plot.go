@@ -13,22 +13,23 @@ import (
 	"slices"
 	"strings"
 
-	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/vg"
 
 	"github.com/tppfaas/tppfaas/internal/atomicfile"
 	"github.com/tppfaas/tppfaas/internal/cli"
 	"github.com/tppfaas/tppfaas/internal/figure"
 	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/eval"
+	"github.com/tppfaas/tppfaas/tpp/neural"
 )
 
 const plotUsage = `tpp plot draws a picture; -what says which:
 
   timeline     one sequence with what the model predicted at each step: on the row of an event, when it expects the next one (blue,
-               with the 90 % interval below), when that came (orange), and at the right what came with the probability that the
-               model gave it, in orange with the model's own favourite if that was another
+               with the 90 % interval below), when that came (orange), and at the right how much of the prediction lies after the
+               end of the axis, and what came with the probability that the model gave it, in orange with the likeliest if that was another
   density      how the gaps are distributed, predicted against observed; -mark draws those after one function
-  pit          histogram of the probability integral transform of the gaps: flat for a right model
+  pit          histogram of the probability integral transform of the gaps: flat if the model is calibrated
   reliability  how often the likeliest function came, against the probability it was given
   confusion    which function came where which was predicted
   history      the losses of a training, from the file that tpp train -history wrote
@@ -117,17 +118,17 @@ func (o *plotter) run(ctx context.Context, fs *flag.FlagSet, rest []string) erro
 	if err := atomicfile.Check(o.out); err != nil {
 		return err
 	}
-	picture, width, height, err := o.draw(ctx, rest)
+	picture, err := o.draw(ctx, rest)
 	if err != nil {
 		return err
 	}
 	if o.width > 0 {
-		width = vg.Length(o.width) * vg.Centimeter
+		picture.Width = vg.Length(o.width) * vg.Centimeter
 	}
 	if o.height > 0 {
-		height = vg.Length(o.height) * vg.Centimeter
+		picture.Height = vg.Length(o.height) * vg.Centimeter
 	}
-	return figure.Write(o.out, picture, width, height)
+	return figure.Write(o.out, picture)
 }
 
 func (o *plotter) check() error {
@@ -152,89 +153,85 @@ func (o *plotter) check() error {
 	return nil
 }
 
-// maxTimelineEvents is how many rows make a picture of 2 m.
+// maxTimelineEvents is the number of rows that make a picture of 2 m.
 const maxTimelineEvents = 170
 
-// The usual size of a picture.
-const (
-	usualWidth  = 18 * vg.Centimeter
-	usualHeight = 12 * vg.Centimeter
-)
-
-// draw makes the picture, with the size that suits it.
-func (o *plotter) draw(ctx context.Context, paths []string) (p *plot.Plot, width, height vg.Length, err error) {
+// draw draws the picture that the options ask for.
+func (o *plotter) draw(ctx context.Context, paths []string) (*figure.Figure, error) {
 	if o.what == historyPicture {
 		epochs, err := readHistory(paths[0])
 		if err != nil {
-			return nil, 0, 0, err
+			return nil, err
 		}
-		p, err = figure.History(epochs, filepath.Base(paths[0]))
+		f, err := figure.History(epochs, filepath.Base(paths[0]))
 		if err != nil {
-			return nil, 0, 0, fmt.Errorf("%s: %w", paths[0], err)
+			return nil, fmt.Errorf("%s: %w", paths[0], err)
 		}
-		return p, usualWidth, usualHeight, nil
+		return f, nil
 	}
 	model, data, err := readBoth(paths[0], paths[1])
 	if err != nil {
-		return nil, 0, 0, err
+		return nil, err
 	}
+	source := filepath.Base(paths[0]) + " on " + filepath.Base(paths[1])
 	if o.what == timelinePicture {
-		return o.timeline(model, data, paths[1])
+		return o.timeline(model, data, paths[1], source)
 	}
 	data = partOf(data, o.part, o.seed)
-	title := filepath.Base(paths[0]) + " on " + filepath.Base(paths[1])
 	if o.part != "all" {
-		title += fmt.Sprintf(", %s part of split %d", o.part, o.seed)
+		source += fmt.Sprintf(", %s part of split %d", o.part, o.seed)
 	}
-	width, height = usualWidth, usualHeight
+	f, err := o.drawDataset(ctx, model, data, source)
+	if err != nil {
+		return nil, fmt.Errorf("%s on %s: %w", paths[0], paths[1], err)
+	}
+	return f, nil
+}
+
+// drawDataset draws one of the pictures of a whole dataset.
+func (o *plotter) drawDataset(ctx context.Context, model tpp.Model, data *tpp.Dataset, source string) (*figure.Figure, error) {
 	if o.what == densityPicture {
 		after := figure.AfterAnyMark
 		if o.mark != "" {
 			if after = slices.Index(model.MarkNames(), o.mark); after < 0 {
-				return nil, 0, 0, fmt.Errorf("%s knows no function %q", paths[0], o.mark)
+				return nil, fmt.Errorf("the model knows no function %q", o.mark)
 			}
-			title += ", after " + o.mark
+			source += ", gaps after " + o.mark
 		}
-		p, err = figure.Density(ctx, model, data, after, o.resolution, title)
-	} else {
-		var d *tpp.Diagnostics
-		if d, err = tpp.Diagnose(ctx, model, data, tpp.EvaluateOptions{Resolution: o.resolution}); err == nil {
-			switch o.what {
-			case pitPicture:
-				p, err = figure.PIT(d, title)
-			case reliabilityPicture:
-				width = usualHeight
-				p, err = figure.Reliability(d, title)
-			case confusionPicture:
-				p, width, height, err = figure.Confusion(d.Confusion, title)
-			}
-		}
+		return figure.Density(ctx, model, data, after, o.resolution, source)
 	}
+	d, err := eval.Diagnose(ctx, model, data, eval.EvaluateOptions{Resolution: o.resolution})
 	if err != nil {
-		return nil, 0, 0, fmt.Errorf("%s on %s: %w", paths[0], paths[1], err)
+		return nil, err
 	}
-	return p, width, height, nil
+	switch o.what {
+	case pitPicture:
+		return figure.PIT(d, source)
+	case reliabilityPicture:
+		return figure.Reliability(d, source)
+	default:
+		return figure.Confusion(d.Confusion, source)
+	}
 }
 
-func (o *plotter) timeline(model tpp.Model, data *tpp.Dataset, path string) (p *plot.Plot, width, height vg.Length, err error) {
+func (o *plotter) timeline(model tpp.Model, data *tpp.Dataset, path, source string) (*figure.Figure, error) {
 	if o.sequence >= len(data.Sequences) {
-		return nil, 0, 0, fmt.Errorf("%s has %d sequences, there is no number %d", path, len(data.Sequences), o.sequence)
+		return nil, fmt.Errorf("%s has %d sequences, there is no number %d", path, len(data.Sequences), o.sequence)
 	}
 	s := &data.Sequences[o.sequence]
-	title := fmt.Sprintf("%s, sequence %d: when is the next event due?", filepath.Base(path), o.sequence)
-	end := min(s.Len(), o.first+o.events)
-	if o.first > 0 || end < s.Len() {
-		title = fmt.Sprintf("%s, sequence %d, events %d to %d of %d: when is the next one due?", filepath.Base(path), o.sequence, o.first, end-1, s.Len())
+	source += fmt.Sprintf(", sequence %d", o.sequence)
+	if end := min(s.Len(), o.first+o.events); o.first > 0 || end < s.Len() {
+		source += fmt.Sprintf(", events %d to %d of %d", o.first, end-1, s.Len())
 	}
-	p, err = figure.Timeline(model, s, o.first, o.events, title)
+	f, err := figure.Timeline(model, s, o.first, o.events, source)
 	if err != nil {
-		return nil, 0, 0, fmt.Errorf("%s: sequence %d: %w", path, o.sequence, err)
+		return nil, fmt.Errorf("%s: sequence %d: %w", path, o.sequence, err)
 	}
-	return p, 24 * vg.Centimeter, vg.Length(3+1.1*float64(end-o.first)) * vg.Centimeter, nil
+	return f, nil
 }
 
 // readHistory reads the epochs of a training. The error names the file.
-func readHistory(path string) ([]tpp.Epoch, error) {
+func readHistory(path string) ([]neural.Epoch, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -248,8 +245,8 @@ func readHistory(path string) ([]tpp.Epoch, error) {
 }
 
 // parseHistory reads epochs, one JSON object a line. The error names the line.
-func parseHistory(r io.Reader) ([]tpp.Epoch, error) {
-	var epochs []tpp.Epoch
+func parseHistory(r io.Reader) ([]neural.Epoch, error) {
+	var epochs []neural.Epoch
 	lines := bufio.NewScanner(r)
 	n := 0
 	for lines.Scan() {
@@ -258,7 +255,7 @@ func parseHistory(r io.Reader) ([]tpp.Epoch, error) {
 		if len(text) == 0 {
 			continue
 		}
-		var e tpp.Epoch
+		var e neural.Epoch
 		if err := json.Unmarshal(text, &e); err != nil {
 			return nil, fmt.Errorf("line %d is not an epoch of a training: %w", n, err)
 		}

@@ -89,7 +89,11 @@ func FuzzParseHistory(f *testing.F) {
 				t.Errorf("epoch %d was read", e.Epoch)
 			}
 		}
-		if p, err := figure.History(epochs, ""); err == nil && !(p.Y.Max-p.Y.Min > 0 && p.Y.Max-p.Y.Min < 1e101 && p.X.Min < p.X.Max) {
+		f, err := figure.History(epochs, "")
+		if err != nil {
+			return
+		}
+		if p := f.Plot; !(p.Y.Max-p.Y.Min > 0 && p.Y.Max-p.Y.Min < 1e101 && p.X.Min < p.X.Max) {
 			t.Errorf("axes from %v to %v and %v to %v", p.X.Min, p.X.Max, p.Y.Min, p.Y.Max)
 		}
 	})

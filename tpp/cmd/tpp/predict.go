@@ -12,6 +12,9 @@ import (
 
 	"github.com/tppfaas/tppfaas/internal/cli"
 	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/dataset"
+	"github.com/tppfaas/tppfaas/tpp/eval"
+	"github.com/tppfaas/tppfaas/tpp/live"
 )
 
 const predictUsage = `tpp predict says after each event of a sequence how likely it is that the sequence is over, and if it is not, when the next event
@@ -69,7 +72,7 @@ func predict(fs *flag.FlagSet) cli.Run {
 				return err
 			}
 			s := &data.Sequences[i]
-			predictions, err := tpp.Predict(model, s, *top)
+			predictions, err := live.Predict(model, s, *top)
 			if err != nil {
 				return fmt.Errorf("%s: sequence %d: %w", rest[1], i, err)
 			}
@@ -92,7 +95,7 @@ func readBoth(modelPath, dataPath string) (tpp.Model, *tpp.Dataset, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	data, err := tpp.ReadFile(dataPath)
+	data, err := dataset.ReadFile(dataPath)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -102,7 +105,7 @@ func readBoth(modelPath, dataPath string) (tpp.Model, *tpp.Dataset, error) {
 	return model, data, nil
 }
 
-func writePredictions(w io.Writer, sequence int, predictions []tpp.Prediction) error {
+func writePredictions(w io.Writer, sequence int, predictions []live.Prediction) error {
 	for _, p := range predictions {
 		r := predictionReport{Sequence: sequence, Event: p.Event, Median: p.Median, Lower: p.Lower, Upper: p.Upper, End: p.End}
 		for _, m := range p.Marks {
@@ -122,8 +125,8 @@ func markName(name string, mark int) string {
 	return name
 }
 
-func printPredictions(w io.Writer, sequence int, model tpp.Model, s *tpp.Sequence, predictions []tpp.Prediction) error {
-	names, prefix := tpp.ShortNames(model.MarkNames())
+func printPredictions(w io.Writer, sequence int, model tpp.Model, s *tpp.Sequence, predictions []live.Prediction) error {
+	names, prefix := eval.ShortNames(model.MarkNames())
 	short := func(mark int) string {
 		if len(names) == 0 {
 			return strconv.Itoa(mark)

@@ -10,6 +10,9 @@ import (
 	"github.com/tppfaas/tppfaas/internal/atomicfile"
 	"github.com/tppfaas/tppfaas/internal/cli"
 	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/dataset"
+	"github.com/tppfaas/tppfaas/tpp/live"
+	"github.com/tppfaas/tppfaas/tpp/neural"
 )
 
 const sampleUsage = `tpp sample draws sequences from a model and writes them as a dataset, in the format that the ending of OUT asks for (see convert).
@@ -28,7 +31,7 @@ Examples:
 type sampling struct {
 	model, output, given string
 	n, events            int
-	opts                 tpp.SimulateOptions
+	opts                 live.SimulateOptions
 	resolutionIsSet      bool
 	json                 bool
 }
@@ -92,7 +95,7 @@ func (s *sampling) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err := s.complete(model); err != nil {
 		return err
 	}
-	sequences, err := tpp.Simulate(ctx, model, s.n, s.opts)
+	sequences, err := live.Simulate(ctx, model, s.n, s.opts)
 	if err != nil {
 		return fmt.Errorf("%s: %w", s.model, err)
 	}
@@ -106,7 +109,7 @@ func (s *sampling) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if empty == s.n {
 		return errors.New("no sequence has an event: a longer -window may help")
 	}
-	if err := data.WriteFile(s.output); err != nil {
+	if err := dataset.WriteFile(s.output, data); err != nil {
 		return err
 	}
 	if empty > 0 {
@@ -129,17 +132,17 @@ func (s *sampling) run(ctx context.Context, stdout, stderr io.Writer) error {
 func (s *sampling) complete(model tpp.Model) error {
 	if !s.resolutionIsSet {
 		s.opts.Resolution = 1
-		if m, ok := model.(interface{ Config() tpp.Config }); ok {
+		if m, ok := model.(interface{ Config() neural.Config }); ok {
 			s.opts.Resolution = m.Config().Resolution
 		}
 	}
 	if s.given == "" {
-		if m, ok := model.(interface{ KnowsBeginnings() bool }); ok && !m.KnowsBeginnings() {
+		if m, ok := model.(interface{ KnowsStart() bool }); ok && !m.KnowsStart() {
 			return fmt.Errorf("%s was trained on sequences whose first event is given: -given DATASET says how they begin", s.model)
 		}
 		return nil
 	}
-	data, err := tpp.ReadFile(s.given)
+	data, err := dataset.ReadFile(s.given)
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/tppfaas/tppfaas/internal/cli"
-	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/dataset"
 )
 
 // quickModel trains a model on a dataset and returns its path.
@@ -24,7 +24,7 @@ func quickModel(t *testing.T, data string, options ...string) string {
 func TestSampleGoesOnFromADataset(t *testing.T) {
 	data := chain(t, "chain.json", []string{"x-dev-f2", "x-dev-main", "x-dev-f1"}, 30)
 	model := quickModel(t, chain(t, "other.json", inOrder, 30)) // functions are matched by name
-	given, err := tpp.ReadFile(data)
+	given, err := dataset.ReadFile(data)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +35,7 @@ func TestSampleGoesOnFromADataset(t *testing.T) {
 		if status != cli.OK {
 			t.Fatalf("status %d, %s", status, errs)
 		}
-		got, err := tpp.ReadFile(out)
+		got, err := dataset.ReadFile(out)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -74,7 +74,7 @@ func TestSampleGoesOnFromADataset(t *testing.T) {
 // TestSampleFromTheStart: a model that has seen windows begin can begin one.
 func TestSampleFromTheStart(t *testing.T) {
 	path := chain(t, "chain.json", inOrder, 30)
-	d, err := tpp.ReadFile(path)
+	d, err := dataset.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func TestSampleFromTheStart(t *testing.T) {
 		s := &d.Sequences[i]
 		s.TStart, s.TEnd = new(s.ArrivalTimes[0]-100), new(s.ArrivalTimes[2]+100)
 	}
-	if err := d.WriteFile(path); err != nil {
+	if err := dataset.WriteFile(path, d); err != nil {
 		t.Fatal(err)
 	}
 	model, out := quickModel(t, path), filepath.Join(t.TempDir(), "windows.json.gz")
@@ -90,7 +90,7 @@ func TestSampleFromTheStart(t *testing.T) {
 	if status != cli.OK || !strings.HasPrefix(text, out+": ") {
 		t.Fatalf("status %d, %s, %s", status, text, errs)
 	}
-	got, err := tpp.ReadFile(out)
+	got, err := dataset.ReadFile(out)
 	if err != nil {
 		t.Fatal(err)
 	}

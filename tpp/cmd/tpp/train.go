@@ -8,13 +8,16 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/tppfaas/tppfaas/internal/atomicfile"
 	"github.com/tppfaas/tppfaas/internal/cli"
 	"github.com/tppfaas/tppfaas/internal/progress"
 	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/classical"
+	"github.com/tppfaas/tppfaas/tpp/dataset"
+	"github.com/tppfaas/tppfaas/tpp/eval"
+	"github.com/tppfaas/tppfaas/tpp/neural"
 )
 
 const trainUsage = `tpp train fits a model to 60 % of a dataset's sequences, keeps the parameters that do best on another 20 %, and prints the
@@ -52,7 +55,7 @@ func (o *trainOrder) run(ctx context.Context, stdout, stderr io.Writer) error {
 			return err
 		}
 	}
-	data, err := tpp.ReadFile(o.dataset)
+	data, err := dataset.ReadFile(o.dataset)
 	if err != nil {
 		return err
 	}
@@ -60,16 +63,16 @@ func (o *trainOrder) run(ctx context.Context, stdout, stderr io.Writer) error {
 		return repeatTraining(ctx, o, data, stdout, stderr)
 	}
 	training, validation, test := data.Split(o.opts.Seed)
-	if slices.Contains(tpp.ClassicalKinds(), o.cfg.Kind) {
+	if isClassical(o.kind) {
 		return trainClassical(ctx, o, training, test, stdout)
 	}
-	var history []tpp.Epoch
-	o.opts.Progress = func(e tpp.Epoch) { history = append(history, e) }
+	var history []neural.Epoch
+	o.opts.Progress = func(e neural.Epoch) { history = append(history, e) }
 	model, interrupted, err := fit(ctx, o.cfg, training, validation, o.opts, stderr)
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.dataset, err)
 	}
-	if err := model.WriteFile(o.output); err != nil {
+	if err := tpp.WriteModelFile(o.output, model); err != nil {
 		return err
 	}
 	if o.history != "" {
@@ -84,7 +87,7 @@ func (o *trainOrder) run(ctx context.Context, stdout, stderr io.Writer) error {
 }
 
 // writeHistory writes one JSON object an epoch.
-func writeHistory(path string, history []tpp.Epoch) error {
+func writeHistory(path string, history []neural.Epoch) error {
 	return atomicfile.Write(path, func(w io.Writer) error {
 		for _, e := range history {
 			if err := printJSON(w, e); err != nil {
@@ -96,12 +99,12 @@ func writeHistory(path string, history []tpp.Epoch) error {
 }
 
 // fit trains with a display of its progress. An interruption that left a model is no error.
-func fit(ctx context.Context, cfg tpp.Config, training, validation *tpp.Dataset, opts tpp.TrainOptions, stderr io.Writer) (
-	model *tpp.Recurrent, interrupted bool, err error) {
+func fit(ctx context.Context, cfg neural.Config, training, validation *tpp.Dataset, opts neural.TrainOptions, stderr io.Writer) (
+	model *neural.Recurrent, interrupted bool, err error) {
 	var show *progress.Progress // from the first epoch on, which tells how many there may be
 	defer func() { show.Done() }()
 	before := opts.Progress
-	opts.Progress = func(e tpp.Epoch) {
+	opts.Progress = func(e neural.Epoch) {
 		if before != nil {
 			before(e)
 		}
@@ -111,15 +114,15 @@ func fit(ctx context.Context, cfg tpp.Config, training, validation *tpp.Dataset,
 		show.Set(e.Epoch, fmt.Sprintf("loss %.4f, validation %.4f (best %.4f in epoch %d)",
 			e.TrainingLoss, e.ValidationLoss, e.BestLoss, e.BestEpoch))
 	}
-	model, err = tpp.Train(ctx, cfg, training, validation, opts)
+	model, err = neural.Train(ctx, cfg, training, validation, opts)
 	if model != nil && errors.Is(err, ctx.Err()) {
 		return model, err != nil, nil
 	}
 	return model, false, err
 }
 
-func reportTraining(ctx context.Context, model *tpp.Recurrent, training, test *tpp.Dataset, o *trainOrder, stdout io.Writer) error {
-	scores, err := tpp.Evaluate(ctx, model, test, tpp.EvaluateOptions{})
+func reportTraining(ctx context.Context, model *neural.Recurrent, training, test *tpp.Dataset, o *trainOrder, stdout io.Writer) error {
+	scores, err := eval.Evaluate(ctx, model, test, eval.EvaluateOptions{})
 	if err != nil {
 		return fmt.Errorf("%s: test part: %w", o.dataset, err)
 	}
@@ -127,11 +130,11 @@ func reportTraining(ctx context.Context, model *tpp.Recurrent, training, test *t
 	if o.json {
 		return printJSON(stdout, result{Model: o.output, Dataset: o.dataset, Kind: model.Kind(), Scores: scores, Trained: true, Epochs: how.Epochs, Seconds: how.Seconds})
 	}
-	table, err := tpp.FitLookup(tpp.LastMark, training, model.Config().Resolution)
+	table, err := classical.FitLookup(ctx, classical.LastMark, training, classical.FitOptions{Resolution: model.Config().Resolution})
 	if err != nil {
 		return err
 	}
-	baseline, err := tpp.Evaluate(ctx, table, test, tpp.EvaluateOptions{})
+	baseline, err := eval.Evaluate(ctx, table, test, eval.EvaluateOptions{})
 	if err != nil {
 		return fmt.Errorf("%s: test part: %w", o.dataset, err)
 	}

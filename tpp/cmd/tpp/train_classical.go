@@ -12,22 +12,35 @@ import (
 
 	"github.com/tppfaas/tppfaas/internal/cli"
 	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/classical"
+	"github.com/tppfaas/tppfaas/tpp/eval"
+	"github.com/tppfaas/tppfaas/tpp/neural"
 )
 
 // kinds are all kinds of models that train knows.
 func kinds() []string {
-	return append([]string{tpp.LogNormMix, tpp.TruncNorm}, tpp.ClassicalKinds()...)
+	var names []string
+	for _, kind := range neural.Kinds() {
+		names = append(names, string(kind))
+	}
+	for _, kind := range classical.Kinds() {
+		names = append(names, string(kind))
+	}
+	return names
 }
+
+// isClassical reports whether the kind is a classical model's.
+func isClassical(kind string) bool { return slices.Contains(classical.Kinds(), classical.Kind(kind)) }
 
 // classicalFlags are the options that have a meaning for a classical model, by kind where not for all.
 var classicalFlags = map[string][]string{
 	"o": nil, "kind": nil, "seed": nil, "resolution": nil, "json": nil, "repeat": nil,
-	"components":     {tpp.KindRenewal, tpp.KindMarkRenewal},
-	"decay-per-pair": {tpp.KindHawkes},
+	"components":     {string(classical.KindRenewal), string(classical.KindMarkovRenewal)},
+	"decay-per-pair": {string(classical.KindHawkes)},
 }
 
 // checkClassical refuses options that a classical model does not have, and values that none has.
-func checkClassical(fs *flag.FlagSet, kind string, o tpp.FitOptions) error {
+func checkClassical(fs *flag.FlagSet, kind string, o classical.FitOptions) error {
 	var wrong error
 	fs.Visit(func(f *flag.Flag) {
 		if of, ok := classicalFlags[f.Name]; wrong == nil && (!ok || of != nil && !slices.Contains(of, kind)) {
@@ -49,15 +62,15 @@ func checkClassical(fs *flag.FlagSet, kind string, o tpp.FitOptions) error {
 // that all kinds of models are compared on the same data.
 func trainClassical(ctx context.Context, o *trainOrder, training, test *tpp.Dataset, stdout io.Writer) error {
 	start := time.Now()
-	model, err := tpp.Fit(ctx, o.cfg.Kind, training, o.fit)
+	model, err := classical.Fit(ctx, classical.Kind(o.kind), training, o.fit)
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.dataset, err)
 	}
 	took := time.Since(start)
-	if err := model.WriteFile(o.output); err != nil {
+	if err := tpp.WriteModelFile(o.output, model); err != nil {
 		return err
 	}
-	scores, err := tpp.Evaluate(ctx, model, test, tpp.EvaluateOptions{Resolution: o.fit.Resolution})
+	scores, err := eval.Evaluate(ctx, model, test, eval.EvaluateOptions{Resolution: o.fit.Resolution})
 	if err != nil {
 		return fmt.Errorf("%s: test part: %w", o.dataset, err)
 	}

@@ -6,13 +6,13 @@ import (
 	"testing"
 
 	"github.com/tppfaas/tppfaas/internal/cli"
-	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/neural"
 )
 
 // TestTrainClassical: every classical kind is trained, scored, and read by the other commands.
 func TestTrainClassical(t *testing.T) {
 	data := chain(t, "chain.json.gz", inOrder, 30)
-	for _, kind := range tpp.ClassicalKinds() {
+	for _, kind := range kinds()[len(neural.Kinds()):] {
 		model := filepath.Join(t.TempDir(), "model.safetensors")
 		status, out, errs := call(t, "train", data, "-o", model, "-seed", "4", "-kind", kind, "-json")
 		if status != cli.OK {

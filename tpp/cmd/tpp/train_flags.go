@@ -8,28 +8,30 @@ import (
 	"strings"
 
 	"github.com/tppfaas/tppfaas/internal/cli"
-	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/classical"
+	"github.com/tppfaas/tppfaas/tpp/neural"
 )
 
 // trainOrder is what the command line of train asks for.
 type trainOrder struct {
-	cfg     tpp.Config
-	opts    tpp.TrainOptions
+	kind    string // of the model
+	cfg     neural.Config
+	opts    neural.TrainOptions
 	dataset string
 	output  string
 	history string // file for the history of the training, or none
 	json    bool
-	fit     tpp.FitOptions // of a classical model
-	repeat  int            // number of splits to score the training on, or 0 for one model
+	fit     classical.FitOptions // of a classical model
+	repeat  int                  // number of splits to score the training on, or 0 for one model
 }
 
 // trainValues lists the values of the options that take one of a few.
 var trainValues = map[string][]string{
 	"kind":     kinds(),
 	"encoder":  {"RNN", "GRU", "LSTM"},
-	"head":     {tpp.LogHead, tpp.SoftplusHead},
-	"loss":     {tpp.LossResolution, tpp.LossDensity},
-	"schedule": {tpp.ScheduleOneCycle, tpp.SchedulePlateau, tpp.ScheduleConstant},
+	"head":     {string(neural.LogHead), string(neural.SoftplusHead)},
+	"loss":     {string(neural.LossResolution), string(neural.LossDensity)},
+	"schedule": {string(neural.ScheduleOneCycle), string(neural.SchedulePlateau), string(neural.ScheduleConstant)},
 }
 
 // trainFlags declares the options. What it returns makes an order of them once they are parsed, and of the other arguments. What is not
@@ -37,7 +39,7 @@ var trainValues = map[string][]string{
 func trainFlags(fs *flag.FlagSet) func(args []string) (*trainOrder, error) {
 	o := &trainOrder{}
 	fs.StringVar(&o.output, "o", "", "write the model to `FILE`")
-	kind := fs.String("kind", tpp.LogNormMix, "lognormmix (a distribution of the time), truncnorm (one value), or a classical model: "+oneOf(tpp.ClassicalKinds()))
+	kind := fs.String("kind", string(neural.LogNormMix), "lognormmix (a distribution of the time), truncnorm (one value), or a classical model: "+oneOf(kinds()[len(neural.Kinds()):]))
 	paper := fs.Bool("paper", false, "the published model, trained the published way; other options change it")
 	seed := fs.Uint64("seed", 1, "`seed` of the split, the first parameters and the order of the sequences")
 	encoder := fs.String("encoder", "GRU", "RNN, GRU or LSTM")
@@ -45,16 +47,16 @@ func trainFlags(fs *flag.FlagSet) func(args []string) (*trainOrder, error) {
 	embedding := fs.Int("embedding", 32, "`columns` of the mark embedding")
 	components := fs.Int("components", 64, "`components` of a lognormmix; at most of a gap in a renewal (default 16) or markov (default 4)")
 	perPair := fs.Bool("decay-per-pair", false, "a hawkes has a decay for each pair of marks")
-	head := fs.String("head", tpp.LogHead, "time head of a truncnorm: log or softplus")
+	head := fs.String("head", string(neural.LogHead), "time head of a truncnorm: log or softplus")
 	end := fs.Bool("end", true, "learn when a sequence is over (with -paper: false)")
 	resolution := fs.Float64("resolution", 1, "tick of the clock that took the times, in `ms`")
 	coldStart := fs.Bool("coldstart", false, "take in whether each invocation started cold")
 	var covariates stringList
 	fs.Var(&covariates, "covariate", "take in a covariate of the dataset: `NAME` of a real one, NAME:LEVELS of a categorical one; may be repeated")
-	loss := fs.String("loss", tpp.LossResolution, "what a lognormmix is trained on: resolution or density (with -paper: density)")
+	loss := fs.String("loss", string(neural.LossResolution), "what a lognormmix is trained on: resolution or density (with -paper: density)")
 	batch := fs.Int("batch", 64, "`sequences` in a batch")
 	rate := fs.Float64("rate", 1e-2, "learning `rate` (with -paper: 0.001)")
-	schedule := fs.String("schedule", tpp.ScheduleOneCycle, "of the rate: onecycle, plateau or constant (with -paper: constant)")
+	schedule := fs.String("schedule", string(neural.ScheduleOneCycle), "of the rate: onecycle, plateau or constant (with -paper: constant)")
 	l2 := fs.Float64("l2", 1e-4, "`factor` of the L2 regularisation (with -paper: 0.00001)")
 	clip := fs.Float64("clip", 5, "cut gradients to this `norm`, 0 not (with -paper: 0)")
 	epochs := fs.Int("epochs", 200, "`epochs` at most (with -paper, plateau and constant: 4000)")
@@ -83,10 +85,10 @@ func trainFlags(fs *flag.FlagSet) func(args []string) (*trainOrder, error) {
 		if !slices.Contains(kinds(), *kind) {
 			return nil, cli.Usagef("-kind is %q, it must be %s", *kind, oneOf(kinds()))
 		}
-		o.cfg.Kind = *kind
-		if slices.Contains(tpp.ClassicalKinds(), *kind) {
+		o.kind = *kind
+		if isClassical(*kind) {
 			o.opts.Seed = *seed
-			o.fit = tpp.FitOptions{Resolution: *resolution, DecayPerPair: *perPair}
+			o.fit = classical.FitOptions{Resolution: *resolution, DecayPerPair: *perPair}
 			if cli.IsSet(fs, "components") {
 				o.fit.Components = *components
 			}
@@ -95,10 +97,11 @@ func trainFlags(fs *flag.FlagSet) func(args []string) (*trainOrder, error) {
 		if *perPair {
 			return nil, cli.Usagef("-decay-per-pair is for -kind hawkes")
 		}
+		o.cfg.Kind = neural.Kind(*kind)
 		if *paper {
-			o.cfg = tpp.PaperConfig(*kind)
+			o.cfg = neural.PaperConfig(o.cfg.Kind)
 			maxDuration, workers, checkpoint := o.opts.MaxDuration, o.opts.Workers, o.opts.Checkpoint
-			o.opts = tpp.PaperTraining(*kind)
+			o.opts = neural.PaperTraining(o.cfg.Kind)
 			o.opts.MaxDuration, o.opts.Workers, o.opts.Checkpoint = maxDuration, workers, checkpoint
 		}
 		o.opts.Seed = *seed
@@ -111,30 +114,30 @@ func trainFlags(fs *flag.FlagSet) func(args []string) (*trainOrder, error) {
 				set()
 			}
 		}
-		given("encoder", func() { o.cfg.Encoder = *encoder })
+		given("encoder", func() { o.cfg.Encoder = neural.Encoder(*encoder) })
 		given("context", func() { o.cfg.ContextSize = *context })
 		given("embedding", func() { o.cfg.MarkEmbeddingSize = *embedding })
 		given("components", func() { o.cfg.NumComponents = *components })
-		given("head", func() { o.cfg.TimeHead = *head })
+		given("head", func() { o.cfg.TimeHead = neural.TimeHead(*head) })
 		given("end", func() { o.cfg.WithoutEnd = !*end })
 		given("resolution", func() { o.cfg.Resolution = *resolution })
-		given("loss", func() { o.opts.Loss = *loss })
+		given("loss", func() { o.opts.Loss = neural.Loss(*loss) })
 		given("batch", func() { o.opts.BatchSize = *batch })
 		given("rate", func() { o.opts.LearningRate = *rate })
-		given("schedule", func() { o.opts.Schedule = *schedule })
-		given("l2", func() { o.opts.WeightDecay = zeroIsNone(*l2) })
-		given("clip", func() { o.opts.ClipNorm = zeroIsNone(*clip) })
+		given("schedule", func() { o.opts.Schedule = neural.Schedule(*schedule) })
+		given("l2", func() { o.opts.WeightDecay, o.opts.WithoutWeightDecay = *l2, *l2 == 0 })
+		given("clip", func() { o.opts.ClipNorm, o.opts.WithoutClipping = *clip, *clip == 0 })
 		given("epochs", func() { o.opts.MaxEpochs = *epochs })
 		given("patience", func() { o.opts.Patience = *patience })
 		if err := checkTrain(fs, *kind, *encoder, *head, *loss, *schedule); err != nil {
 			return nil, err
 		}
 		if *coldStart {
-			o.cfg.Covariates = append(o.cfg.Covariates, tpp.ColdStart())
+			o.cfg.Covariates = append(o.cfg.Covariates, neural.ColdStart())
 		}
 		for _, c := range covariates {
 			name, levels, categorical := strings.Cut(c, ":")
-			covariate := tpp.Covariate{Name: name}
+			covariate := neural.Covariate{Name: name}
 			if categorical {
 				var err error
 				if covariate.Levels, err = strconv.Atoi(levels); err != nil || covariate.Levels < 1 {
@@ -147,14 +150,6 @@ func trainFlags(fs *flag.FlagSet) func(args []string) (*trainOrder, error) {
 	}
 }
 
-// zeroIsNone is how the library is told to leave something out, where zero stands for its default.
-func zeroIsNone(v float64) float64 {
-	if v == 0 {
-		return -1
-	}
-	return v
-}
-
 // checkTrain checks the values on the line.
 func checkTrain(fs *flag.FlagSet, kind, encoder, head, loss, schedule string) error {
 	for _, o := range []struct {
@@ -164,10 +159,10 @@ func checkTrain(fs *flag.FlagSet, kind, encoder, head, loss, schedule string) er
 			return cli.Usagef("-%s is %q, it must be %s", o.name, o.value, oneOf(allowed))
 		}
 	}
-	if kind == tpp.LogNormMix && cli.IsSet(fs, "head") {
+	if kind == string(neural.LogNormMix) && cli.IsSet(fs, "head") {
 		return cli.Usagef("-head is for -kind truncnorm")
 	}
-	if kind == tpp.TruncNorm && (cli.IsSet(fs, "components") || cli.IsSet(fs, "loss")) {
+	if kind == string(neural.TruncNorm) && (cli.IsSet(fs, "components") || cli.IsSet(fs, "loss")) {
 		return cli.Usagef("-components and -loss are for -kind lognormmix")
 	}
 	var wrong error

@@ -12,6 +12,9 @@ import (
 
 	"github.com/tppfaas/tppfaas/internal/progress"
 	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/classical"
+	"github.com/tppfaas/tppfaas/tpp/eval"
+	"github.com/tppfaas/tppfaas/tpp/neural"
 )
 
 // repeatTraining trains on several splits, beside a table of the last mark on the same ones, and prints means and standard
@@ -19,25 +22,25 @@ import (
 func repeatTraining(ctx context.Context, o *trainOrder, data *tpp.Dataset, stdout, stderr io.Writer) error {
 	show := progress.New(stderr, o.repeat, "trainings")
 	defer show.Done()
-	candidates := []tpp.Candidate{{Name: o.cfg.Kind, Fit: func(ctx context.Context, training, validation *tpp.Dataset, seed uint64) (tpp.Model, error) {
+	candidates := []eval.Candidate{{Name: o.kind, Fit: func(ctx context.Context, training, validation *tpp.Dataset, seed uint64) (tpp.Model, error) {
 		defer show.Add(1, "")
-		if slices.Contains(tpp.ClassicalKinds(), o.cfg.Kind) {
-			return tpp.Fit(ctx, o.cfg.Kind, training, o.fit)
+		if isClassical(o.kind) {
+			return classical.Fit(ctx, classical.Kind(o.kind), training, o.fit)
 		}
 		opts := o.opts
 		opts.Seed = seed
-		return tpp.Train(ctx, o.cfg, training, validation, opts)
+		return neural.Train(ctx, o.cfg, training, validation, opts)
 	}}}
-	if o.cfg.Kind != tpp.KindLookupMark {
-		candidates = append(candidates, tpp.Candidate{Name: tpp.KindLookupMark, Fit: func(ctx context.Context, training, _ *tpp.Dataset, _ uint64) (tpp.Model, error) {
-			return tpp.Fit(ctx, tpp.KindLookupMark, training, tpp.FitOptions{Resolution: o.cfg.Resolution})
+	if o.kind != string(classical.KindLookupMark) {
+		candidates = append(candidates, eval.Candidate{Name: string(classical.KindLookupMark), Fit: func(ctx context.Context, training, _ *tpp.Dataset, _ uint64) (tpp.Model, error) {
+			return classical.Fit(ctx, classical.KindLookupMark, training, classical.FitOptions{Resolution: o.cfg.Resolution})
 		}})
 	}
 	seeds := make([]uint64, o.repeat)
 	for i := range seeds {
 		seeds[i] = o.opts.Seed + uint64(i)
 	}
-	r, err := tpp.Repeat(ctx, data, seeds, candidates, tpp.EvaluateOptions{})
+	r, err := eval.Repeat(ctx, data, seeds, candidates, eval.EvaluateOptions{})
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.dataset, err)
 	}
@@ -52,13 +55,13 @@ func repeatTraining(ctx context.Context, o *trainOrder, data *tpp.Dataset, stdou
 
 // repeatReport is the repeated scores of a kind of model for machines.
 type repeatReport struct {
-	Dataset string             `json:"dataset"`
-	Kind    string             `json:"kind"`
-	Seeds   []uint64           `json:"seeds"`
-	Scores  []tpp.ScoreSummary `json:"scores"`
+	Dataset string              `json:"dataset"`
+	Kind    string              `json:"kind"`
+	Seeds   []uint64            `json:"seeds"`
+	Scores  []eval.ScoreSummary `json:"scores"`
 }
 
-func printRepeatJSON(w io.Writer, dataset string, r *tpp.Repetition) error {
+func printRepeatJSON(w io.Writer, dataset string, r *eval.Repetition) error {
 	for _, c := range r.Candidates {
 		if err := json.NewEncoder(w).Encode(repeatReport{dataset, c.Name, r.Seeds, c.Summary()}); err != nil {
 			return err
@@ -68,17 +71,17 @@ func printRepeatJSON(w io.Writer, dataset string, r *tpp.Repetition) error {
 }
 
 // printRepeat prints a line a score that some model has, a column a model.
-func printRepeat(w io.Writer, r *tpp.Repetition) error {
+func printRepeat(w io.Writer, r *eval.Repetition) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprint(tw, "score")
-	var summaries [][]tpp.ScoreSummary
+	var summaries [][]eval.ScoreSummary
 	for _, c := range r.Candidates {
 		fmt.Fprintf(tw, "\t%s", c.Name)
 		summaries = append(summaries, c.Summary())
 	}
 	fmt.Fprintln(tw)
 	for i, s := range summaries[0] {
-		if !slices.ContainsFunc(summaries, func(of []tpp.ScoreSummary) bool { return !math.IsNaN(of[i].Mean) }) {
+		if !slices.ContainsFunc(summaries, func(of []eval.ScoreSummary) bool { return !math.IsNaN(of[i].Mean) }) {
 			continue
 		}
 		fmt.Fprint(tw, s.Name)

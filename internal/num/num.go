@@ -1,0 +1,45 @@
+// Package num holds the small numerical pieces that several kinds of models share.
+//
+//	var m num.Moments
+//	for _, gap := range gaps {
+//		m.Add(math.Log(gap))
+//	}
+//	mean, std := m.Mean, m.Std()
+package num
+
+import "math"
+
+// LogAddExp returns log(eᵃ + eᵇ), without overflow.
+func LogAddExp(a, b float64) float64 {
+	if a < b {
+		a, b = b, a
+	}
+	if math.IsInf(a, -1) {
+		return a
+	}
+	return a + math.Log1p(math.Exp(b-a))
+}
+
+// Moments are a running mean and variance by Welford's update: one pass, exact enough for any number of values. The zero
+// value has seen none.
+type Moments struct {
+	N, Mean float64
+	SS      float64 // sum of squared deviations from the mean
+}
+
+// Add takes in a value.
+func (m *Moments) Add(v float64) {
+	m.N++
+	delta := v - m.Mean
+	m.Mean += delta / m.N
+	m.SS += delta * (v - m.Mean)
+}
+
+// Std returns the unbiased standard deviation, 1 where all values are equal up to rounding.
+func (m *Moments) Std() float64 {
+	std := math.Sqrt(m.SS / (m.N - 1))
+	if !(std > 1e-6*(1+math.Abs(m.Mean))) {
+		return 1
+	}
+	return std
+}

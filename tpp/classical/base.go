@@ -1,0 +1,127 @@
+package classical
+
+import (
+	"fmt"
+	"hash/fnv"
+	"math"
+	"slices"
+
+	"github.com/tppfaas/tppfaas/tpp"
+)
+
+// classicalDescription is what the file of a classical model says beside its tensors.
+type classicalDescription struct {
+	tpp.ModelHeader
+	// Components is the number of log-normal components of each distribution of a Renewal or MarkovRenewal.
+	Components int `json:"components,omitempty"`
+	// DecayPerPair says that a Hawkes process has a decay for each pair of marks.
+	DecayPerPair bool `json:"decay_per_pair,omitempty"`
+	// Cells are those of a lookup table.
+	Cells []cellDescription `json:"cells,omitempty"`
+}
+
+// cellDescription is the history that leads to a cell of a lookup table, and how many gaps it has.
+type cellDescription struct {
+	Marks []int `json:"marks"` // the latest first
+	Set   []int `json:"set,omitempty"`
+	Gaps  int   `json:"gaps"`
+}
+
+func parseClassical(f *tpp.ModelFile) (*classicalDescription, error) {
+	d := &classicalDescription{}
+	if err := f.Describe(d); err != nil {
+		return nil, err
+	}
+	if d.Components < 0 || d.Components > maxComponents {
+		return nil, fmt.Errorf("description of the model: %d components", d.Components)
+	}
+	return d, nil
+}
+
+// vector is a tensor of one dimension.
+func vector(data ...float64) tpp.Tensor {
+	return tpp.Tensor{Shape: []int{len(data)}, Data: data}
+}
+
+// model is what a constructor returns as a Model, nil if there is none.
+func model[M tpp.Model](m M, err error) (tpp.Model, error) {
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// fileFingerprint is a hash of the model's file.
+func fileFingerprint(m tpp.FileModel) uint64 {
+	h := fnv.New64a()
+	if err := m.Encode(h); err != nil {
+		panic("tpp: a model that was fitted or read cannot be written: " + err.Error())
+	}
+	return h.Sum64()
+}
+
+// classical is what every classical model knows of its data.
+type classical struct{ head tpp.ModelHeader }
+
+func newClassical(kind Kind, d *tpp.Dataset, opts FitOptions) classical {
+	return classical{tpp.ModelHeader{
+		Format: tpp.ModelFormat, Kind: string(kind), NumMarks: d.NumMarks(), Marks: slices.Clone(d.MarkNames),
+		TimeUnit: opts.TimeUnit, Resolution: opts.Resolution,
+	}}
+}
+
+// Kind is the kind of the model, as Fit and model files name it.
+func (c *classical) Kind() string { return c.head.Kind }
+
+// MarkNames names the marks by index; empty for an unmarked model.
+func (c *classical) MarkNames() []string { return c.head.Marks }
+
+// CovariateNames is empty: classical models know times and marks only.
+func (c *classical) CovariateNames() []string { return nil }
+
+// TimeUnit names the unit of all times.
+func (c *classical) TimeUnit() string { return c.head.TimeUnit }
+
+// Resolution is the tick of the clock that took the times, in the time unit.
+func (c *classical) Resolution() float64 { return c.head.Resolution }
+
+// gapFloor is the shortest gap that the clock can tell from 0.
+func (c *classical) gapFloor() float64 { return c.head.Resolution / 2 }
+
+// checkEnd checks a probability of the end: some event must be possible.
+func checkEnd(p float64) error {
+	if !(p >= 0 && p < 1) {
+		return fmt.Errorf("a probability of the end of %v", p)
+	}
+	return nil
+}
+
+// normalised are probabilities that sum to 1 but for the rounding of a file, exactly.
+func normalised(p []float64) ([]float64, error) {
+	total := 0.0
+	for _, v := range p {
+		if !(v >= 0) {
+			return nil, fmt.Errorf("a probability of %v", v)
+		}
+		total += v
+	}
+	if math.Abs(total-1) > 1e-4 {
+		return nil, fmt.Errorf("they sum to %v", total)
+	}
+	out := make([]float64, len(p))
+	for i, v := range p {
+		out[i] = v / total
+	}
+	return out, nil
+}
+
+// round32 rounds to what a model file holds, so that a model and its file say the same.
+func round32(v float64) float64 { return float64(float32(v)) }
+
+func roundAll32(values []float64) []float64 {
+	out := make([]float64, len(values))
+	for i, v := range values {
+		out[i] = round32(v)
+	}
+	return out
+}

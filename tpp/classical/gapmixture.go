@@ -1,0 +1,330 @@
+package classical
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/tppfaas/tppfaas/internal/num"
+	"github.com/tppfaas/tppfaas/tpp/dist"
+)
+
+// logGap is a gap that was read off a clock: the mean and variance of its logarithm if it was any within its tick with
+// equal probability.
+type logGap struct {
+	mean, variance float64
+	count          float64 // how many gaps are equal
+}
+
+// newLogGap takes the logarithm of a gap, which may have been anything from half a tick less to half a tick more, but not
+// below 0. With r the ratio of the ends a < b, log of the uniform distribution on (a, b) has the mean log b − 1 − r log r/(1−r)
+// and the variance 1 − r (log r)²/(1−r)².
+func newLogGap(gap, resolution float64) logGap {
+	a, b := max(gap-resolution/2, 0), gap+resolution/2
+	if a == 0 {
+		return logGap{math.Log(b) - 1, 1, 1}
+	}
+	if h := resolution / 2 / gap; h < 0.01 { // where the differences cancel
+		return logGap{math.Log(gap) - h*h*(1./6+h*h/20), h * h * (1./3 + h*h*7/45), 1}
+	}
+	r := a / b
+	l := math.Log(r) / (1 - r)
+	return logGap{math.Log(b) - 1 - r*l, 1 - r*l*l, 1}
+}
+
+// component is a log-normal component of a gap's distribution: weight, and mean and standard deviation of the logarithm.
+type component struct{ weight, mu, sigma float64 }
+
+// logProb is the mean log density of log τ over the tick of a gap, with the weight.
+func (c *component) logProb(g *logGap) float64 {
+	z := (g.mean - c.mu) / c.sigma
+	w := g.variance / (c.sigma * c.sigma)
+	return math.Log(c.weight) - math.Log(c.sigma) - 0.5*(z*z+w) - 0.5*math.Log(2*math.Pi)
+}
+
+// alone is the component's distribution without its weight.
+func (c *component) alone() dist.LogNormMix {
+	return dist.LogNormMix{LogWeights: []float64{0}, Mu: []float64{c.mu}, Sigma: []float64{c.sigma}}
+}
+
+// backgroundOf is the component of a gap that could have been anything: it has the mean of the logarithms of all gaps, and
+// their variance plus one.
+func backgroundOf(gaps []logGap) component {
+	var m num.Moments
+	spread := 0.0
+	for _, g := range gaps {
+		m.Add(g.mean)
+		spread += g.variance
+	}
+	return component{1, m.Mean, math.Sqrt(1 + (m.SS+spread)/m.N)}
+}
+
+// gapClass is the gaps before one sort of event, and the mixture that stands for them. The last component is the
+// background, with the fixed weight 1/(n+1) of n gaps, as if one more had been seen that was anywhere: so no gap is
+// impossible, and a class without gaps has a distribution.
+type gapClass struct {
+	gaps       []logGap
+	share      float64 // probability of the class among all and the end
+	components []component
+}
+
+// gapsPerComponent is how many gaps pay for a component of their own.
+const gapsPerComponent = 20
+
+// newGapClass starts with at most k components, each at as many neighbouring gaps.
+func newGapClass(gaps []logGap, k int, background component) gapClass {
+	n := len(gaps)
+	gaps = slices.Clone(gaps)
+	slices.SortFunc(gaps, func(a, b logGap) int {
+		switch {
+		case a.mean < b.mean:
+			return -1
+		case a.mean > b.mean:
+			return 1
+		}
+		return 0
+	})
+	k = max(min(k, n/gapsPerComponent), min(n, 1))
+	c := gapClass{}
+	for i := range k {
+		var m num.Moments
+		spread := 0.0
+		part := gaps[i*n/k : (i+1)*n/k]
+		for _, g := range part {
+			m.Add(g.mean)
+			spread += g.variance
+		}
+		c.components = append(c.components, component{
+			float64(n) / float64(n+1) / float64(k), m.Mean, floorSigma(math.Sqrt((m.SS+spread)/m.N), m.Mean),
+		})
+	}
+	background.weight = 1 / float64(n+1)
+	c.components = append(c.components, background)
+	for _, g := range gaps {
+		if last := len(c.gaps) - 1; last >= 0 && c.gaps[last].mean == g.mean {
+			c.gaps[last].count++
+		} else {
+			c.gaps = append(c.gaps, g)
+		}
+	}
+	return c
+}
+
+// numGaps is the number of gaps.
+func (c *gapClass) numGaps() float64 {
+	n := 0.0
+	for _, g := range c.gaps {
+		n += g.count
+	}
+	return n
+}
+
+// floorSigma keeps a standard deviation above what float32 resolves of the mean beside it.
+func floorSigma(sigma, mu float64) float64 { return max(sigma, 1e-6*(1+math.Abs(mu))) }
+
+// gapMixtures are competing classes of events and the end of the sequence: what comes next, and after which gap.
+type gapMixtures struct {
+	classes []gapClass
+	end     float64   // probability of the end, 0 where ends are not known
+	ends    float64   // sequences that ended
+	open    []float64 // the times for which nothing came in sequences still running
+}
+
+// newGapMixtures starts the shares at the counts, as if one more event had been seen that was in equal parts of each class
+// and the end.
+func newGapMixtures(classes []gapClass, ends int, knowsEnd bool, open []float64) *gapMixtures {
+	g := &gapMixtures{classes: classes, ends: float64(ends), open: open}
+	over := -1.0
+	if knowsEnd {
+		over = g.ends
+	}
+	g.setShares(make([]float64, len(classes)), over)
+	return g
+}
+
+// setShares computes the shares from the counts and what is added to those of the classes. A negative number of ends says
+// that ends are not known.
+func (g *gapMixtures) setShares(added []float64, ends float64) {
+	sorts := float64(len(g.classes))
+	if ends >= 0 {
+		sorts++
+	}
+	total := 1 + max(ends, 0)
+	for i := range g.classes {
+		g.classes[i].share = g.classes[i].numGaps() + added[i] + 1/sorts
+		total += g.classes[i].numGaps() + added[i]
+	}
+	for i := range g.classes {
+		g.classes[i].share /= total
+	}
+	g.end = 0
+	if ends >= 0 {
+		g.end = (ends + 1/sorts) / total
+	}
+}
+
+// fit runs the EM algorithm (Dempster, Laird & Rubin 1977) until the objective grows by less than 1e-8 per event.
+func (g *gapMixtures) fit(ctx context.Context, maxIterations int) error {
+	events := 1.0 + float64(len(g.open))
+	for i := range g.classes {
+		events += g.classes[i].numGaps()
+	}
+	before := math.Inf(-1)
+	for range maxIterations {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		objective := g.step()
+		if objective-before < 1e-8*events {
+			break
+		}
+		before = objective
+	}
+	return nil
+}
+
+// expected are the expected number of gaps of a component and the sums of their logarithms' distances from its mean and
+// of the squares of those.
+type expected struct{ n, sum, squares float64 }
+
+// step is one iteration. It returns the objective before it, which no step lowers: the mean over the tick of each gap of
+// its log density, the survival of open sequences, and the one event by which the shares are smoothed. Up to the width of
+// the ticks it is, by Jensen's inequality, a lower bound of the likelihood at the clock's resolution; unlike a density at
+// the gaps themselves it is bounded, however many of them are equal.
+func (g *gapMixtures) step() float64 {
+	objective := 0.0
+	stats := make([][]expected, len(g.classes))
+	sorts := float64(len(g.classes))
+	if g.end > 0 {
+		sorts++
+		objective += (g.ends + 1/sorts) * math.Log(g.end)
+	}
+	for i := range g.classes {
+		c := &g.classes[i]
+		stats[i] = make([]expected, len(c.components))
+		objective += (c.numGaps()+1/sorts)*math.Log(c.share) + c.expect(stats[i])
+	}
+	added := make([]float64, len(g.classes))
+	over := g.ends
+	for _, waited := range g.open {
+		total, end := g.expectOpen(waited, stats, added)
+		objective += total
+		over += end
+	}
+	for i := range g.classes {
+		g.classes[i].maximise(stats[i])
+	}
+	if g.end == 0 {
+		over = -1
+	}
+	g.setShares(added, over)
+	return objective
+}
+
+// expect adds the gaps of the class to the statistics of its components.
+func (c *gapClass) expect(stats []expected) (objective float64) {
+	logs := make([]float64, len(c.components))
+	for i := range c.gaps {
+		gap := &c.gaps[i]
+		total := math.Inf(-1)
+		for k := range c.components {
+			logs[k] = c.components[k].logProb(gap)
+			total = num.LogAddExp(total, logs[k])
+		}
+		objective += gap.count * total
+		for k := range c.components {
+			p := gap.count * math.Exp(logs[k]-total)
+			d := gap.mean - c.components[k].mu
+			stats[k].add(p, d, d*d+gap.variance)
+		}
+	}
+	return objective
+}
+
+func (e *expected) add(n, mean, square float64) {
+	e.n += n
+	e.sum += n * mean
+	e.squares += n * square
+}
+
+// expectOpen adds a sequence in which nothing came for the time waited. What would have come, if it was not over, has a
+// longer gap: the part of a normal distribution beyond μ + σz has the mean μ + σh and the mean square distance σ²(1 + zh)
+// from μ, where h = φ(z)/Φ(−z).
+func (g *gapMixtures) expectOpen(waited float64, stats [][]expected, added []float64) (objective, end float64) {
+	logEnd := math.Log(g.end)
+	total := logEnd
+	for i := range g.classes {
+		c := &g.classes[i]
+		for k := range c.components {
+			total = num.LogAddExp(total, c.logLonger(k, waited))
+		}
+	}
+	for i := range g.classes {
+		c := &g.classes[i]
+		for k := range c.components {
+			p := math.Exp(c.logLonger(k, waited) - total)
+			if p == 0 {
+				continue
+			}
+			comp := &c.components[k]
+			z := (math.Log(waited) - comp.mu) / comp.sigma
+			h := comp.sigma * waited * comp.alone().Hazard(waited)
+			stats[i][k].add(p, comp.sigma*h, comp.sigma*comp.sigma*(1+z*h))
+			added[i] += p
+		}
+	}
+	return total, math.Exp(logEnd - total)
+}
+
+// logLonger is the log probability that an event of the class comes next, from component k, after a gap above t.
+func (c *gapClass) logLonger(k int, t float64) float64 {
+	return math.Log(c.share) + math.Log(c.components[k].weight) + c.components[k].alone().LogSurvival(t)
+}
+
+// maximise moves all components but the background to their statistics.
+func (c *gapClass) maximise(stats []expected) {
+	k := len(c.components) - 1
+	total := 0.0
+	for _, e := range stats[:k] {
+		total += e.n
+	}
+	if total == 0 {
+		return
+	}
+	for i, e := range stats[:k] {
+		comp := &c.components[i]
+		comp.weight = (1 - c.components[k].weight) * e.n / total
+		if e.n < 1e-10 {
+			continue // it has died out, and its place does not matter
+		}
+		shift := e.sum / e.n
+		comp.mu += shift
+		comp.sigma = floorSigma(math.Sqrt(max(e.squares/e.n-shift*shift, 0)), comp.mu)
+	}
+}
+
+// logNormalOf is the distribution of components as a file holds them, whose weights sum to 1 but for rounding.
+func logNormalOf(weights, mu, sigma []float64) (*dist.LogNormMix, error) {
+	mix := &dist.LogNormMix{}
+	total := 0.0
+	for i, w := range weights {
+		if !(w >= 0) {
+			return nil, fmt.Errorf("a component has the weight %v", w)
+		}
+		total += w
+		if w > 0 {
+			mix.LogWeights = append(mix.LogWeights, math.Log(w))
+			mix.Mu = append(mix.Mu, mu[i])
+			mix.Sigma = append(mix.Sigma, sigma[i])
+		}
+	}
+	if total == 0 {
+		return nil, errors.New("all components have the weight 0")
+	}
+	for i := range mix.LogWeights {
+		mix.LogWeights[i] -= math.Log(total)
+	}
+	return mix, mix.Validate()
+}

@@ -1,0 +1,395 @@
+package classical
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+
+	"gonum.org/v1/gonum/integrate/quad"
+
+	"github.com/tppfaas/tppfaas/internal/nn"
+	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/dist"
+)
+
+// Hawkes is a multivariate Hawkes process with exponential kernels (Hawkes 1971) that may end. As long as the sequence is
+// not over, events of mark m come with the intensity
+//
+//	λₘ(t) = μₘ + Σ α(mᵢ, m) exp(−β(mᵢ, m) (t − tᵢ)) over the events i before t,
+//
+// and after each event the sequence is over with a probability that its mark decides; then nothing comes any more. Time
+// and mark of the next event depend on each other. An event closer than half a tick of the clock to the one before counts
+// as half a tick later: at exact ties a fast decay would have an unbounded likelihood.
+//
+// Nothing keeps the number of events that one event excites, Σₘ α/β, below 1: sequences stay finite by their ends.
+type Hawkes struct {
+	classical
+	base       []float64 // μ by mark
+	excitation []float64 // α, (marks, marks): by the mark that excites and the mark that is excited
+	decay      []float64 // β, one for all or as excitation
+	end        []float64 // by mark
+	total      float64   // of base
+}
+
+// newHawkes makes the model of parameters as a file holds them.
+func newHawkes(c classical, base, excitation, decay, end []float64) (*Hawkes, error) {
+	h := &Hawkes{c, roundAll32(base), roundAll32(excitation), roundAll32(decay), roundAll32(end), 0}
+	for _, v := range h.base {
+		h.total += v
+	}
+	for _, p := range []struct {
+		name   string
+		values []float64
+	}{{"base intensity", h.base}, {"excitation", h.excitation}, {"decay", h.decay}} {
+		for _, v := range p.values {
+			if !(v >= 0) || math.IsInf(v, 0) {
+				return nil, fmt.Errorf("Hawkes process: %s %v", p.name, v)
+			}
+		}
+	}
+	if h.total == 0 {
+		return nil, errors.New("Hawkes process: no mark has a base intensity")
+	}
+	for _, v := range h.end {
+		if err := checkEnd(v); err != nil {
+			return nil, fmt.Errorf("Hawkes process: %w", err)
+		}
+	}
+	return h, nil
+}
+
+// BaseIntensity is μ by mark, per time unit.
+func (h *Hawkes) BaseIntensity() []float64 { return slices.Clone(h.base) }
+
+// Kernel is what an event of mark from adds to the intensity of mark to: alpha·exp(−beta·t) at time t after it, both per
+// time unit. It excites alpha/beta events.
+func (h *Hawkes) Kernel(from, to int) (alpha, beta float64) {
+	pair := from*h.head.NumMarks + to
+	if len(h.decay) == 1 {
+		return h.excitation[pair], h.decay[0]
+	}
+	return h.excitation[pair], h.decay[pair]
+}
+
+// decayOf is the rate of decay of an excitation of a state.
+func (h *Hawkes) decayOf(excited int) float64 {
+	if len(h.decay) == 1 {
+		return h.decay[0]
+	}
+	return h.decay[excited]
+}
+
+// NewState is the state before the first event.
+func (h *Hawkes) NewState(start float64) tpp.State { return h.newState(start) }
+
+func (h *Hawkes) newState(start float64) *hawkesState {
+	marks := h.head.NumMarks
+	s := &hawkesState{h: h, last: start, mark: startRow, excited: make([]float64, max(len(h.decay), marks))}
+	s.next = tpp.Next{Time: &s.time, Marks: make([]float64, marks), GapFloor: h.gapFloor(), Joint: &s.joint}
+	s.joint.s = s
+	return s
+}
+
+// hawkesState keeps the excitations of the events so far, which decay together: those of one rate of decay and one mark
+// excited are one number.
+type hawkesState struct {
+	h       *Hawkes
+	last    float64
+	mark    int // of the last event
+	excited []float64
+	fresh   bool // next is up to date
+	time    dist.ExpHawkes
+	joint   hawkesJoint
+	next    tpp.Next
+}
+
+// Observe takes time proportional to the number of excitations, whatever the number of events.
+func (s *hawkesState) Observe(e tpp.Event) error {
+	h := s.h
+	marks := h.head.NumMarks
+	if err := tpp.CheckEvent(e, s.last, marks); err != nil {
+		return err
+	}
+	gap := max(e.Time-s.last, h.gapFloor())
+	if len(h.decay) == 1 {
+		left := math.Exp(-h.decay[0] * gap)
+		for m := range s.excited {
+			s.excited[m] = s.excited[m]*left + h.excitation[e.Mark*marks+m]
+		}
+	} else {
+		for i, v := range s.excited {
+			if v > 0 {
+				s.excited[i] = v * math.Exp(-h.decay[i]*gap)
+			}
+		}
+		for m := range marks {
+			s.excited[e.Mark*marks+m] += h.excitation[e.Mark*marks+m]
+		}
+	}
+	s.last, s.mark, s.fresh = e.Time, e.Mark, false
+	return nil
+}
+
+// Next is the distribution of the next event.
+func (s *hawkesState) Next(now float64) *tpp.Next {
+	if !s.fresh {
+		s.refresh()
+	}
+	return s.next.Conditional(now - s.last)
+}
+
+func (s *hawkesState) refresh() {
+	h := s.h
+	s.time.Base = h.total
+	s.time.Alpha, s.time.Beta = s.time.Alpha[:0], s.time.Beta[:0]
+	if len(h.decay) == 1 {
+		sum := 0.0
+		for _, v := range s.excited {
+			sum += v
+		}
+		s.time.Alpha, s.time.Beta = append(s.time.Alpha, sum), append(s.time.Beta, h.decay[0])
+	} else {
+		for i, v := range s.excited {
+			if v > 0 {
+				s.time.Alpha, s.time.Beta = append(s.time.Alpha, v), append(s.time.Beta, h.decay[i])
+			}
+		}
+	}
+	s.joint.known = false
+	copy(s.next.Marks, s.joint.sharesOf(0, math.Inf(1)))
+	s.next.End = 0
+	if s.mark != startRow {
+		s.next.End = h.end[s.mark]
+	}
+	s.fresh = true
+}
+
+// Clone is an independent copy.
+func (s *hawkesState) Clone() tpp.State {
+	c := s.h.newState(s.last)
+	c.CopyFrom(s)
+	return c
+}
+
+// CopyFrom takes over the history of another state of the same model.
+func (s *hawkesState) CopyFrom(src tpp.State) bool {
+	o, ok := src.(*hawkesState)
+	if !ok || o.h != s.h {
+		return false
+	}
+	s.last, s.mark, s.fresh = o.last, o.mark, false
+	copy(s.excited, o.excited)
+	return true
+}
+
+// hawkesJoint is the joint distribution of time and mark: the marks compete, each with its intensity.
+type hawkesJoint struct {
+	s            *hawkesState
+	shares, rate []float64
+	a, b         float64 // what shares are for
+	known        bool
+	active       []int   // excitations that are not over
+	spent        float64 // what the others have added to Λ
+}
+
+// LogProbMark is log λₘ(tau) − Λ(tau).
+func (j *hawkesJoint) LogProbMark(tau float64, mark int) float64 {
+	if math.IsInf(tau, 1) {
+		return math.Inf(-1)
+	}
+	j.begin()
+	j.at(tau)
+	return math.Log(j.rate[mark]) + j.s.time.LogSurvival(tau)
+}
+
+// LogIntervalMark is the log probability of the interval and the share of the mark in it. The shares come from quadrature
+// and sum to 1 exactly.
+func (j *hawkesJoint) LogIntervalMark(a, b float64, mark int) float64 {
+	return j.s.time.LogInterval(a, b) + math.Log(j.sharesOf(a, b)[mark])
+}
+
+// begin makes all excitations active.
+func (j *hawkesJoint) begin() {
+	j.rate = nn.Resize(j.rate, j.s.h.head.NumMarks)
+	j.active, j.spent = j.active[:0], 0
+	for i, v := range j.s.excited {
+		if v > 0 {
+			j.active = append(j.active, i)
+		}
+	}
+}
+
+// retire takes those excitations out that from the time t on are lost in the rounding of the base intensity.
+func (j *hawkesJoint) retire(t float64) {
+	left := j.active[:0]
+	for _, i := range j.active {
+		if j.s.excited[i]*math.Exp(-j.s.h.decayOf(i)*t) > 1e-17*j.s.h.total {
+			left = append(left, i)
+		} else {
+			j.spent += j.s.excited[i] / j.s.h.decayOf(i)
+		}
+	}
+	j.active = left
+}
+
+// at sets rate to λₘ at the time t after the last event, if nothing comes until then, and returns Λ(t).
+func (j *hawkesJoint) at(t float64) (compensator float64) {
+	h := j.s.h
+	copy(j.rate, h.base)
+	compensator = h.total*t + j.spent
+	if len(h.decay) == 1 {
+		left, spent := decayed(h.decay[0], t)
+		for _, i := range j.active {
+			j.rate[i] += j.s.excited[i] * left
+			compensator += j.s.excited[i] * spent
+		}
+		return compensator
+	}
+	for _, i := range j.active {
+		left, spent := decayed(h.decay[i], t)
+		j.rate[i%len(j.rate)] += j.s.excited[i] * left
+		compensator += j.s.excited[i] * spent
+	}
+	return compensator
+}
+
+// decayed is exp(−βt) and its integral from 0 to t, to ten digits at least.
+func decayed(beta, t float64) (left, spent float64) {
+	x := beta * t
+	left = math.Exp(-x)
+	if x < 1e-5 {
+		return left, t * (1 - x/2)
+	}
+	return left, (1 - left) / beta
+}
+
+// sharesOf are the probabilities of the marks of an event that comes after a and until b: the integrals of
+// λₘ(t) exp(−Λ(t)), divided by their sum. What comes with a probability below e⁻⁴⁰ after a is left out. They are valid
+// until the next call.
+func (j *hawkesJoint) sharesOf(a, b float64) []float64 {
+	if j.known && j.a == a && j.b == b {
+		return j.shares
+	}
+	j.a, j.b, j.known = a, b, true
+	j.begin()
+	j.shares = nn.Resize(j.shares, len(j.rate))
+	clear(j.shares)
+	if math.IsInf(a, 1) {
+		copy(j.shares, j.s.h.base)
+		return sumToOne(j.shares)
+	}
+	time := &j.s.time
+	reached := time.LogSurvival(a)
+	b = min(b, time.QuantileLogSurvival(reached-40))
+	// Panels double in width, so that each is short against the time in which anything changes at its beginning.
+	fastest := time.Hazard(a)
+	for _, beta := range time.Beta {
+		fastest = max(fastest, beta)
+	}
+	for width, t := 0.5/fastest, a; t < b; width *= 2 {
+		j.retire(t)
+		half := 0.5 * min(width, b-t)
+		for i, x := range gaussPoints {
+			at := t + half*(1+x)
+			w := half * gaussWeights[i] * math.Exp(-j.at(at)-reached)
+			for m, v := range j.rate {
+				j.shares[m] += w * v
+			}
+		}
+		if t+2*half <= t {
+			break
+		}
+		t += 2 * half
+	}
+	if slices.Max(j.shares) == 0 { // an interval that floats do not resolve
+		j.begin()
+		j.at(a)
+		copy(j.shares, j.rate)
+	}
+	return sumToOne(j.shares)
+}
+
+// gaussPoints and gaussWeights are the Gauss-Legendre rule on [−1, 1].
+var gaussPoints, gaussWeights = func() (x, w [16]float64) {
+	quad.Legendre{}.FixedLocations(x[:], w[:], -1, 1)
+	return x, w
+}()
+
+// sumToOne divides weights by their sum.
+func sumToOne(p []float64) []float64 {
+	total := 0.0
+	for _, v := range p {
+		total += v
+	}
+	for i := range p {
+		p[i] /= total
+	}
+	return p
+}
+
+// Encode writes the model to w.
+func (h *Hawkes) Encode(w io.Writer) error {
+	n := h.head.NumMarks
+	perPair := len(h.decay) > 1
+	decay := vector(h.decay...)
+	if perPair {
+		decay.Shape = []int{n, n}
+	}
+	return tpp.EncodeModel(w, classicalDescription{ModelHeader: h.head, DecayPerPair: perPair}, map[string]tpp.Tensor{
+		"base": vector(h.base...), "excitation": {Shape: []int{n, n}, Data: h.excitation}, "decay": decay, "end": vector(h.end...),
+	})
+}
+
+func readHawkes(f *tpp.ModelFile) (tpp.Model, error) {
+	h := f.Header
+	d, err := parseClassical(f)
+	if err != nil {
+		return nil, err
+	}
+	n := h.NumMarks
+	shape := []int{1}
+	if d.DecayPerPair {
+		shape = []int{n, n}
+	}
+	base, excitation, decay, end := f.Tensor("base", n), f.Tensor("excitation", n, n), f.Tensor("decay", shape...), f.Tensor("end", n)
+	if err := f.Finish(); err != nil {
+		return nil, err
+	}
+	return model(newHawkes(classical{h}, base, excitation, decay, end))
+}
+
+// Fingerprint is a hash of everything that the model's file says.
+func (h *Hawkes) Fingerprint() uint64 { return fileFingerprint(h) }
+
+// MarshalBinary writes the time and the mark of the last event, and the excitations.
+func (s *hawkesState) MarshalBinary() ([]byte, error) {
+	b := binary.LittleEndian.AppendUint64(nil, math.Float64bits(s.last))
+	b = binary.LittleEndian.AppendUint64(b, uint64(s.mark+1))
+	for _, v := range s.excited {
+		b = binary.LittleEndian.AppendUint64(b, math.Float64bits(v))
+	}
+	return b, nil
+}
+
+func (s *hawkesState) UnmarshalBinary(data []byte) error {
+	last, rest, err := readLastTime(data, 8+8*len(s.excited))
+	if err != nil {
+		return err
+	}
+	mark := binary.LittleEndian.Uint64(rest)
+	if mark > uint64(s.h.head.NumMarks) {
+		return fmt.Errorf("mark %d: the model knows %d marks", mark-1, s.h.head.NumMarks)
+	}
+	excited := slices.Clone(s.excited)
+	for i := range excited {
+		excited[i] = math.Float64frombits(binary.LittleEndian.Uint64(rest[8+8*i:]))
+		if !(excited[i] >= 0) || math.IsInf(excited[i], 0) || mark == 0 && excited[i] != 0 {
+			return fmt.Errorf("excitation %d is %v", i, excited[i])
+		}
+	}
+	s.last, s.mark, s.excited, s.fresh = last, int(mark)-1, excited, false
+	return nil
+}

@@ -1,0 +1,475 @@
+package classical
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"maps"
+	"math"
+	"slices"
+
+	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/dist"
+)
+
+// LookupKey is what of the history a lookup table keeps.
+type LookupKey int
+
+const (
+	// LastMark keeps the mark of the last event.
+	LastMark LookupKey = iota
+	// LastThreeMarks keeps the marks of the last three events, in their order.
+	LastThreeMarks
+	// LastMarkAndSet keeps the mark of the last event and the set of the marks seen.
+	LastMarkAndSet
+)
+
+// String is the key's name in the kind of a model: mark, marks3 or set.
+func (k LookupKey) String() string { return [...]string{"mark", "marks3", "set"}[k] }
+
+// marks is how many of the last marks the key keeps.
+func (k LookupKey) marks() int {
+	if k == LastThreeMarks {
+		return 3
+	}
+	return 1
+}
+
+// Lookup is a model that counts: for each history, as far as its key keeps it, it predicts the empirical distribution of
+// the gaps and the frequencies of the marks that followed in training, and how often nothing followed. Its median is the
+// median gap, its likeliest mark the commonest successor: the rule that a neural model has to beat. A history that training
+// never saw is looked up by its last mark, and failing that among all events. Marks are smoothed as if each had been seen
+// once more in NumMarks events, so none has probability 0, and the end likewise as if it were one more mark; training data
+// in which every sequence was still running at its TEnd tells nothing about the end, and those that were do not count.
+type Lookup struct {
+	classical
+	key    LookupKey
+	counts []historyCounts
+	cells  map[string]*lookupCell
+}
+
+// historyCounts are what followed one history, as far as the key keeps it.
+type historyCounts struct {
+	marks []int // the last marks, the latest first
+	set   []int // the marks seen, ascending, if the key keeps them
+	gaps  []float64
+	next  []float64 // how often each mark followed
+	ends  float64   // how often nothing did
+}
+
+// lookupCell is what a table predicts after a history. Without gaps, where all sequences ended, it has those of its parent.
+type lookupCell struct {
+	parent *lookupCell
+	gaps   []float64
+	marks  []float64 // counts, then probabilities
+	ends   float64
+	next   tpp.Next
+}
+
+// FitLookup counts a dataset. One without any gap is an error. When ctx is done it returns its error.
+func FitLookup(ctx context.Context, key LookupKey, d *tpp.Dataset, opts FitOptions) (*Lookup, error) {
+	opts = opts.withDefaults()
+	if key < LastMark || key > LastMarkAndSet {
+		return nil, fmt.Errorf("lookup table: unknown key %d", key)
+	}
+	if err := opts.validate(); err != nil {
+		return nil, fmt.Errorf("lookup table: %w", err)
+	}
+	if err := d.Validate(); err != nil {
+		return nil, fmt.Errorf("lookup table: %w", err)
+	}
+	var counts []historyCounts
+	index := map[string]int{}
+	of := func(h *lookupHistory) *historyCounts {
+		k := string(h.key(key, wholeKey))
+		i, ok := index[k]
+		if !ok {
+			i = len(counts)
+			index[k] = i
+			counts = append(counts, h.kept(key, d.NumMarks()))
+		}
+		return &counts[i]
+	}
+	for i := range d.Sequences {
+		if err := ctx.Err(); err != nil {
+			return nil, fmt.Errorf("lookup table: fit stopped: %w", err)
+		}
+		s := &d.Sequences[i]
+		var h lookupHistory
+		for j := range s.Len() {
+			if gap, ok := s.GapBefore(j); ok {
+				c := of(&h)
+				c.gaps = append(c.gaps, storable(gap))
+				c.next[s.Mark(j)]++
+			}
+			h.observe(s.Mark(j))
+		}
+		if s.TEnd == nil && s.Len() > 0 {
+			of(&h).ends++
+		}
+	}
+	return newLookup(newClassical(Kind("lookup-"+key.String()), d, opts), key, counts)
+}
+
+// newLookup makes a table of counts, no two of them for one history.
+func newLookup(c classical, key LookupKey, counts []historyCounts) (*Lookup, error) {
+	l := &Lookup{classical: c, key: key, counts: counts, cells: map[string]*lookupCell{}}
+	var levels [lookupLevels][]*lookupCell
+	knowsEnd := false
+	for i := range counts {
+		h := counts[i].history()
+		var parent *lookupCell
+		for level := lookupLevels - 1; level >= 0; level-- {
+			name := string(h.key(key, level))
+			cell := l.cells[name]
+			if cell == nil {
+				cell = &lookupCell{parent: parent, marks: make([]float64, c.head.NumMarks)}
+				l.cells[name] = cell
+				levels[level] = append(levels[level], cell)
+			} else if level == wholeKey {
+				return nil, fmt.Errorf("lookup table: two cells for the marks %v", counts[i].marks)
+			}
+			cell.add(&counts[i])
+			parent = cell
+		}
+		knowsEnd = knowsEnd || counts[i].ends > 0
+	}
+	if len(counts) == 0 || len(levels[anything][0].gaps) == 0 {
+		return nil, errors.New("lookup table: the dataset has no gap to count")
+	}
+	for level := lookupLevels - 1; level >= 0; level-- {
+		for _, cell := range levels[level] {
+			if err := cell.finish(c.head.Resolution, knowsEnd); err != nil {
+				return nil, fmt.Errorf("lookup table: %w", err)
+			}
+		}
+	}
+	return l, nil
+}
+
+func (c *lookupCell) add(h *historyCounts) {
+	c.gaps = append(c.gaps, h.gaps...)
+	for m, n := range h.next {
+		c.marks[m] += n
+	}
+	c.ends += h.ends
+}
+
+// finish turns counts into probabilities, after those of the parent.
+func (c *lookupCell) finish(resolution float64, knowsEnd bool) error {
+	n := float64(len(c.gaps))
+	sorts := float64(len(c.marks) + 1)
+	if n == 0 {
+		c.next.CopyFrom(&c.parent.next)
+	} else {
+		time, err := dist.NewEmpirical(c.gaps, resolution)
+		if err != nil {
+			return err
+		}
+		for i := range c.marks {
+			c.marks[i] = (c.marks[i] + 1/float64(len(c.marks))) / (n + 1)
+		}
+		c.next = tpp.Next{Time: time, Marks: c.marks}
+	}
+	c.gaps = nil
+	if knowsEnd {
+		c.next.End = (c.ends + 1/sorts) / (n + c.ends + 1)
+	}
+	return nil
+}
+
+// NewState is the state before the first event.
+func (l *Lookup) NewState(start float64) tpp.State { return &lookupState{l: l, last: start} }
+
+// The levels of a key, from the whole history that it keeps down to none of it.
+const (
+	wholeKey = iota
+	lastMarkOnly
+	anything
+	lookupLevels
+)
+
+// lookupHistory is what any key needs of the events so far.
+type lookupHistory struct {
+	events int
+	last   [3]int // the last marks, the latest first
+	set    []byte // the marks seen, a bit each
+	buf    []byte
+}
+
+func (h *lookupHistory) observe(mark int) {
+	h.last = [3]int{mark, h.last[0], h.last[1]}
+	for len(h.set) <= mark/8 {
+		h.set = append(h.set, 0)
+	}
+	h.set[mark/8] |= 1 << (mark % 8)
+	h.events++
+}
+
+// kept is an empty cell for what a key keeps of the history.
+func (h *lookupHistory) kept(k LookupKey, numMarks int) historyCounts {
+	c := historyCounts{next: make([]float64, numMarks)}
+	c.marks = slices.Clone(h.last[:min(k.marks(), h.events)])
+	if k == LastMarkAndSet {
+		for m := range 8 * len(h.set) {
+			if h.set[m/8]&(1<<(m%8)) != 0 {
+				c.set = append(c.set, m)
+			}
+		}
+	}
+	return c
+}
+
+// history is one that leads to the cell.
+func (c *historyCounts) history() *lookupHistory {
+	var h lookupHistory
+	for _, m := range c.set {
+		h.observe(m)
+	}
+	h.events = len(c.marks)
+	copy(h.last[:], c.marks)
+	return &h
+}
+
+// key is the text under which a table keeps the history. It is valid until the next call.
+func (h *lookupHistory) key(k LookupKey, level int) []byte {
+	b := append(h.buf[:0], byte(level))
+	if level != anything {
+		marks := 1
+		if level == wholeKey {
+			marks = k.marks()
+		}
+		for i := range min(marks, h.events) {
+			b = binary.AppendUvarint(b, uint64(h.last[i]))
+		}
+		if k == LastMarkAndSet && level == wholeKey {
+			b = append(append(b, '|'), h.set...)
+		}
+	}
+	h.buf = b
+	return b
+}
+
+type lookupState struct {
+	l       *Lookup
+	history lookupHistory
+	last    float64
+	next    tpp.Next // of the cell that the history leads to
+}
+
+func (s *lookupState) Observe(e tpp.Event) error {
+	if err := tpp.CheckEvent(e, s.last, s.l.head.NumMarks); err != nil {
+		return err
+	}
+	s.last = e.Time
+	s.history.observe(e.Mark)
+	return nil
+}
+
+func (s *lookupState) Next(now float64) *tpp.Next {
+	c := s.l.cells[string(s.history.key(s.l.key, anything))]
+	for level := range anything {
+		if known := s.l.cells[string(s.history.key(s.l.key, level))]; known != nil {
+			c = known
+			break
+		}
+	}
+	s.next.CopyFrom(&c.next)
+	if s.history.events == 0 {
+		s.next.End = 0
+	}
+	return s.next.Conditional(now - s.last)
+}
+
+func (s *lookupState) Clone() tpp.State {
+	c := *s
+	c.history.set = slices.Clone(s.history.set)
+	c.history.buf = nil
+	c.next = tpp.Next{}
+	return &c
+}
+
+// CopyFrom takes over the history of another state of the same table.
+func (s *lookupState) CopyFrom(src tpp.State) bool {
+	o, ok := src.(*lookupState)
+	if !ok || o.l != s.l {
+		return false
+	}
+	s.last = o.last
+	s.history.events, s.history.last = o.history.events, o.history.last
+	s.history.set = append(s.history.set[:0], o.history.set...)
+	return true
+}
+
+// Encode writes the table to w. Each gap is written once, in the cell of its whole history, as the
+// nearest float32; where that is not the gap, the tensor gaps_low has what is missing.
+func (l *Lookup) Encode(w io.Writer) error {
+	d := classicalDescription{ModelHeader: l.head}
+	var gaps, low, next, ends []float64
+	exact := true
+	for _, c := range l.counts {
+		d.Cells = append(d.Cells, cellDescription{c.marks, c.set, len(c.gaps)})
+		for _, gap := range slices.Sorted(slices.Values(c.gaps)) {
+			gaps = append(gaps, round32(gap))
+			low = append(low, gap-round32(gap))
+			exact = exact && gap == round32(gap)
+		}
+		next = append(next, c.next...)
+		ends = append(ends, c.ends)
+	}
+	tensors := map[string]tpp.Tensor{
+		"gaps": vector(gaps...), "ends": vector(ends...),
+		"next": {Shape: []int{len(l.counts), l.head.NumMarks}, Data: next},
+	}
+	if !exact {
+		tensors["gaps_low"] = vector(low...)
+	}
+	return tpp.EncodeModel(w, d, tensors)
+}
+
+// storable is the number nearest to a gap that two float32 add up to.
+func storable(gap float64) float64 { return round32(gap) + round32(gap-round32(gap)) }
+
+func readLookup(f *tpp.ModelFile) (tpp.Model, error) {
+	h := f.Header
+	d, err := parseClassical(f)
+	if err != nil {
+		return nil, err
+	}
+	key := slices.IndexFunc([]LookupKey{LastMark, LastThreeMarks, LastMarkAndSet}, func(k LookupKey) bool { return "lookup-"+k.String() == h.Kind })
+	total := 0
+	for i, c := range d.Cells {
+		if err := c.validate(LookupKey(key), h.NumMarks); err != nil {
+			return nil, fmt.Errorf("cell %d: %w", i, err)
+		}
+		total += c.Gaps
+	}
+	gaps, next, ends := f.Tensor("gaps", total), f.Tensor("next", len(d.Cells), h.NumMarks), f.Tensor("ends", len(d.Cells))
+	var low []float64
+	if f.Has("gaps_low") {
+		low = f.Tensor("gaps_low", total)
+	}
+	if err := f.Finish(); err != nil {
+		return nil, err
+	}
+	for i, v := range low {
+		gaps[i] += v
+	}
+	counts := make([]historyCounts, len(d.Cells))
+	for i, c := range d.Cells {
+		counts[i] = historyCounts{c.Marks, c.Set, gaps[:c.Gaps], next[i*h.NumMarks : (i+1)*h.NumMarks], ends[i]}
+		gaps = gaps[c.Gaps:]
+		if err := counts[i].validate(); err != nil {
+			return nil, fmt.Errorf("cell %d: %w", i, err)
+		}
+	}
+	return model(newLookup(classical{h}, LookupKey(key), counts))
+}
+
+func (c *cellDescription) validate(key LookupKey, numMarks int) error {
+	known := func(m int) bool { return m >= 0 && m < numMarks }
+	all := func(marks []int) bool { return !slices.ContainsFunc(marks, func(m int) bool { return !known(m) }) }
+	switch {
+	case len(c.Marks) > key.marks() || !all(c.Marks):
+		return fmt.Errorf("marks %v", c.Marks)
+	case !all(c.Set) || !strictlyAscending(c.Set) || len(c.Set) > 0 && key != LastMarkAndSet:
+		return fmt.Errorf("set of marks %v", c.Set)
+	case key == LastMarkAndSet && (len(c.Marks) == 1) != (len(c.Set) > 0):
+		return fmt.Errorf("marks %v with the set %v", c.Marks, c.Set)
+	case key == LastMarkAndSet && len(c.Marks) == 1 && !slices.Contains(c.Set, c.Marks[0]):
+		return fmt.Errorf("mark %d is not in its set %v", c.Marks[0], c.Set)
+	case c.Gaps < 0 || c.Gaps > math.MaxInt32:
+		return fmt.Errorf("%d gaps", c.Gaps)
+	}
+	return nil
+}
+
+func strictlyAscending(values []int) bool {
+	for i := 1; i < len(values); i++ {
+		if values[i] <= values[i-1] {
+			return false
+		}
+	}
+	return true
+}
+
+// validate checks that there are as many gaps as marks that came after them.
+func (c *historyCounts) validate() error {
+	total := 0.0
+	for _, n := range append([]float64{c.ends}, c.next...) {
+		if n < 0 || n != math.Trunc(n) {
+			return fmt.Errorf("a count of %v", n)
+		}
+		total += n
+	}
+	if total-c.ends != float64(len(c.gaps)) {
+		return fmt.Errorf("%d gaps before %v marks", len(c.gaps), total-c.ends)
+	}
+	return nil
+}
+
+// Fingerprint is a hash of the key, the names, and what was counted.
+func (l *Lookup) Fingerprint() uint64 {
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%s %q %d", l.Kind(), l.head.Marks, l.head.NumMarks)
+	for _, key := range slices.Sorted(maps.Keys(l.cells)) {
+		next := &l.cells[key].next
+		fmt.Fprintf(h, " %x %x %x", key, next.Marks, next.End)
+		for _, q := range []float64{0.05, 0.25, 0.5, 0.75, 0.95} {
+			fmt.Fprintf(h, " %x", next.Time.Quantile(q))
+		}
+	}
+	return h.Sum64()
+}
+
+// MarshalBinary writes the time of the last event, the number of events, the last marks, and the set of those seen.
+func (s *lookupState) MarshalBinary() ([]byte, error) {
+	b := binary.LittleEndian.AppendUint64(nil, math.Float64bits(s.last))
+	b = binary.LittleEndian.AppendUint64(b, uint64(s.history.events))
+	for _, m := range s.history.last {
+		b = binary.LittleEndian.AppendUint32(b, uint32(m))
+	}
+	return append(b, s.history.set...), nil
+}
+
+func (s *lookupState) UnmarshalBinary(data []byte) error {
+	const fixed = 8 + 8 + 3*4
+	if len(data) < fixed {
+		return fmt.Errorf("%d bytes, it must be at least %d", len(data), fixed)
+	}
+	last := math.Float64frombits(binary.LittleEndian.Uint64(data))
+	events := binary.LittleEndian.Uint64(data[8:])
+	set := data[fixed:]
+	if math.IsNaN(last) || math.IsInf(last, 0) {
+		return fmt.Errorf("the last event at %v", last)
+	}
+	if events > math.MaxInt32 {
+		return fmt.Errorf("%d events", events)
+	}
+	history := lookupHistory{events: int(events), set: slices.Clone(set)}
+	seen := func(mark int) bool { return mark/8 < len(set) && set[mark/8]&(1<<(mark%8)) != 0 }
+	for i := range history.last {
+		mark := int(binary.LittleEndian.Uint32(data[16+4*i:]))
+		if mark < 0 || i < history.events && !(mark < s.l.head.NumMarks && seen(mark)) || i >= history.events && mark != 0 {
+			return fmt.Errorf("mark %d, %d events ago", mark, i+1)
+		}
+		history.last[i] = mark
+	}
+	count := 0
+	for mark := range 8 * len(set) {
+		if seen(mark) {
+			count++
+			if mark >= s.l.head.NumMarks {
+				return fmt.Errorf("mark %d was seen: the model knows %d marks", mark, s.l.head.NumMarks)
+			}
+		}
+	}
+	if count > history.events || len(set) > 0 && set[len(set)-1] == 0 {
+		return fmt.Errorf("%d marks seen in %d events", count, events)
+	}
+	s.last, s.history = last, history
+	return nil
+}

@@ -1,0 +1,60 @@
+package classical
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+)
+
+// Kind is a kind of classical model.
+type Kind string
+
+// The kinds of classical models.
+const (
+	KindPoisson       Kind = "poisson"
+	KindRenewal       Kind = "renewal"
+	KindMarkovRenewal Kind = "markov"
+	KindHawkes        Kind = "hawkes"
+	KindLookupMark    Kind = "lookup-mark"
+	KindLookupMarks3  Kind = "lookup-marks3"
+	KindLookupSet     Kind = "lookup-set"
+)
+
+// FitOptions says how a classical model is fitted. The zero value is good for times in whole milliseconds: every field
+// left zero takes the default that its comment gives.
+type FitOptions struct {
+	// TimeUnit names the unit of all times (default ms).
+	TimeUnit string
+	// Resolution is the tick of the clock that took the times (default 1). A gap is known up to half a tick, and no gap
+	// is taken to be shorter than that.
+	Resolution float64
+	// Components is the largest number of log-normal components of a gap's distribution (default 16 for a Renewal, 4 for
+	// each pair of marks of a MarkovRenewal). There is at most one for every 20 gaps.
+	Components int
+	// DecayPerPair gives a Hawkes process a rate of decay for each pair of marks. Without, all pairs share one.
+	DecayPerPair bool
+	// MaxIterations limits the iterations of a fit (default 500).
+	MaxIterations int
+}
+
+func (o FitOptions) withDefaults() FitOptions {
+	o.TimeUnit = cmp.Or(o.TimeUnit, "ms")
+	o.Resolution = cmp.Or(o.Resolution, 1)
+	o.MaxIterations = cmp.Or(o.MaxIterations, 500)
+	return o
+}
+
+func (o *FitOptions) validate() error {
+	switch {
+	case !(o.Resolution > 0) || math.IsInf(o.Resolution, 0):
+		return fmt.Errorf("the resolution is %v, it must be above 0", o.Resolution)
+	case o.Components < 0 || o.Components > maxComponents:
+		return fmt.Errorf("the number of components is %d, it must be from 1 to %d", o.Components, maxComponents)
+	case o.MaxIterations < 0:
+		return fmt.Errorf("a limit of %d iterations", o.MaxIterations)
+	}
+	return nil
+}
+
+// maxComponents is the largest number of components that a fit or a file may ask for.
+const maxComponents = 1 << 16

@@ -1,0 +1,102 @@
+package classical
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math"
+
+	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/dist"
+)
+
+// Poisson is a marked homogeneous Poisson process that may end: after each event the sequence is over with one
+// probability, otherwise the next event comes after an exponential time, with marks in fixed proportions. Time, mark and
+// end are independent of each other and of the past. Without ends (all sequences with a TEnd) it is the Poisson process
+// of the textbooks, whose rate is events over time watched.
+type Poisson struct {
+	rowModel
+	rate  float64
+	marks []float64
+	end   float64
+}
+
+// FitPoisson fits a Poisson process by maximum likelihood: rate = gaps/Σ gap, where a gap counts as at least half a tick
+// of the clock. That a sequence still running at its TEnd may already have been over is taken in by the EM algorithm. The
+// shares of marks and ends are smoothed by one event. When ctx is done it returns its error.
+func FitPoisson(ctx context.Context, d *tpp.Dataset, opts FitOptions) (*Poisson, error) {
+	opts = opts.withDefaults()
+	r, err := newRecords(d, &opts)
+	if err != nil {
+		return nil, fmt.Errorf("Poisson process: %w", err)
+	}
+	watched := 0.0
+	for _, g := range r.gaps {
+		watched += max(g.gap, opts.Resolution/2)
+	}
+	rate, end := float64(len(r.gaps))/watched, 0.0
+	if r.complete {
+		end = (float64(r.numEnds()) + 0.5) / float64(len(r.gaps)+r.numEnds()+1)
+	}
+	for range opts.MaxIterations {
+		if err := ctx.Err(); err != nil {
+			return nil, fmt.Errorf("Poisson process: fit stopped: %w", err)
+		}
+		if len(r.open) == 0 {
+			break
+		}
+		over, waited := 0.0, 0.0 // expected: sequences that were over, time watched of those that were not
+		for _, o := range r.open {
+			alive := (1 - end) * math.Exp(-rate*o.waited)
+			p := 0.0
+			if end > 0 {
+				p = end / (end + alive)
+			}
+			over += p
+			waited += (1 - p) * o.waited
+		}
+		before := rate
+		rate = float64(len(r.gaps)) / (watched + waited)
+		if r.complete {
+			end = (float64(r.numEnds()) + over + 0.5) / float64(len(r.gaps)+r.numEnds()+len(r.open)+1)
+		}
+		if math.Abs(rate-before) <= 1e-12*rate {
+			break
+		}
+	}
+	return newPoisson(newClassical(KindPoisson, d, opts), rate, r.markShares(), end)
+}
+
+// newPoisson makes the model of parameters as a file holds them.
+func newPoisson(c classical, rate float64, marks []float64, end float64) (*Poisson, error) {
+	m := &Poisson{rowModel{classical: c}, round32(rate), roundAll32(marks), round32(end)}
+	time := dist.Exponential{Rate: m.rate}
+	if err := time.Validate(); err != nil {
+		return nil, err
+	}
+	rows, err := independentRows(c, time, m.marks, m.end)
+	m.rows = rows
+	return m, err
+}
+
+// Rate is the rate of events as long as the sequence is not over, per time unit.
+func (m *Poisson) Rate() float64 { return m.rate }
+
+// Encode writes the model to w.
+func (m *Poisson) Encode(w io.Writer) error {
+	return tpp.EncodeModel(w, classicalDescription{ModelHeader: m.head}, map[string]tpp.Tensor{
+		"rate": vector(m.rate), "marks": vector(m.marks...), "end": vector(m.end),
+	})
+}
+
+func readPoisson(f *tpp.ModelFile) (tpp.Model, error) {
+	h := f.Header
+	rate, marks, end := f.Number("rate"), f.Tensor("marks", h.NumMarks), f.Number("end")
+	if err := f.Finish(); err != nil {
+		return nil, err
+	}
+	return model(newPoisson(classical{h}, rate, marks, end))
+}
+
+// Fingerprint is a hash of everything that the model's file says.
+func (m *Poisson) Fingerprint() uint64 { return fileFingerprint(m) }

@@ -1,0 +1,68 @@
+package dataset
+
+import "strings"
+
+// Format is a form in which a file holds sequences. Each may be gzipped.
+type Format string
+
+// The formats. Reading tells them apart by their content, writing by the ending of the name.
+const (
+	// FormatJSON is one document: {"sequences": [{"arrival_times": [...], "marks": [...]}, ...], "mapping": {"a": 0, ...}}.
+	FormatJSON Format = "json"
+	// FormatJSONLines is one sequence a line, in the form that a document has it: {"arrival_times": [...], "marks":
+	// ["a", "b", ...]}. The marks are names, which are numbered as they appear. They may be numbers behind a line
+	// {"mapping": {"a": 0, ...}}, which holds until the next such line: so files can be put one behind the other.
+	FormatJSONLines Format = "jsonl"
+	// FormatCSV is one event a line, under a line that names the columns; see [ReadOptions].
+	FormatCSV Format = "csv"
+)
+
+// FormatOf is the format that the ending of a file's name asks for, .gz aside: .jsonl or .ndjson, .csv, and for
+// everything else JSON.
+func FormatOf(path string) Format {
+	name := strings.ToLower(strings.TrimSuffix(path, ".gz"))
+	switch {
+	case strings.HasSuffix(name, ".jsonl"), strings.HasSuffix(name, ".ndjson"):
+		return FormatJSONLines
+	case strings.HasSuffix(name, ".csv"):
+		return FormatCSV
+	}
+	return FormatJSON
+}
+
+// ReadOptions says how to read a file of sequences. The zero value reads what this package writes.
+//
+// A CSV file begins with a line that names its columns; they are separated by commas, semicolons or tabs. Times are
+// numbers of the Unit, or time stamps as in RFC 3339 (the T may be a space, and no zone means UTC). Marks are names.
+// These columns are found by their names, in any case and with spaces or dashes for underscores, the first there is:
+//
+//	sequence     sequence, sequence_id, trace, trace_id, case, case_id, case:concept:name, session, session_id, id
+//	time         time, timestamp, arrival_time, time:timestamp, t
+//	mark         mark, event, event_type, type, function, activity, concept:name, label
+//	wait_time, init_time, parent, t_start, t_end, and covariate:NAME for a covariate NAME
+//
+// Without a sequence column the file is one sequence, without a mark column it is unmarked. Other columns are skipped.
+// The cells of wait_time, init_time and a covariate may be empty if they are for the whole sequence; an empty parent is
+// −1 if another one is not; t_start and t_end must not change within a sequence.
+type ReadOptions struct {
+	// Unit is what a number counts that is a time in the file: ns, us, ms (the default), s, min or h. Times are taken to
+	// milliseconds. A float64 of milliseconds resolves a quarter of a microsecond at today's time since 1970.
+	Unit string
+	// Resolution is the tick of the clock in milliseconds: times are rounded to whole ticks, and wait and init times
+	// above 0 to one tick at least. 0 leaves them as they are.
+	Resolution float64
+	// MarkNames are the names of the marks by their numbers, as a model knows them: marks are numbered like this, and
+	// one that is not among them is an error. Nil numbers them as the file does.
+	MarkNames []string
+	// Sort puts the events of a sequence in the order of their times, equal times in the order of the file. Otherwise
+	// an event that is before the one ahead of it is an error.
+	Sort bool
+	// Scattered says that the lines of one sequence may stand apart in a CSV file. It is then held in memory as a
+	// whole, and its sequences come in the order of their first lines. Otherwise a sequence that goes on after another
+	// one has begun is an error. Reading a whole dataset does not mind.
+	Scattered bool
+	// SequenceColumn, TimeColumn and MarkColumn are the names of these columns in a CSV file. Empty finds them.
+	SequenceColumn, TimeColumn, MarkColumn string
+	// CovariateColumns are further columns of a CSV file to take in as covariates.
+	CovariateColumns []string
+}

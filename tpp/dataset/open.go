@@ -1,0 +1,149 @@
+package dataset
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/tppfaas/tppfaas/internal/safetensors"
+	"github.com/tppfaas/tppfaas/tpp"
+)
+
+// ReadFile reads a dataset of any [Format], gzipped or not, told apart by content. The error names the file, the
+// sequence or line, and the reason.
+func ReadFile(path string) (*tpp.Dataset, error) {
+	return ReadFileWith(path, ReadOptions{})
+}
+
+// ReadFileWith is ReadFile with options.
+func ReadFileWith(path string, opts ReadOptions) (*tpp.Dataset, error) {
+	r, err := OpenSequences(path, opts)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return r.ReadAll(context.Background())
+}
+
+// ReadDataset reads a dataset as ReadFile does.
+func Read(r io.Reader) (*tpp.Dataset, error) {
+	sr, err := NewSequenceReader(r, ReadOptions{})
+	if err != nil {
+		return nil, err
+	}
+	return sr.ReadAll(context.Background())
+}
+
+// OpenSequences opens a file of any format for reading sequence by sequence. The errors of the reader name the file.
+func OpenSequences(path string, opts ReadOptions) (*SequenceReader, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	r, err := NewSequenceReader(f, opts)
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	r.path, r.file = path, f
+	return r, nil
+}
+
+// NewSequenceReader reads from r what OpenSequences reads from a file. Unless r is an io.Seeker, a JSON document whose
+// mapping stands behind its sequences can only be read as a whole, by ReadAll. Close does not close r.
+func NewSequenceReader(r io.Reader, opts ReadOptions) (*SequenceReader, error) {
+	times, err := newTimeReader(opts.Unit, opts.Resolution)
+	if err != nil {
+		return nil, err
+	}
+	s := &SequenceReader{opts: opts, times: times, marks: newMarkTable(opts.MarkNames), raw: r, ctx: context.Background()}
+	if seeker, ok := r.(io.Seeker); ok {
+		// A pipe is an *os.File too, and says here that it cannot seek.
+		if s.start, err = seeker.Seek(0, io.SeekCurrent); err == nil {
+			s.seeker = seeker
+		}
+	}
+	return s, s.begin()
+}
+
+// begin finds out what the file is.
+func (r *SequenceReader) begin() error {
+	br := bufio.NewReaderSize(&contextReader{r}, 1<<16)
+	head, err := br.Peek(2)
+	if err != nil && err != io.EOF {
+		return err
+	}
+	r.gzipped = bytes.Equal(head, []byte{0x1f, 0x8b})
+	if r.gzipped {
+		zr, err := gzip.NewReader(br)
+		if err != nil {
+			return fmt.Errorf("gzip: %w", wholeGzip(err))
+		}
+		br = bufio.NewReaderSize(&gzipReader{zr}, 1<<16)
+	}
+	head, err = br.Peek(4096)
+	if err != nil && err != io.EOF {
+		return err
+	}
+	if bytes.HasPrefix(head, []byte("\xef\xbb\xbf")) { // the byte order mark that Windows puts before UTF-8
+		br.Discard(3)
+		head = head[3:]
+	}
+	trimmed := bytes.TrimLeft(head, " \t\r\n")
+	switch {
+	case len(trimmed) == 0 && len(head) < 4000:
+		return errors.New("it is empty")
+	case bytes.HasPrefix(head, []byte{0xff, 0xfe}) || bytes.HasPrefix(head, []byte{0xfe, 0xff}):
+		return errors.New("its text is UTF-16, it must be UTF-8")
+	case safetensors.IsHead(head):
+		return errors.New("it is a model, not a dataset")
+	case bytes.IndexByte(head, 0) >= 0:
+		return errors.New("not a dataset: it is no text")
+	case len(trimmed) == 0 || trimmed[0] == '{' || trimmed[0] == '[':
+		src := &jsonSource{reader: r, lex: newJSONLexer(br)}
+		if err := src.begin(); err != nil {
+			return err
+		}
+		r.format, r.src = FormatJSON, src
+		if !src.document {
+			r.format = FormatJSONLines
+		}
+		return nil
+	}
+	r.format = FormatCSV
+	r.src, err = newCSVSource(r, br)
+	return err
+}
+
+// ReadAll reads the sequences that have not been read yet into a dataset.
+func (r *SequenceReader) ReadAll(ctx context.Context) (*tpp.Dataset, error) {
+	if r.err != nil && r.err != io.EOF {
+		return nil, r.err
+	}
+	doc, _ := r.src.(*jsonSource)
+	if doc != nil {
+		doc.late = doc.document && !doc.begun && doc.mapping == nil
+	}
+	if table, ok := r.src.(*csvSource); ok {
+		table.scattered = true
+	}
+	var d tpp.Dataset
+	for s, err := range r.All(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		d.Sequences = append(d.Sequences, *s)
+	}
+	if doc != nil && doc.late {
+		if err := doc.resolveLate(&d); err != nil {
+			return nil, r.named(err)
+		}
+	}
+	d.MarkNames = r.marks.names
+	return &d, nil
+}

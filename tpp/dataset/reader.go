@@ -1,0 +1,151 @@
+package dataset
+
+import (
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"slices"
+
+	"github.com/tppfaas/tppfaas/tpp"
+)
+
+// SequenceReader reads the sequences of a file one at a time, in memory for one of them, however many there are. (Of a CSV
+// file it also remembers the sequences it has met, in a few bytes each.)
+//
+// A JSON document whose mapping stands behind its sequences, as in the files that this package writes, is read twice:
+// first for the mapping.
+type SequenceReader struct {
+	path    string
+	opts    ReadOptions
+	times   *timeReader
+	marks   *markTable
+	format  Format
+	gzipped bool
+	src     source
+	err     error // of the iteration, or io.EOF
+
+	ctx    context.Context
+	file   *os.File // nil unless it is to be closed
+	seeker io.Seeker
+	start  int64
+	raw    io.Reader
+}
+
+// source is a file under way. It yields io.EOF behind the last sequence; its errors name the place.
+type source interface {
+	next() (*tpp.Sequence, error)
+}
+
+// rewind goes back to the beginning of the file.
+func (r *SequenceReader) rewind() error {
+	if r.seeker == nil {
+		return errors.New("its mapping stands behind its sequences: a pipe must have it before them, or be read as a whole")
+	}
+	_, err := r.seeker.Seek(r.start, io.SeekStart)
+	return err
+}
+
+// contextReader reads until the context of the iteration is done.
+type contextReader struct{ r *SequenceReader }
+
+func (c *contextReader) Read(p []byte) (int, error) {
+	if err := c.r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.r.raw.Read(p)
+}
+
+// gzipReader tells a stream that is cut off from the end of the text within.
+type gzipReader struct{ zr *gzip.Reader }
+
+func (g *gzipReader) Read(p []byte) (int, error) {
+	n, err := g.zr.Read(p)
+	if err != nil && err != io.EOF {
+		err = wholeGzip(err)
+	}
+	return n, err
+}
+
+func wholeGzip(err error) error {
+	if errors.Is(err, io.ErrUnexpectedEOF) || err == io.EOF {
+		return errors.New("the gzipped file is cut off")
+	}
+	return err
+}
+
+// Format is the format that the file has.
+func (r *SequenceReader) Format() Format { return r.format }
+
+// Gzipped says whether the file is compressed.
+func (r *SequenceReader) Gzipped() bool { return r.gzipped }
+
+// MarkNames names the marks of the sequences read so far by their numbers, and is empty for an unmarked file. Of
+// ReadOptions.MarkNames it is a copy; of a document it has all names from the first sequence on; otherwise names are
+// added as they appear.
+func (r *SequenceReader) MarkNames() []string { return slices.Clone(r.marks.names) }
+
+// NumMarks is the number of marks known so far, 1 for an unmarked file.
+func (r *SequenceReader) NumMarks() int { return max(len(r.marks.names), 1) }
+
+// All yields the sequences that have not been read yet, each with memory of its own and checked as by
+// [Sequence.Validate], and ends after the first error. Only one iteration may be under way. When the context is done,
+// reading stops with its error.
+func (r *SequenceReader) All(ctx context.Context) iter.Seq2[*tpp.Sequence, error] {
+	return func(yield func(*tpp.Sequence, error) bool) {
+		r.ctx = ctx
+		for {
+			s, err := r.next(ctx)
+			if err == io.EOF {
+				return
+			}
+			if !yield(s, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+func (r *SequenceReader) next(ctx context.Context) (*tpp.Sequence, error) {
+	if r.err != nil {
+		return nil, r.err
+	}
+	s, err := (*tpp.Sequence)(nil), ctx.Err()
+	if err == nil {
+		s, err = r.src.next()
+	}
+	r.err = r.named(err)
+	return s, r.err
+}
+
+// named puts the name of the file before an error.
+func (r *SequenceReader) named(err error) error {
+	if err == nil || err == io.EOF || r.path == "" {
+		return err
+	}
+	return fmt.Errorf("%s: %w", r.path, err)
+}
+
+// finish does to a sequence what the options ask for, and checks it.
+func (r *SequenceReader) finish(s *tpp.Sequence) error {
+	if r.opts.Sort {
+		sortEvents(s)
+	}
+	return s.Validate(r.NumMarks())
+}
+
+// Close closes the file that OpenSequences opened.
+func (r *SequenceReader) Close() error {
+	if r.err == nil {
+		r.err = r.named(os.ErrClosed)
+	}
+	if r.file == nil {
+		return nil
+	}
+	f := r.file
+	r.file = nil
+	return f.Close()
+}

@@ -1,0 +1,81 @@
+package dist
+
+import (
+	"math"
+	"testing"
+)
+
+// TestDerivedFunctions compares what is derived from the four methods of a Distribution with the methods that the
+// distributions of this package have.
+func TestDerivedFunctions(t *testing.T) {
+	for _, d := range examples(t) {
+		if d.discrete {
+			continue // whose atoms nothing can be derived about
+		}
+		hidden := anonymous{d.complete}
+		for _, x := range []float64{-1, 0, 1e-9, 0.5, 13, 30, 40.5, 113, 900, 5e4, 1e6} {
+			for _, c := range []struct {
+				name      string
+				got, want float64
+			}{
+				{"Prob", Prob(hidden, x), d.Prob(x)},
+				{"Survival", Survival(hidden, x), d.Survival(x)},
+				{"Hazard", Hazard(hidden, x), d.Hazard(x)},
+				{"RestrictedMean", RestrictedMean(hidden, x), d.RestrictedMean(x)},
+				{"CDF by its logarithm", math.Exp(LogCDF(hidden, x)), d.CDF(x)},
+			} {
+				if !closeTo(c.got, c.want, 1e-9) {
+					t.Errorf("%s: %s at %v is %v, want %v", d.name, c.name, x, c.got, c.want)
+				}
+			}
+			for _, width := range []float64{1e-7, 0.01, 1, 50} {
+				got, want := LogInterval(hidden, x, x+width), d.LogInterval(x, x+width)
+				if want > -600 && x+width > d.offset && !(math.Abs(got-want) <= 1e-6+1e-9*math.Abs(want)+3e-14*(x+d.offset)/width) {
+					t.Errorf("%s: LogInterval(%v, %v) = %v, want %v", d.name, x, x+width, got, want)
+				}
+			}
+		}
+		for name, c := range map[string][2]float64{"Mean": {Mean(hidden), d.Mean()}, "Median": {Median(hidden), d.Median()}} {
+			if !closeTo(c[0], c[1], 1e-9) {
+				t.Errorf("%s: %s is %v, want %v", d.name, name, c[0], c[1])
+			}
+		}
+		for _, logS := range []float64{0, -1e-3, -1, -20, -100, -650} {
+			got := QuantileLogSurvival(hidden, logS)
+			if !math.IsInf(got, 1) && logS < 0 && !closeTo(d.LogSurvival(got), logS, 1e-9) {
+				t.Errorf("%s: LogSurvival(QuantileLogSurvival(%v)) = %v", d.name, logS, d.LogSurvival(got))
+			}
+		}
+	}
+}
+
+func TestDerivedRandFollowsTheDistribution(t *testing.T) {
+	d := anonymous{Exponential{Rate: 0.02}}
+	src, sum := seeded(), 0.0
+	const n = 20_000
+	for range n {
+		sum += Rand(d, src)
+	}
+	if mean := sum / n; math.Abs(mean-50) > 4*50/math.Sqrt(n) {
+		t.Errorf("the mean of %d draws is %v, want about 50", n, mean)
+	}
+}
+
+// TestPointByValueAndByPointer checks that nothing tells a Point from a pointer to one.
+func TestPointByValueAndByPointer(t *testing.T) {
+	p := Point{Value: 40}
+	for name, d := range map[string]Distribution{
+		"Point": p, "*Point": &p, "Conditional": Conditional{Dist: p, Elapsed: 1}, "Conditional of *Point": &Conditional{Dist: &p, Elapsed: 1},
+		"Shifted": Shifted{Dist: &p},
+	} {
+		if HasDensity(d) {
+			t.Errorf("%s has a density", name)
+		}
+	}
+	for _, d := range examples(t) {
+		if want := !d.discrete || d.name == "Empirical" || d.name == "Empirical without background" || d.name == "Total" ||
+			d.name == "Conditional Empirical" || d.name == "Conditional of nothing elapsed"; HasDensity(d.complete) != want {
+			t.Errorf("%s: HasDensity = %v, want %v", d.name, !want, want)
+		}
+	}
+}

@@ -1,0 +1,129 @@
+package eval
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/tppfaas/tppfaas/tpp"
+)
+
+// Candidate is a way to make a model, for comparison with others.
+type Candidate struct {
+	Name string
+	// Fit makes the model from a training and a validation part. It takes the seed for everything random.
+	Fit func(ctx context.Context, training, validation *tpp.Dataset, seed uint64) (tpp.Model, error)
+}
+
+// Repetition are the scores of candidates on the test parts of splits by several seeds. All candidates saw the same
+// splits: on data with few outliers that rule the error, scores differ more between splits than between models, and only
+// paired differences tell which model is better.
+type Repetition struct {
+	Seeds []uint64
+	// Candidates are in the order in which they were given.
+	Candidates []RepeatedScores
+}
+
+// RepeatedScores are the scores of one candidate by seed, in the order of the seeds.
+type RepeatedScores struct {
+	Name   string
+	Scores []Scores
+}
+
+// ScoreSummary is the mean of a score over seeds and its sample standard deviation (divided by n − 1; NaN for one seed).
+type ScoreSummary struct {
+	Name      string // as Scores.All names it
+	Mean, Std float64
+}
+
+// MarshalJSON writes the summary with NaN and infinities as null.
+func (s ScoreSummary) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Name string     `json:"name"`
+		Mean jsonNumber `json:"mean"`
+		Std  jsonNumber `json:"std"`
+	}{s.Name, jsonNumber(s.Mean), jsonNumber(s.Std)})
+}
+
+// Repeat splits the dataset by each seed (see Dataset.Split), fits every candidate to the training part of each split,
+// and scores it on the test part. The error names the candidate and the seed.
+func Repeat(ctx context.Context, d *tpp.Dataset, seeds []uint64, candidates []Candidate, opts EvaluateOptions) (*Repetition, error) {
+	if len(seeds) == 0 || len(candidates) == 0 {
+		return nil, errors.New("repetition: it needs at least one seed and one candidate")
+	}
+	r := &Repetition{Seeds: slices.Clone(seeds), Candidates: make([]RepeatedScores, len(candidates))}
+	for i, c := range candidates {
+		r.Candidates[i].Name = c.Name
+	}
+	for _, seed := range seeds {
+		training, validation, test := d.Split(seed)
+		for i, c := range candidates {
+			if err := ctx.Err(); err != nil {
+				return nil, fmt.Errorf("repetition stopped: %w", err)
+			}
+			m, err := c.Fit(ctx, training, validation, seed)
+			if err != nil {
+				return nil, fmt.Errorf("%s with seed %d: %w", c.Name, seed, err)
+			}
+			scores, err := Evaluate(ctx, m, test, opts)
+			if err != nil {
+				return nil, fmt.Errorf("%s with seed %d: test part: %w", c.Name, seed, err)
+			}
+			r.Candidates[i].Scores = append(r.Candidates[i].Scores, scores)
+		}
+	}
+	return r, nil
+}
+
+// Summary is mean and standard deviation of each score, in the order of Scores.All. A score that is NaN for one seed has
+// no mean.
+func (r RepeatedScores) Summary() []ScoreSummary { return summarise(r.Scores, nil) }
+
+// Differences are mean and standard deviation of candidate i's scores minus candidate j's, paired by seed.
+func (r *Repetition) Differences(i, j int) []ScoreSummary {
+	return summarise(r.Candidates[i].Scores, r.Candidates[j].Scores)
+}
+
+// summarise summarises scores, less others if there are any.
+func summarise(scores, less []Scores) []ScoreSummary {
+	var out []ScoreSummary
+	var columns [][]float64
+	for i, s := range scores {
+		column := 0
+		for name, value := range s.All() {
+			if i == 0 {
+				out = append(out, ScoreSummary{Name: name})
+				columns = append(columns, nil)
+			}
+			columns[column] = append(columns[column], value)
+			column++
+		}
+		if less == nil {
+			continue
+		}
+		column = 0
+		for _, value := range less[i].All() {
+			columns[column][i] -= value
+			column++
+		}
+	}
+	for column, values := range columns {
+		out[column].Mean, out[column].Std = meanAndStd(values)
+	}
+	return out
+}
+
+func meanAndStd(values []float64) (mean, std float64) {
+	for _, v := range values {
+		mean += v
+	}
+	mean /= float64(len(values))
+	squares := 0.0
+	for _, v := range values {
+		squares += (v - mean) * (v - mean)
+	}
+	return mean, math.Sqrt(squares / float64(len(values)-1))
+}

@@ -1,0 +1,160 @@
+// Package modeltest is what tests of everything above the models share: small models of every kind.
+package modeltest
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/tppfaas/tppfaas/internal/safetensors"
+	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/classical"
+	"github.com/tppfaas/tppfaas/tpp/internal/tpptest"
+	"github.com/tppfaas/tppfaas/tpp/neural"
+)
+
+// Variant is a shape of a recurrent model with a loss.
+type Variant struct {
+	neural.Config
+	Loss neural.Loss
+}
+
+// String names the variant in the messages of tests.
+func (v Variant) String() string {
+	return fmt.Sprint(v.Kind, v.Encoder, v.TimeHead, v.Loss, len(v.Covariates), !v.WithoutEnd)
+}
+
+// Variants are small models of every kind, with every encoder, head, loss and feature among them.
+var Variants = []Variant{
+	{neural.Config{Kind: neural.LogNormMix, Encoder: neural.GRU, ContextSize: 5, MarkEmbeddingSize: 3, NumComponents: 4, WithoutEnd: true}, neural.LossDensity},
+	{neural.Config{Kind: neural.LogNormMix, Encoder: neural.RNN, ContextSize: 6, MarkEmbeddingSize: 2, NumComponents: 1}, neural.LossDensity},
+	{neural.Config{Kind: neural.LogNormMix, Encoder: neural.LSTM, ContextSize: 4, MarkEmbeddingSize: 1, NumComponents: 3}, neural.LossResolution},
+	{neural.Config{Kind: neural.LogNormMix, Encoder: neural.GRU, ContextSize: 3, MarkEmbeddingSize: 2, NumComponents: 2,
+		Covariates: []neural.Covariate{{Name: tpp.ColdStartCovariate, Levels: 2, Size: 2}, {Name: "load"}}}, neural.LossResolution},
+	{neural.Config{Kind: neural.TruncNorm, Encoder: neural.GRU, ContextSize: 4, MarkEmbeddingSize: 2, TimeHead: neural.SoftplusHead, WithoutEnd: true}, ""},
+	{neural.Config{Kind: neural.TruncNorm, Encoder: neural.LSTM, ContextSize: 3, MarkEmbeddingSize: 2, TimeHead: neural.LogHead}, ""},
+}
+
+// Small is the shape of models that are trained within a test.
+var Small = neural.Config{ContextSize: 16, MarkEmbeddingSize: 4, NumComponents: 8}
+
+// Train trains a Small model on a part of the dataset.
+func Train(t testing.TB, d *tpp.Dataset, opts neural.TrainOptions) *neural.Recurrent {
+	t.Helper()
+	training, validation, _ := d.Split(1)
+	m, err := neural.Train(t.Context(), Small, training, validation, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// Random is a model of the variant with random parameters, also for the initial context, of three marks.
+func Random(t testing.TB, v Variant, seed uint64) *neural.Recurrent {
+	t.Helper()
+	rng := rand.New(rand.NewPCG(seed, 12))
+	m := untrained(t, v.Config, v.Loss, tpptest.RandomDataset(rng, 30, 3), seed)
+	return altered(t, m, func(_ string, values []float64) {
+		for i := range values {
+			values[i] += 0.2 * rng.NormFloat64()
+		}
+	})
+}
+
+// Paper is a model of the paper's shape (GRU 64, 64 components, 22 marks) that is hardly trained, and with the end so
+// unlikely that paths go on.
+func Paper(t testing.TB) *neural.Recurrent {
+	t.Helper()
+	m := untrained(t, neural.Config{}, "", tpptest.RandomDataset(rand.New(rand.NewPCG(1, 1)), 50, 22), 1)
+	return altered(t, m, func(name string, values []float64) {
+		if name == "mark_linear.bias" {
+			values[22] = -8
+		}
+	})
+}
+
+// untrained is a model after an epoch at a rate that moves nothing.
+func untrained(t testing.TB, cfg neural.Config, loss neural.Loss, d *tpp.Dataset, seed uint64) *neural.Recurrent {
+	t.Helper()
+	cfg.Covariates = slices.Clone(cfg.Covariates)
+	m, err := neural.Train(t.Context(), cfg, d, nil, neural.TrainOptions{Seed: seed, Loss: loss, MaxEpochs: 1, LearningRate: 1e-12})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// altered is the model with other parameters, by way of its file. Change is called for the tensors in the order of their names.
+func altered(t testing.TB, m *neural.Recurrent, change func(name string, values []float64)) *neural.Recurrent {
+	t.Helper()
+	f, err := safetensors.Read(bytes.NewReader([]byte(tpptest.Encoded(t, m))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := make([]string, 0, len(f.Tensors))
+	for name := range f.Tensors {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		change(name, f.Tensors[name].Data)
+	}
+	var b bytes.Buffer
+	if err := safetensors.Write(&b, f); err != nil {
+		t.Fatal(err)
+	}
+	again, err := tpp.ReadModel(&b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return again.(*neural.Recurrent)
+}
+
+// Classics are the classical models that have a process, fitted to a few sequences.
+func Classics(t testing.TB) []tpp.Model {
+	return fitted(t, classical.KindPoisson, classical.KindRenewal, classical.KindMarkovRenewal, classical.KindHawkes)
+}
+
+// Carriers are models whose states have a binary form: a Random one of each of the Variants, and tables.
+func Carriers(t testing.TB) []tpp.Model {
+	var models []tpp.Model
+	for i, v := range Variants {
+		models = append(models, Random(t, v, uint64(i)))
+	}
+	return append(models, fitted(t, classical.KindLookupMark, classical.KindLookupMarks3, classical.KindLookupSet)...)
+}
+
+func fitted(t testing.TB, kinds ...classical.Kind) []tpp.Model {
+	t.Helper()
+	var models []tpp.Model
+	for _, kind := range kinds {
+		m, err := classical.Fit(t.Context(), kind, tpptest.Chains(3, 40), classical.FitOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		models = append(models, m)
+	}
+	return models
+}
+
+// EachClassical fits every classical model, a Hawkes process with a decay for each pair included.
+func EachClassical(t testing.TB, d *tpp.Dataset, opts classical.FitOptions, f func(name string, m tpp.FileModel)) {
+	t.Helper()
+	for _, kind := range append(classical.Kinds(), "hawkes, a decay for each pair") {
+		name := string(kind)
+		if opts.DecayPerPair = strings.HasPrefix(name, "hawkes, "); opts.DecayPerPair {
+			kind = classical.KindHawkes
+		}
+		m, err := classical.Fit(t.Context(), kind, d, opts)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if m.Kind() != string(kind) {
+			t.Errorf("fitting a %s gives a %s", kind, m.Kind())
+		}
+		f(name, m)
+	}
+}

@@ -1,0 +1,255 @@
+package neural
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/tppfaas/tppfaas/internal/nn"
+	"github.com/tppfaas/tppfaas/tpp"
+)
+
+// example is a sequence in the form that a network takes: its encoded events, and what is scored after each.
+type example[F nn.Float] struct {
+	values      []F // features of each event, steps × numFeatures
+	targets     targets[F]
+	initial     targets[F] // the first event, if it is scored from the initial context
+	scored      int        // events
+	logJacobian float64    // what turns the log densities of x into those of the gaps, summed over the events
+}
+
+func (e *example[F]) steps() int { return e.targets.len() }
+
+// addTarget appends what is scored from the next context.
+func (n *network[F]) addTarget(e *example[F], t *targets[F], kind targetKind, gap float64, mark int) {
+	standard := func(v float64) F { return F((math.Log(v) - n.norm.Mean) / n.norm.Std) }
+	floored := max(gap, n.cfg.GapFloor)
+	half := n.cfg.Resolution / 2
+	t.kind = append(t.kind, kind)
+	t.mark = append(t.mark, mark)
+	t.gap = append(t.gap, F(floored))
+	t.x = append(t.x, standard(floored))
+	if gap > half {
+		t.tick = append(t.tick, F((math.Log(gap-half)/2+math.Log(gap+half)/2-n.norm.Mean)/n.norm.Std))
+		t.width = append(t.width, F(2*math.Atanh(half/gap)/n.norm.Std)) // log((gap + half)/(gap − half))
+	} else {
+		t.tick = append(t.tick, standard(gap+half))
+		t.width = append(t.width, F(math.Inf(1)))
+	}
+	if kind == targetEvent && n.head.density() {
+		e.logJacobian -= math.Log(floored) + math.Log(n.norm.Std)
+	}
+}
+
+// newExample encodes a sequence. The last event is left out where nothing is scored after it.
+func (n *network[F]) newExample(s *tpp.Sequence) (example[F], error) {
+	e := example[F]{scored: s.NumScored()}
+	last := s.Len() - 1
+	steps := last
+	if s.TEnd == nil && !n.cfg.WithoutEnd || s.TEnd != nil && *s.TEnd > s.ArrivalTimes[last] && n.survivor != nil {
+		steps++
+	}
+	for _, c := range n.cfg.Covariates {
+		if !s.HasCovariate(c.Name) {
+			return e, fmt.Errorf("it has no covariate %q", c.Name)
+		}
+	}
+	e.values = make([]F, 0, steps*n.numFeatures())
+	e.targets.resize(steps)
+	e.targets.resize(0) // room for all of them and no more: examples are most of what training holds
+	covariates := make([]float64, len(n.cfg.Covariates))
+	if s.TStart != nil {
+		gap, _ := s.GapBefore(0)
+		n.addTarget(&e, &e.initial, targetEvent, gap, s.Mark(0))
+	}
+	for i := range steps {
+		gap := 0.0
+		if i > 0 {
+			gap, _ = s.GapBefore(i)
+		}
+		var err error
+		for j, c := range n.cfg.Covariates {
+			covariates[j] = s.Covariate(c.Name, i)
+		}
+		e.values, err = n.appendFeatures(e.values, gap, s.Mark(i), covariates)
+		if err != nil {
+			return e, fmt.Errorf("event %d: %w", i, err)
+		}
+		switch {
+		case i < last:
+			next, _ := s.GapBefore(i + 1)
+			n.addTarget(&e, &e.targets, targetEvent, next, s.Mark(i+1))
+		case s.TEnd != nil:
+			n.addTarget(&e, &e.targets, targetSurvival, *s.TEnd-s.ArrivalTimes[i], 0)
+		default:
+			n.addTarget(&e, &e.targets, targetEnd, 0, n.numMarks)
+		}
+	}
+	return e, nil
+}
+
+func (n *network[F]) newExamples(d *tpp.Dataset) ([]example[F], error) {
+	if d.NumMarks() != n.numMarks {
+		return nil, fmt.Errorf("the dataset has %d marks, the model %d", d.NumMarks(), n.numMarks)
+	}
+	out := make([]example[F], len(d.Sequences))
+	for i := range d.Sequences {
+		var err error
+		if out[i], err = n.newExample(&d.Sequences[i]); err != nil {
+			return nil, fmt.Errorf("sequence %d: %w", i, err)
+		}
+	}
+	return out, nil
+}
+
+// workspace is the memory of one worker: it grows to the largest batch and is then used again.
+type workspace[F nn.Float] struct {
+	order   []*example[F]
+	lengths []int
+	offsets []int
+	values  []F // R × numFeatures
+	targets targets[F]
+	trace   nn.Trace[F]
+	inputs  nn.InputGradient[F]
+
+	timeOut, markOut []F        // outputs of the heads, headChunk rows
+	memory           []F        // of the losses
+	own              targets[F] // a slice of targets of one kind
+	initialH         []F        // copies of the initial context
+	initialDH        []F
+}
+
+// headChunk is the number of rows that the heads work on at a time, few enough for their outputs to stay in cache.
+const headChunk = 64
+
+// run scores examples. With a gradient vector it adds to it the gradient of scale times their negative log likelihood.
+func (n *network[F]) run(params, grad []F, examples []*example[F], scale F, ws *workspace[F]) lossSum {
+	ws.order = append(ws.order[:0], examples...)
+	slices.SortStableFunc(ws.order, longerFirst[F])
+	ws.lengths = ws.lengths[:0]
+	var sum lossSum
+	for _, e := range ws.order {
+		ws.lengths = append(ws.lengths, e.steps())
+		sum.events += e.scored
+		sum.time += e.logJacobian
+	}
+	n.runInitial(params, grad, scale, ws, &sum)
+	p := nn.Pack(ws.lengths, ws.offsets)
+	ws.offsets = p.Offsets
+	rows := p.Rows()
+	if rows == 0 {
+		return sum
+	}
+	n.gather(p, ws)
+	t := &ws.trace
+	t.Reset(n.rnn, rows)
+	f, g, d := n.numFeatures(), n.rnn.Gates(), n.cfg.ContextSize
+	for row := range rows {
+		n.input.Forward(t.GX[row*g:(row+1)*g], ws.values[row*f:(row+1)*f])
+	}
+	n.rnn.Forward(params, p, t)
+	clear(t.DH)
+	for a := 0; a < rows; a += headChunk {
+		b := min(a+headChunk, rows)
+		n.heads(params, grad, t.H[a*d:b*d], t.DH[a*d:b*d], ws.targets.slice(a, b), scale, ws, &sum)
+	}
+	if grad != nil {
+		n.rnn.Backward(grad, params, p, t)
+		n.input.Backward(grad, params, t.GX[:rows*g], ws.values, &ws.inputs)
+	}
+	return sum
+}
+
+// longerFirst sorts examples by falling number of steps.
+func longerFirst[F nn.Float](a, b *example[F]) int { return b.steps() - a.steps() }
+
+// gather lays the examples of ws.order out in rows.
+func (n *network[F]) gather(p nn.Packed, ws *workspace[F]) {
+	f := n.numFeatures()
+	ws.values = nn.Resize(ws.values, p.Rows()*f)
+	ws.targets.resize(p.Rows())
+	for b, e := range ws.order {
+		for t := range e.steps() {
+			row := p.Row(b, t)
+			copy(ws.values[row*f:(row+1)*f], e.values[t*f:])
+			ws.targets.set(row, &e.targets, t)
+		}
+	}
+}
+
+// runInitial scores the first events of the examples whose window has a beginning, from the initial context.
+func (n *network[F]) runInitial(params, grad []F, scale F, ws *workspace[F], sum *lossSum) {
+	d := n.cfg.ContextSize
+	context := nn.Of(n.contextInit, params)
+	ws.targets.resize(len(ws.order))
+	ws.initialH = ws.initialH[:0]
+	rows := 0
+	for _, e := range ws.order {
+		if e.initial.len() > 0 {
+			ws.targets.set(rows, &e.initial, 0)
+			ws.initialH = append(ws.initialH, context...)
+			rows++
+		}
+	}
+	ws.targets.resize(rows)
+	ws.initialDH = nn.Resize(ws.initialDH, rows*d)
+	clear(ws.initialDH)
+	for a := 0; a < rows; a += headChunk {
+		b := min(a+headChunk, rows)
+		n.heads(params, grad, ws.initialH[a*d:b*d], ws.initialDH[a*d:b*d], ws.targets.slice(a, b), scale, ws, sum)
+	}
+	if grad != nil {
+		dContext := nn.Of(n.contextInit, grad)
+		for i, v := range ws.initialDH {
+			dContext[i%d] += v
+		}
+	}
+}
+
+// heads scores the targets of at most headChunk contexts h. With a gradient vector it adds the parameters' part to it
+// and the contexts' part to dh.
+func (n *network[F]) heads(params, grad, h, dh []F, t targets[F], scale F, ws *workspace[F], sum *lossSum) {
+	rows, k, m := t.len(), n.time.Out, n.mark.Out
+	ws.timeOut, ws.markOut = nn.Resize(ws.timeOut, headChunk*k), nn.Resize(ws.markOut, headChunk*m)
+	ws.memory = nn.Resize(ws.memory, max(headChunk, 2*k))
+	n.time.Forward(ws.timeOut, params, h, rows)
+	n.mark.Forward(ws.markOut, params, h, rows)
+	if grad == nil {
+		scale = 0
+	}
+	for a := 0; a < rows; {
+		b := a + 1
+		for t.kind[a] == targetEvent && b < rows && t.kind[b] == targetEvent {
+			b++
+		}
+		own := &ws.own // not a variable of the loop: it would escape through the head
+		*own = t.slice(a, b)
+		timeOut, markOut := ws.timeOut[a*k:b*k], ws.markOut[a*m:b*m]
+		switch t.kind[a] {
+		case targetEvent:
+			sum.time += n.head.score(timeOut, own, ws.memory, scale)
+			sum.mark += nn.SoftmaxNLL(markOut, own.mark, ws.memory, scale)
+		case targetEnd:
+			clear(timeOut)
+			sum.mark += nn.SoftmaxNLL(markOut, own.mark, ws.memory, scale)
+		case targetSurvival:
+			sum.survival += n.survival(timeOut, markOut, own, ws.memory, scale)
+		}
+		a = b
+	}
+	if grad != nil {
+		n.time.Backward(grad, params, dh, ws.timeOut, h, rows)
+		n.mark.Backward(grad, params, dh, ws.markOut, h, rows)
+	}
+}
+
+// survival scores that nothing came until the end of the window: the event comes later, or, for a model that knows of
+// ends, the sequence is over.
+func (n *network[F]) survival(timeOut, markOut []F, t *targets[F], memory []F, scale F) float64 {
+	logS := n.survivor.survival(timeOut, t, memory, scale)
+	if n.cfg.WithoutEnd {
+		clear(markOut)
+		return logS
+	}
+	return nn.OverOrLater(timeOut, markOut, n.numMarks, logS, scale)
+}

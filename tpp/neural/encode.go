@@ -1,0 +1,217 @@
+package neural
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"math"
+
+	"github.com/tppfaas/tppfaas/internal/nn"
+	"github.com/tppfaas/tppfaas/internal/safetensors"
+	"github.com/tppfaas/tppfaas/tpp"
+)
+
+// recurrentDescription is everything of a recurrent model but its parameters.
+type recurrentDescription struct {
+	Format int `json:"format"`
+	configFile
+	NumMarks         int              `json:"num_marks"`
+	Marks            []string         `json:"marks"`
+	MeanLogInterTime float64          `json:"mean_log_inter_time"`
+	StdLogInterTime  float64          `json:"std_log_inter_time"`
+	MAEInterTime     float64          `json:"mae_inter_time"` // of the median of all gaps
+	Training         *TrainingSummary `json:"training,omitempty"`
+}
+
+// configFile is a Config as a model file has it.
+type configFile struct {
+	Kind              Kind            `json:"kind"`
+	Encoder           Encoder         `json:"rnn_type"`
+	ContextSize       int             `json:"context_size"`
+	MarkEmbeddingSize int             `json:"mark_embedding_size"`
+	NumComponents     int             `json:"num_mix_components,omitempty"`
+	TimeHead          TimeHead        `json:"time_head,omitempty"`
+	WithoutEnd        bool            `json:"without_end,omitempty"`
+	Covariates        []covariateFile `json:"covariates,omitempty"`
+	GapFloor          float64         `json:"gap_floor"`
+	LogShift          float64         `json:"log_shift"`
+	TimeUnit          string          `json:"time_unit"`
+	Resolution        float64         `json:"resolution"`
+}
+
+// covariateFile is a Covariate as a model file has it.
+type covariateFile struct {
+	Name   string  `json:"name"`
+	Levels int     `json:"levels,omitempty"`
+	Size   int     `json:"size,omitempty"`
+	Mean   float64 `json:"mean,omitempty"`
+	Std    float64 `json:"std,omitempty"`
+}
+
+// fileForm returns the configuration as a model file has it.
+func (c *Config) fileForm() configFile {
+	f := configFile{
+		Kind: c.Kind, Encoder: c.Encoder, ContextSize: c.ContextSize, MarkEmbeddingSize: c.MarkEmbeddingSize,
+		NumComponents: c.NumComponents, TimeHead: c.TimeHead, WithoutEnd: c.WithoutEnd,
+		GapFloor: c.GapFloor, LogShift: c.LogShift, TimeUnit: c.TimeUnit, Resolution: c.Resolution,
+	}
+	for _, v := range c.Covariates {
+		f.Covariates = append(f.Covariates, covariateFile(v))
+	}
+	return f
+}
+
+// config returns the configuration of a file.
+func (f *configFile) config() Config {
+	c := Config{
+		Kind: f.Kind, Encoder: f.Encoder, ContextSize: f.ContextSize, MarkEmbeddingSize: f.MarkEmbeddingSize,
+		NumComponents: f.NumComponents, TimeHead: f.TimeHead, WithoutEnd: f.WithoutEnd,
+		GapFloor: f.GapFloor, LogShift: f.LogShift, TimeUnit: f.TimeUnit, Resolution: f.Resolution,
+	}
+	for _, v := range f.Covariates {
+		c.Covariates = append(c.Covariates, Covariate(v))
+	}
+	return c
+}
+
+// Encode writes the model to w: float32 tensors under PyTorch's names, and everything else as JSON in the metadata under the
+// key tpp.
+func (m *Recurrent) Encode(w io.Writer) error {
+	tensors := map[string]tpp.Tensor{}
+	for _, t := range m.net.layout.Tensors() {
+		tensors[t.Name] = safetensors.FromFloat32(t.Shape, nn.Of(t.Span, m.params))
+	}
+	return tpp.EncodeModel(w, recurrentDescription{
+		Format: tpp.ModelFormat, configFile: m.cfg.fileForm(), NumMarks: m.numMarks, Marks: m.markNames,
+		MeanLogInterTime: m.norm.Mean, StdLogInterTime: m.norm.Std, MAEInterTime: m.norm.MAE, Training: m.summary,
+	}, tensors)
+}
+
+func init() {
+	for kind := range families {
+		tpp.Register(string(kind), readRecurrent)
+	}
+}
+
+func readRecurrent(f *tpp.ModelFile) (tpp.Model, error) {
+	var d recurrentDescription
+	if err := f.Describe(&d); err != nil {
+		return nil, err
+	}
+	if err := d.validate(); err != nil {
+		return nil, fmt.Errorf("description of the model: %w", err)
+	}
+	if err := d.fits(f.Header.NumMarks, f.NumValues()); err != nil {
+		return nil, fmt.Errorf("description of the model: %w", err)
+	}
+	norm := normalisation{d.MeanLogInterTime, d.StdLogInterTime, d.MAEInterTime}
+	m, err := newRecurrent(d.config(), f.Header.Marks, f.Header.NumMarks, norm, "")
+	if err != nil {
+		return nil, fmt.Errorf("description of the model: %w", err)
+	}
+	m.summary = d.Training
+	loadParams(m.net, m.params, f.Tensor)
+	if err := f.Finish(); err != nil {
+		return nil, err
+	}
+	m.net.prepare(m.params)
+	return m, nil
+}
+
+func (d *recurrentDescription) validate() error {
+	switch {
+	case math.IsNaN(d.MeanLogInterTime) || math.IsInf(d.MeanLogInterTime, 0):
+		return fmt.Errorf("a mean of %v of the log inter times", d.MeanLogInterTime)
+	case !(d.StdLogInterTime > 0):
+		return fmt.Errorf("a standard deviation of %v of the log inter times", d.StdLogInterTime)
+	case !(d.MAEInterTime > 0):
+		return fmt.Errorf("a mean absolute deviation of %v of the inter times", d.MAEInterTime)
+	}
+	c := d.config().withDefaults()
+	return c.validate()
+}
+
+// fits checks that the file has numbers enough for the largest of the model's tensors, before there is memory for them.
+func (d *recurrentDescription) fits(numMarks, numbers int) error {
+	c := d.config().withDefaults()
+	columns := c.MarkEmbeddingSize
+	needed := max(c.ContextSize*c.ContextSize, c.ContextSize*c.NumComponents, (c.ContextSize+c.MarkEmbeddingSize)*numMarks)
+	for _, v := range c.Covariates {
+		columns += max(v.Size, 1)
+		needed = max(needed, v.Levels*v.Size)
+	}
+	if needed = max(needed, c.ContextSize*columns); needed > numbers {
+		return fmt.Errorf("it asks for %d parameters and more, the file has %d", needed, numbers)
+	}
+	return nil
+}
+
+// loadParams fills a parameter vector with the content of tensors.
+func loadParams[F nn.Float](n *network[F], params []F, tensor func(name string, shape ...int) []float64) {
+	for _, known := range n.layout.Tensors() {
+		dst := nn.Of(known.Span, params)
+		for i, v := range tensor(known.Name, known.Shape...) {
+			dst[i] = F(v)
+		}
+	}
+}
+
+// Fingerprint is a hash of the configuration, the names, the normalisation and the parameters. A model has the same one
+// after it was written and read.
+func (m *Recurrent) Fingerprint() uint64 {
+	m.print.once.Do(func() {
+		h := fnv.New64a()
+		text, err := json.Marshal(m.cfg.fileForm())
+		if err != nil {
+			panic("tpp: a configuration that was validated is no JSON: " + err.Error())
+		}
+		fmt.Fprintf(h, "%s %q %d %v", text, m.markNames, m.numMarks, m.norm)
+		var b [4]byte
+		for _, v := range m.params {
+			binary.LittleEndian.PutUint32(b[:], math.Float32bits(v))
+			h.Write(b[:])
+		}
+		m.print.value = h.Sum64()
+	})
+	return m.print.value
+}
+
+// MarshalBinary writes the number of events, the time of the last one, and the encoder's state.
+func (s *recurrentState) MarshalBinary() ([]byte, error) {
+	b := make([]byte, 0, 16+4*len(s.hidden))
+	b = binary.LittleEndian.AppendUint64(b, uint64(s.events))
+	b = binary.LittleEndian.AppendUint64(b, math.Float64bits(s.last))
+	for _, v := range s.hidden {
+		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
+	}
+	return b, nil
+}
+
+func (s *recurrentState) UnmarshalBinary(data []byte) error {
+	if want := 16 + 4*len(s.hidden); len(data) != want {
+		return fmt.Errorf("%d bytes, it must be %d", len(data), want)
+	}
+	events := binary.LittleEndian.Uint64(data)
+	last := math.Float64frombits(binary.LittleEndian.Uint64(data[8:]))
+	if events > math.MaxInt32 {
+		return fmt.Errorf("%d events", events)
+	}
+	if math.IsNaN(last) || math.IsInf(last, 0) {
+		return fmt.Errorf("the last event at %v", last)
+	}
+	hidden := nn.Resize[float32](nil, len(s.hidden))
+	for i := range hidden {
+		hidden[i] = math.Float32frombits(binary.LittleEndian.Uint32(data[16+4*i:]))
+		if v := float64(hidden[i]); math.IsNaN(v) || math.IsInf(v, 0) {
+			return fmt.Errorf("unit %d is %v", i, v)
+		}
+		if events == 0 && hidden[i] != 0 {
+			return fmt.Errorf("unit %d is %v before the first event", i, hidden[i])
+		}
+	}
+	s.events, s.last, s.hidden = int(events), last, hidden
+	s.forget()
+	return nil
+}

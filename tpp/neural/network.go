@@ -1,0 +1,130 @@
+package neural
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+
+	"github.com/tppfaas/tppfaas/internal/nn"
+)
+
+// network is the arithmetic of a recurrent model over float32 or float64: features → encoder → time head, mark head.
+// Its shape is fixed; the parameters are a flat vector that is passed in, after prepare has seen it.
+type network[F nn.Float] struct {
+	cfg      Config
+	numMarks int
+	norm     normalisation
+
+	layout      nn.Layout
+	contextInit nn.Span
+	input       *nn.Input[F]
+	rnn         *nn.Recurrent[F]
+	time, mark  *nn.Linear[F]
+	head        timeHead[F]
+	survivor    survivalHead[F] // the same head, nil if it predicts no distribution
+}
+
+func newNetwork[F nn.Float](cfg Config, numMarks int, norm normalisation, loss Loss) (*network[F], error) {
+	cell, err := cfg.cell()
+	if err != nil {
+		return nil, err
+	}
+	n := &network[F]{cfg: cfg, numMarks: numMarks, norm: norm}
+	n.head = newHead[F](&cfg, norm, loss)
+	n.survivor, _ = n.head.(survivalHead[F])
+	d := cfg.ContextSize
+	n.contextInit = n.layout.Add("context_init", d)
+	features := []nn.Feature{{Name: "time"}, {Name: "mark", Levels: numMarks, Size: cfg.MarkEmbeddingSize}}
+	for _, c := range cfg.Covariates {
+		features = append(features, nn.Feature{Name: c.Name, Levels: c.Levels, Size: c.Size})
+	}
+	n.input = nn.NewInput[F](&n.layout, cell, d, features)
+	n.rnn = nn.NewRecurrent[F](&n.layout, cell, d)
+	name, outputs := n.head.outputs(&cfg)
+	n.time = nn.NewLinear[F](&n.layout, name, d, outputs)
+	n.mark = nn.NewLinear[F](&n.layout, "mark_linear", d, n.numClasses())
+	return n, nil
+}
+
+// numClasses is the number of outputs of the mark head: the marks and, behind them, the end.
+func (n *network[F]) numClasses() int {
+	if n.cfg.WithoutEnd {
+		return n.numMarks
+	}
+	return n.numMarks + 1
+}
+
+// initialise draws parameters as PyTorch does: embeddings from N(0, 1), the initial context zero, all else uniform
+// within ±1/√D.
+func (n *network[F]) initialise(rng *rand.Rand) []F {
+	params := make([]F, n.layout.Size())
+	bound := 1 / math.Sqrt(float64(n.cfg.ContextSize))
+	for _, t := range n.layout.Tensors() {
+		p := nn.Of(t.Span, params)
+		switch {
+		case t.Name == "context_init":
+		case len(t.Name) > 17 && t.Name[len(t.Name)-17:] == "_embedding.weight":
+			for i := range p {
+				p[i] = F(rng.NormFloat64())
+			}
+		default:
+			for i := range p {
+				p[i] = F(bound * (2*rng.Float64() - 1))
+			}
+		}
+	}
+	return params
+}
+
+// prepare takes in new parameters.
+func (n *network[F]) prepare(params []F) {
+	for part := range prepareParts {
+		n.preparePart(params, part)
+	}
+}
+
+// prepareParts is the number of parts of prepare, which may run at the same time.
+const prepareParts = 4
+
+func (n *network[F]) preparePart(params []F, part int) {
+	switch part {
+	case 0:
+		n.time.Prepare(params)
+	case 1:
+		n.rnn.Prepare(params)
+	case 2:
+		n.input.Prepare(params)
+	case 3:
+		n.mark.Prepare(params)
+	}
+}
+
+// numFeatures is the number of values that describe an event: time feature, mark, covariates.
+func (n *network[F]) numFeatures() int { return 2 + len(n.cfg.Covariates) }
+
+// timeFeature is (log(gap + shift) − mean)/std; the first event, which has no gap, counts as the smallest.
+func (n *network[F]) timeFeature(gap float64) F {
+	return F((math.Log(max(gap, n.cfg.GapFloor)+n.cfg.LogShift) - n.norm.Mean) / n.norm.Std)
+}
+
+// appendFeatures appends the numFeatures values of an event. They are checked: a table is indexed with them.
+func (n *network[F]) appendFeatures(values []F, gap float64, mark int, covariates []float64) ([]F, error) {
+	if mark < 0 || mark >= n.numMarks {
+		return values, fmt.Errorf("mark %d: the model knows %d marks", mark, n.numMarks)
+	}
+	values = append(values, n.timeFeature(gap), F(mark))
+	for j, c := range n.cfg.Covariates {
+		v := covariates[j]
+		if c.Levels > 0 && !(v >= 0 && v < float64(c.Levels) && v == math.Trunc(v)) {
+			return values, fmt.Errorf("covariate %q is %v, it must be one of 0 to %d", c.Name, v, c.Levels-1)
+		}
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return values, fmt.Errorf("covariate %q is %v", c.Name, v)
+		}
+		if c.Levels == 0 {
+			v = (v - c.Mean) / c.Std
+		}
+		values = append(values, F(v))
+	}
+	return values, nil
+}

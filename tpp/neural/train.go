@@ -1,0 +1,78 @@
+package neural
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/tppfaas/tppfaas/tpp"
+)
+
+// Train fits a recurrent model to the training part by maximum likelihood, and stops when the loss on the validation
+// part has not fallen for a while; the model has the parameters of the best epoch. Without a validation part the
+// training part takes its place. When ctx is done, Train returns the best model so far together with ctx's error, so
+// that hours of training are not lost; every other error comes without a model.
+func Train(ctx context.Context, cfg Config, training, validation *tpp.Dataset, opts TrainOptions) (*Recurrent, error) {
+	opts = opts.withDefaults()
+	if err := opts.validate(); err != nil {
+		return nil, fmt.Errorf("training options: %w", err)
+	}
+	if err := training.Validate(); err != nil {
+		return nil, fmt.Errorf("training part: %w", err)
+	}
+	cfg.Covariates = slices.Clone(cfg.Covariates)
+	norm := normalise(training, &cfg)
+	m, err := newRecurrent(cfg, training.MarkNames, training.NumMarks(), norm, opts.Loss)
+	if err != nil {
+		return nil, err
+	}
+	t, err := newTrainer(m, training, validation, opts)
+	if err != nil {
+		return nil, err
+	}
+	defer t.close()
+	err = t.run(ctx)
+	if t.best == nil {
+		return nil, cmp.Or(err, errors.New("training made no model"))
+	}
+	copy(m.params, t.best)
+	m.net.prepare(m.params)
+	m.summary = &t.summary
+	return m, err
+}
+
+func (t *trainer) run(ctx context.Context) error {
+	t.order = make([]*example[float32], len(t.training))
+	t.summary.ValidationLoss = math.Inf(1)
+	t.adam.M, t.adam.V = make([]float32, len(t.params)), make([]float32, len(t.params))
+	if err := t.resume(); err != nil {
+		return err
+	}
+	start := time.Now().Add(-time.Duration(t.summary.Seconds * float64(time.Second)))
+	saved := time.Now()
+	for !t.finished() {
+		training, err := t.epoch(ctx, t.summary.Epochs+1)
+		if err != nil {
+			return errors.Join(err, t.save())
+		}
+		t.summary.Seconds = time.Since(start).Seconds()
+		if err := t.afterEpoch(training); err != nil {
+			return err
+		}
+		t.remember()
+		if time.Since(saved) >= t.opts.CheckpointEvery {
+			if err := t.save(); err != nil {
+				return err
+			}
+			saved = time.Now()
+		}
+		if t.opts.MaxDuration > 0 && time.Since(start) >= t.opts.MaxDuration {
+			break
+		}
+	}
+	return t.save()
+}

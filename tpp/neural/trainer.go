@@ -1,0 +1,281 @@
+package neural
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/tppfaas/tppfaas/internal/nn"
+	"github.com/tppfaas/tppfaas/internal/workers"
+	"github.com/tppfaas/tppfaas/tpp"
+)
+
+// shardSize is the number of sequences whose gradient is summed in one go. Batches are cut into shards of this size
+// whatever the number of workers, and the shards' gradients are added in order: so the sums never depend on it.
+const shardSize = 16
+
+type trainer struct {
+	net                  *network[float32]
+	opts                 TrainOptions
+	training, validation []example[float32]
+	adam                 nn.Adam[float32]
+	params, best         []float32
+	pool                 *workers.Pool
+	grads                [][]float32           // one a shard
+	shards               [][]*example[float32] // the examples of each shard
+	sums                 []lossSum             // of each shard
+	work                 []workspace[float32]  // one a worker
+	scale                float32               // of the batch under way
+	used                 int                   // shards of the batch under way
+	squares              [updateParts]float64  // of the gradient, by parts
+
+	stepShard, scoreShard, preparePart, sumPart, updatePart func(worker, item int) // what the pool runs
+	summary                                                 TrainingSummary
+	drops, since                                            int // how often the rate was lowered; epochs without progress
+	order                                                   []*example[float32]
+	snapshot                                                *checkpoint // the state after the last whole epoch, if checkpoints are wanted
+}
+
+// stream is the source of randomness of one part of the training: epoch 0 draws the parameters, any other the order of its
+// sequences. Each has its own, so that training can go on after any epoch.
+func (o *TrainOptions) stream(epoch int) *rand.Rand {
+	return rand.New(rand.NewPCG(o.Seed, 0x7a_11ed+uint64(epoch)<<32))
+}
+
+func newTrainer(m *Recurrent, training, validation *tpp.Dataset, opts TrainOptions) (*trainer, error) {
+	t := &trainer{net: m.net, opts: opts}
+	var err error
+	if t.training, err = t.net.newExamples(training); err != nil {
+		return nil, fmt.Errorf("training part: %w", err)
+	}
+	if validation != nil && len(validation.Sequences) > 0 {
+		if err := validation.Validate(); err != nil {
+			return nil, fmt.Errorf("validation part: %w", err)
+		}
+		if validation, err = validation.WithMarks(m.markNames); err != nil {
+			return nil, fmt.Errorf("validation part: %w", err)
+		}
+		if t.validation, err = t.net.newExamples(validation); err != nil {
+			return nil, fmt.Errorf("validation part: %w", err)
+		}
+	}
+	t.summary = TrainingSummary{Seed: opts.Seed, TrainingSequences: len(t.training), ValidationSequences: len(t.validation)}
+	if len(t.validation) == 0 {
+		t.validation = t.training
+	}
+	events := 0
+	for i := range t.training {
+		events += t.training[i].scored
+	}
+	if events == 0 {
+		return nil, errors.New("training part: no sequence has an event to score")
+	}
+	t.params = t.net.initialise(opts.stream(0))
+	t.adam = nn.Adam[float32]{LR: opts.LearningRate, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: opts.WeightDecay}
+	t.grads = make([][]float32, (opts.BatchSize+shardSize-1)/shardSize)
+	for i := range t.grads {
+		t.grads[i] = make([]float32, len(t.params))
+	}
+	shards := max(len(t.grads), (len(t.validation)+shardSize-1)/shardSize)
+	t.shards, t.sums = make([][]*example[float32], shards), make([]lossSum, shards)
+	t.bindParts()
+	t.pool = workers.New(opts.Workers)
+	t.work = make([]workspace[float32], t.pool.Size())
+	return t, nil
+}
+
+// close ends the trainer's goroutines.
+func (t *trainer) close() { t.pool.Close() }
+
+// epoch makes the updates of one pass over the training part.
+func (t *trainer) epoch(ctx context.Context, epoch int) (lossSum, error) {
+	t.shuffle(epoch)
+	var sum lossSum
+	for i := 0; i < len(t.order); i += t.opts.BatchSize {
+		if err := ctx.Err(); err != nil {
+			return sum, fmt.Errorf("training stopped in epoch %d: %w", epoch, err)
+		}
+		if t.opts.Schedule == ScheduleOneCycle {
+			at := (float64(epoch-1) + float64(i)/float64(len(t.order))) / float64(t.opts.MaxEpochs)
+			t.adam.LR = t.opts.LearningRate * oneCycle(at)
+		}
+		sum.add(t.step(t.order[i:min(i+t.opts.BatchSize, len(t.order))]))
+	}
+	return sum, nil
+}
+
+// bucket is the number of batches among which sequences are sorted by length, so that those of a batch are about as long.
+const bucket = 16
+
+// shuffle draws the order of an epoch: sequences at random, sorted by length within buckets of some batches, the batches of
+// a bucket at random again.
+func (t *trainer) shuffle(epoch int) {
+	rng := t.opts.stream(epoch)
+	for i := range t.order {
+		t.order[i] = &t.training[i]
+	}
+	swap := func(order []*example[float32]) func(i, j int) {
+		return func(i, j int) { order[i], order[j] = order[j], order[i] }
+	}
+	rng.Shuffle(len(t.order), swap(t.order))
+	size := t.opts.BatchSize
+	for pool := range slices.Chunk(t.order, bucket*size) {
+		slices.SortStableFunc(pool, longerFirst[float32])
+		rng.Shuffle(len(pool)/size, func(i, j int) {
+			for k := range size {
+				pool[i*size+k], pool[j*size+k] = pool[j*size+k], pool[i*size+k]
+			}
+		})
+	}
+}
+
+// afterEpoch scores the validation part, keeps the parameters if they are the best, and lowers the rate where it is time.
+func (t *trainer) afterEpoch(training lossSum) error {
+	t.net.prepare(t.params)
+	loss := t.validate().perEvent()
+	t.summary.Epochs++
+	epoch := t.summary.Epochs
+	finite := !math.IsNaN(loss) && !math.IsInf(loss, 0) && !math.IsNaN(training.perEvent())
+	if !finite && t.best == nil {
+		return fmt.Errorf("the loss became %v in epoch %d: a lower learning rate may help", loss, epoch)
+	}
+	t.since++
+	switch {
+	case !finite:
+		t.since = t.opts.Patience // nothing good comes from there
+	case loss < t.summary.ValidationLoss:
+		t.best = append(t.best[:0], t.params...)
+		t.summary.ValidationLoss, t.summary.BestEpoch = loss, epoch
+		t.since = 0
+	}
+	if t.opts.Progress != nil {
+		t.opts.Progress(Epoch{epoch, t.opts.MaxEpochs, training.perEvent(), loss, t.summary.BestEpoch, t.summary.ValidationLoss, t.adam.LR, t.summary.Seconds})
+	}
+	if t.since >= t.opts.Patience && t.opts.Schedule == SchedulePlateau && t.drops < plateauDrops {
+		t.drops++
+		t.since = 0
+		t.adam.LR *= plateauFactor
+		copy(t.params, t.best)
+		clear(t.adam.M)
+		clear(t.adam.V)
+		t.adam.Step = 0
+	}
+	return nil
+}
+
+// step makes one update from a batch. It does not allocate once its memory has grown to the largest batch.
+func (t *trainer) step(batch []*example[float32]) lossSum {
+	events := 0
+	for _, e := range batch {
+		events += e.scored
+	}
+	if events == 0 {
+		return lossSum{}
+	}
+	// Dealing the sequences out in order of their length gives every shard its share of long ones.
+	slices.SortStableFunc(batch, longerFirst[float32])
+	shards := (len(batch) + shardSize - 1) / shardSize
+	for shard := range shards {
+		own := t.shards[shard][:0]
+		for i := shard; i < len(batch); i += shards {
+			own = append(own, batch[i])
+		}
+		t.shards[shard] = own
+	}
+	t.pool.Run(prepareParts, t.preparePart)
+	t.scale = 1 / float32(events)
+	t.pool.Run(shards, t.stepShard)
+	t.used = shards
+	t.pool.Run(updateParts, t.sumPart)
+	t.clip()
+	t.adam.Begin(len(t.params))
+	t.pool.Run(updateParts, t.updatePart)
+	return t.total(shards)
+}
+
+// updateParts is the number of parts into which the parameters are cut for an update, whatever the number of workers: so
+// the norm of the gradient is always added up in the same order.
+const updateParts = 4
+
+// part is where a part of the parameters begins and ends.
+func (t *trainer) part(i int) (first, last int) {
+	n := len(t.params)
+	return n * i / updateParts, n * (i + 1) / updateParts
+}
+
+// bindParts makes the functions that the pool runs; made once, they cost no allocation in a step.
+func (t *trainer) bindParts() {
+	t.stepShard = func(worker, shard int) {
+		clear(t.grads[shard])
+		t.sums[shard] = t.net.run(t.params, t.grads[shard], t.shards[shard], t.scale, &t.work[worker])
+	}
+	t.scoreShard = func(worker, shard int) {
+		t.sums[shard] = t.net.run(t.params, nil, t.shards[shard], 0, &t.work[worker])
+	}
+	t.preparePart = func(_, part int) { t.net.preparePart(t.params, part) }
+	t.sumPart = func(_, part int) {
+		first, last := t.part(part)
+		t.squares[part] = nn.SumGradients(t.grads[0], t.grads[1:t.used], first, last)
+	}
+	t.updatePart = func(_, part int) {
+		first, last := t.part(part)
+		t.adam.UpdatePart(t.params, t.grads[0], first, last)
+	}
+}
+
+// total adds the shards' sums up, in their order.
+func (t *trainer) total(shards int) lossSum {
+	var sum lossSum
+	for _, s := range t.sums[:shards] {
+		sum.add(s)
+	}
+	return sum
+}
+
+// clip shortens the gradient if it is longer than the norm allowed.
+func (t *trainer) clip() {
+	if t.opts.ClipNorm <= 0 {
+		return
+	}
+	squares := 0.0
+	for _, s := range t.squares {
+		squares += s
+	}
+	if norm := math.Sqrt(squares); norm > t.opts.ClipNorm {
+		nn.Scale(t.grads[0], t.opts.ClipNorm/norm)
+	}
+}
+
+// validate scores the validation part with the prepared parameters.
+func (t *trainer) validate() lossSum {
+	shards := (len(t.validation) + shardSize - 1) / shardSize
+	for shard := range shards {
+		own := t.shards[shard][:0]
+		for i := shard * shardSize; i < min((shard+1)*shardSize, len(t.validation)); i++ {
+			own = append(own, &t.validation[i])
+		}
+		t.shards[shard] = own
+	}
+	t.pool.Run(shards, t.scoreShard)
+	return t.total(shards)
+}
+
+// finished says that the epochs, the patience, or the drops of the rate are used up.
+func (t *trainer) finished() bool {
+	return t.summary.Epochs >= t.opts.MaxEpochs || t.since >= t.opts.Patience
+}
+
+// checkpoint is the state of a training after a whole epoch.
+type checkpoint struct {
+	Fingerprint string          `json:"fingerprint"` // of all that decides how training goes on
+	Summary     TrainingSummary `json:"summary"`
+	LR          float64         `json:"learning_rate"`
+	AdamStep    int             `json:"adam_step"`
+	Drops       int             `json:"drops"`
+	Since       int             `json:"since"`
+
+	params, best, m, v []float32
+}
