@@ -74,8 +74,8 @@ func compare(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	}
 	defer os.RemoveAll(folder)
 	ours := filepath.Join(folder, "tpp.test")
-	if out, err := exec.CommandContext(ctx, "go", "test", "-c", "-o", ours, "./tpp").CombinedOutput(); err != nil {
-		return fmt.Errorf("building the test of package tpp: %w: %s", err, out)
+	if out, err := exec.CommandContext(ctx, "go", "test", "-c", "-o", ours, "./tpp/neural").CombinedOutput(); err != nil {
+		return fmt.Errorf("building the test of package neural: %w: %s", err, out)
 	}
 	peers := []*peer{{name: "tpp", command: []string{ours, "-test.run", "^TestPeers$", "-peers", folder,
 		"-peers-workers", strconv.Itoa(*threads), "-peers-epochs", strconv.Itoa(*epochs)}}}
