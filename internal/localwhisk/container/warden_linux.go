@@ -61,8 +61,11 @@ func wardenMain() int {
 	runtime.LockOSThread()
 	runtime.GOMAXPROCS(2)
 	debug.SetGCPercent(50)
-	// It ends when the platform does, not before. Caught, not ignored: what is ignored would be ignored by actions too.
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGPIPE)
+	// The supervisor ends when the platform does, not by a signal. It catches these signals instead of ignoring them: a caught signal
+	// has its default action again in the programs that a process executes, while an ignored one stays ignored. The Go runtime does the
+	// same with all signals but these, which it leaves ignored if the platform was started so (by nohup, or in the background of a script).
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGPIPE,
+		syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGCONT)
 	if unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != nil || len(os.Args) < 2 {
 		return 2
 	}
