@@ -110,7 +110,7 @@ type platform struct {
 
 func servePlatform(t *testing.T) *platform {
 	t.Helper()
-	runtime, err := container.NewProcesses(container.Options{})
+	runtime, err := container.NewProcessRuntime(container.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

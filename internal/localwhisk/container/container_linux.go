@@ -6,49 +6,65 @@ import (
 	"time"
 )
 
-// group is a container: a process group that runs one version of one action.
-type group struct {
-	runtime  *Processes
+// processContainer is the Container of a ProcessRuntime: a process that runs one version of one action, and its descendants. Its life:
+//
+//	        Init                Run
+//	new ───────────▶ ready ────────────▶ running
+//	 │               ▲ │ ▲                │   │
+//	 │       Unpause │ │ └────────────────┘   │ timeout, exit,
+//	 │               │ │ Pause   answer       │ invalid answer
+//	 │               │ ▼                      ▼
+//	 └───────────▶  paused ────────────────▶ broken         Remove, in any state ──▶ removed
+//	  Init fails           the process exits
+//
+// Remove is all that is left to do with a broken container: a further Run fails. The fields say which state it is:
+//
+//   - process is the launcher in state new and the action afterwards; a broken container keeps its process, which has exited. If each
+//     invocation has its own process, there is a launcher, or none after the first Run, in state ready.
+//   - idle is set in state ready after a successful Run of an action that speaks the action loop.
+//   - removed is set by Remove, and done is closed when processes and directory are gone.
+type processContainer struct {
+	runtime  *ProcessRuntime
 	memoryMB int
-	dir      string // its own, where it works
-	book     book
+	dir      string // its working directory
+	logs     logBuffer
 
 	spec    Spec
 	env     []string
-	loop    bool // the action loop is spoken; else each invocation has a process of its own
-	request []byte
-	warning string // the last line of the logs
+	loop    bool   // the action speaks the action loop; otherwise each invocation has its own process
+	request []byte // buffer of the last request
+	warning string // becomes the last line of the logs
 
 	mu      sync.Mutex
-	process *process // nil: none, until the next invocation
-	code    *code    // nil: none yet
-	idle    bool     // it speaks the action loop, has run, and is neither running nor paused
+	process *process // nil: the next Run starts one
+	code    *code    // nil before Init
+	idle    bool
 	removed bool
-	done    chan struct{} // closed when a removed one is gone
+	done    chan struct{} // made by Remove; closed when the container is gone
 }
 
 var errRemoved = errors.New("the container was removed")
 
-// current returns the process, after starting one if there is none.
-func (g *group) current() (*process, error) {
-	g.mu.Lock()
-	p, removed := g.process, g.removed
-	g.mu.Unlock()
+// current returns the container's process, which it starts if there is none.
+func (c *processContainer) current() (*process, error) {
+	c.mu.Lock()
+	p, removed := c.process, c.removed
+	c.mu.Unlock()
 	if removed {
 		return nil, errRemoved
 	}
 	if p != nil {
 		return p, nil
 	}
-	p, err := g.runtime.startProcess(g)
+	p, err := c.runtime.startProcess(c)
 	if err != nil {
 		return nil, err
 	}
-	g.mu.Lock()
-	if removed = g.removed; !removed {
-		g.process = p
+	c.mu.Lock()
+	if removed = c.removed; !removed {
+		c.process = p
 	}
-	g.mu.Unlock()
+	c.mu.Unlock()
 	if removed {
 		p.kill()
 		p.close()
@@ -57,86 +73,87 @@ func (g *group) current() (*process, error) {
 	return p, nil
 }
 
-func (g *group) isRemoved() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.removed
+func (c *processContainer) isRemoved() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.removed
 }
 
-// Logs returns what the container wrote since the last call.
-func (g *group) Logs(string) []Line {
-	g.mu.Lock()
-	p := g.process
-	g.mu.Unlock()
+// Logs returns what the container has written since the last call.
+func (c *processContainer) Logs(string) []Line {
+	c.mu.Lock()
+	p := c.process
+	c.mu.Unlock()
 	if p != nil {
 		p.drain()
 	}
-	warning := g.warning
-	g.warning = ""
-	return g.book.take(warning)
+	warning := c.warning
+	c.warning = ""
+	return c.logs.take(warning)
 }
 
-func (g *group) tell(op opcode) error {
-	g.mu.Lock()
-	p, removed := g.process, g.removed
-	g.mu.Unlock()
+// send sends a command for the container's process to the supervisor.
+func (c *processContainer) send(op opcode) error {
+	c.mu.Lock()
+	p, removed := c.process, c.removed
+	c.mu.Unlock()
 	switch {
 	case removed:
 		return errRemoved
 	case p == nil:
 		return nil // nothing runs between two invocations
 	case p.hasExited():
-		return nil // the next run says so
+		return nil // the next Run returns why
 	}
-	return p.keeper.send(message{op: op, id: p.id})
+	return p.supervisor.send(message{op: op, id: p.id})
 }
 
 // Pause stops the processes.
-func (g *group) Pause() error {
-	g.setIdle(false)
-	return g.tell(opPause)
+func (c *processContainer) Pause() error {
+	c.setIdle(false)
+	return c.send(opPause)
 }
 
-// Unpause lets them go on.
-func (g *group) Unpause() error { return g.tell(opUnpause) }
+// Unpause continues the processes.
+func (c *processContainer) Unpause() error { return c.send(opUnpause) }
 
-func (g *group) setIdle(idle bool) {
-	g.mu.Lock()
-	g.idle = idle
-	g.mu.Unlock()
+func (c *processContainer) setIdle(idle bool) {
+	c.mu.Lock()
+	c.idle = idle
+	c.mu.Unlock()
 }
 
-// farewell is how long an idle action may go on when its input has ended: it may have something to finish that its answer did not wait
-// for. One that was paused has had time enough.
-const farewell = 300 * time.Millisecond
+// exitGrace is how long an idle action may keep running after the end of its input: it may have work to finish that its answer did not
+// wait for, such as exporting a span. A paused action has had time for that before.
+const exitGrace = 300 * time.Millisecond
 
-// Remove ends the container: its input, and if that does not end it, with SIGKILL.
-func (g *group) Remove() {
-	g.mu.Lock()
-	if g.removed {
-		done := g.done
-		g.mu.Unlock()
+// Remove closes the input of an idle action, kills the processes that are left after exitGrace, and removes the directory.
+func (c *processContainer) Remove() {
+	c.mu.Lock()
+	if c.removed {
+		done := c.done
+		c.mu.Unlock()
 		<-done
 		return
 	}
-	g.removed, g.done = true, make(chan struct{})
-	p, code, idle := g.process, g.code, g.idle
-	g.mu.Unlock()
-	defer close(g.done)
+	c.removed, c.done = true, make(chan struct{})
+	p, code, idle := c.process, c.code, c.idle
+	c.mu.Unlock()
+	defer close(c.done)
 	if p != nil {
 		if idle {
 			_ = p.stdin.Close()
 			select {
 			case <-p.exited:
-			case <-time.After(farewell):
+			case <-time.After(exitGrace):
 			}
 		}
 		p.kill()
 		p.close()
 	}
 	if code != nil {
-		g.runtime.codes.put(code)
+		c.runtime.codes.release(code)
 	}
-	_ = removeAll(g.dir)
-	g.runtime.forget(g)
+	_ = removeAll(c.dir)
+	c.runtime.forget(c)
 }

@@ -5,26 +5,35 @@ import (
 	"errors"
 )
 
-// What platform and warden tell each other: one message a packet.
+// opcode says what a message means. The platform and its supervisor exchange one message per packet, over a SOCK_SEQPACKET socket.
 type opcode byte
 
 const (
-	opStart    opcode = 'S' // to the warden: start a process; a is its memory in MiB, text its directory; comes with descriptors
-	opPause    opcode = 'P' // to the warden
-	opUnpause  opcode = 'U' // to the warden
-	opKill     opcode = 'K' // to the warden: kill it and whatever descends from it
-	opStarted  opcode = 's' // to the platform: a is the process id, b the time of its start; or text says why there is none
-	opExited   opcode = 'x' // to the platform: the process is gone with all that descends from it; a has flags
-	headerSize        = 1 + 3*8
-	maxMessage        = 8 << 10
+	// From the platform to the supervisor.
+
+	opStart   opcode = 'S' // start a launcher; a is its memory limit in MiB, and four descriptors come with the message
+	opPause   opcode = 'P' // stop the process and its descendants
+	opUnpause opcode = 'U' // continue them
+	opKill    opcode = 'K' // kill the process and its descendants
+
+	// From the supervisor to the platform.
+
+	opStarted opcode = 's' // a is the process id times two, plus one in a control group; b the start time; text the error, if there is one
+	opExited  opcode = 'x' // the process and all its descendants are gone; a has flags
 )
 
-// Flags of opExited.
-const exhausted = 1 // it was killed because it took too much memory
+// flagOutOfMemory in opExited says that the process was killed because it exceeded its memory limit.
+const flagOutOfMemory = 1
 
+const (
+	headerSize = 1 + 3*8
+	maxMessage = 8 << 10
+)
+
+// message is a command to the supervisor, or a report from it.
 type message struct {
 	op   opcode
-	id   uint64 // of the process, chosen by the platform
+	id   uint64 // names the process; chosen by the platform
 	a, b int64
 	text string
 }

@@ -5,20 +5,20 @@ import (
 	"log/slog"
 )
 
-// Options says how containers are run. The zero value is ready for use.
+// Options configures a ProcessRuntime. The zero value is ready for use.
 type Options struct {
-	// Dir is where a directory for code and the containers' own directories is made; "" stands for the system's for temporary files.
+	// Dir is where the runtime creates its directory; "" means the system's directory for temporary files.
 	Dir string
-	// CodeBytes bounds the code of one action, unpacked; 0 stands for 512 MiB.
+	// CodeBytes is the maximum size of an action's unpacked code; 0 means 512 MiB.
 	CodeBytes int64
-	// IdleCodeBytes bounds the unpacked codes that are kept though no container uses them; 0 stands for 256 MiB.
+	// IdleCodeBytes is the maximum size of all unpacked codes that are kept while no container uses them; 0 means 256 MiB.
 	IdleCodeBytes int64
-	// UID and GID, where they are not 0, are the user and the group that actions run as; only root can ask for it.
+	// UID and GID are the user and the group that actions run as; 0 means those of this process. Only root can set them.
 	UID, GID int
-	// HidePlatform keeps processes of the same user, as actions are, from reading this process's memory, environment and
-	// descriptors through /proc. It holds for the process as a whole, and takes away core dumps and debuggers.
+	// HidePlatform keeps processes of the same user, as actions are, from reading this process's memory, environment and descriptors through
+	// /proc. It applies to the whole process, and disables core dumps and debuggers.
 	HidePlatform bool
-	// Log is told what goes wrong; nil discards it.
+	// Log receives errors and the removal of what earlier platforms have left; nil discards them.
 	Log *slog.Logger
 
 	noControlGroups bool // for tests, which run as root too

@@ -9,71 +9,73 @@ import (
 	"os/exec"
 	"sync"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// keeper is the platform's end of the connection to a warden.
-type keeper struct {
+// supervisorClient is the platform's end of the connection to a supervisor.
+type supervisorClient struct {
 	command *exec.Cmd
 	conn    *net.UnixConn
 	log     *slog.Logger
-	gone    chan struct{} // closed when the warden and all its processes are
+	gone    chan struct{} // closed when the supervisor and all its processes are gone
 
 	mu        sync.Mutex
-	processes map[uint64]*process
-	closing   bool
-	ended     bool // the connection is
+	processes map[uint64]*process // nil when disconnected
+	closing   bool                // close has been called
+	// disconnected is set when the connection has ended. If closing is not set then, the supervisor was lost.
+	disconnected bool
 }
 
 var (
-	errWardenLost      = errors.New("the process that keeps the containers is gone")
-	errWardenUnreached = errors.New("the process that keeps the containers cannot be reached")
+	errSupervisorLost        = errors.New("the process that keeps the containers is gone")
+	errSupervisorUnreachable = errors.New("the process that keeps the containers cannot be reached")
 )
 
-// newKeeper starts a warden, which is this program started again. It holds the lock of the directory too.
-func newKeeper(dir string, lock *os.File, o *Options) (*keeper, error) {
+// startSupervisor starts a supervisor, which is this program under another name. The supervisor holds the lock of the directory too.
+func startSupervisor(dir string, lock *os.File, o *Options) (*supervisorClient, error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, os.NewSyscallError("socketpair", err)
 	}
-	ours, theirs := os.NewFile(uintptr(pair[0]), "warden"), os.NewFile(uintptr(pair[1]), "platform")
+	ours, theirs := os.NewFile(uintptr(pair[0]), "supervisor"), os.NewFile(uintptr(pair[1]), "platform")
 	defer theirs.Close()
 	conn, err := net.FileConn(ours)
 	ours.Close()
 	if err != nil {
 		return nil, err
 	}
-	k := &keeper{conn: conn.(*net.UnixConn), log: o.Log, gone: make(chan struct{}), processes: map[uint64]*process{}}
-	k.command = &exec.Cmd{
-		Path: "/proc/self/exe", Args: []string{wardenName, dir}, Env: []string{}, Dir: "/", ExtraFiles: []*os.File{theirs, lock},
-		// What the terminal sends to the platform's group is none of its business.
+	c := &supervisorClient{conn: conn.(*net.UnixConn), log: o.Log, gone: make(chan struct{}), processes: map[uint64]*process{}}
+	c.command = &exec.Cmd{
+		Path: "/proc/self/exe", Args: []string{supervisorName, dir}, Env: []string{}, Dir: "/", ExtraFiles: []*os.File{theirs, lock},
+		// A session of its own: Ctrl-C in the platform's terminal is not for the supervisor.
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
 	}
 	if o.noControlGroups {
-		k.command.Args = append(k.command.Args, "-")
+		c.command.Args = append(c.command.Args, "-")
 	}
-	if err := k.command.Start(); err != nil {
+	if err := c.command.Start(); err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("starting the process that keeps the containers: %w", err)
 	}
-	go k.listen()
-	return k, nil
+	go c.listen()
+	return c, nil
 }
 
-func (k *keeper) lost() bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.ended
+// isDisconnected reports whether the supervisor is gone.
+func (c *supervisorClient) isDisconnected() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.disconnected
 }
 
-// listen takes the warden's reports, until it is gone.
-func (k *keeper) listen() {
-	defer close(k.gone)
+// listen receives the supervisor's reports until the connection ends. Then it waits for the supervisor and, if that ended unexpectedly,
+// kills the processes that it has left.
+func (c *supervisorClient) listen() {
+	defer close(c.gone)
 	buffer := make([]byte, maxMessage)
 	for {
-		n, err := k.conn.Read(buffer)
+		n, err := c.conn.Read(buffer)
 		if err != nil || n == 0 {
 			break
 		}
@@ -81,12 +83,12 @@ func (k *keeper) listen() {
 		if err != nil {
 			break
 		}
-		k.mu.Lock()
-		p := k.processes[m.id]
+		c.mu.Lock()
+		p := c.processes[m.id]
 		if m.op == opExited {
-			delete(k.processes, m.id)
+			delete(c.processes, m.id)
 		}
-		k.mu.Unlock()
+		c.mu.Unlock()
 		if p == nil {
 			continue
 		}
@@ -94,23 +96,23 @@ func (k *keeper) listen() {
 		case opStarted:
 			p.started <- m
 		case opExited:
-			p.end(exit{exhausted: m.a&exhausted != 0})
+			p.setExited(exit{outOfMemory: m.a&flagOutOfMemory != 0})
 		}
 	}
-	k.mu.Lock()
-	closing := k.closing
-	k.ended = true
-	left := k.processes
-	k.processes = nil
-	k.mu.Unlock()
+	c.mu.Lock()
+	closing := c.closing
+	c.disconnected = true
+	left := c.processes
+	c.processes = nil
+	c.mu.Unlock()
 	if !closing {
-		_ = k.command.Process.Kill() // of what use is one that does not talk to us?
+		_ = c.command.Process.Kill() // a supervisor without connection is of no use
 	}
-	_ = k.command.Wait()
-	_ = k.conn.Close()
+	_ = c.command.Wait()
+	_ = c.conn.Close()
 	if !closing {
-		k.log.Error("the process that keeps the containers has ended; they are lost", "containers", len(left))
-		var roots []stat
+		c.log.Error("the process that keeps the containers has ended; they are lost", "containers", len(left))
+		var roots []procStat
 		for _, p := range left {
 			if p.identity.pid > 0 {
 				roots = append(roots, p.identity)
@@ -119,41 +121,42 @@ func (k *keeper) listen() {
 		killTrees(roots)
 	}
 	for _, p := range left {
-		p.end(exit{lost: !closing, closed: closing})
+		p.setExited(exit{supervisorLost: !closing, closed: closing})
 	}
 }
 
-// close ends the warden, and with it all processes.
-func (k *keeper) close() {
-	k.mu.Lock()
-	k.closing = true
-	k.mu.Unlock()
-	_ = k.conn.CloseWrite()
-	<-k.gone
+// close ends the supervisor, which kills all processes, and waits for it.
+func (c *supervisorClient) close() {
+	c.mu.Lock()
+	c.closing = true
+	c.mu.Unlock()
+	_ = c.conn.CloseWrite()
+	<-c.gone
 }
 
-func (k *keeper) send(m message, files ...int) error {
+// send sends a command, and with it the descriptors.
+func (c *supervisorClient) send(m message, files ...int) error {
 	var rights []byte
 	if len(files) > 0 {
 		rights = unix.UnixRights(files...)
 	}
-	if _, _, err := k.conn.WriteMsgUnix(m.encode(), rights, nil); err != nil {
-		return fmt.Errorf("%w: %w", errWardenUnreached, err)
+	if _, _, err := c.conn.WriteMsgUnix(m.encode(), rights, nil); err != nil {
+		return fmt.Errorf("%w: %w", errSupervisorUnreachable, err)
 	}
 	return nil
 }
 
-// forget takes a process out of those that the warden is to report on. It may have reported already.
-func (k *keeper) forget(id uint64) {
-	k.mu.Lock()
-	delete(k.processes, id)
-	k.mu.Unlock()
+// forget removes a process whose start has failed, if opExited has not removed it already.
+func (c *supervisorClient) forget(id uint64) {
+	c.mu.Lock()
+	delete(c.processes, id)
+	c.mu.Unlock()
 }
 
-// start starts a process that waits for an order.
-func (k *keeper) start(id uint64, memoryMB int, logs *book) (*process, error) {
-	p := &process{id: id, keeper: k, started: make(chan message, 1), exited: make(chan struct{})}
-	theirs, err := p.open(logs)
+// start starts a launcher, which waits for an execRequest.
+func (c *supervisorClient) start(id uint64, memoryMB int, logs *logBuffer) (*process, error) {
+	p := &process{id: id, supervisor: c, started: make(chan message, 1), exited: make(chan struct{})}
+	theirs, err := p.openPipes(logs)
 	defer func() {
 		for _, fd := range theirs {
 			unix.Close(fd)
@@ -163,16 +166,16 @@ func (k *keeper) start(id uint64, memoryMB int, logs *book) (*process, error) {
 		p.close()
 		return nil, err
 	}
-	k.mu.Lock()
-	if k.ended {
-		k.mu.Unlock()
+	c.mu.Lock()
+	if c.disconnected {
+		c.mu.Unlock()
 		p.close()
-		return nil, errWardenLost
+		return nil, errSupervisorLost
 	}
-	k.processes[id] = p
-	k.mu.Unlock()
-	if err := k.send(message{op: opStart, id: id, a: int64(memoryMB)}, theirs...); err != nil {
-		k.forget(id)
+	c.processes[id] = p
+	c.mu.Unlock()
+	if err := c.send(message{op: opStart, id: id, a: int64(memoryMB)}, theirs...); err != nil {
+		c.forget(id)
 		p.close()
 		return nil, err
 	}
@@ -183,72 +186,18 @@ func (k *keeper) start(id uint64, memoryMB int, logs *book) (*process, error) {
 	select {
 	case m := <-p.started:
 		if m.text != "" {
-			k.forget(id)
+			c.forget(id)
 			p.close()
 			return nil, errors.New(m.text)
 		}
-		k.mu.Lock()
-		p.identity = stat{pid: int(m.a >> 1), start: uint64(m.b)}
-		k.mu.Unlock()
-		p.jailed = m.a&1 != 0
-		p.listen()
+		c.mu.Lock()
+		p.identity = procStat{pid: int(m.a >> 1), start: uint64(m.b)}
+		c.mu.Unlock()
+		p.inCgroup = m.a&1 != 0
+		p.startReading()
 		return p, nil
 	case <-p.exited:
 		p.close()
-		return nil, errWardenLost
-	}
-}
-
-// killTrees kills processes that are not our children, and whatever descends from them. They are stopped first: what is stopped
-// makes no more processes, and while it is there, what descends from it can be found.
-func killTrees(roots []stat) {
-	found := map[int]uint64{}
-	for again := true; again; {
-		again = false
-		var list []int
-		for _, r := range roots {
-			if s, err := readStat(r.pid); err == nil && s.start == r.start && !s.gone() {
-				list = append(append(list, r.pid), descendants(r.pid)...)
-			}
-		}
-		for _, pid := range list {
-			s, err := readStat(pid)
-			if err != nil || s.gone() || found[pid] == s.start {
-				continue
-			}
-			found[pid] = s.start
-			_ = syscall.Kill(pid, syscall.SIGSTOP)
-			again = true
-		}
-	}
-	var waiting []unix.PollFd
-	for pid, start := range found {
-		fd, err := unix.PidfdOpen(pid, 0)
-		if s, e := readStat(pid); e == nil && s.start == start {
-			_ = syscall.Kill(pid, syscall.SIGKILL)
-			if err == nil {
-				waiting = append(waiting, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
-				continue
-			}
-		}
-		if err == nil {
-			unix.Close(fd)
-		}
-	}
-	for deadline := time.Now().Add(10 * time.Second); len(waiting) > 0; {
-		for i := range waiting {
-			waiting[i].Revents = 0
-		}
-		_, _ = unix.Poll(waiting, int(max(0, time.Until(deadline)).Milliseconds()))
-		late := !time.Now().Before(deadline)
-		rest := waiting[:0]
-		for _, w := range waiting {
-			if w.Revents != 0 || late {
-				unix.Close(int(w.Fd))
-			} else {
-				rest = append(rest, w)
-			}
-		}
-		waiting = rest
+		return nil, errSupervisorLost
 	}
 }

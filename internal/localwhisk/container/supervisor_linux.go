@@ -14,50 +14,73 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The warden is the parent of all processes of a platform's containers. It is a process of its own so that they can be killed however
-// the platform ends: its connection to the platform ends then, and it kills what descends from it, removes the platform's directory,
-// and exits. It is a subreaper, and so is each action. So a child that the warden has not started is an orphan of an action that has
-// died, and is killed.
-type warden struct {
+// supervisor is the parent of all processes of a platform's containers. It runs in a process of its own, so that the containers are killed
+// however the platform ends: when its connection to the platform is closed, it kills all its descendants, removes the platform's
+// directory, and exits.
+//
+// The supervisor and every action are subreapers: a process whose parent has died becomes a child of the nearest subreaper above it. A
+// child that the supervisor has not started is therefore an orphan of an action that has died, and is killed.
+type supervisor struct {
 	platform *net.UnixConn
-	dir      string // of the platform, to be removed
-	jail     *jail
-	byID     map[uint64]*ward
-	byPid    map[int]*ward
-	dead     []*ward // reaped, but not what descends from them
+	dir      string         // of the platform; removed at the end
+	cgroups  *memoryCgroups // nil: memory is limited by polling
+	byID     map[uint64]*child
+	byPid    map[int]*child
+	dead     []*child // reaped, but their descendants may still exist
 
-	// Putting a process into a control group takes the system some milliseconds, in which nobody else shall wait.
-	enclosing int
-	enclosed  chan enclosure
+	// Moving a process into a control group takes the kernel some milliseconds. Goroutines do it, so that other commands need not wait;
+	// grouping is the number of these goroutines, and each sends one value on grouped.
+	grouping int
+	grouped  chan groupedChild
 }
 
-// enclosure is a cell, and who is in it.
-type enclosure struct {
-	ward *ward
-	cell string
+// groupedChild is a child that has been moved into a control group; the path is "" if that failed.
+type groupedChild struct {
+	child  *child
+	cgroup string
 }
 
-// ward is a process that was started for the platform.
-type ward struct {
-	id        uint64
-	pid       int
-	limit     int64 // bytes
-	cell      string
-	members   []int // descendants at the last look
-	paused    bool
-	exhausted bool
+// child is a process that the supervisor has started for the platform. Its life:
+//
+//	opStart
+//	   │
+//	   ▼       moved into its cgroup, or          opPause
+//	starting ─── has none: opStarted ──▶ running ──────────▶ paused
+//	   │                                    │    ◀──────────   │
+//	   │                                    │     opUnpause    │
+//	   │   exits, opKill, or exceeds        │                  │
+//	   │   its memory limit                 ▼                  │
+//	   └─────────────────────────────────▶ dead ◀──────────────┘
+//	                                        │  no orphans are left: opExited
+//	                                        ▼
+//	                                       gone
+//
+// A running child executes the launcher until the platform sends it an execRequest on its standard input, and then the action; the
+// supervisor sees no difference. A starting, running or paused child is in byID and byPid, a dead one in dead.
+type child struct {
+	id          uint64
+	pid         int    // also the id of its process group
+	limit       int64  // of its memory, in bytes
+	cgroup      string // path of its control group; "": none
+	descendants []int  // as of the last listing
+	paused      bool   // stopped: its memory cannot grow
+	outOfMemory bool   // killed because it exceeded its limit
 }
 
 const (
-	watchEvery   = 100 * time.Millisecond
-	membersEvery = 5 // looks at the memory between those at the descendants
-
-	sharedSlack = 16 << 20 // bytes: what a process shares with others counts in its peak, but not against its limit
+	// pollInterval is the time between two checks of the memory of children that are in no control group.
+	pollInterval = 100 * time.Millisecond
+	// descendantsEvery is the number of checks that use the same listing of descendants.
+	descendantsEvery = 5
+	// sharedSlack, in bytes, is how far the peak memory of a child may exceed its limit: the peak counts memory that is shared with other
+	// processes, the limit does not.
+	sharedSlack = 16 << 20
 )
 
-// wardenMain is the warden: descriptor 3 is its connection, 4 the lock of the directory that is its first argument, which it removes at
-// the end. With a further argument it makes no control groups.
-func wardenMain() int {
+// supervisorMain is the main function of the supervisor, and returns its exit status. Its first argument is the platform's directory,
+// descriptor 3 its connection to the platform, and descriptor 4 the lock of the directory. With a second argument it creates no control
+// groups.
+func supervisorMain() int {
 	runtime.LockOSThread()
 	runtime.GOMAXPROCS(2)
 	debug.SetGCPercent(50)
@@ -69,7 +92,7 @@ func wardenMain() int {
 	if unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != nil || len(os.Args) < 2 {
 		return 2
 	}
-	// Actions of the same user must not look into it.
+	// Processes of the same user, as actions are, must not read the supervisor's memory.
 	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 	closeOnExec(4)
 	file := os.NewFile(3, "platform")
@@ -82,16 +105,17 @@ func wardenMain() int {
 	if !ok {
 		return 2
 	}
-	w := &warden{platform: platform, dir: os.Args[1], byID: map[uint64]*ward{}, byPid: map[int]*ward{}, enclosed: make(chan enclosure)}
+	s := &supervisor{platform: platform, dir: os.Args[1], byID: map[uint64]*child{}, byPid: map[int]*child{}, grouped: make(chan groupedChild)}
 	if len(os.Args) == 2 {
-		w.jail = newJail()
+		s.cgroups = newMemoryCgroups()
 	}
-	w.serve()
-	w.end()
+	s.serve()
+	s.shutdown()
 	return 0
 }
 
-// closeOnExec keeps descriptors from first on, which the platform may have got from its own parent, from the containers.
+// closeOnExec marks the descriptors from first on as close-on-exec: the platform may have inherited some from its own parent, and containers
+// must not get them.
 func closeOnExec(first int) {
 	if unix.CloseRange(uint(first), ^uint(0)>>1, unix.CLOSE_RANGE_CLOEXEC) == nil {
 		return
@@ -104,17 +128,19 @@ func closeOnExec(first int) {
 	}
 }
 
+// packet is a message with the descriptors that came with it.
 type packet struct {
 	message
 	files []int
 }
 
-// receive hands over what the platform says, until it says no more. The descriptors that come are closed on exec: package net sees to that.
-func (w *warden) receive(packets chan<- packet) {
+// receive reads the platform's commands until the connection ends, and then closes packets. Package net marks the descriptors that it
+// receives as close-on-exec.
+func (s *supervisor) receive(packets chan<- packet) {
 	defer close(packets)
 	buffer, control := make([]byte, maxMessage), make([]byte, unix.CmsgSpace(4*4))
 	for {
-		n, c, _, _, err := w.platform.ReadMsgUnix(buffer, control)
+		n, c, _, _, err := s.platform.ReadMsgUnix(buffer, control)
 		if err != nil || n == 0 {
 			return
 		}
@@ -134,69 +160,72 @@ func (w *warden) receive(packets chan<- packet) {
 	}
 }
 
-func (w *warden) serve() {
+// serve carries out the platform's commands and watches the children, until the connection to the platform ends.
+func (s *supervisor) serve() {
 	packets := make(chan packet)
-	go w.receive(packets)
-	died := make(chan os.Signal, 1)
-	signal.Notify(died, syscall.SIGCHLD)
-	var watch *time.Ticker
-	var look <-chan time.Time
-	for looks := 0; ; {
+	go s.receive(packets)
+	childDied := make(chan os.Signal, 1)
+	signal.Notify(childDied, syscall.SIGCHLD)
+	var ticker *time.Ticker // nil while there are no children
+	var tick <-chan time.Time
+	for ticks := 0; ; {
 		select {
 		case p, ok := <-packets:
 			if !ok {
 				return
 			}
-			w.obey(p)
-		case <-died:
-			w.reap()
-		case e := <-w.enclosed:
-			if w.settle(e) {
-				w.started(e.ward)
+			s.handle(p)
+		case <-childDied:
+			s.reap()
+		case g := <-s.grouped:
+			if s.setCgroup(g) {
+				s.reportStarted(g.child)
 			}
-		case <-look:
-			looks++
-			w.watch(looks%membersEvery == 0)
+		case <-tick:
+			ticks++
+			s.enforceMemory(ticks%descendantsEvery == 0)
 		}
-		switch n := len(w.byID); {
-		case n > 0 && watch == nil:
-			watch = time.NewTicker(watchEvery)
-			look = watch.C
-		case n == 0 && watch != nil:
-			watch.Stop()
-			watch, look = nil, nil
+		switch n := len(s.byID); {
+		case n > 0 && ticker == nil:
+			ticker = time.NewTicker(pollInterval)
+			tick = ticker.C
+		case n == 0 && ticker != nil:
+			ticker.Stop()
+			ticker, tick = nil, nil
 		}
 	}
 }
 
-func (w *warden) obey(p packet) {
+// handle carries out one command.
+func (s *supervisor) handle(p packet) {
 	if p.op == opStart {
-		w.start(p)
+		s.start(p)
 		return
 	}
-	c := w.byID[p.id]
+	c := s.byID[p.id]
 	if c == nil {
-		return // it has died meanwhile, and that has been told
+		return // the child has died meanwhile; opExited says so
 	}
 	switch p.op {
 	case opPause:
 		c.paused = true
-		w.signal(c, syscall.SIGSTOP)
+		s.signal(c, syscall.SIGSTOP)
 	case opUnpause:
 		c.paused = false
-		w.signal(c, syscall.SIGCONT)
+		s.signal(c, syscall.SIGCONT)
 	case opKill:
-		w.kill(c)
+		s.kill(c)
 	}
 }
 
-func (w *warden) report(m message) {
-	// If the platform is gone, receive says so.
-	_, _ = w.platform.Write(m.encode())
+func (s *supervisor) report(m message) {
+	// If the platform is gone, receive notices it.
+	_, _ = s.platform.Write(m.encode())
 }
 
-func (w *warden) start(p packet) {
-	c := &ward{id: p.id, limit: p.a << 20}
+// start starts a launcher, which gets the descriptors of the packet as its descriptors 0 to 3.
+func (s *supervisor) start(p packet) {
+	c := &child{id: p.id, limit: p.a << 20}
 	defer func() {
 		for _, fd := range p.files {
 			syscall.Close(fd)
@@ -204,61 +233,61 @@ func (w *warden) start(p packet) {
 	}()
 	err := errors.New("descriptors are missing")
 	if len(p.files) == 4 {
-		c.pid, err = syscall.ForkExec("/proc/self/exe", []string{stageName}, &syscall.ProcAttr{
+		c.pid, err = syscall.ForkExec("/proc/self/exe", []string{launcherName}, &syscall.ProcAttr{
 			Dir: "/", Env: []string{}, Files: []uintptr{uintptr(p.files[0]), uintptr(p.files[1]), uintptr(p.files[2]), uintptr(p.files[3])},
 			Sys: &syscall.SysProcAttr{Setpgid: true},
 		})
 	}
 	if err != nil {
-		w.report(message{op: opStarted, id: p.id, text: "starting a process: " + err.Error()})
+		s.report(message{op: opStarted, id: p.id, text: "starting a process: " + err.Error()})
 		return
 	}
-	w.byID[c.id], w.byPid[c.pid] = c, c
-	cell := w.jail.next()
-	if cell == "" || c.limit <= 0 {
-		w.started(c)
+	s.byID[c.id], s.byPid[c.pid] = c, c
+	path := s.cgroups.nextPath()
+	if path == "" || c.limit <= 0 {
+		s.reportStarted(c)
 		return
 	}
-	w.enclosing++
-	go func() { w.enclosed <- enclosure{c, w.jail.enclose(cell, c.pid, c.limit)} }()
+	s.grouping++
+	go func() { s.grouped <- groupedChild{c, s.cgroups.add(path, c.pid, c.limit)} }()
 }
 
-// settle notes that a process is in its cell; false if the process has died meanwhile.
-func (w *warden) settle(e enclosure) bool {
-	w.enclosing--
-	if w.byID[e.ward.id] != e.ward {
-		w.jail.release(e.cell)
+// setCgroup records the control group of a child. If the child has died meanwhile, it removes the group and returns false.
+func (s *supervisor) setCgroup(g groupedChild) bool {
+	s.grouping--
+	if s.byID[g.child.id] != g.child {
+		s.cgroups.remove(g.cgroup)
 		return false
 	}
-	e.ward.cell = e.cell
+	g.child.cgroup = g.cgroup
 	return true
 }
 
-// started reports that a process is ready for its order.
-func (w *warden) started(c *ward) {
-	limited := int64(0)
-	if c.cell != "" {
-		limited = 1
+// reportStarted reports that a launcher is ready for its execRequest.
+func (s *supervisor) reportStarted(c *child) {
+	inCgroup := int64(0)
+	if c.cgroup != "" {
+		inCgroup = 1
 	}
-	s, _ := readStat(c.pid)
-	w.report(message{op: opStarted, id: c.id, a: int64(c.pid)<<1 | limited, b: int64(s.start)})
+	stat, _ := readStat(c.pid)
+	s.report(message{op: opStarted, id: c.id, a: int64(c.pid)<<1 | inCgroup, b: int64(stat.start)})
 }
 
-// signal signals the group, and what has left it.
-func (w *warden) signal(c *ward, s syscall.Signal) {
-	_ = syscall.Kill(-c.pid, s)
+// signal sends a signal to the child's process group, and to those of its descendants that have left the group.
+func (s *supervisor) signal(c *child, sig syscall.Signal) {
+	_ = syscall.Kill(-c.pid, sig)
 	for _, pid := range descendants(c.pid) {
 		if group, err := syscall.Getpgid(pid); err == nil && group != c.pid {
-			_ = syscall.Kill(pid, s)
+			_ = syscall.Kill(pid, sig)
 		}
 	}
 }
 
-// kill kills the group; what has left it becomes an orphan, and is killed by reap.
-func (w *warden) kill(c *ward) { _ = syscall.Kill(-c.pid, syscall.SIGKILL) }
+// kill kills the child's process group. Descendants that have left the group become orphans, which reap kills.
+func (s *supervisor) kill(c *child) { _ = syscall.Kill(-c.pid, syscall.SIGKILL) }
 
-// reap notes which of the processes have died, and kills their orphans.
-func (w *warden) reap() {
+// reap waits for the children that have died, kills their orphans, and reports the dead children once no orphans are left.
+func (s *supervisor) reap() {
 	for {
 		var status syscall.WaitStatus
 		var usage syscall.Rusage
@@ -269,37 +298,38 @@ func (w *warden) reap() {
 		if err != nil || pid <= 0 {
 			break
 		}
-		if c := w.byPid[pid]; c != nil {
-			// Those of its group that are left are orphans already.
+		if c := s.byPid[pid]; c != nil {
+			// What is left of its group are orphans already.
 			_ = syscall.Kill(-pid, syscall.SIGKILL)
-			delete(w.byPid, pid)
-			delete(w.byID, c.id)
-			w.dead = append(w.dead, c)
-			// It may have run into RLIMIT_DATA before it was looked at.
-			if c.cell == "" && c.limit > 0 && status != 0 && usage.Maxrss<<10 > c.limit+sharedSlack {
-				c.exhausted = true
+			delete(s.byPid, pid)
+			delete(s.byID, c.id)
+			s.dead = append(s.dead, c)
+			// It may have failed at RLIMIT_DATA before enforceMemory saw it.
+			if c.cgroup == "" && c.limit > 0 && status != 0 && usage.Maxrss<<10 > c.limit+sharedSlack {
+				c.outOfMemory = true
 			}
 		}
 	}
-	// A dead orphan wakes us again. They are looked for also when nothing else has died: the system's list of children may miss one.
-	if w.killOrphans() > 0 {
+	// The death of an orphan sends SIGCHLD again. Orphans are looked for at every SIGCHLD, even if no child has died: the kernel's list of
+	// children may miss one.
+	if s.killOrphans() > 0 {
 		return
 	}
-	for _, c := range w.dead {
+	for _, c := range s.dead {
 		flags := int64(0)
-		if w.jail.release(c.cell) || c.exhausted {
-			flags = exhausted
+		if s.cgroups.remove(c.cgroup) || c.outOfMemory {
+			flags = flagOutOfMemory
 		}
-		w.report(message{op: opExited, id: c.id, a: flags})
+		s.report(message{op: opExited, id: c.id, a: flags})
 	}
-	w.dead = nil
+	s.dead = nil
 }
 
-// killOrphans returns how many there were.
-func (w *warden) killOrphans() int {
+// killOrphans kills all orphans, and returns how many there were.
+func (s *supervisor) killOrphans() int {
 	n := 0
 	for _, pid := range children(os.Getpid()) {
-		if w.byPid[pid] == nil {
+		if s.byPid[pid] == nil {
 			n++
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
@@ -307,36 +337,37 @@ func (w *warden) killOrphans() int {
 	return n
 }
 
-// watch kills what has taken more memory than it may. What is paused takes no more.
-func (w *warden) watch(members bool) {
-	for _, c := range w.byID {
-		if c.paused || c.exhausted || c.cell != "" || c.limit <= 0 {
+// enforceMemory kills the children that exceed their memory limit and are in no control group. It skips paused ones, whose memory cannot
+// grow. If list is set, it lists their descendants anew.
+func (s *supervisor) enforceMemory(list bool) {
+	for _, c := range s.byID {
+		if c.paused || c.outOfMemory || c.cgroup != "" || c.limit <= 0 {
 			continue
 		}
-		if members {
-			c.members = descendants(c.pid)
+		if list {
+			c.descendants = descendants(c.pid)
 		}
 		total := residentBytes(c.pid)
-		for _, pid := range c.members {
+		for _, pid := range c.descendants {
 			total += residentBytes(pid)
 		}
 		if total > c.limit {
-			c.exhausted = true
-			w.kill(c)
+			c.outOfMemory = true
+			s.kill(c)
 		}
 	}
 }
 
-// end kills everything and removes the directory.
-func (w *warden) end() {
-	for w.enclosing > 0 {
-		w.settle(<-w.enclosed)
+// shutdown kills all descendants, waits for them, and removes the control groups and the directory.
+func (s *supervisor) shutdown() {
+	for s.grouping > 0 {
+		s.setCgroup(<-s.grouped)
 	}
 	for {
-		for _, c := range w.byPid {
-			w.kill(c)
+		for _, c := range s.byPid {
+			s.kill(c)
 		}
-		w.killOrphans()
+		s.killOrphans()
 		pid, err := syscall.Wait4(-1, nil, 0, nil)
 		if err == syscall.EINTR {
 			continue
@@ -344,15 +375,15 @@ func (w *warden) end() {
 		if err != nil {
 			break
 		}
-		if c := w.byPid[pid]; c != nil {
+		if c := s.byPid[pid]; c != nil {
 			_ = syscall.Kill(-pid, syscall.SIGKILL)
-			delete(w.byPid, pid)
-			w.dead = append(w.dead, c)
+			delete(s.byPid, pid)
+			s.dead = append(s.dead, c)
 		}
 	}
-	for _, c := range w.dead {
-		w.jail.release(c.cell)
+	for _, c := range s.dead {
+		s.cgroups.remove(c.cgroup)
 	}
-	w.jail.close()
-	_ = removeAll(w.dir)
+	s.cgroups.close()
+	_ = removeAll(s.dir)
 }

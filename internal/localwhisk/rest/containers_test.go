@@ -17,7 +17,7 @@ import (
 // realContainers returns a Runtime of real containers. It lives as long as the server that it is given to.
 func realContainers(tb testing.TB) container.Runtime {
 	tb.Helper()
-	p, err := container.NewProcesses(container.Options{Dir: tb.TempDir()})
+	p, err := container.NewProcessRuntime(container.Options{Dir: tb.TempDir()})
 	if err != nil {
 		tb.Skip(err)
 	}

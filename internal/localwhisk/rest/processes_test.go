@@ -17,7 +17,7 @@ import (
 func withProcesses(t *testing.T, o Options) (c *client, dir, code string) {
 	t.Helper()
 	dir = t.TempDir()
-	p, err := container.NewProcesses(container.Options{Dir: dir})
+	p, err := container.NewProcessRuntime(container.Options{Dir: dir})
 	if err != nil {
 		t.Skip(err)
 	}
