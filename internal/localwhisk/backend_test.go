@@ -16,24 +16,24 @@ type faultyBackend struct {
 	asked                   []string
 }
 
-func (b *faultyBackend) Create(c *Container, load int, ready func(error)) {
+func (b *faultyBackend) Create(c *PoolContainer, load int, ready func(error)) {
 	b.asked = append(b.asked, "create")
 	b.simulation.Create(c, load, func(error) { ready(b.creation) })
 }
 
-func (b *faultyBackend) Init(c *Container, load int, done func(error)) {
+func (b *faultyBackend) Init(c *PoolContainer, load int, done func(error)) {
 	b.asked = append(b.asked, "init")
 	b.simulation.Init(c, load, func(error) { done(b.init) })
 }
 
-func (b *faultyBackend) Pause(*Container) { b.asked = append(b.asked, "pause") }
+func (b *faultyBackend) Pause(*PoolContainer) { b.asked = append(b.asked, "pause") }
 
-func (b *faultyBackend) Unpause(c *Container, done func(error)) {
+func (b *faultyBackend) Unpause(c *PoolContainer, done func(error)) {
 	b.asked = append(b.asked, "unpause")
 	b.simulation.Unpause(c, func(error) { done(b.unpause) })
 }
 
-func (b *faultyBackend) Remove(*Container) { b.asked = append(b.asked, "remove") }
+func (b *faultyBackend) Remove(*PoolContainer) { b.asked = append(b.asked, "remove") }
 
 // TestBackendFailures: what cannot be created, initialised or unpaused ends its activation with the reason, and gives its memory back.
 func TestBackendFailures(t *testing.T) {

@@ -42,7 +42,7 @@ func BenchmarkInvoke(b *testing.B) {
 				b.Error(err)
 			}
 			if sent++; sent < n {
-				clock.plan(20*time.Millisecond, callFunc, send)
+				clock.callAfter(20*time.Millisecond, callFunc, send)
 			}
 		}
 		send()
@@ -124,7 +124,7 @@ func BenchmarkContainers(b *testing.B) {
 						}
 					}
 					if round++; round < rounds {
-						clock.plan(30*time.Second, callFunc, send)
+						clock.callAfter(30*time.Second, callFunc, send)
 					}
 				}
 				send()

@@ -2,71 +2,85 @@ package localwhisk
 
 import "time"
 
-// Container is a place where the runs of one function happen, one at a time.
-type Container struct {
+// PoolContainer is a container as the scheduler sees it: an entry of its container pool. In real time the Backend has a process for it, see
+// package container.
+//
+//	created as a stem cell ──▶ stem cell ──────────┐
+//	                                               │ assign
+//	created for an activation ─────────────────────┴──▶ busy ◀──────────────┐
+//	                                                     │                  │ assign
+//	              removed ◀── unusable, undeployed ──────┤ logs collected   │
+//	                 ▲                                   ▼                  │
+//	                 └──── evicted, IdleTimeout ─────── idle ───────────────┤
+//	                 │                                   │ PauseGrace       │
+//	                 │                                   ▼                  │
+//	                 └──── evicted, IdleTimeout ──── idle, paused ──────────┘
+//	                                                           unpaused first
+//
+// A busy container has an activation. A container that cannot be created, initialised or unpaused is removed.
+type PoolContainer struct {
 	id       int
 	memoryMB int
 	function *Function // nil in a stem cell
 
-	activation *activation // what it works for; nil while it is idle
-	paused     bool
-	spoilt     bool          // not to be used again
-	called     bool          // whether a function in it has invoked another
-	initTime   time.Duration // of its /init
-	begun      time.Time     // when its last run was due to begin
-	logsIn     func()        // what CollectLogs reports by
+	activation    *activation // nil while it is idle or a stem cell
+	paused        bool
+	unusable      bool          // must be removed after the run
+	hasInvoked    bool          // a run in it has invoked a function
+	initTime      time.Duration // of its /init
+	lastRunAt     time.Time     // when it was last assigned to an activation
+	logsCollected func()        // the callback of CollectLogs
 
-	// While it is idle: since when, its neighbours in the order of becoming idle, among all and among those of its function, and its
-	// place in idlePool.heap.
-	idleSince    time.Time
-	older, newer *Container
-	olderSame    *Container
-	newerSame    *Container
-	place        int
-	idle         bool
+	// Only while it is idle: since when, its neighbours in the order of becoming idle, among all and among those of its function, and its
+	// index in idlePool.heap.
+	idleSince       time.Time
+	older, newer    *PoolContainer
+	olderOfFunction *PoolContainer
+	newerOfFunction *PoolContainer
+	heapIndex       int
+	idle            bool
 }
 
-// ID returns the container's number; a platform counts its containers from 1.
-func (c *Container) ID() int { return c.id }
+// ID returns the container's number; a platform numbers its containers from 1.
+func (c *PoolContainer) ID() int { return c.id }
 
 // MemoryMB returns the container's memory in MiB.
-func (c *Container) MemoryMB() int { return c.memoryMB }
+func (c *PoolContainer) MemoryMB() int { return c.memoryMB }
 
-// Function returns the function that the container belongs to; false for a stem cell, which belongs to none yet.
-func (c *Container) Function() (Function, bool) {
+// Function returns the function that the container belongs to, and false if it is a stem cell, which belongs to none yet.
+func (c *PoolContainer) Function() (Function, bool) {
 	if c.function == nil {
 		return Function{}, false
 	}
 	return *c.function, true
 }
 
-// Params returns what the invocation that c works for was sent with, nil if it works for none. A Backend may call it from its
-// methods, not later.
-func (c *Container) Params() any {
+// Params returns the parameters of the container's activation, nil if it has none. A Backend may call it within its methods, not later.
+func (c *PoolContainer) Params() any {
 	if c.activation == nil {
 		return nil
 	}
 	return c.activation.record.Params
 }
 
-// ActivationID returns the id of the activation that c works for, "" if it works for none; see Params.
-func (c *Container) ActivationID() string {
+// ActivationID returns the id of the container's activation, "" if it has none. A Backend may call it within its methods, not later.
+func (c *PoolContainer) ActivationID() string {
 	if c.activation == nil {
 		return ""
 	}
 	return c.activation.record.ID
 }
 
-// idlePool holds the idle containers. Each step costs at most a logarithm of their number.
+// idlePool holds the idle containers in two orders. Adding and removing one takes time logarithmic in their number.
 type idlePool struct {
-	oldest, newest *Container // in the order of becoming idle
-	unpaused       *Container // the oldest that is not paused; the older ones are
+	oldest, newest *PoolContainer // a linked list in the order of becoming idle
+	unpaused       *PoolContainer // the oldest that is not paused; all older ones are paused
 	memoryMB       int
-	heap           []*Container // the one whose last run began longest ago on top
+	heap           []*PoolContainer // the one whose last run began longest ago is on top
 }
 
-// push adds c, which becomes idle now.
-func (l *idlePool) push(c *Container, now time.Time) {
+// push adds c, which is idle from now on.
+func (l *idlePool) push(c *PoolContainer, now time.Time) {
 	c.idle, c.idleSince = true, now
 	c.older = l.newest
 	if l.newest != nil {
@@ -78,18 +92,18 @@ func (l *idlePool) push(c *Container, now time.Time) {
 	if l.unpaused == nil {
 		l.unpaused = c
 	}
-	c.olderSame = c.function.newest
-	if c.olderSame != nil {
-		c.olderSame.newerSame = c
+	c.olderOfFunction = c.function.newestIdle
+	if c.olderOfFunction != nil {
+		c.olderOfFunction.newerOfFunction = c
 	}
-	c.function.newest = c
+	c.function.newestIdle = c
 	l.memoryMB += c.memoryMB
 	l.heap = append(l.heap, c)
-	l.up(c, len(l.heap)-1)
+	l.siftUp(c, len(l.heap)-1)
 }
 
-// remove takes c out.
-func (l *idlePool) remove(c *Container) {
+// remove removes c.
+func (l *idlePool) remove(c *PoolContainer) {
 	if l.unpaused == c {
 		l.unpaused = c.newer
 	}
@@ -103,15 +117,15 @@ func (l *idlePool) remove(c *Container) {
 	} else {
 		l.newest = c.older
 	}
-	if c.newerSame != nil {
-		c.newerSame.olderSame = c.olderSame
+	if c.newerOfFunction != nil {
+		c.newerOfFunction.olderOfFunction = c.olderOfFunction
 	} else {
-		c.function.newest = c.olderSame
+		c.function.newestIdle = c.olderOfFunction
 	}
-	if c.olderSame != nil {
-		c.olderSame.newerSame = c.newerSame
+	if c.olderOfFunction != nil {
+		c.olderOfFunction.newerOfFunction = c.newerOfFunction
 	}
-	c.older, c.newer, c.olderSame, c.newerSame = nil, nil, nil, nil
+	c.older, c.newer, c.olderOfFunction, c.newerOfFunction = nil, nil, nil, nil
 	c.idle = false
 	l.memoryMB -= c.memoryMB
 
@@ -120,39 +134,39 @@ func (l *idlePool) remove(c *Container) {
 	l.heap[last] = nil
 	l.heap = l.heap[:last]
 	if moved != c {
-		l.up(moved, c.place)
-		l.down(moved, moved.place)
+		l.siftUp(moved, c.heapIndex)
+		l.siftDown(moved, moved.heapIndex)
 	}
 }
 
-// leastUsed returns the container whose last run began longest ago, nil if there is none.
-func (l *idlePool) leastUsed() *Container {
+// leastRecentlyUsed returns the container whose last run began longest ago, nil if there is none.
+func (l *idlePool) leastRecentlyUsed() *PoolContainer {
 	if len(l.heap) == 0 {
 		return nil
 	}
 	return l.heap[0]
 }
 
-// before orders the heap; what began together goes in the order of the containers' creation.
-func (c *Container) before(d *Container) bool {
-	return c.begun.Before(d.begun) || c.begun.Equal(d.begun) && c.id < d.id
+// before is the order of the heap: by the beginning of the last run, then by the number of the container.
+func (c *PoolContainer) before(d *PoolContainer) bool {
+	return c.lastRunAt.Before(d.lastRunAt) || c.lastRunAt.Equal(d.lastRunAt) && c.id < d.id
 }
 
-// up puts c at place i or above.
-func (l *idlePool) up(c *Container, i int) {
+// siftUp sets c at index i or above.
+func (l *idlePool) siftUp(c *PoolContainer, i int) {
 	for i > 0 {
 		above := (i - 1) / 2
 		if !c.before(l.heap[above]) {
 			break
 		}
-		l.put(l.heap[above], i)
+		l.setAt(l.heap[above], i)
 		i = above
 	}
-	l.put(c, i)
+	l.setAt(c, i)
 }
 
-// down puts c at place i or below.
-func (l *idlePool) down(c *Container, i int) {
+// siftDown sets c at index i or below.
+func (l *idlePool) siftDown(c *PoolContainer, i int) {
 	for {
 		k := 2*i + 1
 		if k >= len(l.heap) {
@@ -164,13 +178,13 @@ func (l *idlePool) down(c *Container, i int) {
 		if !l.heap[k].before(c) {
 			break
 		}
-		l.put(l.heap[k], i)
+		l.setAt(l.heap[k], i)
 		i = k
 	}
-	l.put(c, i)
+	l.setAt(c, i)
 }
 
-func (l *idlePool) put(c *Container, i int) {
+func (l *idlePool) setAt(c *PoolContainer, i int) {
 	l.heap[i] = c
-	c.place = i
+	c.heapIndex = i
 }

@@ -79,7 +79,7 @@ type outcome struct {
 type watch struct {
 	*simulation
 	platform *Platform
-	live     map[*Container]int // memory of the containers there are
+	live     map[*PoolContainer]int // memory of the containers there are
 	begun    []*activation
 	errs     []error
 }
@@ -92,7 +92,7 @@ func (w *watch) memoryMB() int {
 	return sum
 }
 
-func (w *watch) look(c *Container) {
+func (w *watch) look(c *PoolContainer) {
 	if a := c.activation; a != nil && !slices.Contains(w.begun, a) {
 		w.begun = append(w.begun, a)
 	}
@@ -105,28 +105,28 @@ func (w *watch) look(c *Container) {
 	}
 }
 
-func (w *watch) Create(c *Container, load int, ready func(error)) {
+func (w *watch) Create(c *PoolContainer, load int, ready func(error)) {
 	w.live[c] = c.memoryMB
 	w.look(c)
 	w.simulation.Create(c, load, ready)
 }
 
-func (w *watch) Init(c *Container, load int, done func(error)) {
+func (w *watch) Init(c *PoolContainer, load int, done func(error)) {
 	w.look(c)
 	w.simulation.Init(c, load, done)
 }
 
-func (w *watch) Run(c *Container, run *Run) {
+func (w *watch) Run(c *PoolContainer, run *Run) {
 	w.look(c)
 	w.simulation.Run(c, run)
 }
 
-func (w *watch) Unpause(c *Container, done func(error)) {
+func (w *watch) Unpause(c *PoolContainer, done func(error)) {
 	w.look(c)
 	w.simulation.Unpause(c, done)
 }
 
-func (w *watch) Remove(c *Container) {
+func (w *watch) Remove(c *PoolContainer) {
 	if _, ok := w.live[c]; !ok {
 		w.errs = append(w.errs, fmt.Errorf("container %d is removed, and was not there", c.id))
 	}
@@ -139,13 +139,13 @@ func (w *watch) Remove(c *Container) {
 
 // run runs the scenario on the virtual clock, seen by the platform as clock.
 func (s scenario) run(t rapid.TB, virtual *VirtualClock, clock Clock) outcome {
-	w := &watch{simulation: newSimulation(clock, s.config, s.seed), live: map[*Container]int{}}
+	w := &watch{simulation: newSimulation(clock, s.config, s.seed), live: map[*PoolContainer]int{}}
 	platform, err := NewWithBackend(clock, s.config, s.seed, w)
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.platform = platform
-	for _, c := range platform.stems {
+	for _, c := range platform.stemCells {
 		w.live[c] = c.memoryMB
 	}
 	name := func(i int) string { return fmt.Sprintf("f%d", i) }

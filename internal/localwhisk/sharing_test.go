@@ -31,7 +31,7 @@ func TestSharing(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			clock := NewVirtualClock(epoch)
-			s := sharing{clock: clock, capacity: tt.capacity}
+			s := processorSharing{clock: clock, capacity: tt.capacity}
 			over := 0
 			for i, j := range tt.jobs {
 				clock.AfterFunc(j.at, func() {
@@ -59,7 +59,7 @@ func TestSharingIsWorkConserving(t *testing.T) {
 		capacity := rapid.IntRange(1, 5).Draw(t, "capacity")
 		work := rapid.SliceOfN(rapid.IntRange(0, 5000), capacity, 40).Draw(t, "work")
 		clock := NewVirtualClock(epoch)
-		s := sharing{clock: clock, capacity: float64(capacity)}
+		s := processorSharing{clock: clock, capacity: float64(capacity)}
 		took := make([]time.Duration, len(work))
 		sum := time.Duration(0)
 		for i, w := range work {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// TestUndeploy: what was sent runs to its end, and no container of an undeployed function, nor one that was spoilt, runs another.
+// TestUndeploy: what was sent runs to its end, and no container of an undeployed function, nor one that was unusable, runs another.
 func TestUndeploy(t *testing.T) {
 	clock := NewVirtualClock(epoch)
 	platform, err := New(clock, exact(), 1)
@@ -18,7 +18,7 @@ func TestUndeploy(t *testing.T) {
 		err := platform.Deploy(Function{Name: "f", Handler: func(run *Run) {
 			run.Sleep(time.Second, func() {
 				if spoil {
-					run.Spoil()
+					run.DiscardContainer()
 				}
 				run.Finish()
 			})
@@ -55,7 +55,7 @@ func TestUndeploy(t *testing.T) {
 			invoke()
 		},
 		func() { spoil = true; invoke() },
-		invoke, // cold: the container of before was spoilt
+		invoke, // cold: the container of before was unusable
 	}
 	for i, step := range steps {
 		clock.AfterFunc(time.Duration(i)*20*time.Second, step)
@@ -72,7 +72,7 @@ func TestUndeploy(t *testing.T) {
 			t.Errorf("activation %d: cold is %v, want %v", i, cold[i], want[i])
 		}
 	}
-	if platform.memoryMB != len(platform.stems)*platform.config.FunctionMemoryMB {
+	if platform.memoryMB != len(platform.stemCells)*platform.config.FunctionMemoryMB {
 		t.Errorf("%d MiB are still in use", platform.memoryMB)
 	}
 	if err := platform.Undeploy("g"); err == nil {

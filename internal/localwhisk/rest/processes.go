@@ -44,7 +44,7 @@ func (i *invocation) in() {
 func (i *invocation) collect(logs []container.Line) {
 	i.logs = logs
 	if i.run != nil && slices.ContainsFunc(logs[max(len(logs)-2, 0):], isTruncation) {
-		i.run.Spoil()
+		i.run.DiscardContainer()
 	}
 }
 
@@ -77,12 +77,12 @@ func newProcesses(ctx context.Context, runtime container.Runtime, log *slog.Logg
 }
 
 // invocationOf returns what the container works for.
-func invocationOf(c *localwhisk.Container) *invocation {
+func invocationOf(c *localwhisk.PoolContainer) *invocation {
 	i, _ := c.Params().(*invocation)
 	return i
 }
 
-func (p *processes) process(c *localwhisk.Container) *process {
+func (p *processes) process(c *localwhisk.PoolContainer) *process {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.containers[c.ID()] == nil {
@@ -115,7 +115,7 @@ func (p *processes) close() {
 }
 
 // Create starts the process group.
-func (p *processes) Create(c *localwhisk.Container, _ int, ready func(error)) {
+func (p *processes) Create(c *localwhisk.PoolContainer, _ int, ready func(error)) {
 	process, inv := p.process(c), invocationOf(c)
 	p.do(func() {
 		if inv != nil {
@@ -162,7 +162,7 @@ func errorResult(text string) json.RawMessage {
 }
 
 // Init calls /init with the code of the action.
-func (p *processes) Init(c *localwhisk.Container, _ int, done func(error)) {
+func (p *processes) Init(c *localwhisk.PoolContainer, _ int, done func(error)) {
 	process, inv := p.process(c), invocationOf(c)
 	id := c.ActivationID()
 	p.do(func() {
@@ -182,7 +182,7 @@ func (p *processes) Init(c *localwhisk.Container, _ int, done func(error)) {
 }
 
 // Run calls /run.
-func (p *processes) Run(c *localwhisk.Container, run *localwhisk.Run) {
+func (p *processes) Run(c *localwhisk.PoolContainer, run *localwhisk.Run) {
 	process, inv := p.process(c), run.Params().(*invocation)
 	inv.run = run
 	id := run.ActivationID()
@@ -194,7 +194,7 @@ func (p *processes) Run(c *localwhisk.Container, run *localwhisk.Run) {
 			Namespace: a.namespace, APIKey: inv.apiKey, Deadline: time.Now().Add(timeout),
 		}, timeout)
 		if inv.outcome.Broken {
-			run.Spoil()
+			run.DiscardContainer()
 		}
 		if inv.outcome.Kind == container.Success {
 			run.Finish()
@@ -205,7 +205,7 @@ func (p *processes) Run(c *localwhisk.Container, run *localwhisk.Run) {
 }
 
 // CollectLogs fetches what the activation wrote.
-func (p *processes) CollectLogs(c *localwhisk.Container, activationID string, _ int, done func()) {
+func (p *processes) CollectLogs(c *localwhisk.PoolContainer, activationID string, _ int, done func()) {
 	process, inv := p.process(c), invocationOf(c)
 	p.do(func() {
 		inv.collect(process.container.Logs(activationID))
@@ -215,13 +215,13 @@ func (p *processes) CollectLogs(c *localwhisk.Container, activationID string, _ 
 }
 
 // Pause stops the processes.
-func (p *processes) Pause(c *localwhisk.Container) {
+func (p *processes) Pause(c *localwhisk.PoolContainer) {
 	// At once: the engine may ask for the opposite next, and a signal takes microseconds. A failure shows in Unpause or Run.
 	_ = p.process(c).container.Pause()
 }
 
 // Unpause lets them go on.
-func (p *processes) Unpause(c *localwhisk.Container, done func(error)) {
+func (p *processes) Unpause(c *localwhisk.PoolContainer, done func(error)) {
 	process, inv := p.process(c), invocationOf(c)
 	p.do(func() {
 		err := process.container.Unpause()
@@ -233,7 +233,7 @@ func (p *processes) Unpause(c *localwhisk.Container, done func(error)) {
 }
 
 // Remove kills the process group.
-func (p *processes) Remove(c *localwhisk.Container) {
+func (p *processes) Remove(c *localwhisk.PoolContainer) {
 	process := p.process(c)
 	p.mu.Lock()
 	delete(p.containers, c.ID())
