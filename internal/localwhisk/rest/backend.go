@@ -16,31 +16,32 @@ import (
 	"github.com/tppfaas/tppfaas/internal/localwhisk/container"
 )
 
-// invocation is what the engine carries for one activation of an action.
+// invocation is an invocation of an action on its way through the engine, which has it as the parameters of an activation.
 type invocation struct {
 	action  *action
 	value   json.RawMessage
 	apiKey  string
 	apiHost string
-	request string // the id of the request, or that of the one that led to it
+	request string // the id of the client's request
 
 	outcome container.Outcome
 	logs    []container.Line
 	record  localwhisk.Activation
 	run     *localwhisk.Run
-	parts   atomic.Int32 // of outcome and logs, how many are in
-	ended   func(*invocation)
-	stored  func(*invocation)
+	// parts counts what is there: the record and the logs. The activation can be read when both are.
+	parts    atomic.Int32
+	onEnded  func(*invocation) // called when the record is there
+	onStored func(*invocation) // called when both are there
 }
 
-// in notes that the logs or the record are in; when both are, the activation is stored.
-func (i *invocation) in() {
+// partDone counts the logs or the record, and calls onStored when both are there.
+func (i *invocation) partDone() {
 	if i.parts.Add(1) == 2 {
-		i.stored(i)
+		i.onStored(i)
 	}
 }
 
-// collect takes the logs of the invocation. A container whose logs were too long is not used again, as in OpenWhisk.
+// collect sets the logs of the invocation. A container whose logs were truncated is not used again, as in OpenWhisk.
 func (i *invocation) collect(logs []container.Line) {
 	i.logs = logs
 	if i.run != nil && slices.ContainsFunc(logs[max(len(logs)-2, 0):], isTruncation) {
@@ -48,76 +49,77 @@ func (i *invocation) collect(logs []container.Line) {
 	}
 }
 
+// isTruncation reports whether a line says that the logs were truncated.
 func isTruncation(l container.Line) bool {
 	return l.Stream == "stderr" && strings.HasPrefix(l.Text, "Logs were truncated because the total bytes size exceeds the limit of ")
 }
 
-// processes is the engine's Backend of real containers.
-type processes struct {
+// runtimeBackend is the Backend that runs the engine's containers in a container.Runtime.
+type runtimeBackend struct {
 	ctx     context.Context
 	runtime container.Runtime
 	log     *slog.Logger
 	wait    sync.WaitGroup
-	working atomic.Int64 // how many things are being done
+	working atomic.Int64 // number of goroutines
 
 	mu         sync.Mutex
-	containers map[int]*process
+	containers map[int]*containerHandle // by the ids of the engine's containers
 	closed     bool
 }
 
-// process is a container; one thing at a time is done in it, but Remove may come at any time.
-type process struct {
+// containerHandle is the running container of an engine's container. The engine asks for one thing at a time, but Remove may come at any time.
+type containerHandle struct {
 	mu        sync.Mutex
-	container container.Container
+	container container.Container // nil until it is started
 	removed   bool
 }
 
-func newProcesses(ctx context.Context, runtime container.Runtime, log *slog.Logger) *processes {
-	return &processes{ctx: ctx, runtime: runtime, log: log, containers: map[int]*process{}}
+func newRuntimeBackend(ctx context.Context, runtime container.Runtime, log *slog.Logger) *runtimeBackend {
+	return &runtimeBackend{ctx: ctx, runtime: runtime, log: log, containers: map[int]*containerHandle{}}
 }
 
-// invocationOf returns what the container works for.
+// invocationOf returns the invocation that the container is working for, nil if there is none.
 func invocationOf(c *localwhisk.PoolContainer) *invocation {
 	i, _ := c.Params().(*invocation)
 	return i
 }
 
-func (p *processes) process(c *localwhisk.PoolContainer) *process {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.containers[c.ID()] == nil {
-		p.containers[c.ID()] = &process{}
+// handle returns the handle for an engine's container, which it creates if there is none.
+func (b *runtimeBackend) handle(c *localwhisk.PoolContainer) *containerHandle {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.containers[c.ID()] == nil {
+		b.containers[c.ID()] = &containerHandle{}
 	}
-	return p.containers[c.ID()]
+	return b.containers[c.ID()]
 }
 
-// do does work of a container in a goroutine that close waits for. After that it does nothing: the engine, which may still be
-// about to give work, gets no answer.
-func (p *processes) do(f func()) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed {
+// do calls f in a goroutine that close waits for. After close it does nothing, and the engine, which may still ask for work, gets no answer.
+func (b *runtimeBackend) do(f func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
 		return
 	}
-	p.working.Add(1)
-	p.wait.Go(func() {
-		defer p.working.Add(-1)
+	b.working.Add(1)
+	b.wait.Go(func() {
+		defer b.working.Add(-1)
 		f()
 	})
 }
 
-// close waits for what is being done.
-func (p *processes) close() {
-	p.mu.Lock()
-	p.closed = true
-	p.mu.Unlock()
-	p.wait.Wait()
+// close waits for the goroutines.
+func (b *runtimeBackend) close() {
+	b.mu.Lock()
+	b.closed = true
+	b.mu.Unlock()
+	b.wait.Wait()
 }
 
-// Create starts the process group.
-func (p *processes) Create(c *localwhisk.PoolContainer, _ int, ready func(error)) {
-	process, inv := p.process(c), invocationOf(c)
-	p.do(func() {
+// Create starts a container.
+func (b *runtimeBackend) Create(c *localwhisk.PoolContainer, _ int, ready func(error)) {
+	handle, inv := b.handle(c), invocationOf(c)
+	b.do(func() {
 		if inv != nil {
 			a := inv.action
 			if o := container.Provide(&container.Spec{Kind: a.exec.Kind, Image: a.exec.Image, Code: a.code}); o != nil {
@@ -127,27 +129,27 @@ func (p *processes) Create(c *localwhisk.PoolContainer, _ int, ready func(error)
 				return
 			}
 		}
-		started, err := p.runtime.Start(p.ctx, c.MemoryMB())
+		started, err := b.runtime.Start(b.ctx, c.MemoryMB())
 		if err != nil {
 			fail(inv, container.InternalError, "Failed to provision resources to run the action.")
 			ready(err)
 			return
 		}
-		process.mu.Lock()
-		process.container = started
-		removed := process.removed
-		process.mu.Unlock()
+		handle.mu.Lock()
+		handle.container = started
+		removed := handle.removed
+		handle.mu.Unlock()
 		if removed {
 			started.Remove()
 			ready(errors.New("the container was removed"))
 			return
 		}
-		p.log.Info("container started", "container", c.ID(), "memory_mb", c.MemoryMB())
+		b.log.Info("container started", "container", c.ID(), "memory_mb", c.MemoryMB())
 		ready(nil)
 	})
 }
 
-// fail sets the outcome of an invocation that never ran; it has no logs.
+// fail sets the outcome of an invocation that did not run; it has no logs.
 func fail(inv *invocation, kind container.OutcomeKind, text string) {
 	if inv == nil {
 		return
@@ -161,19 +163,19 @@ func errorResult(text string) json.RawMessage {
 	return b
 }
 
-// Init calls /init with the code of the action.
-func (p *processes) Init(c *localwhisk.PoolContainer, _ int, done func(error)) {
-	process, inv := p.process(c), invocationOf(c)
+// Init initialises the container with the code of the action.
+func (b *runtimeBackend) Init(c *localwhisk.PoolContainer, _ int, done func(error)) {
+	handle, inv := b.handle(c), invocationOf(c)
 	id := c.ActivationID()
-	p.do(func() {
+	b.do(func() {
 		a := inv.action
-		outcome, err := process.container.Init(p.ctx, a.spec(inv, id), a.limits.timeout())
+		outcome, err := handle.container.Init(b.ctx, a.spec(inv, id), a.limits.timeout())
 		switch {
 		case err != nil:
 			fail(inv, container.InternalError, "Failed to provision resources to run the action.")
 		case outcome != nil:
 			inv.outcome = *outcome
-			inv.collect(process.container.Logs(id))
+			inv.collect(handle.container.Logs(id))
 			inv.parts.Add(1)
 			err = fmt.Errorf("%s: %s", outcome.Kind, outcome.Result)
 		}
@@ -181,15 +183,15 @@ func (p *processes) Init(c *localwhisk.PoolContainer, _ int, done func(error)) {
 	})
 }
 
-// Run calls /run.
-func (p *processes) Run(c *localwhisk.PoolContainer, run *localwhisk.Run) {
-	process, inv := p.process(c), run.Params().(*invocation)
+// Run runs the invocation.
+func (b *runtimeBackend) Run(c *localwhisk.PoolContainer, run *localwhisk.Run) {
+	handle, inv := b.handle(c), run.Params().(*invocation)
 	inv.run = run
 	id := run.ActivationID()
-	p.do(func() {
+	b.do(func() {
 		a := inv.action
 		timeout := a.limits.timeout()
-		inv.outcome = process.container.Run(p.ctx, container.Invocation{
+		inv.outcome = handle.container.Run(b.ctx, container.Invocation{
 			Value: inv.value, ActionName: a.fullName, ActionVersion: a.version, ActivationID: id, TransactionID: inv.request,
 			Namespace: a.namespace, APIKey: inv.apiKey, Deadline: time.Now().Add(timeout),
 		}, timeout)
@@ -204,27 +206,27 @@ func (p *processes) Run(c *localwhisk.PoolContainer, run *localwhisk.Run) {
 	})
 }
 
-// CollectLogs fetches what the activation wrote.
-func (p *processes) CollectLogs(c *localwhisk.PoolContainer, activationID string, _ int, done func()) {
-	process, inv := p.process(c), invocationOf(c)
-	p.do(func() {
-		inv.collect(process.container.Logs(activationID))
-		inv.in()
+// CollectLogs collects what the activation has written.
+func (b *runtimeBackend) CollectLogs(c *localwhisk.PoolContainer, activationID string, _ int, done func()) {
+	handle, inv := b.handle(c), invocationOf(c)
+	b.do(func() {
+		inv.collect(handle.container.Logs(activationID))
+		inv.partDone()
 		done()
 	})
 }
 
 // Pause stops the processes.
-func (p *processes) Pause(c *localwhisk.PoolContainer) {
-	// At once: the engine may ask for the opposite next, and a signal takes microseconds. A failure shows in Unpause or Run.
-	_ = p.process(c).container.Pause()
+func (b *runtimeBackend) Pause(c *localwhisk.PoolContainer) {
+	// Not in a goroutine: Unpause may follow at once, and a signal takes microseconds. After a failure Unpause or Run fails too.
+	_ = b.handle(c).container.Pause()
 }
 
-// Unpause lets them go on.
-func (p *processes) Unpause(c *localwhisk.PoolContainer, done func(error)) {
-	process, inv := p.process(c), invocationOf(c)
-	p.do(func() {
-		err := process.container.Unpause()
+// Unpause continues the processes.
+func (b *runtimeBackend) Unpause(c *localwhisk.PoolContainer, done func(error)) {
+	handle, inv := b.handle(c), invocationOf(c)
+	b.do(func() {
+		err := handle.container.Unpause()
 		if err != nil {
 			fail(inv, container.InternalError, "Failed to provision resources to run the action.")
 		}
@@ -232,17 +234,17 @@ func (p *processes) Unpause(c *localwhisk.PoolContainer, done func(error)) {
 	})
 }
 
-// Remove kills the process group.
-func (p *processes) Remove(c *localwhisk.PoolContainer) {
-	process := p.process(c)
-	p.mu.Lock()
-	delete(p.containers, c.ID())
-	p.mu.Unlock()
-	p.do(func() {
-		process.mu.Lock()
-		process.removed = true
-		started := process.container
-		process.mu.Unlock()
+// Remove kills the processes.
+func (b *runtimeBackend) Remove(c *localwhisk.PoolContainer) {
+	handle := b.handle(c)
+	b.mu.Lock()
+	delete(b.containers, c.ID())
+	b.mu.Unlock()
+	b.do(func() {
+		handle.mu.Lock()
+		handle.removed = true
+		started := handle.container
+		handle.mu.Unlock()
 		if started != nil {
 			started.Remove()
 		}

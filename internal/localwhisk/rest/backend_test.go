@@ -13,7 +13,7 @@ import (
 	"github.com/tppfaas/tppfaas/internal/localwhisk/container"
 )
 
-// withProcesses serves a platform whose actions are processes, and returns the directory that they work in, and the code of an action.
+// withProcesses starts a server whose actions are processes. It returns the directory of the containers, and the code of an action.
 func withProcesses(t *testing.T, o Options) (c *client, dir, code string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -29,7 +29,7 @@ func withProcesses(t *testing.T, o Options) (c *client, dir, code string) {
 	return c, dir, code
 }
 
-// states returns the states of the processes that run code from a directory: T is stopped, S sleeps.
+// states returns the states of the processes that run code from a directory: T is stopped, S is sleeping.
 func states(dir string) string {
 	var list []byte
 	exes, _ := filepath.Glob("/proc/[0-9]*/exe")
@@ -55,7 +55,7 @@ func waitFor(t *testing.T, what string, condition func() bool) {
 	}
 }
 
-// TestRealContainers: a zip is deployed, and invoked cold, warm, after a pause, and after others have taken its memory.
+// TestRealContainers deploys a zip and invokes it cold, warm, after a pause, and after its container was evicted.
 func TestRealContainers(t *testing.T) {
 	c, dir, code := withProcesses(t, Options{MemoryMB: 512, PauseGrace: 20 * time.Millisecond})
 	deploy := func(name, kind string) {
@@ -134,7 +134,7 @@ func TestRealContainers(t *testing.T) {
 	}
 }
 
-// TestManyRealContainers: more invocations at once than there is memory for all run.
+// TestManyRealContainers checks that more invocations than fit into memory at once all run.
 func TestManyRealContainers(t *testing.T) {
 	c, _, code := withProcesses(t, Options{MemoryMB: 1024})
 	var ids []string

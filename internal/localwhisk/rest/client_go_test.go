@@ -11,7 +11,7 @@ import (
 	"github.com/apache/openwhisk-client-go/whisk"
 )
 
-// wskClient is a client of the library that wsk is made of. It needs an http.Client of its own, and must not be shared among goroutines.
+// wskClient returns a client of the library that wsk uses. It needs its own http.Client, and must not be used by several goroutines.
 func wskClient(t *testing.T, s *Server) *whisk.Client {
 	t.Helper()
 	transport := &http.Transport{}
@@ -29,7 +29,7 @@ func wskClient(t *testing.T, s *Server) *whisk.Client {
 	return c
 }
 
-// TestClientGo runs through every call of openwhisk-client-go.
+// TestClientGo uses every call of openwhisk-client-go.
 func TestClientGo(t *testing.T) {
 	server := serve(t, Options{})
 	wsk := wskClient(t, server.server)
@@ -176,8 +176,8 @@ func TestClientGo(t *testing.T) {
 	}
 	fired, r, err = wsk.Triggers.Fire("t", map[string]any{"y": 2})
 	ok(r, err)
-	if firing := server.record(fired.ActivationId); len(firing.Logs) != 1 || !strings.Contains(firing.Logs[0], `"rule":"guest/r"`) {
-		t.Errorf("fired %+v", firing)
+	if ruleResult := server.record(fired.ActivationId); len(ruleResult.Logs) != 1 || !strings.Contains(ruleResult.Logs[0], `"rule":"guest/r"`) {
+		t.Errorf("fired %+v", ruleResult)
 	}
 	_, r, err = wsk.Rules.SetState("r", "inactive")
 	ok(r, err)
@@ -227,6 +227,7 @@ func TestClientGo(t *testing.T) {
 	r.Body.Close()
 }
 
+// TestClientGoWithAWrongKey checks the client's error for a wrong key.
 func TestClientGoWithAWrongKey(t *testing.T) {
 	server := serve(t, Options{})
 	wsk := wskClient(t, server.server)

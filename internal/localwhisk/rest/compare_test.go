@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// comparison is of an answer with the recorded one.
+// comparison compares an answer with the recorded one.
 type comparison struct {
 	*replay
 	e           *exchange
@@ -72,7 +72,7 @@ func (c *comparison) translateBack(text string) string {
 
 var requestID = regexp.MustCompile(`^[0-9A-Za-z]{32}$`)
 
-// headers compares all headers, but for those that say something of the recorded server, or belong to the connection.
+// headers compares all headers except those that identify the recorded server or belong to the connection.
 func (c *comparison) headers() {
 	want, got := map[string]string{}, map[string]string{}
 	for name, v := range c.e.Response.Headers {
@@ -99,7 +99,7 @@ func (c *comparison) headers() {
 	}
 }
 
-// id compares activation ids: what is recorded as one id must be one here.
+// id compares activation ids: each recorded id must correspond to one id here.
 func (c *comparison) id(path, want, got string) {
 	if !hexID.MatchString(got) || len(got) != 32 {
 		c.differ("%s: %q is no activation id", path, got)
@@ -121,7 +121,7 @@ func (c *comparison) id(path, want, got string) {
 	}
 }
 
-// value compares any two values; path leads there.
+// value compares two values at the path.
 func (c *comparison) value(path string, want, got any) {
 	switch w := want.(type) {
 	case map[string]any:
@@ -241,8 +241,8 @@ func lengthened(v any) any {
 	return v
 }
 
-// ordered sorts parameters and annotations where OpenWhisk does not keep their order: it holds them in a map that keeps the
-// order of up to four. In the one transcript that goes beyond that and back, fewer are disordered too.
+// ordered sorts parameters and annotations where OpenWhisk does not keep their order: its map keeps the order of up to four elements. In the one
+// transcript where there were more and then fewer again, the order is not kept either.
 func (c *comparison) ordered(list []any) []any {
 	if len(list) < 5 && c.e.transcript != "raw-update-semantics" {
 		return list
@@ -263,7 +263,7 @@ func listOf(v any) []any {
 	return list
 }
 
-// record compares the times and the logs of an activation, and takes them out.
+// record compares the times and the logs of an activation, and removes them.
 func (c *comparison) record(path string, want, got map[string]any) {
 	number := func(m map[string]any, key string) int64 {
 		v, _ := m[key].(float64)
@@ -305,7 +305,7 @@ var (
 	capStarting   = regexp.MustCompile(`^cap starting .*`)
 )
 
-// isCut tells whether logs were too long.
+// isCut reports whether logs were truncated.
 func isCut(stderr []string) bool {
 	return slices.ContainsFunc(stderr, func(line string) bool { return strings.HasPrefix(line, "Logs were truncated") })
 }

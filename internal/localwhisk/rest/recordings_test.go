@@ -26,7 +26,7 @@ type exchange struct {
 	}
 }
 
-// transcript reads the exchanges of testdata/transcripts/NAME.json.
+// transcript returns the exchanges of testdata/transcripts/NAME.json.
 func transcript(tb testing.TB, name string) []exchange {
 	tb.Helper()
 	b, err := os.ReadFile(filepath.Join("testdata", "transcripts", name+".json"))
@@ -43,8 +43,8 @@ func transcript(tb testing.TB, name string) []exchange {
 	return all
 }
 
-// session is a recorded server from its start to its end: transcripts in the order in which they were recorded, which the times in
-// them tell. Each begins with what the ones before it have left behind.
+// session is a recorded server from its start to its end: the transcripts in the order in which they were recorded. Each begins with the state
+// that the ones before it have left.
 type session struct {
 	name        string
 	transcripts []string
@@ -82,26 +82,25 @@ var sessions = []session{
 	}},
 }
 
-// sentAtOnce says in which order requests took effect that were sent at the same time: the recorded times of updating tell.
+// sentAtOnce has the order in which requests took effect that were sent at the same time, according to the recorded update times.
 // The session that is prepared with a transcript had another one.
 var sentAtOnce = map[string][]int{
 	"serverless/sls-deploy":   {1, 2, 0},
 	"serverless/sls-redeploy": {1, 0, 2},
 }
 
-// sentAs are request bodies of which the recording does not tell what they were.
+// sentAs has the request bodies that are not in the recording.
 var sentAs = map[string]map[int]string{
 	"raw-bad-bodies": {2: `"str"`, 4: `null`},
 }
 
-// sentKeys are wrong keys that the recording shows as the right one.
+// sentKeys has the wrong keys that the recording shows as the right one.
 var sentKeys = map[string]map[int]string{
 	"wsk-action-errors": {14: GuestKey + "x"},
 	"raw-auth":          {6: GuestKey + "x", 7: GuestKey[:len(GuestKey)-1]},
 }
 
-// held names invocations that were running until another exchange was over, and the part of them that is held back here to
-// have the same.
+// held names the invocations that were running until another exchange had ended, and what of them is delayed here until then.
 var held = []struct {
 	transcript  string
 	first, last int
@@ -120,7 +119,7 @@ var held = []struct {
 	{"wsk-activation-poll", 2, 2, "run", 3},
 }
 
-// leftOut names exchanges that are not replayed, and why.
+// leftOut names the exchanges that are not replayed, and the reasons.
 var leftOut = []struct {
 	transcript  string
 	first, last int
@@ -154,7 +153,7 @@ func whyLeftOut(e *exchange) string {
 	return ""
 }
 
-// unseen are requests that are sent in the place of ones that are left out. Code stands for that of the stand-in.
+// unseen has the requests that are sent instead of ones that are left out. Code stands for that of the stand-in.
 var unseen = map[string]map[int][][3]string{
 	// A web action counts as an invocation, also when it is refused.
 	"raw-throttle-rate": {68: {{"POST", "actions/rate"}}},
@@ -170,7 +169,7 @@ var unseen = map[string]map[int][][3]string{
 	},
 }
 
-// loose names what of an answer is not compared, and why.
+// loose names the parts of answers that are not compared, and the reasons.
 var loose = []struct {
 	transcript string
 	exchange   int
@@ -197,6 +196,7 @@ func (e *exchange) loose(what string) bool {
 	return false
 }
 
+// TestRecordingsAreComplete checks that every transcript belongs to exactly one session.
 func TestRecordingsAreComplete(t *testing.T) {
 	files, err := filepath.Glob("testdata/transcripts/*.json")
 	if err != nil || len(files) == 0 {
