@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(int) { http.DefaultClient.CloseIdleConnections() }))
 }
 
-// TestConformance asks the same of ours and of a real Zipkin server.
+// TestConformance checks that this server and a real Zipkin server answer the same requests in the same way.
 func TestConformance(t *testing.T) {
 	t.Run("ours", func(t *testing.T) {
 		server, err := localzipkin.Start(t.Context(), localzipkin.Options{})
@@ -41,10 +41,10 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-// now is the time of the traces: the servers look back from it.
+// now is the time of the traces, which the lookback of a query must reach.
 var now = time.Now().Truncate(time.Millisecond)
 
-// span is one as JSON, without the fields that are empty.
+// span is a span as JSON, without empty fields.
 type span map[string]any
 
 func newSpan(trace string, id int, name string, at time.Duration, fields ...any) span {
@@ -102,7 +102,7 @@ func mustPost(t *testing.T, base string, spans ...span) {
 	require.Equal(t, http.StatusAccepted, status, body)
 }
 
-// find returns the first letters of the ids of the traces that a query finds, in the order of the answer.
+// find returns the first digits of the ids of the traces that a query finds, in the order of the answer.
 func find(t *testing.T, base string, query string) []string {
 	t.Helper()
 	status, body := get(t, base, "/api/v2/traces?"+query)

@@ -1,4 +1,4 @@
-// Package pngtest holds committed pictures against the programs that draw them.
+// Package pngtest compares committed pictures with the output of the programs that draw them.
 //
 //	pngtest.Same(t, "../architecture.png", draws)
 package pngtest
@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// Same fails the test if the picture in a file is not what the program draws now. Rounding of another processor may move the edge
-// of a letter by a shade.
+// Same fails the test if the picture in a file differs from what the program draws. It tolerates small differences of a few pixels, which other
+// processors cause by rounding at the edges of letters.
 func Same(t testing.TB, file string, draw func(io.Writer) error) {
 	t.Helper()
 	want, err := os.ReadFile(file)
