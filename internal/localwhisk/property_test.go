@@ -12,13 +12,13 @@ import (
 	"pgregory.net/rapid"
 )
 
-// scenario is a platform and what is asked of it.
+// scenario is a configuration, functions, and invocations.
 type scenario struct {
 	config   Config
 	seed     uint64
 	memory   []int           // of each function
 	sleep    []time.Duration // of each function
-	invokes  [][]int         // by each function at its end; only later ones
+	invokes  [][]int         // the functions that each invokes at its end; only later ones
 	requests []request
 }
 
@@ -45,7 +45,7 @@ var scenarios = rapid.Custom(func(t *rapid.T) scenario {
 		IdleTimeout: ms(20000).Draw(t, "idle timeout"), PauseGrace: ms(20000).Draw(t, "pause grace"),
 		ParallelCreations: rapid.IntRange(0, 4).Draw(t, "parallel creations"),
 		Capacity:          rapid.IntRange(0, 3).Draw(t, "capacity"), Removal: delay("removal", 1000),
-		// Constant, so that the order in which work begins tells the order in which containers were given.
+		// Constant, so that work begins in the order in which containers were assigned.
 		Dispatch: Delay{Min: 3 * time.Millisecond},
 		Creation: delay("creation", 2000), Init: delay("init", 200), Unpause: delay("unpause", 40), Logs: delay("logs", 50),
 		RunStart: delay("run start", 5), Call: delay("call", 10), FirstCall: delay("first call", 100), FirstCallPerInit: 0.5,
@@ -67,7 +67,7 @@ var scenarios = rapid.Custom(func(t *rapid.T) scenario {
 	return s
 })
 
-// outcome is what a scenario came to.
+// outcome is the result of a scenario.
 type outcome struct {
 	records []Activation
 	ends    map[string]int // how often each activation ended
@@ -75,7 +75,7 @@ type outcome struct {
 	errs    []error
 }
 
-// watch is a simulation that watches the engine.
+// watch is a simulation that checks the calls of the engine.
 type watch struct {
 	*simulation
 	platform *Platform
@@ -96,7 +96,7 @@ func (w *watch) look(c *PoolContainer) {
 	if a := c.activation; a != nil && !slices.Contains(w.begun, a) {
 		w.begun = append(w.begun, a)
 	}
-	// The platform counts a container from the moment it is decided on, the watch from its creation.
+	// The platform counts a container before it calls Create, the watch in Create.
 	if sum, counted, limit := w.memoryMB(), w.platform.memoryMB, w.platform.config.MemoryMB; sum > counted || counted > limit {
 		w.errs = append(w.errs, fmt.Errorf("containers use %d MiB, the platform counts %d of %d", sum, counted, limit))
 	}
@@ -137,7 +137,7 @@ func (w *watch) Remove(c *PoolContainer) {
 	w.simulation.Remove(c)
 }
 
-// run runs the scenario on the virtual clock, seen by the platform as clock.
+// run runs the scenario on the virtual clock; clock is the platform's view of it.
 func (s scenario) run(t rapid.TB, virtual *VirtualClock, clock Clock) outcome {
 	w := &watch{simulation: newSimulation(clock, s.config, s.seed), live: map[*PoolContainer]int{}}
 	platform, err := NewWithBackend(clock, s.config, s.seed, w)
@@ -201,7 +201,7 @@ func (s scenario) run(t rapid.TB, virtual *VirtualClock, clock Clock) outcome {
 	return o
 }
 
-// lateClock is a clock whose timers have always fired already when they are stopped, as can happen in real time.
+// lateClock is a clock whose timers are always stopped too late, as can happen in real time.
 type lateClock struct{ Clock }
 
 func (c lateClock) AfterFunc(d time.Duration, f func()) func() bool {
@@ -209,6 +209,7 @@ func (c lateClock) AfterFunc(d time.Duration, f func()) func() bool {
 	return func() bool { return false }
 }
 
+// TestPlatformProperties checks properties of random scenarios.
 func TestPlatformProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := scenarios.Draw(t, "scenario")
@@ -240,7 +241,7 @@ func TestPlatformProperties(t *testing.T) {
 	})
 }
 
-// checkTimes checks what must hold between the times of each record.
+// checkTimes checks the relations between the times of each record.
 func checkTimes(t rapid.TB, records []Activation) {
 	t.Helper()
 	for _, a := range records {
@@ -260,7 +261,7 @@ func checkTimes(t rapid.TB, records []Activation) {
 	}
 }
 
-// checkContainers checks that in each container no two runs overlap, that all are of one function, and that exactly the first is cold.
+// checkContainers checks that the runs in each container do not overlap and are of one function, and that exactly the first is cold.
 func checkContainers(t rapid.TB, records []Activation) {
 	t.Helper()
 	byContainer := map[int][]Activation{}
