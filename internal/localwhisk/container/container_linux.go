@@ -8,14 +8,16 @@ import (
 
 // processContainer is the Container of a ProcessRuntime: a process that runs one version of one action, and its descendants. Its life:
 //
-//	        Init                Run
-//	new ───────────▶ ready ────────────▶ running
-//	 │               ▲ │ ▲                │   │
-//	 │       Unpause │ │ └────────────────┘   │ timeout, exit,
-//	 │               │ │ Pause   answer       │ invalid answer
-//	 │               │ ▼                      ▼
-//	 └───────────▶  paused ────────────────▶ broken         Remove, in any state ──▶ removed
-//	  Init fails           the process exits
+//	        Init               Run                   timeout, exit,
+//	new ───────────▶ ready ───────────▶ running ───────────────────▶ broken
+//	 │               │   ▲                │        invalid answer      ▲
+//	 │         Pause │   │ Unpause        │ answer                     │
+//	 │               ▼   │                ▼                            │
+//	 │              paused              ready                          │
+//	 └─────────────────────────────────────────────────────────────────┘
+//	     Init fails, or the process exits in any state
+//
+//	Remove, in any state ──▶ removed
 //
 // Remove is all that is left to do with a broken container: a further Run fails. The fields say which state it is:
 //

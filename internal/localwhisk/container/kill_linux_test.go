@@ -100,10 +100,10 @@ func TestSupervisorKilled(t *testing.T) {
 	pids := []int{daemonOf(t, one), one.(*processContainer).process.identity.pid, daemonOf(t, two), two.(*processContainer).process.identity.pid}
 	done := make(chan Outcome)
 	go func() { done <- run(one, `{"sleep": 60000}`) }()
-	k := r.supervisor
-	require.NoError(t, syscall.Kill(k.command.Process.Pid, syscall.SIGKILL))
+	killed := r.supervisor
+	require.NoError(t, syscall.Kill(killed.command.Process.Pid, syscall.SIGKILL))
 	require.Equal(t, lost(exitedUnexpected), <-done)
-	<-k.gone
+	<-killed.gone
 	for _, pid := range pids {
 		require.False(t, alive(pid))
 	}
@@ -111,7 +111,7 @@ func TestSupervisorKilled(t *testing.T) {
 	one.Remove()
 	require.NoDirExists(t, one.(*processContainer).dir)
 	require.Equal(t, Success, run(started(t, r, spec(t)), `{}`).Kind)
-	require.NotSame(t, k, r.supervisor)
+	require.NotSame(t, killed, r.supervisor)
 }
 
 const platformName = "the-platform-of-a-test"

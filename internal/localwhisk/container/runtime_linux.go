@@ -76,12 +76,12 @@ func (p *ProcessRuntime) liveSupervisor() (*supervisorClient, error) {
 	if p.supervisor != nil && !p.supervisor.isDisconnected() {
 		return p.supervisor, nil
 	}
-	k, err := startSupervisor(p.dir, p.lock, &p.options)
+	s, err := startSupervisor(p.dir, p.lock, &p.options)
 	if err != nil {
 		return nil, err
 	}
-	p.supervisor = k
-	return k, nil
+	p.supervisor = s
+	return s, nil
 }
 
 // Start returns a container without an action: the spare one if it has the right memory limit, otherwise a new one.
@@ -162,11 +162,11 @@ func (p *ProcessRuntime) start(memoryMB int) (*processContainer, error) {
 }
 
 func (p *ProcessRuntime) startProcess(c *processContainer) (*process, error) {
-	k, err := p.liveSupervisor()
+	s, err := p.liveSupervisor()
 	if err != nil {
 		return nil, err
 	}
-	return k.start(p.ids.Add(1), c.memoryMB, &c.logs)
+	return s.start(p.ids.Add(1), c.memoryMB, &c.logs)
 }
 
 // Prepare unpacks the code of an action in the background, so that its first container starts as fast as later ones.
@@ -181,13 +181,13 @@ func (p *ProcessRuntime) Close() error {
 	p.mu.Lock()
 	already := p.closed
 	p.closed = true
-	k := p.supervisor
+	s := p.supervisor
 	p.mu.Unlock()
 	if already {
-		<-k.gone
+		<-s.gone
 		return nil
 	}
-	k.close()
+	s.close()
 	p.spareStarts.Wait()
 	p.codes.close()
 	p.mu.Lock()
