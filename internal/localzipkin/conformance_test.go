@@ -130,7 +130,7 @@ func conform(t *testing.T, base string) {
 	)
 	mustPost(t, base, newSpan(b, 3, "main", -2*time.Hour, "tags", tags("activationId", "21", "cold", "false")))
 	mustPost(t, base, newSpan(c, 4, "main", -1*time.Hour, "tags", tags("activationId", "31", "cold", "true", "note", "a b")))
-	// A real server shows what it was given a moment later.
+	// A real server indexes spans asynchronously.
 	require.Eventually(t, func() bool { return len(find(t, base, "")) == 3 }, 10*time.Second, 10*time.Millisecond)
 
 	quote := url.QueryEscape
@@ -182,7 +182,7 @@ func conform(t *testing.T, base string) {
 	require.JSONEq(t, `["vault"]`, names("/api/v2/remoteServices?serviceName=bank"))
 	require.JSONEq(t, `[]`, names("/api/v2/spans?serviceName=nobody"))
 
-	// One trace, as it came; names are in small letters.
+	// One trace, unchanged but for names, which are in lower case.
 	var trace []map[string]any
 	status, body := get(t, base, "/api/v2/trace/"+a)
 	require.Equal(t, http.StatusOK, status)
@@ -207,7 +207,7 @@ func conform(t *testing.T, base string) {
 	require.NoError(t, json.Unmarshal([]byte(body), &many))
 	require.Len(t, many, 2)
 
-	// A span that comes again is one span. One that comes with more is one span with all, or several that say all together.
+	// A span that is sent twice is one span. If the second has more fields, it is one span with all fields, or two that have them together.
 	mustPost(t, base, newSpan(c, 4, "main", -1*time.Hour, "tags", tags("activationId", "31", "cold", "true", "note", "a b")))
 	mustPost(t, base, newSpan(b, 3, "main", -2*time.Hour, "tags", tags("late", "yes")))
 	var all map[string]any
@@ -227,7 +227,7 @@ func conform(t *testing.T, base string) {
 	require.NoError(t, json.Unmarshal([]byte(body), &trace))
 	require.Len(t, trace, 1)
 
-	// Compressed, empty, and not what it should be.
+	// Compressed, empty, and malformed requests.
 	var zipped bytes.Buffer
 	z := gzip.NewWriter(&zipped)
 	text, err := json.Marshal([]span{newSpan(traceID("e"), 9, "main", -time.Minute)})

@@ -33,7 +33,7 @@ func TestEviction(t *testing.T) {
 	for trace := range uint64(5) {
 		s.Add([]*model.SpanModel{testSpan(trace+1, 1, "n", fmt.Sprint(trace)), testSpan(trace+1, 2)})
 	}
-	s.Add([]*model.SpanModel{testSpan(1, 3)}) // trace 1 is no longer the one that has been silent for longest
+	s.Add([]*model.SpanModel{testSpan(1, 3)}) // trace 1 is no longer the least recently written
 	require.Len(t, s.Trace(model.TraceID{Low: 1}), 3)
 	require.Nil(t, s.Trace(model.TraceID{Low: 2}))
 	require.Equal(t, 9, s.Stats().Spans)

@@ -66,7 +66,7 @@ func TestRealContainers(t *testing.T) {
 	deploy("once", `"kind":"blackbox","image":"openwhisk/dockerskeleton"`)
 	deploy("newer", `"kind":"go:1.24"`)
 
-	// invoke returns the record, and the count of invocations that the container has had.
+	// invoke returns the record, and the number of invocations in the container so far.
 	invoke := func(name, parameters string, status int) (r record, n int, initTime int64, cold bool) {
 		t.Helper()
 		answer, body := c.do("POST", under+"actions/"+name+"?blocking=true", parameters)
@@ -111,7 +111,7 @@ func TestRealContainers(t *testing.T) {
 	expect("b", 1, true)
 	expect("b", 2, false)
 	waitFor(t, "the pause of both", func() bool { return states(dir) == "TT" })
-	expect("once", 1, true) // there is no room for three: a, unused for longest, goes
+	expect("once", 1, true) // there is no room for three containers: a's, the least recently used, is evicted
 	waitFor(t, "the end of two", func() bool { return len(states(dir)) == 1 })
 	expect("once", 1, false) // the container is warm, the process is new
 	expect("b", 3, false)

@@ -202,7 +202,7 @@ func TestClientGo(t *testing.T) {
 	r, err = wsk.Actions.Delete("hello")
 	refused(http.StatusNotFound, "does not exist", r, err)
 
-	// The API gateway has no APIs, and takes none; nor are there SDKs.
+	// The API gateway has no APIs and accepts none, and there are no SDKs.
 	apis, r, err := wsk.Apis.List(&whisk.ApiListRequestOptions{})
 	if ok(r, err); len(apis.Apis) != 0 {
 		t.Errorf("APIs %+v", apis)
@@ -220,7 +220,7 @@ func TestClientGo(t *testing.T) {
 	if ok(r, err); !slices.Equal(namespaces, []whisk.Namespace{{Name: "guest"}}) {
 		t.Errorf("namespaces %+v", namespaces)
 	}
-	r, err = wsk.Sdks.Install("blackbox.tar.gz") // takes the path off the client's base URL
+	r, err = wsk.Sdks.Install("blackbox.tar.gz") // removes the path from the client's base URL
 	if err != nil || r.StatusCode != http.StatusMethodNotAllowed {
 		t.Errorf("SDK: %+v, %v", r, err)
 	}

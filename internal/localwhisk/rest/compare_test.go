@@ -17,7 +17,7 @@ type comparison struct {
 	e           *exchange
 	answer      *http.Response
 	body        []byte
-	sentID      string // the request id, where one was sent
+	sentID      string // the request id, if one was sent
 	differences []string
 }
 
@@ -50,7 +50,7 @@ func (c *comparison) compare() {
 		if err := json.Unmarshal(c.e.Response.Body, &w); err != nil {
 			c.differ("the recording: %v", err)
 		} else if text, ok := w.(string); ok {
-			// Of an answer that the recorder did not understand it kept the beginning.
+			// The recorder kept only the beginning of answers that it could not parse.
 			beginning, _, _ := strings.Cut(text, "...<")
 			if got := c.translateBack(string(c.body)); !strings.HasPrefix(got, beginning) {
 				c.differ("body %.300q, want it to begin with %q", got, beginning)
@@ -176,7 +176,7 @@ func (c *comparison) object(path string, want, got map[string]any) {
 		c.record(path, want, got)
 	}
 	if size, ok := want["size"]; ok && want["status"] != nil {
-		// What is volatile in the result may be shorter or longer here.
+		// Values in the result that differ from run to run may have another length here.
 		if difference := len(compactly(got["result"])) - len(compactly(lengthened(want["result"]))); got["size"] != size.(float64)+float64(difference) {
 			c.differ("%s: size %v, want %v%+d", path, got["size"], size, difference)
 		}
@@ -195,7 +195,7 @@ func (c *comparison) object(path string, want, got map[string]any) {
 		delete(want, "code")
 	}
 	if updated, ok := want["updated"].(float64); ok {
-		// Of one version of an entity it is always the same.
+		// The update time of one version of an entity does not change.
 		key := fmt.Sprintf("%v %.0f", want["name"], updated)
 		if known, ok := c.updated[key]; ok && known != got["updated"] {
 			c.differ("%s: updated %v, want %v as before", path, got["updated"], known)
@@ -282,7 +282,7 @@ func (c *comparison) record(path string, want, got map[string]any) {
 		init, _ := annotation("initTime").(float64)
 		_, isSummary := want["statusCode"]
 		parts := int64(len(listOf(got["logs"])))
-		sum := annotation("kind") == "sequence" && !isSummary // of its parts, of which each is rounded
+		sum := annotation("kind") == "sequence" && !isSummary // the sum of the components' durations, each of which is rounded
 		if start < 1e12 || end < start || duration < int64(init) || !sum && duration != end-start || sum && duration > end-start+parts {
 			c.differ("%s: start %d, end %d, duration %d, initTime %v", path, start, end, duration, init)
 		}
@@ -370,7 +370,7 @@ func (c *comparison) logs(path string, want []any, got any) {
 			}
 		}
 		if n := min(len(w), len(g)); stream == "stdout" && isCut(lines["stderr"]) && isCut(wanted["stderr"]) && max(len(w), len(g))-n <= 1 {
-			// Where logs are cut off depends on how many digits their times have.
+			// Where logs are truncated depends on the number of digits of their times.
 			w, g = w[:n], g[:n]
 		}
 		if !slices.Equal(w, g) {
@@ -407,7 +407,7 @@ func (c *comparison) text(path, want, got string) {
 			return
 		}
 	case strings.Contains(want, "Valid values are: "):
-		// A set, and there are newer kinds here.
+		// The order is arbitrary, and there are newer kinds here.
 		sorted := func(s string) string {
 			kinds := validKinds.FindAllString(s[strings.Index(s, "Valid values are: "):], -1)
 			kinds = slices.DeleteFunc(kinds, func(k string) bool { return strings.HasPrefix(k, "'go:") && k > "'go:1.20'" })

@@ -48,16 +48,15 @@ func transcript(tb testing.TB, name string) []exchange {
 type session struct {
 	name        string
 	transcripts []string
-	// prepare is played first, without comparing: what had been deployed before the recording began.
+	// prepare names transcripts that are replayed first, without comparing the answers: their state existed when the recording began.
 	prepare  []string
 	limits   Limits
 	memoryMB int
-	// stdoutOnly tells that this server kept of the logs what went to standard output only, without the name of the stream, and
-	// added no lines of its own.
+	// stdoutOnly says that the server's logs had only standard output, without the name of the stream, and no lines of the server.
 	stdoutOnly bool
 }
 
-// What GET / and /limits show of the recorded servers: all but one were told to allow many invocations.
+// The limits of the recorded servers, as GET / and /limits show them: all but one were configured for many invocations.
 var manyAMinute = Limits{InvocationsPerMinute: 100_000, FiresPerMinute: 100_000, ConcurrentInvocations: 30}
 
 var sessions = []session{
@@ -83,7 +82,7 @@ var sessions = []session{
 }
 
 // sentAtOnce has the order in which requests took effect that were sent at the same time, according to the recorded update times.
-// The session that is prepared with a transcript had another one.
+// The session that replays a transcript in prepare had another order.
 var sentAtOnce = map[string][]int{
 	"serverless/sls-deploy":   {1, 2, 0},
 	"serverless/sls-redeploy": {1, 0, 2},
@@ -108,7 +107,7 @@ var held = []struct {
 	until       int
 }{
 	{"raw-activation-race", 2, 2, "run", 10},
-	// The container is still busy with the logs when it is needed next, and another is started.
+	// The container was still busy collecting logs when it was needed next, and another one was started.
 	{"raw-bad-bodies", 5, 5, "logs", 6},
 	{"wsk-sequence", 17, 17, "logs", 17},
 	{"raw-blocking-timeout-202", 1, 1, "run", 3},
@@ -153,11 +152,11 @@ func whyLeftOut(e *exchange) string {
 	return ""
 }
 
-// unseen has the requests that are sent instead of ones that are left out. Code stands for that of the stand-in.
+// unseen has the requests that are sent instead of ones that are left out. The code is replaced by that of the stand-in.
 var unseen = map[string]map[int][][3]string{
-	// A web action counts as an invocation, also when it is refused.
+	// A web action counts as an invocation even if it is rejected.
 	"raw-throttle-rate": {68: {{"POST", "actions/rate"}}},
-	// There is no image local/cap:v1 here: from 4 to 31 the stand-in is in its place. Two activations with errors are listed later.
+	// There is no image local/cap:v1 here: exchanges 4 to 31 use the stand-in instead. Two activations with errors are listed later.
 	"raw-container-protocol": {
 		3: {
 			{"PUT", "actions/cap2?overwrite=true", `{"exec":{"kind":"blackbox","image":"local/cap:v1","code":"Code"},"version":"0.0.1"}`},

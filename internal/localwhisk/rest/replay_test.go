@@ -19,8 +19,8 @@ import (
 	"github.com/tppfaas/tppfaas/internal/localwhisk/container"
 )
 
-// TestReplay sends what was recorded on real OpenWhisk servers, in the same order, to as many platforms, and compares the answers.
-// The actions are stand-ins for the recorded ones. It ends with the numbers of exchanges.
+// TestReplay replays the requests that were recorded on real OpenWhisk servers, each server's on a platform of its own, and compares the answers.
+// Stand-ins replace the recorded actions. Its log has the numbers of exchanges.
 func TestReplay(t *testing.T) {
 	var mu sync.Mutex
 	total, equal := 0, 0
@@ -75,16 +75,16 @@ type replay struct {
 	*client
 	session session
 	runtime *holding
-	open    []func(e *exchange) bool // release what is held until e is over; true when done
-	pending map[string]bool          // activations, by their id here, whose records are awaited
-	hurried atomic.Bool              // what is invoked is held back for longer than the client waits
+	open    []func(e *exchange) bool // called after each exchange; release what is held, and return true when done
+	pending map[string]bool          // ids of the activations here whose records are not stored yet
+	hurried atomic.Bool              // invocations are held for longer than the client waits
 
-	ids     map[string]string // recorded activation id: that of here
-	starts  map[int64]int64   // recorded start of an activation: that of here
-	updated map[string]any    // recorded time of an entity's update: that of here
+	ids     map[string]string // by recorded activation id: the id here
+	starts  map[int64]int64   // by recorded start of an activation: the start here
+	updated map[string]any    // by recorded update time of an entity: the time here
 }
 
-// Here a second of the recorded waiting takes 10 ms.
+// A recorded second of waiting takes 10 ms here.
 const faster = 100
 
 func newReplay(t *testing.T, s session) *replay {

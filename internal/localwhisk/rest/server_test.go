@@ -301,7 +301,7 @@ func TestMalformed(t *testing.T) {
 	} {
 		c.want(400, "The request content was malformed:\\n"+x[2], "PUT", under+x[0], x[1])
 	}
-	// What is null is not there.
+	// Members that are null count as missing.
 	c.want(200, "", "PUT", under+"actions/a?overwrite=true", `{"parameters":[{"key":"k","value":1}]}`)
 	c.want(200, `"parameters":[{"key":"k","value":1}]`, "PUT", under+"actions/a?overwrite=true", `{"parameters":null,"exec":null,"publish":null}`)
 }
