@@ -23,12 +23,16 @@ import (
 	"github.com/tppfaas/tppfaas/tpp"
 )
 
+// programsDir is the folder of the programs, "" before a test has asked for them. TestMain removes it.
+var programsDir string
+
 // programs builds the sampler and the collector, once, and returns their folder.
 var programs = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "tppfaas-chain-test-")
 	if err != nil {
 		return "", err
 	}
+	programsDir = dir
 	build := exec.Command("go", "build", "-buildvcs=false", "-o", dir+"/", "../../sampler/cmd/sampler", "../../collector/cmd/collector")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
@@ -39,8 +43,8 @@ var programs = sync.OnceValues(func() (string, error) {
 
 func TestMain(m *testing.M) {
 	status := m.Run()
-	if dir, err := programs(); err == nil {
-		_ = os.RemoveAll(dir)
+	if programsDir != "" {
+		_ = os.RemoveAll(programsDir)
 	}
 	os.Exit(status)
 }
