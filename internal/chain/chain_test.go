@@ -23,12 +23,16 @@ import (
 	"github.com/tppfaas/tppfaas/tpp/dataset"
 )
 
-// programs are the sampler and the collector, built once into one folder.
+// programsDir is the folder of the programs, "" before a test has asked for them. TestMain removes it.
+var programsDir string
+
+// programs builds the sampler and the collector, once, and returns their folder.
 var programs = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "tppfaas-chain-test-")
 	if err != nil {
 		return "", err
 	}
+	programsDir = dir
 	build := exec.Command("go", "build", "-buildvcs=false", "-o", dir+"/", "../../sampler/cmd/sampler", "../../collector/cmd/collector")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
@@ -39,12 +43,13 @@ var programs = sync.OnceValues(func() (string, error) {
 
 func TestMain(m *testing.M) {
 	status := m.Run()
-	if dir, err := programs(); err == nil {
-		_ = os.RemoveAll(dir)
+	if programsDir != "" {
+		_ = os.RemoveAll(programsDir)
 	}
 	os.Exit(status)
 }
 
+// start starts a chain, and stops it when the test ends.
 func start(t *testing.T, o Options) *Chain {
 	t.Helper()
 	dir, err := programs()
@@ -69,7 +74,7 @@ func start(t *testing.T, o Options) *Chain {
 	return c
 }
 
-// sample runs the sampler to its end, which must be a good one.
+// sample runs the sampler, which must succeed.
 func (c *Chain) sample(t *testing.T, args ...string) {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
@@ -80,7 +85,7 @@ func (c *Chain) sample(t *testing.T, args ...string) {
 	t.Logf("%s%s", stdout.String(), stderr.String())
 }
 
-// event is an invocation, as a dataset and a record of an activation both know it.
+// event is what both a dataset and an activation record know of an invocation.
 type event struct {
 	arrival, wait, init float64 // ms
 	name                string
@@ -90,9 +95,8 @@ func compareEvents(a, b event) int {
 	return cmp.Or(cmp.Compare(a.arrival, b.arrival), cmp.Compare(a.name, b.name), cmp.Compare(a.wait, b.wait), cmp.Compare(a.init, b.init))
 }
 
-// TestChain runs requests through real programs and a real Zipkin server. Every trace is complete, and says of each invocation what its
-// activation's record says: its arrival, and so the order, its wait, and whether its start was cold, which as many were as
-// the platform has started containers.
+// TestChain runs requests through the real programs and a real Zipkin server. It checks that every trace is complete, that the dataset has the
+// arrival, wait and init times of the activation records, and that there are as many cold starts as the platform has started containers.
 func TestChain(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds the collector and takes half a minute")
@@ -139,7 +143,7 @@ func TestChain(t *testing.T) {
 	}
 }
 
-// records are the activations that the platform has stored, as events.
+// records returns the activations that the platform has stored, as events.
 func (c *Chain) records(t *testing.T) []event {
 	t.Helper()
 	var events []event

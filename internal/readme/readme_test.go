@@ -22,7 +22,7 @@ import (
 
 const root = "../.."
 
-// TestEveryCommandWorks runs the README from top to bottom, as somebody who has just come by would.
+// TestEveryCommandWorks runs the commands of the README from top to bottom, as a new user would.
 func TestEveryCommandWorks(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds everything and trains models")
@@ -37,7 +37,7 @@ func TestEveryCommandWorks(t *testing.T) {
 	}
 	dir := t.TempDir()
 	copyProject(t, dir)
-	// The servers that are shown listen on ports of their own, which somebody else may have on this machine.
+	// The ports in the README may be in use on this machine: the servers listen on free ones.
 	for _, address := range []string{"TPPFAAS_OTLP_GRPC", "TPPFAAS_HEALTH"} {
 		t.Setenv(address, "127.0.0.1:0")
 	}
@@ -75,7 +75,7 @@ func TestEveryCommandWorks(t *testing.T) {
 	}
 }
 
-// shell is bash in a process group of its own, which is killed as a whole.
+// shell returns a command that runs a script by bash, in a process group of its own, which is killed as a whole.
 func shell(ctx context.Context, dir, script string) *exec.Cmd {
 	c := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", script)
 	c.Dir = dir
@@ -86,7 +86,7 @@ func shell(ctx context.Context, dir, script string) *exec.Cmd {
 	return c
 }
 
-// goEnv is a setting of go, which would look for it in the home folder that the commands do not see.
+// goEnv returns a setting of go; the commands have another home folder, where go would not find it.
 func goEnv(name string) string {
 	out, err := exec.Command("go", "env", name).Output()
 	if err != nil {
@@ -95,10 +95,10 @@ func goEnv(name string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// background starts a block and returns when it is ready. At the end of the test it is interrupted, and must end by itself.
+// background starts a block and returns when it is ready. At the end of the test it sends SIGINT to the block, which must end within a minute.
 func background(ctx context.Context, t *testing.T, dir string, b Block) {
 	t.Helper()
-	// It lives on while the test is cleaned up.
+	// Not cancelled with the test, but by the cleanup below.
 	c := shell(context.WithoutCancel(ctx), dir, b.Script)
 	r, w := io.Pipe()
 	c.Stdout, c.Stderr = w, w
@@ -151,7 +151,7 @@ func background(ctx context.Context, t *testing.T, dir string, b Block) {
 
 func tail(out []byte) []byte { return out[max(0, len(out)-4000):] }
 
-// copyProject copies what the project has, without what was built or sampled.
+// copyProject copies the files of the project, without what was built.
 func copyProject(t *testing.T, dir string) {
 	t.Helper()
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {

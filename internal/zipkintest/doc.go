@@ -1,6 +1,6 @@
 // Package zipkintest runs a real Zipkin server for tests.
 //
-//	url := zipkintest.Start(t) // skips the test where there is no Java, or the server's jar has not been fetched
+//	url := zipkintest.Start(t) // skips the test if there is no Java or the jar has not been fetched
 //
 // The jar comes from Maven Central by
 //

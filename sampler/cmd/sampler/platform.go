@@ -49,7 +49,7 @@ func platform(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 		// Memory is for the containers; collecting twice as often costs some percent of the processor time.
 		defer debug.SetGCPercent(debug.SetGCPercent(50))
 	}
-	runtime, err := container.NewProcesses(o.runtime)
+	runtime, err := container.NewProcessRuntime(o.runtime)
 	if err != nil {
 		return err
 	}

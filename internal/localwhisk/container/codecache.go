@@ -14,43 +14,44 @@ import (
 	"weak"
 )
 
-// codes keeps unpacked code in a directory, one folder for each distinct code, for all containers together.
-type codes struct {
-	dir       string
-	mostOfOne int64 // bytes of one code, unpacked
-	mostIdle  int64 // bytes of the codes that no container uses
-	mu        sync.Mutex
-	byContent map[[sha256.Size]byte]*code
-	bySlice   map[slice]*code
-	idle      []*code // the one used longest ago is first
-	idleBytes int64
-	unpacked  int // how often, for tests
-	closed    bool
-	working   sync.WaitGroup // those who unpack or prepare
-	preparing chan struct{}  // its capacity is how many codes are prepared at once
+// codeCache keeps unpacked code in a directory that all containers share, one folder for each distinct code. Code that no container uses is
+// kept up to a limit; the least recently used is removed first.
+type codeCache struct {
+	dir         string
+	maxUnpacked int64 // bytes of one code, unpacked
+	maxIdle     int64 // bytes of all codes that no container uses
+	mu          sync.Mutex
+	byContent   map[[sha256.Size]byte]*code
+	bySlice     map[slice]*code
+	idle        []*code // used by no container, the least recently used first
+	idleBytes   int64
+	unpacked    int // number of codes unpacked so far
+	closed      bool
+	working     sync.WaitGroup // goroutines that unpack or prepare
+	preparing   chan struct{}  // a semaphore: its capacity is the number of codes prepared at once
 }
 
-// slice tells whether two slices are the same, without keeping them alive.
+// slice identifies a slice of bytes by address and length, without keeping it alive.
 type slice struct {
 	first weak.Pointer[byte]
 	n     int
 }
 
-// code is unpacked code. It is removed some time after the last container that uses it.
+// code is unpacked code.
 type code struct {
 	dir    string
 	sum    [sha256.Size]byte
-	ready  chan struct{} // closed when what follows is set
-	err    error         // the developer's
+	ready  chan struct{} // closed when the fields up to files are set
+	err    error         // why it could not be unpacked
 	bytes  int64
 	env    string   // the text of exec.env
-	files  []string // what lies at the top, apart from exec.env
-	users  int      // under the lock of codes
-	slices []slice  // likewise
+	files  []string // the top-level files and folders, without exec.env
+	users  int      // number of users; protected by the cache's lock
+	slices []slice  // under which bySlice has this code; protected by the cache's lock
 }
 
-// get returns the code, unpacked, for one more user, who must put it back.
-func (c *codes) get(content []byte) (*code, error) {
+// acquire returns the code, unpacked. The caller must release it.
+func (c *codeCache) acquire(content []byte) (*code, error) {
 	key := slice{weak.Make(&content[0]), len(content)}
 	c.mu.Lock()
 	found := c.bySlice[key]
@@ -66,7 +67,7 @@ func (c *codes) get(content []byte) (*code, error) {
 			found = &code{dir: filepath.Join(c.dir, hex.EncodeToString(sum[:8])), sum: sum, ready: make(chan struct{})}
 			c.byContent[sum] = found
 			c.unpacked++
-			c.working.Go(func() { found.unpack(content, c.mostOfOne) })
+			c.working.Go(func() { found.unpack(content, c.maxUnpacked) })
 		}
 		if c.bySlice[key] == nil {
 			c.bySlice[key] = found
@@ -83,19 +84,19 @@ func (c *codes) get(content []byte) (*code, error) {
 		}
 	}
 	if found.users++; found.users == 1 {
-		c.wake(found)
+		c.removeIdle(found)
 	}
 	c.mu.Unlock()
 	<-found.ready
 	if found.err != nil {
-		c.put(found)
+		c.release(found)
 		return nil, found.err
 	}
 	return found, nil
 }
 
-// prepare unpacks code that will be wanted, unless others are being prepared already: whoever wants it does it then.
-func (c *codes) prepare(content []byte) {
+// prepare unpacks code in the background, so that a later acquire need not wait. It does nothing if too many codes are being prepared already.
+func (c *codeCache) prepare(content []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed || c.bySlice[slice{weak.Make(&content[0]), len(content)}] != nil {
@@ -108,23 +109,23 @@ func (c *codes) prepare(content []byte) {
 	}
 	c.working.Go(func() {
 		defer func() { <-c.preparing }()
-		// Who starts a container is told of an error.
-		if k, err := c.get(content); err == nil {
-			c.put(k)
+		// An error is returned to the caller that acquires the code later.
+		if k, err := c.acquire(content); err == nil {
+			c.release(k)
 		}
 	})
 }
 
-// close waits for those who work; from then on no code is unpacked.
-func (c *codes) close() {
+// close waits for the goroutines that unpack. Afterwards no code is unpacked.
+func (c *codeCache) close() {
 	c.mu.Lock()
 	c.closed = true
 	c.mu.Unlock()
 	c.working.Wait()
 }
 
-// wake takes a code that is used again out of the idle ones.
-func (c *codes) wake(found *code) {
+// removeIdle removes a code from the list of idle ones.
+func (c *codeCache) removeIdle(found *code) {
 	for i, other := range c.idle {
 		if other == found {
 			c.idle = append(c.idle[:i], c.idle[i+1:]...)
@@ -134,8 +135,8 @@ func (c *codes) wake(found *code) {
 	}
 }
 
-// put ends a use.
-func (c *codes) put(k *code) {
+// release ends one use of the code, and removes idle codes beyond the limit.
+func (c *codeCache) release(k *code) {
 	c.mu.Lock()
 	if k.users--; k.users > 0 {
 		c.mu.Unlock()
@@ -144,17 +145,17 @@ func (c *codes) put(k *code) {
 	c.idle = append(c.idle, k)
 	c.idleBytes += k.bytes
 	var gone []*code
-	for len(c.idle) > 0 && (c.idleBytes > c.mostIdle || k.err != nil) {
+	for len(c.idle) > 0 && (c.idleBytes > c.maxIdle || k.err != nil) {
 		old := c.idle[0]
 		if k.err != nil {
-			old = k // it holds nothing that another could use, and the disk may have room the next time
+			old = k // not kept: a disk that was full may have room the next time
 		}
-		c.wake(old)
+		c.removeIdle(old)
 		delete(c.byContent, old.sum)
 		for _, s := range old.slices {
 			delete(c.bySlice, s)
 		}
-		// Renamed first: the same code may be unpacked again at once.
+		// It is renamed before it is removed: the same code may be unpacked again at once.
 		aside := fmt.Sprintf("%s-gone-%d", old.dir, c.unpacked)
 		if os.Rename(old.dir, aside) == nil {
 			gone = append(gone, &code{dir: aside})
@@ -169,16 +170,16 @@ func (c *codes) put(k *code) {
 	}
 }
 
-// unpack fills the directory, and closes ready.
-func (k *code) unpack(content []byte, most int64) {
+// unpack unpacks the content, at most maxBytes bytes, into the code's directory, and closes ready.
+func (k *code) unpack(content []byte, maxBytes int64) {
 	defer close(k.ready)
 	if k.err = os.Mkdir(k.dir, 0o755); k.err != nil {
 		return
 	}
 	if bytes.HasPrefix(content, []byte("PK")) {
-		k.err = unzip(content, k.dir, most)
-	} else if int64(len(content)) > most {
-		k.err = fmt.Errorf("the code is larger than %d bytes", most)
+		k.err = unzip(content, k.dir, maxBytes)
+	} else if int64(len(content)) > maxBytes {
+		k.err = fmt.Errorf("the code is larger than %d bytes", maxBytes)
 	} else {
 		k.err = os.WriteFile(filepath.Join(k.dir, "exec"), content, 0o555)
 	}
@@ -210,7 +211,7 @@ func (k *code) unpack(content []byte, most int64) {
 	})
 }
 
-// checkExec returns why the code has nothing to execute; nil if it has.
+// checkExec returns an error if the code has no executable file exec.
 func (k *code) checkExec() error {
 	info, err := os.Stat(filepath.Join(k.dir, "exec"))
 	switch {
@@ -222,7 +223,7 @@ func (k *code) checkExec() error {
 	return nil
 }
 
-// removeAll removes a directory, also if an action took away its own rights to parts of it.
+// removeAll removes a directory, even if an action has taken away the owner's permissions on parts of it.
 func removeAll(dir string) error {
 	if err := os.RemoveAll(dir); err == nil || os.Geteuid() == 0 {
 		return err

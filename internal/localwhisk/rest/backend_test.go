@@ -13,11 +13,11 @@ import (
 	"github.com/tppfaas/tppfaas/internal/localwhisk/container"
 )
 
-// withProcesses serves a platform whose actions are processes, and returns the directory that they work in, and the code of an action.
+// withProcesses starts a server whose actions are processes. It returns the directory of the containers, and the code of an action.
 func withProcesses(t *testing.T, o Options) (c *client, dir, code string) {
 	t.Helper()
 	dir = t.TempDir()
-	p, err := container.NewProcesses(container.Options{Dir: dir})
+	p, err := container.NewProcessRuntime(container.Options{Dir: dir})
 	if err != nil {
 		t.Skip(err)
 	}
@@ -29,7 +29,7 @@ func withProcesses(t *testing.T, o Options) (c *client, dir, code string) {
 	return c, dir, code
 }
 
-// states returns the states of the processes that run code from a directory: T is stopped, S sleeps.
+// states returns the states of the processes that run code from a directory: T is stopped, S is sleeping.
 func states(dir string) string {
 	var list []byte
 	exes, _ := filepath.Glob("/proc/[0-9]*/exe")
@@ -55,7 +55,7 @@ func waitFor(t *testing.T, what string, condition func() bool) {
 	}
 }
 
-// TestRealContainers: a zip is deployed, and invoked cold, warm, after a pause, and after others have taken its memory.
+// TestRealContainers deploys a zip and invokes it cold, warm, after a pause, and after its container was evicted.
 func TestRealContainers(t *testing.T) {
 	c, dir, code := withProcesses(t, Options{MemoryMB: 512, PauseGrace: 20 * time.Millisecond})
 	deploy := func(name, kind string) {
@@ -66,7 +66,7 @@ func TestRealContainers(t *testing.T) {
 	deploy("once", `"kind":"blackbox","image":"openwhisk/dockerskeleton"`)
 	deploy("newer", `"kind":"go:1.24"`)
 
-	// invoke returns the record, and the count of invocations that the container has had.
+	// invoke returns the record, and the number of invocations in the container so far.
 	invoke := func(name, parameters string, status int) (r record, n int, initTime int64, cold bool) {
 		t.Helper()
 		answer, body := c.do("POST", under+"actions/"+name+"?blocking=true", parameters)
@@ -111,7 +111,7 @@ func TestRealContainers(t *testing.T) {
 	expect("b", 1, true)
 	expect("b", 2, false)
 	waitFor(t, "the pause of both", func() bool { return states(dir) == "TT" })
-	expect("once", 1, true) // there is no room for three: a, unused for longest, goes
+	expect("once", 1, true) // there is no room for three containers: a's, the least recently used, is evicted
 	waitFor(t, "the end of two", func() bool { return len(states(dir)) == 1 })
 	expect("once", 1, false) // the container is warm, the process is new
 	expect("b", 3, false)
@@ -134,7 +134,7 @@ func TestRealContainers(t *testing.T) {
 	}
 }
 
-// TestManyRealContainers: more invocations at once than there is memory for all run.
+// TestManyRealContainers checks that more invocations than fit into memory at once all run.
 func TestManyRealContainers(t *testing.T) {
 	c, _, code := withProcesses(t, Options{MemoryMB: 1024})
 	var ids []string
