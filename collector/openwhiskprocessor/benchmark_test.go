@@ -67,9 +67,8 @@ func BenchmarkEnrich(b *testing.B) {
 					require.NoError(b, p.ConsumeTraces(background, m))
 				}
 				for waiting := true; waiting; {
-					p.mu.Lock()
-					waiting = p.spans > 0
-					p.mu.Unlock()
+					spans, _ := p.pending.load()
+					waiting = spans > 0
 					runtime.Gosched()
 				}
 				b.StopTimer()

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cenkalti/backoff/v7"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/config/configopaque"
 	"go.opentelemetry.io/collector/config/configtls"
@@ -54,6 +55,14 @@ type RetryConfig struct {
 	Total      time.Duration `mapstructure:"total"`
 	Outage     time.Duration `mapstructure:"outage"`
 }
+
+// backOff returns the intervals between the lookups of one activation.
+func (c *RetryConfig) backOff() backoff.ExponentialBackOff {
+	return backoff.ExponentialBackOff{InitialInterval: c.Initial, Multiplier: c.Multiplier, MaxInterval: c.Maximum}
+}
+
+// exhausted reports whether a record is missing after having been waited for so long.
+func (c *RetryConfig) exhausted(waited time.Duration) bool { return waited >= c.Total }
 
 // CircuitConfig is a circuit breaker: after Failures lookups in a row that failed (a missing record is no failure) none is
 // made for Pause, then one to try; if that fails too, the pause doubles, up to MaximumPause.

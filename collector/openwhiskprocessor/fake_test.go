@@ -172,9 +172,8 @@ type bench struct {
 
 // waiting returns the spans and bytes that have room reserved, added up.
 func (b *bench) waiting() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.spans + b.bytes
+	spans, bytes := b.pending.load()
+	return spans + bytes
 }
 
 func settings() (processor.Settings, *observer.ObservedLogs) {
