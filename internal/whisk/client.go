@@ -73,7 +73,7 @@ func (c *Client) do(ctx context.Context, r Request, answer any) error {
 	}
 	key, read := c.readKey()
 	if read != nil {
-		e.Text, e.cause = oneLine(strings.TrimPrefix(e.Text+"; ", "; ")+read.Error()), read
+		e.Text, e.cause = OneLine(strings.TrimPrefix(e.Text+"; ", "; ")+read.Error()), read
 		return e
 	}
 	if key == r.Key {

@@ -121,7 +121,7 @@ func connectionError(server string, err error, maybeProcessed bool) *Error {
 		}
 		err = u.Err
 	}
-	e := &Error{Kind: Unreachable, Server: server, Text: oneLine(err.Error()), MaybeProcessed: maybeProcessed, cause: err}
+	e := &Error{Kind: Unreachable, Server: server, Text: OneLine(err.Error()), MaybeProcessed: maybeProcessed, cause: err}
 	var (
 		unknown  x509.UnknownAuthorityError
 		host     x509.HostnameError
@@ -145,7 +145,7 @@ func connectionError(server string, err error, maybeProcessed bool) *Error {
 
 // statusError returns the error of an answer whose status is not 2xx, of which the server says text.
 func statusError(server string, status int, retryAfter string, text string) *Error {
-	e := &Error{Server: server, Status: status, Text: strings.TrimSuffix(oneLine(text), "."), RetryAfter: parseRetryAfter(retryAfter)}
+	e := &Error{Server: server, Status: status, Text: strings.TrimSuffix(OneLine(text), "."), RetryAfter: parseRetryAfter(retryAfter)}
 	switch {
 	case status == http.StatusUnauthorized:
 		e.Kind, e.Text = Unauthorized, "" // it says no more than that
@@ -178,8 +178,8 @@ func parseRetryAfter(header string) time.Duration {
 	return time.Duration(min(seconds, 3600)) * time.Second
 }
 
-// oneLine joins the words of a text into one line of at most some 300 bytes.
-func oneLine(text string) string {
+// OneLine returns a text as one line that fits a message: without line breaks, and at most some 300 bytes long.
+func OneLine(text string) string {
 	return shorten(strings.Join(strings.Fields(strings.ToValidUTF8(text, "\uFFFD")), " "), 300)
 }
 

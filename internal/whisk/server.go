@@ -100,7 +100,7 @@ func (s *Server) Do(ctx context.Context, r Request, answer any) error {
 		}
 	}
 	if err != nil {
-		return &Error{Kind: Nonsense, Server: s.Name, Status: response.StatusCode, Text: oneLine(err.Error()), MaybeProcessed: true, cause: err}
+		return &Error{Kind: Nonsense, Server: s.Name, Status: response.StatusCode, Text: OneLine(err.Error()), MaybeProcessed: true, cause: err}
 	}
 	return nil
 }

@@ -2,43 +2,36 @@ package openwhisk
 
 import (
 	"context"
+	"errors"
 	"net/http"
-	"strings"
 	"time"
+
+	"github.com/tppfaas/tppfaas/internal/whisk"
 )
 
-// checkCollector sends a collector no spans, as functions send theirs. An *Error with a status says that what answers is no collector;
-// one without, that it cannot be reached from here, which need not mean that the functions cannot.
+// checkCollector sends no spans to a collector, in the way in which functions send theirs. An *whisk.Error with a status says that what
+// answers is no collector. One without says that the collector cannot be reached from here, which need not mean that the functions cannot
+// reach it.
 func checkCollector(ctx context.Context, address string, insecure bool) error {
-	base, err := parseAddress(address)
+	base, err := whisk.ParseAddress(address)
 	if err != nil {
 		return err
 	}
-	name := "the collector at " + shown(base)
-	transport := newTransport(insecure, 1)
-	defer transport.CloseIdleConnections()
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, base.JoinPath("v1/traces").String(), strings.NewReader("{}"))
-	if err != nil {
+	server := whisk.Server{
+		Name: "the collector at " + whisk.DisplayAddress(base), Base: base, HTTP: whisk.NewHTTPClient(insecure, 1), Timeout: 5 * time.Second,
+	}
+	defer server.HTTP.CloseIdleConnections()
+	err = server.Do(ctx, whisk.Request{Method: http.MethodPost, Path: "v1/traces", Body: struct{}{}}, nil)
+	var e *whisk.Error
+	if !errors.As(err, &e) || e.Status == 0 {
 		return err
 	}
-	r.Header.Set("Content-Type", "application/json")
-	response, err := (&http.Client{Transport: transport}).Do(r)
-	if err != nil {
-		return noAnswer(name, err, false)
+	switch e.Kind {
+	case whisk.Throttled, whisk.Overloaded, whisk.ServerError:
+		return nil // it is a collector that has trouble
+	case whisk.NotFound:
+		e.Kind = whisk.Rejected
 	}
-	if _, err := readAnswer(response); err != nil {
-		return noAnswer(name, err, false)
-	}
-	switch s := response.StatusCode; {
-	case s < 300, s == http.StatusTooManyRequests, s >= 500:
-		return nil // it is one, if not at its best
-	default:
-		e := statusError(name, response, "it takes no spans over OTLP/HTTP")
-		if e.Kind == NotFound || e.Kind == Rejected {
-			e.Kind = Rejected
-		}
-		return e
-	}
+	e.Text = "it takes no spans over OTLP/HTTP"
+	return e
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/tppfaas/tppfaas/internal/whisk"
 )
 
 // gate lets requests to a server through while they go well. After one that failed it lets only one through at a time, to try,
@@ -58,12 +60,12 @@ func (g *gate) open() bool {
 }
 
 // failed begins a pause.
-func (g *gate) failed(e *Error) {
+func (g *gate) failed(e *whisk.Error) {
 	g.mu.Lock()
 	if g.failures == 0 {
 		g.since = time.Now()
 	}
-	d := pause(g.failures, e)
+	d := whisk.Retry{}.Pause(g.failures, e)
 	g.failures++
 	g.until = time.Now().Add(d)
 	g.mu.Unlock()

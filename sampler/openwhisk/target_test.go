@@ -351,7 +351,7 @@ func TestPreflight(t *testing.T) {
 		{name: "not OpenWhisk", want: "OpenWhisk at HOST does not have this (404): status 404, it says; the address is from -apihost: is it OpenWhisk?",
 			whisk: answers("GET", "", 404, always)},
 		{name: "nonsense", want: "OpenWhisk at HOST does not have this (404)", whisk: func(w http.ResponseWriter, _ *http.Request) bool { http.NotFound(w, nil); return true }},
-		{name: "null", want: "OpenWhisk does not say which version of Go it runs",
+		{name: "null", want: "OpenWhisk at HOST answers nonsense: a list is due, and this is null: is it OpenWhisk?",
 			whisk: func(w http.ResponseWriter, _ *http.Request) bool { fmt.Fprint(w, "null"); return true }},
 		{name: "fails", want: "OpenWhisk at HOST fails (500): status 500, it says", whisk: answers("GET", "/packages", 500, always)},
 		{name: "hangs", want: "OpenWhisk at HOST cannot be reached: no answer in time; the address is from -apihost",
@@ -557,7 +557,7 @@ func TestZipkinAway(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.Empty(t, result.Incomplete)
-	require.Contains(t, r.log(), "Zipkin at "+w.Zipkin.URL+" fails (500); trying again in ")
+	require.Contains(t, r.log(), "Zipkin at "+w.Zipkin.URL+" fails (500): status 500, it says; trying again in ")
 	require.Contains(t, r.log(), "answers again, after ")
 	r.clean()
 }
