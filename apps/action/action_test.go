@@ -244,12 +244,12 @@ func TestOpenWhiskFails(t *testing.T) {
 			return 0, ""
 		}, posts: 2},
 		"no such action": {failing: func(int) (int, string) { return 404, `{"code":"x","error":"The requested resource does not exist."}` },
-			want: "answers 404 Not Found: The requested resource does not exist.", posts: 1},
-		"internal error":   {failing: func(int) (int, string) { return 500, "oops" }, want: "answers 500", posts: 1},
-		"wrong key":        {more: map[string]any{"auth": "user:another-key-that-must-not-be-seen"}, want: "401 Unauthorized: The supplied authentication is invalid"},
+			want: "does not have this (404): The requested resource does not exist", posts: 1},
+		"internal error":   {failing: func(int) (int, string) { return 500, "oops" }, want: "fails (500)", posts: 1},
+		"wrong key":        {more: map[string]any{"auth": "user:another-key-that-must-not-be-seen"}, want: "does not accept the key (401)"},
 		"no key":           {more: map[string]any{"auth": nil}, want: "neither the parameter auth nor the annotation provide-api-key"},
 		"no address":       {more: map[string]any{"apihost": "openwhisk"}, want: `apihost: "openwhisk" is no address`},
-		"throttled always": {failing: func(int) (int, string) { return 429, `{"error":"Too many"}` }, want: "answers 429 Too Many Requests: Too many", posts: -1},
+		"throttled always": {failing: func(int) (int, string) { return 429, `{"error":"Too many"}` }, want: "has had too many requests (429): Too many", posts: -1},
 		"nobody there":     {more: map[string]any{"apihost": "http://127.0.0.1:1"}, want: "127.0.0.1:1 cannot be reached"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -51,11 +51,14 @@ func New(o Options) (*Client, error) {
 		},
 		keyFile: o.KeyFile, key: o.Key,
 	}
+	err := CheckKey(o.Key)
 	if o.KeyFile != "" {
-		_, err := c.readKey()
-		return c, err
+		_, err = c.readKey()
 	}
-	return c, CheckKey(o.Key)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // Name returns how the client's errors call OpenWhisk: with its address.
