@@ -67,8 +67,8 @@ type Target struct {
 	pack    string
 	journal *Journal
 
-	sending  gate // OpenWhisk's
-	fetching gate // Zipkin's
+	sending  breaker // OpenWhisk's
+	fetching breaker // Zipkin's
 
 	// life ends with Close; stop ends the sending, and may come before.
 	life    context.Context
