@@ -13,14 +13,12 @@ import (
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/consumer/consumertest"
 	"go.opentelemetry.io/collector/pdata/ptrace"
-
-	"github.com/tppfaas/tppfaas/collector/openwhiskprocessor/internal/whisk"
 )
 
 // BenchmarkEnrich is the way of spans from arrival to the next component, each of an activation of its own: with records
 // given at once, alone and with a file storage, and with records asked of a server on this machine.
 func BenchmarkEnrich(b *testing.B) {
-	atOnce := func(context.Context, *Config) (whisk.Client, error) {
+	atOnce := func(context.Context, *Config) (Client, error) {
 		return &fakeClient{answer: always(record, nil)}, nil
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/tppfaas/tppfaas/collector/openwhiskprocessor/internal/whisk"
+	"github.com/tppfaas/tppfaas/internal/whisk"
 )
 
 // cache holds the records that were used most recently, each for a limited time. It is safe for concurrent use.

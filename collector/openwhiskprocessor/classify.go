@@ -6,7 +6,7 @@ import (
 
 	"go.opentelemetry.io/collector/pdata/ptrace"
 
-	"github.com/tppfaas/tppfaas/collector/openwhiskprocessor/internal/whisk"
+	"github.com/tppfaas/tppfaas/internal/whisk"
 )
 
 // class tells what to do with a span that has just arrived.

@@ -4,7 +4,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 
-	"github.com/tppfaas/tppfaas/collector/openwhiskprocessor/internal/whisk"
+	"github.com/tppfaas/tppfaas/internal/whisk"
 )
 
 // Attributes of spans.

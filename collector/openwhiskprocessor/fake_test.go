@@ -19,7 +19,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
-	"github.com/tppfaas/tppfaas/collector/openwhiskprocessor/internal/whisk"
+	"github.com/tppfaas/tppfaas/internal/whisk"
 )
 
 // fakeClient answers as its function says; it stands for an OpenWhisk with faults.
@@ -194,7 +194,7 @@ func start(t testing.TB, config *Config, client *fakeClient, host component.Host
 	t.Helper()
 	set, logs := settings()
 	b := &bench{client: client, sink: newSink(), logs: logs}
-	p, err := newProcessor(set, config, b.sink, func(context.Context, *Config) (whisk.Client, error) { return client, nil })
+	p, err := newProcessor(set, config, b.sink, func(context.Context, *Config) (Client, error) { return client, nil })
 	require.NoError(t, err)
 	if host == nil {
 		host = componenttest.NewNopHost()

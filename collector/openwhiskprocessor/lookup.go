@@ -8,13 +8,13 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/tppfaas/tppfaas/collector/openwhiskprocessor/internal/whisk"
+	"github.com/tppfaas/tppfaas/internal/whisk"
 )
 
 // lookups asks OpenWhisk for the records of pending activations.
 type lookups struct {
 	pending   *pending
-	client    whisk.Client
+	client    Client
 	cache     *cache
 	onMissing OnMissing
 	logger    *zap.Logger
@@ -118,7 +118,7 @@ const (
 
 // interpret returns the answer that an error of the client stands for, and for how long OpenWhisk asks to be left alone.
 func interpret(err error) (answer answer, retryAfter time.Duration) {
-	var failure *whisk.Failure
+	var failure *whisk.Error
 	switch {
 	case err == nil:
 		return found, 0
@@ -130,7 +130,7 @@ func interpret(err error) (answer answer, retryAfter time.Duration) {
 		return unavailable, 0
 	case failure.Kind == whisk.Throttled:
 		return throttled, failure.RetryAfter
-	case failure.Kind == whisk.Refused:
+	case failure.Kind == whisk.Unauthorized, failure.Kind == whisk.Forbidden:
 		return refused, failure.RetryAfter
 	default:
 		return unavailable, failure.RetryAfter

@@ -17,7 +17,6 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/tppfaas/tppfaas/collector/openwhiskprocessor/internal/metadata"
-	"github.com/tppfaas/tppfaas/collector/openwhiskprocessor/internal/whisk"
 )
 
 // openwhisk is the processor. ConsumeTraces passes on the spans that need no lookup and puts the others into pending; from
@@ -33,7 +32,7 @@ type openwhisk struct {
 	pending  *pending
 
 	// Set by Start.
-	client  whisk.Client
+	client  Client
 	spool   *spool // nil without a storage
 	lookups *lookups
 	cancel  context.CancelFunc
@@ -89,7 +88,7 @@ func (p *openwhisk) Start(ctx context.Context, host component.Host) error {
 	if p.config.StartupCheck {
 		if err := client.Check(ctx); err != nil {
 			client.Close()
-			return fmt.Errorf("OpenWhisk: %w (startup_check: false starts all the same)", err)
+			return fmt.Errorf("%w (startup_check: false starts all the same)", err)
 		}
 	}
 	p.client = client

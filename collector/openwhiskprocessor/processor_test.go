@@ -18,12 +18,12 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/tppfaas/tppfaas/collector/openwhiskprocessor/internal/whisk"
+	"github.com/tppfaas/tppfaas/internal/whisk"
 )
 
 var (
 	background = context.Background()
-	errDown    = &whisk.Failure{Kind: whisk.Unavailable, Err: errors.New("connection refused")}
+	errDown    = &whisk.Error{Kind: whisk.Unreachable, Text: "connection refused"}
 )
 
 func TestSpanIsGivenWhatTheRecordSays(t *testing.T) {
@@ -249,7 +249,7 @@ func TestThrottling(t *testing.T) {
 		begin := time.Now()
 		b := start(t, testConfig(), &fakeClient{answer: func(context.Context, string, int) (whisk.Record, error) {
 			if time.Since(begin) < time.Second {
-				return whisk.Record{}, &whisk.Failure{Kind: whisk.Throttled, RetryAfter: 20 * time.Second, Err: errors.New("429")}
+				return whisk.Record{}, &whisk.Error{Kind: whisk.Throttled, RetryAfter: 20 * time.Second}
 			}
 			return record, nil
 		}}, nil)
@@ -368,12 +368,12 @@ func TestShutdownDrains(t *testing.T) {
 
 func TestStartupCheck(t *testing.T) {
 	set, _ := settings()
-	client := &fakeClient{check: errors.New("openwhisk.example.com does not accept the key (401)")}
+	client := &fakeClient{check: errors.New("OpenWhisk at https://openwhisk.example.com does not accept the key (401)")}
 	config := testConfig()
-	p, err := newProcessor(set, config, newSink(), func(context.Context, *Config) (whisk.Client, error) { return client, nil })
+	p, err := newProcessor(set, config, newSink(), func(context.Context, *Config) (Client, error) { return client, nil })
 	require.NoError(t, err)
 	err = p.Start(background, componenttest.NewNopHost())
-	require.EqualError(t, err, "OpenWhisk: openwhisk.example.com does not accept the key (401) (startup_check: false starts all the same)")
+	require.EqualError(t, err, "OpenWhisk at https://openwhisk.example.com does not accept the key (401) (startup_check: false starts all the same)")
 	require.NoError(t, p.Shutdown(background))
 }
 

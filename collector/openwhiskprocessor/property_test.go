@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"github.com/tppfaas/tppfaas/collector/openwhiskprocessor/internal/whisk"
+	"github.com/tppfaas/tppfaas/internal/whisk"
 )
 
 // TestNoneLostNoneTwice: whatever OpenWhisk and the next component do, every span that was taken comes out once; senders
@@ -49,9 +49,9 @@ func TestNoneLostNoneTwice(t *testing.T) {
 				}
 				return whisk.Record{}, []error{
 					whisk.ErrNotYet, whisk.ErrNotYet, whisk.ErrNotYet,
-					&whisk.Failure{Kind: whisk.Unavailable, Err: errors.New("503")},
-					&whisk.Failure{Kind: whisk.Throttled, RetryAfter: time.Second, Err: errors.New("429")},
-					&whisk.Failure{Kind: whisk.Refused, Err: errors.New("401")},
+					&whisk.Error{Kind: whisk.Overloaded},
+					&whisk.Error{Kind: whisk.Throttled, RetryAfter: time.Second},
+					&whisk.Error{Kind: whisk.Unauthorized},
 				}[pick(6)]
 			}}, nil)
 			b.sink.refuse = func() error {

@@ -11,7 +11,7 @@ import (
 	"go.opentelemetry.io/collector/extension"
 	"go.opentelemetry.io/collector/extension/extensiontest"
 
-	"github.com/tppfaas/tppfaas/collector/openwhiskprocessor/internal/whisk"
+	"github.com/tppfaas/tppfaas/internal/whisk"
 )
 
 // storageHost is a host with a real file storage in a folder.
@@ -91,7 +91,7 @@ func TestStorageThatIsNotThere(t *testing.T) {
 	config := testConfig()
 	config.Storage = &other
 	set, _ := settings()
-	p, err := newProcessor(set, config, newSink(), func(context.Context, *Config) (whisk.Client, error) { return &fakeClient{}, nil })
+	p, err := newProcessor(set, config, newSink(), func(context.Context, *Config) (Client, error) { return &fakeClient{}, nil })
 	require.NoError(t, err)
 	require.EqualError(t, p.Start(background, host), "storage: there is no extension redis_storage")
 	require.NoError(t, p.Shutdown(background))
