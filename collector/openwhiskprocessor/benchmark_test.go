@@ -1,7 +1,6 @@
 package openwhiskprocessor
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -18,9 +17,7 @@ import (
 // BenchmarkEnrich is the way of spans from arrival to the next component, each of an activation of its own: with records
 // given at once, alone and with a file storage, and with records asked of a server on this machine.
 func BenchmarkEnrich(b *testing.B) {
-	atOnce := func(context.Context, *Config) (Client, error) {
-		return &fakeClient{answer: always(record, nil)}, nil
-	}
+	atOnce := provide(&fakeClient{answer: always(record, nil)})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:]
 		_, _ = fmt.Fprintf(w, `{"activationId": %q, "start": 1700000000300, "end": 1700000000900, "response": {"status": "success", "success": true},
@@ -35,7 +32,7 @@ func BenchmarkEnrich(b *testing.B) {
 	}{
 		{"records=at hand", atOnce, false, func(*Config) {}},
 		{"records=at hand/storage=file", atOnce, true, func(*Config) {}},
-		{"records=over HTTP", newClient, false, func(c *Config) { c.Host = server.URL }},
+		{"records=over HTTP", newClient, false, func(c *Config) { c.ClientConfig.Endpoint = server.URL }},
 	} {
 		for _, size := range []int{1, 100} {
 			b.Run(fmt.Sprintf("%s/message=%d", test.name, size), func(b *testing.B) {

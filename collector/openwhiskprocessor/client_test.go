@@ -14,6 +14,10 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/component/componenttest"
+	"go.opentelemetry.io/collector/config/configauth"
+	"go.opentelemetry.io/collector/config/configoptional"
 
 	"github.com/tppfaas/tppfaas/internal/whisk"
 )
@@ -67,11 +71,11 @@ func serve(t testing.TB, h http.Handler) string {
 func newTestClient(t testing.TB, address string, change func(*Config)) Client {
 	t.Helper()
 	config := testConfig()
-	config.Host = address
+	config.ClientConfig.Endpoint = address
 	if change != nil {
 		change(config)
 	}
-	c, err := newClient(t.Context(), config)
+	c, err := newClient(t.Context(), config, componenttest.NewNopHost(), componenttest.NewNopTelemetrySettings())
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
 	return c
@@ -177,7 +181,7 @@ func TestFaults(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := newTestClient(t, test.address, func(c *Config) {
 				if name == "hangs" {
-					c.Timeout = 50 * time.Millisecond
+					c.ClientConfig.Timeout = 50 * time.Millisecond
 				}
 			})
 			_, err := c.Activation(t.Context(), id)
@@ -208,7 +212,7 @@ func TestNewKeyInTheFile(t *testing.T) {
 		}
 		all["warm"].ServeHTTP(w, r)
 	}))
-	withFile := func(c *Config) { c.Auth, c.AuthFile = "", file }
+	withFile := func(c *Config) { c.Key, c.KeyFile = "", file }
 	c := newTestClient(t, address, withFile)
 	id := all["warm"].id()
 	_, err := c.Activation(t.Context(), id)
@@ -225,6 +229,95 @@ func TestNewKeyInTheFile(t *testing.T) {
 	require.ErrorContains(t, err, "no such file")
 	config := testConfig()
 	withFile(config)
-	_, err = newClient(t.Context(), config)
+	_, err = newClient(t.Context(), config, componenttest.NewNopHost(), componenttest.NewNopTelemetrySettings())
 	require.ErrorContains(t, err, "key file")
+}
+
+// authExtension is an extension that authenticates HTTP requests with a token.
+type authExtension struct {
+	component.StartFunc
+	component.ShutdownFunc
+	token string
+}
+
+func (e *authExtension) RoundTripper(base http.RoundTripper) (http.RoundTripper, error) {
+	return roundTripper(func(r *http.Request) (*http.Response, error) {
+		r = r.Clone(r.Context())
+		r.Header.Set("X-Token", e.token)
+		return base.RoundTrip(r)
+	}), nil
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// extensions is a host with extensions.
+type extensions map[component.ID]component.Component
+
+func (e extensions) GetExtensions() map[component.ID]component.Component { return e }
+
+// TestAuthExtension checks that an auth extension takes the place of the key, and that one that does not exist is an error.
+func TestAuthExtension(t *testing.T) {
+	all := recorded(t)
+	config := testConfig()
+	config.Key = ""
+	id := component.MustNewID("token")
+	config.ClientConfig.Auth = configoptional.Some(configauth.Config{AuthenticatorID: id})
+	require.NoError(t, config.Validate())
+	var header http.Header
+	config.ClientConfig.Endpoint = serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		header = r.Header
+		all["warm"].ServeHTTP(w, r)
+	}))
+	host := extensions{id: &authExtension{token: "t"}}
+	c, err := newClient(t.Context(), config, host, componenttest.NewNopTelemetrySettings())
+	require.NoError(t, err)
+	defer c.Close()
+	_, err = c.Activation(t.Context(), all["warm"].id())
+	require.NoError(t, err)
+	require.Equal(t, "t", header.Get("X-Token"))
+	require.NotContains(t, header, "Authorization")
+
+	set, _ := settings()
+	p, err := newProcessor(set, config, newSink(), newClient)
+	require.NoError(t, err)
+	require.ErrorContains(t, p.Start(t.Context(), componenttest.NewNopHost()), "token")
+	require.NoError(t, p.Shutdown(t.Context()))
+}
+
+// TestProxyAndHeaders checks that requests go through the configured proxy, with the configured headers and the key.
+func TestProxyAndHeaders(t *testing.T) {
+	all := recorded(t)
+	var asked *http.Request
+	proxy := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = r
+		all["warm"].ServeHTTP(w, r)
+	}))
+	c := newTestClient(t, "http://openwhisk.invalid", func(c *Config) {
+		c.ClientConfig.ProxyURL = proxy
+		c.ClientConfig.Headers.Set("X-Tenant", "a")
+	})
+	_, err := c.Activation(t.Context(), all["warm"].id())
+	require.NoError(t, err)
+	require.Equal(t, "openwhisk.invalid", asked.Host)
+	require.Equal(t, "a", asked.Header.Get("X-Tenant"))
+	_, password, _ := asked.BasicAuth()
+	require.Equal(t, "secret", password)
+}
+
+// TestOldNamesAreLogged checks that the log says by which names settings should be given.
+func TestOldNamesAreLogged(t *testing.T) {
+	config, err := load(t, "openwhisk/old_everything_bad")
+	require.NoError(t, err)
+	set, logs := settings()
+	p, err := newProcessor(set, config, newSink(), provide(&fakeClient{}))
+	require.NoError(t, err)
+	require.NoError(t, p.Start(t.Context(), componenttest.NewNopHost()))
+	require.NoError(t, p.Shutdown(t.Context()))
+	require.Equal(t, 1, logs.FilterMessage("A setting has an old name: host is called endpoint now").Len())
+	require.Equal(t, 1, logs.FilterMessage("A setting has an old name: auth is called key now").Len())
+	for _, entry := range logs.All() {
+		require.NotContains(t, entry.Message, "pass word")
+	}
 }

@@ -3,8 +3,8 @@
 //
 //	processors:
 //	  openwhisk:
-//	    host: https://openwhisk.example.com
-//	    auth: ${env:OW_AUTH}
+//	    endpoint: https://openwhisk.example.com
+//	    key: ${env:OW_AUTH}
 //	    storage: file_storage
 //
 // A span names its activation by the attribute activationId (or faas.invocation_id). OpenWhisk stores the record of an

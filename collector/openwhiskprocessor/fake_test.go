@@ -54,6 +54,13 @@ func (f *fakeClient) Activation(ctx context.Context, id string) (whisk.Record, e
 func (f *fakeClient) Check(context.Context) error { return f.check }
 func (f *fakeClient) Close()                      {}
 
+// provide returns a provider of the client.
+func provide(c Client) provider {
+	return func(context.Context, *Config, component.Host, component.TelemetrySettings) (Client, error) {
+		return c, nil
+	}
+}
+
 func (f *fakeClient) lookups(id string) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -185,7 +192,8 @@ func settings() (processor.Settings, *observer.ObservedLogs) {
 
 func testConfig() *Config {
 	c := createDefaultConfig().(*Config)
-	c.Auth = "user:secret"
+	c.Key = "user:secret"
+	c.Retry.BackOff.RandomizationFactor = 0 // so that a test knows when lookups are made
 	return c
 }
 
@@ -194,7 +202,7 @@ func start(t testing.TB, config *Config, client *fakeClient, host component.Host
 	t.Helper()
 	set, logs := settings()
 	b := &bench{client: client, sink: newSink(), logs: logs}
-	p, err := newProcessor(set, config, b.sink, func(context.Context, *Config) (Client, error) { return client, nil })
+	p, err := newProcessor(set, config, b.sink, provide(client))
 	require.NoError(t, err)
 	if host == nil {
 		host = componenttest.NewNopHost()

@@ -24,6 +24,7 @@ import (
 type openwhisk struct {
 	id       component.ID
 	config   *Config
+	settings component.TelemetrySettings
 	logger   *zap.Logger
 	next     consumer.Traces
 	provide  provider
@@ -45,7 +46,7 @@ func newProcessor(set processor.Settings, config *Config, next consumer.Traces, 
 		return nil, err
 	}
 	p := &openwhisk{
-		id: set.ID, config: config, logger: set.Logger, next: next, provide: provide, counters: counters{telemetry},
+		id: set.ID, config: config, settings: set.TelemetrySettings, logger: set.Logger, next: next, provide: provide, counters: counters{telemetry},
 		cache: newCache(config.Cache), pending: newPending(config),
 	}
 	if err := p.registerGauges(telemetry); err != nil {
@@ -81,7 +82,10 @@ func (p *openwhisk) Capabilities() consumer.Capabilities {
 
 // Start connects to OpenWhisk and opens the storage, and continues with the spans that an earlier process left there.
 func (p *openwhisk) Start(ctx context.Context, host component.Host) error {
-	client, err := p.provide(ctx, p.config)
+	for _, name := range p.config.renamed {
+		p.logger.Warn("A setting has an old name: " + name)
+	}
+	client, err := p.provide(ctx, p.config, host, p.settings)
 	if err != nil {
 		return err
 	}

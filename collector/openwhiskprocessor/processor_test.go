@@ -141,7 +141,7 @@ func TestRecordThatNeverComes(t *testing.T) {
 				return whisk.Record{}, whisk.ErrNotYet
 			}}, nil)
 			require.NoError(t, b.ConsumeTraces(background, message(0, "aa", "bad id")))
-			time.Sleep(config.Retry.Total + config.Retry.Maximum)
+			time.Sleep(config.Retry.BackOff.MaxElapsedTime + config.Retry.BackOff.MaxInterval)
 			synctest.Wait()
 			reasons := map[pcommon.SpanID]string{}
 			for _, s := range b.sink.all() {
@@ -185,7 +185,7 @@ func TestLookupsAreBounded(t *testing.T) {
 		config.Concurrency = 4
 		b := start(t, config, &fakeClient{answer: func(ctx context.Context, id string, n int) (whisk.Record, error) {
 			if id == activationIDs(1)[0] && n == 1 {
-				time.Sleep(config.Timeout)
+				time.Sleep(config.ClientConfig.Timeout)
 				return whisk.Record{}, errDown
 			}
 			time.Sleep(10 * time.Millisecond)
@@ -195,7 +195,7 @@ func TestLookupsAreBounded(t *testing.T) {
 		time.Sleep(time.Second)
 		require.Len(t, b.sink.all(), 99)
 		require.Equal(t, 4, b.client.mostAtOnce())
-		time.Sleep(config.Timeout)
+		time.Sleep(config.ClientConfig.Timeout)
 		require.Len(t, b.sink.all(), 100)
 		require.NoError(t, b.Shutdown(background))
 	})
@@ -370,7 +370,7 @@ func TestStartupCheck(t *testing.T) {
 	set, _ := settings()
 	client := &fakeClient{check: errors.New("OpenWhisk at https://openwhisk.example.com does not accept the key (401)")}
 	config := testConfig()
-	p, err := newProcessor(set, config, newSink(), func(context.Context, *Config) (Client, error) { return client, nil })
+	p, err := newProcessor(set, config, newSink(), provide(client))
 	require.NoError(t, err)
 	err = p.Start(background, componenttest.NewNopHost())
 	require.EqualError(t, err, "OpenWhisk at https://openwhisk.example.com does not accept the key (401) (startup_check: false starts all the same)")
@@ -404,9 +404,9 @@ func TestHundredThousandWait(t *testing.T) {
 func ExampleNewFactory() {
 	factory := NewFactory()
 	config := factory.CreateDefaultConfig().(*Config)
-	config.Host = "openwhisk.example.com"
+	config.ClientConfig.Endpoint = "openwhisk.example.com"
 	fmt.Println(factory.Type(), config.Validate())
-	// Output: openwhisk auth: the key is missing; give auth (user:password, or ${env:OW_AUTH}) or auth_file
+	// Output: openwhisk key: the key of OpenWhisk is missing; give key (user:password, or ${env:OW_AUTH}), key_file, or auth with an extension
 }
 
 // TestClockThatJumps: the times of a span are its record's, whatever the clock of this machine or of the function said, and

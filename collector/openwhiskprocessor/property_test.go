@@ -40,7 +40,7 @@ func TestNoneLostNoneTwice(t *testing.T) {
 			config := testConfig()
 			config.Pending.Spans = room
 			config.Concurrency = 1 + pick(8)
-			config.Retry.Total = 1000 * time.Hour
+			config.Retry.BackOff.MaxElapsedTime = 1000 * time.Hour
 			config.Retry.Outage = 1000 * time.Hour
 			b := start(t, config, &fakeClient{answer: func(ctx context.Context, _ string, _ int) (whisk.Record, error) {
 				time.Sleep(time.Duration(pick(200)) * time.Millisecond)

@@ -91,7 +91,7 @@ func TestStorageThatIsNotThere(t *testing.T) {
 	config := testConfig()
 	config.Storage = &other
 	set, _ := settings()
-	p, err := newProcessor(set, config, newSink(), func(context.Context, *Config) (Client, error) { return &fakeClient{}, nil })
+	p, err := newProcessor(set, config, newSink(), provide(&fakeClient{}))
 	require.NoError(t, err)
 	require.EqualError(t, p.Start(background, host), "storage: there is no extension redis_storage")
 	require.NoError(t, p.Shutdown(background))
