@@ -7,7 +7,7 @@ import (
 	"go.opentelemetry.io/collector/otelcol"
 )
 
-// TestBuiltinConfiguration builds its pipelines, with defaults and with another platform.
+// TestBuiltinConfiguration checks that the pipelines of the default configuration can be built, as it is and for another platform.
 func TestBuiltinConfiguration(t *testing.T) {
 	t.Setenv("TPPFAAS_STATE", t.TempDir())
 	for _, from := range [][]string{nil, {Builtin, "yaml:processors::openwhisk::endpoint: https://openwhisk.example.com"}} {
@@ -17,7 +17,8 @@ func TestBuiltinConfiguration(t *testing.T) {
 	}
 }
 
-func TestWrongConfigurationSaysWhatIsWrong(t *testing.T) {
+// TestWrongConfiguration checks that errors name what is wrong.
+func TestWrongConfiguration(t *testing.T) {
 	for want, from := range map[string]string{
 		"endpoint: \"ftp://x\": the scheme ftp is neither http nor https": "yaml:processors::openwhisk::endpoint: ftp://x",
 		"host and endpoint are the same setting: give only endpoint":      "yaml:processors::openwhisk::host: https://openwhisk.example.com",

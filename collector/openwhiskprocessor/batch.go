@@ -9,12 +9,12 @@ import (
 // batch holds the spans of one message that wait for their records. Once the batch is enlisted, only the forwarder changes
 // it.
 type batch struct {
-	number  uint64 // its number in the storage
-	traces  ptrace.Traces
-	bytes   int    // size of traces in OTLP
-	left    int    // number of spans that have not been delivered
-	handed  bitset // which spans have been delivered; nil without a storage
-	arrived time.Time
+	number    uint64 // its number in the storage
+	traces    ptrace.Traces
+	bytes     int    // size of traces in OTLP
+	left      int    // number of spans that have not been delivered
+	delivered bitset // which spans have been delivered, by index; nil without a storage
+	arrived   time.Time
 }
 
 // item is one span of a batch, with its resource and scope.
@@ -35,7 +35,7 @@ func (b *batch) items() []item {
 	for _, rs := range b.traces.ResourceSpans().All() {
 		for _, ss := range rs.ScopeSpans().All() {
 			for _, span := range ss.Spans().All() {
-				if b.handed == nil || !b.handed.has(index) {
+				if b.delivered == nil || !b.delivered.has(index) {
 					items = append(items, item{batch: b, resource: rs, scope: ss, span: span, activation: activationOf(span), index: index})
 				}
 				index++

@@ -10,7 +10,7 @@ import (
 	"github.com/tppfaas/tppfaas/collector/openwhiskprocessor/internal/metadata"
 )
 
-// NewFactory returns the factory of the processor.
+// NewFactory returns the factory of the processor openwhisk.
 func NewFactory() processor.Factory { return newFactory(newClient) }
 
 func newFactory(provide provider) processor.Factory {

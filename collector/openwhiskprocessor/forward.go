@@ -82,8 +82,8 @@ func (f *forwarder) forget(ctx context.Context, items []item) {
 		if b.left--; b.left == 0 {
 			bytes += b.bytes
 		}
-		if b.handed != nil {
-			b.handed.add(it.index)
+		if b.delivered != nil {
+			b.delivered.add(it.index)
 			if n := len(touched); n == 0 || touched[n-1] != b {
 				touched = append(touched, b)
 			}

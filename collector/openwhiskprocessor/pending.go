@@ -16,11 +16,9 @@ import (
 // pending is the queue of the spans that have been accepted and not yet delivered. A span first waits for the record of its
 // activation, then for the next component:
 //
-//	               ┌────────── retry ──────────┐
-//	               ▼                           │
-//	enlist ──▶ ready ──take──▶ (a worker) ──settle          finish ──▶ finished ──takeFinished──▶ (the forwarder) ──▶ release
-//	               ▲                           │  └─────────▶ (a worker) ──▲
-//	               └──────── later ◀───────────┘
+//	enlist ──▶ ready ──take──▶ worker ──settle──▶ worker ──finish──▶ finished ──takeFinished──▶ forwarder ──release──▶
+//	             ▲                         │
+//	             └────tick──── later ◀─────┘ if the record is to be looked up again
 //
 // It is safe for concurrent use. The zero value is not usable; see newPending.
 type pending struct {
@@ -206,7 +204,7 @@ func (q *pending) take() *activation {
 	for q.phase != closed {
 		if len(q.ready) > 0 {
 			now := time.Now()
-			if q.circuit.may(now) {
+			if q.circuit.allow(now) {
 				a := q.ready[0]
 				q.ready[0] = nil
 				q.ready = q.ready[1:]

@@ -26,7 +26,7 @@ var (
 	errDown    = &whisk.Error{Kind: whisk.Unreachable, Text: "connection refused"}
 )
 
-func TestSpanIsGivenWhatTheRecordSays(t *testing.T) {
+func TestSpanIsEnriched(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := start(t, testConfig(), &fakeClient{answer: always(record, nil)}, nil)
 		require.NoError(t, b.ConsumeTraces(background, message(0, "aa")))
@@ -43,7 +43,7 @@ func TestSpanIsGivenWhatTheRecordSays(t *testing.T) {
 	})
 }
 
-func TestWhatARecordMeans(t *testing.T) {
+func TestEnrich(t *testing.T) {
 	warm := whisk.Record{Start: record.Start, End: record.End, Wait: 4 * time.Millisecond}
 	failed := warm
 	failed.Error = "application error: no such thing"
@@ -81,8 +81,8 @@ func TestWhatARecordMeans(t *testing.T) {
 	}
 }
 
-// TestSpansThatNeedNotWait: no activation, or the announcement of a start.
-func TestSpansThatNeedNotWait(t *testing.T) {
+// TestSpansWithoutLookup checks that spans without an activation and announcements are passed on at once.
+func TestSpansWithoutLookup(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := start(t, testConfig(), &fakeClient{answer: always(whisk.Record{}, whisk.ErrNotYet)}, nil)
 		traces := message(0, "", "aa", "")
@@ -97,7 +97,7 @@ func TestSpansThatNeedNotWait(t *testing.T) {
 	})
 }
 
-func TestOtherNameOfTheActivation(t *testing.T) {
+func TestActivationOf(t *testing.T) {
 	span := ptrace.NewSpan()
 	span.Attributes().PutInt(attrActivationID, 7)
 	require.Empty(t, activationOf(span), "a number is no id")
@@ -107,8 +107,8 @@ func TestOtherNameOfTheActivation(t *testing.T) {
 	require.Equal(t, "aa", activationOf(span))
 }
 
-// TestRecordThatComesLater: the span is asked for again on schedule, and the others do not wait for it.
-func TestRecordThatComesLater(t *testing.T) {
+// TestLateRecord checks that a record that is not there is looked up again on schedule, and that other spans do not wait for it.
+func TestLateRecord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
 		b := start(t, testConfig(), &fakeClient{answer: func(_ context.Context, id string, _ int) (whisk.Record, error) {
@@ -129,7 +129,7 @@ func TestRecordThatComesLater(t *testing.T) {
 	})
 }
 
-func TestRecordThatNeverComes(t *testing.T) {
+func TestMissingRecord(t *testing.T) {
 	for _, policy := range []OnMissing{PassOn, Drop} {
 		synctest.Test(t, func(t *testing.T) {
 			config := testConfig()
@@ -159,8 +159,8 @@ func TestRecordThatNeverComes(t *testing.T) {
 	}
 }
 
-// TestOneLookupAnActivation: spans of one activation share a lookup, in one message, in several, and after the answer.
-func TestOneLookupAnActivation(t *testing.T) {
+// TestOneLookupPerActivation checks that spans of one activation share a lookup, in one message, in several, and after the answer.
+func TestOneLookupPerActivation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := start(t, testConfig(), &fakeClient{answer: func(context.Context, string, int) (whisk.Record, error) {
 			time.Sleep(time.Second)
@@ -168,7 +168,7 @@ func TestOneLookupAnActivation(t *testing.T) {
 		}}, nil)
 		require.NoError(t, b.ConsumeTraces(background, message(0, "aa", "aa", "aa")))
 		require.NoError(t, b.ConsumeTraces(background, message(3, "aa")))
-		require.NoError(t, b.ConsumeTraces(background, message(0, "aa")), "the first again: its sender did not hear that it was taken")
+		require.NoError(t, b.ConsumeTraces(background, message(0, "aa")), "the first span again: its sender did not hear that it was accepted")
 		time.Sleep(2 * time.Second)
 		require.NoError(t, b.ConsumeTraces(background, message(4, "aa")))
 		synctest.Wait()
@@ -178,7 +178,7 @@ func TestOneLookupAnActivation(t *testing.T) {
 	})
 }
 
-// TestLookupsAreBounded: never more at a time than configured, and a hanging one does not hold up the rest.
+// TestLookupsAreBounded checks that no more lookups run at a time than configured, and that one that hangs does not delay the others.
 func TestLookupsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		config := testConfig()
@@ -201,11 +201,11 @@ func TestLookupsAreBounded(t *testing.T) {
 	})
 }
 
-// TestOpenWhiskDown: the circuit opens, spans wait as long as the outage lasts, and all go on when it is over.
+// TestOpenWhiskDown checks that the circuit opens, that spans wait until the outage ends, and that all are delivered then.
 func TestOpenWhiskDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
-		const outage = 10 * time.Minute // much longer than retry::total
+		const outage = 10 * time.Minute // much longer than retry::max_elapsed_time
 		var lookups atomic.Int64
 		b := start(t, testConfig(), &fakeClient{answer: func(context.Context, string, int) (whisk.Record, error) {
 			if time.Since(begin) < outage {
@@ -218,8 +218,8 @@ func TestOpenWhiskDown(t *testing.T) {
 		require.NoError(t, b.ConsumeTraces(background, message(0, activationIDs(n)...)))
 		time.Sleep(outage)
 		require.Empty(t, b.sink.all())
-		require.Less(t, lookups.Load(), int64(60), "a circuit that is open asks now and then only")
-		require.InDelta(t, 10, b.logs.FilterMessageSnippet("does not give activation records").Len(), 1, "told once a minute")
+		require.Less(t, lookups.Load(), int64(60), "an open circuit allows only trials")
+		require.InDelta(t, 10, b.logs.FilterMessageSnippet("does not give activation records").Len(), 1, "logged once a minute")
 		time.Sleep(time.Minute)
 		require.Len(t, b.sink.all(), n)
 		require.Len(t, counts(b.sink.all()), n)
@@ -228,7 +228,7 @@ func TestOpenWhiskDown(t *testing.T) {
 	})
 }
 
-func TestOutageThatLastsTooLong(t *testing.T) {
+func TestLongOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		config := testConfig()
 		b := start(t, config, &fakeClient{answer: always(whisk.Record{}, errDown)}, nil)
@@ -255,7 +255,7 @@ func TestThrottling(t *testing.T) {
 		}}, nil)
 		require.NoError(t, b.ConsumeTraces(background, message(0, activationIDs(100)...)))
 		time.Sleep(19 * time.Second)
-		require.Empty(t, b.sink.all(), "OpenWhisk asked for 20 s of peace")
+		require.Empty(t, b.sink.all(), "OpenWhisk asked to wait for 20 s")
 		asked := 0
 		for _, id := range activationIDs(100) {
 			asked += b.client.lookups(id)
@@ -267,7 +267,7 @@ func TestThrottling(t *testing.T) {
 	})
 }
 
-// TestBackPressure: what does not fit is refused as a whole, with the time after which to come again.
+// TestBackPressure checks that a message that does not fit is refused as a whole, with the time after which to retry.
 func TestBackPressure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		config := testConfig()
@@ -287,12 +287,12 @@ func TestBackPressure(t *testing.T) {
 		require.Equal(t, codes.ResourceExhausted, s.Code())
 		require.Len(t, s.Details(), 1)
 		require.Equal(t, 7*time.Second, s.Details()[0].(*errdetails.RetryInfo).RetryDelay.AsDuration())
-		require.Empty(t, b.sink.all(), "all or nothing: the span without an activation comes again too")
+		require.Empty(t, b.sink.all(), "all or nothing: the span without an activation is refused too")
 		require.NoError(t, b.ConsumeTraces(background, message(8, ids[8:10]...)), "there is room for two")
 		require.Error(t, b.ConsumeTraces(background, message(10, ids[10])))
 		time.Sleep(10 * time.Second)
 		require.Len(t, b.sink.all(), 10)
-		require.NoError(t, b.ConsumeTraces(background, message(20, ids[20:60]...)), "alone, even a message that is too large gets in")
+		require.NoError(t, b.ConsumeTraces(background, message(20, ids[20:60]...)), "a message that is too large is accepted while nothing else waits")
 		time.Sleep(time.Second)
 		require.Len(t, b.sink.all(), 50)
 		require.NoError(t, b.Shutdown(background))
@@ -312,7 +312,8 @@ func TestBytesAreBounded(t *testing.T) {
 	})
 }
 
-// TestNextComponentIsDown: spans with their records wait until it takes them; what it rejects for good is dropped and said.
+// TestNextComponentIsDown checks that spans wait until the next component accepts them, and that those it rejects permanently are dropped
+// and logged.
 func TestNextComponentIsDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
@@ -324,7 +325,7 @@ func TestNextComponentIsDown(t *testing.T) {
 			return nil
 		}
 		require.NoError(t, b.ConsumeTraces(background, message(0, activationIDs(50)...)))
-		require.Error(t, b.ConsumeTraces(background, message(60, "")), "nobody has taken it: its sender must know")
+		require.Error(t, b.ConsumeTraces(background, message(60, "")), "the next component has not accepted it: its sender must know")
 		time.Sleep(90 * time.Second)
 		require.Len(t, counts(b.sink.all()), 50)
 		require.Len(t, b.sink.all(), 50)
@@ -339,7 +340,7 @@ func TestNextComponentIsDown(t *testing.T) {
 	})
 }
 
-// TestShutdownDrains: spans that wait get a last lookup at once, and more until the deadline; then they go on marked.
+// TestShutdownDrains checks that waiting spans are looked up at once and until the deadline, and are then delivered with a mark.
 func TestShutdownDrains(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var stopping atomic.Bool
@@ -377,7 +378,7 @@ func TestStartupCheck(t *testing.T) {
 	require.NoError(t, p.Shutdown(background))
 }
 
-// TestHundredThousandWait: the bound is kept, and when the records come all go on.
+// TestHundredThousandWait checks that the limit is kept, and that all spans are delivered when the records come.
 func TestHundredThousandWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		config := testConfig()
@@ -409,9 +410,9 @@ func ExampleNewFactory() {
 	// Output: openwhisk key: the key of OpenWhisk is missing; give key (user:password, or ${env:OW_AUTH}), key_file, or auth with an extension
 }
 
-// TestClockThatJumps: the times of a span are its record's, whatever the clock of this machine or of the function said, and
-// waiting goes by the monotonic clock alone, which does not jump.
-func TestClockThatJumps(t *testing.T) {
+// TestWrongClocks checks that a span gets the times of its record, however far the clocks of OpenWhisk, the function and this machine are
+// apart. The schedule of lookups depends on the monotonic clock only.
+func TestWrongClocks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		jumps := []time.Duration{0, -30 * 365 * 24 * time.Hour, 50 * 365 * 24 * time.Hour, -time.Hour, time.Hour}
 		ids := activationIDs(len(jumps))

@@ -15,8 +15,8 @@ import (
 	"github.com/tppfaas/tppfaas/internal/whisk"
 )
 
-// TestNoneLostNoneTwice: whatever OpenWhisk and the next component do, every span that was taken comes out once; senders
-// send again what was refused.
+// TestNoneLostNoneTwice checks that every accepted span is delivered exactly once, whatever OpenWhisk and the next component do, while
+// senders repeat what was refused.
 func TestNoneLostNoneTwice(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		seed := rapid.Uint64().Draw(rt, "seed")

@@ -46,8 +46,10 @@ func openSpool(ctx context.Context, host component.Host, id, of component.ID) (*
 	return s, batches, nil
 }
 
-func batchKey(number uint64) string  { return fmt.Sprintf("batch/%d", number) }
-func handedKey(number uint64) string { return fmt.Sprintf("handed/%d", number) }
+func batchKey(number uint64) string { return fmt.Sprintf("batch/%d", number) }
+
+// deliveredKey has its name from an earlier version, so that a storage of that version can be read.
+func deliveredKey(number uint64) string { return fmt.Sprintf("handed/%d", number) }
 
 // load reads the batches that are not delivered.
 func (s *spool) load(ctx context.Context) ([]*batch, error) {
@@ -62,8 +64,8 @@ func (s *spool) load(ctx context.Context) ([]*batch, error) {
 	}
 	var batches []*batch
 	for number := s.first; number < s.next; number++ {
-		content, handed := storage.GetOperation(batchKey(number)), storage.GetOperation(handedKey(number))
-		if err := s.client.Batch(ctx, content, handed); err != nil {
+		content, delivered := storage.GetOperation(batchKey(number)), storage.GetOperation(deliveredKey(number))
+		if err := s.client.Batch(ctx, content, delivered); err != nil {
 			return nil, err
 		}
 		if content.Value == nil {
@@ -74,10 +76,10 @@ func (s *spool) load(ctx context.Context) ([]*batch, error) {
 			return nil, fmt.Errorf("batch %d: %w", number, err)
 		}
 		b := &batch{number: number, traces: traces, bytes: len(content.Value), left: traces.SpanCount()}
-		b.handed = newBitset(b.left)
-		copy(b.handed, handed.Value)
+		b.delivered = newBitset(b.left)
+		copy(b.delivered, delivered.Value)
 		for i := range b.left {
-			if b.handed.has(i) {
+			if b.delivered.has(i) {
 				b.left--
 			}
 		}
@@ -96,7 +98,7 @@ func (s *spool) add(ctx context.Context, b *batch) error {
 	if err != nil {
 		return err
 	}
-	b.handed = newBitset(b.left)
+	b.delivered = newBitset(b.left)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b.number = s.next
@@ -110,7 +112,7 @@ func (s *spool) add(ctx context.Context, b *batch) error {
 
 // remove removes a batch that add stored.
 func (s *spool) remove(ctx context.Context, b *batch) error {
-	if b.handed == nil {
+	if b.delivered == nil {
 		return nil
 	}
 	b.left = 0
@@ -127,10 +129,10 @@ func (s *spool) update(ctx context.Context, batches []*batch) error {
 	var ops []*storage.Operation
 	for _, b := range batches {
 		if b.left > 0 {
-			ops = append(ops, storage.SetOperation(handedKey(b.number), b.handed))
+			ops = append(ops, storage.SetOperation(deliveredKey(b.number), b.delivered))
 			continue
 		}
-		ops = append(ops, storage.DeleteOperation(batchKey(b.number)), storage.DeleteOperation(handedKey(b.number)))
+		ops = append(ops, storage.DeleteOperation(batchKey(b.number)), storage.DeleteOperation(deliveredKey(b.number)))
 		delete(s.stored, b.number)
 	}
 	first := s.first
