@@ -229,7 +229,7 @@ func (q *pending) tick() {
 	for a := q.later.take(now); a != nil; a = q.later.take(now) {
 		q.ready = append(q.ready, a)
 	}
-	if q.circuit.wait(now) == 0 {
+	if len(q.ready) > 0 && q.circuit.wait(now) == 0 {
 		q.workReady.Broadcast()
 	}
 	q.setTimer(now)
@@ -238,6 +238,9 @@ func (q *pending) tick() {
 // setTimer sets the timer to the next time at which a lookup is due, or at which the circuit allows the lookups that are
 // ready. The lock is held.
 func (q *pending) setTimer(now time.Time) {
+	if q.phase == closed {
+		return
+	}
 	next := time.Duration(math.MaxInt64)
 	if len(q.later) > 0 {
 		next = max(q.later[0].due.Sub(now), 0)
