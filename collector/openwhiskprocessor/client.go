@@ -17,7 +17,7 @@ type Client interface {
 	Activation(ctx context.Context, id string) (whisk.Record, error)
 	// Check reports why OpenWhisk cannot be asked at all, nil if it can.
 	Check(ctx context.Context) error
-	// Close gives up what the client holds.
+	// Close releases the client's connections.
 	Close()
 }
 
