@@ -17,8 +17,8 @@ import (
 	"github.com/tppfaas/tppfaas/internal/zipkintest"
 )
 
-// TestRealZipkin ships to a Zipkin server as others run it: a trace is found by the activation of one of its invocations, with
-// what OpenWhisk knows of each and with its phases.
+// TestRealZipkin exports to a real Zipkin server, and checks that a trace is found by the activation of one of its invocations, and that
+// all its spans are enriched and have their phases.
 func TestRealZipkin(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the server takes some seconds to start")

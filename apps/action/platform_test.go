@@ -48,8 +48,8 @@ var program = sync.OnceValues(func() (string, error) {
 
 const key = "user:a-key-that-must-not-be-seen"
 
-// world is an OpenWhisk that runs what it is asked to invoke, in this process, and a collector.
-type world struct {
+// testPlatform is an OpenWhisk that runs what it is asked to invoke, in this process, and a collector.
+type testPlatform struct {
 	t         *testing.T
 	app       *apps.Application
 	whisk     *httptest.Server
@@ -74,92 +74,92 @@ type sending struct {
 	body       map[string]any
 }
 
-func newWorld(t *testing.T, app string) *world {
+func newTestPlatform(t *testing.T, app string) *testPlatform {
 	t.Helper()
 	a, err := apps.Load(app)
 	require.NoError(t, err)
-	w := &world{t: t, app: a, answers: map[string]json.RawMessage{}, came: make(chan struct{}, 1000)}
-	w.whisk = httptest.NewServer(http.HandlerFunc(w.invoke))
-	w.collector = httptest.NewServer(http.HandlerFunc(w.collect))
+	p := &testPlatform{t: t, app: a, answers: map[string]json.RawMessage{}, came: make(chan struct{}, 1000)}
+	p.whisk = httptest.NewServer(http.HandlerFunc(p.invoke))
+	p.collector = httptest.NewServer(http.HandlerFunc(p.collect))
 	t.Cleanup(func() {
-		w.running.Wait()
-		w.whisk.Close()
-		w.collector.Close()
+		p.running.Wait()
+		p.whisk.Close()
+		p.collector.Close()
 	})
-	return w
-}
-
-// parameters are those of a function as it is deployed, with more.
-func (w *world) parameters(function string, more map[string]any) map[string]any {
-	p := map[string]any{
-		"application": w.app.Name, "graph": Graph(w.app), "function": function, "apihost": w.whisk.URL, "package": "tppfaas",
-		"auth": key, "collector": w.collector.URL,
-	}
-	for k, v := range more {
-		if v == nil {
-			delete(p, k)
-		} else {
-			p[k] = v
-		}
-	}
 	return p
 }
 
-func (w *world) request(id, function string, more map[string]any) Request {
-	value, err := json.Marshal(w.parameters(function, more))
-	require.NoError(w.t, err)
+// parameters are those of a function as it is deployed, with more.
+func (p *testPlatform) parameters(function string, more map[string]any) map[string]any {
+	all := map[string]any{
+		"application": p.app.Name, "graph": Graph(p.app), "function": function, "apihost": p.whisk.URL, "package": "tppfaas",
+		"auth": key, "collector": p.collector.URL,
+	}
+	for k, v := range more {
+		if v == nil {
+			delete(all, k)
+		} else {
+			all[k] = v
+		}
+	}
+	return all
+}
+
+func (p *testPlatform) request(id, function string, more map[string]any) Request {
+	value, err := json.Marshal(p.parameters(function, more))
+	require.NoError(p.t, err)
 	return Request{Value: value, ActivationID: id}
 }
 
-func (w *world) invoke(rw http.ResponseWriter, r *http.Request) {
+func (p *testPlatform) invoke(rw http.ResponseWriter, r *http.Request) {
 	var body map[string]any
 	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
-		w.t.Error(err)
+		p.t.Error(err)
 	}
 	if user, password, _ := r.BasicAuth(); user+":"+password != key {
 		rw.WriteHeader(http.StatusUnauthorized)
 		_, _ = io.WriteString(rw, `{"code":"x","error":"The supplied authentication is invalid"}`)
 		return
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.posts++
-	if w.failing != nil {
-		if status, text := w.failing(w.posts); status != 0 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.posts++
+	if p.failing != nil {
+		if status, text := p.failing(p.posts); status != 0 {
 			rw.WriteHeader(status)
 			_, _ = io.WriteString(rw, text)
 			return
 		}
 	}
 	action := path.Base(r.URL.Path)
-	require.Equal(w.t, "/api/v1/namespaces/_/actions/tppfaas/"+action, r.URL.Path)
-	require.Equal(w.t, "blocking=false", r.URL.RawQuery)
-	id := fmt.Sprintf("%032x", len(w.sent)+1)
-	w.sent = append(w.sent, sending{time.Now(), id, action, body})
+	require.Equal(p.t, "/api/v1/namespaces/_/actions/tppfaas/"+action, r.URL.Path)
+	require.Equal(p.t, "blocking=false", r.URL.RawQuery)
+	id := fmt.Sprintf("%032x", len(p.sent)+1)
+	p.sent = append(p.sent, sending{time.Now(), id, action, body})
 	var function string
-	_, err := fmt.Sscanf(action, w.app.Name+"-dev-%s", &function)
-	require.NoError(w.t, err)
-	w.running.Go(func() { w.run(id, function, body) })
+	_, err := fmt.Sscanf(action, p.app.Name+"-dev-%s", &function)
+	require.NoError(p.t, err)
+	p.running.Go(func() { p.run(id, function, body) })
 	rw.WriteHeader(http.StatusAccepted)
 	_, _ = fmt.Fprintf(rw, `{"activationId":%q}`, id)
 }
 
 // run is a container that serves one invocation.
-func (w *world) run(id, function string, body map[string]any) {
+func (p *testPlatform) run(id, function string, body map[string]any) {
 	r := &Runner{}
-	text := r.Run(context.Background(), w.request(id, function, body))
-	w.mu.Lock()
-	w.answers[id] = text
-	w.mu.Unlock()
+	text := r.Run(context.Background(), p.request(id, function, body))
+	p.mu.Lock()
+	p.answers[id] = text
+	p.mu.Unlock()
 	if err := r.Close(context.Background()); err != nil {
-		w.t.Error(err)
+		p.t.Error(err)
 	}
 }
 
-func (w *world) collect(rw http.ResponseWriter, r *http.Request) {
-	if w.hanging != nil {
+func (p *testPlatform) collect(rw http.ResponseWriter, r *http.Request) {
+	if p.hanging != nil {
 		select {
-		case <-w.hanging:
+		case <-p.hanging:
 		case <-r.Context().Done():
 			return
 		}
@@ -170,37 +170,37 @@ func (w *world) collect(rw http.ResponseWriter, r *http.Request) {
 	}
 	message := ptraceotlp.NewExportRequest()
 	if err := message.UnmarshalProto(body); err != nil {
-		w.t.Error(err)
+		p.t.Error(err)
 	}
-	w.mu.Lock()
+	p.mu.Lock()
 	for _, rs := range message.Traces().ResourceSpans().All() {
 		name, _ := rs.Resource().Attributes().Get("service.name")
 		for _, ss := range rs.ScopeSpans().All() {
 			for _, s := range ss.Spans().All() {
-				w.spans = append(w.spans, s)
-				w.names = append(w.names, name.Str())
+				p.spans = append(p.spans, s)
+				p.names = append(p.names, name.Str())
 			}
 		}
 	}
-	w.mu.Unlock()
+	p.mu.Unlock()
 	rw.Header().Set("Content-Type", "application/x-protobuf")
-	w.came <- struct{}{}
+	p.came <- struct{}{}
 }
 
 // wait returns the spans when there are n.
-func (w *world) wait(n int) []ptrace.Span {
-	w.t.Helper()
+func (p *testPlatform) wait(n int) []ptrace.Span {
+	p.t.Helper()
 	for deadline := time.After(time.Minute); ; {
-		w.mu.Lock()
-		spans := append([]ptrace.Span(nil), w.spans...)
-		w.mu.Unlock()
+		p.mu.Lock()
+		spans := append([]ptrace.Span(nil), p.spans...)
+		p.mu.Unlock()
 		if len(spans) >= n {
 			return spans
 		}
 		select {
-		case <-w.came:
+		case <-p.came:
 		case <-deadline:
-			w.t.Fatalf("%d of %d spans came", len(spans), n)
+			p.t.Fatalf("%d of %d spans came", len(spans), n)
 		}
 	}
 }

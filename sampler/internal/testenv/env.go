@@ -1,9 +1,9 @@
-// Package world has everything that a sampling on OpenWhisk needs, for tests: a platform whose containers run the action in this
+// Package testenv has everything that a sampling on OpenWhisk needs, for tests: a platform whose containers run the action in this
 // process, a collector, and a Zipkin server, each of which can be made to fail.
 //
-//	w := world.New(t)
+//	w := testenv.New(t)
 //	w.OpenWhisk.Fail(func(rw http.ResponseWriter, r *http.Request) bool { … })
-package world
+package testenv
 
 import (
 	"context"
@@ -30,12 +30,12 @@ import (
 	"github.com/tppfaas/tppfaas/internal/localzipkin"
 )
 
-// World is all that. The functions reach the platform and the collector themselves, the sampler by way of OpenWhisk and Zipkin,
+// Env is all that. The functions reach the platform and the collector themselves, the sampler by way of OpenWhisk and Zipkin,
 // which can be made to fail.
-type World struct {
+type Env struct {
 	Platform  *rest.Server
-	OpenWhisk *Front
-	Zipkin    *Front
+	OpenWhisk *FaultyServer
+	Zipkin    *FaultyServer
 	Store     *localzipkin.Store
 	// CollectorURL is that of a collector that looks up records and passes spans on to Store.
 	CollectorURL string
@@ -44,9 +44,9 @@ type World struct {
 }
 
 // New returns a world that ends with the test.
-func New(t *testing.T, limits rest.Limits) *World {
+func New(t *testing.T, limits rest.Limits) *Env {
 	t.Helper()
-	w := &World{Store: localzipkin.NewStore(1_000_000, 1<<30)}
+	w := &Env{Store: localzipkin.NewStore(1_000_000, 1<<30)}
 	platform, err := rest.Start(context.Background(), rest.Options{Runtime: &runtime{}, MemoryMB: 16384, Limits: limits})
 	if err != nil {
 		t.Fatal(err)
@@ -60,9 +60,9 @@ func New(t *testing.T, limits rest.Limits) *World {
 	proxy.ErrorHandler = func(rw http.ResponseWriter, _ *http.Request, _ error) { rw.WriteHeader(http.StatusBadGateway) }
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	proxy.Transport = transport
-	w.OpenWhisk = newFront(proxy)
-	w.Zipkin = newFront(localzipkin.NewHandler(w.Store, 64<<20))
-	c := &collector{world: w, client: &http.Client{Transport: transport}}
+	w.OpenWhisk = newFaultyServer(proxy)
+	w.Zipkin = newFaultyServer(localzipkin.NewHandler(w.Store, 64<<20))
+	c := &collector{env: w, client: &http.Client{Transport: transport}}
 	server := httptest.NewServer(http.HandlerFunc(c.take))
 	w.CollectorURL = server.URL
 	t.Cleanup(func() {
@@ -78,23 +78,23 @@ func New(t *testing.T, limits rest.Limits) *World {
 }
 
 // Lose has the collector lose the spans of which lost says so; nil loses none.
-func (w *World) Lose(lost func(function, activation string) bool) { w.lose.Store(&lost) }
+func (e *Env) Lose(lost func(function, activation string) bool) { e.lose.Store(&lost) }
 
-// Front is a server that can be made to fail.
-type Front struct {
+// FaultyServer is a server that can be made to fail.
+type FaultyServer struct {
 	*httptest.Server
 	handler http.Handler
 	fail    atomic.Pointer[func(http.ResponseWriter, *http.Request) bool]
 }
 
-func newFront(handler http.Handler) *Front {
-	f := &Front{handler: handler}
+func newFaultyServer(handler http.Handler) *FaultyServer {
+	f := &FaultyServer{handler: handler}
 	f.Server = httptest.NewServer(f)
 	return f
 }
 
 // Fail has every request go to answer first, which tells whether it has answered; nil mends everything.
-func (f *Front) Fail(answer func(http.ResponseWriter, *http.Request) bool) {
+func (f *FaultyServer) Fail(answer func(http.ResponseWriter, *http.Request) bool) {
 	if answer == nil {
 		f.fail.Store(nil)
 		return
@@ -103,7 +103,7 @@ func (f *Front) Fail(answer func(http.ResponseWriter, *http.Request) bool) {
 }
 
 // ServeHTTP answers as it should, or not.
-func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (f *FaultyServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if answer := f.fail.Load(); answer != nil && (*answer)(w, r) {
 		return
 	}
@@ -180,7 +180,7 @@ func (c *actionContainer) Remove() {
 
 // collector does what the real one does, within the request.
 type collector struct {
-	world  *World
+	env    *Env
 	client *http.Client
 }
 
@@ -219,7 +219,7 @@ func (c *collector) ship(ctx context.Context, s ptrace.Span) error {
 		tags[key] = value.AsString()
 	}
 	function, id := tags["faas.name"], tags["activationId"]
-	if lost := c.world.lose.Load(); lost != nil && *lost != nil && (*lost)(function, id) {
+	if lost := c.env.lose.Load(); lost != nil && *lost != nil && (*lost)(function, id) {
 		return nil
 	}
 	start, end := s.StartTimestamp().AsTime(), s.EndTimestamp().AsTime()
@@ -248,7 +248,7 @@ func (c *collector) ship(ctx context.Context, s ptrace.Span) error {
 	}
 	spans, err := localzipkin.Decode(text, "application/json")
 	if err == nil {
-		c.world.Store.Add(spans)
+		c.env.Store.Add(spans)
 	}
 	return err
 }
@@ -274,7 +274,7 @@ func (r record) milliseconds(key string) time.Duration {
 // record asks until the record is there.
 func (c *collector) record(ctx context.Context, id string) (record, error) {
 	for {
-		r, err := http.NewRequestWithContext(ctx, http.MethodGet, c.world.Platform.URL()+"/api/v1/namespaces/_/activations/"+id, nil)
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, c.env.Platform.URL()+"/api/v1/namespaces/_/activations/"+id, nil)
 		if err != nil {
 			return record{}, err
 		}
@@ -300,16 +300,16 @@ func (c *collector) record(ctx context.Context, id string) (record, error) {
 
 func (c *collector) authorization() string {
 	r := http.Request{Header: http.Header{}}
-	user, password, _ := strings.Cut(c.world.Platform.Auth(), ":")
+	user, password, _ := strings.Cut(c.env.Platform.Auth(), ":")
 	r.SetBasicAuth(user, password)
 	return r.Header.Get("Authorization")
 }
 
 // Handle has the server behind the front work on a request whose answer nobody sees.
-func (f *Front) Handle(r *http.Request) { f.handler.ServeHTTP(httptest.NewRecorder(), r) }
+func (f *FaultyServer) Handle(r *http.Request) { f.handler.ServeHTTP(httptest.NewRecorder(), r) }
 
 // TLS returns the address of a server with a certificate that nobody vouches for, before a front.
-func TLS(t *testing.T, f *Front) string {
+func TLS(t *testing.T, f *FaultyServer) string {
 	server := httptest.NewUnstartedServer(f)
 	server.Config.ErrorLog = log.New(io.Discard, "", 0) // clients that refuse the certificate
 	server.StartTLS()
@@ -318,7 +318,7 @@ func TLS(t *testing.T, f *Front) string {
 }
 
 // Forget has Zipkin forget every trace.
-func (w *World) Forget() {
-	w.Store = localzipkin.NewStore(1_000_000, 1<<30)
-	w.Zipkin.handler = localzipkin.NewHandler(w.Store, 64<<20)
+func (e *Env) Forget() {
+	e.Store = localzipkin.NewStore(1_000_000, 1<<30)
+	e.Zipkin.handler = localzipkin.NewHandler(e.Store, 64<<20)
 }
