@@ -1,4 +1,4 @@
-// Package readme checks the project's README: its test runs every command that the README shows.
+// Package readme checks the project's README and handbook: its tests run every command that they show, and follow their links.
 //
 // Each fenced block marked sh is run by bash in a copy of the project. The blocks run one after the other in the same folder, so that later ones can
 // read what earlier ones have written. An HTML comment before a block changes how it is run:
