@@ -10,8 +10,8 @@ import (
 	"github.com/tppfaas/tppfaas/internal/whisk"
 )
 
-// Client looks up the records of activations. It is safe for concurrent use.
-type Client interface {
+// recordClient looks up the records of activations. It is safe for concurrent use.
+type recordClient interface {
 	// Activation returns the record of the activation with the id. The error is whisk.ErrNotYet where there is none, which is so
 	// until some time after the activation's end; whisk.ErrImpossible where there never will be one; or a *whisk.Error.
 	Activation(ctx context.Context, id string) (whisk.Record, error)
@@ -22,13 +22,13 @@ type Client interface {
 }
 
 // provider makes the client of a configuration. Tests put another one in the place of newClient.
-type provider func(context.Context, *Config, component.Host, component.TelemetrySettings) (Client, error)
+type provider func(context.Context, *Config, component.Host, component.TelemetrySettings) (recordClient, error)
 
 // maxAnswer bounds an answer of OpenWhisk: a result is at most 1 MiB, and logs are at most 10 MB by default.
 const maxAnswer = 32 << 20
 
-// newClient returns a Client that asks OpenWhisk over HTTP. The host has the extensions that the configuration names.
-func newClient(ctx context.Context, config *Config, host component.Host, telemetry component.TelemetrySettings) (Client, error) {
+// newClient returns a recordClient that asks OpenWhisk over HTTP. The host has the extensions that the configuration names.
+func newClient(ctx context.Context, config *Config, host component.Host, telemetry component.TelemetrySettings) (recordClient, error) {
 	base, err := parseEndpoint(config.ClientConfig.Endpoint)
 	if err != nil {
 		return nil, err
@@ -62,7 +62,7 @@ func (t withoutKey) RoundTrip(r *http.Request) (*http.Response, error) {
 	return t.base.RoundTrip(r)
 }
 
-// whiskClient is a Client over the module's client of OpenWhisk.
+// whiskClient is a recordClient over the module's client of OpenWhisk.
 type whiskClient struct {
 	*whisk.Client
 	http *http.Client

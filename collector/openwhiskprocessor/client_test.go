@@ -68,7 +68,7 @@ func serve(t testing.TB, h http.Handler) string {
 }
 
 // newTestClient returns the client of a server, as the processor makes it.
-func newTestClient(t testing.TB, address string, change func(*Config)) Client {
+func newTestClient(t testing.TB, address string, change func(*Config)) recordClient {
 	t.Helper()
 	config := testConfig()
 	config.ClientConfig.Endpoint = address

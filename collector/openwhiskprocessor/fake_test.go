@@ -55,8 +55,8 @@ func (f *fakeClient) Check(context.Context) error { return f.check }
 func (f *fakeClient) Close()                      {}
 
 // provide returns a provider of the client.
-func provide(c Client) provider {
-	return func(context.Context, *Config, component.Host, component.TelemetrySettings) (Client, error) {
+func provide(c recordClient) provider {
+	return func(context.Context, *Config, component.Host, component.TelemetrySettings) (recordClient, error) {
 		return c, nil
 	}
 }

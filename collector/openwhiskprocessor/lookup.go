@@ -14,7 +14,7 @@ import (
 // lookups asks OpenWhisk for the records of pending activations.
 type lookups struct {
 	pending   *pending
-	client    Client
+	client    recordClient
 	cache     *cache
 	onMissing OnMissing
 	logger    *zap.Logger

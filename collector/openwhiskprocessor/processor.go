@@ -33,7 +33,7 @@ type openwhisk struct {
 	pending  *pending
 
 	// Set by Start.
-	client  Client
+	client  recordClient
 	spool   *spool // nil without a storage
 	lookups *lookups
 	cancel  context.CancelFunc

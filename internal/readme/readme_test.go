@@ -21,7 +21,6 @@ import (
 	"github.com/tppfaas/tppfaas/internal/localwhisk/rest"
 )
 
-
 // pages are the documents whose commands are run, in this order, in one folder.
 var pages = []string{"README.md", "docs/modelling.md", "docs/sampling.md", "docs/collector.md"}
 
