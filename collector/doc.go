@@ -1,12 +1,12 @@
-// Package collector holds the configuration of the collector for a platform on this machine. The components are in the
-// folders beside it, and cmd/collector is a collector that has them:
+// Package collector contains the built-in configuration of the collector, for a platform on this machine. The components are in the
+// folders beside it; cmd/collector is a collector with these components:
 //
 //	go run ./collector/cmd/collector
 package collector
 
 import _ "embed"
 
-// Config is config.yaml.
+// Config is the text of config.yaml.
 //
 //go:embed config.yaml
 var Config string

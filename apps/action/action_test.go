@@ -26,35 +26,35 @@ import (
 // TestComposition: one request runs through the whole graph, each function once for each path to it; spans form the tree of
 // the calls; the calls of one function come in their order, no closer than they should.
 func TestComposition(t *testing.T) {
-	w := newWorld(t, "tree_small")
+	p := newTestPlatform(t, "tree_small")
 	r := &Runner{}
-	text := r.Run(t.Context(), w.request("main", apps.Main, nil))
+	text := r.Run(t.Context(), p.request("main", apps.Main, nil))
 	require.NotContains(t, string(text), "error")
-	n := w.app.Invocations()
-	spans := w.wait(n)
-	w.running.Wait()
+	n := p.app.Invocations()
+	spans := p.wait(n)
+	p.running.Wait()
 	require.NoError(t, r.Close(t.Context()))
-	require.Len(t, w.sent, n-1)
+	require.Len(t, p.sent, n-1)
 
 	var answered result
 	require.NoError(t, json.Unmarshal(text, &answered))
 	require.Equal(t, apps.Main, answered.Function)
-	require.Len(t, answered.Activations, len(w.app.Functions[w.app.Index(apps.Main)].Invokes))
+	require.Len(t, answered.Activations, len(p.app.Functions[p.app.Index(apps.Main)].Invokes))
 	byID := map[string]ptrace.Span{}
 	byActivation := map[string]ptrace.Span{}
 	for i, s := range spans {
 		require.Equal(t, spans[0].TraceID(), s.TraceID())
-		require.Equal(t, s.Name(), w.names[i])
+		require.Equal(t, s.Name(), p.names[i])
 		id, _ := s.Attributes().Get("activationId")
 		byActivation[id.Str()] = s
 		byID[s.SpanID().String()] = s
 	}
 	require.Len(t, byID, n)
 	require.True(t, byActivation["main"].ParentSpanID().IsEmpty())
-	for id, text := range w.answers {
+	for id, text := range p.answers {
 		var a result
 		require.NoError(t, json.Unmarshal(text, &a))
-		f := w.app.Functions[w.app.Index(a.Function)]
+		f := p.app.Functions[p.app.Index(a.Function)]
 		require.Len(t, a.Activations, len(f.Invokes))
 		for _, child := range a.Activations {
 			require.Equal(t, byActivation[id].SpanID(), byActivation[child].ParentSpanID())
@@ -63,31 +63,31 @@ func TestComposition(t *testing.T) {
 		slept := s.EndTimestamp().AsTime().Sub(s.StartTimestamp().AsTime())
 		require.GreaterOrEqual(t, slept, f.Duration+time.Duration(max(len(f.Invokes)-1, 0))*apps.CallGap)
 	}
-	for i, name := range w.app.Functions[w.app.Index(apps.Main)].Invokes {
-		require.Equal(t, w.app.DeployedName(name), w.sent[i].action, "the calls of main come first, in their order")
+	for i, name := range p.app.Functions[p.app.Index(apps.Main)].Invokes {
+		require.Equal(t, p.app.DeployedName(name), p.sent[i].action, "the calls of main come first, in their order")
 		if i > 0 {
-			require.Greater(t, w.sent[i].at.Sub(w.sent[i-1].at), apps.CallGap/3, "much too close")
+			require.Greater(t, p.sent[i].at.Sub(p.sent[i-1].at), apps.CallGap/3, "much too close")
 		}
 	}
 }
 
 // TestVariations: what main draws is what the drawer draws for the seed, and a plan that is given is kept to.
 func TestVariations(t *testing.T) {
-	w := newWorld(t, "parallel_small")
+	p := newTestPlatform(t, "parallel_small")
 	for _, more := range []map[string]any{
 		{"random": true, "seed": 7, "missing": 2, "anomalies": 1},
 		{"missing": 3, "seed": 8},
 	} {
-		task, err := newTask(w.request("main", apps.Main, more).Value)
+		task, err := newTask(p.request("main", apps.Main, more).Value)
 		require.NoError(t, err)
 		v := apps.Variation{RandomDurations: more["random"] == true, Missing: more["missing"].(int)}
 		v.Anomalies, _ = more["anomalies"].(int)
-		d, err := apps.NewDrawer(w.app, v, uint64(more["seed"].(int)))
+		d, err := apps.NewDrawer(p.app, v, uint64(more["seed"].(int)))
 		require.NoError(t, err)
 		calls, _, missing := d.Next()
 		require.Len(t, missing, v.Missing)
 		require.Equal(t, plan(calls), task.calls)
-		given, err := newTask(w.request("x", apps.Main, map[string]any{"calls": Calls(calls), "random": true}).Value)
+		given, err := newTask(p.request("x", apps.Main, map[string]any{"calls": Calls(calls), "random": true}).Value)
 		require.NoError(t, err)
 		require.Len(t, given.calls, len(calls))
 		for i := range calls {
@@ -112,17 +112,17 @@ func TestGraphAsInTheFile(t *testing.T) {
 
 // TestGammaDurations: the sleeps that main draws over many seeds have the mean and the deviation of the function's gamma.
 func TestGammaDurations(t *testing.T) {
-	w := newWorld(t, "sequence")
+	p := newTestPlatform(t, "sequence")
 	sum, squares := 0.0, 0.0
 	const n = 2000
 	for seed := range n {
-		task, err := newTask(w.request("main", apps.Main, map[string]any{"random": true, "seed": seed}).Value)
+		task, err := newTask(p.request("main", apps.Main, map[string]any{"random": true, "seed": seed}).Value)
 		require.NoError(t, err)
 		v := task.calls[1].Sleep
 		sum += v
 		squares += v * v
 	}
-	f := w.app.Functions[w.app.Index(w.app.Functions[w.app.Index(apps.Main)].Invokes[0])]
+	f := p.app.Functions[p.app.Index(p.app.Functions[p.app.Index(apps.Main)].Invokes[0])]
 	mean := sum / n
 	deviation := math.Sqrt(squares/n - mean*mean)
 	want := math.Sqrt(f.Gamma.Shape) / f.Gamma.Rate
@@ -131,12 +131,12 @@ func TestGammaDurations(t *testing.T) {
 }
 
 func TestAnnouncement(t *testing.T) {
-	w := newWorld(t, "sequence")
+	p := newTestPlatform(t, "sequence")
 	r := &Runner{}
-	calls := []plannedCall{{Function: w.app.Index(apps.Main)}}
-	r.Run(t.Context(), w.request("aa", apps.Main, map[string]any{"announce": "true", "calls": calls,
+	calls := []plannedCall{{Function: p.app.Index(apps.Main)}}
+	r.Run(t.Context(), p.request("aa", apps.Main, map[string]any{"announce": "true", "calls": calls,
 		"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "tracestate": "shop=1"}))
-	spans := w.wait(2)
+	spans := p.wait(2)
 	require.NoError(t, r.Close(t.Context()))
 	announced, own := spans[0], spans[1]
 	if announced.Name() != "start" {
@@ -154,40 +154,40 @@ func TestAnnouncement(t *testing.T) {
 
 // TestTraceContextPassesThrough: without a collector a function still hands on what it was given.
 func TestTraceContextPassesThrough(t *testing.T) {
-	w := newWorld(t, "sequence")
+	p := newTestPlatform(t, "sequence")
 	r := &Runner{}
 	given := "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-	calls := []plannedCall{{Function: w.app.Index(apps.Main), Invokes: []int{1}}, {Function: w.app.Index("f1")}}
+	calls := []plannedCall{{Function: p.app.Index(apps.Main), Invokes: []int{1}}, {Function: p.app.Index("f1")}}
 	for _, collector := range []any{"", nil, "no address", "ftp://x"} {
-		text := r.Run(t.Context(), w.request("aa", apps.Main, map[string]any{"collector": collector, "traceparent": given, "calls": calls}))
+		text := r.Run(t.Context(), p.request("aa", apps.Main, map[string]any{"collector": collector, "traceparent": given, "calls": calls}))
 		require.NotContains(t, string(text), "error")
-		require.Equal(t, given, w.sent[len(w.sent)-1].body["traceparent"])
+		require.Equal(t, given, p.sent[len(p.sent)-1].body["traceparent"])
 	}
 	require.NoError(t, r.Close(t.Context()))
 }
 
 // TestCollectorThatHangs costs nothing: the answer is there while the collector still holds the span.
 func TestCollectorThatHangs(t *testing.T) {
-	w := newWorld(t, "sequence")
-	w.hanging = make(chan struct{})
+	p := newTestPlatform(t, "sequence")
+	p.hanging = make(chan struct{})
 	r := &Runner{}
-	calls := []plannedCall{{Function: w.app.Index(apps.Main)}}
+	calls := []plannedCall{{Function: p.app.Index(apps.Main)}}
 	for i := range 2000 { // more than there is room for
-		text := r.Run(t.Context(), w.request(fmt.Sprint(i), apps.Main, map[string]any{"calls": calls}))
+		text := r.Run(t.Context(), p.request(fmt.Sprint(i), apps.Main, map[string]any{"calls": calls}))
 		require.NotContains(t, string(text), "error")
 	}
-	require.Empty(t, w.spans)
+	require.Empty(t, p.spans)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	require.Error(t, r.Close(ctx), "the export was given up")
-	close(w.hanging)
+	close(p.hanging)
 }
 
 func TestCollectorThatFails(t *testing.T) {
-	w := newWorld(t, "sequence")
+	p := newTestPlatform(t, "sequence")
 	r := &Runner{}
-	calls := []plannedCall{{Function: w.app.Index(apps.Main)}}
-	text := r.Run(t.Context(), w.request("aa", apps.Main, map[string]any{"calls": calls, "collector": "http://127.0.0.1:1"}))
+	calls := []plannedCall{{Function: p.app.Index(apps.Main)}}
+	text := r.Run(t.Context(), p.request("aa", apps.Main, map[string]any{"calls": calls, "collector": "http://127.0.0.1:1"}))
 	require.NotContains(t, string(text), "error")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
@@ -196,7 +196,7 @@ func TestCollectorThatFails(t *testing.T) {
 
 // TestCollectorComesBack: a span that nobody took is sent again.
 func TestCollectorComesBack(t *testing.T) {
-	w := newWorld(t, "sequence")
+	p := newTestPlatform(t, "sequence")
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	address := l.Addr().String()
@@ -209,15 +209,15 @@ func TestCollectorComesBack(t *testing.T) {
 		close(tried)
 	}()
 	r := &Runner{}
-	calls := []plannedCall{{Function: w.app.Index(apps.Main)}}
-	text := r.Run(t.Context(), w.request("aa", apps.Main, map[string]any{"calls": calls, "collector": "http://" + address}))
+	calls := []plannedCall{{Function: p.app.Index(apps.Main)}}
+	text := r.Run(t.Context(), p.request("aa", apps.Main, map[string]any{"calls": calls, "collector": "http://" + address}))
 	require.NotContains(t, string(text), "error")
 	<-tried
 	again, err := net.Listen("tcp", address)
 	require.NoError(t, err)
-	server := &http.Server{Handler: http.HandlerFunc(w.collect)}
+	server := &http.Server{Handler: http.HandlerFunc(p.collect)}
 	go server.Serve(again)
-	require.Len(t, w.wait(1), 1)
+	require.Len(t, p.wait(1), 1)
 	require.NoError(t, r.Close(t.Context()))
 	require.NoError(t, server.Close())
 }
@@ -244,25 +244,25 @@ func TestOpenWhiskFails(t *testing.T) {
 			return 0, ""
 		}, posts: 2},
 		"no such action": {failing: func(int) (int, string) { return 404, `{"code":"x","error":"The requested resource does not exist."}` },
-			want: "answers 404 Not Found: The requested resource does not exist.", posts: 1},
-		"internal error":   {failing: func(int) (int, string) { return 500, "oops" }, want: "answers 500", posts: 1},
-		"wrong key":        {more: map[string]any{"auth": "user:another-key-that-must-not-be-seen"}, want: "401 Unauthorized: The supplied authentication is invalid"},
+			want: "does not have this (404): The requested resource does not exist", posts: 1},
+		"internal error":   {failing: func(int) (int, string) { return 500, "oops" }, want: "fails (500)", posts: 1},
+		"wrong key":        {more: map[string]any{"auth": "user:another-key-that-must-not-be-seen"}, want: "does not accept the key (401)"},
 		"no key":           {more: map[string]any{"auth": nil}, want: "neither the parameter auth nor the annotation provide-api-key"},
 		"no address":       {more: map[string]any{"apihost": "openwhisk"}, want: `apihost: "openwhisk" is no address`},
-		"throttled always": {failing: func(int) (int, string) { return 429, `{"error":"Too many"}` }, want: "answers 429 Too Many Requests: Too many", posts: -1},
+		"throttled always": {failing: func(int) (int, string) { return 429, `{"error":"Too many"}` }, want: "has had too many requests (429): Too many", posts: -1},
 		"nobody there":     {more: map[string]any{"apihost": "http://127.0.0.1:1"}, want: "127.0.0.1:1 cannot be reached"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, "sequence")
-			w.failing = test.failing
+			p := newTestPlatform(t, "sequence")
+			p.failing = test.failing
 			planned := append([]plannedCall(nil), calls...)
-			planned[0].Function, planned[1].Function = w.app.Index(apps.Main), w.app.Index("f1")
+			planned[0].Function, planned[1].Function = p.app.Index(apps.Main), p.app.Index("f1")
 			more := map[string]any{"calls": planned, "collector": ""}
 			for k, v := range test.more {
 				more[k] = v
 			}
 			r := &Runner{}
-			request := w.request("aa", apps.Main, more)
+			request := p.request("aa", apps.Main, more)
 			request.Deadline = milliseconds(time.Now().Add(2 * time.Second).UnixMilli())
 			if test.want == "" {
 				request.Deadline = 0
@@ -278,12 +278,12 @@ func TestOpenWhiskFails(t *testing.T) {
 				require.Contains(t, answer["error"], test.want)
 			}
 			require.NotContains(t, text, "must-not-be-seen")
-			w.mu.Lock()
-			defer w.mu.Unlock()
+			p.mu.Lock()
+			defer p.mu.Unlock()
 			if test.posts >= 0 {
-				require.Equal(t, test.posts, w.posts)
+				require.Equal(t, test.posts, p.posts)
 			} else {
-				require.Greater(t, w.posts, 2)
+				require.Greater(t, p.posts, 2)
 			}
 		})
 	}
@@ -291,18 +291,18 @@ func TestOpenWhiskFails(t *testing.T) {
 
 // TestKeyThatOpenWhiskProvides is used where no other is given.
 func TestKeyThatOpenWhiskProvides(t *testing.T) {
-	w := newWorld(t, "sequence")
-	calls := []plannedCall{{Function: w.app.Index(apps.Main), Invokes: []int{1}}, {Function: w.app.Index("f1")}}
-	request := w.request("aa", apps.Main, map[string]any{"auth": nil, "calls": calls, "collector": ""})
+	p := newTestPlatform(t, "sequence")
+	calls := []plannedCall{{Function: p.app.Index(apps.Main), Invokes: []int{1}}, {Function: p.app.Index("f1")}}
+	request := p.request("aa", apps.Main, map[string]any{"auth": nil, "calls": calls, "collector": ""})
 	request.APIKey = key
 	r := &Runner{}
 	require.NotContains(t, string(r.Run(t.Context(), request)), "error")
-	require.Len(t, w.sent, 1)
+	require.Len(t, p.sent, 1)
 	require.NoError(t, r.Close(t.Context()))
 }
 
 func TestWrongParameters(t *testing.T) {
-	w := newWorld(t, "sequence")
+	p := newTestPlatform(t, "sequence")
 	for want, more := range map[string]map[string]any{
 		"parameter graph":                        {"graph": nil},
 		"only main can draw them":                {"function": "f1"},
@@ -312,12 +312,12 @@ func TestWrongParameters(t *testing.T) {
 		"call 0 makes call 0":                    {"calls": []plannedCall{{Invokes: []int{0}}}},
 		"is neither true nor false":              {"random": "perhaps"},
 		"more than the":                          {"missing": 1000},
-		"parameter call: call 0 is of":           {"function": "f2", "calls": []plannedCall{{Function: w.app.Index("f1")}}},
+		"parameter call: call 0 is of":           {"function": "f2", "calls": []plannedCall{{Function: p.app.Index("f1")}}},
 		"parameters: json: cannot unmarshal":     {"call": "first"},
 		"application \"\": a name starts with a": {"application": ""},
 	} {
 		r := &Runner{}
-		text := string(r.Run(t.Context(), w.request("aa", apps.Main, more)))
+		text := string(r.Run(t.Context(), p.request("aa", apps.Main, more)))
 		var answer map[string]string
 		require.NoError(t, json.Unmarshal([]byte(text), &answer))
 		require.Contains(t, answer["error"], want)
@@ -331,7 +331,7 @@ func TestWrongParameters(t *testing.T) {
 // TestActionLoop runs the program as OpenWhisk's Go runtime does: invocations on standard input, answers on descriptor 3. Every
 // invocation has its own activation id, also in a warm container whose environment keeps the first.
 func TestActionLoop(t *testing.T) {
-	w := newWorld(t, "sequence")
+	p := newTestPlatform(t, "sequence")
 	file, err := program()
 	require.NoError(t, err)
 	results, out, err := os.Pipe()
@@ -352,9 +352,9 @@ func TestActionLoop(t *testing.T) {
 		return line
 	}
 	require.JSONEq(t, `{"ok": true}`, read())
-	calls := []plannedCall{{Function: w.app.Index(apps.Main)}}
+	calls := []plannedCall{{Function: p.app.Index(apps.Main)}}
 	for i := range 3 {
-		value, err := json.Marshal(w.parameters(apps.Main, map[string]any{"calls": calls}))
+		value, err := json.Marshal(p.parameters(apps.Main, map[string]any{"calls": calls}))
 		require.NoError(t, err)
 		_, err = fmt.Fprintf(in, `{"value":%s,"activation_id":"id%d","action_name":"/guest/tppfaas/x","deadline":"%d"}`+"\n", value, i, time.Now().Add(time.Minute).UnixMilli())
 		require.NoError(t, err)
@@ -364,7 +364,7 @@ func TestActionLoop(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, read(), "error")
 	seen := map[string]bool{}
-	for _, s := range w.wait(3) {
+	for _, s := range p.wait(3) {
 		id, _ := s.Attributes().Get("activationId")
 		seen[id.Str()] = true
 	}
@@ -377,16 +377,16 @@ func TestActionLoop(t *testing.T) {
 
 // TestDockerSkeleton runs the program once for an invocation: the parameters as argument, or on standard input.
 func TestDockerSkeleton(t *testing.T) {
-	w := newWorld(t, "sequence")
+	p := newTestPlatform(t, "sequence")
 	file, err := program()
 	require.NoError(t, err)
-	calls := []plannedCall{{Function: w.app.Index(apps.Main), Invokes: []int{1}}, {Function: w.app.Index("f1")}}
-	value, err := json.Marshal(w.parameters(apps.Main, map[string]any{"calls": calls, "auth": nil}))
+	calls := []plannedCall{{Function: p.app.Index(apps.Main), Invokes: []int{1}}, {Function: p.app.Index("f1")}}
+	value, err := json.Marshal(p.parameters(apps.Main, map[string]any{"calls": calls, "auth": nil}))
 	require.NoError(t, err)
 	for _, way := range []string{"argument", "standard input"} {
 		id := "id of " + way
 		// The program stays only for a moment to export its span. On a busy machine that may be too short: then it is run again.
-		for tries := 1; !w.has(id); tries++ {
+		for tries := 1; !p.has(id); tries++ {
 			require.LessOrEqual(t, tries, 20, "the program never exports its span")
 			c := exec.CommandContext(t.Context(), file)
 			if way == "argument" {
@@ -401,7 +401,7 @@ func TestDockerSkeleton(t *testing.T) {
 			require.Equal(t, 1, strings.Count(string(out), "\n"))
 		}
 	}
-	w.wait(4) // two of main, and those of f1 that it invoked
+	p.wait(4) // two of main, and those of f1 that it invoked
 }
 
 func TestZip(t *testing.T) {

@@ -17,8 +17,8 @@ type Runner struct {
 	// Log gets a line for each invocation, what it did or why it failed; nil for none.
 	Log io.Writer
 
-	api    api
-	tracer tracer
+	invoker invoker
+	tracer  tracer
 }
 
 // result is what a function answers with.
@@ -76,7 +76,7 @@ func (r *Runner) work(ctx context.Context, t *task, request Request, span span) 
 		}
 		due = time.Now().Add(apps.CallGap)
 		successor := t.app.DeployedName(t.app.Functions[t.calls[call].Function].Name)
-		id, err := r.api.invoke(ctx, t, request, successor, invocation{Calls: t.calls, Call: call, carrier: span.carrier()})
+		id, err := r.invoker.invoke(ctx, t, request, successor, invocation{Calls: t.calls, Call: call, carrier: span.carrier()})
 		if err != nil {
 			return nil, fmt.Errorf("invoking %s: %w", successor, err)
 		}
@@ -119,6 +119,6 @@ func timerSleep(ctx context.Context, d time.Duration) error {
 
 // Close exports what is left, for as long as the context allows.
 func (r *Runner) Close(ctx context.Context) error {
-	r.api.close()
+	r.invoker.close()
 	return r.tracer.close(ctx)
 }

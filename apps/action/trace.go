@@ -119,10 +119,10 @@ func (p persistent) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) e
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(p.end, cancel)()
-	for pause := firstPause; ; pause = min(2*pause, maxPause) {
+	for failures := 0; ; failures++ {
 		err := p.SpanExporter.ExportSpans(ctx, spans)
 		var unreached *url.Error
-		if err == nil || !errors.As(err, &unreached) || wait(ctx, pause) != nil {
+		if err == nil || !errors.As(err, &unreached) || wait(ctx, retry.Pause(failures, nil)) != nil {
 			return err
 		}
 	}

@@ -23,7 +23,7 @@ import (
 	"github.com/tppfaas/tppfaas/collector/distribution"
 )
 
-// kinds are the types that manifests may have.
+// kinds maps the kinds of objects that manifests may contain to constructors of their types.
 var kinds = map[string]func() any{
 	"v1/Namespace":                           func() any { return new(core.Namespace) },
 	"v1/ConfigMap":                           func() any { return new(core.ConfigMap) },
@@ -36,7 +36,7 @@ var kinds = map[string]func() any{
 	"networking.k8s.io/v1/NetworkPolicy":     func() any { return new(networking.NetworkPolicy) },
 }
 
-// object is a manifest.
+// object is a decoded manifest.
 type object struct {
 	file, kind string
 	meta       meta.ObjectMeta
@@ -66,7 +66,7 @@ func read(t *testing.T, file string) []object {
 	return objects
 }
 
-// resources are the files that kustomization.yaml names.
+// resources returns the files listed in kustomization.yaml.
 func resources(t *testing.T) []string {
 	t.Helper()
 	text, err := os.ReadFile("kustomization.yaml")
@@ -81,7 +81,7 @@ func resources(t *testing.T) []string {
 	return k.Resources
 }
 
-// sets are the collections of files that are applied together.
+// sets returns the collections of objects that are applied together.
 func sets(t *testing.T) map[string][]object {
 	files := resources(t)
 	var memory, elasticsearch []object
@@ -107,7 +107,7 @@ func TestEveryManifestDecodesStrictly(t *testing.T) {
 	require.Subset(t, files, resources(t))
 }
 
-// pods returns the templates of pods by what makes them.
+// pods returns the pod templates by the name of the object that contains them.
 func pods(objects []object) map[string]core.PodTemplateSpec {
 	m := map[string]core.PodTemplateSpec{}
 	for _, o := range objects {
@@ -121,7 +121,8 @@ func pods(objects []object) map[string]core.PodTemplateSpec {
 	return m
 }
 
-// TestManifestsFitTogether: selectors meet pods, ports have their names, volumes and what they are of are there.
+// TestManifestsFitTogether checks that selectors match pods, that service ports are those of containers, and that volumes and their sources
+// exist.
 func TestManifestsFitTogether(t *testing.T) {
 	for name, objects := range sets(t) {
 		t.Run(name, func(t *testing.T) {
@@ -204,9 +205,9 @@ func TestManifestsFitTogether(t *testing.T) {
 	}
 }
 
-// TestConfigurationsAreTheCollectors: what stands in the ConfigMaps builds pipelines of the real components, and listens where
-// the pods and services say.
-func TestConfigurationsAreTheCollectors(t *testing.T) {
+// TestConfigurations checks that the pipelines in the ConfigMaps can be built from the collector's components, and listen on the ports of
+// the containers.
+func TestConfigurations(t *testing.T) {
 	t.Setenv("OW_APIHOST", "http://openwhisk")
 	for _, objects := range sets(t) {
 		checked := 0
@@ -218,7 +219,7 @@ func TestConfigurationsAreTheCollectors(t *testing.T) {
 			checked++
 			text := m.Data["config.yaml"]
 			from := []string{"yaml:" + text}
-			if strings.Contains(text, "file_storage:") { // its folder is a volume
+			if strings.Contains(text, "file_storage:") { // its directory is in a volume
 				from = append(from, "yaml:extensions::file_storage::directory: "+t.TempDir())
 			}
 			c, err := otelcol.NewCollector(distribution.Settings(from...))
@@ -234,14 +235,14 @@ func TestConfigurationsAreTheCollectors(t *testing.T) {
 	}
 }
 
-// TestNoKeyIsCommitted: the secret is an example.
+// TestNoKeyIsCommitted checks that the secret is an example and is not applied.
 func TestNoKeyIsCommitted(t *testing.T) {
 	secret := read(t, "secret.example.yaml")[0].value.(*core.Secret)
 	require.Equal(t, map[string]string{"auth": "USER:PASSWORD"}, secret.StringData)
 	require.NotContains(t, resources(t), "secret.example.yaml")
 }
 
-// TestBuilderManifest: what the OpenTelemetry Collector Builder is told to take is what our own collector is made of.
+// TestBuilderManifest checks that the manifest for the OpenTelemetry Collector Builder has the components of our own collector.
 func TestBuilderManifest(t *testing.T) {
 	text, err := os.ReadFile("../builder.yaml")
 	require.NoError(t, err)
@@ -281,7 +282,7 @@ func TestBuilderManifest(t *testing.T) {
 	require.Len(t, manifest.Extensions, distinct(factories.Extensions))
 }
 
-// distinct counts factories, some of which have an old name too.
+// distinct returns the number of different factories. Some are registered by an old name too.
 func distinct[K comparable, F any](factories map[K]F) int {
 	seen := map[any]bool{}
 	for _, f := range factories {

@@ -1,4 +1,4 @@
-// Package deploy holds the Kubernetes manifests of the collector and of Zipkin; its tests hold them together.
+// Package deploy contains the Kubernetes manifests of the collector and of Zipkin, and tests that they are consistent.
 //
 //	kubectl -n tppfaas create secret generic openwhisk --from-literal=auth=USER:PASSWORD
 //	kubectl apply -k collector/deploy

@@ -31,10 +31,10 @@ import (
 	"github.com/tppfaas/tppfaas/collector/phasespanprocessor"
 )
 
-// Version is what the collector says of itself.
+// Version is the version that the collector reports.
 const Version = "0.1.0"
 
-// Factories are the components that a configuration can name.
+// Factories returns the factories of the components that a configuration can use.
 func Factories() (otelcol.Factories, error) {
 	receivers, err1 := otelcol.MakeFactoryMap[receiver.Factory](otlpreceiver.NewFactory())
 	processors, err2 := otelcol.MakeFactoryMap[processor.Factory](
@@ -49,21 +49,21 @@ func Factories() (otelcol.Factories, error) {
 	}, errors.Join(err1, err2, err3, err4)
 }
 
-// Builtin is where the configuration comes from when none is named: collector/config.yaml.
+// Builtin is the location of the default configuration, collector/config.yaml.
 const Builtin = "builtin:local"
 
-// Settings are those of the collector. The configuration is read from the named places (files, env:NAME, yaml:TEXT,
-// builtin:local), from Builtin if there are none.
-func Settings(from ...string) otelcol.CollectorSettings {
-	if len(from) == 0 {
-		from = []string{Builtin}
+// Settings returns the settings of the collector. The configuration is merged from the given locations (files, env:NAME, yaml:TEXT,
+// builtin:local); without any it is Builtin.
+func Settings(locations ...string) otelcol.CollectorSettings {
+	if len(locations) == 0 {
+		locations = []string{Builtin}
 	}
 	return otelcol.CollectorSettings{
 		BuildInfo: component.BuildInfo{Command: "collector", Description: "OpenTelemetry Collector for OpenWhisk", Version: Version},
 		Factories: Factories,
 		ConfigProviderSettings: otelcol.ConfigProviderSettings{
 			ResolverSettings: confmap.ResolverSettings{
-				URIs: from,
+				URIs: locations,
 				ProviderFactories: []confmap.ProviderFactory{
 					fileprovider.NewFactory(), envprovider.NewFactory(), yamlprovider.NewFactory(), confmap.NewProviderFactory(newBuiltin),
 				},
@@ -73,7 +73,7 @@ func Settings(from ...string) otelcol.CollectorSettings {
 	}
 }
 
-// builtin provides the configuration that is part of the program.
+// builtin is a provider of the configuration that is compiled into the program.
 type builtin struct{}
 
 func newBuiltin(confmap.ProviderSettings) confmap.Provider { return builtin{} }

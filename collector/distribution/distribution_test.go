@@ -7,22 +7,24 @@ import (
 	"go.opentelemetry.io/collector/otelcol"
 )
 
-// TestBuiltinConfiguration builds its pipelines, with defaults and with another platform.
+// TestBuiltinConfiguration checks that the pipelines of the default configuration can be built, as it is and for another platform.
 func TestBuiltinConfiguration(t *testing.T) {
 	t.Setenv("TPPFAAS_STATE", t.TempDir())
-	for _, from := range [][]string{nil, {Builtin, "yaml:processors::openwhisk::host: https://openwhisk.example.com"}} {
+	for _, from := range [][]string{nil, {Builtin, "yaml:processors::openwhisk::endpoint: https://openwhisk.example.com"}} {
 		c, err := otelcol.NewCollector(Settings(from...))
 		require.NoError(t, err)
 		require.NoError(t, c.DryRun(t.Context()))
 	}
 }
 
-func TestWrongConfigurationSaysWhatIsWrong(t *testing.T) {
+// TestWrongConfiguration checks that errors name what is wrong.
+func TestWrongConfiguration(t *testing.T) {
 	for want, from := range map[string]string{
-		"host: \"ftp://x\" is neither http nor https":          "yaml:processors::openwhisk::host: ftp://x",
-		"on_missing: \"lose\" is neither pass_on nor drop":     "yaml:processors::openwhisk::on_missing: lose",
-		"'processors' unknown type: \"opnwhisk\"":              "yaml:processors::opnwhisk::host: x",
-		"invalid keys: hots":                                   "yaml:processors::openwhisk::hots: x",
+		"endpoint: \"ftp://x\": the scheme ftp is neither http nor https": "yaml:processors::openwhisk::endpoint: ftp://x",
+		"host and endpoint are the same setting: give only endpoint":      "yaml:processors::openwhisk::host: https://openwhisk.example.com",
+		"on_missing: \"lose\" is neither pass_on nor drop":                "yaml:processors::openwhisk::on_missing: lose",
+		"'processors' unknown type: \"opnwhisk\"":                         "yaml:processors::opnwhisk::host: x",
+		"invalid keys: hots": "yaml:processors::openwhisk::hots: x",
 		"the only configuration of this kind is builtin:local": "builtin:cluster",
 	} {
 		c, err := otelcol.NewCollector(Settings(Builtin, from))

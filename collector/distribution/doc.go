@@ -1,4 +1,4 @@
-// Package distribution puts a collector together: its components, and where its configuration comes from.
+// Package distribution defines which components the collector has and where it reads its configuration.
 //
 //	command := otelcol.NewCommand(distribution.Settings())
 package distribution

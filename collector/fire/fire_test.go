@@ -20,7 +20,7 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// TestOpenWhiskFails in every way for a while; then all spans come out, enriched.
+// TestOpenWhiskFails checks that spans wait while OpenWhisk fails, in any way, and are delivered with their records afterwards.
 func TestOpenWhiskFails(t *testing.T) {
 	release := make(chan struct{})
 	answer := func(status int, body string) http.HandlerFunc {
@@ -35,8 +35,8 @@ func TestOpenWhiskFails(t *testing.T) {
 	t.Cleanup(func() { close(release) })
 	sent := 0
 	for _, fault := range []struct {
-		name string
-		how  http.HandlerFunc
+		name    string
+		handler http.HandlerFunc // nil stops OpenWhisk
 	}{
 		{"has no records yet", notYet},
 		{"answers 500", answer(500, `{"code":"x","error":"There was an internal server error."}`)},
@@ -52,10 +52,10 @@ func TestOpenWhiskFails(t *testing.T) {
 		{"is away", nil},
 	} {
 		t.Run(fault.name, func(t *testing.T) {
-			if fault.how == nil {
+			if fault.handler == nil {
 				w.stop()
 			} else {
-				w.does(fault.how)
+				w.answerWith(fault.handler)
 			}
 			before := w.lookups.Load()
 			const n = 200
@@ -63,22 +63,22 @@ func TestOpenWhiskFails(t *testing.T) {
 				c.send(spans(sent, n/4))
 				sent += n / 4
 			}
-			time.Sleep(full(5*time.Second, 500*time.Millisecond)) // how long it fails; nothing is waited for
+			time.Sleep(full(5*time.Second, 500*time.Millisecond)) // the duration of the failure
 			came, _ := z.count()
-			require.Equal(t, sent-n, came, "a span went on without its record")
-			if fault.how == nil {
+			require.Equal(t, sent-n, came, "a span was delivered without its record")
+			if fault.handler == nil {
 				w.start(t)
 			} else {
 				require.Greater(t, w.lookups.Load(), before)
 			}
-			w.does(nil)
+			w.answerWith(nil)
 			z.wait(t, sent)
 			z.check(t, sent-n, n)
 		})
 	}
 }
 
-// TestZipkinIsDown: spans are taken meanwhile, and delivered when it is back.
+// TestZipkinIsDown checks that spans are accepted while Zipkin is down, and delivered afterwards.
 func TestZipkinIsDown(t *testing.T) {
 	w, z := newWhisk(t), newZipkin(t)
 	c := newCollector(t, w, z.address)
@@ -88,7 +88,7 @@ func TestZipkinIsDown(t *testing.T) {
 	sent := 100
 	for end := time.Now().Add(full(time.Minute, 2*time.Second)); time.Now().Before(end); sent += 100 {
 		require.Zero(t, c.send(spans(sent, 100)), "the collector refused spans")
-		time.Sleep(100 * time.Millisecond) // the pace of the sender
+		time.Sleep(100 * time.Millisecond) // the interval of the sender
 	}
 	z.start(t)
 	z.wait(t, sent)
@@ -96,7 +96,7 @@ func TestZipkinIsDown(t *testing.T) {
 	t.Logf("%d spans were sent while Zipkin was down", sent-100)
 }
 
-// TestKilled: SIGKILL while some spans wait for their records and others for Zipkin; the next process delivers all.
+// TestKilled kills the collector while some spans wait for their records and others for Zipkin, and checks that the next process delivers all.
 func TestKilled(t *testing.T) {
 	w, z := newWhisk(t), newZipkin(t)
 	c := newCollector(t, w, z.address)
@@ -109,9 +109,9 @@ func TestKilled(t *testing.T) {
 			c.send(spans(sent, each/5))
 			sent += each / 5
 		}
-		// All have their records, and are in the exporter's queue.
+		// All have been enriched and are in the exporter's queue.
 		require.Eventually(t, func() bool { return c.metric("otelcol_processor_openwhisk_spans_waiting") == 0 }, 30*time.Second, 10*time.Millisecond)
-		w.does(notYet)
+		w.answerWith(notYet)
 		for range 5 {
 			c.send(spans(sent, each/5))
 			sent += each / 5
@@ -119,7 +119,7 @@ func TestKilled(t *testing.T) {
 		require.Equal(t, float64(each), c.metric("otelcol_processor_openwhisk_spans_waiting"))
 		c.kill()
 		z.start(t)
-		w.does(nil)
+		w.answerWith(nil)
 		c.start()
 		z.wait(t, sent)
 	}
@@ -129,22 +129,22 @@ func TestKilled(t *testing.T) {
 	require.Len(t, w.asked, sent, "every activation was looked up")
 }
 
-// TestStopped: a collector that is told to stop while records are missing leaves the spans to the next.
+// TestStopped checks that a collector that is stopped while records are missing leaves the spans to the next process.
 func TestStopped(t *testing.T) {
 	w, z := newWhisk(t), newZipkin(t)
 	c := newCollector(t, w, z.address, "builtin:local", "yaml:processors::openwhisk::shutdown_timeout: 100ms")
-	w.does(notYet)
+	w.answerWith(notYet)
 	c.send(spans(0, 100))
 	c.stop()
 	came, _ := z.count()
 	require.Zero(t, came)
-	w.does(nil)
+	w.answerWith(nil)
 	c.start()
 	z.wait(t, 100)
 	z.check(t, 0, 100)
 }
 
-// TestLoad: two thousand spans a second, each with its lookup. CPU time and memory are reported; memory is bounded.
+// TestLoad sends two thousand spans a second, each with its own lookup, reports CPU time and memory, and checks that memory is bounded.
 func TestLoad(t *testing.T) {
 	w, z := newWhisk(t), newZipkin(t)
 	c := newCollector(t, w, z.address)
@@ -169,7 +169,7 @@ func TestLoad(t *testing.T) {
 	require.Less(t, most, int64(1)<<30)
 }
 
-// TestManyWait: as many spans wait as may; more are refused with a time to come again, and get in when there is room.
+// TestManyWait fills the queue, and checks that further spans are refused with a time to retry, and accepted when there is room.
 func TestManyWait(t *testing.T) {
 	w, z := newWhisk(t), newZipkin(t)
 	room := full(100_000, 10_000)
@@ -178,7 +178,7 @@ func TestManyWait(t *testing.T) {
 		configs = append(configs, "yaml:processors::openwhisk::pending::spans: 10000")
 	}
 	c := newCollector(t, w, z.address, configs...)
-	w.does(notYet)
+	w.answerWith(notYet)
 	for sent := 0; sent < room; sent += 1000 {
 		require.Zero(t, c.send(spans(sent, 1000)))
 	}
@@ -195,9 +195,9 @@ func TestManyWait(t *testing.T) {
 	_, err = ptraceotlp.NewGRPCClient(conn).Export(t.Context(), ptraceotlp.NewExportRequestFromTraces(spans(room, 1000)))
 	s, _ := status.FromError(err)
 	require.Equal(t, codes.ResourceExhausted, s.Code())
-	require.NotEmpty(t, s.Details(), "the time to come again")
+	require.NotEmpty(t, s.Details(), "the time to retry")
 
-	w.does(nil)
+	w.answerWith(nil)
 	begin := time.Now()
 	refused := c.send(spans(room, 1000))
 	z.wait(t, room+1000)
@@ -207,7 +207,7 @@ func TestManyWait(t *testing.T) {
 	z.check(t, room, 1000)
 }
 
-// TestOddSpans: what is no OTLP is refused for good; spans without an activation, the same one twice, and ids that are none.
+// TestOddSpans sends invalid OTLP, spans without an activation, several with the same one and with impossible ids, and the same spans twice.
 func TestOddSpans(t *testing.T) {
 	w, z := newWhisk(t), newZipkin(t)
 	c := newCollector(t, w, z.address)
@@ -239,11 +239,11 @@ func TestOddSpans(t *testing.T) {
 	require.Equal(t, 10.0, c.metric("otelcol_processor_openwhisk_spans_passed_on", `reason="impossible"`))
 	require.Equal(t, 10.0, c.metric("otelcol_processor_openwhisk_spans_passed_on", `reason="no_id"`))
 
-	// A sender that did not hear the answer sends a waiting span again.
-	w.does(notYet)
+	// A sender that did not receive the answer sends a waiting span again.
+	w.answerWith(notYet)
 	c.send(spans(100, 10))
 	c.send(spans(100, 10))
-	w.does(nil)
+	w.answerWith(nil)
 	z.wait(t, 50)
 	c.stop()
 	_, twice := z.count()
@@ -251,7 +251,7 @@ func TestOddSpans(t *testing.T) {
 	c.start()
 }
 
-// TestManySenders: several at once, over both protocols.
+// TestManySenders sends concurrently over both protocols.
 func TestManySenders(t *testing.T) {
 	w, z := newWhisk(t), newZipkin(t)
 	c := newCollector(t, w, z.address)
@@ -279,11 +279,11 @@ func TestManySenders(t *testing.T) {
 	z.check(t, 0, senders*messages*each)
 }
 
-// TestScaledOut: a collector in front deals traces out to two behind it; all spans of a trace go to the same one.
+// TestScaledOut checks that a front collector distributes traces to two others, and that all spans of a trace go to the same one.
 func TestScaledOut(t *testing.T) {
 	w := newWhisk(t)
 	z := []*zipkin{newZipkin(t), newZipkin(t)}
-	behind := []*collector{newCollector(t, w, z[0].address), newCollector(t, w, z[1].address)}
+	backends := []*collector{newCollector(t, w, z[0].address), newCollector(t, w, z[1].address)}
 	front := newCollector(t, nil, "127.0.0.1:1", strings.ReplaceAll(strings.ReplaceAll(`yaml:
 receivers: {otlp: {protocols: {http: {endpoint: "${env:TPPFAAS_OTLP_HTTP}"}, grpc: {endpoint: "${env:TPPFAAS_OTLP_GRPC}"}}}}
 exporters:
@@ -296,7 +296,7 @@ service:
   extensions: [health_check]
   pipelines: {traces: {receivers: [otlp], exporters: [load_balancing]}}
   telemetry: {metrics: {level: none}}
-`, "FIRST", behind[0].grpc), "SECOND", behind[1].grpc))
+`, "FIRST", backends[0].grpc), "SECOND", backends[1].grpc))
 	const traces = 200
 	for part := range 10 { // each trace comes in ten messages
 		message := ptrace.NewTraces()
@@ -316,7 +316,7 @@ service:
 		n, twice := z[i].count()
 		require.Zero(t, twice)
 		require.Zero(t, n%10, "a trace is split")
-		require.Greater(t, n, traces*10/5, "one of the two has next to nothing to do")
+		require.Greater(t, n, traces*10/5, "the load is not shared")
 		stats := z[i].store.Stats()
 		require.Equal(t, n/10, stats.Traces)
 		t.Logf("collector %d has %d of %d traces", i+1, stats.Traces, traces)

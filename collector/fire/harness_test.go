@@ -33,9 +33,9 @@ import (
 	"github.com/tppfaas/tppfaas/internal/testbin"
 )
 
-var soak = flag.Bool("soak", false, "try in full: a minute instead of seconds, a hundred thousand spans instead of ten thousand")
+var soak = flag.Bool("soak", false, "run in full: a minute instead of seconds, a hundred thousand spans instead of ten thousand")
 
-// full is one of two values: the first in a soak, else the second.
+// full returns long in a soak and short otherwise.
 func full[T any](long, short T) T {
 	if *soak {
 		return long
@@ -43,8 +43,8 @@ func full[T any](long, short T) T {
 	return short
 }
 
-// builder is a collector that the OpenTelemetry Collector Builder made of builder.yaml, to be tried instead of our own.
-var builder = flag.String("collector", "", "try this collector, made of builder.yaml, instead of our own")
+// builder is the file of a collector that was made from builder.yaml, to be tested instead of our own.
+var builder = flag.String("collector", "", "test this collector, made from builder.yaml, instead of our own")
 
 // program returns the path of the collector.
 func program() (string, error) {
@@ -61,19 +61,19 @@ const (
 	password = "a-password-that-must-not-be-seen"
 )
 
-// whisk is an OpenWhisk that answers lookups as its behaviour says.
+// whisk is a fake OpenWhisk whose answers can be replaced.
 type whisk struct {
 	address string
 	server  *http.Server
-	behave  atomic.Value // of http.HandlerFunc; nil function to answer as it should
+	handler atomic.Value // http.HandlerFunc that answers instead; a nil function for correct answers
 	lookups atomic.Int64
 	mu      sync.Mutex
-	asked   map[string]int // lookups answered with a record
+	asked   map[string]int // number of lookups answered with a record, by activation
 }
 
 func newWhisk(t *testing.T) *whisk {
 	w := &whisk{address: freeAddress(t), asked: map[string]int{}}
-	w.behave.Store(http.HandlerFunc(nil))
+	w.handler.Store(http.HandlerFunc(nil))
 	w.start(t)
 	t.Cleanup(w.stop)
 	return w
@@ -88,11 +88,12 @@ func (w *whisk) start(t *testing.T) {
 
 func (w *whisk) stop() { _ = w.server.Close() }
 
-func (w *whisk) does(h http.HandlerFunc) { w.behave.Store(h) }
+// answerWith replaces the answers, or restores the correct ones if h is nil.
+func (w *whisk) answerWith(h http.HandlerFunc) { w.handler.Store(h) }
 
 func (w *whisk) answer(rw http.ResponseWriter, r *http.Request) {
 	w.lookups.Add(1)
-	if h := w.behave.Load().(http.HandlerFunc); h != nil {
+	if h := w.handler.Load().(http.HandlerFunc); h != nil {
 		h(rw, r)
 		return
 	}
@@ -110,17 +111,17 @@ func (w *whisk) answer(rw http.ResponseWriter, r *http.Request) {
 		id, began.Add(900*time.Millisecond).UnixMilli(), began.Add(300*time.Millisecond).UnixMilli())
 }
 
-// notYet is what OpenWhisk says of a record that is not stored.
+// notYet answers as OpenWhisk does while it has no record.
 func notYet(rw http.ResponseWriter, _ *http.Request) {
 	rw.Header().Set("Content-Type", "application/json")
 	rw.WriteHeader(http.StatusNotFound)
 	_, _ = io.WriteString(rw, `{"code":"VooLgmEH9k0BGXRgoYiO9vHBzz1aa81d","error":"The requested resource does not exist."}`)
 }
 
-// began is the arrival of every activation.
+// began is the arrival time of all activations.
 var began = time.Now().Truncate(time.Millisecond)
 
-// zipkin is a Zipkin that can go away, and counts how often each span of an invocation comes.
+// zipkin is a Zipkin that can be stopped and started, and counts how often each span of an invocation arrives.
 type zipkin struct {
 	address string
 	store   *localzipkin.Store
@@ -146,7 +147,7 @@ func (z *zipkin) start(t *testing.T) {
 	go z.server.Serve(l)
 }
 
-// stop ends the server, but first what it is about to answer: a span that has come and whose sender is not told comes again.
+// stop stops the server after it has answered the requests that it has received; otherwise their spans would be sent again.
 func (z *zipkin) stop() {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
@@ -161,7 +162,7 @@ func (z *zipkin) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	z.handler.ServeHTTP(w, r)
-	// Counted only when they are stored: whoever waits for a count looks for them next.
+	// Count spans only after they are stored, because tests look for them after they have waited for a count.
 	if spans, err := localzipkin.Decode(body, r.Header.Get("Content-Type")); err == nil && r.Method == http.MethodPost {
 		z.mu.Lock()
 		for _, s := range spans {
@@ -177,7 +178,7 @@ func (z *zipkin) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// count returns how many spans came, and how many more often than once.
+// count returns how many spans arrived, and how many of them more than once.
 func (z *zipkin) count() (came, twice int) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
@@ -189,7 +190,7 @@ func (z *zipkin) count() (came, twice int) {
 	return len(z.came), twice
 }
 
-// wait returns when n spans have come, and fails if one comes twice.
+// wait waits until n spans have arrived, and fails if one arrives twice.
 func (z *zipkin) wait(t *testing.T, n int) {
 	t.Helper()
 	deadline := time.After(full(10*time.Minute, 90*time.Second))
@@ -217,7 +218,7 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// collector is a process of the program.
+// collector runs the program as a process.
 type collector struct {
 	t       *testing.T
 	grpc    string
@@ -260,7 +261,7 @@ func newCollector(t *testing.T, w *whisk, zipkinAddress string, configs ...strin
 		c.stop()
 		c.logMu.Lock()
 		defer c.logMu.Unlock()
-		require.NotContains(t, c.log.String(), password, "the key stands in the log")
+		require.NotContains(t, c.log.String(), password, "the log contains the key")
 		require.Contains(t, c.log.String(), "Everything is ready", "nothing was logged")
 		if t.Failed() {
 			text := c.log.String()
@@ -313,7 +314,7 @@ func (c *collector) start() {
 	}
 }
 
-// kill ends the process as a crash does.
+// kill ends the process with SIGKILL.
 func (c *collector) kill() {
 	c.t.Helper()
 	require.NoError(c.t, c.process.Process.Kill())
@@ -331,7 +332,7 @@ func (c *collector) stop() {
 	}
 }
 
-// usage is what the process has used: CPU time and resident memory.
+// usage returns the CPU time that the process has used, and its resident memory in bytes.
 func (c *collector) usage() (cpu time.Duration, resident int64) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.process.Process.Pid))
 	if err != nil {
@@ -345,7 +346,7 @@ func (c *collector) usage() (cpu time.Duration, resident int64) {
 	return time.Duration(user+system) * time.Second / ticks, pages * int64(os.Getpagesize())
 }
 
-// spans makes messages of spans with numbers from first on, each of an activation of its own.
+// spans returns a message with n spans, numbered from first. Each has its own activation.
 func spans(first, n int) ptrace.Traces {
 	traces := ptrace.NewTraces()
 	rs := traces.ResourceSpans().AppendEmpty()
@@ -373,12 +374,12 @@ func spanID(n int) (id pcommon.SpanID) {
 
 func traceID(n int) (id pcommon.TraceID) {
 	binary.BigEndian.PutUint64(id[:8], 0x1111)
-	// Spread, as random ids are.
+	// Multiplied so that ids are spread like random ones.
 	binary.BigEndian.PutUint64(id[8:], (uint64(n)+1)*0x9E3779B97F4A7C15)
 	return id
 }
 
-// send posts a message, again and again while the collector asks for that; it returns how often it was asked.
+// send posts a message until the collector accepts it, and returns how often it was refused.
 func (c *collector) send(traces ptrace.Traces) (refused int) {
 	c.t.Helper()
 	for {
@@ -396,7 +397,7 @@ func (c *collector) send(traces ptrace.Traces) (refused int) {
 
 var client = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 16}}
 
-// post posts a message once; after is when to come again if it is refused.
+// post posts a message once. If it is refused, after is the time to wait before the next attempt.
 func (c *collector) post(traces ptrace.Traces) (status int, after time.Duration, err error) {
 	body, err := ptraceotlp.NewExportRequestFromTraces(traces).MarshalProto()
 	require.NoError(c.t, err)
@@ -420,8 +421,7 @@ func (c *collector) postBody(body []byte, contentType string) (status int, after
 	return response.StatusCode, after, nil
 }
 
-// metric returns the sum of a metric over its attributes, or over those that contain the labels, as the collector shows it to
-// Prometheus.
+// metric returns the value of a metric at the collector's Prometheus endpoint, summed over the series that contain the labels.
 func (c *collector) metric(name string, labels ...string) float64 {
 	c.t.Helper()
 	response, err := http.Get("http://" + c.metrics + "/metrics")
@@ -443,7 +443,7 @@ func (c *collector) metric(name string, labels ...string) float64 {
 	return total
 }
 
-// check looks at the spans that arrived: each is enriched, and has its three phases.
+// check checks that the spans with these numbers are in Zipkin, enriched and with three phases.
 func (z *zipkin) check(t *testing.T, first, n int) {
 	t.Helper()
 	for i := first; i < first+n; i++ {

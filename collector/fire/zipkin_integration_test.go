@@ -17,8 +17,8 @@ import (
 	"github.com/tppfaas/tppfaas/internal/zipkintest"
 )
 
-// TestIntegrationZipkin ships to a Zipkin server as others run it: a trace is found by the activation of one of its invocations, with
-// what OpenWhisk knows of each and with its phases.
+// TestIntegrationZipkin exports to a real Zipkin server, and checks that a trace is found by the activation of one of its invocations, and that
+// all its spans are enriched and have their phases.
 func TestIntegrationZipkin(t *testing.T) {
 	base := zipkintest.Start(t)
 	c := newCollector(t, newWhisk(t), strings.TrimPrefix(base, "http://"))

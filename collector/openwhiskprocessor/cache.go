@@ -2,22 +2,25 @@ package openwhiskprocessor
 
 import (
 	"container/list"
+	"sync"
 	"time"
 
-	"github.com/tppfaas/tppfaas/collector/openwhiskprocessor/internal/whisk"
+	"github.com/tppfaas/tppfaas/internal/whisk"
 )
 
-// cache keeps the records used last, for a while.
+// cache holds the records that were used most recently, each for a limited time. It is safe for concurrent use.
 type cache struct {
 	config CacheConfig
+
+	mu     sync.Mutex
 	byID   map[string]*list.Element
-	recent *list.List // of *cached, the newest first
+	recent *list.List // of *cached, most recently used first
 }
 
 type cached struct {
-	id     string
-	record whisk.Record
-	until  time.Time
+	id      string
+	record  whisk.Record
+	expires time.Time
 }
 
 func newCache(config CacheConfig) *cache {
@@ -28,29 +31,34 @@ func (c *cache) put(id string, r whisk.Record, now time.Time) {
 	if c.config.Size == 0 {
 		return
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if e, ok := c.byID[id]; ok {
-		c.drop(e)
+		c.remove(e)
 	}
 	for len(c.byID) >= c.config.Size {
-		c.drop(c.recent.Back())
+		c.remove(c.recent.Back())
 	}
 	c.byID[id] = c.recent.PushFront(&cached{id, r, now.Add(c.config.TTL)})
 }
 
-func (c *cache) get(id string, now time.Time) (whisk.Record, bool) {
+// get returns the record of an activation, or nil if it is not in the cache. The record must not be changed.
+func (c *cache) get(id string, now time.Time) *whisk.Record {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	e, ok := c.byID[id]
 	if !ok {
-		return whisk.Record{}, false
+		return nil
 	}
 	entry := e.Value.(*cached)
-	if now.After(entry.until) {
-		c.drop(e)
-		return whisk.Record{}, false
+	if now.After(entry.expires) {
+		c.remove(e)
+		return nil
 	}
 	c.recent.MoveToFront(e)
-	return entry.record, true
+	return &entry.record
 }
 
-func (c *cache) drop(e *list.Element) {
+func (c *cache) remove(e *list.Element) {
 	delete(c.byID, c.recent.Remove(e).(*cached).id)
 }

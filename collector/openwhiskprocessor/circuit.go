@@ -2,23 +2,23 @@ package openwhiskprocessor
 
 import "time"
 
-// circuit says when OpenWhisk may be asked. It is closed while all is well. It opens, and nothing is asked, after several
-// failures in a row; when the pause is over one lookup tries, and closes it or opens it again for longer. The times it is
-// given never go back: they carry the monotonic clock.
+// circuit is a circuit breaker for lookups. While it is closed, lookups are allowed. After several failures in a row it opens: none is
+// allowed for a pause, then one as a trial, which closes the circuit or starts a longer pause. The times passed to its methods must not
+// decrease. It is not safe for concurrent use.
 type circuit struct {
 	config CircuitConfig
 
 	failures int           // in a row
-	pause    time.Duration // the next
-	until    time.Time     // no lookup before; zero if there is no pause
-	open     bool          // after failures: a pause that ends in a trial
-	trial    bool          // the trial is under way
-	since    time.Time     // when it was opened
-	down     time.Duration // in all, before since
+	pause    time.Duration // length of the last pause, 0 before the first
+	until    time.Time     // end of the pause; zero if there is none
+	open     bool
+	trial    bool          // a trial is under way
+	since    time.Time     // when the circuit last opened
+	down     time.Duration // total time it was open, up to since
 }
 
-// may reports whether a lookup may be made now. Where that is the trial, it is the caller's.
-func (c *circuit) may(now time.Time) bool {
+// allow reports whether a lookup may be made now. If the circuit is open, that lookup is the trial.
+func (c *circuit) allow(now time.Time) bool {
 	if now.Before(c.until) || c.open && c.trial {
 		return false
 	}
@@ -27,8 +27,8 @@ func (c *circuit) may(now time.Time) bool {
 	return true
 }
 
-// wait returns how long no lookup may be made: 0 if one may be made now, and a long time while a trial is under way, whose
-// end tells more.
+// wait returns the time until a lookup is allowed: 0 if one is allowed now, and a long time while a trial is under way, whose result
+// is reported by success, failure or rest.
 func (c *circuit) wait(now time.Time) time.Duration {
 	if c.open && c.trial {
 		return time.Hour
@@ -36,7 +36,7 @@ func (c *circuit) wait(now time.Time) time.Duration {
 	return max(c.until.Sub(now), 0)
 }
 
-// success closes the circuit; it reports whether it was open.
+// success closes the circuit and reports whether it was open.
 func (c *circuit) success(now time.Time) (closed bool) {
 	closed = c.open
 	if c.open {
@@ -46,14 +46,14 @@ func (c *circuit) success(now time.Time) (closed bool) {
 	return closed
 }
 
-// failure counts a failure; it reports whether that opened the circuit.
+// failure counts a failure and reports whether it opened the circuit. A pause that begins lasts at least as long as given.
 func (c *circuit) failure(now time.Time, atLeast time.Duration) (opened bool) {
 	c.failures++
 	if !c.open && c.failures < c.config.Failures {
 		return false
 	}
 	if c.open && !c.trial {
-		return false // a lookup from before the pause
+		return false // the lookup began before the pause
 	}
 	if c.pause == 0 {
 		c.pause = c.config.Pause
@@ -69,7 +69,7 @@ func (c *circuit) failure(now time.Time, atLeast time.Duration) (opened bool) {
 	return opened
 }
 
-// rest makes a pause without a failure.
+// rest makes a pause that is not due to a failure and needs no trial.
 func (c *circuit) rest(now time.Time, d time.Duration) {
 	c.trial = false
 	if until := now.Add(d); until.After(c.until) {
@@ -77,7 +77,7 @@ func (c *circuit) rest(now time.Time, d time.Duration) {
 	}
 }
 
-// downtime returns how long the circuit has been open, in all.
+// downtime returns the total time for which the circuit has been open.
 func (c *circuit) downtime(now time.Time) time.Duration {
 	if c.open {
 		return c.down + now.Sub(c.since)

@@ -7,94 +7,112 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cenkalti/backoff/v7"
 	"go.opentelemetry.io/collector/component"
+	"go.opentelemetry.io/collector/config/confighttp"
 	"go.opentelemetry.io/collector/config/configopaque"
-	"go.opentelemetry.io/collector/config/configtls"
+	"go.opentelemetry.io/collector/config/configretry"
+	"go.opentelemetry.io/collector/confmap"
+
+	"github.com/tppfaas/tppfaas/internal/whisk"
 )
 
 // Config says where the records of activations are and how long to wait for them. createDefaultConfig has the defaults.
 type Config struct {
-	// Host is the base URL of the OpenWhisk API, like https://openwhisk.example.com; without a scheme it is https.
-	Host string `mapstructure:"host"`
-	// Auth is the key, user:password. AuthFile is a file that contains it, read again when OpenWhisk refuses it. Of the two
-	// one may be given.
-	Auth     configopaque.String `mapstructure:"auth"`
-	AuthFile string              `mapstructure:"auth_file"`
-	// TLS of the connection.
-	TLS configtls.ClientConfig `mapstructure:"tls"`
+	// ClientConfig holds the settings of the HTTP client, which are those of every component of the Collector: endpoint, timeout,
+	// tls, proxy_url, headers, auth and so on. Endpoint is the base URL of the OpenWhisk API, like https://openwhisk.example.com;
+	// without a scheme it is https. Timeout bounds one lookup.
+	ClientConfig confighttp.ClientConfig `mapstructure:",squash"`
+	// Key is the key of OpenWhisk, user:password. KeyFile is the name of a file that contains it, which is read again when
+	// OpenWhisk refuses the key. Exactly one of Key, KeyFile, and ClientConfig.Auth, an extension that authenticates, is needed.
+	Key     configopaque.String `mapstructure:"key"`
+	KeyFile string              `mapstructure:"key_file"`
 
-	// Concurrency is the number of lookups made at a time.
+	// Concurrency is the number of concurrent lookups.
 	Concurrency int `mapstructure:"concurrency"`
-	// Timeout bounds one lookup.
-	Timeout time.Duration `mapstructure:"timeout"`
-	// Retry says when a record that is not there yet is asked for again.
+	// Retry is the schedule of lookups of a record that is not there yet.
 	Retry RetryConfig `mapstructure:"retry"`
-	// Circuit says when OpenWhisk is left alone for a while.
+	// Circuit suspends lookups while OpenWhisk fails.
 	Circuit CircuitConfig `mapstructure:"circuit"`
-	// Cache keeps records for spans that come twice.
+	// Cache keeps records for further spans of the same activations.
 	Cache CacheConfig `mapstructure:"cache"`
-	// Pending bounds what waits.
+	// Pending bounds the spans that wait.
 	Pending PendingConfig `mapstructure:"pending"`
 	// OnMissing says what to do with a span whose record never comes.
 	OnMissing OnMissing `mapstructure:"on_missing"`
-	// StartupCheck makes the start fail if OpenWhisk cannot be reached or refuses the key.
+	// StartupCheck makes Start fail if OpenWhisk cannot be reached or refuses the key.
 	StartupCheck bool `mapstructure:"startup_check"`
 	// ShutdownTimeout is how long waiting spans are still looked up when the collector stops.
 	ShutdownTimeout time.Duration `mapstructure:"shutdown_timeout"`
 	// Storage is a storage extension in which waiting spans survive the end of the process, however it ends.
 	Storage *component.ID `mapstructure:"storage"`
+
+	renamed []string // the settings that were given by old names: "old is called new now"
 }
 
-// RetryConfig is a schedule of lookups: after Initial, then each time Multiplier times later, at most Maximum, until Total
-// has passed since the first. Time in which OpenWhisk is not to be reached does not count, up to Outage.
+// RetryConfig is a schedule of lookups with exponential backoff. After MaxElapsedTime the record counts as missing; 0 waits for ever.
+// Time in which OpenWhisk cannot be reached does not count, up to Outage; then the spans go on without a record.
 type RetryConfig struct {
-	Initial    time.Duration `mapstructure:"initial"`
-	Multiplier float64       `mapstructure:"multiplier"`
-	Maximum    time.Duration `mapstructure:"maximum"`
-	Total      time.Duration `mapstructure:"total"`
-	Outage     time.Duration `mapstructure:"outage"`
+	BackOff configretry.BackOffConfig `mapstructure:",squash"`
+	Outage  time.Duration             `mapstructure:"outage"`
 }
 
-// CircuitConfig is a circuit breaker: after Failures lookups in a row that failed (a missing record is no failure) none is
-// made for Pause, then one to try; if that fails too, the pause doubles, up to MaximumPause.
+// backOff returns the intervals between the lookups of one activation.
+func (c *RetryConfig) backOff() backoff.ExponentialBackOff {
+	return backoff.ExponentialBackOff{
+		InitialInterval: c.BackOff.InitialInterval, RandomizationFactor: c.BackOff.RandomizationFactor,
+		Multiplier: c.BackOff.Multiplier, MaxInterval: c.BackOff.MaxInterval,
+	}
+}
+
+// exhausted reports whether a record counts as missing after the given time.
+func (c *RetryConfig) exhausted(waited time.Duration) bool {
+	return c.BackOff.MaxElapsedTime > 0 && waited >= c.BackOff.MaxElapsedTime
+}
+
+// CircuitConfig configures a circuit breaker: after Failures lookups in a row that failed (a missing record is no failure), none is
+// made for Pause. Then one lookup is made as a trial; if it fails too, the pause doubles, up to MaximumPause.
 type CircuitConfig struct {
 	Failures     int           `mapstructure:"failures"`
 	Pause        time.Duration `mapstructure:"pause"`
 	MaximumPause time.Duration `mapstructure:"maximum_pause"`
 }
 
-// CacheConfig bounds the cache of records: their number, 0 for no cache, and their age.
+// CacheConfig bounds the cache of records: their number (0 disables the cache) and their age.
 type CacheConfig struct {
 	Size int           `mapstructure:"size"`
 	TTL  time.Duration `mapstructure:"ttl"`
 }
 
-// PendingConfig bounds the spans that wait, in number and in bytes (as OTLP). Senders of more are asked to come again after
-// RetryAfter.
+// PendingConfig bounds the spans that wait, by number and by size in OTLP. Senders of more are asked to retry after RetryAfter.
 type PendingConfig struct {
 	Spans      int           `mapstructure:"spans"`
 	Bytes      int           `mapstructure:"bytes"`
 	RetryAfter time.Duration `mapstructure:"retry_after"`
 }
 
-// OnMissing is what happens to a span whose record never comes.
+// OnMissing says what to do with a span whose record never comes.
 type OnMissing string
 
-// A span without a record is passed on, with the attribute openwhisk.record, or dropped.
+// The values of OnMissing.
 const (
-	PassOn OnMissing = "pass_on"
+	PassOn OnMissing = "pass_on" // deliver the span, with the reason in the attribute openwhisk.record
 	Drop   OnMissing = "drop"
 )
 
 func createDefaultConfig() component.Config {
+	client := confighttp.NewDefaultClientConfig()
+	client.Endpoint = "http://127.0.0.1:3233"
+	client.Timeout = 5 * time.Second
+	retry := RetryConfig{BackOff: configretry.NewDefaultBackOffConfig(), Outage: 30 * time.Minute}
+	retry.BackOff.InitialInterval = 50 * time.Millisecond
+	retry.BackOff.Multiplier = 1.6
+	retry.BackOff.MaxInterval = 5 * time.Second
+	retry.BackOff.MaxElapsedTime = 2 * time.Minute
 	return &Config{
-		Host:        "http://127.0.0.1:3233",
-		TLS:         configtls.NewDefaultClientConfig(),
-		Concurrency: 16,
-		Timeout:     5 * time.Second,
-		Retry: RetryConfig{
-			Initial: 50 * time.Millisecond, Multiplier: 1.6, Maximum: 5 * time.Second, Total: 2 * time.Minute, Outage: 30 * time.Minute,
-		},
+		ClientConfig:    client,
+		Concurrency:     16,
+		Retry:           retry,
 		Circuit:         CircuitConfig{Failures: 10, Pause: time.Second, MaximumPause: 30 * time.Second},
 		Cache:           CacheConfig{Size: 10_000, TTL: 5 * time.Minute},
 		Pending:         PendingConfig{Spans: 100_000, Bytes: 256 << 20, RetryAfter: time.Second},
@@ -104,22 +122,101 @@ func createDefaultConfig() component.Config {
 	}
 }
 
-// Validate reports every value that cannot be, with what could.
+// Unmarshal reads the configuration. Settings may have the names of earlier versions.
+func (c *Config) Unmarshal(conf *confmap.Conf) error {
+	old, err := takeOldNames(conf)
+	if err != nil {
+		return err
+	}
+	if err := conf.Unmarshal(c); err != nil {
+		return err
+	}
+	for _, setting := range old {
+		setting.apply(c)
+		c.renamed = append(c.renamed, fmt.Sprintf("%s is called %s now", setting.old, setting.name))
+	}
+	return nil
+}
+
+// oldName is a setting that was given by a name of an earlier version.
+type oldName struct {
+	old, name string
+	apply     func(*Config)
+}
+
+// takeOldNames removes the settings with old names from conf and returns them. A setting that is given by both of its names is an
+// error.
+func takeOldNames(conf *confmap.Conf) ([]oldName, error) {
+	var values struct {
+		Host     string              `mapstructure:"host"`
+		Auth     configopaque.String `mapstructure:"auth"`
+		AuthFile string              `mapstructure:"auth_file"`
+		Retry    struct {
+			Initial time.Duration `mapstructure:"initial"`
+			Maximum time.Duration `mapstructure:"maximum"`
+			Total   time.Duration `mapstructure:"total"`
+		} `mapstructure:"retry"`
+	}
+	names := []oldName{
+		{"host", "endpoint", func(c *Config) { c.ClientConfig.Endpoint = values.Host }},
+		{"auth_file", "key_file", func(c *Config) { c.KeyFile = values.AuthFile }},
+		{"retry::initial", "retry::initial_interval", func(c *Config) { c.Retry.BackOff.InitialInterval = values.Retry.Initial }},
+		{"retry::maximum", "retry::max_interval", func(c *Config) { c.Retry.BackOff.MaxInterval = values.Retry.Maximum }},
+		{"retry::total", "retry::max_elapsed_time", func(c *Config) { c.Retry.BackOff.MaxElapsedTime = values.Retry.Total }},
+	}
+	given := confmap.New()
+	if err := given.Merge(conf); err != nil {
+		return nil, err
+	}
+	// auth was the key as a text; it is a map with the name of an extension now.
+	if _, isText := conf.Get("auth").(string); isText {
+		names = append(names, oldName{"auth", "key", func(c *Config) { c.Key = values.Auth }})
+	} else {
+		given.Delete("auth")
+	}
+	if err := given.Unmarshal(&values, confmap.WithIgnoreUnused()); err != nil {
+		return nil, err
+	}
+	var found []oldName
+	var errs []error
+	for _, n := range names {
+		if !conf.IsSet(n.old) {
+			continue
+		}
+		if conf.IsSet(n.name) {
+			errs = append(errs, fmt.Errorf("%s and %s are the same setting: give only %s", n.old, n.name, n.name))
+		}
+		conf.Delete(n.old)
+		found = append(found, n)
+	}
+	return found, errors.Join(errs...)
+}
+
+// Validate reports each value that is not allowed, with those that are.
 func (c *Config) Validate() error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if _, err := baseURL(c.Host); err != nil {
+	if _, err := parseEndpoint(c.ClientConfig.Endpoint); err != nil {
 		errs = append(errs, err)
 	}
-	switch {
-	case c.Auth != "" && c.AuthFile != "":
-		bad("auth and auth_file: only one of them can be given")
-	case c.Auth == "" && c.AuthFile == "":
-		bad("auth: the key is missing; give auth (user:password, or ${env:OW_AUTH}) or auth_file")
-	case c.Auth != "":
-		if err := checkKey(string(c.Auth)); err != nil {
-			bad("auth: %w", err)
+	given := 0
+	for _, is := range []bool{c.Key != "", c.KeyFile != "", c.ClientConfig.Auth.HasValue()} {
+		if is {
+			given++
 		}
+	}
+	switch {
+	case given == 0:
+		bad("key: the key of OpenWhisk is missing; give key (user:password, or ${env:OW_AUTH}), key_file, or auth with an extension")
+	case given > 1:
+		bad("key, key_file and auth: only one of them can be given")
+	case c.Key != "":
+		if err := whisk.CheckKey(string(c.Key)); err != nil {
+			bad("key: %w", err)
+		}
+	}
+	if c.ClientConfig.Compression.IsCompressed() {
+		bad("compression: lookups have no body that could be compressed; remove it")
 	}
 	positive := func(name string, d time.Duration) {
 		if d <= 0 {
@@ -129,15 +226,18 @@ func (c *Config) Validate() error {
 	if c.Concurrency < 1 {
 		bad("concurrency: must be at least 1, and is %d", c.Concurrency)
 	}
-	positive("timeout", c.Timeout)
-	positive("retry::initial", c.Retry.Initial)
-	if !(c.Retry.Multiplier >= 1 && c.Retry.Multiplier <= 100) {
-		bad("retry::multiplier: must be from 1 to 100, and is %v", c.Retry.Multiplier)
+	positive("timeout", c.ClientConfig.Timeout)
+	retry := c.Retry.BackOff // configretry checks the rest
+	if !retry.Enabled {
+		bad("retry::enabled: must be true: a record is seldom there at the first lookup")
 	}
-	if c.Retry.Maximum < c.Retry.Initial {
-		bad("retry::maximum: must be at least retry::initial (%v), and is %v", c.Retry.Initial, c.Retry.Maximum)
+	positive("retry::initial_interval", retry.InitialInterval)
+	if !(retry.Multiplier >= 1 && retry.Multiplier <= 100) {
+		bad("retry::multiplier: must be from 1 to 100, and is %v", retry.Multiplier)
 	}
-	positive("retry::total", c.Retry.Total)
+	if retry.MaxInterval < retry.InitialInterval {
+		bad("retry::max_interval: must be at least retry::initial_interval (%v), and is %v", retry.InitialInterval, retry.MaxInterval)
+	}
 	positive("retry::outage", c.Retry.Outage)
 	if c.Circuit.Failures < 1 {
 		bad("circuit::failures: must be at least 1, and is %d", c.Circuit.Failures)
@@ -168,37 +268,19 @@ func (c *Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// baseURL is the URL of the API.
-func baseURL(host string) (*url.URL, error) {
-	if host == "" {
-		return nil, errors.New("host: the address of OpenWhisk is missing, like https://openwhisk.example.com")
+// parseEndpoint returns the address of OpenWhisk.
+func parseEndpoint(endpoint string) (*url.URL, error) {
+	if endpoint == "" {
+		return nil, errors.New("endpoint: the address of OpenWhisk is missing, like https://openwhisk.example.com")
 	}
-	full := host
-	if !strings.Contains(host, "://") {
-		full = "https://" + host
-	}
-	u, err := url.Parse(full)
+	u, err := whisk.ParseAddress(endpoint)
 	switch {
+	case err != nil && strings.Contains(endpoint, "@"):
+		return nil, fmt.Errorf("endpoint: %w", err) // the address may contain a key
 	case err != nil:
-		return nil, fmt.Errorf("host: %q is no address: %w", host, errors.Unwrap(err))
-	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, fmt.Errorf("host: %q is neither http nor https", host)
-	case u.Host == "":
-		return nil, fmt.Errorf("host: %q names no host", host)
+		return nil, fmt.Errorf("endpoint: %q: %w", endpoint, err)
 	case u.User != nil:
-		return nil, errors.New("host: the key belongs into auth or auth_file, not into the address")
+		return nil, errors.New("endpoint: the key belongs into key or key_file, not into the address")
 	}
-	u.Path = strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(u.Path, "/"), "/api/v1"), "/") + "/api"
 	return u, nil
-}
-
-// checkKey says what is wrong with a key without showing it.
-func checkKey(key string) error {
-	if user, password, ok := strings.Cut(key, ":"); !ok || user == "" || password == "" {
-		return errors.New("the key must be user:password")
-	}
-	if strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
-		return errors.New("the key contains white space or control characters")
-	}
-	return nil
 }

@@ -4,24 +4,24 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 
-	"github.com/tppfaas/tppfaas/collector/openwhiskprocessor/internal/whisk"
+	"github.com/tppfaas/tppfaas/internal/whisk"
 )
 
-// Attributes of spans.
+// The names of span attributes.
 const (
 	attrActivationID = "activationId"
 	attrInvocationID = "faas.invocation_id"
 	attrWaitTime     = "waitTimeMilli"
 	attrInitTime     = "initTimeMilli"
 	attrColdStart    = "faas.coldstart"
-	// attrRecord says why a span was passed on without a record.
+	// attrRecord holds the reason why a span was passed on without a record.
 	attrRecord = "openwhisk.record"
 )
 
-// announcement is the name of the span without duration by which a function says that it has begun. It must not wait.
+// announcement is the name of the span without duration that a function sends when it starts. Announcements are not delayed.
 const announcement = "start"
 
-// activationOf returns the id of the activation whose record the span waits for, "" if it waits for none.
+// activationOf returns the id of the activation whose record the span needs, or "" if it needs none.
 func activationOf(span ptrace.Span) string {
 	if span.Name() == announcement && span.StartTimestamp() == span.EndTimestamp() {
 		return ""
@@ -34,7 +34,8 @@ func activationOf(span ptrace.Span) string {
 	return ""
 }
 
-// enrich adds what the record says: the span runs from the arrival of the invocation to the end of the activation.
+// enrich adds the data of a record to a span, and sets its start to the arrival of the invocation and its end to the end of the
+// activation.
 func enrich(span ptrace.Span, r whisk.Record) {
 	start := pcommon.NewTimestampFromTime(r.Start.Add(-r.Wait))
 	end := span.EndTimestamp()

@@ -19,18 +19,18 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
-	"github.com/tppfaas/tppfaas/collector/openwhiskprocessor/internal/whisk"
+	"github.com/tppfaas/tppfaas/internal/whisk"
 )
 
-// fakeClient answers as its function says; it stands for an OpenWhisk with faults.
+// fakeClient is a Client whose answers come from a function. It counts lookups.
 type fakeClient struct {
 	answer func(ctx context.Context, id string, n int) (whisk.Record, error) // n counts the lookups of this id, from 1
 	check  error
 
 	mu     sync.Mutex
 	asked  map[string]int
-	active int
-	most   int
+	active int // lookups under way
+	most   int // the most that were under way at the same time
 }
 
 func (f *fakeClient) Activation(ctx context.Context, id string) (whisk.Record, error) {
@@ -54,6 +54,13 @@ func (f *fakeClient) Activation(ctx context.Context, id string) (whisk.Record, e
 func (f *fakeClient) Check(context.Context) error { return f.check }
 func (f *fakeClient) Close()                      {}
 
+// provide returns a provider of the client.
+func provide(c recordClient) provider {
+	return func(context.Context, *Config, component.Host, component.TelemetrySettings) (recordClient, error) {
+		return c, nil
+	}
+}
+
 func (f *fakeClient) lookups(id string) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -66,7 +73,7 @@ func (f *fakeClient) mostAtOnce() int {
 	return f.most
 }
 
-// record is what every activation has in these tests.
+// record is the record of most activations in these tests.
 var record = whisk.Record{
 	Start: time.UnixMilli(1_700_000_000_300), End: time.UnixMilli(1_700_000_000_900),
 	Wait: 250 * time.Millisecond, Init: 100 * time.Millisecond, Cold: true,
@@ -76,13 +83,13 @@ func always(r whisk.Record, err error) func(context.Context, string, int) (whisk
 	return func(context.Context, string, int) (whisk.Record, error) { return r, err }
 }
 
-// sink takes spans, and counts each by its id.
+// sink is a consumer that collects spans.
 type sink struct {
-	refuse func() error // what it says instead of taking, nil to take
+	refuse func() error // returns the error of ConsumeTraces, or nil to accept the spans; may be nil
 
 	mu    sync.Mutex
 	spans []ptrace.Span
-	came  chan struct{} // a signal after each arrival
+	came  chan struct{} // receives a value after each message
 }
 
 func newSink() *sink { return &sink{came: make(chan struct{}, 1)} }
@@ -98,9 +105,9 @@ func (s *sink) ConsumeTraces(_ context.Context, traces ptrace.Traces) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, span := range spansOf(traces) {
-		own := ptrace.NewSpan()
-		span.CopyTo(own)
-		s.spans = append(s.spans, own)
+		c := ptrace.NewSpan()
+		span.CopyTo(c)
+		s.spans = append(s.spans, c)
 	}
 	select {
 	case s.came <- struct{}{}:
@@ -127,7 +134,7 @@ func spansOf(traces ptrace.Traces) []ptrace.Span {
 	return spans
 }
 
-// message has a span for each activation id; "" gives one without.
+// message returns a message with a span for each activation id, or without an activation for "". The span ids are numbered from first.
 func message(first int, ids ...string) ptrace.Traces {
 	traces := ptrace.NewTraces()
 	rs := traces.ResourceSpans().AppendEmpty()
@@ -153,7 +160,7 @@ func spanID(n int) (id pcommon.SpanID) {
 	return id
 }
 
-// activationIDs are n different ones.
+// activationIDs returns n different ids.
 func activationIDs(n int) []string {
 	ids := make([]string, n)
 	for i := range ids {
@@ -162,19 +169,18 @@ func activationIDs(n int) []string {
 	return ids
 }
 
-// bench is a processor between a fake OpenWhisk and a sink.
-type bench struct {
+// harness is a processor between a fake OpenWhisk and a sink.
+type harness struct {
 	*openwhisk
 	client *fakeClient
 	sink   *sink
 	logs   *observer.ObservedLogs
 }
 
-// waiting returns the spans and bytes that have room reserved, added up.
-func (b *bench) waiting() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.spans + b.bytes
+// waiting returns the sum of the numbers of spans and bytes that have room reserved.
+func (h *harness) waiting() int {
+	spans, bytes := h.pending.load()
+	return spans + bytes
 }
 
 func settings() (processor.Settings, *observer.ObservedLogs) {
@@ -186,27 +192,28 @@ func settings() (processor.Settings, *observer.ObservedLogs) {
 
 func testConfig() *Config {
 	c := createDefaultConfig().(*Config)
-	c.Auth = "user:secret"
+	c.Key = "user:secret"
+	c.Retry.BackOff.RandomizationFactor = 0 // so that a test knows when lookups are made
 	return c
 }
 
-// start starts a processor.
-func start(t testing.TB, config *Config, client *fakeClient, host component.Host) *bench {
+// start starts a processor, and shuts it down after the test.
+func start(t testing.TB, config *Config, client *fakeClient, host component.Host) *harness {
 	t.Helper()
 	set, logs := settings()
-	b := &bench{client: client, sink: newSink(), logs: logs}
-	p, err := newProcessor(set, config, b.sink, func(context.Context, *Config) (whisk.Client, error) { return client, nil })
+	h := &harness{client: client, sink: newSink(), logs: logs}
+	p, err := newProcessor(set, config, h.sink, provide(client))
 	require.NoError(t, err)
 	if host == nil {
 		host = componenttest.NewNopHost()
 	}
 	require.NoError(t, p.Start(context.Background(), host))
-	b.openwhisk = p
-	t.Cleanup(func() { _ = p.Shutdown(context.Background()) }) // after a failed test; others have done it
-	return b
+	h.openwhisk = p
+	t.Cleanup(func() { _ = p.Shutdown(context.Background()) }) // for tests that fail before they do this
+	return h
 }
 
-// counts are how often each span id came.
+// counts returns how often each span id occurs.
 func counts(spans []ptrace.Span) map[pcommon.SpanID]int {
 	m := map[pcommon.SpanID]int{}
 	for _, s := range spans {

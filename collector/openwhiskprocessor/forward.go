@@ -4,64 +4,66 @@ import (
 	"context"
 	"time"
 
+	"go.opentelemetry.io/collector/consumer"
 	"go.opentelemetry.io/collector/consumer/consumererror"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.uber.org/zap"
 )
 
-// forwarded is how many spans are handed on in one message at most.
-const forwarded = 4096
+// maxForwarded bounds the number of spans in one message to the next component.
+const maxForwarded = 4096
 
-// forward hands on what is done, in messages of what there is, until all is over.
-func (p *openwhisk) forward(ctx context.Context) {
+// forwarder delivers finished spans to the next component.
+type forwarder struct {
+	pending  *pending
+	spool    *spool
+	next     consumer.Traces
+	logger   *zap.Logger
+	counters counters
+}
+
+// work delivers what is finished until the queue is closed or ctx is done.
+func (f *forwarder) work(ctx context.Context) {
 	for {
-		p.mu.Lock()
-		for len(p.done) == 0 && !p.over {
-			p.forwardable.Wait()
-		}
-		if p.over {
-			p.mu.Unlock()
+		items := f.pending.takeFinished(maxForwarded)
+		if items == nil {
 			return
 		}
-		n := min(len(p.done), forwarded)
-		items := append([]item(nil), p.done[:n]...)
-		p.done = append(p.done[:0], p.done[n:]...)
-		p.mu.Unlock()
-
-		if traces := join(items); traces.SpanCount() > 0 && !p.hand(ctx, traces) {
+		if traces := join(items); traces.SpanCount() > 0 && !f.deliver(ctx, traces) {
 			return
 		}
 		now := time.Now()
 		for _, it := range items {
 			if !it.drop {
-				p.telemetry.ProcessorOpenwhiskLatency.Record(ctx, now.Sub(it.batch.arrived).Seconds())
+				f.counters.latency(ctx, now.Sub(it.batch.arrived))
 			}
 		}
-		p.forget(ctx, items)
+		f.forget(ctx, items)
 	}
 }
 
-// hand gives spans to the next component, again and again while it cannot take them; false if the process ends before.
-func (p *openwhisk) hand(ctx context.Context, traces ptrace.Traces) bool {
-	const least, most = 50 * time.Millisecond, 5 * time.Second
-	for delay := least; ; delay = min(2*delay, most) {
+// deliver passes spans to the next component until it accepts or permanently rejects them. It returns false if ctx is done
+// before that.
+func (f *forwarder) deliver(ctx context.Context, traces ptrace.Traces) bool {
+	const minDelay, maxDelay = 50 * time.Millisecond, 5 * time.Second
+	for delay := minDelay; ; delay = min(2*delay, maxDelay) {
 		attempt := traces
-		if p.next.Capabilities().MutatesData {
-			// What it has changed before it failed must not come twice.
+		if f.next.Capabilities().MutatesData {
+			// The next attempt must not contain what the component changed before it failed.
 			attempt = ptrace.NewTraces()
 			traces.CopyTo(attempt)
 		}
-		err := p.next.ConsumeTraces(ctx, attempt)
-		switch {
-		case err == nil:
-			return true
-		case consumererror.IsPermanent(err):
-			p.logger.Error("The next component rejects spans for good; they are dropped", zap.Error(err), zap.Int("spans", traces.SpanCount()))
-			p.count(ctx, p.telemetry.ProcessorOpenwhiskSpansDropped, traces.SpanCount(), reasonRejected)
+		err := f.next.ConsumeTraces(ctx, attempt)
+		if err == nil {
 			return true
 		}
-		if delay == least {
-			p.logger.Warn("The next component does not take spans; they wait", zap.Error(err))
+		if consumererror.IsPermanent(err) {
+			f.logger.Error("The next component rejects spans for good; they are dropped", zap.Error(err), zap.Int("spans", traces.SpanCount()))
+			f.counters.dropped(ctx, traces.SpanCount(), reasonRejected)
+			return true
+		}
+		if delay == minDelay {
+			f.logger.Warn("The next component does not take spans; they wait", zap.Error(err))
 		}
 		select {
 		case <-time.After(delay):
@@ -71,8 +73,8 @@ func (p *openwhisk) hand(ctx context.Context, traces ptrace.Traces) bool {
 	}
 }
 
-// forget gives up the room of spans that have been handed on or dropped, in the storage and in memory.
-func (p *openwhisk) forget(ctx context.Context, items []item) {
+// forget removes delivered and dropped items from the storage and gives up their room.
+func (f *forwarder) forget(ctx context.Context, items []item) {
 	var touched []*batch
 	bytes := 0
 	for _, it := range items {
@@ -80,27 +82,21 @@ func (p *openwhisk) forget(ctx context.Context, items []item) {
 		if b.left--; b.left == 0 {
 			bytes += b.bytes
 		}
-		if b.handed != nil {
+		if b.delivered != nil {
+			b.delivered.add(it.index)
 			if n := len(touched); n == 0 || touched[n-1] != b {
 				touched = append(touched, b)
 			}
-			b.handed[it.index/8] |= 1 << (it.index % 8)
 		}
 	}
-	if p.spool != nil && len(touched) > 0 {
-		// Should this fail, the spans come once more after the next start, with the same ids.
-		if err := p.spool.note(ctx, unique(touched)); err != nil {
-			p.logger.Error("Spans that were handed on stay in the storage", zap.Error(err))
-		}
+	// If this fails, the spans are delivered again after the next start, with the same ids.
+	if err := f.spool.update(ctx, unique(touched)); err != nil {
+		f.logger.Error("Spans that were delivered stay in the storage", zap.Error(err))
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.spans -= len(items)
-	p.bytes -= bytes
-	p.checkEmpty()
+	f.pending.release(len(items), bytes)
 }
 
-// unique leaves each batch once.
+// unique returns the batches without repetitions.
 func unique(batches []*batch) []*batch {
 	seen := make(map[*batch]bool, len(batches))
 	out := batches[:0]

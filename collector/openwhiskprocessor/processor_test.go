@@ -18,15 +18,15 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/tppfaas/tppfaas/collector/openwhiskprocessor/internal/whisk"
+	"github.com/tppfaas/tppfaas/internal/whisk"
 )
 
 var (
 	background = context.Background()
-	errDown    = &whisk.Failure{Kind: whisk.Unavailable, Err: errors.New("connection refused")}
+	errDown    = &whisk.Error{Kind: whisk.Unreachable, Text: "connection refused"}
 )
 
-func TestSpanIsGivenWhatTheRecordSays(t *testing.T) {
+func TestSpanIsEnriched(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := start(t, testConfig(), &fakeClient{answer: always(record, nil)}, nil)
 		require.NoError(t, b.ConsumeTraces(background, message(0, "aa")))
@@ -43,7 +43,7 @@ func TestSpanIsGivenWhatTheRecordSays(t *testing.T) {
 	})
 }
 
-func TestWhatARecordMeans(t *testing.T) {
+func TestEnrich(t *testing.T) {
 	warm := whisk.Record{Start: record.Start, End: record.End, Wait: 4 * time.Millisecond}
 	failed := warm
 	failed.Error = "application error: no such thing"
@@ -81,8 +81,8 @@ func TestWhatARecordMeans(t *testing.T) {
 	}
 }
 
-// TestSpansThatNeedNotWait: no activation, or the announcement of a start.
-func TestSpansThatNeedNotWait(t *testing.T) {
+// TestSpansWithoutLookup checks that spans without an activation and announcements are passed on at once.
+func TestSpansWithoutLookup(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := start(t, testConfig(), &fakeClient{answer: always(whisk.Record{}, whisk.ErrNotYet)}, nil)
 		traces := message(0, "", "aa", "")
@@ -97,7 +97,7 @@ func TestSpansThatNeedNotWait(t *testing.T) {
 	})
 }
 
-func TestOtherNameOfTheActivation(t *testing.T) {
+func TestActivationOf(t *testing.T) {
 	span := ptrace.NewSpan()
 	span.Attributes().PutInt(attrActivationID, 7)
 	require.Empty(t, activationOf(span), "a number is no id")
@@ -107,8 +107,8 @@ func TestOtherNameOfTheActivation(t *testing.T) {
 	require.Equal(t, "aa", activationOf(span))
 }
 
-// TestRecordThatComesLater: the span is asked for again on schedule, and the others do not wait for it.
-func TestRecordThatComesLater(t *testing.T) {
+// TestLateRecord checks that a record that is not there is looked up again on schedule, and that other spans do not wait for it.
+func TestLateRecord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
 		b := start(t, testConfig(), &fakeClient{answer: func(_ context.Context, id string, _ int) (whisk.Record, error) {
@@ -129,7 +129,7 @@ func TestRecordThatComesLater(t *testing.T) {
 	})
 }
 
-func TestRecordThatNeverComes(t *testing.T) {
+func TestMissingRecord(t *testing.T) {
 	for _, policy := range []OnMissing{PassOn, Drop} {
 		synctest.Test(t, func(t *testing.T) {
 			config := testConfig()
@@ -141,7 +141,7 @@ func TestRecordThatNeverComes(t *testing.T) {
 				return whisk.Record{}, whisk.ErrNotYet
 			}}, nil)
 			require.NoError(t, b.ConsumeTraces(background, message(0, "aa", "bad id")))
-			time.Sleep(config.Retry.Total + config.Retry.Maximum)
+			time.Sleep(config.Retry.BackOff.MaxElapsedTime + config.Retry.BackOff.MaxInterval)
 			synctest.Wait()
 			reasons := map[pcommon.SpanID]string{}
 			for _, s := range b.sink.all() {
@@ -159,8 +159,8 @@ func TestRecordThatNeverComes(t *testing.T) {
 	}
 }
 
-// TestOneLookupAnActivation: spans of one activation share a lookup, in one message, in several, and after the answer.
-func TestOneLookupAnActivation(t *testing.T) {
+// TestOneLookupPerActivation checks that spans of one activation share a lookup, in one message, in several, and after the answer.
+func TestOneLookupPerActivation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := start(t, testConfig(), &fakeClient{answer: func(context.Context, string, int) (whisk.Record, error) {
 			time.Sleep(time.Second)
@@ -168,7 +168,7 @@ func TestOneLookupAnActivation(t *testing.T) {
 		}}, nil)
 		require.NoError(t, b.ConsumeTraces(background, message(0, "aa", "aa", "aa")))
 		require.NoError(t, b.ConsumeTraces(background, message(3, "aa")))
-		require.NoError(t, b.ConsumeTraces(background, message(0, "aa")), "the first again: its sender did not hear that it was taken")
+		require.NoError(t, b.ConsumeTraces(background, message(0, "aa")), "the first span again: its sender did not hear that it was accepted")
 		time.Sleep(2 * time.Second)
 		require.NoError(t, b.ConsumeTraces(background, message(4, "aa")))
 		synctest.Wait()
@@ -178,14 +178,14 @@ func TestOneLookupAnActivation(t *testing.T) {
 	})
 }
 
-// TestLookupsAreBounded: never more at a time than configured, and a hanging one does not hold up the rest.
+// TestLookupsAreBounded checks that no more lookups run at a time than configured, and that one that hangs does not delay the others.
 func TestLookupsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		config := testConfig()
 		config.Concurrency = 4
 		b := start(t, config, &fakeClient{answer: func(ctx context.Context, id string, n int) (whisk.Record, error) {
 			if id == activationIDs(1)[0] && n == 1 {
-				time.Sleep(config.Timeout)
+				time.Sleep(config.ClientConfig.Timeout)
 				return whisk.Record{}, errDown
 			}
 			time.Sleep(10 * time.Millisecond)
@@ -195,17 +195,17 @@ func TestLookupsAreBounded(t *testing.T) {
 		time.Sleep(time.Second)
 		require.Len(t, b.sink.all(), 99)
 		require.Equal(t, 4, b.client.mostAtOnce())
-		time.Sleep(config.Timeout)
+		time.Sleep(config.ClientConfig.Timeout)
 		require.Len(t, b.sink.all(), 100)
 		require.NoError(t, b.Shutdown(background))
 	})
 }
 
-// TestOpenWhiskDown: the circuit opens, spans wait as long as the outage lasts, and all go on when it is over.
+// TestOpenWhiskDown checks that the circuit opens, that spans wait until the outage ends, and that all are delivered then.
 func TestOpenWhiskDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
-		const outage = 10 * time.Minute // much longer than retry::total
+		const outage = 10 * time.Minute // much longer than retry::max_elapsed_time
 		var lookups atomic.Int64
 		b := start(t, testConfig(), &fakeClient{answer: func(context.Context, string, int) (whisk.Record, error) {
 			if time.Since(begin) < outage {
@@ -218,8 +218,8 @@ func TestOpenWhiskDown(t *testing.T) {
 		require.NoError(t, b.ConsumeTraces(background, message(0, activationIDs(n)...)))
 		time.Sleep(outage)
 		require.Empty(t, b.sink.all())
-		require.Less(t, lookups.Load(), int64(60), "a circuit that is open asks now and then only")
-		require.InDelta(t, 10, b.logs.FilterMessageSnippet("does not give activation records").Len(), 1, "told once a minute")
+		require.Less(t, lookups.Load(), int64(60), "an open circuit allows only trials")
+		require.InDelta(t, 10, b.logs.FilterMessageSnippet("does not give activation records").Len(), 1, "logged once a minute")
 		time.Sleep(time.Minute)
 		require.Len(t, b.sink.all(), n)
 		require.Len(t, counts(b.sink.all()), n)
@@ -228,7 +228,7 @@ func TestOpenWhiskDown(t *testing.T) {
 	})
 }
 
-func TestOutageThatLastsTooLong(t *testing.T) {
+func TestLongOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		config := testConfig()
 		b := start(t, config, &fakeClient{answer: always(whisk.Record{}, errDown)}, nil)
@@ -249,13 +249,13 @@ func TestThrottling(t *testing.T) {
 		begin := time.Now()
 		b := start(t, testConfig(), &fakeClient{answer: func(context.Context, string, int) (whisk.Record, error) {
 			if time.Since(begin) < time.Second {
-				return whisk.Record{}, &whisk.Failure{Kind: whisk.Throttled, RetryAfter: 20 * time.Second, Err: errors.New("429")}
+				return whisk.Record{}, &whisk.Error{Kind: whisk.Throttled, RetryAfter: 20 * time.Second}
 			}
 			return record, nil
 		}}, nil)
 		require.NoError(t, b.ConsumeTraces(background, message(0, activationIDs(100)...)))
 		time.Sleep(19 * time.Second)
-		require.Empty(t, b.sink.all(), "OpenWhisk asked for 20 s of peace")
+		require.Empty(t, b.sink.all(), "OpenWhisk asked to wait for 20 s")
 		asked := 0
 		for _, id := range activationIDs(100) {
 			asked += b.client.lookups(id)
@@ -267,7 +267,7 @@ func TestThrottling(t *testing.T) {
 	})
 }
 
-// TestBackPressure: what does not fit is refused as a whole, with the time after which to come again.
+// TestBackPressure checks that a message that does not fit is refused as a whole, with the time after which to retry.
 func TestBackPressure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		config := testConfig()
@@ -287,12 +287,12 @@ func TestBackPressure(t *testing.T) {
 		require.Equal(t, codes.ResourceExhausted, s.Code())
 		require.Len(t, s.Details(), 1)
 		require.Equal(t, 7*time.Second, s.Details()[0].(*errdetails.RetryInfo).RetryDelay.AsDuration())
-		require.Empty(t, b.sink.all(), "all or nothing: the span without an activation comes again too")
+		require.Empty(t, b.sink.all(), "all or nothing: the span without an activation is refused too")
 		require.NoError(t, b.ConsumeTraces(background, message(8, ids[8:10]...)), "there is room for two")
 		require.Error(t, b.ConsumeTraces(background, message(10, ids[10])))
 		time.Sleep(10 * time.Second)
 		require.Len(t, b.sink.all(), 10)
-		require.NoError(t, b.ConsumeTraces(background, message(20, ids[20:60]...)), "alone, even a message that is too large gets in")
+		require.NoError(t, b.ConsumeTraces(background, message(20, ids[20:60]...)), "a message that is too large is accepted while nothing else waits")
 		time.Sleep(time.Second)
 		require.Len(t, b.sink.all(), 50)
 		require.NoError(t, b.Shutdown(background))
@@ -312,7 +312,8 @@ func TestBytesAreBounded(t *testing.T) {
 	})
 }
 
-// TestNextComponentIsDown: spans with their records wait until it takes them; what it rejects for good is dropped and said.
+// TestNextComponentIsDown checks that spans wait until the next component accepts them, and that those it rejects permanently are dropped
+// and logged.
 func TestNextComponentIsDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
@@ -324,7 +325,7 @@ func TestNextComponentIsDown(t *testing.T) {
 			return nil
 		}
 		require.NoError(t, b.ConsumeTraces(background, message(0, activationIDs(50)...)))
-		require.Error(t, b.ConsumeTraces(background, message(60, "")), "nobody has taken it: its sender must know")
+		require.Error(t, b.ConsumeTraces(background, message(60, "")), "the next component has not accepted it: its sender must know")
 		time.Sleep(90 * time.Second)
 		require.Len(t, counts(b.sink.all()), 50)
 		require.Len(t, b.sink.all(), 50)
@@ -339,7 +340,7 @@ func TestNextComponentIsDown(t *testing.T) {
 	})
 }
 
-// TestShutdownDrains: spans that wait get a last lookup at once, and more until the deadline; then they go on marked.
+// TestShutdownDrains checks that waiting spans are looked up at once and until the deadline, and are then delivered with a mark.
 func TestShutdownDrains(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var stopping atomic.Bool
@@ -368,16 +369,16 @@ func TestShutdownDrains(t *testing.T) {
 
 func TestStartupCheck(t *testing.T) {
 	set, _ := settings()
-	client := &fakeClient{check: errors.New("openwhisk.example.com does not accept the key (401)")}
+	client := &fakeClient{check: errors.New("OpenWhisk at https://openwhisk.example.com does not accept the key (401)")}
 	config := testConfig()
-	p, err := newProcessor(set, config, newSink(), func(context.Context, *Config) (whisk.Client, error) { return client, nil })
+	p, err := newProcessor(set, config, newSink(), provide(client))
 	require.NoError(t, err)
 	err = p.Start(background, componenttest.NewNopHost())
-	require.EqualError(t, err, "OpenWhisk: openwhisk.example.com does not accept the key (401) (startup_check: false starts all the same)")
+	require.EqualError(t, err, "OpenWhisk at https://openwhisk.example.com does not accept the key (401) (startup_check: false starts all the same)")
 	require.NoError(t, p.Shutdown(background))
 }
 
-// TestHundredThousandWait: the bound is kept, and when the records come all go on.
+// TestHundredThousandWait checks that the limit is kept, and that all spans are delivered when the records come.
 func TestHundredThousandWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		config := testConfig()
@@ -404,14 +405,14 @@ func TestHundredThousandWait(t *testing.T) {
 func ExampleNewFactory() {
 	factory := NewFactory()
 	config := factory.CreateDefaultConfig().(*Config)
-	config.Host = "openwhisk.example.com"
+	config.ClientConfig.Endpoint = "openwhisk.example.com"
 	fmt.Println(factory.Type(), config.Validate())
-	// Output: openwhisk auth: the key is missing; give auth (user:password, or ${env:OW_AUTH}) or auth_file
+	// Output: openwhisk key: the key of OpenWhisk is missing; give key (user:password, or ${env:OW_AUTH}), key_file, or auth with an extension
 }
 
-// TestClockThatJumps: the times of a span are its record's, whatever the clock of this machine or of the function said, and
-// waiting goes by the monotonic clock alone, which does not jump.
-func TestClockThatJumps(t *testing.T) {
+// TestWrongClocks checks that a span gets the times of its record, however far the clocks of OpenWhisk, the function and this machine are
+// apart. The schedule of lookups depends on the monotonic clock only.
+func TestWrongClocks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		jumps := []time.Duration{0, -30 * 365 * 24 * time.Hour, 50 * 365 * 24 * time.Hour, -time.Hour, time.Hour}
 		ids := activationIDs(len(jumps))

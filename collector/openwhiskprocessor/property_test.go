@@ -12,11 +12,11 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"github.com/tppfaas/tppfaas/collector/openwhiskprocessor/internal/whisk"
+	"github.com/tppfaas/tppfaas/internal/whisk"
 )
 
-// TestNoneLostNoneTwice: whatever OpenWhisk and the next component do, every span that was taken comes out once; senders
-// send again what was refused.
+// TestNoneLostNoneTwice checks that every accepted span is delivered exactly once, whatever OpenWhisk and the next component do, while
+// senders repeat what was refused.
 func TestNoneLostNoneTwice(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		seed := rapid.Uint64().Draw(rt, "seed")
@@ -40,7 +40,7 @@ func TestNoneLostNoneTwice(t *testing.T) {
 			config := testConfig()
 			config.Pending.Spans = room
 			config.Concurrency = 1 + pick(8)
-			config.Retry.Total = 1000 * time.Hour
+			config.Retry.BackOff.MaxElapsedTime = 1000 * time.Hour
 			config.Retry.Outage = 1000 * time.Hour
 			b := start(t, config, &fakeClient{answer: func(ctx context.Context, _ string, _ int) (whisk.Record, error) {
 				time.Sleep(time.Duration(pick(200)) * time.Millisecond)
@@ -49,9 +49,9 @@ func TestNoneLostNoneTwice(t *testing.T) {
 				}
 				return whisk.Record{}, []error{
 					whisk.ErrNotYet, whisk.ErrNotYet, whisk.ErrNotYet,
-					&whisk.Failure{Kind: whisk.Unavailable, Err: errors.New("503")},
-					&whisk.Failure{Kind: whisk.Throttled, RetryAfter: time.Second, Err: errors.New("429")},
-					&whisk.Failure{Kind: whisk.Refused, Err: errors.New("401")},
+					&whisk.Error{Kind: whisk.Overloaded},
+					&whisk.Error{Kind: whisk.Throttled, RetryAfter: time.Second},
+					&whisk.Error{Kind: whisk.Unauthorized},
 				}[pick(6)]
 			}}, nil)
 			b.sink.refuse = func() error {

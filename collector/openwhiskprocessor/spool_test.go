@@ -11,10 +11,10 @@ import (
 	"go.opentelemetry.io/collector/extension"
 	"go.opentelemetry.io/collector/extension/extensiontest"
 
-	"github.com/tppfaas/tppfaas/collector/openwhiskprocessor/internal/whisk"
+	"github.com/tppfaas/tppfaas/internal/whisk"
 )
 
-// storageHost is a host with a real file storage in a folder.
+// storageHost is a host with a file storage.
 type storageHost struct {
 	id        component.ID
 	extension extension.Extension
@@ -36,9 +36,9 @@ func newStorageHost(t testing.TB, dir string) *storageHost {
 	return h
 }
 
-// TestWaitingSpansOutliveTheProcess: a process ends without a word, as by SIGKILL: the storage is all that is left. The next
-// takes up the spans that had not been handed on, and no others.
-func TestWaitingSpansOutliveTheProcess(t *testing.T) {
+// TestWaitingSpansSurviveTheProcess checks that a process delivers exactly those spans that an earlier process left in the storage
+// without delivering them.
+func TestWaitingSpansSurviveTheProcess(t *testing.T) {
 	dir := t.TempDir()
 	host := newStorageHost(t, dir)
 	config := testConfig()
@@ -53,9 +53,9 @@ func TestWaitingSpansOutliveTheProcess(t *testing.T) {
 	require.NoError(t, first.ConsumeTraces(background, message(0, "late", "at once", "later", "")))
 	require.NoError(t, first.ConsumeTraces(background, message(4, "at once")))
 	require.NoError(t, first.ConsumeTraces(background, message(5, "late")))
-	// The span without an activation and those whose record is at hand went on; what was handed on is noted.
+	// The span without an activation and those with a record have been delivered, and the storage tells so.
 	require.Eventually(t, func() bool { return len(first.sink.all()) == 3 && first.noted() == 3 }, 10*time.Second, time.Millisecond)
-	// Nothing is told to the process: its memory is simply not used again. (A shutdown leaves the spans where they are.)
+	// A shutdown leaves waiting spans in the storage, as a kill does.
 	require.NoError(t, first.Shutdown(background))
 	require.Len(t, first.sink.all(), 3)
 	require.NoError(t, host.extension.Shutdown(background))
@@ -79,20 +79,19 @@ func TestWaitingSpansOutliveTheProcess(t *testing.T) {
 	require.NoError(t, host.extension.Shutdown(background))
 }
 
-// noted is the number of spans that need no room any more.
-func (b *bench) noted() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return 6 - b.spans
+// noted returns the number of the test's 6 spans that have no room reserved any more.
+func (h *harness) noted() int {
+	spans, _ := h.pending.load()
+	return 6 - spans
 }
 
-func TestStorageThatIsNotThere(t *testing.T) {
+func TestMissingStorage(t *testing.T) {
 	host := newStorageHost(t, t.TempDir())
 	other := component.MustNewID("redis_storage")
 	config := testConfig()
 	config.Storage = &other
 	set, _ := settings()
-	p, err := newProcessor(set, config, newSink(), func(context.Context, *Config) (whisk.Client, error) { return &fakeClient{}, nil })
+	p, err := newProcessor(set, config, newSink(), provide(&fakeClient{}))
 	require.NoError(t, err)
 	require.EqualError(t, p.Start(background, host), "storage: there is no extension redis_storage")
 	require.NoError(t, p.Shutdown(background))

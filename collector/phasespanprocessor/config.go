@@ -7,9 +7,9 @@ import (
 	"go.opentelemetry.io/collector/component"
 )
 
-// Config says how phases are drawn.
+// Config configures the names of the phase spans.
 type Config struct {
-	// Wait, Init and Exec are the names of the spans.
+	// Wait, Init and Exec are the names of the spans of the phases.
 	Wait string `mapstructure:"wait"`
 	Init string `mapstructure:"init"`
 	Exec string `mapstructure:"exec"`
@@ -17,7 +17,7 @@ type Config struct {
 
 func createDefaultConfig() component.Config { return &Config{Wait: "wait", Init: "init", Exec: "exec"} }
 
-// Validate reports names that are missing or the same.
+// Validate reports empty and duplicate names.
 func (c *Config) Validate() error {
 	var errs []error
 	seen := map[string]string{}

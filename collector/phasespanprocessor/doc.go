@@ -1,5 +1,5 @@
-// Package phasespanprocessor is an OpenTelemetry Collector processor that draws the phases of a function's invocation as child
-// spans: wait, from its arrival until a container works for it, init, if the container was cold, and exec.
+// Package phasespanprocessor is an OpenTelemetry Collector processor that adds child spans for the phases of a function invocation: wait,
+// from its arrival until a container is ready or starts to initialise, init, if the container was cold, and exec.
 //
 //	processors:
 //	  phasespan: {}

@@ -11,7 +11,7 @@ import (
 	"github.com/tppfaas/tppfaas/collector/phasespanprocessor/internal/metadata"
 )
 
-// NewFactory returns the factory of the processor.
+// NewFactory returns the factory of the processor phasespan.
 func NewFactory() processor.Factory {
 	return processor.NewFactory(metadata.Type, createDefaultConfig, processor.WithTraces(createTraces, metadata.TracesStability))
 }

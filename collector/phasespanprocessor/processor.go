@@ -12,13 +12,13 @@ import (
 	"github.com/tppfaas/tppfaas/collector/phasespanprocessor/internal/metadata"
 )
 
-// Attributes of spans.
+// The names of span attributes.
 const (
 	attrActivationID = "activationId"
 	attrWaitTime     = "waitTimeMilli"
 	attrInitTime     = "initTimeMilli"
-	// attrPhaseOf names the activation on the span of a phase. It is not activationId: who looks for that finds the
-	// invocation alone.
+	// attrPhaseOf holds the activation id on phase spans. It differs from activationId so that a search for an activation finds only
+	// the span of the invocation.
 	attrPhaseOf = "phase.of"
 )
 
@@ -28,27 +28,26 @@ type phaseSpans struct {
 	telemetry *metadata.TelemetryBuilder
 }
 
-// process adds the phases of every span that has a waitTimeMilli, behind it in its scope. A span that came with its phases
-// keeps them as they are.
+// process appends phase spans to the scope of each span that has a waitTimeMilli. Phase spans that are there already are kept.
 func (p *phaseSpans) process(ctx context.Context, traces ptrace.Traces) (ptrace.Traces, error) {
 	added, malformed := 0, 0
 	for _, rs := range traces.ResourceSpans().All() {
 		for _, ss := range rs.ScopeSpans().All() {
 			spans := ss.Spans()
-			var there map[pcommon.SpanID]bool // ids of the phases that came along
+			var existing map[pcommon.SpanID]bool // ids of the phase spans that are there already; nil until needed
 			for i, n := 0, spans.Len(); i < n; i++ {
-				wait, init, state := times(spans.At(i))
-				if state == untimed {
+				wait, init, validity := phaseDurations(spans.At(i))
+				if validity == absent {
 					continue
 				}
-				if state == wrong {
+				if validity == invalid {
 					malformed++
 					continue
 				}
-				if there == nil {
-					there = phasesIn(spans)
+				if existing == nil {
+					existing = phaseIDs(spans)
 				}
-				added += p.draw(spans, i, wait, init, there)
+				added += p.addPhases(spans, i, wait, init, existing)
 			}
 		}
 	}
@@ -61,8 +60,8 @@ func (p *phaseSpans) process(ctx context.Context, traces ptrace.Traces) (ptrace.
 	return traces, nil
 }
 
-// phasesIn returns the ids of the spans that are phases.
-func phasesIn(spans ptrace.SpanSlice) map[pcommon.SpanID]bool {
+// phaseIDs returns the ids of the phase spans among spans.
+func phaseIDs(spans ptrace.SpanSlice) map[pcommon.SpanID]bool {
 	ids := map[pcommon.SpanID]bool{}
 	for _, s := range spans.All() {
 		if _, ok := s.Attributes().Get(attrPhaseOf); ok {
@@ -72,42 +71,42 @@ func phasesIn(spans ptrace.SpanSlice) map[pcommon.SpanID]bool {
 	return ids
 }
 
-// state says what the times of a span are.
-type state int
+// validity tells whether a span has the durations of its phases.
+type validity int
 
 const (
-	timed   state = iota
-	untimed       // it has none
-	wrong         // they cannot be
+	valid validity = iota
+	absent
+	invalid
 )
 
-// times returns how long the invocation waited and how long its container took to initialise, 0 if it was warm. They are
-// milliseconds as an integer, or as the text of one, and together no longer than the span.
-func times(span ptrace.Span) (wait, init time.Duration, _ state) {
+// phaseDurations returns how long an invocation waited and how long its container took to initialise, which is 0 if it was warm. The
+// attributes are valid if they are integers, or texts of integers, in milliseconds, and together not longer than the span.
+func phaseDurations(span ptrace.Span) (wait, init time.Duration, _ validity) {
 	v, ok := span.Attributes().Get(attrWaitTime)
 	if !ok {
-		return 0, 0, untimed
+		return 0, 0, absent
 	}
 	if _, isPhase := span.Attributes().Get(attrPhaseOf); isPhase {
-		return 0, 0, untimed
+		return 0, 0, absent
 	}
 	wait, ok = milliseconds(v)
 	if !ok {
-		return 0, 0, wrong
+		return 0, 0, invalid
 	}
 	if v, has := span.Attributes().Get(attrInitTime); has {
 		if init, ok = milliseconds(v); !ok {
-			return 0, 0, wrong
+			return 0, 0, invalid
 		}
 	}
 	start, end := span.StartTimestamp(), span.EndTimestamp()
 	if end < start || uint64(wait)+uint64(init) > uint64(end-start) {
-		return 0, 0, wrong
+		return 0, 0, invalid
 	}
-	return wait, init, timed
+	return wait, init, valid
 }
 
-// milliseconds reads a number of them, of at most a year.
+// milliseconds parses a duration between 0 and a year.
 func milliseconds(v pcommon.Value) (time.Duration, bool) {
 	var ms int64
 	switch v.Type() {
@@ -128,44 +127,44 @@ func milliseconds(v pcommon.Value) (time.Duration, bool) {
 	return time.Duration(ms) * time.Millisecond, true
 }
 
-// draw appends the phases of span i that are not there, and returns their number.
-func (p *phaseSpans) draw(spans ptrace.SpanSlice, i int, wait, init time.Duration, there map[pcommon.SpanID]bool) int {
+// addPhases appends the phase spans of span i that do not exist, and returns their number.
+func (p *phaseSpans) addPhases(spans ptrace.SpanSlice, i int, wait, init time.Duration, existing map[pcommon.SpanID]bool) int {
 	start, end := spans.At(i).StartTimestamp(), spans.At(i).EndTimestamp()
-	began := start + pcommon.Timestamp(wait)
-	ready := began + pcommon.Timestamp(init)
+	initStart := start + pcommon.Timestamp(wait)
+	execStart := initStart + pcommon.Timestamp(init)
 	_, cold := spans.At(i).Attributes().Get(attrInitTime)
 	added := 0
 	for _, phase := range [...]struct {
 		name     string
 		from, to pcommon.Timestamp
-		there    bool
-	}{{p.config.Wait, start, began, true}, {p.config.Init, began, ready, cold}, {p.config.Exec, ready, end, true}} {
-		span := spans.At(i) // anew: an append may move them
+		occurred bool
+	}{{p.config.Wait, start, initStart, true}, {p.config.Init, initStart, execStart, cold}, {p.config.Exec, execStart, end, true}} {
+		span := spans.At(i)
 		id := phaseID(span.TraceID(), span.SpanID(), phase.name)
-		if !phase.there || there[id] {
+		if !phase.occurred || existing[id] {
 			continue
 		}
-		own := spans.AppendEmpty()
-		span = spans.At(i)
-		own.SetTraceID(span.TraceID())
-		own.SetSpanID(id)
-		own.SetParentSpanID(span.SpanID())
-		own.SetName(phase.name)
-		own.SetKind(ptrace.SpanKindInternal)
-		own.SetStartTimestamp(phase.from)
-		own.SetEndTimestamp(phase.to)
-		of := ""
-		if activation, ok := span.Attributes().Get(attrActivationID); ok {
-			of = activation.AsString()
+		phaseSpan := spans.AppendEmpty()
+		span = spans.At(i) // AppendEmpty may have moved it
+		phaseSpan.SetTraceID(span.TraceID())
+		phaseSpan.SetSpanID(id)
+		phaseSpan.SetParentSpanID(span.SpanID())
+		phaseSpan.SetName(phase.name)
+		phaseSpan.SetKind(ptrace.SpanKindInternal)
+		phaseSpan.SetStartTimestamp(phase.from)
+		phaseSpan.SetEndTimestamp(phase.to)
+		activationID := ""
+		if v, ok := span.Attributes().Get(attrActivationID); ok {
+			activationID = v.AsString()
 		}
-		own.Attributes().PutStr(attrPhaseOf, of)
+		phaseSpan.Attributes().PutStr(attrPhaseOf, activationID)
 		added++
 	}
 	return added
 }
 
-// phaseID is the id of the span of a phase: the same whenever the invocation's span comes again, so that what stores them
-// merges the two. It is FNV-1a of the ids and the name, never zero, which would be no id.
+// phaseID returns the id of a phase span: the FNV-1a hash of the invocation's ids and the name of the phase. It is the same whenever the
+// invocation's span arrives again, so that stores merge the phase spans. It is never zero, which would not be a valid id.
 func phaseID(trace pcommon.TraceID, span pcommon.SpanID, phase string) (id pcommon.SpanID) {
 	h := fnv.New64a()
 	h.Write(trace[:])

@@ -35,7 +35,7 @@ func TestConfig(t *testing.T) {
 	require.ErrorContains(t, err, `exec: the spans of init have the name "run" already`)
 }
 
-// run sends traces through a processor.
+// run passes traces through a processor and returns what comes out.
 func run(t require.TestingT, traces ptrace.Traces) ptrace.Traces {
 	sink := new(consumertest.TracesSink)
 	factory := NewFactory()
@@ -48,7 +48,7 @@ func run(t require.TestingT, traces ptrace.Traces) ptrace.Traces {
 	return sink.AllTraces()[0]
 }
 
-// invocation is a span of 1000 ms with the attributes.
+// invocation returns a message with one span of 1000 ms that has the attributes.
 func invocation(attributes map[string]any) ptrace.Traces {
 	traces := ptrace.NewTraces()
 	span := traces.ResourceSpans().AppendEmpty().ScopeSpans().AppendEmpty().Spans().AppendEmpty()
@@ -102,14 +102,14 @@ func TestPhases(t *testing.T) {
 				after := func(ts pcommon.Timestamp) int { return int((ts - parent.StartTimestamp()) / 1_000_000) }
 				require.Equal(t, want, phase{s.Name(), after(s.StartTimestamp()), after(s.EndTimestamp())})
 				_, named := s.Attributes().Get("activationId")
-				require.False(t, named, "who looks for an activation must find its invocation alone")
+				require.False(t, named, "a search for an activation must find only the span of the invocation")
 			}
 		})
 	}
 }
 
-// TestPhasesPartitionTheSpan: for any times that can be, the phases lie end to end from the start of the span to its end;
-// their ids are neither zero nor the same; and coming again, with or without its phases, the span gets the same ones.
+// TestPhasesPartitionTheSpan checks for any valid durations that the phases follow each other without gaps from the start of the span to
+// its end, that their ids are different and not zero, and that the span gets the same phases when it arrives again with or without them.
 func TestPhasesPartitionTheSpan(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		length := rapid.Int64Range(0, 1<<40).Draw(t, "length, ns")
@@ -143,7 +143,7 @@ func TestPhasesPartitionTheSpan(t *testing.T) {
 
 		again := ptrace.NewTraces()
 		once.CopyTo(again)
-		require.Equal(t, spans.Len(), spansOf(run(t, again)).Len(), "it came with its phases")
+		require.Equal(t, spans.Len(), spansOf(run(t, again)).Len(), "the phases were there already")
 		anew := spansOf(run(t, make()))
 		for i := range spans.Len() {
 			require.Equal(t, spans.At(i).SpanID(), anew.At(i).SpanID())
@@ -163,11 +163,11 @@ func BenchmarkProcess(b *testing.B) {
 	for b.Loop() {
 		message := ptrace.NewTraces()
 		traces.CopyTo(message)
-		there := map[pcommon.SpanID]bool{}
+		existing := map[pcommon.SpanID]bool{}
 		own := spansOf(message)
 		for i := range 100 {
-			wait, init, _ := times(own.At(i))
-			p.draw(own, i, wait, init, there)
+			wait, init, _ := phaseDurations(own.At(i))
+			p.addPhases(own, i, wait, init, existing)
 		}
 	}
 	b.ReportMetric(float64(b.N)*100/b.Elapsed().Seconds(), "spans/s")

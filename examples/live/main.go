@@ -14,8 +14,10 @@ import (
 
 	"github.com/tppfaas/tppfaas/internal/cli"
 	"github.com/tppfaas/tppfaas/tpp"
+	_ "github.com/tppfaas/tppfaas/tpp/classical" // reads its models
 	"github.com/tppfaas/tppfaas/tpp/dataset"
 	"github.com/tppfaas/tppfaas/tpp/live"
+	_ "github.com/tppfaas/tppfaas/tpp/neural" // reads its models
 )
 
 const usage = `Usage: live MODEL [options] < INVOCATIONS

@@ -1,4 +1,4 @@
-// Package acceptance has no code: its tests use the local platform through clients that others wrote.
+// Package acceptance has no code, only tests that use the local platform through clients of others.
 //
 //	make fetch-serverless
 //	go test -tags integration ./internal/acceptance

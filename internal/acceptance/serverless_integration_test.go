@@ -25,8 +25,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// TestIntegrationServerless has the Serverless Framework deploy every application, deploy it again, invoke it, show its logs and what there is of
-// it, and remove it. One request runs through the whole composition; in the end nothing is left.
+// TestIntegrationServerless makes the Serverless Framework deploy every application, deploy it again, invoke it, show its logs and its functions, and remove
+// it. It checks that one request runs through the whole composition, and that no action is left.
 func TestIntegrationServerless(t *testing.T) {
 	modules, err := filepath.Abs("../../apps/node_modules")
 	if err != nil {
@@ -41,7 +41,7 @@ func TestIntegrationServerless(t *testing.T) {
 	if err := os.Symlink(modules, filepath.Join(folder, "node_modules")); err != nil {
 		t.Fatal(err)
 	}
-	// Each on a platform of its own, so that some can be tried at the same time.
+	// Each application has its own platform, so that they can be tested at the same time.
 	for _, name := range apps.Embedded() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -78,7 +78,7 @@ func TestIntegrationServerless(t *testing.T) {
 	}
 }
 
-// pack builds the function of all compositions and zips it into a folder.
+// pack builds the function of the compositions, and writes its zip into a folder.
 func pack(t *testing.T, folder string) {
 	t.Helper()
 	executable, err := action.Build(t.Context(), "amd64")
@@ -97,7 +97,7 @@ func pack(t *testing.T, folder string) {
 	}
 }
 
-// platform is one with containers, and a client of it.
+// platform is a client of a platform that runs real containers.
 type platform struct {
 	t      *testing.T
 	server *rest.Server
@@ -105,7 +105,7 @@ type platform struct {
 
 func servePlatform(t *testing.T) *platform {
 	t.Helper()
-	runtime, err := container.NewProcesses(container.Options{})
+	runtime, err := container.NewProcessRuntime(container.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +139,7 @@ func (p *platform) get(path string, answer any) {
 	}
 }
 
-// await returns when n activations are stored, and fails if one is no success.
+// await returns when n activations are stored, and fails if one of them has failed.
 func (p *platform) await(n int) {
 	p.t.Helper()
 	for deadline := time.Now().Add(time.Minute); ; {
@@ -165,14 +165,14 @@ func (p *platform) await(n int) {
 	}
 }
 
-// serverless is the Serverless Framework in the folder of an application.
+// serverless runs the Serverless Framework in the folder of an application.
 type serverless struct {
 	t                  *testing.T
 	program, dir, home string
 	platform           *platform
 }
 
-// run runs a command, which must succeed and print text.
+// run runs a command, and checks that it succeeds and prints text.
 func (s *serverless) run(what, text string, args ...string) {
 	s.t.Helper()
 	begin := time.Now()
@@ -180,7 +180,7 @@ func (s *serverless) run(what, text string, args ...string) {
 	c.Dir = s.dir
 	c.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + s.home, "OW_APIHOST=" + s.platform.server.URL(), "OW_AUTH=" + s.platform.server.Auth(),
-		// Without these a command waits for a network that is not there.
+		// Without these, commands wait for the network.
 		"SLS_TELEMETRY_DISABLED=1", "SLS_NOTIFICATIONS_MODE=off", "CI=true",
 	}
 	var out bytes.Buffer

@@ -13,13 +13,12 @@ import (
 	"strings"
 )
 
-// Write hands write a buffered writer and, once write has returned nil and everything is on disk, puts what was written
-// at path in one step. A path that ends in .gz is compressed; the same content then always gives the same bytes.
+// Write calls write with a buffered writer and, if write returns nil and everything is on disk, atomically replaces the file at path by what was
+// written. If path ends in .gz, the content is compressed, the same content always to the same bytes.
 //
-// On any error the file that was at path is untouched and no temporary file remains; the error names path and wraps its
-// cause. An error of write itself is returned as it is. A file that is replaced keeps its permissions, and a symbolic
-// link keeps pointing where it did. What is no regular file (a pipe, /dev/stdout) cannot be replaced and is written
-// straight through.
+// On any error the file at path is unchanged and no temporary file is left. The error names path and wraps the cause, but an error of write is
+// returned as it is. A file that is replaced keeps its permissions, and a symbolic link its target. A path that is no regular file (a pipe,
+// /dev/stdout) cannot be replaced, and is written to directly.
 func Write(path string, write func(io.Writer) error) (err error) {
 	target, mode, err := resolve(path)
 	if err != nil {
@@ -42,7 +41,7 @@ func Write(path string, write func(io.Writer) error) (err error) {
 		return failure(path, err)
 	}
 	installed := false
-	// In a deferred call, so that a panic in write leaves no temporary file either.
+	// Deferred, so that no temporary file is left even if write panics.
 	defer func() {
 		if !installed {
 			f.Close()
@@ -66,7 +65,7 @@ func Write(path string, write func(io.Writer) error) (err error) {
 	return nil
 }
 
-// resolve follows symbolic links and tells where and with what mode to write.
+// resolve follows symbolic links. It returns the path and the mode of the file to write; the mode is 0 if there is none.
 func resolve(path string) (target string, mode fs.FileMode, err error) {
 	info, err := os.Stat(path)
 	switch {
@@ -90,15 +89,15 @@ func resolve(path string) (target string, mode fs.FileMode, err error) {
 	return path, 0, nil
 }
 
-// missingFolder is an fs.ErrNotExist that names the folder.
+// missingFolder is an error that is fs.ErrNotExist and names the folder.
 type missingFolder string
 
 func (m missingFolder) Error() string { return "folder " + string(m) + " does not exist" }
 
 func (m missingFolder) Is(target error) bool { return target == fs.ErrNotExist }
 
-// createBeside creates an empty file in target's folder: a rename is atomic only within one file system. Mode 0 stands
-// for a new file and leaves the permissions to the umask, which os.CreateTemp would not.
+// createBeside creates a temporary file in target's folder, because a rename is atomic only within a file system. Mode 0 means that there is no
+// target yet: the permissions then follow from the umask, which os.CreateTemp ignores.
 func createBeside(target string, mode fs.FileMode) (*os.File, error) {
 	base := filepath.Base(target)
 	if len(base) > 100 {
@@ -121,7 +120,7 @@ func createBeside(target string, mode fs.FileMode) (*os.File, error) {
 	}
 }
 
-// fill runs write over the buffers.
+// fill calls write with a buffered writer to f, and flushes it.
 func fill(f *os.File, path string, write func(io.Writer) error) error {
 	out := &keepError{w: f}
 	buffered := bufio.NewWriterSize(out, 1<<16)
@@ -138,13 +137,13 @@ func fill(f *os.File, path string, write func(io.Writer) error) error {
 		err = buffered.Flush()
 	}
 	if out.err != nil {
-		// The disk's reason, however write dressed it or dropped it.
+		// The error of the file, whether write has returned, wrapped or dropped it.
 		return failure(path, out.err)
 	}
 	return err
 }
 
-// keepError remembers the first error of a writer.
+// keepError is a writer that keeps its first error.
 type keepError struct {
 	w   io.Writer
 	err error
@@ -158,7 +157,7 @@ func (k *keepError) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// syncFolder makes the rename itself durable where the system lets a folder be synced.
+// syncFolder makes the rename durable, on systems on which folders can be synced.
 func syncFolder(folder string) {
 	if d, err := os.Open(folder); err == nil {
 		_ = d.Sync()
@@ -166,11 +165,12 @@ func syncFolder(folder string) {
 	}
 }
 
-// failure names the path that was asked for instead of the temporary one.
+// failure returns an error that names path instead of the temporary file.
 func failure(path string, err error) error {
 	return fmt.Errorf("write %s: %w", path, cause(err))
 }
 
+// cause returns the error of a path or link error, without its paths.
 func cause(err error) error {
 	var onPath *fs.PathError
 	if errors.As(err, &onPath) {
@@ -183,8 +183,8 @@ func cause(err error) error {
 	return err
 }
 
-// Check reports at once what Write would stumble over, so that nobody waits an hour for a result that has nowhere to go:
-// a folder that does not exist or lets nothing be created in it, a folder in the file's place.
+// Check returns the error that Write would return if path cannot be written to: its folder does not exist or is read-only, or path is itself a folder.
+// Callers should check before a long computation whose result they write.
 func Check(path string) error {
 	target, mode, err := resolve(path)
 	if err != nil {

@@ -44,6 +44,7 @@ func content(t *testing.T, path string) string {
 	return string(b)
 }
 
+// TestWriteCreatesAndReplaces checks that Write creates a file and replaces its content.
 func TestWriteCreatesAndReplaces(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "a.json")
@@ -58,6 +59,7 @@ func TestWriteCreatesAndReplaces(t *testing.T) {
 	onlyFiles(t, dir, "a.json")
 }
 
+// TestCheckLeavesNothing checks that Check neither creates nor changes a file.
 func TestCheckLeavesNothing(t *testing.T) {
 	dir := t.TempDir()
 	old := filepath.Join(dir, "old")
@@ -75,6 +77,7 @@ func TestCheckLeavesNothing(t *testing.T) {
 	onlyFiles(t, dir, "old")
 }
 
+// TestWriteKeepsPermissions checks that a replaced file keeps its permissions.
 func TestWriteKeepsPermissions(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a")
 	if err := os.WriteFile(path, nil, 0o640); err != nil {
@@ -95,6 +98,7 @@ func TestWriteKeepsPermissions(t *testing.T) {
 	}
 }
 
+// TestWriteThroughSymbolicLink checks that Write replaces the target of a symbolic link, not the link.
 func TestWriteThroughSymbolicLink(t *testing.T) {
 	dir := t.TempDir()
 	real, link := filepath.Join(dir, "real"), filepath.Join(dir, "link")
@@ -115,6 +119,7 @@ func TestWriteThroughSymbolicLink(t *testing.T) {
 	}
 }
 
+// TestWriteToADevice checks that a device is written to and not replaced.
 func TestWriteToADevice(t *testing.T) {
 	before, err := os.Stat(os.DevNull)
 	if err != nil {
@@ -129,6 +134,7 @@ func TestWriteToADevice(t *testing.T) {
 	}
 }
 
+// TestWriteCompressesByName checks that the content of a .gz file is compressed, to bytes that do not depend on its name.
 func TestWriteCompressesByName(t *testing.T) {
 	dir := t.TempDir()
 	var files [2][]byte
@@ -152,6 +158,7 @@ func TestWriteCompressesByName(t *testing.T) {
 	}
 }
 
+// TestFailingWriterKeepsTheOldFile checks that an error of write leaves the old file, and no temporary one.
 func TestFailingWriterKeepsTheOldFile(t *testing.T) {
 	for _, name := range []string{"a.json", "a.json.gz"} {
 		t.Run(name, func(t *testing.T) {
@@ -178,6 +185,7 @@ func TestFailingWriterKeepsTheOldFile(t *testing.T) {
 	}
 }
 
+// TestPanicLeavesNoTemporary checks that a panic of write leaves no temporary file.
 func TestPanicLeavesNoTemporary(t *testing.T) {
 	dir := t.TempDir()
 	func() {
@@ -191,6 +199,7 @@ func TestPanicLeavesNoTemporary(t *testing.T) {
 	onlyFiles(t, dir)
 }
 
+// TestFullDiskIsReportedWhateverWriteMakesOfIt checks that the error of a full disk is returned even if write drops or replaces it.
 func TestFullDiskIsReportedWhateverWriteMakesOfIt(t *testing.T) {
 	if _, err := os.Stat("/dev/full"); err != nil {
 		t.Skip("no /dev/full here")
@@ -208,6 +217,7 @@ func TestFullDiskIsReportedWhateverWriteMakesOfIt(t *testing.T) {
 	}
 }
 
+// TestWriteNamesWhatIsWrong checks the errors for paths that cannot be written to, and that Check returns the same ones.
 func TestWriteNamesWhatIsWrong(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "file")

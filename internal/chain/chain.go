@@ -14,29 +14,29 @@ import (
 	"github.com/tppfaas/tppfaas/internal/localwhisk/rest"
 )
 
-// Options says what a chain is made of.
+// Options configures a chain.
 type Options struct {
-	// Sampler and Collector are the programs.
+	// Sampler and Collector are the paths of the programs.
 	Sampler, Collector string
-	// Zipkin is the URL of a Zipkin server, without /api/v2; "" for the one that is built into Sampler.
+	// Zipkin is the URL of a running Zipkin server, without /api/v2; "" means that of Sampler, which is started.
 	Zipkin string
-	// Dir is the folder for what the collector keeps.
+	// Dir is the folder for the collector's state.
 	Dir string
-	// MemoryMB is the platform's memory for containers in MiB; 0 for 4096.
+	// MemoryMB is the platform's memory for containers in MiB; 0 means 4096.
 	MemoryMB int
-	// PlatformArgs are more arguments of the platform, ZipkinArgs of the Zipkin that is built in.
+	// PlatformArgs and ZipkinArgs are additional arguments of the platform and of Sampler's Zipkin server.
 	PlatformArgs, ZipkinArgs []string
 }
 
 // Chain is a running chain.
 type Chain struct {
-	// Platform, Zipkin and Collector are its processes; Zipkin is nil where the server is another's.
+	// Platform, Zipkin and Collector are its processes; Zipkin is nil if Options.Zipkin was given.
 	Platform, Zipkin, Collector *Process
-	// APIHost, ZipkinURL and CollectorURL are where they serve: OpenWhisk's API, Zipkin's without /api/v2, OTLP over HTTP.
+	// APIHost, ZipkinURL and CollectorURL are their URLs: of OpenWhisk's API, of Zipkin without /api/v2, and of OTLP over HTTP.
 	APIHost, ZipkinURL, CollectorURL string
 }
 
-// Start starts the processes, and returns when all of them answer.
+// Start starts the processes, and returns when all of them are ready. The chain must be stopped.
 func Start(ctx context.Context, o Options) (*Chain, error) {
 	var errs [3]error
 	o.Sampler, errs[0] = executable(o.Sampler)
@@ -80,12 +80,12 @@ func Start(ctx context.Context, o Options) (*Chain, error) {
 	return c, nil
 }
 
-// Env is the environment by which clients find the chain.
+// Env returns the environment variables by which clients find the chain.
 func (c *Chain) Env() []string {
 	return []string{"OW_APIHOST=" + c.APIHost, "OW_AUTH=" + rest.GuestKey, "TPPFAAS_ZIPKIN=" + c.ZipkinURL, "TPPFAAS_COLLECTOR=" + c.CollectorURL}
 }
 
-// Processes are those that are its own, in the order in which they were started.
+// Processes returns the processes that Start has started, in that order.
 func (c *Chain) Processes() []*Process {
 	all := []*Process{c.Platform, c.Collector}
 	if c.Zipkin != nil {
@@ -94,7 +94,7 @@ func (c *Chain) Processes() []*Process {
 	return all
 }
 
-// Stop ends all processes, the last started first.
+// Stop ends all processes, in the reverse order.
 func (c *Chain) Stop() error {
 	var errs []error
 	all := c.Processes()
@@ -104,7 +104,7 @@ func (c *Chain) Stop() error {
 	return errors.Join(errs...)
 }
 
-// freeAddresses returns addresses of loopback that nobody listens on.
+// freeAddresses returns n addresses of the loopback interface that nobody listens on.
 func freeAddresses(n int) ([]string, error) {
 	addresses := make([]string, n)
 	for i := range addresses {
@@ -112,7 +112,7 @@ func freeAddresses(n int) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		defer l.Close() // all are held until the last is found
+		defer l.Close() // not before all are found, so that they differ
 		addresses[i] = l.Addr().String()
 	}
 	return addresses, nil

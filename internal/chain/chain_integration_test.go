@@ -19,7 +19,7 @@ import (
 	"github.com/tppfaas/tppfaas/tpp/dataset"
 )
 
-// event is an invocation, as a dataset and a record of an activation both know it.
+// event is what both a dataset and an activation record know of an invocation.
 type event struct {
 	arrival, wait, init float64 // ms
 	name                string
@@ -29,9 +29,8 @@ func compareEvents(a, b event) int {
 	return cmp.Or(cmp.Compare(a.arrival, b.arrival), cmp.Compare(a.name, b.name), cmp.Compare(a.wait, b.wait), cmp.Compare(a.init, b.init))
 }
 
-// TestIntegrationChain runs requests through real programs and a real Zipkin server. Every trace is complete, and says of each invocation what its
-// activation's record says: its arrival, and so the order, its wait, and whether its start was cold, which as many were as
-// the platform has started containers.
+// TestIntegrationChain runs requests through the real programs and a real Zipkin server. It checks that every trace is complete, that the dataset has the
+// arrival, wait and init times of the activation records, and that there are as many cold starts as the platform has started containers.
 func TestIntegrationChain(t *testing.T) {
 	const application, requests = "tree_small", 50
 	app, err := apps.Load(application)
@@ -75,7 +74,7 @@ func TestIntegrationChain(t *testing.T) {
 	}
 }
 
-// records are the activations that the platform has stored, as events.
+// records returns the activations that the platform has stored, as events.
 func (c *Chain) records(t *testing.T) []event {
 	t.Helper()
 	var events []event

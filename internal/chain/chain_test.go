@@ -12,6 +12,7 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(testbin.Main(m)) }
 
+// start starts a chain, and stops it when the test ends.
 func start(t *testing.T, o Options) *Chain {
 	t.Helper()
 	var err error
@@ -39,7 +40,7 @@ func start(t *testing.T, o Options) *Chain {
 	return c
 }
 
-// sample runs the sampler to its end, which must be a good one.
+// sample runs the sampler, which must succeed.
 func (c *Chain) sample(t *testing.T, args ...string) {
 	t.Helper()
 	var stdout, stderr bytes.Buffer

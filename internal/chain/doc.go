@@ -1,5 +1,5 @@
-// Package chain runs the whole chain on this machine, each part the program that users run, in a process of its own: the platform, a
-// Zipkin server, and the collector between them.
+// Package chain runs the whole chain on this machine: the platform, a Zipkin server, and the collector between them, each the program that users
+// run, in a process of its own.
 //
 //	c, err := chain.Start(ctx, chain.Options{Sampler: "bin/sampler", Collector: "bin/collector", Dir: dir})
 //	if err != nil {
@@ -9,5 +9,5 @@
 //	sampler := exec.CommandContext(ctx, "bin/sampler", "-platform", "openwhisk", …)
 //	sampler.Env = append(os.Environ(), c.Env()...)
 //
-// However this process ends, the processes of the chain end with it.
+// On Linux the processes of the chain are killed when this process ends, however that happens.
 package chain

@@ -4,4 +4,5 @@ package chain
 
 import "syscall"
 
-func endsWithThread() *syscall.SysProcAttr { return &syscall.SysProcAttr{} }
+// killedWithThread makes the kernel kill a child process when the thread that started it ends, which only Linux can do.
+func killedWithThread() *syscall.SysProcAttr { return &syscall.SysProcAttr{} }

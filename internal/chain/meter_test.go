@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// meter reads what the processes of a chain use.
+// meter records the memory and the processor time of the processes of a chain.
 type meter struct {
 	begin time.Time
 	end   chan struct{}
@@ -42,18 +42,18 @@ func newMeter(c *Chain) *meter {
 	for _, p := range c.Processes() {
 		m.order = append(m.order, p.Name())
 	}
-	m.order = append(m.order, "warden", containersName)
+	m.order = append(m.order, "supervisor", containersName)
 	m.find(c)
 	return m
 }
 
-// find looks up the processes of the chain, which may have been started again.
+// find updates the process ids, which change when a process is started again.
 func (m *meter) find(c *Chain) {
 	for _, p := range c.Processes() {
 		m.watch(p.Name(), p.PID())
 	}
 	for _, child := range children(c.Platform.PID()) {
-		m.watch("warden", child)
+		m.watch("supervisor", child)
 	}
 }
 
@@ -65,7 +65,7 @@ func (m *meter) watch(name string, pid int) {
 
 func (m *meter) elapsed() time.Duration { return time.Since(m.begin) }
 
-// start reads every five seconds until stop.
+// start starts a goroutine that reads every five seconds until stop.
 func (m *meter) start() {
 	m.ended.Go(func() {
 		tick := time.NewTicker(5 * time.Second)
@@ -94,7 +94,7 @@ func (m *meter) read() {
 		m.readings[name] = append(m.readings[name], use(at, pid))
 	}
 	all := reading{at: at}
-	for _, pid := range children(m.processes["warden"]) {
+	for _, pid := range children(m.processes["supervisor"]) {
 		r := use(at, pid)
 		all.memory += r.memory
 		all.cpu += r.cpu
@@ -103,7 +103,7 @@ func (m *meter) read() {
 	m.readings[containersName] = append(m.readings[containersName], all)
 }
 
-// use reads the resident memory and the processor time of a process.
+// use returns the resident memory and the processor time of a process.
 func use(at time.Duration, pid int) reading {
 	r := reading{at: at}
 	if text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid)); err == nil {
@@ -136,7 +136,7 @@ func children(pid int) []int {
 	return all
 }
 
-// report prints the memory of each process in tenths of the time, and fails if that of one of ours has grown since the sixth.
+// report logs the mean memory of each process in each tenth of the time, and fails if one has grown from the sixth tenth to the last.
 func (m *meter) report(t *testing.T) {
 	whole := m.readings[containersName][len(m.readings[containersName])-1].at
 	for _, name := range m.order {

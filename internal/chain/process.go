@@ -19,13 +19,13 @@ import (
 	"time"
 )
 
-// Process is a program that serves. It can be killed and started again, with the same arguments.
+// Process is a server in a process of its own. It can be killed and started again with the same arguments.
 type Process struct {
 	name  string
 	path  string
 	args  []string
 	env   []string
-	ready string // the URL that answers 200 when it can be used
+	ready string // a URL that answers 200 when the server is ready
 
 	mu      sync.Mutex
 	command *exec.Cmd
@@ -33,37 +33,37 @@ type Process struct {
 	log     tail
 }
 
-// Name says which part of the chain it is.
+// Name returns the name of the part: platform, zipkin or collector.
 func (p *Process) Name() string { return p.name }
 
-// PID is its process id.
+// PID returns the process id.
 func (p *Process) PID() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.command.Process.Pid
 }
 
-// Ended is closed when it has ended, until it is started again.
+// Ended returns a channel that is closed when the process has ended; each Start makes a new one.
 func (p *Process) Ended() <-chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.ended
 }
 
-// Log is the end of what it has printed.
+// Log returns the last 64 KiB, or somewhat more, of its output.
 func (p *Process) Log() string { return p.log.String() }
 
-// Start starts it, and returns when it answers. One that ends instead is an error with its last words.
+// Start starts the process, and returns when it is ready. If the process ends instead, the error has the last line of its output.
 func (p *Process) Start(ctx context.Context) error {
 	command := exec.Command(p.path, p.args...)
 	command.Env = p.env
 	command.Stdout, command.Stderr = &p.log, &p.log
-	// A group of its own: Ctrl-C is for the sampler alone, which still needs the others to end well.
-	command.SysProcAttr = endsWithThread()
+	// In a process group of its own it gets no Ctrl-C: that is for the sampler, which needs this process until it has ended.
+	command.SysProcAttr = killedWithThread()
 	command.SysProcAttr.Setpgid = true
 	started, ended := make(chan error, 1), make(chan struct{})
 	go func() {
-		// The kernel ends the process when the thread that started it ends, however that comes.
+		// The kernel kills the process when the thread that started it ends, so also when this process is killed.
 		runtime.LockOSThread()
 		defer close(ended)
 		err := command.Start()
@@ -84,7 +84,7 @@ func (p *Process) Start(ctx context.Context) error {
 	return nil
 }
 
-// await returns when the process answers.
+// await returns when the process is ready.
 func (p *Process) await(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -110,12 +110,13 @@ func (p *Process) await(ctx context.Context) error {
 	}
 }
 
-// Kill ends it at once, as kill -9 does.
+// Kill kills the process with SIGKILL.
 func (p *Process) Kill() error { return p.end(syscall.SIGKILL, 0) }
 
-// Stop asks it to end, and kills it if it does not within ten seconds, which is an error.
+// Stop sends SIGTERM. If the process has not ended ten seconds later, Stop kills it and returns an error.
 func (p *Process) Stop() error { return p.end(syscall.SIGTERM, 10*time.Second) }
 
+// end sends a signal and waits for the end of the process, which it kills after the given time unless the signal is SIGKILL.
 func (p *Process) end(signal syscall.Signal, patience time.Duration) error {
 	p.mu.Lock()
 	command, ended := p.command, p.ended
@@ -139,12 +140,13 @@ func (p *Process) end(signal syscall.Signal, patience time.Duration) error {
 	return nil
 }
 
-// tail keeps the end of what is written to it.
+// tail is a writer that keeps the end of what is written to it.
 type tail struct {
 	mu sync.Mutex
 	b  bytes.Buffer
 }
 
+// tailSize is the number of bytes that a tail keeps at least.
 const tailSize = 64 << 10
 
 func (t *tail) Write(p []byte) (int, error) {
@@ -163,12 +165,13 @@ func (t *tail) String() string {
 	return t.b.String()
 }
 
+// lastLine returns the last line of a text that is not blank.
 func lastLine(text string) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	return lines[len(lines)-1]
 }
 
-// executable makes the path of a program absolute, and checks that it is there.
+// executable returns the absolute path of a program, or an error if it does not exist.
 func executable(path string) (string, error) {
 	absolute, err := filepath.Abs(path)
 	if err != nil {
@@ -180,14 +183,14 @@ func executable(path string) (string, error) {
 	return absolute, nil
 }
 
-// Run runs a command to its end, in the foreground but in a process group of its own: a Ctrl-C reaches it once, when ctx is done,
-// and it may take five minutes to end well. However this process ends, the command ends with it.
+// Run runs a command to its end, in a process group of its own. When ctx is done, it sends the command SIGINT, as Ctrl-C does, and kills it five
+// minutes later. On Linux the command is also killed when this process ends, however that happens.
 func Run(ctx context.Context, path string, args, env []string, stdout, stderr io.Writer) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	command := exec.CommandContext(ctx, path, args...)
 	command.Env, command.Stdout, command.Stderr = env, stdout, stderr
-	command.SysProcAttr = endsWithThread()
+	command.SysProcAttr = killedWithThread()
 	command.SysProcAttr.Setpgid = true
 	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
 	command.WaitDelay = 5 * time.Minute

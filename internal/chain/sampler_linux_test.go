@@ -9,8 +9,8 @@ import (
 	"github.com/tppfaas/tppfaas/tpp/dataset"
 )
 
-// TestSampler samples over the built-in Zipkin server: every trace is complete, the requests are those of the same seed in virtual
-// time, and nothing is left on the platform.
+// TestSampler samples over Sampler's Zipkin server. It checks that every trace is complete, that the requests are those that the same seed gives in
+// virtual time, and that no journal is left.
 func TestSampler(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes half a minute")

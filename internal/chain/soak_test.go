@@ -28,26 +28,26 @@ var (
 	soakRate = flag.Float64("rate", 30, "requests of tree_small a second in the soak")
 )
 
-// victim is a process that is killed under load, when a part of the time has passed.
+// victim is a process that is killed under load.
 type victim struct {
 	name string
-	when float64
-	// durable are those with which nothing may be lost.
+	when float64 // the share of the time after which it is killed
+	// durable says that no request may be lost with it.
 	durable bool
-	sent    int // requests that had been sent by then
-	lost    int
+	sent    int // number of requests that had been sent when it was killed
+	lost    int // number of requests lost with it
 }
 
-// TestSoak runs the whole chain at a high load. In the middle each process is killed, as kill -9 does, and started again, as a service
-// manager would. What is lost must be what was in flight when a process was killed that has everything in memory, and the sampler must name it.
-// The memory of every process in the last tenth of the time must be what it was in the sixth.
+// TestSoak runs the whole chain at a high load. Each process is killed with SIGKILL on the way and started again, as a service manager would. Only
+// requests may be lost that were in flight when a process was killed that keeps everything in memory, and the sampler must name them. The memory
+// of a process must not grow between the sixth and the last tenth of the time.
 //
 //	go test ./internal/chain -run Soak -soak 10m -v -timeout 30m
 func TestSoak(t *testing.T) {
 	if *soak == 0 {
 		t.Skip("only with -soak")
 	}
-	// With less room for containers the platform evicts them under load. Zipkin is full long before the end, also when it is killed.
+	// Enough memory that the platform evicts no containers. Zipkin is full long before the end, even after it was killed.
 	c := start(t, Options{MemoryMB: 262144, ZipkinArgs: []string{"-spans", "60000"}})
 	n := int(*soakRate * soak.Seconds())
 	file := filepath.Join(t.TempDir(), "soak.json.gz")
@@ -62,7 +62,7 @@ func TestSoak(t *testing.T) {
 	again := append(slices.Clone(args), "-resume")
 	resumed := time.Now()
 	for _, v := range victims {
-		// A sampler that has just gone on is left some time.
+		// A sampler that has just been resumed gets some time.
 		at := max(time.Duration(v.when*float64(*soak))-m.elapsed(), 10*time.Second-time.Since(resumed))
 		select {
 		case <-time.After(at):
@@ -79,7 +79,7 @@ func TestSoak(t *testing.T) {
 			t.Fatal(err)
 		}
 		m.find(c)
-		if v.name == "sampler" || v.name == "platform" { // which has forgotten the actions
+		if v.name == "sampler" || v.name == "platform" { // a new platform does not have the actions
 			<-s.ended
 			t.Logf("after %v the sampler has ended: %v\n%s", m.elapsed().Round(time.Second), s.err, s.stderr.String())
 			s = c.background(t, again...)
@@ -129,7 +129,7 @@ func (c *Chain) restart(t *testing.T, name string) error {
 	return fmt.Errorf("there is no %s", name)
 }
 
-// blame counts for each victim the requests that are lost, which must be those around its death.
+// blame assigns each lost request to the victim that was killed nearest to it, at most 10 s away, and fails if a durable one has lost any.
 func blame(t *testing.T, missing []int, victims []*victim) {
 	t.Helper()
 	for _, request := range missing {
@@ -149,13 +149,13 @@ func blame(t *testing.T, missing []int, victims []*victim) {
 
 func distance(a, b int) int { return max(a-b, b-a) }
 
-// progress is what a journal says.
+// progress is the content of a journal.
 type progress struct {
 	sent     map[int]time.Time // when each request was sent
 	complete map[int]bool
 }
 
-// readProgress reads a journal that may be written to meanwhile; without one everything is complete.
+// readProgress reads a journal, which may be written at the same time. If there is none, everything is complete.
 func readProgress(t *testing.T, path string) progress {
 	t.Helper()
 	p := progress{sent: map[int]time.Time{}, complete: map[int]bool{}}
@@ -198,7 +198,7 @@ func (p progress) missing(n int) []int {
 	return missing
 }
 
-// report says how well the requests from one on kept their times.
+// report logs how late the requests from one on were sent.
 func (p progress) report(t *testing.T, from int) {
 	first, ok := p.sent[from]
 	if !ok {
@@ -215,7 +215,7 @@ func (p progress) report(t *testing.T, from int) {
 		float64(last-from)/p.sent[last].Sub(first).Seconds(), late)
 }
 
-// sampling is a sampler that runs beside the test.
+// sampling is a sampler that runs in the background.
 type sampling struct {
 	command        *exec.Cmd
 	stdout, stderr bytes.Buffer

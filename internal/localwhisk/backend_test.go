@@ -9,33 +9,33 @@ import (
 	"time"
 )
 
-// faultyBackend is a simulation of which some work fails, and which writes down what it is asked.
+// faultyBackend is a simulation that fails at some work, and records the calls.
 type faultyBackend struct {
 	*simulation
 	creation, init, unpause error
 	asked                   []string
 }
 
-func (b *faultyBackend) Create(c *Container, load int, ready func(error)) {
+func (b *faultyBackend) Create(c *PoolContainer, load int, ready func(error)) {
 	b.asked = append(b.asked, "create")
 	b.simulation.Create(c, load, func(error) { ready(b.creation) })
 }
 
-func (b *faultyBackend) Init(c *Container, load int, done func(error)) {
+func (b *faultyBackend) Init(c *PoolContainer, load int, done func(error)) {
 	b.asked = append(b.asked, "init")
 	b.simulation.Init(c, load, func(error) { done(b.init) })
 }
 
-func (b *faultyBackend) Pause(*Container) { b.asked = append(b.asked, "pause") }
+func (b *faultyBackend) Pause(*PoolContainer) { b.asked = append(b.asked, "pause") }
 
-func (b *faultyBackend) Unpause(c *Container, done func(error)) {
+func (b *faultyBackend) Unpause(c *PoolContainer, done func(error)) {
 	b.asked = append(b.asked, "unpause")
 	b.simulation.Unpause(c, func(error) { done(b.unpause) })
 }
 
-func (b *faultyBackend) Remove(*Container) { b.asked = append(b.asked, "remove") }
+func (b *faultyBackend) Remove(*PoolContainer) { b.asked = append(b.asked, "remove") }
 
-// TestBackendFailures: what cannot be created, initialised or unpaused ends its activation with the reason, and gives its memory back.
+// TestBackendFailures checks that a container that cannot be created, initialised or unpaused ends its activation with an error and frees its memory.
 func TestBackendFailures(t *testing.T) {
 	broken := errors.New("broken")
 	for _, tt := range []struct {
@@ -52,7 +52,7 @@ func TestBackendFailures(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			clock := NewVirtualClock(epoch)
 			config := exact()
-			config.MemoryMB = config.FunctionMemoryMB // so that memory that is not given back is missed
+			config.MemoryMB = config.FunctionMemoryMB // so that memory that is not freed is noticed
 			backend := &faultyBackend{simulation: newSimulation(clock, config, 1), creation: tt.creation, init: tt.init, unpause: tt.unpause}
 			platform, err := NewWithBackend(clock, config, 1, backend)
 			if err != nil {
@@ -89,7 +89,7 @@ func TestBackendFailures(t *testing.T) {
 	}
 }
 
-// TestBackendDownForStemCells: a backend that creates nothing is not asked again and again for the stem cells that are missing.
+// TestBackendDownForStemCells checks that the engine does not ask a failing backend again and again for missing stem cells.
 func TestBackendDownForStemCells(t *testing.T) {
 	clock := NewVirtualClock(epoch)
 	config := exact()
@@ -108,7 +108,7 @@ func TestBackendDownForStemCells(t *testing.T) {
 	if err := clock.Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	// It is asked when the stem cell that was there is taken, and again when the removal of the container leaves memory.
+	// The backend is asked when the stem cell is taken, and again when the removal of the container frees memory.
 	if got, want := strings.Join(backend.asked, " "), "create init remove pause remove create remove"; got != want {
 		t.Errorf("asked: %s; want %s", got, want)
 	}

@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// perInvocation reports what one of n invocations costs in each round of the benchmark.
+// perInvocation reports the time per invocation of a benchmark with n invocations in each iteration.
 func perInvocation(b *testing.B, n int) {
 	b.Helper()
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/invocation")
 	b.ReportMetric(float64(b.N)*float64(n)/b.Elapsed().Seconds(), "invocations/s")
 }
 
-// roomy is the default with memory for n containers, all of which could be created at once.
+// roomy returns the default configuration with memory for n containers, which can all be created at once.
 func roomy(n int) Config {
 	c := DefaultConfig()
 	c.MemoryMB = n * c.FunctionMemoryMB
@@ -23,7 +23,7 @@ func roomy(n int) Config {
 	return c
 }
 
-// BenchmarkInvoke invokes a warm function that does nothing, every millisecond.
+// BenchmarkInvoke measures invocations of a warm function that does nothing.
 func BenchmarkInvoke(b *testing.B) {
 	const n = 100_000
 	for b.Loop() {
@@ -42,7 +42,7 @@ func BenchmarkInvoke(b *testing.B) {
 				b.Error(err)
 			}
 			if sent++; sent < n {
-				clock.plan(20*time.Millisecond, callFunc, send)
+				clock.callAfter(20*time.Millisecond, callFunc, send)
 			}
 		}
 		send()
@@ -53,7 +53,7 @@ func BenchmarkInvoke(b *testing.B) {
 	perInvocation(b, n)
 }
 
-// BenchmarkSequence sends requests to the sequence composition, under low load.
+// BenchmarkSequence measures invocations in requests to the sequence composition under low load.
 func BenchmarkSequence(b *testing.B) {
 	const n = 10_000
 	for b.Loop() {
@@ -92,8 +92,7 @@ func BenchmarkSequence(b *testing.B) {
 	perInvocation(b, n*(len(sequenceSleeps)+1))
 }
 
-// BenchmarkContainers shows what an invocation costs with ever more containers: all busy at first, then idle, of ten functions;
-// then half of them in the place of others.
+// BenchmarkContainers measures invocations with many containers of ten functions: all busy at first, then idle; then with evictions for half of them.
 func BenchmarkContainers(b *testing.B) {
 	for _, containers := range []int{10, 100, 1000, 10_000, 100_000} {
 		b.Run(fmt.Sprint(containers), func(b *testing.B) {
@@ -113,7 +112,7 @@ func BenchmarkContainers(b *testing.B) {
 				round := 0
 				var send func()
 				send = func() {
-					// Every tenth round is of the other ten functions, which have no containers then.
+					// Every tenth round invokes the other ten functions, which have no containers.
 					first := 0
 					if round%10 == 9 {
 						first = 10
@@ -124,7 +123,7 @@ func BenchmarkContainers(b *testing.B) {
 						}
 					}
 					if round++; round < rounds {
-						clock.plan(30*time.Second, callFunc, send)
+						clock.callAfter(30*time.Second, callFunc, send)
 					}
 				}
 				send()
@@ -137,7 +136,7 @@ func BenchmarkContainers(b *testing.B) {
 	}
 }
 
-// BenchmarkQueue has ever more invocations wait for one of ten containers.
+// BenchmarkQueue measures invocations that wait in a long queue for one of ten containers.
 func BenchmarkQueue(b *testing.B) {
 	for _, queued := range []int{10, 100, 1000, 10_000, 100_000, 1_000_000} {
 		b.Run(fmt.Sprint(queued), func(b *testing.B) {

@@ -9,63 +9,64 @@ import (
 type Clock interface {
 	// Now returns the present time.
 	Now() time.Time
-	// AfterFunc calls f once, when d has passed; at the earliest opportunity if d is not positive, but never before
-	// AfterFunc has returned. The function it returns prevents the call, and reports whether it came in time to do so.
+	// AfterFunc calls f once, when d has passed; as soon as possible if d is not positive, but never before AfterFunc has returned. The
+	// function stop prevents the call, and reports whether it was in time to do so.
 	AfterFunc(d time.Duration, f func()) (stop func() bool)
 }
 
-// VirtualClock is a Clock whose time passes only from one planned call to the next: [VirtualClock.Run] makes the calls
-// one after the other, in order of their times; those of one time in the order in which they were planned.
-// It belongs to one goroutine.
+// VirtualClock is a Clock of simulated time, which advances from one event, a call of a function, to the next. [VirtualClock.Run] makes the calls
+// in order of their times; calls at the same time are made in the order in which they were scheduled. A VirtualClock must be used by one
+// goroutine only.
 type VirtualClock struct {
-	start   time.Time
-	now     time.Duration // after start
-	planned uint64
-	events  eventHeap
-	stopped int // of the events
+	start     time.Time
+	now       time.Duration // since start
+	scheduled uint64        // number of events ever scheduled
+	events    eventHeap
+	stopped   int // number of events that were stopped and are not removed yet
 }
 
-// NewVirtualClock returns a clock that stands at start.
+// NewVirtualClock returns a clock whose time is start.
 func NewVirtualClock(start time.Time) *VirtualClock {
 	return &VirtualClock{start: start}
 }
 
-// Now returns the time of the call that is being made, or of the last one.
+// Now returns the time of the current call, or of the last one.
 func (c *VirtualClock) Now() time.Time { return c.start.Add(c.now) }
 
-// AfterFunc plans a call of f for the time d from now.
+// AfterFunc schedules a call of f at the time d from now.
 func (c *VirtualClock) AfterFunc(d time.Duration, f func()) (stop func() bool) {
 	t := &timer{f}
-	c.plan(d, fire, t)
+	c.callAfter(d, fire, t)
 	return func() bool {
 		if t.f == nil {
 			return false
 		}
 		t.f = nil
 		c.stopped++
-		c.tidy()
+		c.dropStopped()
 		return true
 	}
 }
 
-// timer is what AfterFunc plans; f is nil once it was called or stopped.
+// timer is the argument of an event that AfterFunc has scheduled; f is nil once it was called or stopped.
 type timer struct{ f func() }
 
+// fire calls the function of a timer.
 func fire(t any) {
 	f := t.(*timer).f
 	t.(*timer).f = nil
 	f()
 }
 
-// plan plans a call of f with arg for the time d from now, which nothing prevents: it takes no memory of its own. A clock that
-// runs for millions of events spends most of its time here and in Run.
-func (c *VirtualClock) plan(d time.Duration, f func(any), arg any) {
-	c.events.push(event{at: c.now + max(d, 0), order: c.planned, call: f, arg: arg})
-	c.planned++
+// callAfter schedules a call of f with arg at the time d from now, which cannot be stopped. Unlike AfterFunc it allocates no memory: a simulation
+// of millions of events spends most of its time here and in Run.
+func (c *VirtualClock) callAfter(d time.Duration, f func(any), arg any) {
+	c.events.push(event{at: c.now + max(d, 0), order: c.scheduled, call: f, arg: arg})
+	c.scheduled++
 }
 
-// Run makes the planned calls, and those they plan, until none is left; time then stands at the last one. It returns
-// the context's error if that is done before; Run may then be called again to go on.
+// Run is where time advances: it makes the scheduled calls, and those that they schedule, until none is left. If ctx is done before, it returns
+// the context's error; Run may then be called again to continue.
 func (c *VirtualClock) Run(ctx context.Context) error {
 	done := ctx.Done()
 	for len(c.events) > 0 {
@@ -85,9 +86,8 @@ func (c *VirtualClock) Run(ctx context.Context) error {
 	return nil
 }
 
-// tidy throws the stopped events out before they are the greater part: timers that are set and stopped over and over do not
-// pile up until their times.
-func (c *VirtualClock) tidy() {
+// dropStopped removes the stopped events once they are the majority, so that timers that are set and stopped again and again do not accumulate.
+func (c *VirtualClock) dropStopped() {
 	if c.stopped < 64 || 2*c.stopped < len(c.events) {
 		return
 	}
@@ -101,15 +101,15 @@ func (c *VirtualClock) tidy() {
 	c.events, c.stopped = kept, 0
 	for i := len(kept)/arity + 1; i >= 0; i-- {
 		if i < len(kept) {
-			kept.down(i, kept[i])
+			kept.siftDown(i, kept[i])
 		}
 	}
 }
 
-// event is a planned call.
+// event is a scheduled call.
 type event struct {
-	at    time.Duration // after the clock's start
-	order uint64
+	at    time.Duration // since the clock's start
+	order uint64        // breaks ties of at
 	call  func(arg any)
 	arg   any
 }
@@ -123,7 +123,8 @@ func (e *event) before(f *event) bool {
 	return e.at < f.at || e.at == f.at && e.order < f.order
 }
 
-// eventHeap orders events by time, then by order of planning. With four children each instead of two it is half as deep.
+// eventHeap is a heap of events, by time and then by the order in which they were scheduled. Its nodes have four children, so that it is half as
+// deep as a binary heap.
 type eventHeap []event
 
 const arity = 4
@@ -148,13 +149,13 @@ func (h *eventHeap) pop() event {
 	s[len(s)-1] = event{}
 	*h = s[:len(s)-1]
 	if len(*h) > 0 {
-		h.down(0, last)
+		h.siftDown(0, last)
 	}
 	return top
 }
 
-// down puts e at i or below, where it belongs.
-func (h eventHeap) down(i int, e event) {
+// siftDown sets e at index i or below.
+func (h eventHeap) siftDown(i int, e event) {
 	for {
 		first := arity*i + 1
 		if first >= len(h) {

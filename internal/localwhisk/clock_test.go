@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 )
 
+// TestVirtualClock checks times, order and stopping of calls.
 func TestVirtualClock(t *testing.T) {
 	clock := NewVirtualClock(epoch)
 	var calls []string
@@ -51,6 +52,7 @@ func TestVirtualClock(t *testing.T) {
 	}
 }
 
+// TestVirtualClockStopsWithContext checks that Run returns the error of a context that is done, and can be continued.
 func TestVirtualClockStopsWithContext(t *testing.T) {
 	clock := NewVirtualClock(epoch)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -71,7 +73,7 @@ func TestVirtualClockStopsWithContext(t *testing.T) {
 	}
 }
 
-// TestVirtualClockOrder compares the heap with a stable sort.
+// TestVirtualClockOrder checks that calls are made in the order of a stable sort by time.
 func TestVirtualClockOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		delays := rapid.SliceOf(rapid.IntRange(0, 20)).Draw(t, "delays")

@@ -6,90 +6,86 @@ import (
 	"time"
 )
 
-// Config says how large a platform is and how long its parts take. [DefaultConfig] returns one fitted to a real cluster.
+// Config has the size of a platform and the delays of its parts. [DefaultConfig] returns one that is fitted to a real cluster.
 type Config struct {
 	// MemoryMB is the memory for containers, in MiB.
 	MemoryMB int
-	// FunctionMemoryMB is the memory of a function that names none, in MiB.
+	// FunctionMemoryMB is the default memory of a function, in MiB.
 	FunctionMemoryMB int
-	// StemCells is the number of containers of FunctionMemoryMB that are kept ready without a function: who takes one pays
-	// /init, but does not wait for its creation. The platform starts with as many as memory allows, and replaces one
-	// that was taken in the same way as it makes room for an invocation.
+	// StemCells is the number of containers of FunctionMemoryMB that are kept ready without a function: an invocation that takes one needs
+	// /init, but does not wait for the creation of a container. The platform starts with as many as memory allows. It replaces one that was
+	// taken, and evicts idle containers for that if necessary, as for an invocation.
 	StemCells int
 	// IdleTimeout is how long a container is kept after its last run.
 	IdleTimeout time.Duration
 	// PauseGrace is how long an idle container stays unpaused.
 	PauseGrace time.Duration
 
-	// ParallelCreations is the number of containers that can be created at once before they slow other work on the platform
-	// down. How many are being created beyond it, stem cells not counted, is the load of the delays.
+	// ParallelCreations is the number of containers that can be created at once without slowing down other work. The load of the delays is the
+	// number that are being created beyond it, without stem cells.
 	ParallelCreations int
-	// Call is the time from a function's sending of an invocation to its arrival at the controller.
+	// Call is the time from the moment when a function sends an invocation to its arrival at the controller.
 	Call Delay
-	// FirstCall is what the first call of a container that was cold takes on top (it connects): the process stands
-	// still for that long, and the share FirstCallPerInit of its initTime longer.
+	// FirstCall is the additional time of a container's first call, which opens a connection. The whole process is stalled for that time, and
+	// for the share FirstCallPerInit of its initTime.
 	FirstCall Delay
-	// FirstCallPerInit is the share of the container's initTime that FirstCall takes longer.
+	// FirstCallPerInit is the share of the container's initTime that is added to FirstCall.
 	FirstCallPerInit float64
-	// CallAfterSleep is what a call takes on top if the function has slept before it: the processor was idle meanwhile.
+	// CallAfterSleep is the additional time of a call if the function has slept before: the processor was idle meanwhile.
 	CallAfterSleep Delay
-	// Dispatch is the time from the arrival of an invocation, or the moment it leaves the queue, to the start of the
-	// work on its container: routing, message bus, scheduling.
+	// Dispatch is the time from the arrival of an invocation at the controller to its arrival at the container pool: routing, message bus,
+	// scheduling.
 	Dispatch Delay
-	// Capacity is the number of creations and removals of containers that go on at full speed; more of them share what those
-	// have. 0 stands for no limit.
+	// Capacity is the number of creations and removals of containers that run at full speed at the same time; more of them share that capacity.
+	// 0 means no limit.
 	Capacity int
-	// Creation is the creation of a container, at full speed. Min is waited on top, whatever the speed.
+	// Creation is the time of creating a container at full speed. Its Min does not depend on the speed.
 	Creation Delay
-	// Removal is how long the removal of a container keeps what creates containers busy, at full speed. Nobody waits for it: the
-	// container's memory is free at once.
+	// Removal is the time for which the removal of a container uses a part of Capacity, at full speed. Nothing waits for it: the container's memory
+	// is free at once.
 	Removal Delay
-	// StemCell is what it takes to make use of a stem cell.
+	// StemCell is the time from the choice of a stem cell to the start of /init.
 	StemCell Delay
-	// Init is the /init call of a cold container; its Min must be at least 1 ms, because an initTime of 0 says warm.
+	// Init is the duration of /init. Its Min must be at least 1 ms, because an initTime of 0 means a warm start.
 	Init Delay
-	// Unpause is the unpausing of a container.
+	// Unpause is the time of unpausing a container.
 	Unpause Delay
 	// RunStart is the time from the start of the run to the start of the handler.
 	RunStart Delay
-	// Oversleep is how much later than it should a function's sleep ends.
+	// Oversleep is the time by which a function's sleep is longer than requested.
 	Oversleep Delay
-	// Logs is the time from the end of a run until its logs are in; the container is busy and the record not to be read
-	// until then.
+	// Logs is the time from the end of a run until its logs are collected. Until then the container is busy, and the record cannot be read.
 	Logs Delay
 }
 
-// DefaultConfig returns the configuration of the cluster that the published traces of the seven compositions were recorded
-// on (OpenWhisk on Kubernetes, June 2021), as far as they show it.
+// DefaultConfig returns the configuration of the cluster on which the published traces of the seven compositions were recorded (OpenWhisk on
+// Kubernetes, June 2021), as far as the traces show it.
 //
 // Dispatch, StemCell, Init, Call and FirstCall maximise the likelihood of the waits, initTimes and gaps between a
 // function's sleep and its successor's arrival in the low_* and batched_* traces, with the number of containers being
-// created at each moment counted from the traces themselves; TestDefaultDelaysFitTraces repeats that. Creation is near what does so
-// under light load: 22 % of the creations are over at the first look instead of 14 %. Creation.Step is set: the waits for a
-// creation lie in clusters that far apart. FirstCallPerInit is near the
-// slope of the first call over the initTime under low load (0.55; in bursts 0.87), RunStart is what the spread of a
-// function's first call has over that of the gap between two siblings. ParallelCreations is where the other delays begin to
-// grow; the likelihood is about the same from 10 to 12.
+// created at each moment counted from the traces themselves; TestDefaultDelaysFitTraces repeats that. Creation is near the maximum under
+// light load: 22 % of the creations have ended at the first check instead of 14 %. Creation.Step is the distance between the clusters in which
+// the waits for a creation lie. FirstCallPerInit is near the slope of the first call over the initTime under low load (0.55; in bursts 0.87).
+// RunStart is the spread of a function's first call that exceeds the spread of the gap between two siblings. ParallelCreations is the number
+// from which on the other delays grow; the likelihood is about the same from 10 to 12.
 //
-// MemoryMB follows from the traces without any simulation: whoever replays the recorded arrivals and ends, and removes the
-// container whose last run began longest ago when memory is full, finds every cold start of batched_sequence_det but
-// 2 % with room for 52 containers or less, and misses 19 % with 53; the low load, recorded a week before, would have room for
-// 52 to 56. TestMemoryExplainsColdStarts does that.
-// There are two StemCells for the whole cluster, not for each of several invokers: the first two starts of a recording
-// wait for less than 0.15 s whichever functions they are of, and all others of the first two seconds for a creation.
+// MemoryMB follows from the traces without a simulation: a replay of the recorded arrivals and ends, which removes the container whose last run
+// began longest ago when memory is full, explains all cold starts of batched_sequence_det but 2 % with room for at most 52 containers, but
+// leaves 19 % unexplained with room for 53; for the low load, recorded a week before, the room is from 52 to 56. TestMemoryExplainsColdStarts
+// does that. There are two StemCells for the whole cluster, not for each of several invokers: the first two starts of a recording wait less than
+// 0.15 s, of whichever functions, and all others of the first two seconds wait for a creation.
 //
-// Capacity and Removal explain what Creation alone cannot: thirty creations at once go as fast as one as long as nothing has to
-// be removed for them (low_fanout_large_rand); where each takes the place of another container, the cluster gets through seven a
-// second, however many wait (the bursts of all applications). TestCreationsUnderLoad and TestCreationsInBursts compare both, and
-// bench/fidelity what comes of it. A shorter Removal with a smaller Capacity fits the bursts a little better, a longer one the low load.
+// Capacity and Removal explain what Creation alone cannot: thirty creations at once are as fast as one if no container has to be removed for them
+// (low_fanout_large_rand); if each evicts another container, the cluster creates seven a second, however many wait (the bursts of all
+// applications). TestCreationsUnderLoad and TestCreationsInBursts compare both with the recordings, and bench/fidelity compares the resulting
+// datasets. A shorter Removal with a smaller Capacity fits the bursts a little better, a longer one the low load.
 //
-// Under the low load of a large application such a cluster has two states. At the beginning all is cold, and requests pile up; if
-// they need more containers than there is room for, each removes one that another needs, and the cluster never catches
-// up. No recording shows that. Of 120 simulated beginnings, with requests 1 to 1.5 s apart, it came to that in 2, of 120 with
-// 0.9 to 1.4 s in 9.
+// Under the low load of a large application such a cluster has two stable states. At the beginning all starts are cold, and requests pile up. If
+// they need more containers than there is room for, each evicts one that another needs, and the cluster never catches up. No recording shows
+// that. It happened in 2 of 120 simulations with requests 1 to 1.5 s apart, and in 9 of 120 with 0.9 to 1.4 s.
 //
-// Logs are in at once: containers are used again within 2 ms of the arrival of what their run invoked. Unpausing takes no
-// time: invocations that take a container which none other has needed for up to 570 s wait for 3 to 5 ms like all the others.
+// Logs are collected at once: containers are used again within 2 ms after the arrival of what their run has invoked. Unpausing takes no time:
+// invocations that use a container that was idle for up to 570 s wait 3 to 5 ms like all others.
 func DefaultConfig() Config {
 	const (
 		ms = time.Millisecond
@@ -142,7 +138,7 @@ type namedDelay struct {
 	Delay
 }
 
-// Validate returns an error that names every value that no platform can have, nil if there is none.
+// Validate returns an error that names every invalid value, nil if there is none.
 func (c Config) Validate() error {
 	var errs []error
 	bad := func(format string, args ...any) {

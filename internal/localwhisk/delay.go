@@ -9,19 +9,17 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 )
 
-// Delay is the distribution of a time that something takes: a shifted log-normal, or for a share of the draws, the tail,
-// another one. The load is the number of containers that are being created at that moment beyond
-// [Config.ParallelCreations]; under the load n the time is
+// Delay is the distribution of a duration: a shifted log-normal distribution and, for a share of the draws, the tail, another one. The load is the
+// number of containers that are being created at that moment beyond [Config.ParallelCreations]. Under the load n the duration is
 //
 //	Min + X, or with probability min(TailShare + n·TailSharePerLoad, 1), Min + Y
 //	X ~ LogNormal(ln(Median + n·MedianPerLoad), Sigma)
 //	Y ~ LogNormal(ln(TailMedian + n·TailMedianPerLoad), TailSigma)
 //
-// where X and Y are rounded up to a multiple of Step, if that is not 0.
-// A Median of 0 leaves X out, so Delay{Min: d} is the constant d, and the zero value takes no time; a TailMedian of 0 leaves
-// out the tail.
+// where X and Y are rounded up to a multiple of Step, unless that is 0. If Median is 0, so is X: Delay{Min: d} is the constant d, and the zero value
+// is no delay. If TailMedian is 0, there is no tail.
 type Delay struct {
-	// Min is the shortest time possible.
+	// Min is the minimum.
 	Min time.Duration
 	// Median is the median of X without load.
 	Median time.Duration
@@ -29,7 +27,7 @@ type Delay struct {
 	MedianPerLoad time.Duration
 	// Sigma is the standard deviation of ln X.
 	Sigma float64
-	// Step is the interval at which somebody looks whether X or Y has passed; 0 for at once.
+	// Step is the interval at which the platform checks whether X or Y has passed; 0 means that it notices at once.
 	Step time.Duration
 
 	// TailShare is the probability of the tail without load.
@@ -44,8 +42,7 @@ type Delay struct {
 	TailSigma float64
 }
 
-// Validate returns an error that names the first field that is out of its range: times and spreads must not be negative,
-// a share must lie between 0 and 1.
+// Validate returns an error that names the first field out of range: times and spreads must not be negative, and shares must be between 0 and 1.
 func (d Delay) Validate() error {
 	for _, f := range []struct {
 		name  string
@@ -73,19 +70,18 @@ func (d Delay) Validate() error {
 	return nil
 }
 
-// maxSigma bounds the spread of a delay: with more, one draw in a thousand is 22,000 times the median, which no
-// container does.
+// maxSigma is the maximum spread of a delay: with a larger one, one draw in a thousand is 22,000 times the median, which is no real delay.
 const maxSigma = 3
 
-// longestDelay caps what is drawn, so that sums of delays stay far from the end of time.Duration.
+// longestDelay is the maximum of what is drawn, so that sums of delays do not overflow a time.Duration.
 const longestDelay = 24 * time.Hour
 
-// draw returns a time from d under the given load.
+// draw returns a random duration under the given load.
 func (d Delay) draw(rng *rand.Rand, load int) time.Duration {
 	return d.Min + d.inSteps(d.work(rng, load))
 }
 
-// work draws X or Y, before it is rounded.
+// work returns X or Y before it is rounded.
 func (d Delay) work(rng *rand.Rand, load int) time.Duration {
 	x := 0.0
 	if share := d.tailShare(load); share > 0 && rng.Float64() < share {
@@ -104,7 +100,7 @@ func (d Delay) inSteps(x time.Duration) time.Duration {
 	return (x + d.Step - 1) / d.Step * d.Step
 }
 
-// CDF returns the probability that d takes at most t under the given load.
+// CDF returns the probability that the duration is at most t under the given load.
 func (d Delay) CDF(t time.Duration, load int) float64 {
 	x := float64(t - d.Min)
 	if x < 0 {
@@ -136,7 +132,7 @@ func (d Delay) tailShare(load int) float64 {
 	return min(d.TailShare+float64(load)*d.TailSharePerLoad, 1)
 }
 
-// logNormalCDF is the log-normal's cumulative distribution function, with its limits for a median or a sigma of 0.
+// logNormalCDF returns the cumulative distribution function of a log-normal at x, and its limits for a median or a sigma of 0.
 func logNormalCDF(x, median, sigma float64) float64 {
 	switch {
 	case median == 0 || sigma == 0:

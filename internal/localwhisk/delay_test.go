@@ -11,7 +11,7 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 )
 
-// TestDelayDrawsFollowCDF compares the empirical distribution of draws with the CDF, at the level 0.001 of Kolmogorov and Smirnov.
+// TestDelayDrawsFollowCDF compares the empirical distribution of draws with the CDF, by a Kolmogorov–Smirnov test at the level 0.001.
 func TestDelayDrawsFollowCDF(t *testing.T) {
 	const ms = time.Millisecond
 	for _, tt := range []struct {
@@ -71,6 +71,7 @@ func TestDelayQuartiles(t *testing.T) {
 	}
 }
 
+// TestConfigValidate checks the errors for invalid configurations.
 func TestConfigValidate(t *testing.T) {
 	if err := DefaultConfig().Validate(); err != nil {
 		t.Errorf("the default: %v", err)

@@ -1,8 +1,7 @@
-// Package localwhisk is an OpenWhisk-compatible platform in one process: it places invocations on containers the way
-// OpenWhisk does, and keeps a record of each.
+// Package localwhisk is an OpenWhisk-compatible platform in one process: it places invocations on containers as OpenWhisk does, and keeps an
+// activation record of each.
 //
-// The engine knows no time of its own: it runs on a [Clock]. On a [VirtualClock] an hour of load passes in
-// milliseconds, and the same seed gives the same records:
+// The engine runs on a [Clock]. On a [VirtualClock] an hour of load takes milliseconds, and the same seed gives the same records:
 //
 //	clock := localwhisk.NewVirtualClock(time.Date(2021, 6, 1, 0, 0, 0, 0, time.UTC))
 //	platform, err := localwhisk.New(clock, localwhisk.DefaultConfig(), 1)
@@ -21,13 +20,37 @@
 //	}
 //	err = clock.Run(ctx)
 //
+// # The way of an invocation
+//
+//	Platform.Invoke (from outside), Run.Invoke (from a function, after Config.Call)        platform.go, run.go
+//	   │
+//	Platform.arrive     the controller has received it; Config.Dispatch passes             scheduler.go
+//	   │
+//	Platform.enqueue    it waits in the queue
+//	   │
+//	Platform.place      a container is chosen; makeRoom evicts others for a new one        scheduler.go, pool.go
+//	   │
+//	startWarm, initContainer, startRun: a Backend unpauses, initialises, runs              scheduler.go, backend.go
+//	   │
+//	Run.Finish ─▶ finishRun ─▶ releaseContainer: the record is complete, the logs are collected, the container is idle
+//
+// Between these steps the clock calls the engine back. Time advances in VirtualClock.Run (clock.go), or passes by itself with a [RealClock]. The
+// idle containers and the orders in which they are used and evicted are in pool.go.
+//
+// There are two backends. The simulation (backend.go) lets the time pass that it draws from the delays of a [Config] (delay.go, sharing.go); the
+// one of package rest runs processes, with package container, in real time.
+//
 // # Scheduling
 //
-// The controller hands an invocation on to the container pool after [Config.Dispatch]. There it takes, in this order: the container
-// of its function that became idle last; a stem cell of its memory size; a new container, if memory is left; a new container in
-// the place of the idle ones whose last runs began longest ago. If none of these is to be had it waits, and with it all that come
-// after it: the queue is first in, first out. An invocation that has been given a container to come stays with it, even where
-// a warm one becomes free earlier. After the run the container is busy until its logs are in; then it is idle, is paused after
-// [Config.PauseGrace], and removed after [Config.IdleTimeout]. These are the rules of OpenWhisk's ContainerPool and
-// ContainerProxy, for one invoker.
+// The controller dispatches an invocation to the container pool after [Config.Dispatch]. There it takes, in this order of preference:
+//
+//  1. of the idle containers of its function the one that became idle last;
+//  2. a stem cell, a container without a function yet, of its memory size;
+//  3. a new container, if memory is free;
+//  4. a new container after the eviction of idle ones, those first whose last runs began longest ago.
+//
+// If there is none of these, the invocation waits, and so do all that come after it: the queue is first in, first out. An invocation that
+// has been given a container that is still to be created keeps it, even if a warm one becomes free earlier. After the run the container is busy
+// until its logs are collected. Then it is idle; it is paused after [Config.PauseGrace], and removed after [Config.IdleTimeout]. These are
+// the rules of OpenWhisk's ContainerPool and ContainerProxy, for one invoker.
 package localwhisk

@@ -7,12 +7,11 @@ import (
 	"time"
 )
 
-// leastToFit is the number of times from which on quartiles mean something.
+// leastToFit is the minimum number of times to fit: fewer have no meaningful quantiles.
 const leastToFit = 10
 
-// FitDelay returns the shifted log-normal delay, without load and tail, of which the times may be draws, each known up to the
-// resolution. For every shift, Median and Sigma follow from quantiles, so that a few outliers do not matter; the shift is the one
-// under which the times are likeliest.
+// FitDelay fits a shifted log-normal delay, without load and tail, to times that are rounded to the resolution. For each shift, Median and Sigma
+// follow from quantiles, so that a few outliers do not matter; the result has the shift with the highest likelihood.
 //
 // Fewer than 10 times, a negative one, and a resolution that is not positive, are errors.
 func FitDelay(times []time.Duration, resolution time.Duration) (Delay, error) {
@@ -26,7 +25,7 @@ func FitDelay(times []time.Duration, resolution time.Duration) (Delay, error) {
 	if sorted[0] < 0 {
 		return Delay{}, fmt.Errorf("localwhisk: fit a delay: a time is negative, %v", sorted[0])
 	}
-	// Quantiles between the steps of the resolution, as if the times of one step lay evenly in it.
+	// The quantiles are interpolated, as if equal times were spread evenly over the resolution.
 	quantile := func(p float64) float64 {
 		at := sorted[min(int(p*float64(len(sorted))), len(sorted)-1)]
 		first, _ := slices.BinarySearch(sorted, at)
@@ -64,16 +63,15 @@ func FitDelay(times []time.Duration, resolution time.Duration) (Delay, error) {
 	return best, nil
 }
 
-// Timing is what the record of an activation says of the platform's overheads, as far as it is known from a recording.
+// Timing has the overheads of an activation, from its record.
 type Timing struct {
-	// Wait is its waitTime, Init its initTime, 0 for a warm start.
+	// Wait is the waitTime, Init the initTime, which is 0 for a warm start.
 	Wait, Init time.Duration
 }
 
-// Fit returns c with Dispatch, Creation and Init fitted to the timings of a platform without load, in whole milliseconds: Dispatch
-// to the waits of warm starts, Creation to what cold starts wait longer, Init to their initTimes. What there are fewer than
-// 10 timings of stays as it is; if that is all, it is an error. Waits for a container that was paused, or in a queue, are not
-// to be among the timings.
+// Fit returns c with Dispatch, Creation and Init fitted to the timings of a platform without load, in whole milliseconds: Dispatch to the waits of
+// warm starts, Creation to the additional waits of cold starts, and Init to their initTimes. A delay with fewer than 10 timings is not
+// changed; if there are no more of any, that is an error. The timings must not include waits for a paused container or in a queue.
 func (c Config) Fit(timings []Timing) (Config, error) {
 	var warm, cold, inits []time.Duration
 	for _, t := range timings {

@@ -11,16 +11,15 @@ import (
 	"gonum.org/v1/gonum/optimize"
 )
 
-// complete are the datasets that hold every trace of their load, so that one sees what was going on at each moment. The
-// high_* ones are mixtures of parts of other recordings.
+// complete has the datasets with every trace of their load, so that the load at each moment is known. The high_* datasets are mixtures of parts of
+// other recordings.
 var complete = []string{
 	"low_fanout_large_rand", "low_parallel_large_rand", "low_parallel_small_det", "low_sequence_det", "low_sequence_rand",
 	"low_tree_large_det", "low_tree_small_rand", "batched_sequence_det",
 }
 
-// TestDefaultDelaysFitTraces fits each delay to the real traces by maximum likelihood, starting from its default, and
-// demands that no fit explains the traces noticeably better than the default does. Its log shows the fits: that is where
-// the defaults come from.
+// TestDefaultDelaysFitTraces fits each delay to the real traces by maximum likelihood, starting from its default, and checks that no fit has a
+// noticeably higher likelihood than the default. Its log has the fits, from which the defaults are taken.
 func TestDefaultDelaysFitTraces(t *testing.T) {
 	config := DefaultConfig()
 	data := measure(t, config)
@@ -28,7 +27,7 @@ func TestDefaultDelaysFitTraces(t *testing.T) {
 		name   string
 		sample sample
 		delay  Delay
-		before []Delay // what passes before the delay begins or after it ends, and is measured with it
+		before []Delay // other delays that are included in the measurement
 	}{
 		{"Dispatch", data.warmWait, config.Dispatch, nil},
 		{"Creation", data.steps, config.Creation, nil},
@@ -41,7 +40,7 @@ func TestDefaultDelaysFitTraces(t *testing.T) {
 			others := drawSums(tt.before)
 			resolution := time.Millisecond
 			if tt.delay.Step > 0 {
-				// Of a creation, the number of steps is what is drawn; the milliseconds around it are dispatch.
+				// The random part of a creation is the number of steps; the milliseconds around a multiple are the dispatch.
 				resolution = tt.delay.Step
 			}
 			keys := tt.sample.sorted()
@@ -53,7 +52,7 @@ func TestDefaultDelaysFitTraces(t *testing.T) {
 			t.Logf("%d measured; log likelihood per measurement: default %.4f, fit %.4f; fit %+v", tt.sample.size(), now, best, fit)
 			tolerance := 0.02
 			if tt.name == "Creation" {
-				// It is a compromise with what the waits show when creations hinder each other.
+				// The default is a compromise with the waits under load, when creations slow each other down.
 				tolerance = 0.05
 			}
 			if best-now > tolerance {
@@ -63,13 +62,13 @@ func TestDefaultDelaysFitTraces(t *testing.T) {
 	}
 }
 
-// measured is what the real traces say of the delays.
+// measured has the samples of the delays in the real traces.
 type measured struct {
 	warmWait, stemWait, coldWait, init sample
-	// steps are the waits for creations under light load, less Creation.Min and rounded to Creation.Step: dispatch taken off.
+	// steps are the waits for creations under light load minus Creation.Min, rounded to Creation.Step, which removes the dispatch.
 	steps sample
-	// warmCall and coldCall are the times from the end of a function's sleep to the arrival of its first successor, in warm
-	// and in cold containers; from the latter the share FirstCallPerInit of the initTime is taken off.
+	// warmCall and coldCall are the times from the end of a function's sleep to the arrival of its first successor, in warm and in cold
+	// containers; from the latter the share FirstCallPerInit of the initTime is subtracted.
 	warmCall, coldCall sample
 	// siblings are the times between the arrivals of two successors whose invocations were sent 15 ms apart.
 	siblings sample
@@ -101,7 +100,7 @@ func measure(t *testing.T, config Config) measured {
 				if e.init > 0 {
 					m.init[observation{e.init, d.creating(e.start())}]++
 				}
-				// Random sleeps were not recorded.
+				// The random sleeps were not recorded.
 				if fixed && (name == "main" || g.single(name)) {
 					m.calls(d, tr, e, g[name].Duration, g, g[name].Invokes, config.FirstCallPerInit)
 				}
@@ -132,7 +131,7 @@ func (m *measured) calls(d *dataset, tr trace, e event4, sleep int64, g graph, i
 
 const msf = float64(time.Millisecond)
 
-// drawSums returns, for every load, a few draws from the sum of delays; nil for none.
+// drawSums returns a function that returns, for a load, a few draws from the sum of the delays; nil if there are no delays.
 func drawSums(delays []Delay) func(load int) []time.Duration {
 	if len(delays) == 0 {
 		return func(int) []time.Duration { return []time.Duration{0} }
@@ -156,8 +155,7 @@ func drawSums(delays []Delay) func(load int) []time.Duration {
 	}
 }
 
-// meanLogLikelihood returns the mean logarithm of the probability of the measurements, each known up to the resolution, if they
-// are sums of d and of others.
+// meanLogLikelihood returns the mean logarithm of the probability of the measurements, which are rounded to the resolution, as sums of d and others.
 func meanLogLikelihood(s sample, keys []observation, d Delay, others func(load int) []time.Duration, resolution time.Duration, parallel int) float64 {
 	sum, n := 0.0, 0
 	for _, o := range keys {
@@ -167,14 +165,14 @@ func meanLogLikelihood(s sample, keys []observation, d Delay, others func(load i
 		for _, other := range sums {
 			p += d.CDF(at-other+resolution/2, load) - d.CDF(at-other-resolution/2, load)
 		}
-		// The floor is for what no delay explains, such as a container unpaused.
+		// The floor limits the weight of times that no delay explains, such as those of unpausing.
 		sum += float64(s[o]) * math.Log(max(p/float64(len(sums)), 1e-7))
 		n += s[o]
 	}
 	return sum / float64(n)
 }
 
-// maximise returns the delay near start with the highest score, by Nelder and Mead's method.
+// maximise returns the delay near start with the highest score, by the Nelder–Mead method.
 func maximise(t *testing.T, score func(Delay) float64, start Delay) Delay {
 	t.Helper()
 	var fields []func(d *Delay, factor float64)

@@ -29,8 +29,8 @@ func sleepOf(i int) time.Duration {
 	return time.Duration(sequenceSleeps[i-1]) * time.Millisecond
 }
 
-// runSequence sends requests to main at the given times after the epoch, lets main and each function invoke the next at its end,
-// and returns the records of each request, in the order of the chain.
+// runSequence sends requests to main at the given times after the epoch. Main and each function invoke the next at their ends. It returns the
+// records of each request, in the order of the chain.
 func runSequence(tb testing.TB, config Config, seed uint64, requests []time.Duration) [][]Activation {
 	tb.Helper()
 	clock := NewVirtualClock(epoch)
@@ -93,7 +93,7 @@ func runSequence(tb testing.TB, config Config, seed uint64, requests []time.Dura
 	return traces
 }
 
-// uniformRequests returns n times whose gaps are uniform between lower and upper.
+// uniformRequests returns n times with gaps that are uniformly distributed between lower and upper.
 func uniformRequests(n int, lower, upper time.Duration, seed uint64) []time.Duration {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	at := make([]time.Duration, n)
@@ -103,7 +103,7 @@ func uniformRequests(n int, lower, upper time.Duration, seed uint64) []time.Dura
 	return at
 }
 
-// batchedRequests returns n times: batches of size with a gap between requests, and a pause between batches.
+// batchedRequests returns n times in batches, with a gap between requests and a pause between batches.
 func batchedRequests(n, size int, gap, pause time.Duration) []time.Duration {
 	at := make([]time.Duration, n)
 	for i := 1; i < n; i++ {

@@ -7,16 +7,16 @@ import (
 	"testing"
 )
 
-// TestMemoryExplainsColdStarts replays recordings: what arrived when, and when each run ended. With a given room for containers,
-// an invocation finds an idle container of its function or does not, and that tells which must have been cold starts.
-// The room of the default explains nearly all that were, and with more many could not have been.
+// TestMemoryExplainsColdStarts replays the recorded arrivals and ends with room for a given number of containers: an invocation without an idle
+// container of its function must have been a cold start. It checks that the default MemoryMB explains nearly all recorded cold starts, and
+// that more memory would not.
 func TestMemoryExplainsColdStarts(t *testing.T) {
 	config := DefaultConfig()
 	room := config.MemoryMB / config.FunctionMemoryMB
 	graphs := readGraphs(t)
 	for _, tt := range []struct {
 		dataset           string
-		missed, surprised float64 // at most this share of the cold starts is not explained, and of the warm ones expected cold
+		missed, surprised float64 // the maximum shares of cold starts that are not explained, and of warm starts that should be cold
 	}{
 		{"batched_sequence_det", 0.02, 0.13},
 		{"low_sequence_rand", 0.01, 0.001}, {"low_sequence_det", 0.05, 0.001}, {"low_parallel_large_rand", 0.01, 0.001},
@@ -41,7 +41,7 @@ func TestMemoryExplainsColdStarts(t *testing.T) {
 	}
 }
 
-// busyTime is the time from an invocation's arrival until its container was free again, in milliseconds.
+// busyTime is the time from an invocation's arrival until its container is free again, in milliseconds.
 type busyTime struct {
 	function          string
 	arrival, run, end int64
@@ -73,8 +73,8 @@ func busyTimes(d *dataset, g graph, fixed bool) []busyTime {
 	return all
 }
 
-// replay lets the runs take containers of which there is room for so many, and returns how many were cold, how many of those would
-// have found an idle container, and how many of the others none.
+// replay places the runs on containers, with room for the given number of them. It returns how many runs were recorded as cold, how many of those
+// find an idle container, and how many of the others do not.
 func replay(runs []busyTime, room int) (cold, missed, surprised int) {
 	var busy, idle []busyTime // by their ends, idle by the starts of their runs
 	for _, r := range runs {

@@ -10,75 +10,83 @@ import (
 	"time"
 )
 
-// Handler is what a function does; it is called when the run starts, after /init. It must not block.
+// Handler is the code of a function. It is called when a run starts, after /init, and must not block.
 type Handler func(run *Run)
 
-// Function is what can be deployed.
+// Function is a function to deploy.
 type Function struct {
-	// Name is what it is invoked by.
+	// Name is the name by which it is invoked.
 	Name string
-	// MemoryMB is the memory of its containers in MiB; 0 stands for the platform's FunctionMemoryMB.
+	// MemoryMB is the memory of its containers in MiB; 0 means the platform's FunctionMemoryMB.
 	MemoryMB int
-	// Handler is what it does.
+	// Handler is its code.
 	Handler Handler
 
 	undeployed bool
-	newest     *Container // of its idle ones the one that became idle last
+	newestIdle *PoolContainer // of its idle containers, the one that became idle last
 }
 
-// Platform runs invocations of functions in containers. Its methods may be called from handlers, from the functions
-// given to it, and, if its clock allows, from several goroutines.
+// Platform runs invocations of functions in containers. Its methods may be called from handlers, from the callbacks given to it, and, if
+// its clock allows, from several goroutines.
 type Platform struct {
 	clock   Clock
-	virtual *VirtualClock // clock, if it is one
+	virtual *VirtualClock // the clock, if it is a virtual one
 	config  Config
 	backend Backend
 
-	mu                                                              sync.Mutex
-	functions                                                       map[string]*Function
-	ids, call, firstCall, afterSleep, oversleep, dispatch, stemCell *rand.Rand
+	mu        sync.Mutex
+	functions map[string]*Function
+	random    randomStreams
+	idText    string // hexadecimal digits for the next activation ids
 
-	containers int // ever made
-	creating   int // being created now for an activation; the load is fitted to these, stem cells are not to be seen in traces
-	memoryMB   int // of all containers there are
-	idle       idlePool
-	pausing    bool         // whether a look at the idle ones that are due to be paused is planned
-	expiring   bool         // or due to be removed
-	stems      []*Container // ready ones
-	stemsToBe  int          // being created
-	queue      []*activation
+	// The container pool. Memory is in use by containers of all kinds: busy, idle, and stem cells.
+	containers        int // number of containers ever created; the last one's ID
+	creating          int // number being created for an activation; stem cells do not count, because traces do not show their creation
+	memoryMB          int // of all containers
+	idle              idlePool
+	pauseTimerSet     bool             // onPauseTimer will be called
+	expiryTimerSet    bool             // onExpiryTimer will be called
+	stemCells         []*PoolContainer // ready ones
+	creatingStemCells int
+	queue             []*activation // those that wait for a container, first in, first out
 
-	idText         string      // of activations to come
-	first, last    *activation // in flight, in the order of sending
-	over, overLast *activation // to be reported when the lock is free
-	observers      []func(Activation)
-	faults         []error
+	// Activations in flight, linked in the order in which they were sent.
+	firstInFlight, lastInFlight *activation
+	// Activations that have ended, linked in order; they are reported when the lock is released.
+	firstFinished, lastFinished *activation
+	observers                   []func(Activation)
+	faults                      []error
 }
 
-// activation is an invocation on its way.
+// randomStreams has one source for each delay that the platform draws, so that the draws for one do not depend on the others.
+type randomStreams struct {
+	ids, call, firstCall, afterSleep, oversleep, dispatch, stemCell *rand.Rand
+}
+
+// activation is an invocation in flight.
 type activation struct {
 	record    Activation
 	run       Run
 	function  *Function
-	done      func(Activation)
+	done      func(Activation) // may be nil
 	arrival   time.Time
-	container *Container
+	container *PoolContainer // nil until it is placed
 
-	earlier, later *activation // neighbours in flight
-	overNext       *activation
+	earlier, later *activation // neighbours among those in flight
+	nextFinished   *activation
 }
 
 func (a *activation) String() string {
 	return fmt.Sprintf("activation %s of %s", a.record.ID, a.record.Name)
 }
 
-// New returns a platform without functions that simulates the work on containers, on the given clock. The seed
-// determines everything that is random.
+// New returns a platform without functions that simulates its containers on the given clock. The seed determines all random numbers.
 func New(clock Clock, config Config, seed uint64) (*Platform, error) {
 	return NewWithBackend(clock, config, seed, newSimulation(clock, config, seed))
 }
 
-// NewWithBackend returns a platform whose containers are the backend's. Its stem cells are taken to be there already.
+// NewWithBackend returns a platform whose containers are managed by the backend. Its stem cells exist from the beginning, without a call of
+// Create.
 func NewWithBackend(clock Clock, config Config, seed uint64, backend Backend) (*Platform, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
@@ -86,18 +94,21 @@ func NewWithBackend(clock Clock, config Config, seed uint64, backend Backend) (*
 	p := &Platform{
 		clock: clock, config: config, backend: backend,
 		functions: map[string]*Function{},
-		ids:       stream(seed, "ids"), call: stream(seed, "call"), firstCall: stream(seed, "first call"), afterSleep: stream(seed, "call after sleep"), oversleep: stream(seed, "oversleep"), dispatch: stream(seed, "dispatch"),
-		stemCell: stream(seed, "stem cell"),
+		random: randomStreams{
+			ids: randomStream(seed, "ids"), call: randomStream(seed, "call"), firstCall: randomStream(seed, "first call"),
+			afterSleep: randomStream(seed, "call after sleep"), oversleep: randomStream(seed, "oversleep"),
+			dispatch: randomStream(seed, "dispatch"), stemCell: randomStream(seed, "stem cell"),
+		},
 	}
 	p.virtual, _ = clock.(*VirtualClock)
-	for len(p.stems) < config.StemCells && p.memoryMB+config.FunctionMemoryMB <= config.MemoryMB {
-		p.stems = append(p.stems, p.newContainer(config.FunctionMemoryMB))
+	for len(p.stemCells) < config.StemCells && p.memoryMB+config.FunctionMemoryMB <= config.MemoryMB {
+		p.stemCells = append(p.stemCells, p.newContainer(config.FunctionMemoryMB))
 	}
 	return p, nil
 }
 
-// Deploy makes a function known. A function without name or handler, a name that is taken, and memory that is negative
-// or more than the platform has, are errors.
+// Deploy deploys a function. It returns an error if the name or the handler is missing, the name is taken, or the memory is negative or more
+// than the platform has.
 func (p *Platform) Deploy(f Function) error {
 	if f.MemoryMB == 0 {
 		f.MemoryMB = p.config.FunctionMemoryMB
@@ -121,11 +132,11 @@ func (p *Platform) Deploy(f Function) error {
 	return nil
 }
 
-// Undeploy makes a function unknown. The invocations of it that were sent run to their end; its containers are not used for others, and
-// removed as they become idle. An unknown function is an error.
+// Undeploy removes a function. Invocations that have been sent still run; its containers are removed as they become idle. An unknown function
+// is an error.
 func (p *Platform) Undeploy(name string) error {
 	var err error
-	p.enter(func() {
+	p.withLock(func() {
 		f, ok := p.functions[name]
 		if !ok {
 			err = fmt.Errorf("localwhisk: function %s is not deployed", name)
@@ -133,27 +144,27 @@ func (p *Platform) Undeploy(name string) error {
 		}
 		delete(p.functions, name)
 		f.undeployed = true
-		for c := f.newest; c != nil; c = f.newest {
+		for c := f.newestIdle; c != nil; c = f.newestIdle {
 			p.idle.remove(c)
-			p.remove(c)
+			p.removeContainer(c)
 		}
 		p.schedule()
 	})
 	return err
 }
 
-// OnEnd has f called with the record of every activation when it has ended, in the order of the ends; before the
-// activation's own done.
+// OnEnd registers a callback that is called with the record of every activation that has ended, in the order of their ends, before the
+// activation's own callback.
 func (p *Platform) OnEnd(f func(Activation)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.observers = append(p.observers, f)
 }
 
-// Invoke has the controller receive an invocation now, and returns its activation id at once. When the activation has
-// ended, done is called with its record, unless done is nil. An unknown function is an error.
+// Invoke invokes a function from outside: the invocation arrives at the controller now. It returns the activation id at once. When the
+// activation has ended, done is called with its record, unless done is nil. An unknown function is an error.
 func (p *Platform) Invoke(name string, params any, done func(Activation)) (activationID string, err error) {
-	p.enter(func() {
+	p.withLock(func() {
 		var a *activation
 		if a, err = p.newActivation(name, params, done); err != nil {
 			return
@@ -164,42 +175,41 @@ func (p *Platform) Invoke(name string, params any, done func(Activation)) (activ
 	return activationID, err
 }
 
-// InFlight returns what is known of the activations that have been sent and have not ended, in the order of sending:
-// ID, Name and Cause; Container where they have one. After the end of a virtual clock's Run these are the ones whose
-// handlers never finish, and those that wait behind them.
+// InFlight returns the records of the activations that have been sent and have not ended, in the order of sending. They have ID, Name, Cause
+// and, once placed, Container. After the end of a virtual clock's Run these are activations whose handlers never finish, and those that wait
+// for their containers.
 func (p *Platform) InFlight() []Activation {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var records []Activation
-	for a := p.first; a != nil; a = a.later {
+	for a := p.firstInFlight; a != nil; a = a.later {
 		records = append(records, a.record)
 	}
 	return records
 }
 
-// Err returns what handlers did wrong after the end of their runs (slept, invoked, finished again), nil if nothing;
-// of many faults the first ten.
+// Err returns the faults of handlers that have slept, invoked or finished after the end of their runs, at most ten; nil if there are none.
 func (p *Platform) Err() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return errors.Join(p.faults...)
 }
 
-// enter makes a step of the engine under the lock, then the calls that came of it without.
-func (p *Platform) enter(step func()) {
+// withLock runs a step of the engine with the lock held, and then reports the activations that have ended, without it.
+func (p *Platform) withLock(step func()) {
 	p.mu.Lock()
 	step()
-	p.leave()
+	p.unlockAndReport()
 }
 
-// leave gives the lock back and reports what has ended.
-func (p *Platform) leave() {
-	a, observers := p.over, p.observers
-	p.over, p.overLast = nil, nil
+// unlockAndReport releases the lock and reports the activations that have ended.
+func (p *Platform) unlockAndReport() {
+	a, observers := p.firstFinished, p.observers
+	p.firstFinished, p.lastFinished = nil, nil
 	p.mu.Unlock()
 	for a != nil {
-		next := a.overNext
-		a.overNext = nil
+		next := a.nextFinished
+		a.nextFinished = nil
 		for _, observe := range observers {
 			observe(a.record)
 		}
@@ -210,67 +220,69 @@ func (p *Platform) leave() {
 	}
 }
 
-// plan plans a call of f with arg for the time d from now. On a virtual clock it takes no memory.
-func (p *Platform) plan(d time.Duration, f func(arg any), arg any) {
+// callAfter calls f with arg when d has passed. On a virtual clock it allocates no memory.
+func (p *Platform) callAfter(d time.Duration, f func(arg any), arg any) {
 	if p.virtual != nil {
-		p.virtual.plan(d, f, arg)
+		p.virtual.callAfter(d, f, arg)
 		return
 	}
 	p.clock.AfterFunc(d, func() { f(arg) })
 }
 
+// maxFaults is the number of faults that are kept.
 const maxFaults = 10
 
-func (p *Platform) fault(err error) {
+func (p *Platform) addFault(err error) {
 	if len(p.faults) < maxFaults {
 		p.faults = append(p.faults, err)
 	}
 }
 
+// newActivation returns an activation that is in flight.
 func (p *Platform) newActivation(name string, params any, done func(Activation)) (*activation, error) {
 	f, ok := p.functions[name]
 	if !ok {
 		return nil, fmt.Errorf("localwhisk: function %s is not deployed", name)
 	}
-	a := &activation{record: Activation{ID: p.newID(), Name: name, Params: params}, function: f, done: done, earlier: p.last}
+	a := &activation{record: Activation{ID: p.newID(), Name: name, Params: params}, function: f, done: done, earlier: p.lastInFlight}
 	a.run = Run{platform: p, activation: a}
-	if p.last != nil {
-		p.last.later = a
+	if p.lastInFlight != nil {
+		p.lastInFlight.later = a
 	} else {
-		p.first = a
+		p.firstInFlight = a
 	}
-	p.last = a
+	p.lastInFlight = a
 	return a, nil
 }
 
-// land takes a out of those in flight, and has its end reported.
-func (p *Platform) land(a *activation) {
+// retire moves an activation that has ended from those in flight to those to be reported.
+func (p *Platform) retire(a *activation) {
 	if a.earlier != nil {
 		a.earlier.later = a.later
 	} else {
-		p.first = a.later
+		p.firstInFlight = a.later
 	}
 	if a.later != nil {
 		a.later.earlier = a.earlier
 	} else {
-		p.last = a.earlier
+		p.lastInFlight = a.earlier
 	}
 	a.earlier, a.later = nil, nil
-	if p.overLast != nil {
-		p.overLast.overNext = a
+	if p.lastFinished != nil {
+		p.lastFinished.nextFinished = a
 	} else {
-		p.over = a
+		p.firstFinished = a
 	}
-	p.overLast = a
+	p.lastFinished = a
 }
 
-// newID draws an activation id. Many are formatted at once: one string instead of one each.
+// newID returns a random activation id. It formats many at once, which allocates one string for all of them.
 func (p *Platform) newID() string {
 	const batch, length = 32, 32
 	if p.idText == "" {
 		var raw [batch * length / 2]byte
 		for i := 0; i < len(raw); i += 8 {
-			binary.BigEndian.PutUint64(raw[i:], p.ids.Uint64())
+			binary.BigEndian.PutUint64(raw[i:], p.random.ids.Uint64())
 		}
 		p.idText = hex.EncodeToString(raw[:])
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 )
 
+// TestDeployRefuses checks the errors of Deploy.
 func TestDeployRefuses(t *testing.T) {
 	platform, err := New(NewVirtualClock(epoch), exact(), 1)
 	if err != nil {
@@ -39,7 +40,7 @@ func TestDeployRefuses(t *testing.T) {
 	}
 }
 
-// TestSeed: a seed determines all records; another one gives others.
+// TestSeed checks that the seed determines all records.
 func TestSeed(t *testing.T) {
 	records := func(seed uint64) []Activation {
 		return slices.Concat(runSequence(t, DefaultConfig(), seed, uniformRequests(20, 0, time.Second, 1))...)
@@ -52,7 +53,7 @@ func TestSeed(t *testing.T) {
 	}
 }
 
-// TestDelayStreams: a changed distribution leaves what the others draw alone.
+// TestDelayStreams checks that a changed distribution does not change the draws of others.
 func TestDelayStreams(t *testing.T) {
 	first := func(config Config) Activation {
 		return runSequence(t, config, 1, []time.Duration{0})[0][0]
@@ -68,14 +69,14 @@ func TestDelayStreams(t *testing.T) {
 	}
 }
 
-// wallClock is a clock of real time, whose calls come from goroutines of their own.
+// wallClock is a clock of real time, which makes each call in a goroutine of its own.
 type wallClock struct{}
 
 func (wallClock) Now() time.Time { return time.Now() }
 
 func (wallClock) AfterFunc(d time.Duration, f func()) func() bool { return time.AfterFunc(d, f).Stop }
 
-// TestManyGoroutines uses a platform from many goroutines at once, on a clock that calls from others.
+// TestManyGoroutines uses a platform from many goroutines at once.
 func TestManyGoroutines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		config := DefaultConfig()

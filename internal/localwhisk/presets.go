@@ -2,15 +2,14 @@ package localwhisk
 
 import "time"
 
-// StandaloneConfig returns the configuration of a standalone OpenWhisk: one server with its containers under Docker on two cores,
-// without a cluster. TestStandaloneFitsTimings fits Dispatch, Creation, Init, Unpause and Logs to timings of one of 2026, and
-// TestStandaloneReproducesTimings does in virtual time what was done then.
+// StandaloneConfig returns the configuration of a standalone OpenWhisk: one server on two cores, without a cluster, whose containers run under
+// Docker. TestStandaloneFitsTimings fits Dispatch, Creation, Init, Unpause and Logs to timings of such a server of 2026, and
+// TestStandaloneReproducesTimings repeats the measurements in virtual time.
 //
-// Dispatch is the wait of warm invocations that nobody blocks for; those that somebody blocks for wait some 2 ms longer.
-// Capacity is 1, and Removal 0.11 s, because twelve at once wait for each other's creations, and a cold start that has to
-// remove another container first takes that much longer. RunStart is what the duration of an action that sleeps has over its
-// sleep. MemoryMB is that of the timings with limited memory. How long a function's call to the controller travels was
-// not recorded: Call is what passed between the sending of a request by a client on the same machine and its receipt.
+// Dispatch is the wait of warm non-blocking invocations; blocking ones wait about 2 ms longer. Capacity is 1, because twelve creations at once
+// wait for each other; Removal is 0.11 s, because a cold start that evicts another container takes that much longer. RunStart is the duration
+// of an action that sleeps minus its sleep. MemoryMB is that of the timings with limited memory. The time of a function's call to the
+// controller was not recorded: Call is the time from sending a request by a client on the same machine to its receipt.
 func StandaloneConfig() Config {
 	const (
 		ms = time.Millisecond
@@ -34,12 +33,12 @@ func StandaloneConfig() Config {
 	}
 }
 
-// LocalConfig returns the configuration of this repository's own platform in real time (sampler platform), for samplings in virtual
-// time that are to be like those on it.
+// LocalConfig returns the configuration of this repository's platform in real time (sampler platform), so that sampling in virtual time gives similar
+// datasets.
 //
-// Measured on two cores that had nothing else to do, with the compositions' own functions: 220 traces each of tree_small and of
-// sequence at a low load, and 66 cold starts, one at a time (six traces of sequence, each on a new platform). Init is what
-// bench/fidelity -fit finds. The others are set so that they add up to what the records, in whole milliseconds, show on average:
+// It was measured on two cores without other load, with the compositions' functions: 220 traces each of tree_small and of sequence at a low load,
+// and 66 cold starts, one at a time (six traces of sequence, each on a new platform). Init is the result of bench/fidelity -fit. The others are
+// set so that their sums are what the records, in whole milliseconds, show on average:
 // 0.8 ms from the arrival of a function that does not sleep to that of its first successor (Dispatch, RunStart and Call), 1.15 ms
 // and the sleep where it sleeps (Oversleep and CallAfterSleep too), whatever its length; between two successors 15.15 ms, of
 // which the timer takes the part over 15 (Oversleep), but 15.3 ms where the first was called without a sleep before
@@ -47,8 +46,8 @@ func StandaloneConfig() Config {
 // next to none for the others, whose process was started before they were asked for (the stem cell). Set without a measurement:
 // Unpause and Logs, each less than a millisecond.
 //
-// MemoryMB is that of sampler platform, and that of the stem cell, which sampler platform does not count. For another
-// machine fit a dataset that was sampled there: bench/fidelity -fit, which is [Config.Fit]; bench/fidelity -local compares.
+// MemoryMB is that of sampler platform plus that of the stem cell, which sampler platform does not count. For another machine, fit a dataset that
+// was sampled there, with bench/fidelity -fit, which uses [Config.Fit]; bench/fidelity -local compares.
 func LocalConfig() Config {
 	const (
 		ms = time.Millisecond

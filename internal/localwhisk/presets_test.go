@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 )
 
+// TestPresetsAreValid checks that Validate accepts all presets.
 func TestPresetsAreValid(t *testing.T) {
 	for name, c := range map[string]Config{
 		"cluster": DefaultConfig(), "standalone": StandaloneConfig(), "local": LocalConfig(), "real time": RealTimeConfig(512),
@@ -20,7 +21,7 @@ func TestPresetsAreValid(t *testing.T) {
 	}
 }
 
-// TestFitDelayFindsDelays draws from a delay, in whole milliseconds, and fits.
+// TestFitDelayFindsDelays checks that FitDelay finds the delay from which times in whole milliseconds were drawn.
 func TestFitDelayFindsDelays(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d := Delay{
@@ -37,7 +38,7 @@ func TestFitDelayFindsDelays(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// A shift and a spread can make up for each other; the distribution is what counts.
+		// Different shifts and spreads can give nearly the same distribution, so the distributions are compared.
 		worst := 0.0
 		for at := d.Min; at < d.Min+4*d.Median; at += time.Millisecond {
 			worst = max(worst, math.Abs(d.CDF(at, 0)-fit.CDF(at, 0)))
@@ -48,6 +49,7 @@ func TestFitDelayFindsDelays(t *testing.T) {
 	})
 }
 
+// TestFit checks that Fit finds the delays of simulated timings.
 func TestFit(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 0))
 	want := StandaloneConfig()
@@ -78,13 +80,14 @@ func TestFit(t *testing.T) {
 	if err := got.Validate(); err != nil {
 		t.Error(err)
 	}
-	// Warm starts alone leave the rest as it is.
+	// Without cold starts, only Dispatch is changed.
 	warm, err := LocalConfig().Fit([]Timing{{}, {}, {}, {}, {}, {}, {}, {}, {}, {Wait: time.Millisecond}})
 	if err != nil || warm.Creation != LocalConfig().Creation {
 		t.Errorf("of warm starts: %+v, %v", warm, err)
 	}
 }
 
+// TestFitErrors checks the errors of FitDelay and Fit.
 func TestFitErrors(t *testing.T) {
 	ten := make([]time.Duration, 10)
 	negative := append([]time.Duration{-1}, ten...)

@@ -12,13 +12,13 @@ import (
 	"pgregory.net/rapid"
 )
 
-// scenario is a platform and what is asked of it.
+// scenario is a configuration, functions, and invocations.
 type scenario struct {
 	config   Config
 	seed     uint64
 	memory   []int           // of each function
 	sleep    []time.Duration // of each function
-	invokes  [][]int         // by each function at its end; only later ones
+	invokes  [][]int         // the functions that each invokes at its end; only later ones
 	requests []request
 }
 
@@ -45,7 +45,7 @@ var scenarios = rapid.Custom(func(t *rapid.T) scenario {
 		IdleTimeout: ms(20000).Draw(t, "idle timeout"), PauseGrace: ms(20000).Draw(t, "pause grace"),
 		ParallelCreations: rapid.IntRange(0, 4).Draw(t, "parallel creations"),
 		Capacity:          rapid.IntRange(0, 3).Draw(t, "capacity"), Removal: delay("removal", 1000),
-		// Constant, so that the order in which work begins tells the order in which containers were given.
+		// Constant, so that work begins in the order in which containers were assigned.
 		Dispatch: Delay{Min: 3 * time.Millisecond},
 		Creation: delay("creation", 2000), Init: delay("init", 200), Unpause: delay("unpause", 40), Logs: delay("logs", 50),
 		RunStart: delay("run start", 5), Call: delay("call", 10), FirstCall: delay("first call", 100), FirstCallPerInit: 0.5,
@@ -67,7 +67,7 @@ var scenarios = rapid.Custom(func(t *rapid.T) scenario {
 	return s
 })
 
-// outcome is what a scenario came to.
+// outcome is the result of a scenario.
 type outcome struct {
 	records []Activation
 	ends    map[string]int // how often each activation ended
@@ -75,11 +75,11 @@ type outcome struct {
 	errs    []error
 }
 
-// watch is a simulation that watches the engine.
+// watch is a simulation that checks the calls of the engine.
 type watch struct {
 	*simulation
 	platform *Platform
-	live     map[*Container]int // memory of the containers there are
+	live     map[*PoolContainer]int // memory of the containers there are
 	begun    []*activation
 	errs     []error
 }
@@ -92,11 +92,11 @@ func (w *watch) memoryMB() int {
 	return sum
 }
 
-func (w *watch) look(c *Container) {
+func (w *watch) look(c *PoolContainer) {
 	if a := c.activation; a != nil && !slices.Contains(w.begun, a) {
 		w.begun = append(w.begun, a)
 	}
-	// The platform counts a container from the moment it is decided on, the watch from its creation.
+	// The platform counts a container before it calls Create, the watch in Create.
 	if sum, counted, limit := w.memoryMB(), w.platform.memoryMB, w.platform.config.MemoryMB; sum > counted || counted > limit {
 		w.errs = append(w.errs, fmt.Errorf("containers use %d MiB, the platform counts %d of %d", sum, counted, limit))
 	}
@@ -105,28 +105,28 @@ func (w *watch) look(c *Container) {
 	}
 }
 
-func (w *watch) Create(c *Container, load int, ready func(error)) {
+func (w *watch) Create(c *PoolContainer, load int, ready func(error)) {
 	w.live[c] = c.memoryMB
 	w.look(c)
 	w.simulation.Create(c, load, ready)
 }
 
-func (w *watch) Init(c *Container, load int, done func(error)) {
+func (w *watch) Init(c *PoolContainer, load int, done func(error)) {
 	w.look(c)
 	w.simulation.Init(c, load, done)
 }
 
-func (w *watch) Run(c *Container, run *Run) {
+func (w *watch) Run(c *PoolContainer, run *Run) {
 	w.look(c)
 	w.simulation.Run(c, run)
 }
 
-func (w *watch) Unpause(c *Container, done func(error)) {
+func (w *watch) Unpause(c *PoolContainer, done func(error)) {
 	w.look(c)
 	w.simulation.Unpause(c, done)
 }
 
-func (w *watch) Remove(c *Container) {
+func (w *watch) Remove(c *PoolContainer) {
 	if _, ok := w.live[c]; !ok {
 		w.errs = append(w.errs, fmt.Errorf("container %d is removed, and was not there", c.id))
 	}
@@ -137,15 +137,15 @@ func (w *watch) Remove(c *Container) {
 	w.simulation.Remove(c)
 }
 
-// run runs the scenario on the virtual clock, seen by the platform as clock.
+// run runs the scenario on the virtual clock; clock is the platform's view of it.
 func (s scenario) run(t rapid.TB, virtual *VirtualClock, clock Clock) outcome {
-	w := &watch{simulation: newSimulation(clock, s.config, s.seed), live: map[*Container]int{}}
+	w := &watch{simulation: newSimulation(clock, s.config, s.seed), live: map[*PoolContainer]int{}}
 	platform, err := NewWithBackend(clock, s.config, s.seed, w)
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.platform = platform
-	for _, c := range platform.stems {
+	for _, c := range platform.stemCells {
 		w.live[c] = c.memoryMB
 	}
 	name := func(i int) string { return fmt.Sprintf("f%d", i) }
@@ -201,7 +201,7 @@ func (s scenario) run(t rapid.TB, virtual *VirtualClock, clock Clock) outcome {
 	return o
 }
 
-// lateClock is a clock whose timers have always fired already when they are stopped, as can happen in real time.
+// lateClock is a clock whose timers are always stopped too late, as can happen in real time.
 type lateClock struct{ Clock }
 
 func (c lateClock) AfterFunc(d time.Duration, f func()) func() bool {
@@ -209,6 +209,7 @@ func (c lateClock) AfterFunc(d time.Duration, f func()) func() bool {
 	return func() bool { return false }
 }
 
+// TestPlatformProperties checks properties of random scenarios.
 func TestPlatformProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := scenarios.Draw(t, "scenario")
@@ -240,7 +241,7 @@ func TestPlatformProperties(t *testing.T) {
 	})
 }
 
-// checkTimes checks what must hold between the times of each record.
+// checkTimes checks the relations between the times of each record.
 func checkTimes(t rapid.TB, records []Activation) {
 	t.Helper()
 	for _, a := range records {
@@ -260,7 +261,7 @@ func checkTimes(t rapid.TB, records []Activation) {
 	}
 }
 
-// checkContainers checks that in each container no two runs overlap, that all are of one function, and that exactly the first is cold.
+// checkContainers checks that the runs in each container do not overlap and are of one function, and that exactly the first is cold.
 func checkContainers(t rapid.TB, records []Activation) {
 	t.Helper()
 	byContainer := map[int][]Activation{}

@@ -13,8 +13,7 @@ func (RealClock) AfterFunc(d time.Duration, f func()) (stop func() bool) {
 	return time.AfterFunc(d, f).Stop
 }
 
-// RealTimeConfig returns the configuration of a platform whose Backend does real work: it adds no delay of its own, and keeps no
-// stem cells.
+// RealTimeConfig returns the configuration of a platform whose Backend does real work: there are no simulated delays and no stem cells.
 func RealTimeConfig(memoryMB int) Config {
 	return Config{
 		MemoryMB:         memoryMB,

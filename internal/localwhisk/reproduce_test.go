@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// TestDefaultsReproduceTraces sends the sequence composition the loads of two recordings and compares what comes of it with
-// the recordings. Its log is a table of both.
+// TestDefaultsReproduceTraces simulates the sequence composition under the loads of two recordings, and compares the results with the recordings. Its
+// log has a table of both.
 func TestDefaultsReproduceTraces(t *testing.T) {
 	sleeps := readGraphs(t)["sequence"]
 	for i, ms := range sequenceSleeps {
@@ -22,7 +22,7 @@ func TestDefaultsReproduceTraces(t *testing.T) {
 	batched := func(uint64) []time.Duration {
 		return batchedRequests(500, 50, 112*time.Millisecond, 120*time.Second)
 	}
-	// A tolerance below 1 is a share of the recorded figure, one from 1 on milliseconds.
+	// A tolerance below 1 is a share of the recorded figure, otherwise it is in milliseconds.
 	for _, tt := range []struct {
 		dataset   string
 		requests  func(seed uint64) []time.Duration
@@ -70,7 +70,7 @@ func TestDefaultsReproduceTraces(t *testing.T) {
 	}
 }
 
-// profile gathers traces of the sequence composition.
+// profile has statistics of traces of the sequence composition.
 type profile struct {
 	events, cold, stem       int
 	warmWait, coldWait, init sample

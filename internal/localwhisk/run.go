@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// Run is what a handler is given: the run of its function for one invocation. The handler returns at once; what the
-// function does goes on in the functions handed to [Run.Sleep], until [Run.Finish].
+// Run is the run of a function for one invocation, which its handler is given. The handler returns at once; the run goes on in the callbacks of
+// [Run.Sleep], until [Run.Finish] or [Run.Fail].
 type Run struct {
-	platform   *Platform
-	activation *activation
-	ended      bool
-	slept      bool
-	stalled    time.Time // the process stands still until then
+	platform     *Platform
+	activation   *activation
+	ended        bool
+	slept        bool
+	stalledUntil time.Time // the process does nothing until then, see Config.FirstCall
 }
 
 // ActivationID returns the id of the activation.
@@ -22,41 +22,41 @@ func (r *Run) ActivationID() string { return r.activation.record.ID }
 // Name returns the name of the function.
 func (r *Run) Name() string { return r.activation.record.Name }
 
-// Params returns what the invocation was sent with.
+// Params returns the parameters of the invocation.
 func (r *Run) Params() any { return r.activation.record.Params }
 
-// Now returns the clock's time.
+// Now returns the time of the platform's clock.
 func (r *Run) Now() time.Time { return r.platform.clock.Now() }
 
-// Sleep calls then when d has passed, and [Config.Oversleep] after that, and the process does not stand still (see
-// [Config.FirstCall]). After the end of the run it does nothing but note a fault, see [Platform.Err].
+// Sleep calls then when d and [Config.Oversleep] have passed, but not while the process is stalled by its first call, see [Config.FirstCall].
+// After the end of the run it only records a fault, see [Platform.Err].
 func (r *Run) Sleep(d time.Duration, then func()) {
 	p := r.platform
-	p.enter(func() {
+	p.withLock(func() {
 		if r.ended {
-			p.fault(fmt.Errorf("localwhisk: %v slept after its end", r.activation))
+			p.addFault(fmt.Errorf("localwhisk: %v slept after its end", r.activation))
 			return
 		}
 		if d > 0 {
 			r.slept = true
-			d += p.config.Oversleep.draw(p.oversleep, p.load())
+			d += p.config.Oversleep.draw(p.random.oversleep, p.load())
 		}
-		p.plan(max(d, r.stalled.Sub(p.clock.Now())), callFunc, then)
+		p.callAfter(max(d, r.stalledUntil.Sub(p.clock.Now())), callFunc, then)
 	})
 }
 
+// callFunc calls a function without arguments, as a timer's callback.
 func callFunc(f any) { f.(func())() }
 
-// Invoke sends an invocation of the named function; it arrives at the controller after [Config.Call], with
-// [Config.CallAfterSleep] if the run has slept, and after [Config.FirstCall] before that, if it is the first that a container
-// sends. It returns the id of the activation to come. An unknown function is an error, and so is sending after the end of the
-// run.
+// Invoke sends an invocation of the named function, and returns its activation id at once. The invocation arrives at the controller after
+// [Config.Call], plus [Config.CallAfterSleep] if the run has slept, plus [Config.FirstCall] if it is the first that the container sends. An
+// unknown function is an error, and so is an invocation after the end of the run.
 func (r *Run) Invoke(name string, params any) (activationID string, err error) {
 	p := r.platform
-	p.enter(func() {
+	p.withLock(func() {
 		if r.ended {
 			err = fmt.Errorf("localwhisk: %v invoked %s after its end", r.activation, name)
-			p.fault(err)
+			p.addFault(err)
 			return
 		}
 		var a *activation
@@ -67,38 +67,38 @@ func (r *Run) Invoke(name string, params any) (activationID string, err error) {
 		a.record.Cause = r.activation.record.ID
 
 		now := p.clock.Now()
-		if c := r.activation.container; !c.called {
-			c.called = true
-			stall := p.config.FirstCall.draw(p.firstCall, p.load()) + time.Duration(p.config.FirstCallPerInit*float64(c.initTime))
-			r.stalled = now.Add(stall)
+		if c := r.activation.container; !c.hasInvoked {
+			c.hasInvoked = true
+			stall := p.config.FirstCall.draw(p.random.firstCall, p.load()) + time.Duration(p.config.FirstCallPerInit*float64(c.initTime))
+			r.stalledUntil = now.Add(stall)
 		}
-		delay := max(r.stalled.Sub(now), 0) + p.config.Call.draw(p.call, p.load())
+		delay := max(r.stalledUntil.Sub(now), 0) + p.config.Call.draw(p.random.call, p.load())
 		if r.slept {
-			delay += p.config.CallAfterSleep.draw(p.afterSleep, p.load())
+			delay += p.config.CallAfterSleep.draw(p.random.afterSleep, p.load())
 		}
-		p.plan(delay, arrive, a)
+		p.callAfter(delay, onArrival, a)
 	})
 	return activationID, err
 }
 
-func arrive(arg any) {
+// onArrival is arrive as a timer's callback.
+func onArrival(arg any) {
 	a := arg.(*activation)
 	p := a.run.platform
 	p.mu.Lock()
 	p.arrive(a)
-	p.leave()
+	p.unlockAndReport()
 }
 
-// Spoil has the container removed after the run: what happened in it makes it unfit for another.
-func (r *Run) Spoil() {
-	r.platform.enter(func() { r.activation.container.spoilt = true })
+// DiscardContainer makes the platform remove the container after the run, instead of using it again.
+func (r *Run) DiscardContainer() {
+	r.platform.withLock(func() { r.activation.container.unusable = true })
 }
 
-// Finish ends the run, as soon as the process does not stand still. A second end of a run is ignored, and noted as a
-// fault, see [Platform.Err].
+// Finish ends the run, once the process is not stalled. A second end of a run only records a fault, see [Platform.Err].
 func (r *Run) Finish() { r.end(nil) }
 
-// Fail ends the run like Finish; its activation failed with err.
+// Fail ends the run like Finish, and its activation with the error err.
 func (r *Run) Fail(err error) {
 	if err == nil {
 		err = errors.New("localwhisk: the function failed without a reason")
@@ -108,16 +108,16 @@ func (r *Run) Fail(err error) {
 
 func (r *Run) end(err error) {
 	p := r.platform
-	p.enter(func() {
+	p.withLock(func() {
 		if r.ended {
-			p.fault(fmt.Errorf("localwhisk: %v finished after its end", r.activation))
+			p.addFault(fmt.Errorf("localwhisk: %v finished after its end", r.activation))
 			return
 		}
 		r.ended = true
-		if rest := r.stalled.Sub(p.clock.Now()); rest > 0 {
-			p.clock.AfterFunc(rest, func() { p.enter(func() { p.ended(r.activation, err) }) })
+		if rest := r.stalledUntil.Sub(p.clock.Now()); rest > 0 {
+			p.clock.AfterFunc(rest, func() { p.withLock(func() { p.finishRun(r.activation, err) }) })
 			return
 		}
-		p.ended(r.activation, err)
+		p.finishRun(r.activation, err)
 	})
 }

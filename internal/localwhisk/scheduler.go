@@ -5,63 +5,65 @@ import (
 	"time"
 )
 
-// arrive lets the controller receive a, which hands it on.
+// arrive is where every invocation enters the engine: the controller has received it, and dispatches it to the container pool.
 func (p *Platform) arrive(a *activation) {
 	a.arrival = p.clock.Now()
-	if d := p.config.Dispatch.draw(p.dispatch, p.load()); d > 0 {
-		p.plan(d, enqueue, a)
+	if d := p.config.Dispatch.draw(p.random.dispatch, p.load()); d > 0 {
+		p.callAfter(d, onDispatched, a)
 		return
 	}
 	p.enqueue(a)
 }
 
-func enqueue(arg any) {
+// onDispatched is enqueue as a timer's callback.
+func onDispatched(arg any) {
 	a := arg.(*activation)
 	p := a.run.platform
 	p.mu.Lock()
 	p.enqueue(a)
-	p.leave()
+	p.unlockAndReport()
 }
 
+// enqueue puts an invocation at the end of the queue for containers.
 func (p *Platform) enqueue(a *activation) {
 	p.queue = append(p.queue, a)
 	p.schedule()
 }
 
-// schedule uses what memory and containers there are: for the queue first, then for stem cells.
+// schedule uses free containers and memory, for the queue first and then for stem cells. It is called whenever there may be more of either.
 func (p *Platform) schedule() {
-	p.serve()
+	p.placeQueued()
 	if len(p.queue) == 0 {
-		p.fillStems(false)
+		p.replenishStemCells(false)
 	}
 }
 
-// serve gives containers to the queue, from its head until one has to wait.
-func (p *Platform) serve() {
+// placeQueued places the invocations in the queue, from its head until one has to wait.
+func (p *Platform) placeQueued() {
 	for len(p.queue) > 0 && p.place(p.queue[0]) {
 		p.queue[0] = nil
 		p.queue = p.queue[1:]
 	}
 }
 
-// place gives a the container it is due; false if it has to wait for one.
+// place is where a container is chosen: a warm one, a stem cell, or a new one. It returns false if a has to wait.
 func (p *Platform) place(a *activation) bool {
-	if c := a.function.newest; c != nil {
+	if c := a.function.newestIdle; c != nil {
 		p.idle.remove(c)
 		p.assign(c, a)
-		p.wake(c)
+		p.startWarm(c)
 		return true
 	}
-	if len(p.stems) > 0 && a.function.MemoryMB == p.config.FunctionMemoryMB {
-		c := p.stems[0]
-		p.stems = p.stems[1:]
+	if len(p.stemCells) > 0 && a.function.MemoryMB == p.config.FunctionMemoryMB {
+		c := p.stemCells[0]
+		p.stemCells = p.stemCells[1:]
 		p.assign(c, a)
-		if d := p.config.StemCell.draw(p.stemCell, p.load()); d > 0 {
-			p.after(d, func() { p.init(c) })
+		if d := p.config.StemCell.draw(p.random.stemCell, p.load()); d > 0 {
+			p.stepAfter(d, func() { p.initContainer(c) })
 		} else {
-			p.init(c)
+			p.initContainer(c)
 		}
-		p.fillStems(true)
+		p.replenishStemCells(true)
 		return true
 	}
 	if !p.makeRoom(a.function.MemoryMB, true) {
@@ -69,246 +71,250 @@ func (p *Platform) place(a *activation) bool {
 	}
 	c := p.newContainer(a.function.MemoryMB)
 	p.assign(c, a)
-	p.create(c)
+	p.createContainer(c)
 	return true
 }
 
-// makeRoom removes the idle containers whose last run began longest ago until memoryMB are free, and if need be unused stem cells; it removes
-// nothing and returns false if that is not enough.
-func (p *Platform) makeRoom(memoryMB int, stems bool) bool {
-	room := p.config.MemoryMB - p.memoryMB
-	most := room + p.idle.memoryMB
-	if stems {
-		most += len(p.stems) * p.config.FunctionMemoryMB
+// makeRoom is where containers are evicted: it removes idle containers, those first whose last runs began longest ago, and then stem cells if
+// evictStemCells is set, until memoryMB are free. If that is not possible it removes nothing and returns false.
+func (p *Platform) makeRoom(memoryMB int, evictStemCells bool) bool {
+	free := p.config.MemoryMB - p.memoryMB
+	available := free + p.idle.memoryMB
+	if evictStemCells {
+		available += len(p.stemCells) * p.config.FunctionMemoryMB
 	}
-	if most < memoryMB {
+	if available < memoryMB {
 		return false
 	}
 	for p.config.MemoryMB-p.memoryMB < memoryMB {
-		c := p.idle.leastUsed()
+		c := p.idle.leastRecentlyUsed()
 		if c != nil {
 			p.idle.remove(c)
 		} else {
-			c = p.stems[0]
-			p.stems = p.stems[1:]
+			c = p.stemCells[0]
+			p.stemCells = p.stemCells[1:]
 		}
-		p.remove(c)
+		p.removeContainer(c)
 	}
 	return true
 }
 
-// fillStems creates the stem cells that are missing, as far as memory allows; in the place of idle containers only if
-// evict is set.
-func (p *Platform) fillStems(evict bool) {
+// replenishStemCells creates the missing stem cells, as far as memory allows. It evicts idle containers for them only if evict is set.
+func (p *Platform) replenishStemCells(evict bool) {
 	need := p.config.FunctionMemoryMB
-	for len(p.stems)+p.stemsToBe < p.config.StemCells {
+	for len(p.stemCells)+p.creatingStemCells < p.config.StemCells {
 		if p.config.MemoryMB-p.memoryMB < need && !(evict && p.makeRoom(need, false)) {
 			return
 		}
 		c := p.newContainer(need)
-		p.stemsToBe++
-		p.create(c)
+		p.creatingStemCells++
+		p.createContainer(c)
 	}
 }
 
-func (p *Platform) newContainer(memoryMB int) *Container {
+// newContainer adds a container to the pool; its memory is in use from now on.
+func (p *Platform) newContainer(memoryMB int) *PoolContainer {
 	p.containers++
 	p.memoryMB += memoryMB
-	c := &Container{id: p.containers, memoryMB: memoryMB}
-	c.logsIn = func() {
+	c := &PoolContainer{id: p.containers, memoryMB: memoryMB}
+	c.logsCollected = func() {
 		p.mu.Lock()
-		p.rest(c)
-		p.leave()
+		p.releaseContainer(c)
+		p.unlockAndReport()
 	}
 	return c
 }
 
-func (p *Platform) remove(c *Container) {
+// removeContainer removes a container, which must not be idle any more; its memory is free from now on.
+func (p *Platform) removeContainer(c *PoolContainer) {
 	p.memoryMB -= c.memoryMB
 	p.backend.Remove(c)
 }
 
-func (p *Platform) assign(c *Container, a *activation) {
+// assign gives a container to an activation.
+func (p *Platform) assign(c *PoolContainer, a *activation) {
 	c.function = a.function
 	c.activation = a
-	c.begun = p.clock.Now()
+	c.lastRunAt = p.clock.Now()
 	a.container = c
 	a.record.Container = c.id
 }
 
-// load returns the number of containers that are being created beyond what goes without slowing anything down.
+// load returns the number of containers that are being created beyond ParallelCreations; the delays grow with it.
 func (p *Platform) load() int { return max(p.creating-p.config.ParallelCreations, 0) }
 
-// after plans a step of the engine.
-func (p *Platform) after(d time.Duration, step func()) (stop func() bool) {
-	return p.clock.AfterFunc(d, func() { p.enter(step) })
+// stepAfter runs a step of the engine when d has passed.
+func (p *Platform) stepAfter(d time.Duration, step func()) (stop func() bool) {
+	return p.clock.AfterFunc(d, func() { p.withLock(step) })
 }
 
-// create creates c, for its activation or as a stem cell.
-func (p *Platform) create(c *Container) {
+// createContainer makes the backend create c, for its activation or as a stem cell.
+func (p *Platform) createContainer(c *PoolContainer) {
 	load := p.load()
-	asked := c.activation != nil
-	if asked {
+	forActivation := c.activation != nil
+	if forActivation {
 		p.creating++
 	}
 	p.backend.Create(c, load, func(err error) {
-		p.enter(func() {
-			if asked {
+		p.withLock(func() {
+			if forActivation {
 				p.creating--
 			}
 			switch {
 			case c.activation != nil && err != nil:
-				p.start(c.activation)
-				p.broken(c, fmt.Errorf("localwhisk: creating a container for %s: %w", c.function.Name, err))
+				p.recordStart(c.activation)
+				p.failContainer(c, fmt.Errorf("localwhisk: creating a container for %s: %w", c.function.Name, err))
 			case c.activation != nil:
-				p.init(c)
+				p.initContainer(c)
 			case err != nil:
-				// The next invocation tries again; trying at once would spin on a backend that is down.
-				p.stemsToBe--
-				p.remove(c)
-				p.serve()
+				// The next invocation tries again. Trying again at once would loop if the backend is down.
+				p.creatingStemCells--
+				p.removeContainer(c)
+				p.placeQueued()
 			default:
-				p.stemsToBe--
-				p.stems = append(p.stems, c)
+				p.creatingStemCells--
+				p.stemCells = append(p.stemCells, c)
 				p.schedule()
 			}
 		})
 	})
 }
 
-// start notes that the work on a's container begins.
-func (p *Platform) start(a *activation) {
+// recordStart records that the container begins to work for a, with /init or /run, and so the end of its wait.
+func (p *Platform) recordStart(a *activation) {
 	a.record.Start = p.clock.Now().Truncate(time.Millisecond)
 	a.record.WaitTime = a.record.Start.Sub(a.arrival.Truncate(time.Millisecond))
 }
 
-// init initialises the cold container c for its activation.
-func (p *Platform) init(c *Container) {
+// initContainer makes the backend initialise the cold container c for its activation, and then starts the run.
+func (p *Platform) initContainer(c *PoolContainer) {
 	a := c.activation
-	p.start(a)
+	p.recordStart(a)
 	p.backend.Init(c, p.load(), func(err error) {
-		p.enter(func() {
-			// A real /init can be over within the same millisecond; a cold start must still show.
+		p.withLock(func() {
+			// A real /init can take less than a millisecond, but an InitTime of 0 would mean a warm start.
 			c.initTime = max(p.clock.Now().Truncate(time.Millisecond).Sub(a.record.Start), time.Millisecond)
 			a.record.InitTime = c.initTime
 			if err != nil {
-				p.broken(c, fmt.Errorf("localwhisk: initialising %s: %w", c.function.Name, err))
+				p.failContainer(c, fmt.Errorf("localwhisk: initialising %s: %w", c.function.Name, err))
 				return
 			}
-			p.run(c)
+			p.startRun(c)
 		})
 	})
 }
 
-// wake starts a's run in the warm container c, which may be paused.
-func (p *Platform) wake(c *Container) {
+// startWarm starts the run in the warm container c, which it unpauses first if necessary.
+func (p *Platform) startWarm(c *PoolContainer) {
 	if !c.paused {
-		p.start(c.activation)
-		p.run(c)
+		p.recordStart(c.activation)
+		p.startRun(c)
 		return
 	}
 	p.backend.Unpause(c, func(err error) {
-		p.enter(func() {
+		p.withLock(func() {
 			c.paused = false
-			p.start(c.activation)
+			p.recordStart(c.activation)
 			if err != nil {
-				p.broken(c, fmt.Errorf("localwhisk: unpausing a container of %s: %w", c.function.Name, err))
+				p.failContainer(c, fmt.Errorf("localwhisk: unpausing a container of %s: %w", c.function.Name, err))
 				return
 			}
-			p.run(c)
+			p.startRun(c)
 		})
 	})
 }
 
-func (p *Platform) run(c *Container) {
+// startRun makes the backend run the activation of c.
+func (p *Platform) startRun(c *PoolContainer) {
 	p.backend.Run(c, &c.activation.run)
 }
 
-// ended completes the record of a, whose run has ended; its container is busy until the logs are in.
-func (p *Platform) ended(a *activation, err error) {
+// finishRun completes the record of a, whose run has ended. The container is busy until its logs are collected.
+func (p *Platform) finishRun(a *activation, err error) {
 	c := a.container
-	p.record(a, err)
-	p.backend.CollectLogs(c, a.record.ID, p.load(), c.logsIn)
+	p.completeRecord(a, err)
+	p.backend.CollectLogs(c, a.record.ID, p.load(), c.logsCollected)
 }
 
-// broken ends the activation of c, which cannot run it, and removes c.
-func (p *Platform) broken(c *Container, err error) {
-	p.record(c.activation, err)
+// failContainer ends the activation of c, which cannot run it, with an error, and removes c.
+func (p *Platform) failContainer(c *PoolContainer, err error) {
+	p.completeRecord(c.activation, err)
 	c.activation = nil
-	p.remove(c)
+	p.removeContainer(c)
 	p.schedule()
 }
 
-func (p *Platform) record(a *activation, err error) {
+// completeRecord sets the end of the activation's record and retires the activation.
+func (p *Platform) completeRecord(a *activation, err error) {
 	r := &a.record
-	// Not before the start of the run: that was at most a fraction of a millisecond ago.
+	// Rounded down, the end can lie a fraction of a millisecond before the start of the run.
 	r.End = p.clock.Now().Truncate(time.Millisecond)
 	if runStart := r.Start.Add(r.InitTime); r.End.Before(runStart) {
 		r.End = runStart
 	}
 	r.Duration = r.End.Sub(r.Start)
 	r.Err = err
-	p.land(a)
+	p.retire(a)
 }
 
-// rest makes c idle: it is paused after a while, and removed after a longer one.
-func (p *Platform) rest(c *Container) {
+// releaseContainer returns c to the pool after its logs have been collected, or removes it if it must not be used again.
+func (p *Platform) releaseContainer(c *PoolContainer) {
 	c.activation = nil
-	if c.spoilt || c.function.undeployed {
-		p.remove(c)
+	if c.unusable || c.function.undeployed {
+		p.removeContainer(c)
 	} else {
 		p.idle.push(c, p.clock.Now())
-		p.watch()
+		p.setIdleTimers()
 	}
 	p.schedule()
 }
 
-// watch plans to look at the idle containers when the first is due to be paused, and when the first is due to be removed. One
-// timer each for all: a container is taken again far more often than it is paused.
-func (p *Platform) watch() {
-	if c := p.idle.unpaused; c != nil && !p.pausing && p.config.PauseGrace < p.config.IdleTimeout {
-		p.pausing = true
-		p.plan(c.idleSince.Add(p.config.PauseGrace).Sub(p.clock.Now()), pause, p)
+// setIdleTimers sets the timers for the next container to be paused and the next to be removed, unless they are set. There is one timer each
+// for all containers, because a container is used again far more often than it is paused.
+func (p *Platform) setIdleTimers() {
+	if c := p.idle.unpaused; c != nil && !p.pauseTimerSet && p.config.PauseGrace < p.config.IdleTimeout {
+		p.pauseTimerSet = true
+		p.callAfter(c.idleSince.Add(p.config.PauseGrace).Sub(p.clock.Now()), onPauseTimer, p)
 	}
-	if c := p.idle.oldest; c != nil && !p.expiring {
-		p.expiring = true
-		p.plan(c.idleSince.Add(p.config.IdleTimeout).Sub(p.clock.Now()), expire, p)
+	if c := p.idle.oldest; c != nil && !p.expiryTimerSet {
+		p.expiryTimerSet = true
+		p.callAfter(c.idleSince.Add(p.config.IdleTimeout).Sub(p.clock.Now()), onExpiryTimer, p)
 	}
 }
 
-// due reports whether c has been idle for d.
-func (p *Platform) due(c *Container, d time.Duration) bool {
+// idleFor reports whether c is a container that has been idle for d.
+func (p *Platform) idleFor(c *PoolContainer, d time.Duration) bool {
 	return c != nil && p.clock.Now().Sub(c.idleSince) >= d
 }
 
-// pause pauses the idle containers that are due.
-func pause(arg any) {
+// onPauseTimer pauses the containers that have been idle for PauseGrace.
+func onPauseTimer(arg any) {
 	p := arg.(*Platform)
 	p.mu.Lock()
-	p.pausing = false
-	for c := p.idle.unpaused; p.due(c, p.config.PauseGrace); c = p.idle.unpaused {
+	p.pauseTimerSet = false
+	for c := p.idle.unpaused; p.idleFor(c, p.config.PauseGrace); c = p.idle.unpaused {
 		c.paused = true
 		p.idle.unpaused = c.newer
 		p.backend.Pause(c)
 	}
-	p.watch()
-	p.leave()
+	p.setIdleTimers()
+	p.unlockAndReport()
 }
 
-// expire removes the idle containers that are due.
-func expire(arg any) {
+// onExpiryTimer removes the containers that have been idle for IdleTimeout.
+func onExpiryTimer(arg any) {
 	p := arg.(*Platform)
 	p.mu.Lock()
-	p.expiring = false
+	p.expiryTimerSet = false
 	removed := false
-	for c := p.idle.oldest; p.due(c, p.config.IdleTimeout); c = p.idle.oldest {
+	for c := p.idle.oldest; p.idleFor(c, p.config.IdleTimeout); c = p.idle.oldest {
 		p.idle.remove(c)
-		p.remove(c)
+		p.removeContainer(c)
 		removed = true
 	}
-	p.watch()
+	p.setIdleTimers()
 	if removed {
 		p.schedule()
 	}
-	p.leave()
+	p.unlockAndReport()
 }

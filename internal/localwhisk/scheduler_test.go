@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// exact is a configuration in which nothing is random: dispatch 4 ms, creation 2 s, /init 150 ms, logs 20 ms, unpausing 35 ms
-// after 10 s, containers removed after 10 minutes; room for two containers of the usual size; no stem cells.
+// exact returns a configuration without random delays: dispatch 4 ms, creation 2 s, /init 150 ms, logs 20 ms, unpausing 35 ms. Containers are paused
+// after 10 s and removed after 10 minutes. There is room for two containers of the default size, and there are no stem cells.
 func exact() Config {
 	ms := func(n int) Delay { return Delay{Min: time.Duration(n) * time.Millisecond} }
 	return Config{
@@ -17,19 +17,20 @@ func exact() Config {
 	}
 }
 
-// millis are milliseconds: in the tables below, every time is one.
+// millis is a time in milliseconds.
 type millis = int64
 
-// call is an invocation from outside, and what its record must say.
+// call is an invocation from outside, with the expected record.
 type call struct {
 	at       millis
 	function string
-	sleep    millis // what the function does
+	sleep    millis // how long the function sleeps
 
 	wait, init millis
 	container  int
 }
 
+// TestScheduling checks which container each invocation is given, and when.
 func TestScheduling(t *testing.T) {
 	const second, minute = 1000, 60000
 	with := func(change func(*Config)) Config {
@@ -92,7 +93,7 @@ func TestScheduling(t *testing.T) {
 		{"when all are busy, invocations wait in the order of their arrival", exact(), []call{
 			{at: 0, function: "f", sleep: 1000, wait: 2004, init: 150, container: 1},         // logs in at 3174
 			{at: 100, function: "g", sleep: 1000, wait: 2004, init: 150, container: 2},       // at 3274
-			{at: 200, function: "g", sleep: 500, wait: 2974 + 2000, init: 150, container: 3}, // in the place of f's
+			{at: 200, function: "g", sleep: 500, wait: 2974 + 2000, init: 150, container: 3}, // evicts f's
 			{at: 300, function: "g", sleep: 500, wait: 2974, container: 2},
 		}},
 		{"whoever comes after one that has to wait waits too", exact(), []call{
@@ -195,7 +196,7 @@ func TestScheduling(t *testing.T) {
 	}
 }
 
-// TestComposition shows what passes between a function's call and the arrival of its successor.
+// TestComposition checks the delays between a function's call and the arrival of its successor.
 func TestComposition(t *testing.T) {
 	const ms = time.Millisecond
 	config := exact()
@@ -256,8 +257,8 @@ func TestComposition(t *testing.T) {
 	if err := clock.Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	// Cold: dispatch 4, creation 2000, /init 150, sleep 300; then the process stands still for 100 + 2·150, so that both f's and
-	// the first g's invocation leave after that; each travels for 10.
+	// Cold: dispatch 4, creation 2000, /init 150, sleep 300; then the process is stalled for 100 + 2·150, so that the invocations of f and of the
+	// first g leave after that; each takes 10 to arrive.
 	cold := (4 + 2000 + 150 + 300 + 400 + 10) * ms
 	// Warm and paused: dispatch 4, unpausing 35, sleep 300.
 	warm := 20*time.Second + (4+35+300+10)*ms
@@ -283,14 +284,15 @@ func TestComposition(t *testing.T) {
 	}
 }
 
+// TestFaultsOfHandlers checks what happens if handlers sleep, invoke or finish after the end of their runs.
 func TestFaultsOfHandlers(t *testing.T) {
 	failure := errors.New("no such row")
 	for _, tt := range []struct {
 		name    string
 		handler Handler
-		failed  error  // what the record must say
+		failed  error  // the expected error of the record
 		flying  bool   // whether the activation never ends
-		fault   string // what Err must say of it
+		fault   string // the expected text in Err
 	}{
 		{"ends well", func(run *Run) { run.Finish() }, nil, false, ""},
 		{"fails", func(run *Run) { run.Fail(failure) }, failure, false, ""},

@@ -5,58 +5,59 @@ import (
 	"time"
 )
 
-// sharing is work that goes on at once: up to capacity jobs at full speed, more of them at equal shares of it (processor
-// sharing). Each step costs a logarithm of the number of jobs.
-type sharing struct {
+// processorSharing simulates a server that works on all its jobs at the same time: up to capacity jobs at full rate, more of them at equal
+// shares of the capacity. Adding and finishing a job takes time logarithmic in the number of jobs.
+type processorSharing struct {
 	clock    Clock
-	capacity float64 // 0: no limit
+	capacity float64 // jobs at full rate; 0: no limit
 
 	mu sync.Mutex
-	// done is the work that a job has got done that has been there from the beginning, in ns, at the time at.
-	done float64
-	at   time.Time
-	jobs jobHeap
-	stop func() bool // the timer of the first to be done; nil if there is none
-	turn int         // counts the timers: in real time one may fire after it was stopped
+	// progress is the work, in ns at full rate, that a job has received until the time at if it has been there since jobs was last empty.
+	// A job is finished when progress reaches its end.
+	progress float64
+	at       time.Time
+	jobs     jobHeap
+	stop     func() bool // stops the timer of the job that ends first; nil if there is none
+	timers   int         // number of timers ever set; in real time a timer may fire after it was stopped
 }
 
-// job is work that is over when sharing.done has come to end.
+// job is work that is finished when the progress has reached end.
 type job struct {
 	end   float64
-	order int
+	order int // breaks ties of end
 	begun time.Time
-	over  func(took time.Duration)
+	done  func(took time.Duration)
 }
 
-// add begins with work that takes d at full speed, and calls over with the time it took; at once if it is none.
-func (s *sharing) add(d time.Duration, over func(took time.Duration)) {
+// add starts a job that takes d at full rate, and calls done with the time that it has taken.
+func (s *processorSharing) add(d time.Duration, done func(took time.Duration)) {
 	if s.capacity == 0 {
-		s.clock.AfterFunc(d, func() { over(d) })
+		s.clock.AfterFunc(d, func() { done(d) })
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.advance()
-	s.jobs.push(job{end: s.done + float64(d), begun: s.at, over: over})
-	s.plan()
+	s.jobs.push(job{end: s.progress + float64(d), begun: s.at, done: done})
+	s.setTimer()
 }
 
-// speed is the share of its full speed that each job has.
-func (s *sharing) speed() float64 { return min(1, s.capacity/float64(len(s.jobs.jobs))) }
+// rate is the share of the full rate that each job receives.
+func (s *processorSharing) rate() float64 { return min(1, s.capacity/float64(len(s.jobs.jobs))) }
 
-// advance counts the work done until now.
-func (s *sharing) advance() {
+// advance updates progress to the present time.
+func (s *processorSharing) advance() {
 	now := s.clock.Now()
 	if len(s.jobs.jobs) == 0 {
-		s.done = 0
+		s.progress = 0
 	} else {
-		s.done += float64(now.Sub(s.at)) * s.speed()
+		s.progress += float64(now.Sub(s.at)) * s.rate()
 	}
 	s.at = now
 }
 
-// plan sets the timer.
-func (s *sharing) plan() {
+// setTimer sets the timer for the job that ends first.
+func (s *processorSharing) setTimer() {
 	if s.stop != nil {
 		s.stop()
 		s.stop = nil
@@ -64,38 +65,38 @@ func (s *sharing) plan() {
 	if len(s.jobs.jobs) == 0 {
 		return
 	}
-	left := max(s.jobs.jobs[0].end-s.done, 0) / s.speed()
-	s.turn++
-	turn := s.turn
+	left := max(s.jobs.jobs[0].end-s.progress, 0) / s.rate()
+	s.timers++
+	timer := s.timers
 	s.stop = s.clock.AfterFunc(time.Duration(min(left, float64(longestDelay))), func() {
-		for _, j := range s.finish(turn) {
-			j.over(s.clock.Now().Sub(j.begun))
+		for _, j := range s.finish(timer) {
+			j.done(s.clock.Now().Sub(j.begun))
 		}
 	})
 }
 
-// finish takes out the jobs that are done, if turn is that of the last timer.
-func (s *sharing) finish(turn int) []job {
+// finish removes and returns the finished jobs. It does nothing if the timer is not the last one.
+func (s *processorSharing) finish(timer int) []job {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if turn != s.turn {
+	if timer != s.timers {
 		return nil
 	}
 	s.stop = nil
 	s.advance()
-	var over []job
-	// A nanosecond of work is the clock's resolution.
-	for len(s.jobs.jobs) > 0 && s.jobs.jobs[0].end <= s.done+1 {
-		over = append(over, s.jobs.pop())
+	var finished []job
+	// One nanosecond is the resolution of the clock.
+	for len(s.jobs.jobs) > 0 && s.jobs.jobs[0].end <= s.progress+1 {
+		finished = append(finished, s.jobs.pop())
 	}
-	s.plan()
-	return over
+	s.setTimer()
+	return finished
 }
 
-// jobHeap has the job that ends first on top; of those that end together, the one that came first.
+// jobHeap is a heap of jobs by their ends; jobs that end together are in the order in which they were added.
 type jobHeap struct {
-	jobs []job
-	came int
+	jobs  []job
+	added int // number of jobs ever added
 }
 
 func (h *jobHeap) less(i, j int) bool {
@@ -104,8 +105,8 @@ func (h *jobHeap) less(i, j int) bool {
 }
 
 func (h *jobHeap) push(j job) {
-	j.order = h.came
-	h.came++
+	j.order = h.added
+	h.added++
 	h.jobs = append(h.jobs, j)
 	for i := len(h.jobs) - 1; i > 0; {
 		up := (i - 1) / 2

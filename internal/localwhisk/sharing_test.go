@@ -12,7 +12,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestSharing shows how much time work takes that goes on beside other work.
+// TestSharing checks how long jobs take that share the capacity.
 func TestSharing(t *testing.T) {
 	const second = time.Second
 	type job struct{ at, work, took time.Duration }
@@ -31,7 +31,7 @@ func TestSharing(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			clock := NewVirtualClock(epoch)
-			s := sharing{clock: clock, capacity: tt.capacity}
+			s := processorSharing{clock: clock, capacity: tt.capacity}
 			over := 0
 			for i, j := range tt.jobs {
 				clock.AfterFunc(j.at, func() {
@@ -53,13 +53,13 @@ func TestSharing(t *testing.T) {
 	}
 }
 
-// TestSharingIsWorkConserving: while there is more to do than there is room, all of the room is used.
+// TestSharingIsWorkConserving checks that the whole capacity is used while there are enough jobs.
 func TestSharingIsWorkConserving(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		capacity := rapid.IntRange(1, 5).Draw(t, "capacity")
 		work := rapid.SliceOfN(rapid.IntRange(0, 5000), capacity, 40).Draw(t, "work")
 		clock := NewVirtualClock(epoch)
-		s := sharing{clock: clock, capacity: float64(capacity)}
+		s := processorSharing{clock: clock, capacity: float64(capacity)}
 		took := make([]time.Duration, len(work))
 		sum := time.Duration(0)
 		for i, w := range work {
@@ -81,7 +81,7 @@ func TestSharingIsWorkConserving(t *testing.T) {
 				}
 			}
 		}
-		// As long as all are there all are served alike: the first is over after its work times the crowd.
+		// While all jobs are running they have equal shares: the first ends after its work times the number of jobs per capacity.
 		first := slices.Min(work)
 		want := time.Duration(first) * time.Millisecond * time.Duration(len(work)) / time.Duration(capacity)
 		if got := slices.Min(took); got > want+time.Microsecond || got < want-time.Microsecond {
@@ -90,8 +90,8 @@ func TestSharingIsWorkConserving(t *testing.T) {
 	})
 }
 
-// TestCreationsUnderLoad has the containers created that were created in the recordings of low loads, when they were, and compares how
-// long that took; each that comes when memory is full takes the place of another.
+// TestCreationsUnderLoad simulates the creations of the recordings of low loads, at the recorded times, and compares how long they take. A creation
+// when memory is full evicts another container.
 func TestCreationsUnderLoad(t *testing.T) {
 	config := DefaultConfig()
 	room := config.MemoryMB/config.FunctionMemoryMB - config.StemCells
@@ -141,7 +141,7 @@ func TestCreationsUnderLoad(t *testing.T) {
 	}
 }
 
-// TestCreationsInBursts compares how many containers a second the cluster gets through when it has more to do than it can.
+// TestCreationsInBursts compares how many containers a second are created in bursts, with the recordings.
 func TestCreationsInBursts(t *testing.T) {
 	d := readDatasets(t, "batched_sequence_det")[0]
 	created, seconds := 0, 0

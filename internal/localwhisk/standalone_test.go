@@ -12,8 +12,7 @@ import (
 	"time"
 )
 
-// readTimings reads the timings of the standalone OpenWhisk: milliseconds by set and column, without the empty ones; it skips the test if they are
-// not there.
+// readTimings returns the timings of the standalone OpenWhisk in milliseconds, by set and column. It skips the test if they are not there.
 func readTimings(t *testing.T) map[string]map[string][]time.Duration {
 	t.Helper()
 	path := filepath.Join(sharedFolder, "reference", "openwhisk", "timings.csv")
@@ -43,7 +42,7 @@ func readTimings(t *testing.T) map[string]map[string][]time.Duration {
 	return sets
 }
 
-// near reports whether the two are within a share of each other, or within 1.5 ms.
+// near reports whether two times differ by at most the share, or by 1.5 ms.
 func near(a, b time.Duration, share float64) bool {
 	far := max(a-b, b-a)
 	return far <= 1500*time.Microsecond || float64(far) <= share*float64(b)
@@ -53,8 +52,7 @@ func middle(times []time.Duration) time.Duration {
 	return slices.Sorted(slices.Values(times))[len(times)/2]
 }
 
-// TestStandaloneFitsTimings fits each delay of the standalone OpenWhisk to its timings; its log is where the preset's values
-// come from.
+// TestStandaloneFitsTimings fits each delay of StandaloneConfig to the timings. Its log has the fits, from which the values of the preset are taken.
 func TestStandaloneFitsTimings(t *testing.T) {
 	sets := readTimings(t)
 	config := StandaloneConfig()
@@ -95,7 +93,7 @@ func TestStandaloneFitsTimings(t *testing.T) {
 	}
 }
 
-// TestStandaloneReproducesTimings does in virtual time what was done for the timings.
+// TestStandaloneReproducesTimings repeats the measurements of the timings in virtual time.
 func TestStandaloneReproducesTimings(t *testing.T) {
 	sets := readTimings(t)
 	names := make([]string, 20)
@@ -160,7 +158,7 @@ func TestStandaloneReproducesTimings(t *testing.T) {
 		{"gap-12s", false, run(8192, 50*ms, every(12*time.Second, same[:16]...)), 0.15},
 		{"cold-distinct20", true, run(8192, 50*ms, every(time.Second, names...)), 0.1},
 		{"cold-distinct20-1g", true, run(1024, 50*ms, every(time.Second, names...)), 0.25},
-		// Memory is full when the twelve come.
+		// Memory is full when the twelve invocations arrive.
 		{"mem-12par-distinct-50ms-1g", true, run(1024, 50*ms, map[time.Duration][]string{0: names[12:16], time.Minute: names[:12]})[4:], 0.15},
 	} {
 		want, got := middle(sets[tt.set]["wait_ms"]), middle(waits(tt.records, tt.cold))

@@ -16,35 +16,35 @@ import (
 	"time"
 )
 
-// sharedFolder holds the real traces, beside the repository.
+// sharedFolder is the folder of the real traces, beside the repository.
 const sharedFolder = "../../../shared"
 
-// dataset is what was recorded of one application on the real cluster.
+// dataset is a recording of one application on the real cluster.
 type dataset struct {
 	name   string
 	traces []trace
-	// starts and ends are those of the spans in which containers were created, each sorted.
+	// starts and ends are the sorted starts and ends of the creations of containers.
 	starts, ends []int64
 }
 
-// trace holds one event per function, in milliseconds.
+// trace has one event per function, in milliseconds.
 type trace map[string]event4
 
 type event4 struct{ arrival, wait, init int64 }
 
 func (e event4) start() int64 { return e.arrival + e.wait }
 
-// fromStemCell bounds the wait for a container that was there already; no creation took less than a second.
+// fromStemCell is the maximum wait for a stem cell; no creation took less than a second.
 const fromStemCell = 500
 
-// creating returns how many containers were being created at the time t, besides the one whose creation begins just then.
+// creating returns how many containers were being created at the time t, without the one whose creation begins then.
 func (d *dataset) creating(t int64) int {
 	after := func(x []int64) int { return sort.Search(len(x), func(i int) bool { return x[i] > t }) }
 	before := sort.Search(len(d.starts), func(i int) bool { return d.starts[i] >= t })
 	return max(before-after(d.ends), 0)
 }
 
-// readDatasets reads the named datasets of the real traces, and skips the test if they are not there.
+// readDatasets returns the named datasets of the real traces. It skips the test if they are not there.
 func readDatasets(t *testing.T, names ...string) []*dataset {
 	t.Helper()
 	var all []*dataset
@@ -98,13 +98,13 @@ func readDatasets(t *testing.T, names ...string) []*dataset {
 	return all
 }
 
-// graph says of an application's functions what they invoke and how long they sleep, in milliseconds.
+// graph has what the functions of an application invoke and how long they sleep, in milliseconds.
 type graph map[string]struct {
 	Invokes  []string `json:"invokes"`
 	Duration int64    `json:"duration_ms"`
 }
 
-// readGraphs reads the compositions by name, and skips the test if they are not there.
+// readGraphs returns the graphs of the compositions by name. It skips the test if they are not there.
 func readGraphs(t *testing.T) map[string]graph {
 	t.Helper()
 	path := filepath.Join(sharedFolder, "reference", "applications.json")
@@ -122,7 +122,7 @@ func readGraphs(t *testing.T) map[string]graph {
 	return doc.Applications
 }
 
-// single reports whether exactly one function invokes the named one, exactly once: only then do its events tell by whom.
+// single reports whether exactly one function invokes the named one, exactly once: only then is the caller of its events known.
 func (g graph) single(name string) bool {
 	n := 0
 	for _, f := range g {
@@ -135,10 +135,10 @@ func (g graph) single(name string) bool {
 	return n == 1
 }
 
-// sample is a set of measured times: how often each occurs.
+// sample has the number of occurrences of each measured time.
 type sample map[observation]int
 
-// observation is a time in whole milliseconds, and how many containers were being created when it began.
+// observation is a time in whole milliseconds, with the number of containers that were being created when it began.
 type observation struct {
 	ms       int64
 	creating int
@@ -176,7 +176,7 @@ func (s sample) size() int {
 	return n
 }
 
-// sorted returns what was observed at least once, in order.
+// sorted returns the observations in order.
 func (s sample) sorted() []observation {
 	return slices.SortedFunc(maps.Keys(s), func(a, b observation) int {
 		return cmp.Or(cmp.Compare(a.ms, b.ms), cmp.Compare(a.creating, b.creating))

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// TestUndeploy: what was sent runs to its end, and no container of an undeployed function, nor one that was spoilt, runs another.
+// TestUndeploy checks that running invocations finish, and that containers of an undeployed function, or discarded ones, are never reused.
 func TestUndeploy(t *testing.T) {
 	clock := NewVirtualClock(epoch)
 	platform, err := New(clock, exact(), 1)
@@ -18,7 +18,7 @@ func TestUndeploy(t *testing.T) {
 		err := platform.Deploy(Function{Name: "f", Handler: func(run *Run) {
 			run.Sleep(time.Second, func() {
 				if spoil {
-					run.Spoil()
+					run.DiscardContainer()
 				}
 				run.Finish()
 			})
@@ -46,7 +46,7 @@ func TestUndeploy(t *testing.T) {
 				deploy()
 			})
 		},
-		invoke, // cold: the container of before is gone
+		invoke, // cold: the earlier container was removed
 		func() { // idle while it is undeployed
 			if err := platform.Undeploy("f"); err != nil {
 				t.Error(err)
@@ -55,7 +55,7 @@ func TestUndeploy(t *testing.T) {
 			invoke()
 		},
 		func() { spoil = true; invoke() },
-		invoke, // cold: the container of before was spoilt
+		invoke, // cold: the earlier container was discarded
 	}
 	for i, step := range steps {
 		clock.AfterFunc(time.Duration(i)*20*time.Second, step)
@@ -72,7 +72,7 @@ func TestUndeploy(t *testing.T) {
 			t.Errorf("activation %d: cold is %v, want %v", i, cold[i], want[i])
 		}
 	}
-	if platform.memoryMB != len(platform.stems)*platform.config.FunctionMemoryMB {
+	if platform.memoryMB != len(platform.stemCells)*platform.config.FunctionMemoryMB {
 		t.Errorf("%d MiB are still in use", platform.memoryMB)
 	}
 	if err := platform.Undeploy("g"); err == nil {

@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(int) { http.DefaultClient.CloseIdleConnections() }))
 }
 
-// TestConformance asks of our server what TestIntegrationConformance asks of a real one.
+// TestConformance checks that this server answers requests as TestIntegrationConformance checks that a real one does.
 func TestConformance(t *testing.T) {
 	server, err := localzipkin.Start(t.Context(), localzipkin.Options{})
 	require.NoError(t, err)
@@ -31,10 +31,10 @@ func TestConformance(t *testing.T) {
 	conform(t, server.URL())
 }
 
-// now is the time of the traces: the servers look back from it.
+// now is the time of the traces, which the lookback of a query must reach.
 var now = time.Now().Truncate(time.Millisecond)
 
-// span is one as JSON, without the fields that are empty.
+// span is a span as JSON, without empty fields.
 type span map[string]any
 
 func newSpan(trace string, id int, name string, at time.Duration, fields ...any) span {
@@ -92,7 +92,7 @@ func mustPost(t *testing.T, base string, spans ...span) {
 	require.Equal(t, http.StatusAccepted, status, body)
 }
 
-// find returns the first letters of the ids of the traces that a query finds, in the order of the answer.
+// find returns the first digits of the ids of the traces that a query finds, in the order of the answer.
 func find(t *testing.T, base string, query string) []string {
 	t.Helper()
 	status, body := get(t, base, "/api/v2/traces?"+query)
@@ -120,7 +120,7 @@ func conform(t *testing.T, base string) {
 	)
 	mustPost(t, base, newSpan(b, 3, "main", -2*time.Hour, "tags", tags("activationId", "21", "cold", "false")))
 	mustPost(t, base, newSpan(c, 4, "main", -1*time.Hour, "tags", tags("activationId", "31", "cold", "true", "note", "a b")))
-	// A real server shows what it was given a moment later.
+	// A real server indexes spans asynchronously.
 	require.Eventually(t, func() bool { return len(find(t, base, "")) == 3 }, time.Minute, 10*time.Millisecond)
 
 	quote := url.QueryEscape
@@ -172,7 +172,7 @@ func conform(t *testing.T, base string) {
 	require.JSONEq(t, `["vault"]`, names("/api/v2/remoteServices?serviceName=bank"))
 	require.JSONEq(t, `[]`, names("/api/v2/spans?serviceName=nobody"))
 
-	// One trace, as it came; names are in small letters.
+	// One trace, unchanged but for names, which are in lower case.
 	var trace []map[string]any
 	status, body := get(t, base, "/api/v2/trace/"+a)
 	require.Equal(t, http.StatusOK, status)
@@ -197,7 +197,7 @@ func conform(t *testing.T, base string) {
 	require.NoError(t, json.Unmarshal([]byte(body), &many))
 	require.Len(t, many, 2)
 
-	// A span that comes again is one span. One that comes with more is one span with all, or several that say all together.
+	// A span that is sent twice is one span. If the second has more fields, it is one span with all fields, or two that have them together.
 	mustPost(t, base, newSpan(c, 4, "main", -1*time.Hour, "tags", tags("activationId", "31", "cold", "true", "note", "a b")))
 	mustPost(t, base, newSpan(b, 3, "main", -2*time.Hour, "tags", tags("late", "yes")))
 	var all map[string]any
@@ -217,7 +217,7 @@ func conform(t *testing.T, base string) {
 	require.NoError(t, json.Unmarshal([]byte(body), &trace))
 	require.Len(t, trace, 1)
 
-	// Compressed, empty, and not what it should be.
+	// Compressed, empty, and malformed requests.
 	var zipped bytes.Buffer
 	z := gzip.NewWriter(&zipped)
 	text, err := json.Marshal([]span{newSpan(traceID("e"), 9, "main", -time.Minute)})

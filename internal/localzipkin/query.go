@@ -10,27 +10,27 @@ import (
 	"github.com/openzipkin/zipkin-go/model"
 )
 
-// Query says which traces are asked for, in the words of Zipkin's API. A zero field asks for nothing.
+// Query is a search for traces; the names are those of Zipkin's API. Of the conditions, those with a zero value match every trace.
 type Query struct {
 	ServiceName, RemoteServiceName, SpanName string
-	// Annotations are tags by their values; "" stands for any value, or for an annotation with that text.
+	// Annotations has the values of tags by their keys; the value "" matches a tag with any value, or an annotation whose text is the key.
 	Annotations map[string]string
 	// MinDuration and MaxDuration bound the duration of a span.
 	MinDuration, MaxDuration time.Duration
-	// EndTs and Lookback bound when a trace began: from EndTs − Lookback to EndTs.
+	// EndTs and Lookback bound the beginning of a trace: from EndTs − Lookback to EndTs.
 	EndTs    time.Time
 	Lookback time.Duration
-	// Limit is how many traces at most.
+	// Limit is the maximum number of traces.
 	Limit int
 }
 
-// Defaults of Zipkin.
+// Zipkin's defaults.
 const (
 	defaultLookback = 24 * time.Hour
 	defaultLimit    = 10
 )
 
-// ParseQuery reads the parameters of a request.
+// ParseQuery returns the query for the parameters of a request.
 func ParseQuery(values url.Values, now time.Time) (Query, error) {
 	q := Query{
 		ServiceName: strings.ToLower(values.Get("serviceName")), RemoteServiceName: strings.ToLower(values.Get("remoteServiceName")),
@@ -74,7 +74,7 @@ func ParseQuery(values url.Values, now time.Time) (Query, error) {
 	return q, nil
 }
 
-// parseAnnotations reads key=value and key, joined by " and ".
+// parseAnnotations parses terms, key=value or key, that are joined by " and ".
 func parseAnnotations(text string) map[string]string {
 	terms := map[string]string{}
 	for _, term := range strings.Split(text, " and ") {
@@ -87,8 +87,8 @@ func parseAnnotations(text string) map[string]string {
 	return terms
 }
 
-// matches reports whether a trace is asked for, and when it began, in µs since 1970. Every condition has to hold for some
-// span, of the service if one is named, not all for the same.
+// matches reports whether a trace matches, and returns when it began, in µs since 1970. Each condition must hold for some span, but not all for the
+// same; if the query names a service, for a span of that service.
 func (q Query) matches(t *trace) (began int64, ok bool) {
 	began = t.began()
 	if began == 0 || began > q.EndTs.UnixMicro() || began < q.EndTs.Add(-q.Lookback).UnixMicro() {
@@ -119,7 +119,7 @@ func (q Query) matches(t *trace) (began int64, ok bool) {
 	return began, service && remote && name && duration && left == 0
 }
 
-// has reports whether a span has a tag, or, without a value, an annotation.
+// has reports whether a span has a tag with this value. The value "" matches any value, and an annotation whose text is the key.
 func has(span *model.SpanModel, key, value string) bool {
 	if own, ok := span.Tags[key]; ok && (value == "" || own == value) {
 		return true
@@ -134,7 +134,7 @@ func has(span *model.SpanModel, key, value string) bool {
 	return false
 }
 
-// began returns when the root began, without one the first span; 0 if that is not known. In µs since 1970.
+// began returns when the trace began, in µs since 1970: the time of its root or, without one, of its earliest span; 0 if that is unknown.
 func (t *trace) began() int64 {
 	first := int64(0)
 	for _, key := range t.order {

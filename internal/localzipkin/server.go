@@ -17,13 +17,13 @@ import (
 	"github.com/openzipkin/zipkin-go/proto/zipkin_proto3"
 )
 
-// Options says where a Server listens and how much it keeps. Every field left zero takes the default that its comment gives.
+// Options configures a Server. A zero field means the default that its comment names.
 type Options struct {
 	// Listen is the address (default 127.0.0.1:0, a free port on the loopback interface).
 	Listen string
-	// MaxSpans and MaxBytes bound what is kept (default 500,000 spans and 512 MiB).
+	// MaxSpans and MaxBytes limit the spans that are kept (default 500,000 spans and 512 MiB).
 	MaxSpans, MaxBytes int
-	// MaxRequest bounds the body of a request, decompressed (default 32 MiB).
+	// MaxRequest is the maximum size of a request's body, decompressed (default 32 MiB).
 	MaxRequest int64
 }
 
@@ -43,7 +43,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Server is a Store behind HTTP.
+// Server serves a Store over HTTP.
 type Server struct {
 	store    *Store
 	http     *http.Server
@@ -51,7 +51,7 @@ type Server struct {
 	done     chan struct{}
 }
 
-// Start listens and serves until Close, or until the context is done. That the address cannot be listened on is an error.
+// Start starts a server, which ends when ctx is done or Close is called. An address that cannot be listened on is an error.
 func Start(ctx context.Context, opts Options) (*Server, error) {
 	opts = opts.withDefaults()
 	var config net.ListenConfig
@@ -68,18 +68,18 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 	go func() {
 		defer close(s.done)
 		defer stop()
-		_ = s.http.Serve(listener) // it ends in http.ErrServerClosed; whoever closes it knows why
+		_ = s.http.Serve(listener) // http.ErrServerClosed
 	}()
 	return s, nil
 }
 
-// URL is the base of the API, without /api/v2.
+// URL returns the base URL of the API, without /api/v2.
 func (s *Server) URL() string { return "http://" + s.listener.Addr().String() }
 
-// Store is what the server keeps.
+// Store returns the store of the server.
 func (s *Server) Store() *Store { return s.store }
 
-// Close lets requests under way end, for a moment, and stops.
+// Close ends the server. Requests in progress may take two more seconds.
 func (s *Server) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
@@ -91,13 +91,13 @@ func (s *Server) Close() error {
 	return err
 }
 
-// handler answers the API.
+// handler serves the API.
 type handler struct {
 	store      *Store
 	maxRequest int64
 }
 
-// NewHandler returns the API of a store; a body of more than maxRequest bytes is refused.
+// NewHandler returns a handler that serves the API over a store. It rejects bodies larger than maxRequest bytes.
 func NewHandler(store *Store, maxRequest int64) http.Handler {
 	h := &handler{store, maxRequest}
 	mux := http.NewServeMux()
@@ -132,7 +132,7 @@ func (h *handler) post(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusAccepted)
 }
 
-// read decodes the body of a request, or returns the status that says why it cannot.
+// read decodes the body of a request. With an error it returns the status of the answer.
 func (h *handler) read(w http.ResponseWriter, r *http.Request) ([]*model.SpanModel, int, error) {
 	var body io.Reader = http.MaxBytesReader(w, r.Body, h.maxRequest)
 	if strings.EqualFold(r.Header.Get("Content-Encoding"), "gzip") {
@@ -158,8 +158,8 @@ func (h *handler) read(w http.ResponseWriter, r *http.Request) ([]*model.SpanMod
 	return spans, 0, nil
 }
 
-// Decode reads a list of spans, in protobuf where the content type says so, else in JSON. Spans without ids, or with
-// durations that cannot be, are an error.
+// Decode decodes a list of spans, from protobuf if the content type says so, otherwise from JSON. Spans without ids or with negative durations are
+// an error.
 func Decode(text []byte, contentType string) ([]*model.SpanModel, error) {
 	if len(text) == 0 {
 		return nil, nil
@@ -185,7 +185,7 @@ func Decode(text []byte, contentType string) ([]*model.SpanModel, error) {
 		case s.Duration < 0:
 			return nil, fmt.Errorf("malformed reading spans: span %d has a duration that cannot be", i)
 		}
-		// Times in the first second of 1970 come from clocks that were not set; they could not be written out again either.
+		// Times in the first second of 1970 come from clocks that were not set, and could not be encoded again.
 		if s.Timestamp.Unix() < 1 {
 			s.Timestamp = time.Time{}
 		}
@@ -240,7 +240,7 @@ func (h *handler) traceMany(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, found)
 }
 
-// parseTraceID reads 1 to 32 hexadecimal digits.
+// parseTraceID parses 1 to 32 hexadecimal digits.
 func parseTraceID(text string) (model.TraceID, error) {
 	if text == "" || len(text) > 32 {
 		return model.TraceID{}, fmt.Errorf("%q should be a 1 to 32 character lower-hex trace ID", text)

@@ -17,39 +17,39 @@ type Store struct {
 
 	mu     sync.RWMutex
 	traces map[model.TraceID]*trace
-	recent *list.List // of *trace, the last written first
-	tags   map[string]map[*trace]int
+	recent *list.List                // of *trace, the one that was written to last first
+	tags   map[string]map[*trace]int // by "key=value": the traces with this tag, and in how many of their spans
 	spans  int
 	bytes  int
 	stats  Stats
 }
 
-// Stats counts what a Store has seen.
+// Stats has the counts of a Store.
 type Stats struct {
-	// Received spans came, Merged ones of them had an id that was there.
+	// Received is the number of spans received, Merged the number of those that were merged with a span of the same id.
 	Received, Merged int
-	// EvictedTraces went for want of room.
+	// EvictedTraces is the number of traces removed because the memory was full.
 	EvictedTraces int
-	// Spans, Traces and Bytes (about) are there now.
+	// Spans and Traces are the numbers of those in memory, Bytes is about how much memory they take.
 	Spans, Traces, Bytes int
 }
 
-// trace is what is there of one.
+// trace has the spans of a trace.
 type trace struct {
 	id      model.TraceID
 	spans   map[spanKey]*model.SpanModel
-	order   []spanKey
+	order   []spanKey // in the order in which they were received
 	bytes   int
-	element *list.Element
+	element *list.Element // in Store.recent
 }
 
-// spanKey tells spans of a trace apart: client and server may share an id.
+// spanKey identifies a span in its trace: the spans of client and server may share an id.
 type spanKey struct {
 	id     model.ID
 	shared bool
 }
 
-// NewStore returns a Store for at most so many spans and (about) bytes.
+// NewStore returns a Store that keeps at most maxSpans spans, and takes about maxBytes of memory at most.
 func NewStore(maxSpans, maxBytes int) *Store {
 	return &Store{
 		maxSpans: maxSpans, maxBytes: maxBytes,
@@ -57,7 +57,7 @@ func NewStore(maxSpans, maxBytes int) *Store {
 	}
 }
 
-// Add takes spans; one with an id that is there is merged with what is. (A Zipkin server keeps spans that differ apart, and leaves
+// Add adds spans, which it may modify, and merges those whose ids are there already. (A Zipkin server keeps different reports of a span and leaves
 // it to readers to merge them.)
 func (s *Store) Add(spans []*model.SpanModel) {
 	s.mu.Lock()
@@ -100,7 +100,7 @@ func (s *Store) add(span *model.SpanModel) {
 	s.count(t, span, 1)
 }
 
-// count adds a span of t to the sums and the index, or takes it away.
+// count adds a span of t to the sums and the index if by is 1, and removes it from them if by is −1.
 func (s *Store) count(t *trace, span *model.SpanModel, by int) {
 	size := by * sizeOf(span)
 	s.spans += by
@@ -122,6 +122,7 @@ func (s *Store) count(t *trace, span *model.SpanModel, by int) {
 	}
 }
 
+// evict removes a trace.
 func (s *Store) evict(t *trace) {
 	for _, span := range t.spans {
 		s.count(t, span, -1)
@@ -130,8 +131,7 @@ func (s *Store) evict(t *trace) {
 	delete(s.traces, t.id)
 }
 
-// merge adds to a span what another report of it knows: tags and annotations of both, the earlier start, the longer
-// duration.
+// merge merges another report of a span into it: the result has the tags and annotations of both, the earlier start and the longer duration.
 func merge(span, other *model.SpanModel) {
 	if span.Name == "" || span.Name == "unknown" {
 		span.Name = cmp.Or(other.Name, span.Name)
@@ -162,7 +162,7 @@ func merge(span, other *model.SpanModel) {
 	maps.Copy(span.Tags, other.Tags)
 }
 
-// sizeOf is about what a span takes in memory, with its place in the indexes.
+// sizeOf returns about how many bytes a span takes in memory, including the index.
 func sizeOf(s *model.SpanModel) int {
 	n := 400 + len(s.Name)
 	for k, v := range s.Tags {
@@ -179,7 +179,7 @@ func sizeOf(s *model.SpanModel) int {
 	return n
 }
 
-// Trace returns the spans of a trace, by their times; nil if there are none.
+// Trace returns the spans of a trace, sorted by time, nil if there are none.
 func (s *Store) Trace(id model.TraceID) []model.SpanModel {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -189,7 +189,7 @@ func (s *Store) Trace(id model.TraceID) []model.SpanModel {
 	return nil
 }
 
-// sorted returns copies of the spans, by their times.
+// sorted returns copies of the spans, sorted by time.
 func (t *trace) sorted() []model.SpanModel {
 	spans := make([]model.SpanModel, 0, len(t.order))
 	for _, key := range t.order {
@@ -202,7 +202,7 @@ func (t *trace) sorted() []model.SpanModel {
 	return spans
 }
 
-// Find returns the traces that a query asks for, the latest first.
+// Find returns the traces that match a query, the latest first.
 func (s *Store) Find(q Query) [][]model.SpanModel {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -235,7 +235,7 @@ func (s *Store) Find(q Query) [][]model.SpanModel {
 	return found
 }
 
-// rarest returns the traces with that tag of the query which the fewest have; false if it asks for no tag.
+// rarest returns the traces that have the rarest of the query's tags, and false if the query has no tags.
 func (s *Store) rarest(q Query) (few map[*trace]int, ok bool) {
 	for key, value := range q.Annotations {
 		if value == "" {
@@ -248,12 +248,12 @@ func (s *Store) rarest(q Query) (few map[*trace]int, ok bool) {
 	return few, ok
 }
 
-// Services returns the names of the services that have reported spans, in their order.
+// Services returns the sorted names of the services that have reported spans.
 func (s *Store) Services() []string {
 	return s.names(func(span *model.SpanModel) string { return nameOf(span.LocalEndpoint) })
 }
 
-// Spans returns the names of the spans of a service, in their order.
+// Spans returns the sorted names of the spans of a service.
 func (s *Store) Spans(service string) []string {
 	service = strings.ToLower(service)
 	return s.names(func(span *model.SpanModel) string {
@@ -264,7 +264,7 @@ func (s *Store) Spans(service string) []string {
 	})
 }
 
-// RemoteServices returns the names of the services that a service has spoken to, in their order.
+// RemoteServices returns the sorted names of the services that a service has called or was called by.
 func (s *Store) RemoteServices(service string) []string {
 	service = strings.ToLower(service)
 	return s.names(func(span *model.SpanModel) string {
@@ -282,6 +282,7 @@ func nameOf(e *model.Endpoint) string {
 	return e.ServiceName
 }
 
+// names returns the sorted names, other than "", that the function returns for the spans.
 func (s *Store) names(of func(*model.SpanModel) string) []string {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

@@ -27,13 +27,13 @@ func everything() Query {
 	return Query{EndTs: time.UnixMilli(1_800_000_000_000), Lookback: 100 * 365 * 24 * time.Hour, Limit: 1 << 30}
 }
 
-// TestEviction: the traces that have been silent for longest go, each as a whole, and the index forgets them.
+// TestEviction checks that the traces without a new span for the longest time are removed first, as a whole, and from the index too.
 func TestEviction(t *testing.T) {
 	s := NewStore(10, 1<<30)
 	for trace := range uint64(5) {
 		s.Add([]*model.SpanModel{testSpan(trace+1, 1, "n", fmt.Sprint(trace)), testSpan(trace+1, 2)})
 	}
-	s.Add([]*model.SpanModel{testSpan(1, 3)}) // trace 1 is no longer the one that has been silent for longest
+	s.Add([]*model.SpanModel{testSpan(1, 3)}) // trace 1 is no longer the least recently written
 	require.Len(t, s.Trace(model.TraceID{Low: 1}), 3)
 	require.Nil(t, s.Trace(model.TraceID{Low: 2}))
 	require.Equal(t, 9, s.Stats().Spans)
@@ -45,6 +45,7 @@ func TestEviction(t *testing.T) {
 	require.Len(t, s.Find(q), 1)
 }
 
+// TestBytesAreBounded checks that traces are removed beyond the limit on bytes.
 func TestBytesAreBounded(t *testing.T) {
 	s := NewStore(1<<30, 100_000)
 	for trace := range uint64(100) {
@@ -56,8 +57,8 @@ func TestBytesAreBounded(t *testing.T) {
 	require.Equal(t, 100, stats.Traces+stats.EvictedTraces)
 }
 
-// TestIndexFindsWhatASearchFinds: for any spans, in any order, with repetitions and evictions, a query that the index answers
-// gives what looking at every trace gives; and when all are gone nothing is left in it.
+// TestIndexFindsWhatASearchFinds checks, for random spans with repetitions and evictions, that a query answered by the index finds the same traces as
+// a search through all, and that the index is empty when all traces are gone.
 func TestIndexFindsWhatASearchFinds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := NewStore(rapid.IntRange(1, 40).Draw(t, "room"), 1<<30)
@@ -141,7 +142,7 @@ func FuzzParseQuery(f *testing.F) {
 	})
 }
 
-// BenchmarkAdd is the way of spans into a full store, as a collector sends them.
+// BenchmarkAdd measures adding spans to a full store, as a collector sends them.
 func BenchmarkAdd(b *testing.B) {
 	s := NewStore(100_000, 1<<30)
 	b.ReportAllocs()
@@ -155,7 +156,7 @@ func BenchmarkAdd(b *testing.B) {
 	b.ReportMetric(100*float64(b.N)/b.Elapsed().Seconds(), "spans/s")
 }
 
-// BenchmarkFind is the search for the trace of an activation among 10,000.
+// BenchmarkFind measures the search for the trace of an activation among 10,000 traces.
 func BenchmarkFind(b *testing.B) {
 	s := NewStore(1_000_000, 1<<30)
 	for trace := range uint64(10_000) {

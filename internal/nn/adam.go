@@ -2,18 +2,13 @@ package nn
 
 import "github.com/tppfaas/tppfaas/internal/simd"
 
-// Adam is the optimiser of Kingma and Ba (2015, algorithm 1), with L2 regularisation added to the gradient.
+// Adam is the optimiser of Kingma and Ba (2015, algorithm 1), with L2 regularisation added to the gradient. An update is a
+// Begin and then UpdatePart for parts that together are all parameters.
 type Adam[F Float] struct {
 	LR, Beta1, Beta2, Eps, WeightDecay float64
 
 	Step int // updates so far
 	M, V []F // first and second moments
-}
-
-// Update moves params along grad.
-func (a *Adam[F]) Update(params, grad []F) {
-	a.Begin(len(params))
-	a.UpdatePart(params, grad, 0, len(params))
 }
 
 // Begin counts an update of n parameters, whose parts then follow.

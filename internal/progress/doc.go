@@ -1,5 +1,4 @@
-// Package progress shows how far a long run has come: one line that updates itself on a terminal, a plain line now and
-// then in a log.
+// Package progress shows the progress of a long run: on a terminal as one line that is updated, in a log as a line every ten seconds.
 //
 //	p := progress.New(os.Stderr, len(requests), "requests")
 //	defer p.Done()

@@ -13,14 +13,13 @@ import (
 )
 
 const (
-	// Faster than this the eye does not follow.
+	// terminalInterval is the time between two updates of the line on a terminal.
 	terminalInterval = 100 * time.Millisecond
-	// A log should not drown in progress, and a run shorter than this needs none.
+	// logInterval is the time between two lines in a log, and before the first.
 	logInterval = 10 * time.Second
 )
 
-// Progress counts up to a total and shows the count. Its methods may be called from several goroutines, and on a nil
-// *Progress, which shows nothing.
+// Progress counts up to a total and shows the count. Its methods may be called by several goroutines, and on a nil *Progress, which shows nothing.
 type Progress struct {
 	mu       sync.Mutex
 	w        io.Writer
@@ -34,13 +33,13 @@ type Progress struct {
 	note     string
 	start    time.Time
 	shown    time.Time // when the last line was written
-	visible  bool      // a line stands on the terminal
-	reported bool      // the log has a line
+	visible  bool      // the terminal shows a line that can be updated
+	reported bool      // a line has been written to the log
 	done     bool
 }
 
-// New returns a Progress that writes to w, from 0 to total units; a total of 0 is unknown. Nothing appears before the
-// first call of Set or Add. The line updates itself if w is a terminal that can do so.
+// New returns a Progress from 0 to total units that writes to w; a total of 0 means that it is unknown. Nothing is written before the first call of
+// Set or Add. If w is a terminal that can do so, one line is updated.
 func New(w io.Writer, total int, unit string) *Progress {
 	p := &Progress{w: w, total: total, unit: unit, now: time.Now}
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" {
@@ -61,7 +60,7 @@ func (p *Progress) begin() {
 	p.shown = p.start
 }
 
-// Set sets the count and the note behind it, and shows them if the last time is long enough ago.
+// Set sets the count and the note after it, and shows them if enough time has passed since the last time.
 func (p *Progress) Set(n int, note string) {
 	if p == nil {
 		return
@@ -71,7 +70,7 @@ func (p *Progress) Set(n int, note string) {
 	p.set(n, note)
 }
 
-// Add adds to the count; otherwise it is Set.
+// Add adds n to the count, and is like Set otherwise.
 func (p *Progress) Add(n int, note string) {
 	if p == nil {
 		return
@@ -98,7 +97,7 @@ func (p *Progress) set(n int, note string) {
 	p.show(now)
 }
 
-// Print writes a line of text that stays, above the line that updates itself.
+// Print writes a line of text above the line that is updated.
 func (p *Progress) Print(text string) {
 	if p == nil {
 		return
@@ -131,6 +130,7 @@ func (p *Progress) Done() {
 	}
 }
 
+// show writes the present line.
 func (p *Progress) show(now time.Time) {
 	if !p.terminal {
 		fmt.Fprintln(p.w, p.line(now))
@@ -138,7 +138,7 @@ func (p *Progress) show(now time.Time) {
 		return
 	}
 	line := p.line(now)
-	// One column less: some terminals wrap when the last one is written.
+	// One column is left free: some terminals wrap when the last one is written to.
 	if room := p.width() - 1; utf8.RuneCountInString(line) > room {
 		line = string([]rune(line)[:max(room, 0)])
 	}
@@ -146,6 +146,7 @@ func (p *Progress) show(now time.Time) {
 	p.visible = true
 }
 
+// clear removes the line from the terminal.
 func (p *Progress) clear() {
 	if p.visible {
 		fmt.Fprint(p.w, "\r\x1b[K")
@@ -153,8 +154,10 @@ func (p *Progress) clear() {
 	}
 }
 
+// barWidth is the width of the bar in columns.
 const barWidth = 24
 
+// line returns the text of the present line.
 func (p *Progress) line(now time.Time) string {
 	var b strings.Builder
 	elapsed := now.Sub(p.start)
@@ -180,7 +183,7 @@ func (p *Progress) line(now time.Time) string {
 	return b.String()
 }
 
-// short is a duration to the second, as people read it.
+// short returns a duration in seconds, minutes or hours for people to read.
 func short(d time.Duration) string {
 	d = d.Round(time.Second)
 	if d < time.Minute {

@@ -8,11 +8,11 @@ import (
 
 // Block is a fenced block of commands.
 type Block struct {
-	// Line is where it begins in the file, counted from 1.
+	// Line is the number of its first line in the file, from 1.
 	Line int
 	// Script is its text.
 	Script string
-	// Background says that it goes on running; it is ready when it has printed Ready.
+	// Background says that the block keeps running while the next ones run; it is ready when it has printed Ready.
 	Background bool
 	Ready      string
 	// NotRun is the reason why it is not run, "" if it is.
@@ -21,8 +21,7 @@ type Block struct {
 
 var remark = regexp.MustCompile(`^<!-- (background|not run): (.+) -->$`)
 
-// Blocks returns the blocks marked sh of a Markdown text, in their order. A remark without a block, an unknown one, or a
-// block without an end is an error.
+// Blocks returns the blocks marked sh of a Markdown text, in order. A comment without a block and a block without an end are errors.
 func Blocks(text string) ([]Block, error) {
 	var blocks []Block
 	var next Block

@@ -1,8 +1,8 @@
-// Package readme holds the project's README to its word: its test runs every command that the README shows.
+// Package readme checks the project's README and handbook: its tests run every command that they show, and follow their links.
 //
-// A fenced block marked sh is run by bash, line after line, in a copy of the project; the blocks share one folder, in their
-// order, so that what one writes the next can read. An HTML comment before a block says what is different about it:
+// Each fenced block marked sh is run by bash in a copy of the project. The blocks run one after the other in the same folder, so that later ones can
+// read what earlier ones have written. An HTML comment before a block changes how it is run:
 //
-//	<!-- background: READY -->   the block goes on running while the others are run; it is ready when it prints READY
+//	<!-- background: READY -->   the block keeps running while the next ones run; it is ready when it prints READY
 //	<!-- not run: REASON -->     the block is not run
 package readme

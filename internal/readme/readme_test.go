@@ -5,6 +5,7 @@ package readme
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"io/fs"
 	"net"
@@ -20,24 +21,17 @@ import (
 	"github.com/tppfaas/tppfaas/internal/localwhisk/rest"
 )
 
-const root = "../.."
+// pages are the documents whose commands are run, in this order, in one folder.
+var pages = []string{"README.md", "docs/modelling.md", "docs/sampling.md", "docs/collector.md"}
 
-// TestEveryCommandWorks runs the README from top to bottom, as somebody who has just come by would.
+// TestEveryCommandWorks runs the commands of the README and of the handbook from top to bottom, as a new user would.
 func TestEveryCommandWorks(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds everything and trains models")
 	}
-	text, err := os.ReadFile(filepath.Join(root, "README.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	blocks, err := Blocks(string(text))
-	if err != nil {
-		t.Fatal(err)
-	}
 	dir := t.TempDir()
 	copyProject(t, dir)
-	// The servers that are shown listen on ports of their own, which somebody else may have on this machine.
+	// The ports in the README may be in use on this machine: the servers listen on free ones.
 	for _, address := range []string{"TPPFAAS_OTLP_GRPC", "TPPFAAS_HEALTH"} {
 		t.Setenv(address, "127.0.0.1:0")
 	}
@@ -58,24 +52,35 @@ func TestEveryCommandWorks(t *testing.T) {
 	t.Setenv("OW_AUTH", rest.GuestKey)
 	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
-	for _, b := range blocks {
-		switch {
-		case b.NotRun != "":
-			t.Logf("line %d is not run: %s", b.Line, b.NotRun)
-		case b.Background:
-			background(ctx, t, dir, b)
-		default:
-			begin := time.Now()
-			out, err := shell(ctx, dir, b.Script).CombinedOutput()
-			if err != nil {
-				t.Fatalf("README.md:%d: %v\n%s\n%s", b.Line, err, b.Script, tail(out))
+	for _, page := range pages {
+		text, err := os.ReadFile(filepath.Join(root, page))
+		if err != nil {
+			t.Fatal(err)
+		}
+		blocks, err := Blocks(string(text))
+		if err != nil {
+			t.Fatalf("%s: %v", page, err)
+		}
+		for _, b := range blocks {
+			place := fmt.Sprintf("%s:%d", page, b.Line)
+			switch {
+			case b.NotRun != "":
+				t.Logf("%s is not run: %s", place, b.NotRun)
+			case b.Background:
+				background(ctx, t, dir, place, b)
+			default:
+				begin := time.Now()
+				out, err := shell(ctx, dir, b.Script).CombinedOutput()
+				if err != nil {
+					t.Fatalf("%s: %v\n%s\n%s", place, err, b.Script, tail(out))
+				}
+				t.Logf("%s: %.1f s", place, time.Since(begin).Seconds())
 			}
-			t.Logf("line %d: %.1f s", b.Line, time.Since(begin).Seconds())
 		}
 	}
 }
 
-// shell is bash in a process group of its own, which is killed as a whole.
+// shell returns a command that runs a script by bash, in a process group of its own, which is killed as a whole.
 func shell(ctx context.Context, dir, script string) *exec.Cmd {
 	c := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", script)
 	c.Dir = dir
@@ -86,7 +91,7 @@ func shell(ctx context.Context, dir, script string) *exec.Cmd {
 	return c
 }
 
-// goEnv is a setting of go, which would look for it in the home folder that the commands do not see.
+// goEnv returns a setting of go; the commands have another home folder, where go would not find it.
 func goEnv(name string) string {
 	out, err := exec.Command("go", "env", name).Output()
 	if err != nil {
@@ -95,10 +100,10 @@ func goEnv(name string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// background starts a block and returns when it is ready. At the end of the test it is interrupted, and must end by itself.
-func background(ctx context.Context, t *testing.T, dir string, b Block) {
+// background starts a block and returns when it is ready. At the end of the test it sends SIGINT to the block, which must end within a minute.
+func background(ctx context.Context, t *testing.T, dir, place string, b Block) {
 	t.Helper()
-	// It lives on while the test is cleaned up.
+	// Not cancelled with the test, but by the cleanup below.
 	c := shell(context.WithoutCancel(ctx), dir, b.Script)
 	r, w := io.Pipe()
 	c.Stdout, c.Stderr = w, w
@@ -132,18 +137,18 @@ func background(ctx context.Context, t *testing.T, dir string, b Block) {
 	select {
 	case <-ready:
 	case err := <-ended:
-		t.Fatalf("README.md:%d ended: %v\n%s", b.Line, err, printed())
+		t.Fatalf("%s ended: %v\n%s", place, err, printed())
 	case <-time.After(2 * time.Minute):
-		t.Fatalf("README.md:%d has not printed %q\n%s", b.Line, b.Ready, printed())
+		t.Fatalf("%s has not printed %q\n%s", place, b.Ready, printed())
 	}
 	t.Cleanup(func() {
 		if err := syscall.Kill(-c.Process.Pid, syscall.SIGINT); err != nil {
-			t.Errorf("README.md:%d: %v", b.Line, err)
+			t.Errorf("%s: %v", place, err)
 		}
 		select {
 		case <-ended:
 		case <-time.After(time.Minute):
-			t.Errorf("README.md:%d goes on after an interrupt\n%s", b.Line, printed())
+			t.Errorf("%s goes on after an interrupt\n%s", place, printed())
 			_ = syscall.Kill(-c.Process.Pid, syscall.SIGKILL)
 		}
 	})
@@ -151,7 +156,7 @@ func background(ctx context.Context, t *testing.T, dir string, b Block) {
 
 func tail(out []byte) []byte { return out[max(0, len(out)-4000):] }
 
-// copyProject copies what the project has, without what was built or sampled.
+// copyProject copies the files of the project, without what was built.
 func copyProject(t *testing.T, dir string) {
 	t.Helper()
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {

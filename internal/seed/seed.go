@@ -1,4 +1,4 @@
-// Package seed turns one seed into many independent streams of random numbers, one for each purpose.
+// Package seed derives many independent streams of random numbers from one seed, one for each purpose.
 //
 //	durations := rand.New(seed.Stream(7, "durations"))
 package seed
@@ -8,15 +8,15 @@ import (
 	"math/rand/v2"
 )
 
-// Stream returns a source of its own for each purpose, so that more draws for one leave the others alone.
+// Stream returns the source of a seed for a purpose. The draws for one purpose do not depend on those for others.
 func Stream(seed uint64, purpose string) rand.Source {
 	h := fnv.New64a()
 	h.Write([]byte(purpose))
 	return rand.NewPCG(scramble(seed), scramble(h.Sum64()^seed))
 }
 
-// scramble is the finaliser of SplitMix64 (Steele, Lea and Flood, 2014): seeds that differ in a bit become states that
-// have nothing in common, which the generator alone does not make of them.
+// scramble is the finaliser of SplitMix64 (Steele, Lea and Flood, 2014). It turns seeds that differ in one bit into unrelated states, which the
+// generator alone does not.
 func scramble(x uint64) uint64 {
 	x += 0x9e3779b97f4a7c15
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9

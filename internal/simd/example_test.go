@@ -31,9 +31,12 @@ func ExampleNormalMixtureLogProb() {
 	// Output: -1.4189
 }
 
-func ExampleLogNormalCDF() {
+func ExampleLogNormalCDFGrad() {
 	x := []float64{-40, 0, 40}
-	simd.LogNormalCDF(x, x)
-	fmt.Printf("%.3f\n", x)
-	// Output: [-804.608 -0.693 -0.000]
+	derivative := make([]float64, len(x))
+	simd.LogNormalCDFGrad(x, derivative, x)
+	fmt.Printf("%.3f\n%.3f\n", x, derivative)
+	// Output:
+	// [-804.608 -0.693 -0.000]
+	// [40.025 0.798 0.000]
 }

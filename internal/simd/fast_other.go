@@ -7,14 +7,11 @@ func detect() set { return portable }
 // Without assembly there are no fast forms: as detect finds none, the functions here are never called.
 
 func gemmFast(_, _, _ int, _ []float32, _, _ int, _ []float32, _ int, _ []float32, _ int, _ bool) {}
-func gemvFast(_ []float32, _ int, _, _ []float32, _ bool)                                         {}
 
 func expFast(_, _ []float32)                 {}
 func logFast(_, _ []float32)                 {}
 func sigmoidFast(_, _ []float32)             {}
 func tanhFast(_, _ []float32)                {}
-func softplusFast(_, _ []float32)            {}
-func logNormalCDFFast(_, _ []float32)        {}
 func logNormalCDFGradFast(_, _, _ []float32) {}
 
 func sumFast(_ []float32) float32                                         { return 0 }

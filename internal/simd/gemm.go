@@ -37,33 +37,6 @@ func GemvT[T Float](x, b []T, brs int, y []T, accumulate bool) {
 	Gemm(1, len(y), len(x), x, 0, 1, b, brs, y, 0, accumulate)
 }
 
-// Gemv computes y = A·x, or y += A·x with accumulate, for A of m×k, m = len(y), k = len(x), with contiguous rows ars
-// elements apart. y must not overlap A or x. Where A may as well be stored transposed, GemvT adds in a kinder order.
-func Gemv[T Float](a []T, ars int, x, y []T, accumulate bool) {
-	m, k := len(y), len(x)
-	if k == 0 && !accumulate {
-		clear(y)
-	}
-	if m == 0 || k == 0 {
-		return
-	}
-	if ars < 0 {
-		panic("simd: Gemv with a negative stride")
-	}
-	_ = a[(m-1)*ars+k-1]
-	if fast[T]() {
-		gemvFast(f32(a), ars, f32(x), f32(y), accumulate)
-		return
-	}
-	for i := range y {
-		sum := dotPortable(a[i*ars:][:k], x)
-		if accumulate {
-			sum += y[i]
-		}
-		y[i] = sum
-	}
-}
-
 // gemmPortable computes two rows by four steps of k at a time: enough to halve the loads of B and quarter those of C.
 func gemmPortable[T Float](m, n, k int, a []T, ars, acs int, b []T, brs int, c []T, crs int, accumulate bool) {
 	if !accumulate {

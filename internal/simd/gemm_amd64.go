@@ -94,12 +94,3 @@ func gemvPanels(n, k int, x *float32, xs int, b []float32, brs int, y []float32,
 	}
 	return j
 }
-
-// gemvFast is Gemv with checked arguments and nothing empty.
-func gemvFast(a []float32, ars int, x, y []float32, accumulate bool) {
-	if active == avx512 {
-		gemvAVX512(len(y), len(x), &a[0], ars, &x[0], &y[0], accumulate)
-	} else {
-		gemvAVX2(len(y), len(x), &a[0], ars, &x[0], &y[0], accumulate)
-	}
-}

@@ -49,9 +49,6 @@ func gemvT64AVX2(k int, x *float32, xs int, b *float32, brs int, y *float32, acc
 //go:noescape
 func gemvT32AVX2(k int, x *float32, xs int, b *float32, brs int, y *float32, accumulate bool)
 
-//go:noescape
-func gemvAVX2(m int, k int, a *float32, ars int, x *float32, y *float32, accumulate bool)
-
 // gemm8x16AVX512 computes C (+)= A·B for 16 columns, of whose last vector only the first last count.
 //
 //go:noescape
@@ -81,6 +78,3 @@ func gemvT128AVX512(k int, x *float32, xs int, b *float32, brs int, y *float32, 
 //
 //go:noescape
 func gemvT64AVX512(k int, x *float32, xs int, b *float32, brs int, y *float32, accumulate bool)
-
-//go:noescape
-func gemvAVX512(m int, k int, a *float32, ars int, x *float32, y *float32, accumulate bool)

@@ -2,25 +2,12 @@ package simd
 
 import "math"
 
-// LogNormalCDF sets dst to log Φ(src), element by element, where Φ is the distribution function of the standard normal
-// distribution, accurate however far in either tail: the relative error is below 1e-6 for float32, 5e-13 for float64. dst
-// has the length of src and may be src.
+// LogNormalCDFGrad sets dst to log Φ(src), element by element, where Φ is the distribution function of the standard normal
+// distribution, and derivative to its derivative φ(src)/Φ(src). Both are accurate however far in either tail: the relative
+// error is below 1e-6 for float32, 5e-13 for float64. Both have the length of src; one of them may be src.
 //
 // log Φ of the left tail is log M(−x) − x²/2 − ½·log 2π with Mills' ratio M = (1 − Φ)/φ, of the right tail
 // log(1 − φ(x)·M(x)).
-func LogNormalCDF[T Float](dst, src []T) {
-	dst = first(dst, len(src))
-	if fast[T]() && len(src) > 0 {
-		logNormalCDFFast(f32(dst), f32(src))
-		return
-	}
-	for i, x := range src {
-		dst[i] = T(logNormalCDF(float64(x)))
-	}
-}
-
-// LogNormalCDFGrad sets dst to log Φ(src) and derivative to its derivative φ(src)/Φ(src). Both have the length of src;
-// one of them may be src.
 func LogNormalCDFGrad[T Float](dst, derivative, src []T) {
 	dst, derivative = first(dst, len(src)), first(derivative, len(src))
 	if fast[T]() && len(src) > 0 {

@@ -4,14 +4,6 @@ package simd
 
 // The functions here take slices of at least one element.
 
-func logNormalCDFFast(dst, src []float32) {
-	if active == avx512 {
-		logNormalCDFAVX512(&dst[0], &src[0], len(src))
-	} else {
-		logNormalCDFAVX2(&dst[0], &src[0], len(src))
-	}
-}
-
 func logNormalCDFGradFast(dst, derivative, src []float32) {
 	if active == avx512 {
 		logNormalCDFGradAVX512(&dst[0], &derivative[0], &src[0], len(src))

@@ -128,40 +128,6 @@ func TestLogSumExpSpecial(t *testing.T) {
 	})
 }
 
-func TestGemv(t *testing.T) {
-	eachSet(t, func(t *testing.T) {
-		r := newRand(9)
-		for m := range 20 {
-			for _, k := range []int{0, 1, 7, 8, 15, 16, 17, 64, 65, 100} {
-				for _, accumulate := range []bool{false, true} {
-					ars := k + m%3
-					a, x := randomSlice[float32](r, max(0, (m-1)*ars+k), 1), randomSlice[float32](r, k, 1)
-					y := newGuarded[float32](m)
-					for i := range y.data {
-						y.data[i] = float32(r.NormFloat64())
-					}
-					before := slices.Clone(y.data)
-					Gemv(a, ars, x, y.data, accumulate)
-					y.check(t, "Gemv")
-					for i, got := range y.data {
-						var want, size float64
-						if accumulate {
-							want, size = float64(before[i]), math.Abs(float64(before[i]))
-						}
-						for j := range k {
-							term := float64(a[i*ars+j]) * float64(x[j])
-							want, size = want+term, size+math.Abs(term)
-						}
-						if !(math.Abs(float64(got)-want) <= float64(k+2)*epsilon[float32]()*size) {
-							t.Fatalf("Gemv %d×%d, accumulate %t: y[%d] is %g, want %g", m, k, accumulate, i, got, want)
-						}
-					}
-				}
-			}
-		}
-	})
-}
-
 func BenchmarkReduce(b *testing.B) {
 	for _, name := range Sets() {
 		x, y := randomSlice[float32](newRand(1), 64, 1), randomSlice[float32](newRand(2), 64, 1)
@@ -179,20 +145,6 @@ func BenchmarkReduce(b *testing.B) {
 				use(b, name)
 				for b.Loop() {
 					c.f()
-				}
-			})
-		}
-	}
-}
-
-func BenchmarkGemv(b *testing.B) {
-	for _, name := range Sets() {
-		for _, s := range []struct{ m, k int }{{64, 64}, {192, 64}, {22, 64}} {
-			b.Run(fmt.Sprintf("%s/%dx%d", name, s.m, s.k), func(b *testing.B) {
-				use(b, name)
-				a, x, y := randomSlice[float32](newRand(1), s.m*s.k, 1), randomSlice[float32](newRand(2), s.k, 1), make([]float32, s.m)
-				for b.Loop() {
-					Gemv(a, s.k, x, y, false)
 				}
 			})
 		}

@@ -1,7 +1,5 @@
 package simd
 
-import "math"
-
 // Exp sets dst to e^src, element by element; for float32, results below the smallest normal number may be zero, and the
 // relative error is below 1.7e-7. dst has the length of src and may be src.
 func Exp[T Float](dst, src []T) {
@@ -51,18 +49,5 @@ func Tanh[T Float](dst, src []T) {
 	}
 	for i, x := range src {
 		dst[i] = tanh(x)
-	}
-}
-
-// Softplus sets dst to log(1 + e^src), element by element, without overflow; for float32, the relative error is below 4e-7
-// and results below the smallest normal number may be zero. dst has the length of src and may be src.
-func Softplus[T Float](dst, src []T) {
-	dst = first(dst, len(src))
-	if fast[T]() && len(src) > 0 {
-		softplusFast(f32(dst), f32(src))
-		return
-	}
-	for i, x := range src {
-		dst[i] = T(max(float64(x), 0) + math.Log1p(math.Exp(-math.Abs(float64(x)))))
 	}
 }

@@ -35,11 +35,3 @@ func tanhFast(dst, src []float32) {
 		tanhAVX2(&dst[0], &src[0], len(src))
 	}
 }
-
-func softplusFast(dst, src []float32) {
-	if active == avx512 {
-		softplusAVX512(&dst[0], &src[0], len(src))
-	} else {
-		softplusAVX2(&dst[0], &src[0], len(src))
-	}
-}

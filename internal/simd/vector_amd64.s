@@ -800,582 +800,6 @@ DATA c3eef2fa4<>+24(SB)/4, $0x3eef2fa4
 DATA c3eef2fa4<>+28(SB)/4, $0x3eef2fa4
 GLOBL c3eef2fa4<>(SB), RODATA|NOPTR, $32
 
-// func softplusAVX2(dst *float32, src *float32, n int)
-// Requires: AVX, AVX2, FMA3
-TEXT ·softplusAVX2(SB), NOSPLIT, $0-24
-	MOVQ  dst+0(FP), AX
-	MOVQ  src+8(FP), CX
-	MOVQ  n+16(FP), DX
-	MOVQ  DX, BX
-	SHRQ  $0x03, BX
-	ANDQ  $0x07, DX
-	MOVQ  DX, SI
-	SHLQ  $0x02, SI
-	LEAQ  laneTable<>+0(SB), DI
-	SHLQ  $0x02, DX
-	SUBQ  DX, DI
-	MOVQ  BX, DX
-	TESTQ DX, DX
-	JZ    loopTail
-
-loop:
-	VMOVUPS      (CX), Y0
-	VANDPS       c7fffffff<>+0(SB), Y0, Y1
-	VXORPS       c80000000<>+0(SB), Y1, Y1
-	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y1, Y2
-	VMULPS       c3fb8aa3b<>+0(SB), Y1, Y3
-	VROUNDPS     $0x08, Y3, Y3
-	VFNMADD231PS c3f318000<>+0(SB), Y3, Y1
-	VFNMADD231PS cb95e8083<>+0(SB), Y3, Y1
-	VMOVUPS      c3ab688be<>+0(SB), Y4
-	VFMADD213PS  c3c0905f1<>+0(SB), Y1, Y4
-	VFMADD213PS  c3d2aaa8c<>+0(SB), Y1, Y4
-	VFMADD213PS  c3e2aaa6e<>+0(SB), Y1, Y4
-	VFMADD213PS  c3f000000<>+0(SB), Y1, Y4
-	VFMADD213PS  c3f800000<>+0(SB), Y1, Y4
-	VFMADD213PS  c3f800000<>+0(SB), Y1, Y4
-	VCVTPS2DQ    Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VPADDD       Y3, Y4, Y1
-	VANDNPS      Y1, Y2, Y1
-	VADDPS       c3f800000<>+0(SB), Y1, Y2
-	VADDPS       cbf800000<>+0(SB), Y2, Y3
-	VSUBPS       Y3, Y1, Y3
-	VDIVPS       Y2, Y3, Y3
-	VCMPPS       $0x11, c00800000<>+0(SB), Y2, Y6
-	VMULPS       c4b000000<>+0(SB), Y2, Y1
-	VXORPS       Y5, Y5, Y5
-	VMOVUPS      c41b80000<>+0(SB), Y4
-	VBLENDVPS    Y6, Y4, Y5, Y5
-	VMOVAPS      Y2, Y4
-	VBLENDVPS    Y6, Y1, Y4, Y4
-	VPSUBD       c3f3504f3<>+0(SB), Y4, Y4
-	VPSRAD       $0x17, Y4, Y1
-	VCVTDQ2PS    Y1, Y1
-	VSUBPS       Y5, Y1, Y1
-	VPAND        c007fffff<>+0(SB), Y4, Y4
-	VPADDD       c3f3504f3<>+0(SB), Y4, Y4
-	VADDPS       cbf800000<>+0(SB), Y4, Y4
-	VMULPS       Y4, Y4, Y5
-	VMOVUPS      c3d8ec753<>+0(SB), Y6
-	VFMADD213PS  cbdeb1ade<>+0(SB), Y4, Y6
-	VFMADD213PS  c3def5141<>+0(SB), Y4, Y6
-	VFMADD213PS  cbdfe7a63<>+0(SB), Y4, Y6
-	VFMADD213PS  c3e11e90d<>+0(SB), Y4, Y6
-	VFMADD213PS  cbe2aada5<>+0(SB), Y4, Y6
-	VFMADD213PS  c3e4ccead<>+0(SB), Y4, Y6
-	VFMADD213PS  cbe7ffffe<>+0(SB), Y4, Y6
-	VFMADD213PS  c3eaaaaaa<>+0(SB), Y4, Y6
-	VMULPS       Y4, Y6, Y6
-	VMULPS       Y5, Y6, Y6
-	VFMADD231PS  cb95e8083<>+0(SB), Y1, Y6
-	VFMADD231PS  cbf000000<>+0(SB), Y5, Y6
-	VADDPS       Y6, Y4, Y6
-	VFMADD231PS  c3f318000<>+0(SB), Y1, Y6
-	VCMPPS       $0x15, c7f800000<>+0(SB), Y2, Y1
-	VBLENDVPS    Y1, Y2, Y6, Y6
-	VCMPPS       $0x11, c00000000<>+0(SB), Y2, Y1
-	VMOVUPS      c7fc00000<>+0(SB), Y4
-	VBLENDVPS    Y1, Y4, Y6, Y6
-	VCMPPS       $0x00, c00000000<>+0(SB), Y2, Y1
-	VMOVUPS      cff800000<>+0(SB), Y2
-	VBLENDVPS    Y1, Y2, Y6, Y6
-	VMOVAPS      Y6, Y2
-	VADDPS       Y3, Y2, Y2
-	VMOVUPS      c00000000<>+0(SB), Y1
-	VMAXPS       Y0, Y1, Y0
-	VADDPS       Y2, Y0, Y0
-	VMOVUPS      Y0, (AX)
-	ADDQ         $0x20, CX
-	ADDQ         $0x20, AX
-	DECQ         DX
-	JNZ          loop
-
-loopTail:
-	TESTQ        SI, SI
-	JZ           loopDone
-	VMOVUPS      32(DI), Y0
-	VMASKMOVPS   (CX), Y0, Y0
-	VANDPS       c7fffffff<>+0(SB), Y0, Y1
-	VXORPS       c80000000<>+0(SB), Y1, Y1
-	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y1, Y2
-	VMULPS       c3fb8aa3b<>+0(SB), Y1, Y3
-	VROUNDPS     $0x08, Y3, Y3
-	VFNMADD231PS c3f318000<>+0(SB), Y3, Y1
-	VFNMADD231PS cb95e8083<>+0(SB), Y3, Y1
-	VMOVUPS      c3ab688be<>+0(SB), Y4
-	VFMADD213PS  c3c0905f1<>+0(SB), Y1, Y4
-	VFMADD213PS  c3d2aaa8c<>+0(SB), Y1, Y4
-	VFMADD213PS  c3e2aaa6e<>+0(SB), Y1, Y4
-	VFMADD213PS  c3f000000<>+0(SB), Y1, Y4
-	VFMADD213PS  c3f800000<>+0(SB), Y1, Y4
-	VFMADD213PS  c3f800000<>+0(SB), Y1, Y4
-	VCVTPS2DQ    Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VPADDD       Y3, Y4, Y1
-	VANDNPS      Y1, Y2, Y1
-	VADDPS       c3f800000<>+0(SB), Y1, Y2
-	VADDPS       cbf800000<>+0(SB), Y2, Y3
-	VSUBPS       Y3, Y1, Y3
-	VDIVPS       Y2, Y3, Y3
-	VCMPPS       $0x11, c00800000<>+0(SB), Y2, Y6
-	VMULPS       c4b000000<>+0(SB), Y2, Y1
-	VXORPS       Y5, Y5, Y5
-	VMOVUPS      c41b80000<>+0(SB), Y4
-	VBLENDVPS    Y6, Y4, Y5, Y5
-	VMOVAPS      Y2, Y4
-	VBLENDVPS    Y6, Y1, Y4, Y4
-	VPSUBD       c3f3504f3<>+0(SB), Y4, Y4
-	VPSRAD       $0x17, Y4, Y1
-	VCVTDQ2PS    Y1, Y1
-	VSUBPS       Y5, Y1, Y1
-	VPAND        c007fffff<>+0(SB), Y4, Y4
-	VPADDD       c3f3504f3<>+0(SB), Y4, Y4
-	VADDPS       cbf800000<>+0(SB), Y4, Y4
-	VMULPS       Y4, Y4, Y5
-	VMOVUPS      c3d8ec753<>+0(SB), Y6
-	VFMADD213PS  cbdeb1ade<>+0(SB), Y4, Y6
-	VFMADD213PS  c3def5141<>+0(SB), Y4, Y6
-	VFMADD213PS  cbdfe7a63<>+0(SB), Y4, Y6
-	VFMADD213PS  c3e11e90d<>+0(SB), Y4, Y6
-	VFMADD213PS  cbe2aada5<>+0(SB), Y4, Y6
-	VFMADD213PS  c3e4ccead<>+0(SB), Y4, Y6
-	VFMADD213PS  cbe7ffffe<>+0(SB), Y4, Y6
-	VFMADD213PS  c3eaaaaaa<>+0(SB), Y4, Y6
-	VMULPS       Y4, Y6, Y6
-	VMULPS       Y5, Y6, Y6
-	VFMADD231PS  cb95e8083<>+0(SB), Y1, Y6
-	VFMADD231PS  cbf000000<>+0(SB), Y5, Y6
-	VADDPS       Y6, Y4, Y6
-	VFMADD231PS  c3f318000<>+0(SB), Y1, Y6
-	VCMPPS       $0x15, c7f800000<>+0(SB), Y2, Y1
-	VBLENDVPS    Y1, Y2, Y6, Y6
-	VCMPPS       $0x11, c00000000<>+0(SB), Y2, Y1
-	VMOVUPS      c7fc00000<>+0(SB), Y4
-	VBLENDVPS    Y1, Y4, Y6, Y6
-	VCMPPS       $0x00, c00000000<>+0(SB), Y2, Y1
-	VMOVUPS      cff800000<>+0(SB), Y2
-	VBLENDVPS    Y1, Y2, Y6, Y6
-	VMOVAPS      Y6, Y2
-	VADDPS       Y3, Y2, Y2
-	VMOVUPS      c00000000<>+0(SB), Y1
-	VMAXPS       Y0, Y1, Y0
-	VADDPS       Y2, Y0, Y0
-	VMOVUPS      32(DI), Y1
-	VMASKMOVPS   Y0, Y1, (AX)
-	ADDQ         SI, CX
-	ADDQ         SI, AX
-
-loopDone:
-	VZEROUPPER
-	RET
-
-DATA c7fffffff<>+0(SB)/4, $0x7fffffff
-DATA c7fffffff<>+4(SB)/4, $0x7fffffff
-DATA c7fffffff<>+8(SB)/4, $0x7fffffff
-DATA c7fffffff<>+12(SB)/4, $0x7fffffff
-DATA c7fffffff<>+16(SB)/4, $0x7fffffff
-DATA c7fffffff<>+20(SB)/4, $0x7fffffff
-DATA c7fffffff<>+24(SB)/4, $0x7fffffff
-DATA c7fffffff<>+28(SB)/4, $0x7fffffff
-GLOBL c7fffffff<>(SB), RODATA|NOPTR, $32
-
-DATA c80000000<>+0(SB)/4, $0x80000000
-DATA c80000000<>+4(SB)/4, $0x80000000
-DATA c80000000<>+8(SB)/4, $0x80000000
-DATA c80000000<>+12(SB)/4, $0x80000000
-DATA c80000000<>+16(SB)/4, $0x80000000
-DATA c80000000<>+20(SB)/4, $0x80000000
-DATA c80000000<>+24(SB)/4, $0x80000000
-DATA c80000000<>+28(SB)/4, $0x80000000
-GLOBL c80000000<>(SB), RODATA|NOPTR, $32
-
-// func logNormalCDFAVX2(dst *float32, src *float32, n int)
-// Requires: AVX, AVX2, FMA3
-TEXT ·logNormalCDFAVX2(SB), NOSPLIT, $0-24
-	MOVQ  dst+0(FP), AX
-	MOVQ  src+8(FP), CX
-	MOVQ  n+16(FP), DX
-	MOVQ  DX, BX
-	SHRQ  $0x03, BX
-	ANDQ  $0x07, DX
-	MOVQ  DX, SI
-	SHLQ  $0x02, SI
-	LEAQ  laneTable<>+0(SB), DI
-	SHLQ  $0x02, DX
-	SUBQ  DX, DI
-	MOVQ  BX, DX
-	TESTQ DX, DX
-	JZ    loopTail
-
-loop:
-	VMOVUPS      (CX), Y0
-	VCMPPS       $0x11, c00000000<>+0(SB), Y0, Y1
-	VANDPS       c7fffffff<>+0(SB), Y0, Y0
-	VMULPS       c3e800000<>+0(SB), Y0, Y3
-	VADDPS       c3f800000<>+0(SB), Y3, Y3
-	VMOVUPS      c3f800000<>+0(SB), Y2
-	VDIVPS       Y3, Y2, Y3
-	VMOVUPS      cbce713f9<>+0(SB), Y2
-	VFMADD213PS  c3e1dbb64<>+0(SB), Y3, Y2
-	VFMADD213PS  cbe9ff91d<>+0(SB), Y3, Y2
-	VFMADD213PS  c3e8d7cc3<>+0(SB), Y3, Y2
-	VFMADD213PS  cbe1c06a8<>+0(SB), Y3, Y2
-	VFMADD213PS  c3e0093fd<>+0(SB), Y3, Y2
-	VFMADD213PS  c3dbaa8dc<>+0(SB), Y3, Y2
-	VFMADD213PS  c3e25e838<>+0(SB), Y3, Y2
-	VFMADD213PS  c3e4fb6ed<>+0(SB), Y3, Y2
-	VFMADD213PS  c3e7003c3<>+0(SB), Y3, Y2
-	VFMADD213PS  c3e7fffec<>+0(SB), Y3, Y2
-	VFMADD213PS  c3e800000<>+0(SB), Y3, Y2
-	VMOVUPS      c41600000<>+0(SB), Y4
-	VMINPS       Y0, Y4, Y5
-	VMULPS       Y5, Y5, Y4
-	VFMSUB213PS  Y4, Y5, Y5
-	VMULPS       cbf000000<>+0(SB), Y4, Y4
-	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y4, Y6
-	VMULPS       c3fb8aa3b<>+0(SB), Y4, Y7
-	VROUNDPS     $0x08, Y7, Y7
-	VFNMADD231PS c3f318000<>+0(SB), Y7, Y4
-	VFNMADD231PS cb95e8083<>+0(SB), Y7, Y4
-	VMOVUPS      c3ab688be<>+0(SB), Y8
-	VFMADD213PS  c3c0905f1<>+0(SB), Y4, Y8
-	VFMADD213PS  c3d2aaa8c<>+0(SB), Y4, Y8
-	VFMADD213PS  c3e2aaa6e<>+0(SB), Y4, Y8
-	VFMADD213PS  c3f000000<>+0(SB), Y4, Y8
-	VFMADD213PS  c3f800000<>+0(SB), Y4, Y8
-	VFMADD213PS  c3f800000<>+0(SB), Y4, Y8
-	VCVTPS2DQ    Y7, Y7
-	VPSLLD       $0x17, Y7, Y7
-	VPADDD       Y7, Y8, Y4
-	VANDNPS      Y4, Y6, Y4
-	VMULPS       c3e4c422a<>+0(SB), Y5, Y5
-	VMULPS       Y4, Y5, Y5
-	VMULPS       c3ecc422a<>+0(SB), Y4, Y4
-	VSUBPS       Y5, Y4, Y4
-	VMULPS       Y2, Y3, Y3
-	VMULPS       Y4, Y3, Y4
-	VMOVUPS      c3f800000<>+0(SB), Y2
-	VMOVUPS      Y2, Y2
-	VSUBPS       Y4, Y2, Y2
-	VADDPS       cbf800000<>+0(SB), Y2, Y5
-	VADDPS       Y4, Y5, Y5
-	VDIVPS       Y2, Y5, Y4
-	VMULPS       c3ecc422a<>+0(SB), Y3, Y3
-	VBLENDVPS    Y1, Y3, Y2, Y2
-	VCMPPS       $0x11, c00800000<>+0(SB), Y2, Y7
-	VMULPS       c4b000000<>+0(SB), Y2, Y3
-	VXORPS       Y6, Y6, Y6
-	VMOVUPS      c41b80000<>+0(SB), Y5
-	VBLENDVPS    Y7, Y5, Y6, Y6
-	VMOVAPS      Y2, Y5
-	VBLENDVPS    Y7, Y3, Y5, Y5
-	VPSUBD       c3f3504f3<>+0(SB), Y5, Y5
-	VPSRAD       $0x17, Y5, Y3
-	VCVTDQ2PS    Y3, Y3
-	VSUBPS       Y6, Y3, Y3
-	VPAND        c007fffff<>+0(SB), Y5, Y5
-	VPADDD       c3f3504f3<>+0(SB), Y5, Y5
-	VADDPS       cbf800000<>+0(SB), Y5, Y5
-	VMULPS       Y5, Y5, Y6
-	VMOVUPS      c3d8ec753<>+0(SB), Y7
-	VFMADD213PS  cbdeb1ade<>+0(SB), Y5, Y7
-	VFMADD213PS  c3def5141<>+0(SB), Y5, Y7
-	VFMADD213PS  cbdfe7a63<>+0(SB), Y5, Y7
-	VFMADD213PS  c3e11e90d<>+0(SB), Y5, Y7
-	VFMADD213PS  cbe2aada5<>+0(SB), Y5, Y7
-	VFMADD213PS  c3e4ccead<>+0(SB), Y5, Y7
-	VFMADD213PS  cbe7ffffe<>+0(SB), Y5, Y7
-	VFMADD213PS  c3eaaaaaa<>+0(SB), Y5, Y7
-	VMULPS       Y5, Y7, Y7
-	VMULPS       Y6, Y7, Y7
-	VFMADD231PS  cb95e8083<>+0(SB), Y3, Y7
-	VFMADD231PS  cbf000000<>+0(SB), Y6, Y7
-	VADDPS       Y7, Y5, Y7
-	VFMADD231PS  c3f318000<>+0(SB), Y3, Y7
-	VCMPPS       $0x15, c7f800000<>+0(SB), Y2, Y3
-	VBLENDVPS    Y3, Y2, Y7, Y7
-	VCMPPS       $0x11, c00000000<>+0(SB), Y2, Y3
-	VMOVUPS      c7fc00000<>+0(SB), Y5
-	VBLENDVPS    Y3, Y5, Y7, Y7
-	VCMPPS       $0x00, c00000000<>+0(SB), Y2, Y2
-	VMOVUPS      cff800000<>+0(SB), Y3
-	VBLENDVPS    Y2, Y3, Y7, Y7
-	VMOVAPS      Y7, Y2
-	VSUBPS       Y4, Y2, Y3
-	VMULPS       Y0, Y0, Y0
-	VMULPS       c3f000000<>+0(SB), Y0, Y0
-	VSUBPS       Y0, Y2, Y2
-	VMOVUPS      Y3, Y0
-	VBLENDVPS    Y1, Y2, Y0, Y0
-	VMOVUPS      Y0, (AX)
-	ADDQ         $0x20, CX
-	ADDQ         $0x20, AX
-	DECQ         DX
-	JNZ          loop
-
-loopTail:
-	TESTQ        SI, SI
-	JZ           loopDone
-	VMOVUPS      32(DI), Y0
-	VMASKMOVPS   (CX), Y0, Y0
-	VCMPPS       $0x11, c00000000<>+0(SB), Y0, Y1
-	VANDPS       c7fffffff<>+0(SB), Y0, Y0
-	VMULPS       c3e800000<>+0(SB), Y0, Y3
-	VADDPS       c3f800000<>+0(SB), Y3, Y3
-	VMOVUPS      c3f800000<>+0(SB), Y2
-	VDIVPS       Y3, Y2, Y3
-	VMOVUPS      cbce713f9<>+0(SB), Y2
-	VFMADD213PS  c3e1dbb64<>+0(SB), Y3, Y2
-	VFMADD213PS  cbe9ff91d<>+0(SB), Y3, Y2
-	VFMADD213PS  c3e8d7cc3<>+0(SB), Y3, Y2
-	VFMADD213PS  cbe1c06a8<>+0(SB), Y3, Y2
-	VFMADD213PS  c3e0093fd<>+0(SB), Y3, Y2
-	VFMADD213PS  c3dbaa8dc<>+0(SB), Y3, Y2
-	VFMADD213PS  c3e25e838<>+0(SB), Y3, Y2
-	VFMADD213PS  c3e4fb6ed<>+0(SB), Y3, Y2
-	VFMADD213PS  c3e7003c3<>+0(SB), Y3, Y2
-	VFMADD213PS  c3e7fffec<>+0(SB), Y3, Y2
-	VFMADD213PS  c3e800000<>+0(SB), Y3, Y2
-	VMOVUPS      c41600000<>+0(SB), Y4
-	VMINPS       Y0, Y4, Y5
-	VMULPS       Y5, Y5, Y4
-	VFMSUB213PS  Y4, Y5, Y5
-	VMULPS       cbf000000<>+0(SB), Y4, Y4
-	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y4, Y6
-	VMULPS       c3fb8aa3b<>+0(SB), Y4, Y7
-	VROUNDPS     $0x08, Y7, Y7
-	VFNMADD231PS c3f318000<>+0(SB), Y7, Y4
-	VFNMADD231PS cb95e8083<>+0(SB), Y7, Y4
-	VMOVUPS      c3ab688be<>+0(SB), Y8
-	VFMADD213PS  c3c0905f1<>+0(SB), Y4, Y8
-	VFMADD213PS  c3d2aaa8c<>+0(SB), Y4, Y8
-	VFMADD213PS  c3e2aaa6e<>+0(SB), Y4, Y8
-	VFMADD213PS  c3f000000<>+0(SB), Y4, Y8
-	VFMADD213PS  c3f800000<>+0(SB), Y4, Y8
-	VFMADD213PS  c3f800000<>+0(SB), Y4, Y8
-	VCVTPS2DQ    Y7, Y7
-	VPSLLD       $0x17, Y7, Y7
-	VPADDD       Y7, Y8, Y4
-	VANDNPS      Y4, Y6, Y4
-	VMULPS       c3e4c422a<>+0(SB), Y5, Y5
-	VMULPS       Y4, Y5, Y5
-	VMULPS       c3ecc422a<>+0(SB), Y4, Y4
-	VSUBPS       Y5, Y4, Y4
-	VMULPS       Y2, Y3, Y3
-	VMULPS       Y4, Y3, Y4
-	VMOVUPS      c3f800000<>+0(SB), Y2
-	VMOVUPS      Y2, Y2
-	VSUBPS       Y4, Y2, Y2
-	VADDPS       cbf800000<>+0(SB), Y2, Y5
-	VADDPS       Y4, Y5, Y5
-	VDIVPS       Y2, Y5, Y4
-	VMULPS       c3ecc422a<>+0(SB), Y3, Y3
-	VBLENDVPS    Y1, Y3, Y2, Y2
-	VCMPPS       $0x11, c00800000<>+0(SB), Y2, Y7
-	VMULPS       c4b000000<>+0(SB), Y2, Y3
-	VXORPS       Y6, Y6, Y6
-	VMOVUPS      c41b80000<>+0(SB), Y5
-	VBLENDVPS    Y7, Y5, Y6, Y6
-	VMOVAPS      Y2, Y5
-	VBLENDVPS    Y7, Y3, Y5, Y5
-	VPSUBD       c3f3504f3<>+0(SB), Y5, Y5
-	VPSRAD       $0x17, Y5, Y3
-	VCVTDQ2PS    Y3, Y3
-	VSUBPS       Y6, Y3, Y3
-	VPAND        c007fffff<>+0(SB), Y5, Y5
-	VPADDD       c3f3504f3<>+0(SB), Y5, Y5
-	VADDPS       cbf800000<>+0(SB), Y5, Y5
-	VMULPS       Y5, Y5, Y6
-	VMOVUPS      c3d8ec753<>+0(SB), Y7
-	VFMADD213PS  cbdeb1ade<>+0(SB), Y5, Y7
-	VFMADD213PS  c3def5141<>+0(SB), Y5, Y7
-	VFMADD213PS  cbdfe7a63<>+0(SB), Y5, Y7
-	VFMADD213PS  c3e11e90d<>+0(SB), Y5, Y7
-	VFMADD213PS  cbe2aada5<>+0(SB), Y5, Y7
-	VFMADD213PS  c3e4ccead<>+0(SB), Y5, Y7
-	VFMADD213PS  cbe7ffffe<>+0(SB), Y5, Y7
-	VFMADD213PS  c3eaaaaaa<>+0(SB), Y5, Y7
-	VMULPS       Y5, Y7, Y7
-	VMULPS       Y6, Y7, Y7
-	VFMADD231PS  cb95e8083<>+0(SB), Y3, Y7
-	VFMADD231PS  cbf000000<>+0(SB), Y6, Y7
-	VADDPS       Y7, Y5, Y7
-	VFMADD231PS  c3f318000<>+0(SB), Y3, Y7
-	VCMPPS       $0x15, c7f800000<>+0(SB), Y2, Y3
-	VBLENDVPS    Y3, Y2, Y7, Y7
-	VCMPPS       $0x11, c00000000<>+0(SB), Y2, Y3
-	VMOVUPS      c7fc00000<>+0(SB), Y5
-	VBLENDVPS    Y3, Y5, Y7, Y7
-	VCMPPS       $0x00, c00000000<>+0(SB), Y2, Y2
-	VMOVUPS      cff800000<>+0(SB), Y3
-	VBLENDVPS    Y2, Y3, Y7, Y7
-	VMOVAPS      Y7, Y2
-	VSUBPS       Y4, Y2, Y3
-	VMULPS       Y0, Y0, Y0
-	VMULPS       c3f000000<>+0(SB), Y0, Y0
-	VSUBPS       Y0, Y2, Y2
-	VMOVUPS      Y3, Y0
-	VBLENDVPS    Y1, Y2, Y0, Y0
-	VMOVUPS      32(DI), Y1
-	VMASKMOVPS   Y0, Y1, (AX)
-	ADDQ         SI, CX
-	ADDQ         SI, AX
-
-loopDone:
-	VZEROUPPER
-	RET
-
-DATA c3e800000<>+0(SB)/4, $0x3e800000
-DATA c3e800000<>+4(SB)/4, $0x3e800000
-DATA c3e800000<>+8(SB)/4, $0x3e800000
-DATA c3e800000<>+12(SB)/4, $0x3e800000
-DATA c3e800000<>+16(SB)/4, $0x3e800000
-DATA c3e800000<>+20(SB)/4, $0x3e800000
-DATA c3e800000<>+24(SB)/4, $0x3e800000
-DATA c3e800000<>+28(SB)/4, $0x3e800000
-GLOBL c3e800000<>(SB), RODATA|NOPTR, $32
-
-DATA cbce713f9<>+0(SB)/4, $0xbce713f9
-DATA cbce713f9<>+4(SB)/4, $0xbce713f9
-DATA cbce713f9<>+8(SB)/4, $0xbce713f9
-DATA cbce713f9<>+12(SB)/4, $0xbce713f9
-DATA cbce713f9<>+16(SB)/4, $0xbce713f9
-DATA cbce713f9<>+20(SB)/4, $0xbce713f9
-DATA cbce713f9<>+24(SB)/4, $0xbce713f9
-DATA cbce713f9<>+28(SB)/4, $0xbce713f9
-GLOBL cbce713f9<>(SB), RODATA|NOPTR, $32
-
-DATA c3e1dbb64<>+0(SB)/4, $0x3e1dbb64
-DATA c3e1dbb64<>+4(SB)/4, $0x3e1dbb64
-DATA c3e1dbb64<>+8(SB)/4, $0x3e1dbb64
-DATA c3e1dbb64<>+12(SB)/4, $0x3e1dbb64
-DATA c3e1dbb64<>+16(SB)/4, $0x3e1dbb64
-DATA c3e1dbb64<>+20(SB)/4, $0x3e1dbb64
-DATA c3e1dbb64<>+24(SB)/4, $0x3e1dbb64
-DATA c3e1dbb64<>+28(SB)/4, $0x3e1dbb64
-GLOBL c3e1dbb64<>(SB), RODATA|NOPTR, $32
-
-DATA cbe9ff91d<>+0(SB)/4, $0xbe9ff91d
-DATA cbe9ff91d<>+4(SB)/4, $0xbe9ff91d
-DATA cbe9ff91d<>+8(SB)/4, $0xbe9ff91d
-DATA cbe9ff91d<>+12(SB)/4, $0xbe9ff91d
-DATA cbe9ff91d<>+16(SB)/4, $0xbe9ff91d
-DATA cbe9ff91d<>+20(SB)/4, $0xbe9ff91d
-DATA cbe9ff91d<>+24(SB)/4, $0xbe9ff91d
-DATA cbe9ff91d<>+28(SB)/4, $0xbe9ff91d
-GLOBL cbe9ff91d<>(SB), RODATA|NOPTR, $32
-
-DATA c3e8d7cc3<>+0(SB)/4, $0x3e8d7cc3
-DATA c3e8d7cc3<>+4(SB)/4, $0x3e8d7cc3
-DATA c3e8d7cc3<>+8(SB)/4, $0x3e8d7cc3
-DATA c3e8d7cc3<>+12(SB)/4, $0x3e8d7cc3
-DATA c3e8d7cc3<>+16(SB)/4, $0x3e8d7cc3
-DATA c3e8d7cc3<>+20(SB)/4, $0x3e8d7cc3
-DATA c3e8d7cc3<>+24(SB)/4, $0x3e8d7cc3
-DATA c3e8d7cc3<>+28(SB)/4, $0x3e8d7cc3
-GLOBL c3e8d7cc3<>(SB), RODATA|NOPTR, $32
-
-DATA cbe1c06a8<>+0(SB)/4, $0xbe1c06a8
-DATA cbe1c06a8<>+4(SB)/4, $0xbe1c06a8
-DATA cbe1c06a8<>+8(SB)/4, $0xbe1c06a8
-DATA cbe1c06a8<>+12(SB)/4, $0xbe1c06a8
-DATA cbe1c06a8<>+16(SB)/4, $0xbe1c06a8
-DATA cbe1c06a8<>+20(SB)/4, $0xbe1c06a8
-DATA cbe1c06a8<>+24(SB)/4, $0xbe1c06a8
-DATA cbe1c06a8<>+28(SB)/4, $0xbe1c06a8
-GLOBL cbe1c06a8<>(SB), RODATA|NOPTR, $32
-
-DATA c3e0093fd<>+0(SB)/4, $0x3e0093fd
-DATA c3e0093fd<>+4(SB)/4, $0x3e0093fd
-DATA c3e0093fd<>+8(SB)/4, $0x3e0093fd
-DATA c3e0093fd<>+12(SB)/4, $0x3e0093fd
-DATA c3e0093fd<>+16(SB)/4, $0x3e0093fd
-DATA c3e0093fd<>+20(SB)/4, $0x3e0093fd
-DATA c3e0093fd<>+24(SB)/4, $0x3e0093fd
-DATA c3e0093fd<>+28(SB)/4, $0x3e0093fd
-GLOBL c3e0093fd<>(SB), RODATA|NOPTR, $32
-
-DATA c3dbaa8dc<>+0(SB)/4, $0x3dbaa8dc
-DATA c3dbaa8dc<>+4(SB)/4, $0x3dbaa8dc
-DATA c3dbaa8dc<>+8(SB)/4, $0x3dbaa8dc
-DATA c3dbaa8dc<>+12(SB)/4, $0x3dbaa8dc
-DATA c3dbaa8dc<>+16(SB)/4, $0x3dbaa8dc
-DATA c3dbaa8dc<>+20(SB)/4, $0x3dbaa8dc
-DATA c3dbaa8dc<>+24(SB)/4, $0x3dbaa8dc
-DATA c3dbaa8dc<>+28(SB)/4, $0x3dbaa8dc
-GLOBL c3dbaa8dc<>(SB), RODATA|NOPTR, $32
-
-DATA c3e25e838<>+0(SB)/4, $0x3e25e838
-DATA c3e25e838<>+4(SB)/4, $0x3e25e838
-DATA c3e25e838<>+8(SB)/4, $0x3e25e838
-DATA c3e25e838<>+12(SB)/4, $0x3e25e838
-DATA c3e25e838<>+16(SB)/4, $0x3e25e838
-DATA c3e25e838<>+20(SB)/4, $0x3e25e838
-DATA c3e25e838<>+24(SB)/4, $0x3e25e838
-DATA c3e25e838<>+28(SB)/4, $0x3e25e838
-GLOBL c3e25e838<>(SB), RODATA|NOPTR, $32
-
-DATA c3e4fb6ed<>+0(SB)/4, $0x3e4fb6ed
-DATA c3e4fb6ed<>+4(SB)/4, $0x3e4fb6ed
-DATA c3e4fb6ed<>+8(SB)/4, $0x3e4fb6ed
-DATA c3e4fb6ed<>+12(SB)/4, $0x3e4fb6ed
-DATA c3e4fb6ed<>+16(SB)/4, $0x3e4fb6ed
-DATA c3e4fb6ed<>+20(SB)/4, $0x3e4fb6ed
-DATA c3e4fb6ed<>+24(SB)/4, $0x3e4fb6ed
-DATA c3e4fb6ed<>+28(SB)/4, $0x3e4fb6ed
-GLOBL c3e4fb6ed<>(SB), RODATA|NOPTR, $32
-
-DATA c3e7003c3<>+0(SB)/4, $0x3e7003c3
-DATA c3e7003c3<>+4(SB)/4, $0x3e7003c3
-DATA c3e7003c3<>+8(SB)/4, $0x3e7003c3
-DATA c3e7003c3<>+12(SB)/4, $0x3e7003c3
-DATA c3e7003c3<>+16(SB)/4, $0x3e7003c3
-DATA c3e7003c3<>+20(SB)/4, $0x3e7003c3
-DATA c3e7003c3<>+24(SB)/4, $0x3e7003c3
-DATA c3e7003c3<>+28(SB)/4, $0x3e7003c3
-GLOBL c3e7003c3<>(SB), RODATA|NOPTR, $32
-
-DATA c3e7fffec<>+0(SB)/4, $0x3e7fffec
-DATA c3e7fffec<>+4(SB)/4, $0x3e7fffec
-DATA c3e7fffec<>+8(SB)/4, $0x3e7fffec
-DATA c3e7fffec<>+12(SB)/4, $0x3e7fffec
-DATA c3e7fffec<>+16(SB)/4, $0x3e7fffec
-DATA c3e7fffec<>+20(SB)/4, $0x3e7fffec
-DATA c3e7fffec<>+24(SB)/4, $0x3e7fffec
-DATA c3e7fffec<>+28(SB)/4, $0x3e7fffec
-GLOBL c3e7fffec<>(SB), RODATA|NOPTR, $32
-
-DATA c41600000<>+0(SB)/4, $0x41600000
-DATA c41600000<>+4(SB)/4, $0x41600000
-DATA c41600000<>+8(SB)/4, $0x41600000
-DATA c41600000<>+12(SB)/4, $0x41600000
-DATA c41600000<>+16(SB)/4, $0x41600000
-DATA c41600000<>+20(SB)/4, $0x41600000
-DATA c41600000<>+24(SB)/4, $0x41600000
-DATA c41600000<>+28(SB)/4, $0x41600000
-GLOBL c41600000<>(SB), RODATA|NOPTR, $32
-
-DATA c3e4c422a<>+0(SB)/4, $0x3e4c422a
-DATA c3e4c422a<>+4(SB)/4, $0x3e4c422a
-DATA c3e4c422a<>+8(SB)/4, $0x3e4c422a
-DATA c3e4c422a<>+12(SB)/4, $0x3e4c422a
-DATA c3e4c422a<>+16(SB)/4, $0x3e4c422a
-DATA c3e4c422a<>+20(SB)/4, $0x3e4c422a
-DATA c3e4c422a<>+24(SB)/4, $0x3e4c422a
-DATA c3e4c422a<>+28(SB)/4, $0x3e4c422a
-GLOBL c3e4c422a<>(SB), RODATA|NOPTR, $32
-
-DATA c3ecc422a<>+0(SB)/4, $0x3ecc422a
-DATA c3ecc422a<>+4(SB)/4, $0x3ecc422a
-DATA c3ecc422a<>+8(SB)/4, $0x3ecc422a
-DATA c3ecc422a<>+12(SB)/4, $0x3ecc422a
-DATA c3ecc422a<>+16(SB)/4, $0x3ecc422a
-DATA c3ecc422a<>+20(SB)/4, $0x3ecc422a
-DATA c3ecc422a<>+24(SB)/4, $0x3ecc422a
-DATA c3ecc422a<>+28(SB)/4, $0x3ecc422a
-GLOBL c3ecc422a<>(SB), RODATA|NOPTR, $32
-
 // func logNormalCDFGradAVX2(dst *float32, derivative *float32, src *float32, n int)
 // Requires: AVX, AVX2, FMA3
 TEXT ·logNormalCDFGradAVX2(SB), NOSPLIT, $0-32
@@ -1629,6 +1053,166 @@ loopTail:
 loopDone:
 	VZEROUPPER
 	RET
+
+DATA c7fffffff<>+0(SB)/4, $0x7fffffff
+DATA c7fffffff<>+4(SB)/4, $0x7fffffff
+DATA c7fffffff<>+8(SB)/4, $0x7fffffff
+DATA c7fffffff<>+12(SB)/4, $0x7fffffff
+DATA c7fffffff<>+16(SB)/4, $0x7fffffff
+DATA c7fffffff<>+20(SB)/4, $0x7fffffff
+DATA c7fffffff<>+24(SB)/4, $0x7fffffff
+DATA c7fffffff<>+28(SB)/4, $0x7fffffff
+GLOBL c7fffffff<>(SB), RODATA|NOPTR, $32
+
+DATA c3e800000<>+0(SB)/4, $0x3e800000
+DATA c3e800000<>+4(SB)/4, $0x3e800000
+DATA c3e800000<>+8(SB)/4, $0x3e800000
+DATA c3e800000<>+12(SB)/4, $0x3e800000
+DATA c3e800000<>+16(SB)/4, $0x3e800000
+DATA c3e800000<>+20(SB)/4, $0x3e800000
+DATA c3e800000<>+24(SB)/4, $0x3e800000
+DATA c3e800000<>+28(SB)/4, $0x3e800000
+GLOBL c3e800000<>(SB), RODATA|NOPTR, $32
+
+DATA cbce713f9<>+0(SB)/4, $0xbce713f9
+DATA cbce713f9<>+4(SB)/4, $0xbce713f9
+DATA cbce713f9<>+8(SB)/4, $0xbce713f9
+DATA cbce713f9<>+12(SB)/4, $0xbce713f9
+DATA cbce713f9<>+16(SB)/4, $0xbce713f9
+DATA cbce713f9<>+20(SB)/4, $0xbce713f9
+DATA cbce713f9<>+24(SB)/4, $0xbce713f9
+DATA cbce713f9<>+28(SB)/4, $0xbce713f9
+GLOBL cbce713f9<>(SB), RODATA|NOPTR, $32
+
+DATA c3e1dbb64<>+0(SB)/4, $0x3e1dbb64
+DATA c3e1dbb64<>+4(SB)/4, $0x3e1dbb64
+DATA c3e1dbb64<>+8(SB)/4, $0x3e1dbb64
+DATA c3e1dbb64<>+12(SB)/4, $0x3e1dbb64
+DATA c3e1dbb64<>+16(SB)/4, $0x3e1dbb64
+DATA c3e1dbb64<>+20(SB)/4, $0x3e1dbb64
+DATA c3e1dbb64<>+24(SB)/4, $0x3e1dbb64
+DATA c3e1dbb64<>+28(SB)/4, $0x3e1dbb64
+GLOBL c3e1dbb64<>(SB), RODATA|NOPTR, $32
+
+DATA cbe9ff91d<>+0(SB)/4, $0xbe9ff91d
+DATA cbe9ff91d<>+4(SB)/4, $0xbe9ff91d
+DATA cbe9ff91d<>+8(SB)/4, $0xbe9ff91d
+DATA cbe9ff91d<>+12(SB)/4, $0xbe9ff91d
+DATA cbe9ff91d<>+16(SB)/4, $0xbe9ff91d
+DATA cbe9ff91d<>+20(SB)/4, $0xbe9ff91d
+DATA cbe9ff91d<>+24(SB)/4, $0xbe9ff91d
+DATA cbe9ff91d<>+28(SB)/4, $0xbe9ff91d
+GLOBL cbe9ff91d<>(SB), RODATA|NOPTR, $32
+
+DATA c3e8d7cc3<>+0(SB)/4, $0x3e8d7cc3
+DATA c3e8d7cc3<>+4(SB)/4, $0x3e8d7cc3
+DATA c3e8d7cc3<>+8(SB)/4, $0x3e8d7cc3
+DATA c3e8d7cc3<>+12(SB)/4, $0x3e8d7cc3
+DATA c3e8d7cc3<>+16(SB)/4, $0x3e8d7cc3
+DATA c3e8d7cc3<>+20(SB)/4, $0x3e8d7cc3
+DATA c3e8d7cc3<>+24(SB)/4, $0x3e8d7cc3
+DATA c3e8d7cc3<>+28(SB)/4, $0x3e8d7cc3
+GLOBL c3e8d7cc3<>(SB), RODATA|NOPTR, $32
+
+DATA cbe1c06a8<>+0(SB)/4, $0xbe1c06a8
+DATA cbe1c06a8<>+4(SB)/4, $0xbe1c06a8
+DATA cbe1c06a8<>+8(SB)/4, $0xbe1c06a8
+DATA cbe1c06a8<>+12(SB)/4, $0xbe1c06a8
+DATA cbe1c06a8<>+16(SB)/4, $0xbe1c06a8
+DATA cbe1c06a8<>+20(SB)/4, $0xbe1c06a8
+DATA cbe1c06a8<>+24(SB)/4, $0xbe1c06a8
+DATA cbe1c06a8<>+28(SB)/4, $0xbe1c06a8
+GLOBL cbe1c06a8<>(SB), RODATA|NOPTR, $32
+
+DATA c3e0093fd<>+0(SB)/4, $0x3e0093fd
+DATA c3e0093fd<>+4(SB)/4, $0x3e0093fd
+DATA c3e0093fd<>+8(SB)/4, $0x3e0093fd
+DATA c3e0093fd<>+12(SB)/4, $0x3e0093fd
+DATA c3e0093fd<>+16(SB)/4, $0x3e0093fd
+DATA c3e0093fd<>+20(SB)/4, $0x3e0093fd
+DATA c3e0093fd<>+24(SB)/4, $0x3e0093fd
+DATA c3e0093fd<>+28(SB)/4, $0x3e0093fd
+GLOBL c3e0093fd<>(SB), RODATA|NOPTR, $32
+
+DATA c3dbaa8dc<>+0(SB)/4, $0x3dbaa8dc
+DATA c3dbaa8dc<>+4(SB)/4, $0x3dbaa8dc
+DATA c3dbaa8dc<>+8(SB)/4, $0x3dbaa8dc
+DATA c3dbaa8dc<>+12(SB)/4, $0x3dbaa8dc
+DATA c3dbaa8dc<>+16(SB)/4, $0x3dbaa8dc
+DATA c3dbaa8dc<>+20(SB)/4, $0x3dbaa8dc
+DATA c3dbaa8dc<>+24(SB)/4, $0x3dbaa8dc
+DATA c3dbaa8dc<>+28(SB)/4, $0x3dbaa8dc
+GLOBL c3dbaa8dc<>(SB), RODATA|NOPTR, $32
+
+DATA c3e25e838<>+0(SB)/4, $0x3e25e838
+DATA c3e25e838<>+4(SB)/4, $0x3e25e838
+DATA c3e25e838<>+8(SB)/4, $0x3e25e838
+DATA c3e25e838<>+12(SB)/4, $0x3e25e838
+DATA c3e25e838<>+16(SB)/4, $0x3e25e838
+DATA c3e25e838<>+20(SB)/4, $0x3e25e838
+DATA c3e25e838<>+24(SB)/4, $0x3e25e838
+DATA c3e25e838<>+28(SB)/4, $0x3e25e838
+GLOBL c3e25e838<>(SB), RODATA|NOPTR, $32
+
+DATA c3e4fb6ed<>+0(SB)/4, $0x3e4fb6ed
+DATA c3e4fb6ed<>+4(SB)/4, $0x3e4fb6ed
+DATA c3e4fb6ed<>+8(SB)/4, $0x3e4fb6ed
+DATA c3e4fb6ed<>+12(SB)/4, $0x3e4fb6ed
+DATA c3e4fb6ed<>+16(SB)/4, $0x3e4fb6ed
+DATA c3e4fb6ed<>+20(SB)/4, $0x3e4fb6ed
+DATA c3e4fb6ed<>+24(SB)/4, $0x3e4fb6ed
+DATA c3e4fb6ed<>+28(SB)/4, $0x3e4fb6ed
+GLOBL c3e4fb6ed<>(SB), RODATA|NOPTR, $32
+
+DATA c3e7003c3<>+0(SB)/4, $0x3e7003c3
+DATA c3e7003c3<>+4(SB)/4, $0x3e7003c3
+DATA c3e7003c3<>+8(SB)/4, $0x3e7003c3
+DATA c3e7003c3<>+12(SB)/4, $0x3e7003c3
+DATA c3e7003c3<>+16(SB)/4, $0x3e7003c3
+DATA c3e7003c3<>+20(SB)/4, $0x3e7003c3
+DATA c3e7003c3<>+24(SB)/4, $0x3e7003c3
+DATA c3e7003c3<>+28(SB)/4, $0x3e7003c3
+GLOBL c3e7003c3<>(SB), RODATA|NOPTR, $32
+
+DATA c3e7fffec<>+0(SB)/4, $0x3e7fffec
+DATA c3e7fffec<>+4(SB)/4, $0x3e7fffec
+DATA c3e7fffec<>+8(SB)/4, $0x3e7fffec
+DATA c3e7fffec<>+12(SB)/4, $0x3e7fffec
+DATA c3e7fffec<>+16(SB)/4, $0x3e7fffec
+DATA c3e7fffec<>+20(SB)/4, $0x3e7fffec
+DATA c3e7fffec<>+24(SB)/4, $0x3e7fffec
+DATA c3e7fffec<>+28(SB)/4, $0x3e7fffec
+GLOBL c3e7fffec<>(SB), RODATA|NOPTR, $32
+
+DATA c41600000<>+0(SB)/4, $0x41600000
+DATA c41600000<>+4(SB)/4, $0x41600000
+DATA c41600000<>+8(SB)/4, $0x41600000
+DATA c41600000<>+12(SB)/4, $0x41600000
+DATA c41600000<>+16(SB)/4, $0x41600000
+DATA c41600000<>+20(SB)/4, $0x41600000
+DATA c41600000<>+24(SB)/4, $0x41600000
+DATA c41600000<>+28(SB)/4, $0x41600000
+GLOBL c41600000<>(SB), RODATA|NOPTR, $32
+
+DATA c3e4c422a<>+0(SB)/4, $0x3e4c422a
+DATA c3e4c422a<>+4(SB)/4, $0x3e4c422a
+DATA c3e4c422a<>+8(SB)/4, $0x3e4c422a
+DATA c3e4c422a<>+12(SB)/4, $0x3e4c422a
+DATA c3e4c422a<>+16(SB)/4, $0x3e4c422a
+DATA c3e4c422a<>+20(SB)/4, $0x3e4c422a
+DATA c3e4c422a<>+24(SB)/4, $0x3e4c422a
+DATA c3e4c422a<>+28(SB)/4, $0x3e4c422a
+GLOBL c3e4c422a<>(SB), RODATA|NOPTR, $32
+
+DATA c3ecc422a<>+0(SB)/4, $0x3ecc422a
+DATA c3ecc422a<>+4(SB)/4, $0x3ecc422a
+DATA c3ecc422a<>+8(SB)/4, $0x3ecc422a
+DATA c3ecc422a<>+12(SB)/4, $0x3ecc422a
+DATA c3ecc422a<>+16(SB)/4, $0x3ecc422a
+DATA c3ecc422a<>+20(SB)/4, $0x3ecc422a
+DATA c3ecc422a<>+24(SB)/4, $0x3ecc422a
+DATA c3ecc422a<>+28(SB)/4, $0x3ecc422a
+GLOBL c3ecc422a<>(SB), RODATA|NOPTR, $32
 
 // func sumAVX2(x *float32, n int) (total float32)
 // Requires: AVX
@@ -2907,400 +2491,6 @@ loopTail:
 	VMOVUPS          Z0, K1, (AX)
 	ADDQ             SI, CX
 	ADDQ             SI, AX
-
-loopDone:
-	VZEROUPPER
-	RET
-
-// func softplusAVX512(dst *float32, src *float32, n int)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
-TEXT ·softplusAVX512(SB), NOSPLIT, $0-24
-	MOVQ  dst+0(FP), AX
-	MOVQ  src+8(FP), CX
-	MOVQ  n+16(FP), DX
-	MOVQ  DX, BX
-	SHRQ  $0x04, BX
-	ANDQ  $0x0f, DX
-	MOVQ  DX, SI
-	SHLQ  $0x02, SI
-	MOVL  $0xffffffff, DI
-	BZHIL DX, DI, DI
-	KMOVW DI, K1
-	MOVQ  BX, DX
-	TESTQ DX, DX
-	JZ    loopTail
-
-loop:
-	VMOVUPS           (CX), Z0
-	VPANDD.BCST       c7fffffff<>+0(SB), Z0, Z1
-	VPXORD.BCST       c80000000<>+0(SB), Z1, Z1
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z1, K2
-	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z1, Z2
-	VRNDSCALEPS       $0x08, Z2, Z2
-	VFNMADD231PS.BCST c3f318000<>+0(SB), Z2, Z1
-	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z2, Z1
-	VBROADCASTSS      c3ab688be<>+0(SB), Z3
-	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z1, Z3
-	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z1, Z3
-	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z1, Z3
-	VFMADD213PS.BCST  c3f000000<>+0(SB), Z1, Z3
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z1, Z3
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z1, Z3
-	KNOTW             K2, K2
-	VSCALEFPS.Z       Z2, Z3, K2, Z1
-	VADDPS.BCST       c3f800000<>+0(SB), Z1, Z2
-	VADDPS.BCST       cbf800000<>+0(SB), Z2, Z3
-	VSUBPS            Z3, Z1, Z3
-	VDIVPS            Z2, Z3, Z3
-	VCMPPS.BCST       $0x11, c00800000<>+0(SB), Z2, K2
-	VMULPS.BCST       c4b000000<>+0(SB), Z2, Z1
-	VXORPS            Z5, Z5, Z5
-	VBROADCASTSS      c41b80000<>+0(SB), Z4
-	VMOVAPS           Z4, K2, Z5
-	VMOVAPS           Z2, Z4
-	VMOVAPS           Z1, K2, Z4
-	VPSUBD.BCST       c3f3504f3<>+0(SB), Z4, Z4
-	VPSRAD            $0x17, Z4, Z1
-	VCVTDQ2PS         Z1, Z1
-	VSUBPS            Z5, Z1, Z1
-	VPANDD.BCST       c007fffff<>+0(SB), Z4, Z4
-	VPADDD.BCST       c3f3504f3<>+0(SB), Z4, Z4
-	VADDPS.BCST       cbf800000<>+0(SB), Z4, Z4
-	VMULPS            Z4, Z4, Z5
-	VBROADCASTSS      c3d8ec753<>+0(SB), Z6
-	VFMADD213PS.BCST  cbdeb1ade<>+0(SB), Z4, Z6
-	VFMADD213PS.BCST  c3def5141<>+0(SB), Z4, Z6
-	VFMADD213PS.BCST  cbdfe7a63<>+0(SB), Z4, Z6
-	VFMADD213PS.BCST  c3e11e90d<>+0(SB), Z4, Z6
-	VFMADD213PS.BCST  cbe2aada5<>+0(SB), Z4, Z6
-	VFMADD213PS.BCST  c3e4ccead<>+0(SB), Z4, Z6
-	VFMADD213PS.BCST  cbe7ffffe<>+0(SB), Z4, Z6
-	VFMADD213PS.BCST  c3eaaaaaa<>+0(SB), Z4, Z6
-	VMULPS            Z4, Z6, Z6
-	VMULPS            Z5, Z6, Z6
-	VFMADD231PS.BCST  cb95e8083<>+0(SB), Z1, Z6
-	VFMADD231PS.BCST  cbf000000<>+0(SB), Z5, Z6
-	VADDPS            Z6, Z4, Z6
-	VFMADD231PS.BCST  c3f318000<>+0(SB), Z1, Z6
-	VCMPPS.BCST       $0x15, c7f800000<>+0(SB), Z2, K2
-	VMOVAPS           Z2, K2, Z6
-	VCMPPS.BCST       $0x11, c00000000<>+0(SB), Z2, K2
-	VBROADCASTSS      c7fc00000<>+0(SB), Z1
-	VMOVAPS           Z1, K2, Z6
-	VCMPPS.BCST       $0x00, c00000000<>+0(SB), Z2, K2
-	VBROADCASTSS      cff800000<>+0(SB), Z1
-	VMOVAPS           Z1, K2, Z6
-	VMOVAPS           Z6, Z2
-	VADDPS            Z3, Z2, Z2
-	VBROADCASTSS      c00000000<>+0(SB), Z1
-	VMAXPS            Z0, Z1, Z0
-	VADDPS            Z2, Z0, Z0
-	VMOVUPS           Z0, (AX)
-	ADDQ              $0x40, CX
-	ADDQ              $0x40, AX
-	DECQ              DX
-	JNZ               loop
-
-loopTail:
-	TESTQ             SI, SI
-	JZ                loopDone
-	VMOVUPS.Z         (CX), K1, Z0
-	VPANDD.BCST       c7fffffff<>+0(SB), Z0, Z1
-	VPXORD.BCST       c80000000<>+0(SB), Z1, Z1
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z1, K2
-	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z1, Z2
-	VRNDSCALEPS       $0x08, Z2, Z2
-	VFNMADD231PS.BCST c3f318000<>+0(SB), Z2, Z1
-	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z2, Z1
-	VBROADCASTSS      c3ab688be<>+0(SB), Z3
-	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z1, Z3
-	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z1, Z3
-	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z1, Z3
-	VFMADD213PS.BCST  c3f000000<>+0(SB), Z1, Z3
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z1, Z3
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z1, Z3
-	KNOTW             K2, K2
-	VSCALEFPS.Z       Z2, Z3, K2, Z1
-	VADDPS.BCST       c3f800000<>+0(SB), Z1, Z2
-	VADDPS.BCST       cbf800000<>+0(SB), Z2, Z3
-	VSUBPS            Z3, Z1, Z3
-	VDIVPS            Z2, Z3, Z3
-	VCMPPS.BCST       $0x11, c00800000<>+0(SB), Z2, K2
-	VMULPS.BCST       c4b000000<>+0(SB), Z2, Z1
-	VXORPS            Z5, Z5, Z5
-	VBROADCASTSS      c41b80000<>+0(SB), Z4
-	VMOVAPS           Z4, K2, Z5
-	VMOVAPS           Z2, Z4
-	VMOVAPS           Z1, K2, Z4
-	VPSUBD.BCST       c3f3504f3<>+0(SB), Z4, Z4
-	VPSRAD            $0x17, Z4, Z1
-	VCVTDQ2PS         Z1, Z1
-	VSUBPS            Z5, Z1, Z1
-	VPANDD.BCST       c007fffff<>+0(SB), Z4, Z4
-	VPADDD.BCST       c3f3504f3<>+0(SB), Z4, Z4
-	VADDPS.BCST       cbf800000<>+0(SB), Z4, Z4
-	VMULPS            Z4, Z4, Z5
-	VBROADCASTSS      c3d8ec753<>+0(SB), Z6
-	VFMADD213PS.BCST  cbdeb1ade<>+0(SB), Z4, Z6
-	VFMADD213PS.BCST  c3def5141<>+0(SB), Z4, Z6
-	VFMADD213PS.BCST  cbdfe7a63<>+0(SB), Z4, Z6
-	VFMADD213PS.BCST  c3e11e90d<>+0(SB), Z4, Z6
-	VFMADD213PS.BCST  cbe2aada5<>+0(SB), Z4, Z6
-	VFMADD213PS.BCST  c3e4ccead<>+0(SB), Z4, Z6
-	VFMADD213PS.BCST  cbe7ffffe<>+0(SB), Z4, Z6
-	VFMADD213PS.BCST  c3eaaaaaa<>+0(SB), Z4, Z6
-	VMULPS            Z4, Z6, Z6
-	VMULPS            Z5, Z6, Z6
-	VFMADD231PS.BCST  cb95e8083<>+0(SB), Z1, Z6
-	VFMADD231PS.BCST  cbf000000<>+0(SB), Z5, Z6
-	VADDPS            Z6, Z4, Z6
-	VFMADD231PS.BCST  c3f318000<>+0(SB), Z1, Z6
-	VCMPPS.BCST       $0x15, c7f800000<>+0(SB), Z2, K2
-	VMOVAPS           Z2, K2, Z6
-	VCMPPS.BCST       $0x11, c00000000<>+0(SB), Z2, K2
-	VBROADCASTSS      c7fc00000<>+0(SB), Z1
-	VMOVAPS           Z1, K2, Z6
-	VCMPPS.BCST       $0x00, c00000000<>+0(SB), Z2, K2
-	VBROADCASTSS      cff800000<>+0(SB), Z1
-	VMOVAPS           Z1, K2, Z6
-	VMOVAPS           Z6, Z2
-	VADDPS            Z3, Z2, Z2
-	VBROADCASTSS      c00000000<>+0(SB), Z1
-	VMAXPS            Z0, Z1, Z0
-	VADDPS            Z2, Z0, Z0
-	VMOVUPS           Z0, K1, (AX)
-	ADDQ              SI, CX
-	ADDQ              SI, AX
-
-loopDone:
-	VZEROUPPER
-	RET
-
-// func logNormalCDFAVX512(dst *float32, src *float32, n int)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
-TEXT ·logNormalCDFAVX512(SB), NOSPLIT, $0-24
-	MOVQ  dst+0(FP), AX
-	MOVQ  src+8(FP), CX
-	MOVQ  n+16(FP), DX
-	MOVQ  DX, BX
-	SHRQ  $0x04, BX
-	ANDQ  $0x0f, DX
-	MOVQ  DX, SI
-	SHLQ  $0x02, SI
-	MOVL  $0xffffffff, DI
-	BZHIL DX, DI, DI
-	KMOVW DI, K1
-	MOVQ  BX, DX
-	TESTQ DX, DX
-	JZ    loopTail
-
-loop:
-	VMOVUPS           (CX), Z0
-	VCMPPS.BCST       $0x11, c00000000<>+0(SB), Z0, K2
-	VPANDD.BCST       c7fffffff<>+0(SB), Z0, Z0
-	VMULPS.BCST       c3e800000<>+0(SB), Z0, Z2
-	VADDPS.BCST       c3f800000<>+0(SB), Z2, Z2
-	VBROADCASTSS      c3f800000<>+0(SB), Z1
-	VDIVPS            Z2, Z1, Z2
-	VBROADCASTSS      cbce713f9<>+0(SB), Z1
-	VFMADD213PS.BCST  c3e1dbb64<>+0(SB), Z2, Z1
-	VFMADD213PS.BCST  cbe9ff91d<>+0(SB), Z2, Z1
-	VFMADD213PS.BCST  c3e8d7cc3<>+0(SB), Z2, Z1
-	VFMADD213PS.BCST  cbe1c06a8<>+0(SB), Z2, Z1
-	VFMADD213PS.BCST  c3e0093fd<>+0(SB), Z2, Z1
-	VFMADD213PS.BCST  c3dbaa8dc<>+0(SB), Z2, Z1
-	VFMADD213PS.BCST  c3e25e838<>+0(SB), Z2, Z1
-	VFMADD213PS.BCST  c3e4fb6ed<>+0(SB), Z2, Z1
-	VFMADD213PS.BCST  c3e7003c3<>+0(SB), Z2, Z1
-	VFMADD213PS.BCST  c3e7fffec<>+0(SB), Z2, Z1
-	VFMADD213PS.BCST  c3e800000<>+0(SB), Z2, Z1
-	VBROADCASTSS      c41600000<>+0(SB), Z3
-	VMINPS            Z0, Z3, Z4
-	VMULPS            Z4, Z4, Z3
-	VFMSUB213PS       Z3, Z4, Z4
-	VMULPS.BCST       cbf000000<>+0(SB), Z3, Z3
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z3, K3
-	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z3, Z5
-	VRNDSCALEPS       $0x08, Z5, Z5
-	VFNMADD231PS.BCST c3f318000<>+0(SB), Z5, Z3
-	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z5, Z3
-	VBROADCASTSS      c3ab688be<>+0(SB), Z6
-	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z3, Z6
-	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z3, Z6
-	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z3, Z6
-	VFMADD213PS.BCST  c3f000000<>+0(SB), Z3, Z6
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z6
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z6
-	KNOTW             K3, K3
-	VSCALEFPS.Z       Z5, Z6, K3, Z3
-	VMULPS.BCST       c3e4c422a<>+0(SB), Z4, Z4
-	VMULPS            Z3, Z4, Z4
-	VMULPS.BCST       c3ecc422a<>+0(SB), Z3, Z3
-	VSUBPS            Z4, Z3, Z3
-	VMULPS            Z1, Z2, Z2
-	VMULPS            Z3, Z2, Z3
-	VBROADCASTSS      c3f800000<>+0(SB), Z1
-	VMOVUPS           Z1, Z1
-	VSUBPS            Z3, Z1, Z1
-	VADDPS.BCST       cbf800000<>+0(SB), Z1, Z4
-	VADDPS            Z3, Z4, Z4
-	VDIVPS            Z1, Z4, Z3
-	VMULPS.BCST       c3ecc422a<>+0(SB), Z2, Z2
-	VMOVAPS           Z2, K2, Z1
-	VCMPPS.BCST       $0x11, c00800000<>+0(SB), Z1, K3
-	VMULPS.BCST       c4b000000<>+0(SB), Z1, Z2
-	VXORPS            Z5, Z5, Z5
-	VBROADCASTSS      c41b80000<>+0(SB), Z4
-	VMOVAPS           Z4, K3, Z5
-	VMOVAPS           Z1, Z4
-	VMOVAPS           Z2, K3, Z4
-	VPSUBD.BCST       c3f3504f3<>+0(SB), Z4, Z4
-	VPSRAD            $0x17, Z4, Z2
-	VCVTDQ2PS         Z2, Z2
-	VSUBPS            Z5, Z2, Z2
-	VPANDD.BCST       c007fffff<>+0(SB), Z4, Z4
-	VPADDD.BCST       c3f3504f3<>+0(SB), Z4, Z4
-	VADDPS.BCST       cbf800000<>+0(SB), Z4, Z4
-	VMULPS            Z4, Z4, Z5
-	VBROADCASTSS      c3d8ec753<>+0(SB), Z6
-	VFMADD213PS.BCST  cbdeb1ade<>+0(SB), Z4, Z6
-	VFMADD213PS.BCST  c3def5141<>+0(SB), Z4, Z6
-	VFMADD213PS.BCST  cbdfe7a63<>+0(SB), Z4, Z6
-	VFMADD213PS.BCST  c3e11e90d<>+0(SB), Z4, Z6
-	VFMADD213PS.BCST  cbe2aada5<>+0(SB), Z4, Z6
-	VFMADD213PS.BCST  c3e4ccead<>+0(SB), Z4, Z6
-	VFMADD213PS.BCST  cbe7ffffe<>+0(SB), Z4, Z6
-	VFMADD213PS.BCST  c3eaaaaaa<>+0(SB), Z4, Z6
-	VMULPS            Z4, Z6, Z6
-	VMULPS            Z5, Z6, Z6
-	VFMADD231PS.BCST  cb95e8083<>+0(SB), Z2, Z6
-	VFMADD231PS.BCST  cbf000000<>+0(SB), Z5, Z6
-	VADDPS            Z6, Z4, Z6
-	VFMADD231PS.BCST  c3f318000<>+0(SB), Z2, Z6
-	VCMPPS.BCST       $0x15, c7f800000<>+0(SB), Z1, K3
-	VMOVAPS           Z1, K3, Z6
-	VCMPPS.BCST       $0x11, c00000000<>+0(SB), Z1, K3
-	VBROADCASTSS      c7fc00000<>+0(SB), Z2
-	VMOVAPS           Z2, K3, Z6
-	VCMPPS.BCST       $0x00, c00000000<>+0(SB), Z1, K3
-	VBROADCASTSS      cff800000<>+0(SB), Z1
-	VMOVAPS           Z1, K3, Z6
-	VMOVAPS           Z6, Z1
-	VSUBPS            Z3, Z1, Z2
-	VMULPS            Z0, Z0, Z0
-	VMULPS.BCST       c3f000000<>+0(SB), Z0, Z0
-	VSUBPS            Z0, Z1, Z1
-	VMOVUPS           Z2, Z0
-	VMOVAPS           Z1, K2, Z0
-	VMOVUPS           Z0, (AX)
-	ADDQ              $0x40, CX
-	ADDQ              $0x40, AX
-	DECQ              DX
-	JNZ               loop
-
-loopTail:
-	TESTQ             SI, SI
-	JZ                loopDone
-	VMOVUPS.Z         (CX), K1, Z0
-	VCMPPS.BCST       $0x11, c00000000<>+0(SB), Z0, K2
-	VPANDD.BCST       c7fffffff<>+0(SB), Z0, Z0
-	VMULPS.BCST       c3e800000<>+0(SB), Z0, Z2
-	VADDPS.BCST       c3f800000<>+0(SB), Z2, Z2
-	VBROADCASTSS      c3f800000<>+0(SB), Z1
-	VDIVPS            Z2, Z1, Z2
-	VBROADCASTSS      cbce713f9<>+0(SB), Z1
-	VFMADD213PS.BCST  c3e1dbb64<>+0(SB), Z2, Z1
-	VFMADD213PS.BCST  cbe9ff91d<>+0(SB), Z2, Z1
-	VFMADD213PS.BCST  c3e8d7cc3<>+0(SB), Z2, Z1
-	VFMADD213PS.BCST  cbe1c06a8<>+0(SB), Z2, Z1
-	VFMADD213PS.BCST  c3e0093fd<>+0(SB), Z2, Z1
-	VFMADD213PS.BCST  c3dbaa8dc<>+0(SB), Z2, Z1
-	VFMADD213PS.BCST  c3e25e838<>+0(SB), Z2, Z1
-	VFMADD213PS.BCST  c3e4fb6ed<>+0(SB), Z2, Z1
-	VFMADD213PS.BCST  c3e7003c3<>+0(SB), Z2, Z1
-	VFMADD213PS.BCST  c3e7fffec<>+0(SB), Z2, Z1
-	VFMADD213PS.BCST  c3e800000<>+0(SB), Z2, Z1
-	VBROADCASTSS      c41600000<>+0(SB), Z3
-	VMINPS            Z0, Z3, Z4
-	VMULPS            Z4, Z4, Z3
-	VFMSUB213PS       Z3, Z4, Z4
-	VMULPS.BCST       cbf000000<>+0(SB), Z3, Z3
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z3, K3
-	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z3, Z5
-	VRNDSCALEPS       $0x08, Z5, Z5
-	VFNMADD231PS.BCST c3f318000<>+0(SB), Z5, Z3
-	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z5, Z3
-	VBROADCASTSS      c3ab688be<>+0(SB), Z6
-	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z3, Z6
-	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z3, Z6
-	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z3, Z6
-	VFMADD213PS.BCST  c3f000000<>+0(SB), Z3, Z6
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z6
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z6
-	KNOTW             K3, K3
-	VSCALEFPS.Z       Z5, Z6, K3, Z3
-	VMULPS.BCST       c3e4c422a<>+0(SB), Z4, Z4
-	VMULPS            Z3, Z4, Z4
-	VMULPS.BCST       c3ecc422a<>+0(SB), Z3, Z3
-	VSUBPS            Z4, Z3, Z3
-	VMULPS            Z1, Z2, Z2
-	VMULPS            Z3, Z2, Z3
-	VBROADCASTSS      c3f800000<>+0(SB), Z1
-	VMOVUPS           Z1, Z1
-	VSUBPS            Z3, Z1, Z1
-	VADDPS.BCST       cbf800000<>+0(SB), Z1, Z4
-	VADDPS            Z3, Z4, Z4
-	VDIVPS            Z1, Z4, Z3
-	VMULPS.BCST       c3ecc422a<>+0(SB), Z2, Z2
-	VMOVAPS           Z2, K2, Z1
-	VCMPPS.BCST       $0x11, c00800000<>+0(SB), Z1, K3
-	VMULPS.BCST       c4b000000<>+0(SB), Z1, Z2
-	VXORPS            Z5, Z5, Z5
-	VBROADCASTSS      c41b80000<>+0(SB), Z4
-	VMOVAPS           Z4, K3, Z5
-	VMOVAPS           Z1, Z4
-	VMOVAPS           Z2, K3, Z4
-	VPSUBD.BCST       c3f3504f3<>+0(SB), Z4, Z4
-	VPSRAD            $0x17, Z4, Z2
-	VCVTDQ2PS         Z2, Z2
-	VSUBPS            Z5, Z2, Z2
-	VPANDD.BCST       c007fffff<>+0(SB), Z4, Z4
-	VPADDD.BCST       c3f3504f3<>+0(SB), Z4, Z4
-	VADDPS.BCST       cbf800000<>+0(SB), Z4, Z4
-	VMULPS            Z4, Z4, Z5
-	VBROADCASTSS      c3d8ec753<>+0(SB), Z6
-	VFMADD213PS.BCST  cbdeb1ade<>+0(SB), Z4, Z6
-	VFMADD213PS.BCST  c3def5141<>+0(SB), Z4, Z6
-	VFMADD213PS.BCST  cbdfe7a63<>+0(SB), Z4, Z6
-	VFMADD213PS.BCST  c3e11e90d<>+0(SB), Z4, Z6
-	VFMADD213PS.BCST  cbe2aada5<>+0(SB), Z4, Z6
-	VFMADD213PS.BCST  c3e4ccead<>+0(SB), Z4, Z6
-	VFMADD213PS.BCST  cbe7ffffe<>+0(SB), Z4, Z6
-	VFMADD213PS.BCST  c3eaaaaaa<>+0(SB), Z4, Z6
-	VMULPS            Z4, Z6, Z6
-	VMULPS            Z5, Z6, Z6
-	VFMADD231PS.BCST  cb95e8083<>+0(SB), Z2, Z6
-	VFMADD231PS.BCST  cbf000000<>+0(SB), Z5, Z6
-	VADDPS            Z6, Z4, Z6
-	VFMADD231PS.BCST  c3f318000<>+0(SB), Z2, Z6
-	VCMPPS.BCST       $0x15, c7f800000<>+0(SB), Z1, K3
-	VMOVAPS           Z1, K3, Z6
-	VCMPPS.BCST       $0x11, c00000000<>+0(SB), Z1, K3
-	VBROADCASTSS      c7fc00000<>+0(SB), Z2
-	VMOVAPS           Z2, K3, Z6
-	VCMPPS.BCST       $0x00, c00000000<>+0(SB), Z1, K3
-	VBROADCASTSS      cff800000<>+0(SB), Z1
-	VMOVAPS           Z1, K3, Z6
-	VMOVAPS           Z6, Z1
-	VSUBPS            Z3, Z1, Z2
-	VMULPS            Z0, Z0, Z0
-	VMULPS.BCST       c3f000000<>+0(SB), Z0, Z0
-	VSUBPS            Z0, Z1, Z1
-	VMOVUPS           Z2, Z0
-	VMOVAPS           Z1, K2, Z0
-	VMOVUPS           Z0, K1, (AX)
-	ADDQ              SI, CX
-	ADDQ              SI, AX
 
 loopDone:
 	VZEROUPPER

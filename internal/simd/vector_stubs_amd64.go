@@ -17,12 +17,6 @@ func sigmoidAVX2(dst *float32, src *float32, n int)
 func tanhAVX2(dst *float32, src *float32, n int)
 
 //go:noescape
-func softplusAVX2(dst *float32, src *float32, n int)
-
-//go:noescape
-func logNormalCDFAVX2(dst *float32, src *float32, n int)
-
-//go:noescape
 func logNormalCDFGradAVX2(dst *float32, derivative *float32, src *float32, n int)
 
 //go:noescape
@@ -51,12 +45,6 @@ func sigmoidAVX512(dst *float32, src *float32, n int)
 
 //go:noescape
 func tanhAVX512(dst *float32, src *float32, n int)
-
-//go:noescape
-func softplusAVX512(dst *float32, src *float32, n int)
-
-//go:noescape
-func logNormalCDFAVX512(dst *float32, src *float32, n int)
 
 //go:noescape
 func logNormalCDFGradAVX512(dst *float32, derivative *float32, src *float32, n int)

@@ -21,10 +21,7 @@ var elementary = []struct {
 	{"Log", Log[float32], Log[float64], math.Log, 2.2e-7, 0, 0, 10},
 	{"Sigmoid", Sigmoid[float32], Sigmoid[float64], func(x float64) float64 { return 1 / (1 + math.Exp(-x)) }, 3e-7, 0x1p-126, -90, 90},
 	{"Tanh", Tanh[float32], Tanh[float64], math.Tanh, 3.5e-7, 0, -10, 10},
-	{"Softplus", Softplus[float32], Softplus[float64], softplus, 4e-7, 0x1p-126, -90, 90},
 }
-
-func softplus(x float64) float64 { return max(x, 0) + math.Log1p(math.Exp(-math.Abs(x))) }
 
 // awkward are arguments at which elementary functions go wrong.
 func awkward() []float32 {

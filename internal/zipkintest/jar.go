@@ -13,7 +13,7 @@ import (
 	"github.com/tppfaas/tppfaas/internal/atomicfile"
 )
 
-// Version is that of the server.
+// Version is the version of the server.
 const Version = "3.5.1"
 
 const (
@@ -22,7 +22,7 @@ const (
 	digest = "7ac633a6832647e71e50012a5e3e91fbc7054414955261724526030faf271d8d"
 )
 
-// Repository is where jars come from: Maven Central, or what the environment variable TPPFAAS_MAVEN names.
+// Repository returns the URL of the repository of jars: Maven Central, or the value of the environment variable TPPFAAS_MAVEN.
 func Repository() string {
 	if mirror := os.Getenv("TPPFAAS_MAVEN"); mirror != "" {
 		return mirror
@@ -30,7 +30,7 @@ func Repository() string {
 	return "https://repo1.maven.org/maven2"
 }
 
-// Jar is where the server's jar lies once it is fetched: in the user's cache.
+// Jar returns the path of the fetched jar, in the user's cache.
 func Jar() (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -39,7 +39,7 @@ func Jar() (string, error) {
 	return filepath.Join(cache, "tppfaas", name), nil
 }
 
-// Fetch downloads the jar, 131 MB, unless it is there. One whose checksum is wrong is not kept.
+// Fetch downloads the jar, 131 MB, unless it is there, and returns its path. A jar with a wrong checksum is an error and is not kept.
 func Fetch(ctx context.Context) (jar string, err error) {
 	if jar, err = Jar(); err != nil {
 		return "", err

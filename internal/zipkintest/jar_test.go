@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestFetchChecksWhatComes: a jar that is not the one is refused, and nothing is left of it.
+// TestFetchChecksWhatComes checks that a wrong jar and a failed download are errors and leave no file.
 func TestFetchChecksWhatComes(t *testing.T) {
 	for name, handler := range map[string]http.HandlerFunc{
 		"SHA-256": func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("another jar")) },

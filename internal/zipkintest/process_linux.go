@@ -2,4 +2,5 @@ package zipkintest
 
 import "syscall"
 
-func endsWithUs() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }
+// killedWithThread makes the kernel kill a child process when the thread that started it ends.
+func killedWithThread() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }

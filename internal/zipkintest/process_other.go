@@ -4,4 +4,5 @@ package zipkintest
 
 import "syscall"
 
-func endsWithUs() *syscall.SysProcAttr { return nil }
+// killedWithThread makes the kernel kill a child process when the thread that started it ends, which only Linux can do.
+func killedWithThread() *syscall.SysProcAttr { return nil }

@@ -15,8 +15,8 @@ import (
 	"github.com/tppfaas/tppfaas/internal/integration"
 )
 
-// Start runs a Zipkin server with its storage in memory, on a free port of the loopback interface, until the test ends. It
-// returns the base URL, without /api/v2. Where there is no Java or no jar the test ends as integration.Missing says.
+// Start runs a Zipkin server with its storage in memory, on a free port of the loopback interface, until the test ends. It returns the base URL,
+// without /api/v2. If there is no Java or no jar, the test ends as integration.Missing says.
 func Start(t testing.TB) (url string) {
 	t.Helper()
 	java := integration.Program(t, "java", "install Java 17 or later (Debian: apt-get install default-jre-headless)")
@@ -25,16 +25,29 @@ func Start(t testing.TB) (url string) {
 		t.Fatal(err)
 	}
 	integration.File(t, jar, "the Zipkin server", "make fetch-zipkin")
-	port := freePort(t)
+	// The port is free now, but another process may take it while the server starts, which takes seconds: then it is tried with another one.
+	var log string
+	for range 3 {
+		if url, log = start(t, java, jar, freePort(t)); url != "" {
+			return url
+		}
+	}
+	t.Fatalf("the Zipkin server ended: %s", log)
+	return ""
+}
+
+// start runs a server on a port until the test ends. If the server ends before it is ready, it returns no URL, and what the server has printed.
+func start(t testing.TB, java, jar string, port int) (url, output string) {
+	t.Helper()
 	var log syncBuffer
 	command := exec.Command(java, "-Xmx512m", "-jar", jar,
 		"--armeria.ports[0].ip=127.0.0.1", "--armeria.ports[0].port="+strconv.Itoa(port), "--armeria.ports[0].protocols[0]=http",
 		"--zipkin.collector.http.enabled=true", "--logging.level.root=WARN")
 	command.Stdout, command.Stderr = &log, &log
-	command.SysProcAttr = endsWithUs()
+	command.SysProcAttr = killedWithThread()
 	started, ended, stop := make(chan error, 1), make(chan struct{}), make(chan struct{})
 	go func() {
-		// The kernel ends the server when the thread that started it ends, however that comes.
+		// The kernel kills the server when the thread that started it ends, so also when this process is killed.
 		runtime.LockOSThread()
 		defer close(ended)
 		if err := command.Start(); err != nil {
@@ -59,13 +72,13 @@ func Start(t testing.TB) (url string) {
 	for deadline := time.Now().Add(2 * time.Minute); ; {
 		select {
 		case <-ended:
-			t.Fatalf("the Zipkin server ended: %s", log.String())
+			return "", log.String()
 		case <-time.After(50 * time.Millisecond):
 		}
 		if response, err := http.Get(url + "/health"); err == nil {
 			response.Body.Close()
 			if response.StatusCode == http.StatusOK {
-				return url
+				return url, ""
 			}
 		}
 		if time.Now().After(deadline) {
@@ -74,6 +87,7 @@ func Start(t testing.TB) (url string) {
 	}
 }
 
+// freePort returns a port that nobody listens on.
 func freePort(t testing.TB) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -84,7 +98,7 @@ func freePort(t testing.TB) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-// syncBuffer is a buffer that is written and read at the same time.
+// syncBuffer is a buffer that may be used by several goroutines.
 type syncBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer

@@ -5,15 +5,14 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"net/http"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
-	whisk "github.com/apache/openwhisk-client-go/whisk"
-
 	"github.com/tppfaas/tppfaas/apps"
 	"github.com/tppfaas/tppfaas/apps/action"
+	"github.com/tppfaas/tppfaas/internal/whisk"
 )
 
 // annotation marks the packages that a sampler has made. Its value says of which application, and when.
@@ -22,8 +21,8 @@ const annotation = "tppfaas-sampler"
 // packagePrefix is how the names of these packages begin.
 const packagePrefix = "tppfaas-"
 
-// goKind is the server's default among its kinds of Go.
-func (i info) goKind() (string, error) {
+// goKind returns the server's default among its kinds of Go.
+func goKind(i whisk.Info) (string, error) {
 	for _, r := range i.Runtimes["go"] {
 		if r.Default && !r.Deprecated {
 			return r.Kind, nil
@@ -32,8 +31,8 @@ func (i info) goKind() (string, error) {
 	return "", errors.New("OpenWhisk does not say which version of Go it runs: give the kind (-kind go:1.24, say)")
 }
 
-// has tells whether the server knows a kind; one that does not list its kinds knows all.
-func (i info) has(kind string) bool {
+// hasKind reports whether the server knows a kind; one that does not list its kinds knows all.
+func hasKind(i whisk.Info, kind string) bool {
 	if kind == "blackbox" || len(i.Runtimes) == 0 {
 		return true
 	}
@@ -57,87 +56,69 @@ type deployment struct {
 }
 
 // deploy creates the package, or brings what is there of it up to date.
-func (c *client) deploy(ctx context.Context, d deployment, patience time.Duration, said func(string)) error {
-	var parameters whisk.KeyValueArr
-	for _, name := range sortedKeys(d.parameters) {
+func (t *Target) deploy(ctx context.Context, d deployment) error {
+	var parameters whisk.KeyValues
+	for _, name := range slices.Sorted(maps.Keys(d.parameters)) {
 		parameters = append(parameters, whisk.KeyValue{Key: name, Value: d.parameters[name]})
 	}
 	// Actions inherit the parameters of their package.
-	pack := &whisk.Package{Name: d.pack, Parameters: parameters, Annotations: whisk.KeyValueArr{{
+	pack := whisk.Package{Name: d.pack, Parameters: parameters, Annotations: whisk.KeyValues{{
 		Key: annotation, Value: map[string]string{"application": d.app.Name, "created": time.Now().UTC().Format(time.RFC3339)},
 	}}}
-	err := again(ctx, patience, said, func() error {
-		return c.do(ctx, c.timeout, func(api *whisk.Client) (*http.Response, error) {
-			_, response, err := api.Packages.Insert(pack, true)
-			return response, err
-		})
-	})
-	if err != nil {
+	if err := t.retry().Do(ctx, func() error { return t.client.PutPackage(ctx, pack) }); err != nil {
 		return fmt.Errorf("creating package %s: %w", d.pack, err)
 	}
-	code := base64.StdEncoding.EncodeToString(d.zip)
-	binary, timeout := true, int(d.timeout.Milliseconds())
-	exec := &whisk.Exec{Kind: d.kind, Code: &code, Binary: &binary}
+	exec := &whisk.Exec{Kind: d.kind, Code: base64.StdEncoding.EncodeToString(d.zip), Binary: true}
 	if d.kind == "blackbox" {
 		exec.Image = "openwhisk/dockerskeleton"
 	}
 	for _, f := range d.app.Functions {
-		name := d.app.DeployedName(f.Name)
-		a := &whisk.Action{
-			Name: d.pack + "/" + name, Exec: exec,
-			Annotations: whisk.KeyValueArr{{Key: "provide-api-key", Value: true}},
-			Parameters:  whisk.KeyValueArr{{Key: "function", Value: f.Name}},
-			Limits:      &whisk.Limits{Timeout: &timeout, Memory: &d.memoryMB},
+		a := whisk.Action{
+			Name: d.app.DeployedName(f.Name), Exec: exec,
+			Annotations: whisk.KeyValues{{Key: "provide-api-key", Value: true}},
+			Parameters:  whisk.KeyValues{{Key: "function", Value: f.Name}},
+			Limits:      &whisk.Limits{Timeout: d.timeout.Milliseconds(), Memory: d.memoryMB},
 		}
-		err := again(ctx, patience, said, func() error {
-			return c.do(ctx, uploadTimeout, func(api *whisk.Client) (*http.Response, error) {
-				_, response, err := api.Actions.Insert(a, true)
-				return response, err
-			})
-		})
-		if err != nil {
-			return fmt.Errorf("deploying %s, %.1f MB: %w", name, float64(len(code))/1e6, err)
+		if err := t.retry().Do(ctx, func() error { return t.client.PutAction(ctx, d.pack, a) }); err != nil {
+			return fmt.Errorf("deploying %s, %.1f MB: %w", a.Name, float64(len(exec.Code))/1e6, err)
 		}
 	}
 	return nil
 }
 
 // remove removes a package and all that is in it. That something is gone already is no error.
-func (c *client) remove(ctx context.Context, pack string, patience time.Duration, said func(string)) error {
+func (t *Target) remove(ctx context.Context, pack string) error {
 	gone := func(err error) error {
-		var e *Error
-		if errors.As(err, &e) && e.Kind == NotFound {
+		if whisk.KindOf(err) == whisk.NotFound {
 			return nil
 		}
 		return err
 	}
-	var there *whisk.Package
-	err := again(ctx, patience, said, func() error {
-		return gone(c.do(ctx, c.timeout, func(api *whisk.Client) (response *http.Response, err error) {
-			there, response, err = api.Packages.Get(pack)
-			return response, err
-		}))
+	var there whisk.Package
+	err := t.retry().Do(ctx, func() (err error) {
+		there, err = t.client.Package(ctx, pack)
+		return gone(err)
 	})
-	if err == nil && there != nil {
-		for _, a := range there.Actions {
-			name := pack + "/" + a.Name
-			err = errors.Join(err, again(ctx, patience, said, func() error {
-				return gone(c.do(ctx, c.timeout, func(api *whisk.Client) (*http.Response, error) { return api.Actions.Delete(name) }))
-			}))
-			if err != nil {
-				break
-			}
+	for _, a := range there.Actions {
+		if err != nil {
+			break
 		}
+		err = t.retry().Do(ctx, func() error { return gone(t.client.DeleteAction(ctx, pack, a.Name)) })
 	}
 	if err == nil {
-		err = again(ctx, patience, said, func() error {
-			return gone(c.do(ctx, c.timeout, func(api *whisk.Client) (*http.Response, error) { return api.Packages.Delete(pack) }))
-		})
+		err = t.retry().Do(ctx, func() error { return gone(t.client.DeletePackage(ctx, pack)) })
 	}
 	if err != nil {
 		return fmt.Errorf("removing package %s: %w", pack, err)
 	}
 	return nil
+}
+
+// retry is the policy for requests that may be made twice: until patience has passed, and the user is told of each pause.
+func (t *Target) retry() whisk.Retry {
+	return whisk.Retry{Patience: t.options.Patience, OnPause: func(err error, pause time.Duration) {
+		t.say(fmt.Sprintf("%v; trying again in %v", err, pause.Round(100*time.Millisecond)))
+	}}
 }
 
 // Leftover is a package that a sampler has deployed and not removed: its run goes on, or was killed.
@@ -150,13 +131,13 @@ type Leftover struct {
 
 // Leftovers lists what samplers have deployed and not removed, the oldest first.
 func (t *Target) Leftovers(ctx context.Context) ([]Leftover, error) {
-	all, err := t.client.packages(ctx)
+	all, err := t.client.Packages(ctx)
 	if err != nil {
 		return nil, t.explain(err)
 	}
 	var found []Leftover
 	for _, p := range all {
-		value, ok := p.Annotations.GetValue(annotation).(map[string]any)
+		value, ok := p.Annotations.Get(annotation).(map[string]any)
 		if !ok || !strings.HasPrefix(p.Name, packagePrefix) {
 			continue
 		}
@@ -175,7 +156,7 @@ func (t *Target) Leftovers(ctx context.Context) ([]Leftover, error) {
 
 // RemoveLeftover removes a package with all that is in it.
 func (t *Target) RemoveLeftover(ctx context.Context, pack string) error {
-	return t.explain(t.client.remove(ctx, pack, t.options.Patience, t.say))
+	return t.explain(t.remove(ctx, pack))
 }
 
 // packed returns the action's zip.

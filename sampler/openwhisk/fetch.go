@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"sync"
 	"time"
 
-	whisk "github.com/apache/openwhisk-client-go/whisk"
-
+	"github.com/tppfaas/tppfaas/internal/whisk"
 	"github.com/tppfaas/tppfaas/sampler"
 )
 
@@ -141,9 +139,9 @@ func (t *Target) fetch(ctx context.Context, f *flight, settle time.Duration) {
 		if ctx.Err() != nil {
 			return
 		}
-		var e *Error
+		var e *whisk.Error
 		if !errors.As(err, &e) {
-			e = &Error{Kind: Nonsense, Server: t.zipkin.name, Text: oneLine(err.Error()), cause: err}
+			e = &whisk.Error{Kind: whisk.Nonsense, Server: t.zipkin.server.Name, Text: whisk.OneLine(err.Error())}
 		}
 		t.fetching.failed(e)
 		return
@@ -153,7 +151,7 @@ func (t *Target) fetch(ctx context.Context, f *flight, settle time.Duration) {
 		t.mu.Lock()
 		t.news = time.Now()
 		t.mu.Unlock()
-		t.fetching.worked(t.zipkin.name)
+		t.fetching.worked(t.zipkin.server.Name)
 	}
 	trace, state := gather(t.options.App, f.request.Calls, spans)
 	if trace != nil {
@@ -212,7 +210,7 @@ func (t *Target) warn(ctx context.Context, now time.Time, settle time.Duration) 
 		return
 	}
 	text := fmt.Sprintf("no span has arrived in %s: the functions send theirs to the collector at %s (from %s), which must pass them on",
-		t.zipkin.name, t.options.Collector.Value, t.options.Collector.From)
+		t.zipkin.server.Name, t.options.Collector.Value, t.options.Collector.From)
 	if first.activation != "" {
 		if fate := t.fate(ctx, first.activation); fate != "" {
 			text += "; of the first request, " + fate
@@ -247,22 +245,14 @@ func (t *Target) giveUp(ctx context.Context) {
 
 // fate is what OpenWhisk says of an activation of which no span has come.
 func (t *Target) fate(ctx context.Context, activation string) string {
-	var a *whisk.Activation
-	err := t.client.do(ctx, t.options.Timeout, func(api *whisk.Client) (response *http.Response, err error) {
-		a, response, err = api.Activations.Get(activation)
-		return response, err
-	})
+	record, err := t.client.Activation(ctx, activation)
 	switch {
-	case kindOf(err) == NotFound:
+	case errors.Is(err, whisk.ErrNotYet):
 		return "OpenWhisk has no record of its activation " + activation
-	case err != nil || a == nil:
+	case err != nil:
 		return ""
-	case a.Success:
+	case record.Error == "":
 		return "main has run, as activation " + activation
 	}
-	text := a.Status
-	if result, ok := a.Result.(map[string]any); ok && result["error"] != nil {
-		text += fmt.Sprintf(": %v", result["error"])
-	}
-	return oneLine("main has failed: " + text)
+	return whisk.OneLine("main has failed: " + record.Error)
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/tppfaas/tppfaas/apps"
 	"github.com/tppfaas/tppfaas/apps/action"
+	"github.com/tppfaas/tppfaas/internal/whisk"
 	"github.com/tppfaas/tppfaas/sampler"
 )
 
@@ -248,7 +249,7 @@ func parseJournal(r io.Reader) (h header, found map[int]entry, whole int64, err 
 			}
 		}
 		if err != nil {
-			return h, nil, 0, fmt.Errorf("%d: %s", n, oneLine(err.Error()))
+			return h, nil, 0, fmt.Errorf("%d: %s", n, whisk.OneLine(err.Error()))
 		}
 		whole += int64(len(one))
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tppfaas/tppfaas/apps"
 	"github.com/tppfaas/tppfaas/apps/action"
+	"github.com/tppfaas/tppfaas/internal/whisk"
 	"github.com/tppfaas/tppfaas/sampler"
 )
 
@@ -169,19 +170,19 @@ func (t *Target) attempt(f *flight, name string, body payload) (again bool, err 
 		return false, err
 	}
 	// The context is not that of the sampling: an interrupt should not lose an answer that is about to come.
-	activation, err := t.client.invoke(t.life, name, body)
+	activation, err := t.client.Invoke(t.life, name, body)
 	if err == nil {
-		t.sending.worked(t.client.name)
+		t.sending.worked(t.client.Name())
 		f.at, f.activation = at, activation
 		// That it was sent is on disk already: what is missing is found by the trace's id.
 		_ = t.journal.sent(f.request.Index, activation)
 		return false, nil
 	}
-	var e *Error
+	var e *whisk.Error
 	if !errors.As(err, &e) {
 		return false, err
 	}
-	if e.MaybeTaken {
+	if e.MaybeProcessed {
 		t.say(fmt.Sprintf("request %d may have been lost: %v", f.request.Index, e))
 		f.at, f.lost = at, "OpenWhisk's answer was lost"
 		return false, nil
@@ -189,10 +190,10 @@ func (t *Target) attempt(f *flight, name string, body payload) (again bool, err 
 	if err := t.journal.refused(f.request.Index); err != nil {
 		return false, err
 	}
-	if !e.passing() {
+	if !e.Temporary() {
 		return false, e
 	}
-	if down, _ := t.sending.down(); e.Kind != Throttled && down > t.options.Patience {
+	if down, _ := t.sending.down(); !e.AsksToWait() && down > t.options.Patience {
 		return false, e
 	}
 	t.sending.failed(e)

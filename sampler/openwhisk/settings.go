@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/tppfaas/tppfaas/internal/whisk"
 )
 
 // Setting is a value, and where it comes from.
@@ -169,9 +171,8 @@ func (s Settings) complete() (Settings, error) {
 			return s, s.Insecure.wrong(fmt.Errorf("%q is neither true nor false", s.Insecure.Value))
 		}
 	}
-	user, password, ok := strings.Cut(s.Auth.Value, ":")
-	if !ok || user == "" || password == "" || strings.ContainsAny(s.Auth.Value, " \t\r\n") {
-		return s, s.Auth.wrong(errors.New("the key must be of the form user:password"))
+	if err := whisk.CheckKey(s.Auth.Value); err != nil {
+		return s, s.Auth.wrong(err)
 	}
 	if s.Zipkin.Value == "" {
 		s.Zipkin = Setting{defaultZipkin, here}
@@ -183,7 +184,7 @@ func (s Settings) complete() (Settings, error) {
 		s.ActionAPIHost = s.APIHost
 	}
 	for _, one := range []*Setting{&s.APIHost, &s.ActionAPIHost, &s.Zipkin, &s.Collector} {
-		u, err := parseAddress(one.Value)
+		u, err := whisk.ParseAddress(one.Value)
 		if err != nil {
 			return s, one.wrong(err)
 		}
@@ -200,37 +201,12 @@ func (s Settings) insecure() bool {
 	return insecure
 }
 
-// parseAddress reads an address; without a scheme it is https, as wsk takes it.
-func parseAddress(text string) (*url.URL, error) {
-	if !strings.Contains(text, "://") {
-		text = "https://" + text
-	}
-	u, err := url.Parse(text)
-	if err != nil {
-		var parse *url.Error
-		if errors.As(err, &parse) {
-			err = parse.Err
-		}
-		return nil, fmt.Errorf("this is no address: %w", err)
-	}
-	switch {
-	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, fmt.Errorf("the scheme %s is neither http nor https", u.Scheme)
-	case u.Hostname() == "":
-		return nil, errors.New("this address has no host")
-	case u.RawQuery != "" || u.Fragment != "":
-		return nil, errors.New("an address ends with its host or path")
-	}
-	u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), ""
-	return u, nil
-}
-
 // parseConfig reads the configuration file: a mapping with the names of the settings. Everything else in it is an error, with its
 // line.
 func parseConfig(file string, text []byte) (map[string]Setting, error) {
 	var document yaml.Node
 	if err := yaml.Unmarshal(text, &document); err != nil {
-		return nil, fmt.Errorf("%s: %s", file, oneLine(strings.TrimPrefix(err.Error(), "yaml: ")))
+		return nil, fmt.Errorf("%s: %s", file, whisk.OneLine(strings.TrimPrefix(err.Error(), "yaml: ")))
 	}
 	found := map[string]Setting{}
 	if len(document.Content) == 0 {
@@ -259,7 +235,7 @@ func parseConfig(file string, text []byte) (map[string]Setting, error) {
 			}
 		}
 		if key.Kind != yaml.ScalarNode || name == "" {
-			return nil, wrong(key, "unknown key %q (known: %s)", oneLine(key.Value), strings.Join(known, ", "))
+			return nil, wrong(key, "unknown key %q (known: %s)", whisk.OneLine(key.Value), strings.Join(known, ", "))
 		}
 		if _, twice := found[name]; twice {
 			return nil, wrong(key, "key %s comes twice", key.Value)

@@ -149,17 +149,3 @@ func FuzzWskprops(f *testing.F) {
 		}
 	})
 }
-
-func FuzzAddress(f *testing.F) {
-	f.Add("openwhisk.example.com")
-	f.Add("http://[::1]:3233/")
-	f.Fuzz(func(t *testing.T, text string) {
-		u, err := parseAddress(text)
-		if err != nil {
-			return
-		}
-		again, err := parseAddress(u.String())
-		require.NoError(t, err)
-		require.Equal(t, u.String(), again.String())
-	})
-}

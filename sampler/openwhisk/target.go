@@ -7,14 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/tppfaas/tppfaas/apps"
 	"github.com/tppfaas/tppfaas/apps/action"
+	"github.com/tppfaas/tppfaas/internal/whisk"
 	"github.com/tppfaas/tppfaas/sampler"
 	"github.com/tppfaas/tppfaas/tpp"
 )
@@ -58,15 +59,16 @@ const (
 // Target is an OpenWhisk to sample on, for one sampling. It is a sampler.Recorder.
 type Target struct {
 	options Options
-	client  *client
+	http    *http.Client // for OpenWhisk
+	client  *whisk.Client
 	zipkin  *zipkin
-	info    info
+	info    whisk.Info
 	ready   bool // Preflight went well
 	pack    string
 	journal *Journal
 
-	sending  gate // OpenWhisk's
-	fetching gate // Zipkin's
+	sending  breaker // OpenWhisk's
+	fetching breaker // Zipkin's
 
 	// life ends with Close; stop ends the sending, and may come before.
 	life    context.Context
@@ -122,7 +124,7 @@ func New(o Options) (*Target, error) {
 			return nil, err
 		}
 	}
-	api, err := parseAddress(o.APIHost.Value)
+	api, err := whisk.ParseAddress(o.APIHost.Value)
 	if err != nil {
 		return nil, o.APIHost.wrong(err)
 	}
@@ -136,12 +138,17 @@ func New(o Options) (*Target, error) {
 			o.Arch = runtime.GOARCH
 		}
 	}
-	traces, err := parseAddress(o.Zipkin.Value)
+	traces, err := whisk.ParseAddress(o.Zipkin.Value)
 	if err != nil {
 		return nil, o.Zipkin.wrong(err)
 	}
+	httpClient := whisk.NewHTTPClient(o.insecure(), maxSenders)
+	client, err := whisk.New(whisk.Options{Base: api, Key: o.Auth.Value, HTTP: httpClient, Timeout: o.Timeout, UserAgent: "tppfaas-sampler"})
+	if err != nil {
+		return nil, o.Auth.wrong(err)
+	}
 	t := &Target{
-		options: o, client: newClient(api, o.Auth.Value, o.insecure(), o.Timeout), zipkin: newZipkin(traces, o.insecure(), o.Timeout),
+		options: o, http: httpClient, client: client, zipkin: newZipkin(traces, o.insecure(), o.Timeout),
 		stop: make(chan struct{}), wake: make(chan struct{}, 1), timers: map[*time.Timer]struct{}{}, sentAt: sentTimes{epoch: time.Now()}, kept: map[int]sampler.Trace{},
 	}
 	t.life, t.end = context.WithCancel(context.Background())
@@ -155,7 +162,7 @@ func (t *Target) Close() {
 	t.stopSending()
 	t.end()
 	t.workers.Wait()
-	t.client.close()
+	t.http.CloseIdleConnections()
 	t.zipkin.close()
 }
 
@@ -165,17 +172,30 @@ func (t *Target) say(text string) {
 	}
 }
 
-// explain adds to an error where the setting that is to blame comes from.
+// explain adds to an error of OpenWhisk's where the setting that is to blame comes from.
 func (t *Target) explain(err error) error {
-	var e *Error
-	if !errors.As(err, &e) || !strings.HasPrefix(e.Server, "OpenWhisk") {
+	var e *whisk.Error
+	if !errors.As(err, &e) || e.Server != t.client.Name() {
 		return err
 	}
 	switch e.Kind {
-	case WrongKey, NotAllowed:
+	case whisk.Unauthorized, whisk.Forbidden:
 		return fmt.Errorf("%w; the key is from %s", err, t.options.Auth.From)
-	case Unreachable, Certificate, NotFound:
-		return fmt.Errorf("%w; the address is from %s", err, t.options.APIHost.From)
+	case whisk.Unreachable, whisk.Untrusted, whisk.NoTLS, whisk.NotFound:
+		return blameAddress(err, t.options.APIHost)
+	}
+	return err
+}
+
+// blameAddress adds to an error where the address comes from.
+func blameAddress(err error, address Setting) error {
+	return fmt.Errorf("%w; the address is from %s", withHint(err), address.From)
+}
+
+// withHint adds to an error about a certificate how to do without.
+func withHint(err error) error {
+	if whisk.KindOf(err) == whisk.Untrusted {
+		return fmt.Errorf("%w; -insecure does without", err)
 	}
 	return err
 }
@@ -184,41 +204,43 @@ func (t *Target) explain(err error) error {
 // deployed.
 func (t *Target) Preflight(ctx context.Context) error {
 	var err error
-	if t.info, err = t.client.info(ctx); err != nil {
-		var e *Error
+	if t.info, err = t.client.Info(ctx); err != nil {
+		var e *whisk.Error
 		// Gateways in front of OpenWhisk need not pass on its root.
 		if !errors.As(err, &e) || e.Status == 0 {
 			return t.explain(err)
 		}
 	}
-	check := func() error { return t.client.check(ctx) }
+	check := func() error { return t.client.Check(ctx, whisk.Packages) }
 	err = check()
-	if kindOf(err) == Throttled {
-		err = again(ctx, t.options.Patience, t.say, check)
+	var e *whisk.Error
+	if errors.As(err, &e) && e.AsksToWait() {
+		err = t.retry().Do(ctx, check)
 	}
-	switch {
-	case kindOf(err) == NotFound || kindOf(err) == Nonsense:
+	switch whisk.KindOf(err) {
+	case whisk.NotFound, whisk.Nonsense:
 		return fmt.Errorf("%w: is it OpenWhisk?", t.explain(err))
-	case err != nil:
+	}
+	if err != nil {
 		return t.explain(err)
 	}
 	if t.options.App != nil {
 		if t.options.Kind == "" {
-			if t.options.Kind, err = t.info.goKind(); err != nil {
+			if t.options.Kind, err = goKind(t.info); err != nil {
 				return err
 			}
-		} else if !t.info.has(t.options.Kind) {
+		} else if !hasKind(t.info, t.options.Kind) {
 			return fmt.Errorf("OpenWhisk does not run actions of kind %s", t.options.Kind)
 		}
 		if err := t.zipkin.check(ctx); err != nil {
-			return fmt.Errorf("%w; the address is from %s", err, t.options.Zipkin.From)
+			return blameAddress(err, t.options.Zipkin)
 		}
 		if err := checkCollector(ctx, t.options.Collector.Value, t.options.insecure()); err != nil {
-			var e *Error
+			var e *whisk.Error
 			if errors.As(err, &e) && e.Status != 0 {
-				return fmt.Errorf("%w; the address is from %s", err, t.options.Collector.From)
+				return blameAddress(err, t.options.Collector)
 			}
-			t.say(fmt.Sprintf("%v; that is well if the functions can reach it", err))
+			t.say(fmt.Sprintf("%v; that is well if the functions can reach it", withHint(err)))
 		}
 	}
 	t.ready = true
@@ -330,13 +352,13 @@ func (t *Target) Deploy(ctx context.Context, app *apps.Application) error {
 	}
 	t.deployed = true // a part is enough to be removed
 	t.say(fmt.Sprintf("deploying %d functions of %s, %.1f MB each, into package %s", len(app.Functions), app.Name, float64(len(zip))/1e6, t.pack))
-	return t.client.deploy(ctx, deployment{
+	return t.deploy(ctx, deployment{
 		pack: t.pack, app: app, kind: t.options.Kind, zip: zip, memoryMB: t.options.MemoryMB, timeout: timeout,
 		parameters: map[string]any{
 			"application": app.Name, "graph": action.Graph(app), "apihost": t.options.ActionAPIHost.Value, "package": t.pack,
 			"collector": t.options.Collector.Value, "insecure": t.options.insecure(), "announce": t.options.Announce,
 		},
-	}, t.options.Patience, t.say)
+	})
 }
 
 // timeout is the time limit of the actions: OpenWhisk's default, or longer if the plan has a sleep that needs it. It looks through
@@ -357,11 +379,11 @@ func (t *Target) timeout() (time.Duration, error) {
 		}
 	}
 	perMinute := int64(float64(invocations) / max(t.last.Minutes(), 1))
-	if allowed := t.info.Limits.PerMinute; allowed > 0 && perMinute > allowed {
+	if allowed := t.info.Limits.ActionsPerMinute; allowed > 0 && perMinute > allowed {
 		t.say(fmt.Sprintf("OpenWhisk allows %d invocations a minute, and the plan makes %d: they will be throttled, and traces be longer for it", allowed, perMinute))
 	}
 	timeout := max(usual, (longest + reserve).Round(time.Second))
-	if most := time.Duration(t.info.Limits.MaxDuration) * time.Millisecond; most > 0 && timeout > most {
+	if most := time.Duration(t.info.Limits.MaxActionDuration) * time.Millisecond; most > 0 && timeout > most {
 		if longest >= most {
 			return 0, fmt.Errorf("a function works for %v, and OpenWhisk allows %v", longest, most)
 		}
@@ -375,7 +397,7 @@ func (t *Target) Remove(ctx context.Context) error {
 	if !t.deployed && (t.journal == nil || t.journal.found == nil) {
 		return nil
 	}
-	return t.explain(t.client.remove(ctx, t.pack, t.options.Patience, t.say))
+	return t.explain(t.remove(ctx, t.pack))
 }
 
 // SentAt returns when a request was sent, by this run or the one before it.
@@ -453,5 +475,3 @@ func (t *Target) signal() {
 	default:
 	}
 }
-
-func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -22,7 +22,7 @@ import (
 	"github.com/tppfaas/tppfaas/apps"
 	"github.com/tppfaas/tppfaas/internal/localwhisk/rest"
 	"github.com/tppfaas/tppfaas/sampler"
-	"github.com/tppfaas/tppfaas/sampler/internal/world"
+	"github.com/tppfaas/tppfaas/sampler/internal/testenv"
 	"github.com/tppfaas/tppfaas/tpp"
 	"github.com/tppfaas/tppfaas/tpp/dataset"
 )
@@ -51,7 +51,7 @@ type run struct {
 	said []string
 }
 
-func begin(t *testing.T, w *world.World, config sampler.Config, journal string, resume bool, change func(*Options)) (*run, error) {
+func begin(t *testing.T, w *testenv.Env, config sampler.Config, journal string, resume bool, change func(*Options)) (*run, error) {
 	t.Helper()
 	r := &run{t: t}
 	o := Options{
@@ -118,7 +118,7 @@ func (r *run) clean() {
 
 // The same seed gives the same plan as in virtual time; the traces tell who invoked whom.
 func TestSample(t *testing.T) {
-	w := world.New(t, rest.Limits{})
+	w := testenv.New(t, rest.Limits{})
 	config := every(20*time.Millisecond, 30)
 	config.Missing, config.RandomDurations = 1, true
 	var sent []int
@@ -190,7 +190,7 @@ func TestSample(t *testing.T) {
 
 // Where the journal's disk is full after everything was sent, the traces stay in memory, and one line says so.
 func TestDiskFull(t *testing.T) {
-	w := world.New(t, rest.Limits{})
+	w := testenv.New(t, rest.Limits{})
 	r, err := begin(t, w, every(5*time.Millisecond, 6), filepath.Join(t.TempDir(), "x.journal"), false, nil)
 	require.NoError(t, err)
 	result, err := r.Sample(t.Context(), func(complete int) {
@@ -213,7 +213,7 @@ func TestDiskFull(t *testing.T) {
 
 // A journal that somebody has written to while it was in use is an error, and the file that was to be written is as before.
 func TestSpoiltJournal(t *testing.T) {
-	w := world.New(t, rest.Limits{})
+	w := testenv.New(t, rest.Limits{})
 	journal := filepath.Join(t.TempDir(), "x.journal")
 	r, err := begin(t, w, every(5*time.Millisecond, 3), journal, false, nil)
 	require.NoError(t, err)
@@ -237,7 +237,7 @@ func TestSpoiltJournal(t *testing.T) {
 
 // Whoever samples at the same time, or where something is left, is not disturbed.
 func TestTwoAtATime(t *testing.T) {
-	w := world.New(t, rest.Limits{})
+	w := testenv.New(t, rest.Limits{})
 	leftover, err := begin(t, w, every(time.Millisecond, 1), "", false, nil)
 	require.NoError(t, err)
 	require.NoError(t, leftover.Deploy(t.Context(), quick()))
@@ -274,7 +274,7 @@ func TestTwoAtATime(t *testing.T) {
 
 // What is missing is named, and the rest is there.
 func TestLostSpans(t *testing.T) {
-	w := world.New(t, rest.Limits{})
+	w := testenv.New(t, rest.Limits{})
 	var lost atomic.Int32
 	w.Lose(func(function, _ string) bool { return function == "quick-dev-right" && lost.Add(1) <= 2 })
 	r, err := begin(t, w, every(10*time.Millisecond, 10), "", false, nil)
@@ -291,7 +291,7 @@ func TestLostSpans(t *testing.T) {
 
 // Without the span of main a trace is found all the same.
 func TestLostMain(t *testing.T) {
-	w := world.New(t, rest.Limits{})
+	w := testenv.New(t, rest.Limits{})
 	w.Lose(func(function, _ string) bool { return function == "quick-dev-main" })
 	r, err := begin(t, w, every(10*time.Millisecond, 2), "", false, nil)
 	require.NoError(t, err)
@@ -303,7 +303,7 @@ func TestLostMain(t *testing.T) {
 
 // No span at all: the user is told where they should have gone, and what became of main.
 func TestNothingArrives(t *testing.T) {
-	w := world.New(t, rest.Limits{})
+	w := testenv.New(t, rest.Limits{})
 	w.Lose(func(string, string) bool { return true })
 	r, err := begin(t, w, every(10*time.Millisecond, 2), "", false, nil)
 	require.NoError(t, err)
@@ -335,7 +335,7 @@ const always = 1 << 30
 
 // A server that is not as it should be ends the run before anything is deployed.
 func TestPreflight(t *testing.T) {
-	w := world.New(t, rest.Limits{})
+	w := testenv.New(t, rest.Limits{})
 	deployed := atomic.Bool{}
 	hang := make(chan struct{})
 	defer close(hang)
@@ -352,7 +352,7 @@ func TestPreflight(t *testing.T) {
 		{name: "not OpenWhisk", want: "OpenWhisk at HOST does not have this (404): status 404, it says; the address is from -apihost: is it OpenWhisk?",
 			whisk: answers("GET", "", 404, always)},
 		{name: "nonsense", want: "OpenWhisk at HOST does not have this (404)", whisk: func(w http.ResponseWriter, _ *http.Request) bool { http.NotFound(w, nil); return true }},
-		{name: "null", want: "OpenWhisk does not say which version of Go it runs",
+		{name: "null", want: "OpenWhisk at HOST answers nonsense: a list is due, and this is null: is it OpenWhisk?",
 			whisk: func(w http.ResponseWriter, _ *http.Request) bool { fmt.Fprint(w, "null"); return true }},
 		{name: "fails", want: "OpenWhisk at HOST fails (500): status 500, it says", whisk: answers("GET", "/packages", 500, always)},
 		{name: "hangs", want: "OpenWhisk at HOST cannot be reached: no answer in time; the address is from -apihost",
@@ -396,8 +396,8 @@ func TestPreflight(t *testing.T) {
 
 // A certificate that nobody vouches for is refused, unless that is what the user wants.
 func TestCertificate(t *testing.T) {
-	w := world.New(t, rest.Limits{})
-	secure := world.TLS(t, w.OpenWhisk)
+	w := testenv.New(t, rest.Limits{})
+	secure := testenv.TLS(t, w.OpenWhisk)
 	_, err := begin(t, w, every(time.Millisecond, 1), "", false, func(o *Options) { o.APIHost.Value = secure })
 	require.ErrorContains(t, err, "OpenWhisk at "+secure+": no trusted connection: ")
 	require.ErrorContains(t, err, "; -insecure does without")
@@ -424,7 +424,7 @@ func TestRecovers(t *testing.T) {
 		{"overloaded", "fails (503): status 503, it says; trying again in ", answers("POST", "/actions/", 503, 1)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := world.New(t, rest.Limits{})
+			w := testenv.New(t, rest.Limits{})
 			w.OpenWhisk.Fail(c.fault)
 			r, err := begin(t, w, every(5*time.Millisecond, 10), "", false, nil)
 			require.NoError(t, err)
@@ -439,7 +439,7 @@ func TestRecovers(t *testing.T) {
 
 // Who plans more than OpenWhisk allows is told before, and a sleep that it does not allow is an error.
 func TestLimits(t *testing.T) {
-	w := world.New(t, rest.Limits{InvocationsPerMinute: 60, MaxTimeout: 2 * time.Second})
+	w := testenv.New(t, rest.Limits{InvocationsPerMinute: 60, MaxTimeout: 2 * time.Second})
 	r, err := begin(t, w, every(time.Second, 100), "", false, nil)
 	require.NoError(t, err)
 	require.NoError(t, r.Deploy(t.Context(), quick()))
@@ -453,7 +453,7 @@ func TestLimits(t *testing.T) {
 
 // An interrupt while the functions are deployed leaves none of them.
 func TestInterruptedDeployment(t *testing.T) {
-	w := world.New(t, rest.Limits{})
+	w := testenv.New(t, rest.Limits{})
 	r, err := begin(t, w, every(time.Millisecond, 1), "", false, nil)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -478,7 +478,7 @@ func TestInterruptedDeployment(t *testing.T) {
 
 // What cannot go well ends the sampling; what was sent before is fetched.
 func TestFailsForGood(t *testing.T) {
-	w := world.New(t, rest.Limits{})
+	w := testenv.New(t, rest.Limits{})
 	after := func(n int32, fault func(http.ResponseWriter, *http.Request) bool) func(http.ResponseWriter, *http.Request) bool {
 		var count atomic.Int32
 		return func(w http.ResponseWriter, r *http.Request) bool {
@@ -516,7 +516,7 @@ func TestFailsForGood(t *testing.T) {
 
 // An invocation that OpenWhisk may have taken is not sent again: it is found by the id of its trace, or named.
 func TestLostAnswers(t *testing.T) {
-	w := world.New(t, rest.Limits{})
+	w := testenv.New(t, rest.Limits{})
 	var n atomic.Int32
 	w.OpenWhisk.Fail(func(rw http.ResponseWriter, r *http.Request) bool {
 		if r.Method != "POST" {
@@ -548,7 +548,7 @@ func TestLostAnswers(t *testing.T) {
 
 // Zipkin goes away in the middle and comes back; requests are sent meanwhile.
 func TestZipkinAway(t *testing.T) {
-	w := world.New(t, rest.Limits{})
+	w := testenv.New(t, rest.Limits{})
 	r, err := begin(t, w, every(20*time.Millisecond, 20), "", false, func(o *Options) { o.Settle = 300 * time.Millisecond })
 	require.NoError(t, err)
 	result, err := r.Sample(t.Context(), func(complete int) {
@@ -558,14 +558,14 @@ func TestZipkinAway(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.Empty(t, result.Incomplete)
-	require.Contains(t, r.log(), "Zipkin at "+w.Zipkin.URL+" fails (500); trying again in ")
+	require.Contains(t, r.log(), "Zipkin at "+w.Zipkin.URL+" fails (500): status 500, it says; trying again in ")
 	require.Contains(t, r.log(), "answers again, after ")
 	r.clean()
 }
 
 // Zipkin goes away and stays away.
 func TestZipkinGone(t *testing.T) {
-	w := world.New(t, rest.Limits{})
+	w := testenv.New(t, rest.Limits{})
 	journal := filepath.Join(t.TempDir(), "x.journal")
 	r, err := begin(t, w, every(10*time.Millisecond, 10), journal, false, func(o *Options) { o.Patience = 500 * time.Millisecond })
 	require.NoError(t, err)
@@ -599,7 +599,7 @@ func TestZipkinGone(t *testing.T) {
 
 // An interrupt stops the sending; what was sent is fetched, and a later run sends the rest.
 func TestInterruptAndResume(t *testing.T) {
-	w := world.New(t, rest.Limits{})
+	w := testenv.New(t, rest.Limits{})
 	journal := filepath.Join(t.TempDir(), "x.journal")
 	config := every(50*time.Millisecond, 30)
 	config.RandomDurations = true
@@ -650,7 +650,7 @@ func TestInterruptAndResume(t *testing.T) {
 
 // The process dies in the middle: what it was about to send is sent, but what has arrived is not sent again.
 func TestResumeAfterDeath(t *testing.T) {
-	w := world.New(t, rest.Limits{})
+	w := testenv.New(t, rest.Limits{})
 	journal := filepath.Join(t.TempDir(), "x.journal")
 	config := every(10*time.Millisecond, 4)
 	r, err := begin(t, w, config, journal, false, nil)
@@ -686,7 +686,7 @@ func TestResumeAfterDeath(t *testing.T) {
 
 // Sends go on on schedule, however slow the platform is to answer.
 func TestSlowPlatform(t *testing.T) {
-	w := world.New(t, rest.Limits{})
+	w := testenv.New(t, rest.Limits{})
 	var mu sync.Mutex
 	waiting, together := 0, make(chan struct{})
 	w.OpenWhisk.Fail(func(_ http.ResponseWriter, r *http.Request) bool {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tppfaas/tppfaas/apps"
+	"github.com/tppfaas/tppfaas/internal/whisk"
 	"github.com/tppfaas/tppfaas/sampler"
 )
 
@@ -31,7 +32,7 @@ func gather(app *apps.Application, calls []apps.Call, spans []span) (sampler.Tra
 	lost := &sampler.Incomplete{}
 	because := func(format string, args ...any) {
 		if lost.Reason == "" {
-			lost.Reason = oneLine(fmt.Sprintf(format, args...))
+			lost.Reason = whisk.OneLine(fmt.Sprintf(format, args...))
 		}
 	}
 	for _, s := range spans {

@@ -2,14 +2,13 @@ package openwhisk
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
+
+	"github.com/tppfaas/tppfaas/internal/whisk"
 )
 
 // clockSkew is how far the clocks of the functions may be from ours: Zipkin looks for traces in a window of time.
@@ -17,10 +16,7 @@ const clockSkew = time.Hour
 
 // zipkin asks a server with Zipkin's API for traces.
 type zipkin struct {
-	base    *url.URL // without /api/v2
-	client  *http.Client
-	name    string        // in errors
-	timeout time.Duration // of a query
+	server whisk.Server
 }
 
 // span is what a dataset needs of one.
@@ -32,46 +28,23 @@ type span struct {
 	Tags      map[string]string `json:"tags"`
 }
 
+// newZipkin returns a client of the server at an address without /api/v2.
 func newZipkin(base *url.URL, insecure bool, timeout time.Duration) *zipkin {
-	return &zipkin{base: base, client: &http.Client{Transport: newTransport(insecure, fetchers)}, name: "Zipkin at " + shown(base), timeout: timeout}
+	return &zipkin{whisk.Server{
+		Name: "Zipkin at " + whisk.DisplayAddress(base), Base: base, HTTP: whisk.NewHTTPClient(insecure, fetchers), Timeout: timeout,
+	}}
 }
 
-func (z *zipkin) close() { z.client.CloseIdleConnections() }
+func (z *zipkin) close() { z.server.HTTP.CloseIdleConnections() }
 
 // get decodes the answer to a query.
 func (z *zipkin) get(ctx context.Context, path string, query url.Values, into any) error {
-	bounded, cancel := context.WithTimeout(ctx, z.timeout)
-	defer cancel()
-	u := z.base.JoinPath("api/v2", path)
-	u.RawQuery = query.Encode()
-	r, err := http.NewRequestWithContext(bounded, http.MethodGet, u.String(), nil)
-	if err != nil {
-		return fmt.Errorf("%s: %w", z.name, err)
+	err := z.server.Do(ctx, whisk.Request{Method: http.MethodGet, Path: "api/v2/" + path, Query: query}, into)
+	var e *whisk.Error
+	if errors.As(err, &e) && e.Kind == whisk.Nonsense {
+		e.Text = "not the traces it was asked for: " + e.Text
 	}
-	response, err := z.client.Do(r)
-	if err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		return noAnswer(z.name, err, true)
-	}
-	text, err := readAnswer(response)
-	switch {
-	case err != nil && ctx.Err() != nil:
-		return ctx.Err()
-	case err != nil:
-		return noAnswer(z.name, err, true)
-	case response.StatusCode != http.StatusOK:
-		said := ""
-		if strings.HasPrefix(response.Header.Get("Content-Type"), "text/plain") {
-			said = string(text)
-		}
-		return statusError(z.name, response, said)
-	}
-	if err := json.Unmarshal(text, into); err != nil {
-		return &Error{Kind: Nonsense, Server: z.name, Status: response.StatusCode, Text: "not the traces it was asked for: " + oneLine(err.Error()), cause: err}
-	}
-	return nil
+	return err
 }
 
 // window is the part of a query that says when a trace began: at most so long ago.
@@ -109,8 +82,7 @@ func (z *zipkin) byActivation(ctx context.Context, activation string, since time
 func (z *zipkin) byID(ctx context.Context, trace string) ([]span, error) {
 	var spans []span
 	err := z.get(ctx, "trace/"+trace, nil, &spans)
-	var e *Error
-	if errors.As(err, &e) && e.Kind == NotFound {
+	if whisk.KindOf(err) == whisk.NotFound {
 		return nil, nil
 	}
 	return spans, err

@@ -88,9 +88,6 @@ func (r *SequenceReader) Gzipped() bool { return r.gzipped }
 // added as they appear.
 func (r *SequenceReader) MarkNames() []string { return slices.Clone(r.marks.names) }
 
-// NumMarks is the number of marks known so far, 1 for an unmarked file.
-func (r *SequenceReader) NumMarks() int { return max(len(r.marks.names), 1) }
-
 // All yields the sequences that have not been read yet, each with memory of its own and checked as by
 // [Sequence.Validate], and ends after the first error. Only one iteration may be under way. When the context is done,
 // reading stops with its error.
@@ -134,7 +131,7 @@ func (r *SequenceReader) finish(s *tpp.Sequence) error {
 	if r.opts.Sort {
 		sortEvents(s)
 	}
-	return s.Validate(r.NumMarks())
+	return s.Validate(max(len(r.marks.names), 1))
 }
 
 // Close closes the file that OpenSequences opened.

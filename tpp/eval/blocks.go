@@ -214,7 +214,7 @@ func (e *evaluator) event(n *tpp.Next, gap float64, mark int) {
 	} else {
 		t.logTime += n.LogProb(gap)
 		t.logResolution += n.LogResolution(gap, e.opts.Resolution, mark)
-		cell := PITCell(n.Time, gap, e.opts.Resolution)
+		cell := pitCell(n.Time, gap, e.opts.Resolution)
 		t.pit.add(cell)
 		t.rescaled = append(t.rescaled, ksCell(cell.at(e.rng.Float64())))
 	}
@@ -309,12 +309,12 @@ func (t *totals) scores() Scores {
 		NLLTime: 0 - t.logTime/n, NLLMark: 0 - t.logMark/n, NLL: 0 - sum/n, NLLResolution: 0 - t.logResolution/n,
 		NLLSequence: 0 - sum/float64(t.sequences), NLLEnd: math.NaN(),
 		MAE: t.absolute / n, RMSE: math.Sqrt(t.squared / n), CRPS: t.crps / n,
-		Accuracy: t.confusion.Accuracy(), MacroF1: t.confusion.MacroF1(), ECE: ExpectedCalibrationError(t.bins()),
+		Accuracy: t.confusion.Accuracy(), MacroF1: t.confusion.MacroF1(), ECE: expectedCalibrationError(t.bins()),
 		Coverage50: t.pit.inner50 / n, Coverage90: t.pit.inner90 / n,
 		OTD: t.distance / float64(t.forecasts),
 	}
 	s.KS = t.rescaled.statistic()
-	s.KSPValue = KSPValue(s.KS, t.rescaled.n)
+	s.KSPValue = ksPValue(s.KS, t.rescaled.n)
 	if t.hasEnd {
 		s.NLLEnd = 0 - t.logEnd/float64(t.decisions)
 	}

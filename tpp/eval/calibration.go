@@ -9,32 +9,32 @@ import (
 // PITBins is the number of bins of a histogram of the probability integral transform.
 const PITBins = 20
 
-// PITInterval is the probability integral transform of an inter time that a clock rounded: anywhere from Lower to Upper,
+// pitInterval is the probability integral transform of an inter time that a clock rounded: anywhere from Lower to Upper,
 // 0 ≤ Lower ≤ Upper ≤ 1.
-type PITInterval struct{ Lower, Upper float64 }
+type pitInterval struct{ lower, upper float64 }
 
-// PITCell is the probability integral transform F(τ) of a gap, by the distribution that was predicted for it. If the
+// pitCell is the probability integral transform F(τ) of a gap, by the distribution that was predicted for it. If the
 // model is right, F(τ) is uniform on [0, 1]; but a clock with ticks of the given resolution Δ says no more than that it
 // lies between F(τ − Δ/2) and F(τ + Δ/2), which for a gap of few ticks, and for one of zero above all, is far from a
 // point. Spread evenly over that interval the transform is uniform again (Czado, Gneiting and Held 2009, Predictive
 // Model Assessment for Count Data, section 2.1).
-func PITCell(d dist.Distribution, gap, resolution float64) PITInterval {
-	c := PITInterval{Upper: d.CDF(gap + resolution/2)}
+func pitCell(d dist.Distribution, gap, resolution float64) pitInterval {
+	c := pitInterval{upper: d.CDF(gap + resolution/2)}
 	if from := gap - resolution/2; from > 0 {
-		c.Lower = min(d.CDF(from), c.Upper)
+		c.lower = min(d.CDF(from), c.upper)
 	}
 	return c
 }
 
 // at is the point at a share v of the interval.
-func (c PITInterval) at(v float64) float64 { return c.Lower + v*(c.Upper-c.Lower) }
+func (c pitInterval) at(v float64) float64 { return c.lower + v*(c.upper-c.lower) }
 
 // Within is the share of the interval that lies between a and b.
-func (c PITInterval) Within(a, b float64) float64 {
-	if width := c.Upper - c.Lower; width > 0 {
-		return max(min(c.Upper, b)-max(c.Lower, a), 0) / width
+func (c pitInterval) within(a, b float64) float64 {
+	if width := c.upper - c.lower; width > 0 {
+		return max(min(c.upper, b)-max(c.lower, a), 0) / width
 	}
-	if a <= c.Lower && c.Lower < b || c.Lower == 1 && b == 1 {
+	if a <= c.lower && c.lower < b || c.lower == 1 && b == 1 {
 		return 1
 	}
 	return 0
@@ -46,13 +46,13 @@ type pitSums struct {
 	inner50, inner90 float64
 }
 
-func (p *pitSums) add(c PITInterval) {
-	first, last := int(c.Lower*PITBins), min(int(c.Upper*PITBins), PITBins-1)
+func (p *pitSums) add(c pitInterval) {
+	first, last := int(c.lower*PITBins), min(int(c.upper*PITBins), PITBins-1)
 	for i := min(first, PITBins-1); i <= last; i++ {
-		p.histogram[i] += c.Within(float64(i)/PITBins, float64(i+1)/PITBins)
+		p.histogram[i] += c.within(float64(i)/PITBins, float64(i+1)/PITBins)
 	}
-	p.inner50 += c.Within(0.25, 0.75)
-	p.inner90 += c.Within(0.05, 0.95)
+	p.inner50 += c.within(0.25, 0.75)
+	p.inner90 += c.within(0.05, 0.95)
 }
 
 func (p *pitSums) merge(q *pitSums) {
@@ -70,7 +70,7 @@ const ksCells = 1 << 16
 // ksCell is the cell of a rescaled time.
 func ksCell(z float64) uint16 { return uint16(min(int(z*ksCells), ksCells-1)) }
 
-// ksCounts counts rescaled times z = 1 − exp(−∫λ) = F(τ), each drawn from within its PITInterval: under the right model
+// ksCounts counts rescaled times z = 1 − exp(−∫λ) = F(τ), each drawn from within its pitInterval: under the right model
 // they are independent and uniform.
 type ksCounts struct {
 	cells []int
@@ -100,11 +100,11 @@ func (k *ksCounts) statistic() float64 {
 	return largest
 }
 
-// KSPValue is the probability that the Kolmogorov-Smirnov statistic of n independent draws from the distribution itself
+// ksPValue is the probability that the Kolmogorov-Smirnov statistic of n independent draws from the distribution itself
 // is at least d, 0 ≤ d ≤ 1: Kolmogorov's limit 2 Σ (−1)^(j−1) exp(−2 j² λ²) at Stephens' λ = (√n + 0.12 + 0.11/√n) d
 // (Stephens 1970, Use of the Kolmogorov-Smirnov … Statistics without Extensive Tables). For n ≥ 5 it is right to about
 // 0.01 where it is below 0.2. It is NaN without draws.
-func KSPValue(d float64, n int) float64 {
+func ksPValue(d float64, n int) float64 {
 	if n <= 0 || math.IsNaN(d) {
 		return math.NaN()
 	}
@@ -151,9 +151,9 @@ func (b *CalibrationBin) merge(c CalibrationBin) {
 	b.Accuracy += c.Accuracy
 }
 
-// ExpectedCalibrationError is the mean distance between confidence and accuracy over bins, weighted by their events
+// expectedCalibrationError is the mean distance between confidence and accuracy over bins, weighted by their events
 // (Guo et al. 2017, On Calibration of Modern Neural Networks, equation 3). It is NaN without events.
-func ExpectedCalibrationError(bins []CalibrationBin) float64 {
+func expectedCalibrationError(bins []CalibrationBin) float64 {
 	events, sum := 0, 0.0
 	for _, b := range bins {
 		if b.Events > 0 {

@@ -72,21 +72,21 @@ func TestPITCells(t *testing.T) {
 	e := dist.Exponential{Rate: 1}
 	for _, c := range []struct {
 		gap, resolution float64
-		want            PITInterval
+		want            pitInterval
 	}{
-		{0, 1, PITInterval{0, 1 - math.Exp(-0.5)}},
-		{0.5, 1, PITInterval{0, 1 - math.Exp(-1)}},
-		{2, 1, PITInterval{1 - math.Exp(-1.5), 1 - math.Exp(-2.5)}},
+		{0, 1, pitInterval{0, 1 - math.Exp(-0.5)}},
+		{0.5, 1, pitInterval{0, 1 - math.Exp(-1)}},
+		{2, 1, pitInterval{1 - math.Exp(-1.5), 1 - math.Exp(-2.5)}},
 	} {
-		if got := PITCell(e, c.gap, c.resolution); !tpptest.Near(got.Lower, c.want.Lower, 1e-12) || !tpptest.Near(got.Upper, c.want.Upper, 1e-12) {
+		if got := pitCell(e, c.gap, c.resolution); !tpptest.Near(got.lower, c.want.lower, 1e-12) || !tpptest.Near(got.upper, c.want.upper, 1e-12) {
 			t.Errorf("PIT of %v is %v, want %v", c.gap, got, c.want)
 		}
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		a, b := rapid.Float64Range(0, 1).Draw(t, "a"), rapid.Float64Range(0, 1).Draw(t, "b")
-		cell := PITInterval{min(a, b), max(a, b)}
+		cell := pitInterval{min(a, b), max(a, b)}
 		if rapid.Bool().Draw(t, "point") {
-			cell.Upper = cell.Lower
+			cell.upper = cell.lower
 		}
 		var p pitSums
 		p.add(cell)
@@ -113,21 +113,21 @@ func TestKSPValueAgainstTables(t *testing.T) {
 		{35, 0.23, 0.05, 0.01},
 		{1_000_000, 1.3581e-3, 0.05, 1e-4}, {1_000_000, 1.6276e-3, 0.01, 1e-4}, {1_000_000, 1.2238e-3, 0.10, 2e-4},
 	} {
-		if got := KSPValue(c.d, c.n); math.Abs(got-c.p) > c.off {
+		if got := ksPValue(c.d, c.n); math.Abs(got-c.p) > c.off {
 			t.Errorf("p-value of %v with %d draws is %.4f, the table says %v", c.d, c.n, got, c.p)
 		}
 	}
 	for _, c := range []struct{ d, want float64 }{{0, 1}, {1, 0}} {
-		if got := KSPValue(c.d, 1000); got != c.want {
+		if got := ksPValue(c.d, 1000); got != c.want {
 			t.Errorf("p-value of %v is %v", c.d, got)
 		}
 	}
-	if got := KSPValue(0.1, 0); !math.IsNaN(got) {
+	if got := ksPValue(0.1, 0); !math.IsNaN(got) {
 		t.Errorf("p-value of nothing is %v", got)
 	}
 	last := 1.0
 	for d := 0.0; d < 0.2; d += 1e-4 {
-		p := KSPValue(d, 100)
+		p := ksPValue(d, 100)
 		if p > last {
 			t.Fatalf("the p-value rises from %v to %v at %v", last, p, d)
 		}
@@ -174,10 +174,10 @@ func TestExpectedCalibrationError(t *testing.T) {
 	addCalibration(&bins, 1, true)
 	total := totals{}
 	total.calibration = bins
-	if got, want := ExpectedCalibrationError(total.bins()), (math.Abs(10*0.95+1-7))/41; !tpptest.Near(got, want, 1e-12) {
+	if got, want := expectedCalibrationError(total.bins()), (math.Abs(10*0.95+1-7))/41; !tpptest.Near(got, want, 1e-12) {
 		t.Errorf("ECE is %v, want %v", got, want)
 	}
-	if got := ExpectedCalibrationError(nil); !math.IsNaN(got) {
+	if got := expectedCalibrationError(nil); !math.IsNaN(got) {
 		t.Errorf("ECE of nothing is %v", got)
 	}
 }

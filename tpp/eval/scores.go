@@ -40,10 +40,10 @@ type Scores struct {
 	// MacroF1 is the unweighted mean over marks of F1 = 2 TP / (2 TP + FP + FN), over the marks that came or were the
 	// likeliest at least once.
 	MacroF1 float64
-	// ECE is the expected calibration error of the likeliest mark (see ExpectedCalibrationError).
+	// ECE is the expected calibration error of the likeliest mark (Guo et al. 2017, equation 3).
 	ECE float64
 	// Coverage50 and Coverage90 are the shares of inter times within the central 50 and 90 % intervals. Of a gap whose
-	// tick of the clock an interval cuts, the share that the model puts inside counts (see PITCell), so that a right
+	// tick of the clock an interval cuts, the share that the model puts inside counts (see the histogram in Diagnostics), so that a right
 	// model has 0.5 and 0.9 also on gaps of few ticks.
 	Coverage50, Coverage90 float64
 	// KS is the Kolmogorov-Smirnov distance of the rescaled times from a uniform distribution (Brown et al. 2002, The

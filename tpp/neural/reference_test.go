@@ -380,6 +380,7 @@ func checkAdam[F nn.Float](t *testing.T, c *referenceCase, kind Kind, losses []f
 		if got := sum.perEvent(); !tpptest.Near(got, want, 1e-3) {
 			t.Fatalf("the loss before step %d is %.9g, want %.9g", step+1, got, want)
 		}
-		adam.Update(params, grad)
+		adam.Begin(len(params))
+		adam.UpdatePart(params, grad, 0, len(params))
 	}
 }

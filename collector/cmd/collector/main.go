@@ -1,4 +1,4 @@
-// Collector takes the spans of functions, adds what OpenWhisk knows of them, and ships them to Zipkin.
+// Collector receives the spans of functions, enriches them with OpenWhisk's activation records, and exports them to Zipkin.
 package main
 
 import (
@@ -14,11 +14,11 @@ import (
 	"github.com/tppfaas/tppfaas/internal/cli"
 )
 
-const long = `Takes the spans of functions over OTLP, adds what OpenWhisk knows of their activations, and ships them to Zipkin.
+const long = `Receives the spans of functions over OTLP, enriches them with OpenWhisk's activation records, and exports them to Zipkin.
 
-Without --config it serves a platform on this machine: it listens on 127.0.0.1:4317 (gRPC) and :4318 (HTTP), asks OpenWhisk at
-OW_APIHOST (http://127.0.0.1:3233) with the key OW_AUTH (that of a standalone OpenWhisk), and ships to the Zipkin server at
-TPPFAAS_ZIPKIN (http://127.0.0.1:9411). What waits is kept in the folder TPPFAAS_STATE (.collector).
+Without --config it serves a platform on this machine: it listens on 127.0.0.1:4317 (gRPC) and :4318 (HTTP), looks records up at
+OW_APIHOST (http://127.0.0.1:3233) with the key OW_AUTH (that of a standalone OpenWhisk), and exports to the Zipkin server at
+TPPFAAS_ZIPKIN (http://127.0.0.1:9411). Spans that wait are stored in the folder TPPFAAS_STATE (.collector).
 
 Examples:
   collector

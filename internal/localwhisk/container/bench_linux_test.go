@@ -19,8 +19,7 @@ func realSpec(b *testing.B) Spec {
 	}
 }
 
-// BenchmarkColdStart starts a container with the action of the compositions (Start and Init; it is removed besides), while others are
-// there.
+// BenchmarkColdStart measures Start and Init of a container with the action of the compositions, while other containers exist.
 func BenchmarkColdStart(b *testing.B) {
 	for _, others := range []int{0, 32, 128} {
 		b.Run(fmt.Sprintf("beside=%d", others), func(b *testing.B) {
@@ -50,7 +49,7 @@ func BenchmarkColdStart(b *testing.B) {
 	}
 }
 
-// BenchmarkFirstStart also unpacks the code.
+// BenchmarkFirstStart measures the first start of an action, which also unpacks its code.
 func BenchmarkFirstStart(b *testing.B) {
 	s := realSpec(b)
 	for b.Loop() {
@@ -61,7 +60,7 @@ func BenchmarkFirstStart(b *testing.B) {
 	}
 }
 
-// BenchmarkWarmRun invokes an action that does nothing.
+// BenchmarkWarmRun measures an invocation of an action that does nothing.
 func BenchmarkWarmRun(b *testing.B) {
 	for _, others := range []int{0, 32, 128} {
 		b.Run(fmt.Sprintf("beside=%d", others), func(b *testing.B) {
@@ -80,7 +79,7 @@ func BenchmarkWarmRun(b *testing.B) {
 	}
 }
 
-// BenchmarkWarmRunParallel invokes actions in as many containers as there are processors, and more.
+// BenchmarkWarmRunParallel measures invocations in twice as many containers as there are processors.
 func BenchmarkWarmRunParallel(b *testing.B) {
 	r := newRuntime(b, Options{})
 	s := spec(b)
@@ -96,6 +95,7 @@ func BenchmarkWarmRunParallel(b *testing.B) {
 	})
 }
 
+// BenchmarkPause measures Pause and Unpause together.
 func BenchmarkPause(b *testing.B) {
 	c := started(b, newRuntime(b, Options{}), spec(b))
 	for b.Loop() {
@@ -106,35 +106,35 @@ func BenchmarkPause(b *testing.B) {
 	run(c, `{}`)
 }
 
-// BenchmarkWatch is what the warden does for idle containers, ten times a second: it reports the time on a processor for each second.
-func BenchmarkWatch(b *testing.B) {
+// BenchmarkEnforceMemory measures one check of the memory of idle containers, which the supervisor makes ten times a second.
+func BenchmarkEnforceMemory(b *testing.B) {
 	for _, n := range []int{8, 64} {
 		b.Run(fmt.Sprintf("containers=%d", n), func(b *testing.B) {
 			r := newRuntime(b, Options{})
-			var wards []Container
+			var containers []Container
 			for range n {
-				wards = append(wards, started(b, r, spec(b)))
+				containers = append(containers, started(b, r, spec(b)))
 			}
-			w := &warden{byID: map[uint64]*ward{}}
-			for i, c := range wards {
-				w.byID[uint64(i)] = &ward{pid: c.(*group).process.identity.pid, limit: 1 << 40}
+			s := &supervisor{byID: map[uint64]*child{}}
+			for i, c := range containers {
+				s.byID[uint64(i)] = &child{pid: c.(*processContainer).process.identity.pid, limit: 1 << 40}
 			}
-			for looks := 0; b.Loop(); looks++ {
-				w.watch(looks%membersEvery == 0)
+			for ticks := 0; b.Loop(); ticks++ {
+				s.enforceMemory(ticks%descendantsEvery == 0)
 			}
 		})
 	}
 }
 
-// BenchmarkWardenMemory reports what the warden holds.
-func BenchmarkWardenMemory(b *testing.B) {
+// BenchmarkSupervisorMemory reports the memory of a supervisor of 16 containers.
+func BenchmarkSupervisorMemory(b *testing.B) {
 	r := newRuntime(b, Options{})
 	for range 16 {
 		started(b, r, spec(b))
 	}
 	for b.Loop() {
 	}
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", r.keeper.command.Process.Pid))
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", r.supervisor.command.Process.Pid))
 	require.NoError(b, err)
 	for line := range strings.Lines(string(status)) {
 		for _, name := range []string{"VmRSS", "RssAnon"} {

@@ -10,29 +10,30 @@ import (
 type Runtime interface {
 	// Start starts a container without an action; memoryMB is its limit in MiB.
 	Start(ctx context.Context, memoryMB int) (Container, error)
-	// Close removes every container; an Init or Run in progress ends.
+	// Close removes all containers; it ends an Init or Run in progress.
 	Close() error
 }
 
-// Preparer is a Runtime that can be told of code before it is wanted.
+// Preparer is a Runtime that can prepare code before a container needs it.
 type Preparer interface {
-	// Prepare returns at once; the code must not be modified afterwards, as that of a Spec.
+	// Prepare prepares code in the background and returns at once. The code must not be modified afterwards, as that of a Spec.
 	Prepare(code []byte)
 }
 
-// Container is where one version of one action runs, one invocation at a time. Only Remove may be called at any time.
+// Container runs one version of one action, one invocation at a time. Its methods must not be called at the same time, except Remove.
 type Container interface {
-	// Init puts the action into the container. Nil, nil says that it can be run; an outcome, that it cannot, because of the
-	// action; an error, that it cannot, because of the platform.
+	// Init puts the action into the container. It returns nil, nil if the action can be run, an outcome if it cannot because of the
+	// action, and an error if it cannot because of the platform.
 	Init(ctx context.Context, spec Spec, timeout time.Duration) (*Outcome, error)
-	// Run invokes the action. It returns at the latest when timeout has passed and the action has been killed, or when ctx is done.
+	// Run invokes the action. When the timeout has passed or ctx is done, it kills the action and returns.
 	Run(ctx context.Context, invocation Invocation, timeout time.Duration) Outcome
-	// Logs returns what has been written since it was called before; the activation is the one that has ended.
+	// Logs returns the lines written since the last call. The id is that of the activation that has just ended.
 	Logs(activationID string) []Line
-	// Pause stops the processes, Unpause lets them go on.
+	// Pause stops the processes.
 	Pause() error
+	// Unpause continues them.
 	Unpause() error
-	// Remove kills the processes and whatever descends from them, and returns when all is gone.
+	// Remove kills the processes and their descendants, and returns when all are gone.
 	Remove()
 }
 
@@ -43,30 +44,30 @@ type Spec struct {
 	Kind    string // go:1.20, go:1.24, …, blackbox
 	Image   string // of a blackbox
 	Main    string
-	// Code is a zip archive or the executable itself, decoded from base64. It must not be modified afterwards; code that
-	// comes in the same slice again is known to be the same without being read.
+	// Code is a zip archive or the executable itself, decoded from base64. It must not be modified afterwards: the same slice is taken for the
+	// same code without comparing it.
 	Code   []byte
 	Binary bool
-	// Env has the __OW_* variables and the init parameters, as /init has them.
+	// Env has the __OW_* variables and the init parameters, as in a request to /init.
 	Env      map[string]string
-	MemoryMB int // 0: that of the container
-	// LogMB bounds the logs of one activation in MiB; at 0 no logs are kept.
+	MemoryMB int // 0: the container's
+	// LogMB is the maximum size of the logs of one activation in MiB; 0 means that no logs are kept.
 	LogMB int
 }
 
-// Invocation is what /run gets.
+// Invocation is one invocation of an action, as in a request to /run.
 type Invocation struct {
-	Value         json.RawMessage // the parameters, an object or an array; nil: {}
+	Value         json.RawMessage // the parameters, an object or an array; nil means {}
 	ActionName    string          // fully qualified
 	ActionVersion string
 	ActivationID  string
 	TransactionID string
 	Namespace     string
-	APIKey        string // "": the action gets none
+	APIKey        string // "": none
 	Deadline      time.Time
 }
 
-// OutcomeKind tells how an activation ended; the values are the statusCode of a record.
+// OutcomeKind says how an activation ended. Its values are those of statusCode in an activation record.
 type OutcomeKind int
 
 // The kinds of outcomes.
@@ -77,7 +78,7 @@ const (
 	InternalError
 )
 
-// String returns the status as a record has it.
+// String returns the status as in an activation record.
 func (k OutcomeKind) String() string {
 	switch k {
 	case Success:
@@ -94,14 +95,14 @@ func (k OutcomeKind) String() string {
 // Outcome is how an /init or a /run ended.
 type Outcome struct {
 	Kind OutcomeKind
-	// Result is an object, or an array; for errors it is {"error": …} with OpenWhisk's own words.
+	// Result is an object or an array; for errors it is {"error": …} with OpenWhisk's message.
 	Result json.RawMessage
-	// Size is the size of the answer's body in bytes; it counts only if HasBody is set.
+	// Size is the size of the answer in bytes; it is valid only if HasBody is set.
 	Size    int
 	HasBody bool
-	// TimedOut tells that the time limit was exceeded.
+	// TimedOut is set if the time limit was exceeded.
 	TimedOut bool
-	// Broken tells that the container must not be used again, and be removed.
+	// Broken is set if the container must be removed and not be used again.
 	Broken bool
 }
 

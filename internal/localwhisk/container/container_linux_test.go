@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestOutcomes: what an action does, and what becomes of it, in OpenWhisk's words.
+// TestOutcomes checks outcome, result and logs for what actions do, against OpenWhisk's.
 func TestOutcomes(t *testing.T) {
 	r := newRuntime(t, Options{})
 	s := spec(t)
@@ -47,6 +47,7 @@ func TestOutcomes(t *testing.T) {
 	}
 }
 
+// TestCrash checks the outcome and the logs of an action that panics, and that the container cannot be used afterwards.
 func TestCrash(t *testing.T) {
 	c := started(t, newRuntime(t, Options{}), spec(t))
 	run(c, `{}`)
@@ -57,20 +58,21 @@ func TestCrash(t *testing.T) {
 	require.Contains(t, logs, "stdout: about to crash")
 	require.Contains(t, logs, "stderr: panic: boom [recovered]"[:len("stderr: panic: boom")])
 	require.Equal(t, "stderr: "+notAsExpected, logs[len(logs)-1])
-	require.Equal(t, broken(commandExited), run(c, `{}`), "nobody is there any more")
+	require.Equal(t, broken(commandExited), run(c, `{}`), "the action is gone")
 }
 
-// TestAnswersAreOfTheirInvocation: what nobody asked for is not the answer of the next.
+// TestAnswersAreOfTheirInvocation checks that a second answer to an invocation is not taken for the answer to the next.
 func TestAnswersAreOfTheirInvocation(t *testing.T) {
 	c := started(t, newRuntime(t, Options{}), spec(t))
 	require.JSONEq(t, `{"n":1}`, string(run(c, `{"mode": "twice"}`).Result))
 	eventually(t, "the second answer is in the pipe", func() bool {
-		g := c.(*group)
+		g := c.(*processContainer)
 		return unread(t, g.process.results) > 0 || g.process.answers.Buffered() > 0
 	})
 	require.JSONEq(t, `{"n":2}`, string(run(c, `{"mode": "partial"}`).Result))
 }
 
+// TestRequest checks the request that an action reads.
 func TestRequest(t *testing.T) {
 	c := started(t, newRuntime(t, Options{}), spec(t))
 	inv := Invocation{
@@ -88,6 +90,7 @@ func TestRequest(t *testing.T) {
 	require.Contains(t, string(c.Run(t.Context(), inv, time.Minute).Result), `"params":{}`)
 }
 
+// TestLargeAnswers checks answers around the limit of 1 MiB.
 func TestLargeAnswers(t *testing.T) {
 	c := started(t, newRuntime(t, Options{}), spec(t))
 	o := run(c, `{"mode": "big", "size": 1024000}`)
@@ -108,6 +111,7 @@ func TestLargeAnswers(t *testing.T) {
 	require.Equal(t, Success, o.Kind, "large parameters")
 }
 
+// TestTimeouts checks that an action is killed that exceeds its time limit, in Run, in Init, and while it does not read its parameters.
 func TestTimeouts(t *testing.T) {
 	r := newRuntime(t, Options{})
 	c := started(t, r, spec(t))
@@ -115,7 +119,7 @@ func TestTimeouts(t *testing.T) {
 	want := lost("The action exceeded its time limits of 100 milliseconds.")
 	want.TimedOut = true
 	require.Equal(t, want, o)
-	require.True(t, c.(*group).process.hasExited())
+	require.True(t, c.(*processContainer).process.hasExited())
 	require.Equal(t, []string{"stderr: " + notAsExpected}, texts(c.Logs("id")))
 
 	slow, err := r.Start(t.Context(), 256)
@@ -130,9 +134,10 @@ func TestTimeouts(t *testing.T) {
 	deaf := started(t, r, spec(t))
 	require.Equal(t, Success, run(deaf, `{"mode": "deaf"}`).Kind)
 	o = runFor(deaf, `{"name": "`+strings.Repeat("z", 1<<20)+`"}`, 100*time.Millisecond)
-	require.True(t, o.TimedOut, "parameters that nobody reads")
+	require.True(t, o.TimedOut, "the action does not read its parameters")
 }
 
+// TestContexts checks that Run, Start and Init end when their context is done.
 func TestContexts(t *testing.T) {
 	r := newRuntime(t, Options{})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -149,7 +154,7 @@ func TestContexts(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
-// TestInitFails: an action that does not start, and what its logs say about it.
+// TestInitFails checks the outcome and the logs of actions that cannot be started.
 func TestInitFails(t *testing.T) {
 	r := newRuntime(t, Options{})
 	program, err := standIn()
@@ -201,6 +206,7 @@ func TestInitFails(t *testing.T) {
 	require.Equal(t, 57, broken(cannotStart).Size, "as recorded")
 }
 
+// TestProvide checks which kinds can run, and the outcomes of the others.
 func TestProvide(t *testing.T) {
 	require.Nil(t, Provide(&Spec{Kind: "go:1.24"}))
 	require.Nil(t, Provide(&Spec{Kind: "blackbox", Code: []byte("x")}))
@@ -210,7 +216,7 @@ func TestProvide(t *testing.T) {
 	require.False(t, o.HasBody)
 }
 
-// TestEnvironment: an action sees what /init gives it, and nothing of the platform.
+// TestEnvironment checks that an action has the environment and the descriptors that it should have, and none of the platform's.
 func TestEnvironment(t *testing.T) {
 	t.Setenv("SECRET_OF_THE_PLATFORM", "must not be seen")
 	r := newRuntime(t, Options{})
@@ -234,7 +240,7 @@ func TestEnvironment(t *testing.T) {
 	}
 }
 
-// TestOwnDirectory: containers share the code, but each works in a directory of its own, which goes with it.
+// TestOwnDirectory checks that containers share the code but not their working directories, which are removed with them.
 func TestOwnDirectory(t *testing.T) {
 	r := newRuntime(t, Options{})
 	program, err := standIn()
@@ -255,11 +261,11 @@ func TestOwnDirectory(t *testing.T) {
 	require.Equal(t, 1, r.codes.unpacked)
 }
 
-// TestSpare: the next container is started before it is asked for, if it is like the last one; one that has died is not handed out.
+// TestSpare checks that Start returns the spare container, but not one that has died or has another memory limit.
 func TestSpare(t *testing.T) {
 	r := newRuntime(t, Options{})
 	s := spec(t)
-	spare := func() (g *group) {
+	spare := func() (g *processContainer) {
 		eventually(t, "a spare", func() bool {
 			r.mu.Lock()
 			defer r.mu.Unlock()
@@ -281,9 +287,9 @@ func TestSpare(t *testing.T) {
 	eventually(t, "a larger spare", func() bool { return spare().memoryMB == larger.MemoryMB })
 }
 
-// TestFarewell: an idle container that is removed can finish what its answer did not wait for, as the export of a span; one that has
-// been paused cannot, nor one that does not end.
-func TestFarewell(t *testing.T) {
+// TestExitGrace checks that an idle action that is removed can finish what its answer did not wait for, such as the export of a span, but not
+// if it was paused, nor without end.
+func TestExitGrace(t *testing.T) {
 	r := newRuntime(t, Options{})
 	for _, paused := range []bool{false, true} {
 		file := filepath.Join(t.TempDir(), "farewell")
@@ -305,7 +311,7 @@ func TestFarewell(t *testing.T) {
 	require.False(t, alive(pid))
 }
 
-// TestSkeleton: a blackbox runs once for each invocation.
+// TestSkeleton checks that each invocation of a blackbox starts a process.
 func TestSkeleton(t *testing.T) {
 	r := newRuntime(t, Options{})
 	program, err := standIn()
@@ -338,7 +344,7 @@ func TestSkeleton(t *testing.T) {
 	}
 }
 
-// TestScript: the skeleton takes the text of a script too, as wsk sends it with -native.
+// TestScript checks that a blackbox may be the text of a script, as wsk sends it with -native.
 func TestScript(t *testing.T) {
 	s := spec(t)
 	s.Kind, s.Image, s.Binary = "blackbox", "openwhisk/dockerskeleton", false
@@ -346,7 +352,7 @@ func TestScript(t *testing.T) {
 	require.JSONEq(t, `{"of": "/guest/stand-in"}`, string(run(started(t, newRuntime(t, Options{}), s), `{}`).Result))
 }
 
-// TestRealAction: what the compositions deploy runs, under both of its names.
+// TestRealAction checks that the function of the compositions runs, as a kind and as a blackbox.
 func TestRealAction(t *testing.T) {
 	program, err := realAction()
 	require.NoError(t, err)

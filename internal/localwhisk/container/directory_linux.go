@@ -13,12 +13,12 @@ import (
 
 const directoryPrefix = "tppfaas-containers-"
 
-// newDirectory makes a platform's directory, with a lock that lasts as long as the platform or its warden.
+// newDirectory creates a platform's directory and locks it. The lock is held until the platform and its supervisor have ended.
 func newDirectory(parent string) (dir string, lock *os.File, err error) {
 	if dir, err = os.MkdirTemp(parent, directoryPrefix); err != nil {
 		return "", nil, err
 	}
-	// Others know a directory by its lock: it must be held when it comes to its place.
+	// Other platforms find the directory by the file lock, and remove it if that is not locked: it gets this name when it is locked.
 	aside := filepath.Join(dir, "new")
 	lock, err = os.OpenFile(aside, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if err == nil {
@@ -36,8 +36,8 @@ func newDirectory(parent string) (dir string, lock *os.File, err error) {
 	return dir, lock, nil
 }
 
-// sweep removes what platforms left that were killed together with their wardens, or that a crash of the system ended: directories,
-// and processes that work in them or run their code.
+// sweep removes what earlier platforms have left that were killed together with their supervisors or ended by a crash of the system:
+// directories, and processes that work in them or run their code.
 func sweep(parent string, log *slog.Logger) {
 	locks, _ := filepath.Glob(filepath.Join(parent, directoryPrefix+"*", "lock"))
 	for _, file := range locks {
@@ -59,11 +59,11 @@ func sweep(parent string, log *slog.Logger) {
 	}
 }
 
-// killUsers kills the processes that work in a directory, or run a program from it, and what descends from them. A person's shell that
-// has come there is none of them: it may gain privileges.
+// killUsers kills the processes that work in a directory or run a program from it, and their descendants, and returns the number of the former.
+// It spares processes that may gain privileges, such as somebody's shell in this directory: actions may not.
 func killUsers(dir string) int {
 	all, _ := pids()
-	var users []stat
+	var users []procStat
 	for _, pid := range all {
 		for _, what := range []string{"cwd", "exe"} {
 			path, err := os.Readlink("/proc/" + strconv.Itoa(pid) + "/" + what)

@@ -1,7 +1,7 @@
-// Package container runs the actions of an OpenWhisk platform in containers that are process groups of this system, speaks the protocols
-// of OpenWhisk's runtimes with them, and kills them with all that descends from them when the platform ends, in whatever way.
+// Package container runs the actions of an OpenWhisk platform in containers that are process groups of this system. It speaks the protocols of
+// OpenWhisk's runtimes with them, and kills them and all their descendants when the platform ends, however that happens.
 //
-//	runtime, err := container.NewProcesses(container.Options{})
+//	runtime, err := container.NewProcessRuntime(container.Options{})
 //	if err != nil {
 //		return err
 //	}
@@ -20,14 +20,23 @@
 //
 // # Processes
 //
-// A program that imports this package starts itself again, under other names, before its own main: once as the warden, the parent
-// of all containers, and once for each container, which then becomes the action. The warden kills everything when its connection to
-// the platform ends; if the warden is killed, the platform does. Each container has a directory of its own for its work, and shares
-// the unpacked code with others.
+// A program that imports this package starts itself again under other names, and then runs the code of this package instead of its main:
+//
+//	platform ──socket──▶ supervisor ──parent of──▶ launcher ──exec──▶ action ──▶ descendants
+//	    │                                                               ▲
+//	    └─────────── pipes: stdin, stdout, stderr, results ─────────────┘
+//
+// The supervisor, one process per ProcessRuntime, is the parent of all containers. A container is at first a launcher, which waits for the
+// platform's request to execute an action. The supervisor kills all containers when its connection to the platform ends; if the supervisor is
+// killed, the platform kills them. Each container has its own working directory, and shares the unpacked code with others.
+//
+// The types and files: [ProcessRuntime] starts containers (runtime_linux.go), each a processContainer (container_linux.go, init_linux.go,
+// run_linux.go), whose process (process_linux.go) a supervisorClient asks the supervisor for. Lines of logs are in logs.go, unpacked code in
+// codecache.go.
 //
 // # Protocols
 //
-// Actions of the kinds go:*, and blackboxes with an image openwhisk/action-golang-v*, speak the action loop; their zip needs the
-// right exec.env. Any other blackbox runs as in OpenWhisk's docker skeleton: once for each invocation, with the parameters as
-// argument and the last line of its output as the answer; what it leaves running is killed then.
+// Actions of the kinds go:*, and blackboxes with an image openwhisk/action-golang-v*, speak the action loop: one process reads a line per
+// invocation and writes a line in answer. Their zip needs the right exec.env. Any other blackbox runs as in OpenWhisk's docker skeleton: each
+// invocation starts a process, with the parameters as argument and the last line of its output as the answer; its descendants are killed then.
 package container

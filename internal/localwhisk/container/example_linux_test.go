@@ -12,7 +12,7 @@ import (
 // A blackbox is any program: it gets the parameters as argument, and the last line that it writes is the answer.
 func Example() {
 	ctx := context.Background()
-	runtime, err := container.NewProcesses(container.Options{})
+	runtime, err := container.NewProcessRuntime(container.Options{})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// daemonOf has an action start a daemon, in a session of its own, whose parent is dead, and returns it.
+// daemonOf makes an action start a daemon in a session of its own, whose parent has died, and returns its process id.
 func daemonOf(t testing.TB, c Container) int {
 	t.Helper()
 	pid, err := strconv.Atoi(field[string](t, run(c, `{"mode": "daemon"}`), "pid"))
@@ -25,39 +25,41 @@ func daemonOf(t testing.TB, c Container) int {
 	return pid
 }
 
-// TestRemoveKillsAll: also what left the group and the session, and whose parent is dead; and nothing of another container.
+// TestRemoveKillsAll checks that Remove also kills a process that has left the group and the session and whose parent has died, and nothing of
+// another container.
 func TestRemoveKillsAll(t *testing.T) {
 	r := newRuntime(t, Options{})
 	one, two := started(t, r, spec(t)), started(t, r, spec(t))
 	first, other := daemonOf(t, one), daemonOf(t, two)
-	group := one.(*group)
+	c := one.(*processContainer)
 	one.Remove()
 	require.False(t, alive(first))
-	require.False(t, alive(group.process.identity.pid))
-	require.NoDirExists(t, group.dir)
+	require.False(t, alive(c.process.identity.pid))
+	require.NoDirExists(t, c.dir)
 	require.True(t, alive(other))
 	require.Equal(t, Success, run(two, `{}`).Kind)
 	one.Remove()
 	require.Equal(t, InternalError, run(one, `{}`).Kind)
 	require.ErrorIs(t, one.Pause(), errRemoved)
 
-	// A crash takes the daemon along too.
+	// The daemon is also killed when the action crashes.
 	require.Equal(t, DeveloperError, run(two, `{"mode": "crash"}`).Kind)
 	require.False(t, alive(other))
 }
 
+// TestCloseLeavesNothing checks that Close ends running invocations, and leaves neither processes nor files.
 func TestCloseLeavesNothing(t *testing.T) {
 	r := newRuntime(t, Options{})
 	var pids []int
 	for range 3 {
 		c := started(t, r, spec(t))
-		pids = append(pids, daemonOf(t, c), c.(*group).process.identity.pid)
+		pids = append(pids, daemonOf(t, c), c.(*processContainer).process.identity.pid)
 	}
 	c := started(t, r, spec(t))
 	done := make(chan Outcome)
 	go func() { done <- run(c, `{"sleep": 60000}`) }()
-	pids = append(pids, c.(*group).process.identity.pid, r.keeper.command.Process.Pid)
-	require.NoError(t, c.Pause(), "what is stopped is killed too")
+	pids = append(pids, c.(*processContainer).process.identity.pid, r.supervisor.command.Process.Pid)
+	require.NoError(t, c.Pause(), "stopped processes are killed too")
 	require.NoError(t, r.Close())
 	require.Equal(t, InternalError, (<-done).Kind)
 	for _, pid := range pids {
@@ -69,10 +71,11 @@ func TestCloseLeavesNothing(t *testing.T) {
 	require.NoError(t, r.Close())
 }
 
+// TestPause checks that Pause stops a daemon of the action too, and that a paused container can be continued and removed.
 func TestPause(t *testing.T) {
 	r := newRuntime(t, Options{})
 	c := started(t, r, spec(t))
-	daemon, own := daemonOf(t, c), c.(*group).process.identity.pid
+	daemon, own := daemonOf(t, c), c.(*processContainer).process.identity.pid
 	state := func(pid int) byte {
 		s, err := readStat(pid)
 		require.NoError(t, err)
@@ -89,31 +92,32 @@ func TestPause(t *testing.T) {
 	require.False(t, alive(daemon))
 }
 
-// TestWardenKilled: the platform notices, nothing is left, and later containers run under another warden.
-func TestWardenKilled(t *testing.T) {
+// TestSupervisorKilled checks that the platform notices the end of the supervisor, that no process is left, and that later containers run under
+// another supervisor.
+func TestSupervisorKilled(t *testing.T) {
 	r := newRuntime(t, Options{})
 	one, two := started(t, r, spec(t)), started(t, r, spec(t))
-	pids := []int{daemonOf(t, one), one.(*group).process.identity.pid, daemonOf(t, two), two.(*group).process.identity.pid}
+	pids := []int{daemonOf(t, one), one.(*processContainer).process.identity.pid, daemonOf(t, two), two.(*processContainer).process.identity.pid}
 	done := make(chan Outcome)
 	go func() { done <- run(one, `{"sleep": 60000}`) }()
-	k := r.keeper
-	require.NoError(t, syscall.Kill(k.command.Process.Pid, syscall.SIGKILL))
+	killed := r.supervisor
+	require.NoError(t, syscall.Kill(killed.command.Process.Pid, syscall.SIGKILL))
 	require.Equal(t, lost(exitedUnexpected), <-done)
-	<-k.gone
+	<-killed.gone
 	for _, pid := range pids {
 		require.False(t, alive(pid))
 	}
 	require.Equal(t, lost(exitedUnexpected), run(two, `{}`))
 	one.Remove()
-	require.NoDirExists(t, one.(*group).dir)
+	require.NoDirExists(t, one.(*processContainer).dir)
 	require.Equal(t, Success, run(started(t, r, spec(t)), `{}`).Kind)
-	require.NotSame(t, k, r.keeper)
+	require.NotSame(t, killed, r.supervisor)
 }
 
 const platformName = "the-platform-of-a-test"
 
-// platformMain is a platform in a process of its own, to be killed: it starts containers with daemons, says which processes there
-// are, and waits.
+// platformMain is the main function of a platform in a process of its own, which is to be killed: it starts containers with daemons, prints the
+// process ids, and waits.
 func platformMain() {
 	fail := func(err error) {
 		if err != nil {
@@ -121,7 +125,7 @@ func platformMain() {
 			os.Exit(1)
 		}
 	}
-	r, err := NewProcesses(Options{Dir: os.Args[2]})
+	r, err := NewProcessRuntime(Options{Dir: os.Args[2]})
 	fail(err)
 	code, err := os.ReadFile(os.Args[3])
 	fail(err)
@@ -135,20 +139,21 @@ func platformMain() {
 			fail(fmt.Errorf("%s", o.Result))
 		}
 		d := run(c, `{"mode": "daemon"}`)
-		pids = append(pids, strings.Trim(string(d.Result), `{}"pid:`), fmt.Sprint(c.(*group).process.identity.pid))
+		pids = append(pids, strings.Trim(string(d.Result), `{}"pid:`), fmt.Sprint(c.(*processContainer).process.identity.pid))
 		go run(c, `{"sleep": 600000}`)
 	}
-	// A warden that is killed while it starts a process leaves the lock to that for a moment.
+	// Wait for the spare container: a supervisor that is killed while it starts a process leaves the lock to that process for a moment.
 	for ready := false; !ready; time.Sleep(time.Millisecond) {
 		r.mu.Lock()
-		ready = r.spare != nil && !r.awaited
+		ready = r.spare != nil && !r.startingSpare
 		r.mu.Unlock()
 	}
-	fmt.Println(r.keeper.command.Process.Pid, strings.Join(pids, " "))
+	fmt.Println(r.supervisor.command.Process.Pid, strings.Join(pids, " "))
 	select {}
 }
 
-// platform starts a platform in a process of its own, which works in dir, and returns it with its warden and its other processes.
+// platform starts a platform in a process of its own, with its directory in dir. It returns the platform and the ids of its processes, the
+// supervisor's first.
 func platform(t *testing.T, dir string) (c *exec.Cmd, pids []int) {
 	t.Helper()
 	code := filepath.Join(t.TempDir(), "code.zip")
@@ -176,8 +181,8 @@ func requireEmpty(t testing.TB, dir string) {
 	require.Empty(t, left)
 }
 
-// TestPlatformKilled: kill -9 of the platform leaves neither processes nor files; what is sent to a terminal's group, or to the warden by
-// mistake, does not matter.
+// TestPlatformKilled checks that SIGKILL of the platform leaves neither processes nor files, and that the supervisor survives the signals that
+// a terminal or an administrator may send it.
 func TestPlatformKilled(t *testing.T) {
 	dir := t.TempDir()
 	c, pids := platform(t, dir)
@@ -192,19 +197,20 @@ func TestPlatformKilled(t *testing.T) {
 	requireEmpty(t, dir)
 }
 
-// TestBothKilled: where platform and warden are killed together, the next platform removes what they left, and nothing of another.
+// TestBothKilled checks that the next platform removes what a platform and a supervisor have left that were killed together, and nothing of
+// a running platform.
 func TestBothKilled(t *testing.T) {
 	dir := t.TempDir()
 	c, pids := platform(t, dir)
-	living := must(NewProcesses(Options{Dir: dir}))
+	living := must(NewProcessRuntime(Options{Dir: dir}))
 	defer living.Close()
-	require.NoError(t, syscall.Kill(pids[0], syscall.SIGSTOP), "so that it does nothing in between")
+	require.NoError(t, syscall.Kill(pids[0], syscall.SIGSTOP), "it must do nothing in between")
 	require.NoError(t, c.Process.Kill())
 	require.NoError(t, syscall.Kill(pids[0], syscall.SIGKILL))
 	require.Error(t, c.Wait())
-	eventually(t, "the warden is gone", func() bool { return !alive(pids[0]) })
-	require.True(t, alive(pids[1]), "a daemon that nobody has killed")
-	require.NoError(t, must(NewProcesses(Options{Dir: dir})).Close())
+	eventually(t, "the supervisor is gone", func() bool { return !alive(pids[0]) })
+	require.True(t, alive(pids[1]), "nobody has killed the daemon")
+	require.NoError(t, must(NewProcessRuntime(Options{Dir: dir})).Close())
 	for _, pid := range pids {
 		require.False(t, alive(pid), "process %d of %d", pid, pids)
 	}
@@ -213,7 +219,7 @@ func TestBothKilled(t *testing.T) {
 	requireEmpty(t, dir)
 }
 
-// TestMany containers at once, some of which die by themselves.
+// TestMany runs many containers at once, some of which crash.
 func TestMany(t *testing.T) {
 	r := newRuntime(t, Options{noSpare: true})
 	s := spec(t)
@@ -241,7 +247,7 @@ func TestMany(t *testing.T) {
 		})
 	}
 	wait.Wait()
-	require.Empty(t, children(r.keeper.command.Process.Pid))
+	require.Empty(t, children(r.supervisor.command.Process.Pid))
 	entries, err := os.ReadDir(r.dir)
 	require.NoError(t, err)
 	require.Len(t, entries, 2, "the code and the lock")

@@ -7,9 +7,8 @@ import (
 
 const goImage = "openwhisk/action-golang-v"
 
-// loopRuntime returns the name that the runtime of an action has for itself, which the action's exec.env must have, where the runtime
-// speaks the action loop: that of the kinds go:*, and their image where it was named as one of a blackbox. It is "" where each
-// invocation has a process of its own.
+// loopRuntime returns the name of the action's runtime, which the action's exec.env must contain, if the runtime speaks the action loop. These
+// are the runtimes of the kinds go:*, and blackboxes with one of their images. Otherwise it returns "": each invocation has its own process.
 func loopRuntime(s *Spec) string {
 	if version, ok := strings.CutPrefix(s.Kind, "go:"); ok {
 		return goImage + version
@@ -24,8 +23,8 @@ func loopRuntime(s *Spec) string {
 	return ""
 }
 
-// Provide says whether there is something to run an action of this kind with, as OpenWhisk finds when it starts the container; nil if
-// there is.
+// Provide returns nil if actions of this kind can run here. Otherwise it returns the outcome that OpenWhisk gives to an activation whose
+// container cannot be created.
 func Provide(s *Spec) *Outcome {
 	var o Outcome
 	switch {

@@ -7,28 +7,30 @@ import (
 	"time"
 )
 
-// lineOverhead is what a line of logs counts for besides its text; OpenWhisk counts the bytes of the file that Docker keeps.
+// lineOverhead is the number of bytes that count against the log limit for each line besides its text: OpenWhisk counts the bytes of
+// Docker's log file, which has a JSON object per line.
 const lineOverhead = 71
 
-// maxLine is the length at which a line is broken, as Docker does.
+// maxLine is the length at which long lines are split, as Docker does.
 const maxLine = 16 << 10
 
-// book has the logs of a container since they were taken last.
-type book struct {
+// logBuffer holds the log lines of a container until they are collected.
+type logBuffer struct {
 	mu        sync.Mutex
-	limit     int // in bytes; at 0 nothing is kept
+	limit     int // in bytes; 0: nothing is kept
 	lines     []Line
 	size      int
 	truncated bool
 }
 
-func (b *book) setLimit(bytes int) {
+func (b *logBuffer) setLimit(bytes int) {
 	b.mu.Lock()
 	b.limit = bytes
 	b.mu.Unlock()
 }
 
-func (b *book) add(l Line) {
+// add appends a line, unless the limit is exceeded.
+func (b *logBuffer) add(l Line) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch size := len(l.Text) + lineOverhead; {
@@ -41,8 +43,8 @@ func (b *book) add(l Line) {
 	}
 }
 
-// take returns the lines and forgets them; warning, if there is one, is the last.
-func (b *book) take(warning string) []Line {
+// take returns the lines and empties the buffer. A warning that is not empty becomes the last line.
+func (b *logBuffer) take(warning string) []Line {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	lines := b.lines
@@ -56,22 +58,22 @@ func (b *book) take(warning string) []Line {
 	return lines
 }
 
-// sink takes what a process writes, as it comes.
+// sink receives the bytes that a process writes.
 type sink interface {
 	write(p []byte, at time.Time)
-	// flush ends a line that has no end yet.
+	// flush ends an unfinished line.
 	flush()
 }
 
-// splitter makes lines of what comes.
-type splitter struct {
-	book    *book
-	stream  string
-	partial []byte
-	began   time.Time
+// lineSplitter splits a stream into lines and adds them to a buffer.
+type lineSplitter struct {
+	buffer  *logBuffer
+	stream  string    // stdout or stderr
+	partial []byte    // the beginning of an unfinished line
+	began   time.Time // when partial was begun
 }
 
-func (s *splitter) write(p []byte, at time.Time) {
+func (s *lineSplitter) write(p []byte, at time.Time) {
 	for len(p) > 0 {
 		line, rest, ended := bytes.Cut(p, []byte("\n"))
 		if room := maxLine - len(s.partial); len(line) > room {
@@ -85,7 +87,7 @@ func (s *splitter) write(p []byte, at time.Time) {
 			return
 		}
 		if len(s.partial) == 0 {
-			s.book.add(Line{s.began, s.stream, string(line)})
+			s.buffer.add(Line{s.began, s.stream, string(line)})
 			continue
 		}
 		s.partial = append(s.partial, line...)
@@ -93,24 +95,24 @@ func (s *splitter) write(p []byte, at time.Time) {
 	}
 }
 
-func (s *splitter) flush() {
+func (s *lineSplitter) flush() {
 	if len(s.partial) > 0 {
-		s.book.add(Line{s.began, s.stream, string(s.partial)})
+		s.buffer.add(Line{s.began, s.stream, string(s.partial)})
 		s.partial = s.partial[:0]
 	}
 }
 
-// lastLine holds back the last line that is not blank, which is the answer of an action that runs once for each invocation. What
-// comes before it is logs.
-type lastLine struct {
-	logs  *splitter
-	held  []byte // at most maxAnswer bytes
-	size  int    // of the line, with its end
+// answerLine holds back the last line that is not blank, which is the answer of an action that has one process per invocation. Earlier lines
+// go to the logs.
+type answerLine struct {
+	logs  *lineSplitter
+	held  []byte // the line, at most maxAnswer bytes of it
+	size  int    // of the whole line, including the newline
 	began time.Time
-	ended bool
+	ended bool // the line has its newline
 }
 
-func (l *lastLine) write(p []byte, at time.Time) {
+func (l *answerLine) write(p []byte, at time.Time) {
 	for len(p) > 0 {
 		if l.ended {
 			if p = bytes.TrimLeft(p, " \t\r\n"); len(p) == 0 {
@@ -135,8 +137,8 @@ func (l *lastLine) write(p []byte, at time.Time) {
 	}
 }
 
-// release hands what was held to the logs: it was not the last line.
-func (l *lastLine) release() {
+// release passes the held line to the logs: it is no answer.
+func (l *answerLine) release() {
 	if l.size == 0 {
 		return
 	}
@@ -144,4 +146,5 @@ func (l *lastLine) release() {
 	l.held, l.size, l.ended = nil, 0, false
 }
 
-func (l *lastLine) flush() {}
+// flush does nothing: an unfinished line may still be the answer.
+func (l *answerLine) flush() {}

@@ -11,7 +11,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestLogsAreComplete: what was written before the answer is there as soon as the answer is, in its order, by stream.
+// TestLogsAreComplete checks that what an action has written before its answer is in the logs as soon as the answer is there, in order for
+// each stream.
 func TestLogsAreComplete(t *testing.T) {
 	c := started(t, newRuntime(t, Options{}), spec(t, "INIT_SAY", "starting"))
 	require.Equal(t, Success, run(c, `{"mode": "logs", "size": 1}`).Kind)
@@ -31,7 +32,7 @@ func TestLogsAreComplete(t *testing.T) {
 	}
 }
 
-// TestLogsAreBounded: as on the recorded server, 1 MiB is 980 lines of 1000 characters, and a message.
+// TestLogsAreBounded checks that a limit of 1 MiB allows 980 lines of 1000 characters and a message, as on the recorded server.
 func TestLogsAreBounded(t *testing.T) {
 	r := newRuntime(t, Options{})
 	c := started(t, r, spec(t))
@@ -43,7 +44,7 @@ func TestLogsAreBounded(t *testing.T) {
 	require.Equal(t, Success, run(c, `{}`).Kind)
 	require.Equal(t, []string{"stdout: Hello log stranger"}, texts(c.Logs("id")), "the next activation has its own limit")
 
-	// What comes between two runs is the next one's, within its limit, and the action is not held up by it.
+	// What is written between two runs belongs to the next one and its limit, and does not block the action.
 	require.Equal(t, Success, run(c, `{"mode": "later", "size": 20000}`).Kind)
 	require.Equal(t, Success, run(c, `{}`).Kind)
 	var all []string
@@ -60,15 +61,15 @@ func TestLogsAreBounded(t *testing.T) {
 	require.Empty(t, silent.Logs("id"))
 }
 
-// TestSplitter: however what is written is cut into pieces, the lines are the same.
-func TestSplitter(t *testing.T) {
+// TestLineSplitter checks that the lines do not depend on how the output is cut into pieces.
+func TestLineSplitter(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.SampledFrom([]string{"", "\n", "a\nb\n", "no end"}).Draw(t, "text")
 		for range rapid.IntRange(0, 5).Draw(t, "lines") {
 			text += strings.Repeat("z", rapid.SampledFrom([]int{0, 1, 10, maxLine - 1, maxLine, maxLine + 1, 2 * maxLine, 40_000}).Draw(t, "length")) + "\n"
 		}
-		b := &book{limit: 1 << 30}
-		s := &splitter{book: b, stream: "stdout"}
+		b := &logBuffer{limit: 1 << 30}
+		s := &lineSplitter{buffer: b, stream: "stdout"}
 		for rest := text; len(rest) > 0; {
 			n := rapid.IntRange(1, len(rest)).Draw(t, "piece")
 			s.write([]byte(rest[:n]), time.Now())
@@ -93,13 +94,13 @@ func TestSplitter(t *testing.T) {
 	})
 }
 
-// TestLastLine: the last line that is not blank is held back, the others are logs.
-func TestLastLine(t *testing.T) {
+// TestAnswerLine checks that the last line that is not blank is held back, and that the others go to the logs.
+func TestAnswerLine(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		lines := rapid.SliceOfN(rapid.SampledFrom([]string{"a", `{"x": 1}`, "some words", "  {}"}), 0, 6).Draw(t, "lines")
 		text := strings.Join(lines, "\n") + rapid.SampledFrom([]string{"", "\n", "\n\n", "\n \n\t\n"}).Draw(t, "end")
-		b := &book{limit: 1 << 30}
-		l := &lastLine{logs: &splitter{book: b, stream: "stdout"}}
+		b := &logBuffer{limit: 1 << 30}
+		l := &answerLine{logs: &lineSplitter{buffer: b, stream: "stdout"}}
 		for rest := text; len(rest) > 0; {
 			n := rapid.IntRange(1, len(rest)).Draw(t, "piece")
 			l.write([]byte(rest[:n]), time.Now())

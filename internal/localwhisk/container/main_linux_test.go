@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// build builds a program once, into a directory that outlives no test run.
+// build returns a function that builds a program, once, and returns its bytes.
 func build(pkg string) func() ([]byte, error) {
 	return sync.OnceValues(func() ([]byte, error) {
 		dir, err := os.MkdirTemp("", "tppfaas-container-test-")
@@ -58,7 +58,7 @@ var (
 
 const goEnv = "openwhisk/action-golang-v1.24"
 
-// packed zips files; a name that ends in ! is an executable.
+// packed returns a zip of the files; exec and names that end in .sh are executable.
 func packed(t testing.TB, files map[string]string) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -78,10 +78,10 @@ func packed(t testing.TB, files map[string]string) []byte {
 	return b.Bytes()
 }
 
-func newRuntime(t testing.TB, o Options) *Processes {
+func newRuntime(t testing.TB, o Options) *ProcessRuntime {
 	t.Helper()
 	o.Dir = t.TempDir()
-	p, err := NewProcesses(o)
+	p, err := NewProcessRuntime(o)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, p.Close()) })
 	return p
@@ -89,7 +89,7 @@ func newRuntime(t testing.TB, o Options) *Processes {
 
 var zipped sync.Map // by the first byte of the program
 
-// standInZip zips the stand-in once.
+// standInZip returns the zip of the stand-in, which it makes once.
 func standInZip(t testing.TB, program []byte) []byte {
 	if z, ok := zipped.Load(&program[0]); ok {
 		return z.([]byte)
@@ -98,7 +98,7 @@ func standInZip(t testing.TB, program []byte) []byte {
 	return z.([]byte)
 }
 
-// spec is that of the stand-in, as a kind go:1.24.
+// spec returns the Spec of the stand-in as an action of the kind go:1.24.
 func spec(t testing.TB, env ...string) Spec {
 	t.Helper()
 	program, err := standIn()
@@ -113,8 +113,8 @@ func spec(t testing.TB, env ...string) Spec {
 	return s
 }
 
-// started returns a container with the stand-in in it.
-func started(t testing.TB, r *Processes, s Spec) Container {
+// started returns a container that has been initialised with the action.
+func started(t testing.TB, r *ProcessRuntime, s Spec) Container {
 	t.Helper()
 	c, err := r.Start(t.Context(), s.MemoryMB)
 	require.NoError(t, err)
@@ -138,7 +138,7 @@ func runFor(c Container, value string, timeout time.Duration) Outcome {
 	}, timeout)
 }
 
-// field returns a member of a result.
+// field returns a member of a result, which must be there.
 func field[T any](t testing.TB, o Outcome, name string) (v T) {
 	t.Helper()
 	var fields map[string]json.RawMessage
@@ -156,19 +156,19 @@ func texts(lines []Line) []string {
 	return list
 }
 
-// alive tells whether a process runs.
+// alive reports whether a process is running.
 func alive(pid int) bool {
 	s, err := readStat(pid)
 	return err == nil && !s.gone()
 }
 
-// eventually waits for a condition that only /proc tells of.
+// eventually polls a condition that only /proc shows.
 func eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
 	require.Eventually(t, condition, 30*time.Second, time.Millisecond, what)
 }
 
-// unread tells how many bytes lie in a pipe.
+// unread returns the number of bytes in a pipe.
 func unread(t testing.TB, f *os.File) int {
 	t.Helper()
 	raw, err := f.SyscallConn()

@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// maxAnswer bounds the answer of an action in bytes, as OpenWhisk does by default.
+// maxAnswer is the maximum size of an action's answer in bytes, OpenWhisk's default.
 const maxAnswer = 1 << 20
 
-// What OpenWhisk says, in its own words.
+// Messages of OpenWhisk.
 const (
 	cannotStart      = "Cannot start action. Check logs for details."
 	noBinary         = "The action failed to generate or locate a binary. See logs for details."
@@ -23,6 +23,7 @@ const (
 	notAsExpected    = "The action did not initialize or run as expected. Log data might be missing."
 )
 
+// errorResult returns {"error": text}.
 func errorResult(text string) json.RawMessage {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -31,28 +32,30 @@ func errorResult(text string) json.RawMessage {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
 
-// broken is the outcome of an action that OpenWhisk's proxy answers for: the answer has a size.
+// broken returns the outcome of a failed action for which OpenWhisk's proxy answers; the answer has a size.
 func broken(text string) Outcome {
 	r := errorResult(text)
 	return Outcome{Kind: DeveloperError, Result: r, Size: len(r) + 1, HasBody: true, Broken: true}
 }
 
-// lost is the outcome of an action from which no answer comes.
+// lost returns the outcome of an action that has not answered.
 func lost(text string) Outcome {
 	return Outcome{Kind: DeveloperError, Result: errorResult(text), Broken: true}
 }
 
+// timedOut returns the outcome of an action that was killed after its time limit.
 func timedOut(timeout time.Duration, when string) Outcome {
 	o := lost(fmt.Sprintf("The action exceeded its time limits of %d milliseconds%s.", timeout.Milliseconds(), when))
 	o.TimedOut = true
 	return o
 }
 
+// internal returns the outcome of an activation that failed because of the platform.
 func internal(text string) Outcome {
 	return Outcome{Kind: InternalError, Result: errorResult(text), Broken: true}
 }
 
-// outcomeOf reads the answer of an action, of which at most maxAnswer bytes may have been kept; size counts all of them.
+// outcomeOf returns the outcome that the answer of an action means. The answer may be cut to maxAnswer bytes; size is its full size.
 func outcomeOf(answer []byte, size int) Outcome {
 	if size > maxAnswer {
 		kept := answer[:min(len(answer), maxAnswer)]
@@ -77,7 +80,7 @@ func outcomeOf(answer []byte, size int) Outcome {
 	return Outcome{Kind: Success, Result: bytes.Clone(answer), Size: size, HasBody: true}
 }
 
-// appendRequest appends the line that /run hands to an action.
+// appendRequest appends the line that invokes an action in the action loop.
 func appendRequest(b []byte, inv Invocation) ([]byte, error) {
 	b = append(b, `{"action_name":`...)
 	b = appendText(b, inv.ActionName)
@@ -104,7 +107,7 @@ func appendRequest(b []byte, inv Invocation) ([]byte, error) {
 	return append(b, "}\n"...), nil
 }
 
-// oneLine returns parameters without the line breaks that a client may have put between them.
+// oneLine returns the parameters without line breaks, which a client may have put between them.
 func oneLine(value json.RawMessage) (json.RawMessage, error) {
 	if len(value) == 0 {
 		return json.RawMessage("{}"), nil

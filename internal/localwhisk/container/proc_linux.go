@@ -8,33 +8,34 @@ import (
 	"strconv"
 )
 
-// stat is what /proc tells of a process.
-type stat struct {
+// procStat is the part of /proc/PID/stat that is used here.
+type procStat struct {
 	pid, parent, group int
 	state              byte
 	threads            int
-	start              uint64 // ticks since boot; with pid it names a process for good
+	start              uint64 // in clock ticks since boot; together with pid it identifies a process uniquely
 }
 
-// gone tells whether nothing runs any more. The state is that of the first thread, which may end long before the others: as long as one of
-// them is left, the process has its files, with their locks.
-func (s stat) gone() bool { return s.state == 'X' || s.state == 'Z' && s.threads <= 1 }
+// gone reports whether the process has ended. The state is that of the first thread, which may end long before the others; as long as one of
+// them exists, the process has its open files and their locks.
+func (s procStat) gone() bool { return s.state == 'X' || s.state == 'Z' && s.threads <= 1 }
 
-func readStat(pid int) (stat, error) {
+// readStat reads /proc/PID/stat.
+func readStat(pid int) (procStat, error) {
 	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
-		return stat{}, err
+		return procStat{}, err
 	}
-	// The name stands in brackets and may have any character.
+	// The second field is the name in parentheses, which may contain any character.
 	i := bytes.LastIndexByte(b, ')')
 	if i < 0 {
-		return stat{}, fmt.Errorf("process %d: its stat cannot be read", pid)
+		return procStat{}, fmt.Errorf("process %d: its stat cannot be read", pid)
 	}
 	fields := bytes.Fields(b[i+1:])
 	if len(fields) < 20 {
-		return stat{}, fmt.Errorf("process %d: its stat cannot be read", pid)
+		return procStat{}, fmt.Errorf("process %d: its stat cannot be read", pid)
 	}
-	s := stat{pid: pid, state: fields[0][0]}
+	s := procStat{pid: pid, state: fields[0][0]}
 	parent, err1 := strconv.Atoi(string(fields[1]))
 	group, err2 := strconv.Atoi(string(fields[2]))
 	threads, err3 := strconv.Atoi(string(fields[17]))
@@ -43,7 +44,7 @@ func readStat(pid int) (stat, error) {
 	return s, errors.Join(err1, err2, err3, err4)
 }
 
-// pids returns all processes.
+// pids returns the ids of all processes.
 func pids() ([]int, error) {
 	d, err := os.Open("/proc")
 	if err != nil {
@@ -60,7 +61,7 @@ func pids() ([]int, error) {
 	return list, err
 }
 
-// children returns the children of a process. The threads of a process have children of their own.
+// children returns the child processes of all threads of a process.
 func children(pid int) []int {
 	dir := "/proc/" + strconv.Itoa(pid) + "/task"
 	d, err := os.Open(dir)
@@ -86,6 +87,7 @@ func children(pid int) []int {
 	return list
 }
 
+// childrenByParent returns the children of a process, found by the parent of every process.
 func childrenByParent(pid int) []int {
 	all, _ := pids()
 	var list []int
@@ -97,7 +99,7 @@ func childrenByParent(pid int) []int {
 	return list
 }
 
-// descendants returns a process's children, their children, and so on.
+// descendants returns the children of a process, their children, and so on.
 func descendants(pid int) []int {
 	list := children(pid)
 	for i := 0; i < len(list); i++ {
@@ -106,7 +108,7 @@ func descendants(pid int) []int {
 	return list
 }
 
-// residentBytes returns how much memory a process holds for itself.
+// residentBytes returns the resident memory of a process in bytes, without what it shares with others.
 func residentBytes(pid int) int64 {
 	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/statm")
 	if err != nil {

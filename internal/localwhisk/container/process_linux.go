@@ -13,32 +13,32 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// process is one that the warden has started for us, with our ends of its pipes.
+// process is a process that the supervisor has started for a container, with the platform's ends of its pipes.
 type process struct {
-	id       uint64
-	keeper   *keeper
-	started  chan message
-	identity stat // pid and start; under the keeper's lock until start returns
-	jailed   bool // a control group bounds its memory
+	id         uint64
+	supervisor *supervisorClient
+	started    chan message // receives opStarted
+	identity   procStat     // pid and start time; protected by the supervisorClient's lock until its method start returns
+	inCgroup   bool         // a control group limits its memory
 
 	stdin, results *os.File
 	answers        *bufio.Reader
 	out, errors    *stream
 	readers        sync.WaitGroup
 
-	exit   exit // set when exited is closed
+	exit   exit // valid once exited is closed
 	exited chan struct{}
 }
 
-// exit is why a process is gone.
+// exit says why a process is gone; the zero value means that it exited by itself or was killed by kill.
 type exit struct {
-	exhausted bool // it took too much memory
-	lost      bool // the warden was gone first
-	closed    bool // everything is
+	outOfMemory    bool // it exceeded its memory limit
+	supervisorLost bool // its supervisor ended unexpectedly
+	closed         bool // the runtime was closed
 }
 
-// open makes the pipes, and returns the process's ends.
-func (p *process) open(logs *book) (theirs []int, err error) {
+// openPipes creates the pipes, and returns the process's ends: standard input, output and error, and the descriptor for results.
+func (p *process) openPipes(logs *logBuffer) (theirs []int, err error) {
 	pipe := func(name string, write bool) (*os.File, error) {
 		var fds [2]int
 		if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
@@ -49,7 +49,7 @@ func (p *process) open(logs *book) (theirs []int, err error) {
 			ours, other = other, ours
 		}
 		theirs = append(theirs, other)
-		// Only our end: a program expects its own to block.
+		// Only our end is non-blocking: programs expect theirs to block.
 		if err := unix.SetNonblock(ours, true); err != nil {
 			unix.Close(ours)
 			return nil, os.NewSyscallError("fcntl", err)
@@ -67,20 +67,20 @@ func (p *process) open(logs *book) (theirs []int, err error) {
 		if err != nil {
 			return theirs, err
 		}
-		*s.to = &stream{file: f, sink: &splitter{book: logs, stream: s.name}}
+		*s.to = &stream{file: f, sink: &lineSplitter{buffer: logs, stream: s.name}}
 	}
 	p.results, err = pipe("results", false)
 	p.answers = bufio.NewReader(p.results)
 	return theirs, err
 }
 
-// listen starts to read what the process writes.
-func (p *process) listen() {
-	p.readers.Go(p.out.follow)
-	p.readers.Go(p.errors.follow)
+// startReading starts the goroutines that read standard output and standard error.
+func (p *process) startReading() {
+	p.readers.Go(p.out.readAll)
+	p.readers.Go(p.errors.readAll)
 }
 
-// close closes our ends, and waits for those who read.
+// close closes our ends of the pipes, and waits for the reading goroutines.
 func (p *process) close() {
 	for _, f := range []*os.File{p.stdin, p.results} {
 		if f != nil {
@@ -95,10 +95,11 @@ func (p *process) close() {
 	p.readers.Wait()
 }
 
-func (p *process) end(e exit) {
+// setExited records why the process is gone, and ends the reads and writes that wait for it.
+func (p *process) setExited(e exit) {
 	p.exit = e
 	close(p.exited)
-	// All ends but ours should be closed. If one has got out of our reach, nobody shall wait for it.
+	// The other ends of the pipes should be closed now. If a copy of one has escaped, nothing must wait for it.
 	_ = p.results.SetReadDeadline(time.Now())
 	_ = p.stdin.SetWriteDeadline(time.Now())
 }
@@ -112,15 +113,15 @@ func (p *process) hasExited() bool {
 	}
 }
 
-// kill kills the process and what descends from it, and returns when all is gone.
+// kill kills the process and its descendants, and returns when all are gone.
 func (p *process) kill() exit {
-	_ = p.keeper.send(message{op: opKill, id: p.id}) // if the warden is gone, its keeper kills
+	_ = p.supervisor.send(message{op: opKill, id: p.id}) // if the supervisor is gone, supervisorClient.listen kills them
 	<-p.exited
 	return p.exit
 }
 
-// deadline bounds what is read and written from now on.
-func (p *process) deadline(t time.Time) {
+// setDeadline sets the deadline of reading results and of writing to standard input.
+func (p *process) setDeadline(t time.Time) {
 	_ = p.results.SetReadDeadline(t)
 	_ = p.stdin.SetWriteDeadline(t)
 	if p.hasExited() {
@@ -129,13 +130,13 @@ func (p *process) deadline(t time.Time) {
 	}
 }
 
-// answer reads a line, of which it returns at most maxAnswer bytes, and its size with its end.
-func (p *process) answer() (line []byte, size int, err error) {
+// readAnswer reads a line of results. It returns at most maxAnswer bytes of it, and its size including the newline.
+func (p *process) readAnswer() (line []byte, size int, err error) {
 	for {
 		part, err := p.answers.ReadSlice('\n')
 		if errors.Is(err, os.ErrDeadlineExceeded) && p.hasExited() {
-			// What it wrote before it died still counts.
-			rest := p.rest()
+			// What the process has written before it died still counts.
+			rest := p.readBuffered()
 			part, err = rest, io.EOF
 			if i := bytes.IndexByte(rest, '\n'); i >= 0 {
 				part, err = rest[:i+1], nil
@@ -155,8 +156,8 @@ func (p *process) answer() (line []byte, size int, err error) {
 	}
 }
 
-// rest returns what lies in the pipe of answers, and in the buffer before it, without waiting.
-func (p *process) rest() []byte {
+// readBuffered returns what is in the pipe of results and in the buffer in front of it, without waiting.
+func (p *process) readBuffered() []byte {
 	buffered, _ := p.answers.Peek(p.answers.Buffered())
 	all := bytes.Clone(buffered)
 	_, _ = p.answers.Discard(len(buffered))
@@ -180,7 +181,7 @@ func (p *process) rest() []byte {
 	return all
 }
 
-// discardAnswers forgets answers that nobody asked for.
+// discardAnswers discards answers that belong to no request.
 func (p *process) discardAnswers() {
 	_, _ = p.answers.Discard(p.answers.Buffered())
 	raw, err := p.results.SyscallConn()
@@ -197,26 +198,26 @@ func (p *process) discardAnswers() {
 	})
 }
 
-// drain takes in what has been written to the logs by now.
+// drain reads what has been written to standard output and standard error so far.
 func (p *process) drain() {
 	p.out.drain()
 	p.errors.drain()
 }
 
-// stream is one of standard output and standard error.
+// stream is the read end of standard output or standard error.
 type stream struct {
 	file *os.File
 	mu   sync.Mutex
 	sink sink
 }
 
-// atOnce is how much of a stream is read before others may; a pipe holds no more unless it was enlarged.
-const atOnce = 64 << 10
+// readSize is the number of bytes that one read takes from a stream. A pipe holds no more unless it was enlarged.
+const readSize = 64 << 10
 
-var buffers = sync.Pool{New: func() any { return new([atOnce]byte) }}
+var buffers = sync.Pool{New: func() any { return new([readSize]byte) }}
 
-// follow reads until the stream ends.
-func (s *stream) follow() {
+// readAll reads until the end of the stream.
+func (s *stream) readAll() {
 	raw, err := s.file.SyscallConn()
 	if err != nil {
 		return
@@ -230,7 +231,7 @@ func (s *stream) follow() {
 	})
 }
 
-// drain reads what is there, up to what the largest pipe holds.
+// drain reads what is in the pipe, at most 1 MiB, which is the largest size of a pipe, and ends an unfinished line.
 func (s *stream) drain() {
 	raw, err := s.file.SyscallConn()
 	if err == nil {
@@ -249,11 +250,11 @@ func (s *stream) drain() {
 	s.mu.Unlock()
 }
 
-// read reads once, without waiting; more tells whether there can be more.
+// read reads once, without waiting, and passes the bytes to the sink. It reports whether more can come later.
 func (s *stream) read(fd int) (n int, more bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	buffer := buffers.Get().(*[atOnce]byte)
+	buffer := buffers.Get().(*[readSize]byte)
 	defer buffers.Put(buffer)
 	for {
 		n, err := syscall.Read(fd, buffer[:])

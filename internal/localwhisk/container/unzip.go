@@ -12,12 +12,12 @@ import (
 	"strings"
 )
 
-// maxEntries bounds the files and folders of a zip.
+// maxEntries is the maximum number of files and folders in a zip.
 const maxEntries = 10_000
 
-// unzip unpacks an archive into the empty directory dir. An archive with a path that leads out of dir, also by way of a symbolic link, or
-// that becomes larger than most bytes, is refused; what has been written by then is left.
-func unzip(archive []byte, dir string, most int64) error {
+// unzip unpacks an archive into the empty directory dir. It returns an error if a path or a symbolic link leads out of dir, or if the files are
+// larger than maxBytes together; what has been written by then is left in dir.
+func unzip(archive []byte, dir string, maxBytes int64) error {
 	z, err := zip.NewReader(bytes.NewReader(archive), int64(len(archive)))
 	if err != nil {
 		return fmt.Errorf("the code is no zip that can be read: %w", err)
@@ -44,8 +44,8 @@ func unzip(archive []byte, dir string, most int64) error {
 			err = makeLink(root, name, f)
 		case mode.IsRegular():
 			var n int64
-			n, err = makeFile(root, name, f, most)
-			most -= n
+			n, err = makeFile(root, name, f, maxBytes)
+			maxBytes -= n
 		default:
 			err = fmt.Errorf("it is neither file, folder nor symbolic link, but %s", mode.Type())
 		}
@@ -61,7 +61,7 @@ func unzip(archive []byte, dir string, most int64) error {
 	return nil
 }
 
-// entryName checks the name of an entry, which must lead to something below the folder.
+// entryName returns the cleaned name of an entry, or an error if it does not lead to a path below the folder.
 func entryName(name string) (string, error) {
 	clean := strings.TrimSuffix(name, "/")
 	for s := range strings.SplitSeq(clean, "/") {
@@ -75,6 +75,7 @@ func entryName(name string) (string, error) {
 	return path.Clean(clean), nil
 }
 
+// makeLink creates a relative symbolic link.
 func makeLink(root *os.Root, name string, f *zip.File) error {
 	r, err := f.Open()
 	if err != nil {
@@ -94,8 +95,8 @@ func makeLink(root *os.Root, name string, f *zip.File) error {
 	return root.Symlink(string(target), name)
 }
 
-// makeFile writes one file of at most most bytes, and returns how many it has. Nobody may change it: containers share it.
-func makeFile(root *os.Root, name string, f *zip.File, most int64) (int64, error) {
+// makeFile writes one file of at most maxBytes bytes, and returns its size. The file is read-only, because containers share it.
+func makeFile(root *os.Root, name string, f *zip.File, maxBytes int64) (int64, error) {
 	if err := root.MkdirAll(path.Dir(name), 0o755); err != nil {
 		return 0, err
 	}
@@ -108,9 +109,9 @@ func makeFile(root *os.Root, name string, f *zip.File, most int64) (int64, error
 	if err != nil {
 		return 0, err
 	}
-	n, err := io.Copy(w, io.LimitReader(r, most+1))
+	n, err := io.Copy(w, io.LimitReader(r, maxBytes+1))
 	err = errors.Join(err, w.Close())
-	if err == nil && n > most {
+	if err == nil && n > maxBytes {
 		err = errors.New("unpacked, the zip would be too large")
 	}
 	return n, err

@@ -33,7 +33,7 @@ func archive(t testing.TB, entries ...entry) []byte {
 	return b.Bytes()
 }
 
-// TestUnzip unpacks files, folders, and links that stay inside.
+// TestUnzip checks that files, folders, and links that stay inside the folder are unpacked.
 func TestUnzip(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, unzip(archive(t,
@@ -94,7 +94,7 @@ func TestUnzipRefuses(t *testing.T) {
 	require.ErrorContains(t, unzip([]byte("PK no zip"), t.TempDir(), 100), "no zip")
 }
 
-// requireAlone: nothing was written beside in/here.
+// requireAlone checks that nothing was written outside in/here.
 func requireAlone(t testing.TB, parent string) {
 	t.Helper()
 	for dir, only := range map[string]string{parent: "in", filepath.Join(parent, "in"): "here"} {
@@ -105,7 +105,7 @@ func requireAlone(t testing.TB, parent string) {
 	}
 }
 
-// FuzzUnzip: whatever an archive is, nothing is written outside, nor more than is allowed, and no link leads out.
+// FuzzUnzip checks that no archive writes outside its folder or more than is allowed, and that no link leads out.
 func FuzzUnzip(f *testing.F) {
 	for _, test := range outside {
 		f.Add(archive(f, test.entries...))

@@ -24,96 +24,86 @@ func (s *Server) serveActions(c *call, namespace string, names []string) {
 	switch {
 	case len(names) == 0 && c.r.Method == http.MethodGet:
 		s.store.mu.RLock()
-		all := newest(s.store.actions, func(a *action) bool { return a.namespace == namespace }, func(a *action) int64 { return a.updated })
+		all := newest(s.store.actions, func(a *action) bool { return a.namespace == namespace })
 		s.store.mu.RUnlock()
-		listActions(c, all)
+		listEntities(c, "actions", all)
 	case len(names) == 1 && c.r.Method == http.MethodGet && strings.HasSuffix(c.r.URL.Path, "/"):
 		s.store.mu.RLock()
-		p := s.store.packages[full]
-		if p == nil {
-			err := s.store.missing(full, nil)
-			s.store.mu.RUnlock()
+		p, err := lookup(&s.store, s.store.packages, full, nil)
+		var all []*action
+		if err == nil {
+			all = s.store.actionsOf(p)
+		}
+		s.store.mu.RUnlock()
+		if err != nil {
 			c.fail(err)
 			return
 		}
-		origin := bindingName{Namespace: namespace, Name: names[0]}
-		if p.binding != nil {
-			origin = *p.binding
-		}
-		all := s.store.inside(origin.Namespace, origin.Name)
-		s.store.mu.RUnlock()
-		listActions(c, all)
+		listEntities(c, "actions", all)
 	case len(names) == 0:
 		c.fail(noRoute)
 	case c.r.Method == http.MethodGet:
-		s.getAction(c, full, append([]string{namespace}, names...))
+		s.getAction(c, full)
 	case c.r.Method == http.MethodPut:
 		s.putAction(c, namespace, names, full)
 	case c.r.Method == http.MethodDelete:
-		s.deleteAction(c, full, append([]string{namespace}, names...))
+		s.deleteAction(c, full)
 	case c.r.Method == http.MethodPost:
-		s.invokeAction(c, full, append([]string{namespace}, names...))
+		s.invokeAction(c, full)
 	default:
 		c.fail(noRoute)
 	}
 }
 
-func listActions(c *call, all []*action) {
-	list(c, "actions", all, func(a *action) (actionSummary, bool) { return a.summary(), true })
-}
-
-func (s *Server) getAction(c *call, full string, segments []string) {
+// getAction serves GET …/actions/NAME.
+func (s *Server) getAction(c *call, full string) {
 	code, err := c.flag("code", true)
 	if err != nil {
 		c.fail(err)
 		return
 	}
-	s.store.mu.RLock()
-	a, outer, binding := s.store.resolve(full, segments)
-	if a == nil {
-		err := s.store.missingAction(segments)
-		s.store.mu.RUnlock()
+	t, err := s.store.findAction(full)
+	if err != nil {
 		c.fail(err)
 		return
 	}
-	s.store.mu.RUnlock()
-	d := a.document(code)
-	if outer = outer.merged(a.parameters); outer == nil {
-		outer = keyValues{}
+	d := t.action.describe(code)
+	d.Parameters, d.Binding = t.outer.merged(t.action.parameters), t.binding
+	if d.Parameters == nil {
+		d.Parameters = keyValues{}
 	}
-	d.Parameters, d.Binding = outer, binding
 	c.answer(http.StatusOK, d)
 }
 
-func (s *Server) deleteAction(c *call, full string, segments []string) {
+// deleteAction serves DELETE …/actions/NAME.
+func (s *Server) deleteAction(c *call, full string) {
 	s.store.mu.Lock()
 	a := s.store.actions[full]
 	var err *apiError
 	if a != nil {
 		delete(s.store.actions, full)
 		s.undeploy(a)
-	} else if err = s.store.bound(segments); err == nil {
-		err = s.store.missingAction(segments)
+	} else if err = s.store.checkNotBound(full); err == nil {
+		err = s.store.missingAction(full)
 	}
 	s.store.mu.Unlock()
 	if err != nil {
 		c.fail(err)
 		return
 	}
-	c.answer(http.StatusOK, a.document(true))
+	c.answer(http.StatusOK, a.describe(true))
 }
 
-// bound refuses what cannot be done to actions through a binding.
-func (s *store) bound(segments []string) *apiError {
-	if len(segments) == 3 {
-		if p := s.packages[segments[0]+"/"+segments[1]]; p != nil && p.binding != nil {
-			return reject(http.StatusBadRequest, "Operation not permitted on package binding.")
-		}
+// checkNotBound returns an error if the action's package is a binding: its actions can only be read and invoked.
+func (s *store) checkNotBound(full string) *apiError {
+	packageName, _, inPackage := splitName(full)
+	if p := s.packages[packageName]; inPackage && p != nil && p.binding != nil {
+		return reject(http.StatusBadRequest, "Operation not permitted on package binding.")
 	}
 	return nil
 }
 
-// undeploy takes a version of an action from the engine; a sequence is not in it.
+// undeploy removes a version of an action from the engine, where sequences are not deployed.
 func (s *Server) undeploy(a *action) {
 	if a.exec.Kind == "sequence" {
 		return
@@ -123,14 +113,9 @@ func (s *Server) undeploy(a *action) {
 	}
 }
 
-// putAction creates or updates.
+// putAction serves PUT …/actions/NAME: it creates or updates an action.
 func (s *Server) putAction(c *call, namespace string, names []string, full string) {
-	overwrite, err := c.flag("overwrite", false)
-	if err != nil {
-		c.fail(err)
-		return
-	}
-	body, err := fields(c.body, "exec")
+	overwrite, body, err := c.putRequest("exec")
 	if err != nil {
 		c.fail(err)
 		return
@@ -147,23 +132,25 @@ func (s *Server) putAction(c *call, namespace string, names []string, full strin
 		c.fail(err)
 		return
 	}
-	c.answer(http.StatusOK, a.document(true))
+	c.answer(http.StatusOK, a.describe(true))
 	if len(c.body) > largeBody {
-		s.tidyUp.Reset(time.Second)
+		s.freeMemory.Reset(time.Second)
 	}
 }
 
-// largeBody is the size of a request that leaves several times its size to the garbage collector.
+// largeBody is the size of a request after which memory is returned to the system: handling it takes several times its size.
 const largeBody = 1 << 20
 
-// parseAction makes a new action of what the client sent. What is malformed or too large is found before it is known what there is.
+// parseAction returns the action of a PUT request, without what it keeps of an earlier version. Errors in the request are found before it is
+// known whether the action exists, as in OpenWhisk.
 func (s *Server) parseAction(namespace string, names []string, full string, body map[string]json.RawMessage) (*action, *apiError) {
 	a := &action{
-		namespace: namespace, name: names[len(names)-1], fullName: "/" + full, version: "0.0.1", parameters: keyValues{},
-		limits: limits{Concurrency: 1, Logs: maxLogs, Memory: min(256, s.options.MemoryMB), Timeout: 60000},
+		common:   common{namespace: namespace, name: names[len(names)-1], version: "0.0.1", parameters: keyValues{}},
+		fullName: "/" + full,
+		limits:   limits{Concurrency: 1, Logs: maxLogs, Memory: min(256, s.options.MemoryMB), Timeout: 60000},
 	}
 	if len(names) == 2 {
-		a.pack = names[0]
+		a.pkg = names[0]
 	}
 	if err := a.parse(body, namespace); err != nil {
 		return nil, err
@@ -176,14 +163,14 @@ func (s *Server) parseAction(namespace string, names []string, full string, body
 		a.code, binary = a.exec.decode()
 		a.exec.Binary = &binary
 		if binary {
-			a.exec.Code = nil // document writes it anew
+			a.exec.Code = nil // describe encodes it again
 		}
 	}
 	return a, nil
 }
 
-// fields parses an object. Members that are null count as missing. Of something else OpenWhisk says that it misses the member that it
-// looks for first.
+// fields returns the members of a JSON object, without those that are null. For other JSON values the error names first, the member that
+// OpenWhisk parses first.
 func fields(body []byte, first string) (map[string]json.RawMessage, *apiError) {
 	if len(body) == 0 {
 		return nil, nil
@@ -199,24 +186,21 @@ func fields(body []byte, first string) (map[string]json.RawMessage, *apiError) {
 	return m, nil
 }
 
-// mergeAction completes a, which has what the client sent, with what it keeps of the version before, and stores it. The store is locked.
+// mergeAction completes the action of a PUT request with what it keeps of the old version, stores it, and deploys it in the engine. The store
+// must be locked.
 func (s *Server) mergeAction(a *action, overwrite bool, body map[string]json.RawMessage) *apiError {
-	full, namespace := a.path(), a.namespace
+	full := a.full()
 	old := s.store.actions[full]
-	if a.pack != "" {
-		segments := []string{namespace, a.pack, a.name}
-		if s.store.packages[namespace+"/"+a.pack] == nil {
-			return s.store.missingAction(segments)
+	if a.pkg != "" {
+		if s.store.packages[a.path()] == nil {
+			return s.store.missingAction(full)
 		}
-		if err := s.store.bound(segments); err != nil {
+		if err := s.store.checkNotBound(full); err != nil {
 			return err
 		}
 	}
-	if old != nil && !overwrite {
-		return conflict
-	}
-	if old == nil && s.store.exists(full) {
-		return elsewhere
+	if err := s.store.checkPut(full, old != nil, overwrite); err != nil {
+		return err
 	}
 	if old == nil && body["exec"] == nil {
 		return reject(http.StatusBadRequest, "exec undefined")
@@ -265,7 +249,7 @@ func (s *Server) mergeAction(a *action, overwrite bool, body map[string]json.Raw
 		a.code = s.store.shared(a.code)
 		s.versions++
 		a.key = fmt.Sprintf("%s@%d", full, s.versions)
-		// The handler is never called: the Backend knows what to run.
+		// The handler is not used: runtimeBackend runs the action.
 		err := s.engine.Deploy(localwhisk.Function{Name: a.key, MemoryMB: a.limits.Memory, Handler: (*localwhisk.Run).Finish})
 		if err != nil {
 			return reject(http.StatusBadRequest, err.Error())
@@ -281,25 +265,17 @@ func (s *Server) mergeAction(a *action, overwrite bool, body map[string]json.Raw
 	return nil
 }
 
-// parse reads all fields but the limits.
+// parse sets the fields that are in the body of a request; of the limits it only checks the types.
 func (a *action) parse(body map[string]json.RawMessage, namespace string) *apiError {
-	var err *apiError
 	if raw := body["exec"]; raw != nil {
-		if err = a.parseExec(raw, namespace); err != nil {
+		if err := a.parseExec(raw, namespace); err != nil {
 			return err
 		}
-	}
-	if raw := body["parameters"]; raw != nil && a.exec.Kind != "sequence" {
-		if a.parameters, err = parseKeyValues("parameters", raw); err != nil {
-			return err
+		if a.exec.Kind == "sequence" {
+			delete(body, "parameters") // parseExec has set them to the components
 		}
 	}
-	if raw := body["annotations"]; raw != nil {
-		if a.annotations, err = parseKeyValues("annotations", raw); err != nil {
-			return err
-		}
-	}
-	if err = parseVersion(body, &a.version, &a.publish); err != nil {
+	if err := a.common.parse(body); err != nil {
 		return err
 	}
 	if raw := body["limits"]; raw != nil {
@@ -317,6 +293,7 @@ func (a *action) parse(body map[string]json.RawMessage, namespace string) *apiEr
 	return nil
 }
 
+// parseExec sets the code, or the components of a sequence.
 func (a *action) parseExec(raw json.RawMessage, namespace string) *apiError {
 	var m map[string]json.RawMessage
 	if json.Unmarshal(raw, &m) != nil {
@@ -377,7 +354,7 @@ func (a *action) parseExec(raw json.RawMessage, namespace string) *apiError {
 	return nil
 }
 
-// merge sets the limits that are given.
+// merge sets the limits that are in a request, and checks all.
 func (l *limits) merge(raw json.RawMessage, bounds Limits) *apiError {
 	if err := json.Unmarshal(raw, l); err != nil {
 		return malformed("limits malformed")
@@ -407,6 +384,7 @@ func (l *limits) merge(raw json.RawMessage, bounds Limits) *apiError {
 	return nil
 }
 
+// checkSizes returns an error if code, parameters or annotations are too large.
 func (s *Server) checkSizes(a *action) *apiError {
 	code := 0
 	if a.exec.Code != nil {
@@ -432,7 +410,7 @@ func tooLarge(what string, size, most int) *apiError {
 	return reject(http.StatusRequestEntityTooLarge, fmt.Sprintf("%s larger than allowed: %d > %d bytes.", what, size, most))
 }
 
-// checkSequence refuses sequences that are too long, lack a component or lead back to themselves.
+// checkSequence returns an error if a sequence is too long, lacks a component, or contains itself.
 func (s *Server) checkSequence(a *action, full string) *apiError {
 	if len(a.exec.Components) == 0 {
 		return reject(http.StatusBadRequest, "No component specified for the sequence.")
@@ -445,7 +423,7 @@ func (s *Server) checkSequence(a *action, full string) *apiError {
 			if name == full {
 				return reject(http.StatusBadRequest, "Sequence may not refer to itself.")
 			}
-			b, _, _ := s.store.resolve(name, strings.Split(name, "/"))
+			b := s.store.resolve(name).action
 			if b == nil {
 				return reject(http.StatusBadRequest, "Sequence component does not exist.")
 			}

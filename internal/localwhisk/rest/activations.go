@@ -10,7 +10,7 @@ import (
 	"github.com/tppfaas/tppfaas/internal/localwhisk/container"
 )
 
-// record is a stored activation. It is never changed.
+// record is the record of an activation, which is never changed.
 type record struct {
 	ID          string          `json:"activationId"`
 	Annotations json.RawMessage `json:"annotations"`
@@ -28,7 +28,7 @@ type record struct {
 
 	path     string
 	kind     container.OutcomeKind
-	received time.Time // orders those that started in the same millisecond
+	received time.Time // orders records that started in the same millisecond
 }
 
 type response struct {
@@ -61,7 +61,7 @@ type recordSummary struct {
 	Version     string          `json:"version"`
 }
 
-// named tells whether a path is that of an action name or package/name, of whatever namespace.
+// named reports whether a path, namespace/name or namespace/package/name, has the given name or package/name.
 func named(path, name string) bool {
 	_, path, _ = strings.Cut(path, "/")
 	return path == name
@@ -76,6 +76,7 @@ func (r *record) summary() recordSummary {
 	return s
 }
 
+// bytes returns about how much memory the record takes.
 func (r *record) bytes() int {
 	n := 512 + len(r.Annotations) + len(r.Response.Result)
 	for _, l := range r.Logs {
@@ -127,9 +128,9 @@ func (s *Server) listActivations(c *call, namespace string) {
 		return r.of.namespace == namespace && r.start >= since && r.start <= upto && (name == "" || named(r.of.path, name))
 	})
 	list(c, "activations", found, func(n uint64) (any, bool) {
-		r := s.activations.numbered(n)
+		r := s.activations.getNumber(n)
 		switch {
-		case r == nil: // forgotten since
+		case r == nil: // removed since
 			return nil, false
 		case docs:
 			return r, true
@@ -141,11 +142,11 @@ func (s *Server) listActivations(c *call, namespace string) {
 // getActivation serves GET …/activations/ID, and /logs and /result below it.
 func (s *Server) getActivation(c *call, namespace, id, part string) {
 	if len(id) != 32 {
-		c.fail(plainBad("Activation id length is " + strconv.Itoa(len(id)) + " but must be 32."))
+		c.fail(badRequest("Activation id length is " + strconv.Itoa(len(id)) + " but must be 32."))
 		return
 	}
 	if strings.Trim(id, "0123456789abcdef") != "" {
-		c.fail(plainBad("The activation id is not valid."))
+		c.fail(badRequest("The activation id is not valid."))
 		return
 	}
 	r := s.activations.get(namespace, id)
@@ -161,7 +162,7 @@ func (s *Server) getActivation(c *call, namespace, id, part string) {
 	}
 }
 
-// logLines formats lines as OpenWhisk stores them.
+// logLines formats log lines as OpenWhisk stores them.
 func logLines(lines []container.Line) []string {
 	out := make([]string, len(lines))
 	for i, l := range lines {

@@ -9,24 +9,28 @@ import (
 	"strconv"
 )
 
-// apiError is an answer that says what is wrong.
+// apiError is an error that is sent to the client.
 type apiError struct {
 	status  int
 	message string
-	cors    bool // whether OpenWhisk sends its CORS headers with it
-	allow   string
+	cors    bool   // OpenWhisk sends its CORS headers with it
+	allow   string // the header Allow
 }
 
+// reject returns an error with CORS headers.
 func reject(status int, message string) *apiError { return &apiError{status, message, true, ""} }
 
-func plainBad(message string) *apiError { return &apiError{http.StatusBadRequest, message, false, ""} }
+// badRequest returns an error 400 without CORS headers.
+func badRequest(message string) *apiError {
+	return &apiError{http.StatusBadRequest, message, false, ""}
+}
 
 func malformed(reason string) *apiError {
-	return plainBad("The request content was malformed:\n" + reason)
+	return badRequest("The request content was malformed:\n" + reason)
 }
 
 func badQuery(name, reason string) *apiError {
-	return plainBad("The query parameter '" + name + "' was malformed:\n" + reason)
+	return badRequest("The query parameter '" + name + "' was malformed:\n" + reason)
 }
 
 var (
@@ -34,7 +38,7 @@ var (
 	noWeb    = &apiError{http.StatusNotFound, "The requested resource does not exist.", false, ""}
 	notFound = reject(http.StatusNotFound, "The requested resource does not exist.")
 	conflict = reject(http.StatusConflict, "resource already exists")
-	// The name is another kind of entity's.
+	// elsewhere is the error for a name that belongs to an entity of another kind.
 	elsewhere = reject(http.StatusConflict, "Resource by this name exists but is not in this collection.")
 )
 
@@ -51,13 +55,14 @@ func newRequestID() string {
 	return string(b[:])
 }
 
+// setCORS sets the CORS headers.
 func setCORS(h http.Header) {
 	h["Access-Control-Allow-Origin"] = corsOrigin
 	h["Access-Control-Allow-Methods"] = corsMethods
 	h["Access-Control-Allow-Headers"] = corsHeaders
 }
 
-// Shared among all answers: allocated once, never changed.
+// Header values that all answers share; they must not be modified.
 var (
 	corsOrigin           = []string{"*"}
 	corsMethods          = []string{"GET, DELETE, POST, PUT, HEAD"}
@@ -66,15 +71,15 @@ var (
 	jsonType             = []string{"application/json"}
 )
 
-// call is a request on its way.
+// call is a request that is being served.
 type call struct {
 	w         http.ResponseWriter
 	r         *http.Request
-	id        string
-	namespace string // of the caller
-	auth      string
+	id        string // X-Request-Id
+	namespace string // the caller's
+	auth      string // the caller's key
 	body      []byte
-	values    url.Values
+	values    url.Values // set by query
 }
 
 // query returns the query parameters.
@@ -85,6 +90,7 @@ func (c *call) query() url.Values {
 	return c.values
 }
 
+// fail answers with an error.
 func (c *call) fail(e *apiError) {
 	body, _ := marshal(map[string]string{"code": c.id, "error": e.message})
 	h := c.w.Header()
@@ -94,19 +100,21 @@ func (c *call) fail(e *apiError) {
 	if e.status == http.StatusUnauthorized {
 		h.Set("WWW-Authenticate", `Basic realm="OpenWhisk secure realm",charset=UTF-8`)
 	}
-	c.raw(e.status, e.cors, body)
+	c.answerJSON(e.status, e.cors, body)
 }
 
+// answer answers with a value as JSON.
 func (c *call) answer(status int, v any) {
 	body, err := marshal(v)
 	if err != nil {
 		c.fail(reject(http.StatusInternalServerError, "The server cannot say what it found."))
 		return
 	}
-	c.raw(status, true, body)
+	c.answerJSON(status, true, body)
 }
 
-func (c *call) raw(status int, cors bool, body []byte) {
+// answerJSON answers with JSON text.
+func (c *call) answerJSON(status int, cors bool, body []byte) {
 	h := c.w.Header()
 	if cors {
 		setCORS(h)
@@ -119,7 +127,8 @@ func (c *call) raw(status int, cors bool, body []byte) {
 	}
 }
 
-func (c *call) text(status int, cors bool, body string) {
+// answerText answers with plain text.
+func (c *call) answerText(status int, cors bool, body string) {
 	h := c.w.Header()
 	if cors {
 		setCORS(h)
@@ -129,7 +138,7 @@ func (c *call) text(status int, cors bool, body string) {
 	c.w.Write([]byte(body))
 }
 
-// flag reads a query parameter that is true or false.
+// flag returns the value of a boolean query parameter, or otherwise if it is missing.
 func (c *call) flag(name string, otherwise bool) (bool, *apiError) {
 	q := c.query()
 	if !q.Has(name) {
@@ -145,7 +154,7 @@ func (c *call) flag(name string, otherwise bool) (bool, *apiError) {
 	}
 }
 
-// page reads limit and skip; collection is the word of the error messages.
+// page returns the query parameters limit and skip. Error messages name the collection.
 func (c *call) page(collection string) (limit, skip int, err *apiError) {
 	q := c.query()
 	limit = 30
@@ -176,8 +185,9 @@ func (c *call) page(collection string) (limit, skip int, err *apiError) {
 	return limit, skip, nil
 }
 
-// list answers with a page of all, newest first, or with their number; show returns what is shown of each, and whether it is.
-func list[T, U any](c *call, collection string, all []T, show func(T) (U, bool)) {
+// list answers with a page of all, in their order, or with their number. The function show returns the summary of an element, and false if the
+// element is to be left out.
+func list[T any](c *call, collection string, all []T, show func(T) (any, bool)) {
 	limit, skip, err := c.page(collection)
 	if err != nil {
 		c.fail(err)
@@ -193,7 +203,7 @@ func list[T, U any](c *call, collection string, all []T, show func(T) (U, bool))
 		return
 	}
 	rest := all[min(skip, len(all)):]
-	page := []U{}
+	page := []any{}
 	for _, v := range rest[:min(limit, len(rest))] {
 		if shown, ok := show(v); ok {
 			page = append(page, shown)
@@ -202,7 +212,7 @@ func list[T, U any](c *call, collection string, all []T, show func(T) (U, bool))
 	c.answer(http.StatusOK, page)
 }
 
-// marshal writes JSON without the escapes for HTML that OpenWhisk does not make either.
+// marshal returns JSON without escapes for HTML, which OpenWhisk does not use.
 func marshal(v any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)

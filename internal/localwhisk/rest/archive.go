@@ -15,37 +15,39 @@ import (
 	"github.com/tppfaas/tppfaas/internal/localwhisk/container"
 )
 
-// activations are the records that are kept: the oldest are forgotten first. The newest are there as they are; older ones, which
-// hardly anybody asks for and which resemble each other, in compressed blocks, so that tens of thousands take some megabytes.
-type activations struct {
-	most, mostBytes int
+// activationStore keeps the records of activations, and removes the oldest beyond its limits. The newest are kept as they are. Older ones, which
+// are rarely asked for and resemble each other, are kept in compressed blocks, so that tens of thousands take some megabytes.
+type activationStore struct {
+	maxRecords, maxBytes int
 
-	mu     sync.Mutex
-	byID   map[activationKey]uint64 // number of the record; they are counted in the order in which they are put
-	names  map[indexedName]*indexedName
-	first  uint64    // number of the oldest
-	index  []indexed // of all, from first on
-	blocks []block   // from first on
-	bytes  int       // of the blocks
-	recent []*record // behind the blocks
-	fresh  int       // bytes of recent
-	opened []byte    // the block that was opened last, and the number of its first record
-	start  uint64
+	mu          sync.Mutex
+	byID        map[activationKey]uint64 // numbers of the records, which are numbered in the order of put
+	names       map[indexedName]*indexedName
+	first       uint64    // number of the oldest
+	index       []indexed // of all, from first on
+	blocks      []block   // the older records, from first on
+	bytes       int       // of the blocks
+	recent      []*record // the newer records, after those in blocks
+	recentBytes int
+
+	// The block that was decompressed last, and the number of its first record.
+	decoded      []byte
+	decodedStart uint64
 }
 
 type activationKey [16]byte
 
-// indexed is what lists are made by.
+// indexed has what lists filter and sort records by.
 type indexed struct {
 	id              activationKey
 	start, received int64
 	of              *indexedName
 }
 
-// indexedName is the namespace of a record and the path of what it is of: the same for many records.
+// indexedName is the namespace of a record and the full name of its action or trigger; many records share one.
 type indexedName struct{ namespace, path string }
 
-// block is some records, one after the other, each a line of JSON.
+// block is a compressed sequence of records, each a line of JSON.
 type block struct {
 	compressed []byte
 	records    int
@@ -56,7 +58,7 @@ const (
 	blockBytes   = 1 << 20
 )
 
-// archived is a record with what its JSON does not show.
+// archived is a record with the fields that its JSON does not have.
 type archived struct {
 	*record
 	Path     string `json:"~path"`
@@ -64,8 +66,8 @@ type archived struct {
 	Received int64  `json:"~received"`
 }
 
-func newActivations(most, mostBytes int) *activations {
-	return &activations{most: most, mostBytes: mostBytes, byID: map[activationKey]uint64{}, names: map[indexedName]*indexedName{}}
+func newActivationStore(maxRecords, maxBytes int) *activationStore {
+	return &activationStore{maxRecords: maxRecords, maxBytes: maxBytes, byID: map[activationKey]uint64{}, names: map[indexedName]*indexedName{}}
 }
 
 func activationKeyOf(id string) (key activationKey, ok bool) {
@@ -73,10 +75,11 @@ func activationKeyOf(id string) (key activationKey, ok bool) {
 	return key, err == nil && n == len(key)
 }
 
-func (a *activations) put(r *record) {
+// put adds a record, and removes the oldest beyond the limits.
+func (a *activationStore) put(r *record) {
 	key, ok := activationKeyOf(r.ID)
 	if !ok {
-		return // an id of ours is none
+		return // cannot happen: the ids are ours
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -87,36 +90,36 @@ func (a *activations) put(r *record) {
 	}
 	a.index = append(a.index, indexed{key, r.Start, r.received.UnixNano(), a.names[of]})
 	a.recent = append(a.recent, r)
-	a.fresh += r.bytes()
-	// The newest half stays as it is: it is what is asked for.
-	if n := len(a.recent); n >= 2*min(blockRecords, a.most) || n > 1 && a.fresh >= 2*blockBytes {
+	a.recentBytes += r.bytes()
+	// The newer half stays uncompressed: most requests are for recent records.
+	if n := len(a.recent); n >= 2*min(blockRecords, a.maxRecords) || n > 1 && a.recentBytes >= 2*blockBytes {
 		a.seal((n + 1) / 2)
 	}
-	for len(a.blocks) > 0 && (len(a.index) > a.most || a.bytes+a.fresh > a.mostBytes) {
-		a.forget()
+	for len(a.blocks) > 0 && (len(a.index) > a.maxRecords || a.bytes+a.recentBytes > a.maxBytes) {
+		a.removeOldest()
 	}
 }
 
-// seal makes a block of the n oldest records of recent.
-func (a *activations) seal(n int) {
+// seal moves the n oldest records of recent into a block.
+func (a *activationStore) seal(n int) {
 	var text bytes.Buffer
 	lines := json.NewEncoder(&text)
 	lines.SetEscapeHTML(false)
 	for _, r := range a.recent[:n] {
-		a.fresh -= r.bytes()
+		a.recentBytes -= r.bytes()
 		if err := lines.Encode(archived{r, r.path, int(r.kind), r.received.UnixNano()}); err != nil {
-			text.WriteByte('\n') // nothing but invalid JSON can be the reason, and all of it was checked
+			text.WriteByte('\n') // cannot happen: only invalid JSON is an error, and all of it was checked
 		}
 	}
 	b := block{s2.EncodeBetter(nil, text.Bytes()), n}
-	b.compressed = slices.Clip(bytes.Clone(b.compressed)) // its capacity is that of the worst case
+	b.compressed = slices.Clip(bytes.Clone(b.compressed)) // EncodeBetter allocates for the worst case
 	a.blocks = append(a.blocks, b)
 	a.bytes += len(b.compressed)
 	a.recent = append(make([]*record, 0, 2*blockRecords), a.recent[n:]...)
 }
 
-// forget drops the oldest block.
-func (a *activations) forget() {
+// removeOldest removes the oldest block.
+func (a *activationStore) removeOldest() {
 	b := a.blocks[0]
 	for i := range a.index[:b.records] {
 		delete(a.byID, a.index[i].id)
@@ -129,7 +132,7 @@ func (a *activations) forget() {
 }
 
 // get returns a record, nil if there is none.
-func (a *activations) get(namespace, id string) *record {
+func (a *activationStore) get(namespace, id string) *record {
 	key, ok := activationKeyOf(id)
 	if !ok {
 		return nil
@@ -143,8 +146,8 @@ func (a *activations) get(namespace, id string) *record {
 	return a.read(n)
 }
 
-// numbered returns the record with a number, nil if it is forgotten.
-func (a *activations) numbered(n uint64) *record {
+// getNumber returns the record with a number, nil if it was removed.
+func (a *activationStore) getNumber(n uint64) *record {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if n < a.first {
@@ -153,8 +156,8 @@ func (a *activations) numbered(n uint64) *record {
 	return a.read(n)
 }
 
-// read returns a record that is there.
-func (a *activations) read(n uint64) *record {
+// read returns the record with a number, which must not have been removed.
+func (a *activationStore) read(n uint64) *record {
 	sealed := a.first + uint64(len(a.index)-len(a.recent))
 	if n >= sealed {
 		return a.recent[n-sealed]
@@ -165,14 +168,14 @@ func (a *activations) read(n uint64) *record {
 			start += uint64(b.records)
 			continue
 		}
-		if a.opened == nil || a.start != start {
+		if a.decoded == nil || a.decodedStart != start {
 			text, err := s2.Decode(nil, b.compressed)
 			if err != nil {
 				return nil
 			}
-			a.opened, a.start = text, start
+			a.decoded, a.decodedStart = text, start
 		}
-		r, err := unarchive(bytes.SplitN(a.opened, []byte("\n"), int(n-start)+2)[n-start])
+		r, err := unarchive(bytes.SplitN(a.decoded, []byte("\n"), int(n-start)+2)[n-start])
 		if err != nil {
 			return nil
 		}
@@ -191,7 +194,7 @@ func unarchive(line []byte) (*record, error) {
 }
 
 // find returns the numbers of the records for which keep holds, the latest start first.
-func (a *activations) find(keep func(*indexed) bool) []uint64 {
+func (a *activationStore) find(keep func(*indexed) bool) []uint64 {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	var found []uint64

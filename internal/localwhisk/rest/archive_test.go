@@ -15,7 +15,7 @@ import (
 	"github.com/tppfaas/tppfaas/internal/localwhisk/container"
 )
 
-// someRecord is the record of activation n.
+// someRecord returns a record of activation n.
 func someRecord(n int, start int64, namespace, path, result string) *record {
 	end, duration, size := start+3, int64(3), len(result)
 	return &record{
@@ -26,12 +26,12 @@ func someRecord(n int, start int64, namespace, path, result string) *record {
 	}
 }
 
-// TestActivationsAreKept: what was put comes out again, as it was, whether it is among the newest or in a block; lists have the order
-// of the starts; and the oldest is what is forgotten.
+// TestActivationsAreKept checks that records are returned as they were put, from a block or not, that lists are ordered by start, and that the
+// oldest records are removed.
 func TestActivationsAreKept(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		most := rapid.SampledFrom([]int{1, 5, 300, 2000}).Draw(t, "most")
-		a := newActivations(most, 1<<30)
+		a := newActivationStore(most, 1<<30)
 		n := rapid.IntRange(0, 3*most).Draw(t, "n")
 		var put []*record
 		for i := range n {
@@ -68,16 +68,16 @@ func TestActivationsAreKept(t *testing.T) {
 			t.Fatalf("%d found, want %d", len(found), len(want))
 		}
 		for i, number := range found {
-			if got := a.numbered(number); !reflect.DeepEqual(got, want[i]) {
+			if got := a.getNumber(number); !reflect.DeepEqual(got, want[i]) {
 				t.Fatalf("place %d of the list has %+v, want %+v", i, got, want[i])
 			}
 		}
 	})
 }
 
-// TestActivationBytes: large results are bounded by their size.
+// TestActivationBytes checks that records with large results are removed beyond the limit on bytes.
 func TestActivationBytes(t *testing.T) {
-	a := newActivations(1000, 1<<20)
+	a := newActivationStore(1000, 1<<20)
 	for i := range 100 {
 		noise := make([]byte, 100_000)
 		for j := range noise {
@@ -85,21 +85,21 @@ func TestActivationBytes(t *testing.T) {
 		}
 		a.put(someRecord(i, int64(i), "guest", "guest/a", `"`+string(noise)+`"`))
 	}
-	if len(a.index) == 100 || len(a.index) < 2 || a.bytes+a.fresh > 3*blockBytes {
-		t.Errorf("%d are kept, in %d bytes and %d fresh ones", len(a.index), a.bytes, a.fresh)
+	if len(a.index) == 100 || len(a.index) < 2 || a.bytes+a.recentBytes > 3*blockBytes {
+		t.Errorf("%d are kept, in %d bytes and %d fresh ones", len(a.index), a.bytes, a.recentBytes)
 	}
 	if r := a.get("guest", fmt.Sprintf("%032x", 99)); r == nil || len(r.Response.Result) != 100_002 {
 		t.Error("the last one is not there")
 	}
 }
 
-// BenchmarkActivations is what it costs to keep a record, and to find an old one.
+// BenchmarkActivations measures putting a record, and getting an old one.
 func BenchmarkActivations(b *testing.B) {
 	b.Run("put", func(b *testing.B) {
 		var before, after runtime.MemStats
 		runtime.GC()
 		runtime.ReadMemStats(&before)
-		a := newActivations(100_000, 32<<20)
+		a := newActivationStore(100_000, 32<<20)
 		b.ReportAllocs()
 		for i := range b.N {
 			a.put(someRecord(i, int64(i), "guest", "guest/a", `{}`))
@@ -109,7 +109,7 @@ func BenchmarkActivations(b *testing.B) {
 		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/float64(len(a.index)), "B/record")
 	})
 	b.Run("get", func(b *testing.B) {
-		a := newActivations(100_000, 32<<20)
+		a := newActivationStore(100_000, 32<<20)
 		for i := range 100_000 {
 			a.put(someRecord(i, int64(i), "guest", "guest/a", `{}`))
 		}

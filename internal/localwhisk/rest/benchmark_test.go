@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// BenchmarkInvoke is what an invocation of a warm action costs over the REST API, client included, with one client or several.
+// BenchmarkInvoke measures an invocation of a warm action over the REST API, including the client, with one client and with several.
 func BenchmarkInvoke(b *testing.B) {
 	for _, clients := range []int{1, 4} {
 		for _, how := range []string{"blocking=true", "blocking=true&result=true", "blocking=false"} {

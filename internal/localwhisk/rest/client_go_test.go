@@ -11,7 +11,7 @@ import (
 	"github.com/apache/openwhisk-client-go/whisk"
 )
 
-// wskClient is a client of the library that wsk is made of. It needs an http.Client of its own, and must not be shared among goroutines.
+// wskClient returns a client of the library that wsk uses. It needs its own http.Client, and must not be used by several goroutines.
 func wskClient(t *testing.T, s *Server) *whisk.Client {
 	t.Helper()
 	transport := &http.Transport{}
@@ -29,7 +29,7 @@ func wskClient(t *testing.T, s *Server) *whisk.Client {
 	return c
 }
 
-// TestClientGo runs through every call of openwhisk-client-go.
+// TestClientGo uses every call of openwhisk-client-go.
 func TestClientGo(t *testing.T) {
 	server := serve(t, Options{})
 	wsk := wskClient(t, server.server)
@@ -176,8 +176,8 @@ func TestClientGo(t *testing.T) {
 	}
 	fired, r, err = wsk.Triggers.Fire("t", map[string]any{"y": 2})
 	ok(r, err)
-	if firing := server.record(fired.ActivationId); len(firing.Logs) != 1 || !strings.Contains(firing.Logs[0], `"rule":"guest/r"`) {
-		t.Errorf("fired %+v", firing)
+	if ruleResult := server.record(fired.ActivationId); len(ruleResult.Logs) != 1 || !strings.Contains(ruleResult.Logs[0], `"rule":"guest/r"`) {
+		t.Errorf("fired %+v", ruleResult)
 	}
 	_, r, err = wsk.Rules.SetState("r", "inactive")
 	ok(r, err)
@@ -202,7 +202,7 @@ func TestClientGo(t *testing.T) {
 	r, err = wsk.Actions.Delete("hello")
 	refused(http.StatusNotFound, "does not exist", r, err)
 
-	// The API gateway has no APIs, and takes none; nor are there SDKs.
+	// The API gateway has no APIs and accepts none, and there are no SDKs.
 	apis, r, err := wsk.Apis.List(&whisk.ApiListRequestOptions{})
 	if ok(r, err); len(apis.Apis) != 0 {
 		t.Errorf("APIs %+v", apis)
@@ -220,13 +220,14 @@ func TestClientGo(t *testing.T) {
 	if ok(r, err); !slices.Equal(namespaces, []whisk.Namespace{{Name: "guest"}}) {
 		t.Errorf("namespaces %+v", namespaces)
 	}
-	r, err = wsk.Sdks.Install("blackbox.tar.gz") // takes the path off the client's base URL
+	r, err = wsk.Sdks.Install("blackbox.tar.gz") // removes the path from the client's base URL
 	if err != nil || r.StatusCode != http.StatusMethodNotAllowed {
 		t.Errorf("SDK: %+v, %v", r, err)
 	}
 	r.Body.Close()
 }
 
+// TestClientGoWithAWrongKey checks the client's error for a wrong key.
 func TestClientGoWithAWrongKey(t *testing.T) {
 	server := serve(t, Options{})
 	wsk := wskClient(t, server.server)

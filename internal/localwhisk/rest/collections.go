@@ -5,7 +5,7 @@ import (
 	"net/http"
 )
 
-// common is what packages, triggers and rules have in common. An entity that is stored is never changed: another takes its place.
+// common has the fields that all entities have. A stored entity is never changed; an update replaces it.
 type common struct {
 	namespace, name         string
 	parameters, annotations keyValues
@@ -16,37 +16,53 @@ type common struct {
 
 func (e *common) base() *common { return e }
 
+// full returns the entity's name with its namespace.
 func (e *common) full() string { return e.namespace + "/" + e.name }
 
-// entity is a package, a trigger or a rule.
+// commonSummary has the fields at the end of a package's and a trigger's summary.
+type commonSummary struct {
+	Updated     int64     `json:"updated"`
+	Namespace   string    `json:"namespace"`
+	Publish     bool      `json:"publish"`
+	Annotations keyValues `json:"annotations"`
+	Version     string    `json:"version"`
+}
+
+func (e *common) commonSummary() commonSummary {
+	return commonSummary{e.updated, e.namespace, e.publish, e.annotations, e.version}
+}
+
+// entity is an action, a package, a trigger or a rule.
 type entity interface {
 	base() *common
-	// summary is what a list shows, document the answer to PUT and DELETE; the store is locked.
+	// summary returns what a list shows of it.
 	summary() any
+	// document returns the answer to PUT and DELETE; the store is locked.
 	document(*store) any
 }
 
-// collection says what is particular to the entities of one kind. The store is locked in all calls but those of post.
+// collection describes a collection of packages, triggers or rules for serveCollection. The store is locked in all calls but those of post.
+// Actions are served by serveActions: their names may have two parts, and their code is handled outside the lock.
 type collection[E entity] struct {
 	name string
 	all  map[string]E
-	// first is the member of a body that OpenWhisk looks for first.
+	// first is the member of a request that OpenWhisk parses first; its error messages name it.
 	first string
-	// put makes a new entity, or another in the place of old, from what the client sent; base has what is common to all.
+	// put returns a new entity, or the one that replaces old, for a request; base has the common fields.
 	put func(base common, old E, isNew bool, body map[string]json.RawMessage) (E, *apiError)
-	// remove follows the removal of an entity, or refuses it; nil: nothing does.
+	// remove removes what depends on an entity that is deleted, or returns an error; nil: nothing depends on it.
 	remove func(c *call, e E) *apiError
-	// get is the answer to GET; nil: the document.
+	// get returns the answer to GET; nil: the document.
 	get func(e E) any
-	// visible says which entities a list shows; nil: all of the namespace.
+	// visible reports whether a list shows an entity of the namespace; nil: it shows all.
 	visible func(e E) bool
-	// missing is the answer to GET where there is no entity.
+	// missing returns the answer to GET if there is no entity with this name; nil: notFound.
 	missing func(full string) *apiError
-	// post serves POST; nil: there is no such method.
+	// post serves POST; nil: the collection has no POST.
 	post func(c *call, full string)
 }
 
-// serveCollection serves …/NAME and …/NAME/ENTITY of a collection.
+// serveCollection serves …/COLLECTION and …/COLLECTION/NAME.
 func serveCollection[E entity](s *Server, c *call, namespace string, names []string, k collection[E]) {
 	if len(names) == 0 {
 		if c.r.Method != http.MethodGet {
@@ -54,15 +70,9 @@ func serveCollection[E entity](s *Server, c *call, namespace string, names []str
 			return
 		}
 		s.store.mu.RLock()
-		all := newest(k.all,
-			func(e E) bool { return e.base().namespace == namespace && (k.visible == nil || k.visible(e)) },
-			func(e E) int64 { return e.base().updated })
-		summaries := make([]any, len(all))
-		for i, e := range all {
-			summaries[i] = e.summary()
-		}
+		all := newest(k.all, func(e E) bool { return e.base().namespace == namespace && (k.visible == nil || k.visible(e)) })
 		s.store.mu.RUnlock()
-		list(c, k.name, summaries, func(v any) (any, bool) { return v, true })
+		listEntities(c, k.name, all)
 		return
 	}
 	full := namespace + "/" + names[0]
@@ -76,20 +86,19 @@ func serveCollection[E entity](s *Server, c *call, namespace string, names []str
 		answer, err = put(s, c, namespace, names[0], k)
 	case method == http.MethodGet:
 		s.store.mu.RLock()
-		if e, ok := k.all[full]; !ok {
-			err = s.store.missing(full, k.missing)
-		} else if k.get != nil {
-			answer = k.get(e)
-		} else {
-			answer = e.document(&s.store)
+		var e E
+		if e, err = lookup(&s.store, k.all, full, k.missing); err == nil {
+			if k.get != nil {
+				answer = k.get(e)
+			} else {
+				answer = e.document(&s.store)
+			}
 		}
 		s.store.mu.RUnlock()
 	case method == http.MethodDelete:
 		s.store.mu.Lock()
-		e, ok := k.all[full]
-		if !ok {
-			err = s.store.missing(full, nil)
-		} else if k.remove != nil {
+		var e E
+		if e, err = lookup(&s.store, k.all, full, nil); err == nil && k.remove != nil {
 			err = k.remove(c, e)
 		}
 		if err == nil {
@@ -107,12 +116,23 @@ func serveCollection[E entity](s *Server, c *call, namespace string, names []str
 	c.answer(http.StatusOK, answer)
 }
 
-func put[E entity](s *Server, c *call, namespace, name string, k collection[E]) (any, *apiError) {
-	overwrite, err := c.flag("overwrite", false)
-	if err != nil {
-		return nil, err
+// listEntities answers with a page of the summaries of entities.
+func listEntities[E entity](c *call, collection string, all []E) {
+	list(c, collection, all, func(e E) (any, bool) { return e.summary(), true })
+}
+
+// putRequest parses a PUT request: the query parameter overwrite, and the members of its body, see fields.
+func (c *call) putRequest(first string) (overwrite bool, body map[string]json.RawMessage, err *apiError) {
+	if overwrite, err = c.flag("overwrite", false); err != nil {
+		return false, nil, err
 	}
-	body, err := fields(c.body, k.first)
+	body, err = fields(c.body, first)
+	return overwrite, body, err
+}
+
+// put creates or updates an entity, and returns its document.
+func put[E entity](s *Server, c *call, namespace, name string, k collection[E]) (any, *apiError) {
+	overwrite, body, err := c.putRequest(k.first)
 	if err != nil {
 		return nil, err
 	}
@@ -131,11 +151,8 @@ func put[E entity](s *Server, c *call, namespace, name string, k collection[E]) 
 	if err := s.checkKeyValues(base.parameters, base.annotations); err != nil {
 		return nil, err
 	}
-	if exists && !overwrite {
-		return nil, conflict
-	}
-	if !exists && s.store.exists(full) {
-		return nil, elsewhere
+	if err := s.store.checkPut(full, exists, overwrite); err != nil {
+		return nil, err
 	}
 	base.updated = s.store.now()
 	e, err := k.put(base, old, !exists, body)
@@ -146,7 +163,7 @@ func put[E entity](s *Server, c *call, namespace, name string, k collection[E]) 
 	return e.document(&s.store), nil
 }
 
-// parse reads what the client sent over the values of before.
+// parse sets the fields that are in the body of a request.
 func (e *common) parse(body map[string]json.RawMessage) *apiError {
 	for _, l := range []struct {
 		name string
@@ -159,17 +176,12 @@ func (e *common) parse(body map[string]json.RawMessage) *apiError {
 			}
 		}
 	}
-	return parseVersion(body, &e.version, &e.publish)
-}
-
-// parseVersion reads a version and whether an entity is public, if they are there.
-func parseVersion(body map[string]json.RawMessage, version *string, publish *bool) *apiError {
 	if raw := body["version"]; raw != nil {
-		if json.Unmarshal(raw, version) != nil || !semantic.MatchString(*version) {
+		if json.Unmarshal(raw, &e.version) != nil || !semantic.MatchString(e.version) {
 			return malformed("semantic version malformed")
 		}
 	}
-	if raw := body["publish"]; raw != nil && json.Unmarshal(raw, publish) != nil {
+	if raw := body["publish"]; raw != nil && json.Unmarshal(raw, &e.publish) != nil {
 		return malformed("Expected JsBoolean, but got " + string(compact(raw)))
 	}
 	return nil

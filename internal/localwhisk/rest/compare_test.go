@@ -11,13 +11,13 @@ import (
 	"strings"
 )
 
-// comparison is of an answer with the recorded one.
+// comparison compares an answer with the recorded one.
 type comparison struct {
 	*replay
 	e           *exchange
 	answer      *http.Response
 	body        []byte
-	sentID      string // the request id, where one was sent
+	sentID      string // the request id, if one was sent
 	differences []string
 }
 
@@ -50,7 +50,7 @@ func (c *comparison) compare() {
 		if err := json.Unmarshal(c.e.Response.Body, &w); err != nil {
 			c.differ("the recording: %v", err)
 		} else if text, ok := w.(string); ok {
-			// Of an answer that the recorder did not understand it kept the beginning.
+			// The recorder kept only the beginning of answers that it could not parse.
 			beginning, _, _ := strings.Cut(text, "...<")
 			if got := c.translateBack(string(c.body)); !strings.HasPrefix(got, beginning) {
 				c.differ("body %.300q, want it to begin with %q", got, beginning)
@@ -72,7 +72,7 @@ func (c *comparison) translateBack(text string) string {
 
 var requestID = regexp.MustCompile(`^[0-9A-Za-z]{32}$`)
 
-// headers compares all headers, but for those that say something of the recorded server, or belong to the connection.
+// headers compares all headers except those that identify the recorded server or belong to the connection.
 func (c *comparison) headers() {
 	want, got := map[string]string{}, map[string]string{}
 	for name, v := range c.e.Response.Headers {
@@ -99,7 +99,7 @@ func (c *comparison) headers() {
 	}
 }
 
-// id compares activation ids: what is recorded as one id must be one here.
+// id compares activation ids: each recorded id must correspond to one id here.
 func (c *comparison) id(path, want, got string) {
 	if !hexID.MatchString(got) || len(got) != 32 {
 		c.differ("%s: %q is no activation id", path, got)
@@ -121,7 +121,7 @@ func (c *comparison) id(path, want, got string) {
 	}
 }
 
-// value compares any two values; path leads there.
+// value compares two values at the path.
 func (c *comparison) value(path string, want, got any) {
 	switch w := want.(type) {
 	case map[string]any:
@@ -176,7 +176,7 @@ func (c *comparison) object(path string, want, got map[string]any) {
 		c.record(path, want, got)
 	}
 	if size, ok := want["size"]; ok && want["status"] != nil {
-		// What is volatile in the result may be shorter or longer here.
+		// Values in the result that differ from run to run may have another length here.
 		if difference := len(compactly(got["result"])) - len(compactly(lengthened(want["result"]))); got["size"] != size.(float64)+float64(difference) {
 			c.differ("%s: size %v, want %v%+d", path, got["size"], size, difference)
 		}
@@ -195,7 +195,7 @@ func (c *comparison) object(path string, want, got map[string]any) {
 		delete(want, "code")
 	}
 	if updated, ok := want["updated"].(float64); ok {
-		// Of one version of an entity it is always the same.
+		// The update time of one version of an entity does not change.
 		key := fmt.Sprintf("%v %.0f", want["name"], updated)
 		if known, ok := c.updated[key]; ok && known != got["updated"] {
 			c.differ("%s: updated %v, want %v as before", path, got["updated"], known)
@@ -241,8 +241,8 @@ func lengthened(v any) any {
 	return v
 }
 
-// ordered sorts parameters and annotations where OpenWhisk does not keep their order: it holds them in a map that keeps the
-// order of up to four. In the one transcript that goes beyond that and back, fewer are disordered too.
+// ordered sorts parameters and annotations where OpenWhisk does not keep their order: its map keeps the order of up to four elements. In the one
+// transcript where there were more and then fewer again, the order is not kept either.
 func (c *comparison) ordered(list []any) []any {
 	if len(list) < 5 && c.e.transcript != "raw-update-semantics" {
 		return list
@@ -263,7 +263,7 @@ func listOf(v any) []any {
 	return list
 }
 
-// record compares the times and the logs of an activation, and takes them out.
+// record compares the times and the logs of an activation, and removes them.
 func (c *comparison) record(path string, want, got map[string]any) {
 	number := func(m map[string]any, key string) int64 {
 		v, _ := m[key].(float64)
@@ -282,7 +282,7 @@ func (c *comparison) record(path string, want, got map[string]any) {
 		init, _ := annotation("initTime").(float64)
 		_, isSummary := want["statusCode"]
 		parts := int64(len(listOf(got["logs"])))
-		sum := annotation("kind") == "sequence" && !isSummary // of its parts, of which each is rounded
+		sum := annotation("kind") == "sequence" && !isSummary // the sum of the components' durations, each of which is rounded
 		if start < 1e12 || end < start || duration < int64(init) || !sum && duration != end-start || sum && duration > end-start+parts {
 			c.differ("%s: start %d, end %d, duration %d, initTime %v", path, start, end, duration, init)
 		}
@@ -305,7 +305,7 @@ var (
 	capStarting   = regexp.MustCompile(`^cap starting .*`)
 )
 
-// isCut tells whether logs were too long.
+// isCut reports whether logs were truncated.
 func isCut(stderr []string) bool {
 	return slices.ContainsFunc(stderr, func(line string) bool { return strings.HasPrefix(line, "Logs were truncated") })
 }
@@ -370,7 +370,7 @@ func (c *comparison) logs(path string, want []any, got any) {
 			}
 		}
 		if n := min(len(w), len(g)); stream == "stdout" && isCut(lines["stderr"]) && isCut(wanted["stderr"]) && max(len(w), len(g))-n <= 1 {
-			// Where logs are cut off depends on how many digits their times have.
+			// Where logs are truncated depends on the number of digits of their times.
 			w, g = w[:n], g[:n]
 		}
 		if !slices.Equal(w, g) {
@@ -407,7 +407,7 @@ func (c *comparison) text(path, want, got string) {
 			return
 		}
 	case strings.Contains(want, "Valid values are: "):
-		// A set, and there are newer kinds here.
+		// The order is arbitrary, and there are newer kinds here.
 		sorted := func(s string) string {
 			kinds := validKinds.FindAllString(s[strings.Index(s, "Valid values are: "):], -1)
 			kinds = slices.DeleteFunc(kinds, func(k string) bool { return strings.HasPrefix(k, "'go:") && k > "'go:1.20'" })

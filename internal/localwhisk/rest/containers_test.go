@@ -14,20 +14,20 @@ import (
 	"github.com/tppfaas/tppfaas/internal/localwhisk/container"
 )
 
-// realContainers returns a Runtime of real containers. It lives as long as the server that it is given to.
+// realContainers returns a Runtime of real containers, which the server closes that it is given to.
 func realContainers(tb testing.TB) container.Runtime {
 	tb.Helper()
-	p, err := container.NewProcesses(container.Options{Dir: tb.TempDir()})
+	p, err := container.NewProcessRuntime(container.Options{Dir: tb.TempDir()})
 	if err != nil {
 		tb.Skip(err)
 	}
 	return p
 }
 
-// built is where the stand-in for the recorded actions is. TestMain removes it.
+// built is the directory of the stand-in for the recorded actions. TestMain removes it.
 var built string
 
-// executable builds the stand-in, and returns where it is.
+// executable builds the stand-in, and returns its path.
 var executable = sync.OnceValues(func() (file string, err error) {
 	if built, err = os.MkdirTemp("", "tppfaas-rest-test-"); err != nil {
 		return "", err
@@ -41,7 +41,7 @@ var executable = sync.OnceValues(func() (file string, err error) {
 	return file, nil
 })
 
-// packed returns the code of an action that is the stand-in, in base64, with an exec.env where one is given.
+// packed returns the stand-in as the code of an action, in base64, with an exec.env if that is not empty.
 func packed(env string) (string, error) {
 	file, err := executable()
 	if err != nil {
@@ -54,7 +54,7 @@ func packed(env string) (string, error) {
 	return packedExec(program, env)
 }
 
-// packedScript is like packed, but the code is short: its exec is a script that the stand-in runs.
+// packedScript is like packed, but the code is short: exec is a script that starts the stand-in.
 func packedScript(env string) (string, error) {
 	file, err := executable()
 	if err != nil {

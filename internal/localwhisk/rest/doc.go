@@ -7,5 +7,7 @@
 //	defer server.Close()
 //	fmt.Println(server.URL(), server.Auth())
 //
-// What runs actions is the Runtime, which starts a container for each that the engine wants.
+// A request goes through route.go to its collection: actions.go, or collections.go for packages, triggers and rules, which share their handling of
+// GET, PUT and DELETE. Invocations go from invoke.go to the engine, package localwhisk; the engine's containers are run by backend.go in a
+// [container.Runtime]. Records of activations are kept in archive.go and served by activations.go.
 package rest

@@ -23,7 +23,7 @@ type keyValue struct {
 
 type keyValues []keyValue
 
-// with returns l with kv in the place of one of the same key, or at the end.
+// with returns l with kv in place of the element with the same key, or at the end.
 func (l keyValues) with(kv keyValue) keyValues {
 	for i := range l {
 		if l[i].Key == kv.Key {
@@ -35,7 +35,7 @@ func (l keyValues) with(kv keyValue) keyValues {
 	return append(slices.Clip(l), kv)
 }
 
-// merged returns the values of l, with those of over in their place or at the end.
+// merged returns l with the elements of over in place of those with the same keys, or at the end.
 func (l keyValues) merged(over keyValues) keyValues {
 	for _, kv := range over {
 		l = l.with(kv)
@@ -52,7 +52,7 @@ func (l keyValues) get(key string) (json.RawMessage, bool) {
 	return nil, false
 }
 
-// size is what OpenWhisk counts: keys and values.
+// size returns the size against the payload limit: the bytes of keys and values.
 func (l keyValues) size() int {
 	n := 0
 	for _, kv := range l {
@@ -61,6 +61,7 @@ func (l keyValues) size() int {
 	return n
 }
 
+// parseKeyValues parses a list of {"key", "value"}; what names it in error messages.
 func parseKeyValues(what string, raw json.RawMessage) (keyValues, *apiError) {
 	bad := malformed(what + " malformed!")
 	var list []map[string]json.RawMessage
@@ -83,6 +84,7 @@ func parseKeyValues(what string, raw json.RawMessage) (keyValues, *apiError) {
 	return l, nil
 }
 
+// compact returns JSON without white space, and what is not JSON as it is.
 func compact(raw json.RawMessage) json.RawMessage {
 	var b bytes.Buffer
 	if json.Compact(&b, raw) != nil {
@@ -91,7 +93,7 @@ func compact(raw json.RawMessage) json.RawMessage {
 	return b.Bytes()
 }
 
-// limits are an action's.
+// limits are the limits of an action; Timeout is in milliseconds, Memory and Logs in MB.
 type limits struct {
 	Concurrency int `json:"concurrency"`
 	Logs        int `json:"logs"`
@@ -101,7 +103,7 @@ type limits struct {
 
 func (l limits) timeout() time.Duration { return time.Duration(l.Timeout) * time.Millisecond }
 
-// exec is what an action runs, in the order of fields that OpenWhisk answers with.
+// exec is the code of an action, as requests and answers have it. The order of its fields is OpenWhisk's.
 type exec struct {
 	Components []string `json:"components,omitempty"`
 	Kind       string   `json:"kind"`
@@ -111,37 +113,35 @@ type exec struct {
 	Main       string   `json:"main,omitempty"`
 }
 
-// action is one version of an action. It is never changed.
+// action is one version of an action.
 type action struct {
-	namespace, pack, name string
-	fullName              string // /guest/pkg/name
-	key                   string // in the engine: one for each version
-	version               string
-	exec                  exec
-	code                  []byte // decoded; exec.Code is nil where it is binary
-	parameters            keyValues
-	annotations           keyValues
-	limits                limits
-	publish               bool
-	updated               int64
+	common
+	pkg      string // its package; "" if it is in none
+	fullName string // with a leading slash: /guest/pkg/name
+	key      string // its name in the engine, different for each version
+	exec     exec
+	code     []byte // decoded; exec.Code is nil if it is binary
+	limits   limits
 }
 
-func (a *action) path() string { return a.fullName[1:] }
+// full returns the action's name with its namespace and its package.
+func (a *action) full() string { return a.fullName[1:] }
 
-// final tells that requests must not change parameters that are set.
+// final reports whether requests must not override the parameters that are set.
 func (a *action) final() bool {
 	v, ok := a.annotations.get("final")
 	return ok && string(v) == "true"
 }
 
-func (a *action) space() string {
-	if a.pack == "" {
+// path returns the namespace, or namespace/package, of the action.
+func (a *action) path() string {
+	if a.pkg == "" {
 		return a.namespace
 	}
-	return a.namespace + "/" + a.pack
+	return a.namespace + "/" + a.pkg
 }
 
-// actionDocument is the answer that describes an action.
+// actionDocument is the full description of an action.
 type actionDocument struct {
 	Annotations keyValues `json:"annotations"`
 	Binding     string    `json:"binding,omitempty"`
@@ -155,7 +155,10 @@ type actionDocument struct {
 	Version     string    `json:"version"`
 }
 
-func (a *action) document(code bool) actionDocument {
+func (a *action) document(*store) any { return a.describe(true) }
+
+// describe returns the document of the action, with or without its code.
+func (a *action) describe(code bool) actionDocument {
 	e := a.exec
 	switch {
 	case !code:
@@ -164,7 +167,7 @@ func (a *action) document(code bool) actionDocument {
 		text := base64.StdEncoding.EncodeToString(a.code)
 		e.Code = &text
 	}
-	return actionDocument{a.annotations, "", e, a.limits, a.name, a.space(), a.parameters, a.publish, a.updated, a.version}
+	return actionDocument{a.annotations, "", e, a.limits, a.name, a.path(), a.parameters, a.publish, a.updated, a.version}
 }
 
 type actionSummary struct {
@@ -180,13 +183,13 @@ type actionSummary struct {
 	Version     string    `json:"version"`
 }
 
-func (a *action) summary() actionSummary {
-	s := actionSummary{Name: a.name, Updated: a.updated, Limits: a.limits, Namespace: a.space(), Publish: a.publish, Annotations: a.annotations, Version: a.version}
+func (a *action) summary() any {
+	s := actionSummary{Name: a.name, Updated: a.updated, Limits: a.limits, Namespace: a.path(), Publish: a.publish, Annotations: a.annotations, Version: a.version}
 	s.Exec.Binary = a.exec.Binary != nil && *a.exec.Binary
 	return s
 }
 
-// spec is what a container is initialised with.
+// spec returns what a container is initialised with.
 func (a *action) spec(inv *invocation, activationID string) container.Spec {
 	env := map[string]string{
 		"__OW_ACTION_NAME": a.fullName, "__OW_ACTION_VERSION": a.version, "__OW_ACTIVATION_ID": activationID,
@@ -218,18 +221,18 @@ func (a *action) spec(inv *invocation, activationID string) container.Spec {
 
 var entityName = regexp.MustCompile(`^([\w]|[\w][\w@ .-]*[\w@.-]+)$`)
 
-// checkName checks a segment of a name.
+// checkName returns an error if a segment of a name is invalid.
 func checkName(name string) *apiError {
 	if len(name) > 256 {
-		return plainBad(fmt.Sprintf("Name segement longer than allowed: %d > 256.", len(name)))
+		return badRequest(fmt.Sprintf("Name segement longer than allowed: %d > 256.", len(name)))
 	}
 	if !entityName.MatchString(name) {
-		return plainBad("The name of the entity contains illegal characters.")
+		return badRequest("The name of the entity contains illegal characters.")
 	}
 	return nil
 }
 
-// qualified resolves a name as a client may send it, /_/pkg/name, to namespace/pkg/name.
+// qualified returns the full name, namespace/pkg/name, for a name as a client may send it, such as /_/pkg/name.
 func qualified(name, namespace string) (string, *apiError) {
 	bad := malformed("requirement failed: The fully qualified name of the entity must contain at least the namespace and the name of the entity.")
 	segments := strings.Split(strings.TrimPrefix(name, "/"), "/")
@@ -247,7 +250,7 @@ func qualified(name, namespace string) (string, *apiError) {
 	return strings.Join(segments, "/"), nil
 }
 
-// nextVersion adds one to the last place.
+// nextVersion increments the last part of a version.
 func nextVersion(v string) string {
 	i := strings.LastIndexByte(v, '.')
 	n, _ := strconv.Atoi(v[i+1:])
@@ -256,13 +259,13 @@ func nextVersion(v string) string {
 
 var semantic = regexp.MustCompile(`^\d{1,9}\.\d{1,9}\.\d{1,9}$`)
 
-// decode returns the bytes of an action's code.
+// decode returns the bytes of an action's code, and whether it was binary, in base64.
 func (e *exec) decode() ([]byte, bool) {
 	if e.Code == nil || *e.Code == "" {
 		return nil, false
 	}
 	code := strings.TrimSpace(*e.Code)
-	// OpenWhisk takes for binary what is base64 of some length, whatever the client says.
+	// OpenWhisk takes valid base64 for binary, whatever the field binary of the request says.
 	if len(code)%4 != 0 {
 		return []byte(code), false
 	}

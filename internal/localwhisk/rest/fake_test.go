@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-// inProcess is a Runtime whose containers are values of this process, for tests and benchmarks of what is before the containers.
+// inProcess is a Runtime whose containers do not start processes, for tests and benchmarks of the other parts.
 type inProcess struct {
 	mu      sync.Mutex
 	started int

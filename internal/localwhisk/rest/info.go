@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// family is the kinds of one language. Only those of Go, blackbox and sequences run here; the others can be deployed, as on a
-// platform that has them.
+// family has the kinds of one language. Only kinds of Go, blackboxes and sequences can run here; actions of the others can be deployed, and fail
+// when they are invoked.
 type family struct {
 	name        string
 	kinds       []string
@@ -27,7 +27,7 @@ var families = []family{
 	{"dotnet", []string{"dotnet:3.1", "dotnet:6.0"}, "dotnet:3.1", true},
 }
 
-// kindOf returns the kind that a client's word stands for, and whether its actions need a main.
+// kindOf returns the kind for a client's kind, which may be NAME:default, and whether its actions need a main. It returns false for an unknown kind.
 func kindOf(kind string) (canonical string, requireMain, ok bool) {
 	for _, f := range families {
 		if kind == f.name+":default" {
@@ -40,7 +40,7 @@ func kindOf(kind string) (canonical string, requireMain, ok bool) {
 	return "", false, false
 }
 
-// kinds lists all of them, quoted, for an error.
+// kinds returns a list of all kinds for an error message.
 func kinds() string {
 	var all []string
 	for _, f := range families {
@@ -51,7 +51,7 @@ func kinds() string {
 	return strings.Join(append(all, "'blackbox'", "'sequence'"), ", ")
 }
 
-// infoDocument is the answer to GET /, which tells clients the kinds and the limits.
+// infoDocument returns the answer to GET /, which has the kinds and the limits.
 func infoDocument(l Limits) []byte {
 	type runtime struct {
 		Attached    bool   `json:"attached"`
@@ -88,5 +88,5 @@ func infoDocument(l Limits) []byte {
 	return b
 }
 
-// maxLogs is the most that an action may log, in MB.
+// maxLogs is the maximum log limit of an action in MB.
 const maxLogs = 10

@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,7 +17,7 @@ import (
 	"github.com/tppfaas/tppfaas/internal/localwhisk/container"
 )
 
-// throttle counts a namespace's invocations in the present calendar minute, and those in flight.
+// throttle counts the invocations and firings of a namespace in the current calendar minute, and its invocations in flight.
 type throttle struct {
 	mu          sync.Mutex
 	minute      int64
@@ -27,7 +26,7 @@ type throttle struct {
 	inFlight    atomic.Int64
 }
 
-// admit counts one more request; it is refused if there are too many.
+// admit counts a request, and returns an error if there are too many. Rejected requests count too.
 func (t *throttle) admit(now time.Time, count *int, perMinute, concurrent int) *apiError {
 	t.mu.Lock()
 	if minute := now.Unix() / 60; minute != t.minute {
@@ -45,14 +44,14 @@ func (t *throttle) admit(now time.Time, count *int, perMinute, concurrent int) *
 	return nil
 }
 
-// admit counts one more invocation by the caller; it is refused if there are too many.
+// admit counts an invocation by the caller, and returns an error if there are too many.
 func (s *Server) admit(c *call) *apiError {
 	l, throttle := s.options.Limits, s.throttles[c.namespace]
 	return throttle.admit(s.options.now(), &throttle.invocations, l.InvocationsPerMinute, l.ConcurrentInvocations)
 }
 
-// touches tells whether a request sets parameters that have a value already.
-func touches(body []byte, lists ...keyValues) bool {
+// overrides reports whether a request sets parameters that have a value already.
+func overrides(body []byte, lists ...keyValues) bool {
 	var sent map[string]json.RawMessage
 	json.Unmarshal(body, &sent)
 	for _, l := range lists {
@@ -65,20 +64,19 @@ func touches(body []byte, lists ...keyValues) bool {
 	return false
 }
 
-// order is an invocation to be made, of an action or a sequence.
-type order struct {
-	action   *action
-	outer    keyValues // parameters of the package
-	binding  string
+// invokeRequest is a request to invoke an action or a sequence.
+type invokeRequest struct {
+	target
 	value    json.RawMessage
-	cause    string // the sequence that it is a part of
+	cause    string // the activation id of the sequence that it is a part of
 	call     *call
 	received time.Time
-	done     chan *record // gets the record, still without logs; its capacity is 1
+	done     chan *record // receives the record, without logs; its capacity is 1
 }
 
-// merged returns the parameters of the package, the action and the request as one object; the latter win.
-func merged(value json.RawMessage, lists ...keyValues) json.RawMessage {
+// mergeParameters returns the parameters of the lists and of the request, value, as one object. Later lists override earlier ones, and the request
+// overrides all.
+func mergeParameters(value json.RawMessage, lists ...keyValues) json.RawMessage {
 	n := 0
 	for _, l := range lists {
 		n += len(l)
@@ -98,7 +96,7 @@ func merged(value json.RawMessage, lists ...keyValues) json.RawMessage {
 		}
 	}
 	if len(value) > 0 && json.Unmarshal(value, &m) != nil {
-		// An array, from the action before in a sequence: it has no keys to merge with.
+		// An array, the result of the previous action of a sequence, has no keys.
 		return value
 	}
 	b, err := marshal(m)
@@ -108,8 +106,8 @@ func merged(value json.RawMessage, lists ...keyValues) json.RawMessage {
 	return b
 }
 
-// payload checks the body of an invocation.
-func (s *Server) payload(c *call) *apiError {
+// checkPayload returns an error if the body of an invocation is no JSON object or too large.
+func (s *Server) checkPayload(c *call) *apiError {
 	if err := tooLarge("Request", len(c.body), s.options.Limits.PayloadBytes); err != nil {
 		return err
 	}
@@ -127,9 +125,9 @@ func (s *Server) payload(c *call) *apiError {
 }
 
 // invokeAction serves POST …/actions/NAME.
-func (s *Server) invokeAction(c *call, full string, segments []string) {
+func (s *Server) invokeAction(c *call, full string) {
 	received := time.Now()
-	// What is refused for another reason counts too.
+	// Requests that are rejected below count too.
 	if err := s.admit(c); err != nil {
 		c.fail(err)
 		return
@@ -154,26 +152,20 @@ func (s *Server) invokeAction(c *call, full string, segments []string) {
 			wait = time.Duration(n) * time.Millisecond
 		}
 	}
-	if err := s.payload(c); err != nil {
+	if err := s.checkPayload(c); err != nil {
 		c.fail(err)
 		return
 	}
-	s.store.mu.RLock()
-	a, outer, binding := s.store.resolve(full, segments)
-	var missing *apiError
-	if a == nil {
-		missing = s.store.missingAction(segments)
-	}
-	s.store.mu.RUnlock()
-	if a == nil {
+	t, missing := s.store.findAction(full)
+	if missing != nil {
 		c.fail(missing)
 		return
 	}
-	if a.final() && touches(c.body, outer, a.parameters) {
+	if t.action.final() && overrides(c.body, t.outer, t.action.parameters) {
 		c.fail(reject(http.StatusBadRequest, "Request defines parameters that are not allowed (e.g., reserved properties)."))
 		return
 	}
-	o := &order{action: a, outer: outer, binding: binding, value: c.body, call: c, received: received, done: make(chan *record, 1)}
+	o := &invokeRequest{target: t, value: c.body, call: c, received: received, done: make(chan *record, 1)}
 	id, err := s.invoke(o)
 	if err != nil {
 		c.fail(err)
@@ -185,18 +177,18 @@ func (s *Server) invokeAction(c *call, full string, segments []string) {
 		defer timer.Stop()
 		select {
 		case r := <-o.done:
-			c.outcome(r, result)
+			c.answerOutcome(r, result)
 			return
 		case <-timer.C:
 		case <-c.r.Context().Done():
 		case <-s.ctx.Done():
 		}
 	}
-	c.raw(http.StatusAccepted, true, []byte(`{"activationId":"`+id+`"}`))
+	c.answerJSON(http.StatusAccepted, true, []byte(`{"activationId":"`+id+`"}`))
 }
 
-// outcome answers a blocking invocation.
-func (c *call) outcome(r *record, resultOnly bool) {
+// answerOutcome answers a blocking invocation.
+func (c *call) answerOutcome(r *record, resultOnly bool) {
 	status := http.StatusOK
 	switch r.kind {
 	case container.ApplicationError, container.DeveloperError:
@@ -209,17 +201,17 @@ func (c *call) outcome(r *record, resultOnly bool) {
 		if len(result) == 0 {
 			result = json.RawMessage("{}")
 		}
-		c.raw(status, true, result)
+		c.answerJSON(status, true, result)
 		return
 	}
 	c.answer(status, r)
 }
 
-// invoke has an action or a sequence invoked, and returns the activation id.
-func (s *Server) invoke(o *order) (string, *apiError) {
+// invoke invokes an action or a sequence, and returns the activation id. The record is sent on the request's channel done.
+func (s *Server) invoke(o *invokeRequest) (string, *apiError) {
 	throttle := s.throttles[o.call.namespace]
 	if o.action.exec.Kind == "sequence" {
-		// Not the sequence counts as in flight, but each of its parts.
+		// The components of a sequence count as invocations in flight, the sequence itself does not.
 		id := newActivationID()
 		s.wait.Go(func() { o.done <- s.sequence(o, id) })
 		return id, nil
@@ -229,23 +221,23 @@ func (s *Server) invoke(o *order) (string, *apiError) {
 	if v, ok := a.annotations.get("provide-api-key"); ok && string(v) != "false" {
 		inv.apiKey = o.call.auth
 	}
-	inv.value = merged(o.value, o.outer, a.parameters)
-	inv.ended = func(i *invocation) {
+	inv.value = mergeParameters(o.value, o.outer, a.parameters)
+	inv.onEnded = func(i *invocation) {
 		throttle.inFlight.Add(-1)
 		o.done <- newRecord(o, i, []string{})
 	}
-	inv.stored = func(i *invocation) { s.activations.put(newRecord(o, i, logLines(i.logs))) }
+	inv.onStored = func(i *invocation) { s.activations.put(newRecord(o, i, logLines(i.logs))) }
 	throttle.inFlight.Add(1)
 	id, err := s.engine.Invoke(a.key, inv, func(r localwhisk.Activation) {
 		inv.record = r
-		inv.ended(inv)
-		inv.in()
+		inv.onEnded(inv)
+		inv.partDone()
 	})
 	if err != nil {
-		// It was updated or deleted in this very moment.
+		// The action was updated or deleted after it was found.
 		throttle.inFlight.Add(-1)
 		s.store.mu.RLock()
-		now := s.store.actions[a.path()]
+		now := s.store.actions[a.full()]
 		s.store.mu.RUnlock()
 		if now == nil || now == a {
 			return "", notFound
@@ -268,8 +260,8 @@ func appendLimits(b []byte, l limits) []byte {
 	return fmt.Appendf(b, `{"key":"limits","value":{"concurrency":%d,"logs":%d,"memory":%d,"timeout":%d}}`, l.Concurrency, l.Logs, l.Memory, l.Timeout)
 }
 
-// newRecord makes the record of an activation that has ended.
-func newRecord(o *order, i *invocation, logs []string) *record {
+// newRecord returns the record of an activation that has ended.
+func newRecord(o *invokeRequest, i *invocation, logs []string) *record {
 	a, e := o.action, i.record
 	b := make([]byte, 0, 320)
 	b = append(b, '[')
@@ -280,7 +272,7 @@ func newRecord(o *order, i *invocation, logs []string) *record {
 		b = fmt.Appendf(b, `{"key":"binding","value":%q},`, o.binding)
 	}
 	b = fmt.Appendf(b, `{"key":"path","value":%q},{"key":"waitTime","value":%d},{"key":"kind","value":%q},{"key":"timeout","value":%t},`,
-		a.path(), e.WaitTime.Milliseconds(), a.exec.Kind, i.outcome.TimedOut)
+		a.full(), e.WaitTime.Milliseconds(), a.exec.Kind, i.outcome.TimedOut)
 	b = appendLimits(b, a.limits)
 	if e.InitTime > 0 {
 		b = fmt.Appendf(b, `,{"key":"initTime","value":%d}`, e.InitTime.Milliseconds())
@@ -290,16 +282,16 @@ func newRecord(o *order, i *invocation, logs []string) *record {
 	return &record{
 		ID: e.ID, Annotations: b, Cause: o.cause, Duration: &duration, End: &end, Logs: logs, Name: a.name, Namespace: o.call.namespace,
 		Response: newResponse(&i.outcome), Start: e.Start.UnixMilli(), Subject: o.call.namespace, Version: a.version,
-		path: a.path(), kind: i.outcome.Kind, received: o.received,
+		path: a.full(), kind: i.outcome.Kind, received: o.received,
 	}
 }
 
-// sequence runs the components one after the other, and stores and returns the record.
-func (s *Server) sequence(o *order, id string) *record {
+// sequence runs the components of a sequence one after the other, and stores and returns the sequence's record.
+func (s *Server) sequence(o *invokeRequest, id string) *record {
 	a := o.action
 	start := time.Now()
 	outcome := container.Outcome{Kind: container.ApplicationError, Result: errorResult("Sequence component does not exist.")}
-	value := merged(o.value, o.outer)
+	value := mergeParameters(o.value, o.outer)
 	duration, logs, complete := int64(0), []string{}, true
 	for _, name := range a.exec.Components {
 		part, err := s.component(o, id, name[1:], value)
@@ -327,7 +319,7 @@ func (s *Server) sequence(o *order, id string) *record {
 	if o.binding != "" {
 		b = fmt.Appendf(b, `{"key":"binding","value":%q},`, o.binding)
 	}
-	b = fmt.Appendf(b, `{"key":"path","value":%q}`, a.path())
+	b = fmt.Appendf(b, `{"key":"path","value":%q}`, a.full())
 	const kind = `,{"key":"kind","value":"sequence"}`
 	wait := start.UnixMilli() - o.received.UnixMilli()
 	if complete {
@@ -340,22 +332,20 @@ func (s *Server) sequence(o *order, id string) *record {
 	r := &record{
 		ID: id, Annotations: b, Cause: o.cause, Duration: &duration, End: &end, Logs: logs, Name: a.name, Namespace: o.call.namespace,
 		Response: newResponse(&outcome), Start: start.UnixMilli(), Subject: o.call.namespace, Version: a.version,
-		path: a.path(), kind: outcome.Kind, received: o.received,
+		path: a.full(), kind: outcome.Kind, received: o.received,
 	}
 	s.activations.put(r)
 	return r
 }
 
-// component runs one action of a sequence.
-func (s *Server) component(o *order, cause, name string, value json.RawMessage) (*record, *apiError) {
-	s.store.mu.RLock()
-	a, outer, binding := s.store.resolve(name, strings.Split(name, "/"))
-	s.store.mu.RUnlock()
-	if a == nil {
+// component runs one component of a sequence, and returns its record.
+func (s *Server) component(o *invokeRequest, cause, name string, value json.RawMessage) (*record, *apiError) {
+	t, missing := s.store.findAction(name)
+	if missing != nil {
 		return nil, reject(http.StatusNotFound, "Sequence component does not exist.")
 	}
-	part := &order{action: a, outer: outer, binding: binding, value: value, cause: cause, call: o.call, received: time.Now(), done: make(chan *record, 1)}
-	if a.exec.Kind == "sequence" {
+	part := &invokeRequest{target: t, value: value, cause: cause, call: o.call, received: time.Now(), done: make(chan *record, 1)}
+	if t.action.exec.Kind == "sequence" {
 		return s.sequence(part, newActivationID()), nil
 	}
 	if _, err := s.invoke(part); err != nil {

@@ -9,60 +9,59 @@ import (
 	"github.com/tppfaas/tppfaas/internal/localwhisk/container"
 )
 
-// GuestKey is the key, UUID:KEY, of the namespace guest where none other is set: the publicly known one of OpenWhisk's
-// standalone server, which wsk and Serverless examples have. It keeps nobody out; a server that listens on more than loopback
-// must be given a key of its own.
+// GuestKey is the default key, UUID:KEY, of the namespace guest: that of OpenWhisk's standalone server, which the examples of wsk and Serverless
+// use. It is public and protects nothing; a server that listens on more than loopback needs another key.
 const GuestKey = "23bc46b1-71f6-4ed5-8c54-816aa4f8c502:123zO3xZCLrMN6v2BKK1dXYFpXlPkccOFqm12CdAsMgRU4VrNZ9lyGVCGuMDGIwP"
 
-// Options says what a [Server] is like. With a Runtime alone it is a good server for a test: a free port of loopback, the namespace
-// guest with GuestKey, OpenWhisk's default limits, but no throttles.
+// Options configures a [Server]. Only Runtime must be set; the defaults are right for a test: a free port of loopback, the namespace guest with
+// GuestKey, and OpenWhisk's default limits, but no throttles.
 type Options struct {
-	// Listen is the address to listen on, host:port; "" stands for a free port of 127.0.0.1.
+	// Listen is the address to listen on, host:port; "" means a free port of 127.0.0.1.
 	Listen string
-	// Identities are the namespaces and their keys; none stands for guest with GuestKey.
+	// Identities are the namespaces and their keys; none means guest with GuestKey.
 	Identities []Identity
-	// MemoryMB is the memory for containers in MiB; 0 stands for 2048.
+	// MemoryMB is the memory for containers in MiB; 0 means 2048.
 	MemoryMB int
-	// PauseGrace and IdleTimeout say when an idle container is paused and removed; 0 stands for 10 s and 10 min.
+	// PauseGrace and IdleTimeout are the times after which an idle container is paused and removed; 0 means 10 s and 10 min.
 	PauseGrace, IdleTimeout time.Duration
-	// Limits bounds what an entity and an invocation may be; zero fields stand for OpenWhisk's defaults.
+	// Limits limits entities and invocations; zero fields mean OpenWhisk's defaults.
 	Limits Limits
-	// Runtime starts the containers; it must be set. Close closes it.
+	// Runtime starts the containers. It must be set; the server closes it.
 	Runtime container.Runtime
-	// Log is told of requests (level debug), of containers (info) and of what goes wrong; nil discards it.
+	// Log receives requests (level debug), container starts (info) and errors; nil discards them.
 	Log *slog.Logger
 
 	now   func() time.Time                  // the clock of the throttles
-	timer func(d time.Duration) *time.Timer // bounds how long a blocking invocation waits
+	timer func(d time.Duration) *time.Timer // limits how long a blocking invocation waits
 }
 
-// Identity is a namespace and the key that opens it.
+// Identity is a namespace and its key.
 type Identity struct {
-	// Namespace is its name.
+	// Namespace is the name of the namespace.
 	Namespace string
 	// Auth is the key, UUID:KEY.
 	Auth string
 }
 
-// Limits bounds entities and invocations.
+// Limits limits entities and invocations.
 type Limits struct {
-	// InvocationsPerMinute, FiresPerMinute and ConcurrentInvocations throttle each namespace; 0 means no throttle.
+	// InvocationsPerMinute, FiresPerMinute and ConcurrentInvocations limit each namespace; 0 means no limit.
 	// OpenWhisk's defaults are 60, 60 and 30.
 	InvocationsPerMinute, FiresPerMinute, ConcurrentInvocations int
-	// MinMemoryMB and MaxMemoryMB bound an action's memory; 0 stands for 128 and 512.
+	// MinMemoryMB and MaxMemoryMB bound an action's memory; 0 means 128 and 512.
 	MinMemoryMB, MaxMemoryMB int
-	// MinTimeout and MaxTimeout bound an action's duration; 0 stands for 100 ms and 5 min.
+	// MinTimeout and MaxTimeout bound an action's time limit; 0 means 100 ms and 5 min.
 	MinTimeout, MaxTimeout time.Duration
-	// BlockingWait is the longest time a blocking invocation waits before it is answered with 202; 0 stands for 60 s.
+	// BlockingWait is how long a blocking invocation waits at most before it is answered with 202; 0 means 60 s.
 	BlockingWait time.Duration
-	// PayloadBytes bounds parameters, annotations and results; 0 stands for 1 MiB.
+	// PayloadBytes is the maximum size of parameters, annotations and payloads; 0 means 1 MiB.
 	PayloadBytes int
-	// CodeBytes bounds an action's code as it is sent, base64 where it is binary; 0 stands for 48 MiB.
+	// CodeBytes is the maximum size of an action's code as it is sent, in base64 if it is binary; 0 means 48 MiB.
 	CodeBytes int
-	// SequenceLength bounds the number of a sequence's actions; 0 stands for 50.
+	// SequenceLength is the maximum number of actions in a sequence; 0 means 50.
 	SequenceLength int
-	// Activations and ActivationBytes bound the records that are kept, the bytes as they are kept, most of them compressed; the
-	// oldest are forgotten first. 0 stands for 50,000 and 32 MiB.
+	// Activations and ActivationBytes limit the activation records that are kept, by number and by size in memory, where most are compressed.
+	// The oldest are removed first. 0 means 50,000 and 32 MiB.
 	Activations, ActivationBytes int
 }
 
@@ -71,6 +70,7 @@ func DefaultThrottles() Limits {
 	return Limits{InvocationsPerMinute: 60, FiresPerMinute: 60, ConcurrentInvocations: 30}
 }
 
+// setDefault sets a variable that has the zero value.
 func setDefault[T comparable](v *T, value T) {
 	var zero T
 	if *v == zero {

@@ -6,12 +6,13 @@ import (
 	"net/http"
 )
 
-// pack is a package, or a binding to one.
-type pack struct {
+// pkg is a package, or a binding to one.
+type pkg struct {
 	common
-	binding *bindingName
+	binding *bindingName // nil: a package
 }
 
+// bindingName is the name of the package that a binding is bound to.
 type bindingName struct {
 	Name      string `json:"name"`
 	Namespace string `json:"namespace"`
@@ -19,45 +20,42 @@ type bindingName struct {
 
 func (b *bindingName) full() string { return b.Namespace + "/" + b.Name }
 
-type packSummary struct {
-	Name        string    `json:"name"`
-	Binding     any       `json:"binding"`
-	Updated     int64     `json:"updated"`
-	Namespace   string    `json:"namespace"`
-	Publish     bool      `json:"publish"`
-	Annotations keyValues `json:"annotations"`
-	Version     string    `json:"version"`
+type packageSummary struct {
+	Name    string `json:"name"`
+	Binding any    `json:"binding"` // false if the package is no binding
+	commonSummary
 }
 
-func (p *pack) summary() any {
-	d := packSummary{p.name, false, p.updated, p.namespace, p.publish, p.annotations, p.version}
+func (p *pkg) summary() any {
+	d := packageSummary{p.name, false, p.commonSummary()}
 	if p.binding != nil {
 		d.Binding = p.binding
 	}
 	return d
 }
 
-type packDocument struct {
-	Actions     *[]packAction `json:"actions,omitempty"`
-	Annotations keyValues     `json:"annotations"`
-	Binding     any           `json:"binding"`
-	Feeds       *[]packAction `json:"feeds,omitempty"`
-	Name        string        `json:"name"`
-	Namespace   string        `json:"namespace"`
-	Parameters  keyValues     `json:"parameters"`
-	Publish     bool          `json:"publish"`
-	Updated     int64         `json:"updated"`
-	Version     string        `json:"version"`
+type packageDocument struct {
+	Actions     *[]packagedAction `json:"actions,omitempty"`
+	Annotations keyValues         `json:"annotations"`
+	Binding     any               `json:"binding"`
+	Feeds       *[]packagedAction `json:"feeds,omitempty"`
+	Name        string            `json:"name"`
+	Namespace   string            `json:"namespace"`
+	Parameters  keyValues         `json:"parameters"`
+	Publish     bool              `json:"publish"`
+	Updated     int64             `json:"updated"`
+	Version     string            `json:"version"`
 }
 
-type packAction struct {
+// packagedAction is an action, or a feed, in the document of its package.
+type packagedAction struct {
 	Annotations keyValues `json:"annotations"`
 	Name        string    `json:"name"`
 	Version     string    `json:"version"`
 }
 
-func (p *pack) document(*store) any {
-	d := packDocument{
+func (p *pkg) document(*store) any {
+	d := packageDocument{
 		Annotations: p.annotations, Binding: struct{}{}, Name: p.name, Namespace: p.namespace, Parameters: p.parameters,
 		Publish: p.publish, Updated: p.updated, Version: p.version,
 	}
@@ -73,41 +71,41 @@ func (s *Server) servePackages(c *call, namespace string, names []string) {
 		c.fail(reject(http.StatusBadRequest, "Package name 'default' is reserved."))
 		return
 	}
-	serveCollection(s, c, namespace, names, collection[*pack]{
+	serveCollection(s, c, namespace, names, collection[*pkg]{
 		name: "packages", all: s.store.packages, first: "binding",
-		put: func(base common, old *pack, isNew bool, body map[string]json.RawMessage) (*pack, *apiError) {
+		put: func(base common, old *pkg, isNew bool, body map[string]json.RawMessage) (*pkg, *apiError) {
 			return s.store.mergePackage(c.namespace, base, old, isNew, body["binding"])
 		},
 		remove:  s.emptyPackage,
-		get:     func(p *pack) any { return s.store.contents(p) },
-		visible: func(p *pack) bool { return namespace == c.namespace || p.publish },
+		get:     func(p *pkg) any { return s.store.contents(p) },
+		visible: func(p *pkg) bool { return namespace == c.namespace || p.publish },
 		missing: func(full string) *apiError {
 			return reject(http.StatusNotFound, fmt.Sprintf("The requested resource '%s' does not exist.", full))
 		},
 	})
 }
 
-// inside returns the actions of a package, the last updated first.
-func (s *store) inside(namespace, name string) []*action {
-	return newest(s.actions,
-		func(a *action) bool { return a.namespace == namespace && a.pack == name },
-		func(a *action) int64 { return a.updated })
-}
-
-// contents is the document of a package with its actions; a binding has those of the package that it is bound to, and the
-// parameters of both.
-func (s *store) contents(p *pack) any {
-	d := p.document(s).(packDocument)
+// actionsOf returns the actions of a package, or of the package that it is bound to, the last updated first. The store must be locked.
+func (s *store) actionsOf(p *pkg) []*action {
 	namespace, name := p.namespace, p.name
 	if p.binding != nil {
 		namespace, name = p.binding.Namespace, p.binding.Name
+	}
+	return newest(s.actions, func(a *action) bool { return a.namespace == namespace && a.pkg == name })
+}
+
+// contents returns the document of a package with its actions. A binding has the actions of the package that it is bound to, and the parameters
+// of both.
+func (s *store) contents(p *pkg) any {
+	d := p.document(s).(packageDocument)
+	if p.binding != nil {
 		if origin := s.packages[p.binding.full()]; origin != nil {
 			d.Parameters = origin.parameters.merged(p.parameters)
 		}
 	}
-	actions, feeds := []packAction{}, []packAction{}
-	for _, a := range s.inside(namespace, name) {
-		entry := packAction{a.annotations, a.name, a.version}
+	actions, feeds := []packagedAction{}, []packagedAction{}
+	for _, a := range s.actionsOf(p) {
+		entry := packagedAction{a.annotations, a.name, a.version}
 		if v, ok := a.annotations.get("feed"); ok && string(v) == "true" {
 			feeds = append(feeds, entry)
 		} else {
@@ -118,8 +116,9 @@ func (s *store) contents(p *pack) any {
 	return d
 }
 
-func (s *store) mergePackage(caller string, base common, old *pack, isNew bool, binding json.RawMessage) (*pack, *apiError) {
-	p := &pack{common: base}
+// mergePackage returns the package, or the binding, of a PUT request.
+func (s *store) mergePackage(caller string, base common, old *pkg, isNew bool, binding json.RawMessage) (*pkg, *apiError) {
+	p := &pkg{common: base}
 	if !isNew {
 		p.binding = old.binding
 	}
@@ -153,22 +152,22 @@ func (s *store) mergePackage(caller string, base common, old *pack, isNew bool, 
 	return p, nil
 }
 
-// emptyPackage takes the actions out of a package that is to be removed, if the client has said so.
-func (s *Server) emptyPackage(c *call, p *pack) *apiError {
+// emptyPackage deletes the actions of a package that is to be deleted. It returns an error if there are any and the request does not set force.
+func (s *Server) emptyPackage(c *call, p *pkg) *apiError {
 	force, err := c.flag("force", false)
 	if err != nil || p.binding != nil {
 		return err
 	}
-	inside := s.store.inside(p.namespace, p.name)
-	if len(inside) > 0 && !force {
+	actions := s.store.actionsOf(p)
+	if len(actions) > 0 && !force {
 		entities := "entity"
-		if len(inside) > 1 {
+		if len(actions) > 1 {
 			entities = "entities"
 		}
-		return reject(http.StatusConflict, fmt.Sprintf("Package not empty (contains %d %s). Set force param or delete package contents.", len(inside), entities))
+		return reject(http.StatusConflict, fmt.Sprintf("Package not empty (contains %d %s). Set force param or delete package contents.", len(actions), entities))
 	}
-	for _, a := range inside {
-		delete(s.store.actions, a.path())
+	for _, a := range actions {
+		delete(s.store.actions, a.full())
 		s.undeploy(a)
 	}
 	return nil

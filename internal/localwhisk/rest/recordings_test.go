@@ -26,7 +26,7 @@ type exchange struct {
 	}
 }
 
-// transcript reads the exchanges of testdata/transcripts/NAME.json.
+// transcript returns the exchanges of testdata/transcripts/NAME.json.
 func transcript(tb testing.TB, name string) []exchange {
 	tb.Helper()
 	b, err := os.ReadFile(filepath.Join("testdata", "transcripts", name+".json"))
@@ -43,21 +43,20 @@ func transcript(tb testing.TB, name string) []exchange {
 	return all
 }
 
-// session is a recorded server from its start to its end: transcripts in the order in which they were recorded, which the times in
-// them tell. Each begins with what the ones before it have left behind.
+// session is a recorded server from its start to its end: the transcripts in the order in which they were recorded. Each begins with the state
+// that the ones before it have left.
 type session struct {
 	name        string
 	transcripts []string
-	// prepare is played first, without comparing: what had been deployed before the recording began.
+	// prepare names transcripts that are replayed first, without comparing the answers: their state existed when the recording began.
 	prepare  []string
 	limits   Limits
 	memoryMB int
-	// stdoutOnly tells that this server kept of the logs what went to standard output only, without the name of the stream, and
-	// added no lines of its own.
+	// stdoutOnly says that the server's logs had only standard output, without the name of the stream, and no lines of the server.
 	stdoutOnly bool
 }
 
-// What GET / and /limits show of the recorded servers: all but one were told to allow many invocations.
+// The limits of the recorded servers, as GET / and /limits show them: all but one were configured for many invocations.
 var manyAMinute = Limits{InvocationsPerMinute: 100_000, FiresPerMinute: 100_000, ConcurrentInvocations: 30}
 
 var sessions = []session{
@@ -82,26 +81,25 @@ var sessions = []session{
 	}},
 }
 
-// sentAtOnce says in which order requests took effect that were sent at the same time: the recorded times of updating tell.
-// The session that is prepared with a transcript had another one.
+// sentAtOnce has the order in which requests took effect that were sent at the same time, according to the recorded update times.
+// The session that replays a transcript in prepare had another order.
 var sentAtOnce = map[string][]int{
 	"serverless/sls-deploy":   {1, 2, 0},
 	"serverless/sls-redeploy": {1, 0, 2},
 }
 
-// sentAs are request bodies of which the recording does not tell what they were.
+// sentAs has the request bodies that are not in the recording.
 var sentAs = map[string]map[int]string{
 	"raw-bad-bodies": {2: `"str"`, 4: `null`},
 }
 
-// sentKeys are wrong keys that the recording shows as the right one.
+// sentKeys has the wrong keys that the recording shows as the right one.
 var sentKeys = map[string]map[int]string{
 	"wsk-action-errors": {14: GuestKey + "x"},
 	"raw-auth":          {6: GuestKey + "x", 7: GuestKey[:len(GuestKey)-1]},
 }
 
-// held names invocations that were running until another exchange was over, and the part of them that is held back here to
-// have the same.
+// held names the invocations that were running until another exchange had ended, and what of them is delayed here until then.
 var held = []struct {
 	transcript  string
 	first, last int
@@ -109,7 +107,7 @@ var held = []struct {
 	until       int
 }{
 	{"raw-activation-race", 2, 2, "run", 10},
-	// The container is still busy with the logs when it is needed next, and another is started.
+	// The container was still busy collecting logs when it was needed next, and another one was started.
 	{"raw-bad-bodies", 5, 5, "logs", 6},
 	{"wsk-sequence", 17, 17, "logs", 17},
 	{"raw-blocking-timeout-202", 1, 1, "run", 3},
@@ -120,7 +118,7 @@ var held = []struct {
 	{"wsk-activation-poll", 2, 2, "run", 3},
 }
 
-// leftOut names exchanges that are not replayed, and why.
+// leftOut names the exchanges that are not replayed, and the reasons.
 var leftOut = []struct {
 	transcript  string
 	first, last int
@@ -154,11 +152,11 @@ func whyLeftOut(e *exchange) string {
 	return ""
 }
 
-// unseen are requests that are sent in the place of ones that are left out. Code stands for that of the stand-in.
+// unseen has the requests that are sent instead of ones that are left out. The code is replaced by that of the stand-in.
 var unseen = map[string]map[int][][3]string{
-	// A web action counts as an invocation, also when it is refused.
+	// A web action counts as an invocation even if it is rejected.
 	"raw-throttle-rate": {68: {{"POST", "actions/rate"}}},
-	// There is no image local/cap:v1 here: from 4 to 31 the stand-in is in its place. Two activations with errors are listed later.
+	// There is no image local/cap:v1 here: exchanges 4 to 31 use the stand-in instead. Two activations with errors are listed later.
 	"raw-container-protocol": {
 		3: {
 			{"PUT", "actions/cap2?overwrite=true", `{"exec":{"kind":"blackbox","image":"local/cap:v1","code":"Code"},"version":"0.0.1"}`},
@@ -170,7 +168,7 @@ var unseen = map[string]map[int][][3]string{
 	},
 }
 
-// loose names what of an answer is not compared, and why.
+// loose names the parts of answers that are not compared, and the reasons.
 var loose = []struct {
 	transcript string
 	exchange   int
@@ -197,6 +195,7 @@ func (e *exchange) loose(what string) bool {
 	return false
 }
 
+// TestRecordingsAreComplete checks that every transcript belongs to exactly one session.
 func TestRecordingsAreComplete(t *testing.T) {
 	files, err := filepath.Glob("testdata/transcripts/*.json")
 	if err != nil || len(files) == 0 {

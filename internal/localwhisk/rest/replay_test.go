@@ -19,8 +19,8 @@ import (
 	"github.com/tppfaas/tppfaas/internal/localwhisk/container"
 )
 
-// TestReplay sends what was recorded on real OpenWhisk servers, in the same order, to as many platforms, and compares the answers.
-// The actions are stand-ins for the recorded ones. It ends with the numbers of exchanges.
+// TestReplay replays the requests that were recorded on real OpenWhisk servers, each server's on a platform of its own, and compares the answers.
+// Stand-ins replace the recorded actions. Its log has the numbers of exchanges.
 func TestReplay(t *testing.T) {
 	var mu sync.Mutex
 	total, equal := 0, 0
@@ -70,21 +70,21 @@ func TestReplay(t *testing.T) {
 	t.Logf("%d exchanges: %d replayed and equal, %d different, %d left out", total, equal, total-equal-sum, sum)
 }
 
-// replay is a platform, and what corresponds there to recorded values.
+// replay is a platform, and the values there that correspond to recorded ones.
 type replay struct {
 	*client
 	session session
 	runtime *holding
-	open    []func(e *exchange) bool // release what is held until e is over; true when done
-	pending map[string]bool          // activations, by their id here, whose records are awaited
-	hurried atomic.Bool              // what is invoked is held back for longer than the client waits
+	open    []func(e *exchange) bool // called after each exchange; release what is held, and return true when done
+	pending map[string]bool          // ids of the activations here whose records are not stored yet
+	hurried atomic.Bool              // invocations are held for longer than the client waits
 
-	ids     map[string]string // recorded activation id: that of here
-	starts  map[int64]int64   // recorded start of an activation: that of here
-	updated map[string]any    // recorded time of an entity's update: that of here
+	ids     map[string]string // by recorded activation id: the id here
+	starts  map[int64]int64   // by recorded start of an activation: the start here
+	updated map[string]any    // by recorded update time of an entity: the time here
 }
 
-// Here a second of the recorded waiting takes 10 ms.
+// A recorded second of waiting takes 10 ms here.
 const faster = 100
 
 func newReplay(t *testing.T, s session) *replay {
@@ -108,7 +108,7 @@ func newReplay(t *testing.T, s session) *replay {
 	return p
 }
 
-// exchange plays e, unless it is left out for a reason, and returns how the answer differs.
+// exchange replays e, unless it is left out, and returns the differences of the answer.
 func (p *replay) exchange(e *exchange) (leftOut string, differences []string) {
 	if reason := whyLeftOut(e); reason != "" {
 		for _, r := range unseen[e.transcript][e.index] {
@@ -162,7 +162,7 @@ func (p *replay) play(e *exchange) []string {
 	return c.differences
 }
 
-// settle waits until nothing runs and all records are stored, and until the clock shows another millisecond than then.
+// settle waits until nothing runs and all records are stored, and then for the next millisecond.
 func (p *replay) settle() {
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(100 * time.Microsecond) {
 		for id := range p.pending {
@@ -170,11 +170,11 @@ func (p *replay) settle() {
 				delete(p.pending, id)
 			}
 		}
-		if len(p.pending) == 0 && p.server.processes.working.Load() == 0 && len(p.server.engine.InFlight()) == 0 {
+		if len(p.pending) == 0 && p.server.backend.working.Load() == 0 && len(p.server.engine.InFlight()) == 0 {
 			break
 		}
 		if time.Now().After(deadline) {
-			p.tb.Fatalf("still running: %v, %d at work, %v", p.pending, p.server.processes.working.Load(), p.server.engine.InFlight())
+			p.tb.Fatalf("still running: %v, %d at work, %v", p.pending, p.server.backend.working.Load(), p.server.engine.InFlight())
 		}
 	}
 	for now := time.Now().UnixMilli(); time.Now().UnixMilli() == now; {
@@ -188,7 +188,7 @@ var (
 	timeArg = regexp.MustCompile(`\b(since|upto)=(\d{13})\b`)
 )
 
-// translate puts values of here in the place of recorded ones.
+// translate replaces recorded values by the corresponding ones here.
 func (p *replay) translate(path string) string {
 	path = hexID.ReplaceAllStringFunc(path, func(id string) string {
 		if own, ok := p.ids[id]; ok {
@@ -248,7 +248,7 @@ func (p *replay) send(e *exchange, id string) (*comparison, error) {
 	return &comparison{replay: p, e: e, answer: answer, body: b, sentID: id}, nil
 }
 
-// body returns what to send for a recorded body: as it was, but with texts of their full length and the code of the stand-ins.
+// body returns the body to send for a recorded one, with shortened texts at their full length and the code of the stand-ins.
 func (p *replay) body(e *exchange) string {
 	raw := string(e.Request.Body)
 	if raw == "" || raw == "null" {
@@ -271,7 +271,7 @@ var (
 	shortText = regexp.MustCompile(`^((?s).{40})\.\.\.<(\d+) chars>$`)
 )
 
-// lengthen makes texts that the recording has shortened as long as they were; code becomes that of a stand-in.
+// lengthen restores the length of texts that the recording has shortened, and replaces code by that of a stand-in.
 func lengthen(s string) string {
 	if !strings.Contains(s, "...<") {
 		return s
@@ -290,7 +290,7 @@ func lengthen(s string) string {
 	return s
 }
 
-// standIn returns the code that stands for recorded code of a length.
+// standIn returns the code of the stand-in for recorded code of this length.
 func standIn(length string) string {
 	code := goScript
 	if length == "1173324" || length == "1165884" { // for a blackbox, and once for go:1.20, by mistake
@@ -303,7 +303,7 @@ func standIn(length string) string {
 	return text
 }
 
-// holding is a Runtime whose containers wait at gates.
+// holding is a Runtime whose containers wait while their gates are closed.
 type holding struct {
 	container.Runtime
 	mu     sync.Mutex

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// maxBody is the longest request that is read at all.
+// maxBody is the size of the largest request that is read.
 const maxBody = 50 << 20
 
 const apiPath = "/api/v1"
@@ -33,14 +33,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if !inAPI {
 			w.Header()["Access-Control-Allow-Methods"] = corsMethodsElsewhere
 		}
-		c.text(http.StatusOK, false, "OK")
+		c.answerText(http.StatusOK, false, "OK")
 	case path == "" || path == "/ping":
 		if r.Method != http.MethodGet {
 			c.fail(&apiError{http.StatusMethodNotAllowed, "HTTP method not allowed, supported methods: GET, OPTIONS", false, "GET, OPTIONS"})
 		} else if path == "" {
-			c.raw(http.StatusOK, false, s.info)
+			c.answerJSON(http.StatusOK, false, s.info)
 		} else {
-			c.text(http.StatusOK, false, "pong")
+			c.answerText(http.StatusOK, false, "pong")
 		}
 	case !inAPI:
 		c.fail(&apiError{http.StatusMethodNotAllowed, "HTTP method not allowed, supported methods: OPTIONS", false, "OPTIONS"})
@@ -49,7 +49,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			c.fail(noRoute)
 			return
 		}
-		c.raw(http.StatusOK, true, []byte(`{"api_version":"1.0.0","api_version_path":"v1","build":"???","buildno":"standalone","description":"OpenWhisk API","swagger_paths":{"api-docs":"/api-docs","ui":"/docs"}}`))
+		c.answerJSON(http.StatusOK, true, []byte(`{"api_version":"1.0.0","api_version_path":"v1","build":"???","buildno":"standalone","description":"OpenWhisk API","swagger_paths":{"api-docs":"/api-docs","ui":"/docs"}}`))
 	case rest == "/namespaces" || strings.HasPrefix(rest, "/namespaces/"):
 		s.namespaces(c, strings.TrimPrefix(strings.TrimPrefix(rest, "/namespaces"), "/"))
 	default:
@@ -57,18 +57,17 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// web answers what clients ask of the API gateway: that there are no APIs. All else below /web is a web action, of which there
-// are none.
+// web answers requests below /web: the API gateway has no APIs, and there are no web actions.
 func (s *Server) web(c *call, path string) {
 	switch path {
 	case "/web/whisk.system/apimgmt/getApi", "/web/whisk.system/apimgmt/getApi.http", "/web/whisk.system/apimgmt/getApi.json":
-		c.raw(http.StatusOK, true, []byte(`{"apis":[]}`))
+		c.answerJSON(http.StatusOK, true, []byte(`{"apis":[]}`))
 	default:
 		c.fail(noWeb)
 	}
 }
 
-// authenticate finds out who calls.
+// authenticate sets the caller's namespace and key, or returns an error.
 func (s *Server) authenticate(c *call) *apiError {
 	header := c.r.Header.Get("Authorization")
 	if id, ok := s.callers[header]; ok {
@@ -132,8 +131,8 @@ func (s *Server) namespaces(c *call, path string) {
 		return
 	}
 	collection, names := segments[1], segments[2:]
-	serve, most := s.collection(collection)
-	if serve == nil || len(names) > most {
+	serve, maxNames := s.collection(collection)
+	if serve == nil || len(names) > maxNames {
 		c.fail(noRoute)
 		return
 	}
@@ -145,17 +144,17 @@ func (s *Server) namespaces(c *call, path string) {
 			}
 		}
 	}
-	if err := s.read(c); err != nil {
+	if err := s.readBody(c); err != nil {
 		if err.status == 0 {
 			c.w.Header().Del("X-Request-Id")
-			c.text(http.StatusBadRequest, false, err.message)
+			c.answerText(http.StatusBadRequest, false, err.message)
 			return
 		}
 		c.fail(err)
 		return
 	}
 	if namespace != c.namespace {
-		if !s.open(c, namespace, collection, names) {
+		if !s.isPublic(c, namespace, collection, names) {
 			what := namespace
 			if len(names) > 0 {
 				what += "/" + names[0]
@@ -167,9 +166,9 @@ func (s *Server) namespaces(c *call, path string) {
 	serve(c, namespace, names)
 }
 
-// open tells whether the caller may do to a namespace of somebody else what it asks for: list its public packages, read them,
-// and read and invoke their actions.
-func (s *Server) open(c *call, namespace, collection string, names []string) bool {
+// isPublic reports whether a caller of another namespace may make this request: list public packages, read them, and read and invoke their
+// actions.
+func (s *Server) isPublic(c *call, namespace, collection string, names []string) bool {
 	method := c.r.Method
 	if len(names) == 0 {
 		return collection == "packages" && method == http.MethodGet
@@ -189,8 +188,8 @@ func (s *Server) open(c *call, namespace, collection string, names []string) boo
 	return false
 }
 
-// collection returns what serves a collection, and how many names may follow it.
-func (s *Server) collection(name string) (serve func(c *call, namespace string, names []string), most int) {
+// collection returns the function that serves a collection, and the maximum number of names that follow the collection in a path.
+func (s *Server) collection(name string) (serve func(c *call, namespace string, names []string), maxNames int) {
 	switch name {
 	case "actions":
 		return s.serveActions, 2
@@ -208,8 +207,8 @@ func (s *Server) collection(name string) (serve func(c *call, namespace string, 
 	return nil, 0
 }
 
-// read reads the body of a request that has one.
-func (s *Server) read(c *call) *apiError {
+// readBody reads the body of the request, if it has one.
+func (s *Server) readBody(c *call) *apiError {
 	tooLarge := &apiError{message: "Request too large"}
 	if c.r.ContentLength > maxBody {
 		return tooLarge
@@ -243,6 +242,7 @@ func (s *Server) read(c *call) *apiError {
 	return nil
 }
 
+// serveActivations serves …/activations.
 func (s *Server) serveActivations(c *call, namespace string, names []string) {
 	switch {
 	case c.r.Method != http.MethodGet:
@@ -258,6 +258,7 @@ func (s *Server) serveActivations(c *call, namespace string, names []string) {
 	}
 }
 
+// serveLimits serves …/limits.
 func (s *Server) serveLimits(c *call, _ string, _ []string) {
 	if c.r.Method != http.MethodGet {
 		c.fail(noRoute)
@@ -273,7 +274,7 @@ func (s *Server) serveLimits(c *call, _ string, _ []string) {
 	})
 }
 
-// unlimited shows a limit; clients know no word for none.
+// unlimited returns a limit as clients see it: they know no value for no limit.
 func unlimited(n int) int {
 	if n == 0 {
 		return 1_000_000

@@ -4,13 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"strings"
 )
 
-// rule has a trigger invoke an action. Whether it is active is said in its trigger.
+// rule makes a trigger invoke an action. Its status is stored with the trigger, see ruleLink.
 type rule struct {
 	common
-	trigger, action string // guest/name, guest/pkg/name
+	trigger, action string // full names: guest/name, guest/pkg/name
 }
 
 type ruleDocument struct {
@@ -35,18 +34,18 @@ func (r *rule) document(s *store) any {
 	return d
 }
 
-// link returns the rule as its trigger has it, an inactive one if that does not have it.
-func (s *store) link(r *rule) link {
+// link returns what the rule's trigger knows of it; it is inactive if there is no such trigger.
+func (s *store) link(r *rule) ruleLink {
 	if t := s.triggers[r.trigger]; t != nil {
 		return t.rules[r.full()]
 	}
-	return link{}
+	return ruleLink{}
 }
 
 // serveRules serves …/rules.
 func (s *Server) serveRules(c *call, namespace string, names []string) {
 	serveCollection(s, c, namespace, names, collection[*rule]{
-		name: "rules", all: s.store.rules, first: "trigger", put: s.store.mergeRule, post: s.setRule,
+		name: "rules", all: s.store.rules, first: "trigger", put: s.store.mergeRule, post: s.setRuleState,
 		remove: func(_ *call, r *rule) *apiError {
 			s.store.unlink(r)
 			return nil
@@ -54,15 +53,17 @@ func (s *Server) serveRules(c *call, namespace string, names []string) {
 	})
 }
 
+// unlink removes a rule from its trigger.
 func (s *store) unlink(r *rule) {
 	if t := s.triggers[r.trigger]; t != nil {
 		s.triggers[r.trigger] = t.unlinked(r.full())
 	}
 }
 
+// mergeRule returns the rule of a PUT request, and links it to its trigger.
 func (s *store) mergeRule(base common, old *rule, isNew bool, body map[string]json.RawMessage) (*rule, *apiError) {
 	r := &rule{common: base}
-	status := link{active: true}
+	status := ruleLink{active: true}
 	if !isNew {
 		r.trigger, r.action = old.trigger, old.action
 		status = s.link(old)
@@ -75,7 +76,7 @@ func (s *store) mergeRule(base common, old *rule, isNew bool, body map[string]js
 		if raw == nil {
 			continue
 		}
-		// It may also come as answers have it.
+		// A client may also send {"name", "path"}, as answers have it.
 		var text string
 		var parts reference
 		if json.Unmarshal(raw, &text) != nil {
@@ -96,18 +97,18 @@ func (s *store) mergeRule(base common, old *rule, isNew bool, body map[string]js
 	if t == nil {
 		return nil, reject(http.StatusBadRequest, fmt.Sprintf("trigger /%s does not exist", r.trigger))
 	}
-	if a, _, _ := s.resolve(r.action, strings.Split(r.action, "/")); a == nil {
+	if s.resolve(r.action).action == nil {
 		return nil, reject(http.StatusBadRequest, fmt.Sprintf("action /%s does not exist", r.action))
 	}
 	if !isNew && old.trigger != r.trigger {
 		s.unlink(old)
 	}
-	s.triggers[r.trigger] = t.linked(r.full(), link{r.action, status.active})
+	s.triggers[r.trigger] = t.linked(r.full(), ruleLink{r.action, status.active})
 	return r, nil
 }
 
-// setRule makes a rule active or inactive.
-func (s *Server) setRule(c *call, full string) {
+// setRuleState serves POST …/rules/NAME: it makes a rule active or inactive.
+func (s *Server) setRuleState(c *call, full string) {
 	var body struct {
 		Status string `json:"status"`
 	}
@@ -115,27 +116,28 @@ func (s *Server) setRule(c *call, full string) {
 		c.fail(malformed(fmt.Sprintf("requirement failed: %s is not a recognized rule state", body.Status)))
 		return
 	}
-	if err := s.store.setRule(full, body.Status == "active"); err != nil {
+	if err := s.store.setRuleActive(full, body.Status == "active"); err != nil {
 		c.fail(err)
 		return
 	}
-	c.text(http.StatusOK, true, "OK")
+	c.answerText(http.StatusOK, true, "OK")
 }
 
-func (s *store) setRule(full string, active bool) *apiError {
+// setRuleActive sets the status of a rule.
+func (s *store) setRuleActive(full string, active bool) *apiError {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := s.rules[full]
-	if r == nil {
-		return s.missing(full, nil)
+	r, err := lookup(s, s.rules, full, nil)
+	if err != nil {
+		return err
 	}
 	t := s.triggers[r.trigger]
 	if t == nil {
 		if !active {
-			return nil // it is already
+			return nil // a rule without trigger is inactive
 		}
 		return reject(http.StatusNotFound, "Only rules with existing triggers can be activated")
 	}
-	s.triggers[r.trigger] = t.linked(full, link{r.action, active})
+	s.triggers[r.trigger] = t.linked(full, ruleLink{r.action, active})
 	return nil
 }

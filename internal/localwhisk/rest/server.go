@@ -22,31 +22,30 @@ type Server struct {
 	listener  net.Listener
 	http      http.Server
 	info      []byte
-	callers   map[string]Identity // by their Authorization header
+	callers   map[string]Identity // by the value of the header Authorization
 	throttles map[string]*throttle
 	runtime   container.Runtime
-	processes *processes
+	backend   *runtimeBackend
 	engine    *localwhisk.Platform
 
 	store       store
-	versions    int // of all actions, ever; under the store's lock
-	activations *activations
+	versions    int // number of action versions ever deployed; protected by the store's lock
+	activations *activationStore
 
-	tidyUp *time.Timer // gives memory back some time after a large request
+	freeMemory *time.Timer // returns memory to the system some time after a large request
 
-	ctx    context.Context // done when the platform is to end
+	ctx    context.Context // done when the platform is closing
 	cancel context.CancelFunc
-	wait   sync.WaitGroup // for sequences
-	served chan struct{}
+	wait   sync.WaitGroup // goroutines that run sequences
+	served chan struct{}  // closed when the HTTP server has ended
 
 	closeOnce sync.Once
 	closeErr  error
-	done      chan struct{}
+	done      chan struct{} // closed by Close
 }
 
-// Start starts a platform that serves until ctx is done or Close is called, whichever is first; Close must be called in both
-// cases. It returns once requests are answered. An address that cannot be listened on and options that contradict each other
-// are errors.
+// Start starts a platform, and returns when it answers requests. The platform ends when ctx is done or Close is called; Close must be called
+// in both cases. An address that cannot be listened on and invalid options are errors.
 func Start(ctx context.Context, options Options) (*Server, error) {
 	options.defaults()
 	if err := options.validate(); err != nil {
@@ -65,23 +64,23 @@ func Start(ctx context.Context, options Options) (*Server, error) {
 func start(ctx context.Context, options Options, runtime container.Runtime) (*Server, error) {
 	s := &Server{
 		options: options, runtime: runtime, info: infoDocument(options.Limits), callers: map[string]Identity{}, throttles: map[string]*throttle{},
-		store:       store{actions: map[string]*action{}, packages: map[string]*pack{}, triggers: map[string]*trigger{}, rules: map[string]*rule{}},
-		activations: newActivations(options.Limits.Activations, options.Limits.ActivationBytes),
+		store:       store{actions: map[string]*action{}, packages: map[string]*pkg{}, triggers: map[string]*trigger{}, rules: map[string]*rule{}},
+		activations: newActivationStore(options.Limits.Activations, options.Limits.ActivationBytes),
 		served:      make(chan struct{}), done: make(chan struct{}),
 	}
-	s.tidyUp = time.AfterFunc(time.Hour, debug.FreeOSMemory)
-	s.tidyUp.Stop()
+	s.freeMemory = time.AfterFunc(time.Hour, debug.FreeOSMemory)
+	s.freeMemory.Stop()
 	for _, id := range options.Identities {
 		s.callers["Basic "+base64.StdEncoding.EncodeToString([]byte(id.Auth))] = id
 		s.throttles[id.Namespace] = &throttle{}
 	}
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	s.processes = newProcesses(s.ctx, runtime, options.Log)
+	s.backend = newRuntimeBackend(s.ctx, runtime, options.Log)
 	config := localwhisk.RealTimeConfig(options.MemoryMB)
 	config.PauseGrace, config.IdleTimeout = options.PauseGrace, options.IdleTimeout
 	var err error
-	// The seed makes the activation ids, which must differ from those of a run before.
-	if s.engine, err = localwhisk.NewWithBackend(localwhisk.RealClock{}, config, rand.Uint64(), s.processes); err != nil {
+	// The activation ids, which the seed determines, must differ from those of earlier runs.
+	if s.engine, err = localwhisk.NewWithBackend(localwhisk.RealClock{}, config, rand.Uint64(), s.backend); err != nil {
 		s.cancel()
 		return nil, err
 	}
@@ -117,16 +116,16 @@ func (s *Server) Auth() string { return s.options.Identities[0].Auth }
 // Namespace returns the name of the first namespace.
 func (s *Server) Namespace() string { return s.options.Identities[0].Namespace }
 
-// Done is closed when the platform has ended.
+// Done returns a channel that is closed when the platform has ended.
 func (s *Server) Done() <-chan struct{} { return s.done }
 
-// Close ends the platform: it answers no more requests, ends those that wait, and kills all containers. It returns when all
-// is gone. Further calls wait for the first.
+// Close ends the platform: it stops answering requests, ends those that wait for an activation, and kills all containers. It returns when all
+// containers are gone. Further calls wait for the first.
 func (s *Server) Close() error {
 	s.closeOnce.Do(func() {
 		s.cancel()
-		s.tidyUp.Stop()
-		// Who waits for an activation is answered with its id; that takes no time, unless a client does not read.
+		s.freeMemory.Stop()
+		// Blocking invocations are answered with their activation ids. That takes no time unless a client does not read.
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		if err := s.http.Shutdown(ctx); err != nil {
@@ -135,7 +134,7 @@ func (s *Server) Close() error {
 		<-s.served
 		s.closeErr = errors.Join(s.closeErr, s.runtime.Close())
 		s.wait.Wait()
-		s.processes.close()
+		s.backend.close()
 		close(s.done)
 	})
 	<-s.done

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// client is a caller of one namespace.
+// client makes requests as one namespace.
 type client struct {
 	tb     testing.TB
 	server *Server
@@ -62,7 +62,7 @@ func (c *client) do(method, path, body string) (*http.Response, string) {
 	return answer, string(b)
 }
 
-// want does a request and checks the status and, where it is not empty, that text is in the body.
+// want makes a request and checks the status and, unless text is empty, that the body contains text.
 func (c *client) want(status int, text, method, path, body string) string {
 	c.tb.Helper()
 	answer, got := c.do(method, path, body)
@@ -76,7 +76,7 @@ const under = "/api/v1/namespaces/_/"
 
 const goAction = `{"exec":{"kind":"go:1.20","code":"UEsDBBQA","binary":true}}`
 
-// record waits for the record of an activation.
+// record waits for the record of an activation and returns it.
 func (c *client) record(id string) record {
 	c.tb.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
@@ -94,6 +94,7 @@ func (c *client) record(id string) record {
 	}
 }
 
+// TestActionLife creates, reads, updates, invokes and deletes an action.
 func TestActionLife(t *testing.T) {
 	c := serve(t, Options{})
 	c.want(200, `"version":"0.0.1"`, "PUT", under+"actions/hello", goAction)
@@ -116,6 +117,7 @@ func TestActionLife(t *testing.T) {
 	c.want(404, "does not exist", "POST", under+"actions/hello", "")
 }
 
+// TestRecord checks the record of an activation.
 func TestRecord(t *testing.T) {
 	c := serve(t, Options{})
 	c.want(200, "", "PUT", under+"actions/hello", goAction)
@@ -136,6 +138,7 @@ func TestRecord(t *testing.T) {
 	c.want(200, `{"result":{`, "GET", under+"activations/"+r.ID+"/result", "")
 }
 
+// TestBlockingTimeout checks that a blocking invocation that takes too long is answered with 202.
 func TestBlockingTimeout(t *testing.T) {
 	c := serve(t, Options{})
 	c.want(200, "", "PUT", under+"actions/slow", `{"exec":{"kind":"go:1.20","code":"UEsDBBQA"},"limits":{"timeout":300}}`)
@@ -143,6 +146,8 @@ func TestBlockingTimeout(t *testing.T) {
 	c.want(502, "exceeded its time limits of 300 milliseconds", "POST", under+"actions/slow?blocking=true&result=true", `{"sleep":3000}`)
 }
 
+// TestPackagesAndBindings invokes an action through its package and through a binding, whose parameters come first, and deletes a package that is
+// not empty.
 func TestPackagesAndBindings(t *testing.T) {
 	c := serve(t, Options{})
 	c.want(200, "", "PUT", under+"packages/p", `{"parameters":[{"key":"name","value":"package"},{"key":"a","value":1}]}`)
@@ -155,6 +160,7 @@ func TestPackagesAndBindings(t *testing.T) {
 	c.want(404, "", "POST", under+"actions/p/act", "")
 }
 
+// TestSequence checks the results and the records of a sequence.
 func TestSequence(t *testing.T) {
 	c := serve(t, Options{})
 	c.want(200, "", "PUT", under+"actions/s1", goAction)
@@ -175,6 +181,7 @@ func TestSequence(t *testing.T) {
 	c.want(400, "Sequence may not refer to itself.", "PUT", under+"actions/seq?overwrite=true", `{"exec":{"kind":"sequence","components":["/_/seq"]}}`)
 }
 
+// TestTriggerAndRule checks that firing a trigger invokes the actions of its active rules.
 func TestTriggerAndRule(t *testing.T) {
 	c := serve(t, Options{})
 	c.want(200, "", "PUT", under+"actions/act", goAction)
@@ -197,7 +204,7 @@ func TestTriggerAndRule(t *testing.T) {
 	c.want(204, "", "POST", under+"triggers/t", "")
 }
 
-// TestRuleStatus: the status of a rule is its trigger's, and goes with it.
+// TestRuleStatus checks that the status of a rule is stored with its trigger, and lost when that is deleted.
 func TestRuleStatus(t *testing.T) {
 	c := serve(t, Options{})
 	c.want(200, "", "PUT", under+"actions/act", goAction)
@@ -224,7 +231,7 @@ func TestRuleStatus(t *testing.T) {
 	c.want(200, `"status":"inactive"`, "DELETE", under+"rules/r", "")
 }
 
-// TestNames: entities of all kinds share their names.
+// TestNames checks that entities of different kinds cannot have the same name.
 func TestNames(t *testing.T) {
 	c := serve(t, Options{})
 	const text = "Resource by this name exists but is not in this collection."
@@ -239,7 +246,7 @@ func TestNames(t *testing.T) {
 	c.want(400, "Feed name is not valid", "PUT", under+"triggers/f", `{"annotations":[{"key":"feed","value":"a/b/c/d"}]}`)
 }
 
-// TestOtherNamespace: of somebody else's namespace one can use the public packages, and nothing else.
+// TestOtherNamespace checks that callers can use the public packages of other namespaces, and nothing else.
 func TestOtherNamespace(t *testing.T) {
 	const key = "789c46b1-71f6-4ed5-8c54-816aa4f8c502:secret"
 	c := serve(t, Options{Identities: []Identity{{"guest", GuestKey}, {"other", key}}})
@@ -270,6 +277,7 @@ func TestOtherNamespace(t *testing.T) {
 	c.want(200, "[]", "GET", under+"activations", "") // they are the caller's
 }
 
+// TestFinalParameters checks that a request cannot override the parameters of an action with the annotation final.
 func TestFinalParameters(t *testing.T) {
 	c := serve(t, Options{})
 	c.want(200, "", "PUT", under+"actions/a", `{"exec":{"kind":"go:1.20","code":"x"},"annotations":[{"key":"final","value":true}],"parameters":[{"key":"name","value":"me"},{"key":"open","value":null}]}`)
@@ -277,6 +285,7 @@ func TestFinalParameters(t *testing.T) {
 	c.want(400, "Request defines parameters that are not allowed (e.g., reserved properties).", "POST", under+"actions/a?blocking=true", `{"name":"you"}`)
 }
 
+// TestMalformed checks the answers to malformed requests.
 func TestMalformed(t *testing.T) {
 	c := serve(t, Options{})
 	c.want(200, "", "PUT", under+"actions/a", goAction)
@@ -292,11 +301,12 @@ func TestMalformed(t *testing.T) {
 	} {
 		c.want(400, "The request content was malformed:\\n"+x[2], "PUT", under+x[0], x[1])
 	}
-	// What is null is not there.
+	// Members that are null count as missing.
 	c.want(200, "", "PUT", under+"actions/a?overwrite=true", `{"parameters":[{"key":"k","value":1}]}`)
 	c.want(200, `"parameters":[{"key":"k","value":1}]`, "PUT", under+"actions/a?overwrite=true", `{"parameters":null,"exec":null,"publish":null}`)
 }
 
+// TestThrottle checks the limits per minute and on invocations in flight.
 func TestThrottle(t *testing.T) {
 	c := serve(t, Options{Limits: Limits{ConcurrentInvocations: 2}})
 	c.want(200, "", "PUT", under+"actions/a", goAction)
@@ -320,6 +330,7 @@ func TestThrottle(t *testing.T) {
 	}
 }
 
+// TestRefusals checks the answers to requests that are rejected.
 func TestRefusals(t *testing.T) {
 	c := serve(t, Options{})
 	c.want(404, "The requested resource could not be found.", "GET", "/api/v1/nosuch", "")

@@ -12,38 +12,38 @@ import (
 	"github.com/tppfaas/tppfaas/internal/localwhisk/container"
 )
 
-// trigger fires the rules that name it.
+// trigger is a trigger. Firing it invokes the actions of its active rules.
 type trigger struct {
 	common
-	// rules are by their full names. It is nil until there is a first one: answers show rules from then on.
-	rules map[string]link
+	// rules are the trigger's rules by their full names. It is nil until there has been a first one: answers show rules from then on.
+	rules map[string]ruleLink
 }
 
-// link is a rule as its trigger has it: the status is here, so that a rule whose trigger was deleted is inactive.
-type link struct {
+// ruleLink is what a trigger knows of a rule. The status is stored here, so that a rule whose trigger was deleted is inactive.
+type ruleLink struct {
 	action string // guest/name, guest/pkg/name
 	active bool
 }
 
-func (l link) status() string {
+func (l ruleLink) status() string {
 	if l.active {
 		return "active"
 	}
 	return "inactive"
 }
 
-// linked returns t with a rule.
-func (t *trigger) linked(rule string, l link) *trigger {
+// linked returns a copy of t with a rule.
+func (t *trigger) linked(rule string, l ruleLink) *trigger {
 	changed := *t
 	changed.rules = maps.Clone(t.rules)
 	if changed.rules == nil {
-		changed.rules = map[string]link{}
+		changed.rules = map[string]ruleLink{}
 	}
 	changed.rules[rule] = l
 	return &changed
 }
 
-// unlinked returns t without a rule.
+// unlinked returns a copy of t without a rule.
 func (t *trigger) unlinked(rule string) *trigger {
 	changed := *t
 	changed.rules = maps.Clone(t.rules)
@@ -56,7 +56,7 @@ type reference struct {
 	Path string `json:"path"`
 }
 
-// nameOf splits namespace/name at its last slash, as rules show it.
+// nameOf splits a full name at its last slash, as the documents of rules show it.
 func nameOf(full string) reference {
 	i := strings.LastIndexByte(full, '/')
 	return reference{full[i+1:], full[:i]}
@@ -80,17 +80,11 @@ type triggerDocument struct {
 }
 
 type triggerSummary struct {
-	Name        string    `json:"name"`
-	Updated     int64     `json:"updated"`
-	Namespace   string    `json:"namespace"`
-	Publish     bool      `json:"publish"`
-	Annotations keyValues `json:"annotations"`
-	Version     string    `json:"version"`
+	Name string `json:"name"`
+	commonSummary
 }
 
-func (t *trigger) summary() any {
-	return triggerSummary{t.name, t.updated, t.namespace, t.publish, t.annotations, t.version}
-}
+func (t *trigger) summary() any { return triggerSummary{t.name, t.commonSummary()} }
 
 func (t *trigger) document(*store) any {
 	d := triggerDocument{
@@ -126,14 +120,14 @@ func (s *Server) serveTriggers(c *call, namespace string, names []string) {
 	})
 }
 
-// isPath tells whether text is of the form name, namespace/name or namespace/package/name, with a slash before it or without.
+// isPath reports whether text is of the form name, namespace/name or namespace/package/name, with or without a leading slash.
 func isPath(text string) bool {
 	segments := strings.Split(strings.TrimPrefix(text, "/"), "/")
 	return len(segments) <= 3 && !slices.ContainsFunc(segments, func(s string) bool { return checkName(s) != nil })
 }
 
-// firing is the line of a trigger's record that tells what became of a rule.
-type firing struct {
+// ruleResult is a line in the logs of a trigger's activation: the result of one rule.
+type ruleResult struct {
 	StatusCode   int    `json:"statusCode"`
 	Success      bool   `json:"success"`
 	ActivationID string `json:"activationId,omitempty"`
@@ -142,7 +136,7 @@ type firing struct {
 	Action       string `json:"action"`
 }
 
-// fire invokes the actions of the trigger's active rules.
+// fire serves POST …/triggers/NAME: it invokes the actions of the trigger's active rules, and stores an activation of the trigger.
 func (s *Server) fire(c *call, full string) {
 	received := time.Now()
 	l := s.options.Limits
@@ -151,31 +145,28 @@ func (s *Server) fire(c *call, full string) {
 		c.fail(err)
 		return
 	}
-	if err := s.payload(c); err != nil {
+	if err := s.checkPayload(c); err != nil {
 		c.fail(err)
 		return
 	}
 	s.store.mu.RLock()
-	t := s.store.triggers[full]
+	t, err := lookup(&s.store, s.store.triggers, full, nil)
 	s.store.mu.RUnlock()
-	if t == nil {
-		s.store.mu.RLock()
-		err := s.store.missing(full, nil)
-		s.store.mu.RUnlock()
+	if err != nil {
 		c.fail(err)
 		return
 	}
-	if !slices.ContainsFunc(slices.Collect(maps.Values(t.rules)), func(l link) bool { return l.active }) {
+	if !slices.ContainsFunc(slices.Collect(maps.Values(t.rules)), func(l ruleLink) bool { return l.active }) {
 		setCORS(c.w.Header())
 		c.w.WriteHeader(http.StatusNoContent)
 		return
 	}
 	id := newActivationID()
 	headers, _ := marshal(firedWith(c.r))
-	value := merged(c.body, t.parameters, keyValues{{Key: "__ow_headers", Value: headers}})
+	value := mergeParameters(c.body, t.parameters, keyValues{{Key: "__ow_headers", Value: headers}})
 	logs := []string{}
 	for _, rule := range slices.Sorted(maps.Keys(t.rules)) {
-		line, _ := marshal(s.follow(c, rule, t.rules[rule], value, received))
+		line, _ := marshal(s.fireRule(c, rule, t.rules[rule], value, received))
 		logs = append(logs, string(line))
 	}
 	result := json.RawMessage(c.body)
@@ -188,24 +179,24 @@ func (s *Server) fire(c *call, full string) {
 		path: full, received: received,
 	})
 	c.w.Header()["X-Openwhisk-Activation-Id"] = []string{id}
-	c.raw(http.StatusAccepted, true, []byte(`{"activationId":"`+id+`"}`))
+	c.answerJSON(http.StatusAccepted, true, []byte(`{"activationId":"`+id+`"}`))
 }
 
-// follow invokes the action of a rule, which counts like any invocation.
-func (s *Server) follow(c *call, rule string, l link, value json.RawMessage, received time.Time) firing {
-	f := firing{StatusCode: int(container.ApplicationError), Rule: rule, Action: l.action}
+// fireRule invokes the action of a rule; it counts as an invocation of the caller.
+func (s *Server) fireRule(c *call, rule string, l ruleLink, value json.RawMessage, received time.Time) ruleResult {
+	f := ruleResult{StatusCode: int(container.ApplicationError), Rule: rule, Action: l.action}
 	if !l.active {
 		f.Error = fmt.Sprintf("Rule '%s' is inactive, action '%s' was not activated.", rule, l.action)
 		return f
 	}
-	o := &order{value: value, call: c, received: received, done: make(chan *record, 1)}
+	o := &invokeRequest{value: value, call: c, received: received, done: make(chan *record, 1)}
 	err := s.admit(c)
 	if err == nil {
-		s.store.mu.RLock()
-		o.action, o.outer, o.binding = s.store.resolve(l.action, strings.Split(l.action, "/"))
-		s.store.mu.RUnlock()
-		if err = notFound; o.action != nil {
+		var missing *apiError
+		if o.target, missing = s.store.findAction(l.action); missing == nil {
 			f.ActivationID, err = s.invoke(o)
+		} else {
+			err = notFound
 		}
 	}
 	if err != nil {
@@ -216,7 +207,7 @@ func (s *Server) follow(c *call, rule string, l link, value json.RawMessage, rec
 	return f
 }
 
-// firedWith returns the headers of a request that fires a trigger, by their names in lower case: actions get them.
+// firedWith returns the headers of a request that fires a trigger, by their names in lower case; actions get them as a parameter.
 func firedWith(r *http.Request) map[string]string {
 	headers := map[string]string{"host": r.Host}
 	for name, values := range r.Header {

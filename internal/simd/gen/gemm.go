@@ -24,7 +24,6 @@ func genGemm(s isa) {
 	for _, vectors := range []int{12, 8, 4} {
 		genRowPanel(s, vectors)
 	}
-	genGemv(s)
 }
 
 // rows addresses up to eight rows of a matrix from the first one.
@@ -235,99 +234,6 @@ func genRowPanel(s isa, vectors int) {
 	for i, v := range acc {
 		VMOVUPS(v, Mem{Base: y, Disp: i * s.bytes()})
 	}
-	VZEROUPPER()
-	RET()
-}
-
-// genGemv writes y[m] (+)= A[m×k]·x, eight rows at a time, whose sums are then folded into one vector together.
-func genGemv(s isa) {
-	TEXT("gemv"+s.suffix, 0, "func(m, k int, a *float32, ars int, x, y *float32, accumulate bool)")
-	Pragma("noescape")
-	const block = 8
-	m := Load(Param("m"), GP64())
-	a := Load(Param("a"), GP64())
-	ars := Load(Param("ars"), GP64())
-	x := Load(Param("x"), GP64())
-	y := Load(Param("y"), GP64())
-	SHLQ(Imm(2), ars)
-	bytes := Load(Param("k"), GP64())
-	SHLQ(Imm(2), bytes)
-	stride := newRows(ars, block)
-	vectors := s.newRow(Load(Param("k"), GP64()).(reg.GPVirtual))
-
-	Label("block")
-	CMPQ(m, Imm(block))
-	JLT(LabelRef("single"))
-	acc := s.vecs(block)
-	for _, v := range acc {
-		s.zero(v)
-	}
-	vectors.each("columns", []reg.Register{a, x}, func(at access) {
-		e := at.load(Mem{Base: x})
-		for i, v := range acc {
-			if at.tail == nil {
-				VFMADD231PS(stride.at(a, i), e, v)
-			} else {
-				VFMADD231PS(at.load(stride.at(a, i)), e, v)
-			}
-		}
-	})
-	SUBQ(bytes, x)
-	SUBQ(bytes, a)
-	sums := make([]reg.VecVirtual, block)
-	for i, v := range acc {
-		if s.zmm {
-			upper := YMM()
-			VEXTRACTF64X4(Imm(1), v, upper)
-			sums[i] = YMM()
-			VADDPS(upper, v.AsY(), sums[i])
-		} else {
-			sums[i] = v
-		}
-	}
-	// Pairs, then quadruples within the halves of a vector, then the halves.
-	for width := 1; width < 4; width *= 2 {
-		for i := 0; i < block; i += 2 * width {
-			VHADDPS(sums[i+width], sums[i], sums[i])
-		}
-	}
-	lower, upper := YMM(), YMM()
-	VPERM2F128(Imm(0x20), sums[4], sums[0], lower)
-	VPERM2F128(Imm(0x31), sums[4], sums[0], upper)
-	VADDPS(upper, lower, lower)
-	flag := Load(Param("accumulate"), GP8())
-	TESTB(flag, flag)
-	JZ(LabelRef("store"))
-	VADDPS(Mem{Base: y}, lower, lower)
-	Label("store")
-	VMOVUPS(lower, Mem{Base: y})
-	ADDQ(Imm(4*block), y)
-	stride.skip(a, block)
-	SUBQ(Imm(block), m)
-	JMP(LabelRef("block"))
-
-	Label("single")
-	TESTQ(m, m)
-	JZ(LabelRef("done"))
-	total := s.vec()
-	s.zero(total)
-	vectors.each("rest", []reg.Register{a, x}, func(at access) {
-		VFMADD231PS(at.load(Mem{Base: x}), at.load(Mem{Base: a}), total)
-	})
-	SUBQ(bytes, x)
-	SUBQ(bytes, a)
-	s.reduce(VADDPS, total)
-	flag = Load(Param("accumulate"), GP8())
-	TESTB(flag, flag)
-	JZ(LabelRef("storeRest"))
-	VADDSS(Mem{Base: y}, total.AsX(), total.AsX())
-	Label("storeRest")
-	VMOVSS(total.AsX(), Mem{Base: y})
-	ADDQ(Imm(4), y)
-	ADDQ(ars, a)
-	DECQ(m)
-	JMP(LabelRef("single"))
-	Label("done")
 	VZEROUPPER()
 	RET()
 }

@@ -146,23 +146,6 @@ func (s isa) sigmoid(x reg.VecVirtual) {
 	VDIVPS(d, x, x)
 }
 
-// softplus is log(1 + exp(x)) in place, as max(x, 0) + log(1 + exp(−|x|)); what rounding the sum loses is added to its
-// logarithm, which keeps the relative accuracy for negative x.
-func (s isa) softplus(x reg.VecVirtual) {
-	e, w, lost := s.vec(), s.vec(), s.vec()
-	s.abs(x, e)
-	s.negate(e, e)
-	s.boundedExp(e)
-	s.add(1, e, w)
-	s.add(-1, w, lost)
-	VSUBPS(lost, e, lost)
-	VDIVPS(w, lost, lost)
-	s.log(w)
-	VADDPS(lost, w, w)
-	VMAXPS(x, s.splat(0), x)
-	VADDPS(w, x, x)
-}
-
 // tanhP and tanhQ approximate tanh(x)/x = P(x²)/Q(x²) for |x| ≤ 9.02 with a relative error of 2.2e-8, highest power
 // first (least squares with Lawson's weights).
 var (
@@ -278,10 +261,10 @@ func (s isa) normalDensity(x reg.VecVirtual) reg.VecVirtual {
 	return d
 }
 
-// logNormalCDF is log Φ(x) in place; with derivative it returns φ(x)/Φ(x), else nil. In the left half
+// logNormalCDF is log Φ(x) in place, and returns the derivative φ(x)/Φ(x). In the left half
 // log Φ(x) = log(M(−x)/√2π) − x²/2 and the derivative is 1/M(−x), right however far the tail; in the right half
 // log Φ(x) = log(1 − q) with q = φ(x)·M(x), and what rounding 1 − q loses is added to its logarithm.
-func (s isa) logNormalCDF(x reg.VecVirtual, derivative bool) reg.VecVirtual {
+func (s isa) logNormalCDF(x reg.VecVirtual) reg.VecVirtual {
 	left := s.compare(less, x, 0)
 	y := s.vec()
 	s.abs(x, y)
@@ -296,17 +279,13 @@ func (s isa) logNormalCDF(x reg.VecVirtual, derivative bool) reg.VecVirtual {
 	s.add(-1, w, lostOf)
 	VADDPS(lost, lostOf, lostOf) // q − (1 − w), what w is too large
 	VDIVPS(w, lostOf, lost)
-	var d reg.VecVirtual
-	if derivative {
-		d = s.vec()
-		VMOVUPS(w, d)
-		s.blend(left, p, d)
-		numerator := s.vec()
-		s.mul(0.25, y, numerator)
-		s.add(1, numerator, numerator)
-		s.blend(left, numerator, phi)
-		VDIVPS(d, phi, d)
-	}
+	d, numerator := s.vec(), s.vec()
+	VMOVUPS(w, d)
+	s.blend(left, p, d)
+	s.mul(0.25, y, numerator)
+	s.add(1, numerator, numerator)
+	s.blend(left, numerator, phi)
+	VDIVPS(d, phi, d)
 	s.mul(1/math.Sqrt(2*math.Pi), t, t)
 	s.blend(left, t, w)
 	s.log(w)

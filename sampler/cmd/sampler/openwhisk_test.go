@@ -23,7 +23,7 @@ import (
 	"github.com/tppfaas/tppfaas/apps/action"
 	"github.com/tppfaas/tppfaas/internal/cli"
 	"github.com/tppfaas/tppfaas/internal/localwhisk/rest"
-	"github.com/tppfaas/tppfaas/sampler/internal/world"
+	"github.com/tppfaas/tppfaas/sampler/internal/testenv"
 	"github.com/tppfaas/tppfaas/tpp"
 	"github.com/tppfaas/tppfaas/tpp/dataset"
 )
@@ -115,7 +115,7 @@ func (p *process) saying(text string) {
 
 // scene is a world and an application for it.
 type scene struct {
-	*world.World
+	*testenv.Env
 	t   *testing.T
 	env []string
 	dir string // with the application, and for the output
@@ -124,7 +124,7 @@ type scene struct {
 
 func newScene(t *testing.T) *scene {
 	t.Helper()
-	s := &scene{World: world.New(t, rest.Limits{}), t: t, dir: t.TempDir()}
+	s := &scene{Env: testenv.New(t, rest.Limits{}), t: t, dir: t.TempDir()}
 	s.env = []string{
 		"OW_APIHOST=" + s.OpenWhisk.URL, "OW_AUTH=" + s.Platform.Auth(), "TPPFAAS_ZIPKIN=" + s.Zipkin.URL,
 		"TPPFAAS_COLLECTOR=" + s.CollectorURL, "TPPFAAS_ACTION_APIHOST=" + s.Platform.URL(),

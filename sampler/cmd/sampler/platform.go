@@ -57,7 +57,7 @@ func (o *platformOrder) serve(ctx context.Context, stdout io.Writer) error {
 		// Memory is for the containers; collecting twice as often costs some percent of the processor time.
 		defer debug.SetGCPercent(debug.SetGCPercent(50))
 	}
-	runtime, err := container.NewProcesses(o.runtime)
+	runtime, err := container.NewProcessRuntime(o.runtime)
 	if err != nil {
 		return err
 	}

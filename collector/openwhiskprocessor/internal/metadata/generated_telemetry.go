@@ -127,69 +127,69 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	var err, errs error
 	builder.ProcessorOpenwhiskBytesWaiting, err = builder.meter.Int64ObservableUpDownCounter(
 		"otelcol_processor_openwhisk_bytes_waiting",
-		metric.WithDescription("Size of the batches that have spans waiting. [Beta]"),
+		metric.WithDescription("Size of the batches with spans that have not been delivered, in OTLP. [Beta]"),
 		metric.WithUnit("By"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ProcessorOpenwhiskCircuitOpen, err = builder.meter.Int64ObservableGauge(
 		"otelcol_processor_openwhisk_circuit_open",
-		metric.WithDescription("1 while no lookups are made because OpenWhisk does not answer as it should, 0 otherwise. [Beta]"),
+		metric.WithDescription("1 while lookups are suspended because OpenWhisk fails, 0 otherwise. [Beta]"),
 		metric.WithUnit("1"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ProcessorOpenwhiskLatency, err = builder.meter.Float64Histogram(
 		"otelcol_processor_openwhisk_latency",
-		metric.WithDescription("Time from the arrival of a span to its being taken by the next component. [Beta]"),
+		metric.WithDescription("Time from the arrival of a span until the next component accepts it. [Beta]"),
 		metric.WithUnit("s"),
 		metric.WithExplicitBucketBoundaries([]float64{0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300}...),
 	)
 	errs = errors.Join(errs, err)
 	builder.ProcessorOpenwhiskLookupDuration, err = builder.meter.Float64Histogram(
 		"otelcol_processor_openwhisk_lookup_duration",
-		metric.WithDescription("Time that a lookup of an activation took. [Beta]"),
+		metric.WithDescription("Duration of the lookups of activation records. [Beta]"),
 		metric.WithUnit("s"),
 		metric.WithExplicitBucketBoundaries([]float64{0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10}...),
 	)
 	errs = errors.Join(errs, err)
 	builder.ProcessorOpenwhiskLookups, err = builder.meter.Int64Counter(
 		"otelcol_processor_openwhisk_lookups",
-		metric.WithDescription("Number of lookups of activations, by what came of them. [Beta]"),
+		metric.WithDescription("Number of lookups of activation records, by outcome. [Beta]"),
 		metric.WithUnit("{lookup}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ProcessorOpenwhiskRetries, err = builder.meter.Int64Counter(
 		"otelcol_processor_openwhisk_retries",
-		metric.WithDescription("Number of lookups that were planned anew because the record was not there or the lookup failed. [Beta]"),
+		metric.WithDescription("Number of lookups that were scheduled again because there was no record yet or the lookup failed. [Beta]"),
 		metric.WithUnit("{lookup}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ProcessorOpenwhiskSpansDropped, err = builder.meter.Int64Counter(
 		"otelcol_processor_openwhisk_spans_dropped",
-		metric.WithDescription("Number of spans that were dropped, by the reason. [Beta]"),
+		metric.WithDescription("Number of dropped spans, by reason. [Beta]"),
 		metric.WithUnit("{span}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ProcessorOpenwhiskSpansEnriched, err = builder.meter.Int64Counter(
 		"otelcol_processor_openwhisk_spans_enriched",
-		metric.WithDescription("Number of spans that were given what their record says. [Beta]"),
+		metric.WithDescription("Number of spans enriched with their activation record. [Beta]"),
 		metric.WithUnit("{span}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ProcessorOpenwhiskSpansPassedOn, err = builder.meter.Int64Counter(
 		"otelcol_processor_openwhisk_spans_passed_on",
-		metric.WithDescription("Number of spans that were passed on without a record, by the reason. [Beta]"),
+		metric.WithDescription("Number of spans that were passed on without a record, by reason. [Beta]"),
 		metric.WithUnit("{span}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ProcessorOpenwhiskSpansRefused, err = builder.meter.Int64Counter(
 		"otelcol_processor_openwhisk_spans_refused",
-		metric.WithDescription("Number of spans that their sender was asked to send again later. [Beta]"),
+		metric.WithDescription("Number of spans that were refused for lack of room; their sender is asked to retry. [Beta]"),
 		metric.WithUnit("{span}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ProcessorOpenwhiskSpansWaiting, err = builder.meter.Int64ObservableUpDownCounter(
 		"otelcol_processor_openwhisk_spans_waiting",
-		metric.WithDescription("Number of spans that wait for their record or to be taken by the next component. [Beta]"),
+		metric.WithDescription("Number of spans that wait for their record or for the next component. [Beta]"),
 		metric.WithUnit("{span}"),
 	)
 	errs = errors.Join(errs, err)

@@ -24,7 +24,7 @@ func NewSettings(tt *componenttest.Telemetry) processor.Settings {
 func AssertEqualProcessorOpenwhiskBytesWaiting(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_processor_openwhisk_bytes_waiting",
-		Description: "Size of the batches that have spans waiting. [Beta]",
+		Description: "Size of the batches with spans that have not been delivered, in OTLP. [Beta]",
 		Unit:        "By",
 		Data: metricdata.Sum[int64]{
 			Temporality: metricdata.CumulativeTemporality,
@@ -40,7 +40,7 @@ func AssertEqualProcessorOpenwhiskBytesWaiting(t *testing.T, tt *componenttest.T
 func AssertEqualProcessorOpenwhiskCircuitOpen(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_processor_openwhisk_circuit_open",
-		Description: "1 while no lookups are made because OpenWhisk does not answer as it should, 0 otherwise. [Beta]",
+		Description: "1 while lookups are suspended because OpenWhisk fails, 0 otherwise. [Beta]",
 		Unit:        "1",
 		Data: metricdata.Gauge[int64]{
 			DataPoints: dps,
@@ -54,7 +54,7 @@ func AssertEqualProcessorOpenwhiskCircuitOpen(t *testing.T, tt *componenttest.Te
 func AssertEqualProcessorOpenwhiskLatency(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.HistogramDataPoint[float64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_processor_openwhisk_latency",
-		Description: "Time from the arrival of a span to its being taken by the next component. [Beta]",
+		Description: "Time from the arrival of a span until the next component accepts it. [Beta]",
 		Unit:        "s",
 		Data: metricdata.Histogram[float64]{
 			Temporality: metricdata.CumulativeTemporality,
@@ -69,7 +69,7 @@ func AssertEqualProcessorOpenwhiskLatency(t *testing.T, tt *componenttest.Teleme
 func AssertEqualProcessorOpenwhiskLookupDuration(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.HistogramDataPoint[float64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_processor_openwhisk_lookup_duration",
-		Description: "Time that a lookup of an activation took. [Beta]",
+		Description: "Duration of the lookups of activation records. [Beta]",
 		Unit:        "s",
 		Data: metricdata.Histogram[float64]{
 			Temporality: metricdata.CumulativeTemporality,
@@ -84,7 +84,7 @@ func AssertEqualProcessorOpenwhiskLookupDuration(t *testing.T, tt *componenttest
 func AssertEqualProcessorOpenwhiskLookups(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_processor_openwhisk_lookups",
-		Description: "Number of lookups of activations, by what came of them. [Beta]",
+		Description: "Number of lookups of activation records, by outcome. [Beta]",
 		Unit:        "{lookup}",
 		Data: metricdata.Sum[int64]{
 			Temporality: metricdata.CumulativeTemporality,
@@ -100,7 +100,7 @@ func AssertEqualProcessorOpenwhiskLookups(t *testing.T, tt *componenttest.Teleme
 func AssertEqualProcessorOpenwhiskRetries(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_processor_openwhisk_retries",
-		Description: "Number of lookups that were planned anew because the record was not there or the lookup failed. [Beta]",
+		Description: "Number of lookups that were scheduled again because there was no record yet or the lookup failed. [Beta]",
 		Unit:        "{lookup}",
 		Data: metricdata.Sum[int64]{
 			Temporality: metricdata.CumulativeTemporality,
@@ -116,7 +116,7 @@ func AssertEqualProcessorOpenwhiskRetries(t *testing.T, tt *componenttest.Teleme
 func AssertEqualProcessorOpenwhiskSpansDropped(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_processor_openwhisk_spans_dropped",
-		Description: "Number of spans that were dropped, by the reason. [Beta]",
+		Description: "Number of dropped spans, by reason. [Beta]",
 		Unit:        "{span}",
 		Data: metricdata.Sum[int64]{
 			Temporality: metricdata.CumulativeTemporality,
@@ -132,7 +132,7 @@ func AssertEqualProcessorOpenwhiskSpansDropped(t *testing.T, tt *componenttest.T
 func AssertEqualProcessorOpenwhiskSpansEnriched(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_processor_openwhisk_spans_enriched",
-		Description: "Number of spans that were given what their record says. [Beta]",
+		Description: "Number of spans enriched with their activation record. [Beta]",
 		Unit:        "{span}",
 		Data: metricdata.Sum[int64]{
 			Temporality: metricdata.CumulativeTemporality,
@@ -148,7 +148,7 @@ func AssertEqualProcessorOpenwhiskSpansEnriched(t *testing.T, tt *componenttest.
 func AssertEqualProcessorOpenwhiskSpansPassedOn(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_processor_openwhisk_spans_passed_on",
-		Description: "Number of spans that were passed on without a record, by the reason. [Beta]",
+		Description: "Number of spans that were passed on without a record, by reason. [Beta]",
 		Unit:        "{span}",
 		Data: metricdata.Sum[int64]{
 			Temporality: metricdata.CumulativeTemporality,
@@ -164,7 +164,7 @@ func AssertEqualProcessorOpenwhiskSpansPassedOn(t *testing.T, tt *componenttest.
 func AssertEqualProcessorOpenwhiskSpansRefused(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_processor_openwhisk_spans_refused",
-		Description: "Number of spans that their sender was asked to send again later. [Beta]",
+		Description: "Number of spans that were refused for lack of room; their sender is asked to retry. [Beta]",
 		Unit:        "{span}",
 		Data: metricdata.Sum[int64]{
 			Temporality: metricdata.CumulativeTemporality,
@@ -180,7 +180,7 @@ func AssertEqualProcessorOpenwhiskSpansRefused(t *testing.T, tt *componenttest.T
 func AssertEqualProcessorOpenwhiskSpansWaiting(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_processor_openwhisk_spans_waiting",
-		Description: "Number of spans that wait for their record or to be taken by the next component. [Beta]",
+		Description: "Number of spans that wait for their record or for the next component. [Beta]",
 		Unit:        "{span}",
 		Data: metricdata.Sum[int64]{
 			Temporality: metricdata.CumulativeTemporality,

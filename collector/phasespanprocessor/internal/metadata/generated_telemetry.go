@@ -61,13 +61,13 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	var err, errs error
 	builder.ProcessorPhasespanSpansAdded, err = builder.meter.Int64Counter(
 		"otelcol_processor_phasespan_spans_added",
-		metric.WithDescription("Number of spans of phases that were added. [Beta]"),
+		metric.WithDescription("Number of phase spans that were added. [Beta]"),
 		metric.WithUnit("{span}"),
 	)
 	errs = errors.Join(errs, err)
 	builder.ProcessorPhasespanSpansMalformed, err = builder.meter.Int64Counter(
 		"otelcol_processor_phasespan_spans_malformed",
-		metric.WithDescription("Number of spans whose attributes cannot be the times of an invocation; they get no phases. [Beta]"),
+		metric.WithDescription("Number of spans with invalid waitTimeMilli or initTimeMilli, which get no phase spans. [Beta]"),
 		metric.WithUnit("{span}"),
 	)
 	errs = errors.Join(errs, err)

@@ -24,7 +24,7 @@ func NewSettings(tt *componenttest.Telemetry) processor.Settings {
 func AssertEqualProcessorPhasespanSpansAdded(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_processor_phasespan_spans_added",
-		Description: "Number of spans of phases that were added. [Beta]",
+		Description: "Number of phase spans that were added. [Beta]",
 		Unit:        "{span}",
 		Data: metricdata.Sum[int64]{
 			Temporality: metricdata.CumulativeTemporality,
@@ -40,7 +40,7 @@ func AssertEqualProcessorPhasespanSpansAdded(t *testing.T, tt *componenttest.Tel
 func AssertEqualProcessorPhasespanSpansMalformed(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_processor_phasespan_spans_malformed",
-		Description: "Number of spans whose attributes cannot be the times of an invocation; they get no phases. [Beta]",
+		Description: "Number of spans with invalid waitTimeMilli or initTimeMilli, which get no phase spans. [Beta]",
 		Unit:        "{span}",
 		Data: metricdata.Sum[int64]{
 			Temporality: metricdata.CumulativeTemporality,

@@ -1,4 +1,4 @@
-// Action is what the tests of containers run. It speaks both protocols, and does what the parameter mode asks for.
+// Action is the action that the tests of package container run. It speaks both protocols; the parameter mode says what it does.
 package main
 
 import (
@@ -27,7 +27,7 @@ type request struct {
 var (
 	n        int
 	memory   [][]byte
-	pipeline *os.File // where answers go
+	pipeline *os.File // the answers of the action loop
 )
 
 func main() {
@@ -158,7 +158,7 @@ func answer(value json.RawMessage, line []byte) {
 		out, err := c.CombinedOutput()
 		reply(map[string]any{"out": string(out), "problem": fmt.Sprint(err)})
 	case "daemon":
-		// Its child starts another and dies, in a session of its own: a daemon as by the book.
+		// A proper daemon: in a session of its own, started by a child that has died.
 		reply(map[string]any{"pid": start("fork")})
 	case "environment":
 		reply(map[string]any{"pid": os.Getpid(), "env": os.Environ(), "dir": must(os.Getwd()), "args": os.Args})
@@ -200,7 +200,7 @@ func must(s string, err error) string {
 	return s
 }
 
-// start starts this program as a daemon, in a session of its own, and returns the number of the last process.
+// start starts this program as a daemon in a session of its own, and returns its process id.
 func start(what string) string {
 	c := exec.Command("/proc/self/exe", "daemon", what)
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

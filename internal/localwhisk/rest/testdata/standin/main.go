@@ -1,5 +1,5 @@
-// Standin does what the actions did with which the transcripts were recorded, as far as the transcripts show it. It speaks the action
-// loop, and runs once where its parameters come as an argument.
+// Standin behaves as the actions with which the transcripts were recorded, as far as the transcripts show it. It speaks the action loop, or runs once if
+// its parameters are an argument.
 package main
 
 import (
@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// faster is by how much it sleeps less than it is told, unless that exceeds its time limit.
+// faster is the factor by which its sleeps are shortened, unless they exceed its time limit.
 const faster = 100
 
 type request struct {

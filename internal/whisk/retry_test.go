@@ -1,0 +1,256 @@
+package whisk
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+// TestPause checks the bounds of every pause.
+func TestPause(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := Retry{First: time.Duration(rapid.Int64Range(0, int64(time.Minute)).Draw(t, "first")), Max: time.Duration(rapid.Int64Range(0, int64(time.Hour)).Draw(t, "max"))}
+		failures := rapid.IntRange(0, 1000).Draw(t, "failures")
+		after := time.Duration(rapid.Int64Range(0, int64(time.Hour)).Draw(t, "retry after"))
+		first, most := r.First, r.Max
+		if first == 0 {
+			first = 250 * time.Millisecond
+		}
+		if most == 0 {
+			most = 30 * time.Second
+		}
+		whole := min(most, first)
+		for range min(failures, 60) {
+			whole = min(2*whole, most)
+		}
+		pause := r.Pause(failures, &Error{RetryAfter: after})
+		require.GreaterOrEqual(t, pause, max(whole/2, after))
+		require.LessOrEqual(t, pause, max(whole, after+after/8+1))
+		require.LessOrEqual(t, r.Pause(failures, nil), whole)
+	})
+}
+
+// TestRetry checks when Do repeats, in virtual time.
+func TestRetry(t *testing.T) {
+	overloaded, lost, wrong := &Error{Kind: Overloaded}, &Error{Kind: Unreachable, MaybeProcessed: true}, &Error{Kind: Unauthorized}
+	other := errors.New("another error")
+	for _, test := range []struct {
+		name   string
+		retry  Retry
+		errs   []error // of the attempts; after them they succeed
+		want   error
+		tries  int
+		atMost time.Duration
+	}{
+		{"success", Retry{}, nil, nil, 1, 0},
+		{"passes", Retry{}, []error{overloaded, lost}, nil, 3, 750 * time.Millisecond},
+		{"fails for good", Retry{}, []error{overloaded, wrong}, wrong, 2, 250 * time.Millisecond},
+		{"another error", Retry{}, []error{other}, other, 1, 0},
+		{"at most once", Retry{AtMostOnce: true}, []error{overloaded, lost}, lost, 2, 250 * time.Millisecond},
+		{"wrapped", Retry{}, []error{fmt.Errorf("deploying: %w", overloaded)}, nil, 2, 250 * time.Millisecond},
+		{"as the server asks", Retry{}, []error{&Error{Kind: Throttled, RetryAfter: time.Minute}}, nil, 2, 68 * time.Second},
+		{"out of patience", Retry{First: time.Second, Patience: time.Second}, []error{overloaded, overloaded, overloaded}, overloaded, 2, time.Second},
+		{"no longer than patience", Retry{Patience: 30 * time.Second}, []error{&Error{Kind: Throttled, RetryAfter: time.Minute}}, &Error{Kind: Throttled, RetryAfter: time.Minute}, 1, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				begin := time.Now()
+				tries, pauses := 0, 0
+				var paused time.Duration
+				test.retry.OnPause = func(err error, pause time.Duration) {
+					require.Equal(t, test.errs[pauses], err)
+					pauses++
+					paused += pause
+				}
+				err := test.retry.Do(t.Context(), func() error {
+					tries++
+					if tries <= len(test.errs) {
+						return test.errs[tries-1]
+					}
+					return nil
+				})
+				require.Equal(t, test.want, err)
+				require.Equal(t, test.tries, tries)
+				require.Equal(t, tries-1, pauses)
+				require.Equal(t, paused, time.Since(begin))
+				require.LessOrEqual(t, paused, test.atMost)
+			})
+		})
+	}
+}
+
+// TestRetryEnds checks that a context that ends breaks off a pause, and that the error is that of the request.
+func TestRetryEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		tries := 0
+		err := Retry{First: time.Hour, Max: time.Hour}.Do(ctx, func() error { tries++; return &Error{Kind: Throttled, Server: "it", Status: 429} })
+		require.EqualError(t, err, "it has had too many requests (429)")
+		require.Equal(t, 1, tries)
+		require.Equal(t, time.Minute, time.Since(begin))
+	})
+}
+
+// fault is a way in which one request fails. Where reached is set the platform carries it out all the same.
+type fault struct {
+	name      string
+	reached   bool
+	temporary bool
+	fail      func(*http.Request) (*http.Response, error)
+}
+
+func faults() []fault {
+	status := func(code int, body string) func(*http.Request) (*http.Response, error) {
+		return answering(code, nil, body)
+	}
+	return []fault{
+		{"cannot connect", false, true, func(*http.Request) (*http.Response, error) {
+			return nil, &net.OpError{Op: "dial", Err: errors.New("connection refused")}
+		}},
+		{"connection lost", true, true, func(*http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF }},
+		{"429", false, true, status(429, `{"error": "slow"}`)},
+		{"500", true, true, status(500, "")},
+		{"503", false, true, status(503, "")},
+		{"401", false, false, status(401, "")},
+		{"403", false, false, status(403, "")},
+		{"400", false, false, status(400, `{"error": "malformed"}`)},
+		{"409", false, false, status(409, "")},
+		{"413", false, false, status(413, "")},
+		{"null", true, true, status(200, "null")},
+		{"a list", true, true, status(200, "[7]")},
+		{"half a document", true, true, status(200, `{"name": "p`)},
+		{"empty", true, true, status(204, "")},
+	}
+}
+
+// platform is an OpenWhisk of which one request fails.
+type platform struct {
+	nth, requests int
+	fault         fault
+	packages      map[string]bool
+	actions       map[string]bool
+	invocations   int
+}
+
+func (p *platform) RoundTrip(r *http.Request) (*http.Response, error) {
+	p.requests++
+	failing := p.requests == p.nth
+	if failing && !p.fault.reached {
+		return p.fault.fail(r)
+	}
+	body := p.serve(r)
+	if failing {
+		return p.fault.fail(r)
+	}
+	if body == "" {
+		return answering(404, nil, "")(r)
+	}
+	return answering(200, nil, body)(r)
+}
+
+// serve does what a request asks for and returns the answer, "" for what is not there.
+func (p *platform) serve(r *http.Request) string {
+	path := strings.TrimPrefix(r.URL.Path, "/api/v1/namespaces/_/")
+	things := p.actions
+	if strings.HasPrefix(path, "packages") {
+		things = p.packages
+	}
+	switch {
+	case r.Method == http.MethodPut:
+		things[path] = true
+	case r.Method == http.MethodPost:
+		p.invocations++
+		return `{"activationId": "a"}`
+	case path == "packages":
+		return `[{"name": "p"}]`
+	case !things[path]:
+		return ""
+	case r.Method == http.MethodDelete:
+		delete(things, path)
+	}
+	text, _ := json.Marshal(Package{Name: "p", Actions: []Action{{Name: "f"}}})
+	return string(text)
+}
+
+// TestNthRequestFails runs a deployment, an invocation and a removal of which the nth request fails, for each n and each fault: what is
+// temporary is repeated and all goes well, the rest ends with the error of that request; an invocation is never made twice.
+func TestNthRequestFails(t *testing.T) {
+	for _, f := range faults() {
+		t.Run(f.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				for nth := 1; ; nth++ {
+					p := &platform{nth: nth, fault: f, packages: map[string]bool{}, actions: map[string]bool{}}
+					invoked, err := lifecycle(t.Context(), fakeClient(t, p))
+					if p.requests < nth {
+						require.NoError(t, err)
+						require.Equal(t, 8, nth, "requests without a fault")
+						return
+					}
+					discarded := nth != 1 && nth != 4 && nth != 5 && f.reached && (f.name == "null" || f.name == "a list" || f.name == "half a document" || f.name == "empty")
+					switch {
+					case nth == 4 && f.reached:
+						require.NotZero(t, KindOf(invoked))
+						require.True(t, p.invocations == 1, p.invocations)
+					case f.temporary || discarded:
+						require.NoError(t, err, nth)
+						require.Equal(t, 1, p.invocations)
+						require.Empty(t, p.packages)
+						require.Empty(t, p.actions)
+					default:
+						require.NotZero(t, KindOf(err), nth)
+						require.LessOrEqual(t, p.invocations, 1)
+					}
+				}
+			})
+		})
+	}
+}
+
+// lifecycle makes seven requests where nothing fails. It returns the error of the invocation apart.
+func lifecycle(ctx context.Context, c *Client) (invoked, err error) {
+	retry := Retry{Patience: time.Hour}
+	gone := func(err error) error {
+		if KindOf(err) == NotFound {
+			return nil
+		}
+		return err
+	}
+	steps := []func() error{
+		func() error { return c.Check(ctx, Packages) },
+		func() error { return c.PutPackage(ctx, Package{Name: "p"}) },
+		func() error { return c.PutAction(ctx, "p", Action{Name: "f"}) },
+		nil, // the invocation
+		func() error { _, err := c.Package(ctx, "p"); return err },
+		func() error { return gone(c.DeleteAction(ctx, "p", "f")) },
+		func() error { return gone(c.DeletePackage(ctx, "p")) },
+	}
+	for _, step := range steps {
+		if step == nil {
+			once := retry
+			once.AtMostOnce = true
+			invoked = once.Do(ctx, func() error { _, err := c.Invoke(ctx, "p/f", nil); return err })
+			var e *Error
+			if errors.As(invoked, &e) && !e.MaybeProcessed {
+				return invoked, invoked
+			}
+			continue
+		}
+		if err := retry.Do(ctx, step); err != nil {
+			return invoked, err
+		}
+	}
+	return invoked, nil
+}
