@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // Exit statuses of all commands.
@@ -140,20 +141,31 @@ func Exit(stderr io.Writer, program string, err error) int {
 	return Failed
 }
 
-// Main runs a command on the arguments of the process and exits with its status. For --version alone it prints the version instead. The first Ctrl-C (or SIGTERM) cancels the
-// context, the second ends the process at once.
+// Main runs a command on the arguments of the process and exits with its status. For --version alone it prints the version
+// instead. The first Ctrl-C (or SIGTERM) cancels the context, the second ends the process at once, also where the process was
+// started with these signals ignored.
 func Main(run func(ctx context.Context, args []string, stdout, stderr io.Writer) int) {
 	if isVersion(os.Args[1:]) {
 		fmt.Println(VersionLine(strings.TrimSuffix(filepath.Base(os.Args[0]), ".exe")))
 		return
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	signals := make(chan os.Signal, 1)
+	signals := make(chan os.Signal, 2) // both are kept, however soon the second follows
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
 		<-signals
-		signal.Stop(signals) // before anybody can see that the context is done: from then on a signal ends the process
 		cancel()
+		die(<-signals)
 	}()
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// die ends the process as the signal does by default, so that whoever started it sees what ended it.
+func die(sig os.Signal) {
+	signal.Reset(sig)
+	if self, err := os.FindProcess(os.Getpid()); err == nil && self.Signal(sig) == nil {
+		<-time.After(time.Second) // a signal that was ignored when the process started is ignored again
+	}
+	number, _ := sig.(syscall.Signal)
+	os.Exit(128 + int(number))
 }

@@ -76,9 +76,6 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 // URL returns the base URL of the API, without /api/v2.
 func (s *Server) URL() string { return "http://" + s.listener.Addr().String() }
 
-// Store returns the store of the server.
-func (s *Server) Store() *Store { return s.store }
-
 // Close ends the server. Requests in progress may take two more seconds.
 func (s *Server) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)

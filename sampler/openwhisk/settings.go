@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"go.yaml.in/yaml/v3"
 
@@ -132,7 +133,8 @@ func readSettings(file string, needed bool, parse func(file string, text []byte)
 		return nil, nil
 	}
 	text, err := os.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) && !needed {
+	// A file whose folder is itself a file (the sampler's binary, say) is not there either.
+	if (errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)) && !needed {
 		return nil, nil
 	}
 	if err != nil {

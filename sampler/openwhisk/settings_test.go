@@ -52,6 +52,19 @@ func TestPrecedence(t *testing.T) {
 	}
 }
 
+// TestFileWhereAFolderIsExpected checks that a configuration below a path that is a file, such as the sampler's binary, counts as
+// absent unless it was asked for.
+func TestFileWhereAFolderIsExpected(t *testing.T) {
+	binary := filepath.Join(t.TempDir(), "sampler")
+	require.NoError(t, os.WriteFile(binary, nil, 0o700))
+	sources := Sources{Getenv: func(string) string { return "" }, Config: filepath.Join(binary, "config.yaml")}
+	_, err := Find(sources)
+	require.NoError(t, err)
+	sources.ConfigGiven = true
+	_, err = Find(sources)
+	require.ErrorContains(t, err, sources.Config)
+}
+
 // What is wrong is named with its place, and a key is never repeated.
 func TestWrongSettings(t *testing.T) {
 	dir := t.TempDir()
