@@ -59,7 +59,7 @@ func begin(t *testing.T, w *testenv.Env, config sampler.Config, journal string, 
 			Collector: Setting{w.CollectorURL, "-collector"}, ActionAPIHost: Setting{w.Platform.URL(), "-action-apihost"},
 		},
 		App: quick(), Config: config, Settle: time.Second, Patience: 10 * time.Second,
-		Say: func(text string) {
+		OnMessage: func(text string) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			r.said = append(r.said, text)
@@ -140,7 +140,7 @@ func TestSample(t *testing.T) {
 	require.Empty(t, result.Incomplete)
 	require.Equal(t, 30, complete)
 	require.Len(t, sent, 30)
-	require.True(t, r.Whole())
+	require.True(t, r.AllSent())
 	require.Contains(t, w.Store.Spans("quick-dev-main"), "start", "functions announce themselves")
 
 	local, err := sampler.NewLocal(3)
@@ -202,7 +202,7 @@ func TestDiskFull(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 6, result.Sequences)
 	require.Len(t, r.sequences(), 6)
-	require.NotEmpty(t, r.kept)
+	require.NotEmpty(t, r.unjournaled)
 	require.Equal(t, 1, strings.Count(r.log(), "from now on traces are kept in memory alone: no space left on device"))
 	n, err := r.WriteDataset(filepath.Join(t.TempDir(), "x.json"))
 	require.NoError(t, err)

@@ -11,15 +11,15 @@ import (
 	"github.com/tppfaas/tppfaas/internal/whisk"
 )
 
-// clockSkew is how far the clocks of the functions may be from ours: Zipkin looks for traces in a window of time.
+// clockSkew is how far the clocks of the functions may be from ours. Zipkin looks for traces in a window of time.
 const clockSkew = time.Hour
 
-// zipkin asks a server with Zipkin's API for traces.
+// zipkin is a client of Zipkin's API.
 type zipkin struct {
 	server whisk.Server
 }
 
-// span is what a dataset needs of one.
+// span is a span, without what a dataset does not need.
 type span struct {
 	ID        string            `json:"id"`
 	Name      string            `json:"name"`
@@ -47,7 +47,7 @@ func (z *zipkin) get(ctx context.Context, path string, query url.Values, into an
 	return err
 }
 
-// window is the part of a query that says when a trace began: at most so long ago.
+// window returns the part of a query that bounds when a trace began: after since.
 func window(since time.Time) url.Values {
 	end := time.Now().Add(clockSkew)
 	return url.Values{
@@ -57,7 +57,7 @@ func window(since time.Time) url.Values {
 	}
 }
 
-// check makes a query as a sampling does.
+// check makes a query like those of a sampling, for a trace that is not there.
 func (z *zipkin) check(ctx context.Context) error {
 	_, err := z.byActivation(ctx, "00000000000000000000000000000000", time.Now())
 	return err

@@ -44,7 +44,7 @@ func clean(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	target, err := openwhisk.New(openwhisk.Options{Settings: settings, Say: func(text string) { fmt.Fprintln(stderr, text) }})
+	target, err := openwhisk.New(openwhisk.Options{Settings: settings, OnMessage: func(text string) { fmt.Fprintln(stderr, text) }})
 	if err != nil {
 		return err
 	}

@@ -136,7 +136,7 @@ func (w *onOpenWhisk) sample(ctx context.Context, o order, output string, stdout
 	defer bar.Done()
 	note := sending{total: o.config.Requests}
 	w.options.App, w.options.Config = o.app, o.config
-	w.options.Say = bar.Print
+	w.options.OnMessage = bar.Print
 	w.options.OnSend = func(sent int, left time.Duration) { bar.Add(0, note.set(sent, left)) }
 	target, err := openwhisk.New(w.options)
 	if err != nil {
