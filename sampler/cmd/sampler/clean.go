@@ -26,9 +26,10 @@ Examples:
 Options say where OpenWhisk is, as for sampler -platform openwhisk.
 `
 
+// clean is the subcommand clean: it lists or removes leftovers.
 func clean(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fs := cli.NewFlagSet("clean", stdout, cleanUsage)
-	w := newWhere(fs)
+	servers := newServerFlags(fs)
 	older := fs.Duration("older", 0, "remove what was deployed longer `ago`: 90m, 24h, …")
 	asJSON := fs.Bool("json", false, "print one JSON object a package instead of text")
 	names, err := cli.Parse(fs, args)
@@ -40,7 +41,7 @@ func clean(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	case cli.IsSet(fs, "older") && len(names) > 0:
 		return cli.Usagef("either -older or names of packages")
 	}
-	settings, err := w.settings(fs)
+	settings, err := servers.settings(fs)
 	if err != nil {
 		return err
 	}

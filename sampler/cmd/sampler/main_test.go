@@ -175,7 +175,7 @@ func TestExamplesOfTheHelp(t *testing.T) {
 		}
 		examples++
 		line, _, _ = strings.Cut(line, "   ")
-		if _, err := parse(strings.Fields(line), io.Discard); err != nil {
+		if _, err := parseOptions(strings.Fields(line), io.Discard); err != nil {
 			t.Errorf("sampler %s: %v", line, err)
 		}
 	}
@@ -309,7 +309,7 @@ func TestFailures(t *testing.T) {
 func TestInOrder(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		var out bytes.Buffer
-		file, err := newInOrder(&out, tpp.FormatJSON, []string{"f"})
+		file, err := newOrderedWriter(&out, tpp.FormatJSON, []string{"f"})
 		if err != nil {
 			rt.Fatal(err)
 		}
@@ -341,7 +341,7 @@ func FuzzParse(f *testing.F) {
 	f.Add("-d sequence -n 1000 -l 2.0 -u 6.0")
 	f.Add("-d tree_small -n 5 -l 0 -u 1e-3 -b 2 -w 3 -e 1 -m 1 -r -json -seed 3 -o x")
 	f.Fuzz(func(t *testing.T, line string) {
-		o, err := parse(strings.Split(line, " "), io.Discard)
+		o, err := parseOptions(strings.Split(line, " "), io.Discard)
 		var wrong *cli.UsageError
 		switch {
 		case errors.Is(err, flag.ErrHelp) || errors.As(err, &wrong):

@@ -23,6 +23,7 @@ Examples:
   sampler mix low.json.gz bursts.json.gz -cold 0.3 -o high.json.gz -seed 1
 `
 
+// mix is the subcommand mix: it mixes two datasets into one of a high load.
 func mix(_ context.Context, args []string, stdout io.Writer) error {
 	fs := cli.NewFlagSet("mix", stdout, mixUsage)
 	cold := fs.Float64("cold", 0, "`share` of cold starts among the invocations, from 0 to 1")

@@ -71,8 +71,8 @@ func start(t *testing.T, env []string, args ...string) *process {
 	return p
 }
 
-// standIn puts a file beside the test binary, where make puts the action's executable beside the command. The containers of a world
-// do not look at it.
+// standIn puts a file beside the test binary, where make puts the action's executable beside the command. The containers of
+// the test environment do not look at it.
 var standIn = sync.OnceValue(func() error {
 	self, err := os.Executable()
 	if err != nil {
@@ -112,7 +112,7 @@ func (p *process) saying(text string) {
 	}
 }
 
-// scene is a world and an application for it.
+// scene is a test environment with an application.
 type scene struct {
 	*testenv.Env
 	t   *testing.T

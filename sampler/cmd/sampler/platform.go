@@ -32,14 +32,14 @@ Examples:
   OW_AUTH=UUID:KEY sampler platform -listen :3233     for other machines too, with a key of one's own
 `
 
-// platformOrder is what the command line asks for.
-type platformOrder struct {
+// platformOptions are the options of a platform.
+type platformOptions struct {
 	options rest.Options
 	runtime container.Options
 	json    bool
 }
 
-// platform serves until the context is done.
+// platform is the subcommand platform: it serves until the context is done.
 func platform(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	o, err := parsePlatform(args, stdout, stderr)
 	if err != nil {
@@ -66,7 +66,8 @@ func platform(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	return server.Close()
 }
 
-func parsePlatform(args []string, stdout, stderr io.Writer) (o platformOrder, err error) {
+// parsePlatform reads and checks the command line.
+func parsePlatform(args []string, stdout, stderr io.Writer) (o platformOptions, err error) {
 	fs := cli.NewFlagSet("platform", stdout, platformUsage)
 	throttles := rest.DefaultThrottles()
 	fs.StringVar(&o.options.Listen, "listen", whereClientsLook("OW_APIHOST", "127.0.0.1:3233"), "the `address` to listen on, HOST:PORT")
@@ -123,7 +124,7 @@ func parsePlatform(args []string, stdout, stderr io.Writer) (o platformOrder, er
 	return o, nil
 }
 
-// whereClientsLook returns the address, HOST:PORT, of the URL in an environment variable if that is one of loopback, else another one.
+// whereClientsLook returns HOST:PORT of the URL in an environment variable, if that is a loopback address, else the other address.
 func whereClientsLook(variable, otherwise string) string {
 	u, err := url.Parse(os.Getenv(variable))
 	if err != nil || u.Scheme != "http" || u.Port() == "" {
@@ -135,7 +136,7 @@ func whereClientsLook(variable, otherwise string) string {
 	return u.Host
 }
 
-// listensOutside tells whether other machines reach the address.
+// listensOutside reports whether other machines can reach the address.
 func listensOutside(address string) (bool, error) {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
@@ -148,8 +149,8 @@ func listensOutside(address string) (bool, error) {
 	return ip == nil || !ip.IsLoopback(), nil
 }
 
-// announce says where the platform is and how clients find it.
-func (o *platformOrder) announce(w io.Writer, s *rest.Server) error {
+// announce prints where the platform is and how clients find it.
+func (o *platformOptions) announce(w io.Writer, s *rest.Server) error {
 	if o.json {
 		return json.NewEncoder(w).Encode(struct {
 			APIHost   string `json:"apihost"`

@@ -20,7 +20,7 @@ Examples:
   sampler zipkin -listen 127.0.0.1:0       on a free port
 `
 
-// zipkin serves until the context is done.
+// zipkin is the subcommand zipkin: it serves until the context is done.
 func zipkin(ctx context.Context, args []string, stdout io.Writer) error {
 	fs := cli.NewFlagSet("zipkin", stdout, zipkinUsage)
 	var options localzipkin.Options
