@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// Zip packs an executable as OpenWhisk takes it for a kind: exec and, for a compiled Go action, exec.env with the name that the
-// runtime of the kind has for itself, without which it refuses to start it. The same executable gives the same bytes.
+// Zip returns the zip that OpenWhisk wants for an executable of a kind: exec and, for a compiled Go action, exec.env with the name of the
+// kind's runtime, which does not start the executable without it. The same executable gives the same bytes.
 func Zip(executable []byte, kind string) ([]byte, error) {
 	env, err := runtimeName(kind)
 	if err != nil {
@@ -42,7 +42,7 @@ func Zip(executable []byte, kind string) ([]byte, error) {
 	return packed.Bytes(), nil
 }
 
-// runtimeName is the OW_EXECUTION_ENV of the runtime of a kind; "" for a blackbox, which has none.
+// runtimeName returns the OW_EXECUTION_ENV of the runtime of a kind, "" for a blackbox, which has none.
 func runtimeName(kind string) (string, error) {
 	if kind == "blackbox" {
 		return "", nil
@@ -54,11 +54,11 @@ func runtimeName(kind string) (string, error) {
 	return "openwhisk/action-golang-v" + version, nil
 }
 
-// FileName is what the executable for an architecture of Linux is called beside the programs that deploy it.
+// FileName returns the name of the executable for an architecture of Linux, which stands beside the programs that deploy it.
 func FileName(arch string) string { return "action-linux-" + arch }
 
-// Executable returns the action's executable for an architecture of Linux: the file beside the program that runs, else one
-// that is built, which needs Go and a checkout of this project.
+// Executable returns the action's executable for an architecture of Linux. It reads the file beside the running program. If there is none
+// it builds the executable, which needs Go and a checkout of this project.
 func Executable(ctx context.Context, arch string) ([]byte, error) {
 	self, err := os.Executable()
 	if err == nil {

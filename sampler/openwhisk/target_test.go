@@ -91,7 +91,7 @@ func begin(t *testing.T, env *testenv.Env, config sampler.Config, journal string
 	return r, err
 }
 
-// sequences are those of the traces that are complete.
+// sequences returns the sequences of the complete traces.
 func (r *run) sequences() []tpp.Sequence {
 	r.t.Helper()
 	d, err := r.Dataset()
@@ -106,7 +106,7 @@ func (r *run) log() string {
 	return strings.Join(r.said, "\n")
 }
 
-// clean removes what was deployed, and sees that nothing is left.
+// clean removes what was deployed, and checks that nothing is left.
 func (r *run) clean() {
 	r.t.Helper()
 	require.NoError(r.t, r.Remove(r.t.Context()))
@@ -115,7 +115,7 @@ func (r *run) clean() {
 	require.Empty(r.t, left)
 }
 
-// The same seed gives the same plan as in virtual time; the traces tell who invoked whom.
+// TestSample checks that the same seed gives the same plan as in virtual time, and that the traces say which activation made which call.
 func TestSample(t *testing.T) {
 	env := testenv.New(t, rest.Limits{})
 	config := every(20*time.Millisecond, 30)
@@ -187,7 +187,7 @@ func TestSample(t *testing.T) {
 	r.clean()
 }
 
-// Where the journal's disk is full after everything was sent, the traces stay in memory, and one line says so.
+// TestDiskFull checks that traces stay in memory when the journal's disk is full, and that one message says so.
 func TestDiskFull(t *testing.T) {
 	env := testenv.New(t, rest.Limits{})
 	r, err := begin(t, env, every(5*time.Millisecond, 6), filepath.Join(t.TempDir(), "x.journal"), false, nil)
@@ -210,7 +210,7 @@ func TestDiskFull(t *testing.T) {
 	r.clean()
 }
 
-// A journal that somebody has written to while it was in use is an error, and the file that was to be written is as before.
+// TestSpoiltJournal checks that a journal that was changed while it was in use is an error, and leaves the dataset as it was.
 func TestSpoiltJournal(t *testing.T) {
 	env := testenv.New(t, rest.Limits{})
 	journal := filepath.Join(t.TempDir(), "x.journal")
@@ -234,7 +234,7 @@ func TestSpoiltJournal(t *testing.T) {
 	r.clean()
 }
 
-// Whoever samples at the same time, or where something is left, is not disturbed.
+// TestTwoAtATime checks that two samplings at the same time, and the leftovers of a third, do not disturb each other.
 func TestTwoAtATime(t *testing.T) {
 	env := testenv.New(t, rest.Limits{})
 	leftover, err := begin(t, env, every(time.Millisecond, 1), "", false, nil)
@@ -271,7 +271,7 @@ func TestTwoAtATime(t *testing.T) {
 	leftover.clean()
 }
 
-// What is missing is named, and the rest is there.
+// TestLostSpans checks that missing functions are named, and that the other traces are complete.
 func TestLostSpans(t *testing.T) {
 	env := testenv.New(t, rest.Limits{})
 	var lost atomic.Int32
@@ -288,7 +288,7 @@ func TestLostSpans(t *testing.T) {
 	r.clean()
 }
 
-// Without the span of main a trace is found all the same.
+// TestLostMain checks that a trace is found without the span of main.
 func TestLostMain(t *testing.T) {
 	env := testenv.New(t, rest.Limits{})
 	env.Lose(func(function, _ string) bool { return function == "quick-dev-main" })
@@ -300,7 +300,7 @@ func TestLostMain(t *testing.T) {
 	require.Equal(t, "missing quick-dev-main", result.Incomplete[0].Error())
 }
 
-// No span at all: the user is told where they should have gone, and what became of main.
+// TestNothingArrives checks that, if no span arrives, messages say where they should have gone and what became of main.
 func TestNothingArrives(t *testing.T) {
 	env := testenv.New(t, rest.Limits{})
 	env.Lose(func(string, string) bool { return true })
@@ -313,7 +313,7 @@ func TestNothingArrives(t *testing.T) {
 	r.clean()
 }
 
-// answers has a server answer some requests with a status.
+// answers returns a fault that answers some requests with a status.
 func answers(method, part string, status int, times int32, header ...string) func(http.ResponseWriter, *http.Request) bool {
 	var n atomic.Int32
 	return func(w http.ResponseWriter, r *http.Request) bool {
@@ -332,7 +332,7 @@ func answers(method, part string, status int, times int32, header ...string) fun
 
 const always = 1 << 30
 
-// A server that is not as it should be ends the run before anything is deployed.
+// TestPreflight checks that a server with a problem ends the run before anything is deployed.
 func TestPreflight(t *testing.T) {
 	env := testenv.New(t, rest.Limits{})
 	deployed := atomic.Bool{}
@@ -393,7 +393,7 @@ func TestPreflight(t *testing.T) {
 	require.Contains(t, r.log(), "the collector at http://127.0.0.1:1 cannot be reached")
 }
 
-// A certificate that nobody vouches for is refused, unless that is what the user wants.
+// TestCertificate checks that a certificate that is not trusted is refused, unless the user accepts it.
 func TestCertificate(t *testing.T) {
 	env := testenv.New(t, rest.Limits{})
 	secure := env.OpenWhisk.TLS(t)
@@ -410,7 +410,7 @@ func TestCertificate(t *testing.T) {
 	r.clean()
 }
 
-// What fails for a while is tried again, and the user is told.
+// TestRecovers checks that temporary failures are retried, with a message.
 func TestRecovers(t *testing.T) {
 	for _, c := range []struct {
 		name, said string
@@ -436,7 +436,7 @@ func TestRecovers(t *testing.T) {
 	}
 }
 
-// Who plans more than OpenWhisk allows is told before, and a sleep that it does not allow is an error.
+// TestLimits checks that there is a warning before OpenWhisk throttles, and that a sleep that is longer than it allows is an error.
 func TestLimits(t *testing.T) {
 	env := testenv.New(t, rest.Limits{InvocationsPerMinute: 60, MaxTimeout: 2 * time.Second})
 	r, err := begin(t, env, every(time.Second, 100), "", false, nil)
@@ -450,7 +450,7 @@ func TestLimits(t *testing.T) {
 	r.clean()
 }
 
-// An interrupt while the functions are deployed leaves none of them.
+// TestInterruptedDeployment checks that what was deployed before an interrupt can be removed.
 func TestInterruptedDeployment(t *testing.T) {
 	env := testenv.New(t, rest.Limits{})
 	r, err := begin(t, env, every(time.Millisecond, 1), "", false, nil)
@@ -475,7 +475,7 @@ func TestInterruptedDeployment(t *testing.T) {
 	r.clean()
 }
 
-// What cannot go well ends the sampling; what was sent before is fetched.
+// TestFailsForGood checks that a permanent failure ends the sampling, and that what was sent before is fetched.
 func TestFailsForGood(t *testing.T) {
 	env := testenv.New(t, rest.Limits{})
 	after := func(n int32, fault func(http.ResponseWriter, *http.Request) bool) func(http.ResponseWriter, *http.Request) bool {
@@ -513,7 +513,8 @@ func TestFailsForGood(t *testing.T) {
 	}
 }
 
-// An invocation that OpenWhisk may have taken is not sent again: it is found by the id of its trace, or named.
+// TestLostAnswers checks that an invocation that OpenWhisk may have taken is not sent again: it is found by the id of its trace, or
+// reported.
 func TestLostAnswers(t *testing.T) {
 	env := testenv.New(t, rest.Limits{})
 	var n atomic.Int32
@@ -545,7 +546,7 @@ func TestLostAnswers(t *testing.T) {
 	r.clean()
 }
 
-// Zipkin goes away in the middle and comes back; requests are sent meanwhile.
+// TestZipkinAway checks that requests are sent while Zipkin fails, and their traces fetched afterwards.
 func TestZipkinAway(t *testing.T) {
 	env := testenv.New(t, rest.Limits{})
 	r, err := begin(t, env, every(20*time.Millisecond, 20), "", false, func(o *Options) { o.Settle = 300 * time.Millisecond })
@@ -562,7 +563,7 @@ func TestZipkinAway(t *testing.T) {
 	r.clean()
 }
 
-// Zipkin goes away and stays away.
+// TestZipkinGone checks that traces are reported as not fetched if Zipkin stays away, and that a later run fetches them.
 func TestZipkinGone(t *testing.T) {
 	env := testenv.New(t, rest.Limits{})
 	journal := filepath.Join(t.TempDir(), "x.journal")
@@ -596,7 +597,7 @@ func TestZipkinGone(t *testing.T) {
 	r.clean()
 }
 
-// An interrupt stops the sending; what was sent is fetched, and a later run sends the rest.
+// TestInterruptAndResume checks that an interrupt stops the sending, that what was sent is fetched, and that a later run sends the rest.
 func TestInterruptAndResume(t *testing.T) {
 	env := testenv.New(t, rest.Limits{})
 	journal := filepath.Join(t.TempDir(), "x.journal")
@@ -647,7 +648,7 @@ func TestInterruptAndResume(t *testing.T) {
 	r.clean()
 }
 
-// The process dies in the middle: what it was about to send is sent, but what has arrived is not sent again.
+// TestResumeAfterDeath checks that after the death of the process what it was about to send is sent, but what has arrived is not sent again.
 func TestResumeAfterDeath(t *testing.T) {
 	env := testenv.New(t, rest.Limits{})
 	journal := filepath.Join(t.TempDir(), "x.journal")
@@ -683,7 +684,7 @@ func TestResumeAfterDeath(t *testing.T) {
 	r.clean()
 }
 
-// Sends go on on schedule, however slow the platform is to answer.
+// TestSlowPlatform checks that requests are sent on schedule, however slowly the platform answers.
 func TestSlowPlatform(t *testing.T) {
 	env := testenv.New(t, rest.Limits{})
 	var mu sync.Mutex
