@@ -275,7 +275,7 @@ func TestDistributionOfHits(t *testing.T) {
 	}
 }
 
-// No gamma distribution that an application may have leads to a sleep that overflows.
+// TestHugeSleepsAreBounded checks that no gamma distribution that an application may have leads to a sleep that overflows.
 func TestHugeSleepsAreBounded(t *testing.T) {
 	app := &apps.Application{Name: "x", Functions: []apps.Function{
 		{Name: apps.Main, Invokes: []string{"f"}},

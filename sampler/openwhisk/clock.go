@@ -65,11 +65,3 @@ func (t *Target) stopSending() {
 	t.queue = nil
 	t.signal()
 }
-
-// signal wakes Wait.
-func (t *Target) signal() {
-	select {
-	case t.wake <- struct{}{}:
-	default:
-	}
-}

@@ -30,6 +30,46 @@ func (t *Target) store(request int, trace sampler.Trace) {
 	t.unjournaled[request] = trace
 }
 
+// WriteDataset writes all [Target.Sequences] as a dataset, in the format that the file's name asks for (see [tpp.FormatOf]), and returns
+// how many there are. It keeps one sequence in memory at a time. The file is replaced only when the new one is whole. Where there are no
+// sequences nothing is written.
+func (t *Target) WriteDataset(path string) (sequences int, err error) {
+	if t.Complete() == 0 {
+		return 0, nil
+	}
+	names := sampler.MarkNames(t.options.App)
+	err = atomicfile.Write(path, func(w io.Writer) error {
+		sequences = 0
+		out, err := tpp.NewSequenceWriter(w, tpp.FormatOf(path))
+		if err != nil {
+			return err
+		}
+		for s, err := range t.Sequences() {
+			if err != nil {
+				return err
+			}
+			if err := out.Write(s, names); err != nil {
+				return err
+			}
+			sequences++
+		}
+		return out.Close()
+	})
+	return sequences, err
+}
+
+// Dataset returns all [Target.Sequences] as a dataset.
+func (t *Target) Dataset() (*tpp.Dataset, error) {
+	d := &tpp.Dataset{MarkNames: sampler.MarkNames(t.options.App)}
+	for s, err := range t.Sequences() {
+		if err != nil {
+			return nil, err
+		}
+		d.Sequences = append(d.Sequences, *s)
+	}
+	return d, nil
+}
+
 // Sequences iterates over the sequences of all complete traces, of earlier runs too, in the order of the plan. Each is read from the
 // journal when it is its turn. An error ends the iteration. Sequences may be called after Sample and before the journal is closed.
 func (t *Target) Sequences() iter.Seq2[*tpp.Sequence, error] {
@@ -65,46 +105,6 @@ func (t *Target) Sequences() iter.Seq2[*tpp.Sequence, error] {
 			}
 		}
 	}
-}
-
-// Dataset returns all [Target.Sequences] as a dataset.
-func (t *Target) Dataset() (*tpp.Dataset, error) {
-	d := &tpp.Dataset{MarkNames: sampler.MarkNames(t.options.App)}
-	for s, err := range t.Sequences() {
-		if err != nil {
-			return nil, err
-		}
-		d.Sequences = append(d.Sequences, *s)
-	}
-	return d, nil
-}
-
-// WriteDataset writes all [Target.Sequences] as a dataset, in the format that the file's name asks for (see [tpp.FormatOf]), and returns
-// how many there are. It keeps one sequence in memory at a time. The file is replaced only when the new one is whole. Where there are no
-// sequences nothing is written.
-func (t *Target) WriteDataset(path string) (sequences int, err error) {
-	if t.Complete() == 0 {
-		return 0, nil
-	}
-	names := sampler.MarkNames(t.options.App)
-	err = atomicfile.Write(path, func(w io.Writer) error {
-		sequences = 0
-		out, err := tpp.NewSequenceWriter(w, tpp.FormatOf(path))
-		if err != nil {
-			return err
-		}
-		for s, err := range t.Sequences() {
-			if err != nil {
-				return err
-			}
-			if err := out.Write(s, names); err != nil {
-				return err
-			}
-			sequences++
-		}
-		return out.Close()
-	})
-	return sequences, err
 }
 
 // Complete returns the number of complete traces, of earlier runs too.

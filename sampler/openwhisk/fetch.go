@@ -257,3 +257,11 @@ func (t *Target) finish(q *request, trace sampler.Trace, err error) {
 	t.mu.Unlock()
 	q.done(trace, err)
 }
+
+// signal wakes Wait.
+func (t *Target) signal() {
+	select {
+	case t.wake <- struct{}{}:
+	default:
+	}
+}

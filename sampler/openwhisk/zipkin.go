@@ -37,26 +37,6 @@ func newZipkin(base *url.URL, insecure bool, timeout time.Duration) *zipkin {
 
 func (z *zipkin) close() { z.server.HTTP.CloseIdleConnections() }
 
-// get decodes the answer to a query.
-func (z *zipkin) get(ctx context.Context, path string, query url.Values, into any) error {
-	err := z.server.Do(ctx, whisk.Request{Method: http.MethodGet, Path: "api/v2/" + path, Query: query}, into)
-	var e *whisk.Error
-	if errors.As(err, &e) && e.Kind == whisk.Nonsense {
-		e.Text = "not the traces it was asked for: " + e.Text
-	}
-	return err
-}
-
-// window returns the part of a query that bounds when a trace began: after since.
-func window(since time.Time) url.Values {
-	end := time.Now().Add(clockSkew)
-	return url.Values{
-		"endTs":    {strconv.FormatInt(end.UnixMilli(), 10)},
-		"lookback": {strconv.FormatInt(end.Sub(since.Add(-clockSkew)).Milliseconds(), 10)},
-		"limit":    {"10"},
-	}
-}
-
 // check makes a query like those of a sampling, for a trace that is not there.
 func (z *zipkin) check(ctx context.Context) error {
 	_, err := z.byActivation(ctx, "00000000000000000000000000000000", time.Now())
@@ -86,4 +66,24 @@ func (z *zipkin) byID(ctx context.Context, trace string) ([]span, error) {
 		return nil, nil
 	}
 	return spans, err
+}
+
+// window returns the part of a query that bounds when a trace began: after since.
+func window(since time.Time) url.Values {
+	end := time.Now().Add(clockSkew)
+	return url.Values{
+		"endTs":    {strconv.FormatInt(end.UnixMilli(), 10)},
+		"lookback": {strconv.FormatInt(end.Sub(since.Add(-clockSkew)).Milliseconds(), 10)},
+		"limit":    {"10"},
+	}
+}
+
+// get decodes the answer to a query.
+func (z *zipkin) get(ctx context.Context, path string, query url.Values, into any) error {
+	err := z.server.Do(ctx, whisk.Request{Method: http.MethodGet, Path: "api/v2/" + path, Query: query}, into)
+	var e *whisk.Error
+	if errors.As(err, &e) && e.Kind == whisk.Nonsense {
+		e.Text = "not the traces it was asked for: " + e.Text
+	}
+	return err
 }
