@@ -38,6 +38,9 @@ func quick() *apps.Application {
 	}}
 }
 
+// settleSoon is for samplings of which something is lost: they wait in vain for it.
+func settleSoon(o *Options) { o.Settle = 2 * time.Second }
+
 func every(d time.Duration, n int) sampler.Config {
 	return sampler.Config{Requests: n, MinInterval: d, MaxInterval: d, Seed: 3}
 }
@@ -58,7 +61,7 @@ func begin(t *testing.T, env *testenv.Env, config sampler.Config, journal string
 			APIHost: Setting{env.OpenWhisk.URL, "-apihost"}, Auth: Setting{env.Platform.Auth(), "OW_AUTH"}, Zipkin: Setting{env.Zipkin.URL, "-zipkin"},
 			Collector: Setting{env.CollectorURL, "-collector"}, ActionAPIHost: Setting{env.Platform.URL(), "-action-apihost"},
 		},
-		App: quick(), Config: config, Settle: time.Second, Patience: 10 * time.Second,
+		App: quick(), Config: config, Settle: 30 * time.Second, Patience: 10 * time.Second,
 		OnMessage: func(text string) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
@@ -276,7 +279,7 @@ func TestLostSpans(t *testing.T) {
 	env := testenv.New(t, rest.Limits{})
 	var lost atomic.Int32
 	env.Lose(func(function, _ string) bool { return function == "quick-dev-right" && lost.Add(1) <= 2 })
-	r, err := begin(t, env, every(10*time.Millisecond, 10), "", false, nil)
+	r, err := begin(t, env, every(10*time.Millisecond, 10), "", false, settleSoon)
 	require.NoError(t, err)
 	result, err := r.Sample(t.Context(), nil)
 	require.NoError(t, err)
@@ -292,7 +295,7 @@ func TestLostSpans(t *testing.T) {
 func TestLostMain(t *testing.T) {
 	env := testenv.New(t, rest.Limits{})
 	env.Lose(func(function, _ string) bool { return function == "quick-dev-main" })
-	r, err := begin(t, env, every(10*time.Millisecond, 2), "", false, nil)
+	r, err := begin(t, env, every(10*time.Millisecond, 2), "", false, settleSoon)
 	require.NoError(t, err)
 	result, err := r.Sample(t.Context(), nil)
 	require.NoError(t, err)
@@ -304,7 +307,7 @@ func TestLostMain(t *testing.T) {
 func TestNothingArrives(t *testing.T) {
 	env := testenv.New(t, rest.Limits{})
 	env.Lose(func(string, string) bool { return true })
-	r, err := begin(t, env, every(10*time.Millisecond, 2), "", false, nil)
+	r, err := begin(t, env, every(10*time.Millisecond, 2), "", false, settleSoon)
 	require.NoError(t, err)
 	result, err := r.Sample(t.Context(), nil)
 	require.NoError(t, err)
@@ -533,7 +536,7 @@ func TestLostAnswers(t *testing.T) {
 		}
 		return false
 	})
-	r, err := begin(t, env, every(10*time.Millisecond, 8), "", false, nil)
+	r, err := begin(t, env, every(10*time.Millisecond, 8), "", false, settleSoon)
 	require.NoError(t, err)
 	result, err := r.Sample(t.Context(), nil)
 	require.NoError(t, err)
@@ -653,7 +656,7 @@ func TestResumeAfterDeath(t *testing.T) {
 	env := testenv.New(t, rest.Limits{})
 	journal := filepath.Join(t.TempDir(), "x.journal")
 	config := every(10*time.Millisecond, 4)
-	r, err := begin(t, env, config, journal, false, nil)
+	r, err := begin(t, env, config, journal, false, settleSoon)
 	require.NoError(t, err)
 	var n atomic.Int32
 	env.OpenWhisk.Fail(func(_ http.ResponseWriter, req *http.Request) bool {
