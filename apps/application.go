@@ -16,7 +16,7 @@ const Main = "main"
 // twice, so the number grows with the paths through the graph, which may be exponentially many.
 const MaxInvocations = 10_000
 
-// MaxDuration is the longest time a function may sleep, in the mean also when drawn from its gamma distribution.
+// MaxDuration is the longest time that a function may sleep, and the largest mean of its gamma distribution.
 const MaxDuration = 24 * time.Hour
 
 // Application is a composition: functions that invoke each other without a cycle, from Main on.
@@ -76,8 +76,8 @@ func (a *Application) Invocations() int {
 	return n
 }
 
-// place is a value of graph.yaml: a field of a function, or with field "" the function itself. index counts within
-// invokes.
+// place is the place of a value in graph.yaml: a field of a function, or with field "" the function itself. index is the position in
+// the list invokes.
 type place struct {
 	function string
 	field    string
@@ -92,7 +92,7 @@ const (
 	fieldInvokes  = "invokes"
 )
 
-// problem is what is wrong, and where to look for it.
+// problem is what is wrong with an application, and where.
 type problem struct {
 	at     place
 	reason string
@@ -100,6 +100,7 @@ type problem struct {
 
 var validName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]*$`)
 
+// checkName returns an error for a name that has characters which a name may not have.
 func checkName(what, name string) error {
 	if !validName.MatchString(name) {
 		return fmt.Errorf("%s %q: a name starts with a letter or digit and goes on with letters, digits, - and _", what, name)
@@ -107,7 +108,7 @@ func checkName(what, name string) error {
 	return nil
 }
 
-// check looks at the values in the order of the file, then at the graph as a whole.
+// check returns the first problem: of the values in the order of the file, then of the graph as a whole. It returns nil if there is none.
 func (a *Application) check() *problem {
 	known := make(map[string]bool, len(a.Functions))
 	for _, f := range a.Functions {
@@ -146,6 +147,7 @@ func (a *Application) check() *problem {
 	return nil
 }
 
+// checkValues returns the first problem of the function's own values.
 func (f Function) checkValues() *problem {
 	if f.Name == Main {
 		if f.Duration != 0 {
@@ -177,7 +179,7 @@ func (f Function) checkValues() *problem {
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// findCycle names the functions of the first cycle, at the call that closes it.
+// findCycle returns the first cycle as a problem, which names its functions and stands at the call that closes it.
 func (a *Application) findCycle() *problem {
 	index := a.indices()
 	const (
@@ -217,6 +219,7 @@ func (a *Application) findCycle() *problem {
 	return nil
 }
 
+// findUnreachable returns the first function that no path from Main leads to.
 func (a *Application) findUnreachable() *problem {
 	index := a.indices()
 	reached := make([]bool, len(a.Functions))
@@ -240,21 +243,21 @@ func (a *Application) findUnreachable() *problem {
 	return nil
 }
 
-// countInvocations returns the number of paths from Main, or MaxInvocations and false if there are more. Memory of what
-// each function causes keeps it linear in the size of the graph.
+// countInvocations returns the number of paths from Main, or MaxInvocations and false if there are more. It remembers the count below
+// each function, so that the time is linear in the size of the graph.
 func (a *Application) countInvocations() (n int, ok bool) {
 	index := a.indices()
-	causes := make([]int, len(a.Functions))
+	below := make([]int, len(a.Functions))
 	var count func(i int) int
 	count = func(i int) int {
-		if causes[i] == 0 {
+		if below[i] == 0 {
 			total := 1
 			for _, s := range a.Functions[i].Invokes {
 				total = min(total+count(index[s]), MaxInvocations+1)
 			}
-			causes[i] = total
+			below[i] = total
 		}
-		return causes[i]
+		return below[i]
 	}
 	n = count(index[Main])
 	if n > MaxInvocations {

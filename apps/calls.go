@@ -11,7 +11,7 @@ import (
 	"github.com/tppfaas/tppfaas/internal/seed"
 )
 
-// Sleeps of a duration anomaly; each is as likely as the other.
+// Sleeps of a duration anomaly; both are equally likely.
 const (
 	LongAnomaly  = 100 * time.Millisecond
 	ShortAnomaly = 5 * time.Millisecond
@@ -20,27 +20,27 @@ const (
 // CallGap is the time between two calls of one function.
 const CallGap = 15 * time.Millisecond
 
-// Call is one invocation to be.
+// Call is one planned invocation.
 type Call struct {
-	// Function is the index of the function among the application's.
+	// Function is an index into the functions of the application.
 	Function int
-	// Sleep is how long the function sleeps before it calls.
+	// Sleep is how long the function sleeps before it makes its calls.
 	Sleep time.Duration
-	// Invokes are the invocations that this one makes, as indices into the request's calls, in their order.
+	// Invokes are the calls that this one makes, in their order, as indices into the calls of the request.
 	Invokes []int
 }
 
-// Variation says what differs from request to request.
+// Variation says what is varied from request to request.
 type Variation struct {
-	// Anomalies and Missing are the number of functions that sleep 100 or 5 ms instead of their duration, and the number of
-	// functions that are skipped, their successors being invoked in their place: in each request, drawn anew for each,
-	// never one function for both and never main.
+	// Anomalies is the number of functions that sleep 100 or 5 ms instead of their duration. Missing is the number of functions
+	// that are skipped: their successors are invoked in their place. They are drawn anew for each request; a function is drawn
+	// for at most one of the two, and main for neither.
 	Anomalies, Missing int
 	// RandomDurations draws each sleep from the function's gamma distribution.
 	RandomDurations bool
 }
 
-// Validate reports what is wrong with a variation of the application.
+// Validate reports what makes the variation impossible for the application.
 func (v Variation) Validate(app *Application) error {
 	others := len(app.Functions) - 1
 	switch {
@@ -55,9 +55,8 @@ func (v Variation) Validate(app *Application) error {
 	return nil
 }
 
-// Drawer draws the calls of one request after the other. What is random in them comes from separate streams: durations,
-// anomalies and missing functions stay the same whatever else is varied, except that missing functions are drawn from those
-// without an anomaly.
+// Drawer draws the calls of one request after the other. Durations, anomalies and missing functions come from separate random streams:
+// each stays the same whatever else is varied, except that missing functions are drawn from those without an anomaly.
 type Drawer struct {
 	app       *Application
 	variation Variation
@@ -67,23 +66,23 @@ type Drawer struct {
 	numbers []int
 	gammas  []distuv.Gamma // by function
 
-	hits, lengths, gaps *rand.Rand
+	anomalyRand, lengthRand, missingRand *rand.Rand
 
 	functions []int // besides main
 	shuffled  []int // copy of functions to draw from
 }
 
-// NewDrawer returns a drawer for a valid application. A variation that is none of it is an error.
+// NewDrawer returns a drawer for a valid application. A variation that is impossible for the application is an error.
 func NewDrawer(app *Application, v Variation, number uint64) (*Drawer, error) {
 	if err := v.Validate(app); err != nil {
 		return nil, err
 	}
 	d := &Drawer{
 		app: app, variation: v,
-		hits:    rand.New(seed.Stream(number, "anomalies")),
-		lengths: rand.New(seed.Stream(number, "lengths of anomalies")),
-		gaps:    rand.New(seed.Stream(number, "missing functions")),
-		gammas:  make([]distuv.Gamma, len(app.Functions)),
+		anomalyRand: rand.New(seed.Stream(number, "anomalies")),
+		lengthRand:  rand.New(seed.Stream(number, "lengths of anomalies")),
+		missingRand: rand.New(seed.Stream(number, "missing functions")),
+		gammas:      make([]distuv.Gamma, len(app.Functions)),
 	}
 	durations := seed.Stream(number, "durations")
 	for i, f := range app.Functions {
@@ -96,12 +95,12 @@ func NewDrawer(app *Application, v Variation, number uint64) (*Drawer, error) {
 	for i := range d.numbers {
 		d.numbers[i] = i
 	}
-	d.plant()
+	d.buildTree()
 	return d, nil
 }
 
-// plant builds the tree.
-func (d *Drawer) plant() {
+// buildTree builds the tree of calls in which nothing is missing.
+func (d *Drawer) buildTree() {
 	d.tree = []Call{{Function: d.app.Index(Main)}}
 	for i := 0; i < len(d.tree); i++ {
 		f := d.app.Functions[d.tree[i].Function]
@@ -115,7 +114,7 @@ func (d *Drawer) plant() {
 }
 
 // Next returns the calls of the next request, main first and callers before those they call, and the functions that were
-// hit by an anomaly and are missing. The calls of several requests may share memory: they are not to be changed.
+// hit by an anomaly and are missing. The calls of several requests may share memory: do not change them.
 func (d *Drawer) Next() (calls []Call, anomalies, missing []int) {
 	if d.variation == (Variation{}) {
 		return d.tree, nil, nil
@@ -128,10 +127,10 @@ func (d *Drawer) Next() (calls []Call, anomalies, missing []int) {
 		}
 	}
 	d.shuffled = append(d.shuffled[:0], d.functions...)
-	anomalies = choose(d.hits, d.shuffled, d.variation.Anomalies)
+	anomalies = choose(d.anomalyRand, d.shuffled, d.variation.Anomalies)
 	for _, f := range anomalies {
 		sleep := ShortAnomaly
-		if d.lengths.IntN(2) == 0 {
+		if d.lengthRand.IntN(2) == 0 {
 			sleep = LongAnomaly
 		}
 		for i := range calls {
@@ -140,11 +139,11 @@ func (d *Drawer) Next() (calls []Call, anomalies, missing []int) {
 			}
 		}
 	}
-	missing = choose(d.gaps, d.shuffled[len(anomalies):], d.variation.Missing)
+	missing = choose(d.missingRand, d.shuffled[len(anomalies):], d.variation.Missing)
 	return d.prune(calls, missing), anomalies, missing
 }
 
-// toDuration turns milliseconds into a time that nothing overflows from.
+// toDuration converts milliseconds to a Duration, bounded so that sums of them do not overflow.
 func toDuration(ms float64) time.Duration {
 	return time.Duration(math.Round(min(ms*float64(time.Millisecond), float64(MaxDuration))))
 }
@@ -161,8 +160,8 @@ func choose(rng *rand.Rand, items []int, k int) []int {
 	return append([]int(nil), items[:k]...)
 }
 
-// prune leaves the missing functions out: what they would have called is called in their place, also when several follow
-// each other.
+// prune removes the missing functions: their successors are called in their place, also where several missing functions follow each
+// other.
 func (d *Drawer) prune(calls []Call, missing []int) []Call {
 	if len(missing) == 0 {
 		return calls

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// text writes the calls below call i as f1(f2 f3()), to compare.
+// text formats the calls below call i as f1(f2 f3()), to compare.
 func text(app *Application, calls []Call, i int) string {
 	var below []string
 	for _, j := range calls[i].Invokes {

@@ -1,4 +1,4 @@
-// Package apps describes serverless compositions: which function invokes which, and how long each one works.
+// Package apps describes serverless compositions: which function invokes which, and how long each takes.
 //
 // Eight of them come embedded, and every folder with a graph.yaml is another:
 //
@@ -16,5 +16,5 @@
 //	  f3:   {duration: 400, gamma: {shape: 30, rate: 0.075}}
 //
 // serverless.yaml deploys the same functions with the Serverless Framework and is not read by this package. The folder
-// template explains both line by line and is where an application of one's own starts.
+// template explains both line by line; copy it to start an application.
 package apps

@@ -40,7 +40,7 @@ func TestEmbedded(t *testing.T) {
 	}
 }
 
-// What is deployed must be what is sampled.
+// TestServerlessDeploysTheGraph checks that serverless.yaml deploys the functions of graph.yaml.
 func TestServerlessDeploysTheGraph(t *testing.T) {
 	for _, name := range Embedded() {
 		t.Run(name, func(t *testing.T) {

@@ -16,11 +16,11 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// graphReader turns the text of a graph.yaml into functions. It walks the nodes itself, because a decoder into structs
-// keeps neither the order of the functions nor the lines.
+// graphReader reads the functions of a graph.yaml. It walks the YAML nodes itself, because decoding into structs loses the order of the
+// functions and the line numbers.
 type graphReader struct {
 	file string
-	// lines has the line of every place that a later check may complain about.
+	// lines has the line of every place that a later check may report.
 	lines map[place]int
 }
 
@@ -94,7 +94,7 @@ func isNull(content []*yaml.Node) bool {
 	return len(content) == 0 || content[0].Kind == yaml.ScalarNode && content[0].Tag == "!!null"
 }
 
-// syntax puts the line of the YAML parser where ours stand.
+// syntax returns an error of the YAML parser as an *Error with the line.
 func (r *graphReader) syntax(text []byte, err error) error {
 	m := yamlError.FindStringSubmatch(strings.Join(strings.Fields(err.Error()), " "))
 	if m == nil {
@@ -165,7 +165,7 @@ func (r *graphReader) duration(function string, n *yaml.Node) (time.Duration, er
 	if err != nil {
 		return 0, err
 	}
-	// Checked here already: what does not fit into a Duration could not be told later.
+	// This is checked before the conversion: what does not fit into a Duration would be another value afterwards.
 	if !(ms >= 0 && ms <= milliseconds(MaxDuration)) {
 		return 0, r.fail(n, "%s: duration must be between 0 and %d ms (a day), not %v", function, MaxDuration.Milliseconds(), ms)
 	}
@@ -211,7 +211,7 @@ func (r *graphReader) invokes(function string, n *yaml.Node) ([]string, error) {
 	return names, nil
 }
 
-// mapping returns the values by key, having refused other keys than those allowed, and keys that come twice.
+// mapping returns the values by key. Keys that are not allowed, and keys that come twice, are errors.
 func (r *graphReader) mapping(n *yaml.Node, what string, allowed ...string) (map[string]*yaml.Node, error) {
 	n = resolve(n)
 	if n.Kind != yaml.MappingNode {
@@ -263,7 +263,7 @@ func (r *graphReader) fail(n *yaml.Node, format string, args ...any) error {
 	return &Error{File: r.file, Line: n.Line, Reason: fmt.Sprintf(format, args...)}
 }
 
-// resolve follows an alias. One step is enough: an anchor is never itself an alias.
+// resolve returns the node that an alias stands for, and other nodes as they are. An anchor is never itself an alias.
 func resolve(n *yaml.Node) *yaml.Node {
 	if n.Kind == yaml.AliasNode {
 		return n.Alias
@@ -285,7 +285,7 @@ func describe(n *yaml.Node) string {
 		value = append(value[:40], '…')
 	}
 	quoted := strconv.Quote(string(value))
-	// What is tagged as a number or a truth value may still be any text.
+	// What is tagged as a number or a boolean may still be any text.
 	if n.Tag == "!!str" || quoted != `"`+string(value)+`"` {
 		return "the text " + quoted
 	}

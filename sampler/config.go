@@ -10,8 +10,8 @@ import (
 // MaxSpan is the longest time that all requests together may take.
 const MaxSpan = 100 * 365 * 24 * time.Hour
 
-// Config says how many requests are sent when, and what is varied in each. Requests, MinInterval and MaxInterval make a
-// schedule; the rest may be zero.
+// Config says how many requests are sent at which intervals, and what is varied in each. Requests is needed;
+// the rest may be zero.
 type Config struct {
 	// Requests is the number of requests in all, at least 1.
 	Requests int
@@ -80,7 +80,7 @@ func (c Config) Validate(app *apps.Application) error {
 	return nil
 }
 
-// variation is what differs from request to request.
+// variation returns what is varied from request to request.
 func (c Config) variation() apps.Variation {
 	return apps.Variation{Anomalies: c.Anomalies, Missing: c.Missing, RandomDurations: c.RandomDurations}
 }

@@ -15,7 +15,12 @@
 //	…
 //	err = tpp.WriteFile("data/sequence.json", result.Dataset)
 //
-// Three parts know nothing of each other's workings. A [Planner] draws everything that is random about the requests: when
-// each is sent, how long each of its functions sleeps, which are missing. [Sample] sends them at their times, however slow
-// the platform is; [Collect] does so too, and keeps nothing in memory. A [Target] is the platform: its clock, its functions, and the traces it hands back.
+// Three parts work together:
+//
+//   - A [Planner] draws everything that is random about the requests: when each is sent, how long each of its functions sleeps, which
+//     functions are missing.
+//   - [Sample] sends the requests at their times, however slow the platform is, and collects the traces into a dataset. [Collect] does
+//     the same without keeping the traces in memory.
+//   - A [Target] is the platform: its clock, its functions, and the traces that it returns. [Local] simulates one in this process; package
+//     openwhisk has another for any OpenWhisk.
 package sampler

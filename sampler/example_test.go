@@ -54,7 +54,7 @@ func ExamplePlanner() {
 	// 2s 10 missing, 1 invocation
 }
 
-// The dataset of a high load, from a low load and bursts of the same application.
+// ExampleMix makes the dataset of a high load from a low load and bursts of the same application.
 func ExampleMix() {
 	app, err := apps.Load("tree_small")
 	if err != nil {

@@ -10,50 +10,50 @@ import (
 	"github.com/tppfaas/tppfaas/internal/localwhisk"
 )
 
-// LocalStart is when the virtual time of a Local begins: a date of its own would make every dataset another.
+// LocalStart is when the virtual time of every Local begins, so that the same sampling gives the same dataset on any day.
 var LocalStart = time.Date(2021, time.June, 1, 0, 0, 0, 0, time.UTC)
 
-// Local is the OpenWhisk-compatible platform in this process, in virtual time: a Target that takes seconds for hours, and
-// gives the same traces for the same seed. It belongs to one goroutine.
+// Local is the OpenWhisk-compatible platform in this process, in virtual time: a [Target] that simulates hours in seconds, and
+// gives the same traces for the same seed. It is not safe for concurrent use.
 type Local struct {
 	clock    *localwhisk.VirtualClock
 	platform *localwhisk.Platform
 	app      *apps.Application
-	names    []string // deployed names by function
+	names    []string // deployed names, by function
 }
 
-// call is an invocation on its way: which one of which request.
+// call is an invocation under way: call index of a request.
 type call struct {
-	local  *Local
-	flight *flight
-	index  int
+	local   *Local
+	request *pendingRequest
+	index   int
 
 	run  *localwhisk.Run
-	todo []int // what it has yet to invoke
+	todo []int // calls that it has yet to make
 }
 
-// flight is a request whose trace is not complete.
-type flight struct {
-	request Request
+// pendingRequest is a request whose trace is not complete.
+type pendingRequest struct {
+	plan    Request
 	trace   Trace
-	missing int
-	done    func(Trace, error)
+	missing int                // calls that have not ended
+	done    func(Trace, error) // nil once it was called with an error
 }
 
-// Overheads names what a Local takes its overheads and its size from: how long containers take to be created, calls to
-// arrive, and so on.
+// Overheads names the platform whose size and overheads a [Local] imitates: how long containers take to be created, calls to arrive, and
+// so on.
 type Overheads string
 
 const (
-	// Cluster is the OpenWhisk cluster on Kubernetes that the published traces were recorded on.
+	// Cluster is the OpenWhisk cluster on Kubernetes on which the published traces were recorded.
 	Cluster Overheads = "cluster"
-	// Standalone is one server of a standalone OpenWhisk, with Docker.
+	// Standalone is a standalone OpenWhisk on one machine, with Docker.
 	Standalone Overheads = "standalone"
-	// RealTime is the platform of this repository in real time, sampler platform.
+	// RealTime is the platform of this module in real time: sampler platform.
 	RealTime Overheads = "local"
 )
 
-// AllOverheads are those that can be had, the default first.
+// AllOverheads returns all values of Overheads, the default first.
 func AllOverheads() []Overheads { return []Overheads{Cluster, Standalone, RealTime} }
 
 // config returns the platform's configuration.
@@ -69,7 +69,7 @@ func (o Overheads) config() (localwhisk.Config, error) {
 	return localwhisk.Config{}, o.Validate()
 }
 
-// Validate returns an error that names those that can be had if o is none of them.
+// Validate returns an error that names the allowed values if o is none of them.
 func (o Overheads) Validate() error {
 	if !slices.Contains(AllOverheads(), o) {
 		return fmt.Errorf("there are no overheads of %q, only of %s, %s and %s", o, Cluster, Standalone, RealTime)
@@ -77,20 +77,20 @@ func (o Overheads) Validate() error {
 	return nil
 }
 
-// LocalOptions says what a Local is like.
+// LocalOptions configures a [Local].
 type LocalOptions struct {
-	// Overheads are those of the platform; "" for those of the Cluster.
+	// Overheads are those of the platform; "" stands for Cluster.
 	Overheads Overheads
-	// MemoryMB is the platform's memory for containers in MiB, of which each takes 256; 0 for that of the Overheads.
+	// MemoryMB is the platform's memory for containers in MiB, of which each takes 256; 0 stands for that of the Overheads.
 	MemoryMB int
-	// Seed determines all that is random about the platform.
+	// Seed determines everything that is random about the platform.
 	Seed uint64
 }
 
-// NewLocal returns an empty platform with the overheads of the Cluster. The seed determines all that is random about it.
+// NewLocal returns an empty platform with the overheads of Cluster. The seed determines everything that is random about it.
 func NewLocal(seed uint64) (*Local, error) { return NewLocalWith(LocalOptions{Seed: seed}) }
 
-// NewLocalWith returns an empty platform. Overheads that are not known, and memory that does not suffice for a container, are errors.
+// NewLocalWith returns an empty platform. Unknown overheads are an error, and so is memory that does not suffice for a container.
 func NewLocalWith(o LocalOptions) (*Local, error) {
 	if o.Overheads == "" {
 		o.Overheads = Cluster
@@ -115,12 +115,12 @@ func NewLocalWith(o LocalOptions) (*Local, error) {
 // Now returns the virtual time.
 func (l *Local) Now() time.Time { return l.clock.Now() }
 
-// AfterFunc plans a call of f for the virtual time d from now.
+// AfterFunc calls f when the virtual time d has passed.
 func (l *Local) AfterFunc(d time.Duration, f func()) (stop func() bool) {
 	return l.clock.AfterFunc(d, f)
 }
 
-// Deploy makes the application's functions known; a Local runs one application.
+// Deploy deploys the application's functions. A Local runs one application.
 func (l *Local) Deploy(_ context.Context, app *apps.Application) error {
 	if l.app != nil {
 		return fmt.Errorf("deploy %s: the platform runs %s already", app.Name, l.app.Name)
@@ -136,34 +136,34 @@ func (l *Local) Deploy(_ context.Context, app *apps.Application) error {
 	return nil
 }
 
-// Send has main invoked now.
+// Send invokes main now.
 func (l *Local) Send(r Request, done func(Trace, error)) error {
 	if l.app == nil {
 		return fmt.Errorf("send request %d: no application is deployed", r.Index)
 	}
-	f := &flight{request: r, trace: make(Trace, len(r.Calls)), missing: len(r.Calls), done: done}
-	_, err := l.platform.Invoke(l.names[r.Calls[0].Function], &call{local: l, flight: f}, nil)
+	p := &pendingRequest{plan: r, trace: make(Trace, len(r.Calls)), missing: len(r.Calls), done: done}
+	_, err := l.platform.Invoke(l.names[r.Calls[0].Function], &call{local: l, request: p}, nil)
 	return err
 }
 
-// handle is what every function does: sleep, then call.
+// handle is the handler of every function: it sleeps, then makes its calls.
 func (l *Local) handle(run *localwhisk.Run) {
 	c := run.Params().(*call)
-	todo := &c.flight.request.Calls[c.index]
-	c.run, c.todo = run, todo.Invokes
-	if todo.Sleep > 0 {
-		run.Sleep(todo.Sleep, c.next)
+	planned := &c.request.plan.Calls[c.index]
+	c.run, c.todo = run, planned.Invokes
+	if planned.Sleep > 0 {
+		run.Sleep(planned.Sleep, c.next)
 	} else {
 		c.next()
 	}
 }
 
-// next makes the next call of a function, and plans the one after it.
+// next makes the next call of a function and plans the one after it; after the last call the function ends.
 func (c *call) next() {
 	if len(c.todo) > 0 {
-		successor := &call{local: c.local, flight: c.flight, index: c.todo[0]}
+		successor := &call{local: c.local, request: c.request, index: c.todo[0]}
 		c.todo = c.todo[1:]
-		name := c.local.names[c.flight.request.Calls[successor.index].Function]
+		name := c.local.names[c.request.plan.Calls[successor.index].Function]
 		if _, err := c.run.Invoke(name, successor); err != nil {
 			c.run.Fail(err)
 			return
@@ -176,28 +176,28 @@ func (c *call) next() {
 	}
 }
 
-// ended puts a record into its trace, which is complete when every call has ended.
+// ended adds the record of an activation to its trace, and hands the trace over once every call has ended.
 func (l *Local) ended(a localwhisk.Activation) {
 	c := a.Params.(*call)
-	f := c.flight
-	if f.done == nil {
+	p := c.request
+	if p.done == nil {
 		return
 	}
 	if a.Err != nil {
-		f.done(nil, fmt.Errorf("activation %s of %s: %w", a.ID, a.Name, a.Err))
-		f.done = nil
+		p.done(nil, fmt.Errorf("activation %s of %s: %w", a.ID, a.Name, a.Err))
+		p.done = nil
 		return
 	}
-	f.trace[c.index] = Activation{
+	p.trace[c.index] = Activation{
 		ID: a.ID, Cause: a.Cause, Name: a.Name,
 		Arrival: a.Arrival(), End: a.End, Wait: a.WaitTime, Init: a.InitTime,
 	}
-	if f.missing--; f.missing == 0 {
-		f.done(f.trace, nil)
+	if p.missing--; p.missing == 0 {
+		p.done(p.trace, nil)
 	}
 }
 
-// Wait lets the virtual time pass.
+// Wait lets virtual time pass until nothing is planned any more.
 func (l *Local) Wait(ctx context.Context) error {
 	if err := l.clock.Run(ctx); err != nil {
 		return err

@@ -12,27 +12,27 @@ import (
 	"github.com/tppfaas/tppfaas/tpp"
 )
 
-// Mixture says what a Mix is made of.
+// Mixture says what [Mix] has mixed.
 type Mixture struct {
-	// Traces is the number of traces, Replaced how many of them are from the bursts.
+	// Traces is the number of traces, Replaced how many of them come from the bursts.
 	Traces, Replaced int
-	// Events and ColdStarts count invocations.
+	// Events is the number of invocations, ColdStarts how many of them were cold.
 	Events, ColdStarts int
 }
 
-// ColdShare is the share of cold starts among the invocations.
+// ColdShare returns the share of cold starts among the invocations.
 func (m Mixture) ColdShare() float64 { return float64(m.ColdStarts) / float64(m.Events) }
 
-// mixTolerance is how far from the share that is asked for the nearest may be.
+// mixTolerance is the largest difference between the share that is asked for and the one that is reached.
 const mixTolerance = 0.01
 
-// Mix returns the dataset of a high load, as the paper makes it: the traces of a low load, of which as many are
-// replaced by traces of bursts as make the share of cold starts among all invocations come nearest to cold, 0 to 1. Which traces
-// go, and which come, is drawn without replacement; a trace of bursts stands where the one stood that it replaces. Marks are
-// matched by name and keep the numbers that they have in low.
+// Mix returns the dataset of a high load, made as in the paper: in the dataset of a low load it replaces as many traces by traces of bursts
+// as bring the share of cold starts among all invocations nearest to cold, from 0 to 1. Which traces are replaced, and by which, is drawn
+// without replacement; each keeps the place of the one that it replaces. Marks are matched by name and keep the numbers that they have in
+// low.
 //
-// It is an error if the two are of different functions, if one has no init times, and if no number of traces comes within 0.01
-// of the share; the error says what can be had. The datasets are left as they are, and share their sequences with the result.
+// It is an error if the two datasets are of different functions, if one has no init times, and if no number of traces comes within 0.01
+// of the share; the error then says which shares can be reached. The datasets are not changed, and share their sequences with the result.
 func Mix(low, bursts *tpp.Dataset, cold float64, number uint64) (*tpp.Dataset, Mixture, error) {
 	if !(cold >= 0 && cold <= 1) {
 		return nil, Mixture{}, fmt.Errorf("a share of cold starts of %v: it must be from 0 to 1", cold)
@@ -54,9 +54,9 @@ func Mix(low, bursts *tpp.Dataset, cold float64, number uint64) (*tpp.Dataset, M
 			}
 		}
 	}
-	going := rand.New(seed.Stream(number, "traces that go")).Perm(len(low.Sequences))
-	coming := rand.New(seed.Stream(number, "traces that come")).Perm(len(bursts.Sequences))
-	most := min(len(going), len(coming))
+	replaced := rand.New(seed.Stream(number, "traces that go")).Perm(len(low.Sequences))
+	replacing := rand.New(seed.Stream(number, "traces that come")).Perm(len(bursts.Sequences))
+	most := min(len(replaced), len(replacing))
 
 	m := Mixture{Traces: len(low.Sequences)}
 	for i := range low.Sequences {
@@ -68,8 +68,8 @@ func Mix(low, bursts *tpp.Dataset, cold float64, number uint64) (*tpp.Dataset, M
 	best, nearest := m, math.Abs(m.ColdShare()-cold)
 	least, greatest := m.ColdShare(), m.ColdShare()
 	for k := range most {
-		m.count(&low.Sequences[going[k]], -1)
-		m.count(&bursts.Sequences[coming[k]], 1)
+		m.count(&low.Sequences[replaced[k]], -1)
+		m.count(&bursts.Sequences[replacing[k]], 1)
 		m.Replaced = k + 1
 		least, greatest = min(least, m.ColdShare()), max(greatest, m.ColdShare())
 		if far := math.Abs(m.ColdShare() - cold); far < nearest {
@@ -81,12 +81,12 @@ func Mix(low, bursts *tpp.Dataset, cold float64, number uint64) (*tpp.Dataset, M
 	}
 	mixed := &tpp.Dataset{MarkNames: low.MarkNames, Sequences: slices.Clone(low.Sequences)}
 	for k := range best.Replaced {
-		mixed.Sequences[going[k]] = bursts.Sequences[coming[k]]
+		mixed.Sequences[replaced[k]] = bursts.Sequences[replacing[k]]
 	}
 	return mixed, best, nil
 }
 
-// count adds a trace to the sums, or takes it away.
+// count adds the events of a trace to the sums (by = 1), or subtracts them (by = −1).
 func (m *Mixture) count(s *tpp.Sequence, by int) {
 	m.Events += by * s.Len()
 	for i := range s.Len() {

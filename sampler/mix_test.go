@@ -11,7 +11,7 @@ import (
 	"github.com/tppfaas/tppfaas/tpp"
 )
 
-// anyTraces has n traces of up to five events, each with a time of its own that tells it apart, of which a part is cold.
+// anyTraces draws n traces of up to five events, some of them cold. The first arrival time identifies a trace.
 func anyTraces(t *rapid.T, label string, n int, base float64, cold float64, names []string) *tpp.Dataset {
 	d := &tpp.Dataset{MarkNames: names}
 	for i := range n {
@@ -29,8 +29,8 @@ func anyTraces(t *rapid.T, label string, n int, base float64, cold float64, name
 	return d
 }
 
-// TestMix: as many traces as the low load has, each of them once from one of the two; the share is the nearest that any number of
-// the drawn traces gives; marks keep their names; the same seed gives the same.
+// TestMix checks that a mixture has as many traces as the low load, each once and from one of the two datasets; that its counts are right;
+// that marks keep their names; and that the same seed gives the same mixture.
 func TestMix(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		low := anyTraces(t, "low", rapid.IntRange(1, 30).Draw(t, "low traces"), 0, 0.05, []string{"a", "b", "c"})

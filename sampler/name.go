@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// DefaultSeed is the seed of a sampling for which none was chosen.
+// DefaultSeed is the seed of a sampling unless another is chosen.
 const DefaultSeed = 1
 
-// FileName names a dataset after the application and everything that was asked for, so that two samplings that differ never
-// take each other's place: sequence_n1000_l2_u6.json, and in this order _b50_w120 for batches, _e2 for duration anomalies,
+// FileName returns the default name of a dataset. It contains the application and everything that was asked for, so that two samplings that
+// differ never overwrite each other: sequence_n1000_l2_u6.json, and in this order _b50_w120 for batches, _e2 for duration anomalies,
 // _m1 for missing functions, _r for random durations, and _seed7 for a seed other than DefaultSeed. Times are in seconds.
 func FileName(application string, config Config) string {
 	var b strings.Builder
@@ -38,8 +38,8 @@ func FileName(application string, config Config) string {
 
 var fileName = regexp.MustCompile(`^(.+?)_n(\d+)_l([\d.]+)_u([\d.]+)(?:_b(\d+)_w([\d.]+))?(?:_e(\d+))?(?:_m(\d+))?(_r)?(?:_seed(\d+))?\.json$`)
 
-// ParseFileName returns what FileName named so, also where a folder comes before it, _openwhisk after it, or .gz after that. Another
-// name is an error.
+// ParseFileName returns the application and the config of a name that FileName has made. A folder before it, and _openwhisk and .gz at its
+// end, are allowed. Any other name is an error.
 func ParseFileName(path string) (application string, config Config, err error) {
 	name, _ := strings.CutSuffix(filepath.Base(path), ".gz")
 	name = strings.Replace(name, "_openwhisk.json", ".json", 1)
@@ -79,5 +79,5 @@ func ParseFileName(path string) (application string, config Config, err error) {
 	return m[1], config, nil
 }
 
-// seconds writes a time as the shortest decimal.
+// seconds formats a time in seconds, as the shortest decimal number.
 func seconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) }

@@ -8,9 +8,9 @@ import (
 	"github.com/tppfaas/tppfaas/internal/seed"
 )
 
-// Request is one request, with everything that was drawn for it.
+// Request is one request of the plan, with everything that was drawn for it.
 type Request struct {
-	// Index counts the requests from 0.
+	// Index is the number of the request, from 0.
 	Index int
 	// Time is when to send the request, after the start of the sampling.
 	Time time.Duration
@@ -20,7 +20,7 @@ type Request struct {
 	Anomalies, Missing []int
 }
 
-// Planner draws the requests one after the other. The times of the requests come from a stream of their own: they stay the
+// Planner draws the requests one after the other. Their times come from a random stream of their own, so that they stay the
 // same whatever else is varied. See [apps.Drawer] for the calls.
 type Planner struct {
 	config    Config
@@ -45,8 +45,8 @@ func NewPlanner(app *apps.Application, config Config) (*Planner, error) {
 	return &Planner{config: config, drawer: drawer, intervals: rand.New(seed.Stream(config.Seed, "intervals"))}, nil
 }
 
-// Next returns the next request, and false after the last. The Calls of several requests may share memory: they are not to
-// be changed.
+// Next returns the next request, and false after the last. The Calls of several requests may share memory: do not change
+// them.
 func (p *Planner) Next() (Request, bool) {
 	if p.next == p.config.Requests {
 		return Request{}, false

@@ -69,7 +69,7 @@ func drawConfig(t *rapid.T, app *apps.Application) Config {
 	return c
 }
 
-// tree writes the calls below call i as f1(f2 f3()), to compare.
+// tree formats the calls below call i as f1(f2 f3()), to compare.
 func tree(app *apps.Application, calls []apps.Call, i int) string {
 	var below []string
 	for _, j := range calls[i].Invokes {
@@ -78,7 +78,7 @@ func tree(app *apps.Application, calls []apps.Call, i int) string {
 	return app.Functions[calls[i].Function].Name + "(" + strings.Join(below, " ") + ")"
 }
 
-// graph writes the same from the graph itself: whoever is missing is replaced by what it invokes.
+// graph formats the same from the graph itself: a missing function is replaced by what it invokes.
 func graph(app *apps.Application, function int, missing []int) string {
 	var below []string
 	for _, s := range app.Functions[function].Invokes {
@@ -158,7 +158,7 @@ func TestPlan(t *testing.T) {
 	})
 }
 
-// A longer sampling begins like a shorter one, and what is varied leaves the rest as it was.
+// TestStreamsAreSeparate checks that a longer sampling begins like a shorter one, and that varying one thing leaves the others unchanged.
 func TestStreamsAreSeparate(t *testing.T) {
 	app := load(t, "tree_large")
 	base := Config{Requests: 50, MinInterval: time.Second, MaxInterval: 3 * time.Second, Seed: 5}
@@ -201,7 +201,7 @@ func TestStreamsAreSeparate(t *testing.T) {
 	}
 }
 
-// within fails unless a mean of n draws is within five standard errors of what it should be.
+// within fails the test unless a mean of n draws is within five standard errors of the expected one.
 func within(t *testing.T, what string, mean, want, deviation float64, n int) {
 	t.Helper()
 	if allowed := 5 * deviation / math.Sqrt(float64(n)); math.Abs(mean-want) > allowed {
@@ -275,7 +275,7 @@ func TestDistributionOfHits(t *testing.T) {
 	}
 }
 
-// No gamma distribution that an application may have leads to a sleep that overflows.
+// TestHugeSleepsAreBounded checks that no gamma distribution that an application may have leads to a sleep that overflows.
 func TestHugeSleepsAreBounded(t *testing.T) {
 	app := &apps.Application{Name: "x", Functions: []apps.Function{
 		{Name: apps.Main, Invokes: []string{"f"}},

@@ -12,29 +12,29 @@ import (
 	"github.com/tppfaas/tppfaas/tpp"
 )
 
-// Result is what a sampling gives.
+// Result is the outcome of a sampling.
 type Result struct {
-	// Dataset has a sequence for each request whose trace is complete, in the order of the plan. Its marks are [MarkNames]. It is
-	// nil from [Collect].
+	// Dataset has a sequence for each request whose trace is complete, in the order of the plan. Its marks are [MarkNames]. [Collect]
+	// leaves it nil.
 	Dataset *tpp.Dataset
-	// Sequences counts the traces that are complete.
+	// Sequences is the number of complete traces.
 	Sequences int
 	// Incomplete has the requests that were sent and have no complete trace, in the order of the plan.
 	Incomplete []*Incomplete
-	// Sends has the times at which each request was to be sent and was sent. Those that an earlier run has sent are not there. It
-	// is nil from [Collect].
+	// Sends has the times at which each request was to be sent and was sent, without those that an earlier run has sent. [Collect]
+	// leaves it nil.
 	Sends []Send
-	// Sent counts the requests that this run has sent.
+	// Sent is the number of requests that this run has sent.
 	Sent int
-	// Lateness is how far behind its schedule the latest request was sent that is done.
+	// Lateness is the longest delay of a send behind its schedule, among the requests that are done.
 	Lateness time.Duration
-	// Events and ColdStarts count invocations.
+	// Events is the number of invocations in complete traces, ColdStarts how many of them were cold.
 	Events, ColdStarts int
 	// Start is when the first request was to be sent, End when the last function ended.
 	Start, End time.Time
 }
 
-// Send is the sending of a request, in times after the start of the sampling.
+// Send has the times of a request, both since the start of the sampling.
 type Send struct {
 	Intended, Actual time.Duration
 }
@@ -66,8 +66,8 @@ func Sample(ctx context.Context, target Target, app *apps.Application, config Co
 	return result, err
 }
 
-// Collect is [Sample] for those who do not want everything in memory: it hands each sequence to keep as its trace is complete,
-// one at a time and in no particular order, and the result has no dataset. An error of keep ends the sampling.
+// Collect is like [Sample], but keeps no sequences in memory: it calls keep with each one once its trace is complete, one at a time and in
+// no particular order, and the result has no dataset. An error of keep ends the sampling.
 func Collect(ctx context.Context, target Target, app *apps.Application, config Config, keep func(request int, s tpp.Sequence) error) (*Result, error) {
 	return collect(ctx, target, app, config, false, keep)
 }
@@ -103,29 +103,29 @@ func collect(ctx context.Context, target Target, app *apps.Application, config C
 	return result, nil
 }
 
-// sampling is a Collect under way. Its methods may be called from any goroutine, as the clock of a target pleases.
+// sampling is a Collect under way. Its methods may be called from any goroutine, because a target may call back from any.
 type sampling struct {
 	target   Target
-	recorder Recorder // nil if the target keeps no record
+	recorder Recorder // the target, if it is a Recorder
 	cancel   context.CancelFunc
 	keep     func(int, tpp.Sequence) error
-	// noteSends keeps the times of all sends.
+	// noteSends makes result.Sends complete.
 	noteSends bool
 	marks     map[string]int
 
 	mu      sync.Mutex
 	planner *Planner
-	shift   time.Duration // of the plan's times, once a request of this run is planned
-	begun   bool          // one is
-	stop    func() bool   // takes back the next sending
-	closed  bool
-	err     error // the first that a request met
-	sent    []int // the requests of result.Sends
+	begun   bool          // a send by this run is planned
+	shift   time.Duration // the planned time of that first send, which is due at once
+	stop    func() bool   // cancels the next send
+	closed  bool          // set by close; what comes later is ignored
+	err     error         // the first that a request met
+	sent    []int         // the requests of result.Sends
 	result  Result
 }
 
-// schedule plans the next sending. Each is planned when the one before is made: millions of timers would only fill memory.
-// Requests that were sent before are handed over at once, and the first of the others is due now.
+// schedule plans the next send. Each is planned when the one before is made: millions of timers would only fill memory.
+// Requests that an earlier run has sent are passed to the target at once, and the first of the others is due now.
 func (s *sampling) schedule() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -138,7 +138,7 @@ func (s *sampling) schedule() {
 			if _, before := s.recorder.SentAt(r.Index); before {
 				s.mu.Unlock()
 				index := r.Index
-				err := s.target.Send(r, func(t Trace, err error) { s.collect(index, t, err) })
+				err := s.target.Send(r, func(t Trace, err error) { s.receive(index, t, err) })
 				if err != nil {
 					s.fail(index, err)
 				}
@@ -155,6 +155,7 @@ func (s *sampling) schedule() {
 	}
 }
 
+// send sends a request that is due, and plans the next one.
 func (s *sampling) send(r Request, due time.Duration) {
 	s.mu.Lock()
 	if s.closed {
@@ -168,15 +169,15 @@ func (s *sampling) send(r Request, due time.Duration) {
 		s.sent = append(s.sent, r.Index)
 	}
 	s.mu.Unlock()
-	index := r.Index // all that done holds of the request
+	index := r.Index // so that done does not keep the request in memory
 	err := s.target.Send(r, func(t Trace, err error) {
-		if s.recorder != nil { // which knows better
+		if s.recorder != nil { // it knows when the request was really sent
 			if at, ok := s.recorder.SentAt(index); ok {
 				actual = at.Sub(s.result.Start)
 			}
 		}
 		s.late(actual - due)
-		s.collect(index, t, err)
+		s.receive(index, t, err)
 	})
 	if err != nil {
 		s.fail(index, err)
@@ -185,7 +186,7 @@ func (s *sampling) send(r Request, due time.Duration) {
 	s.schedule()
 }
 
-// late notes how far behind its schedule a request was sent.
+// late records how far behind its schedule a request was sent.
 func (s *sampling) late(by time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -194,13 +195,14 @@ func (s *sampling) late(by time.Duration) {
 	}
 }
 
-// fail ends the sampling because of a request.
+// fail ends the sampling with the error of a request.
 func (s *sampling) fail(index int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.failLocked(index, err)
 }
 
+// failLocked is fail for callers that hold the lock.
 func (s *sampling) failLocked(index int, err error) {
 	if s.err == nil && !s.closed {
 		s.err = fmt.Errorf("request %d: %w", index, err)
@@ -208,7 +210,8 @@ func (s *sampling) failLocked(index int, err error) {
 	s.cancel()
 }
 
-func (s *sampling) collect(index int, t Trace, err error) {
+// receive takes the trace of a request, or the reason why there is none.
+func (s *sampling) receive(index int, t Trace, err error) {
 	var sequence tpp.Sequence
 	if err == nil {
 		sequence, err = t.Sequence(s.marks)
@@ -244,7 +247,7 @@ func (s *sampling) collect(index int, t Trace, err error) {
 	}
 }
 
-// close takes back what is still planned, and returns what there is; whatever comes in later is ignored.
+// close cancels the next send and returns the result. What comes in later is ignored.
 func (s *sampling) close() *Result {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -21,7 +21,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// steady is a Target on which everything takes the same time: wait for every invocation, init for the first of each
+// steady is a Target on which everything takes a fixed time: wait for every invocation, init for the first of each
 // function.
 type steady struct {
 	*localwhisk.VirtualClock
@@ -119,7 +119,7 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// One chain on a platform that is known to the millisecond.
+// TestSampleToTheMillisecond checks one chain on a platform whose times are known to the millisecond.
 func TestSampleToTheMillisecond(t *testing.T) {
 	app := &apps.Application{Name: "x", Functions: []apps.Function{
 		{Name: "f", Duration: 300 * time.Millisecond, Gamma: apps.Gamma{Shape: 1, Rate: 1}},
@@ -155,7 +155,7 @@ func TestSampleToTheMillisecond(t *testing.T) {
 	}
 }
 
-// Requests are sent on schedule however slow the platform is, and a late clock does not add up.
+// TestSchedule checks that requests are sent on schedule however slow the platform is, and that delays of the clock do not add up.
 func TestSchedule(t *testing.T) {
 	config := Config{Requests: 30, MinInterval: 100 * time.Millisecond, MaxInterval: time.Second, Seed: 9}
 	for _, late := range []time.Duration{0, 7 * time.Millisecond} {
@@ -240,7 +240,7 @@ func TestCancel(t *testing.T) {
 	}
 }
 
-// Whoever cancels and lets the platform run on sees no further request.
+// TestNothingIsSentAfterwards checks that no request is sent after the context is cancelled, even if the platform goes on.
 func TestNothingIsSentAfterwards(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	target := newSteady()
@@ -290,7 +290,7 @@ func encode(t interface {
 	return b.Bytes()
 }
 
-// On the local platform the traces are those of the plan.
+// TestLocal checks that the traces of the local platform are those of the plan.
 func TestLocal(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		app := anyApplication.Draw(t, "application")
@@ -327,7 +327,7 @@ func TestLocal(t *testing.T) {
 	})
 }
 
-// sorted is tree with the calls of each function in alphabetical order: the first of two may arrive after the second.
+// sorted is like tree with the calls of each function in alphabetical order, because the first of two may arrive after the second.
 func sorted(app *apps.Application, calls []apps.Call, i int) string {
 	var below []string
 	for _, j := range calls[i].Invokes {
@@ -337,7 +337,7 @@ func sorted(app *apps.Application, calls []apps.Call, i int) string {
 	return app.Functions[calls[i].Function].Name + "(" + strings.Join(below, " ") + ")"
 }
 
-// The calls of a fan-out are CallGap apart; on their way to the platform they are delayed a little, each by itself.
+// TestLocalSpacesTheCallsOfAFanOut checks that the calls of a fan-out are CallGap apart, but for their delays on the way to the platform.
 func TestLocalSpacesTheCallsOfAFanOut(t *testing.T) {
 	result := sampleLocal(t, load(t, "fanout_small"), Config{Requests: 300, MinInterval: 2 * time.Second, MaxInterval: 6 * time.Second, Seed: 1})
 	var gaps []float64
@@ -396,7 +396,7 @@ func BenchmarkSampleLocal(b *testing.B) {
 	}
 }
 
-// recording is a target that has sent some requests in a run before.
+// recording is a target that has sent some requests in an earlier run.
 type recording struct {
 	*steady
 	before map[int]bool
@@ -413,7 +413,8 @@ func (r *recording) Send(request Request, done func(Trace, error)) error {
 	return r.steady.Send(request, done)
 }
 
-// What an earlier run has sent is handed over at once, and the rest of the plan begins now; a trace that is incomplete is left out.
+// TestSampleGoesOn checks that what an earlier run has sent is passed to the target at once, that the rest of the plan begins now, and that an
+// incomplete trace is left out.
 func TestSampleGoesOn(t *testing.T) {
 	target := &recording{steady: newSteady(), before: map[int]bool{0: true, 1: true, 3: true}}
 	target.spoil = func(r Request, trace Trace) (Trace, error) {
@@ -441,7 +442,7 @@ func TestSampleGoesOn(t *testing.T) {
 	}
 }
 
-// TestOverheads: the same requests wait for much longer on a cluster than on one machine, and hardly on this repository's platform.
+// TestOverheads checks that the same requests wait much longer on a cluster than on one machine, and hardly on this module's platform.
 func TestOverheads(t *testing.T) {
 	app := load(t, "sequence")
 	var coldWaits []float64

@@ -9,7 +9,7 @@ import (
 	"github.com/tppfaas/tppfaas/tpp"
 )
 
-// MarkNames are the marks of an application's datasets: the deployed names of its functions in the order of its file.
+// MarkNames returns the names of the marks in an application's datasets: the deployed names of its functions in the order of its file.
 func MarkNames(app *apps.Application) []string {
 	names := make([]string, len(app.Functions))
 	for i, f := range app.Functions {
@@ -18,7 +18,7 @@ func MarkNames(app *apps.Application) []string {
 	return names
 }
 
-// Marks are the marks of an application's functions by their deployed names; see [MarkNames].
+// Marks returns the marks of an application's functions by their deployed names; see [MarkNames].
 func Marks(app *apps.Application) map[string]int {
 	marks := make(map[string]int, len(app.Functions))
 	for i, name := range MarkNames(app) {
@@ -27,11 +27,11 @@ func Marks(app *apps.Application) map[string]int {
 	return marks
 }
 
-// Sequence turns the trace into numbers: events in the order of their arrival, times in milliseconds (arrival times since
-// 1970-01-01 UTC), marks by deployed name, for each event the index of the one that invoked it. Of events that arrive in
-// the same millisecond the one that stands first in the trace is first.
+// Sequence returns the trace as a sequence: events in the order of their arrival, times in milliseconds (arrival times since
+// 1970-01-01 UTC), marks by deployed name, for each event the index of the one that invoked it. Events that arrive at
+// the same time keep their order in the trace.
 //
-// A name without a mark, an activation that is there twice, and one whose cause is not there, are errors: the trace is not
+// A name without a mark, an activation that occurs twice, and one whose cause is missing are errors: the trace is not
 // complete, or not one trace.
 func (t Trace) Sequence(marks map[string]int) (tpp.Sequence, error) {
 	order := make([]int, len(t))

@@ -8,11 +8,11 @@ import (
 	"github.com/tppfaas/tppfaas/apps"
 )
 
-// Clock is the time in which requests are sent; it may be virtual.
+// Clock is the clock of a platform; its time may be virtual.
 type Clock interface {
 	// Now returns the present time.
 	Now() time.Time
-	// AfterFunc calls f once when d has passed, unless stop is called before; stop reports whether it came in time.
+	// AfterFunc calls f once when d has passed, unless stop is called before. stop reports whether it has prevented the call.
 	AfterFunc(d time.Duration, f func()) (stop func() bool)
 }
 
@@ -23,15 +23,15 @@ type Target interface {
 	Deploy(ctx context.Context, app *apps.Application) error
 	// Send sends the request to main now and returns at once. Each function sleeps and calls as the request's Calls say,
 	// the calls of one function [apps.CallGap] apart. Later, never within Send, done is called once: with the complete trace, or
-	// with the reason why there is none, an *Incomplete if that is no reason to end the sampling.
+	// with the reason why there is none. An *Incomplete leaves this request out; any other error ends the sampling.
 	Send(r Request, done func(Trace, error)) error
 	// Wait lets time pass until every planned call of AfterFunc was made and every request is done. It returns the
 	// context's error when that is done before; it may still wait for what was sent.
 	Wait(ctx context.Context) error
 }
 
-// Recorder is a Target that records what it sends beyond the end of the process, so that a sampling can go on where another
-// was broken off: [Sample] hands it the requests that were sent before at once, for their traces only.
+// Recorder is a Target that records on disk what it sends, so that another process can continue the sampling: [Sample] passes the requests
+// that were sent before to Send at once, only to get their traces.
 type Recorder interface {
 	Target
 	// SentAt returns when a request was sent, by this process or one before it; false if it was not.
@@ -40,11 +40,11 @@ type Recorder interface {
 
 // Incomplete is the error of a request whose trace is not complete.
 type Incomplete struct {
-	// Request is its index.
+	// Request is the index of the request.
 	Request int
 	// Missing are the deployed names of the functions that are missing from the trace, one for each call.
 	Missing []string
-	// Reason says more, or why there is no trace at all; it may be "".
+	// Reason says why they are missing, or why there is no trace at all; it may be "".
 	Reason string
 }
 
@@ -60,10 +60,10 @@ func (i *Incomplete) Error() string {
 	return text
 }
 
-// Trace is all invocations of one request, in any order.
+// Trace has all invocations of one request, in any order.
 type Trace []Activation
 
-// Activation is what the platform knows of an invocation.
+// Activation is what the platform knows about an invocation.
 type Activation struct {
 	// ID is the activation id.
 	ID string
@@ -73,6 +73,6 @@ type Activation struct {
 	Name string
 	// Arrival is when the platform received the invocation, End when the function ended.
 	Arrival, End time.Time
-	// Wait is how long it waited for a container, Init how long that took to initialise, 0 if it was warm.
+	// Wait is how long the invocation waited for a container, Init how long that took to initialise, 0 if it was warm.
 	Wait, Init time.Duration
 }

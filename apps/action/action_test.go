@@ -23,8 +23,8 @@ import (
 	"github.com/tppfaas/tppfaas/apps"
 )
 
-// TestComposition: one request runs through the whole graph, each function once for each path to it; spans form the tree of
-// the calls; the calls of one function come in their order, no closer than they should.
+// TestComposition checks that one request runs through the whole graph, each function once for each path to it; that spans form the tree of
+// the calls; and that the calls of one function come in their order, no closer than they should.
 func TestComposition(t *testing.T) {
 	p := newTestPlatform(t, "tree_small")
 	r := &Runner{}
@@ -71,7 +71,7 @@ func TestComposition(t *testing.T) {
 	}
 }
 
-// TestVariations: what main draws is what the drawer draws for the seed, and a plan that is given is kept to.
+// TestVariations checks that main draws what the drawer draws for the seed, and that a given plan is followed.
 func TestVariations(t *testing.T) {
 	p := newTestPlatform(t, "parallel_small")
 	for _, more := range []map[string]any{
@@ -96,7 +96,7 @@ func TestVariations(t *testing.T) {
 	}
 }
 
-// TestGraphAsInTheFile: a deployment can hand graph.yaml itself to its functions.
+// TestGraphAsInTheFile checks that a deployment can pass graph.yaml itself to its functions.
 func TestGraphAsInTheFile(t *testing.T) {
 	value := `{"application": "a", "function": "main", "graph": {"functions": {"main": {"invokes": ["f2", "f1"]},
 		"f2": {"duration": 0, "gamma": {"shape": 1, "rate": 1}}, "f1": {"duration": 300, "gamma": {"shape": 30, "rate": 0.1}, "invokes": ["f2"]}}}}`
@@ -110,7 +110,7 @@ func TestGraphAsInTheFile(t *testing.T) {
 	require.Equal(t, 300.0, task.calls[2].Sleep)
 }
 
-// TestGammaDurations: the sleeps that main draws over many seeds have the mean and the deviation of the function's gamma.
+// TestGammaDurations checks that the sleeps that main draws over many seeds have the mean and the deviation of the function's gamma.
 func TestGammaDurations(t *testing.T) {
 	p := newTestPlatform(t, "sequence")
 	sum, squares := 0.0, 0.0
@@ -152,7 +152,7 @@ func TestAnnouncement(t *testing.T) {
 	require.Equal(t, ptrace.SpanKindServer, own.Kind())
 }
 
-// TestTraceContextPassesThrough: without a collector a function still hands on what it was given.
+// TestTraceContextPassesThrough checks that a function without a collector passes on the trace context that it was given.
 func TestTraceContextPassesThrough(t *testing.T) {
 	p := newTestPlatform(t, "sequence")
 	r := &Runner{}
@@ -166,7 +166,7 @@ func TestTraceContextPassesThrough(t *testing.T) {
 	require.NoError(t, r.Close(t.Context()))
 }
 
-// TestCollectorThatHangs costs nothing: the answer is there while the collector still holds the span.
+// TestCollectorThatHangs checks that a function answers while the collector hangs.
 func TestCollectorThatHangs(t *testing.T) {
 	p := newTestPlatform(t, "sequence")
 	p.hanging = make(chan struct{})
@@ -194,7 +194,7 @@ func TestCollectorThatFails(t *testing.T) {
 	_ = r.Close(ctx)
 }
 
-// TestCollectorComesBack: a span that nobody took is sent again.
+// TestCollectorComesBack checks that a span is sent again that the collector did not take.
 func TestCollectorComesBack(t *testing.T) {
 	p := newTestPlatform(t, "sequence")
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -222,7 +222,8 @@ func TestCollectorComesBack(t *testing.T) {
 	require.NoError(t, server.Close())
 }
 
-// TestOpenWhiskFails: what it cannot have taken is sent again; everything else is one clear error, without the key.
+// TestOpenWhiskFails checks that an invocation that OpenWhisk cannot have taken is repeated, and that everything else is one clear error
+// without the key.
 func TestOpenWhiskFails(t *testing.T) {
 	calls := []plannedCall{{Function: 0, Invokes: []int{1}}, {Function: 1}}
 	for name, test := range map[string]struct {
@@ -289,7 +290,7 @@ func TestOpenWhiskFails(t *testing.T) {
 	}
 }
 
-// TestKeyThatOpenWhiskProvides is used where no other is given.
+// TestKeyThatOpenWhiskProvides checks that the key of the request is used if the parameters have none.
 func TestKeyThatOpenWhiskProvides(t *testing.T) {
 	p := newTestPlatform(t, "sequence")
 	calls := []plannedCall{{Function: p.app.Index(apps.Main), Invokes: []int{1}}, {Function: p.app.Index("f1")}}
@@ -436,7 +437,7 @@ func TestZip(t *testing.T) {
 	}
 }
 
-// FuzzRequest: no parameters make the function panic, or do something other than answer.
+// FuzzRequest checks that no parameters make the function panic, or give an invalid task.
 func FuzzRequest(f *testing.F) {
 	app, err := apps.Load("tree_small")
 	if err != nil {
@@ -457,7 +458,7 @@ func FuzzRequest(f *testing.F) {
 	})
 }
 
-// BenchmarkRun is a function that neither sleeps nor invokes, with a collector that takes its spans.
+// BenchmarkRun runs a function that neither sleeps nor invokes nor exports.
 func BenchmarkRun(b *testing.B) {
 	app, err := apps.Load("sequence")
 	if err != nil {
@@ -473,7 +474,7 @@ func BenchmarkRun(b *testing.B) {
 	}
 }
 
-// A sleep is never shorter than it should be, whatever the runtime's timers do, and ends with its context.
+// TestWait checks that a sleep is never too short, and that it ends with its context.
 func TestWait(t *testing.T) {
 	for name, f := range map[string]func(context.Context, time.Duration) error{"sleep": sleep, "timerSleep": timerSleep} {
 		for _, d := range []time.Duration{1, 100 * time.Microsecond, 1300 * time.Microsecond, 20 * time.Millisecond} {

@@ -5,10 +5,10 @@
 //	application  the application's name
 //	graph        {"functions": [{"name", "duration" (ms), "gamma": {"shape", "rate"}, "invokes"}, …]}, or as graph.yaml has it
 //	function     the name of the function in the graph
-//	apihost      the OpenWhisk API that it invokes its successors through, with scheme
-//	package      the OpenWhisk package that its siblings are in; "" for none
+//	apihost      the address of the OpenWhisk API through which it invokes its successors, with scheme
+//	package      the OpenWhisk package of the functions; "" for none
 //	auth         the key, user:password; without it the one that OpenWhisk provides (annotation provide-api-key)
-//	collector    where spans go, OTLP over HTTP; "" for nowhere
+//	collector    the address to which spans are sent, OTLP over HTTP; "" for none
 //	announce     true: a span without duration, called start, is exported when the function begins
 //	insecure     true: the certificate of apihost is not checked
 //
@@ -19,7 +19,7 @@
 //	missing, seed            what main varies when it draws
 //	traceparent, tracestate  the W3C trace context of the caller
 //
-// The program in cmd/action speaks the two protocols of OpenWhisk's containers: the action loop of compiled actions, and that of
+// The program in cmd/action serves the two protocols of OpenWhisk's containers: the action loop of compiled actions, and that of
 // the docker skeleton. Package zips it for a kind:
 //
 //	executable, err := action.Build(ctx, "amd64")

@@ -38,27 +38,27 @@ func program() (string, error) { return testbin.Path("apps/action/cmd/action") }
 
 const key = "user:a-key-that-must-not-be-seen"
 
-// testPlatform is an OpenWhisk that runs what it is asked to invoke, in this process, and a collector.
+// testPlatform is an OpenWhisk that runs the functions in this process, and a collector.
 type testPlatform struct {
 	t         *testing.T
 	app       *apps.Application
 	whisk     *httptest.Server
 	collector *httptest.Server
-	failing   func(n int) (status int, body string) // of invocation n, counted from 1; status 0 to take it
-	hanging   chan struct{}                         // the collector takes nothing until it is closed; nil: it does not hang
+	failing   func(n int) (status int, body string) // answers invocation n, from 1; status 0 takes it
+	hanging   chan struct{}                         // the collector hangs until it is closed; nil: it does not hang
 
 	mu      sync.Mutex
 	posts   int
-	sent    []sending
+	sent    []invoked
 	answers map[string]json.RawMessage // by activation id
 	spans   []ptrace.Span
 	names   []string // service names
 	running sync.WaitGroup
-	came    chan struct{}
+	came    chan struct{} // signals that spans have arrived
 }
 
-// sending is an invocation that was taken.
-type sending struct {
+// invoked is an invocation that the platform has taken.
+type invoked struct {
 	at         time.Time
 	id, action string
 	body       map[string]any
@@ -79,7 +79,7 @@ func newTestPlatform(t *testing.T, app string) *testPlatform {
 	return p
 }
 
-// parameters are those of a function as it is deployed, with more.
+// parameters returns the parameters of a deployed function, changed by more: nil removes one.
 func (p *testPlatform) parameters(function string, more map[string]any) map[string]any {
 	all := map[string]any{
 		"application": p.app.Name, "graph": Graph(p.app), "function": function, "apihost": p.whisk.URL, "package": "tppfaas",
@@ -125,7 +125,7 @@ func (p *testPlatform) invoke(rw http.ResponseWriter, r *http.Request) {
 	require.Equal(p.t, "/api/v1/namespaces/_/actions/tppfaas/"+action, r.URL.Path)
 	require.Equal(p.t, "blocking=false", r.URL.RawQuery)
 	id := fmt.Sprintf("%032x", len(p.sent)+1)
-	p.sent = append(p.sent, sending{time.Now(), id, action, body})
+	p.sent = append(p.sent, invoked{time.Now(), id, action, body})
 	var function string
 	_, err := fmt.Sscanf(action, p.app.Name+"-dev-%s", &function)
 	require.NoError(p.t, err)
@@ -134,7 +134,7 @@ func (p *testPlatform) invoke(rw http.ResponseWriter, r *http.Request) {
 	_, _ = fmt.Fprintf(rw, `{"activationId":%q}`, id)
 }
 
-// run is a container that serves one invocation.
+// run runs one invocation, as a container would.
 func (p *testPlatform) run(id, function string, body map[string]any) {
 	r := &Runner{}
 	text := r.Run(context.Background(), p.request(id, function, body))
@@ -187,7 +187,7 @@ func (p *testPlatform) has(activation string) bool {
 	})
 }
 
-// wait returns the spans when there are n.
+// wait waits for n spans and returns them.
 func (p *testPlatform) wait(n int) []ptrace.Span {
 	p.t.Helper()
 	for deadline := time.After(time.Minute); ; {

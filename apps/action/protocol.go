@@ -12,11 +12,11 @@ import (
 	"time"
 )
 
-// Loop speaks the action loop: a line of JSON on in for each invocation, a line with the answer on out. With acknowledge it first
-// says that it is there, as __OW_WAIT_FOR_ACK demands. It returns at the end of in.
+// Loop serves the protocol of OpenWhisk's action loop: it reads a line of JSON from in for each invocation, and writes a line with the
+// answer to out. With acknowledge it first writes that it is ready, as __OW_WAIT_FOR_ACK demands. It returns at the end of in.
 //
-// The answer is written before the span is exported, which goes on beside: a container that is stopped meanwhile (OpenWhisk pauses
-// it) sends it when it goes on.
+// The span is exported in the background after the answer is written. A container that OpenWhisk pauses meanwhile exports it when it is
+// resumed.
 func Loop(ctx context.Context, r *Runner, in io.Reader, out io.Writer, acknowledge bool) error {
 	if acknowledge {
 		if _, err := io.WriteString(out, "{ \"ok\": true}\n"); err != nil {
@@ -40,6 +40,7 @@ func Loop(ctx context.Context, r *Runner, in io.Reader, out io.Writer, acknowled
 	}
 }
 
+// answer runs the invocation of a line.
 func answer(ctx context.Context, r *Runner, line []byte) json.RawMessage {
 	var request Request
 	if err := json.Unmarshal(line, &request); err != nil {
@@ -48,15 +49,15 @@ func answer(ctx context.Context, r *Runner, line []byte) json.RawMessage {
 	return r.Run(ctx, request)
 }
 
-// linger bounds how long a program that runs once stays to export its span.
-const linger = 300 * time.Millisecond
+// exportGrace bounds how long a program that is about to end waits for its spans to be exported.
+const exportGrace = 300 * time.Millisecond
 
-// Once speaks the protocol of the docker skeleton: the parameters come as text, the rest of the request in the environment, and the
-// answer is the last line of out.
+// Once serves the protocol of the docker skeleton: value has the parameters, the environment the rest of the request, and the answer is
+// the last line of out.
 func Once(ctx context.Context, r *Runner, value []byte, getenv func(string) string, out io.Writer) error {
 	var deadline milliseconds
 	if text := getenv("__OW_DEADLINE"); text != "" {
-		// One that is no number is none.
+		// A deadline that is no number counts as none.
 		_ = json.Unmarshal([]byte(text), &deadline)
 	}
 	text := r.Run(ctx, Request{
@@ -69,19 +70,20 @@ func Once(ctx context.Context, r *Runner, value []byte, getenv func(string) stri
 	return nil
 }
 
-// Main is the program: the action loop where descriptor 3 is open, else a single run on the last argument or standard input.
+// Main is the program: it serves the action loop if descriptor 3 is open, else one invocation with the last argument or standard input as
+// its parameters.
 func Main(ctx context.Context, args []string) error {
 	r := &Runner{Log: os.Stderr}
 	defer func() {
-		ctx, cancel := context.WithTimeout(context.Background(), linger)
+		ctx, cancel := context.WithTimeout(context.Background(), exportGrace)
 		defer cancel()
-		_ = r.Close(ctx) // a collector that is away costs nothing but this
+		_ = r.Close(ctx) // spans are lost if the collector is away
 	}()
 	if len(args) > 0 {
 		return Once(ctx, r, []byte(args[len(args)-1]), os.Getenv, os.Stdout)
 	}
 	if results := os.NewFile(3, "results"); results != nil {
-		// Not any descriptor: Go's own may have come to be 3.
+		// Descriptor 3 may also be one that Go has opened for itself.
 		if info, err := results.Stat(); err == nil && info.Mode()&(os.ModeNamedPipe|os.ModeSocket) != 0 {
 			return Loop(ctx, r, os.Stdin, results, os.Getenv("__OW_WAIT_FOR_ACK") != "")
 		}

@@ -13,21 +13,21 @@ import (
 	"github.com/tppfaas/tppfaas/apps"
 )
 
-// Request is an invocation as a container gets it.
+// Request is an invocation as OpenWhisk passes it to a container.
 type Request struct {
 	// Value has the parameters.
 	Value json.RawMessage `json:"value"`
-	// ActivationID is that of this invocation. In a warm container the environment still has that of the first.
+	// ActivationID is that of this invocation. The environment of a warm container still has that of its first one.
 	ActivationID string `json:"activation_id"`
 	// ActionName is the full name, /NAMESPACE/PACKAGE/NAME.
 	ActionName string `json:"action_name"`
-	// APIKey is there with the annotation provide-api-key.
+	// APIKey is set if the action has the annotation provide-api-key.
 	APIKey string `json:"api_key"`
 	// Deadline is when OpenWhisk kills the function, in milliseconds since 1970.
 	Deadline milliseconds `json:"deadline"`
 }
 
-// milliseconds is a number that may stand in quotes.
+// milliseconds is a number that may be quoted in JSON.
 type milliseconds int64
 
 // UnmarshalJSON reads 123 and "123".
@@ -47,7 +47,7 @@ func (m *milliseconds) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// parameters are those of a function and of its invocation.
+// parameters are the parameters of a function and of its invocation.
 type parameters struct {
 	Application string        `json:"application"`
 	Graph       graph         `json:"graph"`
@@ -68,7 +68,7 @@ type parameters struct {
 	TraceState  string        `json:"tracestate"`
 }
 
-// flag is a bool that may be the text of one, as from the environment of a deployment; "" is false.
+// flag is a bool that may be a string in JSON, as it is when it comes from the environment of a deployment; "" is false.
 type flag bool
 
 // UnmarshalJSON reads true, "true" and the like.
@@ -84,8 +84,8 @@ func (f *flag) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// graph is an application as a parameter: its functions as a list in their order, or by name as in graph.yaml, when they count in
-// the order of their names.
+// graph is an application as a parameter: its functions as a list in their order, or as in graph.yaml by name, which puts them in the
+// order of their names.
 type graph struct {
 	Functions []graphFunction `json:"functions"`
 }
@@ -126,14 +126,14 @@ type gamma struct {
 	Rate  float64 `json:"rate"`
 }
 
-// plannedCall is a call as a parameter.
+// plannedCall is a call of the plan as a parameter.
 type plannedCall struct {
 	Function int     `json:"f"`
 	Sleep    float64 `json:"sleep_ms"`
 	Invokes  []int   `json:"invokes,omitempty"`
 }
 
-// Graph returns the parameter graph of an application.
+// Graph returns an application as the parameter graph.
 func Graph(app *apps.Application) any {
 	g := graph{Functions: make([]graphFunction, len(app.Functions))}
 	for i, f := range app.Functions {
@@ -142,9 +142,10 @@ func Graph(app *apps.Application) any {
 	return g
 }
 
-// Calls returns the parameter calls of a request.
+// Calls returns the calls of a request as the parameter calls.
 func Calls(calls []apps.Call) any { return plan(calls) }
 
+// plan converts the calls of a request to parameters.
 func plan(calls []apps.Call) []plannedCall {
 	planned := make([]plannedCall, len(calls))
 	for i, c := range calls {
@@ -155,15 +156,15 @@ func plan(calls []apps.Call) []plannedCall {
 
 func inMilliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// task is what one invocation has to do.
+// task says what one invocation has to do.
 type task struct {
 	parameters
 	app   *apps.Application
 	calls []plannedCall
-	own   plannedCall
+	own   plannedCall // of calls, the one of this invocation
 }
 
-// newTask reads the parameters and checks them; main draws the calls if there are none.
+// newTask reads and checks the parameters. If they have no calls main draws them.
 func newTask(value json.RawMessage) (*task, error) {
 	t := &task{}
 	if len(value) == 0 {
@@ -223,5 +224,5 @@ func toDuration(ms float64) time.Duration {
 	return time.Duration(math.Round(ms * float64(time.Millisecond)))
 }
 
-// name is that under which the function is deployed.
+// name returns the name under which the function is deployed.
 func (t *task) name() string { return t.app.DeployedName(t.Function) }

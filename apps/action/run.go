@@ -14,22 +14,22 @@ import (
 
 // Runner runs the invocations of a container, one after the other. The zero value is ready for use.
 type Runner struct {
-	// Log gets a line for each invocation, what it did or why it failed; nil for none.
+	// Log receives a line for each invocation, which says what it did or why it failed; nil discards them.
 	Log io.Writer
 
 	invoker invoker
 	tracer  tracer
 }
 
-// result is what a function answers with.
+// result is the answer of a function.
 type result struct {
 	Function    string            `json:"function"`
 	Call        int               `json:"call"`
-	Activations map[string]string `json:"activations"` // of the calls it made, by their numbers
+	Activations map[string]string `json:"activations"` // of the calls that it made, by their indices
 }
 
-// Run does what one invocation demands, and returns its answer: an object, in the case of a failure {"error": REASON}, by which
-// OpenWhisk knows an application error.
+// Run runs one invocation and returns its answer: an object. After a failure it is {"error": REASON}, which OpenWhisk takes as an
+// application error.
 func (r *Runner) Run(ctx context.Context, request Request) json.RawMessage {
 	answer, err := r.run(ctx, request)
 	if err != nil {
@@ -43,6 +43,7 @@ func (r *Runner) Run(ctx context.Context, request Request) json.RawMessage {
 	return text
 }
 
+// run reads the parameters, and runs the function within its deadline and a span.
 func (r *Runner) run(ctx context.Context, request Request) (any, error) {
 	begin := time.Now()
 	if request.Deadline > 0 {
@@ -63,7 +64,7 @@ func (r *Runner) run(ctx context.Context, request Request) (any, error) {
 	return answer, err
 }
 
-// work sleeps and makes the calls, [apps.CallGap] apart or more: each so long after the one before it was sent.
+// work sleeps and makes the calls, each at least [apps.CallGap] after the one before.
 func (r *Runner) work(ctx context.Context, t *task, request Request, span span) (any, error) {
 	if err := wait(ctx, toDuration(t.own.Sleep)); err != nil {
 		return nil, err
@@ -88,12 +89,12 @@ func (r *Runner) work(ctx context.Context, t *task, request Request, span span) 
 
 func (r *Runner) logf(format string, args ...any) {
 	if r.Log != nil {
-		// A log that cannot be written is no reason to fail the function.
+		// The function should not fail because its log cannot be written.
 		_, _ = fmt.Fprintf(r.Log, format+"\n", args...)
 	}
 }
 
-// wait returns when d has passed, or the reason why it does not.
+// wait returns when d has passed, or an error if the function's time limit comes first.
 func wait(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return nil
@@ -105,7 +106,7 @@ func wait(ctx context.Context, d time.Duration) error {
 	return err
 }
 
-// timerSleep sleeps by the timers of Go's runtime, which are late by up to a millisecond and a thousandth of the time.
+// timerSleep sleeps by a timer of Go's runtime, which may be late by up to a millisecond and a thousandth of the time.
 func timerSleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -117,7 +118,7 @@ func timerSleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Close exports what is left, for as long as the context allows.
+// Close exports the spans that are left, for as long as the context allows.
 func (r *Runner) Close(ctx context.Context) error {
 	r.invoker.close()
 	return r.tracer.close(ctx)

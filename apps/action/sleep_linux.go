@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sleep returns when d has passed, or the context's error. The runtime waits for its timers in epoll_wait, in whole milliseconds and
-// with the slack of a thousandth of the time that Linux takes there; a timer of the kernel that is a file has neither.
+// sleep returns when d has passed, or the context's error. It uses a timer file descriptor of Linux, which is precise: Go's runtime waits for
+// its timers in epoll_wait, in whole milliseconds and with a slack of a thousandth of the time.
 func sleep(ctx context.Context, d time.Duration) error {
 	fd, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC)
 	if err != nil {

@@ -16,26 +16,26 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Bounds of the export. It runs beside the function and keeps nobody waiting: spans that the collector does not take in time, or
+// Bounds of the export. It runs in the background and delays no answer: spans that the collector does not take in time, or
 // for which there is no room, are lost.
 const (
-	exportDelay   = 2 * time.Millisecond // before what has ended is sent
-	exportTimeout = 10 * time.Second     // of a message, with its repetitions
+	exportDelay   = 2 * time.Millisecond // after the end of a span, to send several together
+	exportTimeout = 10 * time.Second     // of a message, with its retries
 	exportRoom    = 512                  // spans
 	never         = 24 * time.Hour
 )
 
-// tracer exports the spans of a container. It is set up at the first invocation that names a collector: OpenTelemetry has no part
-// in the start of a container.
+// tracer exports the spans of a container. OpenTelemetry is set up at the first invocation that names a collector, so that it does not
+// delay the start of the container.
 type tracer struct {
 	collector string
 	service   string
 	provider  *sdk.TracerProvider
 	end       context.CancelFunc // of the provider's exports
-	ended     chan struct{}      // a span has, since the last export began
+	ended     chan struct{}      // signals that a span has ended since the last export began
 }
 
-// span is that of one invocation; the zero value is none.
+// span is the span of one invocation. The zero value exports nothing.
 type span struct {
 	trace.Span
 	given carrier // the caller's context, for a function that exports nothing
@@ -44,8 +44,8 @@ type span struct {
 
 var propagator = propagation.TraceContext{}
 
-// start begins the span of an invocation, and announces it if that is asked for. A collector that cannot be one is as good as
-// none: it must not fail the function.
+// start begins the span of an invocation, and announces the start if the task says so. An impossible address of the collector counts as
+// none, because the function should not fail for it.
 func (t *tracer) start(task *task, activationID string, begin time.Time) span {
 	given := carrier{task.TraceParent, task.TraceState}
 	if task.Collector == "" || !t.ready(task.Collector, task.name()) {
@@ -65,7 +65,7 @@ func (t *tracer) start(task *task, activationID string, begin time.Time) span {
 	return span{s, given, t.ended}
 }
 
-// ready makes a provider that exports to the collector, unless there is one.
+// ready sets up a provider that exports to the collector, unless there is one already. It reports whether there is one now.
 func (t *tracer) ready(collector, service string) bool {
 	if t.provider != nil && t.collector == collector && t.service == service {
 		return true
@@ -81,7 +81,7 @@ func (t *tracer) ready(collector, service string) bool {
 	if err != nil {
 		return false
 	}
-	_ = t.close(context.Background()) // an action has one collector for life; another is a test's
+	_ = t.close(context.Background()) // only tests change the collector of an action
 	var end context.Context
 	end, t.end = context.WithCancel(context.Background())
 	t.collector, t.service = collector, service
@@ -93,8 +93,8 @@ func (t *tracer) ready(collector, service string) bool {
 	return true
 }
 
-// export sends what has ended when something has. The batcher's own timer would go off all the time, in hundreds of containers that have
-// nothing to send.
+// export sends the spans that have ended whenever one ends. The batcher's own timer would fire all the time, in hundreds of containers that
+// have nothing to send.
 func export(ctx context.Context, provider *sdk.TracerProvider, ended <-chan struct{}) {
 	for {
 		select {
@@ -108,8 +108,8 @@ func export(ctx context.Context, provider *sdk.TracerProvider, ended <-chan stru
 	}
 }
 
-// persistent sends again what a collector that cannot be reached did not take: it may be about to start again. The exporter itself does
-// so only where there was an answer.
+// persistent repeats exports for which the collector could not be reached: it may be about to restart. The exporter itself repeats only
+// those that the collector has answered.
 type persistent struct {
 	sdk.SpanExporter
 	end context.Context // done when nothing is to be exported any more
@@ -128,7 +128,7 @@ func (p persistent) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) e
 	}
 }
 
-// carrier returns what a successor is given.
+// carrier returns the trace context for the successors.
 func (s span) carrier() carrier {
 	if s.Span == nil {
 		return s.given
@@ -138,6 +138,7 @@ func (s span) carrier() carrier {
 	return carrier{m["traceparent"], m["tracestate"]}
 }
 
+// end ends the span, as failed if err is not nil.
 func (s span) end(err error) {
 	if s.Span == nil {
 		return
@@ -148,7 +149,7 @@ func (s span) end(err error) {
 	s.End()
 	select {
 	case s.ended <- struct{}{}:
-	default: // the next export has it too
+	default: // a signal is pending: that export sends this span too
 	}
 }
 

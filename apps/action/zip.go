@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Zip packs an executable as OpenWhisk takes it for a kind: exec and, for a compiled Go action, exec.env with the name that the
-// runtime of the kind has for itself, without which it refuses to start it. The same executable gives the same bytes.
+// Zip returns the zip that OpenWhisk wants for an executable of a kind: exec and, for a compiled Go action, exec.env with the name of the
+// kind's runtime, which does not start the executable without it. The same executable gives the same bytes.
 func Zip(executable []byte, kind string) ([]byte, error) {
 	env, err := runtimeName(kind)
 	if err != nil {
@@ -39,7 +39,7 @@ func Zip(executable []byte, kind string) ([]byte, error) {
 	return packed.Bytes(), nil
 }
 
-// runtimeName is the OW_EXECUTION_ENV of the runtime of a kind; "" for a blackbox, which has none.
+// runtimeName returns the OW_EXECUTION_ENV of the runtime of a kind, "" for a blackbox, which has none.
 func runtimeName(kind string) (string, error) {
 	if kind == "blackbox" {
 		return "", nil

@@ -3,7 +3,6 @@ package whisk
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -133,34 +132,6 @@ func (c *Client) DeleteAction(ctx context.Context, pack, name string) error {
 	return c.change(ctx, http.MethodDelete, actions, pack+"/"+name, nil)
 }
 
-// actions is the collection of actions, in packages or not.
-const actions = "actions"
-
-// change writes or deletes a package or an action. OpenWhisk answers with what is or was there, megabytes of code, which is not decoded.
-func (c *Client) change(ctx context.Context, method, collection, name string, body any) error {
-	r, err := c.about(method, collection, name)
-	if err != nil {
-		return err
-	}
-	r.Body = body
-	if method == http.MethodPut {
-		r.Query = url.Values{"overwrite": {"true"}}
-		if collection == actions && c.server.Timeout > 0 {
-			r.Timeout = max(uploadTimeout, c.server.Timeout)
-		}
-	}
-	return c.do(ctx, r, nil)
-}
-
-// about returns a request about a package or an action.
-func (c *Client) about(method, collection, name string) (Request, error) {
-	path, err := entityPath(collection, name)
-	if err != nil {
-		return Request{}, fmt.Errorf("%s: %w", c.server.Name, err)
-	}
-	return Request{Method: method, Path: path}, nil
-}
-
 // Invoke invokes an action, NAME or PACKAGE/NAME, with a payload that is written as a JSON object. It does not wait for the end of the
 // activation, whose id it returns.
 func (c *Client) Invoke(ctx context.Context, action string, payload any) (activationID string, err error) {
@@ -204,4 +175,20 @@ func (c *Client) Info(ctx context.Context) (Info, error) {
 	var i Info
 	err := c.do(ctx, Request{Method: http.MethodGet, Path: "/"}, &i)
 	return i, err
+}
+
+// change writes or deletes a package or an action. OpenWhisk answers with what is or was there, megabytes of code, which is not decoded.
+func (c *Client) change(ctx context.Context, method, collection, name string, body any) error {
+	r, err := c.about(method, collection, name)
+	if err != nil {
+		return err
+	}
+	r.Body = body
+	if method == http.MethodPut {
+		r.Query = url.Values{"overwrite": {"true"}}
+		if collection == actions && c.server.Timeout > 0 {
+			r.Timeout = max(uploadTimeout, c.server.Timeout)
+		}
+	}
+	return c.do(ctx, r, nil)
 }

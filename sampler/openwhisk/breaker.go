@@ -8,55 +8,43 @@ import (
 	"github.com/tppfaas/tppfaas/internal/whisk"
 )
 
-// breaker lets requests to a server through while they go well. After one that failed it lets only one through at a time, to try,
-// after a pause that grows.
+// breaker is a circuit breaker: it lets requests to a server through while they succeed. After a failure it lets only one through at a
+// time, as a trial, after a pause that grows with each failure; the first success closes it again.
 type breaker struct {
-	say   func(string)
-	probe chan struct{} // holds one who may try
+	message func(string)
+	trial   chan struct{} // holds a token while a trial is waiting or under way
 
 	mu       sync.Mutex
 	failures int // in a row
 	since    time.Time
-	until    time.Time // of the pause
+	until    time.Time // end of the pause
 }
 
-func (b *breaker) init(say func(string)) {
-	b.say, b.probe = say, make(chan struct{}, 1)
+func (b *breaker) init(message func(string)) {
+	b.message, b.trial = message, make(chan struct{}, 1)
 }
 
-// enter returns when a request may be made, or false when stop is closed before. leave must follow it if it returned true.
-func (b *breaker) enter(stop <-chan struct{}) (leave func(), ok bool) {
-	if b.open() {
+// acquire returns when a request may be made; the caller must call release after it. It returns false if stop is closed before.
+func (b *breaker) acquire(stop <-chan struct{}) (release func(), ok bool) {
+	if down, _ := b.down(); down == 0 {
 		return func() {}, true
 	}
 	select {
-	case b.probe <- struct{}{}:
+	case b.trial <- struct{}{}:
 	case <-stop:
 		return nil, false
 	}
-	leave = func() { <-b.probe }
-	b.mu.Lock()
-	left := time.Until(b.until)
-	if b.failures == 0 {
-		left = 0
-	}
-	b.mu.Unlock()
-	timer := time.NewTimer(left)
+	release = func() { <-b.trial }
+	_, until := b.down() // the trial before may have succeeded
+	timer := time.NewTimer(time.Until(until))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return leave, true
+		return release, true
 	case <-stop:
-		leave()
+		release()
 		return nil, false
 	}
-}
-
-// open tells whether all goes well.
-func (b *breaker) open() bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.failures == 0
 }
 
 // failed begins a pause.
@@ -65,30 +53,30 @@ func (b *breaker) failed(e *whisk.Error) {
 	if b.failures == 0 {
 		b.since = time.Now()
 	}
-	d := whisk.Retry{}.Pause(b.failures, e)
+	pause := whisk.Retry{}.Pause(b.failures, e)
 	b.failures++
-	b.until = time.Now().Add(d)
+	b.until = time.Now().Add(pause)
 	b.mu.Unlock()
-	b.say(fmt.Sprintf("%v; trying again in %v", e, d.Round(100*time.Millisecond)))
+	b.message(fmt.Sprintf("%v; trying again in %v", e, pause.Round(100*time.Millisecond)))
 }
 
-// worked ends it.
-func (b *breaker) worked(server string) {
+// succeeded closes the breaker.
+func (b *breaker) succeeded(server string) {
 	b.mu.Lock()
 	failures, since := b.failures, b.since
 	b.failures = 0
 	b.mu.Unlock()
 	if failures > 0 {
-		b.say(fmt.Sprintf("%s answers again, after %v", server, time.Since(since).Round(100*time.Millisecond)))
+		b.message(fmt.Sprintf("%s answers again, after %v", server, time.Since(since).Round(100*time.Millisecond)))
 	}
 }
 
-// down returns for how long nothing has gone well, and when the next try is due; 0 if all goes well.
+// down returns for how long every request has failed, and when the next trial is due; 0 and the zero time if the last one succeeded.
 func (b *breaker) down() (d time.Duration, next time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.failures == 0 {
 		return 0, time.Time{}
 	}
-	return time.Since(b.since), b.until
+	return max(time.Since(b.since), 1), b.until
 }

@@ -14,20 +14,20 @@ import (
 
 // Bounds of the fetching.
 const (
-	fetchers  = 8                      // at the same time
-	firstPoll = 200 * time.Millisecond // after a trace should be there, and the first pause
-	maxPoll   = 5 * time.Second        // the longest pause
+	fetchers   = 8                      // goroutines
+	firstPause = 200 * time.Millisecond // after a trace should be there, and the first pause between two looks
+	maxPause   = 5 * time.Second        // the longest pause
 	// After an interrupt nobody wants to wait long.
 	interruptSettle = 5 * time.Second
 	interruptMost   = time.Minute
 )
 
-// Wait sends what is planned, fetches the traces, and returns when every request is done. When the context is done before, it
-// sends nothing more and fetches what still comes of what was sent, for a minute at most.
+// Wait fetches the traces of what is sent meanwhile, and returns when every request is done. When the context is done before, it stops
+// the sending, and fetches what still comes of what was sent, for a minute at most.
 func (t *Target) Wait(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, t.stopSending)
 	defer stop()
-	fetching, cancel := context.WithCancel(t.life)
+	fetching, cancel := context.WithCancel(t.ctx)
 	defer cancel()
 	settle := t.options.Settle
 	interrupted := ctx.Done()
@@ -38,25 +38,25 @@ func (t *Target) Wait(ctx context.Context) error {
 			settle = min(settle, interruptSettle)
 			t.stopSending()
 			t.mu.Lock()
-			t.news = time.Now()
-			n := len(t.flights)
+			t.lastProgress = time.Now()
+			n := len(t.pending)
 			t.mu.Unlock()
 			if n > 0 {
-				t.say(fmt.Sprintf("nothing more is sent; %d traces may still come", n))
+				t.message(fmt.Sprintf("nothing more is sent; %d traces may still come", n))
 			}
 			timer := time.AfterFunc(interruptMost, cancel)
 			defer timer.Stop()
 		default:
 		}
 		now := time.Now()
-		due, next, quiet := t.due(now, settle)
+		due, next, over := t.due(now, settle)
 		if len(due) > 0 && fetching.Err() == nil {
 			t.fetchAll(fetching, due, settle)
 			continue
 		}
-		t.warn(fetching, now, settle)
-		if quiet || fetching.Err() != nil {
-			t.giveUp(fetching)
+		t.warnIfNothingArrives(fetching, now, settle)
+		if over || fetching.Err() != nil {
+			t.abandonPending(fetching)
 			return ctx.Err()
 		}
 		timer := time.NewTimer(time.Until(next))
@@ -70,71 +70,72 @@ func (t *Target) Wait(ctx context.Context) error {
 	}
 }
 
-// due returns the flights to look for now, else when there is something to do next, and whether nothing will come any more.
-func (t *Target) due(now time.Time, settle time.Duration) (due []*flight, next time.Time, quiet bool) {
-	down, retry := t.fetching.down()
+// due returns the requests to look for now. Where there are none it returns when there is something to do next, and over reports whether
+// nothing will come any more.
+func (t *Target) due(now time.Time, settle time.Duration) (due []*request, next time.Time, over bool) {
+	down, retry := t.fetchBreaker.down()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	next = now.Add(time.Minute)
-	sent := len(t.timers) == 0 && t.unsent == 0
-	if sent && len(t.flights) == 0 {
+	allSent := len(t.timers) == 0 && t.unfinished == 0
+	if allSent && len(t.pending) == 0 {
 		return nil, next, true
 	}
-	settled := t.news
-	for _, f := range t.flights {
-		if f.expected.After(settled) {
-			settled = f.expected
+	lastEvent := t.lastProgress // or the end of a request, if that is expected later
+	for _, q := range t.pending {
+		if q.expectedEnd.After(lastEvent) {
+			lastEvent = q.expectedEnd
 		}
-		if at := f.next; down == 0 && !at.After(now) {
-			due = append(due, f)
+		if at := q.nextLook; down == 0 && !at.After(now) {
+			due = append(due, q)
 		} else if at.Before(next) {
 			next = at
 		}
 	}
 	if down > 0 {
-		if sent && down > t.options.Patience {
+		if allSent && down > t.options.Patience {
 			return nil, next, true
 		}
-		// One is enough to try.
-		if !retry.After(now) && len(t.flights) > 0 {
-			return slices.Clone(t.flights[:1]), next, false
+		// One request is enough for a trial.
+		if !retry.After(now) && len(t.pending) > 0 {
+			return slices.Clone(t.pending[:1]), next, false
 		}
 		return nil, retry, false
 	}
-	if end := settled.Add(settle); sent {
-		quiet = !end.After(now)
-		if end.Before(next) {
-			next = end
+	if settled := lastEvent.Add(settle); allSent {
+		over = !settled.After(now)
+		if settled.Before(next) {
+			next = settled
 		}
 	}
-	return due, next, quiet
+	return due, next, over
 }
 
-// fetchAll looks for traces, several at the same time.
-func (t *Target) fetchAll(ctx context.Context, due []*flight, settle time.Duration) {
-	work := make(chan *flight)
+// fetchAll looks for the traces of requests, several at the same time.
+func (t *Target) fetchAll(ctx context.Context, due []*request, settle time.Duration) {
+	work := make(chan *request)
 	var wait sync.WaitGroup
 	for range min(fetchers, len(due)) {
 		wait.Go(func() {
-			for f := range work {
-				t.fetch(ctx, f, settle)
+			for q := range work {
+				t.fetch(ctx, q, settle)
 			}
 		})
 	}
-	for _, f := range due {
-		// When one has failed the others would only fail as well.
-		if down, _ := t.fetching.down(); down > 0 && len(due) > 1 {
+	for _, q := range due {
+		// After a failure the others would only fail as well.
+		if down, _ := t.fetchBreaker.down(); down > 0 && len(due) > 1 {
 			break
 		}
-		work <- f
+		work <- q
 	}
 	close(work)
 	wait.Wait()
 }
 
-// fetch looks once for the trace of a flight, which is done if it is complete.
-func (t *Target) fetch(ctx context.Context, f *flight, settle time.Duration) {
-	spans, err := t.look(ctx, f)
+// fetch looks once for the trace of a request, and finishes the request if the trace is complete.
+func (t *Target) fetch(ctx context.Context, q *request, settle time.Duration) {
+	spans, err := t.findSpans(ctx, q)
 	if err != nil {
 		if ctx.Err() != nil {
 			return
@@ -143,67 +144,55 @@ func (t *Target) fetch(ctx context.Context, f *flight, settle time.Duration) {
 		if !errors.As(err, &e) {
 			e = &whisk.Error{Kind: whisk.Nonsense, Server: t.zipkin.server.Name, Text: whisk.OneLine(err.Error())}
 		}
-		t.fetching.failed(e)
+		t.fetchBreaker.failed(e)
 		return
 	}
-	if down, _ := t.fetching.down(); down > 0 {
-		// Spans may have waited for Zipkin as long as we have.
+	if down, _ := t.fetchBreaker.down(); down > 0 {
+		// Spans may have waited for Zipkin for as long as we have.
 		t.mu.Lock()
-		t.news = time.Now()
+		t.lastProgress = time.Now()
 		t.mu.Unlock()
-		t.fetching.worked(t.zipkin.server.Name)
+		t.fetchBreaker.succeeded(t.zipkin.server.Name)
 	}
-	trace, state := gather(t.options.App, f.request.Calls, spans)
+	trace, incomplete := assemble(t.options.App, q.plan.Calls, spans)
 	if trace != nil {
-		t.keep(f.request.Index, trace)
-		t.land(f, trace, nil)
+		t.store(q.plan.Index, trace)
+		t.finish(q, trace, nil)
 		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	f.state = state
-	if len(spans) != f.spans {
-		t.spans += len(spans) - f.spans
-		f.spans = len(spans)
-		t.news = time.Now()
-		f.pause = firstPoll
+	q.incomplete = incomplete
+	if len(spans) != q.spans {
+		t.arrived += len(spans) - q.spans
+		q.spans = len(spans)
+		t.lastProgress = time.Now()
+		q.pause = firstPause
 	} else {
-		f.pause = min(f.pause*3/2, maxPoll, max(settle/5, 20*time.Millisecond))
+		q.pause = min(q.pause*3/2, maxPause, max(settle/5, 20*time.Millisecond))
 	}
-	f.next = time.Now().Add(f.pause)
+	q.nextLook = time.Now().Add(q.pause)
 }
 
-// look asks Zipkin for the spans of a flight: by the activation of main, and if that is not known, or its span not there, by the
-// trace.
-func (t *Target) look(ctx context.Context, f *flight) ([]span, error) {
-	if f.activation != "" {
-		spans, err := t.zipkin.byActivation(ctx, f.activation, f.at)
+// findSpans asks Zipkin for the spans of a request: by the activation of main, and if that is not known or its span is not there, by the
+// id of the trace.
+func (t *Target) findSpans(ctx context.Context, q *request) ([]span, error) {
+	if q.activation != "" {
+		spans, err := t.zipkin.byActivation(ctx, q.activation, q.sentAt)
 		if err != nil || len(spans) > 0 {
 			return spans, err
 		}
 	}
-	return t.zipkin.byID(ctx, f.trace)
+	return t.zipkin.byID(ctx, q.traceID)
 }
 
-// land ends a flight.
-func (t *Target) land(f *flight, trace sampler.Trace, err error) {
+// warnIfNothingArrives tells the user, long before the end of a long run, that no spans arrive.
+func (t *Target) warnIfNothingArrives(ctx context.Context, now time.Time, settle time.Duration) {
+	down, _ := t.fetchBreaker.down()
 	t.mu.Lock()
-	t.flights = slices.DeleteFunc(t.flights, func(other *flight) bool { return other == f })
-	if trace != nil {
-		t.news = time.Now()
-		t.spans += len(trace)
-	}
-	t.mu.Unlock()
-	f.done(trace, err)
-}
-
-// warn tells the user, long before the end of a long run, that nothing comes.
-func (t *Target) warn(ctx context.Context, now time.Time, settle time.Duration) {
-	down, _ := t.fetching.down()
-	t.mu.Lock()
-	var first *flight
-	if !t.warned && t.spans == 0 && down == 0 && len(t.flights) > 0 && t.flights[0].expected.Add(settle).Before(now) {
-		first, t.warned = t.flights[0], true
+	var first *request
+	if !t.warned && t.arrived == 0 && down == 0 && len(t.pending) > 0 && t.pending[0].expectedEnd.Add(settle).Before(now) {
+		first, t.warned = t.pending[0], true
 	}
 	t.mu.Unlock()
 	if first == nil {
@@ -212,39 +201,39 @@ func (t *Target) warn(ctx context.Context, now time.Time, settle time.Duration) 
 	text := fmt.Sprintf("no span has arrived in %s: the functions send theirs to the collector at %s (from %s), which must pass them on",
 		t.zipkin.server.Name, t.options.Collector.Value, t.options.Collector.From)
 	if first.activation != "" {
-		if fate := t.fate(ctx, first.activation); fate != "" {
-			text += "; of the first request, " + fate
+		if outcome := t.outcome(ctx, first.activation); outcome != "" {
+			text += "; of the first request, " + outcome
 		}
 	}
-	t.say(text)
+	t.message(text)
 }
 
-// giveUp ends all flights that are left, each with what is missing.
-func (t *Target) giveUp(ctx context.Context) {
+// abandonPending finishes all requests that are left, each with what is missing of its trace.
+func (t *Target) abandonPending(ctx context.Context) {
 	t.mu.Lock()
-	left := slices.Clone(t.flights)
+	left := slices.Clone(t.pending)
 	t.mu.Unlock()
-	down, _ := t.fetching.down()
+	down, _ := t.fetchBreaker.down()
 	const asked = 3 // the others will have failed alike
-	for i, f := range left {
-		state := f.state
-		if state == nil {
-			_, state = gather(t.options.App, f.request.Calls, nil)
+	for i, q := range left {
+		incomplete := q.incomplete
+		if incomplete == nil {
+			_, incomplete = assemble(t.options.App, q.plan.Calls, nil)
 		}
 		switch {
 		case down > 0:
-			state.Reason = "not fetched: Zipkin has not answered"
-		case f.spans == 0 && f.lost != "":
-			state.Reason = f.lost
-		case f.spans == 0 && f.activation != "" && i < asked:
-			state.Reason = t.fate(ctx, f.activation)
+			incomplete.Reason = "not fetched: Zipkin has not answered"
+		case q.spans == 0 && q.lost != "":
+			incomplete.Reason = q.lost
+		case q.spans == 0 && q.activation != "" && i < asked:
+			incomplete.Reason = t.outcome(ctx, q.activation)
 		}
-		t.land(f, nil, state)
+		t.finish(q, nil, incomplete)
 	}
 }
 
-// fate is what OpenWhisk says of an activation of which no span has come.
-func (t *Target) fate(ctx context.Context, activation string) string {
+// outcome returns what OpenWhisk says about an activation of main of which no span has arrived, "" if it does not say.
+func (t *Target) outcome(ctx context.Context, activation string) string {
 	record, err := t.client.Activation(ctx, activation)
 	switch {
 	case errors.Is(err, whisk.ErrNotYet):
@@ -255,4 +244,24 @@ func (t *Target) fate(ctx context.Context, activation string) string {
 		return "main has run, as activation " + activation
 	}
 	return whisk.OneLine("main has failed: " + record.Error)
+}
+
+// finish hands over the trace of a request, or the reason why there is none.
+func (t *Target) finish(q *request, trace sampler.Trace, err error) {
+	t.mu.Lock()
+	t.pending = slices.DeleteFunc(t.pending, func(other *request) bool { return other == q })
+	if trace != nil {
+		t.lastProgress = time.Now()
+		t.arrived += len(trace)
+	}
+	t.mu.Unlock()
+	q.done(trace, err)
+}
+
+// signal wakes Wait.
+func (t *Target) signal() {
+	select {
+	case t.wake <- struct{}{}:
+	default:
+	}
 }

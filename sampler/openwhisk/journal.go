@@ -2,7 +2,6 @@ package openwhisk
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,112 +12,33 @@ import (
 	"sync"
 	"time"
 
-	"github.com/tppfaas/tppfaas/apps"
-	"github.com/tppfaas/tppfaas/apps/action"
-	"github.com/tppfaas/tppfaas/internal/whisk"
 	"github.com/tppfaas/tppfaas/sampler"
 )
 
-// Journal is a file beside the output of a sampling, a line of JSON for each thing that happens, on disk before the next does:
-// what was sent, as which activation, and the traces that came. With it a sampling goes on where the process died, and needs
-// not keep the traces in memory.
+// Journal is a file beside the output of a sampling, with which another process can continue it, and from which the dataset is
+// written, so that memory does not grow with the traces. It has a line of JSON for each thing that happens (a request is sent, OpenWhisk
+// has taken it, its trace is complete), and each line is on disk before the next thing happens. A nil Journal records nothing.
 type Journal struct {
 	path   string
 	header header
-	found  map[int]entry // what an earlier run has written, by request
+	found  map[int]entry // what an earlier run has written, by request; nil for a new journal
 
 	mu      sync.Mutex
 	file    *os.File
-	size    int64
+	size    int64   // bytes of whole lines
 	err     error   // of the first failed write; after it nothing is written
 	written int     // lines
-	traces  []int64 // where the line of each request's complete trace begins, 0 for none
+	traces  []int64 // by request: the offset of the line with its complete trace, 0 for none
 	whole   int     // complete traces
-	syncing sync.Mutex
-	synced  int // lines that are on disk
+
+	syncing sync.Mutex // held during a sync
+	synced  int        // lines that are on disk
 }
 
-// ErrJournalExists says that there is the journal of an earlier run.
+// ErrJournalExists reports that the journal of an earlier run exists.
 var ErrJournalExists = errors.New("there is the journal of an earlier run")
 
-// header is the first line: of which sampling the journal is.
-type header struct {
-	Journal     int             `json:"journal"` // version
-	Application string          `json:"application"`
-	Graph       json.RawMessage `json:"graph"`
-	Config      sampler.Config  `json:"config"`
-	APIHost     string          `json:"apihost"`
-	Package     string          `json:"package"`
-}
-
-// entry is what is known of a request.
-type entry struct {
-	trace      string // its trace id
-	at         time.Time
-	activation string // "" if no answer was recorded
-	complete   int64  // where the line of its complete trace begins; 0 if there is none
-}
-
-// line is any line but the first; one of the numbers is there.
-type line struct {
-	Send     *int `json:"send,omitempty"`     // it is about to be sent
-	Sent     *int `json:"sent,omitempty"`     // OpenWhisk has taken it
-	Refused  *int `json:"refused,omitempty"`  // it has not
-	Complete *int `json:"complete,omitempty"` // its trace is there
-
-	Trace       string             `json:"trace,omitempty"`
-	At          int64              `json:"at,omitempty"` // µs since 1970
-	Activation  string             `json:"activation,omitempty"`
-	Activations []activationOfLine `json:"activations,omitempty"`
-}
-
-// activationOfLine has times in µs.
-type activationOfLine struct {
-	ID      string `json:"id"`
-	Cause   string `json:"cause,omitempty"`
-	Name    string `json:"name"`
-	Arrival int64  `json:"arrival"`
-	End     int64  `json:"end"`
-	Wait    int64  `json:"wait"`
-	Init    int64  `json:"init"`
-}
-
-func newHeader(app *apps.Application, config sampler.Config, apiHost, pack string) (header, error) {
-	graph, err := json.Marshal(action.Graph(app))
-	return header{1, app.Name, graph, config, apiHost, pack}, err
-}
-
-// differs says in which way a header is of another sampling, "" if it is of the same.
-func (h header) differs(want header) string {
-	seconds := func(d time.Duration) string { return fmt.Sprintf("%v s", d.Seconds()) }
-	a, b := h.Config, want.Config
-	for _, v := range []struct {
-		name      string
-		here, now string
-	}{
-		{"application", h.Application, want.Application},
-		{"API host", h.APIHost, want.APIHost},
-		{"-n", fmt.Sprint(a.Requests), fmt.Sprint(b.Requests)},
-		{"-l", seconds(a.MinInterval), seconds(b.MinInterval)},
-		{"-u", seconds(a.MaxInterval), seconds(b.MaxInterval)},
-		{"-b", fmt.Sprint(a.BatchSize), fmt.Sprint(b.BatchSize)},
-		{"-w", seconds(a.BatchPause), seconds(b.BatchPause)},
-		{"-e", fmt.Sprint(a.Anomalies), fmt.Sprint(b.Anomalies)},
-		{"-m", fmt.Sprint(a.Missing), fmt.Sprint(b.Missing)},
-		{"-r", fmt.Sprint(a.RandomDurations), fmt.Sprint(b.RandomDurations)},
-		{"-seed", fmt.Sprint(a.Seed), fmt.Sprint(b.Seed)},
-	} {
-		if v.here != v.now {
-			return fmt.Sprintf("%s was %s, and is %s now", v.name, v.here, v.now)
-		}
-	}
-	if !bytes.Equal(h.Graph, want.Graph) {
-		return "the graph of " + h.Application + " has changed"
-	}
-	return ""
-}
-
-// checkJournal reports early what Begin would stumble over late.
+// checkJournal reports early whether a journal can be created, or with resume opened.
 func checkJournal(path string, resume bool) error {
 	if path == "" {
 		return nil
@@ -133,7 +53,7 @@ func checkJournal(path string, resume bool) error {
 	return nil
 }
 
-// exists is the error of a journal that is there.
+// exists returns the error of a journal that exists: it is in use, or ErrJournalExists.
 func exists(path string) error {
 	if err := inUse(path); err != nil {
 		return err
@@ -141,7 +61,7 @@ func exists(path string) error {
 	return fmt.Errorf("%s: %w", path, ErrJournalExists)
 }
 
-// createJournal begins a journal; if there is one already the error is ErrJournalExists.
+// createJournal creates a journal. If there is one already the error is ErrJournalExists.
 func createJournal(path string, h header) (*Journal, error) {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
 	switch {
@@ -161,7 +81,7 @@ func createJournal(path string, h header) (*Journal, error) {
 	return j, nil
 }
 
-// inUse reports that another process is writing the journal.
+// inUse returns an error if another process is writing the journal.
 func inUse(path string) error {
 	file, err := os.Open(path)
 	if err != nil {
@@ -171,6 +91,7 @@ func inUse(path string) error {
 	return lock(file)
 }
 
+// journalError returns an error with the name of the journal.
 func journalError(path string, err error) error {
 	var onPath *fs.PathError
 	if errors.As(err, &onPath) {
@@ -179,7 +100,7 @@ func journalError(path string, err error) error {
 	return fmt.Errorf("journal %s: %w", path, err)
 }
 
-// openJournal goes on with a journal, of which h says what it must be of; the package is the journal's own.
+// openJournal opens the journal of an earlier run of the same sampling, whose header must be h but for the package.
 func openJournal(path string, h header) (*Journal, error) {
 	file, err := os.OpenFile(path, os.O_RDWR, 0)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -195,6 +116,7 @@ func openJournal(path string, h header) (*Journal, error) {
 	return j, nil
 }
 
+// load reads the file, and continues after its last whole line.
 func (j *Journal) load(want header) error {
 	if err := lock(j.file); err != nil {
 		return err
@@ -211,7 +133,7 @@ func (j *Journal) load(want header) error {
 			return fmt.Errorf("journal %s: it has a request %d, of %d", j.path, i, n)
 		}
 		if e.complete != 0 {
-			j.note(i, e.complete)
+			j.addTrace(i, e.complete)
 		}
 	}
 	// What follows the last whole line was being written when the process died.
@@ -224,77 +146,25 @@ func (j *Journal) load(want header) error {
 	return nil
 }
 
-// parseJournal reads a journal, and returns how many of its bytes are whole lines. The last line may be torn; a line before it that
-// cannot be read is an error, which begins with its number.
-func parseJournal(r io.Reader) (h header, found map[int]entry, whole int64, err error) {
-	found = map[int]entry{}
-	lines := bufio.NewReaderSize(r, 1<<16)
-	for n := 1; ; n++ {
-		one, err := lines.ReadBytes('\n')
-		switch {
-		case err == io.EOF && n == 1:
-			return h, nil, 0, errors.New("1: it has no beginning; nothing was sent")
-		case err == io.EOF:
-			return h, found, whole, nil
-		case err != nil:
-			return h, nil, 0, fmt.Errorf("%d: %w", n, err)
-		}
-		if n == 1 {
-			if err = json.Unmarshal(one, &h); err == nil && h.Journal != 1 {
-				err = errors.New("this is no journal of a sampling, or of another version")
-			}
-		} else if err = apply(one, whole, found); err != nil {
-			if _, none := lines.Peek(1); none == io.EOF {
-				return h, found, whole, nil
-			}
-		}
-		if err != nil {
-			return h, nil, 0, fmt.Errorf("%d: %s", n, whisk.OneLine(err.Error()))
-		}
-		whole += int64(len(one))
-	}
-}
-
-// apply reads a line, which begins at an offset, into what is known.
-func apply(text []byte, offset int64, found map[int]entry) error {
-	var l line
-	if err := json.Unmarshal(text, &l); err != nil {
-		return err
-	}
-	switch {
-	case l.Send != nil && len(l.Trace) == 32:
-		found[*l.Send] = entry{trace: l.Trace, at: time.UnixMicro(l.At)}
-	case l.Sent != nil && l.Activation != "":
-		e := found[*l.Sent]
-		e.activation = l.Activation
-		found[*l.Sent] = e
-	case l.Refused != nil:
-		delete(found, *l.Refused)
-	case l.Complete != nil && len(l.Activations) > 0:
-		e := found[*l.Complete]
-		// Nothing else is needed of it any more, and there may be many.
-		found[*l.Complete] = entry{at: e.at, complete: offset}
-	default:
-		return errors.New("it says nothing that a journal says")
-	}
-	return nil
-}
-
+// send records that a request is about to be sent, with the id of its trace.
 func (j *Journal) send(request int, trace string, at time.Time) error {
 	_, err := j.append(line{Send: &request, Trace: trace, At: at.UnixMicro()})
 	return err
 }
 
+// sent records that OpenWhisk has taken a request, as an activation of main.
 func (j *Journal) sent(request int, activation string) error {
 	_, err := j.append(line{Sent: &request, Activation: activation})
 	return err
 }
 
+// refused records that OpenWhisk has not taken a request.
 func (j *Journal) refused(request int) error {
 	_, err := j.append(line{Refused: &request})
 	return err
 }
 
+// complete records the complete trace of a request.
 func (j *Journal) complete(request int, trace sampler.Trace) error {
 	l := line{Complete: &request}
 	for _, a := range trace {
@@ -305,14 +175,14 @@ func (j *Journal) complete(request int, trace sampler.Trace) error {
 	offset, err := j.append(l)
 	if err == nil && j != nil {
 		j.mu.Lock()
-		j.note(request, offset)
+		j.addTrace(request, offset)
 		j.mu.Unlock()
 	}
 	return err
 }
 
-// note notes where the line of a complete trace begins.
-func (j *Journal) note(request int, offset int64) {
+// addTrace notes the offset at which the line of a complete trace begins. The lock is held, or the journal not yet shared.
+func (j *Journal) addTrace(request int, offset int64) {
 	for len(j.traces) <= request {
 		j.traces = append(j.traces, 0)
 	}
@@ -322,7 +192,7 @@ func (j *Journal) note(request int, offset int64) {
 	j.traces[request] = offset
 }
 
-// completed counts the complete traces, and tells up to which request there may be some.
+// completed returns the number of complete traces, and an index that is above those of all of them.
 func (j *Journal) completed() (traces, end int) {
 	if j == nil {
 		return 0, 0
@@ -332,7 +202,7 @@ func (j *Journal) completed() (traces, end int) {
 	return j.whole, len(j.traces)
 }
 
-// has tells whether the trace of a request is complete.
+// has reports whether the trace of a request is complete.
 func (j *Journal) has(request int) bool {
 	if j == nil {
 		return false
@@ -342,7 +212,7 @@ func (j *Journal) has(request int) bool {
 	return request < len(j.traces) && j.traces[request] != 0
 }
 
-// trace reads a complete trace.
+// trace reads a complete trace from the file.
 func (j *Journal) trace(request int) (sampler.Trace, error) {
 	j.mu.Lock()
 	begin, end := j.traces[request], j.size
@@ -365,7 +235,7 @@ func (j *Journal) trace(request int) (sampler.Trace, error) {
 	return trace, nil
 }
 
-// append writes a line and returns where it begins when it is on disk. On a nil Journal it does nothing.
+// append writes a line, and returns the offset at which it begins once it is on disk. On a nil Journal it does nothing.
 func (j *Journal) append(v any) (offset int64, err error) {
 	if j == nil {
 		return 0, nil
@@ -392,7 +262,7 @@ func (j *Journal) append(v any) (offset int64, err error) {
 	own := j.written
 	j.mu.Unlock()
 
-	// Whoever comes first syncs for all whose lines are written by then.
+	// One sync serves all lines that are written by then.
 	j.syncing.Lock()
 	defer j.syncing.Unlock()
 	if j.synced >= own {
@@ -412,19 +282,19 @@ func (j *Journal) append(v any) (offset int64, err error) {
 	return offset, nil
 }
 
-// Path is the name of the file.
+// Path returns the name of the file.
 func (j *Journal) Path() string { return j.path }
 
-// Close leaves the file to a later run.
+// Close closes the file, which stays for a later run.
 func (j *Journal) Close() error { return j.file.Close() }
 
-// Remove removes the file: nothing is left to do.
+// Remove closes and removes the file.
 func (j *Journal) Remove() error {
 	return errors.Join(os.Remove(j.path), j.file.Close())
 }
 
-// DiscardJournal removes the journal of an earlier run, and returns the name of the package that it had deployed, "" if the
-// journal does not tell. One that another process is writing is an error.
+// DiscardJournal removes the journal of an earlier run, and returns the name of the package that that run has deployed, "" if the journal
+// does not say. A journal that another process is writing is an error.
 func DiscardJournal(path string) (pack string, err error) {
 	file, err := os.Open(path)
 	if err != nil {

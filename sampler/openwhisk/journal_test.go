@@ -22,7 +22,7 @@ func headerOf(t require.TestingT, config sampler.Config) header {
 	return h
 }
 
-// Whatever is recorded is there again, wherever the file is torn off.
+// TestJournal checks that whatever is recorded is read again, wherever the file is cut off.
 func TestJournal(t *testing.T) {
 	dir := t.TempDir()
 	n := 0
@@ -142,7 +142,7 @@ func TestJournalOfAnother(t *testing.T) {
 	require.EqualError(t, err, "there is nothing to go on with: no journal "+path)
 }
 
-// A disk that is full ends the recording: no half line stands before others.
+// TestJournalOnFullDisk checks that a full disk ends the recording, and that no half line stands before others.
 func TestJournalOnFullDisk(t *testing.T) {
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if err != nil {

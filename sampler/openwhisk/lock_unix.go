@@ -10,11 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lock keeps a journal to this process until the file is closed, however the process ends.
+// lock locks a journal for this process until the file is closed, however the process ends.
 func lock(file *os.File) error {
 	err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		return fmt.Errorf("journal %s: another sampler is at work on it", file.Name())
 	}
-	return nil // a file system without locks lets anybody in
+	return nil // some file systems have no locks
 }

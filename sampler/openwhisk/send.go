@@ -16,90 +16,85 @@ import (
 // maxSenders bounds the requests that are sent at the same time. More wait for their turn.
 const maxSenders = 128
 
-// flight is a request that is being sent, or whose trace is not complete.
-type flight struct {
-	request sampler.Request
-	done    func(sampler.Trace, error)
+// request is a request that is to be sent, or whose trace is not complete.
+type request struct {
+	plan sampler.Request
+	done func(sampler.Trace, error)
 
-	trace      string // its trace id
-	activation string // of main; "" if the answer was lost
-	at         time.Time
+	traceID    string
+	activation string // that of main, "" if OpenWhisk's answer was lost
+	sentAt     time.Time
 	lost       string // why there is no answer
 
-	// Of the fetching:
-	expected time.Time // its end, on a platform without delays
-	next     time.Time // when to look next
-	pause    time.Duration
-	spans    int // that were there the last time
-	state    *sampler.Incomplete
+	// For the fetching:
+	expectedEnd time.Time // on a platform without delays
+	nextLook    time.Time
+	pause       time.Duration // before the look after that
+	spans       int           // that were there at the last look
+	incomplete  *sampler.Incomplete
 }
 
-// recalled is a request whose trace an earlier run has collected.
-type recalled struct {
-	request int
-	done    func(sampler.Trace, error)
+// restored is a request whose trace an earlier run has collected.
+type restored struct {
+	index int
+	done  func(sampler.Trace, error)
 }
 
-// Send has the request sent by a goroutine beside, or, if an earlier run has sent it, only looked for.
+// Send queues the request to be sent by one of the senders. One that an earlier run has sent is only looked for at Zipkin.
 func (t *Target) Send(r sampler.Request, done func(sampler.Trace, error)) error {
-	f := &flight{request: r, done: done}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if at, before := t.sentAt.get(r.Index); before {
-		e := t.journal.found[r.Index]
-		if e.complete != 0 {
-			t.unsent++ // Wait waits for it
-			if t.recalled = append(t.recalled, recalled{r.Index, done}); len(t.recalled) == 1 {
-				t.workers.Go(t.handOver)
-			}
-			return nil
+	q := &request{plan: r, done: done}
+	switch at, before := t.sentAt.get(r.Index); {
+	case before:
+		t.sendRestored(q, at)
+	case t.stopped: // whoever stopped it knows
+	default:
+		t.queue = append(t.queue, q)
+		t.unfinished++
+		if t.senders < maxSenders {
+			t.senders++
+			t.workers.Go(t.sendQueued)
 		}
-		f.trace, f.activation = e.trace, e.activation
-		if f.activation == "" {
-			f.lost = "the process died before OpenWhisk's answer was recorded"
-		}
-		t.fly(f, at)
-		return nil
-	}
-	if t.stopped {
-		return nil // whoever stopped it knows
-	}
-	t.queue = append(t.queue, f)
-	t.unsent++
-	if t.senders < maxSenders {
-		t.senders++
-		t.workers.Go(t.sendAll)
 	}
 	return nil
 }
 
-// handOver hands over the traces that earlier runs have collected.
-func (t *Target) handOver() {
+// sendRestored takes over a request that an earlier run has sent: to be fetched, or if that run has its trace, to be handed over. The lock
+// is held.
+func (t *Target) sendRestored(q *request, at time.Time) {
+	e := t.journal.found[q.plan.Index]
+	if e.complete == 0 {
+		q.traceID, q.activation = e.trace, e.activation
+		if q.activation == "" {
+			q.lost = "the process died before OpenWhisk's answer was recorded"
+		}
+		t.addPending(q, at)
+		return
+	}
+	t.unfinished++
+	if t.restored = append(t.restored, restored{q.plan.Index, q.done}); len(t.restored) == 1 {
+		t.workers.Go(t.handOverRestored)
+	}
+}
+
+// handOverRestored hands over the traces that earlier runs have collected.
+func (t *Target) handOverRestored() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for len(t.recalled) > 0 {
-		r := t.recalled[0]
+	for len(t.restored) > 0 {
+		r := t.restored[0]
 		t.mu.Unlock()
-		r.done(t.journal.trace(r.request))
+		r.done(t.journal.trace(r.index))
 		t.mu.Lock()
-		t.recalled = t.recalled[1:]
-		t.unsent--
+		t.restored = t.restored[1:]
+		t.unfinished--
 		t.signal()
 	}
 }
 
-// fly notes that a request is on its way. The lock is held.
-func (t *Target) fly(f *flight, at time.Time) {
-	f.at = at
-	f.expected = at.Add(length(f.request.Calls))
-	f.pause = firstPoll
-	f.next = f.expected.Add(firstPoll)
-	t.flights = append(t.flights, f)
-	t.signal()
-}
-
-// sendAll sends what is in the queue.
-func (t *Target) sendAll() {
+// sendQueued is a sender: it sends what is in the queue until that is empty.
+func (t *Target) sendQueued() {
 	for {
 		t.mu.Lock()
 		if len(t.queue) == 0 {
@@ -107,24 +102,24 @@ func (t *Target) sendAll() {
 			t.mu.Unlock()
 			return
 		}
-		f := t.queue[0]
+		q := t.queue[0]
 		t.queue = t.queue[1:]
 		t.mu.Unlock()
-		sent, err := t.transmit(f)
+		sent, err := t.invokeMain(q)
 		t.mu.Lock()
-		t.unsent--
+		t.unfinished--
 		if sent {
-			t.sentAt.set(f.request.Index, f.at)
-			t.news = time.Now()
-			t.fly(f, f.at)
+			t.sentAt.set(q.plan.Index, q.sentAt)
+			t.lastProgress = time.Now()
+			t.addPending(q, q.sentAt)
 		}
 		n := t.sentAt.count
 		t.mu.Unlock()
 		if err != nil {
-			f.done(nil, err)
+			q.done(nil, err)
 		}
 		if sent && t.options.OnSend != nil {
-			t.options.OnSend(n, t.last-f.request.Time)
+			t.options.OnSend(n, t.planEnd-q.plan.Time)
 		}
 		t.signal()
 	}
@@ -133,49 +128,49 @@ func (t *Target) sendAll() {
 // payload is the body of an invocation of main.
 type payload struct {
 	Calls any `json:"calls"`
-	// TraceParent makes the trace's id one that we know, so that the trace is found even if the answer is lost.
+	// TraceParent determines the id of the trace, so that the trace is found even if OpenWhisk's answer is lost.
 	TraceParent string `json:"traceparent"`
 }
 
-// transmit has main invoked, and tells whether it was. What OpenWhisk cannot have taken is sent again: for as long as it takes
-// where there are only too many requests, else until patience has passed. Where it may have taken it, it is taken as sent.
-func (t *Target) transmit(f *flight) (sent bool, err error) {
+// invokeMain invokes main, and reports whether that was done. What OpenWhisk cannot have taken is sent again: for as long as it takes
+// where OpenWhisk only asks to wait, else until patience has passed. What it may have taken counts as sent.
+func (t *Target) invokeMain(q *request) (sent bool, err error) {
 	var id [24]byte
 	_, _ = rand.Read(id[:]) // it never fails
-	f.trace = hex.EncodeToString(id[:16])
-	body := payload{action.Calls(f.request.Calls), "00-" + f.trace + "-" + hex.EncodeToString(id[16:]) + "-01"}
+	q.traceID = hex.EncodeToString(id[:16])
+	body := payload{action.Calls(q.plan.Calls), "00-" + q.traceID + "-" + hex.EncodeToString(id[16:]) + "-01"}
 	name := t.pack + "/" + t.options.App.DeployedName(apps.Main)
 	for {
-		leave, ok := t.sending.enter(t.stop)
+		release, ok := t.sendBreaker.acquire(t.stop)
 		if !ok {
 			return false, nil
 		}
-		again, err := t.attempt(f, name, body)
-		leave()
+		again, err := t.invokeOnce(q, name, body)
+		release()
 		if !again {
-			return err == nil && f.at != time.Time{}, err
+			return err == nil && !q.sentAt.IsZero(), err
 		}
 	}
 }
 
-// attempt sends once, and tells whether to do so again.
-func (t *Target) attempt(f *flight, name string, body payload) (again bool, err error) {
+// invokeOnce makes one attempt, and reports whether there should be another. Each step is in the journal before the next begins.
+func (t *Target) invokeOnce(q *request, name string, body payload) (again bool, err error) {
 	select {
 	case <-t.stop:
 		return false, nil
 	default:
 	}
 	at := time.Now()
-	if err := t.journal.send(f.request.Index, f.trace, at); err != nil {
+	if err := t.journal.send(q.plan.Index, q.traceID, at); err != nil {
 		return false, err
 	}
 	// The context is not that of the sampling: an interrupt should not lose an answer that is about to come.
-	activation, err := t.client.Invoke(t.life, name, body)
+	activation, err := t.client.Invoke(t.ctx, name, body)
 	if err == nil {
-		t.sending.worked(t.client.Name())
-		f.at, f.activation = at, activation
-		// That it was sent is on disk already: what is missing is found by the trace's id.
-		_ = t.journal.sent(f.request.Index, activation)
+		t.sendBreaker.succeeded(t.client.Name())
+		q.sentAt, q.activation = at, activation
+		// That it was sent is on disk already. If this line is missing, the trace is found by its id.
+		_ = t.journal.sent(q.plan.Index, activation)
 		return false, nil
 	}
 	var e *whisk.Error
@@ -183,19 +178,43 @@ func (t *Target) attempt(f *flight, name string, body payload) (again bool, err 
 		return false, err
 	}
 	if e.MaybeProcessed {
-		t.say(fmt.Sprintf("request %d may have been lost: %v", f.request.Index, e))
-		f.at, f.lost = at, "OpenWhisk's answer was lost"
+		t.message(fmt.Sprintf("request %d may have been lost: %v", q.plan.Index, e))
+		q.sentAt, q.lost = at, "OpenWhisk's answer was lost"
 		return false, nil
 	}
-	if err := t.journal.refused(f.request.Index); err != nil {
+	if err := t.journal.refused(q.plan.Index); err != nil {
 		return false, err
 	}
 	if !e.Temporary() {
 		return false, e
 	}
-	if down, _ := t.sending.down(); !e.AsksToWait() && down > t.options.Patience {
+	if down, _ := t.sendBreaker.down(); !e.AsksToWait() && down > t.options.Patience {
 		return false, e
 	}
-	t.sending.failed(e)
+	t.sendBreaker.failed(e)
 	return true, nil
+}
+
+// addPending adds a request that was sent to those that Wait fetches. The lock is held.
+func (t *Target) addPending(q *request, at time.Time) {
+	q.sentAt = at
+	q.expectedEnd = at.Add(duration(q.plan.Calls))
+	q.pause = firstPause
+	q.nextLook = q.expectedEnd.Add(firstPause)
+	t.pending = append(t.pending, q)
+	t.signal()
+}
+
+// duration returns how long a request takes on a platform without delays: until its last function ends.
+func duration(calls []apps.Call) time.Duration {
+	begins := make([]time.Duration, len(calls))
+	var last time.Duration
+	for k, c := range calls { // callers stand before those they call
+		end := begins[k] + c.Sleep
+		for i, next := range c.Invokes {
+			begins[next] = end + time.Duration(i)*apps.CallGap
+		}
+		last = max(last, end)
+	}
+	return last
 }

@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// sentTimes has when each request was sent, in eight bytes a request.
+// sentTimes stores when each request was sent, in eight bytes a request.
 type sentTimes struct {
 	epoch time.Time
-	after []int64 // ns after epoch, notSent if it was not
-	count int
+	after []int64 // by request: ns after epoch, or notSent
+	count int     // requests that were sent
 }
 
 const notSent = math.MinInt64

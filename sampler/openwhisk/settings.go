@@ -17,16 +17,16 @@ import (
 	"github.com/tppfaas/tppfaas/internal/whisk"
 )
 
-// Setting is a value, and where it comes from.
+// Setting is a value with its source.
 type Setting struct {
 	Value string
-	From  string // "-apihost", "OW_APIHOST", "config.yaml:3", …
+	From  string // like "-apihost", "OW_APIHOST", or "config.yaml:3"
 }
 
-// wrong names the place of a value that cannot be.
+// wrong adds to an error about the value where it comes from.
 func (s Setting) wrong(err error) error { return fmt.Errorf("%s: %w", s.From, err) }
 
-// Settings says where everything is.
+// Settings says where OpenWhisk, the collector and Zipkin are.
 type Settings struct {
 	// APIHost is the address of OpenWhisk's API, without path; without scheme it is https. Auth is the key, user:password.
 	APIHost, Auth Setting
@@ -34,14 +34,14 @@ type Settings struct {
 	ActionAPIHost Setting
 	// Collector is where the functions send their spans, OTLP over HTTP, as they see it; Zipkin where the traces are found.
 	Collector, Zipkin Setting
-	// Insecure is a truth value: certificates are not checked.
+	// Insecure is a boolean; if it is true certificates are not checked.
 	Insecure Setting
 }
 
-// setting is one of the settings, under its names.
+// setting describes one of the settings: its names in each source.
 type setting struct {
 	flag     string   // also the key in the configuration, with _ for -
-	env      []string // the first that is set counts
+	env      []string // variables of the environment; the first that is set counts
 	wskprops string   // key in .wskprops
 	usage    string
 	of       func(*Settings) *Setting
@@ -62,7 +62,7 @@ var settings = []setting{
 		func(s *Settings) *Setting { return &s.ActionAPIHost }},
 }
 
-// Flags returns the names of the settings as options, with what they are for.
+// Flags returns the names of the settings as command line options, with their usage.
 func Flags() map[string]string {
 	usage := map[string]string{}
 	for _, s := range settings {
@@ -71,7 +71,7 @@ func Flags() map[string]string {
 	return usage
 }
 
-// Defaults: everything on this machine, with the key that every standalone OpenWhisk has.
+// Defaults: all on this machine, with the key that every standalone OpenWhisk has.
 const (
 	defaultAPIHost   = "http://127.0.0.1:3233"
 	defaultAuth      = "23bc46b1-71f6-4ed5-8c54-816aa4f8c502:123zO3xZCLrMN6v2BKK1dXYFpXlPkccOFqm12CdAsMgRU4VrNZ9lyGVCGuMDGIwP"
@@ -79,19 +79,19 @@ const (
 	defaultCollector = "http://127.0.0.1:4318"
 )
 
-// Sources is where settings are looked for, in this order of precedence.
+// Sources are where settings are looked for, in this order of precedence; .wskprops comes last.
 type Sources struct {
 	// Flags has the options that were given, by name.
 	Flags map[string]string
 	// Getenv looks up a variable of the environment.
 	Getenv func(string) string
-	// Config is the name of a configuration file; one that need not exist unless ConfigGiven is set.
+	// Config is the name of the configuration file. It must exist if ConfigGiven is set.
 	Config      string
 	ConfigGiven bool
 }
 
-// Find puts the settings together: from options, the environment, the configuration file, and .wskprops (that of WSK_CONFIG_FILE, or
-// the one in the home folder). Where none names an OpenWhisk it is that of this machine.
+// Find looks for the settings in options, the environment, the configuration file, and .wskprops (that of WSK_CONFIG_FILE, or the one in the
+// home folder). Without an address in any of them, OpenWhisk is on this machine.
 func Find(s Sources) (Settings, error) {
 	config, err := readSettings(s.Config, s.ConfigGiven, parseConfig)
 	if err != nil {
@@ -127,7 +127,7 @@ func Find(s Sources) (Settings, error) {
 	return found.complete()
 }
 
-// readSettings reads a file, if it is there.
+// readSettings reads a file of settings. One that does not exist is an error only if it is needed.
 func readSettings(file string, needed bool, parse func(file string, text []byte) (map[string]Setting, error)) (map[string]Setting, error) {
 	if file == "" {
 		return nil, nil
@@ -147,17 +147,17 @@ func readSettings(file string, needed bool, parse func(file string, text []byte)
 	return parse(file, text)
 }
 
-// here is where defaults come from.
+// here is the source of defaults.
 const here = "the defaults for this machine"
 
-// onThisMachine tells whether an address is one of the machine itself.
+// onThisMachine reports whether an address is that of this machine.
 func onThisMachine(u *url.URL) bool {
 	ip := net.ParseIP(u.Hostname())
 	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// complete sets defaults and checks the values. A value of this machine stands only for one that was not given: the well-known
-// key is not sent to another server.
+// complete sets defaults and checks the values. The well-known key is a default only together with the default address: it is not sent
+// to other servers.
 func (s Settings) complete() (Settings, error) {
 	if s.APIHost.Value == "" {
 		s.APIHost = Setting{defaultAPIHost, here}
@@ -203,7 +203,7 @@ func (s Settings) insecure() bool {
 	return insecure
 }
 
-// parseConfig reads the configuration file: a mapping with the names of the settings. Everything else in it is an error, with its
+// parseConfig reads the configuration file, a YAML mapping from names of settings to values. Anything else in it is an error, with its
 // line.
 func parseConfig(file string, text []byte) (map[string]Setting, error) {
 	var document yaml.Node
@@ -254,11 +254,10 @@ func parseConfig(file string, text []byte) (map[string]Setting, error) {
 	return found, nil
 }
 
-// key is the name in the configuration.
+// key returns the name in the configuration file.
 func (s setting) key() string { return strings.ReplaceAll(s.flag, "-", "_") }
 
-// parseWskprops reads the properties of wsk, KEY=VALUE. Keys that are not for us and lines that are no property are left alone, as
-// wsk does; the file is not ours.
+// parseWskprops reads the properties of wsk, KEY=VALUE. Other keys, and lines that are no property, are ignored, as wsk does.
 func parseWskprops(file string, text []byte) (map[string]Setting, error) {
 	found := map[string]Setting{}
 	for n, one := range strings.Split(string(text), "\n") {

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Options come before the environment, that before the configuration, and that before .wskprops.
+// TestPrecedence checks that options come before the environment, that before the configuration, and that before .wskprops.
 func TestPrecedence(t *testing.T) {
 	dir := t.TempDir()
 	config, props := filepath.Join(dir, "config.yaml"), filepath.Join(dir, ".wskprops")
@@ -65,7 +65,7 @@ func TestFileWhereAFolderIsExpected(t *testing.T) {
 	require.ErrorContains(t, err, sources.Config)
 }
 
-// What is wrong is named with its place, and a key is never repeated.
+// TestWrongSettings checks that errors name the place of a wrong value, and never contain a key.
 func TestWrongSettings(t *testing.T) {
 	dir := t.TempDir()
 	file := func(name, text string) string {
@@ -108,7 +108,7 @@ func TestWrongSettings(t *testing.T) {
 	require.EqualError(t, err, dir+"/nowhere: no such file or directory")
 }
 
-// The committed configuration has every key, and sets none.
+// TestCommittedConfiguration checks that config.yaml mentions every key, and sets none.
 func TestCommittedConfiguration(t *testing.T) {
 	text, err := os.ReadFile("../config.yaml")
 	require.NoError(t, err)
@@ -120,7 +120,7 @@ func TestCommittedConfiguration(t *testing.T) {
 	require.Len(t, found, len(settings))
 }
 
-// uncommented has the lines that are only commented out.
+// uncommented returns the lines that are commented out, without the #.
 func uncommented(text string) string {
 	var b strings.Builder
 	for line := range strings.Lines(text) {

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"maps"
 	"net/http"
 	"runtime"
@@ -14,7 +13,6 @@ import (
 	"time"
 
 	"github.com/tppfaas/tppfaas/apps"
-	"github.com/tppfaas/tppfaas/apps/action"
 	"github.com/tppfaas/tppfaas/internal/whisk"
 	"github.com/tppfaas/tppfaas/sampler"
 	"github.com/tppfaas/tppfaas/tpp"
@@ -30,18 +28,18 @@ type Options struct {
 	// its machines ("" for this machine's if OpenWhisk is on it, else amd64), MemoryMB the memory of a container (0 for 256).
 	Kind, Arch string
 	MemoryMB   int
-	// Announce has functions announce their start at once.
+	// Announce makes functions announce their start at once.
 	Announce bool
 	// Settle is how long nothing new must come before what is missing counts as lost; 0 stands for 30 s.
 	Settle time.Duration
-	// Patience is how long a server that fails or is away is tried again; 0 stands for 5 min. Throttling does not count.
+	// Patience is how long requests to a server that fails or is away are repeated; 0 stands for 5 min. Time in which OpenWhisk
+	// throttles does not count.
 	Patience time.Duration
-	// Timeout is how long the answer to one request may take; 0 stands for 30 s.
+	// Timeout bounds each request including its answer; 0 stands for 30 s.
 	Timeout time.Duration
-	// Say is told in a line what the user should know while the sampling goes on; nil discards it. It may be called from several
-	// goroutines.
-	Say func(string)
-	// OnSend is called after each sending with the number of requests that were sent, by earlier runs too, and how long the plan
+	// OnMessage is called with lines that the user should read while the sampling goes on, from several goroutines; it may be nil.
+	OnMessage func(string)
+	// OnSend is called after each send with the number of requests that were sent, by earlier runs too, and how long the plan
 	// goes on; it may be nil.
 	OnSend func(sent int, left time.Duration)
 	// Executable returns the action's executable for an architecture; nil stands for action.Executable.
@@ -56,48 +54,53 @@ const (
 	DefaultMemoryMB = 256
 )
 
-// Target is an OpenWhisk to sample on, for one sampling. It is a sampler.Recorder.
+// Target is an OpenWhisk to sample on, for one sampling. It implements [sampler.Recorder].
+//
+// A request passes through these stages: Send puts it into queue; one of the senders takes it out and has main invoked; then it is
+// pending until Wait has found its whole trace at Zipkin, or has given it up. Requests that an earlier run has sent skip the queue, and
+// those whose traces it has collected too are only handed over.
 type Target struct {
-	options Options
-	http    *http.Client // for OpenWhisk
-	client  *whisk.Client
-	zipkin  *zipkin
-	info    whisk.Info
-	ready   bool // Preflight went well
-	pack    string
-	journal *Journal
+	options   Options
+	http      *http.Client // for client
+	client    *whisk.Client
+	zipkin    *zipkin
+	info      whisk.Info
+	preflight bool // Preflight went well
+	pack      string
+	journal   *Journal // nil if there is none
 
-	sending  breaker // OpenWhisk's
-	fetching breaker // Zipkin's
+	sendBreaker  breaker // for OpenWhisk
+	fetchBreaker breaker // for Zipkin
 
-	// life ends with Close; stop ends the sending, and may come before.
-	life    context.Context
-	end     context.CancelFunc
+	// ctx ends with Close. stop is closed when nothing more is to be sent, at the latest by Close.
+	ctx     context.Context
+	cancel  context.CancelFunc
 	stop    chan struct{}
 	workers sync.WaitGroup
-	wake    chan struct{} // something has changed that Wait waits for
+	wake    chan struct{} // signals that something has changed that Wait waits for
 
-	mu          sync.Mutex
-	stopped     bool
-	deployed    bool
-	timers      map[*time.Timer]struct{}
-	queue       []*flight  // to be sent
-	senders     int        // goroutines that send
-	unsent      int        // requests in the queue and under way
-	flights     []*flight  // sent, and not done
-	recalled    []recalled // complete since an earlier run, and not handed over
-	sentAt      sentTimes
-	news        time.Time             // when something last came, or was sent
-	spans       int                   // that have come
-	warned      bool                  // the user, that none have
-	last        time.Duration         // when the plan's last request is due
-	unjournaled bool                  // the user knows that there are
-	kept        map[int]sampler.Trace // complete traces that are not in the journal
+	mu         sync.Mutex
+	stopped    bool // stop is closed
+	deployed   bool // something is, perhaps not all
+	timers     map[*time.Timer]struct{}
+	queue      []*request // to be sent
+	senders    int        // goroutines that send
+	unfinished int        // requests in the queue, being sent, or to be handed over
+	pending    []*request // sent, but without a whole trace
+	restored   []restored // whole since an earlier run, and to be handed over
+	sentAt     sentTimes
+	planEnd    time.Duration // when the last request of the plan is due
+
+	lastProgress  time.Time             // when something was last sent, or arrived
+	arrived       int                   // spans
+	warned        bool                  // the user knows that no spans arrive
+	journalFailed bool                  // the user knows that traces are kept in memory
+	unjournaled   map[int]sampler.Trace // complete traces that could not be written to the journal
 }
 
 var _ sampler.Recorder = (*Target)(nil)
 
-// New returns a Target; it makes no request yet. Options that cannot be are an error.
+// New returns a Target. It makes no request yet. Impossible options are an error.
 func New(o Options) (*Target, error) {
 	settings, err := o.Settings.complete()
 	if err != nil {
@@ -149,106 +152,23 @@ func New(o Options) (*Target, error) {
 	}
 	t := &Target{
 		options: o, http: httpClient, client: client, zipkin: newZipkin(traces, o.insecure(), o.Timeout),
-		stop: make(chan struct{}), wake: make(chan struct{}, 1), timers: map[*time.Timer]struct{}{}, sentAt: sentTimes{epoch: time.Now()}, kept: map[int]sampler.Trace{},
+		stop: make(chan struct{}), wake: make(chan struct{}, 1), timers: map[*time.Timer]struct{}{}, sentAt: sentTimes{epoch: time.Now()},
+		unjournaled: map[int]sampler.Trace{},
 	}
-	t.life, t.end = context.WithCancel(context.Background())
-	t.sending.init(t.say)
-	t.fetching.init(t.say)
+	t.ctx, t.cancel = context.WithCancel(context.Background())
+	t.sendBreaker.init(t.message)
+	t.fetchBreaker.init(t.message)
 	return t, nil
 }
 
-// Close ends everything that is still under way. It removes nothing.
-func (t *Target) Close() {
-	t.stopSending()
-	t.end()
-	t.workers.Wait()
-	t.http.CloseIdleConnections()
-	t.zipkin.close()
-}
-
-func (t *Target) say(text string) {
-	if t.options.Say != nil {
-		t.options.Say(text)
+func (t *Target) message(text string) {
+	if t.options.OnMessage != nil {
+		t.options.OnMessage(text)
 	}
 }
 
-// explain adds to an error of OpenWhisk's where the setting that is to blame comes from.
-func (t *Target) explain(err error) error {
-	var e *whisk.Error
-	if !errors.As(err, &e) || e.Server != t.client.Name() {
-		return err
-	}
-	switch e.Kind {
-	case whisk.Unauthorized, whisk.Forbidden:
-		return fmt.Errorf("%w; the key is from %s", err, t.options.Auth.From)
-	case whisk.Unreachable, whisk.Untrusted, whisk.NoTLS, whisk.NotFound:
-		return blameAddress(err, t.options.APIHost)
-	}
-	return err
-}
-
-// blameAddress adds to an error where the address comes from.
-func blameAddress(err error, address Setting) error {
-	return fmt.Errorf("%w; the address is from %s", withHint(err), address.From)
-}
-
-// withHint adds to an error about a certificate how to do without.
-func withHint(err error) error {
-	if whisk.KindOf(err) == whisk.Untrusted {
-		return fmt.Errorf("%w; -insecure does without", err)
-	}
-	return err
-}
-
-// Preflight asks OpenWhisk for what it can do and whether it accepts the key, and Zipkin whether it answers, before anything is
-// deployed.
-func (t *Target) Preflight(ctx context.Context) error {
-	var err error
-	if t.info, err = t.client.Info(ctx); err != nil {
-		var e *whisk.Error
-		// Gateways in front of OpenWhisk need not pass on its root.
-		if !errors.As(err, &e) || e.Status == 0 {
-			return t.explain(err)
-		}
-	}
-	check := func() error { return t.client.Check(ctx, whisk.Packages) }
-	err = check()
-	var e *whisk.Error
-	if errors.As(err, &e) && e.AsksToWait() {
-		err = t.retry().Do(ctx, check)
-	}
-	switch whisk.KindOf(err) {
-	case whisk.NotFound, whisk.Nonsense:
-		return fmt.Errorf("%w: is it OpenWhisk?", t.explain(err))
-	}
-	if err != nil {
-		return t.explain(err)
-	}
-	if t.options.App != nil {
-		if t.options.Kind == "" {
-			if t.options.Kind, err = goKind(t.info); err != nil {
-				return err
-			}
-		} else if !hasKind(t.info, t.options.Kind) {
-			return fmt.Errorf("OpenWhisk does not run actions of kind %s", t.options.Kind)
-		}
-		if err := t.zipkin.check(ctx); err != nil {
-			return blameAddress(err, t.options.Zipkin)
-		}
-		if err := checkCollector(ctx, t.options.Collector.Value, t.options.insecure()); err != nil {
-			var e *whisk.Error
-			if errors.As(err, &e) && e.Status != 0 {
-				return blameAddress(err, t.options.Collector)
-			}
-			t.say(fmt.Sprintf("%v; that is well if the functions can reach it", withHint(err)))
-		}
-	}
-	t.ready = true
-	return nil
-}
-
-// Begin makes everything ready for Sample: it checks OpenWhisk and Zipkin, and creates the journal, or with resume goes on with
-// that of an earlier run. Without a name there is none. A journal that is there without resume is ErrJournalExists.
+// Begin makes everything ready for Sample: it calls Preflight, unless that was done before, and creates the journal, or with resume
+// continues that of an earlier run. Without a name there is no journal. A journal that exists without resume is ErrJournalExists.
 func (t *Target) Begin(ctx context.Context, journal string, resume bool) error {
 	if t.options.App == nil {
 		return errors.New("there is no application to sample")
@@ -256,7 +176,7 @@ func (t *Target) Begin(ctx context.Context, journal string, resume bool) error {
 	if err := checkJournal(journal, resume); err != nil {
 		return err
 	}
-	if !t.ready {
+	if !t.preflight {
 		if err := t.Preflight(ctx); err != nil {
 			return err
 		}
@@ -279,12 +199,12 @@ func (t *Target) Begin(ctx context.Context, journal string, resume bool) error {
 		return err
 	}
 	t.pack = t.journal.header.Package
-	return t.recall(ctx)
+	return t.restore(ctx)
 }
 
-// recall takes over what the journal has. What was about to be sent when the process died may have arrived: then there are spans
-// of it.
-func (t *Target) recall(ctx context.Context) error {
+// restore takes over the requests that the journal says were sent. One that was about to be sent when the process died may have
+// arrived: then there are spans of it.
+func (t *Target) restore(ctx context.Context) error {
 	found := t.journal.found
 	for _, i := range slices.Sorted(maps.Keys(found)) {
 		e := found[i]
@@ -306,16 +226,10 @@ func (t *Target) recall(ctx context.Context) error {
 	return nil
 }
 
-// Journal returns the journal, nil if there is none.
-func (t *Target) Journal() *Journal { return t.journal }
-
-// Package is the name of the package that the application is deployed in.
-func (t *Target) Package() string { return t.pack }
-
-// Sample deploys the application and samples it, as sampler.Sample does, but the result has no dataset: the traces are in the
-// journal, see [Target.Dataset] and [Target.WriteDataset]. After each trace progress is called, unless it is nil, with the
-// number of those that are complete. When the context is done it stops sending and returns what is complete, after a time in
-// which what was sent may still come. What is deployed stays: Remove removes it.
+// Sample deploys the application and samples it as [sampler.Collect] does: the result has no dataset, because the traces are in the
+// journal, see [Target.Dataset] and [Target.WriteDataset]. After each trace progress is called, unless it is nil, with the number of
+// complete traces. When the context is done Sample stops sending and returns what is complete, after a time in which traces of the
+// requests that were sent may still arrive. What is deployed stays until Remove.
 func (t *Target) Sample(ctx context.Context, progress func(complete int)) (*sampler.Result, error) {
 	complete := 0
 	result, err := sampler.Collect(ctx, t, t.options.App, t.options.Config, func(int, tpp.Sequence) error {
@@ -327,77 +241,26 @@ func (t *Target) Sample(ctx context.Context, progress func(complete int)) (*samp
 	return result, t.explain(err)
 }
 
-// Whole tells whether every request of the plan was sent.
-func (t *Target) Whole() bool {
+// Close ends everything that is still under way. It removes nothing.
+func (t *Target) Close() {
+	t.stopSending()
+	t.cancel()
+	t.workers.Wait()
+	t.http.CloseIdleConnections()
+	t.zipkin.close()
+}
+
+// Journal returns the journal, nil if there is none.
+func (t *Target) Journal() *Journal { return t.journal }
+
+// Package returns the name of the package that the application is deployed in.
+func (t *Target) Package() string { return t.pack }
+
+// AllSent reports whether every request of the plan was sent, by this run or the one before it.
+func (t *Target) AllSent() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.sentAt.count == t.options.Config.Requests
-}
-
-// Deploy deploys the functions, unless all requests were sent before.
-func (t *Target) Deploy(ctx context.Context, app *apps.Application) error {
-	if !t.ready || t.pack == "" {
-		return errors.New("a Target begins with Begin")
-	}
-	if t.Whole() {
-		return nil
-	}
-	zip, err := packed(ctx, t.options, t.options.Kind)
-	if err != nil {
-		return err
-	}
-	timeout, err := t.timeout()
-	if err != nil {
-		return err
-	}
-	t.deployed = true // a part is enough to be removed
-	t.say(fmt.Sprintf("deploying %d functions of %s, %.1f MB each, into package %s", len(app.Functions), app.Name, float64(len(zip))/1e6, t.pack))
-	return t.deploy(ctx, deployment{
-		pack: t.pack, app: app, kind: t.options.Kind, zip: zip, memoryMB: t.options.MemoryMB, timeout: timeout,
-		parameters: map[string]any{
-			"application": app.Name, "graph": action.Graph(app), "apihost": t.options.ActionAPIHost.Value, "package": t.pack,
-			"collector": t.options.Collector.Value, "insecure": t.options.insecure(), "announce": t.options.Announce,
-		},
-	})
-}
-
-// timeout is the time limit of the actions: OpenWhisk's default, or longer if the plan has a sleep that needs it. It looks through
-// the whole plan, and warns if OpenWhisk will not allow it.
-func (t *Target) timeout() (time.Duration, error) {
-	const usual, reserve = time.Minute, 30 * time.Second
-	planner, err := sampler.NewPlanner(t.options.App, t.options.Config)
-	if err != nil {
-		return 0, err
-	}
-	longest, invocations := time.Duration(0), int64(0)
-	t.last = 0
-	for r, ok := planner.Next(); ok; r, ok = planner.Next() {
-		t.last = r.Time
-		invocations += int64(len(r.Calls))
-		for _, c := range r.Calls {
-			longest = max(longest, c.Sleep+time.Duration(len(c.Invokes))*apps.CallGap)
-		}
-	}
-	perMinute := int64(float64(invocations) / max(t.last.Minutes(), 1))
-	if allowed := t.info.Limits.ActionsPerMinute; allowed > 0 && perMinute > allowed {
-		t.say(fmt.Sprintf("OpenWhisk allows %d invocations a minute, and the plan makes %d: they will be throttled, and traces be longer for it", allowed, perMinute))
-	}
-	timeout := max(usual, (longest + reserve).Round(time.Second))
-	if most := time.Duration(t.info.Limits.MaxActionDuration) * time.Millisecond; most > 0 && timeout > most {
-		if longest >= most {
-			return 0, fmt.Errorf("a function works for %v, and OpenWhisk allows %v", longest, most)
-		}
-		timeout = most
-	}
-	return timeout, nil
-}
-
-// Remove removes what was deployed, by this run or the one before it.
-func (t *Target) Remove(ctx context.Context) error {
-	if !t.deployed && (t.journal == nil || t.journal.found == nil) {
-		return nil
-	}
-	return t.explain(t.remove(ctx, t.pack))
 }
 
 // SentAt returns when a request was sent, by this run or the one before it.
@@ -405,73 +268,4 @@ func (t *Target) SentAt(index int) (time.Time, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.sentAt.get(index)
-}
-
-// Now returns the time.
-func (t *Target) Now() time.Time { return time.Now() }
-
-// AfterFunc calls f when d has passed, unless the sending is stopped before.
-func (t *Target) AfterFunc(d time.Duration, f func()) (stop func() bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.stopped {
-		return func() bool { return false }
-	}
-	var timer *time.Timer
-	done := func() bool {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		_, there := t.timers[timer]
-		delete(t.timers, timer)
-		return there
-	}
-	t.workers.Add(1) // until f has returned, or never will be called
-	var once sync.Once
-	leave := func() { once.Do(t.workers.Done) }
-	timer = time.AfterFunc(d, func() {
-		defer leave()
-		t.mu.Lock()
-		_, there := t.timers[timer]
-		t.mu.Unlock()
-		if there {
-			f() // which plans the next: only then is this one done
-			done()
-		}
-		t.signal()
-	})
-	t.timers[timer] = struct{}{}
-	return func() bool {
-		if timer.Stop() {
-			leave()
-		}
-		return done()
-	}
-}
-
-// stopSending takes back what is planned and not sent.
-func (t *Target) stopSending() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.stopped {
-		return
-	}
-	t.stopped = true
-	close(t.stop)
-	for timer := range t.timers {
-		if timer.Stop() {
-			t.workers.Done()
-		}
-		delete(t.timers, timer)
-	}
-	t.unsent -= len(t.queue)
-	t.queue = nil
-	t.signal()
-}
-
-// signal wakes Wait.
-func (t *Target) signal() {
-	select {
-	case t.wake <- struct{}{}:
-	default:
-	}
 }

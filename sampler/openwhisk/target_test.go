@@ -39,11 +39,14 @@ func quick() *apps.Application {
 	}}
 }
 
+// settleSoon is for samplings of which something is lost: they wait in vain for it.
+func settleSoon(o *Options) { o.Settle = 2 * time.Second }
+
 func every(d time.Duration, n int) sampler.Config {
 	return sampler.Config{Requests: n, MinInterval: d, MaxInterval: d, Seed: 3}
 }
 
-// run is a sampling in a world.
+// run is a sampling in a test environment.
 type run struct {
 	*Target
 	t    *testing.T
@@ -51,16 +54,16 @@ type run struct {
 	said []string
 }
 
-func begin(t *testing.T, w *testenv.Env, config sampler.Config, journal string, resume bool, change func(*Options)) (*run, error) {
+func begin(t *testing.T, env *testenv.Env, config sampler.Config, journal string, resume bool, change func(*Options)) (*run, error) {
 	t.Helper()
 	r := &run{t: t}
 	o := Options{
 		Settings: Settings{
-			APIHost: Setting{w.OpenWhisk.URL, "-apihost"}, Auth: Setting{w.Platform.Auth(), "OW_AUTH"}, Zipkin: Setting{w.Zipkin.URL, "-zipkin"},
-			Collector: Setting{w.CollectorURL, "-collector"}, ActionAPIHost: Setting{w.Platform.URL(), "-action-apihost"},
+			APIHost: Setting{env.OpenWhisk.URL, "-apihost"}, Auth: Setting{env.Platform.Auth(), "OW_AUTH"}, Zipkin: Setting{env.Zipkin.URL, "-zipkin"},
+			Collector: Setting{env.CollectorURL, "-collector"}, ActionAPIHost: Setting{env.Platform.URL(), "-action-apihost"},
 		},
-		App: quick(), Config: config, Settle: time.Second, Patience: 10 * time.Second,
-		Say: func(text string) {
+		App: quick(), Config: config, Settle: 30 * time.Second, Patience: 10 * time.Second,
+		OnMessage: func(text string) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			r.said = append(r.said, text)
@@ -79,7 +82,7 @@ func begin(t *testing.T, w *testenv.Env, config sampler.Config, journal string, 
 	}
 	t.Cleanup(func() {
 		r.Close()
-		_, password, _ := strings.Cut(w.Platform.Auth(), ":")
+		_, password, _ := strings.Cut(env.Platform.Auth(), ":")
 		require.NotContains(t, r.log(), password)
 	})
 	err = r.Begin(t.Context(), journal, resume)
@@ -92,7 +95,7 @@ func begin(t *testing.T, w *testenv.Env, config sampler.Config, journal string, 
 	return r, err
 }
 
-// sequences are those of the traces that are complete.
+// sequences returns the sequences of the complete traces.
 func (r *run) sequences() []tpp.Sequence {
 	r.t.Helper()
 	d, err := r.Dataset()
@@ -107,7 +110,7 @@ func (r *run) log() string {
 	return strings.Join(r.said, "\n")
 }
 
-// clean removes what was deployed, and sees that nothing is left.
+// clean removes what was deployed, and checks that nothing is left.
 func (r *run) clean() {
 	r.t.Helper()
 	require.NoError(r.t, r.Remove(r.t.Context()))
@@ -116,14 +119,14 @@ func (r *run) clean() {
 	require.Empty(r.t, left)
 }
 
-// The same seed gives the same plan as in virtual time; the traces tell who invoked whom.
+// TestSample checks that the same seed gives the same plan as in virtual time, and that the traces say which activation made which call.
 func TestSample(t *testing.T) {
-	w := testenv.New(t, rest.Limits{})
+	env := testenv.New(t, rest.Limits{})
 	config := every(20*time.Millisecond, 30)
 	config.Missing, config.RandomDurations = 1, true
 	var sent []int
 	var mu sync.Mutex
-	r, err := begin(t, w, config, filepath.Join(t.TempDir(), "x.journal"), false, func(o *Options) {
+	r, err := begin(t, env, config, filepath.Join(t.TempDir(), "x.journal"), false, func(o *Options) {
 		o.Announce = true
 		o.OnSend = func(n int, left time.Duration) {
 			mu.Lock()
@@ -141,8 +144,8 @@ func TestSample(t *testing.T) {
 	require.Empty(t, result.Incomplete)
 	require.Equal(t, 30, complete)
 	require.Len(t, sent, 30)
-	require.True(t, r.Whole())
-	require.Contains(t, w.Store.Spans("quick-dev-main"), "start", "functions announce themselves")
+	require.True(t, r.AllSent())
+	require.Contains(t, env.Store.Spans("quick-dev-main"), "start", "functions announce themselves")
 
 	local, err := sampler.NewLocal(3)
 	require.NoError(t, err)
@@ -188,10 +191,10 @@ func TestSample(t *testing.T) {
 	r.clean()
 }
 
-// Where the journal's disk is full after everything was sent, the traces stay in memory, and one line says so.
+// TestDiskFull checks that traces stay in memory when the journal's disk is full, and that one message says so.
 func TestDiskFull(t *testing.T) {
-	w := testenv.New(t, rest.Limits{})
-	r, err := begin(t, w, every(5*time.Millisecond, 6), filepath.Join(t.TempDir(), "x.journal"), false, nil)
+	env := testenv.New(t, rest.Limits{})
+	r, err := begin(t, env, every(5*time.Millisecond, 6), filepath.Join(t.TempDir(), "x.journal"), false, nil)
 	require.NoError(t, err)
 	result, err := r.Sample(t.Context(), func(complete int) {
 		if complete == 2 {
@@ -203,7 +206,7 @@ func TestDiskFull(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 6, result.Sequences)
 	require.Len(t, r.sequences(), 6)
-	require.NotEmpty(t, r.kept)
+	require.NotEmpty(t, r.unjournaled)
 	require.Equal(t, 1, strings.Count(r.log(), "from now on traces are kept in memory alone: no space left on device"))
 	n, err := r.WriteDataset(filepath.Join(t.TempDir(), "x.json"))
 	require.NoError(t, err)
@@ -211,11 +214,11 @@ func TestDiskFull(t *testing.T) {
 	r.clean()
 }
 
-// A journal that somebody has written to while it was in use is an error, and the file that was to be written is as before.
+// TestSpoiltJournal checks that a journal that was changed while it was in use is an error, and leaves the dataset as it was.
 func TestSpoiltJournal(t *testing.T) {
-	w := testenv.New(t, rest.Limits{})
+	env := testenv.New(t, rest.Limits{})
 	journal := filepath.Join(t.TempDir(), "x.journal")
-	r, err := begin(t, w, every(5*time.Millisecond, 3), journal, false, nil)
+	r, err := begin(t, env, every(5*time.Millisecond, 3), journal, false, nil)
 	require.NoError(t, err)
 	_, err = r.Sample(t.Context(), nil)
 	require.NoError(t, err)
@@ -235,17 +238,17 @@ func TestSpoiltJournal(t *testing.T) {
 	r.clean()
 }
 
-// Whoever samples at the same time, or where something is left, is not disturbed.
+// TestTwoAtATime checks that two samplings at the same time, and the leftovers of a third, do not disturb each other.
 func TestTwoAtATime(t *testing.T) {
-	w := testenv.New(t, rest.Limits{})
-	leftover, err := begin(t, w, every(time.Millisecond, 1), "", false, nil)
+	env := testenv.New(t, rest.Limits{})
+	leftover, err := begin(t, env, every(time.Millisecond, 1), "", false, nil)
 	require.NoError(t, err)
 	require.NoError(t, leftover.Deploy(t.Context(), quick()))
 	var wait sync.WaitGroup
 	results := make([]*sampler.Result, 2)
 	runs := make([]*run, 2)
 	for i := range results {
-		runs[i], err = begin(t, w, every(10*time.Millisecond, 20), "", false, nil)
+		runs[i], err = begin(t, env, every(10*time.Millisecond, 20), "", false, nil)
 		require.NoError(t, err)
 		wait.Go(func() {
 			var err error
@@ -272,12 +275,12 @@ func TestTwoAtATime(t *testing.T) {
 	leftover.clean()
 }
 
-// What is missing is named, and the rest is there.
+// TestLostSpans checks that missing functions are named, and that the other traces are complete.
 func TestLostSpans(t *testing.T) {
-	w := testenv.New(t, rest.Limits{})
+	env := testenv.New(t, rest.Limits{})
 	var lost atomic.Int32
-	w.Lose(func(function, _ string) bool { return function == "quick-dev-right" && lost.Add(1) <= 2 })
-	r, err := begin(t, w, every(10*time.Millisecond, 10), "", false, nil)
+	env.Lose(func(function, _ string) bool { return function == "quick-dev-right" && lost.Add(1) <= 2 })
+	r, err := begin(t, env, every(10*time.Millisecond, 10), "", false, settleSoon)
 	require.NoError(t, err)
 	result, err := r.Sample(t.Context(), nil)
 	require.NoError(t, err)
@@ -289,11 +292,11 @@ func TestLostSpans(t *testing.T) {
 	r.clean()
 }
 
-// Without the span of main a trace is found all the same.
+// TestLostMain checks that a trace is found without the span of main.
 func TestLostMain(t *testing.T) {
-	w := testenv.New(t, rest.Limits{})
-	w.Lose(func(function, _ string) bool { return function == "quick-dev-main" })
-	r, err := begin(t, w, every(10*time.Millisecond, 2), "", false, nil)
+	env := testenv.New(t, rest.Limits{})
+	env.Lose(func(function, _ string) bool { return function == "quick-dev-main" })
+	r, err := begin(t, env, every(10*time.Millisecond, 2), "", false, settleSoon)
 	require.NoError(t, err)
 	result, err := r.Sample(t.Context(), nil)
 	require.NoError(t, err)
@@ -301,20 +304,20 @@ func TestLostMain(t *testing.T) {
 	require.Equal(t, "missing quick-dev-main", result.Incomplete[0].Error())
 }
 
-// No span at all: the user is told where they should have gone, and what became of main.
+// TestNothingArrives checks that, if no span arrives, messages say where they should have gone and what became of main.
 func TestNothingArrives(t *testing.T) {
-	w := testenv.New(t, rest.Limits{})
-	w.Lose(func(string, string) bool { return true })
-	r, err := begin(t, w, every(10*time.Millisecond, 2), "", false, nil)
+	env := testenv.New(t, rest.Limits{})
+	env.Lose(func(string, string) bool { return true })
+	r, err := begin(t, env, every(10*time.Millisecond, 2), "", false, settleSoon)
 	require.NoError(t, err)
 	result, err := r.Sample(t.Context(), nil)
 	require.NoError(t, err)
-	require.Contains(t, r.log(), "no span has arrived in Zipkin at "+w.Zipkin.URL+": the functions send theirs to the collector at "+w.CollectorURL)
+	require.Contains(t, r.log(), "no span has arrived in Zipkin at "+env.Zipkin.URL+": the functions send theirs to the collector at "+env.CollectorURL)
 	require.Contains(t, result.Incomplete[1].Error(), "main has run, as activation ")
 	r.clean()
 }
 
-// answers has a server answer some requests with a status.
+// answers returns a fault that answers some requests with a status.
 func answers(method, part string, status int, times int32, header ...string) func(http.ResponseWriter, *http.Request) bool {
 	var n atomic.Int32
 	return func(w http.ResponseWriter, r *http.Request) bool {
@@ -333,9 +336,9 @@ func answers(method, part string, status int, times int32, header ...string) fun
 
 const always = 1 << 30
 
-// A server that is not as it should be ends the run before anything is deployed.
+// TestPreflight checks that a server with a problem ends the run before anything is deployed.
 func TestPreflight(t *testing.T) {
-	w := testenv.New(t, rest.Limits{})
+	env := testenv.New(t, rest.Limits{})
 	deployed := atomic.Bool{}
 	hang := make(chan struct{})
 	defer close(hang)
@@ -361,7 +364,7 @@ func TestPreflight(t *testing.T) {
 		{name: "refused", want: "OpenWhisk at http://127.0.0.1:1 cannot be reached: dial tcp 127.0.0.1:1: connect: connection refused; the address is from -apihost",
 			change: func(o *Options) { o.APIHost.Value = "http://127.0.0.1:1" }},
 		{name: "no TLS", want: "no trusted connection: it speaks HTTP, not HTTPS: give the address with http://",
-			change: func(o *Options) { o.APIHost.Value = strings.TrimPrefix(w.OpenWhisk.URL, "http://") }},
+			change: func(o *Options) { o.APIHost.Value = strings.TrimPrefix(env.OpenWhisk.URL, "http://") }},
 		{name: "kind", want: "OpenWhisk does not run actions of kind go:1.3", change: func(o *Options) { o.Kind = "go:1.3" }},
 		{name: "Zipkin refused", want: "Zipkin at http://127.0.0.1:1 cannot be reached: dial tcp 127.0.0.1:1: connect: connection refused; the address is from -zipkin",
 			change: func(o *Options) { o.Zipkin.Value = "http://127.0.0.1:1" }},
@@ -369,39 +372,39 @@ func TestPreflight(t *testing.T) {
 		{name: "nonsense of Zipkin", want: "Zipkin at ZIPKIN answers nonsense: not the traces it was asked for",
 			zipkin: func(w http.ResponseWriter, _ *http.Request) bool { fmt.Fprint(w, "<html>"); return true }},
 		{name: "not a collector", want: "the collector at ZIPKIN refuses (404): it takes no spans over OTLP/HTTP; the address is from -collector",
-			change: func(o *Options) { o.Collector.Value = w.Zipkin.URL }},
+			change: func(o *Options) { o.Collector.Value = env.Zipkin.URL }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w.OpenWhisk.Fail(func(rw http.ResponseWriter, r *http.Request) bool {
+			env.OpenWhisk.Fail(func(rw http.ResponseWriter, r *http.Request) bool {
 				if r.Method == "PUT" {
 					deployed.Store(true)
 				}
 				return c.whisk != nil && c.whisk(rw, r)
 			})
-			w.Zipkin.Fail(c.zipkin)
-			defer w.OpenWhisk.Fail(nil)
-			defer w.Zipkin.Fail(nil)
+			env.Zipkin.Fail(c.zipkin)
+			defer env.OpenWhisk.Fail(nil)
+			defer env.Zipkin.Fail(nil)
 			journal := filepath.Join(t.TempDir(), "x.journal")
-			_, err := begin(t, w, every(time.Millisecond, 1), journal, false, c.change)
-			want := strings.NewReplacer("HOST", w.OpenWhisk.URL, "ZIPKIN", w.Zipkin.URL).Replace(c.want)
+			_, err := begin(t, env, every(time.Millisecond, 1), journal, false, c.change)
+			want := strings.NewReplacer("HOST", env.OpenWhisk.URL, "ZIPKIN", env.Zipkin.URL).Replace(c.want)
 			require.ErrorContains(t, err, want)
 			require.NoFileExists(t, journal)
 			require.False(t, deployed.Load())
 		})
 	}
-	r, err := begin(t, w, every(time.Millisecond, 1), "", false, func(o *Options) { o.Collector.Value = "http://127.0.0.1:1" })
+	r, err := begin(t, env, every(time.Millisecond, 1), "", false, func(o *Options) { o.Collector.Value = "http://127.0.0.1:1" })
 	require.NoError(t, err, "functions may see what we do not")
 	require.Contains(t, r.log(), "the collector at http://127.0.0.1:1 cannot be reached")
 }
 
-// A certificate that nobody vouches for is refused, unless that is what the user wants.
+// TestCertificate checks that a certificate that is not trusted is refused, unless the user accepts it.
 func TestCertificate(t *testing.T) {
-	w := testenv.New(t, rest.Limits{})
-	secure := testenv.TLS(t, w.OpenWhisk)
-	_, err := begin(t, w, every(time.Millisecond, 1), "", false, func(o *Options) { o.APIHost.Value = secure })
+	env := testenv.New(t, rest.Limits{})
+	secure := env.OpenWhisk.TLS(t)
+	_, err := begin(t, env, every(time.Millisecond, 1), "", false, func(o *Options) { o.APIHost.Value = secure })
 	require.ErrorContains(t, err, "OpenWhisk at "+secure+": no trusted connection: ")
 	require.ErrorContains(t, err, "; -insecure does without")
-	r, err := begin(t, w, every(time.Millisecond, 2), "", false, func(o *Options) {
+	r, err := begin(t, env, every(time.Millisecond, 2), "", false, func(o *Options) {
 		o.APIHost.Value, o.ActionAPIHost.Value, o.Insecure.Value = secure, secure, "true"
 	})
 	require.NoError(t, err)
@@ -411,7 +414,7 @@ func TestCertificate(t *testing.T) {
 	r.clean()
 }
 
-// What fails for a while is tried again, and the user is told.
+// TestRecovers checks that temporary failures are retried, with a message.
 func TestRecovers(t *testing.T) {
 	for _, c := range []struct {
 		name, said string
@@ -424,9 +427,9 @@ func TestRecovers(t *testing.T) {
 		{"overloaded", "fails (503): status 503, it says; trying again in ", answers("POST", "/actions/", 503, 1)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := testenv.New(t, rest.Limits{})
-			w.OpenWhisk.Fail(c.fault)
-			r, err := begin(t, w, every(5*time.Millisecond, 10), "", false, nil)
+			env := testenv.New(t, rest.Limits{})
+			env.OpenWhisk.Fail(c.fault)
+			r, err := begin(t, env, every(5*time.Millisecond, 10), "", false, nil)
 			require.NoError(t, err)
 			result, err := r.Sample(t.Context(), nil)
 			require.NoError(t, err)
@@ -437,28 +440,28 @@ func TestRecovers(t *testing.T) {
 	}
 }
 
-// Who plans more than OpenWhisk allows is told before, and a sleep that it does not allow is an error.
+// TestLimits checks that there is a warning before OpenWhisk throttles, and that a sleep that is longer than it allows is an error.
 func TestLimits(t *testing.T) {
-	w := testenv.New(t, rest.Limits{InvocationsPerMinute: 60, MaxTimeout: 2 * time.Second})
-	r, err := begin(t, w, every(time.Second, 100), "", false, nil)
+	env := testenv.New(t, rest.Limits{InvocationsPerMinute: 60, MaxTimeout: 2 * time.Second})
+	r, err := begin(t, env, every(time.Second, 100), "", false, nil)
 	require.NoError(t, err)
 	require.NoError(t, r.Deploy(t.Context(), quick()))
 	require.Contains(t, r.log(), "OpenWhisk allows 60 invocations a minute, and the plan makes 303: they will be throttled")
 	r.clean()
-	r, err = begin(t, w, every(time.Second, 1), "", false, func(o *Options) { o.App.Functions[3].Duration = 3 * time.Second })
+	r, err = begin(t, env, every(time.Second, 1), "", false, func(o *Options) { o.App.Functions[3].Duration = 3 * time.Second })
 	require.NoError(t, err)
 	require.EqualError(t, r.Deploy(t.Context(), r.options.App), "a function works for 3s, and OpenWhisk allows 2s")
 	r.clean()
 }
 
-// An interrupt while the functions are deployed leaves none of them.
+// TestInterruptedDeployment checks that what was deployed before an interrupt can be removed.
 func TestInterruptedDeployment(t *testing.T) {
-	w := testenv.New(t, rest.Limits{})
-	r, err := begin(t, w, every(time.Millisecond, 1), "", false, nil)
+	env := testenv.New(t, rest.Limits{})
+	r, err := begin(t, env, every(time.Millisecond, 1), "", false, nil)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	var puts atomic.Int32
-	w.OpenWhisk.Fail(func(_ http.ResponseWriter, r *http.Request) bool {
+	env.OpenWhisk.Fail(func(_ http.ResponseWriter, r *http.Request) bool {
 		if r.Method == "PUT" && puts.Add(1) == 3 {
 			_, _ = io.Copy(io.Discard, r.Body) // before, a server does not see that its client goes
 			cancel()
@@ -476,9 +479,9 @@ func TestInterruptedDeployment(t *testing.T) {
 	r.clean()
 }
 
-// What cannot go well ends the sampling; what was sent before is fetched.
+// TestFailsForGood checks that a permanent failure ends the sampling, and that what was sent before is fetched.
 func TestFailsForGood(t *testing.T) {
-	w := testenv.New(t, rest.Limits{})
+	env := testenv.New(t, rest.Limits{})
 	after := func(n int32, fault func(http.ResponseWriter, *http.Request) bool) func(http.ResponseWriter, *http.Request) bool {
 		var count atomic.Int32
 		return func(w http.ResponseWriter, r *http.Request) bool {
@@ -497,12 +500,12 @@ func TestFailsForGood(t *testing.T) {
 		{"somebody removes the actions", "OpenWhisk at HOST does not have this (404): status 404, it says", after(3, answers("POST", "", 404, always)), 3},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w.OpenWhisk.Fail(c.fault)
-			defer w.OpenWhisk.Fail(nil)
-			r, err := begin(t, w, every(30*time.Millisecond, 10), "", false, func(o *Options) { o.Patience = 200 * time.Millisecond })
+			env.OpenWhisk.Fail(c.fault)
+			defer env.OpenWhisk.Fail(nil)
+			r, err := begin(t, env, every(30*time.Millisecond, 10), "", false, func(o *Options) { o.Patience = 200 * time.Millisecond })
 			require.NoError(t, err)
 			result, err := r.Sample(t.Context(), nil)
-			require.ErrorContains(t, err, strings.ReplaceAll(c.want, "HOST", w.OpenWhisk.URL))
+			require.ErrorContains(t, err, strings.ReplaceAll(c.want, "HOST", env.OpenWhisk.URL))
 			if c.traces < 0 {
 				require.Nil(t, result)
 			} else {
@@ -514,17 +517,18 @@ func TestFailsForGood(t *testing.T) {
 	}
 }
 
-// An invocation that OpenWhisk may have taken is not sent again: it is found by the id of its trace, or named.
+// TestLostAnswers checks that an invocation that OpenWhisk may have taken is not sent again: it is found by the id of its trace, or
+// reported.
 func TestLostAnswers(t *testing.T) {
-	w := testenv.New(t, rest.Limits{})
+	env := testenv.New(t, rest.Limits{})
 	var n atomic.Int32
-	w.OpenWhisk.Fail(func(rw http.ResponseWriter, r *http.Request) bool {
+	env.OpenWhisk.Fail(func(rw http.ResponseWriter, r *http.Request) bool {
 		if r.Method != "POST" {
 			return false
 		}
 		switch n.Add(1) {
 		case 2: // it is taken, and the answer does not arrive
-			w.OpenWhisk.Handle(r)
+			env.OpenWhisk.Handle(r)
 			panic(http.ErrAbortHandler)
 		case 4: // it is not even taken
 			panic(http.ErrAbortHandler)
@@ -533,7 +537,7 @@ func TestLostAnswers(t *testing.T) {
 		}
 		return false
 	})
-	r, err := begin(t, w, every(10*time.Millisecond, 8), "", false, nil)
+	r, err := begin(t, env, every(10*time.Millisecond, 8), "", false, settleSoon)
 	require.NoError(t, err)
 	result, err := r.Sample(t.Context(), nil)
 	require.NoError(t, err)
@@ -542,35 +546,35 @@ func TestLostAnswers(t *testing.T) {
 	require.Contains(t, result.Incomplete[0].Error(), "OpenWhisk's answer was lost")
 	require.Contains(t, r.log(), "may have been lost")
 	require.EqualValues(t, 8, n.Load())
-	w.OpenWhisk.Fail(nil)
+	env.OpenWhisk.Fail(nil)
 	r.clean()
 }
 
-// Zipkin goes away in the middle and comes back; requests are sent meanwhile.
+// TestZipkinAway checks that requests are sent while Zipkin fails, and their traces fetched afterwards.
 func TestZipkinAway(t *testing.T) {
-	w := testenv.New(t, rest.Limits{})
-	r, err := begin(t, w, every(20*time.Millisecond, 20), "", false, func(o *Options) { o.Settle = 300 * time.Millisecond })
+	env := testenv.New(t, rest.Limits{})
+	r, err := begin(t, env, every(20*time.Millisecond, 20), "", false, func(o *Options) { o.Settle = 300 * time.Millisecond })
 	require.NoError(t, err)
 	result, err := r.Sample(t.Context(), func(complete int) {
 		if complete == 3 {
-			w.Zipkin.Fail(answers("GET", "", 500, 3))
+			env.Zipkin.Fail(answers("GET", "", 500, 3))
 		}
 	})
 	require.NoError(t, err)
 	require.Empty(t, result.Incomplete)
-	require.Contains(t, r.log(), "Zipkin at "+w.Zipkin.URL+" fails (500): status 500, it says; trying again in ")
+	require.Contains(t, r.log(), "Zipkin at "+env.Zipkin.URL+" fails (500): status 500, it says; trying again in ")
 	require.Contains(t, r.log(), "answers again, after ")
 	r.clean()
 }
 
-// Zipkin goes away and stays away.
+// TestZipkinGone checks that traces are reported as not fetched if Zipkin stays away, and that a later run fetches them.
 func TestZipkinGone(t *testing.T) {
-	w := testenv.New(t, rest.Limits{})
+	env := testenv.New(t, rest.Limits{})
 	journal := filepath.Join(t.TempDir(), "x.journal")
-	r, err := begin(t, w, every(10*time.Millisecond, 10), journal, false, func(o *Options) { o.Patience = 500 * time.Millisecond })
+	r, err := begin(t, env, every(10*time.Millisecond, 10), journal, false, func(o *Options) { o.Patience = 500 * time.Millisecond })
 	require.NoError(t, err)
 	result, err := r.Sample(t.Context(), func(complete int) {
-		w.Zipkin.Fail(func(http.ResponseWriter, *http.Request) bool { panic(http.ErrAbortHandler) })
+		env.Zipkin.Fail(func(http.ResponseWriter, *http.Request) bool { panic(http.ErrAbortHandler) })
 	})
 	require.NoError(t, err)
 	require.NotEmpty(t, result.Incomplete)
@@ -579,11 +583,11 @@ func TestZipkinGone(t *testing.T) {
 	r.Close()
 
 	// Nothing is lost: it is fetched later.
-	w.Zipkin.Fail(nil)
-	r, err = begin(t, w, every(10*time.Millisecond, 10), journal, true, nil)
+	env.Zipkin.Fail(nil)
+	r, err = begin(t, env, every(10*time.Millisecond, 10), journal, true, nil)
 	require.NoError(t, err)
 	var posts atomic.Int32
-	w.OpenWhisk.Fail(func(_ http.ResponseWriter, r *http.Request) bool {
+	env.OpenWhisk.Fail(func(_ http.ResponseWriter, r *http.Request) bool {
 		if r.Method == "POST" || r.Method == "PUT" {
 			posts.Add(1)
 		}
@@ -597,14 +601,14 @@ func TestZipkinGone(t *testing.T) {
 	r.clean()
 }
 
-// An interrupt stops the sending; what was sent is fetched, and a later run sends the rest.
+// TestInterruptAndResume checks that an interrupt stops the sending, that what was sent is fetched, and that a later run sends the rest.
 func TestInterruptAndResume(t *testing.T) {
-	w := testenv.New(t, rest.Limits{})
+	env := testenv.New(t, rest.Limits{})
 	journal := filepath.Join(t.TempDir(), "x.journal")
 	config := every(50*time.Millisecond, 30)
 	config.RandomDurations = true
 	ctx, cancel := context.WithCancel(t.Context())
-	r, err := begin(t, w, config, journal, false, func(o *Options) {
+	r, err := begin(t, env, config, journal, false, func(o *Options) {
 		o.OnSend = func(sent int, _ time.Duration) {
 			if sent == 5 {
 				cancel()
@@ -626,16 +630,16 @@ func TestInterruptAndResume(t *testing.T) {
 	pack := r.Package()
 	r.Close()
 
-	_, err = begin(t, w, config, journal, false, nil)
+	_, err = begin(t, env, config, journal, false, nil)
 	require.ErrorIs(t, err, ErrJournalExists)
 	other := config
 	other.Requests++
-	_, err = begin(t, w, other, journal, true, nil)
+	_, err = begin(t, env, other, journal, true, nil)
 	require.ErrorContains(t, err, "is of another sampling: -n was 30, and is 31 now")
 
 	// Zipkin may have forgotten meanwhile.
-	w.Forget()
-	r, err = begin(t, w, config, journal, true, nil)
+	env.Forget()
+	r, err = begin(t, env, config, journal, true, nil)
 	require.NoError(t, err)
 	require.Equal(t, pack, r.Package())
 	second, err := r.Sample(t.Context(), nil)
@@ -648,19 +652,19 @@ func TestInterruptAndResume(t *testing.T) {
 	r.clean()
 }
 
-// The process dies in the middle: what it was about to send is sent, but what has arrived is not sent again.
+// TestResumeAfterDeath checks that after the death of the process what it was about to send is sent, but what has arrived is not sent again.
 func TestResumeAfterDeath(t *testing.T) {
-	w := testenv.New(t, rest.Limits{})
+	env := testenv.New(t, rest.Limits{})
 	journal := filepath.Join(t.TempDir(), "x.journal")
 	config := every(10*time.Millisecond, 4)
-	r, err := begin(t, w, config, journal, false, nil)
+	r, err := begin(t, env, config, journal, false, settleSoon)
 	require.NoError(t, err)
 	var n atomic.Int32
-	w.OpenWhisk.Fail(func(_ http.ResponseWriter, req *http.Request) bool {
+	env.OpenWhisk.Fail(func(_ http.ResponseWriter, req *http.Request) bool {
 		if req.Method == "POST" {
 			switch n.Add(1) {
 			case 2:
-				w.OpenWhisk.Handle(req)
+				env.OpenWhisk.Handle(req)
 				panic(http.ErrAbortHandler)
 			case 3, 4:
 				panic(http.ErrAbortHandler)
@@ -673,9 +677,9 @@ func TestResumeAfterDeath(t *testing.T) {
 	require.Len(t, r.sequences(), 2)
 	require.NoError(t, r.Journal().Close())
 	r.Close()
-	w.OpenWhisk.Fail(nil)
+	env.OpenWhisk.Fail(nil)
 
-	r, err = begin(t, w, config, journal, true, nil)
+	r, err = begin(t, env, config, journal, true, nil)
 	require.NoError(t, err)
 	result, err := r.Sample(t.Context(), nil)
 	require.NoError(t, err)
@@ -684,12 +688,12 @@ func TestResumeAfterDeath(t *testing.T) {
 	r.clean()
 }
 
-// Sends go on on schedule, however slow the platform is to answer.
+// TestSlowPlatform checks that requests are sent on schedule, however slowly the platform answers.
 func TestSlowPlatform(t *testing.T) {
-	w := testenv.New(t, rest.Limits{})
+	env := testenv.New(t, rest.Limits{})
 	var mu sync.Mutex
 	waiting, together := 0, make(chan struct{})
-	w.OpenWhisk.Fail(func(_ http.ResponseWriter, r *http.Request) bool {
+	env.OpenWhisk.Fail(func(_ http.ResponseWriter, r *http.Request) bool {
 		if r.Method == "POST" {
 			mu.Lock()
 			if waiting++; waiting == 20 {
@@ -700,7 +704,7 @@ func TestSlowPlatform(t *testing.T) {
 		}
 		return false
 	})
-	r, err := begin(t, w, every(5*time.Millisecond, 20), "", false, nil)
+	r, err := begin(t, env, every(5*time.Millisecond, 20), "", false, nil)
 	require.NoError(t, err)
 	result, err := r.Sample(t.Context(), nil)
 	require.NoError(t, err)

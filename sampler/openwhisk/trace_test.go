@@ -10,7 +10,7 @@ import (
 	"github.com/tppfaas/tppfaas/apps"
 )
 
-func TestGather(t *testing.T) {
+func TestAssemble(t *testing.T) {
 	app := quick()
 	calls := []apps.Call{{Function: 0, Invokes: []int{1, 2}}, {Function: 1}, {Function: 3}}
 	tags := func(call, function, id string, more ...string) map[string]string {
@@ -48,7 +48,7 @@ func TestGather(t *testing.T) {
 		{"nothing", nil, "missing quick-dev-main, quick-dev-left, quick-dev-end"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			trace, lost := gather(app, calls, c.spans)
+			trace, lost := assemble(app, calls, c.spans)
 			if c.want != "" {
 				require.Nil(t, trace)
 				require.Contains(t, lost.Error(), c.want)
@@ -64,11 +64,11 @@ func TestGather(t *testing.T) {
 	}
 }
 
-func TestLength(t *testing.T) {
+func TestDuration(t *testing.T) {
 	calls := []apps.Call{
 		{Invokes: []int{1, 2}}, {Sleep: 100 * time.Millisecond, Invokes: []int{3}}, {Sleep: 90 * time.Millisecond}, {Sleep: 7 * time.Millisecond},
 	}
-	require.Equal(t, 107*time.Millisecond, length(calls))
+	require.Equal(t, 107*time.Millisecond, duration(calls))
 	calls[2].Sleep = 100 * time.Millisecond
-	require.Equal(t, 115*time.Millisecond, length(calls))
+	require.Equal(t, 115*time.Millisecond, duration(calls))
 }

@@ -11,15 +11,15 @@ import (
 	"github.com/tppfaas/tppfaas/internal/whisk"
 )
 
-// clockSkew is how far the clocks of the functions may be from ours: Zipkin looks for traces in a window of time.
+// clockSkew is how far the clocks of the functions may be from ours. Zipkin looks for traces in a window of time.
 const clockSkew = time.Hour
 
-// zipkin asks a server with Zipkin's API for traces.
+// zipkin is a client of Zipkin's API.
 type zipkin struct {
 	server whisk.Server
 }
 
-// span is what a dataset needs of one.
+// span is a span, without what a dataset does not need.
 type span struct {
 	ID        string            `json:"id"`
 	Name      string            `json:"name"`
@@ -37,27 +37,7 @@ func newZipkin(base *url.URL, insecure bool, timeout time.Duration) *zipkin {
 
 func (z *zipkin) close() { z.server.HTTP.CloseIdleConnections() }
 
-// get decodes the answer to a query.
-func (z *zipkin) get(ctx context.Context, path string, query url.Values, into any) error {
-	err := z.server.Do(ctx, whisk.Request{Method: http.MethodGet, Path: "api/v2/" + path, Query: query}, into)
-	var e *whisk.Error
-	if errors.As(err, &e) && e.Kind == whisk.Nonsense {
-		e.Text = "not the traces it was asked for: " + e.Text
-	}
-	return err
-}
-
-// window is the part of a query that says when a trace began: at most so long ago.
-func window(since time.Time) url.Values {
-	end := time.Now().Add(clockSkew)
-	return url.Values{
-		"endTs":    {strconv.FormatInt(end.UnixMilli(), 10)},
-		"lookback": {strconv.FormatInt(end.Sub(since.Add(-clockSkew)).Milliseconds(), 10)},
-		"limit":    {"10"},
-	}
-}
-
-// check makes a query as a sampling does.
+// check makes a query like those of a sampling, for a trace that is not there.
 func (z *zipkin) check(ctx context.Context) error {
 	_, err := z.byActivation(ctx, "00000000000000000000000000000000", time.Now())
 	return err
@@ -86,4 +66,24 @@ func (z *zipkin) byID(ctx context.Context, trace string) ([]span, error) {
 		return nil, nil
 	}
 	return spans, err
+}
+
+// window returns the part of a query that bounds when a trace began: after since.
+func window(since time.Time) url.Values {
+	end := time.Now().Add(clockSkew)
+	return url.Values{
+		"endTs":    {strconv.FormatInt(end.UnixMilli(), 10)},
+		"lookback": {strconv.FormatInt(end.Sub(since.Add(-clockSkew)).Milliseconds(), 10)},
+		"limit":    {"10"},
+	}
+}
+
+// get decodes the answer to a query.
+func (z *zipkin) get(ctx context.Context, path string, query url.Values, into any) error {
+	err := z.server.Do(ctx, whisk.Request{Method: http.MethodGet, Path: "api/v2/" + path, Query: query}, into)
+	var e *whisk.Error
+	if errors.As(err, &e) && e.Kind == whisk.Nonsense {
+		e.Text = "not the traces it was asked for: " + e.Text
+	}
+	return err
 }

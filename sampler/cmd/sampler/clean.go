@@ -27,8 +27,9 @@ Examples:
 Options say where OpenWhisk is, as for sampler -platform openwhisk.
 `
 
+// clean is the subcommand clean: it lists or removes leftovers.
 func clean(fs *flag.FlagSet) cli.Run {
-	w := newWhere(fs)
+	servers := newServerFlags(fs)
 	older := fs.Duration("older", 0, "remove what was deployed longer `ago`: 90m, 24h, …")
 	asJSON := fs.Bool("json", false, "print one JSON object a package instead of text")
 	return func(ctx context.Context, names []string, stdout, stderr io.Writer) error {
@@ -38,11 +39,11 @@ func clean(fs *flag.FlagSet) cli.Run {
 		case cli.IsSet(fs, "older") && len(names) > 0:
 			return cli.Usagef("either -older or names of packages")
 		}
-		settings, err := w.settings(fs)
+		settings, err := servers.settings(fs)
 		if err != nil {
 			return err
 		}
-		target, err := openwhisk.New(openwhisk.Options{Settings: settings, Say: func(text string) { fmt.Fprintln(stderr, text) }})
+		target, err := openwhisk.New(openwhisk.Options{Settings: settings, OnMessage: func(text string) { fmt.Fprintln(stderr, text) }})
 		if err != nil {
 			return err
 		}

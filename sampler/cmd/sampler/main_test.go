@@ -22,7 +22,7 @@ import (
 	"github.com/tppfaas/tppfaas/tpp/dataset"
 )
 
-// The test binary is the command when it is told so: what the tests run is what users run.
+// TestMain runs the command instead of the tests if RUN_SAMPLER is set, so that tests can run it as a process.
 func TestMain(m *testing.M) {
 	if os.Getenv("RUN_SAMPLER") == "1" {
 		main()
@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// call runs the command as a process of its own in the working directory.
+// call runs the command as a process in the working directory.
 func call(t *testing.T, line string) (stdout, stderr string, status int) {
 	t.Helper()
 	self, err := os.Executable()
@@ -167,17 +167,17 @@ func TestHelp(t *testing.T) {
 }
 
 // parse reads a line as sampler does.
-func parse(args []string) (order, error) {
+func parse(args []string) (options, error) {
 	fs := cli.NewFlagSet("sampler", io.Discard, usage)
 	parsed := sampleFlags(fs)
 	rest, err := cli.Parse(fs, args)
 	if err != nil {
-		return order{}, err
+		return options{}, err
 	}
 	return parsed(rest)
 }
 
-// Every example of the help is a call that works.
+// TestExamplesOfTheHelp checks that every example of the help is a valid call.
 func TestExamplesOfTheHelp(t *testing.T) {
 	examples := 0
 	for line := range strings.Lines(usage) {
@@ -317,11 +317,11 @@ func TestFailures(t *testing.T) {
 	}
 }
 
-// Sequences are written in the order of the plan, whenever they are complete.
-func TestInOrder(t *testing.T) {
+// TestOrderedWriter checks that sequences are written in the order of the plan, in whatever order they come.
+func TestOrderedWriter(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		var out bytes.Buffer
-		file, err := newInOrder(&out, dataset.FormatJSON, []string{"f"})
+		file, err := newOrderedWriter(&out, dataset.FormatJSON, []string{"f"})
 		if err != nil {
 			rt.Fatal(err)
 		}

@@ -24,6 +24,7 @@ Examples:
   sampler mix low.json.gz bursts.json.gz -cold 0.3 -o high.json.gz -seed 1
 `
 
+// mix is the subcommand mix: it mixes two datasets into one of a high load.
 func mix(fs *flag.FlagSet) cli.Run {
 	cold := fs.Float64("cold", 0, "`share` of cold starts among the invocations, from 0 to 1")
 	seed := fs.Uint64("seed", sampler.DefaultSeed, "`number` that determines which traces go and which come")

@@ -11,7 +11,7 @@ import (
 	"github.com/tppfaas/tppfaas/tpp/dataset"
 )
 
-// TestMix is the way from two samplings to the dataset of a high load.
+// TestMix makes the dataset of a high load from two samplings.
 func TestMix(t *testing.T) {
 	t.Chdir(t.TempDir())
 	ok := func(line string) string {

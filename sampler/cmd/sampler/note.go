@@ -6,15 +6,16 @@ import (
 	"time"
 )
 
-// sending is how far the sending is, for the note of the progress.
-type sending struct {
-	total int
+// sendNote is the note beside the progress bar that says how many requests were sent.
+type sendNote struct {
+	total int // requests
 
 	mu   sync.Mutex
 	text string
 }
 
-func (s *sending) set(sent int, left time.Duration) string {
+// set sets the note and returns it.
+func (s *sendNote) set(sent int, left time.Duration) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.text = fmt.Sprintf("%d sent", sent)
@@ -24,7 +25,8 @@ func (s *sending) set(sent int, left time.Duration) string {
 	return s.text
 }
 
-func (s *sending) get() string {
+// get returns the note.
+func (s *sendNote) get() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.text

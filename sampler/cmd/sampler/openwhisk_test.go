@@ -28,7 +28,7 @@ import (
 	"github.com/tppfaas/tppfaas/tpp/dataset"
 )
 
-// process is the command as a process of its own.
+// process is the command as a process.
 type process struct {
 	t    *testing.T
 	cmd  *exec.Cmd
@@ -40,7 +40,7 @@ type process struct {
 	line chan struct{} // something was said
 }
 
-// start runs the command.
+// start starts the command.
 func start(t *testing.T, env []string, args ...string) *process {
 	t.Helper()
 	require.NoError(t, standIn())
@@ -72,8 +72,8 @@ func start(t *testing.T, env []string, args ...string) *process {
 	return p
 }
 
-// standIn puts a file beside the test binary, where make puts the action's executable beside the command. The containers of a world
-// do not look at it.
+// standIn puts a file beside the test binary, where make puts the action's executable beside the command. The containers of
+// the test environment do not look at it.
 var standIn = sync.OnceValue(func() error {
 	self, err := os.Executable()
 	if err != nil {
@@ -88,7 +88,7 @@ func (p *process) stderr() string {
 	return p.said.String()
 }
 
-// wait returns the exit status.
+// wait waits for the end of the process and returns its exit status.
 func (p *process) wait() int {
 	p.t.Helper()
 	select {
@@ -99,7 +99,7 @@ func (p *process) wait() int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// saying returns when something was said.
+// saying waits until the process has printed a text to standard error.
 func (p *process) saying(text string) {
 	p.t.Helper()
 	for deadline := time.After(time.Minute); !strings.Contains(p.stderr(), text); {
@@ -113,7 +113,7 @@ func (p *process) saying(text string) {
 	}
 }
 
-// scene is a world and an application for it.
+// scene is a test environment with an application.
 type scene struct {
 	*testenv.Env
 	t   *testing.T
@@ -175,7 +175,7 @@ func (s *scene) nothingLeft() {
 	require.Equal(s.t, "no sampling has left anything\n", p.out.String())
 }
 
-// at calls f instead of forwarding the nth invocation.
+// at makes OpenWhisk call f at the nth invocation, and break the connection off.
 func (s *scene) at(n int32, f func(*http.Request)) {
 	var count atomic.Int32
 	s.OpenWhisk.Fail(func(_ http.ResponseWriter, r *http.Request) bool {
@@ -204,7 +204,7 @@ func TestOpenWhisk(t *testing.T) {
 	require.NotContains(t, p.stderr(), password)
 }
 
-// The process is killed in the middle, once before OpenWhisk gets a request and once after: with -resume everything comes into one
+// TestKilled checks that after the process was killed, before or after OpenWhisk got a request, -resume brings everything into one
 // dataset.
 func TestKilled(t *testing.T) {
 	for _, taken := range []bool{false, true} {
@@ -241,7 +241,7 @@ func TestKilled(t *testing.T) {
 	}
 }
 
-// Ctrl-C: what is complete is written, and what was deployed is removed; -resume sends the rest, in one dataset.
+// TestCtrlC checks that after Ctrl-C what is complete is written and what was deployed is removed, and that -resume sends the rest.
 func TestCtrlC(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -273,7 +273,7 @@ func TestCtrlC(t *testing.T) {
 	require.Equal(t, dataset.Sequences, after.Sequences[:n])
 }
 
-// The second Ctrl-C quits at once, whatever hangs.
+// TestSecondCtrlC checks that the second Ctrl-C quits at once, whatever hangs.
 func TestSecondCtrlC(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -298,7 +298,7 @@ func TestSecondCtrlC(t *testing.T) {
 	require.FileExists(t, s.out+".journal")
 }
 
-// A dataset that cannot be written is not lost: it is written later.
+// TestCannotBeWritten checks that a dataset that cannot be written is kept, and written by -resume.
 func TestCannotBeWritten(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -324,7 +324,7 @@ func TestCannotBeWritten(t *testing.T) {
 	s.whole(30)
 }
 
-// Fewer traces than requests are a failure, unless one is content with them.
+// TestIncomplete checks that fewer traces than requests are a failure without -allow-incomplete.
 func TestIncomplete(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -343,7 +343,7 @@ func TestIncomplete(t *testing.T) {
 	s.whole(29)
 }
 
-// -discard starts over, and removes what the earlier run has deployed.
+// TestDiscard checks that -discard starts over, and removes what the earlier run has deployed.
 func TestDiscard(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -372,7 +372,7 @@ func TestDiscard(t *testing.T) {
 	s.whole(30)
 }
 
-// sampler clean lists what is left, and removes what it is told to.
+// TestClean checks that sampler clean lists leftovers, and removes those that it should.
 func TestClean(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)

@@ -7,20 +7,21 @@ import (
 	"github.com/tppfaas/tppfaas/tpp/dataset"
 )
 
-// inOrder writes the sequences of requests in their order, with memory for those that have come before their turn.
-type inOrder struct {
+// orderedWriter writes sequences in the order of their requests. It keeps those in memory that come before their turn.
+type orderedWriter struct {
 	writer  *dataset.SequenceWriter
-	names   []string // of the marks
-	next    int
-	waiting map[int]tpp.Sequence
+	names   []string             // of the marks
+	next    int                  // the request whose turn it is
+	waiting map[int]tpp.Sequence // by request
 }
 
-func newInOrder(w io.Writer, format dataset.Format, names []string) (*inOrder, error) {
+func newOrderedWriter(w io.Writer, format dataset.Format, names []string) (*orderedWriter, error) {
 	writer, err := dataset.NewSequenceWriter(w, format)
-	return &inOrder{writer: writer, names: names, waiting: map[int]tpp.Sequence{}}, err
+	return &orderedWriter{writer: writer, names: names, waiting: map[int]tpp.Sequence{}}, err
 }
 
-func (o *inOrder) add(request int, s tpp.Sequence) error {
+// add writes the sequence of a request, and those that have waited for it.
+func (o *orderedWriter) add(request int, s tpp.Sequence) error {
 	o.waiting[request] = s
 	for {
 		s, ok := o.waiting[o.next]

@@ -33,13 +33,14 @@ Examples:
   OW_AUTH=UUID:KEY sampler platform -listen :3233     for other machines too, with a key of one's own
 `
 
-// platformOrder is what the command line asks for.
-type platformOrder struct {
+// platformOptions are the options of a platform.
+type platformOptions struct {
 	options rest.Options
 	runtime container.Options
 	json    bool
 }
 
+// platform is the subcommand platform: it serves until the context is done.
 func platform(fs *flag.FlagSet) cli.Run {
 	parsed := platformFlags(fs)
 	return func(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -52,7 +53,7 @@ func platform(fs *flag.FlagSet) cli.Run {
 }
 
 // serve serves until the context is done.
-func (o *platformOrder) serve(ctx context.Context, stdout io.Writer) error {
+func (o *platformOptions) serve(ctx context.Context, stdout io.Writer) error {
 	if os.Getenv("GOGC") == "" {
 		// Memory is for the containers; collecting twice as often costs some percent of the processor time.
 		defer debug.SetGCPercent(debug.SetGCPercent(50))
@@ -75,8 +76,8 @@ func (o *platformOrder) serve(ctx context.Context, stdout io.Writer) error {
 }
 
 // platformFlags declares the options. What it returns checks them once they are parsed; the platform logs to stderr.
-func platformFlags(fs *flag.FlagSet) func(args []string, stderr io.Writer) (platformOrder, error) {
-	var o platformOrder
+func platformFlags(fs *flag.FlagSet) func(args []string, stderr io.Writer) (platformOptions, error) {
+	var o platformOptions
 	throttles := rest.DefaultThrottles()
 	fs.StringVar(&o.options.Listen, "listen", whereClientsLook("OW_APIHOST", "127.0.0.1:3233"), "the `address` to listen on, HOST:PORT")
 	namespace := fs.String("namespace", "guest", "the `name` of the namespace; its key is OW_AUTH, UUID:KEY, or the one that everybody knows")
@@ -90,7 +91,7 @@ func platformFlags(fs *flag.FlagSet) func(args []string, stderr io.Writer) (plat
 	level := slog.LevelWarn
 	fs.TextVar(&level, "log", slog.LevelWarn, "what is logged: `level` debug (requests), info (containers), warn or error")
 	fs.BoolVar(&o.json, "json", false, "print one JSON object instead of text when it is ready")
-	return func(args []string, stderr io.Writer) (platformOrder, error) {
+	return func(args []string, stderr io.Writer) (platformOptions, error) {
 		if err := noArguments(args); err != nil {
 			return o, err
 		}
@@ -130,7 +131,7 @@ func platformFlags(fs *flag.FlagSet) func(args []string, stderr io.Writer) (plat
 	}
 }
 
-// whereClientsLook returns the address, HOST:PORT, of the URL in an environment variable if that is one of loopback, else another one.
+// whereClientsLook returns HOST:PORT of the URL in an environment variable, if that is a loopback address, else the other address.
 func whereClientsLook(variable, otherwise string) string {
 	u, err := url.Parse(os.Getenv(variable))
 	if err != nil || u.Scheme != "http" || u.Port() == "" {
@@ -142,7 +143,7 @@ func whereClientsLook(variable, otherwise string) string {
 	return u.Host
 }
 
-// listensOutside tells whether other machines reach the address.
+// listensOutside reports whether other machines can reach the address.
 func listensOutside(address string) (bool, error) {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
@@ -155,8 +156,8 @@ func listensOutside(address string) (bool, error) {
 	return ip == nil || !ip.IsLoopback(), nil
 }
 
-// announce says where the platform is and how clients find it.
-func (o *platformOrder) announce(w io.Writer, s *rest.Server) error {
+// announce prints where the platform is and how clients find it.
+func (o *platformOptions) announce(w io.Writer, s *rest.Server) error {
 	if o.json {
 		return json.NewEncoder(w).Encode(struct {
 			APIHost   string `json:"apihost"`

@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// serving runs a command that serves until the test ends, and returns the line with which it says that it is ready. It must then end
-// well.
+// serving runs a command that serves until the test ends, and returns the line that it prints when it is ready. It must end with
+// status 0.
 func serving(t *testing.T, args ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -104,7 +104,7 @@ func TestServingCalledWrongly(t *testing.T) {
 	}
 }
 
-// TestWhereClientsLook: a server listens where the environment sends its clients, but only on this machine.
+// TestWhereClientsLook checks that a server listens where the environment sends its clients, but only on this machine.
 func TestWhereClientsLook(t *testing.T) {
 	for value, want := range map[string]string{
 		"":                            "127.0.0.1:3233",

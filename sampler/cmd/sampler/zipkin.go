@@ -21,7 +21,7 @@ Examples:
   sampler zipkin -listen 127.0.0.1:0       on a free port
 `
 
-// zipkin serves until the context is done.
+// zipkin is the subcommand zipkin: it serves until the context is done.
 func zipkin(fs *flag.FlagSet) cli.Run {
 	var options localzipkin.Options
 	fs.StringVar(&options.Listen, "listen", whereClientsLook("TPPFAAS_ZIPKIN", "127.0.0.1:9411"), "the `address` to listen on, HOST:PORT")
