@@ -41,25 +41,13 @@ func newClient(ctx context.Context, config *Config, host component.Host, telemet
 	if err != nil {
 		return nil, err
 	}
-	o := whisk.Options{Base: base, Key: string(config.Key), KeyFile: config.KeyFile, HTTP: client, MaxAnswer: maxAnswer}
-	if settings.Auth.HasValue() {
-		o.Key = "no:key" // whisk demands one
-		client.Transport = withoutKey{client.Transport}
-	}
-	c, err := whisk.New(o)
+	c, err := whisk.New(whisk.Options{
+		Base: base, Key: string(config.Key), KeyFile: config.KeyFile, WithoutKey: settings.Auth.HasValue(), HTTP: client, MaxAnswer: maxAnswer,
+	})
 	if err != nil {
 		return nil, err
 	}
 	return whiskClient{c, client}, nil
-}
-
-// withoutKey is a transport that removes the key from requests. What authenticates them, an auth extension, comes behind it.
-type withoutKey struct{ base http.RoundTripper }
-
-func (t withoutKey) RoundTrip(r *http.Request) (*http.Response, error) {
-	r = r.Clone(r.Context())
-	r.Header.Del("Authorization")
-	return t.base.RoundTrip(r)
 }
 
 // whiskClient is a recordClient over the module's client of OpenWhisk.

@@ -16,6 +16,8 @@ type Options struct {
 	// Key is user:password. Alternatively KeyFile is the name of a file that contains it; it is read by New, and again when OpenWhisk
 	// refuses the key, so that a key can be changed while the process runs.
 	Key, KeyFile string
+	// WithoutKey leaves the key to HTTP, whose transport authenticates the requests.
+	WithoutKey bool
 	// HTTP makes the requests; it is needed. Its connections are the caller's to close.
 	HTTP *http.Client
 	// Timeout bounds each request, but not the upload of code, which is given 5 min; 0 leaves both to the context.
@@ -48,9 +50,12 @@ func New(o Options) (*Client, error) {
 		},
 		keyFile: o.KeyFile, key: o.Key,
 	}
-	err := CheckKey(o.Key)
-	if o.KeyFile != "" {
+	var err error
+	switch {
+	case o.KeyFile != "":
 		_, err = c.readKey()
+	case !o.WithoutKey:
+		err = CheckKey(o.Key)
 	}
 	if err != nil {
 		return nil, err
