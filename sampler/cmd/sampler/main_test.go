@@ -17,6 +17,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/tppfaas/tppfaas/apps"
 	"github.com/tppfaas/tppfaas/internal/cli"
 	"github.com/tppfaas/tppfaas/tpp"
 	"github.com/tppfaas/tppfaas/tpp/dataset"
@@ -93,8 +94,8 @@ func TestCalledWrongly(t *testing.T) {
 		{"-d sequence -l 1 -u 2", "-n not given (-h shows examples)"},
 		{"-d sequence -n 1 -u 2", "-l not given (-h shows examples)"},
 		{"-d sequence -n 1 -l 1", "-u not given (-h shows examples)"},
-		{"-d sequense -n 1 -l 1 -u 2", "-d: application sequense: no such folder, and not one of the embedded ones: fanout_large, fanout_small, parallel_large, parallel_small, sequence, template, tree_large, tree_small"},
-		{"-d= -n 1 -l 1 -u 2", "-d: no application given (known: fanout_large, fanout_small, parallel_large, parallel_small, sequence, template, tree_large, tree_small, or a folder with a graph.yaml)"},
+		{"-d sequense -n 1 -l 1 -u 2", "-d: application sequense: no such folder, and not one of the embedded ones: " + strings.Join(apps.Embedded(), ", ")},
+		{"-d= -n 1 -l 1 -u 2", "-d: no application given (known: " + strings.Join(apps.Embedded(), ", ") + ", or a folder with a graph.yaml)"},
 		{"-d broken -n 1 -l 1 -u 2", `-d: broken/graph.yaml:2: main invokes "f", which is no function of this application`},
 		{"-d sequence -n 0 -l 1 -u 2", "-n: must be at least 1, not 0"},
 		{"-d sequence -n -5 -l 1 -u 2", "-n: must be at least 1, not -5"},
