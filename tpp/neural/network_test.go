@@ -1,9 +1,11 @@
 package neural
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"testing"
 
@@ -63,15 +65,47 @@ func (v variant) String() string {
 	return fmt.Sprint(v.cfg.Kind, v.cfg.Encoder, v.cfg.TimeHead, v.loss, len(v.cfg.Covariates), !v.cfg.WithoutEnd)
 }
 
-// variants are small models of every kind, with every encoder, head, loss and feature among them.
-var variants = []variant{
-	{Config{Kind: LogNormMix, Encoder: GRU, ContextSize: 5, MarkEmbeddingSize: 3, NumComponents: 4, WithoutEnd: true}, LossDensity},
-	{Config{Kind: LogNormMix, Encoder: RNN, ContextSize: 6, MarkEmbeddingSize: 2, NumComponents: 1}, LossDensity},
-	{Config{Kind: LogNormMix, Encoder: LSTM, ContextSize: 4, MarkEmbeddingSize: 1, NumComponents: 3}, LossResolution},
-	{Config{Kind: LogNormMix, Encoder: GRU, ContextSize: 3, MarkEmbeddingSize: 2, NumComponents: 2,
-		Covariates: []Covariate{{Name: tpp.ColdStartCovariate, Levels: 2, Size: 2}, {Name: "load"}}}, LossResolution},
-	{Config{Kind: TruncNorm, Encoder: GRU, ContextSize: 4, MarkEmbeddingSize: 2, TimeHead: SoftplusHead, WithoutEnd: true}, ""},
-	{Config{Kind: TruncNorm, Encoder: LSTM, ContextSize: 3, MarkEmbeddingSize: 2, TimeHead: LogHead}, ""},
+// variants are small models of every kind, with every encoder, head, loss and feature among them. The file is shared
+// with package modeltest, which the tests here cannot import: it imports neural.
+var variants = readVariants("../internal/modeltest/variants.json")
+
+func readVariants(name string) []variant {
+	f, err := os.Open(name)
+	if err != nil {
+		panic(err)
+	}
+	defer f.Close()
+	var entries []struct {
+		Config
+		Loss Loss
+	}
+	d := json.NewDecoder(f)
+	d.DisallowUnknownFields()
+	if err := d.Decode(&entries); err != nil {
+		panic(name + ": " + err.Error())
+	}
+	var variants []variant
+	for _, e := range entries {
+		variants = append(variants, variant{e.Config, e.Loss})
+	}
+	return variants
+}
+
+// TestVariantsCoverEveryKind checks that no registered kind, encoder, head or loss is missing from the variants.
+func TestVariantsCoverEveryKind(t *testing.T) {
+	covered := map[any]bool{}
+	for _, v := range variants {
+		covered[v.cfg.Kind], covered[v.cfg.Encoder], covered[v.cfg.TimeHead], covered[v.loss] = true, true, true, true
+	}
+	want := []any{RNN, GRU, LSTM, LogHead, SoftplusHead, LossDensity, LossResolution}
+	for _, kind := range Kinds() {
+		want = append(want, kind)
+	}
+	for _, w := range want {
+		if !covered[w] {
+			t.Errorf("tpp/internal/modeltest/variants.json has no variant with %T %q", w, w)
+		}
+	}
 }
 
 // TestGradientsAreDifferenceQuotients holds every derivative against a central difference, for windows of every kind.
