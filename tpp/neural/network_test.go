@@ -16,7 +16,7 @@ import (
 	"github.com/tppfaas/tppfaas/tpp/internal/tpptest"
 )
 
-// randomNetwork is a small network of the configuration with random parameters, also for the initial context.
+// randomNetwork returns a small network of the configuration with random parameters, also for the initial context.
 func randomNetwork[F nn.Float](t testing.TB, rng *rand.Rand, v variant, d *tpp.Dataset) (*network[F], []F) {
 	t.Helper()
 	cfg := v.cfg
@@ -34,7 +34,7 @@ func randomNetwork[F nn.Float](t testing.TB, rng *rand.Rand, v variant, d *tpp.D
 	return n, params
 }
 
-// randomRecurrent is a model of the variant with random parameters, of three marks.
+// randomRecurrent returns a model of the variant with random parameters, of three marks.
 func randomRecurrent(t testing.TB, v variant, seed uint64) *Recurrent {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(seed, 12))
@@ -108,7 +108,7 @@ func TestVariantsCoverEveryKind(t *testing.T) {
 	}
 }
 
-// TestGradientsAreDifferenceQuotients holds every derivative against a central difference, for windows of every kind.
+// TestGradientsAreDifferenceQuotients checks every derivative against a central difference, for windows of every kind.
 func TestGradientsAreDifferenceQuotients(t *testing.T) {
 	for i, v := range variants {
 		t.Run(v.String(), func(t *testing.T) {
@@ -137,8 +137,8 @@ func TestGradientsAreDifferenceQuotients(t *testing.T) {
 	}
 }
 
-// TestEveryTensorMatters makes sure that the check above had something to check.
-func TestEveryTensorMatters(t *testing.T) {
+// TestEveryTensorHasAGradient checks that the gradient of no tensor is zero, so that the test above cannot pass trivially.
+func TestEveryTensorHasAGradient(t *testing.T) {
 	for i, v := range variants {
 		rng := rand.New(rand.NewPCG(uint64(i), 2))
 		d := tpptest.RandomDataset(rng, 40, 3)
@@ -156,7 +156,7 @@ func TestEveryTensorMatters(t *testing.T) {
 	}
 }
 
-// TestBatchIsTheSumOfItsSequences: no sequence's score or gradient depends on what shares the batch with it.
+// TestBatchIsTheSumOfItsSequences checks that the scores and gradients of a batch are the sums of those of its sequences.
 func TestBatchIsTheSumOfItsSequences(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 3))
@@ -188,7 +188,7 @@ func TestBatchIsTheSumOfItsSequences(t *testing.T) {
 	})
 }
 
-// BenchmarkTrainingStep is one batch of the paper's model: 64 sequences of 21 events with 22 marks.
+// BenchmarkTrainingStep measures one update from a batch of the paper's model: 64 sequences of 21 events with 22 marks.
 func BenchmarkTrainingStep(b *testing.B) {
 	rng := rand.New(rand.NewPCG(1, 4))
 	d := &tpp.Dataset{}
@@ -231,7 +231,7 @@ func BenchmarkTrainingStep(b *testing.B) {
 	}
 }
 
-// TestStepDoesNotAllocate: a training of hours leaves the garbage collector nothing to do.
+// TestStepDoesNotAllocate checks that training allocates nothing after its first step.
 func TestStepDoesNotAllocate(t *testing.T) {
 	d := tpptest.RandomDataset(rand.New(rand.NewPCG(1, 5)), 50, 3)
 	for _, v := range variants {

@@ -67,8 +67,8 @@ func BenchmarkState(b *testing.B) {
 	})
 }
 
-// TestFingerprintsTellModelsApart by everything that a prediction depends on.
-func TestFingerprintsTellModelsApart(t *testing.T) {
+// TestFingerprintsDiffer checks that the fingerprint changes with everything that a prediction depends on.
+func TestFingerprintsDiffer(t *testing.T) {
 	seen := map[uint64]string{}
 	check := func(name string, change func(m *Recurrent)) {
 		m := randomRecurrent(t, variants[1], 1)
