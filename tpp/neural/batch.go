@@ -251,5 +251,5 @@ func (n *network[F]) scoreSurvival(timeOut, markOut []F, t *targets[F], memory [
 		clear(markOut)
 		return logS
 	}
-	return nn.OverOrLater(timeOut, markOut, n.numMarks, logS, scale)
+	return nn.EndOrSurvival(timeOut, markOut, n.numMarks, logS, scale)
 }
