@@ -146,7 +146,7 @@ func (c *referenceCase) normalisation() normalisation {
 	return normalisation{Mean: c.MeanLogInterTime, Std: c.StdLogInterTime, MAE: 1}
 }
 
-// referenceNetwork is the case's network with its weights, which hold those of both kinds of heads.
+// referenceNetwork returns the case's network with its weights, which hold those of both kinds of heads.
 func referenceNetwork[F nn.Float](t *testing.T, c *referenceCase, kind Kind) (*network[F], []F) {
 	t.Helper()
 	n, err := newNetwork[F](c.config(kind), c.NumMarks, c.normalisation(), LossDensity)

@@ -8,7 +8,7 @@ import (
 	"github.com/tppfaas/tppfaas/tpp/internal/tpptest"
 )
 
-// liveModel is the paper's shape (GRU 64, 64 components, 22 marks) with random parameters, and with the end so unlikely
+// liveModel returns the paper's shape (GRU 64, 64 components, 22 marks) with random parameters, and with the end so unlikely
 // that paths go on.
 func liveModel(t testing.TB) *Recurrent {
 	t.Helper()

@@ -202,7 +202,7 @@ func (t *trainer) step(batch []*example[float32]) lossSum {
 // the norm of the gradient is always added up in the same order.
 const updateParts = 4
 
-// part is where a part of the parameters begins and ends.
+// part returns the first and last index (exclusive) of a part of the parameters.
 func (t *trainer) part(i int) (first, last int) {
 	n := len(t.params)
 	return n * i / updateParts, n * (i + 1) / updateParts
