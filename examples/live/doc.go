@@ -1,4 +1,4 @@
-// Live follows traces while they happen and says, at each invocation, which functions should be warm soon.
+// Live reads invocations as they happen and prints, at each one, which functions should be warm soon.
 //
 //	go run ./examples/live model.safetensors -replay traces.json.gz -sequence 3
 //	something | go run ./examples/live model.safetensors -horizon 2s

@@ -37,7 +37,7 @@ func main() {
 	})
 }
 
-// invocation is what is known when a function is invoked.
+// invocation is one line of the input.
 type invocation struct {
 	Trace    string  `json:"trace"`
 	Time     float64 `json:"time"` // ms
@@ -92,7 +92,7 @@ func follow(ctx context.Context, args []string, stdin io.Reader, stdout io.Write
 	return readLines(stdin, print)
 }
 
-// follower keeps the traces in flight.
+// follower holds the states of the traces in progress.
 type follower struct {
 	forecaster *live.Forecaster[string]
 	names      []string
@@ -116,7 +116,7 @@ func newFollower(model tpp.Model, horizon time.Duration, least float64) (*follow
 	return f, nil
 }
 
-// observe takes in an invocation and returns what is needed soon, in the order in which it is due.
+// observe updates the trace of an invocation and returns the functions that are likely to be needed soon, the earliest first.
 func (f *follower) observe(ctx context.Context, i invocation) ([]need, error) {
 	mark, ok := f.marks[i.Function]
 	if !ok {
@@ -162,7 +162,7 @@ func write(w io.Writer, i invocation, needs []need, asJSON bool) error {
 	return err
 }
 
-// readLines hands on each line as it comes.
+// readLines calls the function for each line as soon as it is read.
 func readLines(r io.Reader, use func(invocation) error) error {
 	lines := bufio.NewScanner(r)
 	for n := 1; lines.Scan(); n++ {
@@ -180,7 +180,7 @@ func readLines(r io.Reader, use func(invocation) error) error {
 	return lines.Err()
 }
 
-// replayFile hands on the events of a dataset at their pace, one sequence after the other.
+// replayFile replays the events of a dataset in real time, one sequence after the other.
 func replayFile(ctx context.Context, file string, only int, speed float64, use func(invocation) error) error {
 	data, err := dataset.ReadFile(file)
 	if err != nil {

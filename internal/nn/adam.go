@@ -2,8 +2,9 @@ package nn
 
 import "github.com/tppfaas/tppfaas/internal/simd"
 
-// Adam is the optimiser of Kingma and Ba (2015, algorithm 1), with L2 regularisation added to the gradient. An update is a
-// Begin and then UpdatePart for parts that together are all parameters.
+// Adam is the optimiser of Kingma and Ba (2015, algorithm 1), with L2 regularisation added to the gradient. For an update,
+// call Begin and then UpdatePart for parts that together cover all parameters. LR, Beta1, Beta2 and Eps must be set: zero
+// values are not replaced by defaults.
 type Adam[F Float] struct {
 	LR, Beta1, Beta2, Eps, WeightDecay float64
 
@@ -11,7 +12,7 @@ type Adam[F Float] struct {
 	M, V []F // first and second moments
 }
 
-// Begin counts an update of n parameters, whose parts then follow.
+// Begin starts an update of n parameters: it increments Step and, at the first update, allocates M and V.
 func (a *Adam[F]) Begin(n int) {
 	if a.M == nil {
 		a.M, a.V = make([]F, n), make([]F, n)
@@ -19,7 +20,7 @@ func (a *Adam[F]) Begin(n int) {
 	a.Step++
 }
 
-// UpdatePart moves the parameters from first to last. Parts that do not overlap may be updated at the same time.
+// UpdatePart updates params[first:last]. Parts that do not overlap may be updated concurrently.
 func (a *Adam[F]) UpdatePart(params, grad []F, first, last int) {
 	simd.Adam(params[first:last], grad[first:last], a.M[first:last], a.V[first:last], simd.AdamStep{
 		LR: a.LR, Beta1: a.Beta1, Beta2: a.Beta2, Eps: a.Eps, WeightDecay: a.WeightDecay, Step: a.Step,

@@ -2,15 +2,16 @@ package nn
 
 import "github.com/tppfaas/tppfaas/internal/simd"
 
-// The element-wise parts of the encoders that have no kernel of their own. Slices of D units; of G·D gates.
+// This file has the element-wise parts of the cells for which package simd has no fused kernel. States are slices of D
+// values per row, gates of G·D.
 
-// rnnForward: h = tanh(gx + gh).
+// rnnForward computes h = tanh(gx + gh).
 func rnnForward[F Float](h, gx, gh []F) {
 	simd.AddScaled(h, gx, 1, gh)
 	simd.Tanh(h, h)
 }
 
-// rnnBackward turns dh into the gradient of the gates.
+// rnnBackward computes the gradients dgx and dgh of the gates from dh, the gradient of h.
 func rnnBackward[F Float](dgx, dgh, dh, h []F) {
 	for i := range dh {
 		d := dh[i] * (1 - h[i]*h[i])
@@ -18,8 +19,8 @@ func rnnBackward[F Float](dgx, dgh, dh, h []F) {
 	}
 }
 
-// lstmForward: c = f⊙c_prev + i⊙g, h = o⊙tanh(c), for rows of d units. It leaves the activated gates in act, laid out as
-// gx. c may be c_prev.
+// lstmForward computes c = f⊙cPrev + i⊙g and h = o⊙tanh(c) for rows of d units, with the gates σ(i), σ(f), tanh(g), σ(o) of
+// gx + gh (rows × 4D). It stores the activated gates in act, laid out as gx. c may be cPrev.
 func lstmForward[F Float](rows, d int, h, c, act, gx, gh, cPrev []F) {
 	simd.AddScaled(act[:rows*4*d], gx, 1, gh)
 	for row := range rows {
@@ -38,8 +39,9 @@ func lstmForward[F Float](rows, d int, h, c, act, gx, gh, cPrev []F) {
 	}
 }
 
-// lstmBackward turns dh, and dc, what reached the cell states from the event after, into the gradients of the gates. It
-// replaces cPrev by the gradients of the cell states before; the hidden states before are reached through the gates only.
+// lstmBackward computes the gradients dgx and dgh of the gates (rows × 4D) from dh and dc, the gradients of the hidden and
+// cell states (rows × D), where dc is from the following event. It replaces cPrev by the gradient of the previous cell
+// states. The gradient of the previous hidden states is dgh·W_hh alone.
 func lstmBackward[F Float](rows, d int, dgx, dgh, cPrev, dh, dc, act, c []F) {
 	for row := range rows {
 		dgx, dgh, act := dgx[row*4*d:][:4*d], dgh[row*4*d:][:4*d], act[row*4*d:][:4*d]

@@ -1,16 +1,46 @@
-// Package nn holds the layers of the recurrent models, with gradients derived by hand, and the optimiser.
+// Package nn provides the layers of recurrent networks, with gradients derived by hand, their losses, and the Adam
+// optimiser.
 //
-// Everything is generic over the float type: the models train and predict in float32, and the same code in float64 is
-// held against independent references. Parameters live in one flat vector that a [Layout] cuts into named tensors, so
-// a gradient, an optimiser's moments and a checkpoint are flat vectors of the same length too.
+// Everything is generic over the float type: models train and predict in float32, and tests compare the same code in
+// float64 with independent references. Parameters are one flat vector, which a [Layout] divides into named tensors, so a
+// gradient, the optimiser's moments and a checkpoint are flat vectors of the same length.
 //
 // A batch of sequences of unequal length is [Packed]: time-major, longest sequence first, no padding. Shapes in comments
-// use R rows of the batch (one an event), D units of the context, G gate rows per unit (1 for RNN, 3 for GRU, 4 for
-// LSTM), X input columns, K mixture components, M marks.
+// use R rows of the batch (one per event), D units of the context, G gates (1 for RNN, 3 for GRU, 4 for LSTM), X input
+// columns, K mixture components, M marks.
+//
+// Layers are made once:
 //
 //	var l nn.Layout
-//	in := nn.NewInput[float32](&l, nn.GRU, d, []nn.Feature{{Size: 1}, {Name: "mark", Levels: m, Size: 32}})
-//	rnn := nn.NewRecurrent[float32](&l, nn.GRU, d)
-//	head := nn.NewLinear[float32](&l, "linear", d, 3*k)
-//	params := make([]float32, l.Size())
+//	in := nn.NewInput[float32](&l, nn.LSTM, d, []nn.Feature{{Name: "time"}, {Name: "mark", Levels: m, Size: 32}})
+//	rnn := nn.NewRecurrent[float32](&l, nn.LSTM, d)
+//	head := nn.NewLinear[float32](&l, "linear", d, m)
+//	params, grad := make([]float32, l.Size()), make([]float32, l.Size()) // params to be initialised
+//
+// A forward and a backward pass over a batch, where values holds the features of the rows (R × 2), targets the class of
+// each row, and g = rnn.Gates():
+//
+//	in.Prepare(params) // after every change of params
+//	rnn.Prepare(params)
+//	head.Prepare(params)
+//
+//	p := nn.Pack(lengths, nil)
+//	var t nn.Trace[float32]
+//	t.Reset(rnn, p.Rows())
+//	for r := range p.Rows() {
+//		in.Forward(t.GX[r*g:(r+1)*g], values[r*2:(r+1)*2]) // x·W_ihᵀ + b_ih
+//	}
+//	rnn.Forward(params, p, &t) // t.GX (R × G·D) → t.H (R × D)
+//	head.Forward(out, params, t.H, p.Rows()) // → out (R × M)
+//
+//	logLikelihood := nn.SoftmaxNLL(out, targets, memory, scale) // out is now the gradient of −scale·logLikelihood
+//	clear(t.DH)
+//	head.Backward(grad, params, t.DH, out, t.H, p.Rows()) // adds to grad and t.DH
+//	rnn.Backward(grad, params, p, &t) // adds to grad; t.GX is now its own gradient
+//	in.Backward(grad, params, t.GX, values, &ws) // adds to grad; ws is an InputGradient
+//
+// An update of the parameters:
+//
+//	adam.Begin(len(params))
+//	adam.UpdatePart(params, grad, 0, len(params))
 package nn

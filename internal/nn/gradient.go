@@ -2,8 +2,8 @@ package nn
 
 import "github.com/tppfaas/tppfaas/internal/simd"
 
-// SumGradients adds the gradients of others to sum, within the parameters from first to last, and returns the sum of the
-// squares of what comes of it there. Parts that do not overlap may be summed at the same time.
+// SumGradients adds others[i][first:last] to sum[first:last] for each i, and returns the sum of squares of the result.
+// Parts that do not overlap may be summed concurrently.
 func SumGradients(sum []float32, others [][]float32, first, last int) (squares float64) {
 	own := sum[first:last]
 	for _, o := range others {

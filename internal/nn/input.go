@@ -14,7 +14,7 @@ type Feature struct {
 	Size   int
 }
 
-// Columns is the number of input columns of the feature.
+// Columns returns the number of input columns of the feature: 1 for a real one, else Size.
 func (f Feature) Columns() int {
 	if f.Levels == 0 {
 		return 1
@@ -22,9 +22,9 @@ func (f Feature) Columns() int {
 	return f.Size
 }
 
-// Input turns the features of an event into the input's share of an encoder's gates, x·W_ihᵀ + b_ih, where x is the
-// features (embedded) one behind another. An embedding is linear, so each is multiplied with its columns of W_ih once
-// per weight update, which gives a table with a row of gates for each category; an event then costs additions only.
+// Input computes the input part of an encoder's gates, x·W_ihᵀ + b_ih, where x (X columns) is the concatenation of the
+// embedded features of an event. Each embedding is multiplied by its columns of W_ih once per weight update, which gives a
+// table with a row of G·D gates for each category; an event then costs additions only.
 type Input[F Float] struct {
 	features     []Feature
 	gates        int // G·D
@@ -38,8 +38,8 @@ type Input[F Float] struct {
 	base       int   // the first categorical feature, whose table has the bias in it
 }
 
-// NewInput adds the embeddings of the features and the input weights of an encoder with d units to the layout. At least
-// one feature is categorical.
+// NewInput returns the input part of an encoder with d units, whose tensors (an embedding per categorical feature,
+// rnn.weight_ih_l0 and rnn.bias_ih_l0) it adds to the layout. At least one feature must be categorical.
 func NewInput[F Float](l *Layout, cell Cell, d int, features []Feature) *Input[F] {
 	in := &Input[F]{features: features, gates: cell.gates() * d}
 	for _, f := range features {
@@ -61,7 +61,7 @@ func NewInput[F Float](l *Layout, cell Cell, d int, features []Feature) *Input[F
 	return in
 }
 
-// Prepare takes in new parameters; Forward and Backward use what it leaves.
+// Prepare computes the tables from the parameters. It must be called after every change of them, before Forward.
 func (in *Input[F]) Prepare(params []F) {
 	g := in.gates
 	transpose(in.transposed, Of(in.weight, params), g, in.columns)
@@ -80,8 +80,8 @@ func (in *Input[F]) Prepare(params []F) {
 	}
 }
 
-// Forward computes the gates of one event: dst (G·D). Values holds one number per feature, for a categorical one the
-// index of the category.
+// Forward computes the input part of the gates of one event, dst (G·D). values holds one number per feature, for a
+// categorical one the index of the category.
 func (in *Input[F]) Forward(dst, values []F) {
 	copy(dst, in.row(in.tables, in.base, values))
 	for j, f := range in.features {
@@ -95,19 +95,19 @@ func (in *Input[F]) Forward(dst, values []F) {
 	}
 }
 
-// row is the row of a categorical feature's table that the values lead to.
+// row returns the row of the table of categorical feature j for its category in values.
 func (in *Input[F]) row(tables [][]F, j int, values []F) []F {
 	level := int(values[j])
 	return tables[j][level*in.gates : (level+1)*in.gates]
 }
 
-// InputGradient gathers what Backward finds, in the form of the tables.
+// InputGradient is the scratch memory of Input.Backward: the gradients of the tables. The zero value is ready to use.
 type InputGradient[F Float] struct {
 	tables [][]F
 }
 
-// Backward adds to grad what the gradients of the gates, rows × G·D, mean for the embeddings, weights and bias.
-// Values holds the features of each row, as Forward took them.
+// Backward adds to grad the gradients of the embeddings, weights and bias, given dGates, the gradients of the gates
+// (rows × G·D). values holds the features of each row, as for Forward.
 func (in *Input[F]) Backward(grad, params, dGates, values []F, ws *InputGradient[F]) {
 	g := in.gates
 	if ws.tables == nil {
@@ -130,7 +130,7 @@ func (in *Input[F]) Backward(grad, params, dGates, values []F, ws *InputGradient
 			simd.AddScaled(table, table, 1, d)
 		}
 	}
-	// Every event has one category of the base feature: its table's rows together are the bias's gradient.
+	// Every event has exactly one category of the base feature, so the rows of its table add up to the bias's gradient.
 	addRows(Of(in.bias, grad), ws.tables[in.base])
 	w, dw := Of(in.weight, params), Of(in.weight, grad)
 	x := in.columns

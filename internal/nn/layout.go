@@ -5,10 +5,10 @@ import "github.com/tppfaas/tppfaas/internal/simd"
 // Float is float32 or float64.
 type Float = simd.Float
 
-// Span is where a tensor lies in a flat vector.
+// Span is the position of a tensor in a flat vector.
 type Span struct{ Offset, Len int }
 
-// Of cuts the tensor out of a flat vector.
+// Of returns the part of a flat vector that the span covers.
 func Of[F Float](s Span, flat []F) []F { return flat[s.Offset : s.Offset+s.Len : s.Offset+s.Len] }
 
 // Tensor is a named tensor of a layout, in row-major order.
@@ -18,13 +18,14 @@ type Tensor struct {
 	Span  Span
 }
 
-// Layout assigns named tensors their places in one flat vector, in the order in which they are added.
+// Layout assigns named tensors their places in one flat vector, in the order in which they are added. The zero value is an
+// empty layout.
 type Layout struct {
 	tensors []Tensor
 	size    int
 }
 
-// Add places a tensor behind the ones before.
+// Add appends a tensor and returns its position.
 func (l *Layout) Add(name string, shape ...int) Span {
 	n := 1
 	for _, s := range shape {
@@ -36,21 +37,22 @@ func (l *Layout) Add(name string, shape ...int) Span {
 	return span
 }
 
-// Size is the length of the flat vector.
+// Size returns the length of the flat vector.
 func (l *Layout) Size() int { return l.size }
 
-// Tensors are all tensors, in the order of their places.
+// Tensors returns all tensors, in the order in which they were added.
 func (l *Layout) Tensors() []Tensor { return l.tensors }
 
-// Packed says how a batch of sequences is laid out in rows: first the first events of all sequences, then the second
-// events of those that have one, and so on. Sequences stand in order of falling length, so the rows of a step belong
-// to the first sequences of the step before.
+// Packed describes how a batch of sequences is laid out in rows: the first events of all sequences, then the second events
+// of those that have one, and so on, as in PyTorch's PackedSequence. Sequences are in order of descending length, so the
+// rows of a step belong to the first sequences of the step before.
 type Packed struct {
 	// Offsets[t] is the first row of step t; Offsets[len−1] is the number of rows.
 	Offsets []int
 }
 
-// Pack lays out sequences of the given lengths, which must not increase. It reuses the memory of offsets.
+// Pack returns the layout of sequences of the given lengths, which must be in descending order. It reuses the memory of
+// offsets.
 func Pack(lengths []int, offsets []int) Packed {
 	offsets = append(offsets[:0], 0)
 	active := len(lengths)
@@ -66,16 +68,16 @@ func Pack(lengths []int, offsets []int) Packed {
 	}
 }
 
-// Rows is the number of rows R.
+// Rows returns the number of rows R.
 func (p Packed) Rows() int { return p.Offsets[len(p.Offsets)-1] }
 
-// Steps is the number of steps, the length of the longest sequence.
+// Steps returns the number of steps, the length of the longest sequence.
 func (p Packed) Steps() int { return len(p.Offsets) - 1 }
 
-// Row is the row of event t of sequence b.
+// Row returns the row of event t of sequence b.
 func (p Packed) Row(b, t int) int { return p.Offsets[t] + b }
 
-// transpose writes the rows×cols matrix src into dst as cols×rows, block by block: lines of both stay in cache.
+// transpose sets dst (cols × rows) to the transpose of src (rows × cols), by blocks so that lines of both stay in the cache.
 func transpose[F Float](dst, src []F, rows, cols int) {
 	const block = 16
 	for i := 0; i < rows; i += block {
@@ -100,7 +102,7 @@ func addRows[F Float](dst, src []F) {
 	}
 }
 
-// Resize makes a slice of length n, out of s's memory if that is enough. What it holds is undefined.
+// Resize returns a slice of length n, in the memory of s if its capacity suffices. The content is undefined.
 func Resize[F any](s []F, n int) []F {
 	if cap(s) < n {
 		return make([]F, n)

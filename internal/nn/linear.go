@@ -2,7 +2,7 @@ package nn
 
 import "github.com/tppfaas/tppfaas/internal/simd"
 
-// Linear is an affine map of contexts, y = x·Wᵀ + b, with W stored out × in.
+// Linear is a fully connected layer, y = x·Wᵀ + b, with W stored out × in.
 type Linear[F Float] struct {
 	In, Out      int
 	weight, bias Span
@@ -10,7 +10,7 @@ type Linear[F Float] struct {
 	transposed []F // Wᵀ, in × out
 }
 
-// NewLinear adds the tensors NAME.weight and NAME.bias to the layout.
+// NewLinear returns a layer whose tensors NAME.weight and NAME.bias it adds to the layout.
 func NewLinear[F Float](l *Layout, name string, in, out int) *Linear[F] {
 	return &Linear[F]{
 		In: in, Out: out,
@@ -20,7 +20,7 @@ func NewLinear[F Float](l *Layout, name string, in, out int) *Linear[F] {
 	}
 }
 
-// Prepare takes in new parameters; Forward uses what it leaves.
+// Prepare transposes the weights. It must be called after every change of the parameters, before Forward.
 func (l *Linear[F]) Prepare(params []F) {
 	transpose(l.transposed, Of(l.weight, params), l.Out, l.In)
 }
@@ -38,7 +38,8 @@ func (l *Linear[F]) Forward(dst, params, x []F, rows int) {
 	simd.Gemm(rows, l.Out, l.In, x, l.In, 1, l.transposed, l.Out, dst, l.Out, true)
 }
 
-// Backward takes the gradient dy (rows × out), adds the parameters' gradients to grad and that of x to dx (rows × in).
+// Backward adds the gradients of the parameters to grad and that of x to dx (rows × in), given dy, the gradient of the
+// output (rows × out), and the x of Forward.
 func (l *Linear[F]) Backward(grad, params, dx, dy, x []F, rows int) {
 	simd.Gemm(l.Out, l.In, rows, dy, 1, l.Out, x, l.In, Of(l.weight, grad), l.In, true)
 	addRows(Of(l.bias, grad), dy[:rows*l.Out])

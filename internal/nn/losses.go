@@ -6,11 +6,12 @@ import (
 	"github.com/tppfaas/tppfaas/internal/simd"
 )
 
-// The losses take rows of a head's outputs and replace them by the gradient of scale times the sum of the negative log
-// likelihoods. With a scale of 0 only the log likelihood is wanted, and what is left in the outputs is undefined.
+// The loss functions return the sum of the log likelihoods of rows of a head's outputs (absolute errors, for those of one
+// value) and replace the outputs by the gradient of scale times the loss, the negative log likelihood or the error. With
+// scale 0 they compute no gradient, and the content of the outputs is undefined afterwards.
 
-// MixtureNLL scores x, one number a row, under mixtures of normals whose parameters are the rows of out (locations, log
-// scales, logits: 3K values). It returns the sum of the log densities. LogProb is memory for one number a row.
+// MixtureNLL returns the sum of the log densities of x, one number per row, under mixtures of normals whose parameters are
+// the rows of out (rows × 3K: locations, log scales, logits). logProb is scratch memory for one number per row.
 func MixtureNLL[F Float](out, x, logProb []F, scale F) float64 {
 	if len(x) == 0 {
 		return 0
@@ -24,8 +25,8 @@ func MixtureNLL[F Float](out, x, logProb []F, scale F) float64 {
 	return sum(logProb[:len(x)])
 }
 
-// MixtureSurvival scores one x, as MixtureNLL does, by the log probability of lying beyond it. It stays accurate far in
-// the tail, where the sum over the components is taken of the logarithms of their own tails. Memory is room for len(out)
+// MixtureSurvival returns the log probability of exceeding x under one mixture, out (3K), as for MixtureNLL. It is
+// accurate far in the tail, as it sums over the components in the log domain. memory is scratch memory for len(out)
 // numbers.
 func MixtureSurvival[F Float](out []F, x F, memory []F, scale F) float64 {
 	k := len(out) / 3
@@ -53,8 +54,8 @@ func MixtureSurvival[F Float](out []F, x F, memory []F, scale F) float64 {
 	return tail - total
 }
 
-// SoftmaxNLL scores a target class for each row of logits. It returns the sum of the log probabilities. LogProb is
-// memory for one number a row.
+// SoftmaxNLL returns the sum of the log probabilities of the target class of each row of logits (rows × classes). logProb is
+// scratch memory for one number per row.
 func SoftmaxNLL[F Float](logits []F, targets []int, logProb []F, scale F) float64 {
 	if len(targets) == 0 {
 		return 0
@@ -68,11 +69,11 @@ func SoftmaxNLL[F Float](logits []F, targets []int, logProb []F, scale F) float6
 	return -sum(logProb)
 }
 
-// OverOrLater scores that nothing came where either the class called end, with probability e under the logits, says why,
-// or the event comes later, with log probability logS: log(e + (1 − e)S). Time holds the gradient of scale times −logS and
-// is scaled to its part in that; the logits are replaced by theirs.
-func OverOrLater[F Float](time, logits []F, end int, logS float64, scale F) float64 {
-	// In float64: of an e near 1 the rest still counts.
+// EndOrSurvival returns the log probability log(e + (1 − e)·S) that no event came: the sequence has ended, where e is the
+// probability of class end under the logits, or the event comes later, with log probability logS = log S. time holds the
+// gradient of −scale·logS and is replaced by that of −scale times the result; so are the logits.
+func EndOrSurvival[F Float](time, logits []F, end int, logS float64, scale F) float64 {
+	// In float64, so that 1 − e does not vanish for an e near 1.
 	top, total := math.Inf(-1), 0.0
 	for _, v := range logits {
 		top = max(top, float64(v))
@@ -83,7 +84,7 @@ func OverOrLater[F Float](time, logits []F, end int, logS float64, scale F) floa
 	logEnd := float64(logits[end]) - top - math.Log(total)
 	logLater := math.Log1p(-math.Exp(logEnd)) + logS
 	logBoth := simd.LogSumExp([]float64{logEnd, logLater})
-	later := F(math.Exp(logLater - logBoth)) // the gap's part
+	later := F(math.Exp(logLater - logBoth)) // share of survival in the probability
 	for i := range time {
 		time[i] *= later
 	}
@@ -106,8 +107,8 @@ func sum[F Float](values []F) float64 {
 	return total
 }
 
-// AbsoluteErrorSoftplus scores predictions of one value, one output a row, by their absolute error against gaps, and returns the
-// sum of the errors. The prediction is softplus(out), the paper's TruncNorm.
+// AbsoluteErrorSoftplus returns the sum of the absolute errors of the predictions softplus(out), one output per row, against
+// gaps, as in the paper's TruncNorm.
 func AbsoluteErrorSoftplus[F Float](out, gaps []F, scale F) float64 {
 	total := 0.0
 	for i, gap := range gaps {
@@ -119,7 +120,7 @@ func AbsoluteErrorSoftplus[F Float](out, gaps []F, scale F) float64 {
 	return total
 }
 
-// AbsoluteErrorLog is like AbsoluteErrorSoftplus for predictions exp(mean + std·out) of gaps, with both errors and
+// AbsoluteErrorLog returns the sum of the absolute errors of the predictions exp(mean + std·out), with both errors and
 // gradients divided by unit.
 func AbsoluteErrorLog[F Float](out, gaps []F, mean, std, unit float64, scale F) float64 {
 	total := 0.0
@@ -132,7 +133,7 @@ func AbsoluteErrorLog[F Float](out, gaps []F, mean, std, unit float64, scale F) 
 	return total
 }
 
-// Softplus is log(1 + e^v), without overflow.
+// Softplus returns log(1 + e^v), without overflow.
 func Softplus(v float64) float64 { return max(v, 0) + math.Log1p(math.Exp(-math.Abs(v))) }
 
 func sigmoid(x float64) float64 { return 1 / (1 + math.Exp(-x)) }

@@ -10,7 +10,7 @@ import (
 	"github.com/tppfaas/tppfaas/tpp/dist"
 )
 
-// genHead draws the outputs of a mixture head: locations, log scales, logits.
+// genHead returns a generator of the outputs of a mixture head: locations, log scales, logits.
 func genHead(t *rapid.T) []float64 {
 	k := rapid.IntRange(1, 5).Draw(t, "components")
 	part := func(name string, lo, hi float64) []float64 {
@@ -19,7 +19,7 @@ func genHead(t *rapid.T) []float64 {
 	return slices.Concat(part("locations", -3, 3), part("log scales", -5, 2), part("logits", -4, 4))
 }
 
-// mixture is the same as a distribution of exp(x).
+// mixture returns the mixture of such a head as a distribution of exp(x).
 func mixture(head []float64) dist.LogNormMix {
 	k := len(head) / 3
 	m := dist.LogNormMix{Mu: head[:k], LogWeights: head[2*k:]}
@@ -37,7 +37,7 @@ func narrow[F Float](head []float64) []F {
 	return out
 }
 
-// checkRow holds a loss of one row against a value, in both precisions, and its gradient against difference quotients.
+// checkRow checks the loss of one row against a value, in both precisions, and its gradient against difference quotients.
 func checkRow(t *rapid.T, head []float64, want float64,
 	loss64 func(out []float64, scale float64) float64, loss32 func(out []float32, scale float32) float64) {
 	if got := loss64(slices.Clone(head), 0); math.Abs(got-want) > 1e-5*(1+math.Abs(want)) {
@@ -66,7 +66,8 @@ func checkRow(t *rapid.T, head []float64, want float64,
 	}
 }
 
-// TestMixtureTickIsTheMassOfAnInterval: from ticks far narrower than a component to far wider, and without lower end.
+// TestMixtureTickIsTheMassOfAnInterval checks the log probability of ticks from far narrower to far wider than a component,
+// and of ticks without lower end.
 func TestMixtureTickIsTheMassOfAnInterval(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		head := genHead(t)

@@ -7,23 +7,24 @@ import (
 	"github.com/tppfaas/tppfaas/internal/simd"
 )
 
-// Scales of components outside these bounds count as on them, so that nothing overflows or divides by zero.
+// Scales of components are clamped to these bounds, so that nothing overflows or divides by zero.
 const (
 	minScale = 1e-18
 	maxScale = 1e18
 )
 
-// ClampScale moves a scale of a mixture's component into the bounds in which it can be computed with.
+// ClampScale returns the scale of a mixture component, clamped to [1e-18, 1e18].
 func ClampScale(scale float64) float64 { return min(max(scale, minScale), maxScale) }
 
-// Mixture is one normal mixture of K components as a head predicts it; a view of a row of its outputs.
+// Mixture is a normal mixture of K components: a view of a row of a head's outputs. NewMixture returns one.
 type Mixture struct {
 	Locations, Scales, Logits []float32 // K each; the logits up to a common constant
 
 	weights, precisions []float32 // memory of Median
 }
 
-// NewMixture looks at a row of a head's outputs: K locations, K log scales, K logits.
+// NewMixture returns a view of a row of a head's outputs: K locations, K log scales, K logits. Exponentiate must be called
+// on new outputs before Scales or Median is used.
 func NewMixture(out []float32) Mixture {
 	k := len(out) / 3
 	return Mixture{
@@ -32,16 +33,16 @@ func NewMixture(out []float32) Mixture {
 	}
 }
 
-// Exponentiate turns the log scales, as the head leaves them, into scales, in place.
+// Exponentiate replaces the log scales that the head computed by scales.
 func (m *Mixture) Exponentiate() {
 	simd.Exp(m.Scales, m.Scales)
 }
 
-// medianTolerance is where float32 has no more to tell.
+// medianTolerance is the accuracy of Median, close to the resolution of float32.
 const medianTolerance = 2e-7
 
-// Median is the root of F(x) − S(x), to about six digits: Newton's steps, and where they lead out of the bracket, halves
-// of it. The median of a mixture lies between the least and the greatest median of its components.
+// Median returns the root of F(x) − S(x), to about six digits, by Newton's method, with bisection where a step leaves the
+// bracket. The median of a mixture lies between the least and the greatest median of its components.
 func (m *Mixture) Median() float64 {
 	simd.Softmax(m.weights, m.Logits)
 	x := 0.0
@@ -73,8 +74,8 @@ func (m *Mixture) Median() float64 {
 	return x
 }
 
-// SoftmaxRows replaces rows of logits, each of n numbers, by probabilities. Where totals is not nil it gets the sum of
-// each row, which rounding keeps from being one.
+// SoftmaxRows replaces rows of n logits by probabilities. If totals is not nil, totals[row] is set to the sum of the row,
+// which is not exactly 1 because of rounding.
 func SoftmaxRows(rows []float32, n int, totals []float64) {
 	for row := 0; (row+1)*n <= len(rows); row++ {
 		p := rows[row*n : (row+1)*n]
@@ -85,5 +86,5 @@ func SoftmaxRows(rows []float32, n int, totals []float64) {
 	}
 }
 
-// Sum adds numbers up.
+// Sum returns the sum of values.
 func Sum(values []float32) float64 { return float64(simd.Sum(values)) }

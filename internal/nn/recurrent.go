@@ -2,19 +2,21 @@ package nn
 
 import "github.com/tppfaas/tppfaas/internal/simd"
 
-// Cell is the kind of a recurrent encoder, with PyTorch's formulas and gate orders.
+// Cell is the type of a recurrent layer, with PyTorch's formulas and gate orders.
 type Cell int
 
+// The cells, with the gates in the order of their rows.
 const (
 	RNN  Cell = iota // h' = tanh(gx + gh)
 	GRU              // gates r, z, n
 	LSTM             // gates i, f, g, o
 )
 
+// gates returns the number of gates G of the cell.
 func (c Cell) gates() int { return [...]int{RNN: 1, GRU: 3, LSTM: 4}[c] }
 
-// Recurrent is the recurrent part of an encoder: from the input's gates and the state it makes the next state. The
-// state before the first event is zero.
+// Recurrent is a recurrent layer: it computes the next state from the current state and the input part of the gates, which
+// Input computes. The state before the first event is zero.
 type Recurrent[F Float] struct {
 	cell         Cell
 	d            int
@@ -23,7 +25,7 @@ type Recurrent[F Float] struct {
 	transposed []F // W_hhᵀ, D × G·D
 }
 
-// NewRecurrent adds the recurrent weights of an encoder with d units to the layout.
+// NewRecurrent returns a layer of d units, whose tensors rnn.weight_hh_l0 and rnn.bias_hh_l0 it adds to the layout.
 func NewRecurrent[F Float](l *Layout, cell Cell, d int) *Recurrent[F] {
 	g := cell.gates() * d
 	return &Recurrent[F]{
@@ -34,16 +36,16 @@ func NewRecurrent[F Float](l *Layout, cell Cell, d int) *Recurrent[F] {
 	}
 }
 
-// Prepare takes in new parameters; Forward, Backward and Step use what it leaves.
+// Prepare transposes the weights. It must be called after every change of the parameters, before Forward or Step.
 func (r *Recurrent[F]) Prepare(params []F) {
 	transpose(r.transposed, Of(r.weight, params), r.cell.gates()*r.d, r.d)
 }
 
-// Gates is the number of gate values of an event, G·D.
+// Gates returns the number of gate values of an event, G·D.
 func (r *Recurrent[F]) Gates() int { return r.cell.gates() * r.d }
 
-// StateSize is the number of values that carry an encoder from event to event: the hidden state, and for an LSTM the
-// cell state behind it.
+// StateSize returns the number of values of a state: D for the hidden state, and for an LSTM D more for the cell state,
+// which follows it.
 func (r *Recurrent[F]) StateSize() int {
 	if r.cell == LSTM {
 		return 2 * r.d
@@ -51,22 +53,22 @@ func (r *Recurrent[F]) StateSize() int {
 	return r.d
 }
 
-// Trace is what a forward pass over a batch leaves for the backward pass.
+// Trace holds the values of a forward pass over a batch that the backward pass needs. The zero value is ready for Reset.
 type Trace[F Float] struct {
-	// GX is the input's share of the gates, R × G·D: set by the caller.
+	// GX is the input part of the gates, R × G·D. The caller sets it; Backward replaces it by its gradient.
 	GX []F
 	// H is the hidden state after each event, R × D: the context of the event that follows.
 	H []F
-	// DH is the gradient of the loss with respect to H, R × D: set by the caller, used up by Backward.
+	// DH is the gradient of the loss with respect to H, R × D. The caller sets it; Backward overwrites it.
 	DH []F
 
-	hPrev, gh, act []F // states before each event; the state's share of the gates; the activated gates
+	hPrev, gh, act []F // hidden state before each event; recurrent part of the gates; activated gates
 	c, cPrev       []F // cell states of an LSTM
 	dgh, dc        []F // gradients of gh and c
-	dPrev          []F // gradients of a step's states before, without the way through the gates
+	dPrev          []F // gradient of a step's previous hidden states
 }
 
-// Reset makes room for the rows of a batch. What GX and DH hold is undefined.
+// Reset resizes the trace to the rows of a batch. The content of GX and DH is undefined afterwards.
 func (t *Trace[F]) Reset(r *Recurrent[F], rows int) {
 	g := r.cell.gates() * r.d
 	for _, b := range []*[]F{&t.GX, &t.gh, &t.act, &t.dgh} {
@@ -82,7 +84,7 @@ func (t *Trace[F]) Reset(r *Recurrent[F], rows int) {
 	}
 }
 
-// Forward fills H from GX, for a batch laid out as p says.
+// Forward computes t.H from t.GX, for a batch with the layout p.
 func (r *Recurrent[F]) Forward(params []F, p Packed, t *Trace[F]) {
 	d, g := r.d, r.cell.gates()*r.d
 	bias := Of(r.bias, params)
@@ -109,8 +111,8 @@ func (r *Recurrent[F]) Forward(params []F, p Packed, t *Trace[F]) {
 	}
 }
 
-// activate takes the rows from a to b from gates to states. The activated gates stand gate by gate: all r of the rows
-// before all z for a GRU.
+// activate computes the states of rows a to b from their gates. For a GRU, the activated gates are stored gate by gate: r of
+// all these rows, then z, then n.
 func (r *Recurrent[F]) activate(t *Trace[F], a, b int) {
 	d, g := r.d, r.cell.gates()*r.d
 	n := (b - a) * d
@@ -126,7 +128,8 @@ func (r *Recurrent[F]) activate(t *Trace[F], a, b int) {
 	}
 }
 
-// Backward adds the gradients of the recurrent weights to grad and leaves those of the input's gates in GX.
+// Backward adds the gradients of the recurrent weights to grad and replaces t.GX by its gradient, given t.DH and the trace
+// of Forward.
 func (r *Recurrent[F]) Backward(grad, params []F, p Packed, t *Trace[F]) {
 	d, g := r.d, r.cell.gates()*r.d
 	weight := Of(r.weight, params)
@@ -137,7 +140,7 @@ func (r *Recurrent[F]) Backward(grad, params []F, p Packed, t *Trace[F]) {
 	for step := p.Steps() - 1; step >= 0; step-- {
 		a, b := p.Offsets[step], p.Offsets[step+1]
 		n := b - a
-		r.deactivate(t, a, b)
+		r.activateBackward(t, a, b)
 		if step == 0 {
 			break
 		}
@@ -154,9 +157,10 @@ func (r *Recurrent[F]) Backward(grad, params []F, p Packed, t *Trace[F]) {
 	addRows(Of(r.bias, grad), t.dgh[:rows*g])
 }
 
-// deactivate takes the gradients of the rows from a to b from states to gates. What reaches the hidden states before
-// directly is left in dPrev; for an LSTM what reaches the cell states before is left in cPrev.
-func (r *Recurrent[F]) deactivate(t *Trace[F], a, b int) {
+// activateBackward computes the gradients of the gates of rows a to b from those of their states. It sets dPrev to the part
+// of the gradient of the previous hidden states that does not pass through the gates; for an LSTM it replaces cPrev by the
+// gradient of the previous cell states.
+func (r *Recurrent[F]) activateBackward(t *Trace[F], a, b int) {
 	d, g := r.d, r.cell.gates()*r.d
 	n := (b - a) * d
 	gx, gh, act := t.GX[a*g:b*g], t.gh[a*g:b*g], t.act[a*g:b*g]
@@ -173,11 +177,11 @@ func (r *Recurrent[F]) deactivate(t *Trace[F], a, b int) {
 	}
 }
 
-// Stepper is the memory that Step works in.
+// Stepper is the scratch memory of Step and StepRows. The zero value is ready to use.
 type Stepper[F Float] struct{ gh, act []F }
 
-// Step moves a state (StateSize values) over one event whose input gates are gx (G·D). It does not allocate after its
-// first call with the same Stepper.
+// Step updates a state (StateSize values) with one event, where gx (G·D) is the input part of its gates. It does not
+// allocate after its first call with the same Stepper.
 func (r *Recurrent[F]) Step(params, state, gx []F, s *Stepper[F]) {
 	d, g := r.d, r.cell.gates()*r.d
 	s.gh, s.act = Resize(s.gh, g), Resize(s.act, g)

@@ -2,9 +2,9 @@ package nn
 
 import "github.com/tppfaas/tppfaas/internal/simd"
 
-// StepRows moves several states over one event each: h, rows × D, and for an LSTM the cell states c behind it, by the
-// input gates gx, rows × G·D. It does not allocate after its first call with the same Stepper and as many rows. Each row
-// moves as by Step but for rounding.
+// StepRows updates several states with one event each: the hidden states h (rows × D) and, for an LSTM, the cell states c
+// (rows × D), where gx (rows × G·D) is the input part of the gates. It does not allocate after its first call with the same
+// Stepper and as many rows. The results equal those of Step up to rounding.
 func (r *Recurrent[F]) StepRows(params, h, c, gx []F, rows int, s *Stepper[F]) {
 	d, g := r.d, r.cell.gates()*r.d
 	s.gh, s.act = Resize(s.gh, rows*g), Resize(s.act, rows*g)
@@ -25,7 +25,7 @@ func (r *Recurrent[F]) StepRows(params, h, c, gx []F, rows int, s *Stepper[F]) {
 	}
 }
 
-// ForwardColumns computes the outputs from first up to first + n of each row: dst (rows × n) from x (rows × in).
+// ForwardColumns computes the outputs first to first+n−1 of each row: dst (rows × n) from x (rows × in).
 func (l *Linear[F]) ForwardColumns(dst, params, x []F, rows, first, n int) {
 	bias := Of(l.bias, params)[first : first+n]
 	for row := range rows {
@@ -34,7 +34,7 @@ func (l *Linear[F]) ForwardColumns(dst, params, x []F, rows, first, n int) {
 	simd.Gemm(rows, n, l.In, x, l.In, 1, l.transposed[first:], l.Out, dst, n, true)
 }
 
-// ForwardAt computes one output of one row x.
+// ForwardAt returns one output of one row x (in).
 func (l *Linear[F]) ForwardAt(params, x []F, output int) F {
 	w := Of(l.weight, params)[output*l.In : (output+1)*l.In]
 	return Of(l.bias, params)[output] + simd.Dot(w, x[:l.In])

@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// TestRowsStepAsEachAlone: a batch of states moves as each of them, for every cell; some of a layer's outputs are those of
-// the whole layer.
-func TestRowsStepAsEachAlone(t *testing.T) {
+// TestStepRows checks that StepRows equals Step on each row, for every cell, and that ForwardColumns and ForwardAt give the
+// outputs of Forward.
+func TestStepRows(t *testing.T) {
 	for _, cell := range []Cell{RNN, GRU, LSTM} {
 		for _, rows := range []int{1, 2, 7} {
 			rng := rand.New(rand.NewPCG(uint64(cell), uint64(rows)))

@@ -2,10 +2,10 @@ package nn
 
 import "github.com/tppfaas/tppfaas/internal/simd"
 
-// MixtureTickNLL scores intervals, one a row, under mixtures of normals as MixtureNLL scores points: by the log
-// probability of lying in the interval, which is what a clock of finite resolution tells. An interval is given by its
-// middle and its width, which may be too small for the ends to differ in F; with a width of +Inf it is all that lies below
-// the middle. It returns the sum of the log probabilities. LogProb is memory for one number a row.
+// MixtureTickNLL returns the sum of the log probabilities of intervals, one per row, under mixtures of normals as for
+// MixtureNLL. An interval, such as a tick of a clock of finite resolution, is given by its middle and its width, which may
+// be too small for the ends to differ in F. With a width of +Inf it is everything below the middle. logProb is scratch
+// memory for one number per row.
 func MixtureTickNLL[F Float](out, middle, width, logProb []F, scale F) float64 {
 	if len(middle) == 0 {
 		return 0

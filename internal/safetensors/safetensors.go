@@ -1,6 +1,6 @@
 // Package safetensors reads and writes files of named tensors in the safetensors format: eight bytes of header length, a
-// JSON header, and the numbers in little-endian order. It knows the types F32 and F64 and is strict: a file that it reads
-// has no gap, no overlap, and nothing left over.
+// JSON header, and the numbers in little-endian order. It supports the types F32 and F64. Reading is strict: gaps or
+// overlaps between tensors and trailing bytes are errors.
 //
 //	f, err := safetensors.Read(r)
 //	weights := f.Tensors["rnn.weight_ih_l0"].Data
@@ -25,7 +25,7 @@ type Tensor struct {
 	Data  []float64
 }
 
-// FromFloat32 is the tensor of a shape with the values, which it copies.
+// FromFloat32 returns a tensor of the shape with a copy of the values.
 func FromFloat32(shape []int, values []float32) Tensor {
 	data := make([]float64, len(values))
 	for i, v := range values {
@@ -34,13 +34,13 @@ func FromFloat32(shape []int, values []float32) Tensor {
 	return Tensor{Shape: shape, Data: data}
 }
 
-// File is what a file holds.
+// File is the content of a file. The zero value is an empty file.
 type File struct {
 	Metadata map[string]string
 	Tensors  map[string]Tensor
 }
 
-// The largest header that the format allows.
+// maxHeader is the largest size of a header that the format allows, in bytes.
 const maxHeader = 100_000_000
 
 type entry struct {
@@ -49,10 +49,11 @@ type entry struct {
 	Offsets []int  `json:"data_offsets"`
 }
 
-// HeadSize is how many bytes of a file IsHead needs.
+// HeadSize is the number of bytes of a file that IsHead needs.
 const HeadSize = 9
 
-// IsHead tells a safetensors file by its first HeadSize bytes: the length of a header, and the header's brace.
+// IsHead reports whether head, the first HeadSize bytes of a file, are those of a safetensors file: the length of a header
+// and its opening brace.
 func IsHead(head []byte) bool {
 	return len(head) >= HeadSize && head[8] == '{' && binary.LittleEndian.Uint64(head) <= maxHeader
 }

@@ -42,7 +42,7 @@ func TestFileSurvivesWriting(t *testing.T) {
 	})
 }
 
-// file makes a file of a header and some data.
+// file returns a file of a header and data zero bytes.
 func file(header string, data int) []byte {
 	b := binary.LittleEndian.AppendUint64(nil, uint64(len(header)))
 	return append(append(b, header...), make([]byte, data)...)

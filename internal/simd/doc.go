@@ -1,4 +1,4 @@
-// Package simd is the hot numeric kernels of the models: matrix products, elementary functions of vectors, and the fused
+// Package simd provides the numeric kernels of the models: matrix products, elementary functions of vectors, and the fused
 // passes of training, each for float32 and float64.
 //
 // For float32 the kernels are assembly for AVX-512 or AVX2 with FMA, chosen when the program starts by what the processor

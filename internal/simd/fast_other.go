@@ -4,7 +4,7 @@ package simd
 
 func detect() set { return portable }
 
-// Without assembly there are no fast forms: as detect finds none, the functions here are never called.
+// Without assembly there are no fast forms. detect returns portable, so the functions here are never called.
 
 func gemmFast(_, _, _ int, _ []float32, _, _ int, _ []float32, _ int, _ []float32, _ int, _ bool) {}
 

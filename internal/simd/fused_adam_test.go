@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestAdam follows the published algorithm, evaluated in float64, for some steps.
+// TestAdam checks Adam against the published algorithm, evaluated in float64, for some steps.
 func TestAdam(t *testing.T) {
 	eachSet(t, func(t *testing.T) {
 		for _, n := range []int{0, 1, 7, 8, 15, 16, 17, 33, 100} {
@@ -53,7 +53,7 @@ func TestAdam(t *testing.T) {
 	})
 }
 
-// TestAdamDenormals lets moments decay for long without gradient: they end as zero or nearly, and nothing becomes NaN.
+// TestAdamDenormals checks that moments that decay for long without gradient become almost zero, and nothing NaN.
 func TestAdamDenormals(t *testing.T) {
 	eachSet(t, func(t *testing.T) {
 		const n = 20

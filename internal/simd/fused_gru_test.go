@@ -36,7 +36,7 @@ func (g gru[T]) backward() {
 	GRUBackward(g.rows, g.d, g.dgx.data, g.dgh.data, g.dh.data, g.dnext, g.r.data, g.z.data, g.n.data, g.gh, g.h)
 }
 
-// loss is Σ dnext·next, whose gradients the backward step computes.
+// loss returns Σ dnext·next, whose gradients the backward step computes.
 func (g gru[T]) loss() float64 {
 	g.forward()
 	var sum float64
@@ -46,7 +46,7 @@ func (g gru[T]) loss() float64 {
 	return sum
 }
 
-// widen is the same step in float64.
+// widen returns the same step in float64.
 func (g gru[T]) widen() gru[float64] {
 	w := newGRU[float64](0, g.rows, g.d, 1)
 	for _, c := range []struct {
@@ -60,7 +60,7 @@ func (g gru[T]) widen() gru[float64] {
 	return w
 }
 
-// TestGRUForward compares with the equations, evaluated in float64.
+// TestGRUForward checks the step against the equations, evaluated in float64.
 func TestGRUForward(t *testing.T) {
 	sigma := func(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
 	check := func(t *testing.T, name string, got, want, tolerance float64) {
@@ -98,7 +98,7 @@ func TestGRUForward(t *testing.T) {
 	})
 }
 
-// TestGRUBackward compares the gradients in float64 with finite differences, and those in float32 with them.
+// TestGRUBackward checks the gradients in float64 against finite differences, and those in float32 against float64.
 func TestGRUBackward(t *testing.T) {
 	t.Run("differences", func(t *testing.T) {
 		g := newGRU[float64](3, 2, 5, 1)
@@ -155,7 +155,7 @@ func TestGRUBackward(t *testing.T) {
 	})
 }
 
-// TestGRUSpecial keeps the state bounded under saturation and lets NaN through.
+// TestGRUSpecial checks that the state stays bounded under saturation and that NaN propagates.
 func TestGRUSpecial(t *testing.T) {
 	eachSet(t, func(t *testing.T) {
 		const d = 21

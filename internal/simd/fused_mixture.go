@@ -12,7 +12,7 @@ func NormalMixtureLogProb[T Float](logProb, head, x []T, k int) {
 	normalMixture(logProb, nil, head, x, k, 0)
 }
 
-// NormalMixtureGrad is NormalMixtureLogProb that also sets grad (len(x)×3k), which may be head, to the gradient of
+// NormalMixtureGrad computes NormalMixtureLogProb and also sets grad (len(x)×3k), which may be head, to the gradient of
 // −scale·Σ logProb with respect to head. With the responsibilities ρ, the posterior weights of the components, and the
 // weights π = softmax(w), its parts are −ρ·u/e^s, ρ·(1 − u²) and π − ρ, times scale.
 func NormalMixtureGrad[T Float](logProb, grad, head, x []T, k int, scale T) {
@@ -61,7 +61,7 @@ func normalMixture[T Float](logProb, grad, head, x []T, k int, scale T) {
 	}
 }
 
-// normalMixtureRow is NormalMixtureGrad of one row; no gradient is computed if grad is nil.
+// normalMixtureRow returns NormalMixtureGrad of one row; no gradient is computed if grad is nil.
 func normalMixtureRow[T Float](grad, head []T, x, scale T) T {
 	k := len(head) / 3
 	locations, logScales, logits := head[:k], head[k:][:k], head[2*k:][:k]

@@ -13,7 +13,7 @@ func mixtureHead[T Float](seed uint64, rows, k int, scale float64) (head, x []T)
 	return randomSlice[T](r, rows*3*k, scale), randomSlice[T](r, rows, 2)
 }
 
-// mixtureByDefinition is log Σ π·N(x; μ, σ), term by term.
+// mixtureByDefinition returns log Σ π·N(x; μ, σ), term by term.
 func mixtureByDefinition[T Float](head []T, x T) float64 {
 	k := len(head) / 3
 	pi, _ := softmaxOf(head[2*k:])
@@ -112,7 +112,7 @@ func checkMixture(t *testing.T, seed uint64, rows, k int, spread float64) {
 	}
 }
 
-// TestNormalMixtureExtreme asks for finite results far away from all components and for tiny and huge scales.
+// TestNormalMixtureExtreme checks for finite results far away from all components and for tiny and huge scales.
 func TestNormalMixtureExtreme(t *testing.T) {
 	const k = 19
 	eachSet(t, func(t *testing.T) {

@@ -14,7 +14,7 @@ func NormalMixtureTick[T Float](logProb, head, middle, width []T, k int) {
 	normalMixtureTick(logProb, nil, head, middle, width, k, 0)
 }
 
-// NormalMixtureTickGrad is NormalMixtureTick that also sets grad (len(middle)×3k), which may be head, to the gradient of
+// NormalMixtureTickGrad computes NormalMixtureTick and also sets grad (len(middle)×3k), which may be head, to the gradient of
 // −scale·Σ logProb with respect to head. With the shares ρ of the components in the probability of the interval, the weights
 // π = softmax(w), and Δf(z) = f(u + h) − f(u − h), its parts are ρ/e^s·Δφ(z)/ΔΦ(z), ρ·Δ(z·φ(z))/ΔΦ(z) and π − ρ, times
 // scale.
@@ -73,10 +73,10 @@ func newTick(middle, width float64) tick {
 	return tick{middle, width, math.Log(width)}
 }
 
-// tickRoom is how many components of a row portable Go remembers; it computes those beyond once more for the gradient.
+// tickRoom is the number of components of a row whose values portable Go keeps for the gradient; it recomputes the others.
 const tickRoom = 128
 
-// normalMixtureTickRow is NormalMixtureTickGrad of one row; no gradient is computed if grad is nil.
+// normalMixtureTickRow computes NormalMixtureTickGrad for one row and returns its logProb; no gradient is computed if grad is nil.
 func normalMixtureTickRow[T Float](grad, head []T, t tick, scale float64) float64 {
 	k := len(head) / 3
 	locations, logScales, logits := head[:k], head[k:][:k], head[2*k:][:k]
@@ -121,7 +121,7 @@ type tickComponent struct{ exponent, factor, dLocation, dLogScale float64 }
 // the middle: its error is of the order of the square, divided by 1920.
 const narrowTick = 0.02
 
-// component is a tick's part of a normal distribution. Where the interval is narrow the difference of the ends would lose
+// component returns the probability that a normal distribution gives the tick. Where the interval is narrow the difference of the ends would lose
 // its digits; there it is the density in the middle times the width, corrected to second order: φ(u)·w·(1 + (u² − 1)w²/24).
 //
 // Elsewhere, by symmetry, the interval is taken to lie above the location, between b = |u| − ½w and d = |u| + ½w. With
@@ -158,7 +158,7 @@ func (t tick) component(location, logScale float64) tickComponent {
 	return tickComponent{exponent, g, (f - h) * signed, f*b - h*d}
 }
 
-// lowerPart is √2π·Φ(−b) as e^exponent·g, with √2π·φ(b) as e^exponent·f.
+// lowerPart returns exponent, f and g with √2π·Φ(−b) = e^exponent·g and √2π·φ(b) = e^exponent·f.
 func lowerPart(b float64) (exponent, f, g float64) {
 	if b < 0 {
 		f = math.Exp(-b * b / 2)
@@ -167,7 +167,7 @@ func lowerPart(b float64) (exponent, f, g float64) {
 	return -b * b / 2, 1, mills(b)
 }
 
-// mills is Mills' ratio M(x) = (1 − Φ(x))/φ(x) for x ≥ 0.
+// mills returns Mills' ratio M(x) = (1 − Φ(x))/φ(x) for x ≥ 0.
 func mills(x float64) float64 {
 	if x > -asymptotic {
 		return millsSeries(x) / x

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// tickLog is the log probability of N(0, 1) from b on for a length, by Simpson's rule for the density relative to its peak
+// tickLog returns the log probability of N(0, 1) from b on for a length, by Simpson's rule for the density relative to its peak
 // there, which lies at b or, for a negative b, within.
 func tickLog(b, length float64) float64 {
 	from := max(b, 0)
@@ -30,7 +30,7 @@ func tickLog(b, length float64) float64 {
 	return -from*from/2 - 0.5*math.Log(2*math.Pi) + math.Log(sum)
 }
 
-// tickByDefinition is log Σ π·P(interval), term by term.
+// tickByDefinition returns log Σ π·P(interval), term by term.
 func tickByDefinition(head []float64, middle, width float64) float64 {
 	k := len(head) / 3
 	pi, _ := softmaxOf(head[2*k:])
@@ -77,7 +77,7 @@ func float64s(x []float32) []float64 {
 	return wide
 }
 
-// TestNormalMixtureTickByDefinition holds the float64 form against quadrature and its gradient against differences.
+// TestNormalMixtureTickByDefinition checks the float64 form against quadrature, and its gradient against finite differences.
 func TestNormalMixtureTickByDefinition(t *testing.T) {
 	const rows, k, scale = 30, 3, 0.7
 	for seed := range uint64(10) {
@@ -126,7 +126,7 @@ func TestNormalMixtureTick(t *testing.T) {
 	})
 }
 
-// checkTick holds the active kernels against the float64 form.
+// checkTick checks the active kernels against the float64 form.
 func checkTick(t *testing.T, seed uint64, rows, k int, spread, low, high float64) {
 	t.Helper()
 	const scale = 0.25
@@ -167,7 +167,7 @@ func checkTick(t *testing.T, seed uint64, rows, k int, spread, low, high float64
 	}
 }
 
-// TestNormalMixtureTickExtreme asks for finite results far away from all components, for tiny and huge scales, and for
+// TestNormalMixtureTickExtreme checks for finite results far away from all components, for tiny and huge scales, and for
 // intervals from nothing to everything.
 func TestNormalMixtureTickExtreme(t *testing.T) {
 	const k = 19
@@ -218,7 +218,7 @@ func TestNormalMixtureTickExtreme(t *testing.T) {
 	})
 }
 
-// TestNormalMixtureTickEnds puts components far narrower than their distance from the middle at the ends of the interval:
+// TestNormalMixtureTickEnds checks components far narrower than their distance from the middle at the ends of the interval:
 // the rounding of that distance is of the order of their scale.
 func TestNormalMixtureTickEnds(t *testing.T) {
 	eachSet(t, func(t *testing.T) {
@@ -245,7 +245,7 @@ func TestNormalMixtureTickEnds(t *testing.T) {
 	})
 }
 
-// TestNormalMixtureTickEverything: an interval around all that there is has probability 1, and nothing pulls at it.
+// TestNormalMixtureTickEverything checks that an interval that covers all components has probability 1 and gradient 0.
 func TestNormalMixtureTickEverything(t *testing.T) {
 	const k = 5
 	eachSet(t, func(t *testing.T) {
@@ -259,7 +259,8 @@ func TestNormalMixtureTickEverything(t *testing.T) {
 	})
 }
 
-// TestNormalMixtureTickIsDensity: a tick so narrow that its ends are one number is its width times the density.
+// TestNormalMixtureTickIsDensity checks that the probability of a tick whose ends round to one number is its width times the
+// density.
 func TestNormalMixtureTickIsDensity(t *testing.T) {
 	const rows, k, width = 9, 21, 1e-12
 	eachSet(t, func(t *testing.T) {

@@ -6,7 +6,7 @@ package simd
 // it stay in the first-level cache. The sums continue across passes, so the depth does not change the result.
 const gemmDepth = 128
 
-// gemmFast is Gemm with checked arguments, m, n, k ≥ 1.
+// gemmFast computes Gemm for checked arguments, m, n, k ≥ 1.
 func gemmFast(m, n, k int, a []float32, ars, acs int, b []float32, brs int, c []float32, crs int, accumulate bool) {
 	passes := (k + gemmDepth - 1) / gemmDepth
 	for pass, p := 0, 0; pass < passes; pass++ {
@@ -23,7 +23,7 @@ func gemmFast(m, n, k int, a []float32, ars, acs int, b []float32, brs int, c []
 	}
 }
 
-// panelVectors is how many vectors of columns the next panel takes of those that are left: three, which keeps the
+// panelVectors returns how many vectors of columns the next panel takes of those that are left: three, which keeps the
 // multipliers busiest, but two and two rather than three and one.
 func panelVectors(left int) int {
 	if left == 2 || left == 4 {
@@ -32,7 +32,7 @@ func panelVectors(left int) int {
 	return min(left, 3)
 }
 
-// gemmPanel computes the first columns of C, as many as it returns.
+// gemmPanel computes the first columns of C and returns how many.
 func gemmPanel(m, n, k int, a *float32, ars, acs int, b *float32, brs int, c *float32, crs int, add bool) int {
 	if active == avx512 {
 		vectors := panelVectors((n + 15) / 16)

@@ -108,7 +108,7 @@ func TestGemm(t *testing.T) {
 	})
 }
 
-// TestGemmSpecial lets NaN and Inf through, exactly to the elements that they belong to.
+// TestGemmSpecial checks that NaN and Inf propagate to exactly the elements that depend on them.
 func TestGemmSpecial(t *testing.T) {
 	eachSet(t, func(t *testing.T) {
 		const m, n, k = 9, 50, 5
@@ -135,7 +135,7 @@ func TestGemmDenormal(t *testing.T) {
 	})
 }
 
-// TestGemmRowsAlone computes each row of a product alone: the bits must be those of the batch.
+// TestGemmRowsAlone checks that each row computed alone has the same bits as in the batch.
 func TestGemmRowsAlone(t *testing.T) {
 	eachSet(t, func(t *testing.T) {
 		const m, n, k = 37, 203, 300
@@ -151,7 +151,7 @@ func TestGemmRowsAlone(t *testing.T) {
 	})
 }
 
-// TestGemmSetsAgree asks the two sets of assembly for the same bits.
+// TestGemmSetsAgree checks that the two sets of assembly give the same bits.
 func TestGemmSetsAgree(t *testing.T) {
 	if len(Sets()) < 3 {
 		t.Skip("needs a processor with AVX-512")

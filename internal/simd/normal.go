@@ -46,7 +46,7 @@ func logNormalCDF(x float64) float64 {
 	}
 }
 
-// millsSeries is |x|·M(|x|) for x < −12: 1 − 1/x² + 3/x⁴ − 15/x⁶ + …, of which twelve terms are enough for 1e-16
+// millsSeries returns |x|·M(|x|) for x < −12: 1 − 1/x² + 3/x⁴ − 15/x⁶ + …, of which twelve terms are enough for 1e-16
 // (Abramowitz and Stegun, 26.2.12).
 func millsSeries(x float64) float64 {
 	sum, term := 1.0, 1.0

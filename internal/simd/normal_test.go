@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// millsByQuadrature is M(x) = ∫ exp(−x·t − t²/2) dt over t ≥ 0, by Boole's rule: independent of erfc and its series.
+// millsByQuadrature returns M(x) = ∫ exp(−x·t − t²/2) dt over t ≥ 0, by Boole's rule: independent of erfc and its series.
 func millsByQuadrature(x float64) float64 {
 	const steps = 4000
 	h := min(10, 50/max(x, 1e-9)) / steps
@@ -18,7 +18,7 @@ func millsByQuadrature(x float64) float64 {
 	return sum * h * 2 / 45
 }
 
-// normalByQuadrature is log Φ(x) and its derivative.
+// normalByQuadrature returns log Φ(x) and its derivative.
 func normalByQuadrature(x float64) (log, derivative float64) {
 	m := millsByQuadrature(math.Abs(x))
 	if x < 0 {

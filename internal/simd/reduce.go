@@ -2,7 +2,7 @@ package simd
 
 import "math"
 
-// Sum is Σ x; 0 if x is empty. The order of the additions depends on the set of kernels.
+// Sum returns Σ x; 0 if x is empty. The order of the additions depends on the set of kernels.
 func Sum[T Float](x []T) T {
 	if fast[T]() && len(x) > 0 {
 		return T(sumFast(f32(x)))
@@ -18,7 +18,7 @@ func Sum[T Float](x []T) T {
 	return (s0 + s1) + (s2 + s3)
 }
 
-// Dot is Σ a·b of two vectors of one length. The order of the additions depends on the set of kernels.
+// Dot returns Σ a·b of two vectors of one length. The order of the additions depends on the set of kernels.
 func Dot[T Float](a, b []T) T {
 	b = first(b, len(a))
 	if fast[T]() && len(a) > 0 {
@@ -56,7 +56,7 @@ func AddScaled[T Float](dst, a []T, scale T, b []T) {
 	}
 }
 
-// Max is the greatest element of x; −Inf if x is empty, NaN if an element is.
+// Max returns the greatest element of x; −Inf if x is empty, NaN if an element is.
 func Max[T Float](x []T) T {
 	greatest := T(math.Inf(-1))
 	for _, v := range x {
@@ -65,7 +65,7 @@ func Max[T Float](x []T) T {
 	return greatest
 }
 
-// LogSumExp is log Σ e^x, without overflow; −Inf if x is empty or all −Inf.
+// LogSumExp returns log Σ e^x, without overflow; −Inf if x is empty or all −Inf.
 func LogSumExp[T Float](x []T) T {
 	peak, total := sumExp(x)
 	if math.IsInf(float64(peak), 1) {
@@ -80,7 +80,7 @@ func Softmax[T Float](dst, src []T) {
 	softmaxRows(first(dst, len(src)), src, len(src), 1, peak[:], total[:])
 }
 
-// sumExp is the maximum of x, which is finite for x of −Inf alone, and Σ exp(x − maximum).
+// sumExp returns the maximum of x, which is finite even if all elements are −Inf, and Σ exp(x − maximum).
 func sumExp[T Float](x []T) (peak, total T) {
 	if fast[T]() && len(x) > 0 {
 		p, s := sumExpFast(f32(x))
@@ -121,5 +121,5 @@ func softmaxPortable[T Float](dst, src []T, scale T) (peak, total T) {
 	return peak, total
 }
 
-// finiteMax starts at a finite number, so that −Inf less the maximum of nothing but −Inf is −Inf and not NaN.
+// finiteMax returns the maximum of x and a finite number, so that −Inf less the maximum of nothing but −Inf is −Inf and not NaN.
 func finiteMax[T Float](x []T) T { return max(Max(x), -math.MaxFloat32) }

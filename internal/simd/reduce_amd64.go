@@ -33,7 +33,7 @@ func sumExpFast(x []float32) (peak, total float32) {
 	return sumExpAVX2(&x[0], len(x))
 }
 
-// softmaxRowsFast is for rows of n = len(src)/len(peak) elements.
+// softmaxRowsFast computes softmaxRows for rows of n = len(src)/len(peak) elements.
 func softmaxRowsFast(dst, src []float32, scale float32, peak, total []float32) {
 	rows, n := len(peak), len(src)/len(peak)
 	if active == avx512 {

@@ -50,7 +50,7 @@ func TestReductions(t *testing.T) {
 	})
 }
 
-// softmaxOf is the reference, in float64 whatever the type of the arguments.
+// softmaxOf returns the reference, in float64 whatever the type of the arguments.
 func softmaxOf[T Float](x []T) (p []float64, logSumExp float64) {
 	peak := math.Inf(-1)
 	for _, v := range x {

@@ -33,7 +33,7 @@ func sigmoid[T Float](x T) T {
 	return 1 / (1 + exp(-x))
 }
 
-// exp32 is 2ⁿ·exp(r) with |r| ≤ ½·log 2, whose polynomial is a Chebyshev fit. log 2 is taken in two parts, the first so
+// exp32 returns 2ⁿ·exp(r) with |r| ≤ ½·log 2, whose polynomial is a Chebyshev fit. log 2 is taken in two parts, the first so
 // short that its product with n is exact. Denormal results are zero.
 func exp32(x float32) float32 {
 	const high, low = 0.693359375, -2.12194440054690583e-4
@@ -62,7 +62,7 @@ func exp32(x float32) float32 {
 	return math.Float32frombits(math.Float32bits(p) + uint32(n)<<23)
 }
 
-// tanh32 is a rational function, a least-squares fit, up to where the result is 1 to the last bit.
+// tanh32 returns tanh(x) by a rational function, a least-squares fit, up to where the result is 1 to the last bit.
 func tanh32(x float32) float32 {
 	x = max(min(x, 9.02), -9.02)
 	s := x * x

@@ -71,7 +71,7 @@ func randomSlice[T Float](r *rand.Rand, n int, scale float64) []T {
 
 func newRand(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 1)) }
 
-// epsilon is the distance from 1 to the next number.
+// epsilon returns the distance from 1 to the next number.
 func epsilon[T Float]() float64 {
 	if isFloat32[T]() {
 		return 0x1p-23
@@ -81,7 +81,7 @@ func epsilon[T Float]() float64 {
 
 func isFloat32[T Float]() bool { return T(1)+T(0x1p-30) == 1 }
 
-// sameNumber is equality for which NaN is NaN and the two zeros are one.
+// sameNumber reports whether two numbers are equal, where NaN equals NaN and −0 equals 0.
 func sameNumber(a, b float64) bool { return a == b || math.IsNaN(a) && math.IsNaN(b) }
 
 func TestUse(t *testing.T) {
@@ -202,7 +202,7 @@ func TestGenerated(t *testing.T) {
 	}
 }
 
-// withoutHeader is a file without its first line, which tells the command that wrote it.
+// withoutHeader returns a file without its first line, which names the command that wrote it.
 func withoutHeader(t *testing.T, name string) []byte {
 	t.Helper()
 	content, err := os.ReadFile(name)

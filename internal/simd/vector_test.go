@@ -23,7 +23,7 @@ var elementary = []struct {
 	{"Tanh", Tanh[float32], Tanh[float64], math.Tanh, 3.5e-7, 0, -10, 10},
 }
 
-// awkward are arguments at which elementary functions go wrong.
+// awkward returns arguments at which elementary functions easily go wrong.
 func awkward() []float32 {
 	x := []float32{0, float32(math.Copysign(0, -1)), 1, -1, 0.5, float32(math.Inf(1)), float32(math.Inf(-1)), float32(math.NaN()),
 		math.SmallestNonzeroFloat32, -math.SmallestNonzeroFloat32, 1e-39, -1e-39, 0x1p-126, -0x1p-126, 1e-30, 1e-20, -1e-10, 1e-5,

@@ -1,7 +1,7 @@
-// Package workers runs short parallel loops, over and over, on goroutines that stay awake between them.
+// Package workers runs short parallel loops, over and over, on goroutines that spin between them.
 //
 // A training step is a loop of a few items that takes a millisecond. Waking a parked goroutine for each costs as much as
-// it gains; a pool's workers spin for a tenth of a millisecond before they park.
+// it gains; the workers of a Pool spin for a tenth of a millisecond before they park.
 //
 //	p := workers.New(2)
 //	defer p.Close()

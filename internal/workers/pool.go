@@ -6,11 +6,12 @@ import (
 	"sync/atomic"
 )
 
-// Pool is the goroutine that calls Run and its helpers. Run and Close must be called from one goroutine.
+// Pool is a pool of workers: helper goroutines and the goroutine that calls Run. Run and Close must not be called
+// concurrently. New returns one; the zero value is not usable.
 type Pool struct {
 	helpers int
 	// state is the current loop: its number (32 bits), its length (16) and its next item (16). It is one word, so that
-	// taking an item and checking which loop it belongs to are one step: a worker that comes late takes none.
+	// a worker takes an item and checks its loop in one atomic step, and a late worker takes none.
 	state atomic.Uint64
 	work  func(worker, item int) // of the current loop
 	done  atomic.Int32           // finished items of the current loop
@@ -24,13 +25,13 @@ type Pool struct {
 
 const (
 	maxItems = 1<<16 - 1
-	// spins is how often a worker spin for the next loop before it parks: about a tenth of a millisecond.
+	// spins is the number of times that a worker polls for the next loop before it parks: about a tenth of a millisecond.
 	spins = 4000
-	// yieldEvery is after how many spin a worker yields the processor.
+	// yieldEvery is the number of polls after which a worker yields the processor.
 	yieldEvery = 64
 )
 
-// New returns a pool of as many workers, at least one: the caller of Run is one of them.
+// New returns a pool of max(workers, 1) workers, one of which is the caller of Run.
 func New(workers int) *Pool {
 	p := &Pool{helpers: max(workers, 1) - 1}
 	p.wake = sync.NewCond(&p.mu)
@@ -99,7 +100,7 @@ func (p *Pool) take(worker int, number uint32) {
 			return
 		}
 		if p.state.CompareAndSwap(s, s+1) {
-			// The loop cannot be over before this item is, so work is still its own.
+			// The loop cannot end before this item is done, so p.work is still its function.
 			p.work(worker, int(item))
 			p.done.Add(1)
 		}
@@ -118,7 +119,8 @@ func (p *Pool) help(worker int) {
 	}
 }
 
-// next waits for a loop that has not been seen, spinning at first, then parked. It returns false when the pool is closed.
+// next waits for a loop other than seen, by polling and then parked, and returns its number, or false when the pool is
+// closed.
 func (p *Pool) next(seen uint32) (uint32, bool) {
 	for spin := 1; spin <= spins; spin++ {
 		if number := uint32(p.state.Load() >> 32); number != seen {

@@ -10,8 +10,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// TestEveryItemOnce runs many loops of changing sizes on one pool: each item is worked on once, by a worker of the pool,
-// and Run returns after the last.
+// TestEveryItemOnce checks that, in many loops of changing sizes on one pool, each item is processed once by a worker of the
+// pool, and Run returns after the last.
 func TestEveryItemOnce(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := New(rapid.IntRange(0, 5).Draw(t, "workers"))

@@ -9,18 +9,18 @@ import (
 	"github.com/tppfaas/tppfaas/tpp"
 )
 
-// example is a sequence in the form that a network takes: its encoded events, and what is scored after each.
+// example is an encoded sequence: the features of its events, and the target that is scored after each.
 type example[F nn.Float] struct {
 	values      []F // features of each event, steps × numFeatures
 	targets     targets[F]
 	initial     targets[F] // the first event, if it is scored from the initial context
 	scored      int        // events
-	logJacobian float64    // what turns the log densities of x into those of the gaps, summed over the events
+	logJacobian float64    // sum over the events of log|dx/dgap|, which converts log densities of x to those of the gaps
 }
 
 func (e *example[F]) steps() int { return e.targets.len() }
 
-// addTarget appends what is scored from the next context.
+// addTarget appends the target of the next context to t.
 func (n *network[F]) addTarget(e *example[F], t *targets[F], kind targetKind, gap float64, mark int) {
 	standard := func(v float64) F { return F((math.Log(v) - n.norm.Mean) / n.norm.Std) }
 	floored := max(gap, n.cfg.GapFloor)
@@ -41,12 +41,12 @@ func (n *network[F]) addTarget(e *example[F], t *targets[F], kind targetKind, ga
 	}
 }
 
-// newExample encodes a sequence. The last event is left out where nothing is scored after it.
+// newExample encodes a sequence. The last event is left out if nothing is scored after it.
 func (n *network[F]) newExample(s *tpp.Sequence) (example[F], error) {
 	e := example[F]{scored: s.NumScored()}
 	last := s.Len() - 1
 	steps := last
-	if s.TEnd == nil && !n.cfg.WithoutEnd || s.TEnd != nil && *s.TEnd > s.ArrivalTimes[last] && n.survivor != nil {
+	if s.TEnd == nil && !n.cfg.WithoutEnd || s.TEnd != nil && *s.TEnd > s.ArrivalTimes[last] && n.survival != nil {
 		steps++
 	}
 	for _, c := range n.cfg.Covariates {
@@ -102,7 +102,7 @@ func (n *network[F]) newExamples(d *tpp.Dataset) ([]example[F], error) {
 	return out, nil
 }
 
-// workspace is the memory of one worker: it grows to the largest batch and is then used again.
+// workspace is the scratch memory of one worker. It grows to the largest batch and is reused.
 type workspace[F nn.Float] struct {
 	order   []*example[F]
 	lengths []int
@@ -114,15 +114,15 @@ type workspace[F nn.Float] struct {
 
 	timeOut, markOut []F        // outputs of the heads, headChunk rows
 	memory           []F        // of the losses
-	own              targets[F] // a slice of targets of one kind
+	run              targets[F] // a run of consecutive targets of one kind
 	initialH         []F        // copies of the initial context
 	initialDH        []F
 }
 
-// headChunk is the number of rows that the heads work on at a time, few enough for their outputs to stay in cache.
+// headChunk is the number of rows that heads processes at a time, small enough for the outputs to stay in the cache.
 const headChunk = 64
 
-// run scores examples. With a gradient vector it adds to it the gradient of scale times their negative log likelihood.
+// run returns the log likelihood of a batch of examples. If grad is not nil, run adds the gradient of −scale times it.
 func (n *network[F]) run(params, grad []F, examples []*example[F], scale F, ws *workspace[F]) lossSum {
 	ws.order = append(ws.order[:0], examples...)
 	slices.SortStableFunc(ws.order, longerFirst[F])
@@ -160,10 +160,10 @@ func (n *network[F]) run(params, grad []F, examples []*example[F], scale F, ws *
 	return sum
 }
 
-// longerFirst sorts examples by falling number of steps.
+// longerFirst compares examples for sorting by descending number of steps.
 func longerFirst[F nn.Float](a, b *example[F]) int { return b.steps() - a.steps() }
 
-// gather lays the examples of ws.order out in rows.
+// gather copies the features and targets of the examples of ws.order into rows, packed as p.
 func (n *network[F]) gather(p nn.Packed, ws *workspace[F]) {
 	f := n.numFeatures()
 	ws.values = nn.Resize(ws.values, p.Rows()*f)
@@ -177,7 +177,7 @@ func (n *network[F]) gather(p nn.Packed, ws *workspace[F]) {
 	}
 }
 
-// runInitial scores the first events of the examples whose window has a beginning, from the initial context.
+// runInitial scores, given the initial context, the first events of the examples whose sequence has a TStart.
 func (n *network[F]) runInitial(params, grad []F, scale F, ws *workspace[F], sum *lossSum) {
 	d := n.cfg.ContextSize
 	context := nn.Of(n.contextInit, params)
@@ -206,8 +206,8 @@ func (n *network[F]) runInitial(params, grad []F, scale F, ws *workspace[F], sum
 	}
 }
 
-// heads scores the targets of at most headChunk contexts h. With a gradient vector it adds the parameters' part to it
-// and the contexts' part to dh.
+// heads scores the targets of at most headChunk contexts h (rows × D). If grad is not nil, it adds the gradients of the
+// parameters to grad and those of the contexts to dh (rows × D).
 func (n *network[F]) heads(params, grad, h, dh []F, t targets[F], scale F, ws *workspace[F], sum *lossSum) {
 	rows, k, m := t.len(), n.time.Out, n.mark.Out
 	ws.timeOut, ws.markOut = nn.Resize(ws.timeOut, headChunk*k), nn.Resize(ws.markOut, headChunk*m)
@@ -222,18 +222,18 @@ func (n *network[F]) heads(params, grad, h, dh []F, t targets[F], scale F, ws *w
 		for t.kind[a] == targetEvent && b < rows && t.kind[b] == targetEvent {
 			b++
 		}
-		own := &ws.own // not a variable of the loop: it would escape through the head
-		*own = t.slice(a, b)
+		run := &ws.run // a local variable would escape to the heap through the interface call
+		*run = t.slice(a, b)
 		timeOut, markOut := ws.timeOut[a*k:b*k], ws.markOut[a*m:b*m]
 		switch t.kind[a] {
 		case targetEvent:
-			sum.time += n.head.score(timeOut, own, ws.memory, scale)
-			sum.mark += nn.SoftmaxNLL(markOut, own.mark, ws.memory, scale)
+			sum.time += n.head.score(timeOut, run, ws.memory, scale)
+			sum.mark += nn.SoftmaxNLL(markOut, run.mark, ws.memory, scale)
 		case targetEnd:
 			clear(timeOut)
-			sum.mark += nn.SoftmaxNLL(markOut, own.mark, ws.memory, scale)
+			sum.mark += nn.SoftmaxNLL(markOut, run.mark, ws.memory, scale)
 		case targetSurvival:
-			sum.survival += n.survival(timeOut, markOut, own, ws.memory, scale)
+			sum.survival += n.scoreSurvival(timeOut, markOut, run, ws.memory, scale)
 		}
 		a = b
 	}
@@ -243,13 +243,13 @@ func (n *network[F]) heads(params, grad, h, dh []F, t targets[F], scale F, ws *w
 	}
 }
 
-// survival scores that nothing came until the end of the window: the event comes later, or, for a model that knows of
-// ends, the sequence is over.
-func (n *network[F]) survival(timeOut, markOut []F, t *targets[F], memory []F, scale F) float64 {
-	logS := n.survivor.survival(timeOut, t, memory, scale)
+// scoreSurvival returns the log probability that nothing came until the end of the window: the event comes later or, for a
+// model with an end class, the sequence is over.
+func (n *network[F]) scoreSurvival(timeOut, markOut []F, t *targets[F], memory []F, scale F) float64 {
+	logS := n.survival.survival(timeOut, t, memory, scale)
 	if n.cfg.WithoutEnd {
 		clear(markOut)
 		return logS
 	}
-	return nn.OverOrLater(timeOut, markOut, n.numMarks, logS, scale)
+	return nn.EndOrSurvival(timeOut, markOut, n.numMarks, logS, scale)
 }

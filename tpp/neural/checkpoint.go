@@ -17,10 +17,10 @@ import (
 	"github.com/tppfaas/tppfaas/internal/safetensors"
 )
 
-// checkpointKey is where the metadata of a checkpoint's file holds all but the vectors.
+// checkpointKey is the key in the metadata of a checkpoint file that holds everything but the vectors, as JSON.
 const checkpointKey = "tpp_checkpoint"
 
-// fingerprint tells trainings apart by their model, data and options, as far as those decide the outcome.
+// fingerprint returns a hash of the model, the data and the options that the trained parameters depend on.
 func (t *trainer) fingerprint() string {
 	o := t.opts
 	h := sha256.New()
@@ -36,8 +36,8 @@ func (t *trainer) fingerprint() string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// remember takes a copy of the state, if a checkpoint is wanted: the epoch to come may be cut short.
-func (t *trainer) remember() {
+// takeSnapshot copies the state after an epoch if checkpoints are enabled: the next epoch may be interrupted.
+func (t *trainer) takeSnapshot() {
 	c := t.snapshot
 	if c == nil {
 		return
@@ -47,7 +47,7 @@ func (t *trainer) remember() {
 	c.m, c.v = append(c.m[:0], t.adam.M...), append(c.v[:0], t.adam.V...)
 }
 
-// save writes the state after the last whole epoch.
+// save writes the state after the last complete epoch to the checkpoint file, if checkpoints are enabled.
 func (t *trainer) save() error {
 	c := t.snapshot
 	if c == nil || c.params == nil {
@@ -70,7 +70,7 @@ func (c *checkpoint) vectors() map[string]*[]float32 {
 	return map[string]*[]float32{"params": &c.params, "best": &c.best, "adam.m": &c.m, "adam.v": &c.v}
 }
 
-// resume goes back to the state in the checkpoint's file, if there is one.
+// resume restores the state from the checkpoint file, if there is one.
 func (t *trainer) resume() error {
 	if t.opts.Checkpoint == "" {
 		return nil

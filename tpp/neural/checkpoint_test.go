@@ -13,9 +13,9 @@ import (
 	"github.com/tppfaas/tppfaas/tpp/internal/tpptest"
 )
 
-// TestTrainingGoesOnWhereItStopped: interrupted in the middle of any epoch, training reaches the very model that it would
-// have reached without a stop.
-func TestTrainingGoesOnWhereItStopped(t *testing.T) {
+// TestTrainingResumes checks that training interrupted in the middle of any epoch and resumed from its checkpoint gives the
+// same model as without interruption.
+func TestTrainingResumes(t *testing.T) {
 	training, validation, _ := tpptest.Chains(11, 80).Split(1)
 	for _, schedule := range []Schedule{ScheduleOneCycle, SchedulePlateau, ScheduleConstant} {
 		opts := TrainOptions{Seed: 5, MaxEpochs: 12, BatchSize: 16, Schedule: schedule, Patience: 2, LearningRate: 0.02}

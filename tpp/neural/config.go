@@ -1,6 +1,6 @@
 package neural
 
-// Kind is a kind of recurrent model: what it predicts for the time to the next event.
+// Kind is a kind of recurrent model. It determines what is predicted for the time to the next event.
 type Kind string
 
 // Encoder is a recurrent layer that turns the history into a context.
@@ -17,18 +17,18 @@ const (
 // Covariate is an input of every event beside its mark and the gap before it.
 type Covariate struct {
 	Name string
-	// Levels is the number of categories of a categorical covariate, which takes the values 0…Levels−1; 0 says that the
-	// covariate is a real number.
+	// Levels is the number of categories of a categorical covariate, which takes the values 0…Levels−1. It is 0 for a
+	// real covariate.
 	Levels int
 	// Size is the number of columns of a categorical covariate's embedding (default 8).
 	Size int
-	// Mean and Std standardise a real covariate. Where Std is 0 training takes both from the training part.
+	// Mean and Std standardise a real covariate. If Std is 0, Train computes both from the training part.
 	Mean float64
 	Std  float64
 }
 
-// Config is the shape of a recurrent model. The zero value is a good LogNormMix: every field left zero takes the default
-// that its comment gives. PaperConfig is the published one.
+// Config is the configuration of a recurrent model. The zero value is a LogNormMix with good defaults: every zero field
+// takes the default that its comment gives. PaperConfig returns the published configuration.
 type Config struct {
 	// Kind is LogNormMix (the default) or TruncNorm.
 	Kind Kind
@@ -40,24 +40,24 @@ type Config struct {
 	MarkEmbeddingSize int
 	// NumComponents is the number of components K of the mixture (default 64).
 	NumComponents int
-	// TimeHead of a TruncNorm is LogHead (the default) or SoftplusHead.
+	// TimeHead is LogHead (the default) or SoftplusHead for a TruncNorm, and empty for other kinds.
 	TimeHead TimeHead
-	// WithoutEnd leaves out the end class of the mark head. With it the model learns after which event a complete
-	// sequence is over, and whatever predicts live stops there.
+	// WithoutEnd leaves out the end class of the mark head. With the class, the model learns after which event a complete
+	// sequence is over, and live predictions stop there.
 	WithoutEnd bool
-	// Covariates are further inputs. The paper's cold-start feature is ColdStart().
+	// Covariates are further inputs of every event (default none). ColdStart returns the paper's cold-start feature.
 	Covariates []Covariate
-	// GapFloor is the smallest gap: shorter ones count as this long (default: half the resolution).
+	// GapFloor is the smallest gap, in the time unit: shorter ones count as this long (default: half the resolution).
 	GapFloor float64
 	// LogShift is added to a gap before the logarithm that the encoder sees (default 0).
 	LogShift float64
 	// TimeUnit names the unit of all times (default ms).
 	TimeUnit string
-	// Resolution is the tick of the clock that took the times (default 1).
+	// Resolution is the resolution of the clock that took the times, in the time unit (default 1).
 	Resolution float64
 }
 
-// TimeHead is how a TruncNorm turns its output into a time.
+// TimeHead determines how a TruncNorm converts its output to a time.
 type TimeHead string
 
 // The time heads of a TruncNorm.
@@ -68,5 +68,5 @@ const (
 	SoftplusHead TimeHead = "softplus"
 )
 
-// The largest sizes a configuration may have: a file that asks for more is broken rather than ambitious.
+// maxSize is the largest size a configuration may have. A file with a larger one is corrupt.
 const maxSize = 1 << 16

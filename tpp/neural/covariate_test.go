@@ -12,8 +12,8 @@ import (
 	"github.com/tppfaas/tppfaas/tpp/internal/tpptest"
 )
 
-// loaded are sequences whose gaps a covariate decides: its real value is their log median, in another unit, and its
-// category halves or doubles them.
+// loaded returns sequences whose gaps depend on covariates: the log median of a gap is linear in the real covariate load,
+// and the category of class halves or doubles it.
 func loaded(seed uint64, n int) *tpp.Dataset {
 	rng := rand.New(rand.NewPCG(seed, 21))
 	d := &tpp.Dataset{}
@@ -95,7 +95,7 @@ func TestCovariatesAreChecked(t *testing.T) {
 	}
 }
 
-// TestResolutionLossIsTheScore: what training minimises is what evaluation calls NLLResolution.
+// TestResolutionLossIsTheScore checks that the loss LossResolution is the score NLLResolution of package eval.
 func TestResolutionLossIsTheScore(t *testing.T) {
 	for _, resolution := range []float64{1, 10} {
 		d := tpptest.RandomDataset(rand.New(rand.NewPCG(3, 3)), 60, 3)

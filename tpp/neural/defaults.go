@@ -97,7 +97,7 @@ func (c *Config) cell() (nn.Cell, error) {
 	return 0, fmt.Errorf("unknown encoder %q, it is RNN, GRU or LSTM", c.Encoder)
 }
 
-// PaperConfig is the published model of a kind (TppFaaS, section V, and its code): without end class, with constants in
+// PaperConfig returns the published configuration of a kind (TppFaaS, section V, and its code): without end class, with constants in
 // place of the clock's resolution, and the softplus head for TruncNorm.
 func PaperConfig(kind Kind) Config {
 	c := Config{Kind: kind, WithoutEnd: true, GapFloor: 1e-10, LogShift: 1e-8}
@@ -107,5 +107,5 @@ func PaperConfig(kind Kind) Config {
 	return c
 }
 
-// ColdStart is the paper's cold-start feature (TppFaaS, section III-C), an embedding of 32 columns.
+// ColdStart returns the paper's cold-start covariate (TppFaaS, section III-C), with an embedding of 32 columns.
 func ColdStart() Covariate { return Covariate{Name: tpp.ColdStartCovariate, Levels: 2, Size: 32} }

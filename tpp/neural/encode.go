@@ -13,7 +13,7 @@ import (
 	"github.com/tppfaas/tppfaas/tpp"
 )
 
-// recurrentDescription is everything of a recurrent model but its parameters.
+// recurrentDescription is the JSON description of a recurrent model in its file: everything but the parameters.
 type recurrentDescription struct {
 	Format int `json:"format"`
 	configFile
@@ -25,7 +25,7 @@ type recurrentDescription struct {
 	Training         *TrainingSummary `json:"training,omitempty"`
 }
 
-// configFile is a Config as a model file has it.
+// configFile is the form of a Config in a model file.
 type configFile struct {
 	Kind              Kind            `json:"kind"`
 	Encoder           Encoder         `json:"rnn_type"`
@@ -41,7 +41,7 @@ type configFile struct {
 	Resolution        float64         `json:"resolution"`
 }
 
-// covariateFile is a Covariate as a model file has it.
+// covariateFile is the form of a Covariate in a model file.
 type covariateFile struct {
 	Name   string  `json:"name"`
 	Levels int     `json:"levels,omitempty"`
@@ -50,7 +50,7 @@ type covariateFile struct {
 	Std    float64 `json:"std,omitempty"`
 }
 
-// fileForm returns the configuration as a model file has it.
+// fileForm returns the form of the configuration in a model file.
 func (c *Config) fileForm() configFile {
 	f := configFile{
 		Kind: c.Kind, Encoder: c.Encoder, ContextSize: c.ContextSize, MarkEmbeddingSize: c.MarkEmbeddingSize,
@@ -63,7 +63,7 @@ func (c *Config) fileForm() configFile {
 	return f
 }
 
-// config returns the configuration of a file.
+// config returns the configuration that a model file describes.
 func (f *configFile) config() Config {
 	c := Config{
 		Kind: f.Kind, Encoder: f.Encoder, ContextSize: f.ContextSize, MarkEmbeddingSize: f.MarkEmbeddingSize,
@@ -133,7 +133,8 @@ func (d *recurrentDescription) validate() error {
 	return c.validate()
 }
 
-// fits checks that the file has numbers enough for the largest of the model's tensors, before there is memory for them.
+// fits returns an error if the file has fewer numbers than the largest of the model's tensors, before memory for them is
+// allocated.
 func (d *recurrentDescription) fits(numMarks, numbers int) error {
 	c := d.config().withDefaults()
 	columns := c.MarkEmbeddingSize
@@ -148,7 +149,7 @@ func (d *recurrentDescription) fits(numMarks, numbers int) error {
 	return nil
 }
 
-// loadParams fills a parameter vector with the content of tensors.
+// loadParams copies the tensors of the layout into a parameter vector.
 func loadParams[F nn.Float](n *network[F], params []F, tensor func(name string, shape ...int) []float64) {
 	for _, known := range n.layout.Tensors() {
 		dst := nn.Of(known.Span, params)
@@ -158,10 +159,10 @@ func loadParams[F nn.Float](n *network[F], params []F, tensor func(name string, 
 	}
 }
 
-// Fingerprint is a hash of the configuration, the names, the normalisation and the parameters. A model has the same one
-// after it was written and read.
+// Fingerprint returns a hash of the configuration, the mark names, the normalisation and the parameters. Writing and
+// reading a model does not change it.
 func (m *Recurrent) Fingerprint() uint64 {
-	m.print.once.Do(func() {
+	m.hash.once.Do(func() {
 		h := fnv.New64a()
 		text, err := json.Marshal(m.cfg.fileForm())
 		if err != nil {
@@ -173,12 +174,13 @@ func (m *Recurrent) Fingerprint() uint64 {
 			binary.LittleEndian.PutUint32(b[:], math.Float32bits(v))
 			h.Write(b[:])
 		}
-		m.print.value = h.Sum64()
+		m.hash.value = h.Sum64()
 	})
-	return m.print.value
+	return m.hash.value
 }
 
-// MarshalBinary writes the number of events, the time of the last one, and the encoder's state.
+// MarshalBinary encodes the number of events (8 bytes), the time of the last one (8) and the hidden vector (4 each), in
+// little-endian order.
 func (s *recurrentState) MarshalBinary() ([]byte, error) {
 	b := make([]byte, 0, 16+4*len(s.hidden))
 	b = binary.LittleEndian.AppendUint64(b, uint64(s.events))
@@ -212,6 +214,6 @@ func (s *recurrentState) UnmarshalBinary(data []byte) error {
 		}
 	}
 	s.events, s.last, s.hidden = int(events), last, hidden
-	s.forget()
+	s.invalidate()
 	return nil
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/tppfaas/tppfaas/tpp"
 )
 
-// NewFollower returns a follower of many paths at once for a model with a mixture.
+// NewFollower returns a follower that advances many paths at once, or nil if the model does not predict a mixture.
 func (s *recurrentState) NewFollower() tpp.Follower {
 	if _, ok := s.work.predictor.(*mixturePredictor); !ok {
 		return nil
@@ -17,8 +17,8 @@ func (s *recurrentState) NewFollower() tpp.Follower {
 	return &mixtureFollower{m: s.m, root: s.m.newState(s.last)}
 }
 
-// TypicalCovariates are 0 for a categorical covariate, which for the cold-start feature is a warm start, and the mean for
-// a real one.
+// TypicalCovariates appends 0 for each categorical covariate, which for the cold-start feature means a warm start, and the
+// mean for each real one.
 func (s *recurrentState) TypicalCovariates(dst []float64) []float64 {
 	for _, c := range s.m.cfg.Covariates {
 		if c.Levels > 0 {
@@ -30,8 +30,8 @@ func (s *recurrentState) TypicalCovariates(dst []float64) []float64 {
 	return dst
 }
 
-// mixtureFollower follows the state of a recurrent model with a log-normal mixture, all paths in one matrix product a
-// step. Of the mixture it computes the weights, and location and scale only of the component that is drawn.
+// mixtureFollower advances paths from a state of a recurrent model with a log-normal mixture, with one matrix product per
+// step for all paths. It computes the weights of the mixture, and location and scale only of the component drawn.
 type mixtureFollower struct {
 	m     *Recurrent
 	root  *recurrentState

@@ -8,16 +8,17 @@ import (
 	"github.com/tppfaas/tppfaas/tpp/dist"
 )
 
-// family is what a kind of recurrent model has of its own beside the head that it is trained by.
+// family holds what differs between kinds of recurrent models, except for the head for training, which newHead makes.
 type family struct {
 	// setDefaults fills in the fields of a configuration that only this kind has, and validate checks them.
 	setDefaults func(*Config)
 	validate    func(*Config) error
-	// newPredictor returns what turns out, the outputs of the time layer after an event, into a distribution.
+	// newPredictor returns a predictor that converts out, the outputs of the time layer after an event, to a distribution.
 	newPredictor func(c *Config, norm normalisation, out []float32) predictor
 }
 
-// families are all kinds of recurrent models. A new one has a row here, a case in newHead, and a file like mixture.go.
+// families lists all kinds of recurrent models. A new one needs a row here, a case in newHead, a file like mixture.go, and
+// variants in tpp/internal/modeltest/variants.json, from which the tests take their models.
 var families = map[Kind]family{
 	LogNormMix: {setMixtureDefaults, validateMixture, asPredictor(newMixturePredictor)},
 	TruncNorm:  {setPointDefaults, validatePoint, asPredictor(newPointPredictor)},
@@ -27,12 +28,12 @@ func asPredictor[P predictor](make func(*Config, normalisation, []float32) P) fu
 	return func(c *Config, norm normalisation, out []float32) predictor { return make(c, norm, out) }
 }
 
-// Kinds returns the kinds of recurrent models, by name.
+// Kinds returns all kinds of recurrent models, sorted by name.
 func Kinds() []Kind {
 	return slices.Sorted(maps.Keys(families))
 }
 
-// newHead returns the head that a model is trained by.
+// newHead returns the time head for training a model of the configuration.
 func newHead[F nn.Float](c *Config, norm normalisation, loss Loss) timeHead[F] {
 	switch {
 	case c.Kind == TruncNorm && c.TimeHead == SoftplusHead:
@@ -45,27 +46,30 @@ func newHead[F nn.Float](c *Config, norm normalisation, loss Loss) timeHead[F] {
 	return tickHead[F]{}
 }
 
-// predictor makes the distribution of the inter time. One that knows a faster median has a method Median() float64 too.
+// predictor computes the distribution of the inter time from the outputs of the time layer. It may also have a method
+// Median() float64, which returns the approximate median faster than the distribution does.
 type predictor interface {
-	// distribution is where predict writes to: the same at each call.
+	// distribution returns the distribution that predict updates, the same at each call.
 	distribution() dist.Distribution
-	// predict takes in the outputs of the time layer.
+	// predict updates the distribution from the current outputs of the time layer.
 	predict()
 }
 
-// timeHead is how the outputs of the time layer are scored in training.
+// timeHead computes the loss of the outputs of the time layer and its gradient, for training.
 type timeHead[F nn.Float] interface {
-	// outputs is the number of outputs of the layer, whose tensors are called name.weight and name.bias.
+	// outputs returns the number of outputs of the layer, whose tensors are called name.weight and name.bias.
 	outputs(*Config) (name string, n int)
-	// score is the sum over events of the log likelihood of their gaps, or minus the loss that stands for it, up to the
-	// constant in example.logJacobian. It replaces out, a row a target, by the gradient of scale times its negative.
+	// score returns the sum over the targets of the log likelihood of their gaps, up to the constant in
+	// example.logJacobian, or minus the loss for a head without likelihood. It replaces out, one row per target, by the
+	// gradient of −scale times that sum.
 	score(out []F, t *targets[F], memory []F, scale F) float64
-	// density says that score is a density over standardised log time, to which the Jacobian belongs.
+	// density reports whether score is a density over standardised log time, to which example.logJacobian must be added.
 	density() bool
 }
 
-// survivalHead is a timeHead that predicts a distribution.
+// survivalHead is implemented by every timeHead that predicts a distribution.
 type survivalHead[F nn.Float] interface {
-	// survival is what score is for an event: the log probability that a gap is longer than that of the only target.
+	// survival returns the log probability that the gap is longer than that of the only target, and replaces out by the
+	// gradient as score does.
 	survival(out []F, t *targets[F], memory []F, scale F) float64
 }

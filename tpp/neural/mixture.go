@@ -39,7 +39,7 @@ func (densityHead[F]) survival(out []F, t *targets[F], memory []F, scale F) floa
 	return nn.MixtureSurvival(out, t.x[0], memory, scale)
 }
 
-// tickHead scores gaps by the probability of their tick of the clock.
+// tickHead scores gaps by the probability of the tick of the clock that they lie in, gap ± Resolution/2.
 type tickHead[F nn.Float] struct{ densityHead[F] }
 
 func (tickHead[F]) density() bool { return false }
@@ -48,7 +48,7 @@ func (tickHead[F]) score(out []F, t *targets[F], memory []F, scale F) float64 {
 	return nn.MixtureTickNLL(out, t.tick, t.width, memory, scale)
 }
 
-// mixturePredictor makes a mixture of log-normals.
+// mixturePredictor predicts a mixture of log-normals.
 type mixturePredictor struct {
 	norm      normalisation
 	predicted nn.Mixture // the outputs of the time layer, as a mixture in standardised log time
@@ -70,13 +70,13 @@ func (p *mixturePredictor) predict() {
 	mixtureOf(&p.mix, &p.predicted, p.norm)
 }
 
-// Median finds the median in float32, to about six digits, in a fraction of the time.
+// Median returns the median to about six digits. Computed in float32, it takes a fraction of the time of LogNormMix.Median.
 func (p *mixturePredictor) Median() float64 {
 	return math.Exp(p.norm.Mean + p.norm.Std*p.predicted.Median())
 }
 
-// mixtureOf takes a mixture in standardised log time to one of log-normals in the time unit: log τ = mean + std·x. The log
-// weights keep their common constant.
+// mixtureOf converts a mixture of normals in standardised log time to one of log-normals in the time unit, by
+// log τ = mean + std·x. The log weights are not normalised.
 func mixtureOf(mix *dist.LogNormMix, predicted *nn.Mixture, norm normalisation) {
 	for i := range mix.Mu {
 		mix.Mu[i] = norm.Mean + norm.Std*float64(predicted.Locations[i])

@@ -10,7 +10,7 @@ import (
 	"github.com/tppfaas/tppfaas/tpp/internal/tpptest"
 )
 
-// TestFastMedianHalvesTheMixture: whatever the model predicts, the fast median has half of the probability on either side.
+// TestFastMedianHalvesTheMixture checks that the CDF of any predicted mixture is ½ at the float32 median.
 func TestFastMedianHalvesTheMixture(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		k := rapid.IntRange(1, 8).Draw(t, "components")

@@ -8,8 +8,8 @@ import (
 	"github.com/tppfaas/tppfaas/internal/nn"
 )
 
-// network is the arithmetic of a recurrent model over float32 or float64: features → encoder → time head, mark head.
-// Its shape is fixed; the parameters are a flat vector that is passed in, after prepare has seen it.
+// network computes a recurrent model in float32 or float64: features → encoder → context → time head, mark head.
+// It does not hold the parameters: they are a flat vector that is passed to prepare and then to each call.
 type network[F nn.Float] struct {
 	cfg      Config
 	numMarks int
@@ -21,7 +21,7 @@ type network[F nn.Float] struct {
 	rnn         *nn.Recurrent[F]
 	time, mark  *nn.Linear[F]
 	head        timeHead[F]
-	survivor    survivalHead[F] // the same head, nil if it predicts no distribution
+	survival    survivalHead[F] // the same head, nil if it predicts no distribution
 }
 
 func newNetwork[F nn.Float](cfg Config, numMarks int, norm normalisation, loss Loss) (*network[F], error) {
@@ -31,7 +31,7 @@ func newNetwork[F nn.Float](cfg Config, numMarks int, norm normalisation, loss L
 	}
 	n := &network[F]{cfg: cfg, numMarks: numMarks, norm: norm}
 	n.head = newHead[F](&cfg, norm, loss)
-	n.survivor, _ = n.head.(survivalHead[F])
+	n.survival, _ = n.head.(survivalHead[F])
 	d := cfg.ContextSize
 	n.contextInit = n.layout.Add("context_init", d)
 	features := []nn.Feature{{Name: "time"}, {Name: "mark", Levels: numMarks, Size: cfg.MarkEmbeddingSize}}
@@ -46,7 +46,7 @@ func newNetwork[F nn.Float](cfg Config, numMarks int, norm normalisation, loss L
 	return n, nil
 }
 
-// numClasses is the number of outputs of the mark head: the marks and, behind them, the end.
+// numClasses returns the number of outputs of the mark head: the marks, followed by the end class if there is one.
 func (n *network[F]) numClasses() int {
 	if n.cfg.WithoutEnd {
 		return n.numMarks
@@ -54,8 +54,8 @@ func (n *network[F]) numClasses() int {
 	return n.numMarks + 1
 }
 
-// initialise draws parameters as PyTorch does: embeddings from N(0, 1), the initial context zero, all else uniform
-// within ±1/√D.
+// initialise returns new parameters, drawn as in PyTorch: embeddings from N(0, 1), the initial context zero, all others
+// uniform within ±1/√D.
 func (n *network[F]) initialise(rng *rand.Rand) []F {
 	params := make([]F, n.layout.Size())
 	bound := 1 / math.Sqrt(float64(n.cfg.ContextSize))
@@ -76,14 +76,15 @@ func (n *network[F]) initialise(rng *rand.Rand) []F {
 	return params
 }
 
-// prepare takes in new parameters.
+// prepare precomputes what the layers need from new parameters, such as transposed weights. It must be called after every
+// change of the parameters.
 func (n *network[F]) prepare(params []F) {
 	for part := range prepareParts {
 		n.preparePart(params, part)
 	}
 }
 
-// prepareParts is the number of parts of prepare, which may run at the same time.
+// prepareParts is the number of parts of prepare, which may run concurrently.
 const prepareParts = 4
 
 func (n *network[F]) preparePart(params []F, part int) {
@@ -99,15 +100,16 @@ func (n *network[F]) preparePart(params []F, part int) {
 	}
 }
 
-// numFeatures is the number of values that describe an event: time feature, mark, covariates.
+// numFeatures returns the number of values that describe an event: time feature, mark, covariates.
 func (n *network[F]) numFeatures() int { return 2 + len(n.cfg.Covariates) }
 
-// timeFeature is (log(gap + shift) − mean)/std; the first event, which has no gap, counts as the smallest.
+// timeFeature returns (log(max(gap, floor) + shift) − mean)/std. The first event, which has no gap, has gap 0.
 func (n *network[F]) timeFeature(gap float64) F {
 	return F((math.Log(max(gap, n.cfg.GapFloor)+n.cfg.LogShift) - n.norm.Mean) / n.norm.Std)
 }
 
-// appendFeatures appends the numFeatures values of an event. They are checked: a table is indexed with them.
+// appendFeatures appends the numFeatures values of an event. It returns an error for a mark or covariate out of range,
+// since Input indexes its tables with them.
 func (n *network[F]) appendFeatures(values []F, gap float64, mark int, covariates []float64) ([]F, error) {
 	if mark < 0 || mark >= n.numMarks {
 		return values, fmt.Errorf("mark %d: the model knows %d marks", mark, n.numMarks)

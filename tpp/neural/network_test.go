@@ -1,9 +1,11 @@
 package neural
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"testing"
 
@@ -14,7 +16,7 @@ import (
 	"github.com/tppfaas/tppfaas/tpp/internal/tpptest"
 )
 
-// randomNetwork is a small network of the configuration with random parameters, also for the initial context.
+// randomNetwork returns a small network of the configuration with random parameters, also for the initial context.
 func randomNetwork[F nn.Float](t testing.TB, rng *rand.Rand, v variant, d *tpp.Dataset) (*network[F], []F) {
 	t.Helper()
 	cfg := v.cfg
@@ -32,7 +34,7 @@ func randomNetwork[F nn.Float](t testing.TB, rng *rand.Rand, v variant, d *tpp.D
 	return n, params
 }
 
-// randomRecurrent is a model of the variant with random parameters, of three marks.
+// randomRecurrent returns a model of the variant with random parameters, of three marks.
 func randomRecurrent(t testing.TB, v variant, seed uint64) *Recurrent {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(seed, 12))
@@ -63,18 +65,50 @@ func (v variant) String() string {
 	return fmt.Sprint(v.cfg.Kind, v.cfg.Encoder, v.cfg.TimeHead, v.loss, len(v.cfg.Covariates), !v.cfg.WithoutEnd)
 }
 
-// variants are small models of every kind, with every encoder, head, loss and feature among them.
-var variants = []variant{
-	{Config{Kind: LogNormMix, Encoder: GRU, ContextSize: 5, MarkEmbeddingSize: 3, NumComponents: 4, WithoutEnd: true}, LossDensity},
-	{Config{Kind: LogNormMix, Encoder: RNN, ContextSize: 6, MarkEmbeddingSize: 2, NumComponents: 1}, LossDensity},
-	{Config{Kind: LogNormMix, Encoder: LSTM, ContextSize: 4, MarkEmbeddingSize: 1, NumComponents: 3}, LossResolution},
-	{Config{Kind: LogNormMix, Encoder: GRU, ContextSize: 3, MarkEmbeddingSize: 2, NumComponents: 2,
-		Covariates: []Covariate{{Name: tpp.ColdStartCovariate, Levels: 2, Size: 2}, {Name: "load"}}}, LossResolution},
-	{Config{Kind: TruncNorm, Encoder: GRU, ContextSize: 4, MarkEmbeddingSize: 2, TimeHead: SoftplusHead, WithoutEnd: true}, ""},
-	{Config{Kind: TruncNorm, Encoder: LSTM, ContextSize: 3, MarkEmbeddingSize: 2, TimeHead: LogHead}, ""},
+// variants are small models of every kind, with every encoder, head, loss and feature among them. The file is shared
+// with package modeltest, which the tests here cannot import: it imports neural.
+var variants = readVariants("../internal/modeltest/variants.json")
+
+func readVariants(name string) []variant {
+	f, err := os.Open(name)
+	if err != nil {
+		panic(err)
+	}
+	defer f.Close()
+	var entries []struct {
+		Config
+		Loss Loss
+	}
+	d := json.NewDecoder(f)
+	d.DisallowUnknownFields()
+	if err := d.Decode(&entries); err != nil {
+		panic(name + ": " + err.Error())
+	}
+	var variants []variant
+	for _, e := range entries {
+		variants = append(variants, variant{e.Config, e.Loss})
+	}
+	return variants
 }
 
-// TestGradientsAreDifferenceQuotients holds every derivative against a central difference, for windows of every kind.
+// TestVariantsCoverEveryKind checks that no registered kind, encoder, head or loss is missing from the variants.
+func TestVariantsCoverEveryKind(t *testing.T) {
+	covered := map[any]bool{}
+	for _, v := range variants {
+		covered[v.cfg.Kind], covered[v.cfg.Encoder], covered[v.cfg.TimeHead], covered[v.loss] = true, true, true, true
+	}
+	want := []any{RNN, GRU, LSTM, LogHead, SoftplusHead, LossDensity, LossResolution}
+	for _, kind := range Kinds() {
+		want = append(want, kind)
+	}
+	for _, w := range want {
+		if !covered[w] {
+			t.Errorf("tpp/internal/modeltest/variants.json has no variant with %T %q", w, w)
+		}
+	}
+}
+
+// TestGradientsAreDifferenceQuotients checks every derivative against a central difference, for windows of every kind.
 func TestGradientsAreDifferenceQuotients(t *testing.T) {
 	for i, v := range variants {
 		t.Run(v.String(), func(t *testing.T) {
@@ -103,8 +137,8 @@ func TestGradientsAreDifferenceQuotients(t *testing.T) {
 	}
 }
 
-// TestEveryTensorMatters makes sure that the check above had something to check.
-func TestEveryTensorMatters(t *testing.T) {
+// TestEveryTensorHasAGradient checks that the gradient of no tensor is zero, so that the test above cannot pass trivially.
+func TestEveryTensorHasAGradient(t *testing.T) {
 	for i, v := range variants {
 		rng := rand.New(rand.NewPCG(uint64(i), 2))
 		d := tpptest.RandomDataset(rng, 40, 3)
@@ -122,7 +156,7 @@ func TestEveryTensorMatters(t *testing.T) {
 	}
 }
 
-// TestBatchIsTheSumOfItsSequences: no sequence's score or gradient depends on what shares the batch with it.
+// TestBatchIsTheSumOfItsSequences checks that the scores and gradients of a batch are the sums of those of its sequences.
 func TestBatchIsTheSumOfItsSequences(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 3))
@@ -154,7 +188,7 @@ func TestBatchIsTheSumOfItsSequences(t *testing.T) {
 	})
 }
 
-// BenchmarkTrainingStep is one batch of the paper's model: 64 sequences of 21 events with 22 marks.
+// BenchmarkTrainingStep measures one update from a batch of the paper's model: 64 sequences of 21 events with 22 marks.
 func BenchmarkTrainingStep(b *testing.B) {
 	rng := rand.New(rand.NewPCG(1, 4))
 	d := &tpp.Dataset{}
@@ -197,7 +231,7 @@ func BenchmarkTrainingStep(b *testing.B) {
 	}
 }
 
-// TestStepDoesNotAllocate: a training of hours leaves the garbage collector nothing to do.
+// TestStepDoesNotAllocate checks that training allocates nothing after its first step.
 func TestStepDoesNotAllocate(t *testing.T) {
 	d := tpptest.RandomDataset(rand.New(rand.NewPCG(1, 5)), 50, 3)
 	for _, v := range variants {

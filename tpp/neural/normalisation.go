@@ -8,14 +8,14 @@ import (
 	"github.com/tppfaas/tppfaas/tpp"
 )
 
-// normalisation is what a model knows of the scale of its data, from the training part.
+// normalisation holds the scale of the training data.
 type normalisation struct {
 	// Mean and Std are of the logarithms of the positive gaps, MAE the mean absolute deviation of the gaps from their median.
 	Mean, Std, MAE float64
 }
 
-// normalise takes the scale of the gaps that are scored. Where there is nothing to take it from the mean is 0 and the
-// others are 1. It also sets the scale of the real covariates that have none.
+// normalise returns the scale of the scored gaps of a dataset; without data the mean is 0 and the others are 1. It also
+// sets the mean and standard deviation of the real covariates of cfg that have none.
 func normalise(d *tpp.Dataset, cfg *Config) normalisation {
 	var logs num.Moments
 	var gaps []float64
@@ -46,7 +46,8 @@ func normalise(d *tpp.Dataset, cfg *Config) normalisation {
 	return normalisation{Mean: logs.Mean, Std: logs.Std(), MAE: deviation(gaps)}
 }
 
-// deviation is the mean absolute deviation from the median, or 1 where that is nothing to divide by.
+// deviation returns the mean absolute deviation from the median. Where it is 0, it returns max(median, 1), which can be
+// divided by.
 func deviation(values []float64) float64 {
 	if len(values) == 0 {
 		return 1

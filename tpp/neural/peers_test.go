@@ -44,7 +44,7 @@ type peersSequence struct {
 	Marks []int     `json:"marks"`
 }
 
-// TestPeers is our side of bench/peers: it writes the case, trains the paper's model on it, and prints losses and times.
+// TestPeers runs the Go part of bench/peers: it writes the case, trains the paper's model on it, and prints losses and times.
 func TestPeers(t *testing.T) {
 	if *peersDir == "" {
 		t.Skip("no folder given by -peers: bench/peers calls this test")

@@ -37,8 +37,8 @@ func (softplusHead[F]) score(out []F, t *targets[F], _ []F, scale F) float64 {
 
 func (softplusHead[F]) predict(out float32) float64 { return nn.Softplus(float64(out)) }
 
-// logHead predicts one value, exp(mean + std·out). Its absolute error counts in units of the error that the median of all
-// gaps makes, so that the marks keep their weight in the loss at any scale of time.
+// logHead predicts one value, exp(mean + std·out). Its absolute error is divided by the mean absolute
+// deviation of all gaps from their median, so that the weight of the marks in the loss does not depend on the time unit.
 type logHead[F nn.Float] struct{ norm normalisation }
 
 func (logHead[F]) outputs(*Config) (string, int) { return "time_linear", 1 }
@@ -53,7 +53,7 @@ func (h logHead[F]) predict(out float32) float64 {
 	return math.Exp(h.norm.Mean + h.norm.Std*float64(out))
 }
 
-// pointPredictor makes a single time.
+// pointPredictor predicts a single time.
 type pointPredictor struct {
 	out   []float32
 	time  func(out float32) float64

@@ -12,8 +12,8 @@ import (
 )
 
 // Recurrent is a neural temporal point process: a recurrent encoder turns the history into a context, from which the
-// inter time, the mark, and whether there is a next event at all are predicted independently of each other. Train makes
-// one, ReadModel reads one. It is safe for concurrent use; its states are not.
+// inter time, the mark, and whether there is a next event at all are predicted independently of each other. Train and
+// tpp.ReadModel return one; the zero value is not usable. It is safe for concurrent use; its states are not.
 type Recurrent struct {
 	cfg       Config
 	markNames []string
@@ -22,10 +22,10 @@ type Recurrent struct {
 	summary   *TrainingSummary
 	net       *network[float32]
 	params    []float32
-	print     *lazyFingerprint
+	hash      *lazyFingerprint
 }
 
-// TrainingSummary says how a model came about. It travels in the model's file.
+// TrainingSummary describes how a model was trained. It is stored in the model's file.
 type TrainingSummary struct {
 	Seed                uint64  `json:"seed"`
 	TrainingSequences   int     `json:"training_sequences"`
@@ -47,17 +47,17 @@ func newRecurrent(cfg Config, markNames []string, numMarks int, norm normalisati
 	}
 	return &Recurrent{
 		cfg: cfg, markNames: slices.Clone(markNames), numMarks: numMarks, norm: norm, net: net,
-		params: make([]float32, net.layout.Size()), print: &lazyFingerprint{},
+		params: make([]float32, net.layout.Size()), hash: &lazyFingerprint{},
 	}, nil
 }
 
-// Kind is the kind of the configuration.
+// Kind returns the kind of the configuration.
 func (m *Recurrent) Kind() string { return string(m.cfg.Kind) }
 
-// MarkNames names the marks by index; empty for an unmarked model.
+// MarkNames returns the names of the marks by index; empty for an unmarked model.
 func (m *Recurrent) MarkNames() []string { return m.markNames }
 
-// CovariateNames names the covariates of the configuration.
+// CovariateNames returns the names of the covariates, in the order in which Observe takes them.
 func (m *Recurrent) CovariateNames() []string {
 	names := make([]string, len(m.cfg.Covariates))
 	for i, c := range m.cfg.Covariates {
@@ -66,30 +66,30 @@ func (m *Recurrent) CovariateNames() []string {
 	return names
 }
 
-// Config is the shape of the model, with every default filled in.
+// Config returns a copy of the configuration, with every default filled in.
 func (m *Recurrent) Config() Config {
 	c := m.cfg
 	c.Covariates = slices.Clone(c.Covariates)
 	return c
 }
 
-// TimeUnit names the unit of the times that the model takes.
+// TimeUnit returns the name of the unit of all times of the model.
 func (m *Recurrent) TimeUnit() string { return m.cfg.TimeUnit }
 
-// Resolution is the tick of the clock that took the times of the training, in the time unit.
+// Resolution returns the resolution of the clock that took the training data, in the time unit.
 func (m *Recurrent) Resolution() float64 { return m.cfg.Resolution }
 
-// NumParameters is the number of trained numbers.
+// NumParameters returns the number of trained parameters.
 func (m *Recurrent) NumParameters() int { return len(m.params) }
 
-// Training is how the model was trained; nil if that is not known.
+// Training returns how the model was trained, or nil if that is not known.
 func (m *Recurrent) Training() *TrainingSummary { return m.summary }
 
-// KnowsEnd reports whether the model learned when sequences are over.
+// KnowsEnd reports whether the model predicts the end of sequences.
 func (m *Recurrent) KnowsEnd() bool { return !m.cfg.WithoutEnd }
 
-// KnowsStart reports whether the model was trained on sequences with a TStart. Only then does it know when a first event
-// comes and which one; otherwise the first events must be given.
+// KnowsStart reports whether the model was trained on sequences with a TStart. Only then does it predict first events;
+// otherwise they must be given.
 func (m *Recurrent) KnowsStart() bool {
 	for _, v := range m.initialContext() {
 		if v != 0 {
@@ -99,20 +99,20 @@ func (m *Recurrent) KnowsStart() bool {
 	return false
 }
 
-// NewState is the state before the first event.
+// NewState returns the state before the first event, at the time start.
 func (m *Recurrent) NewState(start float64) tpp.State { return m.newState(start) }
 
 func (m *Recurrent) newState(start float64) *recurrentState {
 	return m.newStateIn(m.newWork(), start)
 }
 
-// newStateIn is a state that works in memory it shares with others, of which one at a time may be used.
+// newStateIn returns a state that computes in w. States that share a workspace must not be used concurrently.
 func (m *Recurrent) newStateIn(w *recurrentWork, start float64) *recurrentState {
 	return &recurrentState{m: m, work: w, last: start, hidden: make([]float32, m.net.rnn.StateSize())}
 }
 
-// recurrentState is the encoder's state after the events so far. What it needs only to compute stands apart in work, so
-// that many states kept at once take little more than their hidden vectors.
+// recurrentState is the encoder's state after the events so far. Scratch memory is kept apart in work, which states can
+// share, so that many states take little more memory than their hidden vectors.
 type recurrentState struct {
 	m      *Recurrent
 	work   *recurrentWork
@@ -121,10 +121,10 @@ type recurrentState struct {
 	hidden []float32
 }
 
-// recurrentWork is the memory that states compute in.
+// recurrentWork is the scratch memory of states.
 type recurrentWork struct {
 	m     *Recurrent
-	owner *recurrentState // whose next event next describes, if it is up to date
+	owner *recurrentState // the state that next was computed for; nil if next is out of date
 
 	values, gates, timeOut, markOut []float32
 	stepper                         nn.Stepper[float32]
@@ -132,13 +132,13 @@ type recurrentWork struct {
 	next                            tpp.Next
 }
 
-// NewWorkspace returns memory for states to share.
+// NewWorkspace returns scratch memory that states can share.
 func (m *Recurrent) NewWorkspace() tpp.Workspace { return m.newWork() }
 
-// NewState is a state of the model that computes in this memory.
+// NewState returns the state of the model before the first event, which computes in w.
 func (w *recurrentWork) NewState(start float64) tpp.State { return w.m.newStateIn(w, start) }
 
-// Release lets go of the state that was used last.
+// Release drops the reference to the state that was used last, so that it can be collected.
 func (w *recurrentWork) Release() { w.owner = nil }
 
 func (m *Recurrent) newWork() *recurrentWork {
@@ -156,7 +156,8 @@ func (m *Recurrent) newWork() *recurrentWork {
 	return w
 }
 
-// Observe moves the encoder over an event, in constant time and without allocation.
+// Observe updates the state with an event, in constant time and without allocation. The error reports an event that the
+// model does not accept; the state is then unchanged.
 func (s *recurrentState) Observe(e tpp.Event) error {
 	if err := tpp.CheckEvent(e, s.last, s.m.numMarks); err != nil {
 		return err
@@ -177,11 +178,12 @@ func (s *recurrentState) Observe(e tpp.Event) error {
 	net.rnn.Step(s.m.params, s.hidden, w.gates, &w.stepper)
 	s.events++
 	s.last = e.Time
-	s.forget()
+	s.invalidate()
 	return nil
 }
 
-// Next computes the distribution of the next event from the context.
+// Next returns the distribution of the next event, given that none has come until now. It is valid until the next call of a
+// method of any state that shares the workspace.
 func (s *recurrentState) Next(now float64) *tpp.Next {
 	if s.work.owner != s {
 		s.refresh()
@@ -199,7 +201,7 @@ func (s *recurrentState) refresh() {
 	w.owner = s
 }
 
-// context is what the heads predict from.
+// context returns the input of the heads (D): the hidden state, or before the first event the initial context.
 func (s *recurrentState) context() []float32 {
 	if s.events == 0 {
 		return s.m.initialContext()
@@ -207,17 +209,17 @@ func (s *recurrentState) context() []float32 {
 	return s.hidden[:s.m.cfg.ContextSize]
 }
 
-// initialContext is what the first event is predicted from.
+// initialContext returns the context (D) that the first event is predicted from.
 func (m *Recurrent) initialContext() []float32 { return nn.Of(m.net.contextInit, m.params) }
 
-// Clone is an independent copy.
+// Clone returns an independent copy.
 func (s *recurrentState) Clone() tpp.State {
 	c := s.m.newState(s.last)
 	c.CopyFrom(s)
 	return c
 }
 
-// CopyFrom takes over the history of another state of the same model.
+// CopyFrom sets s to a copy of src and reports whether src is a state of the same model; if not, s is unchanged.
 func (s *recurrentState) CopyFrom(src tpp.State) bool {
 	o, ok := src.(*recurrentState)
 	if !ok || o.m != s.m {
@@ -225,25 +227,25 @@ func (s *recurrentState) CopyFrom(src tpp.State) bool {
 	}
 	s.events, s.last = o.events, o.last
 	copy(s.hidden, o.hidden)
-	s.forget()
+	s.invalidate()
 	return true
 }
 
-// Model is the model that the state belongs to.
+// Model returns the model that the state belongs to.
 func (s *recurrentState) Model() tpp.Model { return s.m }
 
-// Size is the number of bytes of the state, without the workspace.
+// Size returns the size of the state in bytes, without the workspace.
 func (s *recurrentState) Size() int { return int(unsafe.Sizeof(*s)) + 4*len(s.hidden) }
 
-// forget says that the history has changed, whatever was predicted from it.
-func (s *recurrentState) forget() {
+// invalidate marks the prediction in the workspace as out of date, after the history has changed.
+func (s *recurrentState) invalidate() {
 	if s.work.owner == s {
 		s.work.owner = nil
 	}
 }
 
-// softmax writes to dst the probabilities of the marks given that there is a next event, and returns the probability that
-// there is none: that of the logit behind those of the marks, if there is one.
+// softmax sets dst to the probabilities of the marks given that there is a next event, and returns the probability that
+// there is none: that of the last logit if there are more logits than marks, or else 0.
 func softmax(dst []float64, logits []float32) (end float64) {
 	top := float64(slices.Max(logits))
 	total := 0.0
@@ -268,7 +270,7 @@ func softmax(dst []float64, logits []float32) (end float64) {
 	return end
 }
 
-// lazyFingerprint is computed when it is asked for first.
+// lazyFingerprint caches a fingerprint, computed at the first call of Fingerprint.
 type lazyFingerprint struct {
 	once  sync.Once
 	value uint64

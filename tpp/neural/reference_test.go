@@ -146,7 +146,7 @@ func (c *referenceCase) normalisation() normalisation {
 	return normalisation{Mean: c.MeanLogInterTime, Std: c.StdLogInterTime, MAE: 1}
 }
 
-// referenceNetwork is the case's network with its weights, which hold those of both kinds of heads.
+// referenceNetwork returns the case's network with its weights, which hold those of both kinds of heads.
 func referenceNetwork[F nn.Float](t *testing.T, c *referenceCase, kind Kind) (*network[F], []F) {
 	t.Helper()
 	n, err := newNetwork[F](c.config(kind), c.NumMarks, c.normalisation(), LossDensity)
@@ -202,11 +202,11 @@ func checkLikelihoods[F nn.Float](t *testing.T, c *referenceCase, tolerance floa
 			n.mark.Forward(markOut, params, h, 1)
 			target := e.targets.slice(j, j+1)
 			if target.kind[0] == targetSurvival {
-				compare("final log survival", i, j, n.survivor.survival(timeOut, &target, memory, 0), c.FinalLogSurvival[i])
+				compare("final log survival", i, j, n.survival.survival(timeOut, &target, memory, 0), c.FinalLogSurvival[i])
 				continue
 			}
 			survival := slices.Clone(timeOut)
-			compare("log survival at the event's own gap", i, j, n.survivor.survival(survival, &target, memory, 0), c.PerEvent.LogSurvivalAtOwnGap[i][j])
+			compare("log survival at the event's own gap", i, j, n.survival.survival(survival, &target, memory, 0), c.PerEvent.LogSurvivalAtOwnGap[i][j])
 			gap, _ := c.data.Sequences[i].GapBefore(j + 1)
 			jacobian := -math.Log(max(gap, n.cfg.GapFloor)) - math.Log(n.norm.Std)
 			compare("time log density", i, j, n.head.score(timeOut, &target, memory, 0)+jacobian, c.PerEvent.TimeLogProb[i][j])
@@ -218,7 +218,7 @@ func checkLikelihoods[F nn.Float](t *testing.T, c *referenceCase, tolerance floa
 	}
 }
 
-// TestReferenceStreamed takes the same cases the way that live predictions take, event by event through a State.
+// TestReferenceStreamed checks the same cases event by event through a State, as in live predictions.
 func TestReferenceStreamed(t *testing.T) {
 	eachReferenceCase(t, func(t *testing.T, c *referenceCase) {
 		m, err := newRecurrent(c.config(LogNormMix), c.data.MarkNames, c.NumMarks, c.normalisation(), LossDensity)

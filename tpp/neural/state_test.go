@@ -8,7 +8,7 @@ import (
 	"github.com/tppfaas/tppfaas/tpp/internal/tpptest"
 )
 
-// liveModel is the paper's shape (GRU 64, 64 components, 22 marks) with random parameters, and with the end so unlikely
+// liveModel returns the paper's shape (GRU 64, 64 components, 22 marks) with random parameters, and with the end so unlikely
 // that paths go on.
 func liveModel(t testing.TB) *Recurrent {
 	t.Helper()
@@ -67,8 +67,8 @@ func BenchmarkState(b *testing.B) {
 	})
 }
 
-// TestFingerprintsTellModelsApart by everything that a prediction depends on.
-func TestFingerprintsTellModelsApart(t *testing.T) {
+// TestFingerprintsDiffer checks that the fingerprint changes with everything that a prediction depends on.
+func TestFingerprintsDiffer(t *testing.T) {
 	seen := map[uint64]string{}
 	check := func(name string, change func(m *Recurrent)) {
 		m := randomRecurrent(t, variants[1], 1)

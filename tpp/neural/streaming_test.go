@@ -12,7 +12,8 @@ import (
 	"github.com/tppfaas/tppfaas/tpp/live"
 )
 
-// streamed scores a sequence through a State, in the terms of the model's own loss, and calls at after each event.
+// streamed returns the score of a sequence through a State, under the loss of the model. It replaces the state by at(state)
+// after each event.
 func streamed(t *rapid.T, m *Recurrent, s *tpp.Sequence, at func(tpp.State) tpp.State) (sum lossSum) {
 	last := s.Start()
 	var state tpp.State = m.NewState(last)
@@ -47,9 +48,9 @@ func streamed(t *rapid.T, m *Recurrent, s *tpp.Sequence, at func(tpp.State) tpp.
 	return sum
 }
 
-// TestScoresAgreeHoweverTheyAreMade: a sequence scores the same alone, among others in a batch, streamed through a State,
-// and through a State that moves to another process or is copied at any point.
-func TestScoresAgreeHoweverTheyAreMade(t *testing.T) {
+// TestScoresAgree checks that a sequence has the same score alone, in a batch, streamed through a State, and through a State
+// that is marshalled or copied at any event.
+func TestScoresAgree(t *testing.T) {
 	var models []*Recurrent
 	for i, v := range variants {
 		models = append(models, randomRecurrent(t, v, uint64(i)))

@@ -2,7 +2,7 @@ package neural
 
 import "github.com/tppfaas/tppfaas/internal/nn"
 
-// targetKind says what is scored from a context.
+// targetKind is what is scored given a context.
 type targetKind uint8
 
 const (
@@ -11,7 +11,7 @@ const (
 	targetEnd                        // that nothing came because the sequence was over
 )
 
-// targets are what is scored from contexts, one entry a context.
+// targets holds what is scored given contexts, one entry per context.
 type targets[F nn.Float] struct {
 	kind  []targetKind
 	mark  []int
@@ -42,7 +42,7 @@ func (t *targets[F]) set(i int, src *targets[F], j int) {
 	t.gap[i], t.x[i], t.tick[i], t.width[i] = src.gap[j], src.x[j], src.tick[j], src.width[j]
 }
 
-// lossSum is the sum of log likelihoods over some examples. For a head without density, time is minus its loss.
+// lossSum holds sums of log likelihoods over examples. For a head without likelihood, time is minus its loss.
 type lossSum struct {
 	time, mark, survival float64
 	events               int
@@ -55,7 +55,7 @@ func (l *lossSum) add(o lossSum) {
 	l.events += o.events
 }
 
-// perEvent is the negative log likelihood per scored event, 0 where there is none.
+// perEvent returns the negative log likelihood per scored event, or 0 without events.
 func (l lossSum) perEvent() float64 {
 	if l.events == 0 {
 		return 0

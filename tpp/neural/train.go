@@ -13,9 +13,9 @@ import (
 )
 
 // Train fits a recurrent model to the training part by maximum likelihood, and stops when the loss on the validation
-// part has not fallen for a while; the model has the parameters of the best epoch. Without a validation part the
-// training part takes its place. When ctx is done, Train returns the best model so far together with ctx's error, so
-// that hours of training are not lost; every other error comes without a model.
+// part has not fallen for TrainOptions.Patience epochs; the model has the parameters of the best epoch. If validation is
+// nil or empty, the training part takes its place. When ctx is done, Train returns the best model so far together with
+// ctx's error, so that hours of training are not lost; with every other error the model is nil.
 func Train(ctx context.Context, cfg Config, training, validation *tpp.Dataset, opts TrainOptions) (*Recurrent, error) {
 	opts = opts.withDefaults()
 	if err := opts.validate(); err != nil {
@@ -63,7 +63,7 @@ func (t *trainer) run(ctx context.Context) error {
 		if err := t.afterEpoch(training); err != nil {
 			return err
 		}
-		t.remember()
+		t.takeSnapshot()
 		if time.Since(saved) >= t.opts.CheckpointEvery {
 			if err := t.save(); err != nil {
 				return err

@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// TrainOptions says how a recurrent model is trained. The zero value is a good way: every field left zero takes the
-// default that its comment gives. PaperTraining is the published one.
+// TrainOptions holds the options of Train. The zero value is a good choice: every zero field takes the default that its
+// comment gives. PaperTraining returns the published options.
 type TrainOptions struct {
-	// Seed draws the initial parameters and the order of the sequences. The same seed gives the same model on machines
+	// Seed seeds the initial parameters and the order of the sequences (default 0). The same seed gives the same model on machines
 	// of one architecture, whatever the number of workers.
 	Seed uint64
 	// Workers is the number of goroutines that compute (default: GOMAXPROCS).
@@ -27,7 +27,7 @@ type TrainOptions struct {
 	// WeightDecay is the factor of the L2 regularisation (default 1e-4), which WithoutWeightDecay turns off.
 	WeightDecay        float64
 	WithoutWeightDecay bool
-	// ClipNorm is the norm to which longer gradients are cut (default 5). WithoutClipping leaves them as they are, as in the
+	// ClipNorm is the norm to which longer gradients are scaled down (default 5). WithoutClipping turns that off, as in the
 	// paper.
 	ClipNorm        float64
 	WithoutClipping bool
@@ -41,9 +41,9 @@ type TrainOptions struct {
 	// MaxDuration stops training after the epoch in which it is reached (default: no limit). The model then depends on
 	// how fast the machine is.
 	MaxDuration time.Duration
-	// Checkpoint names a file that keeps the state of the training (default: none). It is written from time to time, when
-	// ctx is done and at the end; training that finds its own goes on from there, to the same model as if it had never
-	// stopped. One of another training is an error.
+	// Checkpoint is the name of a file that keeps the state of the training (default: none). It is written every
+	// CheckpointEvery, when ctx is done and at the end. If it exists, Train resumes from it, and the model is the same as
+	// without the interruption. A checkpoint of other data, another model or other options is an error.
 	Checkpoint string
 	// CheckpointEvery is the time between two writes of the checkpoint (default 1 minute).
 	CheckpointEvery time.Duration
@@ -62,7 +62,7 @@ const (
 	LossDensity Loss = "density"
 )
 
-// Schedule is how the learning rate changes from epoch to epoch.
+// Schedule is the way the learning rate changes during training.
 type Schedule string
 
 // The schedules of the learning rate.
@@ -73,7 +73,7 @@ const (
 	// ScheduleOneCycle rises from a tenth of the rate to all of it over the first 30 % of MaxEpochs and falls to a
 	// hundredth along a cosine (after Smith and Topin 2019).
 	ScheduleOneCycle Schedule = "onecycle"
-	// ScheduleConstant keeps the rate.
+	// ScheduleConstant keeps the learning rate constant.
 	ScheduleConstant Schedule = "constant"
 )
 
@@ -82,7 +82,7 @@ const (
 	plateauDrops  = 3
 )
 
-// PaperTraining is the published way to train (TppFaaS, section V): patience 100 epochs for LogNormMix and 200 for
+// PaperTraining returns the published training options (TppFaaS, section V): patience 100 epochs for LogNormMix and 200 for
 // TruncNorm.
 func PaperTraining(kind Kind) TrainOptions {
 	o := TrainOptions{
@@ -95,7 +95,7 @@ func PaperTraining(kind Kind) TrainOptions {
 	return o
 }
 
-// Epoch is how training stands after an epoch. Losses are negative log likelihoods per scored event.
+// Epoch is the progress of training after an epoch. Losses are negative log likelihoods per scored event.
 type Epoch struct {
 	Epoch          int     `json:"epoch"`      // counted from 1
 	MaxEpochs      int     `json:"max_epochs"` // that training may take
@@ -129,7 +129,7 @@ func (o TrainOptions) withDefaults() TrainOptions {
 		o.WeightDecay = 0
 	}
 	if o.WithoutClipping {
-		o.ClipNorm = -1 // as the fingerprints of checkpoints have it
+		o.ClipNorm = -1 // part of the fingerprints of existing checkpoints
 	}
 	return o
 }
@@ -160,7 +160,7 @@ func (o *TrainOptions) validate() error {
 	return nil
 }
 
-// oneCycle is the factor of the rate at a share of the cycle, from 0 to 1.
+// oneCycle returns the factor of the learning rate at a fraction of the cycle, from 0 to 1.
 func oneCycle(at float64) float64 {
 	const rise, first, last = 0.3, 0.1, 0.01
 	if at < rise {

@@ -169,7 +169,7 @@ func TestTrainRejects(t *testing.T) {
 	}
 }
 
-// TestTrainTakesOddData: whatever is valid trains to finite scores.
+// TestTrainTakesOddData checks that training on any valid dataset gives finite scores.
 func TestTrainTakesOddData(t *testing.T) {
 	for name, d := range map[string]*tpp.Dataset{
 		"one gap":        {Sequences: []tpp.Sequence{{ArrivalTimes: []float64{1, 5}}}},

@@ -13,8 +13,8 @@ import (
 	"github.com/tppfaas/tppfaas/tpp"
 )
 
-// shardSize is the number of sequences whose gradient is summed in one go. Batches are cut into shards of this size
-// whatever the number of workers, and the shards' gradients are added in order: so the sums never depend on it.
+// shardSize is the number of sequences whose gradients one worker sums. Batches are cut into shards of this size whatever
+// the number of workers, and the gradients of the shards are added in order, so the sums do not depend on it.
 const shardSize = 16
 
 type trainer struct {
@@ -39,9 +39,9 @@ type trainer struct {
 	snapshot                                                *checkpoint // the state after the last whole epoch, if checkpoints are wanted
 }
 
-// stream is the source of randomness of one part of the training: epoch 0 draws the parameters, any other the order of its
-// sequences. Each has its own, so that training can go on after any epoch.
-func (o *TrainOptions) stream(epoch int) *rand.Rand {
+// random returns the random number generator of an epoch, which draws the order of its sequences; that of epoch 0 draws the
+// initial parameters. Each epoch has a separate one, so that training can resume after any epoch.
+func (o *TrainOptions) random(epoch int) *rand.Rand {
 	return rand.New(rand.NewPCG(o.Seed, 0x7a_11ed+uint64(epoch)<<32))
 }
 
@@ -73,7 +73,7 @@ func newTrainer(m *Recurrent, training, validation *tpp.Dataset, opts TrainOptio
 	if events == 0 {
 		return nil, errors.New("training part: no sequence has an event to score")
 	}
-	t.params = t.net.initialise(opts.stream(0))
+	t.params = t.net.initialise(opts.random(0))
 	t.adam = nn.Adam[float32]{LR: opts.LearningRate, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: opts.WeightDecay}
 	t.grads = make([][]float32, (opts.BatchSize+shardSize-1)/shardSize)
 	for i := range t.grads {
@@ -87,10 +87,10 @@ func newTrainer(m *Recurrent, training, validation *tpp.Dataset, opts TrainOptio
 	return t, nil
 }
 
-// close ends the trainer's goroutines.
+// close stops the trainer's goroutines and waits for them.
 func (t *trainer) close() { t.pool.Close() }
 
-// epoch makes the updates of one pass over the training part.
+// epoch makes one pass over the training part, one update per batch, and returns its loss.
 func (t *trainer) epoch(ctx context.Context, epoch int) (lossSum, error) {
 	t.shuffle(epoch)
 	var sum lossSum
@@ -107,13 +107,13 @@ func (t *trainer) epoch(ctx context.Context, epoch int) (lossSum, error) {
 	return sum, nil
 }
 
-// bucket is the number of batches among which sequences are sorted by length, so that those of a batch are about as long.
+// bucket is the number of batches among which sequences are sorted by length, so that those of a batch have similar lengths.
 const bucket = 16
 
-// shuffle draws the order of an epoch: sequences at random, sorted by length within buckets of some batches, the batches of
-// a bucket at random again.
+// shuffle draws the order of an epoch: it shuffles the sequences, sorts them by length within each bucket, and shuffles the
+// batches of a bucket.
 func (t *trainer) shuffle(epoch int) {
-	rng := t.opts.stream(epoch)
+	rng := t.opts.random(epoch)
 	for i := range t.order {
 		t.order[i] = &t.training[i]
 	}
@@ -132,7 +132,8 @@ func (t *trainer) shuffle(epoch int) {
 	}
 }
 
-// afterEpoch scores the validation part, keeps the parameters if they are the best, and lowers the rate where it is time.
+// afterEpoch scores the validation part, keeps the parameters if they are the best so far, reports progress, and lowers the
+// learning rate if the schedule is SchedulePlateau and the patience is used up.
 func (t *trainer) afterEpoch(training lossSum) error {
 	t.net.prepare(t.params)
 	loss := t.validate().perEvent()
@@ -145,7 +146,7 @@ func (t *trainer) afterEpoch(training lossSum) error {
 	t.since++
 	switch {
 	case !finite:
-		t.since = t.opts.Patience // nothing good comes from there
+		t.since = t.opts.Patience // no recovery from there
 	case loss < t.summary.ValidationLoss:
 		t.best = append(t.best[:0], t.params...)
 		t.summary.ValidationLoss, t.summary.BestEpoch = loss, epoch
@@ -166,7 +167,8 @@ func (t *trainer) afterEpoch(training lossSum) error {
 	return nil
 }
 
-// step makes one update from a batch. It does not allocate once its memory has grown to the largest batch.
+// step makes one update from a batch and returns its loss. It does not allocate once its memory has grown to the largest
+// batch.
 func (t *trainer) step(batch []*example[float32]) lossSum {
 	events := 0
 	for _, e := range batch {
@@ -200,7 +202,7 @@ func (t *trainer) step(batch []*example[float32]) lossSum {
 // the norm of the gradient is always added up in the same order.
 const updateParts = 4
 
-// part is where a part of the parameters begins and ends.
+// part returns the first and last index (exclusive) of a part of the parameters.
 func (t *trainer) part(i int) (first, last int) {
 	n := len(t.params)
 	return n * i / updateParts, n * (i + 1) / updateParts
@@ -226,7 +228,7 @@ func (t *trainer) bindParts() {
 	}
 }
 
-// total adds the shards' sums up, in their order.
+// total returns the sum of the shards' losses, added in order.
 func (t *trainer) total(shards int) lossSum {
 	var sum lossSum
 	for _, s := range t.sums[:shards] {
@@ -235,7 +237,7 @@ func (t *trainer) total(shards int) lossSum {
 	return sum
 }
 
-// clip shortens the gradient if it is longer than the norm allowed.
+// clip scales the gradient down to ClipNorm if its norm is larger.
 func (t *trainer) clip() {
 	if t.opts.ClipNorm <= 0 {
 		return
@@ -249,7 +251,7 @@ func (t *trainer) clip() {
 	}
 }
 
-// validate scores the validation part with the prepared parameters.
+// validate returns the loss of the validation part under the prepared parameters.
 func (t *trainer) validate() lossSum {
 	shards := (len(t.validation) + shardSize - 1) / shardSize
 	for shard := range shards {
@@ -263,14 +265,14 @@ func (t *trainer) validate() lossSum {
 	return t.total(shards)
 }
 
-// finished says that the epochs, the patience, or the drops of the rate are used up.
+// finished reports whether the epochs, the patience, or the drops of the learning rate are used up.
 func (t *trainer) finished() bool {
 	return t.summary.Epochs >= t.opts.MaxEpochs || t.since >= t.opts.Patience
 }
 
 // checkpoint is the state of a training after a whole epoch.
 type checkpoint struct {
-	Fingerprint string          `json:"fingerprint"` // of all that decides how training goes on
+	Fingerprint string          `json:"fingerprint"` // of everything that the further training depends on
 	Summary     TrainingSummary `json:"summary"`
 	LR          float64         `json:"learning_rate"`
 	AdamStep    int             `json:"adam_step"`

@@ -20,7 +20,7 @@ func genFused(s isa) {
 	genAdam(s)
 }
 
-// third is the operand at part i of a row [r | z | n], where p runs through part 0 and width is the size of a part.
+// third returns the operand at part i of a row [r | z | n], where p runs through part 0 and width is the size of a part.
 func third(p, width reg.Register, i int) Mem {
 	if i == 0 {
 		return Mem{Base: p}

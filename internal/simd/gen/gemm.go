@@ -41,7 +41,7 @@ func newRows(stride reg.Register, count int) rows {
 	return r
 }
 
-// at is the operand i rows after p.
+// at returns the operand i rows after p.
 func (r rows) at(p reg.Register, i int) Mem {
 	switch i {
 	case 0:

@@ -23,7 +23,7 @@ var (
 	avx512 = isa{suffix: "AVX512", lanes: 16, zmm: true}
 )
 
-// bytes is the size of a vector.
+// bytes returns the size of a vector.
 func (s isa) bytes() int { return 4 * s.lanes }
 
 func (s isa) vec() reg.VecVirtual {
@@ -248,7 +248,7 @@ func flushDenormals() (restore func()) {
 
 var lanes *Mem
 
-// laneTable is eight words of ones and eight of zeros: read at 4·(8−n) bytes it selects the first n lanes of eight.
+// laneTable returns eight words of ones and eight of zeros: read at 4·(8−n) bytes it selects the first n lanes of eight.
 func laneTable() Mem {
 	if lanes == nil {
 		m := GLOBL("laneTable", attr.RODATA|attr.NOPTR)
@@ -266,7 +266,7 @@ func laneTable() Mem {
 
 var constants = map[uint32]Mem{}
 
-// word is a value repeated eight times in memory: an operand as it is for AVX2, to be broadcast for AVX-512.
+// word returns a value repeated eight times in memory: an operand as it is for AVX2, to be broadcast for AVX-512.
 func word(w uint32) Mem {
 	m, ok := constants[w]
 	if !ok {

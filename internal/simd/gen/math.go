@@ -31,12 +31,12 @@ func (s isa) op(reg3, broadcast func(...Op), c Mem, a, dst reg.VecVirtual) {
 func (s isa) mul(c float64, a, dst reg.VecVirtual) { s.op(VMULPS, VMULPS_BCST, constant(c), a, dst) }
 func (s isa) add(c float64, a, dst reg.VecVirtual) { s.op(VADDPS, VADDPS_BCST, constant(c), a, dst) }
 
-// horner is one step p = p·x + c of a polynomial.
+// horner computes one step p = p·x + c of a polynomial.
 func (s isa) horner(c float64, x, p reg.VecVirtual) {
 	s.op(VFMADD213PS, VFMADD213PS_BCST, constant(c), x, p)
 }
 
-// splat is a vector of one constant.
+// splat returns a vector of one constant.
 func (s isa) splat(c float64) reg.VecVirtual {
 	v := s.vec()
 	s.splatTo(math.Float32bits(float32(c)), v)
@@ -92,7 +92,7 @@ const (
 // expPoly approximates (exp(r) − 1 − r)/r² for |r| ≤ ½·log 2 with an error of 8e-9, highest power first (Chebyshev fit).
 var expPoly = []float64{0.00139262508315, 0.00836323288368, 0.041666554213, 0.166665766661, 0.5}
 
-// exp is exp(x) in place, flushed to zero where it is denormal and Inf where it is too large. NaN stays NaN: it is the
+// exp computes exp(x) in place, flushed to zero where it is denormal and Inf where it is too large. NaN stays NaN: it is the
 // first operand of the minimum, which is what the minimum with NaN gives.
 func (s isa) exp(x reg.VecVirtual) {
 	const largest = 88.72283
@@ -106,7 +106,7 @@ func (s isa) exp(x reg.VecVirtual) {
 	s.blend(large, s.splat(math.Inf(1)), x)
 }
 
-// boundedExp is exp for x whose exponential is finite.
+// boundedExp computes exp for x whose exponential is finite.
 func (s isa) boundedExp(x reg.VecVirtual) {
 	const smallest = -87.33654
 	small := s.compare(less, x, smallest)
@@ -137,7 +137,7 @@ func (s isa) boundedExp(x reg.VecVirtual) {
 	VANDNPS(x, small.Register, x)
 }
 
-// sigmoid is exp(x)/(1 + exp(x)) in place, which keeps its relative accuracy for negative x.
+// sigmoid computes exp(x)/(1 + exp(x)) in place, which keeps its relative accuracy for negative x.
 func (s isa) sigmoid(x reg.VecVirtual) {
 	VMINPS(x, s.splat(88), x)
 	s.boundedExp(x)
@@ -153,7 +153,7 @@ var (
 	tanhQ = []float64{7.79048501199e-7, 0.00032885635887, 0.0258844750306, 0.467160340408, 1}
 )
 
-// tanh is in place; it is 1 to the last bit from 9.02 on.
+// tanh computes tanh(x) in place; the result is 1 to the last bit from 9.02 on.
 func (s isa) tanh(x reg.VecVirtual) {
 	VMINPS(x, s.splat(9.02), x)
 	VMAXPS(x, s.splat(-9.02), x)
@@ -176,7 +176,7 @@ func (s isa) tanh(x reg.VecVirtual) {
 var logPoly = []float64{0.0697161147145, -0.114797338466, 0.116854199235, -0.124256873315, 0.142490576457,
 	-0.166678023195, 0.200007157489, -0.24999996958, 0.3333333118}
 
-// log is in place: −Inf at zero, NaN below, right for denormal x.
+// log computes log(x) in place: −Inf at zero, NaN below, correct for denormal x.
 func (s isa) log(x reg.VecVirtual) {
 	const rootHalf = 0x3f3504f3 // bits of 1/√2
 	n, f, scaled, shift := s.vec(), s.vec(), s.vec(), s.vec()
@@ -217,12 +217,12 @@ func (s isa) log(x reg.VecVirtual) {
 	VMOVAPS(p, x)
 }
 
-// fma231 is dst += c·a.
+// fma231 computes dst += c·a.
 func (s isa) fma231(c float64, a, dst reg.VecVirtual) {
 	s.op(VFMADD231PS, VFMADD231PS_BCST, constant(c), a, dst)
 }
 
-// fnma231 is dst −= c·a.
+// fnma231 computes dst −= c·a.
 func (s isa) fnma231(c float64, a, dst reg.VecVirtual) {
 	s.op(VFNMADD231PS, VFNMADD231PS_BCST, constant(c), a, dst)
 }
@@ -233,7 +233,7 @@ var millsPoly = []float64{-0.028207765336301, 0.15403514555277, -0.3124474522383
 	0.12556453140707, 0.091142386827964, 0.16201866103629, 0.20284624864998,
 	0.23438935084198, 0.2499997057023, 0.25000000101718}
 
-// mills makes of x ≥ 0 the t and P(t) of Mills' ratio t·P(t).
+// mills computes, for x ≥ 0, the t and P(t) of Mills' ratio t·P(t).
 func (s isa) mills(x reg.VecVirtual) (t, p reg.VecVirtual) {
 	t, p = s.vec(), s.vec()
 	s.mul(0.25, x, t)
@@ -246,7 +246,7 @@ func (s isa) mills(x reg.VecVirtual) (t, p reg.VecVirtual) {
 	return t, p
 }
 
-// normalDensity is φ(x) for x ≥ 0. The rounding error of x² would be a relative error of the tail; it is taken back.
+// normalDensity returns φ(x) for x ≥ 0. The rounding error of x² would be a relative error of the tail; it is taken back.
 func (s isa) normalDensity(x reg.VecVirtual) reg.VecVirtual {
 	d, low, square := s.vec(), s.vec(), s.vec()
 	VMINPS(x, s.splat(14), low) // φ(14) is zero in float32; Inf − Inf below would be NaN
@@ -261,7 +261,7 @@ func (s isa) normalDensity(x reg.VecVirtual) reg.VecVirtual {
 	return d
 }
 
-// logNormalCDF is log Φ(x) in place, and returns the derivative φ(x)/Φ(x). In the left half
+// logNormalCDF computes log Φ(x) in place, and returns the derivative φ(x)/Φ(x). In the left half
 // log Φ(x) = log(M(−x)/√2π) − x²/2 and the derivative is 1/M(−x), right however far the tail; in the right half
 // log Φ(x) = log(1 − q) with q = φ(x)·M(x), and what rounding 1 − q loses is added to its logarithm.
 func (s isa) logNormalCDF(x reg.VecVirtual) reg.VecVirtual {
@@ -307,7 +307,7 @@ func (s isa) abs(x, dst reg.VecVirtual) {
 	}
 }
 
-// negate is dst = −x.
+// negate computes dst = −x.
 func (s isa) negate(x, dst reg.VecVirtual) {
 	if s.zmm {
 		VPXORD_BCST(word(0x80000000), x, dst)

@@ -271,7 +271,7 @@ func (t *tickKernel) wideInterval(at access, wide mask, distance, lost, spread, 
 	}
 }
 
-// below is interval for all below the middle: wideInterval with b = −u and an infinite d.
+// below computes interval for all below the middle: wideInterval with b = −u and an infinite d.
 func (t *tickKernel) below(at access) {
 	t.logits(at)
 	p, middle, b := t.logPrecisions(at), t.vec(), at.load(third(t.head, t.stride, 0))
@@ -320,7 +320,7 @@ func (t *tickKernel) exponents(at access, b reg.VecVirtual, left mask, selected 
 	return f
 }
 
-// lowerPart is √2π·Φ(−b), without the factor e^(−½b²) for b ≥ 0; f is e^(−½b²) for b < 0 and else 1.
+// lowerPart returns √2π·Φ(−b), without the factor e^(−½b²) for b ≥ 0; f is e^(−½b²) for b < 0 and else 1.
 func (t *tickKernel) lowerPart(b, f reg.VecVirtual, left mask) reg.VecVirtual {
 	size, rest := t.vec(), t.splat(math.Sqrt(2*math.Pi))
 	t.abs(b, size)
@@ -344,7 +344,7 @@ func (t *tickKernel) replace(selected mask, v reg.VecVirtual, m Mem) {
 	VMOVUPS(former, m)
 }
 
-// distance is |x − μ| of the middle x and the locations, what is to be added to it for the rounding of the difference
+// distance returns |x − μ| of the middle x and the locations, what is to be added to it for the rounding of the difference
 // (Knuth's two-sum), and the precisions p with the sign of x − μ.
 func (t *tickKernel) distance(at access, p reg.VecVirtual) (size, lost, signed reg.VecVirtual) {
 	x, location := t.vec(), at.load(third(t.head, t.stride, 0))

@@ -116,7 +116,7 @@ func genAddScaled(s isa) {
 	RET()
 }
 
-// broadcast is a vector of a float32 parameter.
+// broadcast returns a vector of a float32 parameter.
 func (s isa) broadcast(parameter string) reg.VecVirtual {
 	m, err := Param(parameter).Resolve()
 	if err != nil {

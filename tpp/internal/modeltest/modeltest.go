@@ -1,8 +1,10 @@
-// Package modeltest is what tests of everything above the models share: small models of every kind.
+// Package modeltest provides small models of every kind for the tests of packages that use models.
 package modeltest
 
 import (
 	"bytes"
+	_ "embed"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -22,23 +24,29 @@ type Variant struct {
 	Loss neural.Loss
 }
 
-// String names the variant in the messages of tests.
+// String returns a name of the variant for test messages.
 func (v Variant) String() string {
 	return fmt.Sprint(v.Kind, v.Encoder, v.TimeHead, v.Loss, len(v.Covariates), !v.WithoutEnd)
 }
 
-// Variants are small models of every kind, with every encoder, head, loss and feature among them.
-var Variants = []Variant{
-	{neural.Config{Kind: neural.LogNormMix, Encoder: neural.GRU, ContextSize: 5, MarkEmbeddingSize: 3, NumComponents: 4, WithoutEnd: true}, neural.LossDensity},
-	{neural.Config{Kind: neural.LogNormMix, Encoder: neural.RNN, ContextSize: 6, MarkEmbeddingSize: 2, NumComponents: 1}, neural.LossDensity},
-	{neural.Config{Kind: neural.LogNormMix, Encoder: neural.LSTM, ContextSize: 4, MarkEmbeddingSize: 1, NumComponents: 3}, neural.LossResolution},
-	{neural.Config{Kind: neural.LogNormMix, Encoder: neural.GRU, ContextSize: 3, MarkEmbeddingSize: 2, NumComponents: 2,
-		Covariates: []neural.Covariate{{Name: tpp.ColdStartCovariate, Levels: 2, Size: 2}, {Name: "load"}}}, neural.LossResolution},
-	{neural.Config{Kind: neural.TruncNorm, Encoder: neural.GRU, ContextSize: 4, MarkEmbeddingSize: 2, TimeHead: neural.SoftplusHead, WithoutEnd: true}, ""},
-	{neural.Config{Kind: neural.TruncNorm, Encoder: neural.LSTM, ContextSize: 3, MarkEmbeddingSize: 2, TimeHead: neural.LogHead}, ""},
+// Variants are small models of every kind, with every encoder, head, loss and feature among them, from variants.json.
+// The tests inside package neural read the same file, since they cannot import this package.
+var Variants = decodeVariants()
+
+//go:embed variants.json
+var variantsJSON []byte
+
+func decodeVariants() []Variant {
+	var variants []Variant
+	d := json.NewDecoder(bytes.NewReader(variantsJSON))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&variants); err != nil {
+		panic("modeltest: variants.json: " + err.Error())
+	}
+	return variants
 }
 
-// Small is the shape of models that are trained within a test.
+// Small is the configuration of models that are trained within a test.
 var Small = neural.Config{ContextSize: 16, MarkEmbeddingSize: 4, NumComponents: 8}
 
 // Train trains a Small model on a part of the dataset.
@@ -52,7 +60,7 @@ func Train(t testing.TB, d *tpp.Dataset, opts neural.TrainOptions) *neural.Recur
 	return m
 }
 
-// Random is a model of the variant with random parameters, also for the initial context, of three marks.
+// Random returns a model of the variant for three marks whose parameters, the initial context included, are random.
 func Random(t testing.TB, v Variant, seed uint64) *neural.Recurrent {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(seed, 12))
@@ -64,8 +72,8 @@ func Random(t testing.TB, v Variant, seed uint64) *neural.Recurrent {
 	})
 }
 
-// Paper is a model of the paper's shape (GRU 64, 64 components, 22 marks) that is hardly trained, and with the end so
-// unlikely that paths go on.
+// Paper returns an untrained model of the paper's shape (GRU 64, 64 components, 22 marks) whose end class is so unlikely
+// that simulated paths go on.
 func Paper(t testing.TB) *neural.Recurrent {
 	t.Helper()
 	m := untrained(t, neural.Config{}, "", tpptest.RandomDataset(rand.New(rand.NewPCG(1, 1)), 50, 22), 1)
@@ -76,7 +84,7 @@ func Paper(t testing.TB) *neural.Recurrent {
 	})
 }
 
-// untrained is a model after an epoch at a rate that moves nothing.
+// untrained returns a model with its initial parameters: it trains for one epoch at a learning rate of 1e-12.
 func untrained(t testing.TB, cfg neural.Config, loss neural.Loss, d *tpp.Dataset, seed uint64) *neural.Recurrent {
 	t.Helper()
 	cfg.Covariates = slices.Clone(cfg.Covariates)
@@ -87,7 +95,8 @@ func untrained(t testing.TB, cfg neural.Config, loss neural.Loss, d *tpp.Dataset
 	return m
 }
 
-// altered is the model with other parameters, by way of its file. Change is called for the tensors in the order of their names.
+// altered returns a copy of the model with changed parameters, by editing its file. It calls change for each tensor, in
+// the order of their names.
 func altered(t testing.TB, m *neural.Recurrent, change func(name string, values []float64)) *neural.Recurrent {
 	t.Helper()
 	f, err := safetensors.Read(bytes.NewReader([]byte(tpptest.Encoded(t, m))))
@@ -113,12 +122,12 @@ func altered(t testing.TB, m *neural.Recurrent, change func(name string, values 
 	return again.(*neural.Recurrent)
 }
 
-// Classics are the classical models that have a process, fitted to a few sequences.
+// Classics returns the classical models that can be simulated, fitted to a few sequences.
 func Classics(t testing.TB) []tpp.Model {
 	return fitted(t, classical.KindPoisson, classical.KindRenewal, classical.KindMarkovRenewal, classical.KindHawkes)
 }
 
-// Carriers are models whose states have a binary form: a Random one of each of the Variants, and tables.
+// Carriers returns models whose states can be marshalled: a Random one of each of the Variants, and lookup tables.
 func Carriers(t testing.TB) []tpp.Model {
 	var models []tpp.Model
 	for i, v := range Variants {
@@ -140,7 +149,7 @@ func fitted(t testing.TB, kinds ...classical.Kind) []tpp.Model {
 	return models
 }
 
-// EachClassical fits every classical model, a Hawkes process with a decay for each pair included.
+// EachClassical fits every classical model, including a Hawkes process with a decay for each pair, and calls f with it.
 func EachClassical(t testing.TB, d *tpp.Dataset, opts classical.FitOptions, f func(name string, m tpp.FileModel)) {
 	t.Helper()
 	for _, kind := range append(classical.Kinds(), "hawkes, a decay for each pair") {
