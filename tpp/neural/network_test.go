@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"sync"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -65,11 +66,11 @@ func (v variant) String() string {
 	return fmt.Sprint(v.cfg.Kind, v.cfg.Encoder, v.cfg.TimeHead, v.loss, len(v.cfg.Covariates), !v.cfg.WithoutEnd)
 }
 
-// variants are small models of every kind, with every encoder, head, loss and feature among them. The file is shared
-// with package modeltest, which the tests here cannot import: it imports neural.
-var variants = readVariants("../internal/modeltest/variants.json")
-
-func readVariants(name string) []variant {
+// variants returns small models of every kind, with every encoder, head, loss and feature among them. The file is shared
+// with package modeltest, which the tests here cannot import: it imports neural. It is read on first use, because the
+// benchmarks run from other folders too.
+var variants = sync.OnceValue(func() []variant {
+	const name = "../internal/modeltest/variants.json"
 	f, err := os.Open(name)
 	if err != nil {
 		panic(err)
@@ -84,17 +85,17 @@ func readVariants(name string) []variant {
 	if err := d.Decode(&entries); err != nil {
 		panic(name + ": " + err.Error())
 	}
-	var variants []variant
+	var all []variant
 	for _, e := range entries {
-		variants = append(variants, variant{e.Config, e.Loss})
+		all = append(all, variant{e.Config, e.Loss})
 	}
-	return variants
-}
+	return all
+})
 
 // TestVariantsCoverEveryKind checks that no registered kind, encoder, head or loss is missing from the variants.
 func TestVariantsCoverEveryKind(t *testing.T) {
 	covered := map[any]bool{}
-	for _, v := range variants {
+	for _, v := range variants() {
 		covered[v.cfg.Kind], covered[v.cfg.Encoder], covered[v.cfg.TimeHead], covered[v.loss] = true, true, true, true
 	}
 	want := []any{RNN, GRU, LSTM, LogHead, SoftplusHead, LossDensity, LossResolution}
@@ -110,7 +111,7 @@ func TestVariantsCoverEveryKind(t *testing.T) {
 
 // TestGradientsAreDifferenceQuotients checks every derivative against a central difference, for windows of every kind.
 func TestGradientsAreDifferenceQuotients(t *testing.T) {
-	for i, v := range variants {
+	for i, v := range variants() {
 		t.Run(v.String(), func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(uint64(i), 1))
 			d := tpptest.RandomDataset(rng, 7, 3)
@@ -139,7 +140,7 @@ func TestGradientsAreDifferenceQuotients(t *testing.T) {
 
 // TestEveryTensorHasAGradient checks that the gradient of no tensor is zero, so that the test above cannot pass trivially.
 func TestEveryTensorHasAGradient(t *testing.T) {
-	for i, v := range variants {
+	for i, v := range variants() {
 		rng := rand.New(rand.NewPCG(uint64(i), 2))
 		d := tpptest.RandomDataset(rng, 40, 3)
 		n, params := randomNetwork[float64](t, rng, v, d)
@@ -160,7 +161,7 @@ func TestEveryTensorHasAGradient(t *testing.T) {
 func TestBatchIsTheSumOfItsSequences(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 3))
-		v := rapid.SampledFrom(variants).Draw(rt, "variant")
+		v := rapid.SampledFrom(variants()).Draw(rt, "variant")
 		d := tpptest.RandomDataset(rng, 1+rng.IntN(8), 1+rng.IntN(3))
 		n, params := randomNetwork[float64](t, rng, v, d)
 		examples, err := n.newExamples(d)
@@ -234,7 +235,7 @@ func BenchmarkTrainingStep(b *testing.B) {
 // TestStepDoesNotAllocate checks that training allocates nothing after its first step.
 func TestStepDoesNotAllocate(t *testing.T) {
 	d := tpptest.RandomDataset(rand.New(rand.NewPCG(1, 5)), 50, 3)
-	for _, v := range variants {
+	for _, v := range variants() {
 		cfg := v.cfg
 		cfg.Covariates = slices.Clone(cfg.Covariates)
 		m, err := newRecurrent(cfg, d.MarkNames, d.NumMarks(), normalise(d, &cfg), v.loss)

@@ -71,7 +71,7 @@ func BenchmarkState(b *testing.B) {
 func TestFingerprintsDiffer(t *testing.T) {
 	seen := map[uint64]string{}
 	check := func(name string, change func(m *Recurrent)) {
-		m := randomRecurrent(t, variants[1], 1)
+		m := randomRecurrent(t, variants()[1], 1)
 		change(m)
 		if other, ok := seen[m.Fingerprint()]; ok {
 			t.Errorf("%s and %s have the same fingerprint", name, other)
@@ -83,7 +83,7 @@ func TestFingerprintsDiffer(t *testing.T) {
 	check("another scale", func(m *Recurrent) { m.norm.Mean++ })
 	check("another mark", func(m *Recurrent) { m.markNames[2] = "g" })
 	check("another floor", func(m *Recurrent) { m.cfg.GapFloor *= 2 })
-	if m := randomRecurrent(t, variants[1], 1); seen[m.Fingerprint()] != "the model" {
+	if m := randomRecurrent(t, variants()[1], 1); seen[m.Fingerprint()] != "the model" {
 		t.Error("the same model has another fingerprint the second time")
 	}
 }

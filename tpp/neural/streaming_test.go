@@ -52,7 +52,7 @@ func streamed(t *rapid.T, m *Recurrent, s *tpp.Sequence, at func(tpp.State) tpp.
 // that is marshalled or copied at any event.
 func TestScoresAgree(t *testing.T) {
 	var models []*Recurrent
-	for i, v := range variants {
+	for i, v := range variants() {
 		models = append(models, randomRecurrent(t, v, uint64(i)))
 	}
 	rapid.Check(t, func(rt *rapid.T) {
