@@ -42,7 +42,7 @@ func recurrent(cfg neural.Config, opts neural.TrainOptions) func(context.Context
 	}
 }
 
-// candidates are all that can be compared.
+// candidates returns all that can be compared.
 func candidates() []eval.Candidate {
 	out := []eval.Candidate{
 		{Name: "lognormmix", Fit: recurrent(neural.Config{}, neural.TrainOptions{})},

@@ -39,7 +39,7 @@ func TestDatasetsAreWhatIsCommitted(t *testing.T) {
 	}
 }
 
-// TestEveryRecipeIsCommitted: there is a dataset and a card for every application, load and kind of durations, and no other.
+// TestEveryRecipeIsCommitted checks that there is a dataset and a card for every application, load and kind of durations, and no other.
 func TestEveryRecipeIsCommitted(t *testing.T) {
 	want := map[string]bool{}
 	for _, r := range recipes() {

@@ -27,7 +27,7 @@ type recipe struct {
 	random      bool
 }
 
-// recipes are all of them: those for every composition but the template.
+// recipes returns all of them: those for every composition but the template.
 func recipes() []recipe {
 	var all []recipe
 	for _, name := range apps.Embedded() {
@@ -38,7 +38,7 @@ func recipes() []recipe {
 	return all
 }
 
-// name is that of the dataset under the load.
+// name returns the name of the dataset under the load.
 func (r recipe) name(load string) string {
 	kind := "det"
 	if r.random {
@@ -56,7 +56,7 @@ func (r recipe) low() sampler.Config {
 	return c
 }
 
-// bursts are those that the paper's authors sent: of 50 requests, but 20 to large applications and to all that fan out.
+// bursts returns the load of the paper's authors, in bursts: of 50 requests, but 20 to large applications and to all that fan out.
 func (r recipe) bursts() sampler.Config {
 	c := sampler.Config{
 		Requests: burstTraces, RandomDurations: r.random, Seed: seed + 1,
@@ -70,7 +70,7 @@ func (r recipe) bursts() sampler.Config {
 
 func (r recipe) large() bool { return strings.HasSuffix(r.application, "_large") }
 
-// command is the call of the sampler that makes a dataset by the config.
+// command returns the call of the sampler that makes a dataset by the config.
 func (r recipe) command(c sampler.Config, output string) string {
 	seconds := func(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) }
 	line := fmt.Sprintf("sampler -d %s -n %d -l %s -u %s", r.application, c.Requests, seconds(c.MinInterval), seconds(c.MaxInterval))
@@ -148,7 +148,7 @@ Made by:
 `, r.name(load), r.application, r.application, durations, how, facts, strings.Join(commands, "\n    "))
 }
 
-// facts are the figures of a dataset.
+// facts returns the figures of a dataset.
 func facts(d *tpp.Dataset) string {
 	events, cold := 0, 0
 	for i := range d.Sequences {

@@ -128,7 +128,7 @@ func delaysOf(sequences []*tpp.Sequence) delays {
 	return d
 }
 
-// coldShare is the share of cold starts, in percent.
+// coldShare returns the share of cold starts, in percent.
 func (d delays) coldShare() float64 { return 100 * float64(len(d.coldWait)) / float64(len(d.wait)) }
 
 // statistic is a number of both worlds, and whether ours is near enough.

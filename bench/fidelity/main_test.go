@@ -66,7 +66,7 @@ func TestVirtualTimeIsLikeTheCluster(t *testing.T) {
 	}
 }
 
-// sequence is a trace whose marks go up and whose gaps are given.
+// sequence returns a trace whose marks go up and whose gaps are given.
 func sequence(start float64, gaps ...float64) *tpp.Sequence {
 	s := &tpp.Sequence{ArrivalTimes: []float64{start}, Marks: []int{0}, WaitTimes: []float64{4}, InitTimes: []float64{0}}
 	for i, g := range gaps {

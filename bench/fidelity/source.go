@@ -87,7 +87,7 @@ func bursts(d *tpp.Dataset) [][]*tpp.Sequence {
 	return found
 }
 
-// burstSize is the number of requests in each burst: the mixing left some traces of most bursts out.
+// burstSize returns the number of requests in each burst: the mixing left some traces of most bursts out.
 func (s *source) burstSize() int {
 	most := 0
 	for _, b := range s.bursts {

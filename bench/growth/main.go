@@ -170,7 +170,7 @@ func train(ctx context.Context, s shape, epochs, workers int) (point, error) {
 	}, nil
 }
 
-// heap is the memory in use after a collection, in bytes.
+// heap returns the memory in use after a collection, in bytes.
 func heap() float64 {
 	var m runtime.MemStats
 	runtime.GC()

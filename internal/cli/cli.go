@@ -113,7 +113,7 @@ func explain(option *flag.Flag, value string, err error) string {
 	return fmt.Sprintf("%q is not %s", value, want)
 }
 
-// IsSet tells whether the option stood on the line, whatever its value.
+// IsSet reports whether the option was given, whatever its value.
 func IsSet(fs *flag.FlagSet, name string) bool {
 	found := false
 	fs.Visit(func(f *flag.Flag) { found = found || f.Name == name })

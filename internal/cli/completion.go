@@ -11,7 +11,7 @@ import (
 // shells are those for which there is a completion script.
 var shells = []string{"bash", "zsh", "fish"}
 
-// completion is the subcommand that prints a completion script. It also prints the program's part of the reference, for the
+// completion returns the subcommand that prints a completion script. It also prints the program's part of the reference, for the
 // generator of docs/reference.md.
 func (p *Program) completion() Command {
 	return Command{

@@ -72,7 +72,7 @@ func write(t *testing.T, name string, f *Figure) {
 	}
 }
 
-// lookup is a table fitted to random sequences with the given marks.
+// lookup returns a table fitted to random sequences with the given marks.
 func lookup(t *testing.T, sequences, events int, names []string) (tpp.Model, *tpp.Dataset) {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(1, uint64(events)))

@@ -17,7 +17,7 @@ const (
 	FormatCSV Format = "csv"
 )
 
-// FormatOf is the format that the ending of a file's name asks for, .gz aside: .jsonl or .ndjson, .csv, and for
+// FormatOf returns the format that the ending of a file's name asks for, .gz aside: .jsonl or .ndjson, .csv, and for
 // everything else JSON.
 func FormatOf(path string) Format {
 	name := strings.ToLower(strings.TrimSuffix(path, ".gz"))

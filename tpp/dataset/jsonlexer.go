@@ -66,7 +66,7 @@ func (l *jsonLexer) fill(keep int) bool {
 	return false
 }
 
-// failure is why the input cannot be read on.
+// failure returns the error that ended the input.
 func (l *jsonLexer) failure() error {
 	if l.err == io.EOF {
 		return errEndsWithin
@@ -74,10 +74,10 @@ func (l *jsonLexer) failure() error {
 	return l.err
 }
 
-// at is the offset of the next byte.
+// at returns the offset of the next byte.
 func (l *jsonLexer) at() int64 { return l.offset + int64(l.pos) }
 
-// syntax is an error at the next byte, which stands where something else is due.
+// syntax returns an error at the next byte, where something else is expected.
 func (l *jsonLexer) syntax(due string) error {
 	if l.pos == len(l.buf) && !l.fill(l.pos) {
 		return l.failure()
@@ -110,7 +110,7 @@ func (l *jsonLexer) peek() (byte, error) {
 	}
 }
 
-// due is peek where the input must not end.
+// due returns the next byte, where the input must not end.
 func (l *jsonLexer) due() (byte, error) {
 	c, err := l.peek()
 	if err == io.EOF {
@@ -142,7 +142,7 @@ func (l *jsonLexer) keep(text []byte) {
 	}
 }
 
-// more says whether an array or object that was opened by first goes on; it reads the comma or the closing byte.
+// more reports whether an array or object that was opened by first goes on; it reads the comma or the closing byte.
 func (l *jsonLexer) more(closing byte, first bool) (bool, error) {
 	c, err := l.due()
 	if err != nil {
@@ -276,7 +276,7 @@ var isNumeric = func() (table [256]bool) {
 	return table
 }()
 
-// validNumber is the grammar of RFC 8259, section 6.
+// validNumber reports whether a text is a number by the grammar of RFC 8259, section 6.
 func validNumber(text []byte) bool {
 	digits := func() bool {
 		n := 0

@@ -23,7 +23,7 @@ func newMarkTable(names []string) *markTable {
 	return t
 }
 
-// add is the number of a name, a new one if it is new; −1 if it is unknown and the names are fixed.
+// add returns the number of a name, a new one if it is new; −1 if it is unknown and the names are fixed.
 func (t *markTable) add(name string) int {
 	if i, ok := t.index[name]; ok {
 		return i
@@ -37,7 +37,7 @@ func (t *markTable) add(name string) int {
 	return i
 }
 
-// addBytes is add without an allocation for a known name.
+// addBytes is like add, but does not allocate for a known name.
 func (t *markTable) addBytes(name []byte) int {
 	if i, ok := t.index[string(name)]; ok {
 		return i

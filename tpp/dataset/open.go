@@ -20,7 +20,7 @@ func ReadFile(path string) (*tpp.Dataset, error) {
 	return ReadFileWith(path, ReadOptions{})
 }
 
-// ReadFileWith is ReadFile with options.
+// ReadFileWith is like ReadFile, with options.
 func ReadFileWith(path string, opts ReadOptions) (*tpp.Dataset, error) {
 	r, err := OpenSequences(path, opts)
 	if err != nil {

@@ -86,7 +86,7 @@ func newCSVSource(r *SequenceReader, br *bufio.Reader) (*csvSource, error) {
 	return s, s.columns.find(header, &r.opts)
 }
 
-// separator is the commonest of the characters that may separate columns in the first line.
+// separator returns the commonest of the characters that may separate columns in the first line.
 func separator(head []byte) rune {
 	line, _, _ := bytes.Cut(bytes.TrimLeft(head, "\r\n"), []byte("\n"))
 	best, most := ',', 0
@@ -181,7 +181,7 @@ func quotedList(names []string) string {
 	return b.String()
 }
 
-// failure is an error of the reader with its line.
+// failure returns an error of the reader with its line.
 func (s *csvSource) failure(err error) error {
 	var parse *csv.ParseError
 	switch {

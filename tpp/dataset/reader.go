@@ -77,10 +77,10 @@ func wholeGzip(err error) error {
 	return err
 }
 
-// Format is the format that the file has.
+// Format returns the format that the file has.
 func (r *SequenceReader) Format() Format { return r.format }
 
-// Gzipped says whether the file is compressed.
+// Gzipped reports whether the file is compressed.
 func (r *SequenceReader) Gzipped() bool { return r.gzipped }
 
 // MarkNames names the marks of the sequences read so far by their numbers, and is empty for an unmarked file. Of

@@ -21,7 +21,7 @@ import (
 	"github.com/tppfaas/tppfaas/tpp"
 )
 
-// explicit is the dataset with its marks written out, in the given order of names: what every format keeps.
+// explicit returns the dataset with its marks written out, in the given order of names: what every format keeps.
 func explicit(t interface{ Fatal(...any) }, d *tpp.Dataset, names []string) *tpp.Dataset {
 	if len(d.Sequences) == 0 {
 		return &tpp.Dataset{MarkNames: names}

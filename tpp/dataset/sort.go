@@ -52,7 +52,7 @@ func sortEvents(s *tpp.Sequence) {
 	}
 }
 
-// columnLengths are the lengths of what is there beside the arrival times.
+// columnLengths returns the lengths of the columns beside the arrival times that are present.
 func columnLengths(s *tpp.Sequence) []int {
 	var lengths []int
 	if s.Marks != nil {

@@ -142,7 +142,7 @@ func (c *CovariateSummary) add(values []float64) {
 	}
 }
 
-// GapQuantile is the smallest gap that at least the share p of the gaps do not exceed, 0 ≤ p ≤ 1; NaN if there is no
+// GapQuantile returns the smallest gap that at least the share p of the gaps do not exceed, 0 ≤ p ≤ 1; NaN if there is no
 // gap. It is exact for up to [Summary.GapSample] gaps, and that of a uniform sample beyond.
 func (m *Summary) GapQuantile(p float64) float64 {
 	if len(m.sample) == 0 || !(p >= 0 && p <= 1) {
@@ -161,5 +161,5 @@ func (m *Summary) GapQuantile(p float64) float64 {
 	return m.sample[max(int(math.Ceil(p*float64(len(m.sample))))-1, 0)]
 }
 
-// GapSample is how many gaps the quantiles come from: all of them, or a sample of 2^20.
+// GapSample returns how many gaps the quantiles come from: all of them, or a sample of 2^20.
 func (m *Summary) GapSample() int { return len(m.sample) }

@@ -19,7 +19,7 @@ var timeUnits = []struct {
 	{"ns", -6, 1}, {"us", -3, 1}, {"ms", 0, 1}, {"s", 3, 1}, {"min", 3, 60}, {"h", 3, 3600},
 }
 
-// TimeUnits are the units that [ReadOptions] knows: ns, us, ms, s, min and h.
+// TimeUnits returns the units that [ReadOptions] knows: ns, us, ms, s, min and h.
 func TimeUnits() []string {
 	var names []string
 	for _, u := range timeUnits {
@@ -100,7 +100,7 @@ func shortInteger(text []byte) (v float64, ok bool) {
 	return float64(n), true
 }
 
-// duration is parse for a wait or init time: what is above 0 stays so, since an init time above 0 is a cold start.
+// duration is like parse, for a wait or init time: what is above 0 stays above 0, since an init time above 0 is a cold start.
 func (t *timeReader) duration(text []byte) (float64, error) {
 	v, err := t.parse(text)
 	if err == nil && v == 0 && t.tick > 0 {

@@ -91,7 +91,7 @@ func matchMarks(data, model []string) (markMatch, error) {
 	return m, nil
 }
 
-// sequence is the sequence with the model's marks.
+// sequence returns the sequence with the model's marks.
 func (m *markMatch) sequence(s *tpp.Sequence) (*tpp.Sequence, error) {
 	if err := s.Validate(m.numMarks); err != nil {
 		return nil, err
@@ -326,7 +326,7 @@ func (t *totals) scores() Scores {
 	return s
 }
 
-// bins are the bins of calibration with means in place of sums.
+// bins returns the bins of calibration with means in place of sums.
 func (t *totals) bins() []CalibrationBin {
 	bins := make([]CalibrationBin, len(t.calibration))
 	for i, b := range t.calibration {

@@ -13,7 +13,7 @@ const PITBins = 20
 // 0 ≤ Lower ≤ Upper ≤ 1.
 type pitInterval struct{ lower, upper float64 }
 
-// pitCell is the probability integral transform F(τ) of a gap, by the distribution that was predicted for it. If the
+// pitCell returns the probability integral transform F(τ) of a gap, by the distribution that was predicted for it. If the
 // model is right, F(τ) is uniform on [0, 1]; but a clock with ticks of the given resolution Δ says no more than that it
 // lies between F(τ − Δ/2) and F(τ + Δ/2), which for a gap of few ticks, and for one of zero above all, is far from a
 // point. Spread evenly over that interval the transform is uniform again (Czado, Gneiting and Held 2009, Predictive
@@ -26,7 +26,7 @@ func pitCell(d dist.Distribution, gap, resolution float64) pitInterval {
 	return c
 }
 
-// at is the point at a share v of the interval.
+// at returns the point at a share v of the interval.
 func (c pitInterval) at(v float64) float64 { return c.lower + v*(c.upper-c.lower) }
 
 // Within is the share of the interval that lies between a and b.
@@ -67,7 +67,7 @@ func (p *pitSums) merge(q *pitSums) {
 // whatever their number, in memory that does not grow.
 const ksCells = 1 << 16
 
-// ksCell is the cell of a rescaled time.
+// ksCell returns the cell of a rescaled time.
 func ksCell(z float64) uint16 { return uint16(min(int(z*ksCells), ksCells-1)) }
 
 // ksCounts counts rescaled times z = 1 − exp(−∫λ) = F(τ), each drawn from within its pitInterval: under the right model
@@ -87,7 +87,7 @@ func (k *ksCounts) add(cells []uint16) {
 	k.n += len(cells)
 }
 
-// statistic is the largest distance between the share of times below a point and the point, over the bounds of cells.
+// statistic returns the largest distance between the share of times below a point and the point, over the bounds of cells.
 func (k *ksCounts) statistic() float64 {
 	if k.n == 0 {
 		return math.NaN()
@@ -100,7 +100,7 @@ func (k *ksCounts) statistic() float64 {
 	return largest
 }
 
-// ksPValue is the probability that the Kolmogorov-Smirnov statistic of n independent draws from the distribution itself
+// ksPValue returns the probability that the Kolmogorov-Smirnov statistic of n independent draws from the distribution itself
 // is at least d, 0 ≤ d ≤ 1: Kolmogorov's limit 2 Σ (−1)^(j−1) exp(−2 j² λ²) at Stephens' λ = (√n + 0.12 + 0.11/√n) d
 // (Stephens 1970, Use of the Kolmogorov-Smirnov … Statistics without Extensive Tables). For n ≥ 5 it is right to about
 // 0.01 where it is below 0.2. It is NaN without draws.
@@ -151,7 +151,7 @@ func (b *CalibrationBin) merge(c CalibrationBin) {
 	b.Accuracy += c.Accuracy
 }
 
-// expectedCalibrationError is the mean distance between confidence and accuracy over bins, weighted by their events
+// expectedCalibrationError returns the mean distance between confidence and accuracy over bins, weighted by their events
 // (Guo et al. 2017, On Calibration of Modern Neural Networks, equation 3). It is NaN without events.
 func expectedCalibrationError(bins []CalibrationBin) float64 {
 	events, sum := 0, 0.0

@@ -7,7 +7,7 @@ import (
 	"github.com/tppfaas/tppfaas/tpp/dist"
 )
 
-// CRPS is the continuous ranked probability score of a distribution of the inter time when it turned out to be y, up to a
+// CRPS returns the continuous ranked probability score of a distribution of the inter time when it turned out to be y, up to a
 // horizon,
 //
 //	∫₀ʰ (F(t) − 1{t ≥ y})² dt,
@@ -44,7 +44,7 @@ type crpsIntegrator struct {
 	panels  []panel
 }
 
-// score is CRPS with the median at hand.
+// score is like CRPS, with the median at hand.
 func (c *crpsIntegrator) score(d dist.Distribution, y, median, horizon float64) float64 {
 	if !dist.HasDensity(d) {
 		return math.Abs(min(median, horizon) - min(y, horizon))
@@ -126,7 +126,7 @@ func (f *fastMixture) prepare(l *dist.LogNormMix) {
 func (f *fastMixture) cdf(t float64) float64      { return f.tail(math.Log(t), 1) }
 func (f *fastMixture) survival(t float64) float64 { return f.tail(math.Log(t), -1) }
 
-// tail is P(sign·log τ ≤ sign·x).
+// tail returns P(sign·log τ ≤ sign·x).
 func (f *fastMixture) tail(x, sign float64) float64 {
 	sum, table := 0.0, f.table
 	mu, inverse := f.mu[:len(f.weight)], f.inverse[:len(f.weight)]
@@ -154,7 +154,7 @@ var sharedNormalTable = sync.OnceValue(func() *normalTable {
 	return &table
 })
 
-// cdf is Φ(z) by cubic Hermite interpolation, to (1/64)⁴/384 · max |Φ⁗| < 3e-10.
+// cdf returns Φ(z) by cubic Hermite interpolation, to (1/64)⁴/384 · max |Φ⁗| < 3e-10.
 func (t *normalTable) cdf(z float64) float64 {
 	at := (z + normalRange) * normalSteps
 	if !(at > 0) {
@@ -203,10 +203,10 @@ func (q *quadrature) add(a node, t float64) node {
 	return p.b
 }
 
-// bound is the largest error that any value within the bounds of a monotone function may have.
+// bound returns the largest error that any value within the bounds of a monotone function may have.
 func (p *panel) bound() float64 { return math.Abs(p.a.square-p.b.square) * (p.b.t - p.a.t) }
 
-// estimate is the error of a value that a refinement changed by so much. Two rules may agree by chance where the ends
+// estimate returns the error of a value that a refinement changed by so much. Two rules may agree by chance where the ends
 // differ much or a step lies between two nodes, and so a share of the bound remains, and one of the error before. In a
 // panel too wide for a polynomial the share of the bound is fixed; else it falls with the third power of the difference of
 // the ends, as the error of a smooth function does.
@@ -272,7 +272,7 @@ func (q *quadrature) integrate() float64 {
 	return value
 }
 
-// quadratic is ∫ g dt for the quadratic g in u = (log t − log m)/c, −1 ≤ u ≤ 1, through the nodes: t is m exp(cu), and
+// quadratic returns ∫ g dt for the quadratic g in u = (log t − log m)/c, −1 ≤ u ≤ 1, through the nodes: t is m exp(cu), and
 // the weights are moments of exp(cu).
 func (p *panel) quadratic() float64 {
 	c := math.Log(p.b.t/p.a.t) / 2

@@ -11,7 +11,7 @@ import (
 	"github.com/tppfaas/tppfaas/tpp/dist"
 )
 
-// phi is the distribution function of the standard normal.
+// phi returns the distribution function of the standard normal.
 func phi(z float64) float64 { return math.Erfc(-z/math.Sqrt2) / 2 }
 
 // logNormalCRPS is E|τ − y| − ½ E|τ − τ′| in closed form. For two log-normals, E max(τ, τ′) is

@@ -7,7 +7,7 @@ import (
 	"github.com/tppfaas/tppfaas/tpp"
 )
 
-// Distance is the optimal-transport distance between two lists of events (Mei, Qin and Eisner 2019, Imputing Missing
+// Distance returns the optimal-transport distance between two lists of events (Mei, Qin and Eisner 2019, Imputing Missing
 // Events in Continuous-Time Event Streams, section 5): the least cost of turning one into the other, where moving an
 // event costs |Δt|, and taking one away or putting one in costs edit ≥ 0 each. A mark cannot be changed: each mark is
 // transported by itself. So two events of one mark are matched only if they are at most 2·edit apart. It is a metric, in
@@ -34,7 +34,7 @@ func Distance(a, b []tpp.Event, edit float64) float64 {
 	return total
 }
 
-// byMark are the events ordered by mark, then time.
+// byMark returns the events ordered by mark, then time.
 func byMark(events []tpp.Event) []tpp.Event {
 	events = slices.Clone(events)
 	slices.SortStableFunc(events, func(a, b tpp.Event) int {
@@ -51,7 +51,7 @@ func byMark(events []tpp.Event) []tpp.Event {
 	return events
 }
 
-// countMark is how many events at the beginning have the mark.
+// countMark returns how many events at the beginning have the mark.
 func countMark(events []tpp.Event, mark int) int {
 	n := 0
 	for n < len(events) && events[n].Mark == mark {
@@ -60,7 +60,7 @@ func countMark(events []tpp.Event, mark int) int {
 	return n
 }
 
-// transport is the cost between events of one mark in the order of their times. Matches that cross can be uncrossed at no
+// transport returns the cost between events of one mark in the order of their times. Matches that cross can be uncrossed at no
 // cost, since |Δt| is convex, so it is an alignment: row[j] is the cost of the events of a so far and the first j of b.
 func transport(a, b []tpp.Event, edit float64, row []float64) (float64, []float64) {
 	row = row[:0]

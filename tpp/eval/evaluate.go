@@ -84,12 +84,12 @@ func EvaluateStream(ctx context.Context, m tpp.Model, sequences iter.Seq2[*tpp.S
 	return total.scores(), nil
 }
 
-// Diagnose is Evaluate with all that the scores summarise.
+// Diagnose is like Evaluate, and returns all that the scores summarise.
 func Diagnose(ctx context.Context, m tpp.Model, d *tpp.Dataset, opts EvaluateOptions) (*Diagnostics, error) {
 	return DiagnoseStream(ctx, m, each(d), d.MarkNames, opts)
 }
 
-// DiagnoseStream is EvaluateStream with all that the scores summarise.
+// DiagnoseStream is like EvaluateStream, and returns all that the scores summarise.
 func DiagnoseStream(ctx context.Context, m tpp.Model, sequences iter.Seq2[*tpp.Sequence, error], markNames []string, opts EvaluateOptions) (*Diagnostics, error) {
 	total, err := evaluate(ctx, m, sequences, markNames, opts)
 	if err != nil {

@@ -140,7 +140,7 @@ func (p *player) play(state tpp.State, now, horizon float64, t *tally, src rand.
 	return p.playFrom(state, now, now, horizon, t, src)
 }
 
-// playFrom is play where now may be before the sequence's last event, from which the paths then start.
+// playFrom is like play, but now may be before the sequence's last event; the paths then start at that event.
 func (p *player) playFrom(state tpp.State, last, now, horizon float64, t *tally, src rand.Source) error {
 	from := max(last, now)
 	over, err := p.run(state, from, horizon-(from-now), t.paths, src, func(path int, at float64, mark int) {
@@ -226,7 +226,7 @@ func summarise(tallies []*tally, sequences int, horizon float64, levels []float6
 	return o
 }
 
-// sortedQuantile is the quantile of a sorted sample by linear interpolation between its order statistics (Hyndman and
+// sortedQuantile returns the quantile of a sorted sample by linear interpolation between its order statistics (Hyndman and
 // Fan 1996, Sample quantiles in statistical packages, definition 7).
 func sortedQuantile(sorted []float64, q float64) float64 {
 	at := q * float64(len(sorted)-1)

@@ -45,7 +45,7 @@ func (s *poissonState) Next(now float64) *tpp.Next {
 	return n.Conditional(now - s.last)
 }
 
-// TestForecastAgreesWithPoisson: counts, probabilities and times of a Poisson process have closed forms.
+// TestForecastAgreesWithPoisson compares counts, probabilities and times with the closed forms of a Poisson process.
 func TestForecastAgreesWithPoisson(t *testing.T) {
 	m := poisson{rate: 0.02, share: 0.25}
 	const horizon, paths = 100.0, 20_000
@@ -80,7 +80,7 @@ func TestForecastAgreesWithPoisson(t *testing.T) {
 	}
 }
 
-// TestForecastStopsAtTheEnd: with an end after each event the number of events still to come is geometric, less likely any
+// TestForecastStopsAtTheEnd checks that with an end after each event the number of events still to come is geometric, less likely any
 // the longer nothing came.
 func TestForecastStopsAtTheEnd(t *testing.T) {
 	m := poisson{rate: 0.02, share: 1, end: 0.2}
@@ -105,7 +105,7 @@ func TestForecastStopsAtTheEnd(t *testing.T) {
 	}
 }
 
-// TestStrataVaryLess: the point of stratified paths is that few of them will do.
+// TestStrataVaryLess checks that stratified paths vary less than independent ones, so that few of them are enough.
 func TestStrataVaryLess(t *testing.T) {
 	m := poisson{rate: 0.01, share: 0.5}
 	const runs, horizon, paths = 400, 100.0, 64
@@ -155,7 +155,7 @@ func (p plain) TypicalCovariates(dst []float64) []float64 {
 	return p.s.(tpp.TypicalState).TypicalCovariates(dst)
 }
 
-// TestBatchedForecastIsTheSame: rolling all paths on in one product draws the very paths that single states do.
+// TestBatchedForecastIsTheSame checks that rolling all paths on in one product draws the very paths that single states do.
 func TestBatchedForecastIsTheSame(t *testing.T) {
 	for i, v := range modeltest.Variants {
 		if v.Kind != neural.LogNormMix {
@@ -209,7 +209,7 @@ func TestBatchedForecastIsTheSame(t *testing.T) {
 	}
 }
 
-// TestForecastAgreesWithItsNext: what a forecast says of the first event is what Next says in closed form.
+// TestForecastAgreesWithItsNext checks that what a forecast says of the first event is what Next says in closed form.
 func TestForecastAgreesWithItsNext(t *testing.T) {
 	for i, v := range modeltest.Variants {
 		if v.Kind != neural.LogNormMix {
@@ -265,7 +265,7 @@ func TestForecastErrors(t *testing.T) {
 	}
 }
 
-// TestForecastAsksForCovariates: what is known of the future is put into it.
+// TestForecastAsksForCovariates checks that a forecast uses the covariates of future events that the caller gives.
 func TestForecastAsksForCovariates(t *testing.T) {
 	m := modeltest.Random(t, modeltest.Variants[3], 4)
 	state := m.NewState(0)
@@ -311,8 +311,8 @@ func ExampleForecast() {
 	// Output: 2.0 events within a minute; with probability 0.86 one comes, half the time within 17 s
 }
 
-// TestForecastsOfRealTraces: of traces that the model has not seen, forecasts from the middle foresee as many events as come,
-// and of traces that are over hardly any.
+// TestForecastsOfRealTraces checks that, for traces that the model has not seen, forecasts from the middle expect as many events
+// as come, and hardly any for traces that are over.
 func TestForecastsOfRealTraces(t *testing.T) {
 	const path = "../../../shared/data/low_sequence_rand.json.gz"
 	if _, err := os.Stat(path); err != nil {

@@ -59,8 +59,8 @@ func (o *ForecasterOptions) validate() error {
 }
 
 // Forecaster follows many sequences at once, the traces in flight, each under a key, and predicts each of them and all
-// together. It is safe for concurrent use and starts no goroutine: who uses it calls Expire now and then, or lets the
-// bound on the number of traces do.
+// together. It is safe for concurrent use and starts no goroutine. Callers should call Expire periodically;
+// otherwise the limit on traces evicts the oldest.
 type Forecaster[K comparable] struct {
 	model  tpp.Model
 	opts   ForecasterOptions
@@ -118,7 +118,7 @@ func NewForecaster[K comparable](m tpp.Model, opts ForecasterOptions) (*Forecast
 	return f, nil
 }
 
-// shard is where a key belongs.
+// shard returns the shard of a key.
 func (f *Forecaster[K]) shard(key K) *shard[K] {
 	return &f.shards[maphash.Comparable(f.seed, key)%uint64(len(f.shards))]
 }
@@ -154,7 +154,7 @@ func (f *Forecaster[K]) Observe(key K, e tpp.Event) error {
 	return nil
 }
 
-// newState is a state in the shard's memory.
+// newState returns a state in the shard's memory.
 func (f *Forecaster[K]) newState(s *shard[K], start float64) tpp.State {
 	if s.work != nil {
 		return s.work.NewState(start)
@@ -162,7 +162,7 @@ func (f *Forecaster[K]) newState(s *shard[K], start float64) tpp.State {
 	return f.model.NewState(start)
 }
 
-// newWorkspace is memory for states to share, nil where the model has none to share.
+// newWorkspace returns memory for states to share, nil where the model has none.
 func newWorkspace(m tpp.Model) tpp.Workspace {
 	if w, ok := m.(tpp.WorkspaceModel); ok {
 		return w.NewWorkspace()
@@ -255,7 +255,7 @@ func (f *Forecaster[K]) expire(s *shard[K], now float64) int {
 	return n
 }
 
-// patience is for how long after an event a trace may be silent. With the probability e of the end at the event and the
+// patience returns how long after an event a trace may be silent. With the probability e of the end at the event and the
 // survival S of the gap, the trace is over with probability e/(e + (1 − e)S).
 func (f *Forecaster[K]) patience(next *tpp.Next) float64 {
 	o := &f.opts
@@ -286,7 +286,7 @@ func (f *Forecaster[K]) Next(key K, now float64, use func(*tpp.Next)) bool {
 	return true
 }
 
-// State is an independent copy of the state of the trace with the key, and whether there is such a trace.
+// State returns an independent copy of the state of the trace with the key, and whether there is such a trace.
 func (f *Forecaster[K]) State(key K) (tpp.State, bool) {
 	state, _, err := f.lookUp(key)
 	return state, err == nil
@@ -303,7 +303,7 @@ func (f *Forecaster[K]) lookUp(key K) (state tpp.State, last float64, err error)
 	return t.state.Clone(), t.last, nil
 }
 
-// Forecast is the Forecast of the trace with the key; ErrNoTrace if there is none. A now before the trace's last event
+// Forecast makes a forecast for the trace with the key; ErrNoTrace if there is none. A now before the trace's last event
 // counts as that.
 func (f *Forecaster[K]) Forecast(ctx context.Context, key K, now, horizon float64, opts ForecastOptions) (*Forecast, error) {
 	state, last, err := f.lookUp(key)
@@ -317,7 +317,7 @@ func (f *Forecaster[K]) Forecast(ctx context.Context, key K, now, horizon float6
 	return outlook, nil
 }
 
-// ForecastAll is the forecast for all traces in flight together: of how many events come of each mark, how probable it is
+// ForecastAll returns the forecast for all traces in flight together: of how many events come of each mark, how probable it is
 // that at least one does, and when the first one comes. It costs as much as a forecast for each of them, and holds nobody
 // up meanwhile: it works on a copy, made shard by shard. Traces that begin later are not foreseen. Where there is no trace
 // in flight nothing is to come.
@@ -365,7 +365,7 @@ func (f *Forecaster[K]) ForecastAll(ctx context.Context, now, horizon float64, o
 	return summarise(tallies[0], int(sequences.Load()), horizon, opts.Quantiles), nil
 }
 
-// copyOf is a copy of the traces of a shard, whose states compute in memory that they share.
+// copyOf returns a copy of the traces of a shard, whose states compute in memory that they share.
 func (f *Forecaster[K]) copyOf(s *shard[K]) []trace[K] {
 	work := newWorkspace(f.model)
 	s.mu.Lock()
@@ -378,7 +378,7 @@ func (f *Forecaster[K]) copyOf(s *shard[K]) []trace[K] {
 	return out
 }
 
-// copyInto is a copy of a trace's state, which computes in the workspace if it can.
+// copyInto returns a copy of a trace's state, which computes in the workspace if it can.
 func copyInto[K comparable](work tpp.Workspace, t *trace[K]) tpp.State {
 	if work != nil {
 		if c, ok := work.NewState(t.last).(tpp.StateCopier); ok && c.CopyFrom(t.state) {
@@ -388,7 +388,7 @@ func copyInto[K comparable](work tpp.Workspace, t *trace[K]) tpp.State {
 	return t.state.Clone()
 }
 
-// Len is the number of traces in flight.
+// Len returns the number of traces in flight.
 func (f *Forecaster[K]) Len() int { return f.Stats().Traces }
 
 // Stats counts.

@@ -23,7 +23,7 @@ func newForecaster(t testing.TB, m tpp.Model, opts ForecasterOptions) *Forecaste
 	return f
 }
 
-// TestForecasterFollowsEveryTrace: traces that share memory and are observed in turn are predicted as each alone.
+// TestForecasterFollowsEveryTrace checks that traces that share memory and are observed in turn are predicted as each alone.
 func TestForecasterFollowsEveryTrace(t *testing.T) {
 	for _, m := range modeltest.Carriers(t) {
 		f := newForecaster(t, m, ForecasterOptions{})
@@ -65,7 +65,7 @@ func TestForecasterFollowsEveryTrace(t *testing.T) {
 	}
 }
 
-// summary is what tells predictions apart.
+// summary returns the values by which tests compare predictions.
 func summary(n *tpp.Next) []float64 {
 	return append([]float64{n.End, n.Time.CDF(20), n.Time.LogSurvival(500)}, n.Marks...)
 }
@@ -105,7 +105,7 @@ func TestForecasterRefusesBadEvents(t *testing.T) {
 	}
 }
 
-// TestForecasterInfersTheEnd: of a Poisson process with an end after each event it is known when the silence is enough.
+// TestForecasterInfersTheEnd checks when a silent trace counts as over, against the closed form of a Poisson process with ends.
 func TestForecasterInfersTheEnd(t *testing.T) {
 	const rate = 0.02
 	for _, c := range []struct {
@@ -145,7 +145,7 @@ func TestForecasterInfersTheEnd(t *testing.T) {
 	}
 }
 
-// TestForecasterDoesNotDropPointPredictions: a prediction of one value is no reason to take a late event for the end.
+// TestForecasterDoesNotDropPointPredictions checks that a trace does not expire because a single predicted time has passed.
 func TestForecasterDoesNotDropPointPredictions(t *testing.T) {
 	f := newForecaster(t, modeltest.Random(t, modeltest.Variants[4], 1), ForecasterOptions{MaxIdle: 1e6})
 	if err := f.Observe("x", tpp.Event{Time: 0}); err != nil {
@@ -186,7 +186,7 @@ func TestForecasterHasRoomForSoMany(t *testing.T) {
 	}
 }
 
-// TestForecastAllAddsUp: independent Poisson processes are one with the sum of the rates.
+// TestForecastAllAddsUp compares the forecast of independent Poisson processes with that of one with the sum of the rates.
 func TestForecastAllAddsUp(t *testing.T) {
 	m := poisson{rate: 0.002, share: 0.25}
 	f := newForecaster(t, m, ForecasterOptions{})
@@ -238,7 +238,7 @@ func TestForecastAllAddsUp(t *testing.T) {
 	}
 }
 
-// TestForecastAllOfOneIsItsForecast: one trace alone is all of them.
+// TestForecastAllOfOneIsItsForecast checks that the forecast of all traces is that of the only one.
 func TestForecastAllOfOneIsItsForecast(t *testing.T) {
 	m := modeltest.Random(t, modeltest.Variants[2], 3)
 	f := newForecaster(t, m, ForecasterOptions{})

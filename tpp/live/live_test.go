@@ -35,7 +35,7 @@ func BenchmarkForecast(b *testing.B) {
 	}
 }
 
-// TestLiveDoesNotAllocate: neither an event nor a prediction, at the last event or later, makes work for the collector.
+// TestLiveDoesNotAllocate checks that neither an event nor a prediction, at the last event or later, allocates.
 func TestLiveDoesNotAllocate(t *testing.T) {
 	for i, v := range modeltest.Variants {
 		m := modeltest.Random(t, v, uint64(i))
@@ -99,7 +99,7 @@ func BenchmarkForecaster(b *testing.B) {
 	})
 }
 
-// TestForecasterSaysItsMemory: what it says of the memory of a trace is what the heap says.
+// TestForecasterSaysItsMemory compares the memory of a trace by ForecasterStats with the growth of the heap.
 func TestForecasterSaysItsMemory(t *testing.T) {
 	const traces = 20_000
 	f := newForecaster(t, modeltest.Paper(t), ForecasterOptions{MaxTraces: 1 << 16})

@@ -54,7 +54,7 @@ func TestStatesTravel(t *testing.T) {
 	}
 }
 
-// TestFingerprintOutlivesTheFile: a model that was written and read takes the states of the one before.
+// TestFingerprintOutlivesTheFile checks that a model that was written and read takes the states of the one before.
 func TestFingerprintOutlivesTheFile(t *testing.T) {
 	m := modeltest.Train(t, tpptest.Chains(6, 30), neural.TrainOptions{MaxEpochs: 1})
 	data, err := MarshalState(m, tpptest.Observed(t, m, 3))
@@ -81,7 +81,7 @@ func TestStatesThatCannotTravel(t *testing.T) {
 	}
 }
 
-// TestStatesAreReadStrictly: what no state can be is an error that says so, and leaves the state as it was.
+// TestStatesAreReadStrictly checks that impossible states are refused with a reason, and leave the state unchanged.
 func TestStatesAreReadStrictly(t *testing.T) {
 	m := modeltest.Random(t, modeltest.Variants[1], 1)
 	table, err := classical.FitLookup(t.Context(), classical.LastThreeMarks, tpptest.Chains(3, 40), classical.FitOptions{})
@@ -122,7 +122,7 @@ func TestStatesAreReadStrictly(t *testing.T) {
 	}
 }
 
-// FuzzUnmarshalState: whatever the bytes, there is an error or a state that works and is written as it was read.
+// FuzzUnmarshalState checks that any bytes give an error, or a state that works and is written as it was read.
 func FuzzUnmarshalState(f *testing.F) {
 	models := modeltest.Carriers(f)
 	models = append(models[:3], models[len(models)-1])

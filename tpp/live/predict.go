@@ -47,7 +47,7 @@ func Predict(m tpp.Model, s *tpp.Sequence, top int) ([]Prediction, error) {
 	return out, nil
 }
 
-// likeliest are the top likeliest marks.
+// likeliest returns the most probable marks, at most top of them.
 func likeliest(n *tpp.Next, names []string, top int) []MarkProbability {
 	all := make([]MarkProbability, len(n.Marks))
 	for mark, p := range n.Marks {

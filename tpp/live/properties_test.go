@@ -20,12 +20,12 @@ import (
 // The bugs that users of libraries of this field report again and again, each as a property that rules it out for every
 // recurrent variant, every lookup table, and where it is not about a network every classical model.
 
-// drawModel is one of the models, of three marks.
+// drawModel returns one of the models, of three marks.
 func drawModel(rt *rapid.T, models []tpp.Model) tpp.Model {
 	return models[rapid.IntRange(0, len(models)-1).Draw(rt, "model")]
 }
 
-// TestPredictionsNeverLookAhead: whatever comes later, what was predicted until then stays the same to the last bit.
+// TestPredictionsNeverLookAhead checks that later events change no earlier prediction, to the last bit.
 func TestPredictionsNeverLookAhead(t *testing.T) {
 	models := append(modeltest.Carriers(t), modeltest.Classics(t)...)
 	rapid.Check(t, func(rt *rapid.T) {
@@ -59,8 +59,8 @@ func TestPredictionsNeverLookAhead(t *testing.T) {
 	})
 }
 
-// TestWaitingIsConditioning: given that nothing came, survival is S(elapsed + t)/S(elapsed), the end included, however long
-// it was and in whatever steps one asks.
+// TestWaitingIsConditioning checks that after a silence the survival is S(elapsed + t)/S(elapsed), the end included, however
+// long the silence was.
 func TestWaitingIsConditioning(t *testing.T) {
 	models := append(modeltest.Carriers(t), modeltest.Classics(t)...)
 	rapid.Check(t, func(rt *rapid.T) {
@@ -98,7 +98,7 @@ func TestWaitingIsConditioning(t *testing.T) {
 	})
 }
 
-// inUnit is the dataset with times in a unit of which the old one has factor.
+// inUnit returns a copy of the dataset with all times multiplied by factor.
 func inUnit(d *tpp.Dataset, factor float64) *tpp.Dataset {
 	out := &tpp.Dataset{MarkNames: d.MarkNames, Sequences: slices.Clone(d.Sequences)}
 	for i := range out.Sequences {
@@ -117,7 +117,7 @@ func inUnit(d *tpp.Dataset, factor float64) *tpp.Dataset {
 	return out
 }
 
-// TestUnitsOnlyScale: in another unit, with gaps from 1e-3 to 1e9, the same training gives the same model: densities differ
+// TestUnitsOnlyScale checks that in another unit, with gaps from 1e-3 to 1e9, the same training gives the same model: densities differ
 // by the factor, predictions scale with it, everything else stays. The published softplus head, which works in the unit
 // itself, is left out.
 func TestUnitsOnlyScale(t *testing.T) {

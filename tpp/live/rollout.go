@@ -65,7 +65,7 @@ func (f *stateFollower) TypicalCovariates(dst []float64) []float64 {
 	return dst
 }
 
-// newFollower is the fastest follower of a state.
+// newFollower returns the fastest follower for a state.
 func newFollower(state tpp.State) tpp.Follower {
 	if s, ok := state.(tpp.FollowerState); ok {
 		if f := s.NewFollower(); f != nil {

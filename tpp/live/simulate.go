@@ -169,7 +169,7 @@ func (g *simulator) sequence(ctx context.Context, s *tpp.Sequence, i int) error 
 	}
 }
 
-// onTick is the time of an event tau after now, rounded to a whole number of ticks after the last event.
+// onTick returns the time of an event tau after now, rounded to a whole number of ticks after the last event.
 func (g *simulator) onTick(last, now, tau float64) float64 {
 	tick := g.opts.Resolution
 	if tick == 0 {
@@ -196,7 +196,7 @@ func (g *simulator) begin(s, begun *tpp.Sequence) (tpp.State, error) {
 	return state, nil
 }
 
-// event is a drawn event with its covariates.
+// event returns a drawn event with its covariates.
 func (g *simulator) event(state tpp.State, at float64, mark int) tpp.Event {
 	switch t, ok := state.(tpp.TypicalState); {
 	case g.opts.Covariates != nil:

@@ -126,7 +126,7 @@ func TestRescalingSeesAWrongModel(t *testing.T) {
 	}
 }
 
-// TestSimulateGoesOn: from a beginning, after a silence that is known, the first gap has the conditional distribution.
+// TestSimulateGoesOn checks that after a given beginning and a known silence the first gap has the conditional distribution.
 func TestSimulateGoesOn(t *testing.T) {
 	m := modeltest.Random(t, modeltest.Variants[1], 9)
 	begun := tpp.Sequence{ArrivalTimes: []float64{100, 130}, Marks: []int{2, 1}, TStart: new(90.0), TEnd: new(150.0)}

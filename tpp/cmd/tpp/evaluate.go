@@ -307,7 +307,7 @@ func printAll(w io.Writer, results []result) error {
 	return tw.Flush()
 }
 
-// decimalsOf is how many decimals of a score people want to see: fewer of times in ms.
+// decimalsOf returns the number of decimals with which a score is printed: fewer for times in ms.
 func decimalsOf(name string) int {
 	switch name {
 	case "mae", "rmse", "crps", "otd", "nll_sequence":
@@ -326,7 +326,7 @@ func printConfusion(w io.Writer, results []result) error {
 	return nil
 }
 
-// number is a score for people; a dash stands for one that the model does not have.
+// number returns a score for people; a dash stands for one that the model does not have.
 func number(v float64, decimals int) string {
 	if math.IsNaN(v) {
 		return "–"

@@ -183,7 +183,7 @@ func inspectDataset(ctx context.Context, fs *flag.FlagSet, path string, size int
 	return d, nil
 }
 
-// sequencesOf are the sequences of a file one by one, but for a document from a pipe, whose mapping may come last.
+// sequencesOf returns the sequences of a file one by one, but for a document from a pipe, whose mapping may come last.
 func sequencesOf(ctx context.Context, path string, r *dataset.SequenceReader) func(yield func(*tpp.Sequence, error) bool) {
 	info, err := os.Stat(path)
 	if r.Format() != dataset.FormatJSON || err == nil && info.Mode().IsRegular() {
@@ -259,7 +259,7 @@ func (d *datasetReport) print(w io.Writer) error {
 	return tw.Flush()
 }
 
-// printable is a name as it is, or quoted if it would upset a terminal or a table.
+// printable returns a name as it is, or quoted if it would upset a terminal or a table.
 func printable(name string) string {
 	if quoted := strconv.Quote(name); quoted != `"`+name+`"` || name == "" {
 		return quoted
@@ -269,7 +269,7 @@ func printable(name string) string {
 
 func share(n, of int) float64 { return 100 * float64(n) / float64(max(of, 1)) }
 
-// plain is a number in full where it is short enough to be read.
+// plain returns a number in full where it is short enough to be read.
 func plain(v float64) string {
 	if size := math.Abs(v); size != 0 && (size < 1e-3 || size >= 1e15) {
 		return strconv.FormatFloat(v, 'g', 6, 64)
@@ -277,7 +277,7 @@ func plain(v float64) string {
 	return strconv.FormatFloat(math.Round(v*1000)/1000, 'f', -1, 64)
 }
 
-// stamp is a time as a date, if it can be meant as milliseconds since 1970: one from 1990 to 2100.
+// stamp returns a time as a date, if it can be meant as milliseconds since 1970: one from 1990 to 2100.
 func stamp(ms float64) string {
 	if ms < 631152000000 || ms > 4102444800000 {
 		return ""

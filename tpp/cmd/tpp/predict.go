@@ -156,7 +156,7 @@ func printPredictions(w io.Writer, sequence int, model tpp.Model, s *tpp.Sequenc
 	return tw.Flush()
 }
 
-// clockOf is the unit of a model's times, and how many decimals its clock tells.
+// clockOf returns the unit of a model's times, and how many decimals its clock tells.
 func clockOf(m tpp.Model) (unit string, digits int) {
 	if c, ok := m.(interface{ Resolution() float64 }); ok && c.Resolution() < 1 {
 		digits = int(math.Ceil(-math.Log10(c.Resolution())))

@@ -71,7 +71,7 @@ func TestSampleGoesOnFromADataset(t *testing.T) {
 	}
 }
 
-// TestSampleFromTheStart: a model that has seen windows begin can begin one.
+// TestSampleFromTheStart checks that a model that has seen windows begin can begin one.
 func TestSampleFromTheStart(t *testing.T) {
 	path := chain(t, "chain.json", inOrder, 30)
 	d, err := dataset.ReadFile(path)

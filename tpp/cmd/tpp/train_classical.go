@@ -17,7 +17,7 @@ import (
 	"github.com/tppfaas/tppfaas/tpp/neural"
 )
 
-// kinds are all kinds of models that train knows.
+// kinds returns all kinds of models that train knows.
 func kinds() []string {
 	var names []string
 	for _, kind := range neural.Kinds() {

@@ -9,7 +9,7 @@ import (
 	"github.com/tppfaas/tppfaas/tpp/neural"
 )
 
-// TestTrainClassical: every classical kind is trained, scored, and read by the other commands.
+// TestTrainClassical checks that every classical kind is trained, scored, and read by the other commands.
 func TestTrainClassical(t *testing.T) {
 	data := chain(t, "chain.json.gz", inOrder, 30)
 	for _, kind := range kinds()[len(neural.Kinds()):] {
