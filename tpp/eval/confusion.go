@@ -48,28 +48,28 @@ func (c *Confusion) add(mark, predicted int) {
 // MarkNames names the marks by index; empty for an unmarked model.
 func (c *Confusion) MarkNames() []string { return c.markNames }
 
-// Events is the number of events counted.
+// Events returns the number of events counted.
 func (c *Confusion) Events() int { return c.events }
 
-// Count is the number of events of a mark for which another, or the same, was predicted.
+// Count returns the number of events with the first mark for which the second was predicted.
 func (c *Confusion) Count(mark, predicted int) int { return c.counts[[2]int{mark, predicted}] }
 
 // Support returns the number of events of a mark.
 func (c *Confusion) Support(mark int) int { return c.came[mark] }
 
-// Predicted is the number of events for which a mark was predicted.
+// Predicted returns the number of events for which a mark was predicted.
 func (c *Confusion) Predicted(mark int) int { return c.predicted[mark] }
 
-// Accuracy is the share of events whose mark was predicted; NaN without events.
+// Accuracy returns the share of events whose mark was predicted; NaN without events.
 func (c *Confusion) Accuracy() float64 { return float64(c.correct) / float64(c.events) }
 
-// F1 is 2 TP / (2 TP + FP + FN) of a mark, the harmonic mean of precision and recall; NaN for a mark that neither came
+// F1 returns 2 TP / (2 TP + FP + FN) of a mark, the harmonic mean of precision and recall; NaN for a mark that neither came
 // nor was predicted.
 func (c *Confusion) F1(mark int) float64 {
 	return 2 * float64(c.right[mark]) / float64(c.came[mark]+c.predicted[mark])
 }
 
-// MacroF1 is the mean of F1 over the marks that came or were predicted; NaN without events.
+// MacroF1 returns the mean of F1 over the marks that came or were predicted; NaN without events.
 func (c *Confusion) MacroF1() float64 {
 	sum, marks := 0.0, 0
 	for m := range c.came {
@@ -81,7 +81,7 @@ func (c *Confusion) MacroF1() float64 {
 	return sum / float64(marks)
 }
 
-// Cells are the pairs of marks that occurred, by the mark that came, then the mark predicted.
+// Cells returns the pairs of marks that occurred, ordered by the mark that came, then the mark predicted.
 func (c *Confusion) Cells() []ConfusionCell {
 	cells := make([]ConfusionCell, 0, len(c.counts))
 	for pair, n := range c.counts {
@@ -93,7 +93,7 @@ func (c *Confusion) Cells() []ConfusionCell {
 	return cells
 }
 
-// Marks are the marks that came or were predicted, in their order.
+// Marks returns the marks that came or were predicted, in ascending order.
 func (c *Confusion) Marks() []int {
 	var marks []int
 	for m := range c.came {
@@ -111,8 +111,8 @@ func (c *Confusion) name(mark int) string {
 	return strconv.Itoa(mark)
 }
 
-// ShortNames are the names without the beginning that all of them share up to a dash, such as an application's, which is
-// returned beside them.
+// ShortNames returns the names without their longest common prefix that ends in a dash, such as an application's name, and
+// that prefix.
 func ShortNames(names []string) (short []string, shared string) {
 	if len(names) < 2 {
 		return names, ""

@@ -7,7 +7,7 @@ import (
 	"github.com/tppfaas/tppfaas/tpp/dist"
 )
 
-// CRPS is the continuous ranked probability score of a distribution of the inter time when it turned out to be y, up to a
+// CRPS returns the continuous ranked probability score of a distribution of the inter time when it turned out to be y, up to a
 // horizon,
 //
 //	∫₀ʰ (F(t) − 1{t ≥ y})² dt,

@@ -7,7 +7,7 @@ import (
 	"github.com/tppfaas/tppfaas/tpp"
 )
 
-// Distance is the optimal-transport distance between two lists of events (Mei, Qin and Eisner 2019, Imputing Missing
+// Distance returns the optimal-transport distance between two lists of events (Mei, Qin and Eisner 2019, Imputing Missing
 // Events in Continuous-Time Event Streams, section 5): the least cost of turning one into the other, where moving an
 // event costs |Δt|, and taking one away or putting one in costs edit ≥ 0 each. A mark cannot be changed: each mark is
 // transported by itself. So two events of one mark are matched only if they are at most 2·edit apart. It is a metric, in

@@ -54,7 +54,7 @@ type Scores struct {
 	OTD float64
 }
 
-// All are the scores with their usual names, in the order of the fields.
+// All returns the scores with their usual names, in the order of the fields.
 func (s Scores) All() iter.Seq2[string, float64] {
 	return func(yield func(string, float64) bool) {
 		for _, score := range [...]struct {

@@ -1,0 +1,17 @@
+// Package eval scores models on datasets: likelihoods, errors of predictions, and calibration.
+//
+//	scores, err := eval.Evaluate(ctx, model, test, eval.EvaluateOptions{})
+//	if err != nil {
+//		return err
+//	}
+//	for name, value := range scores.All() {
+//		fmt.Println(name, value)
+//	}
+//
+// [Scores] defines each score at its field: negative log likelihoods of time, mark, both, and the end; MAE and RMSE of the
+// median; CRPS (see [CRPS]); accuracy, macro F1 and calibration error of the most probable mark; coverage of intervals; the
+// Kolmogorov-Smirnov test of the rescaled times; and the optimal-transport distance of forecasts (see [Distance]).
+//
+// [Diagnose] also returns the PIT histogram, the calibration bins and the confusion of marks. [EvaluateStream] and
+// [DiagnoseStream] read data that does not fit into memory. [Repeat] compares models over several splits of a dataset.
+package eval
