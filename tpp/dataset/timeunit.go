@@ -19,7 +19,7 @@ var timeUnits = []struct {
 	{"ns", -6, 1}, {"us", -3, 1}, {"ms", 0, 1}, {"s", 3, 1}, {"min", 3, 60}, {"h", 3, 3600},
 }
 
-// TimeUnits returns the units that [ReadOptions] knows: ns, us, ms, s, min and h.
+// TimeUnits returns the units that [ReadOptions] accepts: ns, us, ms, s, min and h.
 func TimeUnits() []string {
 	var names []string
 	for _, u := range timeUnits {
