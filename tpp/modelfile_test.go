@@ -17,7 +17,7 @@ import (
 	"github.com/tppfaas/tppfaas/tpp/neural"
 )
 
-// fileModels are models of every kind, by a name.
+// fileModels returns models of every kind, by a name.
 func fileModels(t testing.TB, d *tpp.Dataset) map[string]tpp.FileModel {
 	t.Helper()
 	models := map[string]tpp.FileModel{}

@@ -30,7 +30,7 @@ func DrawIndex[F float32 | float64](weights []F, total, u float64) (index int, r
 // MinUniform keeps what is left of a uniform number inside the open interval.
 const MinUniform = 1.0 / (1 << 53)
 
-// DrawLogNormal is the quantile of a log-normal distribution at v.
+// DrawLogNormal returns the quantile of a log-normal distribution at v.
 func DrawLogNormal(mu, sigma, v float64) float64 {
 	v = min(max(v, MinUniform), 1-MinUniform)
 	return math.Min(math.Exp(mu+sigma*mathext.NormalQuantile(v)), math.MaxFloat64)

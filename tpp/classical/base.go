@@ -38,12 +38,12 @@ func parseClassical(f *tpp.ModelFile) (*classicalDescription, error) {
 	return d, nil
 }
 
-// vector is a tensor of one dimension.
+// vector returns a tensor of one dimension.
 func vector(data ...float64) tpp.Tensor {
 	return tpp.Tensor{Shape: []int{len(data)}, Data: data}
 }
 
-// model is what a constructor returns as a Model, nil if there is none.
+// model returns what a constructor returns as a Model, nil if there is none.
 func model[M tpp.Model](m M, err error) (tpp.Model, error) {
 	if err != nil {
 		return nil, err
@@ -51,7 +51,7 @@ func model[M tpp.Model](m M, err error) (tpp.Model, error) {
 	return m, nil
 }
 
-// fileFingerprint is a hash of the model's file.
+// fileFingerprint returns a hash of the model's file.
 func fileFingerprint(m tpp.FileModel) uint64 {
 	h := fnv.New64a()
 	if err := m.Encode(h); err != nil {
@@ -70,22 +70,22 @@ func newClassical(kind Kind, d *tpp.Dataset, opts FitOptions) classical {
 	}}
 }
 
-// Kind is the kind of the model, as Fit and model files name it.
+// Kind returns the kind of the model, as Fit and model files name it.
 func (c *classical) Kind() string { return c.head.Kind }
 
 // MarkNames names the marks by index; empty for an unmarked model.
 func (c *classical) MarkNames() []string { return c.head.Marks }
 
-// CovariateNames is empty: classical models know times and marks only.
+// CovariateNames returns empty: classical models know times and marks only.
 func (c *classical) CovariateNames() []string { return nil }
 
 // TimeUnit names the unit of all times.
 func (c *classical) TimeUnit() string { return c.head.TimeUnit }
 
-// Resolution is the tick of the clock that took the times, in the time unit.
+// Resolution returns the tick of the clock that took the times, in the time unit.
 func (c *classical) Resolution() float64 { return c.head.Resolution }
 
-// gapFloor is the shortest gap that the clock can tell from 0.
+// gapFloor returns the shortest gap that the clock can tell from 0.
 func (c *classical) gapFloor() float64 { return c.head.Resolution / 2 }
 
 // checkEnd checks a probability of the end: some event must be possible.
@@ -96,7 +96,7 @@ func checkEnd(p float64) error {
 	return nil
 }
 
-// normalised are probabilities that sum to 1 but for the rounding of a file, exactly.
+// normalised returns probabilities that sum to 1 but for the rounding of a file, exactly.
 func normalised(p []float64) ([]float64, error) {
 	total := 0.0
 	for _, v := range p {

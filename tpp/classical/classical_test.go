@@ -209,7 +209,7 @@ func TestLogGapMoments(t *testing.T) {
 	}
 }
 
-// oddDatasets are valid, and hard on whoever fits them.
+// oddDatasets returns valid, and hard on whoever fits them.
 func oddDatasets() map[string]*tpp.Dataset {
 	return map[string]*tpp.Dataset{
 		"one gap":         {Sequences: []tpp.Sequence{{ArrivalTimes: []float64{1, 5}}}},

@@ -37,19 +37,19 @@ func newLogGap(gap, resolution float64) logGap {
 // component is a log-normal component of a gap's distribution: weight, and mean and standard deviation of the logarithm.
 type component struct{ weight, mu, sigma float64 }
 
-// logProb is the mean log density of log τ over the tick of a gap, with the weight.
+// logProb returns the mean log density of log τ over the tick of a gap, with the weight.
 func (c *component) logProb(g *logGap) float64 {
 	z := (g.mean - c.mu) / c.sigma
 	w := g.variance / (c.sigma * c.sigma)
 	return math.Log(c.weight) - math.Log(c.sigma) - 0.5*(z*z+w) - 0.5*math.Log(2*math.Pi)
 }
 
-// alone is the component's distribution without its weight.
+// alone returns the component's distribution without its weight.
 func (c *component) alone() dist.LogNormMix {
 	return dist.LogNormMix{LogWeights: []float64{0}, Mu: []float64{c.mu}, Sigma: []float64{c.sigma}}
 }
 
-// backgroundOf is the component of a gap that could have been anything: it has the mean of the logarithms of all gaps, and
+// backgroundOf returns the component of a gap that could have been anything: it has the mean of the logarithms of all gaps, and
 // their variance plus one.
 func backgroundOf(gaps []logGap) component {
 	var m num.Moments
@@ -112,7 +112,7 @@ func newGapClass(gaps []logGap, k int, background component) gapClass {
 	return c
 }
 
-// numGaps is the number of gaps.
+// numGaps returns the number of gaps.
 func (c *gapClass) numGaps() float64 {
 	n := 0.0
 	for _, g := range c.gaps {
@@ -189,7 +189,7 @@ func (g *gapMixtures) fit(ctx context.Context, maxIterations int) error {
 // of the squares of those.
 type expected struct{ n, sum, squares float64 }
 
-// step is one iteration. It returns the objective before it, which no step lowers: the mean over the tick of each gap of
+// step returns one iteration. It returns the objective before it, which no step lowers: the mean over the tick of each gap of
 // its log density, the survival of open sequences, and the one event by which the shares are smoothed. Up to the width of
 // the ticks it is, by Jensen's inequality, a lower bound of the likelihood at the clock's resolution; unlike a density at
 // the gaps themselves it is bounded, however many of them are equal.
@@ -278,7 +278,7 @@ func (g *gapMixtures) expectOpen(waited float64, stats [][]expected, added []flo
 	return total, math.Exp(logEnd - total)
 }
 
-// logLonger is the log probability that an event of the class comes next, from component k, after a gap above t.
+// logLonger returns the log probability that an event of the class comes next, from component k, after a gap above t.
 func (c *gapClass) logLonger(k int, t float64) float64 {
 	return math.Log(c.share) + math.Log(c.components[k].weight) + c.components[k].alone().LogSurvival(t)
 }
@@ -305,7 +305,7 @@ func (c *gapClass) maximise(stats []expected) {
 	}
 }
 
-// logNormalOf is the distribution of components as a file holds them, whose weights sum to 1 but for rounding.
+// logNormalOf returns the distribution of components as a file holds them, whose weights sum to 1 but for rounding.
 func logNormalOf(weights, mu, sigma []float64) (*dist.LogNormMix, error) {
 	mix := &dist.LogNormMix{}
 	total := 0.0

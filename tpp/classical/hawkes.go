@@ -61,10 +61,10 @@ func newHawkes(c classical, base, excitation, decay, end []float64) (*Hawkes, er
 	return h, nil
 }
 
-// BaseIntensity is μ by mark, per time unit.
+// BaseIntensity returns μ by mark, per time unit.
 func (h *Hawkes) BaseIntensity() []float64 { return slices.Clone(h.base) }
 
-// Kernel is what an event of mark from adds to the intensity of mark to: alpha·exp(−beta·t) at time t after it, both per
+// Kernel returns what an event of mark from adds to the intensity of mark to: alpha·exp(−beta·t) at time t after it, both per
 // time unit. It excites alpha/beta events.
 func (h *Hawkes) Kernel(from, to int) (alpha, beta float64) {
 	pair := from*h.head.NumMarks + to
@@ -74,7 +74,7 @@ func (h *Hawkes) Kernel(from, to int) (alpha, beta float64) {
 	return h.excitation[pair], h.decay[pair]
 }
 
-// decayOf is the rate of decay of an excitation of a state.
+// decayOf returns the rate of decay of an excitation of a state.
 func (h *Hawkes) decayOf(excited int) float64 {
 	if len(h.decay) == 1 {
 		return h.decay[0]
@@ -82,7 +82,7 @@ func (h *Hawkes) decayOf(excited int) float64 {
 	return h.decay[excited]
 }
 
-// NewState is the state before the first event.
+// NewState returns the state before the first event.
 func (h *Hawkes) NewState(start float64) tpp.State { return h.newState(start) }
 
 func (h *Hawkes) newState(start float64) *hawkesState {
@@ -133,7 +133,7 @@ func (s *hawkesState) Observe(e tpp.Event) error {
 	return nil
 }
 
-// Next is the distribution of the next event.
+// Next returns the distribution of the next event.
 func (s *hawkesState) Next(now float64) *tpp.Next {
 	if !s.fresh {
 		s.refresh()
@@ -167,7 +167,7 @@ func (s *hawkesState) refresh() {
 	s.fresh = true
 }
 
-// Clone is an independent copy.
+// Clone returns an independent copy.
 func (s *hawkesState) Clone() tpp.State {
 	c := s.h.newState(s.last)
 	c.CopyFrom(s)
@@ -195,7 +195,7 @@ type hawkesJoint struct {
 	spent        float64 // what the others have added to Λ
 }
 
-// LogProbMark is log λₘ(tau) − Λ(tau).
+// LogProbMark returns log λₘ(tau) − Λ(tau).
 func (j *hawkesJoint) LogProbMark(tau float64, mark int) float64 {
 	if math.IsInf(tau, 1) {
 		return math.Inf(-1)
@@ -205,7 +205,7 @@ func (j *hawkesJoint) LogProbMark(tau float64, mark int) float64 {
 	return math.Log(j.rate[mark]) + j.s.time.LogSurvival(tau)
 }
 
-// LogIntervalMark is the log probability of the interval and the share of the mark in it. The shares come from quadrature
+// LogIntervalMark returns the log probability of the interval and the share of the mark in it. The shares come from quadrature
 // and sum to 1 exactly.
 func (j *hawkesJoint) LogIntervalMark(a, b float64, mark int) float64 {
 	return j.s.time.LogInterval(a, b) + math.Log(j.sharesOf(a, b)[mark])
@@ -256,7 +256,7 @@ func (j *hawkesJoint) at(t float64) (compensator float64) {
 	return compensator
 }
 
-// decayed is exp(−βt) and its integral from 0 to t, to ten digits at least.
+// decayed returns exp(−βt) and its integral from 0 to t, to ten digits at least.
 func decayed(beta, t float64) (left, spent float64) {
 	x := beta * t
 	left = math.Exp(-x)
@@ -266,7 +266,7 @@ func decayed(beta, t float64) (left, spent float64) {
 	return left, (1 - left) / beta
 }
 
-// sharesOf are the probabilities of the marks of an event that comes after a and until b: the integrals of
+// sharesOf returns the probabilities of the marks of an event that comes after a and until b: the integrals of
 // λₘ(t) exp(−Λ(t)), divided by their sum. What comes with a probability below e⁻⁴⁰ after a is left out. They are valid
 // until the next call.
 func (j *hawkesJoint) sharesOf(a, b float64) []float64 {
@@ -361,7 +361,7 @@ func readHawkes(f *tpp.ModelFile) (tpp.Model, error) {
 	return model(newHawkes(classical{h}, base, excitation, decay, end))
 }
 
-// Fingerprint is a hash of everything that the model's file says.
+// Fingerprint returns a hash of everything that the model's file says.
 func (h *Hawkes) Fingerprint() uint64 { return fileFingerprint(h) }
 
 // MarshalBinary writes the time and the mark of the last event, and the excitations.

@@ -69,7 +69,7 @@ type hawkesLikelihood struct {
 	count                []float64 // events by mark
 }
 
-// slot is where the events of mark from are that excite mark to.
+// slot returns where the events of mark from are that excite mark to.
 func (l *hawkesLikelihood) slot(from, to int) int {
 	if l.perPair {
 		return from*l.marks + to
@@ -77,7 +77,7 @@ func (l *hawkesLikelihood) slot(from, to int) int {
 	return from
 }
 
-// eachSlot are the slots of the events of one mark.
+// eachSlot returns the slots of the events of one mark.
 func (l *hawkesLikelihood) eachSlot(from int) (begin, end int) {
 	if l.perPair {
 		return from * l.marks, (from + 1) * l.marks
@@ -136,7 +136,7 @@ func newHawkesLikelihood(d *tpp.Dataset, r *records, opts FitOptions) *hawkesLik
 	return l
 }
 
-// typicalGaps are a short, a middling and a long gap of the data, without repetition.
+// typicalGaps returns a short, a middling and a long gap of the data, without repetition.
 func (l *hawkesLikelihood) typicalGaps() []float64 {
 	var gaps []float64
 	for i := range l.sequences {
@@ -162,7 +162,7 @@ func (l *hawkesLikelihood) split(x []float64) (mu, eta, beta, end []float64) {
 	return mu, eta, x[:decays], x[decays:]
 }
 
-// size is the number of parameters.
+// size returns the number of parameters.
 func (l *hawkesLikelihood) size() int {
 	n := l.marks + l.marks*l.marks + 1
 	if l.perPair {
@@ -174,7 +174,7 @@ func (l *hawkesLikelihood) size() int {
 	return n
 }
 
-// start is where the search starts: half of the events from the base intensities, half excited, with one rate of decay.
+// start returns where the search starts: half of the events from the base intensities, half excited, with one rate of decay.
 func (l *hawkesLikelihood) start(r *records, decay float64) []float64 {
 	x := make([]float64, l.size())
 	mu, eta, beta, end := l.split(x)
@@ -254,7 +254,7 @@ func (l *hawkesLikelihood) unpack(x []float64) {
 	}
 }
 
-// negative is the negative log likelihood per event of the parameters, smoothed, and its gradient.
+// negative returns the negative log likelihood per event of the parameters, smoothed, and its gradient.
 func (l *hawkesLikelihood) negative(x, grad []float64) float64 {
 	l.unpack(x)
 	clear(grad)
@@ -313,7 +313,7 @@ func (l *hawkesLikelihood) touch(slot int, t float64) {
 	}
 }
 
-// sequence is the log likelihood of one sequence. It adds its gradient by the parameters, that of ends by their log odds.
+// sequence returns the log likelihood of one sequence. It adds its gradient by the parameters, that of ends by their log odds.
 func (l *hawkesLikelihood) sequence(s *hawkesSequence, gradMu, gradEnd []float64) float64 {
 	n := l.marks
 	clear(l.left)
@@ -376,7 +376,7 @@ func (l *hawkesLikelihood) sequence(s *hawkesSequence, gradMu, gradEnd []float64
 	return sum + l.last(s, gradMu, gradEnd)
 }
 
-// last is the log likelihood of what came after the last event: the end, or nothing in the time waited.
+// last returns the log likelihood of what came after the last event: the end, or nothing in the time waited.
 func (l *hawkesLikelihood) last(s *hawkesSequence, gradMu, gradEnd []float64) float64 {
 	n := l.marks
 	mark := s.marks[len(s.marks)-1]
@@ -426,7 +426,7 @@ func (l *hawkesLikelihood) last(s *hawkesSequence, gradMu, gradEnd []float64) fl
 	return logS
 }
 
-// model is the process with the parameters x, in the dataset's unit of time.
+// model returns the process with the parameters x, in the dataset's unit of time.
 func (l *hawkesLikelihood) model(c classical, x []float64) (*Hawkes, error) {
 	l.unpack(x)
 	_, _, beta, _ := l.split(x)

@@ -18,7 +18,7 @@ import (
 	"github.com/tppfaas/tppfaas/tpp/internal/tpptest"
 )
 
-// hawkesOf is a Hawkes process of two marks, in a unit of which a tick of the clock is 1e-6.
+// hawkesOf returns a Hawkes process of two marks, in a unit of which a tick of the clock is 1e-6.
 func hawkesOf(t testing.TB, base, excitation, decay, end []float64) *Hawkes {
 	t.Helper()
 	m, err := newHawkes(classical{tpp.ModelHeader{

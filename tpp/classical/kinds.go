@@ -14,7 +14,7 @@ type kind struct {
 	read tpp.ModelReader
 }
 
-// kinds are all of them: a new one takes a row here.
+// kinds returns all of them: a new one takes a row here.
 func kinds() []kind {
 	return []kind{
 		{KindPoisson, asFileModel(FitPoisson), readPoisson},
@@ -33,7 +33,7 @@ func init() {
 	}
 }
 
-// asFileModel is a fit whose model, nil or not, is returned as a FileModel.
+// asFileModel returns a fit whose model, nil or not, is returned as a FileModel.
 func asFileModel[M tpp.FileModel](fit func(context.Context, *tpp.Dataset, FitOptions) (M, error)) func(context.Context, *tpp.Dataset, FitOptions) (tpp.FileModel, error) {
 	return func(ctx context.Context, d *tpp.Dataset, opts FitOptions) (tpp.FileModel, error) {
 		m, err := fit(ctx, d, opts)
@@ -44,7 +44,7 @@ func asFileModel[M tpp.FileModel](fit func(context.Context, *tpp.Dataset, FitOpt
 	}
 }
 
-// Kinds are the kinds that Fit knows.
+// Kinds returns the kinds that Fit knows.
 func Kinds() []Kind {
 	var names []Kind
 	for _, k := range kinds() {

@@ -27,10 +27,10 @@ const (
 	LastMarkAndSet
 )
 
-// String is the key's name in the kind of a model: mark, marks3 or set.
+// String returns the key's name in the kind of a model: mark, marks3 or set.
 func (k LookupKey) String() string { return [...]string{"mark", "marks3", "set"}[k] }
 
-// marks is how many of the last marks the key keeps.
+// marks returns how many of the last marks the key keeps.
 func (k LookupKey) marks() int {
 	if k == LastThreeMarks {
 		return 3
@@ -181,7 +181,7 @@ func (c *lookupCell) finish(resolution float64, knowsEnd bool) error {
 	return nil
 }
 
-// NewState is the state before the first event.
+// NewState returns the state before the first event.
 func (l *Lookup) NewState(start float64) tpp.State { return &lookupState{l: l, last: start} }
 
 // The levels of a key, from the whole history that it keeps down to none of it.
@@ -209,7 +209,7 @@ func (h *lookupHistory) observe(mark int) {
 	h.events++
 }
 
-// kept is an empty cell for what a key keeps of the history.
+// kept returns an empty cell for what a key keeps of the history.
 func (h *lookupHistory) kept(k LookupKey, numMarks int) historyCounts {
 	c := historyCounts{next: make([]float64, numMarks)}
 	c.marks = slices.Clone(h.last[:min(k.marks(), h.events)])
@@ -223,7 +223,7 @@ func (h *lookupHistory) kept(k LookupKey, numMarks int) historyCounts {
 	return c
 }
 
-// history is one that leads to the cell.
+// history returns one that leads to the cell.
 func (c *historyCounts) history() *lookupHistory {
 	var h lookupHistory
 	for _, m := range c.set {
@@ -234,7 +234,7 @@ func (c *historyCounts) history() *lookupHistory {
 	return &h
 }
 
-// key is the text under which a table keeps the history. It is valid until the next call.
+// key returns the text under which a table keeps the history. It is valid until the next call.
 func (h *lookupHistory) key(k LookupKey, level int) []byte {
 	b := append(h.buf[:0], byte(level))
 	if level != anything {
@@ -330,7 +330,7 @@ func (l *Lookup) Encode(w io.Writer) error {
 	return tpp.EncodeModel(w, d, tensors)
 }
 
-// storable is the number nearest to a gap that two float32 add up to.
+// storable returns the number nearest to a gap that two float32 add up to.
 func storable(gap float64) float64 { return round32(gap) + round32(gap-round32(gap)) }
 
 func readLookup(f *tpp.ModelFile) (tpp.Model, error) {
@@ -411,7 +411,7 @@ func (c *historyCounts) validate() error {
 	return nil
 }
 
-// Fingerprint is a hash of the key, the names, and what was counted.
+// Fingerprint returns a hash of the key, the names, and what was counted.
 func (l *Lookup) Fingerprint() uint64 {
 	h := fnv.New64a()
 	fmt.Fprintf(h, "%s %q %d", l.Kind(), l.head.Marks, l.head.NumMarks)

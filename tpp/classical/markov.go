@@ -70,7 +70,7 @@ func FitMarkovRenewal(ctx context.Context, d *tpp.Dataset, opts FitOptions) (*Ma
 	return newMarkovRenewal(newClassical(KindMarkovRenewal, d, opts), p)
 }
 
-// rowOf is the row of a table for the mark of the last event.
+// rowOf returns the row of a table for the mark of the last event.
 func rowOf(from, marks int) int {
 	if from == startRow {
 		return marks
@@ -182,5 +182,5 @@ func readMarkovRenewal(f *tpp.ModelFile) (tpp.Model, error) {
 	return model(newMarkovRenewal(classical{h}, p))
 }
 
-// Fingerprint is a hash of everything that the model's file says.
+// Fingerprint returns a hash of everything that the model's file says.
 func (m *MarkovRenewal) Fingerprint() uint64 { return fileFingerprint(m) }

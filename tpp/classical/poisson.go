@@ -79,7 +79,7 @@ func newPoisson(c classical, rate float64, marks []float64, end float64) (*Poiss
 	return m, err
 }
 
-// Rate is the rate of events as long as the sequence is not over, per time unit.
+// Rate returns the rate of events as long as the sequence is not over, per time unit.
 func (m *Poisson) Rate() float64 { return m.rate }
 
 // Encode writes the model to w.
@@ -98,5 +98,5 @@ func readPoisson(f *tpp.ModelFile) (tpp.Model, error) {
 	return model(newPoisson(classical{h}, rate, marks, end))
 }
 
-// Fingerprint is a hash of everything that the model's file says.
+// Fingerprint returns a hash of everything that the model's file says.
 func (m *Poisson) Fingerprint() uint64 { return fileFingerprint(m) }

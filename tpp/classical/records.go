@@ -61,7 +61,7 @@ func newRecords(d *tpp.Dataset, opts *FitOptions) (*records, error) {
 	return r, nil
 }
 
-// numEnds is the number of complete sequences.
+// numEnds returns the number of complete sequences.
 func (r *records) numEnds() int {
 	n := 0
 	for _, e := range r.ends {
@@ -70,7 +70,7 @@ func (r *records) numEnds() int {
 	return n
 }
 
-// markShares are the shares of the marks among the scored events, as if one more had come that had 1/NumMarks of each:
+// markShares returns the shares of the marks among the scored events, as if one more had come that had 1/NumMarks of each:
 // none is impossible.
 func (r *records) markShares() []float64 {
 	p := make([]float64, r.numMarks)

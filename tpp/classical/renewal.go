@@ -92,5 +92,5 @@ func readRenewal(f *tpp.ModelFile) (tpp.Model, error) {
 	return model(newRenewal(classical{h}, p))
 }
 
-// Fingerprint is a hash of everything that the model's file says.
+// Fingerprint returns a hash of everything that the model's file says.
 func (m *Renewal) Fingerprint() uint64 { return fileFingerprint(m) }

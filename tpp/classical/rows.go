@@ -16,7 +16,7 @@ type rowModel struct {
 	rows []tpp.Next // as in rowState
 }
 
-// NewState is the state before the first event.
+// NewState returns the state before the first event.
 func (m *rowModel) NewState(start float64) tpp.State {
 	return &rowState{rows: m.rows, row: len(m.rows) - 1, last: start}
 }
@@ -85,7 +85,7 @@ func readLastTime(data []byte, size int) (last float64, rest []byte, err error) 
 	return last, data[8:], nil
 }
 
-// independentRows are the rows of a model whose times, marks and ends are independent of each other and of the past. The
+// independentRows returns the rows of a model whose times, marks and ends are independent of each other and of the past. The
 // sequence is not over before its first event.
 func independentRows(c classical, time dist.Distribution, marks []float64, end float64) ([]tpp.Next, error) {
 	if err := checkEnd(end); err != nil {

@@ -46,10 +46,10 @@ func (c Conditional) Validate() error {
 	return nil
 }
 
-// Total is the distribution of τ itself given τ > Elapsed.
+// Total returns the distribution of τ itself given τ > Elapsed.
 func (c Conditional) Total() Shifted { return Shifted{Dist: c, Offset: c.Elapsed} }
 
-// logReached is log P(τ > Elapsed), 0 where nothing is known yet.
+// logReached returns log P(τ > Elapsed), 0 where nothing is known yet.
 func (c *Conditional) logReached() float64 {
 	if c.Elapsed == 0 {
 		return 0
@@ -57,10 +57,10 @@ func (c *Conditional) logReached() float64 {
 	return c.Dist.LogSurvival(c.Elapsed)
 }
 
-// Prob is the probability density of the remaining time.
+// Prob returns the probability density of the remaining time.
 func (c Conditional) Prob(t float64) float64 { return math.Exp(c.LogProb(t)) }
 
-// LogProb is log f(Elapsed + t) − log S(Elapsed).
+// LogProb returns log f(Elapsed + t) − log S(Elapsed).
 func (c Conditional) LogProb(t float64) float64 {
 	reached := c.logReached()
 	switch {
@@ -74,7 +74,7 @@ func (c Conditional) LogProb(t float64) float64 {
 	return c.Dist.LogProb(c.Elapsed+t) - reached
 }
 
-// CDF is P(τ ≤ Elapsed + t | τ > Elapsed): whether the event comes within t from now.
+// CDF returns P(τ ≤ Elapsed + t | τ > Elapsed): whether the event comes within t from now.
 func (c Conditional) CDF(t float64) float64 {
 	reached, logS := c.ratio(t)
 	if logS < -math.Ln2 {
@@ -83,7 +83,7 @@ func (c Conditional) CDF(t float64) float64 {
 	return math.Exp(c.near(t, reached))
 }
 
-// LogCDF is log P(Elapsed < τ ≤ Elapsed + t) − log S(Elapsed), or by way of the survival where little of that is left.
+// LogCDF returns log P(Elapsed < τ ≤ Elapsed + t) − log S(Elapsed), or by way of the survival where little of that is left.
 func (c Conditional) LogCDF(t float64) float64 {
 	reached, logS := c.ratio(t)
 	if logS < -math.Ln2 {
@@ -92,10 +92,10 @@ func (c Conditional) LogCDF(t float64) float64 {
 	return c.near(t, reached)
 }
 
-// Survival is S(Elapsed + t)/S(Elapsed).
+// Survival returns S(Elapsed + t)/S(Elapsed).
 func (c Conditional) Survival(t float64) float64 { return math.Exp(c.LogSurvival(t)) }
 
-// LogSurvival is log S(Elapsed + t) − log S(Elapsed), by way of the CDF where those nearly agree.
+// LogSurvival returns log S(Elapsed + t) − log S(Elapsed), by way of the CDF where those nearly agree.
 func (c Conditional) LogSurvival(t float64) float64 {
 	reached, logS := c.ratio(t)
 	if logS < -math.Ln2 {
@@ -118,7 +118,7 @@ func (c *Conditional) ratio(t float64) (reached, logS float64) {
 	return reached, c.Dist.LogSurvival(c.Elapsed+t) - reached
 }
 
-// near is LogCDF where the event is more likely than not to come later than t.
+// near returns LogCDF where the event is more likely than not to come later than t.
 func (c *Conditional) near(t, reached float64) float64 {
 	switch {
 	case isNaN(t):
@@ -129,7 +129,7 @@ func (c *Conditional) near(t, reached float64) float64 {
 	return math.Min(LogInterval(c.Dist, c.Elapsed, c.Elapsed+t)-reached, 0)
 }
 
-// LogInterval is log P(Elapsed + a < τ ≤ Elapsed + b) − log S(Elapsed).
+// LogInterval returns log P(Elapsed + a < τ ≤ Elapsed + b) − log S(Elapsed).
 func (c Conditional) LogInterval(a, b float64) float64 {
 	reached := c.logReached()
 	switch {
@@ -143,7 +143,7 @@ func (c Conditional) LogInterval(a, b float64) float64 {
 	return math.Min(LogInterval(c.Dist, c.Elapsed+a, c.Elapsed+b)-reached, 0)
 }
 
-// Hazard is that of Dist at Elapsed + t: conditioning does not change it.
+// Hazard returns that of Dist at Elapsed + t: conditioning does not change it.
 func (c Conditional) Hazard(t float64) float64 {
 	switch {
 	case isNaN(t):
@@ -156,13 +156,13 @@ func (c Conditional) Hazard(t float64) float64 {
 	return Hazard(c.Dist, c.Elapsed+t)
 }
 
-// Mean is the mean residual life E[τ − Elapsed | τ > Elapsed].
+// Mean returns the mean residual life E[τ − Elapsed | τ > Elapsed].
 func (c Conditional) Mean() float64 { return c.RestrictedMean(math.Inf(1)) }
 
-// Median is Quantile(0.5).
+// Median returns Quantile(0.5).
 func (c Conditional) Median() float64 { return c.Quantile(0.5) }
 
-// Quantile is the smallest remaining time with CDF ≥ p, by Dist's QuantileLogSurvival if it has one, otherwise by
+// Quantile returns the smallest remaining time with CDF ≥ p, by Dist's QuantileLogSurvival if it has one, otherwise by
 // bisection.
 func (c Conditional) Quantile(p float64) float64 {
 	switch {
@@ -181,7 +181,7 @@ func (c Conditional) Quantile(p float64) float64 {
 	return bisect(func(t float64) bool { return c.LogCDF(t) >= logP })
 }
 
-// QuantileLogSurvival is the smallest remaining time with log S(t | Elapsed) ≤ logS.
+// QuantileLogSurvival returns the smallest remaining time with log S(t | Elapsed) ≤ logS.
 func (c Conditional) QuantileLogSurvival(logS float64) float64 {
 	switch {
 	case !(logS <= 0):
@@ -195,7 +195,7 @@ func (c Conditional) QuantileLogSurvival(logS float64) float64 {
 	return bisect(func(t float64) bool { return c.LogSurvival(t) <= logS })
 }
 
-// quantile is the remaining time at which d's survival has fallen by logS.
+// quantile returns the remaining time at which d's survival has fallen by logS.
 func (c *Conditional) quantile(d tailQuantiler, logS float64) float64 {
 	reached := c.logReached()
 	if math.IsInf(reached, -1) {
@@ -211,7 +211,7 @@ func (c *Conditional) quantile(d tailQuantiler, logS float64) float64 {
 // Rand draws a remaining time by inversion.
 func (c Conditional) Rand() float64 { return c.QuantileLogSurvival(math.Log(uniform(c.Src))) }
 
-// RestrictedMean is E[min(τ − Elapsed, h) | τ > Elapsed].
+// RestrictedMean returns E[min(τ − Elapsed, h) | τ > Elapsed].
 func (c Conditional) RestrictedMean(h float64) float64 {
 	switch {
 	case h <= 0 || isNaN(h):

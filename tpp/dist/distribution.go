@@ -14,17 +14,17 @@ import (
 // quantiles beyond CDF(+Inf). With valid parameters no method returns NaN for any time from 0 to +Inf. A time below 0
 // is before everything: density and CDF are 0 there. A NaN gives NaN.
 type Distribution interface {
-	// LogProb is the logarithm of the probability density f(t), accurate where f(t) underflows.
+	// LogProb returns the logarithm of the probability density f(t), accurate where f(t) underflows.
 	LogProb(t float64) float64
-	// CDF is F(t) = P(τ ≤ t).
+	// CDF returns F(t) = P(τ ≤ t).
 	CDF(t float64) float64
-	// LogSurvival is log S(t) = log P(τ > t), accurate far in the tail where S(t) underflows and near 0 where it is close to 1.
+	// LogSurvival returns log S(t) = log P(τ > t), accurate far in the tail where S(t) underflows and near 0 where it is close to 1.
 	LogSurvival(t float64) float64
-	// Quantile is the smallest t with F(t) ≥ p, for 0 ≤ p ≤ 1. Any other p gives NaN.
+	// Quantile returns the smallest t with F(t) ≥ p, for 0 ≤ p ≤ 1. Any other p gives NaN.
 	Quantile(p float64) float64
 }
 
-// LogMass is the logarithm of the probability that a clock of the given resolution reads t: the probability of the cell
+// LogMass returns the logarithm of the probability that a clock of the given resolution reads t: the probability of the cell
 // (t − resolution/2, t + resolution/2], where the cell of 0 takes all mass below. Unlike a density it is bounded by 0,
 // whatever the data: compare models by it where times are rounded. A resolution of 0 gives LogProb(t).
 func LogMass(d Distribution, t, resolution float64) float64 {

@@ -229,7 +229,7 @@ func TestTailQuantilersInvertLogSurvival(t *testing.T) {
 	}
 }
 
-// integral is ∫ f from a to b by Gauss-Legendre quadrature over short pieces of log time.
+// integral returns ∫ f from a to b by Gauss-Legendre quadrature over short pieces of log time.
 func integral(f func(float64) float64, a, b float64) float64 {
 	const pieces = 400
 	sum, from, ratio := 0.0, math.Log(a), math.Log(b/a)/pieces

@@ -64,7 +64,7 @@ func NewEmpirical(sample []float64, resolution float64) (*Empirical, error) {
 	return e, nil
 }
 
-// defaultBackground is the log-normal distribution of NewEmpirical. A time of 0 counts as half the resolution, or as the
+// defaultBackground returns the log-normal distribution of NewEmpirical. A time of 0 counts as half the resolution, or as the
 // smallest positive time of the sample where there is none.
 func (e *Empirical) defaultBackground() *LogNormMix {
 	floor := e.Resolution / 2
@@ -99,20 +99,20 @@ func (e *Empirical) Validate() error {
 	return nil
 }
 
-// Len is the size of the sample.
+// Len returns the size of the sample.
 func (e *Empirical) Len() int { return len(e.values) }
 
-// rank is how many times of the sample are ≤ t.
+// rank returns how many times of the sample are ≤ t.
 func (e *Empirical) rank(t float64) int {
 	return sort.Search(len(e.values), func(i int) bool { return e.values[i] > t })
 }
 
-// share is the probability of count times of the sample.
+// share returns the probability of count times of the sample.
 func (e *Empirical) share(count int) float64 {
 	return (1 - e.BackgroundWeight) * float64(count) / float64(len(e.values))
 }
 
-// mixed is the logarithm of the probability of count times of the sample and, with probability exp(background), of the
+// mixed returns the logarithm of the probability of count times of the sample and, with probability exp(background), of the
 // background.
 func (e *Empirical) mixed(count int, background float64) float64 {
 	if e.BackgroundWeight == 0 {
@@ -125,10 +125,10 @@ func (e *Empirical) mixed(count int, background float64) float64 {
 	return math.Min(math.Log(e.share(count)+math.Exp(background)), 0)
 }
 
-// Prob is the probability of the clock's cell around t divided by its width.
+// Prob returns the probability of the clock's cell around t divided by its width.
 func (e *Empirical) Prob(t float64) float64 { return math.Exp(e.LogProb(t)) }
 
-// LogProb is the logarithm of Prob.
+// LogProb returns the logarithm of Prob.
 func (e *Empirical) LogProb(t float64) float64 {
 	switch {
 	case isNaN(t):
@@ -151,10 +151,10 @@ func (e *Empirical) LogProb(t float64) float64 {
 	return math.Log(e.BackgroundWeight) + e.Background.LogProb(t)
 }
 
-// CDF is (1 − w) Fₙ(t) + w B(t).
+// CDF returns (1 − w) Fₙ(t) + w B(t).
 func (e *Empirical) CDF(t float64) float64 { return math.Exp(e.LogCDF(t)) }
 
-// LogCDF is log F(t).
+// LogCDF returns log F(t).
 func (e *Empirical) LogCDF(t float64) float64 {
 	switch {
 	case isNaN(t):
@@ -165,10 +165,10 @@ func (e *Empirical) LogCDF(t float64) float64 {
 	return e.mixed(e.rank(t), LogCDF(e.Background, t))
 }
 
-// Survival is 1 − F(t).
+// Survival returns 1 − F(t).
 func (e *Empirical) Survival(t float64) float64 { return math.Exp(e.LogSurvival(t)) }
 
-// LogSurvival is log S(t).
+// LogSurvival returns log S(t).
 func (e *Empirical) LogSurvival(t float64) float64 {
 	switch {
 	case isNaN(t):
@@ -183,7 +183,7 @@ func (e *Empirical) LogSurvival(t float64) float64 {
 	return e.mixed(above, e.Background.LogSurvival(t))
 }
 
-// LogInterval is log P(a < τ ≤ b), a ≤ 0 including the zeros of the sample.
+// LogInterval returns log P(a < τ ≤ b), a ≤ 0 including the zeros of the sample.
 func (e *Empirical) LogInterval(a, b float64) float64 {
 	switch {
 	case isNaN(a) || isNaN(b):
@@ -196,7 +196,7 @@ func (e *Empirical) LogInterval(a, b float64) float64 {
 	return e.mixed(e.rank(b)-e.rank(a), LogInterval(e.Background, a, b))
 }
 
-// Hazard is the probability of the clock's cell around t, given that nothing came before the cell, divided by the
+// Hazard returns the probability of the clock's cell around t, given that nothing came before the cell, divided by the
 // cell's width; at resolution 0, f(t)/S(t).
 func (e *Empirical) Hazard(t float64) float64 {
 	switch {
@@ -215,13 +215,13 @@ func (e *Empirical) Hazard(t float64) float64 {
 	return math.Exp(e.LogProb(t) - logS)
 }
 
-// Mean is the mean of the mixture.
+// Mean returns the mean of the mixture.
 func (e *Empirical) Mean() float64 { return e.RestrictedMean(math.Inf(1)) }
 
-// Median is Quantile(0.5); with the default background, the median of the sample.
+// Median returns Quantile(0.5); with the default background, the median of the sample.
 func (e *Empirical) Median() float64 { return e.Quantile(0.5) }
 
-// Quantile is the smallest t with F(t) ≥ p. Of the sample alone (BackgroundWeight 0) it is the sample quantile that
+// Quantile returns the smallest t with F(t) ≥ p. Of the sample alone (BackgroundWeight 0) it is the sample quantile that
 // averages at steps, definition 2 of Hyndman and Fan (1996): for p = 0.5 the usual median.
 func (e *Empirical) Quantile(p float64) float64 {
 	if !(p >= 0 && p <= 1) {
@@ -230,7 +230,7 @@ func (e *Empirical) Quantile(p float64) float64 {
 	return e.quantile(p, 1-p)
 }
 
-// QuantileLogSurvival is the smallest t with log S(t) ≤ logS.
+// QuantileLogSurvival returns the smallest t with log S(t) ≤ logS.
 func (e *Empirical) QuantileLogSurvival(logS float64) float64 {
 	if !(logS <= 0) {
 		return math.NaN()
@@ -238,7 +238,7 @@ func (e *Empirical) QuantileLogSurvival(logS float64) float64 {
 	return e.quantile(-math.Expm1(logS), math.Exp(logS))
 }
 
-// quantile is the smallest t with F(t) ≥ p, s = 1 − p.
+// quantile returns the smallest t with F(t) ≥ p, s = 1 − p.
 func (e *Empirical) quantile(p, s float64) float64 {
 	switch {
 	case p == 0:
@@ -268,7 +268,7 @@ func (e *Empirical) quantile(p, s float64) float64 {
 	return t
 }
 
-// backgroundQuantile is the quantile of the background, 0 ≤ p ≤ 1 and s = 1 − p up to rounding.
+// backgroundQuantile returns the quantile of the background, 0 ≤ p ≤ 1 and s = 1 − p up to rounding.
 func (e *Empirical) backgroundQuantile(p, s float64) float64 {
 	switch {
 	case p <= 0:
@@ -282,7 +282,7 @@ func (e *Empirical) backgroundQuantile(p, s float64) float64 {
 	return e.Background.Quantile(p)
 }
 
-// sampleQuantile is the quantile of the sample alone.
+// sampleQuantile returns the quantile of the sample alone.
 func (e *Empirical) sampleQuantile(p float64) float64 {
 	n := len(e.values)
 	position := float64(n) * p
@@ -305,7 +305,7 @@ func (e *Empirical) Rand() float64 {
 	return e.quantile(u, 1-u)
 }
 
-// RestrictedMean is E[min(τ, h)] of the mixture.
+// RestrictedMean returns E[min(τ, h)] of the mixture.
 func (e *Empirical) RestrictedMean(h float64) float64 {
 	if h <= 0 || isNaN(h) {
 		return h
@@ -319,7 +319,7 @@ func (e *Empirical) RestrictedMean(h float64) float64 {
 	return mean
 }
 
-// MeanResidual is E[min(τ − elapsed, h) | τ > elapsed] of the mixture; 0 where nothing lies beyond elapsed.
+// MeanResidual returns E[min(τ − elapsed, h) | τ > elapsed] of the mixture; 0 where nothing lies beyond elapsed.
 func (e *Empirical) MeanResidual(elapsed, h float64) float64 {
 	if elapsed == 0 {
 		return e.RestrictedMean(h)

@@ -52,7 +52,7 @@ func Train(t testing.TB, d *tpp.Dataset, opts neural.TrainOptions) *neural.Recur
 	return m
 }
 
-// Random is a model of the variant with random parameters, also for the initial context, of three marks.
+// Random returns a model of the variant with random parameters, also for the initial context, of three marks.
 func Random(t testing.TB, v Variant, seed uint64) *neural.Recurrent {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(seed, 12))
@@ -64,7 +64,7 @@ func Random(t testing.TB, v Variant, seed uint64) *neural.Recurrent {
 	})
 }
 
-// Paper is a model of the paper's shape (GRU 64, 64 components, 22 marks) that is hardly trained, and with the end so
+// Paper returns a model of the paper's shape (GRU 64, 64 components, 22 marks) that is hardly trained, and with the end so
 // unlikely that paths go on.
 func Paper(t testing.TB) *neural.Recurrent {
 	t.Helper()
@@ -76,7 +76,7 @@ func Paper(t testing.TB) *neural.Recurrent {
 	})
 }
 
-// untrained is a model after an epoch at a rate that moves nothing.
+// untrained returns a model after an epoch at a rate that moves nothing.
 func untrained(t testing.TB, cfg neural.Config, loss neural.Loss, d *tpp.Dataset, seed uint64) *neural.Recurrent {
 	t.Helper()
 	cfg.Covariates = slices.Clone(cfg.Covariates)
@@ -87,7 +87,7 @@ func untrained(t testing.TB, cfg neural.Config, loss neural.Loss, d *tpp.Dataset
 	return m
 }
 
-// altered is the model with other parameters, by way of its file. Change is called for the tensors in the order of their names.
+// altered returns the model with other parameters, by way of its file. Change is called for the tensors in the order of their names.
 func altered(t testing.TB, m *neural.Recurrent, change func(name string, values []float64)) *neural.Recurrent {
 	t.Helper()
 	f, err := safetensors.Read(bytes.NewReader([]byte(tpptest.Encoded(t, m))))
@@ -113,12 +113,12 @@ func altered(t testing.TB, m *neural.Recurrent, change func(name string, values 
 	return again.(*neural.Recurrent)
 }
 
-// Classics are the classical models that have a process, fitted to a few sequences.
+// Classics returns the classical models that have a process, fitted to a few sequences.
 func Classics(t testing.TB) []tpp.Model {
 	return fitted(t, classical.KindPoisson, classical.KindRenewal, classical.KindMarkovRenewal, classical.KindHawkes)
 }
 
-// Carriers are models whose states have a binary form: a Random one of each of the Variants, and tables.
+// Carriers returns models whose states have a binary form: a Random one of each of the Variants, and tables.
 func Carriers(t testing.TB) []tpp.Model {
 	var models []tpp.Model
 	for i, v := range Variants {
