@@ -121,7 +121,7 @@ func TestFitHawkesFindsTheTruth(t *testing.T) {
 			eta[i] = math.Log(h.excitation[i] / h.decay[0])
 		}
 		beta[0] = math.Log(h.decay[0] * l.scale)
-		return -l.negative(x, make([]float64, len(x)))
+		return -l.negLogLikelihood(x, make([]float64, len(x)))
 	}
 	if ours, theirs := likelihood(got), likelihood(truth); ours < theirs {
 		t.Errorf("the fitted process has the log likelihood %v, the truth %v", ours, theirs)
@@ -184,7 +184,7 @@ func TestHawkesFitMaximisesWhatEvaluateScores(t *testing.T) {
 		for i := range x {
 			x[i] += 0.3 * rng.NormFloat64()
 		}
-		want := l.negative(x, make([]float64, len(x)))
+		want := l.negLogLikelihood(x, make([]float64, len(x)))
 		// Without the smoothing, and in the dataset's unit.
 		for _, mu := range l.mu {
 			want += (math.Log(mu)/2 - mu) / float64(l.events)
@@ -225,8 +225,8 @@ func TestHawkesGradient(t *testing.T) {
 			x[i] += 0.5 * rng.NormFloat64()
 		}
 		got := make([]float64, len(x))
-		l.negative(x, got)
-		want := fd.Gradient(nil, func(x []float64) float64 { return l.negative(x, make([]float64, len(x))) }, x, &fd.Settings{Formula: fd.Central})
+		l.negLogLikelihood(x, got)
+		want := fd.Gradient(nil, func(x []float64) float64 { return l.negLogLikelihood(x, make([]float64, len(x))) }, x, &fd.Settings{Formula: fd.Central})
 		for i := range x {
 			if !within(got[i], want[i], 1e-6*(1+math.Abs(want[i]))) {
 				rt.Errorf("derivative %d of %d is %v, by differences %v", i, len(x), got[i], want[i])
@@ -303,7 +303,7 @@ func BenchmarkHawkesLikelihood(b *testing.B) {
 			x := l.start(r, 1)
 			grad := make([]float64, len(x))
 			for b.Loop() {
-				l.negative(x, grad)
+				l.negLogLikelihood(x, grad)
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*l.events), "ns/event")
 		})
