@@ -42,7 +42,6 @@ type StartModel interface {
 // example when a state is unmarshalled. Models without it are told apart by their kind and their names alone.
 type Fingerprinter interface {
 	Model
-	// Fingerprint returns the hash.
 	Fingerprint() uint64
 }
 
@@ -67,21 +66,18 @@ type Workspace interface {
 // paths.
 type StateCopier interface {
 	State
-	// CopyFrom copies the history of src and returns true, or returns false if src is not a state of the same model.
 	CopyFrom(src State) bool
 }
 
-// OwnedState is a State that returns its model.
+// OwnedState is a State whose method Model returns the model that made it.
 type OwnedState interface {
 	State
-	// Model returns the model whose NewState made the state.
 	Model() Model
 }
 
-// SizedState is a State that returns its size in memory.
+// SizedState is a State whose method Size returns its size in bytes, without memory shared with other states.
 type SizedState interface {
 	State
-	// Size returns the size in bytes, without memory shared with other states.
 	Size() int
 }
 

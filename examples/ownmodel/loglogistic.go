@@ -41,12 +41,12 @@ func (l LogLogistic) Quantile(p float64) float64 {
 // softplus returns log(1 + eˣ).
 func softplus(x float64) float64 { return max(x, 0) + math.Log1p(math.Exp(-math.Abs(x))) }
 
-// fitLogLogistic matches the mean and the variance of the logarithm of the times: it has the mean log Scale and the standard
-// deviation π/(√3 Shape).
+// fitLogLogistic returns the distribution that matches mean and variance of the logarithms of the times: the mean is
+// log Scale and the standard deviation π/(√3 Shape).
 func fitLogLogistic(times []float64) (LogLogistic, error) {
 	n, sum, squares := 0.0, 0.0, 0.0
 	for _, t := range times {
-		x := math.Log(max(t, 0.5)) // a clock of whole milliseconds knows no shorter time
+		x := math.Log(max(t, 0.5)) // half a tick of a clock of whole milliseconds
 		n, sum, squares = n+1, sum+x, squares+x*x
 	}
 	if n == 0 {

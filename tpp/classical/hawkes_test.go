@@ -30,8 +30,8 @@ func hawkesOf(t testing.TB, base, excitation, decay, end []float64) *Hawkes {
 	return m
 }
 
-// simulateHawkes draws sequences by Ogata's thinning (1981), which shares nothing with the model's own arithmetic. Every
-// other sequence is watched to its end, if there are ends; the rest until the horizon, whether they are over or not.
+// simulateHawkes draws sequences by Ogata's thinning (1981), independently of the model's code. If there are ends,
+// every second sequence is complete; the others are observed until the horizon, whether they are over or not.
 func simulateHawkes(h *Hawkes, seed uint64, n int, horizon float64) *tpp.Dataset {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	d := &tpp.Dataset{MarkNames: []string{"a", "b"}}
@@ -79,6 +79,7 @@ var twoMarks = struct{ base, excitation, shared, perPair []float64 }{
 	[]float64{0.3, 0.1}, []float64{0.5, 1.2, 0.1, 0.4}, []float64{2}, []float64{2, 4, 1, 3},
 }
 
+// TestFitHawkesFindsTheTruth checks that the parameters of a simulated process are recovered, with at least its likelihood.
 func TestFitHawkesFindsTheTruth(t *testing.T) {
 	truth := hawkesOf(t, twoMarks.base, twoMarks.excitation, twoMarks.shared, []float64{0.01, 0.03})
 	d := simulateHawkes(truth, 1, 200, 200)
@@ -128,7 +129,8 @@ func TestFitHawkesFindsTheTruth(t *testing.T) {
 	}
 }
 
-// TestHawkesLikelihoodByDefinition compares with the sum over all pairs of events, and compensators by quadrature.
+// TestHawkesLikelihoodByDefinition checks the NLL against the sum over all pairs of events, with compensators by
+// quadrature.
 func TestHawkesLikelihoodByDefinition(t *testing.T) {
 	for name, decay := range map[string][]float64{"one decay": twoMarks.shared, "a decay for each pair": twoMarks.perPair} {
 		h := hawkesOf(t, twoMarks.base, twoMarks.excitation, decay, []float64{0, 0})
@@ -164,7 +166,8 @@ func TestHawkesLikelihoodByDefinition(t *testing.T) {
 	}
 }
 
-// TestHawkesFitMaximisesWhatEvaluateScores: the likelihood of the fit, without its smoothing and ends, is minus the NLL.
+// TestHawkesFitMaximisesWhatEvaluateScores checks that the objective of the fit, without smoothing and ends, is the
+// NLL of eval.Evaluate.
 func TestHawkesFitMaximisesWhatEvaluateScores(t *testing.T) {
 	for _, perPair := range []bool{false, true} {
 		rng := rand.New(rand.NewPCG(5, 5))
@@ -201,6 +204,7 @@ func TestHawkesFitMaximisesWhatEvaluateScores(t *testing.T) {
 	}
 }
 
+// TestHawkesGradient checks the gradient against finite differences on random data.
 func TestHawkesGradient(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 2))
@@ -235,7 +239,7 @@ func TestHawkesGradient(t *testing.T) {
 	})
 }
 
-// TestHawkesMarksCompete: the joint distribution agrees with its marginals and with quadrature that knows nothing of it.
+// TestHawkesMarksCompete checks the joint distribution against its marginals and against quadrature of its density.
 func TestHawkesMarksCompete(t *testing.T) {
 	for name, decay := range map[string][]float64{"one decay": twoMarks.shared, "a decay for each pair": twoMarks.perPair} {
 		h := hawkesOf(t, twoMarks.base, twoMarks.excitation, decay, []float64{0.1, 0.2})
@@ -280,7 +284,8 @@ func TestHawkesMarksCompete(t *testing.T) {
 	}
 }
 
-func TestFitHawkesStopsWhenTold(t *testing.T) {
+// TestFitStopsWhenContextIsDone checks that a fit returns the error of its context.
+func TestFitStopsWhenContextIsDone(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for _, kind := range []Kind{KindHawkes, KindRenewal, KindMarkovRenewal} {

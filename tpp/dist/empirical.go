@@ -9,35 +9,33 @@ import (
 	"sort"
 )
 
-// Empirical is the distribution of a sample of times: each has the same probability. It is what a lookup table keeps for
-// each of its keys.
+// Empirical is the empirical distribution of a sample of times, logMixture with a broad background distribution of small weight w,
+// so that times outside of the sample are unlikely but not impossible: F(t) = (1 − w) Fₙ(t) + w B(t). The default background
+// has the sample's median, so the mixture has it too: smoothing changes the likelihood, not the prediction. It is made by
+// NewEmpirical; the zero value is not valid.
 //
-// So that a time which the sample does not hold is unlikely, not impossible, a broad background takes part with a small
-// weight w: F(t) = (1 − w) Fₙ(t) + w B(t). The default background has the sample's median, and so the median of the
-// mixture is the median of the sample: smoothing changes the likelihood, not the prediction.
-//
-// The sample's share is discrete. Where Resolution is > 0, Prob is a density all the same: the probability of a cell of
+// The sample's part is discrete. Where Resolution is > 0, Prob is a density all the same: the probability of a cell of
 // the clock around t, divided by its width. Compare likelihoods by LogMass. Where Resolution is 0, Prob is +Inf at the
 // values of the sample.
 type Empirical struct {
-	// Resolution is the step of the clock that measured the sample, in the unit of time: 1 for whole milliseconds. 0
-	// stands for an ideal clock.
+	// Resolution is the step of the clock that measured the sample, in the unit of time: 1 for whole milliseconds; 0
+	// means an ideal clock.
 	Resolution float64
-	// Background is mixed in. It may be replaced before use, not by nil.
+	// Background is the background distribution B. It may be replaced before use, but not by nil.
 	Background Distribution
 	// BackgroundWeight is the probability of Background, from 0 (the sample alone) to 1. NewEmpirical sets 1/(n+1), as if
 	// one more time had been seen, which was anywhere.
 	BackgroundWeight float64
-	// Src is the source of Rand. Nil stands for the global source.
+	// Src is the source of Rand; nil means the global source.
 	Src rand.Source
 
 	values []float64 // sorted
 	sums   []float64 // sums[i] is the sum of values[:i]
 }
 
-// NewEmpirical returns the distribution of a sample, which it copies: at least one time, all finite and ≥ 0, measured by
-// a clock of the given resolution ≥ 0. Its background is the log-normal distribution that has the sample's median, and
-// the sample's variance of log τ plus one: broader than the sample by a factor of e.
+// NewEmpirical returns the distribution of a sample, which it copies. The sample must have at least one time, all
+// finite and ≥ 0, measured by a clock of the given resolution ≥ 0. The background is the log-normal distribution with
+// the sample's median, and with the sample's variance of log τ plus one.
 func NewEmpirical(sample []float64, resolution float64) (*Empirical, error) {
 	if len(sample) == 0 {
 		return nil, errors.New("empirical distribution: the sample is empty")
@@ -86,7 +84,7 @@ func (e *Empirical) defaultBackground() *LogNormMix {
 	return &LogNormMix{LogWeights: []float64{0}, Mu: []float64{center}, Sigma: []float64{sigma}}
 }
 
-// Validate reports what is wrong with the background, or that e was not made by NewEmpirical.
+// Validate returns an error if the background or its weight is not valid, or if e was not made by NewEmpirical.
 func (e *Empirical) Validate() error {
 	switch {
 	case len(e.values) == 0:
@@ -102,19 +100,18 @@ func (e *Empirical) Validate() error {
 // Len returns the size of the sample.
 func (e *Empirical) Len() int { return len(e.values) }
 
-// rank returns how many times of the sample are ≤ t.
+// rank returns the number of times in the sample that are ≤ t.
 func (e *Empirical) rank(t float64) int {
 	return sort.Search(len(e.values), func(i int) bool { return e.values[i] > t })
 }
 
-// share returns the probability of count times of the sample.
+// share returns the probability of count times of the sample: (1 − w) count/n.
 func (e *Empirical) share(count int) float64 {
 	return (1 - e.BackgroundWeight) * float64(count) / float64(len(e.values))
 }
 
-// mixed returns the logarithm of the probability of count times of the sample and, with probability exp(background), of the
-// background.
-func (e *Empirical) mixed(count int, background float64) float64 {
+// logMixture returns log(share(count) + w exp(background)), where background is a log probability of the background.
+func (e *Empirical) logMixture(count int, background float64) float64 {
 	if e.BackgroundWeight == 0 {
 		return math.Log(e.share(count))
 	}
@@ -162,7 +159,7 @@ func (e *Empirical) LogCDF(t float64) float64 {
 	case t < 0:
 		return math.Inf(-1)
 	}
-	return e.mixed(e.rank(t), LogCDF(e.Background, t))
+	return e.logMixture(e.rank(t), LogCDF(e.Background, t))
 }
 
 // Survival returns 1 − F(t).
@@ -180,7 +177,7 @@ func (e *Empirical) LogSurvival(t float64) float64 {
 	if above == len(e.values) {
 		return log1mExp(e.LogCDF(t)) // S may differ from 1 by less than rounding
 	}
-	return e.mixed(above, e.Background.LogSurvival(t))
+	return e.logMixture(above, e.Background.LogSurvival(t))
 }
 
 // LogInterval returns log P(a < τ ≤ b), a ≤ 0 including the zeros of the sample.
@@ -193,7 +190,7 @@ func (e *Empirical) LogInterval(a, b float64) float64 {
 	case b <= a:
 		return math.Inf(-1)
 	}
-	return e.mixed(e.rank(b)-e.rank(a), LogInterval(e.Background, a, b))
+	return e.logMixture(e.rank(b)-e.rank(a), LogInterval(e.Background, a, b))
 }
 
 // Hazard returns the probability of the clock's cell around t, given that nothing came before the cell, divided by the

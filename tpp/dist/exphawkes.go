@@ -20,11 +20,11 @@ type ExpHawkes struct {
 	Alpha []float64
 	// Beta are their rates of decay, per unit of time, finite and ≥ 0. A rate of 0 does not decay.
 	Beta []float64
-	// Src is the source of Rand. Nil stands for the global source.
+	// Src is the source of Rand; nil means the global source.
 	Src rand.Source
 }
 
-// Validate reports the first parameter that is not valid.
+// Validate returns an error that names the first parameter that is not valid.
 func (e ExpHawkes) Validate() error {
 	if len(e.Alpha) != len(e.Beta) {
 		return fmt.Errorf("exponential Hawkes: %d excitations, %d decays", len(e.Alpha), len(e.Beta))

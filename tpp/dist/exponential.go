@@ -6,15 +6,15 @@ import (
 	"math/rand/v2"
 )
 
-// Exponential is the exponential distribution, the gaps of a homogeneous Poisson process: f(t) = Rate exp(−Rate t).
+// Exponential is the exponential distribution, that of the gaps of a homogeneous Poisson process: f(t) = Rate exp(−Rate t).
 type Exponential struct {
 	// Rate is the number of events per unit of time, finite and > 0.
 	Rate float64
-	// Src is the source of Rand. Nil stands for the global source.
+	// Src is the source of Rand; nil means the global source.
 	Src rand.Source
 }
 
-// Validate reports a rate that is not valid.
+// Validate returns an error if Rate is not valid.
 func (e Exponential) Validate() error {
 	if !(e.Rate > 0) || math.IsInf(e.Rate, 1) {
 		return fmt.Errorf("exponential: rate is %v, want a finite number > 0", e.Rate)
@@ -117,5 +117,5 @@ func (e Exponential) RestrictedMean(h float64) float64 {
 	return -math.Expm1(-e.Rate*h) / e.Rate
 }
 
-// MeanResidual returns RestrictedMean(h), whatever has elapsed: the distribution has no memory.
+// MeanResidual returns RestrictedMean(h) for any elapsed time: the distribution has no memory.
 func (e Exponential) MeanResidual(elapsed, h float64) float64 { return e.RestrictedMean(h) }

@@ -22,23 +22,24 @@ type LogNormMix struct {
 	// Mu and Sigma are mean and standard deviation of log τ in each component: τ in the unit of time, natural
 	// logarithm. Sigma is > 0. A change of the unit by a factor c adds log c to every Mu.
 	Mu, Sigma []float64
-	// Src is the source of Rand. Nil stands for the global source.
+	// Src is the source of Rand; nil means the global source.
 	Src rand.Source
 }
 
-// maxStackComponents is up to how many components Quantile keeps their weights on the stack.
+// maxStackComponents is the largest number of components whose weights Quantile keeps on the stack.
 const maxStackComponents = 256
 
-// tiny is where sums of probabilities are taken again in logarithms: above it, terms that underflow are below rounding.
+// tiny is the threshold below which sums of probabilities are recomputed from logarithms. Above it, terms that underflow
+// are smaller than rounding.
 const tiny = 1e-280
 
-// Quantiles are sought between logarithms of times that are just beyond the smallest and the largest float64.
+// Bounds for log quantiles, just beyond the logarithms of the smallest and the largest float64.
 const (
 	minLogTime = -750
 	maxLogTime = 750
 )
 
-// Validate reports the first parameter that is not valid.
+// Validate returns an error that names the first parameter that is not valid.
 func (l LogNormMix) Validate() error {
 	k := len(l.LogWeights)
 	if k == 0 {
@@ -181,7 +182,7 @@ func (l LogNormMix) LogCDF(t float64) float64 {
 	}
 	x := math.Log(t)
 	below, above := l.tails(x)
-	return l.logOf(below, above, x, -1)
+	return l.logShare(below, above, x, -1)
 }
 
 // Survival returns S(t) = 1 − F(t), without cancellation.
@@ -210,11 +211,12 @@ func (l LogNormMix) LogSurvival(t float64) float64 {
 // logSurvivalAt returns log P(log τ > x).
 func (l *LogNormMix) logSurvivalAt(x float64) float64 {
 	below, above := l.tails(x)
-	return l.logOf(above, below, x, 1)
+	return l.logShare(above, below, x, 1)
 }
 
-// logOf returns the logarithm of one tail's share of both; sign tells which tail, should it have to be computed anew.
-func (l *LogNormMix) logOf(tail, rest, x, sign float64) float64 {
+// logShare returns log(tail/(tail + rest)). Where tail underflows it is computed from logarithms; sign tells logTail
+// which tail.
+func (l *LogNormMix) logShare(tail, rest, x, sign float64) float64 {
 	switch {
 	case tail > rest:
 		return math.Log1p(-rest / (tail + rest))
@@ -258,7 +260,7 @@ func (l *LogNormMix) farHazard(t float64) float64 {
 func (l LogNormMix) Median() float64 { return l.Quantile(0.5) }
 
 // Quantile returns the t with F(t) = p, to about 1e-14 |log t| relative. It is 0 for p = 0 and +Inf for p = 1. Between
-// components that do not overlap F is flat to rounding, and the quantile is some point of that plateau.
+// components that do not overlap, F is constant to rounding, and the quantile is some point of that interval.
 func (l LogNormMix) Quantile(p float64) float64 {
 	switch {
 	case !(p >= 0 && p <= 1):

@@ -62,7 +62,7 @@ func normCDF(x float64) float64 {
 	return normTail(-x)
 }
 
-// isNarrow tells whether narrowSeries is exact to rounding for z ± h.
+// isNarrow reports whether narrowSeries is exact to rounding for z ± h.
 func isNarrow(z, h float64) bool { return (1+math.Abs(z))*h < 0.1 }
 
 // narrowSeries returns (Φ(z+h) − Φ(z−h)) / (2 h φ(z)) = Σₙ He₂ₙ(z) h²ⁿ / (2n+1)!, by Taylor's expansion of φ around z with

@@ -33,8 +33,8 @@ var millsTaylor = func() (table [len(millsNodes)][millsDegree + 1]float64) {
 	return table
 }()
 
-// mills returns Mills' ratio M(x) = (1 − Φ(x))/φ(x) of the standard normal distribution for x ≥ 0, to rounding. It carries
-// what is left of a tail once φ is taken out, so it neither underflows nor cancels.
+// mills returns Mills' ratio M(x) = (1 − Φ(x))/φ(x) of the standard normal distribution for x ≥ 0, to rounding. It is
+// the tail without the factor φ, so it neither underflows nor cancels.
 func mills(x float64) float64 {
 	if x < millsLast {
 		i := int(x*millsPerOne + 0.5)
@@ -95,7 +95,7 @@ func normQuantileLog(logP float64) float64 {
 	return z
 }
 
-// logSum adds terms that are given by their logarithms. The zero value is not ready: begin with newLogSum.
+// logSum sums terms given by their logarithms. It is made by newLogSum; the zero value is not valid.
 type logSum struct{ max, scaled float64 }
 
 func newLogSum() logSum { return logSum{max: math.Inf(-1)} }

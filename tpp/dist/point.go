@@ -5,14 +5,15 @@ import (
 	"math"
 )
 
-// Point puts all mass at one value: the distribution of a model that predicts a single time. It has no density, so that
-// LogProb is +Inf at Value and −Inf elsewhere; score such a model by its error, or by LogMass.
+// Point is the distribution with all mass at one value, for models that predict a single time. It has no density:
+// LogProb is +Inf at Value and −Inf elsewhere. Score such a model by its error or by LogMass. The zero value has all
+// mass at 0.
 type Point struct {
 	// Value is the time, finite and ≥ 0.
 	Value float64
 }
 
-// Validate reports a value that is not valid.
+// Validate returns an error if Value is not valid.
 func (p Point) Validate() error {
 	if !(p.Value >= 0) || math.IsInf(p.Value, 1) {
 		return fmt.Errorf("point distribution: value is %v, want a finite number ≥ 0", p.Value)
@@ -23,7 +24,7 @@ func (p Point) Validate() error {
 // HasDensity returns false.
 func (p Point) HasDensity() bool { return false }
 
-// logIf returns log 1 or log 0.
+// logIf returns 0 if certain, otherwise −Inf.
 func logIf(certain bool) float64 {
 	if certain {
 		return 0

@@ -22,14 +22,14 @@ func gauss(logS func(t float64) float64, a, b float64) float64 {
 	return half * sum
 }
 
-// refiner integrates by halving until one rule over a piece agrees with two over its halves.
+// refiner integrates adaptively: it halves an interval until the rule on the whole agrees with the sum of both halves.
 type refiner struct {
 	logS     func(t float64) float64
 	tol      float64 // absolute
-	halvings int     // how many are left: noise in logS, or jumps, must not cost for ever
+	halvings int     // remaining; bounds the work where logS is noisy or jumps
 }
 
-// refine returns the integral from a to b, given its value by one rule.
+// refine returns the integral from a to b, given its value by one rule on the whole.
 func (r *refiner) refine(a, b, whole float64) float64 {
 	middle := a + 0.5*(b-a)
 	left, right := gauss(r.logS, a, middle), gauss(r.logS, middle, b)

@@ -6,18 +6,18 @@ import (
 	"math"
 )
 
-// Shifted is the distribution of Offset + τ: of when the event comes on a clock that showed Offset when τ began.
+// Shifted is the distribution of Offset + τ. The zero value is not valid: Dist must be set.
 type Shifted struct {
 	// Dist is the distribution of τ.
 	Dist Distribution
-	// Offset is added to it, finite and ≥ 0.
+	// Offset is added to τ; it is finite and ≥ 0.
 	Offset float64
 }
 
 // HasDensity reports whether Dist has a density.
 func (s Shifted) HasDensity() bool { return HasDensity(s.Dist) }
 
-// Validate reports a missing distribution or an offset that is not valid.
+// Validate returns an error if Dist is nil or Offset is not valid.
 func (s Shifted) Validate() error {
 	if s.Dist == nil {
 		return errors.New("shifted distribution: no distribution")

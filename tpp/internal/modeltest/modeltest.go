@@ -1,4 +1,4 @@
-// Package modeltest is what tests of everything above the models share: small models of every kind.
+// Package modeltest provides small models of every kind for tests.
 package modeltest
 
 import (
@@ -16,7 +16,7 @@ import (
 	"github.com/tppfaas/tppfaas/tpp/neural"
 )
 
-// Variant is a shape of a recurrent model with a loss.
+// Variant is a configuration of a recurrent model with a loss.
 type Variant struct {
 	neural.Config
 	Loss neural.Loss
@@ -52,7 +52,8 @@ func Train(t testing.TB, d *tpp.Dataset, opts neural.TrainOptions) *neural.Recur
 	return m
 }
 
-// Random returns a model of the variant with random parameters, also for the initial context, of three marks.
+// Random returns a model of the variant with three marks and random parameters, including those of the initial
+// context.
 func Random(t testing.TB, v Variant, seed uint64) *neural.Recurrent {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(seed, 12))
@@ -64,8 +65,8 @@ func Random(t testing.TB, v Variant, seed uint64) *neural.Recurrent {
 	})
 }
 
-// Paper returns a model of the paper's shape (GRU 64, 64 components, 22 marks) that is hardly trained, and with the end so
-// unlikely that paths go on.
+// Paper returns a model of the paper's shape (GRU 64, 64 components, 22 marks), hardly trained, with an end so
+// unlikely that simulated paths go on.
 func Paper(t testing.TB) *neural.Recurrent {
 	t.Helper()
 	m := untrained(t, neural.Config{}, "", tpptest.RandomDataset(rand.New(rand.NewPCG(1, 1)), 50, 22), 1)
@@ -76,7 +77,7 @@ func Paper(t testing.TB) *neural.Recurrent {
 	})
 }
 
-// untrained returns a model after an epoch at a rate that moves nothing.
+// untrained returns a model after one epoch with a learning rate that changes nothing.
 func untrained(t testing.TB, cfg neural.Config, loss neural.Loss, d *tpp.Dataset, seed uint64) *neural.Recurrent {
 	t.Helper()
 	cfg.Covariates = slices.Clone(cfg.Covariates)
@@ -87,7 +88,8 @@ func untrained(t testing.TB, cfg neural.Config, loss neural.Loss, d *tpp.Dataset
 	return m
 }
 
-// altered returns the model with other parameters, by way of its file. Change is called for the tensors in the order of their names.
+// altered returns the model with parameters changed in its file. change is called for the tensors in the order of
+// their names.
 func altered(t testing.TB, m *neural.Recurrent, change func(name string, values []float64)) *neural.Recurrent {
 	t.Helper()
 	f, err := safetensors.Read(bytes.NewReader([]byte(tpptest.Encoded(t, m))))
@@ -113,24 +115,30 @@ func altered(t testing.TB, m *neural.Recurrent, change func(name string, values 
 	return again.(*neural.Recurrent)
 }
 
-// Classics returns the classical models that have a process, fitted to a few sequences.
+// Classics returns the classical models other than lookup tables, fitted to a few sequences.
 func Classics(t testing.TB) []tpp.Model {
-	return fitted(t, classical.KindPoisson, classical.KindRenewal, classical.KindMarkovRenewal, classical.KindHawkes)
+	return fitted(t, func(k classical.Kind) bool { return !isLookup(k) })
 }
 
-// Carriers returns models whose states have a binary form: a Random one of each of the Variants, and tables.
+// Carriers returns a Random model of each of the Variants, and the lookup tables.
 func Carriers(t testing.TB) []tpp.Model {
 	var models []tpp.Model
 	for i, v := range Variants {
 		models = append(models, Random(t, v, uint64(i)))
 	}
-	return append(models, fitted(t, classical.KindLookupMark, classical.KindLookupMarks3, classical.KindLookupSet)...)
+	return append(models, fitted(t, isLookup)...)
 }
 
-func fitted(t testing.TB, kinds ...classical.Kind) []tpp.Model {
+func isLookup(k classical.Kind) bool { return strings.HasPrefix(string(k), "lookup-") }
+
+// fitted returns a model of each of the classical kinds that want accepts.
+func fitted(t testing.TB, want func(classical.Kind) bool) []tpp.Model {
 	t.Helper()
 	var models []tpp.Model
-	for _, kind := range kinds {
+	for _, kind := range classical.Kinds() {
+		if !want(kind) {
+			continue
+		}
 		m, err := classical.Fit(t.Context(), kind, tpptest.Chains(3, 40), classical.FitOptions{})
 		if err != nil {
 			t.Fatal(err)

@@ -1,5 +1,5 @@
-// Package tpptest is what the tests of several packages share: small datasets with a rule to learn, simple models, and
-// statistics of samples. It knows nothing but the core.
+// Package tpptest provides test data: small datasets with a rule to learn, simple models, and statistics of samples. It
+// imports only the core.
 package tpptest
 
 import (
@@ -107,7 +107,7 @@ func (Clockwork) Observe(e tpp.Event) error {
 // Clone returns the model.
 func (Clockwork) Clone() tpp.State { return Clockwork{} }
 
-// Next returns the same at any time.
+// Next returns the same distribution at any time.
 func (Clockwork) Next(float64) *tpp.Next {
 	return &tpp.Next{Time: dist.Exponential{Rate: 0.1}, Marks: []float64{1. / 6, 2. / 6, 3. / 6}}
 }
