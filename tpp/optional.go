@@ -63,7 +63,7 @@ type Workspace interface {
 }
 
 // StateCopier is a State that can copy the history of another one without allocating. Forecasts use it for their
-// paths.
+// paths. CopyFrom reports whether it copied; it returns false for a state of another model.
 type StateCopier interface {
 	State
 	CopyFrom(src State) bool
@@ -113,8 +113,8 @@ type Follower interface {
 	// Draw returns the next event of a row for two uniform numbers, as Drawer.Draw does; tau counts from the row's
 	// last event, at first from now.
 	Draw(row int, u, v float64) (tau float64, mark int, over bool)
-	// Observe adds the event drawn for row to it and stores the result at index dst, which is the row itself or a row
-	// before it that has been drawn already.
+	// Observe adds the event drawn for row to its history and stores the result at index dst, which is the row itself
+	// or another one that has been drawn already.
 	Observe(dst, row int, tau float64, mark int, covariates []float64) error
 	// Advance prepares the first rows, each of which has observed an event, for the next Draw.
 	Advance(rows int)

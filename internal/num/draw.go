@@ -27,7 +27,7 @@ func DrawIndex[F float32 | float64](weights []F, total, u float64) (index int, r
 	return index, 0.5
 }
 
-// MinUniform is the smallest number to which DrawLogNormal clamps; 1 − MinUniform is the largest.
+// MinUniform and 1 − MinUniform are the bounds to which a uniform number is clamped to keep it inside (0, 1).
 const MinUniform = 1.0 / (1 << 53)
 
 // DrawLogNormal returns the quantile at v of a log-normal distribution; the quantile is finite.

@@ -130,7 +130,7 @@ func TestFitMarkovRenewalFindsTheTruth(t *testing.T) {
 		}
 		return mark, medians[[2]int{last, mark}] * math.Exp(0.1*rng.NormFloat64())
 	})
-	m, err := FitMarkovRenewal(t.Context(), d, FitOptions{Resolution: 1e-3})
+	m, err := FitMarkovRenewal(t.Context(), d, FitOptions{Resolution: 1e-3, MaxIterations: 100})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,7 @@ import (
 // Distribution is the distribution of a time τ ≥ 0 to the next event, in any unit of time. Densities are per that unit. These
 // four methods are all that a distribution needs; the functions of this package derive the rest from them: [LogInterval],
 // [Median], [Mean], [Hazard], [Rand] and others. Each of these calls the method of the same name if the distribution has one.
-// The distributions of this package implement the ones for which a closed form is faster or more accurate.
+// The distributions of this package have methods for nearly all of them.
 //
 // A distribution may be defective: with probability 1 − CDF(+Inf) the event never comes, and then its mean is +Inf, and so are
 // quantiles beyond CDF(+Inf). With valid parameters no method returns NaN for any time from 0 to +Inf. For times below 0
