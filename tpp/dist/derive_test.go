@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestDerivedFunctions compares what is derived from the four methods of a Distribution with the methods that the
-// distributions of this package have.
+// TestDerivedFunctions checks the functions derived from the four methods of a Distribution against the methods of the
+// distributions of this package.
 func TestDerivedFunctions(t *testing.T) {
 	for _, d := range examples(t) {
 		if d.discrete {
@@ -61,7 +61,7 @@ func TestDerivedRandFollowsTheDistribution(t *testing.T) {
 	}
 }
 
-// TestPointByValueAndByPointer checks that nothing tells a Point from a pointer to one.
+// TestPointByValueAndByPointer checks that a Point and a pointer to one give the same results.
 func TestPointByValueAndByPointer(t *testing.T) {
 	p := Point{Value: 40}
 	for name, d := range map[string]Distribution{
