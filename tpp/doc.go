@@ -8,7 +8,7 @@
 //
 // Models and everything that works on them are in packages below this one:
 //
-//   - dataset reads and writes datasets: JSON, JSON lines, CSV, traces of Zipkin and OTLP
+//   - dataset reads and writes datasets: JSON, JSON lines, CSV
 //   - dist has distributions of the time to the next event
 //   - classical has Poisson, renewal, Markov renewal and Hawkes processes and lookup tables
 //   - neural trains recurrent models: LogNormMix and TruncNorm
