@@ -75,10 +75,14 @@ var (
 )
 
 // Register registers the reader of a kind of model for ReadModel. Packages call it from init, as image formats do, so
-// that a program can read the kinds of models whose packages it imports. It panics if the kind is registered already.
+// that a program can read the kinds of models whose packages it imports. It panics if the kind is registered already, or
+// has no reader.
 func Register(kind string, read ModelReader) {
 	readersMu.Lock()
 	defer readersMu.Unlock()
+	if read == nil {
+		panic("tpp: kind of model " + kind + " has no reader")
+	}
 	if _, ok := readers[kind]; ok {
 		panic("tpp: kind of model " + kind + " is registered twice")
 	}
@@ -112,7 +116,7 @@ func ReadModel(r io.Reader) (Model, error) {
 	if !ok {
 		return nil, fmt.Errorf("not a model of ours: its metadata has no %q", metadataKey)
 	}
-	f := &ModelFile{description: []byte(text), tensors: content.Tensors}
+	f := &ModelFile{description: []byte(text), tensors: content.Tensors, taken: map[string]bool{}}
 	if err := f.Describe(&f.Header); err != nil {
 		return nil, err
 	}
@@ -169,7 +173,7 @@ type ModelFile struct {
 
 	description []byte
 	tensors     map[string]Tensor
-	taken       int // number of tensors read
+	taken       map[string]bool // tensors read, by name
 	err         error
 }
 
@@ -200,7 +204,7 @@ func (f *ModelFile) Has(name string) bool {
 // Tensor returns the values of the named tensor, which must have the given shape and finite values. After an error, of
 // this or an earlier tensor, it returns nil; Finish returns the error.
 func (f *ModelFile) Tensor(name string, shape ...int) []float64 {
-	f.taken++
+	f.taken[name] = true
 	src, ok := f.tensors[name]
 	switch {
 	case f.err != nil:
@@ -230,7 +234,7 @@ func (f *ModelFile) Number(name string) float64 {
 
 // Finish returns the first error of Tensor and Number, or an error if the file has a tensor that was not read.
 func (f *ModelFile) Finish() error {
-	if f.err == nil && len(f.tensors) > f.taken {
+	if f.err == nil && len(f.tensors) > len(f.taken) {
 		return errors.New("it has tensors that the model does not")
 	}
 	return f.err

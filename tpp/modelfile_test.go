@@ -153,6 +153,50 @@ func TestReadModelRejects(t *testing.T) {
 	}
 }
 
+// TestRegister checks that a kind can be registered once, with a reader, and that its files are then read: strictly, however
+// often the reader asks for a tensor.
+func TestRegister(t *testing.T) {
+	const kind = "of a test"
+	description := tpp.ModelHeader{Format: tpp.ModelFormat, Kind: kind, NumMarks: 1, Resolution: 1}
+	file := func(names ...string) *bytes.Buffer {
+		tensors := map[string]tpp.Tensor{}
+		for _, name := range names {
+			tensors[name] = tpp.Tensor{Shape: []int{1}, Data: []float64{1}}
+		}
+		var b bytes.Buffer
+		if err := tpp.EncodeModel(&b, description, tensors); err != nil {
+			t.Fatal(err)
+		}
+		return &b
+	}
+	if _, err := tpp.ReadModel(file("a")); err == nil || !strings.Contains(err.Error(), "whose packages it imports") {
+		t.Errorf("a kind that is not registered: %v", err)
+	}
+	read := func(f *tpp.ModelFile) (tpp.Model, error) {
+		if f.Number("a") != 1 || f.Number("a") != 1 {
+			t.Error("a tensor reads differently the second time")
+		}
+		return tpptest.Clockwork{}, f.Finish()
+	}
+	tpp.Register(kind, read)
+	if m, err := tpp.ReadModel(file("a")); err != nil || m == nil {
+		t.Errorf("a registered kind: %v", err)
+	}
+	if _, err := tpp.ReadModel(file("a", "b")); err == nil {
+		t.Error("a tensor that the model does not have was accepted")
+	}
+	for name, f := range map[string]func(){"twice": func() { tpp.Register(kind, read) }, "without a reader": func() { tpp.Register("no reader", nil) }} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("a kind can be registered %s", name)
+				}
+			}()
+			f()
+		}()
+	}
+}
+
 // FuzzReadModel checks that every file that is read gives a model that predicts, and that can be written and read
 // again.
 func FuzzReadModel(f *testing.F) {

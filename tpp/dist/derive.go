@@ -50,12 +50,15 @@ func LogInterval(d Distribution, a, b float64) float64 {
 		return math.Inf(-1)
 	}
 	logA, logB := d.LogSurvival(a), d.LogSurvival(b)
+	if math.IsInf(logA, -1) {
+		return logA // nothing is left after a
+	}
 	difference, resolved := logA+log1mExp(logB-logA), logA-logB > 1e-6
 	if logA > -math.Ln2 {
 		f, g := d.CDF(a), d.CDF(b)
 		difference, resolved = math.Log(math.Max(g-f, 0)), g-f > 1e-6*g
 	}
-	if resolved || math.IsInf(logA, -1) || math.IsInf(b, 1) {
+	if resolved || math.IsInf(b, 1) {
 		return difference
 	}
 	peak := d.LogProb(a + 0.5*(b-a))
@@ -71,10 +74,14 @@ func Hazard(d Distribution, t float64) float64 {
 	if m, ok := d.(interface{ Hazard(t float64) float64 }); ok {
 		return m.Hazard(t)
 	}
-	if t < 0 {
+	logS := d.LogSurvival(t)
+	switch {
+	case t < 0:
 		return 0
+	case math.IsInf(logS, -1):
+		return math.Inf(1) // after the end of the support the event cannot but have come
 	}
-	return math.Exp(d.LogProb(t) - d.LogSurvival(t))
+	return math.Exp(d.LogProb(t) - logS)
 }
 
 // Median returns the quantile at 0.5.
