@@ -156,7 +156,7 @@ func TestReadModelRejects(t *testing.T) {
 // TestRegister checks that a kind can be registered once, with a reader, and that its files are then read: strictly, however
 // often the reader asks for a tensor.
 func TestRegister(t *testing.T) {
-	const kind = "of a test"
+	kind := fmt.Sprintf("of a test %p", t) // a registration lasts for the process
 	description := tpp.ModelHeader{Format: tpp.ModelFormat, Kind: kind, NumMarks: 1, Resolution: 1}
 	file := func(names ...string) *bytes.Buffer {
 		tensors := map[string]tpp.Tensor{}
