@@ -135,6 +135,10 @@ func (c *Config) Unmarshal(conf *confmap.Conf) error {
 		setting.apply(c)
 		c.renamed = append(c.renamed, fmt.Sprintf("%s is called %s now", setting.old, setting.name))
 	}
+	// The end of the schedule bounds its pauses too. configretry refuses a longer pause, which the other default may be.
+	if retry := &c.Retry.BackOff; retry.MaxElapsedTime > 0 && !(conf.IsSet("retry::max_interval") && conf.IsSet("retry::max_elapsed_time")) {
+		retry.MaxInterval = min(retry.MaxInterval, retry.MaxElapsedTime)
+	}
 	return nil
 }
 
@@ -168,14 +172,24 @@ func takeOldNames(conf *confmap.Conf) ([]oldName, error) {
 	if err := given.Merge(conf); err != nil {
 		return nil, err
 	}
-	// auth was the key as a text; it is a map with the name of an extension now.
-	if _, isText := conf.Get("auth").(string); isText {
-		names = append(names, oldName{"auth", "key", func(c *Config) { c.Key = values.Auth }})
-	} else {
+	// auth was the key as a text; it is a map with the name of an extension now. A key from the environment may look like something
+	// else than a text, and stands in no error.
+	if extension, isMap := conf.Get("auth").(map[string]any); isMap && extension["authenticator"] != nil {
 		given.Delete("auth")
+	} else {
+		names = append(names, oldName{"auth", "key", func(c *Config) { c.Key = values.Auth }})
+		var text struct {
+			Auth configopaque.String `mapstructure:"auth"`
+		}
+		if err := given.Unmarshal(&text, confmap.WithIgnoreUnused()); err != nil {
+			return nil, errors.New("auth: give the name of an extension (auth: {authenticator: NAME}); a key belongs into key or key_file")
+		}
 	}
 	if err := given.Unmarshal(&values, confmap.WithIgnoreUnused()); err != nil {
 		return nil, err
+	}
+	if conf.IsSet("retry::total") && values.Retry.Total <= 0 {
+		return nil, fmt.Errorf("retry::total: must be positive, and is %v", values.Retry.Total)
 	}
 	var found []oldName
 	var errs []error

@@ -101,11 +101,47 @@ func TestOldNames(t *testing.T) {
 }
 
 // TestUnknownSetting checks that the error names the setting that does not exist.
+// TestScheduleShorterThanItsPauses checks that a schedule whose end comes before its longest pause, by the default of the other, is valid,
+// as it was in earlier versions.
+func TestScheduleShorterThanItsPauses(t *testing.T) {
+	for name, retry := range map[string]map[string]any{
+		"total 3s": {"total": "3s"}, "maximum 3m": {"maximum": "3m"}, "max_elapsed_time 3s": {"max_elapsed_time": "3s"},
+	} {
+		c := createDefaultConfig().(*Config)
+		require.NoError(t, confmap.NewFromStringMap(map[string]any{"key": "user:password", "retry": retry}).Unmarshal(c), name)
+		require.NoError(t, confmap.Validate(c), name)
+		require.LessOrEqual(t, c.Retry.BackOff.MaxInterval, c.Retry.BackOff.MaxElapsedTime, name)
+	}
+	c := createDefaultConfig().(*Config)
+	err := confmap.NewFromStringMap(map[string]any{"retry": map[string]any{"total": "0s"}}).Unmarshal(c)
+	require.ErrorContains(t, err, "retry::total: must be positive, and is 0s")
+}
+
+// TestKeyInNoError checks that a key that YAML reads as something else than a text is read as a key, or refused without being shown.
+func TestKeyInNoError(t *testing.T) {
+	for _, key := range []any{map[string]any{"SECRETUSER": "SECRETPASS"}, map[string]any{"SECRET": nil}, true, []any{"SECRET"}} {
+		c := createDefaultConfig().(*Config)
+		err := confmap.NewFromStringMap(map[string]any{"auth": key}).Unmarshal(c)
+		if err == nil {
+			err = confmap.Validate(c)
+		}
+		require.Error(t, err)
+		require.NotContains(t, err.Error(), "SECRET")
+		require.NotContains(t, err.Error(), "decoding failed")
+	}
+}
+
 func TestUnknownSetting(t *testing.T) {
-	for _, key := range []string{"hots", "retry::inital_interval", "initial_interval", "tls::insecure_skip_verification", "auth::authenticate"} {
+	for _, key := range []string{"hots", "retry::inital_interval", "initial_interval", "tls::insecure_skip_verification"} {
 		err := confmap.NewFromStringMap(map[string]any{key: "x", "host": "openwhisk"}).Unmarshal(createDefaultConfig())
 		require.ErrorContains(t, err, "has invalid keys: "+key[strings.LastIndex(key, ":")+1:])
 	}
+}
+
+// TestWrongExtension checks that a map under auth that names no extension is explained; its keys may be a part of a key, and are not shown.
+func TestWrongExtension(t *testing.T) {
+	err := confmap.NewFromStringMap(map[string]any{"auth::authenticate": "basicauth"}).Unmarshal(createDefaultConfig())
+	require.ErrorContains(t, err, "auth: give the name of an extension (auth: {authenticator: NAME})")
 }
 
 // TestValidateExplains checks that errors say which value is wrong and what it may be.
