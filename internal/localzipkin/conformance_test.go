@@ -31,6 +31,23 @@ func TestConformance(t *testing.T) {
 	conform(t, server.URL())
 }
 
+// TestForeignPages checks that a web page of another server can add no spans, which needs no permission of the browser's if they are called text.
+func TestForeignPages(t *testing.T) {
+	server, err := localzipkin.Start(t.Context(), localzipkin.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, server.Close()) })
+	for header, want := range map[string]int{
+		"": 202, "Origin: https://evil.example": 403, "Origin: null": 403, "Sec-Fetch-Site: cross-site": 403, "Origin: " + server.URL(): 202,
+	} {
+		headers := []string{"Content-Type", "text/plain"}
+		if name, value, ok := strings.Cut(header, ": "); ok {
+			headers = append(headers, name, value)
+		}
+		status, _ := post(t, server.URL(), []byte("[]"), headers...)
+		require.Equal(t, want, status, header)
+	}
+}
+
 // now is the time of the traces, which the lookback of a query must reach.
 var now = time.Now().Truncate(time.Millisecond)
 

@@ -62,7 +62,10 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 	store := NewStore(opts.MaxSpans, opts.MaxBytes)
 	s := &Server{
 		store: store, listener: listener, done: make(chan struct{}),
-		http: &http.Server{Handler: NewHandler(store, opts.MaxRequest), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute},
+		http: &http.Server{
+			Handler: NewHandler(store, opts.MaxRequest), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute,
+			MaxHeaderBytes: 64 << 10,
+		},
 	}
 	stop := context.AfterFunc(ctx, func() { _ = s.http.Close() })
 	go func() {
@@ -94,7 +97,8 @@ type handler struct {
 	maxRequest int64
 }
 
-// NewHandler returns a handler that serves the API over a store. It rejects bodies larger than maxRequest bytes.
+// NewHandler returns a handler that serves the API over a store. It rejects bodies larger than maxRequest bytes, and spans that a web page of
+// another server sends.
 func NewHandler(store *Store, maxRequest int64) http.Handler {
 	h := &handler{store, maxRequest}
 	mux := http.NewServeMux()
@@ -106,7 +110,7 @@ func NewHandler(store *Store, maxRequest int64) http.Handler {
 	mux.HandleFunc("GET /api/v2/remoteServices", h.remoteServices)
 	mux.HandleFunc("GET /api/v2/spans", h.spans)
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, map[string]string{"status": "UP"}) })
-	return mux
+	return http.NewCrossOriginProtection().Handler(mux)
 }
 
 func writeJSON(w http.ResponseWriter, v any) {

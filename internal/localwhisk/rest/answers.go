@@ -55,16 +55,30 @@ func newRequestID() string {
 	return string(b[:])
 }
 
-// setCORS sets the CORS headers.
-func setCORS(h http.Header) {
-	h["Access-Control-Allow-Origin"] = corsOrigin
+// setCORS sets the CORS headers, if web pages of some origin may make requests.
+func (c *call) setCORS() {
+	if c.origin == nil {
+		return
+	}
+	h := c.w.Header()
+	h["Access-Control-Allow-Origin"] = c.origin
 	h["Access-Control-Allow-Methods"] = corsMethods
 	h["Access-Control-Allow-Headers"] = corsHeaders
 }
 
+// foreignOrigin returns an error for a request that a web page of another origin than the allowed one has made. A page may send requests that
+// change nothing and need no key, whose answers its browser does not give it.
+func (s *Server) foreignOrigin(r *http.Request) *apiError {
+	origin, allowed := r.Header.Get("Origin"), s.options.Origin
+	simple := (r.Method == http.MethodGet || r.Method == http.MethodHead) && r.Header.Get("Authorization") == ""
+	if origin == "" || allowed == "*" || origin == allowed || simple {
+		return nil
+	}
+	return &apiError{http.StatusForbidden, "Requests from web pages of the origin '" + origin + "' are not allowed.", false, ""}
+}
+
 // Header values that all answers share; they must not be modified.
 var (
-	corsOrigin           = []string{"*"}
 	corsMethods          = []string{"GET, DELETE, POST, PUT, HEAD"}
 	corsMethodsElsewhere = []string{"OPTIONS, GET, POST"} // outside the API
 	corsHeaders          = []string{"Authorization, Origin, X-Requested-With, Content-Type, Accept, User-Agent"}
@@ -75,9 +89,10 @@ var (
 type call struct {
 	w         http.ResponseWriter
 	r         *http.Request
-	id        string // X-Request-Id
-	namespace string // the caller's
-	auth      string // the caller's key
+	id        string   // X-Request-Id
+	origin    []string // the header Access-Control-Allow-Origin; nil for none
+	namespace string   // the caller's
+	auth      string   // the caller's key
 	body      []byte
 	values    url.Values // set by query
 }
@@ -117,7 +132,7 @@ func (c *call) answer(status int, v any) {
 func (c *call) answerJSON(status int, cors bool, body []byte) {
 	h := c.w.Header()
 	if cors {
-		setCORS(h)
+		c.setCORS()
 	}
 	h["Content-Type"] = jsonType
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
@@ -131,7 +146,7 @@ func (c *call) answerJSON(status int, cors bool, body []byte) {
 func (c *call) answerText(status int, cors bool, body string) {
 	h := c.w.Header()
 	if cors {
-		setCORS(h)
+		c.setCORS()
 	}
 	h.Set("Content-Type", "text/plain; charset=UTF-8")
 	c.w.WriteHeader(status)

@@ -99,7 +99,7 @@ func newReplay(t *testing.T, s session) *replay {
 			}
 			return time.NewTimer(d)
 		},
-		Runtime: runtime, Limits: s.limits, MemoryMB: s.memoryMB,
+		Runtime: runtime, Limits: s.limits, MemoryMB: s.memoryMB, Origin: "*",
 		Identities: []Identity{
 			{"guest", GuestKey},
 			{"whisk.system", "789c46b1-71f6-4ed5-8c54-816aa4f8c502:abczO3xZCLrMN6v2BKK1dXYFpXlPkccOFqm12CdAsMgRU4VrNZ9lyGVCGuMDGIwP"},

@@ -16,12 +16,19 @@ const apiPath = "/api/v1"
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c := &call{w: w, r: r, id: r.Header.Get("X-Request-Id")}
+	c := &call{w: w, r: r, id: r.Header.Get("X-Request-Id"), origin: s.origin}
 	if c.id == "" || len(c.id) > 256 {
 		c.id = newRequestID()
 	}
 	w.Header()["X-Request-Id"] = []string{c.id}
 	s.options.Log.Debug("request", "method", r.Method, "path", r.URL.Path, "id", c.id)
+	if s.origin != nil && s.options.Origin != "*" {
+		w.Header()["Vary"] = []string{"Origin"}
+	}
+	if err := s.foreignOrigin(r); err != nil {
+		c.fail(err)
+		return
+	}
 	path := strings.TrimSuffix(r.URL.EscapedPath(), "/")
 	inAPI := path == apiPath || strings.HasPrefix(path, apiPath+"/")
 	rest := strings.TrimPrefix(path, apiPath)
@@ -29,8 +36,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case inAPI && strings.HasPrefix(rest, "/web/"):
 		s.web(c, rest)
 	case r.Method == http.MethodOptions:
-		setCORS(w.Header())
-		if !inAPI {
+		c.setCORS()
+		if !inAPI && c.origin != nil {
 			w.Header()["Access-Control-Allow-Methods"] = corsMethodsElsewhere
 		}
 		c.answerText(http.StatusOK, false, "OK")

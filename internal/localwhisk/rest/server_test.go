@@ -348,6 +348,70 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// TestOrigins checks that a web page can make no request that changes something or needs a key, unless its origin is allowed, and that answers
+// have CORS headers for the allowed origin only.
+func TestOrigins(t *testing.T) {
+	const evil, good = "https://evil.example", "http://127.0.0.1:8080"
+	for _, allowed := range []string{"", good, "*"} {
+		c := serve(t, Options{Origin: allowed})
+		for _, request := range []struct {
+			method, path, body string
+			key                bool // with the key
+			simple             bool // a page of any origin may make it
+		}{
+			{"GET", "/ping", "", false, true}, {"HEAD", "/ping", "", false, true}, {"GET", under + "actions", "", false, true},
+			{"GET", under + "actions", "", true, false}, {"OPTIONS", under + "actions/a", "", false, false},
+			{"PUT", under + "actions/a?overwrite=true", goAction, true, false}, {"POST", under + "triggers/t", "", true, false},
+			{"POST", "/api/v1/web/guest/default/a", "", false, false}, {"DELETE", under + "packages/p", "", true, false},
+		} {
+			for _, origin := range []string{"", evil, "null", good} {
+				r, err := http.NewRequest(request.method, c.server.URL()+request.path, strings.NewReader(request.body))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if origin != "" {
+					r.Header.Set("Origin", origin)
+				}
+				if request.key {
+					r.Header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(c.auth)))
+				}
+				r.Header.Set("Content-Type", "application/json")
+				answer, err := c.http.Do(r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				answer.Body.Close()
+				place := fmt.Sprintf("-cors %q: %s %s from %q", allowed, request.method, request.path, origin)
+				refused := origin != "" && origin != allowed && allowed != "*" && !request.simple
+				if (answer.StatusCode == http.StatusForbidden) != refused {
+					t.Errorf("%s: status %d", place, answer.StatusCode)
+				}
+				for name := range answer.Header {
+					if (allowed == "" || refused) && strings.HasPrefix(name, "Access-Control-") {
+						t.Errorf("%s: header %s", place, name)
+					}
+				}
+				if got := answer.Header.Get("Access-Control-Allow-Origin"); got != "" && got != allowed {
+					t.Errorf("%s: allows %q", place, got)
+				}
+				if request.method == "OPTIONS" && !refused && allowed != "" && answer.Header.Get("Access-Control-Allow-Origin") != allowed {
+					t.Errorf("%s: the answer to the preflight request allows %q", place, answer.Header.Get("Access-Control-Allow-Origin"))
+				}
+			}
+		}
+	}
+}
+
+// TestOwnKey checks that without identities the key is one that nobody knows.
+func TestOwnKey(t *testing.T) {
+	c, other := serve(t, Options{}), serve(t, Options{})
+	if c.auth == GuestKey || c.auth == other.auth {
+		t.Errorf("the keys are %s and %s", c.auth, other.auth)
+	}
+	c.auth = GuestKey
+	c.want(401, "The supplied authentication is invalid", "GET", under+"actions", "")
+}
+
 func FuzzEntity(f *testing.F) {
 	for _, body := range []string{goAction, `[]`, `{bad`, `{"exec":{}}`, `{"exec":{"kind":"sequence","components":["a"]}}`, `{"limits":{"timeout":"a"}}`, `{"parameters":[{"key":"a"}]}`} {
 		f.Add("actions/a?overwrite=true", []byte(body))

@@ -157,7 +157,7 @@ func (s *Server) fire(c *call, full string) {
 		return
 	}
 	if !slices.ContainsFunc(slices.Collect(maps.Values(t.rules)), func(l ruleLink) bool { return l.active }) {
-		setCORS(c.w.Header())
+		c.setCORS()
 		c.w.WriteHeader(http.StatusNoContent)
 		return
 	}
