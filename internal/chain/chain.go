@@ -22,7 +22,7 @@ type Options struct {
 	Zipkin string
 	// Dir is the folder for the collector's state.
 	Dir string
-	// MemoryMB is the platform's memory for containers in MiB; 0 means 4096.
+	// MemoryMB is the platform's memory for containers in MiB; 0 means 8192.
 	MemoryMB int
 	// PlatformArgs and ZipkinArgs are additional arguments of the platform and of Sampler's Zipkin server.
 	PlatformArgs, ZipkinArgs []string
@@ -49,7 +49,7 @@ func Start(ctx context.Context, o Options) (*Chain, error) {
 		return nil, fmt.Errorf("chain: %w", err)
 	}
 	if o.MemoryMB == 0 {
-		o.MemoryMB = 4096
+		o.MemoryMB = 8192
 	}
 	c := &Chain{APIHost: "http://" + addresses[0], ZipkinURL: o.Zipkin, CollectorURL: "http://" + addresses[1], Key: whisk.NewKey()}
 	env := []string{"HOME=" + os.Getenv("HOME"), "PATH=" + os.Getenv("PATH"), "TMPDIR=" + os.TempDir()}

@@ -40,6 +40,10 @@ Examples:
   OW_AUTH=UUID:KEY sampler platform -listen :3233 -cert cert.pem -key key.pem     for other machines too, over HTTPS
 `
 
+// defaultMemoryMB holds a container for each function of every application of this project, at the 256 MiB that a function has by default, and
+// some more: with less, functions would push each other out and nearly every start would be cold. Only what processes use is taken.
+const defaultMemoryMB = 8192
+
 // platformOptions are the options of a platform.
 type platformOptions struct {
 	options rest.Options
@@ -101,7 +105,7 @@ func platformFlags(fs *flag.FlagSet) func(args []string, stderr io.Writer) (plat
 	fs.StringVar(&access.cert, "cert", "", "`file` with a certificate (PEM), to speak HTTPS; with -key")
 	fs.StringVar(&access.key, "key", "", "`file` with the certificate's private key (PEM)")
 	fs.BoolVar(&access.plain, "plain", false, "listen beyond this machine without HTTPS: whoever is on the way can read the key")
-	fs.IntVar(&o.options.MemoryMB, "memory", 2048, "memory for containers in `MiB`")
+	fs.IntVar(&o.options.MemoryMB, "memory", defaultMemoryMB, "memory for containers in `MiB`; where there is no more, one is removed for another")
 	fs.DurationVar(&o.options.PauseGrace, "pause-grace", 10*time.Second, "how `long` an idle container goes on before it is paused")
 	fs.DurationVar(&o.options.IdleTimeout, "idle-timeout", 10*time.Minute, "how `long` an idle container is kept")
 	fs.IntVar(&throttles.InvocationsPerMinute, "per-minute", throttles.InvocationsPerMinute, "most `invocations` in a calendar minute; 0: no throttle")

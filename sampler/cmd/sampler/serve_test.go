@@ -25,8 +25,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tppfaas/tppfaas/apps"
+	"github.com/tppfaas/tppfaas/internal/cli"
 	"github.com/tppfaas/tppfaas/internal/localwhisk/rest"
 	"github.com/tppfaas/tppfaas/internal/whisk"
+	"github.com/tppfaas/tppfaas/sampler/openwhisk"
 )
 
 // serving runs a command that serves until the test ends, and returns the line that it prints when it is ready. It must end with
@@ -237,6 +240,27 @@ func TestServingCalledWrongly(t *testing.T) {
 		stdout, stderr, status := try(t.Context(), line)
 		if status == 0 || stdout != "" || !strings.Contains(stderr, want) || strings.Count(stderr, "\n") != 1 {
 			t.Errorf("sampler %s: status %d, prints %q, says %q, want %q", line, status, stdout, stderr, want)
+		}
+	}
+}
+
+// TestMemoryOfThePlatform checks that every application fits into the memory that a platform has by default, with a second container for one
+// function in four, for requests that overlap.
+func TestMemoryOfThePlatform(t *testing.T) {
+	ownConfigFolder(t)
+	fs := cli.NewFlagSet("platform", io.Discard, "")
+	parsed := platformFlags(fs)
+	o, err := parsed(nil, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range apps.Embedded() {
+		app, err := apps.Load(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if needed := len(app.Functions) * 5 / 4 * openwhisk.DefaultMemoryMB; needed > o.options.MemoryMB {
+			t.Errorf("%s has %d functions and needs %d MiB, and the platform has %d", name, len(app.Functions), needed, o.options.MemoryMB)
 		}
 	}
 }
