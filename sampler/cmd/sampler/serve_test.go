@@ -208,7 +208,10 @@ func certificate(t *testing.T) (cert, key string, client *http.Client) {
 
 func TestZipkin(t *testing.T) {
 	said := serving(t, "zipkin", "-listen", "127.0.0.1:0")
-	url, ok := strings.CutPrefix(strings.TrimSuffix(said, "; Ctrl-C ends it\n"), "Zipkin on ")
+	url, ok := strings.CutPrefix(strings.TrimSuffix(said, ", with a page at /zipkin/; Ctrl-C ends it\n"), "Zipkin on ")
+	if !strings.Contains(answers(t, url+"/zipkin/"), "No trace matches.") {
+		t.Error("there is no page")
+	}
 	if !ok || !strings.Contains(answers(t, url+"/health"), "UP") {
 		t.Errorf("it says %q", said)
 	}
