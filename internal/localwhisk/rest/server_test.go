@@ -209,7 +209,7 @@ func TestRuleStatus(t *testing.T) {
 	c := serve(t, Options{})
 	c.want(200, "", "PUT", under+"actions/act", goAction)
 	for _, name := range []string{"t", "u"} {
-		c.want(200, "", "PUT", under+"triggers/"+name, "")
+		c.want(200, "", "PUT", under+"triggers/"+name, "{}")
 	}
 	c.want(400, "rule requires a valid trigger and a valid action", "PUT", under+"rules/r", `{"trigger":"/_/t"}`)
 	c.want(200, "", "PUT", under+"rules/r", `{"trigger":"/_/t","action":"/_/act"}`)
@@ -226,7 +226,7 @@ func TestRuleStatus(t *testing.T) {
 	c.want(200, "", "DELETE", under+"triggers/u", "")
 	c.want(200, `"status":"inactive"`, "GET", under+"rules/r", "")
 	c.want(404, "Only rules with existing triggers can be activated", "POST", under+"rules/r", `{"status":"active"}`)
-	c.want(200, "", "PUT", under+"triggers/u", "")
+	c.want(200, "", "PUT", under+"triggers/u", "{}")
 	c.want(204, "", "POST", under+"triggers/u", "")
 	c.want(200, `"status":"inactive"`, "DELETE", under+"rules/r", "")
 }
@@ -235,13 +235,13 @@ func TestRuleStatus(t *testing.T) {
 func TestNames(t *testing.T) {
 	c := serve(t, Options{})
 	const text = "Resource by this name exists but is not in this collection."
-	c.want(200, "", "PUT", under+"triggers/x", "")
+	c.want(200, "", "PUT", under+"triggers/x", "{}")
 	for _, kind := range []string{"actions", "packages", "rules"} {
 		c.want(409, text, "GET", under+kind+"/x", "")
 		c.want(409, text, "DELETE", under+kind+"/x", "")
 	}
 	c.want(409, text, "PUT", under+"actions/x?overwrite=true", goAction)
-	c.want(409, text, "PUT", under+"packages/x?overwrite=true", "")
+	c.want(409, text, "PUT", under+"packages/x?overwrite=true", "{}")
 	c.want(409, "Cannot bind to a resource that is not a package.", "PUT", under+"packages/b", `{"binding":{"namespace":"_","name":"x"}}`)
 	c.want(400, "Feed name is not valid", "PUT", under+"triggers/f", `{"annotations":[{"key":"feed","value":"a/b/c/d"}]}`)
 }
@@ -266,7 +266,13 @@ func TestOtherNamespace(t *testing.T) {
 	c.want(200, "Hello, them!", "POST", under+"actions/bound/act?blocking=true", "")
 	c.want(400, "Operation not permitted on package binding.", "PUT", under+"actions/bound/act", goAction)
 	c.want(400, "Operation not permitted on package binding.", "DELETE", under+"actions/bound/act", "")
-	c.want(400, "Binding references a package that does not exist.", "PUT", under+"packages/b", `{"binding":{"namespace":"other","name":"private"}}`)
+	c.want(403, "not authorized to access 'other/private'.", "PUT", under+"packages/b", `{"binding":{"namespace":"other","name":"private"}}`)
+	c.want(403, "not authorized to access 'other/nosuch'.", "PUT", under+"packages/b", `{"binding":{"namespace":"other","name":"nosuch"}}`)
+	c.want(400, "Binding references a package that does not exist.", "PUT", under+"packages/b", `{"binding":{"namespace":"_","name":"nosuch"}}`)
+	c.want(200, "", "PUT", under+"actions/seq", `{"exec":{"kind":"sequence","components":["/other/public/act"]}}`)
+	c.want(403, "not authorized to access 'other/private'.", "PUT", under+"actions/seq?overwrite=true", `{"exec":{"kind":"sequence","components":["/other/private/act"]}}`)
+	c.want(403, "not authorized to access 'other/x'.", "PUT", under+"actions/seq", `{"exec":{"kind":"sequence","components":["/other/x"]}}`)
+	c.want(403, "not authorized to access 'other/rt'.", "PUT", under+"rules/r", `{"trigger":"/other/rt","action":"/_/seq"}`)
 	for _, refused := range [][2]string{
 		{"GET", "packages/private"}, {"GET", "packages/nosuch"}, {"DELETE", "packages/public"}, {"PUT", "actions/public/act"},
 		{"POST", "actions/private/act"}, {"GET", "actions"}, {"GET", "activations"},
@@ -291,9 +297,9 @@ func TestMalformed(t *testing.T) {
 	c.want(200, "", "PUT", under+"actions/a", goAction)
 	for _, x := range [][3]string{
 		{"actions/a?overwrite=true", `"x"`, "Object expected in field 'exec'"},
-		{"packages/p", `[]`, "Object expected in field 'binding'"},
-		{"triggers/t", `1`, "Object expected in field 'parameters'"},
-		{"rules/r", `null`, "Object expected in field 'trigger'"},
+		{"packages/p", `[]`, "Object expected in field 'exec'"},
+		{"triggers/t", `1`, "Object expected in field 'exec'"},
+		{"rules/r", `null`, "Object expected in field 'exec'"},
 		{"rules/r", `{"trigger":5}`, "fully qualified name malformed"},
 		{"actions/a?overwrite=true", `{"publish":"x"}`, `Expected JsBoolean, but got \"x\"`},
 		{"actions/a?overwrite=true", `{"limits":1}`, "Object expected in field 'timeout'"},
