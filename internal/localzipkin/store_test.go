@@ -46,6 +46,15 @@ func TestEviction(t *testing.T) {
 	require.Len(t, s.Find(q), 1)
 }
 
+// TestReadsAreBounded checks that a client that sends its request slowly, or not at all, does not keep a connection for ever.
+func TestReadsAreBounded(t *testing.T) {
+	s, err := Start(t.Context(), Options{})
+	require.NoError(t, err)
+	require.Positive(t, s.http.ReadHeaderTimeout)
+	require.Positive(t, s.http.ReadTimeout)
+	require.NoError(t, s.Close())
+}
+
 // TestBytesAreBounded checks that traces are removed beyond the limit on bytes.
 func TestBytesAreBounded(t *testing.T) {
 	s := NewStore(1<<30, 100_000)

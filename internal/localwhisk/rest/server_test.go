@@ -408,6 +408,14 @@ func TestOrigins(t *testing.T) {
 	}
 }
 
+// TestReadsAreBounded checks that a request must be sent in some time, which is longer than a blocking invocation may wait: it ends that too.
+func TestReadsAreBounded(t *testing.T) {
+	c := serve(t, Options{Limits: Limits{BlockingWait: time.Hour}})
+	if h := &c.server.http; h.ReadHeaderTimeout <= 0 || h.ReadTimeout <= time.Hour {
+		t.Errorf("a header may take %v, a request %v", h.ReadHeaderTimeout, h.ReadTimeout)
+	}
+}
+
 // TestOwnKey checks that without identities the key is one that nobody knows.
 func TestOwnKey(t *testing.T) {
 	c, other := serve(t, Options{}), serve(t, Options{})
