@@ -215,7 +215,7 @@ func TestCollectorComesBack(t *testing.T) {
 	<-tried
 	again, err := net.Listen("tcp", address)
 	require.NoError(t, err)
-	server := &http.Server{Handler: http.HandlerFunc(p.collect)}
+	server := &http.Server{Handler: http.HandlerFunc(p.collect), ReadHeaderTimeout: time.Minute}
 	go server.Serve(again)
 	require.Len(t, p.wait(1), 1)
 	require.NoError(t, r.Close(t.Context()))

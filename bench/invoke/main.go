@@ -21,14 +21,14 @@ import (
 
 	"github.com/tppfaas/tppfaas/apps/action"
 	"github.com/tppfaas/tppfaas/internal/cli"
-	"github.com/tppfaas/tppfaas/internal/localwhisk/rest"
+	"github.com/tppfaas/tppfaas/internal/whisk"
 )
 
 const usage = `Usage: invoke [options]
 
 Measures how fast an OpenWhisk takes and answers invocations over its REST API, with a Go action that does nothing: several clients that
-each send the next request when the last one is answered. OW_APIHOST and OW_AUTH name the platform; it must have no throttles.
-It deploys an action of its own, and removes it.
+each send the next request when the last one is answered. OW_APIHOST and OW_AUTH name the platform, by default sampler platform on this
+machine; it must have no throttles. It deploys an action of its own, and removes it.
 
 Examples:
   sampler platform -per-minute 0 -concurrent 0 &
@@ -63,7 +63,10 @@ func run(ctx context.Context, args []string, stdout io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	p := newPlatform(*clients, *kind, zip)
+	p, err := newPlatform(*clients, *kind, zip)
+	if err != nil {
+		return err
+	}
 	defer func() { err = errors.Join(err, p.remove(context.WithoutCancel(ctx))) }()
 	if *cold > 0 {
 		return p.cold(ctx, stdout, *cold)
@@ -99,17 +102,20 @@ type platform struct {
 	deployed   []string
 }
 
-func newPlatform(clients int, kind string, zip []byte) *platform {
+func newPlatform(clients int, kind string, zip []byte) (*platform, error) {
 	p := &platform{base: os.Getenv("OW_APIHOST"), auth: os.Getenv("OW_AUTH"), kind: kind, code: base64.StdEncoding.EncodeToString(zip)}
 	if p.base == "" {
 		p.base = "http://127.0.0.1:3233"
 	}
 	if p.auth == "" {
-		p.auth = rest.GuestKey
+		var err error
+		if p.auth, _, err = whisk.ReadLocalKey(); err != nil {
+			return nil, fmt.Errorf("%w; OW_AUTH, UUID:KEY, does without the file", err)
+		}
 	}
 	p.base = strings.TrimSuffix(p.base, "/") + "/api/v1/namespaces/_/"
 	p.http.Transport = &http.Transport{MaxIdleConnsPerHost: clients + 1}
-	return p
+	return p, nil
 }
 
 // call sends a request and reads the answer, which must have the wanted status.

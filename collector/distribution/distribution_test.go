@@ -10,10 +10,19 @@ import (
 // TestBuiltinConfiguration checks that the pipelines of the default configuration can be built, as it is and for another platform.
 func TestBuiltinConfiguration(t *testing.T) {
 	t.Setenv("TPPFAAS_STATE", t.TempDir())
-	for _, from := range [][]string{nil, {Builtin, "yaml:processors::openwhisk::endpoint: https://openwhisk.example.com"}} {
-		c, err := otelcol.NewCollector(Settings(from...))
-		require.NoError(t, err)
-		require.NoError(t, c.DryRun(t.Context()))
+	elsewhere := []string{Builtin, "yaml:processors::openwhisk::endpoint: https://openwhisk.example.com"}
+	for _, key := range []string{"", "user:password"} {
+		t.Setenv("OW_AUTH", key)
+		for _, from := range [][]string{nil, elsewhere} {
+			c, err := otelcol.NewCollector(Settings(from...))
+			require.NoError(t, err)
+			err = c.DryRun(t.Context())
+			if key == "" && from != nil {
+				require.ErrorContains(t, err, "key: the key of OpenWhisk is missing", "no key that is known here is sent elsewhere")
+				continue
+			}
+			require.NoError(t, err)
+		}
 	}
 }
 

@@ -82,7 +82,7 @@ func newWhisk(t *testing.T) *whisk {
 func (w *whisk) start(t *testing.T) {
 	l, err := net.Listen("tcp", w.address)
 	require.NoError(t, err)
-	w.server = &http.Server{Handler: http.HandlerFunc(w.answer)}
+	w.server = &http.Server{Handler: http.HandlerFunc(w.answer), ReadHeaderTimeout: time.Minute}
 	go w.server.Serve(l)
 }
 
@@ -143,7 +143,7 @@ func newZipkin(t *testing.T) *zipkin {
 func (z *zipkin) start(t *testing.T) {
 	l, err := net.Listen("tcp", z.address)
 	require.NoError(t, err)
-	z.server = &http.Server{Handler: http.HandlerFunc(z.serve)}
+	z.server = &http.Server{Handler: http.HandlerFunc(z.serve), ReadHeaderTimeout: time.Minute}
 	go z.server.Serve(l)
 }
 

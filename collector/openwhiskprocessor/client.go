@@ -41,8 +41,15 @@ func newClient(ctx context.Context, config *Config, host component.Host, telemet
 	if err != nil {
 		return nil, err
 	}
+	keyFile := config.KeyFile
+	if config.Key == "" && keyFile == "" && !settings.Auth.HasValue() && whisk.IsLoopback(base) {
+		// The platform may start later: then it finds the key that is drawn here.
+		if _, keyFile, err = whisk.LocalKey(); err != nil {
+			return nil, fmt.Errorf("key: %w (key, as in OW_AUTH, or key_file does without it)", err)
+		}
+	}
 	c, err := whisk.New(whisk.Options{
-		Base: base, Key: string(config.Key), KeyFile: config.KeyFile, WithoutKey: settings.Auth.HasValue(), HTTP: client, MaxAnswer: maxAnswer,
+		Base: base, Key: string(config.Key), KeyFile: keyFile, WithoutKey: settings.Auth.HasValue(), HTTP: client, MaxAnswer: maxAnswer,
 	})
 	if err != nil {
 		return nil, err

@@ -81,6 +81,36 @@ func newTestClient(t testing.TB, address string, change func(*Config)) recordCli
 	return c
 }
 
+// TestKeyOfTheLocalPlatform checks that an OpenWhisk on this machine is asked with the key of the local platform if no other is given, and that
+// the collector draws it where it starts first.
+func TestKeyOfTheLocalPlatform(t *testing.T) {
+	t.Setenv("HOME", t.TempDir())
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
+	var sent atomic.Value
+	address := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		user, password, _ := r.BasicAuth()
+		sent.Store(user + ":" + password)
+		_, _ = io.WriteString(w, "[]")
+	}))
+	require.NoError(t, newTestClient(t, address, func(c *Config) { c.Key = "own:key" }).Check(t.Context()))
+	require.Equal(t, "own:key", sent.Load())
+	_, _, err := whisk.ReadLocalKey()
+	require.ErrorIs(t, err, os.ErrNotExist, "a key was drawn that nobody needs")
+
+	require.NoError(t, newTestClient(t, address, func(c *Config) { c.Key = "" }).Check(t.Context()))
+	key, _, err := whisk.ReadLocalKey()
+	require.NoError(t, err)
+	require.Equal(t, key, sent.Load())
+
+	t.Setenv("HOME", "")
+	t.Setenv("XDG_CONFIG_HOME", "")
+	config := testConfig()
+	config.ClientConfig.Endpoint, config.Key = address, ""
+	_, err = newClient(t.Context(), config, componenttest.NewNopHost(), componenttest.NewNopTelemetrySettings())
+	require.ErrorContains(t, err, "key: the key of the local platform: ")
+	require.ErrorContains(t, err, "as in OW_AUTH")
+}
+
 // TestRecordedAnswers checks what the processor makes of the answers of a real OpenWhisk.
 func TestRecordedAnswers(t *testing.T) {
 	all := recorded(t)

@@ -24,7 +24,8 @@ type Config struct {
 	// without a scheme it is https. Timeout bounds one lookup.
 	ClientConfig confighttp.ClientConfig `mapstructure:",squash"`
 	// Key is the key of OpenWhisk, user:password. KeyFile is the name of a file that contains it, which is read again when
-	// OpenWhisk refuses the key. Exactly one of Key, KeyFile, and ClientConfig.Auth, an extension that authenticates, is needed.
+	// OpenWhisk refuses the key. Exactly one of Key, KeyFile, and ClientConfig.Auth, an extension that authenticates, is needed; an
+	// OpenWhisk on this machine is asked with the key of the local platform where there is none, see whisk.LocalKey.
 	Key     configopaque.String `mapstructure:"key"`
 	KeyFile string              `mapstructure:"key_file"`
 
@@ -210,7 +211,8 @@ func takeOldNames(conf *confmap.Conf) ([]oldName, error) {
 func (c *Config) Validate() error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if _, err := parseEndpoint(c.ClientConfig.Endpoint); err != nil {
+	endpoint, err := parseEndpoint(c.ClientConfig.Endpoint)
+	if err != nil {
 		errs = append(errs, err)
 	}
 	given := 0
@@ -220,6 +222,7 @@ func (c *Config) Validate() error {
 		}
 	}
 	switch {
+	case given == 0 && endpoint != nil && whisk.IsLoopback(endpoint):
 	case given == 0:
 		bad("key: the key of OpenWhisk is missing; give key (user:password, or ${env:OW_AUTH}), key_file, or auth with an extension")
 	case given > 1:

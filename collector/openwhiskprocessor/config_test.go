@@ -56,7 +56,10 @@ func TestLoadConfig(t *testing.T) {
 	extension.ClientConfig.Auth = configoptional.Some(configauth.Config{AuthenticatorID: component.MustNewID("basicauth")})
 	require.NoError(t, confmap.Validate(extension))
 
-	for id, want := range map[string]*Config{"openwhisk": simple, "openwhisk/full": full, "openwhisk/extension": extension} {
+	here := createDefaultConfig().(*Config)
+	require.NoError(t, confmap.Validate(here), "the platform on this machine needs no key in the configuration")
+
+	for id, want := range map[string]*Config{"openwhisk/no_key_here": here, "openwhisk": simple, "openwhisk/full": full, "openwhisk/extension": extension} {
 		c, err := load(t, id)
 		require.NoError(t, err)
 		require.Equal(t, want, c)

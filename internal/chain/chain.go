@@ -11,7 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 
-	"github.com/tppfaas/tppfaas/internal/localwhisk/rest"
+	"github.com/tppfaas/tppfaas/internal/whisk"
 )
 
 // Options configures a chain.
@@ -22,7 +22,7 @@ type Options struct {
 	Zipkin string
 	// Dir is the folder for the collector's state.
 	Dir string
-	// MemoryMB is the platform's memory for containers in MiB; 0 means 4096.
+	// MemoryMB is the platform's memory for containers in MiB; 0 means 8192.
 	MemoryMB int
 	// PlatformArgs and ZipkinArgs are additional arguments of the platform and of Sampler's Zipkin server.
 	PlatformArgs, ZipkinArgs []string
@@ -34,6 +34,8 @@ type Chain struct {
 	Platform, Zipkin, Collector *Process
 	// APIHost, ZipkinURL and CollectorURL are their URLs: of OpenWhisk's API, of Zipkin without /api/v2, and of OTLP over HTTP.
 	APIHost, ZipkinURL, CollectorURL string
+	// Key is the platform's key, UUID:KEY.
+	Key string
 }
 
 // Start starts the processes, and returns when all of them are ready. The chain must be stopped.
@@ -47,9 +49,9 @@ func Start(ctx context.Context, o Options) (*Chain, error) {
 		return nil, fmt.Errorf("chain: %w", err)
 	}
 	if o.MemoryMB == 0 {
-		o.MemoryMB = 4096
+		o.MemoryMB = 8192
 	}
-	c := &Chain{APIHost: "http://" + addresses[0], ZipkinURL: o.Zipkin, CollectorURL: "http://" + addresses[1]}
+	c := &Chain{APIHost: "http://" + addresses[0], ZipkinURL: o.Zipkin, CollectorURL: "http://" + addresses[1], Key: whisk.NewKey()}
 	env := []string{"HOME=" + os.Getenv("HOME"), "PATH=" + os.Getenv("PATH"), "TMPDIR=" + os.TempDir()}
 	var parts []*Process
 	if c.ZipkinURL == "" {
@@ -58,7 +60,7 @@ func Start(ctx context.Context, o Options) (*Chain, error) {
 		parts = append(parts, c.Zipkin)
 	}
 	c.Platform = &Process{
-		name: "platform", path: o.Sampler, env: env, ready: c.APIHost + "/ping",
+		name: "platform", path: o.Sampler, env: append([]string{"OW_AUTH=" + c.Key}, env...), ready: c.APIHost + "/ping",
 		args: append([]string{
 			"platform", "-listen", addresses[0], "-memory", strconv.Itoa(o.MemoryMB), "-per-minute", "0", "-concurrent", "0", "-fires", "0",
 		}, o.PlatformArgs...),
@@ -67,7 +69,7 @@ func Start(ctx context.Context, o Options) (*Chain, error) {
 	c.Collector = &Process{
 		name: "collector", path: o.Collector, ready: "http://" + addresses[3],
 		env: append([]string{
-			"OW_APIHOST=" + c.APIHost, "OW_AUTH=" + rest.GuestKey, "TPPFAAS_ZIPKIN=" + c.ZipkinURL, "TPPFAAS_STATE=" + filepath.Join(o.Dir, "collector"),
+			"OW_APIHOST=" + c.APIHost, "OW_AUTH=" + c.Key, "TPPFAAS_ZIPKIN=" + c.ZipkinURL, "TPPFAAS_STATE=" + filepath.Join(o.Dir, "collector"),
 			"TPPFAAS_OTLP_HTTP=" + addresses[1], "TPPFAAS_OTLP_GRPC=" + addresses[4], "TPPFAAS_HEALTH=" + addresses[3],
 			"TPPFAAS_METRICS_HOST=" + host, "TPPFAAS_METRICS_PORT=" + port,
 		}, env...),
@@ -82,7 +84,7 @@ func Start(ctx context.Context, o Options) (*Chain, error) {
 
 // Env returns the environment variables by which clients find the chain.
 func (c *Chain) Env() []string {
-	return []string{"OW_APIHOST=" + c.APIHost, "OW_AUTH=" + rest.GuestKey, "TPPFAAS_ZIPKIN=" + c.ZipkinURL, "TPPFAAS_COLLECTOR=" + c.CollectorURL}
+	return []string{"OW_APIHOST=" + c.APIHost, "OW_AUTH=" + c.Key, "TPPFAAS_ZIPKIN=" + c.ZipkinURL, "TPPFAAS_COLLECTOR=" + c.CollectorURL}
 }
 
 // Processes returns the processes that Start has started, in that order.

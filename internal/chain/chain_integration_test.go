@@ -14,7 +14,6 @@ import (
 	"testing"
 
 	"github.com/tppfaas/tppfaas/apps"
-	"github.com/tppfaas/tppfaas/internal/localwhisk/rest"
 	"github.com/tppfaas/tppfaas/internal/zipkintest"
 	"github.com/tppfaas/tppfaas/tpp/dataset"
 )
@@ -83,7 +82,7 @@ func (c *Chain) records(t *testing.T) []event {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.Header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(rest.GuestKey)))
+		r.Header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(c.Key)))
 		answer, err := http.DefaultClient.Do(r)
 		if err != nil {
 			t.Fatal(err)

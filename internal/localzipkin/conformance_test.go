@@ -31,6 +31,23 @@ func TestConformance(t *testing.T) {
 	conform(t, server.URL())
 }
 
+// TestForeignPages checks that a web page of another server can add no spans, which needs no permission of the browser's if they are called text.
+func TestForeignPages(t *testing.T) {
+	server, err := localzipkin.Start(t.Context(), localzipkin.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, server.Close()) })
+	for header, want := range map[string]int{
+		"": 202, "Origin: https://evil.example": 403, "Origin: null": 403, "Sec-Fetch-Site: cross-site": 403, "Origin: " + server.URL(): 202,
+	} {
+		headers := []string{"Content-Type", "text/plain"}
+		if name, value, ok := strings.Cut(header, ": "); ok {
+			headers = append(headers, name, value)
+		}
+		status, _ := post(t, server.URL(), []byte("[]"), headers...)
+		require.Equal(t, want, status, header)
+	}
+}
+
 // now is the time of the traces, which the lookback of a query must reach.
 var now = time.Now().Truncate(time.Millisecond)
 
@@ -232,6 +249,27 @@ func conform(t *testing.T, base string) {
 		status, body := post(t, base, []byte(bad))
 		require.Equal(t, http.StatusBadRequest, status, "%q: %s", bad, body)
 	}
+	// What is unusual, and taken.
+	for _, unusual := range []string{
+		`"duration":-5`, `"timestamp":-5`, `"annotations":[{"timestamp":0,"value":"a"}]`, `"localEndpoint":{"serviceName":"s","ipv4":"1.2.3"}`,
+		`"localEndpoint":{"ipv6":"fe80::1%eth0","ipv4":"somewhere"}`, `"timestamp":"1700000000000000"`, `"timestamp":1.7e15`, `"timestamp":"1.7e15"`, `"duration":1.0e9`,
+		`"duration":"12"`, `"duration":3.0`, `"tags":{"n":5,"x":1.5e3}`, `"name":null,"tags":null,"localEndpoint":null,"duration":null`,
+		`"parentId":"0000000000000000"`, `"parentId":"2"`, `"localEndpoint":{"port":"80"}`, `"localEndpoint":{"port":-1}`, `"unknown":{"a":[1]}`,
+	} {
+		status, body := post(t, base, []byte(`[{"traceId":"f1","id":"2",`+unusual+`}]`))
+		require.Equal(t, http.StatusAccepted, status, "%s: %s", unusual, body)
+	}
+	// What is wrong, and refused with the whole list.
+	for _, wrong := range []string{
+		`"duration":1.5`, `"duration":"long"`, `"duration":true`, `"duration":1e30`, `"timestamp":{}`, `"annotations":[{"value":"a"}]`, `"annotations":[{"timestamp":1}]`,
+		`"annotations":[null]`, `"tags":{"a":true}`, `"tags":{"a":{}}`, `"tags":{"a":null}`, `"localEndpoint":{"port":65536}`, `"localEndpoint":"shop"`,
+		`"kind":"SIDEWAYS"`, `"parentId":"x"`, `"shared":"yes"`,
+	} {
+		status, body := post(t, base, []byte(`[{"traceId":"f2","id":"2"},{"traceId":"f2","id":"3",`+wrong+`}]`))
+		require.Equal(t, http.StatusBadRequest, status, "%s: %s", wrong, body)
+	}
+	status, _ = get(t, base, "/api/v2/trace/f2")
+	require.Equal(t, http.StatusNotFound, status)
 	for _, nothing := range []string{"[]", ""} {
 		status, _ = post(t, base, []byte(nothing))
 		require.Equal(t, http.StatusAccepted, status)

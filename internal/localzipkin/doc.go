@@ -9,5 +9,5 @@
 //
 // It accepts spans (POST /api/v2/spans, JSON or protobuf, gzipped or not) and answers GET /api/v2/traces, /trace/ID, /traceMany, /services,
 // /remoteServices, /spans and /health as a Zipkin server does that keeps its spans in memory. When the memory is full, it removes whole traces,
-// those first that have received no span for the longest time.
+// those first that have received no span for the longest time. A page, /zipkin/, lists traces and draws one as a waterfall.
 package localzipkin

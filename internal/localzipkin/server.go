@@ -9,12 +9,10 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/openzipkin/zipkin-go/model"
-	"github.com/openzipkin/zipkin-go/proto/zipkin_proto3"
 )
 
 // Options configures a Server. A zero field means the default that its comment names.
@@ -62,7 +60,10 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 	store := NewStore(opts.MaxSpans, opts.MaxBytes)
 	s := &Server{
 		store: store, listener: listener, done: make(chan struct{}),
-		http: &http.Server{Handler: NewHandler(store, opts.MaxRequest), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute},
+		http: &http.Server{
+			Handler: NewHandler(store, opts.MaxRequest), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute,
+			MaxHeaderBytes: 64 << 10,
+		},
 	}
 	stop := context.AfterFunc(ctx, func() { _ = s.http.Close() })
 	go func() {
@@ -94,7 +95,8 @@ type handler struct {
 	maxRequest int64
 }
 
-// NewHandler returns a handler that serves the API over a store. It rejects bodies larger than maxRequest bytes.
+// NewHandler returns a handler that serves the API over a store. It rejects bodies larger than maxRequest bytes, and spans that a web page of
+// another server sends.
 func NewHandler(store *Store, maxRequest int64) http.Handler {
 	h := &handler{store, maxRequest}
 	mux := http.NewServeMux()
@@ -105,8 +107,12 @@ func NewHandler(store *Store, maxRequest int64) http.Handler {
 	mux.HandleFunc("GET /api/v2/services", h.services)
 	mux.HandleFunc("GET /api/v2/remoteServices", h.remoteServices)
 	mux.HandleFunc("GET /api/v2/spans", h.spans)
+	mux.HandleFunc("GET /{$}", redirect)
+	mux.HandleFunc("GET /zipkin", redirect)
+	mux.HandleFunc("GET /zipkin/{$}", h.tracesPage)
+	mux.HandleFunc("GET /zipkin/traces/{id}", h.tracePage)
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, map[string]string{"status": "UP"}) })
-	return mux
+	return http.NewCrossOriginProtection().Handler(mux)
 }
 
 func writeJSON(w http.ResponseWriter, v any) {
@@ -155,52 +161,13 @@ func (h *handler) read(w http.ResponseWriter, r *http.Request) ([]*model.SpanMod
 	return spans, 0, nil
 }
 
-// Decode decodes a list of spans, from protobuf if the content type says so, otherwise from JSON. Spans without ids or with negative durations are
-// an error.
-func Decode(text []byte, contentType string) ([]*model.SpanModel, error) {
-	if len(text) == 0 {
-		return nil, nil
-	}
-	var spans []*model.SpanModel
-	var err error
-	if strings.HasPrefix(contentType, "application/x-protobuf") {
-		spans, err = zipkin_proto3.ParseSpans(text, false)
-	} else {
-		err = json.Unmarshal(text, &spans)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("malformed reading spans: %w", err)
-	}
-	for i, s := range spans {
-		switch {
-		case s == nil:
-			return nil, fmt.Errorf("malformed reading spans: span %d is null", i)
-		case s.TraceID.Empty():
-			return nil, fmt.Errorf("malformed reading spans: span %d has no traceId", i)
-		case s.ID == 0:
-			return nil, fmt.Errorf("malformed reading spans: span %d has no id", i)
-		case s.Duration < 0:
-			return nil, fmt.Errorf("malformed reading spans: span %d has a duration that cannot be", i)
-		}
-		// Times in the first second of 1970 come from clocks that were not set, and could not be encoded again.
-		if s.Timestamp.Unix() < 1 {
-			s.Timestamp = time.Time{}
-		}
-		s.Annotations = slices.DeleteFunc(s.Annotations, func(a model.Annotation) bool { return a.Timestamp.Unix() < 1 })
-		if s.ParentID != nil && (*s.ParentID == 0 || *s.ParentID == s.ID) {
-			s.ParentID = nil
-		}
-	}
-	return spans, nil
-}
-
 func (h *handler) traces(w http.ResponseWriter, r *http.Request) {
 	q, err := ParseQuery(r.URL.Query(), time.Now())
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	writeJSON(w, h.store.Find(q))
+	writeJSON(w, wireTraces(h.store.Find(q)))
 }
 
 func (h *handler) trace(w http.ResponseWriter, r *http.Request) {
@@ -214,7 +181,7 @@ func (h *handler) trace(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, r.PathValue("id")+" not found", http.StatusNotFound)
 		return
 	}
-	writeJSON(w, spans)
+	writeJSON(w, wire(spans))
 }
 
 func (h *handler) traceMany(w http.ResponseWriter, r *http.Request) {
@@ -234,19 +201,7 @@ func (h *handler) traceMany(w http.ResponseWriter, r *http.Request) {
 			found = append(found, spans)
 		}
 	}
-	writeJSON(w, found)
-}
-
-// parseTraceID parses 1 to 32 hexadecimal digits.
-func parseTraceID(text string) (model.TraceID, error) {
-	if text == "" || len(text) > 32 {
-		return model.TraceID{}, fmt.Errorf("%q should be a 1 to 32 character lower-hex trace ID", text)
-	}
-	id, err := model.TraceIDFromHex(text)
-	if err != nil || id.Empty() {
-		return id, fmt.Errorf("%q should be a 1 to 32 character lower-hex trace ID", text)
-	}
-	return id, nil
+	writeJSON(w, wireTraces(found))
 }
 
 func (h *handler) services(w http.ResponseWriter, _ *http.Request) { writeJSON(w, h.store.Services()) }

@@ -1,6 +1,7 @@
 package localzipkin
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/url"
 	"strings"
@@ -43,6 +44,15 @@ func TestEviction(t *testing.T) {
 	require.Empty(t, s.Find(q))
 	q.Annotations = map[string]string{"n": "0"}
 	require.Len(t, s.Find(q), 1)
+}
+
+// TestReadsAreBounded checks that a client that sends its request slowly, or not at all, does not keep a connection for ever.
+func TestReadsAreBounded(t *testing.T) {
+	s, err := Start(t.Context(), Options{})
+	require.NoError(t, err)
+	require.Positive(t, s.http.ReadHeaderTimeout)
+	require.Positive(t, s.http.ReadTimeout)
+	require.NoError(t, s.Close())
 }
 
 // TestBytesAreBounded checks that traces are removed beyond the limit on bytes.
@@ -100,6 +110,7 @@ func TestIndexFindsWhatASearchFinds(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`[{"traceId":"1","id":"2","parentId":"2","timestamp":1,"duration":2,"tags":{"a":"b"},"localEndpoint":{"serviceName":"x"}}]`), "application/json")
 	f.Add([]byte(`[null]`), "application/json")
+	f.Add([]byte(`[{"traceId":"1","id":"2","timestamp":"1.5e3","duration":-7,"annotations":[{"timestamp":0,"value":5}],"localEndpoint":{"ipv4":"x","ipv6":"1.2.3.4","port":"80"}}]`), "")
 	f.Add([]byte(`[{"traceId":"1","id":"2","timestamp":18446744073709551615}]`), "")
 	f.Add([]byte("\x0a\x14\x0a\x08\x00\x00\x00\x00\x00\x00\x00\x01\x1a\x08\x00\x00\x00\x00\x00\x00\x00\x02"), "application/x-protobuf")
 	f.Fuzz(func(t *testing.T, text []byte, contentType string) {
@@ -113,10 +124,20 @@ func FuzzDecode(f *testing.F) {
 			if len(found) == 0 {
 				t.Fatal("a trace without spans")
 			}
-			for _, span := range found {
-				if _, err := span.MarshalJSON(); err != nil {
-					t.Fatalf("what was taken cannot be given: %v", err)
-				}
+			given, err := json.Marshal(wire(found))
+			if err != nil {
+				t.Fatalf("what was taken cannot be given: %v", err)
+			}
+			again, err := Decode(given, "application/json")
+			if err != nil {
+				t.Fatalf("what was given cannot be taken: %v\n%s", err, given)
+			}
+			back := make([]model.SpanModel, len(again))
+			for i, span := range again {
+				back[i] = *span
+			}
+			if second, err := json.Marshal(wire(back)); err != nil || string(second) != string(given) {
+				t.Fatalf("%v: given %s, and when that is taken %s", err, given, second)
 			}
 		}
 	})

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -71,10 +69,9 @@ func Flags() map[string]string {
 	return usage
 }
 
-// Defaults: all on this machine, with the key that every standalone OpenWhisk has.
+// Defaults: all on this machine. The key is then that of the local platform, see [whisk.LocalKey].
 const (
 	defaultAPIHost   = "http://127.0.0.1:3233"
-	defaultAuth      = "23bc46b1-71f6-4ed5-8c54-816aa4f8c502:123zO3xZCLrMN6v2BKK1dXYFpXlPkccOFqm12CdAsMgRU4VrNZ9lyGVCGuMDGIwP"
 	defaultZipkin    = "http://127.0.0.1:9411"
 	defaultCollector = "http://127.0.0.1:4318"
 )
@@ -91,7 +88,8 @@ type Sources struct {
 }
 
 // Find looks for the settings in options, the environment, the configuration file, and .wskprops (that of WSK_CONFIG_FILE, or the one in the
-// home folder). Without an address in any of them, OpenWhisk is on this machine.
+// home folder). Without an address in any of them, OpenWhisk is on this machine; without a key an OpenWhisk on this machine is asked with that
+// of the local platform.
 func Find(s Sources) (Settings, error) {
 	config, err := readSettings(s.Config, s.ConfigGiven, parseConfig)
 	if err != nil {
@@ -102,9 +100,9 @@ func Find(s Sources) (Settings, error) {
 	if home := s.Getenv("HOME"); !given && home != "" {
 		props = filepath.Join(home, ".wskprops")
 	}
-	wskprops, err := readSettings(props, given, parseWskprops)
-	if err != nil {
-		return Settings{}, err
+	wskprops, unreadable := readSettings(props, given, parseWskprops)
+	if unreadable != nil && given {
+		return Settings{}, unreadable
 	}
 	var found Settings
 	for _, one := range settings {
@@ -123,6 +121,9 @@ func Find(s Sources) (Settings, error) {
 				*to = value
 			}
 		}
+	}
+	if found.Auth.Value == "" && unreadable != nil {
+		return Settings{}, unreadable // the key may stand there
 	}
 	return found.complete()
 }
@@ -150,31 +151,21 @@ func readSettings(file string, needed bool, parse func(file string, text []byte)
 // here is the source of defaults.
 const here = "the defaults for this machine"
 
-// onThisMachine reports whether an address is that of this machine.
-func onThisMachine(u *url.URL) bool {
-	ip := net.ParseIP(u.Hostname())
-	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
-}
-
-// complete sets defaults and checks the values. The well-known key is a default only together with the default address: it is not sent
-// to other servers.
+// complete sets defaults and checks the values. The key of the local platform is a default only for an address of this machine: it is not
+// sent to other servers.
 func (s Settings) complete() (Settings, error) {
 	if s.APIHost.Value == "" {
 		s.APIHost = Setting{defaultAPIHost, here}
-	}
-	if s.Auth.Value == "" && s.APIHost.From == here {
-		s.Auth = Setting{defaultAuth, here}
-	}
-	if s.Auth.Value == "" {
-		return s, errors.New("the key is missing: give it with -auth, OW_AUTH, auth in the configuration, or AUTH in .wskprops")
 	}
 	if s.Insecure.Value != "" {
 		if _, err := strconv.ParseBool(s.Insecure.Value); err != nil {
 			return s, s.Insecure.wrong(fmt.Errorf("%q is neither true nor false", s.Insecure.Value))
 		}
 	}
-	if err := whisk.CheckKey(s.Auth.Value); err != nil {
-		return s, s.Auth.wrong(err)
+	if s.Auth.Value != "" {
+		if err := whisk.CheckKey(s.Auth.Value); err != nil {
+			return s, s.Auth.wrong(err)
+		}
 	}
 	if s.Zipkin.Value == "" {
 		s.Zipkin = Setting{defaultZipkin, here}
@@ -195,7 +186,31 @@ func (s Settings) complete() (Settings, error) {
 		}
 		one.Value = u.String()
 	}
+	if s.Auth.Value == "" {
+		auth, err := localKey(s.APIHost.Value)
+		if err != nil {
+			return s, err
+		}
+		s.Auth = auth
+	}
 	return s, nil
+}
+
+// localKey returns the key of the local platform, if the address is one of this machine.
+func localKey(apihost string) (Setting, error) {
+	const missing = "the key is missing: give it with -auth, OW_AUTH, auth in the configuration, or AUTH in .wskprops"
+	u, err := whisk.ParseAddress(apihost)
+	if err != nil || !whisk.IsLoopback(u) {
+		return Setting{}, errors.New(missing)
+	}
+	key, file, err := whisk.ReadLocalKey()
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return Setting{}, fmt.Errorf("%s; sampler platform draws one and keeps it in %s", missing, file)
+	case err != nil:
+		return Setting{}, fmt.Errorf("%s; %w", missing, err)
+	}
+	return Setting{key, file}, nil
 }
 
 func (s Settings) insecure() bool {

@@ -7,11 +7,17 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/tppfaas/tppfaas/internal/whisk"
 )
 
 // TestPrecedence checks that options come before the environment, that before the configuration, and that before .wskprops.
 func TestPrecedence(t *testing.T) {
 	dir := t.TempDir()
+	t.Setenv("HOME", dir)
+	t.Setenv("XDG_CONFIG_HOME", filepath.Join(dir, ".config"))
+	local, localFile, err := whisk.LocalKey()
+	require.NoError(t, err)
 	config, props := filepath.Join(dir, "config.yaml"), filepath.Join(dir, ".wskprops")
 	require.NoError(t, os.WriteFile(config, []byte("apihost: config.example\nauth: c:onfig\nzipkin: http://config:1\ninsecure: true\n"), 0o600))
 	require.NoError(t, os.WriteFile(props, []byte("# of wsk\nAPIHOST=props.example\n AUTH = p:rops=\nNAMESPACE=_\nnonsense\nIGNORE_CERTS=false\n"), 0o600))
@@ -39,7 +45,10 @@ func TestPrecedence(t *testing.T) {
 		{"properties", nil, env(), "", Setting{"https://props.example", props + ":2"}, Setting{"p:rops=", props + ":3"}},
 		{"properties elsewhere", nil, map[string]string{"WSK_CONFIG_FILE": props}, "", Setting{"https://props.example", props + ":2"}, Setting{"p:rops=", props + ":3"}},
 		{"each on its own", map[string]string{"auth": "f:lag"}, env(), config, Setting{"https://config.example", config + ":1"}, Setting{"f:lag", "-auth"}},
-		{"none", nil, map[string]string{}, "", Setting{"http://127.0.0.1:3233", here}, Setting{defaultAuth, here}},
+		{"none", nil, map[string]string{}, "", Setting{"http://127.0.0.1:3233", here}, Setting{local, localFile}},
+		{"an address of this machine", nil, map[string]string{"OW_APIHOST": "http://localhost:4000"}, "",
+			Setting{"http://localhost:4000", "OW_APIHOST"}, Setting{local, localFile}},
+		{"a key and no address", nil, map[string]string{"OW_AUTH": "e:nv"}, "", Setting{"http://127.0.0.1:3233", here}, Setting{"e:nv", "OW_AUTH"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s, err := Find(Sources{Flags: c.flags, Getenv: func(name string) string { return c.env[name] }, Config: c.config, ConfigGiven: c.config != ""})
@@ -52,12 +61,48 @@ func TestPrecedence(t *testing.T) {
 	}
 }
 
+// TestLocalKeyStaysHere checks that the key of the local platform is sent to no other machine, and that the error says what draws it.
+func TestLocalKeyStaysHere(t *testing.T) {
+	t.Setenv("HOME", t.TempDir())
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
+	find := func(apihost string) error {
+		_, err := Find(Sources{Flags: map[string]string{"apihost": apihost}, Getenv: func(string) string { return "" }})
+		return err
+	}
+	err := find("http://127.0.0.1:3233")
+	require.ErrorContains(t, err, "the key is missing: give it with -auth")
+	require.ErrorContains(t, err, "sampler platform draws one and keeps it in ")
+	_, file, err := whisk.LocalKey()
+	require.NoError(t, err)
+	require.NoError(t, find("http://127.0.0.1:3233"))
+	for _, apihost := range []string{"openwhisk.example.com", "http://10.0.0.1:3233", "http://127.0.0.1.example.com"} {
+		require.EqualError(t, find(apihost), "the key is missing: give it with -auth, OW_AUTH, auth in the configuration, or AUTH in .wskprops")
+	}
+	require.NoError(t, os.Chmod(file, 0o644))
+	require.ErrorContains(t, find("http://127.0.0.1:3233"), file+": others may read this key")
+}
+
+// TestUnreadableHome checks that properties of wsk that cannot be read are an error only where the key may stand in them.
+func TestUnreadableHome(t *testing.T) {
+	home := t.TempDir()
+	require.NoError(t, os.Symlink(".wskprops", filepath.Join(home, ".wskprops"))) // a loop: not even root can read it
+	getenv := func(name string) string { return map[string]string{"HOME": home}[name] }
+	s, err := Find(Sources{Flags: map[string]string{"auth": "f:lag"}, Getenv: getenv})
+	require.NoError(t, err)
+	require.Equal(t, "f:lag", s.Auth.Value)
+	_, err = Find(Sources{Getenv: getenv})
+	require.ErrorContains(t, err, filepath.Join(home, ".wskprops")+": too many levels of symbolic links")
+	props := filepath.Join(home, ".wskprops")
+	_, err = Find(Sources{Flags: map[string]string{"auth": "f:lag"}, Getenv: func(name string) string { return map[string]string{"WSK_CONFIG_FILE": props}[name] }})
+	require.ErrorContains(t, err, props) // it was asked for
+}
+
 // TestFileWhereAFolderIsExpected checks that a configuration below a path that is a file, such as the sampler's binary, counts as
 // absent unless it was asked for.
 func TestFileWhereAFolderIsExpected(t *testing.T) {
 	binary := filepath.Join(t.TempDir(), "sampler")
 	require.NoError(t, os.WriteFile(binary, nil, 0o700))
-	sources := Sources{Getenv: func(string) string { return "" }, Config: filepath.Join(binary, "config.yaml")}
+	sources := Sources{Flags: map[string]string{"auth": "f:lag"}, Getenv: func(string) string { return "" }, Config: filepath.Join(binary, "config.yaml")}
 	_, err := Find(sources)
 	require.NoError(t, err)
 	sources.ConfigGiven = true

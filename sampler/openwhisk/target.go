@@ -131,13 +131,13 @@ func New(o Options) (*Target, error) {
 	if err != nil {
 		return nil, o.APIHost.wrong(err)
 	}
-	if o.App != nil && o.Collector.From == here && !onThisMachine(api) {
+	if o.App != nil && o.Collector.From == here && !whisk.IsLoopback(api) {
 		return nil, errors.New("the collector is missing: give the address under which the functions reach it with -collector, TPPFAAS_COLLECTOR, " +
 			"or collector in the configuration")
 	}
 	if o.Arch == "" {
 		o.Arch = "amd64"
-		if onThisMachine(api) {
+		if whisk.IsLoopback(api) {
 			o.Arch = runtime.GOARCH
 		}
 	}

@@ -21,6 +21,7 @@ import (
 
 	"github.com/tppfaas/tppfaas/apps"
 	"github.com/tppfaas/tppfaas/internal/localwhisk/rest"
+	"github.com/tppfaas/tppfaas/internal/whisk"
 	"github.com/tppfaas/tppfaas/sampler"
 	"github.com/tppfaas/tppfaas/sampler/internal/testenv"
 	"github.com/tppfaas/tppfaas/tpp"
@@ -713,9 +714,16 @@ func TestSlowPlatform(t *testing.T) {
 }
 
 func TestNew(t *testing.T) {
+	t.Setenv("HOME", t.TempDir())
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
 	good := Options{App: quick(), Config: every(time.Second, 1)}
 	_, err := New(good)
+	require.ErrorContains(t, err, "the key is missing: ")
+	key, _, err := whisk.LocalKey()
 	require.NoError(t, err)
+	r, err := New(good)
+	require.NoError(t, err)
+	require.Equal(t, key, r.options.Auth.Value)
 	bad := good
 	bad.Config.Requests = 0
 	_, err = New(bad)

@@ -17,8 +17,8 @@ import (
 const long = `Receives the spans of functions over OTLP, enriches them with OpenWhisk's activation records, and exports them to Zipkin.
 
 Without --config it serves a platform on this machine: it listens on 127.0.0.1:4317 (gRPC) and :4318 (HTTP), looks records up at
-OW_APIHOST (http://127.0.0.1:3233) with the key OW_AUTH (that of a standalone OpenWhisk), and exports to the Zipkin server at
-TPPFAAS_ZIPKIN (http://127.0.0.1:9411). Spans that wait are stored in the folder TPPFAAS_STATE (.collector).
+OW_APIHOST (http://127.0.0.1:3233) with the key OW_AUTH (that of sampler platform on this machine), and exports to the Zipkin server
+at TPPFAAS_ZIPKIN (http://127.0.0.1:9411). Spans that wait are stored in the folder TPPFAAS_STATE (.collector).
 
 Examples:
   collector

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+	"unicode/utf16"
 )
 
 // maxAnswer is the maximum size of an action's answer in bytes, OpenWhisk's default.
@@ -62,6 +63,7 @@ func outcomeOf(answer []byte, size int) Outcome {
 		text := fmt.Sprintf("The action produced a response that exceeded the allowed length: %d > %d bytes. The truncated response was: %s", size, maxAnswer, kept)
 		return Outcome{Kind: ApplicationError, Result: errorResult(text), Size: size, HasBody: true}
 	}
+	size += characters(answer) - len(answer)
 	answer = bytes.TrimSpace(answer)
 	if string(answer) == "null" {
 		o := lost("The action did not produce a valid JSON or JSON Array response: null")
@@ -78,6 +80,15 @@ func outcomeOf(answer []byte, size int) Outcome {
 		}
 	}
 	return Outcome{Kind: Success, Result: bytes.Clone(answer), Size: size, HasBody: true}
+}
+
+// characters returns the length of a text as OpenWhisk counts it: in units of UTF-16.
+func characters(text []byte) int {
+	n := 0
+	for _, r := range string(text) {
+		n += max(utf16.RuneLen(r), 1)
+	}
+	return n
 }
 
 // appendRequest appends the line that invokes an action in the action loop.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -115,7 +116,7 @@ func (s *Server) undeploy(a *action) {
 
 // putAction serves PUT …/actions/NAME: it creates or updates an action.
 func (s *Server) putAction(c *call, namespace string, names []string, full string) {
-	overwrite, body, err := c.putRequest("exec")
+	overwrite, body, err := s.putRequest(c, namespace)
 	if err != nil {
 		c.fail(err)
 		return
@@ -169,20 +170,19 @@ func (s *Server) parseAction(namespace string, names []string, full string, body
 	return a, nil
 }
 
-// fields returns the members of a JSON object, without those that are null. For other JSON values the error names first, the member that
-// OpenWhisk parses first.
-func fields(body []byte, first string) (map[string]json.RawMessage, *apiError) {
+// fields returns the members of a JSON object, without those that are null; only a binding that is null is an error, later.
+func fields(body []byte) (map[string]json.RawMessage, *apiError) {
 	if len(body) == 0 {
-		return nil, nil
+		return nil, malformed("Unexpected end-of-input at input index 0 (line 1, position 1), expected JSON Value:\n\n^\n")
 	}
 	var m map[string]json.RawMessage
 	if err := json.Unmarshal(body, &m); err != nil && !json.Valid(body) {
 		return nil, malformed(err.Error())
 	}
 	if m == nil {
-		return nil, malformed("Object expected in field '" + first + "'")
+		return nil, malformed("Object expected in field 'exec'") // the member that is read first
 	}
-	maps.DeleteFunc(m, func(_ string, v json.RawMessage) bool { return string(v) == "null" })
+	maps.DeleteFunc(m, func(name string, v json.RawMessage) bool { return string(v) == "null" && name != "binding" })
 	return m, nil
 }
 
@@ -190,6 +190,13 @@ func fields(body []byte, first string) (map[string]json.RawMessage, *apiError) {
 // must be locked.
 func (s *Server) mergeAction(a *action, overwrite bool, body map[string]json.RawMessage) *apiError {
 	full := a.full()
+	if body["exec"] != nil {
+		for _, name := range a.exec.Components {
+			if err := s.store.checkReference(a.namespace, name[1:]); err != nil {
+				return err
+			}
+		}
+	}
 	old := s.store.actions[full]
 	if a.pkg != "" {
 		if s.store.packages[a.path()] == nil {
@@ -223,9 +230,9 @@ func (s *Server) mergeAction(a *action, overwrite bool, body map[string]json.Raw
 		}
 		a.limits = old.limits
 		given := a.annotations
-		var gone []string
-		if raw := body["delAnnotations"]; raw != nil && json.Unmarshal(raw, &gone) != nil {
-			return malformed("Expected Array as JsArray, but got " + string(compact(raw)))
+		gone, err := texts(body["delAnnotations"])
+		if err != nil {
+			return err
 		}
 		kept := slices.DeleteFunc(slices.Clone(old.annotations), func(kv keyValue) bool { return slices.Contains(gone, kv.Key) })
 		a.annotations = kept.merged(given)
@@ -265,6 +272,21 @@ func (s *Server) mergeAction(a *action, overwrite bool, body map[string]json.Raw
 	return nil
 }
 
+// texts returns the texts of a JSON array; nil stands for none.
+func texts(raw json.RawMessage) ([]string, *apiError) {
+	var list []json.RawMessage
+	if raw != nil && json.Unmarshal(raw, &list) != nil {
+		return nil, malformed("Expected Array as JsArray, but got " + string(compact(raw)))
+	}
+	all := make([]string, len(list))
+	for i, one := range list {
+		if string(one) == "null" || json.Unmarshal(one, &all[i]) != nil {
+			return nil, malformed("Expected String as JsString, but got " + string(compact(one)))
+		}
+	}
+	return all, nil
+}
+
 // parse sets the fields that are in the body of a request; of the limits it only checks the types.
 func (a *action) parse(body map[string]json.RawMessage, namespace string) *apiError {
 	if raw := body["exec"]; raw != nil {
@@ -283,10 +305,20 @@ func (a *action) parse(body map[string]json.RawMessage, namespace string) *apiEr
 		if json.Unmarshal(raw, &m) != nil {
 			return malformed("Object expected in field 'timeout'")
 		}
-		for field, name := range map[string]string{"timeout": "time", "memory": "memory", "logs": "log", "concurrency": "concurrency"} {
+		for _, l := range [][2]string{
+			{"timeout", "time"}, {"memory", "memory"}, {"logs", "log"}, {"concurrency", "concurrency"}, {"instances", "instance concurrency"},
+		} {
 			var n *int
-			if m[field] != nil && json.Unmarshal(m[field], &n) != nil {
+			var broken float64
+			switch field, name := m[l[0]], l[1]; {
+			case field == nil || json.Unmarshal(field, &n) == nil:
+			case json.Unmarshal(field, &broken) == nil && broken != math.Trunc(broken):
+				return malformed("requirement failed: " + name + " limit must be whole number")
+			default:
 				return malformed(name + " limit malformed")
+			}
+			if n != nil && *n < 0 && (l[0] == "memory" || l[0] == "logs") {
+				return malformed("requirement failed: a negative size of an object is not allowed.")
 			}
 		}
 	}
@@ -297,7 +329,7 @@ func (a *action) parse(body map[string]json.RawMessage, namespace string) *apiEr
 func (a *action) parseExec(raw json.RawMessage, namespace string) *apiError {
 	var m map[string]json.RawMessage
 	if json.Unmarshal(raw, &m) != nil {
-		return malformed("Object expected in field 'exec'")
+		return malformed("JSON object expected")
 	}
 	text := func(field string) (string, bool) {
 		var v *string
@@ -310,17 +342,24 @@ func (a *action) parseExec(raw json.RawMessage, namespace string) *apiError {
 	if !ok {
 		return malformed("'kind' must be a string defined in 'exec'")
 	}
+	kind = strings.ToLower(strings.TrimSpace(kind))
 	a.exec = exec{Kind: kind}
-	a.exec.Main, _ = text("main")
 	code, hasCode := text("code")
 	switch kind {
 	case "sequence":
-		var components []string
-		if m["components"] == nil || json.Unmarshal(m["components"], &components) != nil {
+		var components []json.RawMessage
+		if m["components"] == nil {
 			return malformed("'components' must be defined for sequence kind")
 		}
+		if json.Unmarshal(m["components"], &components) != nil || components == nil {
+			return malformed("'components' must be an array")
+		}
 		list := []string{}
-		for _, name := range components {
+		for _, raw := range components {
+			var name string
+			if string(raw) == "null" || json.Unmarshal(raw, &name) != nil {
+				return malformed("fully qualified name malformed")
+			}
 			q, err := qualified(name, namespace)
 			if err != nil {
 				return err
@@ -335,18 +374,27 @@ func (a *action) parseExec(raw json.RawMessage, namespace string) *apiError {
 		if a.exec.Image, ok = text("image"); !ok {
 			return malformed("'image' must be a string defined in 'exec' for 'blackbox' actions")
 		}
+		if a.exec.Image == "" || strings.ContainsAny(a.exec.Image, " \t\r\n") {
+			return malformed("could not parse image name")
+		}
 	default:
 		canonical, requireMain, ok := kindOf(kind)
 		if !ok {
 			return malformed(fmt.Sprintf("The specified runtime '%s' is not supported by this platform. Valid values are: %s.", kind, kinds()))
 		}
 		a.exec.Kind = canonical
+		if raw := m["code"]; !hasCode && raw != nil {
+			return malformed("Could not deserialize as attachment record: " + string(compact(raw)))
+		}
 		if !hasCode {
 			return malformed(fmt.Sprintf("'code' must be a string or attachment object defined in 'exec' for '%s' actions", canonical))
 		}
-		if requireMain && a.exec.Main == "" {
-			return malformed(fmt.Sprintf("'main' must be a string defined in 'exec' for '%s' actions", canonical))
+		if requireMain && m["main"] == nil {
+			return malformed(fmt.Sprintf("'main' must be a string defined in 'exec' for '%s' actions", kind))
 		}
+	}
+	if a.exec.Main, ok = text("main"); !ok && m["main"] != nil {
+		return malformed(fmt.Sprintf("if defined, 'main' be a string in 'exec' for '%s' actions", kind))
 	}
 	if hasCode {
 		a.exec.Code = &code

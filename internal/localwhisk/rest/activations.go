@@ -28,6 +28,7 @@ type record struct {
 
 	path     string
 	kind     container.OutcomeKind
+	memory   int       // of the action in MB, or of a sequence's largest component
 	received time.Time // orders records that started in the same millisecond
 }
 

@@ -3,10 +3,12 @@ package rest
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 )
 
 // apiError is an error that is sent to the client.
@@ -23,6 +25,11 @@ func reject(status int, message string) *apiError { return &apiError{status, mes
 // badRequest returns an error 400 without CORS headers.
 func badRequest(message string) *apiError {
 	return &apiError{http.StatusBadRequest, message, false, ""}
+}
+
+// notAuthorized returns the error for something of a namespace that the caller may not use.
+func notAuthorized(name string) *apiError {
+	return reject(http.StatusForbidden, fmt.Sprintf("The supplied authentication is not authorized to access '%s'.", name))
 }
 
 func malformed(reason string) *apiError {
@@ -55,16 +62,30 @@ func newRequestID() string {
 	return string(b[:])
 }
 
-// setCORS sets the CORS headers.
-func setCORS(h http.Header) {
-	h["Access-Control-Allow-Origin"] = corsOrigin
+// setCORS sets the CORS headers, if web pages of some origin may make requests.
+func (c *call) setCORS() {
+	if c.origin == nil {
+		return
+	}
+	h := c.w.Header()
+	h["Access-Control-Allow-Origin"] = c.origin
 	h["Access-Control-Allow-Methods"] = corsMethods
 	h["Access-Control-Allow-Headers"] = corsHeaders
 }
 
+// foreignOrigin returns an error for a request that a web page of another origin than the allowed one has made. A page may send requests that
+// change nothing and need no key, whose answers its browser does not give it.
+func (s *Server) foreignOrigin(r *http.Request) *apiError {
+	origin, allowed := r.Header.Get("Origin"), s.options.Origin
+	simple := (r.Method == http.MethodGet || r.Method == http.MethodHead) && r.Header.Get("Authorization") == ""
+	if origin == "" || allowed == "*" || origin == allowed || simple {
+		return nil
+	}
+	return &apiError{http.StatusForbidden, "Requests from web pages of the origin '" + origin + "' are not allowed.", false, ""}
+}
+
 // Header values that all answers share; they must not be modified.
 var (
-	corsOrigin           = []string{"*"}
 	corsMethods          = []string{"GET, DELETE, POST, PUT, HEAD"}
 	corsMethodsElsewhere = []string{"OPTIONS, GET, POST"} // outside the API
 	corsHeaders          = []string{"Authorization, Origin, X-Requested-With, Content-Type, Accept, User-Agent"}
@@ -75,9 +96,10 @@ var (
 type call struct {
 	w         http.ResponseWriter
 	r         *http.Request
-	id        string // X-Request-Id
-	namespace string // the caller's
-	auth      string // the caller's key
+	id        string   // X-Request-Id
+	origin    []string // the header Access-Control-Allow-Origin; nil for none
+	namespace string   // the caller's
+	auth      string   // the caller's key
 	body      []byte
 	values    url.Values // set by query
 }
@@ -85,7 +107,8 @@ type call struct {
 // query returns the query parameters.
 func (c *call) query() url.Values {
 	if c.values == nil {
-		c.values = c.r.URL.Query()
+		// A semicolon separates nothing.
+		c.values, _ = url.ParseQuery(strings.ReplaceAll(c.r.URL.RawQuery, ";", "%3B"))
 	}
 	return c.values
 }
@@ -117,7 +140,7 @@ func (c *call) answer(status int, v any) {
 func (c *call) answerJSON(status int, cors bool, body []byte) {
 	h := c.w.Header()
 	if cors {
-		setCORS(h)
+		c.setCORS()
 	}
 	h["Content-Type"] = jsonType
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
@@ -131,7 +154,7 @@ func (c *call) answerJSON(status int, cors bool, body []byte) {
 func (c *call) answerText(status int, cors bool, body string) {
 	h := c.w.Header()
 	if cors {
-		setCORS(h)
+		c.setCORS()
 	}
 	h.Set("Content-Type", "text/plain; charset=UTF-8")
 	c.w.WriteHeader(status)
@@ -141,10 +164,9 @@ func (c *call) answerText(status int, cors bool, body string) {
 // flag returns the value of a boolean query parameter, or otherwise if it is missing.
 func (c *call) flag(name string, otherwise bool) (bool, *apiError) {
 	q := c.query()
-	if !q.Has(name) {
+	switch v := q.Get(name); strings.ToLower(v) {
+	case "":
 		return otherwise, nil
-	}
-	switch v := q.Get(name); v {
 	case "true", "yes", "on", "1":
 		return true, nil
 	case "false", "no", "off", "0":
@@ -160,27 +182,27 @@ func (c *call) page(collection string) (limit, skip int, err *apiError) {
 	limit = 30
 	if q.Has("limit") {
 		v := q.Get("limit")
-		n, e := strconv.Atoi(v)
+		n, e := strconv.ParseInt(v, 10, 32)
 		if e != nil {
 			return 0, 0, badQuery("limit", "The value '"+v+"' is not an integer for "+collection+".")
 		}
 		if n < 0 || n > 200 {
 			return 0, 0, badQuery("limit", "The value '"+v+"' is not in the range of 0 to 200 for "+collection+".")
 		}
-		if limit = n; n == 0 {
+		if limit = int(n); n == 0 {
 			limit = 200
 		}
 	}
 	if q.Has("skip") {
 		v := q.Get("skip")
-		n, e := strconv.Atoi(v)
+		n, e := strconv.ParseInt(v, 10, 32)
 		if e != nil {
 			return 0, 0, badQuery("skip", "The value '"+v+"' is not an integer for "+collection+".")
 		}
 		if n < 0 {
 			return 0, 0, badQuery("skip", "The value '"+v+"' is not greater than or equal to 0 for "+collection+".")
 		}
-		skip = n
+		skip = int(n)
 	}
 	return limit, skip, nil
 }

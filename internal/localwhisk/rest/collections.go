@@ -46,8 +46,9 @@ type entity interface {
 type collection[E entity] struct {
 	name string
 	all  map[string]E
-	// first is the member of a request that OpenWhisk parses first; its error messages name it.
-	first string
+	// check checks what only entities of this kind have, and to which others a request refers, before it is known whether there is an entity with
+	// this name; nil: nothing.
+	check func(namespace string, body map[string]json.RawMessage) *apiError
 	// put returns a new entity, or the one that replaces old, for a request; base has the common fields.
 	put func(base common, old E, isNew bool, body map[string]json.RawMessage) (E, *apiError)
 	// remove removes what depends on an entity that is deleted, or returns an error; nil: nothing depends on it.
@@ -121,18 +122,33 @@ func listEntities[E entity](c *call, collection string, all []E) {
 	list(c, collection, all, func(e E) (any, bool) { return e.summary(), true })
 }
 
-// putRequest parses a PUT request: the query parameter overwrite, and the members of its body, see fields.
-func (c *call) putRequest(first string) (overwrite bool, body map[string]json.RawMessage, err *apiError) {
+// putRequest parses a PUT request: the query parameter overwrite, and the members of its body, see fields. As OpenWhisk does, it first reads
+// what entities of all kinds may have: an error in the exec of a trigger is an error.
+func (s *Server) putRequest(c *call, namespace string) (overwrite bool, body map[string]json.RawMessage, err *apiError) {
 	if overwrite, err = c.flag("overwrite", false); err != nil {
 		return false, nil, err
 	}
-	body, err = fields(c.body, first)
-	return overwrite, body, err
+	if body, err = fields(c.body); err != nil {
+		return false, nil, err
+	}
+	if raw := body["exec"]; raw != nil {
+		if err := new(action).parseExec(raw, namespace); err != nil {
+			return false, nil, err
+		}
+	}
+	for _, name := range []string{"parameters", "annotations"} {
+		if raw := body[name]; raw != nil {
+			if _, err := parseKeyValues("parameters", raw); err != nil { // annotations are called so too
+				return false, nil, err
+			}
+		}
+	}
+	return overwrite, body, nil
 }
 
 // put creates or updates an entity, and returns its document.
 func put[E entity](s *Server, c *call, namespace, name string, k collection[E]) (any, *apiError) {
-	overwrite, body, err := c.putRequest(k.first)
+	overwrite, body, err := s.putRequest(c, namespace)
 	if err != nil {
 		return nil, err
 	}
@@ -150,6 +166,11 @@ func put[E entity](s *Server, c *call, namespace, name string, k collection[E]) 
 	}
 	if err := s.checkKeyValues(base.parameters, base.annotations); err != nil {
 		return nil, err
+	}
+	if k.check != nil {
+		if err := k.check(namespace, body); err != nil {
+			return nil, err
+		}
 	}
 	if err := s.store.checkPut(full, exists, overwrite); err != nil {
 		return nil, err
@@ -177,9 +198,15 @@ func (e *common) parse(body map[string]json.RawMessage) *apiError {
 		}
 	}
 	if raw := body["version"]; raw != nil {
-		if json.Unmarshal(raw, &e.version) != nil || !semantic.MatchString(e.version) {
+		var text string
+		version, ok := "", json.Unmarshal(raw, &text) == nil
+		if ok {
+			version, ok = parseVersion(text)
+		}
+		if !ok {
 			return malformed("semantic version malformed")
 		}
+		e.version = version
 	}
 	if raw := body["publish"]; raw != nil && json.Unmarshal(raw, &e.publish) != nil {
 		return malformed("Expected JsBoolean, but got " + string(compact(raw)))

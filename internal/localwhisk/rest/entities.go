@@ -19,6 +19,8 @@ type keyValue struct {
 	Key   string          `json:"key"`
 	Value json.RawMessage `json:"value"`
 	Init  bool            `json:"init,omitempty"`
+	// Encryption is the name of the scheme by which a client has encrypted the value; it is kept.
+	Encryption string `json:"encryption,omitempty"`
 }
 
 type keyValues []keyValue
@@ -79,6 +81,9 @@ func parseKeyValues(what string, raw json.RawMessage) (keyValues, *apiError) {
 		if init, ok := m["init"]; ok && json.Unmarshal(init, &kv.Init) != nil {
 			return nil, bad
 		}
+		if encryption, ok := m["encryption"]; ok && (string(encryption) == "null" || json.Unmarshal(encryption, &kv.Encryption) != nil) {
+			return nil, bad
+		}
 		l = l.with(kv)
 	}
 	return l, nil
@@ -95,10 +100,11 @@ func compact(raw json.RawMessage) json.RawMessage {
 
 // limits are the limits of an action; Timeout is in milliseconds, Memory and Logs in MB.
 type limits struct {
-	Concurrency int `json:"concurrency"`
-	Logs        int `json:"logs"`
-	Memory      int `json:"memory"`
-	Timeout     int `json:"timeout"`
+	Concurrency int  `json:"concurrency"`
+	Instances   *int `json:"instances,omitempty"` // kept and returned only
+	Logs        int  `json:"logs"`
+	Memory      int  `json:"memory"`
+	Timeout     int  `json:"timeout"`
 }
 
 func (l limits) timeout() time.Duration { return time.Duration(l.Timeout) * time.Millisecond }
@@ -219,7 +225,7 @@ func (a *action) spec(inv *invocation, activationID string) container.Spec {
 	}
 }
 
-var entityName = regexp.MustCompile(`^([\w]|[\w][\w@ .-]*[\w@.-]+)$`)
+var entityName = regexp.MustCompile(`^([\w]|[\w][\w@ .&-]*[\w@.&-]+)$`)
 
 // checkName returns an error if a segment of a name is invalid.
 func checkName(name string) *apiError {
@@ -232,11 +238,32 @@ func checkName(name string) *apiError {
 	return nil
 }
 
+// checkNamespace returns an error if a path names no namespace.
+func checkNamespace(name string) *apiError {
+	switch {
+	case name == "_":
+		return nil
+	case strings.HasPrefix(name, "_"): // the rest of the path begins behind the _
+		return noRoute
+	case len(name) > 256:
+		return badRequest(fmt.Sprintf("Namespace longer than allowed: %d > 256.", len(name)))
+	case !entityName.MatchString(name):
+		return badRequest("The namespace contains illegal characters.")
+	}
+	return nil
+}
+
 // qualified returns the full name, namespace/pkg/name, for a name as a client may send it, such as /_/pkg/name.
 func qualified(name, namespace string) (string, *apiError) {
 	bad := malformed("requirement failed: The fully qualified name of the entity must contain at least the namespace and the name of the entity.")
-	segments := strings.Split(strings.TrimPrefix(name, "/"), "/")
-	if len(segments) < 2 || len(segments) > 3 {
+	if name == "" {
+		return "", malformed("requirement failed: path undefined")
+	}
+	segments := strings.Split(strings.TrimRight(strings.TrimPrefix(name, "/"), "/"), "/")
+	if len(segments) > 3 {
+		return "", notFound
+	}
+	if len(segments) < 2 {
 		return "", bad
 	}
 	if segments[0] == "_" {
@@ -257,7 +284,23 @@ func nextVersion(v string) string {
 	return v[:i+1] + strconv.Itoa(n+1)
 }
 
-var semantic = regexp.MustCompile(`^\d{1,9}\.\d{1,9}\.\d{1,9}$`)
+// parseVersion returns a version of three numbers. Those that are missing at the end are 0, and further ones are left out.
+func parseVersion(text string) (string, bool) {
+	var numbers [3]int64
+	sum := int64(0)
+	for i, part := range strings.Split(strings.TrimRight(text, "."), ".") {
+		if i == len(numbers) {
+			break
+		}
+		n, err := strconv.ParseInt(part, 10, 32)
+		if err != nil || n < 0 {
+			return "", false
+		}
+		numbers[i] = n
+		sum += n
+	}
+	return fmt.Sprintf("%d.%d.%d", numbers[0], numbers[1], numbers[2]), sum > 0
+}
 
 // decode returns the bytes of an action's code, and whether it was binary, in base64.
 func (e *exec) decode() ([]byte, bool) {
@@ -266,7 +309,7 @@ func (e *exec) decode() ([]byte, bool) {
 	}
 	code := strings.TrimSpace(*e.Code)
 	// OpenWhisk takes valid base64 for binary, whatever the field binary of the request says.
-	if len(code)%4 != 0 {
+	if len(code) == 0 || len(code)%4 != 0 {
 		return []byte(code), false
 	}
 	b, err := base64.StdEncoding.DecodeString(code)

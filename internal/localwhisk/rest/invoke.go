@@ -226,7 +226,7 @@ func (s *Server) invoke(o *invokeRequest) (string, *apiError) {
 		throttle.inFlight.Add(-1)
 		o.done <- newRecord(o, i, []string{})
 	}
-	inv.onStored = func(i *invocation) { s.activations.put(newRecord(o, i, logLines(i.logs))) }
+	inv.onStored = func(i *invocation) { s.keep(newRecord(o, i, logLines(i.logs)), i.record.End) }
 	throttle.inFlight.Add(1)
 	id, err := s.engine.Invoke(a.key, inv, func(r localwhisk.Activation) {
 		inv.record = r
@@ -257,7 +257,11 @@ func newActivationID() string {
 }
 
 func appendLimits(b []byte, l limits) []byte {
-	return fmt.Appendf(b, `{"key":"limits","value":{"concurrency":%d,"logs":%d,"memory":%d,"timeout":%d}}`, l.Concurrency, l.Logs, l.Memory, l.Timeout)
+	b = fmt.Appendf(b, `{"key":"limits","value":{"concurrency":%d,`, l.Concurrency)
+	if l.Instances != nil {
+		b = fmt.Appendf(b, `"instances":%d,`, *l.Instances)
+	}
+	return fmt.Appendf(b, `"logs":%d,"memory":%d,"timeout":%d}}`, l.Logs, l.Memory, l.Timeout)
 }
 
 // newRecord returns the record of an activation that has ended.
@@ -282,8 +286,19 @@ func newRecord(o *invokeRequest, i *invocation, logs []string) *record {
 	return &record{
 		ID: e.ID, Annotations: b, Cause: o.cause, Duration: &duration, End: &end, Logs: logs, Name: a.name, Namespace: o.call.namespace,
 		Response: newResponse(&i.outcome), Start: e.Start.UnixMilli(), Subject: o.call.namespace, Version: a.version,
-		path: a.full(), kind: i.outcome.Kind, received: o.received,
+		path: a.full(), kind: i.outcome.Kind, received: o.received, memory: a.limits.Memory,
 	}
+}
+
+// keep makes a record readable some time after the end of its activation.
+func (s *Server) keep(r *record, end time.Time) {
+	const least, most = 9 * time.Millisecond, 50 * time.Millisecond // as recorded
+	wait := least + rand.N(most-least) - time.Since(end)
+	if s.options.InstantRecords || wait <= 0 {
+		s.activations.put(r)
+		return
+	}
+	time.AfterFunc(wait, func() { s.activations.put(r) })
 }
 
 // sequence runs the components of a sequence one after the other, and stores and returns the sequence's record.
@@ -292,7 +307,7 @@ func (s *Server) sequence(o *invokeRequest, id string) *record {
 	start := time.Now()
 	outcome := container.Outcome{Kind: container.ApplicationError, Result: errorResult("Sequence component does not exist.")}
 	value := mergeParameters(o.value, o.outer)
-	duration, logs, complete := int64(0), []string{}, true
+	duration, logs, complete, memory := int64(0), []string{}, true, 0
 	for _, name := range a.exec.Components {
 		part, err := s.component(o, id, name[1:], value)
 		if err != nil {
@@ -302,6 +317,7 @@ func (s *Server) sequence(o *invokeRequest, id string) *record {
 		}
 		logs = append(logs, part.ID)
 		duration += *part.Duration
+		memory = max(memory, part.memory)
 		outcome = container.Outcome{Kind: part.kind, Result: part.Response.Result}
 		if part.Response.Size != nil {
 			outcome.Size, outcome.HasBody = *part.Response.Size, true
@@ -323,7 +339,9 @@ func (s *Server) sequence(o *invokeRequest, id string) *record {
 	const kind = `,{"key":"kind","value":"sequence"}`
 	wait := start.UnixMilli() - o.received.UnixMilli()
 	if complete {
-		b = appendLimits(fmt.Appendf(b, `,{"key":"waitTime","value":%d}`+kind+`,`, wait), a.limits)
+		// The memory is that of the largest component.
+		l := limits{Concurrency: 1, Logs: a.limits.Logs, Memory: memory, Timeout: a.limits.Timeout}
+		b = appendLimits(fmt.Appendf(b, `,{"key":"waitTime","value":%d}`+kind+`,`, wait), l)
 	} else {
 		b = fmt.Appendf(b, kind+`,{"key":"waitTime","value":%d}`, wait)
 	}
@@ -332,9 +350,9 @@ func (s *Server) sequence(o *invokeRequest, id string) *record {
 	r := &record{
 		ID: id, Annotations: b, Cause: o.cause, Duration: &duration, End: &end, Logs: logs, Name: a.name, Namespace: o.call.namespace,
 		Response: newResponse(&outcome), Start: start.UnixMilli(), Subject: o.call.namespace, Version: a.version,
-		path: a.full(), kind: outcome.Kind, received: o.received,
+		path: a.full(), kind: outcome.Kind, received: o.received, memory: memory,
 	}
-	s.activations.put(r)
+	s.keep(r, time.UnixMilli(end))
 	return r
 }
 

@@ -1,24 +1,30 @@
 package rest
 
 import (
+	"crypto/tls"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"strings"
 	"time"
 
 	"github.com/tppfaas/tppfaas/internal/localwhisk/container"
+	"github.com/tppfaas/tppfaas/internal/whisk"
 )
 
-// GuestKey is the default key, UUID:KEY, of the namespace guest: that of OpenWhisk's standalone server, which the examples of wsk and Serverless
-// use. It is public and protects nothing; a server that listens on more than loopback needs another key.
-const GuestKey = "23bc46b1-71f6-4ed5-8c54-816aa4f8c502:123zO3xZCLrMN6v2BKK1dXYFpXlPkccOFqm12CdAsMgRU4VrNZ9lyGVCGuMDGIwP"
+// GuestKey is the key, UUID:KEY, of the namespace guest of OpenWhisk's standalone server. It is public and protects nothing.
+const GuestKey = whisk.GuestKey
 
 // Options configures a [Server]. Only Runtime must be set; the defaults are right for a test: a free port of loopback, the namespace guest with
-// GuestKey, and OpenWhisk's default limits, but no throttles.
+// a key of its own, and OpenWhisk's default limits, but no throttles.
 type Options struct {
 	// Listen is the address to listen on, host:port; "" means a free port of 127.0.0.1.
 	Listen string
-	// Identities are the namespaces and their keys; none means guest with GuestKey.
+	// TLS has the certificate with which the server speaks HTTPS; nil means plain HTTP.
+	TLS *tls.Config
+	// Origin is the origin (scheme://host:port) whose web pages may make requests, or * for all; "" means none. An OpenWhisk allows all.
+	Origin string
+	// Identities are the namespaces and their keys; none means guest with a new key, see [Server.Auth].
 	Identities []Identity
 	// MemoryMB is the memory for containers in MiB; 0 means 2048.
 	MemoryMB int
@@ -26,6 +32,9 @@ type Options struct {
 	PauseGrace, IdleTimeout time.Duration
 	// Limits limits entities and invocations; zero fields mean OpenWhisk's defaults.
 	Limits Limits
+	// InstantRecords makes the record of an activation readable as soon as its logs are collected. Otherwise that takes 9 to 50 ms from its end,
+	// as on an OpenWhisk: a client that reads a record right after a blocking answer often gets 404.
+	InstantRecords bool
 	// Runtime starts the containers. It must be set; the server closes it.
 	Runtime container.Runtime
 	// Log receives requests (level debug), container starts (info) and errors; nil discards them.
@@ -81,7 +90,7 @@ func setDefault[T comparable](v *T, value T) {
 func (o *Options) defaults() {
 	setDefault(&o.Listen, "127.0.0.1:0")
 	if len(o.Identities) == 0 {
-		o.Identities = []Identity{{"guest", GuestKey}}
+		o.Identities = []Identity{{"guest", whisk.NewKey()}}
 	}
 	setDefault(&o.MemoryMB, 2048)
 	setDefault(&o.PauseGrace, 10*time.Second)
@@ -109,6 +118,12 @@ func (o *Options) defaults() {
 }
 
 func (o *Options) validate() error {
+	if o.Origin != "" && o.Origin != "*" {
+		u, err := url.Parse(o.Origin)
+		if err != nil || u.Scheme == "" || u.Host == "" || o.Origin != u.Scheme+"://"+u.Host {
+			return fmt.Errorf("localwhisk: the origin %q is neither * nor of the form scheme://host:port", o.Origin)
+		}
+	}
 	names, keys := map[string]bool{}, map[string]bool{}
 	for _, id := range o.Identities {
 		uuid, key, ok := strings.Cut(id.Auth, ":")

@@ -72,9 +72,9 @@ func (s *Server) servePackages(c *call, namespace string, names []string) {
 		return
 	}
 	serveCollection(s, c, namespace, names, collection[*pkg]{
-		name: "packages", all: s.store.packages, first: "binding",
+		name: "packages", all: s.store.packages, check: s.store.checkBinding,
 		put: func(base common, old *pkg, isNew bool, body map[string]json.RawMessage) (*pkg, *apiError) {
-			return s.store.mergePackage(c.namespace, base, old, isNew, body["binding"])
+			return s.store.mergePackage(base, old, isNew, body["binding"])
 		},
 		remove:  s.emptyPackage,
 		get:     func(p *pkg) any { return s.store.contents(p) },
@@ -117,32 +117,29 @@ func (s *store) contents(p *pkg) any {
 }
 
 // mergePackage returns the package, or the binding, of a PUT request.
-func (s *store) mergePackage(caller string, base common, old *pkg, isNew bool, binding json.RawMessage) (*pkg, *apiError) {
+func (s *store) mergePackage(base common, old *pkg, isNew bool, binding json.RawMessage) (*pkg, *apiError) {
 	p := &pkg{common: base}
 	if !isNew {
 		p.binding = old.binding
 	}
 	if binding != nil {
-		var b bindingName
-		if json.Unmarshal(binding, &b) != nil {
-			return nil, malformed("binding malformed")
+		b, err := parseBinding(binding, base.namespace)
+		if err != nil {
+			return nil, err
 		}
-		if b.Namespace == "_" {
-			b.Namespace = base.namespace
-		}
-		if b.Name != "" {
+		if b != nil {
 			origin := s.packages[b.full()]
 			switch {
 			case origin == nil && s.exists(b.full()):
 				return nil, reject(http.StatusConflict, "Cannot bind to a resource that is not a package.")
-			case origin == nil || b.Namespace != caller && !origin.publish:
+			case origin == nil:
 				return nil, reject(http.StatusBadRequest, "Binding references a package that does not exist.")
 			case !isNew && old.binding == nil:
 				return nil, reject(http.StatusConflict, "Resource is a package and cannot be converted into a binding.")
 			case origin.binding != nil:
 				return nil, reject(http.StatusBadRequest, "Cannot bind to another package binding.")
 			}
-			p.binding = &b
+			p.binding = b
 		}
 	}
 	if p.binding != nil {
@@ -150,6 +147,49 @@ func (s *store) mergePackage(caller string, base common, old *pkg, isNew bool, b
 		p.annotations = p.annotations.with(keyValue{Key: "binding", Value: value})
 	}
 	return p, nil
+}
+
+// checkBinding checks the binding of a request: a package of another namespace must be public.
+func (s *store) checkBinding(namespace string, body map[string]json.RawMessage) *apiError {
+	if body["binding"] == nil {
+		return nil
+	}
+	b, err := parseBinding(body["binding"], namespace)
+	if err != nil || b == nil || b.Namespace == namespace {
+		return err
+	}
+	if origin := s.packages[b.full()]; origin == nil || !origin.publish {
+		return notAuthorized(b.full())
+	}
+	return nil
+}
+
+// parseBinding returns the name in a request's binding, nil for an empty one.
+func parseBinding(raw json.RawMessage, namespace string) (*bindingName, *apiError) {
+	var m map[string]json.RawMessage
+	if json.Unmarshal(raw, &m) != nil || m == nil {
+		return nil, malformed("Object expected in field 'namespace'")
+	}
+	if len(m) == 0 {
+		return nil, nil
+	}
+	var b bindingName
+	for _, member := range []struct {
+		name string
+		to   *string
+	}{{"namespace", &b.Namespace}, {"name", &b.Name}} {
+		value, ok := m[member.name]
+		switch {
+		case !ok:
+			return nil, malformed("Object is missing required member '" + member.name + "'")
+		case json.Unmarshal(value, member.to) != nil || *member.to != "_" && checkName(*member.to) != nil:
+			return nil, malformed("entity name malformed")
+		}
+	}
+	if b.Namespace == "_" {
+		b.Namespace = namespace
+	}
+	return &b, nil
 }
 
 // emptyPackage deletes the actions of a package that is to be deleted. It returns an error if there are any and the request does not set force.

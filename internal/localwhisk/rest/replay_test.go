@@ -99,7 +99,7 @@ func newReplay(t *testing.T, s session) *replay {
 			}
 			return time.NewTimer(d)
 		},
-		Runtime: runtime, Limits: s.limits, MemoryMB: s.memoryMB,
+		Runtime: runtime, Limits: s.limits, MemoryMB: s.memoryMB, Origin: "*", InstantRecords: true,
 		Identities: []Identity{
 			{"guest", GuestKey},
 			{"whisk.system", "789c46b1-71f6-4ed5-8c54-816aa4f8c502:abczO3xZCLrMN6v2BKK1dXYFpXlPkccOFqm12CdAsMgRU4VrNZ9lyGVCGuMDGIwP"},
@@ -252,6 +252,9 @@ func (p *replay) send(e *exchange, id string) (*comparison, error) {
 func (p *replay) body(e *exchange) string {
 	raw := string(e.Request.Body)
 	if raw == "" || raw == "null" {
+		if e.Request.Method == http.MethodPut {
+			return "{}" // the recorder took an empty object for no body, which is refused
+		}
 		return ""
 	}
 	if raw[0] == '"' { // not JSON

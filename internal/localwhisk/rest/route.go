@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -16,12 +17,19 @@ const apiPath = "/api/v1"
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c := &call{w: w, r: r, id: r.Header.Get("X-Request-Id")}
+	c := &call{w: w, r: r, id: r.Header.Get("X-Request-Id"), origin: s.origin}
 	if c.id == "" || len(c.id) > 256 {
 		c.id = newRequestID()
 	}
 	w.Header()["X-Request-Id"] = []string{c.id}
 	s.options.Log.Debug("request", "method", r.Method, "path", r.URL.Path, "id", c.id)
+	if s.origin != nil && s.options.Origin != "*" {
+		w.Header()["Vary"] = []string{"Origin"}
+	}
+	if err := s.foreignOrigin(r); err != nil {
+		c.fail(err)
+		return
+	}
 	path := strings.TrimSuffix(r.URL.EscapedPath(), "/")
 	inAPI := path == apiPath || strings.HasPrefix(path, apiPath+"/")
 	rest := strings.TrimPrefix(path, apiPath)
@@ -29,8 +37,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case inAPI && strings.HasPrefix(rest, "/web/"):
 		s.web(c, rest)
 	case r.Method == http.MethodOptions:
-		setCORS(w.Header())
-		if !inAPI {
+		c.setCORS()
+		if !inAPI && c.origin != nil {
 			w.Header()["Access-Control-Allow-Methods"] = corsMethodsElsewhere
 		}
 		c.answerText(http.StatusOK, false, "OK")
@@ -53,6 +61,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case rest == "/namespaces" || strings.HasPrefix(rest, "/namespaces/"):
 		s.namespaces(c, strings.TrimPrefix(strings.TrimPrefix(rest, "/namespaces"), "/"))
 	default:
+		if err := s.authenticate(c); err != nil {
+			c.fail(err)
+			return
+		}
 		c.fail(noRoute)
 	}
 }
@@ -63,6 +75,12 @@ func (s *Server) web(c *call, path string) {
 	case "/web/whisk.system/apimgmt/getApi", "/web/whisk.system/apimgmt/getApi.http", "/web/whisk.system/apimgmt/getApi.json":
 		c.answerJSON(http.StatusOK, true, []byte(`{"apis":[]}`))
 	default:
+		if strings.Count(path, "/") < 4 { // it names no action, /web/NAMESPACE/PACKAGE/ACTION
+			if err := s.authenticate(c); err != nil {
+				c.fail(err)
+				return
+			}
+		}
 		c.fail(noWeb)
 	}
 }
@@ -76,10 +94,10 @@ func (s *Server) authenticate(c *call) *apiError {
 	}
 	missing := &apiError{http.StatusUnauthorized, "The resource requires authentication, which was not supplied with the request", false, ""}
 	scheme, encoded, _ := strings.Cut(header, " ")
-	if !strings.EqualFold(scheme, "basic") {
+	if encoded = strings.TrimSpace(encoded); !strings.EqualFold(scheme, "basic") || encoded == "" {
 		return missing
 	}
-	auth, err := base64.StdEncoding.DecodeString(strings.TrimSpace(encoded))
+	auth, err := base64.StdEncoding.DecodeString(encoded)
 	if err != nil {
 		return missing
 	}
@@ -123,6 +141,10 @@ func (s *Server) namespaces(c *call, path string) {
 		}
 	}
 	namespace := segments[0]
+	if err := checkNamespace(namespace); err != nil {
+		c.fail(err)
+		return
+	}
 	if namespace == "_" {
 		namespace = c.namespace
 	}
@@ -132,7 +154,11 @@ func (s *Server) namespaces(c *call, path string) {
 	}
 	collection, names := segments[1], segments[2:]
 	serve, maxNames := s.collection(collection)
-	if serve == nil || len(names) > maxNames {
+	noName := func(name string) bool { return name == "" || name == "." || name == ".." }
+	switch {
+	case serve == nil || len(names) > maxNames || slices.ContainsFunc(names, noName),
+		len(names) == 0 && c.r.Method != http.MethodGet,
+		collection == "actions" && len(names) == 2 && strings.HasSuffix(c.r.URL.Path, "/"):
 		c.fail(noRoute)
 		return
 	}
@@ -159,7 +185,7 @@ func (s *Server) namespaces(c *call, path string) {
 			if len(names) > 0 {
 				what += "/" + names[0]
 			}
-			c.fail(reject(http.StatusForbidden, fmt.Sprintf("The supplied authentication is not authorized to access '%s'.", what)))
+			c.fail(notAuthorized(what))
 			return
 		}
 	}
@@ -213,11 +239,11 @@ func (s *Server) readBody(c *call) *apiError {
 	if c.r.ContentLength > maxBody {
 		return tooLarge
 	}
-	if c.r.Method != http.MethodPut && c.r.Method != http.MethodPost || c.r.ContentLength == 0 {
+	if c.r.Method != http.MethodPut && c.r.Method != http.MethodPost {
 		return nil
 	}
 	var err error
-	if n := c.r.ContentLength; n > 0 {
+	if n := c.r.ContentLength; n >= 0 {
 		c.body = make([]byte, n)
 		_, err = io.ReadFull(c.r.Body, c.body)
 	} else {
@@ -229,12 +255,13 @@ func (s *Server) readBody(c *call) *apiError {
 	if len(c.body) > maxBody {
 		return tooLarge
 	}
-	if len(c.body) == 0 {
+	kind, _, _ := strings.Cut(c.r.Header.Get("Content-Type"), ";")
+	kind = strings.ToLower(strings.TrimSpace(kind))
+	if len(c.body) == 0 && (kind == "" || c.r.Method == http.MethodPost) {
 		return nil
 	}
-	kind, _, _ := strings.Cut(c.r.Header.Get("Content-Type"), ";")
-	if kind = strings.TrimSpace(kind); kind != "application/json" {
-		if kind == "" {
+	if kind != "application/json" {
+		if !strings.Contains(kind, "/") {
 			kind = "application/octet-stream"
 		}
 		return &apiError{http.StatusUnsupportedMediaType, "The request's Content-Type [" + kind + "] is not supported. Expected:\napplication/json", false, ""}

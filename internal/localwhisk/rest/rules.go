@@ -1,9 +1,11 @@
 package rest
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 )
 
 // rule makes a trigger invoke an action. Its status is stored with the trigger, see ruleLink.
@@ -45,7 +47,7 @@ func (s *store) link(r *rule) ruleLink {
 // serveRules serves …/rules.
 func (s *Server) serveRules(c *call, namespace string, names []string) {
 	serveCollection(s, c, namespace, names, collection[*rule]{
-		name: "rules", all: s.store.rules, first: "trigger", put: s.store.mergeRule, post: s.setRuleState,
+		name: "rules", all: s.store.rules, check: s.store.checkRule, put: s.store.mergeRule, post: s.setRuleState,
 		remove: func(_ *call, r *rule) *apiError {
 			s.store.unlink(r)
 			return nil
@@ -60,6 +62,40 @@ func (s *store) unlink(r *rule) {
 	}
 }
 
+// referredTo returns the full name in a request's trigger or action, "" if there is none.
+func referredTo(raw json.RawMessage, namespace string) (string, *apiError) {
+	if raw == nil {
+		return "", nil
+	}
+	// A client may also send {"name", "path"}, as answers have it.
+	var text string
+	var parts reference
+	if json.Unmarshal(raw, &text) != nil {
+		if json.Unmarshal(raw, &parts) != nil {
+			return "", malformed("fully qualified name malformed")
+		}
+		text = parts.Path + "/" + parts.Name
+	}
+	return qualified(text, namespace)
+}
+
+// checkRule checks the trigger and the action of a request.
+func (s *store) checkRule(namespace string, body map[string]json.RawMessage) *apiError {
+	names := make([]string, 2)
+	for i, what := range []string{"trigger", "action"} {
+		var err *apiError
+		if names[i], err = referredTo(body[what], namespace); err != nil {
+			return err
+		}
+	}
+	for _, name := range names {
+		if err := s.checkReference(namespace, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // mergeRule returns the rule of a PUT request, and links it to its trigger.
 func (s *store) mergeRule(base common, old *rule, isNew bool, body map[string]json.RawMessage) (*rule, *apiError) {
 	r := &rule{common: base}
@@ -68,26 +104,13 @@ func (s *store) mergeRule(base common, old *rule, isNew bool, body map[string]js
 		r.trigger, r.action = old.trigger, old.action
 		status = s.link(old)
 	}
-	for _, part := range []struct {
-		what string
-		to   *string
-	}{{"trigger", &r.trigger}, {"action", &r.action}} {
-		raw := body[part.what]
-		if raw == nil {
-			continue
-		}
-		// A client may also send {"name", "path"}, as answers have it.
-		var text string
-		var parts reference
-		if json.Unmarshal(raw, &text) != nil {
-			if json.Unmarshal(raw, &parts) != nil {
-				return nil, malformed("fully qualified name malformed")
-			}
-			text = parts.Path + "/" + parts.Name
-		}
-		var err *apiError
-		if *part.to, err = qualified(text, base.namespace); err != nil {
+	for what, to := range map[string]*string{"trigger": &r.trigger, "action": &r.action} {
+		name, err := referredTo(body[what], base.namespace)
+		if err != nil {
 			return nil, err
+		}
+		if name != "" {
+			*to = name
 		}
 	}
 	if r.trigger == "" || r.action == "" {
@@ -95,6 +118,9 @@ func (s *store) mergeRule(base common, old *rule, isNew bool, body map[string]js
 	}
 	t := s.triggers[r.trigger]
 	if t == nil {
+		if class := s.class(r.trigger); class != "" {
+			return nil, reject(http.StatusBadRequest, fmt.Sprintf("document type class %s%s did not match expected type class %[1]sWhiskTrigger.", classPath, class))
+		}
 		return nil, reject(http.StatusBadRequest, fmt.Sprintf("trigger /%s does not exist", r.trigger))
 	}
 	if s.resolve(r.action).action == nil {
@@ -107,20 +133,79 @@ func (s *store) mergeRule(base common, old *rule, isNew bool, body map[string]js
 	return r, nil
 }
 
+// classPath is where OpenWhisk's classes of entities are, which one of its errors names.
+const classPath = "org.apache.openwhisk.core.entity."
+
+// class returns what OpenWhisk calls the kind of the entity with this name; "" if there is none.
+func (s *store) class(full string) string {
+	switch {
+	case s.actions[full] != nil:
+		return "WhiskAction"
+	case s.packages[full] != nil:
+		return "WhiskPackage"
+	case s.triggers[full] != nil:
+		return "WhiskTrigger"
+	case s.rules[full] != nil:
+		return "WhiskRule"
+	}
+	return ""
+}
+
+// checkReference returns an error if the caller may not use an entity that a request refers to: one of another namespace that is in no public
+// package. The store must be locked.
+func (s *store) checkReference(caller, full string) *apiError {
+	namespace, _, _ := strings.Cut(full, "/")
+	if full == "" || namespace == caller {
+		return nil
+	}
+	packageName, _, inPackage := splitName(full)
+	if !inPackage {
+		return notAuthorized(full)
+	}
+	if p := s.packages[packageName]; p == nil || !p.publish || p.binding != nil {
+		return notAuthorized(packageName)
+	}
+	return nil
+}
+
 // setRuleState serves POST …/rules/NAME: it makes a rule active or inactive.
 func (s *Server) setRuleState(c *call, full string) {
 	var body struct {
-		Status string `json:"status"`
+		Status *string `json:"status"`
 	}
-	if err := json.Unmarshal(c.body, &body); err != nil || body.Status != "active" && body.Status != "inactive" {
-		c.fail(malformed(fmt.Sprintf("requirement failed: %s is not a recognized rule state", body.Status)))
+	switch err := json.Unmarshal(c.body, &body); {
+	case err != nil && json.Valid(c.body) && bytes.TrimSpace(c.body)[0] != '{':
+		c.fail(malformed(fmt.Sprintf("%s (of class spray.json.%s)", compact(c.body), jsonClass(c.body))))
+		return
+	case err == nil && body.Status == nil:
+		c.fail(malformed("key not found: status"))
+		return
+	case err != nil || *body.Status != "active" && *body.Status != "inactive":
+		state := ""
+		if err == nil {
+			state = *body.Status
+		}
+		c.fail(malformed(fmt.Sprintf("requirement failed: %s is not a recognized rule state", state)))
 		return
 	}
-	if err := s.store.setRuleActive(full, body.Status == "active"); err != nil {
+	if err := s.store.setRuleActive(full, *body.Status == "active"); err != nil {
 		c.fail(err)
 		return
 	}
 	c.answerText(http.StatusOK, true, "OK")
+}
+
+// jsonClass returns what OpenWhisk calls the kind of a JSON value that is no object.
+func jsonClass(value []byte) string {
+	switch bytes.TrimSpace(value)[0] {
+	case '[':
+		return "JsArray"
+	case '"':
+		return "JsString"
+	case 't', 'f':
+		return "JsBoolean"
+	}
+	return "JsNumber"
 }
 
 // setRuleActive sets the status of a rule.

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -22,6 +23,7 @@ type Server struct {
 	listener  net.Listener
 	http      http.Server
 	info      []byte
+	origin    []string            // the header Access-Control-Allow-Origin; nil for none
 	callers   map[string]Identity // by the value of the header Authorization
 	throttles map[string]*throttle
 	runtime   container.Runtime
@@ -68,6 +70,9 @@ func start(ctx context.Context, options Options, runtime container.Runtime) (*Se
 		activations: newActivationStore(options.Limits.Activations, options.Limits.ActivationBytes),
 		served:      make(chan struct{}), done: make(chan struct{}),
 	}
+	if options.Origin != "" {
+		s.origin = []string{options.Origin}
+	}
 	s.freeMemory = time.AfterFunc(time.Hour, debug.FreeOSMemory)
 	s.freeMemory.Stop()
 	for _, id := range options.Identities {
@@ -92,9 +97,13 @@ func start(ctx context.Context, options Options, runtime container.Runtime) (*Se
 	s.http = http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       2 * time.Minute,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
+		// It ends also the wait for a blocking invocation's result, which may begin when the body has just been read.
+		ReadTimeout:    2*time.Minute + options.Limits.BlockingWait,
+		IdleTimeout:    2 * time.Minute,
+		MaxHeaderBytes: 64 << 10,
+	}
+	if options.TLS != nil {
+		s.listener = tlsListener(s.listener, options.TLS)
 	}
 	go func() {
 		defer close(s.served)
@@ -107,8 +116,21 @@ func start(ctx context.Context, options Options, runtime container.Runtime) (*Se
 	return s, nil
 }
 
+// tlsListener returns a listener for HTTPS. HTTP/2 is not offered: handlers set headers in the spelling of HTTP/1.1.
+func tlsListener(l net.Listener, config *tls.Config) net.Listener {
+	config = config.Clone()
+	config.NextProtos = []string{"http/1.1"}
+	return tls.NewListener(l, config)
+}
+
 // URL returns the base URL of the API, without the path /api/v1: http://127.0.0.1:PORT.
-func (s *Server) URL() string { return "http://" + s.listener.Addr().String() }
+func (s *Server) URL() string {
+	scheme := "http"
+	if s.options.TLS != nil {
+		scheme = "https"
+	}
+	return scheme + "://" + s.listener.Addr().String()
+}
 
 // Auth returns the key, UUID:KEY, of the first namespace.
 func (s *Server) Auth() string { return s.options.Identities[0].Auth }

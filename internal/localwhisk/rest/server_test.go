@@ -209,7 +209,7 @@ func TestRuleStatus(t *testing.T) {
 	c := serve(t, Options{})
 	c.want(200, "", "PUT", under+"actions/act", goAction)
 	for _, name := range []string{"t", "u"} {
-		c.want(200, "", "PUT", under+"triggers/"+name, "")
+		c.want(200, "", "PUT", under+"triggers/"+name, "{}")
 	}
 	c.want(400, "rule requires a valid trigger and a valid action", "PUT", under+"rules/r", `{"trigger":"/_/t"}`)
 	c.want(200, "", "PUT", under+"rules/r", `{"trigger":"/_/t","action":"/_/act"}`)
@@ -226,7 +226,7 @@ func TestRuleStatus(t *testing.T) {
 	c.want(200, "", "DELETE", under+"triggers/u", "")
 	c.want(200, `"status":"inactive"`, "GET", under+"rules/r", "")
 	c.want(404, "Only rules with existing triggers can be activated", "POST", under+"rules/r", `{"status":"active"}`)
-	c.want(200, "", "PUT", under+"triggers/u", "")
+	c.want(200, "", "PUT", under+"triggers/u", "{}")
 	c.want(204, "", "POST", under+"triggers/u", "")
 	c.want(200, `"status":"inactive"`, "DELETE", under+"rules/r", "")
 }
@@ -235,13 +235,13 @@ func TestRuleStatus(t *testing.T) {
 func TestNames(t *testing.T) {
 	c := serve(t, Options{})
 	const text = "Resource by this name exists but is not in this collection."
-	c.want(200, "", "PUT", under+"triggers/x", "")
+	c.want(200, "", "PUT", under+"triggers/x", "{}")
 	for _, kind := range []string{"actions", "packages", "rules"} {
 		c.want(409, text, "GET", under+kind+"/x", "")
 		c.want(409, text, "DELETE", under+kind+"/x", "")
 	}
 	c.want(409, text, "PUT", under+"actions/x?overwrite=true", goAction)
-	c.want(409, text, "PUT", under+"packages/x?overwrite=true", "")
+	c.want(409, text, "PUT", under+"packages/x?overwrite=true", "{}")
 	c.want(409, "Cannot bind to a resource that is not a package.", "PUT", under+"packages/b", `{"binding":{"namespace":"_","name":"x"}}`)
 	c.want(400, "Feed name is not valid", "PUT", under+"triggers/f", `{"annotations":[{"key":"feed","value":"a/b/c/d"}]}`)
 }
@@ -266,7 +266,13 @@ func TestOtherNamespace(t *testing.T) {
 	c.want(200, "Hello, them!", "POST", under+"actions/bound/act?blocking=true", "")
 	c.want(400, "Operation not permitted on package binding.", "PUT", under+"actions/bound/act", goAction)
 	c.want(400, "Operation not permitted on package binding.", "DELETE", under+"actions/bound/act", "")
-	c.want(400, "Binding references a package that does not exist.", "PUT", under+"packages/b", `{"binding":{"namespace":"other","name":"private"}}`)
+	c.want(403, "not authorized to access 'other/private'.", "PUT", under+"packages/b", `{"binding":{"namespace":"other","name":"private"}}`)
+	c.want(403, "not authorized to access 'other/nosuch'.", "PUT", under+"packages/b", `{"binding":{"namespace":"other","name":"nosuch"}}`)
+	c.want(400, "Binding references a package that does not exist.", "PUT", under+"packages/b", `{"binding":{"namespace":"_","name":"nosuch"}}`)
+	c.want(200, "", "PUT", under+"actions/seq", `{"exec":{"kind":"sequence","components":["/other/public/act"]}}`)
+	c.want(403, "not authorized to access 'other/private'.", "PUT", under+"actions/seq?overwrite=true", `{"exec":{"kind":"sequence","components":["/other/private/act"]}}`)
+	c.want(403, "not authorized to access 'other/x'.", "PUT", under+"actions/seq", `{"exec":{"kind":"sequence","components":["/other/x"]}}`)
+	c.want(403, "not authorized to access 'other/rt'.", "PUT", under+"rules/r", `{"trigger":"/other/rt","action":"/_/seq"}`)
 	for _, refused := range [][2]string{
 		{"GET", "packages/private"}, {"GET", "packages/nosuch"}, {"DELETE", "packages/public"}, {"PUT", "actions/public/act"},
 		{"POST", "actions/private/act"}, {"GET", "actions"}, {"GET", "activations"},
@@ -291,9 +297,9 @@ func TestMalformed(t *testing.T) {
 	c.want(200, "", "PUT", under+"actions/a", goAction)
 	for _, x := range [][3]string{
 		{"actions/a?overwrite=true", `"x"`, "Object expected in field 'exec'"},
-		{"packages/p", `[]`, "Object expected in field 'binding'"},
-		{"triggers/t", `1`, "Object expected in field 'parameters'"},
-		{"rules/r", `null`, "Object expected in field 'trigger'"},
+		{"packages/p", `[]`, "Object expected in field 'exec'"},
+		{"triggers/t", `1`, "Object expected in field 'exec'"},
+		{"rules/r", `null`, "Object expected in field 'exec'"},
 		{"rules/r", `{"trigger":5}`, "fully qualified name malformed"},
 		{"actions/a?overwrite=true", `{"publish":"x"}`, `Expected JsBoolean, but got \"x\"`},
 		{"actions/a?overwrite=true", `{"limits":1}`, "Object expected in field 'timeout'"},
@@ -346,6 +352,78 @@ func TestRefusals(t *testing.T) {
 	if answer.StatusCode != 401 || answer.Header.Get("Www-Authenticate") == "" || !strings.Contains(body, "The supplied authentication is invalid") {
 		t.Errorf("%d %s", answer.StatusCode, body)
 	}
+}
+
+// TestOrigins checks that a web page can make no request that changes something or needs a key, unless its origin is allowed, and that answers
+// have CORS headers for the allowed origin only.
+func TestOrigins(t *testing.T) {
+	const evil, good = "https://evil.example", "http://127.0.0.1:8080"
+	for _, allowed := range []string{"", good, "*"} {
+		c := serve(t, Options{Origin: allowed})
+		for _, request := range []struct {
+			method, path, body string
+			key                bool // with the key
+			simple             bool // a page of any origin may make it
+		}{
+			{"GET", "/ping", "", false, true}, {"HEAD", "/ping", "", false, true}, {"GET", under + "actions", "", false, true},
+			{"GET", under + "actions", "", true, false}, {"OPTIONS", under + "actions/a", "", false, false},
+			{"PUT", under + "actions/a?overwrite=true", goAction, true, false}, {"POST", under + "triggers/t", "", true, false},
+			{"POST", "/api/v1/web/guest/default/a", "", false, false}, {"DELETE", under + "packages/p", "", true, false},
+		} {
+			for _, origin := range []string{"", evil, "null", good} {
+				r, err := http.NewRequest(request.method, c.server.URL()+request.path, strings.NewReader(request.body))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if origin != "" {
+					r.Header.Set("Origin", origin)
+				}
+				if request.key {
+					r.Header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(c.auth)))
+				}
+				r.Header.Set("Content-Type", "application/json")
+				answer, err := c.http.Do(r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				answer.Body.Close()
+				place := fmt.Sprintf("-cors %q: %s %s from %q", allowed, request.method, request.path, origin)
+				refused := origin != "" && origin != allowed && allowed != "*" && !request.simple
+				if (answer.StatusCode == http.StatusForbidden) != refused {
+					t.Errorf("%s: status %d", place, answer.StatusCode)
+				}
+				for name := range answer.Header {
+					if (allowed == "" || refused) && strings.HasPrefix(name, "Access-Control-") {
+						t.Errorf("%s: header %s", place, name)
+					}
+				}
+				if got := answer.Header.Get("Access-Control-Allow-Origin"); got != "" && got != allowed {
+					t.Errorf("%s: allows %q", place, got)
+				}
+				if request.method == "OPTIONS" && !refused && allowed != "" && answer.Header.Get("Access-Control-Allow-Origin") != allowed {
+					t.Errorf("%s: the answer to the preflight request allows %q", place, answer.Header.Get("Access-Control-Allow-Origin"))
+				}
+			}
+		}
+	}
+}
+
+// TestReadsAreBounded checks that a request must be sent in some time, which is longer than a blocking invocation may wait: it ends that too.
+func TestReadsAreBounded(t *testing.T) {
+	c := serve(t, Options{Limits: Limits{BlockingWait: time.Hour}})
+	if h := &c.server.http; h.ReadHeaderTimeout <= 0 || h.ReadTimeout <= time.Hour {
+		t.Errorf("a header may take %v, a request %v", h.ReadHeaderTimeout, h.ReadTimeout)
+	}
+}
+
+// TestOwnKey checks that without identities the key is one that nobody knows.
+func TestOwnKey(t *testing.T) {
+	c, other := serve(t, Options{}), serve(t, Options{})
+	if c.auth == GuestKey || c.auth == other.auth {
+		t.Errorf("the keys are %s and %s", c.auth, other.auth)
+	}
+	c.auth = GuestKey
+	c.want(401, "The supplied authentication is invalid", "GET", under+"actions", "")
 }
 
 func FuzzEntity(f *testing.F) {

@@ -104,7 +104,7 @@ func (t *trigger) document(*store) any {
 // serveTriggers serves …/triggers.
 func (s *Server) serveTriggers(c *call, namespace string, names []string) {
 	serveCollection(s, c, namespace, names, collection[*trigger]{
-		name: "triggers", all: s.store.triggers, first: "parameters", post: s.fire,
+		name: "triggers", all: s.store.triggers, post: s.fire,
 		put: func(base common, old *trigger, isNew bool, _ map[string]json.RawMessage) (*trigger, *apiError) {
 			t := &trigger{common: base}
 			if !isNew {
@@ -157,7 +157,7 @@ func (s *Server) fire(c *call, full string) {
 		return
 	}
 	if !slices.ContainsFunc(slices.Collect(maps.Values(t.rules)), func(l ruleLink) bool { return l.active }) {
-		setCORS(c.w.Header())
+		c.setCORS()
 		c.w.WriteHeader(http.StatusNoContent)
 		return
 	}
@@ -173,11 +173,11 @@ func (s *Server) fire(c *call, full string) {
 	if len(result) == 0 {
 		result = json.RawMessage("{}")
 	}
-	s.activations.put(&record{
+	s.keep(&record{
 		ID: id, Annotations: json.RawMessage("[]"), Logs: logs, Name: t.name, Namespace: c.namespace, Start: received.UnixMilli(),
 		Response: response{Result: result, Status: container.Success.String(), Success: true}, Subject: c.namespace, Version: t.version,
 		path: full, received: received,
-	})
+	}, received)
 	c.w.Header()["X-Openwhisk-Activation-Id"] = []string{id}
 	c.answerJSON(http.StatusAccepted, true, []byte(`{"activationId":"`+id+`"}`))
 }

@@ -40,7 +40,7 @@ var program = cli.Program{Command: cli.Command{
 func sample(fs *flag.FlagSet) cli.Run {
 	var options chain.Options
 	fs.StringVar(&options.Zipkin, "zipkin", "", "`URL` of a Zipkin server (without: the built-in one)")
-	fs.IntVar(&options.MemoryMB, "memory", 4096, "the platform's memory for containers in `MiB`")
+	fs.IntVar(&options.MemoryMB, "memory", 8192, "the platform's memory for containers in `MiB`")
 	return func(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return run(ctx, options, args, stdout, stderr)
 	}

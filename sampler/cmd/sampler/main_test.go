@@ -19,6 +19,7 @@ import (
 
 	"github.com/tppfaas/tppfaas/apps"
 	"github.com/tppfaas/tppfaas/internal/cli"
+	"github.com/tppfaas/tppfaas/internal/whisk"
 	"github.com/tppfaas/tppfaas/tpp"
 	"github.com/tppfaas/tppfaas/tpp/dataset"
 )
@@ -167,6 +168,14 @@ func TestHelp(t *testing.T) {
 	}
 }
 
+// ownConfigFolder gives the test a configuration folder of its own, and no key in the environment.
+func ownConfigFolder(t *testing.T) {
+	t.Helper()
+	t.Setenv("OW_AUTH", "")
+	t.Setenv("HOME", t.TempDir())
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
+}
+
 // parse reads a line as sampler does.
 func parse(args []string) (options, error) {
 	fs := cli.NewFlagSet("sampler", io.Discard, usage)
@@ -180,6 +189,10 @@ func parse(args []string) (options, error) {
 
 // TestExamplesOfTheHelp checks that every example of the help is a valid call.
 func TestExamplesOfTheHelp(t *testing.T) {
+	ownConfigFolder(t)
+	if _, _, err := whisk.LocalKey(); err != nil {
+		t.Fatal(err)
+	}
 	examples := 0
 	for line := range strings.Lines(usage) {
 		line, ok := strings.CutPrefix(line, "  sampler ")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"github.com/tppfaas/tppfaas/internal/cli"
 	"github.com/tppfaas/tppfaas/internal/localwhisk/container"
 	"github.com/tppfaas/tppfaas/internal/localwhisk/rest"
+	"github.com/tppfaas/tppfaas/internal/whisk"
 )
 
 const platformUsage = `Usage: sampler platform [options]
@@ -26,18 +28,34 @@ container. Any client of OpenWhisk can use it: this program, wsk, the Serverless
 Without -listen it listens where clients look for it: at OW_APIHOST, where that is an http address of this machine, else at 127.0.0.1:3233.
 The functions are ordinary processes on this machine, no sandboxes: deploy only what you would run yourself.
 
+Its key is OW_AUTH, or one that is drawn once and kept where only you can read it, in tppfaas/local-platform.key in your configuration
+folder. This program and the collector find it there; other clients are given it. Web pages are refused.
+
 Examples:
-  sampler platform                                    on 127.0.0.1:3233, with the key of OpenWhisk's standalone server
-  sampler platform -listen 127.0.0.1:0 -json          on a free port; one JSON object says which
+  sampler platform                                    on 127.0.0.1:3233
+  wsk --apihost http://127.0.0.1:3233 --auth "$(cat ~/.config/tppfaas/local-platform.key)" action list
+  sampler platform -listen 127.0.0.1:0 -json          on a free port; one JSON object says which, and where the key is
   sampler platform -per-minute 0 -concurrent 0        without throttles
-  OW_AUTH=UUID:KEY sampler platform -listen :3233     for other machines too, with a key of one's own
+  sampler platform -guest -cors '*'                   open to all, as OpenWhisk's standalone server is
+  OW_AUTH=UUID:KEY sampler platform -listen :3233 -cert cert.pem -key key.pem     for other machines too, over HTTPS
 `
+
+// defaultMemoryMB holds a container for each function of every application of this project, at the 256 MiB that a function has by default, and
+// some more: with less, functions would push each other out and nearly every start would be cold. Only what processes use is taken.
+const defaultMemoryMB = 8192
 
 // platformOptions are the options of a platform.
 type platformOptions struct {
 	options rest.Options
 	runtime container.Options
+	keyFile string // where the key of the namespace is; "": it is OW_AUTH, or the guest key
 	json    bool
+}
+
+// accessOptions say who can use a platform.
+type accessOptions struct {
+	namespace, cert, key string
+	guest, plain         bool
 }
 
 // platform is the subcommand platform: it serves until the context is done.
@@ -80,8 +98,14 @@ func platformFlags(fs *flag.FlagSet) func(args []string, stderr io.Writer) (plat
 	var o platformOptions
 	throttles := rest.DefaultThrottles()
 	fs.StringVar(&o.options.Listen, "listen", whereClientsLook("OW_APIHOST", "127.0.0.1:3233"), "the `address` to listen on, HOST:PORT")
-	namespace := fs.String("namespace", "guest", "the `name` of the namespace; its key is OW_AUTH, UUID:KEY, or the one that everybody knows")
-	fs.IntVar(&o.options.MemoryMB, "memory", 2048, "memory for containers in `MiB`")
+	var access accessOptions
+	fs.StringVar(&access.namespace, "namespace", "guest", "the `name` of the namespace; its key is OW_AUTH, UUID:KEY, or one that is drawn once and kept")
+	fs.BoolVar(&access.guest, "guest", false, "the key is that of OpenWhisk's standalone server, which everybody knows")
+	fs.StringVar(&o.options.Origin, "cors", "", "`origin` whose web pages may make requests, scheme://host:port, or * for all; without: none")
+	fs.StringVar(&access.cert, "cert", "", "`file` with a certificate (PEM), to speak HTTPS; with -key")
+	fs.StringVar(&access.key, "key", "", "`file` with the certificate's private key (PEM)")
+	fs.BoolVar(&access.plain, "plain", false, "listen beyond this machine without HTTPS: whoever is on the way can read the key")
+	fs.IntVar(&o.options.MemoryMB, "memory", defaultMemoryMB, "memory for containers in `MiB`; where there is no more, one is removed for another")
 	fs.DurationVar(&o.options.PauseGrace, "pause-grace", 10*time.Second, "how `long` an idle container goes on before it is paused")
 	fs.DurationVar(&o.options.IdleTimeout, "idle-timeout", 10*time.Minute, "how `long` an idle container is kept")
 	fs.IntVar(&throttles.InvocationsPerMinute, "per-minute", throttles.InvocationsPerMinute, "most `invocations` in a calendar minute; 0: no throttle")
@@ -114,21 +138,52 @@ func platformFlags(fs *flag.FlagSet) func(args []string, stderr io.Writer) (plat
 				return o, cli.Usagef("-user: %q is not of the form UID:GID", *user)
 			}
 		}
-		auth := os.Getenv("OW_AUTH")
-		if auth == "" {
-			auth = rest.GuestKey
+		if err := o.setAccess(access); err != nil {
+			return o, err
 		}
-		if outside, err := listensOutside(o.options.Listen); err != nil {
-			return o, cli.Usagef("-listen: %v", err)
-		} else if outside && auth == rest.GuestKey {
-			return o, cli.Usagef("-listen: %s is reached from other machines, and everybody knows the key: set one of your own in OW_AUTH, UUID:KEY", o.options.Listen)
-		}
-		o.options.Identities = []rest.Identity{{Namespace: *namespace, Auth: auth}}
 		o.options.Limits = throttles
 		o.options.Log = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
 		o.runtime.Log, o.runtime.HidePlatform = o.options.Log, true
 		return o, nil
 	}
+}
+
+// setAccess sets the namespace, its key, and the certificate.
+func (o *platformOptions) setAccess(a accessOptions) error {
+	if (a.cert == "") != (a.key == "") {
+		return cli.Usagef("-cert and -key: HTTPS needs both")
+	}
+	outside, err := listensOutside(o.options.Listen)
+	switch {
+	case err != nil:
+		return cli.Usagef("-listen: %v", err)
+	case outside && a.guest:
+		return cli.Usagef("-guest: %s is reached from other machines, and everybody knows the key", o.options.Listen)
+	case outside && a.cert == "" && !a.plain:
+		return cli.Usagef("-listen: %s is reached from other machines: give a certificate with -cert and -key, or -plain to do without", o.options.Listen)
+	}
+	auth := os.Getenv("OW_AUTH")
+	switch {
+	case a.guest && auth != "" && auth != rest.GuestKey:
+		return cli.Usagef("-guest: OW_AUTH has another key")
+	case a.guest:
+		auth = rest.GuestKey
+	case auth == rest.GuestKey:
+		return cli.Usagef("OW_AUTH: everybody knows this key; unset it, and the platform has one of its own, or give -guest")
+	case auth == "":
+		if auth, o.keyFile, err = whisk.LocalKey(); err != nil {
+			return fmt.Errorf("%w (a key in OW_AUTH, UUID:KEY, does without the file)", err)
+		}
+	}
+	if a.cert != "" {
+		certificate, err := tls.LoadX509KeyPair(a.cert, a.key)
+		if err != nil {
+			return fmt.Errorf("-cert and -key: %w", err)
+		}
+		o.options.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
+	}
+	o.options.Identities = []rest.Identity{{Namespace: a.namespace, Auth: auth}}
+	return nil
 }
 
 // whereClientsLook returns HOST:PORT of the URL in an environment variable, if that is a loopback address, else the other address.
@@ -162,11 +217,15 @@ func (o *platformOptions) announce(w io.Writer, s *rest.Server) error {
 		return json.NewEncoder(w).Encode(struct {
 			APIHost   string `json:"apihost"`
 			Namespace string `json:"namespace"`
+			KeyFile   string `json:"key_file,omitempty"`
 			PID       int    `json:"pid"`
-		}{s.URL(), s.Namespace(), os.Getpid()})
+		}{s.URL(), s.Namespace(), o.keyFile, os.Getpid()})
 	}
 	key := "the key in OW_AUTH"
-	if s.Auth() == rest.GuestKey {
+	switch {
+	case o.keyFile != "":
+		key = "the key in " + o.keyFile
+	case s.Auth() == rest.GuestKey:
 		key = "the key of OpenWhisk's standalone server"
 	}
 	_, err := fmt.Fprintf(w, "OpenWhisk on %s, namespace %s, %s; Ctrl-C ends it\n", s.URL(), s.Namespace(), key)

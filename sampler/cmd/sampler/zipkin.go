@@ -13,8 +13,8 @@ import (
 const zipkinUsage = `Usage: sampler zipkin [options]
 
 Runs a Zipkin server in the foreground: its v2 API over memory, for samplings on this machine. When memory is full the traces that
-have been silent for longest go first. It ends with Ctrl-C. Without -listen it listens at TPPFAAS_ZIPKIN, where that is an http address
-of this machine, else at 127.0.0.1:9411.
+have been silent for longest go first. Its page /zipkin/ lists traces and draws them. It ends with Ctrl-C. Without -listen it listens at
+TPPFAAS_ZIPKIN, where that is an http address of this machine, else at 127.0.0.1:9411.
 
 Examples:
   sampler zipkin                           on 127.0.0.1:9411
@@ -37,7 +37,7 @@ func zipkin(fs *flag.FlagSet) cli.Run {
 		if err != nil {
 			return err
 		}
-		if _, err := fmt.Fprintf(stdout, "Zipkin on %s; Ctrl-C ends it\n", server.URL()); err != nil {
+		if _, err := fmt.Fprintf(stdout, "Zipkin on %s, with a page at /zipkin/; Ctrl-C ends it\n", server.URL()); err != nil {
 			server.Close()
 			return err
 		}
