@@ -3,8 +3,11 @@ GO ?= go
 BIN := bin
 DEMO := build/demo
 
-.PHONY: all build data action collector chain demo testbins test race integration soak soak-chain fetch fetch-zipkin fetch-serverless serverless fetch-python lint bench-peers generate clean
+.PHONY: all help build data action collector chain demo testbins test race integration soak soak-chain fetch fetch-zipkin fetch-serverless serverless fetch-python lint bench-peers generate clean
 all: build
+
+help: ## these targets
+	@sed -n 's/^\([a-z-]*\)\( [a-z-]*\)*:.*## /\1\t/p' Makefile | awk -F '\t' '{printf "  %-16s %s\n", $$1, $$2}'
 
 # The action for an architecture, into a folder.
 build-action = CGO_ENABLED=0 GOOS=linux GOARCH=$(1) $(GO) build -trimpath -ldflags "-s -w" -o "$(2)/action-linux-$(1)" ./apps/action/cmd/action

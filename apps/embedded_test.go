@@ -79,7 +79,7 @@ func TestServerlessDeploysTheGraph(t *testing.T) {
 				t.Fatal(err)
 			}
 			if s.Service != name || s.Provider.Name != "openwhisk" || !slices.Contains(s.Plugins, "serverless-openwhisk") {
-				t.Errorf("service %q, provider %q, plugins %q", s.Service, s.Provider.Name, s.Plugins)
+				t.Errorf("service %q, provider %q, plugins %q; want %q (the folder's name), openwhisk, and serverless-openwhisk among them", s.Service, s.Provider.Name, s.Plugins, name)
 			}
 			if len(s.Functions) != len(app.Functions) {
 				t.Errorf("%d functions are deployed, the graph has %d", len(s.Functions), len(app.Functions))

@@ -47,12 +47,9 @@ func TestEveryRecipeIsCommitted(t *testing.T) {
 			want[r.name(load)+".json.gz"], want[r.name(load)+".md"] = true, true
 		}
 	}
-	if len(want) != 56 {
-		t.Errorf("%d files, want two for each of 7 applications, 2 loads and 2 kinds of durations", len(want))
-	}
 	for name := range want {
 		if _, err := os.Stat(filepath.Join(committed, name)); err != nil {
-			t.Error(err)
+			t.Errorf("%v: make data writes it", err)
 		}
 	}
 	for _, pattern := range []string{"low_*", "high_*"} {

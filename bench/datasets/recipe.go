@@ -106,13 +106,22 @@ func (r recipe) make(ctx context.Context) (low, high made, err error) {
 	if err != nil {
 		return low, high, fmt.Errorf("%s: %w", r.name("low"), err)
 	}
-	bursts, err := sample(r.bursts())
-	if err != nil {
-		return low, high, fmt.Errorf("the bursts for %s: %w", r.name("high"), err)
-	}
-	mixed, mixture, err := sampler.Mix(quiet.Dataset, bursts.Dataset, coldShare, seed)
-	if err != nil {
-		return low, high, fmt.Errorf("%s: %w", r.name("high"), err)
+	// A small application needs larger bursts than the published ones until there are cold starts enough.
+	burst := r.bursts()
+	var mixed *tpp.Dataset
+	var mixture sampler.Mixture
+	for doublings := 0; ; doublings++ {
+		bursts, err := sample(burst)
+		if err != nil {
+			return low, high, fmt.Errorf("the bursts for %s: %w", r.name("high"), err)
+		}
+		if mixed, mixture, err = sampler.Mix(quiet.Dataset, bursts.Dataset, coldShare, seed); err == nil {
+			break
+		}
+		if doublings == 4 {
+			return low, high, fmt.Errorf("%s: bursts of %d: %w", r.name("high"), burst.BatchSize, err)
+		}
+		burst.BatchSize *= 2
 	}
 	file := func(load string) string { return r.name(load) + ".json.gz" }
 	low = made{name: file("low"), data: quiet.Dataset}
@@ -121,8 +130,8 @@ func (r recipe) make(ctx context.Context) (low, high made, err error) {
 	high = made{name: file("high"), data: mixed}
 	high.card = r.card("high",
 		fmt.Sprintf("The traces of %s, of which %d are replaced by traces of bursts, so that %.1f %% of the invocations are cold starts. The bursts: %d requests 0.1 to 0.12 s apart, then %v s of pause.",
-			r.name("low"), mixture.Replaced, 100*mixture.ColdShare(), r.bursts().BatchSize, r.bursts().BatchPause.Seconds()),
-		facts(mixed), r.command(r.low(), "low.json.gz"), r.command(r.bursts(), "bursts.json.gz"),
+			r.name("low"), mixture.Replaced, 100*mixture.ColdShare(), burst.BatchSize, burst.BatchPause.Seconds()),
+		facts(mixed), r.command(r.low(), "low.json.gz"), r.command(burst, "bursts.json.gz"),
 		fmt.Sprintf("sampler mix low.json.gz bursts.json.gz -cold %v -seed %d -o %s", coldShare, seed, file("high")))
 	return low, high, nil
 }

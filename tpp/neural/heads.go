@@ -1,6 +1,7 @@
 package neural
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 
@@ -34,16 +35,18 @@ func Kinds() []Kind {
 }
 
 // newHead returns the time head for training a model of the configuration.
-func newHead[F nn.Float](c *Config, norm normalisation, loss Loss) timeHead[F] {
+func newHead[F nn.Float](c *Config, norm normalisation, loss Loss) (timeHead[F], error) {
 	switch {
+	case c.Kind == LogNormMix && loss == LossDensity:
+		return densityHead[F]{}, nil
+	case c.Kind == LogNormMix:
+		return tickHead[F]{}, nil
 	case c.Kind == TruncNorm && c.TimeHead == SoftplusHead:
-		return softplusHead[F]{}
+		return softplusHead[F]{}, nil
 	case c.Kind == TruncNorm:
-		return logHead[F]{norm}
-	case loss == LossDensity:
-		return densityHead[F]{}
+		return logHead[F]{norm}, nil
 	}
-	return tickHead[F]{}
+	return nil, fmt.Errorf("kind of model %q has no head", c.Kind)
 }
 
 // predictor computes the distribution of the inter time from the outputs of the time layer. It may also have a method

@@ -30,7 +30,9 @@ func newNetwork[F nn.Float](cfg Config, numMarks int, norm normalisation, loss L
 		return nil, err
 	}
 	n := &network[F]{cfg: cfg, numMarks: numMarks, norm: norm}
-	n.head = newHead[F](&cfg, norm, loss)
+	if n.head, err = newHead[F](&cfg, norm, loss); err != nil {
+		return nil, err
+	}
 	n.survival, _ = n.head.(survivalHead[F])
 	d := cfg.ContextSize
 	n.contextInit = n.layout.Add("context_init", d)

@@ -147,7 +147,7 @@ func (o options) outputFile() (string, error) {
 	output := o.output
 	if output == "" {
 		if err := os.MkdirAll("data", 0o777); err != nil {
-			return "", err
+			return "", fmt.Errorf("%w (-o writes elsewhere)", err)
 		}
 		name := sampler.FileName(o.app.Name, o.config)
 		switch {
