@@ -3,6 +3,7 @@ package dataset
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -45,12 +46,13 @@ func OpenSequences(path string, opts ReadOptions) (*SequenceReader, error) {
 	if err != nil {
 		return nil, err
 	}
+	opts.Name = cmp.Or(opts.Name, path)
 	r, err := NewSequenceReader(f, opts)
 	if err != nil {
 		f.Close()
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, err
 	}
-	r.path, r.file = path, f
+	r.file = f
 	return r, nil
 }
 
@@ -68,7 +70,10 @@ func NewSequenceReader(r io.Reader, opts ReadOptions) (*SequenceReader, error) {
 			s.seeker = seeker
 		}
 	}
-	return s, s.begin()
+	if err := s.begin(); err != nil {
+		return nil, s.named(err)
+	}
+	return s, nil
 }
 
 // begin finds out what the file is.

@@ -19,9 +19,9 @@ import (
 
 // The names under which the columns of a CSV file are looked for, the first that is there.
 var (
-	sequenceNames = []string{"sequence", "sequence_id", "trace", "trace_id", "case", "case_id", "case:concept:name", "session", "session_id", "id"}
-	timeNames     = []string{"time", "timestamp", "arrival_time", "time:timestamp", "t"}
-	markNames     = []string{"mark", "event", "event_type", "type", "function", "activity", "concept:name", "label"}
+	sequenceNames = []string{"sequence", "sequence_id", "trace", "trace_id", "case", "case_id", "case:concept:name", "session", "session_id", "user", "user_id", "id"}
+	timeNames     = []string{"time", "timestamp", "arrival_time", "time:timestamp", "ts", "datetime", "date_time", "event_time", "date", "t"}
+	markNames     = []string{"mark", "event", "event_type", "type", "function", "activity", "concept:name", "action", "item", "item_id", "label"}
 )
 
 // covariatePrefix stands before the name of a covariate in the name of its column.
@@ -29,6 +29,9 @@ const covariatePrefix = "covariate:"
 
 // maxRecord is the longest line: an open quote must not swallow the rest of a file.
 const maxRecord = 1 << 24
+
+// ErrNoTimeColumn is the error of a file that may be a CSV file, but has no known name of a column of times in its first line.
+var ErrNoTimeColumn = errors.New("neither JSON nor a CSV file with a column of times")
 
 // csvColumns are the places of the columns in a line, −1 for those that are not there.
 type csvColumns struct {
@@ -42,6 +45,7 @@ type csvSource struct {
 	reader    *SequenceReader
 	csv       *csv.Reader
 	guard     *recordGuard
+	header    []string // the first line
 	columns   csvColumns
 	scattered bool
 	line      int // that was read last
@@ -83,7 +87,8 @@ func newCSVSource(r *SequenceReader, br *bufio.Reader) (*csvSource, error) {
 	} else if err != nil {
 		return nil, s.failure(err)
 	}
-	return s, s.columns.find(header, &r.opts)
+	s.header = slices.Clone(header)
+	return s, s.columns.find(s.header, &r.opts)
 }
 
 // separator returns the commonest of the characters that may separate columns in the first line.
@@ -141,7 +146,7 @@ func (c *csvColumns) find(header []string, opts *ReadOptions) error {
 	c.wait, c.init, c.parent = known("wait_time"), known("init_time"), known("parent")
 	c.start, c.end = known("t_start"), known("t_end")
 	if c.time < 0 && problem == nil {
-		return fmt.Errorf("neither JSON nor a CSV file with a column of times: its first line is %s", quotedList(header))
+		return fmt.Errorf("%w: its first line is %s", ErrNoTimeColumn, quotedList(header))
 	}
 	for i, name := range header {
 		if name, ok := strings.CutPrefix(strings.TrimSpace(name), covariatePrefix); ok {

@@ -441,7 +441,7 @@ func TestUnitsApplyToEveryFormat(t *testing.T) {
 			t.Errorf("%s: got %+v, want %+v", format, got.Sequences[0], want)
 		}
 	}
-	for _, opts := range []ReadOptions{{Unit: "days"}, {Resolution: -1}} {
+	for _, opts := range []ReadOptions{{Unit: "fortnights"}, {Resolution: -1}} {
 		if _, err := NewSequenceReader(strings.NewReader("time\n1\n"), opts); err == nil {
 			t.Errorf("%+v was accepted", opts)
 		}

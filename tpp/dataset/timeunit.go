@@ -16,10 +16,25 @@ var timeUnits = []struct {
 	exponent int
 	factor   float64
 }{
-	{"ns", -6, 1}, {"us", -3, 1}, {"ms", 0, 1}, {"s", 3, 1}, {"min", 3, 60}, {"h", 3, 3600},
+	{"ns", -6, 1}, {"us", -3, 1}, {"ms", 0, 1}, {"s", 3, 1}, {"min", 3, 60}, {"h", 3, 3600}, {"d", 3, 86400},
 }
 
-// TimeUnits returns the units that [ReadOptions] knows: ns, us, ms, s, min and h.
+// unitWords are the units in full, which are read too.
+var unitWords = map[string]string{
+	"ns": "nanoseconds", "us": "microseconds", "ms": "milliseconds", "s": "seconds", "min": "minutes", "h": "hours", "d": "days",
+}
+
+// ParseTimeUnit returns the unit that a text names: one of [TimeUnits], or its English word in the singular or plural.
+func ParseTimeUnit(text string) (string, error) {
+	for _, u := range timeUnits {
+		if word := unitWords[u.name]; text == u.name || text == word || text == strings.TrimSuffix(word, "s") {
+			return u.name, nil
+		}
+	}
+	return "", fmt.Errorf("the unit of time is %q, it must be one of %s", text, strings.Join(TimeUnits(), ", "))
+}
+
+// TimeUnits returns the units that [ReadOptions] knows: ns, us, ms, s, min, h and d.
 func TimeUnits() []string {
 	var names []string
 	for _, u := range timeUnits {
@@ -30,6 +45,7 @@ func TimeUnits() []string {
 
 // timeReader turns the text of a time into milliseconds.
 type timeReader struct {
+	unit     string
 	exponent int
 	factor   float64
 	tick     float64 // 0: as it is
@@ -43,12 +59,16 @@ func newTimeReader(unit string, resolution float64) (*timeReader, error) {
 	if unit == "" {
 		unit = "ms"
 	}
+	unit, err := ParseTimeUnit(unit)
+	if err != nil {
+		return nil, err
+	}
 	for _, u := range timeUnits {
 		if u.name == unit {
-			return &timeReader{exponent: u.exponent, factor: u.factor, tick: resolution}, nil
+			return &timeReader{unit: unit, exponent: u.exponent, factor: u.factor, tick: resolution}, nil
 		}
 	}
-	return nil, fmt.Errorf("the unit of time is %q, it must be one of %s", unit, strings.Join(TimeUnits(), ", "))
+	return nil, fmt.Errorf("the unit of time is %q", unit)
 }
 
 var errNotDecimal = errors.New("not a decimal number")

@@ -1,13 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
+	"iter"
 	"math"
-	"os"
 	"slices"
 	"strconv"
 	"text/tabwriter"
@@ -81,7 +82,7 @@ type evaluation struct {
 	part      string
 	seed      uint64
 	opts      eval.EvaluateOptions
-	read      dataset.ReadOptions
+	in        *input
 	asJSON    bool
 	all       bool
 	confusion bool
@@ -97,13 +98,13 @@ func evaluate(fs *flag.FlagSet) cli.Run {
 	fs.IntVar(&e.opts.NextEvents, "otd", 0, "score forecasts of that many `events` by their optimal-transport distance (0: none)")
 	fs.Float64Var(&e.opts.EditCost, "otd-cost", 1000, "what an event too many or too few costs in it, in `ms`")
 	fs.Float64Var(&e.opts.Resolution, "resolution", 0, "tick of the clock in `ms` (default: the model's own)")
-	fs.StringVar(&e.read.Unit, "unit", "ms", "`unit` of the numbers that are times in a CSV file: ns, us, ms, s, min or h")
+	e.in = inputOptions(fs, true)
 	return func(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-		return e.run(ctx, fs, args, stdout)
+		return e.run(ctx, fs, args, stdout, stderr)
 	}
 }
 
-func (e *evaluation) run(ctx context.Context, fs *flag.FlagSet, rest []string, stdout io.Writer) error {
+func (e *evaluation) run(ctx context.Context, fs *flag.FlagSet, rest []string, stdout, stderr io.Writer) error {
 	switch {
 	case !validPart(e.part):
 		return cli.Usagef("-part is %q, it must be all, train, validation or test", e.part)
@@ -120,30 +121,27 @@ func (e *evaluation) run(ctx context.Context, fs *flag.FlagSet, rest []string, s
 	case len(rest) < 2:
 		return cli.Usagef("evaluate takes at least one model and one dataset")
 	}
-	paths, datasets, err := tellApart(rest)
+	models, datasets, err := tellApart(rest)
+	defer func() {
+		for _, f := range datasets {
+			f.Close()
+		}
+	}()
 	if err != nil {
 		return err
 	}
-	if len(paths) == 0 || len(datasets) == 0 {
-		for _, path := range datasets {
+	if len(models) == 0 || len(datasets) == 0 {
+		for _, f := range datasets {
 			// A broken model is taken for a dataset: then that is what is wrong.
-			r, err := dataset.OpenSequences(path, e.read)
-			if err != nil {
+			if _, err := e.in.reader(f, nil); err != nil {
 				return err
 			}
-			r.Close()
 		}
-		return fmt.Errorf("among the files are %d models and %d datasets: at least one of each is needed", len(paths), len(datasets))
-	}
-	models := make([]tpp.Model, len(paths))
-	for i, path := range paths {
-		if models[i], err = tpp.ReadModelFile(path); err != nil {
-			return err
-		}
+		return fmt.Errorf("among the files are %d models and %d datasets: at least one of each is needed", len(models), len(datasets))
 	}
 	var results []result
-	for _, path := range datasets {
-		of, err := e.scoreDataset(ctx, path, paths, models)
+	for _, f := range datasets {
+		of, err := e.scoreDataset(ctx, f, models, stderr)
 		if err != nil {
 			return err
 		}
@@ -170,15 +168,27 @@ func (e *evaluation) run(ctx context.Context, fs *flag.FlagSet, rest []string, s
 	return err
 }
 
-// scoreDataset scores all models on one dataset. It is read once if a part of it is asked for; else once for each model, as a
-// stream, so that it may be larger than memory.
-func (e *evaluation) scoreDataset(ctx context.Context, path string, paths []string, models []tpp.Model) ([]result, error) {
+// namedModel is a model with the name of its file.
+type namedModel struct {
+	path string
+	tpp.Model
+}
+
+// scoreDataset scores all models on one dataset. It is read once if a part of it is asked for, or if it is a pipe that cannot be read
+// again; else once for each model, as a stream, so that it may be larger than memory.
+func (e *evaluation) scoreDataset(ctx context.Context, f *inputFile, models []namedModel, stderr io.Writer) ([]result, error) {
 	var part *tpp.Dataset
-	if e.part != "all" {
-		data, err := dataset.ReadFileWith(path, e.read)
+	if e.part != "all" || !f.regular && len(models) > 1 {
+		e.in.opts.Tick = cmp.Or(e.opts.Resolution, tickOf(models[0].Model))
+		r, err := e.in.reader(f, nil)
 		if err != nil {
 			return nil, err
 		}
+		data, err := r.ReadAll(ctx)
+		if err != nil {
+			return nil, err
+		}
+		e.in.warn(f.path, r, stderr)
 		part = partOf(data, e.part, e.seed)
 	}
 	var results []result
@@ -186,14 +196,18 @@ func (e *evaluation) scoreDataset(ctx context.Context, path string, paths []stri
 		var d *eval.Diagnostics
 		var err error
 		if part != nil {
-			d, err = eval.Diagnose(ctx, m, part, e.opts)
+			d, err = eval.Diagnose(ctx, m.Model, part, e.opts)
 		} else {
-			d, err = e.stream(ctx, path, m)
+			warnings := stderr
+			if i > 0 {
+				warnings = io.Discard // they are about the dataset alone
+			}
+			d, err = e.stream(ctx, f, m.Model, warnings)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s on %s: %w", paths[i], path, err)
+			return nil, fmt.Errorf("%s on %s: %w", m.path, f.path, err)
 		}
-		r := result{Model: paths[i], Dataset: path, Kind: m.Kind(), Scores: d.Scores}
+		r := result{Model: m.path, Dataset: f.path, Kind: m.Kind(), Scores: d.Scores}
 		if e.confusion {
 			r.Confusion = d.Confusion
 		}
@@ -202,23 +216,47 @@ func (e *evaluation) scoreDataset(ctx context.Context, path string, paths []stri
 	return results, nil
 }
 
-func (e *evaluation) stream(ctx context.Context, path string, m tpp.Model) (*eval.Diagnostics, error) {
-	f, err := os.Open(path)
+func (e *evaluation) stream(ctx context.Context, f *inputFile, m tpp.Model, stderr io.Writer) (*eval.Diagnostics, error) {
+	if f.regular {
+		if _, err := f.file.Seek(0, io.SeekStart); err != nil {
+			return nil, err
+		}
+	}
+	unnamed := *f
+	unnamed.path = "" // the caller names it
+	e.in.opts.Tick = cmp.Or(e.opts.Resolution, tickOf(m))
+	r, err := e.in.reader(&unnamed, m.MarkNames())
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	opts := e.read
-	opts.MarkNames = m.MarkNames()
-	r, err := dataset.NewSequenceReader(f, opts)
-	if err != nil {
-		return nil, err
+	sequences := r.All(ctx)
+	if !f.regular && r.Format() == dataset.FormatJSON {
+		// The names of the marks may stand at the end of the document.
+		d, err := r.ReadAll(ctx)
+		if err != nil {
+			return nil, err
+		}
+		sequences = sequencesIn(d)
 	}
-	d, err := eval.DiagnoseStream(ctx, m, r.All(ctx), m.MarkNames(), e.opts)
+	d, err := eval.DiagnoseStream(ctx, m, sequences, m.MarkNames(), e.opts)
 	if err != nil && len(m.MarkNames()) == 0 {
 		return nil, fmt.Errorf("the model knows no marks: %w", err)
 	}
+	if err == nil {
+		e.in.warn(f.path, r, stderr)
+	}
 	return d, err
+}
+
+// sequencesIn yields the sequences of a dataset.
+func sequencesIn(d *tpp.Dataset) iter.Seq2[*tpp.Sequence, error] {
+	return func(yield func(*tpp.Sequence, error) bool) {
+		for i := range d.Sequences {
+			if !yield(&d.Sequences[i], nil) {
+				return
+			}
+		}
+	}
 }
 
 // parts are the parts of a dataset, and all of it.
@@ -239,18 +277,23 @@ func partOf(d *tpp.Dataset, part string, seed uint64) *tpp.Dataset {
 	return d
 }
 
-// tellApart sorts files into models and datasets by their content.
-func tellApart(paths []string) (models, datasets []string, err error) {
+// tellApart sorts files into models, which it reads, and datasets, which stay open, by their content.
+func tellApart(paths []string) (models []namedModel, datasets []*inputFile, err error) {
 	for _, path := range paths {
-		model, err := tpp.IsModelFile(path)
+		f, err := openInput(path)
 		if err != nil {
-			return nil, nil, err
+			return nil, datasets, err
 		}
-		if model {
-			models = append(models, path)
-		} else {
-			datasets = append(datasets, path)
+		if !f.model {
+			datasets = append(datasets, f)
+			continue
 		}
+		m, err := f.readModel()
+		f.Close()
+		if err != nil {
+			return nil, datasets, err
+		}
+		models = append(models, namedModel{path, m})
 	}
 	return models, datasets, nil
 }

@@ -32,15 +32,15 @@ Exit status: 0 done, 1 failed, 2 called wrongly.
 		},
 		{
 			Name: "predict", Arguments: "MODEL DATASET", Summary: "what a model says after each event of a sequence",
-			Help: predictUsage, Define: predict,
+			Help: predictUsage, Define: predict, Values: map[string][]string{"unit": dataset.TimeUnits()},
 		},
 		{
 			Name: "sample", Arguments: "MODEL -o DATASET", Summary: "draw sequences from a model",
-			Help: sampleUsage, Define: sample,
+			Help: sampleUsage, Define: sample, Values: map[string][]string{"unit": dataset.TimeUnits()},
 		},
 		{
 			Name: "plot", Arguments: "MODEL DATASET -o PICTURE", Summary: "a sequence with the predictions at each step, densities, calibration, a training",
-			Help: plotUsage, Define: plotSequence, Values: map[string][]string{"what": pictures, "part": parts},
+			Help: plotUsage, Define: plotSequence, Values: map[string][]string{"what": pictures, "part": parts, "unit": dataset.TimeUnits()},
 		},
 		{
 			Name: "convert", Arguments: "DATASET -o DATASET", Summary: "JSON, JSON lines or CSV into another of them",

@@ -75,6 +75,7 @@ type plotter struct {
 	seed                    uint64
 	resolution              float64
 	width, height           float64 // cm, 0: by the picture
+	in                      *input
 }
 
 func plotSequence(fs *flag.FlagSet) cli.Run {
@@ -90,10 +91,13 @@ func plotSequence(fs *flag.FlagSet) cli.Run {
 	fs.Uint64Var(&o.seed, "seed", 1, "`seed` of the split")
 	fs.Float64Var(&o.width, "width", 0, "width in `cm` (0: by the picture)")
 	fs.Float64Var(&o.height, "height", 0, "height in `cm` (0: by the picture)")
-	return func(ctx context.Context, args []string, stdout, stderr io.Writer) error { return o.run(ctx, fs, args) }
+	o.in = inputOptions(fs, false)
+	return func(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+		return o.run(ctx, fs, args, stderr)
+	}
 }
 
-func (o *plotter) run(ctx context.Context, fs *flag.FlagSet, rest []string) error {
+func (o *plotter) run(ctx context.Context, fs *flag.FlagSet, rest []string, stderr io.Writer) error {
 	if !slices.Contains(pictures, o.what) {
 		return cli.Usagef("-what is %q, it must be %s", o.what, strings.Join(pictures, ", "))
 	}
@@ -118,7 +122,7 @@ func (o *plotter) run(ctx context.Context, fs *flag.FlagSet, rest []string) erro
 	if err := atomicfile.Check(o.out); err != nil {
 		return err
 	}
-	picture, err := o.draw(ctx, rest)
+	picture, err := o.draw(ctx, rest, stderr)
 	if err != nil {
 		return err
 	}
@@ -157,7 +161,7 @@ func (o *plotter) check() error {
 const maxTimelineEvents = 170
 
 // draw draws the picture that the options ask for.
-func (o *plotter) draw(ctx context.Context, paths []string) (*figure.Figure, error) {
+func (o *plotter) draw(ctx context.Context, paths []string, stderr io.Writer) (*figure.Figure, error) {
 	if o.what == historyPicture {
 		epochs, err := readHistory(paths[0])
 		if err != nil {
@@ -169,7 +173,7 @@ func (o *plotter) draw(ctx context.Context, paths []string) (*figure.Figure, err
 		}
 		return f, nil
 	}
-	model, data, err := readBoth(paths[0], paths[1])
+	model, data, err := readBoth(ctx, o.in, paths[0], paths[1], stderr)
 	if err != nil {
 		return nil, err
 	}

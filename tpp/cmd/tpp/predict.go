@@ -12,7 +12,6 @@ import (
 
 	"github.com/tppfaas/tppfaas/internal/cli"
 	"github.com/tppfaas/tppfaas/tpp"
-	"github.com/tppfaas/tppfaas/tpp/dataset"
 	"github.com/tppfaas/tppfaas/tpp/eval"
 	"github.com/tppfaas/tppfaas/tpp/live"
 )
@@ -25,6 +24,7 @@ Usage: tpp predict MODEL DATASET [OPTIONS]
 Examples:
   tpp predict model.safetensors traces.json.gz -sequence 3
   tpp predict model.safetensors traces.json.gz -json            all sequences, one JSON object an event
+  tpp predict model.safetensors log.csv -unit s -sequence-column "Case ID"
 `
 
 type predictionReport struct {
@@ -46,6 +46,7 @@ func predict(fs *flag.FlagSet) cli.Run {
 	index := fs.Int("sequence", -1, "`index` of the sequence, counted from 0 (default: all)")
 	top := fs.Int("top", 3, "how many of the likeliest `functions`")
 	asJSON := fs.Bool("json", false, "print one JSON object an event")
+	in := inputOptions(fs, false)
 	return func(ctx context.Context, rest []string, stdout, stderr io.Writer) error {
 		if err := positional(rest, "model", "dataset"); err != nil {
 			return err
@@ -56,7 +57,7 @@ func predict(fs *flag.FlagSet) cli.Run {
 		if cli.IsSet(fs, "sequence") && *index < 0 {
 			return cli.Usagef("-sequence is %d, sequences count from 0", *index)
 		}
-		model, data, err := readBoth(rest[0], rest[1])
+		model, data, err := readBoth(ctx, in, rest[0], rest[1], stderr)
 		if err != nil {
 			return err
 		}
@@ -90,12 +91,12 @@ func predict(fs *flag.FlagSet) cli.Run {
 }
 
 // readBoth reads a model, and a dataset in the model's marks.
-func readBoth(modelPath, dataPath string) (tpp.Model, *tpp.Dataset, error) {
+func readBoth(ctx context.Context, in *input, modelPath, dataPath string, stderr io.Writer) (tpp.Model, *tpp.Dataset, error) {
 	model, err := tpp.ReadModelFile(modelPath)
 	if err != nil {
 		return nil, nil, err
 	}
-	data, err := dataset.ReadFile(dataPath)
+	data, err := in.read(ctx, dataPath, tickOf(model), stderr)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -154,6 +155,14 @@ func printPredictions(w io.Writer, sequence int, model tpp.Model, s *tpp.Sequenc
 			100*p.End, digits, p.Median, digits, p.Lower, digits, p.Upper, strings.Join(likeliest, ", "), came)
 	}
 	return tw.Flush()
+}
+
+// tickOf returns the tick of a model's clock, 0 if it does not say.
+func tickOf(m tpp.Model) float64 {
+	if c, ok := m.(tpp.Clocked); ok {
+		return c.Resolution()
+	}
+	return 0
 }
 
 // clockOf returns the unit of a model's times, and how many decimals its clock tells.

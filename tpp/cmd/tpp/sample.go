@@ -34,6 +34,7 @@ type sampling struct {
 	opts                 live.SimulateOptions
 	resolutionIsSet      bool
 	json                 bool
+	in                   *input
 }
 
 func sample(fs *flag.FlagSet) cli.Run {
@@ -48,6 +49,7 @@ func sample(fs *flag.FlagSet) cli.Run {
 	fs.IntVar(&s.opts.MaxEvents, "max-events", 100_000, "`number` of events that a sequence may have: with more of them sampling fails")
 	fs.Uint64Var(&s.opts.Seed, "seed", 0, "`seed`: the same one draws the same sequences")
 	fs.BoolVar(&s.json, "json", false, "print what was written as a JSON object")
+	s.in = inputOptions(fs, false)
 	return func(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		if err := s.check(fs, args); err != nil {
 			return err
@@ -63,6 +65,11 @@ func (s *sampling) check(fs *flag.FlagSet, args []string) error {
 	}
 	s.model = args[0]
 	s.resolutionIsSet = cli.IsSet(fs, "resolution")
+	for _, name := range s.in.optionNames() {
+		if s.given == "" && cli.IsSet(fs, name) {
+			return cli.Usagef("-%s says how to read -given, which is missing", name)
+		}
+	}
 	switch {
 	case s.output == "":
 		return cli.Usagef("-o OUT is missing")
@@ -92,7 +99,7 @@ func (s *sampling) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := s.complete(model); err != nil {
+	if err := s.complete(ctx, model, stderr); err != nil {
 		return err
 	}
 	sequences, err := live.Simulate(ctx, model, s.n, s.opts)
@@ -129,7 +136,7 @@ func (s *sampling) run(ctx context.Context, stdout, stderr io.Writer) error {
 }
 
 // complete adds to the options what only the model and the dataset know.
-func (s *sampling) complete(model tpp.Model) error {
+func (s *sampling) complete(ctx context.Context, model tpp.Model, stderr io.Writer) error {
 	if !s.resolutionIsSet {
 		s.opts.Resolution = 1
 		if m, ok := model.(interface{ Config() neural.Config }); ok {
@@ -142,7 +149,7 @@ func (s *sampling) complete(model tpp.Model) error {
 		}
 		return nil
 	}
-	data, err := dataset.ReadFile(s.given)
+	data, err := s.in.read(ctx, s.given, tickOf(model), stderr)
 	if err != nil {
 		return err
 	}

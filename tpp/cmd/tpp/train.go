@@ -15,7 +15,6 @@ import (
 	"github.com/tppfaas/tppfaas/internal/progress"
 	"github.com/tppfaas/tppfaas/tpp"
 	"github.com/tppfaas/tppfaas/tpp/classical"
-	"github.com/tppfaas/tppfaas/tpp/dataset"
 	"github.com/tppfaas/tppfaas/tpp/eval"
 	"github.com/tppfaas/tppfaas/tpp/neural"
 )
@@ -32,6 +31,7 @@ Examples:
   tpp train traces.json.gz -o model.safetensors -paper -json           the published model and training
   tpp train traces.json.gz -o model.safetensors -kind markov           a classical model, in a second
   tpp train traces.json.gz -repeat 10                                  means and deviations over ten splits
+  tpp train log.csv -o model.safetensors -unit s -sequence user -mark action    "tpp convert -h" says more about CSV files
   tpp train huge.json.gz -o model.safetensors -checkpoint huge.ckpt    may be interrupted and called again
 `
 
@@ -55,7 +55,7 @@ func (o *trainOrder) run(ctx context.Context, stdout, stderr io.Writer) error {
 			return err
 		}
 	}
-	data, err := dataset.ReadFile(o.dataset)
+	data, err := o.in.read(ctx, o.dataset, o.tick(), stderr)
 	if err != nil {
 		return err
 	}
@@ -84,6 +84,14 @@ func (o *trainOrder) run(ctx context.Context, stdout, stderr io.Writer) error {
 		return fmt.Errorf("interrupted: %s has the best model so far, of epoch %d", o.output, model.Training().BestEpoch)
 	}
 	return reportTraining(ctx, model, training, test, o, stdout)
+}
+
+// tick returns the tick of the clock that took the times, in ms; 0 for the default.
+func (o *trainOrder) tick() float64 {
+	if isClassical(o.kind) {
+		return o.fit.Resolution
+	}
+	return o.cfg.Resolution
 }
 
 // writeHistory writes one JSON object an epoch.

@@ -39,11 +39,11 @@ var classicalFlags = map[string][]string{
 	"decay-per-pair": {string(classical.KindHawkes)},
 }
 
-// checkClassical refuses options that a classical model does not have, and values that none has.
-func checkClassical(fs *flag.FlagSet, kind string, o classical.FitOptions) error {
+// checkClassical refuses options that a classical model does not have, those of the input aside, and values that none has.
+func checkClassical(fs *flag.FlagSet, kind string, o classical.FitOptions, input []string) error {
 	var wrong error
 	fs.Visit(func(f *flag.Flag) {
-		if of, ok := classicalFlags[f.Name]; wrong == nil && (!ok || of != nil && !slices.Contains(of, kind)) {
+		if of, ok := classicalFlags[f.Name]; wrong == nil && !slices.Contains(input, f.Name) && (!ok || of != nil && !slices.Contains(of, kind)) {
 			wrong = cli.Usagef("-%s is not for -kind %s", f.Name, kind)
 		}
 	})

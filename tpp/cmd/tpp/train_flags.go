@@ -9,6 +9,7 @@ import (
 
 	"github.com/tppfaas/tppfaas/internal/cli"
 	"github.com/tppfaas/tppfaas/tpp/classical"
+	"github.com/tppfaas/tppfaas/tpp/dataset"
 	"github.com/tppfaas/tppfaas/tpp/neural"
 )
 
@@ -23,11 +24,13 @@ type trainOrder struct {
 	json    bool
 	fit     classical.FitOptions // of a classical model
 	repeat  int                  // number of splits to score the training on, or 0 for one model
+	in      *input
 }
 
 // trainValues lists the values of the options that take one of a few.
 var trainValues = map[string][]string{
 	"kind":     kinds(),
+	"unit":     dataset.TimeUnits(),
 	"encoder":  {"RNN", "GRU", "LSTM"},
 	"head":     {string(neural.LogHead), string(neural.SoftplusHead)},
 	"loss":     {string(neural.LossResolution), string(neural.LossDensity)},
@@ -67,6 +70,7 @@ func trainFlags(fs *flag.FlagSet) func(args []string) (*trainOrder, error) {
 	fs.StringVar(&o.history, "history", "", "write the losses of each epoch to `FILE`, one JSON object a line")
 	fs.BoolVar(&o.json, "json", false, "print the scores as JSON")
 	fs.IntVar(&o.repeat, "repeat", 0, "train on this many `splits`, of -seed and the seeds after it, and print the scores' means; writes no model")
+	o.in = inputOptions(fs, false)
 	return func(args []string) (*trainOrder, error) {
 		if err := positional(args, "dataset"); err != nil {
 			return nil, err
@@ -92,7 +96,7 @@ func trainFlags(fs *flag.FlagSet) func(args []string) (*trainOrder, error) {
 			if cli.IsSet(fs, "components") {
 				o.fit.Components = *components
 			}
-			return o, checkClassical(fs, *kind, o.fit)
+			return o, checkClassical(fs, *kind, o.fit, o.in.optionNames())
 		}
 		if *perPair {
 			return nil, cli.Usagef("-decay-per-pair is for -kind hawkes")

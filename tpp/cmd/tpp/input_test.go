@@ -1,0 +1,95 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/tppfaas/tppfaas/internal/cli"
+)
+
+// secondsLog is the chain of the tests as an event log in epoch seconds, under column names that are not known.
+func secondsLog(t *testing.T) (log string, options []string) {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), "log.csv")
+	if status, _, errs := call(t, "convert", chain(t, "c.json", inOrder, 30), "-o", out); status != cli.OK {
+		t.Fatal(errs)
+	}
+	text, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	for i, line := range strings.Split(strings.TrimSpace(string(text)), "\n") {
+		cells := strings.Split(line, ",")
+		if i == 0 {
+			b.WriteString("who,when,what\n")
+			continue
+		}
+		// The times of the chain are below 1e9 ms.
+		ms := strings.Repeat("0", 9-len(cells[1])) + cells[1]
+		b.WriteString(cells[0] + ",1620" + ms[:6] + "." + ms[6:] + "," + cells[2] + "\n")
+	}
+	return write(t, "log.csv", b.String()), []string{"-unit", "s", "-time", "when"}
+}
+
+func TestEveryCommandReadsCSV(t *testing.T) {
+	log, options := secondsLog(t)
+	dir := t.TempDir()
+	model := filepath.Join(dir, "m.safetensors")
+	both := []string{"-sequence", "who", "-mark", "what"}
+	for _, c := range []struct {
+		args, options []string
+		says          string
+	}{
+		{append([]string{"train", log, "-o", model}, quick...), both, "6 sequences with 12 scored events"},
+		{[]string{"train", log, "-o", filepath.Join(dir, "p.safetensors"), "-kind", "poisson"}, both, "6 sequences with 12 scored events"},
+		{[]string{"train", log, "-kind", "poisson", "-repeat", "2"}, both, "mean"},
+		{[]string{"evaluate", model, log}, both, "60"},
+		{[]string{"evaluate", model, log, "-part", "test"}, both, "12"},
+		{[]string{"inspect", log}, both, "30, of 3 to 3 events"},
+		{[]string{"convert", log, "-o", filepath.Join(dir, "o.json")}, both, "30 sequences, 90 events, 3 marks"},
+		{[]string{"predict", model, log, "-sequence", "1"}, []string{"-sequence-column", "who", "-mark", "what"}, "Sequence 1, 3 events"},
+		{[]string{"sample", model, "-n", "3", "-given", log, "-max-events", "1000000", "-window", "100", "-o", filepath.Join(dir, "s.json")}, both, "3 sequences"},
+		{[]string{"plot", model, log, "-sequence", "1", "-o", filepath.Join(dir, "a.png")}, []string{"-sequence-column", "who", "-mark-column", "what"}, ""},
+	} {
+		status, out, errs := call(t, append(append(c.args, options...), c.options...)...)
+		if status != cli.OK || !strings.Contains(out, c.says) || strings.Contains(errs, "warning") {
+			t.Errorf("%v: status %d, %s%s", c.args, status, out, errs)
+		}
+	}
+}
+
+func TestWarningsNameTheOption(t *testing.T) {
+	log, _ := secondsLog(t)
+	seconds := write(t, "seconds.csv", "user,ts\na,1620831914\na,1620831920\na,1620831921\nb,1620831914\nb,1620831928\nc,1620831914\nc,1620831928\n")
+	dir := t.TempDir()
+	model := filepath.Join(dir, "m.safetensors")
+	for _, c := range []struct {
+		args []string
+		says string
+	}{
+		{[]string{"train", seconds, "-o", model, "-kind", "poisson"}, "look like seconds since 1970, but are read as milliseconds; -unit s reads them so"},
+		{[]string{"evaluate", model, seconds}, "-unit s"},
+		{[]string{"inspect", seconds}, "-unit s"},
+		{[]string{"inspect", log, "-time", "when", "-sort"}, "has no column of sequences among"},
+		{[]string{"inspect", log, "-time", "when", "-sort"}, "-sequence COLUMN says"},
+		{[]string{"predict", model, write(t, "one.csv", "ts\n1\n5\n")}, "-sequence-column COLUMN says"},
+		{[]string{"inspect", write(t, "fine.csv", "user,ts\na,0.1\na,0.2\n")}, "-unit says what its numbers count"},
+	} {
+		status, _, errs := call(t, c.args...)
+		if status != cli.OK || !strings.Contains(errs, "warning: ") || !strings.Contains(errs, c.says) {
+			t.Errorf("%v: status %d, %s; want it to say %q", c.args, status, errs, c.says)
+		}
+	}
+	if status, _, errs := call(t, "inspect", log); status != cli.Failed || !strings.Contains(errs, "-time COLUMN") {
+		t.Errorf("without a known column of times: status %d, %s", status, errs)
+	}
+	if status, _, errs := call(t, "sample", model, "-o", filepath.Join(dir, "s.json"), "-unit", "s"); status != cli.Usage || !strings.Contains(errs, "-given") {
+		t.Errorf("-unit without a dataset: status %d, %s", status, errs)
+	}
+	if status, _, errs := call(t, "evaluate", model, write(t, "j.json", `{"sequences": []}`), "-mark", "x"); status == cli.OK || !strings.Contains(errs, "-mark means nothing") {
+		t.Errorf("-mark with JSON: status %d, %s", status, errs)
+	}
+}
