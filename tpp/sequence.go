@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"unicode/utf8"
 )
 
 // Sequence is one realisation of a marked point process: a trace as numbers. Times are in the dataset's unit
@@ -144,6 +145,9 @@ func (s *Sequence) Validate(numMarks int) error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Covariates)) {
 		values := s.Covariates[name]
+		if !utf8.ValidString(name) {
+			return fmt.Errorf("the name %q of a covariate is not UTF-8", name)
+		}
 		if len(values) != n {
 			return fmt.Errorf("%d arrival_times but %d values of covariate %q", n, len(values), name)
 		}
@@ -244,6 +248,9 @@ func (d *Dataset) Validate() error {
 	for i, name := range d.MarkNames {
 		if first, ok := seen[name]; ok {
 			return fmt.Errorf("mapping: marks %d and %d are both called %q", first, i, name)
+		}
+		if !utf8.ValidString(name) {
+			return fmt.Errorf("mapping: the name %q of mark %d is not UTF-8", name, i) // JSON would make one of two such names
 		}
 		seen[name] = i
 	}

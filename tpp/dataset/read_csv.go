@@ -76,8 +76,11 @@ func (g *recordGuard) Read(p []byte) (int, error) {
 }
 
 func newCSVSource(r *SequenceReader, br *bufio.Reader) (*csvSource, error) {
-	head, _ := br.Peek(4096)
+	head := firstLine(br)
 	guard := &recordGuard{r: br, room: maxRecord}
+	if i := bytes.IndexByte(head, '\r'); i >= 0 && bytes.IndexByte(head, '\n') < 0 {
+		guard.r = &carriageReturns{r: br}
+	}
 	s := &csvSource{reader: r, csv: csv.NewReader(guard), guard: guard, scattered: r.opts.Scattered}
 	s.csv.ReuseRecord = true
 	s.csv.Comma = separator(head)
@@ -91,9 +94,58 @@ func newCSVSource(r *SequenceReader, br *bufio.Reader) (*csvSource, error) {
 	return s, s.columns.find(s.header, &r.opts)
 }
 
+// firstLine returns the first line that is not empty, with the line breaks that end it, as far as it is among the first 64 KiB.
+func firstLine(br *bufio.Reader) []byte {
+	var head []byte
+	for size := 256; size <= br.Size(); size *= 2 {
+		head, _ = br.Peek(size)
+		begin := len(head) - len(bytes.TrimLeft(head, "\r\n"))
+		end := bytes.IndexAny(head[begin:], "\r\n")
+		if end < 0 || begin+end+1 == len(head) {
+			if len(head) < size {
+				break // the file ends there
+			}
+			continue
+		}
+		end += begin + 1
+		if head[end-1] == '\r' && head[end] == '\n' {
+			end++
+		}
+		return head[:end]
+	}
+	return head
+}
+
+// carriageReturns turns the line ends of old spreadsheets, single carriage returns, into line feeds.
+type carriageReturns struct {
+	r       io.Reader
+	pending bool // the last byte was a carriage return
+}
+
+func (c *carriageReturns) Read(p []byte) (int, error) {
+	for {
+		n, err := c.r.Read(p)
+		kept := 0
+		for _, b := range p[:n] {
+			after := c.pending
+			c.pending = b == '\r'
+			switch {
+			case b == '\n' && after: // the carriage return before it has ended the line
+				continue
+			case b == '\r':
+				b = '\n'
+			}
+			p[kept] = b
+			kept++
+		}
+		if kept > 0 || err != nil || len(p) == 0 {
+			return kept, err
+		}
+	}
+}
+
 // separator returns the commonest of the characters that may separate columns in the first line.
-func separator(head []byte) rune {
-	line, _, _ := bytes.Cut(bytes.TrimLeft(head, "\r\n"), []byte("\n"))
+func separator(line []byte) rune {
 	best, most := ',', 0
 	for _, c := range ",;\t" {
 		if n := bytes.Count(line, []byte(string(c))); n > most {

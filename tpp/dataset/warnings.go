@@ -21,6 +21,8 @@ type WarningKind string
 
 // The kinds of warnings.
 const (
+	// WarningEmpty says that there is no sequence.
+	WarningEmpty WarningKind = "empty"
 	// WarningNoSequences says that there is no column of sequences: the whole file is one sequence.
 	WarningNoSequences WarningKind = "no sequences"
 	// WarningSingleEvents says that each of many sequences has a single event.
@@ -78,12 +80,18 @@ func (r *SequenceReader) tick() float64 {
 	return 1
 }
 
-// Warnings returns what looks wrong with the sequences read so far.
+// Warnings returns what looks wrong with the sequences read so far: at best it is called behind the last one.
 func (r *SequenceReader) Warnings() []Warning {
 	var warnings []Warning
 	p := &r.plausible
 	table, _ := r.src.(*csvSource)
-	if table != nil && table.columns.sequence < 0 && p.events > 0 {
+	switch {
+	case p.sequences == 0 && table != nil:
+		return []Warning{{Kind: WarningEmpty, Text: fmt.Sprintf("has a line with the names of columns, %s, and no event below it", quotedList(table.header))}}
+	case p.sequences == 0:
+		return []Warning{{Kind: WarningEmpty, Text: "has no sequence"}}
+	}
+	if table != nil && table.columns.sequence < 0 {
 		warnings = append(warnings, Warning{Kind: WarningNoSequences,
 			Text: fmt.Sprintf("has no column of sequences among %s: all its %d events are taken for one sequence", quotedList(table.header), p.events)})
 	}

@@ -90,3 +90,26 @@ func TestUnitsInWords(t *testing.T) {
 		}
 	}
 }
+
+func TestEmptyFilesAreSaid(t *testing.T) {
+	for text, want := range map[string]string{
+		"sequence,time\n":      `the names of columns, "sequence", "time", and no event`,
+		"sequence,time\r\r":    "no event below it",
+		`{"sequences": []}`:    "no sequence",
+		`{"mapping": {}}`:      "no sequence",
+		"time\n\n\n":           "no event below it",
+		"\r\n\r\ntime\r\n\r\n": "no event below it",
+	} {
+		r, err := NewSequenceReader(strings.NewReader(text), ReadOptions{})
+		if err != nil {
+			t.Errorf("%q: %v", text, err)
+			continue
+		}
+		if d, err := r.ReadAll(context.Background()); err != nil || len(d.Sequences) > 0 {
+			t.Errorf("%q is read as %+v, error %v", text, d, err)
+		}
+		if w := r.Warnings(); len(w) != 1 || w[0].Kind != WarningEmpty || !strings.Contains(w[0].Text, want) {
+			t.Errorf("%q: warnings %+v, want one that says %s", text, w, want)
+		}
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/tppfaas/tppfaas/tpp"
 )
@@ -113,6 +114,11 @@ func (w *SequenceWriter) write(s *tpp.Sequence, names []string) error {
 	}
 	if w.count > 0 && len(w.names) == 0 && len(names) > 0 {
 		return errors.New("its marks have names, those of the sequences before had none")
+	}
+	for _, name := range names[len(w.names):] {
+		if !utf8.ValidString(name) {
+			return fmt.Errorf("the name %q of a mark is not UTF-8", name)
+		}
 	}
 	w.names = names
 	if w.count == 0 {

@@ -49,13 +49,13 @@ func convert(fs *flag.FlagSet) cli.Run {
 			return err
 		}
 		c := conversion{in: rest[0], format: dataset.FormatOf(*out), open: func() (*dataset.SequenceReader, error) { return in.open(rest[0]) }}
+		c.warn = func(r *dataset.SequenceReader) error { return in.warn(rest[0], r, stderr) }
 		c.show = progress.New(stderr, 0, "sequences")
 		defer c.show.Done()
 		if err := atomicfile.Write(*out, func(w io.Writer) error { return c.run(ctx, w) }); err != nil {
 			return err
 		}
 		c.show.Done()
-		in.warn(rest[0], c.reader, stderr)
 		if *asJSON {
 			return printJSON(stdout, struct {
 				Output    string         `json:"output"`
@@ -76,7 +76,7 @@ type conversion struct {
 	format dataset.Format
 	open   func() (*dataset.SequenceReader, error)
 	show   *progress.Progress
-	reader *dataset.SequenceReader // the last one that read it
+	warn   func(r *dataset.SequenceReader) error
 
 	sequences, events int
 	marks             []string
@@ -92,11 +92,13 @@ func (c *conversion) run(ctx context.Context, w io.Writer) error {
 		return err
 	}
 	defer r.Close()
-	c.reader = r
 	if !info.Mode().IsRegular() && (r.Format() == dataset.FormatJSON || c.format == dataset.FormatCSV) {
 		// These are read twice, for the names of the marks or for the columns, which a pipe cannot be.
 		d, err := r.ReadAll(ctx)
 		if err != nil {
+			return err
+		}
+		if err := c.warn(r); err != nil {
 			return err
 		}
 		c.sequences, c.events, c.marks = len(d.Sequences), d.NumEvents(), d.MarkNames
@@ -123,6 +125,10 @@ func (c *conversion) run(ctx context.Context, w io.Writer) error {
 		c.show.Set(c.sequences, "")
 	}
 	c.marks = r.MarkNames()
+	c.show.Done()
+	if err := c.warn(r); err != nil {
+		return err
+	}
 	return sw.Close()
 }
 

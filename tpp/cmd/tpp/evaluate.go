@@ -188,7 +188,9 @@ func (e *evaluation) scoreDataset(ctx context.Context, f *inputFile, models []na
 		if err != nil {
 			return nil, err
 		}
-		e.in.warn(f.path, r, stderr)
+		if err := e.in.warn(f.path, r, stderr); err != nil {
+			return nil, err
+		}
 		part = partOf(data, e.part, e.seed)
 	}
 	var results []result
@@ -242,10 +244,10 @@ func (e *evaluation) stream(ctx context.Context, f *inputFile, m tpp.Model, stde
 	if err != nil && len(m.MarkNames()) == 0 {
 		return nil, fmt.Errorf("the model knows no marks: %w", err)
 	}
-	if err == nil {
-		e.in.warn(f.path, r, stderr)
+	if err != nil {
+		return nil, err
 	}
-	return d, err
+	return d, e.in.warn(f.path, r, stderr)
 }
 
 // sequencesIn yields the sequences of a dataset.

@@ -172,8 +172,7 @@ func (in *input) read(ctx context.Context, path string, tick float64, stderr io.
 	if err != nil {
 		return nil, err
 	}
-	in.warn(path, r, stderr)
-	return d, nil
+	return d, in.warn(path, r, stderr)
 }
 
 // remedy adds to an error which option mends it.
@@ -184,11 +183,16 @@ func (in *input) remedy(err error) error {
 	return err
 }
 
-// warn prints what looks wrong with a dataset that has been read, and which option mends it.
-func (in *input) warn(path string, r *dataset.SequenceReader, stderr io.Writer) {
+// warn prints what looks wrong with a dataset that has been read, and which option mends it. A CSV file without an event is an error:
+// nobody keeps one on purpose.
+func (in *input) warn(path string, r *dataset.SequenceReader, stderr io.Writer) error {
 	for _, w := range r.Warnings() {
 		var remedy string
 		switch w.Kind {
+		case dataset.WarningEmpty:
+			if r.Format() == dataset.FormatCSV {
+				return fmt.Errorf("%s %s", path, w.Text)
+			}
 		case dataset.WarningNoSequences:
 			remedy = fmt.Sprintf("-%s COLUMN says which one tells sequences apart", in.names["sequence"])
 		case dataset.WarningSingleEvents:
@@ -201,6 +205,10 @@ func (in *input) warn(path string, r *dataset.SequenceReader, stderr io.Writer) 
 				remedy += ", -resolution the tick of a finer clock"
 			}
 		}
-		fmt.Fprintf(stderr, "warning: %s %s; %s\n", path, w.Text, remedy)
+		if remedy != "" {
+			remedy = "; " + remedy
+		}
+		fmt.Fprintf(stderr, "warning: %s %s%s\n", path, w.Text, remedy)
 	}
+	return nil
 }

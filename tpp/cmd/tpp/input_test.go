@@ -93,3 +93,20 @@ func TestWarningsNameTheOption(t *testing.T) {
 		t.Errorf("-mark with JSON: status %d, %s", status, errs)
 	}
 }
+
+func TestCSVWithoutEventsIsAnError(t *testing.T) {
+	model, _ := trained(t)
+	header := write(t, "h.csv", "sequence,time,mark\n")
+	out := filepath.Join(t.TempDir(), "o.json")
+	for _, args := range [][]string{{"inspect", header}, {"convert", header, "-o", out}, {"evaluate", model, header}, {"predict", model, header}, {"train", header, "-o", out}} {
+		if status, _, errs := call(t, args...); status != cli.Failed || !strings.Contains(errs, "no event below it") {
+			t.Errorf("%v: status %d, %s", args, status, errs)
+		}
+	}
+	if _, err := os.Stat(out); err == nil {
+		t.Error("an output was written")
+	}
+	if status, _, errs := call(t, "inspect", write(t, "e.json", `{"sequences": []}`)); status != cli.OK || !strings.Contains(errs, "has no sequence") {
+		t.Errorf("a dataset without sequences: status %d, %s", status, errs)
+	}
+}

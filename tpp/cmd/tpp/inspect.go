@@ -172,7 +172,9 @@ func inspectDataset(ctx context.Context, in *input, f *inputFile, size func() in
 		show.Set(m.Sequences, path)
 	}
 	show.Done()
-	in.warn(path, r, stderr)
+	if err := in.warn(path, r, stderr); err != nil {
+		return nil, err
+	}
 	d := &datasetReport{
 		File: path, Type: "dataset", Bytes: size(), Format: r.Format(), Gzipped: r.Gzipped(),
 		Sequences: m.Sequences, Events: m.Events, ShortestSequence: m.ShortestSequence, LongestSequence: m.LongestSequence,
