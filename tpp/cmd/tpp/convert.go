@@ -56,6 +56,7 @@ func convert(fs *flag.FlagSet) cli.Run {
 			return err
 		}
 		c.show.Done()
+		stdout = messagesBeside(*out, stdout, stderr)
 		if *asJSON {
 			return printJSON(stdout, struct {
 				Output    string         `json:"output"`

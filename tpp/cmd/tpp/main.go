@@ -2,6 +2,9 @@
 package main
 
 import (
+	"io"
+
+	"github.com/tppfaas/tppfaas/internal/atomicfile"
 	"github.com/tppfaas/tppfaas/internal/cli"
 	"github.com/tppfaas/tppfaas/tpp/dataset"
 )
@@ -64,4 +67,12 @@ func positional(args []string, names ...string) error {
 		return cli.Usagef("%q is left over on the line", args[len(names)])
 	}
 	return nil
+}
+
+// messagesBeside returns where messages about an output file go: to stdout, unless that is the output.
+func messagesBeside(output string, stdout, stderr io.Writer) io.Writer {
+	if atomicfile.IsStdout(output) {
+		return stderr
+	}
+	return stdout
 }

@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -61,5 +62,47 @@ func TestPipesLoseNothing(t *testing.T) {
 	pipe := pipeOf(t, model)
 	if status, out, errs := call(t, "evaluate", pipe, data); status != cli.OK || !strings.Contains(out, "nll_time") {
 		t.Errorf("a model from a pipe: status %d, %s", status, errs)
+	}
+}
+
+// TestMain runs the command instead of the tests where TestStandardOutputIsWrittenThrough starts this binary.
+func TestMain(m *testing.M) {
+	if os.Getenv("TPP_TEST_RUN") != "" {
+		program.Main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func TestStandardOutputIsWrittenThrough(t *testing.T) {
+	csv := write(t, "seq.csv", "sequence,time,mark\na,1,x\na,2,y\n")
+	for _, name := range []string{"/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"} {
+		path := t.TempDir() + "/out"
+		out, err := os.Create(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintln(out, "before")
+		var errs strings.Builder
+		c := exec.CommandContext(t.Context(), os.Args[0], "convert", csv, "-o", name)
+		c.Env, c.Stdout, c.Stderr = append(os.Environ(), "TPP_TEST_RUN=1"), out, &errs
+		if err := c.Run(); err != nil {
+			t.Fatalf("%v: %s", err, &errs)
+		}
+		fmt.Fprintln(out, "after")
+		out.Close()
+		got, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := `before
+{"sequences": [
+{"arrival_times": [1, 2], "marks": [0, 1]}
+], "mapping": {"x": 0, "y": 1}}
+after
+`
+		if string(got) != want || !strings.Contains(errs.String(), "1 sequences, 2 events") {
+			t.Errorf("%s: the output is\n%swant\n%smessages: %s", name, got, want, &errs)
+		}
 	}
 }

@@ -122,6 +122,7 @@ func (s *sampling) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if empty > 0 {
 		fmt.Fprintf(stderr, "%d of %d sequences have no event within the window, and a dataset has no place for them\n", empty, s.n)
 	}
+	stdout = messagesBeside(s.output, stdout, stderr)
 	if s.json {
 		return printJSON(stdout, struct {
 			Model     string `json:"model"`

@@ -51,6 +51,7 @@ func (o *trainOrder) run(ctx context.Context, stdout, stderr io.Writer) error {
 		if path == "" {
 			continue
 		}
+		stdout = messagesBeside(path, stdout, stderr)
 		if err := atomicfile.Check(path); err != nil {
 			return err
 		}
