@@ -1,6 +1,8 @@
 package tpp
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -100,7 +102,18 @@ func ReadModelFile(path string) (Model, error) {
 // ReadModel reads a model of any registered kind that its Encode wrote; its dynamic type is that of the model written. It is
 // strict: every tensor that the description asks for must be there in its shape with finite values, and no other.
 func ReadModel(r io.Reader) (Model, error) {
-	content, err := safetensors.Read(r)
+	buffered := bufio.NewReader(r)
+	head, err := buffered.Peek(safetensors.HeadSize)
+	if err == io.EOF {
+		err = nil
+	}
+	if err == nil && !safetensors.IsHead(head) {
+		err = notAModel(head)
+	}
+	if err != nil {
+		return nil, err
+	}
+	content, err := safetensors.Read(buffered)
 	if err != nil {
 		return nil, err
 	}
@@ -126,6 +139,25 @@ func ReadModel(r io.Reader) (Model, error) {
 		return nil, err
 	}
 	return m, nil
+}
+
+// ErrDataset is the error of a file that should be a model and is text or gzipped, as datasets are.
+var ErrDataset = errors.New("not a safetensors file as models are: it looks like a dataset")
+
+// notAModel says what a file is that does not begin as a model does; nil leaves that to the reader of the file.
+func notAModel(head []byte) error {
+	if bytes.HasPrefix(head, []byte{0x1f, 0x8b}) {
+		return ErrDataset
+	}
+	for _, c := range head {
+		if c < ' ' && c != '\t' && c != '\r' && c != '\n' {
+			return nil
+		}
+	}
+	if len(head) == 0 {
+		return nil
+	}
+	return ErrDataset
 }
 
 // WriteModelFile writes the model into a file, which is replaced only when the new one is whole.

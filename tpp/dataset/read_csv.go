@@ -481,7 +481,7 @@ func addCell(to []float64, n int, row []string, column int, name string, parse f
 	}
 	v, err := parse([]byte(text))
 	if err != nil {
-		return nil, fmt.Errorf("its %s %q is not a number", name, text)
+		return nil, fmt.Errorf("its %s %q is not a number%s", name, text, remedy(text))
 	}
 	return append(to, v), nil
 }

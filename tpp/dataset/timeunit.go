@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -150,9 +151,32 @@ func (t *timeReader) round(v float64) float64 {
 	}
 }
 
-// The forms of a time stamp: RFC 3339, and what databases and data frames make of it. Without a zone it is UTC.
+// The forms of a time stamp: RFC 3339, ISO 8601 with a zone as +0000, and what databases and data frames make of them. Without a zone
+// it is UTC.
 var timeStampForms = []string{
 	time.RFC3339Nano, "2006-01-02 15:04:05.999999999Z07:00", "2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05.999999999", "2006-01-02",
+	"2006-01-02T15:04:05.999999999Z0700", "2006-01-02 15:04:05.999999999Z0700", "2006-01-02 15:04:05.999999999 Z0700", "2006-01-02 15:04:05.999999999 Z07:00",
+	"2006-01-02T15:04:05.999999999Z07", "2006-01-02 15:04:05.999999999Z07", "2006-01-02 15:04:05.999999999 UTC", "2006-01-02T15:04Z07:00", "2006-01-02 15:04",
+}
+
+// The forms of times that are understood, but not read.
+var (
+	slashedDate  = regexp.MustCompile(`^(\d{1,4})[/.](\d{1,2})[/.](\d{1,4})\b`)
+	zoneName     = regexp.MustCompile(`^\d{4}-\d\d-\d\d.*\s[A-Za-z/_]{2,}$`)
+	decimalComma = regexp.MustCompile(`^[+-]?\d+,\d+$`)
+)
+
+// remedy says how to write a text that is no time, or nothing.
+func remedy(text string) string {
+	switch {
+	case decimalComma.MatchString(text):
+		return fmt.Sprintf(": it has a decimal comma, write a point, %s", strings.Replace(text, ",", ".", 1))
+	case slashedDate.MatchString(text):
+		return ": the order of day and month is not known, write the date as 2021-05-12"
+	case zoneName.MatchString(text):
+		return ": write the zone as +02:00, names of zones are not known"
+	}
+	return ""
 }
 
 // stamp reads a time stamp, as milliseconds since 1970.
@@ -165,5 +189,5 @@ func (t *timeReader) stamp(text string) (float64, error) {
 			return t.round(float64(milli) + float64(rest)/1e6), nil
 		}
 	}
-	return 0, fmt.Errorf("%q is neither a number nor a time stamp like 2021-05-12T15:05:14.775Z", text)
+	return 0, fmt.Errorf("%q is neither a number nor a time stamp like 2021-05-12T15:05:14.775Z%s", text, remedy(text))
 }

@@ -110,3 +110,25 @@ func TestCSVWithoutEventsIsAnError(t *testing.T) {
 		t.Errorf("a dataset without sequences: status %d, %s", status, errs)
 	}
 }
+
+func TestADatasetAsModel(t *testing.T) {
+	model, data := trained(t)
+	zipped := chain(t, "z.json.gz", inOrder, 3)
+	out := filepath.Join(t.TempDir(), "o.json")
+	for _, c := range []struct {
+		args []string
+		says string
+	}{
+		{[]string{"predict", data, model}, model + " is a model: it stands before the dataset"},
+		{[]string{"predict", zipped, model}, "it stands before"},
+		{[]string{"plot", data, model, "-o", "x.png"}, "it stands before"},
+		{[]string{"predict", data, data}, "tpp train makes a model"},
+		{[]string{"sample", data, "-o", out}, "looks like a dataset; tpp train makes a model"},
+		{[]string{"sample", write(t, "d.csv", "user,time\na,1\n"), "-o", out}, "looks like a dataset"},
+		{[]string{"evaluate", data, data}, "0 models and 2 datasets"},
+	} {
+		if status, _, errs := call(t, c.args...); status != cli.Failed || !strings.Contains(errs, c.says) {
+			t.Errorf("%v: status %d, %s; want %q", c.args, status, errs, c.says)
+		}
+	}
+}

@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"math"
+	"os"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -90,9 +92,23 @@ func predict(fs *flag.FlagSet) cli.Run {
 	}
 }
 
+// readModel reads a model; for a dataset in its place, before the file that follows on the line if any, the error names the remedy.
+func readModel(path, following string) (tpp.Model, error) {
+	model, err := tpp.ReadModelFile(path)
+	if errors.Is(err, tpp.ErrDataset) {
+		if info, serr := os.Stat(following); serr == nil && info.Mode().IsRegular() {
+			if swapped, _ := tpp.IsModelFile(following); swapped {
+				return nil, fmt.Errorf("%w; %s is a model: it stands before the dataset", err, following)
+			}
+		}
+		return nil, fmt.Errorf("%w; tpp train makes a model of one", err)
+	}
+	return model, err
+}
+
 // readBoth reads a model, and a dataset in the model's marks.
 func readBoth(ctx context.Context, in *input, modelPath, dataPath string, stderr io.Writer) (tpp.Model, *tpp.Dataset, error) {
-	model, err := tpp.ReadModelFile(modelPath)
+	model, err := readModel(modelPath, dataPath)
 	if err != nil {
 		return nil, nil, err
 	}
