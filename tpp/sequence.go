@@ -11,7 +11,8 @@ import (
 )
 
 // Sequence is one realisation of a marked point process: a trace as numbers. Times are in the dataset's unit
-// (milliseconds in the dataset format). All slices that are present have one entry per event.
+// (milliseconds in the dataset format). All slices that are present have one entry per event. A window in which nothing
+// came has no events, and both a TStart and a TEnd.
 type Sequence struct {
 	// ArrivalTimes are the times of the events, finite and not decreasing.
 	ArrivalTimes []float64
@@ -70,12 +71,29 @@ func (s *Sequence) GapBefore(i int) (gap float64, ok bool) {
 	return 0, false
 }
 
-// Start is when the watch over the sequence begins: at its TStart, or with its first event, which is then given.
+// Start is when the watch over the sequence begins: at its TStart, or with its first event, which is then given. It is 0 for a
+// sequence that has neither, which is not valid.
 func (s *Sequence) Start() float64 {
 	if s.TStart != nil {
 		return *s.TStart
 	}
+	if s.Len() == 0 {
+		return 0
+	}
 	return s.ArrivalTimes[0]
+}
+
+// Waited is how long nothing came at the end of a sequence that was still running then: from its last event, or from its TStart
+// if it has none, to its TEnd. open is false if the sequence is complete.
+func (s *Sequence) Waited() (duration float64, open bool) {
+	if s.TEnd == nil {
+		return 0, false
+	}
+	last := s.Start()
+	if n := s.Len(); n > 0 {
+		last = s.ArrivalTimes[n-1]
+	}
+	return *s.TEnd - last, true
 }
 
 // Event is event i as a model observes it that asks for the given covariates. Their values are appended to buf[:0], which
@@ -100,8 +118,8 @@ func (s *Sequence) NumScored() int {
 // Validate checks everything the fields promise, with marks below numMarks. The error says what is wrong and where.
 func (s *Sequence) Validate(numMarks int) error {
 	n := s.Len()
-	if n == 0 {
-		return errors.New("it has no events")
+	if n == 0 && (s.TStart == nil || s.TEnd == nil) {
+		return errors.New("it has no events, and not both a t_start and a t_end as a window in which nothing came")
 	}
 	for _, c := range []struct {
 		name   string
@@ -161,6 +179,12 @@ func (s *Sequence) Validate(numMarks int) error {
 		if p < -1 || p >= n || p == i {
 			return fmt.Errorf("parents[%d] = %d is not the index of another event", i, p)
 		}
+	}
+	if n == 0 {
+		if length := *s.TEnd - *s.TStart; !(length >= 0) || math.IsInf(length, 0) {
+			return fmt.Errorf("t_end %v is not a time at or after t_start %v", *s.TEnd, *s.TStart)
+		}
+		return nil
 	}
 	if s.TStart != nil && !(*s.TStart <= s.ArrivalTimes[0] && !math.IsInf(s.ArrivalTimes[0]-*s.TStart, 0)) {
 		return fmt.Errorf("t_start %v is not a time at or before the first arrival %v", *s.TStart, s.ArrivalTimes[0])
@@ -299,7 +323,7 @@ func (d *Dataset) WithMarks(names []string) (*Dataset, error) {
 		return d, nil
 	}
 	if len(d.MarkNames) == 0 || len(names) == 0 {
-		if d.NumMarks() == 1 && len(names) <= 1 {
+		if d.NumMarks() == 1 && len(names) <= 1 || d.NumEvents() == 0 {
 			return &Dataset{Sequences: d.Sequences, MarkNames: names}, nil
 		}
 		return nil, fmt.Errorf("the dataset has %d named marks, the model %d", len(d.MarkNames), len(names))

@@ -130,6 +130,7 @@ type gapMixtures struct {
 	end     float64   // probability of the end, 0 where ends are not known
 	ends    float64   // sequences that ended
 	open    []float64 // the times for which nothing came in sequences still running
+	empty   []float64 // the same for windows without any event, which cannot have been over
 }
 
 // newGapMixtures starts the shares at the counts, as if one more event had been seen that was in equal parts of each class
@@ -167,7 +168,7 @@ func (g *gapMixtures) setShares(added []float64, ends float64) {
 
 // fit runs the EM algorithm (Dempster, Laird & Rubin 1977) until the objective grows by less than 1e-8 per event.
 func (g *gapMixtures) fit(ctx context.Context, maxIterations int) error {
-	events := 1.0 + float64(len(g.open))
+	events := 1.0 + float64(len(g.open)+len(g.empty))
 	for i := range g.classes {
 		events += g.classes[i].numGaps()
 	}
@@ -209,9 +210,16 @@ func (g *gapMixtures) step() float64 {
 	added := make([]float64, len(g.classes))
 	over := g.ends
 	for _, waited := range g.open {
-		total, end := g.expectOpen(waited, stats, added)
+		total, end := g.expectOpen(waited, math.Log(g.end), stats, added)
 		objective += total
 		over += end
+	}
+	if len(g.empty) > 0 {
+		ignored := make([]float64, len(g.classes)) // what comes first says nothing of how often a sequence ends
+		for _, waited := range g.empty {
+			total, _ := g.expectOpen(waited, math.Inf(-1), stats, ignored)
+			objective += total - math.Log1p(-g.end)
+		}
 	}
 	for i := range g.classes {
 		g.classes[i].maximise(stats[i])
@@ -251,9 +259,8 @@ func (e *expected) add(n, mean, square float64) {
 
 // expectOpen adds a sequence in which nothing came for the time waited. What would have come, if it was not over, has a
 // longer gap: the part of a normal distribution beyond μ + σz has the mean μ + σh and the mean square distance σ²(1 + zh)
-// from μ, where h = φ(z)/Φ(−z).
-func (g *gapMixtures) expectOpen(waited float64, stats [][]expected, added []float64) (objective, end float64) {
-	logEnd := math.Log(g.end)
+// from μ, where h = φ(z)/Φ(−z). logEnd is the logarithm of the probability that it was over.
+func (g *gapMixtures) expectOpen(waited, logEnd float64, stats [][]expected, added []float64) (objective, end float64) {
 	total := logEnd
 	for i := range g.classes {
 		c := &g.classes[i]

@@ -146,6 +146,11 @@ func genDataset(t *rapid.T) *tpp.Dataset {
 		each := func(name string, lo, hi float64) []float64 {
 			return rapid.SliceOfN(rapid.Float64Range(lo, hi), n, n).Draw(t, name)
 		}
+		if rapid.IntRange(0, 4).Draw(t, "empty") == 0 {
+			start := rapid.Float64Range(-1e15, 1e15).Draw(t, "start")
+			d.Sequences = append(d.Sequences, tpp.Sequence{TStart: &start, TEnd: new(start + rapid.Float64Range(0, 1e9).Draw(t, "length"))})
+			continue
+		}
 		s := tpp.Sequence{ArrivalTimes: each("times", -1e15, 1e15)}
 		slices.Sort(s.ArrivalTimes)
 		s.Marks = rapid.SliceOfN(rapid.IntRange(0, d.NumMarks()-1), n, n).Draw(t, "marks")

@@ -355,6 +355,7 @@ type csvSequence struct {
 	tpp.Sequence
 	covariates [][]float64
 	hasParents bool // a parent cell is not empty
+	empty      bool // it is a window in which nothing came
 }
 
 // add reads a line into the sequence it belongs to.
@@ -374,6 +375,21 @@ func (s *csvSource) addTo(to *csvSequence, row []string, c *csvColumns) error {
 		return errors.New("it has no name")
 	}
 	n := to.Len()
+	if s.isEmptyWindow(row) {
+		if n > 0 || to.empty {
+			return errors.New("it has no time, as a window in which nothing came, but there are other lines of the sequence")
+		}
+		to.empty = true
+		var err error
+		if to.TStart, err = s.window(to.TStart, n, row, c.start, "t_start"); err != nil {
+			return err
+		}
+		to.TEnd, err = s.window(to.TEnd, n, row, c.end, "t_end")
+		return err
+	}
+	if to.empty {
+		return errors.New("it follows a line of the sequence without time, a window in which nothing came")
+	}
 	t, err := s.time(row[c.time])
 	if err != nil {
 		return err
@@ -420,6 +436,13 @@ func (s *csvSource) addTo(to *csvSequence, row []string, c *csvColumns) error {
 	}
 	to.TEnd, err = s.window(to.TEnd, n, row, c.end, "t_end")
 	return err
+}
+
+// isEmptyWindow reports whether a line has both edges of a window and no event: neither a time nor a mark.
+func (s *csvSource) isEmptyWindow(row []string) bool {
+	c := &s.columns
+	has := func(column int) bool { return column >= 0 && strings.TrimSpace(row[column]) != "" }
+	return has(c.start) && has(c.end) && !has(c.time) && !has(c.mark)
 }
 
 // time reads a time. Numbers and time stamps in one file cannot both be meant.

@@ -135,6 +135,9 @@ func (r *SequenceReader) finish(s *tpp.Sequence) error {
 	if err := s.Validate(max(len(r.marks.names), 1)); err != nil {
 		return err
 	}
+	if s.Len() == 0 {
+		*s = tpp.Sequence{TStart: s.TStart, TEnd: s.TEnd} // the same in every format
+	}
 	r.plausible.add(s, r.tick())
 	return nil
 }

@@ -32,7 +32,9 @@ func explicit(t interface{ Fatal(...any) }, d *tpp.Dataset, names []string) *tpp
 	}
 	out := &tpp.Dataset{MarkNames: d.MarkNames}
 	for _, s := range d.Sequences {
-		if s.Marks == nil {
+		if s.Len() == 0 {
+			s.Marks = nil
+		} else if s.Marks == nil {
 			s.Marks = make([]int, s.Len())
 		}
 		out.Sequences = append(out.Sequences, s)

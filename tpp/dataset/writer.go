@@ -256,6 +256,23 @@ func (w *SequenceWriter) writeRows(s *tpp.Sequence) error {
 		}
 	}
 	id := strconv.Itoa(w.count)
+	if s.Len() == 0 { // a window in which nothing came: a row without time and mark
+		w.row = append(w.row[:0], id, "")
+		if w.marked {
+			w.row = append(w.row, "")
+		}
+		for _, has := range []bool{c.WaitTime, c.InitTime, c.Parent} {
+			if has {
+				w.row = append(w.row, "")
+			}
+		}
+		edge(c.TStart, s.TStart)
+		edge(c.TEnd, s.TEnd)
+		for range c.Covariates {
+			w.row = append(w.row, "")
+		}
+		return w.csv.Write(w.row)
+	}
 	for i := range s.Len() {
 		w.row = append(w.row[:0], id, number(s.ArrivalTimes[i]))
 		if w.marked {

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -129,6 +130,41 @@ func TestADatasetAsModel(t *testing.T) {
 	} {
 		if status, _, errs := call(t, c.args...); status != cli.Failed || !strings.Contains(errs, c.says) {
 			t.Errorf("%v: status %d, %s; want %q", c.args, status, errs, c.says)
+		}
+	}
+}
+
+func TestWindowsWithoutEventsInCommands(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("sequence,time,mark,t_start,t_end\n")
+	for i := range 40 {
+		start := strconv.Itoa(i * 1000)
+		end := strconv.Itoa(i*1000 + 1000)
+		if i%2 == 0 {
+			b.WriteString(strconv.Itoa(i) + ",,," + start + "," + end + "\n")
+		} else {
+			b.WriteString(strconv.Itoa(i) + "," + strconv.Itoa(i*1000+100+17*i%800) + ",a," + start + "," + end + "\n")
+		}
+	}
+	data, dir := write(t, "w.csv", b.String()), t.TempDir()
+	for _, kind := range []string{"poisson", "renewal", "markov", "hawkes", "lognormmix"} {
+		model := filepath.Join(dir, kind)
+		args := []string{"train", data, "-o", model, "-kind", kind}
+		if kind == "lognormmix" {
+			args = append(args, quick...)
+		}
+		if status, _, errs := call(t, args...); status != cli.OK {
+			t.Errorf("%s: %s", kind, errs)
+			continue
+		}
+		for _, args := range [][]string{
+			{"evaluate", model, data}, {"predict", model, data}, {"inspect", data}, {"sample", model, "-n", "20", "-window", "1000", "-o", filepath.Join(dir, "s.csv")},
+			{"inspect", filepath.Join(dir, "s.csv")}, {"plot", model, data, "-what", "pit", "-o", filepath.Join(dir, "p.png")},
+			{"sample", model, "-n", "20", "-window", "2000", "-given", data, "-o", filepath.Join(dir, "s.json")}, {"convert", data, "-o", filepath.Join(dir, "c.jsonl")},
+		} {
+			if status, _, errs := call(t, args...); status != cli.OK {
+				t.Errorf("%v: %s", args, errs)
+			}
 		}
 	}
 }

@@ -107,12 +107,15 @@ func (s *sampling) run(ctx context.Context, stdout, stderr io.Writer) error {
 		return fmt.Errorf("%s: %w", s.model, err)
 	}
 	data := &tpp.Dataset{MarkNames: model.MarkNames()}
+	empty := 0
 	for _, one := range sequences {
-		if one.Len() > 0 {
+		if one.Len() == 0 {
+			empty++
+		}
+		if one.Len() > 0 || one.TEnd != nil {
 			data.Sequences = append(data.Sequences, one)
 		}
 	}
-	empty := s.n - len(data.Sequences)
 	if empty == s.n {
 		return errors.New("no sequence has an event: a longer -window may help")
 	}
@@ -120,7 +123,7 @@ func (s *sampling) run(ctx context.Context, stdout, stderr io.Writer) error {
 		return err
 	}
 	if empty > 0 {
-		fmt.Fprintf(stderr, "%d of %d sequences have no event within the window, and a dataset has no place for them\n", empty, s.n)
+		fmt.Fprintf(stderr, "%d of %d sequences have no event within the window\n", empty, s.n)
 	}
 	stdout = messagesBeside(s.output, stdout, stderr)
 	if s.json {
@@ -157,11 +160,14 @@ func (s *sampling) complete(ctx context.Context, model tpp.Model, stderr io.Writ
 	if data, err = data.WithMarks(model.MarkNames()); err != nil {
 		return fmt.Errorf("%s with %s: %w", s.given, s.model, err)
 	}
-	if len(data.Sequences) == 0 {
-		return fmt.Errorf("%s has no sequence to begin with", s.given)
-	}
 	for i := range data.Sequences {
+		if data.Sequences[i].Len() == 0 {
+			continue // a window in which nothing came begins nothing
+		}
 		s.opts.Beginnings = append(s.opts.Beginnings, data.Sequences[i].First(s.events))
+	}
+	if len(s.opts.Beginnings) == 0 {
+		return fmt.Errorf("%s has no sequence to begin with", s.given)
 	}
 	return nil
 }
