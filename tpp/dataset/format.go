@@ -7,7 +7,9 @@ type Format string
 
 // The formats. Reading tells them apart by their content, writing by the ending of the name.
 const (
-	// FormatJSON is one document: {"sequences": [{"arrival_times": [...], "marks": [...]}, ...], "mapping": {"a": 0, ...}}.
+	// FormatJSON is one document: {"sequences": [{"arrival_times": [...], "marks": [...]}, ...], "mapping": {"a": 0, ...}}. Data sets of
+	// other tools are read too: lists of sequences with time_since_start and type_event (EasyTPP), and arrays of arrays of arrival_times
+	// and marks (ifl-tpp), whose marks have their numbers for names.
 	FormatJSON Format = "json"
 	// FormatJSONLines is one sequence a line, in the form that a document has it: {"arrival_times": [...], "marks":
 	// ["a", "b", ...]}. The marks are names, which are numbered as they appear. They may be numbers behind a line
