@@ -102,6 +102,12 @@ func ReadModelFile(path string) (Model, error) {
 // ReadModel reads a model of any registered kind that its Encode wrote; its dynamic type is that of the model written. It is
 // strict: every tensor that the description asks for must be there in its shape with finite values, and no other.
 func ReadModel(r io.Reader) (Model, error) {
+	m, _, err := readModel(r)
+	return m, err
+}
+
+// readModel reads a model and returns the metadata of its file too.
+func readModel(r io.Reader) (Model, map[string]string, error) {
 	buffered := bufio.NewReader(r)
 	head, err := buffered.Peek(safetensors.HeadSize)
 	if err == io.EOF {
@@ -111,34 +117,34 @@ func ReadModel(r io.Reader) (Model, error) {
 		err = notAModel(head)
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	content, err := safetensors.Read(buffered)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	text, ok := content.Metadata[metadataKey]
 	if !ok {
-		return nil, fmt.Errorf("not a model of ours: its metadata has no %q", metadataKey)
+		return nil, nil, fmt.Errorf("not a model of ours: its metadata has no %q", metadataKey)
 	}
 	f := &ModelFile{description: []byte(text), tensors: content.Tensors}
 	if err := f.Describe(&f.Header); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	readersMu.RLock()
 	read, ok := readers[f.Header.Kind]
 	readersMu.RUnlock()
 	if !ok {
-		return nil, fmt.Errorf("description of the model: unknown kind of model %q (a program knows those whose packages it imports)", f.Header.Kind)
+		return nil, nil, fmt.Errorf("description of the model: unknown kind of model %q (a program knows those whose packages it imports)", f.Header.Kind)
 	}
 	if err := f.Header.validate(); err != nil {
-		return nil, fmt.Errorf("description of the model: %w", err)
+		return nil, nil, fmt.Errorf("description of the model: %w", err)
 	}
 	m, err := read(f)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return m, nil
+	return m, content.Metadata, nil
 }
 
 // ErrDataset is the error of a file that should be a model and is text or gzipped, as datasets are.

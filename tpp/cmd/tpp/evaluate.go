@@ -20,13 +20,15 @@ import (
 )
 
 const evaluateUsage = `tpp evaluate scores models on datasets, each model on each dataset. Files are told apart by their content. Functions are matched
-by name: the files of one application may number them differently. A dataset may be larger than memory (with -part all).
+by name: the files of one application may number them differently. A dataset may be larger than memory (with -part all; a CSV file with
+-grouped too). Of the dataset that train made a model of, which the model's file remembers, only the test part is scored: the model has seen
+the rest. -part says otherwise.
 
 Usage: tpp evaluate MODEL... DATASET... [OPTIONS]
 
 Examples:
   tpp evaluate model.safetensors traces.json.gz
-  tpp evaluate model.safetensors traces.json.gz -part test -seed 1    what train kept aside with that seed
+  tpp evaluate model.safetensors traces.json.gz -part all             what it was trained on as well
   tpp evaluate a.safetensors b.safetensors monday.json tuesday.json -json
   tpp evaluate model.safetensors traces.jsonl -all -confusion -otd 5
 
@@ -40,11 +42,13 @@ ks_pvalue of the rescaled times. A dash (null in JSON) is a score that the model
 // result is the scores of a model on a dataset, as printed for machines.
 type result struct {
 	Model, Dataset, Kind string
+	Part                 string // of the dataset
 	Scores               eval.Scores
 	Confusion            *eval.Confusion
 	Trained              bool // epochs and seconds are those of a training
 	Epochs               int
 	Seconds              float64
+	note                 string // what of the dataset was scored, for people
 }
 
 // MarshalJSON writes the scores beside the names, the confusion table where it was asked for, and epochs and seconds where
@@ -54,7 +58,8 @@ func (r result) MarshalJSON() ([]byte, error) {
 		Model   string `json:"model"`
 		Dataset string `json:"dataset"`
 		Kind    string `json:"kind"`
-	}{r.Model, r.Dataset, r.Kind})
+		Part    string `json:"part"`
+	}{r.Model, r.Dataset, r.Kind, r.Part})
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +95,7 @@ type evaluation struct {
 
 func evaluate(fs *flag.FlagSet) cli.Run {
 	var e evaluation
-	fs.StringVar(&e.part, "part", "all", "`part` of each dataset: all, or train, validation or test of the split by -seed")
+	fs.StringVar(&e.part, "part", "", "`part` of each dataset: all, or train, validation or test of the split by -seed (default: test of the dataset that the model was trained on, all of others)")
 	fs.Uint64Var(&e.seed, "seed", 1, "`seed` of the split")
 	fs.BoolVar(&e.asJSON, "json", false, "print one JSON object for each model and dataset")
 	fs.BoolVar(&e.all, "all", false, "print all scores")
@@ -106,9 +111,9 @@ func evaluate(fs *flag.FlagSet) cli.Run {
 
 func (e *evaluation) run(ctx context.Context, fs *flag.FlagSet, rest []string, stdout, stderr io.Writer) error {
 	switch {
-	case !validPart(e.part):
+	case e.part != "" && !validPart(e.part):
 		return cli.Usagef("-part is %q, it must be all, train, validation or test", e.part)
-	case cli.IsSet(fs, "seed") && e.part == "all":
+	case cli.IsSet(fs, "seed") && (e.part == "all" || e.part == ""):
 		return cli.Usagef("-seed needs -part train, validation or test")
 	case e.opts.NextEvents < 0:
 		return cli.Usagef("-otd is %d, it must not be negative", e.opts.NextEvents)
@@ -162,6 +167,11 @@ func (e *evaluation) run(ctx context.Context, fs *flag.FlagSet, rest []string, s
 	} else {
 		err = printTable(stdout, results, "")
 	}
+	for _, r := range results {
+		if err == nil && r.note != "" {
+			_, err = fmt.Fprintf(stdout, "\n%s\n", r.note)
+		}
+	}
 	if err == nil && e.confusion {
 		err = printConfusion(stdout, results)
 	}
@@ -172,44 +182,67 @@ func (e *evaluation) run(ctx context.Context, fs *flag.FlagSet, rest []string, s
 type namedModel struct {
 	path string
 	tpp.Model
+	data *tpp.TrainingData // nil if the file does not say
 }
 
-// scoreDataset scores all models on one dataset. It is read once if a part of it is asked for, or if it is a pipe that cannot be read
-// again; else once for each model, as a stream, so that it may be larger than memory.
+// scoreDataset scores all models on one dataset. It is read as a whole if a part of it is asked for, or if it is a pipe that cannot be
+// read again; else once for each model, as a stream, so that it may be larger than memory.
 func (e *evaluation) scoreDataset(ctx context.Context, f *inputFile, models []namedModel, stderr io.Writer) ([]result, error) {
-	var part *tpp.Dataset
-	if e.part != "all" || !f.regular && len(models) > 1 {
-		e.in.opts.Tick = cmp.Or(e.opts.Resolution, tickOf(models[0].Model))
-		r, err := e.in.reader(f, nil)
-		if err != nil {
+	remembers := e.part == "" && slices.ContainsFunc(models, func(m namedModel) bool { return m.data != nil })
+	var whole *tpp.Dataset
+	warnings := stderr // they are about the dataset alone: once is enough
+	read := func() (err error) {
+		if whole == nil {
+			e.in.opts.Tick = cmp.Or(e.opts.Resolution, tickOf(models[0].Model))
+			whole, err = e.readWhole(ctx, f, warnings)
+			warnings = io.Discard
+		}
+		return err
+	}
+	if e.part != "" && e.part != "all" || !f.regular && (len(models) > 1 || remembers) {
+		if err := read(); err != nil {
 			return nil, err
 		}
-		data, err := r.ReadAll(ctx)
-		if err != nil {
+	}
+	fingerprint := ""
+	switch {
+	case remembers && whole != nil:
+		fingerprint = whole.Fingerprint()
+	case remembers:
+		var err error
+		if fingerprint, err = e.fingerprint(ctx, f); err != nil {
 			return nil, err
 		}
-		if err := e.in.warn(f.path, r, stderr); err != nil {
-			return nil, err
-		}
-		part = partOf(data, e.part, e.seed)
 	}
 	var results []result
-	for i, m := range models {
+	for _, m := range models {
+		part, seed, trained := cmp.Or(e.part, "all"), e.seed, false
+		if remembers && m.data != nil && m.data.Fingerprint == fingerprint {
+			trained = true
+			if m.data.Split {
+				part, seed = "test", m.data.Seed
+			}
+		}
+		if part != "all" {
+			if err := read(); err != nil {
+				return nil, err
+			}
+		}
 		var d *eval.Diagnostics
 		var err error
-		if part != nil {
-			d, err = eval.Diagnose(ctx, m.Model, part, e.opts)
+		if whole != nil {
+			d, err = eval.Diagnose(ctx, m.Model, partOf(whole, part, seed), e.opts)
 		} else {
-			warnings := stderr
-			if i > 0 {
-				warnings = io.Discard // they are about the dataset alone
-			}
 			d, err = e.stream(ctx, f, m.Model, warnings)
+			warnings = io.Discard
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%s on %s: %w", m.path, f.path, err)
 		}
-		r := result{Model: m.path, Dataset: f.path, Kind: m.Kind(), Scores: d.Scores}
+		r := result{Model: m.path, Dataset: f.path, Kind: m.Kind(), Part: part, Scores: d.Scores}
+		if e.part == "" && m.data != nil {
+			r.note = partNote(r, seed, trained)
+		}
 		if e.confusion {
 			r.Confusion = d.Confusion
 		}
@@ -218,11 +251,55 @@ func (e *evaluation) scoreDataset(ctx context.Context, f *inputFile, models []na
 	return results, nil
 }
 
-func (e *evaluation) stream(ctx context.Context, f *inputFile, m tpp.Model, stderr io.Writer) (*eval.Diagnostics, error) {
-	if f.regular {
-		if _, err := f.file.Seek(0, io.SeekStart); err != nil {
-			return nil, err
+// partNote says what of a dataset was scored and why, where the command line does not say it.
+func partNote(r result, seed uint64, trained bool) string {
+	switch {
+	case r.Part == "test":
+		return fmt.Sprintf("%s: the test part (seed %d), as %s was trained on the rest", r.Dataset, seed, r.Model)
+	case trained:
+		return fmt.Sprintf("%s: all of it, which %s was trained on", r.Dataset, r.Model)
+	}
+	return fmt.Sprintf("%s: all of it, which %s was not trained on", r.Dataset, r.Model)
+}
+
+// readWhole reads a dataset from its beginning.
+func (e *evaluation) readWhole(ctx context.Context, f *inputFile, stderr io.Writer) (*tpp.Dataset, error) {
+	if err := f.rewind(); err != nil {
+		return nil, err
+	}
+	r, err := e.in.reader(f, nil)
+	if err != nil {
+		return nil, err
+	}
+	d, err := r.ReadAll(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return d, e.in.warn(f.path, r, stderr)
+}
+
+// fingerprint reads a dataset as a stream for its fingerprint.
+func (e *evaluation) fingerprint(ctx context.Context, f *inputFile) (string, error) {
+	if err := f.rewind(); err != nil {
+		return "", err
+	}
+	r, err := e.in.reader(f, nil)
+	if err != nil {
+		return "", err
+	}
+	var h tpp.DatasetHash
+	for s, err := range r.All(ctx) {
+		if err != nil {
+			return "", err
 		}
+		h.Add(s, r.MarkNames())
+	}
+	return h.Fingerprint(), nil
+}
+
+func (e *evaluation) stream(ctx context.Context, f *inputFile, m tpp.Model, stderr io.Writer) (*eval.Diagnostics, error) {
+	if err := f.rewind(); err != nil {
+		return nil, err
 	}
 	unnamed := *f
 	unnamed.path = "" // the caller names it
@@ -290,12 +367,12 @@ func tellApart(paths []string) (models []namedModel, datasets []*inputFile, err 
 			datasets = append(datasets, f)
 			continue
 		}
-		m, err := f.readModel()
+		m, data, err := f.readModel()
 		f.Close()
 		if err != nil {
 			return nil, datasets, err
 		}
-		models = append(models, namedModel{path, m})
+		models = append(models, namedModel{path, m, data})
 	}
 	return models, datasets, nil
 }
@@ -337,6 +414,7 @@ func printAll(w io.Writer, results []result) error {
 	row("model", func(r result) string { return r.Model })
 	row("dataset", func(r result) string { return r.Dataset })
 	row("kind", func(r result) string { return r.Kind })
+	row("part", func(r result) string { return r.Part })
 	row("sequences", func(r result) string { return strconv.Itoa(r.Scores.Sequences) })
 	row("events", func(r result) string { return strconv.Itoa(r.Scores.Events) })
 	for name := range results[0].Scores.All() {

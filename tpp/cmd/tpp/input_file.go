@@ -58,13 +58,22 @@ func (in *inputFile) begin() error {
 	return nil
 }
 
-// readModel reads the model that the file is.
-func (in *inputFile) readModel() (tpp.Model, error) {
-	m, err := tpp.ReadModel(in.r)
+// readModel reads the model that the file is, with what it was trained on.
+func (in *inputFile) readModel() (tpp.Model, *tpp.TrainingData, error) {
+	m, data, err := tpp.ReadTrainedModel(in.r)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", in.path, err)
+		return nil, nil, fmt.Errorf("%s: %w", in.path, err)
 	}
-	return m, nil
+	return m, data, nil
+}
+
+// rewind goes back to the beginning, if the file is no pipe.
+func (in *inputFile) rewind() error {
+	if !in.regular {
+		return nil
+	}
+	_, err := in.file.Seek(0, io.SeekStart)
+	return err
 }
 
 // Close closes the file.

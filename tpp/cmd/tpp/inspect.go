@@ -311,6 +311,8 @@ type modelReport struct {
 	Marks       []string        `json:"marks"`
 	Covariates  []string        `json:"covariates"`
 	Description json.RawMessage `json:"description"`
+	// TrainingData says what the model was trained on, nil if its file does not.
+	TrainingData *tpp.TrainingData `json:"training_data,omitempty"`
 }
 
 type tensorReport struct {
@@ -321,7 +323,7 @@ type tensorReport struct {
 
 func inspectModel(path string, content []byte) (fileReport, error) {
 	// The library checks the model; its tensors and its description are the file's.
-	model, err := tpp.ReadModel(bytes.NewReader(content))
+	model, data, err := tpp.ReadTrainedModel(bytes.NewReader(content))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -332,7 +334,7 @@ func inspectModel(path string, content []byte) (fileReport, error) {
 	m := &modelReport{
 		File: path, Type: "model", Bytes: int64(len(content)), Kind: model.Kind(), Tensors: []tensorReport{},
 		Marks: append([]string{}, model.MarkNames()...), Covariates: append([]string{}, model.CovariateNames()...),
-		Description: json.RawMessage(file.Metadata["tpp"]),
+		Description: json.RawMessage(file.Metadata["tpp"]), TrainingData: data,
 	}
 	for _, name := range slices.Sorted(maps.Keys(file.Tensors)) {
 		t := file.Tensors[name]
@@ -356,6 +358,13 @@ func (m *modelReport) print(w io.Writer) error {
 	fmt.Fprintf(tw, "  marks\t%s\n", marks)
 	if err := printDescription(tw, "", m.Description, true); err != nil {
 		return fmt.Errorf("%s: description: %w", m.File, err)
+	}
+	if d := m.TrainingData; d != nil {
+		how := "all of it"
+		if d.Split {
+			how = fmt.Sprintf("without the test part of seed %d", d.Seed)
+		}
+		fmt.Fprintf(tw, "  trained on\t%s, %d sequences, %s (fingerprint %s)\n", printable(d.Name), d.Sequences, how, d.Fingerprint)
 	}
 	fmt.Fprintf(tw, "  parameters\t%d\n", m.Parameters)
 	for _, t := range m.Tensors {

@@ -19,12 +19,14 @@ type trainOrder struct {
 	cfg     neural.Config
 	opts    neural.TrainOptions
 	dataset string
-	output  string
-	history string // file for the history of the training, or none
-	json    bool
-	fit     classical.FitOptions // of a classical model
-	repeat  int                  // number of splits to score the training on, or 0 for one model
-	in      *input
+	// validation and test are the files that take the place of these parts of the split, or empty.
+	validation, test string
+	output           string
+	history          string // file for the history of the training, or none
+	json             bool
+	fit              classical.FitOptions // of a classical model
+	repeat           int                  // number of splits to score the training on, or 0 for one model
+	in               *input
 }
 
 // trainValues lists the values of the options that take one of a few.
@@ -68,6 +70,8 @@ func trainFlags(fs *flag.FlagSet) func(args []string) (*trainOrder, error) {
 	fs.IntVar(&o.opts.Workers, "workers", 0, "`goroutines` that compute (0: one a processor); the model does not depend on it")
 	fs.StringVar(&o.opts.Checkpoint, "checkpoint", "", "keep the state of the training in `FILE`, and go on from there")
 	fs.StringVar(&o.history, "history", "", "write the losses of each epoch to `FILE`, one JSON object a line")
+	fs.StringVar(&o.validation, "validation", "", "`DATASET` in place of the validation part, which then is trained on")
+	fs.StringVar(&o.test, "test", "", "`DATASET` in place of the test part, which then is trained on")
 	fs.BoolVar(&o.json, "json", false, "print the scores as JSON")
 	fs.IntVar(&o.repeat, "repeat", 0, "train on this many `splits`, of -seed and the seeds after it, and print the scores' means; writes no model")
 	o.in = inputOptions(fs, false)
@@ -82,6 +86,9 @@ func trainFlags(fs *flag.FlagSet) func(args []string) (*trainOrder, error) {
 			}
 			if o.output != "" || o.history != "" || o.opts.Checkpoint != "" {
 				return nil, cli.Usagef("-repeat makes many models: -o, -history and -checkpoint are for one")
+			}
+			if o.validation != "" || o.test != "" {
+				return nil, cli.Usagef("-repeat trains on many splits: -validation and -test are in place of one")
 			}
 		} else if o.output == "" {
 			return nil, cli.Usagef("-o MODEL is missing")
