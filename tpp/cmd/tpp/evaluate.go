@@ -259,7 +259,7 @@ func partNote(r result, seed uint64, trained bool) string {
 	case trained:
 		return fmt.Sprintf("%s: all of it, which %s was trained on", r.Dataset, r.Model)
 	}
-	return fmt.Sprintf("%s: all of it, which %s was not trained on", r.Dataset, r.Model)
+	return fmt.Sprintf("%s: all of it, as its fingerprint is not that of the data that %s was trained on", r.Dataset, r.Model)
 }
 
 // readWhole reads a dataset from its beginning.

@@ -63,7 +63,7 @@ func TestEvaluateScoresWhatTheModelHasNotSeen(t *testing.T) {
 		}
 		_, out, _ := call(t, "evaluate", model, data, other)
 		for _, want := range []string{
-			data + ": the test part (seed 7), as " + model + " was trained on the rest", other + ": all of it, which " + model + " was not trained on",
+			data + ": the test part (seed 7), as " + model + " was trained on the rest", other + ": all of it, as its fingerprint is not that of the data that " + model + " was trained on",
 		} {
 			if !strings.Contains(out, want) {
 				t.Errorf("%s: the text is\n%s\nwithout %q", kind, out, want)
