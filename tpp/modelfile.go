@@ -180,7 +180,7 @@ func EncodeModel(w io.Writer, description any, tensors map[string]Tensor) error 
 }
 
 // IsModelFile reports whether the file is a model rather than a dataset, by its first bytes. A file that is neither is no
-// model.
+// model. Of a pipe these bytes are gone then.
 func IsModelFile(path string) (bool, error) {
 	f, err := os.Open(path)
 	if err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"flag"
@@ -87,7 +88,7 @@ func plotSequence(fs *flag.FlagSet) cli.Run {
 	fs.IntVar(&o.events, "events", 40, "timeline: `events` drawn at most")
 	fs.StringVar(&o.mark, "mark", "", "density: only the gaps after the `function` of this name")
 	fs.Float64Var(&o.resolution, "resolution", 1, "density, pit: tick of the clock in `ms`")
-	fs.StringVar(&o.part, "part", "all", "`part` of the dataset: all, or train, validation or test of the split by -seed")
+	fs.StringVar(&o.part, "part", "", "`part` of the dataset: all, or train, validation or test of the split by -seed (default: test of the dataset that the model was trained on, all of others)")
 	fs.Uint64Var(&o.seed, "seed", 1, "`seed` of the split")
 	fs.Float64Var(&o.width, "width", 0, "width in `cm` (0: by the picture)")
 	fs.Float64Var(&o.height, "height", 0, "height in `cm` (0: by the picture)")
@@ -116,7 +117,7 @@ func (o *plotter) run(ctx context.Context, fs *flag.FlagSet, rest []string, stde
 	if err := o.check(); err != nil {
 		return err
 	}
-	if cli.IsSet(fs, "seed") && o.part == "all" {
+	if cli.IsSet(fs, "seed") && (o.part == "all" || o.part == "") {
 		return cli.Usagef("-seed needs -part train, validation or test")
 	}
 	if err := atomicfile.Check(o.out); err != nil {
@@ -149,7 +150,7 @@ func (o *plotter) check() error {
 		return cli.Usagef("-events is %d, it must be from 2 to %d", o.events, maxTimelineEvents)
 	case !(o.resolution > 0 && o.resolution < 1e12):
 		return cli.Usagef("-resolution is %v, it must be above 0", o.resolution)
-	case !validPart(o.part):
+	case o.part != "" && !validPart(o.part):
 		return cli.Usagef("-part is %q, it must be all, train, validation or test", o.part)
 	case !(o.width >= 0 && o.width <= 200) || !(o.height >= 0 && o.height <= 200):
 		return cli.Usagef("-width and -height are lengths up to 200 cm")
@@ -173,7 +174,7 @@ func (o *plotter) draw(ctx context.Context, paths []string, stderr io.Writer) (*
 		}
 		return f, nil
 	}
-	model, data, err := readBoth(ctx, o.in, paths[0], paths[1], stderr)
+	model, data, trained, err := readAll(ctx, o.in, paths[0], paths[1], stderr)
 	if err != nil {
 		return nil, err
 	}
@@ -181,9 +182,13 @@ func (o *plotter) draw(ctx context.Context, paths []string, stderr io.Writer) (*
 	if o.what == timelinePicture {
 		return o.timeline(model, data, paths[1], source)
 	}
-	data = partOf(data, o.part, o.seed)
-	if o.part != "all" {
-		source += fmt.Sprintf(", %s part of split %d", o.part, o.seed)
+	part, seed := cmp.Or(o.part, "all"), o.seed
+	if o.part == "" && trained != nil && trained.Split {
+		part, seed = "test", trained.Seed
+	}
+	data = partOf(data, part, seed)
+	if part != "all" {
+		source += fmt.Sprintf(", %s part of split %d", part, seed)
 	}
 	f, err := o.drawDataset(ctx, model, data, source)
 	if err != nil {

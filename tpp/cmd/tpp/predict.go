@@ -93,33 +93,42 @@ func predict(fs *flag.FlagSet) cli.Run {
 }
 
 // readModel reads a model; for a dataset in its place, before the file that follows on the line if any, the error names the remedy.
-func readModel(path, following string) (tpp.Model, error) {
-	model, err := tpp.ReadModelFile(path)
+func readModel(path, following string) (tpp.Model, *tpp.TrainingData, error) {
+	model, trained, err := tpp.ReadTrainedModelFile(path)
 	if errors.Is(err, tpp.ErrDataset) {
 		if info, serr := os.Stat(following); serr == nil && info.Mode().IsRegular() {
 			if swapped, _ := tpp.IsModelFile(following); swapped {
-				return nil, fmt.Errorf("%w; %s is a model: it stands before the dataset", err, following)
+				return nil, nil, fmt.Errorf("%w; %s is a model: it stands before the dataset", err, following)
 			}
 		}
-		return nil, fmt.Errorf("%w; tpp train makes a model of one", err)
+		return nil, nil, fmt.Errorf("%w; tpp train makes a model of one", err)
 	}
-	return model, err
+	return model, trained, err
 }
 
 // readBoth reads a model, and a dataset in the model's marks.
 func readBoth(ctx context.Context, in *input, modelPath, dataPath string, stderr io.Writer) (tpp.Model, *tpp.Dataset, error) {
-	model, err := readModel(modelPath, dataPath)
+	model, data, _, err := readAll(ctx, in, modelPath, dataPath, stderr)
+	return model, data, err
+}
+
+// readAll is readBoth that also returns what the model was trained on if that is the dataset, else nil.
+func readAll(ctx context.Context, in *input, modelPath, dataPath string, stderr io.Writer) (tpp.Model, *tpp.Dataset, *tpp.TrainingData, error) {
+	model, trained, err := readModel(modelPath, dataPath)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	data, err := in.read(ctx, dataPath, tickOf(model), stderr)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
+	}
+	if trained != nil && trained.Fingerprint != data.Fingerprint() {
+		trained = nil
 	}
 	if data, err = data.WithMarks(model.MarkNames()); err != nil {
-		return nil, nil, fmt.Errorf("%s with %s: %w", dataPath, modelPath, err)
+		return nil, nil, nil, fmt.Errorf("%s with %s: %w", dataPath, modelPath, err)
 	}
-	return model, data, nil
+	return model, data, trained, nil
 }
 
 func writePredictions(w io.Writer, sequence int, predictions []live.Prediction) error {

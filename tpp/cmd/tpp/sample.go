@@ -95,7 +95,7 @@ func (s *sampling) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err := atomicfile.Check(s.output); err != nil {
 		return err
 	}
-	model, err := readModel(s.model, s.given)
+	model, _, err := readModel(s.model, s.given)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -166,5 +167,27 @@ func TestFewSequencesAreSaid(t *testing.T) {
 	}
 	if _, _, errs := call(t, "train", chain(t, "d.json", inOrder, 2), "-o", filepath.Join(t.TempDir(), "m"), "-kind", "poisson"); !strings.Contains(errs, "few sequences") {
 		t.Errorf("a classical model of 2 sequences: %q", errs)
+	}
+}
+
+func TestPicturesShowWhatTheModelHasNotSeen(t *testing.T) {
+	model, data := trained(t)
+	dir := t.TempDir()
+	draw := func(name string, options ...string) string {
+		path := filepath.Join(dir, name+".svg")
+		if status, _, errs := call(t, append([]string{"plot", model, data, "-what", "pit", "-o", path}, options...)...); status != cli.OK {
+			t.Fatal(errs)
+		}
+		picture, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(picture)
+	}
+	if got, want := draw("default"), draw("test", "-part", "test", "-seed", "1"); got != want || !strings.Contains(got, "test part of split 1") {
+		t.Error("the picture is not that of the test part, or does not say so")
+	}
+	if strings.Contains(draw("all", "-part", "all"), "part of split") {
+		t.Error("the picture of all says that it is of a part")
 	}
 }
