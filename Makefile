@@ -7,7 +7,7 @@ DEMO := build/demo
 all: build
 
 # The action for an architecture, into a folder.
-build-action = CGO_ENABLED=0 GOOS=linux GOARCH=$(1) $(GO) build -trimpath -ldflags "-s -w" -o $(2)/action-linux-$(1) ./apps/action/cmd/action
+build-action = CGO_ENABLED=0 GOOS=linux GOARCH=$(1) $(GO) build -trimpath -ldflags "-s -w" -o "$(2)/action-linux-$(1)" ./apps/action/cmd/action
 ARCHS := $(sort amd64 $(shell $(GO) env GOARCH))
 build: ## the binaries, into bin/, with the action beside the sampler that deploys it
 	CGO_ENABLED=0 $(GO) build -o $(BIN)/ ./sampler/cmd/sampler ./tpp/cmd/tpp
@@ -38,20 +38,20 @@ demo: build ## sample a composition, train on it, score, predict, draw: a minute
 # The programs that tests start, built once; tests that are run by hand build them for themselves.
 TESTBIN := $(CURDIR)/build/testbin
 testbins:
-	@mkdir -p $(TESTBIN)
-	$(GO) build -buildvcs=false -ldflags "-s -w" -o $(TESTBIN)/ ./tpp/cmd/tpp ./sampler/cmd/sampler ./sampler/cmd/chain ./collector/cmd/collector ./apps/action/cmd/action ./apps/action/cmd/pack
+	@mkdir -p "$(TESTBIN)"
+	$(GO) build -buildvcs=false -ldflags "-s -w" -o "$(TESTBIN)/" ./tpp/cmd/tpp ./sampler/cmd/sampler ./sampler/cmd/chain ./collector/cmd/collector ./apps/action/cmd/action ./apps/action/cmd/pack
 	$(call build-action,$(shell $(GO) env GOARCH),$(TESTBIN))
 
 test: testbins ## every test that needs nothing but Go
-	TPPFAAS_TESTBIN=$(TESTBIN) $(GO) test -timeout 10m ./...
+	TPPFAAS_TESTBIN="$(TESTBIN)" $(GO) test -timeout 10m ./...
 
 race: testbins ## the same under the race detector, but the few that compile or train much
-	TPPFAAS_TESTBIN=$(TESTBIN) $(GO) test -race -short -timeout 20m ./...
+	TPPFAAS_TESTBIN="$(TESTBIN)" $(GO) test -race -short -timeout 20m ./...
 
 # Tests that need a real part stand in files named *_integration_test.go and are called TestIntegration…; internal/integration checks that.
 INTEGRATION = $(sort $(dir $(shell find . \( -name .git -o -name build -o -name node_modules \) -prune -o -name "*_integration_test.go" -print)))
 integration: testbins ## the tests that need a real part: Zipkin (Java), the Serverless Framework (Node.js), JAX (Python); make fetch gets them
-	TPPFAAS_TESTBIN=$(TESTBIN) TPPFAAS_INTEGRATION=required $(GO) test -count=1 -tags integration -run '^TestIntegration' -timeout 15m $(INTEGRATION)
+	TPPFAAS_TESTBIN="$(TESTBIN)" TPPFAAS_INTEGRATION=required $(GO) test -count=1 -tags integration -run '^TestIntegration' -timeout 15m $(INTEGRATION)
 
 soak: ## the collector under fire, in full: some four minutes
 	$(GO) test ./collector/fire -soak -v -timeout 30m

@@ -1,42 +1,38 @@
-// Package tpp models sequences of events, each with a time and a mark, as marked temporal point processes: given the events so far, when
-// does the next one come, and which mark has it?
+// Package tpp defines marked temporal point processes: models of sequences of events, each with a time and a mark, which
+// predict when the next event comes and which mark it has.
 //
-// A [Dataset] holds sequences. [Train] fits a [Recurrent] model, LogNormMix: a recurrent encoder of the history, a mixture of log-normal
-// distributions for the time to the next event, and probabilities for its mark. Training in ten lines:
+// A [Dataset] holds the sequences. A [Model] makes a [State] for each sequence that it follows; State.Observe takes the events
+// as they come, and State.Next returns a [Next]: the distribution of the time to the next event, the probabilities of its mark,
+// and the probability that the sequence is over. Whatever implements Model and State can be evaluated, simulated and used for
+// forecasts.
 //
-//	data, err := tpp.ReadFile("traces.json.gz")
-//	if err != nil {
-//		return err
-//	}
+// Models and everything that works on them are in packages below this one:
+//
+//   - dataset reads and writes datasets: JSON, JSON lines, CSV
+//   - dist has distributions of the time to the next event
+//   - classical has Poisson, renewal, Markov renewal and Hawkes processes and lookup tables
+//   - neural trains recurrent models: LogNormMix and TruncNorm
+//   - eval scores models on datasets
+//   - live makes forecasts, simulates, and follows many sequences at once
+//
+// Train a model on 60 % of the traces, score it on 20 % that it has not seen, and follow a sequence (errors are left out):
+//
+//	data, err := dataset.ReadFile("traces.json.gz")
 //	training, validation, test := data.Split(1)
-//	model, err := tpp.Train(ctx, tpp.Config{}, training, validation, tpp.TrainOptions{Seed: 1})
-//	if err != nil {
-//		return err
-//	}
-//	scores, err := tpp.Evaluate(ctx, model, test, tpp.EvaluateOptions{})
+//	model, err := neural.Train(ctx, neural.Config{}, training, validation, neural.TrainOptions{Seed: 1})
+//	scores, err := eval.Evaluate(ctx, model, test, eval.EvaluateOptions{})
 //
-// and predicting while events arrive:
+//	state := model.NewState(event.Time)
+//	err = state.Observe(event)
+//	next := state.Next(now) // given that nothing has come until now
+//	fmt.Println(scores.NLL, next.Median(), model.MarkNames()[next.LikeliestMark()])
+//	forecast, err := live.NewForecast(ctx, state, now, 2000, live.ForecastOptions{Seed: 1}) // the next two seconds
+//	fmt.Println(forecast.Any.Count)
 //
-//	state := model.NewState(start)
-//	for event := range arrivals {
-//		if err := state.Observe(event); err != nil {
-//			return err
-//		}
-//		next := state.Next(event.Time)
-//		fmt.Println("due in", next.Median(), "ms, probably", model.MarkNames()[next.LikeliestMark()])
-//	}
+// [WriteModelFile] and [ReadModelFile] store models. A program reads the kinds of models whose packages it imports, since these
+// call [Register].
 //
-// [Forecast] plays the future of a sequence through on many paths and says of each mark how probable it is within a horizon, when it
-// comes, and how often; [Forecaster] follows many sequences at once, under a key each; [Simulate] draws whole sequences; and
-// [MarshalState] carries a state to another process.
-//
-// Whatever implements [Model] can be evaluated and predicted with the same way. [Fit] fits classical ones, for data too small for a
-// network and to be beaten by one: a [Poisson] process, a [Renewal] process, a [MarkRenewal] process, a [Hawkes] process, and the
-// tables of [Lookup]. [ReadModelFile] reads any of them back.
-//
-// [ReadFile] takes JSON, JSON lines and CSV, gzipped or not; [OpenSequences] and [EvaluateStream] take files larger than memory.
-//
-// Times are numbers in any one unit; the dataset format and the commands take milliseconds. Logarithms are natural. The models are those
-// of the paper "TppFaaS: Modeling Serverless Functions Invocations via Temporal Point Processes" (IEEE Access, 2022) and of Shchur,
-// Biloš and Günnemann, "Intensity-free learning of temporal point processes" (ICLR 2020).
+// Times are numbers in any one unit; the dataset format and the commands use milliseconds. Logarithms are natural. The models
+// are those of the paper "TppFaaS: Modeling Serverless Functions Invocations via Temporal Point Processes" (IEEE Access, 2022)
+// and of Shchur, Biloš and Günnemann, "Intensity-free learning of temporal point processes" (ICLR 2020).
 package tpp

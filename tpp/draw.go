@@ -7,17 +7,18 @@ import (
 	"github.com/tppfaas/tppfaas/tpp/dist"
 )
 
-// Drawer draws next events by inversion, in memory of its own. The zero value is ready for Reset.
+// Drawer draws next events from a Next by inversion. It reuses its buffers between draws. The zero value is ready for
+// Reset; it must be Reset before Draw.
 type Drawer struct {
 	next    *Next
 	marks   []float64
-	mix     *dist.LogNormMix // if that is what the times are drawn from, after the elapsed time
+	mix     *dist.LogNormMix // the distribution of the time if it is a mixture, else nil
 	elapsed float64
-	weights []float64 // of the components by then
-	total   float64
+	weights []float64 // of the components of mix, given survival until elapsed
+	total   float64   // sum of weights
 }
 
-// Reset sets the distribution to draw from, which must not change while it is drawn from.
+// Reset sets the distribution to draw from. The distribution must not change until the last draw.
 func (d *Drawer) Reset(n *Next) {
 	d.next, d.mix, d.elapsed = n, nil, 0
 	time := n.Time
@@ -34,12 +35,13 @@ func (d *Drawer) Reset(n *Next) {
 		d.mix = &t
 	}
 	if d.mix != nil {
-		d.weigh()
+		d.computeWeights()
 	}
 }
 
-// Draw takes two independent uniform numbers in (0, 1) to the next event, exactly: u decides whether there is one and its
-// mark, v when it comes. It is over if the sequence is; where the distribution is defective, tau may be +Inf: never.
+// Draw returns the next event for two independent uniform numbers in (0, 1): u decides whether the sequence is over
+// and the mark, v decides the time. The draw is exact. It returns over = true if the sequence has ended. With a
+// defective distribution tau may be +Inf, which means that the event never comes.
 func (d *Drawer) Draw(u, v float64) (tau float64, mark int, over bool) {
 	n := d.next
 	if u < n.End {
@@ -59,14 +61,15 @@ func (d *Drawer) Draw(u, v float64) (tau float64, mark int, over bool) {
 	return tau, mark, false
 }
 
-// time takes a uniform number in (0, 1) to a time. Quantiles of a mixture of log-normals have to be searched for, so of
-// one it draws a component by the weight that it has after the elapsed time, and inverts the component's distribution.
+// time returns the time for a uniform number v in (0, 1). Quantiles of a log-normal mixture need a root search, so for
+// a mixture it draws a component, by its weight given survival until elapsed, and inverts the distribution of that
+// component.
 func (d *Drawer) time(v float64) float64 {
 	if d.mix == nil {
 		return d.next.Time.Quantile(v)
 	}
 	if d.total == 0 {
-		return 0 // overdue beyond what numbers hold
+		return 0 // all weights underflow: the event is overdue
 	}
 	k, rest := num.DrawIndex(d.weights, d.total, v)
 	if d.elapsed == 0 {
@@ -77,8 +80,9 @@ func (d *Drawer) time(v float64) float64 {
 	return max(c.QuantileLogSurvival(c.LogSurvival(d.elapsed)+math.Log1p(-rest))-d.elapsed, 0)
 }
 
-// weigh computes the weights of the components, relative to the largest, given that nothing came for the elapsed time.
-func (d *Drawer) weigh() {
+// computeWeights sets the weights of the components, relative to the largest, given that no event came in the elapsed
+// time.
+func (d *Drawer) computeWeights() {
 	d.weights = d.weights[:0]
 	top := math.Inf(-1)
 	for k, w := range d.mix.LogWeights {
@@ -98,7 +102,7 @@ func (d *Drawer) weigh() {
 	}
 }
 
-// singleComponent is one component of a mixture, alone.
+// singleComponent returns component k of the mixture as a distribution of its own, without allocating.
 func singleComponent(mix *dist.LogNormMix, k int) dist.LogNormMix {
 	return dist.LogNormMix{LogWeights: oneComponent[:], Mu: mix.Mu[k : k+1], Sigma: mix.Sigma[k : k+1]}
 }

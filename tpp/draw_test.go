@@ -12,7 +12,8 @@ import (
 	"github.com/tppfaas/tppfaas/tpp/live"
 )
 
-// TestDrawsFollowTheDistribution holds the draws of mixtures, at the last event and after any silence, against the CDF.
+// TestDrawsFollowTheDistribution checks draws of mixtures, right after an event and after any elapsed time, against
+// the CDF.
 func TestDrawsFollowTheDistribution(t *testing.T) {
 	mix := &dist.LogNormMix{LogWeights: []float64{3, 2, -4, math.Inf(-1)}, Mu: []float64{1, 4, -2, 0}, Sigma: []float64{0.5, 1, 0.1, 1}}
 	point := &dist.Point{Value: 7}
@@ -54,7 +55,7 @@ func TestDrawsFollowTheDistribution(t *testing.T) {
 	}
 }
 
-// TestDrawIndexLeavesAUniformNumber: what is left of the number that decided about the index decides about more.
+// TestDrawIndexLeavesAUniformNumber checks that the rest that DrawIndex returns is uniform, whatever the index.
 func TestDrawIndexLeavesAUniformNumber(t *testing.T) {
 	src := rand.NewPCG(1, 1)
 	var rest [3][]float64
@@ -72,55 +73,56 @@ func TestDrawIndexLeavesAUniformNumber(t *testing.T) {
 	}
 }
 
-// telltale is a model for tests whose marks tell how long the gap was: mark 1 from 10 on, mark 0 below. With a decay it may
-// fall silent for ever.
-type telltale struct{ defective bool }
+// thresholdModel is a model whose mark depends on the gap: mark 1 from 10 on, mark 0 below. If defective, the next
+// event may never come.
+type thresholdModel struct{ defective bool }
 
-func (telltale) Kind() string             { return "telltale" }
-func (telltale) MarkNames() []string      { return []string{"short", "long"} }
-func (telltale) CovariateNames() []string { return nil }
-func (m telltale) NewState(at float64) tpp.State {
-	return &telltaleState{m, at}
+func (thresholdModel) Kind() string             { return "threshold" }
+func (thresholdModel) MarkNames() []string      { return []string{"short", "long"} }
+func (thresholdModel) CovariateNames() []string { return nil }
+func (m thresholdModel) NewState(at float64) tpp.State {
+	return &thresholdState{m, at}
 }
 
-type telltaleState struct {
-	telltale
+type thresholdState struct {
+	thresholdModel
 	last float64
 }
 
-func (s *telltaleState) Observe(e tpp.Event) error { s.last = e.Time; return nil }
-func (s *telltaleState) Clone() tpp.State          { c := *s; return &c }
-func (s *telltaleState) Next(now float64) *tpp.Next {
+func (s *thresholdState) Observe(e tpp.Event) error { s.last = e.Time; return nil }
+func (s *thresholdState) Clone() tpp.State          { c := *s; return &c }
+func (s *thresholdState) Next(now float64) *tpp.Next {
 	var d dist.Distribution = dist.Exponential{Rate: 0.1}
 	if s.defective {
 		d = dist.ExpHawkes{Alpha: []float64{0.5}, Beta: []float64{0.25}}
 	}
 	short := d.CDF(10) / d.CDF(math.Inf(1))
-	n := &tpp.Next{Time: d, Marks: []float64{short, 1 - short}, Joint: telltaleJoint{d}}
+	n := &tpp.Next{Time: d, Marks: []float64{short, 1 - short}, Joint: thresholdJoint{d}}
 	return n.Conditional(now - s.last)
 }
 
-type telltaleJoint struct{ d dist.Distribution }
+type thresholdJoint struct{ d dist.Distribution }
 
-func (j telltaleJoint) LogProbMark(tau float64, mark int) float64 {
+func (j thresholdJoint) LogProbMark(tau float64, mark int) float64 {
 	if (tau >= 10) != (mark == 1) {
 		return math.Inf(-1)
 	}
 	return j.d.LogProb(tau)
 }
 
-func (j telltaleJoint) LogIntervalMark(a, b float64, mark int) float64 {
+func (j thresholdJoint) LogIntervalMark(a, b float64, mark int) float64 {
 	if mark == 1 {
 		return dist.LogInterval(j.d, max(a, 10), max(b, 10))
 	}
 	return dist.LogInterval(j.d, min(a, 10), min(b, 10))
 }
 
-// TestDrawnMarksDependOnTheTime where the model says so, after a silence too.
+// TestDrawnMarksDependOnTheTime checks that simulated marks follow the joint distribution, also after a time without
+// events.
 func TestDrawnMarksDependOnTheTime(t *testing.T) {
 	begun := tpp.Sequence{ArrivalTimes: []float64{0}, Marks: []int{0}, TEnd: new(6.0)}
 	for _, beginnings := range [][]tpp.Sequence{nil, {begun}} {
-		sequences, err := live.Simulate(t.Context(), telltale{}, 50, live.SimulateOptions{Window: 500, Seed: 1, Beginnings: beginnings})
+		sequences, err := live.Simulate(t.Context(), thresholdModel{}, 50, live.SimulateOptions{Window: 500, Seed: 1, Beginnings: beginnings})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -140,9 +142,10 @@ func TestDrawnMarksDependOnTheTime(t *testing.T) {
 	}
 }
 
-// TestSilenceForEver: of a defective distribution an event may never come, which a window sees as silence to its end.
-func TestSilenceForEver(t *testing.T) {
-	m := telltale{defective: true}
+// TestDefectiveDistribution checks forecasts and simulations with a distribution under which the event may never come:
+// the window then ends without an event.
+func TestDefectiveDistribution(t *testing.T) {
+	m := thresholdModel{defective: true}
 	never := math.Exp(-0.5 / 0.25)
 	const paths = 6400
 	o, err := live.NewForecast(t.Context(), m.NewState(0), 0, math.Inf(1), live.ForecastOptions{Paths: paths, Seed: 1})

@@ -32,8 +32,7 @@ func Example_train() {
 	// Output: 216 events, more than nine functions in ten foreseen: true
 }
 
-// Follow a trace while it happens. When nothing has come for a while the answer changes: it is then the distribution given
-// that nothing has come until now.
+// Follow a trace while it happens. The prediction is conditional on the time that has passed since the last event.
 func Example_live() {
 	model, data := trainedExample()
 	state := model.NewState(data.Sequences[3].ArrivalTimes[0])
@@ -55,8 +54,7 @@ func Example_live() {
 	// within half a second: true
 }
 
-// metronome is a model of one's own: the next event comes as long after the last as that came after the one before, give
-// or take a tenth, and marks take turns.
+// metronome is a model whose next gap is as long as the last one, give or take 10 %, and whose marks alternate.
 type metronome struct{ names []string }
 
 func (m metronome) Kind() string             { return "metronome" }
@@ -93,8 +91,8 @@ func (b *beat) Clone() tpp.State {
 	return &c
 }
 
-// A model of one's own is a type with the methods of Model, and another with those of State. It is evaluated, sampled from
-// and predicted with like the others.
+// A new model is a type with the methods of Model, and another with those of State. It is evaluated, simulated and
+// used for forecasts like the others.
 func Example_ownModel() {
 	data := &tpp.Dataset{MarkNames: []string{"tick", "tock"}, Sequences: []tpp.Sequence{
 		{ArrivalTimes: []float64{0, 500, 1000, 1500, 2000}, Marks: []int{0, 1, 0, 1, 0}},

@@ -11,41 +11,42 @@ type Event struct {
 	Time float64
 	// Mark is the class of the event, 0 ≤ Mark < NumMarks.
 	Mark int
-	// Covariates holds what else is known of the event, in the order in which the model names its covariates. Nil will
-	// do for a model without any.
+	// Covariates are the values of the model's covariates, in the order of Model.CovariateNames. Nil is valid for a
+	// model without covariates.
 	Covariates []float64
 }
 
-// Model is a marked temporal point process: given the events so far it says when the next one comes and which mark it
-// has. Evaluation, sampling, forecasts and everything live need no more than this interface, so a model of one's own is
-// a type with these methods and a [State].
+// Model is a marked temporal point process: given the events so far, it predicts the time and the mark of the next
+// one. Packages eval and live need no more than this interface; the interfaces in optional.go let a model support more
+// or run faster. A new model is a type with these methods and a [State].
 type Model interface {
-	// Kind names the family of the model, such as lognormmix.
+	// Kind returns the kind of the model, such as lognormmix.
 	Kind() string
-	// MarkNames names the marks by index; empty for an unmarked model, whose every event has mark 0.
+	// MarkNames returns the names of the marks by index; empty for an unmarked model, where every event has mark 0.
 	MarkNames() []string
-	// CovariateNames names what Event.Covariates holds, in order.
+	// CovariateNames returns the names of the values in Event.Covariates, in order.
 	CovariateNames() []string
-	// NewState is the state of a sequence that is watched from time start on and has no event yet. States are independent
-	// of each other.
+	// NewState returns the state of a sequence that is observed from time start on and has no event yet. States are
+	// independent of each other.
 	NewState(start float64) State
 }
 
-// State carries the history of one sequence. It is not safe for concurrent use.
+// State holds the history of one sequence. It is not safe for concurrent use.
 type State interface {
-	// Observe moves the state over the next event. An event before the last one, or with an unknown mark, is an error
-	// and leaves the state as it was.
+	// Observe updates the state with the next event. It returns an error, and leaves the state unchanged, for an event
+	// before the last one or with an unknown mark.
 	Observe(Event) error
-	// Next is the distribution of the next event given the events observed so far, and that none has come since, until
-	// now. A now before the last event (or the start) counts as that. What Next returns belongs to the state and holds
-	// until Observe or Next is called again.
+	// Next returns the distribution of the next event given the events observed so far and given that no other has
+	// come until now. If now is before the last event (or the start), the time of that is used. The result belongs to
+	// the state and is valid until the next call of Observe or Next.
 	Next(now float64) *Next
-	// Clone is an independent copy.
+	// Clone returns an independent copy.
 	Clone() State
 }
 
-// CheckEvent says what is wrong with an event for a model of numMarks marks whose last event, or start, was at last: an
-// arrival that is no number or before that, or a mark that the model does not know. States call it when they observe.
+// CheckEvent returns an error if the event is not valid for a model of numMarks marks whose last event, or start, was
+// at last: if its time is not finite or before last, or its mark is not in 0 … numMarks−1. Implementations of
+// State.Observe should call it.
 func CheckEvent(e Event, last float64, numMarks int) error {
 	switch {
 	case math.IsNaN(e.Time) || math.IsInf(e.Time, 0):

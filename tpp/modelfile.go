@@ -16,26 +16,27 @@ import (
 	"github.com/tppfaas/tppfaas/internal/safetensors"
 )
 
-// metadataKey is where a model file's metadata holds the model's description.
+// metadataKey is the key of the description in the metadata of a model file.
 const metadataKey = "tpp"
 
 // ModelFormat is the version of the model file's format. It is raised when a reader of an older version would misread the file.
 const ModelFormat = 1
 
-// maxMarks is the largest number of marks that a model file may claim: a file that asks for more is broken rather than ambitious.
+// maxMarks limits the number of marks in a model file: a file with more is taken to be corrupt.
 const maxMarks = 1 << 16
 
-// FileModel is a model that can be kept in a file, from which ReadModel makes one that says the same.
+// FileModel is a Model that can be written to a file. ReadModel returns an equivalent model from it.
 type FileModel interface {
 	Model
-	// Encode writes the model to w, by EncodeModel.
+	// Encode writes the model to w, using EncodeModel.
 	Encode(w io.Writer) error
 }
 
-// Tensor is an array of numbers in row-major order: Shape says how many there are along each axis, Data has them all.
+// Tensor is an array of numbers in row-major order: Shape holds the size of each axis, Data all values.
 type Tensor = safetensors.Tensor
 
-// ModelHeader is what the description of every model says, under these names in JSON.
+// ModelHeader holds the fields that are common to the descriptions of all models, with their names in JSON. The zero
+// value is not valid: Format, NumMarks and Resolution must be set.
 type ModelHeader struct {
 	Format     int      `json:"format"` // ModelFormat
 	Kind       string   `json:"kind"`
@@ -66,7 +67,8 @@ func (h *ModelHeader) validate() error {
 	return nil
 }
 
-// ModelReader makes a model of the content of its file. It takes every tensor and returns what ModelFile.Finish says.
+// ModelReader builds a model from the content of its file. It must read every tensor and return the error of
+// ModelFile.Finish.
 type ModelReader func(f *ModelFile) (Model, error)
 
 var (
@@ -74,18 +76,23 @@ var (
 	readers   = map[string]ModelReader{}
 )
 
-// Register makes models of a kind known to ReadModel. Packages call it when they are initialised, as image formats do, so that
-// a program reads the kinds of models whose packages it imports. It panics if the kind is registered already.
+// Register registers the reader of a kind of model for ReadModel. Packages call it from init, as image formats do, so
+// that a program can read the kinds of models whose packages it imports. It panics if the kind is registered already, or
+// has no reader.
 func Register(kind string, read ModelReader) {
 	readersMu.Lock()
 	defer readersMu.Unlock()
+	if read == nil {
+		panic("tpp: kind of model " + kind + " has no reader")
+	}
 	if _, ok := readers[kind]; ok {
 		panic("tpp: kind of model " + kind + " is registered twice")
 	}
 	readers[kind] = read
 }
 
-// ReadModelFile reads a model of any registered kind that WriteModelFile wrote. The error names the file and the reason.
+// ReadModelFile reads a model of any registered kind from a file written by WriteModelFile. Errors name the file and
+// the reason.
 func ReadModelFile(path string) (Model, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -99,8 +106,9 @@ func ReadModelFile(path string) (Model, error) {
 	return m, nil
 }
 
-// ReadModel reads a model of any registered kind that its Encode wrote; its dynamic type is that of the model written. It is
-// strict: every tensor that the description asks for must be there in its shape with finite values, and no other.
+// ReadModel reads a model of any registered kind that was written by its Encode method; the result has the same
+// dynamic type. It is strict: every tensor that the description requires must be present, in its shape and with finite
+// values, and no other.
 func ReadModel(r io.Reader) (Model, error) {
 	m, _, err := readModel(r)
 	return m, err
@@ -127,7 +135,7 @@ func readModel(r io.Reader) (Model, map[string]string, error) {
 	if !ok {
 		return nil, nil, fmt.Errorf("not a model of ours: its metadata has no %q", metadataKey)
 	}
-	f := &ModelFile{description: []byte(text), tensors: content.Tensors}
+	f := &ModelFile{description: []byte(text), tensors: content.Tensors, taken: map[string]bool{}}
 	if err := f.Describe(&f.Header); err != nil {
 		return nil, nil, err
 	}
@@ -166,11 +174,11 @@ func notAModel(head []byte) error {
 	return ErrDataset
 }
 
-// WriteModelFile writes the model into a file, which is replaced only when the new one is whole.
+// WriteModelFile writes the model to a file. An existing file is replaced atomically, once the new one is complete.
 func WriteModelFile(path string, m FileModel) error { return atomicfile.Write(path, m.Encode) }
 
-// EncodeModel writes a model file to w: one safetensors file with float32 tensors, and the description as JSON in its metadata
-// under the key tpp. The description is a struct that embeds a ModelHeader or has its fields.
+// EncodeModel writes a model file to w: a safetensors file with float32 tensors and, in its metadata under the key
+// tpp, the description as JSON. The description is a struct that embeds a ModelHeader or has its fields.
 func EncodeModel(w io.Writer, description any, tensors map[string]Tensor) error {
 	text, err := json.Marshal(description)
 	if err != nil {
@@ -179,8 +187,8 @@ func EncodeModel(w io.Writer, description any, tensors map[string]Tensor) error 
 	return safetensors.Write(w, &safetensors.File{Metadata: map[string]string{metadataKey: string(text)}, Tensors: tensors})
 }
 
-// IsModelFile reports whether the file is a model rather than a dataset, by its first bytes. A file that is neither is no
-// model. Of a pipe these bytes are gone then.
+// IsModelFile reports whether the first bytes of the file are those of a model file. It returns false for datasets and
+// all other files. Of a pipe it takes these bytes away.
 func IsModelFile(path string) (bool, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -195,15 +203,15 @@ func IsModelFile(path string) (bool, error) {
 	return safetensors.IsHead(head[:n]), nil
 }
 
-// ModelFile is the content of a model file as a ModelReader takes it: it hands out tensors, and keeps the first thing that is
-// wrong with them.
+// ModelFile is the content of a model file, as passed to a ModelReader. It keeps the first error of Tensor and Number,
+// which Finish returns, so that a reader checks for errors once. It is made by ReadModel; the zero value is of no use.
 type ModelFile struct {
-	// Header is what the description of every model says, checked.
+	// Header holds the common fields of the description, validated.
 	Header ModelHeader
 
 	description []byte
 	tensors     map[string]Tensor
-	taken       int
+	taken       map[string]bool // tensors read, by name
 	err         error
 }
 
@@ -215,8 +223,8 @@ func (f *ModelFile) Describe(v any) error {
 	return nil
 }
 
-// NumValues is the number of numbers in all tensors. A reader compares with it what a description asks for, before it makes room
-// for that.
+// NumValues returns the number of values in all tensors. Readers should compare the sizes in a description with it
+// before they allocate memory for them.
 func (f *ModelFile) NumValues() int {
 	n := 0
 	for _, t := range f.tensors {
@@ -225,15 +233,16 @@ func (f *ModelFile) NumValues() int {
 	return n
 }
 
-// Has reports whether there is a tensor of the name.
+// Has reports whether the file has a tensor with the given name.
 func (f *ModelFile) Has(name string) bool {
 	_, ok := f.tensors[name]
 	return ok
 }
 
-// Tensor is the content of a tensor, or nil if something is wrong with it or was with another one: Finish says what.
+// Tensor returns the values of the named tensor, which must have the given shape and finite values. After an error, of
+// this or an earlier tensor, it returns nil; Finish returns the error.
 func (f *ModelFile) Tensor(name string, shape ...int) []float64 {
-	f.taken++
+	f.taken[name] = true
 	src, ok := f.tensors[name]
 	switch {
 	case f.err != nil:
@@ -253,7 +262,7 @@ func (f *ModelFile) Tensor(name string, shape ...int) []float64 {
 	return nil
 }
 
-// Number is the content of a tensor of one number, 0 if something is wrong with it.
+// Number returns the value of a tensor of shape [1], or 0 after an error.
 func (f *ModelFile) Number(name string) float64 {
 	if v := f.Tensor(name, 1); f.err == nil {
 		return v[0]
@@ -261,9 +270,9 @@ func (f *ModelFile) Number(name string) float64 {
 	return 0
 }
 
-// Finish returns the first thing that was wrong, a tensor that nothing asked for included.
+// Finish returns the first error of Tensor and Number, or an error if the file has a tensor that was not read.
 func (f *ModelFile) Finish() error {
-	if f.err == nil && len(f.tensors) > f.taken {
+	if f.err == nil && len(f.tensors) > len(f.taken) {
 		return errors.New("it has tensors that the model does not")
 	}
 	return f.err

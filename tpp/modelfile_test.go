@@ -17,7 +17,7 @@ import (
 	"github.com/tppfaas/tppfaas/tpp/neural"
 )
 
-// fileModels are models of every kind, by a name.
+// fileModels returns a fitted model of every kind, by name.
 func fileModels(t testing.TB, d *tpp.Dataset) map[string]tpp.FileModel {
 	t.Helper()
 	models := map[string]tpp.FileModel{}
@@ -35,7 +35,8 @@ func fileModels(t testing.TB, d *tpp.Dataset) map[string]tpp.FileModel {
 	return models
 }
 
-func TestModelSurvivesTheFile(t *testing.T) {
+// TestModelFileRoundTrip checks that models of every kind score the same after writing and reading.
+func TestModelFileRoundTrip(t *testing.T) {
 	d := tpptest.Chains(6, 30)
 	d.Sequences[3].ArrivalTimes[0] -= 0.123456789 // no float32
 	d.Sequences[4].TEnd = new(d.Sequences[4].ArrivalTimes[d.Sequences[4].Len()-1] + 100)
@@ -77,7 +78,7 @@ func TestModelSurvivesTheFile(t *testing.T) {
 	}
 }
 
-// TestLookupFileIsCompact: each gap stands there once, in 4 bytes.
+// TestLookupFileIsCompact checks that each gap takes 4 bytes in the file.
 func TestLookupFileIsCompact(t *testing.T) {
 	size := func(sequences int) int {
 		l, err := classical.FitLookup(t.Context(), classical.LastMarkAndSet, tpptest.Chains(6, sequences), classical.FitOptions{})
@@ -92,7 +93,7 @@ func TestLookupFileIsCompact(t *testing.T) {
 	}
 }
 
-// replacer stands other text of the same length in for a part of a file.
+// replacer returns a function that replaces a part of the file by text of the same length.
 func replacer(t *testing.T, file string) func(old, new string) string {
 	return func(old, new string) string {
 		t.Helper()
@@ -103,6 +104,7 @@ func replacer(t *testing.T, file string) func(old, new string) string {
 	}
 }
 
+// TestReadModelRejects checks that corrupt files give errors that name the file and the reason.
 func TestReadModelRejects(t *testing.T) {
 	d := tpptest.Chains(6, 30)
 	good := tpptest.Encoded(t, modeltest.Train(t, d, neural.TrainOptions{MaxEpochs: 1}))
@@ -151,7 +153,52 @@ func TestReadModelRejects(t *testing.T) {
 	}
 }
 
-// FuzzReadModel: whatever is read as a model can be asked and is written as it was read.
+// TestRegister checks that a kind can be registered once, with a reader, and that its files are then read: strictly, however
+// often the reader asks for a tensor.
+func TestRegister(t *testing.T) {
+	const kind = "of a test"
+	description := tpp.ModelHeader{Format: tpp.ModelFormat, Kind: kind, NumMarks: 1, Resolution: 1}
+	file := func(names ...string) *bytes.Buffer {
+		tensors := map[string]tpp.Tensor{}
+		for _, name := range names {
+			tensors[name] = tpp.Tensor{Shape: []int{1}, Data: []float64{1}}
+		}
+		var b bytes.Buffer
+		if err := tpp.EncodeModel(&b, description, tensors); err != nil {
+			t.Fatal(err)
+		}
+		return &b
+	}
+	if _, err := tpp.ReadModel(file("a")); err == nil || !strings.Contains(err.Error(), "whose packages it imports") {
+		t.Errorf("a kind that is not registered: %v", err)
+	}
+	read := func(f *tpp.ModelFile) (tpp.Model, error) {
+		if f.Number("a") != 1 || f.Number("a") != 1 {
+			t.Error("a tensor reads differently the second time")
+		}
+		return tpptest.Clockwork{}, f.Finish()
+	}
+	tpp.Register(kind, read)
+	if m, err := tpp.ReadModel(file("a")); err != nil || m == nil {
+		t.Errorf("a registered kind: %v", err)
+	}
+	if _, err := tpp.ReadModel(file("a", "b")); err == nil {
+		t.Error("a tensor that the model does not have was accepted")
+	}
+	for name, f := range map[string]func(){"twice": func() { tpp.Register(kind, read) }, "without a reader": func() { tpp.Register("no reader", nil) }} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("a kind can be registered %s", name)
+				}
+			}()
+			f()
+		}()
+	}
+}
+
+// FuzzReadModel checks that every file that is read gives a model that predicts, and that can be written and read
+// again.
 func FuzzReadModel(f *testing.F) {
 	for _, m := range fileModels(f, tpptest.Chains(6, 8)) {
 		f.Add([]byte(tpptest.Encoded(f, m)))

@@ -2,19 +2,19 @@ package tpp
 
 import "encoding"
 
-// The interfaces of this file are optional: what a Model or a State implements of them makes evaluation, forecasts and
-// simulation faster, or lets them do more. Model and State are all that they need.
+// The interfaces in this file are optional. Packages eval and live work with any Model and State; where a model implements
+// one of these interfaces too, they run faster or support more.
 
-// Clocked is a Model that knows the clock of its data. UnitOf and evaluation ask it.
+// Clocked is a Model that has a time unit and a clock resolution. UnitOf and package eval use them.
 type Clocked interface {
 	Model
-	// TimeUnit names the unit of all times, such as ms.
+	// TimeUnit returns the name of the unit of all times, such as ms.
 	TimeUnit() string
-	// Resolution is the tick of the clock that took the times, in the time unit.
+	// Resolution returns the tick of the clock that measured the times, in the time unit.
 	Resolution() float64
 }
 
-// UnitOf names the unit of a model's times: what it says itself if it is Clocked, else ms.
+// UnitOf returns the name of the unit of a model's times: its TimeUnit if it is Clocked, otherwise ms.
 func UnitOf(m Model) string {
 	if c, ok := m.(Clocked); ok {
 		return c.TimeUnit()
@@ -22,100 +22,102 @@ func UnitOf(m Model) string {
 	return "ms"
 }
 
-// EndModel is a Model that says whether it knows that sequences are over. One that does not, or does not say so, draws
-// sequences without end.
+// EndModel is a Model that reports whether it predicts the end of sequences. Sequences drawn from a model that does
+// not, or that does not implement EndModel, have no end.
 type EndModel interface {
 	Model
-	// KnowsEnd reports whether Next.End means anything.
+	// KnowsEnd reports whether the model predicts Next.End.
 	KnowsEnd() bool
 }
 
-// StartModel is a Model that says whether it knows when a first event comes and which one. That can be learned only from
-// sequences with a TStart.
+// StartModel is a Model that reports whether it predicts the time and mark of the first event. That can be learned
+// only from sequences with a TStart.
 type StartModel interface {
 	Model
-	// KnowsStart reports whether the state before the first event predicts anything.
+	// KnowsStart reports whether the model was trained to predict the first event.
 	KnowsStart() bool
 }
 
-// Fingerprinter is a Model that can be told from others by a number, which depends on everything that its predictions do.
-// A model without it is known by its kind and its names alone.
+// Fingerprinter is a Model with a hash of everything that its predictions depend on. It tells models apart, for
+// example when a state is unmarshalled. Models without it are told apart by their kind and their names alone.
 type Fingerprinter interface {
 	Model
 	Fingerprint() uint64
 }
 
-// WorkspaceModel is a Model whose states need memory only to compute, which many of them can share: what follows many
-// sequences at once then keeps no more than each one's history.
+// WorkspaceModel is a Model whose states can share their scratch memory, so that following many sequences at once
+// stores only the history of each.
 type WorkspaceModel interface {
 	Model
-	// NewWorkspace returns memory for states to share.
+	// NewWorkspace returns scratch memory for states to share.
 	NewWorkspace() Workspace
 }
 
-// Workspace is memory that states compute in. Of its states one at a time may be used, and what Next returned holds until
-// any of them is.
+// Workspace is scratch memory shared by states. Only one of its states may be in use at a time, and the result of Next
+// is valid until any of them is used.
 type Workspace interface {
-	// NewState is the model's NewState with a state that computes in this memory.
+	// NewState returns a state as Model.NewState does, which computes in this workspace.
 	NewState(start float64) State
-	// Release lets go of the state that was used last, so that the memory does not keep it alive.
+	// Release drops the reference to the state that was used last, so that the workspace does not keep it alive.
 	Release()
 }
 
-// StateCopier is a State that can take over the history of another one of the same model, and says whether it did. A
-// forecast makes its many copies that way where it can, without new memory.
+// StateCopier is a State that can copy the history of another one without allocating. Forecasts use it for their
+// paths. CopyFrom reports whether it copied; it returns false for a state of another model.
 type StateCopier interface {
 	State
 	CopyFrom(src State) bool
 }
 
-// OwnedState is a State that knows its model.
+// OwnedState is a State whose method Model returns the model that made it.
 type OwnedState interface {
 	State
 	Model() Model
 }
 
-// SizedState is a State that knows how many bytes of memory it takes, without what it shares with others.
+// SizedState is a State whose method Size returns its size in bytes, without memory shared with other states.
 type SizedState interface {
 	State
 	Size() int
 }
 
-// BinaryState is a State that can be carried across processes: see live.MarshalState and live.UnmarshalState.
+// BinaryState is a State that can be serialised: see live.MarshalState and live.UnmarshalState.
 type BinaryState interface {
 	State
 	encoding.BinaryMarshaler
-	// UnmarshalBinary takes over what MarshalBinary wrote of a state of the same model. An error leaves the state as it
-	// was.
+	// UnmarshalBinary sets the state to one that MarshalBinary of a state of the same model wrote. An error leaves the
+	// state unchanged.
 	encoding.BinaryUnmarshaler
 }
 
-// TypicalState is a State that says what to take the covariates of a future event for.
+// TypicalState is a State that returns typical covariates, which forecasts use for future events.
 type TypicalState interface {
 	State
-	// TypicalCovariates appends them to dst, in the model's order, and returns it.
+	// TypicalCovariates appends the values, in the model's order, to dst and returns it.
 	TypicalCovariates(dst []float64) []float64
 }
 
-// FollowerState is a State that knows a faster way to draw many futures than path by path.
+// FollowerState is a State with a faster way to draw many futures than path by path.
 type FollowerState interface {
 	State
-	// NewFollower returns a Follower for states of this one's model, or nil where it knows no faster way.
+	// NewFollower returns a Follower for states of the same model, or nil if there is no faster way.
 	NewFollower() Follower
 }
 
-// Follower continues a sequence along several paths at once. Its rows are the paths that still run. A forecast calls Start,
-// then for each step Draw and Observe for every row, and Advance for the rows that are left.
+// Follower continues a sequence along several paths at once. Each row is a path that has not ended. A forecast calls
+// Start, then for each step Draw and Observe for every row, and Advance for the rows that are left.
 type Follower interface {
-	// Start makes rows copies of the state. Their first event is drawn given that none came until now.
+	// Start copies the state to the given number of rows. The first event of each is drawn given that none came until
+	// now.
 	Start(state State, now float64, rows int) error
-	// Draw takes two uniform numbers to the next event of a row, as Drawer.Draw does; tau counts from the row's last event,
-	// at first from now.
+	// Draw returns the next event of a row for two uniform numbers, as Drawer.Draw does; tau counts from the row's
+	// last event, at first from now.
 	Draw(row int, u, v float64) (tau float64, mark int, over bool)
-	// Observe takes the drawn event into the row with index dst, which may be the same or one that was drawn before.
+	// Observe adds the event drawn for row to its history and stores the result at index dst, which is the row itself
+	// or another one that has been drawn already.
 	Observe(dst, row int, tau float64, mark int, covariates []float64) error
-	// Advance makes the first rows, each of which has observed an event, ready to draw again.
+	// Advance prepares the first rows, each of which has observed an event, for the next Draw.
 	Advance(rows int)
-	// TypicalCovariates appends what a future event's covariates are taken to be.
+	// TypicalCovariates appends typical covariates of a future event to dst and returns it.
 	TypicalCovariates(dst []float64) []float64
 }

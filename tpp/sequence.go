@@ -10,33 +10,34 @@ import (
 	"unicode/utf8"
 )
 
-// Sequence is one realisation of a marked point process: a trace as numbers. Times are in the dataset's unit
-// (milliseconds in the dataset format). All slices that are present have one entry per event. A window in which nothing
-// came has no events, and both a TStart and a TEnd.
+// Sequence is one realisation of a marked point process, such as the invocations of one trace. Times are in the dataset's
+// unit (milliseconds in the dataset format). All slices that are not nil have one entry per event. A
+// sequence without events is a window in which nothing came, and has both a TStart and a TEnd; Validate reports one without
+// them, such as the zero value, as an error.
 type Sequence struct {
 	// ArrivalTimes are the times of the events, finite and not decreasing.
 	ArrivalTimes []float64
 	// Marks are the classes of the events, 0 ≤ mark < NumMarks. Nil means that every event has mark 0.
 	Marks []int
-	// WaitTimes and InitTimes are optional: how long each invocation waited for a container, and how long that took
-	// to initialise (> 0 exactly for cold starts). An arrival time is the start of an invocation less its wait time.
+	// WaitTimes and InitTimes are optional: the time that each invocation waited for a container, and the time that the
+	// container took to initialise (> 0 exactly for cold starts). Arrival time = start of the invocation − wait time.
 	WaitTimes, InitTimes []float64
 	// Parents is optional: for each event the index of the event that caused it, −1 for a root.
 	Parents []int
-	// Covariates are optional further inputs by their names: one finite number per event each, for a categorical one
-	// the index of the category.
+	// Covariates are optional further inputs by name: one finite number per event, for a categorical covariate the index
+	// of the category.
 	Covariates map[string][]float64
-	// TStart, if not nil, says that observation began then, at or before the first event: the first gap is scored too.
+	// TStart, if not nil, is when observation began, at or before the first event: the first gap is scored too.
 	TStart *float64
-	// TEnd, if not nil, says that the sequence was still running when observation stopped then, at or after the last
-	// event: the survival from the last event to TEnd is scored. Without it the sequence is complete.
+	// TEnd, if not nil, is when observation stopped while the sequence was still running (right-censored), at or after
+	// the last event: the survival from the last event to TEnd is scored. If nil, the sequence is complete.
 	TEnd *float64
 }
 
-// Len is the number of events.
+// Len returns the number of events.
 func (s *Sequence) Len() int { return len(s.ArrivalTimes) }
 
-// Mark is the mark of event i.
+// Mark returns the mark of event i.
 func (s *Sequence) Mark(i int) int {
 	if s.Marks == nil {
 		return 0
@@ -44,11 +45,11 @@ func (s *Sequence) Mark(i int) int {
 	return s.Marks[i]
 }
 
-// ColdStart says whether event i was initialised on arrival. It is false where the sequence has no init times.
+// ColdStart reports whether event i was a cold start. It is false if the sequence has no init times.
 func (s *Sequence) ColdStart(i int) bool { return s.InitTimes != nil && s.InitTimes[i] > 0 }
 
-// InterTimes are the gaps between successive arrivals: entry i is the time from event i to event i+1. It has Len()−1
-// entries, none for an empty sequence.
+// InterTimes returns the gaps between successive arrivals: entry i is the time from event i to event i+1. It has
+// Len()−1 entries, none for an empty sequence.
 func (s *Sequence) InterTimes() []float64 {
 	if s.Len() < 2 {
 		return nil
@@ -60,7 +61,8 @@ func (s *Sequence) InterTimes() []float64 {
 	return gaps
 }
 
-// GapBefore is the gap that ends with event i, and whether it is known: that before the first event is, from TStart.
+// GapBefore returns the gap that ends with event i and whether it is known. The gap before the first event is known if
+// TStart is set.
 func (s *Sequence) GapBefore(i int) (gap float64, ok bool) {
 	if i > 0 {
 		return s.ArrivalTimes[i] - s.ArrivalTimes[i-1], true
@@ -71,8 +73,8 @@ func (s *Sequence) GapBefore(i int) (gap float64, ok bool) {
 	return 0, false
 }
 
-// Start is when the watch over the sequence begins: at its TStart, or with its first event, which is then given. It is 0 for a
-// sequence that has neither, which is not valid.
+// Start returns the time at which observation begins: TStart, or the time of the first event if TStart is nil. It
+// returns 0 for a sequence without either, which is not valid.
 func (s *Sequence) Start() float64 {
 	if s.TStart != nil {
 		return *s.TStart
@@ -83,8 +85,8 @@ func (s *Sequence) Start() float64 {
 	return s.ArrivalTimes[0]
 }
 
-// Waited is how long nothing came at the end of a sequence that was still running then: from its last event, or from its TStart
-// if it has none, to its TEnd. open is false if the sequence is complete.
+// Waited returns how long no event came at the end of a sequence that was still running: from its last event, or from TStart if it
+// has none, to TEnd. open is false if the sequence is complete.
 func (s *Sequence) Waited() (duration float64, open bool) {
 	if s.TEnd == nil {
 		return 0, false
@@ -96,8 +98,9 @@ func (s *Sequence) Waited() (duration float64, open bool) {
 	return *s.TEnd - last, true
 }
 
-// Event is event i as a model observes it that asks for the given covariates. Their values are appended to buf[:0], which
-// may be nil: who walks over a sequence passes the last event's Covariates.
+// Event returns event i with the values of the named covariates, as State.Observe takes it. The values are stored in
+// buf if it is large enough; buf may be nil. When walking over a sequence, pass the Covariates of the previous event
+// to reuse its memory.
 func (s *Sequence) Event(i int, covariates []string, buf []float64) Event {
 	buf = buf[:0]
 	for _, name := range covariates {
@@ -106,8 +109,8 @@ func (s *Sequence) Event(i int, covariates []string, buf []float64) Event {
 	return Event{Time: s.ArrivalTimes[i], Mark: s.Mark(i), Covariates: buf}
 }
 
-// NumScored is the number of events that a likelihood scores: all but the first, which is given, or all of them if
-// the sequence has a TStart.
+// NumScored returns the number of events that a likelihood scores: all events if the sequence has a TStart, otherwise
+// all but the first, which is given.
 func (s *Sequence) NumScored() int {
 	if s.TStart != nil {
 		return s.Len()
@@ -115,7 +118,8 @@ func (s *Sequence) NumScored() int {
 	return max(s.Len()-1, 0)
 }
 
-// Validate checks everything the fields promise, with marks below numMarks. The error says what is wrong and where.
+// Validate returns an error if a field does not hold what its comment promises, or if a mark is not below numMarks.
+// The error names the field, the index and the value.
 func (s *Sequence) Validate(numMarks int) error {
 	n := s.Len()
 	if n == 0 && (s.TStart == nil || s.TEnd == nil) {
@@ -195,12 +199,12 @@ func (s *Sequence) Validate(numMarks int) error {
 	return nil
 }
 
-// ColdStartCovariate is the name of the paper's cold-start feature: 1 if the event's init time is above 0, else 0. It is
-// known of every sequence that has init times.
+// ColdStartCovariate is the name of the cold-start covariate of the paper: 1 if the event's init time is above 0, else
+// 0. Every sequence with init times has it.
 const ColdStartCovariate = "coldstart"
 
-// Covariate is the value of a covariate at event i. One that the sequence does not have is 0, which for the cold-start
-// feature means a warm start.
+// Covariate returns the value of the named covariate at event i, or 0 if the sequence does not have it, which for
+// ColdStartCovariate means a warm start.
 func (s *Sequence) Covariate(name string, i int) float64 {
 	if values := s.Covariates[name]; values != nil {
 		return values[i]
@@ -211,13 +215,13 @@ func (s *Sequence) Covariate(name string, i int) float64 {
 	return 0
 }
 
-// HasCovariate reports whether the sequence knows the covariate.
+// HasCovariate reports whether the sequence has the named covariate.
 func (s *Sequence) HasCovariate(name string) bool {
 	return s.Covariates[name] != nil || name == ColdStartCovariate && s.InitTimes != nil
 }
 
-// First is the sequence of the first n events, or of all if it has fewer, as they stand when the last of them has come: what
-// follows is not known, and neither is a TEnd.
+// First returns the first n events, or all if there are fewer, as they were known when the last of them came: without
+// TEnd, and with parent −1 for events whose parent came later. It shares memory with s.
 func (s *Sequence) First(n int) Sequence {
 	n = min(n, s.Len())
 	out := Sequence{ArrivalTimes: s.ArrivalTimes[:n], TStart: s.TStart}
@@ -247,17 +251,17 @@ func (s *Sequence) First(n int) Sequence {
 	return out
 }
 
-// Dataset is a set of sequences over the same marks.
+// Dataset is a set of sequences over the same marks. The zero value is an empty, unmarked dataset.
 type Dataset struct {
 	Sequences []Sequence
-	// MarkNames names the marks by their index. Empty means an unmarked dataset: every event has mark 0.
+	// MarkNames are the names of the marks by index. Empty means an unmarked dataset: every event has mark 0.
 	MarkNames []string
 }
 
-// NumMarks is the number of marks, 1 for an unmarked dataset.
+// NumMarks returns the number of marks; 1 for an unmarked dataset.
 func (d *Dataset) NumMarks() int { return max(len(d.MarkNames), 1) }
 
-// NumEvents is the number of events in all sequences.
+// NumEvents returns the number of events in all sequences.
 func (d *Dataset) NumEvents() int {
 	n := 0
 	for i := range d.Sequences {
@@ -266,7 +270,8 @@ func (d *Dataset) NumEvents() int {
 	return n
 }
 
-// Validate checks every sequence, and that no two marks share a name. The error names the sequence by its index.
+// Validate returns an error if a sequence is not valid or if two marks have the same name. The error names the
+// sequence by its index.
 func (d *Dataset) Validate() error {
 	seen := make(map[string]int, len(d.MarkNames))
 	for i, name := range d.MarkNames {
@@ -286,7 +291,7 @@ func (d *Dataset) Validate() error {
 	return nil
 }
 
-// Subset is the dataset of the sequences with the given indices, in that order. It shares their events.
+// Subset returns the dataset of the sequences with the given indices, in that order. It shares the events with d.
 func (d *Dataset) Subset(indices []int) *Dataset {
 	sub := &Dataset{MarkNames: d.MarkNames, Sequences: make([]Sequence, len(indices))}
 	for i, j := range indices {
@@ -295,9 +300,10 @@ func (d *Dataset) Subset(indices []int) *Dataset {
 	return sub
 }
 
-// Split deals the sequences at random into a training part of 60 %, a validation part of 20 %, and a test part with
+// Split splits the sequences at random into a training part of 60 %, a validation part of 20 % and a test part with
 // the rest, as the paper does (TppFaaS, section V). The same seed gives the same split; within a part the sequences
-// keep their order. Of one sequence training gets it, of two training and test get one each; other parts are then empty.
+// keep their order. A single sequence goes to training, and of two one goes to training and one to test; the other
+// parts are then empty.
 func (d *Dataset) Split(seed uint64) (train, validation, test *Dataset) {
 	n := len(d.Sequences)
 	order := make([]int, n)
@@ -315,9 +321,9 @@ func (d *Dataset) Split(seed uint64) (train, validation, test *Dataset) {
 	return d.Subset(parts[0]), d.Subset(parts[1]), d.Subset(parts[2])
 }
 
-// WithMarks is the dataset with its marks renumbered to the given names, as a model knows them: files of one
-// application differ in the order of their marks, and functions are matched by name. It shares everything but the
-// marks. A mark that occurs in a sequence but not in names is an error; a name that no sequence uses is none.
+// WithMarks returns the dataset with its marks renumbered to the given names, usually a model's: files of one
+// application may order the marks differently, so functions are matched by name. It shares everything but the marks.
+// It returns an error if a sequence has a mark that is not in names; names that no sequence uses are allowed.
 func (d *Dataset) WithMarks(names []string) (*Dataset, error) {
 	if slices.Equal(d.MarkNames, names) {
 		return d, nil

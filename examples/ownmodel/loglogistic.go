@@ -10,7 +10,7 @@ import (
 // package dist.
 type LogLogistic struct{ Shape, Scale float64 }
 
-// LogProb is the logarithm of the density.
+// LogProb returns the logarithm of the density.
 func (l LogLogistic) LogProb(t float64) float64 {
 	if t <= 0 {
 		return math.Inf(-1)
@@ -19,10 +19,10 @@ func (l LogLogistic) LogProb(t float64) float64 {
 	return math.Log(l.Shape/t) + x - 2*softplus(x)
 }
 
-// CDF is P(τ ≤ t).
+// CDF returns P(τ ≤ t).
 func (l LogLogistic) CDF(t float64) float64 { return -math.Expm1(l.LogSurvival(t)) }
 
-// LogSurvival is −log(1 + (t/Scale)^Shape).
+// LogSurvival returns −log(1 + (t/Scale)^Shape).
 func (l LogLogistic) LogSurvival(t float64) float64 {
 	if t <= 0 {
 		return 0
@@ -30,7 +30,7 @@ func (l LogLogistic) LogSurvival(t float64) float64 {
 	return -softplus(l.Shape * math.Log(t/l.Scale))
 }
 
-// Quantile is Scale (p/(1 − p))^(1/Shape).
+// Quantile returns Scale (p/(1 − p))^(1/Shape).
 func (l LogLogistic) Quantile(p float64) float64 {
 	if !(p >= 0 && p <= 1) {
 		return math.NaN()
@@ -38,15 +38,15 @@ func (l LogLogistic) Quantile(p float64) float64 {
 	return l.Scale * math.Pow(p/(1-p), 1/l.Shape)
 }
 
-// softplus is log(1 + eˣ).
+// softplus returns log(1 + eˣ).
 func softplus(x float64) float64 { return max(x, 0) + math.Log1p(math.Exp(-math.Abs(x))) }
 
-// fitLogLogistic matches the mean and the variance of the logarithm of the times: it has the mean log Scale and the standard
-// deviation π/(√3 Shape).
+// fitLogLogistic returns the distribution that matches mean and variance of the logarithms of the times: the mean is
+// log Scale and the standard deviation π/(√3 Shape).
 func fitLogLogistic(times []float64) (LogLogistic, error) {
 	n, sum, squares := 0.0, 0.0, 0.0
 	for _, t := range times {
-		x := math.Log(max(t, 0.5)) // a clock of whole milliseconds knows no shorter time
+		x := math.Log(max(t, 0.5)) // half a tick of a clock of whole milliseconds
 		n, sum, squares = n+1, sum+x, squares+x*x
 	}
 	if n == 0 {

@@ -1,5 +1,5 @@
-// Ownmodel has a distribution and a model of its own, in a module of its own: everything that the library does with its models it
-// does with these. It fits the model to a dataset, scores it beside a table, keeps it in a file, reads it back, and forecasts.
+// Ownmodel shows how to add a model and a distribution to the library from another module. It fits the model to a dataset,
+// compares its scores with those of a lookup table, writes it to a file, reads it back, and makes a forecast.
 //
 //	go run . ../../tpp/testdata/tree_small.json.gz
 package main

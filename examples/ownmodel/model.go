@@ -8,21 +8,21 @@ import (
 	"github.com/tppfaas/tppfaas/tpp"
 )
 
-// kind names the model in files and scores.
+// kind is the kind of the model in files and scores.
 const kind = "loglogistic-chain"
 
-// A program that imports this package reads the model's files.
+// Registering lets tpp.ReadModel read the model's files.
 func init() { tpp.Register(kind, read) }
 
-// Chain is a Markov chain of marks with a log-logistic gap after each: what comes next depends on the last mark, and how soon. Rows
-// are for the last mark.
+// Chain is a Markov chain of marks with log-logistic gaps: the next mark and the gap before it depend on the last
+// mark. Rows are indexed by the last mark.
 type Chain struct {
 	header tpp.ModelHeader
 	gaps   []LogLogistic
 	follow [][]float64 // probabilities of the next mark and, in the last column, of the end
 }
 
-// Fit counts what follows each mark, as if every possibility had been seen once more.
+// Fit fits a Chain. The transitions are counted, each one once more than it occurs.
 func Fit(ctx context.Context, d *tpp.Dataset) (*Chain, error) {
 	if err := d.Validate(); err != nil {
 		return nil, err
@@ -84,19 +84,19 @@ func normalise(p []float64) {
 // Kind returns loglogistic-chain.
 func (c *Chain) Kind() string { return c.header.Kind }
 
-// MarkNames names the marks by index.
+// MarkNames returns the names of the marks by index.
 func (c *Chain) MarkNames() []string { return c.header.Marks }
 
 // CovariateNames returns nil.
 func (c *Chain) CovariateNames() []string { return nil }
 
-// KnowsEnd makes the model a tpp.EndModel: Next.End means something.
+// KnowsEnd returns true: the model predicts Next.End.
 func (c *Chain) KnowsEnd() bool { return true }
 
 // NewState returns the state of a sequence that begins at start.
 func (c *Chain) NewState(start float64) tpp.State { return &state{c: c, last: start} }
 
-// state is all that the model keeps of a sequence: its last event.
+// state holds the last event of a sequence.
 type state struct {
 	c    *Chain
 	last float64
@@ -140,7 +140,7 @@ func (c *Chain) Encode(w io.Writer) error {
 	return tpp.EncodeModel(w, c.header, map[string]tpp.Tensor{"gaps": gaps, "follow": follow})
 }
 
-// read makes the model of its file.
+// read returns the model stored in a file.
 func read(f *tpp.ModelFile) (tpp.Model, error) {
 	n := f.Header.NumMarks
 	gaps, follow := f.Tensor("gaps", n, 2), f.Tensor("follow", n, n+1)

@@ -1,5 +1,5 @@
-// Package api keeps the exported declarations of the packages that others import, as files: a change of the API is then a
-// change of a file, which a reviewer sees.
+// Package api compares the exported declarations of all importable packages with golden files, so that a change of the API
+// shows in review. After an intended change:
 //
 //	go test ./internal/api -update
 package api

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestModuleOutside compiles and runs a module that is not this one and has a model and a distribution of its own: whatever it
-// needs must be exported.
+// TestModuleOutside checks that a separate module with its own model and distribution compiles and passes its tests:
+// everything that it needs must be exported.
 func TestModuleOutside(t *testing.T) {
 	c := exec.CommandContext(t.Context(), "go", "test", "./...")
 	c.Dir = "../../examples/ownmodel"

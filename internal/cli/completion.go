@@ -145,11 +145,13 @@ func (p *Program) writeBash(w io.Writer) error {
 	:-*)
 		# Both -option and --option are understood; what is completed is what was begun.
 		case "$current" in --*) options="${options// -/ --}" options="${options//---/--}" options="-$options" ;; esac
+		local IFS=$' \t\n'
 		COMPREPLY=($(compgen -W "$options" -- "$current"))
 		;;
 	*)
 		# Behind the first word only a subcommand's own arguments are few words.
 		[ -n "$kind$command" ] || [ "$COMP_CWORD" -eq 1 ] || values=""
+		local IFS=$' \t\n'
 		COMPREPLY=($(compgen -W "$values" -- "$current"))
 		;;
 	esac

@@ -1,4 +1,4 @@
-// Package num holds the small numerical pieces that several kinds of models share.
+// Package num provides numerical helpers: log-sum-exp, running moments, and drawing by inversion.
 //
 //	var m num.Moments
 //	for _, gap := range gaps {
@@ -20,14 +20,13 @@ func LogAddExp(a, b float64) float64 {
 	return a + math.Log1p(math.Exp(b-a))
 }
 
-// Moments are a running mean and variance by Welford's update: one pass, exact enough for any number of values. The zero
-// value has seen none.
+// Moments accumulates mean and variance in one pass (Welford). The zero value has no values.
 type Moments struct {
 	N, Mean float64
 	SS      float64 // sum of squared deviations from the mean
 }
 
-// Add takes in a value.
+// Add adds a value.
 func (m *Moments) Add(v float64) {
 	m.N++
 	delta := v - m.Mean

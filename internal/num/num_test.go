@@ -26,7 +26,7 @@ func TestLogAddExp(t *testing.T) {
 	}
 }
 
-// TestMoments holds the running moments against gonum's two-pass ones.
+// TestMoments checks the running moments against gonum's two-pass ones.
 func TestMoments(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		values := rapid.SliceOfN(rapid.Float64Range(-1e6, 1e6), 2, 50).Draw(t, "values")

@@ -9,18 +9,18 @@ import (
 	"github.com/tppfaas/tppfaas/tpp"
 )
 
-// classicalDescription is what the file of a classical model says beside its tensors.
+// classicalDescription is the JSON description in the file of a classical model.
 type classicalDescription struct {
 	tpp.ModelHeader
 	// Components is the number of log-normal components of each distribution of a Renewal or MarkovRenewal.
 	Components int `json:"components,omitempty"`
-	// DecayPerPair says that a Hawkes process has a decay for each pair of marks.
+	// DecayPerPair is true if a Hawkes process has a decay for each pair of marks.
 	DecayPerPair bool `json:"decay_per_pair,omitempty"`
-	// Cells are those of a lookup table.
+	// Cells are the cells of a lookup table.
 	Cells []cellDescription `json:"cells,omitempty"`
 }
 
-// cellDescription is the history that leads to a cell of a lookup table, and how many gaps it has.
+// cellDescription holds the history that leads to a cell of a lookup table, and its number of gaps.
 type cellDescription struct {
 	Marks []int `json:"marks"` // the latest first
 	Set   []int `json:"set,omitempty"`
@@ -38,20 +38,20 @@ func parseClassical(f *tpp.ModelFile) (*classicalDescription, error) {
 	return d, nil
 }
 
-// vector is a tensor of one dimension.
+// vector returns a one-dimensional tensor of the values.
 func vector(data ...float64) tpp.Tensor {
 	return tpp.Tensor{Shape: []int{len(data)}, Data: data}
 }
 
-// model is what a constructor returns as a Model, nil if there is none.
-func model[M tpp.Model](m M, err error) (tpp.Model, error) {
+// asModel returns m as a Model, or nil if there is an error: a nil *Hawkes in a Model would not be nil.
+func asModel[M tpp.Model](m M, err error) (tpp.Model, error) {
 	if err != nil {
 		return nil, err
 	}
 	return m, nil
 }
 
-// fileFingerprint is a hash of the model's file.
+// fileFingerprint returns a hash of the model's file.
 func fileFingerprint(m tpp.FileModel) uint64 {
 	h := fnv.New64a()
 	if err := m.Encode(h); err != nil {
@@ -60,7 +60,7 @@ func fileFingerprint(m tpp.FileModel) uint64 {
 	return h.Sum64()
 }
 
-// classical is what every classical model knows of its data.
+// classical holds what all classical models have in common: the header of their file.
 type classical struct{ head tpp.ModelHeader }
 
 func newClassical(kind Kind, d *tpp.Dataset, opts FitOptions) classical {
@@ -70,25 +70,25 @@ func newClassical(kind Kind, d *tpp.Dataset, opts FitOptions) classical {
 	}}
 }
 
-// Kind is the kind of the model, as Fit and model files name it.
+// Kind returns the kind of the model, as in Fit and in model files.
 func (c *classical) Kind() string { return c.head.Kind }
 
-// MarkNames names the marks by index; empty for an unmarked model.
+// MarkNames returns the names of the marks by index; empty for an unmarked model.
 func (c *classical) MarkNames() []string { return c.head.Marks }
 
-// CovariateNames is empty: classical models know times and marks only.
+// CovariateNames returns nil: classical models use times and marks only.
 func (c *classical) CovariateNames() []string { return nil }
 
-// TimeUnit names the unit of all times.
+// TimeUnit returns the name of the unit of all times.
 func (c *classical) TimeUnit() string { return c.head.TimeUnit }
 
-// Resolution is the tick of the clock that took the times, in the time unit.
+// Resolution returns the tick of the clock that measured the times, in the time unit.
 func (c *classical) Resolution() float64 { return c.head.Resolution }
 
-// gapFloor is the shortest gap that the clock can tell from 0.
+// gapFloor returns the shortest gap that the clock distinguishes from 0, half a tick.
 func (c *classical) gapFloor() float64 { return c.head.Resolution / 2 }
 
-// checkEnd checks a probability of the end: some event must be possible.
+// checkEnd returns an error unless 0 ≤ p < 1: some event must be possible.
 func checkEnd(p float64) error {
 	if !(p >= 0 && p < 1) {
 		return fmt.Errorf("a probability of the end of %v", p)
@@ -96,7 +96,8 @@ func checkEnd(p float64) error {
 	return nil
 }
 
-// normalised are probabilities that sum to 1 but for the rounding of a file, exactly.
+// normalised returns the probabilities p divided by their sum. It returns an error if one is negative or if the sum
+// differs from 1 by more than 1e-4, which is more than float32 rounding.
 func normalised(p []float64) ([]float64, error) {
 	total := 0.0
 	for _, v := range p {
@@ -115,7 +116,7 @@ func normalised(p []float64) ([]float64, error) {
 	return out, nil
 }
 
-// round32 rounds to what a model file holds, so that a model and its file say the same.
+// round32 rounds to float32, so that a model and the one read back from its file predict the same.
 func round32(v float64) float64 { return float64(float32(v)) }
 
 func roundAll32(values []float64) []float64 {

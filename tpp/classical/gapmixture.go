@@ -11,16 +11,14 @@ import (
 	"github.com/tppfaas/tppfaas/tpp/dist"
 )
 
-// logGap is a gap that was read off a clock: the mean and variance of its logarithm if it was any within its tick with
-// equal probability.
+// logGap holds the mean and variance of log τ for a gap read off a clock, where τ is uniform within its tick.
 type logGap struct {
 	mean, variance float64
 	count          float64 // how many gaps are equal
 }
 
-// newLogGap takes the logarithm of a gap, which may have been anything from half a tick less to half a tick more, but not
-// below 0. With r the ratio of the ends a < b, log of the uniform distribution on (a, b) has the mean log b − 1 − r log r/(1−r)
-// and the variance 1 − r (log r)²/(1−r)².
+// newLogGap returns the moments of log τ for τ uniform on (a, b), half a tick on both sides of the gap, a ≥ 0. With r
+// = a/b the mean is log b − 1 − r log r/(1−r) and the variance 1 − r (log r)²/(1−r)².
 func newLogGap(gap, resolution float64) logGap {
 	a, b := max(gap-resolution/2, 0), gap+resolution/2
 	if a == 0 {
@@ -37,20 +35,20 @@ func newLogGap(gap, resolution float64) logGap {
 // component is a log-normal component of a gap's distribution: weight, and mean and standard deviation of the logarithm.
 type component struct{ weight, mu, sigma float64 }
 
-// logProb is the mean log density of log τ over the tick of a gap, with the weight.
+// logProb returns the log weight plus the mean log density of log τ over the tick of the gap.
 func (c *component) logProb(g *logGap) float64 {
 	z := (g.mean - c.mu) / c.sigma
 	w := g.variance / (c.sigma * c.sigma)
 	return math.Log(c.weight) - math.Log(c.sigma) - 0.5*(z*z+w) - 0.5*math.Log(2*math.Pi)
 }
 
-// alone is the component's distribution without its weight.
-func (c *component) alone() dist.LogNormMix {
+// distribution returns the component's distribution without its weight.
+func (c *component) distribution() dist.LogNormMix {
 	return dist.LogNormMix{LogWeights: []float64{0}, Mu: []float64{c.mu}, Sigma: []float64{c.sigma}}
 }
 
-// backgroundOf is the component of a gap that could have been anything: it has the mean of the logarithms of all gaps, and
-// their variance plus one.
+// backgroundOf returns a broad component with the mean of the logarithms of all gaps, and their variance plus one. It
+// gives every gap some probability.
 func backgroundOf(gaps []logGap) component {
 	var m num.Moments
 	spread := 0.0
@@ -61,8 +59,8 @@ func backgroundOf(gaps []logGap) component {
 	return component{1, m.Mean, math.Sqrt(1 + (m.SS+spread)/m.N)}
 }
 
-// gapClass is the gaps before one sort of event, and the mixture that stands for them. The last component is the
-// background, with the fixed weight 1/(n+1) of n gaps, as if one more had been seen that was anywhere: so no gap is
+// gapClass holds the gaps before events of one class and the mixture fitted to them. The last component is the
+// background with the fixed weight 1/(n+1) for n gaps, as if one more gap had been observed anywhere: no gap is
 // impossible, and a class without gaps has a distribution.
 type gapClass struct {
 	gaps       []logGap
@@ -70,10 +68,11 @@ type gapClass struct {
 	components []component
 }
 
-// gapsPerComponent is how many gaps pay for a component of their own.
+// gapsPerComponent is the number of gaps needed for each component.
 const gapsPerComponent = 20
 
-// newGapClass starts with at most k components, each at as many neighbouring gaps.
+// newGapClass returns a class with at most k initial components, each fitted to an equal share of the sorted gaps, and
+// the background.
 func newGapClass(gaps []logGap, k int, background component) gapClass {
 	n := len(gaps)
 	gaps = slices.Clone(gaps)
@@ -112,7 +111,7 @@ func newGapClass(gaps []logGap, k int, background component) gapClass {
 	return c
 }
 
-// numGaps is the number of gaps.
+// numGaps returns the number of gaps.
 func (c *gapClass) numGaps() float64 {
 	n := 0.0
 	for _, g := range c.gaps {
@@ -121,20 +120,20 @@ func (c *gapClass) numGaps() float64 {
 	return n
 }
 
-// floorSigma keeps a standard deviation above what float32 resolves of the mean beside it.
+// floorSigma returns sigma, but at least what float32 resolves relative to the mean mu.
 func floorSigma(sigma, mu float64) float64 { return max(sigma, 1e-6*(1+math.Abs(mu))) }
 
-// gapMixtures are competing classes of events and the end of the sequence: what comes next, and after which gap.
+// gapMixtures models competing classes of events and the end of the sequence: which comes next, and after which gap.
 type gapMixtures struct {
 	classes []gapClass
-	end     float64   // probability of the end, 0 where ends are not known
+	end     float64   // probability of the end, 0 without complete sequences
 	ends    float64   // sequences that ended
 	open    []float64 // the times for which nothing came in sequences still running
 	empty   []float64 // the same for windows without any event, which cannot have been over
 }
 
-// newGapMixtures starts the shares at the counts, as if one more event had been seen that was in equal parts of each class
-// and the end.
+// newGapMixtures returns the mixtures with shares from the counts, smoothed by one event divided equally among the
+// classes and the end.
 func newGapMixtures(classes []gapClass, ends int, knowsEnd bool, open []float64) *gapMixtures {
 	g := &gapMixtures{classes: classes, ends: float64(ends), open: open}
 	over := -1.0
@@ -145,16 +144,16 @@ func newGapMixtures(classes []gapClass, ends int, knowsEnd bool, open []float64)
 	return g
 }
 
-// setShares computes the shares from the counts and what is added to those of the classes. A negative number of ends says
-// that ends are not known.
+// setShares computes the shares from the counts plus added, the expected further events by class. Negative ends means
+// that the end is not modelled.
 func (g *gapMixtures) setShares(added []float64, ends float64) {
-	sorts := float64(len(g.classes))
+	numOutcomes := float64(len(g.classes))
 	if ends >= 0 {
-		sorts++
+		numOutcomes++
 	}
 	total := 1 + max(ends, 0)
 	for i := range g.classes {
-		g.classes[i].share = g.classes[i].numGaps() + added[i] + 1/sorts
+		g.classes[i].share = g.classes[i].numGaps() + added[i] + 1/numOutcomes
 		total += g.classes[i].numGaps() + added[i]
 	}
 	for i := range g.classes {
@@ -162,7 +161,7 @@ func (g *gapMixtures) setShares(added []float64, ends float64) {
 	}
 	g.end = 0
 	if ends >= 0 {
-		g.end = (ends + 1/sorts) / total
+		g.end = (ends + 1/numOutcomes) / total
 	}
 }
 
@@ -186,26 +185,26 @@ func (g *gapMixtures) fit(ctx context.Context, maxIterations int) error {
 	return nil
 }
 
-// expected are the expected number of gaps of a component and the sums of their logarithms' distances from its mean and
-// of the squares of those.
+// expected holds the expected number of gaps of a component, and the sums of the distances of their logarithms from
+// its mean and of the squared distances.
 type expected struct{ n, sum, squares float64 }
 
-// step is one iteration. It returns the objective before it, which no step lowers: the mean over the tick of each gap of
-// its log density, the survival of open sequences, and the one event by which the shares are smoothed. Up to the width of
-// the ticks it is, by Jensen's inequality, a lower bound of the likelihood at the clock's resolution; unlike a density at
-// the gaps themselves it is bounded, however many of them are equal.
+// step runs one EM iteration and returns the objective before it, which no step decreases: the mean log density over
+// the tick of each gap, the survival of open sequences, and the one event by which the shares are smoothed. Up to the
+// width of the ticks it is, by Jensen's inequality, a lower bound of the likelihood at the clock's resolution; unlike
+// the density at the gaps it is bounded even if many gaps are equal.
 func (g *gapMixtures) step() float64 {
 	objective := 0.0
 	stats := make([][]expected, len(g.classes))
-	sorts := float64(len(g.classes))
+	numOutcomes := float64(len(g.classes))
 	if g.end > 0 {
-		sorts++
-		objective += (g.ends + 1/sorts) * math.Log(g.end)
+		numOutcomes++
+		objective += (g.ends + 1/numOutcomes) * math.Log(g.end)
 	}
 	for i := range g.classes {
 		c := &g.classes[i]
 		stats[i] = make([]expected, len(c.components))
-		objective += (c.numGaps()+1/sorts)*math.Log(c.share) + c.expect(stats[i])
+		objective += (c.numGaps()+1/numOutcomes)*math.Log(c.share) + c.expect(stats[i])
 	}
 	added := make([]float64, len(g.classes))
 	over := g.ends
@@ -257,9 +256,9 @@ func (e *expected) add(n, mean, square float64) {
 	e.squares += n * square
 }
 
-// expectOpen adds a sequence in which nothing came for the time waited. What would have come, if it was not over, has a
-// longer gap: the part of a normal distribution beyond μ + σz has the mean μ + σh and the mean square distance σ²(1 + zh)
-// from μ, where h = φ(z)/Φ(−z). logEnd is the logarithm of the probability that it was over.
+// expectOpen adds a sequence in which no event came for the time waited. If it was not over, the next gap is longer:
+// the part of a normal distribution beyond μ + σz has the mean μ + σh and the mean squared distance σ²(1 + zh) from μ,
+// where h = φ(z)/Φ(−z). logEnd is the logarithm of the probability that it was over.
 func (g *gapMixtures) expectOpen(waited, logEnd float64, stats [][]expected, added []float64) (objective, end float64) {
 	total := logEnd
 	for i := range g.classes {
@@ -277,7 +276,7 @@ func (g *gapMixtures) expectOpen(waited, logEnd float64, stats [][]expected, add
 			}
 			comp := &c.components[k]
 			z := (math.Log(waited) - comp.mu) / comp.sigma
-			h := comp.sigma * waited * comp.alone().Hazard(waited)
+			h := comp.sigma * waited * comp.distribution().Hazard(waited)
 			stats[i][k].add(p, comp.sigma*h, comp.sigma*comp.sigma*(1+z*h))
 			added[i] += p
 		}
@@ -285,12 +284,12 @@ func (g *gapMixtures) expectOpen(waited, logEnd float64, stats [][]expected, add
 	return total, math.Exp(logEnd - total)
 }
 
-// logLonger is the log probability that an event of the class comes next, from component k, after a gap above t.
+// logLonger returns the log probability that an event of the class comes next, from component k, after a gap above t.
 func (c *gapClass) logLonger(k int, t float64) float64 {
-	return math.Log(c.share) + math.Log(c.components[k].weight) + c.components[k].alone().LogSurvival(t)
+	return math.Log(c.share) + math.Log(c.components[k].weight) + c.components[k].distribution().LogSurvival(t)
 }
 
-// maximise moves all components but the background to their statistics.
+// maximise sets all components but the background to the maximum of the expected likelihood.
 func (c *gapClass) maximise(stats []expected) {
 	k := len(c.components) - 1
 	total := 0.0
@@ -304,7 +303,7 @@ func (c *gapClass) maximise(stats []expected) {
 		comp := &c.components[i]
 		comp.weight = (1 - c.components[k].weight) * e.n / total
 		if e.n < 1e-10 {
-			continue // it has died out, and its place does not matter
+			continue // its weight is negligible
 		}
 		shift := e.sum / e.n
 		comp.mu += shift
@@ -312,7 +311,7 @@ func (c *gapClass) maximise(stats []expected) {
 	}
 }
 
-// logNormalOf is the distribution of components as a file holds them, whose weights sum to 1 but for rounding.
+// logNormalOf returns the mixture with the given weights, normalised, without components of weight 0.
 func logNormalOf(weights, mu, sigma []float64) (*dist.LogNormMix, error) {
 	mix := &dist.LogNormMix{}
 	total := 0.0

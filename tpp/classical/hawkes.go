@@ -15,16 +15,17 @@ import (
 	"github.com/tppfaas/tppfaas/tpp/dist"
 )
 
-// Hawkes is a multivariate Hawkes process with exponential kernels (Hawkes 1971) that may end. As long as the sequence is
+// Hawkes is a multivariate Hawkes process with exponential kernels (Hawkes 1971) that may end. While the sequence is
 // not over, events of mark m come with the intensity
 //
 //	λₘ(t) = μₘ + Σ α(mᵢ, m) exp(−β(mᵢ, m) (t − tᵢ)) over the events i before t,
 //
-// and after each event the sequence is over with a probability that its mark decides; then nothing comes any more. Time
-// and mark of the next event depend on each other. An event closer than half a tick of the clock to the one before counts
-// as half a tick later: at exact ties a fast decay would have an unbounded likelihood.
+// and after each event the sequence ends with a probability that depends on its mark. Time and mark of the next event are
+// dependent. Gaps shorter than half a tick of the clock count as half a tick: at exact ties a fast decay would have an
+// unbounded likelihood.
 //
-// Nothing keeps the number of events that one event excites, Σₘ α/β, below 1: sequences stay finite by their ends.
+// The branching ratio Σₘ α/β is not constrained to be below 1: sequences stay finite because they end. A Hawkes is made by
+// FitHawkes or read from a file; the zero value is not valid.
 type Hawkes struct {
 	classical
 	base       []float64 // μ by mark
@@ -34,7 +35,7 @@ type Hawkes struct {
 	total      float64   // of base
 }
 
-// newHawkes makes the model of parameters as a file holds them.
+// newHawkes returns the model with the given parameters, rounded to float32.
 func newHawkes(c classical, base, excitation, decay, end []float64) (*Hawkes, error) {
 	h := &Hawkes{c, roundAll32(base), roundAll32(excitation), roundAll32(decay), roundAll32(end), 0}
 	for _, v := range h.base {
@@ -61,11 +62,11 @@ func newHawkes(c classical, base, excitation, decay, end []float64) (*Hawkes, er
 	return h, nil
 }
 
-// BaseIntensity is μ by mark, per time unit.
+// BaseIntensity returns μ by mark, per time unit.
 func (h *Hawkes) BaseIntensity() []float64 { return slices.Clone(h.base) }
 
-// Kernel is what an event of mark from adds to the intensity of mark to: alpha·exp(−beta·t) at time t after it, both per
-// time unit. It excites alpha/beta events.
+// Kernel returns the kernel alpha·exp(−beta·t) that an event of mark from adds to the intensity of mark to, at time t
+// after the event. Both are per time unit. One event excites alpha/beta events on average.
 func (h *Hawkes) Kernel(from, to int) (alpha, beta float64) {
 	pair := from*h.head.NumMarks + to
 	if len(h.decay) == 1 {
@@ -74,15 +75,15 @@ func (h *Hawkes) Kernel(from, to int) (alpha, beta float64) {
 	return h.excitation[pair], h.decay[pair]
 }
 
-// decayOf is the rate of decay of an excitation of a state.
-func (h *Hawkes) decayOf(excited int) float64 {
+// decayOf returns the decay of entry i of hawkesState.excited.
+func (h *Hawkes) decayOf(i int) float64 {
 	if len(h.decay) == 1 {
 		return h.decay[0]
 	}
-	return h.decay[excited]
+	return h.decay[i]
 }
 
-// NewState is the state before the first event.
+// NewState returns the state before the first event.
 func (h *Hawkes) NewState(start float64) tpp.State { return h.newState(start) }
 
 func (h *Hawkes) newState(start float64) *hawkesState {
@@ -93,8 +94,8 @@ func (h *Hawkes) newState(start float64) *hawkesState {
 	return s
 }
 
-// hawkesState keeps the excitations of the events so far, which decay together: those of one rate of decay and one mark
-// excited are one number.
+// hawkesState holds the summed excitations of the events so far. Excitations with the same decay and mark are one
+// number, since they decay together.
 type hawkesState struct {
 	h       *Hawkes
 	last    float64
@@ -106,7 +107,7 @@ type hawkesState struct {
 	next    tpp.Next
 }
 
-// Observe takes time proportional to the number of excitations, whatever the number of events.
+// Observe runs in time proportional to the number of excitations, however many events there were.
 func (s *hawkesState) Observe(e tpp.Event) error {
 	h := s.h
 	marks := h.head.NumMarks
@@ -133,7 +134,7 @@ func (s *hawkesState) Observe(e tpp.Event) error {
 	return nil
 }
 
-// Next is the distribution of the next event.
+// Next returns the distribution of the next event.
 func (s *hawkesState) Next(now float64) *tpp.Next {
 	if !s.fresh {
 		s.refresh()
@@ -167,14 +168,14 @@ func (s *hawkesState) refresh() {
 	s.fresh = true
 }
 
-// Clone is an independent copy.
+// Clone returns an independent copy.
 func (s *hawkesState) Clone() tpp.State {
 	c := s.h.newState(s.last)
 	c.CopyFrom(s)
 	return c
 }
 
-// CopyFrom takes over the history of another state of the same model.
+// CopyFrom copies the history of another state of the same model.
 func (s *hawkesState) CopyFrom(src tpp.State) bool {
 	o, ok := src.(*hawkesState)
 	if !ok || o.h != s.h {
@@ -185,17 +186,17 @@ func (s *hawkesState) CopyFrom(src tpp.State) bool {
 	return true
 }
 
-// hawkesJoint is the joint distribution of time and mark: the marks compete, each with its intensity.
+// hawkesJoint is the joint distribution of time and mark: the marks are competing risks, each with its intensity.
 type hawkesJoint struct {
 	s            *hawkesState
 	shares, rate []float64
-	a, b         float64 // what shares are for
-	known        bool
-	active       []int   // excitations that are not over
-	spent        float64 // what the others have added to Λ
+	a, b         float64 // the interval of shares
+	known        bool    // shares is valid for a, b
+	active       []int   // indices of excitations that are not negligible
+	spent        float64 // contribution of all others to Λ
 }
 
-// LogProbMark is log λₘ(tau) − Λ(tau).
+// LogProbMark returns log λₘ(tau) − Λ(tau).
 func (j *hawkesJoint) LogProbMark(tau float64, mark int) float64 {
 	if math.IsInf(tau, 1) {
 		return math.Inf(-1)
@@ -205,13 +206,13 @@ func (j *hawkesJoint) LogProbMark(tau float64, mark int) float64 {
 	return math.Log(j.rate[mark]) + j.s.time.LogSurvival(tau)
 }
 
-// LogIntervalMark is the log probability of the interval and the share of the mark in it. The shares come from quadrature
-// and sum to 1 exactly.
+// LogIntervalMark returns the log probability of (a, b] plus the log share of the mark in it. Shares are computed by
+// quadrature and normalised to sum to 1.
 func (j *hawkesJoint) LogIntervalMark(a, b float64, mark int) float64 {
 	return j.s.time.LogInterval(a, b) + math.Log(j.sharesOf(a, b)[mark])
 }
 
-// begin makes all excitations active.
+// begin resets active to all excitations that are not 0.
 func (j *hawkesJoint) begin() {
 	j.rate = nn.Resize(j.rate, j.s.h.head.NumMarks)
 	j.active, j.spent = j.active[:0], 0
@@ -222,7 +223,7 @@ func (j *hawkesJoint) begin() {
 	}
 }
 
-// retire takes those excitations out that from the time t on are lost in the rounding of the base intensity.
+// retire removes excitations that from time t on are below the rounding of the base intensity.
 func (j *hawkesJoint) retire(t float64) {
 	left := j.active[:0]
 	for _, i := range j.active {
@@ -256,7 +257,7 @@ func (j *hawkesJoint) at(t float64) (compensator float64) {
 	return compensator
 }
 
-// decayed is exp(−βt) and its integral from 0 to t, to ten digits at least.
+// decayed returns exp(−βt) and its integral from 0 to t, to at least ten digits.
 func decayed(beta, t float64) (left, spent float64) {
 	x := beta * t
 	left = math.Exp(-x)
@@ -266,9 +267,9 @@ func decayed(beta, t float64) (left, spent float64) {
 	return left, (1 - left) / beta
 }
 
-// sharesOf are the probabilities of the marks of an event that comes after a and until b: the integrals of
-// λₘ(t) exp(−Λ(t)), divided by their sum. What comes with a probability below e⁻⁴⁰ after a is left out. They are valid
-// until the next call.
+// sharesOf returns the probabilities of the marks of an event in (a, b]: the integrals of λₘ(t) exp(−Λ(t)),
+// normalised. Times beyond which the survival relative to a is below e⁻⁴⁰ are ignored. The result is valid until the
+// next call.
 func (j *hawkesJoint) sharesOf(a, b float64) []float64 {
 	if j.known && j.a == a && j.b == b {
 		return j.shares
@@ -318,7 +319,7 @@ var gaussPoints, gaussWeights = func() (x, w [16]float64) {
 	return x, w
 }()
 
-// sumToOne divides weights by their sum.
+// sumToOne divides the weights by their sum, in place, and returns them.
 func sumToOne(p []float64) []float64 {
 	total := 0.0
 	for _, v := range p {
@@ -358,10 +359,10 @@ func readHawkes(f *tpp.ModelFile) (tpp.Model, error) {
 	if err := f.Finish(); err != nil {
 		return nil, err
 	}
-	return model(newHawkes(classical{h}, base, excitation, decay, end))
+	return asModel(newHawkes(classical{h}, base, excitation, decay, end))
 }
 
-// Fingerprint is a hash of everything that the model's file says.
+// Fingerprint returns a hash of the model's file.
 func (h *Hawkes) Fingerprint() uint64 { return fileFingerprint(h) }
 
 // MarshalBinary writes the time and the mark of the last event, and the excitations.

@@ -13,11 +13,11 @@ import (
 	"github.com/tppfaas/tppfaas/tpp"
 )
 
-// FitHawkes fits a Hawkes process by maximum likelihood (Ozaki 1979), with analytic gradients and L-BFGS over the
-// logarithms of the parameters, from three rates of decay to begin with. The likelihood takes time proportional to events
-// times marks. A sequence is watched from its TStart or its first event, which is then given, to its last event and, if it
-// has a TEnd, until then. The base intensities are smoothed as if one more event, in equal parts of each mark, had come
-// from them in one more mean gap, the ends as if one more event had been seen. When ctx is done it returns its error.
+// FitHawkes fits a Hawkes process by maximum likelihood (Ozaki 1979), by L-BFGS with analytic gradients over the
+// logarithms of the parameters, starting from three decays. One evaluation takes time proportional to events × marks.
+// A sequence is observed from its TStart, or from its first event, which is then given, to its TEnd or its last event.
+// The base intensities are smoothed as if one more event, in equal parts of each mark, had come from them in one more
+// mean gap; the ends as if one more event had been observed. When ctx is done, it returns the error of ctx.
 func FitHawkes(ctx context.Context, d *tpp.Dataset, opts FitOptions) (*Hawkes, error) {
 	opts = opts.withDefaults()
 	r, err := newRecords(d, &opts)
@@ -44,7 +44,7 @@ func FitHawkes(ctx context.Context, d *tpp.Dataset, opts FitOptions) (*Hawkes, e
 	return l.model(newClassical(KindHawkes, d, opts), best)
 }
 
-// trialIterations is how far the search goes from each beginning, before it goes on from the best.
+// trialIterations is the number of iterations from each starting point; the search then continues from the best.
 const trialIterations = 20
 
 // hawkesLikelihood is the likelihood of a dataset as a function of the parameters, in a unit of time in which the mean gap
@@ -59,17 +59,17 @@ type hawkesLikelihood struct {
 	events    int     // that are scored
 	sequences []hawkesSequence
 
-	// The parameters that x stands for; eta and the gradients by pair of marks, beta by slot.
+	// The parameters unpacked from x, with eta = α/β; eta and the gradients by pair of marks, beta by slot.
 	mu, eta, beta, end []float64
 	gradEta, gradBeta  []float64
-	// The state of a walk over one sequence. Past events are added up in slots, by their mark or, where each pair of marks
+	// The state while walking over one sequence. Past events are summed in slots, by their mark or, where each pair of marks
 	// has a decay of its own, by pair: what is left of them, Σ exp(−β(t − tᵢ)), the derivative of that by β, and the time t
 	// of both.
 	left, slope, updated []float64
 	count                []float64 // events by mark
 }
 
-// slot is where the events of mark from are that excite mark to.
+// slot returns the index in left, slope, updated and beta of the events of mark from that excite mark to.
 func (l *hawkesLikelihood) slot(from, to int) int {
 	if l.perPair {
 		return from*l.marks + to
@@ -77,7 +77,7 @@ func (l *hawkesLikelihood) slot(from, to int) int {
 	return from
 }
 
-// eachSlot are the slots of the events of one mark.
+// eachSlot returns the range of slots of the events of one mark.
 func (l *hawkesLikelihood) eachSlot(from int) (begin, end int) {
 	if l.perPair {
 		return from * l.marks, (from + 1) * l.marks
@@ -89,8 +89,8 @@ func (l *hawkesLikelihood) eachSlot(from int) (begin, end int) {
 type hawkesSequence struct {
 	gaps   []float64 // before each event; that of a given one is NaN
 	marks  []int
-	waited float64 // since the last event, until TEnd
-	open   bool
+	waited float64 // time from the last event to TEnd
+	open   bool    // it has a TEnd
 }
 
 func newHawkesLikelihood(d *tpp.Dataset, r *records, opts FitOptions) *hawkesLikelihood {
@@ -136,7 +136,7 @@ func newHawkesLikelihood(d *tpp.Dataset, r *records, opts FitOptions) *hawkesLik
 	return l
 }
 
-// typicalGaps are a short, a middling and a long gap of the data, without repetition.
+// typicalGaps returns the 10 %, 50 % and 90 % quantiles of the gaps, without duplicates.
 func (l *hawkesLikelihood) typicalGaps() []float64 {
 	var gaps []float64
 	for i := range l.sequences {
@@ -151,7 +151,7 @@ func (l *hawkesLikelihood) typicalGaps() []float64 {
 	return slices.Compact([]float64{gaps[n/10], gaps[n/2], gaps[n*9/10]})
 }
 
-// The parts of the vector of parameters.
+// split returns the parts of a vector of parameters or of its gradient. It copies nothing.
 func (l *hawkesLikelihood) split(x []float64) (mu, eta, beta, end []float64) {
 	n, decays := l.marks, 1
 	if l.perPair {
@@ -162,7 +162,7 @@ func (l *hawkesLikelihood) split(x []float64) (mu, eta, beta, end []float64) {
 	return mu, eta, x[:decays], x[decays:]
 }
 
-// size is the number of parameters.
+// size returns the number of parameters.
 func (l *hawkesLikelihood) size() int {
 	n := l.marks + l.marks*l.marks + 1
 	if l.perPair {
@@ -174,7 +174,8 @@ func (l *hawkesLikelihood) size() int {
 	return n
 }
 
-// start is where the search starts: half of the events from the base intensities, half excited, with one rate of decay.
+// start returns the starting point of the search: half of the events from the base intensities, half excited, and one
+// decay.
 func (l *hawkesLikelihood) start(r *records, decay float64) []float64 {
 	x := make([]float64, l.size())
 	mu, eta, beta, end := l.split(x)
@@ -193,14 +194,14 @@ func (l *hawkesLikelihood) start(r *records, decay float64) []float64 {
 	return x
 }
 
-// minimise searches from x by L-BFGS. Where the search ends in rounding, what it has found stands.
+// minimise runs L-BFGS from x. If the line search fails because of rounding, it returns the best point found so far.
 func (l *hawkesLikelihood) minimise(ctx context.Context, x []float64, maxIterations int) ([]float64, float64, error) {
 	gradient := make([]float64, len(x))
 	at := make([]float64, len(x))
 	value, known := 0.0, false
 	both := func(x []float64) {
 		if !known || !slices.Equal(x, at) {
-			value, known = l.negative(x, gradient), true
+			value, known = l.negLogLikelihood(x, gradient), true
 			copy(at, x)
 		}
 	}
@@ -229,8 +230,8 @@ func (l *hawkesLikelihood) minimise(ctx context.Context, x []float64, maxIterati
 	return result.X, result.F, nil
 }
 
-// Outside of these bounds a logarithm of a parameter makes no difference that the data could show: beyond the first, a
-// penalty leads back, and beyond the second, nothing else counts.
+// Bounds of the logarithms of parameters, outside of which the data cannot tell values apart: beyond softBound a
+// quadratic penalty is added, beyond hardBound the value is clamped.
 const (
 	softBound = 20
 	hardBound = 30
@@ -254,8 +255,8 @@ func (l *hawkesLikelihood) unpack(x []float64) {
 	}
 }
 
-// negative is the negative log likelihood per event of the parameters, smoothed, and its gradient.
-func (l *hawkesLikelihood) negative(x, grad []float64) float64 {
+// negLogLikelihood returns the smoothed negLogLikelihood log likelihood per event at x and stores its gradient in grad.
+func (l *hawkesLikelihood) negLogLikelihood(x, grad []float64) float64 {
 	l.unpack(x)
 	clear(grad)
 	gradMu, gradEta, gradBeta, gradEnd := l.split(grad)
@@ -274,7 +275,7 @@ func (l *hawkesLikelihood) negative(x, grad []float64) float64 {
 		sum += l.meanEnd*math.Log(e) + (1-l.meanEnd)*math.Log1p(-e)
 		gradEnd[m] += l.meanEnd - e
 	}
-	// So far gradients are by the parameters, those of ends by the log odds.
+	// Chain rule: so far gradients are with respect to the parameters, those of ends to their log odds.
 	scale := -1 / float64(l.events)
 	for i := range gradMu {
 		gradMu[i] *= l.mu[i]
@@ -299,7 +300,7 @@ func (l *hawkesLikelihood) negative(x, grad []float64) float64 {
 	return value
 }
 
-// touch brings a slot to the time t.
+// touch updates a slot to time t.
 func (l *hawkesLikelihood) touch(slot int, t float64) {
 	if l.left[slot] == 0 {
 		l.slope[slot], l.updated[slot] = 0, t
@@ -313,7 +314,8 @@ func (l *hawkesLikelihood) touch(slot int, t float64) {
 	}
 }
 
-// sequence is the log likelihood of one sequence. It adds its gradient by the parameters, that of ends by their log odds.
+// sequence returns the log likelihood of one sequence and adds its gradient with respect to the parameters, that of
+// ends with respect to their log odds.
 func (l *hawkesLikelihood) sequence(s *hawkesSequence, gradMu, gradEnd []float64) float64 {
 	n := l.marks
 	clear(l.left)
@@ -376,7 +378,7 @@ func (l *hawkesLikelihood) sequence(s *hawkesSequence, gradMu, gradEnd []float64
 	return sum + l.last(s, gradMu, gradEnd)
 }
 
-// last is the log likelihood of what came after the last event: the end, or nothing in the time waited.
+// last returns the log likelihood of what followed the last event: the end, or no event in the time waited.
 func (l *hawkesLikelihood) last(s *hawkesSequence, gradMu, gradEnd []float64) float64 {
 	n := l.marks
 	mark, end := 0, 0.0
@@ -430,7 +432,7 @@ func (l *hawkesLikelihood) last(s *hawkesSequence, gradMu, gradEnd []float64) fl
 	return logS
 }
 
-// model is the process with the parameters x, in the dataset's unit of time.
+// model returns the process with the parameters x, in the dataset's unit of time.
 func (l *hawkesLikelihood) model(c classical, x []float64) (*Hawkes, error) {
 	l.unpack(x)
 	_, _, beta, _ := l.split(x)

@@ -18,7 +18,7 @@ import (
 	"github.com/tppfaas/tppfaas/tpp/internal/tpptest"
 )
 
-// hawkesOf is a Hawkes process of two marks, in a unit of which a tick of the clock is 1e-6.
+// hawkesOf returns a Hawkes process of two marks, in a unit of which a tick of the clock is 1e-6.
 func hawkesOf(t testing.TB, base, excitation, decay, end []float64) *Hawkes {
 	t.Helper()
 	m, err := newHawkes(classical{tpp.ModelHeader{
@@ -30,8 +30,8 @@ func hawkesOf(t testing.TB, base, excitation, decay, end []float64) *Hawkes {
 	return m
 }
 
-// simulateHawkes draws sequences by Ogata's thinning (1981), which shares nothing with the model's own arithmetic. Every
-// other sequence is watched to its end, if there are ends; the rest until the horizon, whether they are over or not.
+// simulateHawkes draws sequences by Ogata's thinning (1981), independently of the model's code. If there are ends,
+// every second sequence is complete; the others are observed until the horizon, whether they are over or not.
 func simulateHawkes(h *Hawkes, seed uint64, n int, horizon float64) *tpp.Dataset {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	d := &tpp.Dataset{MarkNames: []string{"a", "b"}}
@@ -79,6 +79,7 @@ var twoMarks = struct{ base, excitation, shared, perPair []float64 }{
 	[]float64{0.3, 0.1}, []float64{0.5, 1.2, 0.1, 0.4}, []float64{2}, []float64{2, 4, 1, 3},
 }
 
+// TestFitHawkesFindsTheTruth checks that the parameters of a simulated process are recovered, with at least its likelihood.
 func TestFitHawkesFindsTheTruth(t *testing.T) {
 	truth := hawkesOf(t, twoMarks.base, twoMarks.excitation, twoMarks.shared, []float64{0.01, 0.03})
 	d := simulateHawkes(truth, 1, 200, 200)
@@ -121,14 +122,15 @@ func TestFitHawkesFindsTheTruth(t *testing.T) {
 			eta[i] = math.Log(h.excitation[i] / h.decay[0])
 		}
 		beta[0] = math.Log(h.decay[0] * l.scale)
-		return -l.negative(x, make([]float64, len(x)))
+		return -l.negLogLikelihood(x, make([]float64, len(x)))
 	}
 	if ours, theirs := likelihood(got), likelihood(truth); ours < theirs {
 		t.Errorf("the fitted process has the log likelihood %v, the truth %v", ours, theirs)
 	}
 }
 
-// TestHawkesLikelihoodByDefinition compares with the sum over all pairs of events, and compensators by quadrature.
+// TestHawkesLikelihoodByDefinition checks the NLL against the sum over all pairs of events, with compensators by
+// quadrature.
 func TestHawkesLikelihoodByDefinition(t *testing.T) {
 	for name, decay := range map[string][]float64{"one decay": twoMarks.shared, "a decay for each pair": twoMarks.perPair} {
 		h := hawkesOf(t, twoMarks.base, twoMarks.excitation, decay, []float64{0, 0})
@@ -164,7 +166,8 @@ func TestHawkesLikelihoodByDefinition(t *testing.T) {
 	}
 }
 
-// TestHawkesFitMaximisesWhatEvaluateScores: the likelihood of the fit, without its smoothing and ends, is minus the NLL.
+// TestHawkesFitMaximisesWhatEvaluateScores checks that the objective of the fit, without smoothing and ends, is the
+// NLL of eval.Evaluate.
 func TestHawkesFitMaximisesWhatEvaluateScores(t *testing.T) {
 	for _, perPair := range []bool{false, true} {
 		rng := rand.New(rand.NewPCG(5, 5))
@@ -184,7 +187,7 @@ func TestHawkesFitMaximisesWhatEvaluateScores(t *testing.T) {
 		for i := range x {
 			x[i] += 0.3 * rng.NormFloat64()
 		}
-		want := l.negative(x, make([]float64, len(x)))
+		want := l.negLogLikelihood(x, make([]float64, len(x)))
 		// Without the smoothing, and in the dataset's unit.
 		for _, mu := range l.mu {
 			want += (math.Log(mu)/2 - mu) / float64(l.events)
@@ -201,6 +204,7 @@ func TestHawkesFitMaximisesWhatEvaluateScores(t *testing.T) {
 	}
 }
 
+// TestHawkesGradient checks the gradient against finite differences on random data.
 func TestHawkesGradient(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 2))
@@ -225,8 +229,8 @@ func TestHawkesGradient(t *testing.T) {
 			x[i] += 0.5 * rng.NormFloat64()
 		}
 		got := make([]float64, len(x))
-		l.negative(x, got)
-		want := fd.Gradient(nil, func(x []float64) float64 { return l.negative(x, make([]float64, len(x))) }, x, &fd.Settings{Formula: fd.Central})
+		l.negLogLikelihood(x, got)
+		want := fd.Gradient(nil, func(x []float64) float64 { return l.negLogLikelihood(x, make([]float64, len(x))) }, x, &fd.Settings{Formula: fd.Central})
 		for i := range x {
 			if !within(got[i], want[i], 1e-6*(1+math.Abs(want[i]))) {
 				rt.Errorf("derivative %d of %d is %v, by differences %v", i, len(x), got[i], want[i])
@@ -235,7 +239,7 @@ func TestHawkesGradient(t *testing.T) {
 	})
 }
 
-// TestHawkesMarksCompete: the joint distribution agrees with its marginals and with quadrature that knows nothing of it.
+// TestHawkesMarksCompete checks the joint distribution against its marginals and against quadrature of its density.
 func TestHawkesMarksCompete(t *testing.T) {
 	for name, decay := range map[string][]float64{"one decay": twoMarks.shared, "a decay for each pair": twoMarks.perPair} {
 		h := hawkesOf(t, twoMarks.base, twoMarks.excitation, decay, []float64{0.1, 0.2})
@@ -280,7 +284,8 @@ func TestHawkesMarksCompete(t *testing.T) {
 	}
 }
 
-func TestFitHawkesStopsWhenTold(t *testing.T) {
+// TestFitStopsWhenContextIsDone checks that a fit returns the error of its context.
+func TestFitStopsWhenContextIsDone(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for _, kind := range []Kind{KindHawkes, KindRenewal, KindMarkovRenewal} {
@@ -303,7 +308,7 @@ func BenchmarkHawkesLikelihood(b *testing.B) {
 			x := l.start(r, 1)
 			grad := make([]float64, len(x))
 			for b.Loop() {
-				l.negative(x, grad)
+				l.negLogLikelihood(x, grad)
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*l.events), "ns/event")
 		})

@@ -7,14 +7,14 @@ import (
 	"github.com/tppfaas/tppfaas/tpp"
 )
 
-// kind is a kind of classical model.
+// kind holds how models of one kind are fitted and read.
 type kind struct {
 	name Kind
 	fit  func(ctx context.Context, d *tpp.Dataset, opts FitOptions) (tpp.FileModel, error)
 	read tpp.ModelReader
 }
 
-// kinds are all of them: a new one takes a row here.
+// kinds returns the table of all kinds. A new kind needs a row here.
 func kinds() []kind {
 	return []kind{
 		{KindPoisson, asFileModel(FitPoisson), readPoisson},
@@ -33,7 +33,7 @@ func init() {
 	}
 }
 
-// asFileModel is a fit whose model, nil or not, is returned as a FileModel.
+// asFileModel converts a fit that returns a concrete type to one that returns a FileModel, nil in case of an error.
 func asFileModel[M tpp.FileModel](fit func(context.Context, *tpp.Dataset, FitOptions) (M, error)) func(context.Context, *tpp.Dataset, FitOptions) (tpp.FileModel, error) {
 	return func(ctx context.Context, d *tpp.Dataset, opts FitOptions) (tpp.FileModel, error) {
 		m, err := fit(ctx, d, opts)
@@ -44,7 +44,7 @@ func asFileModel[M tpp.FileModel](fit func(context.Context, *tpp.Dataset, FitOpt
 	}
 }
 
-// Kinds are the kinds that Fit knows.
+// Kinds returns all kinds that Fit accepts.
 func Kinds() []Kind {
 	var names []Kind
 	for _, k := range kinds() {
@@ -53,8 +53,8 @@ func Kinds() []Kind {
 	return names
 }
 
-// Fit fits the classical model of a kind. Done sooner than a recurrent model is trained, and content with less data, they
-// are what that has to beat. When ctx is done Fit returns its error.
+// Fit fits a classical model of the given kind. It returns an error for an unknown kind or a dataset that is not
+// valid; when ctx is done, it returns the error of ctx.
 func Fit(ctx context.Context, kind Kind, d *tpp.Dataset, opts FitOptions) (tpp.FileModel, error) {
 	for _, k := range kinds() {
 		if k.name == kind {
@@ -64,7 +64,7 @@ func Fit(ctx context.Context, kind Kind, d *tpp.Dataset, opts FitOptions) (tpp.F
 	return nil, fmt.Errorf("unknown kind of classical model %q, it is one of %q", kind, Kinds())
 }
 
-// fitLookupBy returns the fit of a table with the key.
+// fitLookupBy returns a function that fits a lookup table with the key.
 func fitLookupBy(key LookupKey) func(context.Context, *tpp.Dataset, FitOptions) (tpp.FileModel, error) {
 	return asFileModel(func(ctx context.Context, d *tpp.Dataset, opts FitOptions) (*Lookup, error) {
 		return FitLookup(ctx, key, d, opts)

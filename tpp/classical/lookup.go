@@ -15,22 +15,22 @@ import (
 	"github.com/tppfaas/tppfaas/tpp/dist"
 )
 
-// LookupKey is what of the history a lookup table keeps.
+// LookupKey is the part of the history by which a lookup table is indexed.
 type LookupKey int
 
 const (
-	// LastMark keeps the mark of the last event.
+	// LastMark is the mark of the last event.
 	LastMark LookupKey = iota
-	// LastThreeMarks keeps the marks of the last three events, in their order.
+	// LastThreeMarks are the marks of the last three events, in order.
 	LastThreeMarks
-	// LastMarkAndSet keeps the mark of the last event and the set of the marks seen.
+	// LastMarkAndSet is the mark of the last event and the set of all marks so far.
 	LastMarkAndSet
 )
 
-// String is the key's name in the kind of a model: mark, marks3 or set.
+// String returns the suffix of the key in the kind of a model: mark, marks3 or set.
 func (k LookupKey) String() string { return [...]string{"mark", "marks3", "set"}[k] }
 
-// marks is how many of the last marks the key keeps.
+// marks returns the number of last marks in the key.
 func (k LookupKey) marks() int {
 	if k == LastThreeMarks {
 		return 3
@@ -38,12 +38,12 @@ func (k LookupKey) marks() int {
 	return 1
 }
 
-// Lookup is a model that counts: for each history, as far as its key keeps it, it predicts the empirical distribution of
-// the gaps and the frequencies of the marks that followed in training, and how often nothing followed. Its median is the
-// median gap, its likeliest mark the commonest successor: the rule that a neural model has to beat. A history that training
-// never saw is looked up by its last mark, and failing that among all events. Marks are smoothed as if each had been seen
-// once more in NumMarks events, so none has probability 0, and the end likewise as if it were one more mark; training data
-// in which every sequence was still running at its TEnd tells nothing about the end, and those that were do not count.
+// Lookup is a lookup table: for each key of the history it predicts the empirical distribution of the gaps, the
+// frequencies of the marks, and the frequency of the end that followed in training. Its median is the median gap, its
+// likeliest mark the most frequent successor. A key that is not in the table falls back to the last mark, and then to
+// all events. The marks are smoothed by one event divided equally among them, so that none has probability 0, and so
+// is the end, as one more outcome. Sequences that were still running at their TEnd do not count as ends; if all were,
+// the end has probability 0. A Lookup is made by FitLookup or read from a file; the zero value is not valid.
 type Lookup struct {
 	classical
 	key    LookupKey
@@ -51,16 +51,17 @@ type Lookup struct {
 	cells  map[string]*lookupCell
 }
 
-// historyCounts are what followed one history, as far as the key keeps it.
+// historyCounts holds what followed the histories with one key.
 type historyCounts struct {
 	marks []int // the last marks, the latest first
 	set   []int // the marks seen, ascending, if the key keeps them
 	gaps  []float64
 	next  []float64 // how often each mark followed
-	ends  float64   // how often nothing did
+	ends  float64   // number of sequences that ended
 }
 
-// lookupCell is what a table predicts after a history. Without gaps, where all sequences ended, it has those of its parent.
+// lookupCell is the prediction for one key. A cell without gaps, where all sequences ended, has the gaps of its
+// parent.
 type lookupCell struct {
 	parent *lookupCell
 	gaps   []float64
@@ -69,7 +70,8 @@ type lookupCell struct {
 	next   tpp.Next
 }
 
-// FitLookup counts a dataset. One without any gap is an error. When ctx is done it returns its error.
+// FitLookup fits a lookup table to a dataset, which must have at least one gap. When ctx is done, it returns the error
+// of ctx.
 func FitLookup(ctx context.Context, key LookupKey, d *tpp.Dataset, opts FitOptions) (*Lookup, error) {
 	opts = opts.withDefaults()
 	if key < LastMark || key > LastMarkAndSet {
@@ -114,7 +116,7 @@ func FitLookup(ctx context.Context, key LookupKey, d *tpp.Dataset, opts FitOptio
 	return newLookup(newClassical(Kind("lookup-"+key.String()), d, opts), key, counts)
 }
 
-// newLookup makes a table of counts, no two of them for one history.
+// newLookup builds the table from counts with distinct keys.
 func newLookup(c classical, key LookupKey, counts []historyCounts) (*Lookup, error) {
 	l := &Lookup{classical: c, key: key, counts: counts, cells: map[string]*lookupCell{}}
 	var levels [lookupLevels][]*lookupCell
@@ -137,7 +139,7 @@ func newLookup(c classical, key LookupKey, counts []historyCounts) (*Lookup, err
 		}
 		knowsEnd = knowsEnd || counts[i].ends > 0
 	}
-	if len(counts) == 0 || len(levels[anything][0].gaps) == 0 {
+	if len(counts) == 0 || len(levels[emptyKey][0].gaps) == 0 {
 		return nil, errors.New("lookup table: the dataset has no gap to count")
 	}
 	for level := lookupLevels - 1; level >= 0; level-- {
@@ -158,10 +160,10 @@ func (c *lookupCell) add(h *historyCounts) {
 	c.ends += h.ends
 }
 
-// finish turns counts into probabilities, after those of the parent.
+// finish converts counts to probabilities. The parent must be finished before.
 func (c *lookupCell) finish(resolution float64, knowsEnd bool) error {
 	n := float64(len(c.gaps))
-	sorts := float64(len(c.marks) + 1)
+	numOutcomes := float64(len(c.marks) + 1)
 	if n == 0 {
 		c.next.CopyFrom(&c.parent.next)
 	} else {
@@ -176,27 +178,27 @@ func (c *lookupCell) finish(resolution float64, knowsEnd bool) error {
 	}
 	c.gaps = nil
 	if knowsEnd {
-		c.next.End = (c.ends + 1/sorts) / (n + c.ends + 1)
+		c.next.End = (c.ends + 1/numOutcomes) / (n + c.ends + 1)
 	}
 	return nil
 }
 
-// NewState is the state before the first event.
+// NewState returns the state before the first event.
 func (l *Lookup) NewState(start float64) tpp.State { return &lookupState{l: l, last: start} }
 
-// The levels of a key, from the whole history that it keeps down to none of it.
+// Levels of a key, from all of it down to none.
 const (
 	wholeKey = iota
 	lastMarkOnly
-	anything
+	emptyKey
 	lookupLevels
 )
 
-// lookupHistory is what any key needs of the events so far.
+// lookupHistory is the part of the history that any key needs.
 type lookupHistory struct {
 	events int
 	last   [3]int // the last marks, the latest first
-	set    []byte // the marks seen, a bit each
+	set    []byte // bit set of the marks so far
 	buf    []byte
 }
 
@@ -209,7 +211,7 @@ func (h *lookupHistory) observe(mark int) {
 	h.events++
 }
 
-// kept is an empty cell for what a key keeps of the history.
+// kept returns empty counts for the key k of the history.
 func (h *lookupHistory) kept(k LookupKey, numMarks int) historyCounts {
 	c := historyCounts{next: make([]float64, numMarks)}
 	c.marks = slices.Clone(h.last[:min(k.marks(), h.events)])
@@ -223,7 +225,7 @@ func (h *lookupHistory) kept(k LookupKey, numMarks int) historyCounts {
 	return c
 }
 
-// history is one that leads to the cell.
+// history returns a history that has the key of the counts.
 func (c *historyCounts) history() *lookupHistory {
 	var h lookupHistory
 	for _, m := range c.set {
@@ -234,10 +236,10 @@ func (c *historyCounts) history() *lookupHistory {
 	return &h
 }
 
-// key is the text under which a table keeps the history. It is valid until the next call.
+// key returns the map key of the history at the level. It is valid until the next call.
 func (h *lookupHistory) key(k LookupKey, level int) []byte {
 	b := append(h.buf[:0], byte(level))
-	if level != anything {
+	if level != emptyKey {
 		marks := 1
 		if level == wholeKey {
 			marks = k.marks()
@@ -270,8 +272,8 @@ func (s *lookupState) Observe(e tpp.Event) error {
 }
 
 func (s *lookupState) Next(now float64) *tpp.Next {
-	c := s.l.cells[string(s.history.key(s.l.key, anything))]
-	for level := range anything {
+	c := s.l.cells[string(s.history.key(s.l.key, emptyKey))]
+	for level := range emptyKey {
 		if known := s.l.cells[string(s.history.key(s.l.key, level))]; known != nil {
 			c = known
 			break
@@ -292,7 +294,7 @@ func (s *lookupState) Clone() tpp.State {
 	return &c
 }
 
-// CopyFrom takes over the history of another state of the same table.
+// CopyFrom copies the history of another state of the same table.
 func (s *lookupState) CopyFrom(src tpp.State) bool {
 	o, ok := src.(*lookupState)
 	if !ok || o.l != s.l {
@@ -304,8 +306,8 @@ func (s *lookupState) CopyFrom(src tpp.State) bool {
 	return true
 }
 
-// Encode writes the table to w. Each gap is written once, in the cell of its whole history, as the
-// nearest float32; where that is not the gap, the tensor gaps_low has what is missing.
+// Encode writes the table to w. Each gap is written once, in its cell, as the nearest float32; if any gap is not a
+// float32, the tensor gaps_low holds the remainders.
 func (l *Lookup) Encode(w io.Writer) error {
 	d := classicalDescription{ModelHeader: l.head}
 	var gaps, low, next, ends []float64
@@ -330,7 +332,7 @@ func (l *Lookup) Encode(w io.Writer) error {
 	return tpp.EncodeModel(w, d, tensors)
 }
 
-// storable is the number nearest to a gap that two float32 add up to.
+// storable returns the number nearest to gap that is the sum of two float32.
 func storable(gap float64) float64 { return round32(gap) + round32(gap-round32(gap)) }
 
 func readLookup(f *tpp.ModelFile) (tpp.Model, error) {
@@ -366,7 +368,7 @@ func readLookup(f *tpp.ModelFile) (tpp.Model, error) {
 			return nil, fmt.Errorf("cell %d: %w", i, err)
 		}
 	}
-	return model(newLookup(classical{h}, LookupKey(key), counts))
+	return asModel(newLookup(classical{h}, LookupKey(key), counts))
 }
 
 func (c *cellDescription) validate(key LookupKey, numMarks int) error {
@@ -396,7 +398,7 @@ func strictlyAscending(values []int) bool {
 	return true
 }
 
-// validate checks that there are as many gaps as marks that came after them.
+// validate returns an error unless all counts are whole and the number of gaps equals the number of marks.
 func (c *historyCounts) validate() error {
 	total := 0.0
 	for _, n := range append([]float64{c.ends}, c.next...) {
@@ -411,7 +413,7 @@ func (c *historyCounts) validate() error {
 	return nil
 }
 
-// Fingerprint is a hash of the key, the names, and what was counted.
+// Fingerprint returns a hash of the key, the mark names and the predictions.
 func (l *Lookup) Fingerprint() uint64 {
 	h := fnv.New64a()
 	fmt.Fprintf(h, "%s %q %d", l.Kind(), l.head.Marks, l.head.NumMarks)

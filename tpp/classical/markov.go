@@ -11,25 +11,25 @@ import (
 	"github.com/tppfaas/tppfaas/tpp/dist"
 )
 
-// MarkovRenewal is a Markov renewal process (semi-Markov process; Pyke 1961) whose states are the marks: the mark that comes
-// next, or the end, depends on the mark of the last event, and the gap on both of them, by a mixture of log-normals for
-// each pair. So the longer nothing comes, the more the marks with long gaps are to be expected.
+// MarkovRenewal is a Markov renewal process (semi-Markov process; Pyke 1961) whose states are the marks: the next
+// mark, or the end, depends on the mark of the last event, and the gap on both marks, with a mixture of log-normals
+// for each pair. The longer no event comes, the likelier are marks with long gaps. A MarkovRenewal is made by
+// FitMarkovRenewal or read from a file; the zero value is not valid.
 type MarkovRenewal struct {
 	rowModel
 	parameters markovRenewalParameters
 }
 
-// markovRenewalParameters are the parameters as a file holds them. Rows are for the mark of the last event, the last one for
-// the first event of a sequence.
+// markovRenewalParameters are the parameters as stored in the file. Rows are indexed by the mark of the last event;
+// the last row is for the first event of a sequence.
 type markovRenewalParameters struct {
 	transition         []float64 // (marks + 1, marks + 1): of each mark to come and, in the last column, the end
 	weights, mu, sigma []float64 // (marks + 1, marks, components); a component that is not there has the weight 0
 	components         int
 }
 
-// FitMarkovRenewal fits a Markov renewal process, each row by the EM algorithm as FitRenewal does. What follows a mark is
-// smoothed as if one more event had been seen that was in equal parts of each mark and the end. When ctx is done it returns
-// its error.
+// FitMarkovRenewal fits a Markov renewal process, each row by EM as in FitRenewal. The outcomes after a mark are
+// smoothed by one event divided equally among the marks and the end. When ctx is done, it returns the error of ctx.
 func FitMarkovRenewal(ctx context.Context, d *tpp.Dataset, opts FitOptions) (*MarkovRenewal, error) {
 	opts = opts.withDefaults()
 	opts.Components = cmp.Or(opts.Components, 4)
@@ -71,7 +71,7 @@ func FitMarkovRenewal(ctx context.Context, d *tpp.Dataset, opts FitOptions) (*Ma
 	return newMarkovRenewal(newClassical(KindMarkovRenewal, d, opts), p)
 }
 
-// rowOf is the row of a table for the mark of the last event.
+// rowOf returns the row of the mark of the last event, or the last row for startRow.
 func rowOf(from, marks int) int {
 	if from == startRow {
 		return marks
@@ -79,7 +79,7 @@ func rowOf(from, marks int) int {
 	return from
 }
 
-// addRow appends what follows one mark.
+// addRow appends the fitted row of one mark.
 func (p *markovRenewalParameters) addRow(g *gapMixtures) {
 	for i := range g.classes {
 		c := &g.classes[i]
@@ -95,7 +95,7 @@ func (p *markovRenewalParameters) addRow(g *gapMixtures) {
 	p.transition = append(p.transition, g.end)
 }
 
-// newMarkovRenewal makes the model of parameters as a file holds them.
+// newMarkovRenewal returns the model with the given parameters, rounded to float32.
 func newMarkovRenewal(c classical, p markovRenewalParameters) (*MarkovRenewal, error) {
 	p = markovRenewalParameters{roundAll32(p.transition), roundAll32(p.weights), roundAll32(p.mu), roundAll32(p.sigma), p.components}
 	m := &MarkovRenewal{rowModel{c, make([]tpp.Next, c.head.NumMarks+1)}, p}
@@ -139,7 +139,8 @@ func (m *MarkovRenewal) prepareRow(row int) error {
 	return nil
 }
 
-// pairMixtures is the Joint of a MarkovRenewal after one mark. The mixture of its mixtures is the distribution of the time.
+// pairMixtures is the Joint after one mark: a mixture of log-normals and a share for each next mark. Their weighted
+// sum is the distribution of the time.
 type pairMixtures struct {
 	of       []dist.LogNormMix // by the mark to come
 	logShare []float64
@@ -180,8 +181,8 @@ func readMarkovRenewal(f *tpp.ModelFile) (tpp.Model, error) {
 	if err := f.Finish(); err != nil {
 		return nil, err
 	}
-	return model(newMarkovRenewal(classical{h}, p))
+	return asModel(newMarkovRenewal(classical{h}, p))
 }
 
-// Fingerprint is a hash of everything that the model's file says.
+// Fingerprint returns a hash of the model's file.
 func (m *MarkovRenewal) Fingerprint() uint64 { return fileFingerprint(m) }

@@ -20,18 +20,18 @@ const (
 	KindLookupSet     Kind = "lookup-set"
 )
 
-// FitOptions says how a classical model is fitted. The zero value is good for times in whole milliseconds: every field
-// left zero takes the default that its comment gives.
+// FitOptions configures a fit. The zero value is for times in whole milliseconds: each field left zero takes the
+// default that its comment gives.
 type FitOptions struct {
-	// TimeUnit names the unit of all times (default ms).
+	// TimeUnit is the name of the unit of all times (default ms).
 	TimeUnit string
-	// Resolution is the tick of the clock that took the times (default 1). A gap is known up to half a tick, and no gap
-	// is taken to be shorter than that.
+	// Resolution is the tick of the clock that measured the times (default 1). Gaps are known to within half a tick,
+	// and none is taken to be shorter than that.
 	Resolution float64
 	// Components is the largest number of log-normal components of a gap's distribution (default 16 for a Renewal, 4 for
 	// each pair of marks of a MarkovRenewal). There is at most one for every 20 gaps.
 	Components int
-	// DecayPerPair gives a Hawkes process a rate of decay for each pair of marks. Without, all pairs share one.
+	// DecayPerPair gives a Hawkes process a rate of decay for each pair of marks. By default all pairs share one.
 	DecayPerPair bool
 	// MaxIterations limits the iterations of a fit (default 500).
 	MaxIterations int
@@ -56,5 +56,5 @@ func (o *FitOptions) validate() error {
 	return nil
 }
 
-// maxComponents is the largest number of components that a fit or a file may ask for.
+// maxComponents limits the number of components in options and files.
 const maxComponents = 1 << 16

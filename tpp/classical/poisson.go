@@ -10,10 +10,11 @@ import (
 	"github.com/tppfaas/tppfaas/tpp/dist"
 )
 
-// Poisson is a marked homogeneous Poisson process that may end: after each event the sequence is over with one
-// probability, otherwise the next event comes after an exponential time, with marks in fixed proportions. Time, mark and
-// end are independent of each other and of the past. Without ends (all sequences with a TEnd) it is the Poisson process
-// of the textbooks, whose rate is events over time watched.
+// Poisson is a homogeneous Poisson process with independent marks that may end: after each event the sequence is over
+// with a fixed probability, otherwise the next event comes after an exponential time, with a mark drawn from fixed
+// proportions. Time, mark and end are independent of each other and of the past. If all sequences have a TEnd it is
+// the plain Poisson process, whose rate is the number of events over the observed time. A Poisson is made by
+// FitPoisson or read from a file; the zero value is not valid.
 type Poisson struct {
 	rowModel
 	rate  float64
@@ -21,9 +22,9 @@ type Poisson struct {
 	end   float64
 }
 
-// FitPoisson fits a Poisson process by maximum likelihood: rate = gaps/Σ gap, where a gap counts as at least half a tick
-// of the clock. That a sequence still running at its TEnd may already have been over is taken in by the EM algorithm. The
-// shares of marks and ends are smoothed by one event. When ctx is done it returns its error.
+// FitPoisson fits a Poisson process by maximum likelihood: rate = number of gaps/Σ gap, where a gap counts as at least
+// half a tick of the clock. EM accounts for sequences that were over before their TEnd. The shares of marks and ends
+// are smoothed by one event. When ctx is done, it returns the error of ctx.
 func FitPoisson(ctx context.Context, d *tpp.Dataset, opts FitOptions) (*Poisson, error) {
 	opts = opts.withDefaults()
 	r, err := newRecords(d, &opts)
@@ -70,7 +71,7 @@ func FitPoisson(ctx context.Context, d *tpp.Dataset, opts FitOptions) (*Poisson,
 	return newPoisson(newClassical(KindPoisson, d, opts), rate, r.markShares(), end)
 }
 
-// newPoisson makes the model of parameters as a file holds them.
+// newPoisson returns the model with the given parameters, rounded to float32.
 func newPoisson(c classical, rate float64, marks []float64, end float64) (*Poisson, error) {
 	m := &Poisson{rowModel{classical: c}, round32(rate), roundAll32(marks), round32(end)}
 	time := dist.Exponential{Rate: m.rate}
@@ -82,7 +83,7 @@ func newPoisson(c classical, rate float64, marks []float64, end float64) (*Poiss
 	return m, err
 }
 
-// Rate is the rate of events as long as the sequence is not over, per time unit.
+// Rate returns the rate of events while the sequence is not over, per time unit.
 func (m *Poisson) Rate() float64 { return m.rate }
 
 // Encode writes the model to w.
@@ -98,8 +99,8 @@ func readPoisson(f *tpp.ModelFile) (tpp.Model, error) {
 	if err := f.Finish(); err != nil {
 		return nil, err
 	}
-	return model(newPoisson(classical{h}, rate, marks, end))
+	return asModel(newPoisson(classical{h}, rate, marks, end))
 }
 
-// Fingerprint is a hash of everything that the model's file says.
+// Fingerprint returns a hash of the model's file.
 func (m *Poisson) Fingerprint() uint64 { return fileFingerprint(m) }

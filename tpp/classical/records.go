@@ -6,31 +6,32 @@ import (
 	"github.com/tppfaas/tppfaas/tpp"
 )
 
-// startRow stands for the mark of the last event where there is none yet; in tables it has the row behind the marks.
+// startRow is used as the mark of the last event before the first event. In tables its row follows those of the marks.
 const startRow = -1
 
-// records are a dataset as the classical models see it: each event by the mark of the one before.
+// records holds the gaps of a dataset with the marks before and after them, the ends and the censored gaps.
 type records struct {
 	numMarks int
 	gaps     []gapRecord
 	ends     []int // complete sequences by the mark of their last event
 	open     []openRecord
-	complete bool // there are complete sequences, from which ends can be learned
+	complete bool // there are complete sequences, so ends can be estimated
 }
 
-// gapRecord is a scored event.
+// gapRecord is a scored event: its gap, and the marks of the event before (or startRow) and of the event.
 type gapRecord struct {
 	from, to int
 	gap      float64
 }
 
-// openRecord is a sequence that was still running when one stopped looking: nothing came for the time waited.
+// openRecord is a sequence with a TEnd: no event came in the time waited after its last event.
 type openRecord struct {
 	from   int // startRow if nothing came in the whole window
 	waited float64
 }
 
-// newRecords checks options and dataset.
+// newRecords returns the records of a dataset. It returns an error if options or dataset are not valid or if there is
+// no event to score.
 func newRecords(d *tpp.Dataset, opts *FitOptions) (*records, error) {
 	if err := opts.validate(); err != nil {
 		return nil, err
@@ -61,7 +62,7 @@ func newRecords(d *tpp.Dataset, opts *FitOptions) (*records, error) {
 	return r, nil
 }
 
-// numEnds is the number of complete sequences.
+// numEnds returns the number of complete sequences.
 func (r *records) numEnds() int {
 	n := 0
 	for _, e := range r.ends {
@@ -70,8 +71,8 @@ func (r *records) numEnds() int {
 	return n
 }
 
-// markShares are the shares of the marks among the scored events, as if one more had come that had 1/NumMarks of each:
-// none is impossible.
+// markShares returns the shares of the marks among the scored events, smoothed by one event divided equally among the
+// marks.
 func (r *records) markShares() []float64 {
 	p := make([]float64, r.numMarks)
 	for _, g := range r.gaps {

@@ -11,23 +11,24 @@ import (
 )
 
 // Renewal is a renewal process that may end: gaps are independent draws from one mixture of log-normals, marks are
-// independent draws in fixed proportions, and after each event the sequence is over with one probability. What it does
-// not know is which mark came last: MarkovRenewal does.
+// independent draws from fixed proportions, and after each event the sequence is over with a fixed probability. The
+// last mark has no influence; see MarkovRenewal. A Renewal is made by FitRenewal or read from a file; the zero value
+// is not valid.
 type Renewal struct {
 	rowModel
 	mix        *dist.LogNormMix
 	parameters renewalParameters
 }
 
-// renewalParameters are the parameters as a file holds them.
+// renewalParameters are the parameters as stored in the file.
 type renewalParameters struct {
 	weights, mu, sigma []float64 // of the components
 	marks              []float64
 	end                float64
 }
 
-// FitRenewal fits a renewal process by the EM algorithm, with the gaps at the clock's resolution and the gap in which a
-// sequence was still running at its TEnd taken as longer than that, or the end. When ctx is done it returns its error.
+// FitRenewal fits a renewal process by EM. Gaps count at the clock's resolution; the gap after the last event of a
+// sequence with a TEnd is right-censored, unless the sequence was over. When ctx is done, it returns the error of ctx.
 func FitRenewal(ctx context.Context, d *tpp.Dataset, opts FitOptions) (*Renewal, error) {
 	opts = opts.withDefaults()
 	opts.Components = cmp.Or(opts.Components, 16)
@@ -60,7 +61,7 @@ func FitRenewal(ctx context.Context, d *tpp.Dataset, opts FitOptions) (*Renewal,
 	return newRenewal(newClassical(KindRenewal, d, opts), p)
 }
 
-// newRenewal makes the model of parameters as a file holds them.
+// newRenewal returns the model with the given parameters, rounded to float32.
 func newRenewal(c classical, p renewalParameters) (*Renewal, error) {
 	p = renewalParameters{roundAll32(p.weights), roundAll32(p.mu), roundAll32(p.sigma), roundAll32(p.marks), round32(p.end)}
 	mix, err := logNormalOf(p.weights, p.mu, p.sigma)
@@ -94,8 +95,8 @@ func readRenewal(f *tpp.ModelFile) (tpp.Model, error) {
 	if err := f.Finish(); err != nil {
 		return nil, err
 	}
-	return model(newRenewal(classical{h}, p))
+	return asModel(newRenewal(classical{h}, p))
 }
 
-// Fingerprint is a hash of everything that the model's file says.
+// Fingerprint returns a hash of the model's file.
 func (m *Renewal) Fingerprint() uint64 { return fileFingerprint(m) }

@@ -10,18 +10,18 @@ import (
 	"github.com/tppfaas/tppfaas/tpp/dist"
 )
 
-// rowModel is what models share whose next event depends on nothing but the mark of the last one.
+// rowModel is the common part of models whose next event depends only on the mark of the last one.
 type rowModel struct {
 	classical
 	rows []tpp.Next // as in rowState
 }
 
-// NewState is the state before the first event.
+// NewState returns the state before the first event.
 func (m *rowModel) NewState(start float64) tpp.State {
 	return &rowState{rows: m.rows, row: len(m.rows) - 1, last: start}
 }
 
-// rowState is the state of a model whose next event depends on nothing but the mark of the last one.
+// rowState is the state of a rowModel.
 type rowState struct {
 	rows []tpp.Next // by the mark of the last event; the last row is for the first event
 	row  int
@@ -44,7 +44,7 @@ func (s *rowState) Next(now float64) *tpp.Next {
 
 func (s *rowState) Clone() tpp.State { return &rowState{rows: s.rows, row: s.row, last: s.last} }
 
-// CopyFrom takes over the history of another state of the same model.
+// CopyFrom copies the history of another state of the same model.
 func (s *rowState) CopyFrom(src tpp.State) bool {
 	o, ok := src.(*rowState)
 	if !ok || &o.rows[0] != &s.rows[0] {
@@ -85,8 +85,8 @@ func readLastTime(data []byte, size int) (last float64, rest []byte, err error) 
 	return last, data[8:], nil
 }
 
-// independentRows are the rows of a model whose times, marks and ends are independent of each other and of the past. The
-// sequence is not over before its first event.
+// independentRows returns the rows of a model whose times, marks and ends are independent of each other and of the
+// past. Before the first event the probability of the end is 0.
 func independentRows(c classical, time dist.Distribution, marks []float64, end float64) ([]tpp.Next, error) {
 	if err := checkEnd(end); err != nil {
 		return nil, err

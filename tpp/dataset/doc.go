@@ -1,21 +1,28 @@
-// Package dataset reads and writes sequences of events: JSON documents, JSON lines and CSV, gzipped or not, as a whole or one
-// sequence at a time.
+// Package dataset reads and writes event sequences as JSON documents, JSON lines or CSV, each gzipped or not.
 //
 //	data, err := dataset.ReadFile("traces.json.gz")
-//	…
+//	if err != nil {
+//		return err
+//	}
 //	err = dataset.WriteFile("traces.csv", data)
 //
-// Files that do not fit into memory are streamed:
+// Reading recognises the format by the content, writing by the ending of the name; see [Format]. [ReadOptions] sets the
+// unit and the resolution of the times, the names of the marks, and the columns of a CSV file. Times are in milliseconds
+// once read.
 //
-//	r, err := dataset.OpenSequences("huge.jsonl", dataset.ReadOptions{})
+// A file that does not fit into memory is read one sequence at a time:
+//
+//	r, err := dataset.OpenSequences("log.csv", dataset.ReadOptions{Unit: "s", TimeColumn: "when"})
 //	if err != nil {
 //		return err
 //	}
 //	defer r.Close()
 //	for s, err := range r.All(ctx) {
-//		…
+//		if err != nil {
+//			return err // names the file, the sequence or line, and the reason
+//		}
+//		summary.Add(s)
 //	}
 //
-// [Format] describes the formats, which reading tells apart by content and writing by the ending of the name. [ReadOptions] says
-// how CSV columns are found and what unit times have. A [Summary] counts what is in a dataset, in memory that does not grow with it.
+// [SequenceWriter] writes one sequence at a time, and [Summary] counts and measures what it is given.
 package dataset

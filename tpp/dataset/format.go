@@ -19,8 +19,8 @@ const (
 	FormatCSV Format = "csv"
 )
 
-// FormatOf returns the format that the ending of a file's name asks for, .gz aside: .jsonl or .ndjson, .csv, and for
-// everything else JSON.
+// FormatOf returns the format for the ending of a file's name, .gz aside: FormatJSONLines for .jsonl and .ndjson,
+// FormatCSV for .csv, and FormatJSON for everything else.
 func FormatOf(path string) Format {
 	name := strings.ToLower(strings.TrimSuffix(path, ".gz"))
 	switch {

@@ -21,7 +21,7 @@ func ReadFile(path string) (*tpp.Dataset, error) {
 	return ReadFileWith(path, ReadOptions{})
 }
 
-// ReadFileWith is like ReadFile, with options.
+// ReadFileWith reads a dataset as ReadFile does, with options.
 func ReadFileWith(path string, opts ReadOptions) (*tpp.Dataset, error) {
 	r, err := OpenSequences(path, opts)
 	if err != nil {
@@ -31,7 +31,7 @@ func ReadFileWith(path string, opts ReadOptions) (*tpp.Dataset, error) {
 	return r.ReadAll(context.Background())
 }
 
-// ReadDataset reads a dataset as ReadFile does.
+// Read reads a dataset of any [Format] from r, gzipped or not. The error names the sequence or line, and the reason.
 func Read(r io.Reader) (*tpp.Dataset, error) {
 	sr, err := NewSequenceReader(r, ReadOptions{})
 	if err != nil {
@@ -76,7 +76,7 @@ func NewSequenceReader(r io.Reader, opts ReadOptions) (*SequenceReader, error) {
 	return s, nil
 }
 
-// begin finds out what the file is.
+// begin detects compression and format from the first bytes, and sets up the source.
 func (r *SequenceReader) begin() error {
 	br := bufio.NewReaderSize(&contextReader{r}, 1<<16)
 	head, err := br.Peek(2)

@@ -78,15 +78,15 @@ func wholeGzip(err error) error {
 	return err
 }
 
-// Format returns the format that the file has.
+// Format returns the format of the file.
 func (r *SequenceReader) Format() Format { return r.format }
 
 // Gzipped reports whether the file is compressed.
 func (r *SequenceReader) Gzipped() bool { return r.gzipped }
 
-// MarkNames names the marks of the sequences read so far by their numbers, and is empty for an unmarked file. Of
-// ReadOptions.MarkNames it is a copy; of a document it has all names from the first sequence on; otherwise names are
-// added as they appear.
+// MarkNames returns the names of the marks of the sequences read so far, by their numbers; it is empty for an unmarked
+// file. With ReadOptions.MarkNames it returns a copy of those. For a JSON document it returns all names once the first
+// sequence has been read; for other formats names are added as they appear.
 func (r *SequenceReader) MarkNames() []string { return slices.Clone(r.marks.names) }
 
 // All yields the sequences that have not been read yet, each with memory of its own and checked as by

@@ -144,8 +144,8 @@ func (c *CovariateSummary) add(values []float64) {
 	}
 }
 
-// GapQuantile returns the smallest gap that at least the share p of the gaps do not exceed, 0 ≤ p ≤ 1; NaN if there is no
-// gap. It is exact for up to [Summary.GapSample] gaps, and that of a uniform sample beyond.
+// GapQuantile returns the p-quantile of the gaps, 0 ≤ p ≤ 1: the smallest gap that at least a fraction p of the gaps do
+// not exceed. It returns NaN without gaps. It is exact for up to 2^20 gaps; beyond, it is the quantile of a uniform sample.
 func (m *Summary) GapQuantile(p float64) float64 {
 	if len(m.sample) == 0 || !(p >= 0 && p <= 1) {
 		return math.NaN()
@@ -163,5 +163,5 @@ func (m *Summary) GapQuantile(p float64) float64 {
 	return m.sample[max(int(math.Ceil(p*float64(len(m.sample))))-1, 0)]
 }
 
-// GapSample returns how many gaps the quantiles come from: all of them, or a sample of 2^20.
+// GapSample returns the number of gaps that the quantiles are computed from: all of them, or a sample of 2^20.
 func (m *Summary) GapSample() int { return len(m.sample) }

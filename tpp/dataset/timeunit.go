@@ -35,7 +35,7 @@ func ParseTimeUnit(text string) (string, error) {
 	return "", fmt.Errorf("the unit of time is %q, it must be one of %s", text, strings.Join(TimeUnits(), ", "))
 }
 
-// TimeUnits returns the units that [ReadOptions] knows: ns, us, ms, s, min, h and d.
+// TimeUnits returns the units that [ReadOptions] accepts: ns, us, ms, s, min, h and d.
 func TimeUnits() []string {
 	var names []string
 	for _, u := range timeUnits {

@@ -7,26 +7,26 @@ import (
 	"math/rand/v2"
 )
 
-// Conditional is the distribution of the time that remains, τ − Elapsed given τ > Elapsed: of how much longer to wait
-// when nothing has come so far,
+// Conditional is the distribution of the remaining time τ − Elapsed given τ > Elapsed,
 //
 //	S(t | Elapsed) = S(Elapsed + t)/S(Elapsed).
 //
-// It is computed from logarithms and from the probabilities of intervals, and stays correct where S(Elapsed)
-// underflows. Where Dist has a method MeanResidual(elapsed, h), E[min(τ − elapsed, h) | τ > elapsed], means come from there. With Elapsed 0 it is Dist itself, mass at 0 included.
+// It is computed from logarithms and from probabilities of intervals, and stays correct where S(Elapsed) underflows. If Dist
+// has a method MeanResidual(elapsed, h), E[min(τ − elapsed, h) | τ > elapsed], means are computed by it. With Elapsed 0 it is
+// Dist itself, including its mass at 0.
 //
-// Where Dist rules out that nothing came until Elapsed (a Point that has passed), the event is overdue and taken to be
-// due at once: all mass at 0. Times are sums Elapsed + t in float64, so that t is resolved to about 1e-16 Elapsed.
+// If S(Elapsed) is 0 (for example a Point that has passed), the event is overdue and all mass is at 0. Times are sums
+// Elapsed + t in float64, so t is resolved to about 1e-16 Elapsed. The zero value is not valid: Dist must be set.
 type Conditional struct {
 	// Dist is the distribution of τ from its beginning.
 	Dist Distribution
-	// Elapsed is how much time has passed without the event, finite and ≥ 0.
+	// Elapsed is the time that has passed without the event, finite and ≥ 0.
 	Elapsed float64
-	// Src is the source of Rand. Nil stands for the global source.
+	// Src is the source of Rand; nil means the global source.
 	Src rand.Source
 }
 
-// tailQuantiler is a Distribution that inverts its survival function on the logarithmic scale itself.
+// tailQuantiler is a Distribution that inverts its log survival function.
 type tailQuantiler interface {
 	Distribution
 	QuantileLogSurvival(logS float64) float64
@@ -35,7 +35,7 @@ type tailQuantiler interface {
 // HasDensity reports whether Dist has a density.
 func (c Conditional) HasDensity() bool { return HasDensity(c.Dist) }
 
-// Validate reports a missing distribution or an elapsed time that is not valid.
+// Validate returns an error if Dist is nil or Elapsed is not valid.
 func (c Conditional) Validate() error {
 	if c.Dist == nil {
 		return errors.New("conditional distribution: no distribution")
@@ -46,10 +46,10 @@ func (c Conditional) Validate() error {
 	return nil
 }
 
-// Total is the distribution of τ itself given τ > Elapsed.
+// Total returns the distribution of τ itself given τ > Elapsed.
 func (c Conditional) Total() Shifted { return Shifted{Dist: c, Offset: c.Elapsed} }
 
-// logReached is log P(τ > Elapsed), 0 where nothing is known yet.
+// logReached returns log S(Elapsed); 0 if Elapsed is 0.
 func (c *Conditional) logReached() float64 {
 	if c.Elapsed == 0 {
 		return 0
@@ -57,10 +57,10 @@ func (c *Conditional) logReached() float64 {
 	return c.Dist.LogSurvival(c.Elapsed)
 }
 
-// Prob is the probability density of the remaining time.
+// Prob returns the probability density of the remaining time.
 func (c Conditional) Prob(t float64) float64 { return math.Exp(c.LogProb(t)) }
 
-// LogProb is log f(Elapsed + t) − log S(Elapsed).
+// LogProb returns log f(Elapsed + t) − log S(Elapsed).
 func (c Conditional) LogProb(t float64) float64 {
 	reached := c.logReached()
 	switch {
@@ -74,37 +74,37 @@ func (c Conditional) LogProb(t float64) float64 {
 	return c.Dist.LogProb(c.Elapsed+t) - reached
 }
 
-// CDF is P(τ ≤ Elapsed + t | τ > Elapsed): whether the event comes within t from now.
+// CDF returns P(τ ≤ Elapsed + t | τ > Elapsed), the probability that the event comes within t from now.
 func (c Conditional) CDF(t float64) float64 {
 	reached, logS := c.ratio(t)
 	if logS < -math.Ln2 {
 		return -math.Expm1(logS)
 	}
-	return math.Exp(c.near(t, reached))
+	return math.Exp(c.logCDFNear(t, reached))
 }
 
-// LogCDF is log P(Elapsed < τ ≤ Elapsed + t) − log S(Elapsed), or by way of the survival where little of that is left.
+// LogCDF returns log P(Elapsed < τ ≤ Elapsed + t) − log S(Elapsed), computed from the survival where that is small.
 func (c Conditional) LogCDF(t float64) float64 {
 	reached, logS := c.ratio(t)
 	if logS < -math.Ln2 {
 		return log1mExp(logS)
 	}
-	return c.near(t, reached)
+	return c.logCDFNear(t, reached)
 }
 
-// Survival is S(Elapsed + t)/S(Elapsed).
+// Survival returns S(Elapsed + t)/S(Elapsed).
 func (c Conditional) Survival(t float64) float64 { return math.Exp(c.LogSurvival(t)) }
 
-// LogSurvival is log S(Elapsed + t) − log S(Elapsed), by way of the CDF where those nearly agree.
+// LogSurvival returns log S(Elapsed + t) − log S(Elapsed), computed from the CDF where the two are close.
 func (c Conditional) LogSurvival(t float64) float64 {
 	reached, logS := c.ratio(t)
 	if logS < -math.Ln2 {
 		return logS
 	}
-	return log1mExp(c.near(t, reached))
+	return log1mExp(c.logCDFNear(t, reached))
 }
 
-// ratio returns log S(Elapsed), and log S(Elapsed + t) less that, with the digits that the subtraction leaves.
+// ratio returns log S(Elapsed), and log S(Elapsed + t) − log S(Elapsed) by plain subtraction.
 func (c *Conditional) ratio(t float64) (reached, logS float64) {
 	reached = c.logReached()
 	switch {
@@ -118,8 +118,8 @@ func (c *Conditional) ratio(t float64) (reached, logS float64) {
 	return reached, c.Dist.LogSurvival(c.Elapsed+t) - reached
 }
 
-// near is LogCDF where the event is more likely than not to come later than t.
-func (c *Conditional) near(t, reached float64) float64 {
+// logCDFNear returns LogCDF for t before the median, where subtraction of logarithms would cancel.
+func (c *Conditional) logCDFNear(t, reached float64) float64 {
 	switch {
 	case isNaN(t):
 		return t
@@ -129,7 +129,7 @@ func (c *Conditional) near(t, reached float64) float64 {
 	return math.Min(LogInterval(c.Dist, c.Elapsed, c.Elapsed+t)-reached, 0)
 }
 
-// LogInterval is log P(Elapsed + a < τ ≤ Elapsed + b) − log S(Elapsed).
+// LogInterval returns log P(Elapsed + a < τ ≤ Elapsed + b) − log S(Elapsed).
 func (c Conditional) LogInterval(a, b float64) float64 {
 	reached := c.logReached()
 	switch {
@@ -143,7 +143,7 @@ func (c Conditional) LogInterval(a, b float64) float64 {
 	return math.Min(LogInterval(c.Dist, c.Elapsed+a, c.Elapsed+b)-reached, 0)
 }
 
-// Hazard is that of Dist at Elapsed + t: conditioning does not change it.
+// Hazard returns the hazard of Dist at Elapsed + t: conditioning does not change it.
 func (c Conditional) Hazard(t float64) float64 {
 	switch {
 	case isNaN(t):
@@ -156,13 +156,13 @@ func (c Conditional) Hazard(t float64) float64 {
 	return Hazard(c.Dist, c.Elapsed+t)
 }
 
-// Mean is the mean residual life E[τ − Elapsed | τ > Elapsed].
+// Mean returns the mean residual life E[τ − Elapsed | τ > Elapsed].
 func (c Conditional) Mean() float64 { return c.RestrictedMean(math.Inf(1)) }
 
-// Median is Quantile(0.5).
+// Median returns Quantile(0.5).
 func (c Conditional) Median() float64 { return c.Quantile(0.5) }
 
-// Quantile is the smallest remaining time with CDF ≥ p, by Dist's QuantileLogSurvival if it has one, otherwise by
+// Quantile returns the smallest remaining time with CDF ≥ p, by Dist's QuantileLogSurvival if it has one, otherwise by
 // bisection.
 func (c Conditional) Quantile(p float64) float64 {
 	switch {
@@ -176,12 +176,12 @@ func (c Conditional) Quantile(p float64) float64 {
 	if d, ok := c.Dist.(tailQuantiler); ok && p > -1e-7*c.logReached() {
 		return c.quantile(d, math.Log1p(-p))
 	}
-	// Beside log S(Elapsed), log(1 − p) would lose its digits.
+	// Added to log S(Elapsed), log(1 − p) would lose its digits.
 	logP := math.Log(p)
 	return bisect(func(t float64) bool { return c.LogCDF(t) >= logP })
 }
 
-// QuantileLogSurvival is the smallest remaining time with log S(t | Elapsed) ≤ logS.
+// QuantileLogSurvival returns the smallest remaining time with log S(t | Elapsed) ≤ logS.
 func (c Conditional) QuantileLogSurvival(logS float64) float64 {
 	switch {
 	case !(logS <= 0):
@@ -195,7 +195,7 @@ func (c Conditional) QuantileLogSurvival(logS float64) float64 {
 	return bisect(func(t float64) bool { return c.LogSurvival(t) <= logS })
 }
 
-// quantile is the remaining time at which d's survival has fallen by logS.
+// quantile returns the remaining time at which log S has decreased by −logS.
 func (c *Conditional) quantile(d tailQuantiler, logS float64) float64 {
 	reached := c.logReached()
 	if math.IsInf(reached, -1) {
@@ -211,7 +211,7 @@ func (c *Conditional) quantile(d tailQuantiler, logS float64) float64 {
 // Rand draws a remaining time by inversion.
 func (c Conditional) Rand() float64 { return c.QuantileLogSurvival(math.Log(uniform(c.Src))) }
 
-// RestrictedMean is E[min(τ − Elapsed, h) | τ > Elapsed].
+// RestrictedMean returns E[min(τ − Elapsed, h) | τ > Elapsed].
 func (c Conditional) RestrictedMean(h float64) float64 {
 	switch {
 	case h <= 0 || isNaN(h):

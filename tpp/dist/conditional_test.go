@@ -33,7 +33,7 @@ func TestConditionalAgainstReference(t *testing.T) {
 	}
 }
 
-func TestSurvivingOneTimeAfterTheOther(t *testing.T) {
+func TestConditionalOfConditional(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var d complete = logNormMixes().Draw(t, "mixture")
 		if rapid.Bool().Draw(t, "Hawkes") {
@@ -56,7 +56,7 @@ func TestSurvivingOneTimeAfterTheOther(t *testing.T) {
 	})
 }
 
-func TestConditionalOfTheExponentialForgets(t *testing.T) {
+func TestConditionalExponentialIsMemoryless(t *testing.T) {
 	d := Exponential{Rate: 0.1}
 	for _, elapsed := range []float64{0, 1, 50, 1e5} { // at the last, S(elapsed) is exp(−10000)
 		c := Conditional{Dist: d, Elapsed: elapsed}
@@ -72,7 +72,7 @@ func TestConditionalOfTheExponentialForgets(t *testing.T) {
 	}
 }
 
-func TestOverdueIsDueAtOnce(t *testing.T) {
+func TestConditionalOverdue(t *testing.T) {
 	alone, err := NewEmpirical([]float64{10, 20}, 1)
 	if err != nil {
 		t.Fatal(err)
@@ -96,7 +96,7 @@ func TestOverdueIsDueAtOnce(t *testing.T) {
 	}
 }
 
-// anonymous hides what a distribution can do beyond the interface.
+// anonymous hides the optional methods of a distribution.
 type anonymous struct{ Distribution }
 
 func TestConditionalOfAnyDistribution(t *testing.T) {

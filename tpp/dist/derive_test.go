@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestDerivedFunctions compares what is derived from the four methods of a Distribution with the methods that the
-// distributions of this package have.
+// TestDerivedFunctions checks the functions derived from the four methods of a Distribution against the methods of the
+// distributions of this package.
 func TestDerivedFunctions(t *testing.T) {
 	for _, d := range examples(t) {
 		if d.discrete {
@@ -49,6 +49,45 @@ func TestDerivedFunctions(t *testing.T) {
 	}
 }
 
+// uniform10 is the uniform distribution from 0 to 10: its support ends.
+type uniform10 struct{}
+
+func (uniform10) LogProb(t float64) float64 {
+	if t < 0 || t > 10 {
+		return math.Inf(-1)
+	}
+	return -math.Log(10)
+}
+func (uniform10) CDF(t float64) float64           { return math.Min(math.Max(t/10, 0), 1) }
+func (u uniform10) LogSurvival(t float64) float64 { return math.Log1p(-u.CDF(t)) }
+func (uniform10) Quantile(p float64) float64      { return 10 * p }
+
+// TestDerivedFunctionsAfterTheSupport checks that nothing derived is NaN where no probability is left.
+func TestDerivedFunctionsAfterTheSupport(t *testing.T) {
+	inf := math.Inf(1)
+	for name, c := range map[string][2]float64{
+		"LogInterval(12, 13)":   {LogInterval(uniform10{}, 12, 13), -inf},
+		"LogInterval(12, +Inf)": {LogInterval(uniform10{}, 12, inf), -inf},
+		"LogInterval(5, +Inf)":  {LogInterval(uniform10{}, 5, inf), math.Log(0.5)},
+		"LogInterval(4, 12)":    {LogInterval(uniform10{}, 4, 12), math.Log(0.6)},
+		"LogMass(12)":           {LogMass(uniform10{}, 12, 1), -inf},
+		"Hazard(12)":            {Hazard(uniform10{}, 12), inf},
+		"Hazard(5)":             {Hazard(uniform10{}, 5), 0.2},
+		"Mean":                  {Mean(uniform10{}), 5},
+	} {
+		if c[0] != c[1] && !closeTo(c[0], c[1], 1e-9) {
+			t.Errorf("%s is %v, want %v", name, c[0], c[1])
+		}
+	}
+	for _, d := range examples(t) {
+		for _, x := range edgeTimes {
+			if h := Hazard(anonymous{d.complete}, x); !d.discrete && math.IsNaN(h) {
+				t.Errorf("%s: the derived Hazard(%v) is NaN", d.name, x)
+			}
+		}
+	}
+}
+
 func TestDerivedRandFollowsTheDistribution(t *testing.T) {
 	d := anonymous{Exponential{Rate: 0.02}}
 	src, sum := seeded(), 0.0
@@ -61,7 +100,7 @@ func TestDerivedRandFollowsTheDistribution(t *testing.T) {
 	}
 }
 
-// TestPointByValueAndByPointer checks that nothing tells a Point from a pointer to one.
+// TestPointByValueAndByPointer checks that a Point and a pointer to one give the same results.
 func TestPointByValueAndByPointer(t *testing.T) {
 	p := Point{Value: 40}
 	for name, d := range map[string]Distribution{

@@ -2,23 +2,28 @@ package dist
 
 import (
 	"fmt"
+	"go/ast"
+	"go/build"
+	"go/parser"
+	"go/token"
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"gonum.org/v1/gonum/integrate/quad"
 	"pgregory.net/rapid"
 )
 
-// closeTo tells whether got is want up to a relative error of tol, or to what denormals resolve.
+// closeTo reports whether got is want up to a relative error of tol, or to what denormals resolve.
 func closeTo(got, want, tol float64) bool {
 	return got == want || math.Abs(got-want) <= tol*math.Abs(want)+1e-305
 }
 
 func seeded() rand.Source { return rand.NewPCG(1, 2) }
 
-// complete is a Distribution that has all methods which others derive.
+// complete is a Distribution with all methods that the functions of the package otherwise derive.
 type complete interface {
 	Distribution
 	Prob(t float64) float64
@@ -32,7 +37,7 @@ type complete interface {
 	RestrictedMean(h float64) float64
 }
 
-// example is a distribution with what the tests must know of it.
+// example is a distribution with the properties that the tests need.
 type example struct {
 	name string
 	complete
@@ -80,25 +85,55 @@ func examples(t testing.TB) []example {
 	}
 }
 
-// edgeTimes are times at which everything must hold, from before the beginning to the end of float64.
+// TestExamplesAreComplete checks that every distribution of the package is among the examples.
+func TestExamplesAreComplete(t *testing.T) {
+	pkgs, err := build.ImportDir(".", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	declared := map[string]bool{} // types with a method LogProb
+	for _, name := range pkgs.GoFiles {
+		f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range f.Decls {
+			if fn, ok := d.(*ast.FuncDecl); ok && fn.Recv != nil && fn.Name.Name == "LogProb" {
+				typ := fn.Recv.List[0].Type
+				if star, ok := typ.(*ast.StarExpr); ok {
+					typ = star.X
+				}
+				declared[typ.(*ast.Ident).Name] = true
+			}
+		}
+	}
+	for _, d := range examples(t) {
+		delete(declared, strings.TrimPrefix(strings.TrimPrefix(fmt.Sprintf("%T", d.complete), "*"), "dist."))
+	}
+	for name := range declared {
+		t.Errorf("%s is not among the examples, so nothing is checked about it", name)
+	}
+}
+
+// edgeTimes are times at which every property must hold, from below 0 to the end of float64.
 var edgeTimes = []float64{
 	-1, 0, math.SmallestNonzeroFloat64, 1e-300, 1e-9, 0.4, 0.5, 1, 12, 12.5, 13, 13.5, 15, 27, 30, 40, 67, 80, 100, 113,
 	900, 1e3, 5e4, 1e6, 1e9, 1e30, 1e300, math.MaxFloat64, math.Inf(1),
 }
 
-func TestFunctionsAgree(t *testing.T) {
+func TestFunctionsAreConsistent(t *testing.T) {
 	for _, d := range examples(t) {
 		t.Run(d.name, func(t *testing.T) { checkAgreement(t, d, edgeTimes) })
 	}
 }
 
-// reporter is what testing.T and rapid.T have in common.
+// reporter is the common interface of testing.T and rapid.T.
 type reporter interface {
 	Helper()
 	Errorf(format string, args ...any)
 }
 
-// checkAgreement checks everything that must hold between the functions of one distribution, at increasing times.
+// checkAgreement checks that the functions of one distribution are consistent, at increasing times.
 func checkAgreement(t reporter, d complete, times []float64) {
 	t.Helper()
 	before := 0.0
@@ -229,7 +264,7 @@ func TestTailQuantilersInvertLogSurvival(t *testing.T) {
 	}
 }
 
-// integral is ∫ f from a to b by Gauss-Legendre quadrature over short pieces of log time.
+// integral returns ∫ f from a to b by Gauss-Legendre quadrature over short pieces of log time.
 func integral(f func(float64) float64, a, b float64) float64 {
 	const pieces = 400
 	sum, from, ratio := 0.0, math.Log(a), math.Log(b/a)/pieces
@@ -394,7 +429,7 @@ func sortedTimes(t *rapid.T) []float64 {
 	return append(slices.Compact(times), math.Inf(1))
 }
 
-func TestAnyParametersAgree(t *testing.T) {
+func TestFunctionsAreConsistentForAnyParameters(t *testing.T) {
 	t.Run("LogNormMix", rapid.MakeCheck(func(t *rapid.T) {
 		checkAgreement(t, logNormMixes().Draw(t, "mixture"), sortedTimes(t))
 	}))

@@ -1,8 +1,8 @@
-// Package dist holds distributions of the time to the next event: how long until it comes, how likely by when, and what
-// changes once some of that time has passed without it.
+// Package dist provides distributions of the time to the next event, and their conditional distributions given that some time
+// has passed without it.
 //
-// The types are plain structs with the methods of gonum's stat/distuv, and LogCDF, LogSurvival, LogInterval, Hazard
-// and RestrictedMean beside them, accurate where probabilities underflow.
+// The types are plain structs with the methods of gonum's stat/distuv, plus LogCDF, LogSurvival, LogInterval, Hazard
+// and RestrictedMean, accurate where probabilities underflow.
 //
 //	d := &dist.LogNormMix{
 //		LogWeights: []float64{math.Log(0.7), math.Log(0.3)},

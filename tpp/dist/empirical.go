@@ -9,35 +9,33 @@ import (
 	"sort"
 )
 
-// Empirical is the distribution of a sample of times: each has the same probability. It is what a lookup table keeps for
-// each of its keys.
+// Empirical is the empirical distribution of a sample of times, logMixture with a broad background distribution of small weight w,
+// so that times outside of the sample are unlikely but not impossible: F(t) = (1 − w) Fₙ(t) + w B(t). The default background
+// has the sample's median, so the mixture has it too: smoothing changes the likelihood, not the prediction. It is made by
+// NewEmpirical; the zero value is not valid.
 //
-// So that a time which the sample does not hold is unlikely, not impossible, a broad background takes part with a small
-// weight w: F(t) = (1 − w) Fₙ(t) + w B(t). The default background has the sample's median, and so the median of the
-// mixture is the median of the sample: smoothing changes the likelihood, not the prediction.
-//
-// The sample's share is discrete. Where Resolution is > 0, Prob is a density all the same: the probability of a cell of
+// The sample's part is discrete. Where Resolution is > 0, Prob is a density all the same: the probability of a cell of
 // the clock around t, divided by its width. Compare likelihoods by LogMass. Where Resolution is 0, Prob is +Inf at the
 // values of the sample.
 type Empirical struct {
-	// Resolution is the step of the clock that measured the sample, in the unit of time: 1 for whole milliseconds. 0
-	// stands for an ideal clock.
+	// Resolution is the step of the clock that measured the sample, in the unit of time: 1 for whole milliseconds; 0
+	// means an ideal clock.
 	Resolution float64
-	// Background is mixed in. It may be replaced before use, not by nil.
+	// Background is the background distribution B. It may be replaced before use, but not by nil.
 	Background Distribution
 	// BackgroundWeight is the probability of Background, from 0 (the sample alone) to 1. NewEmpirical sets 1/(n+1), as if
 	// one more time had been seen, which was anywhere.
 	BackgroundWeight float64
-	// Src is the source of Rand. Nil stands for the global source.
+	// Src is the source of Rand; nil means the global source.
 	Src rand.Source
 
 	values []float64 // sorted
 	sums   []float64 // sums[i] is the sum of values[:i]
 }
 
-// NewEmpirical returns the distribution of a sample, which it copies: at least one time, all finite and ≥ 0, measured by
-// a clock of the given resolution ≥ 0. Its background is the log-normal distribution that has the sample's median, and
-// the sample's variance of log τ plus one: broader than the sample by a factor of e.
+// NewEmpirical returns the distribution of a sample, which it copies. The sample must have at least one time, all
+// finite and ≥ 0, measured by a clock of the given resolution ≥ 0. The background is the log-normal distribution with
+// the sample's median, and with the sample's variance of log τ plus one.
 func NewEmpirical(sample []float64, resolution float64) (*Empirical, error) {
 	if len(sample) == 0 {
 		return nil, errors.New("empirical distribution: the sample is empty")
@@ -64,7 +62,7 @@ func NewEmpirical(sample []float64, resolution float64) (*Empirical, error) {
 	return e, nil
 }
 
-// defaultBackground is the log-normal distribution of NewEmpirical. A time of 0 counts as half the resolution, or as the
+// defaultBackground returns the log-normal distribution of NewEmpirical. A time of 0 counts as half the resolution, or as the
 // smallest positive time of the sample where there is none.
 func (e *Empirical) defaultBackground() *LogNormMix {
 	floor := e.Resolution / 2
@@ -86,7 +84,7 @@ func (e *Empirical) defaultBackground() *LogNormMix {
 	return &LogNormMix{LogWeights: []float64{0}, Mu: []float64{center}, Sigma: []float64{sigma}}
 }
 
-// Validate reports what is wrong with the background, or that e was not made by NewEmpirical.
+// Validate returns an error if the background or its weight is not valid, or if e was not made by NewEmpirical.
 func (e *Empirical) Validate() error {
 	switch {
 	case len(e.values) == 0:
@@ -99,22 +97,21 @@ func (e *Empirical) Validate() error {
 	return nil
 }
 
-// Len is the size of the sample.
+// Len returns the size of the sample.
 func (e *Empirical) Len() int { return len(e.values) }
 
-// rank is how many times of the sample are ≤ t.
+// rank returns the number of times in the sample that are ≤ t.
 func (e *Empirical) rank(t float64) int {
 	return sort.Search(len(e.values), func(i int) bool { return e.values[i] > t })
 }
 
-// share is the probability of count times of the sample.
+// share returns the probability of count times of the sample: (1 − w) count/n.
 func (e *Empirical) share(count int) float64 {
 	return (1 - e.BackgroundWeight) * float64(count) / float64(len(e.values))
 }
 
-// mixed is the logarithm of the probability of count times of the sample and, with probability exp(background), of the
-// background.
-func (e *Empirical) mixed(count int, background float64) float64 {
+// logMixture returns log(share(count) + w exp(background)), where background is a log probability of the background.
+func (e *Empirical) logMixture(count int, background float64) float64 {
 	if e.BackgroundWeight == 0 {
 		return math.Log(e.share(count))
 	}
@@ -125,10 +122,10 @@ func (e *Empirical) mixed(count int, background float64) float64 {
 	return math.Min(math.Log(e.share(count)+math.Exp(background)), 0)
 }
 
-// Prob is the probability of the clock's cell around t divided by its width.
+// Prob returns the probability of the clock's cell around t divided by its width.
 func (e *Empirical) Prob(t float64) float64 { return math.Exp(e.LogProb(t)) }
 
-// LogProb is the logarithm of Prob.
+// LogProb returns the logarithm of Prob.
 func (e *Empirical) LogProb(t float64) float64 {
 	switch {
 	case isNaN(t):
@@ -151,10 +148,10 @@ func (e *Empirical) LogProb(t float64) float64 {
 	return math.Log(e.BackgroundWeight) + e.Background.LogProb(t)
 }
 
-// CDF is (1 − w) Fₙ(t) + w B(t).
+// CDF returns (1 − w) Fₙ(t) + w B(t).
 func (e *Empirical) CDF(t float64) float64 { return math.Exp(e.LogCDF(t)) }
 
-// LogCDF is log F(t).
+// LogCDF returns log F(t).
 func (e *Empirical) LogCDF(t float64) float64 {
 	switch {
 	case isNaN(t):
@@ -162,13 +159,13 @@ func (e *Empirical) LogCDF(t float64) float64 {
 	case t < 0:
 		return math.Inf(-1)
 	}
-	return e.mixed(e.rank(t), LogCDF(e.Background, t))
+	return e.logMixture(e.rank(t), LogCDF(e.Background, t))
 }
 
-// Survival is 1 − F(t).
+// Survival returns 1 − F(t).
 func (e *Empirical) Survival(t float64) float64 { return math.Exp(e.LogSurvival(t)) }
 
-// LogSurvival is log S(t).
+// LogSurvival returns log S(t).
 func (e *Empirical) LogSurvival(t float64) float64 {
 	switch {
 	case isNaN(t):
@@ -180,10 +177,10 @@ func (e *Empirical) LogSurvival(t float64) float64 {
 	if above == len(e.values) {
 		return log1mExp(e.LogCDF(t)) // S may differ from 1 by less than rounding
 	}
-	return e.mixed(above, e.Background.LogSurvival(t))
+	return e.logMixture(above, e.Background.LogSurvival(t))
 }
 
-// LogInterval is log P(a < τ ≤ b), a ≤ 0 including the zeros of the sample.
+// LogInterval returns log P(a < τ ≤ b), a ≤ 0 including the zeros of the sample.
 func (e *Empirical) LogInterval(a, b float64) float64 {
 	switch {
 	case isNaN(a) || isNaN(b):
@@ -193,10 +190,10 @@ func (e *Empirical) LogInterval(a, b float64) float64 {
 	case b <= a:
 		return math.Inf(-1)
 	}
-	return e.mixed(e.rank(b)-e.rank(a), LogInterval(e.Background, a, b))
+	return e.logMixture(e.rank(b)-e.rank(a), LogInterval(e.Background, a, b))
 }
 
-// Hazard is the probability of the clock's cell around t, given that nothing came before the cell, divided by the
+// Hazard returns the probability of the clock's cell around t, given that nothing came before the cell, divided by the
 // cell's width; at resolution 0, f(t)/S(t).
 func (e *Empirical) Hazard(t float64) float64 {
 	switch {
@@ -215,13 +212,13 @@ func (e *Empirical) Hazard(t float64) float64 {
 	return math.Exp(e.LogProb(t) - logS)
 }
 
-// Mean is the mean of the mixture.
+// Mean returns the mean of the mixture.
 func (e *Empirical) Mean() float64 { return e.RestrictedMean(math.Inf(1)) }
 
-// Median is Quantile(0.5); with the default background, the median of the sample.
+// Median returns Quantile(0.5); with the default background, the median of the sample.
 func (e *Empirical) Median() float64 { return e.Quantile(0.5) }
 
-// Quantile is the smallest t with F(t) ≥ p. Of the sample alone (BackgroundWeight 0) it is the sample quantile that
+// Quantile returns the smallest t with F(t) ≥ p. Of the sample alone (BackgroundWeight 0) it is the sample quantile that
 // averages at steps, definition 2 of Hyndman and Fan (1996): for p = 0.5 the usual median.
 func (e *Empirical) Quantile(p float64) float64 {
 	if !(p >= 0 && p <= 1) {
@@ -230,7 +227,7 @@ func (e *Empirical) Quantile(p float64) float64 {
 	return e.quantile(p, 1-p)
 }
 
-// QuantileLogSurvival is the smallest t with log S(t) ≤ logS.
+// QuantileLogSurvival returns the smallest t with log S(t) ≤ logS.
 func (e *Empirical) QuantileLogSurvival(logS float64) float64 {
 	if !(logS <= 0) {
 		return math.NaN()
@@ -238,7 +235,7 @@ func (e *Empirical) QuantileLogSurvival(logS float64) float64 {
 	return e.quantile(-math.Expm1(logS), math.Exp(logS))
 }
 
-// quantile is the smallest t with F(t) ≥ p, s = 1 − p.
+// quantile returns the smallest t with F(t) ≥ p, s = 1 − p.
 func (e *Empirical) quantile(p, s float64) float64 {
 	switch {
 	case p == 0:
@@ -268,7 +265,7 @@ func (e *Empirical) quantile(p, s float64) float64 {
 	return t
 }
 
-// backgroundQuantile is the quantile of the background, 0 ≤ p ≤ 1 and s = 1 − p up to rounding.
+// backgroundQuantile returns the quantile of the background, 0 ≤ p ≤ 1 and s = 1 − p up to rounding.
 func (e *Empirical) backgroundQuantile(p, s float64) float64 {
 	switch {
 	case p <= 0:
@@ -282,7 +279,7 @@ func (e *Empirical) backgroundQuantile(p, s float64) float64 {
 	return e.Background.Quantile(p)
 }
 
-// sampleQuantile is the quantile of the sample alone.
+// sampleQuantile returns the quantile of the sample alone.
 func (e *Empirical) sampleQuantile(p float64) float64 {
 	n := len(e.values)
 	position := float64(n) * p
@@ -305,7 +302,7 @@ func (e *Empirical) Rand() float64 {
 	return e.quantile(u, 1-u)
 }
 
-// RestrictedMean is E[min(τ, h)] of the mixture.
+// RestrictedMean returns E[min(τ, h)] of the mixture.
 func (e *Empirical) RestrictedMean(h float64) float64 {
 	if h <= 0 || isNaN(h) {
 		return h
@@ -319,7 +316,7 @@ func (e *Empirical) RestrictedMean(h float64) float64 {
 	return mean
 }
 
-// MeanResidual is E[min(τ − elapsed, h) | τ > elapsed] of the mixture; 0 where nothing lies beyond elapsed.
+// MeanResidual returns E[min(τ − elapsed, h) | τ > elapsed] of the mixture; 0 where nothing lies beyond elapsed.
 func (e *Empirical) MeanResidual(elapsed, h float64) float64 {
 	if elapsed == 0 {
 		return e.RestrictedMean(h)

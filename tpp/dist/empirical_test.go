@@ -74,7 +74,7 @@ func TestCellsOfTheClockAddUpToOne(t *testing.T) {
 	}
 }
 
-func TestEmpiricalDensityHoldsTheCell(t *testing.T) {
+func TestEmpiricalDensityIsCellMassOverWidth(t *testing.T) {
 	d := newEmpirical(t, 2, 10, 10, 30)
 	d.BackgroundWeight = 0
 	for _, c := range []struct{ t, want float64 }{{10, 2. / 3 / 2}, {30, 1. / 3 / 2}, {20, 0}, {10.5, 2. / 3 / 2}, {12, 0}} {

@@ -16,7 +16,7 @@ var exp2Bits = func() (table [expSteps]uint64) {
 	return table
 }()
 
-// expNeg is exp(x) for x ≤ 0, to two units in the last place, in half the time of math.Exp: mixtures spend most of their
+// expNeg returns exp(x) for x ≤ 0, to two units in the last place, in half the time of math.Exp: mixtures spend most of their
 // time here. x = k log(2)/64 + r, with a table for k and a polynomial for |r| ≤ log(2)/128 (Tang 1989).
 func expNeg(x float64) float64 {
 	if !(x > -700) { // toward denormals

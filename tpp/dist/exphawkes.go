@@ -20,11 +20,11 @@ type ExpHawkes struct {
 	Alpha []float64
 	// Beta are their rates of decay, per unit of time, finite and ≥ 0. A rate of 0 does not decay.
 	Beta []float64
-	// Src is the source of Rand. Nil stands for the global source.
+	// Src is the source of Rand; nil means the global source.
 	Src rand.Source
 }
 
-// Validate reports the first parameter that is not valid.
+// Validate returns an error that names the first parameter that is not valid.
 func (e ExpHawkes) Validate() error {
 	if len(e.Alpha) != len(e.Beta) {
 		return fmt.Errorf("exponential Hawkes: %d excitations, %d decays", len(e.Alpha), len(e.Beta))
@@ -43,7 +43,7 @@ func (e ExpHawkes) Validate() error {
 	return nil
 }
 
-// times is x·t where a zero takes precedence over an infinity.
+// times returns x·t where a zero takes precedence over an infinity.
 func times(x, t float64) float64 {
 	if x == 0 || t == 0 {
 		return 0
@@ -51,7 +51,7 @@ func times(x, t float64) float64 {
 	return x * t
 }
 
-// intensity is λ(t), t ≥ 0.
+// intensity returns λ(t), t ≥ 0.
 func (e *ExpHawkes) intensity(t float64) float64 {
 	sum := e.Base
 	for i, a := range e.Alpha {
@@ -60,7 +60,7 @@ func (e *ExpHawkes) intensity(t float64) float64 {
 	return math.Min(sum, math.MaxFloat64)
 }
 
-// compensator is ∫ λ from t to t + width.
+// compensator returns ∫ λ from t to t + width.
 func (e *ExpHawkes) compensator(t, width float64) float64 {
 	sum := times(e.Base, width)
 	for i, a := range e.Alpha {
@@ -75,10 +75,10 @@ func (e *ExpHawkes) compensator(t, width float64) float64 {
 	return sum
 }
 
-// Prob is the probability density λ(t) S(t).
+// Prob returns the probability density λ(t) S(t).
 func (e ExpHawkes) Prob(t float64) float64 { return math.Exp(e.LogProb(t)) }
 
-// LogProb is log λ(t) − Λ(t).
+// LogProb returns log λ(t) − Λ(t).
 func (e ExpHawkes) LogProb(t float64) float64 {
 	switch {
 	case isNaN(t):
@@ -89,16 +89,16 @@ func (e ExpHawkes) LogProb(t float64) float64 {
 	return math.Log(e.intensity(t)) - e.compensator(0, t)
 }
 
-// CDF is 1 − exp(−Λ(t)).
+// CDF returns 1 − exp(−Λ(t)).
 func (e ExpHawkes) CDF(t float64) float64 { return -math.Expm1(e.LogSurvival(t)) }
 
-// LogCDF is log F(t).
+// LogCDF returns log F(t).
 func (e ExpHawkes) LogCDF(t float64) float64 { return log1mExp(e.LogSurvival(t)) }
 
-// Survival is exp(−Λ(t)).
+// Survival returns exp(−Λ(t)).
 func (e ExpHawkes) Survival(t float64) float64 { return math.Exp(e.LogSurvival(t)) }
 
-// LogSurvival is −Λ(t).
+// LogSurvival returns −Λ(t).
 func (e ExpHawkes) LogSurvival(t float64) float64 {
 	switch {
 	case isNaN(t):
@@ -109,7 +109,7 @@ func (e ExpHawkes) LogSurvival(t float64) float64 {
 	return -e.compensator(0, t)
 }
 
-// LogInterval is log P(a < τ ≤ b) = −Λ(a) + log(1 − exp(−∫ λ from a to b)).
+// LogInterval returns log P(a < τ ≤ b) = −Λ(a) + log(1 − exp(−∫ λ from a to b)).
 func (e ExpHawkes) LogInterval(a, b float64) float64 {
 	switch {
 	case isNaN(a) || isNaN(b):
@@ -122,7 +122,7 @@ func (e ExpHawkes) LogInterval(a, b float64) float64 {
 	return e.LogSurvival(a) + log1mExp(-e.compensator(a, b-a))
 }
 
-// Hazard is λ(t).
+// Hazard returns λ(t).
 func (e ExpHawkes) Hazard(t float64) float64 {
 	switch {
 	case isNaN(t):
@@ -133,13 +133,13 @@ func (e ExpHawkes) Hazard(t float64) float64 {
 	return e.intensity(t)
 }
 
-// Mean is ∫ S(t) dt by adaptive quadrature, to about 1e-10 relative; +Inf if the event may never come.
+// Mean returns ∫ S(t) dt by adaptive quadrature, to about 1e-10 relative; +Inf if the event may never come.
 func (e ExpHawkes) Mean() float64 { return e.RestrictedMean(math.Inf(1)) }
 
-// Median is Quantile(0.5).
+// Median returns Quantile(0.5).
 func (e ExpHawkes) Median() float64 { return e.Quantile(0.5) }
 
-// Quantile is the t with Λ(t) = −log(1 − p), +Inf if the event comes with a lower probability than p at all.
+// Quantile returns the t with Λ(t) = −log(1 − p), +Inf if the event comes with a lower probability than p at all.
 func (e ExpHawkes) Quantile(p float64) float64 {
 	if !(p >= 0 && p <= 1) {
 		return math.NaN()
@@ -147,7 +147,7 @@ func (e ExpHawkes) Quantile(p float64) float64 {
 	return e.QuantileLogSurvival(math.Log1p(-p))
 }
 
-// QuantileLogSurvival is the t with Λ(t) = −logS.
+// QuantileLogSurvival returns the t with Λ(t) = −logS.
 func (e ExpHawkes) QuantileLogSurvival(logS float64) float64 {
 	target := -logS
 	switch {
@@ -183,7 +183,7 @@ func (e ExpHawkes) QuantileLogSurvival(logS float64) float64 {
 // Rand draws a τ by inversion. It is +Inf if the event never comes.
 func (e ExpHawkes) Rand() float64 { return e.QuantileLogSurvival(math.Log(uniform(e.Src))) }
 
-// RestrictedMean is ∫₀ʰ S(t) dt by adaptive quadrature, to about 1e-10 relative.
+// RestrictedMean returns ∫₀ʰ S(t) dt by adaptive quadrature, to about 1e-10 relative.
 func (e ExpHawkes) RestrictedMean(h float64) float64 {
 	if h <= 0 || isNaN(h) {
 		return h

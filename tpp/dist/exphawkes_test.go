@@ -31,7 +31,7 @@ func TestExpHawkesWithoutExcitationIsExponential(t *testing.T) {
 	}
 }
 
-func TestExpHawkesWaitingIsDecaying(t *testing.T) {
+func TestExpHawkesConditionalIsDecayed(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d := expHawkes().Draw(t, "process")
 		elapsed := math.Exp(rapid.Float64Range(-8, 5).Draw(t, "log elapsed"))

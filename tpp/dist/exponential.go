@@ -6,15 +6,15 @@ import (
 	"math/rand/v2"
 )
 
-// Exponential is the exponential distribution, the gaps of a homogeneous Poisson process: f(t) = Rate exp(−Rate t).
+// Exponential is the exponential distribution, that of the gaps of a homogeneous Poisson process: f(t) = Rate exp(−Rate t).
 type Exponential struct {
 	// Rate is the number of events per unit of time, finite and > 0.
 	Rate float64
-	// Src is the source of Rand. Nil stands for the global source.
+	// Src is the source of Rand; nil means the global source.
 	Src rand.Source
 }
 
-// Validate reports a rate that is not valid.
+// Validate returns an error if Rate is not valid.
 func (e Exponential) Validate() error {
 	if !(e.Rate > 0) || math.IsInf(e.Rate, 1) {
 		return fmt.Errorf("exponential: rate is %v, want a finite number > 0", e.Rate)
@@ -22,10 +22,10 @@ func (e Exponential) Validate() error {
 	return nil
 }
 
-// Prob is the probability density.
+// Prob returns the probability density.
 func (e Exponential) Prob(t float64) float64 { return math.Exp(e.LogProb(t)) }
 
-// LogProb is log Rate − Rate t.
+// LogProb returns log Rate − Rate t.
 func (e Exponential) LogProb(t float64) float64 {
 	if t < 0 {
 		return math.Inf(-1)
@@ -33,7 +33,7 @@ func (e Exponential) LogProb(t float64) float64 {
 	return math.Log(e.Rate) - e.Rate*t
 }
 
-// CDF is 1 − exp(−Rate t).
+// CDF returns 1 − exp(−Rate t).
 func (e Exponential) CDF(t float64) float64 {
 	if t < 0 {
 		return 0
@@ -41,7 +41,7 @@ func (e Exponential) CDF(t float64) float64 {
 	return -math.Expm1(-e.Rate * t)
 }
 
-// LogCDF is log(1 − exp(−Rate t)).
+// LogCDF returns log(1 − exp(−Rate t)).
 func (e Exponential) LogCDF(t float64) float64 {
 	if t <= 0 {
 		return math.Inf(-1)
@@ -49,10 +49,10 @@ func (e Exponential) LogCDF(t float64) float64 {
 	return log1mExp(-e.Rate * t)
 }
 
-// Survival is exp(−Rate t).
+// Survival returns exp(−Rate t).
 func (e Exponential) Survival(t float64) float64 { return math.Exp(e.LogSurvival(t)) }
 
-// LogSurvival is −Rate t.
+// LogSurvival returns −Rate t.
 func (e Exponential) LogSurvival(t float64) float64 {
 	if t <= 0 {
 		return 0
@@ -60,7 +60,7 @@ func (e Exponential) LogSurvival(t float64) float64 {
 	return -e.Rate * t
 }
 
-// LogInterval is log P(a < τ ≤ b) = −Rate a + log(1 − exp(−Rate (b − a))).
+// LogInterval returns log P(a < τ ≤ b) = −Rate a + log(1 − exp(−Rate (b − a))).
 func (e Exponential) LogInterval(a, b float64) float64 {
 	switch {
 	case isNaN(a) || isNaN(b):
@@ -73,7 +73,7 @@ func (e Exponential) LogInterval(a, b float64) float64 {
 	return -e.Rate*a + log1mExp(-e.Rate*(b-a))
 }
 
-// Hazard is Rate.
+// Hazard returns Rate.
 func (e Exponential) Hazard(t float64) float64 {
 	switch {
 	case isNaN(t):
@@ -84,13 +84,13 @@ func (e Exponential) Hazard(t float64) float64 {
 	return e.Rate
 }
 
-// Mean is 1/Rate.
+// Mean returns 1/Rate.
 func (e Exponential) Mean() float64 { return 1 / e.Rate }
 
-// Median is log(2)/Rate.
+// Median returns log(2)/Rate.
 func (e Exponential) Median() float64 { return math.Ln2 / e.Rate }
 
-// Quantile is −log(1 − p)/Rate.
+// Quantile returns −log(1 − p)/Rate.
 func (e Exponential) Quantile(p float64) float64 {
 	if !(p >= 0 && p <= 1) {
 		return math.NaN()
@@ -98,7 +98,7 @@ func (e Exponential) Quantile(p float64) float64 {
 	return e.QuantileLogSurvival(math.Log1p(-p))
 }
 
-// QuantileLogSurvival is −logS/Rate.
+// QuantileLogSurvival returns −logS/Rate.
 func (e Exponential) QuantileLogSurvival(logS float64) float64 {
 	if !(logS <= 0) {
 		return math.NaN()
@@ -109,7 +109,7 @@ func (e Exponential) QuantileLogSurvival(logS float64) float64 {
 // Rand draws a τ by inversion.
 func (e Exponential) Rand() float64 { return e.QuantileLogSurvival(math.Log(uniform(e.Src))) }
 
-// RestrictedMean is (1 − exp(−Rate h))/Rate.
+// RestrictedMean returns (1 − exp(−Rate h))/Rate.
 func (e Exponential) RestrictedMean(h float64) float64 {
 	if h <= 0 {
 		return h
@@ -117,5 +117,5 @@ func (e Exponential) RestrictedMean(h float64) float64 {
 	return -math.Expm1(-e.Rate*h) / e.Rate
 }
 
-// MeanResidual is RestrictedMean(h), whatever has elapsed: the distribution has no memory.
+// MeanResidual returns RestrictedMean(h) for any elapsed time: the distribution has no memory.
 func (e Exponential) MeanResidual(elapsed, h float64) float64 { return e.RestrictedMean(h) }

@@ -22,7 +22,7 @@ const (
 
 func num(x float64) *big.Float { return new(big.Float).SetPrec(prec).SetFloat64(x) }
 
-// sqrtHalfPi is M(0) = √(π/2), with π by Machin's formula π = 16 atan(1/5) − 4 atan(1/239).
+// sqrtHalfPi returns M(0) = √(π/2), with π by Machin's formula π = 16 atan(1/5) − 4 atan(1/239).
 func sqrtHalfPi() *big.Float {
 	atanInverse := func(n float64) *big.Float {
 		sum, power := num(0), new(big.Float).Quo(num(1), num(n))

@@ -22,23 +22,24 @@ type LogNormMix struct {
 	// Mu and Sigma are mean and standard deviation of log τ in each component: τ in the unit of time, natural
 	// logarithm. Sigma is > 0. A change of the unit by a factor c adds log c to every Mu.
 	Mu, Sigma []float64
-	// Src is the source of Rand. Nil stands for the global source.
+	// Src is the source of Rand; nil means the global source.
 	Src rand.Source
 }
 
-// maxStackComponents is up to how many components Quantile keeps their weights on the stack.
+// maxStackComponents is the largest number of components whose weights Quantile keeps on the stack.
 const maxStackComponents = 256
 
-// tiny is where sums of probabilities are taken again in logarithms: above it, terms that underflow are below rounding.
+// tiny is the threshold below which sums of probabilities are recomputed from logarithms. Above it, terms that underflow
+// are smaller than rounding.
 const tiny = 1e-280
 
-// Quantiles are sought between logarithms of times that are just beyond the smallest and the largest float64.
+// Bounds for log quantiles, just beyond the logarithms of the smallest and the largest float64.
 const (
 	minLogTime = -750
 	maxLogTime = 750
 )
 
-// Validate reports the first parameter that is not valid.
+// Validate returns an error that names the first parameter that is not valid.
 func (l LogNormMix) Validate() error {
 	k := len(l.LogWeights)
 	if k == 0 {
@@ -65,7 +66,7 @@ func (l LogNormMix) Validate() error {
 	return nil
 }
 
-// maxLogWeight is the largest log weight. Weights relative to it lie in [0, 1] and add up to at least 1.
+// maxLogWeight returns the largest log weight. Weights relative to it lie in [0, 1] and add up to at least 1.
 func (l *LogNormMix) maxLogWeight() float64 {
 	m := math.Inf(-1)
 	for _, lw := range l.LogWeights {
@@ -76,7 +77,7 @@ func (l *LogNormMix) maxLogWeight() float64 {
 	return m
 }
 
-// logTotalWeight is the logarithm of the sum of the weights.
+// logTotalWeight returns the logarithm of the sum of the weights.
 func (l *LogNormMix) logTotalWeight() float64 {
 	m := l.maxLogWeight()
 	sum := 0.0
@@ -109,7 +110,7 @@ func (l *LogNormMix) tails(x float64) (below, above float64) {
 	return below, above
 }
 
-// logTail is log P(sign·log τ > sign·x) for sign ±1, in logarithms throughout.
+// logTail returns log P(sign·log τ > sign·x) for sign ±1, in logarithms throughout.
 func (l *LogNormMix) logTail(x, sign float64) float64 {
 	sum := newLogSum()
 	for k, lw := range l.LogWeights {
@@ -120,10 +121,10 @@ func (l *LogNormMix) logTail(x, sign float64) float64 {
 	return math.Min(sum.log()-l.logTotalWeight(), 0)
 }
 
-// Prob is the probability density.
+// Prob returns the probability density.
 func (l LogNormMix) Prob(t float64) float64 { return math.Exp(l.LogProb(t)) }
 
-// LogProb is the logarithm of the probability density. At 0 and +Inf it is −Inf.
+// LogProb returns the logarithm of the probability density. At 0 and +Inf it is −Inf.
 func (l LogNormMix) LogProb(t float64) float64 {
 	if isNaN(t) {
 		return t
@@ -159,7 +160,7 @@ func (l LogNormMix) LogProb(t float64) float64 {
 	return sum.log() - l.logTotalWeight() - x - logSqrt2Pi
 }
 
-// CDF is F(t) = Σₖ wₖ Φ((log t − μₖ)/σₖ).
+// CDF returns F(t) = Σₖ wₖ Φ((log t − μₖ)/σₖ).
 func (l LogNormMix) CDF(t float64) float64 {
 	if isNaN(t) {
 		return t
@@ -171,7 +172,7 @@ func (l LogNormMix) CDF(t float64) float64 {
 	return below / (below + above)
 }
 
-// LogCDF is log F(t).
+// LogCDF returns log F(t).
 func (l LogNormMix) LogCDF(t float64) float64 {
 	if isNaN(t) {
 		return t
@@ -181,10 +182,10 @@ func (l LogNormMix) LogCDF(t float64) float64 {
 	}
 	x := math.Log(t)
 	below, above := l.tails(x)
-	return l.logOf(below, above, x, -1)
+	return l.logShare(below, above, x, -1)
 }
 
-// Survival is S(t) = 1 − F(t), without cancellation.
+// Survival returns S(t) = 1 − F(t), without cancellation.
 func (l LogNormMix) Survival(t float64) float64 {
 	if isNaN(t) {
 		return t
@@ -196,7 +197,7 @@ func (l LogNormMix) Survival(t float64) float64 {
 	return above / (below + above)
 }
 
-// LogSurvival is log S(t).
+// LogSurvival returns log S(t).
 func (l LogNormMix) LogSurvival(t float64) float64 {
 	if isNaN(t) {
 		return t
@@ -207,14 +208,15 @@ func (l LogNormMix) LogSurvival(t float64) float64 {
 	return l.logSurvivalAt(math.Log(t))
 }
 
-// logSurvivalAt is log P(log τ > x).
+// logSurvivalAt returns log P(log τ > x).
 func (l *LogNormMix) logSurvivalAt(x float64) float64 {
 	below, above := l.tails(x)
-	return l.logOf(above, below, x, 1)
+	return l.logShare(above, below, x, 1)
 }
 
-// logOf is the logarithm of one tail's share of both; sign tells which tail, should it have to be computed anew.
-func (l *LogNormMix) logOf(tail, rest, x, sign float64) float64 {
+// logShare returns log(tail/(tail + rest)). Where tail underflows it is computed from logarithms; sign tells logTail
+// which tail.
+func (l *LogNormMix) logShare(tail, rest, x, sign float64) float64 {
 	switch {
 	case tail > rest:
 		return math.Log1p(-rest / (tail + rest))
@@ -226,7 +228,7 @@ func (l *LogNormMix) logOf(tail, rest, x, sign float64) float64 {
 	return l.logTail(x, sign)
 }
 
-// Hazard is f(t)/S(t). It tends to 0 at both ends.
+// Hazard returns f(t)/S(t). It tends to 0 at both ends.
 func (l LogNormMix) Hazard(t float64) float64 {
 	if isNaN(t) {
 		return t
@@ -241,7 +243,7 @@ func (l LogNormMix) Hazard(t float64) float64 {
 	return math.Exp(l.LogProb(t) - logS)
 }
 
-// farHazard is the hazard where even the logarithm of S(t) overflows: that of the component with the heaviest tail
+// farHazard returns the hazard where even the logarithm of S(t) overflows: that of the component with the heaviest tail
 // there, z/(σ t) for large z.
 func (l *LogNormMix) farHazard(t float64) float64 {
 	x := math.Log(t)
@@ -254,11 +256,11 @@ func (l *LogNormMix) farHazard(t float64) float64 {
 	return nearest / sigma / t
 }
 
-// Median is Quantile(0.5).
+// Median returns Quantile(0.5).
 func (l LogNormMix) Median() float64 { return l.Quantile(0.5) }
 
-// Quantile is the t with F(t) = p, to about 1e-14 |log t| relative. It is 0 for p = 0 and +Inf for p = 1. Between
-// components that do not overlap F is flat to rounding, and the quantile is some point of that plateau.
+// Quantile returns the t with F(t) = p, to about 1e-14 |log t| relative. It is 0 for p = 0 and +Inf for p = 1. Between
+// components that do not overlap, F is constant to rounding, and the quantile is some point of that interval.
 func (l LogNormMix) Quantile(p float64) float64 {
 	switch {
 	case !(p >= 0 && p <= 1):
@@ -273,7 +275,7 @@ func (l LogNormMix) Quantile(p float64) float64 {
 	return math.Exp(l.logQuantile(-mathext.NormalQuantile(1 - p))) // 1 − p is exact from ½ up
 }
 
-// QuantileLogSurvival is the t with log S(t) = logS ≤ 0, also where S(t) underflows.
+// QuantileLogSurvival returns the t with log S(t) = logS ≤ 0, also where S(t) underflows.
 func (l LogNormMix) QuantileLogSurvival(logS float64) float64 {
 	switch {
 	case !(logS <= 0):
@@ -290,7 +292,7 @@ func (l LogNormMix) QuantileLogSurvival(logS float64) float64 {
 	return math.Exp(l.logTailQuantile(logS))
 }
 
-// logQuantile is the x with P(log τ ≤ x) = Φ(target), for |target| < 38. It solves Φ⁻¹(F(x)) = target, which for one
+// logQuantile returns the x with P(log τ ≤ x) = Φ(target), for |target| < 38. It solves Φ⁻¹(F(x)) = target, which for one
 // component is linear in x, between the smallest and the largest quantile of the components.
 func (l *LogNormMix) logQuantile(target float64) float64 {
 	var stack [maxStackComponents]float64
@@ -359,7 +361,7 @@ func (l *LogNormMix) logQuantile(target float64) float64 {
 	})
 }
 
-// logTailQuantile is the x with log P(log τ > x) = logS far in the tail. It solves √(−2 log S(x)) = √(−2 logS), which
+// logTailQuantile returns the x with log P(log τ > x) = logS far in the tail. It solves √(−2 log S(x)) = √(−2 logS), which
 // far out is nearly linear in x. Components that matter only there may have weights that underflow.
 func (l *LogNormMix) logTailQuantile(logS float64) float64 {
 	z := -normQuantileLog(logS)

@@ -2,7 +2,7 @@ package dist
 
 import "math"
 
-// LogInterval is log P(a < τ ≤ b). Components over which the interval is narrow are integrated by the series of the
+// LogInterval returns log P(a < τ ≤ b). Components over which the interval is narrow are integrated by the series of the
 // normal density around its middle, the others by the difference of the smaller tails.
 func (l LogNormMix) LogInterval(a, b float64) float64 {
 	switch {
@@ -46,7 +46,7 @@ func (l LogNormMix) LogInterval(a, b float64) float64 {
 	return math.Min(sum.log()-l.logTotalWeight(), 0)
 }
 
-// logRatio is log(b/a) for 0 < a < b, accurate where b is close to a.
+// logRatio returns log(b/a) for 0 < a < b, accurate where b is close to a.
 func logRatio(a, b float64) float64 {
 	if r := (b - a) / a; r < 1 {
 		return math.Log1p(r)
@@ -54,7 +54,7 @@ func logRatio(a, b float64) float64 {
 	return math.Log(b) - math.Log(a)
 }
 
-// normCDF is Φ(x).
+// normCDF returns Φ(x).
 func normCDF(x float64) float64 {
 	if x > 0 {
 		return 1 - normTail(x)
@@ -62,10 +62,10 @@ func normCDF(x float64) float64 {
 	return normTail(-x)
 }
 
-// isNarrow tells whether narrowSeries is exact to rounding for z ± h.
+// isNarrow reports whether narrowSeries is exact to rounding for z ± h.
 func isNarrow(z, h float64) bool { return (1+math.Abs(z))*h < 0.1 }
 
-// narrowSeries is (Φ(z+h) − Φ(z−h)) / (2 h φ(z)) = Σₙ He₂ₙ(z) h²ⁿ / (2n+1)!, by Taylor's expansion of φ around z with
+// narrowSeries returns (Φ(z+h) − Φ(z−h)) / (2 h φ(z)) = Σₙ He₂ₙ(z) h²ⁿ / (2n+1)!, by Taylor's expansion of φ around z with
 // Hermite's polynomials.
 func narrowSeries(z, h float64) float64 {
 	sum, term := 1.0, 1.0
@@ -79,7 +79,7 @@ func narrowSeries(z, h float64) float64 {
 	return sum
 }
 
-// logNormInterval is the logarithm of the probability of the interval of ± half around the mean ± d, d ≥ 0, of a normal
+// logNormInterval returns the logarithm of the probability of the interval of ± half around the mean ± d, d ≥ 0, of a normal
 // distribution with standard deviation sigma.
 func logNormInterval(d, half, sigma float64) float64 {
 	if z, h := -d/sigma, half/sigma; isNarrow(z, h) {

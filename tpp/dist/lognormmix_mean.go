@@ -2,7 +2,7 @@ package dist
 
 import "math"
 
-// Mean is E[τ] = Σₖ wₖ exp(μₖ + σₖ²/2). It may be astronomically large, or overflow to +Inf, where the median is
+// Mean returns E[τ] = Σₖ wₖ exp(μₖ + σₖ²/2). It may be astronomically large, or overflow to +Inf, where the median is
 // moderate: predict with Median or RestrictedMean.
 func (l LogNormMix) Mean() float64 {
 	sum := newLogSum()
@@ -14,7 +14,7 @@ func (l LogNormMix) Mean() float64 {
 	return math.Exp(sum.log() - l.logTotalWeight())
 }
 
-// RestrictedMean is E[min(τ, h)], per component the partial expectation below h and h times the survival,
+// RestrictedMean returns E[min(τ, h)], per component the partial expectation below h and h times the survival,
 //
 //	exp(μ + σ²/2) Φ(z − σ) + h (1 − Φ(z)), z = (log h − μ)/σ.
 func (l LogNormMix) RestrictedMean(h float64) float64 {
@@ -39,7 +39,7 @@ func (l LogNormMix) RestrictedMean(h float64) float64 {
 	return math.Min(sum/total, h)
 }
 
-// partialMean is E[τ; τ ≤ h] of one component, z = (log h − μ)/σ. Below z = σ, where exp(σ²/2) may overflow beside a
+// partialMean returns E[τ; τ ≤ h] of one component, z = (log h − μ)/σ. Below z = σ, where exp(σ²/2) may overflow beside a
 // tail that underflows, it is h φ(z) M(σ − z) with Mills' ratio M.
 func partialMean(h, z, mu, sigma float64) float64 {
 	if z >= sigma {

@@ -83,7 +83,7 @@ func TestMoreComponentsThanTheStackHolds(t *testing.T) {
 	}
 }
 
-func TestNothingAllocates(t *testing.T) {
+func TestMethodsDoNotAllocate(t *testing.T) {
 	d := paperMix()
 	var dist complete = d
 	rest := &Conditional{Dist: d, Elapsed: 100}

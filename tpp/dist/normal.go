@@ -33,8 +33,8 @@ var millsTaylor = func() (table [len(millsNodes)][millsDegree + 1]float64) {
 	return table
 }()
 
-// mills is Mills' ratio M(x) = (1 − Φ(x))/φ(x) of the standard normal distribution for x ≥ 0, to rounding. It carries
-// what is left of a tail once φ is taken out, so it neither underflows nor cancels.
+// mills returns Mills' ratio M(x) = (1 − Φ(x))/φ(x) of the standard normal distribution for x ≥ 0, to rounding. It is
+// the tail without the factor φ, so it neither underflows nor cancels.
 func mills(x float64) float64 {
 	if x < millsLast {
 		i := int(x*millsPerOne + 0.5)
@@ -48,7 +48,7 @@ func mills(x float64) float64 {
 	return millsFar(x)
 }
 
-// millsFar is Mills' ratio by its asymptotic series 1/x Σ (−1)ⁿ (2n−1)!!/x²ⁿ (Abramowitz & Stegun 26.2.12), x ≥ 12.
+// millsFar returns Mills' ratio by its asymptotic series 1/x Σ (−1)ⁿ (2n−1)!!/x²ⁿ (Abramowitz & Stegun 26.2.12), x ≥ 12.
 func millsFar(x float64) float64 {
 	u := 1 / (x * x)
 	sum := 1.0
@@ -58,7 +58,7 @@ func millsFar(x float64) float64 {
 	return sum / x
 }
 
-// normTail is 1 − Φ(x) for x ≥ 0.
+// normTail returns 1 − Φ(x) for x ≥ 0.
 func normTail(x float64) float64 {
 	if x > 40 {
 		return 0 // below the smallest float64, and M(∞) times exp(−∞) must not reach the table
@@ -66,7 +66,7 @@ func normTail(x float64) float64 {
 	return expNeg(-0.5*x*x) * mills(x) * (1 / sqrt2Pi)
 }
 
-// logNormCDF is log Φ(x), with full relative accuracy over the whole range.
+// logNormCDF returns log Φ(x), with full relative accuracy over the whole range.
 func logNormCDF(x float64) float64 {
 	if x > 0 {
 		return math.Log1p(-normTail(x))
@@ -74,7 +74,7 @@ func logNormCDF(x float64) float64 {
 	return -0.5*x*x - logSqrt2Pi + math.Log(mills(-x))
 }
 
-// normQuantileLog is the z ≤ 0 with log Φ(z) = logP, for logP ≤ −log 2.
+// normQuantileLog returns the z ≤ 0 with log Φ(z) = logP, for logP ≤ −log 2.
 func normQuantileLog(logP float64) float64 {
 	if logP > -600 {
 		return mathext.NormalQuantile(math.Exp(logP))
@@ -95,7 +95,7 @@ func normQuantileLog(logP float64) float64 {
 	return z
 }
 
-// logSum adds terms that are given by their logarithms. The zero value is not ready: begin with newLogSum.
+// logSum sums terms given by their logarithms. It is made by newLogSum; the zero value is not valid.
 type logSum struct{ max, scaled float64 }
 
 func newLogSum() logSum { return logSum{max: math.Inf(-1)} }
@@ -119,7 +119,7 @@ func (s *logSum) log() float64 {
 	return s.max + math.Log(s.scaled)
 }
 
-// logSubExp is log(exp(x) − exp(y)) for x ≥ y.
+// logSubExp returns log(exp(x) − exp(y)) for x ≥ y.
 func logSubExp(x, y float64) float64 {
 	if math.IsInf(y, -1) {
 		return x
@@ -127,7 +127,7 @@ func logSubExp(x, y float64) float64 {
 	return x + log1mExp(y-x)
 }
 
-// log1mExp is log(1 − exp(x)) for x ≤ 0 (Mächler 2012, Accurately computing log(1 − exp(−|a|))).
+// log1mExp returns log(1 − exp(x)) for x ≤ 0 (Mächler 2012, Accurately computing log(1 − exp(−|a|))).
 func log1mExp(x float64) float64 {
 	if x > -math.Ln2 {
 		return math.Log(-math.Expm1(x))

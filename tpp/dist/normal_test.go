@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// millsBig is Mills' ratio by Laplace's continued fraction 1/(x + 1/(x + 2/(x + 3/(x + …)))) in 200-bit arithmetic.
+// millsBig returns Mills' ratio by Laplace's continued fraction 1/(x + 1/(x + 2/(x + 3/(x + …)))) in 200-bit arithmetic.
 func millsBig(x float64) float64 {
 	num := func(v float64) *big.Float { return new(big.Float).SetPrec(200).SetFloat64(v) }
 	tail := num(x)

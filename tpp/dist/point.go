@@ -5,14 +5,15 @@ import (
 	"math"
 )
 
-// Point puts all mass at one value: the distribution of a model that predicts a single time. It has no density, so that
-// LogProb is +Inf at Value and −Inf elsewhere; score such a model by its error, or by LogMass.
+// Point is the distribution with all mass at one value, for models that predict a single time. It has no density:
+// LogProb is +Inf at Value and −Inf elsewhere. Score such a model by its error or by LogMass. The zero value has all
+// mass at 0.
 type Point struct {
 	// Value is the time, finite and ≥ 0.
 	Value float64
 }
 
-// Validate reports a value that is not valid.
+// Validate returns an error if Value is not valid.
 func (p Point) Validate() error {
 	if !(p.Value >= 0) || math.IsInf(p.Value, 1) {
 		return fmt.Errorf("point distribution: value is %v, want a finite number ≥ 0", p.Value)
@@ -23,7 +24,7 @@ func (p Point) Validate() error {
 // HasDensity returns false.
 func (p Point) HasDensity() bool { return false }
 
-// logIf is log 1 or log 0.
+// logIf returns 0 if certain, otherwise −Inf.
 func logIf(certain bool) float64 {
 	if certain {
 		return 0
@@ -31,10 +32,10 @@ func logIf(certain bool) float64 {
 	return math.Inf(-1)
 }
 
-// Prob is +Inf at Value and 0 elsewhere.
+// Prob returns +Inf at Value and 0 elsewhere.
 func (p Point) Prob(t float64) float64 { return math.Exp(p.LogProb(t)) }
 
-// LogProb is +Inf at Value and −Inf elsewhere.
+// LogProb returns +Inf at Value and −Inf elsewhere.
 func (p Point) LogProb(t float64) float64 {
 	switch {
 	case isNaN(t):
@@ -45,10 +46,10 @@ func (p Point) LogProb(t float64) float64 {
 	return math.Inf(-1)
 }
 
-// CDF is 1 from Value on and 0 before.
+// CDF returns 1 from Value on and 0 before.
 func (p Point) CDF(t float64) float64 { return math.Exp(p.LogCDF(t)) }
 
-// LogCDF is 0 from Value on and −Inf before.
+// LogCDF returns 0 from Value on and −Inf before.
 func (p Point) LogCDF(t float64) float64 {
 	if isNaN(t) {
 		return t
@@ -56,10 +57,10 @@ func (p Point) LogCDF(t float64) float64 {
 	return logIf(t >= p.Value)
 }
 
-// Survival is 1 before Value and 0 from it on.
+// Survival returns 1 before Value and 0 from it on.
 func (p Point) Survival(t float64) float64 { return math.Exp(p.LogSurvival(t)) }
 
-// LogSurvival is 0 before Value and −Inf from it on.
+// LogSurvival returns 0 before Value and −Inf from it on.
 func (p Point) LogSurvival(t float64) float64 {
 	if isNaN(t) {
 		return t
@@ -67,7 +68,7 @@ func (p Point) LogSurvival(t float64) float64 {
 	return logIf(t < p.Value)
 }
 
-// LogInterval is 0 if a < Value ≤ b, or if Value is 0 and a ≤ 0 ≤ b, and −Inf otherwise.
+// LogInterval returns 0 if a < Value ≤ b, or if Value is 0 and a ≤ 0 ≤ b, and −Inf otherwise.
 func (p Point) LogInterval(a, b float64) float64 {
 	if isNaN(a) || isNaN(b) {
 		return math.NaN()
@@ -75,16 +76,16 @@ func (p Point) LogInterval(a, b float64) float64 {
 	return logIf((a < p.Value || a <= 0) && p.Value <= b)
 }
 
-// Hazard is +Inf at Value and 0 elsewhere.
+// Hazard returns +Inf at Value and 0 elsewhere.
 func (p Point) Hazard(t float64) float64 { return p.Prob(t) }
 
-// Mean is Value.
+// Mean returns Value.
 func (p Point) Mean() float64 { return p.Value }
 
-// Median is Value.
+// Median returns Value.
 func (p Point) Median() float64 { return p.Value }
 
-// Quantile is Value for every p > 0, and 0 for p = 0.
+// Quantile returns Value for every p > 0, and 0 for p = 0.
 func (p Point) Quantile(q float64) float64 {
 	switch {
 	case !(q >= 0 && q <= 1):
@@ -95,7 +96,7 @@ func (p Point) Quantile(q float64) float64 {
 	return p.Value
 }
 
-// QuantileLogSurvival is Value for every logS < 0, and 0 for logS = 0.
+// QuantileLogSurvival returns Value for every logS < 0, and 0 for logS = 0.
 func (p Point) QuantileLogSurvival(logS float64) float64 {
 	return p.Quantile(-math.Expm1(logS))
 }
@@ -103,10 +104,10 @@ func (p Point) QuantileLogSurvival(logS float64) float64 {
 // Rand returns Value.
 func (p Point) Rand() float64 { return p.Value }
 
-// RestrictedMean is min(Value, h).
+// RestrictedMean returns min(Value, h).
 func (p Point) RestrictedMean(h float64) float64 { return math.Min(p.Value, h) }
 
-// MeanResidual is min(Value − elapsed, h), or 0 once Value has passed.
+// MeanResidual returns min(Value − elapsed, h), or 0 once Value has passed.
 func (p Point) MeanResidual(elapsed, h float64) float64 {
 	return math.Min(math.Max(p.Value-elapsed, 0), h)
 }

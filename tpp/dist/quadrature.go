@@ -12,7 +12,7 @@ var gaussPoints, gaussWeights = func() (x, w [16]float64) {
 	return x, w
 }()
 
-// gauss is ∫ exp(logS(t)) dt from a to b by one Gauss-Legendre rule.
+// gauss returns ∫ exp(logS(t)) dt from a to b by one Gauss-Legendre rule.
 func gauss(logS func(t float64) float64, a, b float64) float64 {
 	middle, half := a+0.5*(b-a), 0.5*(b-a)
 	sum := 0.0
@@ -22,14 +22,14 @@ func gauss(logS func(t float64) float64, a, b float64) float64 {
 	return half * sum
 }
 
-// refiner integrates by halving until one rule over a piece agrees with two over its halves.
+// refiner integrates adaptively: it halves an interval until the rule on the whole agrees with the sum of both halves.
 type refiner struct {
 	logS     func(t float64) float64
 	tol      float64 // absolute
-	halvings int     // how many are left: noise in logS, or jumps, must not cost for ever
+	halvings int     // remaining; bounds the work where logS is noisy or jumps
 }
 
-// refine is the integral from a to b, given its value by one rule.
+// refine returns the integral from a to b, given its value by one rule on the whole.
 func (r *refiner) refine(a, b, whole float64) float64 {
 	middle := a + 0.5*(b-a)
 	left, right := gauss(r.logS, a, middle), gauss(r.logS, middle, b)
@@ -40,7 +40,7 @@ func (r *refiner) refine(a, b, whole float64) float64 {
 	return r.refine(a, middle, left) + r.refine(middle, b, right)
 }
 
-// integrateSurvival is ∫₀ʰ S(t) dt, 0 < h ≤ +Inf, to a relative error of about tol. The pieces end at quantiles, so that
+// integrateSurvival returns ∫₀ʰ S(t) dt, 0 < h ≤ +Inf, to a relative error of about tol. The pieces end at quantiles, so that
 // S is smooth on the scale of each; what is steeper than that has little area, and refining finds it.
 func integrateSurvival(d Distribution, h, tol float64) float64 {
 	if math.IsInf(h, 1) && !math.IsInf(d.LogSurvival(h), -1) {

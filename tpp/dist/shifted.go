@@ -6,18 +6,18 @@ import (
 	"math"
 )
 
-// Shifted is the distribution of Offset + τ: of when the event comes on a clock that showed Offset when τ began.
+// Shifted is the distribution of Offset + τ. The zero value is not valid: Dist must be set.
 type Shifted struct {
 	// Dist is the distribution of τ.
 	Dist Distribution
-	// Offset is added to it, finite and ≥ 0.
+	// Offset is added to τ; it is finite and ≥ 0.
 	Offset float64
 }
 
 // HasDensity reports whether Dist has a density.
 func (s Shifted) HasDensity() bool { return HasDensity(s.Dist) }
 
-// Validate reports a missing distribution or an offset that is not valid.
+// Validate returns an error if Dist is nil or Offset is not valid.
 func (s Shifted) Validate() error {
 	if s.Dist == nil {
 		return errors.New("shifted distribution: no distribution")
@@ -28,25 +28,25 @@ func (s Shifted) Validate() error {
 	return nil
 }
 
-// Prob is the probability density.
+// Prob returns the probability density.
 func (s Shifted) Prob(t float64) float64 { return Prob(s.Dist, t-s.Offset) }
 
-// LogProb is the logarithm of the probability density.
+// LogProb returns the logarithm of the probability density.
 func (s Shifted) LogProb(t float64) float64 { return s.Dist.LogProb(t - s.Offset) }
 
-// CDF is P(Offset + τ ≤ t).
+// CDF returns P(Offset + τ ≤ t).
 func (s Shifted) CDF(t float64) float64 { return s.Dist.CDF(t - s.Offset) }
 
-// LogCDF is log P(Offset + τ ≤ t).
+// LogCDF returns log P(Offset + τ ≤ t).
 func (s Shifted) LogCDF(t float64) float64 { return LogCDF(s.Dist, t-s.Offset) }
 
-// Survival is P(Offset + τ > t).
+// Survival returns P(Offset + τ > t).
 func (s Shifted) Survival(t float64) float64 { return Survival(s.Dist, t-s.Offset) }
 
-// LogSurvival is log P(Offset + τ > t).
+// LogSurvival returns log P(Offset + τ > t).
 func (s Shifted) LogSurvival(t float64) float64 { return s.Dist.LogSurvival(t - s.Offset) }
 
-// LogInterval is log P(a < Offset + τ ≤ b).
+// LogInterval returns log P(a < Offset + τ ≤ b).
 func (s Shifted) LogInterval(a, b float64) float64 {
 	if a == s.Offset && a > 0 {
 		// Here 0 is an ordinary bound of τ, and the mass at it is outside.
@@ -55,16 +55,16 @@ func (s Shifted) LogInterval(a, b float64) float64 {
 	return LogInterval(s.Dist, a-s.Offset, b-s.Offset)
 }
 
-// Hazard is the hazard at t, 0 before Offset.
+// Hazard returns the hazard at t, 0 before Offset.
 func (s Shifted) Hazard(t float64) float64 { return Hazard(s.Dist, t-s.Offset) }
 
-// Mean is Offset + E[τ].
+// Mean returns Offset + E[τ].
 func (s Shifted) Mean() float64 { return s.Offset + Mean(s.Dist) }
 
-// Median is Quantile(0.5).
+// Median returns Quantile(0.5).
 func (s Shifted) Median() float64 { return s.Quantile(0.5) }
 
-// Quantile is Offset + τ's quantile, and 0 for p = 0.
+// Quantile returns Offset + τ's quantile, and 0 for p = 0.
 func (s Shifted) Quantile(p float64) float64 {
 	if p == 0 {
 		return 0
@@ -75,7 +75,7 @@ func (s Shifted) Quantile(p float64) float64 {
 // Rand draws a τ and adds Offset.
 func (s Shifted) Rand() float64 { return s.Offset + Rand(s.Dist, nil) }
 
-// RestrictedMean is E[min(Offset + τ, h)].
+// RestrictedMean returns E[min(Offset + τ, h)].
 func (s Shifted) RestrictedMean(h float64) float64 {
 	if h <= s.Offset {
 		return h

@@ -51,8 +51,8 @@ func solve(lo, hi, x float64, eval func(x float64) (y, dy float64)) float64 {
 	return x
 }
 
-// bisect is the smallest float64 t ≥ 0 at which reached holds, +Inf if that is nowhere before. reached must not turn
-// false again. Halving the bit patterns of the floats takes at most 63 calls, whatever the scale.
+// bisect returns the smallest float64 t ≥ 0 for which reached is true, or +Inf if there is none. reached must be
+// monotonic. Bisecting the bit patterns of the floats takes at most 63 calls at any scale.
 func bisect(reached func(t float64) bool) float64 {
 	lo, hi := uint64(0), math.Float64bits(math.Inf(1))
 	for lo < hi {

@@ -29,7 +29,7 @@ func pitCell(d dist.Distribution, gap, resolution float64) pitInterval {
 // at returns the point at a share v of the interval.
 func (c pitInterval) at(v float64) float64 { return c.lower + v*(c.upper-c.lower) }
 
-// Within is the share of the interval that lies between a and b.
+// within returns the fraction of the interval that lies between a and b.
 func (c pitInterval) within(a, b float64) float64 {
 	if width := c.upper - c.lower; width > 0 {
 		return max(min(c.upper, b)-max(c.lower, a), 0) / width

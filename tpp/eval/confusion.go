@@ -51,7 +51,7 @@ func (c *Confusion) MarkNames() []string { return c.markNames }
 // Events returns the number of events counted.
 func (c *Confusion) Events() int { return c.events }
 
-// Count returns the number of events of a mark for which another, or the same, was predicted.
+// Count returns the number of events with the first mark for which the second was predicted.
 func (c *Confusion) Count(mark, predicted int) int { return c.counts[[2]int{mark, predicted}] }
 
 // Support returns the number of events of a mark.
@@ -81,7 +81,7 @@ func (c *Confusion) MacroF1() float64 {
 	return sum / float64(marks)
 }
 
-// Cells returns the pairs of marks that occurred, by the mark that came, then the mark predicted.
+// Cells returns the pairs of marks that occurred, ordered by the mark that came, then the mark predicted.
 func (c *Confusion) Cells() []ConfusionCell {
 	cells := make([]ConfusionCell, 0, len(c.counts))
 	for pair, n := range c.counts {
@@ -93,7 +93,7 @@ func (c *Confusion) Cells() []ConfusionCell {
 	return cells
 }
 
-// Marks returns the marks that came or were predicted, in their order.
+// Marks returns the marks that came or were predicted, in ascending order.
 func (c *Confusion) Marks() []int {
 	var marks []int
 	for m := range c.came {
@@ -111,8 +111,8 @@ func (c *Confusion) name(mark int) string {
 	return strconv.Itoa(mark)
 }
 
-// ShortNames returns the names without the beginning that all of them share up to a dash, such as an application's, which is
-// returned beside them.
+// ShortNames returns the names without their longest common prefix that ends in a dash, such as an application's name, and
+// that prefix.
 func ShortNames(names []string) (short []string, shared string) {
 	if len(names) < 2 {
 		return names, ""

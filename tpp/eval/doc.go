@@ -1,13 +1,17 @@
-// Package eval scores models on data that they have not seen.
+// Package eval scores models on datasets: likelihoods, errors of predictions, and calibration.
 //
 //	scores, err := eval.Evaluate(ctx, model, test, eval.EvaluateOptions{})
-//	fmt.Println(scores.NLLResolution, scores.MAE, scores.Accuracy)
+//	if err != nil {
+//		return err
+//	}
+//	for name, value := range scores.All() {
+//		fmt.Println(name, value)
+//	}
 //
-// [Scores] has the likelihoods of gaps and marks, the errors of the median, the accuracy of the likeliest mark, and measures of
-// calibration; the comment of each field defines it. [Diagnose] returns what the scores summarise too: histograms, bins of
-// calibration, the confusion matrix. [EvaluateStream] takes sequences as they are read, so that data may be larger than memory.
-// [Repeat] compares ways to make a model over several splits of one dataset.
+// [Scores] defines each score at its field: negative log likelihoods of time, mark, both, and the end; MAE and RMSE of the
+// median; CRPS (see [CRPS]); accuracy, macro F1 and calibration error of the most probable mark; coverage of intervals; the
+// Kolmogorov-Smirnov test of the rescaled times; and the optimal-transport distance of forecasts (see [Distance]).
 //
-// Each event is predicted from those before it alone, in the same way as live predictions are made. No score depends on the number
-// of workers.
+// [Diagnose] also returns the PIT histogram, the calibration bins and the confusion of marks. [EvaluateStream] and
+// [DiagnoseStream] read data that does not fit into memory. [Repeat] compares models over several splits of a dataset.
 package eval

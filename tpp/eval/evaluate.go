@@ -47,7 +47,7 @@ func evaluate(ctx context.Context, m tpp.Model, sequences iter.Seq2[*tpp.Sequenc
 		}
 	})
 	err = readBlocks(ctx, sequences, func(b *block) {
-		// Whoever is sent to order has been sent to jobs: nobody waits for a block that no one scores.
+		// To jobs first: the adding goroutine then never waits for a block that no goroutine scores.
 		jobs <- b
 		order <- b
 	})
@@ -84,12 +84,12 @@ func EvaluateStream(ctx context.Context, m tpp.Model, sequences iter.Seq2[*tpp.S
 	return total.scores(), nil
 }
 
-// Diagnose is like Evaluate, and returns all that the scores summarise.
+// Diagnose scores a model as Evaluate does, and returns the details behind the scores too.
 func Diagnose(ctx context.Context, m tpp.Model, d *tpp.Dataset, opts EvaluateOptions) (*Diagnostics, error) {
 	return DiagnoseStream(ctx, m, each(d), d.MarkNames, opts)
 }
 
-// DiagnoseStream is like EvaluateStream, and returns all that the scores summarise.
+// DiagnoseStream scores a model as EvaluateStream does, and returns the details behind the scores too.
 func DiagnoseStream(ctx context.Context, m tpp.Model, sequences iter.Seq2[*tpp.Sequence, error], markNames []string, opts EvaluateOptions) (*Diagnostics, error) {
 	total, err := evaluate(ctx, m, sequences, markNames, opts)
 	if err != nil {

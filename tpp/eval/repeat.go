@@ -78,11 +78,11 @@ func Repeat(ctx context.Context, d *tpp.Dataset, seeds []uint64, candidates []Ca
 	return r, nil
 }
 
-// Summary returns mean and standard deviation of each score, in the order of Scores.All. A score that is NaN for one seed has
-// no mean.
+// Summary returns the mean and standard deviation of each score, in the order of Scores.All. Both are NaN for a score that
+// is NaN for any seed.
 func (r RepeatedScores) Summary() []ScoreSummary { return summarise(r.Scores, nil) }
 
-// Differences returns mean and standard deviation of candidate i's scores minus candidate j's, paired by seed.
+// Differences returns the mean and standard deviation of candidate i's scores minus candidate j's, paired by seed.
 func (r *Repetition) Differences(i, j int) []ScoreSummary {
 	return summarise(r.Candidates[i].Scores, r.Candidates[j].Scores)
 }

@@ -1,14 +1,29 @@
-// Package live predicts while events arrive: it forecasts beyond the next event, follows many sequences at once, and draws whole
-// sequences.
+// Package live predicts sequences while they are running, with any model of package tpp: what is still to come, how likely,
+// and when.
 //
-//	state := model.NewState(start)
-//	err := state.Observe(event)
-//	f, err := live.NewForecast(ctx, state, now, 10_000, live.ForecastOptions{Seed: 1})
-//	fmt.Println(f.Marks[2].Probability) // of at least one event of mark 2 within the next ten seconds
+//   - Predict returns the distribution of the next event after each event of a sequence.
+//   - NewForecast simulates the future of one sequence up to a horizon, and returns for each mark the probability of an
+//     event, the expected number of events, and the quantiles of the time until the first one.
+//   - A Forecaster tracks many sequences at once, each under a key, forecasts each of them or all together, and drops those
+//     that are over.
+//   - Simulate draws whole sequences from a model.
+//   - MarshalState and UnmarshalState move the state of a sequence to another process.
 //
-// A [Forecaster] keeps the states of many sequences, each under a key, lets go of those that are over, and forecasts each of them
-// or all together. [Simulate] draws sequences from a model. [Predict] walks over a recorded sequence and returns what was predicted
-// after each event. [MarshalState] and [UnmarshalState] carry a state to another process.
+// A Forecaster is given the events as they arrive:
 //
-// All of this works with any tpp.Model. It is faster with models and states that implement the optional interfaces of package tpp.
+//	f, err := live.NewForecaster[string](model, live.ForecasterOptions{})
+//	if err != nil {
+//		return err
+//	}
+//	if err := f.Observe("request 17", tpp.Event{Time: 120, Mark: 2}); err != nil {
+//		return err
+//	}
+//	forecast, err := f.Forecast(ctx, "request 17", 150, 10_000, live.ForecastOptions{})
+//	if err != nil {
+//		return err
+//	}
+//	fmt.Println(forecast.Marks[3].Probability) // of an event with mark 3 between 150 and 10150
+//
+// All times are in the unit of the data that the model was trained on, which is milliseconds for data read by package
+// dataset.
 package live

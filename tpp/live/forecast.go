@@ -14,23 +14,22 @@ import (
 	"github.com/tppfaas/tppfaas/tpp"
 )
 
-// ForecastOptions says how a forecast is made. Every field left zero takes the default that its comment gives.
+// ForecastOptions configures NewForecast. The zero value is ready to use: a zero field takes the default stated at the field.
 type ForecastOptions struct {
-	// Paths is the number of ways in which the future is played through (default 64). Errors of probabilities fall with
-	// its square root.
+	// Paths is the number of simulated futures (default 64). The error of probabilities falls with its square root.
 	Paths int
-	// Seed makes the forecast repeatable: the same seed gives the same one, whatever the number of workers.
+	// Seed seeds the random numbers: the same seed gives the same forecast, whatever the number of workers.
 	Seed uint64
-	// Workers is the number of goroutines that compute (default: GOMAXPROCS). Paths are dealt out in blocks of 64.
+	// Workers is the number of goroutines (default: GOMAXPROCS). Each computes blocks of 64 paths.
 	Workers int
-	// Quantiles are the levels of the quantiles of when an event comes (default 0.05, 0.5 and 0.95).
+	// Quantiles are the levels of the quantiles in MarkForecast.When (default 0.05, 0.5 and 0.95).
 	Quantiles []float64
-	// MaxEvents is how many events one path may have; more are an error (default 10000). It guards against horizons that
-	// are endless for a model that knows no end.
+	// MaxEvents is the maximum number of events on one path; more are an error (default 10000). It guards against an
+	// infinite horizon with a model that does not predict the end of sequences.
 	MaxEvents int
 	// Covariates appends the covariates of a future event to dst, in the model's order, and returns it. It may be called
-	// from several goroutines at once. Nil stands for what is typical: for a recurrent model 0 of a categorical covariate
-	// (a warm start) and the mean of a real one, for other models no covariates.
+	// from several goroutines at once. Nil uses typical values: for a recurrent model 0 for a categorical covariate
+	// (a warm start) and the mean for a real one; for other models no covariates.
 	Covariates func(dst []float64, time float64, mark int) []float64
 }
 
@@ -65,37 +64,37 @@ func (o *ForecastOptions) validate(now, horizon float64) error {
 	return nil
 }
 
-// Outlook is a forecast: what comes after now, within the horizon. Times count from now.
+// Forecast is a prediction of all events after now and within the horizon. Times count from now.
 type Forecast struct {
 	// Horizon is how far ahead the forecast looks, in the model's unit of time.
 	Horizon float64
-	// Paths is the number of simulated futures that it was made from.
+	// Paths is the number of simulated futures.
 	Paths int
-	// Sequences is the number of sequences that it is about.
+	// Sequences is the number of sequences that the forecast covers.
 	Sequences int
-	// Over is the expected number of the sequences that are over by the horizon: for one sequence, the probability.
+	// Over is the expected number of sequences that are over by the horizon; for one sequence, the probability of that.
 	Over float64
-	// Marks are the events of each mark, by its index.
+	// Marks holds the forecast of each mark, by its index.
 	Marks []MarkForecast
-	// Any is all events, whatever their mark.
+	// Any is the forecast of all events, whatever their mark.
 	Any MarkForecast
 }
 
-// MarkOutlook is what is to come of one mark.
+// MarkForecast is the forecast of the events of one mark.
 type MarkForecast struct {
-	// Probability is that of at least one event within the horizon.
+	// Probability is the probability of at least one event within the horizon.
 	Probability float64
 	// Count is the expected number of events within the horizon.
 	Count float64
-	// When are the quantiles of the time until the first event, given that one comes within the horizon, at the levels of
-	// the options. Nil where none came on any path.
+	// When holds the quantiles of the time until the first event, given that one comes within the horizon, at the levels
+	// of ForecastOptions.Quantiles. It is nil if no path has an event of the mark.
 	When []float64
 }
 
-// Forecast plays the future of a sequence through on many paths, given that no event came since its last one until now,
-// which must not be before it. It is exact but for the finite number of paths: each path is drawn from the model itself,
-// event after event, to the end of the sequence or the horizon, which may be +Inf for a model that knows ends. The state
-// is left as it is.
+// NewForecast simulates many futures (paths) of a sequence, given that no event has come between its last one and now, and
+// returns what they have in common. Now must not be before the last event. The only approximation is the finite number
+// of paths: each is drawn from the model itself, event by event, up to the end of the sequence or the horizon, which may
+// be +Inf for a model that predicts the end of sequences. The state is not changed.
 func NewForecast(ctx context.Context, state tpp.State, now, horizon float64, opts ForecastOptions) (*Forecast, error) {
 	opts = opts.withDefaults()
 	if err := opts.validate(now, horizon); err != nil {
@@ -112,7 +111,7 @@ func NewForecast(ctx context.Context, state tpp.State, now, horizon float64, opt
 		}
 	}
 	err := inParallel(ctx, workers, blocks, func(worker int) func(i int) error {
-		p := newPlayer(states[worker], &opts)
+		p := newPathSimulator(states[worker], &opts)
 		return func(block int) error {
 			t := newTally(marks, min(pathBlock, opts.Paths-block*pathBlock))
 			tallies[block] = t
@@ -125,23 +124,24 @@ func NewForecast(ctx context.Context, state tpp.State, now, horizon float64, opt
 	return summarise(tallies, 1, horizon, opts.Quantiles), nil
 }
 
-// pathBlock is the number of paths that are drawn together, whatever the number of workers.
+// pathBlock is the number of paths that are drawn together. It does not depend on the number of workers, so that a
+// forecast does not either.
 const pathBlock = 64
 
-// player draws blocks of paths in memory of its own.
-type player struct{ rollout }
+// pathSimulator draws blocks of paths. It reuses its buffers, so each goroutine needs its own.
+type pathSimulator struct{ rollout }
 
-func newPlayer(state tpp.State, opts *ForecastOptions) *player {
-	return &player{rollout{f: newFollower(state), maxEvents: opts.MaxEvents, covariates: opts.Covariates}}
+func newPathSimulator(state tpp.State, opts *ForecastOptions) *pathSimulator {
+	return &pathSimulator{rollout{f: newFollower(state), maxEvents: opts.MaxEvents, covariates: opts.Covariates}}
 }
 
-// play adds a block of paths to the tally.
-func (p *player) play(state tpp.State, now, horizon float64, t *tally, src rand.Source) error {
+// play draws a block of t.paths paths that start at now and adds them to the tally.
+func (p *pathSimulator) play(state tpp.State, now, horizon float64, t *tally, src rand.Source) error {
 	return p.playFrom(state, now, now, horizon, t, src)
 }
 
-// playFrom is like play, but now may be before the sequence's last event; the paths then start at that event.
-func (p *player) playFrom(state tpp.State, last, now, horizon float64, t *tally, src rand.Source) error {
+// playFrom does what play does, but allows now to be before the sequence's last event; the paths then start at that event.
+func (p *pathSimulator) playFrom(state tpp.State, last, now, horizon float64, t *tally, src rand.Source) error {
 	from := max(last, now)
 	over, err := p.run(state, from, horizon-(from-now), t.paths, src, func(path int, at float64, mark int) {
 		t.event(path, from-now+at, mark)
@@ -150,12 +150,12 @@ func (p *player) playFrom(state tpp.State, last, now, horizon float64, t *tally,
 	return err
 }
 
-// tally is what paths have in common with what is asked. The last mark stands for any.
+// tally accumulates the events of simulated paths by mark. The index after the last mark counts events of any mark.
 type tally struct {
 	paths int
-	first []float64 // marks+1 × paths: when the first event of the mark comes, +Inf if none does
-	count []int     // marks+1: events on all paths
-	over  int
+	first []float64 // (marks+1) × paths: time of the first event of the mark, +Inf if there is none
+	count []int     // marks+1: number of events on all paths
+	over  int       // number of paths on which the sequence ended
 }
 
 func newTally(marks, paths int) *tally {
@@ -175,7 +175,7 @@ func (t *tally) event(path int, at float64, mark int) {
 	}
 }
 
-// merge adds the events of other sequences on the same paths.
+// merge adds the tally of other sequences, on the same paths.
 func (t *tally) merge(o *tally) {
 	t.over += o.over
 	for m, n := range o.count {
@@ -186,7 +186,7 @@ func (t *tally) merge(o *tally) {
 	}
 }
 
-// outlook sums up tallies of different paths.
+// summarise turns the tallies of disjoint sets of paths into a forecast.
 func summarise(tallies []*tally, sequences int, horizon float64, levels []float64) *Forecast {
 	o := &Forecast{Horizon: horizon, Sequences: sequences}
 	over := 0
@@ -226,8 +226,8 @@ func summarise(tallies []*tally, sequences int, horizon float64, levels []float6
 	return o
 }
 
-// sortedQuantile returns the quantile of a sorted sample by linear interpolation between its order statistics (Hyndman and
-// Fan 1996, Sample quantiles in statistical packages, definition 7).
+// sortedQuantile returns the q-quantile of a sorted sample by linear interpolation between its order statistics (Hyndman
+// and Fan 1996, Sample quantiles in statistical packages, definition 7).
 func sortedQuantile(sorted []float64, q float64) float64 {
 	at := q * float64(len(sorted)-1)
 	i := min(int(at), len(sorted)-1)
@@ -235,8 +235,9 @@ func sortedQuantile(sorted []float64, q float64) float64 {
 	return sorted[i] + (at-float64(i))*(sorted[j]-sorted[i])
 }
 
-// inParallel calls the function that begin returns to a worker for every i below n, until one fails or ctx is done. The
-// error is that of the smallest i that failed, or ctx's.
+// inParallel calls a function for every i from 0 to n−1 on the given number of goroutines, until a call fails or ctx is
+// done. Each goroutine calls begin once for its function, so that it can have buffers of its own. inParallel returns the
+// error of ctx or of the smallest i that failed.
 func inParallel(ctx context.Context, workers, n int, begin func(worker int) func(i int) error) error {
 	if workers <= 1 {
 		do := begin(0)

@@ -181,7 +181,7 @@ func TestBatchedForecastIsTheSame(t *testing.T) {
 						at         float64
 					}
 					play := func(s tpp.State) (events []event, over int) {
-						p := newPlayer(s, &ForecastOptions{MaxEvents: 1000})
+						p := newPathSimulator(s, &ForecastOptions{MaxEvents: 1000})
 						over, err := p.run(s, last+waited, 500, 100, rand.NewPCG(7, 7), func(path int, at float64, mark int) {
 							events = append(events, event{path, mark, at})
 						})

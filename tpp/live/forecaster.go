@@ -16,23 +16,25 @@ import (
 	"github.com/tppfaas/tppfaas/tpp/dist"
 )
 
-// ErrNoTrace says that a Forecaster has no trace in flight under the key.
+// ErrNoTrace is returned when a Forecaster has no trace in flight under the given key.
 var ErrNoTrace = errors.New("no trace in flight under this key")
 
-// ForecasterOptions says when a Forecaster lets go of a trace. Every field left zero takes the default that its comment
-// gives.
+// ForecasterOptions configures when a Forecaster drops a trace. The zero value is ready to use: a zero field takes the
+// default stated at the field.
 type ForecasterOptions struct {
-	// MaxTraces is how many traces are kept at most (default 2²⁰). Where there is no room for a new one, the one that has
-	// been silent for longest makes it. Traces are spread over shards by their keys, each with its share of the room.
+	// MaxTraces is the maximum number of traces (default 2²⁰). A new trace beyond it evicts those that are over or idle
+	// or, if there are none, the one whose last event is oldest. Traces are spread over shards by their keys, and the limit
+	// is divided evenly among the shards.
 	MaxTraces int
-	// EndProbability is from when on a trace counts as over: when the probability of that, given how long it has been
-	// silent, reaches it (default 0.999).
+	// EndProbability is the threshold at which a trace counts as over: it does when the probability that it is over, given
+	// the time since its last event, reaches EndProbability (default 0.999).
 	EndProbability float64
-	// IdleSurvival is from when on a trace counts as idle, over or not: when the model's probability that its next event
-	// takes longer than the silence so far falls to it (default 1e-6). It does not apply to models that predict one value
-	// instead of a distribution.
+	// IdleSurvival is the threshold at which a trace counts as idle, over or not: it does when the model's probability
+	// that the next event takes longer than the time since the last one falls to IdleSurvival (default 1e-6). It does not
+	// apply to models that predict one value instead of a distribution.
 	IdleSurvival float64
-	// MaxIdle is after how long a silence a trace counts as idle in any case, in the model's unit (default: no limit).
+	// MaxIdle is the time since the last event after which a trace counts as idle in any case, in the model's unit of time
+	// (default: no limit).
 	MaxIdle float64
 }
 
@@ -58,59 +60,60 @@ func (o *ForecasterOptions) validate() error {
 	return nil
 }
 
-// Forecaster follows many sequences at once, the traces in flight, each under a key, and predicts each of them and all
-// together. It is safe for concurrent use and starts no goroutine. Callers should call Expire periodically;
-// otherwise the limit on traces evicts the oldest.
+// Forecaster tracks many sequences at once, the traces in flight, each under a key, and forecasts each of them or all of
+// them together. It is safe for concurrent use and starts no goroutine that outlives a call. Callers should call Expire
+// periodically; otherwise traces stay until the limit on their number evicts them. The zero value is not usable; call
+// NewForecaster.
 type Forecaster[K comparable] struct {
 	model  tpp.Model
 	opts   ForecasterOptions
-	room   int // of a shard
+	limit  int // traces per shard
 	seed   maphash.Seed
-	begun  atomic.Uint64
+	lastID atomic.Uint64
 	shards []shard[K]
 }
 
-// shard is the traces of some of the keys.
+// shard holds the traces of some of the keys, under a lock of its own.
 type shard[K comparable] struct {
 	mu             sync.Mutex
 	traces         map[K]*trace[K]
-	oldest, newest *trace[K]     // ends of the list in the order of the last events
-	work           tpp.Workspace // that the states of the shard compute in; nil where the model has none to share
+	oldest, newest *trace[K]     // ends of a linked list, ordered by when the last event was observed
+	work           tpp.Workspace // buffers that the shard's states share; nil if the model has no workspaces
 	stats          ForecasterStats
-	_              [64]byte // keeps the locks of two shards off one cache line
+	_              [64]byte // keeps the locks of two shards on different cache lines
 }
 
 // trace is a sequence in flight.
 type trace[K comparable] struct {
 	key          K
-	id           uint64 // number in the order of the first events
+	id           uint64 // 1, 2, … in the order of the first events; selects the random numbers of the trace
 	state        tpp.State
 	last         float64 // time of the last event
-	deadline     float64 // from when on it counts as over or idle; NaN if that is not computed yet
+	deadline     float64 // time from which the trace counts as over or idle; NaN if not computed yet
 	older, newer *trace[K]
 }
 
-// ForecasterStats counts what a Forecaster has seen.
+// ForecasterStats holds counters of a Forecaster since its creation.
 type ForecasterStats struct {
-	// Traces are in flight now.
+	// Traces is the number of traces in flight now.
 	Traces int
-	// Events were observed, Rejected ones were errors.
+	// Events is the number of events observed, Rejected the number of those that Observe returned an error for.
 	Events, Rejected uint64
-	// Traces that left: Ended by End, Expired as over or idle, Evicted for want of room.
+	// Ended, Expired and Evicted count the traces dropped by End, as over or idle, and because of MaxTraces.
 	Ended, Expired, Evicted uint64
-	// BytesPerTrace is about what a trace takes, without the text of a string key.
+	// BytesPerTrace is the approximate memory of one trace in bytes, without the text of a string key.
 	BytesPerTrace int
 }
 
-// NewForecaster makes a Forecaster that predicts with the model.
+// NewForecaster returns a Forecaster that predicts with the model.
 func NewForecaster[K comparable](m tpp.Model, opts ForecasterOptions) (*Forecaster[K], error) {
 	opts = opts.withDefaults()
 	if err := opts.validate(); err != nil {
 		return nil, fmt.Errorf("forecaster: %w", err)
 	}
-	// Few traces need no shards, whose shares of the room would be uneven.
+	// A small limit gets a single shard: split over many, some shards would be full long before the others.
 	f := &Forecaster[K]{model: m, opts: opts, seed: maphash.MakeSeed(), shards: make([]shard[K], min(max(opts.MaxTraces/1024, 1), 64))}
-	f.room = opts.MaxTraces / len(f.shards)
+	f.limit = opts.MaxTraces / len(f.shards)
 	for i := range f.shards {
 		f.shards[i].traces = map[K]*trace[K]{}
 		f.shards[i].work = newWorkspace(m)
@@ -123,9 +126,9 @@ func (f *Forecaster[K]) shard(key K) *shard[K] {
 	return &f.shards[maphash.Comparable(f.seed, key)%uint64(len(f.shards))]
 }
 
-// Observe moves the trace with the key over its next event; the first event under a key begins a trace. An event before
-// the trace's last one, or with an unknown mark, is an error and leaves the trace as it was. It takes constant time,
-// unless there is no room: then it looks through a shard.
+// Observe adds an event to the trace with the key; the first event under a key begins a trace. An event before the trace's
+// last one, or with an unknown mark, is an error and leaves the trace unchanged. Observe takes constant time, unless a new
+// trace exceeds the limit: then it scans a shard.
 func (f *Forecaster[K]) Observe(key K, e tpp.Event) error {
 	s := f.shard(key)
 	s.mu.Lock()
@@ -141,10 +144,10 @@ func (f *Forecaster[K]) Observe(key K, e tpp.Event) error {
 	}
 	s.stats.Events++
 	if isNew {
-		if len(s.traces) >= f.room {
+		if len(s.traces) >= f.limit {
 			f.makeRoom(s, e.Time)
 		}
-		t.id = f.begun.Add(1)
+		t.id = f.lastID.Add(1)
 		s.traces[key] = t
 	} else {
 		s.unlink(t)
@@ -154,7 +157,7 @@ func (f *Forecaster[K]) Observe(key K, e tpp.Event) error {
 	return nil
 }
 
-// newState returns a state in the shard's memory.
+// newState returns a new state, which computes in the shard's workspace if there is one.
 func (f *Forecaster[K]) newState(s *shard[K], start float64) tpp.State {
 	if s.work != nil {
 		return s.work.NewState(start)
@@ -162,7 +165,7 @@ func (f *Forecaster[K]) newState(s *shard[K], start float64) tpp.State {
 	return f.model.NewState(start)
 }
 
-// newWorkspace returns memory for states to share, nil where the model has none.
+// newWorkspace returns a workspace of the model, or nil if the model has none.
 func newWorkspace(m tpp.Model) tpp.Workspace {
 	if w, ok := m.(tpp.WorkspaceModel); ok {
 		return w.NewWorkspace()
@@ -170,7 +173,7 @@ func newWorkspace(m tpp.Model) tpp.Workspace {
 	return nil
 }
 
-// makeRoom drops what is over or idle, and failing that the trace that has been silent for longest.
+// makeRoom drops the traces of the shard that are over or idle or, if there are none, the one whose last event is oldest.
 func (f *Forecaster[K]) makeRoom(s *shard[K], now float64) {
 	if f.expire(s, now) == 0 && s.oldest != nil {
 		s.drop(s.oldest)
@@ -178,7 +181,7 @@ func (f *Forecaster[K]) makeRoom(s *shard[K], now float64) {
 	}
 }
 
-// link puts a trace at the newest end of the list.
+// link appends a trace at the newest end of the list.
 func (s *shard[K]) link(t *trace[K]) {
 	t.older, t.newer = s.newest, nil
 	if s.newest != nil {
@@ -206,12 +209,12 @@ func (s *shard[K]) drop(t *trace[K]) {
 	s.unlink(t)
 	delete(s.traces, t.key)
 	if s.work != nil {
-		s.work.Release() // or the memory would hold on to the state
+		s.work.Release() // the workspace would otherwise keep the dropped state reachable
 	}
 }
 
-// End forgets the trace with the key, because it is over, and says whether there was one. A later event under the key
-// begins another.
+// End drops the trace with the key, because it is over, and reports whether there was one. A later event under the key
+// begins a new trace.
 func (f *Forecaster[K]) End(key K) bool {
 	s := f.shard(key)
 	s.mu.Lock()
@@ -225,8 +228,8 @@ func (f *Forecaster[K]) End(key K) bool {
 	return true
 }
 
-// Expire drops the traces that count as over or idle at now and returns how many those were. It looks at every trace, and
-// computes something only for those that have had an event since it looked last.
+// Expire drops the traces that count as over or idle at now and returns their number. It visits every trace, but
+// evaluates the model only for those with an event since the last call.
 func (f *Forecaster[K]) Expire(now float64) int {
 	n := 0
 	for i := range f.shards {
@@ -243,7 +246,7 @@ func (f *Forecaster[K]) expire(s *shard[K], now float64) int {
 	for t := s.oldest; t != nil; {
 		newer := t.newer
 		if math.IsNaN(t.deadline) {
-			t.deadline = t.last + f.patience(t.state.Next(t.last))
+			t.deadline = t.last + f.maxSilence(t.state.Next(t.last))
 		}
 		if now >= t.deadline {
 			s.drop(t)
@@ -255,9 +258,10 @@ func (f *Forecaster[K]) expire(s *shard[K], now float64) int {
 	return n
 }
 
-// patience returns how long after an event a trace may be silent. With the probability e of the end at the event and the
-// survival S of the gap, the trace is over with probability e/(e + (1 − e)S).
-func (f *Forecaster[K]) patience(next *tpp.Next) float64 {
+// maxSilence returns how long after an event a trace stays without another one before it counts as over or idle. With e
+// the probability at the event that the trace is over, and S the survival of the gap, the trace is over with probability
+// e/(e + (1 − e)S).
+func (f *Forecaster[K]) maxSilence(next *tpp.Next) float64 {
 	o := &f.opts
 	if next.End >= o.EndProbability {
 		return 0
@@ -272,8 +276,9 @@ func (f *Forecaster[K]) patience(next *tpp.Next) float64 {
 	return min(dist.Conditional{Dist: next.Time}.QuantileLogSurvival(logS), o.MaxIdle)
 }
 
-// Next calls use with the distribution of the next event of the trace with the key, given that none came until now, and
-// says whether there is such a trace. What use is given holds until it returns; meanwhile other traces wait.
+// Next calls use with the distribution of the next event of the trace with the key, given that none has come until now, and
+// reports whether there is such a trace. The argument of use is valid only until use returns. Other traces of the same
+// shard are blocked meanwhile.
 func (f *Forecaster[K]) Next(key K, now float64, use func(*tpp.Next)) bool {
 	s := f.shard(key)
 	s.mu.Lock()
@@ -286,7 +291,7 @@ func (f *Forecaster[K]) Next(key K, now float64, use func(*tpp.Next)) bool {
 	return true
 }
 
-// State returns an independent copy of the state of the trace with the key, and whether there is such a trace.
+// State returns an independent copy of the state of the trace with the key, and reports whether there is such a trace.
 func (f *Forecaster[K]) State(key K) (tpp.State, bool) {
 	state, _, err := f.lookUp(key)
 	return state, err == nil
@@ -303,30 +308,30 @@ func (f *Forecaster[K]) lookUp(key K) (state tpp.State, last float64, err error)
 	return t.state.Clone(), t.last, nil
 }
 
-// Forecast makes a forecast for the trace with the key; ErrNoTrace if there is none. A now before the trace's last event
-// counts as that.
+// Forecast returns the forecast of the trace with the key, or ErrNoTrace if there is none. If now is before the trace's
+// last event, the forecast starts at that event.
 func (f *Forecaster[K]) Forecast(ctx context.Context, key K, now, horizon float64, opts ForecastOptions) (*Forecast, error) {
 	state, last, err := f.lookUp(key)
 	if err != nil {
 		return nil, err
 	}
-	outlook, err := NewForecast(ctx, state, max(now, last), horizon, opts)
+	forecast, err := NewForecast(ctx, state, max(now, last), horizon, opts)
 	if err != nil {
 		return nil, fmt.Errorf("trace %v: %w", key, err)
 	}
-	return outlook, nil
+	return forecast, nil
 }
 
-// ForecastAll returns the forecast for all traces in flight together: of how many events come of each mark, how probable it is
-// that at least one does, and when the first one comes. It costs as much as a forecast for each of them, and holds nobody
-// up meanwhile: it works on a copy, made shard by shard. Traces that begin later are not foreseen. Where there is no trace
-// in flight nothing is to come.
+// ForecastAll returns the forecast of all traces in flight together: for each mark the expected number of events, the
+// probability of at least one, and when the first one comes. It costs as much as one forecast for each trace, and works on
+// a copy, made shard by shard, so that it does not block other calls meanwhile. Traces that begin later are not included.
+// With no trace in flight it forecasts no event.
 func (f *Forecaster[K]) ForecastAll(ctx context.Context, now, horizon float64, opts ForecastOptions) (*Forecast, error) {
 	opts = opts.withDefaults()
 	if err := opts.validate(now, horizon); err != nil {
 		return nil, fmt.Errorf("forecast: %w", err)
 	}
-	// Paths with the same number in different traces are one path of all of them.
+	// Path i of one trace and path i of every other are one joint path.
 	marks := max(len(f.model.MarkNames()), 1)
 	workers := min(opts.Workers, len(f.shards))
 	tallies := make([][]*tally, workers)
@@ -335,11 +340,11 @@ func (f *Forecaster[K]) ForecastAll(ctx context.Context, now, horizon float64, o
 		for first := 0; first < opts.Paths; first += pathBlock {
 			tallies[worker] = append(tallies[worker], newTally(marks, min(pathBlock, opts.Paths-first)))
 		}
-		var p *player
+		var p *pathSimulator
 		return func(i int) error {
 			for _, t := range f.copyOf(&f.shards[i]) {
 				if p == nil {
-					p = newPlayer(t.state, &opts)
+					p = newPathSimulator(t.state, &opts)
 				}
 				sequences.Add(1)
 				for block, sum := range tallies[worker] {
@@ -365,7 +370,7 @@ func (f *Forecaster[K]) ForecastAll(ctx context.Context, now, horizon float64, o
 	return summarise(tallies[0], int(sequences.Load()), horizon, opts.Quantiles), nil
 }
 
-// copyOf returns a copy of the traces of a shard, whose states compute in memory that they share.
+// copyOf returns a copy of the traces of a shard. The states of the copy share one workspace.
 func (f *Forecaster[K]) copyOf(s *shard[K]) []trace[K] {
 	work := newWorkspace(f.model)
 	s.mu.Lock()
@@ -378,7 +383,7 @@ func (f *Forecaster[K]) copyOf(s *shard[K]) []trace[K] {
 	return out
 }
 
-// copyInto returns a copy of a trace's state, which computes in the workspace if it can.
+// copyInto returns a copy of a trace's state, which computes in the workspace if the model supports that.
 func copyInto[K comparable](work tpp.Workspace, t *trace[K]) tpp.State {
 	if work != nil {
 		if c, ok := work.NewState(t.last).(tpp.StateCopier); ok && c.CopyFrom(t.state) {
@@ -391,7 +396,7 @@ func copyInto[K comparable](work tpp.Workspace, t *trace[K]) tpp.State {
 // Len returns the number of traces in flight.
 func (f *Forecaster[K]) Len() int { return f.Stats().Traces }
 
-// Stats counts.
+// Stats returns the counters. It locks one shard at a time, so they need not be of one instant.
 func (f *Forecaster[K]) Stats() ForecasterStats {
 	var sum ForecasterStats
 	for i := range f.shards {
@@ -410,7 +415,7 @@ func (f *Forecaster[K]) Stats() ForecasterStats {
 }
 
 func (f *Forecaster[K]) bytesPerTrace() int {
-	const mapLoad = 0.7 // mean share of a map's slots that is filled
+	const mapLoad = 0.7 // mean fraction of a map's slots in use
 	key, pointer := reflect.TypeFor[K]().Size(), reflect.TypeFor[*trace[K]]().Size()
 	size := int(reflect.TypeFor[trace[K]]().Size()) + int(float64(key+pointer+1)/mapLoad)
 	state := f.model.NewState(0)

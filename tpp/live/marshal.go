@@ -10,8 +10,8 @@ import (
 	"github.com/tppfaas/tppfaas/tpp"
 )
 
-// The binary form of a state: the magic, the format, the model's fingerprint, what the state wrote, and a checksum of all
-// that. Numbers are little endian.
+// The binary form of a state is the magic, the format version (1 byte), the model's fingerprint (8 bytes), the state's own
+// encoding, and the CRC-32 of all that (4 bytes). Numbers are little endian.
 const (
 	stateMagic    = "TPPS"
 	stateFormat   = 1
@@ -19,8 +19,8 @@ const (
 	stateChecksum = 4
 )
 
-// MarshalState writes a state of the model in a binary form, from which UnmarshalState makes it again in another process.
-// It is an error if the state is not a BinaryState.
+// MarshalState returns the binary form of a state of the model, which UnmarshalState decodes, also in another process. It
+// returns an error if the state is not a tpp.BinaryState or belongs to another model.
 func MarshalState(m tpp.Model, s tpp.State) ([]byte, error) {
 	b, ok := s.(tpp.BinaryState)
 	if !ok {
@@ -40,7 +40,7 @@ func MarshalState(m tpp.Model, s tpp.State) ([]byte, error) {
 	return binary.LittleEndian.AppendUint32(out, crc32.ChecksumIEEE(out)), nil
 }
 
-// UnmarshalState makes a state of the model from what MarshalState wrote. It is strict: what is cut off, damaged, or of
+// UnmarshalState decodes a state of the model from the output of MarshalState. Data that is truncated, damaged, or of
 // another model is an error.
 func UnmarshalState(m tpp.Model, data []byte) (tpp.State, error) {
 	if len(data) < stateHeader+stateChecksum || string(data[:len(stateMagic)]) != stateMagic {
@@ -66,6 +66,7 @@ func UnmarshalState(m tpp.Model, data []byte) (tpp.State, error) {
 	return s, nil
 }
 
+// fingerprint identifies a model: by its own Fingerprint if it has one, otherwise by its kind, marks and covariates.
 func fingerprint(m tpp.Model) uint64 {
 	if f, ok := m.(tpp.Fingerprinter); ok {
 		return f.Fingerprint()

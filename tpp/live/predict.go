@@ -7,26 +7,26 @@ import (
 	"github.com/tppfaas/tppfaas/tpp"
 )
 
-// Prediction is what a model says after an event of a sequence. Times count from that event.
+// Prediction is a model's prediction of the next event after an event of a sequence. Times count from that event.
 type Prediction struct {
-	Event int // the event's index
-	// Median, Lower and Upper are the quantiles of the next inter time at 50, 5 and 95 %.
+	Event int // index of the event after which the prediction is made
+	// Median, Lower and Upper are the 50, 5 and 95 % quantiles of the next inter time.
 	Median, Lower, Upper float64
-	// End is the probability that the sequence is over; the rest holds if it is not.
+	// End is the probability that the sequence is over. The other fields are conditional on another event.
 	End float64
-	// Marks are the likeliest marks, the likeliest first.
+	// Marks holds the most probable marks in descending order of their probabilities.
 	Marks []MarkProbability
 }
 
-// MarkProbability is a mark with its probability.
+// MarkProbability is a mark and its probability.
 type MarkProbability struct {
 	Mark        int
 	Name        string // empty for an unmarked model
 	Probability float64
 }
 
-// Predict makes a prediction after each event of a sequence, each from the events up to that one alone, with the top
-// likeliest marks. The sequence's marks must be numbered as the model's (see Dataset.WithMarks).
+// Predict returns a prediction after each event of a sequence, each made from the events up to that one alone, with the top
+// most probable marks. The sequence's marks must be numbered as the model's (see tpp.Dataset.WithMarks).
 func Predict(m tpp.Model, s *tpp.Sequence, top int) ([]Prediction, error) {
 	covariates := m.CovariateNames()
 	var values []float64
@@ -47,7 +47,7 @@ func Predict(m tpp.Model, s *tpp.Sequence, top int) ([]Prediction, error) {
 	return out, nil
 }
 
-// likeliest returns the most probable marks, at most top of them.
+// likeliest returns the top most probable marks in descending order; ties are in the order of the marks.
 func likeliest(n *tpp.Next, names []string, top int) []MarkProbability {
 	all := make([]MarkProbability, len(n.Marks))
 	for mark, p := range n.Marks {

@@ -10,22 +10,22 @@ import (
 	"github.com/tppfaas/tppfaas/tpp"
 )
 
-// stateFollower follows any state, path by path.
+// stateFollower implements tpp.Follower for any state, with one copy of the state for each path.
 type stateFollower struct {
 	root   tpp.State
-	next   tpp.Drawer // of the root, until the first advance
-	later  bool
-	own    tpp.Drawer // of one row
+	first  tpp.Drawer // draws the first event of every row, from the root
+	later  bool       // set by the first Advance: draw from the states of the rows
+	row    tpp.Drawer // draws a later event of one row
 	states []tpp.State
 	at     []float64 // time of each row's last event
 }
 
 func (f *stateFollower) Start(state tpp.State, now float64, rows int) error {
-	// A copy, so that several followers of one state do not disturb each other.
+	// A copy, so that several followers of one state do not interfere.
 	if c, ok := f.root.(tpp.StateCopier); !ok || !c.CopyFrom(state) {
 		f.root, f.states = state.Clone(), nil
 	}
-	f.next.Reset(f.root.Next(now))
+	f.first.Reset(f.root.Next(now))
 	f.later = false
 	for i := range f.states[:min(rows, len(f.states))] {
 		if c, ok := f.states[i].(tpp.StateCopier); !ok || !c.CopyFrom(f.root) {
@@ -44,10 +44,10 @@ func (f *stateFollower) Start(state tpp.State, now float64, rows int) error {
 
 func (f *stateFollower) Draw(row int, u, v float64) (float64, int, bool) {
 	if !f.later {
-		return f.next.Draw(u, v)
+		return f.first.Draw(u, v)
 	}
-	f.own.Reset(f.states[row].Next(f.at[row]))
-	return f.own.Draw(u, v)
+	f.row.Reset(f.states[row].Next(f.at[row]))
+	return f.row.Draw(u, v)
 }
 
 func (f *stateFollower) Observe(dst, row int, tau float64, mark int, covariates []float64) error {
@@ -65,7 +65,7 @@ func (f *stateFollower) TypicalCovariates(dst []float64) []float64 {
 	return dst
 }
 
-// newFollower returns the fastest follower for a state.
+// newFollower returns the state's own follower if it has one, otherwise a stateFollower.
 func newFollower(state tpp.State) tpp.Follower {
 	if s, ok := state.(tpp.FollowerState); ok {
 		if f := s.NewFollower(); f != nil {
@@ -75,22 +75,23 @@ func newFollower(state tpp.State) tpp.Follower {
 	return &stateFollower{}
 }
 
-// rollout continues a sequence along paths that are drawn stratified: at each step the numbers that decide about the
-// paths that still run are spread evenly, in a random order (a Latin hypercube; Owen 2013, Monte Carlo theory, methods
-// and examples, section 10.3). Each path alone is an exact draw; together they vary less than independent ones.
+// rollout simulates many continuations (paths) of a sequence by stratified sampling: at each step the uniform numbers of
+// the paths still running are spread evenly over [0, 1), in random order (a Latin hypercube; Owen 2013, Monte Carlo
+// theory, methods and examples, section 10.3). Each path alone is an exact draw; averages over paths vary less than with
+// independent paths. Running paths occupy the rows 0, 1, … of the follower; rows of finished paths are removed.
 type rollout struct {
 	f          tpp.Follower
 	maxEvents  int
 	covariates func(dst []float64, time float64, mark int) []float64
 
-	path  []int     // of each row
-	t     []float64 // of each row, from now
-	u, v  []float64
+	path  []int     // path of each row
+	t     []float64 // time of each row's last event, counted from now
+	u, v  []float64 // uniform numbers of each row
 	known []float64 // covariates of one event
 }
 
-// run draws paths that begin with a state at now and visits their events until the horizon: the path, the time from now,
-// the mark. It returns on how many paths the sequence was over by then.
+// run draws paths that begin with a state at now, and calls visit for each event within the horizon, with its path, its
+// time t counted from now, and its mark. It returns the number of paths on which the sequence ended within the horizon.
 func (r *rollout) run(state tpp.State, now, horizon float64, paths int, src rand.Source, visit func(path int, t float64, mark int)) (over int, err error) {
 	if err := r.f.Start(state, now, paths); err != nil {
 		return 0, err
@@ -107,7 +108,7 @@ func (r *rollout) run(state tpp.State, now, horizon float64, paths int, src rand
 		for row := range rows {
 			tau, mark, isOver := r.f.Draw(row, r.u[row], r.v[row])
 			if isOver || math.IsInf(tau, 1) {
-				over++ // or silent for ever, which is the same
+				over++ // an infinite gap is an end too
 				continue
 			}
 			t, path := r.t[row]+tau, r.path[row]
@@ -135,14 +136,14 @@ func (r *rollout) run(state tpp.State, now, horizon float64, paths int, src rand
 	return over, nil
 }
 
-// stratify fills dst with n uniform numbers, one in each of n equal parts of the interval, in a random order.
+// stratify fills dst with n uniform numbers, one in each of n equal parts of [0, 1), in random order, and returns it.
 func (r *rollout) stratify(dst []float64, n int, src rand.Source) []float64 {
 	dst = nn.Resize(dst, n)
 	for i := range dst {
 		dst[i] = min((float64(i)+num.Uniform(src))/float64(n), 1-num.MinUniform)
 	}
 	for i := n - 1; i > 0; i-- {
-		j := int(uint64(i+1) * (src.Uint64() >> 33) >> 31) // without the bias that would matter: n is small beside 2³¹
+		j := int(uint64(i+1) * (src.Uint64() >> 33) >> 31) // the bias is negligible: n is far below 2³¹
 		dst[i], dst[j] = dst[j], dst[i]
 	}
 	return dst

@@ -13,30 +13,30 @@ import (
 	"github.com/tppfaas/tppfaas/tpp"
 )
 
-// SimulateOptions says how sequences are drawn from a model. Every field left zero takes the default that its comment
-// gives.
+// SimulateOptions configures Simulate. The zero value is usable with a model that predicts the end of sequences: a zero
+// field takes the default stated at the field.
 type SimulateOptions struct {
-	// Start is when the watch over each sequence begins (default 0). The first event is drawn from the initial context,
-	// which a model knows only if it was trained on sequences with a TStart.
+	// Start is the start of the observation window (default 0). The first event is drawn from the initial context, which a
+	// model has learnt only if it was trained on sequences with a TStart.
 	Start float64
-	// Beginnings, if there are any, take the place of Start: sequence i goes on from the events of Beginnings[i mod
-	// len(Beginnings)], which are given, and from its TEnd if it has one, until when no event came. Marks are numbered as
-	// the model's.
+	// Beginnings, if not empty, replace Start: sequence i begins with the events of Beginnings[i mod len(Beginnings)] and
+	// continues after the last of them; if the beginning has a TEnd, given that no event came until then. Marks are
+	// numbered as the model's.
 	Beginnings []tpp.Sequence
-	// Window is the length of the window, from the Start or the start of the beginning, in the model's unit (default: as
-	// long as it takes until the sequence is over).
+	// Window is the length of the observation window, from Start or the start of the beginning, in the model's unit of time
+	// (default +Inf: until the sequence is over, which needs a model that predicts the end of sequences).
 	Window float64
-	// Resolution rounds inter times to whole ticks of a clock, as a model that was trained at the clock's resolution
-	// understands them (default: not rounded).
+	// Resolution is the tick of a clock to which inter times are rounded, in the model's unit of time, for a model that was
+	// trained at that resolution (default 0: not rounded).
 	Resolution float64
-	// MaxEvents is how many events one sequence may have; more are an error (default 100000).
+	// MaxEvents is the maximum number of events in one sequence; more are an error (default 100000).
 	MaxEvents int
-	// Seed makes the sequences repeatable: the same seed gives the same ones, whatever the number of workers.
+	// Seed seeds the random numbers: the same seed gives the same sequences, whatever the number of workers.
 	Seed uint64
-	// Workers is the number of goroutines that compute (default: GOMAXPROCS).
+	// Workers is the number of goroutines (default: GOMAXPROCS).
 	Workers int
 	// Covariates appends the covariates of an event to dst, in the model's order, and returns it. It may be called from
-	// several goroutines at once. Nil stands for what is typical, as in ForecastOptions.
+	// several goroutines at once. Nil uses typical values, as in ForecastOptions.
 	Covariates func(dst []float64, time float64, mark int) []float64
 }
 
@@ -77,12 +77,12 @@ func (o *SimulateOptions) validate(m tpp.Model, n int) error {
 	return nil
 }
 
-// Simulate draws n sequences from a model: event after event by inversion of the distribution of the next one, so that
-// they have the model's distribution exactly, in time linear in their length.
+// Simulate draws n sequences from a model, event by event, by inverting the distribution function of the next event. The
+// sequences therefore have the model's distribution exactly, and take time linear in their length.
 //
-// A sequence has a TStart if its first event was drawn or if its beginning has one. It ends where the model says that it
-// is over, and then has no TEnd, or with the window, which then is its TEnd. A window without any event is one of the possible
-// outcomes. The error names the sequence.
+// A sequence has a TStart if its first event was drawn or if its beginning has one. If the model draws its end within the
+// window, it has no TEnd; otherwise the end of the window is its TEnd. A sequence may have no event at all. The error names the
+// sequence.
 func Simulate(ctx context.Context, m tpp.Model, n int, opts SimulateOptions) ([]tpp.Sequence, error) {
 	opts = opts.withDefaults()
 	if err := opts.validate(m, n); err != nil {
@@ -125,7 +125,7 @@ type simulator struct {
 func (g *simulator) sequence(ctx context.Context, s *tpp.Sequence, i int) error {
 	src := rand.NewPCG(g.opts.Seed, uint64(i))
 	last := g.opts.Start // time of the last event, or the start
-	now := last          // until when nothing came
+	now := last          // no event came from last until now
 	end := last + g.opts.Window
 	var state tpp.State
 	if b := g.opts.Beginnings; len(b) > 0 {
@@ -158,7 +158,7 @@ func (g *simulator) sequence(ctx context.Context, s *tpp.Sequence, i int) error 
 			return nil
 		}
 		if math.IsInf(at, 1) {
-			return nil // nothing comes, for ever
+			return nil // an infinite gap is an end too
 		}
 		if s.Len() >= g.opts.MaxEvents {
 			return fmt.Errorf("it has more than %d events: give a shorter window, or allow for more", g.opts.MaxEvents)
@@ -187,7 +187,7 @@ func (g *simulator) onTick(last, now, tau float64) float64 {
 	return max(last+gap, now)
 }
 
-// begin copies the events that are given, and takes a state over them.
+// begin copies the events of a beginning to s and returns the state after them.
 func (g *simulator) begin(s, begun *tpp.Sequence) (tpp.State, error) {
 	state := g.model.NewState(begun.Start())
 	if begun.TStart != nil {
@@ -204,7 +204,7 @@ func (g *simulator) begin(s, begun *tpp.Sequence) (tpp.State, error) {
 	return state, nil
 }
 
-// event returns a drawn event with its covariates.
+// event returns a drawn event with its covariates, which are valid until the next call.
 func (g *simulator) event(state tpp.State, at float64, mark int) tpp.Event {
 	switch t, ok := state.(tpp.TypicalState); {
 	case g.opts.Covariates != nil:
@@ -217,7 +217,6 @@ func (g *simulator) event(state tpp.State, at float64, mark int) tpp.Event {
 	return tpp.Event{Time: at, Mark: mark, Covariates: g.known}
 }
 
-// append adds an event to a sequence.
 func (g *simulator) append(s *tpp.Sequence, e tpp.Event) {
 	s.ArrivalTimes = append(s.ArrivalTimes, e.Time)
 	if len(g.model.MarkNames()) > 0 {

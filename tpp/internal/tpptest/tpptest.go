@@ -1,5 +1,5 @@
-// Package tpptest is what the tests of several packages share: small datasets with a rule to learn, simple models, and
-// statistics of samples. It knows nothing but the core.
+// Package tpptest provides test data: small datasets with a rule to learn, simple models, and statistics of samples. It
+// imports only the core.
 package tpptest
 
 import (
@@ -107,12 +107,12 @@ func (Clockwork) Observe(e tpp.Event) error {
 // Clone returns the model.
 func (Clockwork) Clone() tpp.State { return Clockwork{} }
 
-// Next is the same at any time.
+// Next returns the same distribution at any time.
 func (Clockwork) Next(float64) *tpp.Next {
 	return &tpp.Next{Time: dist.Exponential{Rate: 0.1}, Marks: []float64{1. / 6, 2. / 6, 3. / 6}}
 }
 
-// Uniformity is the Kolmogorov–Smirnov statistic √n·sup|F − Fₙ| of a sample that should be uniform on [0, 1]. Beyond 1.95
+// Uniformity returns the Kolmogorov–Smirnov statistic √n·sup|F − Fₙ| of a sample that should be uniform on [0, 1]. Beyond 1.95
 // it is by chance once in a thousand times.
 func Uniformity(sample []float64) float64 {
 	sorted := slices.Sorted(slices.Values(sample))
