@@ -1,6 +1,8 @@
 package tpp
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -108,32 +110,68 @@ func ReadModelFile(path string) (Model, error) {
 // dynamic type. It is strict: every tensor that the description requires must be present, in its shape and with finite
 // values, and no other.
 func ReadModel(r io.Reader) (Model, error) {
-	content, err := safetensors.Read(r)
+	m, _, err := readModel(r)
+	return m, err
+}
+
+// readModel reads a model and returns the metadata of its file too.
+func readModel(r io.Reader) (Model, map[string]string, error) {
+	buffered := bufio.NewReader(r)
+	head, err := buffered.Peek(safetensors.HeadSize)
+	if err == io.EOF {
+		err = nil
+	}
+	if err == nil && !safetensors.IsHead(head) {
+		err = notAModel(head)
+	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	content, err := safetensors.Read(buffered)
+	if err != nil {
+		return nil, nil, err
 	}
 	text, ok := content.Metadata[metadataKey]
 	if !ok {
-		return nil, fmt.Errorf("not a model of ours: its metadata has no %q", metadataKey)
+		return nil, nil, fmt.Errorf("not a model of ours: its metadata has no %q", metadataKey)
 	}
 	f := &ModelFile{description: []byte(text), tensors: content.Tensors, taken: map[string]bool{}}
 	if err := f.Describe(&f.Header); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	readersMu.RLock()
 	read, ok := readers[f.Header.Kind]
 	readersMu.RUnlock()
 	if !ok {
-		return nil, fmt.Errorf("description of the model: unknown kind of model %q (a program knows those whose packages it imports)", f.Header.Kind)
+		return nil, nil, fmt.Errorf("description of the model: unknown kind of model %q (a program knows those whose packages it imports)", f.Header.Kind)
 	}
 	if err := f.Header.validate(); err != nil {
-		return nil, fmt.Errorf("description of the model: %w", err)
+		return nil, nil, fmt.Errorf("description of the model: %w", err)
 	}
 	m, err := read(f)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return m, nil
+	return m, content.Metadata, nil
+}
+
+// ErrDataset is the error of a file that should be a model and is text or gzipped, as datasets are.
+var ErrDataset = errors.New("not a safetensors file as models are: it looks like a dataset")
+
+// notAModel says what a file is that does not begin as a model does; nil leaves that to the reader of the file.
+func notAModel(head []byte) error {
+	if bytes.HasPrefix(head, []byte{0x1f, 0x8b}) {
+		return ErrDataset
+	}
+	for _, c := range head {
+		if c < ' ' && c != '\t' && c != '\r' && c != '\n' {
+			return nil
+		}
+	}
+	if len(head) == 0 {
+		return nil
+	}
+	return ErrDataset
 }
 
 // WriteModelFile writes the model to a file. An existing file is replaced atomically, once the new one is complete.
@@ -150,7 +188,7 @@ func EncodeModel(w io.Writer, description any, tensors map[string]Tensor) error 
 }
 
 // IsModelFile reports whether the first bytes of the file are those of a model file. It returns false for datasets and
-// all other files.
+// all other files. Of a pipe it takes these bytes away.
 func IsModelFile(path string) (bool, error) {
 	f, err := os.Open(path)
 	if err != nil {

@@ -7,11 +7,13 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"unicode/utf8"
 )
 
 // Sequence is one realisation of a marked point process, such as the invocations of one trace. Times are in the dataset's
-// unit (milliseconds in the dataset format). All slices that are not nil have one entry per event. The zero value has no
-// events, which Validate reports as an error.
+// unit (milliseconds in the dataset format). All slices that are not nil have one entry per event. A
+// sequence without events is a window in which nothing came, and has both a TStart and a TEnd; Validate reports one without
+// them, such as the zero value, as an error.
 type Sequence struct {
 	// ArrivalTimes are the times of the events, finite and not decreasing.
 	ArrivalTimes []float64
@@ -72,12 +74,28 @@ func (s *Sequence) GapBefore(i int) (gap float64, ok bool) {
 }
 
 // Start returns the time at which observation begins: TStart, or the time of the first event if TStart is nil. It
-// panics on a sequence without events and TStart.
+// returns 0 for a sequence without either, which is not valid.
 func (s *Sequence) Start() float64 {
 	if s.TStart != nil {
 		return *s.TStart
 	}
+	if s.Len() == 0 {
+		return 0
+	}
 	return s.ArrivalTimes[0]
+}
+
+// Waited returns how long no event came at the end of a sequence that was still running: from its last event, or from TStart if it
+// has none, to TEnd. open is false if the sequence is complete.
+func (s *Sequence) Waited() (duration float64, open bool) {
+	if s.TEnd == nil {
+		return 0, false
+	}
+	last := s.Start()
+	if n := s.Len(); n > 0 {
+		last = s.ArrivalTimes[n-1]
+	}
+	return *s.TEnd - last, true
 }
 
 // Event returns event i with the values of the named covariates, as State.Observe takes it. The values are stored in
@@ -104,8 +122,8 @@ func (s *Sequence) NumScored() int {
 // The error names the field, the index and the value.
 func (s *Sequence) Validate(numMarks int) error {
 	n := s.Len()
-	if n == 0 {
-		return errors.New("it has no events")
+	if n == 0 && (s.TStart == nil || s.TEnd == nil) {
+		return errors.New("it has no events, and not both a t_start and a t_end as a window in which nothing came")
 	}
 	for _, c := range []struct {
 		name   string
@@ -149,6 +167,9 @@ func (s *Sequence) Validate(numMarks int) error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Covariates)) {
 		values := s.Covariates[name]
+		if !utf8.ValidString(name) {
+			return fmt.Errorf("the name %q of a covariate is not UTF-8", name)
+		}
 		if len(values) != n {
 			return fmt.Errorf("%d arrival_times but %d values of covariate %q", n, len(values), name)
 		}
@@ -162,6 +183,12 @@ func (s *Sequence) Validate(numMarks int) error {
 		if p < -1 || p >= n || p == i {
 			return fmt.Errorf("parents[%d] = %d is not the index of another event", i, p)
 		}
+	}
+	if n == 0 {
+		if length := *s.TEnd - *s.TStart; !(length >= 0) || math.IsInf(length, 0) {
+			return fmt.Errorf("t_end %v is not a time at or after t_start %v", *s.TEnd, *s.TStart)
+		}
+		return nil
 	}
 	if s.TStart != nil && !(*s.TStart <= s.ArrivalTimes[0] && !math.IsInf(s.ArrivalTimes[0]-*s.TStart, 0)) {
 		return fmt.Errorf("t_start %v is not a time at or before the first arrival %v", *s.TStart, s.ArrivalTimes[0])
@@ -251,6 +278,9 @@ func (d *Dataset) Validate() error {
 		if first, ok := seen[name]; ok {
 			return fmt.Errorf("mapping: marks %d and %d are both called %q", first, i, name)
 		}
+		if !utf8.ValidString(name) {
+			return fmt.Errorf("mapping: the name %q of mark %d is not UTF-8", name, i) // JSON would make one of two such names
+		}
 		seen[name] = i
 	}
 	for i := range d.Sequences {
@@ -299,7 +329,7 @@ func (d *Dataset) WithMarks(names []string) (*Dataset, error) {
 		return d, nil
 	}
 	if len(d.MarkNames) == 0 || len(names) == 0 {
-		if d.NumMarks() == 1 && len(names) <= 1 {
+		if d.NumMarks() == 1 && len(names) <= 1 || d.NumEvents() == 0 {
 			return &Dataset{Sequences: d.Sequences, MarkNames: names}, nil
 		}
 		return nil, fmt.Errorf("the dataset has %d named marks, the model %d", len(d.MarkNames), len(names))

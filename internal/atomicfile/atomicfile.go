@@ -17,15 +17,16 @@ import (
 // written. If path ends in .gz, the content is compressed, the same content always to the same bytes.
 //
 // On any error the file at path is unchanged and no temporary file is left. The error names path and wraps the cause, but an error of write is
-// returned as it is. A file that is replaced keeps its permissions, and a symbolic link its target. A path that is no regular file (a pipe,
-// /dev/stdout) cannot be replaced, and is written to directly.
+// returned as it is. A file that is replaced keeps its permissions. A symbolic link stays, and
+// the file that it points to is replaced or, if there is none, created. What is no regular file (a pipe) and what this process has open (/dev/stdout,
+// /dev/fd/N, whatever stands behind them) cannot be replaced, and is written to directly, from where it stands on.
 func Write(path string, write func(io.Writer) error) (err error) {
 	target, mode, err := resolve(path)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	if !mode.IsRegular() {
-		f, err := os.OpenFile(target, os.O_WRONLY, 0)
+		f, err := openThrough(target)
 		if err != nil {
 			return failure(path, err)
 		}
@@ -65,16 +66,29 @@ func Write(path string, write func(io.Writer) error) (err error) {
 	return nil
 }
 
-// resolve follows symbolic links. It returns the path and the mode of the file to write; the mode is 0 if there is none.
+// openThrough opens what cannot be replaced.
+func openThrough(target string) (*os.File, error) {
+	if _, descriptor := follow(target); descriptor >= 0 {
+		return openDescriptor(descriptor)
+	}
+	return os.OpenFile(target, os.O_WRONLY, 0)
+}
+
+// resolve follows symbolic links. It returns the path and the mode of the file to write; the mode is 0 if there is none, and irregular
+// for what is written to directly: what is no file of a folder, or an open file of this process.
 func resolve(path string) (target string, mode fs.FileMode, err error) {
-	info, err := os.Stat(path)
+	target, descriptor := follow(path)
+	if descriptor >= 0 {
+		return target, fs.ModeIrregular, nil
+	}
+	info, err := os.Stat(target)
 	switch {
 	case err == nil && info.IsDir():
 		return "", 0, errors.New("is a folder, not a file")
 	case err == nil && !info.Mode().IsRegular():
-		return path, info.Mode(), nil
+		return target, info.Mode(), nil
 	case err == nil:
-		target, err = filepath.EvalSymlinks(path)
+		target, err = filepath.EvalSymlinks(target)
 		return target, info.Mode(), err
 	case !errors.Is(err, fs.ErrNotExist):
 		return "", 0, cause(err)
@@ -82,11 +96,11 @@ func resolve(path string) (target string, mode fs.FileMode, err error) {
 	if strings.HasSuffix(path, string(filepath.Separator)) || path == "" {
 		return "", 0, errors.New("is not the name of a file")
 	}
-	folder := filepath.Dir(path)
+	folder := filepath.Dir(target)
 	if _, err := os.Stat(folder); errors.Is(err, fs.ErrNotExist) {
 		return "", 0, missingFolder(folder)
 	}
-	return path, 0, nil
+	return target, 0, nil
 }
 
 // missingFolder is an error that is fs.ErrNotExist and names the folder.
@@ -191,6 +205,14 @@ func Check(path string) error {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	if !mode.IsRegular() {
+		if _, descriptor := follow(target); descriptor >= 0 {
+			// Opening it takes nothing from it, as opening a pipe might.
+			f, err := openThrough(target)
+			if err != nil {
+				return failure(path, err)
+			}
+			return f.Close()
+		}
 		return nil
 	}
 	f, err := createBeside(target, mode.Perm())

@@ -190,6 +190,9 @@ func collectGaps(ctx context.Context, m tpp.Model, d *tpp.Dataset, after int, re
 			return nil, err
 		}
 		s := &d.Sequences[i]
+		if s.Len() == 0 {
+			continue // a window in which nothing came
+		}
 		state := m.NewState(s.ArrivalTimes[0])
 		for j := range s.Len() - 1 {
 			if err := state.Observe(s.Event(j, m.CovariateNames(), nil)); err != nil {

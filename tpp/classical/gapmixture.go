@@ -129,6 +129,7 @@ type gapMixtures struct {
 	end     float64   // probability of the end, 0 without complete sequences
 	ends    float64   // sequences that ended
 	open    []float64 // the times for which nothing came in sequences still running
+	empty   []float64 // the same for windows without any event, which cannot have been over
 }
 
 // newGapMixtures returns the mixtures with shares from the counts, smoothed by one event divided equally among the
@@ -166,7 +167,7 @@ func (g *gapMixtures) setShares(added []float64, ends float64) {
 
 // fit runs the EM algorithm (Dempster, Laird & Rubin 1977) until the objective grows by less than 1e-8 per event.
 func (g *gapMixtures) fit(ctx context.Context, maxIterations int) error {
-	events := 1.0 + float64(len(g.open))
+	events := 1.0 + float64(len(g.open)+len(g.empty))
 	for i := range g.classes {
 		events += g.classes[i].numGaps()
 	}
@@ -208,9 +209,16 @@ func (g *gapMixtures) step() float64 {
 	added := make([]float64, len(g.classes))
 	over := g.ends
 	for _, waited := range g.open {
-		total, end := g.expectOpen(waited, stats, added)
+		total, end := g.expectOpen(waited, math.Log(g.end), stats, added)
 		objective += total
 		over += end
+	}
+	if len(g.empty) > 0 {
+		ignored := make([]float64, len(g.classes)) // what comes first says nothing of how often a sequence ends
+		for _, waited := range g.empty {
+			total, _ := g.expectOpen(waited, math.Inf(-1), stats, ignored)
+			objective += total - math.Log1p(-g.end)
+		}
 	}
 	for i := range g.classes {
 		g.classes[i].maximise(stats[i])
@@ -250,9 +258,8 @@ func (e *expected) add(n, mean, square float64) {
 
 // expectOpen adds a sequence in which no event came for the time waited. If it was not over, the next gap is longer:
 // the part of a normal distribution beyond μ + σz has the mean μ + σh and the mean squared distance σ²(1 + zh) from μ,
-// where h = φ(z)/Φ(−z).
-func (g *gapMixtures) expectOpen(waited float64, stats [][]expected, added []float64) (objective, end float64) {
-	logEnd := math.Log(g.end)
+// where h = φ(z)/Φ(−z). logEnd is the logarithm of the probability that it was over.
+func (g *gapMixtures) expectOpen(waited, logEnd float64, stats [][]expected, added []float64) (objective, end float64) {
 	total := logEnd
 	for i := range g.classes {
 		c := &g.classes[i]

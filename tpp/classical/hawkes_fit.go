@@ -111,7 +111,7 @@ func newHawkesLikelihood(d *tpp.Dataset, r *records, opts FitOptions) *hawkesLik
 			h.marks[j] = s.Mark(j)
 		}
 		if h.open {
-			h.waited = *s.TEnd - s.ArrivalTimes[s.Len()-1]
+			h.waited, _ = s.Waited()
 		}
 		l.sequences = append(l.sequences, h)
 	}
@@ -381,8 +381,12 @@ func (l *hawkesLikelihood) sequence(s *hawkesSequence, gradMu, gradEnd []float64
 // last returns the log likelihood of what followed the last event: the end, or no event in the time waited.
 func (l *hawkesLikelihood) last(s *hawkesSequence, gradMu, gradEnd []float64) float64 {
 	n := l.marks
-	mark := s.marks[len(s.marks)-1]
-	end := l.end[mark]
+	mark, end := 0, 0.0
+	knowsEnd := l.knowsEnd && len(s.marks) > 0 // no sequence ends before its first event
+	if len(s.marks) > 0 {
+		mark = s.marks[len(s.marks)-1]
+		end = l.end[mark]
+	}
 	if !s.open {
 		gradEnd[mark] += 1 - end
 		return math.Log(end)
@@ -405,7 +409,7 @@ func (l *hawkesLikelihood) last(s *hawkesSequence, gradMu, gradEnd []float64) fl
 	}
 	// log(e + (1 − e) S) with S = exp(−compensator); alive is the probability that the sequence is not over.
 	logS, alive := -compensator, 1.0
-	if l.knowsEnd {
+	if knowsEnd {
 		later := math.Log1p(-end) - compensator
 		logS = num.LogAddExp(math.Log(end), later)
 		alive = math.Exp(later - logS)

@@ -47,7 +47,8 @@ func FitMarkovRenewal(ctx context.Context, d *tpp.Dataset, opts FitOptions) (*Ma
 	}
 	open := make([][]float64, marks+1)
 	for _, o := range r.open {
-		open[o.from] = append(open[o.from], o.waited)
+		row := rowOf(o.from, marks)
+		open[row] = append(open[row], o.waited)
 	}
 	background := backgroundOf(all)
 	k := opts.Components + 1

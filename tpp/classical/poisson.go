@@ -46,11 +46,14 @@ func FitPoisson(ctx context.Context, d *tpp.Dataset, opts FitOptions) (*Poisson,
 		if len(r.open) == 0 {
 			break
 		}
-		over, waited := 0.0, 0.0 // expected: sequences that were over, time watched of those that were not
+		over, waited, decisions := 0.0, 0.0, 0 // expected: sequences that were over, time watched of those that were not
 		for _, o := range r.open {
 			alive := (1 - end) * math.Exp(-rate*o.waited)
 			p := 0.0
-			if end > 0 {
+			if o.from != startRow {
+				decisions++
+			}
+			if end > 0 && o.from != startRow {
 				p = end / (end + alive)
 			}
 			over += p
@@ -59,7 +62,7 @@ func FitPoisson(ctx context.Context, d *tpp.Dataset, opts FitOptions) (*Poisson,
 		before := rate
 		rate = float64(len(r.gaps)) / (watched + waited)
 		if r.complete {
-			end = (float64(r.numEnds()) + over + 0.5) / float64(len(r.gaps)+r.numEnds()+len(r.open)+1)
+			end = (float64(r.numEnds()) + over + 0.5) / float64(len(r.gaps)+r.numEnds()+decisions+1)
 		}
 		if math.Abs(rate-before) <= 1e-12*rate {
 			break

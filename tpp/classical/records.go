@@ -26,7 +26,7 @@ type gapRecord struct {
 
 // openRecord is a sequence with a TEnd: no event came in the time waited after its last event.
 type openRecord struct {
-	from   int
+	from   int // startRow if nothing came in the whole window
 	waited float64
 }
 
@@ -49,10 +49,10 @@ func newRecords(d *tpp.Dataset, opts *FitOptions) (*records, error) {
 			}
 			from = s.Mark(j)
 		}
-		if s.TEnd == nil {
+		if waited, open := s.Waited(); !open {
 			r.ends[from]++
 			r.complete = true
-		} else if waited := *s.TEnd - s.ArrivalTimes[s.Len()-1]; waited > 0 {
+		} else if waited > 0 {
 			r.open = append(r.open, openRecord{from, waited})
 		}
 	}

@@ -40,12 +40,17 @@ func FitRenewal(ctx context.Context, d *tpp.Dataset, opts FitOptions) (*Renewal,
 	for i, g := range r.gaps {
 		gaps[i] = newLogGap(g.gap, opts.Resolution)
 	}
-	var open []float64
+	var open, empty []float64
 	for _, o := range r.open {
-		open = append(open, o.waited)
+		if o.from == startRow {
+			empty = append(empty, o.waited)
+		} else {
+			open = append(open, o.waited)
+		}
 	}
 	class := newGapClass(gaps, opts.Components, backgroundOf(gaps))
 	g := newGapMixtures([]gapClass{class}, r.numEnds(), r.complete, open)
+	g.empty = empty
 	if err := g.fit(ctx, opts.MaxIterations); err != nil {
 		return nil, fmt.Errorf("renewal process: fit stopped: %w", err)
 	}

@@ -146,6 +146,11 @@ func genDataset(t *rapid.T) *tpp.Dataset {
 		each := func(name string, lo, hi float64) []float64 {
 			return rapid.SliceOfN(rapid.Float64Range(lo, hi), n, n).Draw(t, name)
 		}
+		if rapid.IntRange(0, 4).Draw(t, "empty") == 0 {
+			start := rapid.Float64Range(-1e15, 1e15).Draw(t, "start")
+			d.Sequences = append(d.Sequences, tpp.Sequence{TStart: &start, TEnd: new(start + rapid.Float64Range(0, 1e9).Draw(t, "length"))})
+			continue
+		}
 		s := tpp.Sequence{ArrivalTimes: each("times", -1e15, 1e15)}
 		slices.Sort(s.ArrivalTimes)
 		s.Marks = rapid.SliceOfN(rapid.IntRange(0, d.NumMarks()-1), n, n).Draw(t, "marks")
@@ -203,6 +208,9 @@ func FuzzReadDataset(f *testing.F) {
 	f.Add([]byte(`{"sequences": [{"arrival_times": [1, 2], "marks": [0, 1]}], "mapping": {"a": 0, "b": 1}}`))
 	f.Add([]byte(`{"sequences": [{"arrival_times": [1e3], "t_start": 0, "t_end": 2e3}]}`))
 	f.Add([]byte("\x1f\x8b"))
+	f.Add([]byte(`[[{"time_since_start": 0, "type_event": 2}], {"time_since_start": [0, 1], "type_event": [1, 0], "dim_process": 3}]`))
+	f.Add([]byte(`{"arrival_times": [[1], [2, 3]], "marks": [[0], [1, 0]], "num_marks": 2, "t_end": 9}`))
+	f.Add([]byte(`{"dim_process": 2, "dev": [], "train": [[{"time_since_start": 0}]]}`))
 	f.Fuzz(func(t *testing.T, doc []byte) {
 		d, err := Read(bytes.NewReader(doc))
 		if err != nil {

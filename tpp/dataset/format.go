@@ -7,7 +7,9 @@ type Format string
 
 // The formats. Reading tells them apart by their content, writing by the ending of the name.
 const (
-	// FormatJSON is one document: {"sequences": [{"arrival_times": [...], "marks": [...]}, ...], "mapping": {"a": 0, ...}}.
+	// FormatJSON is one document: {"sequences": [{"arrival_times": [...], "marks": [...]}, ...], "mapping": {"a": 0, ...}}. Data sets of
+	// other tools are read too: lists of sequences with time_since_start and type_event (EasyTPP), and arrays of arrays of arrival_times
+	// and marks (ifl-tpp), whose marks have their numbers for names.
 	FormatJSON Format = "json"
 	// FormatJSONLines is one sequence a line, in the form that a document has it: {"arrival_times": [...], "marks":
 	// ["a", "b", ...]}. The marks are names, which are numbered as they appear. They may be numbers behind a line
@@ -36,21 +38,26 @@ func FormatOf(path string) Format {
 // numbers of the Unit, or time stamps as in RFC 3339 (the T may be a space, and no zone means UTC). Marks are names.
 // These columns are found by their names, in any case and with spaces or dashes for underscores, the first there is:
 //
-//	sequence     sequence, sequence_id, trace, trace_id, case, case_id, case:concept:name, session, session_id, id
-//	time         time, timestamp, arrival_time, time:timestamp, t
-//	mark         mark, event, event_type, type, function, activity, concept:name, label
+//	sequence     sequence, sequence_id, trace, trace_id, case, case_id, case:concept:name, session, session_id, user, user_id, id
+//	time         time, timestamp, arrival_time, time:timestamp, ts, datetime, date_time, event_time, date, t
+//	mark         mark, event, event_type, type, function, activity, concept:name, action, item, item_id, label
 //	wait_time, init_time, parent, t_start, t_end, and covariate:NAME for a covariate NAME
 //
-// Without a sequence column the file is one sequence, without a mark column it is unmarked. Other columns are skipped.
+// Without a sequence column the file is one sequence, of which [SequenceReader.Warnings] warns; without a mark column it is unmarked. Other columns are skipped.
 // The cells of wait_time, init_time and a covariate may be empty if they are for the whole sequence; an empty parent is
 // −1 if another one is not; t_start and t_end must not change within a sequence.
 type ReadOptions struct {
-	// Unit is what a number counts that is a time in the file: ns, us, ms (the default), s, min or h. Times are taken to
+	// Name is what errors name as the file. Empty is the path for OpenSequences, and no name for NewSequenceReader.
+	Name string
+	// Unit is what a number counts that is a time in the file: ns, us, ms (the default), s, min, h or d. Times are taken to
 	// milliseconds. A float64 of milliseconds resolves a quarter of a microsecond at today's time since 1970.
 	Unit string
 	// Resolution is the tick of the clock in milliseconds: times are rounded to whole ticks, and wait and init times
 	// above 0 to one tick at least. 0 leaves them as they are.
 	Resolution float64
+	// Tick is what most gaps should not be shorter than, in milliseconds: see [SequenceReader.Warnings]. 0 is the Resolution, or 1 ms
+	// without one.
+	Tick float64
 	// MarkNames are the names of the marks by their numbers, as a model knows them: marks are numbered like this, and
 	// one that is not among them is an error. Nil numbers them as the file does.
 	MarkNames []string

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"strconv"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -206,6 +207,12 @@ func (l *jsonLexer) str() ([]byte, error) {
 				if plain {
 					return text[1 : len(text)-1], nil
 				}
+				if !utf8.Valid(text) {
+					return nil, fmt.Errorf("a string at byte %d is not UTF-8: %q", l.offset+int64(start), shortText(text))
+				}
+				if hasLoneSurrogate(text) {
+					return nil, fmt.Errorf("a string at byte %d has half of a UTF-16 pair as \\u escape: %s", l.offset+int64(start), shortText(text))
+				}
 				var s string
 				if err := json.Unmarshal(text, &s); err != nil {
 					return nil, fmt.Errorf("not JSON at byte %d: a string with a wrong escape", l.offset+int64(start))
@@ -222,7 +229,7 @@ func (l *jsonLexer) str() ([]byte, error) {
 				}
 				l.pos++
 			case c >= utf8.RuneSelf:
-				// encoding/json replaces what is not UTF-8.
+				// encoding/json replaces what is not UTF-8: two names would become one.
 				plain = false
 			}
 		}
@@ -233,6 +240,43 @@ func (l *jsonLexer) str() ([]byte, error) {
 			return nil, l.failure()
 		}
 	}
+}
+
+// shortText returns the beginning of a quoted string without its quotes.
+func shortText(text []byte) string {
+	text = text[1 : len(text)-1]
+	return string(text[:min(len(text), 40)])
+}
+
+// hasLoneSurrogate reports whether a quoted string has an escape for half of a UTF-16 pair, which is no character.
+func hasLoneSurrogate(text []byte) bool {
+	code := func(i int) rune { // of the escape at i, or −1
+		if i+6 > len(text) || text[i] != '\\' || text[i+1] != 'u' {
+			return -1
+		}
+		n, err := strconv.ParseUint(string(text[i+2:i+6]), 16, 32)
+		if err != nil {
+			return -1
+		}
+		return rune(n)
+	}
+	for i := 0; i < len(text); i++ {
+		if text[i] != '\\' {
+			continue
+		}
+		c := code(i)
+		switch {
+		case c < 0: // a short escape
+			i++
+		case !utf16.IsSurrogate(c):
+			i += 5
+		case utf16.DecodeRune(c, code(i+6)) != utf8.RuneError:
+			i += 11
+		default:
+			return true
+		}
+	}
+	return false
 }
 
 // extend fills the window behind a token that begins at start, and is where the token begins then.

@@ -3,6 +3,7 @@ package dataset
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -45,12 +46,13 @@ func OpenSequences(path string, opts ReadOptions) (*SequenceReader, error) {
 	if err != nil {
 		return nil, err
 	}
+	opts.Name = cmp.Or(opts.Name, path)
 	r, err := NewSequenceReader(f, opts)
 	if err != nil {
 		f.Close()
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, err
 	}
-	r.path, r.file = path, f
+	r.file = f
 	return r, nil
 }
 
@@ -68,7 +70,10 @@ func NewSequenceReader(r io.Reader, opts ReadOptions) (*SequenceReader, error) {
 			s.seeker = seeker
 		}
 	}
-	return s, s.begin()
+	if err := s.begin(); err != nil {
+		return nil, s.named(err)
+	}
+	return s, nil
 }
 
 // begin detects compression and format from the first bytes, and sets up the source.
@@ -102,14 +107,26 @@ func (r *SequenceReader) begin() error {
 		return errors.New("its text is UTF-16, it must be UTF-8")
 	case safetensors.IsHead(head):
 		return errors.New("it is a model, not a dataset")
+	case len(head) > 1 && head[0] == 0x80 && head[1] <= 5:
+		return errors.New("it is no text but a Python pickle, which only Python reads: write it as JSON there, with json.dump")
+	case bytes.HasPrefix(head, []byte("PK\x03\x04")):
+		return errors.New("it is no text but a zip archive, as .npz files and those of PyTorch are: write its arrays as JSON in Python, with json.dump")
 	case bytes.IndexByte(head, 0) >= 0:
 		return errors.New("not a dataset: it is no text")
-	case len(trimmed) == 0 || trimmed[0] == '{' || trimmed[0] == '[':
+	case len(trimmed) > 0 && trimmed[0] == '[':
+		src := &listSource{reader: r, lex: newJSONLexer(br)}
+		r.format, r.src = FormatJSON, src
+		return src.lex.take('[')
+	case len(trimmed) == 0 || trimmed[0] == '{':
 		src := &jsonSource{reader: r, lex: newJSONLexer(br)}
 		if err := src.begin(); err != nil {
 			return err
 		}
 		r.format, r.src = FormatJSON, src
+		if src.other != nil {
+			r.src = src.other
+			return nil
+		}
 		if !src.document {
 			r.format = FormatJSONLines
 		}

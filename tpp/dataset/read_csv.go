@@ -19,9 +19,9 @@ import (
 
 // The names under which the columns of a CSV file are looked for, the first that is there.
 var (
-	sequenceNames = []string{"sequence", "sequence_id", "trace", "trace_id", "case", "case_id", "case:concept:name", "session", "session_id", "id"}
-	timeNames     = []string{"time", "timestamp", "arrival_time", "time:timestamp", "t"}
-	markNames     = []string{"mark", "event", "event_type", "type", "function", "activity", "concept:name", "label"}
+	sequenceNames = []string{"sequence", "sequence_id", "trace", "trace_id", "case", "case_id", "case:concept:name", "session", "session_id", "user", "user_id", "id"}
+	timeNames     = []string{"time", "timestamp", "arrival_time", "time:timestamp", "ts", "datetime", "date_time", "event_time", "date", "t"}
+	markNames     = []string{"mark", "event", "event_type", "type", "function", "activity", "concept:name", "action", "item", "item_id", "label"}
 )
 
 // covariatePrefix stands before the name of a covariate in the name of its column.
@@ -29,6 +29,9 @@ const covariatePrefix = "covariate:"
 
 // maxRecord is the longest line: an open quote must not swallow the rest of a file.
 const maxRecord = 1 << 24
+
+// ErrNoTimeColumn is the error of a file that may be a CSV file, but has no known name of a column of times in its first line.
+var ErrNoTimeColumn = errors.New("neither JSON nor a CSV file with a column of times")
 
 // csvColumns are the places of the columns in a line, −1 for those that are not there.
 type csvColumns struct {
@@ -42,6 +45,7 @@ type csvSource struct {
 	reader    *SequenceReader
 	csv       *csv.Reader
 	guard     *recordGuard
+	header    []string // the first line
 	columns   csvColumns
 	scattered bool
 	line      int // that was read last
@@ -72,8 +76,11 @@ func (g *recordGuard) Read(p []byte) (int, error) {
 }
 
 func newCSVSource(r *SequenceReader, br *bufio.Reader) (*csvSource, error) {
-	head, _ := br.Peek(4096)
+	head := firstLine(br)
 	guard := &recordGuard{r: br, room: maxRecord}
+	if i := bytes.IndexByte(head, '\r'); i >= 0 && bytes.IndexByte(head, '\n') < 0 {
+		guard.r = &carriageReturns{r: br}
+	}
 	s := &csvSource{reader: r, csv: csv.NewReader(guard), guard: guard, scattered: r.opts.Scattered}
 	s.csv.ReuseRecord = true
 	s.csv.Comma = separator(head)
@@ -83,12 +90,62 @@ func newCSVSource(r *SequenceReader, br *bufio.Reader) (*csvSource, error) {
 	} else if err != nil {
 		return nil, s.failure(err)
 	}
-	return s, s.columns.find(header, &r.opts)
+	s.header = slices.Clone(header)
+	return s, s.columns.find(s.header, &r.opts)
+}
+
+// firstLine returns the first line that is not empty, with the line breaks that end it, as far as it is among the first 64 KiB.
+func firstLine(br *bufio.Reader) []byte {
+	var head []byte
+	for size := 256; size <= br.Size(); size *= 2 {
+		head, _ = br.Peek(size)
+		begin := len(head) - len(bytes.TrimLeft(head, "\r\n"))
+		end := bytes.IndexAny(head[begin:], "\r\n")
+		if end < 0 || begin+end+1 == len(head) {
+			if len(head) < size {
+				break // the file ends there
+			}
+			continue
+		}
+		end += begin + 1
+		if head[end-1] == '\r' && head[end] == '\n' {
+			end++
+		}
+		return head[:end]
+	}
+	return head
+}
+
+// carriageReturns turns the line ends of old spreadsheets, single carriage returns, into line feeds.
+type carriageReturns struct {
+	r       io.Reader
+	pending bool // the last byte was a carriage return
+}
+
+func (c *carriageReturns) Read(p []byte) (int, error) {
+	for {
+		n, err := c.r.Read(p)
+		kept := 0
+		for _, b := range p[:n] {
+			after := c.pending
+			c.pending = b == '\r'
+			switch {
+			case b == '\n' && after: // the carriage return before it has ended the line
+				continue
+			case b == '\r':
+				b = '\n'
+			}
+			p[kept] = b
+			kept++
+		}
+		if kept > 0 || err != nil || len(p) == 0 {
+			return kept, err
+		}
+	}
 }
 
 // separator returns the commonest of the characters that may separate columns in the first line.
-func separator(head []byte) rune {
-	line, _, _ := bytes.Cut(bytes.TrimLeft(head, "\r\n"), []byte("\n"))
+func separator(line []byte) rune {
 	best, most := ',', 0
 	for _, c := range ",;\t" {
 		if n := bytes.Count(line, []byte(string(c))); n > most {
@@ -141,7 +198,7 @@ func (c *csvColumns) find(header []string, opts *ReadOptions) error {
 	c.wait, c.init, c.parent = known("wait_time"), known("init_time"), known("parent")
 	c.start, c.end = known("t_start"), known("t_end")
 	if c.time < 0 && problem == nil {
-		return fmt.Errorf("neither JSON nor a CSV file with a column of times: its first line is %s", quotedList(header))
+		return fmt.Errorf("%w: its first line is %s", ErrNoTimeColumn, quotedList(header))
 	}
 	for i, name := range header {
 		if name, ok := strings.CutPrefix(strings.TrimSpace(name), covariatePrefix); ok {
@@ -298,6 +355,7 @@ type csvSequence struct {
 	tpp.Sequence
 	covariates [][]float64
 	hasParents bool // a parent cell is not empty
+	empty      bool // it is a window in which nothing came
 }
 
 // add reads a line into the sequence it belongs to.
@@ -317,6 +375,21 @@ func (s *csvSource) addTo(to *csvSequence, row []string, c *csvColumns) error {
 		return errors.New("it has no name")
 	}
 	n := to.Len()
+	if s.isEmptyWindow(row) {
+		if n > 0 || to.empty {
+			return errors.New("it has no time, as a window in which nothing came, but there are other lines of the sequence")
+		}
+		to.empty = true
+		var err error
+		if to.TStart, err = s.window(to.TStart, n, row, c.start, "t_start"); err != nil {
+			return err
+		}
+		to.TEnd, err = s.window(to.TEnd, n, row, c.end, "t_end")
+		return err
+	}
+	if to.empty {
+		return errors.New("it follows a line of the sequence without time, a window in which nothing came")
+	}
 	t, err := s.time(row[c.time])
 	if err != nil {
 		return err
@@ -363,6 +436,13 @@ func (s *csvSource) addTo(to *csvSequence, row []string, c *csvColumns) error {
 	}
 	to.TEnd, err = s.window(to.TEnd, n, row, c.end, "t_end")
 	return err
+}
+
+// isEmptyWindow reports whether a line has both edges of a window and no event: neither a time nor a mark.
+func (s *csvSource) isEmptyWindow(row []string) bool {
+	c := &s.columns
+	has := func(column int) bool { return column >= 0 && strings.TrimSpace(row[column]) != "" }
+	return has(c.start) && has(c.end) && !has(c.time) && !has(c.mark)
 }
 
 // time reads a time. Numbers and time stamps in one file cannot both be meant.
@@ -424,7 +504,7 @@ func addCell(to []float64, n int, row []string, column int, name string, parse f
 	}
 	v, err := parse([]byte(text))
 	if err != nil {
-		return nil, fmt.Errorf("its %s %q is not a number", name, text)
+		return nil, fmt.Errorf("its %s %q is not a number%s", name, text, remedy(text))
 	}
 	return append(to, v), nil
 }

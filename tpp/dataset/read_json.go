@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 
 	"github.com/tppfaas/tppfaas/tpp"
 )
@@ -19,6 +20,10 @@ type jsonSource struct {
 	mapping  *numbering // the one that holds; nil: none yet
 	// anonymous and named say that a sequence without, or with, names of its marks has been read.
 	anonymous, named bool
+
+	// Of other tools:
+	other source // reads the file in this one's place, nil if it is of ours
+	types int    // how many marks have numbers for names, 0: they have names
 
 	// Of a document:
 	begun bool // a sequence has been asked for
@@ -47,7 +52,7 @@ func (s *jsonSource) begin() error {
 		return fmt.Errorf("not a JSON object: it starts with %c", c)
 	}
 	l.take('{')
-	held := []byte{'{'}
+	held, nested := []byte{'{'}, false
 	for first := true; ; first = false {
 		if ok, err := l.more('}', first); err != nil {
 			return err
@@ -69,18 +74,31 @@ func (s *jsonSource) begin() error {
 			if s.mapping, err = l.mapping(); err != nil {
 				return err
 			}
-		case "arrival_times", "marks", "wait_times", "init_times", "parents", "covariates", "t_start", "t_end":
+		case keyNumber:
+			if err := s.readTypes(); err != nil {
+				return err
+			}
+		case "train", "dev", "test", "validation":
+			if isPart, err := s.openPart(); isPart || err != nil {
+				return err
+			}
+		case keySince, keyType, keyTypes, "arrival_times", "marks", "wait_times", "init_times", "parents", "covariates", "t_start", "t_end":
 			// Held until it is clear whether this object is a document, to which these keys mean nothing, or a line.
 			if len(held) > 1 {
 				held = append(held, ',')
 			}
 			held = append(held, `"`+key+`":`...)
 			l.captured, l.capture = held, -1
+			from := len(held)
 			err := l.skip()
 			held, l.captured, l.capture = l.captured, nil, 0
 			if err != nil {
 				return err
 			}
+			if key == keyTypes {
+				s.types, _ = strconv.Atoi(string(held[from:]))
+			}
+			nested = nested || key == "arrival_times" && bytes.HasPrefix(held[from:], []byte("[["))
 		default:
 			if err := l.skip(); err != nil {
 				return err
@@ -94,10 +112,59 @@ func (s *jsonSource) begin() error {
 		s.mapping.enter(s.reader.marks)
 	case s.mapping != nil:
 		return fmt.Errorf("line %d: a mapping and a sequence in one line", line)
+	case nested:
+		if _, err := l.peek(); err == nil {
+			return fmt.Errorf("more follows the arrays, at byte %d", l.at())
+		} else if err != io.EOF {
+			return err
+		}
+		s.other, err = newArraysSource(s.reader, append(held, '}'), s.types)
+		return err
 	default:
 		s.first, s.firstLine = append(held, '}'), line
 	}
 	return nil
+}
+
+// readTypes reads how many marks there are, which have their numbers for names where there is no mapping.
+func (s *jsonSource) readTypes() error {
+	c, err := s.lex.due()
+	if err != nil || !isNumberStart(c) {
+		return cmp.Or(err, s.lex.skip())
+	}
+	s.types, err = s.lex.integer(c)
+	return err
+}
+
+// openPart begins to read the sequences of a part of a data set of EasyTPP's, unless it is none or empty.
+func (s *jsonSource) openPart() (isPart bool, err error) {
+	c, err := s.lex.due()
+	if err != nil || c != '[' {
+		return false, cmp.Or(err, s.lex.skip())
+	}
+	if err := s.lex.take('['); err != nil {
+		return false, err
+	}
+	if c, err = s.lex.due(); err != nil || c == ']' {
+		if err == nil {
+			err = s.lex.take(']')
+		}
+		return false, err
+	}
+	s.other = &listSource{reader: s.reader, lex: s.lex, closes: '}', types: s.types}
+	return true, nil
+}
+
+// numbered is the mapping of marks that have their numbers for names.
+func numbered(types int) (*numbering, error) {
+	if types > maxNumbers {
+		return nil, fmt.Errorf("%d marks, at most %d can be read", types, maxNumbers)
+	}
+	m := &numbering{dense: map[int]int{}}
+	for i := range types {
+		m.names, m.dense[i] = append(m.names, strconv.Itoa(i)), i
+	}
+	return m, nil
 }
 
 func errTwice(key string) error { return fmt.Errorf("%q stands there twice", key) }
@@ -177,7 +244,13 @@ func (s *jsonSource) findMapping() error {
 	if err := s.readTail(); err != nil {
 		return err
 	}
-	found := s.mapping
+	found, types := s.mapping, s.types
+	if found == nil && types > 0 {
+		var err error
+		if found, err = numbered(types); err != nil {
+			return err
+		}
+	}
 	if err := s.reader.rewind(); err != nil {
 		return err
 	}
@@ -223,6 +296,10 @@ func (s *jsonSource) readTail() error {
 				return errTwice(key)
 			}
 			s.mapping, behind = m, true
+		case keyNumber:
+			if err := s.readTypes(); err != nil {
+				return err
+			}
 		default:
 			if err := l.skip(); err != nil {
 				return err
@@ -262,7 +339,7 @@ func (s *jsonSource) finish(seq *tpp.Sequence, named bool) error {
 	default:
 		for i, m := range seq.Marks {
 			if m != 0 {
-				return fmt.Errorf("marks[%d] = %d, and no mapping names it", i, m)
+				return fmt.Errorf("marks[%d] = %d, and no mapping names it (nor does a num_marks say that their numbers are their names)", i, m)
 			}
 		}
 		if marks.fixed && len(marks.names) > 1 {
@@ -282,6 +359,12 @@ func (s *jsonSource) finish(seq *tpp.Sequence, named bool) error {
 // resolveLate numbers the marks of a whole document, whose mapping came last.
 func (s *jsonSource) resolveLate(d *tpp.Dataset) error {
 	r := s.reader
+	if s.mapping == nil && s.types > 0 {
+		var err error
+		if s.mapping, err = numbered(s.types); err != nil {
+			return err
+		}
+	}
 	if s.mapping != nil && len(s.mapping.names) > 0 {
 		met := r.marks
 		if !met.fixed {
@@ -355,6 +438,7 @@ func (l *jsonLexer) sequenceOrMapping(times *timeReader, marks *markTable, mappi
 	}
 	s = &tpp.Sequence{}
 	var seen uint
+	var other foreignArrays
 	err = l.object(func(key string) error {
 		which := slices.Index(sequenceKeys, key)
 		if which < 0 {
@@ -365,7 +449,7 @@ func (l *jsonLexer) sequenceOrMapping(times *timeReader, marks *markTable, mappi
 				*mapping, err = l.mapping()
 				return err
 			}
-			return l.skip()
+			return other.read(l, key, times, marks)
 		}
 		if seen&(1<<which) != 0 {
 			return errTwice(key)
@@ -392,6 +476,11 @@ func (l *jsonLexer) sequenceOrMapping(times *timeReader, marks *markTable, mappi
 		}
 		return err
 	})
+	if err == nil && seen&1 == 0 && other.times != nil { // no arrival_times
+		s.ArrivalTimes = other.times
+		s.Marks, named, err = other.numbered(marks)
+		seen |= 1
+	}
 	if err == nil && mapping != nil && *mapping != nil && seen != 0 {
 		err = errors.New("a mapping and a sequence in one line")
 	}

@@ -19,7 +19,6 @@ import (
 // A JSON document whose mapping stands behind its sequences, as in the files that this package writes, is read twice:
 // first for the mapping.
 type SequenceReader struct {
-	path    string
 	opts    ReadOptions
 	times   *timeReader
 	marks   *markTable
@@ -27,6 +26,8 @@ type SequenceReader struct {
 	gzipped bool
 	src     source
 	err     error // of the iteration, or io.EOF
+
+	plausible plausibility
 
 	ctx    context.Context
 	file   *os.File // nil unless it is to be closed
@@ -120,10 +121,10 @@ func (r *SequenceReader) next(ctx context.Context) (*tpp.Sequence, error) {
 
 // named puts the name of the file before an error.
 func (r *SequenceReader) named(err error) error {
-	if err == nil || err == io.EOF || r.path == "" {
+	if err == nil || err == io.EOF || r.opts.Name == "" {
 		return err
 	}
-	return fmt.Errorf("%s: %w", r.path, err)
+	return fmt.Errorf("%s: %w", r.opts.Name, err)
 }
 
 // finish does to a sequence what the options ask for, and checks it.
@@ -131,7 +132,14 @@ func (r *SequenceReader) finish(s *tpp.Sequence) error {
 	if r.opts.Sort {
 		sortEvents(s)
 	}
-	return s.Validate(max(len(r.marks.names), 1))
+	if err := s.Validate(max(len(r.marks.names), 1)); err != nil {
+		return err
+	}
+	if s.Len() == 0 {
+		*s = tpp.Sequence{TStart: s.TStart, TEnd: s.TEnd} // the same in every format
+	}
+	r.plausible.add(s, r.tick())
+	return nil
 }
 
 // Close closes the file that OpenSequences opened.

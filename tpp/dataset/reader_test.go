@@ -32,7 +32,9 @@ func explicit(t interface{ Fatal(...any) }, d *tpp.Dataset, names []string) *tpp
 	}
 	out := &tpp.Dataset{MarkNames: d.MarkNames}
 	for _, s := range d.Sequences {
-		if s.Marks == nil {
+		if s.Len() == 0 {
+			s.Marks = nil
+		} else if s.Marks == nil {
 			s.Marks = make([]int, s.Len())
 		}
 		out.Sequences = append(out.Sequences, s)
@@ -441,7 +443,7 @@ func TestUnitsApplyToEveryFormat(t *testing.T) {
 			t.Errorf("%s: got %+v, want %+v", format, got.Sequences[0], want)
 		}
 	}
-	for _, opts := range []ReadOptions{{Unit: "days"}, {Resolution: -1}} {
+	for _, opts := range []ReadOptions{{Unit: "fortnights"}, {Resolution: -1}} {
 		if _, err := NewSequenceReader(strings.NewReader("time\n1\n"), opts); err == nil {
 			t.Errorf("%+v was accepted", opts)
 		}

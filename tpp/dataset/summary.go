@@ -50,17 +50,19 @@ type CovariateSummary struct {
 // Add adds a sequence, which must be valid.
 func (m *Summary) Add(s *tpp.Sequence) {
 	n := s.Len()
-	if n == 0 {
-		return
-	}
-	first, last := s.ArrivalTimes[0], s.ArrivalTimes[n-1]
 	if m.Sequences == 0 {
-		m.ShortestSequence, m.First, m.Last = n, first, last
+		m.ShortestSequence = n
+	}
+	if n > 0 {
+		first, last := s.ArrivalTimes[0], s.ArrivalTimes[n-1]
+		if m.Events == 0 {
+			m.First, m.Last = first, last
+		}
+		m.First, m.Last = min(m.First, first), max(m.Last, last)
 	}
 	m.Sequences++
 	m.Events += n
 	m.ShortestSequence, m.LongestSequence = min(m.ShortestSequence, n), max(m.LongestSequence, n)
-	m.First, m.Last = min(m.First, first), max(m.Last, last)
 	for i := range n {
 		mark := s.Mark(i)
 		for mark >= len(m.MarkCounts) {

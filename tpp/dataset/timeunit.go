@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,10 +17,25 @@ var timeUnits = []struct {
 	exponent int
 	factor   float64
 }{
-	{"ns", -6, 1}, {"us", -3, 1}, {"ms", 0, 1}, {"s", 3, 1}, {"min", 3, 60}, {"h", 3, 3600},
+	{"ns", -6, 1}, {"us", -3, 1}, {"ms", 0, 1}, {"s", 3, 1}, {"min", 3, 60}, {"h", 3, 3600}, {"d", 3, 86400},
 }
 
-// TimeUnits returns the units that [ReadOptions] accepts: ns, us, ms, s, min and h.
+// unitWords are the units in full, which are read too.
+var unitWords = map[string]string{
+	"ns": "nanoseconds", "us": "microseconds", "ms": "milliseconds", "s": "seconds", "min": "minutes", "h": "hours", "d": "days",
+}
+
+// ParseTimeUnit returns the unit that a text names: one of [TimeUnits], or its English word in the singular or plural.
+func ParseTimeUnit(text string) (string, error) {
+	for _, u := range timeUnits {
+		if word := unitWords[u.name]; text == u.name || text == word || text == strings.TrimSuffix(word, "s") {
+			return u.name, nil
+		}
+	}
+	return "", fmt.Errorf("the unit of time is %q, it must be one of %s", text, strings.Join(TimeUnits(), ", "))
+}
+
+// TimeUnits returns the units that [ReadOptions] accepts: ns, us, ms, s, min, h and d.
 func TimeUnits() []string {
 	var names []string
 	for _, u := range timeUnits {
@@ -30,6 +46,7 @@ func TimeUnits() []string {
 
 // timeReader turns the text of a time into milliseconds.
 type timeReader struct {
+	unit     string
 	exponent int
 	factor   float64
 	tick     float64 // 0: as it is
@@ -43,12 +60,16 @@ func newTimeReader(unit string, resolution float64) (*timeReader, error) {
 	if unit == "" {
 		unit = "ms"
 	}
+	unit, err := ParseTimeUnit(unit)
+	if err != nil {
+		return nil, err
+	}
 	for _, u := range timeUnits {
 		if u.name == unit {
-			return &timeReader{exponent: u.exponent, factor: u.factor, tick: resolution}, nil
+			return &timeReader{unit: unit, exponent: u.exponent, factor: u.factor, tick: resolution}, nil
 		}
 	}
-	return nil, fmt.Errorf("the unit of time is %q, it must be one of %s", unit, strings.Join(TimeUnits(), ", "))
+	return nil, fmt.Errorf("the unit of time is %q", unit)
 }
 
 var errNotDecimal = errors.New("not a decimal number")
@@ -130,9 +151,32 @@ func (t *timeReader) round(v float64) float64 {
 	}
 }
 
-// The forms of a time stamp: RFC 3339, and what databases and data frames make of it. Without a zone it is UTC.
+// The forms of a time stamp: RFC 3339, ISO 8601 with a zone as +0000, and what databases and data frames make of them. Without a zone
+// it is UTC.
 var timeStampForms = []string{
 	time.RFC3339Nano, "2006-01-02 15:04:05.999999999Z07:00", "2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05.999999999", "2006-01-02",
+	"2006-01-02T15:04:05.999999999Z0700", "2006-01-02 15:04:05.999999999Z0700", "2006-01-02 15:04:05.999999999 Z0700", "2006-01-02 15:04:05.999999999 Z07:00",
+	"2006-01-02T15:04:05.999999999Z07", "2006-01-02 15:04:05.999999999Z07", "2006-01-02 15:04:05.999999999 UTC", "2006-01-02T15:04Z07:00", "2006-01-02 15:04",
+}
+
+// The forms of times that are understood, but not read.
+var (
+	slashedDate  = regexp.MustCompile(`^(\d{1,4})[/.](\d{1,2})[/.](\d{1,4})\b`)
+	zoneName     = regexp.MustCompile(`^\d{4}-\d\d-\d\d.*\s[A-Za-z/_]{2,}$`)
+	decimalComma = regexp.MustCompile(`^[+-]?\d+,\d+$`)
+)
+
+// remedy says how to write a text that is no time, or nothing.
+func remedy(text string) string {
+	switch {
+	case decimalComma.MatchString(text):
+		return fmt.Sprintf(": it has a decimal comma, write a point, %s", strings.Replace(text, ",", ".", 1))
+	case slashedDate.MatchString(text):
+		return ": the order of day and month is not known, write the date as 2021-05-12"
+	case zoneName.MatchString(text):
+		return ": write the zone as +02:00, names of zones are not known"
+	}
+	return ""
 }
 
 // stamp reads a time stamp, as milliseconds since 1970.
@@ -145,5 +189,5 @@ func (t *timeReader) stamp(text string) (float64, error) {
 			return t.round(float64(milli) + float64(rest)/1e6), nil
 		}
 	}
-	return 0, fmt.Errorf("%q is neither a number nor a time stamp like 2021-05-12T15:05:14.775Z", text)
+	return 0, fmt.Errorf("%q is neither a number nor a time stamp like 2021-05-12T15:05:14.775Z%s", text, remedy(text))
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/tppfaas/tppfaas/tpp"
 )
@@ -113,6 +114,11 @@ func (w *SequenceWriter) write(s *tpp.Sequence, names []string) error {
 	}
 	if w.count > 0 && len(w.names) == 0 && len(names) > 0 {
 		return errors.New("its marks have names, those of the sequences before had none")
+	}
+	for _, name := range names[len(w.names):] {
+		if !utf8.ValidString(name) {
+			return fmt.Errorf("the name %q of a mark is not UTF-8", name)
+		}
 	}
 	w.names = names
 	if w.count == 0 {
@@ -250,6 +256,23 @@ func (w *SequenceWriter) writeRows(s *tpp.Sequence) error {
 		}
 	}
 	id := strconv.Itoa(w.count)
+	if s.Len() == 0 { // a window in which nothing came: a row without time and mark
+		w.row = append(w.row[:0], id, "")
+		if w.marked {
+			w.row = append(w.row, "")
+		}
+		for _, has := range []bool{c.WaitTime, c.InitTime, c.Parent} {
+			if has {
+				w.row = append(w.row, "")
+			}
+		}
+		edge(c.TStart, s.TStart)
+		edge(c.TEnd, s.TEnd)
+		for range c.Covariates {
+			w.row = append(w.row, "")
+		}
+		return w.csv.Write(w.row)
+	}
 	for i := range s.Len() {
 		w.row = append(w.row[:0], id, number(s.ArrivalTimes[i]))
 		if w.marked {

@@ -77,7 +77,7 @@ func TestEvaluateStreamErrors(t *testing.T) {
 	}{
 		{"reading fails", []*tpp.Sequence{good, good}, "line 3: torn"},
 		{"a sequence before that was wrong", []*tpp.Sequence{good, refused}, "sequence 1: event 1: not that one"},
-		{"no events", []*tpp.Sequence{good, good, empty}, "sequence 2: it has no events"},
+		{"no events", []*tpp.Sequence{good, good, empty}, "sequence 2: it has no events, and not both a t_start and a t_end as a window in which nothing came"},
 		{"a mark without a name", []*tpp.Sequence{unknown}, "sequence 0: marks[0] = 1 is not in the mapping of 1 marks"},
 	} {
 		stream := func(yield func(*tpp.Sequence, error) bool) {

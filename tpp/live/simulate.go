@@ -70,7 +70,7 @@ func (o *SimulateOptions) validate(m tpp.Model, n int) error {
 		if err := s.Validate(max(len(m.MarkNames()), 1)); err != nil {
 			return fmt.Errorf("beginning %d: %w", i, err)
 		}
-		if end := s.Start() + o.Window; s.ArrivalTimes[s.Len()-1] > end || s.TEnd != nil && *s.TEnd > end {
+		if end := s.Start() + o.Window; lastTime(s) > end || s.TEnd != nil && *s.TEnd > end {
 			return fmt.Errorf("beginning %d is longer than the window of %v", i, o.Window)
 		}
 	}
@@ -81,8 +81,8 @@ func (o *SimulateOptions) validate(m tpp.Model, n int) error {
 // sequences therefore have the model's distribution exactly, and take time linear in their length.
 //
 // A sequence has a TStart if its first event was drawn or if its beginning has one. If the model draws its end within the
-// window, it has no TEnd; otherwise the end of the window is its TEnd. A sequence may have no event at all, which a dataset
-// does not allow. The error names the sequence.
+// window, it has no TEnd; otherwise the end of the window is its TEnd. A sequence may have no event at all. The error names the
+// sequence.
 func Simulate(ctx context.Context, m tpp.Model, n int, opts SimulateOptions) ([]tpp.Sequence, error) {
 	opts = opts.withDefaults()
 	if err := opts.validate(m, n); err != nil {
@@ -102,6 +102,14 @@ func Simulate(ctx context.Context, m tpp.Model, n int, opts SimulateOptions) ([]
 		return nil, fmt.Errorf("simulate: %w", err)
 	}
 	return out, nil
+}
+
+// lastTime returns when the last event came, or the watch began if there is none.
+func lastTime(s *tpp.Sequence) float64 {
+	if n := s.Len(); n > 0 {
+		return s.ArrivalTimes[n-1]
+	}
+	return s.Start()
 }
 
 // simulator draws one sequence after another.
@@ -126,7 +134,7 @@ func (g *simulator) sequence(ctx context.Context, s *tpp.Sequence, i int) error 
 		if state, err = g.begin(s, begun); err != nil {
 			return err
 		}
-		last = begun.ArrivalTimes[begun.Len()-1]
+		last = lastTime(begun)
 		now, end = last, begun.Start()+g.opts.Window
 		if begun.TEnd != nil {
 			now = *begun.TEnd

@@ -20,6 +20,9 @@ type example[F nn.Float] struct {
 
 func (e *example[F]) steps() int { return e.targets.len() }
 
+// empty reports whether the sequence is a window in which nothing came.
+func (e *example[F]) empty() bool { return e.initial.len() > 0 && e.initial.kind[0] == targetSurvival }
+
 // addTarget appends the target of the next context to t.
 func (n *network[F]) addTarget(e *example[F], t *targets[F], kind targetKind, gap float64, mark int) {
 	standard := func(v float64) F { return F((math.Log(v) - n.norm.Mean) / n.norm.Std) }
@@ -46,7 +49,15 @@ func (n *network[F]) newExample(s *tpp.Sequence) (example[F], error) {
 	e := example[F]{scored: s.NumScored()}
 	last := s.Len() - 1
 	steps := last
-	if s.TEnd == nil && !n.cfg.WithoutEnd || s.TEnd != nil && *s.TEnd > s.ArrivalTimes[last] && n.survival != nil {
+	waited, open := s.Waited()
+	survived := waited > 0 && n.survival != nil
+	if last < 0 { // nothing came in the whole window
+		if survived {
+			n.addTarget(&e, &e.initial, targetSurvival, waited, 0)
+		}
+		return e, nil
+	}
+	if !open && !n.cfg.WithoutEnd || survived {
 		steps++
 	}
 	for _, c := range n.cfg.Covariates {
@@ -79,8 +90,8 @@ func (n *network[F]) newExample(s *tpp.Sequence) (example[F], error) {
 		case i < last:
 			next, _ := s.GapBefore(i + 1)
 			n.addTarget(&e, &e.targets, targetEvent, next, s.Mark(i+1))
-		case s.TEnd != nil:
-			n.addTarget(&e, &e.targets, targetSurvival, *s.TEnd-s.ArrivalTimes[i], 0)
+		case open:
+			n.addTarget(&e, &e.targets, targetSurvival, waited, 0)
 		default:
 			n.addTarget(&e, &e.targets, targetEnd, 0, n.numMarks)
 		}

@@ -115,6 +115,7 @@ func TestGradientsAreDifferenceQuotients(t *testing.T) {
 		t.Run(v.String(), func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(uint64(i), 1))
 			d := tpptest.RandomDataset(rng, 7, 3)
+			d.Sequences = append(d.Sequences, tpp.Sequence{TStart: new(0.0), TEnd: new(50.0)})
 			n, params := randomNetwork[float64](t, rng, v, d)
 			grad, _ := fullBatchGradient(t, n, params, d)
 			for _, tensor := range n.layout.Tensors() {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -41,6 +42,24 @@ func encoded(t testing.TB, m *Recurrent) []byte {
 		t.Fatal(err)
 	}
 	return b.Bytes()
+}
+
+// TestOneCycleStopsEarly checks that the default patience of a cycle is half of it, but not so short that a short one ends at once.
+func TestOneCycleStopsEarly(t *testing.T) {
+	for epochs, want := range map[int]int{0: 100, 400: 200, 60: 30, 10: 20} {
+		if got := (TrainOptions{MaxEpochs: epochs}).withDefaults().Patience; got != want {
+			t.Errorf("a cycle of %d epochs has a patience of %d, want %d", epochs, got, want)
+		}
+	}
+	if got := (TrainOptions{Patience: 7}).withDefaults().Patience; got != 7 {
+		t.Errorf("a patience of 7 became %d", got)
+	}
+	// There is nothing to learn from marks and gaps by chance.
+	d := tpptest.RandomDataset(rand.New(rand.NewPCG(1, 2)), 40, 3)
+	m := train(t, d, TrainOptions{Seed: 1, LearningRate: 0.05, MaxEpochs: 100})
+	if how := m.Training(); how.Epochs != how.BestEpoch+50 || how.Epochs == 100 {
+		t.Errorf("%d epochs were trained, the best was %d", how.Epochs, how.BestEpoch)
+	}
 }
 
 func TestTrainLearnsTheRule(t *testing.T) {

@@ -29,6 +29,8 @@ type trainer struct {
 	sums                 []lossSum             // of each shard
 	work                 []workspace[float32]  // one a worker
 	scale                float32               // of the batch under way
+	empty                int                   // windows without events in the training part
+	eventsEach           float64               // scored events of a sequence in the training part, on average
 	used                 int                   // shards of the batch under way
 	squares              [updateParts]float64  // of the gradient, by parts
 
@@ -69,7 +71,11 @@ func newTrainer(m *Recurrent, training, validation *tpp.Dataset, opts TrainOptio
 	events := 0
 	for i := range t.training {
 		events += t.training[i].scored
+		if t.training[i].empty() {
+			t.empty++
+		}
 	}
+	t.eventsEach = float64(events) / float64(len(t.training))
 	if events == 0 {
 		return nil, errors.New("training part: no sequence has an event to score")
 	}
@@ -111,7 +117,8 @@ func (t *trainer) epoch(ctx context.Context, epoch int) (lossSum, error) {
 const bucket = 16
 
 // shuffle draws the order of an epoch: it shuffles the sequences, sorts them by length within each bucket, and shuffles the
-// batches of a bucket.
+// batches of a bucket. Windows without events are dealt out evenly among the others: in batches of their own they would count for
+// nothing or for too much.
 func (t *trainer) shuffle(epoch int) {
 	rng := t.opts.random(epoch)
 	for i := range t.order {
@@ -122,7 +129,21 @@ func (t *trainer) shuffle(epoch int) {
 	}
 	rng.Shuffle(len(t.order), swap(t.order))
 	size := t.opts.BatchSize
-	for pool := range slices.Chunk(t.order, bucket*size) {
+	order := t.order
+	if t.empty > 0 {
+		slices.SortStableFunc(t.order, func(a, b *example[float32]) int {
+			switch {
+			case a.empty() == b.empty():
+				return 0
+			case b.empty():
+				return -1
+			}
+			return 1
+		})
+		order = t.order[:len(t.order)-t.empty]
+		defer t.spreadEmpty()
+	}
+	for pool := range slices.Chunk(order, bucket*size) {
 		slices.SortStableFunc(pool, longerFirst[float32])
 		rng.Shuffle(len(pool)/size, func(i, j int) {
 			for k := range size {
@@ -167,6 +188,20 @@ func (t *trainer) afterEpoch(training lossSum) error {
 	return nil
 }
 
+// spreadEmpty deals the windows without events, which are the last in the order, out evenly among the others.
+func (t *trainer) spreadEmpty() {
+	n := len(t.order)
+	sorted := slices.Clone(t.order)
+	others, empty := sorted[:n-t.empty], sorted[n-t.empty:]
+	for i := range t.order {
+		if i*t.empty/n < (i+1)*t.empty/n {
+			t.order[i], empty = empty[0], empty[1:]
+		} else {
+			t.order[i], others = others[0], others[1:]
+		}
+	}
+}
+
 // step makes one update from a batch and returns its loss. It does not allocate once its memory has grown to the largest
 // batch.
 func (t *trainer) step(batch []*example[float32]) lossSum {
@@ -174,7 +209,7 @@ func (t *trainer) step(batch []*example[float32]) lossSum {
 	for _, e := range batch {
 		events += e.scored
 	}
-	if events == 0 {
+	if events == 0 && t.empty == 0 {
 		return lossSum{}
 	}
 	// Dealing the sequences out in order of their length gives every shard its share of long ones.
@@ -189,6 +224,10 @@ func (t *trainer) step(batch []*example[float32]) lossSum {
 	}
 	t.pool.Run(prepareParts, t.preparePart)
 	t.scale = 1 / float32(events)
+	if t.empty > 0 {
+		// By the mean number of events: by its own, a batch with few events and much survival would count for more than another.
+		t.scale = float32(1 / (t.eventsEach * float64(len(batch))))
+	}
 	t.pool.Run(shards, t.stepShard)
 	t.used = shards
 	t.pool.Run(updateParts, t.sumPart)

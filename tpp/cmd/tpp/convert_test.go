@@ -85,7 +85,7 @@ func TestConvertRefuses(t *testing.T) {
 	}{
 		{"nothing to read", cli.Usage, []string{"-o", old}, "the dataset is missing"},
 		{"nothing to write", cli.Usage, []string{json}, "-o OUT is missing"},
-		{"a unit", cli.Usage, []string{json, "-o", old, "-unit", "days"}, `-unit is "days"`},
+		{"a unit", cli.Usage, []string{json, "-o", old, "-unit", "fortnights"}, `"fortnights"`},
 		{"a resolution", cli.Usage, []string{json, "-o", old, "-resolution", "0"}, "-resolution: 0 is not above 0"},
 		{"no resolution", cli.Usage, []string{json, "-o", old, "-resolution", "fine"}, `"fine" is not a duration`},
 		{"CSV options on JSON", cli.Usage, []string{json, "-o", old, "-mark", "x"}, "-mark means nothing"},

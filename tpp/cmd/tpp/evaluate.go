@@ -1,13 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
+	"iter"
 	"math"
-	"os"
 	"slices"
 	"strconv"
 	"text/tabwriter"
@@ -19,13 +20,15 @@ import (
 )
 
 const evaluateUsage = `tpp evaluate scores models on datasets, each model on each dataset. Files are told apart by their content. Functions are matched
-by name: the files of one application may number them differently. A dataset may be larger than memory (with -part all).
+by name: the files of one application may number them differently. A dataset may be larger than memory (with -part all; a CSV file with
+-grouped too). Of the dataset that train made a model of, which the model's file remembers, only the test part is scored: the model has seen
+the rest. -part says otherwise.
 
 Usage: tpp evaluate MODEL... DATASET... [OPTIONS]
 
 Examples:
   tpp evaluate model.safetensors traces.json.gz
-  tpp evaluate model.safetensors traces.json.gz -part test -seed 1    what train kept aside with that seed
+  tpp evaluate model.safetensors traces.json.gz -part all             what it was trained on as well
   tpp evaluate a.safetensors b.safetensors monday.json tuesday.json -json
   tpp evaluate model.safetensors traces.jsonl -all -confusion -otd 5
 
@@ -39,11 +42,13 @@ ks_pvalue of the rescaled times. A dash (null in JSON) is a score that the model
 // result is the scores of a model on a dataset, as printed for machines.
 type result struct {
 	Model, Dataset, Kind string
+	Part                 string // of the dataset
 	Scores               eval.Scores
 	Confusion            *eval.Confusion
 	Trained              bool // epochs and seconds are those of a training
 	Epochs               int
 	Seconds              float64
+	note                 string // what of the dataset was scored, for people
 }
 
 // MarshalJSON writes the scores beside the names, the confusion table where it was asked for, and epochs and seconds where
@@ -53,7 +58,8 @@ func (r result) MarshalJSON() ([]byte, error) {
 		Model   string `json:"model"`
 		Dataset string `json:"dataset"`
 		Kind    string `json:"kind"`
-	}{r.Model, r.Dataset, r.Kind})
+		Part    string `json:"part"`
+	}{r.Model, r.Dataset, r.Kind, r.Part})
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +87,7 @@ type evaluation struct {
 	part      string
 	seed      uint64
 	opts      eval.EvaluateOptions
-	read      dataset.ReadOptions
+	in        *input
 	asJSON    bool
 	all       bool
 	confusion bool
@@ -89,7 +95,7 @@ type evaluation struct {
 
 func evaluate(fs *flag.FlagSet) cli.Run {
 	var e evaluation
-	fs.StringVar(&e.part, "part", "all", "`part` of each dataset: all, or train, validation or test of the split by -seed")
+	fs.StringVar(&e.part, "part", "", "`part` of each dataset: all, or train, validation or test of the split by -seed (default: test of the dataset that the model was trained on, all of others)")
 	fs.Uint64Var(&e.seed, "seed", 1, "`seed` of the split")
 	fs.BoolVar(&e.asJSON, "json", false, "print one JSON object for each model and dataset")
 	fs.BoolVar(&e.all, "all", false, "print all scores")
@@ -97,17 +103,17 @@ func evaluate(fs *flag.FlagSet) cli.Run {
 	fs.IntVar(&e.opts.NextEvents, "otd", 0, "score forecasts of that many `events` by their optimal-transport distance (0: none)")
 	fs.Float64Var(&e.opts.EditCost, "otd-cost", 1000, "what an event too many or too few costs in it, in `ms`")
 	fs.Float64Var(&e.opts.Resolution, "resolution", 0, "tick of the clock in `ms` (default: the model's own)")
-	fs.StringVar(&e.read.Unit, "unit", "ms", "`unit` of the numbers that are times in a CSV file: ns, us, ms, s, min or h")
+	e.in = inputOptions(fs, true)
 	return func(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-		return e.run(ctx, fs, args, stdout)
+		return e.run(ctx, fs, args, stdout, stderr)
 	}
 }
 
-func (e *evaluation) run(ctx context.Context, fs *flag.FlagSet, rest []string, stdout io.Writer) error {
+func (e *evaluation) run(ctx context.Context, fs *flag.FlagSet, rest []string, stdout, stderr io.Writer) error {
 	switch {
-	case !validPart(e.part):
+	case e.part != "" && !validPart(e.part):
 		return cli.Usagef("-part is %q, it must be all, train, validation or test", e.part)
-	case cli.IsSet(fs, "seed") && e.part == "all":
+	case cli.IsSet(fs, "seed") && (e.part == "all" || e.part == ""):
 		return cli.Usagef("-seed needs -part train, validation or test")
 	case e.opts.NextEvents < 0:
 		return cli.Usagef("-otd is %d, it must not be negative", e.opts.NextEvents)
@@ -120,30 +126,27 @@ func (e *evaluation) run(ctx context.Context, fs *flag.FlagSet, rest []string, s
 	case len(rest) < 2:
 		return cli.Usagef("evaluate takes at least one model and one dataset")
 	}
-	paths, datasets, err := tellApart(rest)
+	models, datasets, err := tellApart(rest)
+	defer func() {
+		for _, f := range datasets {
+			f.Close()
+		}
+	}()
 	if err != nil {
 		return err
 	}
-	if len(paths) == 0 || len(datasets) == 0 {
-		for _, path := range datasets {
+	if len(models) == 0 || len(datasets) == 0 {
+		for _, f := range datasets {
 			// A broken model is taken for a dataset: then that is what is wrong.
-			r, err := dataset.OpenSequences(path, e.read)
-			if err != nil {
+			if _, err := e.in.reader(f, nil); err != nil {
 				return err
 			}
-			r.Close()
 		}
-		return fmt.Errorf("among the files are %d models and %d datasets: at least one of each is needed", len(paths), len(datasets))
-	}
-	models := make([]tpp.Model, len(paths))
-	for i, path := range paths {
-		if models[i], err = tpp.ReadModelFile(path); err != nil {
-			return err
-		}
+		return fmt.Errorf("among the files are %d models and %d datasets: at least one of each is needed", len(models), len(datasets))
 	}
 	var results []result
-	for _, path := range datasets {
-		of, err := e.scoreDataset(ctx, path, paths, models)
+	for _, f := range datasets {
+		of, err := e.scoreDataset(ctx, f, models, stderr)
 		if err != nil {
 			return err
 		}
@@ -164,36 +167,82 @@ func (e *evaluation) run(ctx context.Context, fs *flag.FlagSet, rest []string, s
 	} else {
 		err = printTable(stdout, results, "")
 	}
+	for _, r := range results {
+		if err == nil && r.note != "" {
+			_, err = fmt.Fprintf(stdout, "\n%s\n", r.note)
+		}
+	}
 	if err == nil && e.confusion {
 		err = printConfusion(stdout, results)
 	}
 	return err
 }
 
-// scoreDataset scores all models on one dataset. It is read once if a part of it is asked for; else once for each model, as a
-// stream, so that it may be larger than memory.
-func (e *evaluation) scoreDataset(ctx context.Context, path string, paths []string, models []tpp.Model) ([]result, error) {
-	var part *tpp.Dataset
-	if e.part != "all" {
-		data, err := dataset.ReadFileWith(path, e.read)
-		if err != nil {
+// namedModel is a model with the name of its file.
+type namedModel struct {
+	path string
+	tpp.Model
+	data *tpp.TrainingData // nil if the file does not say
+}
+
+// scoreDataset scores all models on one dataset. It is read as a whole if a part of it is asked for, or if it is a pipe that cannot be
+// read again; else once for each model, as a stream, so that it may be larger than memory.
+func (e *evaluation) scoreDataset(ctx context.Context, f *inputFile, models []namedModel, stderr io.Writer) ([]result, error) {
+	remembers := e.part == "" && slices.ContainsFunc(models, func(m namedModel) bool { return m.data != nil })
+	var whole *tpp.Dataset
+	warnings := stderr // they are about the dataset alone: once is enough
+	read := func() (err error) {
+		if whole == nil {
+			e.in.opts.Tick = cmp.Or(e.opts.Resolution, tickOf(models[0].Model))
+			whole, err = e.readWhole(ctx, f, warnings)
+			warnings = io.Discard
+		}
+		return err
+	}
+	if e.part != "" && e.part != "all" || !f.regular && (len(models) > 1 || remembers) {
+		if err := read(); err != nil {
 			return nil, err
 		}
-		part = partOf(data, e.part, e.seed)
+	}
+	fingerprint := ""
+	switch {
+	case remembers && whole != nil:
+		fingerprint = whole.Fingerprint()
+	case remembers:
+		var err error
+		if fingerprint, err = e.fingerprint(ctx, f); err != nil {
+			return nil, err
+		}
 	}
 	var results []result
-	for i, m := range models {
+	for _, m := range models {
+		part, seed, trained := cmp.Or(e.part, "all"), e.seed, false
+		if remembers && m.data != nil && m.data.Fingerprint == fingerprint {
+			trained = true
+			if m.data.Split {
+				part, seed = "test", m.data.Seed
+			}
+		}
+		if part != "all" {
+			if err := read(); err != nil {
+				return nil, err
+			}
+		}
 		var d *eval.Diagnostics
 		var err error
-		if part != nil {
-			d, err = eval.Diagnose(ctx, m, part, e.opts)
+		if whole != nil {
+			d, err = eval.Diagnose(ctx, m.Model, partOf(whole, part, seed), e.opts)
 		} else {
-			d, err = e.stream(ctx, path, m)
+			d, err = e.stream(ctx, f, m.Model, warnings)
+			warnings = io.Discard
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s on %s: %w", paths[i], path, err)
+			return nil, fmt.Errorf("%s on %s: %w", m.path, f.path, err)
 		}
-		r := result{Model: paths[i], Dataset: path, Kind: m.Kind(), Scores: d.Scores}
+		r := result{Model: m.path, Dataset: f.path, Kind: m.Kind(), Part: part, Scores: d.Scores}
+		if e.part == "" && m.data != nil {
+			r.note = partNote(r, seed, trained)
+		}
 		if e.confusion {
 			r.Confusion = d.Confusion
 		}
@@ -202,23 +251,91 @@ func (e *evaluation) scoreDataset(ctx context.Context, path string, paths []stri
 	return results, nil
 }
 
-func (e *evaluation) stream(ctx context.Context, path string, m tpp.Model) (*eval.Diagnostics, error) {
-	f, err := os.Open(path)
+// partNote says what of a dataset was scored and why, where the command line does not say it.
+func partNote(r result, seed uint64, trained bool) string {
+	switch {
+	case r.Part == "test":
+		return fmt.Sprintf("%s: the test part (seed %d), as %s was trained on the rest", r.Dataset, seed, r.Model)
+	case trained:
+		return fmt.Sprintf("%s: all of it, which %s was trained on", r.Dataset, r.Model)
+	}
+	return fmt.Sprintf("%s: all of it, as its fingerprint is not that of the data that %s was trained on", r.Dataset, r.Model)
+}
+
+// readWhole reads a dataset from its beginning.
+func (e *evaluation) readWhole(ctx context.Context, f *inputFile, stderr io.Writer) (*tpp.Dataset, error) {
+	if err := f.rewind(); err != nil {
+		return nil, err
+	}
+	r, err := e.in.reader(f, nil)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	opts := e.read
-	opts.MarkNames = m.MarkNames()
-	r, err := dataset.NewSequenceReader(f, opts)
+	d, err := r.ReadAll(ctx)
 	if err != nil {
 		return nil, err
 	}
-	d, err := eval.DiagnoseStream(ctx, m, r.All(ctx), m.MarkNames(), e.opts)
+	return d, e.in.warn(f.path, r, stderr)
+}
+
+// fingerprint reads a dataset as a stream for its fingerprint.
+func (e *evaluation) fingerprint(ctx context.Context, f *inputFile) (string, error) {
+	if err := f.rewind(); err != nil {
+		return "", err
+	}
+	r, err := e.in.reader(f, nil)
+	if err != nil {
+		return "", err
+	}
+	var h tpp.DatasetHash
+	for s, err := range r.All(ctx) {
+		if err != nil {
+			return "", err
+		}
+		h.Add(s, r.MarkNames())
+	}
+	return h.Fingerprint(), nil
+}
+
+func (e *evaluation) stream(ctx context.Context, f *inputFile, m tpp.Model, stderr io.Writer) (*eval.Diagnostics, error) {
+	if err := f.rewind(); err != nil {
+		return nil, err
+	}
+	unnamed := *f
+	unnamed.path = "" // the caller names it
+	e.in.opts.Tick = cmp.Or(e.opts.Resolution, tickOf(m))
+	r, err := e.in.reader(&unnamed, m.MarkNames())
+	if err != nil {
+		return nil, err
+	}
+	sequences := r.All(ctx)
+	if !f.regular && r.Format() == dataset.FormatJSON {
+		// The names of the marks may stand at the end of the document.
+		d, err := r.ReadAll(ctx)
+		if err != nil {
+			return nil, err
+		}
+		sequences = sequencesIn(d)
+	}
+	d, err := eval.DiagnoseStream(ctx, m, sequences, m.MarkNames(), e.opts)
 	if err != nil && len(m.MarkNames()) == 0 {
 		return nil, fmt.Errorf("the model knows no marks: %w", err)
 	}
-	return d, err
+	if err != nil {
+		return nil, err
+	}
+	return d, e.in.warn(f.path, r, stderr)
+}
+
+// sequencesIn yields the sequences of a dataset.
+func sequencesIn(d *tpp.Dataset) iter.Seq2[*tpp.Sequence, error] {
+	return func(yield func(*tpp.Sequence, error) bool) {
+		for i := range d.Sequences {
+			if !yield(&d.Sequences[i], nil) {
+				return
+			}
+		}
+	}
 }
 
 // parts are the parts of a dataset, and all of it.
@@ -239,18 +356,23 @@ func partOf(d *tpp.Dataset, part string, seed uint64) *tpp.Dataset {
 	return d
 }
 
-// tellApart sorts files into models and datasets by their content.
-func tellApart(paths []string) (models, datasets []string, err error) {
+// tellApart sorts files into models, which it reads, and datasets, which stay open, by their content.
+func tellApart(paths []string) (models []namedModel, datasets []*inputFile, err error) {
 	for _, path := range paths {
-		model, err := tpp.IsModelFile(path)
+		f, err := openInput(path)
 		if err != nil {
-			return nil, nil, err
+			return nil, datasets, err
 		}
-		if model {
-			models = append(models, path)
-		} else {
-			datasets = append(datasets, path)
+		if !f.model {
+			datasets = append(datasets, f)
+			continue
 		}
+		m, data, err := f.readModel()
+		f.Close()
+		if err != nil {
+			return nil, datasets, err
+		}
+		models = append(models, namedModel{path, m, data})
 	}
 	return models, datasets, nil
 }
@@ -292,6 +414,7 @@ func printAll(w io.Writer, results []result) error {
 	row("model", func(r result) string { return r.Model })
 	row("dataset", func(r result) string { return r.Dataset })
 	row("kind", func(r result) string { return r.Kind })
+	row("part", func(r result) string { return r.Part })
 	row("sequences", func(r result) string { return strconv.Itoa(r.Scores.Sequences) })
 	row("events", func(r result) string { return strconv.Itoa(r.Scores.Events) })
 	for name := range results[0].Scores.All() {

@@ -38,7 +38,7 @@ func trainedWith(t *testing.T, options []string) (model, data string) {
 
 func TestEvaluateNamesItsScores(t *testing.T) {
 	model, data := trained(t)
-	status, out, errs := call(t, "evaluate", model, data, "-json", "-confusion", "-otd", "2")
+	status, out, errs := call(t, "evaluate", model, data, "-part", "all", "-json", "-confusion", "-otd", "2")
 	if status != cli.OK {
 		t.Fatalf("status %d, %s", status, errs)
 	}

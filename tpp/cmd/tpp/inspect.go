@@ -9,7 +9,6 @@ import (
 	"io"
 	"maps"
 	"math"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,17 +38,13 @@ Examples:
 
 func inspect(fs *flag.FlagSet) cli.Run {
 	asJSON := fs.Bool("json", false, "print one JSON object a file")
-	parsed := readOptions(fs)
+	in := inputOptions(fs, true)
 	return func(ctx context.Context, paths []string, stdout, stderr io.Writer) error {
-		opts, err := parsed()
-		if err != nil {
-			return err
-		}
 		if len(paths) == 0 {
 			return cli.Usagef("the file is missing")
 		}
 		for i, path := range paths {
-			report, err := inspectFile(ctx, fs, path, opts, stderr)
+			report, err := inspectFile(ctx, in, path, stderr)
 			if err != nil {
 				return err
 			}
@@ -72,19 +67,41 @@ func inspect(fs *flag.FlagSet) cli.Run {
 // fileReport is a *datasetReport or a *modelReport.
 type fileReport interface{ print(w io.Writer) error }
 
-func inspectFile(ctx context.Context, fs *flag.FlagSet, path string, opts dataset.ReadOptions, stderr io.Writer) (fileReport, error) {
-	isModel, err := tpp.IsModelFile(path)
+func inspectFile(ctx context.Context, in *input, path string, stderr io.Writer) (fileReport, error) {
+	f, err := openInput(path)
 	if err != nil {
 		return nil, err
 	}
-	var size int64
-	if info, err := os.Stat(path); err == nil {
-		size = info.Size()
+	defer f.Close()
+	counted := &countingReader{r: f.r}
+	if f.model {
+		content, err := io.ReadAll(counted)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		return inspectModel(path, content)
 	}
-	if isModel {
-		return inspectModel(path, size)
+	if f.regular {
+		info, err := f.file.Stat()
+		if err != nil {
+			return nil, err
+		}
+		return inspectDataset(ctx, in, f, func() int64 { return info.Size() }, stderr)
 	}
-	return inspectDataset(ctx, fs, path, size, opts, stderr)
+	f.r = counted
+	return inspectDataset(ctx, in, f, func() int64 { return counted.n }, stderr)
+}
+
+// countingReader counts what is read.
+type countingReader struct {
+	r io.Reader
+	n int64
+}
+
+func (c *countingReader) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	return n, err
 }
 
 type datasetReport struct {
@@ -138,24 +155,28 @@ type covariateReport struct {
 	Max       float64 `json:"max"`
 }
 
-func inspectDataset(ctx context.Context, fs *flag.FlagSet, path string, size int64, opts dataset.ReadOptions, stderr io.Writer) (fileReport, error) {
-	r, err := openDataset(fs, path, opts)
+func inspectDataset(ctx context.Context, in *input, f *inputFile, size func() int64, stderr io.Writer) (fileReport, error) {
+	path := f.path
+	r, err := in.reader(f, nil)
 	if err != nil {
 		return nil, err
 	}
-	defer r.Close()
 	show := progress.New(stderr, 0, "sequences")
 	defer show.Done()
 	var m dataset.Summary
-	for s, err := range sequencesOf(ctx, path, r) {
+	for s, err := range sequencesOf(ctx, f, r) {
 		if err != nil {
 			return nil, err
 		}
 		m.Add(s)
 		show.Set(m.Sequences, path)
 	}
+	show.Done()
+	if err := in.warn(path, r, stderr); err != nil {
+		return nil, err
+	}
 	d := &datasetReport{
-		File: path, Type: "dataset", Bytes: size, Format: r.Format(), Gzipped: r.Gzipped(),
+		File: path, Type: "dataset", Bytes: size(), Format: r.Format(), Gzipped: r.Gzipped(),
 		Sequences: m.Sequences, Events: m.Events, ShortestSequence: m.ShortestSequence, LongestSequence: m.LongestSequence,
 		First: m.First, Last: m.Last, WholeTimes: m.FractionalTimes == 0,
 		Gaps:      gapReport{Count: m.Gaps, Zeros: m.ZeroGaps, Mean: m.MeanGap, Sample: m.GapSample(), Quantiles: []quantile{}},
@@ -184,9 +205,8 @@ func inspectDataset(ctx context.Context, fs *flag.FlagSet, path string, size int
 }
 
 // sequencesOf returns the sequences of a file one by one, but for a document from a pipe, whose mapping may come last.
-func sequencesOf(ctx context.Context, path string, r *dataset.SequenceReader) func(yield func(*tpp.Sequence, error) bool) {
-	info, err := os.Stat(path)
-	if r.Format() != dataset.FormatJSON || err == nil && info.Mode().IsRegular() {
+func sequencesOf(ctx context.Context, f *inputFile, r *dataset.SequenceReader) func(yield func(*tpp.Sequence, error) bool) {
+	if r.Format() != dataset.FormatJSON || f.regular {
 		return r.All(ctx)
 	}
 	return func(yield func(*tpp.Sequence, error) bool) {
@@ -195,11 +215,7 @@ func sequencesOf(ctx context.Context, path string, r *dataset.SequenceReader) fu
 			yield(nil, err)
 			return
 		}
-		for i := range d.Sequences {
-			if !yield(&d.Sequences[i], nil) {
-				return
-			}
-		}
+		sequencesIn(d)(yield)
 	}
 }
 
@@ -295,6 +311,8 @@ type modelReport struct {
 	Marks       []string        `json:"marks"`
 	Covariates  []string        `json:"covariates"`
 	Description json.RawMessage `json:"description"`
+	// TrainingData says what the model was trained on, nil if its file does not.
+	TrainingData *tpp.TrainingData `json:"training_data,omitempty"`
 }
 
 type tensorReport struct {
@@ -303,25 +321,20 @@ type tensorReport struct {
 	Parameters int    `json:"parameters"`
 }
 
-func inspectModel(path string, size int64) (fileReport, error) {
+func inspectModel(path string, content []byte) (fileReport, error) {
 	// The library checks the model; its tensors and its description are the file's.
-	model, err := tpp.ReadModelFile(path)
+	model, data, err := tpp.ReadTrainedModel(bytes.NewReader(content))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	file, err := safetensors.Read(f)
+	file, err := safetensors.Read(bytes.NewReader(content))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	m := &modelReport{
-		File: path, Type: "model", Bytes: size, Kind: model.Kind(), Tensors: []tensorReport{},
+		File: path, Type: "model", Bytes: int64(len(content)), Kind: model.Kind(), Tensors: []tensorReport{},
 		Marks: append([]string{}, model.MarkNames()...), Covariates: append([]string{}, model.CovariateNames()...),
-		Description: json.RawMessage(file.Metadata["tpp"]),
+		Description: json.RawMessage(file.Metadata["tpp"]), TrainingData: data,
 	}
 	for _, name := range slices.Sorted(maps.Keys(file.Tensors)) {
 		t := file.Tensors[name]
@@ -345,6 +358,13 @@ func (m *modelReport) print(w io.Writer) error {
 	fmt.Fprintf(tw, "  marks\t%s\n", marks)
 	if err := printDescription(tw, "", m.Description, true); err != nil {
 		return fmt.Errorf("%s: description: %w", m.File, err)
+	}
+	if d := m.TrainingData; d != nil {
+		how := "all of it"
+		if d.Split {
+			how = fmt.Sprintf("without the test part of seed %d", d.Seed)
+		}
+		fmt.Fprintf(tw, "  trained on\t%s, %d sequences, %s (fingerprint %s)\n", printable(d.Name), d.Sequences, how, d.Fingerprint)
 	}
 	fmt.Fprintf(tw, "  parameters\t%d\n", m.Parameters)
 	for _, t := range m.Tensors {

@@ -2,6 +2,9 @@
 package main
 
 import (
+	"io"
+
+	"github.com/tppfaas/tppfaas/internal/atomicfile"
 	"github.com/tppfaas/tppfaas/internal/cli"
 	"github.com/tppfaas/tppfaas/tpp/dataset"
 )
@@ -32,15 +35,15 @@ Exit status: 0 done, 1 failed, 2 called wrongly.
 		},
 		{
 			Name: "predict", Arguments: "MODEL DATASET", Summary: "what a model says after each event of a sequence",
-			Help: predictUsage, Define: predict,
+			Help: predictUsage, Define: predict, Values: map[string][]string{"unit": dataset.TimeUnits()},
 		},
 		{
 			Name: "sample", Arguments: "MODEL -o DATASET", Summary: "draw sequences from a model",
-			Help: sampleUsage, Define: sample,
+			Help: sampleUsage, Define: sample, Values: map[string][]string{"unit": dataset.TimeUnits()},
 		},
 		{
 			Name: "plot", Arguments: "MODEL DATASET -o PICTURE", Summary: "a sequence with the predictions at each step, densities, calibration, a training",
-			Help: plotUsage, Define: plotSequence, Values: map[string][]string{"what": pictures, "part": parts},
+			Help: plotUsage, Define: plotSequence, Values: map[string][]string{"what": pictures, "part": parts, "unit": dataset.TimeUnits()},
 		},
 		{
 			Name: "convert", Arguments: "DATASET -o DATASET", Summary: "JSON, JSON lines or CSV into another of them",
@@ -64,4 +67,12 @@ func positional(args []string, names ...string) error {
 		return cli.Usagef("%q is left over on the line", args[len(names)])
 	}
 	return nil
+}
+
+// messagesBeside returns where messages about an output file go: to stdout, unless that is the output.
+func messagesBeside(output string, stdout, stderr io.Writer) io.Writer {
+	if atomicfile.IsStdout(output) {
+		return stderr
+	}
+	return stdout
 }

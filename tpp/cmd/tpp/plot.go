@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"flag"
@@ -75,6 +76,7 @@ type plotter struct {
 	seed                    uint64
 	resolution              float64
 	width, height           float64 // cm, 0: by the picture
+	in                      *input
 }
 
 func plotSequence(fs *flag.FlagSet) cli.Run {
@@ -86,14 +88,17 @@ func plotSequence(fs *flag.FlagSet) cli.Run {
 	fs.IntVar(&o.events, "events", 40, "timeline: `events` drawn at most")
 	fs.StringVar(&o.mark, "mark", "", "density: only the gaps after the `function` of this name")
 	fs.Float64Var(&o.resolution, "resolution", 1, "density, pit: tick of the clock in `ms`")
-	fs.StringVar(&o.part, "part", "all", "`part` of the dataset: all, or train, validation or test of the split by -seed")
+	fs.StringVar(&o.part, "part", "", "`part` of the dataset: all, or train, validation or test of the split by -seed (default: test of the dataset that the model was trained on, all of others)")
 	fs.Uint64Var(&o.seed, "seed", 1, "`seed` of the split")
 	fs.Float64Var(&o.width, "width", 0, "width in `cm` (0: by the picture)")
 	fs.Float64Var(&o.height, "height", 0, "height in `cm` (0: by the picture)")
-	return func(ctx context.Context, args []string, stdout, stderr io.Writer) error { return o.run(ctx, fs, args) }
+	o.in = inputOptions(fs, false)
+	return func(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+		return o.run(ctx, fs, args, stderr)
+	}
 }
 
-func (o *plotter) run(ctx context.Context, fs *flag.FlagSet, rest []string) error {
+func (o *plotter) run(ctx context.Context, fs *flag.FlagSet, rest []string, stderr io.Writer) error {
 	if !slices.Contains(pictures, o.what) {
 		return cli.Usagef("-what is %q, it must be %s", o.what, strings.Join(pictures, ", "))
 	}
@@ -112,13 +117,13 @@ func (o *plotter) run(ctx context.Context, fs *flag.FlagSet, rest []string) erro
 	if err := o.check(); err != nil {
 		return err
 	}
-	if cli.IsSet(fs, "seed") && o.part == "all" {
+	if cli.IsSet(fs, "seed") && (o.part == "all" || o.part == "") {
 		return cli.Usagef("-seed needs -part train, validation or test")
 	}
 	if err := atomicfile.Check(o.out); err != nil {
 		return err
 	}
-	picture, err := o.draw(ctx, rest)
+	picture, err := o.draw(ctx, rest, stderr)
 	if err != nil {
 		return err
 	}
@@ -145,7 +150,7 @@ func (o *plotter) check() error {
 		return cli.Usagef("-events is %d, it must be from 2 to %d", o.events, maxTimelineEvents)
 	case !(o.resolution > 0 && o.resolution < 1e12):
 		return cli.Usagef("-resolution is %v, it must be above 0", o.resolution)
-	case !validPart(o.part):
+	case o.part != "" && !validPart(o.part):
 		return cli.Usagef("-part is %q, it must be all, train, validation or test", o.part)
 	case !(o.width >= 0 && o.width <= 200) || !(o.height >= 0 && o.height <= 200):
 		return cli.Usagef("-width and -height are lengths up to 200 cm")
@@ -157,7 +162,7 @@ func (o *plotter) check() error {
 const maxTimelineEvents = 170
 
 // draw draws the picture that the options ask for.
-func (o *plotter) draw(ctx context.Context, paths []string) (*figure.Figure, error) {
+func (o *plotter) draw(ctx context.Context, paths []string, stderr io.Writer) (*figure.Figure, error) {
 	if o.what == historyPicture {
 		epochs, err := readHistory(paths[0])
 		if err != nil {
@@ -169,7 +174,7 @@ func (o *plotter) draw(ctx context.Context, paths []string) (*figure.Figure, err
 		}
 		return f, nil
 	}
-	model, data, err := readBoth(paths[0], paths[1])
+	model, data, trained, err := readAll(ctx, o.in, paths[0], paths[1], stderr)
 	if err != nil {
 		return nil, err
 	}
@@ -177,9 +182,13 @@ func (o *plotter) draw(ctx context.Context, paths []string) (*figure.Figure, err
 	if o.what == timelinePicture {
 		return o.timeline(model, data, paths[1], source)
 	}
-	data = partOf(data, o.part, o.seed)
-	if o.part != "all" {
-		source += fmt.Sprintf(", %s part of split %d", o.part, o.seed)
+	part, seed := cmp.Or(o.part, "all"), o.seed
+	if o.part == "" && trained != nil && trained.Split {
+		part, seed = "test", trained.Seed
+	}
+	data = partOf(data, part, seed)
+	if part != "all" {
+		source += fmt.Sprintf(", %s part of split %d", part, seed)
 	}
 	f, err := o.drawDataset(ctx, model, data, source)
 	if err != nil {

@@ -2,17 +2,18 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"math"
+	"os"
 	"strconv"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/tppfaas/tppfaas/internal/cli"
 	"github.com/tppfaas/tppfaas/tpp"
-	"github.com/tppfaas/tppfaas/tpp/dataset"
 	"github.com/tppfaas/tppfaas/tpp/eval"
 	"github.com/tppfaas/tppfaas/tpp/live"
 )
@@ -25,6 +26,7 @@ Usage: tpp predict MODEL DATASET [OPTIONS]
 Examples:
   tpp predict model.safetensors traces.json.gz -sequence 3
   tpp predict model.safetensors traces.json.gz -json            all sequences, one JSON object an event
+  tpp predict model.safetensors log.csv -unit s -sequence-column "Case ID"
 `
 
 type predictionReport struct {
@@ -46,6 +48,7 @@ func predict(fs *flag.FlagSet) cli.Run {
 	index := fs.Int("sequence", -1, "`index` of the sequence, counted from 0 (default: all)")
 	top := fs.Int("top", 3, "how many of the likeliest `functions`")
 	asJSON := fs.Bool("json", false, "print one JSON object an event")
+	in := inputOptions(fs, false)
 	return func(ctx context.Context, rest []string, stdout, stderr io.Writer) error {
 		if err := positional(rest, "model", "dataset"); err != nil {
 			return err
@@ -56,7 +59,7 @@ func predict(fs *flag.FlagSet) cli.Run {
 		if cli.IsSet(fs, "sequence") && *index < 0 {
 			return cli.Usagef("-sequence is %d, sequences count from 0", *index)
 		}
-		model, data, err := readBoth(rest[0], rest[1])
+		model, data, err := readBoth(ctx, in, rest[0], rest[1], stderr)
 		if err != nil {
 			return err
 		}
@@ -89,20 +92,43 @@ func predict(fs *flag.FlagSet) cli.Run {
 	}
 }
 
-// readBoth reads a model, and a dataset in the model's marks.
-func readBoth(modelPath, dataPath string) (tpp.Model, *tpp.Dataset, error) {
-	model, err := tpp.ReadModelFile(modelPath)
-	if err != nil {
-		return nil, nil, err
+// readModel reads a model; for a dataset in its place, before the file that follows on the line if any, the error names the remedy.
+func readModel(path, following string) (tpp.Model, *tpp.TrainingData, error) {
+	model, trained, err := tpp.ReadTrainedModelFile(path)
+	if errors.Is(err, tpp.ErrDataset) {
+		if info, serr := os.Stat(following); serr == nil && info.Mode().IsRegular() {
+			if swapped, _ := tpp.IsModelFile(following); swapped {
+				return nil, nil, fmt.Errorf("%w; %s is a model: it stands before the dataset", err, following)
+			}
+		}
+		return nil, nil, fmt.Errorf("%w; tpp train makes a model of one", err)
 	}
-	data, err := dataset.ReadFile(dataPath)
+	return model, trained, err
+}
+
+// readBoth reads a model, and a dataset in the model's marks.
+func readBoth(ctx context.Context, in *input, modelPath, dataPath string, stderr io.Writer) (tpp.Model, *tpp.Dataset, error) {
+	model, data, _, err := readAll(ctx, in, modelPath, dataPath, stderr)
+	return model, data, err
+}
+
+// readAll is readBoth that also returns what the model was trained on if that is the dataset, else nil.
+func readAll(ctx context.Context, in *input, modelPath, dataPath string, stderr io.Writer) (tpp.Model, *tpp.Dataset, *tpp.TrainingData, error) {
+	model, trained, err := readModel(modelPath, dataPath)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
+	}
+	data, err := in.read(ctx, dataPath, tickOf(model), stderr)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if trained != nil && trained.Fingerprint != data.Fingerprint() {
+		trained = nil
 	}
 	if data, err = data.WithMarks(model.MarkNames()); err != nil {
-		return nil, nil, fmt.Errorf("%s with %s: %w", dataPath, modelPath, err)
+		return nil, nil, nil, fmt.Errorf("%s with %s: %w", dataPath, modelPath, err)
 	}
-	return model, data, nil
+	return model, data, trained, nil
 }
 
 func writePredictions(w io.Writer, sequence int, predictions []live.Prediction) error {
@@ -154,6 +180,14 @@ func printPredictions(w io.Writer, sequence int, model tpp.Model, s *tpp.Sequenc
 			100*p.End, digits, p.Median, digits, p.Lower, digits, p.Upper, strings.Join(likeliest, ", "), came)
 	}
 	return tw.Flush()
+}
+
+// tickOf returns the tick of a model's clock, 0 if it does not say.
+func tickOf(m tpp.Model) float64 {
+	if c, ok := m.(tpp.Clocked); ok {
+		return c.Resolution()
+	}
+	return 0
 }
 
 // clockOf returns the unit of a model's times, and how many decimals its clock tells.

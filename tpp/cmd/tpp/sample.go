@@ -34,6 +34,7 @@ type sampling struct {
 	opts                 live.SimulateOptions
 	resolutionIsSet      bool
 	json                 bool
+	in                   *input
 }
 
 func sample(fs *flag.FlagSet) cli.Run {
@@ -48,6 +49,7 @@ func sample(fs *flag.FlagSet) cli.Run {
 	fs.IntVar(&s.opts.MaxEvents, "max-events", 100_000, "`number` of events that a sequence may have: with more of them sampling fails")
 	fs.Uint64Var(&s.opts.Seed, "seed", 0, "`seed`: the same one draws the same sequences")
 	fs.BoolVar(&s.json, "json", false, "print what was written as a JSON object")
+	s.in = inputOptions(fs, false)
 	return func(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		if err := s.check(fs, args); err != nil {
 			return err
@@ -63,6 +65,11 @@ func (s *sampling) check(fs *flag.FlagSet, args []string) error {
 	}
 	s.model = args[0]
 	s.resolutionIsSet = cli.IsSet(fs, "resolution")
+	for _, name := range s.in.optionNames() {
+		if s.given == "" && cli.IsSet(fs, name) {
+			return cli.Usagef("-%s says how to read -given, which is missing", name)
+		}
+	}
 	switch {
 	case s.output == "":
 		return cli.Usagef("-o OUT is missing")
@@ -88,11 +95,11 @@ func (s *sampling) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err := atomicfile.Check(s.output); err != nil {
 		return err
 	}
-	model, err := tpp.ReadModelFile(s.model)
+	model, _, err := readModel(s.model, s.given)
 	if err != nil {
 		return err
 	}
-	if err := s.complete(model); err != nil {
+	if err := s.complete(ctx, model, stderr); err != nil {
 		return err
 	}
 	sequences, err := live.Simulate(ctx, model, s.n, s.opts)
@@ -100,12 +107,15 @@ func (s *sampling) run(ctx context.Context, stdout, stderr io.Writer) error {
 		return fmt.Errorf("%s: %w", s.model, err)
 	}
 	data := &tpp.Dataset{MarkNames: model.MarkNames()}
+	empty := 0
 	for _, one := range sequences {
-		if one.Len() > 0 {
+		if one.Len() == 0 {
+			empty++
+		}
+		if one.Len() > 0 || one.TEnd != nil {
 			data.Sequences = append(data.Sequences, one)
 		}
 	}
-	empty := s.n - len(data.Sequences)
 	if empty == s.n {
 		return errors.New("no sequence has an event: a longer -window may help")
 	}
@@ -113,8 +123,9 @@ func (s *sampling) run(ctx context.Context, stdout, stderr io.Writer) error {
 		return err
 	}
 	if empty > 0 {
-		fmt.Fprintf(stderr, "%d of %d sequences have no event within the window, and a dataset has no place for them\n", empty, s.n)
+		fmt.Fprintf(stderr, "%d of %d sequences have no event within the window\n", empty, s.n)
 	}
+	stdout = messagesBeside(s.output, stdout, stderr)
 	if s.json {
 		return printJSON(stdout, struct {
 			Model     string `json:"model"`
@@ -129,7 +140,7 @@ func (s *sampling) run(ctx context.Context, stdout, stderr io.Writer) error {
 }
 
 // complete adds to the options what only the model and the dataset know.
-func (s *sampling) complete(model tpp.Model) error {
+func (s *sampling) complete(ctx context.Context, model tpp.Model, stderr io.Writer) error {
 	if !s.resolutionIsSet {
 		s.opts.Resolution = 1
 		if m, ok := model.(interface{ Config() neural.Config }); ok {
@@ -142,18 +153,21 @@ func (s *sampling) complete(model tpp.Model) error {
 		}
 		return nil
 	}
-	data, err := dataset.ReadFile(s.given)
+	data, err := s.in.read(ctx, s.given, tickOf(model), stderr)
 	if err != nil {
 		return err
 	}
 	if data, err = data.WithMarks(model.MarkNames()); err != nil {
 		return fmt.Errorf("%s with %s: %w", s.given, s.model, err)
 	}
-	if len(data.Sequences) == 0 {
-		return fmt.Errorf("%s has no sequence to begin with", s.given)
-	}
 	for i := range data.Sequences {
+		if data.Sequences[i].Len() == 0 {
+			continue // a window in which nothing came begins nothing
+		}
 		s.opts.Beginnings = append(s.opts.Beginnings, data.Sequences[i].First(s.events))
+	}
+	if len(s.opts.Beginnings) == 0 {
+		return fmt.Errorf("%s has no sequence to begin with", s.given)
 	}
 	return nil
 }

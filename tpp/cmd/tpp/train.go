@@ -7,7 +7,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"path/filepath"
 	"time"
 
 	"github.com/tppfaas/tppfaas/internal/atomicfile"
@@ -15,23 +14,24 @@ import (
 	"github.com/tppfaas/tppfaas/internal/progress"
 	"github.com/tppfaas/tppfaas/tpp"
 	"github.com/tppfaas/tppfaas/tpp/classical"
-	"github.com/tppfaas/tppfaas/tpp/dataset"
 	"github.com/tppfaas/tppfaas/tpp/eval"
 	"github.com/tppfaas/tppfaas/tpp/neural"
 )
 
 const trainUsage = `tpp train fits a model to 60 % of a dataset's sequences, keeps the parameters that do best on another 20 %, and prints the
-scores on the rest, beside those of two simple rules. -seed deals the parts out; evaluate with the same -seed finds the test part
-again. Ctrl-C ends training early and keeps the best model so far; with -checkpoint the same call then goes on where it stopped.
+scores on the rest, beside those of two simple rules. -seed deals the parts out; the model's file remembers it with a fingerprint of the
+data, and evaluate finds the test part again. -validation and -test name files in place of these parts. Ctrl-C ends training early and keeps the best model so far; with -checkpoint the same call then goes on where it stopped.
 
 Usage: tpp train DATASET -o MODEL [OPTIONS]
 
 Examples:
   tpp train data/tree_small.json -o tree_small.safetensors -seed 1
+  tpp train monday.json -o model.safetensors -validation tuesday.json -test wednesday.json
   tpp train traces.json.gz -o model.safetensors -kind truncnorm -coldstart
   tpp train traces.json.gz -o model.safetensors -paper -json           the published model and training
   tpp train traces.json.gz -o model.safetensors -kind markov           a classical model, in a second
   tpp train traces.json.gz -repeat 10                                  means and deviations over ten splits
+  tpp train log.csv -o model.safetensors -unit s -sequence user -mark action    "tpp convert -h" says more about CSV files
   tpp train huge.json.gz -o model.safetensors -checkpoint huge.ckpt    may be interrupted and called again
 `
 
@@ -51,28 +51,32 @@ func (o *trainOrder) run(ctx context.Context, stdout, stderr io.Writer) error {
 		if path == "" {
 			continue
 		}
+		stdout = messagesBeside(path, stdout, stderr)
 		if err := atomicfile.Check(path); err != nil {
 			return err
 		}
 	}
-	data, err := dataset.ReadFile(o.dataset)
+	data, err := o.in.read(ctx, o.dataset, o.tick(), stderr)
 	if err != nil {
 		return err
 	}
 	if o.repeat > 0 {
 		return repeatTraining(ctx, o, data, stdout, stderr)
 	}
-	training, validation, test := data.Split(o.opts.Seed)
+	p, err := o.parts(ctx, data, stderr)
+	if err != nil {
+		return err
+	}
 	if isClassical(o.kind) {
-		return trainClassical(ctx, o, training, test, stdout)
+		return trainClassical(ctx, o, p, stdout, stderr)
 	}
 	var history []neural.Epoch
 	o.opts.Progress = func(e neural.Epoch) { history = append(history, e) }
-	model, interrupted, err := fit(ctx, o.cfg, training, validation, o.opts, stderr)
+	model, interrupted, err := fit(ctx, o.cfg, p.training, p.validation, o.opts, stderr)
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.dataset, err)
 	}
-	if err := tpp.WriteModelFile(o.output, model); err != nil {
+	if err := tpp.WriteTrainedModelFile(o.output, model, p.data); err != nil {
 		return err
 	}
 	if o.history != "" {
@@ -83,7 +87,16 @@ func (o *trainOrder) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if interrupted {
 		return fmt.Errorf("interrupted: %s has the best model so far, of epoch %d", o.output, model.Training().BestEpoch)
 	}
-	return reportTraining(ctx, model, training, test, o, stdout)
+	p.warn(stderr, o)
+	return reportTraining(ctx, model, p, o, stdout)
+}
+
+// tick returns the tick of the clock that took the times, in ms; 0 for the default.
+func (o *trainOrder) tick() float64 {
+	if isClassical(o.kind) {
+		return o.fit.Resolution
+	}
+	return o.cfg.Resolution
 }
 
 // writeHistory writes one JSON object an epoch.
@@ -121,14 +134,15 @@ func fit(ctx context.Context, cfg neural.Config, training, validation *tpp.Datas
 	return model, false, err
 }
 
-func reportTraining(ctx context.Context, model *neural.Recurrent, training, test *tpp.Dataset, o *trainOrder, stdout io.Writer) error {
+func reportTraining(ctx context.Context, model *neural.Recurrent, p *trainParts, o *trainOrder, stdout io.Writer) error {
+	training, test := p.training, p.test
 	scores, err := eval.Evaluate(ctx, model, test, eval.EvaluateOptions{})
 	if err != nil {
-		return fmt.Errorf("%s: test part: %w", o.dataset, err)
+		return fmt.Errorf("%s: %w", p.testName, err)
 	}
 	how := model.Training()
 	if o.json {
-		return printJSON(stdout, result{Model: o.output, Dataset: o.dataset, Kind: model.Kind(), Scores: scores, Trained: true, Epochs: how.Epochs, Seconds: how.Seconds})
+		return printJSON(stdout, result{Model: o.output, Dataset: p.testFile, Kind: model.Kind(), Part: "test", Scores: scores, Trained: true, Epochs: how.Epochs, Seconds: how.Seconds})
 	}
 	table, err := classical.FitLookup(ctx, classical.LastMark, training, classical.FitOptions{Resolution: model.Config().Resolution})
 	if err != nil {
@@ -136,11 +150,11 @@ func reportTraining(ctx context.Context, model *neural.Recurrent, training, test
 	}
 	baseline, err := eval.Evaluate(ctx, table, test, eval.EvaluateOptions{})
 	if err != nil {
-		return fmt.Errorf("%s: test part: %w", o.dataset, err)
+		return fmt.Errorf("%s: %w", p.testName, err)
 	}
-	fmt.Fprintf(stdout, "%s: %d parameters, best of %d epochs was number %d, %v\n\nTest part of %s, %d sequences with %d scored events:\n",
+	fmt.Fprintf(stdout, "%s: %d parameters, best of %d epochs was number %d, %v\n\n%s, %d sequences with %d scored events:\n",
 		o.output, model.NumParameters(), how.Epochs, how.BestEpoch, time.Duration(how.Seconds*float64(time.Second)).Round(time.Millisecond*100),
-		filepath.Base(o.dataset), scores.Sequences, scores.Events)
+		p.testTitle, scores.Sequences, scores.Events)
 	return printTable(stdout, []result{
 		{Model: model.Kind(), Scores: scores},
 		{Model: "table of the last mark *", Scores: baseline},

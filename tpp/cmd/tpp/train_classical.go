@@ -5,7 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -34,16 +33,16 @@ func isClassical(kind string) bool { return slices.Contains(classical.Kinds(), c
 
 // classicalFlags are the options that have a meaning for a classical model, by kind where not for all.
 var classicalFlags = map[string][]string{
-	"o": nil, "kind": nil, "seed": nil, "resolution": nil, "json": nil, "repeat": nil,
+	"o": nil, "kind": nil, "seed": nil, "resolution": nil, "json": nil, "repeat": nil, "validation": nil, "test": nil,
 	"components":     {string(classical.KindRenewal), string(classical.KindMarkovRenewal)},
 	"decay-per-pair": {string(classical.KindHawkes)},
 }
 
-// checkClassical refuses options that a classical model does not have, and values that none has.
-func checkClassical(fs *flag.FlagSet, kind string, o classical.FitOptions) error {
+// checkClassical refuses options that a classical model does not have, those of the input aside, and values that none has.
+func checkClassical(fs *flag.FlagSet, kind string, o classical.FitOptions, input []string) error {
 	var wrong error
 	fs.Visit(func(f *flag.Flag) {
-		if of, ok := classicalFlags[f.Name]; wrong == nil && (!ok || of != nil && !slices.Contains(of, kind)) {
+		if of, ok := classicalFlags[f.Name]; wrong == nil && !slices.Contains(input, f.Name) && (!ok || of != nil && !slices.Contains(of, kind)) {
 			wrong = cli.Usagef("-%s is not for -kind %s", f.Name, kind)
 		}
 	})
@@ -60,25 +59,27 @@ func checkClassical(fs *flag.FlagSet, kind string, o classical.FitOptions) error
 
 // trainClassical fits a classical model to the training part. It has no use for the validation part, which stays aside so
 // that all kinds of models are compared on the same data.
-func trainClassical(ctx context.Context, o *trainOrder, training, test *tpp.Dataset, stdout io.Writer) error {
+func trainClassical(ctx context.Context, o *trainOrder, p *trainParts, stdout, stderr io.Writer) error {
+	training, test := p.training, p.test
 	start := time.Now()
 	model, err := classical.Fit(ctx, classical.Kind(o.kind), training, o.fit)
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.dataset, err)
 	}
 	took := time.Since(start)
-	if err := tpp.WriteModelFile(o.output, model); err != nil {
+	if err := tpp.WriteTrainedModelFile(o.output, model, p.data); err != nil {
 		return err
 	}
+	p.warn(stderr, o)
 	scores, err := eval.Evaluate(ctx, model, test, eval.EvaluateOptions{Resolution: o.fit.Resolution})
 	if err != nil {
-		return fmt.Errorf("%s: test part: %w", o.dataset, err)
+		return fmt.Errorf("%s: %w", p.testName, err)
 	}
 	if o.json {
-		return printJSON(stdout, result{Model: o.output, Dataset: o.dataset, Kind: model.Kind(), Scores: scores, Trained: true, Seconds: took.Seconds()})
+		return printJSON(stdout, result{Model: o.output, Dataset: p.testFile, Kind: model.Kind(), Part: "test", Scores: scores, Trained: true, Seconds: took.Seconds()})
 	}
-	fmt.Fprintf(stdout, "%s: fitted in %v\n\nTest part of %s, %d sequences with %d scored events:\n",
-		o.output, took.Round(time.Millisecond), filepath.Base(o.dataset), scores.Sequences, scores.Events)
+	fmt.Fprintf(stdout, "%s: fitted in %v\n\n%s, %d sequences with %d scored events:\n",
+		o.output, took.Round(time.Millisecond), p.testTitle, scores.Sequences, scores.Events)
 	return printTable(stdout, []result{{Model: model.Kind(), Scores: scores}}, "")
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tppfaas/tppfaas/internal/cli"
 	"github.com/tppfaas/tppfaas/tpp/classical"
+	"github.com/tppfaas/tppfaas/tpp/dataset"
 	"github.com/tppfaas/tppfaas/tpp/neural"
 )
 
@@ -18,16 +19,20 @@ type trainOrder struct {
 	cfg     neural.Config
 	opts    neural.TrainOptions
 	dataset string
-	output  string
-	history string // file for the history of the training, or none
-	json    bool
-	fit     classical.FitOptions // of a classical model
-	repeat  int                  // number of splits to score the training on, or 0 for one model
+	// validation and test are the files that take the place of these parts of the split, or empty.
+	validation, test string
+	output           string
+	history          string // file for the history of the training, or none
+	json             bool
+	fit              classical.FitOptions // of a classical model
+	repeat           int                  // number of splits to score the training on, or 0 for one model
+	in               *input
 }
 
 // trainValues lists the values of the options that take one of a few.
 var trainValues = map[string][]string{
 	"kind":     kinds(),
+	"unit":     dataset.TimeUnits(),
 	"encoder":  {"RNN", "GRU", "LSTM"},
 	"head":     {string(neural.LogHead), string(neural.SoftplusHead)},
 	"loss":     {string(neural.LossResolution), string(neural.LossDensity)},
@@ -60,13 +65,16 @@ func trainFlags(fs *flag.FlagSet) func(args []string) (*trainOrder, error) {
 	l2 := fs.Float64("l2", 1e-4, "`factor` of the L2 regularisation (with -paper: 0.00001)")
 	clip := fs.Float64("clip", 5, "cut gradients to this `norm`, 0 not (with -paper: 0)")
 	epochs := fs.Int("epochs", 200, "`epochs` at most (with -paper, plateau and constant: 4000)")
-	patience := fs.Int("patience", 0, "stop after this many `epochs` without a better validation loss (0: the schedule's default; with -paper: 100 or 200)")
+	patience := fs.Int("patience", 0, "stop after this many `epochs` without a better validation loss (0: the schedule's default, of onecycle half of -epochs; with -paper: 100 or 200)")
 	fs.DurationVar(&o.opts.MaxDuration, "budget", 0, "stop after this much `time`, such as 50s (0: no limit)")
 	fs.IntVar(&o.opts.Workers, "workers", 0, "`goroutines` that compute (0: one a processor); the model does not depend on it")
 	fs.StringVar(&o.opts.Checkpoint, "checkpoint", "", "keep the state of the training in `FILE`, and go on from there")
 	fs.StringVar(&o.history, "history", "", "write the losses of each epoch to `FILE`, one JSON object a line")
+	fs.StringVar(&o.validation, "validation", "", "`DATASET` in place of the validation part, which then is trained on")
+	fs.StringVar(&o.test, "test", "", "`DATASET` in place of the test part, which then is trained on")
 	fs.BoolVar(&o.json, "json", false, "print the scores as JSON")
 	fs.IntVar(&o.repeat, "repeat", 0, "train on this many `splits`, of -seed and the seeds after it, and print the scores' means; writes no model")
+	o.in = inputOptions(fs, false)
 	return func(args []string) (*trainOrder, error) {
 		if err := positional(args, "dataset"); err != nil {
 			return nil, err
@@ -78,6 +86,9 @@ func trainFlags(fs *flag.FlagSet) func(args []string) (*trainOrder, error) {
 			}
 			if o.output != "" || o.history != "" || o.opts.Checkpoint != "" {
 				return nil, cli.Usagef("-repeat makes many models: -o, -history and -checkpoint are for one")
+			}
+			if o.validation != "" || o.test != "" {
+				return nil, cli.Usagef("-repeat trains on many splits: -validation and -test are in place of one")
 			}
 		} else if o.output == "" {
 			return nil, cli.Usagef("-o MODEL is missing")
@@ -92,7 +103,7 @@ func trainFlags(fs *flag.FlagSet) func(args []string) (*trainOrder, error) {
 			if cli.IsSet(fs, "components") {
 				o.fit.Components = *components
 			}
-			return o, checkClassical(fs, *kind, o.fit)
+			return o, checkClassical(fs, *kind, o.fit, o.in.optionNames())
 		}
 		if *perPair {
 			return nil, cli.Usagef("-decay-per-pair is for -kind hawkes")
