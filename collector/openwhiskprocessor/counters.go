@@ -15,6 +15,8 @@ const (
 	reasonNoID        = "no_id"
 	reasonMissing     = "missing"
 	reasonUnreachable = "unreachable"
+	reasonFailed      = "failed"
+	reasonMalformed   = "malformed"
 	reasonImpossible  = "impossible"
 	reasonShutdown    = "shutdown"
 	reasonDuplicate   = "duplicate"
@@ -68,7 +70,8 @@ func withReason(reason string) metric.MeasurementOption {
 var outcomes = func() map[answer]metric.MeasurementOption {
 	m := map[answer]metric.MeasurementOption{}
 	for a, name := range map[answer]string{
-		found: "found", notYet: "not_yet", throttled: "throttled", refused: "refused", unavailable: "unavailable", impossible: "impossible",
+		found: "found", notYet: "not_yet", throttled: "throttled", refused: "refused", unavailable: "unavailable", failed: "failed",
+		malformed: "malformed", impossible: "impossible",
 	} {
 		m[a] = metric.WithAttributeSet(attribute.NewSet(attribute.String("outcome", name)))
 	}
