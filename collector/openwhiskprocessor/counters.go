@@ -13,6 +13,7 @@ import (
 // The reasons why a span has no record or is not delivered: values of the metrics' attribute reason and of attrRecord.
 const (
 	reasonNoID        = "no_id"
+	reasonInvalid     = "invalid"
 	reasonMissing     = "missing"
 	reasonUnreachable = "unreachable"
 	reasonFailed      = "failed"

@@ -148,6 +148,8 @@ func (p *openwhisk) ConsumeTraces(ctx context.Context, traces ptrace.Traces) err
 		return err
 	}
 	onward, waiting := classes.divide(traces)
+	clampDurations(onward)
+	clampDurations(waiting)
 	b := &batch{traces: waiting, bytes: bytes, left: classes.counts[toWait], arrived: arrived}
 	if err := p.spool.add(ctx, b); err != nil {
 		p.pending.release(b.left, b.bytes)
@@ -161,6 +163,7 @@ func (p *openwhisk) ConsumeTraces(ctx context.Context, traces ptrace.Traces) err
 	}
 	p.pending.enlist(b)
 	p.counters.passedOn(ctx, classes.counts[passOn], reasonNoID)
+	p.counters.passedOn(ctx, classes.counts[invalid], reasonInvalid)
 	p.counters.dropped(ctx, classes.counts[duplicate], reasonDuplicate)
 	p.counters.enriched(ctx, classes.counts[fromCache])
 	return nil
