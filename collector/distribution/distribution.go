@@ -5,7 +5,6 @@ import (
 	"errors"
 
 	"github.com/open-telemetry/opentelemetry-collector-contrib/exporter/loadbalancingexporter"
-	"github.com/open-telemetry/opentelemetry-collector-contrib/exporter/zipkinexporter"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/extension/healthcheckextension"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/extension/storage/filestorage"
 	"go.opentelemetry.io/collector/component"
@@ -29,6 +28,7 @@ import (
 	"github.com/tppfaas/tppfaas/collector"
 	"github.com/tppfaas/tppfaas/collector/openwhiskprocessor"
 	"github.com/tppfaas/tppfaas/collector/phasespanprocessor"
+	"github.com/tppfaas/tppfaas/collector/zipkinexporter"
 )
 
 // Version is the version that the collector reports.
