@@ -118,7 +118,7 @@ func (p *openwhisk) Start(ctx context.Context, host component.Host) error {
 
 // openStorage opens the storage and makes the spans that it contains wait again.
 func (p *openwhisk) openStorage(ctx context.Context, host component.Host) error {
-	spool, batches, err := openSpool(ctx, host, *p.config.Storage, p.id)
+	spool, batches, err := openSpool(ctx, host, *p.config.Storage, p.id, p.logger)
 	if err != nil {
 		return err
 	}
@@ -153,6 +153,7 @@ func (p *openwhisk) ConsumeTraces(ctx context.Context, traces ptrace.Traces) err
 	b := &batch{traces: waiting, bytes: bytes, left: classes.counts[toWait], arrived: arrived}
 	if err := p.spool.add(ctx, b); err != nil {
 		p.pending.release(b.left, b.bytes)
+		p.counters.refused(ctx, len(classes.spans)-classes.counts[duplicate])
 		return status.Errorf(codes.Unavailable, "storing spans that wait: %v", err)
 	}
 	if onward.SpanCount() > 0 {

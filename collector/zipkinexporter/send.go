@@ -20,6 +20,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"github.com/tppfaas/tppfaas/collector/zipkinexporter/internal/metadata"
 	"github.com/tppfaas/tppfaas/internal/errorfs"
@@ -50,7 +51,9 @@ func newExporter(set exporter.Settings, config *Config, fs errorfs.FS) (*zipkinE
 	if err != nil {
 		return nil, err
 	}
-	return &zipkinExporter{config: config, format: formats[config.Format], settings: set.TelemetrySettings, telemetry: telemetry, fs: fs}, nil
+	settings := set.TelemetrySettings
+	settings.Logger = set.Logger.WithOptions(zap.AddStacktrace(zapcore.DPanicLevel)) // one line for each entry
+	return &zipkinExporter{config: config, format: formats[config.Format], settings: settings, telemetry: telemetry, fs: fs}, nil
 }
 
 func (e *zipkinExporter) start(ctx context.Context, host component.Host) error {
