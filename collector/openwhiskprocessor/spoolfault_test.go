@@ -214,6 +214,7 @@ func TestDamagedEntry(t *testing.T) {
 		config.Storage = &diskID
 		b := start(t, config, &fakeClient{answer: always(record, nil)}, d)
 		time.Sleep(time.Second)
+		synctest.Wait()
 		require.Len(t, counts(b.sink.all()), 2)
 		require.Equal(t, broken, d.entries["damaged/1"])
 		require.NotContains(t, d.entries, "batch/1")
@@ -222,6 +223,7 @@ func TestDamagedEntry(t *testing.T) {
 		require.Equal(t, "damaged/1", logged[0].ContextMap()["new_key"])
 		require.NoError(t, b.ConsumeTraces(background, message(9, "new")))
 		time.Sleep(time.Second)
+		synctest.Wait()
 		require.Len(t, counts(b.sink.all()), 3)
 		require.Less(t, d.count, 30, "it asked for each number")
 		require.NoError(t, b.Shutdown(background))
