@@ -22,6 +22,7 @@ type client struct {
 	mu          sync.Mutex
 	sizes       map[string]int64 // of the entries in the file, by key
 	used        int64            // their sum
+	restoring   int64            // what their sum may be at the start, until an item is taken from the exporter's queue
 	refused     int              // number of refusals since the last log entry
 	lastWarning time.Time        // of the last log entry that data is refused
 	lastError   time.Time        // of the last log entry that an operation failed
@@ -39,6 +40,7 @@ func newClient(ctx context.Context, inner storage.Client, logger *zap.Logger, v 
 		c.note(storage.SetOperation(key, value))
 		return nil, nil
 	})
+	c.restoring = c.used + int64(64*len(c.sizes)) // the new keys may be longer, and so may be the queue's notes
 	return &walkingClient{c, walker}, err
 }
 
@@ -80,7 +82,7 @@ func (c *client) Delete(ctx context.Context, key string) error {
 // would lose an item that it cannot note to be under way, while without the note it is at worst delivered twice.
 func (c *client) Batch(ctx context.Context, ops ...*storage.Operation) error {
 	size := newData(ops)
-	if size > 0 {
+	if size > 0 && !c.isRestored(size) {
 		if err := c.admit(size); err != nil {
 			return err
 		}
@@ -89,8 +91,14 @@ func (c *client) Batch(ctx context.Context, ops ...*storage.Operation) error {
 	if err == nil {
 		c.mu.Lock()
 		defer c.mu.Unlock()
+		reads, writes := false, false
 		for _, op := range ops {
 			c.note(op)
+			reads = reads || op.Type == storage.Get
+			writes = writes || op.Type == storage.Set
+		}
+		if reads && writes {
+			c.restoring = 0 // an item was taken
 		}
 		return nil
 	}
@@ -114,6 +122,14 @@ func (c *client) Batch(ctx context.Context, ops ...*storage.Operation) error {
 func (c *client) Close(ctx context.Context) error {
 	c.volume.remove(c)
 	return c.Client.Close(ctx)
+}
+
+// isRestored reports whether the data that operations add was there when the client was made. At its start the exporter's queue removes the
+// items that were under way when the last process ended, and then adds them again; refusing them would lose them.
+func (c *client) isRestored(size int64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.moves && c.used+size <= c.restoring
 }
 
 // admit returns an error if there is no room for new data of the given size.

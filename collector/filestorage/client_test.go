@@ -77,18 +77,20 @@ func (m *memory) Walk(_ context.Context, fn storage.WalkFunc) error {
 func TestReserve(t *testing.T) {
 	core, logs := observer.New(zap.InfoLevel)
 	const reserve = 2000 // half of it for an exporter
-	free, size, file := int64(1100), int64(8*reserve), int64(0)
+	free, size, file := int64(1100), int64(4*reserve), int64(0)
 	v := newVolume("", reserve)
 	v.room = func() (int64, int64, error) { return free, size, nil }
 	v.occupied = func(string) int64 { return file }
 	c, err := newClient(t.Context(), &memory{entries: map[string][]byte{"0": make([]byte, 99)}}, zap.New(core), v, "", false)
 	require.NoError(t, err)
 	set := func(key string, n int) error { return c.Set(t.Context(), key, make([]byte, n)) }
+	require.NoError(t, c.Batch(t.Context(), storage.SetOperation("qmv0", nil), storage.GetOperation("0")), "the queue has started")
+	require.NoError(t, c.Delete(t.Context(), "qmv0"))
 	require.NoError(t, set("1", 99))
 	require.ErrorIs(t, set("1", 100), storage.ErrStorageFull, "one byte more than there is room for")
 	require.ErrorIs(t, set("batch/7", 94), storage.ErrStorageFull)
 	require.NoError(t, set("batch/7", 93))
-	size-- // an eighth of the volume is less than the reserve, and half of it one byte less
+	size-- // a quarter of the volume is less than the reserve, and half of it one byte less
 	require.NoError(t, set("1", 100))
 	require.ErrorIs(t, set("1", 101), storage.ErrStorageFull)
 	require.NoError(t, set("1", 99))
@@ -112,6 +114,25 @@ func TestReserve(t *testing.T) {
 	require.True(t, walks)
 	v.room = func() (int64, int64, error) { return 0, 0, errors.ErrUnsupported }
 	require.NoError(t, set("9", 1000), "the room is not known")
+}
+
+// TestItemsAreRestored checks that the exporter's queue may remove its items at the start and add them again, however full the volume is, and
+// that it may not once it has taken one.
+func TestItemsAreRestored(t *testing.T) {
+	v := newVolume("", 1000)
+	v.room = func() (int64, int64, error) { return 0, 1 << 40, nil }
+	v.occupied = func(string) int64 { return 0 }
+	m := &memory{entries: map[string][]byte{"3": make([]byte, 500), "4": make([]byte, 500)}}
+	c, err := newClient(t.Context(), m, zap.NewNop(), v, "queue", false)
+	require.NoError(t, err)
+	require.NoError(t, c.Batch(t.Context(), storage.GetOperation("3"), storage.GetOperation("4")))
+	require.NoError(t, c.Batch(t.Context(), storage.DeleteOperation("3"), storage.DeleteOperation("4")))
+	require.NoError(t, c.Set(t.Context(), "1005", make([]byte, 500)))
+	require.NoError(t, c.Set(t.Context(), "1006", make([]byte, 500)))
+	require.ErrorIs(t, c.Set(t.Context(), "1007", make([]byte, 500)), storage.ErrStorageFull, "more than there was")
+	require.NoError(t, c.Batch(t.Context(), storage.SetOperation("qmv0", nil), storage.GetOperation("1005")))
+	require.NoError(t, c.Delete(t.Context(), "1005"))
+	require.ErrorIs(t, c.Set(t.Context(), "1007", nil), storage.ErrStorageFull)
 }
 
 // TestRoomForWhatMoves checks that a processor's data is refused unless it will have room in the exporter's file.

@@ -12,7 +12,7 @@ import (
 type Config struct {
 	// Config has the settings of the extension of the Collector's contributions: directory, timeout, max_size, compaction, fsync and so on.
 	contrib.Config `mapstructure:",squash"`
-	// ReserveMiB is the room on the volume, in MiB, below which new data is refused; on a small volume it is an eighth of that. Half of it is
+	// ReserveMiB is the room on the volume, in MiB, below which new data is refused; on a small volume it is a quarter of that. Half of it is
 	// left to data that moves from one file to another, as spans do from the openwhisk processor to the exporter's queue. 0 disables the
 	// reserve.
 	ReserveMiB int64 `mapstructure:"reserve_mib"`

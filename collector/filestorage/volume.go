@@ -48,7 +48,7 @@ func (v *volume) admit(c *client, size int64) error {
 	if err != nil {
 		return nil // the write will show whether there is room
 	}
-	reserve := min(v.reserve, total/8)
+	reserve := min(v.reserve, total/4)
 	if !c.moves {
 		reserve /= 2
 	}
