@@ -241,6 +241,8 @@ func TestSpoolWithoutList(t *testing.T) {
 		all = append(all, b)
 	}
 	require.NoError(t, s.remove(background, all[0]))
+	require.Equal(t, uint64(1), s.first)
+	require.Equal(t, binary.BigEndian.AppendUint64(nil, 1), d.entries["first"])
 	all[2].delivered.add(1)
 	all[2].left--
 	require.NoError(t, s.update(background, all[2:3]))
@@ -275,4 +277,25 @@ func TestFullStorage(t *testing.T) {
 		require.Zero(t, b.waiting())
 		require.NoError(t, b.Shutdown(background))
 	})
+}
+
+// TestSaveIsRepeated checks that a note of deliveries that failed is written with the next one, and then no more.
+func TestSaveIsRepeated(t *testing.T) {
+	d := &disk{entries: map[string][]byte{}}
+	set, _ := settings()
+	f := &forwarder{spool: &spool{client: d, stored: map[uint64]bool{}}, logger: set.Logger}
+	var all []*batch
+	for n := range 2 {
+		b := &batch{traces: message(n, "late"), left: 1}
+		require.NoError(t, f.spool.add(background, b))
+		b.left = 0
+		all = append(all, b)
+	}
+	d.fail = d.count + 1
+	f.save(background, all[:1])
+	require.Len(t, d.batches(), 2)
+	require.Equal(t, all[:1], f.unsaved)
+	f.save(background, all[1:])
+	require.Empty(t, d.batches())
+	require.Empty(t, f.unsaved)
 }
