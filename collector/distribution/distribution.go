@@ -5,9 +5,7 @@ import (
 	"errors"
 
 	"github.com/open-telemetry/opentelemetry-collector-contrib/exporter/loadbalancingexporter"
-	"github.com/open-telemetry/opentelemetry-collector-contrib/exporter/zipkinexporter"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/extension/healthcheckextension"
-	"github.com/open-telemetry/opentelemetry-collector-contrib/extension/storage/filestorage"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/confmap/provider/envprovider"
@@ -27,8 +25,10 @@ import (
 	"go.opentelemetry.io/collector/service/telemetry/otelconftelemetry"
 
 	"github.com/tppfaas/tppfaas/collector"
+	"github.com/tppfaas/tppfaas/collector/filestorage"
 	"github.com/tppfaas/tppfaas/collector/openwhiskprocessor"
 	"github.com/tppfaas/tppfaas/collector/phasespanprocessor"
+	"github.com/tppfaas/tppfaas/collector/zipkinexporter"
 )
 
 // Version is the version that the collector reports.

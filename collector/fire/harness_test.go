@@ -97,6 +97,11 @@ func (w *whisk) answer(rw http.ResponseWriter, r *http.Request) {
 		h(rw, r)
 		return
 	}
+	w.answerCorrectly(rw, r)
+}
+
+// answerCorrectly answers with the record of the activation.
+func (w *whisk) answerCorrectly(rw http.ResponseWriter, r *http.Request) {
 	if u, p, _ := r.BasicAuth(); u != user || p != password {
 		http.Error(rw, `{"code":"x","error":"The supplied authentication is invalid"}`, http.StatusUnauthorized)
 		return
@@ -127,6 +132,7 @@ type zipkin struct {
 	store   *localzipkin.Store
 	handler http.Handler
 	server  *http.Server
+	refuse  atomic.Uint64 // the id of a span; requests with it are refused, if it is not 0
 	mu      sync.Mutex
 	came    map[model.ID]int
 	changed chan struct{}
@@ -161,6 +167,10 @@ func (z *zipkin) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
+	if id := z.refuse.Load(); id != 0 && bytes.Contains(body, fmt.Appendf(nil, `"id":"%016x"`, id)) {
+		http.Error(w, "this one is wrong", http.StatusBadRequest)
+		return
+	}
 	z.handler.ServeHTTP(w, r)
 	// Count spans only after they are stored, because tests look for them after they have waited for a count.
 	if spans, err := localzipkin.Decode(body, r.Header.Get("Content-Type")); err == nil && r.Method == http.MethodPost {

@@ -1,9 +1,11 @@
 package openwhiskprocessor
 
 import (
+	"bytes"
 	"math/bits"
 	"time"
 
+	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 
 	"github.com/tppfaas/tppfaas/internal/whisk"
@@ -14,8 +16,9 @@ type class int
 
 const (
 	passOn     class = iota // it names no activation, or is an announcement: deliver it as it is
+	invalid                 // it has no trace id or no span id: deliver it as it is, for the exporter to set aside
 	fromCache               // the record of its activation is in the cache: enrich and deliver it
-	duplicate               // the same span waits already: drop it
+	duplicate               // the same span waits already, or stands before it in the message: drop it
 	toWait                  // its record has to be looked up
 	numClasses int   = iota
 )
@@ -33,11 +36,24 @@ type classified struct {
 
 // classify returns the classes of the spans of a message. It changes neither the spans nor what waits.
 func classify(traces ptrace.Traces, p *pending, c *cache, now time.Time) classification {
-	result := classification{spans: make([]classified, 0, traces.SpanCount())}
+	n := traces.SpanCount()
+	result := classification{spans: make([]classified, 0, n)}
+	var before map[identity]ptrace.Span // the spans so far; nil if there is only one
+	if n > 1 {
+		before = make(map[identity]ptrace.Span, n)
+	}
 	for _, rs := range traces.ResourceSpans().All() {
 		for _, ss := range rs.ScopeSpans().All() {
 			for _, span := range ss.Spans().All() {
 				s := classifySpan(span, p, c, now)
+				if before != nil && s.class != invalid {
+					id := identity{span.TraceID(), span.SpanID(), span.Name(), span.Kind()}
+					if first, ok := before[id]; !ok {
+						before[id] = span
+					} else if s.class != passOn || equal(first, span) {
+						s = classified{class: duplicate}
+					}
+				}
 				result.spans = append(result.spans, s)
 				result.counts[s.class]++
 			}
@@ -46,7 +62,32 @@ func classify(traces ptrace.Traces, p *pending, c *cache, now time.Time) classif
 	return result
 }
 
+// identity is what tells the spans of a message apart.
+type identity struct {
+	trace pcommon.TraceID
+	span  pcommon.SpanID
+	name  string
+	kind  ptrace.SpanKind
+}
+
+// equal reports whether two spans have the same content.
+func equal(a, b ptrace.Span) bool {
+	var encoded [2][]byte
+	for i, span := range [...]ptrace.Span{a, b} {
+		traces := ptrace.NewTraces()
+		span.CopyTo(traces.ResourceSpans().AppendEmpty().ScopeSpans().AppendEmpty().Spans().AppendEmpty())
+		var err error
+		if encoded[i], err = new(ptrace.ProtoMarshaler).MarshalTraces(traces); err != nil {
+			return false
+		}
+	}
+	return bytes.Equal(encoded[0], encoded[1])
+}
+
 func classifySpan(span ptrace.Span, p *pending, c *cache, now time.Time) classified {
+	if span.TraceID().IsEmpty() || span.SpanID().IsEmpty() {
+		return classified{class: invalid}
+	}
 	id := activationOf(span)
 	if id == "" {
 		return classified{class: passOn}
@@ -104,7 +145,7 @@ func fieldSize(n int) int { return 1 + (bits.Len(uint(n|1))+6)/7 + n }
 // those that have to wait. Duplicates are in neither.
 func (c *classification) divide(traces ptrace.Traces) (onward, waiting ptrace.Traces) {
 	switch len(c.spans) {
-	case c.counts[passOn]:
+	case c.counts[passOn] + c.counts[invalid]:
 		return traces, ptrace.NewTraces()
 	case c.counts[toWait]:
 		waiting = ptrace.NewTraces()

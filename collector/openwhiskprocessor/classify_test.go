@@ -40,13 +40,16 @@ func TestClassify(t *testing.T) {
 				for range rapid.IntRange(0, 4).Draw(t, "spans") {
 					span := ss.Spans().AppendEmpty()
 					n := len(want)
-					kind := rapid.SampledFrom([]class{passOn, fromCache, duplicate, toWait}).Draw(t, "class")
+					kind := rapid.SampledFrom([]class{passOn, invalid, fromCache, duplicate, toWait}).Draw(t, "class")
 					if kind == duplicate && want[spanID(1000)] == duplicate {
 						kind = toWait // only one span waits already
 					}
 					switch kind {
 					case passOn:
 						message(n, "").ResourceSpans().At(0).ScopeSpans().At(0).Spans().At(0).MoveTo(span)
+					case invalid:
+						message(n, "new").ResourceSpans().At(0).ScopeSpans().At(0).Spans().At(0).MoveTo(span)
+						span.SetTraceID(pcommon.TraceID{})
 					case fromCache:
 						message(n, "cached").ResourceSpans().At(0).ScopeSpans().At(0).Spans().At(0).MoveTo(span)
 					case duplicate:
@@ -80,7 +83,7 @@ func TestClassify(t *testing.T) {
 		} else {
 			require.Equal(t, new(ptrace.ProtoMarshaler).TracesSize(waiting), size)
 		}
-		require.Equal(t, counts[passOn]+counts[fromCache], onward.SpanCount())
+		require.Equal(t, counts[passOn]+counts[invalid]+counts[fromCache], onward.SpanCount())
 		require.Equal(t, counts[toWait], waiting.SpanCount())
 		check := func(traces ptrace.Traces, classes ...class) {
 			for _, rs := range traces.ResourceSpans().All() {
@@ -95,7 +98,7 @@ func TestClassify(t *testing.T) {
 				}
 			}
 		}
-		check(onward, passOn, fromCache)
+		check(onward, passOn, invalid, fromCache)
 		check(waiting, toWait)
 	})
 }

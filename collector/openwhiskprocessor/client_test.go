@@ -1,12 +1,14 @@
 package openwhiskprocessor
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -196,12 +198,22 @@ func TestFaults(t *testing.T) {
 			case <-hang:
 			case <-r.Context().Done():
 			}
-		})), unavailable, "cannot be reached: no answer in time"},
-		"garbage":              {reply(200, "<html>welcome</html>"), unavailable, "answers nonsense"},
-		"half an answer":       {reply(200, `{"activationId": "4ded`), unavailable, "answers nonsense"},
-		"another's record":     {reply(200, `{"activationId": "ffff", "start": 5}`), unavailable, "answers nonsense"},
-		"a record of nothing":  {reply(200, `{}`), unavailable, "answers nonsense"},
-		"internal error":       {reply(500, `{"error": "oops", "code": "x"}`), unavailable, "fails (500): oops"},
+		})), failed, "cannot be reached: no answer in time"},
+		"garbage":              {reply(200, "<html>welcome</html>"), malformed, "answers nonsense"},
+		"null":                 {reply(200, "null"), malformed, "answers nonsense"},
+		"an array":             {reply(200, `[{"activationId": "`+id+`", "start": 5}]`), malformed, "answers nonsense"},
+		"a string":             {reply(200, `"`+id+`"`), malformed, "answers nonsense"},
+		"a number":             {reply(200, "1"), malformed, "answers nonsense"},
+		"nothing":              {reply(200, ""), malformed, "answers nonsense"},
+		"no content":           {reply(204, ""), malformed, "answers nonsense"},
+		"parts of null":        {reply(200, `{"activationId": null, "start": null, "annotations": null, "response": null}`), malformed, "answers nonsense"},
+		"parts of other types": {reply(200, `{"activationId": "`+id+`", "start": 5, "annotations": "waitTime"}`), malformed, "answers nonsense"},
+		"half an answer":       {reply(200, `{"activationId": "4ded`), malformed, "answers nonsense"},
+		"another's record":     {reply(200, `{"activationId": "ffff", "start": 5}`), malformed, "answers nonsense"},
+		"a record of nothing":  {reply(200, `{}`), malformed, "answers nonsense"},
+		"a status of its own":  {reply(418, "null"), malformed, "refuses (418)"},
+		"internal error":       {reply(500, `{"error": "oops", "code": "x"}`), failed, "fails (500): oops"},
+		"bad gateway":          {reply(502, "null"), unavailable, "fails (502)"},
 		"unavailable":          {reply(503, ""), unavailable, "(503)"},
 		"not allowed":          {reply(403, `{"error": "no", "code": "x"}`), refused, "does not allow"},
 		"throttled":            {reply(429, `{"error": "slow", "code": "x"}`), throttled, "too many requests"},
@@ -349,5 +361,30 @@ func TestOldNamesAreLogged(t *testing.T) {
 	require.Equal(t, 1, logs.FilterMessage("A setting has an old name: auth is called key now").Len())
 	for _, entry := range logs.All() {
 		require.NotContains(t, entry.Message, "pass word")
+	}
+}
+
+// TestLogsDoNotShowTheKey checks that no environment variable of OpenWhisk's tools makes a lookup print its request, which has the key.
+func TestLogsDoNotShowTheKey(t *testing.T) {
+	if os.Getenv("TPPFAAS_TEST_LOOKUP") != "" {
+		c := newTestClient(t, os.Getenv("TPPFAAS_TEST_LOOKUP"), func(config *Config) { config.ClientConfig.DisableKeepAlives = true })
+		_, err := c.Activation(t.Context(), "4ded9a01cf634cc8ad9a01cf639cc85a")
+		require.Error(t, err)
+		return
+	}
+	all := recorded(t)
+	for _, name := range []string{"WSK_CLI_DEBUG", "DEBUG", "GODEBUG"} {
+		value := map[string]string{"GODEBUG": "http2debug=2"}[name]
+		if value == "" {
+			value = "true"
+		}
+		test := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestLogsDoNotShowTheKey$", "-test.v")
+		test.Env = append(os.Environ(), name+"="+value, "TPPFAAS_TEST_LOOKUP="+serve(t, all["wrong_key"]))
+		output, err := test.CombinedOutput()
+		require.NoError(t, err, "%s", output)
+		require.Contains(t, string(output), "PASS", "the lookup was made")
+		for _, secret := range []string{"secret", base64.StdEncoding.EncodeToString([]byte("user:secret")), "Authorization"} {
+			require.NotContains(t, string(output), secret, name)
+		}
 	}
 }

@@ -51,8 +51,9 @@ type Config struct {
 	renamed []string // the settings that were given by old names: "old is called new now"
 }
 
-// RetryConfig is a schedule of lookups with exponential backoff. After MaxElapsedTime the record counts as missing; 0 waits for ever.
-// Time in which OpenWhisk cannot be reached does not count, up to Outage; then the spans go on without a record.
+// RetryConfig is a schedule of lookups with exponential backoff. After MaxElapsedTime the record counts as missing, or its lookup as
+// failed; 0 waits for ever. Time for which the circuit suspends lookups does not count, up to Outage; then the spans go on without a
+// record.
 type RetryConfig struct {
 	BackOff configretry.BackOffConfig `mapstructure:",squash"`
 	Outage  time.Duration             `mapstructure:"outage"`
@@ -71,8 +72,9 @@ func (c *RetryConfig) exhausted(waited time.Duration) bool {
 	return c.BackOff.MaxElapsedTime > 0 && waited >= c.BackOff.MaxElapsedTime
 }
 
-// CircuitConfig configures a circuit breaker: after Failures lookups in a row that failed (a missing record is no failure), none is
-// made for Pause. Then one lookup is made as a trial; if it fails too, the pause doubles, up to MaximumPause.
+// CircuitConfig configures a circuit breaker: after Failures lookups in a row that failed, none is made for Pause. Then one lookup is made
+// as a trial; if it fails too, the pause doubles, up to MaximumPause. A record that is missing or malformed is no failure, and lookups that
+// fail with 500 or time out count once per activation.
 type CircuitConfig struct {
 	Failures     int           `mapstructure:"failures"`
 	Pause        time.Duration `mapstructure:"pause"`

@@ -13,8 +13,11 @@ import (
 // The reasons why a span has no record or is not delivered: values of the metrics' attribute reason and of attrRecord.
 const (
 	reasonNoID        = "no_id"
+	reasonInvalid     = "invalid"
 	reasonMissing     = "missing"
 	reasonUnreachable = "unreachable"
+	reasonFailed      = "failed"
+	reasonMalformed   = "malformed"
 	reasonImpossible  = "impossible"
 	reasonShutdown    = "shutdown"
 	reasonDuplicate   = "duplicate"
@@ -68,7 +71,8 @@ func withReason(reason string) metric.MeasurementOption {
 var outcomes = func() map[answer]metric.MeasurementOption {
 	m := map[answer]metric.MeasurementOption{}
 	for a, name := range map[answer]string{
-		found: "found", notYet: "not_yet", throttled: "throttled", refused: "refused", unavailable: "unavailable", impossible: "impossible",
+		found: "found", notYet: "not_yet", throttled: "throttled", refused: "refused", unavailable: "unavailable", failed: "failed",
+		malformed: "malformed", impossible: "impossible",
 	} {
 		m[a] = metric.WithAttributeSet(attribute.NewSet(attribute.String("outcome", name)))
 	}

@@ -16,6 +16,8 @@ const (
 	attrColdStart    = "faas.coldstart"
 	// attrRecord holds the reason why a span was passed on without a record.
 	attrRecord = "openwhisk.record"
+	// attrNegativeDuration holds the duration in milliseconds of a span whose end came before its start, and was set to it.
+	attrNegativeDuration = "openwhisk.negative_duration_milli"
 )
 
 // announcement is the name of the span without duration that a function sends when it starts. Announcements are not delayed.
@@ -32,6 +34,24 @@ func activationOf(span ptrace.Span) string {
 		}
 	}
 	return ""
+}
+
+// clampDurations sets the end of each span that ends before its start, as it does where a clock was set back, to its start. A span without
+// an end is left as it is.
+func clampDurations(traces ptrace.Traces) {
+	for _, rs := range traces.ResourceSpans().All() {
+		for _, ss := range rs.ScopeSpans().All() {
+			for _, span := range ss.Spans().All() {
+				start, end := span.StartTimestamp(), span.EndTimestamp()
+				if end == 0 || end >= start {
+					continue
+				}
+				span.SetEndTimestamp(start)
+				// Rounded up, so that the value is never 0.
+				span.Attributes().PutInt(attrNegativeDuration, -int64((start-end+999_999)/1_000_000))
+			}
+		}
+	}
 }
 
 // enrich adds the data of a record to a span, and sets its start to the arrival of the invocation and its end to the end of the
@@ -53,6 +73,7 @@ func enrich(span ptrace.Span, r whisk.Record) {
 		attrs.Remove(attrInitTime)
 	}
 	attrs.Remove(attrRecord)
+	attrs.Remove(attrNegativeDuration)
 	if r.Error != "" {
 		span.Status().SetCode(ptrace.StatusCodeError)
 		span.Status().SetMessage(r.Error)

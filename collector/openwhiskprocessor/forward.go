@@ -20,10 +20,13 @@ type forwarder struct {
 	next     consumer.Traces
 	logger   *zap.Logger
 	counters counters
+
+	unsaved []*batch // whose delivered spans the storage does not know of, because it failed
 }
 
 // work delivers what is finished until the queue is closed or ctx is done.
 func (f *forwarder) work(ctx context.Context) {
+	defer func() { f.save(context.WithoutCancel(ctx), nil) }()
 	for {
 		items := f.pending.takeFinished(maxForwarded)
 		if items == nil {
@@ -89,11 +92,19 @@ func (f *forwarder) forget(ctx context.Context, items []item) {
 			}
 		}
 	}
-	// If this fails, the spans are delivered again after the next start, with the same ids.
-	if err := f.spool.update(ctx, unique(touched)); err != nil {
-		f.logger.Error("Spans that were delivered stay in the storage", zap.Error(err))
-	}
+	f.save(ctx, touched)
 	f.pending.release(len(items), bytes)
+}
+
+// save tells the storage which spans of the batches have been delivered, and of those batches for which that failed before. If it fails until
+// the end of the process, the spans are delivered again after the next start, with the same ids.
+func (f *forwarder) save(ctx context.Context, batches []*batch) {
+	f.unsaved = unique(append(f.unsaved, batches...))
+	if err := f.spool.update(ctx, f.unsaved); err != nil {
+		f.logger.Warn("Spans that were delivered stay in the storage for now", zap.Error(err))
+		return
+	}
+	f.unsaved = nil
 }
 
 // unique returns the batches without repetitions.

@@ -3,6 +3,7 @@ package openwhiskprocessor
 import (
 	"context"
 	"errors"
+	"net/http"
 	"sync"
 	"time"
 
@@ -112,7 +113,9 @@ const (
 	notYet
 	throttled
 	refused
-	unavailable
+	unavailable // OpenWhisk cannot be reached, or is overloaded
+	failed      // it fails, perhaps only for this activation
+	malformed   // what it answered is no record of the activation
 	impossible
 )
 
@@ -132,6 +135,10 @@ func interpret(err error) (answer answer, retryAfter time.Duration) {
 		return throttled, failure.RetryAfter
 	case failure.Kind == whisk.Unauthorized, failure.Kind == whisk.Forbidden:
 		return refused, failure.RetryAfter
+	case failure.Kind == whisk.Nonsense, failure.Kind == whisk.TooLarge, failure.Kind == whisk.Rejected, failure.Kind == whisk.Conflict:
+		return malformed, 0
+	case failure.Status == http.StatusInternalServerError, errors.Is(err, context.DeadlineExceeded):
+		return failed, failure.RetryAfter
 	default:
 		return unavailable, failure.RetryAfter
 	}

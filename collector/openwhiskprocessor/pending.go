@@ -257,38 +257,36 @@ type settlement struct {
 	items     []item // otherwise: the spans that wait no longer; to be passed to finish
 	reason    string // why they have no record; empty if they have one
 	recovered bool   // OpenWhisk answers again after failures
-	failing   bool   // OpenWhisk fails, and not only once
+	failing   bool   // OpenWhisk fails, and not only once, or its answer is no record
 	spans     int    // number of spans with room reserved
 }
 
-// settle reports the answer to a lookup to the circuit, and either plans the next lookup of the activation or removes it.
-// Time during which the circuit was open does not count as waiting.
+// settle reports the answer to a lookup to the circuit, and either plans the next lookup of the activation or removes it. An activation
+// is removed once it has waited for MaxElapsedTime, whatever the answers were. Time for which the circuit suspended lookups does not count
+// as waiting.
 func (q *pending) settle(a *activation, answer answer, retryAfter time.Duration, now time.Time) settlement {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	s := settlement{spans: q.spans}
-	down := q.circuit.downtime(now) - a.down
 	switch answer {
-	case found:
+	case found, notYet:
 		s.recovered = q.circuit.success(now)
-	case notYet:
+	case malformed: // OpenWhisk is there
 		s.recovered = q.circuit.success(now)
-		if q.retry.exhausted(now.Sub(a.since) - down) {
-			s.reason = reasonMissing
-		}
+		s.failing = true
 	case impossible:
 		q.circuit.rest(now, 0)
-		s.reason = reasonImpossible
 	case throttled:
 		q.circuit.rest(now, max(retryAfter, q.circuit.config.Pause))
 		s.failing = true
+	case failed:
+		q.circuit.failure(now, retryAfter, a.id)
+		s.failing = q.circuit.open
 	default:
-		q.circuit.failure(now, retryAfter)
+		q.circuit.failure(now, retryAfter, "")
 		s.failing = q.circuit.open || answer == refused
-		if down >= q.retry.Outage {
-			s.reason = reasonUnreachable
-		}
 	}
+	s.reason = q.reasonToGiveUp(a, answer, now)
 	switch {
 	case q.activations[a.id] != a: // abandoned during the lookup
 	case answer == found || s.reason != "":
@@ -307,6 +305,30 @@ func (q *pending) settle(a *activation, answer answer, retryAfter time.Duration,
 		q.workReady.Signal()
 	}
 	return s
+}
+
+// reasonToGiveUp returns why the activation is not looked up again after the answer, or "" if it was found or is looked up again. The
+// lock is held.
+func (q *pending) reasonToGiveUp(a *activation, answer answer, now time.Time) string {
+	down := q.circuit.downtime(now) - a.down
+	over := q.retry.exhausted(now.Sub(a.since) - down)
+	switch {
+	case answer == found:
+		return ""
+	case answer == impossible:
+		return reasonImpossible
+	case answer == notYet && over:
+		return reasonMissing
+	case answer == malformed && over:
+		return reasonMalformed
+	case answer == notYet || answer == malformed:
+		return "" // OpenWhisk is there
+	case down >= q.retry.Outage:
+		return reasonUnreachable
+	case over:
+		return reasonFailed
+	}
+	return ""
 }
 
 // abandon removes all activations and returns their items, which are to be passed to finish. Answers to lookups that are

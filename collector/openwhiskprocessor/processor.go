@@ -118,7 +118,7 @@ func (p *openwhisk) Start(ctx context.Context, host component.Host) error {
 
 // openStorage opens the storage and makes the spans that it contains wait again.
 func (p *openwhisk) openStorage(ctx context.Context, host component.Host) error {
-	spool, batches, err := openSpool(ctx, host, *p.config.Storage, p.id)
+	spool, batches, err := openSpool(ctx, host, *p.config.Storage, p.id, p.logger)
 	if err != nil {
 		return err
 	}
@@ -148,9 +148,12 @@ func (p *openwhisk) ConsumeTraces(ctx context.Context, traces ptrace.Traces) err
 		return err
 	}
 	onward, waiting := classes.divide(traces)
+	clampDurations(onward)
+	clampDurations(waiting)
 	b := &batch{traces: waiting, bytes: bytes, left: classes.counts[toWait], arrived: arrived}
 	if err := p.spool.add(ctx, b); err != nil {
 		p.pending.release(b.left, b.bytes)
+		p.counters.refused(ctx, len(classes.spans)-classes.counts[duplicate])
 		return status.Errorf(codes.Unavailable, "storing spans that wait: %v", err)
 	}
 	if onward.SpanCount() > 0 {
@@ -161,6 +164,7 @@ func (p *openwhisk) ConsumeTraces(ctx context.Context, traces ptrace.Traces) err
 	}
 	p.pending.enlist(b)
 	p.counters.passedOn(ctx, classes.counts[passOn], reasonNoID)
+	p.counters.passedOn(ctx, classes.counts[invalid], reasonInvalid)
 	p.counters.dropped(ctx, classes.counts[duplicate], reasonDuplicate)
 	p.counters.enriched(ctx, classes.counts[fromCache])
 	return nil

@@ -90,6 +90,9 @@ func phaseDurations(span ptrace.Span) (wait, init time.Duration, _ validity) {
 	if _, isPhase := span.Attributes().Get(attrPhaseOf); isPhase {
 		return 0, 0, absent
 	}
+	if span.TraceID().IsEmpty() || span.SpanID().IsEmpty() {
+		return 0, 0, invalid
+	}
 	wait, ok = milliseconds(v)
 	if !ok {
 		return 0, 0, invalid

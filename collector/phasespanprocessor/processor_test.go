@@ -172,3 +172,15 @@ func BenchmarkProcess(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.N)*100/b.Elapsed().Seconds(), "spans/s")
 }
+
+// TestSpansWithoutIds checks that a span without a trace id or span id gets no phases: they could not be exported either.
+func TestSpansWithoutIds(t *testing.T) {
+	for _, spoil := range []func(ptrace.Span){
+		func(s ptrace.Span) { s.SetTraceID(pcommon.TraceID{}) }, func(s ptrace.Span) { s.SetSpanID(pcommon.SpanID{}) },
+	} {
+		traces := invocation(map[string]any{attrWaitTime: 1})
+		require.Greater(t, run(t, invocation(map[string]any{attrWaitTime: 1})).SpanCount(), 1)
+		spoil(traces.ResourceSpans().At(0).ScopeSpans().At(0).Spans().At(0))
+		require.Equal(t, 1, run(t, traces).SpanCount())
+	}
+}

@@ -183,7 +183,7 @@ func NewTelemetryBuilder(settings component.TelemetrySettings, options ...Teleme
 	errs = errors.Join(errs, err)
 	builder.ProcessorOpenwhiskSpansRefused, err = builder.meter.Int64Counter(
 		"otelcol_processor_openwhisk_spans_refused",
-		metric.WithDescription("Number of spans that were refused for lack of room; their sender is asked to retry. [Beta]"),
+		metric.WithDescription("Number of spans that were refused for lack of room, in memory or in the storage; their sender is asked to retry. [Beta]"),
 		metric.WithUnit("{span}"),
 	)
 	errs = errors.Join(errs, err)

@@ -164,7 +164,7 @@ func AssertEqualProcessorOpenwhiskSpansPassedOn(t *testing.T, tt *componenttest.
 func AssertEqualProcessorOpenwhiskSpansRefused(t *testing.T, tt *componenttest.Telemetry, dps []metricdata.DataPoint[int64], opts ...metricdatatest.Option) {
 	want := metricdata.Metrics{
 		Name:        "otelcol_processor_openwhisk_spans_refused",
-		Description: "Number of spans that were refused for lack of room; their sender is asked to retry. [Beta]",
+		Description: "Number of spans that were refused for lack of room, in memory or in the storage; their sender is asked to retry. [Beta]",
 		Unit:        "{span}",
 		Data: metricdata.Sum[int64]{
 			Temporality: metricdata.CumulativeTemporality,
