@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"math"
@@ -20,20 +21,83 @@ import (
 // checkpointKey is the key in the metadata of a checkpoint file that holds everything but the vectors, as JSON.
 const checkpointKey = "tpp_checkpoint"
 
-// fingerprint returns a hash of the model, the data and the options that the trained parameters depend on.
-func (t *trainer) fingerprint() string {
-	o := t.opts
-	h := sha256.New()
-	fmt.Fprintln(h, t.net.cfg, t.net.numMarks, t.net.norm)
-	fmt.Fprintln(h, o.Seed, o.Loss, o.BatchSize, o.LearningRate, o.Schedule, o.WeightDecay, o.ClipNorm, o.MaxEpochs, o.Patience)
+// fingerprinted lists what a checkpoint is valid for, apart from the examples: the model, and the options that the trained
+// parameters depend on. Options that only say when training pauses, how many goroutines it takes, or what is reported are left
+// out, so that an interrupted training can resume with others.
+type fingerprinted struct {
+	Version                                int // raised when the same options lead to other parameters
+	Model                                  configFile
+	Marks                                  []string
+	NumMarks                               int
+	Normalisation                          normalisation
+	Seed                                   uint64
+	Loss                                   Loss
+	Schedule                               Schedule
+	BatchSize, MaxEpochs, Patience         int
+	LearningRate, WeightDecay, ClipNorm    float64
+	WithoutWeightDecay, WithoutClipping    bool
+	TrainingSequences, ValidationSequences int
+}
+
+// fingerprint returns a hash of the model, the options and the encoded data that the trained parameters depend on. Every list
+// is preceded by its length, so that events cannot move from one sequence, or one column, to the next unnoticed.
+func (t *trainer) fingerprint(markNames []string) (string, error) {
+	o := &t.opts
+	text, err := json.Marshal(fingerprinted{
+		Version: 2, Model: t.net.cfg.fileForm(), Marks: markNames, NumMarks: t.net.numMarks, Normalisation: t.net.norm,
+		Seed: o.Seed, Loss: o.Loss, Schedule: o.Schedule, BatchSize: o.BatchSize, MaxEpochs: o.MaxEpochs, Patience: o.Patience,
+		LearningRate: o.LearningRate, WeightDecay: o.WeightDecay, ClipNorm: o.ClipNorm,
+		WithoutWeightDecay: o.WithoutWeightDecay, WithoutClipping: o.WithoutClipping,
+		TrainingSequences: t.summary.TrainingSequences, ValidationSequences: t.summary.ValidationSequences,
+	})
+	if err != nil {
+		return "", fmt.Errorf("fingerprint of the training: %w", err)
+	}
+	h := exampleHash{Hash: sha256.New()}
+	h.length(len(text))
+	h.Write(text)
 	for _, part := range [][]example[float32]{t.training, t.validation} {
+		h.length(len(part))
 		for i := range part {
-			for _, values := range [][]float32{part[i].values, part[i].targets.x} {
-				binary.Write(h, binary.LittleEndian, values)
-			}
+			h.floats(part[i].values)
+			h.targets(&part[i].initial)
+			h.targets(&part[i].targets)
 		}
 	}
-	return hex.EncodeToString(h.Sum(nil))
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// exampleHash hashes the columns of examples.
+type exampleHash struct {
+	hash.Hash
+	buf []byte
+}
+
+func (h *exampleHash) length(n int) {
+	h.buf = binary.LittleEndian.AppendUint64(h.buf[:0], uint64(n))
+	h.Write(h.buf)
+}
+
+func (h *exampleHash) floats(values []float32) {
+	h.length(len(values))
+	h.buf = h.buf[:0]
+	for _, v := range values {
+		h.buf = binary.LittleEndian.AppendUint32(h.buf, math.Float32bits(v))
+	}
+	h.Write(h.buf)
+}
+
+func (h *exampleHash) targets(t *targets[float32]) {
+	h.length(t.len())
+	h.buf = h.buf[:0]
+	for i, kind := range t.kind {
+		h.buf = append(h.buf, byte(kind))
+		h.buf = binary.LittleEndian.AppendUint64(h.buf, uint64(t.mark[i]))
+	}
+	h.Write(h.buf)
+	for _, column := range t.columns() {
+		h.floats(*column)
+	}
 }
 
 // takeSnapshot copies the state after an epoch if checkpoints are enabled: the next epoch may be interrupted.
@@ -70,12 +134,16 @@ func (c *checkpoint) vectors() map[string]*[]float32 {
 	return map[string]*[]float32{"params": &c.params, "best": &c.best, "adam.m": &c.m, "adam.v": &c.v}
 }
 
-// resume restores the state from the checkpoint file, if there is one.
-func (t *trainer) resume() error {
+// resume restores the state from the checkpoint file of a training with these marks, if there is one.
+func (t *trainer) resume(markNames []string) error {
 	if t.opts.Checkpoint == "" {
 		return nil
 	}
-	t.snapshot = &checkpoint{Fingerprint: t.fingerprint()}
+	fingerprint, err := t.fingerprint(markNames)
+	if err != nil {
+		return err
+	}
+	t.snapshot = &checkpoint{Fingerprint: fingerprint}
 	f, err := os.Open(t.opts.Checkpoint)
 	if errors.Is(err, fs.ErrNotExist) {
 		return atomicfile.Check(t.opts.Checkpoint)

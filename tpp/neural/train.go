@@ -35,7 +35,7 @@ func Train(ctx context.Context, cfg Config, training, validation *tpp.Dataset, o
 		return nil, err
 	}
 	defer t.close()
-	err = t.run(ctx)
+	err = t.run(ctx, m.markNames)
 	if t.best == nil {
 		return nil, cmp.Or(err, errors.New("training made no model"))
 	}
@@ -45,11 +45,11 @@ func Train(ctx context.Context, cfg Config, training, validation *tpp.Dataset, o
 	return m, err
 }
 
-func (t *trainer) run(ctx context.Context) error {
+func (t *trainer) run(ctx context.Context, markNames []string) error {
 	t.order = make([]*example[float32], len(t.training))
 	t.summary.ValidationLoss = math.Inf(1)
 	t.adam.M, t.adam.V = make([]float32, len(t.params)), make([]float32, len(t.params))
-	if err := t.resume(); err != nil {
+	if err := t.resume(markNames); err != nil {
 		return err
 	}
 	start := time.Now().Add(-time.Duration(t.summary.Seconds * float64(time.Second)))

@@ -131,7 +131,7 @@ func (o TrainOptions) withDefaults() TrainOptions {
 		o.WeightDecay = 0
 	}
 	if o.WithoutClipping {
-		o.ClipNorm = -1 // part of the fingerprints of existing checkpoints
+		o.ClipNorm = 0
 	}
 	return o
 }
