@@ -20,8 +20,11 @@ type Drawer struct {
 
 // Reset sets the distribution to draw from. The distribution must not change until the last draw.
 func (d *Drawer) Reset(n *Next) {
+	if n == nil {
+		n = &Next{}
+	}
 	d.next, d.mix, d.elapsed = n, nil, 0
-	time := n.Time
+	time := n.distribution()
 	switch t := time.(type) {
 	case *dist.Conditional:
 		time, d.elapsed = t.Dist, t.Elapsed
@@ -44,7 +47,7 @@ func (d *Drawer) Reset(n *Next) {
 // defective distribution tau may be +Inf, which means that the event never comes.
 func (d *Drawer) Draw(u, v float64) (tau float64, mark int, over bool) {
 	n := d.next
-	if u < n.End {
+	if n == nil || u < n.End {
 		return 0, 0, true
 	}
 	u = (u - n.End) / (1 - n.End)
@@ -66,7 +69,7 @@ func (d *Drawer) Draw(u, v float64) (tau float64, mark int, over bool) {
 // component.
 func (d *Drawer) time(v float64) float64 {
 	if d.mix == nil {
-		return d.next.Time.Quantile(v)
+		return d.next.distribution().Quantile(v)
 	}
 	if d.total == 0 {
 		return 0 // all weights underflow: the event is overdue

@@ -175,7 +175,12 @@ func notAModel(head []byte) error {
 }
 
 // WriteModelFile writes the model to a file. An existing file is replaced atomically, once the new one is complete.
-func WriteModelFile(path string, m FileModel) error { return atomicfile.Write(path, m.Encode) }
+func WriteModelFile(path string, m FileModel) error {
+	if m == nil {
+		return fmt.Errorf("%s: no model to write", path)
+	}
+	return atomicfile.Write(path, m.Encode)
+}
 
 // EncodeModel writes a model file to w: a safetensors file with float32 tensors and, in its metadata under the key
 // tpp, the description as JSON. The description is a struct that embeds a ModelHeader or has its fields.

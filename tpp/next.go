@@ -7,7 +7,7 @@ import (
 	"github.com/tppfaas/tppfaas/tpp/dist"
 )
 
-// Next is the distribution of the next event. The zero value is not valid: Time and Marks must be set.
+// Next is the distribution of the next event. Its zero value says that no event ever comes.
 type Next struct {
 	// Time is the distribution of the time from now until the next event, given that there is one. Right after an
 	// event it is the distribution of the inter time.
@@ -26,13 +26,14 @@ type Next struct {
 
 	conditional     *Next            // result of Conditional, reused
 	conditionalTime dist.Conditional // Time of that result
+	scratch         []float64        // memory of LogMark
 }
 
 // CopyFrom copies the fields of src to n, but keeps the buffer in which n.Conditional returns its result.
 func (n *Next) CopyFrom(src *Next) {
-	conditional := n.conditional
+	conditional, scratch := n.conditional, n.scratch
 	*n = *src
-	n.conditional, n.conditionalTime = conditional, dist.Conditional{}
+	n.conditional, n.scratch, n.conditionalTime = conditional, scratch, dist.Conditional{}
 }
 
 // Median returns the median of the time to the next event: that of ApproxMedian if it is set, otherwise that of Time.
@@ -40,7 +41,7 @@ func (n *Next) Median() float64 {
 	if n.ApproxMedian != nil {
 		return n.ApproxMedian.Median()
 	}
-	return dist.Median(n.Time)
+	return dist.Median(n.distribution())
 }
 
 // Joint is the joint distribution of the time to the next event and its mark, given that there is one.
@@ -51,24 +52,73 @@ type Joint interface {
 	LogIntervalMark(a, b float64, mark int) float64
 }
 
-// LogProb returns the log density of the inter time tau.
-func (n *Next) LogProb(tau float64) float64 { return n.Time.LogProb(max(tau, n.GapFloor)) }
+// MarkJoint is a Joint that computes the probabilities of the marks without densities. Far in the tail the log densities
+// of all marks agree but for rounding, so that their differences say nothing.
+type MarkJoint interface {
+	Joint
+	// MarksAt fills dst, which has an entry for each mark, with the probabilities of the marks given that the event comes after
+	// tau, 0 ≤ tau ≤ ∞, and returns it.
+	MarksAt(tau float64, dst []float64) []float64
+}
 
-// LogMark returns the log probability of the mark given that the event comes after the inter time tau.
+// distribution returns Time, or for a Next without one the distribution of an event that never comes.
+func (n *Next) distribution() dist.Distribution {
+	if n.Time == nil {
+		return never{}
+	}
+	return n.Time
+}
+
+// never is the distribution of the time to an event that never comes.
+type never struct{}
+
+func (never) LogProb(float64) float64     { return math.Inf(-1) }
+func (never) CDF(float64) float64         { return 0 }
+func (never) LogSurvival(float64) float64 { return 0 }
+
+func (never) Quantile(p float64) float64 {
+	switch {
+	case p == 0:
+		return 0
+	case p > 0 && p <= 1:
+		return math.Inf(1)
+	}
+	return math.NaN()
+}
+
+// LogProb returns the log density of the inter time tau.
+func (n *Next) LogProb(tau float64) float64 { return n.distribution().LogProb(max(tau, n.GapFloor)) }
+
+// LogMark returns the log probability of the mark given that the event comes after the inter time tau. It is −Inf for a
+// mark that the model does not know.
 func (n *Next) LogMark(tau float64, mark int) float64 {
-	if n.Joint == nil {
+	switch {
+	case mark < 0 || mark >= len(n.Marks):
+		return math.Inf(-1)
+	case n.Joint == nil:
 		return math.Log(n.Marks[mark])
 	}
 	tau = max(tau, n.GapFloor)
-	return n.Joint.LogProbMark(tau, mark) - n.Time.LogProb(tau)
+	if j, ok := n.Joint.(MarkJoint); ok {
+		n.scratch = j.MarksAt(tau, append(n.scratch[:0], n.Marks...))
+		return math.Log(n.scratch[mark])
+	}
+	ratio := n.Joint.LogProbMark(tau, mark) - n.distribution().LogProb(tau)
+	if math.IsNaN(ratio) { // both densities are below what numbers hold
+		return math.Log(n.Marks[mark])
+	}
+	return ratio
 }
 
 // LogResolution returns the log probability that the event has the mark and comes in the tick around tau of a clock
 // with resolution Δ: log P(mark, max(τ − Δ/2, 0) < T ≤ τ + Δ/2). Unlike a density it is bounded by 0 where times are
 // whole ticks.
 func (n *Next) LogResolution(tau, resolution float64, mark int) float64 {
-	if n.Joint == nil {
-		return dist.LogMass(n.Time, tau, resolution) + math.Log(n.Marks[mark])
+	switch {
+	case mark < 0 || mark >= len(n.Marks):
+		return math.Inf(-1)
+	case n.Joint == nil:
+		return dist.LogMass(n.distribution(), tau, resolution) + math.Log(n.Marks[mark])
 	}
 	return n.Joint.LogIntervalMark(max(tau-resolution/2, 0), tau+resolution/2, mark)
 }
@@ -76,7 +126,7 @@ func (n *Next) LogResolution(tau, resolution float64, mark int) float64 {
 // LogSurvival returns the log probability that no event comes within t: either the sequence is over or the event comes
 // later.
 func (n *Next) LogSurvival(t float64) float64 {
-	s := n.Time.LogSurvival(t)
+	s := n.distribution().LogSurvival(t)
 	if n.End == 0 {
 		return s
 	}
@@ -98,7 +148,7 @@ func (n *Next) Conditional(elapsed float64) *Next {
 		n.conditional = &Next{Marks: make([]float64, len(n.Marks))}
 	}
 	g := n.conditional
-	g.conditionalTime = dist.Conditional{Dist: n.Time, Elapsed: elapsed}
+	g.conditionalTime = dist.Conditional{Dist: n.distribution(), Elapsed: elapsed}
 	g.Time = &g.conditionalTime
 	g.GapFloor = 0
 	g.Joint = nil
@@ -108,7 +158,12 @@ func (n *Next) Conditional(elapsed float64) *Next {
 	}
 	copy(g.Marks, n.Marks)
 	if n.Joint != nil {
-		g.Joint = conditionalJoint{n.Joint, elapsed, n.Time.LogSurvival(elapsed)}
+		late := conditionalJoint{n.Joint, elapsed, n.distribution().LogSurvival(elapsed)}
+		if j, ok := n.Joint.(MarkJoint); ok {
+			g.Joint = conditionalMarkJoint{late, j}
+		} else {
+			g.Joint = late
+		}
 		for m := range g.Marks {
 			g.Marks[m] = n.Joint.LogIntervalMark(elapsed, math.Inf(1), m)
 		}
@@ -127,6 +182,16 @@ func (l conditionalJoint) LogProbMark(tau float64, mark int) float64 {
 	return l.joint.LogProbMark(l.elapsed+tau, mark) - l.logSurvival
 }
 
+// conditionalMarkJoint is a conditionalJoint of a MarkJoint.
+type conditionalMarkJoint struct {
+	conditionalJoint
+	marks MarkJoint
+}
+
+func (l conditionalMarkJoint) MarksAt(tau float64, dst []float64) []float64 {
+	return l.marks.MarksAt(l.elapsed+tau, dst)
+}
+
 func (l conditionalJoint) LogIntervalMark(a, b float64, mark int) float64 {
 	return l.joint.LogIntervalMark(l.elapsed+a, l.elapsed+b, mark) - l.logSurvival
 }
@@ -137,6 +202,9 @@ func (n *Next) MarksAt(tau float64, dst []float64) []float64 {
 	dst = append(dst[:0], n.Marks...)
 	if n.Joint != nil {
 		tau = max(tau, n.GapFloor)
+		if j, ok := n.Joint.(MarkJoint); ok {
+			return j.MarksAt(tau, dst)
+		}
 		for m := range dst {
 			dst[m] = n.Joint.LogProbMark(tau, m)
 		}

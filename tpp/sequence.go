@@ -223,7 +223,7 @@ func (s *Sequence) HasCovariate(name string) bool {
 // First returns the first n events, or all if there are fewer, as they were known when the last of them came: without
 // TEnd, and with parent −1 for events whose parent came later. It shares memory with s.
 func (s *Sequence) First(n int) Sequence {
-	n = min(n, s.Len())
+	n = max(min(n, s.Len()), 0)
 	out := Sequence{ArrivalTimes: s.ArrivalTimes[:n], TStart: s.TStart}
 	if s.Marks != nil {
 		out.Marks = s.Marks[:n]
@@ -273,6 +273,9 @@ func (d *Dataset) NumEvents() int {
 // Validate returns an error if a sequence is not valid or if two marks have the same name. The error names the
 // sequence by its index.
 func (d *Dataset) Validate() error {
+	if d == nil {
+		return errors.New("no dataset")
+	}
 	seen := make(map[string]int, len(d.MarkNames))
 	for i, name := range d.MarkNames {
 		if first, ok := seen[name]; ok {
@@ -342,7 +345,11 @@ func (d *Dataset) WithMarks(names []string) (*Dataset, error) {
 	for i, s := range d.Sequences {
 		marks := make([]int, s.Len())
 		for j := range marks {
-			name := d.MarkNames[s.Mark(j)]
+			old := s.Mark(j)
+			if old < 0 || old >= len(d.MarkNames) {
+				return nil, fmt.Errorf("sequence %d: event %d has mark %d, the dataset has %d", i, j, old, len(d.MarkNames))
+			}
+			name := d.MarkNames[old]
 			m, ok := index[name]
 			if !ok {
 				return nil, fmt.Errorf("sequence %d: event %d has mark %q, which the model does not know", i, j, name)

@@ -51,11 +51,11 @@ func asModel[M tpp.Model](m M, err error) (tpp.Model, error) {
 	return m, nil
 }
 
-// fileFingerprint returns a hash of the model's file.
+// fileFingerprint returns a hash of the model's file, or 0 if the model is a zero value and cannot be written.
 func fileFingerprint(m tpp.FileModel) uint64 {
 	h := fnv.New64a()
 	if err := m.Encode(h); err != nil {
-		panic("tpp: a model that was fitted or read cannot be written: " + err.Error())
+		return 0
 	}
 	return h.Sum64()
 }

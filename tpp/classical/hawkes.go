@@ -13,6 +13,7 @@ import (
 	"github.com/tppfaas/tppfaas/internal/nn"
 	"github.com/tppfaas/tppfaas/tpp"
 	"github.com/tppfaas/tppfaas/tpp/dist"
+	"github.com/tppfaas/tppfaas/tpp/internal/unfitted"
 )
 
 // Hawkes is a multivariate Hawkes process with exponential kernels (Hawkes 1971) that may end. While the sequence is
@@ -66,8 +67,11 @@ func newHawkes(c classical, base, excitation, decay, end []float64) (*Hawkes, er
 func (h *Hawkes) BaseIntensity() []float64 { return slices.Clone(h.base) }
 
 // Kernel returns the kernel alpha·exp(−beta·t) that an event of mark from adds to the intensity of mark to, at time t
-// after the event. Both are per time unit. One event excites alpha/beta events on average.
+// after the event. Both are per time unit. One event excites alpha/beta events on average. Both are 0 for a mark that the model does not know.
 func (h *Hawkes) Kernel(from, to int) (alpha, beta float64) {
+	if n := len(h.base); from < 0 || from >= n || to < 0 || to >= n {
+		return 0, 0
+	}
 	pair := from*h.head.NumMarks + to
 	if len(h.decay) == 1 {
 		return h.excitation[pair], h.decay[0]
@@ -84,7 +88,12 @@ func (h *Hawkes) decayOf(i int) float64 {
 }
 
 // NewState returns the state before the first event.
-func (h *Hawkes) NewState(start float64) tpp.State { return h.newState(start) }
+func (h *Hawkes) NewState(start float64) tpp.State {
+	if len(h.base) == 0 {
+		return unfitted.State()
+	}
+	return h.newState(start)
+}
 
 func (h *Hawkes) newState(start float64) *hawkesState {
 	marks := h.head.NumMarks
@@ -206,6 +215,18 @@ func (j *hawkesJoint) LogProbMark(tau float64, mark int) float64 {
 	return math.Log(j.rate[mark]) + j.s.time.LogSurvival(tau)
 }
 
+// MarksAt fills dst with the marks' shares of the intensity at tau and returns it.
+func (j *hawkesJoint) MarksAt(tau float64, dst []float64) []float64 {
+	copy(dst, j.s.h.base)
+	for i, v := range j.s.excited {
+		// An excitation that does not decay stays for ever.
+		if beta := j.s.h.decayOf(i); v > 0 && (beta == 0 || !math.IsInf(tau, 1)) {
+			dst[i%len(dst)] += v * math.Exp(-beta*min(tau, math.MaxFloat64))
+		}
+	}
+	return sumToOne(dst)
+}
+
 // LogIntervalMark returns the log probability of (a, b] plus the log share of the mark in it. Shares are computed by
 // quadrature and normalised to sum to 1.
 func (j *hawkesJoint) LogIntervalMark(a, b float64, mark int) float64 {
@@ -278,12 +299,11 @@ func (j *hawkesJoint) sharesOf(a, b float64) []float64 {
 	j.begin()
 	j.shares = nn.Resize(j.shares, len(j.rate))
 	clear(j.shares)
-	if math.IsInf(a, 1) {
-		copy(j.shares, j.s.h.base)
-		return sumToOne(j.shares)
-	}
 	time := &j.s.time
 	reached := time.LogSurvival(a)
+	if math.IsInf(a, 1) || math.IsInf(reached, -1) {
+		return j.MarksAt(a, j.shares)
+	}
 	b = min(b, time.QuantileLogSurvival(reached-40))
 	// Panels double in width, so that each is short against the time in which anything changes at its beginning.
 	fastest := time.Hazard(a)
@@ -333,6 +353,9 @@ func sumToOne(p []float64) []float64 {
 
 // Encode writes the model to w.
 func (h *Hawkes) Encode(w io.Writer) error {
+	if len(h.base) == 0 {
+		return unfitted.Err
+	}
 	n := h.head.NumMarks
 	perPair := len(h.decay) > 1
 	decay := vector(h.decay...)

@@ -10,9 +10,11 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 
 	"github.com/tppfaas/tppfaas/tpp"
 	"github.com/tppfaas/tppfaas/tpp/dist"
+	"github.com/tppfaas/tppfaas/tpp/internal/unfitted"
 )
 
 // LookupKey is the part of the history by which a lookup table is indexed.
@@ -28,7 +30,13 @@ const (
 )
 
 // String returns the suffix of the key in the kind of a model: mark, marks3 or set.
-func (k LookupKey) String() string { return [...]string{"mark", "marks3", "set"}[k] }
+func (k LookupKey) String() string {
+	names := [...]string{"mark", "marks3", "set"}
+	if k < 0 || int(k) >= len(names) {
+		return "LookupKey(" + strconv.Itoa(int(k)) + ")"
+	}
+	return names[k]
+}
 
 // marks returns the number of last marks in the key.
 func (k LookupKey) marks() int {
@@ -184,7 +192,12 @@ func (c *lookupCell) finish(resolution float64, knowsEnd bool) error {
 }
 
 // NewState returns the state before the first event.
-func (l *Lookup) NewState(start float64) tpp.State { return &lookupState{l: l, last: start} }
+func (l *Lookup) NewState(start float64) tpp.State {
+	if len(l.cells) == 0 {
+		return unfitted.State()
+	}
+	return &lookupState{l: l, last: start}
+}
 
 // Levels of a key, from all of it down to none.
 const (
@@ -309,6 +322,9 @@ func (s *lookupState) CopyFrom(src tpp.State) bool {
 // Encode writes the table to w. Each gap is written once, in its cell, as the nearest float32; if any gap is not a
 // float32, the tensor gaps_low holds the remainders.
 func (l *Lookup) Encode(w io.Writer) error {
+	if len(l.cells) == 0 {
+		return unfitted.Err
+	}
 	d := classicalDescription{ModelHeader: l.head}
 	var gaps, low, next, ends []float64
 	exact := true

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tppfaas/tppfaas/tpp"
 	"github.com/tppfaas/tppfaas/tpp/dist"
+	"github.com/tppfaas/tppfaas/tpp/internal/unfitted"
 )
 
 // MarkovRenewal is a Markov renewal process (semi-Markov process; Pyke 1961) whose states are the marks: the next
@@ -156,6 +157,9 @@ func (p *pairMixtures) LogIntervalMark(a, b float64, mark int) float64 {
 
 // Encode writes the model to w.
 func (m *MarkovRenewal) Encode(w io.Writer) error {
+	if len(m.rows) == 0 {
+		return unfitted.Err
+	}
 	n, p := m.head.NumMarks, &m.parameters
 	mixtures := []int{n + 1, n, p.components}
 	return tpp.EncodeModel(w, classicalDescription{ModelHeader: m.head, Components: p.components}, map[string]tpp.Tensor{

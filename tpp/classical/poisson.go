@@ -8,6 +8,7 @@ import (
 
 	"github.com/tppfaas/tppfaas/tpp"
 	"github.com/tppfaas/tppfaas/tpp/dist"
+	"github.com/tppfaas/tppfaas/tpp/internal/unfitted"
 )
 
 // Poisson is a homogeneous Poisson process with independent marks that may end: after each event the sequence is over
@@ -88,6 +89,9 @@ func (m *Poisson) Rate() float64 { return m.rate }
 
 // Encode writes the model to w.
 func (m *Poisson) Encode(w io.Writer) error {
+	if len(m.rows) == 0 {
+		return unfitted.Err
+	}
 	return tpp.EncodeModel(w, classicalDescription{ModelHeader: m.head}, map[string]tpp.Tensor{
 		"rate": vector(m.rate), "marks": vector(m.marks...), "end": vector(m.end),
 	})

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tppfaas/tppfaas/tpp"
 	"github.com/tppfaas/tppfaas/tpp/dist"
+	"github.com/tppfaas/tppfaas/tpp/internal/unfitted"
 )
 
 // Renewal is a renewal process that may end: gaps are independent draws from one mixture of log-normals, marks are
@@ -74,6 +75,9 @@ func newRenewal(c classical, p renewalParameters) (*Renewal, error) {
 
 // Encode writes the model to w.
 func (m *Renewal) Encode(w io.Writer) error {
+	if len(m.rows) == 0 {
+		return unfitted.Err
+	}
 	p := &m.parameters
 	return tpp.EncodeModel(w, classicalDescription{ModelHeader: m.head, Components: len(p.weights)}, map[string]tpp.Tensor{
 		"weight": vector(p.weights...), "mu": vector(p.mu...), "sigma": vector(p.sigma...),

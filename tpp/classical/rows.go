@@ -8,6 +8,7 @@ import (
 
 	"github.com/tppfaas/tppfaas/tpp"
 	"github.com/tppfaas/tppfaas/tpp/dist"
+	"github.com/tppfaas/tppfaas/tpp/internal/unfitted"
 )
 
 // rowModel is the common part of models whose next event depends only on the mark of the last one.
@@ -18,6 +19,9 @@ type rowModel struct {
 
 // NewState returns the state before the first event.
 func (m *rowModel) NewState(start float64) tpp.State {
+	if len(m.rows) == 0 {
+		return unfitted.State()
+	}
 	return &rowState{rows: m.rows, row: len(m.rows) - 1, last: start}
 }
 

@@ -55,10 +55,10 @@ func (c *Confusion) Events() int { return c.events }
 func (c *Confusion) Count(mark, predicted int) int { return c.counts[[2]int{mark, predicted}] }
 
 // Support returns the number of events of a mark.
-func (c *Confusion) Support(mark int) int { return c.came[mark] }
+func (c *Confusion) Support(mark int) int { return countOf(c.came, mark) }
 
 // Predicted returns the number of events for which a mark was predicted.
-func (c *Confusion) Predicted(mark int) int { return c.predicted[mark] }
+func (c *Confusion) Predicted(mark int) int { return countOf(c.predicted, mark) }
 
 // Accuracy returns the share of events whose mark was predicted; NaN without events.
 func (c *Confusion) Accuracy() float64 { return float64(c.correct) / float64(c.events) }
@@ -66,7 +66,15 @@ func (c *Confusion) Accuracy() float64 { return float64(c.correct) / float64(c.e
 // F1 returns 2 TP / (2 TP + FP + FN) of a mark, the harmonic mean of precision and recall; NaN for a mark that neither came
 // nor was predicted.
 func (c *Confusion) F1(mark int) float64 {
-	return 2 * float64(c.right[mark]) / float64(c.came[mark]+c.predicted[mark])
+	return 2 * float64(countOf(c.right, mark)) / float64(countOf(c.came, mark)+countOf(c.predicted, mark))
+}
+
+// countOf returns the count of a mark, 0 for a mark that there is not.
+func countOf(counts []int, mark int) int {
+	if mark < 0 || mark >= len(counts) {
+		return 0
+	}
+	return counts[mark]
 }
 
 // MacroF1 returns the mean of F1 over the marks that came or were predicted; NaN without events.

@@ -1,6 +1,8 @@
 package eval
 
 import (
+	"errors"
+	"fmt"
 	"math"
 	"slices"
 
@@ -85,7 +87,13 @@ type Continuation func(m tpp.Model, state tpp.State, now float64, k int) ([]tpp.
 // GreedyContinuation takes the median of the inter time and the likeliest mark of each event in turn as if they had come,
 // and stops where the end is likelier than another event. Covariates of events to come are not known and count as 0.
 func GreedyContinuation(m tpp.Model, state tpp.State, now float64, k int) ([]tpp.Event, error) {
-	events := make([]tpp.Event, 0, k)
+	switch {
+	case m == nil || state == nil:
+		return nil, errors.New("continuation: no model or no state")
+	case k < 0:
+		return nil, fmt.Errorf("continuation by %d events", k)
+	}
+	events := make([]tpp.Event, 0, min(k, 64))
 	covariates := make([]float64, len(m.CovariateNames()))
 	for range k {
 		next := state.Next(now)

@@ -2,6 +2,7 @@ package eval
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"sync"
@@ -11,6 +12,12 @@ import (
 
 // evaluate scores a stream. One goroutine (the caller's) reads, some score, one adds up.
 func evaluate(ctx context.Context, m tpp.Model, sequences iter.Seq2[*tpp.Sequence, error], markNames []string, opts EvaluateOptions) (*totals, error) {
+	switch {
+	case m == nil:
+		return nil, errors.New("evaluation: no model")
+	case sequences == nil:
+		return nil, errors.New("evaluation: no sequences")
+	}
 	if err := opts.withDefaults(m); err != nil {
 		return nil, err
 	}
@@ -66,9 +73,14 @@ func evaluate(ctx context.Context, m tpp.Model, sequences iter.Seq2[*tpp.Sequenc
 	return total, nil
 }
 
+var errNoDataset = errors.New("evaluation: no dataset")
+
 // Evaluate scores a model on a dataset, whose marks are matched with the model's by name. Each event is predicted from
 // those before it, by the way that live predictions take. The error names the sequence.
 func Evaluate(ctx context.Context, m tpp.Model, d *tpp.Dataset, opts EvaluateOptions) (Scores, error) {
+	if d == nil {
+		return Scores{}, errNoDataset
+	}
 	return EvaluateStream(ctx, m, each(d), d.MarkNames, opts)
 }
 
@@ -86,6 +98,9 @@ func EvaluateStream(ctx context.Context, m tpp.Model, sequences iter.Seq2[*tpp.S
 
 // Diagnose scores a model as Evaluate does, and returns the details behind the scores too.
 func Diagnose(ctx context.Context, m tpp.Model, d *tpp.Dataset, opts EvaluateOptions) (*Diagnostics, error) {
+	if d == nil {
+		return nil, errNoDataset
+	}
 	return DiagnoseStream(ctx, m, each(d), d.MarkNames, opts)
 }
 

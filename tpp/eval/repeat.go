@@ -54,8 +54,14 @@ func Repeat(ctx context.Context, d *tpp.Dataset, seeds []uint64, candidates []Ca
 	if len(seeds) == 0 || len(candidates) == 0 {
 		return nil, errors.New("repetition: it needs at least one seed and one candidate")
 	}
+	if d == nil {
+		return nil, errors.New("repetition: no dataset")
+	}
 	r := &Repetition{Seeds: slices.Clone(seeds), Candidates: make([]RepeatedScores, len(candidates))}
 	for i, c := range candidates {
+		if c.Fit == nil {
+			return nil, fmt.Errorf("repetition: candidate %d, %q, has no Fit", i, c.Name)
+		}
 		r.Candidates[i].Name = c.Name
 	}
 	for _, seed := range seeds {
@@ -84,6 +90,9 @@ func (r RepeatedScores) Summary() []ScoreSummary { return summarise(r.Scores, ni
 
 // Differences returns the mean and standard deviation of candidate i's scores minus candidate j's, paired by seed.
 func (r *Repetition) Differences(i, j int) []ScoreSummary {
+	if n := len(r.Candidates); i < 0 || i >= n || j < 0 || j >= n {
+		return nil
+	}
 	return summarise(r.Candidates[i].Scores, r.Candidates[j].Scores)
 }
 

@@ -100,6 +100,9 @@ func NewForecast(ctx context.Context, state tpp.State, now, horizon float64, opt
 	if err := opts.validate(now, horizon); err != nil {
 		return nil, fmt.Errorf("forecast: %w", err)
 	}
+	if state == nil {
+		return nil, fmt.Errorf("forecast: %w", errNoState)
+	}
 	marks := len(state.Next(now).Marks)
 	blocks := (opts.Paths + pathBlock - 1) / pathBlock
 	tallies := make([]*tally, blocks)

@@ -9,15 +9,23 @@ import (
 	"math"
 	"math/rand/v2"
 	"reflect"
+	"strconv"
 	"sync"
 	"sync/atomic"
 
+	"github.com/tppfaas/tppfaas/internal/seed"
 	"github.com/tppfaas/tppfaas/tpp"
 	"github.com/tppfaas/tppfaas/tpp/dist"
 )
 
 // ErrNoTrace is returned when a Forecaster has no trace in flight under the given key.
 var ErrNoTrace = errors.New("no trace in flight under this key")
+
+var (
+	errNoModel    = errors.New("no model")
+	errNoState    = errors.New("no state")
+	errForecaster = errors.New("a Forecaster has to be made by NewForecaster")
+)
 
 // ForecasterOptions configures when a Forecaster drops a trace. The zero value is ready to use: a zero field takes the
 // default stated at the field.
@@ -107,6 +115,9 @@ type ForecasterStats struct {
 
 // NewForecaster returns a Forecaster that predicts with the model.
 func NewForecaster[K comparable](m tpp.Model, opts ForecasterOptions) (*Forecaster[K], error) {
+	if m == nil {
+		return nil, fmt.Errorf("forecaster: %w", errNoModel)
+	}
 	opts = opts.withDefaults()
 	if err := opts.validate(); err != nil {
 		return nil, fmt.Errorf("forecaster: %w", err)
@@ -121,8 +132,11 @@ func NewForecaster[K comparable](m tpp.Model, opts ForecasterOptions) (*Forecast
 	return f, nil
 }
 
-// shard returns the shard of a key.
+// shard returns the shard of a key. The zero value of a Forecaster has an empty one.
 func (f *Forecaster[K]) shard(key K) *shard[K] {
+	if len(f.shards) == 0 {
+		return &shard[K]{}
+	}
 	return &f.shards[maphash.Comparable(f.seed, key)%uint64(len(f.shards))]
 }
 
@@ -130,6 +144,9 @@ func (f *Forecaster[K]) shard(key K) *shard[K] {
 // last one, or with an unknown mark, is an error and leaves the trace unchanged. Observe takes constant time, unless a new
 // trace exceeds the limit: then it scans a shard.
 func (f *Forecaster[K]) Observe(key K, e tpp.Event) error {
+	if f.model == nil {
+		return errForecaster
+	}
 	s := f.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -331,6 +348,9 @@ func (f *Forecaster[K]) ForecastAll(ctx context.Context, now, horizon float64, o
 	if err := opts.validate(now, horizon); err != nil {
 		return nil, fmt.Errorf("forecast: %w", err)
 	}
+	if f.model == nil {
+		return nil, errForecaster
+	}
 	// Path i of one trace and path i of every other are one joint path.
 	marks := max(len(f.model.MarkNames()), 1)
 	workers := min(opts.Workers, len(f.shards))
@@ -347,11 +367,12 @@ func (f *Forecaster[K]) ForecastAll(ctx context.Context, now, horizon float64, o
 					p = newPathSimulator(t.state, &opts)
 				}
 				sequences.Add(1)
+				seed := traceSeed(opts.Seed, t.id)
 				for block, sum := range tallies[worker] {
 					if err := ctx.Err(); err != nil {
 						return err
 					}
-					if err := p.playFrom(t.state, t.last, now, horizon, sum, rand.NewPCG(opts.Seed+t.id, uint64(block))); err != nil {
+					if err := p.playFrom(t.state, t.last, now, horizon, sum, rand.NewPCG(seed, uint64(block))); err != nil {
 						return fmt.Errorf("trace %v: %w", t.key, err)
 					}
 				}
@@ -371,6 +392,11 @@ func (f *Forecaster[K]) ForecastAll(ctx context.Context, now, horizon float64, o
 }
 
 // copyOf returns a copy of the traces of a shard. The states of the copy share one workspace.
+func traceSeed(forecast, id uint64) uint64 {
+	return seed.Stream(forecast, "trace "+strconv.FormatUint(id, 10)).Uint64()
+}
+
+// copyOf returns a copy of the traces of a shard, whose states compute in memory that they share.
 func (f *Forecaster[K]) copyOf(s *shard[K]) []trace[K] {
 	work := newWorkspace(f.model)
 	s.mu.Lock()
@@ -418,6 +444,9 @@ func (f *Forecaster[K]) bytesPerTrace() int {
 	const mapLoad = 0.7 // mean fraction of a map's slots in use
 	key, pointer := reflect.TypeFor[K]().Size(), reflect.TypeFor[*trace[K]]().Size()
 	size := int(reflect.TypeFor[trace[K]]().Size()) + int(float64(key+pointer+1)/mapLoad)
+	if f.model == nil {
+		return size
+	}
 	state := f.model.NewState(0)
 	if s, ok := state.(tpp.SizedState); ok {
 		return size + s.Size()

@@ -238,6 +238,49 @@ func TestForecastAllAddsUp(t *testing.T) {
 	}
 }
 
+// TestForecastAllSeedsDoNotOverlap checks that a forecast with one seed says nothing of one with another: the paths of the trace
+// that began as the second one are not those that the first one has with the next seed.
+func TestForecastAllSeedsDoNotOverlap(t *testing.T) {
+	m := modeltest.Random(t, modeltest.Variants[0], 3)
+	opts := ForecastOptions{Paths: 64}
+	event := tpp.Event{Time: 10, Mark: 1}
+	if c, ok := m.NewState(0).(tpp.TypicalState); ok {
+		event.Covariates = c.TypicalCovariates(nil)
+	}
+	forecastOf := func(number int, seed uint64) *Forecast {
+		f := newForecaster(t, m, ForecasterOptions{})
+		for i := range number {
+			if err := f.Observe("x", event); err != nil {
+				t.Fatal(err)
+			}
+			if i < number-1 {
+				f.End("x")
+			}
+		}
+		opts.Seed = seed
+		got, err := f.ForecastAll(t.Context(), 20, 500, opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	if a, b := forecastOf(1, 7), forecastOf(1, 7); !reflect.DeepEqual(a, b) {
+		t.Error("the same seed gives another forecast")
+	}
+	if a, b := forecastOf(1, 2), forecastOf(2, 1); reflect.DeepEqual(a.Any, b.Any) {
+		t.Error("trace 1 with seed 2 has the paths of trace 2 with seed 1")
+	}
+	seen := map[uint64]bool{}
+	for seed := range uint64(100) {
+		for id := range uint64(100) {
+			seen[traceSeed(seed, id)] = true
+		}
+	}
+	if len(seen) != 100*100 {
+		t.Errorf("%d pairs of a seed and a trace have %d seeds", 100*100, len(seen))
+	}
+}
+
 // TestForecastAllOfOneIsItsForecast checks that the forecast of all traces is that of the only one.
 func TestForecastAllOfOneIsItsForecast(t *testing.T) {
 	m := modeltest.Random(t, modeltest.Variants[2], 3)
@@ -249,7 +292,7 @@ func TestForecastAllOfOneIsItsForecast(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	one, err := f.Forecast(t.Context(), "x", 20, 500, ForecastOptions{Paths: 100, Seed: 4 + 1}) // the first trace's own seed
+	one, err := f.Forecast(t.Context(), "x", 20, 500, ForecastOptions{Paths: 100, Seed: traceSeed(4, 1)})
 	if err != nil || !reflect.DeepEqual(one, all) {
 		t.Errorf("alone %+v (error %v), all together %+v", one, err, all)
 	}

@@ -22,6 +22,12 @@ const (
 // MarshalState returns the binary form of a state of the model, which UnmarshalState decodes, also in another process. It
 // returns an error if the state is not a tpp.BinaryState or belongs to another model.
 func MarshalState(m tpp.Model, s tpp.State) ([]byte, error) {
+	switch {
+	case m == nil:
+		return nil, errNoModel
+	case s == nil:
+		return nil, errNoState
+	}
 	b, ok := s.(tpp.BinaryState)
 	if !ok {
 		return nil, fmt.Errorf("state of a %s: it has no binary form", m.Kind())
@@ -43,6 +49,9 @@ func MarshalState(m tpp.Model, s tpp.State) ([]byte, error) {
 // UnmarshalState decodes a state of the model from the output of MarshalState. Data that is truncated, damaged, or of
 // another model is an error.
 func UnmarshalState(m tpp.Model, data []byte) (tpp.State, error) {
+	if m == nil {
+		return nil, errNoModel
+	}
 	if len(data) < stateHeader+stateChecksum || string(data[:len(stateMagic)]) != stateMagic {
 		return nil, errors.New("not the binary form of a state")
 	}

@@ -1,6 +1,7 @@
 package live
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -28,6 +29,19 @@ type MarkProbability struct {
 // Predict returns a prediction after each event of a sequence, each made from the events up to that one alone, with the top
 // most probable marks. The sequence's marks must be numbered as the model's (see tpp.Dataset.WithMarks).
 func Predict(m tpp.Model, s *tpp.Sequence, top int) ([]Prediction, error) {
+	switch {
+	case m == nil:
+		return nil, fmt.Errorf("predict: %w", errNoModel)
+	case s == nil:
+		return nil, errors.New("predict: no sequence")
+	case top < 0:
+		return nil, fmt.Errorf("predict: the %d likeliest marks, there must be 0 or more", top)
+	case s.Len() == 0:
+		return nil, nil
+	}
+	if err := s.Validate(max(len(m.MarkNames()), 1)); err != nil {
+		return nil, fmt.Errorf("predict: %w", err)
+	}
 	covariates := m.CovariateNames()
 	var values []float64
 	state := m.NewState(s.Start())

@@ -84,6 +84,9 @@ func (o *SimulateOptions) validate(m tpp.Model, n int) error {
 // window, it has no TEnd; otherwise the end of the window is its TEnd. A sequence may have no event at all. The error names the
 // sequence.
 func Simulate(ctx context.Context, m tpp.Model, n int, opts SimulateOptions) ([]tpp.Sequence, error) {
+	if m == nil {
+		return nil, fmt.Errorf("simulate: %w", errNoModel)
+	}
 	opts = opts.withDefaults()
 	if err := opts.validate(m, n); err != nil {
 		return nil, fmt.Errorf("simulate: %w", err)

@@ -11,6 +11,7 @@ import (
 	"github.com/tppfaas/tppfaas/internal/nn"
 	"github.com/tppfaas/tppfaas/internal/safetensors"
 	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/internal/unfitted"
 )
 
 // recurrentDescription is the JSON description of a recurrent model in its file: everything but the parameters.
@@ -79,6 +80,9 @@ func (f *configFile) config() Config {
 // Encode writes the model to w: float32 tensors under PyTorch's names, and everything else as JSON in the metadata under the
 // key tpp.
 func (m *Recurrent) Encode(w io.Writer) error {
+	if m.net == nil {
+		return unfitted.Err
+	}
 	tensors := map[string]tpp.Tensor{}
 	for _, t := range m.net.layout.Tensors() {
 		tensors[t.Name] = safetensors.FromFloat32(t.Shape, nn.Of(t.Span, m.params))
@@ -160,8 +164,11 @@ func loadParams[F nn.Float](n *network[F], params []F, tensor func(name string, 
 }
 
 // Fingerprint returns a hash of the configuration, the mark names, the normalisation and the parameters. Writing and
-// reading a model does not change it.
+// reading a model does not change it. It is 0 for the zero value.
 func (m *Recurrent) Fingerprint() uint64 {
+	if m.hash == nil {
+		return 0
+	}
 	m.hash.once.Do(func() {
 		h := fnv.New64a()
 		text, err := json.Marshal(m.cfg.fileForm())

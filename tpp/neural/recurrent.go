@@ -9,11 +9,12 @@ import (
 
 	"github.com/tppfaas/tppfaas/internal/nn"
 	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/internal/unfitted"
 )
 
 // Recurrent is a neural temporal point process: a recurrent encoder turns the history into a context, from which the
 // inter time, the mark, and whether there is a next event at all are predicted independently of each other. Train and
-// tpp.ReadModel return one; the zero value is not usable. It is safe for concurrent use; its states are not.
+// tpp.ReadModel return one; the zero value accepts no event and expects none. It is safe for concurrent use; its states are not.
 type Recurrent struct {
 	cfg       Config
 	markNames []string
@@ -91,6 +92,9 @@ func (m *Recurrent) KnowsEnd() bool { return !m.cfg.WithoutEnd }
 // KnowsStart reports whether the model was trained on sequences with a TStart. Only then does it predict first events;
 // otherwise they must be given.
 func (m *Recurrent) KnowsStart() bool {
+	if m.net == nil {
+		return false
+	}
 	for _, v := range m.initialContext() {
 		if v != 0 {
 			return true // training starts from zero and moves it only for such sequences
@@ -100,7 +104,12 @@ func (m *Recurrent) KnowsStart() bool {
 }
 
 // NewState returns the state before the first event, at the time start.
-func (m *Recurrent) NewState(start float64) tpp.State { return m.newState(start) }
+func (m *Recurrent) NewState(start float64) tpp.State {
+	if m.net == nil {
+		return unfitted.State()
+	}
+	return m.newState(start)
+}
 
 func (m *Recurrent) newState(start float64) *recurrentState {
 	return m.newStateIn(m.newWork(), start)
@@ -133,7 +142,18 @@ type recurrentWork struct {
 }
 
 // NewWorkspace returns scratch memory that states can share.
-func (m *Recurrent) NewWorkspace() tpp.Workspace { return m.newWork() }
+func (m *Recurrent) NewWorkspace() tpp.Workspace {
+	if m.net == nil {
+		return unfittedWork{}
+	}
+	return m.newWork()
+}
+
+// unfittedWork is the workspace of the zero value of a Recurrent.
+type unfittedWork struct{}
+
+func (unfittedWork) NewState(float64) tpp.State { return unfitted.State() }
+func (unfittedWork) Release()                   {}
 
 // NewState returns the state of the model before the first event, which computes in w.
 func (w *recurrentWork) NewState(start float64) tpp.State { return w.m.newStateIn(w, start) }
