@@ -314,3 +314,40 @@ func BenchmarkHawkesLikelihood(b *testing.B) {
 		})
 	}
 }
+
+// TestHawkesPenalty checks that value and gradient of the likelihood belong together beyond the bounds of the logarithms, where a
+// penalty leads back, on both sides of each bound.
+func TestHawkesPenalty(t *testing.T) {
+	d := tpptest.RandomDataset(rand.New(rand.NewPCG(3, 4)), 5, 2)
+	opts := FitOptions{}.withDefaults()
+	r, err := newRecords(d, &opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := newHawkesLikelihood(d, r, opts)
+	inside := l.start(r, 1)
+	grad := make([]float64, len(inside))
+	for i := range inside {
+		for _, at := range []float64{-35, -31, -25, -21, 21, 25, 31, 35} {
+			x := append([]float64(nil), inside...)
+			x[i] = at
+			value := func(v float64) float64 {
+				x[i] = v
+				return l.negative(x, make([]float64, len(x)))
+			}
+			h := 1e-3
+			if math.Abs(at) > hardBound {
+				h = 0.5 // the penalty is quadratic, the rest constant, and may be so large that its rounding counts
+			}
+			want := (value(at+h) - value(at-h)) / (2 * h)
+			x[i] = at
+			l.negative(x, grad)
+			if !within(grad[i], want, 0.02+1e-3*math.Abs(want)) {
+				t.Errorf("parameter %d at %v: the derivative is %v, by differences %v", i, at, grad[i], want)
+			}
+			if over := math.Abs(at) - softBound; math.Abs(at) > hardBound && !within(math.Abs(grad[i]), over, 1e-9) {
+				t.Errorf("parameter %d at %v: the derivative is %v, want that of the penalty, %v", i, at, grad[i], over)
+			}
+		}
+	}
+}
