@@ -3,6 +3,7 @@ package tpp_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"math"
 	"reflect"
@@ -173,6 +174,30 @@ func TestMisuse(t *testing.T) {
 			}})
 		}
 	}
+	many := manyMarks(200_000)
+	for _, kind := range classical.Kinds() {
+		calls = append(calls, call{"Fit of " + string(kind) + " to 200,000 marks", "200000 marks", func() error {
+			_, err := classical.Fit(ctx, kind, many, classical.FitOptions{})
+			return err
+		}})
+	}
+	for _, kind := range []classical.Kind{classical.KindMarkovRenewal, classical.KindHawkes} {
+		calls = append(calls, call{"Fit of " + string(kind) + " to 2,049 marks", "at most 2048", func() error {
+			_, err := classical.Fit(ctx, kind, manyMarks(2049), classical.FitOptions{})
+			return err
+		}})
+	}
+	calls = append(calls, call{"Train on 200,000 marks", "200000 marks", func() error {
+		_, err := neural.Train(ctx, neural.Config{}, many, nil, neural.TrainOptions{})
+		return err
+	}}, call{"FitLookup with 2,000 histories of 60,000 marks", "too large a table", func() error {
+		d := manyMarks(60_000)
+		for i := range 2000 {
+			d.Sequences = append(d.Sequences, tpp.Sequence{ArrivalTimes: []float64{0, 1, 2}, Marks: []int{i, i + 1, i + 2}})
+		}
+		_, err := classical.FitLookup(ctx, classical.LastMark, d, classical.FitOptions{})
+		return err
+	}})
 	for _, c := range calls {
 		if err := c.err(); err == nil || !strings.Contains(err.Error(), c.reason) {
 			t.Errorf("%s: got error %v, want one that says %q", c.name, err, c.reason)
@@ -192,6 +217,33 @@ func TestMisuse(t *testing.T) {
 	for _, mark := range []int{-1, 1} {
 		if a, b := next.LogMark(1, mark), next.LogResolution(1, 1, mark); !math.IsInf(a, -1) || !math.IsInf(b, -1) {
 			t.Errorf("an unknown mark %d has the log probabilities %v and %v", mark, a, b)
+		}
+	}
+}
+
+// manyMarks returns a dataset with a number of marks, of which three occur.
+func manyMarks(n int) *tpp.Dataset {
+	d := &tpp.Dataset{Sequences: []tpp.Sequence{{ArrivalTimes: []float64{0, 10, 20}, Marks: []int{0, 1, 2}}}}
+	for i := range n {
+		d.MarkNames = append(d.MarkNames, fmt.Sprintf("f%d", i))
+	}
+	return d
+}
+
+// TestManyMarks checks that each kind of model takes as many marks as its documentation says, in bounded memory.
+func TestManyMarks(t *testing.T) {
+	d := manyMarks(tpp.MaxMarks)
+	for _, kind := range []classical.Kind{classical.KindPoisson, classical.KindRenewal, classical.KindLookupMark, classical.KindLookupMarks3, classical.KindLookupSet} {
+		m, err := classical.Fit(t.Context(), kind, d, classical.FitOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var file bytes.Buffer
+		if err := m.Encode(&file); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tpp.ReadModel(&file); err != nil {
+			t.Errorf("%s: the model of %d marks cannot be read back: %v", kind, tpp.MaxMarks, err)
 		}
 	}
 }

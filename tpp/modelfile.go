@@ -22,8 +22,9 @@ const metadataKey = "tpp"
 // ModelFormat is the version of the model file's format. It is raised when a reader of an older version would misread the file.
 const ModelFormat = 1
 
-// maxMarks limits the number of marks in a model file: a file with more is taken to be corrupt.
-const maxMarks = 1 << 16
+// MaxMarks is the largest number of marks that a model may have. A file that claims more is broken, and a fit to more returns an
+// error.
+const MaxMarks = 1 << 16
 
 // FileModel is a Model that can be written to a file. ReadModel returns an equivalent model from it.
 type FileModel interface {
@@ -50,7 +51,7 @@ func (h *ModelHeader) validate() error {
 	switch {
 	case h.Format != ModelFormat:
 		return fmt.Errorf("format %d, this program reads %d", h.Format, ModelFormat)
-	case h.NumMarks < 1 || h.NumMarks > maxMarks:
+	case h.NumMarks < 1 || h.NumMarks > MaxMarks:
 		return fmt.Errorf("%d marks", h.NumMarks)
 	case len(h.Marks) != h.NumMarks && (len(h.Marks) != 0 || h.NumMarks != 1):
 		return fmt.Errorf("%d marks but %d names of marks", h.NumMarks, len(h.Marks))

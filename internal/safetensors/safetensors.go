@@ -43,6 +43,17 @@ type File struct {
 // maxHeader is the largest size of a header that the format allows, in bytes.
 const maxHeader = 100_000_000
 
+// A header costs several times its size in memory once it is parsed, so that it is limited in what it may claim, apart from its
+// size: a model has some dozens of tensors, of few dimensions, one entry of metadata, and a description that grows with its data.
+const (
+	maxTensors    = 4096
+	maxDimensions = 16
+	maxEntry      = 4096 // bytes of JSON of one tensor
+	maxMetadata   = 256  // entries
+	freeText      = 8 << 20
+	textPerByte   = 16 // of data, which further text may describe
+)
+
 type entry struct {
 	DType   string `json:"dtype"`
 	Shape   []int  `json:"shape"`
@@ -88,6 +99,9 @@ func Read(r io.Reader) (*File, error) {
 		}
 		return x[1] - y[1]
 	})
+	if err := checkMetadata(f.Metadata, entries); err != nil {
+		return nil, fmt.Errorf("header: %w", err)
+	}
 	at := 0
 	for _, name := range names {
 		e := entries[name]
@@ -127,16 +141,26 @@ func parseHeader(header []byte) (*File, map[string]entry, error) {
 				return nil, nil, errors.New("__metadata__ stands there twice")
 			}
 			hasMetadata = true
-			if err := dec.Decode(&f.Metadata); err != nil {
+			if err := decodeMetadata(dec, f.Metadata); err != nil {
 				return nil, nil, fmt.Errorf("__metadata__: %w", err)
 			}
 			continue
 		}
+		if len(entries) == maxTensors {
+			return nil, nil, fmt.Errorf("more than %d tensors", maxTensors)
+		}
 		if _, ok := entries[name]; ok {
 			return nil, nil, fmt.Errorf("tensor %q stands there twice", name)
 		}
+		var text json.RawMessage
+		if err := dec.Decode(&text); err != nil {
+			return nil, nil, fmt.Errorf("tensor %q: %w", name, err)
+		}
+		if len(text) > maxEntry {
+			return nil, nil, fmt.Errorf("tensor %q: an entry of %d bytes", name, len(text))
+		}
 		var e entry
-		if err := dec.Decode(&e); err != nil {
+		if err := json.Unmarshal(text, &e); err != nil {
 			return nil, nil, fmt.Errorf("tensor %q: %w", name, err)
 		}
 		if err := e.check(); err != nil {
@@ -153,6 +177,48 @@ func parseHeader(header []byte) (*File, map[string]entry, error) {
 	return f, entries, nil
 }
 
+// decodeMetadata reads a JSON object of strings.
+func decodeMetadata(dec *json.Decoder, into map[string]string) error {
+	t, err := dec.Token()
+	if err != nil {
+		return err
+	}
+	if t != json.Delim('{') {
+		return errors.New("not a JSON object")
+	}
+	for entries := 0; dec.More(); entries++ {
+		if entries == maxMetadata {
+			return fmt.Errorf("more than %d entries", maxMetadata)
+		}
+		key, err := dec.Token()
+		if err != nil {
+			return err
+		}
+		var value string
+		if err := dec.Decode(&value); err != nil {
+			return err
+		}
+		into[key.(string)] = value
+	}
+	_, err = dec.Token()
+	return err
+}
+
+// checkMetadata returns an error if the metadata is out of proportion to the data that it can describe.
+func checkMetadata(metadata map[string]string, entries map[string]entry) error {
+	text, data := 0, 0
+	for key, value := range metadata {
+		text += len(key) + len(value)
+	}
+	for _, e := range entries {
+		data = max(data, e.Offsets[1])
+	}
+	if text > freeText && (text-freeText)/textPerByte > data {
+		return fmt.Errorf("%d bytes of metadata for %d bytes of data", text, data)
+	}
+	return nil
+}
+
 func (e *entry) size() int { return map[string]int{"F32": 4, "F64": 8}[e.DType] }
 
 func (e *entry) check() error {
@@ -161,6 +227,9 @@ func (e *entry) check() error {
 	}
 	if len(e.Offsets) != 2 || e.Offsets[0] < 0 || e.Offsets[1] < e.Offsets[0] {
 		return fmt.Errorf("data_offsets %v", e.Offsets)
+	}
+	if len(e.Shape) > maxDimensions {
+		return fmt.Errorf("%d dimensions, there must be at most %d", len(e.Shape), maxDimensions)
 	}
 	n := e.size()
 	for _, s := range e.Shape {
@@ -204,7 +273,11 @@ func noEOF(err error) error {
 
 // Write writes the tensors as F32, in the order of their names. The same content gives the same bytes.
 func Write(w io.Writer, f *File) error {
+	if len(f.Tensors) > maxTensors {
+		return fmt.Errorf("%d tensors, a file has at most %d", len(f.Tensors), maxTensors)
+	}
 	header := map[string]any{}
+	entries := map[string]entry{}
 	if len(f.Metadata) > 0 {
 		header["__metadata__"] = f.Metadata
 	}
@@ -219,8 +292,11 @@ func Write(w io.Writer, f *File) error {
 		if err := e.check(); err != nil {
 			return fmt.Errorf("tensor %q: %w", name, err)
 		}
-		header[name] = e
+		header[name], entries[name] = e, e
 		at += 4 * len(t.Data)
+	}
+	if err := checkMetadata(f.Metadata, entries); err != nil {
+		return err
 	}
 	// encoding/json writes maps in the order of their keys.
 	text, err := json.Marshal(header)

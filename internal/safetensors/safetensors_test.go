@@ -3,7 +3,9 @@ package safetensors
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -77,6 +79,41 @@ func TestReadRejects(t *testing.T) {
 				t.Errorf("got error %v, want one that says %q", err, c.reason)
 			}
 		})
+	}
+}
+
+// TestReadBoundsMemory checks that a header of 20 MB is refused at little more cost than its size, whatever it is full of.
+func TestReadBoundsMemory(t *testing.T) {
+	const size = 20 << 20
+	repeat := func(before, item, after string) string {
+		return before + strings.Repeat(item, size/len(item)) + strings.TrimSuffix(item, ",") + after
+	}
+	var tensors, metadata strings.Builder
+	for i := 0; tensors.Len() < size; i++ {
+		fmt.Fprintf(&tensors, `"%d":{"dtype":"F32","shape":[0],"data_offsets":[0,0]},`, i)
+	}
+	for i := 0; metadata.Len() < size; i++ {
+		fmt.Fprintf(&metadata, `"%d":"",`, i)
+	}
+	for _, c := range []struct{ name, header, reason string }{
+		{"empty tensors", "{" + strings.TrimSuffix(tensors.String(), ",") + "}", "more than 4096 tensors"},
+		{"metadata", `{"__metadata__":{` + strings.TrimSuffix(metadata.String(), ",") + "}}", "more than 256 entries"},
+		{"a text", `{"__metadata__":{"tpp":"` + strings.Repeat("x", size) + `"}}`, "bytes of metadata for 0 bytes of data"},
+		{"dimensions", repeat(`{"a":{"dtype":"F32","shape":[`, "0,", `],"data_offsets":[0,0]}}`), "an entry of"},
+		{"a few dimensions more", `{"a":{"dtype":"F32","shape":[` + strings.Repeat("1,", 16) + `1],"data_offsets":[0,4]}}`, "17 dimensions"},
+	} {
+		content := file(c.header, 0)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := Read(bytes.NewReader(content))
+		runtime.ReadMemStats(&after)
+		if err == nil || !strings.Contains(err.Error(), c.reason) {
+			t.Errorf("%s: got error %v, want one that says %q", c.name, err, c.reason)
+		}
+		// Reading the text by doubling takes some five times its size.
+		if took := after.TotalAlloc - before.TotalAlloc; took > 12*uint64(len(content))+1<<20 {
+			t.Errorf("%s: %d MB allocated for a header of %d MB", c.name, took>>20, len(content)>>20)
+		}
 	}
 }
 

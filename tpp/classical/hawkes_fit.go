@@ -24,6 +24,9 @@ func FitHawkes(ctx context.Context, d *tpp.Dataset, opts FitOptions) (*Hawkes, e
 	if err != nil {
 		return nil, fmt.Errorf("Hawkes process: %w", err)
 	}
+	if err := checkMarks(r.numMarks, maxPairMarks); err != nil {
+		return nil, fmt.Errorf("Hawkes process: %w", err)
+	}
 	l := newHawkesLikelihood(d, r, opts)
 	best, value := []float64(nil), math.Inf(1)
 	for _, gap := range l.typicalGaps() {

@@ -333,7 +333,7 @@ func TestHawkesPenalty(t *testing.T) {
 			x[i] = at
 			value := func(v float64) float64 {
 				x[i] = v
-				return l.negative(x, make([]float64, len(x)))
+				return l.negLogLikelihood(x, make([]float64, len(x)))
 			}
 			h := 1e-3
 			if math.Abs(at) > hardBound {
@@ -341,7 +341,7 @@ func TestHawkesPenalty(t *testing.T) {
 			}
 			want := (value(at+h) - value(at-h)) / (2 * h)
 			x[i] = at
-			l.negative(x, grad)
+			l.negLogLikelihood(x, grad)
 			if !within(grad[i], want, 0.02+1e-3*math.Abs(want)) {
 				t.Errorf("parameter %d at %v: the derivative is %v, by differences %v", i, at, grad[i], want)
 			}

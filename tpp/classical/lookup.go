@@ -78,6 +78,9 @@ type lookupCell struct {
 	next   tpp.Next
 }
 
+// maxTable is the largest number of counts in a table, 256 MB of them.
+const maxTable = 1 << 25
+
 // FitLookup fits a lookup table to a dataset, which must have at least one gap. When ctx is done, it returns the error
 // of ctx.
 func FitLookup(ctx context.Context, key LookupKey, d *tpp.Dataset, opts FitOptions) (*Lookup, error) {
@@ -89,6 +92,9 @@ func FitLookup(ctx context.Context, key LookupKey, d *tpp.Dataset, opts FitOptio
 		return nil, fmt.Errorf("lookup table: %w", err)
 	}
 	if err := d.Validate(); err != nil {
+		return nil, fmt.Errorf("lookup table: %w", err)
+	}
+	if err := checkMarks(d.NumMarks(), tpp.MaxMarks); err != nil {
 		return nil, fmt.Errorf("lookup table: %w", err)
 	}
 	var counts []historyCounts
@@ -119,6 +125,9 @@ func FitLookup(ctx context.Context, key LookupKey, d *tpp.Dataset, opts FitOptio
 		}
 		if s.TEnd == nil && s.Len() > 0 {
 			of(&h).ends++
+		}
+		if len(counts)*d.NumMarks() > maxTable {
+			return nil, fmt.Errorf("lookup table: the sequences up to %d have %d histories, each with a count for each of %d marks, which is too large a table: merge rare marks, or use a key that keeps less", i, len(counts), d.NumMarks())
 		}
 	}
 	return newLookup(newClassical(Kind("lookup-"+key.String()), d, opts), key, counts)

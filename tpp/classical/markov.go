@@ -39,6 +39,9 @@ func FitMarkovRenewal(ctx context.Context, d *tpp.Dataset, opts FitOptions) (*Ma
 		return nil, fmt.Errorf("renewal process of marks: %w", err)
 	}
 	marks := r.numMarks
+	if err := checkMarks(marks, maxPairMarks); err != nil {
+		return nil, fmt.Errorf("renewal process of marks: %w", err)
+	}
 	all := make([]logGap, len(r.gaps))
 	pairs := make([][]logGap, (marks+1)*marks)
 	for i, g := range r.gaps {

@@ -2,6 +2,7 @@ package classical
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/tppfaas/tppfaas/tpp"
 )
@@ -39,6 +40,9 @@ func newRecords(d *tpp.Dataset, opts *FitOptions) (*records, error) {
 	if err := d.Validate(); err != nil {
 		return nil, err
 	}
+	if err := checkMarks(d.NumMarks(), tpp.MaxMarks); err != nil {
+		return nil, err
+	}
 	r := &records{numMarks: d.NumMarks(), ends: make([]int, d.NumMarks())}
 	for i := range d.Sequences {
 		s := &d.Sequences[i]
@@ -60,6 +64,21 @@ func newRecords(d *tpp.Dataset, opts *FitOptions) (*records, error) {
 		return nil, errors.New("no sequence has an event to score")
 	}
 	return r, nil
+}
+
+// maxPairMarks is the largest number of marks for models that have parameters for each pair of marks: beyond it, a fit would take
+// gigabytes for pairs of which hardly one occurs.
+const maxPairMarks = 2048
+
+// checkMarks returns an error if a dataset has more marks than a kind of model can take.
+func checkMarks(marks, most int) error {
+	if marks <= most {
+		return nil
+	}
+	if most < tpp.MaxMarks {
+		return fmt.Errorf("the dataset has %d marks, and this kind of model, which has parameters for each pair of them, takes at most %d: merge rare marks, or fit another kind", marks, most)
+	}
+	return fmt.Errorf("the dataset has %d marks, a model takes at most %d: merge rare marks", marks, most)
 }
 
 // numEnds returns the number of complete sequences.

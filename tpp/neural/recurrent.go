@@ -42,6 +42,9 @@ func newRecurrent(cfg Config, markNames []string, numMarks int, norm normalisati
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
+	if numMarks > tpp.MaxMarks {
+		return nil, fmt.Errorf("the dataset has %d marks, a model takes at most %d: merge rare marks", numMarks, tpp.MaxMarks)
+	}
 	net, err := newNetwork[float32](cfg, numMarks, norm, loss)
 	if err != nil {
 		return nil, err
