@@ -32,6 +32,9 @@ func FitPoisson(ctx context.Context, d *tpp.Dataset, opts FitOptions) (*Poisson,
 	if err != nil {
 		return nil, fmt.Errorf("Poisson process: %w", err)
 	}
+	if err := checkMarks(r.numMarks, tpp.MaxMarks); err != nil {
+		return nil, fmt.Errorf("Poisson process: %w", err)
+	}
 	watched := 0.0
 	for _, g := range r.gaps {
 		watched += max(g.gap, opts.Resolution/2)

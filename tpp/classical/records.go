@@ -40,9 +40,6 @@ func newRecords(d *tpp.Dataset, opts *FitOptions) (*records, error) {
 	if err := d.Validate(); err != nil {
 		return nil, err
 	}
-	if err := checkMarks(d.NumMarks(), tpp.MaxMarks); err != nil {
-		return nil, err
-	}
 	r := &records{numMarks: d.NumMarks(), ends: make([]int, d.NumMarks())}
 	for i := range d.Sequences {
 		s := &d.Sequences[i]

@@ -37,6 +37,9 @@ func FitRenewal(ctx context.Context, d *tpp.Dataset, opts FitOptions) (*Renewal,
 	if err != nil {
 		return nil, fmt.Errorf("renewal process: %w", err)
 	}
+	if err := checkMarks(r.numMarks, tpp.MaxMarks); err != nil {
+		return nil, fmt.Errorf("renewal process: %w", err)
+	}
 	gaps := make([]logGap, len(r.gaps))
 	for i, g := range r.gaps {
 		gaps[i] = newLogGap(g.gap, opts.Resolution)
