@@ -248,8 +248,10 @@ func (f *ModelFile) Has(name string) bool {
 // Tensor returns the values of the named tensor, which must have the given shape and finite values. After an error, of
 // this or an earlier tensor, it returns nil; Finish returns the error.
 func (f *ModelFile) Tensor(name string, shape ...int) []float64 {
-	f.taken[name] = true
 	src, ok := f.tensors[name]
+	if ok {
+		f.taken[name] = true
+	}
 	switch {
 	case f.err != nil:
 	case !ok:

@@ -38,23 +38,49 @@ func (t *Target) Preflight(ctx context.Context) error {
 // checkOpenWhisk asks OpenWhisk what it can do, and for something that needs the key.
 func (t *Target) checkOpenWhisk(ctx context.Context) error {
 	var e *whisk.Error
-	var err error
-	if t.info, err = t.client.Info(ctx); err != nil {
-		// A gateway in front of OpenWhisk need not pass on its root.
-		if !errors.As(err, &e) || e.Status == 0 {
-			return t.explain(err)
-		}
+	err := t.retryUnavailable(ctx, func() (err error) {
+		t.info, err = t.client.Info(ctx)
+		return err
+	})
+	// A gateway in front of OpenWhisk need not pass on its root.
+	if err != nil && (!errors.As(err, &e) || e.Status == 0) {
+		return t.explain(err)
 	}
-	check := func() error { return t.client.Check(ctx, whisk.Packages) }
-	err = check()
-	if errors.As(err, &e) && e.AsksToWait() {
-		err = t.retry().Do(ctx, check)
+	isRoot := err == nil
+	err = t.retryUnavailable(ctx, func() error { return t.client.Check(ctx, whisk.Packages) })
+	if err == nil && isRoot && len(t.info.Runtimes) == 0 && t.options.App != nil && t.options.Kind == "" {
+		// Something that answers any path: a proxy, say, or a page.
+		return blameAddress(fmt.Errorf("%s answers, but does not say which runtimes it has: is it OpenWhisk?", t.client.Name()), t.options.APIHost)
 	}
 	switch whisk.KindOf(err) {
 	case whisk.NotFound, whisk.Nonsense:
 		return fmt.Errorf("%w: is it OpenWhisk?", t.explain(err))
 	}
 	return t.explain(err)
+}
+
+// retryUnavailable makes a request, and repeats it while the server asks to wait, or a proxy in front of it says that it is not there
+// now: 502, 503, 504. Servers that start or are replaced answer so. What else fails does so at once: nothing has worked yet that could
+// come back.
+func (t *Target) retryUnavailable(ctx context.Context, request func() error) error {
+	err := request()
+	var e *whisk.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	switch {
+	case e.AsksToWait(), e.Status == http.StatusBadGateway, e.Status == http.StatusServiceUnavailable, e.Status == http.StatusGatewayTimeout:
+	default:
+		return err
+	}
+	failed := true // the first attempt, for which the retry pauses
+	return t.retry().Do(ctx, func() error {
+		if failed {
+			failed = false
+			return err
+		}
+		return request()
+	})
 }
 
 // checkKind checks the kind of the actions, or sets it to the server's default of Go.

@@ -89,7 +89,7 @@ type Sources struct {
 
 // Find looks for the settings in options, the environment, the configuration file, and .wskprops (that of WSK_CONFIG_FILE, or the one in the
 // home folder). Without an address in any of them, OpenWhisk is on this machine; without a key an OpenWhisk on this machine is asked with that
-// of the local platform.
+// of the local platform. A .wskprops in the home folder that cannot be read is an error only if the address or the key is not given elsewhere.
 func Find(s Sources) (Settings, error) {
 	config, err := readSettings(s.Config, s.ConfigGiven, parseConfig)
 	if err != nil {
@@ -122,8 +122,8 @@ func Find(s Sources) (Settings, error) {
 			}
 		}
 	}
-	if found.Auth.Value == "" && unreadable != nil {
-		return Settings{}, unreadable // the key may stand there
+	if unreadable != nil && (found.APIHost.Value == "" || found.Auth.Value == "") {
+		return Settings{}, unreadable // the file that cannot be read may have them
 	}
 	return found.complete()
 }
@@ -272,13 +272,14 @@ func parseConfig(file string, text []byte) (map[string]Setting, error) {
 // key returns the name in the configuration file.
 func (s setting) key() string { return strings.ReplaceAll(s.flag, "-", "_") }
 
-// parseWskprops reads the properties of wsk, KEY=VALUE. Other keys, and lines that are no property, are ignored, as wsk does.
+// parseWskprops reads the properties of wsk, KEY=VALUE. What follows a #, other keys, and lines that are no property are ignored, as wsk
+// does.
 func parseWskprops(file string, text []byte) (map[string]Setting, error) {
 	found := map[string]Setting{}
 	for n, one := range strings.Split(string(text), "\n") {
-		one = strings.TrimSpace(one)
+		one, _, _ = strings.Cut(one, "#")
 		key, value, ok := strings.Cut(one, "=")
-		if !ok || strings.HasPrefix(one, "#") {
+		if !ok {
 			continue
 		}
 		key, value = strings.TrimSpace(key), strings.TrimSpace(value)

@@ -82,12 +82,12 @@ func TestLocalKeyStaysHere(t *testing.T) {
 	require.ErrorContains(t, find("http://127.0.0.1:3233"), file+": others may read this key")
 }
 
-// TestUnreadableHome checks that properties of wsk that cannot be read are an error only where the key may stand in them.
+// TestUnreadableHome checks that properties of wsk that cannot be read are an error only where the key or the address may stand in them.
 func TestUnreadableHome(t *testing.T) {
 	home := t.TempDir()
 	require.NoError(t, os.Symlink(".wskprops", filepath.Join(home, ".wskprops"))) // a loop: not even root can read it
 	getenv := func(name string) string { return map[string]string{"HOME": home}[name] }
-	s, err := Find(Sources{Flags: map[string]string{"auth": "f:lag"}, Getenv: getenv})
+	s, err := Find(Sources{Flags: map[string]string{"auth": "f:lag", "apihost": "http://127.0.0.1:3233"}, Getenv: getenv})
 	require.NoError(t, err)
 	require.Equal(t, "f:lag", s.Auth.Value)
 	_, err = Find(Sources{Getenv: getenv})
@@ -108,6 +108,37 @@ func TestFileWhereAFolderIsExpected(t *testing.T) {
 	sources.ConfigGiven = true
 	_, err = Find(sources)
 	require.ErrorContains(t, err, sources.Config)
+}
+
+// TestWskpropsComments checks that comments behind values are ignored, as wsk does.
+func TestWskpropsComments(t *testing.T) {
+	props := filepath.Join(t.TempDir(), "wskprops")
+	require.NoError(t, os.WriteFile(props, []byte("# all of it\nAPIHOST=http://127.0.0.1:3233 # this machine\nAUTH=user:password # mine\n #INSECURE=x\nIGNORE_CERTS=#\n"), 0o600))
+	s, err := Find(Sources{Getenv: func(name string) string { return map[string]string{"WSK_CONFIG_FILE": props}[name] }})
+	require.NoError(t, err)
+	require.Equal(t, Setting{"http://127.0.0.1:3233", props + ":2"}, s.APIHost)
+	require.Equal(t, Setting{"user:password", props + ":3"}, s.Auth)
+	require.False(t, s.insecure())
+}
+
+// TestHomeThatCannotBeEntered checks that a home folder that cannot be entered does no harm when it is not needed.
+func TestHomeThatCannotBeEntered(t *testing.T) {
+	home := filepath.Join(t.TempDir(), "home")
+	require.NoError(t, os.Symlink(home, home)) // a circle: nobody, not even root, can enter it
+	env := map[string]string{"HOME": home, "OW_APIHOST": "http://127.0.0.1:3233", "OW_AUTH": "user:password"}
+	find := func() error {
+		_, err := Find(Sources{Getenv: func(name string) string { return env[name] }})
+		return err
+	}
+	require.NoError(t, find())
+	for _, needed := range []string{"OW_APIHOST", "OW_AUTH"} {
+		value := env[needed]
+		delete(env, needed)
+		require.ErrorContains(t, find(), filepath.Join(home, ".wskprops")+": ")
+		env[needed] = value
+	}
+	env["WSK_CONFIG_FILE"] = filepath.Join(home, "other")
+	require.ErrorContains(t, find(), env["WSK_CONFIG_FILE"]+": ", "a file that was asked for is needed")
 }
 
 // TestWrongSettings checks that errors name the place of a wrong value, and never contain a key.

@@ -358,6 +358,13 @@ func TestPreflight(t *testing.T) {
 		{name: "nonsense", want: "OpenWhisk at HOST does not have this (404)", whisk: func(w http.ResponseWriter, _ *http.Request) bool { http.NotFound(w, nil); return true }},
 		{name: "null", want: "OpenWhisk at HOST answers nonsense: a list is due, and this is null: is it OpenWhisk?",
 			whisk: func(w http.ResponseWriter, _ *http.Request) bool { fmt.Fprint(w, "null"); return true }},
+		{name: "answers anything", want: "OpenWhisk at HOST answers, but does not say which runtimes it has: is it OpenWhisk?; the address is from -apihost",
+			whisk: func(w http.ResponseWriter, r *http.Request) bool {
+				fmt.Fprint(w, map[bool]string{true: "[]", false: "{}"}[strings.HasSuffix(r.URL.Path, "/packages")])
+				return true
+			}},
+		{name: "stays away", want: "OpenWhisk at HOST fails (502)", whisk: answers("GET", "", 502, always),
+			change: func(o *Options) { o.Patience = 50 * time.Millisecond }},
 		{name: "fails", want: "OpenWhisk at HOST fails (500): status 500, it says", whisk: answers("GET", "/packages", 500, always)},
 		{name: "hangs", want: "OpenWhisk at HOST cannot be reached: no answer in time; the address is from -apihost",
 			whisk:  func(http.ResponseWriter, *http.Request) bool { <-hang; return true },
@@ -426,6 +433,9 @@ func TestRecovers(t *testing.T) {
 		{"invocations are throttled", "has had too many requests (429): status 429, it says; trying again in ", answers("POST", "/actions/", 429, 2)},
 		{"as long as it says", "has had too many requests (429): status 429, it says; trying again in 1", answers("POST", "/actions/", 429, 1, "Retry-After", "1")},
 		{"overloaded", "fails (503): status 503, it says; trying again in ", answers("POST", "/actions/", 503, 1)},
+		{"not there at first", "fails (502): status 502, it says; trying again in ", answers("GET", "/", 502, 2)},
+		{"starting", "fails (503): status 503, it says; trying again in ", answers("GET", "/", 503, 1)},
+		{"not there for the second request", "fails (502): status 502, it says; trying again in ", answers("GET", "/packages", 502, 1)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			env := testenv.New(t, rest.Limits{})
