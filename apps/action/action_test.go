@@ -329,6 +329,55 @@ func TestWrongParameters(t *testing.T) {
 	}
 }
 
+// TestContainerHost checks that a function without the parameter apihost asks the API that its container names, and that what it cannot
+// reach is in its log.
+func TestContainerHost(t *testing.T) {
+	p := newTestPlatform(t, "sequence")
+	calls := []plannedCall{{Function: p.app.Index(apps.Main), Invokes: []int{1}}, {Function: p.app.Index("f1")}}
+	for _, c := range []struct{ host, want string }{
+		{p.whisk.URL, ""},
+		{"http://127.0.0.1:1", "127.0.0.1:1 cannot be reached"},
+		{"http://", "the container's __OW_API_HOST: this address has no host"},
+		{"", "is no address with a scheme"},
+	} {
+		var log bytes.Buffer
+		r := &Runner{Log: &log, APIHost: c.host}
+		value, err := json.Marshal(p.parameters(apps.Main, map[string]any{"apihost": nil, "calls": calls, "collector": ""}))
+		require.NoError(t, err)
+		answer := string(r.Run(t.Context(), Request{Value: value, ActivationID: "x", Deadline: milliseconds(time.Now().Add(300 * time.Millisecond).UnixMilli())}))
+		require.NoError(t, r.Close(t.Context()))
+		if c.want == "" {
+			require.NotContains(t, answer, "error")
+			continue
+		}
+		require.Contains(t, answer, c.want)
+		require.Contains(t, log.String(), c.want)
+	}
+}
+
+// TestCollectorThatIsNotThere checks that a function says in its log that its spans were not exported.
+func TestCollectorThatIsNotThere(t *testing.T) {
+	p := newTestPlatform(t, "sequence")
+	log := make(lines, 16)
+	r := &Runner{Log: log}
+	value, err := json.Marshal(p.parameters(apps.Main, map[string]any{"calls": []plannedCall{{Function: p.app.Index(apps.Main)}}, "collector": "http://127.0.0.1:1"}))
+	require.NoError(t, err)
+	require.NotContains(t, string(r.Run(t.Context(), Request{Value: value, ActivationID: "x"})), "error")
+	require.Contains(t, <-log, "slept")
+	require.Contains(t, <-log, "1 spans have not been exported to the collector at http://127.0.0.1:1: ")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	require.Error(t, r.Close(ctx))
+}
+
+// lines is a log whose lines can be waited for.
+type lines chan string
+
+func (l lines) Write(text []byte) (int, error) {
+	l <- string(text)
+	return len(text), nil
+}
+
 // TestActionLoop runs the program as OpenWhisk's Go runtime does: invocations on standard input, answers on descriptor 3. Every
 // invocation has its own activation id, also in a warm container whose environment keeps the first.
 func TestActionLoop(t *testing.T) {

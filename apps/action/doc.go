@@ -5,7 +5,8 @@
 //	application  the application's name
 //	graph        {"functions": [{"name", "duration" (ms), "gamma": {"shape", "rate"}, "invokes"}, …]}, or as graph.yaml has it
 //	function     the name of the function in the graph
-//	apihost      the address of the OpenWhisk API through which it invokes its successors, with scheme
+//	apihost      the address of the OpenWhisk API through which it invokes its successors, with scheme;
+//	             without it, the container's __OW_API_HOST
 //	package      the OpenWhisk package of the functions; "" for none
 //	auth         the key, user:password; without it the one that OpenWhisk provides (annotation provide-api-key)
 //	collector    the address to which spans are sent, OTLP over HTTP; "" for none

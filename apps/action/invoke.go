@@ -42,13 +42,22 @@ type carrier struct {
 // function ran twice is none that the graph has.
 var retry = whisk.Retry{First: 50 * time.Millisecond, Max: 2 * time.Second, AtMostOnce: true}
 
-// invoke invokes an action without waiting for its end, and returns its activation id.
-func (i *invoker) invoke(ctx context.Context, t *task, request Request, action string, body invocation) (activationID string, err error) {
+// invoke invokes an action without waiting for its end, and returns its activation id. Without the parameter apihost it asks the API at
+// containerHost.
+func (i *invoker) invoke(ctx context.Context, t *task, request Request, containerHost, action string, body invocation) (activationID string, err error) {
 	key := t.Auth
 	if key == "" {
 		key = request.APIKey
 	}
-	if err := i.connect(target{t.APIHost, key, bool(t.Insecure)}); err != nil {
+	host := t.APIHost
+	if host == "" && containerHost != "" {
+		base, err := whisk.ParseAddress(containerHost)
+		if err != nil {
+			return "", fmt.Errorf("the container's __OW_API_HOST: %w", err)
+		}
+		host = base.String()
+	}
+	if err := i.connect(target{host, key, bool(t.Insecure)}); err != nil {
 		return "", err
 	}
 	if t.Package != "" {

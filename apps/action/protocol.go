@@ -73,7 +73,7 @@ func Once(ctx context.Context, r *Runner, value []byte, getenv func(string) stri
 // Main is the program: it serves the action loop if descriptor 3 is open, else one invocation with the last argument or standard input as
 // its parameters.
 func Main(ctx context.Context, args []string) error {
-	r := &Runner{Log: os.Stderr}
+	r := &Runner{Log: os.Stderr, APIHost: os.Getenv("__OW_API_HOST")}
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.Background(), exportGrace)
 		defer cancel()

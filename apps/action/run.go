@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/tppfaas/tppfaas/apps"
@@ -14,9 +15,14 @@ import (
 
 // Runner runs the invocations of a container, one after the other. The zero value is ready for use.
 type Runner struct {
-	// Log receives a line for each invocation, which says what it did or why it failed; nil discards them.
+	// Log receives a line for each invocation, which says what it did or why it failed, and lines about a collector that does not take
+	// its spans; nil discards them.
 	Log io.Writer
+	// APIHost is the address of OpenWhisk's API for invocations without the parameter apihost. OpenWhisk tells it to each container, in
+	// __OW_API_HOST; without scheme it is https.
+	APIHost string
 
+	logging sync.Mutex // of Log
 	invoker invoker
 	tracer  tracer
 }
@@ -55,6 +61,7 @@ func (r *Runner) run(ctx context.Context, request Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	r.tracer.logf = r.logf
 	span := r.tracer.start(t, request.ActivationID, begin)
 	answer, err := r.work(ctx, t, request, span)
 	if err != nil {
@@ -77,7 +84,7 @@ func (r *Runner) work(ctx context.Context, t *task, request Request, span span) 
 		}
 		due = time.Now().Add(apps.CallGap)
 		successor := t.app.DeployedName(t.app.Functions[t.calls[call].Function].Name)
-		id, err := r.invoker.invoke(ctx, t, request, successor, invocation{Calls: t.calls, Call: call, carrier: span.carrier()})
+		id, err := r.invoker.invoke(ctx, t, request, r.APIHost, successor, invocation{Calls: t.calls, Call: call, carrier: span.carrier()})
 		if err != nil {
 			return nil, fmt.Errorf("invoking %s: %w", successor, err)
 		}
@@ -89,6 +96,8 @@ func (r *Runner) work(ctx context.Context, t *task, request Request, span span) 
 
 func (r *Runner) logf(format string, args ...any) {
 	if r.Log != nil {
+		r.logging.Lock()
+		defer r.logging.Unlock()
 		// The function should not fail because its log cannot be written.
 		_, _ = fmt.Fprintf(r.Log, format+"\n", args...)
 	}

@@ -33,6 +33,7 @@ type tracer struct {
 	provider  *sdk.TracerProvider
 	end       context.CancelFunc // of the provider's exports
 	ended     chan struct{}      // signals that a span has ended since the last export began
+	logf      func(format string, args ...any)
 }
 
 // span is the span of one invocation. The zero value exports nothing.
@@ -87,7 +88,7 @@ func (t *tracer) ready(collector, service string) bool {
 	t.collector, t.service = collector, service
 	t.provider = sdk.NewTracerProvider(
 		sdk.WithResource(resource.NewSchemaless(attribute.String("service.name", service))),
-		sdk.WithBatcher(persistent{exporter, end}, sdk.WithBatchTimeout(never), sdk.WithExportTimeout(exportTimeout), sdk.WithMaxQueueSize(exportRoom)))
+		sdk.WithBatcher(persistent{exporter, end, collector, t.logf}, sdk.WithBatchTimeout(never), sdk.WithExportTimeout(exportTimeout), sdk.WithMaxQueueSize(exportRoom)))
 	t.ended = make(chan struct{}, 1)
 	go export(end, t.provider, t.ended)
 	return true
@@ -113,6 +114,9 @@ func export(ctx context.Context, provider *sdk.TracerProvider, ended <-chan stru
 type persistent struct {
 	sdk.SpanExporter
 	end context.Context // done when nothing is to be exported any more
+
+	collector string
+	logf      func(format string, args ...any)
 }
 
 func (p persistent) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) error {
@@ -122,6 +126,9 @@ func (p persistent) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) e
 	for failures := 0; ; failures++ {
 		err := p.SpanExporter.ExportSpans(ctx, spans)
 		var unreached *url.Error
+		if err != nil && failures == 0 {
+			p.logf("%d spans have not been exported to the collector at %s: %v", len(spans), p.collector, err)
+		}
 		if err == nil || !errors.As(err, &unreached) || wait(ctx, retry.Pause(failures, nil)) != nil {
 			return err
 		}

@@ -98,6 +98,9 @@ func (t *Target) putPackage(ctx context.Context, app *apps.Application) error {
 	pack := whisk.Package{Name: t.pack, Annotations: whisk.KeyValues{{
 		Key: annotation, Value: map[string]string{"application": app.Name, "created": time.Now().UTC().Format(time.RFC3339)},
 	}}}
+	if t.options.ActionAPIHost.Value == "" {
+		delete(parameters, "apihost") // their containers know it
+	}
 	for _, name := range slices.Sorted(maps.Keys(parameters)) {
 		pack.Parameters = append(pack.Parameters, whisk.KeyValue{Key: name, Value: parameters[name]})
 	}

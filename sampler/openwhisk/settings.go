@@ -28,7 +28,8 @@ func (s Setting) wrong(err error) error { return fmt.Errorf("%s: %w", s.From, er
 type Settings struct {
 	// APIHost is the address of OpenWhisk's API, without path; without scheme it is https. Auth is the key, user:password.
 	APIHost, Auth Setting
-	// ActionAPIHost is the address under which the functions reach the API, that of APIHost if it is "".
+	// ActionAPIHost is the address under which the functions reach the API. If it is "", they take that of APIHost, or where that is this
+	// machine, which in a container is the container, the one that OpenWhisk tells them.
 	ActionAPIHost Setting
 	// Collector is where the functions send their spans, OTLP over HTTP, as they see it; Zipkin where the traces are found.
 	Collector, Zipkin Setting
@@ -56,7 +57,7 @@ var settings = []setting{
 		func(s *Settings) *Setting { return &s.Zipkin }},
 	{"collector", []string{"TPPFAAS_COLLECTOR"}, "TPPFAAS_COLLECTOR", "`address` of the collector, OTLP over HTTP, as the functions see it",
 		func(s *Settings) *Setting { return &s.Collector }},
-	{"action-apihost", []string{"TPPFAAS_ACTION_APIHOST"}, "TPPFAAS_ACTION_APIHOST", "`address` of OpenWhisk's API as the functions see it, if that differs",
+	{"action-apihost", []string{"TPPFAAS_ACTION_APIHOST"}, "TPPFAAS_ACTION_APIHOST", "`address` of OpenWhisk's API as the functions see it (without: that of -apihost, or the one that OpenWhisk tells them)",
 		func(s *Settings) *Setting { return &s.ActionAPIHost }},
 }
 
@@ -173,10 +174,13 @@ func (s Settings) complete() (Settings, error) {
 	if s.Collector.Value == "" {
 		s.Collector = Setting{defaultCollector, here}
 	}
-	if s.ActionAPIHost.Value == "" {
+	if u, err := whisk.ParseAddress(s.APIHost.Value); s.ActionAPIHost.Value == "" && (err != nil || !onThisMachine(u)) {
 		s.ActionAPIHost = s.APIHost
 	}
 	for _, one := range []*Setting{&s.APIHost, &s.ActionAPIHost, &s.Zipkin, &s.Collector} {
+		if one == &s.ActionAPIHost && one.Value == "" {
+			continue
+		}
 		u, err := whisk.ParseAddress(one.Value)
 		if err != nil {
 			return s, one.wrong(err)
