@@ -31,6 +31,7 @@ type Progress struct {
 	unit     string
 	count    int
 	note     string
+	end      time.Time // when the run is expected to end; zero if that follows from the count
 	start    time.Time
 	shown    time.Time // when the last line was written
 	visible  bool      // the terminal shows a line that can be updated
@@ -95,6 +96,17 @@ func (p *Progress) set(n int, note string) {
 	}
 	p.shown = now
 	p.show(now)
+}
+
+// Expect sets when the run is expected to end, for one that goes by a plan rather than as fast as it can. Until then the time left is
+// that until then, afterwards what the count makes likely.
+func (p *Progress) Expect(end time.Time) {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.end = end
 }
 
 // Print writes a line of text above the line that is updated.
@@ -170,6 +182,9 @@ func (p *Progress) line(now time.Time) string {
 		fmt.Fprintf(&b, "%3.0f %% %d/%d %s", 100*share, p.count, p.total, p.unit)
 		if share > 0 && share < 1 {
 			left := time.Duration(float64(elapsed) * (1 - share) / share)
+			if until := p.end.Sub(now); until > 0 {
+				left = until
+			}
 			fmt.Fprintf(&b, ", %s left", short(left))
 		} else {
 			fmt.Fprintf(&b, ", %s", short(elapsed))

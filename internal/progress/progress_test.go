@@ -43,6 +43,25 @@ a remark
 	}
 }
 
+// TestExpect checks that a run that goes by a plan shows the time until its planned end, whatever the count makes likely.
+func TestExpect(t *testing.T) {
+	p, out, clock := on(false, 0, 100)
+	p.Expect(clock.now().Add(3 * time.Minute))
+	clock.advance(16 * time.Second)
+	p.Set(1, "")
+	clock.advance(144 * time.Second)
+	p.Set(80, "")
+	clock.advance(40 * time.Second) // the plan has ended, and the last ones are late
+	p.Set(80, "")
+	want := `  1 % 1/100 requests, 2:44 min left
+ 80 % 80/100 requests, 20 s left
+ 80 % 80/100 requests, 50 s left
+`
+	if got := out.String(); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
 func TestShortRunLeavesTheLogAlone(t *testing.T) {
 	p, out, clock := on(false, 0, 10)
 	for range 10 {

@@ -490,6 +490,26 @@ func TestInterruptedDeployment(t *testing.T) {
 	r.clean()
 }
 
+// TestUploadAfterRemoval checks that a package is removed although an upload that was broken off arrives while that is done.
+func TestUploadAfterRemoval(t *testing.T) {
+	env := testenv.New(t, rest.Limits{})
+	r, err := begin(t, env, every(time.Millisecond, 1), "", false, nil)
+	require.NoError(t, err)
+	require.NoError(t, r.Deploy(t.Context(), quick()))
+	var uploads atomic.Int32
+	env.OpenWhisk.Fail(func(_ http.ResponseWriter, req *http.Request) bool {
+		if req.Method == http.MethodDelete && strings.HasSuffix(req.URL.Path, "/packages/"+r.Package()) && uploads.Add(1) <= 2 {
+			a := whisk.Action{Name: fmt.Sprintf("late%d", uploads.Load()), Exec: &whisk.Exec{Kind: r.options.Kind, Code: "eA==", Binary: true}}
+			if err := r.client.PutAction(t.Context(), r.Package(), a); err != nil {
+				t.Error(err)
+			}
+		}
+		return false
+	})
+	r.clean()
+	require.Equal(t, int32(3), uploads.Load())
+}
+
 // TestFailsForGood checks that a permanent failure ends the sampling, and that what was sent before is fetched.
 func TestFailsForGood(t *testing.T) {
 	env := testenv.New(t, rest.Limits{})

@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/tppfaas/tppfaas/internal/cli"
@@ -140,7 +141,13 @@ func sampleOpenWhisk(ctx context.Context, o options, output string, stdout, stde
 	note := sendNote{total: o.config.Requests}
 	w.target.App, w.target.Config = o.app, o.config
 	w.target.OnMessage = bar.Print
-	w.target.OnSend = func(sent int, left time.Duration) { bar.Add(0, note.set(sent, left)) }
+	var begun atomic.Bool // there is something that -resume can go on with
+	begun.Store(w.resume)
+	w.target.OnSend = func(sent int, left time.Duration) {
+		begun.Store(true)
+		bar.Expect(time.Now().Add(left))
+		bar.Add(0, note.set(sent, left))
+	}
 	target, err := openwhisk.New(w.target)
 	if err != nil {
 		return cli.Usagef("%v", err)
@@ -162,7 +169,15 @@ func sampleOpenWhisk(ctx context.Context, o options, output string, stdout, stde
 	if err != nil {
 		return err
 	}
-	stop := context.AfterFunc(ctx, func() { bar.Print("interrupted; Ctrl-C again quits at once, and -resume goes on") })
+	stop := context.AfterFunc(ctx, func() {
+		text := "interrupted; Ctrl-C again quits at once"
+		if begun.Load() {
+			text += ", and -resume goes on"
+		} else {
+			text += ", and leaves what is deployed, which sampler clean lists"
+		}
+		bar.Print(text)
+	})
 	defer stop()
 	result, sampled := target.Sample(ctx, func(complete int) { bar.Set(complete, note.get()) })
 

@@ -273,6 +273,33 @@ func TestCtrlC(t *testing.T) {
 	require.Equal(t, dataset.Sequences, after.Sequences[:n])
 }
 
+// TestCtrlCWhileDeploying checks that after Ctrl-C before anything was sent what was deployed is removed, and that nothing promises
+// -resume, for which there is no journal.
+func TestCtrlCWhileDeploying(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	var p *process
+	ready := make(chan struct{})
+	var uploads atomic.Int32
+	s.OpenWhisk.Fail(func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/actions/") && uploads.Add(1) == 2 {
+			<-ready
+			if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
+				t.Error(err)
+			}
+			p.saying("interrupted; Ctrl-C again quits at once")
+		}
+		return false
+	})
+	p = s.sampler()
+	close(ready)
+	require.Equal(t, cli.Failed, p.wait())
+	require.NotContains(t, p.stderr(), "-resume")
+	require.NoFileExists(t, s.out)
+	require.NoFileExists(t, s.out+".journal")
+	s.nothingLeft()
+}
+
 // TestSecondCtrlC checks that the second Ctrl-C quits at once, whatever hangs.
 func TestSecondCtrlC(t *testing.T) {
 	t.Parallel()
