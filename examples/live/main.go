@@ -2,17 +2,20 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/tppfaas/tppfaas/internal/cli"
 	"github.com/tppfaas/tppfaas/tpp"
 	_ "github.com/tppfaas/tppfaas/tpp/classical" // reads its models
 	"github.com/tppfaas/tppfaas/tpp/dataset"
@@ -23,7 +26,8 @@ import (
 const usage = `Usage: live MODEL [options] < INVOCATIONS
 
 Follows traces while they happen. After each invocation it prints the functions that are likely to be invoked within the
-horizon, over all traces in flight: how likely, and when at the earliest.
+horizon, over all traces in flight: how likely, and when at the earliest. What it cannot use, such as an event that comes late or a
+function that the model does not know, it names on standard error and leaves out.
 
 Examples:
   live model.safetensors -replay traces.json.gz -sequence 3           one trace of a dataset, at its own pace
@@ -32,10 +36,20 @@ Examples:
 `
 
 func main() {
-	cli.Main(func(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-		return cli.Exit(stderr, "live", follow(ctx, args, os.Stdin, stdout))
-	})
+	err := follow(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+	case errors.Is(err, errUsage):
+		fmt.Fprintln(os.Stderr, "live:", err)
+		os.Exit(2)
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "live:", err)
+		os.Exit(1)
+	}
 }
+
+// errUsage says that the program was called wrongly.
+var errUsage = errors.New("live -h shows how it is called")
 
 // invocation is one line of the input.
 type invocation struct {
@@ -52,44 +66,89 @@ type need struct {
 	Median      float64 `json:"median"`
 }
 
-func follow(ctx context.Context, args []string, stdin io.Reader, stdout io.Writer) error {
-	fs := cli.NewFlagSet("live", stdout, usage)
-	horizon := fs.Duration("horizon", 2*time.Second, "how far ahead: the `time` that it takes to warm a container")
-	least := fs.Float64("least", 0.2, "least `probability` of a function that is printed")
-	replay := fs.String("replay", "", "take the invocations from a `dataset` instead of standard input")
-	sequence := fs.Int("sequence", -1, "`index` of the only sequence to replay")
-	speed := fs.Float64("speed", 1, "how many `times` as fast as it was")
-	asJSON := fs.Bool("json", false, "print one JSON object an invocation")
-	rest, err := cli.Parse(fs, args)
+// options are the options of the command line.
+type options struct {
+	model    string
+	horizon  time.Duration
+	least    float64
+	replay   string
+	sequence int
+	speed    float64
+	json     bool
+}
+
+// parse reads the command line: the model, then the options.
+func parse(args []string, stderr io.Writer) (options, error) {
+	var o options
+	fs := flag.NewFlagSet("live", flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	fs.DurationVar(&o.horizon, "horizon", 2*time.Second, "how far ahead: the `time` that it takes to warm a container")
+	fs.Float64Var(&o.least, "least", 0.2, "least `probability` of a function that is printed")
+	fs.StringVar(&o.replay, "replay", "", "take the invocations from a `dataset` instead of standard input")
+	fs.IntVar(&o.sequence, "sequence", -1, "`index` of the only sequence to replay")
+	fs.Float64Var(&o.speed, "speed", 1, "how many `times` as fast as it was")
+	fs.BoolVar(&o.json, "json", false, "print one JSON object an invocation")
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		o.model, args = args[0], args[1:]
+	}
+	err := fs.Parse(args)
 	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprint(stderr, usage, "\nOptions:\n")
+		fs.SetOutput(stderr)
+		fs.PrintDefaults()
+		return o, err
 	case err != nil:
-		return err
-	case len(rest) != 1:
-		return cli.Usagef("one model, please, and not %d", len(rest))
-	case *horizon <= 0:
-		return cli.Usagef("-horizon is %v, it must be positive", *horizon)
-	case !(*speed > 0):
-		return cli.Usagef("-speed is %v, it must be positive", *speed)
+		return o, fmt.Errorf("%w; %w", err, errUsage)
+	case o.model == "" || fs.NArg() > 0:
+		return o, fmt.Errorf("one model, please, before the options; %w", errUsage)
+	case o.horizon <= 0:
+		return o, fmt.Errorf("-horizon is %v, it must be positive; %w", o.horizon, errUsage)
+	case !(o.speed > 0):
+		return o, fmt.Errorf("-speed is %v, it must be positive; %w", o.speed, errUsage)
 	}
-	model, err := tpp.ReadModelFile(rest[0])
+	return o, nil
+}
+
+func follow(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
+	o, err := parse(args, stderr)
 	if err != nil {
 		return err
 	}
-	f, err := newFollower(model, *horizon, *least)
+	model, err := tpp.ReadModelFile(o.model)
 	if err != nil {
 		return err
 	}
-	print := func(i invocation) error {
-		needs, err := f.observe(ctx, i)
+	f, err := newFollower(model, o.horizon, o.least)
+	if err != nil {
+		return err
+	}
+	skipped := 0
+	// An invocation that cannot be used is left out: the next one may be of another trace.
+	use := func(place string, i invocation, err error) error {
+		var needs []need
+		if err == nil {
+			needs, err = f.observe(ctx, i)
+		}
 		if err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			skipped++
+			_, err = fmt.Fprintf(stderr, "live: %s: left out: %v\n", place, err)
 			return err
 		}
-		return write(stdout, i, needs, *asJSON)
+		return write(stdout, i, needs, o.json)
 	}
-	if *replay != "" {
-		return replayFile(ctx, *replay, *sequence, *speed, print)
+	if o.replay != "" {
+		err = replayFile(ctx, o.replay, o.sequence, o.speed, use)
+	} else {
+		err = readLines(stdin, use)
 	}
-	return readLines(stdin, print)
+	if skipped > 0 {
+		fmt.Fprintf(stderr, "live: %d invocations were left out\n", skipped)
+	}
+	return err
 }
 
 // follower holds the states of the traces in progress.
@@ -97,7 +156,8 @@ type follower struct {
 	forecaster *live.Forecaster[string]
 	names      []string
 	marks      map[string]int
-	horizon    float64 // ms
+	covariates []float64 // that every invocation is taken to have, such as a warm start
+	horizon    float64   // ms
 	least      float64
 }
 
@@ -113,6 +173,9 @@ func newFollower(model tpp.Model, horizon time.Duration, least float64) (*follow
 	for i, name := range f.names {
 		f.marks[name] = i
 	}
+	if state, ok := model.NewState(0).(tpp.TypicalState); ok {
+		f.covariates = state.TypicalCovariates(nil)
+	}
 	return f, nil
 }
 
@@ -122,7 +185,7 @@ func (f *follower) observe(ctx context.Context, i invocation) ([]need, error) {
 	if !ok {
 		return nil, fmt.Errorf("the model knows no function %q; it knows %s", i.Function, strings.Join(f.names, ", "))
 	}
-	if err := f.forecaster.Observe(i.Trace, tpp.Event{Time: i.Time, Mark: mark}); err != nil {
+	if err := f.forecaster.Observe(i.Trace, tpp.Event{Time: i.Time, Mark: mark, Covariates: f.covariates}); err != nil {
 		return nil, err
 	}
 	f.forecaster.Expire(i.Time)
@@ -162,26 +225,34 @@ func write(w io.Writer, i invocation, needs []need, asJSON bool) error {
 	return err
 }
 
-// readLines calls the function for each line as soon as it is read.
-func readLines(r io.Reader, use func(invocation) error) error {
-	lines := bufio.NewScanner(r)
-	for n := 1; lines.Scan(); n++ {
-		if len(strings.TrimSpace(lines.Text())) == 0 {
-			continue
+// user takes an invocation, or the error in its place, and says whether to go on.
+type user func(place string, i invocation, err error) error
+
+// readLines passes each line on as soon as it is read.
+func readLines(r io.Reader, use user) error {
+	lines := bufio.NewReader(r)
+	for n := 1; ; n++ {
+		line, err := lines.ReadBytes('\n')
+		if err != nil && err != io.EOF {
+			return err
 		}
-		var i invocation
-		if err := json.Unmarshal(lines.Bytes(), &i); err != nil {
-			return fmt.Errorf("standard input, line %d: %w", n, err)
+		if len(bytes.TrimSpace(line)) > 0 {
+			var i invocation
+			wrong := json.Unmarshal(line, &i)
+			if err := use(fmt.Sprintf("standard input, line %d", n), i, wrong); err != nil {
+				return err
+			}
 		}
-		if err := use(i); err != nil {
-			return fmt.Errorf("standard input, line %d: %w", n, err)
+		if err == io.EOF {
+			return nil
 		}
 	}
-	return lines.Err()
 }
 
 // replayFile replays the events of a dataset in real time, one sequence after the other.
-func replayFile(ctx context.Context, file string, only int, speed float64, use func(invocation) error) error {
+func replayFile(ctx context.Context, file string, only int, speed float64, use user) error {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
+	defer stop()
 	data, err := dataset.ReadFile(file)
 	if err != nil {
 		return err
@@ -203,8 +274,12 @@ func replayFile(ctx context.Context, file string, only int, speed float64, use f
 					return ctx.Err()
 				}
 			}
-			if err := use(invocation{fmt.Sprint(index), at, data.MarkNames[s.Mark(i)]}); err != nil {
-				return fmt.Errorf("%s, sequence %d: %w", file, index, err)
+			name := ""
+			if len(data.MarkNames) > 0 {
+				name = data.MarkNames[s.Mark(i)]
+			}
+			if err := use(fmt.Sprintf("%s, sequence %d, event %d", file, index, i), invocation{fmt.Sprint(index), at, name}, nil); err != nil {
+				return err
 			}
 		}
 	}

@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"go/parser"
+	"go/token"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -42,7 +45,7 @@ func TestForeseesTheNextFunctions(t *testing.T) {
 	file := model(t)
 	var replayed bytes.Buffer
 	args := []string{file, "-replay", traces, "-sequence", "3", "-speed", "1000000", "-json", "-horizon", "1s"}
-	if err := follow(t.Context(), args, nil, &replayed); err != nil {
+	if err := follow(t.Context(), args, nil, &replayed, io.Discard); err != nil {
 		t.Fatal(err)
 	}
 	type report struct {
@@ -83,7 +86,7 @@ func TestForeseesTheNextFunctions(t *testing.T) {
 	}
 
 	var streamed bytes.Buffer
-	if err := follow(t.Context(), []string{file, "-json", "-horizon", "1s"}, strings.NewReader(lines.String()), &streamed); err != nil {
+	if err := follow(t.Context(), []string{file, "-json", "-horizon", "1s"}, strings.NewReader(lines.String()), &streamed, io.Discard); err != nil {
 		t.Fatal(err)
 	}
 	if streamed.String() != replayed.String() {
@@ -99,15 +102,12 @@ func TestBadInputIsOneClearLine(t *testing.T) {
 	}{
 		{"no model", "", "one model", nil},
 		{"no such model", "", "nowhere.safetensors", []string{"nowhere.safetensors"}},
-		{"not JSON", "hello\n", "line 1", []string{file}},
-		{"unknown function", `{"trace": "a", "time": 1, "function": "f99"}`, `no function "f99"`, []string{file}},
-		{"going back in time", `{"trace": "a", "time": 5, "function": "tree_small-dev-main"}` + "\n" +
-			`{"trace": "a", "time": 1, "function": "tree_small-dev-f11"}`, "line 2", []string{file}},
+		{"an unknown option", "", "-nonsense", []string{file, "-nonsense"}},
 		{"horizon", "", "-horizon", []string{file, "-horizon", "0s"}},
 		{"sequence", "", "none with index 100000", []string{file, "-replay", traces, "-sequence", "100000"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			err := follow(t.Context(), test.args, strings.NewReader(test.stdin), &bytes.Buffer{})
+			err := follow(t.Context(), test.args, strings.NewReader(test.stdin), &bytes.Buffer{}, &bytes.Buffer{})
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("%v, want something about %q", err, test.want)
 			}
@@ -115,10 +115,64 @@ func TestBadInputIsOneClearLine(t *testing.T) {
 	}
 }
 
+// TestBadInvocationsAreLeftOut checks that an invocation that cannot be used is named and left out, and that those behind it are
+// followed all the same.
+func TestBadInvocationsAreLeftOut(t *testing.T) {
+	good := []string{
+		`{"trace": "a", "time": 5, "function": "tree_small-dev-main"}`,
+		`{"trace": "b", "time": 6, "function": "tree_small-dev-main"}`,
+	}
+	file := model(t)
+	run := func(lines ...string) (out, said string) {
+		var stdout, stderr bytes.Buffer
+		if err := follow(t.Context(), []string{file}, strings.NewReader(strings.Join(lines, "\n")), &stdout, &stderr); err != nil {
+			t.Fatal(err)
+		}
+		return stdout.String(), stderr.String()
+	}
+	want, said := run(good...)
+	if said != "" || strings.Count(want, "\n") != 2 {
+		t.Fatalf("good invocations: %q, and %q", want, said)
+	}
+	got, said := run(good[0],
+		"hello",
+		`{"trace": "a", "time": 6, "function": "f99"}`,
+		`{"trace": "a", "time": 1, "function": "tree_small-dev-f11"}`,
+		`{"trace": "c", "time": 1`+strings.Repeat(" ", 1<<17)+`}`,
+		"", good[1])
+	if got != want {
+		t.Errorf("with bad invocations among them: got %q, want %q", got, want)
+	}
+	for _, reason := range []string{"line 2: left out", `line 3: left out: the model knows no function "f99"`, "line 4: left out", "before the last one", "line 5: left out", "4 invocations were left out"} {
+		if !strings.Contains(said, reason) {
+			t.Errorf("it does not say %q: %s", reason, said)
+		}
+	}
+}
+
+// TestImportsNothingInternal checks that the example is what a user of the library can write.
+func TestImportsNothingInternal(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range files {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, i := range file.Imports {
+			if strings.Contains(i.Path.Value, "/internal/") {
+				t.Errorf("%s imports %s", name, i.Path.Value)
+			}
+		}
+	}
+}
+
 func TestInterruptEndsAReplay(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
-	err := follow(ctx, []string{model(t), "-replay", traces, "-speed", "0.001"}, os.Stdin, &bytes.Buffer{})
+	err := follow(ctx, []string{model(t), "-replay", traces, "-speed", "0.001"}, os.Stdin, &bytes.Buffer{}, io.Discard)
 	if err == nil || ctx.Err() == nil {
 		t.Errorf("%v after the end of the context", err)
 	}
