@@ -11,8 +11,9 @@ import (
 // TrainOptions holds the options of Train. The zero value is a good choice: every zero field takes the default that its
 // comment gives. PaperTraining returns the published options.
 type TrainOptions struct {
-	// Seed seeds the initial parameters and the order of the sequences (default 0). The same seed gives the same model on machines
-	// of one architecture, whatever the number of workers.
+	// Seed seeds the initial parameters and the order of the sequences (default 0). The same seed gives the same model, whatever the
+	// number of workers, on processors for which the same kernels are chosen: AVX-512, AVX2, or portable Go on one architecture.
+	// Between those, sums differ in their last bits, and after training the models differ as much as with another seed.
 	Seed uint64
 	// Workers is the number of goroutines that compute (default: GOMAXPROCS).
 	Workers int
