@@ -174,7 +174,7 @@ func (s Settings) complete() (Settings, error) {
 	if s.Collector.Value == "" {
 		s.Collector = Setting{defaultCollector, here}
 	}
-	if u, err := whisk.ParseAddress(s.APIHost.Value); s.ActionAPIHost.Value == "" && (err != nil || !onThisMachine(u)) {
+	if u, err := whisk.ParseAddress(s.APIHost.Value); s.ActionAPIHost.Value == "" && (err != nil || !whisk.IsLoopback(u)) {
 		s.ActionAPIHost = s.APIHost
 	}
 	for _, one := range []*Setting{&s.APIHost, &s.ActionAPIHost, &s.Zipkin, &s.Collector} {
