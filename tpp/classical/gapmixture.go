@@ -35,18 +35,6 @@ func newLogGap(gap, resolution float64) logGap {
 // component is a log-normal component of a gap's distribution: weight, and mean and standard deviation of the logarithm.
 type component struct{ weight, mu, sigma float64 }
 
-// logProb returns the log weight plus the mean log density of log τ over the tick of the gap.
-func (c *component) logProb(g *logGap) float64 {
-	z := (g.mean - c.mu) / c.sigma
-	w := g.variance / (c.sigma * c.sigma)
-	return math.Log(c.weight) - math.Log(c.sigma) - 0.5*(z*z+w) - 0.5*math.Log(2*math.Pi)
-}
-
-// distribution returns the component's distribution without its weight.
-func (c *component) distribution() dist.LogNormMix {
-	return dist.LogNormMix{LogWeights: []float64{0}, Mu: []float64{c.mu}, Sigma: []float64{c.sigma}}
-}
-
 // backgroundOf returns a broad component with the mean of the logarithms of all gaps, and their variance plus one. It
 // gives every gap some probability.
 func backgroundOf(gaps []logGap) component {
@@ -128,14 +116,15 @@ type gapMixtures struct {
 	classes []gapClass
 	end     float64   // probability of the end, 0 without complete sequences
 	ends    float64   // sequences that ended
-	open    []float64 // the times for which nothing came in sequences still running
-	empty   []float64 // the same for windows without any event, which cannot have been over
+	open    []openGap // of sequences still running
+	empty   []openGap // of windows without any event, which cannot have been over
+	scratch scratch
 }
 
 // newGapMixtures returns the mixtures with shares from the counts, smoothed by one event divided equally among the
 // classes and the end.
 func newGapMixtures(classes []gapClass, ends int, knowsEnd bool, open []float64) *gapMixtures {
-	g := &gapMixtures{classes: classes, ends: float64(ends), open: open}
+	g := &gapMixtures{classes: classes, ends: float64(ends), open: newOpenGaps(open)}
 	over := -1.0
 	if knowsEnd {
 		over = g.ends
@@ -167,7 +156,13 @@ func (g *gapMixtures) setShares(added []float64, ends float64) {
 
 // fit runs the EM algorithm (Dempster, Laird & Rubin 1977) until the objective grows by less than 1e-8 per event.
 func (g *gapMixtures) fit(ctx context.Context, maxIterations int) error {
-	events := 1.0 + float64(len(g.open)+len(g.empty))
+	events := 1.0
+	for _, o := range g.open {
+		events += o.count
+	}
+	for _, o := range g.empty {
+		events += o.count
+	}
 	for i := range g.classes {
 		events += g.classes[i].numGaps()
 	}
@@ -204,21 +199,22 @@ func (g *gapMixtures) step() float64 {
 	for i := range g.classes {
 		c := &g.classes[i]
 		stats[i] = make([]expected, len(c.components))
-		objective += (c.numGaps()+1/numOutcomes)*math.Log(c.share) + c.expect(stats[i])
+		objective += (c.numGaps()+1/numOutcomes)*math.Log(c.share) + c.expect(stats[i], &g.scratch)
 	}
 	added := make([]float64, len(g.classes))
 	over := g.ends
-	for _, waited := range g.open {
-		total, end := g.expectOpen(waited, math.Log(g.end), stats, added)
-		objective += total
-		over += end
+	if len(g.open)+len(g.empty) > 0 {
+		g.termsOfTails()
 	}
-	if len(g.empty) > 0 {
-		ignored := make([]float64, len(g.classes)) // what comes first says nothing of how often a sequence ends
-		for _, waited := range g.empty {
-			total, _ := g.expectOpen(waited, math.Inf(-1), stats, ignored)
-			objective += total - math.Log1p(-g.end)
-		}
+	for _, o := range g.open {
+		total, end := g.expectOpen(o, g.end, stats, added)
+		objective += o.count * total
+		over += o.count * end
+	}
+	ignored := make([]float64, len(g.classes)) // what comes first says nothing of how often a sequence ends
+	for _, o := range g.empty {
+		total, _ := g.expectOpen(o, 0, stats, ignored)
+		objective += o.count * (total - math.Log1p(-g.end))
 	}
 	for i := range g.classes {
 		g.classes[i].maximise(stats[i])
@@ -230,63 +226,10 @@ func (g *gapMixtures) step() float64 {
 	return objective
 }
 
-// expect adds the gaps of the class to the statistics of its components.
-func (c *gapClass) expect(stats []expected) (objective float64) {
-	logs := make([]float64, len(c.components))
-	for i := range c.gaps {
-		gap := &c.gaps[i]
-		total := math.Inf(-1)
-		for k := range c.components {
-			logs[k] = c.components[k].logProb(gap)
-			total = num.LogAddExp(total, logs[k])
-		}
-		objective += gap.count * total
-		for k := range c.components {
-			p := gap.count * math.Exp(logs[k]-total)
-			d := gap.mean - c.components[k].mu
-			stats[k].add(p, d, d*d+gap.variance)
-		}
-	}
-	return objective
-}
-
 func (e *expected) add(n, mean, square float64) {
 	e.n += n
 	e.sum += n * mean
 	e.squares += n * square
-}
-
-// expectOpen adds a sequence in which no event came for the time waited. If it was not over, the next gap is longer:
-// the part of a normal distribution beyond μ + σz has the mean μ + σh and the mean squared distance σ²(1 + zh) from μ,
-// where h = φ(z)/Φ(−z). logEnd is the logarithm of the probability that it was over.
-func (g *gapMixtures) expectOpen(waited, logEnd float64, stats [][]expected, added []float64) (objective, end float64) {
-	total := logEnd
-	for i := range g.classes {
-		c := &g.classes[i]
-		for k := range c.components {
-			total = num.LogAddExp(total, c.logLonger(k, waited))
-		}
-	}
-	for i := range g.classes {
-		c := &g.classes[i]
-		for k := range c.components {
-			p := math.Exp(c.logLonger(k, waited) - total)
-			if p == 0 {
-				continue
-			}
-			comp := &c.components[k]
-			z := (math.Log(waited) - comp.mu) / comp.sigma
-			h := comp.sigma * waited * comp.distribution().Hazard(waited)
-			stats[i][k].add(p, comp.sigma*h, comp.sigma*comp.sigma*(1+z*h))
-			added[i] += p
-		}
-	}
-	return total, math.Exp(logEnd - total)
-}
-
-// logLonger returns the log probability that an event of the class comes next, from component k, after a gap above t.
-func (c *gapClass) logLonger(k int, t float64) float64 {
-	return math.Log(c.share) + math.Log(c.components[k].weight) + c.components[k].distribution().LogSurvival(t)
 }
 
 // maximise sets all components but the background to the maximum of the expected likelihood.

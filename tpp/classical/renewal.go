@@ -54,7 +54,7 @@ func FitRenewal(ctx context.Context, d *tpp.Dataset, opts FitOptions) (*Renewal,
 	}
 	class := newGapClass(gaps, opts.Components, backgroundOf(gaps))
 	g := newGapMixtures([]gapClass{class}, r.numEnds(), r.complete, open)
-	g.empty = empty
+	g.empty = newOpenGaps(empty)
 	if err := g.fit(ctx, opts.MaxIterations); err != nil {
 		return nil, fmt.Errorf("renewal process: fit stopped: %w", err)
 	}
