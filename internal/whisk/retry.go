@@ -16,6 +16,8 @@ type Retry struct {
 	Patience time.Duration
 	// AtMostOnce repeats only what the server cannot have carried out, for requests that must not be done twice.
 	AtMostOnce bool
+	// Passes says of which errors a repeated request may be free; nil stands for [Error.Temporary].
+	Passes func(*Error) bool
 	// OnPause is called before each pause; it may be nil.
 	OnPause func(err error, pause time.Duration)
 }
@@ -40,14 +42,18 @@ func (r Retry) Pause(failures int, e *Error) time.Duration {
 	return d
 }
 
-// Do calls request until it succeeds, fails in a way that does not pass (see [Error.Temporary]), or patience or the context ends. It
+// Do calls request until it succeeds, fails in a way that does not pass, or patience or the context ends. It
 // returns the last error of request.
 func (r Retry) Do(ctx context.Context, request func() error) error {
+	passes := r.Passes
+	if passes == nil {
+		passes = (*Error).Temporary
+	}
 	begin := time.Now()
 	for failures := 0; ; failures++ {
 		err := request()
 		var e *Error
-		if err == nil || ctx.Err() != nil || !errors.As(err, &e) || !e.Temporary() || r.AtMostOnce && e.MaybeProcessed {
+		if err == nil || ctx.Err() != nil || !errors.As(err, &e) || !passes(e) || r.AtMostOnce && e.MaybeProcessed {
 			return err
 		}
 		pause := r.Pause(failures, e)

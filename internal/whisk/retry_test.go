@@ -44,7 +44,8 @@ func TestPause(t *testing.T) {
 // TestRetry checks when Do repeats, in virtual time.
 func TestRetry(t *testing.T) {
 	overloaded, lost, wrong := &Error{Kind: Overloaded}, &Error{Kind: Unreachable, MaybeProcessed: true}, &Error{Kind: Unauthorized}
-	other := errors.New("another error")
+	other, conflict := errors.New("another error"), &Error{Kind: Conflict}
+	conflicts := func(e *Error) bool { return e.Kind == Conflict }
 	for _, test := range []struct {
 		name   string
 		retry  Retry
@@ -56,6 +57,9 @@ func TestRetry(t *testing.T) {
 		{"success", Retry{}, nil, nil, 1, 0},
 		{"passes", Retry{}, []error{overloaded, lost}, nil, 3, 750 * time.Millisecond},
 		{"fails for good", Retry{}, []error{overloaded, wrong}, wrong, 2, 250 * time.Millisecond},
+		{"conflict", Retry{}, []error{conflict}, conflict, 1, 0},
+		{"conflict that passes", Retry{Passes: conflicts}, []error{conflict, conflict}, nil, 3, 750 * time.Millisecond},
+		{"another than what passes", Retry{Passes: conflicts}, []error{conflict, lost}, lost, 2, 250 * time.Millisecond},
 		{"another error", Retry{}, []error{other}, other, 1, 0},
 		{"at most once", Retry{AtMostOnce: true}, []error{overloaded, lost}, lost, 2, 250 * time.Millisecond},
 		{"wrapped", Retry{}, []error{fmt.Errorf("deploying: %w", overloaded)}, nil, 2, 250 * time.Millisecond},

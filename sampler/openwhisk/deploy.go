@@ -141,25 +141,8 @@ func (t *Target) Remove(ctx context.Context) error {
 // remove removes a package and all that is in it. That something is gone already is no error. An upload that was broken off may still
 // arrive after the package's actions were listed, and then the package is not empty: it is listed again.
 func (t *Target) remove(ctx context.Context, pack string) error {
-	begin := time.Now()
-	for failures := 0; ; failures++ {
-		err := t.removeOnce(ctx, pack)
-		var e *whisk.Error
-		if !errors.As(err, &e) || e.Kind != whisk.Conflict {
-			return err
-		}
-		pause := whisk.Retry{}.Pause(failures, e)
-		if time.Since(begin)+pause > t.options.Patience {
-			return err
-		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return err
-		}
-	}
+	notEmpty := func(e *whisk.Error) bool { return e.Kind == whisk.Conflict }
+	return whisk.Retry{Patience: t.options.Patience, Passes: notEmpty}.Do(ctx, func() error { return t.removeOnce(ctx, pack) })
 }
 
 func (t *Target) removeOnce(ctx context.Context, pack string) error {
