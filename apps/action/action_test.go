@@ -364,7 +364,7 @@ func TestCollectorThatIsNotThere(t *testing.T) {
 	require.NoError(t, err)
 	require.NotContains(t, string(r.Run(t.Context(), Request{Value: value, ActivationID: "x"})), "error")
 	require.Contains(t, <-log, "slept")
-	require.Contains(t, <-log, "1 spans have not been exported to the collector at http://127.0.0.1:1: ")
+	require.Contains(t, <-log, "1 spans have not been exported: the collector at http://127.0.0.1:1 cannot be reached: ")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
 	require.Error(t, r.Close(ctx))

@@ -2,14 +2,11 @@ package action
 
 import (
 	"context"
-	"errors"
 	"net/url"
-	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
-	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
@@ -75,20 +72,13 @@ func (t *tracer) ready(collector, service string) bool {
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return false
 	}
-	exporter, err := otlptracehttp.New(context.Background(),
-		otlptracehttp.WithEndpointURL(strings.TrimSuffix(collector, "/")+"/v1/traces"),
-		otlptracehttp.WithTimeout(exportTimeout),
-		otlptracehttp.WithRetry(otlptracehttp.RetryConfig{Enabled: true, InitialInterval: 100 * time.Millisecond, MaxInterval: 2 * time.Second, MaxElapsedTime: exportTimeout}))
-	if err != nil {
-		return false
-	}
 	_ = t.close(context.Background()) // only tests change the collector of an action
 	var end context.Context
 	end, t.end = context.WithCancel(context.Background())
 	t.collector, t.service = collector, service
 	t.provider = sdk.NewTracerProvider(
 		sdk.WithResource(resource.NewSchemaless(attribute.String("service.name", service))),
-		sdk.WithBatcher(persistent{exporter, end, collector, t.logf}, sdk.WithBatchTimeout(never), sdk.WithExportTimeout(exportTimeout), sdk.WithMaxQueueSize(exportRoom)))
+		sdk.WithBatcher(until{newExporter(u, t.logf), end}, sdk.WithBatchTimeout(never), sdk.WithExportTimeout(exportTimeout), sdk.WithMaxQueueSize(exportRoom)))
 	t.ended = make(chan struct{}, 1)
 	go export(end, t.provider, t.ended)
 	return true
@@ -109,30 +99,17 @@ func export(ctx context.Context, provider *sdk.TracerProvider, ended <-chan stru
 	}
 }
 
-// persistent repeats exports for which the collector could not be reached: it may be about to restart. The exporter itself repeats only
-// those that the collector has answered.
-type persistent struct {
+// until ends exports when a context ends: the batcher gives them contexts of its own.
+type until struct {
 	sdk.SpanExporter
-	end context.Context // done when nothing is to be exported any more
-
-	collector string
-	logf      func(format string, args ...any)
+	end context.Context
 }
 
-func (p persistent) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) error {
+func (u until) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(p.end, cancel)()
-	for failures := 0; ; failures++ {
-		err := p.SpanExporter.ExportSpans(ctx, spans)
-		var unreached *url.Error
-		if err != nil && failures == 0 {
-			p.logf("%d spans have not been exported to the collector at %s: %v", len(spans), p.collector, err)
-		}
-		if err == nil || !errors.As(err, &unreached) || wait(ctx, retry.Pause(failures, nil)) != nil {
-			return err
-		}
-	}
+	defer context.AfterFunc(u.end, cancel)()
+	return u.SpanExporter.ExportSpans(ctx, spans)
 }
 
 // carrier returns the trace context for the successors.

@@ -44,6 +44,8 @@ type Request struct {
 	Key string
 	// Body is sent as JSON, unless it is nil.
 	Body any
+	// Protobuf is sent in place of Body, unless it is nil: a message of protocol buffers.
+	Protobuf []byte
 	// Timeout takes the place of the server's unless it is 0.
 	Timeout time.Duration
 	// Check is called when the answer has been decoded, and reports what makes it nonsense all the same; it may be nil.
@@ -116,7 +118,11 @@ func (s *Server) request(ctx context.Context, r Request) (*http.Request, error) 
 	u := s.Base.JoinPath(r.Path)
 	u.RawQuery = r.Query.Encode()
 	var body io.Reader
-	if r.Body != nil {
+	contentType := "application/json"
+	switch {
+	case r.Protobuf != nil:
+		body, contentType = bytes.NewReader(r.Protobuf), "application/x-protobuf"
+	case r.Body != nil:
 		text, err := json.Marshal(r.Body)
 		if err != nil {
 			return nil, err
@@ -128,7 +134,7 @@ func (s *Server) request(ctx context.Context, r Request) (*http.Request, error) 
 		return nil, err
 	}
 	if body != nil {
-		request.Header.Set("Content-Type", "application/json")
+		request.Header.Set("Content-Type", contentType)
 	}
 	if s.UserAgent != "" {
 		request.Header.Set("User-Agent", s.UserAgent)

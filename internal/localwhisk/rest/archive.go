@@ -3,14 +3,14 @@ package rest
 import (
 	"bytes"
 	"cmp"
+	"compress/flate"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
 	"slices"
 	"sync"
 	"time"
-
-	"github.com/klauspost/compress/s2"
 
 	"github.com/tppfaas/tppfaas/internal/localwhisk/container"
 )
@@ -29,6 +29,8 @@ type activationStore struct {
 	bytes       int       // of the blocks
 	recent      []*record // the newer records, after those in blocks
 	recentBytes int
+
+	compressor *flate.Writer // of blocks; nil before the first
 
 	// The block that was decompressed last, and the number of its first record.
 	decoded      []byte
@@ -111,11 +113,22 @@ func (a *activationStore) seal(n int) {
 			text.WriteByte('\n') // cannot happen: only invalid JSON is an error, and all of it was checked
 		}
 	}
-	b := block{s2.EncodeBetter(nil, text.Bytes()), n}
-	b.compressed = slices.Clip(bytes.Clone(b.compressed)) // EncodeBetter allocates for the worst case
-	a.blocks = append(a.blocks, b)
-	a.bytes += len(b.compressed)
+	compressed := a.compress(text.Bytes())
+	a.blocks = append(a.blocks, block{compressed, n})
+	a.bytes += len(compressed)
 	a.recent = append(make([]*record, 0, 2*blockRecords), a.recent[n:]...)
+}
+
+// compress returns a compressed copy of text.
+func (a *activationStore) compress(text []byte) []byte {
+	var to bytes.Buffer
+	if a.compressor == nil {
+		a.compressor, _ = flate.NewWriter(nil, flate.BestSpeed) // the only error is an unknown level
+	}
+	a.compressor.Reset(&to)
+	a.compressor.Write(text) // a buffer takes everything
+	a.compressor.Close()
+	return bytes.Clone(to.Bytes()) // without the room that the buffer has left
 }
 
 // removeOldest removes the oldest block.
@@ -169,7 +182,7 @@ func (a *activationStore) read(n uint64) *record {
 			continue
 		}
 		if a.decoded == nil || a.decodedStart != start {
-			text, err := s2.Decode(nil, b.compressed)
+			text, err := io.ReadAll(flate.NewReader(bytes.NewReader(b.compressed)))
 			if err != nil {
 				return nil
 			}
