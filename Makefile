@@ -13,7 +13,7 @@ help: ## these targets
 build-action = CGO_ENABLED=0 GOOS=linux GOARCH=$(1) $(GO) build -trimpath -ldflags "-s -w" -o "$(2)/action-linux-$(1)" ./apps/action/cmd/action
 ARCHS := $(sort amd64 $(shell $(GO) env GOARCH))
 build: ## the binaries, into bin/, with the action beside the sampler that deploys it
-	CGO_ENABLED=0 $(GO) build -o $(BIN)/ ./sampler/cmd/sampler ./tpp/cmd/tpp
+	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/ ./sampler/cmd/sampler ./tpp/cmd/tpp
 	@$(foreach arch,$(ARCHS),$(call build-action,$(arch),$(BIN)) &&) true
 
 action: ## the function that compositions deploy, zipped for the serverless.yaml files of apps/

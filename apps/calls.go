@@ -6,8 +6,7 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"gonum.org/v1/gonum/stat/distuv"
-
+	"github.com/tppfaas/tppfaas/internal/num"
 	"github.com/tppfaas/tppfaas/internal/seed"
 )
 
@@ -64,9 +63,8 @@ type Drawer struct {
 	// a call stand side by side, so what it invokes is a part of them.
 	tree    []Call
 	numbers []int
-	gammas  []distuv.Gamma // by function
 
-	anomalyRand, lengthRand, missingRand *rand.Rand
+	durationRand, anomalyRand, lengthRand, missingRand *rand.Rand
 
 	functions []int // besides main
 	shuffled  []int // copy of functions to draw from
@@ -79,14 +77,12 @@ func NewDrawer(app *Application, v Variation, number uint64) (*Drawer, error) {
 	}
 	d := &Drawer{
 		app: app, variation: v,
-		anomalyRand: rand.New(seed.Stream(number, "anomalies")),
-		lengthRand:  rand.New(seed.Stream(number, "lengths of anomalies")),
-		missingRand: rand.New(seed.Stream(number, "missing functions")),
-		gammas:      make([]distuv.Gamma, len(app.Functions)),
+		durationRand: rand.New(seed.Stream(number, "durations")),
+		anomalyRand:  rand.New(seed.Stream(number, "anomalies")),
+		lengthRand:   rand.New(seed.Stream(number, "lengths of anomalies")),
+		missingRand:  rand.New(seed.Stream(number, "missing functions")),
 	}
-	durations := seed.Stream(number, "durations")
 	for i, f := range app.Functions {
-		d.gammas[i] = distuv.Gamma{Alpha: f.Gamma.Shape, Beta: f.Gamma.Rate, Src: durations}
 		if f.Name != Main {
 			d.functions = append(d.functions, i)
 		}
@@ -123,7 +119,8 @@ func (d *Drawer) Next() (calls []Call, anomalies, missing []int) {
 	if d.variation.RandomDurations {
 		for i := range calls[1:] {
 			c := &calls[i+1]
-			c.Sleep = toDuration(d.gammas[c.Function].Rand())
+			gamma := d.app.Functions[c.Function].Gamma
+			c.Sleep = toDuration(num.DrawGamma(gamma.Shape, gamma.Rate, d.durationRand))
 		}
 	}
 	d.shuffled = append(d.shuffled[:0], d.functions...)

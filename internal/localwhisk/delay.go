@@ -5,8 +5,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"time"
-
-	"gonum.org/v1/gonum/stat/distuv"
 )
 
 // Delay is the distribution of a duration: a shifted log-normal distribution and, for a share of the draws, the tail, another one. The load is the
@@ -143,5 +141,5 @@ func logNormalCDF(x, median, sigma float64) float64 {
 	case x <= 0:
 		return 0
 	}
-	return distuv.LogNormal{Mu: math.Log(median), Sigma: sigma}.CDF(x)
+	return 0.5 * math.Erfc((math.Log(median)-math.Log(x))/(math.Sqrt2*sigma))
 }
