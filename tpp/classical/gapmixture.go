@@ -154,8 +154,89 @@ func (g *gapMixtures) setShares(added []float64, ends float64) {
 	}
 }
 
-// fit runs the EM algorithm (Dempster, Laird & Rubin 1977) until the objective grows by less than 1e-8 per event.
+// fit runs the EM algorithm (Dempster, Laird & Rubin 1977). Where there are very many different gaps it runs on merged ones first, and then
+// for some iterations on all: near the optimum few are needed.
 func (g *gapMixtures) fit(ctx context.Context, maxIterations int) error {
+	different := len(g.open) + len(g.empty)
+	for i := range g.classes {
+		different += len(g.classes[i].gaps)
+	}
+	if different < fewGaps {
+		return g.iterate(ctx, maxIterations)
+	}
+	open, empty, gaps := g.open, g.empty, make([][]logGap, len(g.classes))
+	g.open, g.empty = mergeOpenGaps(open, mergedOpenGaps), mergeOpenGaps(empty, mergedOpenGaps)
+	for i := range g.classes {
+		c := &g.classes[i]
+		gaps[i] = c.gaps
+		c.gaps = mergeGaps(c.gaps, mergedPerComponent*len(c.components))
+	}
+	err := g.iterate(ctx, maxIterations)
+	g.open, g.empty = open, empty
+	for i := range g.classes {
+		g.classes[i].gaps = gaps[i]
+	}
+	if err != nil {
+		return err
+	}
+	return g.iterate(ctx, min(maxIterations, unmergedIterations))
+}
+
+const (
+	fewGaps            = 2000
+	mergedPerComponent = 32 // merged gaps for each component
+	mergedOpenGaps     = 64 // merged gaps of sequences that were still running
+	unmergedIterations = 10
+)
+
+// mergeGaps merges neighbours among sorted gaps, so that about n remain. A gap has a variance of its logarithm anyway, so a merged one is
+// exact but for the probabilities of the components, which are the same for all of it.
+func mergeGaps(gaps []logGap, n int) []logGap {
+	total := 0.0
+	for _, g := range gaps {
+		total += g.count
+	}
+	most := math.Ceil(total / float64(n))
+	var merged []logGap
+	for _, g := range gaps {
+		last := len(merged) - 1
+		if last < 0 || merged[last].count+g.count > most {
+			merged = append(merged, g)
+			continue
+		}
+		m := &merged[last]
+		count := m.count + g.count
+		d := g.mean - m.mean
+		m.variance = (m.count*m.variance+g.count*g.variance)/count + d*d*m.count*g.count/(count*count)
+		m.mean += d * g.count / count
+		m.count = count
+	}
+	return merged
+}
+
+// mergeOpenGaps merges neighbours among sorted times, so that about n remain.
+func mergeOpenGaps(open []openGap, n int) []openGap {
+	total := 0.0
+	for _, o := range open {
+		total += o.count
+	}
+	most := math.Ceil(total / float64(n))
+	var merged []openGap
+	for _, o := range open {
+		last := len(merged) - 1
+		if last < 0 || merged[last].count+o.count > most {
+			merged = append(merged, o)
+			continue
+		}
+		m := &merged[last]
+		m.count += o.count
+		m.log += (o.log - m.log) * o.count / m.count
+	}
+	return merged
+}
+
+// iterate runs EM iterations until the objective grows by less than 1e-8 per event.
+func (g *gapMixtures) iterate(ctx context.Context, maxIterations int) error {
 	events := 1.0
 	for _, o := range g.open {
 		events += o.count

@@ -29,7 +29,7 @@ Examples:
   tpp train monday.json -o model.safetensors -validation tuesday.json -test wednesday.json
   tpp train traces.json.gz -o model.safetensors -kind truncnorm -coldstart
   tpp train traces.json.gz -o model.safetensors -paper -json           the published model and training
-  tpp train traces.json.gz -o model.safetensors -kind markov           a classical model, in a second
+  tpp train traces.json.gz -o model.safetensors -kind markov           a classical model, in seconds
   tpp train traces.json.gz -repeat 10                                  means and deviations over ten splits
   tpp train log.csv -o model.safetensors -unit s -sequence user -mark action    "tpp convert -h" says more about CSV files
   tpp train huge.json.gz -o model.safetensors -checkpoint huge.ckpt    may be interrupted and called again
