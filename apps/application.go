@@ -35,8 +35,17 @@ type Function struct {
 	Duration time.Duration
 	// Gamma is the distribution of the sleep when it is drawn at random; the zero value for Main.
 	Gamma Gamma
-	// Invokes names the successors in the order in which they are called. One that is named twice runs twice.
-	Invokes []string
+	// Invokes has the successors in the order in which they are called. One that is named twice runs twice.
+	Invokes []Invoke
+}
+
+// Successors returns the functions that f may invoke, in the order of Invokes.
+func (f Function) Successors() []string {
+	var functions []string
+	for _, v := range f.Invokes {
+		functions = append(functions, v.Functions()...)
+	}
+	return functions
 }
 
 // Gamma is the gamma distribution with density rate^shape x^(shape−1) exp(−rate x) / Γ(shape) over milliseconds x.
@@ -69,8 +78,8 @@ func (a *Application) Validate() error {
 	return nil
 }
 
-// Invocations returns how many invocations one request makes: the number of paths that start at Main. The application
-// must be valid.
+// Invocations returns how many invocations one request makes, at most where there are choices and loops: the number of paths that start
+// at Main. The application must be valid.
 func (a *Application) Invocations() int {
 	n, _ := a.countInvocations()
 	return n
@@ -90,6 +99,9 @@ const (
 	fieldShape    = "shape"
 	fieldRate     = "rate"
 	fieldInvokes  = "invokes"
+	fieldChoice   = "choice"
+	fieldLoop     = "loop"
+	fieldMax      = "max"
 )
 
 // problem is what is wrong with an application, and where.
@@ -128,9 +140,18 @@ func (a *Application) check() *problem {
 		return &problem{place{}, fmt.Sprintf("no function %s, where every request enters", Main)}
 	}
 	for _, f := range a.Functions {
-		for i, s := range f.Invokes {
-			if !known[s] {
-				return &problem{place{f.Name, fieldInvokes, i}, fmt.Sprintf("%s invokes %q, which is no function of this application", f.Name, s)}
+		for i, v := range f.Invokes {
+			at := place{f.Name, fieldInvokes, i}
+			if reason := v.check(); reason != "" {
+				return &problem{at, f.Name + ": " + reason}
+			}
+			if v.Choice != nil && known[none] {
+				return &problem{at, f.Name + ": none in a choice is no function, and this application has a function none"}
+			}
+			for _, s := range v.Functions() {
+				if !known[s] {
+					return &problem{at, fmt.Sprintf("%s invokes %q, which is no function of this application", f.Name, s)}
+				}
 			}
 		}
 	}
@@ -194,14 +215,16 @@ func (a *Application) findCycle() *problem {
 		f := a.Functions[i]
 		state[i] = onPath
 		path = append(path, f.Name)
-		for k, s := range f.Invokes {
-			switch j := index[s]; state[j] {
-			case onPath:
-				cycle := append(slices.Clone(path[slices.Index(path, s):]), s)
-				return &problem{place{f.Name, fieldInvokes, k}, "cycle: " + strings.Join(cycle, " → ")}
-			case unseen:
-				if p := visit(j); p != nil {
-					return p
+		for k, v := range f.Invokes {
+			for _, s := range v.Functions() {
+				switch j := index[s]; state[j] {
+				case onPath:
+					cycle := append(slices.Clone(path[slices.Index(path, s):]), s)
+					return &problem{place{f.Name, fieldInvokes, k}, "cycle: " + strings.Join(cycle, " → ")}
+				case unseen:
+					if p := visit(j); p != nil {
+						return p
+					}
 				}
 			}
 		}
@@ -228,7 +251,7 @@ func (a *Application) findUnreachable() *problem {
 	for len(stack) > 0 {
 		f := a.Functions[stack[len(stack)-1]]
 		stack = stack[:len(stack)-1]
-		for _, s := range f.Invokes {
+		for _, s := range f.Successors() {
 			if j := index[s]; !reached[j] {
 				reached[j] = true
 				stack = append(stack, j)
@@ -243,8 +266,8 @@ func (a *Application) findUnreachable() *problem {
 	return nil
 }
 
-// countInvocations returns the number of paths from Main, or MaxInvocations and false if there are more. It remembers the count below
-// each function, so that the time is linear in the size of the graph.
+// countInvocations returns the largest number of invocations of a request, or MaxInvocations and false if there may be more. It remembers
+// the count below each function, so that the time is linear in the size of the graph.
 func (a *Application) countInvocations() (n int, ok bool) {
 	index := a.indices()
 	below := make([]int, len(a.Functions))
@@ -252,8 +275,13 @@ func (a *Application) countInvocations() (n int, ok bool) {
 	count = func(i int) int {
 		if below[i] == 0 {
 			total := 1
-			for _, s := range a.Functions[i].Invokes {
-				total = min(total+count(index[s]), MaxInvocations+1)
+			for _, v := range a.Functions[i].Invokes {
+				most := max(v.Loop.Max-1, 0)
+				longest := 0
+				for _, s := range v.Functions() {
+					longest = max(longest, count(index[s]))
+				}
+				total = min(total+most+longest, MaxInvocations+1)
 			}
 			below[i] = total
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/tppfaas/tppfaas/internal/num"
@@ -54,17 +55,19 @@ func (v Variation) Validate(app *Application) error {
 	return nil
 }
 
-// Drawer draws the calls of one request after the other. Durations, anomalies and missing functions come from separate random streams:
-// each stays the same whatever else is varied, except that missing functions are drawn from those without an anomaly.
+// Drawer draws the calls of one request after the other. Branches, durations, anomalies and missing functions come from separate random
+// streams: each stays the same whatever else is varied, except that missing functions are drawn from those without an anomaly, and that
+// durations are drawn for the calls that are made.
 type Drawer struct {
 	app       *Application
 	variation Variation
-	// tree has the calls of a request in which nothing is missing, level by level. numbers are 0, 1, 2, …: the children of
-	// a call stand side by side, so what it invokes is a part of them.
-	tree    []Call
+	// tree has the calls of a request in which nothing is missing, level by level; nil if they differ from request to request.
+	tree []Call
+	// numbers are 0, 1, 2, …: the children of a call stand side by side, so what it invokes is a part of them.
 	numbers []int
+	index   map[string]int // of each function
 
-	durationRand, anomalyRand, lengthRand, missingRand *rand.Rand
+	branchRand, durationRand, anomalyRand, lengthRand, missingRand *rand.Rand
 
 	functions []int // besides main
 	shuffled  []int // copy of functions to draw from
@@ -76,46 +79,81 @@ func NewDrawer(app *Application, v Variation, number uint64) (*Drawer, error) {
 		return nil, err
 	}
 	d := &Drawer{
-		app: app, variation: v,
+		app: app, variation: v, index: app.indices(),
+		branchRand:   rand.New(seed.Stream(number, "branches")),
 		durationRand: rand.New(seed.Stream(number, "durations")),
 		anomalyRand:  rand.New(seed.Stream(number, "anomalies")),
 		lengthRand:   rand.New(seed.Stream(number, "lengths of anomalies")),
 		missingRand:  rand.New(seed.Stream(number, "missing functions")),
 	}
+	branches := false
 	for i, f := range app.Functions {
 		if f.Name != Main {
 			d.functions = append(d.functions, i)
 		}
+		branches = branches || slices.ContainsFunc(f.Invokes, Invoke.branches)
 	}
 	d.numbers = make([]int, app.Invocations())
 	for i := range d.numbers {
 		d.numbers[i] = i
 	}
-	d.buildTree()
+	if !branches {
+		d.tree = d.grow()
+	}
 	return d, nil
 }
 
-// buildTree builds the tree of calls in which nothing is missing.
-func (d *Drawer) buildTree() {
-	d.tree = []Call{{Function: d.app.Index(Main)}}
-	for i := 0; i < len(d.tree); i++ {
-		f := d.app.Functions[d.tree[i].Function]
-		first := len(d.tree)
-		for _, s := range f.Invokes {
-			j := d.app.Index(s)
-			d.tree = append(d.tree, Call{Function: j, Sleep: d.app.Functions[j].Duration})
+// grow returns the calls of a request in which nothing is missing.
+func (d *Drawer) grow() []Call {
+	calls := []Call{{Function: d.index[Main]}}
+	again := []int{0} // how often the function of each call is repeated
+	for i := 0; i < len(calls); i++ {
+		first := len(calls)
+		add := func(function, repetitions int) {
+			calls = append(calls, Call{Function: function, Sleep: d.app.Functions[function].Duration})
+			again = append(again, repetitions)
 		}
-		d.tree[i].Invokes = d.numbers[first:len(d.tree)]
+		if again[i] > 0 {
+			add(calls[i].Function, again[i]-1)
+		} else {
+			for _, v := range d.app.Functions[calls[i].Function].Invokes {
+				if name, repetitions := d.branch(v); name != "" {
+					add(d.index[name], repetitions)
+				}
+			}
+		}
+		calls[i].Invokes = d.numbers[first:len(calls)]
 	}
+	return calls
+}
+
+// branch draws which function an entry invokes, "" for none, and how often it is repeated.
+func (d *Drawer) branch(v Invoke) (function string, repetitions int) {
+	if v.Choice != nil {
+		u := d.branchRand.Float64()
+		for _, o := range v.Choice[:len(v.Choice)-1] {
+			if u -= o.Probability; u < 0 {
+				return o.Function, 0
+			}
+		}
+		return v.Choice[len(v.Choice)-1].Function, 0
+	}
+	for repetitions < v.Loop.Max-1 && d.branchRand.Float64() < v.Loop.Again {
+		repetitions++
+	}
+	return v.Function, repetitions
 }
 
 // Next returns the calls of the next request, main first and callers before those they call, and the functions that were
 // hit by an anomaly and are missing. The calls of several requests may share memory: do not change them.
 func (d *Drawer) Next() (calls []Call, anomalies, missing []int) {
-	if d.variation == (Variation{}) {
+	if d.tree == nil {
+		calls = d.grow()
+	} else if d.variation == (Variation{}) {
 		return d.tree, nil, nil
+	} else {
+		calls = slices.Clone(d.tree)
 	}
-	calls = append([]Call(nil), d.tree...)
 	if d.variation.RandomDurations {
 		for i := range calls[1:] {
 			c := &calls[i+1]

@@ -19,11 +19,11 @@ func TestMissingFunctionsInARow(t *testing.T) {
 	sleep := Function{Duration: time.Second, Gamma: Gamma{Shape: 1, Rate: 1}}
 	f := func(name string, invokes ...string) Function {
 		f := sleep
-		f.Name, f.Invokes = name, invokes
+		f.Name, f.Invokes = name, Always(invokes...)
 		return f
 	}
 	app := &Application{Name: "x", Functions: []Function{
-		{Name: Main, Invokes: []string{"a", "e"}}, f("a", "b", "d"), f("b", "c", "d"), f("c"), f("d"), f("e", "d"),
+		{Name: Main, Invokes: Always("a", "e")}, f("a", "b", "d"), f("b", "c", "d"), f("c"), f("d"), f("e", "d"),
 	}}
 	d, err := NewDrawer(app, Variation{}, 1)
 	if err != nil {

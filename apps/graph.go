@@ -195,20 +195,74 @@ func (r *graphReader) gamma(function string, n *yaml.Node) (Gamma, error) {
 	return g, nil
 }
 
-func (r *graphReader) invokes(function string, n *yaml.Node) ([]string, error) {
+func (r *graphReader) invokes(function string, n *yaml.Node) ([]Invoke, error) {
 	n = resolve(n)
 	if n.Kind != yaml.SequenceNode {
 		return nil, r.fail(n, "%s: invokes must be a list of functions, like [f1, f2], not %s", function, describe(n))
 	}
-	var names []string
+	var invokes []Invoke
 	for i, item := range n.Content {
 		r.lines[place{function, fieldInvokes, i}] = item.Line
-		if item = resolve(item); item.Kind != yaml.ScalarNode {
-			return nil, r.fail(item, "%s: invokes must list names of functions, not %s", function, describe(item))
+		var v Invoke
+		var err error
+		switch item = resolve(item); item.Kind {
+		case yaml.ScalarNode:
+			v.Function = item.Value
+		case yaml.MappingNode:
+			v, err = r.branch(function, item)
+		default:
+			err = r.fail(item, "%s: invokes must list functions, choices and loops, not %s", function, describe(item))
 		}
-		names = append(names, item.Value)
+		if err != nil {
+			return nil, err
+		}
+		invokes = append(invokes, v)
 	}
-	return names, nil
+	return invokes, nil
+}
+
+// branch reads {choice: {f2: 0.7, f3: 0.3}} or {loop: {f5: 0.4, max: 3}}.
+func (r *graphReader) branch(function string, n *yaml.Node) (v Invoke, err error) {
+	if len(n.Content) != 2 || n.Content[0].Value != fieldChoice && n.Content[0].Value != fieldLoop {
+		return v, r.fail(n, "%s: invokes: a mapping must be like {choice: {f1: 0.7, f2: 0.3}} or {loop: {f1: 0.4, max: 3}}", function)
+	}
+	kind := n.Content[0].Value
+	list := resolve(n.Content[1])
+	if list.Kind != yaml.MappingNode {
+		return v, r.fail(n, "%s: invokes: %s must be a mapping from functions to probabilities, not %s", function, kind, describe(list))
+	}
+	if len(list.Content) == 0 {
+		return v, r.fail(n, "%s: invokes: %s is empty", function, kind)
+	}
+	for i := 0; i+1 < len(list.Content); i += 2 {
+		key := list.Content[i]
+		if key.Kind != yaml.ScalarNode {
+			return v, r.fail(key, "%s: invokes: the name of a function cannot be %s", function, describe(key))
+		}
+		x, err := r.number(list.Content[i+1], fmt.Sprintf("%s: invokes: %s: %s", function, kind, key.Value))
+		switch {
+		case err != nil:
+			return v, err
+		case kind == fieldChoice:
+			v.Choice = append(v.Choice, newOption(key.Value, x))
+		case key.Value == fieldMax && v.Loop.Max != 0:
+			return v, r.fail(key, "%s: invokes: loop: key max comes twice", function)
+		case key.Value == fieldMax:
+			if x != math.Trunc(x) || !(x >= 1 && x <= MaxInvocations) {
+				return v, r.fail(key, "%s: invokes: loop: max must be a whole number between 1 and %d, not %v", function, MaxInvocations, x)
+			}
+			v.Loop.Max = int(x)
+		case v.Function != "":
+			return v, r.fail(key, "%s: invokes: a loop repeats one function, not %s and %s", function, v.Function, key.Value)
+		default:
+			v.Function, v.Loop.Again = key.Value, x
+		}
+	}
+	sortOptions(v.Choice)
+	if kind == fieldLoop && (v.Function == "" || v.Loop.Max == 0) {
+		return v, r.fail(n, "%s: invokes: a loop has a function and a max, like {loop: {f1: 0.4, max: 3}}", function)
+	}
+	return v, nil
 }
 
 // mapping returns the values by key. Keys that are not allowed, and keys that come twice, are errors.

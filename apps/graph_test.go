@@ -29,8 +29,8 @@ functions:
 		t.Fatal(err)
 	}
 	want := &Application{Name: "x", Functions: []Function{
-		{Name: "z", Duration: 500 * time.Microsecond, Gamma: Gamma{1, 2}, Invokes: []string{"b", "a", "b"}},
-		{Name: "main", Invokes: []string{"z"}},
+		{Name: "z", Duration: 500 * time.Microsecond, Gamma: Gamma{1, 2}, Invokes: Always("b", "a", "b")},
+		{Name: "main", Invokes: Always("z")},
 		{Name: "b", Duration: 7 * time.Millisecond, Gamma: Gamma{3, 0.25}},
 		{Name: "a", Duration: 7 * time.Millisecond, Gamma: Gamma{3, 0.25}},
 	}}
@@ -104,7 +104,25 @@ func TestReadNamesWhatIsWrong(t *testing.T) {
 		{"mean of years", "functions:\n  main: {}\n  f1: {duration: 1, gamma: {shape: 1e300, rate: 1e-300}}", ":3: f1: the mean of gamma, shape/rate, is +Inf ms, more than a day"},
 
 		{"invokes a word", "functions:\n  main: {invokes: f1}\n  f1: " + leaf, `:2: main: invokes must be a list of functions, like [f1, f2], not the text "f1"`},
-		{"invokes a mapping", "functions:\n  main: {invokes: [{f1: 1}]}\n  f1: " + leaf, `:2: main: invokes must list names of functions, not a mapping`},
+		{"invokes a mapping", "functions:\n  main: {invokes: [{f1: 1}]}\n  f1: " + leaf, `:2: main: invokes: a mapping must be like {choice: {f1: 0.7, f2: 0.3}} or {loop: {f1: 0.4, max: 3}}`},
+		{"invokes a list of lists", "functions:\n  main: {invokes: [[f1]]}\n  f1: " + leaf, `:2: main: invokes must list functions, choices and loops, not a list`},
+		{"two branches in one", "functions:\n  main: {invokes: [{choice: {f1: 1}, loop: {f1: 1, max: 2}}]}\n  f1: " + leaf, `:2: main: invokes: a mapping must be like {choice: {f1: 0.7, f2: 0.3}} or {loop: {f1: 0.4, max: 3}}`},
+		{"choice of a list", "functions:\n  main: {invokes: [{choice: [f1]}]}\n  f1: " + leaf, `:2: main: invokes: choice must be a mapping from functions to probabilities, not a list`},
+		{"choice of nothing", "functions:\n  main: {invokes: [{choice: {}}]}\n  f1: " + leaf, `:2: main: invokes: choice is empty`},
+		{"choice below 1", "functions:\n  main:\n    invokes:\n    - choice: {f1: 0.7, none: 0.2}\n  f1: " + leaf, `:4: main: the probabilities of a choice must add up to 1, not 0.9`},
+		{"choice of zero", "functions:\n  main: {invokes: [{choice: {f1: 1, none: 0}}]}\n  f1: " + leaf, `:2: main: the probability of none in a choice must be above 0 and at most 1, not 0`},
+		{"choice twice", "functions:\n  main: {invokes: [{choice: {f1: 0.5, f1: 0.5}}]}\n  f1: " + leaf, `:2: main: the choice has f1 twice`},
+		{"choice by words", "functions:\n  main: {invokes: [{choice: {f1: often}}]}\n  f1: " + leaf, `:2: main: invokes: choice: f1 must be a number, not the text "often"`},
+		{"choice of a stranger", "functions:\n  main: {invokes: [{choice: {f1: 0.5, f2: 0.5}}]}\n  f1: " + leaf, `:2: main invokes "f2", which is no function of this application`},
+		{"choice and a function none", "functions:\n  main: {invokes: [{choice: {none: 0.5, f1: 0.5}}]}\n  f1: " + leaf + "\n  none: " + leaf, `:2: main: none in a choice is no function, and this application has a function none`},
+		{"loop without max", "functions:\n  main: {invokes: [{loop: {f1: 0.5}}]}\n  f1: " + leaf, `:2: main: invokes: a loop has a function and a max, like {loop: {f1: 0.4, max: 3}}`},
+		{"loop of nothing", "functions:\n  main: {invokes: [{loop: {max: 3}}]}\n  f1: " + leaf, `:2: main: invokes: a loop has a function and a max, like {loop: {f1: 0.4, max: 3}}`},
+		{"loop of two", "functions:\n  main: {invokes: [{loop: {f1: 0.5, f2: 0.5, max: 3}}]}\n  f1: " + leaf, `:2: main: invokes: a loop repeats one function, not f1 and f2`},
+		{"loop of half a run", "functions:\n  main: {invokes: [{loop: {f1: 0.5, max: 1.5}}]}\n  f1: " + leaf, `:2: main: invokes: loop: max must be a whole number between 1 and 10000, not 1.5`},
+		{"loop with max twice", "functions:\n  main: {invokes: [{loop: {f1: 0.5, max: 1, max: 2}}]}\n  f1: " + leaf, `:2: main: invokes: loop: key max comes twice`},
+		{"loop too likely", "functions:\n  main: {invokes: [{loop: {f1: 1.5, max: 2}}]}\n  f1: " + leaf, `:2: main: the probability of a further run of f1 must be between 0 and 1, not 1.5`},
+		{"loops too long", "functions:\n  main: {invokes: [{loop: {f1: 0.5, max: 10000}}]}\n  f1: " + leaf, `:2: one request makes more than 10000 invocations (a function that two others invoke runs twice)`},
+		{"loop of the caller", "functions:\n  main: {invokes: [f1]}\n  f1: {duration: 1, gamma: {shape: 1, rate: 1}, invokes: [{loop: {f1: 0.5, max: 2}}]}", `:3: cycle: f1 → f1`},
 		{"unknown successor", "functions:\n  main:\n    invokes:\n      - f1\n      - f2\n  f1: " + leaf, `:5: main invokes "f2", which is no function of this application`},
 		{"invokes itself", "functions:\n  main: {invokes: [f1]}\n  f1: {duration: 1, gamma: {shape: 1, rate: 1}, invokes: [f1]}", ":3: cycle: f1 → f1"},
 		{"cycle", "functions:\n  main: {invokes: [a]}\n  a: {duration: 1, gamma: {shape: 1, rate: 1}, invokes: [b]}\n  b: {duration: 1, gamma: {shape: 1, rate: 1}, invokes: [c]}\n  c: {duration: 1, gamma: {shape: 1, rate: 1}, invokes: [a]}", ":5: cycle: a → b → c → a"},
@@ -164,16 +182,16 @@ func TestValidateOfAnApplicationInCode(t *testing.T) {
 		app  Application
 		want string // "" if it is valid
 	}{
-		{"good", Application{"x", []Function{{Name: Main, Invokes: []string{"f1"}}, leaf}}, ""},
+		{"good", Application{"x", []Function{{Name: Main, Invokes: Always("f1")}, leaf}}, ""},
 		{"only main", Application{"x", []Function{{Name: Main}}}, ""},
 		{"bad name", Application{"../x", []Function{{Name: Main}}}, `application "../x": a name starts with`},
 		{"zero value", Application{}, `application "": a name starts with`},
 		{"main sleeps", Application{"x", []Function{{Name: Main, Duration: 1}}}, "application x: main only invokes: it takes no duration"},
 		{"main with gamma", Application{"x", []Function{{Name: Main, Gamma: Gamma{1, 1}}}}, "application x: main only invokes: it takes no gamma"},
-		{"no gamma", Application{"x", []Function{{Name: Main, Invokes: []string{"f1"}}, {Name: "f1"}}}, "application x: f1: gamma shape must be positive"},
+		{"no gamma", Application{"x", []Function{{Name: Main, Invokes: Always("f1")}, {Name: "f1"}}}, "application x: f1: gamma shape must be positive"},
 		{"negative", Application{"x", []Function{{Name: Main}, {Name: "f1", Duration: -1, Gamma: Gamma{1, 1}}}}, "application x: f1: duration must be between"},
 		{"not a number", Application{"x", []Function{{Name: Main}, {Name: "f1", Gamma: Gamma{1, math.NaN()}}}}, "application x: f1: gamma rate must be positive"},
-		{"twice", Application{"x", []Function{{Name: Main, Invokes: []string{"f1"}}, leaf, leaf}}, "application x: function f1 is defined twice"},
+		{"twice", Application{"x", []Function{{Name: Main, Invokes: Always("f1")}, leaf, leaf}}, "application x: function f1 is defined twice"},
 		{"unreachable", Application{"x", []Function{{Name: Main}, leaf}}, "application x: f1 is never invoked"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -194,7 +212,11 @@ func write(app *Application) string {
 	var b strings.Builder
 	b.WriteString("functions:\n")
 	for _, f := range app.Functions {
-		fmt.Fprintf(&b, "  %s: {invokes: [%s]", f.Name, strings.Join(f.Invokes, ", "))
+		var invokes []string
+		for _, v := range f.Invokes {
+			invokes = append(invokes, v.String())
+		}
+		fmt.Fprintf(&b, "  %s: {invokes: [%s]", f.Name, strings.Join(invokes, ", "))
 		if f.Name != Main {
 			fmt.Fprintf(&b, ", duration: %v, gamma: {shape: %v, rate: %v}", milliseconds(f.Duration), f.Gamma.Shape, f.Gamma.Rate)
 		}
@@ -215,7 +237,7 @@ func drawApplication(t *rapid.T) *Application {
 			f.Gamma = Gamma{rapid.Float64Range(1e-3, 1e3).Draw(t, "shape"), rapid.Float64Range(1e-3, 1e3).Draw(t, "rate")}
 			// Whoever invokes it stands before it, so there is no cycle and everything is reached.
 			by := &app.Functions[rapid.IntRange(0, i-1).Draw(t, "invoked by")]
-			by.Invokes = append(by.Invokes, name)
+			by.Invokes = append(by.Invokes, drawInvoke(t, name))
 		}
 		app.Functions = append(app.Functions, f)
 	}
@@ -224,14 +246,32 @@ func drawApplication(t *rapid.T) *Application {
 	return app
 }
 
+// drawInvoke draws an entry that may invoke a function.
+func drawInvoke(t *rapid.T, name string) Invoke {
+	switch rapid.SampledFrom([]string{"function", "function", "choice", "loop"}).Draw(t, "entry") {
+	case "choice":
+		p := rapid.Float64Range(0.01, 0.99).Draw(t, "probability")
+		return Invoke{Choice: []Option{{name, p}, {"", 1 - p}}}
+	case "loop":
+		return Invoke{Function: name, Loop: Loop{rapid.Float64Range(0, 1).Draw(t, "again"), rapid.IntRange(1, 3).Draw(t, "max")}}
+	}
+	return Invoke{Function: name}
+}
+
 func TestWhatIsWrittenIsRead(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		app := drawApplication(t)
 		if err := app.Validate(); err != nil {
 			t.Fatal(err)
 		}
-		if n := app.Invocations(); n != len(app.Functions) {
-			t.Fatalf("a tree of %d functions makes %d invocations", len(app.Functions), n)
+		want := len(app.Functions) // each stands in one place
+		for _, f := range app.Functions {
+			for _, v := range f.Invokes {
+				want += max(v.Loop.Max-1, 0)
+			}
+		}
+		if n := app.Invocations(); n != want {
+			t.Fatalf("at most %d invocations, want %d", n, want)
 		}
 		got, err := readText(write(app))
 		if err != nil {
@@ -253,6 +293,7 @@ func FuzzRead(f *testing.F) {
 	}
 	f.Add([]byte("functions: &a {main: {invokes: [*a]}}"))
 	f.Add([]byte("? [a]\n: b"))
+	f.Add([]byte("functions:\n  main: {invokes: [{choice: {a: 0.5, none: 0.5}}, {loop: {a: 0.5, max: 2}}]}\n  a: {duration: 1, gamma: {shape: 1, rate: 1}}"))
 	f.Add([]byte("functions:\n  main: {}\n---\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		app, err := readText(string(text))
@@ -265,7 +306,7 @@ func FuzzRead(f *testing.F) {
 		if err := app.Validate(); err != nil {
 			t.Errorf("read without an error, but %v", err)
 		}
-		if n := app.Invocations(); n < len(app.Functions) || n > MaxInvocations {
+		if n := app.Invocations(); n < 1 || n > MaxInvocations {
 			t.Errorf("%d invocations of %d functions", n, len(app.Functions))
 		}
 		if again, err := readText(write(app)); err != nil || fmt.Sprintf("%+v", again) != fmt.Sprintf("%+v", app) {

@@ -123,7 +123,7 @@ func TestGolden(t *testing.T) {
 func TestSampleToTheMillisecond(t *testing.T) {
 	app := &apps.Application{Name: "x", Functions: []apps.Function{
 		{Name: "f", Duration: 300 * time.Millisecond, Gamma: apps.Gamma{Shape: 1, Rate: 1}},
-		{Name: apps.Main, Invokes: []string{"f", "f"}},
+		{Name: apps.Main, Invokes: apps.Always("f", "f")},
 	}}
 	var seen []int
 	result, err := Sample(t.Context(), newSteady(), app, Config{Requests: 2, MinInterval: time.Second, MaxInterval: time.Second}, func(complete int) { seen = append(seen, complete) })

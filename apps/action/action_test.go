@@ -63,7 +63,7 @@ func TestComposition(t *testing.T) {
 		slept := s.EndTimestamp().AsTime().Sub(s.StartTimestamp().AsTime())
 		require.GreaterOrEqual(t, slept, f.Duration+time.Duration(max(len(f.Invokes)-1, 0))*apps.CallGap)
 	}
-	for i, name := range p.app.Functions[p.app.Index(apps.Main)].Invokes {
+	for i, name := range p.app.Functions[p.app.Index(apps.Main)].Successors() {
 		require.Equal(t, p.app.DeployedName(name), p.sent[i].action, "the calls of main come first, in their order")
 		if i > 0 {
 			require.Greater(t, p.sent[i].at.Sub(p.sent[i-1].at), apps.CallGap/3, "much too close")
@@ -110,6 +110,33 @@ func TestGraphAsInTheFile(t *testing.T) {
 	require.Equal(t, 300.0, task.calls[2].Sleep)
 }
 
+// TestBranches checks that functions know the branches of their application, from the sampler and from graph.yaml, and that main draws
+// them anew for each request that gives no seed.
+func TestBranches(t *testing.T) {
+	p := newTestPlatform(t, "checkout")
+	value := func() json.RawMessage { return p.request("main", apps.Main, nil).Value }
+	lengths := map[int]bool{}
+	for range 200 {
+		task, err := newTask(value())
+		require.NoError(t, err)
+		require.Equal(t, fmt.Sprintf("%+v", p.app), fmt.Sprintf("%+v", task.app))
+		lengths[len(task.calls)] = true
+	}
+	require.Greater(t, len(lengths), 3, "requests of different lengths: %v", lengths)
+
+	task, err := newTask(json.RawMessage(`{"application": "a", "function": "main", "seed": 1, "graph": {"functions": {
+		"main": {"invokes": [{"choice": {"none": 0.5, "f1": 0.5}}, {"loop": {"f2": 1, "max": 3}}]},
+		"f1": {"duration": 1, "gamma": {"shape": 1, "rate": 1}}, "f2": {"duration": 1, "gamma": {"shape": 1, "rate": 1}, "invokes": ["f1"]}}}}`))
+	require.NoError(t, err)
+	runs := map[string]int{}
+	for _, c := range task.calls {
+		runs[task.app.Functions[c.Function].Name]++
+	}
+	require.Equal(t, 3, runs["f2"])
+	_, err = newTask(json.RawMessage(`{"application": "a", "function": "main", "graph": {"functions": {"main": {"invokes": [{"choice": {"none": 0.5}}]}}}}`))
+	require.ErrorContains(t, err, "main: the probabilities of a choice must add up to 1, not 0.5")
+}
+
 // TestGammaDurations checks that the sleeps that main draws over many seeds have the mean and the deviation of the function's gamma.
 func TestGammaDurations(t *testing.T) {
 	p := newTestPlatform(t, "sequence")
@@ -122,7 +149,7 @@ func TestGammaDurations(t *testing.T) {
 		sum += v
 		squares += v * v
 	}
-	f := p.app.Functions[p.app.Index(p.app.Functions[p.app.Index(apps.Main)].Invokes[0])]
+	f := p.app.Functions[p.app.Index(p.app.Functions[p.app.Index(apps.Main)].Successors()[0])]
 	mean := sum / n
 	deviation := math.Sqrt(squares/n - mean*mean)
 	want := math.Sqrt(f.Gamma.Shape) / f.Gamma.Rate

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
@@ -63,7 +64,7 @@ type parameters struct {
 	Random      flag          `json:"random"`
 	Anomalies   int           `json:"anomalies"`
 	Missing     int           `json:"missing"`
-	Seed        uint64        `json:"seed"`
+	Seed        *uint64       `json:"seed"` // nil: each request is another
 	TraceParent string        `json:"traceparent"`
 	TraceState  string        `json:"tracestate"`
 }
@@ -91,10 +92,10 @@ type graph struct {
 }
 
 type graphFunction struct {
-	Name     string   `json:"name"`
-	Duration float64  `json:"duration"` // ms
-	Gamma    gamma    `json:"gamma"`
-	Invokes  []string `json:"invokes,omitempty"`
+	Name     string        `json:"name"`
+	Duration float64       `json:"duration"` // ms
+	Gamma    gamma         `json:"gamma"`
+	Invokes  []apps.Invoke `json:"invokes,omitempty"`
 }
 
 // UnmarshalJSON reads either form.
@@ -190,7 +191,11 @@ func newTask(value json.RawMessage) (*task, error) {
 		if t.Function != apps.Main || t.Call != 0 {
 			return nil, fmt.Errorf("parameter calls: %s has none, only main can draw them", t.Function)
 		}
-		d, err := apps.NewDrawer(t.app, apps.Variation{Anomalies: t.Anomalies, Missing: t.Missing, RandomDurations: bool(t.Random)}, t.Seed)
+		seed := rand.Uint64()
+		if t.Seed != nil {
+			seed = *t.Seed
+		}
+		d, err := apps.NewDrawer(t.app, apps.Variation{Anomalies: t.Anomalies, Missing: t.Missing, RandomDurations: bool(t.Random)}, seed)
 		if err != nil {
 			return nil, err
 		}

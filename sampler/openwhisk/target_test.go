@@ -33,10 +33,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // quick is an application whose requests take some milliseconds.
 func quick() *apps.Application {
 	f := func(name string, invokes ...string) apps.Function {
-		return apps.Function{Name: name, Duration: 5 * time.Millisecond, Gamma: apps.Gamma{Shape: 4, Rate: 0.8}, Invokes: invokes}
+		return apps.Function{Name: name, Duration: 5 * time.Millisecond, Gamma: apps.Gamma{Shape: 4, Rate: 0.8}, Invokes: apps.Always(invokes...)}
 	}
 	return &apps.Application{Name: "quick", Functions: []apps.Function{
-		{Name: apps.Main, Invokes: []string{"left", "right"}}, f("left", "end"), f("right", "end"), f("end"),
+		{Name: apps.Main, Invokes: apps.Always("left", "right")}, f("left", "end"), f("right", "end"), f("end"),
 	}}
 }
 
