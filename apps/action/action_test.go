@@ -12,6 +12,7 @@ import (
 	"math"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"strings"
@@ -625,6 +626,45 @@ func BenchmarkRun(b *testing.B) {
 	r := &Runner{}
 	for b.Loop() {
 		r.Run(context.Background(), Request{Value: value, ActivationID: "a"})
+	}
+}
+
+// BenchmarkInvoke runs a function that makes one call, at a platform and a collector in the same process that do nothing else, and exports its
+// spans in the background. With announcements there are two more messages to the collector, which take their share of the processors.
+func BenchmarkInvoke(b *testing.B) {
+	app, err := apps.Load("sequence")
+	if err != nil {
+		b.Fatal(err)
+	}
+	server := func(status int, answer string) string {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			w.WriteHeader(status)
+			_, _ = io.WriteString(w, answer)
+		}))
+		b.Cleanup(s.Close)
+		return s.URL
+	}
+	whisk, collector := server(http.StatusAccepted, `{"activationId":"0123456789abcdef0123456789abcdef"}`), server(http.StatusOK, "")
+	for name, announce := range map[string]bool{"announced": true, "silent": false} {
+		value, err := json.Marshal(map[string]any{
+			"application": "sequence", "graph": Graph(app), "function": "main", "apihost": whisk, "auth": key, "collector": collector, "announce": announce,
+			"calls": []plannedCall{{Function: app.Index(apps.Main), Invokes: []int{1}}, {Function: app.Index("f1")}},
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(name, func(b *testing.B) {
+			r := &Runner{}
+			for b.Loop() {
+				if answer := r.Run(context.Background(), Request{Value: value, ActivationID: "a"}); bytes.Contains(answer, []byte("error")) {
+					b.Fatal(string(answer))
+				}
+			}
+			if err := r.Close(context.Background()); err != nil {
+				b.Fatal(err)
+			}
+		})
 	}
 }
 
