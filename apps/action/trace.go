@@ -103,8 +103,9 @@ func (t *tracer) ready(collector, service string) bool {
 		sdk.WithBatcher(persistent{exporter, end, collector, t.logf}, sdk.WithBatchTimeout(never), sdk.WithExportTimeout(exportTimeout), sdk.WithMaxQueueSize(exportRoom)))
 	t.ended = make(chan struct{}, 1)
 	go export(end, t.provider, t.ended)
+	logf := t.logf
 	t.announcer = announce.New(exporter, service, func(spans int, err error) {
-		t.logf("%d announcements have not been sent to the collector at %s: %v", spans, collector, err)
+		logf("%d announcements have not been sent to the collector at %s: %v", spans, collector, err)
 	})
 	return true
 }
