@@ -42,7 +42,7 @@ demo: build ## sample a composition, train on it, score, predict, draw: a minute
 TESTBIN := $(CURDIR)/build/testbin
 testbins:
 	@mkdir -p "$(TESTBIN)"
-	$(GO) build -buildvcs=false -ldflags "-s -w" -o "$(TESTBIN)/" ./tpp/cmd/tpp ./sampler/cmd/sampler ./sampler/cmd/chain ./collector/cmd/collector ./apps/action/cmd/action ./apps/action/cmd/pack
+	$(GO) build -buildvcs=false -ldflags "-s -w" -o "$(TESTBIN)/" ./tpp/cmd/tpp ./sampler/cmd/sampler ./sampler/cmd/chain ./collector/cmd/collector ./apps/action/cmd/action ./apps/action/cmd/pack ./examples/live
 	$(call build-action,$(shell $(GO) env GOARCH),$(TESTBIN))
 
 test: testbins ## every test that needs nothing but Go

@@ -94,7 +94,7 @@ func TestServerlessDeploysTheGraph(t *testing.T) {
 				if d.Handler != s.Package.Artifact || d.Image == "" || !d.Annotations["provide-api-key"] {
 					t.Errorf("%s is deployed as %+v", f.Name, d)
 				}
-				if p := d.Parameters; p["function"] != f.Name || p["application"] != "${self:service}" || p["graph"] != "${file(graph.yaml)}" || p["apihost"] == "" {
+				if p := d.Parameters; p["function"] != f.Name || p["application"] != "${self:service}" || p["graph"] != "${file(graph.yaml)}" || p["apihost"] == "" || p["announce"] == "" {
 					t.Errorf("%s is given %v", f.Name, p)
 				}
 				if limit := time.Duration(s.Provider.Timeout) * time.Second; f.Duration >= limit {

@@ -8,9 +8,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"strings"
@@ -157,26 +159,130 @@ func TestGammaDurations(t *testing.T) {
 	require.InEpsilon(t, want, deviation, 0.15)
 }
 
-func TestAnnouncement(t *testing.T) {
+func TestStartIsAnnounced(t *testing.T) {
 	p := newTestPlatform(t, "sequence")
 	r := &Runner{}
-	calls := []plannedCall{{Function: p.app.Index(apps.Main)}}
-	r.Run(t.Context(), p.request("aa", apps.Main, map[string]any{"announce": "true", "calls": calls,
-		"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "tracestate": "shop=1"}))
-	spans := p.wait(2)
-	require.NoError(t, r.Close(t.Context()))
-	announced, own := spans[0], spans[1]
-	if announced.Name() != "start" {
-		announced, own = own, announced
+	run := func(id string, more map[string]any) (announced, own ptrace.Span) {
+		all := map[string]any{"announce": "true", "calls": []plannedCall{{Function: p.app.Index(apps.Main)}},
+			"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "tracestate": "shop=1"}
+		maps.Copy(all, more)
+		before := len(p.wait(0))
+		require.NotContains(t, string(r.Run(t.Context(), p.request(id, apps.Main, all))), "error")
+		spans := p.wait(before + 2)[before:]
+		announced, own = spans[0], spans[1]
+		if announced.Name() != "start" {
+			announced, own = own, announced
+		}
+		require.Equal(t, "start", announced.Name())
+		require.Equal(t, announced.StartTimestamp(), announced.EndTimestamp())
+		require.Equal(t, own.StartTimestamp(), announced.StartTimestamp())
+		require.Equal(t, own.SpanID(), announced.ParentSpanID())
+		require.Equal(t, "b7ad6b7169203331", own.ParentSpanID().String())
+		require.Equal(t, "0af7651916cd43dd8448eb211c80319c", own.TraceID().String())
+		require.Equal(t, "shop=1", own.TraceState().AsRaw())
+		require.Equal(t, ptrace.SpanKindServer, own.Kind())
+		return announced, own
 	}
-	require.Equal(t, "start", announced.Name())
-	require.Equal(t, announced.StartTimestamp(), announced.EndTimestamp())
-	require.Equal(t, own.StartTimestamp(), announced.StartTimestamp())
-	require.Equal(t, own.SpanID(), announced.ParentSpanID())
-	require.Equal(t, "b7ad6b7169203331", own.ParentSpanID().String())
-	require.Equal(t, "0af7651916cd43dd8448eb211c80319c", own.TraceID().String())
-	require.Equal(t, "shop=1", own.TraceState().AsRaw())
-	require.Equal(t, ptrace.SpanKindServer, own.Kind())
+	cold, own := run("aa", map[string]any{"call.id": "17"})
+	want := map[string]any{"activationId": "aa", "application": "sequence", "faas.name": "sequence-dev-main", "call": int64(0), "call.id": "17"}
+	require.Equal(t, want, own.Attributes().AsRaw())
+	want["faas.coldstart"] = true
+	require.Equal(t, want, cold.Attributes().AsRaw())
+	warm, own := run("bb", nil)
+	want = map[string]any{"activationId": "bb", "application": "sequence", "faas.name": "sequence-dev-main", "call": int64(0)}
+	require.Equal(t, want, own.Attributes().AsRaw(), "a caller that announces nothing sends no id")
+	want["faas.coldstart"] = false
+	require.Equal(t, want, warm.Attributes().AsRaw())
+	require.NoError(t, r.Close(t.Context()))
+}
+
+// TestCallsAreAnnounced checks that there is one announcement of each call, made by the caller before the callee begins, under an id that the
+// callee repeats.
+func TestCallsAreAnnounced(t *testing.T) {
+	p := newTestPlatform(t, "tree_small")
+	p.announce = true
+	r := &Runner{}
+	require.NotContains(t, string(r.Run(t.Context(), p.request("main", apps.Main, nil))), "error")
+	n := p.app.Invocations()
+	spans := p.wait(3*n - 1)
+	p.running.Wait()
+	require.NoError(t, r.Close(t.Context()))
+	require.Len(t, p.wait(0), 3*n-1, "start and the span of each function, and invoke of each but main")
+	text := func(s ptrace.Span, name string) string {
+		v, _ := s.Attributes().Get(name)
+		return v.Str()
+	}
+	own, begun := map[string]ptrace.Span{}, map[string]ptrace.Span{} // by call id
+	for _, s := range spans {
+		switch id := text(s, "call.id"); s.Name() {
+		case "invoke":
+		case "start":
+			require.NotContains(t, begun, id)
+			begun[id] = s
+		default:
+			require.NotContains(t, own, id)
+			own[id] = s
+		}
+	}
+	invoked := 0
+	for i, s := range spans {
+		if s.Name() != "invoke" {
+			continue
+		}
+		invoked++
+		id := text(s, "call.id")
+		require.Contains(t, own, id)
+		require.Contains(t, begun, id)
+		require.Equal(t, own[id].Name(), text(s, "faas.invoked_name"))
+		require.Equal(t, own[id].ParentSpanID(), s.ParentSpanID(), "the parent of both is the caller's span")
+		require.Equal(t, own[id].TraceID(), s.TraceID())
+		require.Equal(t, s.StartTimestamp(), s.EndTimestamp())
+		require.LessOrEqual(t, s.StartTimestamp(), begun[id].StartTimestamp())
+		require.NotEqual(t, own[id].Name(), p.names[i], "the service is the caller's")
+	}
+	require.Equal(t, n-1, invoked)
+	require.Len(t, own, n)
+	require.Len(t, begun, n)
+}
+
+// TestAnnouncementsDelayNothing checks that a function makes its calls and answers while no announcement gets through.
+func TestAnnouncementsDelayNothing(t *testing.T) {
+	p := newTestPlatform(t, "tree_small")
+	p.announce, p.hanging = true, make(chan struct{})
+	r := &Runner{}
+	text := r.Run(t.Context(), p.request("main", apps.Main, nil))
+	require.NotContains(t, string(text), "error")
+	p.mu.Lock()
+	require.Empty(t, p.spans)
+	for _, sent := range p.sent {
+		require.NotEmpty(t, sent.body["call.id"])
+	}
+	p.mu.Unlock()
+	close(p.hanging)
+	p.running.Wait()
+	require.NoError(t, r.Close(t.Context()))
+}
+
+// TestAnnouncementsThatAreLost checks that a function says in its log that the collector does not take its announcements, and works all the same.
+func TestAnnouncementsThatAreLost(t *testing.T) {
+	p := newTestPlatform(t, "sequence")
+	log := make(lines, 64)
+	r := &Runner{Log: log}
+	calls := []plannedCall{{Function: p.app.Index(apps.Main), Invokes: []int{1}}, {Function: p.app.Index("f1")}}
+	text := r.Run(t.Context(), p.request("x", apps.Main, map[string]any{"calls": calls, "announce": true, "collector": "http://127.0.0.1:1"}))
+	require.Contains(t, string(text), `"activations":{"1":`)
+	lost := 0
+	for lost < 2 {
+		var n int
+		if _, err := fmt.Sscanf(<-log, "%d announcements have not been sent to the collector at http://127.0.0.1:1: ", &n); err == nil {
+			lost += n
+		}
+	}
+	require.Equal(t, 2, lost, "that main begins, and that it invokes f1")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	require.Error(t, r.Close(ctx), "its span is still tried")
+	p.running.Wait()
 }
 
 // TestTraceContextPassesThrough checks that a function without a collector passes on the trace context that it was given.
@@ -547,6 +653,45 @@ func BenchmarkRun(b *testing.B) {
 	r := &Runner{}
 	for b.Loop() {
 		r.Run(context.Background(), Request{Value: value, ActivationID: "a"})
+	}
+}
+
+// BenchmarkInvoke runs a function that makes one call, at a platform and a collector in the same process that do nothing else, and exports its
+// spans in the background. With announcements there are two more messages to the collector, which take their share of the processors.
+func BenchmarkInvoke(b *testing.B) {
+	app, err := apps.Load("sequence")
+	if err != nil {
+		b.Fatal(err)
+	}
+	server := func(status int, answer string) string {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			w.WriteHeader(status)
+			_, _ = io.WriteString(w, answer)
+		}))
+		b.Cleanup(s.Close)
+		return s.URL
+	}
+	whisk, collector := server(http.StatusAccepted, `{"activationId":"0123456789abcdef0123456789abcdef"}`), server(http.StatusOK, "")
+	for name, announce := range map[string]bool{"announced": true, "silent": false} {
+		value, err := json.Marshal(map[string]any{
+			"application": "sequence", "graph": Graph(app), "function": "main", "apihost": whisk, "auth": key, "collector": collector, "announce": announce,
+			"calls": []plannedCall{{Function: app.Index(apps.Main), Invokes: []int{1}}, {Function: app.Index("f1")}},
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(name, func(b *testing.B) {
+			r := &Runner{}
+			for b.Loop() {
+				if answer := r.Run(context.Background(), Request{Value: value, ActivationID: "a"}); bytes.Contains(answer, []byte("error")) {
+					b.Fatal(string(answer))
+				}
+			}
+			if err := r.Close(context.Background()); err != nil {
+				b.Fatal(err)
+			}
+		})
 	}
 }
 

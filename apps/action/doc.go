@@ -10,7 +10,7 @@
 //	package      the OpenWhisk package of the functions; "" for none
 //	auth         the key, user:password; without it the one that OpenWhisk provides (annotation provide-api-key)
 //	collector    the address to which spans are sent, OTLP over HTTP; "" for none
-//	announce     true: a span without duration, called start, is exported when the function begins
+//	announce     true: spans without duration are exported at once, start when the function begins, invoke when it invokes another
 //	insecure     true: the certificate of apihost is not checked
 //
 // and on those of the invocation:
@@ -19,6 +19,7 @@
 //	random, anomalies,
 //	missing, seed            what main varies when it draws
 //	traceparent, tracestate  the W3C trace context of the caller
+//	call.id                  the id under which the caller has announced this invocation
 //
 // The program in cmd/action serves the two protocols of OpenWhisk's containers: the action loop of compiled actions, and that of
 // the docker skeleton. Package zips it for a kind:

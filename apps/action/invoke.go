@@ -32,10 +32,11 @@ type invocation struct {
 	carrier
 }
 
-// carrier carries the trace context.
+// carrier carries the trace context, and the id of a call that is announced.
 type carrier struct {
 	TraceParent string `json:"traceparent,omitempty"`
 	TraceState  string `json:"tracestate,omitempty"`
+	CallID      string `json:"call.id,omitempty"`
 }
 
 // retry says how an invocation is repeated until the context ends: only where OpenWhisk cannot have taken it, because a trace in which one

@@ -46,6 +46,7 @@ type testPlatform struct {
 	collector *httptest.Server
 	failing   func(n int) (status int, body string) // answers invocation n, from 1; status 0 takes it
 	hanging   chan struct{}                         // the collector hangs until it is closed; nil: it does not hang
+	announce  bool                                  // the parameter of all functions
 
 	mu      sync.Mutex
 	posts   int
@@ -83,7 +84,7 @@ func newTestPlatform(t *testing.T, app string) *testPlatform {
 func (p *testPlatform) parameters(function string, more map[string]any) map[string]any {
 	all := map[string]any{
 		"application": p.app.Name, "graph": Graph(p.app), "function": function, "apihost": p.whisk.URL, "package": "tppfaas",
-		"auth": key, "collector": p.collector.URL,
+		"auth": key, "collector": p.collector.URL, "announce": p.announce,
 	}
 	for k, v := range more {
 		if v == nil {

@@ -60,6 +60,7 @@ func Once(ctx context.Context, r *Runner, value []byte, getenv func(string) stri
 		// A deadline that is no number counts as none.
 		_ = json.Unmarshal([]byte(text), &deadline)
 	}
+	r.single = true
 	text := r.Run(ctx, Request{
 		Value: value, ActivationID: getenv("__OW_ACTIVATION_ID"), ActionName: getenv("__OW_ACTION_NAME"), APIKey: getenv("__OW_API_KEY"),
 		Deadline: deadline,

@@ -67,6 +67,7 @@ type parameters struct {
 	Seed        *uint64       `json:"seed"` // nil: each request is another
 	TraceParent string        `json:"traceparent"`
 	TraceState  string        `json:"tracestate"`
+	CallID      string        `json:"call.id"`
 }
 
 // flag is a bool that may be a string in JSON, as it is when it comes from the environment of a deployment; "" is false.

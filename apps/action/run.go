@@ -25,6 +25,8 @@ type Runner struct {
 	logging sync.Mutex // of Log
 	invoker invoker
 	tracer  tracer
+	warm    bool // an invocation has run before
+	single  bool // it runs one invocation, whatever ran in the container before
 }
 
 // result is the answer of a function.
@@ -52,6 +54,7 @@ func (r *Runner) Run(ctx context.Context, request Request) json.RawMessage {
 // run reads the parameters, and runs the function within its deadline and a span.
 func (r *Runner) run(ctx context.Context, request Request) (any, error) {
 	begin := time.Now()
+	cold := r.isCold()
 	if request.Deadline > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, time.UnixMilli(int64(request.Deadline)))
@@ -62,13 +65,23 @@ func (r *Runner) run(ctx context.Context, request Request) (any, error) {
 		return nil, err
 	}
 	r.tracer.logf = r.logf
-	span := r.tracer.start(t, request.ActivationID, begin)
+	span := r.tracer.start(t, request.ActivationID, begin, cold)
 	answer, err := r.work(ctx, t, request, span)
 	if err != nil {
 		err = fmt.Errorf("%s: %w", t.name(), err)
 	}
 	span.end(err)
 	return answer, err
+}
+
+// isCold reports whether this is the first run of the container, nil if that is not known, and remembers that there was one.
+func (r *Runner) isCold() *bool {
+	if r.single {
+		return nil
+	}
+	cold := !r.warm
+	r.warm = true
+	return &cold
 }
 
 // work sleeps and makes the calls, each at least [apps.CallGap] after the one before.
@@ -84,7 +97,7 @@ func (r *Runner) work(ctx context.Context, t *task, request Request, span span) 
 		}
 		due = time.Now().Add(apps.CallGap)
 		successor := t.app.DeployedName(t.app.Functions[t.calls[call].Function].Name)
-		id, err := r.invoker.invoke(ctx, t, request, r.APIHost, successor, invocation{Calls: t.calls, Call: call, carrier: span.carrier()})
+		id, err := r.invoker.invoke(ctx, t, request, r.APIHost, successor, invocation{Calls: t.calls, Call: call, carrier: span.call(successor)})
 		if err != nil {
 			return nil, fmt.Errorf("invoking %s: %w", successor, err)
 		}

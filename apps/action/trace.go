@@ -11,6 +11,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/tppfaas/tppfaas/internal/announce"
 )
 
 // Bounds of the export. It runs in the background and delays no answer: spans that the collector does not take in time, or
@@ -27,7 +29,9 @@ const (
 type tracer struct {
 	collector string
 	service   string
+	exporter  sdk.SpanExporter // of both provider and announcer
 	provider  *sdk.TracerProvider
+	announcer *announce.Announcer
 	end       context.CancelFunc // of the provider's exports
 	ended     chan struct{}      // signals that a span has ended since the last export began
 	logf      func(format string, args ...any)
@@ -36,16 +40,17 @@ type tracer struct {
 // span is the span of one invocation. The zero value exports nothing.
 type span struct {
 	trace.Span
-	given carrier // the caller's context, for a function that exports nothing
-	ended chan<- struct{}
+	given     carrier             // the caller's context, for a function that exports nothing
+	announcer *announce.Announcer // nil if calls are not announced
+	ended     chan<- struct{}
 }
 
 var propagator = propagation.TraceContext{}
 
-// start begins the span of an invocation, and announces the start if the task says so. An impossible address of the collector counts as
-// none, because the function should not fail for it.
-func (t *tracer) start(task *task, activationID string, begin time.Time) span {
-	given := carrier{task.TraceParent, task.TraceState}
+// start begins the span of an invocation, and announces the start if the task says so, with whether it is the first run of its container
+// (nil if that is not known). An impossible address of the collector counts as none, because the function should not fail for it.
+func (t *tracer) start(task *task, activationID string, begin time.Time, cold *bool) span {
+	given := carrier{TraceParent: task.TraceParent, TraceState: task.TraceState}
 	if task.Collector == "" || !t.ready(task.Collector, task.name()) {
 		return span{given: given}
 	}
@@ -54,13 +59,20 @@ func (t *tracer) start(task *task, activationID string, begin time.Time) span {
 		attribute.String("activationId", activationID), attribute.String("application", task.Application),
 		attribute.String("faas.name", task.name()), attribute.Int("call", task.Call),
 	}
+	if task.CallID != "" {
+		attributes = append(attributes, attribute.String(announce.CallID, task.CallID))
+	}
 	tracer := t.provider.Tracer("github.com/tppfaas/tppfaas/apps/action")
 	ctx, s := tracer.Start(parent, task.name(), trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(begin), trace.WithAttributes(attributes...))
+	started := span{Span: s, given: given, ended: t.ended}
 	if task.Announce {
-		_, announced := tracer.Start(ctx, "start", trace.WithTimestamp(begin), trace.WithAttributes(attributes...))
-		announced.End(trace.WithTimestamp(begin))
+		if cold != nil {
+			attributes = append(attributes, attribute.Bool(announce.ColdStart, *cold))
+		}
+		t.announcer.Start(ctx, begin, attributes...)
+		started.announcer = t.announcer
 	}
-	return span{s, given, t.ended}
+	return started
 }
 
 // ready sets up a provider that exports to the collector, unless there is one already. It reports whether there is one now.
@@ -75,12 +87,16 @@ func (t *tracer) ready(collector, service string) bool {
 	_ = t.close(context.Background()) // only tests change the collector of an action
 	var end context.Context
 	end, t.end = context.WithCancel(context.Background())
-	t.collector, t.service = collector, service
+	t.collector, t.service, t.exporter = collector, service, exporter
 	t.provider = sdk.NewTracerProvider(
 		sdk.WithResource(resource.NewSchemaless(attribute.String("service.name", service))),
 		sdk.WithBatcher(until{newExporter(u, t.logf), end}, sdk.WithBatchTimeout(never), sdk.WithExportTimeout(exportTimeout), sdk.WithMaxQueueSize(exportRoom)))
 	t.ended = make(chan struct{}, 1)
 	go export(end, t.provider, t.ended)
+	logf := t.logf
+	t.announcer = announce.New(exporter, service, func(spans int, err error) {
+		logf("%d announcements have not been sent to the collector at %s: %v", spans, collector, err)
+	})
 	return true
 }
 
@@ -112,14 +128,23 @@ func (u until) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) error 
 	return u.SpanExporter.ExportSpans(ctx, spans)
 }
 
-// carrier returns the trace context for the successors.
-func (s span) carrier() carrier {
+// Shutdown does nothing: the announcer may still use the exporter.
+func (persistent) Shutdown(context.Context) error { return nil }
+
+// call returns the trace context for a function that is about to be invoked. If calls are announced, it announces this one, without waiting
+// for that, and the id of the call travels with the context.
+func (s span) call(function string) carrier {
 	if s.Span == nil {
 		return s.given
 	}
+	ctx := trace.ContextWithSpan(context.Background(), s.Span)
 	m := propagation.MapCarrier{}
-	propagator.Inject(trace.ContextWithSpan(context.Background(), s.Span), m)
-	return carrier{m["traceparent"], m["tracestate"]}
+	propagator.Inject(ctx, m)
+	c := carrier{TraceParent: m["traceparent"], TraceState: m["tracestate"]}
+	if s.announcer != nil {
+		c.CallID = s.announcer.Invoke(ctx, function)
+	}
+	return c
 }
 
 // end ends the span, as failed if err is not nil.
@@ -137,10 +162,14 @@ func (s span) end(err error) {
 	}
 }
 
+// close exports the spans and announcements that are left, for as long as the context allows.
 func (t *tracer) close(ctx context.Context) error {
 	if t.provider == nil {
 		return nil
 	}
 	defer t.end()
-	return t.provider.Shutdown(ctx)
+	announced := make(chan error, 1)
+	go func() { announced <- t.announcer.Close(ctx) }()
+	flushed := t.provider.Shutdown(ctx)
+	return errors.Join(<-announced, flushed, t.exporter.Shutdown(context.WithoutCancel(ctx)))
 }

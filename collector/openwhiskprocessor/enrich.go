@@ -4,6 +4,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 
+	"github.com/tppfaas/tppfaas/internal/announce"
 	"github.com/tppfaas/tppfaas/internal/whisk"
 )
 
@@ -13,19 +14,22 @@ const (
 	attrInvocationID = "faas.invocation_id"
 	attrWaitTime     = "waitTimeMilli"
 	attrInitTime     = "initTimeMilli"
-	attrColdStart    = "faas.coldstart"
+	attrColdStart    = announce.ColdStart
 	// attrRecord holds the reason why a span was passed on without a record.
 	attrRecord = "openwhisk.record"
 	// attrNegativeDuration holds the duration in milliseconds of a span whose end came before its start, and was set to it.
 	attrNegativeDuration = "openwhisk.negative_duration_milli"
 )
 
-// announcement is the name of the span without duration that a function sends when it starts. Announcements are not delayed.
-const announcement = "start"
+// isAnnouncement reports whether a span says only that a function is being invoked or has begun to run. Announcements are not delayed, and
+// keep what they say.
+func isAnnouncement(span ptrace.Span) bool {
+	return (span.Name() == announce.Start || span.Name() == announce.Invoke) && span.StartTimestamp() == span.EndTimestamp()
+}
 
 // activationOf returns the id of the activation whose record the span needs, or "" if it needs none.
 func activationOf(span ptrace.Span) string {
-	if span.Name() == announcement && span.StartTimestamp() == span.EndTimestamp() {
+	if isAnnouncement(span) {
 		return ""
 	}
 	for _, name := range [...]string{attrActivationID, attrInvocationID} {

@@ -81,19 +81,42 @@ func TestEnrich(t *testing.T) {
 	}
 }
 
-// TestSpansWithoutLookup checks that spans without an activation and announcements are passed on at once.
+// TestSpansWithoutLookup checks that spans without an activation and announcements are passed on at once and unchanged, and that a span that
+// only has the name of an announcement waits.
 func TestSpansWithoutLookup(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := start(t, testConfig(), &fakeClient{answer: always(whisk.Record{}, whisk.ErrNotYet)}, nil)
 		traces := message(0, "", "aa", "")
-		begun := traces.ResourceSpans().At(0).ScopeSpans().At(0).Spans().AppendEmpty()
-		begun.SetName("start")
-		begun.SetSpanID(spanID(9))
-		begun.Attributes().PutStr(attrActivationID, "aa")
+		add := func(n int, name string, end time.Duration) ptrace.Span {
+			s := traces.ResourceSpans().At(0).ScopeSpans().At(0).Spans().AppendEmpty()
+			s.SetName(name)
+			s.SetTraceID(pcommon.TraceID{1})
+			s.SetSpanID(spanID(n))
+			at := time.UnixMilli(1_700_000_000_000)
+			s.SetStartTimestamp(pcommon.NewTimestampFromTime(at))
+			s.SetEndTimestamp(pcommon.NewTimestampFromTime(at.Add(end)))
+			s.Attributes().PutStr(attrActivationID, "aa")
+			s.Attributes().PutStr("call.id", "17")
+			return s
+		}
+		add(9, "start", 0).Attributes().PutBool(attrColdStart, false)
+		add(10, "invoke", 0).Attributes().PutStr("faas.invoked_name", "shop-dev-pay")
+		add(11, "start", time.Millisecond)
+		add(12, "invoke", time.Millisecond)
 		require.NoError(t, b.ConsumeTraces(background, traces))
-		require.Equal(t, map[pcommon.SpanID]int{spanID(0): 1, spanID(2): 1, spanID(9): 1}, counts(b.sink.all()))
+		spans := b.sink.all()
+		require.Equal(t, map[pcommon.SpanID]int{spanID(0): 1, spanID(2): 1, spanID(9): 1, spanID(10): 1}, counts(spans))
+		for _, s := range spans {
+			require.Equal(t, s.StartTimestamp() == s.EndTimestamp(), s.Name() == "start" || s.Name() == "invoke")
+			switch s.SpanID() {
+			case spanID(9):
+				require.Equal(t, map[string]any{"activationId": "aa", "call.id": "17", "faas.coldstart": false}, s.Attributes().AsRaw())
+			case spanID(10):
+				require.Equal(t, map[string]any{"activationId": "aa", "call.id": "17", "faas.invoked_name": "shop-dev-pay"}, s.Attributes().AsRaw())
+			}
+		}
 		require.NoError(t, b.Shutdown(background))
-		require.Len(t, b.sink.all(), 4)
+		require.Len(t, b.sink.all(), 7)
 	})
 }
 

@@ -6,4 +6,6 @@
 // The second form reads invocations as JSON lines, each as soon as it is known:
 //
 //	{"trace": "4bf92f35", "time": 1732464000123, "function": "sequence-dev-main"}
+//
+// With -listen it takes the same over HTTP, and the announcements that an OpenTelemetry Collector passes on.
 package main

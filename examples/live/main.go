@@ -33,6 +33,9 @@ Examples:
   live model.safetensors -replay traces.json.gz -sequence 3           one trace of a dataset, at its own pace
   live model.safetensors -replay traces.json.gz -speed 10             all of them, one after the other, ten times as fast
   something | live model.safetensors -horizon 2s -json                JSON lines {"trace", "time" (ms), "function"}
+  live model.safetensors -listen 127.0.0.1:4320                       the same over HTTP: POST /v1/arrivals, one or a list
+
+With -listen it takes announcements of a collector too: POST /v1/traces, OTLP as JSON, of which it uses the spans invoke and start.
 `
 
 func main() {
@@ -54,7 +57,9 @@ var errUsage = errors.New("live -h shows how it is called")
 // invocation is one line of the input.
 type invocation struct {
 	Trace    string  `json:"trace"`
-	Time     float64 `json:"time"` // ms
+	Call     string  `json:"call,omitempty"`   // its id
+	Parent   string  `json:"parent,omitempty"` // id of the call in which it was made
+	Time     float64 `json:"time"`             // ms
 	Function string  `json:"function"`
 }
 
@@ -74,6 +79,7 @@ type options struct {
 	replay   string
 	sequence int
 	speed    float64
+	listen   string
 	json     bool
 }
 
@@ -87,6 +93,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	fs.StringVar(&o.replay, "replay", "", "take the invocations from a `dataset` instead of standard input")
 	fs.IntVar(&o.sequence, "sequence", -1, "`index` of the only sequence to replay")
 	fs.Float64Var(&o.speed, "speed", 1, "how many `times` as fast as it was")
+	fs.StringVar(&o.listen, "listen", "", "take announcements over HTTP at this `address` instead of standard input")
 	fs.BoolVar(&o.json, "json", false, "print one JSON object an invocation")
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		o.model, args = args[0], args[1:]
@@ -106,6 +113,8 @@ func parse(args []string, stderr io.Writer) (options, error) {
 		return o, fmt.Errorf("-horizon is %v, it must be positive; %w", o.horizon, errUsage)
 	case !(o.speed > 0):
 		return o, fmt.Errorf("-speed is %v, it must be positive; %w", o.speed, errUsage)
+	case o.listen != "" && o.replay != "":
+		return o, fmt.Errorf("-listen or -replay, not both; %w", errUsage)
 	}
 	return o, nil
 }
@@ -140,9 +149,12 @@ func follow(ctx context.Context, args []string, stdin io.Reader, stdout, stderr 
 		}
 		return write(stdout, i, needs, o.json)
 	}
-	if o.replay != "" {
+	switch {
+	case o.listen != "":
+		err = listen(ctx, o.listen, stderr, use)
+	case o.replay != "":
 		err = replayFile(ctx, o.replay, o.sequence, o.speed, use)
-	} else {
+	default:
 		err = readLines(stdin, use)
 	}
 	if skipped > 0 {
@@ -278,7 +290,7 @@ func replayFile(ctx context.Context, file string, only int, speed float64, use u
 			if len(data.MarkNames) > 0 {
 				name = data.MarkNames[s.Mark(i)]
 			}
-			if err := use(fmt.Sprintf("%s, sequence %d, event %d", file, index, i), invocation{fmt.Sprint(index), at, name}, nil); err != nil {
+			if err := use(fmt.Sprintf("%s, sequence %d, event %d", file, index, i), invocation{Trace: fmt.Sprint(index), Time: at, Function: name}, nil); err != nil {
 				return err
 			}
 		}

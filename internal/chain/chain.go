@@ -24,8 +24,8 @@ type Options struct {
 	Dir string
 	// MemoryMB is the platform's memory for containers in MiB; 0 means 8192.
 	MemoryMB int
-	// PlatformArgs and ZipkinArgs are additional arguments of the platform and of Sampler's Zipkin server.
-	PlatformArgs, ZipkinArgs []string
+	// PlatformArgs, ZipkinArgs and CollectorArgs are additional arguments of the platform, of Sampler's Zipkin server, and of the collector.
+	PlatformArgs, ZipkinArgs, CollectorArgs []string
 }
 
 // Chain is a running chain.
@@ -67,7 +67,7 @@ func Start(ctx context.Context, o Options) (*Chain, error) {
 	}
 	host, port, _ := net.SplitHostPort(addresses[5])
 	c.Collector = &Process{
-		name: "collector", path: o.Collector, ready: "http://" + addresses[3],
+		name: "collector", path: o.Collector, args: o.CollectorArgs, ready: "http://" + addresses[3],
 		env: append([]string{
 			"OW_APIHOST=" + c.APIHost, "OW_AUTH=" + c.Key, "TPPFAAS_ZIPKIN=" + c.ZipkinURL, "TPPFAAS_STATE=" + filepath.Join(o.Dir, "collector"),
 			"TPPFAAS_OTLP_HTTP=" + addresses[1], "TPPFAAS_OTLP_GRPC=" + addresses[4], "TPPFAAS_HEALTH=" + addresses[3],

@@ -92,8 +92,14 @@ func summarise(spans []model.SpanModel) traceRow {
 			services[name] = true
 		}
 	}
+	root := rows[0]
+	for _, r := range rows { // the longest: the announcement of a request is a root too
+		if r.Depth == 0 && r.Duration > root.Duration {
+			root = r
+		}
+	}
 	return traceRow{
-		ID: spans[0].TraceID.String(), Root: rows[0].title(), Start: begin.UTC().Format("2006-01-02 15:04:05.000"), Duration: end.Sub(begin),
+		ID: spans[0].TraceID.String(), Root: root.title(), Start: begin.UTC().Format("2006-01-02 15:04:05.000"), Duration: end.Sub(begin),
 		Spans: len(spans), Services: slices.Sorted(maps.Keys(services)),
 	}
 }

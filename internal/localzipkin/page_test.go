@@ -113,3 +113,19 @@ func TestWaterfallHasEachSpanOnce(t *testing.T) {
 	require.Len(t, rows, mostRows)
 	require.Equal(t, 5, left)
 }
+
+// TestTitleOfAnnouncedTrace checks that a trace is called by its root, and not by the announcement of it, which came before.
+func TestTitleOfAnnouncedTrace(t *testing.T) {
+	store := NewStore(100, 1<<20)
+	now := time.Now().UnixMicro()
+	spans, err := Decode(fmt.Appendf(nil, `[
+		{"traceId":"a1","id":"2","parentId":"9","kind":"CLIENT","name":"invoke","timestamp":%d,"localEndpoint":{"serviceName":"sampler"},"tags":{"faas.invoked_name":"main"}},
+		{"traceId":"a1","id":"1","parentId":"9","name":"main","timestamp":%d,"duration":1000,"localEndpoint":{"serviceName":"shop"}}]`, now, now+1000), "")
+	require.NoError(t, err)
+	store.Add(spans)
+	_, _, text := page(t, store, "/zipkin/?endTs="+fmt.Sprint(now/1000+1000))
+	require.Contains(t, text, `<a href="/zipkin/traces/00000000000000a1">shop: main</a>`)
+	_, _, text = page(t, store, "/zipkin/traces/a1")
+	require.Contains(t, text, `<summary>sampler: invoke</summary>`)
+	require.Contains(t, text, `<dt>faas.invoked_name</dt><dd>main</dd>`)
+}

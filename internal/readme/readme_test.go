@@ -34,7 +34,7 @@ func TestEveryCommandWorks(t *testing.T) {
 		t.Setenv(address, "127.0.0.1:0")
 	}
 	t.Setenv("TPPFAAS_METRICS_PORT", "0")
-	for _, server := range []struct{ address, url string }{{"TPPFAAS_OTLP_HTTP", "TPPFAAS_COLLECTOR"}, {"", "OW_APIHOST"}, {"", "TPPFAAS_ZIPKIN"}} {
+	for _, server := range []struct{ address, url string }{{"TPPFAAS_OTLP_HTTP", "TPPFAAS_COLLECTOR"}, {"", "OW_APIHOST"}, {"", "TPPFAAS_ZIPKIN"}, {"TPPFAAS_LISTEN", "TPPFAAS_PREDICTOR"}} {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)

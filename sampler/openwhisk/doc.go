@@ -26,6 +26,7 @@
 //	deploy.go leftovers.go          the package and its actions: create, remove, find those of earlier runs
 //	clock.go                        when to send
 //	send.go senttimes.go            the queue and its senders
+//	announce.go                     the announcements of requests
 //	fetch.go zipkin.go trace.go     the traces: wait for them, find their spans, assemble them
 //	breaker.go                      a circuit breaker, for the sending and for the fetching
 //	dataset.go                      the complete traces, and the dataset

@@ -130,6 +130,10 @@ type payload struct {
 	Calls any `json:"calls"`
 	// TraceParent determines the id of the trace, so that the trace is found even if OpenWhisk's answer is lost.
 	TraceParent string `json:"traceparent"`
+	// CallID is the id under which the request is announced.
+	CallID string `json:"call.id,omitempty"`
+	// announce announces the request, and returns that id; nil if it was announced, or is not to be.
+	announce func() string
 }
 
 // invokeMain invokes main, and reports whether that was done. What OpenWhisk cannot have taken is sent again: for as long as it takes
@@ -138,8 +142,12 @@ func (t *Target) invokeMain(q *request) (sent bool, err error) {
 	var id [24]byte
 	_, _ = rand.Read(id[:]) // it never fails
 	q.traceID = hex.EncodeToString(id[:16])
-	body := payload{action.Calls(q.plan.Calls), "00-" + q.traceID + "-" + hex.EncodeToString(id[16:]) + "-01"}
-	name := t.pack + "/" + t.options.App.DeployedName(apps.Main)
+	body := &payload{Calls: action.Calls(q.plan.Calls), TraceParent: "00-" + q.traceID + "-" + hex.EncodeToString(id[16:]) + "-01"}
+	main := t.options.App.DeployedName(apps.Main)
+	if t.announcer != nil {
+		body.announce = func() string { return t.announcer.announce([16]byte(id[:16]), [8]byte(id[16:]), main) }
+	}
+	name := t.pack + "/" + main
 	for {
 		release, ok := t.sendBreaker.acquire(t.stop)
 		if !ok {
@@ -153,8 +161,9 @@ func (t *Target) invokeMain(q *request) (sent bool, err error) {
 	}
 }
 
-// invokeOnce makes one attempt, and reports whether there should be another. Each step is in the journal before the next begins.
-func (t *Target) invokeOnce(q *request, name string, body payload) (again bool, err error) {
+// invokeOnce makes one attempt, and reports whether there should be another. Each step is in the journal before the next begins. The first
+// attempt is announced.
+func (t *Target) invokeOnce(q *request, name string, body *payload) (again bool, err error) {
 	select {
 	case <-t.stop:
 		return false, nil
@@ -163,6 +172,9 @@ func (t *Target) invokeOnce(q *request, name string, body payload) (again bool, 
 	at := time.Now()
 	if err := t.journal.send(q.plan.Index, q.traceID, at); err != nil {
 		return false, err
+	}
+	if body.announce != nil {
+		body.CallID, body.announce = body.announce(), nil
 	}
 	// The context is not that of the sampling: an interrupt should not lose an answer that is about to come.
 	activation, err := t.client.Invoke(t.ctx, name, body)

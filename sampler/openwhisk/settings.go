@@ -33,6 +33,9 @@ type Settings struct {
 	ActionAPIHost Setting
 	// Collector is where the functions send their spans, OTLP over HTTP, as they see it; Zipkin where the traces are found.
 	Collector, Zipkin Setting
+	// SamplerCollector is the address under which the sampler reaches the collector, to which it announces its requests; "" stands for
+	// Collector.
+	SamplerCollector Setting
 	// Insecure is a boolean; if it is true certificates are not checked.
 	Insecure Setting
 }
@@ -57,6 +60,8 @@ var settings = []setting{
 		func(s *Settings) *Setting { return &s.Zipkin }},
 	{"collector", []string{"TPPFAAS_COLLECTOR"}, "TPPFAAS_COLLECTOR", "`address` of the collector, OTLP over HTTP, as the functions see it",
 		func(s *Settings) *Setting { return &s.Collector }},
+	{"sampler-collector", []string{"TPPFAAS_SAMPLER_COLLECTOR"}, "TPPFAAS_SAMPLER_COLLECTOR", "`address` of the collector as the sampler sees it, for -announce (without: that of -collector)",
+		func(s *Settings) *Setting { return &s.SamplerCollector }},
 	{"action-apihost", []string{"TPPFAAS_ACTION_APIHOST"}, "TPPFAAS_ACTION_APIHOST", "`address` of OpenWhisk's API as the functions see it (without: that of -apihost, or the one that OpenWhisk tells them)",
 		func(s *Settings) *Setting { return &s.ActionAPIHost }},
 }
@@ -174,10 +179,13 @@ func (s Settings) complete() (Settings, error) {
 	if s.Collector.Value == "" {
 		s.Collector = Setting{defaultCollector, here}
 	}
+	if s.SamplerCollector.Value == "" {
+		s.SamplerCollector = s.Collector
+	}
 	if u, err := whisk.ParseAddress(s.APIHost.Value); s.ActionAPIHost.Value == "" && (err != nil || !whisk.IsLoopback(u)) {
 		s.ActionAPIHost = s.APIHost
 	}
-	for _, one := range []*Setting{&s.APIHost, &s.ActionAPIHost, &s.Zipkin, &s.Collector} {
+	for _, one := range []*Setting{&s.APIHost, &s.ActionAPIHost, &s.Zipkin, &s.Collector, &s.SamplerCollector} {
 		if one == &s.ActionAPIHost && one.Value == "" {
 			continue
 		}

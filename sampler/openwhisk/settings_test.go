@@ -158,7 +158,7 @@ func TestWrongSettings(t *testing.T) {
 		env, flags    map[string]string
 		want          string
 	}{
-		{config: "zipkin: http://x\n\napi_host: y\n", want: `CONFIG:3: unknown key "api_host" (known: apihost, auth, insecure, zipkin, collector, action_apihost)`},
+		{config: "zipkin: http://x\n\napi_host: y\n", want: `CONFIG:3: unknown key "api_host" (known: apihost, auth, insecure, zipkin, collector, sampler_collector, action_apihost)`},
 		{config: "zipkin: http://x\nzipkin: http://y\n", want: "CONFIG:2: key zipkin comes twice"},
 		{config: "- apihost\n", want: "CONFIG:1: this must be lines of the form key: value"},
 		{config: "auth: [secret]\n", want: "CONFIG:1: auth must be a text"},

@@ -28,7 +28,7 @@ type Options struct {
 	// its machines ("" for this machine's if OpenWhisk is on it, else amd64), MemoryMB the memory of a container (0 for 256).
 	Kind, Arch string
 	MemoryMB   int
-	// Announce makes functions announce their start at once.
+	// Announce makes the functions, and the Target itself, announce each invocation as they make it, and the functions the start of each.
 	Announce bool
 	// Settle is how long nothing new must come before what is missing counts as lost; 0 stands for 30 s.
 	Settle time.Duration
@@ -64,6 +64,7 @@ type Target struct {
 	http      *http.Client // for client
 	client    *whisk.Client
 	zipkin    *zipkin
+	announcer *announcer // nil if requests are not announced
 	info      whisk.Info
 	preflight bool // Preflight went well
 	pack      string
@@ -154,6 +155,11 @@ func New(o Options) (*Target, error) {
 		options: o, http: httpClient, client: client, zipkin: newZipkin(traces, o.insecure(), o.Timeout),
 		stop: make(chan struct{}), wake: make(chan struct{}, 1), timers: map[*time.Timer]struct{}{}, sentAt: sentTimes{epoch: time.Now()},
 		unjournaled: map[int]sampler.Trace{},
+	}
+	if o.App != nil && o.Announce {
+		if t.announcer, err = newAnnouncer(o.SamplerCollector, o.insecure(), t.message); err != nil {
+			return nil, err
+		}
 	}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	t.sendBreaker.init(t.message)
@@ -246,6 +252,9 @@ func (t *Target) Close() {
 	t.stopSending()
 	t.cancel()
 	t.workers.Wait()
+	if t.announcer != nil {
+		t.announcer.close()
+	}
 	t.http.CloseIdleConnections()
 	t.zipkin.close()
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -21,6 +22,7 @@ import (
 
 	"github.com/tppfaas/tppfaas/apps"
 	"github.com/tppfaas/tppfaas/internal/localwhisk/rest"
+	"github.com/tppfaas/tppfaas/internal/localzipkin"
 	"github.com/tppfaas/tppfaas/internal/whisk"
 	"github.com/tppfaas/tppfaas/sampler"
 	"github.com/tppfaas/tppfaas/sampler/internal/testenv"
@@ -146,7 +148,6 @@ func TestSample(t *testing.T) {
 	require.Equal(t, 30, complete)
 	require.Len(t, sent, 30)
 	require.True(t, r.AllSent())
-	require.Contains(t, env.Store.Spans("quick-dev-main"), "start", "functions announce themselves")
 
 	local, err := sampler.NewLocal(3)
 	require.NoError(t, err)
@@ -158,6 +159,7 @@ func TestSample(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, virtual.Dataset.MarkNames, data.MarkNames)
 	require.Len(t, data.Sequences, 30)
+	checkAnnouncements(t, env, data)
 	for i, s := range data.Sequences {
 		want := slices.Sorted(slices.Values(virtual.Dataset.Sequences[i].Marks))
 		require.Equal(t, want, slices.Sorted(slices.Values(s.Marks)), "request %d", i)
@@ -190,6 +192,99 @@ func TestSample(t *testing.T) {
 		require.Equal(t, data.Sequences, written.Sequences)
 	}
 	r.clean()
+}
+
+// checkAnnouncements checks that each invocation of a dataset has one announcement by its caller, the sampler for main, whose id its start
+// repeats.
+func checkAnnouncements(t *testing.T, env *testenv.Env, data *tpp.Dataset) {
+	t.Helper()
+	// The finished span of a function may arrive before its start, which is sent apart.
+	require.Eventually(t, func() bool { return env.Store.Stats().Spans == 3*data.NumEvents() }, time.Minute, 10*time.Millisecond)
+	traces := env.Store.Find(localzipkin.Query{Limit: 1000, EndTs: time.Now().Add(time.Minute), Lookback: time.Hour})
+	require.Len(t, traces, len(data.Sequences))
+	var calls, got, want []string
+	for _, trace := range traces {
+		callers, began := map[string]string{}, map[string]bool{} // by call id
+		for _, s := range trace {
+			id := s.Tags["call.id"]
+			switch s.Name {
+			case "invoke":
+				require.NotContains(t, callers, id)
+				callers[id] = s.LocalEndpoint.ServiceName
+				got = append(got, s.Tags["faas.invoked_name"])
+				require.Equal(t, s.Tags["faas.invoked_name"] == "quick-dev-main", callers[id] == announcerService)
+			case "start":
+				began[id] = true
+			default:
+				calls = append(calls, id)
+			}
+		}
+		require.Equal(t, slices.Sorted(maps.Keys(callers)), slices.Sorted(maps.Keys(began)))
+		require.NotContains(t, callers, "")
+	}
+	require.Len(t, calls, data.NumEvents())
+	for _, s := range data.Sequences {
+		for _, mark := range s.Marks {
+			want = append(want, data.MarkNames[mark])
+		}
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	require.Equal(t, want, got)
+}
+
+// TestAnnouncementsThatAreLost checks that requests are sent all the same if the sampler cannot announce them, and that one message says so.
+func TestAnnouncementsThatAreLost(t *testing.T) {
+	env := testenv.New(t, rest.Limits{})
+	r, err := begin(t, env, every(10*time.Millisecond, 5), "", false, func(o *Options) {
+		o.Announce, o.SamplerCollector = true, Setting{"http://127.0.0.1:1", "TPPFAAS_SAMPLER_COLLECTOR"}
+	})
+	require.NoError(t, err)
+	_, err = r.Sample(t.Context(), nil)
+	require.NoError(t, err)
+	require.Len(t, r.sequences(), 5)
+	r.Close()
+	require.Equal(t, 1, strings.Count(r.log(), "announced"), r.log())
+	require.Contains(t, r.log(), "not announced to the collector at http://127.0.0.1:1 (from TPPFAAS_SAMPLER_COLLECTOR)")
+	require.Contains(t, r.log(), "-sampler-collector")
+}
+
+// TestWithoutAnnouncements checks that nothing is announced, and no payload has an id of a call, unless that is asked for.
+func TestWithoutAnnouncements(t *testing.T) {
+	env := testenv.New(t, rest.Limits{})
+	var bodies atomic.Int32
+	env.OpenWhisk.Fail(func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodPost {
+			body, err := io.ReadAll(r.Body)
+			if err != nil || bytes.Contains(body, []byte("call.id")) || !bytes.Contains(body, []byte("traceparent")) {
+				t.Errorf("%v, %s", err, body)
+			}
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			bodies.Add(1)
+		}
+		return false
+	})
+	r, err := begin(t, env, every(10*time.Millisecond, 3), "", false, nil)
+	require.NoError(t, err)
+	_, err = r.Sample(t.Context(), nil)
+	require.NoError(t, err)
+	require.EqualValues(t, 3, bodies.Load())
+	require.Len(t, r.sequences(), 3)
+	for _, service := range env.Store.Services() {
+		require.Equal(t, []string{service}, env.Store.Spans(service))
+	}
+}
+
+// withAndWithout runs a test of what is lost with and without announcements, which must make no difference to it.
+func withAndWithout(t *testing.T, test func(t *testing.T, change func(*Options))) {
+	for name, announce := range map[string]bool{"announced": true, "not announced": false} {
+		t.Run(name, func(t *testing.T) {
+			test(t, func(o *Options) {
+				settleSoon(o)
+				o.Announce = announce
+			})
+		})
+	}
 }
 
 // TestDiskFull checks that traces stay in memory when the journal's disk is full, and that one message says so.
@@ -306,10 +401,12 @@ func TestLostMain(t *testing.T) {
 }
 
 // TestNothingArrives checks that, if no span arrives, messages say where they should have gone and what became of main.
-func TestNothingArrives(t *testing.T) {
+func TestNothingArrives(t *testing.T) { withAndWithout(t, testNothingArrives) }
+
+func testNothingArrives(t *testing.T, change func(*Options)) {
 	env := testenv.New(t, rest.Limits{})
-	env.Lose(func(string, string) bool { return true })
-	r, err := begin(t, env, every(10*time.Millisecond, 2), "", false, settleSoon)
+	env.Lose(func(function, _ string) bool { return function != announcerService })
+	r, err := begin(t, env, every(10*time.Millisecond, 2), "", false, change)
 	require.NoError(t, err)
 	result, err := r.Sample(t.Context(), nil)
 	require.NoError(t, err)
@@ -550,7 +647,9 @@ func TestFailsForGood(t *testing.T) {
 
 // TestLostAnswers checks that an invocation that OpenWhisk may have taken is not sent again: it is found by the id of its trace, or
 // reported.
-func TestLostAnswers(t *testing.T) {
+func TestLostAnswers(t *testing.T) { withAndWithout(t, testLostAnswers) }
+
+func testLostAnswers(t *testing.T, change func(*Options)) {
 	env := testenv.New(t, rest.Limits{})
 	var n atomic.Int32
 	env.OpenWhisk.Fail(func(rw http.ResponseWriter, r *http.Request) bool {
@@ -568,7 +667,7 @@ func TestLostAnswers(t *testing.T) {
 		}
 		return false
 	})
-	r, err := begin(t, env, every(10*time.Millisecond, 8), "", false, settleSoon)
+	r, err := begin(t, env, every(10*time.Millisecond, 8), "", false, change)
 	require.NoError(t, err)
 	result, err := r.Sample(t.Context(), nil)
 	require.NoError(t, err)
@@ -684,11 +783,13 @@ func TestInterruptAndResume(t *testing.T) {
 }
 
 // TestResumeAfterDeath checks that after the death of the process what it was about to send is sent, but what has arrived is not sent again.
-func TestResumeAfterDeath(t *testing.T) {
+func TestResumeAfterDeath(t *testing.T) { withAndWithout(t, testResumeAfterDeath) }
+
+func testResumeAfterDeath(t *testing.T, change func(*Options)) {
 	env := testenv.New(t, rest.Limits{})
 	journal := filepath.Join(t.TempDir(), "x.journal")
 	config := every(10*time.Millisecond, 4)
-	r, err := begin(t, env, config, journal, false, settleSoon)
+	r, err := begin(t, env, config, journal, false, change)
 	require.NoError(t, err)
 	var n atomic.Int32
 	env.OpenWhisk.Fail(func(_ http.ResponseWriter, req *http.Request) bool {
@@ -710,7 +811,7 @@ func TestResumeAfterDeath(t *testing.T) {
 	r.Close()
 	env.OpenWhisk.Fail(nil)
 
-	r, err = begin(t, env, config, journal, true, nil)
+	r, err = begin(t, env, config, journal, true, change)
 	require.NoError(t, err)
 	result, err := r.Sample(t.Context(), nil)
 	require.NoError(t, err)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tppfaas/tppfaas/apps"
+	"github.com/tppfaas/tppfaas/internal/announce"
 	"github.com/tppfaas/tppfaas/internal/whisk"
 	"github.com/tppfaas/tppfaas/sampler"
 )
@@ -22,8 +23,10 @@ const (
 	tagError      = "error"
 )
 
-// announcement is the name of the span without duration with which a function announces its start.
-const announcement = "start"
+// announces reports whether a span is an announcement. Zipkin gives spans without duration one of a microsecond, or none.
+func (s span) announces() bool {
+	return (s.Name == announce.Invoke || s.Name == announce.Start) && s.Duration <= 1
+}
 
 // assemble finds the activation of each call of a request among the spans of its trace, and returns them in the order of the calls. If
 // any is missing, or the collector has not found its record, there is no trace, and the Incomplete says what is missing.
@@ -36,6 +39,9 @@ func assemble(app *apps.Application, calls []apps.Call, spans []span) (sampler.T
 		}
 	}
 	for _, s := range spans {
+		if s.announces() {
+			continue
+		}
 		id := s.Tags[tagActivation]
 		if id == "" {
 			id = s.Tags[tagInvocation]
@@ -49,9 +55,7 @@ func assemble(app *apps.Application, calls []apps.Call, spans []span) (sampler.T
 		}
 		wait, enriched := parseMilliseconds(s.Tags[tagWait])
 		if !enriched || s.Timestamp <= 0 {
-			if s.Name != announcement {
-				because("the collector has not found what OpenWhisk knows of activation %s, %s %s", id, tagRecord, s.Tags[tagRecord])
-			}
+			because("the collector has not found what OpenWhisk knows of activation %s, %s %s", id, tagRecord, s.Tags[tagRecord])
 			continue
 		}
 		if other := trace[k].ID; other != "" && other != id {

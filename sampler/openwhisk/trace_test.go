@@ -36,6 +36,13 @@ func TestAssemble(t *testing.T) {
 		{"complete", []span{end, main, left}, ""},
 		{"phases and others", []span{main, {ID: "9", Name: "wait", Tags: map[string]string{"phase.of": "a"}}, left, {Name: "x"}, end}, ""},
 		{"an announcement only", []span{main, left, {Name: "start", Timestamp: 5, Duration: 1, Tags: tags("2", "end", "c", "waitTimeMilli", "")}}, "missing quick-dev-end"},
+		{"announcements", []span{
+			{Name: "invoke", Timestamp: 1, Tags: map[string]string{"faas.invoked_name": "quick-dev-main", "call.id": "x"}},
+			{Name: "start", Timestamp: 2, Duration: 1, Tags: tags("0", "main", "a", "waitTimeMilli", "")}, main,
+			{Name: "invoke", Timestamp: 3, Duration: 1, Tags: tags("0", "main", "a", "waitTimeMilli", "")}, left,
+			{Name: "start", Timestamp: 4, Tags: tags("2", "end", "another", "error", "no")}, end,
+		}, ""},
+		{"a function that is called start", []span{main, left, {Name: "start", Timestamp: 1_055_000, Duration: 9_000, Tags: end.Tags}}, ""},
 		{"twice the same", []span{main, left, left, end}, ""},
 		{"before and after its record", []span{main, without(left, "waitTimeMilli", ""), left, end}, ""},
 		{"no record", []span{main, without(left, "waitTimeMilli", "", "openwhisk.record", "timeout"), end},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -26,6 +27,9 @@ type span struct {
 	Timestamp int64             `json:"timestamp"` // µs since 1970
 	Duration  int64             `json:"duration"`  // µs
 	Tags      map[string]string `json:"tags"`
+	Endpoint  struct {
+		Service string `json:"serviceName"`
+	} `json:"localEndpoint"`
 }
 
 // newZipkin returns a client of the server at an address without /api/v2.
@@ -43,7 +47,8 @@ func (z *zipkin) check(ctx context.Context) error {
 	return err
 }
 
-// byActivation returns the spans of the trace in which one span is that of the activation, nil if there is none.
+// byActivation returns the spans of the trace in which one span is that of the activation, nil if there is none. Like byID it leaves out
+// what the sampler itself has announced, which says nothing of what became of the request.
 func (z *zipkin) byActivation(ctx context.Context, activation string, since time.Time) ([]span, error) {
 	query := window(since)
 	query.Set("annotationQuery", "activationId="+activation)
@@ -55,7 +60,7 @@ func (z *zipkin) byActivation(ctx context.Context, activation string, since time
 	for _, t := range traces {
 		spans = append(spans, t...)
 	}
-	return spans, nil
+	return withoutOurs(spans), nil
 }
 
 // byID returns the spans of a trace, nil if there is none.
@@ -65,7 +70,12 @@ func (z *zipkin) byID(ctx context.Context, trace string) ([]span, error) {
 	if whisk.KindOf(err) == whisk.NotFound {
 		return nil, nil
 	}
-	return spans, err
+	return withoutOurs(spans), err
+}
+
+// withoutOurs removes the announcements of the sampler.
+func withoutOurs(spans []span) []span {
+	return slices.DeleteFunc(spans, func(s span) bool { return s.announces() && s.Endpoint.Service == announcerService })
 }
 
 // window returns the part of a query that bounds when a trace began: after since.

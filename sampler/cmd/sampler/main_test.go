@@ -145,7 +145,7 @@ func TestCalledWrongly(t *testing.T) {
 		{"-d sequence -n 1 -l 1 -u 2 -platform openwhisk -apihost x", "the key is missing: give it with -auth, OW_AUTH, auth in the configuration, or AUTH in .wskprops"},
 		{"-d sequence -n 1 -l 1 -u 2 -platform openwhisk -apihost x -auth secret", "-auth: the key must be of the form user:password"},
 		{"-d sequence -n 1 -l 1 -u 2 -platform openwhisk -config nowhere.yaml", "nowhere.yaml: no such file or directory"},
-		{"-d sequence -n 1 -l 1 -u 2 -platform openwhisk -config wrong.yaml", `wrong.yaml:2: unknown key "key" (known: apihost, auth, insecure, zipkin, collector, action_apihost)`},
+		{"-d sequence -n 1 -l 1 -u 2 -platform openwhisk -config wrong.yaml", `wrong.yaml:2: unknown key "key" (known: apihost, auth, insecure, zipkin, collector, sampler_collector, action_apihost)`},
 	} {
 		t.Run(c.line, func(t *testing.T) {
 			stdout, stderr, status := try(t.Context(), c.line)

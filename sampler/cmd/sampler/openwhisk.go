@@ -77,7 +77,7 @@ func newOpenWhiskOptions(fs *flag.FlagSet) *openWhiskOptions {
 	fs.StringVar(&o.target.Kind, "kind", "", "`kind` of the actions: go: with a version, or blackbox (without: the server's default of Go)")
 	fs.StringVar(&o.target.Arch, "arch", "", "`architecture` of the server's machines (without: this machine's for an OpenWhisk on it, else amd64)")
 	fs.IntVar(&o.target.MemoryMB, "memory", openwhisk.DefaultMemoryMB, "memory of a container in `MB`")
-	fs.BoolVar(&o.target.Announce, "announce", false, "functions announce their start at once, with a span without duration")
+	fs.BoolVar(&o.target.Announce, "announce", false, "functions and sampler announce each invocation as they make it, and functions each start, with a span without duration")
 	fs.Float64Var(&o.settle, "settle", openwhisk.DefaultSettle.Seconds(), "`seconds` in which nothing new must come before what is missing counts as lost")
 	fs.Float64Var(&o.patience, "patience", openwhisk.DefaultPatience.Seconds(), "`seconds` for which a server that fails is tried again")
 	fs.BoolVar(&o.resume, "resume", false, "go on where an earlier run was broken off, with its journal")

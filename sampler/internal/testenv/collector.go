@@ -39,9 +39,10 @@ func (c *collector) take(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	for _, rs := range message.Traces().ResourceSpans().All() {
+		service, _ := rs.Resource().Attributes().Get("service.name")
 		for _, ss := range rs.ScopeSpans().All() {
 			for _, s := range ss.Spans().All() {
-				if err := c.ship(r.Context(), s); err != nil {
+				if err := c.ship(r.Context(), service.Str(), s); err != nil {
 					http.Error(w, err.Error(), http.StatusInternalServerError)
 					return
 				}
@@ -52,17 +53,20 @@ func (c *collector) take(w http.ResponseWriter, r *http.Request) {
 }
 
 // ship enriches a span with the record of its activation and adds it to Zipkin's store.
-func (c *collector) ship(ctx context.Context, s ptrace.Span) error {
+func (c *collector) ship(ctx context.Context, service string, s ptrace.Span) error {
 	tags := map[string]string{}
 	for key, value := range s.Attributes().All() {
 		tags[key] = value.AsString()
 	}
 	function, id := tags["faas.name"], tags["activationId"]
+	if function == "" {
+		function = service
+	}
 	if lost := c.env.lose.Load(); lost != nil && *lost != nil && (*lost)(function, id) {
 		return nil
 	}
 	start, end := s.StartTimestamp().AsTime(), s.EndTimestamp().AsTime()
-	if s.Name() != "start" {
+	if s.StartTimestamp() != s.EndTimestamp() { // else it is an announcement
 		record, err := c.record(ctx, id)
 		if err != nil {
 			return err
