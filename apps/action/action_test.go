@@ -274,7 +274,7 @@ func TestAnnouncementsThatAreLost(t *testing.T) {
 	lost := 0
 	for lost < 2 {
 		var n int
-		if _, err := fmt.Sscanf(<-log, "%d announcements have not been sent to the collector at http://127.0.0.1:1: ", &n); err == nil {
+		if _, err := fmt.Sscanf(<-log, "%d announcements have not been sent: traces export: the collector at http://127.0.0.1:1 cannot be reached: ", &n); err == nil {
 			lost += n
 		}
 	}

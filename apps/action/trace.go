@@ -2,6 +2,8 @@ package action
 
 import (
 	"context"
+	"errors"
+	"net/http"
 	"net/url"
 	"time"
 
@@ -13,6 +15,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/tppfaas/tppfaas/internal/announce"
+	"github.com/tppfaas/tppfaas/internal/otlphttp"
+	"github.com/tppfaas/tppfaas/internal/whisk"
 )
 
 // Bounds of the export. It runs in the background and delays no answer: spans that the collector does not take in time, or
@@ -29,7 +33,7 @@ const (
 type tracer struct {
 	collector string
 	service   string
-	exporter  sdk.SpanExporter // of both provider and announcer
+	client    *http.Client // of both provider and announcer
 	provider  *sdk.TracerProvider
 	announcer *announce.Announcer
 	end       context.CancelFunc // of the provider's exports
@@ -87,15 +91,17 @@ func (t *tracer) ready(collector, service string) bool {
 	_ = t.close(context.Background()) // only tests change the collector of an action
 	var end context.Context
 	end, t.end = context.WithCancel(context.Background())
-	t.collector, t.service, t.exporter = collector, service, exporter
+	logf := t.logf
+	t.client = whisk.NewHTTPClient(false, 4)
+	t.collector, t.service = collector, service
+	exporter := otlphttp.New(u, t.client, func(spans int, err error) { logf("%d spans have not been exported: %v", spans, err) })
 	t.provider = sdk.NewTracerProvider(
 		sdk.WithResource(resource.NewSchemaless(attribute.String("service.name", service))),
-		sdk.WithBatcher(until{newExporter(u, t.logf), end}, sdk.WithBatchTimeout(never), sdk.WithExportTimeout(exportTimeout), sdk.WithMaxQueueSize(exportRoom)))
+		sdk.WithBatcher(until{exporter, end}, sdk.WithBatchTimeout(never), sdk.WithExportTimeout(exportTimeout), sdk.WithMaxQueueSize(exportRoom)))
 	t.ended = make(chan struct{}, 1)
 	go export(end, t.provider, t.ended)
-	logf := t.logf
-	t.announcer = announce.New(exporter, service, func(spans int, err error) {
-		logf("%d announcements have not been sent to the collector at %s: %v", spans, collector, err)
+	t.announcer = announce.New(otlphttp.New(u, t.client, nil), service, func(spans int, err error) {
+		logf("%d announcements have not been sent: %v", spans, err)
 	})
 	return true
 }
@@ -127,9 +133,6 @@ func (u until) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) error 
 	defer context.AfterFunc(u.end, cancel)()
 	return u.SpanExporter.ExportSpans(ctx, spans)
 }
-
-// Shutdown does nothing: the announcer may still use the exporter.
-func (persistent) Shutdown(context.Context) error { return nil }
 
 // call returns the trace context for a function that is about to be invoked. If calls are announced, it announces this one, without waiting
 // for that, and the id of the call travels with the context.
@@ -171,5 +174,6 @@ func (t *tracer) close(ctx context.Context) error {
 	announced := make(chan error, 1)
 	go func() { announced <- t.announcer.Close(ctx) }()
 	flushed := t.provider.Shutdown(ctx)
-	return errors.Join(<-announced, flushed, t.exporter.Shutdown(context.WithoutCancel(ctx)))
+	defer t.client.CloseIdleConnections()
+	return errors.Join(<-announced, flushed)
 }

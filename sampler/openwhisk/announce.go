@@ -4,15 +4,14 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"strings"
+	"net/url"
 	"sync"
 	"time"
 
-	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
-	sdk "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/tppfaas/tppfaas/internal/announce"
+	"github.com/tppfaas/tppfaas/internal/otlphttp"
 	"github.com/tppfaas/tppfaas/internal/whisk"
 )
 
@@ -25,21 +24,18 @@ const closeGrace = time.Second
 // announcer announces the requests of a sampling to the collector.
 type announcer struct {
 	announcer *announce.Announcer
-	exporter  sdk.SpanExporter
 	http      *http.Client
 }
 
 // newAnnouncer returns an announcer that sends to the collector, and calls warn once if that fails.
 func newAnnouncer(collector Setting, insecure bool, warn func(string)) (*announcer, error) {
-	a := &announcer{http: whisk.NewHTTPClient(insecure, 4)}
-	var err error
-	a.exporter, err = otlptracehttp.New(context.Background(), otlptracehttp.WithHTTPClient(a.http),
-		otlptracehttp.WithEndpointURL(strings.TrimSuffix(collector.Value, "/")+"/v1/traces"))
+	address, err := url.Parse(collector.Value)
 	if err != nil {
 		return nil, collector.wrong(err)
 	}
+	a := &announcer{http: whisk.NewHTTPClient(insecure, 4)}
 	var once sync.Once
-	a.announcer = announce.New(a.exporter, announcerService, func(_ int, err error) {
+	a.announcer = announce.New(otlphttp.New(address, a.http, nil), announcerService, func(_ int, err error) {
 		once.Do(func() {
 			warn(fmt.Sprintf("a request was not announced to the collector at %s (from %s), and others may not be: %s; "+
 				"-sampler-collector gives the address under which it is reached from here", collector.Value, collector.From, whisk.OneLine(err.Error())))
@@ -59,6 +55,5 @@ func (a *announcer) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), closeGrace)
 	defer cancel()
 	_ = a.announcer.Close(ctx) // what is lost was reported
-	_ = a.exporter.Shutdown(ctx)
 	a.http.CloseIdleConnections()
 }

@@ -1,4 +1,4 @@
-package action
+package otlphttp
 
 import (
 	"context"
@@ -13,7 +13,12 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.uber.org/goleak"
+
+	"github.com/tppfaas/tppfaas/internal/whisk"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // TestExport checks that spans arrive as a request of OTLP, and which answers of the collector are reasons to repeat it: those of the OTLP
 // specification, and none at all.
@@ -58,7 +63,7 @@ func TestExport(t *testing.T) {
 			address, err := url.Parse(server.URL + "/under/")
 			require.NoError(t, err)
 			var logged []string
-			e := newExporter(address, func(format string, args ...any) { logged = append(logged, fmt.Sprintf(format, args...)) })
+			e := New(address, whisk.NewHTTPClient(false, 2), func(spans int, err error) { logged = append(logged, fmt.Sprint(spans, " spans: ", err)) })
 			require.NoError(t, e.Start(t.Context()))
 			err = e.ExportSpans(t.Context(), tracetest.SpanStubs{{Name: "f1"}}.Snapshots())
 			require.NoError(t, e.Shutdown(context.Background()))
@@ -70,7 +75,7 @@ func TestExport(t *testing.T) {
 			require.EqualValues(t, test.requests, requests.Load())
 			if failed := test.err != "" || test.requests > 1; failed {
 				require.Len(t, logged, 1)
-				require.Contains(t, logged[0], "1 spans have not been exported: ")
+				require.Contains(t, logged[0], "1 spans: ")
 				require.Contains(t, logged[0], "the collector at "+server.URL)
 			} else {
 				require.Empty(t, logged)

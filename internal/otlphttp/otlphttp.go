@@ -1,4 +1,4 @@
-package action
+package otlphttp
 
 import (
 	"context"
@@ -14,20 +14,17 @@ import (
 	"github.com/tppfaas/tppfaas/internal/whisk"
 )
 
-// newExporter returns an exporter of spans to a collector. It is OpenTelemetry's own but for the client, because those of OpenTelemetry
-// link gRPC, which makes the function that is sent to the cluster nearly twice as large (16.4 in place of 9.3 MB).
-func newExporter(collector *url.URL, logf func(format string, args ...any)) *otlptrace.Exporter {
-	return otlptrace.NewUnstarted(&uploader{
-		server: whisk.Server{Name: "the collector at " + collector.String(), Base: collector, HTTP: whisk.NewHTTPClient(false, 2), MaxAnswer: 1 << 20},
-		logf:   logf,
-	})
+// New returns an exporter that sends spans to a collector with the client. failed is called with the number of spans and the first error of
+// a message, also where it is sent again and arrives; it may be nil. Shutdown closes idle connections and nothing else.
+func New(collector *url.URL, client *http.Client, failed func(spans int, err error)) *otlptrace.Exporter {
+	server := whisk.Server{Name: "the collector at " + collector.String(), Base: collector, HTTP: client, MaxAnswer: 1 << 20}
+	return otlptrace.NewUnstarted(&uploader{server, failed})
 }
 
-// uploader sends spans as OTLP over HTTP. It repeats what the collector could not take or did not answer, as it may be about to restart, until
-// the context of the export ends. It is an [otlptrace.Client].
+// uploader is an [otlptrace.Client].
 type uploader struct {
 	server whisk.Server
-	logf   func(format string, args ...any)
+	failed func(spans int, err error)
 }
 
 func (u *uploader) Start(context.Context) error { return nil }
@@ -47,8 +44,8 @@ func (u *uploader) UploadTraces(ctx context.Context, spans []*tracepb.ResourceSp
 	var once sync.Once
 	return whisk.Retry{First: 100 * time.Millisecond, Max: 2 * time.Second, Passes: retryable}.Do(ctx, func() error {
 		err := u.server.Do(ctx, request, nil)
-		if err != nil {
-			once.Do(func() { u.logf("%d spans have not been exported: %v", count(spans), err) })
+		if err != nil && u.failed != nil {
+			once.Do(func() { u.failed(count(spans), err) })
 		}
 		return err
 	})
