@@ -67,7 +67,8 @@ func (b *traceBuilder) sequence(spans []span) (*tpp.Sequence, error) {
 	}
 	s := &tpp.Sequence{ArrivalTimes: make([]float64, len(events)), Marks: make([]int, len(events)), Parents: make([]int, len(events))}
 	times := b.reader.times
-	orphans := 0
+	roots := 0
+	var orphans []int
 	for k, i := range events {
 		one := &b.nodes[i]
 		s.ArrivalTimes[k] = times.round(timestamp(one.start))
@@ -81,9 +82,14 @@ func (b *traceBuilder) sequence(spans []span) (*tpp.Sequence, error) {
 		s.Parents[k] = -1
 		if parent, orphan := b.parentEvent(i); parent >= 0 {
 			s.Parents[k] = position[parent]
-		} else if orphan {
-			orphans++
-			b.report.orphans.add(one)
+		} else if roots++; orphan {
+			orphans = append(orphans, i)
+		}
+	}
+	// A single root may have been called by someone who sends no spans.
+	for _, i := range orphans {
+		if roots > 1 {
+			b.report.orphans.add(&b.nodes[i])
 		}
 	}
 	b.addDurations(s, events)
@@ -191,11 +197,22 @@ func (b *traceBuilder) joinInvocations() {
 			b.report.unfinished.add(one)
 			if _, there := b.byID[one.parent]; !there && one.parent != 0 {
 				b.byID[one.parent] = i // the missing span of the invocation, whose children name it
+				one.parent = b.callerOf(one.call)
 			}
 		case k != i && (b.rule == SpansInvocations || one.announcesStart()):
 			b.state[i].event, b.state[i].standsIn = false, k
 		}
 	}
+}
+
+// callerOf returns the id of the span that has announced a call, 0 if it is not known.
+func (b *traceBuilder) callerOf(call string) uint64 {
+	for i := range b.nodes {
+		if one := &b.nodes[i]; call != "" && one.call == call && one.announcesCall() {
+			return one.parent
+		}
+	}
+	return 0
 }
 
 // outer reports whether a span of an invocation is its event rather than another one.
@@ -372,7 +389,10 @@ func (b *traceBuilder) defaultMark(one *span) string {
 }
 
 func serviceAndName(one *span) string {
-	if one.service == "" || one.name == "" {
+	switch {
+	case one.service != "" && one.announcesStart(): // a name that all announcements have
+		return one.service
+	case one.service == "" || one.name == "":
 		return one.service + one.name
 	}
 	return one.service + "/" + one.name

@@ -72,7 +72,7 @@ func (r *SequenceReader) Choices() string {
 		fmt.Fprintf(&b, "%d events are spans of every kind", p.events)
 	}
 	if !p.asked {
-		fmt.Fprintf(&b, " (-spans %s)", p.rule)
+		b.WriteString(" (chosen by content; -spans takes others)")
 	}
 	switch mark := r.opts.MarkColumn; {
 	case mark == "" && p.rule == SpansInvocations:
@@ -109,7 +109,7 @@ func (p *spanReport) warnings() (warnings []Warning) {
 		}
 	}
 	warn(WarningTimeless, p.timeless.n, "has %d events without a time, which are left out; the first is %s", p.timeless.n, p.timeless.first)
-	warn(WarningOrphans, p.orphans.n, "has %d of %d events below a span that is not in the file: they are taken for roots; the first is %s", p.orphans.n, p.events, p.orphans.first)
+	warn(WarningOrphans, p.orphans.n, "has %d of %d events whose caller's span is not in the file, in traces that have another root: they are taken for roots too; the first is %s", p.orphans.n, p.events, p.orphans.first)
 	warn(WarningUnfinished, p.unfinished.n, "has %d invocations that have only announced their start, which is taken for their time; the first is %s", p.unfinished.n, p.unfinished.first)
 	warn(WarningUnanswered, p.unanswered.n, "has %d announced calls whose invocation is not in the file, which are left out; the first is %s", p.unanswered.n, p.unanswered.first)
 	warn(WarningMixedWaits, p.mixedWaits, "has %d traces in which some invocations have a waitTimeMilli and others do not: they get no wait times, and their times are arrivals and starts mixed", p.mixedWaits)
