@@ -92,6 +92,7 @@ func (b *traceBuilder) sequence(spans []span) (*tpp.Sequence, error) {
 			b.report.orphans.add(&b.nodes[i])
 		}
 	}
+	breakLoops(s.Parents)
 	b.addDurations(s, events)
 	b.report.count(s)
 	return s, nil
@@ -302,6 +303,27 @@ func (b *traceBuilder) parentEvent(i int) (event int, orphan bool) {
 		return -1, true
 	}
 	return event, orphan
+}
+
+// breakLoops makes the first of the events that are each other's ancestors a root.
+func breakLoops(parents []int) {
+	const unknown, onPath, done = 0, 1, 2
+	state := make([]uint8, len(parents))
+	var path []int
+	for k := range parents {
+		path = path[:0]
+		j := k
+		for ; j >= 0 && state[j] == unknown; j = parents[j] {
+			state[j] = onPath
+			path = append(path, j)
+		}
+		if j >= 0 && state[j] == onPath {
+			parents[slices.Min(path[slices.Index(path, j):])] = -1
+		}
+		for _, j := range path {
+			state[j] = done
+		}
+	}
 }
 
 // sorted returns the events in the order of their times. Of events at the same time one comes behind the event that caused it; otherwise their
