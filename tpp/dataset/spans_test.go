@@ -161,7 +161,6 @@ func TestParentsThatAreLoops(t *testing.T) {
 // manySpans is a file of OTLP with a trace of three spans on each line, and one whose spans are the first and the last of the file.
 type manySpans struct {
 	lines, next int
-	at          int64
 	rest        []byte
 }
 

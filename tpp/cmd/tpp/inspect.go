@@ -33,6 +33,7 @@ Usage: tpp inspect FILE... [OPTIONS]
 Examples:
   tpp inspect traces.json.gz
   tpp inspect log.csv -unit s -mark activity
+  tpp inspect otlp.jsonl -spans server
   tpp inspect model.safetensors -json
 `
 
