@@ -247,7 +247,7 @@ func (t *Target) Close() {
 	t.cancel()
 	t.workers.Wait()
 	t.http.CloseIdleConnections()
-	t.zipkin.close()
+	t.zipkin.Close()
 }
 
 // Journal returns the journal, nil if there is none.
