@@ -37,6 +37,8 @@ type Options struct {
 	// before a pause after a failure. Both may be nil.
 	OnProgress func(traces int, back time.Time)
 	OnMessage  func(text string)
+
+	firstPause time.Duration // after a failure; 0 is that of whisk.Retry
 }
 
 // Result counts what was collected.
@@ -100,7 +102,7 @@ func newCollector(o Options, w io.Writer) (*collector, error) {
 		o.Patience = 2 * time.Minute
 	}
 	base := *o.Server
-	base.Path = strings.TrimSuffix(strings.TrimRight(base.Path, "/"), "/api/v2")
+	base.Path = strings.TrimRight(strings.TrimSuffix("/"+strings.Trim(base.Path, "/"), "/api/v2"), "/")
 	c := &collector{Options: o, client: zipkinapi.New(&base, o.Insecure, 2, o.Timeout), out: w, seen: map[string]struct{}{}, now: now}
 	c.client.Server.MaxAnswer = o.MaxAnswer
 	return c, nil
@@ -260,7 +262,7 @@ func (c *collector) write(traces []trace) error {
 func (c *collector) repeat(ctx context.Context, known bool, request func() error) error {
 	nonsense := 0
 	return whisk.Retry{
-		Patience: c.Patience,
+		Patience: c.Patience, First: c.firstPause,
 		Passes: func(e *whisk.Error) bool {
 			if e.Kind == whisk.Nonsense {
 				nonsense++
