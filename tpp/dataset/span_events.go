@@ -100,9 +100,7 @@ func (b *traceBuilder) sequence(spans []span) (*tpp.Sequence, error) {
 
 // unite puts the spans of a trace into nodes, and several reports of one span into one.
 func (b *traceBuilder) unite(spans []span) {
-	clear(b.byID)
-	clear(b.callers)
-	b.nodes = b.nodes[:0]
+	b.byID, b.callers, b.nodes = emptied(b.byID), emptied(b.callers), b.nodes[:0]
 	for i := range spans {
 		one := &spans[i]
 		half := b.callers
@@ -123,6 +121,15 @@ func (b *traceBuilder) unite(spans []span) {
 			b.byID[id] = k
 		}
 	}
+}
+
+// emptied returns an empty map. Clearing one takes as long as it was ever large, so that one large trace would slow down all behind it.
+func emptied(m map[uint64]int) map[uint64]int {
+	if len(m) > 1<<12 {
+		return map[uint64]int{}
+	}
+	clear(m)
+	return m
 }
 
 // parentOf returns the span that a span is a child of, −1 if there is none, and whether it names one that is missing.

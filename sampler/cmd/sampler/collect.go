@@ -140,6 +140,7 @@ func (o *collection) run(ctx context.Context, stdout, stderr io.Writer) error {
 	}
 	defer os.Remove(spool.Name())
 	defer spool.Close()
+	_ = os.Remove(spool.Name()) // where an open file can go at once, nothing is left behind even by a kill
 	show := progress.New(stderr, 0, "traces")
 	defer show.Done()
 	o.fetch.OnProgress = func(n int, back time.Time) {
