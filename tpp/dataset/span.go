@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"strconv"
@@ -131,6 +132,7 @@ const (
 	attrWait        = "waitTimeMilli"
 	attrInit        = "initTimeMilli"
 	attrPhaseOf     = "phase.of"
+	attrOrder       = "call"         // the number of the invocation in the plan of the sampler
 	attrService     = "service.name" // of a resource
 )
 
@@ -163,6 +165,7 @@ type span struct {
 	phase      bool // it is a part of an invocation
 	invoked    bool // it names a function that it invokes
 	call       string
+	order      int // of events at the same time
 	name       string
 	service    string
 	function   string
@@ -237,6 +240,8 @@ func (s *span) set(key, value string, markKey string, resource bool) {
 		s.call = value
 	case attrPhaseOf:
 		s.phase = true
+	case attrOrder:
+		s.order, _ = strconv.Atoi(value)
 	case attrColdStart:
 		s.faas = true
 		switch strings.ToLower(value) {
@@ -255,7 +260,7 @@ func (s *span) set(key, value string, markKey string, resource bool) {
 // isSpanAttribute reports whether an attribute is one that set uses.
 func isSpanAttribute(key, markKey string) bool {
 	switch key {
-	case attrActivation, attrInvocation, attrExecution, attrFunction, attrTrigger, attrColdStart, attrInvokedName, attrCall, attrWait, attrInit, attrPhaseOf, attrService:
+	case attrActivation, attrInvocation, attrExecution, attrFunction, attrTrigger, attrColdStart, attrInvokedName, attrCall, attrWait, attrInit, attrPhaseOf, attrOrder, attrService:
 		return true
 	}
 	return key == markKey
@@ -302,6 +307,7 @@ func (s *span) merge(other *span) {
 	if !s.hasMark {
 		s.mark, s.hasMark = other.mark, other.hasMark
 	}
+	s.order = cmp.Or(s.order, other.order)
 	s.faas, s.phase, s.invoked, s.shared = s.faas || other.faas, s.phase || other.phase, s.invoked || other.invoked, s.shared || other.shared
 }
 

@@ -333,8 +333,8 @@ func breakLoops(parents []int) {
 	}
 }
 
-// sorted returns the events in the order of their times. Of events at the same time one comes behind the event that caused it; otherwise their
-// ids decide, since the order of a file means nothing.
+// sorted returns the events in the order of their times. Of events at the same time one comes behind the event that caused it; otherwise the
+// sampler's plan decides, and then their ids, since the order of a file means nothing.
 func (b *traceBuilder) sorted() []int {
 	var events []int
 	for i := range b.nodes {
@@ -375,7 +375,7 @@ func (b *traceBuilder) sorted() []int {
 		if c := cmp.Compare(x.start, y.start); c != 0 {
 			return c
 		}
-		return cmp.Or(cmp.Compare(depth(i), depth(j)), cmp.Compare(x.id, y.id), cmp.Compare(x.kind, y.kind))
+		return cmp.Or(cmp.Compare(depth(i), depth(j)), cmp.Compare(x.order, y.order), cmp.Compare(x.id, y.id), cmp.Compare(x.kind, y.kind))
 	})
 	return events
 }

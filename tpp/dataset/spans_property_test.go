@@ -25,7 +25,7 @@ type drawnSpan struct {
 }
 
 // drawTraces draws trees of invocations, with client spans, spans within, phases and announcements around them, as spans in any order and
-// some of them twice. It returns the sequences that they are, in the order of their first arrivals, which differ, as do all times of a trace.
+// some of them twice. It returns the sequences that they are, in the order of their first arrivals. Of events at the same time the nearest to the root comes first, then the first in the plan.
 func drawTraces(t *rapid.T) (spans []drawnSpan, want *tpp.Dataset) {
 	functions := []string{"main", "resize", "Store-it", "mail"}
 	want = &tpp.Dataset{MarkNames: functions}
@@ -39,12 +39,14 @@ func drawTraces(t *rapid.T) (spans []drawnSpan, want *tpp.Dataset) {
 		at := int64(1_700_000_000_000_000 + tr*3_600_000_000)
 		within := make([]string, n) // the id of the innermost span of each invocation
 		invocations := make([]string, n)
+		depth := make([]int, n)
 		for i := range n {
-			at += rapid.Int64Range(1, 2_000_000).Draw(t, "gap")
+			at += max(rapid.Int64Range(-300_000, 2_000_000).Draw(t, "gap"), 0)
 			parent, above := -1, ""
 			if i > 0 {
 				parent = rapid.IntRange(0, i-1).Draw(t, "parent")
 				above = within[parent]
+				depth[i] = depth[parent] + 1
 			}
 			invocations[i] = fmt.Sprintf("act-%d-%d", tr, i)
 			wait, init := int64(rapid.IntRange(0, 900).Draw(t, "wait")), int64(0)
@@ -71,7 +73,7 @@ func drawTraces(t *rapid.T) (spans []drawnSpan, want *tpp.Dataset) {
 			if i > 0 && rapid.Bool().Draw(t, "client span") {
 				above = add(above, "CLIENT", "POST", at-5, 1000, map[string]any{"http.status_code": int64(200)})
 			}
-			tags := map[string]any{"activationId": invocations[i], "faas.name": functions[function], "call.id": call}
+			tags := map[string]any{"activationId": invocations[i], "faas.name": functions[function], "call.id": call, "call": int64(i)}
 			if enriched {
 				tags["waitTimeMilli"] = wait
 				tags["faas.coldstart"] = init > 0
@@ -96,7 +98,7 @@ func drawTraces(t *rapid.T) (spans []drawnSpan, want *tpp.Dataset) {
 				within[i] = add(within[i], "INTERNAL", "handler", run+2, 100, map[string]any{"faas.invocation_id": invocations[i]})
 			}
 		}
-		want.Sequences = append(want.Sequences, seq)
+		want.Sequences = append(want.Sequences, inOrder(seq, depth))
 	}
 	for i := range spans {
 		if rapid.IntRange(0, 9).Draw(t, "sent twice") == 0 {
@@ -104,6 +106,27 @@ func drawTraces(t *rapid.T) (spans []drawnSpan, want *tpp.Dataset) {
 		}
 	}
 	return rapid.Permutation(spans).Draw(t, "order"), want
+}
+
+// inOrder sorts the events of a sequence by time and depth.
+func inOrder(s tpp.Sequence, depth []int) tpp.Sequence {
+	order := make([]int, s.Len())
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(i, j int) int {
+		return cmp.Or(cmp.Compare(s.ArrivalTimes[i], s.ArrivalTimes[j]), cmp.Compare(depth[i], depth[j]))
+	})
+	out := tpp.Sequence{
+		ArrivalTimes: permuted(s.ArrivalTimes, order), Marks: permuted(s.Marks, order), Parents: permuted(s.Parents, order),
+		WaitTimes: permuted(s.WaitTimes, order), InitTimes: permuted(s.InitTimes, order),
+	}
+	for k, p := range out.Parents {
+		if p >= 0 {
+			out.Parents[k] = slices.Index(order, p)
+		}
+	}
+	return out
 }
 
 // zipkinText writes spans as Zipkin: a list of traces, or of spans.
