@@ -191,7 +191,7 @@ func (b *traceBuilder) joinInvocations() {
 	chosen := map[string]int{}
 	for i := range b.nodes {
 		if one := &b.nodes[i]; b.state[i].event && one.invocation != "" {
-			if k, ok := chosen[one.invocation]; !ok || b.rule == SpansInvocations && b.outer(i, k) || b.nodes[k].announcesStart() && !one.announcesStart() {
+			if k, ok := chosen[one.invocation]; !ok || b.preferred(i, k) {
 				chosen[one.invocation] = i
 			}
 		}
@@ -223,8 +223,8 @@ func (b *traceBuilder) callerOf(call string) uint64 {
 	return 0
 }
 
-// outer reports whether a span of an invocation is its event rather than another one.
-func (b *traceBuilder) outer(i, than int) bool {
+// preferred reports whether a span of an invocation is its event rather than another one.
+func (b *traceBuilder) preferred(i, than int) bool {
 	one, other := &b.nodes[i], &b.nodes[than]
 	if one.announcesStart() != other.announcesStart() {
 		return other.announcesStart()
