@@ -115,6 +115,8 @@ func (r *SequenceReader) begin() error {
 		return errors.New("it is no text but a Python pickle, which only Python reads: write it as JSON there, with json.dump")
 	case bytes.HasPrefix(head, []byte("PK\x03\x04")):
 		return errors.New("it is no text but a zip archive, as .npz files and those of PyTorch are: write its arrays as JSON in Python, with json.dump")
+	case bytes.Contains(head[:min(len(head), 8)], []byte{0x28, 0xb5, 0x2f, 0xfd}): // behind four bytes of length in the Collector's files
+		return errors.New("it is compressed with zstd, which is not read: unpack it with zstd -d (the Collector's file exporter compresses message by message: leave out its setting compression)")
 	case bytes.IndexByte(head, 0) >= 0:
 		return errors.New("not a dataset: it is no text")
 	}
