@@ -274,6 +274,27 @@ func TestConditions(t *testing.T) {
 	}
 }
 
+// TestPasswordInTheAddress checks that user and password of the address are sent, and are not in errors.
+func TestPasswordInTheAddress(t *testing.T) {
+	zipkin := localzipkin.NewHandler(store(t, someTraces(2)...), 1<<20)
+	address := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if user, password, _ := r.BasicAuth(); user != "me" || password != "secret" {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		zipkin.ServeHTTP(w, r)
+	}))
+	o := around(Options{Server: address})
+	address.User = url.UserPassword("me", "secret")
+	result, err := Collect(t.Context(), o, &bytes.Buffer{})
+	require.NoError(t, err)
+	require.Equal(t, 2, result.Traces)
+	address.User = url.UserPassword("me", "wrong-secret")
+	_, err = Collect(t.Context(), o, &bytes.Buffer{})
+	require.ErrorContains(t, err, "(401)")
+	require.NotContains(t, err.Error(), "secret")
+}
+
 // TestSettle checks that traces are left out that may still be running, by the end of their last span.
 func TestSettle(t *testing.T) {
 	now := time.Now()

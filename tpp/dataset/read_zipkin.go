@@ -247,6 +247,8 @@ func (z *zipkinScanner) span(s *span, hasTrace *bool) error {
 			return z.endpoint(s)
 		case "tags":
 			return z.tags(s)
+		case "binaryAnnotations":
+			return errors.New("its spans are of version 1 of Zipkin's format, which is not read: version 2 is at /api/v2 of its API")
 		}
 		return z.lex.skip()
 	})

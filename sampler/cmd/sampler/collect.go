@@ -30,7 +30,7 @@ says how), and said. Nothing is deployed or invoked.
 
 Traces that began since -since are asked for window by window, so that no limit of the server cuts them. Those one of whose spans ended
 within -settle before now may not be complete, and are left out. The file is written when all has come: after an error or Ctrl-C there is
-none, or the old one.
+none, or the old one. User and password may stand in the address, better in TPPFAAS_ZIPKIN: https://USER:PASSWORD@zipkin.example.com.
 
 Examples:
   sampler collect -o traces.json.gz                                       of the last 24 hours, from the Zipkin on this machine
@@ -76,11 +76,7 @@ type collection struct {
 // collect is the subcommand collect: it fetches traces and writes them as a dataset.
 func collect(fs *flag.FlagSet) cli.Run {
 	o := collection{since: moment{func(now time.Time) time.Time { return now.Add(-24 * time.Hour) }}, until: moment{func(now time.Time) time.Time { return now }}}
-	server := defaultZipkin
-	if address := os.Getenv("TPPFAAS_ZIPKIN"); address != "" {
-		server = address
-	}
-	address := fs.String("zipkin", server, "`address` of the Zipkin server, without /api/v2 (without: that in TPPFAAS_ZIPKIN)")
+	given := fs.String("zipkin", "", "`address` of the Zipkin server (without: TPPFAAS_ZIPKIN, or "+defaultZipkin+")")
 	fs.BoolVar(&o.fetch.Insecure, "insecure", false, "do not check the server's certificate")
 	fs.StringVar(&o.fetch.Service, "service", "", "only traces in which this `service` takes part")
 	fs.StringVar(&o.fetch.Query, "query", "", "only traces with these `tags`, as in Zipkin's page: key, key=value, joined by \" and \"")
@@ -98,9 +94,13 @@ func collect(fs *flag.FlagSet) cli.Run {
 		if err := noArguments(args); err != nil {
 			return err
 		}
-		u, err := whisk.ParseAddress(*address)
+		address, from := *given, "-zipkin"
+		if !cli.IsSet(fs, "zipkin") {
+			address, from = cmp.Or(os.Getenv("TPPFAAS_ZIPKIN"), defaultZipkin), "TPPFAAS_ZIPKIN"
+		}
+		u, err := whisk.ParseAddress(address) // which may have a password, so it is not repeated
 		if err != nil {
-			return cli.Usagef("-zipkin: %s: %v", *address, err)
+			return cli.Usagef("%s: %v", from, err)
 		}
 		o.fetch.Server = u
 		o.read.Spans = dataset.SpanRule(*spans)

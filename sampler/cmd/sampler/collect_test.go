@@ -107,7 +107,7 @@ func TestCollectRefuses(t *testing.T) {
 	}{
 		{"", cli.Usage, "-o not given: the file to write"},
 		{"-o " + old + " x", cli.Usage, `unexpected argument "x"`},
-		{"-o " + old + " -zipkin ftp://a", cli.Usage, "-zipkin: ftp://a: the scheme ftp is neither http nor https"},
+		{"-o " + old + " -zipkin ftp://a", cli.Usage, "-zipkin: the scheme ftp is neither http nor https"},
 		{"-o " + old + " -spans some", cli.Usage, `-spans: must be invocations, server or all, not "some"`},
 		{"-o " + old + " -since yesterday", cli.Usage, `option -since: "yesterday" is neither a duration like 24h nor a time like`},
 		{"-o " + old + " -since -1h", cli.Usage, "option -since: must not be negative"},
@@ -126,6 +126,17 @@ func TestCollectRefuses(t *testing.T) {
 		if status != c.status || stdout != "" || !strings.Contains(stderr, c.want) || strings.Count(stderr, "\n") != 1 {
 			t.Errorf("sampler collect %s: status %d, prints %q, says %q, want %q", c.line, status, stdout, stderr, c.want)
 		}
+	}
+	// The environment may hold a password.
+	for value, want := range map[string]string{"https://me:secret@%zz": "TPPFAAS_ZIPKIN: ", "https://me:secret@a?b": "TPPFAAS_ZIPKIN: an address ends", "http://me:secret@127.0.0.1:1": "Zipkin at http://127.0.0.1:1 cannot be reached"} {
+		t.Setenv("TPPFAAS_ZIPKIN", value)
+		_, stderr, status := try(t.Context(), "collect -o "+old)
+		if status == cli.OK || !strings.Contains(stderr, want) || strings.Contains(stderr, "secret") {
+			t.Errorf("TPPFAAS_ZIPKIN=%s: status %d, says %q, want %q", value, status, stderr, want)
+		}
+	}
+	if stdout, _, _ := try(t.Context(), "collect -h"); strings.Contains(stdout, "secret") {
+		t.Error("the help has the password")
 	}
 	if text, err := os.ReadFile(old); err != nil || string(text) != "precious" {
 		t.Errorf("the old file has %q, %v", text, err)
