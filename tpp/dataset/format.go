@@ -55,8 +55,8 @@ func FormatOf(path string) Format {
 //
 // Of spans, see [FormatZipkin] and [FormatOTLP], an event's parent is the nearest span above it that is an event. Its time is the start of
 // its span, which the collector of this project sets to the arrival. The attributes waitTimeMilli and initTimeMilli are the wait and
-// init times, where all events of a trace have them. Without these the attribute faas.coldstart, 0 or 1, is a covariate. Times are in the
-// order that the events need, equal ones in that of parents and children; the unit is that of the format.
+// init times, where all events of a trace have them. Without these the attribute faas.coldstart, 0 or 1, is a covariate. Events
+// are sorted by time, and those at the same time with parents before children. Unit is ignored: the format defines the unit.
 type ReadOptions struct {
 	// Name is what errors name as the file. Empty is the path for OpenSequences, and no name for NewSequenceReader.
 	Name string

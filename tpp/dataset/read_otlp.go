@@ -42,7 +42,7 @@ func (o *otlpScanner) next() ([]span, error) {
 	}
 }
 
-// open reads up to the next element of resourceSpans, or one step towards it.
+// open reads one step towards the next element of resourceSpans, and reports whether the lexer stands at one.
 func (o *otlpScanner) open() (found bool, err error) {
 	first := o.first
 	switch {

@@ -168,7 +168,7 @@ func (z *zipkinScanner) next() ([]span, error) {
 	}
 }
 
-// open reads up to the next span, or one bracket or comma less, which it reports.
+// open reads one step towards the next span, the beginning or end of a list, and reports whether the lexer stands at a span.
 func (z *zipkinScanner) open() (found bool, err error) {
 	if z.depth > 0 {
 		more, err := z.lex.more(']', z.first)

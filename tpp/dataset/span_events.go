@@ -226,6 +226,9 @@ func (b *traceBuilder) callerOf(call string) uint64 {
 // preferred reports whether a span of an invocation is its event rather than another one.
 func (b *traceBuilder) preferred(i, than int) bool {
 	one, other := &b.nodes[i], &b.nodes[than]
+	if (one.start == 0) != (other.start == 0) {
+		return other.start == 0
+	}
 	if one.announcesStart() != other.announcesStart() {
 		return other.announcesStart()
 	}
@@ -241,7 +244,7 @@ func (b *traceBuilder) preferred(i, than int) bool {
 		}
 		j, _ = b.parentOf(j)
 	}
-	return one.start != 0 && (other.start == 0 || one.start < other.start || one.start == other.start && one.id < other.id)
+	return one.start < other.start || one.start == other.start && one.id < other.id
 }
 
 // countCalls counts the announced calls whose invocation is not there.
@@ -262,7 +265,8 @@ func (b *traceBuilder) countCalls() {
 	}
 }
 
-// nearest returns the nearest event that a span is, stands for, or is below of, −1 if there is none, and whether an ancestor is missing.
+// nearest returns the event of a span: the span itself, the event of its invocation, or else that of its parent. It returns −1 if there is none,
+// and whether an ancestor is missing.
 func (b *traceBuilder) nearest(i int) (event int, orphan bool) {
 	// Up to a span that is resolved, and back.
 	var path []int

@@ -46,6 +46,9 @@ func TestEventsOfTraces(t *testing.T) {
 		{"an announcement that is not below its function", ReadOptions{}, []string{
 			span("1", "", 4, function("main", "")), span("2", "7", 2, `,"name":"start","tags":{"activationId":"act-main"}`+instant),
 		}, "main@4"},
+		{"an invocation whose span has no time", ReadOptions{}, []string{
+			span("1", "", 0, function("main", "")+`,"timestamp":null`), span("2", "1", 2, `,"name":"start","tags":{"activationId":"act-main","faas.name":"main"}`+instant), span("3", "1", 4, function("next", "")),
+		}, "main@2 next@4<0"},
 		{"a function that is called start", ReadOptions{}, []string{span("1", "", 0, function("start", ""))}, "start@0"},
 		{"a span of the same invocation within", ReadOptions{}, []string{
 			span("2", "1", 1, `,"name":"inner","tags":{"faas.invocation_id":"act-main"}`), span("1", "", 4, function("main", "")), span("3", "2", 5, function("next", "")),
