@@ -93,7 +93,7 @@ func (s *Server) Do(ctx context.Context, r Request, answer any) error {
 		return statusError(s.Name, response.StatusCode, response.Header.Get("Retry-After"), errorText(response.Header, text))
 	}
 	text, err := s.read(response.Body, answer == nil)
-	if err != nil && !errors.Is(err, errTooLong) {
+	if err != nil && !errors.Is(err, ErrTooLong) {
 		return s.noAnswer(ctx, err, true)
 	}
 	if err == nil && answer != nil {
@@ -174,7 +174,8 @@ func (s *Server) noAnswer(ctx context.Context, err error, maybeSent bool) *Error
 	return connectionError(s.Name, err, maybeSent)
 }
 
-var errTooLong = errors.New("the answer is too long")
+// ErrTooLong is in the chain of the error of an answer that is longer than [Server.MaxAnswer].
+var ErrTooLong = errors.New("the answer is too long")
 
 // read reads the whole body, or with discard only to its end, for the sake of the connection.
 func (s *Server) read(body io.Reader, discard bool) ([]byte, error) {
@@ -189,7 +190,7 @@ func (s *Server) read(body io.Reader, discard bool) ([]byte, error) {
 	}
 	text, err := io.ReadAll(body)
 	if err == nil && int64(len(text)) > most {
-		err = fmt.Errorf("%w, more than %d bytes", errTooLong, most)
+		err = fmt.Errorf("%w, more than %d bytes", ErrTooLong, most)
 	}
 	return text, err
 }

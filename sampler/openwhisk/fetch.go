@@ -142,7 +142,7 @@ func (t *Target) fetch(ctx context.Context, q *request, settle time.Duration) {
 		}
 		var e *whisk.Error
 		if !errors.As(err, &e) {
-			e = &whisk.Error{Kind: whisk.Nonsense, Server: t.zipkin.server.Name, Text: whisk.OneLine(err.Error())}
+			e = &whisk.Error{Kind: whisk.Nonsense, Server: t.zipkin.Server.Name, Text: whisk.OneLine(err.Error())}
 		}
 		t.fetchBreaker.failed(e)
 		return
@@ -152,7 +152,7 @@ func (t *Target) fetch(ctx context.Context, q *request, settle time.Duration) {
 		t.mu.Lock()
 		t.lastProgress = time.Now()
 		t.mu.Unlock()
-		t.fetchBreaker.succeeded(t.zipkin.server.Name)
+		t.fetchBreaker.succeeded(t.zipkin.Server.Name)
 	}
 	trace, incomplete := assemble(t.options.App, q.plan.Calls, spans)
 	if trace != nil {
@@ -199,7 +199,7 @@ func (t *Target) warnIfNothingArrives(ctx context.Context, now time.Time, settle
 		return
 	}
 	text := fmt.Sprintf("no span has arrived in %s: the functions send theirs to the collector at %s (from %s), which must pass them on",
-		t.zipkin.server.Name, t.options.Collector.Value, t.options.Collector.From)
+		t.zipkin.Server.Name, t.options.Collector.Value, t.options.Collector.From)
 	if u, err := whisk.ParseAddress(t.options.Collector.Value); err == nil && whisk.IsLoopback(u) {
 		text += "; that address is this machine's, and in a container it is the container's"
 	}

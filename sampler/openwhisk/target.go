@@ -256,7 +256,7 @@ func (t *Target) Close() {
 		t.announcer.close()
 	}
 	t.http.CloseIdleConnections()
-	t.zipkin.close()
+	t.zipkin.Close()
 }
 
 // Journal returns the journal, nil if there is none.

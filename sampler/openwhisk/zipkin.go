@@ -2,14 +2,12 @@ package openwhisk
 
 import (
 	"context"
-	"errors"
-	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/tppfaas/tppfaas/internal/whisk"
+	"github.com/tppfaas/tppfaas/internal/zipkinapi"
 )
 
 // clockSkew is how far the clocks of the functions may be from ours. Zipkin looks for traces in a window of time.
@@ -17,7 +15,7 @@ const clockSkew = time.Hour
 
 // zipkin is a client of Zipkin's API.
 type zipkin struct {
-	server whisk.Server
+	*zipkinapi.Client
 }
 
 // span is a span, without what a dataset does not need.
@@ -34,12 +32,8 @@ type span struct {
 
 // newZipkin returns a client of the server at an address without /api/v2.
 func newZipkin(base *url.URL, insecure bool, timeout time.Duration) *zipkin {
-	return &zipkin{whisk.Server{
-		Name: "Zipkin at " + whisk.DisplayAddress(base), Base: base, HTTP: whisk.NewHTTPClient(insecure, fetchers), Timeout: timeout,
-	}}
+	return &zipkin{zipkinapi.New(base, insecure, fetchers, timeout)}
 }
-
-func (z *zipkin) close() { z.server.HTTP.CloseIdleConnections() }
 
 // check makes a query like those of a sampling, for a trace that is not there.
 func (z *zipkin) check(ctx context.Context) error {
@@ -53,7 +47,7 @@ func (z *zipkin) byActivation(ctx context.Context, activation string, since time
 	query := window(since)
 	query.Set("annotationQuery", "activationId="+activation)
 	var traces [][]span
-	if err := z.get(ctx, "traces", query, &traces); err != nil {
+	if err := z.Get(ctx, "traces", query, &traces, nil); err != nil {
 		return nil, err
 	}
 	var spans []span
@@ -66,7 +60,7 @@ func (z *zipkin) byActivation(ctx context.Context, activation string, since time
 // byID returns the spans of a trace, nil if there is none.
 func (z *zipkin) byID(ctx context.Context, trace string) ([]span, error) {
 	var spans []span
-	err := z.get(ctx, "trace/"+trace, nil, &spans)
+	err := z.Get(ctx, "trace/"+trace, nil, &spans, nil)
 	if whisk.KindOf(err) == whisk.NotFound {
 		return nil, nil
 	}
@@ -80,20 +74,5 @@ func withoutOurs(spans []span) []span {
 
 // window returns the part of a query that bounds when a trace began: after since.
 func window(since time.Time) url.Values {
-	end := time.Now().Add(clockSkew)
-	return url.Values{
-		"endTs":    {strconv.FormatInt(end.UnixMilli(), 10)},
-		"lookback": {strconv.FormatInt(end.Sub(since.Add(-clockSkew)).Milliseconds(), 10)},
-		"limit":    {"10"},
-	}
-}
-
-// get decodes the answer to a query.
-func (z *zipkin) get(ctx context.Context, path string, query url.Values, into any) error {
-	err := z.server.Do(ctx, whisk.Request{Method: http.MethodGet, Path: "api/v2/" + path, Query: query}, into)
-	var e *whisk.Error
-	if errors.As(err, &e) && e.Kind == whisk.Nonsense {
-		e.Text = "not the traces it was asked for: " + e.Text
-	}
-	return err
+	return zipkinapi.Window(since.Add(-clockSkew), time.Now().Add(clockSkew), 10)
 }

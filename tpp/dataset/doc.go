@@ -1,4 +1,5 @@
-// Package dataset reads and writes event sequences as JSON documents, JSON lines or CSV, each gzipped or not.
+// Package dataset reads and writes event sequences as JSON documents, JSON lines or CSV, and reads spans of Zipkin and OpenTelemetry; each
+// gzipped or not.
 //
 //	data, err := dataset.ReadFile("traces.json.gz")
 //	if err != nil {
@@ -23,6 +24,8 @@
 //		}
 //		summary.Add(s)
 //	}
+//
+// Spans are traces of services or functions. [SequenceReader.Choices] says what was taken for events, [SequenceReader.Warnings] what is missing.
 //
 // [SequenceWriter] writes one sequence at a time, and [Summary] counts and measures what it is given.
 package dataset

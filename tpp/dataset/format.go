@@ -17,6 +17,12 @@ const (
 	FormatJSONLines Format = "jsonl"
 	// FormatCSV is one event a line, under a line that names the columns; see [ReadOptions].
 	FormatCSV Format = "csv"
+	// FormatZipkin is only read: spans of Zipkin's API, version 2, as a list of traces (lists of spans) or a list of spans, or several of these
+	// one behind the other. Each trace is a sequence; see [SpanRule].
+	FormatZipkin Format = "zipkin"
+	// FormatOTLP is only read: spans of OpenTelemetry in OTLP's JSON, as the Collector's file exporter writes them, a request
+	// {"resourceSpans": [...]} on each line, or one alone. Each trace is a sequence, wherever its spans stand.
+	FormatOTLP Format = "otlp"
 )
 
 // FormatOf returns the format for the ending of a file's name, .gz aside: FormatJSONLines for .jsonl and .ndjson,
@@ -32,7 +38,7 @@ func FormatOf(path string) Format {
 	return FormatJSON
 }
 
-// ReadOptions says how to read a file of sequences. The zero value reads what this package writes.
+// ReadOptions says how to read a file of sequences or of spans. The zero value reads what this package writes.
 //
 // A CSV file begins with a line that names its columns; they are separated by commas, semicolons or tabs. Times are
 // numbers of the Unit, or time stamps as in RFC 3339 (the T may be a space, and no zone means UTC). Marks are names.
@@ -46,6 +52,11 @@ func FormatOf(path string) Format {
 // Without a sequence column the file is one sequence, of which [SequenceReader.Warnings] warns; without a mark column it is unmarked. Other columns are skipped.
 // The cells of wait_time, init_time and a covariate may be empty if they are for the whole sequence; an empty parent is
 // −1 if another one is not; t_start and t_end must not change within a sequence.
+//
+// Of spans, see [FormatZipkin] and [FormatOTLP], an event's parent is the nearest span above it that is an event. Its time is the start of
+// its span, which the collector of this project sets to the arrival. The attributes waitTimeMilli and initTimeMilli are the wait and
+// init times, where all events of a trace have them. Without these the attribute faas.coldstart, 0 or 1, is a covariate. Events
+// are sorted by time, and those at the same time with parents before children. Unit is ignored: the format defines the unit.
 type ReadOptions struct {
 	// Name is what errors name as the file. Empty is the path for OpenSequences, and no name for NewSequenceReader.
 	Name string
@@ -70,6 +81,10 @@ type ReadOptions struct {
 	Scattered bool
 	// SequenceColumn, TimeColumn and MarkColumn are the names of these columns in a CSV file. Empty finds them.
 	SequenceColumn, TimeColumn, MarkColumn string
+	// Spans says which spans are events; the zero value takes the first of [SpanRules] that finds one. What is called MarkColumn says where their
+	// marks come from: name, service, service/name, or the key of an attribute. Empty takes faas.name if there is one; otherwise the
+	// span's name for invocations, and service/name for others.
+	Spans SpanRule
 	// CovariateColumns are further columns of a CSV file to take in as covariates.
 	CovariateColumns []string
 }

@@ -100,6 +100,10 @@ func (r *SequenceReader) begin() error {
 		head = head[3:]
 	}
 	trimmed := bytes.TrimLeft(head, " \t\r\n")
+	var first byte // what is not blank
+	if len(trimmed) > 0 {
+		first = trimmed[0]
+	}
 	switch {
 	case len(trimmed) == 0 && len(head) < 4000:
 		return errors.New("it is empty")
@@ -111,13 +115,25 @@ func (r *SequenceReader) begin() error {
 		return errors.New("it is no text but a Python pickle, which only Python reads: write it as JSON there, with json.dump")
 	case bytes.HasPrefix(head, []byte("PK\x03\x04")):
 		return errors.New("it is no text but a zip archive, as .npz files and those of PyTorch are: write its arrays as JSON in Python, with json.dump")
+	case bytes.Contains(head[:min(len(head), 8)], []byte{0x28, 0xb5, 0x2f, 0xfd}): // behind four bytes of length in the Collector's files
+		return errors.New("it is compressed with zstd, which is not read: unpack it with zstd -d (the Collector's file exporter compresses message by message: leave out its setting compression)")
 	case bytes.IndexByte(head, 0) >= 0:
 		return errors.New("not a dataset: it is no text")
-	case len(trimmed) > 0 && trimmed[0] == '[':
+	}
+	if format, err := sniffSpans(br); format != "" || err != nil {
+		if err != nil {
+			return err
+		}
+		r.format = format
+		r.src, err = newSpanSource(r, format, newJSONLexer(br))
+		return err
+	}
+	switch {
+	case first == '[':
 		src := &listSource{reader: r, lex: newJSONLexer(br)}
 		r.format, r.src = FormatJSON, src
 		return src.lex.take('[')
-	case len(trimmed) == 0 || trimmed[0] == '{':
+	case first == 0 || first == '{':
 		src := &jsonSource{reader: r, lex: newJSONLexer(br)}
 		if err := src.begin(); err != nil {
 			return err

@@ -136,6 +136,14 @@ func (t *timeReader) duration(text []byte) (float64, error) {
 	return v, err
 }
 
+// roundDuration is like duration, for a number of milliseconds.
+func (t *timeReader) roundDuration(ms float64) float64 {
+	if v := t.round(ms); v > 0 || ms == 0 {
+		return v
+	}
+	return t.tick
+}
+
 // round takes a time to the nearest tick. It never swaps two times.
 func (t *timeReader) round(v float64) float64 {
 	switch perMilli := math.Round(1 / t.tick); {

@@ -31,6 +31,20 @@ const (
 	WarningUnit WarningKind = "unit"
 	// WarningTick says that most gaps between events are shorter than the tick of the clock.
 	WarningTick WarningKind = "tick"
+	// WarningTimeless says that events of traces have no time and are left out.
+	WarningTimeless WarningKind = "timeless"
+	// WarningOrphans says that the spans above events are missing.
+	WarningOrphans WarningKind = "orphans"
+	// WarningUnfinished says that invocations have announced their start, and their span is missing.
+	WarningUnfinished WarningKind = "unfinished"
+	// WarningUnanswered says that calls were announced, and the span of what was called is missing.
+	WarningUnanswered WarningKind = "unanswered"
+	// WarningMixedWaits says that only some of a trace's events have a wait time.
+	WarningMixedWaits WarningKind = "mixed waits"
+	// WarningUnnamed says that events have no mark.
+	WarningUnnamed WarningKind = "unnamed"
+	// WarningEventless says that traces without an event are left out.
+	WarningEventless WarningKind = "eventless"
 )
 
 // The times in milliseconds between which a date is one of our days: from 1990 to 2100.
@@ -85,6 +99,13 @@ func (r *SequenceReader) Warnings() []Warning {
 	var warnings []Warning
 	p := &r.plausible
 	table, _ := r.src.(*csvSource)
+	spans := r.spans()
+	if spans != nil {
+		if p.sequences == 0 {
+			return []Warning{{Kind: WarningEmpty, Text: spans.build.report.empty()}}
+		}
+		warnings = spans.build.report.warnings()
+	}
 	switch {
 	case p.sequences == 0 && table != nil:
 		return []Warning{{Kind: WarningEmpty, Text: fmt.Sprintf("has a line with the names of columns, %s, and no event below it", quotedList(table.header))}}
@@ -99,7 +120,7 @@ func (r *SequenceReader) Warnings() []Warning {
 		warnings = append(warnings, Warning{Kind: WarningSingleEvents,
 			Text: fmt.Sprintf("has a single event in each of its %d sequences, which column %q names", p.sequences, table.header[table.columns.sequence])})
 	}
-	if table == nil || table.stamps <= 0 {
+	if spans == nil && (table == nil || table.stamps <= 0) {
 		if unit := r.times.likelyUnit(p.first, p.last); unit != "" && p.events > 0 {
 			return append(warnings, Warning{Kind: WarningUnit, Unit: unit,
 				Text: fmt.Sprintf("has times that look like %s since 1970, but are read as %s", unitWords[unit], unitWords[r.times.unit])})

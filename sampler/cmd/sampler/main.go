@@ -11,12 +11,14 @@ import (
 	"github.com/tppfaas/tppfaas/apps"
 	"github.com/tppfaas/tppfaas/internal/cli"
 	"github.com/tppfaas/tppfaas/sampler"
+	"github.com/tppfaas/tppfaas/tpp/dataset"
 )
 
 func main() { program.Main() }
 
 const usage = `Usage: sampler -d APPLICATION -n REQUESTS -l SECONDS -u SECONDS [options]
        sampler mix LOW BURSTS -cold SHARE -o HIGH [options]     (sampler mix -h)
+       sampler collect -o FILE [options]                        (sampler collect -h)
        sampler platform | zipkin [options]                      (sampler platform -h, sampler zipkin -h)
        sampler clean [PACKAGE...] [options]                     (sampler clean -h)
 
@@ -59,6 +61,10 @@ var program = cli.Program{
 			Help: mixUsage, Define: mix,
 		},
 		{
+			Name: "collect", Arguments: "-o FILE", Summary: "make a dataset of the traces that a Zipkin server has",
+			Help: collectUsage, Define: collect, Values: map[string][]string{"spans": spanRules()},
+		},
+		{
 			Name: "platform", Summary: "run an OpenWhisk-compatible platform on this machine",
 			Help: platformUsage, Define: platform, Values: map[string][]string{"log": {"debug", "info", "warn", "error"}},
 		},
@@ -83,6 +89,14 @@ const (
 func overheads() (names []string) {
 	for _, o := range sampler.AllOverheads() {
 		names = append(names, string(o))
+	}
+	return names
+}
+
+// spanRules lists the values of -spans.
+func spanRules() (names []string) {
+	for _, r := range dataset.SpanRules() {
+		names = append(names, string(r))
 	}
 	return names
 }

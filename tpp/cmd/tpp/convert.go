@@ -23,7 +23,15 @@ init_time, parent, t_start, t_end, and covariate:NAME; other names are said by -
 is needed; a file without a column of sequences is one sequence. A time is a number of -unit, or a time stamp such as
 2021-05-12T15:05:14.775Z. All commands that read a dataset take these options.
 
-Files of any size are converted in the memory of one sequence, but for a CSV file as IN without -grouped, and a pipe.
+Spans are read too, as Zipkin's JSON (version 2: a list of traces or of spans) and as OTLP in JSON (the Collector's file exporter:
+{"resourceSpans": ...} on each line): a trace becomes a sequence. -spans says which spans are events, otherwise the first of these that finds one:
+invocations (with activationId or faas.invocation_id, or servers and consumers with faas.name), server (of kind SERVER or CONSUMER), all.
+-mark says what their marks are: name, service, service/name, or the key of an attribute; otherwise it is faas.name, or else the name of an
+invocation and service/name of another span. Parents are the nearest events above. waitTimeMilli and initTimeMilli, from the collector of
+this project, become wait and init times, and the start of such a span is the arrival. What was taken is said on standard error.
+
+Files of any size are converted in the memory of one sequence (of spans: of the traces that are open at a time, and some 100 bytes for each
+trace), but for a CSV file as IN without -grouped, and a pipe.
 
 Usage: tpp convert IN -o OUT [OPTIONS]
 
@@ -32,6 +40,8 @@ Examples:
   tpp convert log.csv -o traces.json -sequence "Case ID" -time when -mark activity -sort
   tpp convert traces.json.gz -o traces.jsonl
   tpp convert traces.json.gz -o traces.csv
+  tpp convert otlp.jsonl -o traces.json.gz -resolution 1ms
+  tpp convert zipkin.json -o traces.json.gz -spans server -mark service
 `
 
 func convert(fs *flag.FlagSet) cli.Run {

@@ -60,25 +60,68 @@ func (u unit) Set(text string) (err error) {
 // Get makes it a flag.Getter.
 func (u unit) Get() any { return u.String() }
 
+// spanRules are the values of -spans.
+var spanRules = func() (names []string) {
+	for _, r := range dataset.SpanRules() {
+		names = append(names, string(r))
+	}
+	return names
+}()
+
+// spanRule is an option that says which spans are events.
+type spanRule struct{ rule *dataset.SpanRule }
+
+func (r spanRule) String() string {
+	if r.rule == nil {
+		return ""
+	}
+	return string(*r.rule)
+}
+
+func (r spanRule) Set(text string) error {
+	if *r.rule = dataset.SpanRule(text); !slices.Contains(spanRules, text) {
+		return fmt.Errorf("%q is not %s", text, oneOf(spanRules))
+	}
+	return nil
+}
+
+// Get makes it a flag.Getter.
+func (r spanRule) Get() any { return r.String() }
+
 // input reads datasets as the options of a command say.
 type input struct {
 	fs         *flag.FlagSet
 	opts       dataset.ReadOptions
 	covariates string
 	grouped    bool
+	told       map[string]bool // files about which Choices have been printed
 	// names are the options by what they are for: a command that has another option called sequence has sequence-column.
 	names map[string]string
 }
 
-// csvOptions are the options that say something about a CSV file alone.
-var csvOptions = []string{"sequence", "time", "mark", "covariates", "grouped"}
+// formatOptions are the options that say something about files of some formats alone.
+var formatOptions = []struct {
+	name    string
+	formats []dataset.Format
+	what    string
+}{
+	{"sequence", csvFile, "CSV file"}, {"time", csvFile, "CSV file"}, {"covariates", csvFile, "CSV file"}, {"grouped", csvFile, "CSV file"},
+	{"mark", append(csvFile, spanFiles...), "CSV file and has no spans"}, {"spans", spanFiles, "file of spans"},
+	{"unit", []dataset.Format{dataset.FormatJSON, dataset.FormatJSONLines, dataset.FormatCSV}, "file whose times are plain numbers"},
+}
+
+var (
+	csvFile   = []dataset.Format{dataset.FormatCSV}
+	spanFiles = []dataset.Format{dataset.FormatZipkin, dataset.FormatOTLP}
+)
 
 // inputOptions declares the options about reading datasets, after those of the command: an option that the command has already is
 // declared with -column behind its name, and the tick to which times are rounded only if the command has no other -resolution. A
 // command that streams its datasets also takes -grouped.
 func inputOptions(fs *flag.FlagSet, streams bool) *input {
-	in := &input{fs: fs, names: map[string]string{}}
+	in := &input{fs: fs, names: map[string]string{}, told: map[string]bool{}}
 	in.opts.Unit = "ms"
+	in.names["unit"] = "unit"
 	column := func(p *string, name, usage string) {
 		in.names[name] = name
 		if fs.Lookup(name) != nil {
@@ -94,9 +137,11 @@ func inputOptions(fs *flag.FlagSet, streams bool) *input {
 	fs.BoolVar(&in.opts.Sort, "sort", false, "put the events of each sequence in the order of their times, instead of an error")
 	column(&in.opts.SequenceColumn, "sequence", "CSV: `column` with the name of the sequence")
 	column(&in.opts.TimeColumn, "time", "CSV: `column` with the time")
-	column(&in.opts.MarkColumn, "mark", "CSV: `column` with the mark")
+	column(&in.opts.MarkColumn, "mark", "CSV: `column` with the mark; spans: name, service, service/name or the key of an attribute")
 	in.names["covariates"] = "covariates"
 	fs.StringVar(&in.covariates, "covariates", "", "CSV: further `columns` that are covariates, separated by commas")
+	in.names["spans"] = "spans"
+	fs.Var(spanRule{&in.opts.Spans}, "spans", "spans: `which` are events: "+oneOf(spanRules)+" (without: the first that finds one)")
 	if streams {
 		in.names["grouped"] = "grouped"
 		fs.BoolVar(&in.grouped, "grouped", false, "CSV: the lines of a sequence stand together: hold one sequence in memory, not all")
@@ -106,7 +151,7 @@ func inputOptions(fs *flag.FlagSet, streams bool) *input {
 
 // optionNames returns the names of the options that inputOptions declared.
 func (in *input) optionNames() []string {
-	names := []string{"unit", "sort"}
+	names := []string{"sort"}
 	for _, name := range in.names {
 		names = append(names, name)
 	}
@@ -152,9 +197,9 @@ func (in *input) reader(f *inputFile, marks []string) (*dataset.SequenceReader, 
 
 // check refuses options that mean nothing to the format of a dataset.
 func (in *input) check(path string, r *dataset.SequenceReader) error {
-	for _, name := range csvOptions {
-		if option := in.names[name]; r.Format() != dataset.FormatCSV && option != "" && cli.IsSet(in.fs, option) {
-			return cli.Usagef("%s is no CSV file: -%s means nothing to it", path, option)
+	for _, o := range formatOptions {
+		if option := in.names[o.name]; option != "" && !slices.Contains(o.formats, r.Format()) && cli.IsSet(in.fs, option) {
+			return cli.Usagef("%s is no %s: -%s means nothing to it", path, o.what, option)
 		}
 	}
 	return nil
@@ -183,14 +228,18 @@ func (in *input) remedy(err error) error {
 	return err
 }
 
-// warn prints what looks wrong with a dataset that has been read, and which option mends it. A CSV file without an event is an error:
-// nobody keeps one on purpose.
+// warn prints what looks wrong with a dataset that has been read, and which option mends it. A CSV file or a file of spans without an event
+// is an error: nobody keeps one on purpose. What was decided about a file of spans by its content is printed too.
 func (in *input) warn(path string, r *dataset.SequenceReader, stderr io.Writer) error {
+	if choices := r.Choices(); choices != "" && !in.told[path] {
+		fmt.Fprintf(stderr, "%s: %s\n", path, choices)
+		in.told[path] = true
+	}
 	for _, w := range r.Warnings() {
 		var remedy string
 		switch w.Kind {
 		case dataset.WarningEmpty:
-			if r.Format() == dataset.FormatCSV {
+			if r.Format() == dataset.FormatCSV || isSpans(r.Format()) {
 				return fmt.Errorf("%s %s", path, w.Text)
 			}
 		case dataset.WarningNoSequences:
@@ -200,6 +249,9 @@ func (in *input) warn(path string, r *dataset.SequenceReader, stderr io.Writer) 
 		case dataset.WarningUnit:
 			remedy = fmt.Sprintf("-unit %s reads them so", w.Unit)
 		case dataset.WarningTick:
+			if isSpans(r.Format()) {
+				break // the unit is known, and calls within one machine may be that fast
+			}
 			remedy = fmt.Sprintf("-unit says what its numbers count (now %s)", in.opts.Unit)
 			if in.fs.Lookup("resolution") != nil {
 				remedy += ", -resolution the tick of a finer clock"
@@ -212,3 +264,6 @@ func (in *input) warn(path string, r *dataset.SequenceReader, stderr io.Writer) 
 	}
 	return nil
 }
+
+// isSpans reports whether a format is one of spans.
+func isSpans(f dataset.Format) bool { return slices.Contains(spanFiles, f) }

@@ -33,6 +33,7 @@ Usage: tpp inspect FILE... [OPTIONS]
 Examples:
   tpp inspect traces.json.gz
   tpp inspect log.csv -unit s -mark activity
+  tpp inspect otlp.jsonl -spans server
   tpp inspect model.safetensors -json
 `
 
@@ -220,7 +221,10 @@ func sequencesOf(ctx context.Context, f *inputFile, r *dataset.SequenceReader) f
 }
 
 func (d *datasetReport) print(w io.Writer) error {
-	format := map[dataset.Format]string{dataset.FormatJSON: "JSON document", dataset.FormatJSONLines: "JSON lines", dataset.FormatCSV: "CSV"}[d.Format]
+	format := map[dataset.Format]string{
+		dataset.FormatJSON: "JSON document", dataset.FormatJSONLines: "JSON lines", dataset.FormatCSV: "CSV",
+		dataset.FormatZipkin: "spans of Zipkin as JSON", dataset.FormatOTLP: "spans in OTLP as JSON",
+	}[d.Format]
 	if d.Gzipped {
 		format += ", gzipped"
 	}

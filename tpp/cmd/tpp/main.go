@@ -31,27 +31,27 @@ Exit status: 0 done, 1 failed, 2 called wrongly.
 		},
 		{
 			Name: "evaluate", Arguments: "MODEL... DATASET...", Summary: "score models on datasets",
-			Help: evaluateUsage, Define: evaluate, Values: map[string][]string{"part": parts, "unit": dataset.TimeUnits()},
+			Help: evaluateUsage, Define: evaluate, Values: map[string][]string{"part": parts, "unit": dataset.TimeUnits(), "spans": spanRules},
 		},
 		{
 			Name: "predict", Arguments: "MODEL DATASET", Summary: "what a model says after each event of a sequence",
-			Help: predictUsage, Define: predict, Values: map[string][]string{"unit": dataset.TimeUnits()},
+			Help: predictUsage, Define: predict, Values: map[string][]string{"unit": dataset.TimeUnits(), "spans": spanRules},
 		},
 		{
 			Name: "sample", Arguments: "MODEL -o DATASET", Summary: "draw sequences from a model",
-			Help: sampleUsage, Define: sample, Values: map[string][]string{"unit": dataset.TimeUnits()},
+			Help: sampleUsage, Define: sample, Values: map[string][]string{"unit": dataset.TimeUnits(), "spans": spanRules},
 		},
 		{
 			Name: "plot", Arguments: "MODEL DATASET -o PICTURE", Summary: "a sequence with the predictions at each step, densities, calibration, a training",
-			Help: plotUsage, Define: plotSequence, Values: map[string][]string{"what": pictures, "part": parts, "unit": dataset.TimeUnits()},
+			Help: plotUsage, Define: plotSequence, Values: map[string][]string{"what": pictures, "part": parts, "unit": dataset.TimeUnits(), "spans": spanRules},
 		},
 		{
 			Name: "convert", Arguments: "DATASET -o DATASET", Summary: "JSON, JSON lines or CSV into another of them",
-			Help: convertUsage, Define: convert, Values: map[string][]string{"unit": dataset.TimeUnits()},
+			Help: convertUsage, Define: convert, Values: map[string][]string{"unit": dataset.TimeUnits(), "spans": spanRules},
 		},
 		{
 			Name: "inspect", Arguments: "FILE...", Summary: "what is in datasets and models",
-			Help: inspectUsage, Define: inspect, Values: map[string][]string{"unit": dataset.TimeUnits()},
+			Help: inspectUsage, Define: inspect, Values: map[string][]string{"unit": dataset.TimeUnits(), "spans": spanRules},
 		},
 	},
 }

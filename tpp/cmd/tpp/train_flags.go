@@ -33,6 +33,7 @@ type trainOrder struct {
 var trainValues = map[string][]string{
 	"kind":     kinds(),
 	"unit":     dataset.TimeUnits(),
+	"spans":    spanRules,
 	"encoder":  {"RNN", "GRU", "LSTM"},
 	"head":     {string(neural.LogHead), string(neural.SoftplusHead)},
 	"loss":     {string(neural.LossResolution), string(neural.LossDensity)},

@@ -1,0 +1,72 @@
+package dataset
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"slices"
+)
+
+// sniffed is how many bytes of a file may decide whether it has spans.
+const sniffed = 1 << 16
+
+// sniffSpans returns the format of a file of spans, "" if it is none. The keys of the first object in it decide: a span of Zipkin has a
+// traceId, a request of OTLP resourceSpans. It reads nothing.
+func sniffSpans(br *bufio.Reader) (Format, error) {
+	head, _ := br.Peek(sniffed) // an error comes again where the file is read
+	l := newJSONLexer(bytes.NewReader(head))
+	c, err := l.peek()
+	for depth := 0; err == nil && c == '[' && depth < 3; depth++ {
+		// Lists without anything in them may stand before the first object.
+		first := true
+		for l.take('['); ; first = false {
+			more, failure := l.more(']', first)
+			if failure != nil || !more {
+				return "", nil
+			}
+			if c, err = l.due(); err != nil || c != '[' || !l.emptyList() {
+				break
+			}
+		}
+	}
+	if err != nil || c != '{' {
+		return "", nil
+	}
+	var format Format
+	l.object(func(key string) error {
+		switch {
+		case key == "resourceSpans" || key == "resourceMetrics" || key == "resourceLogs" || key == "resourceProfiles":
+			format = FormatOTLP
+			return errDecided
+		case key == "traceId" || key == "localEndpoint":
+			format = FormatZipkin
+		case key == "traceID" || key == "data" && format == "":
+			format = formatJaeger
+		case key == "sequences" || key == keySince || slices.Contains(sequenceKeys, key):
+			format = ""
+			return errDecided
+		}
+		return l.skip()
+	})
+	if format == formatJaeger {
+		if bytes.Contains(head, []byte(`"traceID"`)) && bytes.Contains(head, []byte(`"operationName"`)) {
+			return "", errors.New("its spans are Jaeger's, which are not read: export them as OTLP or Zipkin's JSON")
+		}
+		return "", nil
+	}
+	return format, nil
+}
+
+// formatJaeger is what is recognised, but not read.
+const formatJaeger Format = "jaeger"
+
+var errDecided = errors.New("decided")
+
+// emptyList reads a list if it is empty, and otherwise nothing.
+func (l *jsonLexer) emptyList() bool {
+	rest := bytes.TrimLeft(l.buf[l.pos+1:], " \t\r\n")
+	if len(rest) == 0 || rest[0] != ']' {
+		return false
+	}
+	return l.take('[') == nil && l.take(']') == nil
+}
