@@ -77,13 +77,13 @@ fetch-python: ## JAX, and with TORCH=1 PyTorch (3.6 GB), into build/peers: needs
 
 # Packages for Python stand in a folder, as in the zip of a function.
 INSTRUMENT := build/instrument
-fetch-instrument: $(INSTRUMENT)/python/.fetched ## OpenTelemetry for Node.js and Python, for examples/instrument (SIZE MB, needs npm and Python 3.11)
+fetch-instrument: $(INSTRUMENT)/python/.fetched ## OpenTelemetry for Node.js and Python, for examples/instrument (7 MB, needs npm and Python 3.11)
 	cd examples/instrument/node && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 
 $(INSTRUMENT)/python/.fetched: examples/instrument/python/requirements.txt
 	@test -x $(INSTRUMENT)/venv/bin/python || python3 -m venv $(INSTRUMENT)/venv
 	rm -rf $(INSTRUMENT)/python
-	$(INSTRUMENT)/venv/bin/pip install --quiet --target $(INSTRUMENT)/python -r examples/instrument/python/requirements.txt
+	$(INSTRUMENT)/venv/bin/pip install --quiet --no-compile --target $(INSTRUMENT)/python -r examples/instrument/python/requirements.txt
 	@touch $@
 
 lint: ## formatting, vet, staticcheck, functions that nothing calls
