@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -91,7 +92,7 @@ func (d *double) invoke(w http.ResponseWriter, r *http.Request) {
 	select {
 	case <-d.ready:
 	case <-r.Context().Done():
-	case <-time.After(time.Minute):
+	case <-time.After(20 * time.Second):
 		d.t.Error("the announcements have not come, and the call waits for them")
 	}
 	w.WriteHeader(http.StatusAccepted)
@@ -174,6 +175,23 @@ func TestIntegrationErrors(t *testing.T) {
 		status := d.spans[2].Status()
 		require.Equal(t, ptrace.StatusCodeError, status.Code())
 		require.Contains(t, status.Message(), "404")
+	})
+}
+
+// TestIntegrationPause checks that spans arrive after a pause in which the collector has closed its connections, as it does with idle ones.
+func TestIntegrationPause(t *testing.T) {
+	each(t, func(t *testing.T, dir string) {
+		d := newDouble(t)
+		p := launch(t, dir, d.server.URL, "first")
+		for run := range 3 {
+			p.run("second", map[string]any{"name": "Ada", "collector": d.server.URL})
+			d.mu.Lock()
+			require.Len(t, d.spans, 2*(run+1), "run %d", run)
+			d.mu.Unlock()
+			require.NoError(t, p.command.Process.Signal(syscall.SIGSTOP))
+			d.server.CloseClientConnections()
+			require.NoError(t, p.command.Process.Signal(syscall.SIGCONT))
+		}
 	})
 }
 

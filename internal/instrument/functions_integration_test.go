@@ -133,7 +133,11 @@ func launch(t *testing.T, dir, apiHost, first string) *process {
 	require.NoError(t, err)
 	p := &process{t: t, answers: bufio.NewReader(r), command: exec.CommandContext(t.Context(), filepath.Join(dir, "exec"))}
 	p.command.Dir = dir
-	p.command.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "__OW_API_HOST=" + apiHost, "__OW_ACTIVATION_ID=" + first, "__OW_WAIT_FOR_ACK=1"}
+	p.command.Env = []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "__OW_API_HOST=" + apiHost, "__OW_ACTIVATION_ID=" + first, "__OW_WAIT_FOR_ACK=1",
+		// Timers do not fire in a paused container: nothing may be left to that of OpenTelemetry's batches.
+		"OTEL_BSP_SCHEDULE_DELAY=3600000",
+	}
 	p.command.ExtraFiles = []*os.File{w}
 	p.command.Stderr = &p.log
 	p.command.WaitDelay = 10 * time.Second
