@@ -98,7 +98,10 @@ def _flush():
     global _flushing
     if _provider is None:
         return
+    end = time.monotonic() + FLUSH_SECONDS
+    if _flushing is not None:
+        wait([_flushing], FLUSH_SECONDS)  # that of an earlier run, which may not know of this one's spans
     if _flushing is None or _flushing.done():
         _flushing = _flusher.submit(_provider.force_flush)
-    if wait([_flushing], FLUSH_SECONDS).not_done:
+    if wait([_flushing], max(0, end - time.monotonic())).not_done:
         logging.getLogger(__name__).warning("The collector has not taken the spans within %s s.", FLUSH_SECONDS)
