@@ -3,7 +3,7 @@ GO ?= go
 BIN := bin
 DEMO := build/demo
 
-.PHONY: all help build data action collector chain demo testbins test race integration soak soak-chain fetch fetch-zipkin fetch-serverless serverless fetch-python lint bench-peers generate clean
+.PHONY: all help build data action collector chain demo testbins test race integration soak soak-chain fetch fetch-zipkin fetch-serverless serverless fetch-python fetch-instrument lint bench-peers generate clean
 all: build
 
 help: ## these targets
@@ -53,7 +53,7 @@ race: testbins ## the same under the race detector, but the few that compile or 
 
 # Tests that need a real part stand in files named *_integration_test.go and are called TestIntegration…; internal/integration checks that.
 INTEGRATION = $(sort $(dir $(shell find . \( -name .git -o -name build -o -name node_modules \) -prune -o -name "*_integration_test.go" -print)))
-integration: testbins ## the tests that need a real part: Zipkin (Java), the Serverless Framework (Node.js), JAX (Python); make fetch gets them
+integration: testbins ## the tests that need a real part: Zipkin (Java), the Serverless Framework (Node.js), JAX and OpenTelemetry (Python); make fetch gets them
 	TPPFAAS_TESTBIN="$(TESTBIN)" TPPFAAS_INTEGRATION=required $(GO) test -count=1 -tags integration -run '^TestIntegration' -timeout 15m $(INTEGRATION)
 
 soak: ## the collector under fire, in full: some four minutes
@@ -62,7 +62,7 @@ soak: ## the collector under fire, in full: some four minutes
 soak-chain: ## the whole chain under load, each process killed in the middle: some twelve minutes, 10 GB of memory
 	$(GO) test ./internal/chain -run Soak -soak 10m -rate 40 -v -timeout 30m
 
-fetch: fetch-zipkin fetch-serverless fetch-python ## all real parts that make integration needs
+fetch: fetch-zipkin fetch-serverless fetch-python fetch-instrument ## all real parts that make integration needs
 
 fetch-zipkin: ## a Zipkin server, into the user's cache (131 MB, needs Java 17 to run)
 	$(GO) run ./internal/zipkintest/fetch
@@ -74,6 +74,17 @@ PEERS := build/peers
 fetch-python: ## JAX, and with TORCH=1 PyTorch (3.6 GB), into build/peers: needs Python 3.11 or later
 	@test -x $(PEERS)/bin/python || python3 -m venv $(PEERS)
 	$(PEERS)/bin/pip install --quiet -r bench/peers/requirements.txt $(if $(TORCH),torch==2.9.1)
+
+# Packages for Python stand in a folder, as in the zip of a function.
+INSTRUMENT := build/instrument
+fetch-instrument: $(INSTRUMENT)/python/.fetched ## OpenTelemetry for Node.js and Python, for examples/instrument (7 MB, needs npm and Python 3.11)
+	cd examples/instrument/node && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+
+$(INSTRUMENT)/python/.fetched: examples/instrument/python/requirements.txt
+	@test -x $(INSTRUMENT)/venv/bin/python || python3 -m venv $(INSTRUMENT)/venv
+	rm -rf $(INSTRUMENT)/python
+	$(INSTRUMENT)/venv/bin/pip install --quiet --no-compile --target $(INSTRUMENT)/python -r examples/instrument/python/requirements.txt
+	@touch $@
 
 lint: ## formatting, vet, staticcheck, functions that nothing calls
 	@unformatted="$$(find . -name "*.go" -not -path "./build/*" -not -path "*/node_modules/*" | xargs gofmt -l)"; if [ -n "$$unformatted" ]; then echo "not gofmt-clean:"; echo "$$unformatted"; exit 1; fi
