@@ -1,6 +1,7 @@
 # Targets need nothing but Go (see go.mod for the version) where they do not say what else.
 GO ?= go
 BIN := bin
+IMAGE := tppfaas/collector:devel
 DEMO := build/demo
 
 .PHONY: all help build data action collector chain demo testbins test race integration soak soak-chain fetch fetch-zipkin fetch-serverless serverless fetch-python lint bench-peers generate clean

@@ -75,6 +75,11 @@ require (
 )
 
 require (
+	github.com/google/go-containerregistry v0.21.9 // indirect
+	github.com/moby/patternmatcher v0.6.1 // indirect
+)
+
+require (
 	codeberg.org/go-fonts/liberation v0.5.0 // indirect
 	codeberg.org/go-latex/latex v0.2.0 // indirect
 	codeberg.org/go-pdf/fpdf v0.11.1 // indirect
