@@ -14,6 +14,7 @@ import (
 	networking "k8s.io/api/networking/v1"
 	policy "k8s.io/api/policy/v1"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
 )
 
@@ -37,6 +38,16 @@ type object struct {
 	value      any
 }
 
+// decode decodes a document as Kubernetes does, which knows fields by their exact names, and fails where it would warn.
+func decode(t *testing.T, document []byte, value any, place string) {
+	t.Helper()
+	text, err := yaml.YAMLToJSONStrict(document)
+	require.NoError(t, err, place)
+	unknown, err := json.UnmarshalStrict(text, value)
+	require.NoError(t, err, place)
+	require.Empty(t, unknown, place)
+}
+
 func read(t *testing.T, file string) []object {
 	t.Helper()
 	text, err := os.ReadFile(file)
@@ -48,7 +59,7 @@ func read(t *testing.T, file string) []object {
 		make, ok := kinds[header.APIVersion+"/"+header.Kind]
 		require.True(t, ok, "%s: %s/%s", file, header.APIVersion, header.Kind)
 		value := make()
-		require.NoError(t, yaml.UnmarshalStrict(document, value), "%s: %s", file, header.Kind)
+		decode(t, document, value, file+": "+header.Kind)
 		o := object{file: file, kind: header.Kind, value: value}
 		o.meta = reflect.ValueOf(value).Elem().FieldByName("ObjectMeta").Interface().(meta.ObjectMeta)
 		require.NotEmpty(t, o.meta.Name, file)
@@ -75,7 +86,7 @@ func customization(t *testing.T) (k kustomization) {
 	t.Helper()
 	text, err := os.ReadFile("kustomization.yaml")
 	require.NoError(t, err)
-	require.NoError(t, yaml.UnmarshalStrict(text, &k))
+	decode(t, text, &k, "kustomization.yaml")
 	require.Equal(t, meta.TypeMeta{APIVersion: "kustomize.config.k8s.io/v1beta1", Kind: "Kustomization"}, k.TypeMeta)
 	require.Equal(t, "tppfaas", k.Namespace)
 	return k
