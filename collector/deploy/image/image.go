@@ -11,6 +11,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -29,7 +30,7 @@ const user = 65532
 
 // image is what images of all architectures have in common.
 type image struct {
-	name         string    // with a tag
+	tag          name.Tag
 	created      time.Time // of everything
 	certificates certificates
 }
@@ -128,10 +129,6 @@ func (i image) of(p program) (v1.Image, error) {
 // write writes the images of all programs to a file: an OCI layout whose only entry is an index with an image for each platform, in a tar
 // archive. Engines that do not know the layout find the first image by manifest.json, as docker save writes it.
 func (i image) write(file string, programs []program) (err error) {
-	tag, err := name.NewTag(i.name, name.StrictValidation)
-	if err != nil {
-		return fmt.Errorf("-name: %w", err)
-	}
 	dir, err := os.MkdirTemp("", "collector-image-")
 	if err != nil {
 		return err
@@ -156,12 +153,15 @@ func (i image) write(file string, programs []program) (err error) {
 	if err != nil {
 		return err
 	}
-	// The second annotation is the one that containerd looks for. Both are those that docker buildx writes.
-	names := map[string]string{"org.opencontainers.image.ref.name": tag.TagStr(), "io.containerd.image.name": tag.Name()}
+	// containerd looks for the second annotation, in which Docker Hub has its short name. Both are those that docker buildx writes.
+	names := map[string]string{
+		"org.opencontainers.image.ref.name": i.tag.TagStr(),
+		"io.containerd.image.name":          strings.Replace(i.tag.Name(), name.DefaultRegistry+"/", "docker.io/", 1),
+	}
 	if err := at.AppendIndex(index, layout.WithAnnotations(names)); err != nil {
 		return err
 	}
-	manifest, err := loadable(first, tag)
+	manifest, err := loadable(first, i.tag)
 	if err != nil {
 		return err
 	}

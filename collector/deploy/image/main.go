@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/name"
+
 	"github.com/tppfaas/tppfaas/internal/cli"
 )
 
@@ -36,7 +38,7 @@ func main() {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fs := cli.NewFlagSet("image", stdout, usage)
 	output := fs.String("o", "build/collector.tar", "the `file` to write")
-	name := fs.String("name", "tppfaas/collector:devel", "the `name` of the image, with a tag")
+	reference := fs.String("name", "tppfaas/collector:devel", "the `name` of the image, with a tag")
 	platforms := fs.String("platform", "linux/amd64,linux/arm64", "a `list` of platforms; docker load without containerd's image store takes the first")
 	bundle := fs.String("certificates", "", "a `file` with certificates (PEM), instead of Debian's")
 	if rest, err := cli.Parse(fs, args); err != nil {
@@ -47,6 +49,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	archs, err := architectures(*platforms)
 	if err != nil {
 		return err
+	}
+	tag, err := name.NewTag(*reference)
+	if err != nil {
+		return cli.Usagef("-name: %v", err)
+	}
+	if !strings.HasSuffix(*reference, ":"+tag.TagStr()) {
+		return cli.Usagef("-name: %s has no tag", *reference)
 	}
 	created, err := epoch(os.Getenv("SOURCE_DATE_EPOCH"))
 	if err != nil {
@@ -75,7 +84,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		}
 		programs = append(programs, p)
 	}
-	i := image{name: *name, created: created, certificates: certs}
+	i := image{tag: tag, created: created, certificates: certs}
 	if err := i.write(*output, programs); err != nil {
 		return err
 	}
@@ -83,7 +92,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(stdout, "%s: %s, version %s, %.1f MB\n", *output, *name, programs[0].version, float64(info.Size())/1e6)
+	fmt.Fprintf(stdout, "%s: %s, version %s, %.1f MB\n", *output, *reference, programs[0].version, float64(info.Size())/1e6)
 	return nil
 }
 
