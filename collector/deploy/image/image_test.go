@@ -286,6 +286,8 @@ func TestEpoch(t *testing.T) {
 
 // TestArguments checks that a wrong call is refused before anything is built.
 func TestArguments(t *testing.T) {
+	bundle := filepath.Join(t.TempDir(), "bundle.pem")
+	require.NoError(t, os.WriteFile(bundle, certificate(t), 0o666))
 	for want, args := range map[string]string{
 		`"windows/amd64" is not like linux/amd64`: "-platform linux/amd64,windows/amd64",
 		`"linux/arm/v7" is not like linux/amd64`:  "-platform linux/arm/v7",

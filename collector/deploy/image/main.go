@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 
+	"github.com/tppfaas/tppfaas/internal/atomicfile"
 	"github.com/tppfaas/tppfaas/internal/cli"
 )
 
@@ -68,6 +69,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		certs, err = fromDebian("/")
 	}
 	if err != nil {
+		return err
+	}
+	if err := atomicfile.Check(*output); err != nil {
 		return err
 	}
 	dir, err := os.MkdirTemp("", "collector-image-")
