@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -117,6 +118,12 @@ func TestConfigurations(t *testing.T) {
 				from = append(from, "yaml:extensions::file_storage::directory: "+t.TempDir())
 			} else {
 				require.Empty(t, writable)
+				// The last attempt begins before the retries end.
+				otlp := at(t, c, "exporters", "load_balancing", "protocol", "otlp")
+				attempt, err1 := time.ParseDuration(at(t, otlp, "timeout").(string))
+				retries, err2 := time.ParseDuration(at(t, otlp, "retry_on_failure", "max_elapsed_time").(string))
+				require.NoError(t, errors.Join(err1, err2))
+				require.Less(t, attempt+retries, 10*time.Second, "senders that wait for 10 s, as OpenTelemetry's do by default, hear no refusal")
 			}
 			collector, err := otelcol.NewCollector(distribution.Settings(from...))
 			require.NoError(t, err)
