@@ -57,7 +57,21 @@ func fromDebian(root string) (certificates, error) {
 		}
 		all = append(append(all, bytes.TrimSpace(text)...), '\n')
 	}
-	return checked(all, "Debian's ca-certificates "+version, list)
+	return checked(all, "ca-certificates "+version+" of "+system(root), list)
+}
+
+// system returns the name of the system, as Debian's derivatives have packages of the same name.
+func system(root string) string {
+	text, err := os.ReadFile(filepath.Join(root, "etc/os-release"))
+	if err != nil {
+		return "an unknown system"
+	}
+	for line := range strings.Lines(string(text)) {
+		if name, ok := strings.CutPrefix(strings.TrimSpace(line), "NAME="); ok {
+			return strings.Trim(name, `"'`)
+		}
+	}
+	return "an unknown system"
 }
 
 // installed returns the version of a Debian package, from the file in which dpkg keeps what is installed.

@@ -45,6 +45,7 @@ func debian(t *testing.T, certificates map[string][]byte) (root string) {
 		sums += fmt.Sprintf("%x  %s\n", md5.Sum(text), name)
 	}
 	write("var/lib/dpkg/info/ca-certificates.md5sums", []byte(sums))
+	write("etc/os-release", []byte("PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nNAME=\"Debian GNU/Linux\"\n"))
 	write("var/lib/dpkg/status", []byte("Package: bash\nStatus: install ok installed\nVersion: 5.2\n\nPackage: ca-certificates\nStatus: install ok installed\n"+
 		"Description: Common CA certificates\n Version: 1\nVersion: 20230311+deb12u1\n"))
 	return root
@@ -63,7 +64,11 @@ func TestDebiansCertificates(t *testing.T) {
 	got, err := fromDebian(root)
 	require.NoError(t, err)
 	require.Equal(t, string(a)+string(b), string(got.pem))
-	require.Equal(t, "Debian's ca-certificates 20230311+deb12u1", got.origin)
+	require.Equal(t, "ca-certificates 20230311+deb12u1 of Debian GNU/Linux", got.origin)
+	require.NoError(t, os.Remove(filepath.Join(root, "etc/os-release")))
+	got, err = fromDebian(root)
+	require.NoError(t, err)
+	require.Equal(t, "ca-certificates 20230311+deb12u1 of an unknown system", got.origin)
 
 	require.NoError(t, os.WriteFile(filepath.Join(root, "usr/share/ca-certificates/mozilla/A.crt"), own, 0o666))
 	_, err = fromDebian(root)

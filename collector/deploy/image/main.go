@@ -21,8 +21,8 @@ const usage = `Usage: image [-o FILE] [-name NAME:TAG] [-platform LIST] [-certif
 Builds the collector and makes an image of it, without a container engine. Run it in a checkout of the project. The file is an OCI layout in
 a tar archive, with what docker load needs beside it.
 
-Certificates are those of the Debian package ca-certificates, where that is installed, without what was added to this machine; elsewhere name
-a file. All times are SOURCE_DATE_EPOCH, or 1970.
+Certificates are those of the package ca-certificates of Debian or Ubuntu, where that is installed, without what was added to this machine;
+elsewhere name a file. All times are SOURCE_DATE_EPOCH, or 1970.
 
 Examples:
   image                                                     for amd64 and arm64
