@@ -77,8 +77,9 @@ type kustomization struct {
 	Namespace     string   `json:"namespace"`
 	Resources     []string `json:"resources"`
 	Images        []struct {
-		Name   string `json:"name"`
-		NewTag string `json:"newTag"`
+		Name    string `json:"name"`
+		NewName string `json:"newName"`
+		NewTag  string `json:"newTag"`
 	} `json:"images"`
 }
 
