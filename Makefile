@@ -1,9 +1,10 @@
 # Targets need nothing but Go (see go.mod for the version) where they do not say what else.
 GO ?= go
 BIN := bin
+IMAGE := tppfaas/collector:devel
 DEMO := build/demo
 
-.PHONY: all help build data action collector chain demo testbins test race integration soak soak-chain fetch fetch-zipkin fetch-serverless serverless fetch-python fetch-instrument lint bench-peers generate clean
+.PHONY: all help build data action collector image chain demo testbins test race integration soak soak-chain fetch fetch-zipkin fetch-serverless serverless fetch-python fetch-instrument lint bench-peers generate clean
 all: build
 
 help: ## these targets
@@ -24,6 +25,10 @@ data: ## the datasets in data/, with the same bytes every time: some seconds
 
 collector: ## the collector, into bin/: some minutes the first time
 	$(GO) build -o $(BIN)/ ./collector/cmd/collector
+
+image: ## an image of the collector for amd64 and arm64, into build/collector.tar, without an engine: needs Debian's ca-certificates, or CERTIFICATES=FILE
+	@mkdir -p build
+	$(GO) run ./collector/deploy/image -name $(IMAGE) -o build/collector.tar $(if $(CERTIFICATES),-certificates "$(CERTIFICATES)")
 
 chain: collector build ## sample tree_small through the whole chain on this machine, in real time
 	$(GO) build -o $(BIN)/ ./sampler/cmd/chain

@@ -29,10 +29,8 @@ import (
 	"github.com/tppfaas/tppfaas/collector/openwhiskprocessor"
 	"github.com/tppfaas/tppfaas/collector/phasespanprocessor"
 	"github.com/tppfaas/tppfaas/collector/zipkinexporter"
+	"github.com/tppfaas/tppfaas/internal/cli"
 )
-
-// Version is the version that the collector reports.
-const Version = "0.1.0"
 
 // Factories returns the factories of the components that a configuration can use.
 func Factories() (otelcol.Factories, error) {
@@ -53,13 +51,13 @@ func Factories() (otelcol.Factories, error) {
 const Builtin = "builtin:local"
 
 // Settings returns the settings of the collector. The configuration is merged from the given locations (files, env:NAME, yaml:TEXT,
-// builtin:local); without any it is Builtin.
+// builtin:local); without any it is Builtin. The version that the collector reports is that of this module.
 func Settings(locations ...string) otelcol.CollectorSettings {
 	if len(locations) == 0 {
 		locations = []string{Builtin}
 	}
 	return otelcol.CollectorSettings{
-		BuildInfo: component.BuildInfo{Command: "collector", Description: "OpenTelemetry Collector for OpenWhisk", Version: Version},
+		BuildInfo: component.BuildInfo{Command: "collector", Description: "OpenTelemetry Collector for OpenWhisk", Version: cli.Version()},
 		Factories: Factories,
 		ConfigProviderSettings: otelcol.ConfigProviderSettings{
 			ResolverSettings: confmap.ResolverSettings{

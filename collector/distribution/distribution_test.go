@@ -5,6 +5,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/otelcol"
+
+	"github.com/tppfaas/tppfaas/internal/cli"
 )
 
 // TestBuiltinConfiguration checks that the pipelines of the default configuration can be built, as it is and for another platform.
@@ -24,6 +26,11 @@ func TestBuiltinConfiguration(t *testing.T) {
 			require.NoError(t, err)
 		}
 	}
+}
+
+// TestVersion checks that the collector reports the same version in its spans, metrics and logs as for --version.
+func TestVersion(t *testing.T) {
+	require.Equal(t, cli.Version(), Settings().BuildInfo.Version)
 }
 
 // TestWrongConfiguration checks that errors name what is wrong.

@@ -182,8 +182,19 @@ func TestVersion(t *testing.T) {
 		{"(devel)", setting("-ldflags", "-s"), "devel"},
 		{"", nil, "devel"},
 	} {
-		if got := versionOf(&debug.BuildInfo{Main: debug.Module{Version: c.main}, Settings: c.settings}); got != c.want {
+		if got := VersionOf(&debug.BuildInfo{Main: debug.Module{Version: c.main}, Settings: c.settings}); got != c.want {
 			t.Errorf("%s %v: %q, want %q", c.main, c.settings, got, c.want)
+		}
+	}
+	// In a program of another module, that version says nothing.
+	for want, dependency := range map[string]debug.Module{
+		"v1.2.3": {Path: module, Version: "v1.2.3"},
+		"devel":  {Path: module, Version: "v0.0.0", Replace: &debug.Module{Path: "../.."}},
+		"v9.9.9": {Path: "example.com/other", Version: "v1.2.3"},
+	} {
+		info := &debug.BuildInfo{Main: debug.Module{Path: "example.com/program", Version: "v9.9.9"}, Deps: []*debug.Module{&dependency}}
+		if got := VersionOf(info); got != want {
+			t.Errorf("%v: %q, want %q", dependency, got, want)
 		}
 	}
 	if line := VersionLine("tool"); !strings.HasPrefix(line, "tool "+Version()+" go1.") || !strings.HasSuffix(line, "/"+runtime.GOARCH) {

@@ -6,14 +6,17 @@ import (
 	"runtime/debug"
 )
 
-// Version returns the version of the program that runs, from what the build noted: the module's version, or the revision of the
-// checkout that it was built from, with +dirty if that had changes; "devel" if nothing was noted.
+// module is the path of this module, which may be a dependency of the module of the program that runs.
+const module = "github.com/tppfaas/tppfaas"
+
+// Version returns the version of this module in the program that runs, from what the build noted: the module's version, or the revision of
+// the checkout that the program was built from, with +dirty if that had changes; "devel" if nothing was noted.
 func Version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "devel"
 	}
-	return versionOf(info)
+	return VersionOf(info)
 }
 
 // VersionLine returns what a program prints for --version: its name, its version, the version of Go, and the platform.
@@ -21,7 +24,16 @@ func VersionLine(program string) string {
 	return fmt.Sprintf("%s %s %s %s/%s", program, Version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
-func versionOf(info *debug.BuildInfo) string {
+// VersionOf returns the version of this module in the program that the information is about, as Version does for the one that runs.
+func VersionOf(info *debug.BuildInfo) string {
+	for _, d := range info.Deps {
+		switch {
+		case d.Path == module && d.Replace != nil:
+			return "devel"
+		case d.Path == module:
+			return d.Version
+		}
+	}
 	if v := info.Main.Version; v != "" && v != "(devel)" {
 		return v
 	}
