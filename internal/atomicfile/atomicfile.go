@@ -132,8 +132,8 @@ func (m missingFolder) Error() string { return "folder " + string(m) + " does no
 
 func (m missingFolder) Is(target error) bool { return target == fs.ErrNotExist }
 
-// createBeside creates a temporary file in the folder of target, which is where path leads to, because a rename is atomic only within a file system. Mode 0 means that there is no
-// target yet: the permissions then follow from the umask, which os.CreateTemp ignores.
+// createBeside creates a temporary file in the folder of target, to which path leads, because a rename is atomic only within a file
+// system. Mode 0 means that there is no target yet: the permissions then follow from the umask, which os.CreateTemp ignores.
 func createBeside(disk errorfs.FS, path, target string, mode fs.FileMode) (errorfs.File, error) {
 	base := filepath.Base(target)
 	if len(base) > 100 {

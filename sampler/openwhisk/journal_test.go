@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/tppfaas/tppfaas/internal/errorfs"
 	"github.com/tppfaas/tppfaas/sampler"
 )
 
@@ -30,7 +31,7 @@ func TestJournal(t *testing.T) {
 		n++
 		path := filepath.Join(dir, fmt.Sprint(n))
 		h := headerOf(rt, every(time.Second, 9))
-		j, err := createJournal(path, h)
+		j, err := createJournal(errorfs.OS{}, path, h)
 		require.NoError(rt, err)
 		states := []map[int]entry{{}} // after each line
 		ends := []int64{j.size}
@@ -79,7 +80,7 @@ func TestJournal(t *testing.T) {
 		for ends[min(whole+1, len(ends)-1)] <= int64(cut) && whole+1 < len(ends) {
 			whole++
 		}
-		j, err = openJournal(path, h)
+		j, err = openJournal(errorfs.OS{}, path, h)
 		require.NoError(rt, err)
 		require.Equal(rt, states[whole], j.found)
 		require.Equal(rt, h.Package, j.header.Package)
@@ -94,7 +95,7 @@ func TestJournal(t *testing.T) {
 		// What is written next stands on a line of its own.
 		require.NoError(rt, j.sent(4, "next"))
 		require.NoError(rt, j.Close())
-		j, err = openJournal(path, h)
+		j, err = openJournal(errorfs.OS{}, path, h)
 		require.NoError(rt, err)
 		require.Equal(rt, "next", j.found[4].activation)
 		require.NoError(rt, j.Remove())
@@ -105,16 +106,16 @@ func TestJournal(t *testing.T) {
 func TestJournalOfAnother(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.journal")
 	config := sampler.Config{Requests: 5, MinInterval: time.Second, MaxInterval: 2 * time.Second, BatchSize: 2, BatchPause: time.Minute, Seed: 1}
-	j, err := createJournal(path, headerOf(t, config))
+	j, err := createJournal(errorfs.OS{}, path, headerOf(t, config))
 	require.NoError(t, err)
-	_, err = openJournal(path, headerOf(t, config))
+	_, err = openJournal(errorfs.OS{}, path, headerOf(t, config))
 	require.ErrorContains(t, err, "another sampler is at work on it")
-	_, err = createJournal(path, headerOf(t, config))
+	_, err = createJournal(errorfs.OS{}, path, headerOf(t, config))
 	require.ErrorContains(t, err, "another sampler is at work on it")
 	_, err = DiscardJournal(path)
 	require.ErrorContains(t, err, "another sampler is at work on it")
 	require.NoError(t, j.Close())
-	_, err = createJournal(path, headerOf(t, config))
+	_, err = createJournal(errorfs.OS{}, path, headerOf(t, config))
 	require.ErrorIs(t, err, ErrJournalExists)
 	for _, c := range []struct {
 		want   string
@@ -131,14 +132,14 @@ func TestJournalOfAnother(t *testing.T) {
 	} {
 		h := headerOf(t, config)
 		c.change(&h)
-		_, err := openJournal(path, h)
+		_, err := openJournal(errorfs.OS{}, path, h)
 		require.EqualError(t, err, "journal "+path+" is of another sampling: "+c.want)
 	}
 	pack, err := DiscardJournal(path)
 	require.NoError(t, err)
 	require.Equal(t, "tppfaas-quick-1", pack)
 	require.NoFileExists(t, path)
-	_, err = openJournal(path, headerOf(t, config))
+	_, err = openJournal(errorfs.OS{}, path, headerOf(t, config))
 	require.EqualError(t, err, "there is nothing to go on with: no journal "+path)
 }
 

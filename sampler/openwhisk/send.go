@@ -170,7 +170,9 @@ func (t *Target) invokeOnce(q *request, name string, body payload) (again bool, 
 		t.sendBreaker.succeeded(t.client.Name())
 		q.sentAt, q.activation = at, activation
 		// That it was sent is on disk already. If this line is missing, the trace is found by its id.
-		_ = t.journal.sent(q.plan.Index, activation)
+		if err := t.journal.sent(q.plan.Index, activation); err != nil {
+			t.warnJournal(err)
+		}
 		return false, nil
 	}
 	var e *whisk.Error

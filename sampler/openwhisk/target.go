@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/tppfaas/tppfaas/apps"
+	"github.com/tppfaas/tppfaas/internal/errorfs"
 	"github.com/tppfaas/tppfaas/internal/whisk"
 	"github.com/tppfaas/tppfaas/sampler"
 	"github.com/tppfaas/tppfaas/tpp"
@@ -67,7 +68,8 @@ type Target struct {
 	info      whisk.Info
 	preflight bool // Preflight went well
 	pack      string
-	journal   *Journal // nil if there is none
+	disk      errorfs.FS // of the journal
+	journal   *Journal   // nil if there is none
 
 	sendBreaker  breaker // for OpenWhisk
 	fetchBreaker breaker // for Zipkin
@@ -153,7 +155,7 @@ func New(o Options) (*Target, error) {
 	t := &Target{
 		options: o, http: httpClient, client: client, zipkin: newZipkin(traces, o.insecure(), o.Timeout),
 		stop: make(chan struct{}), wake: make(chan struct{}, 1), timers: map[*time.Timer]struct{}{}, sentAt: sentTimes{epoch: time.Now()},
-		unjournaled: map[int]sampler.Trace{},
+		disk: errorfs.OS{}, unjournaled: map[int]sampler.Trace{},
 	}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	t.sendBreaker.init(t.message)
@@ -173,7 +175,7 @@ func (t *Target) Begin(ctx context.Context, journal string, resume bool) error {
 	if t.options.App == nil {
 		return errors.New("there is no application to sample")
 	}
-	if err := checkJournal(journal, resume); err != nil {
+	if err := checkJournal(t.disk, journal, resume); err != nil {
 		return err
 	}
 	if !t.preflight {
@@ -192,10 +194,10 @@ func (t *Target) Begin(ctx context.Context, journal string, resume bool) error {
 		return err
 	}
 	if !resume {
-		t.journal, err = createJournal(journal, h)
+		t.journal, err = createJournal(t.disk, journal, h)
 		return err
 	}
-	if t.journal, err = openJournal(journal, h); err != nil {
+	if t.journal, err = openJournal(t.disk, journal, h); err != nil {
 		return err
 	}
 	t.pack = t.journal.header.Package
