@@ -86,6 +86,8 @@ func (r *SequenceReader) Warnings() []Warning {
 	p := &r.plausible
 	table, _ := r.src.(*csvSource)
 	switch {
+	case r.src == nil:
+		return nil
 	case p.sequences == 0 && table != nil:
 		return []Warning{{Kind: WarningEmpty, Text: fmt.Sprintf("has a line with the names of columns, %s, and no event below it", quotedList(table.header))}}
 	case p.sequences == 0:
