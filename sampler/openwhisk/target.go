@@ -74,12 +74,13 @@ type Target struct {
 	sendBreaker  breaker // for OpenWhisk
 	fetchBreaker breaker // for Zipkin
 
-	// ctx ends with Close. stop is closed when nothing more is to be sent, at the latest by Close.
-	ctx     context.Context
-	cancel  context.CancelFunc
-	stop    chan struct{}
-	workers sync.WaitGroup
-	wake    chan struct{} // signals that something has changed that Wait waits for
+	// ctx ends with Close, sending before, when the answers to what was sent are not waited for any longer. stop is closed when nothing
+	// more is to be sent, at the latest by Close.
+	ctx, sending         context.Context
+	cancel, breakOffSend context.CancelFunc
+	stop                 chan struct{}
+	workers              sync.WaitGroup
+	wake                 chan struct{} // signals that something has changed that Wait waits for
 
 	mu         sync.Mutex
 	stopped    bool // stop is closed
@@ -158,6 +159,7 @@ func New(o Options) (*Target, error) {
 		disk: errorfs.OS{}, unjournaled: map[int]sampler.Trace{},
 	}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
+	t.sending, t.breakOffSend = context.WithCancel(t.ctx)
 	t.sendBreaker.init(t.message)
 	t.fetchBreaker.init(t.message)
 	return t, nil
