@@ -306,7 +306,12 @@ func (j *Journal) append(v any) (offset int64, err error) {
 func (j *Journal) Path() string { return j.path }
 
 // Close closes the file, which stays for a later run.
-func (j *Journal) Close() error { return j.file.Close() }
+func (j *Journal) Close() error {
+	if err := j.file.Close(); err != nil {
+		return journalError(j.path, err)
+	}
+	return nil
+}
 
 // Remove closes and removes the file.
 func (j *Journal) Remove() error {

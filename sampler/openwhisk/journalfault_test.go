@@ -1,6 +1,7 @@
 package openwhisk
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"maps"
@@ -75,7 +76,24 @@ func record(t *testing.T, disk errorfs.FS, path string) (states []map[int]entry,
 			require.Equal(t, trace, got)
 		}
 	}
-	return states, attempted, errors.Join(err, j.Close())
+	if states != nil {
+		whole, _ := j.completed()
+		require.Equal(t, numComplete(states[len(states)-1]), whole)
+	}
+	if closed := j.Close(); err == nil {
+		err = closed
+	}
+	return states, attempted, err
+}
+
+// numComplete returns the number of complete traces in a state.
+func numComplete(state map[int]entry) (n int) {
+	for _, e := range state {
+		if e.complete != 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // checkJournalAfter checks that a journal is read again that holds what was acknowledged, at most one line more, and that it goes on.
@@ -89,6 +107,8 @@ func checkJournalAfter(t *testing.T, path string, states []map[int]entry, attemp
 		allowed = append(allowed, attempted)
 	}
 	require.Contains(t, allowed, j.found, what)
+	whole, _ := j.completed()
+	require.Equal(t, numComplete(j.found), whole, what)
 	for i, e := range j.found {
 		if e.complete != 0 {
 			trace, err := j.trace(i)
@@ -98,6 +118,9 @@ func checkJournalAfter(t *testing.T, path string, states []map[int]entry, attemp
 	}
 	require.NoError(t, j.sent(8, "next"))
 	require.NoError(t, j.Close())
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.True(t, bytes.HasSuffix(text, []byte("\"next\"}\n")), what)
 	j, err = openJournal(errorfs.OS{}, path, h)
 	require.NoError(t, err, what)
 	require.Equal(t, "next", j.found[8].activation)
@@ -118,8 +141,13 @@ func TestJournalFaults(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "x.journal")
 			states, attempted, err := record(t, fail(errorfs.OS{}, n, syscall.EIO), path)
 			require.ErrorIs(t, err, syscall.EIO, what)
-			require.Contains(t, err.Error(), path, what)
+			require.True(t, strings.HasPrefix(err.Error(), "journal "+path+": "), "%s: %v", what, err)
 			if states != nil {
+				if kind == "one" {
+					text, err := os.ReadFile(path)
+					require.NoError(t, err)
+					require.True(t, bytes.HasSuffix(text, []byte("\n")), "%s: half a line stays", what)
+				}
 				checkJournalAfter(t, path, states, attempted, what)
 				continue
 			}
@@ -164,7 +192,7 @@ func TestJournalOpenFaults(t *testing.T) {
 		require.NoError(t, err)
 		file, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
 		require.NoError(t, err)
-		_, err = file.WriteString(`{"refused":`)
+		_, err = file.WriteString(`{"complete":8,"activations":[` + strings.Repeat(`{"id":"a","name":"main"},`, 9))
 		require.NoError(t, errors.Join(err, file.Close()))
 		return path, states
 	}
@@ -196,6 +224,8 @@ func TestJournalOpenFaults(t *testing.T) {
 				if err := operate(fail(errorfs.OS{}, n, syscall.EIO), path); err != nil {
 					require.ErrorIs(t, err, syscall.EIO, what)
 					require.Contains(t, err.Error(), path, what)
+				} else if name == "open" {
+					t.Errorf("%s: no error", what)
 				} else if name == "discard" {
 					require.NoFileExists(t, path, what)
 					continue
@@ -206,44 +236,64 @@ func TestJournalOpenFaults(t *testing.T) {
 	}
 }
 
-// failingSync is a file whose next sync begins, waits and fails; the later ones succeed.
-type failingSync struct {
+// slowSync is a file whose first sync begins, waits, and has a result; it counts all.
+type slowSync struct {
 	errorfs.File
-	begun, goOn, written chan struct{}
-	failed               atomic.Bool
+	begun, written chan struct{}
+	result         chan error
+	syncs          atomic.Int32
 }
 
-func (f *failingSync) Write(p []byte) (int, error) {
+func (f *slowSync) Write(p []byte) (int, error) {
 	defer func() { f.written <- struct{}{} }()
 	return f.File.Write(p)
 }
 
-func (f *failingSync) Sync() error {
-	if f.failed.Swap(true) {
+func (f *slowSync) Sync() error {
+	if f.syncs.Add(1) > 1 {
 		return nil
 	}
 	f.begun <- struct{}{}
-	<-f.goOn
-	return syscall.EIO
+	return <-f.result
+}
+
+// syncSlowly writes a line, and two others while that is synced, which ends with a result. It returns the errors, and the number of syncs.
+func syncSlowly(t *testing.T, result error) (errs []error, syncs int) {
+	t.Helper()
+	j, err := createJournal(errorfs.OS{}, filepath.Join(t.TempDir(), "x.journal"), headerOf(t, every(time.Second, 9)))
+	require.NoError(t, err)
+	file := &slowSync{File: j.file, begun: make(chan struct{}), result: make(chan error), written: make(chan struct{}, 3)}
+	j.file = file
+	done := make(chan error)
+	go func() { done <- j.sent(1, "a") }()
+	<-file.begun
+	<-file.written
+	for i := range 2 {
+		go func() { done <- j.sent(2+i, "b") }()
+		<-file.written
+	}
+	file.result <- result
+	for range 3 {
+		errs = append(errs, <-done)
+	}
+	require.NoError(t, j.Remove())
+	return errs, int(file.syncs.Load())
 }
 
 // TestFailedSyncIsNotForgiven checks that a line that was written while a sync failed is not acknowledged because the next sync goes well:
 // the system has dropped it.
 func TestFailedSyncIsNotForgiven(t *testing.T) {
-	j, err := createJournal(errorfs.OS{}, filepath.Join(t.TempDir(), "x.journal"), headerOf(t, every(time.Second, 9)))
-	require.NoError(t, err)
-	file := &failingSync{File: j.file, begun: make(chan struct{}), goOn: make(chan struct{}), written: make(chan struct{}, 2)}
-	j.file = file
-	errs := make(chan error)
-	go func() { errs <- j.sent(1, "a") }()
-	<-file.begun
-	<-file.written
-	go func() { errs <- j.sent(2, "b") }()
-	<-file.written
-	close(file.goOn)
-	require.ErrorIs(t, <-errs, syscall.EIO)
-	require.ErrorIs(t, <-errs, syscall.EIO)
-	require.NoError(t, j.Remove())
+	errs, _ := syncSlowly(t, syscall.EIO)
+	for _, err := range errs {
+		require.ErrorIs(t, err, syscall.EIO)
+	}
+}
+
+// TestOneSyncServesSeveralLines checks that lines that were written during a sync share the next one.
+func TestOneSyncServesSeveralLines(t *testing.T) {
+	errs, syncs := syncSlowly(t, nil)
+	require.Equal(t, []error{nil, nil, nil}, errs)
+	require.Equal(t, 2, syncs)
 }
 
 // TestSampleWithJournalFaults lets each operation on the journal of a sampling fail, with all later ones, and resumes the sampling: each
