@@ -222,6 +222,21 @@ func TestRequestsOutOfPlan(t *testing.T) {
 	}
 }
 
+// TestCompleteTwice checks that a trace that is recorded twice counts once, and that the later one is read.
+func TestCompleteTwice(t *testing.T) {
+	j, err := createJournal(errorfs.OS{}, filepath.Join(t.TempDir(), "x.journal"), headerOf(t, every(time.Second, 9)))
+	require.NoError(t, err)
+	for _, id := range []string{"a", "b"} {
+		require.NoError(t, j.complete(2, sampler.Trace{{ID: id, Name: "main"}}))
+	}
+	whole, end := j.completed()
+	require.Equal(t, []int{1, 3}, []int{whole, end})
+	trace, err := j.trace(2)
+	require.NoError(t, err)
+	require.Equal(t, "b", trace[0].ID)
+	require.NoError(t, j.Remove())
+}
+
 // TestChangedTrace checks that a trace whose line was changed meanwhile is an error, and that what cannot be written is one.
 func TestChangedTrace(t *testing.T) {
 	for _, line := range []string{`{"complete":5,"activations":1}`, `{"complete":4,"activations":[]}`, `{"refused":5}`, `x`} {
