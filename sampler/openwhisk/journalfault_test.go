@@ -304,10 +304,10 @@ func TestSampleWithJournalFaults(t *testing.T) {
 	}
 	const requests = 3
 	config := every(time.Millisecond, requests)
-	sample := func(t *testing.T, env *testenv.Env, disk errorfs.FS, journal string, resume bool) (sampled error, log string) {
+	sample := func(t *testing.T, env *testenv.Env, disk errorfs.FS, journal string, resume bool) (log string, sampled error) {
 		r, err := beginOn(t, env, disk, config, journal, resume, settleSoon)
 		if err != nil {
-			return err, ""
+			return "", err
 		}
 		_, sampled = r.Sample(t.Context(), nil)
 		if sampled == nil {
@@ -321,10 +321,10 @@ func TestSampleWithJournalFaults(t *testing.T) {
 			sampled = failed
 		}
 		r.Close()
-		return sampled, r.log()
+		return r.log(), sampled
 	}
 	counting := errorfs.Fail(errorfs.OS{}, 0, nil)
-	err, _ := sample(t, testenv.New(t, rest.Limits{}), counting, filepath.Join(t.TempDir(), "x.journal"), false)
+	_, err := sample(t, testenv.New(t, rest.Limits{}), counting, filepath.Join(t.TempDir(), "x.journal"), false)
 	require.NoError(t, err)
 	for n := 1; n <= counting.Operations(); n++ {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
@@ -339,7 +339,7 @@ func TestSampleWithJournalFaults(t *testing.T) {
 			})
 			journal := filepath.Join(t.TempDir(), "x.journal")
 			disk := errorfs.FailFrom(errorfs.OS{}, n, syscall.EIO)
-			err, log := sample(t, env, disk, journal, false)
+			log, err := sample(t, env, disk, journal, false)
 			if err == nil && disk.Operations() < n {
 				return // one sync has served several lines
 			}
@@ -351,7 +351,7 @@ func TestSampleWithJournalFaults(t *testing.T) {
 				require.Contains(t, log, "from now on traces are kept in memory alone: journal "+journal)
 			}
 			if _, missing := os.Stat(journal); missing == nil {
-				err, _ := sample(t, env, errorfs.OS{}, journal, true)
+				_, err := sample(t, env, errorfs.OS{}, journal, true)
 				if err != nil { // it has no beginning, which the next run says
 					require.ErrorContains(t, err, "nothing was sent")
 					return
