@@ -315,7 +315,11 @@ func (j *Journal) Close() error {
 
 // Remove closes and removes the file.
 func (j *Journal) Remove() error {
-	return errors.Join(j.disk.Remove(j.path), j.file.Close())
+	removed, closed := j.disk.Remove(j.path), j.Close()
+	if removed != nil {
+		return journalError(j.path, removed)
+	}
+	return closed
 }
 
 // DiscardJournal removes the journal of an earlier run, and returns the name of the package that that run has deployed, "" if the journal
