@@ -15,6 +15,7 @@ func TestCircuit(t *testing.T) {
 	now := time.Unix(1_000_000, 0)
 	after := func(d time.Duration) time.Time { now = now.Add(d); return now }
 
+	require.Zero(t, c.wait(now))
 	require.True(t, c.allow(now))
 	require.False(t, c.failure(now, 0, ""))
 	require.False(t, c.failure(now, 0, ""))
@@ -25,6 +26,8 @@ func TestCircuit(t *testing.T) {
 	require.False(t, c.allow(after(999*time.Millisecond)))
 	require.Equal(t, time.Millisecond, c.wait(now))
 	require.False(t, c.failure(now, 0, ""), "a lookup that began before the pause does not extend it")
+	require.Zero(t, c.wait(now.Add(time.Millisecond)))
+	require.Zero(t, c.wait(now.Add(time.Hour)))
 	require.True(t, c.allow(after(time.Millisecond)))
 	require.False(t, c.allow(now), "one trial at a time")
 	require.Equal(t, time.Hour, c.wait(now))
@@ -47,6 +50,43 @@ func TestCircuit(t *testing.T) {
 	require.True(t, c.allow(after(time.Second)), "a rest needs no trial")
 	require.True(t, c.allow(now))
 	require.Equal(t, 67*time.Second, c.downtime(now), "the rest suspended lookups for a second")
+}
+
+// TestRest checks that a rest ends a trial without a result, shortens no pause, counts when another follows it, and that one of no length is
+// none.
+func TestRest(t *testing.T) {
+	c := circuit{config: CircuitConfig{Failures: 1, Pause: 2 * time.Second, MaximumPause: time.Minute}}
+	now := time.Unix(1_000_000, 0)
+	c.rest(now, 0)
+	require.True(t, c.allow(now))
+	require.Zero(t, c.downtime(now.Add(time.Hour)))
+	require.True(t, c.failure(now, 0, ""))
+	c.rest(now, time.Second)
+	require.Equal(t, 2*time.Second, c.wait(now), "the pause is longer")
+	now = now.Add(2 * time.Second)
+	require.True(t, c.allow(now))
+	c.rest(now, 0)
+	require.True(t, c.allow(now), "the trial had no result, another may follow")
+	c.rest(now, time.Second)
+	require.Equal(t, time.Second, c.wait(now))
+	now = now.Add(time.Second)
+	require.True(t, c.allow(now))
+	require.True(t, c.success(now))
+	require.Equal(t, 3*time.Second, c.downtime(now))
+
+	c.rest(now, time.Second)
+	c.rest(now.Add(10*time.Second), time.Second)
+	require.Equal(t, 5*time.Second, c.downtime(now.Add(20*time.Second)), "time between two rests does not count")
+}
+
+// TestCircuitBoundsActivations checks that a circuit remembers no more activations than it needs to open.
+func TestCircuitBoundsActivations(t *testing.T) {
+	c := circuit{config: CircuitConfig{Failures: 3, Pause: time.Second, MaximumPause: time.Second}}
+	now := time.Unix(1_000_000, 0)
+	for _, id := range activationIDs(20) {
+		c.failure(now, 0, id)
+	}
+	require.Len(t, c.failed, 3)
 }
 
 // TestCircuitCountsActivations checks that lookups which fail perhaps only for their activation open the circuit once as many activations

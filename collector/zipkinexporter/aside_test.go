@@ -104,3 +104,98 @@ func TestFolderFaults(t *testing.T) {
 		}
 	}
 }
+
+// TestFolderCrash lets the machine die after each file operation: each file that is there is whole, and what was reported as written is
+// there, if it is among the newest.
+func TestFolderCrash(t *testing.T) {
+	run := func(fs errorfs.FS, dir string) (written []string) {
+		f, err := openFolder(fs, SetAsideConfig{dir, 2, 1 << 20})
+		if err != nil {
+			return nil
+		}
+		for _, name := range names(4) {
+			if _, _, err := f.keep("refused", "why", spans(name)); err == nil {
+				written = append(written, name)
+			}
+		}
+		return written
+	}
+	counting := errorfs.Fail(errorfs.OS{}, 0, nil)
+	run(counting, t.TempDir())
+	for n := 1; n <= counting.Operations()+1; n++ {
+		for _, keepNames := range []bool{false, true} {
+			dir := t.TempDir()
+			disk := errorfs.NewVolatile()
+			written := run(errorfs.FailFrom(disk, n, syscall.EIO), dir)
+			require.NoError(t, disk.Crash(keepNames))
+			found := map[string]bool{}
+			for _, names := range files(t, dir) {
+				found[names[0]] = true
+			}
+			if len(written) > 0 && n > counting.Operations() {
+				require.True(t, found[written[len(written)-1]], "the newest file")
+			}
+			for name := range found {
+				require.Contains(t, names(4), name)
+			}
+		}
+	}
+}
+
+// TestFolderTellsOfFailures lets each operation of the opening and of the first file fail: each is an error, and leaves no temporary file.
+func TestFolderTellsOfFailures(t *testing.T) {
+	for n := 1; n <= 7; n++ { // mkdir, readdir; create, write, sync, close, rename
+		dir := t.TempDir()
+		f, err := openFolder(errorfs.Fail(errorfs.OS{}, n, syscall.EIO), SetAsideConfig{dir, 2, 1 << 20})
+		if n <= 2 {
+			require.ErrorIs(t, err, syscall.EIO, "operation %d", n)
+			continue
+		}
+		require.NoError(t, err)
+		_, _, err = f.keep("refused", "why", spans("a"))
+		require.ErrorIs(t, err, syscall.EIO, "operation %d", n)
+		entries, err := os.ReadDir(dir)
+		require.NoError(t, err)
+		require.Empty(t, entries, "operation %d", n)
+	}
+}
+
+// TestFolderFiles checks what stands in a file and in its name, and that exactly as much is removed as the limits ask for: no files of others,
+// and no more bytes than needed.
+func TestFolderFiles(t *testing.T) {
+	dir := t.TempDir()
+	for _, other := range []string{"0-notes-for-me.json", "0-0-0-x.json"} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, other), make([]byte, 10_000), 0o600))
+	}
+	folderOfOthers := filepath.Join(dir, "0-1-1-folder.json")
+	require.NoError(t, os.Mkdir(folderOfOthers, 0o700))
+	f, err := openFolder(errorfs.OS{}, SetAsideConfig{dir, 3, 1 << 20})
+	require.NoError(t, err)
+	var kept []string
+	var size int64
+	for i, name := range names(3) {
+		file, removed, err := f.keep("refused", "why", spans(name))
+		require.NoError(t, err)
+		require.Zero(t, removed)
+		require.Contains(t, filepath.Base(file), []string{"-000001-1-refused", "-000002-1-refused", "-000003-1-refused"}[i])
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.Contains(t, string(text), `"reason":"refused"`)
+		require.Contains(t, string(text), `"error":"why"`)
+		kept, size = append(kept, file), size+int64(len(text))
+	}
+	f.config.MaxBytes = size
+	require.Zero(t, f.prune(filepath.Base(kept[2])), "just within the limit")
+	f.config.MaxBytes = size - 1
+	require.Equal(t, 1, f.prune(filepath.Base(kept[2])))
+	require.NoFileExists(t, kept[0])
+	require.FileExists(t, kept[1])
+	require.DirExists(t, folderOfOthers)
+
+	// What cannot be removed is not counted as removed.
+	f.fs = errorfs.Fail(errorfs.OS{}, 2, syscall.EIO)
+	f.config.MaxFiles = 1
+	require.Zero(t, f.prune(filepath.Base(kept[2])))
+	require.FileExists(t, kept[1])
+	require.FileExists(t, filepath.Join(dir, "0-notes-for-me.json"))
+}

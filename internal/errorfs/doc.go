@@ -7,4 +7,6 @@
 //		fs := errorfs.Fail(errorfs.OS{}, n, syscall.ENOSPC)
 //		…
 //	}
+//
+// Over a Volatile file system, FailFrom is the end of the process, and Crash that of the machine.
 package errorfs

@@ -1,29 +1,42 @@
 package errorfs
 
 import (
+	"errors"
 	"io"
 	"io/fs"
 	"os"
-	"sync"
+	"syscall"
 )
 
 // FS is a file system.
 type FS interface {
 	// MkdirAll creates a folder and its parents.
 	MkdirAll(path string, mode fs.FileMode) error
-	// Create creates a file for writing; one that exists is an error.
+	// Create creates a file for reading and writing; one that exists is an error.
 	Create(path string, mode fs.FileMode) (File, error)
+	// Open opens a file that exists, with the flags of os.OpenFile.
+	Open(path string, flag int) (File, error)
+	Stat(path string) (fs.FileInfo, error)
+	// Link gives a file a second name; a name that exists is an error.
+	Link(from, to string) error
 	Rename(from, to string) error
 	Remove(path string) error
 	// ReadDir returns the entries of a folder, sorted by name.
 	ReadDir(path string) ([]fs.DirEntry, error)
-	// SyncDir makes the names in a folder durable.
+	// SyncDir makes the names in a folder durable, where the system can do that.
 	SyncDir(path string) error
 }
 
-// File is a file that is written.
+// File is an open file.
 type File interface {
+	io.Reader
+	io.ReaderAt
 	io.Writer
+	io.Seeker
+	Name() string
+	Fd() uintptr
+	Chmod(mode fs.FileMode) error
+	Truncate(size int64) error
 	Sync() error
 	Close() error
 }
@@ -34,8 +47,22 @@ type OS struct{}
 func (OS) MkdirAll(path string, mode fs.FileMode) error { return os.MkdirAll(path, mode) }
 
 func (OS) Create(path string, mode fs.FileMode) (File, error) {
-	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	return opened(os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, mode))
 }
+
+func (OS) Open(path string, flag int) (File, error) { return opened(os.OpenFile(path, flag, 0)) }
+
+// opened returns a nil File, and not a nil *os.File in one, after an error.
+func opened(f *os.File, err error) (File, error) {
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+func (OS) Stat(path string) (fs.FileInfo, error) { return os.Stat(path) }
+
+func (OS) Link(from, to string) error { return os.Link(from, to) }
 
 func (OS) Rename(from, to string) error { return os.Rename(from, to) }
 
@@ -43,123 +70,15 @@ func (OS) Remove(path string) error { return os.Remove(path) }
 
 func (OS) ReadDir(path string) ([]fs.DirEntry, error) { return os.ReadDir(path) }
 
+// SyncDir returns no error where the system, the file system or the permissions of the folder do not allow folders to be synced.
 func (OS) SyncDir(path string) error {
 	d, err := os.Open(path)
-	if err != nil {
-		return err
+	if err == nil {
+		defer d.Close()
+		err = d.Sync()
 	}
-	defer d.Close()
-	return d.Sync()
-}
-
-// Faulty is a file system of which one operation fails, or all from one on. It is safe for concurrent use.
-type Faulty struct {
-	fs     FS
-	at     int
-	onward bool
-	err    error
-
-	mu    sync.Mutex
-	count int
-}
-
-// Fail returns a file system whose n-th operation, counted from 1, fails with err; with n = 0 none does. A write that fails writes the
-// first half of its bytes.
-func Fail(fs FS, n int, err error) *Faulty { return &Faulty{fs: fs, at: n, err: err} }
-
-// FailFrom returns a file system of which the n-th operation and all later ones fail, as after the death of a disk.
-func FailFrom(fs FS, n int, err error) *Faulty { return &Faulty{fs: fs, at: n, onward: true, err: err} }
-
-// Operations returns the number of operations so far.
-func (f *Faulty) Operations() int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.count
-}
-
-// next counts an operation and returns the error with which it fails, nil if it does not.
-func (f *Faulty) next(op, path string) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.count++
-	if f.count == f.at || f.onward && f.count > f.at {
-		return &fs.PathError{Op: op, Path: path, Err: f.err}
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EINVAL) {
+		return nil
 	}
-	return nil
-}
-
-func (f *Faulty) MkdirAll(path string, mode fs.FileMode) error {
-	if err := f.next("mkdir", path); err != nil {
-		return err
-	}
-	return f.fs.MkdirAll(path, mode)
-}
-
-func (f *Faulty) Create(path string, mode fs.FileMode) (File, error) {
-	if err := f.next("create", path); err != nil {
-		return nil, err
-	}
-	file, err := f.fs.Create(path, mode)
-	if err != nil {
-		return nil, err
-	}
-	return &faultyFile{f, path, file}, nil
-}
-
-func (f *Faulty) Rename(from, to string) error {
-	if err := f.next("rename", from); err != nil {
-		return err
-	}
-	return f.fs.Rename(from, to)
-}
-
-func (f *Faulty) Remove(path string) error {
-	if err := f.next("remove", path); err != nil {
-		return err
-	}
-	return f.fs.Remove(path)
-}
-
-func (f *Faulty) ReadDir(path string) ([]fs.DirEntry, error) {
-	if err := f.next("readdir", path); err != nil {
-		return nil, err
-	}
-	return f.fs.ReadDir(path)
-}
-
-func (f *Faulty) SyncDir(path string) error {
-	if err := f.next("syncdir", path); err != nil {
-		return err
-	}
-	return f.fs.SyncDir(path)
-}
-
-type faultyFile struct {
-	fs   *Faulty
-	path string
-	file File
-}
-
-func (f *faultyFile) Write(p []byte) (int, error) {
-	if err := f.fs.next("write", f.path); err != nil {
-		n, _ := f.file.Write(p[:len(p)/2])
-		return n, err
-	}
-	return f.file.Write(p)
-}
-
-func (f *faultyFile) Sync() error {
-	if err := f.fs.next("sync", f.path); err != nil {
-		return err
-	}
-	return f.file.Sync()
-}
-
-// Close closes the file even if it fails.
-func (f *faultyFile) Close() error {
-	failure := f.fs.next("close", f.path)
-	if err := f.file.Close(); err != nil {
-		return err
-	}
-	return failure
+	return err
 }

@@ -73,8 +73,11 @@ func IsHead(head []byte) bool {
 func Read(r io.Reader) (*File, error) {
 	br := bufio.NewReader(r)
 	var length [8]byte
-	if _, err := io.ReadFull(br, length[:]); err != nil {
-		return nil, fmt.Errorf("not a safetensors file: it is shorter than 8 bytes: %w", noEOF(err))
+	switch _, err := io.ReadFull(br, length[:]); {
+	case err == io.EOF || err == io.ErrUnexpectedEOF:
+		return nil, fmt.Errorf("not a safetensors file: it is shorter than 8 bytes: %w", io.ErrUnexpectedEOF)
+	case err != nil:
+		return nil, err
 	}
 	n := binary.LittleEndian.Uint64(length[:])
 	if n > maxHeader {
@@ -115,8 +118,10 @@ func Read(r io.Reader) (*File, error) {
 		}
 		f.Tensors[name] = Tensor{Shape: e.Shape, Data: data}
 	}
-	if _, err := br.ReadByte(); err != io.EOF {
+	if _, err := br.ReadByte(); err == nil {
 		return nil, errors.New("bytes follow the last tensor")
+	} else if err != io.EOF {
+		return nil, err
 	}
 	return f, nil
 }
@@ -262,13 +267,6 @@ func readNumbers(r io.Reader, e entry) ([]float64, error) {
 		}
 	}
 	return data, nil
-}
-
-func noEOF(err error) error {
-	if err == io.EOF {
-		return io.ErrUnexpectedEOF
-	}
-	return err
 }
 
 // Write writes the tensors as F32, in the order of their names. The same content gives the same bytes.

@@ -3,11 +3,14 @@ package safetensors
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"io"
 	"reflect"
 	"runtime"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"pgregory.net/rapid"
 )
@@ -113,6 +116,18 @@ func TestReadBoundsMemory(t *testing.T) {
 		// Reading the text by doubling takes some five times its size.
 		if took := after.TotalAlloc - before.TotalAlloc; took > 12*uint64(len(content))+1<<20 {
 			t.Errorf("%s: %d MB allocated for a header of %d MB", c.name, took>>20, len(content)>>20)
+		}
+	}
+}
+
+// TestReadPassesErrorsOn lets the reading fail after any number of bytes, at the end too: the error is that, and says nothing of the format.
+func TestReadPassesErrorsOn(t *testing.T) {
+	whole := file(`{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}`, 8)
+	failure := errors.New("the disk is gone")
+	for n := range len(whole) + 1 {
+		_, err := Read(io.MultiReader(bytes.NewReader(whole[:n]), iotest.ErrReader(failure)))
+		if !errors.Is(err, failure) || strings.Contains(err.Error(), "bytes") {
+			t.Errorf("after %d bytes: error %v", n, err)
 		}
 	}
 }

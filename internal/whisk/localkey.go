@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+
+	"github.com/tppfaas/tppfaas/internal/errorfs"
 )
 
 // GuestKey is the key, UUID:KEY, of the namespace guest of OpenWhisk's standalone server, which the examples of wsk and Serverless use. It is
@@ -48,7 +50,7 @@ func LocalKey() (key, file string, err error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return key, file, err
 	}
-	if err := createKeyFile(file, NewKey()); err != nil {
+	if err := createKeyFile(errorfs.OS{}, file, NewKey()); err != nil {
 		return "", file, fmt.Errorf("storing the key of the local platform: %w", err)
 	}
 	return ReadLocalKey()
@@ -79,22 +81,31 @@ func ReadLocalKey() (key, file string, err error) {
 
 // createKeyFile creates a file with a key, which only this user may read. It leaves a file that is there already as it is; nobody ever sees a
 // part of the key.
-func createKeyFile(file, key string) (err error) {
+func createKeyFile(disk errorfs.FS, file, key string) (err error) {
 	folder := filepath.Dir(file)
-	if err := os.MkdirAll(folder, 0o700); err != nil {
+	if err := disk.MkdirAll(folder, 0o700); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(folder, ".local-platform-*") // mode 0600
+	f, err := disk.Create(filepath.Join(folder, ".local-platform-"+rand.Text()), 0o600)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.Remove(f.Name())) }()
-	_, err = f.WriteString(key + "\n")
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+	defer func() {
+		// What is left does no harm: nobody else may read it.
+		_ = disk.Remove(f.Name())
+	}()
+	_, err = f.Write([]byte(key + "\n"))
+	if err == nil {
+		err = f.Sync()
+	}
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	if err != nil {
 		return err
 	}
-	if err := os.Link(f.Name(), file); !errors.Is(err, fs.ErrExist) {
+	if err := disk.Link(f.Name(), file); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	return nil
+	return disk.SyncDir(folder)
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -26,7 +27,9 @@ func TestNewKey(t *testing.T) {
 	key := NewKey()
 	require.Regexp(t, regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}:[0-9A-Za-z]{52}$`), key)
 	require.NoError(t, CheckKey(key))
-	require.NotEqual(t, key, NewKey())
+	other := NewKey()
+	require.NotEqual(t, key[:36], other[:36])
+	require.NotEqual(t, key[37:], other[37:])
 }
 
 // TestLocalKeyIsDrawnOnce checks that all who need the key at once get the same, and that only this user may read it.
@@ -74,16 +77,43 @@ func TestUnusableLocalKey(t *testing.T) {
 	_, _, err = LocalKey()
 	require.EqualError(t, err, file+": the key must be of the form user:password")
 
+	require.NoError(t, os.Remove(file))
+	require.NoError(t, os.Mkdir(file, 0o700))
+	_, _, err = LocalKey()
+	require.ErrorContains(t, err, "is a directory")
+
 	t.Setenv("HOME", "")
 	t.Setenv("XDG_CONFIG_HOME", "")
-	_, _, err = LocalKey()
-	require.ErrorContains(t, err, "the key of the local platform: ")
+	_, file, err = LocalKey()
+	require.ErrorContains(t, err, "the key of the local platform: neither ")
+	require.Empty(t, file)
 	// A configuration folder that cannot be made.
 	plain := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(plain, nil, 0o600))
 	t.Setenv("XDG_CONFIG_HOME", plain)
 	_, _, err = LocalKey()
 	require.ErrorContains(t, err, plain)
+}
+
+// TestFailedKeyIsNamed checks that a key that cannot be stored is an error that says so, and that a key that is there is only read.
+func TestFailedKeyIsNamed(t *testing.T) {
+	dir := ownConfigFolder(t)
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, ".config"), 0o700))
+	link := filepath.Join(dir, ".config", "tppfaas")
+	require.NoError(t, os.Symlink("/nowhere/at/all", link))
+	_, _, err := LocalKey()
+	require.ErrorContains(t, err, "storing the key of the local platform: ")
+
+	require.NoError(t, os.Remove(link))
+	_, file, err := LocalKey()
+	require.NoError(t, err)
+	past := time.Unix(1_000_000_000, 0)
+	require.NoError(t, os.Chtimes(filepath.Dir(file), past, past))
+	_, _, err = LocalKey()
+	require.NoError(t, err)
+	info, err := os.Stat(filepath.Dir(file))
+	require.NoError(t, err)
+	require.Equal(t, past, info.ModTime(), "something was written to the folder")
 }
 
 func TestIsLoopback(t *testing.T) {

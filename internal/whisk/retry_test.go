@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"strings"
@@ -41,6 +42,55 @@ func TestPause(t *testing.T) {
 	})
 }
 
+// TestPauseJitter draws many pauses: they lie between half of the length and all of it and take all of that range, and what the server
+// asks for is exceeded by up to an eighth.
+func TestPauseJitter(t *testing.T) {
+	ns := time.Nanosecond
+	for _, c := range []struct {
+		retry      Retry
+		failures   int
+		after      time.Duration
+		from, upTo time.Duration
+	}{
+		{Retry{}, 0, 0, 125 * time.Millisecond, 250 * time.Millisecond},
+		{Retry{}, 1, 0, 250 * time.Millisecond, 500 * time.Millisecond},
+		{Retry{}, 100, 0, 15 * time.Second, 30 * time.Second},
+		{Retry{First: time.Second, Max: 3 * time.Second}, 1, 0, time.Second, 2 * time.Second},
+		{Retry{First: time.Second, Max: 3 * time.Second}, 2, 0, 1500 * time.Millisecond, 3 * time.Second},
+		{Retry{}, 0, 8 * time.Second, 8 * time.Second, 9 * time.Second},
+		{Retry{First: 2 * ns, Max: 2 * ns}, 0, 0, ns, 2 * ns},
+		{Retry{First: ns, Max: ns}, 0, 7 * ns, 7 * ns, 7 * ns},
+	} {
+		least, most := time.Duration(math.MaxInt64), time.Duration(0)
+		for range 5000 {
+			pause := c.retry.Pause(c.failures, &Error{RetryAfter: c.after})
+			least, most = min(least, pause), max(most, pause)
+		}
+		near := (c.upTo - c.from) / 100
+		require.True(t, least >= c.from && least <= c.from+near && most <= c.upTo && most >= c.upTo-near,
+			"%+v after %d failures: from %v to %v, want %v to %v", c.retry, c.failures, least, most, c.from, c.upTo)
+	}
+}
+
+// TestPausesGrow checks that each pause of Do is twice as long as the one before.
+func TestPausesGrow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		whole := time.Second
+		tries := 0
+		r := Retry{First: time.Second, Max: time.Hour, OnPause: func(_ error, pause time.Duration) {
+			require.True(t, pause >= whole/2 && pause <= whole, "%v, want up to %v", pause, whole)
+			whole *= 2
+		}}
+		require.NoError(t, r.Do(t.Context(), func() error {
+			if tries++; tries < 8 {
+				return &Error{Kind: Overloaded}
+			}
+			return nil
+		}))
+		require.Equal(t, 128*time.Second, whole)
+	})
+}
+
 // TestRetry checks when Do repeats, in virtual time.
 func TestRetry(t *testing.T) {
 	overloaded, lost, wrong := &Error{Kind: Overloaded}, &Error{Kind: Unreachable, MaybeProcessed: true}, &Error{Kind: Unauthorized}
@@ -65,6 +115,8 @@ func TestRetry(t *testing.T) {
 		{"wrapped", Retry{}, []error{fmt.Errorf("deploying: %w", overloaded)}, nil, 2, 250 * time.Millisecond},
 		{"as the server asks", Retry{}, []error{&Error{Kind: Throttled, RetryAfter: time.Minute}}, nil, 2, 68 * time.Second},
 		{"out of patience", Retry{First: time.Second, Patience: time.Second}, []error{overloaded, overloaded, overloaded}, overloaded, 2, time.Second},
+		{"patience of a moment", Retry{First: time.Second, Patience: 1}, []error{overloaded}, overloaded, 1, 0},
+		{"just within patience", Retry{First: 1, Max: 1, Patience: 7}, []error{&Error{Kind: Throttled, RetryAfter: 7}}, nil, 2, 7},
 		{"no longer than patience", Retry{Patience: 30 * time.Second}, []error{&Error{Kind: Throttled, RetryAfter: time.Minute}}, &Error{Kind: Throttled, RetryAfter: time.Minute}, 1, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -106,6 +158,14 @@ func TestRetryEnds(t *testing.T) {
 		require.Equal(t, 1, tries)
 		require.Equal(t, time.Minute, time.Since(begin))
 	})
+}
+
+// TestRetryOfACancelledRequest checks that a request during which the context ends is not announced as one that is repeated.
+func TestRetryOfACancelledRequest(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	failure := &Error{Kind: Overloaded}
+	err := Retry{OnPause: func(error, time.Duration) { t.Error("a pause") }}.Do(ctx, func() error { cancel(); return failure })
+	require.Equal(t, failure, err)
 }
 
 // fault is a way in which one request fails. Where reached is set the platform carries it out all the same.

@@ -18,17 +18,22 @@ func (t *Target) store(request int, trace sampler.Trace) {
 		if err == nil {
 			return
 		}
-		t.mu.Lock()
-		first := !t.journalFailed
-		t.journalFailed = true
-		t.mu.Unlock()
-		if first {
-			t.message(fmt.Sprintf("from now on traces are kept in memory alone: %v", err))
-		}
+		t.warnJournal(err)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.unjournaled[request] = trace
+}
+
+// warnJournal tells the user once that nothing more is written to the journal.
+func (t *Target) warnJournal(err error) {
+	t.mu.Lock()
+	first := !t.journalFailed
+	t.journalFailed = true
+	t.mu.Unlock()
+	if first {
+		t.message(fmt.Sprintf("from now on traces are kept in memory alone: %v", err))
+	}
 }
 
 // WriteDataset writes all [Target.Sequences] as a dataset, in the format that the file's name asks for (see [tpp.FormatOf]), and returns

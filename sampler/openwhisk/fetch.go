@@ -18,12 +18,12 @@ const (
 	firstPause = 200 * time.Millisecond // after a trace should be there, and the first pause between two looks
 	maxPause   = 5 * time.Second        // the longest pause
 	// After an interrupt nobody wants to wait long.
-	interruptSettle = 5 * time.Second
+	interruptSettle = 5 * time.Second // also for the answers to what was sent, and for what OpenWhisk says of it in the end
 	interruptMost   = time.Minute
 )
 
 // Wait fetches the traces of what is sent meanwhile, and returns when every request is done. When the context is done before, it stops
-// the sending, and fetches what still comes of what was sent, for a minute at most.
+// the sending, and fetches what still comes of what was sent, for a minute at most. For OpenWhisk's answers it then waits a few seconds.
 func (t *Target) Wait(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, t.stopSending)
 	defer stop()
@@ -44,6 +44,8 @@ func (t *Target) Wait(ctx context.Context) error {
 			if n > 0 {
 				t.message(fmt.Sprintf("nothing more is sent; %d traces may still come", n))
 			}
+			answers := time.AfterFunc(interruptSettle, t.breakOffSend)
+			defer answers.Stop()
 			timer := time.AfterFunc(interruptMost, cancel)
 			defer timer.Stop()
 		default:
@@ -56,6 +58,10 @@ func (t *Target) Wait(ctx context.Context) error {
 		}
 		t.warnIfNothingArrives(fetching, now, settle)
 		if over || fetching.Err() != nil {
+			if ctx.Err() != nil {
+				last := time.AfterFunc(interruptSettle, cancel)
+				defer last.Stop()
+			}
 			t.abandonPending(fetching)
 			return ctx.Err()
 		}

@@ -8,10 +8,13 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/tppfaas/tppfaas/internal/errorfs"
+	"github.com/tppfaas/tppfaas/internal/whisk"
 	"github.com/tppfaas/tppfaas/sampler"
 )
 
@@ -19,12 +22,13 @@ import (
 // written, so that memory does not grow with the traces. It has a line of JSON for each thing that happens (a request is sent, OpenWhisk
 // has taken it, its trace is complete), and each line is on disk before the next thing happens. A nil Journal records nothing.
 type Journal struct {
+	disk   errorfs.FS
 	path   string
 	header header
 	found  map[int]entry // what an earlier run has written, by request; nil for a new journal
 
 	mu      sync.Mutex
-	file    *os.File
+	file    errorfs.File
 	size    int64   // bytes of whole lines
 	err     error   // of the first failed write; after it nothing is written
 	written int     // lines
@@ -39,51 +43,62 @@ type Journal struct {
 var ErrJournalExists = errors.New("there is the journal of an earlier run")
 
 // checkJournal reports early whether a journal can be created, or with resume opened.
-func checkJournal(path string, resume bool) error {
+func checkJournal(disk errorfs.FS, path string, resume bool) error {
 	if path == "" {
 		return nil
 	}
-	_, err := os.Stat(path)
+	_, err := disk.Stat(path)
 	switch {
 	case resume && errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("there is nothing to go on with: no journal %s", path)
 	case !resume && err == nil:
-		return exists(path)
+		return exists(disk, path)
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return journalError(path, err)
 	}
 	return nil
 }
 
 // exists returns the error of a journal that exists: it is in use, or ErrJournalExists.
-func exists(path string) error {
-	if err := inUse(path); err != nil {
+func exists(disk errorfs.FS, path string) error {
+	if err := inUse(disk, path); err != nil {
 		return err
 	}
 	return fmt.Errorf("%s: %w", path, ErrJournalExists)
 }
 
 // createJournal creates a journal. If there is one already the error is ErrJournalExists.
-func createJournal(path string, h header) (*Journal, error) {
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
+func createJournal(disk errorfs.FS, path string, h header) (*Journal, error) {
+	file, err := disk.Create(path, 0o666)
 	switch {
 	case errors.Is(err, fs.ErrExist):
-		return nil, exists(path)
+		return nil, exists(disk, path)
 	case err != nil:
 		return nil, journalError(path, err)
 	}
-	j := &Journal{path: path, header: h, file: file}
+	j := &Journal{disk: disk, path: path, header: h, file: file}
 	err = lock(file)
 	if err == nil {
 		_, err = j.append(h)
 	}
+	if err == nil {
+		// Lines that are on disk are of no use in a file without a name.
+		if err = disk.SyncDir(filepath.Dir(path)); err != nil {
+			err = journalError(path, err)
+		}
+	}
 	if err != nil {
-		return nil, errors.Join(err, j.Remove())
+		if left := j.Remove(); left != nil {
+			err = fmt.Errorf("%w; it is left: %s", err, whisk.OneLine(left.Error()))
+		}
+		return nil, err
 	}
 	return j, nil
 }
 
 // inUse returns an error if another process is writing the journal.
-func inUse(path string) error {
-	file, err := os.Open(path)
+func inUse(disk errorfs.FS, path string) error {
+	file, err := disk.Open(path, os.O_RDONLY)
 	if err != nil {
 		return journalError(path, err)
 	}
@@ -101,17 +116,18 @@ func journalError(path string, err error) error {
 }
 
 // openJournal opens the journal of an earlier run of the same sampling, whose header must be h but for the package.
-func openJournal(path string, h header) (*Journal, error) {
-	file, err := os.OpenFile(path, os.O_RDWR, 0)
+func openJournal(disk errorfs.FS, path string, h header) (*Journal, error) {
+	file, err := disk.Open(path, os.O_RDWR)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("there is nothing to go on with: no journal %s", path)
 	}
 	if err != nil {
 		return nil, journalError(path, err)
 	}
-	j := &Journal{path: path, file: file}
+	j := &Journal{disk: disk, path: path, file: file}
 	if err := j.load(h); err != nil {
-		return nil, errors.Join(err, file.Close())
+		_ = file.Close() // nothing was written to it
+		return nil, err
 	}
 	return j, nil
 }
@@ -269,8 +285,12 @@ func (j *Journal) append(v any) (offset int64, err error) {
 		return offset, nil
 	}
 	j.mu.Lock()
-	now := j.written
+	now, err := j.written, j.err
 	j.mu.Unlock()
+	if err != nil {
+		// A sync that fails drops what it was to write, and the next one knows nothing of it.
+		return 0, err
+	}
 	if err := j.file.Sync(); err != nil {
 		err = journalError(j.path, err)
 		j.mu.Lock()
@@ -286,17 +306,28 @@ func (j *Journal) append(v any) (offset int64, err error) {
 func (j *Journal) Path() string { return j.path }
 
 // Close closes the file, which stays for a later run.
-func (j *Journal) Close() error { return j.file.Close() }
+func (j *Journal) Close() error {
+	if err := j.file.Close(); err != nil {
+		return journalError(j.path, err)
+	}
+	return nil
+}
 
 // Remove closes and removes the file.
 func (j *Journal) Remove() error {
-	return errors.Join(os.Remove(j.path), j.file.Close())
+	removed, closed := j.disk.Remove(j.path), j.Close()
+	if removed != nil {
+		return journalError(j.path, removed)
+	}
+	return closed
 }
 
 // DiscardJournal removes the journal of an earlier run, and returns the name of the package that that run has deployed, "" if the journal
 // does not say. A journal that another process is writing is an error.
-func DiscardJournal(path string) (pack string, err error) {
-	file, err := os.Open(path)
+func DiscardJournal(path string) (pack string, err error) { return discardJournal(errorfs.OS{}, path) }
+
+func discardJournal(disk errorfs.FS, path string) (pack string, err error) {
+	file, err := disk.Open(path, os.O_RDONLY)
 	if err != nil {
 		return "", journalError(path, err)
 	}
@@ -306,10 +337,11 @@ func DiscardJournal(path string) (pack string, err error) {
 			pack = h.Package
 		}
 	}
-	if err := errors.Join(err, file.Close()); err != nil {
+	_ = file.Close() // nothing was written to it
+	if err != nil {
 		return "", err
 	}
-	if err := os.Remove(path); err != nil {
+	if err := disk.Remove(path); err != nil {
 		return "", journalError(path, err)
 	}
 	return pack, nil

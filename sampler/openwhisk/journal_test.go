@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/tppfaas/tppfaas/internal/errorfs"
 	"github.com/tppfaas/tppfaas/sampler"
 )
 
@@ -30,7 +32,7 @@ func TestJournal(t *testing.T) {
 		n++
 		path := filepath.Join(dir, fmt.Sprint(n))
 		h := headerOf(rt, every(time.Second, 9))
-		j, err := createJournal(path, h)
+		j, err := createJournal(errorfs.OS{}, path, h)
 		require.NoError(rt, err)
 		states := []map[int]entry{{}} // after each line
 		ends := []int64{j.size}
@@ -79,10 +81,12 @@ func TestJournal(t *testing.T) {
 		for ends[min(whole+1, len(ends)-1)] <= int64(cut) && whole+1 < len(ends) {
 			whole++
 		}
-		j, err = openJournal(path, h)
+		j, err = openJournal(errorfs.OS{}, path, h)
 		require.NoError(rt, err)
 		require.Equal(rt, states[whole], j.found)
 		require.Equal(rt, h.Package, j.header.Package)
+		complete, _ := j.completed()
+		require.Equal(rt, numComplete(states[whole]), complete)
 		for i := range 9 {
 			require.Equal(rt, states[whole][i].complete != 0, j.has(i))
 			if j.has(i) {
@@ -94,7 +98,7 @@ func TestJournal(t *testing.T) {
 		// What is written next stands on a line of its own.
 		require.NoError(rt, j.sent(4, "next"))
 		require.NoError(rt, j.Close())
-		j, err = openJournal(path, h)
+		j, err = openJournal(errorfs.OS{}, path, h)
 		require.NoError(rt, err)
 		require.Equal(rt, "next", j.found[4].activation)
 		require.NoError(rt, j.Remove())
@@ -105,16 +109,16 @@ func TestJournal(t *testing.T) {
 func TestJournalOfAnother(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.journal")
 	config := sampler.Config{Requests: 5, MinInterval: time.Second, MaxInterval: 2 * time.Second, BatchSize: 2, BatchPause: time.Minute, Seed: 1}
-	j, err := createJournal(path, headerOf(t, config))
+	j, err := createJournal(errorfs.OS{}, path, headerOf(t, config))
 	require.NoError(t, err)
-	_, err = openJournal(path, headerOf(t, config))
+	_, err = openJournal(errorfs.OS{}, path, headerOf(t, config))
 	require.ErrorContains(t, err, "another sampler is at work on it")
-	_, err = createJournal(path, headerOf(t, config))
+	_, err = createJournal(errorfs.OS{}, path, headerOf(t, config))
 	require.ErrorContains(t, err, "another sampler is at work on it")
 	_, err = DiscardJournal(path)
 	require.ErrorContains(t, err, "another sampler is at work on it")
 	require.NoError(t, j.Close())
-	_, err = createJournal(path, headerOf(t, config))
+	_, err = createJournal(errorfs.OS{}, path, headerOf(t, config))
 	require.ErrorIs(t, err, ErrJournalExists)
 	for _, c := range []struct {
 		want   string
@@ -131,14 +135,14 @@ func TestJournalOfAnother(t *testing.T) {
 	} {
 		h := headerOf(t, config)
 		c.change(&h)
-		_, err := openJournal(path, h)
+		_, err := openJournal(errorfs.OS{}, path, h)
 		require.EqualError(t, err, "journal "+path+" is of another sampling: "+c.want)
 	}
 	pack, err := DiscardJournal(path)
 	require.NoError(t, err)
 	require.Equal(t, "tppfaas-quick-1", pack)
 	require.NoFileExists(t, path)
-	_, err = openJournal(path, headerOf(t, config))
+	_, err = openJournal(errorfs.OS{}, path, headerOf(t, config))
 	require.EqualError(t, err, "there is nothing to go on with: no journal "+path)
 }
 
@@ -153,6 +157,151 @@ func TestJournalOnFullDisk(t *testing.T) {
 	require.EqualError(t, err, "journal x.journal: no space left on device")
 	require.Equal(t, err, j.sent(2, "b"))
 	require.NoError(t, j.Close())
+}
+
+// TestNoJournal checks that without a journal nothing is recorded, and nothing fails.
+func TestNoJournal(t *testing.T) {
+	var j *Journal
+	require.NoError(t, j.send(1, "x", time.Now()))
+	require.NoError(t, j.sent(1, "a"))
+	require.NoError(t, j.refused(1))
+	require.NoError(t, j.complete(1, sampler.Trace{{ID: "a"}}))
+	require.False(t, j.has(1))
+	whole, end := j.completed()
+	require.Zero(t, whole+end)
+}
+
+// TestCheckJournal checks what is said before a sampling of a journal that is there, or not.
+func TestCheckJournal(t *testing.T) {
+	missing, there := filepath.Join(t.TempDir(), "missing"), filepath.Join(t.TempDir(), "there")
+	require.NoError(t, os.WriteFile(there, nil, 0o600))
+	require.NoError(t, checkJournal(errorfs.OS{}, "", true))
+	require.NoError(t, checkJournal(errorfs.OS{}, missing, false))
+	require.NoError(t, checkJournal(errorfs.OS{}, there, true))
+	require.EqualError(t, checkJournal(errorfs.OS{}, missing, true), "there is nothing to go on with: no journal "+missing)
+	require.ErrorIs(t, checkJournal(errorfs.OS{}, there, false), ErrJournalExists)
+	below := filepath.Join(there, "below")
+	require.ErrorContains(t, checkJournal(errorfs.OS{}, below, false), "journal "+below+": ")
+}
+
+// TestWrongLines checks that a line that no journal has is an error with its number, in the middle, and is left out at the end, where the
+// process may have died.
+func TestWrongLines(t *testing.T) {
+	const first = `{"journal":1,"config":{},"package":"p"}` + "\n"
+	const good = `{"refused":7}` + "\n"
+	for _, wrong := range []string{
+		"x", "{}", "\x00", `{"send":0}`, `{"send":0,"trace":"short"}`, `{"trace":"00000000000000000000000000000001"}`, `{"sent":0}`, `{"activation":"a"}`,
+		`{"complete":0}`, `{"complete":0,"activations":[]}`, `{"activations":[{"id":"a"}]}`, `{"refused":0,"at":"soon"}`,
+	} {
+		_, _, _, err := parseJournal(strings.NewReader(first + good + wrong + "\n" + good))
+		require.True(t, err != nil && strings.HasPrefix(err.Error(), "3: "), "%s: %v", wrong, err)
+		for _, end := range []string{"", "\n"} {
+			_, _, whole, err := parseJournal(strings.NewReader(first + good + wrong + end))
+			require.NoError(t, err, wrong)
+			require.EqualValues(t, len(first+good), whole, wrong)
+		}
+	}
+}
+
+// TestRequestsOutOfPlan checks that a journal with a request that the plan does not have is refused.
+func TestRequestsOutOfPlan(t *testing.T) {
+	h := headerOf(t, every(time.Second, 9))
+	for request, want := range map[int]string{-1: "it has a request -1, of 9", 0: "", 8: "", 9: "it has a request 9, of 9"} {
+		path := filepath.Join(t.TempDir(), "x.journal")
+		j, err := createJournal(errorfs.OS{}, path, h)
+		require.NoError(t, err)
+		require.NoError(t, j.sent(request, "a"))
+		require.NoError(t, j.Close())
+		j, err = openJournal(errorfs.OS{}, path, h)
+		if want == "" {
+			require.NoError(t, err)
+			require.NoError(t, j.Close())
+		} else {
+			require.ErrorContains(t, err, want)
+		}
+	}
+}
+
+// TestCompleteTwice checks that a trace that is recorded twice counts once, and that the later one is read.
+func TestCompleteTwice(t *testing.T) {
+	j, err := createJournal(errorfs.OS{}, filepath.Join(t.TempDir(), "x.journal"), headerOf(t, every(time.Second, 9)))
+	require.NoError(t, err)
+	for _, id := range []string{"a", "b"} {
+		require.NoError(t, j.complete(2, sampler.Trace{{ID: id, Name: "main"}}))
+	}
+	whole, end := j.completed()
+	require.Equal(t, []int{1, 3}, []int{whole, end})
+	trace, err := j.trace(2)
+	require.NoError(t, err)
+	require.Equal(t, "b", trace[0].ID)
+	require.NoError(t, j.Remove())
+}
+
+// TestChangedTrace checks that a trace whose line was changed meanwhile is an error, and that what cannot be written is one.
+func TestChangedTrace(t *testing.T) {
+	for _, line := range []string{`{"complete":5,"activations":1}`, `{"complete":4,"activations":[]}`, `{"refused":5}`, `x`} {
+		path := filepath.Join(t.TempDir(), "x.journal")
+		j, err := createJournal(errorfs.OS{}, path, headerOf(t, every(time.Second, 9)))
+		require.NoError(t, err)
+		offset := j.size
+		require.NoError(t, j.complete(5, sampler.Trace{{ID: "a", Name: "main"}}))
+		_, err = j.append(func() {})
+		require.ErrorContains(t, err, "journal "+path+": ")
+		file, err := os.OpenFile(path, os.O_WRONLY, 0)
+		require.NoError(t, err)
+		_, err = file.WriteAt([]byte(line+"\n"), offset)
+		require.NoError(t, err)
+		require.NoError(t, file.Close())
+		_, err = j.trace(5)
+		require.ErrorContains(t, err, "somebody has changed it: the trace of request 5 is not where it was", line)
+		require.NoError(t, j.Remove())
+	}
+}
+
+// TestDiscardJournalOfWhat checks that only packages of samplers are named, as only journals that can be read tell.
+func TestDiscardJournalOfWhat(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"journal":1,"package":"tppfaas-quick-1"}` + "\n": "tppfaas-quick-1", `{"journal":1,"package":"tppfaas-quick-1"}`: "",
+		`{"journal":1,"package":"my-own"}` + "\n": "", `{"journal":2,"package":"tppfaas-quick-1"}` + "\n": "", "x\n": "",
+	} {
+		path := filepath.Join(t.TempDir(), "x.journal")
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		pack, err := DiscardJournal(path)
+		require.NoError(t, err)
+		require.Equal(t, want, pack, text)
+		require.NoFileExists(t, path)
+	}
+}
+
+// otherLocks is a disk on which another process locks each file as soon as it is there.
+type otherLocks struct {
+	errorfs.OS
+	held errorfs.File
+}
+
+func (o *otherLocks) Create(path string, mode os.FileMode) (errorfs.File, error) {
+	file, err := o.OS.Create(path, mode)
+	if err == nil {
+		if o.held, err = o.OS.Open(path, os.O_RDONLY); err == nil {
+			err = lock(o.held)
+		}
+	}
+	return file, err
+}
+
+// TestJournalLockedAtOnce checks that a journal that another process locks first is not written.
+func TestJournalLockedAtOnce(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("no locks here")
+	}
+	disk := &otherLocks{}
+	_, err := createJournal(disk, filepath.Join(t.TempDir(), "x.journal"), headerOf(t, every(time.Second, 9)))
+	require.ErrorContains(t, err, "another sampler is at work on it")
+	info, err := os.Stat(fmt.Sprintf("/proc/self/fd/%d", disk.held.Fd()))
+	if err == nil {
+		require.Zero(t, info.Size())
+	}
+	require.NoError(t, disk.held.Close())
 }
 
 func FuzzJournal(f *testing.F) {

@@ -2,7 +2,7 @@
 
 package openwhisk
 
-import "os"
+import "github.com/tppfaas/tppfaas/internal/errorfs"
 
 // lock does nothing: this system has no locks that end with the process.
-func lock(*os.File) error { return nil }
+func lock(errorfs.File) error { return nil }

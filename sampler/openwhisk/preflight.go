@@ -59,28 +59,20 @@ func (t *Target) checkOpenWhisk(ctx context.Context) error {
 	return t.explain(err)
 }
 
-// retryUnavailable makes a request, and repeats it while the server asks to wait, or a proxy in front of it says that it is not there
-// now: 502, 503, 504. Servers that start or are replaced answer so. What else fails does so at once: nothing has worked yet that could
-// come back.
+// retryUnavailable makes a request, and repeats it once the server has asked to wait, or a proxy in front of it has said that it is not
+// there now: 502, 503, 504. Servers that start or are replaced answer so. What else fails does so at once: nothing has worked yet that
+// could come back.
 func (t *Target) retryUnavailable(ctx context.Context, request func() error) error {
-	err := request()
-	var e *whisk.Error
-	if !errors.As(err, &e) {
-		return err
-	}
-	switch {
-	case e.AsksToWait(), e.Status == http.StatusBadGateway, e.Status == http.StatusServiceUnavailable, e.Status == http.StatusGatewayTimeout:
-	default:
-		return err
-	}
-	failed := true // the first attempt, for which the retry pauses
-	return t.retry().Do(ctx, func() error {
-		if failed {
-			failed = false
-			return err
+	comes := false
+	retry := t.retry()
+	retry.Passes = func(e *whisk.Error) bool {
+		switch {
+		case e.AsksToWait(), e.Status == http.StatusBadGateway, e.Status == http.StatusServiceUnavailable, e.Status == http.StatusGatewayTimeout:
+			comes = true
 		}
-		return request()
-	})
+		return comes && e.Temporary()
+	}
+	return retry.Do(ctx, request)
 }
 
 // checkKind checks the kind of the actions, or sets it to the server's default of Go.

@@ -177,17 +177,23 @@ func (t *Target) invokeOnce(q *request, name string, body *payload) (again bool,
 		body.CallID, body.announce = body.announce(), nil
 	}
 	// The context is not that of the sampling: an interrupt should not lose an answer that is about to come.
-	activation, err := t.client.Invoke(t.ctx, name, body)
+	activation, err := t.client.Invoke(t.sending, name, body)
 	if err == nil {
 		t.sendBreaker.succeeded(t.client.Name())
 		q.sentAt, q.activation = at, activation
 		// That it was sent is on disk already. If this line is missing, the trace is found by its id.
-		_ = t.journal.sent(q.plan.Index, activation)
+		if err := t.journal.sent(q.plan.Index, activation); err != nil {
+			t.warnJournal(err)
+		}
 		return false, nil
 	}
 	var e *whisk.Error
 	if !errors.As(err, &e) {
 		return false, err
+	}
+	if e.MaybeProcessed && t.sending.Err() != nil {
+		q.sentAt, q.lost = at, "OpenWhisk had not answered when the sampling ended"
+		return false, nil
 	}
 	if e.MaybeProcessed {
 		t.message(fmt.Sprintf("request %d may have been lost: %v", q.plan.Index, e))

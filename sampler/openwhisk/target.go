@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/tppfaas/tppfaas/apps"
+	"github.com/tppfaas/tppfaas/internal/errorfs"
 	"github.com/tppfaas/tppfaas/internal/whisk"
 	"github.com/tppfaas/tppfaas/sampler"
 	"github.com/tppfaas/tppfaas/tpp"
@@ -68,17 +69,19 @@ type Target struct {
 	info      whisk.Info
 	preflight bool // Preflight went well
 	pack      string
-	journal   *Journal // nil if there is none
+	disk      errorfs.FS // of the journal
+	journal   *Journal   // nil if there is none
 
 	sendBreaker  breaker // for OpenWhisk
 	fetchBreaker breaker // for Zipkin
 
-	// ctx ends with Close. stop is closed when nothing more is to be sent, at the latest by Close.
-	ctx     context.Context
-	cancel  context.CancelFunc
-	stop    chan struct{}
-	workers sync.WaitGroup
-	wake    chan struct{} // signals that something has changed that Wait waits for
+	// ctx ends with Close, sending before, when the answers to what was sent are not waited for any longer. stop is closed when nothing
+	// more is to be sent, at the latest by Close.
+	ctx, sending         context.Context
+	cancel, breakOffSend context.CancelFunc
+	stop                 chan struct{}
+	workers              sync.WaitGroup
+	wake                 chan struct{} // signals that something has changed that Wait waits for
 
 	mu         sync.Mutex
 	stopped    bool // stop is closed
@@ -154,7 +157,7 @@ func New(o Options) (*Target, error) {
 	t := &Target{
 		options: o, http: httpClient, client: client, zipkin: newZipkin(traces, o.insecure(), o.Timeout),
 		stop: make(chan struct{}), wake: make(chan struct{}, 1), timers: map[*time.Timer]struct{}{}, sentAt: sentTimes{epoch: time.Now()},
-		unjournaled: map[int]sampler.Trace{},
+		disk: errorfs.OS{}, unjournaled: map[int]sampler.Trace{},
 	}
 	if o.App != nil && o.Announce {
 		if t.announcer, err = newAnnouncer(o.SamplerCollector, o.insecure(), t.message); err != nil {
@@ -162,6 +165,7 @@ func New(o Options) (*Target, error) {
 		}
 	}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
+	t.sending, t.breakOffSend = context.WithCancel(t.ctx)
 	t.sendBreaker.init(t.message)
 	t.fetchBreaker.init(t.message)
 	return t, nil
@@ -179,7 +183,7 @@ func (t *Target) Begin(ctx context.Context, journal string, resume bool) error {
 	if t.options.App == nil {
 		return errors.New("there is no application to sample")
 	}
-	if err := checkJournal(journal, resume); err != nil {
+	if err := checkJournal(t.disk, journal, resume); err != nil {
 		return err
 	}
 	if !t.preflight {
@@ -198,10 +202,10 @@ func (t *Target) Begin(ctx context.Context, journal string, resume bool) error {
 		return err
 	}
 	if !resume {
-		t.journal, err = createJournal(journal, h)
+		t.journal, err = createJournal(t.disk, journal, h)
 		return err
 	}
-	if t.journal, err = openJournal(journal, h); err != nil {
+	if t.journal, err = openJournal(t.disk, journal, h); err != nil {
 		return err
 	}
 	t.pack = t.journal.header.Package

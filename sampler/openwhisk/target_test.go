@@ -21,6 +21,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/tppfaas/tppfaas/apps"
+	"github.com/tppfaas/tppfaas/internal/errorfs"
 	"github.com/tppfaas/tppfaas/internal/localwhisk/rest"
 	"github.com/tppfaas/tppfaas/internal/localzipkin"
 	"github.com/tppfaas/tppfaas/internal/whisk"
@@ -59,6 +60,12 @@ type run struct {
 
 func begin(t *testing.T, env *testenv.Env, config sampler.Config, journal string, resume bool, change func(*Options)) (*run, error) {
 	t.Helper()
+	return beginOn(t, env, errorfs.OS{}, config, journal, resume, change)
+}
+
+// beginOn begins a sampling whose journal is on a disk that may fail.
+func beginOn(t *testing.T, env *testenv.Env, disk errorfs.FS, config sampler.Config, journal string, resume bool, change func(*Options)) (*run, error) {
+	t.Helper()
 	r := &run{t: t}
 	o := Options{
 		Settings: Settings{
@@ -83,6 +90,7 @@ func begin(t *testing.T, env *testenv.Env, config sampler.Config, journal string
 	if err != nil {
 		return nil, err
 	}
+	r.disk = disk
 	t.Cleanup(func() {
 		r.Close()
 		_, password, _ := strings.Cut(env.Platform.Auth(), ":")

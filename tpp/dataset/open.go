@@ -59,6 +59,9 @@ func OpenSequences(path string, opts ReadOptions) (*SequenceReader, error) {
 // NewSequenceReader reads from r what OpenSequences reads from a file. Unless r is an io.Seeker, a JSON document whose
 // mapping stands behind its sequences can only be read as a whole, by ReadAll. Close does not close r.
 func NewSequenceReader(r io.Reader, opts ReadOptions) (*SequenceReader, error) {
+	if r == nil {
+		return nil, errors.New("there is nothing to read from: no reader")
+	}
 	times, err := newTimeReader(opts.Unit, opts.Resolution)
 	if err != nil {
 		return nil, err

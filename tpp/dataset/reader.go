@@ -36,6 +36,9 @@ type SequenceReader struct {
 	raw    io.Reader
 }
 
+// errNoReader is the error of the zero value.
+var errNoReader = errors.New("a SequenceReader begins with NewSequenceReader or OpenSequences")
+
 // source is a file under way. It yields io.EOF behind the last sequence; its errors name the place.
 type source interface {
 	next() (*tpp.Sequence, error)
@@ -87,7 +90,12 @@ func (r *SequenceReader) Gzipped() bool { return r.gzipped }
 // MarkNames returns the names of the marks of the sequences read so far, by their numbers; it is empty for an unmarked
 // file. With ReadOptions.MarkNames it returns a copy of those. For a JSON document it returns all names once the first
 // sequence has been read; for other formats names are added as they appear.
-func (r *SequenceReader) MarkNames() []string { return slices.Clone(r.marks.names) }
+func (r *SequenceReader) MarkNames() []string {
+	if r.marks == nil {
+		return nil
+	}
+	return slices.Clone(r.marks.names)
+}
 
 // All yields the sequences that have not been read yet, each with memory of its own and checked as by
 // [Sequence.Validate], and ends after the first error. Only one iteration may be under way. When the context is done,
@@ -110,6 +118,9 @@ func (r *SequenceReader) All(ctx context.Context) iter.Seq2[*tpp.Sequence, error
 func (r *SequenceReader) next(ctx context.Context) (*tpp.Sequence, error) {
 	if r.err != nil {
 		return nil, r.err
+	}
+	if r.src == nil {
+		return nil, errNoReader
 	}
 	s, err := (*tpp.Sequence)(nil), ctx.Err()
 	if err == nil {

@@ -47,8 +47,11 @@ type CovariateSummary struct {
 	Min, Mean, Max    float64
 }
 
-// Add adds a sequence, which must be valid.
+// Add adds a sequence, which must be valid; nil adds nothing.
 func (m *Summary) Add(s *tpp.Sequence) {
+	if s == nil {
+		return
+	}
 	n := s.Len()
 	if m.Sequences == 0 {
 		m.ShortestSequence = n

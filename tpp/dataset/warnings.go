@@ -107,6 +107,8 @@ func (r *SequenceReader) Warnings() []Warning {
 		warnings = spans.build.report.warnings()
 	}
 	switch {
+	case r.src == nil:
+		return nil
 	case p.sequences == 0 && table != nil:
 		return []Warning{{Kind: WarningEmpty, Text: fmt.Sprintf("has a line with the names of columns, %s, and no event below it", quotedList(table.header))}}
 	case p.sequences == 0:

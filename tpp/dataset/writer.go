@@ -22,8 +22,11 @@ type Columns struct {
 	Covariates []string
 }
 
-// Add adds the columns that a sequence needs.
+// Add adds the columns that a sequence needs; nil needs none.
 func (c *Columns) Add(s *tpp.Sequence) {
+	if s == nil {
+		return
+	}
 	c.WaitTime = c.WaitTime || s.WaitTimes != nil
 	c.InitTime = c.InitTime || s.InitTimes != nil
 	c.Parent = c.Parent || s.Parents != nil
@@ -76,12 +79,18 @@ type SequenceWriter struct {
 	failure error
 }
 
+// errNoWriter is the error of the zero value.
+var errNoWriter = errors.New("a SequenceWriter begins with NewSequenceWriter")
+
 // NewSequenceWriter returns a writer of a format. It writes to w through a buffer.
 func NewSequenceWriter(w io.Writer, format Format) (*SequenceWriter, error) {
 	switch format {
 	case FormatJSON, FormatJSONLines, FormatCSV:
 	default:
 		return nil, fmt.Errorf("unknown format %q, it is %s, %s or %s", format, FormatJSON, FormatJSONLines, FormatCSV)
+	}
+	if w == nil {
+		return nil, errors.New("there is nothing to write to: no writer")
 	}
 	sw := &SequenceWriter{w: bufio.NewWriterSize(w, 1<<16), format: format}
 	sw.csv = csv.NewWriter(sw.w)
@@ -95,8 +104,14 @@ func (w *SequenceWriter) Write(s *tpp.Sequence, markNames []string) error {
 	if w.failure != nil {
 		return w.failure
 	}
+	if w.w == nil {
+		return errNoWriter
+	}
 	if w.closed {
 		return errors.New("the writer is closed")
+	}
+	if s == nil {
+		return errors.New("no sequence")
 	}
 	if err := w.write(s, markNames); err != nil {
 		w.failure = fmt.Errorf("sequence %d: %w", w.count, err)
@@ -166,6 +181,9 @@ func (w *SequenceWriter) begin(s *tpp.Sequence) error {
 func (w *SequenceWriter) Close() error {
 	if w.failure != nil || w.closed {
 		return w.failure
+	}
+	if w.w == nil {
+		return errNoWriter
 	}
 	w.closed = true
 	if w.count == 0 {

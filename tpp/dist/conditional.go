@@ -16,7 +16,7 @@ import (
 // Dist itself, including its mass at 0.
 //
 // If S(Elapsed) is 0 (for example a Point that has passed), the event is overdue and all mass is at 0. Times are sums
-// Elapsed + t in float64, so t is resolved to about 1e-16 Elapsed. The zero value is not valid: Dist must be set.
+// Elapsed + t in float64, so t is resolved to about 1e-16 Elapsed. The zero value is not valid: without Dist all is NaN.
 type Conditional struct {
 	// Dist is the distribution of τ from its beginning.
 	Dist Distribution
@@ -54,7 +54,7 @@ func (c *Conditional) logReached() float64 {
 	if c.Elapsed == 0 {
 		return 0
 	}
-	return c.Dist.LogSurvival(c.Elapsed)
+	return known(c.Dist).LogSurvival(c.Elapsed)
 }
 
 // Prob returns the probability density of the remaining time.
@@ -71,7 +71,7 @@ func (c Conditional) LogProb(t float64) float64 {
 	case math.IsInf(reached, -1):
 		return Point{}.LogProb(t)
 	}
-	return c.Dist.LogProb(c.Elapsed+t) - reached
+	return known(c.Dist).LogProb(c.Elapsed+t) - reached
 }
 
 // CDF returns P(τ ≤ Elapsed + t | τ > Elapsed), the probability that the event comes within t from now.
@@ -115,7 +115,7 @@ func (c *Conditional) ratio(t float64) (reached, logS float64) {
 	case math.IsInf(reached, -1):
 		return reached, reached
 	}
-	return reached, c.Dist.LogSurvival(c.Elapsed+t) - reached
+	return reached, known(c.Dist).LogSurvival(c.Elapsed+t) - reached
 }
 
 // logCDFNear returns LogCDF for t before the median, where subtraction of logarithms would cancel.
@@ -171,9 +171,9 @@ func (c Conditional) Quantile(p float64) float64 {
 	case p == 0:
 		return 0
 	case c.Elapsed == 0:
-		return c.Dist.Quantile(p)
+		return known(c.Dist).Quantile(p)
 	}
-	if d, ok := c.Dist.(tailQuantiler); ok && p > -1e-7*c.logReached() {
+	if d, ok := known(c.Dist).(tailQuantiler); ok && !(p <= -1e-7*c.logReached()) {
 		return c.quantile(d, math.Log1p(-p))
 	}
 	// Added to log S(Elapsed), log(1 − p) would lose its digits.
@@ -189,7 +189,7 @@ func (c Conditional) QuantileLogSurvival(logS float64) float64 {
 	case logS == 0:
 		return 0
 	}
-	if d, ok := c.Dist.(tailQuantiler); ok {
+	if d, ok := known(c.Dist).(tailQuantiler); ok {
 		return c.quantile(d, logS)
 	}
 	return bisect(func(t float64) bool { return c.LogSurvival(t) <= logS })
@@ -219,7 +219,7 @@ func (c Conditional) RestrictedMean(h float64) float64 {
 	case c.Elapsed == 0:
 		return RestrictedMean(c.Dist, h)
 	}
-	if d, ok := c.Dist.(interface {
+	if d, ok := known(c.Dist).(interface {
 		MeanResidual(elapsed, h float64) float64
 	}); ok {
 		return d.MeanResidual(c.Elapsed, h)

@@ -7,6 +7,7 @@ import (
 
 // Prob returns the probability density f(t).
 func Prob(d Distribution, t float64) float64 {
+	d = known(d)
 	if m, ok := d.(interface{ Prob(t float64) float64 }); ok {
 		return m.Prob(t)
 	}
@@ -15,6 +16,7 @@ func Prob(d Distribution, t float64) float64 {
 
 // LogCDF returns log F(t). Derived, it is as accurate as CDF where F(t) is small.
 func LogCDF(d Distribution, t float64) float64 {
+	d = known(d)
 	if m, ok := d.(interface{ LogCDF(t float64) float64 }); ok {
 		return m.LogCDF(t)
 	}
@@ -26,6 +28,7 @@ func LogCDF(d Distribution, t float64) float64 {
 
 // Survival returns S(t) = P(τ > t) = 1 − F(t).
 func Survival(d Distribution, t float64) float64 {
+	d = known(d)
 	if m, ok := d.(interface{ Survival(t float64) float64 }); ok {
 		return m.Survival(t)
 	}
@@ -38,6 +41,7 @@ func Survival(d Distribution, t float64) float64 {
 // digits the integral of the density, which takes τ to be continuous there: a distribution with atoms should have its m
 // LogInterval method.
 func LogInterval(d Distribution, a, b float64) float64 {
+	d = known(d)
 	if m, ok := d.(interface{ LogInterval(a, b float64) float64 }); ok {
 		return m.LogInterval(a, b)
 	}
@@ -71,6 +75,7 @@ func LogInterval(d Distribution, a, b float64) float64 {
 
 // Hazard returns f(t)/S(t), the rate of the event at t given that it has not come before.
 func Hazard(d Distribution, t float64) float64 {
+	d = known(d)
 	if m, ok := d.(interface{ Hazard(t float64) float64 }); ok {
 		return m.Hazard(t)
 	}
@@ -86,6 +91,7 @@ func Hazard(d Distribution, t float64) float64 {
 
 // Median returns the quantile at 0.5.
 func Median(d Distribution) float64 {
+	d = known(d)
 	if m, ok := d.(interface{ Median() float64 }); ok {
 		return m.Median()
 	}
@@ -95,6 +101,7 @@ func Median(d Distribution) float64 {
 // QuantileLogSurvival returns the smallest t with log S(t) ≤ logS, for logS ≤ 0: the quantile also where the survival
 // probability underflows. Any other logS gives NaN.
 func QuantileLogSurvival(d Distribution, logS float64) float64 {
+	d = known(d)
 	if m, ok := d.(interface{ QuantileLogSurvival(logS float64) float64 }); ok {
 		return m.QuantileLogSurvival(logS)
 	}
@@ -111,6 +118,7 @@ func QuantileLogSurvival(d Distribution, logS float64) float64 {
 
 // Mean returns E[τ], which may be +Inf.
 func Mean(d Distribution) float64 {
+	d = known(d)
 	if m, ok := d.(interface{ Mean() float64 }); ok {
 		return m.Mean()
 	}
@@ -120,6 +128,7 @@ func Mean(d Distribution) float64 {
 // RestrictedMean returns E[min(τ, h)] = ∫₀ʰ S(t) dt, the mean of τ capped at h: finite for every finite h, and Mean for
 // h = +Inf. (Royston & Parmar 2013, Restricted mean survival time.)
 func RestrictedMean(d Distribution, h float64) float64 {
+	d = known(d)
 	if m, ok := d.(interface{ RestrictedMean(h float64) float64 }); ok {
 		return m.RestrictedMean(h)
 	}
@@ -132,6 +141,7 @@ func RestrictedMean(d Distribution, h float64) float64 {
 // Rand draws a τ by inversion with numbers from src. Where src is nil, a distribution that has a method Rand() draws with its
 // m source, any other one with the global source.
 func Rand(d Distribution, src rand.Source) float64 {
+	d = known(d)
 	if m, ok := d.(interface{ Rand() float64 }); ok && src == nil {
 		return m.Rand()
 	}
@@ -140,6 +150,7 @@ func Rand(d Distribution, src rand.Source) float64 {
 
 // HasDensity reports whether d has a density. It is true unless d has a method HasDensity that returns false, as [Point] has.
 func HasDensity(d Distribution) bool {
+	d = known(d)
 	m, ok := d.(interface{ HasDensity() bool })
 	return !ok || m.HasDensity()
 }

@@ -12,7 +12,7 @@ import (
 //
 // A distribution may be defective: with probability 1 − CDF(+Inf) the event never comes, and then its mean is +Inf, and so are
 // quantiles beyond CDF(+Inf). With valid parameters no method returns NaN for any time from 0 to +Inf. For times below 0
-// density and CDF are 0. A NaN gives NaN.
+// density and CDF are 0. A NaN gives NaN, and so does a nil Distribution.
 type Distribution interface {
 	// LogProb returns the logarithm of the probability density f(t), accurate where f(t) underflows.
 	LogProb(t float64) float64
@@ -29,7 +29,7 @@ type Distribution interface {
 // whatever the data: compare models by it where times are rounded. A resolution of 0 gives LogProb(t).
 func LogMass(d Distribution, t, resolution float64) float64 {
 	if resolution == 0 {
-		return d.LogProb(t)
+		return known(d).LogProb(t)
 	}
 	return LogInterval(d, math.Max(t-resolution/2, 0), t+resolution/2)
 }

@@ -12,7 +12,7 @@ import (
 // Empirical is the empirical distribution of a sample of times, logMixture with a broad background distribution of small weight w,
 // so that times outside of the sample are unlikely but not impossible: F(t) = (1 − w) Fₙ(t) + w B(t). The default background
 // has the sample's median, so the mixture has it too: smoothing changes the likelihood, not the prediction. It is made by
-// NewEmpirical; the zero value is not valid.
+// NewEmpirical; the zero value is not valid, and all about it is NaN.
 //
 // The sample's part is discrete. Where Resolution is > 0, Prob is a density all the same: the probability of a cell of
 // the clock around t, divided by its width. Compare likelihoods by LogMass. Where Resolution is 0, Prob is +Inf at the
@@ -128,8 +128,8 @@ func (e *Empirical) Prob(t float64) float64 { return math.Exp(e.LogProb(t)) }
 // LogProb returns the logarithm of Prob.
 func (e *Empirical) LogProb(t float64) float64 {
 	switch {
-	case isNaN(t):
-		return t
+	case isNaN(t) || len(e.values) == 0:
+		return math.NaN()
 	case t < 0 || math.IsInf(t, 1):
 		return math.Inf(-1)
 	case e.Resolution > 0:
@@ -145,7 +145,7 @@ func (e *Empirical) LogProb(t float64) float64 {
 	if e.BackgroundWeight == 0 {
 		return math.Inf(-1)
 	}
-	return math.Log(e.BackgroundWeight) + e.Background.LogProb(t)
+	return math.Log(e.BackgroundWeight) + known(e.Background).LogProb(t)
 }
 
 // CDF returns (1 − w) Fₙ(t) + w B(t).
@@ -177,7 +177,7 @@ func (e *Empirical) LogSurvival(t float64) float64 {
 	if above == len(e.values) {
 		return log1mExp(e.LogCDF(t)) // S may differ from 1 by less than rounding
 	}
-	return e.logMixture(above, e.Background.LogSurvival(t))
+	return e.logMixture(above, known(e.Background).LogSurvival(t))
 }
 
 // LogInterval returns log P(a < τ ≤ b), a ≤ 0 including the zeros of the sample.
@@ -273,15 +273,18 @@ func (e *Empirical) backgroundQuantile(p, s float64) float64 {
 	case s <= 0:
 		return math.Inf(1)
 	}
-	if d, ok := e.Background.(tailQuantiler); ok && s < 0.5 {
+	if d, ok := known(e.Background).(tailQuantiler); ok && s < 0.5 {
 		return d.QuantileLogSurvival(math.Log(s))
 	}
-	return e.Background.Quantile(p)
+	return known(e.Background).Quantile(p)
 }
 
 // sampleQuantile returns the quantile of the sample alone.
 func (e *Empirical) sampleQuantile(p float64) float64 {
 	n := len(e.values)
+	if n == 0 {
+		return math.NaN()
+	}
 	position := float64(n) * p
 	i := math.Round(position)
 	if math.Abs(position-i) > 1e-12*float64(n) { // between two steps, not on one up to rounding
@@ -304,10 +307,13 @@ func (e *Empirical) Rand() float64 {
 
 // RestrictedMean returns E[min(τ, h)] of the mixture.
 func (e *Empirical) RestrictedMean(h float64) float64 {
-	if h <= 0 || isNaN(h) {
+	n := len(e.values)
+	switch {
+	case n == 0:
+		return math.NaN()
+	case h <= 0 || isNaN(h):
 		return h
 	}
-	n := len(e.values)
 	i := e.rank(h)
 	mean := (1 - e.BackgroundWeight) * (e.sums[i] + times(float64(n-i), h)) / float64(n)
 	if e.BackgroundWeight > 0 {
@@ -318,7 +324,7 @@ func (e *Empirical) RestrictedMean(h float64) float64 {
 
 // MeanResidual returns E[min(τ − elapsed, h) | τ > elapsed] of the mixture; 0 where nothing lies beyond elapsed.
 func (e *Empirical) MeanResidual(elapsed, h float64) float64 {
-	if elapsed == 0 {
+	if elapsed == 0 || len(e.values) == 0 {
 		return e.RestrictedMean(h)
 	}
 	reached := e.Survival(elapsed)

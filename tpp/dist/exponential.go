@@ -7,6 +7,7 @@ import (
 )
 
 // Exponential is the exponential distribution, that of the gaps of a homogeneous Poisson process: f(t) = Rate exp(−Rate t).
+// The zero value is not valid; it stands for an event that never comes.
 type Exponential struct {
 	// Rate is the number of events per unit of time, finite and > 0.
 	Rate float64
@@ -30,7 +31,7 @@ func (e Exponential) LogProb(t float64) float64 {
 	if t < 0 {
 		return math.Inf(-1)
 	}
-	return math.Log(e.Rate) - e.Rate*t
+	return math.Log(e.Rate) - times(e.Rate, t)
 }
 
 // CDF returns 1 − exp(−Rate t).
@@ -38,7 +39,7 @@ func (e Exponential) CDF(t float64) float64 {
 	if t < 0 {
 		return 0
 	}
-	return -math.Expm1(-e.Rate * t)
+	return -math.Expm1(-times(e.Rate, t))
 }
 
 // LogCDF returns log(1 − exp(−Rate t)).
@@ -46,7 +47,7 @@ func (e Exponential) LogCDF(t float64) float64 {
 	if t <= 0 {
 		return math.Inf(-1)
 	}
-	return log1mExp(-e.Rate * t)
+	return log1mExp(-times(e.Rate, t))
 }
 
 // Survival returns exp(−Rate t).
@@ -57,7 +58,7 @@ func (e Exponential) LogSurvival(t float64) float64 {
 	if t <= 0 {
 		return 0
 	}
-	return -e.Rate * t
+	return -times(e.Rate, t)
 }
 
 // LogInterval returns log P(a < τ ≤ b) = −Rate a + log(1 − exp(−Rate (b − a))).
@@ -70,7 +71,7 @@ func (e Exponential) LogInterval(a, b float64) float64 {
 	case b <= a:
 		return math.Inf(-1)
 	}
-	return -e.Rate*a + log1mExp(-e.Rate*(b-a))
+	return -times(e.Rate, a) + log1mExp(-times(e.Rate, b-a))
 }
 
 // Hazard returns Rate.
@@ -111,7 +112,7 @@ func (e Exponential) Rand() float64 { return e.QuantileLogSurvival(math.Log(unif
 
 // RestrictedMean returns (1 − exp(−Rate h))/Rate.
 func (e Exponential) RestrictedMean(h float64) float64 {
-	if h <= 0 {
+	if h <= 0 || e.Rate == 0 {
 		return h
 	}
 	return -math.Expm1(-e.Rate*h) / e.Rate

@@ -15,6 +15,7 @@ import (
 //
 // It is the output of the model of Shchur, Biloš and Günnemann (2020), Intensity-Free Learning of Temporal Point
 // Processes, section 4. No method allocates for K ≤ 256. To use one as a Distribution without a copy, take its address.
+// The zero value is not valid: without components all is NaN.
 type LogNormMix struct {
 	// LogWeights are the log wₖ, up to a common constant: the methods normalise. A weight may be −Inf (a component that
 	// is absent), but not all of them.
@@ -263,7 +264,7 @@ func (l LogNormMix) Median() float64 { return l.Quantile(0.5) }
 // components that do not overlap, F is constant to rounding, and the quantile is some point of that interval.
 func (l LogNormMix) Quantile(p float64) float64 {
 	switch {
-	case !(p >= 0 && p <= 1):
+	case !(p >= 0 && p <= 1) || len(l.LogWeights) == 0:
 		return math.NaN()
 	case p == 0:
 		return 0
@@ -278,7 +279,7 @@ func (l LogNormMix) Quantile(p float64) float64 {
 // QuantileLogSurvival returns the t with log S(t) = logS ≤ 0, also where S(t) underflows.
 func (l LogNormMix) QuantileLogSurvival(logS float64) float64 {
 	switch {
-	case !(logS <= 0):
+	case !(logS <= 0) || len(l.LogWeights) == 0:
 		return math.NaN()
 	case logS == 0:
 		return 0
@@ -393,6 +394,9 @@ func (l *LogNormMix) logTailQuantile(logS float64) float64 {
 
 // Rand draws a component, then a τ from it.
 func (l LogNormMix) Rand() float64 {
+	if len(l.LogWeights) == 0 {
+		return math.NaN()
+	}
 	m := l.maxLogWeight()
 	total := 0.0
 	for _, lw := range l.LogWeights {

@@ -6,7 +6,7 @@ import (
 	"math"
 )
 
-// Shifted is the distribution of Offset + τ. The zero value is not valid: Dist must be set.
+// Shifted is the distribution of Offset + τ. The zero value is not valid: without Dist all is NaN.
 type Shifted struct {
 	// Dist is the distribution of τ.
 	Dist Distribution
@@ -32,10 +32,10 @@ func (s Shifted) Validate() error {
 func (s Shifted) Prob(t float64) float64 { return Prob(s.Dist, t-s.Offset) }
 
 // LogProb returns the logarithm of the probability density.
-func (s Shifted) LogProb(t float64) float64 { return s.Dist.LogProb(t - s.Offset) }
+func (s Shifted) LogProb(t float64) float64 { return known(s.Dist).LogProb(t - s.Offset) }
 
 // CDF returns P(Offset + τ ≤ t).
-func (s Shifted) CDF(t float64) float64 { return s.Dist.CDF(t - s.Offset) }
+func (s Shifted) CDF(t float64) float64 { return known(s.Dist).CDF(t - s.Offset) }
 
 // LogCDF returns log P(Offset + τ ≤ t).
 func (s Shifted) LogCDF(t float64) float64 { return LogCDF(s.Dist, t-s.Offset) }
@@ -44,7 +44,7 @@ func (s Shifted) LogCDF(t float64) float64 { return LogCDF(s.Dist, t-s.Offset) }
 func (s Shifted) Survival(t float64) float64 { return Survival(s.Dist, t-s.Offset) }
 
 // LogSurvival returns log P(Offset + τ > t).
-func (s Shifted) LogSurvival(t float64) float64 { return s.Dist.LogSurvival(t - s.Offset) }
+func (s Shifted) LogSurvival(t float64) float64 { return known(s.Dist).LogSurvival(t - s.Offset) }
 
 // LogInterval returns log P(a < Offset + τ ≤ b).
 func (s Shifted) LogInterval(a, b float64) float64 {
@@ -69,7 +69,7 @@ func (s Shifted) Quantile(p float64) float64 {
 	if p == 0 {
 		return 0
 	}
-	return s.Offset + s.Dist.Quantile(p)
+	return s.Offset + known(s.Dist).Quantile(p)
 }
 
 // Rand draws a τ and adds Offset.

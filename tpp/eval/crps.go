@@ -20,9 +20,20 @@ import (
 // leaves the event out with some probability, if the horizon is infinite.
 //
 // It is integrated numerically, in bounded work: usually to 1e-4 relative, to 2e-3 where the distribution is full of
-// steps (empirical ones, mixtures with very narrow components).
+// steps (empirical ones, mixtures with very narrow components). It is NaN for a y or a horizon that is NaN or below 0, and for a nil
+// distribution or one that is not valid.
 func CRPS(d dist.Distribution, y, horizon float64) float64 {
-	return new(crpsIntegrator).score(d, y, d.Quantile(0.5), horizon)
+	if !(y >= 0 && horizon >= 0) {
+		return math.NaN()
+	}
+	median := dist.Median(d)
+	if v, ok := d.(interface{ Validate() error }); math.IsNaN(median) || ok && v.Validate() != nil {
+		return math.NaN()
+	}
+	if math.IsInf(min(y, horizon), 1) {
+		return math.Inf(1) // all that the distribution has before the end counts for ever
+	}
+	return new(crpsIntegrator).score(d, y, median, horizon)
 }
 
 const (

@@ -117,7 +117,7 @@ func (t *trainer) save() error {
 	if c == nil || c.params == nil {
 		return nil
 	}
-	return atomicfile.Write(t.opts.Checkpoint, func(w io.Writer) error {
+	err := atomicfile.WriteOn(t.disk, t.opts.Checkpoint, func(w io.Writer) error {
 		text, err := json.Marshal(c)
 		if err != nil {
 			return err
@@ -128,6 +128,10 @@ func (t *trainer) save() error {
 		}
 		return safetensors.Write(w, f)
 	})
+	if err != nil {
+		return fmt.Errorf("checkpoint: %w", err)
+	}
+	return nil
 }
 
 func (c *checkpoint) vectors() map[string]*[]float32 {
@@ -144,12 +148,15 @@ func (t *trainer) resume(markNames []string) error {
 		return err
 	}
 	t.snapshot = &checkpoint{Fingerprint: fingerprint}
-	f, err := os.Open(t.opts.Checkpoint)
+	f, err := t.disk.Open(t.opts.Checkpoint, os.O_RDONLY)
 	if errors.Is(err, fs.ErrNotExist) {
-		return atomicfile.Check(t.opts.Checkpoint)
+		err = atomicfile.CheckOn(t.disk, t.opts.Checkpoint)
+		if err == nil {
+			return nil
+		}
 	}
 	if err != nil {
-		return err
+		return fmt.Errorf("checkpoint: %w", err)
 	}
 	defer f.Close()
 	c, err := readCheckpoint(f, t.snapshot.Fingerprint, len(t.params))

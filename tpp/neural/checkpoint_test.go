@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/tppfaas/tppfaas/internal/errorfs"
+	"github.com/tppfaas/tppfaas/internal/safetensors"
 	"github.com/tppfaas/tppfaas/tpp/internal/tpptest"
 )
 
@@ -98,5 +101,63 @@ func TestForeignCheckpointsAreRefused(t *testing.T) {
 	opts.Checkpoint = filepath.Join(path, "nowhere", "checkpoint")
 	if _, err := Train(t.Context(), smallModel, training, validation, opts); err == nil {
 		t.Error("training began with nowhere to put its checkpoint")
+	}
+}
+
+// TestDamagedCheckpointsAreRefused changes a checkpoint's vectors and text: each is an error that says what is wrong, before any epoch.
+func TestDamagedCheckpointsAreRefused(t *testing.T) {
+	training, validation, _ := tpptest.Chains(13, 40).Split(1)
+	path := filepath.Join(t.TempDir(), "checkpoint")
+	opts := TrainOptions{MaxEpochs: 2, Checkpoint: path}
+	if _, err := Train(t.Context(), smallModel, training, validation, opts); err != nil {
+		t.Fatal(err)
+	}
+	good, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	opts.Progress = func(Epoch) { t.Error("an epoch was run") }
+	for _, c := range []struct {
+		reason string
+		change func(*safetensors.File)
+	}{
+		{"it is none", func(f *safetensors.File) { f.Metadata = nil }},
+		{"invalid character", func(f *safetensors.File) { f.Metadata[checkpointKey] = "x" }},
+		{"best has ", func(f *safetensors.File) { f.Tensors["best"] = safetensors.FromFloat32([]int{2}, []float32{1, 2}) }},
+		{"adam.m has 0 values", func(f *safetensors.File) { delete(f.Tensors, "adam.m") }},
+		{"params has a value NaN", func(f *safetensors.File) { f.Tensors["params"].Data[3] = math.NaN() }},
+		{"adam.v has a value +Inf", func(f *safetensors.File) { f.Tensors["adam.v"].Data[3] = math.Inf(1) }},
+	} {
+		f, err := safetensors.Read(bytes.NewReader(good))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.change(f)
+		var text bytes.Buffer
+		if err := safetensors.Write(&text, f); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, text.Bytes(), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if m, err := Train(t.Context(), smallModel, training, validation, opts); m != nil || err == nil || !strings.Contains(err.Error(), path+": ") || !strings.Contains(err.Error(), c.reason) {
+			t.Errorf("got error %v, want one that says %q", err, c.reason)
+		}
+	}
+	opts.Checkpoint = filepath.Join(t.TempDir(), "missing", "checkpoint")
+	if m, err := Train(t.Context(), smallModel, training, validation, opts); m != nil || err == nil || !strings.Contains(err.Error(), "checkpoint: write "+opts.Checkpoint+": folder ") {
+		t.Errorf("a folder that is missing: error %v", err)
+	}
+}
+
+// TestUnwritableState checks that a state that has no JSON is an error and leaves no file.
+func TestUnwritableState(t *testing.T) {
+	tr := &trainer{disk: errorfs.OS{}, opts: TrainOptions{Checkpoint: filepath.Join(t.TempDir(), "checkpoint")}}
+	tr.snapshot = &checkpoint{params: []float32{1}, LR: math.NaN()}
+	if err := tr.save(); err == nil || !strings.Contains(err.Error(), "checkpoint: ") {
+		t.Errorf("error %v", err)
+	}
+	if _, err := os.Stat(tr.opts.Checkpoint); err == nil {
+		t.Error("a file was written")
 	}
 }

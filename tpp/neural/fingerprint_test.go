@@ -1,6 +1,8 @@
 package neural
 
 import (
+	"crypto/sha256"
+	"math"
 	"reflect"
 	"slices"
 	"testing"
@@ -12,6 +14,16 @@ import (
 // fingerprintOf returns the fingerprint of the training that Train would begin.
 func fingerprintOf(t *testing.T, cfg Config, training, validation *tpp.Dataset, opts TrainOptions) string {
 	t.Helper()
+	tr, names := fingerprintTrainer(t, cfg, training, validation, opts)
+	sum, err := tr.fingerprint(names)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sum
+}
+
+func fingerprintTrainer(t *testing.T, cfg Config, training, validation *tpp.Dataset, opts TrainOptions) (tr *trainer, markNames []string) {
+	t.Helper()
 	opts = opts.withDefaults()
 	if err := opts.validate(); err != nil {
 		t.Fatal(err)
@@ -20,16 +32,11 @@ func fingerprintOf(t *testing.T, cfg Config, training, validation *tpp.Dataset, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	tr, err := newTrainer(m, training, validation, opts)
-	if err != nil {
+	if tr, err = newTrainer(m, training, validation, opts); err != nil {
 		t.Fatal(err)
 	}
-	defer tr.close()
-	sum, err := tr.fingerprint(m.markNames)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return sum
+	t.Cleanup(tr.close)
+	return tr, m.markNames
 }
 
 func fingerprintData() *tpp.Dataset {
@@ -43,7 +50,8 @@ func fingerprintData() *tpp.Dataset {
 // the fields on which the trained parameters do not depend. A new field has to be added to one of the lists.
 func TestFingerprintCoversOptions(t *testing.T) {
 	data := fingerprintData()
-	base := TrainOptions{Workers: 1}
+	// What would follow from another option is set, so that only one changes at a time.
+	base := TrainOptions{Workers: 1, MaxEpochs: 200, Patience: 100}
 	want := fingerprintOf(t, Config{}, data, data, base)
 	if again := fingerprintOf(t, Config{}, data, data, base); again != want {
 		t.Fatalf("two equal trainings have the fingerprints %s and %s", want, again)
@@ -54,12 +62,12 @@ func TestFingerprintCoversOptions(t *testing.T) {
 		"Loss":               func(o *TrainOptions) { o.Loss = LossDensity },
 		"BatchSize":          func(o *TrainOptions) { o.BatchSize = 63 },
 		"LearningRate":       func(o *TrainOptions) { o.LearningRate = 0.011 },
-		"Schedule":           func(o *TrainOptions) { o.Schedule, o.MaxEpochs, o.Patience = ScheduleConstant, 200, 200 },
+		"Schedule":           func(o *TrainOptions) { o.Schedule = ScheduleConstant },
 		"WeightDecay":        func(o *TrainOptions) { o.WeightDecay = 2e-4 },
 		"WithoutWeightDecay": func(o *TrainOptions) { o.WithoutWeightDecay = true },
 		"ClipNorm":           func(o *TrainOptions) { o.ClipNorm = 6 },
 		"WithoutClipping":    func(o *TrainOptions) { o.WithoutClipping = true },
-		"MaxEpochs":          func(o *TrainOptions) { o.MaxEpochs, o.Patience = 201, 200 },
+		"MaxEpochs":          func(o *TrainOptions) { o.MaxEpochs = 201 },
 		"Patience":           func(o *TrainOptions) { o.Patience = 199 },
 	}
 	free := map[string]func(*TrainOptions){
@@ -176,4 +184,106 @@ func moveLastEvent(d *tpp.Dataset) {
 	from.Covariates["x"] = from.Covariates["x"][:n]
 	to.ArrivalTimes, to.Marks = append(to.ArrivalTimes, 15), append(to.Marks, 1)
 	to.Covariates["x"] = append(to.Covariates["x"], 1)
+}
+
+// TestFingerprintCoversEachField changes each thing that the fingerprint is made of by itself, also those that cannot change alone.
+func TestFingerprintCoversEachField(t *testing.T) {
+	changes := map[string]func(*trainer, *[]string){
+		"Version":             nil, // a constant
+		"Model":               func(tr *trainer, _ *[]string) { tr.net.cfg.ContextSize++ },
+		"Marks":               func(_ *trainer, names *[]string) { *names = []string{"a", "b", "d"} },
+		"NumMarks":            func(tr *trainer, _ *[]string) { tr.net.numMarks++ },
+		"Normalisation":       func(tr *trainer, _ *[]string) { tr.net.norm.MAE++ },
+		"Seed":                func(tr *trainer, _ *[]string) { tr.opts.Seed++ },
+		"Loss":                func(tr *trainer, _ *[]string) { tr.opts.Loss = LossDensity },
+		"Schedule":            func(tr *trainer, _ *[]string) { tr.opts.Schedule = SchedulePlateau },
+		"BatchSize":           func(tr *trainer, _ *[]string) { tr.opts.BatchSize++ },
+		"MaxEpochs":           func(tr *trainer, _ *[]string) { tr.opts.MaxEpochs++ },
+		"Patience":            func(tr *trainer, _ *[]string) { tr.opts.Patience++ },
+		"LearningRate":        func(tr *trainer, _ *[]string) { tr.opts.LearningRate *= 2 },
+		"WeightDecay":         func(tr *trainer, _ *[]string) { tr.opts.WeightDecay *= 2 },
+		"ClipNorm":            func(tr *trainer, _ *[]string) { tr.opts.ClipNorm *= 2 },
+		"WithoutWeightDecay":  func(tr *trainer, _ *[]string) { tr.opts.WithoutWeightDecay = true },
+		"WithoutClipping":     func(tr *trainer, _ *[]string) { tr.opts.WithoutClipping = true },
+		"TrainingSequences":   func(tr *trainer, _ *[]string) { tr.summary.TrainingSequences++ },
+		"ValidationSequences": func(tr *trainer, _ *[]string) { tr.summary.ValidationSequences++ },
+	}
+	for field := range reflect.TypeFor[fingerprinted]().Fields() {
+		if _, known := changes[field.Name]; !known {
+			t.Errorf("this test does not know the field %s", field.Name)
+		}
+	}
+	changes["the part of a sequence"] = func(tr *trainer, _ *[]string) {
+		n := len(tr.training) - 1
+		tr.training, tr.validation = tr.training[:n], slices.Concat(tr.training[n:], tr.validation)
+	}
+	sums := map[string]string{}
+	for name, change := range changes {
+		data := fingerprintData()
+		tr, names := fingerprintTrainer(t, Config{}, data, data, TrainOptions{Workers: 1})
+		if change != nil {
+			change(tr, &names)
+		}
+		sum, err := tr.fingerprint(names)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if other, same := sums[sum]; same {
+			t.Errorf("a change of %s gives the same fingerprint as one of %s", name, other)
+		}
+		sums[sum] = name
+	}
+	data := fingerprintData()
+	tr, names := fingerprintTrainer(t, Config{}, data, data, TrainOptions{Workers: 1})
+	tr.opts.LearningRate = math.NaN()
+	if _, err := tr.fingerprint(names); err == nil {
+		t.Error("options that cannot be written have a fingerprint")
+	}
+}
+
+// TestExampleHashTellsColumnsApart moves values from one column to the next, and takes values away or changes them: each has another hash.
+func TestExampleHashTellsColumnsApart(t *testing.T) {
+	of := func(kinds, marks int, gap, x []float32) func(*exampleHash) {
+		return func(h *exampleHash) {
+			h.targets(&targets[float32]{kind: make([]targetKind, kinds), mark: make([]int, marks), gap: gap, x: x})
+		}
+	}
+	sums := map[string]string{}
+	for name, write := range map[string]func(*exampleHash){
+		"nothing":        func(*exampleHash) {},
+		"a length":       func(h *exampleHash) { h.length(1) },
+		"another length": func(h *exampleHash) { h.length(2) },
+		"a large length": func(h *exampleHash) { h.length(1 << 40) },
+		"1 2, 3":         func(h *exampleHash) { h.floats([]float32{1, 2}); h.floats([]float32{3}) },
+		"1, 2 3":         func(h *exampleHash) { h.floats([]float32{1}); h.floats([]float32{2, 3}) },
+		"1 2 3":          func(h *exampleHash) { h.floats([]float32{1, 2, 3}) },
+		"1 2":            func(h *exampleHash) { h.floats([]float32{1, 2}) },
+		"no event":       of(0, 0, nil, nil),
+		"two events":     of(2, 2, []float32{1, 2}, nil),
+		"gap and x":      of(2, 2, []float32{1}, []float32{2}),
+		"x":              of(2, 2, nil, []float32{1, 2}),
+		"another kind": func(h *exampleHash) {
+			h.targets(&targets[float32]{kind: []targetKind{0, 1}, mark: []int{0, 0}, gap: []float32{1, 2}})
+		},
+		"another mark": func(h *exampleHash) {
+			h.targets(&targets[float32]{kind: []targetKind{0, 0}, mark: []int{0, 1}, gap: []float32{1, 2}})
+		},
+		"other ticks": func(h *exampleHash) {
+			h.targets(&targets[float32]{kind: []targetKind{0, 0}, mark: []int{0, 0}, tick: []float32{1, 2}})
+		},
+		"other widths": func(h *exampleHash) {
+			h.targets(&targets[float32]{kind: []targetKind{0, 0}, mark: []int{0, 0}, width: []float32{1, 2}})
+		},
+		"two after one":   func(h *exampleHash) { of(1, 1, nil, nil)(h); of(2, 2, nil, nil)(h) },
+		"one after two":   func(h *exampleHash) { of(2, 2, nil, nil)(h); of(1, 1, nil, nil)(h) },
+		"three at a time": of(3, 3, nil, nil),
+	} {
+		h := exampleHash{Hash: sha256.New()}
+		write(&h)
+		sum := string(h.Sum(nil))
+		if other, same := sums[sum]; same {
+			t.Errorf("%s and %s have the same hash", name, other)
+		}
+		sums[sum] = name
+	}
 }

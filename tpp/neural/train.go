@@ -9,14 +9,21 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tppfaas/tppfaas/internal/errorfs"
 	"github.com/tppfaas/tppfaas/tpp"
 )
 
 // Train fits a recurrent model to the training part by maximum likelihood, and stops when the loss on the validation
 // part has not fallen for TrainOptions.Patience epochs; the model has the parameters of the best epoch. If validation is
-// nil or empty, the training part takes its place. When ctx is done, Train returns the best model so far together with
-// ctx's error, so that hours of training are not lost; with every other error the model is nil.
+// nil or empty, the training part takes its place. When ctx is done, or the checkpoint cannot be written, training ends, and Train
+// returns the best model so far together with the error, so that hours of training are not lost; with every other error the model is
+// nil.
 func Train(ctx context.Context, cfg Config, training, validation *tpp.Dataset, opts TrainOptions) (*Recurrent, error) {
+	return trainOn(ctx, errorfs.OS{}, cfg, training, validation, opts)
+}
+
+// trainOn is Train with checkpoints on a disk that may fail.
+func trainOn(ctx context.Context, disk errorfs.FS, cfg Config, training, validation *tpp.Dataset, opts TrainOptions) (*Recurrent, error) {
 	opts = opts.withDefaults()
 	if err := opts.validate(); err != nil {
 		return nil, fmt.Errorf("training options: %w", err)
@@ -35,6 +42,7 @@ func Train(ctx context.Context, cfg Config, training, validation *tpp.Dataset, o
 		return nil, err
 	}
 	defer t.close()
+	t.disk = disk
 	err = t.run(ctx, m.markNames)
 	if t.best == nil {
 		return nil, cmp.Or(err, errors.New("training made no model"))
@@ -57,7 +65,10 @@ func (t *trainer) run(ctx context.Context, markNames []string) error {
 	for !t.finished() {
 		training, err := t.epoch(ctx, t.summary.Epochs+1)
 		if err != nil {
-			return errors.Join(err, t.save())
+			if failed := t.save(); failed != nil {
+				return fmt.Errorf("%w; %w", err, failed)
+			}
+			return err
 		}
 		t.summary.Seconds = time.Since(start).Seconds()
 		if err := t.afterEpoch(training); err != nil {

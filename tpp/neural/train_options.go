@@ -46,7 +46,8 @@ type TrainOptions struct {
 	MaxDuration time.Duration
 	// Checkpoint is the name of a file that keeps the state of the training (default: none). It is written every
 	// CheckpointEvery, when ctx is done and at the end. If it exists, Train resumes from it, and the model is the same as
-	// without the interruption. A checkpoint of other data, another model or other options is an error.
+	// without the interruption. A checkpoint of other data, another model or other options is an error. One that cannot be written
+	// ends the training; the file is then the previous one, whole.
 	Checkpoint string
 	// CheckpointEvery is the time between two writes of the checkpoint (default 1 minute).
 	CheckpointEvery time.Duration

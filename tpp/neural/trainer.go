@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"github.com/tppfaas/tppfaas/internal/errorfs"
 	"github.com/tppfaas/tppfaas/internal/nn"
 	"github.com/tppfaas/tppfaas/internal/workers"
 	"github.com/tppfaas/tppfaas/tpp"
@@ -39,6 +40,7 @@ type trainer struct {
 	drops, since                                            int // how often the rate was lowered; epochs without progress
 	order                                                   []*example[float32]
 	snapshot                                                *checkpoint // the state after the last whole epoch, if checkpoints are wanted
+	disk                                                    errorfs.FS  // of the checkpoints
 }
 
 // random returns the random number generator of an epoch, which draws the order of its sequences; that of epoch 0 draws the

@@ -129,8 +129,11 @@ func (o *openWhiskOptions) check(fs *flag.FlagSet) (err error) {
 	return err
 }
 
-// cleanupTime bounds what is done after a Ctrl-C.
-const cleanupTime = time.Minute
+// removalTime bounds the removal of what was deployed, and interruptedRemovalTime that after a Ctrl-C, when somebody waits for the end.
+const (
+	removalTime            = time.Minute
+	interruptedRemovalTime = 10 * time.Second
+)
 
 // sampleOpenWhisk samples on OpenWhisk, in real time. It writes what is complete also when it is interrupted.
 func sampleOpenWhisk(ctx context.Context, o options, output string, stdout, stderr io.Writer) error {
@@ -182,13 +185,12 @@ func sampleOpenWhisk(ctx context.Context, o options, output string, stdout, stde
 	result, sampled := target.Sample(ctx, func(complete int) { bar.Set(complete, note.get()) })
 
 	// From here on nothing may be lost, interrupted or not.
-	cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
-	defer cancel()
 	traces := target.Complete()
 	bar.Set(traces, "writing "+output)
 	_, written := target.WriteDataset(output)
-	if err := target.Remove(cleanup); err != nil {
-		bar.Print(fmt.Sprintf("package %s is left on OpenWhisk, sampler clean %s removes it: %v", target.Package(), target.Package(), err))
+	bar.Set(traces, "removing package "+target.Package())
+	if err := removeInTime(ctx, target); err != nil {
+		bar.Print(fmt.Sprintf("package %s is left on OpenWhisk, or a part of it; sampler clean %s removes it: %v", target.Package(), target.Package(), err))
 	}
 	bar.Done()
 	if result != nil {
@@ -222,6 +224,18 @@ func sampleOpenWhisk(ctx context.Context, o options, output string, stdout, stde
 		return fmt.Errorf("%w; %s", sampled, got)
 	}
 	return fmt.Errorf("%s; -allow-incomplete is content with that", got)
+}
+
+// removeInTime removes what was deployed, also when ctx is done, and then soon.
+func removeInTime(ctx context.Context, target *openwhisk.Target) error {
+	removal, cancel := context.WithTimeout(context.WithoutCancel(ctx), removalTime)
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(interruptedRemovalTime, cancel) })()
+	err := target.Remove(removal)
+	if err != nil && removal.Err() != nil {
+		return errors.New("OpenWhisk has not answered in time")
+	}
+	return err
 }
 
 // discardEarlierRun removes the journal of an earlier run, and what that run has deployed.

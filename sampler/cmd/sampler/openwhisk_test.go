@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -323,6 +324,87 @@ func TestSecondCtrlC(t *testing.T) {
 	status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
 	require.True(t, ok && status.Signaled() && status.Signal() == syscall.SIGINT)
 	require.FileExists(t, s.out+".journal")
+}
+
+// hangs makes OpenWhisk answer nothing from the nth invocation on, for as long as the test runs, and calls f at that.
+func (s *scene) hangs(n int32, f func()) {
+	hang := make(chan struct{})
+	s.t.Cleanup(func() { close(hang) })
+	var count atomic.Int32
+	s.OpenWhisk.Fail(func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodPost && count.Add(1) == n {
+			f()
+		}
+		if count.Load() < n {
+			return false
+		}
+		_, _ = io.Copy(io.Discard, r.Body) // before, a server does not see that its client goes
+		select {
+		case <-hang:
+		case <-r.Context().Done():
+		}
+		return true
+	})
+}
+
+// TestCtrlCWhileOpenWhiskHangs checks that the command ends soon after Ctrl-C, keeps what is complete, and says what is left on OpenWhisk
+// and how it is removed.
+func TestCtrlCWhileOpenWhiskHangs(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	t.Parallel()
+	s := newScene(t)
+	var p *process
+	ready := make(chan struct{})
+	s.hangs(10, func() {
+		<-ready
+		if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
+			t.Error(err)
+		}
+	})
+	p = s.sampler()
+	close(ready)
+	p.saying("interrupted; Ctrl-C again quits at once")
+	begin := time.Now()
+	require.Equal(t, cli.Failed, p.wait())
+	require.Less(t, time.Since(begin), 45*time.Second, "some 20 s are due")
+	text := p.stderr()
+	require.Regexp(t, `package (tppfaas-quick-\w+) is left on OpenWhisk, or a part of it; sampler clean tppfaas-quick-\w+ removes it: OpenWhisk has not answered in time\n`, text)
+	require.Contains(t, text, "-resume goes on")
+	s.OpenWhisk.Fail(nil)
+	d, err := dataset.ReadFile(s.out)
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, len(d.Sequences), 9)
+
+	p = s.sampler("-resume")
+	require.Zero(t, p.wait(), p.stderr())
+	s.whole(30)
+}
+
+// TestSecondCtrlCDuringRemoval checks that the second Ctrl-C quits at once while the removal of what was deployed hangs.
+func TestSecondCtrlCDuringRemoval(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	hang, removing := make(chan struct{}), make(chan struct{})
+	t.Cleanup(func() { close(hang) })
+	var once sync.Once
+	s.OpenWhisk.Fail(func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodDelete {
+			return false
+		}
+		once.Do(func() { close(removing) })
+		<-hang
+		return true
+	})
+	p := s.sampler("-n", "2")
+	<-removing
+	require.NoError(t, p.cmd.Process.Signal(os.Interrupt))
+	p.saying("interrupted; Ctrl-C again quits at once")
+	require.NoError(t, p.cmd.Process.Signal(os.Interrupt))
+	p.wait()
+	status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	require.True(t, ok && status.Signaled() && status.Signal() == syscall.SIGINT)
 }
 
 // TestCannotBeWritten checks that a dataset that cannot be written is kept, and written by -resume.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"image"
 	_ "image/png"
@@ -14,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tppfaas/tppfaas/internal/cli"
 	"github.com/tppfaas/tppfaas/tpp"
@@ -190,9 +192,50 @@ func TestInterruptedTrainingKeepsTheModel(t *testing.T) {
 			cancel()
 		}
 	}}
-	model, interrupted, err := fit(ctx, neural.Config{ContextSize: 4, NumComponents: 2}, training, validation, opts, io.Discard)
-	if model == nil || !interrupted || err != nil {
-		t.Errorf("a model: %t, interrupted: %t, error: %v", model != nil, interrupted, err)
+	model, stopped, err := fit(ctx, neural.Config{ContextSize: 4, NumComponents: 2}, training, validation, opts, io.Discard)
+	if model == nil || !errors.Is(stopped, context.Canceled) || err != nil {
+		t.Fatalf("a model: %t, stopped: %v, error: %v", model != nil, stopped, err)
+	}
+	if got := reason(stopped); got != "interrupted" {
+		t.Errorf("reason: %s", got)
+	}
+}
+
+// TestLostCheckpointKeepsTheModel removes the folder of the checkpoint while training goes on: it ends with the model so far, and says why.
+func TestLostCheckpointKeepsTheModel(t *testing.T) {
+	training, validation, _ := read(t, chain(t, "chain.json", inOrder, 30)).Split(1)
+	folder := filepath.Join(t.TempDir(), "folder")
+	if err := os.Mkdir(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, interrupt := range []bool{false, true} {
+		ctx, cancel := context.WithCancel(t.Context())
+		opts := neural.TrainOptions{MaxEpochs: 1e9, Patience: 1e9, Checkpoint: filepath.Join(folder, "c"), CheckpointEvery: 1, Progress: func(neural.Epoch) {
+			if err := os.RemoveAll(folder); err != nil {
+				t.Error(err)
+			}
+			if interrupt {
+				cancel()
+			}
+		}}
+		if interrupt {
+			opts.CheckpointEvery = time.Hour
+			if err := os.Mkdir(folder, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		model, stopped, err := fit(ctx, neural.Config{ContextSize: 4, NumComponents: 2}, training, validation, opts, io.Discard)
+		cancel()
+		if model == nil || err != nil {
+			t.Fatalf("a model: %t, error: %v", model != nil, err)
+		}
+		want := "checkpoint: write " + opts.Checkpoint + ": folder " + folder + " does not exist"
+		if interrupt {
+			want = "training stopped in epoch 2: context canceled; " + want
+		}
+		if got := reason(stopped); got != want {
+			t.Errorf("reason: %s, want %s", got, want)
+		}
 	}
 }
 

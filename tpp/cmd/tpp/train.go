@@ -72,7 +72,7 @@ func (o *trainOrder) run(ctx context.Context, stdout, stderr io.Writer) error {
 	}
 	var history []neural.Epoch
 	o.opts.Progress = func(e neural.Epoch) { history = append(history, e) }
-	model, interrupted, err := fit(ctx, o.cfg, p.training, p.validation, o.opts, stderr)
+	model, stopped, err := fit(ctx, o.cfg, p.training, p.validation, o.opts, stderr)
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.dataset, err)
 	}
@@ -84,11 +84,20 @@ func (o *trainOrder) run(ctx context.Context, stdout, stderr io.Writer) error {
 			return err
 		}
 	}
-	if interrupted {
-		return fmt.Errorf("interrupted: %s has the best model so far, of epoch %d", o.output, model.Training().BestEpoch)
+	if stopped != nil {
+		return fmt.Errorf("%s: %s has the best model so far, of epoch %d", reason(stopped), o.output, model.Training().BestEpoch)
 	}
 	p.warn(stderr, o)
 	return reportTraining(ctx, model, p, o, stdout)
+}
+
+// reason says why training stopped: it was interrupted, or its checkpoint could not be written, or both.
+func reason(stopped error) string {
+	var both interface{ Unwrap() []error }
+	if errors.Is(stopped, context.Canceled) && !errors.As(stopped, &both) {
+		return "interrupted"
+	}
+	return stopped.Error()
 }
 
 // tick returns the tick of the clock that took the times, in ms; 0 for the default.
@@ -111,9 +120,9 @@ func writeHistory(path string, history []neural.Epoch) error {
 	})
 }
 
-// fit trains with a display of its progress. An interruption that left a model is no error.
+// fit trains with a display of its progress. An interruption, or a failure of the checkpoint, that left a model is stopped and not err.
 func fit(ctx context.Context, cfg neural.Config, training, validation *tpp.Dataset, opts neural.TrainOptions, stderr io.Writer) (
-	model *neural.Recurrent, interrupted bool, err error) {
+	model *neural.Recurrent, stopped, err error) {
 	var show *progress.Progress // from the first epoch on, which tells how many there may be
 	defer func() { show.Done() }()
 	before := opts.Progress
@@ -128,10 +137,10 @@ func fit(ctx context.Context, cfg neural.Config, training, validation *tpp.Datas
 			e.TrainingLoss, e.ValidationLoss, e.BestLoss, e.BestEpoch))
 	}
 	model, err = neural.Train(ctx, cfg, training, validation, opts)
-	if model != nil && errors.Is(err, ctx.Err()) {
-		return model, err != nil, nil
+	if model != nil {
+		return model, err, nil
 	}
-	return model, false, err
+	return nil, nil, err
 }
 
 func reportTraining(ctx context.Context, model *neural.Recurrent, p *trainParts, o *trainOrder, stdout io.Writer) error {
