@@ -124,10 +124,6 @@ var leftOut = []struct {
 	first, last int
 	reason      string
 }{
-	{"raw-web-action", 7, 22, "web actions"},
-	{"raw-web-action", 26, 27, "web actions"},
-	{"raw-web-action", 29, 42, "web actions"},
-	{"raw-throttle-rate", 68, 68, "web actions"},
 	{"wsk-misc", 34, 34, "getApi, which is answered here, on purpose"},
 	{"sls-deploy", 11, 11, "getApi, which is answered here, on purpose"},
 	{"sls-redeploy", 11, 11, "getApi, which is answered here, on purpose"},
@@ -154,8 +150,6 @@ func whyLeftOut(e *exchange) string {
 
 // unseen has the requests that are sent instead of ones that are left out. The code is replaced by that of the stand-in.
 var unseen = map[string]map[int][][3]string{
-	// A web action counts as an invocation even if it is rejected.
-	"raw-throttle-rate": {68: {{"POST", "actions/rate"}}},
 	// There is no image local/cap:v1 here: exchanges 4 to 31 use the stand-in instead. Two activations with errors are listed later.
 	"raw-container-protocol": {
 		3: {
