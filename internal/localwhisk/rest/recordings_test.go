@@ -93,6 +93,11 @@ var sentAs = map[string]map[int]string{
 	"raw-bad-bodies": {2: `"str"`, 4: `null`},
 }
 
+// sentHeaders has the headers that are not in the recording, NAME: VALUE. A web action gets those of all its requests.
+var sentHeaders = map[string]map[int]string{
+	"raw-web-action": {31: "X-Require-Whisk-Auth: sekret"},
+}
+
 // sentKeys has the wrong keys that the recording shows as the right one.
 var sentKeys = map[string]map[int]string{
 	"wsk-action-errors": {14: GuestKey + "x"},
@@ -172,11 +177,17 @@ var loose = []struct {
 	{"raw-bad-bodies", 0, "words", "what another JSON parser says"},
 	{"raw-bad-bodies", 18, "words", "what another JSON parser says"},
 	{"raw-throttle-concurrent", 38, "n", "which of the containers is taken depends on which of 30 invocations ends last"},
+	{"raw-web-action", 37, "n", otherContainer},
+	{"raw-web-action", 40, "n", otherContainer},
+	{"raw-web-action", 41, "n", otherContainer},
+	{"raw-web-action", 42, "n", otherContainer},
 	{"sls-logs", 0, "n", onceEach},
 	{"sls-logs-filter", 0, "n", onceEach},
 	{"raw-result-and-log-limits", 7, "logs", "that server's logs had no limit; raw-production-log-format has it"},
 	{"raw-production-log-format", 14, "stdout", "it let the action go on for seconds after its timeout"},
 }
+
+const otherContainer = "a container was still busy with its logs, and another one was taken"
 
 const onceEach = "the recorded container kept the action; OpenWhisk's docker skeleton starts it for each invocation"
 

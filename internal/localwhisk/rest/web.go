@@ -249,7 +249,7 @@ func (c *call) webValue(t target, rest, user string) (json.RawMessage, *apiError
 		}
 		for name := range value {
 			if slices.Contains(webParameters, name) || t.action.final() && isSet(name, t.outer, t.action.parameters) {
-				return nil, parametersNotAllowed
+				return nil, webError(parametersNotAllowed.status, parametersNotAllowed.message)
 			}
 		}
 	}

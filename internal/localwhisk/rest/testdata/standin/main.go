@@ -141,6 +141,8 @@ func run(results *os.File, r request, line []byte) {
 		answer(map[string]string{"error": "this is an application error"})
 	case "errorobj":
 		answer(map[string]any{"error": map[string]any{"code": 42, "msg": "obj"}, "extra": 1})
+	case "http":
+		answer(map[string]any{"statusCode": 201, "headers": map[string]string{"X-My": "yes", "content-type": "text/plain"}, "body": "hello web"})
 	case "string":
 		answer("just a string")
 	case "notjson":
