@@ -2,6 +2,7 @@ package rest
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -180,4 +181,36 @@ func TestWebLimits(t *testing.T) {
 	c.want(404, "", "GET", webActions+"nosuch.json", "") // does not count
 	c.want(204, "", "GET", webActions+"w", "")
 	c.want(429, "Too many requests in the last minute (count: 3, allowed: 2).", "GET", webActions+"w", "")
+}
+
+func FuzzWeb(f *testing.F) {
+	for _, result := range []string{
+		`{"body":"x","statusCode":"200","headers":{"content-type":"text/html; a"}}`, `{"body":[1,{"a":2}],"headers":{"content-type":"a/b+json"}}`, `{"text":1e5}`,
+		`{"error":{"html":"x"}}`, `[]`, `"x"`, `null`, `{"headers":{"a":[[true],"\n"],"":"x"},"body":" "}`,
+	} {
+		f.Add("http", []byte(result))
+		f.Add("text/a/../b?x=%20", []byte(result))
+	}
+	c := serve(f, Options{Limits: Limits{ActivationBytes: 1 << 20}})
+	c.putWeb("w", "", "")
+	f.Fuzz(func(t *testing.T, path string, result []byte) {
+		r, err := http.NewRequest("POST", c.server.URL()+webActions+"w."+path, strings.NewReader(`{"answer":`+string(result)+`}`))
+		if err != nil {
+			t.Skip()
+		}
+		r.Header.Set("Content-Type", "application/json")
+		answer, err := c.http.Transport.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		text, err := io.ReadAll(answer.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		isArray := strings.HasPrefix(string(text), "There was an internal server error")
+		if answer.StatusCode >= 500 && answer.Header.Get("X-Openwhisk-Activation-Id") == "" && !isArray {
+			t.Errorf("%q %q: %d %s", path, result, answer.StatusCode, text)
+		}
+	})
 }
