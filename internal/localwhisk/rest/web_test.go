@@ -80,7 +80,8 @@ func TestWebAnswers(t *testing.T) {
 		require.Equal(t, []any{x.status, x.contentType, x.body}, []any{answer.StatusCode, answer.Header.Get("Content-Type"), body}, "%s %s", x.extension, x.result)
 		require.Equal(t, x.status == 500, answer.Header.Get("X-Openwhisk-Activation-Id") == "", x.result)
 	}
-	answer, _ := c.do("POST", webActions+"w", `{"answer":{"statusCode":201,"headers":{"Set-Cookie":["a=1","b=2"],"content-length":9,"x-n":1.50,"x-b":true,"Location":"/x"},"body":"ok"}}`)
+	answer, _ := c.do("POST", webActions+"w", `{"answer":{"statusCode":201,"headers":{"Set-Cookie":["a=1","b=2"],"content-length":9,"x-n":1.50,"x-b":true,"x-c":"a\u007f\r\nb: c\u0085","a b":"x","Location":"/x"},"body":"ok"}}`)
+	require.Equal(t, "ab: c", answer.Header.Get("X-C"))
 	require.Equal(t, []any{201, []string{"a=1", "b=2"}, int64(2), "1.50", "true", "/x"}, []any{answer.StatusCode, answer.Header["Set-Cookie"], answer.ContentLength,
 		answer.Header.Get("X-N"), answer.Header.Get("X-B"), answer.Header.Get("Location")})
 }
