@@ -6,18 +6,20 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 )
 
 // maxBody is the size of the largest request that is read.
 const maxBody = 50 << 20
 
-const apiPath = "/api/v1"
+const (
+	apiPath = "/api/v1"
+	webPath = apiPath + "/web/"
+)
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c := &call{w: w, r: r, id: r.Header.Get("X-Request-Id"), origin: s.origin}
+	c := &call{w: w, r: r, path: withoutDots(r.URL.EscapedPath()), id: r.Header.Get("X-Request-Id"), origin: s.origin}
 	if c.id == "" || len(c.id) > 256 {
 		c.id = newRequestID()
 	}
@@ -26,30 +28,33 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.origin != nil && s.options.Origin != "*" {
 		w.Header()["Vary"] = []string{"Origin"}
 	}
-	if err := s.foreignOrigin(r); err != nil {
+	if err := s.foreignOrigin(c); err != nil {
 		c.fail(err)
 		return
 	}
-	path := strings.TrimSuffix(r.URL.EscapedPath(), "/")
+	if err := checkQuery(r); err != nil {
+		w.Header().Del("X-Request-Id")
+		c.answerText(err.status, false, err.message)
+		return
+	}
+	path := strings.TrimSuffix(c.path, "/")
 	inAPI := path == apiPath || strings.HasPrefix(path, apiPath+"/")
 	rest := strings.TrimPrefix(path, apiPath)
 	switch {
-	case inAPI && strings.HasPrefix(rest, "/web/"):
-		s.web(c, rest)
+	case strings.HasPrefix(c.path, webPath):
+		s.web(c)
 	case r.Method == http.MethodOptions:
-		c.setCORS()
-		if !inAPI && c.origin != nil {
-			w.Header()["Access-Control-Allow-Methods"] = corsMethodsElsewhere
-		}
-		c.answerText(http.StatusOK, false, "OK")
+		c.answerOptions(inAPI)
 	case path == "" || path == "/ping":
 		if r.Method != http.MethodGet {
 			c.fail(&apiError{http.StatusMethodNotAllowed, "HTTP method not allowed, supported methods: GET, OPTIONS", false, "GET, OPTIONS"})
 		} else if path == "" {
 			c.answerJSON(http.StatusOK, false, s.info)
 		} else {
-			c.answerText(http.StatusOK, false, "pong")
+			c.answerAcceptedText("pong")
 		}
+	case path == "/metrics" && r.Method == http.MethodGet:
+		w.Header().Set("Content-Type", "text/plain; version=0.0.4") // of Prometheus; there are no metrics
 	case !inAPI:
 		c.fail(&apiError{http.StatusMethodNotAllowed, "HTTP method not allowed, supported methods: OPTIONS", false, "OPTIONS"})
 	case rest == "":
@@ -69,24 +74,26 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// web answers requests below /web: the API gateway has no APIs, and there are no web actions.
-func (s *Server) web(c *call, path string) {
-	switch path {
-	case "/web/whisk.system/apimgmt/getApi", "/web/whisk.system/apimgmt/getApi.http", "/web/whisk.system/apimgmt/getApi.json":
-		c.answerJSON(http.StatusOK, true, []byte(`{"apis":[]}`))
-	default:
-		if strings.Count(path, "/") < 4 { // it names no action, /web/NAMESPACE/PACKAGE/ACTION
-			if err := s.authenticate(c); err != nil {
-				c.fail(err)
-				return
-			}
-		}
-		c.fail(noWeb)
+// answerOptions answers a request with the method OPTIONS, which needs no key.
+func (c *call) answerOptions(inAPI bool) {
+	c.setCORS()
+	if !inAPI && c.origin != nil {
+		c.w.Header()["Access-Control-Allow-Methods"] = corsMethodsElsewhere
 	}
+	c.answerText(http.StatusOK, false, "OK")
 }
 
 // authenticate sets the caller's namespace and key, or returns an error.
 func (s *Server) authenticate(c *call) *apiError {
+	err := s.identify(c)
+	if err != nil {
+		c.w.Header()["Www-Authenticate"] = []string{`Basic realm="OpenWhisk secure realm",charset=UTF-8`}
+	}
+	return err
+}
+
+// identify is authenticate without the header that tells a client how to authenticate.
+func (s *Server) identify(c *call) *apiError {
 	header := c.r.Header.Get("Authorization")
 	if id, ok := s.callers[header]; ok {
 		c.namespace, c.auth = id.Namespace, id.Auth
@@ -114,10 +121,6 @@ func (s *Server) authenticate(c *call) *apiError {
 func (s *Server) namespaces(c *call, path string) {
 	if err := s.authenticate(c); err != nil {
 		c.fail(err)
-		return
-	}
-	if a := c.r.Header.Get("Accept"); a != "" && !strings.Contains(a, "json") && !strings.Contains(a, "*/*") && !strings.Contains(a, "application/*") {
-		c.fail(&apiError{http.StatusNotAcceptable, "Resource representation is only available with these types:\napplication/json", false, ""})
 		return
 	}
 	if c.r.Method == http.MethodHead || c.r.Method == http.MethodPatch {
@@ -153,43 +156,56 @@ func (s *Server) namespaces(c *call, path string) {
 		return
 	}
 	collection, names := segments[1], segments[2:]
-	serve, maxNames := s.collection(collection)
-	noName := func(name string) bool { return name == "" || name == "." || name == ".." }
+	serve, err := s.route(c, collection, names)
+	if err == nil {
+		err = s.readBody(c)
+	}
+	if err == nil && namespace != c.namespace && !s.isPublic(c, namespace, collection, names) {
+		what := namespace
+		if len(names) > 0 {
+			what += "/" + names[0]
+		}
+		err = notAuthorized(what)
+	}
 	switch {
-	case serve == nil || len(names) > maxNames || slices.ContainsFunc(names, noName),
-		len(names) == 0 && c.r.Method != http.MethodGet,
-		collection == "actions" && len(names) == 2 && strings.HasSuffix(c.r.URL.Path, "/"):
-		c.fail(noRoute)
-		return
-	}
-	if collection != "activations" {
-		for _, name := range names {
-			if err := checkName(name); err != nil {
-				c.fail(err)
-				return
-			}
-		}
-	}
-	if err := s.readBody(c); err != nil {
-		if err.status == 0 {
-			c.w.Header().Del("X-Request-Id")
-			c.answerText(http.StatusBadRequest, false, err.message)
-			return
-		}
+	case err == nil:
+		serve(c, namespace, names)
+	case err.status == 0:
+		c.w.Header().Del("X-Request-Id")
+		c.answerText(http.StatusBadRequest, false, err.message)
+	default:
 		c.fail(err)
-		return
 	}
-	if namespace != c.namespace {
-		if !s.isPublic(c, namespace, collection, names) {
-			what := namespace
-			if len(names) > 0 {
-				what += "/" + names[0]
+}
+
+// route returns the function that serves a collection, or an error if there is none, or if there is nothing at the names.
+func (s *Server) route(c *call, collection string, names []string) (func(c *call, namespace string, names []string), *apiError) {
+	serve, maxNames := s.collection(collection)
+	if serve == nil || c.r.Method != http.MethodGet && (len(names) == 0 || collection == "activations") {
+		return nil, noRoute
+	}
+	for i, name := range names {
+		isLast := i == len(names)-1
+		// Only a collection, or a package of which the actions are to be listed, may be followed by a slash.
+		isPackage := collection == "actions" && i == 0 && c.r.Method == http.MethodGet
+		mayEnd := !strings.HasSuffix(c.path, "/") || isPackage
+		if name == "" || maxNames == 0 || i > 0 && (i >= maxNames || isLast && !mayEnd) {
+			return nil, noRoute
+		}
+		if collection != "activations" {
+			if err := checkName(name); err != nil {
+				return nil, err
 			}
-			c.fail(notAuthorized(what))
-			return
+		} else if i == 0 {
+			if err := checkActivationID(name); err != nil {
+				return nil, err
+			}
+		}
+		if isLast && !mayEnd {
+			return nil, noRoute
 		}
 	}
-	serve(c, namespace, names)
+	return serve, nil
 }
 
 // isPublic reports whether a caller of another namespace may make this request: list public packages, read them, and read and invoke their
@@ -209,7 +225,7 @@ func (s *Server) isPublic(c *call, namespace, collection string, names []string)
 	case "packages":
 		return method == http.MethodGet
 	case "actions":
-		return method == http.MethodGet && (len(names) == 2 || strings.HasSuffix(c.r.URL.Path, "/")) || method == http.MethodPost && len(names) == 2
+		return method == http.MethodGet && (len(names) == 2 || strings.HasSuffix(c.path, "/")) || method == http.MethodPost && len(names) == 2
 	}
 	return false
 }
@@ -255,6 +271,11 @@ func (s *Server) readBody(c *call) *apiError {
 	if len(c.body) > maxBody {
 		return tooLarge
 	}
+	return nil
+}
+
+// checkType returns an error if the body of a request has another type than JSON. A request that invokes needs no body.
+func (c *call) checkType() *apiError {
 	kind, _, _ := strings.Cut(c.r.Header.Get("Content-Type"), ";")
 	kind = strings.ToLower(strings.TrimSpace(kind))
 	if len(c.body) == 0 && (kind == "" || c.r.Method == http.MethodPost) {
@@ -272,8 +293,6 @@ func (s *Server) readBody(c *call) *apiError {
 // serveActivations serves …/activations.
 func (s *Server) serveActivations(c *call, namespace string, names []string) {
 	switch {
-	case c.r.Method != http.MethodGet:
-		c.fail(noRoute)
 	case len(names) == 0:
 		s.listActivations(c, namespace)
 	case len(names) == 1:
@@ -287,10 +306,6 @@ func (s *Server) serveActivations(c *call, namespace string, names []string) {
 
 // serveLimits serves …/limits.
 func (s *Server) serveLimits(c *call, _ string, _ []string) {
-	if c.r.Method != http.MethodGet {
-		c.fail(noRoute)
-		return
-	}
 	l := s.options.Limits
 	c.answer(http.StatusOK, map[string]any{
 		"concurrentInvocations": unlimited(l.ConcurrentInvocations), "firesPerMinute": unlimited(l.FiresPerMinute),

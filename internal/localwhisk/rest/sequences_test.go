@@ -95,14 +95,19 @@ func (s testedState) status(method, namespace, collection, name, overwrite strin
 		return 404
 	case namespace == "-a":
 		return 400
+	case name == "." && method == "GET": // the collection
+		if namespace == "other" && collection != "packages" {
+			return 403
+		}
+		return 200
 	case name == "." || name == "..":
 		return 404
 	case strings.HasPrefix(name, "-") || strings.Contains(name, "%"):
 		return 400
-	case method == "PUT" && !strings.EqualFold(contentType, "application/json") && (body.text != "" || contentType != "none"):
-		return 415
 	case namespace == "other":
 		return 403
+	case method == "PUT" && !strings.EqualFold(contentType, "application/json") && (body.text != "" || contentType != "none"):
+		return 415
 	case method != "PUT" && exists:
 		if method == "DELETE" {
 			delete(s, name)
