@@ -36,11 +36,11 @@ func FitMarkovRenewal(ctx context.Context, d *tpp.Dataset, opts FitOptions) (*Ma
 	opts.Components = cmp.Or(opts.Components, 4)
 	r, err := newRecords(d, &opts)
 	if err != nil {
-		return nil, fmt.Errorf("Markov renewal process: %w", err)
+		return nil, fmt.Errorf("fit of a Markov renewal process: %w", err)
 	}
 	marks := r.numMarks
 	if err := checkMarks(marks, maxPairMarks); err != nil {
-		return nil, fmt.Errorf("Markov renewal process: %w", err)
+		return nil, fmt.Errorf("fit of a Markov renewal process: %w", err)
 	}
 	all := make([]logGap, len(r.gaps))
 	pairs := make([][]logGap, (marks+1)*marks)
@@ -68,7 +68,7 @@ func FitMarkovRenewal(ctx context.Context, d *tpp.Dataset, opts FitOptions) (*Ma
 		}
 		g := newGapMixtures(classes, ends, knowsEnd, open[row])
 		if err := g.fit(ctx, opts.MaxIterations); err != nil {
-			return nil, fmt.Errorf("Markov renewal process: fit stopped: %w", err)
+			return nil, fmt.Errorf("fit of a Markov renewal process stopped: %w", err)
 		}
 		p.addRow(g)
 	}
