@@ -2,7 +2,9 @@ package rest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"math/big"
 	"slices"
@@ -18,8 +20,8 @@ func rulesJSON(text string) (any, error) {
 	if err := d.Decode(&v); err != nil {
 		return nil, err
 	}
-	if d.More() {
-		return nil, fmt.Errorf("more than one value")
+	if _, err := d.Token(); err != io.EOF {
+		return nil, errors.New("more than one value")
 	}
 	return v, nil
 }

@@ -56,6 +56,32 @@ func rarely(t *rapid.T, label string, n int) bool {
 	return rapid.IntRange(0, n-1).Draw(t, label) == n-1
 }
 
+// rulesWorld are requests that create what others can use.
+var rulesWorld = []rulesField{
+	{"actions/a", `{"exec":{"kind":"go:1.20","code":"x"}}`},
+	{"packages/p", `{"parameters":[{"key":"k","value":1}],"publish":true}`},
+	{"actions/p/a", `{"exec":{"kind":"go:1.20","code":"x"},"parameters":[{"key":"l","value":2}]}`},
+	{"packages/q", `{"binding":{"namespace":"_","name":"p"},"parameters":[{"key":"k","value":3}]}`},
+	{"actions/s", `{"exec":{"kind":"sequence","components":["/_/a"]}}`},
+	{"triggers/t", `{}`},
+	{"rules/r", `{"trigger":"/_/t","action":"/_/a"}`},
+}
+
+// drawRequests draws a sequence of requests.
+func drawRequests(t *rapid.T) []rulesRequest {
+	var all []rulesRequest
+	for _, f := range rulesWorld {
+		if rapid.Bool().Draw(t, f.name) {
+			owner := "guest"
+			if rarely(t, "of other", 10) {
+				owner = "other"
+			}
+			all = append(all, rulesRequest{"PUT", under + f.name, f.value, typeJSON, rulesKeys[owner]})
+		}
+	}
+	return append(all, rapid.SliceOfN(rapid.Custom(drawRequest), 1, 20).Draw(t, "requests")...)
+}
+
 // drawRequest draws a request: mostly one that is in order, or with one or two faults.
 func drawRequest(t *rapid.T) rulesRequest {
 	if rarely(t, "elsewhere", 40) {
@@ -64,7 +90,11 @@ func drawRequest(t *rapid.T) rulesRequest {
 	p := &rulesParts{namespace: "_", contentType: typeJSON, auth: rulesKeys["guest"]}
 	p.collection = oneOf(t, "collection", "actions", "triggers", "packages", "rules", "actions", "packages")
 	p.names = drawNames(t, p.collection)
-	switch oneOf(t, "method", "PUT", "PUT", "PUT", "PUT", "GET", "GET", "DELETE", "POST", "list") {
+	method := oneOf(t, "method", "PUT", "PUT", "PUT", "PUT", "GET", "GET", "DELETE", "POST", "POST", "list")
+	if method == "POST" && p.collection == "packages" {
+		method = "GET"
+	}
+	switch method {
 	case "PUT":
 		p.method = "PUT"
 		p.query = oneOf(t, "overwrite", "overwrite=true", "overwrite=true", "")

@@ -206,7 +206,7 @@ func (m *rulesModel) answer(q rulesRequest) *rulesAnswer {
 		}
 		segments = append(segments, decoded)
 	}
-	segments = withoutDots(segments)
+	segments = rulesSegments(segments)
 	query, _ := url.ParseQuery(rawQuery)
 	if len(segments) < 2 || segments[0] != "api" || segments[1] != "v1" {
 		return elsewhereThanAPI(q.method, segments)
@@ -240,9 +240,9 @@ func (m *rulesModel) answer(q rulesRequest) *rulesAnswer {
 	return c.collection(segments[0], segments[1], segments[2:])
 }
 
-// withoutDots removes the segments . and .. as a client would: DELETE actions/p/.. is DELETE actions/, which is 404, and GET packages/. lists
+// rulesSegments removes the segments . and .. as a client would: DELETE actions/p/.. is DELETE actions/, which is 404, and GET packages/. lists
 // the packages. An escaped dot is one, too (differences).
-func withoutDots(segments []string) []string {
+func rulesSegments(segments []string) []string {
 	var kept []string
 	for i, s := range segments {
 		last := i == len(segments)-1
@@ -312,14 +312,14 @@ func (c *rulesCall) collection(namespace, collection string, rest []string) *rul
 		namespace = c.caller
 	case strings.HasPrefix(namespace, "_"): // differences: _a/actions
 		return ruleNoRoute
-	case collection == "limits":
-	case len(namespace) > 256:
-		return fails(400, fmt.Sprintf("Namespace longer than allowed: %d > 256.", len(namespace)))
-	case !rulesName.MatchString(namespace): // differences: "%20a"
-		if c.method == "PATCH" || c.method == "HEAD" {
-			return &rulesAnswer{statuses: []int{400, 404}}
+	case len(namespace) > 256 || !rulesName.MatchString(namespace):
+		if collection == "limits" || c.method == "PATCH" || c.method == "HEAD" {
+			return &rulesAnswer{statuses: []int{400, 404}} // which error is the first is not recorded
 		}
-		return fails(400, "The namespace contains illegal characters.")
+		if len(namespace) > 256 {
+			return fails(400, fmt.Sprintf("Namespace longer than allowed: %d > 256.", len(namespace)))
+		}
+		return fails(400, "The namespace contains illegal characters.") // differences: "%20a"
 	}
 	c.ns = namespace
 	if len(rest) == 1 && rest[0] == "" {
@@ -346,6 +346,9 @@ func (c *rulesCall) collection(namespace, collection string, rest []string) *rul
 		return c.activation(rest)
 	}
 	if wrong := wrongName(rest[0]); wrong != nil {
+		if len(rest) > 1 {
+			return &rulesAnswer{statuses: []int{400, 404}} // which error is the first is not recorded
+		}
 		return wrong
 	}
 	switch {
