@@ -34,6 +34,7 @@ type processContainer struct {
 	spec    Spec
 	env     []string
 	loop    bool   // the action speaks the action loop; otherwise each invocation has its own process
+	isStub  bool   // there is no action, see isStub
 	request []byte // buffer of the last request
 	warning string // becomes the last line of the logs
 

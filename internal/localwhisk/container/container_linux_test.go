@@ -30,7 +30,7 @@ func TestOutcomes(t *testing.T) {
 		{`{"mode": "array"}`, Outcome{Kind: Success, Size: 8, HasBody: true}, `[1,2,3]`, nil},
 		{`{"mode": "notjson"}`, Outcome{Kind: DeveloperError, Size: 61, HasBody: true, Broken: true}, `{"error":"` + noObject + `"}`, []string{"stderr: " + notAsExpected}},
 		{`{"mode": "string"}`, Outcome{Kind: DeveloperError, Size: 61, HasBody: true, Broken: true}, `{"error":"` + noObject + `"}`, []string{"stderr: " + notAsExpected}},
-		{`{"mode": "null"}`, Outcome{Kind: DeveloperError, Size: 5, HasBody: true, Broken: true}, `{"error":"The action did not produce a valid JSON or JSON Array response: null"}`, []string{"stderr: " + notAsExpected}},
+		{`{"mode": "null"}`, Outcome{Kind: DeveloperError, Size: 5, HasBody: true, Broken: true}, `{"error":"The action did not produce a valid JSON or JSON Array response: null\n"}`, []string{"stderr: " + notAsExpected}},
 		{`{"mode": "close"}`, Outcome{Kind: DeveloperError, Size: 27, HasBody: true, Broken: true}, `{"error":"command exited"}`, []string{"stderr: " + notAsExpected}},
 		{`{"mode": "last"}`, Outcome{Kind: Success, Size: 11, HasBody: true}, `{"last":1}`, nil},
 		{`{"mode": "partial"}`, Outcome{Kind: Success, Size: 8, HasBody: true}, `{"n":1}`, []string{"stdout: no newline"}},
@@ -211,6 +211,7 @@ func TestProvide(t *testing.T) {
 	require.Nil(t, Provide(&Spec{Kind: "go:1.24"}))
 	require.Nil(t, Provide(&Spec{Kind: "blackbox", Code: []byte("x")}))
 	require.Equal(t, InternalError, Provide(&Spec{Kind: "php:8.1"}).Kind)
+	require.Nil(t, Provide(&Spec{Kind: "blackbox", Image: "openwhisk/dockerskeleton:nightly"}))
 	o := Provide(&Spec{Kind: "blackbox", Image: "nosuchuser/nosuchimage"})
 	require.JSONEq(t, `{"error": "Failed to pull container image 'nosuchuser/nosuchimage'."}`, string(o.Result))
 	require.False(t, o.HasBody)

@@ -22,6 +22,9 @@ func (c *processContainer) Init(ctx context.Context, spec Spec, timeout time.Dur
 	if o := Provide(&spec); o != nil {
 		return o, nil
 	}
+	if c.isStub = isStub(&spec); c.isStub {
+		return nil, nil
+	}
 	name := loopRuntime(&spec)
 	c.loop = name != ""
 	if c.loop && !spec.Binary || len(spec.Code) == 0 {

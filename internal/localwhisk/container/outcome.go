@@ -56,6 +56,13 @@ func internal(text string) Outcome {
 	return Outcome{Kind: InternalError, Result: errorResult(text), Broken: true}
 }
 
+// invalid returns the outcome of an action whose answer OpenWhisk's controller cannot read.
+func invalid(answer string, size int) Outcome {
+	o := lost("The action did not produce a valid JSON or JSON Array response: " + answer)
+	o.Size, o.HasBody = size, true
+	return o
+}
+
 // outcomeOf returns the outcome that the answer of an action means. The answer may be cut to maxAnswer bytes; size is its full size.
 func outcomeOf(answer []byte, size int) Outcome {
 	if size > maxAnswer {
@@ -66,9 +73,7 @@ func outcomeOf(answer []byte, size int) Outcome {
 	size += characters(answer) - len(answer)
 	answer = bytes.TrimSpace(answer)
 	if string(answer) == "null" {
-		o := lost("The action did not produce a valid JSON or JSON Array response: null")
-		o.Size, o.HasBody = size, true
-		return o
+		return invalid("null\n", size)
 	}
 	if len(answer) == 0 || answer[0] != '{' && answer[0] != '[' || !json.Valid(answer) {
 		return broken(noObject)

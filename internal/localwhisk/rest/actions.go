@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/tppfaas/tppfaas/internal/localwhisk"
 	"github.com/tppfaas/tppfaas/internal/localwhisk/container"
+	"github.com/tppfaas/tppfaas/internal/localwhisk/sprayjson"
 )
 
 // serveActions serves …/actions.
@@ -28,7 +28,7 @@ func (s *Server) serveActions(c *call, namespace string, names []string) {
 		all := newest(s.store.actions, func(a *action) bool { return a.namespace == namespace })
 		s.store.mu.RUnlock()
 		listEntities(c, "actions", all)
-	case len(names) == 1 && c.r.Method == http.MethodGet && strings.HasSuffix(c.r.URL.Path, "/"):
+	case len(names) == 1 && c.r.Method == http.MethodGet && strings.HasSuffix(c.path, "/"):
 		s.store.mu.RLock()
 		p, err := lookup(&s.store, s.store.packages, full, nil)
 		var all []*action
@@ -156,9 +156,6 @@ func (s *Server) parseAction(namespace string, names []string, full string, body
 	if err := a.parse(body, namespace); err != nil {
 		return nil, err
 	}
-	if err := s.checkSizes(a); err != nil {
-		return nil, err
-	}
 	if body["exec"] != nil && a.exec.Kind != "sequence" {
 		var binary bool
 		a.code, binary = a.exec.decode()
@@ -172,12 +169,9 @@ func (s *Server) parseAction(namespace string, names []string, full string, body
 
 // fields returns the members of a JSON object, without those that are null; only a binding that is null is an error, later.
 func fields(body []byte) (map[string]json.RawMessage, *apiError) {
-	if len(body) == 0 {
-		return nil, malformed("Unexpected end-of-input at input index 0 (line 1, position 1), expected JSON Value:\n\n^\n")
-	}
 	var m map[string]json.RawMessage
 	if err := json.Unmarshal(body, &m); err != nil && !json.Valid(body) {
-		return nil, malformed(err.Error())
+		return nil, malformed(sprayjson.Check(body))
 	}
 	if m == nil {
 		return nil, malformed("Object expected in field 'exec'") // the member that is read first
@@ -238,7 +232,10 @@ func (s *Server) mergeAction(a *action, overwrite bool, body map[string]json.Raw
 		a.annotations = kept.merged(given)
 	}
 	if raw := body["limits"]; raw != nil {
-		if err := a.limits.merge(raw, s.options.Limits); err != nil {
+		if err := a.limits.parse(raw); err != nil {
+			return err
+		}
+		if err := a.limits.check(s.options.Limits); err != nil {
 			return err
 		}
 	}
@@ -276,12 +273,12 @@ func (s *Server) mergeAction(a *action, overwrite bool, body map[string]json.Raw
 func texts(raw json.RawMessage) ([]string, *apiError) {
 	var list []json.RawMessage
 	if raw != nil && json.Unmarshal(raw, &list) != nil {
-		return nil, malformed("Expected Array as JsArray, but got " + string(compact(raw)))
+		return nil, malformed("Expected Array as JsArray, but got " + string(sprayjson.Compact(raw)))
 	}
 	all := make([]string, len(list))
 	for i, one := range list {
 		if string(one) == "null" || json.Unmarshal(one, &all[i]) != nil {
-			return nil, malformed("Expected String as JsString, but got " + string(compact(one)))
+			return nil, malformed("Expected String as JsString, but got " + string(sprayjson.Compact(one)))
 		}
 	}
 	return all, nil
@@ -301,26 +298,7 @@ func (a *action) parse(body map[string]json.RawMessage, namespace string) *apiEr
 		return err
 	}
 	if raw := body["limits"]; raw != nil {
-		var m map[string]json.RawMessage
-		if json.Unmarshal(raw, &m) != nil {
-			return malformed("Object expected in field 'timeout'")
-		}
-		for _, l := range [][2]string{
-			{"timeout", "time"}, {"memory", "memory"}, {"logs", "log"}, {"concurrency", "concurrency"}, {"instances", "instance concurrency"},
-		} {
-			var n *int
-			var broken float64
-			switch field, name := m[l[0]], l[1]; {
-			case field == nil || json.Unmarshal(field, &n) == nil:
-			case json.Unmarshal(field, &broken) == nil && broken != math.Trunc(broken):
-				return malformed("requirement failed: " + name + " limit must be whole number")
-			default:
-				return malformed(name + " limit malformed")
-			}
-			if n != nil && *n < 0 && (l[0] == "memory" || l[0] == "logs") {
-				return malformed("requirement failed: a negative size of an object is not allowed.")
-			}
-		}
+		return a.limits.parse(raw)
 	}
 	return nil
 }
@@ -384,7 +362,7 @@ func (a *action) parseExec(raw json.RawMessage, namespace string) *apiError {
 		}
 		a.exec.Kind = canonical
 		if raw := m["code"]; !hasCode && raw != nil {
-			return malformed("Could not deserialize as attachment record: " + string(compact(raw)))
+			return malformed("Could not deserialize as attachment record: " + string(sprayjson.Compact(raw)))
 		}
 		if !hasCode {
 			return malformed(fmt.Sprintf("'code' must be a string or attachment object defined in 'exec' for '%s' actions", canonical))
@@ -402,36 +380,6 @@ func (a *action) parseExec(raw json.RawMessage, namespace string) *apiError {
 	return nil
 }
 
-// merge sets the limits that are in a request, and checks all.
-func (l *limits) merge(raw json.RawMessage, bounds Limits) *apiError {
-	if err := json.Unmarshal(raw, l); err != nil {
-		return malformed("limits malformed")
-	}
-	check := func(what string, value int, unit string, least, most int) *apiError {
-		if unit != "" {
-			unit = " " + unit
-		}
-		if value < least {
-			return reject(http.StatusBadRequest, fmt.Sprintf("requirement failed: %s %d%s below allowed threshold of %d%s", what, value, unit, least, unit))
-		}
-		if value > most {
-			return reject(http.StatusBadRequest, fmt.Sprintf("requirement failed: %s %d%s exceeds allowed threshold of %d%s", what, value, unit, most, unit))
-		}
-		return nil
-	}
-	for _, err := range []*apiError{
-		check("duration", l.Timeout, "milliseconds", int(bounds.MinTimeout.Milliseconds()), int(bounds.MaxTimeout.Milliseconds())),
-		check("memory size", l.Memory, "MB", bounds.MinMemoryMB, bounds.MaxMemoryMB),
-		check("log size", l.Logs, "MB", 0, maxLogs),
-		check("concurrency", l.Concurrency, "", 1, 1),
-	} {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // checkSizes returns an error if code, parameters or annotations are too large.
 func (s *Server) checkSizes(a *action) *apiError {
 	code := 0
@@ -441,14 +389,10 @@ func (s *Server) checkSizes(a *action) *apiError {
 	if err := tooLarge("exec", code, s.options.Limits.CodeBytes); err != nil {
 		return err
 	}
-	return s.checkKeyValues(a.parameters, a.annotations)
-}
-
-func (s *Server) checkKeyValues(parameters, annotations keyValues) *apiError {
-	if err := tooLarge("parameters", parameters.size(), s.options.Limits.PayloadBytes); err != nil {
+	if err := tooLarge("parameters", a.parameters.size(), s.options.Limits.PayloadBytes); err != nil {
 		return err
 	}
-	return tooLarge("annotations", annotations.size(), s.options.Limits.PayloadBytes)
+	return tooLarge("annotations", a.annotations.size(), s.options.Limits.PayloadBytes)
 }
 
 func tooLarge(what string, size, most int) *apiError {

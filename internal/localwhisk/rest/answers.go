@@ -45,6 +45,8 @@ var (
 	noWeb    = &apiError{http.StatusNotFound, "The requested resource does not exist.", false, ""}
 	notFound = reject(http.StatusNotFound, "The requested resource does not exist.")
 	conflict = reject(http.StatusConflict, "resource already exists")
+	// parametersNotAllowed is the error for a request that sets parameters of an action that are final, or that web actions get.
+	parametersNotAllowed = reject(http.StatusBadRequest, "Request defines parameters that are not allowed (e.g., reserved properties).")
 	// elsewhere is the error for a name that belongs to an entity of another kind.
 	elsewhere = reject(http.StatusConflict, "Resource by this name exists but is not in this collection.")
 )
@@ -74,10 +76,11 @@ func (c *call) setCORS() {
 }
 
 // foreignOrigin returns an error for a request that a web page of another origin than the allowed one has made. A page may send requests that
-// change nothing and need no key, whose answers its browser does not give it.
-func (s *Server) foreignOrigin(r *http.Request) *apiError {
+// change nothing and need no key, whose answers its browser does not give it; requests to web actions run code.
+func (s *Server) foreignOrigin(c *call) *apiError {
+	r := c.r
 	origin, allowed := r.Header.Get("Origin"), s.options.Origin
-	simple := (r.Method == http.MethodGet || r.Method == http.MethodHead) && r.Header.Get("Authorization") == ""
+	simple := (r.Method == http.MethodGet || r.Method == http.MethodHead) && r.Header.Get("Authorization") == "" && !strings.HasPrefix(c.path, webPath)
 	if origin == "" || allowed == "*" || origin == allowed || simple {
 		return nil
 	}
@@ -96,6 +99,7 @@ var (
 type call struct {
 	w         http.ResponseWriter
 	r         *http.Request
+	path      string   // as it was sent, without the segments . and ..
 	id        string   // X-Request-Id
 	origin    []string // the header Access-Control-Allow-Origin; nil for none
 	namespace string   // the caller's
@@ -120,9 +124,6 @@ func (c *call) fail(e *apiError) {
 	if e.allow != "" {
 		h.Set("Allow", e.allow)
 	}
-	if e.status == http.StatusUnauthorized {
-		h.Set("WWW-Authenticate", `Basic realm="OpenWhisk secure realm",charset=UTF-8`)
-	}
 	c.answerJSON(e.status, e.cors, body)
 }
 
@@ -136,9 +137,14 @@ func (c *call) answer(status int, v any) {
 	c.answerJSON(status, true, body)
 }
 
-// answerJSON answers with JSON text.
+// answerJSON answers with JSON text. As in OpenWhisk a client that does not accept JSON is told so when its request has taken effect, but gets the
+// errors of one that failed.
 func (c *call) answerJSON(status int, cors bool, body []byte) {
 	h := c.w.Header()
+	if status < 300 && !accepts(c.r.Header, "application", "json", false) {
+		c.fail(notAcceptable("application/json"))
+		return
+	}
 	if cors {
 		c.setCORS()
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/tppfaas/tppfaas/internal/localwhisk"
 	"github.com/tppfaas/tppfaas/internal/localwhisk/container"
+	"github.com/tppfaas/tppfaas/internal/localwhisk/sprayjson"
 )
 
 // invocation is an invocation of an action on its way through the engine, which has it as the parameters of an activation.
@@ -195,6 +196,7 @@ func (b *runtimeBackend) Run(c *localwhisk.PoolContainer, run *localwhisk.Run) {
 			Value: inv.value, ActionName: a.fullName, ActionVersion: a.version, ActivationID: id, TransactionID: inv.request,
 			Namespace: a.namespace, APIKey: inv.apiKey, Deadline: time.Now().Add(timeout),
 		}, timeout)
+		inv.outcome.Result = sprayjson.Compact(inv.outcome.Result)
 		if inv.outcome.Broken {
 			run.DiscardContainer()
 		}

@@ -3,6 +3,8 @@ package rest
 import (
 	"encoding/json"
 	"net/http"
+
+	"github.com/tppfaas/tppfaas/internal/localwhisk/sprayjson"
 )
 
 // common has the fields that all entities have. A stored entity is never changed; an update replaces it.
@@ -123,7 +125,7 @@ func listEntities[E entity](c *call, collection string, all []E) {
 }
 
 // putRequest parses a PUT request: the query parameter overwrite, and the members of its body, see fields. As OpenWhisk does, it first reads
-// what entities of all kinds may have: an error in the exec of a trigger is an error.
+// what entities of all kinds may have, and checks its size: an error in the exec of a trigger is an error.
 func (s *Server) putRequest(c *call, namespace string) (overwrite bool, body map[string]json.RawMessage, err *apiError) {
 	if overwrite, err = c.flag("overwrite", false); err != nil {
 		return false, nil, err
@@ -131,19 +133,23 @@ func (s *Server) putRequest(c *call, namespace string) (overwrite bool, body map
 	if body, err = fields(c.body); err != nil {
 		return false, nil, err
 	}
+	var a action
 	if raw := body["exec"]; raw != nil {
-		if err := new(action).parseExec(raw, namespace); err != nil {
+		if err := a.parseExec(raw, namespace); err != nil {
 			return false, nil, err
 		}
 	}
-	for _, name := range []string{"parameters", "annotations"} {
-		if raw := body[name]; raw != nil {
-			if _, err := parseKeyValues("parameters", raw); err != nil { // annotations are called so too
+	for _, l := range []struct {
+		name string
+		to   *keyValues
+	}{{"parameters", &a.parameters}, {"annotations", &a.annotations}} {
+		if raw := body[l.name]; raw != nil {
+			if *l.to, err = parseKeyValues(raw); err != nil {
 				return false, nil, err
 			}
 		}
 	}
-	return overwrite, body, nil
+	return overwrite, body, s.checkSizes(&a)
 }
 
 // put creates or updates an entity, and returns its document.
@@ -162,9 +168,6 @@ func put[E entity](s *Server, c *call, namespace, name string, k collection[E]) 
 		base.version = nextVersion(base.version)
 	}
 	if err := base.parse(body); err != nil {
-		return nil, err
-	}
-	if err := s.checkKeyValues(base.parameters, base.annotations); err != nil {
 		return nil, err
 	}
 	if k.check != nil {
@@ -192,7 +195,7 @@ func (e *common) parse(body map[string]json.RawMessage) *apiError {
 	}{{"parameters", &e.parameters}, {"annotations", &e.annotations}} {
 		if raw := body[l.name]; raw != nil {
 			var err *apiError
-			if *l.to, err = parseKeyValues(l.name, raw); err != nil {
+			if *l.to, err = parseKeyValues(raw); err != nil {
 				return err
 			}
 		}
@@ -209,7 +212,7 @@ func (e *common) parse(body map[string]json.RawMessage) *apiError {
 		e.version = version
 	}
 	if raw := body["publish"]; raw != nil && json.Unmarshal(raw, &e.publish) != nil {
-		return malformed("Expected JsBoolean, but got " + string(compact(raw)))
+		return malformed("Expected JsBoolean, but got " + string(sprayjson.Compact(raw)))
 	}
 	return nil
 }

@@ -18,16 +18,16 @@ type request struct {
 	method, path, body string
 	contentType        string // "": application/json where there is a body; "none": none
 	auth               string // the header Authorization; "": that of the client's key; "none": none
+	headers            map[string]string
 }
 
 // send makes a request whose path is sent as it is, and returns the status and the body of the answer.
 func (c *client) send(tb interface{ Fatal(...any) }, q request) (int, string) {
-	base := strings.TrimPrefix(c.server.URL(), "http://")
 	r, err := http.NewRequest(q.method, c.server.URL(), strings.NewReader(q.body))
 	if err != nil {
 		tb.Fatal(err)
 	}
-	r.URL.Opaque = "//" + base + q.path
+	r.URL.Opaque = q.path
 	switch {
 	case q.contentType == "none":
 	case q.contentType != "":
@@ -41,6 +41,9 @@ func (c *client) send(tb interface{ Fatal(...any) }, q request) (int, string) {
 	case "none":
 	default:
 		r.Header.Set("Authorization", q.auth)
+	}
+	for name, value := range q.headers {
+		r.Header.Set(name, value)
 	}
 	answer, err := c.http.Do(r)
 	if err != nil {

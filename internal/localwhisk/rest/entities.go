@@ -1,7 +1,6 @@
 package rest
 
 import (
-	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tppfaas/tppfaas/internal/localwhisk/container"
+	"github.com/tppfaas/tppfaas/internal/localwhisk/sprayjson"
 )
 
 // keyValue is a parameter or an annotation.
@@ -63,9 +63,9 @@ func (l keyValues) size() int {
 	return n
 }
 
-// parseKeyValues parses a list of {"key", "value"}; what names it in error messages.
-func parseKeyValues(what string, raw json.RawMessage) (keyValues, *apiError) {
-	bad := malformed(what + " malformed!")
+// parseKeyValues parses a list of {"key", "value"}. OpenWhisk's error calls annotations parameters too.
+func parseKeyValues(raw json.RawMessage) (keyValues, *apiError) {
+	bad := malformed("parameters malformed!")
 	var list []map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &list); err != nil {
 		return nil, bad
@@ -77,7 +77,7 @@ func parseKeyValues(what string, raw json.RawMessage) (keyValues, *apiError) {
 		if !ok || json.Unmarshal(m["key"], &kv.Key) != nil || m["key"] == nil {
 			return nil, bad
 		}
-		kv.Value = compact(value)
+		kv.Value = sprayjson.Compact(value)
 		if init, ok := m["init"]; ok && json.Unmarshal(init, &kv.Init) != nil {
 			return nil, bad
 		}
@@ -88,26 +88,6 @@ func parseKeyValues(what string, raw json.RawMessage) (keyValues, *apiError) {
 	}
 	return l, nil
 }
-
-// compact returns JSON without white space, and what is not JSON as it is.
-func compact(raw json.RawMessage) json.RawMessage {
-	var b bytes.Buffer
-	if json.Compact(&b, raw) != nil {
-		return raw
-	}
-	return b.Bytes()
-}
-
-// limits are the limits of an action; Timeout is in milliseconds, Memory and Logs in MB.
-type limits struct {
-	Concurrency int  `json:"concurrency"`
-	Instances   *int `json:"instances,omitempty"` // kept and returned only
-	Logs        int  `json:"logs"`
-	Memory      int  `json:"memory"`
-	Timeout     int  `json:"timeout"`
-}
-
-func (l limits) timeout() time.Duration { return time.Duration(l.Timeout) * time.Millisecond }
 
 // exec is the code of an action, as requests and answers have it. The order of its fields is OpenWhisk's.
 type exec struct {
@@ -134,8 +114,11 @@ type action struct {
 func (a *action) full() string { return a.fullName[1:] }
 
 // final reports whether requests must not override the parameters that are set.
-func (a *action) final() bool {
-	v, ok := a.annotations.get("final")
+func (a *action) final() bool { return a.is("final") }
+
+// is reports whether an annotation is true.
+func (a *action) is(annotation string) bool {
+	v, ok := a.annotations.get(annotation)
 	return ok && string(v) == "true"
 }
 

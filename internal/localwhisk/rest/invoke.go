@@ -1,13 +1,13 @@
 package rest
 
 import (
-	"bytes"
 	"context"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -15,6 +15,7 @@ import (
 
 	"github.com/tppfaas/tppfaas/internal/localwhisk"
 	"github.com/tppfaas/tppfaas/internal/localwhisk/container"
+	"github.com/tppfaas/tppfaas/internal/localwhisk/sprayjson"
 )
 
 // throttle counts the invocations and firings of a namespace in the current calendar minute, and its invocations in flight.
@@ -54,14 +55,20 @@ func (s *Server) admit(c *call) *apiError {
 func overrides(body []byte, lists ...keyValues) bool {
 	var sent map[string]json.RawMessage
 	json.Unmarshal(body, &sent)
-	for _, l := range lists {
-		for _, kv := range l {
-			if _, ok := sent[kv.Key]; ok && string(kv.Value) != "null" {
-				return true
-			}
+	for name := range sent {
+		if isSet(name, lists...) {
+			return true
 		}
 	}
 	return false
+}
+
+// isSet reports whether a parameter has a value in one of the lists.
+func isSet(name string, lists ...keyValues) bool {
+	return slices.ContainsFunc(lists, func(l keyValues) bool {
+		value, ok := l.get(name)
+		return ok && string(value) != "null"
+	})
 }
 
 // invokeRequest is a request to invoke an action or a sequence.
@@ -106,7 +113,7 @@ func mergeParameters(value json.RawMessage, lists ...keyValues) json.RawMessage 
 	return b
 }
 
-// checkPayload returns an error if the body of an invocation is no JSON object or too large.
+// checkPayload returns an error if the body of an invocation is no JSON object or too large. It makes the body compact.
 func (s *Server) checkPayload(c *call) *apiError {
 	if err := tooLarge("Request", len(c.body), s.options.Limits.PayloadBytes); err != nil {
 		return err
@@ -115,10 +122,9 @@ func (s *Server) checkPayload(c *call) *apiError {
 		return nil
 	}
 	if !json.Valid(c.body) {
-		var v any
-		return malformed(json.Unmarshal(c.body, &v).Error())
+		return malformed(sprayjson.Check(c.body))
 	}
-	if bytes.TrimLeft(c.body, " \t\r\n")[0] != '{' {
+	if c.body = sprayjson.Compact(c.body); c.body[0] != '{' {
 		return malformed("JSON object expected")
 	}
 	return nil
@@ -162,7 +168,7 @@ func (s *Server) invokeAction(c *call, full string) {
 		return
 	}
 	if t.action.final() && overrides(c.body, t.outer, t.action.parameters) {
-		c.fail(reject(http.StatusBadRequest, "Request defines parameters that are not allowed (e.g., reserved properties)."))
+		c.fail(parametersNotAllowed)
 		return
 	}
 	o := &invokeRequest{target: t, value: c.body, call: c, received: received, done: make(chan *record, 1)}
@@ -173,18 +179,26 @@ func (s *Server) invokeAction(c *call, full string) {
 	}
 	c.w.Header()["X-Openwhisk-Activation-Id"] = []string{id}
 	if blocking {
-		timer := s.options.timer(wait)
-		defer timer.Stop()
-		select {
-		case r := <-o.done:
+		if r := s.await(o, wait); r != nil {
 			c.answerOutcome(r, result)
 			return
-		case <-timer.C:
-		case <-c.r.Context().Done():
-		case <-s.ctx.Done():
 		}
 	}
 	c.answerJSON(http.StatusAccepted, true, []byte(`{"activationId":"`+id+`"}`))
+}
+
+// await returns the record of an invocation when it has ended. It returns nil if it does not end in time, or if nobody waits for it any more.
+func (s *Server) await(o *invokeRequest, wait time.Duration) *record {
+	timer := s.options.timer(wait)
+	defer timer.Stop()
+	select {
+	case r := <-o.done:
+		return r
+	case <-timer.C:
+	case <-o.call.r.Context().Done():
+	case <-s.ctx.Done():
+	}
+	return nil
 }
 
 // answerOutcome answers a blocking invocation.
@@ -196,7 +210,7 @@ func (c *call) answerOutcome(r *record, resultOnly bool) {
 	case container.InternalError:
 		status = http.StatusInternalServerError
 	}
-	if resultOnly || len(r.Response.Result) > 0 && r.Response.Result[0] == '[' {
+	if resultOnly || isArray(r.Response.Result) {
 		result := r.Response.Result
 		if len(result) == 0 {
 			result = json.RawMessage("{}")
@@ -206,6 +220,8 @@ func (c *call) answerOutcome(r *record, resultOnly bool) {
 	}
 	c.answer(status, r)
 }
+
+func isArray(result json.RawMessage) bool { return len(result) > 0 && result[0] == '[' }
 
 // invoke invokes an action or a sequence, and returns the activation id. The record is sent on the request's channel done.
 func (s *Server) invoke(o *invokeRequest) (string, *apiError) {

@@ -222,6 +222,13 @@ func (p *replay) send(e *exchange, id string) (*comparison, error) {
 		return nil, err
 	}
 	r.Header.Set("User-Agent", "")
+	if strings.HasPrefix(e.Request.Path, webPath) {
+		r.Header.Set("User-Agent", "Go-http-client/1.1")
+		r.Header.Set("Accept-Encoding", "identity")
+	}
+	if name, value, ok := strings.Cut(sentHeaders[e.transcript][e.index], ": "); ok {
+		r.Header.Set(name, value)
+	}
 	for name, value := range e.Request.Headers {
 		if value == "GUEST" {
 			value = "Basic " + base64.StdEncoding.EncodeToString([]byte(GuestKey))

@@ -13,11 +13,14 @@ import (
 // maxBody is the size of the largest request that is read.
 const maxBody = 50 << 20
 
-const apiPath = "/api/v1"
+const (
+	apiPath = "/api/v1"
+	webPath = apiPath + "/web/"
+)
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c := &call{w: w, r: r, id: r.Header.Get("X-Request-Id"), origin: s.origin}
+	c := &call{w: w, r: r, path: withoutDots(r.URL.EscapedPath()), id: r.Header.Get("X-Request-Id"), origin: s.origin}
 	if c.id == "" || len(c.id) > 256 {
 		c.id = newRequestID()
 	}
@@ -26,30 +29,33 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.origin != nil && s.options.Origin != "*" {
 		w.Header()["Vary"] = []string{"Origin"}
 	}
-	if err := s.foreignOrigin(r); err != nil {
+	if err := s.foreignOrigin(c); err != nil {
 		c.fail(err)
 		return
 	}
-	path := strings.TrimSuffix(r.URL.EscapedPath(), "/")
+	if err := checkQuery(r); err != nil {
+		w.Header().Del("X-Request-Id")
+		c.answerText(err.status, false, err.message)
+		return
+	}
+	path := strings.TrimSuffix(c.path, "/")
 	inAPI := path == apiPath || strings.HasPrefix(path, apiPath+"/")
 	rest := strings.TrimPrefix(path, apiPath)
 	switch {
-	case inAPI && strings.HasPrefix(rest, "/web/"):
-		s.web(c, rest)
+	case strings.HasPrefix(c.path, webPath):
+		s.web(c)
 	case r.Method == http.MethodOptions:
-		c.setCORS()
-		if !inAPI && c.origin != nil {
-			w.Header()["Access-Control-Allow-Methods"] = corsMethodsElsewhere
-		}
-		c.answerText(http.StatusOK, false, "OK")
+		c.answerOptions(inAPI)
 	case path == "" || path == "/ping":
 		if r.Method != http.MethodGet {
 			c.fail(&apiError{http.StatusMethodNotAllowed, "HTTP method not allowed, supported methods: GET, OPTIONS", false, "GET, OPTIONS"})
 		} else if path == "" {
 			c.answerJSON(http.StatusOK, false, s.info)
 		} else {
-			c.answerText(http.StatusOK, false, "pong")
+			c.answerAcceptedText("pong")
 		}
+	case path == "/metrics" && r.Method == http.MethodGet:
+		w.Header().Set("Content-Type", "text/plain; version=0.0.4") // of Prometheus; there are no metrics
 	case !inAPI:
 		c.fail(&apiError{http.StatusMethodNotAllowed, "HTTP method not allowed, supported methods: OPTIONS", false, "OPTIONS"})
 	case rest == "":
@@ -69,24 +75,26 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// web answers requests below /web: the API gateway has no APIs, and there are no web actions.
-func (s *Server) web(c *call, path string) {
-	switch path {
-	case "/web/whisk.system/apimgmt/getApi", "/web/whisk.system/apimgmt/getApi.http", "/web/whisk.system/apimgmt/getApi.json":
-		c.answerJSON(http.StatusOK, true, []byte(`{"apis":[]}`))
-	default:
-		if strings.Count(path, "/") < 4 { // it names no action, /web/NAMESPACE/PACKAGE/ACTION
-			if err := s.authenticate(c); err != nil {
-				c.fail(err)
-				return
-			}
-		}
-		c.fail(noWeb)
+// answerOptions answers a request with the method OPTIONS, which needs no key.
+func (c *call) answerOptions(inAPI bool) {
+	c.setCORS()
+	if !inAPI && c.origin != nil {
+		c.w.Header()["Access-Control-Allow-Methods"] = corsMethodsElsewhere
 	}
+	c.answerText(http.StatusOK, false, "OK")
 }
 
 // authenticate sets the caller's namespace and key, or returns an error.
 func (s *Server) authenticate(c *call) *apiError {
+	err := s.identify(c)
+	if err != nil {
+		c.w.Header()["Www-Authenticate"] = []string{`Basic realm="OpenWhisk secure realm",charset=UTF-8`}
+	}
+	return err
+}
+
+// identify is authenticate without the header that tells a client how to authenticate.
+func (s *Server) identify(c *call) *apiError {
 	header := c.r.Header.Get("Authorization")
 	if id, ok := s.callers[header]; ok {
 		c.namespace, c.auth = id.Namespace, id.Auth
@@ -114,10 +122,6 @@ func (s *Server) authenticate(c *call) *apiError {
 func (s *Server) namespaces(c *call, path string) {
 	if err := s.authenticate(c); err != nil {
 		c.fail(err)
-		return
-	}
-	if a := c.r.Header.Get("Accept"); a != "" && !strings.Contains(a, "json") && !strings.Contains(a, "*/*") && !strings.Contains(a, "application/*") {
-		c.fail(&apiError{http.StatusNotAcceptable, "Resource representation is only available with these types:\napplication/json", false, ""})
 		return
 	}
 	if c.r.Method == http.MethodHead || c.r.Method == http.MethodPatch {
@@ -154,11 +158,10 @@ func (s *Server) namespaces(c *call, path string) {
 	}
 	collection, names := segments[1], segments[2:]
 	serve, maxNames := s.collection(collection)
-	noName := func(name string) bool { return name == "" || name == "." || name == ".." }
 	switch {
-	case serve == nil || len(names) > maxNames || slices.ContainsFunc(names, noName),
+	case serve == nil || len(names) > maxNames || slices.Contains(names, ""),
 		len(names) == 0 && c.r.Method != http.MethodGet,
-		collection == "actions" && len(names) == 2 && strings.HasSuffix(c.r.URL.Path, "/"):
+		collection == "actions" && strings.HasSuffix(c.path, "/") && (len(names) == 2 || len(names) == 1 && c.r.Method != http.MethodGet):
 		c.fail(noRoute)
 		return
 	}
@@ -209,7 +212,7 @@ func (s *Server) isPublic(c *call, namespace, collection string, names []string)
 	case "packages":
 		return method == http.MethodGet
 	case "actions":
-		return method == http.MethodGet && (len(names) == 2 || strings.HasSuffix(c.r.URL.Path, "/")) || method == http.MethodPost && len(names) == 2
+		return method == http.MethodGet && (len(names) == 2 || strings.HasSuffix(c.path, "/")) || method == http.MethodPost && len(names) == 2
 	}
 	return false
 }

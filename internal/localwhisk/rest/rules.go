@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+
+	"github.com/tppfaas/tppfaas/internal/localwhisk/sprayjson"
 )
 
 // rule makes a trigger invoke an action. Its status is stored with the trigger, see ruleLink.
@@ -170,40 +172,56 @@ func (s *store) checkReference(caller, full string) *apiError {
 
 // setRuleState serves POST …/rules/NAME: it makes a rule active or inactive.
 func (s *Server) setRuleState(c *call, full string) {
-	var body struct {
-		Status *string `json:"status"`
+	state, err := ruleStateIn(c.body)
+	if err == nil {
+		err = s.store.setRuleActive(full, state == "active")
 	}
-	switch err := json.Unmarshal(c.body, &body); {
-	case err != nil && json.Valid(c.body) && bytes.TrimSpace(c.body)[0] != '{':
-		c.fail(malformed(fmt.Sprintf("%s (of class spray.json.%s)", compact(c.body), jsonClass(c.body))))
-		return
-	case err == nil && body.Status == nil:
-		c.fail(malformed("key not found: status"))
-		return
-	case err != nil || *body.Status != "active" && *body.Status != "inactive":
-		state := ""
-		if err == nil {
-			state = *body.Status
-		}
-		c.fail(malformed(fmt.Sprintf("requirement failed: %s is not a recognized rule state", state)))
-		return
-	}
-	if err := s.store.setRuleActive(full, *body.Status == "active"); err != nil {
+	if err != nil {
 		c.fail(err)
 		return
 	}
 	c.answerText(http.StatusOK, true, "OK")
 }
 
-// jsonClass returns what OpenWhisk calls the kind of a JSON value that is no object.
+// ruleStateIn returns the status in the body of a request: active or inactive.
+func ruleStateIn(body []byte) (string, *apiError) {
+	if !json.Valid(body) {
+		return "", malformed(sprayjson.Check(body))
+	}
+	noMatch := func(value json.RawMessage) *apiError {
+		return malformed(fmt.Sprintf("%s (of class spray.json.%s)", sprayjson.Compact(value), jsonClass(value)))
+	}
+	var m map[string]json.RawMessage
+	if json.Unmarshal(body, &m) != nil || m == nil {
+		return "", noMatch(body)
+	}
+	value, ok := m["status"]
+	if !ok {
+		return "", malformed("key not found: status")
+	}
+	var state string
+	if value[0] != '"' || json.Unmarshal(value, &state) != nil {
+		return "", noMatch(value)
+	}
+	if state != "active" && state != "inactive" {
+		return "", malformed(fmt.Sprintf("requirement failed: %s is not a recognized rule state", state))
+	}
+	return state, nil
+}
+
+// jsonClass returns what OpenWhisk calls the kind of a JSON value.
 func jsonClass(value []byte) string {
 	switch bytes.TrimSpace(value)[0] {
+	case '{':
+		return "JsObject"
 	case '[':
 		return "JsArray"
 	case '"':
 		return "JsString"
 	case 't', 'f':
 		return "JsBoolean"
+	case 'n':
+		return "JsNull$"
 	}
 	return "JsNumber"
 }

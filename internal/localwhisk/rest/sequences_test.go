@@ -95,6 +95,11 @@ func (s testedState) status(method, namespace, collection, name, overwrite strin
 		return 404
 	case namespace == "-a":
 		return 400
+	case name == "." && method == "GET": // the collection
+		if namespace == "other" && collection != "packages" {
+			return 403
+		}
+		return 200
 	case name == "." || name == "..":
 		return 404
 	case strings.HasPrefix(name, "-") || strings.Contains(name, "%"):

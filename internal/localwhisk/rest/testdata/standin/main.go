@@ -30,6 +30,8 @@ type parameters struct {
 	Raw   *string `json:"raw"`
 	Die   bool    `json:"die"`
 	Alloc int     `json:"alloc"` // MiB
+	// That of the action that returns its parameters.
+	Do string `json:"do"`
 }
 
 var n int // invocations
@@ -108,11 +110,39 @@ func run(results *os.File, r request, line []byte) {
 		answer(map[string]int{"held": len(memory)})
 		return
 	}
+	if os.Getenv("ECHO") != "" {
+		write := func(text string) { fmt.Fprintln(results, text) }
+		switch p.Do {
+		case "array":
+			write("[1,2,3]")
+		case "dup":
+			write(`{"a":1,"a":2}`)
+		case "error":
+			write(`{"error":"this is an error"}`)
+		case "exit":
+			os.Exit(1)
+		case "http":
+			write(`{"statusCode":418,"headers":{"content-type":"text/plain"},"body":"tea"}`)
+		case "null":
+			write("null")
+		case "numbers":
+			write(`{"i":9007199254740993,"f":1.0,"e":1e400,"n":-0,"big":123456789012345678901234567890,"x":1.10}`)
+		default:
+			if r.Value[0] == '[' { // as Go actions do that expect an object
+				write("null")
+				return
+			}
+			answer(r.Value)
+		}
+		return
+	}
 	switch p.Mode {
 	case "error":
 		answer(map[string]string{"error": "this is an application error"})
 	case "errorobj":
 		answer(map[string]any{"error": map[string]any{"code": 42, "msg": "obj"}, "extra": 1})
+	case "http":
+		answer(map[string]any{"statusCode": 201, "headers": map[string]string{"X-My": "yes", "content-type": "text/plain"}, "body": "hello web"})
 	case "string":
 		answer("just a string")
 	case "notjson":
