@@ -221,6 +221,8 @@ func (e *rulesExec) readComponents(object map[string]any) *rulesAnswer {
 	return nil
 }
 
+var oneSegment = malformedBody("requirement failed: The fully qualified name of the entity must contain at least the namespace and the name of the entity.")
+
 // qualifiedName reads the name of an entity with its namespace. It may have any number of segments (differences: /_/p/q/r).
 func qualifiedName(v any) (string, *rulesAnswer) {
 	text, ok := v.(string)
@@ -234,7 +236,7 @@ func qualifiedName(v any) (string, *rulesAnswer) {
 	case slices.ContainsFunc(segments, func(s string) bool { return !rulesName.MatchString(s) || len(s) > 256 }):
 		return "", status(400)
 	case len(segments) == 1:
-		return "", malformedBody("requirement failed: The fully qualified name of the entity must contain at least the namespace and the name of the entity.")
+		return "", oneSegment
 	}
 	return strings.Join(segments, "/"), nil
 }

@@ -67,11 +67,25 @@ var rulesWorld = []rulesField{
 	{"rules/r", `{"trigger":"/_/t","action":"/_/a"}`},
 }
 
-// drawRequests draws a sequence of requests.
-func drawRequests(t *rapid.T) []rulesRequest {
+// rulesTheme is what the requests of a sequence are about. Those of one theme meet the same entities more often.
+type rulesTheme struct {
+	name                 string
+	collections, methods []string // the more often the likelier
+}
+
+var rulesThemes = []rulesTheme{
+	{"everything", []string{"actions", "triggers", "packages", "rules"}, []string{"PUT", "PUT", "PUT", "PUT", "GET", "GET", "DELETE", "POST", "list"}},
+	{"actions", []string{"actions"}, []string{"PUT", "PUT", "PUT", "GET", "DELETE", "POST"}},
+	{"packages", []string{"packages", "actions"}, []string{"PUT", "PUT", "PUT", "GET", "GET", "DELETE", "POST", "list"}},
+	{"rules", []string{"rules", "rules", "triggers", "triggers", "actions"}, []string{"PUT", "PUT", "GET", "DELETE", "POST"}},
+	{"lists", []string{"actions", "triggers", "packages", "rules"}, []string{"PUT", "list", "list", "list", "DELETE"}},
+}
+
+// requests draws a sequence of requests.
+func (theme rulesTheme) requests(t *rapid.T) []rulesRequest {
 	var all []rulesRequest
 	for _, f := range rulesWorld {
-		if rapid.Bool().Draw(t, f.name) {
+		if rapid.IntRange(0, 3).Draw(t, f.name) > 0 {
 			owner := "guest"
 			if rarely(t, "of other", 10) {
 				owner = "other"
@@ -79,18 +93,21 @@ func drawRequests(t *rapid.T) []rulesRequest {
 			all = append(all, rulesRequest{"PUT", under + f.name, f.value, typeJSON, rulesKeys[owner]})
 		}
 	}
-	return append(all, rapid.SliceOfN(rapid.Custom(drawRequest), 1, 20).Draw(t, "requests")...)
+	for range 3 { // a slice alone mostly has about five elements
+		all = append(all, rapid.SliceOfN(rapid.Custom(theme.request), 0, 10).Draw(t, "requests")...)
+	}
+	return all
 }
 
-// drawRequest draws a request: mostly one that is in order, or with one or two faults.
-func drawRequest(t *rapid.T) rulesRequest {
+// request draws a request: mostly one that is in order, or with one or two faults.
+func (theme rulesTheme) request(t *rapid.T) rulesRequest {
 	if rarely(t, "elsewhere", 40) {
 		return drawElsewhere(t)
 	}
 	p := &rulesParts{namespace: "_", contentType: typeJSON, auth: rulesKeys["guest"]}
-	p.collection = oneOf(t, "collection", "actions", "triggers", "packages", "rules", "actions", "packages")
+	p.collection = oneOf(t, "collection", theme.collections...)
 	p.names = drawNames(t, p.collection)
-	method := oneOf(t, "method", "PUT", "PUT", "PUT", "PUT", "GET", "GET", "DELETE", "POST", "POST", "list")
+	method := oneOf(t, "method", theme.methods...)
 	if method == "POST" && p.collection == "packages" {
 		method = "GET"
 	}
@@ -118,7 +135,10 @@ func drawRequest(t *rapid.T) rulesRequest {
 		} else {
 			p.names = nil
 		}
-		p.query = oneOf(t, "page", "", "", "limit=1", "skip=1", "limit=0", "limit=2&skip=1", "count=true", "count=true&skip=1&limit=1", "foo=bar")
+		p.query = oneOf(t, "page", "", "limit=1", "skip=1", "limit=0", "limit=2&skip=1", "count=true", "count=true&skip=1&limit=1", "foo=bar")
+		if rarely(t, "unusual page", 4) {
+			p.query = drawQuery(t, p)
+		}
 	}
 	if rarely(t, "other caller", 10) {
 		p.auth = rulesKeys["other"]
@@ -142,11 +162,11 @@ func drawNames(t *rapid.T, collection string) []string {
 	case "actions":
 		return oneOf(t, "action", []string{"a"}, []string{"b"}, []string{"p", "a"}, []string{"q", "a"}, []string{"p", "b"}, []string{"s"}, []string{"c&d"})
 	case "triggers":
-		return oneOf(t, "trigger", []string{"t"}, []string{"u"})
+		return oneOf(t, "trigger", []string{"t"}, []string{"t"}, []string{"u"})
 	case "packages":
 		return oneOf(t, "package", []string{"p"}, []string{"q"}, []string{"x.y@z-1_"})
 	}
-	return oneOf(t, "rule", []string{"r"}, []string{"_r%201"})
+	return oneOf(t, "rule", []string{"r"}, []string{"r"}, []string{"r"}, []string{"_r%201"})
 }
 
 var (
@@ -163,14 +183,15 @@ var (
 		`[{"key":"k","value":1},{"key":"k","value":2}]`, `[{"key":"","value":1.0,"init":true}]`, `[{"key":"n","value":true,"init":false}]`,
 		`[{"key":"k","value":"ä\u2028😀","encryption":"e"}]`, `[{"key":"1","value":1},{"key":"2","value":2},{"key":"3","value":3},{"key":"4","value":4},{"key":"5","value":12345678901234567890}]`,
 	}
-	rulesAnnotations = append([]string{`[{"key":"exec","value":"mine"},{"key":"x","value":null}]`, `[{"key":"provide-api-key","value":true}]`, `[{"key":"binding","value":1}]`}, rulesParameters...)
+	rulesAnnotations = append([]string{`[{"key":"exec","value":"mine"},{"key":"x","value":null}]`, `[{"key":"provide-api-key","value":true}]`, `[{"key":"binding","value":1}]`,
+		`[{"key":"feed","value":"/whisk.system/alarms/alarm"}]`, `[{"key":"final","value":true}]`}, rulesParameters...)
 	rulesVersions    = []string{`"1.2.3"`, `"1"`, `"1.2"`, `"00.0.18"`, `"1.2.3.4"`, `"2."`, `null`}
 	rulesLimitsDrawn = []string{
 		`{"memory":128}`, `{"timeout":5000}`, `{"logs":0}`, `{"concurrency":1}`, `{"instances":3}`, `{"memory":512,"timeout":300000,"logs":10}`, `{}`,
 	}
 	rulesBindings = []string{`{"namespace":"_","name":"p"}`, `{"namespace":"guest","name":"q"}`, `{"namespace":"_","name":"q"}`, `{"namespace":"other","name":"p"}`, `{}`}
-	rulesTriggers = []string{`"/_/t"`, `"/_/u"`, `"/guest/t"`, `"/_/a"`}
-	rulesActions  = []string{`"/_/a"`, `"/_/b"`, `"/_/p/a"`, `"/guest/q/a"`, `"/_/s"`, `"/other/p/a"`, `"/_/t"`}
+	rulesTriggers = []string{`"/_/t"`, `"/_/t"`, `"/_/u"`, `"/_/u"`, `"/guest/t"`, `"/_/a"`}
+	rulesActions  = []string{`"/_/a"`, `"/_/a"`, `"/_/a"`, `"/_/b"`, `"/_/p/a"`, `"/guest/q/a"`, `"/_/s"`, `"/other/p/a"`, `"/_/t"`}
 )
 
 // drawBody draws the fields of the body of a PUT request.
@@ -238,7 +259,7 @@ var rulesBadFields = []rulesField{
 	{"exec", `{"kind":"sequence","components":["/_/t"]}`},
 	{"parameters", `{}`}, {"parameters", `[{"key":"a"}]`}, {"parameters", `[{"key":1,"value":1}]`}, {"parameters", `[1]`}, {"parameters", `null`},
 	{"parameters", `[{"key":"a","value":1,"encryption":null}]`}, {"parameters", `[{"key":"a","value":1,"init":1}]`},
-	{"annotations", `{}`}, {"annotations", `"x"`}, {"annotations", `[{"value":1}]`}, {"annotations", `null`},
+	{"annotations", `[{"key":"feed","value":1}]`}, {"annotations", `[{"key":"feed","value":"a!"}]`}, {"annotations", `{}`}, {"annotations", `"x"`}, {"annotations", `[{"value":1}]`}, {"annotations", `null`},
 	{"version", `"1.x"`}, {"version", `"0.0.0"`}, {"version", `2`}, {"version", `""`}, {"version", `"-1"`}, {"version", `"2147483648"`}, {"version", `".1"`},
 	{"publish", `1`}, {"publish", `"true"`}, {"publish", `null`}, {"foo", `1`},
 	{"limits", `[]`}, {"limits", `null`}, {"limits", `{"timeout":"a"}`}, {"limits", `{"timeout":1.5}`}, {"limits", `{"memory":128.5}`}, {"limits", `{"logs":-1}`},
@@ -276,7 +297,7 @@ func drawFault(t *rapid.T, p *rulesParts) {
 	case "namespace":
 		p.namespace = oneOf(t, "bad namespace", "-a", "%20a", "_a", "a!", "other", "nosuch", "guest", strings.Repeat("n", 256), strings.Repeat("n", 257))
 	case "method":
-		p.method = oneOf(t, "wrong method", "PATCH", "POST", "PUT", "DELETE", "GET", "HEAD")
+		p.method = oneOf(t, "wrong method", "PATCH", "POST", "PUT", "DELETE", "GET", "HEAD", "OPTIONS")
 	case "path":
 		switch oneOf(t, "wrong path", "tail", "collection", "none") {
 		case "tail":
@@ -303,7 +324,7 @@ func drawQuery(t *rapid.T, p *rulesParts) string {
 		return flag("force")
 	case p.method == "POST":
 		return oneOf(t, "wait", flag("blocking")+"&result=true", "blocking=true&"+flag("result"), "blocking=true&timeout="+oneOf(t, "timeout", "abc", "0", "60001", "-1", "1.5", "60000"))
-	case len(p.names) > 0 && p.tail == "":
+	case len(p.names) > 0 && p.tail == "" && p.collection == "actions":
 		return flag("code")
 	}
 	return oneOf(t, "page", flag("count"),

@@ -63,6 +63,12 @@ func (c *rulesCall) put(collection, full string) *rulesAnswer {
 	switch collection {
 	case "actions":
 		wrong = c.putAction(e, old, &p)
+	case "triggers":
+		if i := e.annotations.index("feed"); i >= 0 && old == nil {
+			if _, wrong := qualifiedName(e.annotations.list[i].value); wrong != nil && wrong.err != oneSegment.err {
+				return fails(400, "Feed name is not valid")
+			}
+		}
 	case "packages":
 		wrong = c.putPackage(e, old, &p)
 	case "rules":
@@ -351,11 +357,15 @@ func (c *rulesCall) getPackage(full string) *rulesAnswer {
 		origin = c.entities[e.binding]
 		d["parameters"] = origin.parameters.with(e.parameters)
 	}
-	actions := []any{}
+	actions, feeds := []any{}, []any{}
 	for _, a := range c.newest(func(a *rulesEntity) bool { return a.path == origin.full() }) {
-		actions = append(actions, map[string]any{"annotations": a.annotations, "name": a.name, "version": a.version.String()})
+		list := &actions
+		if a.annotations.index("feed") >= 0 { // whatever its value is
+			list = &feeds
+		}
+		*list = append(*list, map[string]any{"annotations": a.annotations, "name": a.name, "version": a.version.String()})
 	}
-	d["actions"], d["feeds"] = actions, []any{}
+	d["actions"], d["feeds"] = actions, feeds
 	return answers(d)
 }
 
@@ -480,6 +490,14 @@ func (c *rulesCall) invoke(full string, outer rulesKVs) *rulesAnswer {
 		return wrong
 	}
 	return c.withEntity("actions", full, func(e *rulesEntity) *rulesAnswer {
+		parameters := outer.with(e.parameters)
+		if i := e.annotations.index("final"); i >= 0 && e.annotations.list[i].value == true {
+			for _, kv := range parameters.list { // those that have a value cannot be overridden
+				if _, sent := payload[kv.key]; sent && kv.value != nil {
+					return fails(400, "Request defines parameters that are not allowed (e.g., reserved properties).")
+				}
+			}
+		}
 		switch {
 		case e.exec.kind == "sequence":
 			if slices.ContainsFunc(e.exec.components, func(name string) bool { return strings.Count(name, "/") > 1 }) {
@@ -498,7 +516,7 @@ func (c *rulesCall) invoke(full string, outer rulesKVs) *rulesAnswer {
 			return status(200)
 		}
 		params := map[string]any{}
-		for _, kv := range outer.with(e.parameters).list {
+		for _, kv := range parameters.list {
 			if !kv.init {
 				params[kv.key] = kv.value
 			}

@@ -208,6 +208,9 @@ func (m *rulesModel) answer(q rulesRequest) *rulesAnswer {
 	}
 	segments = rulesSegments(segments)
 	query, _ := url.ParseQuery(rawQuery)
+	if q.method == "OPTIONS" { // without a key, too (raw-options-head)
+		return &rulesAnswer{statuses: []int{200}, text: "OK"}
+	}
 	if len(segments) < 2 || segments[0] != "api" || segments[1] != "v1" {
 		return elsewhereThanAPI(q.method, segments)
 	}
@@ -305,6 +308,9 @@ func wrongName(name string) *rulesAnswer {
 // collection answers what is below /api/v1/namespaces/NAMESPACE/COLLECTION.
 func (c *rulesCall) collection(namespace, collection string, rest []string) *rulesAnswer {
 	if !slices.Contains([]string{"actions", "triggers", "packages", "rules", "activations", "limits"}, collection) {
+		if namespace != "_" && !rulesName.MatchString(namespace) || len(namespace) > 256 {
+			return &rulesAnswer{statuses: []int{400, 404}} // which error is the first is not recorded
+		}
 		return ruleNoRoute
 	}
 	switch {

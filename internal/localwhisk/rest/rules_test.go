@@ -18,35 +18,38 @@ import (
 func TestRules(t *testing.T) {
 	transport := &http.Transport{MaxIdleConnsPerHost: 1}
 	defer transport.CloseIdleConnections()
-	rapid.Check(t, func(t *rapid.T) {
-		requests := rapid.Custom(drawRequests).Draw(t, "sequence")
-		server, err := Start(t.Context(), Options{Runtime: &inProcess{}, Identities: rulesIdentities, InstantRecords: true})
+	for _, theme := range rulesThemes {
+		t.Run(theme.name, rapid.MakeCheck(func(t *rapid.T) { checkRules(t, transport, rapid.Custom(theme.requests).Draw(t, "sequence")) }))
+	}
+}
+
+func checkRules(t *rapid.T, transport *http.Transport, requests []rulesRequest) {
+	server, err := Start(t.Context(), Options{Runtime: &inProcess{}, Identities: rulesIdentities, InstantRecords: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		transport.CloseIdleConnections()
+		if err := server.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	model := newRulesModel()
+	var sent strings.Builder
+	for _, q := range requests {
+		fmt.Fprintf(&sent, "\n  %v", q)
+		want := model.answer(q)
+		if model.unsure {
+			return
+		}
+		got, err := exchangeRules(transport, server.URL(), q)
 		if err != nil {
-			t.Fatal(err)
+			t.Fatalf("%v%s", err, &sent)
 		}
-		defer func() {
-			transport.CloseIdleConnections()
-			if err := server.Close(); err != nil {
-				t.Error(err)
-			}
-		}()
-		model := newRulesModel()
-		var sent strings.Builder
-		for _, q := range requests {
-			fmt.Fprintf(&sent, "\n  %v", q)
-			want := model.answer(q)
-			if model.unsure {
-				return
-			}
-			got, err := exchangeRules(transport, server.URL(), q)
-			if err != nil {
-				t.Fatalf("%v%s", err, &sent)
-			}
-			if difference := want.differs(q.method, got); difference != "" {
-				t.Fatalf("The last of these requests is not answered as it should be:%s\n%s", &sent, difference)
-			}
+		if difference := want.differs(q.method, got); difference != "" {
+			t.Fatalf("The last of these requests is not answered as it should be:%s\n%s", &sent, difference)
 		}
-	})
+	}
 }
 
 // rulesID is the id of all requests, so that the same fault fails with the same text, which shrinking needs.
