@@ -23,7 +23,7 @@ func (s *Server) serveActions(c *call, namespace string, names []string) {
 		return
 	}
 	switch {
-	case len(names) == 0 && c.r.Method == http.MethodGet:
+	case len(names) == 0:
 		s.store.mu.RLock()
 		all := newest(s.store.actions, func(a *action) bool { return a.namespace == namespace })
 		s.store.mu.RUnlock()
@@ -41,8 +41,6 @@ func (s *Server) serveActions(c *call, namespace string, names []string) {
 			return
 		}
 		listEntities(c, "actions", all)
-	case len(names) == 0:
-		c.fail(noRoute)
 	case c.r.Method == http.MethodGet:
 		s.getAction(c, full)
 	case c.r.Method == http.MethodPut:

@@ -140,16 +140,19 @@ func (s *Server) listActivations(c *call, namespace string) {
 	})
 }
 
+// checkActivationID returns an error for what is no activation id.
+func checkActivationID(id string) *apiError {
+	switch {
+	case len(id) != 32:
+		return badRequest("Activation id length is " + strconv.Itoa(len(id)) + " but must be 32.")
+	case strings.Trim(id, "0123456789abcdef") != "":
+		return badRequest("The activation id is not valid.")
+	}
+	return nil
+}
+
 // getActivation serves GET …/activations/ID, and /logs and /result below it.
 func (s *Server) getActivation(c *call, namespace, id, part string) {
-	if len(id) != 32 {
-		c.fail(badRequest("Activation id length is " + strconv.Itoa(len(id)) + " but must be 32."))
-		return
-	}
-	if strings.Trim(id, "0123456789abcdef") != "" {
-		c.fail(badRequest("The activation id is not valid."))
-		return
-	}
 	r := s.activations.get(namespace, id)
 	switch {
 	case r == nil:

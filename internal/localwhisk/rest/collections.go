@@ -68,10 +68,6 @@ type collection[E entity] struct {
 // serveCollection serves …/COLLECTION and …/COLLECTION/NAME.
 func serveCollection[E entity](s *Server, c *call, namespace string, names []string, k collection[E]) {
 	if len(names) == 0 {
-		if c.r.Method != http.MethodGet {
-			c.fail(noRoute)
-			return
-		}
 		s.store.mu.RLock()
 		all := newest(k.all, func(e E) bool { return e.base().namespace == namespace && (k.visible == nil || k.visible(e)) })
 		s.store.mu.RUnlock()
@@ -124,10 +120,10 @@ func listEntities[E entity](c *call, collection string, all []E) {
 	list(c, collection, all, func(e E) (any, bool) { return e.summary(), true })
 }
 
-// putRequest parses a PUT request: the query parameter overwrite, and the members of its body, see fields. As OpenWhisk does, it first reads
+// putRequest parses a PUT request: the members of its body, see fields, and the query parameter overwrite. As OpenWhisk does, it first reads
 // what entities of all kinds may have, and checks its size: an error in the exec of a trigger is an error.
 func (s *Server) putRequest(c *call, namespace string) (overwrite bool, body map[string]json.RawMessage, err *apiError) {
-	if overwrite, err = c.flag("overwrite", false); err != nil {
+	if err = c.checkType(); err != nil {
 		return false, nil, err
 	}
 	if body, err = fields(c.body); err != nil {
@@ -149,7 +145,11 @@ func (s *Server) putRequest(c *call, namespace string) (overwrite bool, body map
 			}
 		}
 	}
-	return overwrite, body, s.checkSizes(&a)
+	if err = s.checkSizes(&a); err != nil {
+		return false, nil, err
+	}
+	overwrite, err = c.flag("overwrite", false)
+	return overwrite, body, err
 }
 
 // put creates or updates an entity, and returns its document.

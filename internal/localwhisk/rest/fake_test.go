@@ -83,6 +83,13 @@ func (c *inProcessContainer) Run(ctx context.Context, inv container.Invocation, 
 			return o
 		}
 	}
+	if answer := params["answer"]; answer != nil {
+		var fields map[string]json.RawMessage
+		if json.Unmarshal(answer, &fields) == nil && fields["error"] != nil {
+			return container.Outcome{Kind: container.ApplicationError, Result: answer, Size: len(answer), HasBody: true}
+		}
+		return container.Outcome{Result: answer, Size: len(answer), HasBody: true}
+	}
 	var mode string
 	json.Unmarshal(params["mode"], &mode)
 	switch mode {

@@ -113,9 +113,14 @@ func mergeParameters(value json.RawMessage, lists ...keyValues) json.RawMessage 
 	return b
 }
 
-// checkPayload returns an error if the body of an invocation is no JSON object or too large. It makes the body compact.
-func (s *Server) checkPayload(c *call) *apiError {
-	if err := tooLarge("Request", len(c.body), s.options.Limits.PayloadBytes); err != nil {
+// checkPayloadSize returns an error if the body of an invocation is too large.
+func (s *Server) checkPayloadSize(c *call) *apiError {
+	return tooLarge("Request", len(c.body), s.options.Limits.PayloadBytes)
+}
+
+// checkPayload returns an error if the body of an invocation is no JSON object. It makes the body compact.
+func (c *call) checkPayload() *apiError {
+	if err := c.checkType(); err != nil {
 		return err
 	}
 	if len(c.body) == 0 {
@@ -135,6 +140,10 @@ func (s *Server) invokeAction(c *call, full string) {
 	received := time.Now()
 	// Requests that are rejected below count too.
 	if err := s.admit(c); err != nil {
+		c.fail(err)
+		return
+	}
+	if err := s.checkPayloadSize(c); err != nil {
 		c.fail(err)
 		return
 	}
@@ -158,7 +167,7 @@ func (s *Server) invokeAction(c *call, full string) {
 			wait = time.Duration(n) * time.Millisecond
 		}
 	}
-	if err := s.checkPayload(c); err != nil {
+	if err := c.checkPayload(); err != nil {
 		c.fail(err)
 		return
 	}

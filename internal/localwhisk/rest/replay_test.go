@@ -126,7 +126,7 @@ func (p *replay) exchange(e *exchange) (leftOut string, differences []string) {
 
 func (p *replay) play(e *exchange) []string {
 	path := e.Request.Path
-	invokes := e.Request.Method == http.MethodPost && (strings.Contains(path, "/actions/") || strings.Contains(path, "/triggers/"))
+	invokes := e.Request.Method == http.MethodPost && (strings.Contains(path, "/actions/") || strings.Contains(path, "/triggers/")) || strings.HasPrefix(path, webPath)
 	if len(p.open) == 0 && (invokes || strings.Contains(path, "/activations")) {
 		p.settle()
 	}

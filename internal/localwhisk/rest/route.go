@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 )
 
@@ -157,42 +156,56 @@ func (s *Server) namespaces(c *call, path string) {
 		return
 	}
 	collection, names := segments[1], segments[2:]
-	serve, maxNames := s.collection(collection)
+	serve, err := s.route(c, collection, names)
+	if err == nil {
+		err = s.readBody(c)
+	}
+	if err == nil && namespace != c.namespace && !s.isPublic(c, namespace, collection, names) {
+		what := namespace
+		if len(names) > 0 {
+			what += "/" + names[0]
+		}
+		err = notAuthorized(what)
+	}
 	switch {
-	case serve == nil || len(names) > maxNames || slices.Contains(names, ""),
-		len(names) == 0 && c.r.Method != http.MethodGet,
-		collection == "actions" && strings.HasSuffix(c.path, "/") && (len(names) == 2 || len(names) == 1 && c.r.Method != http.MethodGet):
-		c.fail(noRoute)
-		return
-	}
-	if collection != "activations" {
-		for _, name := range names {
-			if err := checkName(name); err != nil {
-				c.fail(err)
-				return
-			}
-		}
-	}
-	if err := s.readBody(c); err != nil {
-		if err.status == 0 {
-			c.w.Header().Del("X-Request-Id")
-			c.answerText(http.StatusBadRequest, false, err.message)
-			return
-		}
+	case err == nil:
+		serve(c, namespace, names)
+	case err.status == 0:
+		c.w.Header().Del("X-Request-Id")
+		c.answerText(http.StatusBadRequest, false, err.message)
+	default:
 		c.fail(err)
-		return
 	}
-	if namespace != c.namespace {
-		if !s.isPublic(c, namespace, collection, names) {
-			what := namespace
-			if len(names) > 0 {
-				what += "/" + names[0]
+}
+
+// route returns the function that serves a collection, or an error if there is none, or if there is nothing at the names.
+func (s *Server) route(c *call, collection string, names []string) (func(c *call, namespace string, names []string), *apiError) {
+	serve, maxNames := s.collection(collection)
+	if serve == nil || c.r.Method != http.MethodGet && (len(names) == 0 || collection == "activations") {
+		return nil, noRoute
+	}
+	for i, name := range names {
+		isLast := i == len(names)-1
+		// Only a collection, or a package of which the actions are to be listed, may be followed by a slash.
+		isPackage := collection == "actions" && i == 0 && c.r.Method == http.MethodGet
+		mayEnd := !strings.HasSuffix(c.path, "/") || isPackage
+		if name == "" || maxNames == 0 || i > 0 && (i >= maxNames || isLast && !mayEnd) {
+			return nil, noRoute
+		}
+		if collection != "activations" {
+			if err := checkName(name); err != nil {
+				return nil, err
 			}
-			c.fail(notAuthorized(what))
-			return
+		} else if i == 0 {
+			if err := checkActivationID(name); err != nil {
+				return nil, err
+			}
+		}
+		if isLast && !mayEnd {
+			return nil, noRoute
 		}
 	}
-	serve(c, namespace, names)
+	return serve, nil
 }
 
 // isPublic reports whether a caller of another namespace may make this request: list public packages, read them, and read and invoke their
@@ -258,6 +271,11 @@ func (s *Server) readBody(c *call) *apiError {
 	if len(c.body) > maxBody {
 		return tooLarge
 	}
+	return nil
+}
+
+// checkType returns an error if the body of a request has another type than JSON. A request that invokes needs no body.
+func (c *call) checkType() *apiError {
 	kind, _, _ := strings.Cut(c.r.Header.Get("Content-Type"), ";")
 	kind = strings.ToLower(strings.TrimSpace(kind))
 	if len(c.body) == 0 && (kind == "" || c.r.Method == http.MethodPost) {
@@ -275,8 +293,6 @@ func (s *Server) readBody(c *call) *apiError {
 // serveActivations serves …/activations.
 func (s *Server) serveActivations(c *call, namespace string, names []string) {
 	switch {
-	case c.r.Method != http.MethodGet:
-		c.fail(noRoute)
 	case len(names) == 0:
 		s.listActivations(c, namespace)
 	case len(names) == 1:
@@ -290,10 +306,6 @@ func (s *Server) serveActivations(c *call, namespace string, names []string) {
 
 // serveLimits serves …/limits.
 func (s *Server) serveLimits(c *call, _ string, _ []string) {
-	if c.r.Method != http.MethodGet {
-		c.fail(noRoute)
-		return
-	}
 	l := s.options.Limits
 	c.answer(http.StatusOK, map[string]any{
 		"concurrentInvocations": unlimited(l.ConcurrentInvocations), "firesPerMinute": unlimited(l.FiresPerMinute),

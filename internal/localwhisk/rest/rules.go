@@ -172,7 +172,10 @@ func (s *store) checkReference(caller, full string) *apiError {
 
 // setRuleState serves POST …/rules/NAME: it makes a rule active or inactive.
 func (s *Server) setRuleState(c *call, full string) {
-	state, err := ruleStateIn(c.body)
+	state, err := "", c.checkType()
+	if err == nil {
+		state, err = ruleStateIn(c.body)
+	}
 	if err == nil {
 		err = s.store.setRuleActive(full, state == "active")
 	}

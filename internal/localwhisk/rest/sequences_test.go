@@ -104,10 +104,10 @@ func (s testedState) status(method, namespace, collection, name, overwrite strin
 		return 404
 	case strings.HasPrefix(name, "-") || strings.Contains(name, "%"):
 		return 400
-	case method == "PUT" && !strings.EqualFold(contentType, "application/json") && (body.text != "" || contentType != "none"):
-		return 415
 	case namespace == "other":
 		return 403
+	case method == "PUT" && !strings.EqualFold(contentType, "application/json") && (body.text != "" || contentType != "none"):
+		return 415
 	case method != "PUT" && exists:
 		if method == "DELETE" {
 			delete(s, name)

@@ -368,7 +368,8 @@ func TestOrigins(t *testing.T) {
 			{"GET", "/ping", "", false, true}, {"HEAD", "/ping", "", false, true}, {"GET", under + "actions", "", false, true},
 			{"GET", under + "actions", "", true, false}, {"OPTIONS", under + "actions/a", "", false, false},
 			{"PUT", under + "actions/a?overwrite=true", goAction, true, false}, {"POST", under + "triggers/t", "", true, false},
-			{"POST", "/api/v1/web/guest/default/a", "", false, false}, {"DELETE", under + "packages/p", "", true, false},
+			{"POST", "/api/v1/web/guest/default/a", "", false, false}, {"GET", "/api/v1/web/guest/default/a", "", false, false},
+			{"GET", "/api/v1/x/../web/guest/default/a", "", false, false}, {"DELETE", under + "packages/p", "", true, false},
 		} {
 			for _, origin := range []string{"", evil, "null", good} {
 				r, err := http.NewRequest(request.method, c.server.URL()+request.path, strings.NewReader(request.body))

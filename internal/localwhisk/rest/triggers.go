@@ -152,7 +152,11 @@ func (s *Server) fire(c *call, full string) {
 		c.fail(err)
 		return
 	}
-	if err := s.checkPayload(c); err != nil {
+	if err := s.checkPayloadSize(c); err != nil {
+		c.fail(err)
+		return
+	}
+	if err := c.checkPayload(); err != nil {
 		c.fail(err)
 		return
 	}

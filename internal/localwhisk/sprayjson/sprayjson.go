@@ -17,10 +17,12 @@ import (
 	"unicode/utf8"
 )
 
-// maxDepth is how deeply arrays and objects may be nested.
-const maxDepth = 1000
+const (
+	maxDepth = 1000     // of arrays and objects in each other
+	maxShown = 64 << 10 // bytes of a line that a message shows
+)
 
-// Check returns what is wrong with a text that is no JSON, with the line where it is; "" if nothing is.
+// Check returns what is wrong with a text that is no JSON, with the line where it is unless that is very long; "" if nothing is.
 func Check(text []byte) string {
 	p := &parser{text: text}
 	p.space()
@@ -73,8 +75,10 @@ func (p *parser) unexpected(expected string, shown int) bool {
 		}
 		return r
 	}, string(line))
-	p.message = fmt.Sprintf("Unexpected %s at input index %d (line %d, position %d), expected %s:\n%s\n%s^\n",
-		what, shown, number, shown-start+1, expected, visible, strings.Repeat(" ", shown-start))
+	p.message = fmt.Sprintf("Unexpected %s at input index %d (line %d, position %d), expected %s", what, shown, number, shown-start+1, expected)
+	if len(line) <= maxShown {
+		p.message += fmt.Sprintf(":\n%s\n%s^\n", visible, strings.Repeat(" ", shown-start))
+	}
 	return false
 }
 

@@ -29,6 +29,8 @@ func TestCheck(t *testing.T) {
 		require.Equal(t, want, Check([]byte(text)), text)
 	}
 	require.Contains(t, Check([]byte(strings.Repeat("[", 1<<20))), "nested more deeply")
+	long := `"` + strings.Repeat("x", 1<<20)
+	require.Equal(t, "Unexpected end-of-input at input index 1048577 (line 1, position 1048578), expected '\"'", Check([]byte(long)))
 }
 
 // FuzzCheck checks that what is right, and what is written, is right for Go too, and has the same meaning.
