@@ -138,8 +138,8 @@ func (p *rulesPut) readKVs(object map[string]any, name string, to **rulesKVs, wr
 	})
 }
 
-// goKinds has the kinds that are used, and what they become: case and default are resolved (raw-bad-bodies[24]).
-var goKinds = map[string]string{"go:1.20": "go:1.20", "go:default": "go:1.20"}
+// rulesKinds has the kinds that are used, and what they become: case and default are resolved (raw-bad-bodies[24]).
+var rulesKinds = map[string]string{"go:1.20": "go:1.20", "go:default": "go:1.20", "nodejs:20": "nodejs:20", "php:8.1": "php:8.1"}
 
 func (p *rulesPut) readExec(v any) *rulesAnswer {
 	object, ok := v.(map[string]any)
@@ -169,7 +169,7 @@ func (p *rulesPut) readExec(v any) *rulesAnswer {
 		}
 		return malformedBody("…")
 	default:
-		if e.kind = goKinds[kind]; e.kind == "" {
+		if e.kind = rulesKinds[kind]; e.kind == "" {
 			return malformedBody("The specified runtime '" + kind + "' is not supported by this platform. Valid values are: …")
 		}
 		if _, has := object["code"]; !has {

@@ -71,14 +71,16 @@ var rulesWorld = []rulesField{
 type rulesTheme struct {
 	name                 string
 	collections, methods []string // the more often the likelier
+	others               int      // one in so many requests is by another caller, or for another namespace
 }
 
 var rulesThemes = []rulesTheme{
-	{"everything", []string{"actions", "triggers", "packages", "rules"}, []string{"PUT", "PUT", "PUT", "PUT", "GET", "GET", "DELETE", "POST", "list"}},
-	{"actions", []string{"actions"}, []string{"PUT", "PUT", "PUT", "GET", "DELETE", "POST"}},
-	{"packages", []string{"packages", "actions"}, []string{"PUT", "PUT", "PUT", "GET", "GET", "DELETE", "POST", "list"}},
-	{"rules", []string{"rules", "rules", "triggers", "triggers", "actions"}, []string{"PUT", "PUT", "GET", "DELETE", "POST"}},
-	{"lists", []string{"actions", "triggers", "packages", "rules"}, []string{"PUT", "list", "list", "list", "DELETE"}},
+	{"everything", []string{"actions", "triggers", "packages", "rules"}, []string{"PUT", "PUT", "PUT", "PUT", "GET", "GET", "DELETE", "POST", "list"}, 10},
+	{"actions", []string{"actions"}, []string{"PUT", "PUT", "PUT", "GET", "DELETE", "POST"}, 20},
+	{"packages", []string{"packages", "actions"}, []string{"PUT", "PUT", "PUT", "GET", "GET", "DELETE", "POST", "list"}, 20},
+	{"shared packages", []string{"packages", "packages", "actions", "rules"}, []string{"PUT", "PUT", "PUT", "GET", "GET", "DELETE", "POST", "list"}, 3},
+	{"rules", []string{"rules", "rules", "triggers", "triggers", "actions"}, []string{"PUT", "PUT", "GET", "DELETE", "POST"}, 20},
+	{"lists", []string{"actions", "triggers", "packages", "rules"}, []string{"PUT", "list", "list", "list", "DELETE"}, 10},
 }
 
 // requests draws a sequence of requests.
@@ -87,7 +89,7 @@ func (theme rulesTheme) requests(t *rapid.T) []rulesRequest {
 	for _, f := range rulesWorld {
 		if rapid.IntRange(0, 3).Draw(t, f.name) > 0 {
 			owner := "guest"
-			if rarely(t, "of other", 10) {
+			if rarely(t, "of other", theme.others) {
 				owner = "other"
 			}
 			all = append(all, rulesRequest{"PUT", under + f.name, f.value, typeJSON, rulesKeys[owner]})
@@ -140,10 +142,10 @@ func (theme rulesTheme) request(t *rapid.T) rulesRequest {
 			p.query = drawQuery(t, p)
 		}
 	}
-	if rarely(t, "other caller", 10) {
+	if rarely(t, "other caller", theme.others) {
 		p.auth = rulesKeys["other"]
 	}
-	if rarely(t, "other namespace", 10) {
+	if rarely(t, "other namespace", theme.others) {
 		p.namespace = oneOf(t, "namespace", "guest", "other", "nosuch")
 	}
 	for range max(0, rapid.IntRange(-4, 2).Draw(t, "faults")) {
@@ -339,7 +341,11 @@ func drawElsewhere(t *rapid.T) rulesRequest {
 		method: oneOf(t, "method", "GET", "POST", "DELETE", "PUT"),
 		path: oneOf(t, "path", "/api/v1/namespaces", "/api/v1/namespaces/", "/api/v1/nothing", "/api/v1", "/api/v1/", "/", "/ping", "/api", "/nothing",
 			"/api/v1/namespaces/_", "/api/v1/namespaces/_/", "/api/v1/namespaces/_/nothing", "/api/v1/namespaces/_/limits", "/api/v1/namespaces/other/limits",
-			"/api/v1/namespaces/_/activations", "/api/v1/namespaces/_/activations/xyz", "/api/v1/namespaces/_/activations/0123456789abcdef0123456789abcdef"),
+			"/api/v1/namespaces/_/activations",
+			"/api/v1/namespaces/_/activations?since=abc", "/api/v1/namespaces/_/activations?upto=abc", "/api/v1/namespaces/_/activations?since=-5&upto=5",
+			"/api/v1/namespaces/_/activations?name=/", "/api/v1/namespaces/_/activations?name=a;b", "/api/v1/namespaces/_/activations?name=a%", "/api/v1/namespaces/_/activations?name=p/a",
+			"/api/v1/namespaces/_/activations?docs=maybe", "/api/v1/namespaces/_/activations?docs=",
+			"/api/v1/namespaces/_/activations/xyz", "/api/v1/namespaces/_/activations/0123456789abcdef0123456789abcdef"),
 		auth: oneOf(t, "key", rulesKeys["guest"], "", "Basic", "Basic YTpi"),
 	}
 }
