@@ -2,6 +2,7 @@ package rest
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -79,7 +80,8 @@ func TestWebAnswers(t *testing.T) {
 		require.Equal(t, []any{x.status, x.contentType, x.body}, []any{answer.StatusCode, answer.Header.Get("Content-Type"), body}, "%s %s", x.extension, x.result)
 		require.Equal(t, x.status == 500, answer.Header.Get("X-Openwhisk-Activation-Id") == "", x.result)
 	}
-	answer, _ := c.do("POST", webActions+"w", `{"answer":{"statusCode":201,"headers":{"Set-Cookie":["a=1","b=2"],"content-length":9,"x-n":1.50,"x-b":true,"Location":"/x"},"body":"ok"}}`)
+	answer, _ := c.do("POST", webActions+"w", `{"answer":{"statusCode":201,"headers":{"Set-Cookie":["a=1","b=2"],"content-length":9,"x-n":1.50,"x-b":true,"x-c":"a\u007f\r\nb: c\u0085","a b":"x","Location":"/x"},"body":"ok"}}`)
+	require.Equal(t, "ab: c", answer.Header.Get("X-C"))
 	require.Equal(t, []any{201, []string{"a=1", "b=2"}, int64(2), "1.50", "true", "/x"}, []any{answer.StatusCode, answer.Header["Set-Cookie"], answer.ContentLength,
 		answer.Header.Get("X-N"), answer.Header.Get("X-B"), answer.Header.Get("Location")})
 }
@@ -180,4 +182,36 @@ func TestWebLimits(t *testing.T) {
 	c.want(404, "", "GET", webActions+"nosuch.json", "") // does not count
 	c.want(204, "", "GET", webActions+"w", "")
 	c.want(429, "Too many requests in the last minute (count: 3, allowed: 2).", "GET", webActions+"w", "")
+}
+
+func FuzzWeb(f *testing.F) {
+	for _, result := range []string{
+		`{"body":"x","statusCode":"200","headers":{"content-type":"text/html; a"}}`, `{"body":[1,{"a":2}],"headers":{"content-type":"a/b+json"}}`, `{"text":1e5}`,
+		`{"error":{"html":"x"}}`, `[]`, `"x"`, `null`, `{"headers":{"a":[[true],"\n"],"":"x"},"body":" "}`,
+	} {
+		f.Add("http", []byte(result))
+		f.Add("text/a/../b?x=%20", []byte(result))
+	}
+	c := serve(f, Options{Limits: Limits{ActivationBytes: 1 << 20}})
+	c.putWeb("w", "", "")
+	f.Fuzz(func(t *testing.T, path string, result []byte) {
+		r, err := http.NewRequest("POST", c.server.URL()+webActions+"w."+path, strings.NewReader(`{"answer":`+string(result)+`}`))
+		if err != nil {
+			t.Skip()
+		}
+		r.Header.Set("Content-Type", "application/json")
+		answer, err := c.http.Transport.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		text, err := io.ReadAll(answer.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		isArray := strings.HasPrefix(string(text), "There was an internal server error")
+		if answer.StatusCode >= 500 && answer.Header.Get("X-Openwhisk-Activation-Id") == "" && !isArray {
+			t.Errorf("%q %q: %d %s", path, result, answer.StatusCode, text)
+		}
+	})
 }

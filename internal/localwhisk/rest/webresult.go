@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/tppfaas/tppfaas/internal/localwhisk/sprayjson"
 )
@@ -134,6 +135,12 @@ func webResultHeaders(raw json.RawMessage) (headers http.Header, contentType str
 		if value[0] == '"' {
 			_ = json.Unmarshal(value, &text) // it is JSON
 		}
+		text = strings.Map(func(r rune) rune {
+			if unicode.IsControl(r) && r != '\t' { // it would end the header, or the connection
+				return -1
+			}
+			return r
+		}, text)
 		headers[name] = append(headers[name], text)
 		return true
 	}
