@@ -42,7 +42,7 @@ func (c *rulesCall) decoded() (any, *rulesAnswer) {
 		kind = "application/octet-stream" // raw-bad-bodies[9], differences: x
 	}
 	if kind != "" && kind != typeJSON {
-		return nil, fails(415, "The request's Content-Type ["+kind+"] is not supported. Expected:\napplication/json")
+		return nil, wantError(415, "The request's Content-Type ["+kind+"] is not supported. Expected:\napplication/json")
 	}
 	v, err := rulesJSON(c.body)
 	if err != nil {
@@ -82,8 +82,8 @@ type rulesPut struct {
 	binding, trigger, action string // full names; "" if not given
 }
 
-// field reads a field unless it is not there or null.
-func field(object map[string]any, name string, wrong **rulesAnswer, read func(any) *rulesAnswer) {
+// readField reads a field unless it is not there or null.
+func readField(object map[string]any, name string, wrong **rulesAnswer, read func(any) *rulesAnswer) {
 	if v := object[name]; v != nil && *wrong == nil {
 		*wrong = read(v)
 	}
@@ -95,14 +95,14 @@ func (p *rulesPut) readCommon(body any) (object map[string]any, wrong *rulesAnsw
 	if !ok {
 		return nil, malformedBody("Object expected in field 'exec'") // raw-bad-bodies[19]
 	}
-	field(object, "exec", &wrong, p.readExec)
+	readField(object, "exec", &wrong, p.readExec)
 	p.readKVs(object, "parameters", &p.parameters, &wrong)
 	p.readKVs(object, "annotations", &p.annotations, &wrong)
 	return object, wrong
 }
 
 func (p *rulesPut) readKVs(object map[string]any, name string, to **rulesKVs, wrong **rulesAnswer) {
-	field(object, name, wrong, func(v any) *rulesAnswer {
+	readField(object, name, wrong, func(v any) *rulesAnswer {
 		bad := malformedBody("parameters malformed!") // annotations, too (differences)
 		list, ok := v.([]any)
 		if !ok {
@@ -234,15 +234,15 @@ func qualifiedName(v any) (string, *rulesAnswer) {
 	case len(segments) == 0:
 		return "", malformedBody("requirement failed: path undefined")
 	case slices.ContainsFunc(segments, func(s string) bool { return !rulesName.MatchString(s) || len(s) > 256 }):
-		return "", status(400)
+		return "", wantStatus(400)
 	case len(segments) == 1:
 		return "", oneSegment
 	}
 	return strings.Join(segments, "/"), nil
 }
 
-// resolved replaces the default namespace of a full name.
-func resolved(name, namespace string) string {
+// resolvedName replaces the default namespace of a full name.
+func resolvedName(name, namespace string) string {
 	if rest, ok := strings.CutPrefix(name, "_/"); ok {
 		return namespace + "/" + rest
 	}
@@ -263,29 +263,29 @@ func (p *rulesPut) readOwn(collection string, object map[string]any) (wrong *rul
 			name string
 			to   *string
 		}{{"trigger", &p.trigger}, {"action", &p.action}} {
-			field(object, f.name, &wrong, func(v any) (wrong *rulesAnswer) {
+			readField(object, f.name, &wrong, func(v any) (wrong *rulesAnswer) {
 				*f.to, wrong = qualifiedName(v)
 				return wrong
 			})
 		}
 	case "actions":
-		field(object, "limits", &wrong, p.readLimits)
+		readField(object, "limits", &wrong, p.readLimits)
 	case "triggers":
-		field(object, "limits", &wrong, func(v any) *rulesAnswer {
+		readField(object, "limits", &wrong, func(v any) *rulesAnswer {
 			if _, ok := v.(map[string]any); !ok {
 				return malformedBody("Object expected")
 			}
 			return nil
 		})
 	}
-	field(object, "version", &wrong, func(v any) *rulesAnswer {
+	readField(object, "version", &wrong, func(v any) *rulesAnswer {
 		text, ok := v.(string)
 		if p.version = parsedVersion(text); !ok || p.version == nil {
 			return malformedBody("semantic version malformed")
 		}
 		return nil
 	})
-	field(object, "publish", &wrong, func(v any) *rulesAnswer {
+	readField(object, "publish", &wrong, func(v any) *rulesAnswer {
 		b, ok := v.(bool)
 		if !ok {
 			return malformedBody("…")
@@ -294,7 +294,7 @@ func (p *rulesPut) readOwn(collection string, object map[string]any) (wrong *rul
 		return nil
 	})
 	if collection == "actions" {
-		field(object, "delAnnotations", &wrong, func(v any) *rulesAnswer {
+		readField(object, "delAnnotations", &wrong, func(v any) *rulesAnswer {
 			list, ok := v.([]any)
 			if !ok {
 				return malformedBody("…")
@@ -393,9 +393,9 @@ func (p *rulesPut) readLimits(v any) *rulesAnswer {
 		case n < 0 && (l.name == "logs" || l.name == "memory"):
 			return malformedBody("requirement failed: a negative size of an object is not allowed.")
 		case n < l.least:
-			out = append(out, fails(400, "requirement failed: "+fmt.Sprintf(l.tooLow, n)))
+			out = append(out, wantError(400, "requirement failed: "+fmt.Sprintf(l.tooLow, n)))
 		case n > l.most:
-			out = append(out, fails(400, "requirement failed: "+fmt.Sprintf(l.over, n)))
+			out = append(out, wantError(400, "requirement failed: "+fmt.Sprintf(l.over, n)))
 		}
 		p.limits[l.name] = n
 	}

@@ -18,7 +18,7 @@ func (c *rulesCall) document(e *rulesEntity) map[string]any {
 		if e.hadLinks { // {} when the last rule is gone (wsk-trigger-rule[24])
 			rules := map[string]any{}
 			for name, l := range e.links {
-				rules[name] = map[string]any{"action": nameDocument(l.action), "status": activity(l.active)}
+				rules[name] = map[string]any{"action": nameDocument(l.action), "status": wantedState(l.active)}
 			}
 			d["rules"] = rules
 		}
@@ -31,12 +31,12 @@ func (c *rulesCall) document(e *rulesEntity) map[string]any {
 		delete(d, "parameters")
 		active, known := c.ruleStatus(e)
 		c.unsure = c.unsure || !known
-		d["action"], d["trigger"], d["status"] = nameDocument(e.action), nameDocument(e.trigger), activity(active)
+		d["action"], d["trigger"], d["status"] = nameDocument(e.action), nameDocument(e.trigger), wantedState(active)
 	}
 	return d
 }
 
-func activity(active bool) string {
+func wantedState(active bool) string {
 	if active {
 		return "active"
 	}

@@ -64,6 +64,7 @@ var rulesWorld = []rulesField{
 	{"packages/q", `{"binding":{"namespace":"_","name":"p"},"parameters":[{"key":"k","value":3}]}`},
 	{"actions/s", `{"exec":{"kind":"sequence","components":["/_/a"]}}`},
 	{"triggers/t", `{}`},
+	{"triggers/u", `{"parameters":[{"key":"k","value":4}]}`},
 	{"rules/r", `{"trigger":"/_/t","action":"/_/a"}`},
 }
 
@@ -79,7 +80,7 @@ var rulesThemes = []rulesTheme{
 	{"actions", []string{"actions"}, []string{"PUT", "PUT", "PUT", "GET", "DELETE", "POST"}, 20},
 	{"packages", []string{"packages", "actions"}, []string{"PUT", "PUT", "PUT", "GET", "GET", "DELETE", "POST", "list"}, 20},
 	{"shared packages", []string{"packages", "packages", "actions", "rules"}, []string{"PUT", "PUT", "PUT", "GET", "GET", "DELETE", "POST", "list"}, 3},
-	{"rules", []string{"rules", "rules", "triggers", "triggers", "actions"}, []string{"PUT", "PUT", "GET", "DELETE", "POST"}, 20},
+	{"rules", []string{"rules", "rules", "triggers"}, []string{"PUT", "GET", "DELETE", "POST", "POST"}, 20},
 	{"lists", []string{"actions", "triggers", "packages", "rules"}, []string{"PUT", "list", "list", "list", "DELETE"}, 10},
 }
 

@@ -25,7 +25,7 @@ func (c *rulesCall) getAction(full string, outer rulesKVs, binding string) *rule
 				d["binding"] = optional{binding}
 			}
 		}
-		return answers(d)
+		return wantBody(d)
 	})
 }
 
@@ -33,7 +33,7 @@ func (c *rulesCall) getAction(full string, outer rulesKVs, binding string) *rule
 func (c *rulesCall) getPackage(full string) *rulesAnswer {
 	switch refused := c.mayRead(full); {
 	case refused == ruleMissing:
-		return fails(404, "The requested resource '"+full+"' does not exist.")
+		return wantError(404, "The requested resource '"+full+"' does not exist.")
 	case refused != nil:
 		return refused
 	}
@@ -52,7 +52,7 @@ func (c *rulesCall) getPackage(full string) *rulesAnswer {
 		*list = append(*list, map[string]any{"annotations": a.annotations, "name": a.name, "version": a.version.String()})
 	}
 	d["actions"], d["feeds"] = actions, feeds
-	return answers(d)
+	return wantBody(d)
 }
 
 // remove deletes an entity.
@@ -74,7 +74,7 @@ func (c *rulesCall) remove(collection, full string) *rulesAnswer {
 				if len(inside) == 1 {
 					entities = "entity"
 				}
-				return fails(409, "Package not empty (contains "+strconv.Itoa(len(inside))+" "+entities+"). Set force param or delete package contents.")
+				return wantError(409, "Package not empty (contains "+strconv.Itoa(len(inside))+" "+entities+"). Set force param or delete package contents.")
 			}
 			for _, a := range inside {
 				delete(c.entities, a.full())
@@ -89,7 +89,7 @@ func (c *rulesCall) remove(collection, full string) *rulesAnswer {
 			d["status"] = "inactive" // though it was active (wsk-trigger-rule[23])
 		}
 		delete(c.entities, full)
-		return answers(d)
+		return wantBody(d)
 	})
 }
 
@@ -104,7 +104,7 @@ func (c *rulesCall) fire(full string) *rulesAnswer {
 				return &rulesAnswer{statuses: []int{202}, body: map[string]any{"activationId": anything{}}}
 			}
 		}
-		return status(204)
+		return wantStatus(204)
 	})
 }
 
@@ -134,7 +134,7 @@ func (c *rulesCall) setStatus(full string) *rulesAnswer {
 			c.unsure = true
 		case active == (text == "active"):
 		case c.entities[e.trigger] == nil:
-			return status(404)
+			return wantStatus(404)
 		default:
 			c.link(e, text == "active")
 		}
@@ -180,7 +180,7 @@ func (c *rulesCall) invoke(full string, outer rulesKVs) *rulesAnswer {
 		if i := e.annotations.index("final"); i >= 0 && e.annotations.list[i].value == true {
 			for _, kv := range parameters.list { // those that have a value cannot be overridden
 				if _, sent := payload[kv.key]; sent && kv.value != nil {
-					return fails(400, "Request defines parameters that are not allowed (e.g., reserved properties).")
+					return wantError(400, "Request defines parameters that are not allowed (e.g., reserved properties).")
 				}
 			}
 		}
@@ -199,7 +199,7 @@ func (c *rulesCall) invoke(full string, outer rulesKVs) *rulesAnswer {
 			return &rulesAnswer{statuses: []int{202}, body: map[string]any{"activationId": anything{}}}
 		}
 		if !result {
-			return status(200)
+			return wantStatus(200)
 		}
 		params := map[string]any{}
 		for _, kv := range parameters.list {
@@ -208,6 +208,6 @@ func (c *rulesCall) invoke(full string, outer rulesKVs) *rulesAnswer {
 			}
 		}
 		maps.Copy(params, payload)
-		return answers(map[string]any{"greeting": anything{}, "n": anything{}, "params": params})
+		return wantBody(map[string]any{"greeting": anything{}, "n": anything{}, "params": params})
 	})
 }

@@ -7,9 +7,10 @@ import (
 	"strings"
 )
 
-// The model in the files rules_*_test.go says how an OpenWhisk answers the requests of the API. It is written after recordings of a real one: the
-// transcripts in testdata, named in comments where a rule is surprising, and the list of recordedDifferences ("differences").
-// Where these say nothing, the model follows OpenWhisk's own description of its routes and entities, or says nothing either.
+// The model in the files rules_*_test.go says how an OpenWhisk answers the requests of the API, TestRules compares the server with it. It is written
+// after recordings of a real one, which are named in comments where a rule is surprising: the transcripts in testdata, with which
+// TestRulesFitRecordings compares it, and the list of recordedDifferences ("differences"). Where these say nothing, as of the order of errors, it
+// follows the source of OpenWhisk's controller, or says nothing either.
 
 // rulesRequest is a request. Its path is sent as it is.
 type rulesRequest struct {
@@ -59,32 +60,34 @@ var rulesKeys = func() map[string]string {
 
 // rulesAnswer is what the rules say of an answer.
 type rulesAnswer struct {
-	statuses []int  // the status is one of these; none: nothing is said
-	err      string // the text of an error; if it ends in … it is the beginning of the text; "": nothing is said of it
-	body     any    // the body as JSON; nil: nothing is said
-	text     string // the body that is no JSON; "": nothing is said
-	or       *rulesAnswer
+	statuses []int        // the status is one of these; none: nothing is said
+	err      string       // the text of an error; if it ends in … it is the beginning of the text; "": nothing is said of it
+	body     any          // the body as JSON; nil: nothing is said
+	text     string       // the body that is no JSON; "": nothing is said
+	or       *rulesAnswer // what the answer may be instead
 }
 
-func status(s int) *rulesAnswer             { return &rulesAnswer{statuses: []int{s}} }
-func fails(s int, text string) *rulesAnswer { return &rulesAnswer{statuses: []int{s}, err: text} }
-func answers(body any) *rulesAnswer         { return &rulesAnswer{statuses: []int{200}, body: body} }
+// The functions want… return answers: with a status alone, with an error, and with JSON and the status 200.
+
+func wantStatus(s int) *rulesAnswer             { return &rulesAnswer{statuses: []int{s}} }
+func wantError(s int, text string) *rulesAnswer { return &rulesAnswer{statuses: []int{s}, err: text} }
+func wantBody(body any) *rulesAnswer            { return &rulesAnswer{statuses: []int{200}, body: body} }
 func malformedBody(text string) *rulesAnswer {
-	return fails(400, "The request content was malformed:\n"+text)
+	return wantError(400, "The request content was malformed:\n"+text)
 }
 func malformedQuery(q, text string) *rulesAnswer {
-	return fails(400, "The query parameter '"+q+"' was malformed:\n"+text)
+	return wantError(400, "The query parameter '"+q+"' was malformed:\n"+text)
 }
 
-func forbidden(what string) *rulesAnswer {
-	return fails(403, "The supplied authentication is not authorized to access '"+what+"'.")
+func wantForbidden(what string) *rulesAnswer {
+	return wantError(403, "The supplied authentication is not authorized to access '"+what+"'.")
 }
 
 var (
-	ruleNoRoute   = fails(404, "The requested resource could not be found.")
-	ruleMissing   = fails(404, "The requested resource does not exist.")
-	ruleElsewhere = fails(409, "Resource by this name exists but is not in this collection.")
-	ruleExists    = fails(409, "resource already exists")
+	ruleNoRoute   = wantError(404, "The requested resource could not be found.")
+	ruleMissing   = wantError(404, "The requested resource does not exist.")
+	ruleElsewhere = wantError(409, "Resource by this name exists but is not in this collection.")
+	ruleExists    = wantError(409, "resource already exists")
 )
 
 // rulesStamp is the time of an update, which the first answer that has it tells.
@@ -98,7 +101,8 @@ type rulesKV struct {
 	encryption string
 }
 
-// rulesKVs are parameters or annotations. Their order is that in which they were added, unless there have been more than four (README).
+// rulesKVs are parameters or annotations. Their order is that in which they were added, unless there have been more than four, of which
+// OpenWhisk keeps no order.
 type rulesKVs struct {
 	list []rulesKV
 	many bool

@@ -22,7 +22,7 @@ func (c *rulesCall) put(collection, full string) *rulesAnswer {
 		return wrong
 	}
 	if collection == "packages" && strings.HasSuffix(full, "/default") && strings.Count(full, "/") == 1 {
-		return fails(400, "Package name 'default' is reserved.")
+		return wantError(400, "Package name 'default' is reserved.")
 	}
 	if wrong := p.readOwn(collection, object); wrong != nil {
 		return wrong
@@ -63,7 +63,7 @@ func (c *rulesCall) put(collection, full string) *rulesAnswer {
 	case "triggers":
 		if i := e.annotations.index("feed"); i >= 0 && old == nil {
 			if _, wrong := qualifiedName(e.annotations.list[i].value); wrong != nil && wrong.err != oneSegment.err {
-				return fails(400, "Feed name is not valid")
+				return wantError(400, "Feed name is not valid")
 			}
 		}
 	case "packages":
@@ -77,7 +77,7 @@ func (c *rulesCall) put(collection, full string) *rulesAnswer {
 	c.changes++
 	e.order = c.changes
 	c.entities[full] = e
-	return answers(c.document(e))
+	return wantBody(c.document(e))
 }
 
 // orLimits adds that the limits of an action may be checked earlier.
@@ -96,24 +96,24 @@ func (c *rulesCall) references(collection string, p *rulesPut) *rulesAnswer {
 	case "actions":
 		if p.exec != nil {
 			for i := range p.exec.components {
-				p.exec.components[i] = resolved(p.exec.components[i], c.caller)
+				p.exec.components[i] = resolvedName(p.exec.components[i], c.caller)
 			}
 			return c.mayUse(p.exec.components)
 		}
 	case "packages":
 		if p.binding != "" {
-			p.binding = resolved(p.binding, c.caller)
+			p.binding = resolvedName(p.binding, c.caller)
 			switch refused := c.mayRead(p.binding); {
 			case refused == ruleMissing:
-				return fails(400, "Binding references a package that does not exist.") // wsk-package
+				return wantError(400, "Binding references a package that does not exist.") // wsk-package
 			case refused == ruleElsewhere:
-				return status(409)
+				return wantStatus(409)
 			case refused != nil:
 				return refused
 			}
 		}
 	case "rules":
-		p.trigger, p.action = resolved(p.trigger, c.caller), resolved(p.action, c.caller)
+		p.trigger, p.action = resolvedName(p.trigger, c.caller), resolvedName(p.action, c.caller)
 		var foreign []string
 		if p.trigger != "" && !strings.HasPrefix(p.trigger, c.caller+"/") {
 			foreign = append(foreign, p.trigger)
@@ -131,7 +131,7 @@ func forbiddenAll(names []string) *rulesAnswer {
 		return nil
 	}
 	slices.Sort(names)
-	return forbidden(strings.Join(slices.Compact(names), ", "))
+	return wantForbidden(strings.Join(slices.Compact(names), ", "))
 }
 
 // mayUse returns an error if the caller may not use actions: those in packages must be in one that may be read. It also names what is foreign.
@@ -155,11 +155,11 @@ func (c *rulesCall) mayUse(actions []string, foreign ...string) *rulesAnswer {
 // putAction updates an action.
 func (c *rulesCall) putAction(e, old *rulesEntity, p *rulesPut) *rulesAnswer {
 	if p.exec == nil && old == nil {
-		return c.orLimits(p, fails(400, "exec undefined"))
+		return c.orLimits(p, wantError(400, "exec undefined"))
 	}
 	if p.exec != nil && p.exec.kind == "sequence" {
 		if len(p.exec.components) == 0 {
-			return c.orLimits(p, fails(400, "No component specified for the sequence."))
+			return c.orLimits(p, wantError(400, "No component specified for the sequence."))
 		}
 		if wrong := c.checkComponents(e.full(), p.exec.components); wrong != nil {
 			return c.orLimits(p, wrong)
@@ -230,9 +230,9 @@ func (c *rulesCall) checkComponents(sequence string, components []string) *rules
 			if full != name {
 				c.unsure = true
 			}
-			return fails(400, "Sequence may not refer to itself.")
+			return wantError(400, "Sequence may not refer to itself.")
 		case e == nil:
-			return fails(400, "Sequence component does not exist.")
+			return wantError(400, "Sequence component does not exist.")
 		case e.collection != "actions":
 			return ruleElsewhere
 		case e.exec.kind == "sequence":
@@ -248,10 +248,10 @@ func (c *rulesCall) checkComponents(sequence string, components []string) *rules
 func (c *rulesCall) putPackage(e, old *rulesEntity, p *rulesPut) *rulesAnswer {
 	if p.binding != "" {
 		if old != nil && old.binding == "" {
-			return status(409)
+			return wantStatus(409)
 		}
 		if c.entities[p.binding].binding != "" {
-			return status(400)
+			return wantStatus(400)
 		}
 		e.binding = p.binding
 	}
@@ -265,7 +265,7 @@ func (c *rulesCall) putPackage(e, old *rulesEntity, p *rulesPut) *rulesAnswer {
 // putRule updates a rule and its triggers.
 func (c *rulesCall) putRule(e, old *rulesEntity, p *rulesPut) *rulesAnswer {
 	if old == nil && (p.trigger == "" || p.action == "") {
-		return fails(400, "rule requires a valid trigger and a valid action")
+		return wantError(400, "rule requires a valid trigger and a valid action")
 	}
 	active := true
 	if old != nil {
@@ -280,15 +280,15 @@ func (c *rulesCall) putRule(e, old *rulesEntity, p *rulesPut) *rulesAnswer {
 	class := map[string]string{"actions": "WhiskAction", "packages": "WhiskPackage", "rules": "WhiskRule", "triggers": "WhiskTrigger"}
 	switch t := c.entities[e.trigger]; { // wsk-trigger-rule, differences
 	case t == nil:
-		return fails(400, "trigger /"+e.trigger+" does not exist")
+		return wantError(400, "trigger /"+e.trigger+" does not exist")
 	case t.collection != "triggers":
-		return fails(400, mismatch+class[t.collection]+" did not match expected type class org.apache.openwhisk.core.entity.WhiskTrigger.")
+		return wantError(400, mismatch+class[t.collection]+" did not match expected type class org.apache.openwhisk.core.entity.WhiskTrigger.")
 	}
 	switch a := c.entities[c.origin(e.action)]; {
 	case a == nil:
-		return fails(400, "action /"+e.action+" does not exist")
+		return wantError(400, "action /"+e.action+" does not exist")
 	case a.collection != "actions":
-		return fails(400, mismatch+class[a.collection]+" did not match expected type class org.apache.openwhisk.core.entity.WhiskAction…")
+		return wantError(400, mismatch+class[a.collection]+" did not match expected type class org.apache.openwhisk.core.entity.WhiskAction…")
 	}
 	if old != nil && old.trigger != e.trigger {
 		if t := c.entities[old.trigger]; t != nil {

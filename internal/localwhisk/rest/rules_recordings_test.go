@@ -75,14 +75,14 @@ func rulesExchange(t *testing.T, e *exchange) (rulesRequest, *rulesGot) {
 	if _, ok := sentKeys[e.transcript][e.index]; ok {
 		q.auth = "Basic YTpi"
 	}
-	q.body = plain(t, e.Request.Body)
+	q.body = recordedText(t, e.Request.Body)
 	if q.body == "" && e.Request.Method == http.MethodPut {
 		q.body = "{}" // see replay.body
 	}
 	if sent, ok := sentAs[e.transcript][e.index]; ok {
 		q.body = sent
 	}
-	got := &rulesGot{e.Response.Status, plain(t, e.Response.Body)}
+	got := &rulesGot{e.Response.Status, recordedText(t, e.Response.Body)}
 	var failed struct{ Error, Code string } // the code is the id of the request
 	if json.Unmarshal([]byte(got.body), &failed) == nil && failed.Code != "" {
 		failed.Code = rulesID
@@ -95,8 +95,8 @@ func rulesExchange(t *testing.T, e *exchange) (rulesRequest, *rulesGot) {
 	return q, got
 }
 
-// plain returns a recorded body as it was, with other code in place of code that the recording has shortened.
-func plain(t *testing.T, raw json.RawMessage) string {
+// recordedText returns a recorded body as it was, with other code in place of code that the recording has shortened.
+func recordedText(t *testing.T, raw json.RawMessage) string {
 	text := string(raw)
 	if text == "null" {
 		return ""

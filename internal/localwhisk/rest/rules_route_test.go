@@ -28,14 +28,14 @@ func (m *rulesModel) answer(q rulesRequest) *rulesAnswer {
 	for _, s := range strings.Split(strings.TrimPrefix(rawPath, "/"), "/") {
 		decoded, err := url.PathUnescape(s)
 		if err != nil {
-			return status(400) // before anything else, even without a key (differences: actions/a%)
+			return wantStatus(400) // before anything else, even without a key (differences: actions/a%)
 		}
 		segments = append(segments, decoded)
 	}
 	segments = rulesSegments(segments)
 	query, err := url.ParseQuery(strings.ReplaceAll(rawQuery, ";", "%3B")) // a semicolon separates nothing (differences: name=a;b)
 	if err != nil {
-		return status(400)
+		return wantStatus(400)
 	}
 	if q.method == "OPTIONS" { // without a key, too (raw-options-head)
 		return &rulesAnswer{statuses: []int{200}, text: "OK"}
@@ -46,7 +46,7 @@ func (m *rulesModel) answer(q rulesRequest) *rulesAnswer {
 	segments = segments[2:]
 	if len(segments) == 0 || len(segments) == 1 && segments[0] == "" {
 		if q.method == "GET" {
-			return status(200)
+			return wantStatus(200)
 		}
 		return ruleNoRoute
 	}
@@ -62,7 +62,7 @@ func (m *rulesModel) answer(q rulesRequest) *rulesAnswer {
 	segments = segments[1:]
 	if len(segments) == 0 || len(segments) == 1 && segments[0] == "" {
 		if q.method == "GET" {
-			return answers([]any{caller})
+			return wantBody([]any{caller})
 		}
 		return ruleNoRoute
 	}
@@ -100,11 +100,11 @@ func elsewhereThanAPI(method string, segments []string) *rulesAnswer {
 	case path == "ping" && method == "GET":
 		return &rulesAnswer{statuses: []int{200}, text: "pong"}
 	case path == "" && method == "GET":
-		return status(200)
+		return wantStatus(200)
 	case path == "ping" || path == "":
-		return fails(405, "HTTP method not allowed, supported methods: GET, OPTIONS")
+		return wantError(405, "HTTP method not allowed, supported methods: GET, OPTIONS")
 	}
-	return fails(405, "HTTP method not allowed, supported methods: OPTIONS")
+	return wantError(405, "HTTP method not allowed, supported methods: OPTIONS")
 }
 
 // callerOf returns the namespace of a key (raw-auth).
@@ -116,9 +116,9 @@ func (m *rulesModel) callerOf(auth string) (string, *rulesAnswer) {
 	}
 	encoded, basic := strings.CutPrefix(auth, "Basic ")
 	if _, err := base64.StdEncoding.DecodeString(encoded); !basic || err != nil || encoded == "" {
-		return "", fails(401, "The resource requires authentication, which was not supplied with the request")
+		return "", wantError(401, "The resource requires authentication, which was not supplied with the request")
 	}
-	return "", fails(401, "The supplied authentication is invalid")
+	return "", wantError(401, "The supplied authentication is invalid")
 }
 
 var rulesPath = regexp.MustCompile(`^[^/;!]+(/[^/;!]+)?$`)
@@ -129,9 +129,9 @@ var rulesName = regexp.MustCompile(`^(\w|\w[\w@ .&-]*[\w@.&-])$`)
 func wrongName(name string) *rulesAnswer {
 	switch {
 	case len(name) > 256:
-		return fails(400, fmt.Sprintf("Name segement longer than allowed: %d > 256.", len(name)))
+		return wantError(400, fmt.Sprintf("Name segement longer than allowed: %d > 256.", len(name)))
 	case !rulesName.MatchString(name):
-		return fails(400, "The name of the entity contains illegal characters.")
+		return wantError(400, "The name of the entity contains illegal characters.")
 	}
 	return nil
 }
@@ -154,9 +154,9 @@ func (c *rulesCall) collection(namespace, collection string, rest []string) *rul
 			return &rulesAnswer{statuses: []int{400, 404}} // which error is the first is not recorded
 		}
 		if len(namespace) > 256 {
-			return fails(400, fmt.Sprintf("Namespace longer than allowed: %d > 256.", len(namespace)))
+			return wantError(400, fmt.Sprintf("Namespace longer than allowed: %d > 256.", len(namespace)))
 		}
-		return fails(400, "The namespace contains illegal characters.") // differences: "%20a"
+		return wantError(400, "The namespace contains illegal characters.") // differences: "%20a"
 	}
 	c.ns = namespace
 	if len(rest) == 1 && rest[0] == "" {
@@ -167,10 +167,10 @@ func (c *rulesCall) collection(namespace, collection string, rest []string) *rul
 			return ruleNoRoute
 		}
 		if namespace != c.caller && collection != "packages" {
-			return forbidden(namespace)
+			return wantForbidden(namespace)
 		}
 		if collection == "limits" {
-			return status(200)
+			return wantStatus(200)
 		}
 		return c.list(collection, namespace)
 	}
@@ -210,7 +210,7 @@ func (c *rulesCall) entity(collection, name string) *rulesAnswer {
 		return c.getPackage(full)
 	}
 	if c.ns != c.caller { // before the body is read
-		return forbidden(full)
+		return wantForbidden(full)
 	}
 	switch c.method {
 	case "PUT":
@@ -219,7 +219,7 @@ func (c *rulesCall) entity(collection, name string) *rulesAnswer {
 		if collection == "actions" {
 			return c.getAction(full, rulesKVs{}, "")
 		}
-		return c.withEntity(collection, full, func(e *rulesEntity) *rulesAnswer { return answers(c.document(e)) })
+		return c.withEntity(collection, full, func(e *rulesEntity) *rulesAnswer { return wantBody(c.document(e)) })
 	case "DELETE":
 		return c.remove(collection, full)
 	}
@@ -251,13 +251,13 @@ func (c *rulesCall) packagedAction(pkg, name string) *rulesAnswer {
 		return c.getAction(origin.full()+"/"+name, parameters, binding)
 	}
 	if c.ns != c.caller {
-		return forbidden(pkgName + "/" + name)
+		return wantForbidden(pkgName + "/" + name)
 	}
 	// The package is looked for before the body is read (wsk-action-errors: PUT actions/pk/lim).
 	return c.withEntity("packages", pkgName, func(p *rulesEntity) *rulesAnswer {
 		switch {
 		case p.binding != "":
-			return status(400)
+			return wantStatus(400)
 		case c.method == "PUT":
 			return c.put("actions", pkgName+"/"+name)
 		}
@@ -284,7 +284,7 @@ func (c *rulesCall) mayRead(full string) *rulesAnswer {
 	e := c.entities[full]
 	switch {
 	case !mine && (e == nil || e.collection != "packages" || e.binding != "" || !e.publish):
-		return forbidden(full)
+		return wantForbidden(full)
 	case !mine:
 	case e == nil:
 		return ruleMissing
@@ -295,7 +295,7 @@ func (c *rulesCall) mayRead(full string) *rulesAnswer {
 			c.unsure = true // a package that was replaced by a binding
 		}
 		if refused := c.mayRead(e.binding); refused != nil && refused.statuses[0] == 403 {
-			return forbidden(full)
+			return wantForbidden(full)
 		} else if refused != nil {
 			return refused
 		}
@@ -386,13 +386,13 @@ func (c *rulesCall) listed(collection string, skip, limit int, count bool, keep 
 	all := c.newest(func(e *rulesEntity) bool { return e.collection == collection && keep(e) })
 	all = all[min(skip, len(all)):]
 	if count { // what is skipped is not counted, the limit has no effect (raw-list-queries, differences)
-		return answers(map[string]any{collection: json.Number(strconv.Itoa(len(all)))})
+		return wantBody(map[string]any{collection: json.Number(strconv.Itoa(len(all)))})
 	}
 	list := []any{}
 	for _, e := range all[:min(limit, len(all))] {
 		list = append(list, c.summary(e))
 	}
-	return answers(list)
+	return wantBody(list)
 }
 
 func (c *rulesCall) newest(keep func(*rulesEntity) bool) []*rulesEntity {
@@ -415,7 +415,7 @@ func (c *rulesCall) listActivations() *rulesAnswer {
 			return malformedQuery(name, "Parameter is not a valid value for epoch seconds: "+c.query.Get(name))
 		}
 	}
-	return status(200)
+	return wantStatus(200)
 }
 
 // activation answers a request for an activation, whose id never is that of one (raw-activation-race).
