@@ -274,11 +274,11 @@ func (s *Server) readBody(c *call) *apiError {
 	return nil
 }
 
-// checkType returns an error if the body of a request has another type than JSON. A request that invokes needs no body.
+// checkType returns an error if the body of a request has another type than JSON.
 func (c *call) checkType() *apiError {
 	kind, _, _ := strings.Cut(c.r.Header.Get("Content-Type"), ";")
 	kind = strings.ToLower(strings.TrimSpace(kind))
-	if len(c.body) == 0 && (kind == "" || c.r.Method == http.MethodPost) {
+	if len(c.body) == 0 && kind == "" {
 		return nil
 	}
 	if kind != "application/json" {
