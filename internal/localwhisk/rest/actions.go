@@ -242,7 +242,7 @@ func (s *Server) mergeAction(a *action, overwrite bool, body map[string]json.Raw
 			return err
 		}
 	}
-	if _, ok := a.annotations.get("provide-api-key"); !ok {
+	if _, ok := a.annotations.get("provide-api-key"); !ok && old == nil {
 		a.annotations = append(slices.Clip(a.annotations), keyValue{Key: "provide-api-key", Value: json.RawMessage("false")})
 	}
 	a.annotations = a.annotations.with(keyValue{Key: "exec", Value: json.RawMessage(`"` + a.exec.Kind + `"`)})
