@@ -106,7 +106,7 @@ func (s *store) contents(p *pkg) any {
 	actions, feeds := []packagedAction{}, []packagedAction{}
 	for _, a := range s.actionsOf(p) {
 		entry := packagedAction{a.annotations, a.name, a.version}
-		if v, ok := a.annotations.get("feed"); ok && string(v) == "true" {
+		if _, ok := a.annotations.get("feed"); ok { // whatever its value is
 			feeds = append(feeds, entry)
 		} else {
 			actions = append(actions, entry)
