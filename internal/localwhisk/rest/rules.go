@@ -237,11 +237,11 @@ func (s *store) setRuleActive(full string, active bool) *apiError {
 	if err != nil {
 		return err
 	}
+	if s.link(r).active == active {
+		return nil // a rule of which there is no trigger, or one that does not know it, is inactive
+	}
 	t := s.triggers[r.trigger]
 	if t == nil {
-		if !active {
-			return nil // a rule without trigger is inactive
-		}
 		return reject(http.StatusNotFound, "Only rules with existing triggers can be activated")
 	}
 	s.triggers[r.trigger] = t.linked(full, ruleLink{r.action, active})
