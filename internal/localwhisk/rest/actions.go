@@ -414,6 +414,9 @@ func (s *Server) checkSequence(a *action, full string) *apiError {
 				return reject(http.StatusBadRequest, "Sequence may not refer to itself.")
 			}
 			b := s.store.resolve(name).action
+			if b == nil && s.store.exists(name) {
+				return elsewhere
+			}
 			if b == nil {
 				return reject(http.StatusBadRequest, "Sequence component does not exist.")
 			}

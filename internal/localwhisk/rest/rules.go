@@ -126,6 +126,9 @@ func (s *store) mergeRule(base common, old *rule, isNew bool, body map[string]js
 		return nil, reject(http.StatusBadRequest, fmt.Sprintf("trigger /%s does not exist", r.trigger))
 	}
 	if s.resolve(r.action).action == nil {
+		if class := s.class(r.action); class != "" {
+			return nil, reject(http.StatusBadRequest, fmt.Sprintf("document type class %s%s did not match expected type class %[1]sWhiskActionMetaData.", classPath, class))
+		}
 		return nil, reject(http.StatusBadRequest, fmt.Sprintf("action /%s does not exist", r.action))
 	}
 	if !isNew && old.trigger != r.trigger {
