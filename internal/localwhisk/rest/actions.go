@@ -17,11 +17,6 @@ import (
 // serveActions serves …/actions.
 func (s *Server) serveActions(c *call, namespace string, names []string) {
 	full := namespace + "/" + strings.Join(names, "/")
-	if len(names) == 2 && names[0] == "default" {
-		// The package of actions without package cannot be named.
-		c.fail(notFound)
-		return
-	}
 	switch {
 	case len(names) == 0:
 		s.store.mu.RLock()
@@ -30,10 +25,10 @@ func (s *Server) serveActions(c *call, namespace string, names []string) {
 		listEntities(c, "actions", all)
 	case len(names) == 1 && c.r.Method == http.MethodGet && strings.HasSuffix(c.path, "/"):
 		s.store.mu.RLock()
-		p, err := lookup(&s.store, s.store.packages, full, nil)
+		err := s.store.readable(c.namespace, full)
 		var all []*action
 		if err == nil {
-			all = s.store.actionsOf(p)
+			all = s.store.actionsOf(s.store.packages[full])
 		}
 		s.store.mu.RUnlock()
 		if err != nil {
@@ -82,7 +77,7 @@ func (s *Server) deleteAction(c *call, full string) {
 	if a != nil {
 		delete(s.store.actions, full)
 		s.undeploy(a)
-	} else if err = s.store.checkNotBound(full); err == nil {
+	} else {
 		err = s.store.missingAction(full)
 	}
 	s.store.mu.Unlock()
@@ -91,15 +86,6 @@ func (s *Server) deleteAction(c *call, full string) {
 		return
 	}
 	c.answer(http.StatusOK, a.describe(true))
-}
-
-// checkNotBound returns an error if the action's package is a binding: its actions can only be read and invoked.
-func (s *store) checkNotBound(full string) *apiError {
-	packageName, _, inPackage := splitName(full)
-	if p := s.packages[packageName]; inPackage && p != nil && p.binding != nil {
-		return reject(http.StatusBadRequest, "Operation not permitted on package binding.")
-	}
-	return nil
 }
 
 // undeploy removes a version of an action from the engine, where sequences are not deployed.
@@ -183,19 +169,14 @@ func fields(body []byte) (map[string]json.RawMessage, *apiError) {
 func (s *Server) mergeAction(a *action, overwrite bool, body map[string]json.RawMessage) *apiError {
 	full := a.full()
 	if body["exec"] != nil {
-		for _, name := range a.exec.Components {
-			if err := s.store.checkReference(a.namespace, name[1:]); err != nil {
-				return err
-			}
+		if err := s.store.checkReferences(a.namespace, a.exec.Components); err != nil {
+			return err
 		}
 	}
 	old := s.store.actions[full]
 	if a.pkg != "" {
-		if s.store.packages[a.path()] == nil {
+		if p := s.store.packages[a.path()]; p == nil || p.binding != nil {
 			return s.store.missingAction(full)
-		}
-		if err := s.store.checkNotBound(full); err != nil {
-			return err
 		}
 	}
 	if err := s.store.checkPut(full, old != nil, overwrite); err != nil {
@@ -222,10 +203,7 @@ func (s *Server) mergeAction(a *action, overwrite bool, body map[string]json.Raw
 		}
 		a.limits = old.limits
 		given := a.annotations
-		gone, err := texts(body["delAnnotations"])
-		if err != nil {
-			return err
-		}
+		gone, _ := texts(body["delAnnotations"])
 		kept := slices.DeleteFunc(slices.Clone(old.annotations), func(kv keyValue) bool { return slices.Contains(gone, kv.Key) })
 		a.annotations = kept.merged(given)
 	}
@@ -242,7 +220,7 @@ func (s *Server) mergeAction(a *action, overwrite bool, body map[string]json.Raw
 			return err
 		}
 	}
-	if _, ok := a.annotations.get("provide-api-key"); !ok {
+	if _, ok := a.annotations.get("provide-api-key"); !ok && old == nil {
 		a.annotations = append(slices.Clip(a.annotations), keyValue{Key: "provide-api-key", Value: json.RawMessage("false")})
 	}
 	a.annotations = a.annotations.with(keyValue{Key: "exec", Value: json.RawMessage(`"` + a.exec.Kind + `"`)})
@@ -292,13 +270,16 @@ func (a *action) parse(body map[string]json.RawMessage, namespace string) *apiEr
 			delete(body, "parameters") // parseExec has set them to the components
 		}
 	}
+	if raw := body["limits"]; raw != nil {
+		if err := a.limits.parse(raw); err != nil {
+			return err
+		}
+	}
 	if err := a.common.parse(body); err != nil {
 		return err
 	}
-	if raw := body["limits"]; raw != nil {
-		return a.limits.parse(raw)
-	}
-	return nil
+	_, err := texts(body["delAnnotations"])
+	return err
 }
 
 // parseExec sets the code, or the components of a sequence.
@@ -414,6 +395,9 @@ func (s *Server) checkSequence(a *action, full string) *apiError {
 				return reject(http.StatusBadRequest, "Sequence may not refer to itself.")
 			}
 			b := s.store.resolve(name).action
+			if b == nil && s.store.exists(name) {
+				return elsewhere
+			}
 			if b == nil {
 				return reject(http.StatusBadRequest, "Sequence component does not exist.")
 			}

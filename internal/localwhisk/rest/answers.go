@@ -182,9 +182,20 @@ func (c *call) flag(name string, otherwise bool) (bool, *apiError) {
 	}
 }
 
-// page returns the query parameters limit and skip. Error messages name the collection.
+// page returns the query parameters limit and skip, of which skip is read first. Error messages name the collection.
 func (c *call) page(collection string) (limit, skip int, err *apiError) {
 	q := c.query()
+	if q.Has("skip") {
+		v := q.Get("skip")
+		n, e := strconv.ParseInt(v, 10, 32)
+		if e != nil {
+			return 0, 0, badQuery("skip", "The value '"+v+"' is not an integer for "+collection+".")
+		}
+		if n < 0 {
+			return 0, 0, badQuery("skip", "The value '"+v+"' is not greater than or equal to 0 for "+collection+".")
+		}
+		skip = int(n)
+	}
 	limit = 30
 	if q.Has("limit") {
 		v := q.Get("limit")
@@ -198,17 +209,6 @@ func (c *call) page(collection string) (limit, skip int, err *apiError) {
 		if limit = int(n); n == 0 {
 			limit = 200
 		}
-	}
-	if q.Has("skip") {
-		v := q.Get("skip")
-		n, e := strconv.ParseInt(v, 10, 32)
-		if e != nil {
-			return 0, 0, badQuery("skip", "The value '"+v+"' is not an integer for "+collection+".")
-		}
-		if n < 0 {
-			return 0, 0, badQuery("skip", "The value '"+v+"' is not greater than or equal to 0 for "+collection+".")
-		}
-		skip = int(n)
 	}
 	return limit, skip, nil
 }

@@ -48,13 +48,18 @@ type entity interface {
 type collection[E entity] struct {
 	name string
 	all  map[string]E
-	// check checks what only entities of this kind have, and to which others a request refers, before it is known whether there is an entity with
-	// this name; nil: nothing.
+	// reserved is a name that no entity may have.
+	reserved string
+	// parse checks what only entities of this kind have; nil: nothing.
+	parse func(namespace string, body map[string]json.RawMessage) *apiError
+	// check checks to which others a request refers, before it is known whether there is an entity with this name; nil: to none.
 	check func(namespace string, body map[string]json.RawMessage) *apiError
 	// put returns a new entity, or the one that replaces old, for a request; base has the common fields.
 	put func(base common, old E, isNew bool, body map[string]json.RawMessage) (E, *apiError)
 	// remove removes what depends on an entity that is deleted, or returns an error; nil: nothing depends on it.
 	remove func(c *call, e E) *apiError
+	// mayGet returns an error if an entity cannot be read; nil: all can. If it is notFound, the answer is that for an entity that is missing.
+	mayGet func(e E) *apiError
 	// get returns the answer to GET; nil: the document.
 	get func(e E) any
 	// visible reports whether a list shows an entity of the namespace; nil: it shows all.
@@ -86,7 +91,12 @@ func serveCollection[E entity](s *Server, c *call, namespace string, names []str
 	case method == http.MethodGet:
 		s.store.mu.RLock()
 		var e E
-		if e, err = lookup(&s.store, k.all, full, k.missing); err == nil {
+		if e, err = lookup(&s.store, k.all, full, k.missing); err == nil && k.mayGet != nil {
+			if err = k.mayGet(e); err == notFound {
+				err = k.missing(full)
+			}
+		}
+		if err == nil {
 			if k.get != nil {
 				answer = k.get(e)
 			} else {
@@ -157,6 +167,14 @@ func put[E entity](s *Server, c *call, namespace, name string, k collection[E]) 
 	overwrite, body, err := s.putRequest(c, namespace)
 	if err != nil {
 		return nil, err
+	}
+	if name == k.reserved {
+		return nil, reject(http.StatusBadRequest, "Package name '"+name+"' is reserved.")
+	}
+	if k.parse != nil {
+		if err := k.parse(namespace, body); err != nil {
+			return nil, err
+		}
 	}
 	full := namespace + "/" + name
 	s.store.mu.Lock()

@@ -239,14 +239,11 @@ func checkNamespace(name string) *apiError {
 // qualified returns the full name, namespace/pkg/name, for a name as a client may send it, such as /_/pkg/name.
 func qualified(name, namespace string) (string, *apiError) {
 	bad := malformed("requirement failed: The fully qualified name of the entity must contain at least the namespace and the name of the entity.")
-	if name == "" {
+	segments := strings.FieldsFunc(name, func(r rune) bool { return r == '/' })
+	switch len(segments) {
+	case 0:
 		return "", malformed("requirement failed: path undefined")
-	}
-	segments := strings.Split(strings.TrimRight(strings.TrimPrefix(name, "/"), "/"), "/")
-	if len(segments) > 3 {
-		return "", notFound
-	}
-	if len(segments) < 2 {
+	case 1:
 		return "", bad
 	}
 	if segments[0] == "_" {

@@ -120,11 +120,11 @@ func (s *Server) checkPayloadSize(c *call) *apiError {
 
 // checkPayload returns an error if the body of an invocation is no JSON object. It makes the body compact.
 func (c *call) checkPayload() *apiError {
+	if len(c.body) == 0 { // whatever its type
+		return nil
+	}
 	if err := c.checkType(); err != nil {
 		return err
-	}
-	if len(c.body) == 0 {
-		return nil
 	}
 	if !json.Valid(c.body) {
 		return malformed(sprayjson.Check(c.body))

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 )
 
 // pkg is a package, or a binding to one.
@@ -67,18 +69,28 @@ func (p *pkg) document(*store) any {
 
 // servePackages serves …/packages.
 func (s *Server) servePackages(c *call, namespace string, names []string) {
-	if len(names) == 1 && names[0] == "default" && c.r.Method == http.MethodPut {
-		c.fail(reject(http.StatusBadRequest, "Package name 'default' is reserved."))
-		return
+	if c.r.Method == http.MethodDelete {
+		if _, err := c.flag("force", false); err != nil {
+			c.fail(err)
+			return
+		}
 	}
 	serveCollection(s, c, namespace, names, collection[*pkg]{
-		name: "packages", all: s.store.packages, check: s.store.checkBinding,
+		name: "packages", all: s.store.packages, reserved: "default", check: s.store.checkBinding,
+		parse: func(namespace string, body map[string]json.RawMessage) *apiError {
+			if body["binding"] == nil {
+				return nil
+			}
+			_, err := parseBinding(body["binding"], namespace)
+			return err
+		},
 		put: func(base common, old *pkg, isNew bool, body map[string]json.RawMessage) (*pkg, *apiError) {
 			return s.store.mergePackage(base, old, isNew, body["binding"])
 		},
 		remove:  s.emptyPackage,
+		mayGet:  func(p *pkg) *apiError { return s.store.readable(c.namespace, p.full()) },
 		get:     func(p *pkg) any { return s.store.contents(p) },
-		visible: func(p *pkg) bool { return namespace == c.namespace || p.publish },
+		visible: func(p *pkg) bool { return namespace == c.namespace || p.publish && p.binding == nil },
 		missing: func(full string) *apiError {
 			return reject(http.StatusNotFound, fmt.Sprintf("The requested resource '%s' does not exist.", full))
 		},
@@ -106,7 +118,7 @@ func (s *store) contents(p *pkg) any {
 	actions, feeds := []packagedAction{}, []packagedAction{}
 	for _, a := range s.actionsOf(p) {
 		entry := packagedAction{a.annotations, a.name, a.version}
-		if v, ok := a.annotations.get("feed"); ok && string(v) == "true" {
+		if _, ok := a.annotations.get("feed"); ok { // whatever its value is
 			feeds = append(feeds, entry)
 		} else {
 			actions = append(actions, entry)
@@ -129,11 +141,7 @@ func (s *store) mergePackage(base common, old *pkg, isNew bool, binding json.Raw
 		}
 		if b != nil {
 			origin := s.packages[b.full()]
-			switch {
-			case origin == nil && s.exists(b.full()):
-				return nil, reject(http.StatusConflict, "Cannot bind to a resource that is not a package.")
-			case origin == nil:
-				return nil, reject(http.StatusBadRequest, "Binding references a package that does not exist.")
+			switch { // checkBinding has found the package
 			case !isNew && old.binding == nil:
 				return nil, reject(http.StatusConflict, "Resource is a package and cannot be converted into a binding.")
 			case origin.binding != nil:
@@ -142,6 +150,7 @@ func (s *store) mergePackage(base common, old *pkg, isNew bool, binding json.Raw
 			p.binding = b
 		}
 	}
+	p.annotations = slices.DeleteFunc(slices.Clone(p.annotations), func(kv keyValue) bool { return kv.Key == "binding" })
 	if p.binding != nil {
 		value, _ := marshal(p.binding)
 		p.annotations = p.annotations.with(keyValue{Key: "binding", Value: value})
@@ -149,19 +158,43 @@ func (s *store) mergePackage(base common, old *pkg, isNew bool, binding json.Raw
 	return p, nil
 }
 
-// checkBinding checks the binding of a request: a package of another namespace must be public.
+// readable returns an error if a caller may not read a package: one of another namespace must be public, and no binding; what a binding is bound
+// to must be readable, too. The store must be locked.
+func (s *store) readable(caller, full string) *apiError {
+	namespace, _, _ := strings.Cut(full, "/")
+	p := s.packages[full]
+	switch {
+	case namespace != caller && (p == nil || !p.publish || p.binding != nil):
+		return notAuthorized(full)
+	case namespace == caller && p == nil:
+		return s.missing(full, nil)
+	case p.binding != nil:
+		err := s.readable(caller, p.binding.full())
+		if err != nil && err.status == http.StatusForbidden {
+			return notAuthorized(full)
+		}
+		return err
+	}
+	return nil
+}
+
+// checkBinding checks the binding of a request: there must be a package that the caller may read.
 func (s *store) checkBinding(namespace string, body map[string]json.RawMessage) *apiError {
 	if body["binding"] == nil {
 		return nil
 	}
 	b, err := parseBinding(body["binding"], namespace)
-	if err != nil || b == nil || b.Namespace == namespace {
+	if err != nil || b == nil {
 		return err
 	}
-	if origin := s.packages[b.full()]; origin == nil || !origin.publish {
-		return notAuthorized(b.full())
+	switch err := s.readable(namespace, b.full()); err {
+	case notFound:
+		return reject(http.StatusBadRequest, "Binding references a package that does not exist.")
+	case elsewhere:
+		return reject(http.StatusConflict, "Cannot bind to a resource that is not a package.")
+	default:
+		return err
 	}
-	return nil
 }
 
 // parseBinding returns the name in a request's binding, nil for an empty one.

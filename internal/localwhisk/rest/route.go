@@ -161,11 +161,14 @@ func (s *Server) namespaces(c *call, path string) {
 		err = s.readBody(c)
 	}
 	if err == nil && namespace != c.namespace && !s.isPublic(c, namespace, collection, names) {
-		what := namespace
-		if len(names) > 0 {
-			what += "/" + names[0]
+		what := names[:min(1, len(names))]
+		if c.r.Method == http.MethodPut || c.r.Method == http.MethodDelete {
+			what = names
 		}
-		err = notAuthorized(what)
+		err = notAuthorized(strings.Join(append([]string{namespace}, what...), "/"))
+	}
+	if err == nil && collection == "actions" && len(names) == 2 {
+		err = s.checkPackage(c, namespace+"/"+names[0])
 	}
 	switch {
 	case err == nil:
@@ -181,7 +184,8 @@ func (s *Server) namespaces(c *call, path string) {
 // route returns the function that serves a collection, or an error if there is none, or if there is nothing at the names.
 func (s *Server) route(c *call, collection string, names []string) (func(c *call, namespace string, names []string), *apiError) {
 	serve, maxNames := s.collection(collection)
-	if serve == nil || c.r.Method != http.MethodGet && (len(names) == 0 || collection == "activations") {
+	if serve == nil || c.r.Method != http.MethodGet && (len(names) == 0 || collection == "activations") ||
+		c.r.Method == http.MethodPost && collection == "packages" {
 		return nil, noRoute
 	}
 	for i, name := range names {
@@ -206,6 +210,20 @@ func (s *Server) route(c *call, collection string, names []string) (func(c *call
 		}
 	}
 	return serve, nil
+}
+
+// checkPackage returns an error if a request for an action in a package cannot be served because of the package.
+func (s *Server) checkPackage(c *call, full string) *apiError {
+	s.store.mu.RLock()
+	defer s.store.mu.RUnlock()
+	if c.r.Method == http.MethodGet || c.r.Method == http.MethodPost {
+		return s.store.readable(c.namespace, full)
+	}
+	p, err := lookup(&s.store, s.store.packages, full, nil)
+	if err == nil && p.binding != nil { // its actions can only be read and invoked
+		return reject(http.StatusBadRequest, "Operation not permitted on package binding.")
+	}
+	return err
 }
 
 // isPublic reports whether a caller of another namespace may make this request: list public packages, read them, and read and invoke their
@@ -274,11 +292,11 @@ func (s *Server) readBody(c *call) *apiError {
 	return nil
 }
 
-// checkType returns an error if the body of a request has another type than JSON. A request that invokes needs no body.
+// checkType returns an error if the body of a request has another type than JSON.
 func (c *call) checkType() *apiError {
 	kind, _, _ := strings.Cut(c.r.Header.Get("Content-Type"), ";")
 	kind = strings.ToLower(strings.TrimSpace(kind))
-	if len(c.body) == 0 && (kind == "" || c.r.Method == http.MethodPost) {
+	if len(c.body) == 0 && kind == "" {
 		return nil
 	}
 	if kind != "application/json" {

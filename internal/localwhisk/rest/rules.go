@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/tppfaas/tppfaas/internal/localwhisk/sprayjson"
@@ -49,7 +51,7 @@ func (s *store) link(r *rule) ruleLink {
 // serveRules serves …/rules.
 func (s *Server) serveRules(c *call, namespace string, names []string) {
 	serveCollection(s, c, namespace, names, collection[*rule]{
-		name: "rules", all: s.store.rules, check: s.store.checkRule, put: s.store.mergeRule, post: s.setRuleState,
+		name: "rules", all: s.store.rules, parse: parseRule, check: s.store.checkRule, put: s.store.mergeRule, post: s.setRuleState,
 		remove: func(_ *call, r *rule) *apiError {
 			s.store.unlink(r)
 			return nil
@@ -81,21 +83,20 @@ func referredTo(raw json.RawMessage, namespace string) (string, *apiError) {
 	return qualified(text, namespace)
 }
 
-// checkRule checks the trigger and the action of a request.
+// parseRule checks the names of the trigger and the action in a request.
+func parseRule(namespace string, body map[string]json.RawMessage) *apiError {
+	if _, err := referredTo(body["trigger"], namespace); err != nil {
+		return err
+	}
+	_, err := referredTo(body["action"], namespace)
+	return err
+}
+
+// checkRule checks that the caller may use the trigger and the action of a request.
 func (s *store) checkRule(namespace string, body map[string]json.RawMessage) *apiError {
-	names := make([]string, 2)
-	for i, what := range []string{"trigger", "action"} {
-		var err *apiError
-		if names[i], err = referredTo(body[what], namespace); err != nil {
-			return err
-		}
-	}
-	for _, name := range names {
-		if err := s.checkReference(namespace, name); err != nil {
-			return err
-		}
-	}
-	return nil
+	trigger, _ := referredTo(body["trigger"], namespace)
+	action, _ := referredTo(body["action"], namespace)
+	return s.checkReferences(namespace, []string{action}, trigger)
 }
 
 // mergeRule returns the rule of a PUT request, and links it to its trigger.
@@ -126,6 +127,9 @@ func (s *store) mergeRule(base common, old *rule, isNew bool, body map[string]js
 		return nil, reject(http.StatusBadRequest, fmt.Sprintf("trigger /%s does not exist", r.trigger))
 	}
 	if s.resolve(r.action).action == nil {
+		if class := s.class(r.action); class != "" {
+			return nil, reject(http.StatusBadRequest, fmt.Sprintf("document type class %s%s did not match expected type class %[1]sWhiskActionMetaData.", classPath, class))
+		}
 		return nil, reject(http.StatusBadRequest, fmt.Sprintf("action /%s does not exist", r.action))
 	}
 	if !isNew && old.trigger != r.trigger {
@@ -153,21 +157,25 @@ func (s *store) class(full string) string {
 	return ""
 }
 
-// checkReference returns an error if the caller may not use an entity that a request refers to: one of another namespace that is in no public
-// package. The store must be locked.
-func (s *store) checkReference(caller, full string) *apiError {
-	namespace, _, _ := strings.Cut(full, "/")
-	if full == "" || namespace == caller {
+// checkReferences returns an error if a caller may not use the actions and triggers that a request refers to: actions in packages that the caller
+// may not read, and what is in other namespaces. A name may be empty. The store must be locked.
+func (s *store) checkReferences(caller string, actions []string, triggers ...string) *apiError {
+	foreign := map[string]bool{}
+	for i, name := range slices.Concat(actions, triggers) {
+		segments := strings.Split(strings.TrimPrefix(name, "/"), "/")
+		n := len(segments)
+		if i < len(actions) && n > 2 {
+			if err := s.readable(caller, segments[0]+"/"+segments[n-2]); err != nil {
+				return err
+			}
+		} else if name != "" && segments[0] != caller {
+			foreign[strings.Join(segments, "/")] = true
+		}
+	}
+	if len(foreign) == 0 {
 		return nil
 	}
-	packageName, _, inPackage := splitName(full)
-	if !inPackage {
-		return notAuthorized(full)
-	}
-	if p := s.packages[packageName]; p == nil || !p.publish || p.binding != nil {
-		return notAuthorized(packageName)
-	}
-	return nil
+	return notAuthorized(strings.Join(slices.Sorted(maps.Keys(foreign)), ", "))
 }
 
 // setRuleState serves POST …/rules/NAME: it makes a rule active or inactive.
@@ -237,11 +245,11 @@ func (s *store) setRuleActive(full string, active bool) *apiError {
 	if err != nil {
 		return err
 	}
+	if s.link(r).active == active {
+		return nil // a rule of which there is no trigger, or one that does not know it, is inactive
+	}
 	t := s.triggers[r.trigger]
 	if t == nil {
-		if !active {
-			return nil // a rule without trigger is inactive
-		}
 		return reject(http.StatusNotFound, "Only rules with existing triggers can be activated")
 	}
 	s.triggers[r.trigger] = t.linked(full, ruleLink{r.action, active})

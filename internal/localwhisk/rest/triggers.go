@@ -105,6 +105,12 @@ func (t *trigger) document(*store) any {
 func (s *Server) serveTriggers(c *call, namespace string, names []string) {
 	serveCollection(s, c, namespace, names, collection[*trigger]{
 		name: "triggers", all: s.store.triggers, post: s.fire,
+		parse: func(_ string, body map[string]json.RawMessage) *apiError {
+			if raw := body["limits"]; raw != nil && raw[0] != '{' {
+				return malformed("Object expected")
+			}
+			return nil
+		},
 		check: func(_ string, body map[string]json.RawMessage) *apiError {
 			var none map[string]json.RawMessage // there are no limits of triggers
 			if raw := body["limits"]; raw != nil && json.Unmarshal(raw, &none) != nil {
