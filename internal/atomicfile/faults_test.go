@@ -157,23 +157,6 @@ func TestCrashDuringWrite(t *testing.T) {
 	}
 }
 
-// TestFaultsOfDirectWrites checks that the errors of what is written to directly are returned, that of the closing too.
-func TestFaultsOfDirectWrites(t *testing.T) {
-	if _, err := os.Stat("/dev/null"); err != nil {
-		t.Skip("no /dev/null here")
-	}
-	counting := errorfs.Fail(errorfs.OS{}, 0, nil)
-	if err := WriteOn(counting, "/dev/null", text("x")); err != nil || counting.Operations() != 4 {
-		t.Fatalf("%d operations, error %v; want stat, open, write and close", counting.Operations(), err)
-	}
-	for n, want := range []string{"input/output error", "input/output error", "input/output error", "close: input/output error"} {
-		err := WriteOn(errorfs.Fail(errorfs.OS{}, n+1, syscall.EIO), "/dev/null", text("x"))
-		if err == nil || err.Error() != "write /dev/null: "+want {
-			t.Errorf("operation %d: error %v, want %s", n+1, err, want)
-		}
-	}
-}
-
 // TestCheckFaults checks that a check whose operations fail says so, and names a temporary file that it cannot remove.
 func TestCheckFaults(t *testing.T) {
 	for _, c := range faultCases {
