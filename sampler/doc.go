@@ -13,7 +13,7 @@
 //		Seed:        1,
 //	}, nil)
 //	…
-//	err = tpp.WriteFile("data/sequence.json", result.Dataset)
+//	err = dataset.WriteFile("data/sequence.json", result.Dataset)
 //
 // Three parts work together:
 //

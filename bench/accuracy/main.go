@@ -1,7 +1,7 @@
 // Command accuracy trains models on datasets over several splits and prints their scores side by side: every model sees the
 // same splits, so the rows of a dataset can be compared. With a file of published results their rows stand beside ours.
 //
-//	go run ./bench/accuracy -splits 10 -published ../shared/reference/published_results.csv ../shared/data/*.json.gz
+//	go run ./bench/accuracy -splits 10 data/*.json.gz
 package main
 
 import (
@@ -31,8 +31,8 @@ const usage = `accuracy trains models on datasets over several splits and prints
 Usage: accuracy DATASET... [OPTIONS]
 
 Examples:
-  accuracy -splits 3 ../shared/data/low_*.json.gz
-  accuracy -models lognormmix,paper-lognormmix,lookup -published published_results.csv ../shared/data/high_sequence_det.json.gz
+  accuracy -splits 3 data/low_*.json.gz
+  accuracy -models lognormmix,paper-lognormmix,lookup -published published_results.csv recorded/high_sequence_det.json.gz
 `
 
 func recurrent(cfg neural.Config, opts neural.TrainOptions) func(context.Context, *tpp.Dataset, *tpp.Dataset, uint64) (tpp.Model, error) {

@@ -145,7 +145,7 @@ func (r recipe) card(load, how, facts string, commands ...string) string {
 	return fmt.Sprintf(`# %s
 
 Traces of the composition [%s](../apps/%s), sampled in virtual time on the built-in platform with the overheads of the cluster
-([README](../README.md) shows how near that is to recordings). %s
+([Sampling](../docs/sampling.md#the-built-in-platform) shows how near that is to recordings). %s
 
 %s
 

@@ -5,8 +5,10 @@
 //	for app in tree_small fanout_small; do
 //	    bin/chain -memory 8192 -- -d $app -n 220 -l 0.4 -u 0.7 -r -o build/${app}_n220_l0.4_u0.7_r_openwhisk.json
 //	done
-//	go run ./bench/fidelity -o docs/fidelity.png -seeds 20 -timings ../shared/reference/openwhisk/timings.csv ../shared/data/*.json.gz \
+//	go run ./bench/fidelity -o docs/fidelity.png -seeds 20 -timings recorded/timings.csv recorded/*.json.gz \
 //	    -memory 8192 -local build/tree_small_n220_l0.4_u0.7_r_openwhisk.json -local build/fanout_small_n220_l0.4_u0.7_r_openwhisk.json
+//
+// The recorded datasets and timings are not in this repository.
 package main
 
 import (
@@ -36,8 +38,8 @@ Datasets of -local are of the local platform in real time (sampler platform), an
 time is sampled in virtual time, and of every pair of consecutive marks the distributions of the inter times are compared.
 
 Examples:
-  fidelity ../shared/data/*.json.gz
-  fidelity -o docs/fidelity.png -seeds 5 ../shared/data/low_*.json.gz
+  fidelity recorded/*.json.gz
+  fidelity -o docs/fidelity.png -seeds 5 recorded/low_*.json.gz
   fidelity -local build/tree_small_n220_l0.4_u0.7_openwhisk.json
   fidelity -fit data/tree_small_n50_l1_u2_openwhisk.json    the overheads of the platform that a dataset was sampled on
 `

@@ -1,7 +1,9 @@
 // Command transfer trains models on simulated datasets and evaluates them on recorded ones of the same name, and the other way
 // round: how far apart are the two worlds for a model?
 //
-//	go run ./bench/transfer -ours data ../shared/data/low_*.json.gz ../shared/data/high_*.json.gz
+//	go run ./bench/transfer -ours data recorded/low_*.json.gz recorded/high_*.json.gz
+//
+// The recorded datasets are not in this repository.
 package main
 
 import (
@@ -25,8 +27,8 @@ For each recorded dataset and the simulated one of the same name: trains a model
 test parts of either. A model that was trained in the other world has seen nothing of this one.
 
 Examples:
-  transfer ../shared/data/low_sequence_det.json.gz
-  transfer -epochs 50 -ours data ../shared/data/low_*.json.gz
+  transfer recorded/low_sequence_det.json.gz
+  transfer -epochs 50 -ours data recorded/low_*.json.gz
 `
 
 func main() { cli.Main(run) }

@@ -21,8 +21,8 @@ import (
 
 const evaluateUsage = `tpp evaluate scores models on datasets, each model on each dataset. Files are told apart by their content. Functions are matched
 by name: the files of one application may number them differently. A dataset may be larger than memory (with -part all; a CSV file with
--grouped too). Of the dataset that train made a model of, which the model's file remembers, only the test part is scored: the model has seen
-the rest. -part says otherwise.
+-grouped too). Of the dataset that a model was trained on, which it knows by the fingerprint in the model's file, only the test part is
+scored: the model has seen the rest. -part chooses another part.
 
 Usage: tpp evaluate MODEL... DATASET... [OPTIONS]
 
@@ -36,7 +36,8 @@ Scores, per event: nll_time and nll_mark, the negative log likelihoods of gap an
 nll_resolution, mark and gap at the clock's resolution; mae and rmse of the median gap in ms; accuracy of the likeliest mark.
 With -all and -json also: nll_sequence, nll per sequence; nll_end, of whether the sequence goes on; crps of the gap in ms; macro_f1
 and ece (calibration) of the likeliest mark; coverage_50 and coverage_90, the share of gaps in the 50 and 90 % intervals; ks and
-ks_pvalue of the rescaled times. A dash (null in JSON) is a score that the model does not have.
+ks_pvalue of the rescaled times. A dash (null in JSON) is a score that the model does not have, or otd without
+-otd.
 `
 
 // result is the scores of a model on a dataset, as printed for machines.

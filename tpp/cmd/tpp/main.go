@@ -46,7 +46,7 @@ Exit status: 0 done, 1 failed, 2 called wrongly.
 			Help: plotUsage, Define: plotSequence, Values: map[string][]string{"what": pictures, "part": parts, "unit": dataset.TimeUnits(), "spans": spanRules},
 		},
 		{
-			Name: "convert", Arguments: "DATASET -o DATASET", Summary: "JSON, JSON lines or CSV into another of them",
+			Name: "convert", Arguments: "DATASET -o DATASET", Summary: "a dataset, or spans, into JSON, JSON lines or CSV",
 			Help: convertUsage, Define: convert, Values: map[string][]string{"unit": dataset.TimeUnits(), "spans": spanRules},
 		},
 		{

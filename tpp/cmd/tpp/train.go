@@ -19,8 +19,9 @@ import (
 )
 
 const trainUsage = `tpp train fits a model to 60 % of a dataset's sequences, keeps the parameters that do best on another 20 %, and prints the
-scores on the rest, beside those of two simple rules. -seed deals the parts out; the model's file remembers it with a fingerprint of the
-data, and evaluate finds the test part again. -validation and -test name files in place of these parts. Ctrl-C ends training early and keeps the best model so far; with -checkpoint the same call then goes on where it stopped.
+scores on the rest, beside those of a table of the last mark. -seed decides which sequences are which; the model's file holds it with a
+fingerprint of the data, so that evaluate finds the test part again. -validation and -test name files in place of these
+parts. Ctrl-C ends training early and keeps the best model so far; with -checkpoint the same call then goes on where it stopped.
 
 Usage: tpp train DATASET -o MODEL [OPTIONS]
 
