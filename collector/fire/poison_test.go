@@ -73,8 +73,9 @@ func TestPoisonedSpans(t *testing.T) {
 	c.send(traces)
 	z.wait(t, 47)
 	require.Eventually(t, func() bool { return c.files() > 1 }, 10*time.Second, time.Millisecond)
-	require.Equal(t, 2.0, c.metric("otelcol_exporter_zipkin_spans_set_aside", `reason="not_encodable"`))
-	require.Equal(t, 1.0, c.metric("otelcol_exporter_zipkin_spans_set_aside", `reason="refused"`))
+	for reason, want := range map[string]float64{`reason="not_encodable"`: 2, `reason="refused"`: 1} { // counted after the file is there
+		require.Eventually(t, func() bool { return c.metric("otelcol_exporter_zipkin_spans_set_aside", reason) == want }, 10*time.Second, 5*time.Millisecond, reason)
+	}
 	z.check(t, 14, 11)
 	z.check(t, 26, 24)
 	z.check(t, 12, 1)

@@ -72,7 +72,7 @@ func TestCovariatesAreChecked(t *testing.T) {
 		change func(s *tpp.Sequence)
 		says   string
 	}{
-		{"missing", Covariate{Name: "wind"}, func(*tpp.Sequence) {}, `sequence 0: it has no covariate "wind"`},
+		{"missing", Covariate{Name: "wind"}, func(*tpp.Sequence) {}, `sequence 0: it has no covariate "wind" (it has class, load)`},
 		{"a category too many", Covariate{Name: "class", Levels: 2}, func(s *tpp.Sequence) { s.Covariates["class"][1] = 2 }, `covariate "class" is 2, it must be one of 0 to 1`},
 		{"between categories", Covariate{Name: "class", Levels: 3}, func(s *tpp.Sequence) { s.Covariates["class"][1] = 0.5 }, `covariate "class" is 0.5`},
 		{"not a number", Covariate{Name: "load"}, func(s *tpp.Sequence) { s.Covariates["load"][1] = math.NaN() }, `covariate "load" is NaN at event 1`},
