@@ -10,19 +10,20 @@ import (
 
 const committed = "../../data"
 
-// TestDatasetsAreWhatIsCommitted makes the datasets of one application anew and compares them with those in data/, byte by byte.
+// TestDatasetsAreWhatIsCommitted makes the datasets of two applications anew, one of them with choices and loops, and compares them with
+// those in data/, byte by byte.
 func TestDatasetsAreWhatIsCommitted(t *testing.T) {
 	folder := t.TempDir()
 	var stdout, stderr bytes.Buffer
-	if status := run(t.Context(), []string{"-o", folder, "tree_small"}, &stdout, &stderr); status != 0 {
+	if status := run(t.Context(), []string{"-o", folder, "tree_small", "checkout"}, &stdout, &stderr); status != 0 {
 		t.Fatal(stderr.String())
 	}
 	names, err := filepath.Glob(filepath.Join(folder, "*"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(names) != 8 {
-		t.Fatalf("%d files, want 4 datasets with a card each: %q", len(names), names)
+	if len(names) != 16 {
+		t.Fatalf("%d files, want 8 datasets with a card each: %q", len(names), names)
 	}
 	for _, name := range names {
 		ours, err := os.ReadFile(name)
