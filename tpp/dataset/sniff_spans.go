@@ -16,17 +16,24 @@ func sniffSpans(br *bufio.Reader) (Format, error) {
 	head, _ := br.Peek(sniffed) // an error comes again where the file is read
 	l := newJSONLexer(bytes.NewReader(head))
 	c, err := l.peek()
-	for depth := 0; err == nil && c == '[' && depth < 3; depth++ {
-		// Lists without anything in them may stand before the first object.
-		first := true
+	for depth := 0; err == nil && c == '[' && depth < 3; {
+		// Lists without anything in them may stand before the first object: in the list that it is in, or in lists before that.
+		first, more := true, true
 		for l.take('['); ; first = false {
-			more, failure := l.more(']', first)
-			if failure != nil || !more {
+			var failure error
+			if more, failure = l.more(']', first); failure != nil || !more && depth > 0 {
 				return "", nil
+			}
+			if !more {
+				c, err = l.peek()
+				break
 			}
 			if c, err = l.due(); err != nil || c != '[' || !l.emptyList() {
 				break
 			}
+		}
+		if more {
+			depth++
 		}
 	}
 	if err != nil || c != '{' {

@@ -75,6 +75,7 @@ func TestSpansAreTold(t *testing.T) {
 	}{
 		{`[[{"traceId":"1","id":"1","timestamp":1}]]`, FormatZipkin},
 		{` [ [ ] , [{"kind":"SERVER","id":"1","timestamp":1,"traceId":"1"}]]`, FormatZipkin},
+		{"[]\n[[]]\n[ ] [{\"traceId\":\"1\",\"id\":\"1\",\"timestamp\":1}]", FormatZipkin}, // answers put one behind the other, of which the first have no trace
 		{"\ufeff[{\"traceId\":\"1\",\"id\":\"1\",\"timestamp\":1}]", FormatZipkin},
 		{`{"traceId":"1","id":"1","timestamp":1}`, FormatZipkin},
 		{`{"resourceSpans":[]}`, FormatOTLP},
