@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"slices"
 )
 
@@ -40,6 +41,7 @@ func sniffSpans(br *bufio.Reader) (Format, error) {
 		return "", nil
 	}
 	var format Format
+	wrapper := "" // what the answers of a trace store have their spans in
 	l.object(func(key string) error {
 		switch {
 		case key == "resourceSpans" || key == "resourceMetrics" || key == "resourceLogs" || key == "resourceProfiles":
@@ -49,12 +51,17 @@ func sniffSpans(br *bufio.Reader) (Format, error) {
 			format = FormatZipkin
 		case key == "traceID" || key == "data" && format == "":
 			format = formatJaeger
+		case (key == "result" || key == "batches" || key == "trace") && format == "":
+			wrapper = key
 		case key == "sequences" || key == keySince || slices.Contains(sequenceKeys, key):
-			format = ""
+			format, wrapper = "", ""
 			return errDecided
 		}
 		return l.skip()
 	})
+	if format == "" && wrapper != "" && bytes.Contains(head, []byte(`"scopeSpans"`)) {
+		return "", fmt.Errorf("it is the answer of a trace store, with its spans in %q: only requests of OTLP themselves are read, an object with resourceSpans", wrapper)
+	}
 	if format == formatJaeger {
 		if bytes.Contains(head, []byte(`"traceID"`)) && bytes.Contains(head, []byte(`"operationName"`)) {
 			return "", errors.New("its spans are Jaeger's, which are not read: export them as OTLP or Zipkin's JSON")
