@@ -10,7 +10,8 @@ import (
 
 const committed = "../../data"
 
-// TestDatasetsAreWhatIsCommitted makes the datasets of two applications, one of them with branches, anew and compares them with those in data/, byte by byte.
+// TestDatasetsAreWhatIsCommitted makes the datasets of two applications anew, one of them with choices and loops, and compares them with
+// those in data/, byte by byte.
 func TestDatasetsAreWhatIsCommitted(t *testing.T) {
 	folder := t.TempDir()
 	var stdout, stderr bytes.Buffer

@@ -46,6 +46,8 @@ func TestSpansThatAreWrong(t *testing.T) {
 		{"a long value before its key", `{"resourceSpans":[{"resource":{"attributes":[{"value":{"stringValue":"` + strings.Repeat("x", maxAttribute) + `"},"key":"faas.name"}]}}]}`,
 			`the attribute "faas.name" has a value of more than 65536 bytes`},
 		{"Jaeger", `{"data":[{"traceID":"ab","spans":[{"traceID":"ab","operationName":"x"}]}]}`, "its spans are Jaeger's, which are not read"},
+		{"the API of Jaeger", `{"result":` + good + `}`, `it is the answer of a trace store, with its spans in "result"`},
+		{"the API of Tempo", `{"batches":[{"scopeSpans":[]}]}`, `it is the answer of a trace store, with its spans in "batches"`},
 		{"version 1 of Zipkin", `[[{"traceId":"ab","id":"1","annotations":[{"value":"sr","timestamp":5}],"binaryAnnotations":[]}]]`, "version 1 of Zipkin's format, which is not read"},
 		{"zstd", "\x28\xb5\x2f\xfd\x00", "compressed with zstd, which is not read"},
 		{"zstd of a Collector", "\x00\x00\x01\x02\x28\xb5\x2f\xfd\x00", "leave out its setting compression"},
@@ -75,6 +77,7 @@ func TestSpansAreTold(t *testing.T) {
 	}{
 		{`[[{"traceId":"1","id":"1","timestamp":1}]]`, FormatZipkin},
 		{` [ [ ] , [{"kind":"SERVER","id":"1","timestamp":1,"traceId":"1"}]]`, FormatZipkin},
+		{"[]\n[[]]\n[ ] [{\"traceId\":\"1\",\"id\":\"1\",\"timestamp\":1}]", FormatZipkin}, // answers put one behind the other, of which the first have no trace
 		{"\ufeff[{\"traceId\":\"1\",\"id\":\"1\",\"timestamp\":1}]", FormatZipkin},
 		{`{"traceId":"1","id":"1","timestamp":1}`, FormatZipkin},
 		{`{"resourceSpans":[]}`, FormatOTLP},

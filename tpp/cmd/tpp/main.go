@@ -3,6 +3,8 @@ package main
 
 import (
 	"io"
+	"os"
+	"path/filepath"
 
 	"github.com/tppfaas/tppfaas/internal/atomicfile"
 	"github.com/tppfaas/tppfaas/internal/cli"
@@ -75,4 +77,25 @@ func messagesBeside(output string, stdout, stderr io.Writer) io.Writer {
 		return stderr
 	}
 	return stdout
+}
+
+// notRead returns an error if the output file of an option is one of the files that the command reads, or writes too: they would be lost.
+// Devices and pipes may be both.
+func notRead(option, output string, others ...string) error {
+	info, err := os.Stat(output)
+	for _, other := range others {
+		if output == "" || other == "" {
+			continue
+		}
+		if err != nil { // there is no such file yet
+			if filepath.Clean(output) == filepath.Clean(other) {
+				return cli.Usagef("-%s and another file of this command are both %s", option, other)
+			}
+			continue
+		}
+		if second, err := os.Stat(other); err == nil && info.Mode().IsRegular() && os.SameFile(info, second) {
+			return cli.Usagef("-%s is %s, another file of this command: that would be lost", option, other)
+		}
+	}
+	return nil
 }

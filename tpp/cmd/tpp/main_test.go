@@ -300,6 +300,51 @@ func TestCalledWrongly(t *testing.T) {
 	}
 }
 
+// TestOutputThatIsRead checks that no command replaces a file that it reads, under whatever name, by another kind of file.
+func TestOutputThatIsRead(t *testing.T) {
+	model, data := trained(t)
+	folder := t.TempDir()
+	picture, link, history := filepath.Join(folder, "data.png"), filepath.Join(folder, "link"), filepath.Join(folder, "history.jsonl")
+	if err := os.Link(data, picture); err != nil {
+		t.Skip(err)
+	}
+	if err := os.Symlink(model, link); err != nil {
+		t.Skip(err)
+	}
+	before := [2]string{}
+	for i, path := range []string{model, data} {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before[i] = string(text)
+	}
+	for _, args := range [][]string{
+		{"train", data, "-o", data},
+		{"train", data, "-o", picture, "-kind", "markov"},
+		{"train", data, "-o", filepath.Join(folder, "new"), "-history", data},
+		{"train", data, "-o", link, "-checkpoint", model},
+		{"train", model, "-o", link, "-test", data},
+		{"train", data, "-o", history, "-history", filepath.Join(folder, ".", "history.jsonl")},
+		{"plot", model, data, "-o", picture},
+		{"sample", model, "-o", link},
+		{"sample", model, "-o", data, "-given", data},
+	} {
+		status, _, errs := call(t, args...)
+		if status != cli.Usage || strings.Count(errs, "\n") != 1 || !strings.Contains(errs, "another file of this command") {
+			t.Errorf("%q: status %d, %q", args, status, errs)
+		}
+	}
+	for i, path := range []string{model, data} {
+		if text, err := os.ReadFile(path); err != nil || string(text) != before[i] {
+			t.Errorf("%s has changed: %v", path, err)
+		}
+	}
+	if status, _, errs := call(t, "train", data, "-o", os.DevNull, "-history", os.DevNull, "-kind", "lognormmix", "-epochs", "1", "-context", "2"); status != cli.OK {
+		t.Errorf("a device twice: %s", errs)
+	}
+}
+
 func TestSequenceOutOfRange(t *testing.T) {
 	data := chain(t, "chain.json", inOrder, 10)
 	model := filepath.Join(t.TempDir(), "m.safetensors")

@@ -120,6 +120,9 @@ func (o *plotter) run(ctx context.Context, fs *flag.FlagSet, rest []string, stde
 	if cli.IsSet(fs, "seed") && (o.part == "all" || o.part == "") {
 		return cli.Usagef("-seed needs -part train, validation or test")
 	}
+	if err := notRead("o", o.out, rest...); err != nil {
+		return err
+	}
 	if err := atomicfile.Check(o.out); err != nil {
 		return err
 	}

@@ -92,6 +92,9 @@ func (s *sampling) check(fs *flag.FlagSet, args []string) error {
 }
 
 func (s *sampling) run(ctx context.Context, stdout, stderr io.Writer) error {
+	if err := notRead("o", s.output, s.model, s.given); err != nil {
+		return err
+	}
 	if err := atomicfile.Check(s.output); err != nil {
 		return err
 	}

@@ -48,6 +48,14 @@ func train(fs *flag.FlagSet) cli.Run {
 }
 
 func (o *trainOrder) run(ctx context.Context, stdout, stderr io.Writer) error {
+	for _, out := range []struct {
+		option, path string
+		others       []string
+	}{{"o", o.output, nil}, {"history", o.history, []string{o.output}}, {"checkpoint", o.opts.Checkpoint, []string{o.output, o.history}}} {
+		if err := notRead(out.option, out.path, append(out.others, o.dataset, o.validation, o.test)...); err != nil {
+			return err
+		}
+	}
 	for _, path := range []string{o.output, o.history} {
 		if path == "" {
 			continue
