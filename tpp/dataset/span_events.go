@@ -27,6 +27,8 @@ type traceBuilder struct {
 	byID    map[uint64]int // the span that children of this id belong to: the server's half where there are two
 	callers map[uint64]int // the caller's half of those
 	state   []nodeState
+	depths  []int          // of nodes, below the roots; found as needed
+	calls   map[string]int // the announcement of each call; nil before the first is looked for
 }
 
 // nodeState is what a traceBuilder finds out about a span.
@@ -101,6 +103,7 @@ func (b *traceBuilder) sequence(spans []span) (*tpp.Sequence, error) {
 // unite puts the spans of a trace into nodes, and several reports of one span into one.
 func (b *traceBuilder) unite(spans []span) {
 	b.byID, b.callers, b.nodes = emptied(b.byID), emptied(b.callers), b.nodes[:0]
+	b.depths, b.calls = b.depths[:0], nil
 	for i := range spans {
 		one := &spans[i]
 		half := b.callers
@@ -170,9 +173,16 @@ func (b *traceBuilder) findEvents() {
 	}
 	b.joinInvocations()
 	for i := range b.nodes {
-		if b.state[i].event && b.nodes[i].start == 0 {
+		switch {
+		case !b.state[i].event:
+		case b.nodes[i].start == 0:
 			b.state[i].event = false
 			b.report.timeless.add(&b.nodes[i])
+		case b.nodes[i].start < firstPlausible:
+			b.report.early.add(&b.nodes[i])
+			if b.report.early.n == 1 {
+				b.report.earliest = b.nodes[i].start
+			}
 		}
 	}
 	b.countCalls()
@@ -215,10 +225,16 @@ func (b *traceBuilder) joinInvocations() {
 
 // callerOf returns the id of the span that has announced a call, 0 if it is not known.
 func (b *traceBuilder) callerOf(call string) uint64 {
-	for i := range b.nodes {
-		if one := &b.nodes[i]; call != "" && one.call == call && one.announcesCall() {
-			return one.parent
+	if b.calls == nil {
+		b.calls = map[string]int{}
+		for i := range slices.Backward(b.nodes) { // the first one counts
+			if one := &b.nodes[i]; one.call != "" && one.announcesCall() {
+				b.calls[one.call] = i
+			}
 		}
+	}
+	if i, ok := b.calls[call]; ok && call != "" {
+		return b.nodes[i].parent
 	}
 	return 0
 }
@@ -232,19 +248,31 @@ func (b *traceBuilder) preferred(i, than int) bool {
 	if one.announcesStart() != other.announcesStart() {
 		return other.announcesStart()
 	}
-	for j, steps := than, 0; j >= 0 && steps <= len(b.nodes); steps++ {
-		if j == i {
-			return true
-		}
+	return cmp.Or(cmp.Compare(b.depth(i), b.depth(than)), cmp.Compare(one.start, other.start), cmp.Compare(one.id, other.id)) < 0
+}
+
+// depth returns the number of ancestors of a span. A ring of spans that are each other's ancestors is cut at one of them.
+func (b *traceBuilder) depth(i int) int {
+	const unknown, onPath = -1, -2
+	for len(b.depths) < len(b.nodes) {
+		b.depths = append(b.depths, unknown)
+	}
+	var path []int
+	j := i
+	for j >= 0 && b.depths[j] == unknown {
+		b.depths[j] = onPath
+		path = append(path, j)
 		j, _ = b.parentOf(j)
 	}
-	for j, steps := i, 0; j >= 0 && steps <= len(b.nodes); steps++ {
-		if j == than {
-			return false
-		}
-		j, _ = b.parentOf(j)
+	d := 0
+	if j >= 0 && b.depths[j] != onPath {
+		d = b.depths[j] + 1
 	}
-	return one.start < other.start || one.start == other.start && one.id < other.id
+	for _, k := range slices.Backward(path) {
+		b.depths[k] = d
+		d++
+	}
+	return b.depths[i]
 }
 
 // countCalls counts the announced calls whose invocation is not there.

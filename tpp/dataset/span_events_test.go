@@ -137,3 +137,48 @@ func TestEventsOfTraces(t *testing.T) {
 		})
 	}
 }
+
+// TestLongChainOfOneInvocation checks that a trace whose spans are all of one invocation, each a child of the one before, is one event: that of
+// the outermost span.
+func TestLongChainOfOneInvocation(t *testing.T) {
+	const n = 50_000
+	var b strings.Builder
+	for i := n; i >= 1; i-- {
+		fmt.Fprintf(&b, `{"traceId":"1","id":"%x","parentId":"%x","timestamp":%d,"duration":1,"name":"main","kind":"SERVER","tags":{"faas.invocation_id":"act"}},`, i+1, i, 1700000000000000+i)
+	}
+	b.WriteString(`{"traceId":"1","id":"1","timestamp":1700000000000000,"name":"main","kind":"SERVER","tags":{"faas.invocation_id":"act"}}`)
+	r, err := NewSequenceReader(strings.NewReader("["+b.String()+"]"), ReadOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := r.ReadAll(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(d.Sequences) != 1 || d.NumEvents() != 1 || d.Sequences[0].ArrivalTimes[0] != 1700000000000 {
+		t.Errorf("%d sequences with %d events, want one at the time of the outermost span", len(d.Sequences), d.NumEvents())
+	}
+}
+
+// TestTimesOfAnotherUnit checks that times that count milliseconds where microseconds are due are warned of, with the first span.
+func TestTimesOfAnotherUnit(t *testing.T) {
+	for text, want := range map[string]string{
+		`[{"traceId":"1","id":"1","timestamp":1700000000000,"name":"main","kind":"SERVER"},{"traceId":"1","id":"2","parentId":"1","timestamp":1700000000900,"name":"f","kind":"SERVER"}]`:                                       "has 2 of 2 events before the year 2000: Zipkin counts microseconds since 1970, and OTLP nanoseconds; the first is trace 0000000000000001: span 0000000000000001 (\"main\") at 1970-01-20T16:13:20Z",
+		`{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"00000000000000000000000000000001","spanId":"0000000000000001","name":"f","kind":2,"startTimeUnixNano":"1700000000000","endTimeUnixNano":"1700000000001"}]}]}]}`: "has 1 of 1 events before the year 2000",
+	} {
+		r, err := NewSequenceReader(strings.NewReader(text), ReadOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.ReadAll(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		found := false
+		for _, w := range r.Warnings() {
+			found = found || w.Kind == WarningUnit && strings.HasPrefix(w.Text, want)
+		}
+		if !found {
+			t.Errorf("warnings %v, want one %q", r.Warnings(), want)
+		}
+	}
+}

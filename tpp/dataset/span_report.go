@@ -3,6 +3,7 @@ package dataset
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/tppfaas/tppfaas/tpp"
 )
@@ -21,8 +22,12 @@ type spanReport struct {
 	duplicates            int
 	skipped               int // requests to export metrics or logs
 
-	timeless, orphans, unnamed, unfinished, unanswered tally
+	timeless, early, orphans, unnamed, unfinished, unanswered tally
+	earliest                                                  int64 // time of the first event that is too early, ns
 }
+
+// firstPlausible is the time before which there were no traces, the year 2000, in nanoseconds since 1970.
+const firstPlausible = 946684800e9
 
 // tally counts spans and remembers the first.
 type tally struct {
@@ -109,6 +114,8 @@ func (p *spanReport) warnings() (warnings []Warning) {
 		}
 	}
 	warn(WarningTimeless, p.timeless.n, "has %d events without a time, which are left out; the first is %s", p.timeless.n, p.timeless.first)
+	warn(WarningUnit, p.early.n, "has %d of %d events before the year 2000: Zipkin counts microseconds since 1970, and OTLP nanoseconds; the first is %s at %s",
+		p.early.n, p.events, p.early.first, time.Unix(0, p.earliest).UTC().Format(time.RFC3339))
 	warn(WarningOrphans, p.orphans.n, "has %d of %d events whose caller's span is not in the file, in traces that have another root: they are taken for roots too; the first is %s", p.orphans.n, p.events, p.orphans.first)
 	warn(WarningUnfinished, p.unfinished.n, "has %d invocations that have only announced their start, which is taken for their time; the first is %s", p.unfinished.n, p.unfinished.first)
 	warn(WarningUnanswered, p.unanswered.n, "has %d announced calls whose invocation is not in the file, which are left out; the first is %s", p.unanswered.n, p.unanswered.first)

@@ -118,6 +118,11 @@ func (t *trainer) save() error {
 		return nil
 	}
 	err := atomicfile.WriteOn(t.disk, t.opts.Checkpoint, func(w io.Writer) error {
+		sum, err := c.sum()
+		if err != nil {
+			return err
+		}
+		c.Sum = sum
 		text, err := json.Marshal(c)
 		if err != nil {
 			return err
@@ -132,6 +137,23 @@ func (t *trainer) save() error {
 		return fmt.Errorf("checkpoint: %w", err)
 	}
 	return nil
+}
+
+// sum returns the hash of the checkpoint without its Sum.
+func (c *checkpoint) sum() (string, error) {
+	rest := *c
+	rest.Sum = ""
+	text, err := json.Marshal(&rest)
+	if err != nil {
+		return "", err
+	}
+	h := exampleHash{Hash: sha256.New()}
+	h.length(len(text))
+	h.Write(text)
+	for _, values := range [][]float32{c.params, c.best, c.m, c.v} {
+		h.floats(values)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 func (c *checkpoint) vectors() map[string]*[]float32 {
@@ -197,6 +219,9 @@ func readCheckpoint(r io.Reader, fingerprint string, n int) (*checkpoint, error)
 			}
 			*values = append(*values, float32(v))
 		}
+	}
+	if sum, err := c.sum(); err != nil || sum != c.Sum {
+		return nil, errors.New("it is damaged: its content does not have the sum that it says")
 	}
 	return &c, nil
 }

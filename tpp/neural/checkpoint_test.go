@@ -98,6 +98,16 @@ func TestForeignCheckpointsAreRefused(t *testing.T) {
 			t.Errorf("%s: got error %v, want one that names the file", name, err)
 		}
 	}
+	for at := 8; at < len(good); at += 97 {
+		damaged := bytes.Clone(good)
+		damaged[at] ^= 0x04
+		if err := os.WriteFile(path, damaged, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if m, err := Train(t.Context(), smallModel, training, validation, opts); m != nil || err == nil || !strings.Contains(err.Error(), path) {
+			t.Fatalf("with another byte %d of %d: got error %v, want one that names the file", at, len(good), err)
+		}
+	}
 	opts.Checkpoint = filepath.Join(path, "nowhere", "checkpoint")
 	if _, err := Train(t.Context(), smallModel, training, validation, opts); err == nil {
 		t.Error("training began with nowhere to put its checkpoint")

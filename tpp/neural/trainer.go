@@ -319,6 +319,7 @@ type checkpoint struct {
 	AdamStep    int             `json:"adam_step"`
 	Drops       int             `json:"drops"`
 	Since       int             `json:"since"`
+	Sum         string          `json:"sum"` // SHA-256 of everything else in the file
 
 	params, best, m, v []float32
 }
