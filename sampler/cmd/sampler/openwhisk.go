@@ -225,6 +225,8 @@ func sampleOpenWhisk(ctx context.Context, o options, output string, stdout, stde
 		return fmt.Errorf("%s: %w", got, context.Canceled)
 	case sampled != nil:
 		return fmt.Errorf("%w; %s", sampled, got)
+	case traces == 0: // which nothing is content with
+		return errors.New(got)
 	}
 	return fmt.Errorf("%s; -allow-incomplete is content with that", got)
 }

@@ -433,6 +433,19 @@ func TestCannotBeWritten(t *testing.T) {
 	s.whole(30)
 }
 
+// TestNothingComplete checks that without any trace nothing is written, and that nothing promises more.
+func TestNothingComplete(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.Lose(func(function, _ string) bool { return function == "quick-dev-a" })
+	p := s.sampler("-allow-incomplete")
+	require.Equal(t, cli.Failed, p.wait())
+	lines := strings.Split(strings.TrimSpace(p.stderr()), "\n")
+	require.Equal(t, fmt.Sprintf("sampler: no trace is complete and nothing is written; -resume goes on (%s.journal)", s.out), lines[len(lines)-1])
+	require.NoFileExists(t, s.out)
+	s.nothingLeft()
+}
+
 // TestIncomplete checks that fewer traces than requests are a failure without -allow-incomplete.
 func TestIncomplete(t *testing.T) {
 	t.Parallel()
