@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// mostBytes bounds the body of a request.
-const mostBytes = 4 << 20
+// mostBytes bounds the body of a request. A collector takes messages of 20 MB, and passes them on as JSON, which is some three times as large.
+const mostBytes = 64 << 20
 
 // listen takes announcements over HTTP, and passes each on as it comes, until the program is interrupted:
 //
