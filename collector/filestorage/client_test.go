@@ -239,6 +239,22 @@ func TestDamagedFileIsSetAside(t *testing.T) {
 	require.NoError(t, c.Close(t.Context()))
 }
 
+// TestTwoCollectors checks that a second collector over the same folder is told why it cannot start, and leaves the files to the first.
+func TestTwoCollectors(t *testing.T) {
+	dir := t.TempDir()
+	first, _ := start(t, dir, 1)
+	c, err := first.GetClient(t.Context(), component.KindExporter, exporterID, "traces")
+	require.NoError(t, err)
+	require.NoError(t, c.Set(t.Context(), "1", []byte("a")))
+	second, _ := start(t, dir, 1)
+	_, err = second.GetClient(t.Context(), component.KindExporter, exporterID, "traces")
+	require.EqualError(t, err, filepath.Join(dir, "exporter_zipkin_second_traces")+" is in use, by another collector or by one that has not ended yet: timeout")
+	value, err := c.Get(t.Context(), "1")
+	require.NoError(t, err)
+	require.Equal(t, "a", string(value))
+	require.NoError(t, c.Close(t.Context()))
+}
+
 // TestRoom checks that the room of a real volume and what a file occupies are known.
 func TestRoom(t *testing.T) {
 	dir := t.TempDir()

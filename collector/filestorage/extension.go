@@ -10,6 +10,7 @@ import (
 	"time"
 
 	contrib "github.com/open-telemetry/opentelemetry-collector-contrib/extension/storage/filestorage"
+	bbolterrors "go.etcd.io/bbolt/errors"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/extension"
 	"go.opentelemetry.io/collector/extension/xextension/storage"
@@ -66,8 +67,11 @@ func (s *fileStorage) GetClient(ctx context.Context, kind component.Kind, id com
 	path := s.path(kind, id, name)
 	s.check(path)
 	inner, err := s.Extension.GetClient(ctx, kind, id, name)
+	if errors.Is(err, bbolterrors.ErrTimeout) {
+		return nil, fmt.Errorf("%s is in use, by another collector or by one that has not ended yet: %w", path, err)
+	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("opening %s: %w", path, err)
 	}
 	c, err := newClient(ctx, inner, s.logger.With(zap.Stringer("of", id)), s.volume, path, kind != component.KindExporter)
 	if err != nil {

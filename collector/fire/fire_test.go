@@ -5,6 +5,7 @@ package fire
 import (
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -277,6 +278,52 @@ func TestManySenders(t *testing.T) {
 	require.Zero(t, failed.Load())
 	z.wait(t, senders*messages*each)
 	z.check(t, 0, senders*messages*each)
+}
+
+// TestPredictor checks that a predictor is passed every span in messages that it takes, of whatever size they were when they came, and that one
+// that hangs holds nothing up.
+func TestPredictor(t *testing.T) {
+	const most = 64 << 20 // of examples/live
+	var passed, tooLarge atomic.Int64
+	hang, end := atomic.Bool{}, make(chan struct{})
+	predictor := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return
+		}
+		if hang.Load() {
+			<-end
+			return
+		}
+		m := ptraceotlp.NewExportRequest()
+		if err := m.UnmarshalJSON(body); err != nil {
+			t.Error(err)
+		}
+		if len(body) > most {
+			tooLarge.Add(1)
+		}
+		passed.Add(int64(m.Traces().SpanCount()))
+		rw.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(rw, "{}")
+	}))
+	defer predictor.Close()
+	defer close(end)
+	w, z := newWhisk(t), newZipkin(t)
+	c := newCollector(t, w, z.address, "builtin:local", "../predictor.yaml",
+		"yaml:exporters::otlp_http/predictor: {endpoint: \""+predictor.URL+"\", timeout: 20s}") // one machine may be slow
+	large := spans(0, 5000)
+	for _, s := range large.ResourceSpans().At(0).ScopeSpans().At(0).Spans().All() {
+		s.Attributes().PutStr("payload", strings.Repeat("x", 1000))
+	}
+	c.send(large)
+	require.Eventually(t, func() bool { return passed.Load() == 5000 }, 30*time.Second, 10*time.Millisecond)
+	require.Zero(t, tooLarge.Load(), "messages that are too large")
+	hang.Store(true)
+	for i := range 20 {
+		c.send(spans(5000+10*i, 10))
+	}
+	z.wait(t, 5200)
+	z.check(t, 0, 5200)
 }
 
 // TestScaledOut checks that a front collector distributes traces to two others, and that all spans of a trace go to the same one.

@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// mostBytes bounds the body of a request.
-const mostBytes = 4 << 20
+// mostBytes bounds the body of a request. A collector takes messages of 20 MB, and passes them on as JSON, which is some three times as large.
+const mostBytes = 64 << 20
 
 // listen takes announcements over HTTP, and passes each on as it comes, until the program is interrupted:
 //
@@ -78,16 +78,22 @@ func newHandler(use user) (handler http.Handler, failed <-chan error) {
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			for _, i := range invocations {
-				if !calls.add(&i) {
+			for n, i := range invocations {
+				err, gone := i.check(time.Now()), r.Context().Err() != nil
+				if gone { // a predictor that worked off what is old would tell of the present ever later
+					err = fmt.Errorf("%d invocations whose sender waits no longer", len(invocations)-n)
+				} else if err == nil && !calls.add(&i) {
 					continue
 				}
-				if err := use("POST "+r.URL.Path, i, nil); err != nil {
+				if err := use("POST "+r.URL.Path, i, err); err != nil {
 					select {
 					case failures <- err:
 					default:
 					}
 					http.Error(w, "it is about to end", http.StatusServiceUnavailable)
+					return
+				}
+				if gone {
 					return
 				}
 			}
@@ -101,6 +107,25 @@ func newHandler(use user) (handler http.Handler, failed <-chan error) {
 		fmt.Fprintln(w, "{}")
 	}))
 	return mux, failures
+}
+
+// Bounds of an invocation.
+const (
+	mostAhead = time.Minute // its time: that of any trace lets those end that were silent until then
+	mostText  = 256         // the ids, which are remembered
+)
+
+// check returns an error for an invocation that would do harm to the forecasts of others.
+func (i *invocation) check(now time.Time) error {
+	switch {
+	case !(i.Time > 0):
+		return fmt.Errorf("%s was invoked at no time", i.Function)
+	case i.Time > float64(now.Add(mostAhead).UnixMilli()):
+		return fmt.Errorf("%s was invoked at %g, which is in the future", i.Function, i.Time)
+	case len(i.Trace) > mostText || len(i.Call) > mostText:
+		return fmt.Errorf("%s was invoked in a trace or by a call whose id has more than %d bytes", i.Function, mostText)
+	}
+	return nil
 }
 
 // parseArrivals reads one arrival or a list.
@@ -145,7 +170,7 @@ type span struct {
 }
 
 // parseSpans returns the arrivals that spans announce: invoke, the caller's announcement, and start, the callee's, for functions whose caller
-// announces nothing. All other spans are left out.
+// announces nothing. All other spans are left out. One whose time cannot be read has none: it must not take the others of its message along.
 func parseSpans(body []byte) (arrivals []invocation, err error) {
 	var m message
 	if err := json.Unmarshal(body, &m); err != nil {
@@ -160,7 +185,7 @@ func parseSpans(body []byte) (arrivals []invocation, err error) {
 				}
 				nanoseconds, err := s.Start.Int64()
 				if err != nil {
-					return nil, fmt.Errorf("span %s of trace %s: startTimeUnixNano: %w", s.Name, s.TraceID, err)
+					nanoseconds = 0
 				}
 				arrivals = append(arrivals, invocation{
 					Trace: s.TraceID, Call: s.text("call.id"), Function: s.text(function),

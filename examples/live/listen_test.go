@@ -117,12 +117,69 @@ func TestSpans(t *testing.T) {
 		t.Errorf("got\n%+v, want\n%+v", *got, want)
 	}
 	for body, want := range map[string]string{
-		strings.Replace(one("start", "", "f", 1, 1), `": "1"`, `": "0.5"`, 2): "startTimeUnixNano",
 		`[]`: "cannot unmarshal array", strings.Replace(one("start", "", "f", 1, 1), `": "1"`, `": ""`, 2): "invalid number",
 	} {
 		if status, text := post(t, h, "/v1/traces", body); status != http.StatusBadRequest || !strings.Contains(text, want) {
 			t.Errorf("%s: %d %q, want %q", body, status, text, want)
 		}
+	}
+}
+
+// TestUnusable checks that an invocation that cannot be used is left out alone, and that it does not change what is known of others.
+func TestUnusable(t *testing.T) {
+	var got, wrong []string
+	h, _ := newHandler(func(_ string, i invocation, err error) error {
+		if err != nil {
+			wrong = append(wrong, err.Error())
+		} else {
+			got = append(got, i.Trace)
+		}
+		return nil
+	})
+	span := func(trace, times string) string {
+		return fmt.Sprintf(`{"traceId": %q, "name": "start", %s "attributes": [{"key": "faas.name", "value": {"stringValue": "f"}}]}`, trace, times)
+	}
+	const second = `"startTimeUnixNano": "1000000000", "endTimeUnixNano": "1000000000",`
+	spans := []string{
+		span("a", ""), span("b", strings.ReplaceAll(second, "1000000000", "0.5")), span("c", strings.ReplaceAll(second, "1000000000", "18446744073709551615")),
+		span("d", strings.ReplaceAll(second, "1000000000", "9000000000000000000")), span("good", second), span(strings.Repeat("e", mostText+1), second),
+	}
+	if status, text := post(t, h, "/v1/traces", `{"resourceSpans": [{"scopeSpans": [{"spans": [`+strings.Join(spans, ",")+`]}]}]}`); status != http.StatusOK {
+		t.Errorf("%d %s", status, text)
+	}
+	if status, text := post(t, h, "/v1/arrivals", `[{"trace": "f", "function": "f", "time": 1e300}, {"trace": "too", "function": "f", "time": 1}]`); status != http.StatusNoContent {
+		t.Errorf("%d %s", status, text)
+	}
+	if want := []string{"good", "too"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	all := strings.Join(wrong, "\n")
+	if len(wrong) != 6 || strings.Count(all, "at no time") != 3 || strings.Count(all, "in the future") != 2 || strings.Count(all, "more than 256 bytes") != 1 {
+		t.Errorf("left out:\n%s", all)
+	}
+}
+
+// TestGone checks that what a sender sent that has gone since is left out, and its rest too.
+func TestGone(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	var got []string
+	h, _ := newHandler(func(_ string, i invocation, err error) error {
+		if err != nil {
+			got = append(got, err.Error())
+		} else {
+			got = append(got, i.Trace)
+			cancel()
+		}
+		return nil
+	})
+	const list = `[{"trace": "a", "function": "f", "time": 1}, {"trace": "b", "function": "f", "time": 1}, {"trace": "c", "function": "f", "time": 1}]`
+	for range 2 {
+		r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/v1/arrivals", strings.NewReader(list))
+		r.Header.Set("Content-Type", "application/json")
+		h.ServeHTTP(httptest.NewRecorder(), r)
+	}
+	if want := []string{"a", "2 invocations whose sender waits no longer", "3 invocations whose sender waits no longer"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 

@@ -171,6 +171,21 @@ func TestIntegrationWithoutCollector(t *testing.T) {
 	})
 }
 
+// TestIntegrationForeignContext checks that a function works whose payload has something else where the caller's context is to be.
+func TestIntegrationForeignContext(t *testing.T) {
+	each(t, func(t *testing.T, dir string) {
+		d := newDouble(t)
+		p := launch(t, dir, d.server.URL, "first")
+		for _, foreign := range []any{5, true, nil, []any{5}, []any{}, map[string]any{"a": 1}, "nonsense"} {
+			value := map[string]any{"name": "Ada", "traceparent": foreign}
+			require.Equal(t, map[string]any{"greeting": "Hello, Ada!"}, p.run("second", value), "traceparent %v", foreign)
+			value = map[string]any{"name": "Ada", "traceparent": given, "tracestate": foreign, "call.id": foreign}
+			require.Equal(t, map[string]any{"greeting": "Hello, Ada!"}, p.run("second", value), "tracestate %v", foreign)
+		}
+		p.stop()
+	})
+}
+
 // TestIntegrationErrors checks that a function that fails has a failed span, and that its caller hears the error.
 func TestIntegrationErrors(t *testing.T) {
 	each(t, func(t *testing.T, dir string) {

@@ -322,27 +322,30 @@ func (j *Journal) Remove() error {
 	return closed
 }
 
-// DiscardJournal removes the journal of an earlier run, and returns the name of the package that that run has deployed, "" if the journal
-// does not say. A journal that another process is writing is an error.
-func DiscardJournal(path string) (pack string, err error) { return discardJournal(errorfs.OS{}, path) }
+// DiscardJournal removes the journal of an earlier run. Before, it calls remove with the name of the package that that run has deployed,
+// unless the journal does not say; on an error of remove the journal stays, for nothing else names the package. A journal that another
+// process is writing is an error.
+func DiscardJournal(path string, remove func(pack string) error) error {
+	return discardJournal(errorfs.OS{}, path, remove)
+}
 
-func discardJournal(disk errorfs.FS, path string) (pack string, err error) {
+func discardJournal(disk errorfs.FS, path string, remove func(pack string) error) error {
 	file, err := disk.Open(path, os.O_RDONLY)
 	if err != nil {
-		return "", journalError(path, err)
+		return journalError(path, err)
 	}
 	err = lock(file)
 	if err == nil {
-		if h, _, _, err := parseJournal(file); err == nil && strings.HasPrefix(h.Package, packagePrefix) {
-			pack = h.Package
+		if h, _, _, err2 := parseJournal(file); err2 == nil && strings.HasPrefix(h.Package, packagePrefix) {
+			err = remove(h.Package)
 		}
 	}
 	_ = file.Close() // nothing was written to it
 	if err != nil {
-		return "", err
+		return err
 	}
 	if err := disk.Remove(path); err != nil {
-		return "", journalError(path, err)
+		return journalError(path, err)
 	}
-	return pack, nil
+	return nil
 }

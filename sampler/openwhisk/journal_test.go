@@ -3,6 +3,7 @@ package openwhisk
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -115,8 +116,10 @@ func TestJournalOfAnother(t *testing.T) {
 	require.ErrorContains(t, err, "another sampler is at work on it")
 	_, err = createJournal(errorfs.OS{}, path, headerOf(t, config))
 	require.ErrorContains(t, err, "another sampler is at work on it")
-	_, err = DiscardJournal(path)
-	require.ErrorContains(t, err, "another sampler is at work on it")
+	pack := ""
+	discard := func() error { return DiscardJournal(path, func(p string) error { pack = p; return nil }) }
+	require.ErrorContains(t, discard(), "another sampler is at work on it")
+	require.Empty(t, pack)
 	require.NoError(t, j.Close())
 	_, err = createJournal(errorfs.OS{}, path, headerOf(t, config))
 	require.ErrorIs(t, err, ErrJournalExists)
@@ -138,8 +141,10 @@ func TestJournalOfAnother(t *testing.T) {
 		_, err := openJournal(errorfs.OS{}, path, h)
 		require.EqualError(t, err, "journal "+path+" is of another sampling: "+c.want)
 	}
-	pack, err := DiscardJournal(path)
-	require.NoError(t, err)
+	left := errors.New("it cannot be removed")
+	require.ErrorIs(t, DiscardJournal(path, func(string) error { return left }), left)
+	require.FileExists(t, path)
+	require.NoError(t, discard())
 	require.Equal(t, "tppfaas-quick-1", pack)
 	require.NoFileExists(t, path)
 	_, err = openJournal(errorfs.OS{}, path, headerOf(t, config))
@@ -266,8 +271,8 @@ func TestDiscardJournalOfWhat(t *testing.T) {
 	} {
 		path := filepath.Join(t.TempDir(), "x.journal")
 		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
-		pack, err := DiscardJournal(path)
-		require.NoError(t, err)
+		pack := ""
+		require.NoError(t, DiscardJournal(path, func(p string) error { pack = p; return nil }))
 		require.Equal(t, want, pack, text)
 		require.NoFileExists(t, path)
 	}

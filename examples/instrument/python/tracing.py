@@ -39,7 +39,8 @@ def traced(handler):
         cold, _cold = _cold, False
 
         tracer = _tracer(params.get("collector"), name)
-        caller = _propagator.extract(params, Context())
+        # A payload may have anything, and the propagator fails for what is no text.
+        caller = _propagator.extract({key: value for key, value in params.items() if isinstance(value, str)}, Context())
         attributes = {"activationId": activation_id, "faas.name": name}
         if params.get("call.id"):
             attributes["call.id"] = params["call.id"]

@@ -214,7 +214,10 @@ func sampleOpenWhisk(ctx context.Context, o options, output string, stdout, stde
 		return reportOpenWhisk(stdout, o, output, result, time.Since(begin))
 	}
 	got := fmt.Sprintf("%s has %d of %d traces, and -resume goes on (%s)", output, traces, o.config.Requests, journal)
-	if traces == 0 {
+	switch {
+	case whole: // interrupted while what was deployed was being removed
+		got = fmt.Sprintf("%s has %d of %d traces, and needs no -resume", output, traces, o.config.Requests)
+	case traces == 0:
 		got = fmt.Sprintf("no trace is complete and nothing is written; -resume goes on (%s)", journal)
 	}
 	switch {
@@ -222,6 +225,8 @@ func sampleOpenWhisk(ctx context.Context, o options, output string, stdout, stde
 		return fmt.Errorf("%s: %w", got, context.Canceled)
 	case sampled != nil:
 		return fmt.Errorf("%w; %s", sampled, got)
+	case traces == 0: // which nothing is content with
+		return errors.New(got)
 	}
 	return fmt.Errorf("%s; -allow-incomplete is content with that", got)
 }
@@ -246,11 +251,7 @@ func discardEarlierRun(ctx context.Context, target *openwhisk.Target, journal st
 	if err := target.Preflight(ctx); err != nil {
 		return err
 	}
-	pack, err := openwhisk.DiscardJournal(journal)
-	if err != nil || pack == "" {
-		return err
-	}
-	return target.RemoveLeftover(ctx, pack)
+	return openwhisk.DiscardJournal(journal, func(pack string) error { return target.RemoveLeftover(ctx, pack) })
 }
 
 // listIncomplete prints what is missing of the first requests whose traces are incomplete.

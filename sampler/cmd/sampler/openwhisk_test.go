@@ -433,6 +433,19 @@ func TestCannotBeWritten(t *testing.T) {
 	s.whole(30)
 }
 
+// TestNothingComplete checks that without any trace nothing is written, and that nothing promises more.
+func TestNothingComplete(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.Lose(func(function, _ string) bool { return function == "quick-dev-a" })
+	p := s.sampler("-allow-incomplete")
+	require.Equal(t, cli.Failed, p.wait())
+	lines := strings.Split(strings.TrimSpace(p.stderr()), "\n")
+	require.Equal(t, fmt.Sprintf("sampler: no trace is complete and nothing is written; -resume goes on (%s.journal)", s.out), lines[len(lines)-1])
+	require.NoFileExists(t, s.out)
+	s.nothingLeft()
+}
+
 // TestIncomplete checks that fewer traces than requests are a failure without -allow-incomplete.
 func TestIncomplete(t *testing.T) {
 	t.Parallel()
@@ -450,6 +463,37 @@ func TestIncomplete(t *testing.T) {
 	require.Zero(t, p.wait(), p.stderr())
 	require.Contains(t, p.out.String(), s.out+": 29 traces of quick, 116 invocations, ")
 	s.whole(29)
+}
+
+// TestCtrlCWhileRemoving checks that Ctrl-C after the dataset is whole neither stops the removal, nor promises -resume, for which there is no
+// journal.
+func TestCtrlCWhileRemoving(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	var p *process
+	ready := make(chan struct{})
+	s.OpenWhisk.Fail(s.atRemoval(func(http.ResponseWriter, *http.Request) bool {
+		<-ready
+		if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
+			t.Error(err)
+		}
+		p.saying("interrupted; Ctrl-C again quits at once, and -resume goes on")
+		return false
+	}))
+	p = s.sampler()
+	close(ready)
+	require.Equal(t, cli.Failed, p.wait())
+	lines := strings.Split(strings.TrimSpace(p.stderr()), "\n")
+	require.Equal(t, fmt.Sprintf("sampler: interrupted: %s has 30 of 30 traces, and needs no -resume", s.out), lines[len(lines)-1])
+	s.whole(30)
+}
+
+// atRemoval returns a function that calls f at the first removal of an action.
+func (s *scene) atRemoval(f func(http.ResponseWriter, *http.Request) bool) func(http.ResponseWriter, *http.Request) bool {
+	var count atomic.Int32
+	return func(w http.ResponseWriter, r *http.Request) bool {
+		return r.Method == http.MethodDelete && count.Add(1) == 1 && f(w, r)
+	}
 }
 
 // TestDiscard checks that -discard starts over, and removes what the earlier run has deployed.
@@ -475,6 +519,23 @@ func TestDiscard(t *testing.T) {
 	require.NoError(t, json.Unmarshal(list.out.Bytes(), &leftover))
 	require.Equal(t, "quick", leftover.Application)
 	require.False(t, leftover.Removed)
+
+	// The journal alone names what is left: it stays until that is removed.
+	var broken *process
+	ready = make(chan struct{})
+	s.OpenWhisk.Fail(s.atRemoval(func(_ http.ResponseWriter, r *http.Request) bool {
+		<-ready
+		if err := broken.cmd.Process.Signal(os.Interrupt); err != nil {
+			t.Error(err)
+		}
+		<-r.Context().Done()
+		return true
+	}))
+	broken = s.sampler("-discard")
+	close(ready)
+	require.Equal(t, cli.Failed, broken.wait())
+	require.FileExists(t, s.out+".journal")
+	s.OpenWhisk.Fail(nil)
 
 	p := s.sampler("-discard")
 	require.Zero(t, p.wait(), p.stderr())
