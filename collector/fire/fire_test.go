@@ -310,7 +310,7 @@ func TestPredictor(t *testing.T) {
 	defer close(end)
 	w, z := newWhisk(t), newZipkin(t)
 	c := newCollector(t, w, z.address, "builtin:local", "../predictor.yaml",
-		"yaml:exporters::otlp_http/predictor: {endpoint: \""+predictor.URL+"\", timeout: 20s}") // one machine may be slow
+		"yaml:exporters::otlp_http/predictor: {endpoint: \""+predictor.URL+"\", timeout: 20s, sending_queue: {queue_size: 12000000}}") // one machine may be slow
 	large := spans(0, 5000)
 	for _, s := range large.ResourceSpans().At(0).ScopeSpans().At(0).Spans().All() {
 		s.Attributes().PutStr("payload", strings.Repeat("x", 1000))
@@ -324,6 +324,16 @@ func TestPredictor(t *testing.T) {
 	}
 	z.wait(t, 5200)
 	z.check(t, 0, 5200)
+	for i := range 4 { // more than the queue holds
+		more := spans(6000+5000*i, 5000)
+		for _, s := range more.ResourceSpans().At(0).ScopeSpans().At(0).Spans().All() {
+			s.Attributes().PutStr("payload", strings.Repeat("x", 1000))
+		}
+		c.send(more)
+	}
+	z.wait(t, 25200)
+	z.check(t, 6000, 20000)
+	require.Eventually(t, func() bool { return c.metric("otelcol_exporter_enqueue_failed_spans", `exporter="otlp_http/predictor"`) > 0 }, 10*time.Second, 10*time.Millisecond)
 }
 
 // TestScaledOut checks that a front collector distributes traces to two others, and that all spans of a trace go to the same one.
