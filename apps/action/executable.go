@@ -111,7 +111,9 @@ func Build(ctx context.Context, arch string) ([]byte, error) {
 	file := filepath.Join(dir, "exec")
 	build := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-trimpath", "-ldflags", "-s -w", "-o", file, command)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch)
-	if out, err := build.CombinedOutput(); err != nil {
+	if out, err := build.CombinedOutput(); ctx.Err() != nil {
+		return nil, ctx.Err()
+	} else if err != nil {
 		return nil, fmt.Errorf("go build: %w: %s", err, strings.Join(strings.Fields(string(out)), " "))
 	}
 	return os.ReadFile(file)

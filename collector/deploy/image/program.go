@@ -29,7 +29,9 @@ type program struct {
 func build(ctx context.Context, arch, file string) (program, error) {
 	c := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", file, command)
 	c.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch)
-	if out, err := c.CombinedOutput(); err != nil {
+	if out, err := c.CombinedOutput(); ctx.Err() != nil {
+		return program{}, ctx.Err()
+	} else if err != nil {
 		return program{}, fmt.Errorf("building the collector for linux/%s: %w: %s", arch, err, strings.TrimSpace(string(out)))
 	}
 	p, err := inspect(file)
