@@ -333,7 +333,9 @@ func TestPredictor(t *testing.T) {
 	}
 	z.wait(t, 25200)
 	z.check(t, 6000, 20000)
-	require.Eventually(t, func() bool { return c.metric("otelcol_exporter_enqueue_failed_spans", `exporter="otlp_http/predictor"`) > 0 }, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool {
+		return c.metric("otelcol_exporter_enqueue_failed_spans", `exporter="otlp_http/predictor"`) > 0
+	}, 10*time.Second, 10*time.Millisecond)
 }
 
 // TestScaledOut checks that a front collector distributes traces to two others, and that all spans of a trace go to the same one.
