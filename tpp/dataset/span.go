@@ -160,6 +160,7 @@ type span struct {
 	start      int64 // ns since 1970, 0: unknown
 	duration   int64 // ns, −1: unknown
 	wait, init float64
+	misread    bool // wait or init was given, and is no duration
 	cold       coldStart
 	faas       bool // it has an attribute that only a function's span has
 	phase      bool // it is a part of an invocation
@@ -251,9 +252,9 @@ func (s *span) set(key, value string, markKey string, resource bool) {
 			s.cold = startWarm
 		}
 	case attrWait:
-		s.wait = spanMilliseconds(value)
+		s.wait = s.milliseconds(value)
 	case attrInit:
-		s.init = spanMilliseconds(value)
+		s.init = s.milliseconds(value)
 	}
 }
 
@@ -266,11 +267,12 @@ func isSpanAttribute(key, markKey string) bool {
 	return key == markKey
 }
 
-// spanMilliseconds reads a duration in milliseconds, of a year at most; it is NaN if it is none.
-func spanMilliseconds(text string) float64 {
+// milliseconds reads a duration in milliseconds, of a year at most; it is NaN, and misread is set, if it is none.
+func (s *span) milliseconds(text string) float64 {
 	const year = 365 * 24 * 3600 * 1000
 	v, err := strconv.ParseFloat(text, 64)
 	if err != nil || !(v >= 0 && v <= year) {
+		s.misread = true
 		return math.NaN()
 	}
 	return v
@@ -307,6 +309,7 @@ func (s *span) merge(other *span) {
 	if !s.hasMark {
 		s.mark, s.hasMark = other.mark, other.hasMark
 	}
+	s.misread = s.misread || other.misread
 	s.order = cmp.Or(s.order, other.order)
 	s.faas, s.phase, s.invoked, s.shared = s.faas || other.faas, s.phase || other.phase, s.invoked || other.invoked, s.shared || other.shared
 }

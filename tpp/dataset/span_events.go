@@ -178,11 +178,14 @@ func (b *traceBuilder) findEvents() {
 		case b.nodes[i].start == 0:
 			b.state[i].event = false
 			b.report.timeless.add(&b.nodes[i])
-		case b.nodes[i].start < firstPlausible:
+		case b.nodes[i].start < firstDate*1e6:
 			b.report.early.add(&b.nodes[i])
 			if b.report.early.n == 1 {
 				b.report.earliest = b.nodes[i].start
 			}
+		}
+		if b.state[i].event && b.nodes[i].misread {
+			b.report.misread.add(&b.nodes[i])
 		}
 	}
 	b.countCalls()

@@ -163,8 +163,8 @@ func TestLongChainOfOneInvocation(t *testing.T) {
 // TestTimesOfAnotherUnit checks that times that count milliseconds where microseconds are due are warned of, with the first span.
 func TestTimesOfAnotherUnit(t *testing.T) {
 	for text, want := range map[string]string{
-		`[{"traceId":"1","id":"1","timestamp":1700000000000,"name":"main","kind":"SERVER"},{"traceId":"1","id":"2","parentId":"1","timestamp":1700000000900,"name":"f","kind":"SERVER"}]`:                                       "has 2 of 2 events before the year 2000: Zipkin counts microseconds since 1970, and OTLP nanoseconds; the first is trace 0000000000000001: span 0000000000000001 (\"main\") at 1970-01-20T16:13:20Z",
-		`{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"00000000000000000000000000000001","spanId":"0000000000000001","name":"f","kind":2,"startTimeUnixNano":"1700000000000","endTimeUnixNano":"1700000000001"}]}]}]}`: "has 1 of 1 events before the year 2000",
+		`[{"traceId":"1","id":"1","timestamp":1700000000000,"name":"main","kind":"SERVER"},{"traceId":"1","id":"2","parentId":"1","timestamp":1700000000900,"name":"f","kind":"SERVER"}]`:                                       "has 2 of 2 events before 1990: Zipkin counts microseconds since 1970, and OTLP nanoseconds; the first is trace 0000000000000001: span 0000000000000001 (\"main\") at 1970-01-20T16:13:20Z",
+		`{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"00000000000000000000000000000001","spanId":"0000000000000001","name":"f","kind":2,"startTimeUnixNano":"1700000000000","endTimeUnixNano":"1700000000001"}]}]}]}`: "has 1 of 1 events before 1990",
 	} {
 		r, err := NewSequenceReader(strings.NewReader(text), ReadOptions{})
 		if err != nil {
@@ -179,6 +179,23 @@ func TestTimesOfAnotherUnit(t *testing.T) {
 		}
 		if !found {
 			t.Errorf("warnings %v, want one %q", r.Warnings(), want)
+		}
+	}
+}
+
+// TestWaitsThatAreNoDurations checks that they are left out and named.
+func TestWaitsThatAreNoDurations(t *testing.T) {
+	for _, wait := range []string{"-5", "abc", "1e300", "NaN"} {
+		r, err := NewSequenceReader(strings.NewReader(`[{"traceId":"1","id":"1","timestamp":1700000000000000,"name":"main","kind":"SERVER","tags":{"activationId":"a","waitTimeMilli":"`+wait+`"}}]`), ReadOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := r.ReadAll(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if w := r.Warnings(); d.Sequences[0].WaitTimes != nil || len(w) != 1 || w[0].Kind != WarningDurations || !strings.HasPrefix(w[0].Text, "has 1 events whose waitTimeMilli") {
+			t.Errorf("%s: waits %v, warnings %v", wait, d.Sequences[0].WaitTimes, w)
 		}
 	}
 }

@@ -22,12 +22,9 @@ type spanReport struct {
 	duplicates            int
 	skipped               int // requests to export metrics or logs
 
-	timeless, early, orphans, unnamed, unfinished, unanswered tally
-	earliest                                                  int64 // time of the first event that is too early, ns
+	timeless, early, misread, orphans, unnamed, unfinished, unanswered tally
+	earliest                                                           int64 // time of the first event that is too early, ns
 }
-
-// firstPlausible is the time before which there were no traces, the year 2000, in nanoseconds since 1970.
-const firstPlausible = 946684800e9
 
 // tally counts spans and remembers the first.
 type tally struct {
@@ -114,11 +111,12 @@ func (p *spanReport) warnings() (warnings []Warning) {
 		}
 	}
 	warn(WarningTimeless, p.timeless.n, "has %d events without a time, which are left out; the first is %s", p.timeless.n, p.timeless.first)
-	warn(WarningUnit, p.early.n, "has %d of %d events before the year 2000: Zipkin counts microseconds since 1970, and OTLP nanoseconds; the first is %s at %s",
+	warn(WarningUnit, p.early.n, "has %d of %d events before 1990: Zipkin counts microseconds since 1970, and OTLP nanoseconds; the first is %s at %s",
 		p.early.n, p.events, p.early.first, time.Unix(0, p.earliest).UTC().Format(time.RFC3339))
 	warn(WarningOrphans, p.orphans.n, "has %d of %d events whose caller's span is not in the file, in traces that have another root: they are taken for roots too; the first is %s", p.orphans.n, p.events, p.orphans.first)
 	warn(WarningUnfinished, p.unfinished.n, "has %d invocations that have only announced their start, which is taken for their time; the first is %s", p.unfinished.n, p.unfinished.first)
 	warn(WarningUnanswered, p.unanswered.n, "has %d announced calls whose invocation is not in the file, which are left out; the first is %s", p.unanswered.n, p.unanswered.first)
+	warn(WarningDurations, p.misread.n, "has %d events whose waitTimeMilli or initTimeMilli is no duration in milliseconds of at most a year, and is left out; the first is %s", p.misread.n, p.misread.first)
 	warn(WarningMixedWaits, p.mixedWaits, "has %d traces in which some invocations have a waitTimeMilli and others do not: they get no wait times, and their times are arrivals and starts mixed", p.mixedWaits)
 	warn(WarningUnnamed, p.unnamed.n, "has %d events without what their marks are taken from: their mark is \"unknown\"; the first is %s", p.unnamed.n, p.unnamed.first)
 	warn(WarningEventless, p.eventless, "has %d of %d traces without an event, which are left out", p.eventless, p.traces)

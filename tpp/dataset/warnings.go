@@ -39,6 +39,8 @@ const (
 	WarningUnfinished WarningKind = "unfinished"
 	// WarningUnanswered says that calls were announced, and the span of what was called is missing.
 	WarningUnanswered WarningKind = "unanswered"
+	// WarningDurations says that wait or init times are no durations and are left out.
+	WarningDurations WarningKind = "durations"
 	// WarningMixedWaits says that only some of a trace's events have a wait time.
 	WarningMixedWaits WarningKind = "mixed waits"
 	// WarningUnnamed says that events have no mark.
