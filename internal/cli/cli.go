@@ -143,7 +143,7 @@ func Exit(stderr io.Writer, program string, err error) int {
 
 // Main runs a command on the arguments of the process and exits with its status. For --version alone it prints the version
 // instead. The first Ctrl-C (or SIGTERM) cancels the context, the second ends the process at once, also where the process was
-// started with these signals ignored.
+// started with these signals ignored. So does a terminal that is closed (SIGHUP) cancel the context, except under nohup.
 func Main(run func(ctx context.Context, args []string, stdout, stderr io.Writer) int) {
 	if isVersion(os.Args[1:]) {
 		fmt.Println(VersionLine(strings.TrimSuffix(filepath.Base(os.Args[0]), ".exe")))
@@ -152,10 +152,17 @@ func Main(run func(ctx context.Context, args []string, stdout, stderr io.Writer)
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2) // both are kept, however soon the second follows
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(signals, syscall.SIGHUP)
+	}
 	go func() {
 		<-signals
 		cancel()
-		die(<-signals)
+		for sig := range signals {
+			if sig != syscall.SIGHUP { // a closed terminal may send it twice, itself and through the shell
+				die(sig)
+			}
+		}
 	}()
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }

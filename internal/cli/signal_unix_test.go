@@ -1,0 +1,96 @@
+//go:build unix
+
+package cli
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+const waiting = "TPPFAAS_TEST_WAITING"
+
+// TestMain runs, in a process that the tests start, a command that says when it is interrupted and ends with its input.
+func TestMain(m *testing.M) {
+	if os.Getenv(waiting) == "" {
+		os.Exit(m.Run())
+	}
+	Main(func(ctx context.Context, _ []string, stdout, _ io.Writer) int {
+		fmt.Fprintln(stdout, "ready")
+		<-ctx.Done()
+		fmt.Fprintln(stdout, "interrupted")
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		return 7
+	})
+}
+
+// TestSignals sends signals to a command, one after the other, and checks after which it is interrupted and how it ends.
+func TestSignals(t *testing.T) {
+	for name, c := range map[string]struct {
+		nohup   bool
+		first   []syscall.Signal // the last one interrupts
+		further []syscall.Signal
+		killed  syscall.Signal // 0: the command ends by itself
+	}{
+		"Ctrl-C":                      {first: []syscall.Signal{syscall.SIGINT}},
+		"SIGTERM":                     {first: []syscall.Signal{syscall.SIGTERM}},
+		"a closed terminal":           {first: []syscall.Signal{syscall.SIGHUP}, further: []syscall.Signal{syscall.SIGHUP}},
+		"a second Ctrl-C":             {first: []syscall.Signal{syscall.SIGINT}, further: []syscall.Signal{syscall.SIGINT}, killed: syscall.SIGINT},
+		"SIGTERM after the terminal":  {first: []syscall.Signal{syscall.SIGHUP}, further: []syscall.Signal{syscall.SIGTERM}, killed: syscall.SIGTERM},
+		"a closed terminal and nohup": {nohup: true, first: []syscall.Signal{syscall.SIGHUP, syscall.SIGTERM}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			command := exec.Command(os.Args[0])
+			if c.nohup {
+				command = exec.Command("sh", "-c", `trap "" HUP; exec "$0"`, os.Args[0])
+			}
+			command.Env = append(os.Environ(), waiting+"=1")
+			input, err := command.StdinPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			output, err := command.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := command.Start(); err != nil {
+				t.Fatal(err)
+			}
+			lines := bufio.NewReader(output)
+			expect := func(want string) {
+				t.Helper()
+				if line, err := lines.ReadString('\n'); strings.TrimSpace(line) != want {
+					t.Errorf("the command says %q (%v), want %q", line, err, want)
+				}
+			}
+			send := func(signals []syscall.Signal) {
+				for _, s := range signals {
+					if err := command.Process.Signal(s); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+			expect("ready")
+			send(c.first)
+			expect("interrupted")
+			send(c.further)
+			if c.killed == 0 {
+				input.Close()
+			}
+			if _, err := io.Copy(io.Discard, lines); err != nil {
+				t.Error(err)
+			}
+			_ = command.Wait()
+			status := command.ProcessState.Sys().(syscall.WaitStatus)
+			if c.killed != 0 && !(status.Signaled() && status.Signal() == c.killed) || c.killed == 0 && status.ExitStatus() != 7 {
+				t.Errorf("the command ends with %v, want it to end by %v (7 by itself)", command.ProcessState, c.killed)
+			}
+		})
+	}
+}
