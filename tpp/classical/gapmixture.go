@@ -192,45 +192,36 @@ const (
 // mergeGaps merges neighbours among sorted gaps, so that about n remain. A gap has a variance of its logarithm anyway, so a merged one is
 // exact but for the probabilities of the components, which are the same for all of it.
 func mergeGaps(gaps []logGap, n int) []logGap {
-	total := 0.0
-	for _, g := range gaps {
-		total += g.count
-	}
-	most := math.Ceil(total / float64(n))
-	var merged []logGap
-	for _, g := range gaps {
-		last := len(merged) - 1
-		if last < 0 || merged[last].count+g.count > most {
-			merged = append(merged, g)
-			continue
-		}
-		m := &merged[last]
-		count := m.count + g.count
-		d := g.mean - m.mean
+	return mergeNeighbours(gaps, n, func(g logGap) float64 { return g.count }, func(m *logGap, g logGap) {
+		count, d := m.count+g.count, g.mean-m.mean
 		m.variance = (m.count*m.variance+g.count*g.variance)/count + d*d*m.count*g.count/(count*count)
 		m.mean += d * g.count / count
 		m.count = count
-	}
-	return merged
+	})
 }
 
 // mergeOpenGaps merges neighbours among sorted times, so that about n remain.
 func mergeOpenGaps(open []openGap, n int) []openGap {
-	total := 0.0
-	for _, o := range open {
-		total += o.count
-	}
-	most := math.Ceil(total / float64(n))
-	var merged []openGap
-	for _, o := range open {
-		last := len(merged) - 1
-		if last < 0 || merged[last].count+o.count > most {
-			merged = append(merged, o)
-			continue
-		}
-		m := &merged[last]
+	return mergeNeighbours(open, n, func(o openGap) float64 { return o.count }, func(m *openGap, o openGap) {
 		m.count += o.count
 		m.log += (o.log - m.log) * o.count / m.count
+	})
+}
+
+// mergeNeighbours merges neighbours as long as their counts are together at most an n-th of all, rounded up.
+func mergeNeighbours[T any](all []T, n int, count func(T) float64, merge func(into *T, one T)) []T {
+	total := 0.0
+	for _, one := range all {
+		total += count(one)
+	}
+	most := math.Ceil(total / float64(n))
+	var merged []T
+	for _, one := range all {
+		if last := len(merged) - 1; last >= 0 && count(merged[last])+count(one) <= most {
+			merge(&merged[last], one)
+		} else {
+			merged = append(merged, one)
+		}
 	}
 	return merged
 }
