@@ -141,9 +141,13 @@ func Exit(stderr io.Writer, program string, err error) int {
 	return Failed
 }
 
+// sameSignal is the time after a signal within which another one is taken for the same: nobody presses Ctrl-C twice as fast.
+const sameSignal = 100 * time.Millisecond
+
 // Main runs a command on the arguments of the process and exits with its status. For --version alone it prints the version
 // instead. The first Ctrl-C (or SIGTERM) cancels the context, the second ends the process at once, also where the process was
-// started with these signals ignored. So does a terminal that is closed (SIGHUP) cancel the context, except under nohup.
+// started with these signals ignored. So does a terminal that is closed (SIGHUP) cancel the context, except under nohup. From then on
+// output that nobody reads does not end the process: what reads it in a pipe may have been ended by the same signal.
 func Main(run func(ctx context.Context, args []string, stdout, stderr io.Writer) int) {
 	if isVersion(os.Args[1:]) {
 		fmt.Println(VersionLine(strings.TrimSuffix(filepath.Base(os.Args[0]), ".exe")))
@@ -157,9 +161,13 @@ func Main(run func(ctx context.Context, args []string, stdout, stderr io.Writer)
 	}
 	go func() {
 		<-signals
+		first := time.Now()
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 		cancel()
 		for sig := range signals {
-			if sig != syscall.SIGHUP { // a closed terminal may send it twice, itself and through the shell
+			// A closed terminal may send SIGHUP twice, itself and through the shell, and timeout(1) sends what it sends to the process and
+			// to its group.
+			if sig != syscall.SIGHUP && time.Since(first) > sameSignal {
 				die(sig)
 			}
 		}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 const waiting = "TPPFAAS_TEST_WAITING"
@@ -21,8 +22,12 @@ func TestMain(m *testing.M) {
 	if os.Getenv(waiting) == "" {
 		os.Exit(m.Run())
 	}
-	Main(func(ctx context.Context, _ []string, stdout, _ io.Writer) int {
+	Main(func(ctx context.Context, args []string, stdout, _ io.Writer) int {
 		fmt.Fprintln(stdout, "ready")
+		if len(args) > 0 { // it writes more than it is read of
+			_, _ = io.Copy(io.Discard, os.Stdin)
+			fmt.Fprintln(stdout, "more")
+		}
 		<-ctx.Done()
 		fmt.Fprintln(stdout, "interrupted")
 		_, _ = io.Copy(io.Discard, os.Stdin)
@@ -37,11 +42,13 @@ func TestSignals(t *testing.T) {
 		first   []syscall.Signal // the last one interrupts
 		further []syscall.Signal
 		killed  syscall.Signal // 0: the command ends by itself
+		atOnce  bool           // the further ones follow at once, as those of timeout(1) do
 	}{
 		"Ctrl-C":                      {first: []syscall.Signal{syscall.SIGINT}},
 		"SIGTERM":                     {first: []syscall.Signal{syscall.SIGTERM}},
 		"a closed terminal":           {first: []syscall.Signal{syscall.SIGHUP}, further: []syscall.Signal{syscall.SIGHUP}},
 		"a second Ctrl-C":             {first: []syscall.Signal{syscall.SIGINT}, further: []syscall.Signal{syscall.SIGINT}, killed: syscall.SIGINT},
+		"timeout":                     {first: []syscall.Signal{syscall.SIGTERM}, further: []syscall.Signal{syscall.SIGTERM}, atOnce: true},
 		"SIGTERM after the terminal":  {first: []syscall.Signal{syscall.SIGHUP}, further: []syscall.Signal{syscall.SIGTERM}, killed: syscall.SIGTERM},
 		"a closed terminal and nohup": {nohup: true, first: []syscall.Signal{syscall.SIGHUP, syscall.SIGTERM}},
 	} {
@@ -79,7 +86,13 @@ func TestSignals(t *testing.T) {
 			expect("ready")
 			send(c.first)
 			expect("interrupted")
+			if !c.atOnce {
+				time.Sleep(2 * sameSignal)
+			}
 			send(c.further)
+			if c.atOnce {
+				time.Sleep(2 * sameSignal) // the end of its input must not come before
+			}
 			if c.killed == 0 {
 				input.Close()
 			}
@@ -92,5 +105,43 @@ func TestSignals(t *testing.T) {
 				t.Errorf("the command ends with %v, want it to end by %v (7 by itself)", command.ProcessState, c.killed)
 			}
 		})
+	}
+}
+
+// TestBrokenPipe checks that a command that is interrupted together with what reads its output goes on to its end, and one that is not
+// interrupted ends with its reader, as is usual.
+func TestBrokenPipe(t *testing.T) {
+	for _, interrupted := range []bool{true, false} {
+		command := exec.Command(os.Args[0])
+		command.Env = append(os.Environ(), waiting+"=1")
+		input, err := command.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		output, err := command.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !interrupted {
+			command.Args = append(command.Args, "write")
+		}
+		if err := command.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if line, err := bufio.NewReader(output).ReadString('\n'); line != "ready\n" {
+			t.Fatalf("the command says %q (%v)", line, err)
+		}
+		output.Close()
+		if interrupted {
+			if err := command.Process.Signal(syscall.SIGINT); err != nil {
+				t.Fatal(err)
+			}
+		}
+		input.Close()
+		_ = command.Wait()
+		status := command.ProcessState.Sys().(syscall.WaitStatus)
+		if interrupted && status.ExitStatus() != 7 || !interrupted && !(status.Signaled() && status.Signal() == syscall.SIGPIPE) {
+			t.Errorf("interrupted %v: the command ends with %v", interrupted, command.ProcessState)
+		}
 	}
 }

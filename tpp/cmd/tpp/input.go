@@ -247,6 +247,9 @@ func (in *input) warn(path string, r *dataset.SequenceReader, stderr io.Writer) 
 		case dataset.WarningSingleEvents:
 			remedy = fmt.Sprintf("-%s COLUMN takes another one", in.names["sequence"])
 		case dataset.WarningUnit:
+			if w.Unit == "" { // -unit means nothing to spans
+				break
+			}
 			remedy = fmt.Sprintf("-unit %s reads them so", w.Unit)
 		case dataset.WarningTick:
 			if isSpans(r.Format()) {

@@ -62,6 +62,14 @@ func TestEveryCommandReadsCSV(t *testing.T) {
 	}
 }
 
+// TestNoUnitForSpans checks that the warning of spans' times does not name an option that spans refuse.
+func TestNoUnitForSpans(t *testing.T) {
+	spans := write(t, "spans.json", `[{"traceId":"1","id":"1","timestamp":1700000000000,"name":"main","kind":"SERVER"},{"traceId":"1","id":"2","parentId":"1","timestamp":1700000000900,"name":"f","kind":"SERVER"}]`)
+	if _, _, errs := call(t, "inspect", spans); !strings.Contains(errs, "before 1990") || strings.Contains(errs, "-unit") {
+		t.Error(errs)
+	}
+}
+
 func TestWarningsNameTheOption(t *testing.T) {
 	log, _ := secondsLog(t)
 	seconds := write(t, "seconds.csv", "user,ts\na,1620831914\na,1620831920\na,1620831921\nb,1620831914\nb,1620831928\nc,1620831914\nc,1620831928\n")

@@ -88,7 +88,7 @@ func notRead(option, output string, others ...string) error {
 			continue
 		}
 		if err != nil { // there is no such file yet
-			if filepath.Clean(output) == filepath.Clean(other) {
+			if target(output) == target(other) {
 				return cli.Usagef("-%s and another file of this command are both %s", option, other)
 			}
 			continue
@@ -98,4 +98,26 @@ func notRead(option, output string, others ...string) error {
 		}
 	}
 	return nil
+}
+
+// target returns the whole name, without links, of a file that may not exist yet.
+func target(path string) string {
+	for range 40 { // as many links as Linux follows
+		link, err := os.Readlink(path)
+		if err != nil {
+			break
+		}
+		if !filepath.IsAbs(link) {
+			link = filepath.Join(filepath.Dir(path), link)
+		}
+		path = link
+	}
+	folder, name := filepath.Split(path)
+	if real, err := filepath.EvalSymlinks(filepath.Clean(folder)); err == nil {
+		path = filepath.Join(real, name)
+	}
+	if whole, err := filepath.Abs(path); err == nil {
+		return whole
+	}
+	return filepath.Clean(path)
 }

@@ -311,6 +311,13 @@ func TestOutputThatIsRead(t *testing.T) {
 	if err := os.Symlink(model, link); err != nil {
 		t.Skip(err)
 	}
+	linked, dangling := filepath.Join(t.TempDir(), "linked"), filepath.Join(folder, "dangling")
+	if err := os.Symlink(folder, linked); err != nil {
+		t.Skip(err)
+	}
+	if err := os.Symlink("history.jsonl", dangling); err != nil {
+		t.Skip(err)
+	}
 	before := [2]string{}
 	for i, path := range []string{model, data} {
 		text, err := os.ReadFile(path)
@@ -326,6 +333,8 @@ func TestOutputThatIsRead(t *testing.T) {
 		{"train", data, "-o", link, "-checkpoint", model},
 		{"train", model, "-o", link, "-test", data},
 		{"train", data, "-o", history, "-history", filepath.Join(folder, ".", "history.jsonl")},
+		{"train", data, "-o", history, "-history", filepath.Join(linked, "history.jsonl")},
+		{"train", data, "-o", history, "-checkpoint", dangling},
 		{"plot", model, data, "-o", picture},
 		{"sample", model, "-o", link},
 		{"sample", model, "-o", data, "-given", data},
