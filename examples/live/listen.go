@@ -151,7 +151,7 @@ func parseArrivals(body []byte) (arrivals []invocation, err error) {
 type message struct {
 	ResourceSpans []struct {
 		ScopeSpans []struct {
-			Spans []span `json:"spans"`
+			Spans []json.RawMessage `json:"spans"` // each a span
 		} `json:"scopeSpans"`
 	} `json:"resourceSpans"`
 }
@@ -170,7 +170,8 @@ type span struct {
 }
 
 // parseSpans returns the arrivals that spans announce: invoke, the caller's announcement, and start, the callee's, for functions whose caller
-// announces nothing. All other spans are left out. One whose time cannot be read has none: it must not take the others of its message along.
+// announces nothing. All other spans are left out, and those that cannot be read: they must not take the others of their message along. A span
+// whose time cannot be read has none.
 func parseSpans(body []byte) (arrivals []invocation, err error) {
 	var m message
 	if err := json.Unmarshal(body, &m); err != nil {
@@ -178,7 +179,11 @@ func parseSpans(body []byte) (arrivals []invocation, err error) {
 	}
 	for _, rs := range m.ResourceSpans {
 		for _, ss := range rs.ScopeSpans {
-			for _, s := range ss.Spans {
+			for _, text := range ss.Spans {
+				var s span
+				if err := json.Unmarshal(text, &s); err != nil {
+					continue
+				}
 				function := map[string]string{"invoke": "faas.invoked_name", "start": "faas.name"}[s.Name]
 				if function == "" || s.Start != s.End {
 					continue

@@ -295,6 +295,7 @@ func (s *span) merge(other *span) {
 	s.duration = max(s.duration, other.duration)
 	if math.IsNaN(s.wait) {
 		s.wait, s.init = other.wait, other.init
+		s.misread = other.misread || s.misread && math.IsNaN(other.wait)
 	}
 	if s.cold == startUnknown {
 		s.cold = other.cold
@@ -309,7 +310,6 @@ func (s *span) merge(other *span) {
 	if !s.hasMark {
 		s.mark, s.hasMark = other.mark, other.hasMark
 	}
-	s.misread = s.misread || other.misread
 	s.order = cmp.Or(s.order, other.order)
 	s.faas, s.phase, s.invoked, s.shared = s.faas || other.faas, s.phase || other.phase, s.invoked || other.invoked, s.shared || other.shared
 }

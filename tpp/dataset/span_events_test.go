@@ -183,7 +183,7 @@ func TestTimesOfAnotherUnit(t *testing.T) {
 	}
 }
 
-// TestWaitsThatAreNoDurations checks that they are left out and named.
+// TestWaitsThatAreNoDurations checks that they are left out and named, unless another report of the span has one.
 func TestWaitsThatAreNoDurations(t *testing.T) {
 	for _, wait := range []string{"-5", "abc", "1e300", "NaN"} {
 		r, err := NewSequenceReader(strings.NewReader(`[{"traceId":"1","id":"1","timestamp":1700000000000000,"name":"main","kind":"SERVER","tags":{"activationId":"a","waitTimeMilli":"`+wait+`"}}]`), ReadOptions{})
@@ -196,6 +196,22 @@ func TestWaitsThatAreNoDurations(t *testing.T) {
 		}
 		if w := r.Warnings(); d.Sequences[0].WaitTimes != nil || len(w) != 1 || w[0].Kind != WarningDurations || !strings.HasPrefix(w[0].Text, "has 1 events whose waitTimeMilli") {
 			t.Errorf("%s: waits %v, warnings %v", wait, d.Sequences[0].WaitTimes, w)
+		}
+	}
+	span := func(wait string) string {
+		return `{"traceId":"1","id":"1","timestamp":1700000000000000,"name":"main","kind":"SERVER","tags":{"activationId":"a","waitTimeMilli":"` + wait + `"}}`
+	}
+	for _, text := range []string{span("-5") + "," + span("5"), span("5") + "," + span("-5")} {
+		r, err := NewSequenceReader(strings.NewReader("["+text+"]"), ReadOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := r.ReadAll(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if w := r.Warnings(); len(d.Sequences[0].WaitTimes) != 1 || d.Sequences[0].WaitTimes[0] != 5 || len(w) != 0 {
+			t.Errorf("%s: waits %v, warnings %v", text, d.Sequences[0].WaitTimes, w)
 		}
 	}
 }
