@@ -162,7 +162,7 @@ func Main(run func(ctx context.Context, args []string, stdout, stderr io.Writer)
 	go func() {
 		<-signals
 		first := time.Now()
-		signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+		OutliveReaders()
 		cancel()
 		for sig := range signals {
 			// A closed terminal may send SIGHUP twice, itself and through the shell, and timeout(1) sends what it sends to the process and
@@ -173,6 +173,12 @@ func Main(run func(ctx context.Context, args []string, stdout, stderr io.Writer)
 		}
 	}()
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// OutliveReaders keeps the process alive where output is written that nobody reads any more; writing it then is an error. By default it ends the
+// process, as filters in a pipeline should end.
+func OutliveReaders() {
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // not Ignore, which programs that are started would inherit
 }
 
 // die ends the process as the signal does by default, so that whoever started it sees what ended it.

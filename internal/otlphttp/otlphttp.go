@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"net/url"
-	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
@@ -41,11 +40,12 @@ func (u *uploader) UploadTraces(ctx context.Context, spans []*tracepb.ResourceSp
 		return err
 	}
 	request := whisk.Request{Method: http.MethodPost, Path: "v1/traces", Protobuf: body}
-	var once sync.Once
+	told := u.failed == nil
 	return whisk.Retry{First: 100 * time.Millisecond, Max: 2 * time.Second, Passes: retryable}.Do(ctx, func() error {
 		err := u.server.Do(ctx, request, nil)
-		if err != nil && u.failed != nil {
-			once.Do(func() { u.failed(count(spans), err) })
+		if err != nil && !told {
+			told = true
+			u.failed(count(spans), err)
 		}
 		return err
 	})

@@ -8,11 +8,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"slices"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/tppfaas/tppfaas/internal/cli"
@@ -139,7 +137,7 @@ const (
 
 // sampleOpenWhisk samples on OpenWhisk, in real time. It writes what is complete also when it is interrupted.
 func sampleOpenWhisk(ctx context.Context, o options, output string, stdout, stderr io.Writer) error {
-	signal.Ignore(syscall.SIGPIPE) // messages that nobody reads any more are no reason to leave deployed functions behind
+	cli.OutliveReaders() // messages that nobody reads any more are no reason to leave deployed functions behind
 	w := o.openWhisk
 	begin := time.Now()
 	bar := progress.New(stderr, o.config.Requests, "traces")

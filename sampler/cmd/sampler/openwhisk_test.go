@@ -100,6 +100,20 @@ func (p *process) wait() int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
+// interruptAgain presses Ctrl-C, again and again, until the process ends: one that follows the first too soon counts for the same.
+func (p *process) interruptAgain() {
+	p.t.Helper()
+	require.Eventually(p.t, func() bool {
+		select {
+		case <-p.done:
+			return true
+		default:
+			_ = p.cmd.Process.Signal(os.Interrupt) // it may just have ended
+			return false
+		}
+	}, 2*time.Minute, 10*time.Millisecond, "it does not end: %s", p.stderr())
+}
+
 // saying waits until the process has printed a text to standard error.
 func (p *process) saying(text string) {
 	p.t.Helper()
@@ -319,9 +333,7 @@ func TestSecondCtrlC(t *testing.T) {
 	p = s.sampler()
 	close(ready)
 	p.saying("interrupted; Ctrl-C again quits at once")
-	time.Sleep(200 * time.Millisecond) // one that comes sooner is taken for the same
-	require.NoError(t, p.cmd.Process.Signal(os.Interrupt))
-	p.wait()
+	p.interruptAgain()
 	status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
 	require.True(t, ok && status.Signaled() && status.Signal() == syscall.SIGINT)
 	require.FileExists(t, s.out+".journal")
@@ -402,9 +414,7 @@ func TestSecondCtrlCDuringRemoval(t *testing.T) {
 	<-removing
 	require.NoError(t, p.cmd.Process.Signal(os.Interrupt))
 	p.saying("interrupted; Ctrl-C again quits at once")
-	time.Sleep(200 * time.Millisecond) // one that comes sooner is taken for the same
-	require.NoError(t, p.cmd.Process.Signal(os.Interrupt))
-	p.wait()
+	p.interruptAgain()
 	status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
 	require.True(t, ok && status.Signaled() && status.Signal() == syscall.SIGINT)
 }
