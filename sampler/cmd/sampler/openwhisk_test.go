@@ -34,6 +34,7 @@ type process struct {
 	t    *testing.T
 	cmd  *exec.Cmd
 	out  bytes.Buffer
+	errs io.Closer // the end at which its messages are read
 	done chan struct{}
 
 	mu   sync.Mutex
@@ -52,6 +53,7 @@ func start(t *testing.T, env []string, args ...string) *process {
 	p.cmd.Stdout = &p.out
 	errs, err := p.cmd.StderrPipe()
 	require.NoError(t, err)
+	p.errs = errs
 	require.NoError(t, p.cmd.Start())
 	go func() {
 		defer close(p.done)
@@ -417,6 +419,16 @@ func TestSecondCtrlCDuringRemoval(t *testing.T) {
 	p.interruptAgain()
 	status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
 	require.True(t, ok && status.Signaled() && status.Signal() == syscall.SIGINT)
+}
+
+// TestNobodyReads checks that a sampling whose messages nobody reads any more, as in a pipeline with head, goes on and leaves nothing behind.
+func TestNobodyReads(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	p := s.sampler("-n", "3")
+	require.NoError(t, p.errs.Close())
+	require.Zero(t, p.wait())
+	s.whole(3)
 }
 
 // TestCannotBeWritten checks that a dataset that cannot be written is kept, and written by -resume.
