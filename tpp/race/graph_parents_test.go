@@ -1,0 +1,103 @@
+package race
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/dataset"
+)
+
+// show returns the graph as text, with the names without the given prefix.
+func show(g *Graph, names []string, prefix string) string {
+	var b strings.Builder
+	name := func(m int) string { return strings.TrimPrefix(names[m], prefix) }
+	for p, slots := range g.Slots {
+		if len(slots) == 0 {
+			continue
+		}
+		fmt.Fprintf(&b, "%s:", name(p))
+		for _, s := range slots {
+			var marks []string
+			for _, m := range s.Marks {
+				marks = append(marks, name(m))
+			}
+			fmt.Fprintf(&b, " %s", strings.Join(marks, "|"))
+		}
+		for _, e := range g.Exclusive[p] {
+			fmt.Fprintf(&b, " (%s≠%s)", name(e[0]), name(e[1]))
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// sampled returns the datasets of this repository by name.
+func sampled(t *testing.T) map[string]*tpp.Dataset {
+	t.Helper()
+	files, err := filepath.Glob("../../data/*.json.gz")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d files, error %v", len(files), err)
+	}
+	datasets := map[string]*tpp.Dataset{}
+	for _, f := range files {
+		d, err := dataset.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		datasets[strings.TrimSuffix(filepath.Base(f), ".json.gz")] = d
+	}
+	return datasets
+}
+
+// application returns the name of the application in the name of a dataset.
+func application(name string) string {
+	parts := strings.Split(name, "_")
+	return strings.Join(parts[1:len(parts)-1], "_")
+}
+
+// TestGraphFromParentsOfSampledData compares the graphs of all datasets of an application, whatever the load and the durations, with one
+// golden file of the graphs that the applications have.
+func TestGraphFromParentsOfSampledData(t *testing.T) {
+	graphs := map[string]string{}
+	for name, d := range sampled(t) {
+		g, err := GraphFromParents(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := g.Validate(d.NumMarks()); err != nil {
+			t.Fatal(err)
+		}
+		app := application(name)
+		text := show(g, d.MarkNames, app+"-dev-")
+		if other, ok := graphs[app]; ok && other != text {
+			t.Errorf("%s:\n%sof another dataset:\n%s", name, text, other)
+		}
+		graphs[app] = text
+	}
+	var b strings.Builder
+	for _, app := range slices.Sorted(maps.Keys(graphs)) {
+		fmt.Fprintf(&b, "# %s\n%s", app, graphs[app])
+	}
+	const golden = "testdata/graphs.golden"
+	if *update {
+		if err := os.WriteFile(golden, []byte(b.String()), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b.String() != string(want) {
+		t.Errorf("graphs\n%swant\n%s", b.String(), want)
+	}
+}
