@@ -1,0 +1,106 @@
+package race
+
+import (
+	"math"
+
+	"github.com/tppfaas/tppfaas/internal/nn"
+	"github.com/tppfaas/tppfaas/internal/simd"
+)
+
+// A delay d has the distribution of a mixture of K logistics over y = asinh(d/scale), truncated to what is possible: d > elapsed. A row
+// of the network's output holds its parameters: K locations, K log scales, K logits, and the logit of the alternative.
+
+// minLogScale bounds the log scales from below, so that nothing is divided by zero.
+const minLogScale = -11
+
+// rowWork holds what was computed of the mixture of one row: blocks of K numbers.
+type rowWork[F nn.Float] struct {
+	weights, precisions           []F
+	elapsedU, elapsed             []F // (y − location)·precision and its survival at the elapsed delay
+	fromU, from, to, width, share []F // the same at the delay itself, or at both ends of its tick; and the mass of the tick
+
+	survivalElapsed, survival, mass float64
+}
+
+func (w *rowWork[F]) resize(k int) {
+	for _, b := range []*[]F{&w.weights, &w.precisions, &w.elapsedU, &w.elapsed, &w.fromU, &w.from, &w.to, &w.width, &w.share} {
+		*b = nn.Resize(*b, k)
+	}
+}
+
+// prepare computes the weights and precisions of a row of outputs.
+func (w *rowWork[F]) prepare(out []F, k int) {
+	w.resize(k)
+	simd.Softmax(w.weights, out[2*k:3*k])
+	for i, v := range out[k : 2*k] {
+		w.precisions[i] = -max(v, minLogScale)
+	}
+	simd.Exp(w.precisions, w.precisions)
+}
+
+// survivalAt sets u and s to the arguments and the survivals of the components at y, and returns the survival of the mixture.
+func (w *rowWork[F]) survivalAt(u, s, out []F, y F) float64 {
+	for i, p := range w.precisions {
+		u[i] = (out[i] - y) * p
+	}
+	simd.Sigmoid(s, u)
+	return float64(simd.Dot(w.weights, s))
+}
+
+// at computes the survival at the elapsed delay and at a later one.
+func (w *rowWork[F]) at(out []F, k int, elapsed, y F) {
+	w.survivalElapsed = w.survivalAt(w.elapsedU, w.elapsed, out, elapsed)
+	w.survival = w.survivalAt(w.fromU, w.from, out, y)
+}
+
+// tick computes the survival at the elapsed delay and the mass of the tick that begins at y. With s the survival of a component,
+// s(a) − s(b) = s(a)·(1 − s(b))·(1 − exp(−(b − a))), which does not cancel.
+func (w *rowWork[F]) tick(out []F, k int, elapsed, y, width F) {
+	w.survivalElapsed = w.survivalAt(w.elapsedU, w.elapsed, out, elapsed)
+	w.survivalAt(w.fromU, w.from, out, y)
+	for i, p := range w.precisions {
+		w.width[i] = width * p
+		w.to[i] = w.fromU[i] - w.width[i]
+		w.share[i] = w.width[i] / 2
+	}
+	simd.Sigmoid(w.to, w.to)
+	simd.Tanh(w.share, w.share)
+	for i, t := range w.share {
+		w.share[i] = w.from[i] * (1 - w.to[i]) * 2 * t / (1 + t)
+	}
+	w.mass = float64(simd.Dot(w.weights, w.share))
+}
+
+// backward adds to grad, the gradient of the row's outputs, given the gradients of the survival at the elapsed delay and of the later
+// one.
+func (w *rowWork[F]) backward(grad []F, k int, gradElapsed, gradSurvival float64) {
+	ge, gs := F(gradElapsed), F(gradSurvival)
+	me, ms := F(w.survivalElapsed), F(w.survival)
+	loc, scale, logit := grad[:k], grad[k:2*k], grad[2*k:3*k]
+	for i, weight := range w.weights {
+		de, ds := w.elapsed[i]*(1-w.elapsed[i])*ge, w.from[i]*(1-w.from[i])*gs
+		loc[i] += weight * w.precisions[i] * (de + ds)
+		scale[i] -= weight * (de*w.elapsedU[i] + ds*w.fromU[i])
+		logit[i] += weight * ((w.elapsed[i]-me)*ge + (w.from[i]-ms)*gs)
+	}
+}
+
+// backwardTick is backward for a tick, given the gradient of its mass.
+func (w *rowWork[F]) backwardTick(grad []F, k int, gradElapsed, gradMass float64) {
+	ge, gm := F(gradElapsed), F(gradMass)
+	me, mm := F(w.survivalElapsed), F(w.mass)
+	loc, scale, logit := grad[:k], grad[k:2*k], grad[2*k:3*k]
+	for i, weight := range w.weights {
+		de := w.elapsed[i] * (1 - w.elapsed[i]) * ge
+		a, b, m := w.from[i], w.to[i], w.share[i]
+		slope := m * (1 - a - b)
+		loc[i] += weight * w.precisions[i] * (de + slope*gm)
+		scale[i] += weight * (-de*w.elapsedU[i] + gm*(-slope*w.fromU[i]-b*(1-b)*w.width[i]))
+		logit[i] += weight * ((w.elapsed[i]-me)*ge + (m-mm)*gm)
+	}
+}
+
+// tiny keeps logarithms and quotients finite.
+const tiny = 1e-30
+
+func logOf(v float64) float64 { return math.Log(max(v, tiny)) }

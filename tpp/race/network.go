@@ -1,0 +1,246 @@
+package race
+
+import (
+	"math"
+	"math/rand/v2"
+
+	"github.com/tppfaas/tppfaas/internal/nn"
+	"github.com/tppfaas/tppfaas/internal/simd"
+)
+
+// network computes the mixtures of all that is due in float32 or float64. A recurrent layer turns the steps so far into a context.
+// Each row (an alternative of a slot that is due) has a hidden vector of the context, its class and its features; a second one sees
+// the sum over all rows of the step as well. The output is that of the class, a table, plus what the second hidden vector adds. The
+// network does not hold the parameters: they are a flat vector that is passed to prepare and then to each call.
+type network[F nn.Float] struct {
+	components int // K
+	size       int // numbers of a row of outputs: 3K + 1
+	context    int // units of the recurrent layer
+	hidden     int // units of the two hidden layers
+	classes    int
+	features   int // of a row
+	values     int // of a step
+
+	layout             nn.Layout
+	input              *nn.Input[F]
+	rnn                *nn.Recurrent[F]
+	fromContext        *nn.Linear[F]
+	fromFeatures       nn.Span // features × hidden
+	classHidden        nn.Span // classes × hidden
+	pool, second, last *nn.Linear[F]
+	table              nn.Span // classes × size
+}
+
+// embeddingSize is the number of columns of the embedding of marks.
+const embeddingSize = 16
+
+func newNetwork[F nn.Float](c *Config, levels int, stepFeatures []nn.Feature, classes, rowFeatures int) *network[F] {
+	n := &network[F]{
+		components: c.Components, size: 3*c.Components + 1, context: c.ContextSize, hidden: c.ContextSize, classes: classes,
+		features: rowFeatures,
+	}
+	features := append([]nn.Feature{{Name: "mark", Levels: levels, Size: embeddingSize}}, stepFeatures...)
+	n.values = len(features)
+	n.input = nn.NewInput[F](&n.layout, nn.GRU, n.context, features)
+	n.rnn = nn.NewRecurrent[F](&n.layout, nn.GRU, n.context)
+	n.fromContext = nn.NewLinear[F](&n.layout, "slot.context", n.context, n.hidden)
+	n.fromFeatures = n.layout.Add("slot.features", rowFeatures, n.hidden)
+	n.classHidden = n.layout.Add("slot.class", classes, n.hidden)
+	n.pool = nn.NewLinear[F](&n.layout, "slot.pool", n.hidden, n.hidden)
+	n.second = nn.NewLinear[F](&n.layout, "slot.second", n.hidden, n.hidden)
+	n.last = nn.NewLinear[F](&n.layout, "slot.out", n.hidden, n.size)
+	n.table = n.layout.Add("class.mixture", classes, n.size)
+	return n
+}
+
+// initialise sets the parameters of all but the table: uniform within ±1/√(inputs), and zero for the output, so that training begins
+// with the mixtures of the table.
+func (n *network[F]) initialise(params []F, rng *rand.Rand) {
+	for _, t := range n.layout.Tensors() {
+		p := nn.Of(t.Span, params)
+		bound := 0.0
+		switch t.Name {
+		case "class.mixture":
+			continue
+		case "slot.out.weight", "slot.out.bias", "slot.pool.bias", "slot.second.bias", "slot.context.bias", "slot.class":
+		case "mark_embedding.weight":
+			bound = 1
+		default:
+			bound = 1 / math.Sqrt(float64(n.context))
+		}
+		for i := range p {
+			p[i] = F(bound * (2*rng.Float64() - 1))
+		}
+	}
+}
+
+// prepare computes what depends on the parameters alone. It must be called after every change of them.
+func (n *network[F]) prepare(params []F) {
+	n.input.Prepare(params)
+	n.rnn.Prepare(params)
+	for _, l := range []*nn.Linear[F]{n.fromContext, n.pool, n.second, n.last} {
+		l.Prepare(params)
+	}
+}
+
+// poolScale scales the sum over the rows of a step, so that it is about as large as one of many.
+const poolScale = 0.25
+
+// rowsWork holds the values of a pass over the rows of some steps.
+type rowsWork[F nn.Float] struct {
+	context, pooled, poolOut []F // steps × hidden
+	first, second, outs      []F // rows × hidden, × hidden, × size
+	mask                     []F // rows × hidden: the dropout of second
+
+	gradOuts, gradSecond, gradFirst   []F
+	gradContext, gradPool, gradPooled []F
+}
+
+// forward computes w.outs from the contexts h (steps × context), where rows of step i are those from start[i] to start[i+1], and feats
+// holds their features. If rng is not nil, units of the second hidden layer are dropped.
+func (n *network[F]) forward(params, h []F, start []int32, rows []row[F], feats []F, dropout float64, rng *rand.Rand, w *rowsWork[F]) {
+	steps, count, d := len(start)-1, len(rows), n.hidden
+	for _, b := range []*[]F{&w.context, &w.pooled, &w.poolOut} {
+		*b = nn.Resize(*b, steps*d)
+	}
+	for _, b := range []*[]F{&w.first, &w.second} {
+		*b = nn.Resize(*b, count*d)
+	}
+	w.outs = nn.Resize(w.outs, count*n.size)
+	n.fromContext.Forward(w.context, params, h, steps)
+	byClass, byFeature := nn.Of(n.classHidden, params), nn.Of(n.fromFeatures, params)
+	clear(w.pooled)
+	for step := range steps {
+		pooled := w.pooled[step*d : (step+1)*d]
+		for r := int(start[step]); r < int(start[step+1]); r++ {
+			c := int(rows[r].class)
+			simd.AddScaled(w.first[r*d:(r+1)*d], w.context[step*d:(step+1)*d], 1, byClass[c*d:(c+1)*d])
+		}
+		a, b := int(start[step]), int(start[step+1])
+		if a == b {
+			continue
+		}
+		if b-a == 1 {
+			simd.GemvT(feats[a*n.features:b*n.features], byFeature, d, w.first[a*d:b*d], true)
+		} else {
+			simd.Gemm(b-a, d, n.features, feats[a*n.features:], n.features, 1, byFeature, d, w.first[a*d:], d, true)
+		}
+		rectify(w.first[a*d : b*d])
+		for r := a; r < b; r++ {
+			simd.AddScaled(pooled, pooled, poolScale, w.first[r*d:(r+1)*d])
+		}
+	}
+	n.pool.Forward(w.poolOut, params, w.pooled, steps)
+	if count == 0 {
+		return
+	}
+	n.second.Forward(w.second, params, w.first, count)
+	for step := range steps {
+		for r := int(start[step]); r < int(start[step+1]); r++ {
+			own := w.second[r*d : (r+1)*d]
+			simd.AddScaled(own, own, 1, w.poolOut[step*d:(step+1)*d])
+		}
+	}
+	rectify(w.second)
+	if rng != nil {
+		w.mask = nn.Resize(w.mask, count*d)
+		drop(w.mask, dropout, rng)
+		for i, m := range w.mask {
+			w.second[i] *= m
+		}
+	}
+	n.last.Forward(w.outs, params, w.second, count)
+	table := nn.Of(n.table, params)
+	for r := range rows {
+		c, out := int(rows[r].class), w.outs[r*n.size:(r+1)*n.size]
+		simd.AddScaled(out, out, 1, table[c*n.size:(c+1)*n.size])
+	}
+}
+
+// backward adds the gradients of the parameters to grad and that of h to gradH, given w.gradOuts and the values of forward.
+func (n *network[F]) backward(grad, params, gradH, h []F, start []int32, rows []row[F], feats []F, dropped bool, w *rowsWork[F]) {
+	steps, count, d := len(start)-1, len(rows), n.hidden
+	for _, b := range []*[]F{&w.gradContext, &w.gradPool, &w.gradPooled} {
+		*b = nn.Resize(*b, steps*d)
+		clear(*b)
+	}
+	for _, b := range []*[]F{&w.gradSecond, &w.gradFirst} {
+		*b = nn.Resize(*b, count*d)
+		clear(*b)
+	}
+	table, byClass := nn.Of(n.table, grad), nn.Of(n.classHidden, grad)
+	if count > 0 {
+		for r := range rows {
+			c := int(rows[r].class)
+			own := table[c*n.size : (c+1)*n.size]
+			simd.AddScaled(own, own, 1, w.gradOuts[r*n.size:(r+1)*n.size])
+		}
+		n.last.Backward(grad, params, w.gradSecond, w.gradOuts, w.second, count)
+		if dropped {
+			for i, m := range w.mask {
+				w.gradSecond[i] *= m
+			}
+		}
+		rectifyBackward(w.gradSecond, w.second)
+		n.second.Backward(grad, params, w.gradFirst, w.gradSecond, w.first, count)
+		for step := range steps {
+			own := w.gradPool[step*d : (step+1)*d]
+			for r := int(start[step]); r < int(start[step+1]); r++ {
+				simd.AddScaled(own, own, 1, w.gradSecond[r*d:(r+1)*d])
+			}
+		}
+	}
+	n.pool.Backward(grad, params, w.gradPooled, w.gradPool, w.pooled, steps)
+	for step := range steps {
+		for r := int(start[step]); r < int(start[step+1]); r++ {
+			own := w.gradFirst[r*d : (r+1)*d]
+			simd.AddScaled(own, own, poolScale, w.gradPooled[step*d:(step+1)*d])
+		}
+	}
+	rectifyBackward(w.gradFirst, w.first)
+	for step := range steps {
+		own := w.gradContext[step*d : (step+1)*d]
+		for r := int(start[step]); r < int(start[step+1]); r++ {
+			g, c := w.gradFirst[r*d:(r+1)*d], int(rows[r].class)
+			simd.AddScaled(own, own, 1, g)
+			classRow := byClass[c*d : (c+1)*d]
+			simd.AddScaled(classRow, classRow, 1, g)
+		}
+	}
+	if count > 0 {
+		simd.Gemm(n.features, d, count, feats, 1, n.features, w.gradFirst, d, nn.Of(n.fromFeatures, grad), d, true)
+	}
+	n.fromContext.Backward(grad, params, gradH, w.gradContext, h, steps)
+}
+
+func rectify[F nn.Float](x []F) {
+	for i, v := range x {
+		x[i] = max(v, 0)
+	}
+}
+
+// rectifyBackward sets the gradient to 0 where the unit is.
+func rectifyBackward[F nn.Float](grad, x []F) {
+	for i, v := range x {
+		if v <= 0 {
+			grad[i] = 0
+		}
+	}
+}
+
+// drop fills a mask with 0 at the given rate and 1/(1 − rate) elsewhere.
+func drop[F nn.Float](mask []F, rate float64, rng *rand.Rand) {
+	keep := F(1 / (1 - rate))
+	limit := uint64(rate * (1 << 16))
+	var word uint64
+	for i := range mask {
+		if i%4 == 0 {
+			word = rng.Uint64()
+		}
+		mask[i] = keep
+		if word&0xffff < limit {
+			mask[i] = 0
+		}
+		word >>= 16
+	}
+}

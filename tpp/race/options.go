@@ -1,0 +1,90 @@
+package race
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"runtime"
+	"time"
+)
+
+// TrainOptions holds the options of Train. The zero value is a good choice: every zero field takes the default that its comment gives.
+type TrainOptions struct {
+	// Seed determines the initial parameters, the order of the sequences and what dropout drops. With equal options and data the result
+	// is the same for any number of workers, on machines with the same instruction set.
+	Seed uint64
+	// Workers is the number of goroutines that compute (default GOMAXPROCS).
+	Workers int
+	// BatchSize is the number of sequences of an update (default 64).
+	BatchSize int
+	// LearningRate is the highest rate of a cycle that begins at a fifth of it, rises over the first 30 % of the epochs and falls to a
+	// thousandth along a cosine (after Smith and Topin 2019; default 6e-3).
+	LearningRate float64
+	// WeightDecay is the decoupled decay of the network's weights (Loshchilov and Hutter 2019; default 0.01). The mixtures of the
+	// classes have none.
+	WeightDecay float64
+	// Dropout is the share of hidden units that an update leaves out (default 0.2; below 0 for none).
+	Dropout float64
+	// ClipNorm is the largest norm of a gradient (default 1).
+	ClipNorm float64
+	// Epochs is the number of passes over the training part (default 30). The model has the parameters of the best one.
+	Epochs int
+	// MaxDuration ends training after the epoch in which it is exceeded (default no limit).
+	MaxDuration time.Duration
+	// Progress, if not nil, is called after every epoch.
+	Progress func(Epoch)
+}
+
+// Epoch is the progress of training after an epoch. Losses are negative log likelihoods per scored event.
+type Epoch struct {
+	Epoch          int     `json:"epoch"` // counted from 1
+	MaxEpochs      int     `json:"max_epochs"`
+	TrainingLoss   float64 `json:"training_loss"`
+	ValidationLoss float64 `json:"validation_loss"`
+	BestEpoch      int     `json:"best_epoch"`
+	BestLoss       float64 `json:"best_loss"`
+	LearningRate   float64 `json:"learning_rate"`
+	Seconds        float64 `json:"seconds"` // since training began
+}
+
+func (o TrainOptions) withDefaults() TrainOptions {
+	o.Workers = cmp.Or(o.Workers, runtime.GOMAXPROCS(0))
+	o.BatchSize = cmp.Or(o.BatchSize, 64)
+	o.LearningRate = cmp.Or(o.LearningRate, 6e-3)
+	o.WeightDecay = cmp.Or(o.WeightDecay, 0.01)
+	o.Dropout = cmp.Or(o.Dropout, 0.2)
+	o.ClipNorm = cmp.Or(o.ClipNorm, 1)
+	o.Epochs = cmp.Or(o.Epochs, 30)
+	return o
+}
+
+func (o *TrainOptions) validate() error {
+	switch {
+	case o.Workers < 1:
+		return fmt.Errorf("%d workers", o.Workers)
+	case o.BatchSize < 1:
+		return fmt.Errorf("a batch size of %d", o.BatchSize)
+	case !(o.LearningRate > 0) || math.IsInf(o.LearningRate, 0):
+		return fmt.Errorf("a learning rate of %v", o.LearningRate)
+	case !(o.WeightDecay >= 0) || math.IsInf(o.WeightDecay, 0):
+		return fmt.Errorf("a weight decay of %v", o.WeightDecay)
+	case !(o.Dropout < 1):
+		return fmt.Errorf("a dropout of %v", o.Dropout)
+	case !(o.ClipNorm > 0):
+		return fmt.Errorf("a clip norm of %v", o.ClipNorm)
+	case o.Epochs < 1:
+		return fmt.Errorf("%d epochs", o.Epochs)
+	case o.MaxDuration < 0:
+		return fmt.Errorf("a limit of %v", o.MaxDuration)
+	}
+	return nil
+}
+
+// oneCycle returns the factor of the learning rate at a fraction of the cycle, from 0 to 1.
+func oneCycle(at float64) float64 {
+	const rise, first, last = 0.3, 0.2, 0.001
+	if at < rise {
+		return first + (1-first)*(1-math.Cos(math.Pi*at/rise))/2
+	}
+	return last + (1-last)*(1+math.Cos(math.Pi*(at-rise)/(1-rise)))/2
+}

@@ -1,0 +1,274 @@
+package race
+
+import (
+	"math"
+	"math/bits"
+)
+
+// kind says what has happened to the other slots of the same event since a slot became due.
+type kind uint8
+
+const (
+	kindFirst   kind = iota // none of them has come: the delay counts from the parent's arrival
+	kindNext                // the slot before this one came last: from its arrival
+	kindLater               // an earlier one came last: from its arrival
+	kindOver                // a later one came last: this one was overtaken; from its arrival
+	kindStarted             // none has come, and the parent has started: from its start
+	numKinds
+)
+
+// structure is the graph with what is known of its slots apart from the network. A class is an alternative of a slot of a parent's
+// mark together with a kind; parents are the marks and, as the last one, the start of a sequence.
+type structure struct {
+	graph    *Graph
+	numMarks int
+	scale    float64 // of asinh(delay/scale), in the time unit
+	tick     float64 // resolution of the clock
+	classes  []class
+	first    [][]int32 // by parent and slot: the first class, of its first alternative and first kind
+	skipped  [][]bool  // by parent and slot: whether training saw one not come
+}
+
+// class holds the statistics of the delays of a class in the training data.
+type class struct {
+	mark   int32
+	median float64 // of the delay, in the time unit
+	stale  float64 // the delay after which one that may never come is taken not to
+}
+
+// start is the mark of the start of a sequence, as a parent.
+func (s *structure) start() int { return s.numMarks }
+
+// newStructure returns the structure of a graph with one more parent, the start of a sequence, which has the given slots.
+func newStructure(g *Graph, roots []Slot, numMarks int, tick float64) *structure {
+	whole := &Graph{Slots: append(append([][]Slot{}, g.Slots...), roots)}
+	if g.Exclusive != nil {
+		whole.Exclusive = append(append([][][2]int{}, g.Exclusive...), nil)
+	}
+	s := &structure{graph: whole, numMarks: numMarks, scale: 10 * tick, tick: tick}
+	for _, slots := range whole.Slots {
+		first, skipped := make([]int32, len(slots)), make([]bool, len(slots))
+		for k, slot := range slots {
+			first[k] = int32(len(s.classes))
+			for _, m := range slot.Marks {
+				for range numKinds {
+					s.classes = append(s.classes, class{mark: int32(m), stale: math.Inf(1)})
+				}
+			}
+		}
+		s.first, s.skipped = append(s.first, first), append(s.skipped, skipped)
+	}
+	return s
+}
+
+// classOf returns the class of an alternative of a slot that is due.
+func (s *structure) classOf(p *due, alternative int) int {
+	return int(s.first[p.parent][p.slot]) + alternative*int(numKinds) + int(p.kind)
+}
+
+// mark returns the mark of an alternative of a slot that is due.
+func (s *structure) mark(p *due, alternative int) int {
+	return s.graph.Slots[p.parent][p.slot].Marks[alternative]
+}
+
+// mayNotCome reports whether the slot has been seen not to come.
+func (s *structure) mayNotCome(p *due) bool { return s.skipped[p.parent][p.slot] }
+
+// log returns asinh(delay/scale), which is linear for short delays and a logarithm for long ones.
+func (s *structure) log(delay float64) float64 { return math.Asinh(delay / s.scale) }
+
+// due is a slot of an event that has come, and that nothing has filled yet.
+type due struct {
+	parent int32  // the mark of the event
+	slot   int32  // in the slots of that mark
+	event  int    // the index of the event
+	alive  uint64 // the alternatives that are left, a bit each
+	kind   kind
+	anchor float64    // when the delay began
+	excess float64    // of the parent's own delay over the median of its class
+	placed [2]float64 // wait and initialisation of the parent, once it has started
+}
+
+// maxDue bounds how many slots are due at once: beyond it, those that have waited longest are forgotten.
+const maxDue = 256
+
+// tracker follows a sequence and knows what is due. Its zero value with a structure is ready at the time start.
+type tracker struct {
+	*structure
+	due         []due
+	covariates  []float64 // of the parents of due, one row each
+	width       int       // of a row
+	events      int
+	unexplained int
+	begun       bool // the start of the sequence is known
+	start       float64
+	last        float64 // the time of the last step
+}
+
+// arrival is what the tracker found out about an event when it came.
+type arrival struct {
+	slot        int // the index in due before the event, −1 if nothing explains it
+	alternative int
+	delay       float64 // since the slot's anchor; since the event before if nothing explains it
+	excess      float64 // of the delay over the median of its class; 0 if nothing explains it
+}
+
+// reset prepares the tracker for a new sequence.
+func (t *tracker) reset(start float64) {
+	t.due, t.covariates = t.due[:0], t.covariates[:0]
+	t.events, t.unexplained, t.begun, t.start, t.last = 0, 0, false, start, start
+}
+
+// find returns which slot an event with the mark fills: of those due that have it, the one that is latest compared with the median
+// of its class.
+func (t *tracker) find(time float64, mark int) arrival {
+	a := arrival{slot: -1, delay: time - t.last}
+	for i := range t.due {
+		p := &t.due[i]
+		for left := p.alive; left != 0; left &= left - 1 {
+			alternative := bits.TrailingZeros64(left)
+			c := &t.classes[t.classOf(p, alternative)]
+			if int(c.mark) != mark {
+				continue
+			}
+			if delay := time - p.anchor; a.slot < 0 || delay-c.median > a.excess {
+				a = arrival{i, alternative, delay, delay - c.median}
+			}
+		}
+	}
+	return a
+}
+
+// arrive updates what is due after an event, whose covariates are a row.
+func (t *tracker) arrive(time float64, mark int, a arrival, covariates []float64) {
+	if a.slot >= 0 {
+		came := t.due[a.slot]
+		t.remove(a.slot)
+		t.tell(&came, time, mark)
+	} else if t.begun || t.events > 0 {
+		t.unexplained++ // the first event is given if the start is not known
+	}
+	t.forget(time)
+	t.add(time, mark, a.excess, covariates)
+	t.events++
+	t.last = time
+}
+
+// tell updates the other slots of an event after one of them, which came, was filled by an event with the mark.
+func (t *tracker) tell(came *due, time float64, mark int) {
+	parent := int(came.parent)
+	kept := 0
+	for i := range t.due {
+		p := t.due[i]
+		if p.event == came.event && p.parent == came.parent {
+			if t.graph.Exclusive != nil {
+				for left := p.alive; left != 0; left &= left - 1 {
+					alternative := bits.TrailingZeros64(left)
+					if t.graph.exclusive(parent, t.mark(&p, alternative), mark) {
+						p.alive &^= 1 << alternative
+					}
+				}
+			}
+			switch {
+			case p.slot < came.slot:
+				p.kind, p.anchor = kindOver, time
+			case p.kind == kindOver: // stays so
+			case p.slot == came.slot+1:
+				p.kind, p.anchor = kindNext, time
+			default:
+				p.kind, p.anchor = kindLater, time
+			}
+		}
+		if p.alive != 0 {
+			t.move(kept, i)
+			t.due[kept] = p
+			kept++
+		}
+	}
+	t.truncate(kept)
+}
+
+// forget drops what has been due for so long that it never comes.
+func (t *tracker) forget(time float64) {
+	kept := 0
+	for i := range t.due {
+		p := &t.due[i]
+		if t.mayNotCome(p) && time-p.anchor > t.staleAfter(p) {
+			continue
+		}
+		t.move(kept, i)
+		t.due[kept] = t.due[i]
+		kept++
+	}
+	t.truncate(kept)
+}
+
+// staleAfter returns the longest of the times after which the alternatives of a slot that is due are taken never to come.
+func (t *tracker) staleAfter(p *due) float64 {
+	longest := 0.0
+	for left := p.alive; left != 0; left &= left - 1 {
+		longest = max(longest, t.classes[t.classOf(p, bits.TrailingZeros64(left))].stale)
+	}
+	return longest
+}
+
+// add makes the slots of an event due.
+func (t *tracker) add(time float64, mark int, excess float64, covariates []float64) {
+	for k, slot := range t.graph.Slots[mark] {
+		if len(t.due) == maxDue {
+			t.remove(0)
+		}
+		t.due = append(t.due, due{
+			parent: int32(mark), slot: int32(k), event: t.events, alive: 1<<len(slot.Marks) - 1, anchor: time, excess: excess,
+		})
+		t.covariates = append(t.covariates, covariates...)
+	}
+}
+
+// begin makes the slots of the start of a sequence due.
+func (t *tracker) begin(covariates []float64) {
+	t.events = -1
+	t.add(t.start, t.structure.start(), 0, covariates)
+	t.events, t.begun = 0, true
+}
+
+// started tells that an event has started after the wait, which includes the initialisation, and reports whether anything of it is due.
+func (t *tracker) started(time float64, event int, wait, initialisation float64) {
+	for i := range t.due {
+		p := &t.due[i]
+		if p.event != event {
+			continue
+		}
+		p.placed = [2]float64{wait, initialisation}
+		if p.kind == kindFirst {
+			p.kind, p.anchor = kindStarted, time
+		}
+	}
+	t.last = time
+}
+
+// remove removes an entry of due.
+func (t *tracker) remove(i int) {
+	t.due = append(t.due[:i], t.due[i+1:]...)
+	if w := t.width; w > 0 {
+		t.covariates = append(t.covariates[:i*w], t.covariates[(i+1)*w:]...)
+	}
+}
+
+// move copies the covariates of an entry of due.
+func (t *tracker) move(dst, src int) {
+	if w := t.width; w > 0 && dst != src {
+		copy(t.covariates[dst*w:(dst+1)*w], t.covariates[src*w:(src+1)*w])
+	}
+}
+
+func (t *tracker) truncate(n int) {
+	t.due, t.covariates = t.due[:n], t.covariates[:n*t.width]
+}
+
+// copyFrom sets t to a copy of o, in the memory of t.
+func (t *tracker) copyFrom(o *tracker) {
+	due, covariates := append(t.due[:0], o.due...), append(t.covariates[:0], o.covariates...)
+	*t = *o
+	t.due, t.covariates = due, covariates
+}

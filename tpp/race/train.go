@@ -1,0 +1,136 @@
+package race
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/tppfaas/tppfaas/internal/nn"
+	"github.com/tppfaas/tppfaas/internal/workers"
+	"github.com/tppfaas/tppfaas/tpp"
+)
+
+// TrainingSummary describes how a model was trained. It is stored in the model's file.
+type TrainingSummary struct {
+	Seed                uint64  `json:"seed"`
+	TrainingSequences   int     `json:"training_sequences"`
+	ValidationSequences int     `json:"validation_sequences"`
+	Epochs              int     `json:"epochs"`          // that were run
+	BestEpoch           int     `json:"best_epoch"`      // whose parameters the model has; 0 for the mixtures of the classes alone
+	ValidationLoss      float64 `json:"validation_loss"` // per event, at the best epoch
+	Seconds             float64 `json:"seconds"`
+}
+
+// Train fits a Race to the training part by maximum likelihood, and keeps the parameters that do best on the validation part. If
+// validation is nil or empty, the training part takes its place. When ctx is done, Train returns the best model so far together with
+// the error; with every other error the model is nil.
+func Train(ctx context.Context, cfg Config, training, validation *tpp.Dataset, opts TrainOptions) (*Race, error) {
+	opts = opts.withDefaults()
+	if err := opts.validate(); err != nil {
+		return nil, fmt.Errorf("training options: %w", err)
+	}
+	if err := training.Validate(); err != nil {
+		return nil, fmt.Errorf("training part: %w", err)
+	}
+	cfg = cfg.withDefaults()
+	cfg.Covariates = slices.Clone(cfg.Covariates)
+	if cfg.Graph == nil {
+		graph, err := learnGraph(training)
+		if err != nil {
+			return nil, err
+		}
+		cfg.Graph = graph
+	}
+	if err := cfg.validate(training.NumMarks()); err != nil {
+		return nil, err
+	}
+	m := newRace(cfg, training.MarkNames, training.NumMarks(), rootSlots(training))
+	m.encoder.measure(training)
+	m.encoder.settle(m.encoder.count(training)) // medians, by which slots are chosen
+	counts := m.encoder.count(training)
+	m.encoder.settle(counts)
+	*m.background = *counts.background(m.encoder.structure)
+	m.encoder.table(counts, nn.Of(m.net.table, m.params), cfg.Components)
+	t := &trainer{net: m.net, opts: opts, params: m.params}
+	t.summary = TrainingSummary{Seed: opts.Seed, TrainingSequences: len(training.Sequences)}
+	var err error
+	if t.training, err = newExamples(m, training); err != nil {
+		return nil, fmt.Errorf("training part: %w", err)
+	}
+	events := 0
+	for _, x := range t.training {
+		events += x.events
+	}
+	if events == 0 {
+		return nil, errors.New("training part: no sequence has an event to score")
+	}
+	if validation != nil && len(validation.Sequences) > 0 {
+		if err := validation.Validate(); err != nil {
+			return nil, fmt.Errorf("validation part: %w", err)
+		}
+		if validation, err = validation.WithMarks(m.markNames); err != nil {
+			return nil, fmt.Errorf("validation part: %w", err)
+		}
+		if t.validation, err = newExamples(m, validation); err != nil {
+			return nil, fmt.Errorf("validation part: %w", err)
+		}
+		t.summary.ValidationSequences = len(t.validation)
+	} else {
+		t.validation = t.training
+	}
+	m.net.initialise(t.params, newRandom(opts.Seed, 0, 0))
+	t.adam = nn.Adam[float32]{LR: opts.LearningRate, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8}
+	t.grads = make([][]float32, (opts.BatchSize+shardSize-1)/shardSize)
+	for i := range t.grads {
+		t.grads[i] = make([]float32, len(t.params))
+	}
+	t.pool = workers.New(opts.Workers)
+	defer t.pool.Close()
+	t.work = make([]pass[float32], t.pool.Size())
+	err = t.run(ctx)
+	if t.best == nil {
+		return nil, err
+	}
+	copy(m.params, t.best)
+	m.net.prepare(m.params)
+	m.summary = &t.summary
+	return m, err
+}
+
+// learnGraph returns the graph of a dataset from the parents of its events or, if it has none, estimates it.
+func learnGraph(d *tpp.Dataset) (*Graph, error) {
+	for i := range d.Sequences {
+		if d.Sequences[i].Parents != nil {
+			return GraphFromParents(d)
+		}
+	}
+	g, _, err := EstimateGraph(d)
+	return g, err
+}
+
+// rootSlots returns the slot of the first events of sequences whose start is known; none if there are no such sequences.
+func rootSlots(d *tpp.Dataset) []Slot {
+	var marks []int
+	for i := range d.Sequences {
+		if s := &d.Sequences[i]; s.TStart != nil && s.Len() > 0 && len(marks) < MaxAlternatives && !slices.Contains(marks, s.Mark(0)) {
+			marks = append(marks, s.Mark(0))
+		}
+	}
+	if len(marks) == 0 {
+		return nil
+	}
+	slices.Sort(marks)
+	return []Slot{{Marks: marks}}
+}
+
+func newExamples(m *Race, d *tpp.Dataset) ([]*example[float32], error) {
+	out := make([]*example[float32], len(d.Sequences))
+	for i := range d.Sequences {
+		var err error
+		if out[i], err = newExample[float32](m.encoder, m.background, &d.Sequences[i]); err != nil {
+			return nil, fmt.Errorf("sequence %d: %w", i, err)
+		}
+	}
+	return out, nil
+}

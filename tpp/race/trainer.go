@@ -1,0 +1,228 @@
+package race
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/tppfaas/tppfaas/internal/nn"
+	"github.com/tppfaas/tppfaas/internal/workers"
+)
+
+// shardSize is the number of sequences whose gradients one worker sums. Batches are cut into shards of this size whatever the number of
+// workers, and the gradients of the shards are added in order, so the sums do not depend on it.
+const shardSize = 16
+
+// pass is the scratch memory of a pass over the sequences of a shard.
+type pass[F nn.Float] struct {
+	lengths []int
+	offsets []int
+	trace   nn.Trace[F]
+	values  []F
+	input   nn.InputGradient[F]
+	start   []int32
+	rows    []row[F]
+	feats   []F
+	targets []target
+	work    rowsWork[F]
+	loss    lossWork[F]
+}
+
+// run returns the log likelihood of examples, which are longest first, and the number of their scored events. If grad is not nil it adds
+// the gradient of −scale times the log likelihood; units are then dropped by rng.
+func (n *network[F]) run(params, grad []F, batch []*example[F], scale, dropout float64, rng *rand.Rand, w *pass[F]) (total float64, events int) {
+	w.lengths = w.lengths[:0]
+	for _, x := range batch {
+		w.lengths = append(w.lengths, x.steps())
+		events += x.events
+	}
+	p := nn.Pack(w.lengths, w.offsets)
+	w.offsets = p.Offsets
+	steps := p.Rows()
+	if steps == 0 {
+		return 0, events
+	}
+	w.trace.Reset(n.rnn, steps)
+	w.values = nn.Resize(w.values, steps*n.values)
+	w.start, w.rows, w.feats, w.targets = append(w.start[:0], 0), w.rows[:0], w.feats[:0], w.targets[:0]
+	g := n.rnn.Gates()
+	for t := range p.Steps() {
+		for b := range p.Offsets[t+1] - p.Offsets[t] {
+			r, x := p.Row(b, t), batch[b]
+			values := w.values[r*n.values : (r+1)*n.values]
+			copy(values, x.values[t*n.values:])
+			n.input.Forward(w.trace.GX[r*g:(r+1)*g], values)
+			first, last := x.start[t], x.start[t+1]
+			w.rows = append(w.rows, x.rows[first:last]...)
+			w.feats = append(w.feats, x.feats[int(first)*n.features:int(last)*n.features]...)
+			w.start = append(w.start, int32(len(w.rows)))
+			w.targets = append(w.targets, x.targets[t])
+		}
+	}
+	n.rnn.Forward(params, p, &w.trace)
+	if grad == nil {
+		rng = nil
+	}
+	n.forward(params, w.trace.H, w.start, w.rows, w.feats, dropout, rng, &w.work)
+	if grad != nil {
+		w.work.gradOuts = nn.Resize(w.work.gradOuts, len(w.rows)*n.size)
+		clear(w.work.gradOuts)
+	} else {
+		scale = 0
+	}
+	for step := range steps {
+		a, b := int(w.start[step]), int(w.start[step+1])
+		var own []F
+		if grad != nil {
+			own = w.work.gradOuts[a*n.size : b*n.size]
+		}
+		total += stepLoss(w.work.outs[a*n.size:b*n.size], own, n.size, n.components, w.rows[a:b], w.targets[step], scale, &w.loss)
+	}
+	if grad == nil {
+		return total, events
+	}
+	clear(w.trace.DH)
+	n.backward(grad, params, w.trace.DH, w.trace.H, w.start, w.rows, w.feats, rng != nil, &w.work)
+	n.rnn.Backward(grad, params, p, &w.trace)
+	n.input.Backward(grad, params, w.trace.GX, w.values, &w.input)
+	return total, events
+}
+
+type trainer struct {
+	net                  *network[float32]
+	opts                 TrainOptions
+	training, validation []*example[float32]
+	adam                 nn.Adam[float32]
+	params, best         []float32
+	pool                 *workers.Pool
+	grads                [][]float32
+	work                 []pass[float32]
+	order                []*example[float32]
+	summary              TrainingSummary
+}
+
+// newRandom returns the random number generator of an epoch's order, or of the dropout of one of its shards.
+func newRandom(seed uint64, epoch, shard int) *rand.Rand {
+	return rand.New(rand.NewPCG(seed, 0x7ace+uint64(epoch)<<32+uint64(shard)<<16))
+}
+
+func (t *trainer) run(ctx context.Context) error {
+	t.order = slices.Clone(t.training)
+	t.summary.ValidationLoss = math.Inf(1)
+	began := time.Now()
+	t.net.prepare(t.params)
+	if err := t.keepIfBest(0, t.loss(t.validation)); err != nil { // the mixtures of the classes alone
+		return err
+	}
+	for epoch := 1; epoch <= t.opts.Epochs; epoch++ {
+		loss, err := t.epoch(ctx, epoch)
+		if err != nil {
+			return err
+		}
+		t.net.prepare(t.params)
+		validation := t.loss(t.validation)
+		if err := t.keepIfBest(epoch, validation); err != nil {
+			return err
+		}
+		t.summary.Epochs, t.summary.Seconds = epoch, time.Since(began).Seconds()
+		if t.opts.Progress != nil {
+			t.opts.Progress(Epoch{
+				epoch, t.opts.Epochs, loss, validation, t.summary.BestEpoch, t.summary.ValidationLoss, t.adam.LR, t.summary.Seconds,
+			})
+		}
+		if t.opts.MaxDuration > 0 && time.Since(began) >= t.opts.MaxDuration {
+			break
+		}
+	}
+	return nil
+}
+
+// keepIfBest keeps the parameters of an epoch if its validation loss is the lowest so far.
+func (t *trainer) keepIfBest(epoch int, loss float64) error {
+	if loss < t.summary.ValidationLoss {
+		t.best = append(t.best[:0], t.params...)
+		t.summary.BestEpoch, t.summary.ValidationLoss = epoch, loss
+	}
+	if math.IsNaN(loss) && t.best == nil {
+		return fmt.Errorf("the loss became %v in epoch %d: a lower learning rate may help", loss, epoch)
+	}
+	return nil
+}
+
+// epoch makes one pass over the training part, one update per batch, and returns its loss per event.
+func (t *trainer) epoch(ctx context.Context, epoch int) (float64, error) {
+	rng := newRandom(t.opts.Seed, epoch, 0)
+	rng.Shuffle(len(t.order), func(i, j int) { t.order[i], t.order[j] = t.order[j], t.order[i] })
+	total, events, shard := 0.0, 0, 1
+	for i := 0; i < len(t.order); i += t.opts.BatchSize {
+		if err := ctx.Err(); err != nil {
+			return 0, fmt.Errorf("training stopped in epoch %d: %w", epoch, err)
+		}
+		t.adam.LR = t.opts.LearningRate * oneCycle((float64(epoch-1)+float64(i)/float64(len(t.order)))/float64(t.opts.Epochs))
+		batch := t.order[i:min(i+t.opts.BatchSize, len(t.order))]
+		own, n := t.step(batch, epoch, shard)
+		total, events, shard = total+own, events+n, shard+len(t.grads)
+	}
+	return -total / float64(max(events, 1)), nil
+}
+
+// shards deals examples out to shards by length, so that each has its share of long ones.
+func shards(batch []*example[float32], n int) [][]*example[float32] {
+	sorted := slices.Clone(batch)
+	slices.SortStableFunc(sorted, longerFirst[float32])
+	out := make([][]*example[float32], n)
+	for i, x := range sorted {
+		out[i%n] = append(out[i%n], x)
+	}
+	return out
+}
+
+// step makes one update from a batch and returns its log likelihood and the number of its events.
+func (t *trainer) step(batch []*example[float32], epoch, shard int) (total float64, events int) {
+	for _, x := range batch {
+		events += x.events
+	}
+	parts := shards(batch, (len(batch)+shardSize-1)/shardSize)
+	t.net.prepare(t.params)
+	totals := make([]float64, len(parts))
+	t.pool.Run(len(parts), func(worker, i int) {
+		clear(t.grads[i])
+		var rng *rand.Rand
+		if t.opts.Dropout > 0 {
+			rng = newRandom(t.opts.Seed, epoch, shard+i)
+		}
+		totals[i], _ = t.net.run(t.params, t.grads[i], parts[i], 1/float64(max(events, 1)), t.opts.Dropout, rng, &t.work[worker])
+	})
+	for _, v := range totals {
+		total += v
+	}
+	squares := nn.SumGradients(t.grads[0], t.grads[1:len(parts)], 0, len(t.params))
+	if norm := math.Sqrt(squares); norm > t.opts.ClipNorm {
+		nn.Scale(t.grads[0], t.opts.ClipNorm/norm)
+	}
+	t.adam.Begin(len(t.params))
+	if keep := 1 - t.adam.LR*t.opts.WeightDecay; keep < 1 {
+		table := t.net.table
+		nn.Scale(t.params[:table.Offset], keep)
+		nn.Scale(t.params[table.Offset+table.Len:], keep)
+	}
+	t.adam.UpdatePart(t.params, t.grads[0], 0, len(t.params))
+	return total, events
+}
+
+// loss returns the loss per event of examples under the prepared parameters.
+func (t *trainer) loss(examples []*example[float32]) float64 {
+	parts := shards(examples, (len(examples)+shardSize-1)/shardSize)
+	totals, counts := make([]float64, len(parts)), make([]int, len(parts))
+	t.pool.Run(len(parts), func(worker, i int) {
+		totals[i], counts[i] = t.net.run(t.params, nil, parts[i], 0, 0, nil, &t.work[worker])
+	})
+	total, events := 0.0, 0
+	for i, v := range totals {
+		total, events = total+v, events+counts[i]
+	}
+	return -total / float64(max(events, 1))
+}
