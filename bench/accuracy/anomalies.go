@@ -20,9 +20,9 @@ import (
 // Kinds of anomalies. A dataset does not say where its anomalies are, but its name says how it was sampled, and a sampling draws the same
 // for the same seed: its plan, beside that of the same sampling without anomalies, is the truth.
 const (
-	slow      = "slow"    // a function slept longer than it would have
-	fast      = "fast"    // or shorter
-	missing   = "missing" // a function was left out, its successors were invoked in its place
+	slow    = "slow"    // a function slept longer than it would have
+	fast    = "fast"    // or shorter
+	missing = "missing" // a function was left out, its successors were invoked in its place
 	anyKind = "any"
 )
 

@@ -32,9 +32,9 @@ type comparison struct {
 	of      map[string]map[uint64]*result
 }
 
-// compareAll groups results by dataset, in the order in which they come, models in the order of names.
-func compareAll(results []result, names []string) []*comparison {
-	var out []*comparison
+// compareAll groups results by dataset, in the order in which they come, models in the order of names. It also returns all models of which
+// there are results.
+func compareAll(results []result, names []string) (out []*comparison, models []string) {
 	place := map[[2]string]*comparison{}
 	count := map[string]int{}
 	for i := range results {
@@ -66,8 +66,14 @@ func compareAll(results []result, names []string) []*comparison {
 	for _, c := range out {
 		slices.SortStableFunc(c.models, func(a, b string) int { return rank(a) - rank(b) })
 		slices.Sort(c.splits)
+		for _, model := range c.models {
+			if !slices.Contains(models, model) {
+				models = append(models, model)
+			}
+		}
 	}
-	return out
+	slices.SortStableFunc(models, func(a, b string) int { return rank(a) - rank(b) })
+	return out, models
 }
 
 // summary is the mean of n numbers, and their sample standard deviation: NaN for a single one.
@@ -94,9 +100,11 @@ func summarise(values []float64) summary {
 func (s summary) standardError() float64 { return s.deviation / math.Sqrt(float64(s.n)) }
 
 // score summarises a score of a model over the splits.
-func (c *comparison) score(model, name string) summary {
+func (c *comparison) score(model, name string) summary { return c.scoreOn(c.splits, model, name) }
+
+func (c *comparison) scoreOn(splits []uint64, model, name string) summary {
 	var values []float64
-	for _, split := range c.splits {
+	for _, split := range splits {
 		if r := c.of[model][split]; r != nil {
 			values = append(values, r.value(name))
 		}
@@ -106,10 +114,15 @@ func (c *comparison) score(model, name string) summary {
 
 // paired summarises how much higher a score of one model is than that of another, over the splits that both have.
 func (c *comparison) paired(model, than, name string) summary {
+	return c.relative(model, than, name, func(a, b float64) float64 { return a - b })
+}
+
+// relative summarises a score of one model in relation to that of another, over the splits that both have.
+func (c *comparison) relative(model, to, name string, relation func(a, b float64) float64) summary {
 	var values []float64
 	for _, split := range c.splits {
-		if a, b := c.of[model][split], c.of[than][split]; a != nil && b != nil {
-			values = append(values, a.value(name)-b.value(name))
+		if a, b := c.of[model][split], c.of[to][split]; a != nil && b != nil {
+			values = append(values, relation(a.value(name), b.value(name)))
 		}
 	}
 	return summarise(values)
@@ -119,21 +132,25 @@ func (r *result) value(name string) float64 {
 	if name == "seconds" {
 		return r.Seconds
 	}
-	if v, ok := r.Scores[name]; ok {
-		return v
-	}
-	return math.NaN()
+	return r.Scores.value(name)
 }
 
-// best returns which of the models has the best mean, "" if none has one.
+// best returns which of the models has the best mean, over the splits that all of them have or, if there are none, over those of each. It
+// returns "" if no model has the score.
 func (c *comparison) best(among []string, of column) string {
+	models := slices.DeleteFunc(slices.Clone(c.models), func(model string) bool {
+		return !slices.Contains(among, model) || math.IsNaN(c.score(model, of.name).mean)
+	})
+	common := slices.DeleteFunc(slices.Clone(c.splits), func(split uint64) bool {
+		return slices.ContainsFunc(models, func(model string) bool { return c.of[model][split] == nil })
+	})
+	if len(common) == 0 {
+		common = c.splits
+	}
 	best, mean := "", math.NaN()
-	for _, model := range c.models {
-		if !slices.Contains(among, model) {
-			continue
-		}
-		v := c.score(model, of.name).mean
-		if !math.IsNaN(v) && (best == "" || of.larger && v > mean || !of.larger && v < mean) {
+	for _, model := range models {
+		v := c.scoreOn(common, model, of.name).mean
+		if best == "" || of.larger && v > mean || !of.larger && v < mean {
 			best, mean = model, v
 		}
 	}
@@ -146,14 +163,14 @@ func text(v, spread float64, decimals int, signed bool) string {
 		return "–"
 	}
 	out := strconv.FormatFloat(v, 'f', decimals, 64)
-	if signed {
-		if digits := strings.TrimPrefix(out, "-"); strings.Trim(digits, "0.") == "" {
-			out = digits
-		} else if v > 0 {
-			out = "+" + out
-		} else {
-			out = "−" + digits
-		}
+	digits := strings.TrimPrefix(out, "-")
+	switch {
+	case strings.Trim(digits, "0.") == "":
+		out = digits // no sign of what is rounded away
+	case v < 0:
+		out = "−" + digits
+	case signed:
+		out = "+" + digits
 	}
 	if !math.IsNaN(spread) {
 		out += " ± " + strconv.FormatFloat(spread, 'f', decimals, 64)

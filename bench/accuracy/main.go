@@ -40,7 +40,7 @@ With -o each result is appended to a file as it comes, a line each; what the fil
 write to one file, and -from reads several.
 
 A dataset of a sampling with -e or -m, under the name that the sampler gave it, is also compared with the same sampling without anomalies,
-which is read from the same folder or sampled in virtual time: late is by how long nothing has come, surprise by what came when. AUC is the
+which is read from the same folder or sampled in virtual time: late is by how long nothing has come, mark by what came, surprise by what came when. AUC is the
 probability that the more suspicious of two traces, or gaps, is the anomalous one. False alarms are counted where 90 % of the anomalous traces are
 caught, and where the model says that an event would have come by now with probability 0.99.
 `
@@ -160,20 +160,16 @@ func compare(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	if len(results) == 0 {
 		return errors.New("there are no results of these models and splits")
 	}
-	all := compareAll(results, models)
+	all, compared := compareAll(results, models)
 	if o.picture != "" {
-		s, err := sheet(all, p)
-		if err != nil {
-			return err
-		}
-		if err := figure.Write(o.picture, s); err != nil {
+		if err := figure.Write(o.picture, sheet(all, compared, p)); err != nil {
 			return err
 		}
 	}
 	if o.markdown {
-		return writeMarkdown(stdout, tablesOf(all, p))
+		return writeMarkdown(stdout, tablesOf(all, compared, p))
 	}
-	return writeText(stdout, tablesOf(all, p))
+	return writeText(stdout, tablesOf(all, compared, p))
 }
 
 // measure trains and scores what the results file does not have yet, and returns the results on the datasets, in their order.

@@ -1,9 +1,10 @@
 package main
 
 import (
-	"fmt"
+	"cmp"
 	"image/color"
 	"math"
+	"slices"
 	"strings"
 
 	"gonum.org/v1/plot"
@@ -21,7 +22,7 @@ var (
 		{0x00, 0x72, 0xb2, 0xff}, {0xd5, 0x5e, 0x00, 0xff}, {0x00, 0x9e, 0x73, 0xff}, {0xcc, 0x79, 0xa7, 0xff},
 		{0xe6, 0x9f, 0x00, 0xff}, {0x56, 0xb4, 0xe9, 0xff}, {0x88, 0x88, 0x88, 0xff},
 	}
-	shapes       = []draw.GlyphDrawer{draw.CircleGlyph{}, draw.BoxGlyph{}, draw.PyramidGlyph{}, draw.RingGlyph{}}
+	shapes       = []draw.GlyphDrawer{draw.CircleGlyph{}, draw.BoxGlyph{}, draw.PyramidGlyph{}, draw.TriangleGlyph{}}
 	publishedInk = color.Gray{0x22}
 )
 
@@ -41,113 +42,116 @@ const (
 	modelHeight = 0.16 * vg.Centimeter
 )
 
-// sheet returns a picture with a panel for each score: a row for each dataset, in it a dot for each model, with its standard deviation.
-func sheet(all []*comparison, p *publishedResults) (*figure.Sheet, error) {
-	models := modelsOf(all)
-	row := max(vg.Length(len(models))*modelHeight, 0.45*vg.Centimeter)
-	s := &figure.Sheet{Columns: len(columns), PanelWidth: 9 * vg.Centimeter, PanelHeight: 2.4*vg.Centimeter + row*vg.Length(len(all))}
-	s.Title = "Scores on the test parts of the datasets"
-	splits := map[string]bool{}
-	for _, c := range all {
-		splits[c.splitsText()] = true
+// panelKind is how a panel shows a score: in relation to the score of a reference, so that small differences are seen on all datasets alike.
+type panelKind struct {
+	column
+	label    string
+	relation func(a, b float64) float64
+	same     float64 // the relation of equal scores
+	// least and most bound the axis: what is beyond is drawn at the edge.
+	least, most float64
+	logarithmic bool
+}
+
+func panelKinds() []panelKind {
+	difference := func(a, b float64) float64 { return a - b }
+	return []panelKind{
+		{column: columns[0], label: "mae / mae here  ← better", relation: func(a, b float64) float64 { return a / b }, same: 1, least: 1. / 3, most: 3, logarithmic: true},
+		{column: columns[1], label: "accuracy − accuracy here  better →", relation: difference, least: -0.1, most: 0.1},
+		{column: columns[2], label: "nll_resolution − that here (nats)  ← better", relation: difference, least: -2, most: 2},
 	}
-	s.Source = "mean ± standard deviation over the splits"
-	if len(splits) == 1 {
-		s.Source = "mean ± standard deviation over " + all[0].splitsText()
+}
+
+// reference is what the scores of a dataset are seen in relation to: the better model here, without one the best table or, without that too, the
+// best of all.
+func (c *comparison) reference(of column) string {
+	return cmp.Or(c.best(here(), of), c.best(tables(), of), c.best(c.models, of))
+}
+
+// sheet returns a picture with a panel for each score: a row for each dataset, in it a dot for each model.
+func sheet(all []*comparison, models []string, p *publishedResults) *figure.Sheet {
+	row := max(vg.Length(len(models))*modelHeight, 0.45*vg.Centimeter)
+	s := &figure.Sheet{Columns: len(columns), PanelWidth: 9.5 * vg.Centimeter, PanelHeight: 2.4*vg.Centimeter + row*vg.Length(len(all))}
+	s.Title = "Scores on test parts, beside the better of " + strings.Join(here(), " and ") + " here"
+	s.Source = "mean ± standard deviation of the relation on the same split"
+	if splits := all[0].splitsText(); !slices.ContainsFunc(all, func(c *comparison) bool { return c.splitsText() != splits }) {
+		s.Source += ", over " + splits
+	}
+	if slices.ContainsFunc(all, func(c *comparison) bool { return c.best(here(), columns[0]) == "" }) {
+		s.Source += "; where there is no such model, beside the best table"
 	}
 	for i, model := range models {
 		s.Explain(&plotter.Scatter{GlyphStyle: modelGlyph(i)}, "%s", model)
 	}
 	for with, name := range publishedNames {
-		for _, c := range all {
-			if p != nil && !math.IsNaN(p.score(with, c.dataset, "mae")) {
-				s.Explain(&plotter.Scatter{GlyphStyle: publishedGlyphs[with]}, "%s, best", name)
-				break
-			}
+		if p != nil && slices.ContainsFunc(all, func(c *comparison) bool { return !math.IsNaN(p.score(with, c.dataset, "mae")) }) {
+			s.Explain(&plotter.Scatter{GlyphStyle: publishedGlyphs[with]}, "%s, best", name)
 		}
 	}
-	for _, of := range columns {
-		panel, err := panelOf(all, models, p, of)
-		if err != nil {
-			return nil, fmt.Errorf("picture: %s: %w", of.name, err)
-		}
+	beyond := false
+	for _, kind := range panelKinds() {
+		panel, cut := panelOf(all, models, p, kind)
+		beyond = beyond || cut
 		s.Panels = append(s.Panels, panel)
 	}
-	return s, nil
+	if beyond {
+		s.Explain(&plotter.Scatter{GlyphStyle: beyondGlyph(publishedInk)}, "beyond the axis")
+	}
+	return s
 }
 
-// panelOf draws a score of all datasets, the first at the top.
-func panelOf(all []*comparison, models []string, p *publishedResults, of column) (*plot.Plot, error) {
-	panel := figure.NewPanel("", of.title, "")
-	if !of.larger {
-		panel.X.Label.Text += ", less is better"
-	} else {
-		panel.X.Label.Text += ", more is better"
-	}
-	least, most := math.Inf(1), math.Inf(-1)
-	include := func(v float64) {
-		if !math.IsInf(v, 0) && !math.IsNaN(v) {
-			least, most = min(least, v), max(most, v)
-		}
-	}
+// beyondGlyph marks at the edge of an axis what is beyond it.
+func beyondGlyph(ink color.Color) draw.GlyphStyle {
+	return draw.GlyphStyle{Color: ink, Radius: 2, Shape: draw.RingGlyph{}}
+}
+
+// panelOf draws a score of all datasets, the first at the top, and reports whether a number is beyond the axis.
+func panelOf(all []*comparison, models []string, p *publishedResults, kind panelKind) (panel *plot.Plot, beyond bool) {
+	panel = figure.NewPanel("", kind.label, "")
+	least, most := kind.same, kind.same
 	var ticks plot.ConstantTicks
+	add := func(mean, deviation, y float64, glyph draw.GlyphStyle) {
+		if math.IsNaN(mean) || math.IsInf(mean, 0) {
+			return
+		}
+		at := min(max(mean, kind.least), kind.most)
+		if at != mean {
+			beyond = true
+			glyph = beyondGlyph(glyph.Color)
+		}
+		from, to := at, at
+		if deviation > 0 {
+			from, to = min(max(mean-deviation, kind.least), kind.most), min(max(mean+deviation, kind.least), kind.most)
+			panel.Add(&plotter.Line{XYs: plotter.XYs{{X: from, Y: y}, {X: to, Y: y}}, LineStyle: draw.LineStyle{Color: glyph.Color, Width: 0.8}})
+		}
+		least, most = min(least, at, from), max(most, at, to)
+		panel.Add(&plotter.Scatter{XYs: plotter.XYs{{X: at, Y: y}}, GlyphStyle: glyph})
+	}
+	panel.Add(&plotter.Line{
+		XYs:       plotter.XYs{{X: kind.same, Y: 0.5}, {X: kind.same, Y: float64(len(all)) + 0.5}},
+		LineStyle: draw.LineStyle{Color: color.Gray{0x99}, Width: 0.8},
+	})
 	for i, c := range all {
 		y := float64(len(all) - i)
-		ticks = append(ticks, plot.Tick{Value: y, Label: strings.TrimSuffix(c.label, ".json")})
+		ticks = append(ticks, plot.Tick{Value: y, Label: c.label})
+		reference := c.reference(kind.column)
 		for j, model := range models {
-			score := c.score(model, of.name)
-			if math.IsNaN(score.mean) || math.IsInf(score.mean, 0) {
-				continue
-			}
-			at := y + rowShare*(0.5-(float64(j)+0.5)/float64(len(models)))
-			low, high := score.mean, score.mean
-			if score.deviation > 0 {
-				low, high = score.mean-score.deviation, score.mean+score.deviation
-			}
-			if of.name == "mae" {
-				low = max(low, score.mean/4) // the axis is logarithmic
-			}
-			include(low)
-			include(high)
-			bar, err := plotter.NewLine(plotter.XYs{{X: low, Y: at}, {X: high, Y: at}})
-			if err != nil {
-				return nil, err
-			}
-			bar.Color, bar.Width = modelGlyph(j).Color, 0.8
-			dot, err := plotter.NewScatter(plotter.XYs{{X: score.mean, Y: at}})
-			if err != nil {
-				return nil, err
-			}
-			dot.GlyphStyle = modelGlyph(j)
-			panel.Add(bar, dot)
+			score := c.relative(model, reference, kind.name, kind.relation)
+			add(score.mean, score.deviation, y+rowShare*(0.5-(float64(j)+0.5)/float64(len(models))), modelGlyph(j))
 		}
 		for with, glyph := range publishedGlyphs {
-			if p == nil {
-				break
+			if p != nil {
+				add(kind.relation(p.score(with, c.dataset, kind.name), c.score(reference, kind.name).mean), math.NaN(), y, glyph)
 			}
-			v := p.score(with, c.dataset, of.name)
-			if math.IsNaN(v) {
-				continue
-			}
-			include(v)
-			mark, err := plotter.NewScatter(plotter.XYs{{X: v, Y: y}})
-			if err != nil {
-				return nil, err
-			}
-			mark.GlyphStyle = glyph
-			panel.Add(mark)
 		}
 	}
 	panel.Y.Tick.Marker = ticks
 	panel.Y.Min, panel.Y.Max = 0.5, float64(len(all))+0.5
-	if !(least <= most) {
-		least, most = 0, 1 // no model has this score
+	if kind.logarithmic {
+		figure.LogAxis(&panel.X, min(least/1.05, 0.9), max(most*1.05, 1.1))
+		return panel, beyond
 	}
-	if of.name == "mae" && least > 0 {
-		figure.LogAxis(&panel.X, least/1.2, most*1.2)
-		return panel, nil
-	}
-	room := max(0.05*(most-least), 1e-3)
+	room := max(0.04*(most-least), 0.001)
 	panel.X.Min, panel.X.Max = least-room, most+room
-	return panel, nil
+	return panel, beyond
 }

@@ -30,6 +30,14 @@ type result struct {
 // scores are scores by name. NaN and infinities are null in JSON.
 type scores map[string]float64
 
+// value returns a score, NaN if there is none.
+func (s scores) value(name string) float64 {
+	if v, ok := s[name]; ok {
+		return v
+	}
+	return math.NaN()
+}
+
 // MarshalJSON writes NaN and infinities as null.
 func (s scores) MarshalJSON() ([]byte, error) {
 	out := make(map[string]*float64, len(s))

@@ -60,7 +60,7 @@ func writeMarkdown(w io.Writer, tables []*table) error {
 }
 
 // tablesOf returns the tables of all comparisons, and behind them those that show all datasets side by side.
-func tablesOf(all []*comparison, p *publishedResults) []*table {
+func tablesOf(all []*comparison, models []string, p *publishedResults) []*table {
 	var out []*table
 	for _, c := range all {
 		out = append(out, c.means(p), c.differences())
@@ -70,7 +70,7 @@ func tablesOf(all []*comparison, p *publishedResults) []*table {
 	}
 	if len(all) > 1 {
 		for _, of := range columns {
-			out = append(out, overview(all, p, of))
+			out = append(out, overview(all, models, p, of))
 		}
 	}
 	return out
@@ -162,43 +162,40 @@ func (c *comparison) differences() *table {
 	return t
 }
 
-// detectionColumns are the scores of detections in the tables.
-var detectionColumns = []column{
-	{name: "auc_late", title: "AUC late", decimals: 3}, {name: "auc_surprise", title: "AUC surprise", decimals: 3},
-	{name: "gap_auc_late", title: "AUC late, gaps", decimals: 3}, {name: "gap_auc_surprise", title: "AUC surprise, gaps", decimals: 3},
-	{name: "false_alarms_90_late", title: "false alarms at 90 %, late", decimals: 2},
-	{name: "false_alarms_90_surprise", title: "at 90 %, surprise", decimals: 2},
-	{name: "caught_99", title: "caught at lateness 0.99", decimals: 2}, {name: "false_alarms_99", title: "false alarms at it", decimals: 3},
-}
+// detectors are the numbers by which anomalies are told, and the ends of the names of their scores.
+var detectors = []string{"late", "mark", "surprise"}
 
 // detections has how well models that were trained on normal traces tell those with anomalies from them; without rows for a dataset that has
 // none.
 func (c *comparison) detections() *table {
 	t := &table{caption: c.label + ": anomalies told from the same requests without any, by models of normal traces; false alarms are per normal trace"}
-	t.head = []string{"model", "anomaly", "traces"}
-	for _, of := range detectionColumns {
-		t.head = append(t.head, of.title)
-	}
+	t.head = []string{"model", "anomaly", "traces", "by", "AUC", "AUC of gaps", "false alarms at 90 % caught", "caught at lateness 0.99", "false alarms at it"}
 	for _, kind := range c.anomalies() {
 		for _, model := range c.models {
 			score := func(name string) summary {
 				var values []float64
 				for _, split := range c.splits {
 					if r := c.of[model][split]; r != nil && r.Anomalies[kind] != nil {
-						values = append(values, r.Anomalies[kind][name])
+						values = append(values, r.Anomalies[kind].value(name))
 					}
 				}
 				return summarise(values)
 			}
-			if score("anomalous").n == 0 {
-				continue // it stems from another version
+			cell := func(name string, decimals int) string {
+				s := score(name)
+				return text(s.mean, s.deviation, decimals, false)
 			}
-			row := []string{model, kind, text(score("anomalous").mean, math.NaN(), 0, false)}
-			for _, of := range detectionColumns {
-				s := score(of.name)
-				row = append(row, text(s.mean, s.deviation, of.decimals, false))
+			for _, by := range detectors {
+				if s := score("auc_" + by); math.IsNaN(s.mean) {
+					continue // the model does not say
+				}
+				row := []string{model, kind, text(score("anomalous").mean, math.NaN(), 0, false), by,
+					cell("auc_"+by, 3), cell("gap_auc_"+by, 3), cell("false_alarms_90_"+by, 2), "", ""}
+				if by == "late" {
+					row[7], row[8] = cell("caught_99", 2), cell("false_alarms_99", 3)
+				}
+				t.add(row...)
 			}
-			t.add(row...)
 		}
 	}
 	return t
@@ -224,9 +221,8 @@ func (c *comparison) anomalies() []string {
 }
 
 // overview has the means of a score by dataset and model, and the published ones.
-func overview(all []*comparison, p *publishedResults, of column) *table {
+func overview(all []*comparison, models []string, p *publishedResults, of column) *table {
 	t := &table{caption: of.title + " on all datasets", head: []string{"dataset"}}
-	models := modelsOf(all)
 	t.head = append(t.head, models...)
 	if p != nil {
 		t.head = append(t.head, publishedNames[:]...)
@@ -245,17 +241,4 @@ func overview(all []*comparison, p *publishedResults, of column) *table {
 		t.add(row...)
 	}
 	return t
-}
-
-// modelsOf returns the models of all comparisons.
-func modelsOf(all []*comparison) []string {
-	var models []string
-	for _, c := range all {
-		for _, m := range c.models {
-			if !slices.Contains(models, m) {
-				models = append(models, m)
-			}
-		}
-	}
-	return models
 }

@@ -21,8 +21,11 @@ type Suspicion struct {
 	// the marks: of the mark that came that of its whole wait, of others what this gap adds to their wait, so that an event that
 	// never comes makes the gap suspicious in which it should have come, but not all that follow.
 	Late float64
+	// Mark is −log P(mark), given when it came, of the event that ended the gap, and that the sequence goes on; after the last event of a complete sequence
+	// −log P(over). It sees what comes instead of something else, and where something is left out.
+	Mark float64
 	// Surprise is −log P(mark, tick) of the event that ended the gap, the joint probability at the clock's resolution and that the sequence goes
-	// on; after the last event of a complete sequence −log P(over). It also sees what comes too early and what comes instead of something else.
+	// on; after the last event of a complete sequence −log P(over). It sees all of that, and what comes too early, but also every tick that is rare.
 	Surprise float64
 }
 
@@ -53,7 +56,7 @@ func Suspect(m tpp.Model, s *tpp.Sequence, resolution float64) (Suspicions, erro
 	for i := range s.Len() {
 		gap, known := s.GapBefore(i)
 		silence := max(gap-resolution/2, 0)
-		suspicion := Suspicion{math.NaN(), math.NaN()}
+		suspicion := unknown()
 		if known {
 			suspicion = suspect(state.Next(last), silence, gap, s.Mark(i), resolution)
 			if waits != nil {
@@ -88,27 +91,38 @@ func Suspect(m tpp.Model, s *tpp.Sequence, resolution float64) (Suspicions, erro
 	return out, nil
 }
 
+// unknown returns a suspicion that says nothing.
+func unknown() Suspicion { return Suspicion{math.NaN(), math.NaN(), math.NaN()} }
+
 func suspect(n *tpp.Next, silence, gap float64, mark int, resolution float64) Suspicion {
-	if n.Time == nil || !dist.HasDensity(n.Time) {
-		return Suspicion{math.NaN(), math.NaN()}
+	s := unknown()
+	goesOn := 0 - math.Log1p(-n.End)
+	s.Mark = goesOn - n.LogMark(gap, mark)
+	if n.Time != nil && dist.HasDensity(n.Time) {
+		s.Late = 0 - n.LogSurvival(silence)
+		s.Surprise = goesOn - n.LogResolution(gap, resolution, mark)
 	}
-	return Suspicion{Late: 0 - n.LogSurvival(silence), Surprise: 0 - math.Log1p(-n.End) - n.LogResolution(gap, resolution, mark)}
+	return s
 }
 
 // suspectEnd returns the suspicion of the silence after the last event. A model that does not predict ends says nothing of it.
 func suspectEnd(m tpp.Model, n *tpp.Next, s *tpp.Sequence) Suspicion {
+	out := unknown()
+	density := n.Time != nil && dist.HasDensity(n.Time)
 	if waited, open := s.Waited(); open {
-		if n.Time == nil || !dist.HasDensity(n.Time) {
-			return Suspicion{math.NaN(), math.NaN()}
+		if density {
+			out.Late = 0 - n.LogSurvival(waited)
+			out.Surprise = out.Late
 		}
-		late := 0 - n.LogSurvival(waited)
-		return Suspicion{late, late}
+		return out
 	}
-	if e, ok := m.(tpp.EndModel); !ok || !e.KnowsEnd() || n.Time == nil || !dist.HasDensity(n.Time) {
-		return Suspicion{math.NaN(), math.NaN()}
+	if e, ok := m.(tpp.EndModel); ok && e.KnowsEnd() {
+		out.Mark = 0 - math.Log(n.End)
+		if density {
+			out.Late, out.Surprise = out.Mark, out.Mark
+		}
 	}
-	late := 0 - math.Log(n.End)
-	return Suspicion{late, late}
+	return out
 }
 
 // waits follows the lateness of everything that is due.
@@ -188,8 +202,8 @@ type Detection struct {
 // Detections say how well a model tells anomalous sequences from normal ones. Scores that no sequence gives are NaN.
 type Detections struct {
 	Anomalous, Normal int // numbers of sequences
-	// Late is the detection by Suspicion.Late alone, Surprise that by Suspicion.Surprise.
-	Late, Surprise Detection
+	// Late, Mark and Surprise are the detections by each of the values of a Suspicion alone.
+	Late, Mark, Surprise Detection
 	// Caught99 is the share of anomalous sequences with a wait whose lateness is at least 0.99, as a probability, and FalseAlarms99 the number of
 	// such waits per normal sequence: a right model has one in a hundred waits.
 	Caught99, FalseAlarms99 float64
@@ -204,6 +218,7 @@ func (d Detections) All() iter.Seq2[string, float64] {
 		}{
 			{"anomalous", float64(d.Anomalous)}, {"normal", float64(d.Normal)},
 			{"auc_late", d.Late.AUC}, {"gap_auc_late", d.Late.GapAUC}, {"false_alarms_90_late", d.Late.FalseAlarms90},
+			{"auc_mark", d.Mark.AUC}, {"gap_auc_mark", d.Mark.GapAUC}, {"false_alarms_90_mark", d.Mark.FalseAlarms90},
 			{"auc_surprise", d.Surprise.AUC}, {"gap_auc_surprise", d.Surprise.GapAUC}, {"false_alarms_90_surprise", d.Surprise.FalseAlarms90},
 			{"caught_99", d.Caught99}, {"false_alarms_99", d.FalseAlarms99},
 		} {
@@ -218,18 +233,22 @@ func (d Detections) All() iter.Seq2[string, float64] {
 // count neither as anomalous nor as normal.
 func Detect(anomalous []Labelled, normal []Suspicions) Detections {
 	d := Detections{Anomalous: len(anomalous), Normal: len(normal), Caught99: math.NaN(), FalseAlarms99: math.NaN()}
-	late := func(s Suspicion) float64 { return s.Late }
-	surprise := func(s Suspicion) float64 { return s.Surprise }
 	waits := func(s Suspicions) []float64 { return s.Waits }
-	surprises := func(s Suspicions) []float64 {
-		var out []float64
-		for _, g := range s.Gaps {
-			out = append(out, g.Surprise)
+	each := func(of func(Suspicion) float64) func(Suspicions) []float64 {
+		return func(s Suspicions) []float64 {
+			out := make([]float64, len(s.Gaps))
+			for i, g := range s.Gaps {
+				out[i] = of(g)
+			}
+			return out
 		}
-		return out
 	}
+	late := func(s Suspicion) float64 { return s.Late }
+	mark := func(s Suspicion) float64 { return s.Mark }
+	surprise := func(s Suspicion) float64 { return s.Surprise }
 	d.Late = detect(anomalous, normal, late, waits)
-	d.Surprise = detect(anomalous, normal, surprise, surprises)
+	d.Mark = detect(anomalous, normal, mark, each(mark))
+	d.Surprise = detect(anomalous, normal, surprise, each(surprise))
 	if math.IsNaN(d.Late.AUC) {
 		return d // no lateness, and so no waits
 	}

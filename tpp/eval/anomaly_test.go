@@ -73,6 +73,18 @@ func (e mortal) Next(now float64) *tpp.Next {
 	return n
 }
 
+// pointed is clockwork that predicts a single time.
+type pointed struct{ tpptest.Clockwork }
+
+func (pointed) NewState(float64) tpp.State { return pointed{} }
+func (pointed) Clone() tpp.State           { return pointed{} }
+
+func (p pointed) Next(now float64) *tpp.Next {
+	n := p.Clockwork.Next(now)
+	n.Time = dist.Point{Value: 10}
+	return n
+}
+
 func TestSuspectByHand(t *testing.T) {
 	s := tpp.Sequence{ArrivalTimes: []float64{100, 100, 120}, Marks: []int{0, 2, 1}}
 	got, err := Suspect(mortal{}, &s, 1)
@@ -81,14 +93,14 @@ func TestSuspectByHand(t *testing.T) {
 	}
 	cell := func(from, to float64) float64 { return math.Exp(-from/10) - math.Exp(-to/10) }
 	want := []Suspicion{
-		{math.NaN(), math.NaN()}, // the first event is given
-		{0, -math.Log(0.8 * 3 / 6 * cell(0, 0.5))},
-		{-math.Log(0.2 + 0.8*math.Exp(-1.95)), -math.Log(0.8 * 2 / 6 * cell(19.5, 20.5))},
-		{-math.Log(0.2), -math.Log(0.2)},
+		{math.NaN(), math.NaN(), math.NaN()}, // the first event is given
+		{0, -math.Log(0.8 * 3 / 6), -math.Log(0.8 * 3 / 6 * cell(0, 0.5))},
+		{-math.Log(0.2 + 0.8*math.Exp(-1.95)), -math.Log(0.8 * 2 / 6), -math.Log(0.8 * 2 / 6 * cell(19.5, 20.5))},
+		{-math.Log(0.2), -math.Log(0.2), -math.Log(0.2)},
 	}
 	same := func(a, b float64) bool { return math.IsNaN(a) && math.IsNaN(b) || tpptest.Near(a, b, 1e-12) }
 	for i, w := range want {
-		if g := got.Gaps[i]; !same(g.Late, w.Late) || !same(g.Surprise, w.Surprise) {
+		if g := got.Gaps[i]; !same(g.Late, w.Late) || !same(g.Mark, w.Mark) || !same(g.Surprise, w.Surprise) {
 			t.Errorf("gap %d: %+v, want %+v", i, g, w)
 		}
 	}
@@ -104,6 +116,10 @@ func TestSuspectByHand(t *testing.T) {
 	s.TEnd = nil
 	if without, err := Suspect(tpptest.Clockwork{}, &s, 1); err != nil || !math.IsNaN(without.Gaps[3].Late) || len(without.Waits) != 2 {
 		t.Errorf("a model without ends: %+v, %v", without, err)
+	}
+	single, err := Suspect(pointed{}, &s, 1)
+	if g := single.Gaps[2]; err != nil || !math.IsNaN(g.Late) || !math.IsNaN(g.Surprise) || !tpptest.Near(g.Mark, -math.Log(2./6), 1e-12) {
+		t.Errorf("a model of single times: %+v, %v", g, err)
 	}
 	s.ArrivalTimes[2] = 666
 	if _, err := Suspect(mortal{}, &s, 1); err == nil || !strings.HasPrefix(err.Error(), "event 2: ") {
@@ -180,7 +196,7 @@ func TestDetectByHand(t *testing.T) {
 	sequence := func(values ...float64) Suspicions {
 		var s Suspicions
 		for _, v := range values {
-			s.Gaps = append(s.Gaps, Suspicion{Late: v, Surprise: -v})
+			s.Gaps = append(s.Gaps, Suspicion{Late: v, Mark: v, Surprise: -v})
 			if !math.IsNaN(v) {
 				s.Waits = append(s.Waits, v)
 			}
@@ -203,6 +219,9 @@ func TestDetectByHand(t *testing.T) {
 	if d.Late != want {
 		t.Errorf("by lateness %+v, want %+v", d.Late, want)
 	}
+	if d.Mark != want { // the same numbers
+		t.Errorf("by mark %+v, want %+v", d.Mark, want)
+	}
 	// Largest surprises: −1 and 0 against −1 and −5.
 	if d.Surprise.AUC != (1.5+2)/4 || d.Surprise.GapAUC != 1-want.GapAUC {
 		t.Errorf("by surprise %+v", d.Surprise)
@@ -216,7 +235,7 @@ func TestDetectByHand(t *testing.T) {
 			t.Errorf("without anomalies %s is %v", name, v)
 		}
 	}
-	silent := Suspicions{Gaps: []Suspicion{{nan, nan}}}
+	silent := Suspicions{Gaps: []Suspicion{unknown()}}
 	for name, v := range Detect([]Labelled{{silent, []bool{true}}}, []Suspicions{silent}).All() {
 		if name != "normal" && name != "anomalous" && !math.IsNaN(v) {
 			t.Errorf("of a model that says nothing %s is %v", name, v)
@@ -226,7 +245,7 @@ func TestDetectByHand(t *testing.T) {
 
 // TestTenthOfTheAnomaliesMayBeMissed checks the threshold of FalseAlarms90 with ten anomalous sequences, of which one may stay below it.
 func TestTenthOfTheAnomaliesMayBeMissed(t *testing.T) {
-	one := func(v float64) Suspicions { return Suspicions{Gaps: []Suspicion{{v, v}}, Waits: []float64{v}} }
+	one := func(v float64) Suspicions { return Suspicions{Gaps: []Suspicion{{v, v, v}}, Waits: []float64{v}} }
 	var anomalous []Labelled
 	for v := range 10 {
 		anomalous = append(anomalous, Labelled{one(float64(v)), []bool{true}})
