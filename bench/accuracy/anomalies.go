@@ -41,16 +41,16 @@ func (t truth) mark(kind string, gaps, gap int) {
 	}
 }
 
-// damaged is a dataset with anomalies.
-type damaged struct {
+// planted is what is known of the anomalies that a sampling has planted in a dataset.
+type planted struct {
 	// normal has the same requests without anomalies.
 	normal *tpp.Dataset
 	truths []truth // by sequence
 }
 
-// readDamaged returns nil for a dataset whose name is none of a sampling with anomalies. The same sampling without anomalies is
+// readPlanted returns nil for a dataset whose name is none of a sampling with anomalies. The same sampling without anomalies is
 // read from the same folder or, if it is not there, made in virtual time.
-func readDamaged(ctx context.Context, path string, d *tpp.Dataset) (*damaged, error) {
+func readPlanted(ctx context.Context, path string, d *tpp.Dataset) (*planted, error) {
 	name, config, err := sampler.ParseFileName(path)
 	if err != nil || config.Anomalies == 0 && config.Missing == 0 {
 		return nil, nil
@@ -59,11 +59,11 @@ func readDamaged(ctx context.Context, path string, d *tpp.Dataset) (*damaged, er
 	if err != nil {
 		return nil, err
 	}
-	undamaged := config
-	undamaged.Anomalies, undamaged.Missing = 0, 0
-	normal, err := readNormal(filepath.Dir(path), app, undamaged)
+	plain := config
+	plain.Anomalies, plain.Missing = 0, 0
+	normal, err := readNormal(filepath.Dir(path), app, plain)
 	if errors.Is(err, fs.ErrNotExist) {
-		normal, err = sampleNormal(ctx, app, undamaged, d)
+		normal, err = sampleNormal(ctx, app, plain, d)
 	}
 	if err != nil {
 		return nil, err
@@ -72,7 +72,7 @@ func readDamaged(ctx context.Context, path string, d *tpp.Dataset) (*damaged, er
 	if err != nil {
 		return nil, err
 	}
-	return &damaged{normal, truths}, nil
+	return &planted{normal, truths}, nil
 }
 
 func readNormal(folder string, app *apps.Application, config sampler.Config) (*tpp.Dataset, error) {
@@ -130,14 +130,14 @@ func truthsOf(app *apps.Application, config sampler.Config, d, normal *tpp.Datas
 		return nil, err
 	}
 	config.Anomalies, config.Missing = 0, 0
-	undamaged, err := sampler.NewPlanner(app, config)
+	plain, err := sampler.NewPlanner(app, config)
 	if err != nil {
 		return nil, err
 	}
 	var truths []truth
 	for i := range d.Sequences {
 		with, _ := planner.Next()
-		without, _ := undamaged.Next()
+		without, _ := plain.Next()
 		t, err := truthOf(with, without, &d.Sequences[i], &normal.Sequences[i])
 		if err != nil {
 			return nil, fmt.Errorf("sequence %d: %w", i, err)
@@ -159,7 +159,7 @@ func truthOf(with, without sampler.Request, s, normal *tpp.Sequence) (truth, err
 	if err != nil {
 		return nil, fmt.Errorf("without anomalies: %w", err)
 	}
-	kept, missed := leave(without.Calls, with.Missing)
+	kept, missed := prune(without.Calls, with.Missing)
 	if !slices.EqualFunc(kept, with.Calls, func(k int, c apps.Call) bool { return without.Calls[k].Function == c.Function }) {
 		return nil, errors.New("its plans with and without anomalies do not have the same calls")
 	}
@@ -201,8 +201,8 @@ type missed struct {
 	first, last int
 }
 
-// leave returns which calls are left without the functions that are missing, in the order in which a plan has them, and those that are not.
-func leave(calls []apps.Call, without []int) (kept []int, gone []missed) {
+// prune returns which calls are left without the functions that are missing, in the order in which a plan has them, and those that are not.
+func prune(calls []apps.Call, without []int) (kept []int, gone []missed) {
 	kept = []int{0}
 	for i := 0; i < len(kept); i++ {
 		var descend func(call int)
@@ -261,7 +261,7 @@ func eventsOf(calls []apps.Call, s *tpp.Sequence) ([]int, error) {
 
 // detection returns the scores of a model that was trained on normal traces, by kind of anomaly: how well it tells the anomalous
 // sequences of a test part from the same requests without anomalies. Sequences whose anomalies the arrivals cannot show are left out.
-func (d *damaged) detection(ctx context.Context, m tpp.Model, test []int, sequences *tpp.Dataset) (map[string]scores, error) {
+func (d *planted) detection(ctx context.Context, m tpp.Model, test []int, sequences *tpp.Dataset) (map[string]scores, error) {
 	resolution := 1.0
 	if c, ok := m.(tpp.Clocked); ok {
 		resolution = c.Resolution()

@@ -117,13 +117,13 @@ func TestTruthsOfSamplings(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			harm, err := readDamaged(t.Context(), path, d)
+			anomalies, err := readPlanted(t.Context(), path, d)
 			if err != nil {
 				t.Fatal(err)
 			}
 			shown := 0
-			for i, got := range harm.truths {
-				if lost := harm.normal.Sequences[i].Len() > d.Sequences[i].Len(); lost != (got[missing] != nil) {
+			for i, got := range anomalies.truths {
+				if lost := anomalies.normal.Sequences[i].Len() > d.Sequences[i].Len(); lost != (got[missing] != nil) {
 					t.Errorf("%s: of trace %d, calls are missing: %t, labelled: %v", path, i, lost, got)
 				}
 				if got[fast] != nil || got[slow] != nil {
@@ -139,8 +139,8 @@ func TestTruthsOfSamplings(t *testing.T) {
 
 func TestOrdinaryDatasetsHaveNoTruth(t *testing.T) {
 	for _, path := range []string{"data/low_tree_small_det.json.gz", "tree_small_n10_l0.4_u0.7.json"} {
-		if harm, err := readDamaged(t.Context(), path, &tpp.Dataset{}); harm != nil || err != nil {
-			t.Errorf("%s: %v, %v", path, harm, err)
+		if anomalies, err := readPlanted(t.Context(), path, &tpp.Dataset{}); anomalies != nil || err != nil {
+			t.Errorf("%s: %v, %v", path, anomalies, err)
 		}
 	}
 }
@@ -159,25 +159,25 @@ func TestTheSameSamplingWithoutAnomalies(t *testing.T) {
 	shifted.Sequences = slices.Clone(d.Sequences)
 	shifted.Sequences[0].WaitTimes = slices.Clone(d.Sequences[0].WaitTimes)
 	shifted.Sequences[0].WaitTimes[0]++
-	if _, err := readDamaged(t.Context(), path, &shifted); err == nil || !strings.Contains(err.Error(), "put the same sampling without anomalies, tree_small_n5_l0.4_u0.7.json, beside it") {
+	if _, err := readPlanted(t.Context(), path, &shifted); err == nil || !strings.Contains(err.Error(), "put the same sampling without anomalies, tree_small_n5_l0.4_u0.7.json, beside it") {
 		t.Errorf("a dataset of another platform: %v", err)
 	}
-	if _, err := readDamaged(t.Context(), path, d.Subset([]int{0, 1, 2})); err == nil || !strings.Contains(err.Error(), "want all 5") {
+	if _, err := readPlanted(t.Context(), path, d.Subset([]int{0, 1, 2})); err == nil || !strings.Contains(err.Error(), "want all 5") {
 		t.Errorf("an incomplete dataset: %v", err)
 	}
 	sampled(t, folder, "tree_small", tinySampling(5))
-	if harm, err := readDamaged(t.Context(), path, &shifted); err != nil || len(harm.truths) != 5 {
-		t.Errorf("with the file beside it: %v, %v", harm, err)
+	if anomalies, err := readPlanted(t.Context(), path, &shifted); err != nil || len(anomalies.truths) != 5 {
+		t.Errorf("with the file beside it: %v, %v", anomalies, err)
 	}
 	if err := dataset.WriteFile(filepath.Join(folder, "tree_small_n5_l0.4_u0.7.json"), d.Subset([]int{0})); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := readDamaged(t.Context(), path, d); err == nil || !strings.Contains(err.Error(), "1 without") {
+	if _, err := readPlanted(t.Context(), path, d); err == nil || !strings.Contains(err.Error(), "1 without") {
 		t.Errorf("with another file beside it: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := readDamaged(ctx, filepath.Join(t.TempDir(), filepath.Base(path)), d); !errors.Is(err, context.Canceled) {
+	if _, err := readPlanted(ctx, filepath.Join(t.TempDir(), filepath.Base(path)), d); !errors.Is(err, context.Canceled) {
 		t.Errorf("interrupted: %v", err)
 	}
 }

@@ -1,6 +1,6 @@
 // Command accuracy trains models on datasets over several splits and prints their scores side by side: every model sees the
-// same splits, and the differences between models are those on the same split. Published results stand beside them. Of datasets that were sampled with
-// anomalies it also says how well each model tells them from normal traces.
+// same splits, and the differences between models are those on the same split. Published results stand beside them. Of datasets that
+// were sampled with anomalies it also says how well each model tells them from normal traces.
 //
 //	go run ./bench/accuracy -splits 10 -o build/results.jsonl data/*.json.gz
 //	go run ./bench/accuracy -from build/results.jsonl -markdown -picture build/accuracy.png
@@ -40,9 +40,10 @@ With -o each result is appended to a file as it comes, a line each; what the fil
 write to one file, and -from reads several.
 
 A dataset of a sampling with -e or -m, under the name that the sampler gave it, is also compared with the same sampling without anomalies,
-which is read from the same folder or sampled in virtual time: late is by how long nothing has come, mark by what came, surprise by what came when. AUC is the
-probability that the more suspicious of two traces, or gaps, is the anomalous one. False alarms are counted where 90 % of the anomalous traces are
-caught, and where the model says that an event would have come by now with probability 0.99.
+which is read from the same folder or sampled in virtual time. Three numbers tell anomalies: late, by how long nothing has come; mark, by
+what came; surprise, by what came when. AUC is the probability that of two traces, or gaps, the more suspicious one is the anomalous one.
+False alarms are counted where 90 % of the anomalous traces are caught, and where the model says with probability 0.99 that an event
+would have come by now.
 `
 
 func main() { cli.Main(run) }

@@ -56,7 +56,7 @@ func (m *measurement) dataset(ctx context.Context, path string) (name, fingerpri
 		m.show.Add(len(m.splits)*len(models), name)
 		return name, fingerprint, nil
 	}
-	harm, err := readDamaged(ctx, path, d)
+	anomalies, err := readPlanted(ctx, path, d)
 	if err != nil {
 		return "", "", fmt.Errorf("%s: %w", path, err)
 	}
@@ -64,7 +64,7 @@ func (m *measurement) dataset(ctx context.Context, path string) (name, fingerpri
 		for _, c := range models {
 			r := result{Dataset: name, Fingerprint: fingerprint, Traces: len(d.Sequences), Split: split, Model: c.Name}
 			if !m.done[r.id()] {
-				if err := m.measure(ctx, d, harm, c, &r); err != nil {
+				if err := m.measure(ctx, d, anomalies, c, &r); err != nil {
 					return "", "", fmt.Errorf("%s: %s with seed %d: %w", path, c.Name, split, err)
 				}
 				if err := m.journal.add(&r); err != nil {
@@ -80,7 +80,7 @@ func (m *measurement) dataset(ctx context.Context, path string) (name, fingerpri
 }
 
 // measure trains the candidate on the result's split and scores it.
-func (m *measurement) measure(ctx context.Context, d *tpp.Dataset, harm *damaged, c eval.Candidate, r *result) error {
+func (m *measurement) measure(ctx context.Context, d *tpp.Dataset, anomalies *planted, c eval.Candidate, r *result) error {
 	training, validation, test := d.Split(r.Split)
 	start := time.Now()
 	model, err := c.Fit(ctx, training, validation, r.Split)
@@ -98,21 +98,21 @@ func (m *measurement) measure(ctx context.Context, d *tpp.Dataset, harm *damaged
 			r.Scores[name] = v
 		}
 	}
-	if harm == nil {
+	if anomalies == nil {
 		return nil
 	}
 	// The same requests are in the same part of both datasets, so that the model has seen none of those that it is tested on.
-	of := id{"", fingerprintOf(harm.normal), c.Name, r.Split}
+	of := id{"", fingerprintOf(anomalies.normal), c.Name, r.Split}
 	watch := m.trained[of]
 	_, _, indices := partsOf(len(d.Sequences), r.Split)
 	if watch == nil {
-		training, validation, _ := harm.normal.Split(r.Split)
+		training, validation, _ := anomalies.normal.Split(r.Split)
 		if watch, err = c.Fit(ctx, training, validation, r.Split); err != nil {
 			return fmt.Errorf("without anomalies: %w", err)
 		}
 		m.trained[of] = watch
 	}
-	if r.Anomalies, err = harm.detection(ctx, watch, indices, d); err != nil {
+	if r.Anomalies, err = anomalies.detection(ctx, watch, indices, d); err != nil {
 		return fmt.Errorf("anomalies: %w", err)
 	}
 	return nil

@@ -1,6 +1,7 @@
 package eval
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 	"math"
@@ -21,8 +22,8 @@ type Suspicion struct {
 	// the marks: of the mark that came that of its whole wait, of others what this gap adds to their wait, so that an event that
 	// never comes makes the gap suspicious in which it should have come, but not all that follow.
 	Late float64
-	// Mark is −log P(mark), given when it came, of the event that ended the gap, and that the sequence goes on; after the last event of a complete sequence
-	// −log P(over). It sees what comes instead of something else, and where something is left out.
+	// Mark is −log P(mark), given when it came, of the event that ended the gap, and that the sequence goes on; after the last event of
+	// a complete sequence −log P(over). It sees what comes instead of something else, and where something is left out.
 	Mark float64
 	// Surprise is −log P(mark, tick) of the event that ended the gap, the joint probability at the clock's resolution and that the sequence goes
 	// on; after the last event of a complete sequence −log P(over). It sees all of that, and what comes too early, but also every tick that is rare.
@@ -42,7 +43,7 @@ type Suspicions struct {
 // late as it was when its tick began. The error names the event.
 func Suspect(m tpp.Model, s *tpp.Sequence, resolution float64) (Suspicions, error) {
 	if m == nil || s == nil {
-		return Suspicions{}, fmt.Errorf("suspicion: no model or no sequence")
+		return Suspicions{}, errors.New("suspicion: no model or no sequence")
 	}
 	if !(resolution > 0) || math.IsInf(resolution, 0) {
 		return Suspicions{}, fmt.Errorf("suspicion: the resolution is %v, it must be above 0", resolution)
