@@ -119,3 +119,13 @@ func TestChoose(t *testing.T) {
 		}
 	}
 }
+
+// TestDatasetsOfOneName keeps datasets apart that have a name in common, such as a recorded and a simulated one.
+func TestDatasetsOfOneName(t *testing.T) {
+	recorded, simulated := made("low", "poisson", 1, 10, 0.5), made("low", "poisson", 1, 20, 0.5)
+	simulated.Fingerprint = "0123456789abcdef"
+	all, _ := compareAll([]result{recorded, simulated}, names(candidates(0)))
+	if len(all) != 2 || all[0].label != "low" || all[1].label != "low (another: 01234567)" || all[1].score("poisson", "mae").mean != 20 {
+		t.Errorf("%d datasets, %+v", len(all), all)
+	}
+}
