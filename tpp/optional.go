@@ -97,6 +97,17 @@ type TypicalState interface {
 	TypicalCovariates(dst []float64) []float64
 }
 
+// LatenessState is a State that knows which events are due, each with a waiting time of its own. Package eval uses it to tell what is
+// late or missing; of other states it knows only how long nothing at all has come.
+type LatenessState interface {
+	State
+	// Lateness returns, by mark, the probability that an event with the mark that is due would have come by time now: 0 where none is
+	// due, from 0 on as soon as one is, growing with now; where several are due, that of the latest. Times run from the last event to
+	// +Inf, where what is left to 1 is the probability that the event never comes. It fills dst, which grows if needed and may
+	// be nil.
+	Lateness(now float64, dst []float64) []float64
+}
+
 // FollowerState is a State with a faster way to draw many futures than path by path.
 type FollowerState interface {
 	State

@@ -1,62 +1,50 @@
 // Command accuracy trains models on datasets over several splits and prints their scores side by side: every model sees the
-// same splits, so the rows of a dataset can be compared. With a file of published results their rows stand beside ours.
+// same splits, and the differences between models are those on the same split. Published results stand beside them. Of datasets that
+// were sampled with anomalies it also says how well each model tells them from normal traces.
 //
-//	go run ./bench/accuracy -splits 10 data/*.json.gz
+//	go run ./bench/accuracy -splits 10 -o build/results.jsonl data/*.json.gz
+//	go run ./bench/accuracy -from build/results.jsonl -markdown -picture build/accuracy.png
 package main
 
 import (
 	"context"
-	"encoding/csv"
+	"errors"
 	"fmt"
 	"io"
-	"math"
-	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
-	"text/tabwriter"
-	"time"
 
+	"github.com/tppfaas/tppfaas/internal/atomicfile"
 	"github.com/tppfaas/tppfaas/internal/cli"
+	"github.com/tppfaas/tppfaas/internal/figure"
+	"github.com/tppfaas/tppfaas/internal/progress"
 	"github.com/tppfaas/tppfaas/tpp"
-	"github.com/tppfaas/tppfaas/tpp/classical"
-	"github.com/tppfaas/tppfaas/tpp/dataset"
 	"github.com/tppfaas/tppfaas/tpp/eval"
-	"github.com/tppfaas/tppfaas/tpp/neural"
 )
 
-const usage = `accuracy trains models on datasets over several splits and prints the means of their test scores.
+const usage = `accuracy trains models on datasets over several splits, prints the means of their test scores, and compares them split by split.
 
 Usage: accuracy DATASET... [OPTIONS]
+       accuracy -from RESULTS [OPTIONS]
 
 Examples:
   accuracy -splits 3 data/low_*.json.gz
-  accuracy -models lognormmix,paper-lognormmix,lookup -published published_results.csv recorded/high_sequence_det.json.gz
+  accuracy -splits 10 -models all -o results.jsonl -published published_results.csv recorded/*.json.gz
+  accuracy -from results.jsonl,more.jsonl -markdown -picture accuracy.png
+  accuracy -models lognormmix,lookup sequence_n300_l0.4_u0.7_e1.json.gz
+
+"here" is, for each score, the better of the two recurrent models at their defaults, and "table" the best classical model. A model whose
+name ends in +coldstart also knows which invocations so far have started cold.
+
+With -o each result is appended to a file as it comes, a line each; what the file has already is not trained again. Several runs may
+write to one file, and -from reads several.
+
+A dataset of a sampling with -e or -m, under the name that the sampler gave it, is also compared with the same sampling without anomalies,
+which is read from the same folder or sampled in virtual time. Three numbers tell anomalies: late, by how long nothing has come; mark, by
+what came; surprise, by what came when. AUC is the probability that of two traces, or gaps, the more suspicious one is the anomalous one.
+False alarms are counted where 90 % of the anomalous traces are caught, and where the model says with probability 0.99 that an event
+would have come by now.
 `
-
-func recurrent(cfg neural.Config, opts neural.TrainOptions) func(context.Context, *tpp.Dataset, *tpp.Dataset, uint64) (tpp.Model, error) {
-	return func(ctx context.Context, training, validation *tpp.Dataset, seed uint64) (tpp.Model, error) {
-		opts.Seed = seed
-		return neural.Train(ctx, cfg, training, validation, opts)
-	}
-}
-
-// candidates returns all that can be compared.
-func candidates() []eval.Candidate {
-	out := []eval.Candidate{
-		{Name: "lognormmix", Fit: recurrent(neural.Config{}, neural.TrainOptions{})},
-		{Name: "truncnorm", Fit: recurrent(neural.Config{Kind: neural.TruncNorm}, neural.TrainOptions{})},
-		{Name: "paper-lognormmix", Fit: recurrent(neural.PaperConfig(neural.LogNormMix), neural.PaperTraining(neural.LogNormMix))},
-		{Name: "paper-truncnorm", Fit: recurrent(neural.PaperConfig(neural.TruncNorm), neural.PaperTraining(neural.TruncNorm))},
-	}
-	for _, kind := range classical.Kinds() {
-		out = append(out, eval.Candidate{Name: string(kind), Fit: func(ctx context.Context, training, _ *tpp.Dataset, _ uint64) (tpp.Model, error) {
-			return classical.Fit(ctx, kind, training, classical.FitOptions{})
-		}})
-	}
-	return out
-}
 
 func main() { cli.Main(run) }
 
@@ -64,140 +52,165 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return cli.Exit(stderr, "accuracy", compare(ctx, args, stdout, stderr))
 }
 
-func compare(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+// options are what the line says.
+type options struct {
+	datasets []string
+	from     []string
+	models   string // chooses names
+	splits   []uint64
+	// anySplit says that results of all splits are shown.
+	anySplit                   bool
+	output, published, picture string
+	markdown                   bool
+	workers                    int
+}
+
+func parse(args []string, stdout io.Writer) (*options, error) {
 	fs := cli.NewFlagSet("accuracy", stdout, usage)
-	splits := fs.Int("splits", 3, "number of `splits`, with the seeds 1, 2, …")
-	models := fs.String("models", "lognormmix,truncnorm,lookup", "comma-separated beginnings of the `names` of models")
-	published := fs.String("published", "", "CSV `file` with published results")
-	paths, err := cli.Parse(fs, args)
-	if err != nil {
-		return err
-	}
-	if len(paths) == 0 || *splits < 1 {
-		return cli.Usagef("at least one dataset and one split are needed")
-	}
-	var rows []publishedRow
-	if *published != "" {
-		if rows, err = readPublished(*published); err != nil {
-			return err
-		}
-	}
-	for _, path := range paths {
-		if err := compareOn(ctx, path, *splits, strings.Split(*models, ","), rows, stdout); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// columns are the scores that are printed, with their decimals.
-var columns = []struct {
-	name     string
-	decimals int
-}{{"nll_time", 3}, {"nll_mark", 3}, {"nll", 3}, {"nll_resolution", 3}, {"mae", 1}, {"accuracy", 4}}
-
-func compareOn(ctx context.Context, path string, splits int, models []string, rows []publishedRow, stdout io.Writer) error {
-	data, err := dataset.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	var chosen []eval.Candidate
-	for _, c := range candidates() {
-		if slices.ContainsFunc(models, func(m string) bool { return strings.HasPrefix(c.Name, m) }) {
-			chosen = append(chosen, c)
-		}
-	}
-	if len(chosen) == 0 {
-		return cli.Usagef("-models %s names no model", strings.Join(models, ","))
-	}
-	seconds := timed(chosen)
-	var seeds []uint64
-	for i := range splits {
-		seeds = append(seeds, uint64(i+1))
-	}
-	repetition, err := eval.Repeat(ctx, data, seeds, chosen, eval.EvaluateOptions{})
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	name, _, _ := strings.Cut(filepath.Base(path), ".")
-	fmt.Fprintf(stdout, "%s, mean ± standard deviation over %d splits\n", name, splits)
-	tw := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprint(tw, "model")
-	for _, c := range columns {
-		fmt.Fprint(tw, "\t", c.name)
-	}
-	fmt.Fprintln(tw, "\tseconds")
-	for i, c := range repetition.Candidates {
-		fmt.Fprint(tw, c.Name)
-		summary := c.Summary()
-		for _, column := range columns {
-			s := summary[slices.IndexFunc(summary, func(s eval.ScoreSummary) bool { return s.Name == column.name })]
-			fmt.Fprint(tw, "\t", spread(s, column.decimals))
-		}
-		fmt.Fprintf(tw, "\t%.1f\n", seconds[i]/float64(splits))
-	}
-	for _, r := range rows {
-		if r.dataset == name {
-			fmt.Fprintf(tw, "published %s\t%s\t%s\t%s\t\t%s\t%s\t%s\n", r.model, r.timeNLL, r.markNLL, r.total, r.mae, r.accuracy, r.seconds)
-		}
-	}
-	fmt.Fprintln(tw)
-	return tw.Flush()
-}
-
-// timed wraps the candidates so that the seconds of their fits add up in what it returns.
-func timed(chosen []eval.Candidate) []float64 {
-	seconds := make([]float64, len(chosen))
-	for i := range chosen {
-		fit := chosen[i].Fit
-		chosen[i].Fit = func(ctx context.Context, training, validation *tpp.Dataset, seed uint64) (tpp.Model, error) {
-			start := time.Now()
-			defer func() { seconds[i] += time.Since(start).Seconds() }()
-			return fit(ctx, training, validation, seed)
-		}
-	}
-	return seconds
-}
-
-func spread(s eval.ScoreSummary, decimals int) string {
-	if math.IsNaN(s.Mean) || math.IsInf(s.Mean, 0) {
-		return "–"
-	}
-	text := strconv.FormatFloat(s.Mean, 'f', decimals, 64)
-	if !math.IsNaN(s.Std) {
-		text += " ± " + strconv.FormatFloat(s.Std, 'f', decimals, 64)
-	}
-	return text
-}
-
-// publishedRow is a row of published results as its file has it, without the cold-start feature.
-type publishedRow struct {
-	dataset, model, timeNLL, markNLL, total, accuracy, mae, seconds string
-}
-
-func readPublished(path string) ([]publishedRow, error) {
-	f, err := os.Open(path)
-	if err != nil {
+	var o options
+	splits := fs.Int("splits", 3, "number of `splits`")
+	first := fs.Uint64("first", 1, "`seed` of the first split; those of the others follow")
+	fs.StringVar(&o.models, "models", "lognormmix,truncnorm,lookup", "comma-separated `names` of models, or beginnings of several; all")
+	fs.StringVar(&o.output, "o", "", "append results to `FILE`, JSON lines")
+	from := fs.String("from", "", "print the results in comma-separated `FILES`; train nothing")
+	fs.StringVar(&o.published, "published", "", "CSV `file` with published results")
+	fs.BoolVar(&o.markdown, "markdown", false, "print Markdown")
+	fs.StringVar(&o.picture, "picture", "", "draw a picture into `FILE`, a .png, .svg or .pdf")
+	fs.IntVar(&o.workers, "workers", 0, "`goroutines` that compute (without: as many as there are processors)")
+	var err error
+	if o.datasets, err = cli.Parse(fs, args); err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	records, err := csv.NewReader(f).ReadAll()
+	if *from != "" {
+		o.from = strings.Split(*from, ",")
+	}
+	switch {
+	case len(o.from) == 0 && len(o.datasets) == 0:
+		return nil, cli.Usagef("at least one dataset is needed, or -from")
+	case len(o.from) > 0 && (len(o.datasets) > 0 || o.output != ""):
+		return nil, cli.Usagef("-from trains nothing: it takes neither datasets nor -o")
+	case *splits < 1:
+		return nil, cli.Usagef("-splits: at least one is needed")
+	case o.workers < 0:
+		return nil, cli.Usagef("-workers: it must not be negative")
+	case o.picture != "" && !figure.Writable(o.picture):
+		return nil, cli.Usagef("-picture: %s must end in .png, .svg or .pdf", o.picture)
+	}
+	for i := range *splits {
+		o.splits = append(o.splits, *first+uint64(i))
+	}
+	if len(o.from) > 0 {
+		o.anySplit = !cli.IsSet(fs, "splits") && !cli.IsSet(fs, "first")
+		if !cli.IsSet(fs, "models") {
+			o.models = "all"
+		}
+	}
+	return &o, nil
+}
+
+func names(all []eval.Candidate) []string {
+	var out []string
+	for _, c := range all {
+		out = append(out, c.Name)
+	}
+	return out
+}
+
+func compare(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	o, err := parse(args, stdout)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return err
 	}
-	var rows []publishedRow
-	for _, r := range records[min(1, len(records)):] {
-		if len(r) < 13 {
-			return nil, fmt.Errorf("%s: a row of %d columns, want 13", path, len(r))
+	var p *publishedResults
+	if o.published != "" {
+		if p, err = readPublished(o.published); err != nil {
+			return err
 		}
-		if r[2] != "False" {
-			continue
-		}
-		row := publishedRow{dataset: r[0], model: r[1], timeNLL: r[4], markNLL: r[5], total: r[6], accuracy: r[8], mae: r[9], seconds: r[12]}
-		if row.model == "TruncNorm" {
-			row.timeNLL, row.total = "–", "–" // there they hold the absolute error
-		}
-		rows = append(rows, row)
 	}
-	return rows, nil
+	if o.picture != "" {
+		if err := atomicfile.Check(o.picture); err != nil {
+			return err
+		}
+	}
+	warn := func(message string) { fmt.Fprintln(stderr, "accuracy: "+message) }
+	known := names(candidates(o.workers))
+	var results []result
+	if len(o.from) > 0 {
+		if results, err = readResults(o.from, warn); err != nil {
+			return err
+		}
+		slices.SortStableFunc(results, func(a, b result) int { return strings.Compare(a.Dataset, b.Dataset) })
+		for _, r := range results {
+			if !slices.Contains(known, r.Model) {
+				known = append(known, r.Model) // of another version
+			}
+		}
+	}
+	models, err := choose(known, o.models)
+	if err != nil {
+		return err
+	}
+	if len(o.from) == 0 {
+		if results, err = o.measure(ctx, models, stderr, warn); err != nil {
+			return err
+		}
+	}
+	results = slices.DeleteFunc(results, func(r result) bool {
+		return !slices.Contains(models, r.Model) || !o.anySplit && !slices.Contains(o.splits, r.Split)
+	})
+	if len(results) == 0 {
+		return errors.New("there are no results of these models and splits")
+	}
+	all, compared := compareAll(results, models)
+	if o.picture != "" {
+		if err := figure.Write(o.picture, sheet(all, compared, p)); err != nil {
+			return err
+		}
+	}
+	if o.markdown {
+		return writeMarkdown(stdout, tablesOf(all, compared, p))
+	}
+	return writeText(stdout, tablesOf(all, compared, p))
+}
+
+// measure trains and scores what the results file does not have yet, and returns the results on the datasets, in their order.
+func (o *options) measure(ctx context.Context, models []string, stderr io.Writer, warn func(string)) ([]result, error) {
+	var before []result
+	m := measurement{done: map[id]bool{}, trained: map[id]tpp.Model{}}
+	m.splits, m.workers = o.splits, o.workers
+	for _, c := range candidates(o.workers) {
+		if slices.Contains(models, c.Name) {
+			m.models = append(m.models, c)
+		}
+	}
+	if o.output != "" {
+		var err error
+		if m.journal, before, err = openJournal(o.output, warn); err != nil {
+			return nil, err
+		}
+		defer m.journal.close()
+	}
+	for i := range before {
+		m.done[before[i].id()] = true
+	}
+	m.show = progress.New(stderr, len(o.datasets)*len(m.splits)*len(m.models), "trainings")
+	defer m.show.Done()
+	place := map[[2]string]int{}
+	for i, path := range o.datasets {
+		name, fingerprint, err := m.dataset(ctx, path)
+		if err != nil {
+			return nil, err
+		}
+		if _, twice := place[[2]string{name, fingerprint}]; !twice {
+			place[[2]string{name, fingerprint}] = i
+		}
+	}
+	all := slices.DeleteFunc(append(before, m.fresh...), func(r result) bool {
+		_, wanted := place[[2]string{r.Dataset, r.Fingerprint}]
+		return !wanted
+	})
+	slices.SortStableFunc(all, func(a, b result) int {
+		return place[[2]string{a.Dataset, a.Fingerprint}] - place[[2]string{b.Dataset, b.Fingerprint}]
+	})
+	return all, nil
 }

@@ -14,4 +14,7 @@
 //
 // [Diagnose] also returns the PIT histogram, the calibration bins and the confusion of marks. [EvaluateStream] and
 // [DiagnoseStream] read data that does not fit into memory. [Repeat] compares models over several splits of a dataset.
+//
+// [Suspect] says how late and how surprising each gap of a sequence was to a model, [Detect] how well that tells sequences with anomalies from
+// normal ones.
 package eval

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/tppfaas/tppfaas/internal/cli"
+	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/classical"
+	"github.com/tppfaas/tppfaas/tpp/eval"
+	"github.com/tppfaas/tppfaas/tpp/neural"
+)
+
+// withColdStart ends the names of candidates that also know whether each invocation so far has started cold (the regime I1). All others
+// know arrivals and functions alone (I0).
+const withColdStart = "+coldstart"
+
+// candidates returns all that can be compared. Training uses a number of goroutines, 0 for as many as there are processors.
+func candidates(workers int) []eval.Candidate {
+	paper := func(kind neural.Kind) (neural.Config, neural.TrainOptions) {
+		return neural.PaperConfig(kind), neural.PaperTraining(kind)
+	}
+	var out []eval.Candidate
+	add := func(name string, cfg neural.Config, opts neural.TrainOptions) {
+		opts.Workers = workers
+		out = append(out, eval.Candidate{Name: name, Fit: recurrent(cfg, opts)})
+		cfg.Covariates = []neural.Covariate{neural.ColdStart()}
+		out = append(out, eval.Candidate{Name: name + withColdStart, Fit: recurrent(cfg, opts)})
+	}
+	add("lognormmix", neural.Config{}, neural.TrainOptions{})
+	add("truncnorm", neural.Config{Kind: neural.TruncNorm}, neural.TrainOptions{})
+	cfg, opts := paper(neural.LogNormMix)
+	add("paper-lognormmix", cfg, opts)
+	cfg, opts = paper(neural.TruncNorm)
+	add("paper-truncnorm", cfg, opts)
+	for _, kind := range classical.Kinds() {
+		out = append(out, eval.Candidate{Name: string(kind), Fit: func(ctx context.Context, training, _ *tpp.Dataset, _ uint64) (tpp.Model, error) {
+			return classical.Fit(ctx, kind, training, classical.FitOptions{})
+		}})
+	}
+	return out
+}
+
+func recurrent(cfg neural.Config, opts neural.TrainOptions) func(context.Context, *tpp.Dataset, *tpp.Dataset, uint64) (tpp.Model, error) {
+	return func(ctx context.Context, training, validation *tpp.Dataset, seed uint64) (tpp.Model, error) {
+		opts := opts
+		opts.Seed = seed
+		return neural.Train(ctx, cfg, training, validation, opts)
+	}
+}
+
+// here are the recurrent models at their defaults, against which others are compared; so are the tables, which are all classical models.
+func here() []string { return []string{"lognormmix", "truncnorm"} }
+
+func tables() []string {
+	var names []string
+	for _, kind := range classical.Kinds() {
+		names = append(names, string(kind))
+	}
+	return names
+}
+
+// choose returns the names that a comma-separated list chooses, in their own order: each entry is a name, the beginning of some, or all.
+func choose(names []string, list string) ([]string, error) {
+	chosen := make([]bool, len(names))
+	for entry := range strings.SplitSeq(list, ",") {
+		entry = strings.TrimSpace(entry)
+		found := false
+		for i, name := range names {
+			if name == entry || entry == "all" || entry != "" && !slices.Contains(names, entry) && strings.HasPrefix(name, entry) {
+				chosen[i], found = true, true
+			}
+		}
+		if !found {
+			return nil, cli.Usagef("-models: %q is not the name of a model or the beginning of one; there are %s", entry, strings.Join(names, ", "))
+		}
+	}
+	var out []string
+	for i, name := range names {
+		if chosen[i] {
+			out = append(out, name)
+		}
+	}
+	return out, nil
+}
+
+// lacksColdStarts reports whether a candidate needs to know cold starts that a dataset does not have.
+func lacksColdStarts(candidate string, d *tpp.Dataset) bool {
+	return strings.HasSuffix(candidate, withColdStart) && slices.ContainsFunc(d.Sequences, func(s tpp.Sequence) bool {
+		return !s.HasCovariate(tpp.ColdStartCovariate)
+	})
+}
