@@ -314,8 +314,8 @@ func (p *prediction) cell(a, b float64, add func(mark int, mass float64)) {
 			mass := 0.0
 			for j, s := range p.s[r*k : (r+1)*k] {
 				wide := float64(width * p.precisions[r*k+j])
-				to := 1 / (1 + math.Exp(wide-float64(p.u[r*k+j])))
-				mass -= float64(p.weights[r*k+j]*s) * (1 - to) * math.Expm1(-wide)
+				toCDF := 1 / (1 + math.Exp(float64(p.u[r*k+j])-wide)) // 1 − the survival at b
+				mass -= float64(p.weights[r*k+j]*s) * toCDF * math.Expm1(-wide)
 			}
 			p.later[r] = mass
 			own += mass
