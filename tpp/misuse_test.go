@@ -145,8 +145,12 @@ func TestMisuse(t *testing.T) {
 			_, err := eval.Repeat(ctx, data, []uint64{1}, make([]eval.Candidate, 1), eval.EvaluateOptions{})
 			return err
 		}},
-		{"GreedyContinuation by −1 events", "-1 events", func() error { _, err := eval.GreedyContinuation(m, m.NewState(0), 0, -1); return err }},
-		{"GreedyContinuation without a state", "no state", func() error { _, err := eval.GreedyContinuation(m, nil, 0, 1); return err }},
+		{"GreedyContinuation without a state", "no state", func() (err error) {
+			for _, err = range eval.GreedyContinuation(m, nil, 0) {
+			}
+			return err
+		}},
+		{"DefaultHorizon without a stream", "no sequences", func() error { _, err := eval.DefaultHorizon(nil); return err }},
 		{"Train without data", "no dataset", func() error {
 			_, err := neural.Train(ctx, neural.Config{}, nil, nil, neural.TrainOptions{})
 			return err
