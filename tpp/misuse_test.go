@@ -237,7 +237,7 @@ func manyMarks(n int) *tpp.Dataset {
 // TestManyMarks checks that each kind of model takes as many marks as its documentation says, in bounded memory.
 func TestManyMarks(t *testing.T) {
 	d := manyMarks(tpp.MaxMarks)
-	for _, kind := range []classical.Kind{classical.KindPoisson, classical.KindRenewal, classical.KindLookupMark, classical.KindLookupMarks3, classical.KindLookupSet} {
+	for _, kind := range []classical.Kind{classical.KindPoisson, classical.KindRenewal, classical.KindLookupMark, classical.KindLookupMarks3, classical.KindLookupSet, classical.KindContinuation} {
 		m, err := classical.Fit(t.Context(), kind, d, classical.FitOptions{})
 		if err != nil {
 			t.Fatal(err)

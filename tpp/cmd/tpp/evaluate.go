@@ -223,13 +223,7 @@ func (e *evaluation) scoreDataset(ctx context.Context, f *inputFile, models []na
 	opts := e.opts
 	fingerprint := ""
 	if remembers || auto {
-		var about survey
-		var err error
-		if whole != nil {
-			about, err = surveyOf(sequencesIn(whole), func() []string { return whole.MarkNames }, auto)
-		} else {
-			about, err = e.survey(ctx, f, auto)
-		}
+		about, err := e.survey(ctx, f, whole, auto)
 		if err != nil {
 			return nil, err
 		}
@@ -303,59 +297,6 @@ func (e *evaluation) readWhole(ctx context.Context, f *inputFile, stderr io.Writ
 		return nil, err
 	}
 	return d, e.in.warn(f.path, r, stderr)
-}
-
-// survey is what must be known of a dataset before it is scored.
-type survey struct {
-	fingerprint string
-	horizon     float64 // of forecasts, 0 if it was not asked for
-}
-
-// survey reads a dataset as a stream.
-func (e *evaluation) survey(ctx context.Context, f *inputFile, withHorizon bool) (survey, error) {
-	if err := f.rewind(); err != nil {
-		return survey{}, err
-	}
-	r, err := e.in.reader(f, nil)
-	if err != nil {
-		return survey{}, err
-	}
-	about, err := surveyOf(r.All(ctx), r.MarkNames, withHorizon)
-	if err != nil && about.fingerprint != "" {
-		err = fmt.Errorf("%s: %w", f.path, err)
-	}
-	return about, err
-}
-
-// surveyOf reads sequences once. The error of a horizon that cannot be derived comes with the fingerprint.
-func surveyOf(sequences iter.Seq2[*tpp.Sequence, error], markNames func() []string, withHorizon bool) (survey, error) {
-	var h tpp.DatasetHash
-	var failed error
-	horizon, err := eval.DefaultHorizon(func(yield func(*tpp.Sequence, error) bool) {
-		for s, err := range sequences {
-			if err != nil {
-				failed = err
-				return
-			}
-			h.Add(s, markNames())
-			if !yield(s, nil) {
-				return
-			}
-		}
-	})
-	about := survey{}
-	switch {
-	case failed != nil:
-		return about, failed
-	case !withHorizon:
-		err = nil
-	case err == nil:
-		about.horizon = horizon
-	default:
-		err = fmt.Errorf("-horizon %s: %w", autoHorizon, err)
-	}
-	about.fingerprint = h.Fingerprint()
-	return about, err
 }
 
 func (e *evaluation) stream(ctx context.Context, f *inputFile, m tpp.Model, opts eval.EvaluateOptions, stderr io.Writer) (*eval.Diagnostics, error) {

@@ -76,14 +76,14 @@ func describeForecasts(f *eval.ForecastOptions) forecastDescription {
 	return forecastDescription{f.Horizon, f.Tolerance, f.NextEvents, f.EditCost, f.Prefix, f.PrefixStep}
 }
 
-// forecastColumns reports whether results have the scores of forecasts: those up to a horizon, and any at all.
-func forecastColumns(results []result) (horizon, any bool) {
+// forecastColumns reports whether results have the scores of forecasts up to a horizon, and those of all forecasts.
+func forecastColumns(results []result) (horizon, all bool) {
 	for _, r := range results {
 		if r.Forecasts != nil {
-			horizon, any = horizon || r.Forecasts.Horizon > 0, true
+			horizon, all = horizon || r.Forecasts.Horizon > 0, true
 		}
 	}
-	return horizon, any
+	return horizon, all
 }
 
 // printForecastNotes prints for people, once for each dataset, how its forecasts were scored.
