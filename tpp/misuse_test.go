@@ -28,6 +28,7 @@ func TestZeroValues(t *testing.T) {
 		func() any { return &live.Forecaster[string]{} },
 		func() any { return &live.Forecast{} },
 		func() any { return &neural.Recurrent{} },
+		func() any { return &classical.Continuation{} },
 		func() any { return &classical.Hawkes{} },
 		func() any { return &classical.Lookup{} },
 		func() any { return &classical.MarkovRenewal{} },
@@ -60,7 +61,7 @@ func TestZeroValues(t *testing.T) {
 		}
 	}
 	for _, m := range []tpp.FileModel{
-		&neural.Recurrent{}, &classical.Hawkes{}, &classical.Lookup{}, &classical.MarkovRenewal{}, &classical.Poisson{}, &classical.Renewal{},
+		&neural.Recurrent{}, &classical.Continuation{}, &classical.Hawkes{}, &classical.Lookup{}, &classical.MarkovRenewal{}, &classical.Poisson{}, &classical.Renewal{},
 	} {
 		if err := m.Encode(io.Discard); err == nil {
 			t.Errorf("the zero value of %T can be written", m)
