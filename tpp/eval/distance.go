@@ -12,7 +12,8 @@ import (
 // event costs |Δt|, and taking one away or putting one in costs edit ≥ 0 each. A mark cannot be changed: each mark is
 // transported by itself. So two events of one mark are matched only if they are at most 2·edit apart. It is a metric, in
 // the unit of time, 0 for equal lists and at most edit times the number of all events. HoTPP (Karpukhin, Shipilov and Savchenko
-// 2024, arXiv 2406.14341) takes it of the next events, with costs of insertion and deletion that are equal in its experiments.
+// 2024, arXiv 2406.14341) takes it of a number of next events, with costs of insertion and deletion that are equal: 1 each for
+// StackOverflow and Amazon, 15 each for Retweet.
 //
 // The events may come in any order. It is exact, in O(Σₘ nₘ·n′ₘ) time for nₘ and n′ₘ events of mark m.
 func Distance(a, b []tpp.Event, edit float64) float64 {

@@ -15,10 +15,11 @@ import (
 type ForecastOptions struct {
 	// Horizon is how far ahead forecasts look that are scored by their T-mAP (see TMAP), in the unit of time: an event counts that
 	// comes less than Horizon after the last known one. Default 0: no T-mAP. DefaultHorizon proposes one. Forecasts that
-	// reach beyond the TEnd of a sequence are not scored, as what came is not known.
+	// reach beyond the TEnd of a sequence are not scored, as what came is not known. The confidences of all detections are
+	// kept until the end, 8 bytes each.
 	Horizon float64
 	// Tolerance is how far a predicted event may be from the one that came, in the unit of time (default: a fifth of
-	// Horizon).
+	// Horizon, as HoTPP has it for StackOverflow and Amazon).
 	Tolerance float64
 	// NextEvents is the number of next events whose forecasts are scored by their optimal-transport distance (see Distance):
 	// fewer where the sequence ends. Default: 10 with a Horizon, else 0, no distance. Predicted events count that come
@@ -73,7 +74,7 @@ func (o *ForecastOptions) withDefaults() error {
 // after reports whether a forecast is made after n events of a sequence.
 func (o *ForecastOptions) after(n int) bool { return n >= o.Prefix && (n-o.Prefix)%o.PrefixStep == 0 }
 
-// horizonGaps is the number of mean gaps in a default horizon. In the experiments of HoTPP about ten events come within one.
+// horizonGaps is the number of mean gaps in a default horizon: so many events come within one, far from the ends of sequences.
 const horizonGaps = 10
 
 // DefaultHorizon returns ten times the mean gap of the sequences, as a horizon for forecasts. It returns an error, beside those
