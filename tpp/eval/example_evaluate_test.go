@@ -64,6 +64,7 @@ func ExampleEvaluate_horizon() {
 }
 
 func ExampleTMAP() {
+	// The event of mark 0 is detected; of mark 1 the surer of two detections is wrong: the mean of 1 and 1/2.
 	fmt.Println(eval.TMAP([]eval.Window{{
 		Predicted: []tpp.PredictedEvent{
 			{Time: 100, Mark: 0, Probability: 0.9},
@@ -72,7 +73,6 @@ func ExampleTMAP() {
 		},
 		Came: []tpp.Event{{Time: 120, Mark: 0}, {Time: 410, Mark: 1}},
 	}}, 50))
-	// Mark 0 is detected; of mark 1 the surer of two detections was wrong: the mean of 1 and 1/2.
 	// Output: 0.75
 }
 
