@@ -159,15 +159,13 @@ func (f *forecaster) score(state tpp.State, s *tpp.Sequence, i int, sums *foreca
 		sums.distances++
 	}
 	if horizon > 0 {
-		end := now + horizon
-		within := func(n int, at func(int) float64) int {
-			for n > 0 && at(n-1) >= end {
-				n--
-			}
-			return n
+		predicted, came := f.predicted, f.came
+		for n := len(predicted); n > 0 && predicted[n-1].Time >= now+horizon; n-- {
+			predicted = predicted[:n-1]
 		}
-		predicted := f.predicted[:within(len(f.predicted), func(i int) float64 { return f.predicted[i].Time })]
-		came := f.came[:within(len(f.came), func(i int) float64 { return f.came[i].Time })]
+		for n := len(came); n > 0 && came[n-1].Time >= now+horizon; n-- {
+			came = came[:n-1]
+		}
 		sums.detections.add(predicted, came, f.opts.Tolerance)
 	}
 	return nil
