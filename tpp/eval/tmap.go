@@ -23,8 +23,10 @@ type Window struct {
 // right, others wrong, and events that came and are not matched were missed, in all windows together. The average precision is
 // ∑ₙ Pₙ (Rₙ − Rₙ₋₁) with precision P and recall R at each threshold, from the highest confidence to the lowest.
 //
-// Two details differ from the authors' program. A mark of which no event came has no average precision, and does not count; there
-// it counts as 0. And detections of equal confidence pass a threshold together, so that their order makes no difference.
+// Details differ from the authors' program (hotpp/metrics/tmap.py of ivan-chai/hotpp-benchmark, commit 02515f1). A mark of which no event came
+// has no average precision, and does not count; there it counts as 0, as does a mark whose detections are all right. Detections of
+// equal confidence pass a threshold together, so that their order makes no difference. And as many as possible are matched whatever
+// the confidences are; there a match that costs more than a bound may be given up.
 // Detections with a confidence below 1e-4 are left out, as they are many and change nothing. TMAP is NaN if nothing came.
 func TMAP(windows []Window, tolerance float64) float64 {
 	var d detections
