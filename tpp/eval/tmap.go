@@ -27,7 +27,8 @@ type Window struct {
 // has no average precision, and does not count; there it counts as 0, as does a mark whose detections are all right. Detections of
 // equal confidence pass a threshold together, so that their order makes no difference. And as many as possible are matched whatever
 // the confidences are; there a match that costs more than a bound may be given up.
-// Detections with a confidence below 1e-4 are left out, as they are many and change nothing. TMAP is NaN if nothing came.
+//
+// Detections with a confidence below 1e-4 are left out: with many marks nearly all are such. TMAP is NaN if nothing came.
 func TMAP(windows []Window, tolerance float64) float64 {
 	var d detections
 	for _, w := range windows {
@@ -36,7 +37,7 @@ func TMAP(windows []Window, tolerance float64) float64 {
 	return d.meanAveragePrecision()
 }
 
-// minConfidence is the confidence below which a detection is left out. With many marks nearly all detections are.
+// minConfidence is the confidence below which a detection is left out.
 const minConfidence = 1e-4
 
 // detections are the outcomes of the detections of all windows, by mark.
