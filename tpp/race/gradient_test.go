@@ -102,7 +102,7 @@ func TestGradients(t *testing.T) {
 			seen := coverage{}
 			for seed := range uint64(5) {
 				rng := rand.New(rand.NewPCG(seed, 1))
-				w := randomWorld(rng, regime, 5, false)
+				w := randomWorld(rng, regime, 5, someBegun)
 				seen.add(w)
 				n, params := w.network64()
 				batch := examplesOf[float64](w)
@@ -149,7 +149,7 @@ func TestGradients(t *testing.T) {
 func TestFloat32LikeFloat64(t *testing.T) {
 	for _, regime := range []Regime{Arrivals, Starts} {
 		for seed := range uint64(20) {
-			w := randomWorld(rand.New(rand.NewPCG(seed, 3)), regime, 8, false)
+			w := randomWorld(rand.New(rand.NewPCG(seed, 3)), regime, 8, someBegun)
 			n, params := w.network64()
 			var work64 pass[float64]
 			var work32 pass[float32]

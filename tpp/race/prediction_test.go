@@ -18,7 +18,7 @@ func someStates(t *testing.T, n int, check func(rng *rand.Rand, s *state)) {
 		if seed%2 == 1 {
 			regime = Starts
 		}
-		w := randomWorld(rng, regime, 3, seed%3 > 0)
+		w := randomWorld(rng, regime, 3, int(seed%3))
 		for i := range w.data.Sequences {
 			s := &w.data.Sequences[i]
 			state := w.model.NewState(s.Start()).(*state)
@@ -229,7 +229,7 @@ func TestExtremesAreNumbers(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 7))
 		regime := rapid.SampledFrom([]Regime{Arrivals, Starts}).Draw(t, "regime")
-		w := randomWorld(rng, regime, 2, rapid.Bool().Draw(t, "begun"))
+		w := randomWorld(rng, regime, 2, rapid.IntRange(someBegun, noneBegun).Draw(t, "begun"))
 		delay := rapid.SampledFrom([]float64{0, 0, 1e-9, 1, 15, 1e3, 1e6, 1e9, 1e12})
 		now := 0.0
 		s := w.model.NewState(now)

@@ -69,8 +69,15 @@ func randomSequence(rng *rand.Rand, g *Graph, events int) tpp.Sequence {
 	return s
 }
 
-// randomWorld returns a world with the given number of sequences. All sequences have a TStart if begun.
-func randomWorld(rng *rand.Rand, regime Regime, sequences int, begun bool) *world {
+// Whether the sequences of a world have a TStart.
+const (
+	someBegun = iota
+	allBegun
+	noneBegun
+)
+
+// randomWorld returns a world with the given number of sequences, of which some, all or none have a TStart.
+func randomWorld(rng *rand.Rand, regime Regime, sequences, begun int) *world {
 	marks := 3 + rng.IntN(3)
 	names := make([]string, marks)
 	for i := range names {
@@ -80,8 +87,11 @@ func randomWorld(rng *rand.Rand, regime Regime, sequences int, begun bool) *worl
 	w := &world{data: &tpp.Dataset{MarkNames: names}}
 	for range sequences {
 		s := randomSequence(rng, g, 1+rng.IntN(8))
-		if begun && s.TStart == nil {
+		switch {
+		case begun == allBegun && s.TStart == nil:
 			s.TStart = &s.ArrivalTimes[0]
+		case begun == noneBegun:
+			s.TStart = nil
 		}
 		w.data.Sequences = append(w.data.Sequences, s)
 	}
