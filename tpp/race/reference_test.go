@@ -72,7 +72,7 @@ func newReference(s *state, now float64) *reference {
 			total := 0.0
 			for j := range k {
 				r.locations = append(r.locations, float64(out[j]))
-				r.scales = append(r.scales, math.Exp(max(float64(out[k+j]), minLogScale)))
+				r.scales = append(r.scales, math.Exp(min(max(float64(out[k+j]), minLogScale), maxLogScale)))
 				r.weights = append(r.weights, math.Exp(float64(out[2*k+j])))
 				total += r.weights[j]
 			}
