@@ -43,8 +43,8 @@ func GraphFromParents(d *tpp.Dataset) (*Graph, error) {
 type childCounter struct {
 	parents []parentMark
 	// Buffers for one sequence.
-	instance, count []int
-	siblings        [][]int
+	count    []int
+	siblings [][]int
 }
 
 // parentMark is what was seen below events of one mark.
@@ -178,11 +178,10 @@ func acrossSlots(slots []Slot, exclusive [][2]int) [][2]int {
 	for _, p := range exclusive {
 		a, b := in[p[0]], in[p[1]]
 		if len(a) != 1 || len(b) != 1 || a[0] != b[0] {
-			pairs = append(pairs, [2]int{min(p[0], p[1]), max(p[0], p[1])})
+			pairs = append(pairs, p)
 		}
 	}
-	slices.SortFunc(pairs, func(a, b [2]int) int { return slices.Compare(a[:], b[:]) })
-	return slices.Compact(pairs)
+	return sortedPairs(pairs)
 }
 
 // medianInPlace returns the lower median of at least one value, which it sorts.
