@@ -1,0 +1,59 @@
+package race
+
+import (
+	"math"
+	"slices"
+)
+
+// delays estimates the density of the delays of one slot from its values, in units of the resolution of times, by the distance to the
+// nearest of them.
+type delays struct {
+	values []float64 // sorted by prepare
+	// near is how many values are near enough to count.
+	near int
+	// use is the probability that a parent has a child.
+	use float64
+}
+
+// prepare makes the estimate from the values, which come from the given number of parents.
+func (d *delays) prepare(parents int, resolution float64) {
+	slices.Sort(d.values)
+	n := len(d.values)
+	d.near = max(3, int(math.Sqrt(float64(n))/2))
+	d.use = (float64(min(n, parents)) + 1) / (float64(parents) + 2)
+}
+
+// surprise returns −log of the density at delay x, at least that of a delay which is certain at the resolution.
+func (d *delays) surprise(x float64) float64 {
+	n := len(d.values)
+	if n == 0 {
+		return math.Inf(1)
+	}
+	at, _ := slices.BinarySearch(d.values, x)
+	lo, hi := max(0, at-d.near), min(n, at+d.near)
+	// The nearest of the values around x.
+	for hi-lo > d.near {
+		if x-d.values[lo] > d.values[hi-1]-x {
+			lo++
+		} else {
+			hi--
+		}
+	}
+	near := hi - lo
+	width := 2*max(x-d.values[lo], d.values[hi-1]-x, 0) + 1
+	if near < 2 {
+		return math.Log(width) + math.Log(float64(n)+1)
+	}
+	return math.Log(width) - math.Log((float64(near)-0.5)/float64(n))
+}
+
+// cost returns the length of the code for which of the parents have children, when these come, and the slot itself, in nats.
+func (d *delays) cost(parents int) float64 {
+	n := float64(len(d.values))
+	cost := 10 + 3*math.Log(n+1)
+	for _, x := range d.values {
+		cost += d.surprise(x)
+	}
+	cost -= n * math.Log(d.use)
+	return cost - max(0, float64(parents)-n)*math.Log(1-d.use)
+}
