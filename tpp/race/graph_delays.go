@@ -39,18 +39,28 @@ func (d *delays) surprise(x float64) float64 {
 			hi--
 		}
 	}
-	near := hi - lo
-	width := 2*max(x-d.values[lo], d.values[hi-1]-x, 0) + 1
-	if near < 2 {
-		return math.Log(width) + math.Log(float64(n)+1)
+	radius := max(x-d.values[lo], d.values[hi-1]-x, 0)
+	// All others at that distance or nearer, since many may be the same.
+	from, _ := slices.BinarySearch(d.values, x-radius)
+	to, _ := slices.BinarySearchFunc(d.values, x+radius, func(v, limit float64) int {
+		if v <= limit {
+			return -1
+		}
+		return 1
+	})
+	if x < d.values[0] || x > d.values[n-1] {
+		return math.Log(2*radius+1) + math.Log(float64(n)+1)
 	}
-	return math.Log(width) - math.Log((float64(near)-0.5)/float64(n))
+	return math.Log(2*radius+1) - math.Log((float64(to-from)-0.5)/float64(n))
 }
 
 // cost returns the length of the code for which of the parents have children, when these come, and the slot itself, in nats.
 func (d *delays) cost(parents int) float64 {
 	n := float64(len(d.values))
 	cost := 10 + 3*math.Log(n+1)
+	near := d.near
+	d.near = max(3, int(math.Pow(n, 2./3)))
+	defer func() { d.near = near }()
 	for _, x := range d.values {
 		cost += d.surprise(x)
 	}

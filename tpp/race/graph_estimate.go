@@ -69,7 +69,7 @@ func EstimateGraph(d *tpp.Dataset) (*Graph, GraphReport, error) {
 		s := &e.sequences[i]
 		counter.add(s.Sequence, s.parents)
 	}
-	return counter.graph(), report, nil
+	return counter.graph(mistaken), report, nil
 }
 
 const (
@@ -79,6 +79,9 @@ const (
 	maxBack = 16
 	// maxCandidates is how many marks are tried together as parents of a mark, and maxParents how many of them may be.
 	maxCandidates, maxParents = 12, 8
+	// mistaken is how often exclusive children may seem to be together, of the times that were to be expected if they were not, since
+	// some events are given a wrong parent.
+	mistaken = 0.1
 )
 
 // estimator has what the search for the parents of one mark needs to know of a dataset.
@@ -217,13 +220,7 @@ func (e *estimator) parentsOf(c int) explanation {
 	if n == 0 {
 		return best
 	}
-	var single []explanation
-	for _, p := range e.candidates(c) {
-		x := e.explain(c, []int{p}, e.waits)
-		if len(x.links) > 0 && e.admissible(c, &x) {
-			single = append(single, x)
-		}
-	}
+	single := e.singles(c)
 	slices.SortStableFunc(single, func(a, b explanation) int { return cmp.Compare(a.cost, b.cost) })
 	single = single[:min(len(single), maxCandidates)]
 	for len(best.slots) < maxParents {
@@ -291,27 +288,60 @@ func (e *estimator) candidates(c int) []int {
 	return marks
 }
 
-// admissible reports whether the events of mark c can be children of the only mark that explains them: children wait for the waits of
-// their parents, siblings do not.
-func (e *estimator) admissible(c int, x *explanation) bool {
-	if !e.waits {
-		return true
+// singles returns the explanations of the events of mark c by one mark, without those that cannot be: children wait for the waits of their
+// parents, siblings do not.
+func (e *estimator) singles(c int) []explanation {
+	type candidate struct {
+		explanation
+		proven bool
 	}
-	long, before := 0, 0
-	for _, l := range x.links {
-		s := &e.sequences[l.sequence]
-		if waited := s.waited(l.parent); waited > 50*e.resolution {
-			long++
-			if s.ArrivalTimes[l.child]-s.ArrivalTimes[l.parent] < waited/2 {
-				before++
-			}
+	var possible []candidate
+	sibling := math.Inf(1) // the cost if the events come after one that is no parent, by its arrival
+	for _, p := range e.candidates(c) {
+		x := e.explain(c, []int{p}, e.waits)
+		if len(x.links) == 0 {
+			continue
+		}
+		if !e.waits {
+			possible = append(possible, candidate{x, true})
+			continue
+		}
+		plain := e.explain(c, []int{p}, false)
+		kept, broken := e.waitsKept(&x)
+		if broken > kept || plain.cost < x.cost-0.5*float64(len(x.links)) {
+			sibling = min(sibling, plain.cost)
+		} else {
+			possible = append(possible, candidate{x, kept > 0})
 		}
 	}
-	if long >= 3 && 5*before > long {
-		return false
+	var single []explanation
+	for _, x := range possible {
+		// Where a parent never waited long, nothing tells it from a sibling but that other siblings are as close.
+		if x.proven || x.cost < sibling || x.cost > sibling+0.5*float64(len(x.links)) {
+			single = append(single, x.explanation)
+		}
 	}
-	plain := e.explain(c, x.slots, false)
-	return x.cost <= plain.cost+0.5*float64(len(x.links))
+	return single
+}
+
+// waitsKept returns of how many parents that waited so long that a usual delay would have passed before they ran, the child came after
+// that, and of how many before.
+func (e *estimator) waitsKept(x *explanation) (kept, broken int) {
+	var arrivals []float64
+	for _, l := range x.links {
+		arrivals = append(arrivals, e.delay(l.sequence, l.parent, l.child, false))
+	}
+	usual := medianInPlace(arrivals)
+	for _, l := range x.links {
+		switch {
+		case e.sequences[l.sequence].waited(l.parent)/e.resolution <= usual+20:
+		case e.delay(l.sequence, l.parent, l.child, true) < -5:
+			broken++
+		default:
+			kept++
+		}
+	}
+	return kept, broken
 }
 
 // explain returns the explanation of the events of mark c by the given slots. Delays count from the start of the parent's run, or from
@@ -337,6 +367,7 @@ func (e *estimator) explain(c int, slots []int, fromStart bool) explanation {
 			delays[s].prepare(e.events[p], e.resolution)
 			x.cost += delays[s].cost(e.events[p])
 		}
+		x.cost += 0.03 * float64(e.children(c)) * float64(len(slots)-1)
 		if round > 0 && x.cost >= best.cost-1e-9 {
 			return best
 		}
