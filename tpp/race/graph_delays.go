@@ -16,7 +16,7 @@ type delays struct {
 }
 
 // prepare makes the estimate from the values, which come from the given number of parents.
-func (d *delays) prepare(parents int, resolution float64) {
+func (d *delays) prepare(parents int) {
 	slices.Sort(d.values)
 	n := len(d.values)
 	d.near = max(3, int(math.Sqrt(float64(n))/2))
@@ -29,16 +29,20 @@ func (d *delays) surprise(x float64) float64 {
 	if n == 0 {
 		return math.Inf(1)
 	}
-	at, _ := slices.BinarySearch(d.values, x)
-	lo, hi := max(0, at-d.near), min(n, at+d.near)
-	// The nearest of the values around x.
-	for hi-lo > d.near {
-		if x-d.values[lo] > d.values[hi-1]-x {
-			lo++
+	if x < d.values[0] || x > d.values[n-1] {
+		return math.Log(2*(max(d.values[min(n, d.near)-1]-x, x-d.values[max(0, n-d.near)]))+1) + math.Log(float64(n)+1)
+	}
+	// The nearest values are those from lo on: the first window of which the value before all is not nearer than the last.
+	near := min(d.near, n)
+	lo, end := 0, n-near
+	for lo < end {
+		if mid := (lo + end) / 2; x-d.values[mid] > d.values[mid+near]-x {
+			lo = mid + 1
 		} else {
-			hi--
+			end = mid
 		}
 	}
+	hi := lo + near
 	radius := max(x-d.values[lo], d.values[hi-1]-x, 0)
 	// All others at that distance or nearer, since many may be the same.
 	from, _ := slices.BinarySearch(d.values, x-radius)
@@ -48,9 +52,6 @@ func (d *delays) surprise(x float64) float64 {
 		}
 		return 1
 	})
-	if x < d.values[0] || x > d.values[n-1] {
-		return math.Log(2*radius+1) + math.Log(float64(n)+1)
-	}
 	return math.Log(2*radius+1) - math.Log((float64(to-from)-0.5)/float64(n))
 }
 

@@ -89,7 +89,7 @@ type estimator struct {
 	sequences []estimated
 	numMarks  int
 	waits     bool
-	// resolution is the smallest difference between two times.
+	// resolution is the smallest difference between two gaps.
 	resolution float64
 	// unexplained is the cost of an event without a parent, in nats: it may come at any time of a sequence.
 	unexplained float64
@@ -136,10 +136,11 @@ func (s *estimated) waited(i int) float64 {
 }
 
 func newEstimator(d *tpp.Dataset) *estimator {
-	e := &estimator{numMarks: d.NumMarks(), waits: true, resolution: math.Inf(1)}
+	e := &estimator{numMarks: d.NumMarks(), waits: true}
 	e.events, e.having = make([]int, e.numMarks), make([][]int, e.numMarks)
 	step := max(1, float64(d.NumEvents())/maxEstimated)
-	var spans []float64
+	var spans, gaps []float64
+	largest := 0.
 	for at := 0.; int(at) < len(d.Sequences); at += step {
 		s := &d.Sequences[int(at)]
 		if s.Len() < 2 {
@@ -153,24 +154,35 @@ func newEstimator(d *tpp.Dataset) *estimator {
 			if of := e.having[m]; i >= est.first() && (len(of) == 0 || of[len(of)-1] != len(e.sequences)) {
 				e.having[m] = append(of, len(e.sequences))
 			}
-			if i > 0 {
-				if gap := s.ArrivalTimes[i] - s.ArrivalTimes[i-1]; gap > 0 {
-					e.resolution = min(e.resolution, gap)
-				}
-			}
+			largest = max(largest, math.Abs(s.ArrivalTimes[i]))
 		}
 		slices.SortStableFunc(est.order, func(a, b int) int { return s.Mark(a) - s.Mark(b) })
 		e.waits = e.waits && s.WaitTimes != nil
+		gaps = append(gaps, s.InterTimes()...)
 		spans = append(spans, s.ArrivalTimes[s.Len()-1]-s.ArrivalTimes[0])
 		e.sequences = append(e.sequences, est)
 	}
-	if math.IsInf(e.resolution, 1) {
-		e.resolution = 1 // all events of each sequence come at the same time
-	}
+	e.resolution = resolutionOf(gaps, largest)
 	if len(spans) > 0 {
 		e.unexplained = math.Log(max(medianInPlace(spans), e.resolution)/e.resolution) + 3
 	}
 	return e
+}
+
+// resolutionOf returns the smallest difference between two gaps that is larger than the rounding of the largest time; 1 if all are the same.
+func resolutionOf(gaps []float64, largest float64) float64 {
+	slices.Sort(gaps)
+	resolution, last := math.Inf(1), 0.
+	for _, g := range gaps {
+		if step := g - last; step > largest*0x1p-50 {
+			resolution = min(resolution, step)
+		}
+		last = g
+	}
+	if math.IsInf(resolution, 1) {
+		return 1
+	}
+	return resolution
 }
 
 // children returns the number of events of mark c that need a parent.
@@ -303,13 +315,14 @@ func (e *estimator) singles(c int) []explanation {
 			continue
 		}
 		if !e.waits {
-			possible = append(possible, candidate{x, true})
+			if !e.reversed(c, p) {
+				possible = append(possible, candidate{x, true})
+			}
 			continue
 		}
-		plain := e.explain(c, []int{p}, false)
-		kept, broken := e.waitsKept(&x)
-		if broken > kept || plain.cost < x.cost-0.5*float64(len(x.links)) {
-			sibling = min(sibling, plain.cost)
+		kept, broken := e.waitsKept(c, &x)
+		if plain := e.costFromArrival(c, &x); broken > kept || plain < x.cost-0.5*float64(len(x.links)) {
+			sibling = min(sibling, plain)
 		} else {
 			possible = append(possible, candidate{x, kept > 0})
 		}
@@ -324,21 +337,70 @@ func (e *estimator) singles(c int) []explanation {
 	return single
 }
 
+// costFromArrival returns the cost of the explanation by one mark if delays count from the parent's arrival in place of the start of its run.
+func (e *estimator) costFromArrival(c int, x *explanation) float64 {
+	var d delays
+	for _, l := range x.links {
+		d.values = append(d.values, e.delay(l.sequence, l.parent, l.child, false))
+	}
+	parents := e.events[x.slots[0]]
+	d.prepare(parents)
+	return d.cost(parents) + e.unexplained*float64(e.children(c)-len(x.links))
+}
+
+// reversed reports whether the only event of mark c in a sequence comes before the only one of mark p more often than by mistake, as it
+// does with siblings now and then.
+func (e *estimator) reversed(c, p int) bool {
+	both, before := 0, 0
+	for _, k := range e.having[c] {
+		s := &e.sequences[k]
+		if children, parents := s.of(c), s.of(p); len(children) == 1 && len(parents) == 1 {
+			both++
+			if children[0] < parents[0] {
+				before++
+			}
+		}
+	}
+	return before >= 2 && before*500 >= both
+}
+
 // waitsKept returns of how many parents that waited so long that a usual delay would have passed before they ran, the child came after
-// that, and of how many before.
-func (e *estimator) waitsKept(x *explanation) (kept, broken int) {
+// that, and of how many before. Before also comes an event that could not be given a parent for that reason alone: its delay is usual.
+func (e *estimator) waitsKept(c int, x *explanation) (kept, broken int) {
 	var arrivals []float64
+	matched := map[[2]int]bool{}
 	for _, l := range x.links {
 		arrivals = append(arrivals, e.delay(l.sequence, l.parent, l.child, false))
+		matched[[2]int{l.sequence, l.child}] = true
 	}
+	slices.Sort(arrivals)
 	usual := medianInPlace(arrivals)
-	for _, l := range x.links {
+	low, high := arrivals[len(arrivals)/20], arrivals[len(arrivals)-1-len(arrivals)/20]
+	count := func(sequence, parent, child int) {
 		switch {
-		case e.sequences[l.sequence].waited(l.parent)/e.resolution <= usual+20:
-		case e.delay(l.sequence, l.parent, l.child, true) < -5:
+		case e.sequences[sequence].waited(parent)/e.resolution <= usual+20:
+		case e.delay(sequence, parent, child, true) < -5:
 			broken++
-		default:
+		case matched[[2]int{sequence, child}]:
 			kept++
+		}
+	}
+	for _, l := range x.links {
+		count(l.sequence, l.parent, l.child)
+	}
+	for _, k := range e.having[c] {
+		s := &e.sequences[k]
+		parents := s.of(x.slots[0])
+		for _, i := range s.of(c) {
+			if i < s.first() || matched[[2]int{k, i}] {
+				continue
+			}
+			before, _ := slices.BinarySearch(parents, i)
+			for _, j := range parents[max(0, before-maxBack):before] {
+				if d := e.delay(k, j, i, false); d >= low && d <= high {
+					count(k, j, i)
+				}
+			}
 		}
 	}
 	return kept, broken
@@ -350,7 +412,7 @@ func (e *estimator) explain(c int, slots []int, fromStart bool) explanation {
 	delays := make([]delays, len(slots))
 	for s, p := range slots {
 		e.allDelays(c, p, nth(slots, s), fromStart, &delays[s])
-		delays[s].prepare(e.events[p], e.resolution)
+		delays[s].prepare(e.events[p])
 		delays[s].use = 0.5
 	}
 	var best explanation
@@ -364,7 +426,7 @@ func (e *estimator) explain(c int, slots []int, fromStart bool) explanation {
 		}
 		x.cost = e.unexplained * float64(e.children(c)-len(x.links))
 		for s, p := range slots {
-			delays[s].prepare(e.events[p], e.resolution)
+			delays[s].prepare(e.events[p])
 			x.cost += delays[s].cost(e.events[p])
 		}
 		x.cost += 0.03 * float64(e.children(c)) * float64(len(slots)-1)
