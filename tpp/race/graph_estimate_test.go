@@ -278,3 +278,60 @@ func TestSurpriseOfDelays(t *testing.T) {
 		t.Errorf("surprises %v", order)
 	}
 }
+
+// fanOut returns sequences in which mark 0 calls the others after 200 to 400, gap after each other with a jitter, all of which wait long now
+// and then but for mark 2; without waits they have none.
+func fanOut(numMarks int, gap float64, jitter int, waits bool) *tpp.Dataset {
+	rng := rand.New(rand.NewPCG(1, 1))
+	d := &tpp.Dataset{}
+	for m := range numMarks {
+		d.MarkNames = append(d.MarkNames, fmt.Sprint(m))
+	}
+	for range 500 {
+		type call struct{ time, wait, mark float64 }
+		calls := []call{{}}
+		for m := range numMarks {
+			wait := float64(4 + rng.IntN(2))
+			if waits && m != 2 && rng.IntN(40) == 0 {
+				wait = 2000
+			}
+			if m == 0 {
+				calls[0].wait = wait
+				calls[0].time = -wait - float64(200+rng.IntN(200))
+				continue
+			}
+			calls = append(calls, call{gap*float64(m) + float64(rng.IntN(jitter)), wait, float64(m)})
+		}
+		slices.SortStableFunc(calls, func(a, b call) int { return cmp.Compare(a.time, b.time) })
+		var s tpp.Sequence
+		for _, c := range calls {
+			s.ArrivalTimes, s.Marks = append(s.ArrivalTimes, c.time), append(s.Marks, int(c.mark))
+			if waits {
+				s.WaitTimes = append(s.WaitTimes, c.wait)
+			}
+		}
+		d.Sequences = append(d.Sequences, s)
+	}
+	return d
+}
+
+func TestEstimateGraphOfSiblings(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		d    *tpp.Dataset
+		want string
+	}{
+		{"one never waited", fanOut(6, 15, 3, true), "0: 1 2 3 4 5\n"},
+		{"swapped now and then, without waits", fanOut(3, 8, 10, false), "0: 1 2\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			g, report, err := EstimateGraph(c.d)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := show(g, c.d.MarkNames, ""); got != c.want {
+				t.Errorf("%swant %s%+v", got, c.want, report)
+			}
+		})
+	}
+}
