@@ -285,6 +285,29 @@ func TestExtremesAreNumbers(t *testing.T) {
 	})
 }
 
+// TestDrawnMarks checks that events drawn by time and then by mark have the marks with the probabilities that the prediction says. The draws
+// are spread evenly over all times.
+func TestDrawnMarks(t *testing.T) {
+	someStates(t, 15, func(rng *rand.Rand, s *state) {
+		n := s.Next(s.last)
+		const draws = 1000
+		sum := make([]float64, len(n.Marks))
+		var at []float64
+		for i := range draws {
+			at = n.MarksAt(n.Time.Quantile((float64(i)+0.5)/draws), at)
+			for m, p := range at {
+				sum[m] += p / draws
+			}
+		}
+		for m, p := range n.Marks {
+			if !near(sum[m], p, 0, marksError) {
+				t.Errorf("draws have the marks %v, the prediction %v", sum, n.Marks)
+				break
+			}
+		}
+	})
+}
+
 // TestHopelesslyLate checks that something that is due for far longer than its distribution knows, such as what a lost message would
 // have told, does not spoil the prediction of all else.
 func TestHopelesslyLate(t *testing.T) {
