@@ -103,7 +103,8 @@ type tracker struct {
 	width       int       // of a row
 	events      int
 	unexplained int
-	begun       bool // the start of the sequence is known
+	begun       bool       // the start of the sequence is known
+	forgotten   func(*due) // if not nil, is called with what is forgotten
 	start       float64
 	last        float64 // the time of the last step
 	late        float64 // the sum over the events that something explains of how late they were, from −1 to 1 each
@@ -220,6 +221,9 @@ func (t *tracker) forget(time float64) {
 	for i := range t.due {
 		p := &t.due[i]
 		if t.mayNotCome(p) && time-p.anchor > t.staleAfter(p) {
+			if t.forgotten != nil {
+				t.forgotten(p)
+			}
 			continue
 		}
 		t.move(kept, i)
@@ -242,6 +246,9 @@ func (t *tracker) staleAfter(p *due) float64 {
 func (t *tracker) add(time float64, mark int, excess float64, covariates []float64) {
 	for k, slot := range t.graph.Slots[mark] {
 		if len(t.due) == maxDue {
+			if t.forgotten != nil {
+				t.forgotten(&t.due[0])
+			}
 			t.remove(0)
 		}
 		t.due = append(t.due, due{
