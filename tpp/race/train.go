@@ -43,11 +43,11 @@ func Train(ctx context.Context, cfg Config, training, validation *tpp.Dataset, o
 		}
 		cfg.Graph = graph
 	}
+	components := cfg.Components
+	cfg.Components = cmp.Or(components, fewComponents)
 	if err := cfg.validate(training.NumMarks()); err != nil {
 		return nil, err
 	}
-	components := cfg.Components
-	cfg.Components = cmp.Or(components, fewComponents)
 	m := newRace(cfg, training.MarkNames, training.NumMarks(), rootSlots(training))
 	m.encoder.measure(training)
 	m.encoder.settle(m.encoder.count(training)) // medians, by which slots are chosen
@@ -60,6 +60,7 @@ func Train(ctx context.Context, cfg Config, training, validation *tpp.Dataset, o
 	}
 	m.encoder.settle(counts)
 	*m.background = *counts.background(m.encoder.structure)
+	m.offsets = m.encoder.learnOffsets(training)
 	m.encoder.table(counts, nn.Of(m.net.table, m.params), cfg.Components)
 	t := &trainer{net: m.net, opts: opts, params: m.params}
 	t.summary = TrainingSummary{Seed: opts.Seed, TrainingSequences: len(training.Sequences)}
@@ -103,6 +104,11 @@ func Train(ctx context.Context, cfg Config, training, validation *tpp.Dataset, o
 	}
 	copy(m.params, t.best)
 	m.net.prepare(m.params)
+	if t.summary.ValidationSequences > 0 {
+		m.recalibrate(validation)
+	} else {
+		m.recalibrate(training)
+	}
 	m.summary = &t.summary
 	return m, err
 }
