@@ -71,6 +71,7 @@ func calibrateSequence(m tpp.Model, s *tpp.Sequence, resolution float64, out *[A
 	if !ok {
 		return fmt.Errorf("a model of kind %s does not say which events it expects", m.Kind())
 	}
+	starts := newStarts(m, state, s)
 	names := m.CovariateNames()
 	var event tpp.Event
 	var memory []float64
@@ -80,10 +81,14 @@ func calibrateSequence(m tpp.Model, s *tpp.Sequence, resolution float64, out *[A
 	}
 	steps := make([]int, max(len(m.MarkNames()), 1)) // of each mark that is expected, 0 for others
 	for i := range s.Len() {
+		if err := starts.tell(s.ArrivalTimes[i], func(float64) {}); err != nil {
+			return err
+		}
 		event = s.Event(i, names, event.Covariates)
 		if err := state.Observe(event); err != nil {
 			return err
 		}
+		starts.arrived(i)
 		arrivals := state.Arrivals(event.Time)
 		clear(steps)
 		for j := range arrivals {

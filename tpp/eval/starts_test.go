@@ -50,6 +50,8 @@ func (s *memorylessState) Next(now float64) *tpp.Next {
 	return n.Conditional(max(now-s.last, 0))
 }
 
+func (s *memorylessState) Arrivals(float64) []tpp.ExpectedArrival { return nil }
+
 func (s *memorylessState) Clone() tpp.State { c := *s; return &c }
 
 // TestStartsAreTold checks when a state is told of starts: in the order of time, before an arrival at the same time, not after the
@@ -85,6 +87,15 @@ func TestStartsAreTold(t *testing.T) {
 		}
 		if !slices.Equal(told, expected) {
 			t.Errorf("observes %v: suspicion told %q, want %q", observes, told, expected)
+		}
+		told = nil
+		complete := s
+		complete.TEnd = nil
+		if _, err := CalibrateArrivals(context.Background(), m, &tpp.Dataset{MarkNames: d.MarkNames, Sequences: []tpp.Sequence{complete}}); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(told, expected) {
+			t.Errorf("observes %v: calibration told %q, want %q", observes, told, expected)
 		}
 	}
 }
