@@ -236,3 +236,20 @@ func TestCopiesOfStates(t *testing.T) {
 		t.Error("the copy predicts something else")
 	}
 }
+
+// TestStepsOf checks the order of arrivals and starts, and that what starts after the end of observation is not among them.
+func TestStepsOf(t *testing.T) {
+	end := 160.0
+	s := &tpp.Sequence{ArrivalTimes: []float64{0, 100, 100, 150}, WaitTimes: []float64{100, 60, 0, 500}, TEnd: &end}
+	want := []step{{0, 0, false}, {100, 0, true}, {100, 1, false}, {100, 2, false}, {100, 2, true}, {150, 3, false}, {160, 1, true}}
+	if got := stepsOf(s, Starts, nil); !slices.Equal(got, want) {
+		t.Errorf("steps %v, want %v", got, want)
+	}
+	end = 159
+	if got := stepsOf(s, Starts, nil); !slices.Equal(got, want[:6]) {
+		t.Errorf("until %v: steps %v, want %v", end, got, want[:6])
+	}
+	if got := stepsOf(s, Arrivals, nil); len(got) != 4 {
+		t.Errorf("without starts: steps %v", got)
+	}
+}
