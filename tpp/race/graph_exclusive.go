@@ -15,12 +15,19 @@ const minTogether = 5
 // A child joins the group of which it was expected together with most often, of those with which it never was. It stays if that is more
 // than chance: the expected number of times together grows with the size of the group, so the many rare outcomes of one choice are proof
 // for each other, though no two of them are.
-func partition(children []*child, instances int) (groups [][]*child, exclusive [][2]int) {
+//
+// Children exclude each other too if they are together at most in the share mistaken of the times that were to be expected, which is above
+// 0 where the parents are only estimated.
+func partition(children []*child, instances int, mistaken float64) (groups [][]*child, exclusive [][2]int) {
 	n := float64(instances)
+	meet := func(a, b *child) bool {
+		return meets(a, b, int(mistaken*float64(len(a.instances))*float64(len(b.instances))/n))
+	}
 	for _, e := range children {
 		best, most := -1, 0
 		for k, group := range groups {
-			if total := groupSize(group); total > most && len(group) < MaxAlternatives && !meetsAny(e, group) {
+			if total := groupSize(group); total > most && len(group) < MaxAlternatives &&
+				!slices.ContainsFunc(group, func(o *child) bool { return meet(e, o) }) {
 				best, most = k, total
 			}
 		}
@@ -63,7 +70,7 @@ func partition(children []*child, instances int) (groups [][]*child, exclusive [
 			if float64(len(a.instances))*float64(len(b.instances))/n < needed {
 				break // those that follow are rarer still
 			}
-			if b.nth == 0 && !meets(a, b) {
+			if b.nth == 0 && !meet(a, b) {
 				exclusive = appendPair(exclusive, a, b)
 			}
 		}
@@ -80,26 +87,28 @@ func appendPair(pairs [][2]int, a, b *child) [][2]int {
 	return append(pairs, [2]int{a.mark, b.mark})
 }
 
-// groupSize returns the number of parents that have a child of the group.
+// groupSize returns the number of parents that have a child of the group, which excludes their having two.
 func groupSize(group []*child) int {
 	n := 0
 	for _, e := range group {
-		n += len(e.instances) // none has two, since they exclude each other
+		n += len(e.instances)
 	}
 	return n
 }
 
-func meetsAny(e *child, group []*child) bool {
-	return slices.ContainsFunc(group, func(o *child) bool { return meets(e, o) })
-}
-
-// meets reports whether one parent has both children.
-func meets(a, b *child) bool {
+// meets reports whether more parents than the given number have both children.
+func meets(a, b *child, allowed int) bool {
+	if a.mark == b.mark {
+		return true // the second is there only beside the first
+	}
 	x, y := a.instances, b.instances
 	for len(x) > 0 && len(y) > 0 {
 		switch {
 		case x[0] == y[0]:
-			return true
+			if allowed--; allowed < 0 {
+				return true
+			}
+			x, y = x[1:], y[1:]
 		case x[0] < y[0]:
 			x = x[1:]
 		default:

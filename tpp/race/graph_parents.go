@@ -36,15 +36,15 @@ func GraphFromParents(d *tpp.Dataset) (*Graph, error) {
 	if !any {
 		return nil, errors.New("graph: no sequence says which event caused which (parents)")
 	}
-	return c.graph(), nil
+	return c.graph(0), nil
 }
 
 // childCounter counts which marks events have as children, by the mark of the parent.
 type childCounter struct {
 	parents []parentMark
 	// Buffers for one sequence.
-	instance, count []int
-	siblings        [][]int
+	count    []int
+	siblings [][]int
 }
 
 // parentMark is what was seen below events of one mark.
@@ -113,8 +113,8 @@ func (c *childCounter) add(s *tpp.Sequence, parents []int) {
 	}
 }
 
-// graph returns the graph of what was counted.
-func (c *childCounter) graph() *Graph {
+// graph returns the graph of what was counted, where the share mistaken of the times at which children were together counts for nothing.
+func (c *childCounter) graph(mistaken float64) *Graph {
 	g := &Graph{Slots: make([][]Slot, len(c.parents)), Exclusive: make([][][2]int, len(c.parents))}
 	for m := range c.parents {
 		p := &c.parents[m]
@@ -128,7 +128,7 @@ func (c *childCounter) graph() *Graph {
 		slices.SortFunc(children, func(a, b *child) int {
 			return cmp.Or(len(b.instances)-len(a.instances), a.mark-b.mark, a.nth-b.nth)
 		})
-		groups, exclusive := partition(children, p.instances)
+		groups, exclusive := partition(children, p.instances, mistaken)
 		g.Slots[m] = slotsInOrder(groups)
 		g.Exclusive[m] = acrossSlots(g.Slots[m], exclusive)
 	}
@@ -178,11 +178,10 @@ func acrossSlots(slots []Slot, exclusive [][2]int) [][2]int {
 	for _, p := range exclusive {
 		a, b := in[p[0]], in[p[1]]
 		if len(a) != 1 || len(b) != 1 || a[0] != b[0] {
-			pairs = append(pairs, [2]int{min(p[0], p[1]), max(p[0], p[1])})
+			pairs = append(pairs, p)
 		}
 	}
-	slices.SortFunc(pairs, func(a, b [2]int) int { return slices.Compare(a[:], b[:]) })
-	return slices.Compact(pairs)
+	return sortedPairs(pairs)
 }
 
 // medianInPlace returns the lower median of at least one value, which it sorts.
