@@ -26,7 +26,7 @@ func TestEstimateGraphFindsTheProcess(t *testing.T) {
 			t.Fatal(err)
 		}
 		for m := range want.Slots {
-			if fmt.Sprint(due(got, m)) != fmt.Sprint(due(want, m)) || fmt.Sprint(excluded(got, m)) != fmt.Sprint(excluded(want, m)) {
+			if fmt.Sprint(childMarks(got, m)) != fmt.Sprint(childMarks(want, m)) || fmt.Sprint(excluded(got, m)) != fmt.Sprint(excluded(want, m)) {
 				t.Errorf("mark %d: slots %v, exclusive %v; want %v, %v; %+v", m, got.Slots[m], got.Exclusive[m], want.Slots[m], want.Exclusive[m], report.Marks)
 			}
 		}

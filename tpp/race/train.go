@@ -50,6 +50,7 @@ func Train(ctx context.Context, cfg Config, training, validation *tpp.Dataset, o
 	m.encoder.settle(m.encoder.count(training)) // medians, by which slots are chosen
 	counts := m.encoder.count(training)
 	m.encoder.settle(counts)
+	m.seen = &slotCounts{counts.came, counts.never}
 	*m.background = *counts.background(m.encoder.structure)
 	m.encoder.table(counts, nn.Of(m.net.table, m.params), cfg.Components)
 	t := &trainer{net: m.net, opts: opts, params: m.params}
