@@ -15,6 +15,7 @@ import (
 	"github.com/tppfaas/tppfaas/tpp/eval"
 	"github.com/tppfaas/tppfaas/tpp/live"
 	"github.com/tppfaas/tppfaas/tpp/neural"
+	"github.com/tppfaas/tppfaas/tpp/race"
 )
 
 // TestZeroValues calls every exported method of the zero values of types that callers usually get from a constructor. None may
@@ -28,6 +29,7 @@ func TestZeroValues(t *testing.T) {
 		func() any { return &live.Forecaster[string]{} },
 		func() any { return &live.Forecast{} },
 		func() any { return &neural.Recurrent{} },
+		func() any { return &race.Race{} },
 		func() any { return &classical.Hawkes{} },
 		func() any { return &classical.Lookup{} },
 		func() any { return &classical.MarkovRenewal{} },
@@ -60,7 +62,7 @@ func TestZeroValues(t *testing.T) {
 		}
 	}
 	for _, m := range []tpp.FileModel{
-		&neural.Recurrent{}, &classical.Hawkes{}, &classical.Lookup{}, &classical.MarkovRenewal{}, &classical.Poisson{}, &classical.Renewal{},
+		&neural.Recurrent{}, &race.Race{}, &classical.Hawkes{}, &classical.Lookup{}, &classical.MarkovRenewal{}, &classical.Poisson{}, &classical.Renewal{},
 	} {
 		if err := m.Encode(io.Discard); err == nil {
 			t.Errorf("the zero value of %T can be written", m)

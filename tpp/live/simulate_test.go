@@ -75,6 +75,11 @@ func TestSimulatedHaveTheModelsDistribution(t *testing.T) {
 		}
 	}
 	models = append(models, modeltest.Classics(t)...)
+	for _, m := range modeltest.Races(t) {
+		if m.KnowsStart() {
+			models = append(models, m)
+		}
+	}
 	for _, m := range models {
 		opts := SimulateOptions{Start: 1000, Seed: 3}
 		if tpptest.Observed(t, m, 1).Next(0).End == 0 {
