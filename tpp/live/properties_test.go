@@ -162,6 +162,10 @@ func TestUnitsOnlyScale(t *testing.T) {
 			return m
 		}
 	}
+	names = append(names, race.Kind)
+	fits[race.Kind] = func(d *tpp.Dataset, unit float64) tpp.Model {
+		return modeltest.Race(t, race.Config{Graph: modeltest.Ring(), Resolution: unit}, d)
+	}
 	for _, name := range names {
 		base := fits[name](d, 1)
 		want, err := eval.Evaluate(t.Context(), base, d, eval.EvaluateOptions{Resolution: 1})
