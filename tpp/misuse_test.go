@@ -30,6 +30,7 @@ func TestZeroValues(t *testing.T) {
 		func() any { return &live.Forecast{} },
 		func() any { return &neural.Recurrent{} },
 		func() any { return &race.Race{} },
+		func() any { return &classical.Continuation{} },
 		func() any { return &classical.Hawkes{} },
 		func() any { return &classical.Lookup{} },
 		func() any { return &classical.MarkovRenewal{} },
@@ -62,7 +63,7 @@ func TestZeroValues(t *testing.T) {
 		}
 	}
 	for _, m := range []tpp.FileModel{
-		&neural.Recurrent{}, &race.Race{}, &classical.Hawkes{}, &classical.Lookup{}, &classical.MarkovRenewal{}, &classical.Poisson{}, &classical.Renewal{},
+		&neural.Recurrent{}, &race.Race{}, &classical.Continuation{}, &classical.Hawkes{}, &classical.Lookup{}, &classical.MarkovRenewal{}, &classical.Poisson{}, &classical.Renewal{},
 	} {
 		if err := m.Encode(io.Discard); err == nil {
 			t.Errorf("the zero value of %T can be written", m)
@@ -147,8 +148,12 @@ func TestMisuse(t *testing.T) {
 			_, err := eval.Repeat(ctx, data, []uint64{1}, make([]eval.Candidate, 1), eval.EvaluateOptions{})
 			return err
 		}},
-		{"GreedyContinuation by −1 events", "-1 events", func() error { _, err := eval.GreedyContinuation(m, m.NewState(0), 0, -1); return err }},
-		{"GreedyContinuation without a state", "no state", func() error { _, err := eval.GreedyContinuation(m, nil, 0, 1); return err }},
+		{"GreedyContinuation without a state", "no state", func() (err error) {
+			for _, err = range eval.GreedyContinuation(m, nil, 0) {
+			}
+			return err
+		}},
+		{"DefaultHorizon without a stream", "no sequences", func() error { _, err := eval.DefaultHorizon(nil); return err }},
 		{"Train without data", "no dataset", func() error {
 			_, err := neural.Train(ctx, neural.Config{}, nil, nil, neural.TrainOptions{})
 			return err
@@ -235,7 +240,7 @@ func manyMarks(n int) *tpp.Dataset {
 // TestManyMarks checks that each kind of model takes as many marks as its documentation says, in bounded memory.
 func TestManyMarks(t *testing.T) {
 	d := manyMarks(tpp.MaxMarks)
-	for _, kind := range []classical.Kind{classical.KindPoisson, classical.KindRenewal, classical.KindLookupMark, classical.KindLookupMarks3, classical.KindLookupSet} {
+	for _, kind := range []classical.Kind{classical.KindPoisson, classical.KindRenewal, classical.KindLookupMark, classical.KindLookupMarks3, classical.KindLookupSet, classical.KindContinuation} {
 		m, err := classical.Fit(t.Context(), kind, d, classical.FitOptions{})
 		if err != nil {
 			t.Fatal(err)

@@ -1,6 +1,9 @@
 package tpp
 
-import "encoding"
+import (
+	"encoding"
+	"iter"
+)
 
 // The interfaces in this file are optional. Packages eval and live work with any Model and State; where a model implements
 // one of these interfaces too, they run faster or support more.
@@ -131,4 +134,37 @@ type Follower interface {
 	Advance(rows int)
 	// TypicalCovariates appends typical covariates of a future event to dst and returns it.
 	TypicalCovariates(dst []float64) []float64
+}
+
+// PredictedEvent is an event that a model expects.
+type PredictedEvent struct {
+	// Time is when it is expected.
+	Time float64
+	// Mark is its likeliest mark.
+	Mark int
+	// Probability is the probability that the event comes at all.
+	Probability float64
+	// Marks are the probabilities of the marks given that it comes. Nil means that it has Mark for certain.
+	Marks []float64
+}
+
+// ProbabilityOf returns the probability that the event comes and has the mark.
+func (e *PredictedEvent) ProbabilityOf(mark int) float64 {
+	switch {
+	case e.Marks == nil && mark == e.Mark:
+		return e.Probability
+	case mark < 0 || mark >= len(e.Marks):
+		return 0
+	}
+	return e.Probability * e.Marks[mark]
+}
+
+// ContinuingState is a State that predicts all events to come itself. For other states, package eval takes the prediction of
+// the next event as if it had come, predicts the one after it, and so on.
+type ContinuingState interface {
+	State
+	// Continue returns the events that are expected, given that none has come between the last one and now, in the order of
+	// their times. There may be infinitely many: who asks stops when it has enough. An event's Marks are valid until the
+	// next one is yielded. The state does not change, and must not be changed before the last event is yielded.
+	Continue(now float64) iter.Seq[PredictedEvent]
 }

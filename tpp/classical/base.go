@@ -18,6 +18,8 @@ type classicalDescription struct {
 	DecayPerPair bool `json:"decay_per_pair,omitempty"`
 	// Cells are the cells of a lookup table.
 	Cells []cellDescription `json:"cells,omitempty"`
+	// Tails are what a Continuation expects after each history.
+	Tails []tailDescription `json:"tails,omitempty"`
 }
 
 // cellDescription holds the history that leads to a cell of a lookup table, and its number of gaps.

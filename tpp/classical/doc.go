@@ -5,6 +5,7 @@
 //   - [MarkovRenewal]: depends on the last mark as well; gaps from a mixture for each pair of marks
 //   - [Hawkes]: each event raises the intensities of marks, decaying exponentially; depends on all past events
 //   - [Lookup]: empirical distributions by the last mark, the last three marks, or the last mark and the set of marks so far
+//   - [Continuation]: repeats what most often followed the last three marks, up to the end of the sequence
 //
 // Each predicts the end of a sequence too. [Fit] fits a model by its [Kind]; FitHawkes and the like return the concrete type:
 //

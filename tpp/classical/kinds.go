@@ -24,6 +24,7 @@ func kinds() []kind {
 		{KindLookupMark, fitLookupBy(LastMark), readLookup},
 		{KindLookupMarks3, fitLookupBy(LastThreeMarks), readLookup},
 		{KindLookupSet, fitLookupBy(LastMarkAndSet), readLookup},
+		{KindContinuation, asFileModel(FitContinuation), readContinuation},
 	}
 }
 

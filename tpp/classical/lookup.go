@@ -84,18 +84,26 @@ const maxTable = 1 << 25
 // FitLookup fits a lookup table to a dataset, which must have at least one gap. When ctx is done, it returns the error
 // of ctx.
 func FitLookup(ctx context.Context, key LookupKey, d *tpp.Dataset, opts FitOptions) (*Lookup, error) {
-	opts = opts.withDefaults()
+	l, err := fitTable(ctx, Kind("lookup-"+key.String()), key, d, opts.withDefaults())
+	if err != nil {
+		return nil, fmt.Errorf("lookup table: %w", err)
+	}
+	return l, nil
+}
+
+// fitTable fits the table of a model of the given kind.
+func fitTable(ctx context.Context, kind Kind, key LookupKey, d *tpp.Dataset, opts FitOptions) (*Lookup, error) {
 	if key < LastMark || key > LastMarkAndSet {
-		return nil, fmt.Errorf("lookup table: unknown key %d", key)
+		return nil, fmt.Errorf("unknown key %d", key)
 	}
 	if err := opts.validate(); err != nil {
-		return nil, fmt.Errorf("lookup table: %w", err)
+		return nil, err
 	}
 	if err := d.Validate(); err != nil {
-		return nil, fmt.Errorf("lookup table: %w", err)
+		return nil, err
 	}
 	if err := checkMarks(d.NumMarks(), tpp.MaxMarks); err != nil {
-		return nil, fmt.Errorf("lookup table: %w", err)
+		return nil, err
 	}
 	var counts []historyCounts
 	index := map[string]int{}
@@ -111,7 +119,7 @@ func FitLookup(ctx context.Context, key LookupKey, d *tpp.Dataset, opts FitOptio
 	}
 	for i := range d.Sequences {
 		if err := ctx.Err(); err != nil {
-			return nil, fmt.Errorf("lookup table: fit stopped: %w", err)
+			return nil, fmt.Errorf("fit stopped: %w", err)
 		}
 		s := &d.Sequences[i]
 		var h lookupHistory
@@ -127,10 +135,10 @@ func FitLookup(ctx context.Context, key LookupKey, d *tpp.Dataset, opts FitOptio
 			of(&h).ends++
 		}
 		if len(counts)*d.NumMarks() > maxTable {
-			return nil, fmt.Errorf("lookup table: the sequences up to %d have %d histories, each with a count for each of %d marks, which is too large a table: merge rare marks, or use a key that keeps less", i, len(counts), d.NumMarks())
+			return nil, fmt.Errorf("the sequences up to %d have %d histories, each with a count for each of %d marks, which is too large a table: merge rare marks, or use a key that keeps less", i, len(counts), d.NumMarks())
 		}
 	}
-	return newLookup(newClassical(Kind("lookup-"+key.String()), d, opts), key, counts)
+	return newLookup(newClassical(kind, d, opts), key, counts)
 }
 
 // newLookup builds the table from counts with distinct keys.
@@ -149,7 +157,7 @@ func newLookup(c classical, key LookupKey, counts []historyCounts) (*Lookup, err
 				l.cells[name] = cell
 				levels[level] = append(levels[level], cell)
 			} else if level == wholeKey {
-				return nil, fmt.Errorf("lookup table: two cells for the marks %v", counts[i].marks)
+				return nil, fmt.Errorf("two cells for the marks %v", counts[i].marks)
 			}
 			cell.add(&counts[i])
 			parent = cell
@@ -157,12 +165,12 @@ func newLookup(c classical, key LookupKey, counts []historyCounts) (*Lookup, err
 		knowsEnd = knowsEnd || counts[i].ends > 0
 	}
 	if len(counts) == 0 || len(levels[emptyKey][0].gaps) == 0 {
-		return nil, errors.New("lookup table: the dataset has no gap to count")
+		return nil, errors.New("the dataset has no gap to count")
 	}
 	for level := lookupLevels - 1; level >= 0; level-- {
 		for _, cell := range levels[level] {
 			if err := cell.finish(c.head.Resolution, knowsEnd); err != nil {
-				return nil, fmt.Errorf("lookup table: %w", err)
+				return nil, err
 			}
 		}
 	}
@@ -334,6 +342,12 @@ func (l *Lookup) Encode(w io.Writer) error {
 	if len(l.cells) == 0 {
 		return unfitted.Err
 	}
+	d, tensors := l.encoded()
+	return tpp.EncodeModel(w, d, tensors)
+}
+
+// encoded returns the description and the tensors of the table.
+func (l *Lookup) encoded() (classicalDescription, map[string]tpp.Tensor) {
 	d := classicalDescription{ModelHeader: l.head}
 	var gaps, low, next, ends []float64
 	exact := true
@@ -354,7 +368,7 @@ func (l *Lookup) Encode(w io.Writer) error {
 	if !exact {
 		tensors["gaps_low"] = vector(low...)
 	}
-	return tpp.EncodeModel(w, d, tensors)
+	return d, tensors
 }
 
 // storable returns the number nearest to gap that is the sum of two float32.
@@ -367,9 +381,15 @@ func readLookup(f *tpp.ModelFile) (tpp.Model, error) {
 		return nil, err
 	}
 	key := slices.IndexFunc([]LookupKey{LastMark, LastThreeMarks, LastMarkAndSet}, func(k LookupKey) bool { return "lookup-"+k.String() == h.Kind })
+	return asModel(readTable(f, d, LookupKey(key)))
+}
+
+// readTable reads the table of a model from its file, whose other tensors must have been read before.
+func readTable(f *tpp.ModelFile, d *classicalDescription, key LookupKey) (*Lookup, error) {
+	h := f.Header
 	total := 0
 	for i, c := range d.Cells {
-		if err := c.validate(LookupKey(key), h.NumMarks); err != nil {
+		if err := c.validate(key, h.NumMarks); err != nil {
 			return nil, fmt.Errorf("cell %d: %w", i, err)
 		}
 		total += c.Gaps
@@ -393,7 +413,11 @@ func readLookup(f *tpp.ModelFile) (tpp.Model, error) {
 			return nil, fmt.Errorf("cell %d: %w", i, err)
 		}
 	}
-	return asModel(newLookup(classical{h}, LookupKey(key), counts))
+	l, err := newLookup(classical{h}, key, counts)
+	if err != nil {
+		return nil, fmt.Errorf("lookup table: %w", err)
+	}
+	return l, nil
 }
 
 func (c *cellDescription) validate(key LookupKey, numMarks int) error {

@@ -18,6 +18,7 @@ const (
 	KindLookupMark    Kind = "lookup-mark"
 	KindLookupMarks3  Kind = "lookup-marks3"
 	KindLookupSet     Kind = "lookup-set"
+	KindContinuation  Kind = "continuation"
 )
 
 // FitOptions configures a fit. The zero value is for times in whole milliseconds: each field left zero takes the

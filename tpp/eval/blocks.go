@@ -2,7 +2,6 @@ package eval
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"math"
@@ -113,7 +112,7 @@ func (m *markMatch) sequence(s *tpp.Sequence) (*tpp.Sequence, error) {
 
 // score computes the sums of the block.
 func (b *block) score(ctx context.Context, m tpp.Model, marks markMatch, opts EvaluateOptions) {
-	e := evaluator{m: m, opts: opts, covariates: m.CovariateNames(), sums: &b.sums}
+	e := evaluator{m: m, opts: opts, covariates: m.CovariateNames(), forecasts: forecaster{m: m, opts: opts.Forecasts}, sums: &b.sums}
 	for i, s := range b.sequences {
 		if ctx.Err() != nil {
 			return
@@ -144,8 +143,7 @@ type blockSums struct {
 	calibration                   [CalibrationBins]CalibrationBin // with sums in place of means
 	rescaled                      []uint16                        // cell of each rescaled time
 	outcomes                      []outcome
-	distance                      float64
-	forecasts                     int
+	forecasts                     forecastSums
 }
 
 // outcome is a mark that came and the one that was the likeliest.
@@ -159,6 +157,7 @@ type evaluator struct {
 	values     []float64
 	rng        *rand.Rand
 	crps       crpsIntegrator
+	forecasts  forecaster
 	sums       *blockSums
 }
 
@@ -183,8 +182,8 @@ func (e *evaluator) sequence(ctx context.Context, s *tpp.Sequence, place uint64)
 		if err := state.Observe(event); err != nil {
 			return fmt.Errorf("event %d: %w", i, err)
 		}
-		if e.opts.NextEvents > 0 {
-			if err := e.forecast(state, s, i); err != nil {
+		if e.opts.Forecasts.wanted() && e.opts.Forecasts.after(i+1) {
+			if err := e.forecasts.score(state, s, i, &e.sums.forecasts); err != nil {
 				return fmt.Errorf("event %d: %w", i, err)
 			}
 		}
@@ -234,42 +233,16 @@ func (t *blockSums) decision(end float64, over bool) {
 	}
 }
 
-// forecast adds the distance between the events that follow event i and what the model expects of them. What follows an
-// unfinished sequence is not known, and not scored.
-func (e *evaluator) forecast(state tpp.State, s *tpp.Sequence, i int) error {
-	k := e.opts.NextEvents
-	if s.TEnd != nil && s.Len()-1-i < k {
-		return nil
-	}
-	now := s.ArrivalTimes[i]
-	predicted, err := e.opts.Continue(e.m, state.Clone(), now, k)
-	if err != nil {
-		return fmt.Errorf("forecast: %w", err)
-	}
-	for _, p := range predicted {
-		if math.IsNaN(p.Time) {
-			return errors.New("forecast: an event has no time")
-		}
-	}
-	to := min(i+1+k, s.Len())
-	observed := make([]tpp.Event, 0, k)
-	for j := i + 1; j < to; j++ {
-		observed = append(observed, tpp.Event{Time: s.ArrivalTimes[j], Mark: s.Mark(j)})
-	}
-	e.sums.distance += Distance(predicted, observed, e.opts.EditCost)
-	e.sums.forecasts++
-	return nil
-}
-
 // totals are the sums over all blocks.
 type totals struct {
 	blockSums
-	rescaled  ksCounts
-	confusion *Confusion
+	rescaled        ksCounts
+	confusion       *Confusion
+	scoredForecasts ForecastOptions
 }
 
-func newTotals(m tpp.Model) *totals {
-	return &totals{confusion: newConfusion(m.MarkNames())}
+func newTotals(m tpp.Model, opts ForecastOptions) *totals {
+	return &totals{confusion: newConfusion(m.MarkNames()), scoredForecasts: opts}
 }
 
 // add adds a block. Blocks come in their order, whoever scored them.
@@ -296,8 +269,7 @@ func (t *totals) add(b *block) {
 	for _, o := range s.outcomes {
 		t.confusion.add(int(o.mark), int(o.likeliest))
 	}
-	t.distance += s.distance
-	t.forecasts += s.forecasts
+	t.forecasts.merge(&s.forecasts)
 }
 
 func (t *totals) scores() Scores {
@@ -311,7 +283,7 @@ func (t *totals) scores() Scores {
 		MAE: t.absolute / n, RMSE: math.Sqrt(t.squared / n), CRPS: t.crps / n,
 		Accuracy: t.confusion.Accuracy(), MacroF1: t.confusion.MacroF1(), ECE: expectedCalibrationError(t.bins()),
 		Coverage50: t.pit.inner50 / n, Coverage90: t.pit.inner90 / n,
-		OTD: t.distance / float64(t.forecasts),
+		TMAP: t.forecasts.detections.meanAveragePrecision(), OTD: t.forecasts.distance / float64(t.forecasts.distances),
 	}
 	s.KS = t.rescaled.statistic()
 	s.KSPValue = ksPValue(s.KS, t.rescaled.n)
@@ -336,7 +308,7 @@ func (t *totals) bins() []CalibrationBin {
 }
 
 func (t *totals) diagnostics() *Diagnostics {
-	d := &Diagnostics{Scores: t.scores(), Calibration: t.bins(), Confusion: t.confusion}
+	d := &Diagnostics{Scores: t.scores(), Calibration: t.bins(), Confusion: t.confusion, Forecasts: t.scoredForecasts}
 	if !t.noDensity && t.events > 0 {
 		d.PIT = make([]float64, PITBins)
 		for i, mass := range t.pit.histogram {

@@ -110,7 +110,7 @@ func TestOTDOfForecasts(t *testing.T) {
 		// Of an unfinished sequence only the first event is followed by two that are known.
 		{ArrivalTimes: []float64{0, 10, 20}, Marks: []int{0, 1, 1}, TEnd: new(500.0)},
 	}}
-	got, err := Evaluate(t.Context(), &ending{}, d, EvaluateOptions{NextEvents: 2, EditCost: 4})
+	got, err := Evaluate(t.Context(), &ending{}, d, EvaluateOptions{Forecasts: ForecastOptions{NextEvents: 2, EditCost: 4}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +127,7 @@ func TestOTDOfForecasts(t *testing.T) {
 	if want := -(4*math.Log(0.75) + math.Log(0.75)) / 5; !tpptest.Near(got.NLLEnd, want, 1e-12) {
 		t.Errorf("NLL of the end is %v, want %v", got.NLLEnd, want)
 	}
-	if _, err := Evaluate(t.Context(), &ending{}, d, EvaluateOptions{NextEvents: 2}); err == nil {
+	if _, err := Evaluate(t.Context(), &ending{}, d, EvaluateOptions{Forecasts: ForecastOptions{NextEvents: 2}}); err == nil {
 		t.Error("a forecast was scored at no cost of edits")
 	}
 }

@@ -10,7 +10,8 @@
 //
 // [Scores] defines each score at its field: negative log likelihoods of time, mark, both, and the end; MAE and RMSE of the
 // median; CRPS (see [CRPS]); accuracy, macro F1 and calibration error of the most probable mark; coverage of intervals; the
-// Kolmogorov-Smirnov test of the rescaled times; and the optimal-transport distance of forecasts (see [Distance]).
+// Kolmogorov-Smirnov test of the rescaled times; and of forecasts over long horizons the temporal mean average precision (see
+// [TMAP]) and the optimal-transport distance (see [Distance]), where [ForecastOptions] asks for them.
 //
 // [Diagnose] also returns the PIT histogram, the calibration bins and the confusion of marks. [EvaluateStream] and
 // [DiagnoseStream] read data that does not fit into memory. [Repeat] compares models over several splits of a dataset.

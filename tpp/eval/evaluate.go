@@ -39,7 +39,7 @@ func evaluate(ctx context.Context, m tpp.Model, sequences iter.Seq2[*tpp.Sequenc
 			}
 		})
 	}
-	total := newTotals(m)
+	total := newTotals(m, opts.Forecasts)
 	adding.Go(func() {
 		for b := range order {
 			<-b.done

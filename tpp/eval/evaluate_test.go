@@ -104,7 +104,7 @@ func TestEvaluateIsFiniteOnOddData(t *testing.T) {
 	m := mixtures{}
 	m.mix = dist.LogNormMix{LogWeights: []float64{0, -30}, Mu: []float64{3, 80}, Sigma: []float64{1e-3, 20}}
 	for name, d := range map[string]*tpp.Dataset{"zeros": one, "running": running, "far": far} {
-		got, err := Evaluate(t.Context(), m, d, EvaluateOptions{NextEvents: 3, EditCost: 10})
+		got, err := Evaluate(t.Context(), m, d, EvaluateOptions{Forecasts: ForecastOptions{Horizon: 2000, NextEvents: 3, EditCost: 10}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -138,7 +138,8 @@ func BenchmarkEvaluate(b *testing.B) {
 		opts EvaluateOptions
 	}{
 		{"Scores", EvaluateOptions{Workers: 1}},
-		{"WithForecasts", EvaluateOptions{Workers: 1, NextEvents: 5, EditCost: 1000}},
+		{"WithOTD", EvaluateOptions{Workers: 1, Forecasts: ForecastOptions{NextEvents: 5, EditCost: 1000}}},
+		{"WithTMAP", EvaluateOptions{Workers: 1, Forecasts: ForecastOptions{Horizon: 3000}}},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			for b.Loop() {

@@ -46,6 +46,36 @@ func ExampleDiagnose() {
 	// precision         –     60.0 %  100.0 %  75.0 %
 }
 
+func ExampleEvaluate_horizon() {
+	data := requests()
+	model, err := classical.FitContinuation(context.Background(), data, classical.FitOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	// After each event, what comes within a second. The other options have defaults: events match if they are at most 200 ms apart.
+	scores, err := eval.Evaluate(context.Background(), model, data, eval.EvaluateOptions{
+		Forecasts: eval.ForecastOptions{Horizon: 1000},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("T-mAP %.3f, OTD %.1f ms\n", scores.TMAP, scores.OTD)
+	// Output: T-mAP 0.811, OTD 110.9 ms
+}
+
+func ExampleTMAP() {
+	// The event of mark 0 is detected; of mark 1 the surer of two detections is wrong: the mean of 1 and 1/2.
+	fmt.Println(eval.TMAP([]eval.Window{{
+		Predicted: []tpp.PredictedEvent{
+			{Time: 100, Mark: 0, Probability: 0.9},
+			{Time: 300, Mark: 1, Probability: 0.8},
+			{Time: 400, Mark: 1, Probability: 0.7},
+		},
+		Came: []tpp.Event{{Time: 120, Mark: 0}, {Time: 410, Mark: 1}},
+	}}, 50))
+	// Output: 0.75
+}
+
 func ExampleDistance() {
 	forecast := []tpp.Event{{Time: 100, Mark: 0}, {Time: 300, Mark: 1}}
 	came := []tpp.Event{{Time: 120, Mark: 0}, {Time: 330, Mark: 1}, {Time: 900, Mark: 2}}

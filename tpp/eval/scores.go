@@ -49,9 +49,10 @@ type Scores struct {
 	// KS is the Kolmogorov-Smirnov distance of the rescaled times from a uniform distribution (Brown et al. 2002, The
 	// Time-Rescaling Theorem), KSPValue the probability of one as large if the model were right.
 	KS, KSPValue float64
-	// OTD is the mean distance between the next events as forecast and as they came (see Distance), NaN unless
-	// EvaluateOptions.NextEvents asks for it.
-	OTD float64
+	// TMAP is the temporal mean average precision of forecasts up to a horizon (see the function TMAP), OTD the mean distance
+	// between the next events as forecast and as they came (see Distance), in the unit of time. They are NaN unless
+	// EvaluateOptions.Forecasts asks for them.
+	TMAP, OTD float64
 }
 
 // All returns the scores with their usual names, in the order of the fields.
@@ -66,7 +67,7 @@ func (s Scores) All() iter.Seq2[string, float64] {
 			{"mae", s.MAE}, {"rmse", s.RMSE}, {"crps", s.CRPS},
 			{"accuracy", s.Accuracy}, {"macro_f1", s.MacroF1}, {"ece", s.ECE},
 			{"coverage_50", s.Coverage50}, {"coverage_90", s.Coverage90},
-			{"ks", s.KS}, {"ks_pvalue", s.KSPValue}, {"otd", s.OTD},
+			{"ks", s.KS}, {"ks_pvalue", s.KSPValue}, {"t_map", s.TMAP}, {"otd", s.OTD},
 		} {
 			if !yield(score.name, score.value) {
 				return
@@ -75,12 +76,12 @@ func (s Scores) All() iter.Seq2[string, float64] {
 	}
 }
 
-// MarshalJSON writes the counts and the scores under the names of All, NaN and infinities as null. OTD is left out where
-// it was not asked for.
+// MarshalJSON writes the counts and the scores under the names of All, NaN and infinities as null. TMAP and OTD
+// are left out where they were not asked for.
 func (s Scores) MarshalJSON() ([]byte, error) {
 	out := fmt.Appendf(nil, `{"sequences":%d,"events":%d`, s.Sequences, s.Events)
 	for name, value := range s.All() {
-		if name == "otd" && math.IsNaN(value) {
+		if (name == "t_map" || name == "otd") && math.IsNaN(value) {
 			continue
 		}
 		text, err := jsonNumber(value).MarshalJSON()
@@ -112,13 +113,8 @@ type EvaluateOptions struct {
 	// Horizon is how far the CRPS looks (default: 3.6 million ticks, an hour of milliseconds; +Inf: as far as there is
 	// mass). It should be longer than any gap.
 	Horizon float64
-	// NextEvents asks for the OTD of forecasts of that many events, made after each event (default 0: none, as forecasts
-	// cost more than all other scores).
-	NextEvents int
-	// EditCost is what an event too many or too few costs in the OTD, in the unit of time. It must be set with NextEvents.
-	EditCost float64
-	// Continue makes these forecasts (default: GreedyContinuation).
-	Continue Continuation
+	// Forecasts says which forecasts of several events are scored (default: none, as they cost more than all other scores).
+	Forecasts ForecastOptions
 }
 
 func (o *EvaluateOptions) withDefaults(m tpp.Model) error {
@@ -128,9 +124,6 @@ func (o *EvaluateOptions) withDefaults(m tpp.Model) error {
 	o.Resolution = cmp.Or(o.Resolution, 1)
 	o.Horizon = cmp.Or(o.Horizon, 3.6e6*o.Resolution)
 	o.Workers = cmp.Or(o.Workers, runtime.GOMAXPROCS(0))
-	if o.Continue == nil {
-		o.Continue = GreedyContinuation
-	}
 	switch {
 	case !(o.Resolution > 0) || math.IsInf(o.Resolution, 0):
 		return fmt.Errorf("evaluation: the resolution is %v, it must be above 0", o.Resolution)
@@ -138,10 +131,9 @@ func (o *EvaluateOptions) withDefaults(m tpp.Model) error {
 		return fmt.Errorf("evaluation: the horizon is %v, it must be above 0", o.Horizon)
 	case o.Workers < 1:
 		return fmt.Errorf("evaluation: %d workers", o.Workers)
-	case o.NextEvents < 0:
-		return fmt.Errorf("evaluation: forecasts of %d events", o.NextEvents)
-	case o.NextEvents > 0 && (!(o.EditCost > 0) || math.IsInf(o.EditCost, 0)):
-		return fmt.Errorf("evaluation: the edit cost of forecasts is %v, it must be above 0", o.EditCost)
+	}
+	if err := o.Forecasts.withDefaults(); err != nil {
+		return fmt.Errorf("evaluation: %w", err)
 	}
 	return nil
 }
@@ -156,4 +148,6 @@ type Diagnostics struct {
 	Calibration []CalibrationBin
 	// Confusion counts which mark came where which was the likeliest.
 	Confusion *Confusion
+	// Forecasts are the options by which forecasts were scored, with the defaults in place of what was not set.
+	Forecasts ForecastOptions
 }

@@ -56,7 +56,7 @@ func TestEvaluateByHand(t *testing.T) {
 		Coverage50:    (1 + inside2) / 3,
 		Coverage90:    1,
 		KS:            got.KS, KSPValue: got.KSPValue, // drawn within the ticks, see TestRescaledTimes
-		OTD: math.NaN(),
+		TMAP: math.NaN(), OTD: math.NaN(),
 	}
 	tolerance := map[string]float64{"CRPS": 1e-3}
 	g, w := reflect.ValueOf(got), reflect.ValueOf(want)

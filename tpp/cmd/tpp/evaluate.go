@@ -31,13 +31,19 @@ Examples:
   tpp evaluate model.safetensors traces.json.gz -part all             what it was trained on as well
   tpp evaluate a.safetensors b.safetensors monday.json tuesday.json -json
   tpp evaluate model.safetensors traces.jsonl -all -confusion -otd 5
+  tpp evaluate a.safetensors b.safetensors traces.json -horizon auto   all events to come, not only the next
+  tpp evaluate a.safetensors traces.json -horizon 5000 -tolerance 500 -prefix 3 -prefix-step 2
 
 Scores, per event: nll_time and nll_mark, the negative log likelihoods of gap and mark; nll, their sum less the final survivals;
 nll_resolution, mark and gap at the clock's resolution; mae and rmse of the median gap in ms; accuracy of the likeliest mark.
 With -all and -json also: nll_sequence, nll per sequence; nll_end, of whether the sequence goes on; crps of the gap in ms; macro_f1
 and ece (calibration) of the likeliest mark; coverage_50 and coverage_90, the share of gaps in the 50 and 90 % intervals; ks and
-ks_pvalue of the rescaled times. A dash (null in JSON) is a score that the model does not have, or otd without
--otd.
+ks_pvalue of the rescaled times. A dash (null in JSON) is a score that the model does not have.
+
+Scores of forecasts of all events to come, with -horizon: t_map, the temporal mean average precision up to the horizon (0 to 1, higher
+is better), and otd, the optimal-transport distance of the next events in ms (lower is better), both as in the HoTPP benchmark; with -otd
+alone, otd. Forecasts are made after each event of a sequence, or after those that -prefix and -prefix-step choose, by models that continue
+a sequence themselves, and for others by taking the median gap and the likeliest function of each next event as if it had come.
 `
 
 // result is the scores of a model on a dataset, as printed for machines.
@@ -46,13 +52,14 @@ type result struct {
 	Part                 string // of the dataset
 	Scores               eval.Scores
 	Confusion            *eval.Confusion
-	Trained              bool // epochs and seconds are those of a training
+	Forecasts            *eval.ForecastOptions // by which forecasts were scored, nil if none
+	Trained              bool                  // epochs and seconds are those of a training
 	Epochs               int
 	Seconds              float64
 	note                 string // what of the dataset was scored, for people
 }
 
-// MarshalJSON writes the scores beside the names, the confusion table where it was asked for, and epochs and seconds where
+// MarshalJSON writes the scores beside the names, the confusion table and the options of forecasts where they were asked for, and epochs and seconds where
 // there was a training.
 func (r result) MarshalJSON() ([]byte, error) {
 	head, err := json.Marshal(struct {
@@ -77,6 +84,13 @@ func (r result) MarshalJSON() ([]byte, error) {
 		}
 		out = append(append(out, `,"confusion":`...), confusion...)
 	}
+	if r.Forecasts != nil {
+		options, err := json.Marshal(describeForecasts(r.Forecasts))
+		if err != nil {
+			return nil, err
+		}
+		out = append(append(out, `,"forecasts":`...), options...)
+	}
 	if r.Trained {
 		out = fmt.Appendf(out, `,"epochs":%d,"seconds":%.3f`, r.Epochs, r.Seconds)
 	}
@@ -88,6 +102,7 @@ type evaluation struct {
 	part      string
 	seed      uint64
 	opts      eval.EvaluateOptions
+	horizon   string // a number, auto, or empty
 	in        *input
 	asJSON    bool
 	all       bool
@@ -101,8 +116,7 @@ func evaluate(fs *flag.FlagSet) cli.Run {
 	fs.BoolVar(&e.asJSON, "json", false, "print one JSON object for each model and dataset")
 	fs.BoolVar(&e.all, "all", false, "print all scores")
 	fs.BoolVar(&e.confusion, "confusion", false, "print which function came where which was predicted")
-	fs.IntVar(&e.opts.NextEvents, "otd", 0, "score forecasts of that many `events` by their optimal-transport distance (0: none)")
-	fs.Float64Var(&e.opts.EditCost, "otd-cost", 1000, "what an event too many or too few costs in it, in `ms`")
+	e.forecastFlags(fs)
 	fs.Float64Var(&e.opts.Resolution, "resolution", 0, "tick of the clock in `ms` (default: the model's own)")
 	e.in = inputOptions(fs, true)
 	return func(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -116,16 +130,13 @@ func (e *evaluation) run(ctx context.Context, fs *flag.FlagSet, rest []string, s
 		return cli.Usagef("-part is %q, it must be all, train, validation or test", e.part)
 	case cli.IsSet(fs, "seed") && (e.part == "all" || e.part == ""):
 		return cli.Usagef("-seed needs -part train, validation or test")
-	case e.opts.NextEvents < 0:
-		return cli.Usagef("-otd is %d, it must not be negative", e.opts.NextEvents)
-	case cli.IsSet(fs, "otd-cost") && e.opts.NextEvents == 0:
-		return cli.Usagef("-otd-cost needs -otd")
-	case !(e.opts.EditCost > 0) || math.IsInf(e.opts.EditCost, 0):
-		return cli.Usagef("-otd-cost is %v, it must be above 0", e.opts.EditCost)
 	case cli.IsSet(fs, "resolution") && !(e.opts.Resolution > 0) || math.IsInf(e.opts.Resolution, 0):
 		return cli.Usagef("-resolution is %v, it must be above 0", e.opts.Resolution)
 	case len(rest) < 2:
 		return cli.Usagef("evaluate takes at least one model and one dataset")
+	}
+	if err := e.setForecasts(fs); err != nil {
+		return err
 	}
 	models, datasets, err := tellApart(rest)
 	defer func() {
@@ -168,6 +179,9 @@ func (e *evaluation) run(ctx context.Context, fs *flag.FlagSet, rest []string, s
 	} else {
 		err = printTable(stdout, results, "")
 	}
+	if err == nil {
+		err = printForecastNotes(stdout, results)
+	}
 	for _, r := range results {
 		if err == nil && r.note != "" {
 			_, err = fmt.Fprintf(stdout, "\n%s\n", r.note)
@@ -200,19 +214,22 @@ func (e *evaluation) scoreDataset(ctx context.Context, f *inputFile, models []na
 		}
 		return err
 	}
-	if e.part != "" && e.part != "all" || !f.regular && (len(models) > 1 || remembers) {
+	auto := e.horizon == autoHorizon
+	if e.part != "" && e.part != "all" || !f.regular && (len(models) > 1 || remembers || auto) {
 		if err := read(); err != nil {
 			return nil, err
 		}
 	}
+	opts := e.opts
 	fingerprint := ""
-	switch {
-	case remembers && whole != nil:
-		fingerprint = whole.Fingerprint()
-	case remembers:
-		var err error
-		if fingerprint, err = e.fingerprint(ctx, f); err != nil {
+	if remembers || auto {
+		about, err := e.survey(ctx, f, whole, auto)
+		if err != nil {
 			return nil, err
+		}
+		fingerprint = about.fingerprint
+		if auto {
+			opts.Forecasts.Horizon = about.horizon
 		}
 	}
 	var results []result
@@ -232,9 +249,9 @@ func (e *evaluation) scoreDataset(ctx context.Context, f *inputFile, models []na
 		var d *eval.Diagnostics
 		var err error
 		if whole != nil {
-			d, err = eval.Diagnose(ctx, m.Model, partOf(whole, part, seed), e.opts)
+			d, err = eval.Diagnose(ctx, m.Model, partOf(whole, part, seed), opts)
 		} else {
-			d, err = e.stream(ctx, f, m.Model, warnings)
+			d, err = e.stream(ctx, f, m.Model, opts, warnings)
 			warnings = io.Discard
 		}
 		if err != nil {
@@ -246,6 +263,9 @@ func (e *evaluation) scoreDataset(ctx context.Context, f *inputFile, models []na
 		}
 		if e.confusion {
 			r.Confusion = d.Confusion
+		}
+		if opts.Forecasts.Horizon > 0 || opts.Forecasts.NextEvents > 0 {
+			r.Forecasts = &d.Forecasts
 		}
 		results = append(results, r)
 	}
@@ -279,26 +299,7 @@ func (e *evaluation) readWhole(ctx context.Context, f *inputFile, stderr io.Writ
 	return d, e.in.warn(f.path, r, stderr)
 }
 
-// fingerprint reads a dataset as a stream for its fingerprint.
-func (e *evaluation) fingerprint(ctx context.Context, f *inputFile) (string, error) {
-	if err := f.rewind(); err != nil {
-		return "", err
-	}
-	r, err := e.in.reader(f, nil)
-	if err != nil {
-		return "", err
-	}
-	var h tpp.DatasetHash
-	for s, err := range r.All(ctx) {
-		if err != nil {
-			return "", err
-		}
-		h.Add(s, r.MarkNames())
-	}
-	return h.Fingerprint(), nil
-}
-
-func (e *evaluation) stream(ctx context.Context, f *inputFile, m tpp.Model, stderr io.Writer) (*eval.Diagnostics, error) {
+func (e *evaluation) stream(ctx context.Context, f *inputFile, m tpp.Model, opts eval.EvaluateOptions, stderr io.Writer) (*eval.Diagnostics, error) {
 	if err := f.rewind(); err != nil {
 		return nil, err
 	}
@@ -318,7 +319,7 @@ func (e *evaluation) stream(ctx context.Context, f *inputFile, m tpp.Model, stde
 		}
 		sequences = sequencesIn(d)
 	}
-	d, err := eval.DiagnoseStream(ctx, m, sequences, m.MarkNames(), e.opts)
+	d, err := eval.DiagnoseStream(ctx, m, sequences, m.MarkNames(), opts)
 	if err != nil && len(m.MarkNames()) == 0 {
 		return nil, fmt.Errorf("the model knows no marks: %w", err)
 	}
@@ -386,15 +387,30 @@ func printTable(w io.Writer, results []result, note string) error {
 	if withDataset {
 		fmt.Fprint(tw, "dataset\tevents\t")
 	}
-	fmt.Fprintln(tw, "nll_time\tnll_mark\tnll\tnll_resolution\tmae\trmse\taccuracy")
+	fmt.Fprint(tw, "nll_time\tnll_mark\tnll\tnll_resolution\tmae\trmse\taccuracy")
+	withHorizon, withForecasts := forecastColumns(results)
+	if withHorizon {
+		fmt.Fprint(tw, "\tt_map")
+	}
+	if withForecasts {
+		fmt.Fprint(tw, "\totd")
+	}
+	fmt.Fprintln(tw)
 	for _, r := range results {
 		fmt.Fprintf(tw, "%s\t", r.Model)
 		if withDataset {
 			fmt.Fprintf(tw, "%s\t%d\t", r.Dataset, r.Scores.Events)
 		}
 		s := r.Scores
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", number(s.NLLTime, 4), number(s.NLLMark, 4), number(s.NLL, 4),
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\t%s", number(s.NLLTime, 4), number(s.NLLMark, 4), number(s.NLL, 4),
 			number(s.NLLResolution, 4), number(s.MAE, 2), number(s.RMSE, 2), number(s.Accuracy, 4))
+		if withHorizon {
+			fmt.Fprintf(tw, "\t%s", number(s.TMAP, decimalsOf("t_map")))
+		}
+		if withForecasts {
+			fmt.Fprintf(tw, "\t%s", number(s.OTD, decimalsOf("otd")))
+		}
+		fmt.Fprintln(tw)
 	}
 	if note != "" {
 		fmt.Fprintln(tw, note)

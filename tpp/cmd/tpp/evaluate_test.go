@@ -140,7 +140,17 @@ func TestEvaluateReadsEveryFormat(t *testing.T) {
 func TestEvaluateUsage(t *testing.T) {
 	for _, c := range []struct{ args, says string }{
 		{"evaluate m d -otd -1", "must not be negative"},
-		{"evaluate m d -otd-cost 5", "-otd-cost needs -otd"},
+		{"evaluate m d -otd-cost 5", "-otd-cost needs -horizon or -otd"},
+		{"evaluate m d -prefix 5", "-prefix needs -horizon or -otd"},
+		{"evaluate m d -prefix-step 5", "-prefix-step needs -horizon or -otd"},
+		{"evaluate m d -otd 5 -tolerance 5", "-tolerance needs -horizon"},
+		{"evaluate m d -horizon far", `-horizon is "far", it must be a number of ms above 0, or auto`},
+		{"evaluate m d -horizon 0", "above 0"},
+		{"evaluate m d -horizon NaN", "above 0"},
+		{"evaluate m d -horizon Inf", "above 0"},
+		{"evaluate m d -horizon auto -tolerance -1", "-tolerance is -1, it must be above 0"},
+		{"evaluate m d -horizon auto -prefix 0", "-prefix is 0, it must be at least 1"},
+		{"evaluate m d -horizon auto -prefix-step 0", "-prefix-step is 0, it must be at least 1"},
 		{"evaluate m d -otd 5 -otd-cost 0", "must be above 0"},
 		{"evaluate m d -resolution 0", "must be above 0"},
 		{"evaluate m d -resolution NaN", "must be above 0"},

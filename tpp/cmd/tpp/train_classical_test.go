@@ -51,7 +51,7 @@ func TestTrainClassical(t *testing.T) {
 
 func TestTrainClassicalRefuses(t *testing.T) {
 	for _, c := range []struct{ options, reason string }{
-		{"-kind arima", "lookup-marks3 or lookup-set"},
+		{"-kind arima", "lookup-set or continuation"},
 		{"-kind poisson -epochs 3", "-epochs is not for -kind poisson"},
 		{"-kind lookup-set -components 3", "-components is not for -kind lookup-set"},
 		{"-kind renewal -components 0", "-components is 0"},

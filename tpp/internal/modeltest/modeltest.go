@@ -124,7 +124,7 @@ func altered(t testing.TB, m *neural.Recurrent, change func(name string, values 
 
 // Classics returns the classical models that can be simulated, fitted to a few sequences.
 func Classics(t testing.TB) []tpp.Model {
-	return fitted(t, func(k classical.Kind) bool { return !isLookup(k) })
+	return fitted(t, func(k classical.Kind) bool { return !isTable(k) })
 }
 
 // Carriers returns models whose states can be marshalled: a Random one of each of the Variants, lookup tables, and races.
@@ -133,14 +133,17 @@ func Carriers(t testing.TB) []tpp.Model {
 	for i, v := range Variants {
 		models = append(models, Random(t, v, uint64(i)))
 	}
-	models = append(models, fitted(t, isLookup)...)
+	models = append(models, fitted(t, isTable)...)
 	for _, m := range Races(t) {
 		models = append(models, m)
 	}
 	return models
 }
 
-func isLookup(k classical.Kind) bool { return strings.HasPrefix(string(k), "lookup-") }
+// isTable reports whether models of a kind predict empirical distributions.
+func isTable(k classical.Kind) bool {
+	return strings.HasPrefix(string(k), "lookup-") || k == classical.KindContinuation
+}
 
 // fitted returns a model of each of the classical kinds that want accepts.
 func fitted(t testing.TB, want func(classical.Kind) bool) []tpp.Model {
