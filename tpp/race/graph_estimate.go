@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
+	"sync"
+	"sync/atomic"
 
 	"github.com/tppfaas/tppfaas/tpp"
 )
@@ -49,8 +52,7 @@ func EstimateGraph(d *tpp.Dataset) (*Graph, GraphReport, error) {
 		return nil, GraphReport{}, errors.New("graph: no sequence has two events or more")
 	}
 	report := GraphReport{Waits: e.waits, Marks: make([]MarkReport, e.numMarks)}
-	for c := range e.numMarks {
-		found := e.parentsOf(c)
+	for c, found := range e.allParents() {
 		r := &report.Marks[c]
 		r.Events, r.Parents, r.Ambiguous = e.children(c), found.parents(), found.ambiguous
 		r.Unexplained = r.Events - len(found.links)
@@ -91,8 +93,9 @@ type estimator struct {
 	waits     bool
 	// resolution is the smallest difference between two gaps.
 	resolution float64
-	// unexplained is the cost of an event without a parent, in nats: it may come at any time of a sequence.
-	unexplained float64
+	// total is the time of all sequences, in units of resolution. anywhere is the cost, in nats, of one event that comes at any time of a
+	// sequence.
+	total, anywhere float64
 	// events has the number of events of each mark; having the sequences with events of each mark that need a parent.
 	events []int
 	having [][]int
@@ -163,9 +166,13 @@ func newEstimator(d *tpp.Dataset) *estimator {
 		e.sequences = append(e.sequences, est)
 	}
 	e.resolution = resolutionOf(gaps, largest)
-	if len(spans) > 0 {
-		e.unexplained = math.Log(max(medianInPlace(spans), e.resolution)/e.resolution) + 3
+	if len(spans) == 0 {
+		return e
 	}
+	for _, span := range spans {
+		e.total += span / e.resolution
+	}
+	e.anywhere = math.Log(max(medianInPlace(spans)/e.resolution, 1)) + 3
 	return e
 }
 
@@ -199,6 +206,14 @@ func (e *estimator) children(c int) int {
 	return n
 }
 
+// unexplained returns the cost of n events without a parent, in nats: they come at a constant rate, or one by one.
+func (e *estimator) unexplained(n int) float64 {
+	if n == 0 {
+		return 0
+	}
+	return float64(n) * min(e.anywhere, 1+math.Log(max(e.total/float64(n), 1)))
+}
+
 // explanation says where the events of one mark come from.
 type explanation struct {
 	slots []int // the parent marks; one that is named twice has two children
@@ -225,10 +240,26 @@ func (x *explanation) parents() []int {
 	return marks
 }
 
+// allParents returns what parentsOf returns for each mark.
+func (e *estimator) allParents() []explanation {
+	found := make([]explanation, e.numMarks)
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), e.numMarks) {
+		wg.Go(func() {
+			for c := next.Add(1) - 1; c < int64(e.numMarks); c = next.Add(1) - 1 {
+				found[c] = e.parentsOf(int(c))
+			}
+		})
+	}
+	wg.Wait()
+	return found
+}
+
 // parentsOf returns the best explanation of the events of mark c that was found.
 func (e *estimator) parentsOf(c int) explanation {
 	n := e.children(c)
-	best := explanation{cost: e.unexplained * float64(n)}
+	best := explanation{cost: e.unexplained(n)}
 	if n == 0 {
 		return best
 	}
@@ -345,7 +376,7 @@ func (e *estimator) costFromArrival(c int, x *explanation) float64 {
 	}
 	parents := e.events[x.slots[0]]
 	d.prepare(parents)
-	return d.cost(parents) + e.unexplained*float64(e.children(c)-len(x.links))
+	return d.cost(parents) + e.unexplained(e.children(c)-len(x.links))
 }
 
 // reversed reports whether the only event of mark c in a sequence comes before the only one of mark p more often than by mistake, as it
@@ -424,7 +455,7 @@ func (e *estimator) explain(c int, slots []int, fromStart bool) explanation {
 		for _, l := range x.links {
 			delays[l.slot].values = append(delays[l.slot].values, e.delay(l.sequence, l.parent, l.child, fromStart))
 		}
-		x.cost = e.unexplained * float64(e.children(c)-len(x.links))
+		x.cost = e.unexplained(e.children(c) - len(x.links))
 		for s, p := range slots {
 			delays[s].prepare(e.events[p])
 			x.cost += delays[s].cost(e.events[p])
@@ -507,7 +538,7 @@ func (e *estimator) match(c int, slots []int, delays []delays, fromStart bool) [
 				}
 				for _, j := range parents[max(0, before-maxBack):before] {
 					cost := delays[slot].surprise(e.delay(k, j, i, fromStart)) - math.Log(delays[slot].use/(1-delays[slot].use))
-					if cost < e.unexplained {
+					if cost < e.anywhere {
 						possible = append(possible, candidate{link{k, j, i, slot}, cost})
 					}
 				}

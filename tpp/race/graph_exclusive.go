@@ -9,8 +9,8 @@ import (
 // they exclude each other: by chance that happens with probability exp(−5).
 const minTogether = 5
 
-// partition divides the children of one mark, the commonest first, into groups of alternatives, and returns with them the pairs of marks
-// that exclude each other. instances is the number of the mark's events.
+// partition divides the children of one mark, the commonest first, into slots of alternatives, and returns with them the pairs of marks that
+// exclude each other. instances is the number of the mark's events.
 //
 // A child joins the group of which it was expected together with most often, of those with which it never was. It stays if that is more
 // than chance: the expected number of times together grows with the size of the group, so the many rare outcomes of one choice are proof
@@ -18,15 +18,16 @@ const minTogether = 5
 //
 // Children exclude each other too if they are together at most in the share mistaken of the times that were to be expected, which is above
 // 0 where the parents are only estimated.
-func partition(children []*child, instances int, mistaken float64) (groups [][]*child, exclusive [][2]int) {
+func partition(children []*child, instances int, mistaken float64) (slots [][]*child, exclusive [][2]int) {
 	n := float64(instances)
+	var groups [][]*child
 	meet := func(a, b *child) bool {
 		return meets(a, b, int(mistaken*float64(len(a.instances))*float64(len(b.instances))/n))
 	}
 	for _, e := range children {
 		best, most := -1, 0
 		for k, group := range groups {
-			if total := groupSize(group); total > most && len(group) < MaxAlternatives &&
+			if total := groupSize(group); total > most &&
 				!slices.ContainsFunc(group, func(o *child) bool { return meet(e, o) }) {
 				best, most = k, total
 			}
@@ -41,7 +42,7 @@ func partition(children []*child, instances int, mistaken float64) (groups [][]*
 	tests := float64(len(children) * len(groups))
 	needed := max(minTogether, math.Log(50*tests))
 	var alone [][]*child
-	for k, group := range groups {
+	for _, group := range groups {
 		for len(group) > 1 {
 			total := groupSize(group)
 			weakest := len(group) - 1 // the rarest
@@ -52,14 +53,13 @@ func partition(children []*child, instances int, mistaken float64) (groups [][]*
 			alone = append(alone, group[weakest:])
 			group = group[:weakest]
 		}
-		groups[k] = group
+		slots = slices.AppendSeq(slots, slices.Chunk(group, MaxAlternatives))
 		for i, a := range group {
 			for _, b := range group[:i] {
 				exclusive = appendPair(exclusive, a, b)
 			}
 		}
 	}
-	groups = append(groups, alone...)
 	pairs := float64(len(children)*(len(children)-1)) / 2
 	needed = max(minTogether, math.Log(50*pairs))
 	for i, a := range children {
@@ -75,7 +75,7 @@ func partition(children []*child, instances int, mistaken float64) (groups [][]*
 			}
 		}
 	}
-	return groups, exclusive
+	return append(slots, alone...), exclusive
 }
 
 // appendPair appends the pair of the marks if it is about their first children: of two that exclude each other only where one comes a

@@ -18,9 +18,9 @@ type Successors struct {
 }
 
 // GraphFromNames returns the graph of marks with the given names whose successors are known; a mark without an entry has none. Names
-// that are no marks are left out: nothing is seen of them. A mark that occurs nowhere in successors, neither as a key nor in a slot, is
-// an error which says so and names what else was not matched, since that is most often the same thing under another name. An error too
-// are names of marks that are empty or not different, and slots that Graph.Validate refuses.
+// that are no marks are left out: a dataset need not have seen all. A mark that successors does not have, neither as a key nor in a slot,
+// is an error, which says what else was not matched, since that is most often the same thing under another name. Errors too are no marks,
+// two marks of one name, and what Graph.Validate refuses.
 func GraphFromNames(marks []string, successors map[string]Successors) (*Graph, error) {
 	index := make(map[string]int, len(marks))
 	for m, name := range marks {
