@@ -9,6 +9,7 @@ import (
 
 	"github.com/tppfaas/tppfaas/internal/cli"
 	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/eval"
 	"github.com/tppfaas/tppfaas/tpp/race"
 )
 
@@ -107,9 +108,10 @@ func (o *trainOrder) chooseGraph(training *tpp.Dataset, stderr io.Writer) (err e
 
 // estimated says what an estimated graph rests on, and where it is not sure.
 func estimated(r *race.GraphReport, markNames []string) string {
+	short, _ := eval.ShortNames(markNames)
 	name := func(m int) string {
-		if m < len(markNames) {
-			return printable(markNames[m])
+		if m < len(short) {
+			return printable(short[m])
 		}
 		return fmt.Sprint(m)
 	}
