@@ -187,20 +187,20 @@ func spread(locations, scales, weights, sorted []float64, s *structure) {
 		half := 0.75 / float64(body)
 		locations[i] = at(q)
 		width := (at(min(q+half, 1)) - at(max(q-half, 0))) / 2
-		scales[i] = math.Log(max(0.6*width, narrowest(locations[i]), 1e-4))
+		scales[i] = math.Log(max(min(0.6*width, 0.4), narrowest(locations[i]), 1e-4))
 		weights[i] = 0.93 / float64(body)
 	}
 	for i := range tail {
 		f := (float64(i) + 0.5) / float64(tail)
 		locations[body+i] = median + f*(highest-median)
-		scales[body+i] = math.Log(max((highest-median)/float64(tail)/2, 2*narrowest(locations[body+i]), 1e-3))
+		scales[body+i] = math.Log(max(min((highest-median)/float64(tail)/2, 0.4), 2*narrowest(locations[body+i]), 1e-3))
 		weights[body+i] = 0.05 / float64(tail)
 	}
 	for i := range wide {
 		f := (float64(i) + 0.5) / float64(wide)
 		top := max(highest, 3) + 1.5
 		locations[body+tail+i] = lowest*0.5 + f*(top-lowest*0.5)
-		scales[body+tail+i] = math.Log(0.5)
+		scales[body+tail+i] = math.Log(0.4)
 		weights[body+tail+i] = 0.02 / float64(wide)
 	}
 }

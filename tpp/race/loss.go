@@ -163,12 +163,12 @@ func (w *lossWork[F]) slotBackward(outs, grad []F, size, k int, rows []row[F], i
 		atElapsed := scale * share / elapsed
 		switch {
 		case winner == j:
-			own.backwardTick(grad[j*size:], k, atElapsed, -scale/max(own.mass, tiny))
+			own.backwardTick(grad[j*size:], outs[j*size:], k, atElapsed, -scale/max(own.mass, tiny))
 			w.slopes[j] -= scale / max(share, tiny)
 		case winner >= 0 || t.outcome == over:
-			own.backward(grad[j*size:], k, atElapsed, 0)
+			own.backward(grad[j*size:], outs[j*size:], k, atElapsed, 0)
 		default:
-			own.backward(grad[j*size:], k, atElapsed, -scale*share/later)
+			own.backward(grad[j*size:], outs[j*size:], k, atElapsed, -scale*share/later)
 			w.slopes[j] -= scale * own.survival / later
 		}
 	}

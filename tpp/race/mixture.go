@@ -10,8 +10,15 @@ import (
 // A delay d has the distribution of a mixture of K logistics over y = asinh(d/scale), truncated to what is possible: d > elapsed. A row
 // of the network's output holds its parameters: K locations, K log scales, K logits, and the logit of the alternative.
 
-// minLogScale bounds the log scales from below, so that nothing is divided by zero.
-const minLogScale = -11
+// The log scales are bounded: from below so that nothing is divided by zero, from above so that all tails are those of delays with a mean
+// (a logistic of scale σ over asinh(d) has a tail of d^(−1/σ)).
+const (
+	minLogScale = -11
+	maxLogScale = -0.5
+)
+
+// logPrecision returns minus the bounded log scale.
+func logPrecision[F nn.Float](logScale F) F { return -min(max(logScale, minLogScale), maxLogScale) }
 
 // rowWork holds what was computed of the mixture of one row: blocks of K numbers.
 type rowWork[F nn.Float] struct {
@@ -33,7 +40,7 @@ func (w *rowWork[F]) prepare(out []F, k int) {
 	w.resize(k)
 	simd.Softmax(w.weights, out[2*k:3*k])
 	for i, v := range out[k : 2*k] {
-		w.precisions[i] = -max(v, minLogScale)
+		w.precisions[i] = logPrecision(v)
 	}
 	simd.Exp(w.precisions, w.precisions)
 }
@@ -71,22 +78,24 @@ func (w *rowWork[F]) tick(out []F, k int, elapsed, y, width F) {
 	w.mass = float64(simd.Dot(w.weights, w.share))
 }
 
-// backward adds to grad, the gradient of the row's outputs, given the gradients of the survival at the elapsed delay and of the later
+// backward adds to grad, the gradient of the row's outputs out, given the gradients of the survival at the elapsed delay and of the later
 // one.
-func (w *rowWork[F]) backward(grad []F, k int, gradElapsed, gradSurvival float64) {
+func (w *rowWork[F]) backward(grad, out []F, k int, gradElapsed, gradSurvival float64) {
 	ge, gs := F(gradElapsed), F(gradSurvival)
 	me, ms := F(w.survivalElapsed), F(w.survival)
 	loc, scale, logit := grad[:k], grad[k:2*k], grad[2*k:3*k]
 	for i, weight := range w.weights {
 		de, ds := w.elapsed[i]*(1-w.elapsed[i])*ge, w.from[i]*(1-w.from[i])*gs
 		loc[i] += weight * w.precisions[i] * (de + ds)
-		scale[i] -= weight * (de*w.elapsedU[i] + ds*w.fromU[i])
+		if v := out[k+i]; v > minLogScale && v < maxLogScale {
+			scale[i] -= weight * (de*w.elapsedU[i] + ds*w.fromU[i])
+		}
 		logit[i] += weight * ((w.elapsed[i]-me)*ge + (w.from[i]-ms)*gs)
 	}
 }
 
 // backwardTick is backward for a tick, given the gradient of its mass.
-func (w *rowWork[F]) backwardTick(grad []F, k int, gradElapsed, gradMass float64) {
+func (w *rowWork[F]) backwardTick(grad, out []F, k int, gradElapsed, gradMass float64) {
 	ge, gm := F(gradElapsed), F(gradMass)
 	me, mm := F(w.survivalElapsed), F(w.mass)
 	loc, scale, logit := grad[:k], grad[k:2*k], grad[2*k:3*k]
@@ -95,7 +104,9 @@ func (w *rowWork[F]) backwardTick(grad []F, k int, gradElapsed, gradMass float64
 		a, b, m := w.from[i], w.to[i], w.share[i]
 		slope := m * (1 - a - b)
 		loc[i] += weight * w.precisions[i] * (de + slope*gm)
-		scale[i] += weight * (-de*w.elapsedU[i] + gm*(-slope*w.fromU[i]-b*(1-b)*w.width[i]))
+		if v := out[k+i]; v > minLogScale && v < maxLogScale {
+			scale[i] += weight * (-de*w.elapsedU[i] + gm*(-slope*w.fromU[i]-b*(1-b)*w.width[i]))
+		}
 		logit[i] += weight * ((w.elapsed[i]-me)*ge + (m-mm)*gm)
 	}
 }

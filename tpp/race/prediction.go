@@ -59,7 +59,7 @@ func (p *prediction) predict(s *state, now float64, next *tpp.Next) {
 		weights, precisions := p.weights[i*k:(i+1)*k], p.precisions[i*k:(i+1)*k]
 		simd.Softmax(weights, out[2*k:3*k])
 		for j, v := range out[k : 2*k] {
-			precisions[j] = -max(v, minLogScale)
+			precisions[j] = logPrecision(v)
 		}
 		simd.Exp(precisions, precisions)
 		for j, v := range out[:k] {
