@@ -262,7 +262,28 @@ func TestEstimateGraphOfManyEvents(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if text := show(got, d.MarkNames, ""); text != "a: b\nb: c\n" || report.Events > maxEstimated {
+	if text := show(got, d.MarkNames, ""); text != "a: b\nb: c\n" || report.Events > maxEstimated || report.Events < maxEstimated/2 {
+		t.Errorf("%s%+v", text, report)
+	}
+}
+
+// TestEstimateGraphOfOneLongSequence checks that the time does not grow with the square of the length.
+func TestEstimateGraphOfOneLongSequence(t *testing.T) {
+	const cycles = maxEstimated
+	rng := rand.New(rand.NewPCG(1, 1))
+	d := &tpp.Dataset{MarkNames: []string{"a", "b"}, Sequences: make([]tpp.Sequence, 1)}
+	s := &d.Sequences[0]
+	now := 0.
+	for range cycles {
+		s.ArrivalTimes, s.Marks = append(s.ArrivalTimes, now, now+float64(100+rng.IntN(10))), append(s.Marks, 0, 1)
+		now += 110 + float64(rng.IntN(2000))
+	}
+	s.ArrivalTimes, s.Marks = append(s.ArrivalTimes, now), append(s.Marks, 0)
+	got, report, err := EstimateGraph(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := show(got, d.MarkNames, ""); !strings.HasPrefix(text, "a: b") || report.Events > maxEstimated || report.Events < maxEstimated/2 {
 		t.Errorf("%s%+v", text, report)
 	}
 }
