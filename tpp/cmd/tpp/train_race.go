@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tppfaas/tppfaas/internal/callgraph"
 	"github.com/tppfaas/tppfaas/internal/cli"
 	"github.com/tppfaas/tppfaas/tpp"
 	"github.com/tppfaas/tppfaas/tpp/eval"
@@ -87,7 +88,7 @@ func (o *trainOrder) setRace(fs *flag.FlagSet) error {
 // times, and says how sure that is. With -repeat each training part has a graph of its own, which training estimates.
 func (o *trainOrder) chooseGraph(training *tpp.Dataset, stderr io.Writer) (err error) {
 	if o.graph != "" {
-		o.race.Graph, err = readGraph(o.graph, training.MarkNames)
+		o.race.Graph, err = callgraph.Read(o.graph, training.MarkNames)
 		return err
 	}
 	if slices.ContainsFunc(training.Sequences, func(s tpp.Sequence) bool { return s.Parents != nil }) {

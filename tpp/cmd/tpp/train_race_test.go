@@ -102,8 +102,8 @@ func TestRaceInEveryCommand(t *testing.T) {
 // TestRaceGraph checks where the graph of a race comes from, and what is said about it.
 func TestRaceGraph(t *testing.T) {
 	plain, out := chain(t, "chain.json", inOrder, 60), filepath.Join(t.TempDir(), "race.safetensors")
-	graph := write(t, "graph.yaml", yamlOf("main:f1, f2", "f1:", "f2:"))
-	other := write(t, "graph.yaml", yamlOf("main:g1", "g1:"))
+	graph := write(t, "graph.yaml", "functions:\n  main: {invokes: [f1, f2]}\n  f1: {duration: 1, gamma: {shape: 1, rate: 1}}\n  f2: {duration: 1, gamma: {shape: 1, rate: 1}}\n")
+	other := write(t, "graph.yaml", "functions:\n  main: {invokes: [g1]}\n  g1: {duration: 1, gamma: {shape: 1, rate: 1}}\n")
 	for _, c := range []struct {
 		name, data string
 		options    []string
