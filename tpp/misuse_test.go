@@ -181,6 +181,25 @@ func TestMisuse(t *testing.T) {
 			}})
 		}
 	}
+	for name, d := range map[string]*tpp.Dataset{"no dataset": nil, "no sequences": {}, "a sequence without events": empty, "single events": {
+		Sequences: []tpp.Sequence{{ArrivalTimes: []float64{1}}, {ArrivalTimes: []float64{1}}}}} {
+		for _, g := range []*race.Graph{nil, {Slots: make([][]race.Slot, 1)}} {
+			calls = append(calls, call{fmt.Sprintf("race.Train on %s, with a graph: %t", name, g != nil), "", func() error {
+				_, err := race.Train(ctx, race.Config{Graph: g}, d, nil, race.TrainOptions{})
+				return err
+			}})
+		}
+	}
+	calls = append(calls, call{"race.Train with a graph of other marks", "slots of 3 marks, there are 1", func() error {
+		_, err := race.Train(ctx, race.Config{Graph: &race.Graph{Slots: make([][]race.Slot, 3)}}, data, nil, race.TrainOptions{})
+		return err
+	}}, call{"race.Train on starts that are not known", "no wait times", func() error {
+		_, err := race.Train(ctx, race.Config{Regime: race.Starts, Graph: &race.Graph{Slots: make([][]race.Slot, 1)}}, data, nil, race.TrainOptions{})
+		return err
+	}}, call{"race.Train with an unknown covariate", `no covariate "load"`, func() error {
+		_, err := race.Train(ctx, race.Config{Covariates: []string{"load"}, Graph: &race.Graph{Slots: make([][]race.Slot, 1)}}, data, nil, race.TrainOptions{})
+		return err
+	}})
 	many := manyMarks(200_000)
 	for _, kind := range classical.Kinds() {
 		calls = append(calls, call{"Fit of " + string(kind) + " to 200,000 marks", "200000 marks", func() error {
@@ -196,6 +215,9 @@ func TestMisuse(t *testing.T) {
 	}
 	calls = append(calls, call{"Train on 200,000 marks", "200000 marks", func() error {
 		_, err := neural.Train(ctx, neural.Config{}, many, nil, neural.TrainOptions{})
+		return err
+	}}, call{"race.Train on 200,000 marks", "200000 marks", func() error {
+		_, err := race.Train(ctx, race.Config{}, many, nil, race.TrainOptions{})
 		return err
 	}}, call{"FitLookup with 2,000 histories of 60,000 marks", "too large a table", func() error {
 		d := manyMarks(60_000)
