@@ -93,6 +93,30 @@ type BinaryState interface {
 	encoding.BinaryUnmarshaler
 }
 
+// StartedModel is a Model that reports whether it learns from the starts of events. An invocation, for example, arrives, waits for a
+// container, and then starts; from its start on the delays of what it causes are known better.
+type StartedModel interface {
+	Model
+	// ObservesStarts reports whether the predictions of the model's states depend on ObserveStart. If not, there is no need to call it.
+	ObservesStarts() bool
+}
+
+// StartedState is a State that can be told when events started. Package eval tells it the starts of sequences that have WaitTimes: an
+// event starts at its arrival time plus its wait time.
+type StartedState interface {
+	State
+	// ObserveStart updates the state with the start of an event at a time, in the model's unit. It must be called in the order of
+	// time with Observe, of whose calls event is the number, from 0 on: the first event that the state observed is event 0. A start
+	// at the same time as the arrival of a later event comes before that. An event starts at most once, and need not start at all.
+	//
+	// Wait is the time from the event's arrival to its start, initialisation the part of it that was spent on initialising, 0 if
+	// there was none; both in the model's unit. From then on Next expects a time at or after the start.
+	//
+	// A state of a model that does not observe starts returns nil and does not change. Otherwise the error reports a time before that of the
+	// last call, an event that has not been observed, or durations that are not finite and ≥ 0; the state is then unchanged.
+	ObserveStart(time float64, event int, wait, initialisation float64) error
+}
+
 // TypicalState is a State that returns typical covariates, which forecasts use for future events.
 type TypicalState interface {
 	State

@@ -49,17 +49,27 @@ func Suspect(m tpp.Model, s *tpp.Sequence, resolution float64) (Suspicions, erro
 		return Suspicions{}, fmt.Errorf("suspicion: the resolution is %v, it must be above 0", resolution)
 	}
 	out := Suspicions{Gaps: make([]Suspicion, 0, s.Len()+1)}
-	last := s.Start()
+	last := s.Start() // the time of the last event or start
 	state := m.NewState(last)
 	waits := newWaits(state, last)
+	starts := newStarts(m, state, s)
+	var quiet silence // from the last event to the last start since then
+	started := func(time float64) {
+		quiet.add(state.Next(last), time-last)
+		last = time
+	}
 	covariates := m.CovariateNames()
 	var values []float64
 	for i := range s.Len() {
-		gap, known := s.GapBefore(i)
+		quiet = silence{}
+		if err := starts.tell(s.ArrivalTimes[i], started); err != nil {
+			return Suspicions{}, err
+		}
+		gap := s.ArrivalTimes[i] - last
 		silence := max(gap-resolution/2, 0)
 		suspicion := unknown()
-		if known {
-			suspicion = suspect(state.Next(last), silence, gap, s.Mark(i), resolution)
+		if _, known := s.GapBefore(i); known {
+			suspicion = suspect(state.Next(last), silence, gap, s.Mark(i), resolution).after(quiet)
 			if waits != nil {
 				suspicion.Late = waits.until(last+silence, s.Mark(i))
 			} else if !math.IsNaN(suspicion.Late) {
@@ -73,11 +83,16 @@ func Suspect(m tpp.Model, s *tpp.Sequence, resolution float64) (Suspicions, erro
 		if err := state.Observe(event); err != nil {
 			return Suspicions{}, fmt.Errorf("event %d: %w", i, err)
 		}
+		starts.arrived(i)
 		if waits != nil {
 			out.Waits = waits.observed(last, out.Waits)
 		}
 	}
-	suspicion := suspectEnd(m, state.Next(last), s)
+	quiet = silence{}
+	if err := starts.tell(math.Inf(1), started); err != nil {
+		return Suspicions{}, err
+	}
+	suspicion := suspectEnd(m, state.Next(last), s, last).after(quiet)
 	if waits != nil {
 		until := math.Inf(1)
 		if s.TEnd != nil {
@@ -95,6 +110,13 @@ func Suspect(m tpp.Model, s *tpp.Sequence, resolution float64) (Suspicions, erro
 // unknown returns a suspicion that says nothing.
 func unknown() Suspicion { return Suspicion{math.NaN(), math.NaN(), math.NaN()} }
 
+// after returns the suspicion of a whole gap, where s is that of what was left of it after the last start.
+func (s Suspicion) after(quiet silence) Suspicion {
+	s.Late -= quiet.any
+	s.Surprise -= quiet.any
+	return s
+}
+
 func suspect(n *tpp.Next, silence, gap float64, mark int, resolution float64) Suspicion {
 	s := unknown()
 	goesOn := 0 - math.Log1p(-n.End)
@@ -106,13 +128,13 @@ func suspect(n *tpp.Next, silence, gap float64, mark int, resolution float64) Su
 	return s
 }
 
-// suspectEnd returns the suspicion of the silence after the last event. A model that does not predict ends says nothing of it.
-func suspectEnd(m tpp.Model, n *tpp.Next, s *tpp.Sequence) Suspicion {
+// suspectEnd returns the suspicion of the silence after the last event or start. A model that does not predict ends says nothing of it.
+func suspectEnd(m tpp.Model, n *tpp.Next, s *tpp.Sequence, last float64) Suspicion {
 	out := unknown()
 	density := n.Time != nil && dist.HasDensity(n.Time)
-	if waited, open := s.Waited(); open {
+	if s.TEnd != nil {
 		if density {
-			out.Late = 0 - n.LogSurvival(waited)
+			out.Late = 0 - n.LogSurvival(*s.TEnd-last)
 			out.Surprise = out.Late
 		}
 		return out

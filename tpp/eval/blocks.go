@@ -167,14 +167,24 @@ const randomisedPIT = 0x9173
 // sequence adds the scores of the sequence at a place of the stream.
 func (e *evaluator) sequence(ctx context.Context, s *tpp.Sequence, place uint64) error {
 	e.rng = rand.New(rand.NewPCG(place, randomisedPIT))
-	last := s.Start()
+	last := s.Start() // the time of the last event or start
 	state := e.m.NewState(last)
+	starts := newStarts(e.m, state, s)
+	var quiet silence
+	started := func(time float64) {
+		quiet.add(state.Next(last), time-last)
+		last = time
+	}
 	for i := range s.Len() {
 		if i%1024 == 1023 && ctx.Err() != nil {
 			return ctx.Err() // a single sequence may be a whole day
 		}
-		if gap, ok := s.GapBefore(i); ok {
-			e.event(state.Next(last), gap, s.Mark(i))
+		quiet = silence{}
+		if err := starts.tell(s.ArrivalTimes[i], started); err != nil {
+			return err
+		}
+		if _, ok := s.GapBefore(i); ok {
+			e.event(state.Next(last), quiet, s.ArrivalTimes[i]-last, s.Mark(i))
 		}
 		last = s.ArrivalTimes[i]
 		event := s.Event(i, e.covariates, e.values)
@@ -182,27 +192,36 @@ func (e *evaluator) sequence(ctx context.Context, s *tpp.Sequence, place uint64)
 		if err := state.Observe(event); err != nil {
 			return fmt.Errorf("event %d: %w", i, err)
 		}
+		starts.arrived(i)
 		if e.opts.Forecasts.wanted() && e.opts.Forecasts.after(i+1) {
 			if err := e.forecasts.score(state, s, i, &e.sums.forecasts); err != nil {
 				return fmt.Errorf("event %d: %w", i, err)
 			}
 		}
 	}
+	quiet = silence{}
+	if err := starts.tell(math.Inf(1), started); err != nil {
+		return err
+	}
 	next := state.Next(last)
 	e.sums.noDensity = e.sums.noDensity || !dist.HasDensity(next.Time)
 	if s.TEnd != nil {
-		e.sums.logSurvival += next.LogSurvival(*s.TEnd - last)
+		e.sums.logSurvival += quiet.any + next.LogSurvival(*s.TEnd-last)
 		return nil
 	}
+	e.sums.logEnd += quiet.any
 	e.sums.decision(next.End, true)
 	return nil
 }
 
-func (e *evaluator) event(n *tpp.Next, gap float64, mark int) {
+// event scores the prediction of an event by n, given what was quiet before, if starts were told since the last event; the gap is what is
+// left of it since the last of them.
+func (e *evaluator) event(n *tpp.Next, quiet silence, gap float64, mark int) {
 	t := e.sums
 	t.events++
 	t.logMark += n.LogMark(gap, mark)
 	t.decision(n.End, false)
+	t.logEnd += quiet.ending()
 	median := n.Median()
 	diff := median - gap
 	t.absolute += math.Abs(diff)
@@ -211,9 +230,9 @@ func (e *evaluator) event(n *tpp.Next, gap float64, mark int) {
 	if !dist.HasDensity(n.Time) {
 		t.noDensity = true
 	} else {
-		t.logTime += n.LogProb(gap)
-		t.logResolution += n.LogResolution(gap, e.opts.Resolution, mark)
-		cell := pitCell(n.Time, gap, e.opts.Resolution)
+		t.logTime += quiet.coming + n.LogProb(gap)
+		t.logResolution += quiet.coming + n.LogResolution(gap, e.opts.Resolution, mark)
+		cell := pitCell(n.Time, gap, e.opts.Resolution).after(quiet.coming)
 		t.pit.add(cell)
 		t.rescaled = append(t.rescaled, ksCell(cell.at(e.rng.Float64())))
 	}

@@ -26,6 +26,16 @@ func pitCell(d dist.Distribution, gap, resolution float64) pitInterval {
 	return c
 }
 
+// after returns the interval of a transform, where c is that of what was left of a gap of which a part with the log survival had
+// passed.
+func (c pitInterval) after(logSurvival float64) pitInterval {
+	if logSurvival == 0 {
+		return c
+	}
+	left := math.Exp(logSurvival)
+	return pitInterval{1 - left*(1-c.lower), 1 - left*(1-c.upper)}
+}
+
 // at returns the point at a share v of the interval.
 func (c pitInterval) at(v float64) float64 { return c.lower + v*(c.upper-c.lower) }
 

@@ -55,9 +55,12 @@ func (b *background) survival(t float64) (survival, density float64) {
 // cell returns the probability of an event with the mark in the tick around a gap.
 func (b *background) cell(gap float64, mark int) float64 {
 	tick := b.structure.tick
-	from, _ := b.survival(max(gap-tick/2, 0))
-	to, density := b.survival(gap + tick/2)
-	return max(from-to, density*tick/2, 1e-12) * b.marks[mark]
+	lower, upper := max(gap-tick/2, 0), gap+tick/2
+	from, _ := b.survival(lower)
+	to, _ := b.survival(upper)
+	_, density := b.survival((lower + upper) / 2)
+	// Half of the density is less than the mass but where the difference has no digits left.
+	return max(from-to, density*(upper-lower)/2, 1e-12*(upper-lower)/tick) * b.marks[mark]
 }
 
 // fit sets the distribution to that of the gaps, and the rates and marks to what was counted.

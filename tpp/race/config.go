@@ -29,7 +29,8 @@ type Config struct {
 	Graph *Graph
 	// Regime is what the model is told (default Arrivals).
 	Regime Regime
-	// Components is the number of components K of the mixture of a delay (default 32).
+	// Components is the number of components K of the mixture of a delay (default 20, or 40 where many delays are far above the median
+	// of their class, as under high load).
 	Components int
 	// ContextSize is the number of units of the recurrent and the hidden layers (default 64).
 	ContextSize int
@@ -43,7 +44,6 @@ type Config struct {
 
 func (c Config) withDefaults() Config {
 	c.Regime = cmp.Or(c.Regime, Arrivals)
-	c.Components = cmp.Or(c.Components, 32)
 	c.ContextSize = cmp.Or(c.ContextSize, 64)
 	c.TimeUnit = cmp.Or(c.TimeUnit, "ms")
 	c.Resolution = cmp.Or(c.Resolution, 1)

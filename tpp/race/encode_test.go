@@ -293,7 +293,7 @@ func TestStateFieldsAreMarshalled(t *testing.T) {
 		of   reflect.Type
 		want string
 	}{
-		{reflect.TypeFor[state](), "[m work hidden tracker]"},
+		{reflect.TypeFor[state](), "[m work hidden recent tracker]"},
 		{reflect.TypeFor[tracker](), "[structure due covariates width events unexplained begun start last]"},
 		{reflect.TypeFor[due](), "[parent slot event alive kind anchor excess placed]"},
 		{reflect.TypeFor[structure](), "[graph numMarks scale tick classes first skipped]"}, // these four: encode.go

@@ -60,6 +60,9 @@ func (e *encoder) walk(s *tpp.Sequence, t *tracker, steps []step, visit func(*st
 	for i := range steps {
 		step := &steps[i]
 		if step.started {
+			if t.events-step.event > maxRecent {
+				continue
+			}
 			visit(step, arrival{slot: -1})
 			t.started(step.time, step.event, s.WaitTimes[step.event], e.initialisation(s, step.event))
 			continue

@@ -204,3 +204,24 @@ func spread(locations, scales, weights, sorted []float64, s *structure) {
 		weights[body+tail+i] = 0.02 / float64(wide)
 	}
 }
+
+// The numbers of components of a mixture, and the share of long delays that asks for the larger one.
+const (
+	fewComponents  = 20
+	manyComponents = 40
+	longTails      = 0.02
+)
+
+// tailShare returns the share of delays that are more than 100 ticks above twice the median of their class.
+func (e *encoder) tailShare(c *counts) float64 {
+	long, all := 0, 0
+	for class, delays := range c.delays {
+		for _, d := range delays {
+			all++
+			if d > 2*e.classes[class].median+100*e.tick {
+				long++
+			}
+		}
+	}
+	return float64(long) / float64(max(all, 1))
+}

@@ -41,7 +41,7 @@ func EstimateGraph(d *tpp.Dataset) (*Graph, GraphReport, error) {
 	if err := d.Validate(); err != nil {
 		return nil, GraphReport{}, fmt.Errorf("graph: %w", err)
 	}
-	e := newEstimator(d)
+	e := newEstimator(d, maxEstimated)
 	if len(e.sequences) == 0 {
 		return nil, GraphReport{}, errors.New("graph: no sequence has two events or more")
 	}

@@ -37,7 +37,7 @@ func TestEstimateGraphFindsTheProcess(t *testing.T) {
 			t.Fatal(err)
 		}
 		for m := range want.Slots {
-			if fmt.Sprint(childMarks(got, m)) != fmt.Sprint(childMarks(want, m)) {
+			if fmt.Sprint(mayCome(got, m)) != fmt.Sprint(mayCome(want, m)) {
 				t.Errorf("mark %d: slots %v, want %v; %+v", m, got.Slots[m], want.Slots[m], report.Marks)
 			}
 			// Some that are exclusive may seem to be together by a wrong parent.
@@ -57,7 +57,7 @@ func wrongParents(t *testing.T, want *Graph, report GraphReport, names []string)
 	t.Helper()
 	parents := make([][]int, len(names))
 	for p := range want.Slots {
-		for _, m := range childMarks(want, p) {
+		for _, m := range mayCome(want, p) {
 			if !slices.Contains(parents[m], p) {
 				parents[m] = append(parents[m], p)
 			}
@@ -84,7 +84,7 @@ func TestEstimateGraphOfSampledData(t *testing.T) {
 	mistakes := map[string]int{"low_checkout_rand": 1}
 	datasets := sampled(t)
 	for _, name := range slices.Sorted(maps.Keys(datasets)) {
-		if !strings.HasSuffix(name, "_small_rand") && !strings.Contains(name, "checkout") && !strings.Contains(name, "high_tree_large") {
+		if !strings.HasSuffix(name, "_small_rand") && !strings.Contains(name, "checkout") && name != "high_tree_large_rand" {
 			continue // the others are like these
 		}
 		t.Run(name, func(t *testing.T) {
@@ -255,35 +255,49 @@ func TestEstimateGraphRefuses(t *testing.T) {
 	}
 }
 
-// TestEstimateGraphOfManyEvents checks that a dataset of which only a part is looked at gives the same graph.
-func TestEstimateGraphOfManyEvents(t *testing.T) {
-	d := chain(maxEstimated)
-	got, report, err := EstimateGraph(d)
-	if err != nil {
-		t.Fatal(err)
+// TestEstimatorBoundsWhatItLooksAt checks how many events are taken of many sequences, and of long ones.
+func TestEstimatorBoundsWhatItLooksAt(t *testing.T) {
+	long := func(n int) (s tpp.Sequence) {
+		for i := range n {
+			s.ArrivalTimes, s.Marks = append(s.ArrivalTimes, float64(i)), append(s.Marks, i%2)
+		}
+		return s
 	}
-	if text := show(got, d.MarkNames, ""); text != "a: b\nb: c\n" || report.Events > maxEstimated || report.Events < maxEstimated/2 {
-		t.Errorf("%s%+v", text, report)
+	for _, c := range []struct {
+		name             string
+		d                *tpp.Dataset
+		least, sequences int
+	}{
+		{"all", chain(30), 90, 30},
+		{"some of many", chain(1000), 99, 33},
+		{"the beginning of a long one", &tpp.Dataset{MarkNames: []string{"a", "b"}, Sequences: []tpp.Sequence{long(1000)}}, 100, 1},
+		{"three of four", &tpp.Dataset{MarkNames: []string{"a", "b"}, Sequences: []tpp.Sequence{long(60), long(3), long(60), long(60)}}, 100, 3},
+	} {
+		e := newEstimator(c.d, 100)
+		n := 0
+		for _, of := range e.events {
+			n += of
+		}
+		if n < c.least || n > 100 || len(e.sequences) != c.sequences {
+			t.Errorf("%s: %d events of %d sequences, want %d to 100 of %d", c.name, n, len(e.sequences), c.least, c.sequences)
+		}
 	}
 }
 
-// TestEstimateGraphOfOneLongSequence checks that the time does not grow with the square of the length.
 func TestEstimateGraphOfOneLongSequence(t *testing.T) {
-	const cycles = maxEstimated
 	rng := rand.New(rand.NewPCG(1, 1))
 	d := &tpp.Dataset{MarkNames: []string{"a", "b"}, Sequences: make([]tpp.Sequence, 1)}
 	s := &d.Sequences[0]
 	now := 0.
-	for range cycles {
+	for range 1000 {
 		s.ArrivalTimes, s.Marks = append(s.ArrivalTimes, now, now+float64(100+rng.IntN(10))), append(s.Marks, 0, 1)
-		now += 110 + float64(rng.IntN(2000))
+		now += 110 + rng.ExpFloat64()*2000
 	}
-	s.ArrivalTimes, s.Marks = append(s.ArrivalTimes, now), append(s.Marks, 0)
 	got, report, err := EstimateGraph(d)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if text := show(got, d.MarkNames, ""); !strings.HasPrefix(text, "a: b") || report.Events > maxEstimated || report.Events < maxEstimated/2 {
+	if text := show(got, d.MarkNames, ""); !strings.HasPrefix(text, "a: b") || report.Marks[1].Unexplained > 0 {
 		t.Errorf("%s%+v", text, report)
 	}
 }

@@ -59,10 +59,11 @@ func (s *estimated) waited(i int) float64 {
 	return s.WaitTimes[i] + s.InitTimes[i]
 }
 
-func newEstimator(d *tpp.Dataset) *estimator {
+// newEstimator returns an estimator that looks at most at the given number of events, at least 2, of a dataset.
+func newEstimator(d *tpp.Dataset, most int) *estimator {
 	e := &estimator{numMarks: d.NumMarks(), waits: true}
 	e.events, e.having = make([]int, e.numMarks), make([][]int, e.numMarks)
-	step := max(1, float64(d.NumEvents())/maxEstimated)
+	step := max(1, float64(d.NumEvents())/float64(most))
 	var spans, gaps []float64
 	largest, events := 0., 0
 	for at := 0.; int(at) < len(d.Sequences); at += step {
@@ -70,10 +71,15 @@ func newEstimator(d *tpp.Dataset) *estimator {
 		if s.Len() < 2 {
 			continue
 		}
-		if events += s.Len(); events > maxEstimated {
-			first := s.First(max(2, s.Len()-(events-maxEstimated)))
-			s, at = &first, float64(len(d.Sequences))
+		left := most - events
+		if left < 2 {
+			break
 		}
+		if s.Len() > left {
+			first := s.First(left)
+			s = &first
+		}
+		events += s.Len()
 		est := estimated{Sequence: s, order: make([]int, s.Len()), parents: make([]int, s.Len())}
 		for i := range s.Len() {
 			est.order[i], est.parents[i] = i, -1

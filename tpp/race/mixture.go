@@ -22,15 +22,16 @@ func logPrecision[F nn.Float](logScale F) F { return -min(max(logScale, minLogSc
 
 // rowWork holds what was computed of the mixture of one row: blocks of K numbers.
 type rowWork[F nn.Float] struct {
-	weights, precisions           []F
-	elapsedU, elapsed             []F // (y − location)·precision and its survival at the elapsed delay
-	fromU, from, to, width, share []F // the same at the delay itself, or at both ends of its tick; and the mass of the tick
+	weights, precisions []F
+	elapsedU, elapsed   []F // (y − location)·precision and its survival at the elapsed delay
+	fromU, from         []F // the same at the delay itself, or at the lower end of its tick
+	toCDF, width, share []F // 1 − survival at the upper end, the width of the tick in units of the scale, and its mass
 
 	survivalElapsed, survival, mass float64
 }
 
 func (w *rowWork[F]) resize(k int) {
-	for _, b := range []*[]F{&w.weights, &w.precisions, &w.elapsedU, &w.elapsed, &w.fromU, &w.from, &w.to, &w.width, &w.share} {
+	for _, b := range []*[]F{&w.weights, &w.precisions, &w.elapsedU, &w.elapsed, &w.fromU, &w.from, &w.toCDF, &w.width, &w.share} {
 		*b = nn.Resize(*b, k)
 	}
 }
@@ -61,19 +62,19 @@ func (w *rowWork[F]) at(out []F, k int, elapsed, y F) {
 }
 
 // tick computes the survival at the elapsed delay and the mass of the tick that begins at y. With s the survival of a component,
-// s(a) − s(b) = s(a)·(1 − s(b))·(1 − exp(−(b − a))), which does not cancel.
+// s(a) − s(b) = s(a)·(1 − s(b))·(1 − exp(−(b − a))), which does not cancel; nor does 1 − s, which is the survival at minus the argument.
 func (w *rowWork[F]) tick(out []F, k int, elapsed, y, width F) {
 	w.survivalElapsed = w.survivalAt(w.elapsedU, w.elapsed, out, elapsed)
 	w.survivalAt(w.fromU, w.from, out, y)
 	for i, p := range w.precisions {
 		w.width[i] = width * p
-		w.to[i] = w.fromU[i] - w.width[i]
+		w.toCDF[i] = w.width[i] - w.fromU[i]
 		w.share[i] = w.width[i] / 2
 	}
-	simd.Sigmoid(w.to, w.to)
+	simd.Sigmoid(w.toCDF, w.toCDF)
 	simd.Tanh(w.share, w.share)
 	for i, t := range w.share {
-		w.share[i] = w.from[i] * (1 - w.to[i]) * 2 * t / (1 + t)
+		w.share[i] = w.from[i] * w.toCDF[i] * 2 * t / (1 + t)
 	}
 	w.mass = float64(simd.Dot(w.weights, w.share))
 }
@@ -101,11 +102,11 @@ func (w *rowWork[F]) backwardTick(grad, out []F, k int, gradElapsed, gradMass fl
 	loc, scale, logit := grad[:k], grad[k:2*k], grad[2*k:3*k]
 	for i, weight := range w.weights {
 		de := w.elapsed[i] * (1 - w.elapsed[i]) * ge
-		a, b, m := w.from[i], w.to[i], w.share[i]
-		slope := m * (1 - a - b)
+		a, b, m := w.from[i], w.toCDF[i], w.share[i]
+		slope := m * (b - a)
 		loc[i] += weight * w.precisions[i] * (de + slope*gm)
-		if v := out[k+i]; v > minLogScale && v < maxLogScale {
-			scale[i] += weight * (-de*w.elapsedU[i] + gm*(-slope*w.fromU[i]-b*(1-b)*w.width[i]))
+		if v := out[k+i]; v > minLogScale && v < maxLogScale { // a − m is the survival at the upper end
+			scale[i] += weight * (-de*w.elapsedU[i] + gm*(-slope*w.fromU[i]-b*(a-m)*w.width[i]))
 		}
 		logit[i] += weight * ((w.elapsed[i]-me)*ge + (m-mm)*gm)
 	}

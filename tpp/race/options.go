@@ -15,10 +15,10 @@ type TrainOptions struct {
 	Seed uint64
 	// Workers is the number of goroutines that compute (default GOMAXPROCS).
 	Workers int
-	// BatchSize is the number of sequences of an update (default 64).
+	// BatchSize is the number of sequences of an update (default 32).
 	BatchSize int
 	// LearningRate is the highest rate of a cycle that begins at a fifth of it, rises over the first 30 % of the epochs and falls to a
-	// thousandth along a cosine (after Smith and Topin 2019; default 6e-3).
+	// thousandth along a cosine (after Smith and Topin 2019; default 4e-3).
 	LearningRate float64
 	// WeightDecay is the decoupled decay of the network's weights (Loshchilov and Hutter 2019; default 0.01). The mixtures of the
 	// classes have none.
@@ -27,7 +27,7 @@ type TrainOptions struct {
 	Dropout float64
 	// ClipNorm is the largest norm of a gradient (default 1).
 	ClipNorm float64
-	// Epochs is the number of passes over the training part (default 30). The model has the parameters of the best one.
+	// Epochs is the number of passes over the training part (default 60). The model has the parameters of the best one.
 	Epochs int
 	// MaxDuration ends training after the epoch in which it is exceeded (default no limit).
 	MaxDuration time.Duration
@@ -49,12 +49,12 @@ type Epoch struct {
 
 func (o TrainOptions) withDefaults() TrainOptions {
 	o.Workers = cmp.Or(o.Workers, runtime.GOMAXPROCS(0))
-	o.BatchSize = cmp.Or(o.BatchSize, 64)
-	o.LearningRate = cmp.Or(o.LearningRate, 6e-3)
+	o.BatchSize = cmp.Or(o.BatchSize, 32)
+	o.LearningRate = cmp.Or(o.LearningRate, 4e-3)
 	o.WeightDecay = cmp.Or(o.WeightDecay, 0.01)
 	o.Dropout = cmp.Or(o.Dropout, 0.2)
 	o.ClipNorm = cmp.Or(o.ClipNorm, 1)
-	o.Epochs = cmp.Or(o.Epochs, 30)
+	o.Epochs = cmp.Or(o.Epochs, 60)
 	return o
 }
 

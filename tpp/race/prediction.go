@@ -84,7 +84,9 @@ func (p *prediction) predict(s *state, now float64, next *tpp.Next) {
 		for r := i; r < i+alternatives; r++ {
 			own := p.weights[r*k : (r+1)*k]
 			factor := float32(p.loss.shares[r-i] / atNow)
-			simd.AddScaled(own, own, factor-1, own)
+			for j := range own {
+				own[j] *= factor
+			}
 		}
 		p.never = append(p.never, p.loss.shares[alternatives]/atNow)
 		p.slots = append(p.slots, i)
@@ -314,8 +316,8 @@ func (p *prediction) cell(a, b float64, add func(mark int, mass float64)) {
 			mass := 0.0
 			for j, s := range p.s[r*k : (r+1)*k] {
 				wide := float64(width * p.precisions[r*k+j])
-				to := 1 / (1 + math.Exp(wide-float64(p.u[r*k+j])))
-				mass -= float64(p.weights[r*k+j]*s) * (1 - to) * math.Expm1(-wide)
+				toCDF := 1 / (1 + math.Exp(float64(p.u[r*k+j])-wide)) // 1 − the survival at b
+				mass -= float64(p.weights[r*k+j]*s) * toCDF * math.Expm1(-wide)
 			}
 			p.later[r] = mass
 			own += mass
@@ -349,7 +351,7 @@ func (p *prediction) cell(a, b float64, add func(mark int, mass float64)) {
 // LogInterval returns the log probability that the next event comes in (a, b], given that there is one.
 func (p *prediction) LogInterval(a, b float64) float64 {
 	if p.wide(a, b) {
-		return math.Log((p.after(a) - p.afterOrNever(b)) / p.comes)
+		return math.Log(max(p.after(a)-p.afterOrNever(b), 0) / p.comes)
 	}
 	sum := 0.0
 	p.cell(a, b, func(_ int, v float64) { sum += v })
@@ -378,25 +380,38 @@ func (p *prediction) LogIntervalMark(a, b float64, mark int) float64 {
 		p.cell(a, b, add)
 		return math.Log(sum / p.comes)
 	}
-	// The part within the grid by its cells, cut at a and b.
+	atA := p.after(a)
 	if math.IsInf(b, 1) {
-		b = p.horizon()
+		b = p.beyond(a, atA)
 	}
-	const cells = 256
-	from, to := math.Asinh(a/p.m.encoder.tick), math.Asinh(b/p.m.encoder.tick)
-	for i := range cells {
-		lower := p.m.encoder.tick * math.Sinh(from+(to-from)*float64(i)/cells)
-		upper := p.m.encoder.tick * math.Sinh(from+(to-from)*float64(i+1)/cells)
-		p.cell(lower, upper, add)
-	}
+	p.divide(a, b, atA, p.after(b), maxDivisions, add)
 	return math.Log(sum / p.comes)
 }
 
-// horizon returns a time after which next to nothing comes.
-func (p *prediction) horizon() float64 {
-	t := p.m.encoder.tick
+const (
+	maxDivisions = 14   // of an interval, each in two
+	divided      = 5e-3 // the largest part of the mass in an interval that is not divided any further
+)
+
+// divide calls add as cell does, for an interval of any length: it is divided until little comes within each part. atA and atB are the
+// values of after at its ends.
+func (p *prediction) divide(a, b, atA, atB float64, divisions int, add func(mark int, mass float64)) {
+	if divisions == 0 || atA-atB < divided*p.comes && divisions < maxDivisions-5 || !p.wide(a, b) {
+		p.cell(a, b, add)
+		return
+	}
+	tick := p.m.encoder.tick
+	mid := tick * math.Sinh((math.Asinh(a/tick)+math.Asinh(b/tick))/2)
+	at := p.after(mid)
+	p.divide(a, mid, atA, at, divisions-1, add)
+	p.divide(mid, b, at, atB, divisions-1, add)
+}
+
+// beyond returns a time after a, where after is atA, from which on next to nothing comes.
+func (p *prediction) beyond(a, atA float64) float64 {
+	t := 2*a + p.m.encoder.tick
 	for range 200 {
-		if p.after(t) < 1e-9*p.comes {
+		if p.after(t) <= 1e-9*atA {
 			break
 		}
 		t *= 2

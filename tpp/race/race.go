@@ -69,4 +69,11 @@ func (m *Race) KnowsStart() bool {
 	return m.encoder != nil && len(m.encoder.graph.Slots[m.numMarks]) > 0
 }
 
-var _ tpp.Clocked = (*Race)(nil)
+// ObservesStarts reports whether the model was trained in the regime Starts.
+func (m *Race) ObservesStarts() bool { return m.cfg.Regime == Starts }
+
+var (
+	_ tpp.Clocked      = (*Race)(nil)
+	_ tpp.StartedModel = (*Race)(nil)
+	_ tpp.StartedState = (*state)(nil)
+)

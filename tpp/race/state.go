@@ -15,6 +15,7 @@ type state struct {
 	m      *Race
 	work   *work
 	hidden []float32
+	recent []int32 // the marks of the last events, if the model observes starts: maxRecent of them at least
 	tracker
 }
 
@@ -115,6 +116,36 @@ func (s *state) Observe(e tpp.Event) error {
 	w.memory = encoder.appendArrival(w.memory[:0], &s.tracker, e.Time, e.Mark, a, w.covariates)
 	s.advance()
 	s.arrive(e.Time, e.Mark, a, w.covariates)
+	if s.m.cfg.Regime == Starts {
+		if len(s.recent) == 2*maxRecent {
+			s.recent = s.recent[:copy(s.recent, s.recent[maxRecent:])]
+		}
+		s.recent = append(s.recent, int32(e.Mark))
+	}
+	return nil
+}
+
+// ObserveStart updates the state with the start of an event, see tpp.StartedState. A model in the regime Arrivals ignores it.
+func (s *state) ObserveStart(time float64, event int, wait, initialisation float64) error {
+	switch {
+	case s.m.cfg.Regime != Starts:
+		return nil
+	case event < 0 || event >= s.events:
+		return fmt.Errorf("start at %v of event %d, there have been %d", time, event, s.events)
+	case s.events-event > maxRecent:
+		return nil // so long ago that it says nothing
+	case !(time >= s.last) || math.IsInf(time, 0):
+		return fmt.Errorf("start of event %d at %v: it is before the last step at %v, or no time", event, time, s.last)
+	}
+	for _, d := range []float64{wait, initialisation} {
+		if !(d >= 0) || math.IsInf(d, 0) {
+			return fmt.Errorf("start of event %d at %v: %v is not a duration", event, time, d)
+		}
+	}
+	w, encoder := s.work, s.m.encoder
+	w.memory = encoder.appendStarted(w.memory[:0], &s.tracker, time, int(s.recent[len(s.recent)-(s.events-event)]), wait, initialisation)
+	s.advance()
+	s.started(time, event, wait, initialisation)
 	return nil
 }
 
@@ -143,6 +174,7 @@ func (s *state) CopyFrom(src tpp.State) bool {
 		return false
 	}
 	copy(s.hidden, o.hidden)
+	s.recent = append(s.recent[:0], o.recent...)
 	s.tracker.copyFrom(&o.tracker)
 	s.invalidate()
 	return true
@@ -153,7 +185,7 @@ func (s *state) Model() tpp.Model { return s.m }
 
 // Size returns the size of the state in bytes, without the workspace.
 func (s *state) Size() int {
-	return int(unsafe.Sizeof(*s)) + 4*len(s.hidden) + cap(s.due)*int(unsafe.Sizeof(due{})) + 8*cap(s.tracker.covariates)
+	return int(unsafe.Sizeof(*s)) + 4*len(s.hidden) + 4*cap(s.recent) + cap(s.due)*int(unsafe.Sizeof(due{})) + 8*cap(s.tracker.covariates)
 }
 
 // invalidate marks the prediction in the workspace as out of date, after the history has changed.

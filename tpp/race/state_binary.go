@@ -16,7 +16,8 @@ const (
 )
 
 // MarshalBinary encodes, in little-endian order, the number of events, of those that nothing explained, the times of the start and of
-// the last step, the number of what is due (8 bytes each), the context (4 each), and what is due with the covariates of its parent.
+// the last step, the number of what is due (8 bytes each), the context (4 each), what is due with the covariates of its parent and, if
+// the model observes starts, the marks of the last events (4 each): maxRecent of them, or all.
 func (s *state) MarshalBinary() ([]byte, error) {
 	le := binary.LittleEndian
 	b := make([]byte, 0, stateHead+4*len(s.hidden)+len(s.due)*(dueSize+8*s.width))
@@ -39,7 +40,18 @@ func (s *state) MarshalBinary() ([]byte, error) {
 			float(v)
 		}
 	}
+	for _, mark := range s.recent[len(s.recent)-s.numRecent(s.events):] {
+		b = le.AppendUint32(b, uint32(mark))
+	}
 	return b, nil
+}
+
+// numRecent returns the number of events whose marks are kept, of all.
+func (s *state) numRecent(events int) int {
+	if s.m.cfg.Regime != Starts {
+		return 0
+	}
+	return min(events, maxRecent)
 }
 
 // maxCovariate bounds how many standard deviations a covariate in the binary form of a state may be off.
@@ -62,7 +74,7 @@ func (s *state) UnmarshalBinary(data []byte) error {
 		return fmt.Errorf("a start at %v and the last event at %v", t.start, t.last)
 	}
 	count := r.uint64()
-	if size := dueSize + 8*t.width; count > maxDue || len(data) != head+int(count)*size {
+	if size := dueSize + 8*t.width; count > maxDue || len(data) != head+int(count)*size+4*s.numRecent(t.events) {
 		return fmt.Errorf("%d bytes, of which %d events are due", len(data), count)
 	}
 	hidden := nn.Resize[float32](nil, len(s.hidden))
@@ -85,7 +97,15 @@ func (s *state) UnmarshalBinary(data []byte) error {
 			t.covariates = append(t.covariates, v)
 		}
 	}
-	s.tracker, s.hidden = t, hidden
+	var recent []int32
+	for range s.numRecent(t.events) {
+		mark := r.uint32()
+		if mark >= uint32(s.m.numMarks) {
+			return fmt.Errorf("an event with mark %d: the model knows %d marks", mark, s.m.numMarks)
+		}
+		recent = append(recent, int32(mark))
+	}
+	s.tracker, s.hidden, s.recent = t, hidden, recent
 	s.invalidate()
 	return nil
 }

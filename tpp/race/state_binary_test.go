@@ -71,6 +71,45 @@ func TestStatesAreReadStrictly(t *testing.T) {
 	}
 }
 
+// TestToldStatesTravel checks that a state that was told starts goes on as before once it was written and read, however many events it had.
+func TestToldStatesTravel(t *testing.T) {
+	m := untrained(t, configs()[1], tpptest.Calls(1, 60))
+	for _, events := range []int{0, 1, 3, 600} {
+		s := m.NewState(50).(*state)
+		for j := range events {
+			if err := s.Observe(tpp.Event{Time: 60 + 30*float64(j), Mark: j % 3}); err != nil {
+				t.Fatal(err)
+			}
+			if j%2 == 1 {
+				if err := s.ObserveStart(65+30*float64(j), j, 5, 0); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		again := m.NewState(0).(*state)
+		if err := again.UnmarshalBinary(marshalled(t, s)); err != nil {
+			t.Fatalf("after %d events: %v", events, err)
+		}
+		for _, s := range []*state{s, again} {
+			if events > 2 {
+				if err := s.ObserveStart(1e6, events-3, 5, 2); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if !tpptest.SameNext(s, again, 1e6+20) {
+			t.Errorf("a state of %d events predicts otherwise when it has travelled", events)
+		}
+		data := marshalled(t, again)
+		if events > 0 {
+			copy(data[len(data)-4:], "\x03\x00\x00\x00")
+			if err := again.UnmarshalBinary(data); err == nil || !strings.Contains(err.Error(), "mark 3: the model knows 3 marks") {
+				t.Errorf("got error %v", err)
+			}
+		}
+	}
+}
+
 // FuzzUnmarshalBinary checks that any bytes give an error, or a state that works and is written as it was read.
 func FuzzUnmarshalBinary(f *testing.F) {
 	var models []*Race
@@ -101,6 +140,11 @@ func FuzzUnmarshalBinary(f *testing.F) {
 		}
 		if err := s.Observe(tpp.Event{Time: last, Mark: 2, Covariates: s.(tpp.TypicalState).TypicalCovariates(nil)}); err != nil {
 			t.Fatal(err)
+		}
+		if events := s.(*state).events; events > 0 {
+			if err := s.(*state).ObserveStart(last+1, events/2, 1, 0); err != nil {
+				t.Fatal(err)
+			}
 		}
 		s.Next(last + 1).Median()
 	})

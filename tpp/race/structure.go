@@ -92,6 +92,9 @@ type due struct {
 // maxDue bounds how many slots are due at once: beyond it, those that have waited longest are forgotten.
 const maxDue = 256
 
+// maxRecent is how many events ago one arrived at most that starts: the start of an older one is ignored.
+const maxRecent = maxDue
+
 // tracker follows a sequence and knows what is due. Its zero value with a structure is ready at the time start.
 type tracker struct {
 	*structure
@@ -232,7 +235,7 @@ func (t *tracker) begin(covariates []float64) {
 	t.events, t.begun = 0, true
 }
 
-// started tells that an event has started after the wait, which includes the initialisation, and reports whether anything of it is due.
+// started tells that an event has started after the wait, which includes the initialisation.
 func (t *tracker) started(time float64, event int, wait, initialisation float64) {
 	for i := range t.due {
 		p := &t.due[i]

@@ -1,6 +1,7 @@
 package race
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -51,10 +52,18 @@ func Train(ctx context.Context, cfg Config, training, validation *tpp.Dataset, o
 	if err := cfg.validate(training.NumMarks()); err != nil {
 		return nil, err
 	}
+	components := cfg.Components
+	cfg.Components = cmp.Or(components, fewComponents)
 	m := newRace(cfg, training.MarkNames, training.NumMarks(), rootSlots(training))
 	m.encoder.measure(training)
 	m.encoder.settle(m.encoder.count(training)) // medians, by which slots are chosen
 	counts := m.encoder.count(training)
+	if components == 0 && m.encoder.tailShare(counts) > longTails {
+		cfg.Components = manyComponents
+		e := m.encoder
+		m = newRace(cfg, training.MarkNames, training.NumMarks(), rootSlots(training))
+		m.encoder.mean, m.encoder.std = e.mean, e.std
+	}
 	m.encoder.settle(counts)
 	m.seen = &slotCounts{counts.came, counts.never}
 	*m.background = *counts.background(m.encoder.structure)
