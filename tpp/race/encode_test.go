@@ -310,3 +310,14 @@ func TestStateFieldsAreMarshalled(t *testing.T) {
 		}
 	}
 }
+
+// TestDefaults trains with the zero values of all options but those of the time that it takes.
+func TestDefaults(t *testing.T) {
+	m, err := Train(t.Context(), Config{}, tpptest.Calls(1, 20), nil, TrainOptions{Epochs: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := m.Config(); c.Regime != Arrivals || c.Components < 1 || c.ContextSize < 1 || c.TimeUnit != "ms" || c.Resolution != 1 || c.Graph == nil {
+		t.Errorf("the defaults are %+v", c)
+	}
+}

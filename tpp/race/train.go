@@ -49,11 +49,11 @@ func Train(ctx context.Context, cfg Config, training, validation *tpp.Dataset, o
 		}
 		cfg.Graph = graph
 	}
+	components := cfg.Components
+	cfg.Components = cmp.Or(components, fewComponents)
 	if err := cfg.validate(training.NumMarks()); err != nil {
 		return nil, err
 	}
-	components := cfg.Components
-	cfg.Components = cmp.Or(components, fewComponents)
 	m := newRace(cfg, training.MarkNames, training.NumMarks(), rootSlots(training))
 	m.encoder.measure(training)
 	m.encoder.settle(m.encoder.count(training)) // medians, by which slots are chosen
