@@ -18,6 +18,9 @@ import (
 // know arrivals and functions alone (I0).
 const withColdStart = "+coldstart"
 
+// withStarts ends the names of candidates that also know wait and initialisation of each invocation that has started, from then on (I2).
+const withStarts = "+starts"
+
 // candidates returns all that can be compared. Training uses a number of goroutines, 0 for as many as there are processors.
 func candidates(workers int) []eval.Candidate {
 	paper := func(kind neural.Kind) (neural.Config, neural.TrainOptions) {
@@ -32,12 +35,15 @@ func candidates(workers int) []eval.Candidate {
 	}
 	add("lognormmix", neural.Config{}, neural.TrainOptions{})
 	add("truncnorm", neural.Config{Kind: neural.TruncNorm}, neural.TrainOptions{})
-	for _, covariates := range [][]string{nil, {tpp.ColdStartCovariate}} {
-		name := race.Kind
-		if covariates != nil {
-			name += withColdStart
-		}
-		out = append(out, eval.Candidate{Name: name, Fit: raced(race.Config{Covariates: covariates}, race.TrainOptions{Workers: workers})})
+	for _, v := range []struct {
+		suffix string
+		cfg    race.Config
+	}{
+		{"", race.Config{}},
+		{withColdStart, race.Config{Covariates: []string{tpp.ColdStartCovariate}}},
+		{withStarts, race.Config{Regime: race.Starts}},
+	} {
+		out = append(out, eval.Candidate{Name: race.Kind + v.suffix, Fit: raced(v.cfg, race.TrainOptions{Workers: workers})})
 	}
 	cfg, opts := paper(neural.LogNormMix)
 	add("paper-lognormmix", cfg, opts)
@@ -124,6 +130,9 @@ func lacking(candidate string, d *tpp.Dataset, noGraph error) string {
 		return !s.HasCovariate(tpp.ColdStartCovariate)
 	}) {
 		return "not all its traces have init times"
+	}
+	if strings.HasSuffix(candidate, withStarts) && slices.ContainsFunc(d.Sequences, func(s tpp.Sequence) bool { return s.Len() > 0 && s.WaitTimes == nil }) {
+		return "not all its traces have wait times"
 	}
 	if noGraph != nil && strings.HasPrefix(candidate, race.Kind) {
 		return noGraph.Error()
