@@ -15,6 +15,7 @@ import (
 	"github.com/tppfaas/tppfaas/tpp/eval"
 	"github.com/tppfaas/tppfaas/tpp/live"
 	"github.com/tppfaas/tppfaas/tpp/neural"
+	"github.com/tppfaas/tppfaas/tpp/race"
 )
 
 // TestZeroValues calls every exported method of the zero values of types that callers usually get from a constructor. None may
@@ -28,6 +29,7 @@ func TestZeroValues(t *testing.T) {
 		func() any { return &live.Forecaster[string]{} },
 		func() any { return &live.Forecast{} },
 		func() any { return &neural.Recurrent{} },
+		func() any { return &race.Race{} },
 		func() any { return &classical.Continuation{} },
 		func() any { return &classical.Hawkes{} },
 		func() any { return &classical.Lookup{} },
@@ -61,7 +63,7 @@ func TestZeroValues(t *testing.T) {
 		}
 	}
 	for _, m := range []tpp.FileModel{
-		&neural.Recurrent{}, &classical.Continuation{}, &classical.Hawkes{}, &classical.Lookup{}, &classical.MarkovRenewal{}, &classical.Poisson{}, &classical.Renewal{},
+		&neural.Recurrent{}, &race.Race{}, &classical.Continuation{}, &classical.Hawkes{}, &classical.Lookup{}, &classical.MarkovRenewal{}, &classical.Poisson{}, &classical.Renewal{},
 	} {
 		if err := m.Encode(io.Discard); err == nil {
 			t.Errorf("the zero value of %T can be written", m)
@@ -179,6 +181,25 @@ func TestMisuse(t *testing.T) {
 			}})
 		}
 	}
+	for name, d := range map[string]*tpp.Dataset{"no dataset": nil, "no sequences": {}, "a sequence without events": empty, "single events": {
+		Sequences: []tpp.Sequence{{ArrivalTimes: []float64{1}}, {ArrivalTimes: []float64{1}}}}} {
+		for _, g := range []*race.Graph{nil, {Slots: make([][]race.Slot, 1)}} {
+			calls = append(calls, call{fmt.Sprintf("race.Train on %s, with a graph: %t", name, g != nil), "", func() error {
+				_, err := race.Train(ctx, race.Config{Graph: g}, d, nil, race.TrainOptions{})
+				return err
+			}})
+		}
+	}
+	calls = append(calls, call{"race.Train with a graph of other marks", "slots of 3 marks, there are 1", func() error {
+		_, err := race.Train(ctx, race.Config{Graph: &race.Graph{Slots: make([][]race.Slot, 3)}}, data, nil, race.TrainOptions{})
+		return err
+	}}, call{"race.Train on starts that are not known", "no wait times", func() error {
+		_, err := race.Train(ctx, race.Config{Regime: race.Starts, Graph: &race.Graph{Slots: make([][]race.Slot, 1)}}, data, nil, race.TrainOptions{})
+		return err
+	}}, call{"race.Train with an unknown covariate", `no covariate "load"`, func() error {
+		_, err := race.Train(ctx, race.Config{Covariates: []string{"load"}, Graph: &race.Graph{Slots: make([][]race.Slot, 1)}}, data, nil, race.TrainOptions{})
+		return err
+	}})
 	many := manyMarks(200_000)
 	for _, kind := range classical.Kinds() {
 		calls = append(calls, call{"Fit of " + string(kind) + " to 200,000 marks", "200000 marks", func() error {
@@ -194,6 +215,9 @@ func TestMisuse(t *testing.T) {
 	}
 	calls = append(calls, call{"Train on 200,000 marks", "200000 marks", func() error {
 		_, err := neural.Train(ctx, neural.Config{}, many, nil, neural.TrainOptions{})
+		return err
+	}}, call{"race.Train on 200,000 marks", "200000 marks", func() error {
+		_, err := race.Train(ctx, race.Config{}, many, nil, race.TrainOptions{})
 		return err
 	}}, call{"FitLookup with 2,000 histories of 60,000 marks", "too large a table", func() error {
 		d := manyMarks(60_000)

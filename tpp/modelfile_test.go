@@ -15,6 +15,7 @@ import (
 	"github.com/tppfaas/tppfaas/tpp/internal/modeltest"
 	"github.com/tppfaas/tppfaas/tpp/internal/tpptest"
 	"github.com/tppfaas/tppfaas/tpp/neural"
+	"github.com/tppfaas/tppfaas/tpp/race"
 )
 
 // fileModels returns a fitted model of every kind, by name.
@@ -32,6 +33,7 @@ func fileModels(t testing.TB, d *tpp.Dataset) map[string]tpp.FileModel {
 		}
 		models[fmt.Sprint(v)] = m
 	}
+	models[race.Kind] = modeltest.Race(t, race.Config{Graph: modeltest.Ring()}, d)
 	return models
 }
 

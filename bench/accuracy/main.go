@@ -31,10 +31,12 @@ Examples:
   accuracy -splits 3 data/low_*.json.gz
   accuracy -splits 10 -models all -o results.jsonl -published published_results.csv recorded/*.json.gz
   accuracy -from results.jsonl,more.jsonl -markdown -picture accuracy.png
+  accuracy -models race,lognormmix -splits 10 data/*.json.gz
   accuracy -models lognormmix,lookup sequence_n300_l0.4_u0.7_e1.json.gz
 
 "here" is, for each score, the better of the two recurrent models at their defaults, and "table" the best classical model. A model whose
-name ends in +coldstart also knows which invocations so far have started cold.
+name ends in +coldstart also knows which invocations so far have started cold, one in +starts how long those waited that have started. The graph of a "race" is that of the parents in the traces or,
+where there are none, that of the embedded application which the functions are of, or else an estimate.
 
 With -o each result is appended to a file as it comes, a line each; what the file has already is not trained again. Several runs may
 write to one file, and -from reads several.

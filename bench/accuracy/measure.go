@@ -4,12 +4,15 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/tppfaas/tppfaas/internal/progress"
 	"github.com/tppfaas/tppfaas/tpp"
 	"github.com/tppfaas/tppfaas/tpp/dataset"
 	"github.com/tppfaas/tppfaas/tpp/eval"
+	"github.com/tppfaas/tppfaas/tpp/race"
 )
 
 // order is what is to be measured.
@@ -38,9 +41,13 @@ func (m *measurement) dataset(ctx context.Context, path string) (name, fingerpri
 	}
 	name, fingerprint = datasetName(filepath.Base(path)), fingerprintOf(d)
 	var models []eval.Candidate
+	var noGraph error
+	if slices.ContainsFunc(m.models, func(c eval.Candidate) bool { return strings.HasPrefix(c.Name, race.Kind) }) {
+		noGraph = graphError(d)
+	}
 	for _, c := range m.models {
-		if lacksColdStarts(c.Name, d) {
-			m.show.Print(fmt.Sprintf("%s: without %s: not all its traces have init times\n", name, c.Name))
+		if reason := lacking(c.Name, d, noGraph); reason != "" {
+			m.show.Print(fmt.Sprintf("%s: without %s: %s\n", name, c.Name, reason))
 			m.show.Add(len(m.splits), name)
 			continue
 		}

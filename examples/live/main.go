@@ -21,6 +21,7 @@ import (
 	"github.com/tppfaas/tppfaas/tpp/dataset"
 	"github.com/tppfaas/tppfaas/tpp/live"
 	_ "github.com/tppfaas/tppfaas/tpp/neural" // reads its models
+	_ "github.com/tppfaas/tppfaas/tpp/race"   // reads its models
 )
 
 const usage = `Usage: live MODEL [options] < INVOCATIONS

@@ -16,6 +16,7 @@ import (
 	"github.com/tppfaas/tppfaas/tpp"
 	"github.com/tppfaas/tppfaas/tpp/dataset"
 	"github.com/tppfaas/tppfaas/tpp/neural"
+	"github.com/tppfaas/tppfaas/tpp/race"
 )
 
 const traces = "../../tpp/testdata/tree_small.json.gz"
@@ -37,6 +38,29 @@ func model(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return file
+}
+
+// TestFollowsARace checks that the example reads the file of a race, which needs its package, and foresees with it.
+func TestFollowsARace(t *testing.T) {
+	data, err := dataset.ReadFile(traces)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := race.Train(t.Context(), race.Config{}, data, nil, race.TrainOptions{Epochs: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "race.safetensors")
+	if err := tpp.WriteModelFile(file, m); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := follow(t.Context(), []string{file, "-replay", traces, "-sequence", "3", "-speed", "1000000"}, nil, &out, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	if first, _, _ := strings.Cut(out.String(), "\n"); !strings.Contains(first, "main was invoked; soon ") || !strings.Contains(first, "f11") {
+		t.Errorf("it foresees %q", first)
+	}
 }
 
 // TestForeseesTheNextFunctions: of the functions that come within the horizon nearly all were announced, and the replay

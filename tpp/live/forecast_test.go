@@ -124,7 +124,9 @@ func TestStrataVaryLess(t *testing.T) {
 }
 
 func TestForecastDoesNotDependOnWorkers(t *testing.T) {
-	for _, m := range []tpp.Model{poisson{rate: 0.02, share: 0.5, end: 0.1}, modeltest.Random(t, modeltest.Variants[1], 1), modeltest.Random(t, modeltest.Variants[5], 1)} {
+	for _, m := range []tpp.Model{
+		poisson{rate: 0.02, share: 0.5, end: 0.1}, modeltest.Random(t, modeltest.Variants[1], 1), modeltest.Random(t, modeltest.Variants[5], 1), modeltest.Races(t)[2],
+	} {
 		state := m.NewState(0)
 		forecast := func(seed uint64, workers int) *Forecast {
 			o, err := NewForecast(t.Context(), state, 3, 1000, ForecastOptions{Paths: 300, Seed: seed, Workers: workers})
@@ -211,11 +213,15 @@ func TestBatchedForecastIsTheSame(t *testing.T) {
 
 // TestForecastAgreesWithItsNext checks that what a forecast says of the first event is what Next says in closed form.
 func TestForecastAgreesWithItsNext(t *testing.T) {
+	var models []tpp.Model
 	for i, v := range modeltest.Variants {
-		if v.Kind != neural.LogNormMix {
-			continue
+		if v.Kind == neural.LogNormMix {
+			models = append(models, modeltest.Random(t, v, uint64(i)))
 		}
-		m := modeltest.Random(t, v, uint64(i))
+	}
+	models = append(models, modeltest.Races(t)[2])
+	for i, m := range models {
+		v := fmt.Sprintf("model %d, %s,", i, m.Kind())
 		state := m.NewState(0)
 		if err := state.Observe(tpp.Event{Time: 5, Mark: 1, Covariates: state.(tpp.TypicalState).TypicalCovariates(nil)}); err != nil {
 			t.Fatal(err)

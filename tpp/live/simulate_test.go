@@ -75,6 +75,11 @@ func TestSimulatedHaveTheModelsDistribution(t *testing.T) {
 		}
 	}
 	models = append(models, modeltest.Classics(t)...)
+	for _, m := range modeltest.Races(t) {
+		if m.KnowsStart() {
+			models = append(models, m)
+		}
+	}
 	for _, m := range models {
 		opts := SimulateOptions{Start: 1000, Seed: 3}
 		if tpptest.Observed(t, m, 1).Next(0).End == 0 {
@@ -167,24 +172,25 @@ func TestSimulateGoesOn(t *testing.T) {
 }
 
 func TestSimulateDoesNotDependOnWorkers(t *testing.T) {
-	m := modeltest.Random(t, modeltest.Variants[3], 2)
-	simulate := func(seed uint64, workers int) []tpp.Sequence {
-		s, err := Simulate(t.Context(), m, 40, SimulateOptions{Seed: seed, Workers: workers, Window: 2000})
-		if err != nil {
-			t.Fatal(err)
+	for _, m := range []tpp.Model{modeltest.Random(t, modeltest.Variants[3], 2), modeltest.Races(t)[2]} { // both take the load
+		simulate := func(seed uint64, workers int) []tpp.Sequence {
+			s, err := Simulate(t.Context(), m, 40, SimulateOptions{Seed: seed, Workers: workers, Window: 2000})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s
 		}
-		return s
-	}
-	want := simulate(1, 1)
-	if got := simulate(1, 7); !reflect.DeepEqual(got, want) {
-		t.Error("7 workers draw other sequences than one")
-	}
-	if got := simulate(2, 1); reflect.DeepEqual(got, want) {
-		t.Error("another seed draws the same sequences")
-	}
-	for i := range want {
-		if len(want[i].Covariates["load"]) != want[i].Len() {
-			t.Errorf("sequence %d has %d events and the loads %v", i, want[i].Len(), want[i].Covariates["load"])
+		want := simulate(1, 1)
+		if got := simulate(1, 7); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: 7 workers draw other sequences than one", m.Kind())
+		}
+		if got := simulate(2, 1); reflect.DeepEqual(got, want) {
+			t.Errorf("%s: another seed draws the same sequences", m.Kind())
+		}
+		for i := range want {
+			if len(want[i].Covariates["load"]) != want[i].Len() {
+				t.Errorf("%s: sequence %d has %d events and the loads %v", m.Kind(), i, want[i].Len(), want[i].Covariates["load"])
+			}
 		}
 	}
 }

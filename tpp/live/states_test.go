@@ -11,6 +11,7 @@ import (
 	"github.com/tppfaas/tppfaas/tpp/internal/modeltest"
 	"github.com/tppfaas/tppfaas/tpp/internal/tpptest"
 	"github.com/tppfaas/tppfaas/tpp/neural"
+	"github.com/tppfaas/tppfaas/tpp/race"
 )
 
 func TestStatesRefuseBadEvents(t *testing.T) {
@@ -20,7 +21,7 @@ func TestStatesRefuseBadEvents(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range []tpp.Model{recurrent, table} {
+	for _, m := range []tpp.Model{recurrent, table, modeltest.Race(t, race.Config{Graph: modeltest.Ring()}, d)} {
 		state := m.NewState(0)
 		if err := state.Observe(tpp.Event{Time: 100, Mark: 1}); err != nil {
 			t.Fatal(err)

@@ -53,6 +53,14 @@ func (c Config) withDefaults() Config {
 // maxSize is the largest size that a configuration may have: a file with a larger one is broken.
 const maxSize = 1 << 12
 
+// checkMarks returns an error if a model cannot have so many marks.
+func checkMarks(n int) error {
+	if n > tpp.MaxMarks {
+		return fmt.Errorf("the dataset has %d marks, a model takes at most %d: merge rare marks", n, tpp.MaxMarks)
+	}
+	return nil
+}
+
 func (c *Config) validate(numMarks int) error {
 	switch {
 	case c.Regime != Arrivals && c.Regime != Starts:
@@ -63,8 +71,9 @@ func (c *Config) validate(numMarks int) error {
 		return fmt.Errorf("a context of %d units", c.ContextSize)
 	case !(c.Resolution > 0) || math.IsInf(c.Resolution, 0):
 		return fmt.Errorf("a resolution of %v", c.Resolution)
-	case numMarks > tpp.MaxMarks:
-		return fmt.Errorf("the dataset has %d marks, a model takes at most %d: merge rare marks", numMarks, tpp.MaxMarks)
+	}
+	if err := checkMarks(numMarks); err != nil {
+		return err
 	}
 	seen := map[string]bool{}
 	for _, name := range c.Covariates {

@@ -20,6 +20,8 @@ type Race struct {
 	summary       *TrainingSummary
 	net           *network[float32]
 	params        []float32
+	seen          *slotCounts
+	hash          *fingerprint
 }
 
 func newRace(cfg Config, markNames []string, numMarks int, roots []Slot) *Race {
@@ -27,7 +29,7 @@ func newRace(cfg Config, markNames []string, numMarks int, roots []Slot) *Race {
 	e := newEncoder(s, &cfg)
 	m := &Race{
 		cfg: cfg, markNames: slices.Clone(markNames), numMarks: numMarks, encoder: e, background: &background{structure: s},
-		net: newNetwork[float32](&cfg, e.levels(), e.stepFeatures(), len(s.classes), e.rowColumns),
+		net: newNetwork[float32](&cfg, e.levels(), e.stepFeatures(), len(s.classes), e.rowColumns), hash: &fingerprint{},
 	}
 	m.params = make([]float32, m.net.layout.Size())
 	return m

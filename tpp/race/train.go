@@ -36,6 +36,12 @@ func Train(ctx context.Context, cfg Config, training, validation *tpp.Dataset, o
 	}
 	cfg = cfg.withDefaults()
 	cfg.Covariates = slices.Clone(cfg.Covariates)
+	if err := checkMarks(training.NumMarks()); err != nil {
+		return nil, err
+	}
+	if err := checkStarts(cfg.Regime, training); err != nil {
+		return nil, fmt.Errorf("training part: %w", err)
+	}
 	if cfg.Graph == nil {
 		graph, err := learnGraph(training)
 		if err != nil {
@@ -59,6 +65,7 @@ func Train(ctx context.Context, cfg Config, training, validation *tpp.Dataset, o
 		m.encoder.mean, m.encoder.std = e.mean, e.std
 	}
 	m.encoder.settle(counts)
+	m.seen = &slotCounts{counts.came, counts.never}
 	*m.background = *counts.background(m.encoder.structure)
 	m.offsets = m.encoder.learnOffsets(training)
 	m.encoder.table(counts, nn.Of(m.net.table, m.params), cfg.Components)
@@ -80,6 +87,9 @@ func Train(ctx context.Context, cfg Config, training, validation *tpp.Dataset, o
 			return nil, fmt.Errorf("validation part: %w", err)
 		}
 		if validation, err = validation.WithMarks(m.markNames); err != nil {
+			return nil, fmt.Errorf("validation part: %w", err)
+		}
+		if err := checkStarts(cfg.Regime, validation); err != nil {
 			return nil, fmt.Errorf("validation part: %w", err)
 		}
 		if t.validation, err = newExamples(m, validation); err != nil {
@@ -111,6 +121,19 @@ func Train(ctx context.Context, cfg Config, training, validation *tpp.Dataset, o
 	}
 	m.summary = &t.summary
 	return m, err
+}
+
+// checkStarts returns an error if a dataset does not say when its events started, and the regime tells that.
+func checkStarts(regime Regime, d *tpp.Dataset) error {
+	if regime != Starts {
+		return nil
+	}
+	for i := range d.Sequences {
+		if s := &d.Sequences[i]; s.Len() > 0 && s.WaitTimes == nil {
+			return fmt.Errorf("sequence %d: no wait times, by which regime %s knows when events started", i, Starts)
+		}
+	}
+	return nil
 }
 
 // learnGraph returns the graph of a dataset from the parents of its events or, if it has none, estimates it.

@@ -20,11 +20,13 @@ import (
 	"github.com/tppfaas/tppfaas/internal/safetensors"
 	"github.com/tppfaas/tppfaas/tpp"
 	"github.com/tppfaas/tppfaas/tpp/dataset"
+	"github.com/tppfaas/tppfaas/tpp/race"
 )
 
 const inspectUsage = `tpp inspect says what is in datasets and models, which it tells apart by their content: of a dataset the format, the sequences and
 events, how often each mark occurs, the quantiles of the gaps between events, cold starts, windows, covariates and parents; of a model
-its kind, marks and configuration, how it was trained, and its parameters. The whole file is read and checked.
+its kind, marks and configuration, how it was trained, and its parameters; of a race also which events make which others due, and how
+often nothing came. The whole file is read and checked.
 
 The options say how to read a dataset; "tpp convert -h" says more about them.
 
@@ -306,14 +308,16 @@ func stamp(ms float64) string {
 }
 
 type modelReport struct {
-	File        string          `json:"file"`
-	Type        string          `json:"type"`
-	Bytes       int64           `json:"bytes"`
-	Kind        string          `json:"kind"`
-	Parameters  int             `json:"parameters"`
-	Tensors     []tensorReport  `json:"tensors"`
-	Marks       []string        `json:"marks"`
-	Covariates  []string        `json:"covariates"`
+	File       string         `json:"file"`
+	Type       string         `json:"type"`
+	Bytes      int64          `json:"bytes"`
+	Kind       string         `json:"kind"`
+	Parameters int            `json:"parameters"`
+	Tensors    []tensorReport `json:"tensors"`
+	Marks      []string       `json:"marks"`
+	Covariates []string       `json:"covariates"`
+	// Slots are what events make due in a race.
+	Slots       []slotReport    `json:"slots,omitempty"`
 	Description json.RawMessage `json:"description"`
 	// TrainingData says what the model was trained on, nil if its file does not.
 	TrainingData *tpp.TrainingData `json:"training_data,omitempty"`
@@ -340,6 +344,9 @@ func inspectModel(path string, content []byte) (fileReport, error) {
 		Marks: append([]string{}, model.MarkNames()...), Covariates: append([]string{}, model.CovariateNames()...),
 		Description: json.RawMessage(file.Metadata["tpp"]), TrainingData: data,
 	}
+	if r, ok := model.(*race.Race); ok {
+		m.Slots = slotsOf(r)
+	}
 	for _, name := range slices.Sorted(maps.Keys(file.Tensors)) {
 		t := file.Tensors[name]
 		m.Tensors = append(m.Tensors, tensorReport{name, t.Shape, len(t.Data)})
@@ -353,14 +360,15 @@ func (m *modelReport) print(w io.Writer) error {
 	fmt.Fprintf(tw, "%s: model, %s, %d bytes\n", m.File, m.Kind, m.Bytes)
 	marks := "none"
 	if len(m.Marks) > 0 {
-		names := make([]string, len(m.Marks))
-		for i, name := range m.Marks {
-			names[i] = printable(name)
-		}
-		marks = fmt.Sprintf("%d: %s", len(names), strings.Join(names, ", "))
+		marks = fmt.Sprintf("%d: %s", len(m.Marks), strings.Join(printables(m.Marks), ", "))
 	}
 	fmt.Fprintf(tw, "  marks\t%s\n", marks)
-	if err := printDescription(tw, "", m.Description, true); err != nil {
+	above := []string{"marks", "kind", "num_marks"} // what stands elsewhere
+	if m.Slots != nil {
+		printSlots(tw, m.Slots)
+		above = append(above, raceDescription...)
+	}
+	if err := printDescription(tw, "", m.Description, above); err != nil {
 		return fmt.Errorf("%s: description: %w", m.File, err)
 	}
 	if d := m.TrainingData; d != nil {
@@ -378,8 +386,9 @@ func (m *modelReport) print(w io.Writer) error {
 	return tw.Flush()
 }
 
-// printDescription prints the members of an object in the order of the file, those of objects within under dotted names.
-func printDescription(w io.Writer, prefix string, text json.RawMessage, top bool) error {
+// printDescription prints the members of an object in the order of the file, those of objects within under dotted names, without those
+// that are left out.
+func printDescription(w io.Writer, prefix string, text json.RawMessage, without []string) error {
 	dec := json.NewDecoder(bytes.NewReader(text))
 	if _, err := dec.Token(); err != nil {
 		return err
@@ -395,10 +404,9 @@ func printDescription(w io.Writer, prefix string, text json.RawMessage, top bool
 		}
 		name := prefix + fmt.Sprint(key)
 		switch {
-		case top && (name == "marks" || name == "kind" || name == "num_marks"):
-			// They stand above.
+		case slices.Contains(without, name):
 		case value[0] == '{':
-			if err := printDescription(w, name+".", value, false); err != nil {
+			if err := printDescription(w, name+".", value, without); err != nil {
 				return err
 			}
 		default:

@@ -21,6 +21,7 @@ import (
 	"github.com/tppfaas/tppfaas/tpp"
 	"github.com/tppfaas/tppfaas/tpp/dataset"
 	"github.com/tppfaas/tppfaas/tpp/neural"
+	"github.com/tppfaas/tppfaas/tpp/race"
 )
 
 // call runs the command and returns its exit status and what it printed.
@@ -185,19 +186,26 @@ func TestTrainTextShowsTheBaseline(t *testing.T) {
 func TestInterruptedTrainingKeepsTheModel(t *testing.T) {
 	data := chain(t, "chain.json", inOrder, 30)
 	training, validation, _ := read(t, data).Split(1)
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	opts := neural.TrainOptions{MaxEpochs: 1e9, Patience: 1e9, Progress: func(e neural.Epoch) {
-		if e.Epoch == 3 {
-			cancel()
+	for _, o := range []trainOrder{
+		{kind: "lognormmix", cfg: neural.Config{ContextSize: 4, NumComponents: 2}, opts: neural.TrainOptions{MaxEpochs: 1e9, Patience: 1e9}},
+		{kind: race.Kind, race: race.Config{ContextSize: 4, Components: 2}, raceOpts: race.TrainOptions{Epochs: 1e9}},
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		model, stopped, err := o.fitNetwork(ctx, training, validation, func(e neural.Epoch) {
+			if e.Epoch == 3 {
+				cancel()
+			}
+		}, io.Discard)
+		if model == nil || !errors.Is(stopped, context.Canceled) || err != nil {
+			t.Fatalf("%s: a model: %t, stopped: %v, error: %v", o.kind, model != nil, stopped, err)
 		}
-	}}
-	model, stopped, err := fit(ctx, neural.Config{ContextSize: 4, NumComponents: 2}, training, validation, opts, io.Discard)
-	if model == nil || !errors.Is(stopped, context.Canceled) || err != nil {
-		t.Fatalf("a model: %t, stopped: %v, error: %v", model != nil, stopped, err)
-	}
-	if got := reason(stopped); got != "interrupted" {
-		t.Errorf("reason: %s", got)
+		if got := reason(stopped); got != "interrupted" {
+			t.Errorf("%s: reason: %s", o.kind, got)
+		}
+		if how := trainingOf(model); how.epochs != 3 {
+			t.Errorf("%s: trained for %d epochs", o.kind, how.epochs)
+		}
 	}
 }
 
@@ -210,21 +218,23 @@ func TestLostCheckpointKeepsTheModel(t *testing.T) {
 	}
 	for _, interrupt := range []bool{false, true} {
 		ctx, cancel := context.WithCancel(t.Context())
-		opts := neural.TrainOptions{MaxEpochs: 1e9, Patience: 1e9, Checkpoint: filepath.Join(folder, "c"), CheckpointEvery: 1, Progress: func(neural.Epoch) {
+		opts := neural.TrainOptions{MaxEpochs: 1e9, Patience: 1e9, Checkpoint: filepath.Join(folder, "c"), CheckpointEvery: 1}
+		report := func(neural.Epoch) {
 			if err := os.RemoveAll(folder); err != nil {
 				t.Error(err)
 			}
 			if interrupt {
 				cancel()
 			}
-		}}
+		}
 		if interrupt {
 			opts.CheckpointEvery = time.Hour
 			if err := os.Mkdir(folder, 0o755); err != nil {
 				t.Fatal(err)
 			}
 		}
-		model, stopped, err := fit(ctx, neural.Config{ContextSize: 4, NumComponents: 2}, training, validation, opts, io.Discard)
+		o := trainOrder{kind: "lognormmix", cfg: neural.Config{ContextSize: 4, NumComponents: 2}, opts: opts}
+		model, stopped, err := o.fitNetwork(ctx, training, validation, report, io.Discard)
 		cancel()
 		if model == nil || err != nil {
 			t.Fatalf("a model: %t, error: %v", model != nil, err)

@@ -12,7 +12,6 @@ import (
 	"github.com/tppfaas/tppfaas/tpp"
 	"github.com/tppfaas/tppfaas/tpp/dataset"
 	"github.com/tppfaas/tppfaas/tpp/live"
-	"github.com/tppfaas/tppfaas/tpp/neural"
 )
 
 const sampleUsage = `tpp sample draws sequences from a model and writes them as a dataset, in the format that the ending of OUT asks for (see convert).
@@ -146,8 +145,8 @@ func (s *sampling) run(ctx context.Context, stdout, stderr io.Writer) error {
 func (s *sampling) complete(ctx context.Context, model tpp.Model, stderr io.Writer) error {
 	if !s.resolutionIsSet {
 		s.opts.Resolution = 1
-		if m, ok := model.(interface{ Config() neural.Config }); ok {
-			s.opts.Resolution = m.Config().Resolution
+		if m, ok := model.(tpp.Clocked); ok {
+			s.opts.Resolution = m.Resolution()
 		}
 	}
 	if s.given == "" {

@@ -72,6 +72,32 @@ func TestSampleGoesOnFromADataset(t *testing.T) {
 }
 
 // TestSampleFromTheStart checks that a model that has seen windows begin can begin one.
+// TestSampleOnTheModelsClock checks that gaps are rounded to the tick that a model of any kind was trained with.
+func TestSampleOnTheModelsClock(t *testing.T) {
+	data := chain(t, "chain.json", inOrder, 30)
+	for _, kind := range [][]string{quickly, quick, {"-kind", "renewal"}} {
+		model, out := filepath.Join(t.TempDir(), "model"), filepath.Join(t.TempDir(), "more.json")
+		if status, _, errs := call(t, append([]string{"train", data, "-o", model, "-resolution", "10"}, kind...)...); status != cli.OK {
+			t.Fatal(errs)
+		}
+		if status, _, errs := call(t, "sample", model, "-n", "20", "-given", data, "-o", out); status != cli.OK {
+			t.Fatal(errs)
+		}
+		d := read(t, out)
+		for i := range d.Sequences {
+			times := d.Sequences[i].ArrivalTimes
+			for j := 1; j < len(times); j++ {
+				if gap := times[j] - times[j-1]; math.Mod(gap, 10) != 0 {
+					t.Fatalf("%v: sequence %d has a gap of %v, of a clock with a tick of 10", kind, i, gap)
+				}
+			}
+		}
+		if d.NumEvents() < 25 {
+			t.Errorf("%v: only %d events", kind, d.NumEvents())
+		}
+	}
+}
+
 func TestSampleFromTheStart(t *testing.T) {
 	path := chain(t, "chain.json", inOrder, 30)
 	d, err := dataset.ReadFile(path)

@@ -11,11 +11,11 @@ import (
 
 	"github.com/tppfaas/tppfaas/internal/atomicfile"
 	"github.com/tppfaas/tppfaas/internal/cli"
-	"github.com/tppfaas/tppfaas/internal/progress"
 	"github.com/tppfaas/tppfaas/tpp"
 	"github.com/tppfaas/tppfaas/tpp/classical"
 	"github.com/tppfaas/tppfaas/tpp/eval"
 	"github.com/tppfaas/tppfaas/tpp/neural"
+	"github.com/tppfaas/tppfaas/tpp/race"
 )
 
 const trainUsage = `tpp train fits a model to 60 % of a dataset's sequences, keeps the parameters that do best on another 20 %, and prints the
@@ -30,6 +30,8 @@ Examples:
   tpp train monday.json -o model.safetensors -validation tuesday.json -test wednesday.json
   tpp train traces.json.gz -o model.safetensors -kind truncnorm -coldstart
   tpp train traces.json.gz -o model.safetensors -paper -json           the published model and training
+  tpp train traces.json.gz -o model.safetensors -kind race             which events make which others due, in seconds
+  tpp train traces.json -o model.safetensors -kind race -graph graph.yaml      of an application, where the traces do not tell it
   tpp train traces.json.gz -o model.safetensors -kind markov           a classical model, in seconds
   tpp train traces.json.gz -repeat 10                                  means and deviations over ten splits
   tpp train log.csv -o model.safetensors -unit s -sequence user -mark action    "tpp convert -h" says more about CSV files
@@ -80,8 +82,12 @@ func (o *trainOrder) run(ctx context.Context, stdout, stderr io.Writer) error {
 		return trainClassical(ctx, o, p, stdout, stderr)
 	}
 	var history []neural.Epoch
-	o.opts.Progress = func(e neural.Epoch) { history = append(history, e) }
-	model, stopped, err := fit(ctx, o.cfg, p.training, p.validation, o.opts, stderr)
+	if o.kind == race.Kind {
+		if err := o.chooseGraph(p.training, stderr); err != nil {
+			return err
+		}
+	}
+	model, stopped, err := o.fitNetwork(ctx, p.training, p.validation, func(e neural.Epoch) { history = append(history, e) }, stderr)
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.dataset, err)
 	}
@@ -94,7 +100,7 @@ func (o *trainOrder) run(ctx context.Context, stdout, stderr io.Writer) error {
 		}
 	}
 	if stopped != nil {
-		return fmt.Errorf("%s: %s has the best model so far, of epoch %d", reason(stopped), o.output, model.Training().BestEpoch)
+		return fmt.Errorf("%s: %s has the best model so far, of epoch %d", reason(stopped), o.output, trainingOf(model).best)
 	}
 	p.warn(stderr, o)
 	return reportTraining(ctx, model, p, o, stdout)
@@ -111,8 +117,11 @@ func reason(stopped error) string {
 
 // tick returns the tick of the clock that took the times, in ms; 0 for the default.
 func (o *trainOrder) tick() float64 {
-	if isClassical(o.kind) {
+	switch {
+	case isClassical(o.kind):
 		return o.fit.Resolution
+	case o.kind == race.Kind:
+		return o.race.Resolution
 	}
 	return o.cfg.Resolution
 }
@@ -129,40 +138,17 @@ func writeHistory(path string, history []neural.Epoch) error {
 	})
 }
 
-// fit trains with a display of its progress. An interruption, or a failure of the checkpoint, that left a model is stopped and not err.
-func fit(ctx context.Context, cfg neural.Config, training, validation *tpp.Dataset, opts neural.TrainOptions, stderr io.Writer) (
-	model *neural.Recurrent, stopped, err error) {
-	var show *progress.Progress // from the first epoch on, which tells how many there may be
-	defer func() { show.Done() }()
-	before := opts.Progress
-	opts.Progress = func(e neural.Epoch) {
-		if before != nil {
-			before(e)
-		}
-		if show == nil {
-			show = progress.New(stderr, e.MaxEpochs, "epochs")
-		}
-		show.Set(e.Epoch, fmt.Sprintf("loss %.4f, validation %.4f (best %.4f in epoch %d)",
-			e.TrainingLoss, e.ValidationLoss, e.BestLoss, e.BestEpoch))
-	}
-	model, err = neural.Train(ctx, cfg, training, validation, opts)
-	if model != nil {
-		return model, err, nil
-	}
-	return nil, nil, err
-}
-
-func reportTraining(ctx context.Context, model *neural.Recurrent, p *trainParts, o *trainOrder, stdout io.Writer) error {
+func reportTraining(ctx context.Context, model network, p *trainParts, o *trainOrder, stdout io.Writer) error {
 	training, test := p.training, p.test
 	scores, err := eval.Evaluate(ctx, model, test, eval.EvaluateOptions{})
 	if err != nil {
 		return fmt.Errorf("%s: %w", p.testName, err)
 	}
-	how := model.Training()
+	how := trainingOf(model)
 	if o.json {
-		return printJSON(stdout, result{Model: o.output, Dataset: p.testFile, Kind: model.Kind(), Part: "test", Scores: scores, Trained: true, Epochs: how.Epochs, Seconds: how.Seconds})
+		return printJSON(stdout, result{Model: o.output, Dataset: p.testFile, Kind: model.Kind(), Part: "test", Scores: scores, Trained: true, Epochs: how.epochs, Seconds: how.seconds})
 	}
-	table, err := classical.FitLookup(ctx, classical.LastMark, training, classical.FitOptions{Resolution: model.Config().Resolution})
+	table, err := classical.FitLookup(ctx, classical.LastMark, training, classical.FitOptions{Resolution: model.Resolution()})
 	if err != nil {
 		return err
 	}
@@ -171,7 +157,7 @@ func reportTraining(ctx context.Context, model *neural.Recurrent, p *trainParts,
 		return fmt.Errorf("%s: %w", p.testName, err)
 	}
 	fmt.Fprintf(stdout, "%s: %d parameters, best of %d epochs was number %d, %v\n\n%s, %d sequences with %d scored events:\n",
-		o.output, model.NumParameters(), how.Epochs, how.BestEpoch, time.Duration(how.Seconds*float64(time.Second)).Round(time.Millisecond*100),
+		o.output, model.NumParameters(), how.epochs, how.best, time.Duration(how.seconds*float64(time.Second)).Round(time.Millisecond*100),
 		p.testTitle, scores.Sequences, scores.Events)
 	return printTable(stdout, []result{
 		{Model: model.Kind(), Scores: scores},

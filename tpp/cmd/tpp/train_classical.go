@@ -14,6 +14,7 @@ import (
 	"github.com/tppfaas/tppfaas/tpp/classical"
 	"github.com/tppfaas/tppfaas/tpp/eval"
 	"github.com/tppfaas/tppfaas/tpp/neural"
+	"github.com/tppfaas/tppfaas/tpp/race"
 )
 
 // kinds returns all kinds of models that train knows.
@@ -22,6 +23,11 @@ func kinds() []string {
 	for _, kind := range neural.Kinds() {
 		names = append(names, string(kind))
 	}
+	return append(append(names, race.Kind), classicalKinds()...)
+}
+
+func classicalKinds() []string {
+	var names []string
 	for _, kind := range classical.Kinds() {
 		names = append(names, string(kind))
 	}

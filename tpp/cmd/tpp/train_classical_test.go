@@ -6,13 +6,12 @@ import (
 	"testing"
 
 	"github.com/tppfaas/tppfaas/internal/cli"
-	"github.com/tppfaas/tppfaas/tpp/neural"
 )
 
 // TestTrainClassical checks that every classical kind is trained, scored, and read by the other commands.
 func TestTrainClassical(t *testing.T) {
 	data := chain(t, "chain.json.gz", inOrder, 30)
-	for _, kind := range kinds()[len(neural.Kinds()):] {
+	for _, kind := range classicalKinds() {
 		model := filepath.Join(t.TempDir(), "model.safetensors")
 		status, out, errs := call(t, "train", data, "-o", model, "-seed", "4", "-kind", kind, "-json")
 		if status != cli.OK {

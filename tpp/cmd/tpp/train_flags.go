@@ -11,14 +11,19 @@ import (
 	"github.com/tppfaas/tppfaas/tpp/classical"
 	"github.com/tppfaas/tppfaas/tpp/dataset"
 	"github.com/tppfaas/tppfaas/tpp/neural"
+	"github.com/tppfaas/tppfaas/tpp/race"
 )
 
 // trainOrder is what the command line of train asks for.
 type trainOrder struct {
-	kind    string // of the model
-	cfg     neural.Config
-	opts    neural.TrainOptions
-	dataset string
+	kind string // of the model
+	cfg  neural.Config
+	opts neural.TrainOptions
+	// race and raceOpts are the same of a race, whose graph is in the file graph, or empty. Seed and Progress are those of opts.
+	race     race.Config
+	raceOpts race.TrainOptions
+	graph    string
+	dataset  string
 	// validation and test are the files that take the place of these parts of the split, or empty.
 	validation, test string
 	output           string
@@ -37,6 +42,7 @@ var trainValues = map[string][]string{
 	"encoder":  {"RNN", "GRU", "LSTM"},
 	"head":     {string(neural.LogHead), string(neural.SoftplusHead)},
 	"loss":     {string(neural.LossResolution), string(neural.LossDensity)},
+	"regime":   regimes,
 	"schedule": {string(neural.ScheduleOneCycle), string(neural.SchedulePlateau), string(neural.ScheduleConstant)},
 }
 
@@ -45,13 +51,13 @@ var trainValues = map[string][]string{
 func trainFlags(fs *flag.FlagSet) func(args []string) (*trainOrder, error) {
 	o := &trainOrder{}
 	fs.StringVar(&o.output, "o", "", "write the model to `FILE`")
-	kind := fs.String("kind", string(neural.LogNormMix), "lognormmix (a distribution of the time), truncnorm (one value), or a classical model: "+oneOf(kinds()[len(neural.Kinds()):]))
+	kind := fs.String("kind", string(neural.LogNormMix), "lognormmix (a distribution of the time), truncnorm (one value), race (what events make due), or a classical model: "+oneOf(classicalKinds()))
 	paper := fs.Bool("paper", false, "the published model, trained the published way; other options change it")
 	seed := fs.Uint64("seed", 1, "`seed` of the split, the first parameters and the order of the sequences")
 	encoder := fs.String("encoder", "GRU", "RNN, GRU or LSTM")
 	context := fs.Int("context", 64, "`units` of the encoder")
 	embedding := fs.Int("embedding", 32, "`columns` of the mark embedding")
-	components := fs.Int("components", 64, "`components` of a lognormmix; at most of a gap in a renewal (default 16) or markov (default 4)")
+	components := fs.Int("components", 64, "`components` of a lognormmix; of a delay in a race (default: by the data); at most of a gap in a renewal (default 16) or markov (default 4)")
 	perPair := fs.Bool("decay-per-pair", false, "a hawkes has a decay for each pair of marks")
 	head := fs.String("head", string(neural.LogHead), "time head of a truncnorm: log or softplus")
 	end := fs.Bool("end", true, "learn when a sequence is over (with -paper: false)")
@@ -60,12 +66,12 @@ func trainFlags(fs *flag.FlagSet) func(args []string) (*trainOrder, error) {
 	var covariates stringList
 	fs.Var(&covariates, "covariate", "take in a covariate of the dataset: `NAME` of a real one, NAME:LEVELS of a categorical one; may be repeated")
 	loss := fs.String("loss", string(neural.LossResolution), "what a lognormmix is trained on: resolution or density (with -paper: density)")
-	batch := fs.Int("batch", 64, "`sequences` in a batch")
-	rate := fs.Float64("rate", 1e-2, "learning `rate` (with -paper: 0.001)")
+	batch := fs.Int("batch", 64, "`sequences` in a batch; a race has a default of its own")
+	rate := fs.Float64("rate", 1e-2, "learning `rate` (with -paper: 0.001); a race has a default of its own")
 	schedule := fs.String("schedule", string(neural.ScheduleOneCycle), "of the rate: onecycle, plateau or constant (with -paper: constant)")
 	l2 := fs.Float64("l2", 1e-4, "`factor` of the L2 regularisation (with -paper: 0.00001)")
 	clip := fs.Float64("clip", 5, "cut gradients to this `norm`, 0 not (with -paper: 0)")
-	epochs := fs.Int("epochs", 200, "`epochs` at most (with -paper, plateau and constant: 4000)")
+	epochs := fs.Int("epochs", 200, "`epochs` at most (with -paper, plateau and constant: 4000); a race makes all, 60 by default")
 	patience := fs.Int("patience", 0, "stop after this many `epochs` without a better validation loss (0: the schedule's default, of onecycle half of -epochs; with -paper: 100 or 200)")
 	fs.DurationVar(&o.opts.MaxDuration, "budget", 0, "stop after this much `time`, such as 50s (0: no limit)")
 	fs.IntVar(&o.opts.Workers, "workers", 0, "`goroutines` that compute (0: one a processor); the model does not depend on it")
@@ -75,6 +81,8 @@ func trainFlags(fs *flag.FlagSet) func(args []string) (*trainOrder, error) {
 	fs.StringVar(&o.test, "test", "", "`DATASET` to score on; the test part of the split is then trained on too")
 	fs.BoolVar(&o.json, "json", false, "print the scores as JSON")
 	fs.IntVar(&o.repeat, "repeat", 0, "train on this many `splits`, of -seed and the seeds after it, and print the scores' means; writes no model")
+	fs.StringVar(&o.graph, "graph", "", "of a race: read which functions invoke which from a graph.yaml `FILE`, its folder, or an embedded application; without, from the parents in the dataset, or estimated")
+	fs.String("regime", string(race.Arrivals), "what a race is told: arrivals, or starts (also when each event started, and how long it waited, from then on)")
 	o.in = inputOptions(fs, false)
 	return func(args []string) (*trainOrder, error) {
 		if err := positional(args, "dataset"); err != nil {
@@ -109,6 +117,18 @@ func trainFlags(fs *flag.FlagSet) func(args []string) (*trainOrder, error) {
 		if *perPair {
 			return nil, cli.Usagef("-decay-per-pair is for -kind hawkes")
 		}
+		if o.opts.MaxDuration < 0 || o.opts.Workers < 0 {
+			return nil, cli.Usagef("-budget and -workers must not be negative")
+		}
+		if *kind == race.Kind {
+			o.opts.Seed = *seed
+			return o, o.setRace(fs)
+		}
+		for _, name := range raceOnly {
+			if cli.IsSet(fs, name) {
+				return nil, cli.Usagef("-%s is for -kind race", name)
+			}
+		}
 		o.cfg.Kind = neural.Kind(*kind)
 		if *paper {
 			o.cfg = neural.PaperConfig(o.cfg.Kind)
@@ -117,9 +137,6 @@ func trainFlags(fs *flag.FlagSet) func(args []string) (*trainOrder, error) {
 			o.opts.MaxDuration, o.opts.Workers, o.opts.Checkpoint = maxDuration, workers, checkpoint
 		}
 		o.opts.Seed = *seed
-		if o.opts.MaxDuration < 0 || o.opts.Workers < 0 {
-			return nil, cli.Usagef("-budget and -workers must not be negative")
-		}
 		// What stands on the line wins over the defaults.
 		given := func(name string, set func()) {
 			if cli.IsSet(fs, name) {
@@ -177,6 +194,11 @@ func checkTrain(fs *flag.FlagSet, kind, encoder, head, loss, schedule string) er
 	if kind == string(neural.TruncNorm) && (cli.IsSet(fs, "components") || cli.IsSet(fs, "loss")) {
 		return cli.Usagef("-components and -loss are for -kind lognormmix")
 	}
+	return checkNumbers(fs)
+}
+
+// checkNumbers refuses numbers that no option takes.
+func checkNumbers(fs *flag.FlagSet) error {
 	var wrong error
 	fs.Visit(func(f *flag.Flag) {
 		if wrong != nil {

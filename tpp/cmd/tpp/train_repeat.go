@@ -14,12 +14,17 @@ import (
 	"github.com/tppfaas/tppfaas/tpp"
 	"github.com/tppfaas/tppfaas/tpp/classical"
 	"github.com/tppfaas/tppfaas/tpp/eval"
-	"github.com/tppfaas/tppfaas/tpp/neural"
+	"github.com/tppfaas/tppfaas/tpp/race"
 )
 
 // repeatTraining trains on several splits, beside a table of the last mark on the same ones, and prints means and standard
 // deviations of the scores on the test parts.
 func repeatTraining(ctx context.Context, o *trainOrder, data *tpp.Dataset, stdout, stderr io.Writer) error {
+	if o.kind == race.Kind {
+		if err := o.chooseGraph(data, stderr); err != nil {
+			return err
+		}
+	}
 	show := progress.New(stderr, o.repeat, "trainings")
 	defer show.Done()
 	candidates := []eval.Candidate{{Name: o.kind, Fit: func(ctx context.Context, training, validation *tpp.Dataset, seed uint64) (tpp.Model, error) {
@@ -27,13 +32,15 @@ func repeatTraining(ctx context.Context, o *trainOrder, data *tpp.Dataset, stdou
 		if isClassical(o.kind) {
 			return classical.Fit(ctx, classical.Kind(o.kind), training, o.fit)
 		}
-		opts := o.opts
-		opts.Seed = seed
-		return neural.Train(ctx, o.cfg, training, validation, opts)
+		m, err := o.trainNetwork(ctx, training, validation, seed, nil)
+		if err != nil {
+			return nil, err
+		}
+		return m, nil
 	}}}
 	if o.kind != string(classical.KindLookupMark) {
 		candidates = append(candidates, eval.Candidate{Name: string(classical.KindLookupMark), Fit: func(ctx context.Context, training, _ *tpp.Dataset, _ uint64) (tpp.Model, error) {
-			return classical.Fit(ctx, classical.KindLookupMark, training, classical.FitOptions{Resolution: o.cfg.Resolution})
+			return classical.Fit(ctx, classical.KindLookupMark, training, classical.FitOptions{Resolution: o.tick()})
 		}})
 	}
 	seeds := make([]uint64, o.repeat)

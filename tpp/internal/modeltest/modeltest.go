@@ -127,13 +127,17 @@ func Classics(t testing.TB) []tpp.Model {
 	return fitted(t, func(k classical.Kind) bool { return !isTable(k) })
 }
 
-// Carriers returns models whose states can be marshalled: a Random one of each of the Variants, and lookup tables.
+// Carriers returns models whose states can be marshalled: a Random one of each of the Variants, lookup tables, and races.
 func Carriers(t testing.TB) []tpp.Model {
 	var models []tpp.Model
 	for i, v := range Variants {
 		models = append(models, Random(t, v, uint64(i)))
 	}
-	return append(models, fitted(t, isTable)...)
+	models = append(models, fitted(t, isTable)...)
+	for _, m := range Races(t) {
+		models = append(models, m)
+	}
+	return models
 }
 
 // isTable reports whether models of a kind predict empirical distributions.

@@ -1,4 +1,4 @@
-package main
+package callgraph
 
 import (
 	"encoding/json"
@@ -18,7 +18,7 @@ import (
 // TestReadGraphOfSampledData compares the graph of each application with what the parents in its sampled traces say.
 func TestReadGraphOfSampledData(t *testing.T) {
 	for _, app := range apps.Embedded() {
-		path := filepath.Join("../../../data", "low_"+app+"_det.json.gz")
+		path := filepath.Join("../../data", "low_"+app+"_det.json.gz")
 		if _, err := os.Stat(path); os.IsNotExist(err) {
 			continue // the template is not sampled
 		}
@@ -30,9 +30,9 @@ func TestReadGraphOfSampledData(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		folder := filepath.Join("../../../apps", app)
+		folder := filepath.Join("../../apps", app)
 		for _, path := range []string{app, folder, filepath.Join(folder, "graph.yaml")} {
-			got, err := readGraph(path, d.MarkNames)
+			got, err := Read(path, d.MarkNames)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -101,7 +101,7 @@ func TestReadGraph(t *testing.T) {
 			if err := os.WriteFile(path, []byte(c.text), 0o666); err != nil {
 				t.Fatal(err)
 			}
-			g, err := readGraph(path, c.marks)
+			g, err := Read(path, c.marks)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -125,7 +125,7 @@ func TestReadGraph(t *testing.T) {
 		names := many("f%d", race.MaxAlternatives+2)
 		functions := []string{"main:{choice: {" + strings.Join(names, ": 0.0151515151515, ") + ": 0.0151515151515}}"}
 		path := write(t, "graph.yaml", yamlOf(append(functions, names...)...))
-		g, err := readGraph(path, append([]string{"main"}, names...))
+		g, err := Read(path, append([]string{"main"}, names...))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -155,7 +155,7 @@ func TestReadGraphRefuses(t *testing.T) {
 		{"no graph in the folder", filepath.Dir(t.TempDir()), []string{"a"}, "no such file"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			g, err := readGraph(c.path, c.marks)
+			g, err := Read(c.path, c.marks)
 			if err == nil {
 				t.Fatalf("got %+v", g)
 			}
@@ -172,7 +172,7 @@ func FuzzReadGraph(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		text, err := os.ReadFile(filepath.Join("../../../apps", name, apps.GraphFile))
+		text, err := os.ReadFile(filepath.Join("../../apps", name, apps.GraphFile))
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -189,7 +189,7 @@ func FuzzReadGraph(f *testing.F) {
 			t.Fatal(err)
 		}
 		marks := strings.Fields(names)
-		g, err := readGraph(path, marks)
+		g, err := Read(path, marks)
 		if err != nil {
 			if !strings.HasPrefix(err.Error(), path+":") || strings.Contains(err.Error(), "\n") {
 				t.Errorf("not one line that names the file: %q", err)
@@ -208,4 +208,41 @@ func FuzzReadGraph(f *testing.F) {
 			t.Errorf("%s is read back as %+v, %v", encoded, again, err)
 		}
 	})
+}
+
+// write writes a file into a folder of its own and returns its path.
+func write(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestEmbedded checks that an embedded application is known by the names of its deployed functions, all or some of them.
+func TestEmbedded(t *testing.T) {
+	for _, c := range []struct {
+		marks string
+		slots string // of the first mark
+	}{
+		{"tree_small-dev-main tree_small-dev-f11 tree_small-dev-f12", "[{[1]} {[2]}]"},
+		{"tree_small-dev-f11 tree_large-dev-main", ""},
+		{"tree_small-dev-f11 tree_small-dev-other", ""},
+		{"main f11 f12", ""},
+		{"", ""},
+	} {
+		g, err := Embedded(strings.Fields(c.marks))
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch {
+		case g == nil:
+			if c.slots != "" {
+				t.Errorf("%s: no graph", c.marks)
+			}
+		case fmt.Sprint(g.Slots[0]) != c.slots:
+			t.Errorf("%s: slots %v, want %s", c.marks, g.Slots[0], c.slots)
+		}
+	}
 }

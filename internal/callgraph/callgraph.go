@@ -1,4 +1,7 @@
-package main
+// Package callgraph turns the graph of an application, as in graph.yaml, into the one of a race over the marks of a dataset.
+//
+//	g, err := callgraph.Read("apps/tree_small", data.MarkNames)
+package callgraph
 
 import (
 	"errors"
@@ -17,10 +20,10 @@ import (
 // maxGraphFile is the largest graph.yaml that is read, in bytes.
 const maxGraphFile = 16 << 20
 
-// readGraph returns the graph of the application in a graph.yaml, in the folder that has one, or of an embedded application's name, for
+// Read returns the graph of the application in a graph.yaml, in the folder that has one, or of an embedded application's name, for
 // the marks of a dataset. Marks are called like functions, with the same text in front of all of them, such as APPLICATION-dev-.
 // Functions that are no marks are left out, since the dataset may not have seen them; marks that are no functions are an error.
-func readGraph(path string, markNames []string) (*race.Graph, error) {
+func Read(path string, markNames []string) (*race.Graph, error) {
 	app, err := readApplication(path)
 	if err != nil {
 		return nil, err
@@ -34,6 +37,32 @@ func readGraph(path string, markNames []string) (*race.Graph, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return g, nil
+}
+
+// Embedded returns the graph of the embedded application whose deployed functions the marks are called like, or nil if there is none.
+func Embedded(markNames []string) (*race.Graph, error) {
+	if len(markNames) == 0 {
+		return nil, nil
+	}
+	for _, name := range apps.Embedded() {
+		app, err := apps.Load(name)
+		if err != nil {
+			return nil, err
+		}
+		prefix := app.DeployedName("")
+		if slices.ContainsFunc(markNames, func(mark string) bool {
+			f, ok := strings.CutPrefix(mark, prefix)
+			return !ok || !slices.ContainsFunc(app.Functions, func(of apps.Function) bool { return of.Name == f })
+		}) {
+			continue
+		}
+		g, err := race.GraphFromNames(markNames, successors(app, prefix))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		return g, nil
+	}
+	return nil, nil
 }
 
 // readApplication reads an application, as apps.Load does, or from a file of any name.
