@@ -32,6 +32,7 @@ type description struct {
 	Medians     []float64        `json:"medians"`    // of each class
 	Stale       []*float64       `json:"stale"`      // of each class; null for never
 	Background  backgroundFile   `json:"background"` // what the graph does not explain
+	Offsets     offsetsFile      `json:"offsets"`    // what forecasts have learned
 }
 
 // covariateFile is the form of a covariate in a model file.
@@ -49,9 +50,10 @@ type backgroundFile struct {
 	Mixture   []float64 `json:"mixture"` // locations, log scales, weights
 }
 
-func (m *Race) describe() description {
+// describe returns the description, and the samples of the offsets of descendants and siblings.
+func (m *Race) describe() (d description, descendants, siblings []float32) {
 	e := m.encoder
-	d := description{
+	d = description{
 		ModelHeader: tpp.ModelHeader{
 			Format: tpp.ModelFormat, Kind: Kind, NumMarks: m.numMarks, Marks: m.markNames, TimeUnit: m.cfg.TimeUnit, Resolution: m.cfg.Resolution,
 		},
@@ -73,7 +75,8 @@ func (m *Race) describe() description {
 		}
 		d.Stale = append(d.Stale, stale)
 	}
-	return d
+	d.Offsets, descendants, siblings = m.describeOffsets()
+	return d, descendants, siblings
 }
 
 // Encode writes the model to w: its tensors as float32, and everything else as JSON in the metadata under the key tpp.
@@ -85,7 +88,9 @@ func (m *Race) Encode(w io.Writer) error {
 	for _, t := range m.net.layout.Tensors() {
 		tensors[t.Name] = safetensors.FromFloat32(t.Shape, nn.Of(t.Span, m.params))
 	}
-	return tpp.EncodeModel(w, m.describe(), tensors)
+	d, descendants, siblings := m.describe()
+	addTensors(tensors, descendants, siblings)
+	return tpp.EncodeModel(w, d, tensors)
 }
 
 func init() { tpp.Register(Kind, read) }
@@ -105,8 +110,12 @@ func read(f *tpp.ModelFile) (tpp.Model, error) {
 			dst[i] = float32(v)
 		}
 	}
+	failed := m.readOffsets(f)
 	if err := f.Finish(); err != nil {
 		return nil, err
+	}
+	if failed != nil {
+		return nil, failed
 	}
 	m.net.prepare(m.params)
 	return m, nil
@@ -130,7 +139,7 @@ func (d *description) model(numbers int) (*Race, error) {
 	if err != nil {
 		return nil, err
 	}
-	if needed := d.values(&cfg, roots); needed > numbers {
+	if needed := d.values(&cfg, roots) + d.Offsets.values(); needed > numbers {
 		return nil, fmt.Errorf("it asks for %d parameters and more, the file has %d", needed, numbers)
 	}
 	m := newRace(cfg, d.Marks, d.NumMarks, roots)
@@ -141,6 +150,9 @@ func (d *description) model(numbers int) (*Race, error) {
 		return nil, err
 	}
 	if err := d.counts(m); err != nil {
+		return nil, err
+	}
+	if err := d.Offsets.offsets(m); err != nil {
 		return nil, err
 	}
 	m.summary = d.Training
@@ -283,7 +295,7 @@ func (m *Race) Fingerprint() uint64 {
 		return 0
 	}
 	m.hash.once.Do(func() {
-		d := m.describe()
+		d, descendants, siblings := m.describe()
 		d.Training, d.Came, d.Never = nil, nil, nil
 		h := fnv.New64a()
 		text, err := json.Marshal(d)
@@ -292,9 +304,11 @@ func (m *Race) Fingerprint() uint64 {
 		}
 		h.Write(text)
 		var b [4]byte
-		for _, v := range m.params {
-			binary.LittleEndian.PutUint32(b[:], math.Float32bits(v))
-			h.Write(b[:])
+		for _, values := range [][]float32{m.params, descendants, siblings} {
+			for _, v := range values {
+				binary.LittleEndian.PutUint32(b[:], math.Float32bits(v))
+				h.Write(b[:])
+			}
 		}
 		m.hash.value = h.Sum64()
 	})

@@ -294,11 +294,11 @@ func TestStateFieldsAreMarshalled(t *testing.T) {
 		want string
 	}{
 		{reflect.TypeFor[state](), "[m work hidden recent tracker]"},
-		{reflect.TypeFor[tracker](), "[structure due covariates width events unexplained begun start last]"},
+		{reflect.TypeFor[tracker](), "[structure due covariates width events unexplained begun forgotten start last late explained]"},
 		{reflect.TypeFor[due](), "[parent slot event alive kind anchor excess placed]"},
 		{reflect.TypeFor[structure](), "[graph numMarks scale tick classes first skipped]"}, // these four: encode.go
 		{reflect.TypeFor[class](), "[mark median stale]"},
-		{reflect.TypeFor[background](), "[structure mixture marks rate emptyRate]"},
+		{reflect.TypeFor[background](), "[structure mixture marks rate emptyRate products precisions weights densities]"},
 		{reflect.TypeFor[encoder](), "[structure regime covariates mean std stepColumns rowColumns]"},
 	} {
 		var names []string
