@@ -30,17 +30,22 @@ func (e *encoder) count(d *tpp.Dataset) *counts {
 		}
 		c.came, c.never = append(c.came, came), append(c.never, make([]int, len(slots)))
 	}
+	never := func(p *due) { c.never[p.parent][p.slot]++ }
 	t := &tracker{structure: e.structure}
 	var steps []step
 	for i := range d.Sequences {
 		s := &d.Sequences[i]
+		t.forgotten = nil
+		if s.TEnd == nil {
+			t.forgotten = never
+		}
 		steps = stepsOf(s, e.regime, steps)
 		e.walk(s, t, steps, func(step *step, a arrival) {
 			switch {
 			case step == nil:
 				if s.TEnd == nil {
 					for j := range t.due {
-						c.never[t.due[j].parent][t.due[j].slot]++
+						never(&t.due[j])
 					}
 					if len(t.due) == 0 {
 						c.empty++

@@ -37,7 +37,7 @@ func TestEstimateGraphFindsTheProcess(t *testing.T) {
 			t.Fatal(err)
 		}
 		for m := range want.Slots {
-			if fmt.Sprint(mayCome(got, m)) != fmt.Sprint(mayCome(want, m)) {
+			if fmt.Sprint(marksBelow(got, m)) != fmt.Sprint(marksBelow(want, m)) {
 				t.Errorf("mark %d: slots %v, want %v; %+v", m, got.Slots[m], want.Slots[m], report.Marks)
 			}
 			// Some that are exclusive may seem to be together by a wrong parent.
@@ -57,7 +57,7 @@ func wrongParents(t *testing.T, want *Graph, report GraphReport, names []string)
 	t.Helper()
 	parents := make([][]int, len(names))
 	for p := range want.Slots {
-		for _, m := range mayCome(want, p) {
+		for _, m := range marksBelow(want, p) {
 			if !slices.Contains(parents[m], p) {
 				parents[m] = append(parents[m], p)
 			}

@@ -116,8 +116,8 @@ func excluded(g *Graph, parent int) [][2]int {
 	return sortedPairs(pairs)
 }
 
-// mayCome returns the marks below a mark, each as often as it may come.
-func mayCome(g *Graph, parent int) []int {
+// marksBelow returns the marks below a mark, each as often as it may come.
+func marksBelow(g *Graph, parent int) []int {
 	var marks []int
 	for _, s := range g.Slots[parent] {
 		marks = append(marks, s.Marks...)
@@ -186,7 +186,7 @@ func TestGraphFromParentsFindsTheProcess(t *testing.T) {
 				t.Errorf("mark %d has slots %v, want %v", m, got.Slots[m], want.Slots[m])
 			}
 			// What is repeated may stand in any slot of what it excludes.
-			if fmt.Sprint(mayCome(got, m)) != fmt.Sprint(mayCome(want, m)) || fmt.Sprint(excluded(got, m)) != fmt.Sprint(excluded(want, m)) {
+			if fmt.Sprint(marksBelow(got, m)) != fmt.Sprint(marksBelow(want, m)) || fmt.Sprint(excluded(got, m)) != fmt.Sprint(excluded(want, m)) {
 				t.Errorf("mark %d: slots %v, exclusive %v; want %v, %v", m, got.Slots[m], got.Exclusive[m], want.Slots[m], want.Exclusive[m])
 			}
 		}

@@ -44,6 +44,11 @@ type lossWork[F nn.Float] struct {
 
 // stepLoss returns the log likelihood of what followed a step, given the outputs of its rows, and adds to grad the gradient of −scale
 // times it, unless scale is 0. outs and grad have size numbers a row.
+//
+// It is that of the predictions but for what keeps it simple: the slots that an event leaves open count as open until the middle of its
+// tick; an event counts as that of the slot that the tracker chose alone, where another one with the same mark or the background
+// could have had it too; silence and the end count as those of the race alone, without the background's share; an event of the background
+// also counts the survival of all that is due, which teaches that it had not come; and an end in spite of a slot that must come is free.
 func stepLoss[F nn.Float](outs, grad []F, size, k int, rows []row[F], t target, scale float64, w *lossWork[F]) float64 {
 	if t.outcome == nothing {
 		return 0

@@ -80,15 +80,21 @@ func (p *prediction) predict(s *state, now float64, next *tpp.Next) {
 			atLast += p.loss.shares[r-i] * p.rowSurvival(r, last-anchor)
 			atNow += p.loss.shares[r-i] * p.rowSurvival(r, now-anchor)
 		}
+		// What is so late that its distribution has nothing left is taken never to come, as training takes it: nothing would be left of
+		// the race either.
+		given, never := 0.0, 1.0
+		if atNow > tiny {
+			given, never = 1/atNow, p.loss.shares[alternatives]/atNow
+		}
 		atLast, atNow = max(atLast, tiny), max(atNow, tiny)
 		for r := i; r < i+alternatives; r++ {
 			own := p.weights[r*k : (r+1)*k]
-			factor := float32(p.loss.shares[r-i] / atNow)
+			factor := float32(p.loss.shares[r-i] * given)
 			for j := range own {
 				own[j] *= factor
 			}
 		}
-		p.never = append(p.never, p.loss.shares[alternatives]/atNow)
+		p.never = append(p.never, never)
 		p.slots = append(p.slots, i)
 		race *= atNow / atLast
 		i += alternatives

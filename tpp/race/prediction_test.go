@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/tppfaas/tppfaas/internal/nn"
 	"github.com/tppfaas/tppfaas/tpp"
 	"pgregory.net/rapid"
 )
@@ -282,4 +283,56 @@ func TestExtremesAreNumbers(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestDrawnMarks checks that events drawn by time and then by mark have the marks with the probabilities that the prediction says. The draws
+// are spread evenly over all times.
+func TestDrawnMarks(t *testing.T) {
+	someStates(t, 15, func(rng *rand.Rand, s *state) {
+		n := s.Next(s.last)
+		const draws = 1000
+		sum := make([]float64, len(n.Marks))
+		var at []float64
+		for i := range draws {
+			at = n.MarksAt(n.Time.Quantile((float64(i)+0.5)/draws), at)
+			for m, p := range at {
+				sum[m] += p / draws
+			}
+		}
+		for m, p := range n.Marks {
+			if !near(sum[m], p, 0, marksError) {
+				t.Errorf("draws have the marks %v, the prediction %v", sum, n.Marks)
+				break
+			}
+		}
+	})
+}
+
+// TestHopelesslyLate checks that something that is due for far longer than its distribution knows, such as what a lost message would
+// have told, does not spoil the prediction of all else.
+func TestHopelesslyLate(t *testing.T) {
+	g, names := parseGraph("main: a b")
+	m := newRace(Config{Graph: g, Components: 2, ContextSize: 4}.withDefaults(), names, len(names), nil)
+	m.background.fit([]float64{5000, 6000}, make([]float64, len(names)), 1, 1000, 1, 1000)
+	for c := range m.net.classes { // all delays are near 36, and next to impossible beyond
+		row := nn.Of(m.net.table, m.params)[c*m.net.size:]
+		row[0], row[1], row[2], row[3] = 2, 2, -6, -6
+	}
+	m.net.prepare(m.params)
+	s := m.NewState(0)
+	for _, at := range []float64{0, 1e6} {
+		if err := s.Observe(tpp.Event{Time: at, Mark: 0}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n := s.Next(1e6)
+	if median := n.Median(); !(median > 30 && median < 40) {
+		t.Errorf("the median is %v, want 36", median)
+	}
+	if n.Marks[1] < 0.45 || n.Marks[2] < 0.45 || n.End > 0.01 {
+		t.Errorf("marks %v, end %v", n.Marks, n.End)
+	}
+	if n := s.Next(1e6 + 1e6); n.End > 1e-6 || !(n.Median() > 0) {
+		t.Errorf("later: end %v, median %v", n.End, n.Median())
+	}
 }

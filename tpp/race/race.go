@@ -10,16 +10,18 @@ import (
 // comes first: a model of competing risks. Train and tpp.ReadModel return one; the zero value accepts no event and expects none. It is
 // safe for concurrent use; its states are not.
 type Race struct {
-	cfg        Config
-	markNames  []string
-	numMarks   int
-	encoder    *encoder
-	background *background
-	summary    *TrainingSummary
-	net        *network[float32]
-	params     []float32
-	seen       *slotCounts
-	hash       *fingerprint
+	cfg           Config
+	markNames     []string
+	numMarks      int
+	encoder       *encoder
+	background    *background
+	offsets       *offsets
+	recalibration *recalibration
+	summary       *TrainingSummary
+	net           *network[float32]
+	params        []float32
+	seen          *slotCounts
+	hash          *fingerprint
 }
 
 func newRace(cfg Config, markNames []string, numMarks int, roots []Slot) *Race {

@@ -30,6 +30,7 @@ type work struct {
 	stepper            nn.Stepper[float32]
 	forecast           prediction
 	next               tpp.Next
+	arrivals           forecast
 }
 
 // NewState returns the state of a sequence that is observed from start on.

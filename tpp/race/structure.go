@@ -103,9 +103,12 @@ type tracker struct {
 	width       int       // of a row
 	events      int
 	unexplained int
-	begun       bool // the start of the sequence is known
+	begun       bool       // the start of the sequence is known
+	forgotten   func(*due) // if not nil, is called with what is forgotten
 	start       float64
 	last        float64 // the time of the last step
+	late        float64 // the sum over the events that something explains of how late they were, from −1 to 1 each
+	explained   int
 }
 
 // arrival is what the tracker found out about an event when it came.
@@ -120,6 +123,7 @@ type arrival struct {
 func (t *tracker) reset(start float64) {
 	t.due, t.covariates = t.due[:0], t.covariates[:0]
 	t.events, t.unexplained, t.begun, t.start, t.last = 0, 0, false, start, start
+	t.late, t.explained = 0, 0
 }
 
 // find returns which slot an event with the mark fills: of those due that have it, the one that is latest compared with the median
@@ -148,6 +152,8 @@ func (t *tracker) arrive(time float64, mark int, a arrival, covariates []float64
 		came := t.due[a.slot]
 		t.remove(a.slot)
 		t.tell(&came, time, mark)
+		t.late += squash(a.excess, lateScale*t.tick)
+		t.explained++
 	} else if t.begun || t.events > 0 {
 		t.unexplained++ // the first event is given if the start is not known
 	}
@@ -155,6 +161,24 @@ func (t *tracker) arrive(time float64, mark int, a arrival, covariates []float64
 	t.add(time, mark, a.excess, covariates)
 	t.events++
 	t.last = time
+}
+
+// lateScale is the scale in ticks of how late an event is, and lateBounds divide the means of that over a sequence so far.
+const lateScale = 200
+
+var lateBounds = [latenesses - 1]float64{-0.2, 0.05, 0.35}
+
+// latenesses is the number of levels of lateness.
+const latenesses = 4
+
+// lateness returns how late the events of the sequence so far were, as one of few levels.
+func (t *tracker) lateness() int {
+	mean := t.late / float64(max(t.explained, 1))
+	level := 0
+	for level < len(lateBounds) && mean > lateBounds[level] {
+		level++
+	}
+	return level
 }
 
 // tell updates the other slots of an event after one of them, which came, was filled by an event with the mark.
@@ -197,6 +221,9 @@ func (t *tracker) forget(time float64) {
 	for i := range t.due {
 		p := &t.due[i]
 		if t.mayNotCome(p) && time-p.anchor > t.staleAfter(p) {
+			if t.forgotten != nil {
+				t.forgotten(p)
+			}
 			continue
 		}
 		t.move(kept, i)
@@ -219,6 +246,9 @@ func (t *tracker) staleAfter(p *due) float64 {
 func (t *tracker) add(time float64, mark int, excess float64, covariates []float64) {
 	for k, slot := range t.graph.Slots[mark] {
 		if len(t.due) == maxDue {
+			if t.forgotten != nil {
+				t.forgotten(&t.due[0])
+			}
 			t.remove(0)
 		}
 		t.due = append(t.due, due{

@@ -67,6 +67,7 @@ func Train(ctx context.Context, cfg Config, training, validation *tpp.Dataset, o
 	m.encoder.settle(counts)
 	m.seen = &slotCounts{counts.came, counts.never}
 	*m.background = *counts.background(m.encoder.structure)
+	m.offsets = m.encoder.learnOffsets(training)
 	m.encoder.table(counts, nn.Of(m.net.table, m.params), cfg.Components)
 	t := &trainer{net: m.net, opts: opts, params: m.params}
 	t.summary = TrainingSummary{Seed: opts.Seed, TrainingSequences: len(training.Sequences)}
@@ -113,6 +114,11 @@ func Train(ctx context.Context, cfg Config, training, validation *tpp.Dataset, o
 	}
 	copy(m.params, t.best)
 	m.net.prepare(m.params)
+	if t.summary.ValidationSequences > 0 {
+		m.recalibrate(validation)
+	} else {
+		m.recalibrate(training)
+	}
 	m.summary = &t.summary
 	return m, err
 }

@@ -1,0 +1,118 @@
+package eval
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/tppfaas/tppfaas/tpp"
+)
+
+// ArrivalCalibration says how well the distributions of events to come agree with when these came, for all predictions that were made
+// equally many steps ahead.
+type ArrivalCalibration struct {
+	// Expected is the sum of the probabilities of the events that were expected, Came the number of those that came.
+	Expected float64
+	Came     int
+	// PIT is the histogram of the probability integral transform of the times of the events that came: how far up in the distribution of
+	// its time each came. Its bins add up to 1, and are equal where the distributions are right.
+	PIT [PITBins]float64
+	// Coverage50 and Coverage90 are the shares of events that came within the central intervals of 50 and 90 %.
+	Coverage50, Coverage90 float64
+}
+
+// ArrivalSteps is the number of entries that CalibrateArrivals returns.
+const ArrivalSteps = 3
+
+// CalibrateArrivals follows complete sequences with a model whose states are ForecastingStates. After each event it compares, for each mark,
+// the distribution of the time until the first event with the mark that is still to come (tpp.ArrivalsWithin) with when that came. Entry
+// 0 is about marks of which an event was due, entry 1 about those for which one other event at least had to come before, entry 2 about
+// those for which two or more had to: tpp.ExpectedArrival.Steps says how many. Sequences that were still running are left out. The
+// error names the sequence.
+func CalibrateArrivals(ctx context.Context, m tpp.Model, d *tpp.Dataset) ([ArrivalSteps]ArrivalCalibration, error) {
+	var out [ArrivalSteps]ArrivalCalibration
+	if d == nil {
+		return out, errNoDataset
+	}
+	d, err := d.WithMarks(m.MarkNames())
+	if err != nil {
+		return out, err
+	}
+	resolution := 1.0
+	if c, ok := m.(tpp.Clocked); ok {
+		resolution = c.Resolution()
+	}
+	var sums [ArrivalSteps]pitSums
+	for i := range d.Sequences {
+		s := &d.Sequences[i]
+		if err := ctx.Err(); err != nil {
+			return out, fmt.Errorf("calibration stopped: %w", err)
+		}
+		if s.TEnd != nil || s.Len() == 0 {
+			continue
+		}
+		if err := calibrateSequence(m, s, resolution, &out, &sums); err != nil {
+			return out, fmt.Errorf("sequence %d: %w", i, err)
+		}
+	}
+	for i := range out {
+		if n := float64(out[i].Came); n > 0 {
+			for b, v := range sums[i].histogram {
+				out[i].PIT[b] = v / n
+			}
+			out[i].Coverage50, out[i].Coverage90 = sums[i].inner50/n, sums[i].inner90/n
+		}
+	}
+	return out, nil
+}
+
+func calibrateSequence(m tpp.Model, s *tpp.Sequence, resolution float64, out *[ArrivalSteps]ArrivalCalibration, sums *[ArrivalSteps]pitSums) error {
+	state, ok := m.NewState(s.Start()).(tpp.ForecastingState)
+	if !ok {
+		return fmt.Errorf("a model of kind %s does not say which events it expects", m.Kind())
+	}
+	names := m.CovariateNames()
+	var event tpp.Event
+	var memory []float64
+	within := func(arrivals []tpp.ExpectedArrival, mark int, t float64) (p float64) {
+		p, memory = tpp.ArrivalsWithin(arrivals, mark, t, memory)
+		return p
+	}
+	steps := make([]int, max(len(m.MarkNames()), 1)) // of each mark that is expected, 0 for others
+	for i := range s.Len() {
+		event = s.Event(i, names, event.Covariates)
+		if err := state.Observe(event); err != nil {
+			return err
+		}
+		arrivals := state.Arrivals(event.Time)
+		clear(steps)
+		for j := range arrivals {
+			if a := &arrivals[j]; a.Probability > 0 && (steps[a.Mark] == 0 || a.Steps < steps[a.Mark]) {
+				steps[a.Mark] = a.Steps
+			}
+		}
+		for mark, n := range steps {
+			if n == 0 {
+				continue
+			}
+			k := min(n, ArrivalSteps) - 1
+			ever := within(arrivals, mark, math.Inf(1))
+			out[k].Expected += ever
+			at := i + 1
+			for at < s.Len() && s.Mark(at) != mark {
+				at++
+			}
+			if at == s.Len() {
+				continue
+			}
+			out[k].Came++
+			gap := s.ArrivalTimes[at] - event.Time
+			c := pitInterval{upper: within(arrivals, mark, gap+resolution/2) / ever}
+			if from := gap - resolution/2; from > 0 {
+				c.lower = min(within(arrivals, mark, from)/ever, c.upper)
+			}
+			sums[k].add(c)
+		}
+	}
+	return nil
+}
