@@ -32,6 +32,10 @@ type description struct {
 	Medians     []float64        `json:"medians"`    // of each class
 	Stale       []*float64       `json:"stale"`      // of each class; null for never
 	Background  backgroundFile   `json:"background"` // what the graph does not explain
+
+	Descendants [][]descendantFile `json:"descendants"` // by mark
+	Siblings    [][][2]int         `json:"siblings"`    // by parent: the pairs of slots between which offsets are known
+	Levels      [][]float64        `json:"levels"`      // of the recalibration, by group
 }
 
 // covariateFile is the form of a covariate in a model file.
@@ -73,6 +77,10 @@ func (m *Race) describe() description {
 		}
 		d.Stale = append(d.Stale, stale)
 	}
+	d.Descendants, d.Siblings = m.offsetsForm()
+	for g := range m.recalibration.levels {
+		d.Levels = append(d.Levels, m.recalibration.levels[g][:])
+	}
 	return d
 }
 
@@ -85,6 +93,7 @@ func (m *Race) Encode(w io.Writer) error {
 	for _, t := range m.net.layout.Tensors() {
 		tensors[t.Name] = safetensors.FromFloat32(t.Shape, nn.Of(t.Span, m.params))
 	}
+	m.addOffsets(tensors)
 	return tpp.EncodeModel(w, m.describe(), tensors)
 }
 
@@ -104,6 +113,9 @@ func read(f *tpp.ModelFile) (tpp.Model, error) {
 		for i, v := range f.Tensor(known.Name, known.Shape...) {
 			dst[i] = float32(v)
 		}
+	}
+	if err := m.readOffsets(f); err != nil {
+		return nil, err
 	}
 	if err := f.Finish(); err != nil {
 		return nil, err
@@ -130,7 +142,7 @@ func (d *description) model(numbers int) (*Race, error) {
 	if err != nil {
 		return nil, err
 	}
-	if needed := d.values(&cfg, roots); needed > numbers {
+	if needed := d.values(&cfg, roots) + d.numOffsets(); needed > numbers {
 		return nil, fmt.Errorf("it asks for %d parameters and more, the file has %d", needed, numbers)
 	}
 	m := newRace(cfg, d.Marks, d.NumMarks, roots)
@@ -141,6 +153,9 @@ func (d *description) model(numbers int) (*Race, error) {
 		return nil, err
 	}
 	if err := d.counts(m); err != nil {
+		return nil, err
+	}
+	if err := d.forecasts(m); err != nil {
 		return nil, err
 	}
 	m.summary = d.Training
@@ -291,9 +306,12 @@ func (m *Race) Fingerprint() uint64 {
 		}
 		h.Write(text)
 		var b [4]byte
-		for _, v := range m.params {
-			binary.LittleEndian.PutUint32(b[:], math.Float32bits(v))
-			h.Write(b[:])
+		descendants, siblings := m.offsetRows()
+		for _, values := range [][]float32{m.params, descendants, siblings} {
+			for _, v := range values {
+				binary.LittleEndian.PutUint32(b[:], math.Float32bits(v))
+				h.Write(b[:])
+			}
 		}
 		m.hash.value = h.Sum64()
 	})
