@@ -115,7 +115,6 @@ func TestRaceThatIsToldStarts(t *testing.T) {
 	for _, args := range [][]string{
 		{"predict", model, data}, {"sample", model, "-given", data, "-o", filepath.Join(folder, "drawn.json")},
 		{"plot", model, data, "-o", picture}, {"plot", model, data, "-o", picture, "-what", "density"},
-		{"evaluate", model, data, "-horizon", "100"},
 	} {
 		if status, _, errs := call(t, args...); status != cli.Failed || !strings.Contains(errs, "has to be told when events start") || strings.Count(errs, "\n") != 1 {
 			t.Errorf("%v: status %d, %s", args, status, errs)
