@@ -4,6 +4,8 @@ import (
 	"math"
 	"math/bits"
 	"slices"
+
+	"github.com/tppfaas/tppfaas/internal/simd"
 )
 
 func onesCount(x uint64) int { return bits.OnesCount64(x) }
@@ -17,6 +19,8 @@ type background struct {
 	marks     []float64 // probabilities
 	rate      float64   // the probability after a step after which something is due
 	emptyRate float64   // after one after which nothing is due
+
+	products, precisions, weights, densities [backgroundComponents]float32 // of the mixture, for survival
 }
 
 const (
@@ -37,19 +41,31 @@ func (b *background) share(t *tracker) float64 {
 	return (rate*backgroundPrior + float64(t.unexplained)) / (backgroundPrior + float64(max(t.events, t.unexplained)))
 }
 
-// survival returns the probability that the gap exceeds t, and the density at t in the time unit.
-func (b *background) survival(t float64) (survival, density float64) {
-	k := len(b.mixture) / 3
-	y, y0 := b.structure.log(t), 0.0
+// prepare computes what survival needs. It must be called when the mixture is set.
+func (b *background) prepare() {
+	const k = backgroundComponents
 	whole := 0.0
 	for i := range k {
-		location, precision, weight := b.mixture[i], math.Exp(-b.mixture[k+i]), b.mixture[2*k+i]
-		s := 1 / (1 + math.Exp((y-location)*precision))
-		whole += weight / (1 + math.Exp((y0-location)*precision))
-		survival += weight * s
-		density += weight * s * (1 - s) * precision
+		whole += b.mixture[2*k+i] / (1 + math.Exp(-b.mixture[i]*math.Exp(-b.mixture[k+i])))
 	}
-	return survival / whole, density / whole / math.Hypot(t, b.structure.scale)
+	for i := range k {
+		precision, weight := math.Exp(-b.mixture[k+i]), b.mixture[2*k+i]/whole
+		b.products[i], b.precisions[i] = float32(b.mixture[i]*precision), float32(precision)
+		b.weights[i], b.densities[i] = float32(weight), float32(weight*precision)
+	}
+}
+
+// survival returns the probability that the gap exceeds t, and the density at t in the time unit.
+func (b *background) survival(t float64) (survival, density float64) {
+	var s, slope [backgroundComponents]float32
+	simd.AddScaled(s[:], b.products[:], -float32(b.structure.log(t)), b.precisions[:])
+	simd.Sigmoid(s[:], s[:])
+	for i, v := range s {
+		slope[i] = v * (1 - v)
+	}
+	survival = float64(simd.Dot(b.weights[:], s[:]))
+	density = float64(simd.Dot(b.densities[:], slope[:]))
+	return survival, density / math.Hypot(t, b.structure.scale)
 }
 
 // cell returns the probability of an event with the mark in the tick around a gap.
@@ -85,4 +101,5 @@ func (b *background) fit(gaps []float64, marks []float64, unexplained, events, u
 	k := backgroundComponents
 	locations, scales, weights := b.mixture[:k], b.mixture[k:2*k], b.mixture[2*k:]
 	spread(locations, scales, weights, logs, b.structure)
+	b.prepare()
 }

@@ -263,6 +263,7 @@ func (d *description) background(b *background, numMarks int) error {
 		}
 	}
 	b.rate, b.emptyRate, b.marks, b.mixture = f.Rate, f.EmptyRate, f.Marks, f.Mixture
+	b.prepare()
 	if survival, density := b.survival(0); !(math.Abs(survival-1) < 1e-6) || !(density >= 0) || math.IsInf(density, 0) {
 		return fmt.Errorf("background: the mixture has the survival %v at 0, and the density %v", survival, density)
 	}

@@ -2,6 +2,7 @@ package race
 
 import (
 	"math"
+	"slices"
 
 	"github.com/tppfaas/tppfaas/internal/nn"
 )
@@ -14,7 +15,8 @@ type grid struct {
 	tail  []float64 // times × slots
 	order []int     // the index of each time in later and tail
 	rival []float64 // of each cell: the mass of all but the likeliest row
-	h     []float64 // of each row: scratch memory
+	cells []float64 // cells × rows: the masses, in the order of cell
+	cell  []int     // the index of each cell in cells
 }
 
 const (
@@ -93,10 +95,13 @@ func (p *prediction) put(i int, t float64) {
 // refine divides the cells in which several rows compete.
 func (p *prediction) refine() {
 	g := &p.grid
-	g.rival = g.rival[:0]
+	g.rival, g.cell = g.rival[:0], g.cell[:0]
+	g.cells = nn.Resize(g.cells, maxGrid*len(p.rows))
 	for i := range len(g.times) - 1 {
+		g.cell = append(g.cell, i)
 		g.rival = append(g.rival, p.rivals(i))
 	}
+	tick := p.m.encoder.tick
 	for len(g.times) < maxGrid {
 		worst := 0
 		for i, v := range g.rival {
@@ -107,23 +112,22 @@ func (p *prediction) refine() {
 		if g.rival[worst] < gridDone {
 			break
 		}
-		tick := p.m.encoder.tick
 		a, b := math.Asinh(g.times[worst]/tick), math.Asinh(g.times[worst+1]/tick)
 		mid := tick * math.Sinh((a+b)/2)
 		if !(mid > g.times[worst] && mid < g.times[worst+1]) {
 			break
 		}
 		p.put(worst+1, mid)
-		g.rival = append(g.rival, 0)
-		copy(g.rival[worst+1:], g.rival[worst:])
+		g.cell = slices.Insert(g.cell, worst+1, len(g.cell))
+		g.rival = slices.Insert(g.rival, worst+1, 0)
 		g.rival[worst], g.rival[worst+1] = p.rivals(worst), p.rivals(worst+1)
 	}
 }
 
-// masses sets g.h to the masses of the rows in cell i and returns their sum, which is that of the race: shares of the hazards.
-func (p *prediction) masses(i int) float64 {
+// masses computes the masses of the rows in cell i and returns them with their sum, which is that of the race: shares of the hazards.
+func (p *prediction) masses(i int) (own []float64, whole float64) {
 	g, rows, slots := &p.grid, len(p.rows), len(p.never)
-	g.h = nn.Resize(g.h, rows)
+	masses := g.cells[g.cell[i]*rows : (g.cell[i]+1)*rows]
 	a, b := g.order[i], g.order[i+1]
 	laterA, laterB := g.later[a*rows:(a+1)*rows], g.later[b*rows:(b+1)*rows]
 	tailA, tailB := g.tail[a*slots:(a+1)*slots], g.tail[b*slots:(b+1)*slots]
@@ -136,27 +140,28 @@ func (p *prediction) masses(i int) float64 {
 			h = math.Log(max(tailA[j], tiny) / max(tailB[j], tiny))
 		}
 		for r := p.slots[j]; r < p.slots[j+1]; r++ {
-			g.h[r] = 0
+			masses[r] = 0
 			if own > 0 {
-				g.h[r] = h * max(laterA[r]-laterB[r], 0) / own
+				masses[r] = h * max(laterA[r]-laterB[r], 0) / own
 			}
 		}
 		hazard += h
 	}
 	if hazard <= 0 {
-		return 0
+		return masses, 0
 	}
-	whole := survival * -math.Expm1(-hazard)
-	for r := range g.h {
-		g.h[r] *= whole / hazard
+	whole = survival * -math.Expm1(-hazard)
+	for r := range masses {
+		masses[r] *= whole / hazard
 	}
-	return whole
+	return masses, whole
 }
 
 // rivals returns the mass of all but the likeliest row in cell i, as a part of the probability that there is a next event.
 func (p *prediction) rivals(i int) float64 {
-	whole, most := p.masses(i), 0.0
-	for _, v := range p.grid.h {
+	masses, whole := p.masses(i)
+	most := 0.0
+	for _, v := range masses {
 		most = max(most, v)
 	}
 	return (whole - most) / max(p.comes, tiny)
@@ -166,9 +171,13 @@ func (p *prediction) rivals(i int) float64 {
 func (p *prediction) integrate(marks []float64) {
 	g := &p.grid
 	last := len(g.times) - 1
-	for i := range last {
-		if p.masses(i) > 0 {
-			for r, v := range g.h {
+	switch len(p.rows) {
+	case 0:
+	case 1:
+		marks[p.marks[0]] = g.after[0] - g.after[last] - p.background*(p.backgroundAfter(0)-p.backgroundAfter(g.times[last]))
+	default:
+		for _, cell := range g.cell {
+			for r, v := range g.cells[cell*len(p.rows) : (cell+1)*len(p.rows)] {
 				marks[p.marks[r]] += v
 			}
 		}
