@@ -258,20 +258,21 @@ func (d *description) background(b *background, numMarks int) error {
 		return fmt.Errorf("background: weights of the mixture: %w", err)
 	}
 	for i, v := range f.Mixture[:2*backgroundComponents] {
-		if math.Abs(v) > maxLocation {
+		if math.Abs(v) > maxLocation || i >= backgroundComponents && math.Abs(v) > maxBackgroundScale {
 			return fmt.Errorf("background: number %d of the mixture is %v", i, v)
 		}
 	}
 	b.rate, b.emptyRate, b.marks, b.mixture = f.Rate, f.EmptyRate, f.Marks, f.Mixture
 	b.prepare()
-	if survival, density := b.survival(0); !(math.Abs(survival-1) < 1e-6) || !(density >= 0) || math.IsInf(density, 0) {
+	if survival, density := b.survival(0); !(math.Abs(survival-1) < 1e-4) || !(density >= 0) || math.IsInf(density, 0) {
 		return fmt.Errorf("background: the mixture has the survival %v at 0, and the density %v", survival, density)
 	}
 	return nil
 }
 
-// maxLocation is more than the logarithm of any delay.
-const maxLocation = 1000
+// maxLocation is more than the logarithm of any delay, and maxBackgroundScale more than that of any scale, from which float32 takes
+// precisions.
+const maxLocation, maxBackgroundScale = 1000, 20
 
 // sumOf returns the sum of numbers, and an error if one is not between 0 and 1.
 func sumOf(values []float64) (float64, error) {

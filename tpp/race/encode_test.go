@@ -205,6 +205,7 @@ func TestReadRejects(t *testing.T) {
 		{"too few background marks", within("background", "marks", list{1}), "probabilities of 1 marks"},
 		{"background marks beyond 1", within("background", "marks", list{1, 1, 1}), "add up to 3"},
 		{"background marks below 0", within("background", "marks", list{-1, 1, 1}), "from 0 to 1"},
+		{"a background of too narrow components", within("background", "mixture", append(append(make([]float64, backgroundComponents), slices.Repeat([]float64{-100}, backgroundComponents)...), slices.Repeat([]float64{1. / backgroundComponents}, backgroundComponents)...)), "number 24 of the mixture is -100"},
 		{"no background", set("background", nil), "background: rates of 0"},
 		{"a background of one number", within("background", "mixture", list{1}), "a mixture of 1 numbers"},
 		{"a background of no weight", within("background", "mixture", make([]int, 3*backgroundComponents)), "survival NaN at 0"},
@@ -331,7 +332,7 @@ func TestStateFieldsAreMarshalled(t *testing.T) {
 		{reflect.TypeFor[recalibration](), "[levels]"},
 		{reflect.TypeFor[structure](), "[graph numMarks scale tick classes first skipped]"},
 		{reflect.TypeFor[class](), "[mark median stale]"},
-		{reflect.TypeFor[background](), "[structure mixture marks rate emptyRate]"},
+		{reflect.TypeFor[background](), "[structure mixture marks rate emptyRate products precisions weights densities]"},
 		{reflect.TypeFor[encoder](), "[structure regime covariates mean std stepColumns rowColumns]"},
 	} {
 		var names []string
