@@ -2,6 +2,7 @@ package figure
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 
@@ -175,8 +176,19 @@ func (g *gaps) perDecade(counts []float64) []float64 {
 	return out
 }
 
+// checkUntold returns an error if a model has to be told when events start: what it predicts from arrivals alone is of no use.
+func checkUntold(m tpp.Model) error {
+	if s, ok := m.(tpp.StartedModel); ok && s.ObservesStarts() {
+		return errors.New("the model has to be told when events start, so there is no one prediction of a gap to draw")
+	}
+	return nil
+}
+
 // collectGaps follows the sequences with the model and adds up all gaps, or those after events of a mark.
 func collectGaps(ctx context.Context, m tpp.Model, d *tpp.Dataset, after int, resolution float64) (*gaps, error) {
+	if err := checkUntold(m); err != nil {
+		return nil, err
+	}
 	largest := 0.0
 	for i := range d.Sequences {
 		for _, gap := range d.Sequences[i].InterTimes() {
@@ -193,7 +205,7 @@ func collectGaps(ctx context.Context, m tpp.Model, d *tpp.Dataset, after int, re
 		if s.Len() == 0 {
 			continue // a window in which nothing came
 		}
-		state := m.NewState(s.ArrivalTimes[0])
+		state := m.NewState(s.Start())
 		for j := range s.Len() - 1 {
 			if err := state.Observe(s.Event(j, m.CovariateNames(), nil)); err != nil {
 				return nil, fmt.Errorf("sequence %d: event %d: %w", i, j, err)

@@ -69,6 +69,9 @@ func Timeline(m tpp.Model, s *tpp.Sequence, first, count int, source string) (*F
 	if first < 0 || first > s.Len()-2 {
 		return nil, fmt.Errorf("a picture cannot begin at event %d of %d: two are needed", first, s.Len())
 	}
+	if err := checkUntold(m); err != nil {
+		return nil, err
+	}
 	tl, labels, err := newTimeline(m, s, first, min(first+count, s.Len()))
 	if err != nil {
 		return nil, err

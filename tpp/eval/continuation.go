@@ -41,6 +41,10 @@ func GreedyContinuation(m tpp.Model, state tpp.State, now float64) iter.Seq2[tpp
 			yield(tpp.PredictedEvent{}, errors.New("continuation: no model or no state"))
 			return
 		}
+		if s, ok := m.(tpp.StartedModel); ok && s.ObservesStarts() {
+			yield(tpp.PredictedEvent{}, errors.New("continuation: the model has to be told when events start, which nobody knows of events to come"))
+			return
+		}
 		covariates := make([]float64, len(m.CovariateNames()))
 		if t, ok := state.(tpp.TypicalState); ok {
 			covariates = t.TypicalCovariates(covariates[:0])

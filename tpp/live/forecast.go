@@ -103,6 +103,11 @@ func NewForecast(ctx context.Context, state tpp.State, now, horizon float64, opt
 	if state == nil {
 		return nil, fmt.Errorf("forecast: %w", errNoState)
 	}
+	if s, ok := state.(tpp.OwnedState); ok {
+		if err := checkUntold(s.Model()); err != nil {
+			return nil, fmt.Errorf("forecast: %w", err)
+		}
+	}
 	marks := len(state.Next(now).Marks)
 	blocks := (opts.Paths + pathBlock - 1) / pathBlock
 	tallies := make([]*tally, blocks)

@@ -118,6 +118,9 @@ func NewForecaster[K comparable](m tpp.Model, opts ForecasterOptions) (*Forecast
 	if m == nil {
 		return nil, fmt.Errorf("forecaster: %w", errNoModel)
 	}
+	if err := checkUntold(m); err != nil {
+		return nil, fmt.Errorf("forecaster: %w", err)
+	}
 	opts = opts.withDefaults()
 	if err := opts.validate(); err != nil {
 		return nil, fmt.Errorf("forecaster: %w", err)

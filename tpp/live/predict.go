@@ -39,6 +39,9 @@ func Predict(m tpp.Model, s *tpp.Sequence, top int) ([]Prediction, error) {
 	case s.Len() == 0:
 		return nil, nil
 	}
+	if err := checkUntold(m); err != nil {
+		return nil, fmt.Errorf("predict: %w", err)
+	}
 	if err := s.Validate(max(len(m.MarkNames()), 1)); err != nil {
 		return nil, fmt.Errorf("predict: %w", err)
 	}
@@ -59,6 +62,14 @@ func Predict(m tpp.Model, s *tpp.Sequence, top int) ([]Prediction, error) {
 		})
 	}
 	return out, nil
+}
+
+// checkUntold returns an error if a model has to be told when events start: what it predicts from arrivals alone is of no use.
+func checkUntold(m tpp.Model) error {
+	if s, ok := m.(tpp.StartedModel); ok && s.ObservesStarts() {
+		return errors.New("the model has to be told when events start, which only the evaluation of a dataset does")
+	}
+	return nil
 }
 
 // likeliest returns the top most probable marks in descending order; ties are in the order of the marks.

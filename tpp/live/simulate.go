@@ -87,6 +87,9 @@ func Simulate(ctx context.Context, m tpp.Model, n int, opts SimulateOptions) ([]
 	if m == nil {
 		return nil, fmt.Errorf("simulate: %w", errNoModel)
 	}
+	if err := checkUntold(m); err != nil {
+		return nil, fmt.Errorf("simulate: %w", err)
+	}
 	opts = opts.withDefaults()
 	if err := opts.validate(m, n); err != nil {
 		return nil, fmt.Errorf("simulate: %w", err)

@@ -53,7 +53,7 @@ func (s *state) Arrivals(now float64) []tpp.ExpectedArrival {
 		for r := first; r < first+n; r++ {
 			alternative := bits.TrailingZeros64(left)
 			left &= left - 1
-			f.add(s.m, s.mark(d, alternative), i, p.later[r], filled, s.lateness(), head != i)
+			f.add(s.m, s.mark(d, alternative), i, min(p.later[r], 1), filled, s.lateness(), head != i)
 		}
 	}
 	return f.arrivals

@@ -32,7 +32,10 @@ type description struct {
 	Medians     []float64        `json:"medians"`    // of each class
 	Stale       []*float64       `json:"stale"`      // of each class; null for never
 	Background  backgroundFile   `json:"background"` // what the graph does not explain
-	Offsets     offsetsFile      `json:"offsets"`    // what forecasts have learned
+
+	Descendants [][]descendantFile `json:"descendants"` // by mark
+	Siblings    [][][2]int         `json:"siblings"`    // by parent: the pairs of slots between which offsets are known
+	Levels      [][]float64        `json:"levels"`      // of the recalibration, by group
 }
 
 // covariateFile is the form of a covariate in a model file.
@@ -50,10 +53,9 @@ type backgroundFile struct {
 	Mixture   []float64 `json:"mixture"` // locations, log scales, weights
 }
 
-// describe returns the description, and the samples of the offsets of descendants and siblings.
-func (m *Race) describe() (d description, descendants, siblings []float32) {
+func (m *Race) describe() description {
 	e := m.encoder
-	d = description{
+	d := description{
 		ModelHeader: tpp.ModelHeader{
 			Format: tpp.ModelFormat, Kind: Kind, NumMarks: m.numMarks, Marks: m.markNames, TimeUnit: m.cfg.TimeUnit, Resolution: m.cfg.Resolution,
 		},
@@ -75,8 +77,11 @@ func (m *Race) describe() (d description, descendants, siblings []float32) {
 		}
 		d.Stale = append(d.Stale, stale)
 	}
-	d.Offsets, descendants, siblings = m.describeOffsets()
-	return d, descendants, siblings
+	d.Descendants, d.Siblings = m.offsetsForm()
+	for g := range m.recalibration.levels {
+		d.Levels = append(d.Levels, m.recalibration.levels[g][:])
+	}
+	return d
 }
 
 // Encode writes the model to w: its tensors as float32, and everything else as JSON in the metadata under the key tpp.
@@ -88,9 +93,8 @@ func (m *Race) Encode(w io.Writer) error {
 	for _, t := range m.net.layout.Tensors() {
 		tensors[t.Name] = safetensors.FromFloat32(t.Shape, nn.Of(t.Span, m.params))
 	}
-	d, descendants, siblings := m.describe()
-	addTensors(tensors, descendants, siblings)
-	return tpp.EncodeModel(w, d, tensors)
+	m.addOffsets(tensors)
+	return tpp.EncodeModel(w, m.describe(), tensors)
 }
 
 func init() { tpp.Register(Kind, read) }
@@ -110,12 +114,11 @@ func read(f *tpp.ModelFile) (tpp.Model, error) {
 			dst[i] = float32(v)
 		}
 	}
-	failed := m.readOffsets(f)
-	if err := f.Finish(); err != nil {
+	if err := m.readOffsets(f); err != nil {
 		return nil, err
 	}
-	if failed != nil {
-		return nil, failed
+	if err := f.Finish(); err != nil {
+		return nil, err
 	}
 	m.net.prepare(m.params)
 	return m, nil
@@ -139,7 +142,7 @@ func (d *description) model(numbers int) (*Race, error) {
 	if err != nil {
 		return nil, err
 	}
-	if needed := d.values(&cfg, roots) + d.Offsets.values(); needed > numbers {
+	if needed := d.values(&cfg, roots) + d.numOffsets(); needed > numbers {
 		return nil, fmt.Errorf("it asks for %d parameters and more, the file has %d", needed, numbers)
 	}
 	m := newRace(cfg, d.Marks, d.NumMarks, roots)
@@ -152,7 +155,7 @@ func (d *description) model(numbers int) (*Race, error) {
 	if err := d.counts(m); err != nil {
 		return nil, err
 	}
-	if err := d.Offsets.offsets(m); err != nil {
+	if err := d.forecasts(m); err != nil {
 		return nil, err
 	}
 	m.summary = d.Training
@@ -255,20 +258,21 @@ func (d *description) background(b *background, numMarks int) error {
 		return fmt.Errorf("background: weights of the mixture: %w", err)
 	}
 	for i, v := range f.Mixture[:2*backgroundComponents] {
-		if math.Abs(v) > maxLocation {
+		if math.Abs(v) > maxLocation || i >= backgroundComponents && math.Abs(v) > maxBackgroundScale {
 			return fmt.Errorf("background: number %d of the mixture is %v", i, v)
 		}
 	}
 	b.rate, b.emptyRate, b.marks, b.mixture = f.Rate, f.EmptyRate, f.Marks, f.Mixture
 	b.prepare()
-	if survival, density := b.survival(0); !(math.Abs(survival-1) < 1e-6) || !(density >= 0) || math.IsInf(density, 0) {
+	if survival, density := b.survival(0); !(math.Abs(survival-1) < 1e-4) || !(density >= 0) || math.IsInf(density, 0) {
 		return fmt.Errorf("background: the mixture has the survival %v at 0, and the density %v", survival, density)
 	}
 	return nil
 }
 
-// maxLocation is more than the logarithm of any delay.
-const maxLocation = 1000
+// maxLocation is more than the logarithm of any delay, and maxBackgroundScale more than that of any scale, from which float32 takes
+// precisions.
+const maxLocation, maxBackgroundScale = 1000, 20
 
 // sumOf returns the sum of numbers, and an error if one is not between 0 and 1.
 func sumOf(values []float64) (float64, error) {
@@ -295,7 +299,7 @@ func (m *Race) Fingerprint() uint64 {
 		return 0
 	}
 	m.hash.once.Do(func() {
-		d, descendants, siblings := m.describe()
+		d := m.describe()
 		d.Training, d.Came, d.Never = nil, nil, nil
 		h := fnv.New64a()
 		text, err := json.Marshal(d)
@@ -304,6 +308,7 @@ func (m *Race) Fingerprint() uint64 {
 		}
 		h.Write(text)
 		var b [4]byte
+		descendants, siblings := m.offsetRows()
 		for _, values := range [][]float32{m.params, descendants, siblings} {
 			for _, v := range values {
 				binary.LittleEndian.PutUint32(b[:], math.Float32bits(v))

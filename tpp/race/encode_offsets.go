@@ -9,205 +9,207 @@ import (
 	"github.com/tppfaas/tppfaas/tpp"
 )
 
-// offsetsFile is the form in a model file of what forecasts have learned, without the samples of offsets, which are tensors.
-type offsetsFile struct {
-	Descendants [][]descendantFile `json:"descendants"` // by mark
-	Siblings    [][3]int           `json:"siblings"`    // parent, slot and later slot of which the offsets are known
-	Levels      [][]float64        `json:"levels"`      // of the recalibration
-}
-
-// descendantFile is the form of a descendant in a model file.
+// descendantFile is the form of a descendant in a model file, whose offsets are a row of a tensor.
 type descendantFile struct {
-	Parent      int     `json:"parent"` // in the list of the same mark, −1 for a child
-	Slot        int     `json:"slot"`
-	Alternative int     `json:"alternative"`
+	Parent      int32   `json:"parent"` // index in the list, −1 for the event itself
+	Slot        int32   `json:"slot"`
+	Alternative int32   `json:"alternative"`
 	Probability float64 `json:"probability"`
 }
 
-// The names of the tensors of samples: descendants × (latenesses · samples), and siblings × samples.
+// The tensors of what a forecast needs: a row for each descendant, by mark, and for each pair of siblings, by parent.
 const (
-	descendantsTensor = "offsets.descendants"
-	siblingsTensor    = "offsets.siblings"
+	descendantTensor = "forecast.descendants"
+	siblingTensor    = "forecast.siblings"
 )
 
-// describeOffsets returns the form of what forecasts have learned, and the samples.
-func (m *Race) describeOffsets() (f offsetsFile, descendants, siblings []float32) {
-	f = offsetsFile{Descendants: [][]descendantFile{}, Siblings: [][3]int{}, Levels: [][]float64{}}
-	for _, nodes := range m.offsets.descendants {
-		own := []descendantFile{}
-		for i := range nodes {
-			d := &nodes[i]
-			own = append(own, descendantFile{int(d.parent), int(d.slot), int(d.alternative), d.probability})
-			descendants = append(descendants, d.offsets...)
+// offsetsForm returns the descendants by mark, and by parent the pairs of slots whose offsets are known.
+func (m *Race) offsetsForm() (descendants [][]descendantFile, siblings [][][2]int) {
+	descendants = make([][]descendantFile, len(m.offsets.descendants))
+	for mark, nodes := range m.offsets.descendants {
+		descendants[mark] = []descendantFile{}
+		for _, d := range nodes {
+			descendants[mark] = append(descendants[mark], descendantFile{d.parent, d.slot, d.alternative, d.probability})
 		}
-		f.Descendants = append(f.Descendants, own)
 	}
-	for parent, pairs := range m.offsets.siblings {
-		k := len(m.encoder.graph.Slots[parent])
-		for i, own := range pairs {
-			if own != nil {
-				f.Siblings = append(f.Siblings, [3]int{parent, i / k, i % k})
-				siblings = append(siblings, own...)
+	siblings = make([][][2]int, len(m.offsets.siblings))
+	for parent, own := range m.offsets.siblings {
+		siblings[parent] = [][2]int{}
+		n := len(m.encoder.graph.Slots[parent])
+		for i, values := range own {
+			if values != nil {
+				siblings[parent] = append(siblings[parent], [2]int{i / n, i % n})
 			}
 		}
 	}
-	for g := range m.recalibration.levels {
-		f.Levels = append(f.Levels, slices.Clone(m.recalibration.levels[g][:]))
-	}
-	return f, descendants, siblings
+	return descendants, siblings
 }
 
-// addTensors adds the samples of offsets to the tensors of a file.
-func addTensors(tensors map[string]tpp.Tensor, descendants, siblings []float32) {
-	add := func(name string, values []float32, columns int) {
-		if len(values) > 0 {
-			tensors[name] = safetensors.FromFloat32([]int{len(values) / columns, columns}, values)
+// offsetRows returns the rows of the two tensors, one after the other.
+func (m *Race) offsetRows() (descendants, siblings []float32) {
+	for _, nodes := range m.offsets.descendants {
+		for _, d := range nodes {
+			descendants = append(descendants, d.offsets...)
 		}
 	}
-	add(descendantsTensor, descendants, latenesses*samples)
-	add(siblingsTensor, siblings, samples)
+	for _, own := range m.offsets.siblings {
+		for _, values := range own {
+			siblings = append(siblings, values...)
+		}
+	}
+	return descendants, siblings
 }
 
-// values returns how many numbers the samples are.
-func (f *offsetsFile) values() int {
-	n := len(f.Siblings) * samples
-	for _, own := range f.Descendants {
-		n += len(own) * latenesses * samples
+// addOffsets adds the tensors, if they have rows.
+func (m *Race) addOffsets(tensors map[string]tpp.Tensor) {
+	descendants, siblings := m.offsetRows()
+	if len(descendants) > 0 {
+		tensors[descendantTensor] = safetensors.FromFloat32([]int{len(descendants) / (latenesses * samples), latenesses * samples}, descendants)
+	}
+	if len(siblings) > 0 {
+		tensors[siblingTensor] = safetensors.FromFloat32([]int{len(siblings) / samples, samples}, siblings)
+	}
+}
+
+// numOffsets returns how many numbers the tensors of offsets have.
+func (d *description) numOffsets() int {
+	n := 0
+	for _, nodes := range d.Descendants {
+		n += len(nodes) * latenesses * samples
+	}
+	for _, pairs := range d.Siblings {
+		n += len(pairs) * samples
 	}
 	return n
 }
 
-// offsets sets what forecasts have learned, with memory for the samples.
-func (f *offsetsFile) offsets(m *Race) error {
-	slots := m.encoder.graph.Slots
-	if len(f.Descendants) != m.numMarks {
-		return fmt.Errorf("descendants of %d marks, there are %d", len(f.Descendants), m.numMarks)
+// forecasts sets what a forecast needs, but for the tensors.
+func (d *description) forecasts(m *Race) error {
+	g := m.encoder.graph
+	if len(d.Descendants) != d.NumMarks || len(d.Siblings) != len(g.Slots) {
+		return fmt.Errorf("descendants of %d marks and siblings of %d parents, there are %d and %d", len(d.Descendants), len(d.Siblings), d.NumMarks, len(g.Slots))
 	}
-	m.offsets = &offsets{siblings: make([][][]float32, len(slots))}
-	for mark, own := range f.Descendants {
-		nodes, err := descendantsOf(own, slots, mark)
-		if err != nil {
-			return fmt.Errorf("descendants of mark %d: %w", mark, err)
+	o := &offsets{descendants: make([][]descendant, d.NumMarks), siblings: make([][][]float32, len(g.Slots))}
+	for mark, nodes := range d.Descendants {
+		if len(nodes) > maxDescendants {
+			return fmt.Errorf("mark %d has %d descendants", mark, len(nodes))
 		}
-		m.offsets.descendants = append(m.offsets.descendants, nodes)
+		for i := range nodes {
+			own, err := descendantOf(g, mark, o.descendants[mark], &nodes[i])
+			if err != nil {
+				return fmt.Errorf("descendant %d of mark %d: %w", i, mark, err)
+			}
+			o.descendants[mark] = append(o.descendants[mark], own)
+		}
 	}
-	for i, s := range f.Siblings {
-		parent, from, to := s[0], s[1], s[2]
-		if parent < 0 || parent >= len(slots) || from < 0 || from >= to || to >= len(slots[parent]) || len(slots[parent]) > maxSiblings {
-			return fmt.Errorf("siblings %d: mark %d has no slots %d and %d with offsets", i, parent, from, to)
+	for parent, pairs := range d.Siblings {
+		n := len(g.Slots[parent])
+		if n > 1 && n <= maxSiblings {
+			o.siblings[parent] = make([][]float32, n*n)
 		}
-		k := len(slots[parent])
-		if m.offsets.siblings[parent] == nil {
-			m.offsets.siblings[parent] = make([][]float32, k*k)
+		last := -1
+		for _, p := range pairs {
+			at := p[0]*n + p[1]
+			if n > maxSiblings || p[0] < 0 || p[1] <= p[0] || p[1] >= n || at <= last {
+				return fmt.Errorf("siblings %v of parent %d, which has %d slots, or in another order", p, parent, n)
+			}
+			o.siblings[parent][at] = make([]float32, samples)
+			last = at
 		}
-		own := &m.offsets.siblings[parent][from*k+to]
-		if *own != nil {
-			return fmt.Errorf("siblings %d: slots %d and %d of mark %d twice", i, from, to, parent)
-		}
-		*own = make([]float32, samples)
 	}
-	return f.recalibration(m)
-}
-
-// descendantsOf returns the descendants of a mark without their samples.
-func descendantsOf(own []descendantFile, slots [][]Slot, mark int) ([]descendant, error) {
-	if len(own) > maxDescendants {
-		return nil, fmt.Errorf("%d of them, there may be %d", len(own), maxDescendants)
-	}
-	var nodes []descendant
-	for i, d := range own {
-		// The parent is the one before it, or one that that is below.
-		above := i - 1
-		for above != d.Parent && above >= 0 {
-			above = int(nodes[above].parent)
-		}
-		if above != d.Parent {
-			return nil, fmt.Errorf("%d stands below %d, which is not above the one before it", i, d.Parent)
-		}
-		parent, depth := mark, int32(1)
-		if d.Parent >= 0 {
-			parent, depth = int(nodes[d.Parent].mark), nodes[d.Parent].depth+1
-		}
-		switch {
-		case depth > maxDepth:
-			return nil, fmt.Errorf("%d is %d steps below the mark", i, depth)
-		case d.Slot < 0 || d.Slot >= len(slots[parent]) || d.Alternative < 0 || d.Alternative >= len(slots[parent][d.Slot].Marks):
-			return nil, fmt.Errorf("%d: mark %d has no alternative %d of slot %d", i, parent, d.Alternative, d.Slot)
-		case !(d.Probability >= 0 && d.Probability <= 1):
-			return nil, fmt.Errorf("%d has the probability %v", i, d.Probability)
-		}
-		nodes = append(nodes, descendant{
-			parent: int32(d.Parent), slot: int32(d.Slot), alternative: int32(d.Alternative), depth: depth,
-			mark: int32(slots[parent][d.Slot].Marks[d.Alternative]), probability: d.Probability,
-		})
-	}
-	return nodes, nil
-}
-
-func (f *offsetsFile) recalibration(m *Race) error {
-	if len(f.Levels) != recalibrated {
-		return fmt.Errorf("levels of %d groups of forecasts, there are %d", len(f.Levels), recalibrated)
+	m.offsets = o
+	if len(d.Levels) != recalibrated {
+		return fmt.Errorf("levels of %d groups of expected events, it must be %d", len(d.Levels), recalibrated)
 	}
 	m.recalibration = &recalibration{}
-	for g, levels := range f.Levels {
-		if len(levels) != samples {
-			return fmt.Errorf("%d levels of forecasts, there are %d", len(levels), samples)
-		}
-		for i, v := range levels {
-			if !(v >= 0 && v <= 1) || i > 0 && v < levels[i-1] {
-				return fmt.Errorf("level %d of forecasts is %v", i, v)
-			}
+	for g, levels := range d.Levels {
+		if len(levels) != samples || !slices.IsSorted(levels) || !(levels[0] >= 0 && levels[samples-1] <= 1) {
+			return fmt.Errorf("levels of group %d: it must be %d from 0 to 1 in ascending order", g, samples)
 		}
 		copy(m.recalibration.levels[g][:], levels)
 	}
 	return nil
 }
 
-// readOffsets reads the samples of offsets.
+// descendantOf returns a descendant of a mark without its offsets, which stands behind others in the order that inOrder makes.
+func descendantOf(g *Graph, mark int, before []descendant, f *descendantFile) (descendant, error) {
+	d := descendant{parent: f.Parent, slot: f.Slot, alternative: f.Alternative, depth: 1, probability: f.Probability}
+	above, at := mark, int32(len(before))-1
+	// The parent is the last one before, or above it; what stands between is the child before this one.
+	sibling := int32(-1)
+	for ; at != d.parent && at >= 0; at = before[at].parent {
+		sibling = at
+	}
+	if at != d.parent {
+		return d, fmt.Errorf("it stands behind %d others, and not below number %d", len(before), d.parent)
+	}
+	if at >= 0 {
+		above, d.depth = int(before[at].mark), before[at].depth+1
+	}
+	slots := g.Slots[above]
+	if d.slot < 0 || int(d.slot) >= len(slots) || d.alternative < 0 || int(d.alternative) >= len(slots[d.slot].Marks) {
+		return d, fmt.Errorf("the graph has no alternative %d of slot %d of mark %d", d.alternative, d.slot, above)
+	}
+	if sibling >= 0 {
+		if b := &before[sibling]; b.slot > d.slot || b.slot == d.slot && b.alternative >= d.alternative {
+			return d, fmt.Errorf("alternative %d of slot %d stands behind alternative %d of slot %d", d.alternative, d.slot, b.alternative, b.slot)
+		}
+	}
+	d.mark = int32(slots[d.slot].Marks[d.alternative])
+	switch {
+	case d.depth > maxDepth:
+		return d, fmt.Errorf("it is %d steps below, it may be %d", d.depth, maxDepth)
+	case !(d.probability >= 0 && d.probability <= 1):
+		return d, fmt.Errorf("its probability is %v", d.probability)
+	}
+	return d, nil
+}
+
+// readOffsets sets the offsets, for which there is room, to those of the file.
 func (m *Race) readOffsets(f *tpp.ModelFile) error {
-	n := 0
+	var rows, pairs int
 	for _, nodes := range m.offsets.descendants {
-		n += len(nodes)
+		rows += len(nodes)
 	}
-	var err error
-	ascending := func(dst []float32, src []float64) {
-		for i, v := range src {
-			dst[i] = float32(v)
-			if i > 0 && dst[i] < dst[i-1] || math.Abs(v) > math.MaxFloat32 {
-				err = fmt.Errorf("offsets are not in ascending order: %v after %v", v, src[max(i-1, 0)])
+	for _, own := range m.offsets.siblings {
+		for _, values := range own {
+			pairs += len(values) / samples
+		}
+	}
+	take := func(name string, rows, size int) (values []float32, err error) {
+		if rows == 0 {
+			return nil, nil
+		}
+		for i, v := range f.Tensor(name, rows, size) {
+			if i%samples > 0 && float32(v) < values[i-1] {
+				return nil, fmt.Errorf("tensor %q: row %d is not in ascending order", name, i/size)
+			}
+			values = append(values, float32(v))
+		}
+		if len(values) < rows*size || slices.ContainsFunc(values, func(v float32) bool { return math.IsInf(float64(v), 0) }) {
+			return make([]float32, rows*size), nil // Finish says why
+		}
+		return values, nil
+	}
+	descendants, err := take(descendantTensor, rows, latenesses*samples)
+	if err != nil {
+		return err
+	}
+	siblings, err := take(siblingTensor, pairs, samples)
+	if err != nil {
+		return err
+	}
+	for _, nodes := range m.offsets.descendants {
+		for i := range nodes {
+			nodes[i].offsets, descendants = descendants[:latenesses*samples], descendants[latenesses*samples:]
+		}
+	}
+	for _, own := range m.offsets.siblings {
+		for i := range own {
+			if own[i] != nil {
+				own[i], siblings = siblings[:samples], siblings[samples:]
 			}
 		}
 	}
-	if n > 0 {
-		values := f.Tensor(descendantsTensor, n, latenesses*samples)
-		for _, nodes := range m.offsets.descendants {
-			for i := range nodes {
-				nodes[i].offsets = make([]float32, latenesses*samples)
-				for level := 0; level < latenesses && len(values) > 0; level++ {
-					ascending(nodes[i].offsets[level*samples:][:samples], values[:samples])
-					values = values[samples:]
-				}
-			}
-		}
-	}
-	known := 0
-	for _, pairs := range m.offsets.siblings {
-		for _, own := range pairs {
-			if own != nil {
-				known++
-			}
-		}
-	}
-	if known > 0 {
-		values := f.Tensor(siblingsTensor, known, samples)
-		for _, pairs := range m.offsets.siblings {
-			for _, own := range pairs {
-				if own != nil && len(values) > 0 {
-					ascending(own, values[:samples])
-					values = values[samples:]
-				}
-			}
-		}
-	}
-	return err
+	return nil
 }

@@ -93,6 +93,9 @@ func TestRoundTrip(t *testing.T) {
 				for k := range s.Len() {
 					for _, wait := range []float64{0, 7, 2000} {
 						x, y := before.Next(s.ArrivalTimes[k]-1+wait), after.Next(s.ArrivalTimes[k]-1+wait)
+						if !reflect.DeepEqual(before.(tpp.ForecastingState).Arrivals(s.ArrivalTimes[k]-1+wait), after.(tpp.ForecastingState).Arrivals(s.ArrivalTimes[k]-1+wait)) {
+							t.Fatalf("model %d: after event %d of sequence %d another future is expected", i, k, j)
+						}
 						if x.End != y.End || !slices.Equal(x.Marks, y.Marks) || x.Median() != y.Median() || x.Time.LogProb(3) != y.Time.LogProb(3) {
 							t.Fatalf("model %d: event %d of sequence %d is predicted %v %v, before %v %v", i, k, j, y.Median(), y.Marks, x.Median(), x.Marks)
 						}
@@ -202,11 +205,24 @@ func TestReadRejects(t *testing.T) {
 		{"too few background marks", within("background", "marks", list{1}), "probabilities of 1 marks"},
 		{"background marks beyond 1", within("background", "marks", list{1, 1, 1}), "add up to 3"},
 		{"background marks below 0", within("background", "marks", list{-1, 1, 1}), "from 0 to 1"},
+		{"a background of too narrow components", within("background", "mixture", append(append(make([]float64, backgroundComponents), slices.Repeat([]float64{-100}, backgroundComponents)...), slices.Repeat([]float64{1. / backgroundComponents}, backgroundComponents)...)), "number 24 of the mixture is -100"},
 		{"no background", set("background", nil), "background: rates of 0"},
 		{"a background of one number", within("background", "mixture", list{1}), "a mixture of 1 numbers"},
 		{"a background of no weight", within("background", "mixture", make([]int, 3*backgroundComponents)), "survival NaN at 0"},
 		{"a covariate without deviation", first("covariates", object{"name": "load"}), "standard deviation 0"},
 		{"a covariate twice", first("covariates", object{"name": "load", "std": 1}), `covariate "load" twice`},
+		{"no descendants", set("descendants", nil), "descendants of 0 marks"},
+		{"another number of descendants", first("descendants", list{}), "must have"},
+		{"a descendant of nobody", first("descendants", list{object{"parent": 3}}), "not below number 3"},
+		{"a descendant of an unknown slot", first("descendants", list{object{"parent": -1, "slot": 9}}), "no alternative 0 of slot 9 of mark 0"},
+		{"a descendant twice", first("descendants", list{object{"parent": -1}, object{"parent": -1}}), "stands behind alternative 0 of slot 0"},
+		{"a descendant of probability 2", first("descendants", list{object{"parent": -1, "probability": 2}}), "its probability is 2"},
+		{"descendants beyond the file", first("descendants", make([]object, 400)), "the file has"},
+		{"no siblings", set("siblings", list{}), "siblings of 0 parents"},
+		{"siblings that are not there", first("siblings", list{list{0, 5}}), "siblings [0 5] of parent 0"},
+		{"siblings the wrong way round", first("siblings", list{list{1, 0}}), "siblings [1 0] of parent 0"},
+		{"no levels", set("levels", nil), "levels of 0 groups"},
+		{"levels of too few", first("levels", list{0, 1}), "levels of group 0"},
 		{"a name too few", set("marks", list{"a", "b"}), "2 names of marks"},
 		{"another type", set("components", "many"), "description"},
 	} {
@@ -237,6 +253,9 @@ func TestFingerprintsDiffer(t *testing.T) {
 		"another optional slot":  func(m *Race) { m.encoder.skipped[0][0] = !m.encoder.skipped[0][0] },
 		"another rate":           func(m *Race) { m.background.rate /= 2 },
 		"another background":     func(m *Race) { m.background.mixture[0]++ },
+		"another level":          func(m *Race) { m.recalibration.levels[1][3] /= 2 },
+		"another offset":         func(m *Race) { m.offsets.descendants[0][0].offsets[255]++ },
+		"another descendant":     func(m *Race) { m.offsets.descendants[0][0].probability /= 2 },
 		"another covariate mean": func(m *Race) { m.encoder.mean[1]++ },
 	} {
 		m := untrained(t, configs()[2], calls)
@@ -250,6 +269,16 @@ func TestFingerprintsDiffer(t *testing.T) {
 	m.summary.Seconds++
 	if seen[m.Fingerprint()] != "the model" {
 		t.Error("the same model has another fingerprint after another training")
+	}
+}
+
+// checkArrivals checks that the expected events of a state have probabilities and times.
+func checkArrivals(t *testing.T, s tpp.State, now float64) {
+	t.Helper()
+	for _, a := range s.(tpp.ForecastingState).Arrivals(now) {
+		if !(a.Probability >= 0 && a.Probability <= 1+1e-6) || !slices.IsSorted(a.Times) || math.IsNaN(a.Times[0]) || math.IsNaN(a.Within(30)) {
+			t.Fatalf("expected is %+v", a)
+		}
 	}
 }
 
@@ -275,6 +304,7 @@ func FuzzDescription(f *testing.F) {
 			if p := next.Time.CDF(7); !(p >= 0 && p <= 1) || !(next.End >= 0 && next.End <= 1) || math.IsNaN(next.Median()) {
 				t.Fatalf("it predicts %v, the end %v and the median %v", p, next.End, next.Median())
 			}
+			checkArrivals(t, s, float64(10*i)+5)
 			e := tpp.Event{Time: float64(10 * (i + 1)), Mark: i % max(len(m.MarkNames()), 1), Covariates: s.(tpp.TypicalState).TypicalCovariates(nil)}
 			if err := s.Observe(e); err != nil {
 				t.Fatal(err)
@@ -296,7 +326,11 @@ func TestStateFieldsAreMarshalled(t *testing.T) {
 		{reflect.TypeFor[state](), "[m work hidden recent tracker]"},
 		{reflect.TypeFor[tracker](), "[structure due covariates width events unexplained begun forgotten start last late explained]"},
 		{reflect.TypeFor[due](), "[parent slot event alive kind anchor excess placed]"},
-		{reflect.TypeFor[structure](), "[graph numMarks scale tick classes first skipped]"}, // these four: encode.go
+		{reflect.TypeFor[Race](), "[cfg markNames numMarks encoder background offsets recalibration summary net params seen hash]"}, // from here on: encode.go
+		{reflect.TypeFor[offsets](), "[descendants siblings]"},
+		{reflect.TypeFor[descendant](), "[parent slot alternative depth mark probability offsets]"},
+		{reflect.TypeFor[recalibration](), "[levels]"},
+		{reflect.TypeFor[structure](), "[graph numMarks scale tick classes first skipped]"},
 		{reflect.TypeFor[class](), "[mark median stale]"},
 		{reflect.TypeFor[background](), "[structure mixture marks rate emptyRate products precisions weights densities]"},
 		{reflect.TypeFor[encoder](), "[structure regime covariates mean std stepColumns rowColumns]"},

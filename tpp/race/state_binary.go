@@ -15,8 +15,8 @@ const (
 	dueSize   = 4 + 4 + 8 + 8 + 1 + 4*8
 )
 
-// MarshalBinary encodes, in little-endian order, the number of events, of those that nothing explained, the times of the start
-// and of the last step, the number of what is due, the number of events that something explained and how late they were (8 bytes each), the context (4 each), what is due with the covariates of its parent and, if
+// MarshalBinary encodes, in little-endian order, the number of events, of those that nothing explained, the times of the start and of
+// the last step, how many events something explained and how late those were, the number of what is due (8 bytes each), the context (4 each), what is due with the covariates of its parent and, if
 // the model observes starts, the marks of the last events (4 each): maxRecent of them, or all.
 func (s *state) MarshalBinary() ([]byte, error) {
 	le := binary.LittleEndian
@@ -25,8 +25,9 @@ func (s *state) MarshalBinary() ([]byte, error) {
 	b = le.AppendUint64(le.AppendUint64(b, uint64(s.events)), uint64(s.unexplained))
 	float(s.start)
 	float(s.last)
-	b = le.AppendUint64(le.AppendUint64(b, uint64(len(s.due))), uint64(s.explained))
+	b = le.AppendUint64(b, uint64(s.explained))
 	float(s.late)
+	b = le.AppendUint64(b, uint64(len(s.due)))
 	for _, v := range s.hidden {
 		b = le.AppendUint32(b, math.Float32bits(v))
 	}
@@ -74,17 +75,14 @@ func (s *state) UnmarshalBinary(data []byte) error {
 	if t.start, t.last = r.float64(), r.float64(); !(t.start <= t.last) || math.IsInf(t.last-t.start, 0) || math.IsInf(t.last, 0) {
 		return fmt.Errorf("a start at %v and the last event at %v", t.start, t.last)
 	}
+	explained := r.uint64()
+	if t.late = r.float64(); explained > events-unexplained || !(math.Abs(t.late) <= float64(explained)) {
+		return fmt.Errorf("%d events that something explains, which were late by %v", explained, t.late)
+	}
+	t.explained = int(explained)
 	count := r.uint64()
 	if size := dueSize + 8*t.width; count > maxDue || len(data) != head+int(count)*size+4*s.numRecent(t.events) {
 		return fmt.Errorf("%d bytes, of which %d events are due", len(data), count)
-	}
-	explained := r.uint64()
-	if explained > events {
-		return fmt.Errorf("%d events, of which something explains %d", events, explained)
-	}
-	t.explained = int(explained)
-	if t.late = r.float64(); !(math.Abs(t.late) <= float64(explained)) {
-		return fmt.Errorf("a lateness of %v of %d events", t.late, explained)
 	}
 	hidden := nn.Resize[float32](nil, len(s.hidden))
 	for i := range hidden {

@@ -38,8 +38,11 @@ func TestStatesAreReadStrictly(t *testing.T) {
 		{2, 24, float(1), "last event at 1"},
 		{2, 24, float(math.Inf(1)), "last event at +Inf"},
 		{2, 16, float(math.Inf(-1)), "a start at -Inf"},
-		{2, 32, "\x02", "of which 2 events are due"},
-		{2, 33, "\x10", "events are due"},
+		{2, 32, "\x03", "3 events that something explains"},
+		{2, 40, nan, "late by NaN"},
+		{2, 40, float(3), "late by 3"},
+		{2, 48, "\x02", "of which 2 events are due"},
+		{2, 49, "\x10", "events are due"},
 		{2, stateHead, "\x00\x00\x80\x7f", "unit 0 is +Inf"},
 		{2, stateHead, "\x00\x00\x00\x40", "unit 0 is 2"},
 		{2, due, "\x07", "the graph has no slot"},
@@ -134,6 +137,7 @@ func FuzzUnmarshalBinary(f *testing.F) {
 		last := s.(*state).last
 		for _, at := range []float64{0, last + 10} {
 			next := s.Next(at)
+			checkArrivals(t, s, at)
 			if p := next.Time.CDF(100); !(p >= 0 && p <= 1) || !(next.End >= 0 && next.End <= 1) {
 				t.Fatalf("a state that was read predicts %v and the end %v at %v", p, next.End, at)
 			}

@@ -99,6 +99,37 @@ func TestRaceInEveryCommand(t *testing.T) {
 	}
 }
 
+// TestRaceThatIsToldStarts trains a race that is told when events start: it is scored, and refused where nobody tells it.
+func TestRaceThatIsToldStarts(t *testing.T) {
+	data, folder := calls(t), t.TempDir()
+	model := filepath.Join(folder, "race.safetensors")
+	status, out, errs := call(t, append([]string{"train", data, "-o", model, "-regime", "starts", "-json"}, quickly...)...)
+	if status != cli.OK {
+		t.Fatal(errs)
+	}
+	var trained struct{ MAE float64 }
+	if decodeOne(t, out, &trained); !(trained.MAE > 0 && trained.MAE < 100) {
+		t.Errorf("train says %s", out)
+	}
+	picture := filepath.Join(folder, "picture.svg")
+	for _, args := range [][]string{
+		{"predict", model, data}, {"sample", model, "-given", data, "-o", filepath.Join(folder, "drawn.json")},
+		{"plot", model, data, "-o", picture}, {"plot", model, data, "-o", picture, "-what", "density"},
+	} {
+		if status, _, errs := call(t, args...); status != cli.Failed || !strings.Contains(errs, "has to be told when events start") || strings.Count(errs, "\n") != 1 {
+			t.Errorf("%v: status %d, %s", args, status, errs)
+		}
+	}
+	for _, what := range []string{"pit", "reliability", "confusion"} {
+		if status, _, errs := call(t, "plot", model, data, "-o", picture, "-what", what); status != cli.OK {
+			t.Errorf("%s: %s", what, errs)
+		}
+	}
+	if status, _, errs := call(t, append([]string{"train", chain(t, "chain.json", inOrder, 30), "-o", model, "-regime", "starts"}, quickly...)...); status != cli.Failed || !strings.Contains(errs, "no wait times") {
+		t.Errorf("without wait times: status %d, %s", status, errs)
+	}
+}
+
 // TestRaceGraph checks where the graph of a race comes from, and what is said about it.
 func TestRaceGraph(t *testing.T) {
 	plain, out := chain(t, "chain.json", inOrder, 60), filepath.Join(t.TempDir(), "race.safetensors")

@@ -25,7 +25,7 @@ func Race(t testing.TB, cfg race.Config, d *tpp.Dataset) *race.Race {
 	return m
 }
 
-// Races returns small races of three marks: with and without starts of sequences, a given graph, covariates, and starts of events among them.
+// Races returns small races of three marks: with and without starts of sequences, a given graph, and covariates among them.
 func Races(t testing.TB) []*race.Race {
 	t.Helper()
 	calls := tpptest.Calls(3, 60)
@@ -38,6 +38,5 @@ func Races(t testing.TB) []*race.Race {
 		Race(t, race.Config{}, given),
 		Race(t, race.Config{Covariates: []string{tpp.ColdStartCovariate, "load"}}, calls),
 		Race(t, race.Config{Graph: Ring()}, tpptest.Chains(3, 40)),
-		Race(t, race.Config{Regime: race.Starts}, calls),
 	}
 }
