@@ -15,6 +15,7 @@ type forecast struct {
 	arrivals []tpp.ExpectedArrival
 	times    []float64 // of all arrivals, samples each
 	filled   []float64 // of each slot that is due: when it is filled, whatever by
+	groups   []uint8   // of all arrivals, by which they are recalibrated
 	order    []int32
 	memory   [samples]float64
 }
@@ -30,7 +31,7 @@ func (s *state) Arrivals(now float64) []tpp.ExpectedArrival {
 	s.Next(now)
 	w := s.work
 	f, p := &w.arrivals, &w.forecast
-	f.arrivals = f.arrivals[:0]
+	f.arrivals, f.groups = f.arrivals[:0], f.groups[:0]
 	f.times = nn.Resize(f.times, 0)
 	f.filled = nn.Resize(f.filled, len(s.due)*samples)
 	for i := range s.due {
@@ -48,15 +49,29 @@ func (s *state) Arrivals(now float64) []tpp.ExpectedArrival {
 				slices.Sort(filled)
 			}
 		}
-		p.survive(0)
-		left := d.alive
+	}
+	p.survive(0)
+	for i := range s.due {
+		first, n := p.slots[i], p.slots[i+1]-p.slots[i]
+		left := s.due[i].alive
 		for r := first; r < first+n; r++ {
 			alternative := bits.TrailingZeros64(left)
 			left &= left - 1
-			f.add(s.m, s.mark(d, alternative), i, min(p.later[r], 1), filled, s.lateness(), head != i)
+			f.add(s.m, s.mark(&s.due[i], alternative), i, min(p.later[r], 1), s.lateness(), p.never)
 		}
 	}
 	return f.arrivals
+}
+
+// rank returns how many of the slots that are due, but for one, are expected to be filled before t.
+func (f *forecast) rank(slot int, t float64, never []float64) int {
+	sum := 0.0
+	for i := range never {
+		if i != slot && f.filled[i*samples+samples/2] < t {
+			sum += 1 - never[i]
+		}
+	}
+	return int(math.Round(sum))
 }
 
 // head returns the index of the slot that slot i of what is due follows: the first one of the same event that has not been overtaken.
@@ -80,12 +95,13 @@ func (o *offsets) between(parent, from, to, k int) []float32 {
 	return nil
 }
 
-// add appends an event of a slot with a probability that comes at one of the times, and all that is below it.
-func (f *forecast) add(m *Race, mark, slot int, probability float64, times []float64, lateness int, follows bool) {
+// add appends an event of a slot with a probability, and all that is below it.
+func (f *forecast) add(m *Race, mark, slot int, probability float64, lateness int, never []float64) {
 	root := len(f.arrivals)
+	times := f.filled[slot*samples : (slot+1)*samples]
 	due := f.take()
 	copy(due, times)
-	m.recalibration.apply(due, group(1, follows), f.memory[:])
+	f.recalibrate(m, due, mark, group(1, f.rank(slot, times[samples/2], never)))
 	f.arrivals = append(f.arrivals, tpp.ExpectedArrival{
 		Mark: mark, Probability: probability, Parent: -1, Slot: slot, Steps: 1, Times: due,
 	})
@@ -98,12 +114,17 @@ func (f *forecast) add(m *Race, mark, slot int, probability float64, times []flo
 			own[j] = max(times[j]+float64(offsets[bits.Reverse8(uint8(j))>>2]), 0)
 		}
 		slices.Sort(own)
-		m.recalibration.apply(own, group(int(d.depth)+1, false), f.memory[:])
+		f.recalibrate(m, own, int(d.mark), group(int(d.depth)+1, f.rank(slot, own[samples/2], never)))
 		f.arrivals = append(f.arrivals, tpp.ExpectedArrival{
 			Mark: int(d.mark), Probability: probability * d.probability, Parent: root + 1 + int(d.parent), Slot: int(d.slot),
 			Steps: int(d.depth) + 1, Times: own,
 		})
 	}
+}
+
+func (f *forecast) recalibrate(m *Race, times []float64, mark, group int) {
+	f.groups = append(f.groups, uint8(group))
+	m.recalibration.apply(times, mark, group, f.memory[:])
 }
 
 // take returns memory for the times of one more event.
