@@ -137,11 +137,11 @@ func (e *expectation) quantile(mark int, p, horizon float64) float64 {
 			hi = min(hi+width, horizon)
 		}
 	}
-	// Bisection, by turns with the secant (Illinois; Dowell and Jarratt 1971): the function is a line in pieces, with jumps.
+	// Bisection by turns with the secant: the function consists of lines, and may have jumps.
 	lo, atLo, atHi := 0.0, -p, e.within(mark, hi)-p
-	for i := 0; i < 60 && hi-lo > 1e-9*hi; i++ {
+	for i := 0; i < 100 && hi-lo > 1e-9*hi; i++ {
 		t := lo + (hi-lo)/2
-		if i%3 > 0 && atHi > atLo {
+		if i%2 > 0 && atHi > atLo {
 			if secant := lo - atLo*(hi-lo)/(atHi-atLo); secant > lo && secant < hi {
 				t = secant
 			}

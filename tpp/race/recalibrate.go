@@ -22,8 +22,9 @@ type levels [samples]float32
 // recalibrated is the number of groups of expected events, see group.
 const recalibrated = 6
 
-// recalibrationEvents bounds the number of events from which a recalibration is learned.
-const recalibrationEvents = 10000
+// recalibrationForecasts is the number of forecasts, about, from which a recalibration is learned: forecasts are made after every so
+// many events, so that they are spread over all sequences, as those of one sequence tell much the same.
+const recalibrationForecasts = 10000
 
 // group returns the group of an event that is so many steps ahead, before which so many of the slots that are due are expected to be
 // filled: training sees most of what it can of an event that comes next, and little of one that others come before.
@@ -73,16 +74,23 @@ func levelTime(sorted []float64, level float64) float64 {
 // tailShare is the part of the last half of a share of samples beyond which levels are taken for the one at its begin.
 const tailShare = 0.05
 
-// recalibrate learns the recalibration of a model's forecasts from sequences, those of the first part first.
+// recalibrate learns the recalibration of a model's forecasts from the sequences of some parts.
 func (m *Race) recalibrate(parts ...*tpp.Dataset) {
 	m.recalibration = nil
 	came := make([][]float64, m.numMarks*recalibrated)
 	events := 0
 	for _, d := range parts {
 		for i := range d.Sequences {
-			if s := &d.Sequences[i]; s.TEnd == nil && events < recalibrationEvents {
-				m.collectLevels(s, came)
-				events += s.Len()
+			events += d.Sequences[i].Len()
+		}
+	}
+	every := max((events+recalibrationForecasts/2)/recalibrationForecasts, 1)
+	seen := 0
+	for _, d := range parts {
+		for i := range d.Sequences {
+			if s := &d.Sequences[i]; s.TEnd == nil {
+				m.collectLevels(s, every, seen%every, came)
+				seen += s.Len()
 			}
 		}
 	}
@@ -143,8 +151,9 @@ type filler struct {
 	alternative int32
 }
 
-// collectLevels appends the levels at which the events of a sequence came in the forecasts before them, by mark and group.
-func (m *Race) collectLevels(s *tpp.Sequence, came [][]float64) {
+// collectLevels appends, by mark and group, the levels at which the events of a sequence came in the forecasts that are made after every so
+// many events.
+func (m *Race) collectLevels(s *tpp.Sequence, every, phase int, came [][]float64) {
 	steps := stepsOf(s, m.cfg.Regime, nil)
 	fillers := make(map[opening]filler)
 	t := &tracker{structure: m.encoder.structure}
@@ -167,7 +176,9 @@ func (m *Race) collectLevels(s *tpp.Sequence, came [][]float64) {
 		if st.Observe(event) != nil {
 			return
 		}
-		m.levelsOf(s, st, event.Time, fillers, came)
+		if (steps[i].event+phase)%every == 0 {
+			m.levelsOf(s, st, event.Time, fillers, came)
+		}
 	}
 }
 
