@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/tppfaas/tppfaas/internal/nn"
+	"github.com/tppfaas/tppfaas/internal/simd"
 	"github.com/tppfaas/tppfaas/tpp"
 )
 
@@ -28,7 +29,7 @@ type forecast struct {
 // are not among them.
 func (s *state) Arrivals(now float64) []tpp.ExpectedArrival {
 	now = max(now, s.last)
-	s.Next(now)
+	s.predict(now)
 	w := s.work
 	f, p := &w.arrivals, &w.forecast
 	f.arrivals, f.groups = f.arrivals[:0], f.groups[:0]
@@ -156,6 +157,7 @@ func (p *prediction) sampleSlot(dst []float64, first, n int, elapsed float64) {
 		return
 	}
 	component, below := 0, 0.0
+	var odds, y, precisions [samples]float32
 	for i := range dst {
 		at := (float64(i) + 0.5) / float64(len(dst)) * total
 		for component < n*k-1 && below+p.memory[component] < at {
@@ -166,11 +168,22 @@ func (p *prediction) sampleSlot(dst []float64, first, n int, elapsed float64) {
 		left := 1 - min(max((at-below)/own, 0), 1-1e-9) // of the component's survival
 		j := first*k + component
 		survival := own / float64(p.weights[j]) * left
-		y := (float64(p.products[j]) + math.Log((1-survival)/survival)) / float64(p.precisions[j])
-		dst[i] = max(e.scale*math.Sinh(y)-elapsed, 0)
+		odds[i] = float32(min((1-survival)/survival, math.MaxFloat32))
+		y[i], precisions[i] = p.products[j], p.precisions[j]
+	}
+	simd.Log(odds[:], odds[:])
+	for i := range y {
+		y[i] = min((y[i]+odds[i])/precisions[i], maxLogDelay)
+	}
+	simd.Exp(odds[:], y[:])
+	for i, exp := range odds {
+		dst[i] = max(e.scale*(float64(exp)-1/float64(exp))/2-elapsed, 0) // the hyperbolic sine
 	}
 	slices.Sort(dst)
 }
+
+// maxLogDelay bounds the logarithms of delays by what float32 can hold.
+const maxLogDelay = 80
 
 // Continue returns the events that are expected, in the order of the medians of their times.
 func (s *state) Continue(now float64) iter.Seq[tpp.PredictedEvent] {
