@@ -11,6 +11,7 @@ import (
 	"github.com/tppfaas/tppfaas/internal/cli"
 	"github.com/tppfaas/tppfaas/tpp"
 	"github.com/tppfaas/tppfaas/tpp/dataset"
+	"github.com/tppfaas/tppfaas/tpp/eval"
 	"github.com/tppfaas/tppfaas/tpp/internal/tpptest"
 	"github.com/tppfaas/tppfaas/tpp/race"
 )
@@ -127,6 +128,38 @@ func TestRaceThatIsToldStarts(t *testing.T) {
 	}
 	if status, _, errs := call(t, append([]string{"train", chain(t, "chain.json", inOrder, 30), "-o", model, "-regime", "starts"}, quickly...)...); status != cli.Failed || !strings.Contains(errs, "no wait times") {
 		t.Errorf("without wait times: status %d, %s", status, errs)
+	}
+}
+
+// TestEvaluateCalibration checks that the calibration of forecasts of all events to come is printed of a model that has them, and that others
+// are named.
+func TestEvaluateCalibration(t *testing.T) {
+	data, folder := calls(t), t.TempDir()
+	model, other := filepath.Join(folder, "race.safetensors"), filepath.Join(folder, "other.safetensors")
+	for _, args := range [][]string{append([]string{"train", data, "-o", model}, quickly...), {"train", data, "-o", other, "-kind", "lookup-mark"}} {
+		if status, _, errs := call(t, args...); status != cli.OK {
+			t.Fatal(errs)
+		}
+	}
+	status, out, errs := call(t, "evaluate", model, other, data, "-calibration")
+	if status != cli.OK {
+		t.Fatal(errs)
+	}
+	for _, want := range []string{"as " + model + " forecasts them on " + data, "coverage_50", "third or later", "a lookup-mark has no distributions of all events to come"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the output lacks %q:\n%s", want, out)
+		}
+	}
+	var printed struct{ Calibration []eval.ArrivalCalibration }
+	_, out, _ = call(t, "evaluate", model, data, "-calibration", "-json")
+	decodeOne(t, out, &printed)
+	if c := printed.Calibration; len(c) != eval.ArrivalSteps || c[0].Came == 0 || !(c[0].Expected > 0) || !(c[0].Coverage90 > 0.5) || c[0].PIT[3] == 0 {
+		t.Errorf("as JSON it is %s", out)
+	}
+	for _, args := range [][]string{{"evaluate", model, data, "-json"}, {"evaluate", other, data, "-calibration", "-json"}} {
+		if _, out, _ = call(t, args...); strings.Contains(out, "calibration") {
+			t.Errorf("%v: %s", args, out)
+		}
 	}
 }
 
