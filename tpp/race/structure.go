@@ -111,6 +111,7 @@ type tracker struct {
 	unexplained int
 	begun       bool       // the start of the sequence is known
 	forgotten   func(*due) // if not nil, is called with what is forgotten
+	excluded    func(*due) // if not nil, is called with what can no longer come, because what excludes it has
 	start       float64
 	last        float64 // the time of the last step
 	late        float64 // the sum over the events that something explains of how late they were, from −1 to 1 each
@@ -216,6 +217,8 @@ func (t *tracker) tell(came *due, time float64, mark int) {
 			t.move(kept, i)
 			t.due[kept] = p
 			kept++
+		} else if t.excluded != nil {
+			t.excluded(&p)
 		}
 	}
 	t.truncate(kept)
