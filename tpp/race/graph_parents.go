@@ -14,7 +14,8 @@ import (
 //
 // An event with a mark makes due what events with that mark ever caused: one slot for each child mark, and as many as one event ever
 // caused of the same mark. Child marks that never occur together below one event, though they would have to if they were independent,
-// are alternatives of one slot, or are Exclusive where they cannot all be in one. The slots have the order in which their events usually
+// are alternatives of one slot, or are Exclusive where they cannot all be in one; so is, with less proof, what comes in place of an event that
+// would have caused it. The slots have the order in which their events usually
 // come.
 //
 // A sequence that was still running when observation stopped counts like a complete one: children that were not yet seen make two

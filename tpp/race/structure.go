@@ -218,7 +218,8 @@ func (t *tracker) tell(came *due, time float64, mark int) {
 			t.due[kept] = p
 			kept++
 		} else if t.excluded != nil {
-			t.excluded(&p)
+			gone := p // else every p would be allocated
+			t.excluded(&gone)
 		}
 	}
 	t.truncate(kept)
