@@ -16,8 +16,9 @@ type waiting struct {
 }
 
 // Lateness returns, by mark, the probability that an event with the mark that is due would have come by time now: see tpp.LatenessState. It
-// is that of the whole wait since the event became due, in the light of all that has come since. Of several slots with a mark it is
-// the largest, and what is left of an alternative to 1 is that nothing comes or another alternative.
+// is that of the whole wait since the event became due, in the light of all that has come since. Of the alternatives of a slot the
+// likeliest stands for all of them, since while they are waited for it is not known which one is late; what is left to 1 of any other is that
+// nothing comes or another alternative. Of several slots with a mark the lateness is the largest.
 func (s *state) Lateness(now float64, dst []float64) []float64 {
 	dst = nn.Resize(dst, s.m.numMarks)
 	clear(dst)
@@ -27,14 +28,28 @@ func (s *state) Lateness(now float64, dst []float64) []float64 {
 		w.compute(s)
 		w.owner = s
 	}
-	for r, mark := range w.prediction.marks {
-		came := w.whole[r]
-		if !math.IsInf(now, 1) {
-			came -= w.shares[r] * w.prediction.rowSurvival(r, now-w.anchors[r])
+	marks, rows := w.prediction.marks, w.prediction.rows
+	for r := 0; r < len(rows); {
+		likeliest, all := r, 0.0
+		for first := r; r == first || r < len(rows) && !rows[r].first; r++ {
+			came := w.came(r, now)
+			dst[marks[r]] = max(dst[marks[r]], came)
+			all += came
+			if w.whole[r] > w.whole[likeliest] {
+				likeliest = r
+			}
 		}
-		dst[mark] = max(dst[mark], min(came, 1))
+		dst[marks[likeliest]] = max(dst[marks[likeliest]], min(all, 1))
 	}
 	return dst
+}
+
+// came returns the probability that the slot of a row would have been filled by it by now.
+func (w *waiting) came(r int, now float64) float64 {
+	if math.IsInf(now, 1) {
+		return w.whole[r]
+	}
+	return max(w.whole[r]-w.shares[r]*w.prediction.rowSurvival(r, now-w.anchors[r]), 0)
 }
 
 // compute computes the distributions for a state.

@@ -47,9 +47,16 @@ func latenessByHand(s *state, now float64) []float64 {
 		for j, share := range shares {
 			open += share * atOnce[j]
 		}
+		likeliest, all := 0, 0.0
 		for j, mark := range marks {
-			want[mark] = max(want[mark], shares[j]*(atOnce[j]-later[j])/open)
+			came := shares[j] * (atOnce[j] - later[j]) / open
+			want[mark] = max(want[mark], came)
+			all += came
+			if shares[j]*atOnce[j] > shares[likeliest]*atOnce[likeliest] {
+				likeliest = j
+			}
 		}
+		want[marks[likeliest]] = max(want[marks[likeliest]], all)
 	}
 	return want
 }
