@@ -16,6 +16,7 @@ type counts struct {
 	excluded         [][]int     // by parent and slot: how often another slot of the same event excluded it
 	finallyCame      []float64   // of each class: how often what was once of its kind came in the end
 	finallyNot       []float64   // of each class: how often it did not
+	waited           [][]float64 // of each class: the delays of what came in the end, whatever its kind was by then
 	gaps             []float64   // before events that nothing explains
 	allGaps          []float64
 	unexplainedMarks []float64
@@ -29,6 +30,7 @@ func (e *encoder) count(d *tpp.Dataset) *counts {
 	c := &counts{
 		delays: make([][]float64, len(e.classes)), marks: make([]float64, e.numMarks), unexplainedMarks: make([]float64, e.numMarks),
 		finallyCame: make([]float64, len(e.classes)), finallyNot: make([]float64, len(e.classes)),
+		waited: make([][]float64, len(e.classes)),
 	}
 	for _, slots := range e.graph.Slots {
 		came := make([][]int, len(slots))
@@ -42,11 +44,11 @@ func (e *encoder) count(d *tpp.Dataset) *counts {
 	passed := newPassed(e.structure)
 	never := func(p *due) {
 		c.never[p.parent][p.slot]++
-		passed.settle(p, -1, c)
+		passed.settle(p, -1, 0, c)
 	}
 	t.excluded = func(p *due) {
 		c.excluded[p.parent][p.slot]++
-		passed.settle(p, -1, c)
+		passed.settle(p, -1, 0, c)
 	}
 	var steps []step
 	for i := range d.Sequences {
@@ -85,7 +87,7 @@ func (e *encoder) count(d *tpp.Dataset) *counts {
 				class := e.classOf(p, a.alternative)
 				c.delays[class] = append(c.delays[class], a.delay)
 				c.came[p.parent][p.slot][a.alternative]++
-				passed.settle(p, a.alternative, c)
+				passed.settle(p, a.alternative, step.time, c)
 				c.events++
 				return
 			}
@@ -166,7 +168,11 @@ func (e *encoder) table(c *counts, table []float32, k int) {
 				fallback := slices.Concat(own...)
 				for i, delays := range own {
 					if len(delays) < minDelays {
-						delays = append(slices.Clone(delays), fallback...)
+						waited := c.waited[first+alternative*int(numKinds)+i]
+						delays = slices.Concat(delays, waited)
+						if len(waited) < minWaited {
+							delays = append(delays, fallback...)
+						}
 					}
 					logs := make([]float64, len(delays))
 					for j, d := range delays {
@@ -208,8 +214,9 @@ const seldom = 3
 // passed holds of which kinds each slot of each event of a sequence has been so far, a bit each.
 type passed struct {
 	*structure
-	slots int // of a parent at most
-	kinds []uint8
+	slots   int // of a parent at most
+	kinds   []uint8
+	anchors [][numKinds]float64 // by kind, if it has been of that
 }
 
 func newPassed(s *structure) *passed {
@@ -224,20 +231,25 @@ func newPassed(s *structure) *passed {
 func (p *passed) reset(events int) {
 	p.kinds = nn.Resize(p.kinds, (events+1)*p.slots)
 	clear(p.kinds)
+	p.anchors = nn.Resize(p.anchors, len(p.kinds))
 }
 
-// of returns the kinds of a slot that is due; event −1 is the start of the sequence.
-func (p *passed) of(d *due) *uint8 { return &p.kinds[(d.event+1)*p.slots+int(d.slot)] }
+// of returns the index of a slot that is due; event −1 is the start of the sequence.
+func (p *passed) of(d *due) int { return (d.event+1)*p.slots + int(d.slot) }
 
 // add notes the kind of a slot that is due.
-func (p *passed) add(d *due) { *p.of(d) |= 1 << d.kind }
+func (p *passed) add(d *due) {
+	p.kinds[p.of(d)] |= 1 << d.kind
+	p.anchors[p.of(d)][d.kind] = d.anchor
+}
 
-// settle counts for every kind that a slot has been of that one of its alternatives came in the end or, if it is −1, that none did.
-func (p *passed) settle(d *due, alternative int, c *counts) {
+// settle counts for every kind that a slot has been of that one of its alternatives came in the end, at a time, or, if it is −1, that none
+// did.
+func (p *passed) settle(d *due, alternative int, time float64, c *counts) {
 	p.add(d)
 	first := int(p.first[d.parent][d.slot])
 	for i := range p.graph.Slots[d.parent][d.slot].Marks {
-		for kinds, k := *p.of(d), 0; kinds != 0; kinds, k = kinds>>1, k+1 {
+		for kinds, k := p.kinds[p.of(d)], 0; kinds != 0; kinds, k = kinds>>1, k+1 {
 			if kinds&1 == 0 {
 				continue
 			}
@@ -246,6 +258,7 @@ func (p *passed) settle(d *due, alternative int, c *counts) {
 				c.finallyNot[class]++
 			case i == alternative:
 				c.finallyCame[class]++
+				c.waited[class] = append(c.waited[class], time-p.anchors[p.of(d)][k])
 			}
 		}
 	}
@@ -253,6 +266,9 @@ func (p *passed) settle(d *due, alternative int, c *counts) {
 
 // minDelays is how many delays a class must have for a distribution of its own at the beginning of training.
 const minDelays = 20
+
+// minWaited is how many slots must have been of a kind and been filled in the end, in whatever kind, for their delays to stand for those of the kind.
+const minWaited = 5
 
 // spread sets locations, log scales and weights of components to cover sorted values on the scale of y: 60 % of them at quantiles, the
 // rest spaced from the median to the maximum, and four wide ones.
