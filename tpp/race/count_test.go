@@ -2,6 +2,7 @@ package race
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/tppfaas/tppfaas/tpp"
@@ -94,6 +95,32 @@ func TestCountsByKind(t *testing.T) {
 		if got := counts.odds(0, want.slot, 0, class); math.Abs(got-odds) > 1e-9 {
 			t.Errorf("slot %d of kind %d: odds %v, want %v", want.slot, want.kind, got, odds)
 		}
+	}
+}
+
+// TestDelaysFromEachAnchor checks that what came after a sibling also has its delay from the event that made both due.
+func TestDelaysFromEachAnchor(t *testing.T) {
+	c := newTraces(8, "main", "a", "b")
+	var want []float64
+	for range 30 {
+		m := c.event("main", -1, 0)
+		a := c.event("a", m, 50)
+		b := c.event("b", a, 5)
+		want = append(want, c.now[b]-c.now[m])
+		c.end(0)
+		s := &c.data.Sequences[len(c.data.Sequences)-1]
+		s.Parents = []int{-1, 0, 0}
+	}
+	e, counts := counted(t, c)
+	first := int(e.first[0][1])
+	if got := counts.waited[first+int(kindFirst)]; !slices.Equal(got, want) {
+		t.Errorf("delays since main are %v, want %v", got, want)
+	}
+	if own := counts.delays[first+int(kindFirst)]; len(own) > 0 {
+		t.Errorf("%d came before their sibling", len(own))
+	}
+	if n := len(counts.waited[first+int(kindNext)]); n != 30 {
+		t.Errorf("%d delays since the sibling", n)
 	}
 }
 
