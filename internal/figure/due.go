@@ -213,8 +213,7 @@ func ridgeOf(arrivals []tpp.ExpectedArrival, mark int, now, end float64) step {
 		share := a.Probability / float64(n)
 		total += a.Probability
 		for j, t := range a.Times {
-			low, high := max(j-neighbours, 0), min(j+neighbours, n-1)
-			wide := max((a.Times[high]-a.Times[low])/2, 0.7*width)
+			wide := max(spacing(a.Times, j), 0.7*width)
 			below := func(v float64) float64 { return 0.5 * math.Erfc((t-v)/wide/math.Sqrt2) }
 			within := func(v float64) float64 { return below(v) - below(-v) } // reflected at 0
 			first := max(int((now+t-4*wide)/width), int(now/width))
@@ -237,6 +236,20 @@ func ridgeOf(arrivals []tpp.ExpectedArrival, mark int, now, end float64) step {
 		}
 	}
 	return st
+}
+
+// spacing returns how far apart time j and its neighbours are: the geometric mean of the distances on both sides, so that beside a gap
+// between two peaks those of its own peak count too.
+func spacing(times []float64, j int) float64 {
+	low, high := max(j-neighbours, 0), min(j+neighbours, len(times)-1)
+	switch {
+	case low == high:
+		return 0
+	case low == j || high == j:
+		return (times[high] - times[low]) / float64(high-low) * neighbours
+	}
+	before, after := (times[j]-times[low])/float64(j-low), (times[high]-times[j])/float64(high-j)
+	return neighbours * math.Sqrt(before*after)
 }
 
 // neighbours is how many times to either side decide how wide the kernel of one is.

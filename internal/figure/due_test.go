@@ -146,7 +146,7 @@ func TestRidgeIsTheDensity(t *testing.T) {
 		below, width := 0.0, end/timelineCells
 		for c, v := range st.mass {
 			at := float64(c) * width
-			if want := d.CDF(at-now) / d.CDF(end-now); math.Abs(below/whole-want) > 0.06 { // beside a gap the kernels of a few times are wide
+			if want := d.CDF(at-now) / d.CDF(end-now); math.Abs(below/whole-want) > 0.05 {
 				t.Errorf("%s: %v lies before %v, want %v", name, below/whole, at, want)
 				break
 			}
