@@ -238,8 +238,8 @@ func ridgeOf(arrivals []tpp.ExpectedArrival, mark int, now, end float64) step {
 	return st
 }
 
-// spacing returns how far apart time j and its neighbours are: the geometric mean of the distances on both sides, so that beside a gap
-// between two peaks those of its own peak count too.
+// spacing returns how far apart time j and its neighbours are: the harmonic mean of the distances on both sides, so that beside a gap
+// between two peaks those of its own peak count.
 func spacing(times []float64, j int) float64 {
 	low, high := max(j-neighbours, 0), min(j+neighbours, len(times)-1)
 	switch {
@@ -249,7 +249,10 @@ func spacing(times []float64, j int) float64 {
 		return (times[high] - times[low]) / float64(high-low) * neighbours
 	}
 	before, after := (times[j]-times[low])/float64(j-low), (times[high]-times[j])/float64(high-j)
-	return neighbours * math.Sqrt(before*after)
+	if before+after == 0 {
+		return 0
+	}
+	return neighbours * 2 * before * after / (before + after)
 }
 
 // neighbours is how many times to either side decide how wide the kernel of one is.
