@@ -129,7 +129,8 @@ type TypicalState interface {
 type LatenessState interface {
 	State
 	// Lateness returns, by mark, the probability that an event with the mark that is due would have come by time now: 0 where none is
-	// due, from 0 on as soon as one is, growing with now; where several are due, that of the latest. Times run from the last event to
+	// due, from 0 on as soon as one is, growing with now; where several are due, that of the latest. Of alternatives, of which one at most
+	// comes, the likeliest stands for all: it, or another in its place. Times run from the last event to
 	// +Inf, where what is left to 1 is the probability that the event never comes. It fills dst, which grows if needed and may
 	// be nil.
 	Lateness(now float64, dst []float64) []float64

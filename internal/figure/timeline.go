@@ -181,7 +181,7 @@ func (tl *timeline) Plot(c draw.Canvas, p *plot.Plot) {
 	for i, st := range tl.steps {
 		row := float64(n - 1 - i)
 		line(c, baseline, 0.6, vg.Point{X: c.Min.X, Y: y(row)}, vg.Point{X: x(tl.end), Y: y(row)})
-		tl.ridge(c, x, y, row, st)
+		drawRidge(c, x, y, row, st, tl.end, ridgeFill)
 		if st.lower < tl.end {
 			left, right := widened(x(st.lower), x(min(st.upper, tl.end)))
 			line(c, ridgeLine, 2, vg.Point{X: left, Y: y(row - 0.10)}, vg.Point{X: right, Y: y(row - 0.10)})
@@ -205,10 +205,10 @@ func widened(left, right vg.Length) (vg.Length, vg.Length) {
 	return middle - leastWidth/2, middle + leastWidth/2
 }
 
-// ridge draws where the model expects the next event. A narrow one becomes a triangle.
-func (tl *timeline) ridge(c draw.Canvas, x, y func(float64) vg.Length, row float64, st step) {
+// drawRidge draws where the model expects an event, on a time axis up to end. A narrow ridge becomes a triangle.
+func drawRidge(c draw.Canvas, x, y func(float64) vg.Length, row float64, st step, end float64, fill color.Color) {
 	const leastMass = 0.002
-	width := tl.end / timelineCells
+	width := end / timelineCells
 	first, last := 0, len(st.mass)-1
 	for first < last && st.mass[first] < leastMass {
 		first++
@@ -220,10 +220,10 @@ func (tl *timeline) ridge(c draw.Canvas, x, y func(float64) vg.Length, row float
 		line(c, ridgeLine, 0.7, vg.Point{X: x(st.from), Y: y(row)}, vg.Point{X: left, Y: y(row)})
 		left, right = widened(left, right)
 		spike := []vg.Point{{X: left, Y: y(row)}, {X: (left + right) / 2, Y: y(row + ridgeHeight)}, {X: right, Y: y(row)}}
-		c.FillPolygon(ridgeFill, spike)
+		c.FillPolygon(fill, spike)
 		c.StrokeLines(draw.LineStyle{Color: ridgeLine, Width: 0.7}, spike)
 		if st.later >= leastLater {
-			line(c, ridgeLine, 0.7, vg.Point{X: right, Y: y(row)}, vg.Point{X: x(tl.end), Y: y(row)})
+			line(c, ridgeLine, 0.7, vg.Point{X: right, Y: y(row)}, vg.Point{X: x(end), Y: y(row)})
 		}
 		return
 	}
@@ -235,10 +235,10 @@ func (tl *timeline) ridge(c draw.Canvas, x, y func(float64) vg.Length, row float
 		at := max((float64(i)+0.5)*width, st.from)
 		area = append(area, vg.Point{X: x(at), Y: y(row + ridgeHeight*st.mass[i])})
 	}
-	end := x(max((float64(last)+1)*width, st.from))
-	c.FillPolygon(ridgeFill, append(slices.Clone(area), vg.Point{X: end, Y: y(row)}))
+	right := x(max((float64(last)+1)*width, st.from))
+	c.FillPolygon(fill, append(slices.Clone(area), vg.Point{X: right, Y: y(row)}))
 	if st.later < leastLater { // else the curve goes on: no line closes it
-		area = append(area, vg.Point{X: end, Y: y(row)})
+		area = append(area, vg.Point{X: right, Y: y(row)})
 	}
 	c.StrokeLines(draw.LineStyle{Color: ridgeLine, Width: 0.7}, area)
 }

@@ -326,7 +326,7 @@ func TestStateFieldsAreMarshalled(t *testing.T) {
 		want string
 	}{
 		{reflect.TypeFor[state](), "[m work hidden recent tracker]"},
-		{reflect.TypeFor[tracker](), "[structure due covariates width events unexplained begun forgotten start last late explained]"},
+		{reflect.TypeFor[tracker](), "[structure due covariates width events unexplained begun forgotten excluded start last late explained]"},
 		{reflect.TypeFor[due](), "[parent slot event alive kind anchor excess placed]"},
 		{reflect.TypeFor[Race](), "[cfg markNames numMarks encoder background offsets recalibration summary net params seen hash]"}, // from here on: encode.go
 		{reflect.TypeFor[offsets](), "[descendants siblings]"},

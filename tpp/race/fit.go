@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/tppfaas/tppfaas/internal/nn"
 	"github.com/tppfaas/tppfaas/tpp"
 )
 
@@ -12,6 +13,10 @@ type counts struct {
 	delays           [][]float64 // of each class
 	came             [][][]int   // by parent, slot, alternative
 	never            [][]int     // by parent and slot
+	excluded         [][]int     // by parent and slot: how often another slot of the same event excluded it
+	finallyCame      []float64   // of each class: how often what was once of its kind came in the end
+	finallyNot       []float64   // of each class: how often it did not
+	waited           [][]float64 // of each class: the delays of what came in the end, whatever its kind was by then
 	gaps             []float64   // before events that nothing explains
 	allGaps          []float64
 	unexplainedMarks []float64
@@ -22,16 +27,29 @@ type counts struct {
 
 // count follows all sequences. skipped and the medians of the structure are not used, but for the choice between slots.
 func (e *encoder) count(d *tpp.Dataset) *counts {
-	c := &counts{delays: make([][]float64, len(e.classes)), marks: make([]float64, e.numMarks), unexplainedMarks: make([]float64, e.numMarks)}
+	c := &counts{
+		delays: make([][]float64, len(e.classes)), marks: make([]float64, e.numMarks), unexplainedMarks: make([]float64, e.numMarks),
+		finallyCame: make([]float64, len(e.classes)), finallyNot: make([]float64, len(e.classes)),
+		waited: make([][]float64, len(e.classes)),
+	}
 	for _, slots := range e.graph.Slots {
 		came := make([][]int, len(slots))
 		for k, s := range slots {
 			came[k] = make([]int, len(s.Marks))
 		}
 		c.came, c.never = append(c.came, came), append(c.never, make([]int, len(slots)))
+		c.excluded = append(c.excluded, make([]int, len(slots)))
 	}
-	never := func(p *due) { c.never[p.parent][p.slot]++ }
 	t := &tracker{structure: e.structure}
+	passed := newPassed(e.structure)
+	never := func(p *due) {
+		c.never[p.parent][p.slot]++
+		passed.settle(p, -1, 0, c)
+	}
+	t.excluded = func(p *due) {
+		c.excluded[p.parent][p.slot]++
+		passed.settle(p, -1, 0, c)
+	}
 	var steps []step
 	for i := range d.Sequences {
 		s := &d.Sequences[i]
@@ -40,7 +58,11 @@ func (e *encoder) count(d *tpp.Dataset) *counts {
 			t.forgotten = never
 		}
 		steps = stepsOf(s, e.regime, steps)
+		passed.reset(s.Len())
 		e.walk(s, t, steps, func(step *step, a arrival) {
+			for j := range t.due {
+				passed.add(&t.due[j])
+			}
 			switch {
 			case step == nil:
 				if s.TEnd == nil {
@@ -65,6 +87,7 @@ func (e *encoder) count(d *tpp.Dataset) *counts {
 				class := e.classOf(p, a.alternative)
 				c.delays[class] = append(c.delays[class], a.delay)
 				c.came[p.parent][p.slot][a.alternative]++
+				passed.settle(p, a.alternative, step.time, c)
 				c.events++
 				return
 			}
@@ -89,7 +112,12 @@ func (e *encoder) count(d *tpp.Dataset) *counts {
 func (e *encoder) settle(c *counts) {
 	for parent, slots := range e.graph.Slots {
 		for k, slot := range slots {
-			e.skipped[parent][k] = c.never[parent][k] > 0
+			came := 0
+			for _, n := range c.came[parent][k] {
+				came += n
+			}
+			// What is seldom filled, because another slot excludes it, is no longer certain before that one is filled.
+			e.skipped[parent][k] = c.never[parent][k] > 0 || c.excluded[parent][k] > seldom*came
 			first := int(e.first[parent][k])
 			for alternative := range slot.Marks {
 				own := c.delays[first+alternative*int(numKinds):][:numKinds]
@@ -140,7 +168,11 @@ func (e *encoder) table(c *counts, table []float32, k int) {
 				fallback := slices.Concat(own...)
 				for i, delays := range own {
 					if len(delays) < minDelays {
-						delays = append(slices.Clone(delays), fallback...)
+						waited := c.waited[first+alternative*int(numKinds)+i]
+						delays = slices.Concat(delays, waited)
+						if len(waited) < minWaited {
+							delays = append(delays, fallback...)
+						}
 					}
 					logs := make([]float64, len(delays))
 					for j, d := range delays {
@@ -155,8 +187,78 @@ func (e *encoder) table(c *counts, table []float32, k int) {
 					for j := range k {
 						row[j], row[k+j], row[2*k+j] = float32(locations[j]), float32(scales[j]), float32(math.Log(weights[j]))
 					}
-					row[3*k] = float32(math.Log(float64(c.came[parent][slot][alternative])+0.5) - math.Log(float64(c.never[parent][slot])+0.5))
+					row[3*k] = float32(c.odds(parent, slot, alternative, first+alternative*int(numKinds)+i))
 				}
+			}
+		}
+	}
+}
+
+// odds returns the logarithm of how often an alternative comes in the end over how often nothing does, where its slot is of the kind of
+// a class. Where little of that kind was seen, it is near to that of the slot.
+func (c *counts) odds(parent, slot, alternative, class int) float64 {
+	came, never := float64(c.came[parent][slot][alternative])+0.5, float64(c.never[parent][slot])+0.5
+	if n := c.excluded[parent][slot]; float64(n) > seldom*came {
+		never += float64(n)
+	}
+	share := fewOfKind / (came + never)
+	return math.Log(c.finallyCame[class]+share*came) - math.Log(c.finallyNot[class]+share*never)
+}
+
+// fewOfKind is how many slots of a kind that of the slot of whatever kind counts for.
+const fewOfKind = 2
+
+// seldom is how much more often a slot is excluded than filled that is filled seldom.
+const seldom = 3
+
+// passed holds of which kinds each slot of each event of a sequence has been so far, a bit each.
+type passed struct {
+	*structure
+	slots   int // of a parent at most
+	kinds   []uint8
+	anchors [][numKinds]float64 // by kind, if it has been of that
+}
+
+func newPassed(s *structure) *passed {
+	p := &passed{structure: s}
+	for _, slots := range s.graph.Slots {
+		p.slots = max(p.slots, len(slots))
+	}
+	return p
+}
+
+// reset begins a sequence of some events.
+func (p *passed) reset(events int) {
+	p.kinds = nn.Resize(p.kinds, (events+1)*p.slots)
+	clear(p.kinds)
+	p.anchors = nn.Resize(p.anchors, len(p.kinds))
+}
+
+// of returns the index of a slot that is due; event −1 is the start of the sequence.
+func (p *passed) of(d *due) int { return (d.event+1)*p.slots + int(d.slot) }
+
+// add notes the kind of a slot that is due.
+func (p *passed) add(d *due) {
+	p.kinds[p.of(d)] |= 1 << d.kind
+	p.anchors[p.of(d)][d.kind] = d.anchor
+}
+
+// settle counts for every kind that a slot has been of that one of its alternatives came in the end, at a time, or, if it is −1, that none
+// did.
+func (p *passed) settle(d *due, alternative int, time float64, c *counts) {
+	p.add(d)
+	first := int(p.first[d.parent][d.slot])
+	for i := range p.graph.Slots[d.parent][d.slot].Marks {
+		for kinds, k := p.kinds[p.of(d)], 0; kinds != 0; kinds, k = kinds>>1, k+1 {
+			if kinds&1 == 0 {
+				continue
+			}
+			switch class := first + i*int(numKinds) + k; {
+			case alternative < 0:
+				c.finallyNot[class]++
+			case i == alternative:
+				c.finallyCame[class]++
+				c.waited[class] = append(c.waited[class], time-p.anchors[p.of(d)][k])
 			}
 		}
 	}
@@ -164,6 +266,9 @@ func (e *encoder) table(c *counts, table []float32, k int) {
 
 // minDelays is how many delays a class must have for a distribution of its own at the beginning of training.
 const minDelays = 20
+
+// minWaited is how many slots must have been of a kind and been filled in the end, in whatever kind, for their delays to stand for those of the kind.
+const minWaited = 5
 
 // spread sets locations, log scales and weights of components to cover sorted values on the scale of y: 60 % of them at quantiles, the
 // rest spaced from the median to the maximum, and four wide ones.

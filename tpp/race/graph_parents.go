@@ -14,7 +14,8 @@ import (
 //
 // An event with a mark makes due what events with that mark ever caused: one slot for each child mark, and as many as one event ever
 // caused of the same mark. Child marks that never occur together below one event, though they would have to if they were independent,
-// are alternatives of one slot, or are Exclusive where they cannot all be in one. The slots have the order in which their events usually
+// are alternatives of one slot, or are Exclusive where they cannot all be in one; so is, with less proof, what comes in place of an event that
+// would have caused it. The slots have the order in which their events usually
 // come.
 //
 // A sequence that was still running when observation stopped counts like a complete one: children that were not yet seen make two
@@ -116,6 +117,10 @@ func (c *childCounter) add(s *tpp.Sequence, parents []int) {
 // graph returns the graph of what was counted, where the share mistaken of the times at which children were together counts for nothing.
 func (c *childCounter) graph(mistaken float64) *Graph {
 	g := &Graph{Slots: make([][]Slot, len(c.parents)), Exclusive: make([][][2]int, len(c.parents))}
+	var below [][]bool
+	if mistaken == 0 {
+		below = c.descendants()
+	}
 	for m := range c.parents {
 		p := &c.parents[m]
 		var children []*child
@@ -129,10 +134,61 @@ func (c *childCounter) graph(mistaken float64) *Graph {
 			return cmp.Or(len(b.instances)-len(a.instances), a.mark-b.mark, a.nth-b.nth)
 		})
 		groups, exclusive := partition(children, p.instances, mistaken)
+		if mistaken == 0 {
+			exclusive = append(exclusive, c.replacements(children, below)...)
+		}
 		g.Slots[m] = slotsInOrder(groups)
 		g.Exclusive[m] = acrossSlots(g.Slots[m], exclusive)
 	}
 	return g
+}
+
+// descendants returns by mark which marks were seen below it, at any depth, in the graph of all sequences.
+func (c *childCounter) descendants() [][]bool {
+	n := len(c.parents)
+	below := make([][]bool, n)
+	var descend func(root, m int)
+	descend = func(root, m int) {
+		for key := range c.parents[m].children {
+			if !below[root][key.mark] {
+				below[root][key.mark] = true
+				descend(root, key.mark)
+			}
+		}
+	}
+	for m := range n {
+		below[m] = make([]bool, n)
+		descend(m, m)
+	}
+	return below
+}
+
+// replacements returns the pairs of a child and another one, a descendant of which it is too and more often, where the two were never
+// together: where the other one was left out, its parent causes in its place what it would have caused. Of that a few are
+// proof, while other marks may be apart by chance (see partition).
+func (c *childCounter) replacements(children []*child, below [][]bool) (pairs [][2]int) {
+	for i, e := range children {
+		for _, o := range children[:i] { // at least as common
+			if e.mark != o.mark && e.nth == 0 && o.nth == 0 && below[o.mark][e.mark] && !below[e.mark][o.mark] &&
+				len(e.instances) < c.below(o.mark, e.mark, below) && !meets(e, o, 0) {
+				pairs = append(pairs, [2]int{e.mark, o.mark})
+			}
+		}
+	}
+	return pairs
+}
+
+// below returns how many events with a mark had a parent that is an ancestor, or was seen below it.
+func (c *childCounter) below(ancestor, mark int, below [][]bool) int {
+	n := 0
+	for m := range c.parents {
+		if m == ancestor || below[ancestor][m] {
+			if e := c.parents[m].children[childKey{mark, 0}]; e != nil {
+				n += len(e.instances)
+			}
+		}
+	}
+	return n
 }
 
 // slotsInOrder returns the slots of groups of alternatives, in the order in which their events come after the first sibling; where that

@@ -101,3 +101,38 @@ func TestGraphFromParentsOfSampledData(t *testing.T) {
 		t.Errorf("graphs\n%swant\n%s", b.String(), want)
 	}
 }
+
+// TestWhatReplacesAnEvent checks that a few traces in which a function was left out are enough to tell that what it would have caused
+// comes in its place, and that marks which are apart by chance are not taken for that.
+func TestWhatReplacesAnEvent(t *testing.T) {
+	for name, c := range map[string]struct {
+		rare func(c *traces)
+		want string
+	}{
+		"left out":               {func(c *traces) { c.event("g", c.event("main", -1, 0), 2000) }, "main: f g (f≠g)\nf: g\ng: h\n"},
+		"left out with the next": {func(c *traces) { c.event("h", c.event("main", -1, 0), 2000) }, "main: f h (f≠h)\nf: g\ng: h\n"},
+		"beside it": {func(c *traces) {
+			m := c.event("main", -1, 0)
+			c.event("f", m, 10)
+			c.event("g", m, 2000)
+		}, "main: f g\nf: g\ng: h\n"},
+		"another mark": {func(c *traces) { c.event("x", c.event("main", -1, 0), 2000) }, "main: f x\nf: g\ng: h\n"},
+	} {
+		d := newTraces(8, "main", "f", "g", "h", "x")
+		for i := range 32 {
+			if i < 2 {
+				c.rare(d)
+			} else {
+				d.event("h", d.event("g", d.event("f", d.event("main", -1, 0), 10), 200), 100)
+			}
+			d.end(0)
+		}
+		g, err := GraphFromParents(&d.data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := show(g, d.data.MarkNames, ""); got != c.want {
+			t.Errorf("%s:\n%swant\n%s", name, got, c.want)
+		}
+	}
+}

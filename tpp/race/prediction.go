@@ -43,30 +43,12 @@ type prediction struct {
 
 // predict computes the prediction of a state, but for what finish does.
 func (p *prediction) predict(s *state, now float64) {
+	p.mixtures(s)
 	m := s.m
 	net, k := m.net, m.net.components
-	p.rows, p.feats, p.memory = appendRows(m.encoder, &s.tracker, p.rows[:0], p.feats[:0], p.memory)
 	n := len(p.rows)
-	p.start = [2]int32{0, int32(n)}
-	net.forward(m.params, s.hidden, p.start[:], p.rows, p.feats, 0, nil, &p.work)
-	for _, b := range []*[]float32{&p.weights, &p.precisions, &p.products, &p.u, &p.s} {
-		*b = nn.Resize(*b, n*k)
-	}
-	p.delays, p.marks, p.slots, p.never = p.delays[:0], p.marks[:0], p.slots[:0], p.never[:0]
+	p.delays, p.slots, p.never = p.delays[:0], p.slots[:0], p.never[:0]
 	p.later = nn.Resize(p.later, n)
-	for i := range p.rows {
-		out := p.work.outs[i*net.size : (i+1)*net.size]
-		weights, precisions := p.weights[i*k:(i+1)*k], p.precisions[i*k:(i+1)*k]
-		simd.Softmax(weights, out[2*k:3*k])
-		for j, v := range out[k : 2*k] {
-			precisions[j] = logPrecision(v)
-		}
-		simd.Exp(precisions, precisions)
-		for j, v := range out[:k] {
-			p.products[i*k+j] = v * precisions[j]
-		}
-		p.marks = append(p.marks, int(m.encoder.classes[p.rows[i].class].mark))
-	}
 	share := m.background.share(&s.tracker)
 	race := 1 - share
 	i := 0
@@ -122,6 +104,34 @@ func (p *prediction) finish(next *tpp.Next) {
 	next.End = max(0, (1-p.background)*p.over)
 	next.GapFloor = 0
 	p.solve(next.Marks)
+}
+
+// mixtures sets the rows, their marks and the components of the mixtures of their delays since they became due, given the context of the
+// state and nothing of how long they have been due.
+func (p *prediction) mixtures(s *state) {
+	m := s.m
+	net, k := m.net, m.net.components
+	p.rows, p.feats, p.memory = appendRows(m.encoder, &s.tracker, p.rows[:0], p.feats[:0], p.memory)
+	n := len(p.rows)
+	p.start = [2]int32{0, int32(n)}
+	net.forward(m.params, s.hidden, p.start[:], p.rows, p.feats, 0, nil, &p.work)
+	for _, b := range []*[]float32{&p.weights, &p.precisions, &p.products, &p.u, &p.s} {
+		*b = nn.Resize(*b, n*k)
+	}
+	p.marks = p.marks[:0]
+	for i := range p.rows {
+		out := p.work.outs[i*net.size : (i+1)*net.size]
+		weights, precisions := p.weights[i*k:(i+1)*k], p.precisions[i*k:(i+1)*k]
+		simd.Softmax(weights, out[2*k:3*k])
+		for j, v := range out[k : 2*k] {
+			precisions[j] = logPrecision(v)
+		}
+		simd.Exp(precisions, precisions)
+		for j, v := range out[:k] {
+			p.products[i*k+j] = v * precisions[j]
+		}
+		p.marks = append(p.marks, int(m.encoder.classes[p.rows[i].class].mark))
+	}
 }
 
 // rowSurvival returns the survival of a row at a delay, before its weights are scaled.

@@ -32,6 +32,7 @@ type work struct {
 	forecast           prediction
 	next               tpp.Next
 	arrivals           forecast
+	waiting            waiting
 }
 
 // NewState returns the state of a sequence that is observed from start on.
@@ -59,7 +60,7 @@ func (unfittedWork) Release()                   {}
 func (m *Race) newWork() *work {
 	w := &work{m: m, gates: make([]float32, m.net.rnn.Gates())}
 	w.next.Marks = make([]float64, m.numMarks)
-	w.forecast.m = m
+	w.forecast.m, w.waiting.prediction.m = m, m
 	w.next.Time, w.next.Joint, w.next.ApproxMedian = &w.forecast, &w.forecast, &w.forecast
 	return w
 }
@@ -68,7 +69,7 @@ func (m *Race) newWork() *work {
 func (w *work) NewState(start float64) tpp.State { return w.m.newStateIn(w, start) }
 
 // Release drops the reference to the state that was used last.
-func (w *work) Release() { w.owner = nil }
+func (w *work) Release() { w.owner, w.waiting.owner = nil, nil }
 
 func (m *Race) newStateIn(w *work, start float64) *state {
 	s := &state{m: m, work: w, hidden: make([]float32, m.net.context)}
@@ -204,5 +205,8 @@ func (s *state) Size() int {
 func (s *state) invalidate() {
 	if s.work.owner == s {
 		s.work.owner = nil
+	}
+	if s.work.waiting.owner == s {
+		s.work.waiting.owner = nil
 	}
 }

@@ -10,7 +10,7 @@ type kind uint8
 
 const (
 	kindFirst   kind = iota // none of them has come: the delay counts from the parent's arrival
-	kindNext                // the slot before this one came last: from its arrival
+	kindNext                // the slot before this one, but for what that excludes, came last: from its arrival
 	kindLater               // an earlier one came last: from its arrival
 	kindOver                // a later one came last: this one was overtaken; from its arrival
 	kindStarted             // none has come, and the parent has started: from its start
@@ -111,6 +111,7 @@ type tracker struct {
 	unexplained int
 	begun       bool       // the start of the sequence is known
 	forgotten   func(*due) // if not nil, is called with what is forgotten
+	excluded    func(*due) // if not nil, is called with what can no longer come, because what excludes it has
 	start       float64
 	last        float64 // the time of the last step
 	late        float64 // the sum over the events that something explains of how late they were, from −1 to 1 each
@@ -187,38 +188,65 @@ func (t *tracker) lateness() int {
 	return level
 }
 
-// tell updates the other slots of an event after one of them, which came, was filled by an event with the mark.
+// tell updates the other slots of an event after one of them, which came, was filled by an event with the mark. The next one is the one behind
+// it, or behind those that it excludes.
 func (t *tracker) tell(came *due, time float64, mark int) {
+	excluded := t.exclude(came, mark)
+	next := came.slot + 1
+	for next < 64 && excluded>>next&1 == 1 {
+		next++
+	}
+	for i := range t.due {
+		p := &t.due[i]
+		if p.event != came.event || p.parent != came.parent {
+			continue
+		}
+		switch {
+		case p.slot < came.slot:
+			p.kind, p.anchor = kindOver, time
+		case p.kind == kindOver: // stays so
+		case p.slot == next:
+			p.kind, p.anchor = kindNext, time
+		default:
+			p.kind, p.anchor = kindLater, time
+		}
+	}
+}
+
+// exclude removes the alternatives that can no longer come after a slot of the same event, which came, was filled by an event with the
+// mark. It returns of which slots nothing is left, a bit each for the first 64.
+func (t *tracker) exclude(came *due, mark int) (excluded uint64) {
 	parent := int(came.parent)
+	if t.graph.Exclusive == nil || len(t.graph.Exclusive[parent]) == 0 {
+		return 0
+	}
 	kept := 0
 	for i := range t.due {
 		p := t.due[i]
 		if p.event == came.event && p.parent == came.parent {
-			if t.graph.Exclusive != nil {
-				for left := p.alive; left != 0; left &= left - 1 {
-					alternative := bits.TrailingZeros64(left)
-					if t.graph.exclusive(parent, t.mark(&p, alternative), mark) {
-						p.alive &^= 1 << alternative
-					}
+			for left := p.alive; left != 0; left &= left - 1 {
+				alternative := bits.TrailingZeros64(left)
+				if t.graph.exclusive(parent, t.mark(&p, alternative), mark) {
+					p.alive &^= 1 << alternative
 				}
-			}
-			switch {
-			case p.slot < came.slot:
-				p.kind, p.anchor = kindOver, time
-			case p.kind == kindOver: // stays so
-			case p.slot == came.slot+1:
-				p.kind, p.anchor = kindNext, time
-			default:
-				p.kind, p.anchor = kindLater, time
 			}
 		}
 		if p.alive != 0 {
 			t.move(kept, i)
 			t.due[kept] = p
 			kept++
+			continue
+		}
+		if p.slot < 64 {
+			excluded |= 1 << p.slot
+		}
+		if t.excluded != nil {
+			gone := p // else every p would be allocated
+			t.excluded(&gone)
 		}
 	}
 	t.truncate(kept)
+	return excluded
 }
 
 // forget drops what has been due for so long that it never comes.

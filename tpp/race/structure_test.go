@@ -122,6 +122,18 @@ func TestTrackerStories(t *testing.T) {
 				3 a: main after 3; main>c next@3, main>d later@3
 				4 d: main after 1; main>c over@4`,
 		}, {
+			name: "next is what follows behind slots that are excluded", graph: "main: f x y g h (f≠x) (f≠y)",
+			story: `
+				0 main: given; main>f first@0, main>x first@0, main>y first@0, main>g first@0, main>h first@0
+				10 f: main after 10; main>g next@10, main>h later@10
+				25 g: main after 15; main>h next@25`,
+		}, {
+			name: "next is not what follows behind a slot that has come", graph: "main: a b c d",
+			story: `
+				0 main: given; main>a first@0, main>b first@0, main>c first@0, main>d first@0
+				10 b: main after 10; main>a over@10, main>c next@10, main>d later@10
+				20 a: main after 10; main>c later@20, main>d later@20`,
+		}, {
 			name: "a slot goes with its last alternative", graph: "main: a b (a≠b)",
 			story: `
 				0 main: given; main>a first@0, main>b first@0

@@ -165,6 +165,8 @@ func TestEvaluateUsage(t *testing.T) {
 		{"plot m d -o x.png -part test", "-part is for -what density"},
 		{"plot m d -o x.png -events 1", "-events is 1"},
 		{"plot m d -o x.png -first -1", "-first is -1"},
+		{"plot m d -what due -o x.png -event -1", "-event is -1"},
+		{"plot m d -o x.png -event 1", "-event is for -what due"},
 		{"plot m d -o x.png -what density -resolution 0", "-resolution is 0"},
 	} {
 		status, out, errs := call(t, strings.Fields(c.args)...)

@@ -29,6 +29,8 @@ const plotUsage = `tpp plot draws a picture; -what says which:
   timeline     one sequence with what the model predicted at each step: on the row of an event, when it expects the next one (blue,
                with the 90 % interval below), when that came (orange), and at the right how much of the prediction lies after the
                end of the axis, and what came with the probability that the model gave it, in orange with the likeliest if that was another
+  due          one sequence as the model saw it at -event: a lane for each function with what had come, when all that was yet to come
+               was expected and how probably, and when it came; for models that know what is due, such as a race
   density      how the gaps are distributed, predicted against observed; -mark draws those after one function
   pit          histogram of the probability integral transform of the gaps: flat if the model is calibrated
   reliability  how often the likeliest function came, against the probability it was given
@@ -40,6 +42,7 @@ Usage: tpp plot MODEL DATASET -o PICTURE [-what PICTURE] [OPTIONS]
 
 Examples:
   tpp plot model.safetensors traces.json.gz -sequence 3 -o trace.png
+  tpp plot race.safetensors traces.json.gz -what due -sequence 3 -event 2 -o due.png
   tpp plot model.safetensors traces.json.gz -what density -part test -seed 1 -o density.svg
   tpp plot model.safetensors traces.json.gz -what confusion -o confusion.pdf
   tpp plot history.jsonl -what history -o history.png
@@ -48,6 +51,7 @@ Examples:
 // The kinds of pictures.
 const (
 	timelinePicture    = "timeline"
+	duePicture         = "due"
 	densityPicture     = "density"
 	pitPicture         = "pit"
 	reliabilityPicture = "reliability"
@@ -55,11 +59,12 @@ const (
 	historyPicture     = "history"
 )
 
-var pictures = []string{timelinePicture, densityPicture, pitPicture, reliabilityPicture, confusionPicture, historyPicture}
+var pictures = []string{timelinePicture, duePicture, densityPicture, pitPicture, reliabilityPicture, confusionPicture, historyPicture}
 
 // plotOptions says which option is for which picture; the others are for all of them.
 var plotOptions = map[string][]string{
-	"sequence":   {timelinePicture},
+	"sequence":   {timelinePicture, duePicture},
+	"event":      {duePicture},
 	"first":      {timelinePicture},
 	"events":     {timelinePicture},
 	"mark":       {densityPicture},
@@ -72,6 +77,7 @@ var plotOptions = map[string][]string{
 type plotter struct {
 	what, out               string
 	sequence, first, events int
+	event                   int
 	mark, part              string
 	seed                    uint64
 	resolution              float64
@@ -83,7 +89,8 @@ func plotSequence(fs *flag.FlagSet) cli.Run {
 	var o plotter
 	fs.StringVar(&o.out, "o", "", "write the picture to `FILE`, a .png, .svg or .pdf")
 	fs.StringVar(&o.what, "what", timelinePicture, "`picture` to draw: "+strings.Join(pictures, ", "))
-	fs.IntVar(&o.sequence, "sequence", 0, "timeline: `index` of the sequence, counted from 0")
+	fs.IntVar(&o.sequence, "sequence", 0, "timeline, due: `index` of the sequence, counted from 0")
+	fs.IntVar(&o.event, "event", 0, "due: `index` of the last event that the model has seen, counted from 0")
 	fs.IntVar(&o.first, "first", 0, "timeline: `index` of the first event drawn")
 	fs.IntVar(&o.events, "events", 40, "timeline: `events` drawn at most")
 	fs.StringVar(&o.mark, "mark", "", "density: only the gaps after the `function` of this name")
@@ -147,6 +154,8 @@ func (o *plotter) check() error {
 		return cli.Usagef("-o is %s, a picture's name must end in .png, .svg or .pdf", o.out)
 	case o.sequence < 0:
 		return cli.Usagef("-sequence is %d, sequences count from 0", o.sequence)
+	case o.event < 0:
+		return cli.Usagef("-event is %d, events count from 0", o.event)
 	case o.first < 0:
 		return cli.Usagef("-first is %d, events count from 0", o.first)
 	case o.events < 2 || o.events > maxTimelineEvents:
@@ -182,8 +191,8 @@ func (o *plotter) draw(ctx context.Context, paths []string, stderr io.Writer) (*
 		return nil, err
 	}
 	source := filepath.Base(paths[0]) + " on " + filepath.Base(paths[1])
-	if o.what == timelinePicture {
-		return o.timeline(model, data, paths[1], source)
+	if o.what == timelinePicture || o.what == duePicture {
+		return o.drawSequence(model, data, paths[1], source)
 	}
 	part, seed := cmp.Or(o.part, "all"), o.seed
 	if o.part == "" && trained != nil && trained.Split {
@@ -226,20 +235,32 @@ func (o *plotter) drawDataset(ctx context.Context, model tpp.Model, data *tpp.Da
 	}
 }
 
-func (o *plotter) timeline(model tpp.Model, data *tpp.Dataset, path, source string) (*figure.Figure, error) {
+// drawSequence draws one of the pictures of a sequence.
+func (o *plotter) drawSequence(model tpp.Model, data *tpp.Dataset, path, source string) (*figure.Figure, error) {
 	if o.sequence >= len(data.Sequences) {
 		return nil, fmt.Errorf("%s has %d sequences, there is no number %d", path, len(data.Sequences), o.sequence)
 	}
 	s := &data.Sequences[o.sequence]
 	source += fmt.Sprintf(", sequence %d", o.sequence)
-	if end := min(s.Len(), o.first+o.events); o.first > 0 || end < s.Len() {
+	if o.what == duePicture {
+		if o.event < s.Len() {
+			source += fmt.Sprintf(", as seen when %d of %d events had come", o.event+1, s.Len())
+		}
+	} else if end := min(s.Len(), o.first+o.events); o.first > 0 || end < s.Len() {
 		source += fmt.Sprintf(", events %d to %d of %d", o.first, end-1, s.Len())
 	}
-	f, err := figure.Timeline(model, s, o.first, o.events, source)
+	f, err := o.figureOf(model, s, source)
 	if err != nil {
 		return nil, fmt.Errorf("%s: sequence %d: %w", path, o.sequence, err)
 	}
 	return f, nil
+}
+
+func (o *plotter) figureOf(model tpp.Model, s *tpp.Sequence, source string) (*figure.Figure, error) {
+	if o.what == duePicture {
+		return figure.Due(model, s, o.event, source)
+	}
+	return figure.Timeline(model, s, o.first, o.events, source)
 }
 
 // readHistory reads the epochs of a training. The error names the file.

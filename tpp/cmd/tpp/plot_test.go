@@ -14,11 +14,13 @@ import (
 func TestPlotEveryPicture(t *testing.T) {
 	history := filepath.Join(t.TempDir(), "history.jsonl")
 	model, data := trained(t, "-history", history)
+	raced, _ := trainedWith(t, quickly)
 	for _, c := range []struct {
 		name string
 		args []string
 	}{
 		{"timeline", []string{model, data, "-what", "timeline", "-sequence", "2", "-first", "1", "-events", "2"}},
+		{"due", []string{raced, data, "-what", "due", "-sequence", "1", "-event", "1"}},
 		{"density", []string{model, data, "-what", "density", "-part", "test", "-seed", "2"}},
 		{"density after a function", []string{model, data, "-what", "density", "-mark", "x-dev-f1"}},
 		{"pit", []string{model, data, "-what", "pit"}},
@@ -57,6 +59,8 @@ func TestPlotErrors(t *testing.T) {
 	}{
 		{[]string{model, data, "-what", "density"}, "predicts a single time, it has no density"},
 		{[]string{model, data, "-what", "pit"}, "has no distribution of the time"},
+		{[]string{model, data, "-what", "due"}, "predicts the next event alone"},
+		{[]string{model, data, "-what", "due", "-event", "3"}, "no event 3, the sequence has 3"},
 		{[]string{model, data, "-first", "2"}, "cannot begin at event 2 of 3"},
 		{[]string{model, data, "-what", "density", "-mark", "y"}, `knows no function "y"`},
 		{[]string{broken, "-what", "history"}, "broken.jsonl: line 3 is not an epoch"},
