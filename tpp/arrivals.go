@@ -34,9 +34,15 @@ type ForecastingState interface {
 }
 
 // Within returns the probability that the event comes within t, given that it comes at all: the distribution function of its time, linear
-// between Times.
+// between Times. It is 0 if t is NaN; without Times, of which nothing is known then, it is 0 for each finite t.
 func (a *ExpectedArrival) Within(t float64) float64 {
 	n := len(a.Times)
+	if n == 0 {
+		if math.IsInf(t, 1) {
+			return 1
+		}
+		return 0
+	}
 	i, _ := slices.BinarySearch(a.Times, t) // the first that is not below t
 	switch {
 	case i == 0:
@@ -92,4 +98,37 @@ func ArrivalsWithin(arrivals []ExpectedArrival, mark int, t float64, memory []fl
 		sum[parent] += given * within
 	}
 	return 1 - none[n]*(1-min(sum[n], 1)), memory
+}
+
+// ArrivalsOver returns the probability that none of the events that are expected comes after t: each comes by then, or never. Events of
+// different slots are taken for independent of each other, given that their parents come by then; none comes before its parent.
+// Memory is as for ArrivalsWithin.
+func ArrivalsOver(arrivals []ExpectedArrival, t float64, memory []float64) (float64, []float64) {
+	n := len(arrivals)
+	// For each event, and last for what is due already: the probability that the slots that are complete leave nothing for later, given that
+	// the event comes by t, the probability that the slot under way leaves something, and the number of that.
+	memory = slices.Grow(memory[:0], 3*(n+1))[:3*(n+1)]
+	none, sum, slot := memory[:n+1], memory[n+1:2*(n+1)], memory[2*(n+1):]
+	for i := range none {
+		none[i], sum[i], slot[i] = 1, 0, -1
+	}
+	for i := n - 1; i >= 0; i-- {
+		a := &arrivals[i]
+		over := a.Within(t) * none[i] * (1 - min(sum[i], 1))
+		parent, given, above := n, a.Probability, 1.0
+		if a.Parent >= 0 {
+			parent, above = a.Parent, arrivals[a.Parent].Within(t)
+			if p := arrivals[parent].Probability; p > 0 {
+				given /= p
+			}
+		}
+		if slot[parent] != float64(a.Slot) {
+			none[parent] *= 1 - min(sum[parent], 1)
+			sum[parent], slot[parent] = 0, float64(a.Slot)
+		}
+		if over < above {
+			sum[parent] += given * (1 - over/above)
+		}
+	}
+	return none[n] * (1 - min(sum[n], 1)), memory
 }

@@ -26,9 +26,10 @@ const ArrivalSteps = 3
 
 // CalibrateArrivals follows complete sequences with a model whose states are ForecastingStates. After each event it compares, for each mark,
 // the distribution of the time until the first event with the mark that is still to come (tpp.ArrivalsWithin) with when that came. Entry
-// 0 is about marks of which an event was due, entry 1 about those for which one other event at least had to come before, entry 2 about
-// those for which two or more had to: tpp.ExpectedArrival.Steps says how many. Sequences that were still running are left out. The
-// error names the sequence.
+// 0 is about events that were expected to come next, entry 1 about those expected as the second, entry 2 about those expected as the third or
+// later. The forecast itself says which, by how many others it expects before the event's median time, to the nearest, and at least as
+// many as must come before it. It is not counted how many came: an event that others have overtaken is one that came late, and among those
+// the right distributions are not uniform. Sequences that were still running are left out. The error names the sequence.
 func CalibrateArrivals(ctx context.Context, m tpp.Model, d *tpp.Dataset) ([ArrivalSteps]ArrivalCalibration, error) {
 	var out [ArrivalSteps]ArrivalCalibration
 	if d == nil {
@@ -79,7 +80,8 @@ func calibrateSequence(m tpp.Model, s *tpp.Sequence, resolution float64, out *[A
 		p, memory = tpp.ArrivalsWithin(arrivals, mark, t, memory)
 		return p
 	}
-	steps := make([]int, max(len(m.MarkNames()), 1)) // of each mark that is expected, 0 for others
+	first := make([]int, max(len(m.MarkNames()), 1)) // the arrival of each mark that is expected first, −1 for others
+	var apart []bool
 	for i := range s.Len() {
 		if err := starts.tell(s.ArrivalTimes[i], func(float64) {}); err != nil {
 			return err
@@ -90,17 +92,22 @@ func calibrateSequence(m tpp.Model, s *tpp.Sequence, resolution float64, out *[A
 		}
 		starts.arrived(i)
 		arrivals := state.Arrivals(event.Time)
-		clear(steps)
+		for mark := range first {
+			first[mark] = -1
+		}
 		for j := range arrivals {
-			if a := &arrivals[j]; a.Probability > 0 && (steps[a.Mark] == 0 || a.Steps < steps[a.Mark]) {
-				steps[a.Mark] = a.Steps
+			a := &arrivals[j]
+			if a.Probability > 0 && (first[a.Mark] < 0 || median(a) < median(&arrivals[first[a.Mark]])) {
+				first[a.Mark] = j
 			}
 		}
-		for mark, n := range steps {
-			if n == 0 {
+		for mark, j := range first {
+			if j < 0 {
 				continue
 			}
-			k := min(n, ArrivalSteps) - 1
+			var before float64
+			before, apart = expectedBefore(arrivals, j, apart)
+			k := int(min(max(math.Round(before), 0), ArrivalSteps-1))
 			ever := within(arrivals, mark, math.Inf(1))
 			out[k].Expected += ever
 			at := i + 1
@@ -120,4 +127,26 @@ func calibrateSequence(m tpp.Model, s *tpp.Sequence, resolution float64, out *[A
 		}
 	}
 	return nil
+}
+
+func median(a *tpp.ExpectedArrival) float64 { return a.Times[len(a.Times)/2] }
+
+// expectedBefore returns how many events are expected before the median time of arrival i, given that it comes. Apart is scratch memory.
+func expectedBefore(arrivals []tpp.ExpectedArrival, i int, apart []bool) (float64, []bool) {
+	// Of the slots of the arrival and of those above it nothing else comes.
+	apart = append(apart[:0], make([]bool, len(arrivals))...)
+	for at := i; at >= 0; at = arrivals[at].Parent {
+		for j := range arrivals {
+			if arrivals[j].Parent == arrivals[at].Parent && arrivals[j].Slot == arrivals[at].Slot {
+				apart[j] = true
+			}
+		}
+	}
+	before, t := float64(arrivals[i].Steps-1), median(&arrivals[i])
+	for j := range arrivals {
+		if a := &arrivals[j]; !apart[j] {
+			before += a.Probability * a.Within(t)
+		}
+	}
+	return before, apart
 }

@@ -16,9 +16,11 @@ import (
 
 // ForecastOptions configures NewForecast. The zero value is ready to use: a zero field takes the default stated at the field.
 type ForecastOptions struct {
-	// Paths is the number of simulated futures (default 64). The error of probabilities falls with its square root.
+	// Paths is the number of simulated futures. The error of probabilities falls with its square root. The default is not to simulate where
+	// the model's states know what is to come (tpp.ForecastingState, as those of a race), and 64 for other models.
 	Paths int
-	// Seed seeds the random numbers: the same seed gives the same forecast, whatever the number of workers.
+	// Seed seeds the random numbers: the same seed gives the same forecast, whatever the number of workers. Without paths there is nothing
+	// random.
 	Seed uint64
 	// Workers is the number of goroutines (default: GOMAXPROCS). Each computes blocks of 64 paths.
 	Workers int
@@ -29,12 +31,11 @@ type ForecastOptions struct {
 	MaxEvents int
 	// Covariates appends the covariates of a future event to dst, in the model's order, and returns it. It may be called
 	// from several goroutines at once. Nil uses typical values: for a recurrent model 0 for a categorical covariate
-	// (a warm start) and the mean for a real one; for other models no covariates.
+	// (a warm start) and the mean for a real one; for other models no covariates. A forecast with Covariates always simulates.
 	Covariates func(dst []float64, time float64, mark int) []float64
 }
 
 func (o ForecastOptions) withDefaults() ForecastOptions {
-	o.Paths = cmp.Or(o.Paths, 64)
 	o.Workers = cmp.Or(o.Workers, runtime.GOMAXPROCS(0))
 	o.MaxEvents = cmp.Or(o.MaxEvents, 10_000)
 	if o.Quantiles == nil {
@@ -49,7 +50,7 @@ func (o *ForecastOptions) validate(now, horizon float64) error {
 		return fmt.Errorf("now is %v, which is no time", now)
 	case !(horizon >= 0):
 		return fmt.Errorf("the horizon is %v, it must not be negative", horizon)
-	case o.Paths < 1 || o.Paths > 1<<24:
+	case o.Paths < 0 || o.Paths > 1<<24:
 		return fmt.Errorf("%d paths, there must be from 1 to %d", o.Paths, 1<<24)
 	case o.Workers < 1:
 		return fmt.Errorf("%d workers", o.Workers)
@@ -68,11 +69,12 @@ func (o *ForecastOptions) validate(now, horizon float64) error {
 type Forecast struct {
 	// Horizon is how far ahead the forecast looks, in the model's unit of time.
 	Horizon float64
-	// Paths is the number of simulated futures.
+	// Paths is the number of simulated futures, 0 for a forecast that needed none.
 	Paths int
 	// Sequences is the number of sequences that the forecast covers.
 	Sequences int
-	// Over is the expected number of sequences that are over by the horizon; for one sequence, the probability of that.
+	// Over is the expected number of sequences that are over by the horizon, so that no event comes after it; for one sequence, the
+	// probability of that.
 	Over float64
 	// Marks holds the forecast of each mark, by its index.
 	Marks []MarkForecast
@@ -87,14 +89,20 @@ type MarkForecast struct {
 	// Count is the expected number of events within the horizon.
 	Count float64
 	// When holds the quantiles of the time until the first event, given that one comes within the horizon, at the levels
-	// of ForecastOptions.Quantiles. It is nil if no path has an event of the mark.
+	// of ForecastOptions.Quantiles. It is nil if none is to come, or no path has an event of the mark.
 	When []float64
 }
 
-// NewForecast simulates many futures (paths) of a sequence, given that no event has come between its last one and now, and
-// returns what they have in common. Now must not be before the last event. The only approximation is the finite number
-// of paths: each is drawn from the model itself, event by event, up to the end of the sequence or the horizon, which may
-// be +Inf for a model that predicts the end of sequences. The state is not changed.
+// NewForecast forecasts the rest of a sequence, given that no event has come between its last one and now, which must not be before
+// that. The horizon may be +Inf for a model that predicts the end of sequences. The state is not changed, but for what it computes.
+//
+// If the state knows what is to come (tpp.ForecastingState), the forecast is computed from that, without any simulation: the
+// probabilities and times of marks by tpp.ArrivalsWithin, counts by adding up what is expected, Any but for its count from the distribution of the
+// next event, and Over by tpp.ArrivalsOver. What such a state does not expect has no probability.
+//
+// For all others, and with ForecastOptions.Paths, NewForecast simulates many futures (paths) and returns what they have in common. The only
+// approximation is the finite number of paths: each is drawn from the model itself, event by event, up to the end of the sequence or the
+// horizon.
 func NewForecast(ctx context.Context, state tpp.State, now, horizon float64, opts ForecastOptions) (*Forecast, error) {
 	opts = opts.withDefaults()
 	if err := opts.validate(now, horizon); err != nil {
@@ -108,6 +116,13 @@ func NewForecast(ctx context.Context, state tpp.State, now, horizon float64, opt
 			return nil, fmt.Errorf("forecast: %w", err)
 		}
 	}
+	if s := opts.ownForecast(state); s != nil {
+		if err := ctx.Err(); err != nil {
+			return nil, fmt.Errorf("forecast: %w", err)
+		}
+		return forecastArrivals(s, now, horizon, opts.Quantiles), nil
+	}
+	opts.Paths = cmp.Or(opts.Paths, defaultPaths)
 	marks := len(state.Next(now).Marks)
 	blocks := (opts.Paths + pathBlock - 1) / pathBlock
 	tallies := make([]*tally, blocks)
@@ -131,6 +146,9 @@ func NewForecast(ctx context.Context, state tpp.State, now, horizon float64, opt
 	}
 	return summarise(tallies, 1, horizon, opts.Quantiles), nil
 }
+
+// defaultPaths is the number of paths where futures are drawn and the options do not say how many.
+const defaultPaths = 64
 
 // pathBlock is the number of paths that are drawn together. It does not depend on the number of workers, so that a
 // forecast does not either.

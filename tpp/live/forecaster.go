@@ -345,7 +345,7 @@ func (f *Forecaster[K]) Forecast(ctx context.Context, key K, now, horizon float6
 // ForecastAll returns the forecast of all traces in flight together: for each mark the expected number of events, the
 // probability of at least one, and when the first one comes. It costs as much as one forecast for each trace, and works on
 // a copy, made shard by shard, so that it does not block other calls meanwhile. Traces that begin later are not included.
-// With no trace in flight it forecasts no event.
+// With no trace in flight it forecasts no event. Where nothing is simulated, see NewForecast, quantiles are exact to about 1 %.
 func (f *Forecaster[K]) ForecastAll(ctx context.Context, now, horizon float64, opts ForecastOptions) (*Forecast, error) {
 	opts = opts.withDefaults()
 	if err := opts.validate(now, horizon); err != nil {
@@ -354,8 +354,12 @@ func (f *Forecaster[K]) ForecastAll(ctx context.Context, now, horizon float64, o
 	if f.model == nil {
 		return nil, errForecaster
 	}
-	// Path i of one trace and path i of every other are one joint path.
 	marks := max(len(f.model.MarkNames()), 1)
+	if opts.ownForecast(f.model.NewState(now)) != nil {
+		return f.mergeArrivals(ctx, marks, now, horizon, &opts)
+	}
+	// Path i of one trace and path i of every other are one joint path.
+	opts.Paths = cmp.Or(opts.Paths, defaultPaths)
 	workers := min(opts.Workers, len(f.shards))
 	tallies := make([][]*tally, workers)
 	var sequences atomic.Int64
@@ -394,7 +398,35 @@ func (f *Forecaster[K]) ForecastAll(ctx context.Context, now, horizon float64, o
 	return summarise(tallies[0], int(sequences.Load()), horizon, opts.Quantiles), nil
 }
 
-// copyOf returns a copy of the traces of a shard. The states of the copy share one workspace.
+// mergeArrivals does what ForecastAll does for states that know what is to come.
+func (f *Forecaster[K]) mergeArrivals(ctx context.Context, marks int, now, horizon float64, opts *ForecastOptions) (*Forecast, error) {
+	workers := min(opts.Workers, len(f.shards))
+	outlooks := make([]*outlook, workers)
+	var sequences atomic.Int64
+	err := inParallel(ctx, workers, len(f.shards), func(worker int) func(i int) error {
+		own := newOutlook(marks, horizon)
+		outlooks[worker] = own
+		return func(i int) error {
+			for _, t := range f.copyOf(&f.shards[i]) {
+				if err := ctx.Err(); err != nil {
+					return err
+				}
+				sequences.Add(1)
+				own.add(t.state.(tpp.ForecastingState), t.last, now)
+			}
+			return nil
+		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("forecast: %w", err)
+	}
+	for _, more := range outlooks[1:] {
+		outlooks[0].merge(more)
+	}
+	return outlooks[0].forecast(int(sequences.Load()), opts.Quantiles), nil
+}
+
+// traceSeed returns the seed of the random numbers of a trace.
 func traceSeed(forecast, id uint64) uint64 {
 	return seed.Stream(forecast, "trace "+strconv.FormatUint(id, 10)).Uint64()
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/tppfaas/tppfaas/internal/nn"
+	"github.com/tppfaas/tppfaas/internal/simd"
 	"github.com/tppfaas/tppfaas/tpp"
 )
 
@@ -15,6 +16,7 @@ type forecast struct {
 	arrivals []tpp.ExpectedArrival
 	times    []float64 // of all arrivals, samples each
 	filled   []float64 // of each slot that is due: when it is filled, whatever by
+	groups   []uint8   // of all arrivals, by which they are recalibrated
 	order    []int32
 	memory   [samples]float64
 }
@@ -27,10 +29,10 @@ type forecast struct {
 // are not among them.
 func (s *state) Arrivals(now float64) []tpp.ExpectedArrival {
 	now = max(now, s.last)
-	s.Next(now)
+	s.predict(now)
 	w := s.work
 	f, p := &w.arrivals, &w.forecast
-	f.arrivals = f.arrivals[:0]
+	f.arrivals, f.groups = f.arrivals[:0], f.groups[:0]
 	f.times = nn.Resize(f.times, 0)
 	f.filled = nn.Resize(f.filled, len(s.due)*samples)
 	for i := range s.due {
@@ -48,15 +50,29 @@ func (s *state) Arrivals(now float64) []tpp.ExpectedArrival {
 				slices.Sort(filled)
 			}
 		}
-		p.survive(0)
-		left := d.alive
+	}
+	p.survive(0)
+	for i := range s.due {
+		first, n := p.slots[i], p.slots[i+1]-p.slots[i]
+		left := s.due[i].alive
 		for r := first; r < first+n; r++ {
 			alternative := bits.TrailingZeros64(left)
 			left &= left - 1
-			f.add(s.m, s.mark(d, alternative), i, min(p.later[r], 1), filled, s.lateness(), head != i)
+			f.add(s.m, s.mark(&s.due[i], alternative), i, min(p.later[r], 1), s.lateness(), p.never)
 		}
 	}
 	return f.arrivals
+}
+
+// rank returns how many of the slots that are due, but for one, are expected to be filled before t.
+func (f *forecast) rank(slot int, t float64, never []float64) int {
+	sum := 0.0
+	for i := range never {
+		if i != slot && f.filled[i*samples+samples/2] < t {
+			sum += 1 - never[i]
+		}
+	}
+	return int(math.Round(sum))
 }
 
 // head returns the index of the slot that slot i of what is due follows: the first one of the same event that has not been overtaken.
@@ -80,13 +96,14 @@ func (o *offsets) between(parent, from, to, k int) []float32 {
 	return nil
 }
 
-// add appends an event of a slot with a probability that comes at one of the times, and all that is below it.
-func (f *forecast) add(m *Race, mark, slot int, probability float64, times []float64, lateness int, follows bool) {
+// add appends an event of a slot with a probability, and all that is below it.
+func (f *forecast) add(m *Race, mark, slot int, probability float64, lateness int, never []float64) {
 	probability = min(probability, 1) // but for rounding it is
 	root := len(f.arrivals)
+	times := f.filled[slot*samples : (slot+1)*samples]
 	due := f.take()
 	copy(due, times)
-	m.recalibration.apply(due, group(1, follows), f.memory[:])
+	f.recalibrate(m, due, mark, group(1, f.rank(slot, times[samples/2], never)))
 	f.arrivals = append(f.arrivals, tpp.ExpectedArrival{
 		Mark: mark, Probability: probability, Parent: -1, Slot: slot, Steps: 1, Times: due,
 	})
@@ -99,12 +116,17 @@ func (f *forecast) add(m *Race, mark, slot int, probability float64, times []flo
 			own[j] = max(times[j]+float64(offsets[bits.Reverse8(uint8(j))>>2]), 0)
 		}
 		slices.Sort(own)
-		m.recalibration.apply(own, group(int(d.depth)+1, false), f.memory[:])
+		f.recalibrate(m, own, int(d.mark), group(int(d.depth)+1, f.rank(slot, own[samples/2], never)))
 		f.arrivals = append(f.arrivals, tpp.ExpectedArrival{
 			Mark: int(d.mark), Probability: probability * d.probability, Parent: root + 1 + int(d.parent), Slot: int(d.slot),
 			Steps: int(d.depth) + 1, Times: own,
 		})
 	}
+}
+
+func (f *forecast) recalibrate(m *Race, times []float64, mark, group int) {
+	f.groups = append(f.groups, uint8(group))
+	m.recalibration.apply(times, mark, group, f.memory[:])
 }
 
 // take returns memory for the times of one more event.
@@ -136,6 +158,7 @@ func (p *prediction) sampleSlot(dst []float64, first, n int, elapsed float64) {
 		return
 	}
 	component, below := 0, 0.0
+	var odds, y, precisions [samples]float32
 	for i := range dst {
 		at := (float64(i) + 0.5) / float64(len(dst)) * total
 		for component < n*k-1 && below+p.memory[component] < at {
@@ -146,11 +169,22 @@ func (p *prediction) sampleSlot(dst []float64, first, n int, elapsed float64) {
 		left := 1 - min(max((at-below)/own, 0), 1-1e-9) // of the component's survival
 		j := first*k + component
 		survival := own / float64(p.weights[j]) * left
-		y := (float64(p.products[j]) + math.Log((1-survival)/survival)) / float64(p.precisions[j])
-		dst[i] = max(e.scale*math.Sinh(y)-elapsed, 0)
+		odds[i] = float32(min((1-survival)/survival, math.MaxFloat32))
+		y[i], precisions[i] = p.products[j], p.precisions[j]
+	}
+	simd.Log(odds[:], odds[:])
+	for i := range y {
+		y[i] = min((y[i]+odds[i])/precisions[i], maxLogDelay)
+	}
+	simd.Exp(odds[:], y[:])
+	for i, exp := range odds {
+		dst[i] = max(e.scale*(float64(exp)-1/float64(exp))/2-elapsed, 0) // the hyperbolic sine
 	}
 	slices.Sort(dst)
 }
+
+// maxLogDelay bounds the logarithms of delays by what float32 can hold.
+const maxLogDelay = 80
 
 // Continue returns the events that are expected, in the order of the medians of their times.
 func (s *state) Continue(now float64) iter.Seq[tpp.PredictedEvent] {

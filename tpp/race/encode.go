@@ -35,7 +35,7 @@ type description struct {
 
 	Descendants [][]descendantFile `json:"descendants"` // by mark
 	Siblings    [][][2]int         `json:"siblings"`    // by parent: the pairs of slots between which offsets are known
-	Levels      [][]float64        `json:"levels"`      // of the recalibration, by group
+	Levels      [][2]int           `json:"levels"`      // the marks and groups that have a recalibration of their own
 }
 
 // covariateFile is the form of a covariate in a model file.
@@ -78,9 +78,7 @@ func (m *Race) describe() description {
 		d.Stale = append(d.Stale, stale)
 	}
 	d.Descendants, d.Siblings = m.offsetsForm()
-	for g := range m.recalibration.levels {
-		d.Levels = append(d.Levels, m.recalibration.levels[g][:])
-	}
+	d.Levels = m.recalibration.levelsForm()
 	return d
 }
 
@@ -309,7 +307,7 @@ func (m *Race) Fingerprint() uint64 {
 		h.Write(text)
 		var b [4]byte
 		descendants, siblings := m.offsetRows()
-		for _, values := range [][]float32{m.params, descendants, siblings} {
+		for _, values := range [][]float32{m.params, descendants, siblings, m.recalibration.levelRows()} {
 			for _, v := range values {
 				binary.LittleEndian.PutUint32(b[:], math.Float32bits(v))
 				h.Write(b[:])

@@ -17,10 +17,11 @@ type descendantFile struct {
 	Probability float64 `json:"probability"`
 }
 
-// The tensors of what a forecast needs: a row for each descendant, by mark, and for each pair of siblings, by parent.
+// The tensors of what a forecast needs: a row for each descendant, by mark, for each pair of siblings, by parent, and for levels.
 const (
 	descendantTensor = "forecast.descendants"
 	siblingTensor    = "forecast.siblings"
+	levelTensor      = "forecast.levels" // a row for each group of the recalibration, and for each mark and group that has its own
 )
 
 // offsetsForm returns the descendants by mark, and by parent the pairs of slots whose offsets are known.
@@ -60,6 +61,27 @@ func (m *Race) offsetRows() (descendants, siblings []float32) {
 	return descendants, siblings
 }
 
+// levelsForm returns the marks and groups that have levels of their own.
+func (c *recalibration) levelsForm() [][2]int {
+	own := [][2]int{}
+	for i, l := range c.levels[recalibrated:] {
+		if l != nil {
+			own = append(own, [2]int{i / recalibrated, i % recalibrated})
+		}
+	}
+	return own
+}
+
+// levelRows returns the rows of the tensor of levels, one after the other.
+func (c *recalibration) levelRows() (rows []float32) {
+	for _, l := range c.levels {
+		if l != nil {
+			rows = append(rows, l[:]...)
+		}
+	}
+	return rows
+}
+
 // addOffsets adds the tensors, if they have rows.
 func (m *Race) addOffsets(tensors map[string]tpp.Tensor) {
 	descendants, siblings := m.offsetRows()
@@ -69,11 +91,13 @@ func (m *Race) addOffsets(tensors map[string]tpp.Tensor) {
 	if len(siblings) > 0 {
 		tensors[siblingTensor] = safetensors.FromFloat32([]int{len(siblings) / samples, samples}, siblings)
 	}
+	levels := m.recalibration.levelRows()
+	tensors[levelTensor] = safetensors.FromFloat32([]int{len(levels) / samples, samples}, levels)
 }
 
 // numOffsets returns how many numbers the tensors of offsets have.
 func (d *description) numOffsets() int {
-	n := 0
+	n := (recalibrated + len(d.Levels)) * samples
 	for _, nodes := range d.Descendants {
 		n += len(nodes) * latenesses * samples
 	}
@@ -118,16 +142,24 @@ func (d *description) forecasts(m *Race) error {
 		}
 	}
 	m.offsets = o
-	if len(d.Levels) != recalibrated {
-		return fmt.Errorf("levels of %d groups of expected events, it must be %d", len(d.Levels), recalibrated)
+	return d.levels(m)
+}
+
+// levels makes room for the levels of the recalibration.
+func (d *description) levels(m *Race) error {
+	c := &recalibration{levels: make([]*levels, recalibrated*(d.NumMarks+1))}
+	for g := range recalibrated {
+		c.levels[g] = &levels{}
 	}
-	m.recalibration = &recalibration{}
-	for g, levels := range d.Levels {
-		if len(levels) != samples || !slices.IsSorted(levels) || !(levels[0] >= 0 && levels[samples-1] <= 1) {
-			return fmt.Errorf("levels of group %d: it must be %d from 0 to 1 in ascending order", g, samples)
+	last := recalibrated - 1
+	for _, own := range d.Levels {
+		at := recalibrated*(own[0]+1) + own[1]
+		if own[0] < 0 || own[0] >= d.NumMarks || own[1] < 0 || own[1] >= recalibrated || at <= last {
+			return fmt.Errorf("levels of mark and group %v, there are %d and %d, in ascending order", own, d.NumMarks, recalibrated)
 		}
-		copy(m.recalibration.levels[g][:], levels)
+		c.levels[at], last = &levels{}, at
 	}
+	m.recalibration = c
 	return nil
 }
 
@@ -210,6 +242,31 @@ func (m *Race) readOffsets(f *tpp.ModelFile) error {
 				own[i], siblings = siblings[:samples], siblings[samples:]
 			}
 		}
+	}
+	return m.readLevels(take)
+}
+
+// readLevels sets the levels, for which there is room, to those of the file.
+func (m *Race) readLevels(take func(name string, rows, size int) ([]float32, error)) error {
+	rows := 0
+	for _, l := range m.recalibration.levels {
+		if l != nil {
+			rows++
+		}
+	}
+	values, err := take(levelTensor, rows, samples)
+	if err != nil {
+		return err
+	}
+	for _, l := range m.recalibration.levels {
+		if l == nil {
+			continue
+		}
+		if values[0] < 0 || values[samples-1] > 1 {
+			return fmt.Errorf("tensor %q: levels from %v to %v, they must be from 0 to 1", levelTensor, values[0], values[samples-1])
+		}
+		copy(l[:], values)
+		values = values[samples:]
 	}
 	return nil
 }

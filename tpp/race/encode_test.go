@@ -221,8 +221,10 @@ func TestReadRejects(t *testing.T) {
 		{"no siblings", set("siblings", list{}), "siblings of 0 parents"},
 		{"siblings that are not there", first("siblings", list{list{0, 5}}), "siblings [0 5] of parent 0"},
 		{"siblings the wrong way round", first("siblings", list{list{1, 0}}), "siblings [1 0] of parent 0"},
-		{"no levels", set("levels", nil), "levels of 0 groups"},
-		{"levels of too few", first("levels", list{0, 1}), "levels of group 0"},
+		{"levels of an unknown mark", set("levels", list{list{3, 0}}), "levels of mark and group [3 0]"},
+		{"levels of an unknown group", set("levels", list{list{0, 6}}), "levels of mark and group [0 6]"},
+		{"levels twice", set("levels", list{list{0, 1}, list{0, 1}}), "in ascending order"},
+		{"more levels than the file has", set("levels", list{list{0, 0}, list{0, 1}, list{0, 2}, list{0, 3}, list{0, 4}, list{0, 5}, list{1, 0}, list{1, 1}, list{1, 2}, list{1, 3}, list{1, 4}, list{1, 5}}), "the file has"},
 		{"a name too few", set("marks", list{"a", "b"}), "2 names of marks"},
 		{"another type", set("components", "many"), "description"},
 	} {

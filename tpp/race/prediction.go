@@ -41,8 +41,8 @@ type prediction struct {
 	median float64
 }
 
-// predict computes the prediction of a state, and sets next but for its pointers to p.
-func (p *prediction) predict(s *state, now float64, next *tpp.Next) {
+// predict computes the prediction of a state, but for what finish does.
+func (p *prediction) predict(s *state, now float64) {
 	m := s.m
 	net, k := m.net, m.net.components
 	p.rows, p.feats, p.memory = appendRows(m.encoder, &s.tracker, p.rows[:0], p.feats[:0], p.memory)
@@ -114,6 +114,10 @@ func (p *prediction) predict(s *state, now float64, next *tpp.Next) {
 	for _, v := range p.never {
 		p.over *= v
 	}
+}
+
+// finish computes of a prediction what the next event alone needs, and sets next but for its pointers to p.
+func (p *prediction) finish(next *tpp.Next) {
 	p.comes = p.after(0)
 	next.End = max(0, (1-p.background)*p.over)
 	next.GapFloor = 0

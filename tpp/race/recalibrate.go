@@ -1,6 +1,7 @@
 package race
 
 import (
+	"math"
 	"slices"
 
 	"github.com/tppfaas/tppfaas/tpp"
@@ -8,68 +9,135 @@ import (
 
 // recalibration corrects the distributions of a forecast. What is due is trained to be right until the next event, and beyond that only by
 // what it has in common with others; so on sequences with a known end the levels at which events came are collected, and the quantile that
-// is forecast at a level is the one below which that share of them came (after Kuleshov, Fenner and Ermon 2018, section 3). Levels are
-// kept by how many steps ahead an event is.
+// is forecast at a level is the one below which that share of them came (after Kuleshov, Fenner and Ermon 2018, section 3). Levels are kept
+// by how far ahead an event is, and by marks that came often enough.
 type recalibration struct {
-	levels [recalibrated][samples]float64
+	// levels are those of all marks by group, ascending, and behind them by mark and group those of marks that have their own; nil elsewhere.
+	levels []*levels
 }
 
-// recalibrated is the number of groups of expected events: those that are due and come first of their siblings, other siblings, and those
-// two, three, and four or more steps ahead.
-const recalibrated = 5
+// levels are the quantiles, at the middles of equal shares, of the levels at which events came.
+type levels [samples]float32
 
-// recalibrationEvents bounds the number of events from which a recalibration is learned.
-const recalibrationEvents = 4000
+// recalibrated is the number of groups of expected events, see group.
+const recalibrated = 6
 
-// group returns the group of an expected event.
-func group(steps int, follows bool) int {
-	switch {
-	case steps == 1 && follows:
-		return 1
-	case steps == 1:
-		return 0
+// recalibrationForecasts is the number of forecasts, about, from which a recalibration is learned: forecasts are made after every so
+// many events, so that they are spread over all sequences, as those of one sequence tell much the same.
+const recalibrationForecasts = 10000
+
+// group returns the group of an event that is so many steps ahead, before which so many of the slots that are due are expected to be
+// filled: training sees most of what it can of an event that comes next, and little of one that others come before.
+func group(steps, rank int) int {
+	switch steps {
+	case 1:
+		return min(rank, 2)
+	case 2:
+		return 3 + min(rank, 1)
 	}
-	return min(steps, recalibrated-1)
+	return recalibrated - 1
 }
 
-// apply replaces sorted samples by those at the group's levels. Memory is scratch memory of as many numbers.
-func (c *recalibration) apply(times []float64, group int, memory []float64) {
+// of returns the levels of a mark and group.
+func (c *recalibration) of(mark, group int) *levels {
+	if own := c.levels[recalibrated*(mark+1)+group]; own != nil {
+		return own
+	}
+	return c.levels[group]
+}
+
+// apply replaces sorted samples of an event by those at the levels of its mark and group. Memory is scratch memory of as many numbers.
+func (c *recalibration) apply(times []float64, mark, group int, memory []float64) {
 	if c == nil {
 		return
 	}
 	copy(memory, times)
-	for i, level := range c.levels[group] {
-		x := min(max(level*samples-0.5, 0), samples-1)
-		j := min(int(x), samples-2)
-		times[i] = memory[j] + (x-float64(j))*(memory[j+1]-memory[j])
+	for i, level := range c.of(mark, group) {
+		times[i] = levelTime(memory[:samples], float64(level))
 	}
 }
 
-// recalibrate learns the recalibration of a model's forecasts from sequences.
-func (m *Race) recalibrate(d *tpp.Dataset) {
+// levelTime returns the time of a level by samples: the inverse of tpp.ExpectedArrival.Within.
+func levelTime(sorted []float64, level float64) float64 {
+	x := level*samples - 0.5
+	switch {
+	case x < 0:
+		return sorted[0] * max(2*x+1, 0)
+	case x < samples-1:
+		j := int(x)
+		return sorted[j] + (x-float64(j))*(sorted[j+1]-sorted[j])
+	}
+	last := sorted[samples-1]
+	return last - math.Log(min(max(2*samples*(1-level), tailShare), 1))*(last-sorted[samples-2])
+}
+
+// tailShare is the part of the last half of a share of samples beyond which levels are taken for the one at its begin.
+const tailShare = 0.05
+
+// recalibrate learns the recalibration of a model's forecasts from the sequences of some parts.
+func (m *Race) recalibrate(parts ...*tpp.Dataset) {
 	m.recalibration = nil
-	var levels [recalibrated][]float64
+	came := make([][]float64, m.numMarks*recalibrated)
 	events := 0
-	for i := range d.Sequences {
-		if s := &d.Sequences[i]; s.TEnd == nil && events < recalibrationEvents {
-			m.collectLevels(s, &levels)
-			events += s.Len()
+	for _, d := range parts {
+		for i := range d.Sequences {
+			events += d.Sequences[i].Len()
 		}
 	}
-	c := &recalibration{}
-	for g := range levels {
-		own := levels[g]
-		if len(own) < minOffsets {
-			own = []float64{0, 1} // as it is
-		}
-		slices.Sort(own)
-		for i := range c.levels[g] {
-			x := (float64(i) + 0.5) / samples * float64(len(own)-1)
-			j := min(int(x), len(own)-2)
-			c.levels[g][i] = own[j] + (x-float64(j))*(own[j+1]-own[j])
+	every := max((events+recalibrationForecasts/2)/recalibrationForecasts, 1)
+	seen := 0
+	for _, d := range parts {
+		for i := range d.Sequences {
+			if s := &d.Sequences[i]; s.TEnd == nil {
+				m.collectLevels(s, every, seen%every, came)
+				seen += s.Len()
+			}
 		}
 	}
-	m.recalibration = c
+	m.recalibration = newRecalibration(came)
+}
+
+// minLevels is how many levels a group of events must have for a recalibration of its own. Each event that came has two.
+const minLevels = 2 * minOffsets
+
+// newRecalibration returns the recalibration by levels at which events came, by mark and group; it sorts them. The fewer a mark has, the
+// more its own are drawn to those of all marks.
+func newRecalibration(came [][]float64) *recalibration {
+	c := &recalibration{levels: make([]*levels, recalibrated+len(came))}
+	for g := range recalibrated {
+		var all []float64
+		for i := g; i < len(came); i += recalibrated {
+			all = append(all, came[i]...)
+		}
+		if len(all) < minLevels {
+			all = []float64{0, 1} // as it is
+		}
+		c.levels[g] = quantiles(all)
+		for i := g; i < len(came); i += recalibrated {
+			if len(came[i]) < minLevels {
+				continue
+			}
+			own := quantiles(came[i])
+			weight := float32(len(came[i])) / float32(len(came[i])+minLevels)
+			for j, pooled := range c.levels[g] {
+				own[j] = pooled + weight*(own[j]-pooled)
+			}
+			c.levels[recalibrated+i] = own
+		}
+	}
+	return c
+}
+
+// quantiles sorts two or more values from 0 to 1 and returns their quantiles.
+func quantiles(values []float64) *levels {
+	slices.Sort(values)
+	out := &levels{}
+	for i := range out {
+		x := (float64(i) + 0.5) / samples * float64(len(values)-1)
+		j := min(int(x), len(values)-2)
+		out[i] = float32(min(max(values[j]+(x-float64(j))*(values[j+1]-values[j]), 0), 1))
+	}
+	return out
 }
 
 // opening is a slot of an event, and filler the event that filled it.
@@ -83,8 +151,9 @@ type filler struct {
 	alternative int32
 }
 
-// collectLevels appends the levels at which the events of a sequence came in the forecasts before them.
-func (m *Race) collectLevels(s *tpp.Sequence, levels *[recalibrated][]float64) {
+// collectLevels appends, by mark and group, the levels at which the events of a sequence came in the forecasts that are made after every so
+// many events.
+func (m *Race) collectLevels(s *tpp.Sequence, every, phase int, came [][]float64) {
 	steps := stepsOf(s, m.cfg.Regime, nil)
 	fillers := make(map[opening]filler)
 	t := &tracker{structure: m.encoder.structure}
@@ -107,12 +176,14 @@ func (m *Race) collectLevels(s *tpp.Sequence, levels *[recalibrated][]float64) {
 		if st.Observe(event) != nil {
 			return
 		}
-		m.levelsOf(s, st, event.Time, fillers, levels)
+		if (steps[i].event+phase)%every == 0 {
+			m.levelsOf(s, st, event.Time, fillers, came)
+		}
 	}
 }
 
 // levelsOf appends the levels of the events that a state expects.
-func (m *Race) levelsOf(s *tpp.Sequence, st *state, now float64, fillers map[opening]filler, levels *[recalibrated][]float64) {
+func (m *Race) levelsOf(s *tpp.Sequence, st *state, now float64, fillers map[opening]filler, levels [][]float64) {
 	arrivals := st.Arrivals(now)
 	came := make([]int, len(arrivals)) // the event of each that came, −1 for others
 	var due *due
@@ -139,8 +210,8 @@ func (m *Race) levelsOf(s *tpp.Sequence, st *state, now float64, fillers map[ope
 		}
 		came[i] = f.event
 		gap, half := s.ArrivalTimes[f.event]-now, m.encoder.tick/2
-		level := (a.Within(max(gap-half, 0)) + a.Within(gap+half)) / 2
-		g := group(a.Steps, a.Parent < 0 && st.head(a.Slot) != a.Slot)
-		levels[g] = append(levels[g], level)
+		lower, upper := a.Within(gap-half), a.Within(gap+half)
+		at := a.Mark*recalibrated + int(st.work.arrivals.groups[i])
+		levels[at] = append(levels[at], lower+(upper-lower)/4, upper-(upper-lower)/4) // it may have been anywhere in between
 	}
 }

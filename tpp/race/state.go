@@ -22,8 +22,9 @@ type state struct {
 // work is the scratch memory of states.
 type work struct {
 	m     *Race
-	owner *state  // the state that next was computed for; nil if next is out of date
+	owner *state  // the state that the prediction was computed for; nil if it is out of date
 	now   float64 // the time that it was computed for
+	whole bool    // next was computed too
 
 	memory, covariates []float64
 	values, gates      []float32
@@ -153,12 +154,22 @@ func (s *state) ObserveStart(time float64, event int, wait, initialisation float
 // Next returns the distribution of the next event, given that none has come until now. It is valid until the next call of a method of
 // any state that shares the workspace.
 func (s *state) Next(now float64) *tpp.Next {
+	s.predict(now)
+	w := s.work
+	if !w.whole {
+		w.forecast.finish(&w.next)
+		w.whole = true
+	}
+	return &w.next
+}
+
+// predict computes the prediction in the workspace, but for what the next event alone needs.
+func (s *state) predict(now float64) {
 	now = max(now, s.last)
 	if w := s.work; w.owner != s || w.now != now {
-		w.forecast.predict(s, now, &w.next)
-		w.owner, w.now = s, now
+		w.forecast.predict(s, now)
+		w.owner, w.now, w.whole = s, now, false
 	}
-	return &s.work.next
 }
 
 // Clone returns an independent copy.

@@ -117,7 +117,7 @@ func Train(ctx context.Context, cfg Config, training, validation *tpp.Dataset, o
 	copy(m.params, t.best)
 	m.net.prepare(m.params)
 	if t.summary.ValidationSequences > 0 {
-		m.recalibrate(validation)
+		m.recalibrate(validation, training)
 	} else {
 		m.recalibrate(training)
 	}

@@ -207,3 +207,24 @@ func BenchmarkTrain(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkArrivals measures an event and the forecast of all that is to come after it.
+func BenchmarkArrivals(b *testing.B) {
+	m, d := treeSmall(b, Arrivals)
+	fresh, s := m.NewState(0).(*state), m.NewState(0).(*state)
+	b.ReportAllocs()
+	events, expected := 0, 0
+	for i := 0; b.Loop(); i++ {
+		own := &d.Sequences[i%len(d.Sequences)]
+		s.CopyFrom(fresh)
+		for j := range own.Len() {
+			if err := s.Observe(own.Event(j, nil, nil)); err != nil {
+				b.Fatal(err)
+			}
+			expected += len(s.Arrivals(own.ArrivalTimes[j]))
+		}
+		events += own.Len()
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(events), "ns/event")
+	b.ReportMetric(float64(expected)/float64(events), "expected/event")
+}
