@@ -24,7 +24,12 @@ var raceFlags = append([]string{
 }, raceOnly...)
 
 // regimes are the values of -regime.
-var regimes = []string{string(race.Arrivals), string(race.Starts)}
+var regimes = func() (names []string) {
+	for _, r := range race.Regimes() {
+		names = append(names, string(r))
+	}
+	return names
+}()
 
 // checkRace refuses options that a race does not have, and values that none has.
 func checkRace(fs *flag.FlagSet, input []string) error {
