@@ -1,7 +1,6 @@
 package tpp_test
 
 import (
-	"cmp"
 	"fmt"
 	"math"
 	"reflect"
@@ -12,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/internal/tpptest"
 )
 
 func at(t float64) *float64 { return &t }
@@ -171,7 +171,7 @@ func TestAtStartsForgetsArrivals(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := drawnSequence(t)
 		s.TStart, s.TEnd = at(0), nil
-		other := otherArrivals(s, func(most float64) float64 { return math.Floor(most * rapid.Float64Range(0, 1).Draw(t, "wait")) })
+		other := tpptest.OtherArrivals(s, func(most float64) float64 { return math.Floor(most * rapid.Float64Range(0, 1).Draw(t, "wait")) })
 		a, errA := s.AtStarts()
 		b, errB := other.AtStarts()
 		if errA != nil || errB != nil {
@@ -195,30 +195,5 @@ func byID(s tpp.Sequence) []string {
 		out[i] = fmt.Sprint(s.Covariates["id"][i], s.ArrivalTimes[i], s.Mark(i), s.InitTimes[i], parent)
 	}
 	slices.Sort(out)
-	return out
-}
-
-// otherArrivals returns the sequence with the same starts after other waits, each drawn up to that which makes the event arrive at time 0.
-func otherArrivals(s tpp.Sequence, wait func(most float64) float64) tpp.Sequence {
-	n := s.Len()
-	waits, order := make([]float64, n), make([]int, n)
-	start := func(i int) float64 { return s.ArrivalTimes[i] + s.WaitTimes[i] }
-	for i := range n {
-		waits[i], order[i] = wait(start(i)), i
-	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(start(a)-waits[a], start(b)-waits[b]) })
-	out := tpp.Sequence{TStart: s.TStart, TEnd: s.TEnd, Covariates: map[string][]float64{}}
-	for _, i := range order {
-		out.ArrivalTimes, out.WaitTimes = append(out.ArrivalTimes, start(i)-waits[i]), append(out.WaitTimes, waits[i])
-		out.Marks, out.InitTimes = append(out.Marks, s.Mark(i)), append(out.InitTimes, s.InitTimes[i])
-		parent := s.Parents[i]
-		if parent >= 0 {
-			parent = slices.Index(order, parent)
-		}
-		out.Parents = append(out.Parents, parent)
-		for name, values := range s.Covariates {
-			out.Covariates[name] = append(out.Covariates[name], values[i])
-		}
-	}
 	return out
 }
