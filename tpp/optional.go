@@ -103,7 +103,7 @@ type StartedModel interface {
 
 // StartTimesModel is a Model that reports whether its events come when they start. Whoever follows a sequence with such a model hears of an
 // invocation only when it starts, and its predictions are about starts. Packages eval and live follow sequences with it as
-// Sequence.AtStarts returns them.
+// Sequence.AtStarts returns them; the times of a sequence without WaitTimes are taken for those of starts.
 type StartTimesModel interface {
 	Model
 	// TimesAreStarts reports whether the times of the model's events are their starts, rather than their arrivals.

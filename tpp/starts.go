@@ -9,9 +9,9 @@ import (
 )
 
 // AtStarts returns the sequence as one sees it who hears of events only when they start: each event comes at its start, its arrival time plus
-// its wait time, in the order of starts (those of equal starts as they arrived). Everything else goes with the event; how long it waited is not
-// seen, so that all WaitTimes are 0, and AtStarts of the result is the result. The window stays the same: what starts after TEnd is not there, and an
-// event whose parent is not there has none (−1). If nothing is left of a sequence without a TStart, it is a window of length 0, at TEnd.
+// its wait time, in the order of starts (those of equal starts as they arrived). Everything else goes with the event, but nobody sees how long it
+// waited: there are no WaitTimes. The window stays the same: what starts after TEnd is not there, and an event whose parent is not there
+// has none (−1). If nothing is left of a sequence without a TStart, it is a window of length 0, at TEnd.
 //
 // A sequence without wait times is an error, unless it has no events. Sequences that are not valid are an error too.
 func (s *Sequence) AtStarts() (Sequence, error) {
@@ -19,7 +19,7 @@ func (s *Sequence) AtStarts() (Sequence, error) {
 		return Sequence{}, err
 	}
 	if s.Len() > 0 && s.WaitTimes == nil {
-		return Sequence{}, errors.New("it has no wait times, by which it is known when events start (0 where the times are those of starts)")
+		return Sequence{}, errors.New("it has no wait times, by which it is known when events start")
 	}
 	start := make([]float64, s.Len())
 	place := make([]int, s.Len()) // of each event among those that are left, −1 for others
@@ -37,9 +37,6 @@ func (s *Sequence) AtStarts() (Sequence, error) {
 	out := Sequence{
 		ArrivalTimes: pick(start, order), Marks: pick(s.Marks, order), InitTimes: pick(s.InitTimes, order), Parents: pick(s.Parents, order),
 		TStart: s.TStart, TEnd: s.TEnd,
-	}
-	if s.WaitTimes != nil {
-		out.WaitTimes = make([]float64, len(order))
 	}
 	for i, p := range out.Parents {
 		if p >= 0 {

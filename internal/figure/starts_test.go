@@ -42,7 +42,7 @@ func TestTimelineTellsStarts(t *testing.T) {
 				t.Errorf("%s: row %d from %v has the interval from %v to %v, predicted is %+v", regime, i, step.from, step.lower, step.upper, p)
 			}
 		}
-		if regime == race.Arrivals {
+		if regime != race.Starts {
 			continue
 		}
 		silent := &tpp.Dataset{MarkNames: d.MarkNames, Sequences: []tpp.Sequence{d.Sequences[20]}}

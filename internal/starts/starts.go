@@ -26,9 +26,10 @@ func TimesAre(m tpp.Model) bool {
 	return ok && model.TimesAreStarts()
 }
 
-// Seen returns the sequence as the model sees it: itself or, for a model whose times are starts, at its starts.
+// Seen returns the sequence as the model sees it: itself or, for a model whose times are starts, at its starts. Without wait times its times
+// are starts already, as those of spans are, for all that is known.
 func Seen(m tpp.Model, s *tpp.Sequence) (*tpp.Sequence, error) {
-	if !TimesAre(m) {
+	if !TimesAre(m) || s.WaitTimes == nil {
 		return s, nil
 	}
 	at, err := s.AtStarts()

@@ -148,22 +148,25 @@ func TestTimesOfStarts(t *testing.T) {
 	}
 }
 
-// TestStartsThatNobodyKnows checks that a model which needs starts is refused on a sequence that does not say them.
+// TestStartsThatNobodyKnows checks that a model which has to be told starts is refused on a sequence that does not say them, and that one whose
+// times are starts takes its times for them.
 func TestStartsThatNobodyKnows(t *testing.T) {
 	var told []string
 	d := &tpp.Dataset{MarkNames: []string{"a", "b"}, Sequences: []tpp.Sequence{{ArrivalTimes: []float64{0, 100}, Marks: []int{0, 1}}}}
-	for _, m := range []memoryless{{observes: true, told: &told}, {times: true, told: &told}} {
-		_, evaluated := Evaluate(context.Background(), m, d, EvaluateOptions{})
-		_, suspected := Suspect(m, &d.Sequences[0], 1)
-		_, calibrated := CalibrateArrivals(context.Background(), m, d)
-		for _, err := range []error{evaluated, suspected, calibrated} {
-			if err == nil || !strings.Contains(err.Error(), "no wait times") {
-				t.Errorf("%+v: error %v", m, err)
-			}
+	m := memoryless{observes: true, told: &told}
+	_, evaluated := Evaluate(context.Background(), m, d, EvaluateOptions{})
+	_, suspected := Suspect(m, &d.Sequences[0], 1)
+	_, calibrated := CalibrateArrivals(context.Background(), m, d)
+	for _, err := range []error{evaluated, suspected, calibrated} {
+		if err == nil || !strings.Contains(err.Error(), "no wait times") {
+			t.Errorf("%+v: error %v", m, err)
 		}
 	}
 	if len(told) > 0 {
 		t.Errorf("told %q", told)
+	}
+	if _, err := Evaluate(context.Background(), memoryless{times: true, told: &told}, d, EvaluateOptions{}); err != nil || !slices.Equal(told, []string{"0: arrival", "100: arrival"}) {
+		t.Errorf("told %q, error %v", told, err)
 	}
 }
 

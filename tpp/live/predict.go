@@ -29,8 +29,8 @@ type MarkProbability struct {
 
 // Predict returns a prediction after each event of a sequence, each made from what is known by then alone: the events up to that one and,
 // for a model that observes starts (tpp.StartedModel), the starts until then. The top most probable marks are part of it. The sequence's marks must be
-// numbered as the model's (see tpp.Dataset.WithMarks). Events of a model whose times are starts (tpp.StartTimesModel) are those of
-// Sequence.AtStarts.
+// numbered as the model's (see tpp.Dataset.WithMarks). A model whose times are starts (tpp.StartTimesModel) has
+// the events of Sequence.AtStarts.
 func Predict(m tpp.Model, s *tpp.Sequence, top int) ([]Prediction, error) {
 	switch {
 	case m == nil:

@@ -83,7 +83,7 @@ func (o *SimulateOptions) validate(m tpp.Model, n int) error {
 //
 // A sequence has a TStart if its first event was drawn or if its beginning has one. If the model draws its end within the
 // window, it has no TEnd; otherwise the end of the window is its TEnd. A sequence may have no event at all. Where the model's times are starts, so
-// are the sequence's, with WaitTimes of 0. A model that observes starts (tpp.StartedModel) is an error. The error names the sequence.
+// are the sequence's. A model that observes starts (tpp.StartedModel) is an error. The error names the sequence.
 func Simulate(ctx context.Context, m tpp.Model, n int, opts SimulateOptions) ([]tpp.Sequence, error) {
 	if m == nil {
 		return nil, fmt.Errorf("simulate: %w", errNoModel)
@@ -106,9 +106,6 @@ func Simulate(ctx context.Context, m tpp.Model, n int, opts SimulateOptions) ([]
 		return func(i int) error {
 			if err := s.sequence(ctx, &out[i], i); err != nil {
 				return fmt.Errorf("sequence %d: %w", i, err)
-			}
-			if starts.TimesAre(m) {
-				out[i].WaitTimes = make([]float64, out[i].Len())
 			}
 			return nil
 		}

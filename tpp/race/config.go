@@ -22,7 +22,7 @@ const (
 	// Starts: also when every event started, that is arrival plus wait, with its wait and initialisation, from that time on.
 	Starts Regime = "starts"
 	// OnlyStarts: of every event only its start, with its mark and covariates. Times are those of starts, and nobody knows that an event
-	// has arrived before it starts, nor then how long it waited.
+	// has arrived before it starts, nor then how long it waited. A sequence without wait times has such times already, as spans have.
 	OnlyStarts Regime = "only-starts"
 )
 

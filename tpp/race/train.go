@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/tppfaas/tppfaas/internal/nn"
+	"github.com/tppfaas/tppfaas/internal/starts"
 	"github.com/tppfaas/tppfaas/internal/workers"
 	"github.com/tppfaas/tppfaas/tpp"
 )
@@ -24,8 +25,8 @@ type TrainingSummary struct {
 }
 
 // Train fits a Race to the training part by maximum likelihood, and keeps the parameters that do best on the validation part. If
-// validation is nil or empty, the training part takes its place. In the regime OnlyStarts both parts are trained on as Dataset.AtStarts
-// returns them, but a graph that is not given is learned from the training part as it is. When ctx is done, Train returns the best model so far together with
+// validation is nil or empty, the training part takes its place. In the regime OnlyStarts both parts are trained on as Sequence.AtStarts
+// returns their sequences, or as they are where those have no wait times; a graph that is not given is learned from the training part as it is. When ctx is done, Train returns the best model so far together with
 // the error; with every other error the model is nil.
 func Train(ctx context.Context, cfg Config, training, validation *tpp.Dataset, opts TrainOptions) (*Race, error) {
 	opts = opts.withDefaults()
@@ -130,18 +131,17 @@ func Train(ctx context.Context, cfg Config, training, validation *tpp.Dataset, o
 // seen returns a dataset as a model in the regime sees it. It is an error if the dataset does not say when its events started, and the
 // regime tells that.
 func seen(regime Regime, d *tpp.Dataset) (*tpp.Dataset, error) {
-	if regime != Starts && regime != OnlyStarts {
-		return d, nil
-	}
-	for i := range d.Sequences {
-		if s := &d.Sequences[i]; s.Len() > 0 && s.WaitTimes == nil {
-			return nil, fmt.Errorf("sequence %d: no wait times, by which regime %s knows when events start", i, regime)
+	switch regime {
+	case OnlyStarts:
+		return starts.SeenDataset(&Race{cfg: Config{Regime: regime}}, d)
+	case Starts:
+		for i := range d.Sequences {
+			if s := &d.Sequences[i]; s.Len() > 0 && s.WaitTimes == nil {
+				return nil, fmt.Errorf("sequence %d: no wait times, by which regime %s knows when events start", i, regime)
+			}
 		}
 	}
-	if regime == Starts {
-		return d, nil
-	}
-	return d.AtStarts()
+	return d, nil
 }
 
 // learnGraph returns the graph of a dataset from the parents of its events or, if it has none, estimates it.

@@ -138,7 +138,6 @@ func TestRacesThatKnowStarts(t *testing.T) {
 				t.Errorf("%s: %v: status %d, %s", regime, args, status, errs)
 			}
 		}
-		refused("no wait times, by which regime "+string(regime)+" knows when events start", append(train, plain, "-o", filepath.Join(folder, "other.safetensors"), "-graph", write(t, "graph.yaml", chainGraph))...)
 		mute := read(t, data)
 		for i := range mute.Sequences {
 			mute.Sequences[i].WaitTimes = nil
@@ -147,15 +146,20 @@ func TestRacesThatKnowStarts(t *testing.T) {
 		if err := dataset.WriteFile(without, mute); err != nil {
 			t.Fatal(err)
 		}
-		refused("no wait times", "evaluate", model, without)
-		refused("no wait times", "predict", model, without)
-		refused("no wait times", "plot", model, without, "-o", picture)
-		refused("no wait times", "plot", model, without, "-o", picture, "-what", "density")
 		drawn := filepath.Join(folder, "drawn.json")
 		sample := []string{"sample", model, "-given", data, "-o", drawn}
+		retrain := append(train, plain, "-graph", write(t, "graph.yaml", chainGraph), "-o", filepath.Join(folder, "other.safetensors"))
 		if regime == race.Starts {
+			refused("chain.json: training part: sequence 0: no wait times, by which regime starts knows when events start", retrain...)
+			refused("no wait times", "evaluate", model, without)
+			refused("no wait times", "predict", model, without)
+			refused("no wait times", "plot", model, without, "-o", picture)
+			refused("no wait times", "plot", model, without, "-o", picture, "-what", "density")
 			refused("has to be told when events start, which nobody knows of events that are drawn", sample...)
 			continue
+		}
+		if status, _, errs := call(t, retrain...); status != cli.OK || !strings.Contains(errs, "chain.json: 18 of 18 sequences for training have no wait times: their times are taken for those of starts\n") {
+			t.Errorf("%s without wait times: status %d, %s", regime, status, errs)
 		}
 		if status, _, errs := call(t, sample...); status != cli.OK {
 			t.Fatal(errs)
@@ -215,6 +219,7 @@ func TestRaceGraph(t *testing.T) {
 		slots      int
 	}{
 		{"parents", calls(t), nil, cli.OK, "", 3},
+		{"spans", spanFile(t, 60), nil, cli.OK, "times starts of the spans", 2},
 		{"estimated", plain, nil, cli.OK, "chain.json has no parents: which events make which others due is estimated from the times of ", 2},
 		{"a file", plain, []string{"-graph", graph}, cli.OK, "", 2},
 		{"of another application", plain, []string{"-graph", other}, cli.Failed, "is none of the functions main, g1 of the graph", 0},

@@ -11,6 +11,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/tppfaas/tppfaas/internal/progress"
+	"github.com/tppfaas/tppfaas/internal/starts"
 	"github.com/tppfaas/tppfaas/tpp"
 	"github.com/tppfaas/tppfaas/tpp/classical"
 	"github.com/tppfaas/tppfaas/tpp/eval"
@@ -66,7 +67,7 @@ func (o *trainOrder) fitTable(ctx context.Context, training *tpp.Dataset) (tpp.M
 	if o.kind != race.Kind || o.race.Regime != race.OnlyStarts {
 		return classical.Fit(ctx, classical.KindLookupMark, training, opts)
 	}
-	training, err := training.AtStarts()
+	training, err := starts.SeenDataset(tableOfStarts{}, training)
 	if err != nil {
 		return nil, err
 	}
