@@ -32,11 +32,16 @@ Examples:
   accuracy -splits 10 -models all -o results.jsonl -published published_results.csv recorded/*.json.gz
   accuracy -from results.jsonl,more.jsonl -markdown -picture accuracy.png
   accuracy -models race,lognormmix -splits 10 data/*.json.gz
+  accuracy -models race -splits 5 -calibration-picture calibration.png data/low_*.json.gz
   accuracy -models lognormmix,lookup sequence_n300_l0.4_u0.7_e1.json.gz
 
 "here" is, for each score, the better of the two recurrent models at their defaults, and "table" the best classical model. A model whose
 name ends in +coldstart also knows which invocations so far have started cold, one in +starts how long those waited that have started. The graph of a "race" is that of the parents in the traces or,
 where there are none, that of the embedded application which the functions are of, or else an estimate.
+
+-calibration compares, on the test parts, when functions came with the distributions that were forecast for all events to come: coverage of
+the 50 and 90 % intervals, and the largest distance of the distribution of their levels (PIT) from the uniform one, apart for events that
+were expected as the next, the second, and the third or later. Results of a file that were made without it stay without it.
 
 With -o each result is appended to a file as it comes, a line each; what the file has already is not trained again. Several runs may
 write to one file, and -from reads several.
@@ -65,6 +70,8 @@ type options struct {
 	output, published, picture string
 	markdown                   bool
 	workers                    int
+	calibration                bool
+	calibrationPicture         string
 }
 
 func parse(args []string, stdout io.Writer) (*options, error) {
@@ -78,6 +85,8 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	fs.StringVar(&o.published, "published", "", "CSV `file` with published results")
 	fs.BoolVar(&o.markdown, "markdown", false, "print Markdown")
 	fs.StringVar(&o.picture, "picture", "", "draw a picture into `FILE`, a .png, .svg or .pdf")
+	fs.BoolVar(&o.calibration, "calibration", false, "also print how well forecasts of all events to come are calibrated, of models that have their distributions")
+	fs.StringVar(&o.calibrationPicture, "calibration-picture", "", "draw their PIT histograms into `FILE`, a .png, .svg or .pdf")
 	fs.IntVar(&o.workers, "workers", 0, "`goroutines` that compute (without: as many as there are processors)")
 	var err error
 	if o.datasets, err = cli.Parse(fs, args); err != nil {
@@ -97,6 +106,12 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 		return nil, cli.Usagef("-workers: it must not be negative")
 	case o.picture != "" && !figure.Writable(o.picture):
 		return nil, cli.Usagef("-picture: %s must end in .png, .svg or .pdf", o.picture)
+	}
+	if o.calibrationPicture != "" {
+		o.calibration = true
+		if !figure.Writable(o.calibrationPicture) {
+			return nil, cli.Usagef("-calibration-picture: %s must end in .png, .svg or .pdf", o.calibrationPicture)
+		}
 	}
 	for i := range *splits {
 		o.splits = append(o.splits, *first+uint64(i))
@@ -129,8 +144,11 @@ func compare(ctx context.Context, args []string, stdout, stderr io.Writer) error
 			return err
 		}
 	}
-	if o.picture != "" {
-		if err := atomicfile.Check(o.picture); err != nil {
+	for _, picture := range []string{o.picture, o.calibrationPicture} {
+		if picture == "" {
+			continue
+		}
+		if err := atomicfile.Check(picture); err != nil {
 			return err
 		}
 	}
@@ -169,17 +187,30 @@ func compare(ctx context.Context, args []string, stdout, stderr io.Writer) error
 			return err
 		}
 	}
-	if o.markdown {
-		return writeMarkdown(stdout, tablesOf(all, compared, p))
+	tables := tablesOf(all, compared, p)
+	if o.calibration {
+		calibrations := calibrationsOf(all, compared)
+		if len(calibrations) == 0 {
+			return errors.New("-calibration: no model here has distributions of all events to come, or none of its results tells their calibration")
+		}
+		if o.calibrationPicture != "" {
+			if err := figure.Write(o.calibrationPicture, calibrationSheet(calibrations)); err != nil {
+				return err
+			}
+		}
+		tables = append(tables, calibrationTable(calibrations))
 	}
-	return writeText(stdout, tablesOf(all, compared, p))
+	if o.markdown {
+		return writeMarkdown(stdout, tables)
+	}
+	return writeText(stdout, tables)
 }
 
 // measure trains and scores what the results file does not have yet, and returns the results on the datasets, in their order.
 func (o *options) measure(ctx context.Context, models []string, stderr io.Writer, warn func(string)) ([]result, error) {
 	var before []result
 	m := measurement{done: map[id]bool{}, trained: map[id]tpp.Model{}}
-	m.splits, m.workers = o.splits, o.workers
+	m.splits, m.workers, m.calibrate = o.splits, o.workers, o.calibration
 	for _, c := range candidates(o.workers) {
 		if slices.Contains(models, c.Name) {
 			m.models = append(m.models, c)

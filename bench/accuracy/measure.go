@@ -20,6 +20,8 @@ type order struct {
 	models  []eval.Candidate
 	splits  []uint64
 	workers int // goroutines that score
+	// calibrate asks for the calibration of forecasts of all events to come too.
+	calibrate bool
 }
 
 // measurement trains and scores what has no result yet.
@@ -104,6 +106,13 @@ func (m *measurement) measure(ctx context.Context, d *tpp.Dataset, anomalies *pl
 		if name != "otd" { // it was not asked for
 			r.Scores[name] = v
 		}
+	}
+	if m.calibrate && eval.ExpectsArrivals(model) {
+		calibration, err := eval.CalibrateArrivals(ctx, model, test)
+		if err != nil {
+			return fmt.Errorf("calibration on the test part: %w", err)
+		}
+		r.Calibration = calibration[:]
 	}
 	if anomalies == nil {
 		return nil

@@ -10,6 +10,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/tppfaas/tppfaas/tpp/eval"
 )
 
 // result is what one model has reached on the test part of one split of a dataset: a line of a results file.
@@ -25,6 +27,8 @@ type result struct {
 	Scores  scores  `json:"scores"`
 	// Anomalies has, for a dataset with anomalies, the scores of their detection by kind of anomaly.
 	Anomalies map[string]scores `json:"anomalies,omitempty"`
+	// Calibration is that of forecasts of all events to come, by how many of them are expected before; nil for a model without.
+	Calibration []eval.ArrivalCalibration `json:"calibration,omitempty"`
 }
 
 // scores are scores by name. NaN and infinities are null in JSON.

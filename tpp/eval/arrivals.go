@@ -13,13 +13,38 @@ import (
 // equally many steps ahead.
 type ArrivalCalibration struct {
 	// Expected is the sum of the probabilities of the events that were expected, Came the number of those that came.
-	Expected float64
-	Came     int
+	Expected float64 `json:"expected"`
+	Came     int     `json:"came"`
 	// PIT is the histogram of the probability integral transform of the times of the events that came: how far up in the distribution of
 	// its time each came. Its bins add up to 1, and are equal where the distributions are right.
-	PIT [PITBins]float64
+	PIT [PITBins]float64 `json:"pit"`
 	// Coverage50 and Coverage90 are the shares of events that came within the central intervals of 50 and 90 %.
-	Coverage50, Coverage90 float64
+	Coverage50 float64 `json:"coverage_50"`
+	Coverage90 float64 `json:"coverage_90"`
+}
+
+// Deviation returns the largest distance between the distribution of the transforms and the uniform one, at the bounds of the bins: 0
+// where the distributions are right, or nothing came.
+func (c *ArrivalCalibration) Deviation() float64 {
+	largest, below := 0.0, 0.0
+	for i, share := range c.PIT {
+		below += share
+		if c.Came > 0 {
+			largest = max(largest, math.Abs(below-float64(i+1)/PITBins))
+		}
+	}
+	return largest
+}
+
+// ArrivalStepNames name the entries of CalibrateArrivals.
+func ArrivalStepNames() [ArrivalSteps]string {
+	return [ArrivalSteps]string{"next", "second", "third or later"}
+}
+
+// ExpectsArrivals reports whether the states of a model are ForecastingStates.
+func ExpectsArrivals(m tpp.Model) bool {
+	_, ok := m.NewState(0).(tpp.ForecastingState)
+	return ok
 }
 
 // ArrivalSteps is the number of entries that CalibrateArrivals returns.
@@ -141,8 +166,11 @@ func median(a *tpp.ExpectedArrival) float64 { return a.Times[len(a.Times)/2] }
 
 // expectedBefore returns how many events are expected before the median time of arrival i, given that it comes. Apart is scratch memory.
 func expectedBefore(arrivals []tpp.ExpectedArrival, i int, apart []bool) (float64, []bool) {
-	// Of the slots of the arrival and of those above it nothing else comes.
+	// Of the slots of the arrival and of those above it nothing else comes, and what is below it comes later.
 	apart = append(apart[:0], make([]bool, len(arrivals))...)
+	for j := i + 1; j < len(arrivals) && arrivals[j].Steps > arrivals[i].Steps; j++ {
+		apart[j] = true
+	}
 	for at := i; at >= 0; at = arrivals[at].Parent {
 		for j := range arrivals {
 			if arrivals[j].Parent == arrivals[at].Parent && arrivals[j].Slot == arrivals[at].Slot {

@@ -2,8 +2,9 @@
 // and when.
 //
 //   - Predict returns the distribution of the next event after each event of a sequence.
-//   - NewForecast simulates the future of one sequence up to a horizon, and returns for each mark the probability of an
-//     event, the expected number of events, and the quantiles of the time until the first one.
+//   - NewForecast looks at the future of one sequence up to a horizon, and returns for each mark the probability of an
+//     event, the expected number of events, and the quantiles of the time until the first one. It simulates, unless the model knows what
+//     is to come (tpp.ForecastingState).
 //   - A Forecaster tracks many sequences at once, each under a key, forecasts each of them or all together, and drops those
 //     that are over.
 //   - Simulate draws whole sequences from a model.

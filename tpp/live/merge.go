@@ -90,15 +90,15 @@ func (l *timeline) quantile(p, horizon float64) float64 {
 // outlook is what is to come of several traces together.
 type outlook struct {
 	expectation
-	first   []*timeline // by mark, and at the end of any mark; nil where nothing came
-	counts  []int64     // by mark
-	over    int64
-	points  []float64
-	horizon float64
+	timelines []*timeline // until the first event, by mark, and at the end of any mark; nil where nothing came
+	counts    []int64     // by mark
+	over      int64
+	points    []float64
+	horizon   float64
 }
 
 func newOutlook(marks int, horizon float64) *outlook {
-	return &outlook{first: make([]*timeline, marks+1), counts: make([]int64, marks), horizon: horizon}
+	return &outlook{timelines: make([]*timeline, marks+1), counts: make([]int64, marks), horizon: horizon}
 }
 
 // add adds a trace whose last event was at last.
@@ -115,7 +115,7 @@ func (o *outlook) add(state tpp.ForecastingState, last, now float64) {
 		return
 	}
 	for mark := range marks {
-		if o.expectation.first[mark] < 0 {
+		if o.first[mark] < 0 {
 			continue
 		}
 		o.counts[mark] += toUnits(o.count(mark, ahead))
@@ -168,7 +168,7 @@ func thinned(sorted []float64, n int) []float64 {
 
 // fall adds what the log probability that nothing has come falls between the points, by the probability that something has.
 func (o *outlook) fall(of int, shift float64, within func(t float64) float64) {
-	l := o.first[of]
+	l := o.timelines[of]
 	if l == nil {
 		l = &timeline{}
 	}
@@ -193,7 +193,7 @@ func (o *outlook) fall(of int, shift float64, within func(t float64) float64) {
 		put(from, math.Inf(1)) // what is left beyond
 	}
 	if all < 0 {
-		o.first[of] = l
+		o.timelines[of] = l
 	}
 }
 
@@ -203,17 +203,17 @@ func (o *outlook) merge(other *outlook) {
 	for mark, n := range other.counts {
 		o.counts[mark] += n
 	}
-	for i, l := range other.first {
+	for i, l := range other.timelines {
 		switch {
 		case l == nil:
-		case o.first[i] == nil:
-			o.first[i] = l
+		case o.timelines[i] == nil:
+			o.timelines[i] = l
 		default:
 			for octave, own := range l {
-				switch to := o.first[i][octave]; {
+				switch to := o.timelines[i][octave]; {
 				case own == nil:
 				case to == nil:
-					o.first[i][octave] = own
+					o.timelines[i][octave] = own
 				default:
 					for at, v := range own {
 						to[at] += v
@@ -227,7 +227,7 @@ func (o *outlook) merge(other *outlook) {
 // forecast returns the forecast of all traces that were added.
 func (o *outlook) forecast(sequences int, levels []float64) *Forecast {
 	out := &Forecast{Horizon: o.horizon, Sequences: sequences, Over: float64(o.over) / unit, Marks: make([]MarkForecast, len(o.counts))}
-	for i, l := range o.first {
+	for i, l := range o.timelines {
 		to := &out.Any
 		if i < len(o.counts) {
 			to = &out.Marks[i]

@@ -31,6 +31,7 @@ Examples:
   tpp evaluate model.safetensors traces.json.gz -part all             what it was trained on as well
   tpp evaluate a.safetensors b.safetensors monday.json tuesday.json -json
   tpp evaluate model.safetensors traces.jsonl -all -confusion -otd 5
+  tpp evaluate race.safetensors traces.json.gz -calibration            of forecasts of all events to come
   tpp evaluate a.safetensors b.safetensors traces.json -horizon auto   all events to come, not only the next
   tpp evaluate a.safetensors traces.json -horizon 5000 -tolerance 500 -prefix 3 -prefix-step 2
 
@@ -44,6 +45,10 @@ Scores of forecasts of all events to come, with -horizon: t_map, the temporal me
 is better), and otd, the optimal-transport distance of the next events in ms (lower is better), both as in the HoTPP benchmark; with -otd
 alone, otd. Forecasts are made after each event of a sequence, or after those that -prefix and -prefix-step choose, by models that continue
 a sequence themselves, and for others by taking the median gap and the likeliest function of each next event as if it had come.
+
+-calibration compares, after each event, when each function came next with the distribution that was forecast for it, apart for events
+that were expected as the next one, the second, and the third or later: how many were expected and came, the shares in their 50 and 90 %
+intervals, and how far the distribution of their levels (PIT) is from the uniform one. The dataset has to fit into memory.
 `
 
 // result is the scores of a model on a dataset, as printed for machines.
@@ -53,14 +58,15 @@ type result struct {
 	Scores               eval.Scores
 	Confusion            *eval.Confusion
 	Forecasts            *eval.ForecastOptions // by which forecasts were scored, nil if none
+	Calibration          *calibration          // nil if it was not asked for
 	Trained              bool                  // epochs and seconds are those of a training
 	Epochs               int
 	Seconds              float64
 	note                 string // what of the dataset was scored, for people
 }
 
-// MarshalJSON writes the scores beside the names, the confusion table and the options of forecasts where they were asked for, and epochs and seconds where
-// there was a training.
+// MarshalJSON writes the scores beside the names, the confusion table, the options of forecasts and the calibration where they were asked for,
+// and epochs and seconds where there was a training.
 func (r result) MarshalJSON() ([]byte, error) {
 	head, err := json.Marshal(struct {
 		Model   string `json:"model"`
@@ -91,6 +97,13 @@ func (r result) MarshalJSON() ([]byte, error) {
 		}
 		out = append(append(out, `,"forecasts":`...), options...)
 	}
+	if r.Calibration != nil && r.Calibration.has {
+		arrivals, err := json.Marshal(r.Calibration.arrivals)
+		if err != nil {
+			return nil, err
+		}
+		out = append(append(out, `,"calibration":`...), arrivals...)
+	}
 	if r.Trained {
 		out = fmt.Appendf(out, `,"epochs":%d,"seconds":%.3f`, r.Epochs, r.Seconds)
 	}
@@ -107,6 +120,7 @@ type evaluation struct {
 	asJSON    bool
 	all       bool
 	confusion bool
+	calibrate bool
 }
 
 func evaluate(fs *flag.FlagSet) cli.Run {
@@ -116,6 +130,7 @@ func evaluate(fs *flag.FlagSet) cli.Run {
 	fs.BoolVar(&e.asJSON, "json", false, "print one JSON object for each model and dataset")
 	fs.BoolVar(&e.all, "all", false, "print all scores")
 	fs.BoolVar(&e.confusion, "confusion", false, "print which function came where which was predicted")
+	fs.BoolVar(&e.calibrate, "calibration", false, "print how well forecasts of all events to come are calibrated, of models that have their distributions (race)")
 	e.forecastFlags(fs)
 	fs.Float64Var(&e.opts.Resolution, "resolution", 0, "tick of the clock in `ms` (default: the model's own)")
 	e.in = inputOptions(fs, true)
@@ -190,6 +205,9 @@ func (e *evaluation) run(ctx context.Context, fs *flag.FlagSet, rest []string, s
 	if err == nil && e.confusion {
 		err = printConfusion(stdout, results)
 	}
+	if err == nil && e.calibrate {
+		err = printCalibration(stdout, results)
+	}
 	return err
 }
 
@@ -215,7 +233,7 @@ func (e *evaluation) scoreDataset(ctx context.Context, f *inputFile, models []na
 		return err
 	}
 	auto := e.horizon == autoHorizon
-	if e.part != "" && e.part != "all" || !f.regular && (len(models) > 1 || remembers || auto) {
+	if e.part != "" && e.part != "all" || e.calibrate || !f.regular && (len(models) > 1 || remembers || auto) {
 		if err := read(); err != nil {
 			return nil, err
 		}
@@ -263,6 +281,11 @@ func (e *evaluation) scoreDataset(ctx context.Context, f *inputFile, models []na
 		}
 		if e.confusion {
 			r.Confusion = d.Confusion
+		}
+		if e.calibrate {
+			if r.Calibration, err = calibrate(ctx, m.Model, partOf(whole, part, seed)); err != nil {
+				return nil, fmt.Errorf("%s on %s: %w", m.path, f.path, err)
+			}
 		}
 		if opts.Forecasts.Horizon > 0 || opts.Forecasts.NextEvents > 0 {
 			r.Forecasts = &d.Forecasts

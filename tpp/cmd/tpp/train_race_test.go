@@ -206,6 +206,38 @@ func TestTableOfStarts(t *testing.T) {
 // chainGraph is a graph of the functions that chain writes.
 const chainGraph = "functions:\n  main: {invokes: [f1, f2]}\n  f1: {duration: 1, gamma: {shape: 1, rate: 1}}\n  f2: {duration: 1, gamma: {shape: 1, rate: 1}}\n"
 
+// TestEvaluateCalibration checks that the calibration of forecasts of all events to come is printed of a model that has them, and that others
+// are named.
+func TestEvaluateCalibration(t *testing.T) {
+	data, folder := calls(t), t.TempDir()
+	model, other := filepath.Join(folder, "race.safetensors"), filepath.Join(folder, "other.safetensors")
+	for _, args := range [][]string{append([]string{"train", data, "-o", model}, quickly...), {"train", data, "-o", other, "-kind", "lookup-mark"}} {
+		if status, _, errs := call(t, args...); status != cli.OK {
+			t.Fatal(errs)
+		}
+	}
+	status, out, errs := call(t, "evaluate", model, other, data, "-calibration")
+	if status != cli.OK {
+		t.Fatal(errs)
+	}
+	for _, want := range []string{"as " + model + " forecasts them on " + data, "coverage_50", "third or later", "a lookup-mark has no distributions of all events to come"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the output lacks %q:\n%s", want, out)
+		}
+	}
+	var printed struct{ Calibration []eval.ArrivalCalibration }
+	_, out, _ = call(t, "evaluate", model, data, "-calibration", "-json")
+	decodeOne(t, out, &printed)
+	if c := printed.Calibration; len(c) != eval.ArrivalSteps || c[0].Came == 0 || !(c[0].Expected > 0) || !(c[0].Coverage90 > 0.5) || c[0].PIT[3] == 0 {
+		t.Errorf("as JSON it is %s", out)
+	}
+	for _, args := range [][]string{{"evaluate", model, data, "-json"}, {"evaluate", other, data, "-calibration", "-json"}} {
+		if _, out, _ = call(t, args...); strings.Contains(out, "calibration") {
+			t.Errorf("%v: %s", args, out)
+		}
+	}
+}
+
 // TestRaceGraph checks where the graph of a race comes from, and what is said about it.
 func TestRaceGraph(t *testing.T) {
 	plain, out := chain(t, "chain.json", inOrder, 60), filepath.Join(t.TempDir(), "race.safetensors")
