@@ -98,7 +98,6 @@ func (o *offsets) between(parent, from, to, k int) []float32 {
 
 // add appends an event of a slot with a probability, and all that is below it.
 func (f *forecast) add(m *Race, mark, slot int, probability float64, lateness int, never []float64) {
-	probability = min(probability, 1) // but for rounding it is
 	root := len(f.arrivals)
 	times := f.filled[slot*samples : (slot+1)*samples]
 	due := f.take()

@@ -21,7 +21,7 @@ type grid struct {
 
 const (
 	maxGrid   = 64
-	gridDone  = 1e-2 // the largest mass of rivals in a cell that is not divided any further
+	gridDone  = 5e-3 // the largest mass of rivals in a cell that is not divided any further
 	gridRange = 1e-4 // how much of the mass lies beyond the grid
 )
 

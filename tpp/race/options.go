@@ -23,7 +23,8 @@ type TrainOptions struct {
 	// WeightDecay is the decoupled decay of the network's weights (Loshchilov and Hutter 2019; default 0.01). The mixtures of the
 	// classes have none.
 	WeightDecay float64
-	// Dropout is the share of hidden units that an update leaves out (default none).
+	// Dropout is the share of hidden units that an update leaves out (default 0.2 where the default of Config.Components is the larger one,
+	// otherwise none; below 0 for none).
 	Dropout float64
 	// ClipNorm is the largest norm of a gradient (default 1).
 	ClipNorm float64
@@ -58,11 +59,12 @@ func (o TrainOptions) withDefaults() TrainOptions {
 
 // fit fills in the defaults that depend on the data: on whether delays have long tails, and on how many rows a pass has.
 func (o *TrainOptions) fit(longTails bool, rows int) {
-	rate, work := 2e-3, 3.2e6 // rows in all
+	rate, dropout, work := 2e-3, 0.0, 3.2e6 // rows in all
 	if longTails {
-		rate, work = 4e-3, 5e6
+		rate, dropout, work = 4e-3, 0.2, 5e6
 	}
 	o.LearningRate = cmp.Or(o.LearningRate, rate)
+	o.Dropout = max(cmp.Or(o.Dropout, dropout), 0)
 	o.Epochs = cmp.Or(o.Epochs, min(max(int(work/float64(max(rows, 1))), 5), 100))
 }
 
@@ -76,7 +78,7 @@ func (o *TrainOptions) validate() error {
 		return fmt.Errorf("a learning rate of %v", o.LearningRate)
 	case !(o.WeightDecay >= 0) || math.IsInf(o.WeightDecay, 0):
 		return fmt.Errorf("a weight decay of %v", o.WeightDecay)
-	case !(o.Dropout >= 0 && o.Dropout < 1):
+	case !(o.Dropout < 1):
 		return fmt.Errorf("a dropout of %v", o.Dropout)
 	case !(o.ClipNorm > 0):
 		return fmt.Errorf("a clip norm of %v", o.ClipNorm)
