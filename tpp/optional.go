@@ -101,8 +101,17 @@ type StartedModel interface {
 	ObservesStarts() bool
 }
 
-// StartedState is a State that can be told when events started. Package eval tells it the starts of sequences that have WaitTimes: an
-// event starts at its arrival time plus its wait time.
+// StartTimesModel is a Model that reports whether its events come when they start. Whoever follows a sequence with such a model hears of an
+// invocation only when it starts, and its predictions are about starts. Packages eval and live follow sequences with it as
+// Sequence.AtStarts returns them; the times of a sequence without WaitTimes are taken for those of starts.
+type StartTimesModel interface {
+	Model
+	// TimesAreStarts reports whether the times of the model's events are their starts, rather than their arrivals.
+	TimesAreStarts() bool
+}
+
+// StartedState is a State that can be told when events started. Packages eval and live tell it the starts of sequences, which must have
+// WaitTimes: an event starts at its arrival time plus its wait time.
 type StartedState interface {
 	State
 	// ObserveStart updates the state with the start of an event at a time, in the model's unit. It must be called in the order of

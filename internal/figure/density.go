@@ -2,7 +2,6 @@ package figure
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 
@@ -10,6 +9,7 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 
+	"github.com/tppfaas/tppfaas/internal/starts"
 	"github.com/tppfaas/tppfaas/tpp"
 	"github.com/tppfaas/tppfaas/tpp/dist"
 )
@@ -176,17 +176,10 @@ func (g *gaps) perDecade(counts []float64) []float64 {
 	return out
 }
 
-// checkUntold returns an error if a model has to be told when events start: what it predicts from arrivals alone is of no use.
-func checkUntold(m tpp.Model) error {
-	if s, ok := m.(tpp.StartedModel); ok && s.ObservesStarts() {
-		return errors.New("the model has to be told when events start, so there is no one prediction of a gap to draw")
-	}
-	return nil
-}
-
 // collectGaps follows the sequences with the model and adds up all gaps, or those after events of a mark.
 func collectGaps(ctx context.Context, m tpp.Model, d *tpp.Dataset, after int, resolution float64) (*gaps, error) {
-	if err := checkUntold(m); err != nil {
+	d, err := starts.SeenDataset(m, d)
+	if err != nil {
 		return nil, err
 	}
 	largest := 0.0
@@ -202,22 +195,19 @@ func collectGaps(ctx context.Context, m tpp.Model, d *tpp.Dataset, after int, re
 			return nil, err
 		}
 		s := &d.Sequences[i]
-		if s.Len() == 0 {
-			continue // a window in which nothing came
-		}
-		state := m.NewState(s.Start())
-		for j := range s.Len() - 1 {
-			if err := state.Observe(s.Event(j, m.CovariateNames(), nil)); err != nil {
-				return nil, fmt.Errorf("sequence %d: event %d: %w", i, j, err)
-			}
-			if after != AfterAnyMark && s.Mark(j) != after {
-				continue
+		err := starts.Follow(m, s, func(state tpp.State, j int) error {
+			if j+1 == s.Len() || after != AfterAnyMark && s.Mark(j) != after {
+				return nil
 			}
 			time := state.Next(s.ArrivalTimes[j]).Time
 			if !dist.HasDensity(time) {
-				return nil, fmt.Errorf("a %s predicts a single time, it has no density", m.Kind())
+				return fmt.Errorf("a %s predicts a single time, it has no density", m.Kind())
 			}
 			g.add(s.ArrivalTimes[j+1]-s.ArrivalTimes[j], time)
+			return nil
+		})
+		if err != nil {
+			return nil, fmt.Errorf("sequence %d: %w", i, err)
 		}
 	}
 	if g.events == 0 {

@@ -1,6 +1,7 @@
 package figure
 
 import (
+	"errors"
 	"fmt"
 	"image/color"
 	"math"
@@ -11,6 +12,7 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 
+	"github.com/tppfaas/tppfaas/internal/starts"
 	"github.com/tppfaas/tppfaas/tpp"
 )
 
@@ -45,19 +47,27 @@ func Due(m tpp.Model, s *tpp.Sequence, event int, source string) (*Figure, error
 	if event < 0 || event >= s.Len() {
 		return nil, fmt.Errorf("there is no event %d, the sequence has %d", event, s.Len())
 	}
-	if err := checkUntold(m); err != nil {
+	s, err := starts.Seen(m, s)
+	if err != nil {
 		return nil, err
 	}
-	state, ok := m.NewState(s.Start()).(tpp.ForecastingState)
-	if !ok {
+	if event >= s.Len() {
+		return nil, fmt.Errorf("there is no event %d, the sequence has %d at its starts", event, s.Len())
+	}
+	if _, ok := m.NewState(s.Start()).(tpp.ForecastingState); !ok {
 		return nil, fmt.Errorf("a %s predicts the next event alone, not all that is due", m.Kind())
 	}
-	for i := range event + 1 {
-		if err := state.Observe(s.Event(i, m.CovariateNames(), nil)); err != nil {
-			return nil, fmt.Errorf("event %d: %w", i, err)
+	var d *due
+	err = starts.Follow(m, s, func(state tpp.State, i int) error {
+		if i < event {
+			return nil
 		}
+		d = newDue(namer(m.MarkNames()), s, event, state.(tpp.ForecastingState).Arrivals(s.ArrivalTimes[event]))
+		return errSeen
+	})
+	if err != nil && !errors.Is(err, errSeen) {
+		return nil, err
 	}
-	d := newDue(namer(m.MarkNames()), s, event, state.Arrivals(s.ArrivalTimes[event]))
 	left := max(len(d.lanes)-maxLanes, 0)
 	d.lanes = d.lanes[:len(d.lanes)-left]
 	f := newFigure("What is due, and when?", source, "time since the first event ("+tpp.UnitOf(m)+")", "")
@@ -82,6 +92,9 @@ func Due(m tpp.Model, s *tpp.Sequence, event int, source string) (*Figure, error
 	}
 	return f, nil
 }
+
+// errSeen says that no more of a sequence is to be followed.
+var errSeen = errors.New("seen")
 
 // newDue returns the lanes of a sequence of which event was the last that the model had seen, in the order in which their first events come
 // or are expected.

@@ -11,6 +11,7 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 
+	"github.com/tppfaas/tppfaas/internal/starts"
 	"github.com/tppfaas/tppfaas/tpp"
 	"github.com/tppfaas/tppfaas/tpp/dist"
 	"github.com/tppfaas/tppfaas/tpp/eval"
@@ -60,6 +61,10 @@ const leastLater = 0.005
 // distribution lies after the end of the time axis. Of a long sequence it draws up to count events from the first one on, predicted
 // from all events before.
 func Timeline(m tpp.Model, s *tpp.Sequence, first, count int, source string) (*Figure, error) {
+	s, err := starts.Seen(m, s)
+	if err != nil {
+		return nil, err
+	}
 	if s.Len() < 2 {
 		return nil, fmt.Errorf("a picture needs a sequence of at least 2 events, this one has %d", s.Len())
 	}
@@ -68,9 +73,6 @@ func Timeline(m tpp.Model, s *tpp.Sequence, first, count int, source string) (*F
 	}
 	if first < 0 || first > s.Len()-2 {
 		return nil, fmt.Errorf("a picture cannot begin at event %d of %d: two are needed", first, s.Len())
-	}
-	if err := checkUntold(m); err != nil {
-		return nil, err
 	}
 	tl, labels, err := newTimeline(m, s, first, min(first+count, s.Len()))
 	if err != nil {
@@ -105,17 +107,10 @@ func newTimeline(m tpp.Model, s *tpp.Sequence, first, end int) (*timeline, []str
 		tl.end = 1
 	}
 	var labels []string
-	start := s.ArrivalTimes[0]
-	if s.TStart != nil {
-		start = *s.TStart
-	}
-	state := m.NewState(start)
-	for i := range end {
-		if err := state.Observe(s.Event(i, m.CovariateNames(), nil)); err != nil {
-			return nil, nil, fmt.Errorf("event %d: %w", i, err)
-		}
+	drawn := s.First(end)
+	err := starts.Follow(m, &drawn, func(state tpp.State, i int) error {
 		if i < first {
-			continue
+			return nil
 		}
 		next := state.Next(s.ArrivalTimes[i])
 		from := s.ArrivalTimes[i] - origin
@@ -135,6 +130,10 @@ func newTimeline(m tpp.Model, s *tpp.Sequence, first, end int) (*timeline, []str
 		} else {
 			labels = append(labels, name(s.Mark(i)))
 		}
+		return nil
+	})
+	if err != nil {
+		return nil, nil, err
 	}
 	if s.TEnd == nil || end < s.Len() {
 		// What comes after the last event drawn is not drawn; after the last one of a sequence that is over, nothing came.

@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/tppfaas/tppfaas/internal/starts"
 	"github.com/tppfaas/tppfaas/tpp"
 	"github.com/tppfaas/tppfaas/tpp/dist"
 )
@@ -48,11 +49,18 @@ func Suspect(m tpp.Model, s *tpp.Sequence, resolution float64) (Suspicions, erro
 	if !(resolution > 0) || math.IsInf(resolution, 0) {
 		return Suspicions{}, fmt.Errorf("suspicion: the resolution is %v, it must be above 0", resolution)
 	}
+	s, err := starts.Seen(m, s)
+	if err != nil {
+		return Suspicions{}, fmt.Errorf("suspicion: %w", err)
+	}
 	out := Suspicions{Gaps: make([]Suspicion, 0, s.Len()+1)}
 	last := s.Start() // the time of the last event or start
 	state := m.NewState(last)
 	waits := newWaits(state, last)
-	starts := newStarts(m, state, s)
+	teller, err := starts.NewTeller(m, state, s)
+	if err != nil {
+		return Suspicions{}, fmt.Errorf("suspicion: %w", err)
+	}
 	var quiet silence // from the last event to the last start since then
 	started := func(time float64) {
 		quiet.add(state.Next(last), time-last)
@@ -62,7 +70,7 @@ func Suspect(m tpp.Model, s *tpp.Sequence, resolution float64) (Suspicions, erro
 	var values []float64
 	for i := range s.Len() {
 		quiet = silence{}
-		if err := starts.tell(s.ArrivalTimes[i], started); err != nil {
+		if err := teller.Tell(s.ArrivalTimes[i], started); err != nil {
 			return Suspicions{}, err
 		}
 		gap := s.ArrivalTimes[i] - last
@@ -83,13 +91,13 @@ func Suspect(m tpp.Model, s *tpp.Sequence, resolution float64) (Suspicions, erro
 		if err := state.Observe(event); err != nil {
 			return Suspicions{}, fmt.Errorf("event %d: %w", i, err)
 		}
-		starts.arrived(i)
+		teller.Arrived(i)
 		if waits != nil {
 			out.Waits = waits.observed(last, out.Waits)
 		}
 	}
 	quiet = silence{}
-	if err := starts.tell(math.Inf(1), started); err != nil {
+	if err := teller.Tell(math.Inf(1), started); err != nil {
 		return Suspicions{}, err
 	}
 	suspicion := suspectEnd(m, state.Next(last), s, last).after(quiet)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/tppfaas/tppfaas/internal/starts"
 	"github.com/tppfaas/tppfaas/tpp"
 )
 
@@ -93,11 +94,18 @@ func CalibrateArrivals(ctx context.Context, m tpp.Model, d *tpp.Dataset) ([Arriv
 }
 
 func calibrateSequence(m tpp.Model, s *tpp.Sequence, resolution float64, out *[ArrivalSteps]ArrivalCalibration, sums *[ArrivalSteps]pitSums) error {
+	s, err := starts.Seen(m, s)
+	if err != nil {
+		return err
+	}
 	state, ok := m.NewState(s.Start()).(tpp.ForecastingState)
 	if !ok {
 		return fmt.Errorf("a model of kind %s does not say which events it expects", m.Kind())
 	}
-	starts := newStarts(m, state, s)
+	teller, err := starts.NewTeller(m, state, s)
+	if err != nil {
+		return err
+	}
 	names := m.CovariateNames()
 	var event tpp.Event
 	var memory []float64
@@ -108,14 +116,14 @@ func calibrateSequence(m tpp.Model, s *tpp.Sequence, resolution float64, out *[A
 	first := make([]int, max(len(m.MarkNames()), 1)) // the arrival of each mark that is expected first, −1 for others
 	var apart []bool
 	for i := range s.Len() {
-		if err := starts.tell(s.ArrivalTimes[i], func(float64) {}); err != nil {
+		if err := teller.Tell(s.ArrivalTimes[i], nil); err != nil {
 			return err
 		}
 		event = s.Event(i, names, event.Covariates)
 		if err := state.Observe(event); err != nil {
 			return err
 		}
-		starts.arrived(i)
+		teller.Arrived(i)
 		arrivals := state.Arrivals(event.Time)
 		for mark := range first {
 			first[mark] = -1

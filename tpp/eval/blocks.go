@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"github.com/tppfaas/tppfaas/internal/starts"
 	"github.com/tppfaas/tppfaas/tpp"
 	"github.com/tppfaas/tppfaas/tpp/dist"
 )
@@ -167,9 +168,16 @@ const randomisedPIT = 0x9173
 // sequence adds the scores of the sequence at a place of the stream.
 func (e *evaluator) sequence(ctx context.Context, s *tpp.Sequence, place uint64) error {
 	e.rng = rand.New(rand.NewPCG(place, randomisedPIT))
+	s, err := starts.Seen(e.m, s)
+	if err != nil {
+		return err
+	}
 	last := s.Start() // the time of the last event or start
 	state := e.m.NewState(last)
-	starts := newStarts(e.m, state, s)
+	teller, err := starts.NewTeller(e.m, state, s)
+	if err != nil {
+		return err
+	}
 	var quiet silence
 	started := func(time float64) {
 		quiet.add(state.Next(last), time-last)
@@ -180,7 +188,7 @@ func (e *evaluator) sequence(ctx context.Context, s *tpp.Sequence, place uint64)
 			return ctx.Err() // a single sequence may be a whole day
 		}
 		quiet = silence{}
-		if err := starts.tell(s.ArrivalTimes[i], started); err != nil {
+		if err := teller.Tell(s.ArrivalTimes[i], started); err != nil {
 			return err
 		}
 		if _, ok := s.GapBefore(i); ok {
@@ -192,7 +200,7 @@ func (e *evaluator) sequence(ctx context.Context, s *tpp.Sequence, place uint64)
 		if err := state.Observe(event); err != nil {
 			return fmt.Errorf("event %d: %w", i, err)
 		}
-		starts.arrived(i)
+		teller.Arrived(i)
 		if e.opts.Forecasts.wanted() && e.opts.Forecasts.after(i+1) {
 			if err := e.forecasts.score(state, s, i, &e.sums.forecasts); err != nil {
 				return fmt.Errorf("event %d: %w", i, err)
@@ -200,7 +208,7 @@ func (e *evaluator) sequence(ctx context.Context, s *tpp.Sequence, place uint64)
 		}
 	}
 	quiet = silence{}
-	if err := starts.tell(math.Inf(1), started); err != nil {
+	if err := teller.Tell(math.Inf(1), started); err != nil {
 		return err
 	}
 	next := state.Next(last)

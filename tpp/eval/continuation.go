@@ -5,6 +5,7 @@ import (
 	"iter"
 	"math"
 
+	"github.com/tppfaas/tppfaas/internal/starts"
 	"github.com/tppfaas/tppfaas/tpp"
 )
 
@@ -41,7 +42,7 @@ func GreedyContinuation(m tpp.Model, state tpp.State, now float64) iter.Seq2[tpp
 			yield(tpp.PredictedEvent{}, errors.New("continuation: no model or no state"))
 			return
 		}
-		if s, ok := m.(tpp.StartedModel); ok && s.ObservesStarts() {
+		if starts.Observes(m) {
 			yield(tpp.PredictedEvent{}, errors.New("continuation: the model has to be told when events start, which nobody knows of events to come"))
 			return
 		}

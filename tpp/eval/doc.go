@@ -16,7 +16,9 @@
 // [Diagnose] also returns the PIT histogram, the calibration bins and the confusion of marks. [EvaluateStream] and
 // [DiagnoseStream] read data that does not fit into memory. [Repeat] compares models over several splits of a dataset.
 //
-// A model that observes starts (see tpp.StartedModel) is told the starts of events that have wait times, and each event is scored by the
+// A model whose times are starts (see tpp.StartTimesModel) is scored on sequences as Sequence.AtStarts returns them.
+//
+// A model that observes starts (see tpp.StartedModel) is told the starts of events, by their wait times, and each event is scored by the
 // prediction after the last start before it, with the probability that nothing had come until then.
 //
 // [Suspect] says how late and how surprising each gap of a sequence was to a model, [Detect] how well that tells sequences with anomalies from

@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/tppfaas/tppfaas/tpp"
@@ -16,6 +17,7 @@ import (
 // Its states write down what they are told.
 type memoryless struct {
 	observes bool
+	times    bool // are those of starts
 	end      float64
 	told     *[]string
 }
@@ -24,6 +26,7 @@ func (memoryless) Kind() string             { return "memoryless" }
 func (memoryless) MarkNames() []string      { return []string{"a", "b"} }
 func (memoryless) CovariateNames() []string { return nil }
 func (m memoryless) ObservesStarts() bool   { return m.observes }
+func (m memoryless) TimesAreStarts() bool   { return m.times }
 func (m memoryless) KnowsEnd() bool         { return m.end > 0 }
 func (m memoryless) NewState(start float64) tpp.State {
 	return &memorylessState{m: m, last: start}
@@ -70,7 +73,7 @@ func TestStartsAreTold(t *testing.T) {
 	d := &tpp.Dataset{MarkNames: []string{"a", "b"}, Sequences: []tpp.Sequence{s}}
 	for _, observes := range []bool{true, false} {
 		var told []string
-		m := memoryless{observes, 0, &told}
+		m := memoryless{observes: observes, told: &told}
 		expected := want
 		if !observes {
 			expected = arrivals
@@ -97,6 +100,73 @@ func TestStartsAreTold(t *testing.T) {
 		if !slices.Equal(told, expected) {
 			t.Errorf("observes %v: calibration told %q, want %q", observes, told, expected)
 		}
+	}
+}
+
+// TestTimesOfStarts checks that a model whose times are starts hears of starts alone, and has the scores of the sequences at their starts.
+func TestTimesOfStarts(t *testing.T) {
+	end := 400.0
+	s := tpp.Sequence{
+		ArrivalTimes: []float64{0, 100, 100, 250}, Marks: []int{0, 1, 0, 1}, TEnd: &end,
+		WaitTimes: []float64{110, 60, 0, 500}, InitTimes: []float64{0, 40, 0, 200},
+	}
+	complete := s
+	complete.TEnd = nil
+	var told []string
+	m := memoryless{times: true, end: 0.1, told: &told}
+	check := func(what string, err error, want ...string) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(told, want) {
+			t.Errorf("%s told %q, want %q", what, told, want)
+		}
+		told = nil
+	}
+	d := &tpp.Dataset{MarkNames: []string{"a", "b"}, Sequences: []tpp.Sequence{s}}
+	scores, err := Evaluate(context.Background(), m, d, EvaluateOptions{Workers: 1})
+	check("evaluation", err, "100: arrival", "110: arrival", "160: arrival")
+	suspicions, err := Suspect(m, &s, 1)
+	check("suspicion", err, "100: arrival", "110: arrival", "160: arrival")
+	if len(suspicions.Gaps) != 4 {
+		t.Errorf("%d gaps", len(suspicions.Gaps))
+	}
+	_, err = CalibrateArrivals(context.Background(), m, &tpp.Dataset{MarkNames: d.MarkNames, Sequences: []tpp.Sequence{complete}})
+	check("calibration", err, "100: arrival", "110: arrival", "160: arrival", "750: arrival")
+
+	at, err := d.AtStarts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := Evaluate(context.Background(), memoryless{end: 0.1, told: &told}, at, EvaluateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if fmt.Sprint(scores) != fmt.Sprint(want) {
+		t.Errorf("scores %v, want %v", scores, want)
+	}
+}
+
+// TestStartsThatNobodyKnows checks that a model which has to be told starts is refused on a sequence that does not say them, and that one whose
+// times are starts takes its times for them.
+func TestStartsThatNobodyKnows(t *testing.T) {
+	var told []string
+	d := &tpp.Dataset{MarkNames: []string{"a", "b"}, Sequences: []tpp.Sequence{{ArrivalTimes: []float64{0, 100}, Marks: []int{0, 1}}}}
+	m := memoryless{observes: true, told: &told}
+	_, evaluated := Evaluate(context.Background(), m, d, EvaluateOptions{})
+	_, suspected := Suspect(m, &d.Sequences[0], 1)
+	_, calibrated := CalibrateArrivals(context.Background(), m, d)
+	for _, err := range []error{evaluated, suspected, calibrated} {
+		if err == nil || !strings.Contains(err.Error(), "no wait times") {
+			t.Errorf("%+v: error %v", m, err)
+		}
+	}
+	if len(told) > 0 {
+		t.Errorf("told %q", told)
+	}
+	if _, err := Evaluate(context.Background(), memoryless{times: true, told: &told}, d, EvaluateOptions{}); err != nil || !slices.Equal(told, []string{"0: arrival", "100: arrival"}) {
+		t.Errorf("told %q, error %v", told, err)
 	}
 }
 
@@ -130,7 +200,7 @@ func TestStartsCutGaps(t *testing.T) {
 		var suspicions [][]Suspicion
 		for _, observes := range []bool{true, false} {
 			var told []string
-			m := memoryless{observes, end, &told}
+			m := memoryless{observes: observes, end: end, told: &told}
 			s, err := Evaluate(context.Background(), m, d, EvaluateOptions{Workers: 1})
 			if err != nil {
 				t.Fatal(err)

@@ -25,6 +25,9 @@
 //	}
 //	fmt.Println(forecast.Marks[3].Probability) // of an event with mark 3 between 150 and 10150
 //
+// A model that observes starts (tpp.StartedModel) is told by Forecaster.ObserveStart when an event that has arrived starts; Predict tells it from
+// the sequence's WaitTimes. A model whose times are starts (tpp.StartTimesModel) is given events as they start.
+//
 // All times are in the unit of the data that the model was trained on, which is milliseconds for data read by package
 // dataset.
 package live

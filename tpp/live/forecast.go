@@ -102,7 +102,7 @@ type MarkForecast struct {
 //
 // For all others, and with ForecastOptions.Paths, NewForecast simulates many futures (paths) and returns what they have in common. The only
 // approximation is the finite number of paths: each is drawn from the model itself, event by event, up to the end of the sequence or the
-// horizon.
+// horizon. That is an error for a model that observes starts (tpp.StartedModel): nobody knows when drawn events start.
 func NewForecast(ctx context.Context, state tpp.State, now, horizon float64, opts ForecastOptions) (*Forecast, error) {
 	opts = opts.withDefaults()
 	if err := opts.validate(now, horizon); err != nil {
@@ -111,16 +111,16 @@ func NewForecast(ctx context.Context, state tpp.State, now, horizon float64, opt
 	if state == nil {
 		return nil, fmt.Errorf("forecast: %w", errNoState)
 	}
-	if s, ok := state.(tpp.OwnedState); ok {
-		if err := checkUntold(s.Model()); err != nil {
-			return nil, fmt.Errorf("forecast: %w", err)
-		}
-	}
 	if s := opts.ownForecast(state); s != nil {
 		if err := ctx.Err(); err != nil {
 			return nil, fmt.Errorf("forecast: %w", err)
 		}
 		return forecastArrivals(s, now, horizon, opts.Quantiles), nil
+	}
+	if s, ok := state.(tpp.OwnedState); ok {
+		if err := checkUntold(s.Model()); err != nil {
+			return nil, fmt.Errorf("forecast: %w", err)
+		}
 	}
 	opts.Paths = cmp.Or(opts.Paths, defaultPaths)
 	marks := len(state.Next(now).Marks)

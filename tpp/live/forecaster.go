@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 
 	"github.com/tppfaas/tppfaas/internal/seed"
+	"github.com/tppfaas/tppfaas/internal/starts"
 	"github.com/tppfaas/tppfaas/tpp"
 	"github.com/tppfaas/tppfaas/tpp/dist"
 )
@@ -91,7 +92,7 @@ type shard[K comparable] struct {
 	_              [64]byte // keeps the locks of two shards on different cache lines
 }
 
-// trace is a sequence in flight.
+// trace is a sequence in flight. Its last event may be one that started, where the model observes starts.
 type trace[K comparable] struct {
 	key          K
 	id           uint64 // 1, 2, … in the order of the first events; selects the random numbers of the trace
@@ -105,7 +106,7 @@ type trace[K comparable] struct {
 type ForecasterStats struct {
 	// Traces is the number of traces in flight now.
 	Traces int
-	// Events is the number of events observed, Rejected the number of those that Observe returned an error for.
+	// Events is the number of events observed, Rejected the number of those, and of starts, that were refused with an error.
 	Events, Rejected uint64
 	// Ended, Expired and Evicted count the traces dropped by End, as over or idle, and because of MaxTraces.
 	Ended, Expired, Evicted uint64
@@ -117,9 +118,6 @@ type ForecasterStats struct {
 func NewForecaster[K comparable](m tpp.Model, opts ForecasterOptions) (*Forecaster[K], error) {
 	if m == nil {
 		return nil, fmt.Errorf("forecaster: %w", errNoModel)
-	}
-	if err := checkUntold(m); err != nil {
-		return nil, fmt.Errorf("forecaster: %w", err)
 	}
 	opts = opts.withDefaults()
 	if err := opts.validate(); err != nil {
@@ -174,6 +172,37 @@ func (f *Forecaster[K]) Observe(key K, e tpp.Event) error {
 	}
 	s.link(t)
 	t.last, t.deadline = e.Time, math.NaN()
+	return nil
+}
+
+// ObserveStart tells the trace with the key when one of its events started, how long that had waited, and how much of that it had initialised, see
+// tpp.StartedState: event counts the calls of Observe under the key that returned no error, from 0 on. It returns ErrNoTrace if there is no such trace. An
+// error leaves the trace unchanged. A model that does not observe starts ignores them.
+func (f *Forecaster[K]) ObserveStart(key K, time float64, event int, wait, initialisation float64) error {
+	if f.model == nil {
+		return errForecaster
+	}
+	s := f.shard(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.traces[key]
+	if t == nil {
+		return fmt.Errorf("trace %v: %w", key, ErrNoTrace)
+	}
+	if !starts.Observes(f.model) {
+		return nil
+	}
+	state, ok := t.state.(tpp.StartedState)
+	if !ok {
+		return fmt.Errorf("trace %v: the states of a model of kind %s cannot be told when events start", key, f.model.Kind())
+	}
+	if err := state.ObserveStart(time, event, wait, initialisation); err != nil {
+		s.stats.Rejected++
+		return fmt.Errorf("trace %v: %w", key, err)
+	}
+	s.unlink(t)
+	s.link(t)
+	t.last, t.deadline = time, math.NaN()
 	return nil
 }
 
@@ -359,6 +388,9 @@ func (f *Forecaster[K]) ForecastAll(ctx context.Context, now, horizon float64, o
 		return f.mergeArrivals(ctx, marks, now, horizon, &opts)
 	}
 	// Path i of one trace and path i of every other are one joint path.
+	if err := checkUntold(f.model); err != nil {
+		return nil, fmt.Errorf("forecast: %w", err)
+	}
 	opts.Paths = cmp.Or(opts.Paths, defaultPaths)
 	workers := min(opts.Workers, len(f.shards))
 	tallies := make([][]*tally, workers)

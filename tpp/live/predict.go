@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/tppfaas/tppfaas/internal/starts"
 	"github.com/tppfaas/tppfaas/tpp"
 )
 
@@ -26,8 +27,10 @@ type MarkProbability struct {
 	Probability float64
 }
 
-// Predict returns a prediction after each event of a sequence, each made from the events up to that one alone, with the top
-// most probable marks. The sequence's marks must be numbered as the model's (see tpp.Dataset.WithMarks).
+// Predict returns a prediction after each event of a sequence, each made from what is known by then alone: the events up to that one and,
+// for a model that observes starts (tpp.StartedModel), the starts until then. The top most probable marks are part of it. The sequence's marks must be
+// numbered as the model's (see tpp.Dataset.WithMarks). A model whose times are starts (tpp.StartTimesModel) has
+// the events of Sequence.AtStarts.
 func Predict(m tpp.Model, s *tpp.Sequence, top int) ([]Prediction, error) {
 	switch {
 	case m == nil:
@@ -39,35 +42,32 @@ func Predict(m tpp.Model, s *tpp.Sequence, top int) ([]Prediction, error) {
 	case s.Len() == 0:
 		return nil, nil
 	}
-	if err := checkUntold(m); err != nil {
-		return nil, fmt.Errorf("predict: %w", err)
-	}
 	if err := s.Validate(max(len(m.MarkNames()), 1)); err != nil {
 		return nil, fmt.Errorf("predict: %w", err)
 	}
-	covariates := m.CovariateNames()
-	var values []float64
-	state := m.NewState(s.Start())
+	s, err := starts.Seen(m, s)
+	if err != nil {
+		return nil, fmt.Errorf("predict: %w", err)
+	}
 	out := make([]Prediction, 0, s.Len())
-	for i := range s.Len() {
-		e := s.Event(i, covariates, values)
-		values = e.Covariates
-		if err := state.Observe(e); err != nil {
-			return nil, fmt.Errorf("event %d: %w", i, err)
-		}
-		next := state.Next(e.Time)
+	err = starts.Follow(m, s, func(state tpp.State, i int) error {
+		next := state.Next(s.ArrivalTimes[i])
 		out = append(out, Prediction{
 			Event: i, Median: next.Median(), Lower: next.Time.Quantile(0.05), Upper: next.Time.Quantile(0.95),
 			End: next.End, Marks: likeliest(next, m.MarkNames(), top),
 		})
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("predict: %w", err)
 	}
 	return out, nil
 }
 
-// checkUntold returns an error if a model has to be told when events start: what it predicts from arrivals alone is of no use.
+// checkUntold returns an error if a model has to be told when events start: nobody knows that of events that are drawn.
 func checkUntold(m tpp.Model) error {
-	if s, ok := m.(tpp.StartedModel); ok && s.ObservesStarts() {
-		return errors.New("the model has to be told when events start, which only the evaluation of a dataset does")
+	if starts.Observes(m) {
+		return errors.New("the model has to be told when events start, which nobody knows of events that are drawn")
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"runtime"
 
 	"github.com/tppfaas/tppfaas/internal/num"
+	"github.com/tppfaas/tppfaas/internal/starts"
 	"github.com/tppfaas/tppfaas/tpp"
 )
 
@@ -21,7 +22,7 @@ type SimulateOptions struct {
 	Start float64
 	// Beginnings, if not empty, replace Start: sequence i begins with the events of Beginnings[i mod len(Beginnings)] and
 	// continues after the last of them; if the beginning has a TEnd, given that no event came until then. Marks are
-	// numbered as the model's.
+	// numbered as the model's. A model whose times are starts (tpp.StartTimesModel) takes them at their starts.
 	Beginnings []tpp.Sequence
 	// Window is the length of the observation window, from Start or the start of the beginning, in the model's unit of time
 	// (default +Inf: until the sequence is over, which needs a model that predicts the end of sequences).
@@ -81,8 +82,8 @@ func (o *SimulateOptions) validate(m tpp.Model, n int) error {
 // sequences therefore have the model's distribution exactly, and take time linear in their length.
 //
 // A sequence has a TStart if its first event was drawn or if its beginning has one. If the model draws its end within the
-// window, it has no TEnd; otherwise the end of the window is its TEnd. A sequence may have no event at all. The error names the
-// sequence.
+// window, it has no TEnd; otherwise the end of the window is its TEnd. A sequence may have no event at all. Where the model's times are starts, so
+// are the sequence's. A model that observes starts (tpp.StartedModel) is an error. The error names the sequence.
 func Simulate(ctx context.Context, m tpp.Model, n int, opts SimulateOptions) ([]tpp.Sequence, error) {
 	if m == nil {
 		return nil, fmt.Errorf("simulate: %w", errNoModel)
@@ -94,8 +95,13 @@ func Simulate(ctx context.Context, m tpp.Model, n int, opts SimulateOptions) ([]
 	if err := opts.validate(m, n); err != nil {
 		return nil, fmt.Errorf("simulate: %w", err)
 	}
+	begun, err := starts.SeenDataset(m, &tpp.Dataset{Sequences: opts.Beginnings})
+	if err != nil {
+		return nil, fmt.Errorf("simulate: beginnings: %w", err)
+	}
+	opts.Beginnings = begun.Sequences
 	out := make([]tpp.Sequence, n)
-	err := inParallel(ctx, min(opts.Workers, n), n, func(int) func(i int) error {
+	err = inParallel(ctx, min(opts.Workers, n), n, func(int) func(i int) error {
 		s := simulator{model: m, names: m.CovariateNames(), opts: &opts}
 		return func(i int) error {
 			if err := s.sequence(ctx, &out[i], i); err != nil {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/tppfaas/tppfaas/tpp"
 )
@@ -20,7 +21,13 @@ const (
 	Arrivals Regime = "arrivals"
 	// Starts: also when every event started, that is arrival plus wait, with its wait and initialisation, from that time on.
 	Starts Regime = "starts"
+	// OnlyStarts: of every event only its start, with its mark and covariates. Times are those of starts, and nobody knows that an event
+	// has arrived before it starts, nor then how long it waited. A sequence without wait times has such times already, as spans have.
+	OnlyStarts Regime = "only-starts"
 )
+
+// Regimes returns all regimes.
+func Regimes() []Regime { return []Regime{Arrivals, Starts, OnlyStarts} }
 
 // Config is the configuration of a Race. The zero value is a good choice: every zero field takes the default that its comment gives.
 type Config struct {
@@ -63,8 +70,8 @@ func checkMarks(n int) error {
 
 func (c *Config) validate(numMarks int) error {
 	switch {
-	case c.Regime != Arrivals && c.Regime != Starts:
-		return fmt.Errorf("unknown regime %q, it is %s or %s", c.Regime, Arrivals, Starts)
+	case !slices.Contains(Regimes(), c.Regime):
+		return fmt.Errorf("unknown regime %q, it is one of %q", c.Regime, Regimes())
 	case c.Components < 1 || c.Components > maxSize:
 		return fmt.Errorf("%d components", c.Components)
 	case c.ContextSize < 1 || c.ContextSize > maxSize:

@@ -42,7 +42,9 @@ func configs() []Config {
 	informed.Covariates = []string{tpp.ColdStartCovariate, "load"}
 	given := small
 	given.Graph = &Graph{Slots: [][]Slot{{{Marks: []int{1}}, {Marks: []int{2}}}, {{Marks: []int{0, 2}}}, nil}, Exclusive: [][][2]int{{{1, 2}}, nil, nil}}
-	return []Config{small, told, informed, given}
+	heard := small
+	heard.Regime = OnlyStarts
+	return []Config{small, told, informed, given, heard}
 }
 
 // withoutStarts returns a copy of the dataset in which no sequence was observed before its first event.

@@ -74,8 +74,12 @@ func (m *Race) KnowsStart() bool {
 // ObservesStarts reports whether the model was trained in the regime Starts.
 func (m *Race) ObservesStarts() bool { return m.cfg.Regime == Starts }
 
+// TimesAreStarts reports whether the model was trained in the regime OnlyStarts.
+func (m *Race) TimesAreStarts() bool { return m.cfg.Regime == OnlyStarts }
+
 var (
-	_ tpp.Clocked      = (*Race)(nil)
-	_ tpp.StartedModel = (*Race)(nil)
-	_ tpp.StartedState = (*state)(nil)
+	_ tpp.Clocked         = (*Race)(nil)
+	_ tpp.StartedModel    = (*Race)(nil)
+	_ tpp.StartTimesModel = (*Race)(nil)
+	_ tpp.StartedState    = (*state)(nil)
 )

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/tppfaas/tppfaas/internal/nn"
+	"github.com/tppfaas/tppfaas/internal/starts"
 	"github.com/tppfaas/tppfaas/internal/workers"
 	"github.com/tppfaas/tppfaas/tpp"
 )
@@ -24,7 +25,8 @@ type TrainingSummary struct {
 }
 
 // Train fits a Race to the training part by maximum likelihood, and keeps the parameters that do best on the validation part. If
-// validation is nil or empty, the training part takes its place. When ctx is done, Train returns the best model so far together with
+// validation is nil or empty, the training part takes its place. In the regime OnlyStarts both parts are trained on as Sequence.AtStarts
+// returns their sequences, or as they are where those have no wait times; a graph that is not given is learned from the training part as it is. When ctx is done, Train returns the best model so far together with
 // the error; with every other error the model is nil.
 func Train(ctx context.Context, cfg Config, training, validation *tpp.Dataset, opts TrainOptions) (*Race, error) {
 	opts = opts.withDefaults()
@@ -39,11 +41,13 @@ func Train(ctx context.Context, cfg Config, training, validation *tpp.Dataset, o
 	if err := checkMarks(training.NumMarks()); err != nil {
 		return nil, err
 	}
-	if err := checkStarts(cfg.Regime, training); err != nil {
+	whole := training
+	training, err := seen(cfg.Regime, training)
+	if err != nil {
 		return nil, fmt.Errorf("training part: %w", err)
 	}
 	if cfg.Graph == nil {
-		graph, err := learnGraph(training)
+		graph, err := learnGraph(whole)
 		if err != nil {
 			return nil, err
 		}
@@ -72,7 +76,6 @@ func Train(ctx context.Context, cfg Config, training, validation *tpp.Dataset, o
 	m.encoder.table(counts, nn.Of(m.net.table, m.params), cfg.Components)
 	t := &trainer{net: m.net, opts: opts, params: m.params}
 	t.summary = TrainingSummary{Seed: opts.Seed, TrainingSequences: len(training.Sequences)}
-	var err error
 	if t.training, err = newExamples(m, training); err != nil {
 		return nil, fmt.Errorf("training part: %w", err)
 	}
@@ -91,7 +94,7 @@ func Train(ctx context.Context, cfg Config, training, validation *tpp.Dataset, o
 		if validation, err = validation.WithMarks(m.markNames); err != nil {
 			return nil, fmt.Errorf("validation part: %w", err)
 		}
-		if err := checkStarts(cfg.Regime, validation); err != nil {
+		if validation, err = seen(cfg.Regime, validation); err != nil {
 			return nil, fmt.Errorf("validation part: %w", err)
 		}
 		if t.validation, err = newExamples(m, validation); err != nil {
@@ -125,17 +128,20 @@ func Train(ctx context.Context, cfg Config, training, validation *tpp.Dataset, o
 	return m, err
 }
 
-// checkStarts returns an error if a dataset does not say when its events started, and the regime tells that.
-func checkStarts(regime Regime, d *tpp.Dataset) error {
-	if regime != Starts {
-		return nil
-	}
-	for i := range d.Sequences {
-		if s := &d.Sequences[i]; s.Len() > 0 && s.WaitTimes == nil {
-			return fmt.Errorf("sequence %d: no wait times, by which regime %s knows when events started", i, Starts)
+// seen returns a dataset as a model in the regime sees it. It is an error if the dataset does not say when its events started, and the
+// regime tells that.
+func seen(regime Regime, d *tpp.Dataset) (*tpp.Dataset, error) {
+	switch regime {
+	case OnlyStarts:
+		return starts.SeenDataset(&Race{cfg: Config{Regime: regime}}, d)
+	case Starts:
+		for i := range d.Sequences {
+			if s := &d.Sequences[i]; s.Len() > 0 && s.WaitTimes == nil {
+				return nil, fmt.Errorf("sequence %d: no wait times, by which regime %s knows when events start", i, regime)
+			}
 		}
 	}
-	return nil
+	return d, nil
 }
 
 // learnGraph returns the graph of a dataset from the parents of its events or, if it has none, estimates it.

@@ -13,6 +13,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/tppfaas/tppfaas/internal/cli"
+	"github.com/tppfaas/tppfaas/internal/starts"
 	"github.com/tppfaas/tppfaas/tpp"
 	"github.com/tppfaas/tppfaas/tpp/eval"
 	"github.com/tppfaas/tppfaas/tpp/live"
@@ -106,7 +107,7 @@ func readModel(path, following string) (tpp.Model, *tpp.TrainingData, error) {
 	return model, trained, err
 }
 
-// readBoth reads a model, and a dataset in the model's marks.
+// readBoth reads a model, and a dataset in the model's marks, as the model sees it.
 func readBoth(ctx context.Context, in *input, modelPath, dataPath string, stderr io.Writer) (tpp.Model, *tpp.Dataset, error) {
 	model, data, _, err := readAll(ctx, in, modelPath, dataPath, stderr)
 	return model, data, err
@@ -126,6 +127,9 @@ func readAll(ctx context.Context, in *input, modelPath, dataPath string, stderr 
 		trained = nil
 	}
 	if data, err = data.WithMarks(model.MarkNames()); err != nil {
+		return nil, nil, nil, fmt.Errorf("%s with %s: %w", dataPath, modelPath, err)
+	}
+	if data, err = starts.SeenDataset(model, data); err != nil {
 		return nil, nil, nil, fmt.Errorf("%s with %s: %w", dataPath, modelPath, err)
 	}
 	return model, data, trained, nil

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tppfaas/tppfaas/internal/atomicfile"
 	"github.com/tppfaas/tppfaas/internal/cli"
+	"github.com/tppfaas/tppfaas/internal/starts"
 	"github.com/tppfaas/tppfaas/tpp"
 	"github.com/tppfaas/tppfaas/tpp/dataset"
 	"github.com/tppfaas/tppfaas/tpp/live"
@@ -160,6 +161,9 @@ func (s *sampling) complete(ctx context.Context, model tpp.Model, stderr io.Writ
 		return err
 	}
 	if data, err = data.WithMarks(model.MarkNames()); err != nil {
+		return fmt.Errorf("%s with %s: %w", s.given, s.model, err)
+	}
+	if data, err = starts.SeenDataset(model, data); err != nil {
 		return fmt.Errorf("%s with %s: %w", s.given, s.model, err)
 	}
 	for i := range data.Sequences {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tppfaas/tppfaas/internal/atomicfile"
 	"github.com/tppfaas/tppfaas/internal/cli"
+	"github.com/tppfaas/tppfaas/internal/starts"
 	"github.com/tppfaas/tppfaas/tpp"
 	"github.com/tppfaas/tppfaas/tpp/classical"
 	"github.com/tppfaas/tppfaas/tpp/eval"
@@ -139,7 +140,14 @@ func writeHistory(path string, history []neural.Epoch) error {
 }
 
 func reportTraining(ctx context.Context, model network, p *trainParts, o *trainOrder, stdout io.Writer) error {
-	training, test := p.training, p.test
+	training, err := starts.SeenDataset(model, p.training) // for the table, whose scores stand beside
+	if err != nil {
+		return fmt.Errorf("%s: %w", o.dataset, err)
+	}
+	test, err := starts.SeenDataset(model, p.test)
+	if err != nil {
+		return fmt.Errorf("%s: %w", p.testName, err)
+	}
 	scores, err := eval.Evaluate(ctx, model, test, eval.EvaluateOptions{})
 	if err != nil {
 		return fmt.Errorf("%s: %w", p.testName, err)

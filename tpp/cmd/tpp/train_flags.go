@@ -82,7 +82,7 @@ func trainFlags(fs *flag.FlagSet) func(args []string) (*trainOrder, error) {
 	fs.BoolVar(&o.json, "json", false, "print the scores as JSON")
 	fs.IntVar(&o.repeat, "repeat", 0, "train on this many `splits`, of -seed and the seeds after it, and print the scores' means; writes no model")
 	fs.StringVar(&o.graph, "graph", "", "of a race: read which functions invoke which from a graph.yaml `FILE`, its folder, or an embedded application; without, from the parents in the dataset, or estimated")
-	fs.String("regime", string(race.Arrivals), "what a race is told: arrivals, or starts (also when each event started, and how long it waited, from then on)")
+	fs.String("regime", string(race.Arrivals), "of a race: `what` it is told: arrivals; starts (also when each event started, and how long it waited, from then on); or only-starts (of each event only its start: arrival plus wait, or the time as it is where there are no waits)")
 	o.in = inputOptions(fs, false)
 	return func(args []string) (*trainOrder, error) {
 		if err := positional(args, "dataset"); err != nil {

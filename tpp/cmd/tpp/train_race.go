@@ -24,7 +24,12 @@ var raceFlags = append([]string{
 }, raceOnly...)
 
 // regimes are the values of -regime.
-var regimes = []string{string(race.Arrivals), string(race.Starts)}
+var regimes = func() (names []string) {
+	for _, r := range race.Regimes() {
+		names = append(names, string(r))
+	}
+	return names
+}()
 
 // checkRace refuses options that a race does not have, and values that none has.
 func checkRace(fs *flag.FlagSet, input []string) error {
@@ -87,6 +92,7 @@ func (o *trainOrder) setRace(fs *flag.FlagSet) error {
 // chooseGraph sets the graph of a race to the one of -graph or, unless the training part has parents, the one that is estimated from its
 // times, and says how sure that is. With -repeat each training part has a graph of its own, which training estimates.
 func (o *trainOrder) chooseGraph(training *tpp.Dataset, stderr io.Writer) (err error) {
+	o.noteStarts(training, stderr)
 	if o.graph != "" {
 		o.race.Graph, err = callgraph.Read(o.graph, training.MarkNames)
 		return err
@@ -105,6 +111,22 @@ func (o *trainOrder) chooseGraph(training *tpp.Dataset, stderr io.Writer) (err e
 	o.race.Graph = graph
 	fmt.Fprintf(stderr, "note: %s has no parents: %s; -graph FILE says it for certain\n", o.dataset, estimated(&report, training.MarkNames))
 	return nil
+}
+
+// noteStarts says so where a race that hears of starts alone takes times for starts since nothing says that they are not.
+func (o *trainOrder) noteStarts(d *tpp.Dataset, stderr io.Writer) {
+	if o.race.Regime != race.OnlyStarts {
+		return
+	}
+	without := 0
+	for i := range d.Sequences {
+		if s := &d.Sequences[i]; s.Len() > 0 && s.WaitTimes == nil {
+			without++
+		}
+	}
+	if without > 0 {
+		fmt.Fprintf(stderr, "note: %s: %d of %d sequences for training have no wait times: their times are taken for those of starts\n", o.dataset, without, len(d.Sequences))
+	}
 }
 
 // estimated says what an estimated graph rests on, and where it is not sure.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -100,36 +101,110 @@ func TestRaceInEveryCommand(t *testing.T) {
 	}
 }
 
-// TestRaceThatIsToldStarts trains a race that is told when events start: it is scored, and refused where nobody tells it.
-func TestRaceThatIsToldStarts(t *testing.T) {
-	data, folder := calls(t), t.TempDir()
-	model := filepath.Join(folder, "race.safetensors")
-	status, out, errs := call(t, append([]string{"train", data, "-o", model, "-regime", "starts", "-json"}, quickly...)...)
-	if status != cli.OK {
-		t.Fatal(errs)
-	}
-	var trained struct{ MAE float64 }
-	if decodeOne(t, out, &trained); !(trained.MAE > 0 && trained.MAE < 100) {
-		t.Errorf("train says %s", out)
-	}
-	picture := filepath.Join(folder, "picture.svg")
-	for _, args := range [][]string{
-		{"predict", model, data}, {"sample", model, "-given", data, "-o", filepath.Join(folder, "drawn.json")},
-		{"plot", model, data, "-o", picture}, {"plot", model, data, "-o", picture, "-what", "density"},
-	} {
-		if status, _, errs := call(t, args...); status != cli.Failed || !strings.Contains(errs, "has to be told when events start") || strings.Count(errs, "\n") != 1 {
-			t.Errorf("%v: status %d, %s", args, status, errs)
+// TestRacesThatKnowStarts trains races that are told when events start, or hear of them only then, and passes their files to all commands: they
+// work on data with wait times, and are refused where those are missing or events would be drawn whose starts nobody knows.
+func TestRacesThatKnowStarts(t *testing.T) {
+	data, folder, plain := calls(t), t.TempDir(), chain(t, "chain.json", inOrder, 30)
+	events := read(t, data).NumEvents()
+	for _, regime := range []race.Regime{race.Starts, race.OnlyStarts} {
+		model, picture := filepath.Join(folder, "race.safetensors"), filepath.Join(folder, "picture.svg")
+		train := append([]string{"train", "-regime", string(regime)}, quickly...)
+		status, out, errs := call(t, append(train, data, "-o", model, "-json")...)
+		if status != cli.OK {
+			t.Fatal(errs)
 		}
-	}
-	for _, what := range []string{"pit", "reliability", "confusion"} {
-		if status, _, errs := call(t, "plot", model, data, "-o", picture, "-what", what); status != cli.OK {
-			t.Errorf("%s: %s", what, errs)
+		var trained, evaluated struct{ MAE, NLL float64 }
+		if decodeOne(t, out, &trained); !(trained.MAE > 0 && trained.MAE < 100) {
+			t.Errorf("%s: train says %s", regime, out)
 		}
-	}
-	if status, _, errs := call(t, append([]string{"train", chain(t, "chain.json", inOrder, 30), "-o", model, "-regime", "starts"}, quickly...)...); status != cli.Failed || !strings.Contains(errs, "no wait times") {
-		t.Errorf("without wait times: status %d, %s", status, errs)
+		status, out, errs = call(t, "evaluate", model, data, "-json")
+		if status != cli.OK {
+			t.Fatal(errs)
+		}
+		if decodeOne(t, out, &evaluated); evaluated != trained {
+			t.Errorf("%s: evaluate says %s, train %+v", regime, out, trained)
+		}
+		if status, out, errs := call(t, "predict", model, data, "-json"); status != cli.OK || strings.Count(out, "\n") > events || strings.Count(out, "\n") < events-10 {
+			t.Errorf("%s: predict: status %d, %s, %d lines", regime, status, errs, strings.Count(out, "\n"))
+		}
+		for _, what := range []string{"timeline", "density", "pit", "reliability", "confusion"} {
+			if status, _, errs := call(t, "plot", model, data, "-o", picture, "-what", what); status != cli.OK {
+				t.Errorf("%s: %s: %s", regime, what, errs)
+			}
+		}
+		refused := func(why string, args ...string) {
+			t.Helper()
+			if status, _, errs := call(t, args...); status != cli.Failed || !strings.Contains(errs, why) || strings.Count(errs, "\n") != 1 {
+				t.Errorf("%s: %v: status %d, %s", regime, args, status, errs)
+			}
+		}
+		mute := read(t, data)
+		for i := range mute.Sequences {
+			mute.Sequences[i].WaitTimes = nil
+		}
+		without := filepath.Join(folder, "without.json")
+		if err := dataset.WriteFile(without, mute); err != nil {
+			t.Fatal(err)
+		}
+		drawn := filepath.Join(folder, "drawn.json")
+		sample := []string{"sample", model, "-given", data, "-o", drawn}
+		retrain := append(train, plain, "-graph", write(t, "graph.yaml", chainGraph), "-o", filepath.Join(folder, "other.safetensors"))
+		if regime == race.Starts {
+			refused("chain.json: training part: sequence 0: no wait times, by which regime starts knows when events start", retrain...)
+			refused("no wait times", "evaluate", model, without)
+			refused("no wait times", "predict", model, without)
+			refused("no wait times", "plot", model, without, "-o", picture)
+			refused("no wait times", "plot", model, without, "-o", picture, "-what", "density")
+			refused("has to be told when events start, which nobody knows of events that are drawn", sample...)
+			continue
+		}
+		if status, _, errs := call(t, retrain...); status != cli.OK || !strings.Contains(errs, "chain.json: 18 of 18 sequences for training have no wait times: their times are taken for those of starts\n") {
+			t.Errorf("%s without wait times: status %d, %s", regime, status, errs)
+		}
+		if status, _, errs := call(t, sample...); status != cli.OK {
+			t.Fatal(errs)
+		}
+		if status, _, errs := call(t, "evaluate", model, drawn); status != cli.OK {
+			t.Errorf("%s: what was drawn is not evaluated: %s", regime, errs)
+		}
+		if status, out, errs := call(t, append(train, data, "-repeat", "2")...); status != cli.OK || !strings.Contains(out, "lookup-mark") {
+			t.Errorf("%s: -repeat: status %d, %s%s", regime, status, out, errs)
+		}
 	}
 }
+
+// TestTableOfStarts checks that the table beside a race of starts alone is scored on the times of starts too.
+func TestTableOfStarts(t *testing.T) {
+	d := tpptest.Calls(5, 80)
+	at, err := d.AtStarts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := trainOrder{kind: race.Kind, race: race.Config{Regime: race.OnlyStarts}}
+	table, err := o.fitTable(t.Context(), d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.race.Regime = race.Arrivals
+	want, err := o.fitTable(t.Context(), at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	scores, err := eval.Evaluate(t.Context(), table, d, eval.EvaluateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wanted, err := eval.Evaluate(t.Context(), want, at, eval.EvaluateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if fmt.Sprint(scores) != fmt.Sprint(wanted) {
+		t.Errorf("scores %v, want %v", scores, wanted)
+	}
+}
+
+// chainGraph is a graph of the functions that chain writes.
+const chainGraph = "functions:\n  main: {invokes: [f1, f2]}\n  f1: {duration: 1, gamma: {shape: 1, rate: 1}}\n  f2: {duration: 1, gamma: {shape: 1, rate: 1}}\n"
 
 // TestEvaluateCalibration checks that the calibration of forecasts of all events to come is printed of a model that has them, and that others
 // are named.
@@ -166,7 +241,7 @@ func TestEvaluateCalibration(t *testing.T) {
 // TestRaceGraph checks where the graph of a race comes from, and what is said about it.
 func TestRaceGraph(t *testing.T) {
 	plain, out := chain(t, "chain.json", inOrder, 60), filepath.Join(t.TempDir(), "race.safetensors")
-	graph := write(t, "graph.yaml", "functions:\n  main: {invokes: [f1, f2]}\n  f1: {duration: 1, gamma: {shape: 1, rate: 1}}\n  f2: {duration: 1, gamma: {shape: 1, rate: 1}}\n")
+	graph := write(t, "graph.yaml", chainGraph)
 	other := write(t, "graph.yaml", "functions:\n  main: {invokes: [g1]}\n  g1: {duration: 1, gamma: {shape: 1, rate: 1}}\n")
 	for _, c := range []struct {
 		name, data string
@@ -176,6 +251,7 @@ func TestRaceGraph(t *testing.T) {
 		slots      int
 	}{
 		{"parents", calls(t), nil, cli.OK, "", 3},
+		{"spans", spanFile(t, 60), nil, cli.OK, "times starts of the spans", 2},
 		{"estimated", plain, nil, cli.OK, "chain.json has no parents: which events make which others due is estimated from the times of ", 2},
 		{"a file", plain, []string{"-graph", graph}, cli.OK, "", 2},
 		{"of another application", plain, []string{"-graph", other}, cli.Failed, "is none of the functions main, g1 of the graph", 0},
@@ -227,7 +303,7 @@ func TestTrainRaceRefuses(t *testing.T) {
 		{"-loss density", "-loss is not for -kind race"},
 		{"-embedding 3", "-embedding is not for -kind race"},
 		{"-decay-per-pair", "-decay-per-pair is"},
-		{"-regime both", `-regime is "both", it must be arrivals or starts`},
+		{"-regime both", `-regime is "both", it must be arrivals, starts or only-starts`},
 		{"-epochs 0", "-epochs is 0"},
 		{"-rate 0", "-rate is 0"},
 		{"-budget -1s", "-budget and -workers must not be negative"},

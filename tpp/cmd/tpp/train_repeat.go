@@ -11,6 +11,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/tppfaas/tppfaas/internal/progress"
+	"github.com/tppfaas/tppfaas/internal/starts"
 	"github.com/tppfaas/tppfaas/tpp"
 	"github.com/tppfaas/tppfaas/tpp/classical"
 	"github.com/tppfaas/tppfaas/tpp/eval"
@@ -40,7 +41,7 @@ func repeatTraining(ctx context.Context, o *trainOrder, data *tpp.Dataset, stdou
 	}}}
 	if o.kind != string(classical.KindLookupMark) {
 		candidates = append(candidates, eval.Candidate{Name: string(classical.KindLookupMark), Fit: func(ctx context.Context, training, _ *tpp.Dataset, _ uint64) (tpp.Model, error) {
-			return classical.Fit(ctx, classical.KindLookupMark, training, classical.FitOptions{Resolution: o.tick()})
+			return o.fitTable(ctx, training)
 		}})
 	}
 	seeds := make([]uint64, o.repeat)
@@ -59,6 +60,29 @@ func repeatTraining(ctx context.Context, o *trainOrder, data *tpp.Dataset, stdou
 		filepath.Base(o.dataset), seeds[0], seeds[len(seeds)-1])
 	return printRepeat(stdout, r)
 }
+
+// fitTable fits the table whose scores stand beside those of the model. It takes the times that the model takes.
+func (o *trainOrder) fitTable(ctx context.Context, training *tpp.Dataset) (tpp.Model, error) {
+	opts := classical.FitOptions{Resolution: o.tick()}
+	if o.kind != race.Kind || o.race.Regime != race.OnlyStarts {
+		return classical.Fit(ctx, classical.KindLookupMark, training, opts)
+	}
+	training, err := starts.SeenDataset(tableOfStarts{}, training)
+	if err != nil {
+		return nil, err
+	}
+	table, err := classical.FitLookup(ctx, classical.LastMark, training, opts)
+	if err != nil {
+		return nil, err
+	}
+	return tableOfStarts{table}, nil
+}
+
+// tableOfStarts is a table that was fitted to the times of starts.
+type tableOfStarts struct{ tpp.Clocked }
+
+// TimesAreStarts reports that they are.
+func (tableOfStarts) TimesAreStarts() bool { return true }
 
 // repeatReport is the repeated scores of a kind of model for machines.
 type repeatReport struct {
