@@ -82,6 +82,7 @@ func (o *offsets) between(parent, from, to, k int) []float32 {
 
 // add appends an event of a slot with a probability that comes at one of the times, and all that is below it.
 func (f *forecast) add(m *Race, mark, slot int, probability float64, times []float64, lateness int, follows bool) {
+	probability = min(probability, 1) // but for rounding it is
 	root := len(f.arrivals)
 	due := f.take()
 	copy(due, times)
