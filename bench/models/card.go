@@ -84,7 +84,7 @@ when the next one arrives, of which function, and whether the trace is over. %s
 
 **Data.** [%s](../data/%s.md): %d traces, %d invocations of %d functions. Its fingerprint is %s.
 
-**Split.** At random with the seed %d: %d traces to train on, %d to choose the epoch by, and the %d on which it is scored.
+**Split.** At random with the seed %d: %d traces to train on, %d to %s, and the %d on which it is scored.
 
 **Settings.** The defaults of %s. %s
 
@@ -109,7 +109,7 @@ when the next one arrives, of which function, and whether the trace is over. %s
     go run ./bench/models %s
 `,
 		c.key(), c.subject(), c.kind.predicts, c.name, c.name, len(c.data.Sequences), c.data.NumEvents(), len(c.data.MarkNames), code(c.from.Fingerprint),
-		c.from.Seed, len(training.Sequences), len(validation.Sequences), len(c.test.Sequences),
+		c.from.Seed, len(training.Sequences), len(validation.Sequences), c.kind.validate, len(c.test.Sequences),
 		code(strings.TrimSpace("tpp train "+c.kind.flags)), settings(c.model),
 		c.events, "[Modelling](../docs/modelling.md#scores)", strings.Join(scoreNames, " | "), strings.Repeat("--:|", len(scoreNames)), c.scored(),
 		strings.Join(c.neverShown(), "\n"), file, c.from.Name, file, c.from.Name, firstOf(c.test, c.data),

@@ -142,7 +142,7 @@ func TestInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var stdout, stderr bytes.Buffer
-	if status := run(ctx, []string{"-data", few(t, "low_sequence_det", 20), "-o", folder}, &stdout, &stderr); status != 1 || !strings.Contains(stderr.String(), "interrupted") {
+	if status := run(ctx, []string{"-data", few(t, "low_sequence_det", 20), "-o", folder, "-kernels", "portable"}, &stdout, &stderr); status != 1 || !strings.Contains(stderr.String(), "interrupted") {
 		t.Errorf("status %d, %s", status, stderr.String())
 	}
 	if left := files(t, folder); len(left) != 0 {
@@ -157,11 +157,11 @@ func TestRefuses(t *testing.T) {
 		`kernels "sse" are not available`:  {"-kernels", "sse"},
 		"-workers and -epochs must not be": {"-workers", "-1"},
 	} {
-		if said := command(t, 2, append(args, "-data", committedData, "-o", t.TempDir())...); !strings.Contains(said, says) {
+		if said := command(t, 2, append([]string{"-kernels", "portable", "-data", committedData, "-o", t.TempDir()}, args...)...); !strings.Contains(said, says) {
 			t.Errorf("%v: %s", args, said)
 		}
 	}
-	if said := command(t, 1, "-data", t.TempDir(), "-o", t.TempDir()); !strings.Contains(said, "no dataset with a card") {
+	if said := command(t, 1, "-kernels", "portable", "-data", t.TempDir(), "-o", t.TempDir()); !strings.Contains(said, "no dataset with a card") {
 		t.Errorf("without data: %s", said)
 	}
 }

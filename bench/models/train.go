@@ -31,12 +31,15 @@ type kind struct {
 	name     string
 	flags    string // of tpp train
 	predicts string // says by what it predicts
+	validate string // for what the validation part is used
 	train    func(ctx context.Context, training, validation *tpp.Dataset, o options, report func(epoch, most int)) (model, error)
 }
 
 var kinds = []kind{
-	{race.Kind, "-kind race ", "It knows which functions each invocation makes due, how long each of them takes to come, and how both depend on what came so far.", trainRace},
-	{string(neural.LogNormMix), "", "It knows nothing of who invokes whom: a recurrent network reads which functions came so far, and the gaps between them.", trainLogNormMix},
+	{race.Kind, "-kind race ", "It knows which functions each invocation makes due, how long each of them takes to come, and how both depend on what came so far.",
+		"choose the epoch by and to recalibrate the delays with", trainRace},
+	{string(neural.LogNormMix), "", "It knows nothing of who invokes whom: a recurrent network reads which functions came so far, and the gaps between them.",
+		"choose the epoch by", trainLogNormMix},
 }
 
 // The trainings set the time that they took to 0: it is the one thing that no two runs share. A model of a training that was interrupted is
