@@ -29,7 +29,7 @@ type Config struct {
 	Graph *Graph
 	// Regime is what the model is told (default Arrivals).
 	Regime Regime
-	// Components is the number of components K of the mixture of a delay (default 20, or 40 where many delays are far above the median
+	// Components is the number of components K of the mixture of a delay (default 21, or 40 where many delays are far above the median
 	// of their class, as under high load).
 	Components int
 	// ContextSize is the number of units of the recurrent and the hidden layers (default 64).

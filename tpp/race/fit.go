@@ -212,7 +212,7 @@ func spread(locations, scales, weights, sorted []float64, s *structure) {
 
 // The numbers of components of a mixture, and the share of long delays that asks for the larger one.
 const (
-	fewComponents  = 20
+	fewComponents  = 21 // so that a row of outputs has 64 numbers
 	manyComponents = 40
 	longTails      = 0.02
 )

@@ -219,12 +219,11 @@ func rectify[F nn.Float](x []F) {
 	}
 }
 
-// rectifyBackward sets the gradient to 0 where the unit is.
+// rectifyBackward sets the gradient to 0 where the unit is 0. Units are not negative; the product, without a branch, is 1 for all others
+// but the tiniest.
 func rectifyBackward[F nn.Float](grad, x []F) {
 	for i, v := range x {
-		if v <= 0 {
-			grad[i] = 0
-		}
+		grad[i] *= min(v*1e30, 1)
 	}
 }
 

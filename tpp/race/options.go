@@ -18,16 +18,17 @@ type TrainOptions struct {
 	// BatchSize is the number of sequences of an update (default 32).
 	BatchSize int
 	// LearningRate is the highest rate of a cycle that begins at a fifth of it, rises over the first 30 % of the epochs and falls to a
-	// thousandth along a cosine (after Smith and Topin 2019; default 4e-3).
+	// thousandth along a cosine (after Smith and Topin 2019; default 2e-3, or 4e-3 where the default of Config.Components is the larger one).
 	LearningRate float64
 	// WeightDecay is the decoupled decay of the network's weights (Loshchilov and Hutter 2019; default 0.01). The mixtures of the
 	// classes have none.
 	WeightDecay float64
-	// Dropout is the share of hidden units that an update leaves out (default 0.2; below 0 for none).
+	// Dropout is the share of hidden units that an update leaves out (default none).
 	Dropout float64
 	// ClipNorm is the largest norm of a gradient (default 1).
 	ClipNorm float64
-	// Epochs is the number of passes over the training part (default 60). The model has the parameters of the best one.
+	// Epochs is the number of passes over the training part (default: as many as a thousand traces are trained in within seconds, from 5 for
+	// large parts to 100 for small ones). The model has the parameters of the best one.
 	Epochs int
 	// MaxDuration ends training after the epoch in which it is exceeded (default no limit).
 	MaxDuration time.Duration
@@ -50,12 +51,19 @@ type Epoch struct {
 func (o TrainOptions) withDefaults() TrainOptions {
 	o.Workers = cmp.Or(o.Workers, runtime.GOMAXPROCS(0))
 	o.BatchSize = cmp.Or(o.BatchSize, 32)
-	o.LearningRate = cmp.Or(o.LearningRate, 4e-3)
 	o.WeightDecay = cmp.Or(o.WeightDecay, 0.01)
-	o.Dropout = cmp.Or(o.Dropout, 0.2)
 	o.ClipNorm = cmp.Or(o.ClipNorm, 1)
-	o.Epochs = cmp.Or(o.Epochs, 60)
 	return o
+}
+
+// fit fills in the defaults that depend on the data: on whether delays have long tails, and on how many rows a pass has.
+func (o *TrainOptions) fit(longTails bool, rows int) {
+	rate, work := 2e-3, 3.2e6 // rows in all
+	if longTails {
+		rate, work = 4e-3, 5e6
+	}
+	o.LearningRate = cmp.Or(o.LearningRate, rate)
+	o.Epochs = cmp.Or(o.Epochs, min(max(int(work/float64(max(rows, 1))), 5), 100))
 }
 
 func (o *TrainOptions) validate() error {
@@ -64,15 +72,15 @@ func (o *TrainOptions) validate() error {
 		return fmt.Errorf("%d workers", o.Workers)
 	case o.BatchSize < 1:
 		return fmt.Errorf("a batch size of %d", o.BatchSize)
-	case !(o.LearningRate > 0) || math.IsInf(o.LearningRate, 0):
+	case !(o.LearningRate >= 0) || math.IsInf(o.LearningRate, 0):
 		return fmt.Errorf("a learning rate of %v", o.LearningRate)
 	case !(o.WeightDecay >= 0) || math.IsInf(o.WeightDecay, 0):
 		return fmt.Errorf("a weight decay of %v", o.WeightDecay)
-	case !(o.Dropout < 1):
+	case !(o.Dropout >= 0 && o.Dropout < 1):
 		return fmt.Errorf("a dropout of %v", o.Dropout)
 	case !(o.ClipNorm > 0):
 		return fmt.Errorf("a clip norm of %v", o.ClipNorm)
-	case o.Epochs < 1:
+	case o.Epochs < 0:
 		return fmt.Errorf("%d epochs", o.Epochs)
 	case o.MaxDuration < 0:
 		return fmt.Errorf("a limit of %v", o.MaxDuration)

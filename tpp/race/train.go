@@ -58,7 +58,8 @@ func Train(ctx context.Context, cfg Config, training, validation *tpp.Dataset, o
 	m.encoder.measure(training)
 	m.encoder.settle(m.encoder.count(training)) // medians, by which slots are chosen
 	counts := m.encoder.count(training)
-	if components == 0 && m.encoder.tailShare(counts) > longTails {
+	long := m.encoder.tailShare(counts) > longTails
+	if components == 0 && long {
 		cfg.Components = manyComponents
 		e := m.encoder
 		m = newRace(cfg, training.MarkNames, training.NumMarks(), rootSlots(training))
@@ -75,10 +76,11 @@ func Train(ctx context.Context, cfg Config, training, validation *tpp.Dataset, o
 	if t.training, err = newExamples(m, training); err != nil {
 		return nil, fmt.Errorf("training part: %w", err)
 	}
-	events := 0
+	events, rows := 0, 0
 	for _, x := range t.training {
-		events += x.events
+		events, rows = events+x.events, rows+len(x.rows)
 	}
+	t.opts.fit(long, rows)
 	if events == 0 {
 		return nil, errors.New("training part: no sequence has an event to score")
 	}
@@ -100,7 +102,7 @@ func Train(ctx context.Context, cfg Config, training, validation *tpp.Dataset, o
 		t.validation = t.training
 	}
 	m.net.initialise(t.params, newRandom(opts.Seed, 0, 0))
-	t.adam = nn.Adam[float32]{LR: opts.LearningRate, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8}
+	t.adam = nn.Adam[float32]{LR: t.opts.LearningRate, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8}
 	t.grads = make([][]float32, (opts.BatchSize+shardSize-1)/shardSize)
 	for i := range t.grads {
 		t.grads[i] = make([]float32, len(t.params))
