@@ -41,6 +41,9 @@ type card struct {
 // kernelNames name the instruction sets as people do.
 var kernelNames = map[string]string{"avx512": "AVX-512", "avx2": "AVX2", "portable": "portable"}
 
+// madeWith says in a card which kernels compute.
+func madeWith() string { return "with " + kernelNames[simd.Active()] + " kernels" }
+
 // newCard scores a model on the test part of its dataset.
 func newCard(ctx context.Context, name string, k kind, m model, from tpp.TrainingData, data, test *tpp.Dataset) (*card, error) {
 	s, err := eval.Evaluate(ctx, m, test, eval.EvaluateOptions{})
@@ -103,7 +106,7 @@ when the next one arrives, of which function, and whether the trace is over. %s
     tpp evaluate %s data/%s -all
     tpp predict %s data/%s -sequence %d
 
-**Made by** the command below, with %s kernels and the seed %d: the same bytes wherever these are available.
+**Made by** the command below, %s and the seed %d: the same bytes wherever these are available.
 %s gives the same parameters where it chooses these kernels.
 
     go run ./bench/models %s
@@ -113,7 +116,7 @@ when the next one arrives, of which function, and whether the trace is over. %s
 		code(strings.TrimSpace("tpp train "+c.kind.flags)), settings(c.model),
 		c.events, "[Modelling](../docs/modelling.md#scores)", strings.Join(scoreNames, " | "), strings.Repeat("--:|", len(scoreNames)), c.scored(),
 		strings.Join(c.neverShown(), "\n"), file, c.from.Name, file, c.from.Name, firstOf(c.test, c.data),
-		kernelNames[simd.Active()], c.from.Seed, code(fmt.Sprintf("tpp train data/%s %s-seed %d", c.from.Name, c.kind.flags, c.from.Seed)), c.name)
+		madeWith(), c.from.Seed, code(fmt.Sprintf("tpp train data/%s %s-seed %d", c.from.Name, c.kind.flags, c.from.Seed)), c.name)
 }
 
 // firstOf returns the index in a dataset of the first sequence of a part of it.

@@ -28,7 +28,7 @@ kernels, whatever the number of workers. Each model is written as soon as it is 
 Examples:
   models                                all of them, into models/
   models low_tree_small_det             those of one dataset
-  models -changed                       where there is none yet, or the dataset is another one than it was trained on
+  models -changed                       where there is none yet, or the dataset is another one than it was trained on; and all cards
   models -kernels portable -o build/models -kind race
 `
 
@@ -51,7 +51,7 @@ func write(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fs := cli.NewFlagSet("models", stdout, usage)
 	fs.StringVar(&o.folder, "o", "models", "the `folder` to write into")
 	fs.StringVar(&o.data, "data", "data", "the `folder` of the datasets")
-	fs.BoolVar(&o.changed, "changed", false, "leave out the models that were trained on the datasets as they are now")
+	fs.BoolVar(&o.changed, "changed", false, "keep the models that were trained on the datasets as they are now, and renew their cards alone")
 	fs.IntVar(&o.options.workers, "workers", 0, "`goroutines` that compute (0: one a processor); the models do not depend on it")
 	fs.IntVar(&o.options.epochs, "epochs", 0, "`passes` over the training part (0: those of tpp train)")
 	only := fs.String("kind", "", "only the models of this `kind`: race or lognormmix")
@@ -141,27 +141,31 @@ func (o *order) run(ctx context.Context, names []string, stderr io.Writer) error
 	return nil
 }
 
-// make trains a model, unless that is not asked for, and writes its file, its card and its row in the index. It returns a line about them.
+// make writes a model's file, its card and its row in the index, and returns a line about them. A model that is asked for only if something
+// has changed, and is as it should be, is not trained anew; its card is then renewed alone.
 func (o *order) make(ctx context.Context, name string, k kind, data *tpp.Dataset, report func(epoch, most int)) (string, error) {
 	base := filepath.Join(o.folder, name+"."+k.name)
-	if o.changed && o.current(base, data) {
-		return "", nil
-	}
-	before, _ := os.ReadFile(base + modelSuffix)
 	training, validation, test := data.Split(seed)
-	m, err := k.train(ctx, training, validation, o.options, report)
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", base, err)
-	}
 	from := tpp.TrainingData{
 		Name: name + dataSuffix, Fingerprint: data.Fingerprint(), Sequences: len(data.Sequences), Split: true, Seed: seed,
+	}
+	before, _ := os.ReadFile(base + modelSuffix)
+	m := o.current(base, from)
+	kept := m != nil
+	if !kept {
+		var err error
+		if m, err = k.train(ctx, training, validation, o.options, report); err != nil {
+			return "", fmt.Errorf("%s: %w", base, err)
+		}
 	}
 	c, err := newCard(ctx, name, k, m, from, data, test)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", base, err)
 	}
-	if err := tpp.WriteTrainedModelFile(base+modelSuffix, m, from); err != nil {
-		return "", err
+	if !kept {
+		if err := tpp.WriteTrainedModelFile(base+modelSuffix, m, from); err != nil {
+			return "", err
+		}
 	}
 	if err := writeText(base+".md", c.text()); err != nil {
 		return "", err
@@ -170,20 +174,28 @@ func (o *order) make(ctx context.Context, name string, k kind, data *tpp.Dataset
 	if err != nil {
 		return "", err
 	}
-	if err := updateIndex(o.folder, c.key(), c.row(len(now))); err != nil {
+	if err := updateIndex(o.folder, c.key(), c.row(len(now))); err != nil || kept {
 		return "", err
 	}
 	return fmt.Sprintf("%s%s: %s, nll_resolution %s, %s", base, modelSuffix, size(len(now)), c.scores[0].text(), since(before, now)), nil
 }
 
-// current reports whether the model of a file was trained on the data, and is described.
-func (o *order) current(base string, data *tpp.Dataset) bool {
-	_, from, err := tpp.ReadTrainedModelFile(base + modelSuffix)
-	if err != nil || from == nil || from.Fingerprint != data.Fingerprint() {
-		return false
+// current returns the model of a file if it need not be trained anew: only what has changed is asked for, it was trained on the data, and its
+// card says by these kernels. Otherwise it returns nil.
+func (o *order) current(base string, from tpp.TrainingData) model {
+	if !o.changed {
+		return nil
 	}
-	_, err = os.Stat(base + ".md")
-	return err == nil
+	card, err := os.ReadFile(base + ".md")
+	if err != nil || !strings.Contains(string(card), madeWith()) {
+		return nil
+	}
+	m, of, err := tpp.ReadTrainedModelFile(base + modelSuffix)
+	if err != nil || of == nil || *of != from {
+		return nil
+	}
+	trained, _ := m.(model)
+	return trained
 }
 
 // since says what became of a file.

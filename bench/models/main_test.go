@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -105,12 +106,22 @@ func TestChanged(t *testing.T) {
 	if rows := indexRows(files(t, folder)["README.md"]); len(rows) != 2 {
 		t.Errorf("the index has %v", rows)
 	}
+	before := files(t, folder)
+	if err := os.WriteFile(other, []byte("An older text. Made with portable kernels."), 0o666); err != nil {
+		t.Fatal(err)
+	}
 	if said := command(t, 0, args...); strings.Contains(said, ".safetensors") {
-		t.Errorf("nothing had changed: %s", said)
+		t.Errorf("no model had changed: %s", said)
+	}
+	if !maps.Equal(before, files(t, folder)) {
+		t.Error("with nothing to train the files are not those from before")
 	}
 	for name, change := range map[string]func() error{
 		"the model is damaged": func() error { return os.Truncate(race, 100) },
-		"the card is gone":     func() error { return os.Remove(strings.TrimSuffix(race, modelSuffix) + ".md") },
+		"by other kernels": func() error {
+			return os.WriteFile(strings.TrimSuffix(race, modelSuffix)+".md", []byte("Made with AVX2 kernels."), 0o666)
+		},
+		"the card is gone": func() error { return os.Remove(strings.TrimSuffix(race, modelSuffix) + ".md") },
 		"other data": func() error {
 			d, err := dataset.ReadFile(filepath.Join(data, "low_sequence_det.json.gz"))
 			if err != nil {
@@ -199,6 +210,11 @@ func TestEveryDatasetHasModels(t *testing.T) {
 			if !strings.Contains(all[key+".md"], "`"+from.Fingerprint+"`") {
 				t.Errorf("the card of %s does not have the fingerprint %s", key, from.Fingerprint)
 			}
+			_, _, test := data.Split(seed)
+			like := &card{name: name, kind: k, model: m.(model), from: *from, data: data, test: test, scores: make([]score, len(scoreNames))}
+			if got, want := withoutNumbers(all[key+".md"]), withoutNumbers(like.text()); got != want {
+				t.Errorf("the card of %s says\n%s\nwhere this is expected, without numbers:\n%s", key, got, want)
+			}
 			cells := strings.Split(rows[key], " | ")
 			if scores := strings.Join(cells[min(2, len(cells)):], " | "); scores == "" || !strings.Contains(all[key+".md"], "\n| "+scores+"\n") {
 				t.Errorf("the index has %q, which is not in the card of %s", scores, key)
@@ -213,6 +229,16 @@ func TestEveryDatasetHasModels(t *testing.T) {
 	if len(rows) != len(kinds)*len(names) {
 		t.Errorf("the index has %d rows for %d datasets", len(rows), len(names))
 	}
+}
+
+var number = regexp.MustCompile(`[0-9]+(\.[0-9]+)?`)
+
+// withoutNumbers returns what a card says beside its numbers, and beside the kernels.
+func withoutNumbers(text string) string {
+	for _, name := range kernelNames {
+		text = strings.Replace(text, "with "+name+" kernels", "with these kernels", 1)
+	}
+	return number.ReplaceAllString(text, "#")
 }
 
 var figure = regexp.MustCompile(`\b\d+\.\d+\b`)
