@@ -4,7 +4,7 @@ BIN := bin
 IMAGE := tppfaas/collector:devel
 DEMO := build/demo
 
-.PHONY: all help build data action collector image chain demo testbins test race integration soak soak-chain fetch fetch-zipkin fetch-serverless serverless fetch-python fetch-instrument lint bench-peers generate clean
+.PHONY: all help build data models action collector image chain demo testbins test race integration soak soak-chain fetch fetch-zipkin fetch-serverless serverless fetch-python fetch-instrument lint bench-peers generate clean
 all: build
 
 help: ## these targets
@@ -22,6 +22,9 @@ action: ## the function that compositions deploy, zipped for the serverless.yaml
 
 data: ## the datasets in data/, with the same bytes every time: some seconds
 	$(GO) run ./bench/datasets -o data
+
+models: ## the trained models in models/, with the same bytes every time on processors with AVX2: some minutes; ARGS=-changed goes on after Ctrl-C
+	$(GO) run ./bench/models -o models $(ARGS)
 
 collector: ## the collector, into bin/: some minutes the first time
 	$(GO) build -o $(BIN)/ ./collector/cmd/collector

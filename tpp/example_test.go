@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"log"
 	"math"
+	"slices"
 
 	"github.com/tppfaas/tppfaas/tpp"
 	"github.com/tppfaas/tppfaas/tpp/dataset"
 	"github.com/tppfaas/tppfaas/tpp/dist"
 	"github.com/tppfaas/tppfaas/tpp/eval"
 	"github.com/tppfaas/tppfaas/tpp/neural"
+	_ "github.com/tppfaas/tppfaas/tpp/race" // reads its models
 )
 
 // Train a model on the traces of a composition and score it on those that it has not seen.
@@ -30,6 +32,21 @@ func Example_train() {
 	}
 	fmt.Printf("%d events, more than nine functions in ten foreseen: %t\n", scores.Events, scores.Accuracy > 0.9)
 	// Output: 216 events, more than nine functions in ten foreseen: true
+}
+
+// Predict without training first, by one of the trained models in the folder models: a request has come, which function comes next?
+func Example_trained() {
+	model, err := tpp.ReadModelFile("../models/low_tree_small_rand.race.safetensors") // of a kind whose package is imported
+	if err != nil {
+		log.Fatal(err)
+	}
+	state := model.NewState(0)
+	if err := state.Observe(tpp.Event{Time: 0, Mark: slices.Index(model.MarkNames(), "tree_small-dev-main")}); err != nil {
+		log.Fatal(err)
+	}
+	next := state.Next(0)
+	fmt.Printf("%s, within 100 ms: %t\n", model.MarkNames()[next.LikeliestMark()], next.Within(100) > 0.9)
+	// Output: tree_small-dev-f11, within 100 ms: true
 }
 
 // Follow a trace while it happens. The prediction is conditional on the time that has passed since the last event.

@@ -1,6 +1,6 @@
 // Live reads invocations as they happen and prints, at each one, which functions should be warm soon.
 //
-//	go run ./examples/live model.safetensors -replay traces.json.gz -sequence 3
+//	go run ./examples/live models/low_tree_small_rand.race.safetensors -replay data/low_tree_small_rand.json.gz -sequence 5
 //	something | go run ./examples/live model.safetensors -horizon 2s
 //
 // The second form reads invocations as JSON lines, each as soon as it is known:

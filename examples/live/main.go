@@ -31,7 +31,7 @@ horizon, over all traces in flight: how likely, and when at the earliest. What i
 function that the model does not know, it names on standard error and leaves out.
 
 Examples:
-  live model.safetensors -replay traces.json.gz -sequence 3           one trace of a dataset, at its own pace
+  live models/low_tree_small_rand.race.safetensors -replay data/low_tree_small_rand.json.gz -sequence 5      a trace at its own pace
   live model.safetensors -replay traces.json.gz -speed 10             all of them, one after the other, ten times as fast
   something | live model.safetensors -horizon 2s -json                JSON lines {"trace", "time" (ms), "function"}
   live model.safetensors -listen 127.0.0.1:4320                       the same over HTTP: POST /v1/arrivals, one or a list

@@ -1,9 +1,9 @@
 """Load a LogNormMix model of tpp into torch.nn.GRU (or RNN, LSTM) and score a dataset with it.
 
     pip install torch safetensors
-    python load_model.py MODEL DATASET
+    python load_model.py models/low_tree_small_det.lognormmix.safetensors data/low_tree_small_det.json.gz
 
-prints nll_time and nll_mark, as `tpp evaluate MODEL DATASET` does. A model file is a safetensors file: the tensors have
+prints nll_time and nll_mark, as `tpp evaluate MODEL DATASET -part all` does. A model file is a safetensors file: the tensors have
 PyTorch's names and layouts, and everything else stands as JSON in its metadata under the key "tpp".
 """
 import gzip

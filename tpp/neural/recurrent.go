@@ -34,7 +34,7 @@ type TrainingSummary struct {
 	Epochs              int     `json:"epochs"`          // that were run
 	BestEpoch           int     `json:"best_epoch"`      // whose parameters the model has, counted from 1
 	ValidationLoss      float64 `json:"validation_loss"` // per event, at the best epoch
-	Seconds             float64 `json:"seconds"`
+	Seconds             float64 `json:"seconds,omitzero"` // that it took; 0, and not in the file, where that is not kept
 }
 
 func newRecurrent(cfg Config, markNames []string, numMarks int, norm normalisation, loss Loss) (*Recurrent, error) {
@@ -86,7 +86,8 @@ func (m *Recurrent) Resolution() float64 { return m.cfg.Resolution }
 // NumParameters returns the number of trained parameters.
 func (m *Recurrent) NumParameters() int { return len(m.params) }
 
-// Training returns how the model was trained, or nil if that is not known.
+// Training returns how the model was trained, or nil if that is not known. Encode writes it as it then is: a program that sets Seconds to 0
+// gets the same bytes from the same training.
 func (m *Recurrent) Training() *TrainingSummary { return m.summary }
 
 // KnowsEnd reports whether the model predicts the end of sequences.

@@ -60,7 +60,8 @@ func (m *Race) Resolution() float64 { return m.cfg.Resolution }
 // NumParameters returns the number of trained parameters.
 func (m *Race) NumParameters() int { return len(m.params) }
 
-// Training returns how the model was trained, or nil if that is not known.
+// Training returns how the model was trained, or nil if that is not known. Encode writes it as it then is: a program that sets Seconds to 0
+// gets the same bytes from the same training.
 func (m *Race) Training() *TrainingSummary { return m.summary }
 
 // KnowsEnd reports that the model predicts the end of sequences: that nothing of what is due ever comes.

@@ -21,7 +21,7 @@ type TrainingSummary struct {
 	Epochs              int     `json:"epochs"`          // that were run
 	BestEpoch           int     `json:"best_epoch"`      // whose parameters the model has; 0 for the mixtures of the classes alone
 	ValidationLoss      float64 `json:"validation_loss"` // per event, at the best epoch
-	Seconds             float64 `json:"seconds"`
+	Seconds             float64 `json:"seconds,omitzero"` // that it took; 0, and not in the file, where that is not kept
 }
 
 // Train fits a Race to the training part by maximum likelihood, and keeps the parameters that do best on the validation part. If
