@@ -130,7 +130,7 @@ func (n *Next) LogSurvival(t float64) float64 {
 	if n.End == 0 {
 		return s
 	}
-	return num.LogAddExp(math.Log(n.End), math.Log1p(-n.End)+s)
+	return min(num.LogAddExp(math.Log(n.End), math.Log1p(-n.End)+s), 0) // rounding may take it above
 }
 
 // Within returns the probability that an event comes within t. If n is the result of State.Next(now), it is the

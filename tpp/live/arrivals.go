@@ -147,7 +147,7 @@ func (e *expectation) quantile(mark int, p, horizon float64) float64 {
 			}
 		}
 		at := e.within(mark, t) - p
-		if math.Abs(at) < 1e-12 {
+		if math.Abs(at) < 1e-12*ever {
 			return t
 		}
 		if at < 0 {

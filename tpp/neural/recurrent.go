@@ -31,9 +31,9 @@ type TrainingSummary struct {
 	Seed                uint64  `json:"seed"`
 	TrainingSequences   int     `json:"training_sequences"`
 	ValidationSequences int     `json:"validation_sequences"`
-	Epochs              int     `json:"epochs"`          // that were run
-	BestEpoch           int     `json:"best_epoch"`      // whose parameters the model has, counted from 1
-	ValidationLoss      float64 `json:"validation_loss"` // per event, at the best epoch
+	Epochs              int     `json:"epochs"`           // that were run
+	BestEpoch           int     `json:"best_epoch"`       // whose parameters the model has, counted from 1
+	ValidationLoss      float64 `json:"validation_loss"`  // per event, at the best epoch
 	Seconds             float64 `json:"seconds,omitzero"` // that it took; 0, and not in the file, where that is not kept
 }
 

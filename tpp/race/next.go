@@ -14,6 +14,9 @@ func (p *prediction) CDF(t float64) float64 {
 	case math.IsInf(t, 1):
 		return 1
 	}
+	if p.comes <= 0 {
+		return 0
+	}
 	return min(max(1-p.after(t)/p.comes, 0), 1)
 }
 
@@ -26,6 +29,9 @@ func (p *prediction) LogSurvival(t float64) float64 {
 		return 0
 	case math.IsInf(t, 1):
 		return math.Inf(-1)
+	}
+	if p.comes <= 0 {
+		return 0
 	}
 	return min(math.Log(p.after(t)/p.comes), 0)
 }
@@ -40,7 +46,16 @@ func (p *prediction) LogProb(t float64) float64 {
 	}
 	sum := 0.0
 	p.densities(t, func(_ int, v float64) { sum += v })
-	return math.Log(sum / p.comes)
+	return p.logGiven(sum)
+}
+
+// logGiven returns the logarithm of a probability or density, given that there is a next event. After a silence in which even the longest
+// tails have nothing left there is none, and its time has no distribution: then everything finite is as if it came infinitely late.
+func (p *prediction) logGiven(v float64) float64 {
+	if p.comes <= 0 {
+		return math.Inf(-1)
+	}
+	return math.Log(v / p.comes)
 }
 
 // densities calls add with marks and the densities of an event with the mark at t; several rows may have the same mark. The densities
@@ -82,7 +97,7 @@ func (p *prediction) LogProbMark(tau float64, mark int) float64 {
 			sum += v
 		}
 	})
-	return math.Log(sum / p.comes)
+	return p.logGiven(sum)
 }
 
 // MarksAt sets dst to the probabilities of the marks of an event at tau.
@@ -159,11 +174,11 @@ func (p *prediction) cell(a, b float64, add func(mark int, mass float64)) {
 // LogInterval returns the log probability that the next event comes in (a, b], given that there is one.
 func (p *prediction) LogInterval(a, b float64) float64 {
 	if p.wide(a, b) {
-		return math.Log(max(p.after(a)-p.afterOrNever(b), 0) / p.comes)
+		return p.logGiven(max(p.after(a)-p.afterOrNever(b), 0))
 	}
 	sum := 0.0
 	p.cell(a, b, func(_ int, v float64) { sum += v })
-	return math.Log(sum / p.comes)
+	return p.logGiven(sum)
 }
 
 func (p *prediction) afterOrNever(t float64) float64 {
@@ -186,14 +201,14 @@ func (p *prediction) LogIntervalMark(a, b float64, mark int) float64 {
 	}
 	if !p.wide(a, b) {
 		p.cell(a, b, add)
-		return math.Log(sum / p.comes)
+		return p.logGiven(sum)
 	}
 	atA := p.after(a)
 	if math.IsInf(b, 1) {
 		b = p.beyond(a, atA)
 	}
 	p.divide(a, b, atA, p.after(b), maxDivisions, add)
-	return math.Log(sum / p.comes)
+	return p.logGiven(sum)
 }
 
 const (

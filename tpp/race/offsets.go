@@ -1,6 +1,7 @@
 package race
 
 import (
+	"math"
 	"slices"
 
 	"github.com/tppfaas/tppfaas/tpp"
@@ -183,7 +184,7 @@ func sample(values []float64) []float32 {
 	for i := range out {
 		x := (float64(i) + 0.5) / samples * float64(len(values))
 		j := min(int(x), len(values)-1)
-		out[i] = float32(values[j])
+		out[i] = float32(min(max(values[j], -math.MaxFloat32), math.MaxFloat32)) // a model file holds finite numbers only
 	}
 	return out
 }

@@ -38,3 +38,13 @@ func (m *Race) Slots() []SlotSummary {
 	}
 	return out
 }
+
+// Unexplained returns how often training saw an event that the graph does not explain: the larger of its shares of what came when something
+// was due, and of what happened when nothing was, where the sequence is over otherwise. It is at least 0.001. A large one says that the
+// graph, or what it was learned from, is not that of the data.
+func (m *Race) Unexplained() float64 {
+	if m.background == nil {
+		return 0
+	}
+	return max(m.background.rate, m.background.emptyRate)
+}

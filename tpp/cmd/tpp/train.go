@@ -104,6 +104,7 @@ func (o *trainOrder) run(ctx context.Context, stdout, stderr io.Writer) error {
 		return fmt.Errorf("%s: %s has the best model so far, of epoch %d", reason(stopped), o.output, trainingOf(model).best)
 	}
 	p.warn(stderr, o)
+	noteUnexplained(model, o, stderr)
 	return reportTraining(ctx, model, p, o, stdout)
 }
 

@@ -113,6 +113,26 @@ func (o *trainOrder) chooseGraph(training *tpp.Dataset, stderr io.Writer) (err e
 	return nil
 }
 
+// muchUnexplained is the share of events that a graph does not explain from which on it is said.
+const muchUnexplained = 0.2
+
+// noteUnexplained says so where a race's graph does not explain much of the data.
+func noteUnexplained(m tpp.Model, o *trainOrder, stderr io.Writer) {
+	r, ok := m.(*race.Race)
+	if !ok || r.Unexplained() < muchUnexplained {
+		return
+	}
+	from := "the parents in " + o.dataset + " do"
+	switch {
+	case o.graph != "":
+		from = "the graph in " + o.graph + " does"
+	case o.race.Graph != nil:
+		from = "the estimated graph does"
+	}
+	fmt.Fprintf(stderr, "note: %s not explain up to %.0f %% of the events: a model of another kind, or another graph (-graph FILE), may do better\n",
+		from, 100*r.Unexplained())
+}
+
 // noteStarts says so where a race that hears of starts alone takes times for starts since nothing says that they are not.
 func (o *trainOrder) noteStarts(d *tpp.Dataset, stderr io.Writer) {
 	if o.race.Regime != race.OnlyStarts {

@@ -242,6 +242,7 @@ func TestEvaluateCalibration(t *testing.T) {
 func TestRaceGraph(t *testing.T) {
 	plain, out := chain(t, "chain.json", inOrder, 60), filepath.Join(t.TempDir(), "race.safetensors")
 	graph := write(t, "graph.yaml", chainGraph)
+	elsewhere := write(t, "graph.yaml", strings.Replace(chainGraph, "[f1, f2]", "[f3]", 1)+"  f3: {duration: 1, gamma: {shape: 1, rate: 1}, invokes: [f1, f2]}\n")
 	other := write(t, "graph.yaml", "functions:\n  main: {invokes: [g1]}\n  g1: {duration: 1, gamma: {shape: 1, rate: 1}}\n")
 	for _, c := range []struct {
 		name, data string
@@ -254,6 +255,7 @@ func TestRaceGraph(t *testing.T) {
 		{"spans", spanFile(t, 60), nil, cli.OK, "times starts of the spans", 2},
 		{"estimated", plain, nil, cli.OK, "chain.json has no parents: which events make which others due is estimated from the times of ", 2},
 		{"a file", plain, []string{"-graph", graph}, cli.OK, "", 2},
+		{"wrong", plain, []string{"-graph", elsewhere}, cli.OK, "note: the graph in " + elsewhere + " does not explain up to ", 0},
 		{"of another application", plain, []string{"-graph", other}, cli.Failed, "is none of the functions main, g1 of the graph", 0},
 		{"no file", plain, []string{"-graph", "nowhere.yaml"}, cli.Failed, "nowhere.yaml", 0},
 	} {
