@@ -151,7 +151,7 @@ func TestArrivalsAgainstEnumeration(t *testing.T) {
 			several++
 		}
 	})
-	if several < 10 {
+	if several < 10 && !testing.Short() { // with few checks chance may leave them out
 		t.Errorf("a mark was expected more than once in %d cases only", several)
 	}
 }

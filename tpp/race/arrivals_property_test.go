@@ -64,7 +64,7 @@ func TestArrivalsAreATree(t *testing.T) {
 			}
 		}
 	})
-	if below == 0 {
+	if below == 0 && !testing.Short() { // with few checks chance may leave it out
 		t.Error("nothing was ever below anything else")
 	}
 }
