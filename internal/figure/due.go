@@ -77,14 +77,7 @@ func Due(m tpp.Model, s *tpp.Sequence, event int, source string) (*Figure, error
 	p.X.Tick.Marker = plot.TickerFunc(func(_, _ float64) []plot.Tick { return ticks(0, d.end) })
 	p.Y.Padding = 6
 	p.Y.Min, p.Y.Max = -0.3, float64(n)-1+0.95
-	rows := make(plot.ConstantTicks, n)
-	for i := range rows {
-		rows[i] = plot.Tick{Value: float64(n - 1 - i), Label: d.lanes[i].name}
-	}
-	p.Y.Tick.Marker = rows
-	p.Y.Tick.Length = 0
-	p.Y.LineStyle.Width = 0
-	addGrid(p, true, false)
+	labelRows(p, n, func(i int) string { return d.lanes[i].name })
 	p.Add(d)
 	d.explain(f, tpp.UnitOf(m), s.TEnd != nil)
 	if left > 0 {

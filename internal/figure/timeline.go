@@ -85,17 +85,22 @@ func Timeline(m tpp.Model, s *tpp.Sequence, first, count int, source string) (*F
 	p.X.Tick.Marker = plot.TickerFunc(func(_, _ float64) []plot.Tick { return ticks(0, tl.end) })
 	p.Y.Padding = 6
 	p.Y.Min, p.Y.Max = -0.4, float64(n)-1+0.95
+	labelRows(p, n, func(i int) string { return labels[i] })
+	p.Add(tl)
+	tl.explain(f)
+	return f, nil
+}
+
+// labelRows labels the n rows of a plot, the first on top, and draws a line through each.
+func labelRows(p *plot.Plot, n int, label func(row int) string) {
 	rows := make(plot.ConstantTicks, n)
 	for i := range rows {
-		rows[i] = plot.Tick{Value: float64(n - 1 - i), Label: labels[i]}
+		rows[i] = plot.Tick{Value: float64(n - 1 - i), Label: label(i)}
 	}
 	p.Y.Tick.Marker = rows
 	p.Y.Tick.Length = 0
 	p.Y.LineStyle.Width = 0
 	addGrid(p, true, false)
-	p.Add(tl)
-	tl.explain(f)
-	return f, nil
 }
 
 // newTimeline returns the steps of the events from first to before end, and the labels of their rows.

@@ -148,16 +148,10 @@ type recurrentWork struct {
 // NewWorkspace returns scratch memory that states can share.
 func (m *Recurrent) NewWorkspace() tpp.Workspace {
 	if m.net == nil {
-		return unfittedWork{}
+		return unfitted.Workspace()
 	}
 	return m.newWork()
 }
-
-// unfittedWork is the workspace of the zero value of a Recurrent.
-type unfittedWork struct{}
-
-func (unfittedWork) NewState(float64) tpp.State { return unfitted.State() }
-func (unfittedWork) Release()                   {}
 
 // NewState returns the state of the model before the first event, which computes in w.
 func (w *recurrentWork) NewState(start float64) tpp.State { return w.m.newStateIn(w, start) }

@@ -37,19 +37,20 @@ func (s *state) Arrivals(now float64) []tpp.ExpectedArrival {
 	f.filled = nn.Resize(f.filled, len(s.due)*samples)
 	for i := range s.due {
 		d := &s.due[i]
-		first, n := p.slots[i], p.slots[i+1]-p.slots[i]
 		filled := f.filled[i*samples : (i+1)*samples]
-		p.sampleSlot(filled, first, n, now-d.anchor)
+		var offsets []float32
 		head := s.head(i)
 		if head != i {
-			k := len(s.graph.Slots[d.parent])
-			if offsets := s.m.offsets.between(int(d.parent), int(s.due[head].slot), int(d.slot), k); offsets != nil {
-				for j := range filled {
-					filled[j] = max(f.filled[head*samples+j]+float64(offsets[(j*37+11)%samples]), 0)
-				}
-				slices.Sort(filled)
-			}
+			offsets = s.m.offsets.between(int(d.parent), int(s.due[head].slot), int(d.slot), len(s.graph.Slots[d.parent]))
 		}
+		if offsets == nil {
+			p.sampleSlot(filled, p.slots[i], p.slots[i+1]-p.slots[i], now-d.anchor)
+			continue
+		}
+		for j := range filled {
+			filled[j] = max(f.filled[head*samples+j]+float64(offsets[(j*37+11)%samples]), 0)
+		}
+		slices.Sort(filled)
 	}
 	p.survive(0)
 	for i := range s.due {

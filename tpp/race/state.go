@@ -46,16 +46,10 @@ func (m *Race) NewState(start float64) tpp.State {
 // NewWorkspace returns scratch memory that states can share.
 func (m *Race) NewWorkspace() tpp.Workspace {
 	if m.net == nil {
-		return unfittedWork{}
+		return unfitted.Workspace()
 	}
 	return m.newWork()
 }
-
-// unfittedWork is the workspace of the zero value of a Race.
-type unfittedWork struct{}
-
-func (unfittedWork) NewState(float64) tpp.State { return unfitted.State() }
-func (unfittedWork) Release()                   {}
 
 func (m *Race) newWork() *work {
 	w := &work{m: m, gates: make([]float32, m.net.rnn.Gates())}

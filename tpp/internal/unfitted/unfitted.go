@@ -22,3 +22,11 @@ type state struct{ next tpp.Next }
 func (*state) Observe(tpp.Event) error  { return Err }
 func (s *state) Next(float64) *tpp.Next { return &s.next }
 func (*state) Clone() tpp.State         { return &state{} }
+
+// Workspace returns a workspace whose states are those of State.
+func Workspace() tpp.Workspace { return workspace{} }
+
+type workspace struct{}
+
+func (workspace) NewState(float64) tpp.State { return State() }
+func (workspace) Release()                   {}
