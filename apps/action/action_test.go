@@ -23,6 +23,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace"
 
 	"github.com/tppfaas/tppfaas/apps"
+	"github.com/tppfaas/tppfaas/internal/loopback"
 )
 
 // TestComposition checks that one request runs through the whole graph, each function once for each path to it; that spans form the tree of
@@ -330,9 +331,11 @@ func TestCollectorThatFails(t *testing.T) {
 // TestCollectorComesBack checks that a span is sent again that the collector did not take.
 func TestCollectorComesBack(t *testing.T) {
 	p := newTestPlatform(t, "sequence")
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addresses, err := loopback.FreeAddresses(1)
 	require.NoError(t, err)
-	address := l.Addr().String()
+	address := addresses[0]
+	l, err := net.Listen("tcp", address)
+	require.NoError(t, err)
 	tried := make(chan struct{})
 	go func() { // it takes a connection and dies
 		if c, err := l.Accept(); err == nil {

@@ -23,6 +23,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/tppfaas/tppfaas/collector/distribution"
+	"github.com/tppfaas/tppfaas/internal/loopback"
 )
 
 // text returns the collector's configuration in a ConfigMap.
@@ -135,10 +136,9 @@ func TestConfigurations(t *testing.T) {
 // freeAddress returns an address of this machine on which nothing listens.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addresses, err := loopback.FreeAddresses(1)
 	require.NoError(t, err)
-	require.NoError(t, l.Close())
-	return l.Addr().String()
+	return addresses[0]
 }
 
 // TestFrontRefusesWhatItCannotPassOn runs the front's configuration, with addresses of this machine and no collector behind it: it is

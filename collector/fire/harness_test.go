@@ -30,6 +30,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
 
 	"github.com/tppfaas/tppfaas/internal/localzipkin"
+	"github.com/tppfaas/tppfaas/internal/loopback"
 	"github.com/tppfaas/tppfaas/internal/testbin"
 )
 
@@ -222,10 +223,9 @@ func (z *zipkin) wait(t *testing.T, n int) {
 
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addresses, err := loopback.FreeAddresses(1)
 	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().String()
+	return addresses[0]
 }
 
 // collector runs the program as a process.

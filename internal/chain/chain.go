@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"github.com/tppfaas/tppfaas/internal/loopback"
 	"github.com/tppfaas/tppfaas/internal/whisk"
 )
 
@@ -43,7 +44,7 @@ func Start(ctx context.Context, o Options) (*Chain, error) {
 	var errs [3]error
 	o.Sampler, errs[0] = executable(o.Sampler)
 	o.Collector, errs[1] = executable(o.Collector)
-	addresses, err := freeAddresses(6)
+	addresses, err := loopback.FreeAddresses(6)
 	errs[2] = err
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, fmt.Errorf("chain: %w", err)
@@ -104,18 +105,4 @@ func (c *Chain) Stop() error {
 		errs = append(errs, all[len(all)-1-i].Stop())
 	}
 	return errors.Join(errs...)
-}
-
-// freeAddresses returns n addresses of the loopback interface that nobody listens on.
-func freeAddresses(n int) ([]string, error) {
-	addresses := make([]string, n)
-	for i := range addresses {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer l.Close() // not before all are found, so that they differ
-		addresses[i] = l.Addr().String()
-	}
-	return addresses, nil
 }

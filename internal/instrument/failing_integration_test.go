@@ -5,7 +5,6 @@ package instrument
 import (
 	"encoding/json"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -17,6 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
+
+	"github.com/tppfaas/tppfaas/internal/loopback"
 )
 
 const (
@@ -221,10 +222,9 @@ func TestIntegrationPause(t *testing.T) {
 // TestIntegrationUnreachableCollector checks that a function whose collector refuses connections, or takes messages and never answers, returns its
 // result, and long before the export of its spans is given up (after 10 s), in each of several runs.
 func TestIntegrationUnreachableCollector(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addresses, err := loopback.FreeAddresses(1)
 	require.NoError(t, err)
-	refusing := "http://" + l.Addr().String()
-	require.NoError(t, l.Close())
+	refusing := "http://" + addresses[0]
 	each(t, func(t *testing.T, dir string) {
 		end := make(chan struct{})
 		hanging := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/tppfaas/tppfaas/internal/loopback"
 )
 
 // pages are the documents whose commands are run, in this order, in one folder.
@@ -35,16 +36,13 @@ func TestEveryCommandWorks(t *testing.T) {
 	}
 	t.Setenv("TPPFAAS_METRICS_PORT", "0")
 	for _, server := range []struct{ address, url string }{{"TPPFAAS_OTLP_HTTP", "TPPFAAS_COLLECTOR"}, {"", "OW_APIHOST"}, {"", "TPPFAAS_ZIPKIN"}, {"TPPFAAS_LISTEN", "TPPFAAS_PREDICTOR"}} {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		addresses, err := loopback.FreeAddresses(1)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := l.Close(); err != nil {
-			t.Fatal(err)
-		}
-		t.Setenv(server.url, "http://"+l.Addr().String())
+		t.Setenv(server.url, "http://"+addresses[0])
 		if server.address != "" {
-			t.Setenv(server.address, l.Addr().String())
+			t.Setenv(server.address, addresses[0])
 		}
 	}
 	// The platform draws a key, and its clients find it.

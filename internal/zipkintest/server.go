@@ -2,17 +2,16 @@ package zipkintest
 
 import (
 	"bytes"
-	"fmt"
 	"net"
 	"net/http"
 	"os/exec"
 	"runtime"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/tppfaas/tppfaas/internal/integration"
+	"github.com/tppfaas/tppfaas/internal/loopback"
 )
 
 // Start runs a Zipkin server with its storage in memory, on a free port of the loopback interface, until the test ends. It returns the base URL,
@@ -28,7 +27,11 @@ func Start(t testing.TB) (url string) {
 	// The port is free now, but another process may take it while the server starts, which takes seconds: then it is tried with another one.
 	var log string
 	for range 3 {
-		if url, log = start(t, java, jar, freePort(t)); url != "" {
+		addresses, err := loopback.FreeAddresses(1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if url, log = start(t, java, jar, addresses[0]); url != "" {
 			return url
 		}
 	}
@@ -36,12 +39,16 @@ func Start(t testing.TB) (url string) {
 	return ""
 }
 
-// start runs a server on a port until the test ends. If the server ends before it is ready, it returns no URL, and what the server has printed.
-func start(t testing.TB, java, jar string, port int) (url, output string) {
+// start runs a server on an address of the loopback interface until the test ends. If the server ends before it is ready, it returns no URL, and what the server has printed.
+func start(t testing.TB, java, jar, address string) (url, output string) {
 	t.Helper()
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
 	var log syncBuffer
 	command := exec.Command(java, "-Xmx512m", "-jar", jar,
-		"--armeria.ports[0].ip=127.0.0.1", "--armeria.ports[0].port="+strconv.Itoa(port), "--armeria.ports[0].protocols[0]=http",
+		"--armeria.ports[0].ip=127.0.0.1", "--armeria.ports[0].port="+port, "--armeria.ports[0].protocols[0]=http",
 		"--zipkin.collector.http.enabled=true", "--logging.level.root=WARN")
 	command.Stdout, command.Stderr = &log, &log
 	command.SysProcAttr = killedWithThread()
@@ -68,7 +75,7 @@ func start(t testing.TB, java, jar string, port int) (url, output string) {
 		close(stop)
 		<-ended
 	})
-	url = fmt.Sprintf("http://127.0.0.1:%d", port)
+	url = "http://" + address
 	for deadline := time.Now().Add(2 * time.Minute); ; {
 		select {
 		case <-ended:
@@ -85,17 +92,6 @@ func start(t testing.TB, java, jar string, port int) (url, output string) {
 			t.Fatalf("the Zipkin server does not get ready: %s", log.String())
 		}
 	}
-}
-
-// freePort returns a port that nobody listens on.
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 // syncBuffer is a buffer that may be used by several goroutines.
