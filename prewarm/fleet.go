@@ -1,0 +1,325 @@
+package prewarm
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// State is what a container is doing.
+type State uint8
+
+const (
+	// StateStarting: it is being created or initialised.
+	StateStarting State = iota
+	// StateIdle: it waits for an invocation.
+	StateIdle
+	// StateBusy: it has been given an invocation which has not ended; it may have been started for it.
+	StateBusy
+	// StateReturning: its last run has ended, and it is not idle yet.
+	StateReturning
+	states
+)
+
+// String returns the state in lower case.
+func (s State) String() string {
+	return [...]string{"starting", "idle", "busy", "returning"}[s]
+}
+
+// Container is what a fleet knows about a container. It belongs to the fleet, which changes it; it is valid until the container is removed.
+type Container struct {
+	ID       ID
+	Function int
+	State    State
+	// Since is when the state began; of a container that was started for an invocation also after the run has started.
+	Since Time
+	// Asked is when its creation began, and Load how many other containers were being created then.
+	Asked Time
+	Load  int
+	// Ready says that it has been initialised.
+	Ready bool
+	// Assigned is the number of invocations that it has been given and that have not ended.
+	Assigned int
+	// For is the invocation that it was given last, 0 if there was none.
+	For ID
+	// By is at whose wish it was started: ByPolicy, ByPlatform, and of one that was created for an invocation ByPlatform.
+	By By
+	// Uses is the number of invocations that it has been given.
+	Uses int
+	// LastRun is when it was given the last one, or else when its creation began.
+	LastRun Time
+
+	place int // in the list of its function and state
+}
+
+// FunctionLoad counts the invocations of a function since the beginning. Policies that scale by load take differences.
+type FunctionLoad struct {
+	// Arrived, Started, Ended and Refused count events of that kind; Failed is the part of Ended that has failed.
+	Arrived, Started, Ended, Refused, Failed uint64
+	// Waiting is the number of invocations that have arrived and have been neither placed nor refused.
+	Waiting int
+	// Running is the number of invocations whose run has started and has not ended.
+	Running int
+	// CPU is the processor time that its containers have used. Whoever runs the policy sets it, where it is known.
+	CPU time.Duration
+	// Queued is the number of messages in the asynchronous queue in front of the function. Whoever runs the policy sets it.
+	Queued int
+	// ColdStarts and LateStarts count the invocations that were placed so.
+	ColdStarts, LateStarts uint64
+}
+
+// InFlight returns the number of invocations that have arrived and not ended.
+func (l *FunctionLoad) InFlight() int { return int(l.Arrived - l.Ended - l.Refused) }
+
+// Fleet is the view of a platform's containers that policies decide by. It is kept up to date by Apply, so that any platform can fill it which
+// can say what happens. All methods but Apply only read.
+type Fleet struct {
+	// Now is the time of the last event.
+	Now Time
+	// Platform and Functions do not change.
+	Platform  Platform
+	Functions []Function
+	// Loads are by function.
+	Loads []FunctionLoad
+	// Starts are the start times that were measured.
+	Starts *StartTimes
+	// Queue is the number of invocations that wait because memory is full.
+	Queue int
+	// UsedMB is the memory of all containers, in MiB.
+	UsedMB int
+
+	containers map[ID]*Container
+	lists      [][states][]*Container // by function
+	creating   int
+	unused     []*Container
+}
+
+// NewFleet returns a fleet without containers. An error names a function without a name or with memory that is not positive, or a name that
+// two have.
+func NewFleet(platform Platform, functions []Function) (*Fleet, error) {
+	seen := map[string]bool{}
+	for i, f := range functions {
+		switch {
+		case f.Name == "":
+			return nil, fmt.Errorf("prewarm: function %d has no name", i)
+		case f.MemoryMB <= 0:
+			return nil, fmt.Errorf("prewarm: function %s: memory is %d MiB, must be positive", f.Name, f.MemoryMB)
+		case seen[f.Name]:
+			return nil, fmt.Errorf("prewarm: there are two functions %s", f.Name)
+		}
+		seen[f.Name] = true
+	}
+	return &Fleet{
+		Platform: platform, Functions: functions, Loads: make([]FunctionLoad, len(functions)), Starts: NewStartTimes(len(functions)),
+		containers: map[ID]*Container{}, lists: make([][states][]*Container, len(functions)),
+	}, nil
+}
+
+// Containers returns the containers of a function in a state, in the order in which they entered it. The slice is valid until the next
+// Apply.
+func (f *Fleet) Containers(function int, s State) []*Container { return f.lists[function][s] }
+
+// Container returns the container with the number, nil if there is none.
+func (f *Fleet) Container(id ID) *Container { return f.containers[id] }
+
+// Count returns the number of containers of a function, in all states.
+func (f *Fleet) Count(function int) int {
+	n := 0
+	for s := range f.lists[function] {
+		n += len(f.lists[function][s])
+	}
+	return n
+}
+
+// StartingForNobody returns the number of containers of a function that are being started and have not been given an invocation.
+func (f *Fleet) StartingForNobody(function int) int { return len(f.lists[function][StateStarting]) }
+
+// Creating returns the number of containers of all functions that are being created or initialised, for invocations or for nobody.
+func (f *Fleet) Creating() int { return f.creating }
+
+// Apply updates the fleet with an event. An event that contradicts what is known, such as the end of a run in a container that runs nothing, is an
+// error, and changes nothing but Now. Of a platform without Platform.Arrivals, Started stands for Placed too, and its container may be one
+// that the fleet does not know.
+func (f *Fleet) Apply(e *Event) error {
+	if e.At > f.Now {
+		f.Now = e.At
+	}
+	if e.Kind == Pressure {
+		f.Queue = e.Queue
+		return nil
+	}
+	if e.Kind == Woken {
+		return nil
+	}
+	if e.Function < 0 || e.Function >= len(f.Functions) {
+		return fmt.Errorf("prewarm: %v: there is no function %d", e.Kind, e.Function)
+	}
+	load := &f.Loads[e.Function]
+	c := f.containers[e.Container]
+	if c != nil && c.Function != e.Function {
+		return fmt.Errorf("prewarm: %v: container %d is of %s, not of %s", e.Kind, c.ID, f.Functions[c.Function].Name, f.Functions[e.Function].Name)
+	}
+	switch e.Kind {
+	case Arrived:
+		load.Arrived++
+		load.Waiting++
+	case Refused:
+		load.Refused++
+		load.Waiting = max(load.Waiting-1, 0)
+	case Starting:
+		if c != nil {
+			return fmt.Errorf("prewarm: container %d is started a second time", c.ID)
+		}
+		c, err := f.add(e)
+		if err != nil {
+			return err
+		}
+		c.By = e.By
+	case Placed:
+		return f.place(e, c)
+	case Started:
+		if !f.Platform.Arrivals {
+			placed := *e
+			placed.Start = Warm
+			if c == nil || !c.Ready {
+				placed.Start = Cold
+				if c != nil {
+					placed.Start = Late
+				}
+			}
+			load.Arrived++
+			load.Waiting++
+			if err := f.place(&placed, c); err != nil {
+				return err
+			}
+			c = f.containers[e.Container]
+		}
+		if c == nil || c.State != StateBusy {
+			return f.unexpected(e, c)
+		}
+		load.Started++
+		load.Running++
+		f.ready(c)
+	case Ended:
+		if c == nil || c.Assigned == 0 {
+			return f.unexpected(e, c)
+		}
+		load.Ended++
+		if e.Failed {
+			load.Failed++
+		}
+		load.Running = max(load.Running-1, 0)
+		if c.Assigned--; c.Assigned == 0 {
+			f.move(c, StateReturning)
+		}
+	case Idle:
+		if c == nil || c.State == StateBusy && c.Assigned > 0 {
+			return f.unexpected(e, c)
+		}
+		f.ready(c)
+		f.move(c, StateIdle)
+	case Removed:
+		if c == nil {
+			return f.unexpected(e, c)
+		}
+		f.unlist(c)
+		delete(f.containers, c.ID)
+		f.UsedMB -= f.Functions[c.Function].MemoryMB
+		if !c.Ready {
+			f.creating--
+		}
+		f.unused = append(f.unused, c)
+	}
+	return nil
+}
+
+// place applies Placed, by which c was given an invocation.
+func (f *Fleet) place(e *Event, c *Container) error {
+	load := &f.Loads[e.Function]
+	switch {
+	case e.Start == Cold && c == nil:
+		var err error
+		if c, err = f.add(e); err != nil {
+			return err
+		}
+		c.By = ByPlatform
+		load.ColdStarts++
+	case e.Start == Cold || c == nil:
+		return f.unexpected(e, c)
+	case e.Start == Late && !c.Ready:
+		load.LateStarts++
+	case e.Start == Warm && c.Ready:
+	default:
+		return f.unexpected(e, c)
+	}
+	load.Waiting = max(load.Waiting-1, 0)
+	c.Assigned++
+	c.Uses++
+	c.For, c.LastRun = e.Invocation, e.At
+	if c.State != StateBusy {
+		f.move(c, StateBusy)
+	}
+	return nil
+}
+
+// add adds a container that is being created.
+func (f *Fleet) add(e *Event) (*Container, error) {
+	if e.Container == 0 {
+		return nil, errors.New("prewarm: a container without a number")
+	}
+	var c *Container
+	if n := len(f.unused); n > 0 {
+		c = f.unused[n-1]
+		f.unused = f.unused[:n-1]
+	} else {
+		c = new(Container)
+	}
+	*c = Container{ID: e.Container, Function: e.Function, State: StateStarting, Since: e.At, Asked: e.At, LastRun: e.At, Load: f.creating}
+	f.containers[c.ID] = c
+	f.list(c)
+	f.creating++
+	f.UsedMB += f.Functions[c.Function].MemoryMB
+	return c, nil
+}
+
+// ready notes that c has been initialised.
+func (f *Fleet) ready(c *Container) {
+	if c.Ready {
+		return
+	}
+	c.Ready = true
+	f.creating--
+	if c.Asked < f.Now {
+		f.Starts.Add(c.Function, c.Load, f.Now-c.Asked)
+	}
+}
+
+func (f *Fleet) move(c *Container, s State) {
+	f.unlist(c)
+	c.State, c.Since = s, f.Now
+	f.list(c)
+}
+
+func (f *Fleet) list(c *Container) {
+	l := &f.lists[c.Function][c.State]
+	c.place = len(*l)
+	*l = append(*l, c)
+}
+
+func (f *Fleet) unlist(c *Container) {
+	l := f.lists[c.Function][c.State]
+	copy(l[c.place:], l[c.place+1:])
+	l[len(l)-1] = nil
+	l = l[:len(l)-1]
+	for i := c.place; i < len(l); i++ {
+		l[i].place = i
+	}
+	f.lists[c.Function][c.State] = l
+}
+
+func (f *Fleet) unexpected(e *Event, c *Container) error {
+	if c == nil {
+		return fmt.Errorf("prewarm: %v: there is no container %d", e.Kind, e.Container)
+	}
+	return fmt.Errorf("prewarm: %v: container %d is %v", e.Kind, c.ID, c.State)
+}

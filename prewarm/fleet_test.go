@@ -1,0 +1,91 @@
+package prewarm_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tppfaas/tppfaas/prewarm"
+)
+
+func newFleet(t *testing.T, p prewarm.Platform) *prewarm.Fleet {
+	t.Helper()
+	f, err := prewarm.NewFleet(p, []prewarm.Function{{Name: "main", MemoryMB: 256}, {Name: "next", MemoryMB: 128}})
+	require.NoError(t, err)
+	return f
+}
+
+// TestFleetFollowsEvents follows a cold invocation, a late one and a warm one.
+func TestFleetFollowsEvents(t *testing.T) {
+	f := newFleet(t, prewarm.Platform{Arrivals: true})
+	count := func(function int) [4]int {
+		var n [4]int
+		for s := range n {
+			n[s] = len(f.Containers(function, prewarm.State(s)))
+		}
+		return n
+	}
+	for _, step := range []struct {
+		name     string
+		event    prewarm.Event
+		main     [4]int // starting, idle, busy, returning
+		next     [4]int
+		creating int
+		usedMB   int
+	}{
+		{"a request arrives", prewarm.Event{Kind: prewarm.Arrived, At: 1 * time.Second, Invocation: 1, Trace: 1}, [4]int{}, [4]int{}, 0, 0},
+		{"and has a container created", prewarm.Event{Kind: prewarm.Placed, At: 1 * time.Second, Invocation: 1, Trace: 1, Container: 1, Start: prewarm.Cold}, [4]int{0, 0, 1, 0}, [4]int{}, 1, 256},
+		{"the policy starts one of next", prewarm.Event{Kind: prewarm.Starting, At: 2 * time.Second, Function: 1, Container: 2}, [4]int{0, 0, 1, 0}, [4]int{1, 0, 0, 0}, 2, 384},
+		{"main runs", prewarm.Event{Kind: prewarm.Started, At: 3 * time.Second, Invocation: 1, Container: 1, Init: time.Second}, [4]int{0, 0, 1, 0}, [4]int{1, 0, 0, 0}, 1, 384},
+		{"and invokes next", prewarm.Event{Kind: prewarm.Arrived, At: 3 * time.Second, Function: 1, Invocation: 2, Parent: 1, Trace: 1}, [4]int{0, 0, 1, 0}, [4]int{1, 0, 0, 0}, 1, 384},
+		{"which waits for the one on the way", prewarm.Event{Kind: prewarm.Placed, At: 3 * time.Second, Function: 1, Invocation: 2, Container: 2, Start: prewarm.Late}, [4]int{0, 0, 1, 0}, [4]int{0, 0, 1, 0}, 1, 384},
+		{"main ends", prewarm.Event{Kind: prewarm.Ended, At: 4 * time.Second, Invocation: 1, Container: 1}, [4]int{0, 0, 0, 1}, [4]int{0, 0, 1, 0}, 1, 384},
+		{"its container is idle", prewarm.Event{Kind: prewarm.Idle, At: 5 * time.Second, Container: 1}, [4]int{0, 1, 0, 0}, [4]int{0, 0, 1, 0}, 1, 384},
+		{"next runs", prewarm.Event{Kind: prewarm.Started, At: 5 * time.Second, Function: 1, Invocation: 2, Container: 2, Init: time.Second}, [4]int{0, 1, 0, 0}, [4]int{0, 0, 1, 0}, 0, 384},
+		{"another request", prewarm.Event{Kind: prewarm.Arrived, At: 6 * time.Second, Invocation: 3, Trace: 2}, [4]int{0, 1, 0, 0}, [4]int{0, 0, 1, 0}, 0, 384},
+		{"is warm", prewarm.Event{Kind: prewarm.Placed, At: 6 * time.Second, Invocation: 3, Container: 1}, [4]int{0, 0, 1, 0}, [4]int{0, 0, 1, 0}, 0, 384},
+		{"next's container is gone", prewarm.Event{Kind: prewarm.Removed, At: 9 * time.Second, Function: 1, Container: 2}, [4]int{0, 0, 1, 0}, [4]int{}, 0, 256},
+	} {
+		require.NoError(t, f.Apply(&step.event), step.name)
+		require.Equal(t, step.main, count(0), step.name)
+		require.Equal(t, step.next, count(1), step.name)
+		require.Equal(t, step.creating, f.Creating(), step.name)
+		require.Equal(t, step.usedMB, f.UsedMB, step.name)
+		require.Equal(t, step.event.At, f.Now, step.name)
+	}
+	require.Equal(t, []time.Duration{2 * time.Second}, f.Starts.Sorted(0, 0))
+	require.Equal(t, 3*time.Second, f.Starts.Mean(1, 0, 0))
+	require.Equal(t, uint64(1), f.Loads[1].LateStarts)
+	require.Equal(t, 1, f.Loads[0].InFlight())
+}
+
+// TestFleetOfStartsOnly checks that a policy which hears of starts only sees the same containers from then on.
+func TestFleetOfStartsOnly(t *testing.T) {
+	f := newFleet(t, prewarm.Platform{})
+	require.NoError(t, f.Apply(&prewarm.Event{Kind: prewarm.Started, At: time.Second, Invocation: 1, Container: 7, Init: time.Second}))
+	require.Equal(t, prewarm.StateBusy, f.Container(7).State)
+	require.Zero(t, f.Creating())
+	require.NoError(t, f.Apply(&prewarm.Event{Kind: prewarm.Ended, At: 2 * time.Second, Invocation: 1, Container: 7}))
+	require.NoError(t, f.Apply(&prewarm.Event{Kind: prewarm.Idle, At: 2 * time.Second, Container: 7}))
+	require.NoError(t, f.Apply(&prewarm.Event{Kind: prewarm.Started, At: 3 * time.Second, Invocation: 2, Container: 7}))
+	require.Equal(t, 2, f.Container(7).Uses)
+	require.Zero(t, f.Loads[0].Waiting)
+	require.Empty(t, f.Starts.Sorted(0, 0), "how long the start took was not seen")
+}
+
+// TestFleetContradictions checks that impossible events are errors and change nothing.
+func TestFleetContradictions(t *testing.T) {
+	for name, event := range map[string]prewarm.Event{
+		"end without a container":   {Kind: prewarm.Ended, Container: 1},
+		"no such function":          {Kind: prewarm.Arrived, Function: 2},
+		"warm in nothing":           {Kind: prewarm.Placed, Container: 1},
+		"started without placement": {Kind: prewarm.Started, Container: 1},
+		"a container without id":    {Kind: prewarm.Starting},
+		"removal of nothing":        {Kind: prewarm.Removed, Container: 3},
+	} {
+		f := newFleet(t, prewarm.Platform{Arrivals: true})
+		require.Error(t, f.Apply(&event), name)
+		require.Zero(t, f.Count(0)+f.Count(1)+f.Creating()+f.UsedMB, name)
+	}
+}
