@@ -9,11 +9,6 @@ import (
 	"github.com/tppfaas/tppfaas/prewarm"
 )
 
-// none decides nothing; containers are kept for the platform's idle timeout.
-func none(prewarm.Platform, []prewarm.Function, prewarm.Knowledge, uint64) (prewarm.Policy, error) {
-	return prewarm.PolicyFunc(func(*prewarm.Event, *prewarm.Fleet, *prewarm.Decisions) {}), nil
-}
-
 // keepAlive keeps idle containers for d.
 func keepAlive(d time.Duration) NewPolicy {
 	return func(prewarm.Platform, []prewarm.Function, prewarm.Knowledge, uint64) (prewarm.Policy, error) {
@@ -25,26 +20,17 @@ func keepAlive(d time.Duration) NewPolicy {
 	}
 }
 
-func TestQuick(t *testing.T) {
-	for _, app := range []string{"sequence", "tree_small", "parallel_small", "fanout_large", "long", "branch", "memory", "sequence~0.6"} {
-		w, err := NewWorkload(app, "poisson:1200", Options{Requests: 200})
-		require.NoError(t, err)
-		begin := time.Now()
-		_, err = w.Knowledge()
-		require.NoError(t, err)
-		t.Log(app, "knowledge", time.Since(begin))
-		begin = time.Now()
-		_, err = w.Plan(t.Context(), 1)
-		require.NoError(t, err)
-		t.Log("plan", time.Since(begin))
-		begin = time.Now()
-		var p95, mem float64
-		for s := range 4 {
-			r, err := w.Run(t.Context(), Setting{}, uint64(s), keepAlive(600*time.Second), Observer{})
-			require.NoError(t, err)
-			p95 += r.Measures.P95 / 4
-			mem += r.Measures.Memory() / 4
-		}
-		t.Logf("run %v p95 %.2f mem %.0f", time.Since(begin), p95, mem)
-	}
+// TestWithoutKeepingEveryStartIsCold checks that a policy which gives every container back pays a cold start for each invocation and no idle
+// memory.
+func TestWithoutKeepingEveryStartIsCold(t *testing.T) {
+	w, err := NewWorkload("sequence", "poisson:1200", Options{Requests: 30})
+	require.NoError(t, err)
+	run, err := w.Run(t.Context(), Setting{}, 1, keepAlive(0), Observer{})
+	require.NoError(t, err)
+	m := run.Measures
+	require.Equal(t, 25, m.Requests)
+	require.InDelta(t, 11, m.Cold, 1e-9)
+	require.Zero(t, m.Idle)
+	require.Zero(t, m.Late+m.Wasted)
+	require.Greater(t, m.P50, 11*1.3)
 }
