@@ -38,7 +38,7 @@ var loadKinds = []loadKind{
 	}},
 	{"uniform", []string{"A", "B"}, 2, "gaps drawn from U(A, B) seconds", func(v []float64) (load, error) {
 		if v[1] < v[0] {
-			return load{}, errors.New("B must not be below A")
+			return load{}, errors.New("the longest gap, B, must not be below the shortest, A")
 		}
 		return renewal((v[0]+v[1])/2, func(r *rand.Rand) float64 { return v[0] + (v[1]-v[0])*r.Float64() }), nil
 	}},
@@ -196,7 +196,7 @@ func bursts(v []float64) (load, error) {
 	n, gap, every, random := v[0], v[1], v[2], len(v) > 3 && v[3] != 0
 	switch {
 	case n != math.Trunc(n) || n < 1:
-		return load{}, errors.New("N must be a whole number of requests, at least 1")
+		return load{}, errors.New("the number of requests, N, must be whole and at least 1")
 	case len(v) > 3 && v[3] != 0 && v[3] != 1:
 		return load{}, errors.New("RANDOM must be 0 or 1")
 	case !(every > (n-1)*gap):

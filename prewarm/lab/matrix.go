@@ -51,7 +51,6 @@ type job struct {
 	workload *Workload
 	policy   NamedPolicy
 	seed     uint64
-	last     *sync.WaitGroup // of its workload
 }
 
 // Run makes all runs. If ctx is done before, the runs that are complete are in the journal and Each has been called for those before the first
