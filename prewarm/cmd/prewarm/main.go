@@ -3,6 +3,7 @@ package main
 
 import (
 	"github.com/tppfaas/tppfaas/internal/cli"
+	"github.com/tppfaas/tppfaas/tpp/dataset"
 )
 
 var program = cli.Program{
@@ -23,6 +24,10 @@ Exit status: 0 done, 1 failed, 2 called wrongly.
 		{
 			Name: "lab", Arguments: "-app APPLICATION -load LOAD -policy POLICY", Summary: "run policies side by side in virtual time",
 			Help: labUsage(), Define: runLab,
+		},
+		{
+			Name: "report", Arguments: "DATASET", Summary: "analyse the cold starts in recorded traces, as a page of HTML",
+			Help: reportUsage, Define: runReport, Values: map[string][]string{"unit": dataset.TimeUnits(), "spans": {"invocations", "server", "all"}},
 		},
 	},
 }
