@@ -22,6 +22,7 @@ type auditor struct {
 	functions   map[string]int
 	invocations map[string]prewarm.ID
 	holders     map[int]string         // the activation that a container has been given
+	running     map[string]int         // number of runs of each function
 	steps       map[string][]EventKind // of each activation
 	told        time.Time
 	memoryTime  float64 // MB·s of all containers
@@ -29,7 +30,8 @@ type auditor struct {
 
 func newAuditor(t *rapid.T, p *Platform, memory []int) *auditor {
 	a := &auditor{
-		t: t, platform: p, functions: map[string]int{}, invocations: map[string]prewarm.ID{}, holders: map[int]string{}, steps: map[string][]EventKind{}, told: epoch,
+		t: t, platform: p, functions: map[string]int{}, invocations: map[string]prewarm.ID{}, holders: map[int]string{}, running: map[string]int{},
+		steps: map[string][]EventKind{}, told: epoch,
 	}
 	var functions []prewarm.Function
 	for i, mb := range memory {
@@ -87,6 +89,15 @@ func (a *auditor) hear(e Event) {
 		}
 	case Idle, Removed:
 		delete(a.holders, e.Container)
+	}
+	switch {
+	case e.Kind == Started:
+		a.running[e.Function]++
+	case e.Kind == Ended && slices.Contains(a.steps[e.ID], Started):
+		a.running[e.Function]--
+	}
+	if got, want := a.fleet.Loads[p.Function].Running, a.running[e.Function]; e.Function != "" && got != want {
+		a.t.Fatalf("the fleet has %d runs of %s after %+v, want %d", got, e.Function, e, want)
 	}
 	if e.ID != "" {
 		a.steps[e.ID] = append(a.steps[e.ID], e.Kind)
