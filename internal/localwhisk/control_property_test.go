@@ -240,6 +240,12 @@ func TestControlProperties(t *testing.T) {
 		for i := range s.memory {
 			deploy(i)
 		}
+		if rapid.Bool().Draw(t, "a stock") {
+			s.memory = append(s.memory, s.memory[0])
+			if err := p.Deploy(Function{Name: functionName(len(s.memory) - 1), MemoryMB: s.memory[0], StemCell: true}); err != nil {
+				t.Fatal(err)
+			}
+		}
 		a := newAuditor(t, p, s.memory)
 		check := func(err error, expected error) {
 			if err != nil && !errors.Is(err, expected) {
