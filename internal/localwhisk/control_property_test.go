@@ -16,7 +16,7 @@ import (
 
 // auditor follows a platform by its events, as a policy does, and compares what it knows with the engine after every event of the clock.
 type auditor struct {
-	t           *rapid.T
+	t           rapid.TB
 	platform    *Platform
 	fleet       *prewarm.Fleet
 	functions   map[string]int
@@ -28,10 +28,10 @@ type auditor struct {
 	memoryTime  float64 // MB·s of all containers
 }
 
-func newAuditor(t *rapid.T, p *Platform, memory []int) *auditor {
+func newAuditor(t rapid.TB, p *Platform, memory []int) *auditor {
 	a := &auditor{
 		t: t, platform: p, functions: map[string]int{}, invocations: map[string]prewarm.ID{}, holders: map[int]string{}, running: map[string]int{},
-		steps: map[string][]EventKind{}, told: epoch,
+		steps: map[string][]EventKind{}, told: p.clock.Now(),
 	}
 	var functions []prewarm.Function
 	for i, mb := range memory {
