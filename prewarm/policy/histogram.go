@@ -236,7 +236,7 @@ func (t *idleTimes) representative(cv2 uint64) bool {
 
 // quantile returns the bin in which a share of the idle times in range is reached.
 func (t *idleTimes) quantile(q float64) int {
-	need := q * float64(t.sum)
+	need := q*float64(t.sum) - 1e-9
 	var sum uint64
 	last := 0
 	for i, b := range t.bins {

@@ -114,7 +114,7 @@ func leastRecentlyUsed(memoryMB int, fleet *prewarm.Fleet, may func(*prewarm.Con
 			}
 		}
 	}
-	if have < memoryMB {
+	if have < memoryMB || memoryMB <= 0 {
 		return nil
 	}
 	slices.SortFunc(idle, func(a, b *prewarm.Container) int {

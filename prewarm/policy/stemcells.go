@@ -27,6 +27,8 @@ type stemCells struct {
 	reactive                    bool
 	initial, least, most        int
 	threshold, increment, limit int
+	unbounded                   bool // whether there is room does not matter
+	counted                     bool // cold starts are counted by the policy, which takes stem cells itself
 	ttl, first, interval        time.Duration
 	begun                       bool
 	stocks                      []stock
@@ -116,7 +118,7 @@ func (s *stemCells) handle(e *prewarm.Event, fleet *prewarm.Fleet, d *prewarm.De
 func (s *stemCells) started(e *prewarm.Event, cold bool, fleet *prewarm.Fleet) {
 	k := s.of(&fleet.Functions[e.Function], fleet)
 	switch {
-	case k == nil || !cold:
+	case k == nil || !cold || s.counted:
 	case k.taken > 0:
 		k.taken--
 	default:
@@ -189,7 +191,7 @@ func (s *stemCells) fill(k *stock, wanted, going int, used *int, rule string, fl
 	missing := wanted - (len(fleet.Containers(k.function, prewarm.StateIdle)) - going + fleet.StartingForNobody(k.function))
 	memory := fleet.Functions[k.function].MemoryMB
 	n := 0
-	for n < missing && (fleet.Platform.MemoryMB == 0 || *used+memory <= fleet.Platform.MemoryMB) {
+	for n < missing && (s.unbounded || fleet.Platform.MemoryMB == 0 || *used+memory <= fleet.Platform.MemoryMB) {
 		*used += memory
 		n++
 	}
