@@ -230,30 +230,3 @@ func (l *law) sumAt(o *law, x float64) (at, over float64) {
 func logit(p, q float64) float64 {
 	return math.Log(max(p, math.SmallestNonzeroFloat64)) - math.Log(max(q, math.SmallestNonzeroFloat64))
 }
-
-// sums are the laws of the sums of 1, 2, … independent times of one law.
-type sums struct {
-	laws []*law
-}
-
-// maxSums is the number of sums that are tabulated; longer ones have the shape of the last.
-const maxSums = 64
-
-func newSums(l *law) *sums {
-	s := &sums{laws: []*law{l}}
-	for k := 2; k <= maxSums; k++ { // of halves, so that rounding does not add up
-		s.laws = append(s.laws, s.laws[k/2-1].plus(s.laws[k-k/2-1], s.laws[k-2]))
-	}
-	return s
-}
-
-// at returns the law of the sum of k times and the time at which to read it for t: beyond those that are tabulated, the deviation from the
-// mean grows as the root of the number of terms, by the central limit theorem.
-func (s *sums) at(k int, t float64) (*law, float64) {
-	if k <= len(s.laws) {
-		return s.laws[k-1], t
-	}
-	last := s.laws[len(s.laws)-1]
-	n, mean := float64(len(s.laws)), s.laws[0].mean
-	return last, n*mean + (t-float64(k)*mean)*math.Sqrt(n/float64(k))
-}
