@@ -109,43 +109,73 @@ const (
 
 var errNoBursts = errors.New("requests do not come in bursts")
 
-// fitBursts returns the fit of a model of bursts. If cycles is true it models the time from burst to burst, otherwise that between them.
-func fitBursts(cycles bool) func(gaps []float64) (candidate, error) {
-	return func(gaps []float64) (candidate, error) {
-		m := &burstsModel{threshold: splitGaps(gaps)}
-		var short, long, cycle []float64
-		var sizes []int        // of the bursts whose first and last request are known
-		size, length := 0, 0.0 // of the burst until now, 0 before the first that was seen to begin
-		for _, g := range gaps {
-			if g <= m.threshold {
-				short = append(short, g)
-				if size > 0 {
-					size++
-					length += g
-				}
-				continue
-			}
-			long = append(long, g)
-			if size > 0 {
-				sizes = append(sizes, size)
-				cycle = append(cycle, length+g)
-			}
-			size, length = 1, 0
-		}
-		if len(short) < leastShort || len(long) < leastLong || meanLog(long)-meanLog(short) < math.Log(leastRatio) {
-			return nil, errNoBursts
-		}
-		m.meanLogLong = meanLog(long)
-		m.places = newPlaces(endsOf(sizes))
-		var err error
-		if m.within, err = lawOf(short); err == nil {
-			m.between, err = lawOf(long)
-		}
-		if err == nil && cycles {
-			m.cycle, err = lawOf(cycle)
-		}
-		return m, err
+// fitBursts returns the fits of models of bursts: of the time from the last request of a burst to the next burst, and of that from its first. They
+// remember what they have in common, by the number of gaps.
+func fitBursts() (between, cycles func(gaps []float64) (candidate, error)) {
+	type common struct {
+		*burstsModel
+		cycle []float64
+		err   error
 	}
+	known := map[int]common{}
+	fit := func(gaps []float64) common {
+		c, ok := known[len(gaps)]
+		if !ok {
+			c.burstsModel, c.cycle, c.err = newBursts(gaps)
+			known[len(gaps)] = c
+		}
+		return c
+	}
+	between = func(gaps []float64) (candidate, error) {
+		c := fit(gaps)
+		return c.burstsModel, c.err
+	}
+	cycles = func(gaps []float64) (candidate, error) {
+		c := fit(gaps)
+		if c.err != nil {
+			return nil, c.err
+		}
+		m := *c.burstsModel
+		m.cycle, c.err = lawOf(c.cycle)
+		return &m, c.err
+	}
+	return between, cycles
+}
+
+// newBursts returns a model of the time between bursts, and the times from burst to burst.
+func newBursts(gaps []float64) (m *burstsModel, cycle []float64, err error) {
+	m = &burstsModel{threshold: splitGaps(gaps)}
+	var short, long []float64
+	var sizes []int        // of the bursts whose first and last request are known
+	size, length := 0, 0.0 // of the burst until now, 0 before the first that was seen to begin
+	for _, g := range gaps {
+		if g <= m.threshold {
+			short = append(short, g)
+			if size > 0 {
+				size++
+				length += g
+			}
+			continue
+		}
+		long = append(long, g)
+		if size > 0 {
+			sizes = append(sizes, size)
+			cycle = append(cycle, length+g)
+		}
+		size, length = 1, 0
+	}
+	if len(short) < leastShort || len(long) < leastLong || meanLog(long)-meanLog(short) < math.Log(leastRatio) {
+		return nil, nil, errNoBursts
+	}
+	m.meanLogLong = meanLog(long)
+	m.places = newPlaces(endsOf(sizes))
+	if m.within, err = lawOf(short); err != nil {
+		return nil, nil, err
+	}
+	if m.between, err = lawOf(long); err != nil {
+		return nil, nil, err
+	}
+	return m, cycle, nil
 }
 
 // endsOf returns the probabilities that a burst ends at each place, the last of which holds for all beyond: the sizes of the bursts are
@@ -230,13 +260,14 @@ func splitGaps(gaps []float64) float64 {
 
 // lawOf fits the simplest law that describes the gaps.
 func lawOf(gaps []float64) (*law, error) {
-	fit := gapKinds[0].fit
+	kinds := []fitGaps{fitGamma, fitLogNormal(1), fitKernel}
+	fit := kinds[0]
 	if len(gaps) >= fewGaps {
 		var scores [][]float64
-		for _, k := range gapKinds {
-			scores = append(scores, heldOutGaps(gaps, k.fit))
+		for _, k := range kinds {
+			scores = append(scores, heldOutGaps(gaps, k))
 		}
-		fit = gapKinds[simplest(scores)].fit
+		fit = kinds[simplest(scores)]
 	}
 	d, err := fit(gaps)
 	if err != nil {

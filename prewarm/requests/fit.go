@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 
+	"gonum.org/v1/gonum/mathext"
+
 	"github.com/tppfaas/tppfaas/prewarm"
 )
 
@@ -14,7 +16,12 @@ import (
 //   - renewal process: gaps are independent, with a gamma distribution, a mixture of log-normals, or one that is the smoothed histogram of the
 //     logarithms of the gaps;
 //   - bursts: short gaps within bursts and long ones between, with the distribution of the number of requests in a burst; the next burst comes a
-//     time after the last request of the one before, or after its first.
+//     time after the last request of the one before, or after its first;
+//   - Poisson process whose rate goes up and down with a period that is found in the history;
+//   - Hawkes process: each request brings others about;
+//   - recurrent network that foretells a gap from those before it.
+//
+// The last three are tried only where the gaps depend on those before them in a way that what was chosen of the others does not explain.
 //
 // The kind is chosen by the likelihood of gaps that were not used for the fit: from 40 % of the history on, each block of 15 % is foretold by
 // a fit to all before it (a rolling origin: Tashman, "Out-of-sample tests of forecasting accuracy", International Journal of Forecasting 16,
@@ -62,40 +69,90 @@ type kind struct {
 	gaps fitGaps
 }
 
-// kinds are all kinds of models, the simplest first.
-func kinds() []kind {
-	all := []kind{{"Poisson", fitPoisson, fitExponential}}
+// kinds are all kinds of models, the simplest first. Those of a later stage are tried only where the gaps, as what was chosen until then explains
+// them, still depend on those before.
+func kinds() [3][]kind {
+	first := []kind{{"Poisson", fitPoisson, fitExponential}}
 	for _, g := range gapKinds {
-		all = append(all, kind{g.name + " renewal", fitRenewal(g.fit), g.fit})
+		first = append(first, kind{g.name + " renewal", fitRenewal(g.fit), g.fit})
 	}
-	return append(all,
-		kind{"bursts", fitBursts(false), nil},
-		kind{"cycles of bursts", fitBursts(true), nil},
-		kind{"Poisson with a cycle", fitCycle, nil},
-		kind{"Hawkes", fitHawkes, nil},
-	)
+	between, cycles := fitBursts()
+	return [...][]kind{
+		append(first, kind{"bursts", between, nil}, kind{"cycles of bursts", cycles, nil}),
+		{{"Poisson with a cycle", fitCycle, nil}, {"Hawkes", fitHawkes, nil}},
+		{{"recurrent network", fitNeural, nil}},
+	}
 }
 
 func fit(gaps []float64) (Model, error) {
-	all := kinds()
+	stages := kinds()
 	if len(gaps) < fewGaps {
-		all = all[:1]
+		stages = [3][]kind{stages[0][:1]}
 	}
+	var tried []kind
 	var scores [][]float64
-	for _, k := range all {
-		if k.gaps != nil {
-			scores = append(scores, heldOutGaps(gaps, k.gaps))
-		} else {
-			scores = append(scores, heldOut(gaps, k.fit))
+	var best model
+	for _, stage := range stages {
+		for _, k := range stage {
+			tried = append(tried, k)
+			if k.gaps != nil {
+				scores = append(scores, heldOutGaps(gaps, k.gaps))
+			} else {
+				scores = append(scores, heldOut(gaps, k.fit))
+			}
+		}
+		if chosen := tried[simplest(scores)]; chosen.name != best.name {
+			c, err := chosen.fit(gaps)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", chosen.name, err)
+			}
+			best = model{chosen.name, total(gaps) / float64(len(gaps)), c}
+		}
+		if independent(normalScores(best.fitted(), gaps)) {
+			break
 		}
 	}
-	chosen := all[simplest(scores)]
-	c, err := chosen.fit(gaps)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", chosen.name, err)
+	best.prepare()
+	return &best, nil
+}
+
+// normalScores returns the quantiles of the normal distribution at the probabilities with which the expert foretells at most each gap.
+func normalScores(e expert, gaps []float64) []float64 {
+	return follow(e, gaps, func(e expert, gap float64) float64 {
+		p := -math.Expm1(e.logSurvival(gap))
+		return mathext.NormalQuantile(min(max(p, 1e-4), 1-1e-4))
+	})
+}
+
+// independent reports whether the normal scores, and their squares, show no correlation with those up to 10 before, at the level of 1 % each (Ljung and
+// Box, "On a measure of lack of fit in time series models", Biometrika 65, 1978).
+func independent(scores []float64) bool {
+	const lags, limit = 10, 23.21 // of a χ² distribution with 10 degrees of freedom
+	squares := make([]float64, len(scores))
+	for i, z := range scores {
+		squares[i] = z * z
 	}
-	c.prepare()
-	return &model{chosen.name, total(gaps) / float64(len(gaps)), c}, nil
+	for _, x := range [][]float64{scores, squares} {
+		n := float64(len(x))
+		mean, sum, q := total(x)/n, 0.0, 0.0
+		for _, v := range x {
+			sum += (v - mean) * (v - mean)
+		}
+		if sum < 1e-9*n {
+			continue
+		}
+		for lag := 1; lag <= lags && lag < len(x); lag++ {
+			c := 0.0
+			for i, v := range x[lag:] {
+				c += (v - mean) * (x[i] - mean)
+			}
+			q += n * (n + 2) / (n - float64(lag)) * (c / sum) * (c / sum)
+		}
+		if q > limit {
+			return false
+		}
+	}
+	return true
 }
 
 // model is the model that Fit returns.

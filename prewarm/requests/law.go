@@ -8,6 +8,7 @@ import "math"
 type law struct {
 	x    [levels]float64 // strictly increasing
 	head float64         // below the first, the probability of less than t goes with t to this power
+	none float64         // what is below this is not worth computing
 	tail float64         // mean of the excess over the last
 	mean float64
 }
@@ -69,6 +70,7 @@ func (l *law) finish() {
 	// The survival falls by a factor e over the last unit of the logit, but for rounding.
 	l.tail = max((l.x[levels-1]-l.x[levels-1-levelsPerUnit])/levelOdds, 1e-9*l.x[levels-1])
 	l.head = min(max(levelOdds/math.Log(l.x[levelsPerUnit]/l.x[0]), 0.05), 1e6)
+	l.none = l.x[0] * math.Exp(-16/l.head)
 	l.mean = below[0]*l.x[0]*l.headMean() + above[levels-1]*(l.x[levels-1]+l.tail)
 	for i := 1; i < levels; i++ {
 		l.mean += l.mass(i) * (l.x[i-1] + l.x[i]) / 2
@@ -107,7 +109,7 @@ func (l *law) cdf(t float64) float64 { return l.cdfIn(l.cell(t), t) }
 
 func (l *law) cdfIn(i int, t float64) float64 {
 	switch {
-	case !(t > 0):
+	case !(t > l.none):
 		return 0
 	case i == 0:
 		return below[0] * math.Pow(t/l.x[0], l.head)
@@ -186,7 +188,7 @@ func (l *law) plus(o, least *law) *law {
 			sum.x[i] = max(sum.x[i], least.x[i])
 		}
 		sum.finish()
-		sum.head, sum.tail = max(sum.head, least.head), max(sum.tail, least.tail)
+		sum.head, sum.tail, sum.none = max(sum.head, least.head), max(sum.tail, least.tail), max(sum.none, least.none)
 	}
 	return sum
 }

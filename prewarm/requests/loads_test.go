@@ -10,7 +10,7 @@ import (
 // load draws n gaps in seconds.
 type load func(r *rand.Rand, n int) []float64
 
-func independent(draw func(r *rand.Rand) float64) load {
+func independently(draw func(r *rand.Rand) float64) load {
 	return func(r *rand.Rand, n int) []float64 {
 		gaps := make([]float64, n)
 		for i := range gaps {
@@ -21,24 +21,24 @@ func independent(draw func(r *rand.Rand) float64) load {
 }
 
 func poissonLoad(mean float64) load {
-	return independent(func(r *rand.Rand) float64 { return mean * r.ExpFloat64() })
+	return independently(func(r *rand.Rand) float64 { return mean * r.ExpFloat64() })
 }
 
 func uniformLoad(mean float64) load {
-	return independent(func(r *rand.Rand) float64 { return 2 * mean * r.Float64() })
+	return independently(func(r *rand.Rand) float64 { return 2 * mean * r.Float64() })
 }
 
 func gammaLoad(mean, shape float64) load {
-	return independent(func(r *rand.Rand) float64 { return num.DrawGamma(shape, shape/mean, r) })
+	return independently(func(r *rand.Rand) float64 { return num.DrawGamma(shape, shape/mean, r) })
 }
 
 func periodicLoad(mean, spread float64) load {
-	return independent(func(r *rand.Rand) float64 { return mean * math.Exp(spread*r.NormFloat64()) })
+	return independently(func(r *rand.Rand) float64 { return mean * math.Exp(spread*r.NormFloat64()) })
 }
 
 // twoSpeedLoad has gaps of two very different lengths.
 func twoSpeedLoad(mean float64) load {
-	return independent(func(r *rand.Rand) float64 {
+	return independently(func(r *rand.Rand) float64 {
 		if r.Float64() < 0.5 {
 			return mean / 50 * r.ExpFloat64()
 		}
@@ -108,6 +108,17 @@ func (e *excited) waitFor(c float64) float64 {
 	return high
 }
 
+// patternLoad has gaps that repeat themselves, but for a spread.
+func patternLoad(spread float64, pattern ...float64) load {
+	return func(r *rand.Rand, n int) []float64 {
+		gaps := make([]float64, n)
+		for i := range gaps {
+			gaps[i] = pattern[i%len(pattern)] * math.Exp(spread*r.NormFloat64())
+		}
+		return gaps
+	}
+}
+
 func twenty(*rand.Rand) int { return 20 }
 
 func fiveToThirty(r *rand.Rand) int { return 5 + r.IntN(26) }
@@ -135,6 +146,7 @@ func allLoads() []knownLoad {
 		{"irregular bursts", burstLoad(fiveToThirty, 0.11, 0.5, 120, 1), 120 / 17.5 * math.Exp(0.5), []string{"bursts", "cycles of bursts", "mixture of 2 log-normals renewal"}, true},
 		{"diurnal", diurnalLoad(1200, 0.9, 86400), 1200, []string{"Poisson with a cycle"}, true},
 		{"Hawkes", hawkesLoad(1./60, 0.7, 1./5), 18, []string{"Hawkes"}, true},
+		{"pattern", patternLoad(0.1, 10, 20, 40), 70. / 3, []string{"recurrent network"}, true},
 		{"two speeds", twoSpeedLoad(100), 101, []string{"mixture of 2 log-normals renewal", "mixture of 4 log-normals renewal"}, false},
 	}
 }
