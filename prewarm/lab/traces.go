@@ -61,4 +61,6 @@ func (r *Run) traces(c *Cell) ([]byte, error) {
 	return text.Bytes(), nil
 }
 
-func inMilliseconds(d time.Duration) float64 { return float64(d.Round(time.Microsecond).Microseconds()) / 1000 }
+func inMilliseconds(d time.Duration) float64 {
+	return float64(d.Round(time.Microsecond).Microseconds()) / 1000
+}

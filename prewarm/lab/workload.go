@@ -47,6 +47,7 @@ type Workload struct {
 	load    load
 
 	knowledge func() (prewarm.Knowledge, error)
+	starts    startCosts // set by knowledge
 	mu        sync.Mutex
 	plans     map[uint64]func() (*Plan, error)
 }
@@ -158,7 +159,7 @@ func (w *Workload) plan(ctx context.Context, number uint64) (*Plan, error) {
 		return nil, fmt.Errorf("the run with everything warm: %w", err)
 	}
 	for i := range warm {
-		p.Requests[i].Warm = warm[i].end() - warm[i].records[0].arrival
+		p.Requests[i].Warm, p.Requests[i].warm = warm[i].end()-warm[i].records[0].arrival, warm[i].trace()
 	}
 	return p, nil
 }
@@ -237,6 +238,7 @@ func (w *Workload) Knowledge() (prewarm.Knowledge, error) { return w.knowledge()
 
 func (w *Workload) record() (prewarm.Knowledge, error) {
 	var k prewarm.Knowledge
+	var waits, calls [2]average // of warm and cold invocations
 	for i, a := range w.apps {
 		r := prewarm.Recording{Name: a.Name, Gaps: w.load.gaps(gapsRecorded, rand.New(seed.Stream(a.seed(recordingSeed), "arrivals")))}
 		for j := range a.Functions {
@@ -272,7 +274,39 @@ func (w *Workload) record() (prewarm.Knowledge, error) {
 		for _, p := range cold {
 			r.Cold = append(r.Cold, p.trace())
 		}
+		for c, all := range [2][]*pending{warm, cold} {
+			for _, p := range all {
+				p.overheads(&waits[c], &calls[c])
+			}
+		}
 		k.Applications = append(k.Applications, r)
 	}
+	w.starts = startCosts{start: waits[1].mean() - waits[0].mean(), firstCall: max(calls[1].mean()-calls[0].mean(), 0)}
 	return k, nil
+}
+
+// average is the mean of what was added.
+type average struct {
+	sum float64
+	n   int
+}
+
+func (a *average) add(v float64) {
+	a.sum += v
+	a.n++
+}
+
+// mean returns the mean, 0 of nothing.
+func (a *average) mean() float64 { return a.sum / float64(max(a.n, 1)) }
+
+// overheads adds, for each invocation of a request, how long it waited, and how long its first call took to arrive. The request must be one
+// whose containers were all warm or all cold.
+func (p *pending) overheads(waits, calls *average) {
+	for i := range p.records {
+		r, planned := &p.records[i], &p.request.Calls[i]
+		waits.add((r.start - r.arrival).Seconds())
+		if len(planned.Invokes) > 0 {
+			calls.add((p.records[planned.Invokes[0]].arrival - r.start - planned.Sleep).Seconds())
+		}
+	}
 }
