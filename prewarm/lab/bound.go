@@ -107,7 +107,7 @@ func (w *Workload) bound(ctx context.Context, s Setting, number uint64, o *Bound
 	if _, err := w.Knowledge(); err != nil { // which measures the starts
 		return Measures{}, err
 	}
-	load := oracle.Workload{Until: plan.End.Seconds(), Return: w.config().Logs.Median.Seconds()}
+	load := oracle.Workload{Until: plan.End.Seconds(), Return: w.config.Logs.Median.Seconds()}
 	for _, f := range w.Functions {
 		function := oracle.Function{Name: f.Name, MemoryMB: float64(f.MemoryMB), Start: w.starts.start, FirstCall: w.starts.firstCall}
 		if s.FirstCall {

@@ -45,6 +45,8 @@ type Workload struct {
 	apps    []*application
 	bases   []int // of each application, the index of its first function
 	load    load
+	// config is that of the platform.
+	config localwhisk.Config
 
 	knowledge func() (prewarm.Knowledge, error)
 	starts    startCosts // set by knowledge
@@ -59,6 +61,14 @@ func NewWorkload(app, loadSpec string, o Options) (*Workload, error) {
 	if o.Requests <= Unscored {
 		return nil, fmt.Errorf("%d requests: at least %d are needed, of which the first %d do not count", o.Requests, Unscored+1, Unscored)
 	}
+	w.config = localwhisk.DefaultConfig()
+	w.config.StemCells = 0
+	if o.MemoryMB > 0 {
+		w.config.MemoryMB = o.MemoryMB
+	}
+	if err := w.config.Validate(); err != nil {
+		return nil, err
+	}
 	var err error
 	if w.apps, err = parseApplications(app); err != nil {
 		return nil, err
@@ -69,24 +79,11 @@ func NewWorkload(app, loadSpec string, o Options) (*Workload, error) {
 	for _, a := range w.apps {
 		w.bases = append(w.bases, len(w.Functions))
 		for _, f := range a.Functions {
-			w.Functions = append(w.Functions, prewarm.Function{Name: a.DeployedName(f.Name), MemoryMB: w.config().FunctionMemoryMB, Application: a.Name})
+			w.Functions = append(w.Functions, prewarm.Function{Name: a.DeployedName(f.Name), MemoryMB: w.config.FunctionMemoryMB, Application: a.Name})
 		}
-	}
-	if err := w.config().Validate(); err != nil {
-		return nil, err
 	}
 	w.knowledge = sync.OnceValues(w.record)
 	return w, nil
-}
-
-// config returns the configuration of the platform.
-func (w *Workload) config() localwhisk.Config {
-	c := localwhisk.DefaultConfig()
-	c.StemCells = 0
-	if w.options.MemoryMB > 0 {
-		c.MemoryMB = w.options.MemoryMB
-	}
-	return c
 }
 
 // Plan is what is drawn for a run before it begins.
@@ -199,7 +196,7 @@ func (w *Workload) allWarm(ctx context.Context, requests []Request, number uint6
 			}
 		}
 	}
-	config := w.config()
+	config := w.config
 	config.MemoryMB = (total + 1) * config.FunctionMemoryMB
 	config.Capacity = 0
 	config.IdleTimeout = time.Duration(mostVirtual) * time.Second
@@ -259,12 +256,12 @@ func (w *Workload) record() (prewarm.Knowledge, error) {
 		if err != nil {
 			return k, fmt.Errorf("recording warm requests of %s: %w", a.Name, err)
 		}
-		e, err := newEngine(w.config(), w.Functions, seed.Stream(recordingSeed, "recording").Uint64())
+		e, err := newEngine(w.config, w.Functions, seed.Stream(recordingSeed, "recording").Uint64())
 		if err != nil {
 			return k, err
 		}
 		// By then no container is left.
-		cold, err := e.sequentially(context.Background(), requests[warmRecorded:], w.config().IdleTimeout+time.Minute)
+		cold, err := e.sequentially(context.Background(), requests[warmRecorded:], w.config.IdleTimeout+time.Minute)
 		if err != nil {
 			return k, fmt.Errorf("recording cold requests of %s: %w", a.Name, err)
 		}

@@ -383,6 +383,9 @@ func (o *labOptions) write(results []*lab.StoredResult, stdout io.Writer) error 
 	var tables []*lab.Table
 	for _, g := range groups {
 		tables = append(tables, g.Table())
+		if front := g.FrontTable(); front != nil {
+			tables = append(tables, front)
+		}
 		if o.byFunction {
 			tables = append(tables, g.FunctionTable())
 		}
