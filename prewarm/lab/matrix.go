@@ -46,8 +46,8 @@ type Matrix struct {
 	Explain, Trace, TimePolicy bool
 	// Each is called with every result: in the order of workloads, policies and seeds, by one goroutine at a time.
 	Each func(c *Cell) error
-	// Progress is called as runs end; it may be nil.
-	Progress func(done, total int)
+	// Progress is called with the number of runs that have ended whenever one has; it may be nil.
+	Progress func(done int)
 }
 
 // job is a run that is yet to be made.
@@ -200,7 +200,7 @@ func (o *orderly) put(i int, c *Cell) error {
 		c.Workload.forget()
 	}
 	if o.matrix.Progress != nil {
-		o.matrix.Progress(o.count, len(o.cells))
+		o.matrix.Progress(o.count)
 	}
 	for o.told < len(o.cells) && o.cells[o.told] != nil {
 		c := o.cells[o.told]

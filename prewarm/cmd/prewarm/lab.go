@@ -210,7 +210,11 @@ func (o *labOptions) specs(w *lab.Workload) ([]string, error) {
 		if slices.Contains(specs[:i], spec) {
 			return nil, fmt.Errorf("policy %s is given twice", spec)
 		}
-		p, err := newPolicy(spec)
+		priced := spec
+		if o.price.chosen() && withoutPrice(spec) {
+			priced = withPrice(spec, 1)
+		}
+		p, err := newPolicy(priced)
 		if err != nil {
 			return nil, err
 		}
@@ -221,7 +225,7 @@ func (o *labOptions) specs(w *lab.Workload) ([]string, error) {
 		}
 	}
 	if o.price.chosen() && !slices.ContainsFunc(specs, withoutPrice) {
-		return nil, fmt.Errorf("the price of a policy is to be chosen, but there is no %s without one", priced)
+		return nil, fmt.Errorf("the price of a policy is to be chosen, but there is no %s without one", pricedKind)
 	}
 	return specs, nil
 }
@@ -301,12 +305,16 @@ func (o *labOptions) run(ctx context.Context, stdout, stderr io.Writer) (err err
 
 // results runs the matrix, and writes what was asked for: of an interrupted run what is complete.
 func (o *labOptions) results(ctx context.Context, m *lab.Matrix, stdout, stderr io.Writer) error {
-	show := progress.New(stderr, 0, "runs")
+	total := 0
+	for _, w := range m.Workloads {
+		total += len(m.Policies(w)) * len(m.Seeds)
+	}
+	show := progress.New(stderr, total, "runs")
 	var results []*lab.StoredResult
 	var timing timings
 	var interrupted error
 	err := writeBoth(o.explain, o.traces, func(explain, traces io.Writer) error {
-		m.Progress = func(done, total int) { show.Set(done, fmt.Sprintf("of %d", total)) }
+		m.Progress = func(done int) { show.Set(done, "") }
 		m.Each = func(c *lab.Cell) error {
 			results = append(results, &c.StoredResult)
 			timing.add(c)

@@ -13,8 +13,8 @@ import (
 	"github.com/tppfaas/tppfaas/prewarm/lab"
 )
 
-// priced is the kind of policy that takes a price λ.
-const priced = "newsvendor"
+// pricedKind is the kind of policy that takes a price λ.
+const pricedKind = "newsvendor"
 
 // priceOptions say how the price of policies is chosen that are given none.
 type priceOptions struct {
@@ -43,7 +43,7 @@ func (p *priceOptions) chosen() bool { return p.target > 0 || p.gbsCosts > 0 }
 // withoutPrice reports whether a policy takes a price and is given none.
 func withoutPrice(spec string) bool {
 	words := strings.Split(spec, ":")
-	if words[0] != priced {
+	if words[0] != pricedKind {
 		return false
 	}
 	if len(words) == 1 {
