@@ -13,8 +13,8 @@ import (
 	"github.com/tppfaas/tppfaas/prewarm/lab"
 )
 
-// pricedKind is the kind of policy that takes a price λ.
-const pricedKind = "newsvendor"
+// pricedKind is the kind of policy that takes a price λ; tests have another one.
+var pricedKind = "newsvendor"
 
 // priceOptions say how the price of policies is chosen that are given none.
 type priceOptions struct {
@@ -55,8 +55,13 @@ func withoutPrice(spec string) bool {
 
 // withPrice inserts a price into a spec that has none.
 func withPrice(spec string, price float64) string {
-	words := strings.Split(spec, ":")
-	return strings.Join(slices.Insert(words, 1, strconv.FormatFloat(price, 'f', -1, 64)), ":")
+	return strings.Join(slices.Insert(strings.Split(spec, ":"), 1, priceText(price)), ":")
+}
+
+// priceText writes a price to six digits, without an exponent.
+func priceText(price float64) string {
+	rounded, _ := strconv.ParseFloat(strconv.FormatFloat(price, 'g', 6, 64), 64)
+	return strconv.FormatFloat(rounded, 'f', -1, 64)
 }
 
 // mebibytesPerGibibyte turns a price in GB·s into one in MB·s.
@@ -82,9 +87,9 @@ func (p *priceOptions) specs(ctx context.Context, m *lab.Matrix, w *lab.Workload
 		}
 		out[i] = withPrice(spec, tuned.Price)
 		if tuned.Reached {
-			fmt.Fprintf(stderr, "prewarm lab: %s on %s, %s: λ = %v gives p95 %.2f s in runs with other seeds\n", spec, w.App, w.Load, tuned.Price, tuned.P95.Seconds())
+			fmt.Fprintf(stderr, "prewarm lab: %s on %s, %s: λ = %s gives p95 %.2f s in runs with other seeds\n", spec, w.App, w.Load, priceText(tuned.Price), tuned.P95.Seconds())
 		} else {
-			fmt.Fprintf(stderr, "prewarm lab: %s on %s, %s: a p95 of %v is not reached: λ = %v gives %.2f s\n", spec, w.App, w.Load, p.target, tuned.Price, tuned.P95.Seconds())
+			fmt.Fprintf(stderr, "prewarm lab: %s on %s, %s: a p95 of %v is not reached: λ = %s gives %.2f s\n", spec, w.App, w.Load, p.target, priceText(tuned.Price), tuned.P95.Seconds())
 		}
 	}
 	return out, nil
