@@ -60,7 +60,7 @@ func (r *Run) traces(c *Cell) ([]byte, error) {
 			line.ArrivalTimes[k] = inMilliseconds(time.Duration(epoch.UnixNano()) + record.arrival)
 			line.Marks[k] = c.Workload.Functions[p.request.Calls[i].Function].Name
 			line.InitTimes[k] = inMilliseconds(record.init)
-			line.WaitTimes[k] = inMilliseconds(record.start - record.arrival - record.init)
+			line.WaitTimes[k] = inMilliseconds(max(record.start-record.arrival-record.init, 0))
 			line.Parents[k] = -1
 			if record.parent >= 0 {
 				line.Parents[k] = place[record.parent]
