@@ -19,9 +19,11 @@ type Options struct {
 	Keep []float64
 	// Only bounds which sequences are analysed: those whose labels equal each one that is not empty here.
 	Only Labels
-	// MaxInvocations bounds how many invocations are analysed, and by that the memory (default 2²⁰, some 200 MB): of a larger recording the
+	// MaxInvocations bounds how many invocations are analysed, and by that the memory (default 2²⁰, some 350 MB): of a larger recording the
 	// first traces are. All are counted.
 	MaxInvocations int
+	// OnProgress is called after each trace with the number of them; it may be nil.
+	OnProgress func(traces int)
 }
 
 // Labels say which run of a laboratory a sequence is from; they are empty where there is none.
@@ -121,6 +123,9 @@ func (b *Builder) Add(s *tpp.Sequence, names []string, l Labels) {
 	}
 	b.names = names
 	b.traces++
+	if b.options.OnProgress != nil {
+		b.options.OnProgress(b.traces)
+	}
 	n := s.Len()
 	b.invocations += n
 	if n == 0 {
