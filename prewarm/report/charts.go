@@ -113,7 +113,7 @@ func (r *Report) depthChart() template.HTML {
 	x, ticks := linear(most, 66, pictureWidth-90)
 	for _, t := range ticks {
 		p.line("grid", x.at(t), 4, x.at(t), bottom)
-		p.label("middle", x.at(t), bottom+12, percent(t))
+		p.label("middle", x.at(t), bottom+12, tick(t))
 	}
 	for i, d := range depths {
 		y, s := 4+rowHeight*float64(i), share(d.ColdStarts, d.Invocations)
@@ -165,7 +165,7 @@ func (t *Timeline) chart() template.HTML {
 	if t.Requests {
 		what = "latency of requests: "
 	}
-	p.label("start", left, low-6, what+"median (line), 95 % (dark dots)")
+	p.label("start", left, low-6, what+"median (line), 95 % (dots)")
 	var line [][2]float64
 	end := func() {
 		if len(line) > 1 {
@@ -236,7 +236,7 @@ func (r *Report) keepChart() template.HTML {
 	}
 	for t := y.low; t <= y.high*1.01; t *= 10 {
 		p.line("grid", left, y.at(t), right, y.at(t))
-		p.label("end", left-4, y.at(t)+3, percent(t))
+		p.label("end", left-4, y.at(t)+3, tick(t))
 	}
 	for t := math.Pow(10, math.Ceil(math.Log10(x.low)-1e-9)); t <= x.high*1.01; t *= 10 {
 		p.line("grid", x.at(t), top, x.at(t), bottom)
