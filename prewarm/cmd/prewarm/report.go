@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"flag"
@@ -182,33 +181,20 @@ func sameFile(a, b string) bool {
 
 // fetchInto fetches traces from Zipkin into a temporary file, and adds them.
 func (o *reportOptions) fetchInto(ctx context.Context, b *report.Builder, show *progress.Progress) error {
-	spool, err := os.CreateTemp("", "tppfaas-report-*.json")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(spool.Name())
-	defer spool.Close()
-	_ = os.Remove(spool.Name()) // where an open file can go at once, nothing is left behind even by a kill
 	o.fetch.OnProgress = func(n int, back time.Time) { show.Set(n, "back to "+back.UTC().Format("2006-01-02 15:04:05")) }
 	o.fetch.OnMessage = show.Print
 	o.fetch.Since = time.Now().Add(-o.since)
-	w := bufio.NewWriterSize(spool, 1<<16)
-	result, err := traces.Collect(ctx, o.fetch, w)
+	spool, err := traces.Fetch(ctx, o.fetch)
 	if err != nil {
 		return err
 	}
-	if err := w.Flush(); err != nil {
-		return fmt.Errorf("the traces, before they are read: %w", err)
-	}
-	if result.Traces == 0 {
+	defer spool.Close()
+	if spool.Traces == 0 {
 		text := fmt.Sprintf("%s has no trace that began in the last %v", o.analyse.Source, o.since)
-		if result.Unsettled > 0 {
-			text += fmt.Sprintf(" but %d that may still be running (-settle 0 takes them)", result.Unsettled)
+		if spool.Unsettled > 0 {
+			text += fmt.Sprintf(" but %d that may still be running (-settle 0 takes them)", spool.Unsettled)
 		}
 		return errors.New(text)
-	}
-	if _, err := spool.Seek(0, io.SeekStart); err != nil {
-		return err
 	}
 	o.read.Name, o.read.Unit = o.analyse.Source, ""
 	return b.Read(ctx, spool, o.read)
