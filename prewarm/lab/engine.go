@@ -26,6 +26,8 @@ type Request struct {
 	Warm time.Duration
 	// Scored says that it counts.
 	Scored bool
+
+	warm prewarm.Trace // what became of it there
 }
 
 // record is what became of an invocation.
