@@ -91,7 +91,7 @@ func (w *Workload) Run(ctx context.Context, s Setting, number uint64, newPolicy 
 		d.targets[i] = -1
 	}
 	e.watch = d.watch
-	m := newMeter(e, len(w.Functions))
+	m := newMeter(e, w.Functions)
 	d.meter = m
 	run := &Run{requests: make([]*pending, len(plan.Requests))}
 	missing := len(plan.Requests)
