@@ -315,7 +315,7 @@ func (t *tracker) complete(now prewarm.Time) *flight {
 			return c.flight
 		}
 	}
-	if t.closed > 0 {
+	if t.closed > len(t.closing)/2 {
 		t.closing = t.closing[:copy(t.closing, t.closing[t.closed:])]
 		t.closed = 0
 	}
