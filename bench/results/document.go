@@ -75,7 +75,11 @@ func join(blocks []block) string {
 	for _, b := range blocks {
 		out.WriteString(b.text)
 		if b.printed {
-			fmt.Fprintf(&out, "%s\n%s\n%s\n", beginPrinted, "\n"+strings.Trim(b.output, "\n")+"\n", endPrinted)
+			output := strings.Trim(b.output, "\n")
+			if output != "" {
+				output += "\n\n"
+			}
+			fmt.Fprintf(&out, "%s\n\n%s%s\n", beginPrinted, output, endPrinted)
 		}
 	}
 	return out.String()
