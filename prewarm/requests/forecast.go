@@ -102,8 +102,8 @@ func (f *Forecast) Mean(t float64) float64 {
 	return sum
 }
 
-// Quantile returns the time in seconds by which the k-th request from now, k ≥ 1, has come with probability p, to about four digits. It is +Inf
-// if that is never.
+// Quantile returns a time in seconds by which the k-th request from now, k ≥ 1, has come with a probability from p to 1.01·p, or where the
+// probability jumps, the time of it to three digits. It is +Inf if that is never.
 func (f *Forecast) Quantile(k int, p float64) float64 {
 	if !(p > 0) {
 		return 0
@@ -131,27 +131,23 @@ func (f *Forecast) Quantile(k int, p float64) float64 {
 			low, pLow = 0, 0
 		}
 	}
-	// The Illinois variant of the rule of false position (Dowell and Jarratt, BIT 11, 1971), kept off the ends of the bracket, in turns with
-	// halving it.
-	side, whole := 0, high-low
-	a, b := pLow-p, pHigh-p
-	for n := 0; high-low > 2e-4*high && n < 60; n++ {
-		m := low + (high-low)*min(max(-a/(b-a), 0.01), 0.99)
-		if n%3 == 2 {
-			if high-low > whole/8 {
-				m = low + (high-low)/2
-			}
-			whole = high - low
+	// The bracket is halved as long as the probability goes from far below to far above; then follows the Illinois variant of the rule of false
+	// position (Dowell and Jarratt, BIT 11, 1971), kept off the ends of the bracket, and halving in every fourth step.
+	side, a, b := 0, pLow-p, pHigh-p
+	for n := 1; high-low > 2e-4*high && pHigh > 1.01*p && n < 80; n++ {
+		m := low + (high-low)/2
+		if n%4 != 0 && (pHigh < 3*p || pLow > p/3) {
+			m = low + (high-low)*min(max(-a/(b-a), 0.01), 0.99)
 		}
-		at := f.AtLeast(k, m) - p
-		if at >= 0 {
-			high, b = m, at
+		at := f.AtLeast(k, m)
+		if at >= p {
+			high, pHigh, b = m, at, at-p
 			if side == 1 {
 				a /= 2
 			}
 			side = 1
 		} else {
-			low, a = m, at
+			low, pLow, a = m, at, at-p
 			if side == -1 {
 				b /= 2
 			}
