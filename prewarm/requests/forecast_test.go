@@ -123,6 +123,18 @@ func TestForecastProperties(t *testing.T) {
 			require.GreaterOrEqual(t, f.AtLeast(k, q), p-1e-9)
 			require.LessOrEqual(t, f.AtLeast(k, q*0.999), 1.01*p+1e-9)
 		}
+		var ps, ts [16]float64
+		for i := range ps {
+			ps[i] = f.AtLeast(k, math.Inf(1)) * (float64(i) + 0.5) / 16
+		}
+		f.Quantiles(k, ps[:], ts[:])
+		for i, q := range ts {
+			require.False(t, math.IsNaN(q))
+			require.InDelta(t, ps[i], f.AtLeast(k, q), straight, "%s: of %v", m.Name(), ts)
+			if i > 0 {
+				require.GreaterOrEqual(t, q, ts[i-1])
+			}
+		}
 	})
 }
 
@@ -312,6 +324,16 @@ func BenchmarkForecast(b *testing.B) {
 		b.Run(l.name+"/quantile", func(b *testing.B) {
 			for b.Loop() {
 				f.Quantile(2, 0.05)
+			}
+		})
+		b.Run(l.name+"/quantiles", func(b *testing.B) {
+			b.ReportAllocs()
+			var p, t [16]float64
+			for i := range p {
+				p[i] = (float64(i) + 0.5) / 16
+			}
+			for b.Loop() {
+				f.Quantiles(2, p[:], t[:])
 			}
 		})
 		b.Run(l.name+"/observe", func(b *testing.B) {
