@@ -26,7 +26,10 @@ type decider struct {
 	runs     map[prewarm.ID]running
 	ring     *ring // nil until there were many demands
 	ringed   bool  // the ring is in use
+	// foreseenEnd is the end of the ring when what is foreseen was added.
+	foreseenEnd int64
 
+	known   bool // something was recorded of it
 	dirty   bool
 	timer   int // in the heap of the policy
 	work    *work
@@ -136,9 +139,31 @@ func (d *decider) add(v *Demand) {
 	d.dirty = true
 }
 
+// forget forgets the demands of requests that are only foreseen.
+func (d *decider) forget(now float64) {
+	if d.ringed {
+		d.ring.advance(now)
+		for i := range d.foreseen {
+			v := &d.foreseen[i]
+			d.ring.add(v.Probability, &v.Times, v.Busy, d.foreseenEnd, -1)
+		}
+		d.foreseenEnd = d.ring.end()
+	}
+	d.foreseen = d.foreseen[:0]
+	d.dirty = true
+}
+
+// foresee adds a demand of a request that is only foreseen.
+func (d *decider) foresee(v *Demand) {
+	d.foreseen = append(d.foreseen, *v)
+	if d.ringed {
+		d.ring.add(v.Probability, &v.Times, v.Busy, d.foreseenEnd, 1)
+	}
+}
+
 // count chooses whether demands are weighed one by one or by their counts.
 func (d *decider) count(now float64) {
-	n := len(d.entries) + len(d.runs)
+	n := len(d.entries) + len(d.runs) + max(len(d.foreseen)-leastRoots, 0)
 	switch {
 	case !d.ringed && n >= manyDemands:
 		if d.ring == nil {
@@ -150,6 +175,11 @@ func (d *decider) count(now float64) {
 			e := &d.entries[i]
 			e.end = d.ring.end()
 			d.ring.add(e.Probability, &e.Times, e.Busy, e.end, 1)
+		}
+		d.foreseenEnd = d.ring.end()
+		for i := range d.foreseen {
+			v := &d.foreseen[i]
+			d.ring.add(v.Probability, &v.Times, v.Busy, d.foreseenEnd, 1)
 		}
 		for id, r := range d.runs {
 			r.end = d.ring.end()
