@@ -91,7 +91,7 @@ func New(ctx context.Context, o Options) (*Policy, error) {
 			return nil, fmt.Errorf("newsvendor: application %s: %w", recording.Name, err)
 		}
 	}
-	p.predictor = newPredictor(apps, len(o.Functions))
+	p.predictor = newPredictor(o.Platform, apps, len(o.Functions))
 	return p, nil
 }
 

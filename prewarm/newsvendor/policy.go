@@ -20,6 +20,7 @@ type Policy struct {
 	out              *prewarm.Decisions
 	overload         bool
 	reserved         int // memory of what was started at this event
+	asking           int // containers that were started at this event
 	told, asked      float64
 	boxOf            func(prewarm.ID) *box
 	roomFor          func(*decider, float64) bool
@@ -49,7 +50,7 @@ func (p *Policy) Handle(e *prewarm.Event, fleet *prewarm.Fleet, d *prewarm.Decis
 	now := seconds(e.At)
 	p.fleet, p.out = fleet, d
 	p.overload = fleet.Queue > 0 || fleet.Creating() >= overloaded
-	p.reserved = 0
+	p.reserved, p.asking = 0, 0
 	switch e.Kind {
 	case prewarm.Woken:
 		p.woken(e, now)
@@ -67,6 +68,9 @@ func (p *Policy) Handle(e *prewarm.Event, fleet *prewarm.Fleet, d *prewarm.Decis
 func (p *Policy) woken(e *prewarm.Event, now float64) {
 	if e.Key == 0 {
 		p.wokenPredictions, p.wokenDecisions = never, never
+		for _, f := range p.deciders {
+			p.predictor.supplies[f.function] = f.supply(p.fleet)
+		}
 		for _, r := range p.roots {
 			if r.model != nil {
 				r.process = r.model.New(e.At)
@@ -96,6 +100,9 @@ func (p *Policy) woken(e *prewarm.Event, now float64) {
 // refresh has the traces looked at again that a decider is about to decide for, if they are few: nothing was heard of them since.
 func (p *Policy) refresh(f *decider, now float64) {
 	const few, recent = 3, 0.02
+	if a := p.predictor.appOf[f.function]; a >= 0 && now-p.roots[a].told > recent {
+		p.roots[a].told = -1
+	}
 	if len(f.entries) > few {
 		return
 	}
@@ -127,6 +134,7 @@ func (p *Policy) happened(e *prewarm.Event, now float64) {
 		if v == nil {
 			break
 		}
+		v.placed = true
 		v.fresh = c != nil && p.fresh(c)
 		v.asked = math.NaN()
 		if e.Start != prewarm.Warm && c != nil {
@@ -309,7 +317,8 @@ func (p *Policy) decide(now float64, at prewarm.Time) {
 		}
 		f.dirty = false
 		f.count(now)
-		wake := f.start(now, p.fleet, p.roomFor, p.out)
+		wake, started := f.start(now, p.asking, p.fleet, p.roomFor, p.out)
+		p.asking += started
 		wake = min(wake, f.hold(now, p.fleet, p.overload, p.boxOf, p.out))
 		p.timers.set(&f.timer, uint64(f.function), max(wake, now+0.001))
 		p.predictor.supplies[f.function] = f.supply(p.fleet)

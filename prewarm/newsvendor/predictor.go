@@ -8,6 +8,7 @@ import (
 
 // predictor follows the traces in flight of all applications, and says what is still to come of each.
 type predictor struct {
+	platform prewarm.Platform
 	apps     []*application
 	appOf    []int32 // by function, −1 if it is of none
 	supplies []Supply
@@ -55,6 +56,7 @@ type invocation struct {
 	free                    float64 // when it has come in delay-free time, in seconds since the first of the trace
 	arrived, started, ended float64 // in seconds since the epoch; NaN for what has not happened
 	asked                   float64 // when the container was asked for that it waits for, NaN if it waits for none
+	placed                  bool    // it has a container
 	fresh                   bool    // the container has called nothing yet
 	called                  bool    // it has called something
 }
@@ -68,8 +70,8 @@ const (
 	forgotten = 900.0
 )
 
-func newPredictor(apps []*application, functions int) *predictor {
-	p := &predictor{apps: apps, appOf: make([]int32, functions), supplies: make([]Supply, functions), index: map[prewarm.ID]int32{}}
+func newPredictor(platform prewarm.Platform, apps []*application, functions int) *predictor {
+	p := &predictor{platform: platform, apps: apps, appOf: make([]int32, functions), supplies: make([]Supply, functions), index: map[prewarm.ID]int32{}}
 	for f := range p.appOf {
 		p.appOf[f] = -1
 		p.supplies[f] = Supply{Function: f, Asked: math.NaN(), Fresh: true}
@@ -277,12 +279,18 @@ func (p *predictor) due(t *trace, app *application, e *expected, arrival *Times,
 	}
 	s := &p.supplies[app.history.app.Functions[c.mark]]
 	switch {
-	case !math.IsNaN(c.asked):
-		p.ready = s.Start
-		p.ready.shift(c.asked)
-		p.ready.after(now)
-	default:
+	case c.placed && math.IsNaN(c.asked) || !c.placed && s.Free:
 		p.ready.point(max(c.arrived+dispatch, now))
+	default:
+		from := c.asked
+		if !c.placed {
+			if from = s.Asked; !(from < c.arrived) || p.platform.Late == prewarm.OwnContainer {
+				from = c.arrived
+			}
+		}
+		p.ready = s.Start
+		p.ready.shift(from)
+		p.ready.after(now)
 	}
 	arrival.sum(&p.ready, &e.gap)
 	if extra > 0 {

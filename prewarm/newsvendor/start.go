@@ -9,29 +9,30 @@ import (
 // maxStarts is how many containers of a function are started at one event at most.
 const maxStarts = 64
 
-// start starts containers for demands that no container covers, and returns when it wants to be asked again.
-func (d *decider) start(now float64, fleet *prewarm.Fleet, room func(*decider, float64) bool, out *prewarm.Decisions) (wake float64) {
+// start starts containers for demands that no container covers, and returns when it wants to be asked again, and how many it has started. Asking is how
+// many others have been started at this event.
+func (d *decider) start(now float64, asking int, fleet *prewarm.Fleet, room func(*decider, float64) bool, out *prewarm.Decisions) (wake float64, n int) {
 	if !d.platform.Warm {
-		return never
+		return never, 0
 	}
-	d.sample(fleet.Creating())
 	// Those that have arrived and have not been given a container will take one each.
 	k := fleet.Count(d.function) - fleet.Loads[d.function].Waiting
-	for n := 0; n < maxStarts; n++ {
+	for n < maxStarts {
+		d.sample(fleet.Creating() + asking + n)
 		u := d.next(now, k, d.mean, false)
 		if len(u.list) == 0 {
-			return never
+			return never, n
 		}
 		covered, due := d.due(now, u)
 		if !due {
-			return d.later(now, u)
+			return d.later(now, u), n
 		}
 		gain := d.gain(now, u)
 		if gain <= 0 {
-			return never
+			return never, n
 		}
 		if !room(d, u.list[0].at) {
-			return never
+			return never, n
 		}
 		first := &u.list[0]
 		why := prewarm.Why{Rule: "ready by the quantile of the next demand that no container covers", Probability: covered, Demand: moment(d.median(u)), Gain: gain}
@@ -40,8 +41,9 @@ func (d *decider) start(now float64, fleet *prewarm.Fleet, room func(*decider, f
 		}
 		out.Start(d.function, 1, why)
 		k++
+		n++
 	}
-	return now + 0.1
+	return now + 0.1, n
 }
 
 // median returns when the next use is as likely to have come as not, given that it comes.

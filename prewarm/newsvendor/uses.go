@@ -18,7 +18,9 @@ type use struct {
 type uses struct {
 	list  []use
 	total float64
+	now   float64
 
+	middles    []float64 // the probability of the moments before each, and of half of it
 	hazards    []use     // before they are put in order
 	gone       []float64 // by demand: the probability that it has used the container by the time under way
 	needed     []float64
@@ -28,9 +30,13 @@ type uses struct {
 
 // condition is a demand, given that it has not come by now.
 type condition struct {
-	probability, saving float64
-	first               int // of its times that are still to come
+	probability float64
+	passed      float64 // the share of its times that have passed
+	first       int     // of its times that are still to come
 }
+
+// overdue is in how many seconds a demand is expected whose times have all passed.
+const overdue = 0.005
 
 // exactly is how many demands of a function are weighed one by one.
 const exactly = 8
@@ -38,7 +44,7 @@ const exactly = 8
 // compute sets u to the next uses of one container more than k, of those which serve the demands, as seen at now. Savings are by demand; they may be
 // nil. Running are the runs that hold containers: the probability that one does still at some time.
 func (u *uses) compute(now float64, k int, demands []*Demand, running []run, saving func(d *Demand, at float64) float64) {
-	u.list, u.hazards, u.total = u.list[:0], u.hazards[:0], 0
+	u.list, u.hazards, u.total, u.now = u.list[:0], u.hazards[:0], 0, now
 	u.gone, u.conditions = u.gone[:0], u.conditions[:0]
 	if len(demands)+len(running) <= k {
 		return
@@ -46,10 +52,9 @@ func (u *uses) compute(now float64, k int, demands []*Demand, running []run, sav
 	u.memory = slices.Grow(u.memory[:0], max(k, 1))[:max(k, 1)]
 	for _, d := range demands {
 		u.gone = append(u.gone, 0)
-		passed := d.Times.Within(now)
-		c := condition{probability: d.Probability}
-		if passed > 0 {
-			if left := d.Probability * (1 - passed); left > 0 {
+		c := condition{probability: d.Probability, passed: d.Times.Within(now)}
+		if c.passed > 0 {
+			if left := d.Probability * (1 - c.passed); left > 0 {
 				c.probability = left / (left + 1 - d.Probability)
 			} else if d.Probability < 1 {
 				c.probability = 0
@@ -62,16 +67,28 @@ func (u *uses) compute(now float64, k int, demands []*Demand, running []run, sav
 	}
 	for j, d := range demands {
 		c := &u.conditions[j]
-		n := Quantiles - c.first
 		if c.probability <= 0 {
 			continue
 		}
-		if n == 0 {
-			u.hazard(now+0.005, c.probability, k, j, demands, running, saving)
+		if c.passed >= 1-1e-9 {
+			u.hazard(now+overdue, c.probability, k, j, demands, running, saving)
 			continue
 		}
-		for _, at := range d.Times[c.first:] {
-			u.hazard(at, c.probability/float64(n), k, j, demands, running, saving)
+		share := c.probability / (1 - c.passed)
+		for i := max(c.first-1, 0); i < Quantiles; i++ {
+			// Each value stands for an equal share around it, of which a part may have passed.
+			left := min(float64(i+1)/Quantiles-c.passed, 1.0/Quantiles)
+			if left <= 0 {
+				continue
+			}
+			at := d.Times[i]
+			if i < c.first {
+				at = now + overdue
+				if i+1 < Quantiles {
+					at = (now + max((d.Times[i]+d.Times[i+1])/2, now)) / 2
+				}
+			}
+			u.hazard(at, share*left, k, j, demands, running, saving)
 		}
 	}
 	if len(demands) > 1 {
@@ -89,7 +106,7 @@ func (u *uses) compute(now float64, k int, demands []*Demand, running []run, sav
 		left -= h.mass
 		u.list = append(u.list, h)
 	}
-	u.total = 1 - left
+	u.accumulate(now)
 }
 
 // hazard adds that demand j comes at a time with a probability, and finds k containers in use.
@@ -168,63 +185,95 @@ func (u *uses) computeMany(now float64, k int, r *ring, saving func(d *Demand, a
 		}
 		u.list = append(u.list, h)
 	}
-	u.total = 1 - left
+	u.accumulate(now)
 }
 
-// within returns the probability that the next use is before x. It is linear between the moments.
-func (u *uses) within(x float64) float64 {
-	before, sum := 0.0, 0.0
-	at := math.Inf(-1)
+// accumulate prepares within.
+func (u *uses) accumulate(now float64) {
+	u.middles = u.middles[:0]
+	sum := 0.0
 	for i := range u.list {
-		p := &u.list[i]
-		middle := sum + p.mass/2
-		if x < p.at {
-			if i == 0 {
-				if len(u.list) == 1 || u.list[1].at <= p.at {
-					return 0
-				}
-				// As dense as between the first two.
-				return max(middle*(1-2*(p.at-x)/(u.list[1].at-p.at)), 0)
-			}
-			return before + (middle-before)*(x-at)/(p.at-at)
-		}
-		before, at = middle, p.at
-		sum += p.mass
+		u.middles = append(u.middles, sum+u.list[i].mass/2)
+		sum += u.list[i].mass
 	}
-	if n := len(u.list); n > 1 && u.list[n-1].at > u.list[n-2].at {
-		width := u.list[n-1].at - u.list[n-2].at
-		return min(before+(sum-before)*2*(x-at)/width, sum)
-	}
-	return sum
+	u.total, u.now = sum, now
 }
 
-// covered returns the probability that the next use is before a container is ready that is asked for at a time; starts are equally likely
-// start times.
+// within returns the probability that the next use is before x. It is linear between the moments, and 0 now.
+func (u *uses) within(x float64) float64 {
+	n := len(u.list)
+	lo, hi := 0, n // the first moment that is after x
+	for lo < hi {
+		if mid := (lo + hi) / 2; u.list[mid].at > x {
+			hi = mid
+		} else {
+			lo = mid + 1
+		}
+	}
+	switch {
+	case lo == n && n > 1:
+		last := u.list[n-1].at
+		if width := last - u.list[n-2].at; width > 0 {
+			return min(u.middles[n-1]+(u.total-u.middles[n-1])*2*(x-last)/width, u.total)
+		}
+		return u.total
+	case lo == n:
+		return u.total
+	case lo > 0:
+		a, b := &u.list[lo-1], &u.list[lo]
+		return u.middles[lo-1] + (u.middles[lo]-u.middles[lo-1])*(x-a.at)/(b.at-a.at)
+	case n == 1:
+		return 0
+	}
+	// As dense as between the first two, but not before now.
+	first := u.list[0].at
+	from := max(first-(u.list[1].at-first)/2, u.now)
+	if x <= from || first <= from {
+		return 0
+	}
+	return u.middles[0] * (x - from) / (first - from)
+}
+
+// covered returns the probability that the next use is before a container is ready that is asked for at a time, given that it is not before that
+// time; starts are equally likely start times.
 func (u *uses) covered(at float64, starts []float64) float64 {
 	sum := 0.0
 	for _, c := range starts {
 		sum += u.within(at + c)
 	}
-	return sum / float64(len(starts))
+	before := u.within(at)
+	if before >= 1-1e-9 {
+		return 1
+	}
+	return (sum/float64(len(starts)) - before) / (1 - before)
 }
 
-// when returns the time from now on at which covered reaches p, +Inf if it never does.
+// when returns the first time from now on at which covered reaches p, +Inf if it never does. Starts are in ascending order.
 func (u *uses) when(now, p float64, starts []float64) float64 {
 	if u.total < p || len(u.list) == 0 {
 		return never
 	}
-	lo, hi := now, max(u.list[len(u.list)-1].at, now)
-	if last := u.covered(hi, starts); last < p {
-		return never
-	}
-	for hi-lo > 0.002 {
-		// Of the moments in the list none is far from its neighbours, so halving takes few steps.
-		mid := (lo + hi) / 2
-		if u.covered(mid, starts) >= p {
-			hi = mid
-		} else {
-			lo = mid
+	longest := starts[len(starts)-1]
+	lo := now
+	for i := -1; i < len(u.list); i++ {
+		hi := u.list[0].at - longest
+		if i >= 0 {
+			hi = u.list[i].at
 		}
+		if hi <= lo {
+			continue
+		}
+		if u.within(hi+longest) >= p && u.covered(hi, starts) >= p {
+			for hi-lo > 0.002 {
+				if mid := (lo + hi) / 2; u.covered(mid, starts) >= p {
+					hi = mid
+				} else {
+					lo = mid
+				}
+			}
+			return hi
+		}
+		lo = hi
 	}
-	return hi
+	return never
 }
