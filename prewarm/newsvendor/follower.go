@@ -15,6 +15,8 @@ type expected struct {
 	order int32
 	// probability is that it comes, given that its caller has.
 	probability float64
+	// certain says that it, or another in its place, was never seen not to come.
+	certain bool
 	// gap is the time from the start of the caller's run to its arrival, in seconds.
 	gap Times
 }

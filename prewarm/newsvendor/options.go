@@ -9,6 +9,7 @@ import (
 
 	"github.com/tppfaas/tppfaas/prewarm"
 	"github.com/tppfaas/tppfaas/prewarm/requests"
+	"github.com/tppfaas/tppfaas/tpp/race"
 )
 
 // Options are what a policy is made with.
@@ -47,7 +48,7 @@ func (o *Options) validate() error {
 // New returns a policy. It trains the models that it needs, unless the process has trained the same ones on the same recordings before.
 func New(ctx context.Context, o Options) (*Policy, error) {
 	if o.Model == "" {
-		o.Model = defaultModel
+		o.Model = race.Kind
 	}
 	if err := o.validate(); err != nil {
 		return nil, fmt.Errorf("newsvendor: %w", err)
@@ -71,7 +72,7 @@ func New(ctx context.Context, o Options) (*Policy, error) {
 		if err != nil {
 			return nil, fmt.Errorf("newsvendor: application %s: %w", recording.Name, err)
 		}
-		app := &application{history: h, forecaster: f, firstCall: slices.Clone(h.firstCall), variance: slices.Clone(h.variance)}
+		app := &application{history: h, forecaster: f, certain: newTable(h).certain, firstCall: slices.Clone(h.firstCall), variance: slices.Clone(h.variance)}
 		if o.Platform.FirstCall {
 			clear(app.firstCall)
 		}

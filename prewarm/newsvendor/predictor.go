@@ -21,7 +21,7 @@ type predictor struct {
 	// Of what is expected of the trace under way, by its index there:
 	arrivals, begins []Times   // when it arrives, and when its run starts
 	chances          []float64 // that it comes
-	moved            bool
+	done             []bool
 	scratch, ready   Times
 }
 
@@ -29,6 +29,7 @@ type predictor struct {
 type application struct {
 	history    *history
 	forecaster forecaster
+	certain    [][]bool  // by the marks of caller and callee: where one was never seen not to come
 	firstCall  []float64 // by mark, learned further while the policy runs
 	variance   []float64
 }
@@ -167,9 +168,49 @@ func (p *predictor) arrived(e *prewarm.Event, now float64) *trace {
 		t.invocations = append(t.invocations, v)
 		t.running++
 		t.expected = t.follower.expect(t.expected[:0])
+		app.normalise(t)
 	}
 	t.heard, t.checks = now, 0
 	return t
+}
+
+// caller returns the mark of the caller of what is expected, −1 if it is not known.
+func (t *trace) caller(e *expected) int32 {
+	switch {
+	case e.parent >= 0:
+		return t.expected[e.parent].mark
+	case e.cause >= 0:
+		return t.invocations[e.cause].mark
+	}
+	return -1
+}
+
+// normalise makes the probabilities of what must come, itself or another in its place, add up to 1: whatever the tail of a model leaves over.
+func (a *application) normalise(t *trace) {
+	for i := range t.expected {
+		e := &t.expected[i]
+		c := t.caller(e)
+		e.certain = c >= 0 && a.certain[c][e.mark]
+		if !e.certain {
+			continue
+		}
+		total, first := 0.0, true
+		for j := range t.expected {
+			o := &t.expected[j]
+			if o.cause == e.cause && o.parent == e.parent && o.slot == e.slot {
+				first = first && j >= i
+				total += o.probability
+			}
+		}
+		if !first || total <= 0 {
+			continue
+		}
+		for j := i; j < len(t.expected); j++ {
+			if o := &t.expected[j]; o.alternative(e) {
+				o.probability = min(o.probability/total, 1)
+			}
+		}
+	}
 }
 
 // learn learns from the first call of a fresh container.
@@ -209,32 +250,33 @@ func (p *predictor) demandsOf(t *trace, now float64) ([]Demand, bool) {
 	}
 	for i := range t.expected {
 		e := &t.expected[i]
+		if e.parent < 0 {
+			p.chances[i] = p.due(t, app, e, &p.arrivals[i], now)
+		}
+	}
+	p.silence(t, now)
+	for i := range t.expected {
+		e := &t.expected[i]
 		arrival := &p.arrivals[i]
-		var caller int32
 		if e.parent >= 0 {
-			above := &t.expected[e.parent]
-			caller = above.mark
 			p.chances[i] = p.chances[e.parent] * e.probability
-			if p.chances[i] <= leastReach {
-				p.chances[i] = 0
-				continue
-			}
-			arrival.sum(&p.begins[e.parent], &e.gap)
-			s := &p.supplies[app.history.app.Functions[caller]]
-			if s.Fresh && !(s.Free && false) {
-				arrival.shift(stall(app.firstCall[caller], app.history.after[caller][e.mark]))
-			}
-		} else {
-			p.chances[i] = p.due(t, app, e, arrival, now)
-			if p.chances[i] <= leastReach {
-				p.chances[i] = 0
-				continue
-			}
+		}
+		if p.chances[i] <= leastReach {
+			p.chances[i] = 0
+			continue
+		}
+		if e.parent < 0 {
 			again = min(again, max(arrival.Quantile(0.85), now+0.05))
 			if e.cause >= 0 {
 				if c := &t.invocations[e.cause]; !math.IsNaN(c.ended) {
 					again = min(again, c.ended+afterEnd)
 				}
+			}
+		} else {
+			caller := t.expected[e.parent].mark
+			arrival.sum(&p.begins[e.parent], &e.gap)
+			if p.supplies[app.history.app.Functions[caller]].Fresh {
+				arrival.shift(stall(app.firstCall[caller], app.history.after[caller][e.mark]))
 			}
 		}
 		function := app.history.app.Functions[e.mark]
@@ -256,18 +298,73 @@ func (p *predictor) demandsOf(t *trace, now float64) ([]Demand, bool) {
 	return p.demands, true
 }
 
-// due sets arrival to when an invocation comes whose caller has arrived, and returns the probability that it does, given that it has not come
-// by now.
+// silence conditions what is due on not having come by now, where chances are the probabilities that each comes later. Where one of a group must
+// come, it still must, however long nothing is heard.
+func (p *predictor) silence(t *trace, now float64) {
+	done := p.done[:0]
+	for range t.expected {
+		done = append(done, false)
+	}
+	p.done = done
+	for i := range t.expected {
+		e := &t.expected[i]
+		if e.parent >= 0 || done[i] {
+			continue
+		}
+		// Of those of which one comes at most: how likely each was to come, and is to come later.
+		total, later := 0.0, 0.0
+		for j := i; j < len(t.expected); j++ {
+			if o := &t.expected[j]; o.alternative(e) {
+				total += o.probability
+				later += p.chances[j]
+			}
+		}
+		rest := max(1-total, 0)
+		if e.certain {
+			rest = 0
+		}
+		over := t.over(e, now)
+		for j := i; j < len(t.expected); j++ {
+			o := &t.expected[j]
+			if !o.alternative(e) {
+				continue
+			}
+			done[j] = true
+			switch {
+			case over:
+				p.chances[j] = 0
+			case later+rest > 1e-12:
+				p.chances[j] = min(p.chances[j]/(later+rest), 1)
+			default:
+				p.chances[j] = o.probability // all times have passed
+			}
+		}
+	}
+}
+
+// alternative reports whether at most one of two that are expected comes, or they are the same.
+func (e *expected) alternative(o *expected) bool {
+	return e.cause == o.cause && e.parent == o.parent && e.slot == o.slot
+}
+
+// over reports whether what is due cannot come any more because the run that would have called it has ended.
+func (t *trace) over(e *expected, now float64) bool {
+	if e.cause < 0 {
+		return false
+	}
+	ended := t.invocations[e.cause].ended
+	return !math.IsNaN(ended) && now >= ended+afterEnd-1e-6
+}
+
+// due sets arrival to when an invocation comes whose caller has arrived, given that it has not come by now, and returns the probability that it
+// comes later.
 func (p *predictor) due(t *trace, app *application, e *expected, arrival *Times, now float64) float64 {
 	if e.cause < 0 {
 		*arrival = e.gap
 		arrival.shift(t.heard)
-		return silence(e.probability, arrival, now)
+		return e.probability * silent(arrival, now)
 	}
 	c := &t.invocations[e.cause]
-	if !math.IsNaN(c.ended) && now >= c.ended+afterEnd {
-		return 0
-	}
 	extra := 0.0
 	if c.fresh && !(c.called && app.history.after[c.mark][e.mark] == 0) {
 		extra = stall(app.firstCall[c.mark], app.history.after[c.mark][e.mark])
@@ -275,7 +372,7 @@ func (p *predictor) due(t *trace, app *application, e *expected, arrival *Times,
 	if !math.IsNaN(c.started) {
 		*arrival = e.gap
 		arrival.shift(c.started + extra)
-		return silence(e.probability, arrival, now)
+		return e.probability * silent(arrival, now)
 	}
 	s := &p.supplies[app.history.app.Functions[c.mark]]
 	switch {
@@ -299,16 +396,12 @@ func (p *predictor) due(t *trace, app *application, e *expected, arrival *Times,
 	return e.probability
 }
 
-// silence conditions an arrival on not having come by now, and returns its probability. Where it was never seen not to come, that stays 1.
-func silence(probability float64, arrival *Times, now float64) float64 {
+// silent conditions an arrival on not having come by now, and returns the probability of that, given that it comes.
+func silent(arrival *Times, now float64) float64 {
 	if now <= arrival[0]-(arrival[1]-arrival[0])/2 {
-		return probability
-	}
-	left := arrival.after(now)
-	if probability >= 1 {
 		return 1
 	}
-	return probability * left / (probability*left + 1 - probability)
+	return arrival.after(now)
 }
 
 // begin sets start to when the run of an invocation starts which arrives at some time.

@@ -6,6 +6,8 @@ import "slices"
 type table struct {
 	edges [][]edge // by the mark of the caller, in the order of time
 	root  int      // the mark of roots
+	// certain says, by the marks of caller and callee, that each run of the caller has called it, or another in its place.
+	certain [][]bool
 }
 
 // edge is a call that a function makes.
@@ -67,8 +69,26 @@ func newTable(h *history) *table {
 			return a.occurrence - b.occurrence
 		})
 		t.group(m, sets[m])
+		t.certain = append(t.certain, t.certainOf(m, n))
 	}
 	return t
+}
+
+// certainOf returns, by mark, whether a function is called for certain by another one.
+func (t *table) certainOf(caller, marks int) []bool {
+	certain, called := make([]bool, marks), make([]bool, marks)
+	for _, e := range t.edges[caller] {
+		total := 0.0
+		for _, other := range t.edges[caller] {
+			if other.slot == e.slot {
+				total += other.probability
+			}
+		}
+		always := total > 1-1e-9
+		certain[e.mark] = always && (certain[e.mark] || !called[e.mark])
+		called[e.mark] = true
+	}
+	return certain
 }
 
 // group puts those calls of a function into one slot of which no run made two.
