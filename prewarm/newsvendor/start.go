@@ -112,7 +112,7 @@ func (d *decider) gain(now float64, u *uses) float64 {
 		}
 		sum += p.mass * (d.price*wait - d.memory*early)
 		passed += p.mass
-		kept := max(p.at-ready, d.mean, unused)
+		kept := max(p.at-ready, afterEnd, unused)
 		best = max(best, sum-(1-passed)*d.memory*(d.mean+kept))
 	}
 	return best
