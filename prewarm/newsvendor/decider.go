@@ -31,7 +31,9 @@ type decider struct {
 
 	known   bool // something was recorded of it
 	dirty   bool
-	timer   int // in the heap of the policy
+	waiting int     // invocations that have arrived and have not been given a container
+	heard   float64 // when something was heard of the function
+	timer   int     // in the heap of the policy
 	work    *work
 	atoms   [8]float64 // equally likely start times, in seconds
 	mean    float64    // start time
@@ -259,7 +261,7 @@ func (d *decider) next(now float64, k int, limit float64, savings bool) *uses {
 		saving = nil
 	}
 	if d.ringed {
-		w.uses.computeMany(now, k, d.ring, saving)
+		w.uses.computeMany(now, k, d.waiting, now+d.busy.Mean(), d.ring, saving)
 		return &w.uses
 	}
 	w.demands, w.runs = w.demands[:0], w.runs[:0]
@@ -272,6 +274,9 @@ func (d *decider) next(now float64, k int, limit float64, savings bool) *uses {
 		}
 	}
 	if k > 0 {
+		for range d.waiting {
+			w.runs = append(w.runs, run{began: now, left: 1, busy: &d.busy})
+		}
 		for _, r := range d.runs {
 			w.runs = append(w.runs, run{began: r.began, left: 1 - d.busy.Within(now-r.began), busy: &d.busy})
 		}

@@ -58,13 +58,14 @@ func (d *decider) hold(now float64, fleet *prewarm.Fleet, overload bool, box fun
 	d.sample(fleet.Creating())
 	// The container that became idle last is used first. Those that have arrived take the first ones.
 	waiting := fleet.Loads[d.function].Waiting
-	others := fleet.Count(d.function) - len(idle)
+	d.waiting = waiting
+	others := d.inUse(fleet)
 	over := false
 	for i := len(idle) - 1 - waiting; i >= 0; i-- {
 		c := idle[i]
 		until, gain := now, 0.0
 		if !over {
-			until, gain = d.keep(now, max(others+len(idle)-1-i-waiting, 0))
+			until, gain = d.keep(now, others+len(idle)-1-i)
 			over = until <= now
 		}
 		why := prewarm.Why{Rule: "its next use saves more than keeping it costs", Gain: gain}

@@ -50,7 +50,8 @@ func (p *Policy) farthest(than *decider) (victim *prewarm.Container, at float64)
 			}
 			next := never
 			if f.known {
-				next = f.nextUse(now, p.fleet.Count(f.function)-1-i-waiting)
+				f.waiting = waiting
+				next = f.nextUse(now, f.inUse(p.fleet)+len(idle)-1-i)
 			}
 			if next > at {
 				victim, at = c, next
@@ -63,7 +64,7 @@ func (p *Policy) farthest(than *decider) (victim *prewarm.Container, at float64)
 
 // nextUse returns when one container more than k is used next: the median.
 func (d *decider) nextUse(now float64, k int) float64 {
-	u := d.next(now, max(k, 0), math.Inf(1), false)
+	u := d.next(now, k, math.Inf(1), false)
 	if u.total < 0.5 {
 		return never
 	}
@@ -82,9 +83,7 @@ func (p *Policy) rank(d *decider, c *prewarm.Container, now float64) {
 	if p.platform.MemoryMB <= 0 {
 		return
 	}
-	waiting := p.fleet.Loads[d.function].Waiting
-	idle := len(p.fleet.Containers(d.function, prewarm.StateIdle))
-	rank := -min(d.nextUse(now, p.fleet.Count(d.function)-idle-waiting), 1e12)
+	rank := -min(d.nextUse(now, d.inUse(p.fleet)), 1e12)
 	if b := p.box(c.ID); b.rank != rank {
 		b.rank = rank
 		p.out.Rank(c, rank)

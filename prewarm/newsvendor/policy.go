@@ -124,7 +124,7 @@ func (p *Policy) refresh(f *decider, now float64) {
 // happened handles what has happened to a function that is known.
 func (p *Policy) happened(e *prewarm.Event, now float64) {
 	f := p.deciders[e.Function]
-	f.dirty = true
+	f.dirty, f.heard = true, now
 	c := p.fleet.Container(e.Container)
 	switch e.Kind {
 	case prewarm.Arrived:

@@ -15,8 +15,9 @@ func (d *decider) start(now float64, asking int, fleet *prewarm.Fleet, room func
 	if !d.platform.Warm {
 		return never, 0
 	}
-	// Those that have arrived and have not been given a container will take one each.
-	k := fleet.Count(d.function) - fleet.Loads[d.function].Waiting
+	// Those that have arrived and find no idle container will have one created each.
+	k := max(fleet.Count(d.function), d.inUse(fleet)+fleet.Loads[d.function].Waiting)
+	d.waiting = fleet.Loads[d.function].Waiting
 	for n < maxStarts {
 		d.sample(fleet.Creating() + asking + n)
 		u := d.next(now, k, d.mean, false)
@@ -27,9 +28,9 @@ func (d *decider) start(now float64, asking int, fleet *prewarm.Fleet, room func
 		if !due {
 			return d.later(now, u), n
 		}
-		gain := d.gain(now, u)
+		gain := d.gain(now, u, d.usedOnes(fleet) > 0)
 		if gain <= 0 {
-			return never, n
+			return now + max(0.25, 0.2*(now-d.heard)), n
 		}
 		if !room(d, u.list[0].at) {
 			return never, n
@@ -44,6 +45,11 @@ func (d *decider) start(now float64, asking int, fleet *prewarm.Fleet, room func
 		n++
 	}
 	return now + 0.1, n
+}
+
+// inUse returns the number of containers that have an invocation.
+func (d *decider) inUse(fleet *prewarm.Fleet) int {
+	return len(fleet.Containers(d.function, prewarm.StateBusy)) + len(fleet.Containers(d.function, prewarm.StateReturning))
 }
 
 // median returns when the next use is as likely to have come as not, given that it comes.
@@ -93,11 +99,30 @@ func (d *decider) later(now float64, u *uses) float64 {
 	return max(last-d.mean, now+0.1)
 }
 
-// gain returns the expected gain in MB·s of a container that is asked for now, over none, if it is given back when that is best.
-func (d *decider) gain(now float64, u *uses) float64 {
+// usedOnes returns the number of containers that have been given an invocation, up to 1.
+func (d *decider) usedOnes(fleet *prewarm.Fleet) int {
+	if d.inUse(fleet) > 0 {
+		return 1
+	}
+	for _, c := range fleet.Containers(d.function, prewarm.StateIdle) {
+		if c.Uses > 0 {
+			return 1
+		}
+	}
+	return 0
+}
+
+// gain returns the expected gain in MB·s of a container that is asked for now, over none, if it is given back when that is best. Where there are
+// used containers, which would serve if no more are needed, the fresh one takes their place, as the one that became idle last, and its first
+// call is slow.
+func (d *decider) gain(now float64, u *uses, used bool) float64 {
 	unused := 0.0 // it costs in any case where it is not used
 	if !d.platform.GiveBack && !d.platform.Hold {
 		unused = seconds(d.platform.IdleTimeout)
+	}
+	instead := 0.0
+	if used {
+		instead = d.price * d.first
 	}
 	best := math.Inf(-1)
 	sum, passed, ready := 0.0, 0.0, now+d.mean
@@ -113,7 +138,7 @@ func (d *decider) gain(now float64, u *uses) float64 {
 		sum += p.mass * (d.price*wait - d.memory*early)
 		passed += p.mass
 		kept := max(p.at-ready, afterEnd, unused)
-		best = max(best, sum-(1-passed)*d.memory*(d.mean+kept))
+		best = max(best, sum-(1-passed)*(d.memory*(d.mean+kept)+instead))
 	}
 	return best
 }

@@ -165,8 +165,8 @@ func (r *run) lasts(at float64) float64 {
 	return min((1-r.busy.Within(at-r.began))/r.left, 1)
 }
 
-// computeMany is compute for many demands, by their counts.
-func (u *uses) computeMany(now float64, k int, r *ring, saving func(d *Demand, at float64) float64) {
+// computeMany is compute for many demands, by their counts. Waiting are how many containers more are in use until a time.
+func (u *uses) computeMany(now float64, k, waiting int, until float64, r *ring, saving func(d *Demand, at float64) float64) {
 	u.list, u.total = u.list[:0], 0
 	left := 1.0
 	for b := r.first; b < r.first+bins && left > 1e-3; b++ {
@@ -174,7 +174,11 @@ func (u *uses) computeMany(now float64, k int, r *ring, saving func(d *Demand, a
 		if arriving <= 1e-9 {
 			continue
 		}
-		mass := left * (1 - math.Exp(-arriving*r.needed[b%bins].atLeast(k)))
+		free := k
+		if float64(b)*binWidth < until {
+			free -= waiting
+		}
+		mass := left * (1 - math.Exp(-arriving*r.needed[b%bins].atLeast(free)))
 		if mass <= 1e-9 {
 			continue
 		}
