@@ -49,7 +49,8 @@ type Container struct {
 	// LastRun is when it was given the last one, or else when its creation began.
 	LastRun Time
 
-	place int // in the list of its function and state
+	running int // invocations whose run has started and has not ended
+	place   int // in the list of its function and state
 }
 
 // FunctionLoad counts the invocations of a function since the beginning. Policies that scale by load take differences.
@@ -199,6 +200,7 @@ func (f *Fleet) Apply(e *Event) error {
 		}
 		load.Started++
 		load.Running++
+		c.running++
 		f.ready(c)
 	case Ended:
 		if c == nil || c.Assigned == 0 {
@@ -208,7 +210,11 @@ func (f *Fleet) Apply(e *Event) error {
 		if e.Failed {
 			load.Failed++
 		}
-		load.Running = max(load.Running-1, 0)
+		// An invocation whose container fails to start ends without a run.
+		if c.running > 0 {
+			c.running--
+			load.Running--
+		}
 		if c.Assigned--; c.Assigned == 0 {
 			f.move(c, StateReturning)
 		}
@@ -225,6 +231,7 @@ func (f *Fleet) Apply(e *Event) error {
 		f.unlist(c)
 		delete(f.containers, c.ID)
 		f.UsedMB -= f.Functions[c.Function].MemoryMB
+		load.Running -= c.running
 		if !c.Ready {
 			f.creating--
 		}
