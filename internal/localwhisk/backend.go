@@ -45,6 +45,8 @@ func newSimulation(clock Clock, config Config, seed uint64) *simulation {
 	}
 }
 
+func (s *simulation) CanWarm(Function) error { return nil }
+
 func (s *simulation) Create(_ *PoolContainer, load int, ready func(error)) {
 	d := s.config.Creation
 	s.cluster.add(d.work(s.creation, load), func(took time.Duration) {

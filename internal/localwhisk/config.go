@@ -20,6 +20,14 @@ type Config struct {
 	IdleTimeout time.Duration
 	// PauseGrace is how long an idle container stays unpaused.
 	PauseGrace time.Duration
+	// TakesStarting makes an invocation for which no container is idle take one of its function that is being started for nobody, the one that
+	// was asked for first, and wait for it. Otherwise it is given a container as if there were none.
+	TakesStarting bool
+	// WarmFirstCall makes a container that is started for nobody make its first call, see FirstCall, before it is idle.
+	WarmFirstCall bool
+	// WarmedLast makes invocations take the containers of a function that have made their first call before those that have not; among these
+	// still the one that became idle last.
+	WarmedLast bool
 
 	// ParallelCreations is the number of containers that can be created at once without slowing down other work. The load of the delays is the
 	// number that are being created beyond it, without stem cells.

@@ -22,8 +22,11 @@ type Function struct {
 	// Handler is its code.
 	Handler Handler
 
-	undeployed bool
-	newestIdle *PoolContainer // of its idle containers, the one that became idle last
+	undeployed      bool
+	usage           *usage
+	idle            containerList // its idle containers
+	idleUnconnected containerList // with Config.WarmedLast, those of them that have made no call
+	starting        containerList // those that are started for nobody and that no activation waits for
 }
 
 // Platform runs invocations of functions in containers. Its methods may be called from handlers, from the callbacks given to it, and, if
@@ -49,6 +52,19 @@ type Platform struct {
 	stemCells         []*PoolContainer // ready ones
 	creatingStemCells int
 	queue             []*activation // those that wait for a container, first in, first out
+	toldQueue         int           // its length in the last event
+	live              map[int]*PoolContainer
+	holdTimers        []time.Time // when onHoldTimer will be called, the latest first
+
+	// What functions have used, by name, and the names in the order of their deployment.
+	usages        map[string]*usage
+	deployed      []string
+	stemCellUsage usage
+
+	// Events that have happened and that the watchers have not been told of; toldEvents is memory for more.
+	watchers           []func(Event)
+	events, toldEvents []Event
+	telling            bool // tellEvents is running
 
 	// Activations in flight, linked in the order in which they were sent.
 	firstInFlight, lastInFlight *activation
@@ -60,7 +76,7 @@ type Platform struct {
 
 // randomStreams has one source for each delay that the platform draws, so that the draws for one do not depend on the others.
 type randomStreams struct {
-	ids, call, firstCall, afterSleep, oversleep, dispatch, stemCell *rand.Rand
+	ids, call, firstCall, warmFirstCall, afterSleep, oversleep, dispatch, stemCell *rand.Rand
 }
 
 // activation is an invocation in flight.
@@ -93,16 +109,19 @@ func NewWithBackend(clock Clock, config Config, seed uint64, backend Backend) (*
 	}
 	p := &Platform{
 		clock: clock, config: config, backend: backend,
-		functions: map[string]*Function{},
+		functions: map[string]*Function{}, live: map[int]*PoolContainer{}, usages: map[string]*usage{},
+		idle: idlePool{warmedLast: config.WarmedLast},
 		random: randomStreams{
-			ids: randomStream(seed, "ids"), call: randomStream(seed, "call"), firstCall: randomStream(seed, "first call"),
+			ids: randomStream(seed, "ids"), call: randomStream(seed, "call"), firstCall: randomStream(seed, "first call"), warmFirstCall: randomStream(seed, "warm first call"),
 			afterSleep: randomStream(seed, "call after sleep"), oversleep: randomStream(seed, "oversleep"),
 			dispatch: randomStream(seed, "dispatch"), stemCell: randomStream(seed, "stem cell"),
 		},
 	}
 	p.virtual, _ = clock.(*VirtualClock)
 	for len(p.stemCells) < config.StemCells && p.memoryMB+config.FunctionMemoryMB <= config.MemoryMB {
-		p.stemCells = append(p.stemCells, p.newContainer(config.FunctionMemoryMB))
+		c := p.newStemCell(config.FunctionMemoryMB)
+		p.enter(c, usageIdle)
+		p.stemCells = append(p.stemCells, c)
 	}
 	return p, nil
 }
@@ -128,6 +147,11 @@ func (p *Platform) Deploy(f Function) error {
 	if _, ok := p.functions[f.Name]; ok {
 		return fmt.Errorf("localwhisk: function %s is deployed already", f.Name)
 	}
+	if p.usages[f.Name] == nil {
+		p.usages[f.Name] = &usage{}
+		p.deployed = append(p.deployed, f.Name)
+	}
+	f.usage = p.usages[f.Name]
 	p.functions[f.Name] = &f
 	return nil
 }
@@ -144,9 +168,9 @@ func (p *Platform) Undeploy(name string) error {
 		}
 		delete(p.functions, name)
 		f.undeployed = true
-		for c := f.newestIdle; c != nil; c = f.newestIdle {
+		for c := f.newestIdle(); c != nil; c = f.newestIdle() {
 			p.idle.remove(c)
-			p.removeContainer(c)
+			p.removeContainer(c, ByPlatform)
 		}
 		p.schedule()
 	})
@@ -202,11 +226,16 @@ func (p *Platform) withLock(step func()) {
 	p.unlockAndReport()
 }
 
-// unlockAndReport releases the lock and reports the activations that have ended.
+// unlockAndReport releases the lock, tells the watchers of events, and reports the activations that have ended.
 func (p *Platform) unlockAndReport() {
 	a, observers := p.firstFinished, p.observers
 	p.firstFinished, p.lastFinished = nil, nil
+	tell := len(p.events) > 0 && !p.telling
+	p.telling = p.telling || tell
 	p.mu.Unlock()
+	if tell {
+		p.tellEvents()
+	}
 	for a != nil {
 		next := a.nextFinished
 		a.nextFinished = nil

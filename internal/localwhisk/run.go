@@ -3,6 +3,7 @@ package localwhisk
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 )
 
@@ -69,8 +70,7 @@ func (r *Run) Invoke(name string, params any) (activationID string, err error) {
 		now := p.clock.Now()
 		if c := r.activation.container; !c.hasInvoked {
 			c.hasInvoked = true
-			stall := p.config.FirstCall.draw(p.random.firstCall, p.load()) + time.Duration(p.config.FirstCallPerInit*float64(c.initTime))
-			r.stalledUntil = now.Add(stall)
+			r.stalledUntil = now.Add(p.firstCall(c, p.random.firstCall))
 		}
 		delay := max(r.stalledUntil.Sub(now), 0) + p.config.Call.draw(p.random.call, p.load())
 		if r.slept {
@@ -79,6 +79,11 @@ func (r *Run) Invoke(name string, params any) (activationID string, err error) {
 		p.callAfter(delay, onArrival, a)
 	})
 	return activationID, err
+}
+
+// firstCall draws how long the first call of c stalls it.
+func (p *Platform) firstCall(c *PoolContainer, rng *rand.Rand) time.Duration {
+	return p.config.FirstCall.draw(rng, p.load()) + time.Duration(p.config.FirstCallPerInit*float64(c.initTime))
 }
 
 // onArrival is arrive as a timer's callback.

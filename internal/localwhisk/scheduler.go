@@ -8,6 +8,7 @@ import (
 // arrive is where every invocation enters the engine: the controller has received it, and dispatches it to the container pool.
 func (p *Platform) arrive(a *activation) {
 	a.arrival = p.clock.Now()
+	p.emit(Event{Kind: Arrived}, nil, a)
 	if d := p.config.Dispatch.draw(p.random.dispatch, p.load()); d > 0 {
 		p.callAfter(d, onDispatched, a)
 		return
@@ -44,25 +45,31 @@ func (p *Platform) placeQueued() {
 		p.queue[0] = nil
 		p.queue = p.queue[1:]
 	}
+	if len(p.queue) != p.toldQueue {
+		p.toldQueue = len(p.queue)
+		p.emit(Event{Kind: Pressure, Queue: len(p.queue)}, nil, nil)
+	}
 }
 
-// place is where a container is chosen: a warm one, a stem cell, or a new one. It returns false if a has to wait.
+// place is where a container is chosen: a warm one, one that is being started for nobody, a stem cell, or a new one. It returns false if a has to
+// wait.
 func (p *Platform) place(a *activation) bool {
-	if c := a.function.newestIdle; c != nil {
+	if c := a.function.newestIdle(); c != nil {
 		p.idle.remove(c)
-		p.assign(c, a)
+		p.enter(c, usageBusy)
+		p.assign(c, a, Warm)
 		p.startWarm(c)
 		return true
 	}
-	if len(p.stemCells) > 0 && a.function.MemoryMB == p.config.FunctionMemoryMB {
-		c := p.stemCells[0]
-		p.stemCells = p.stemCells[1:]
-		p.assign(c, a)
-		if d := p.config.StemCell.draw(p.random.stemCell, p.load()); d > 0 {
-			p.stepAfter(d, func() { p.initContainer(c) })
-		} else {
-			p.initContainer(c)
-		}
+	if c := a.function.starting.oldest; c != nil && p.config.TakesStarting {
+		a.function.starting.remove(c)
+		p.assign(c, a, Late)
+		return true
+	}
+	if c := p.takeStemCell(a.function.MemoryMB); c != nil {
+		p.belongTo(c, a.function)
+		p.assign(c, a, Cold)
+		p.initStemCell(c)
 		p.replenishStemCells(true)
 		return true
 	}
@@ -70,13 +77,33 @@ func (p *Platform) place(a *activation) bool {
 		return false
 	}
 	c := p.newContainer(a.function.MemoryMB)
-	p.assign(c, a)
+	p.belongTo(c, a.function)
+	p.assign(c, a, Cold)
 	p.createContainer(c)
 	return true
 }
 
-// makeRoom is where containers are evicted: it removes idle containers, those first whose last runs began longest ago, and then stem cells if
-// evictStemCells is set, until memoryMB are free. If that is not possible it removes nothing and returns false.
+// takeStemCell removes a stem cell of the memory from the ready ones and returns it, nil if there is none.
+func (p *Platform) takeStemCell(memoryMB int) *PoolContainer {
+	if len(p.stemCells) == 0 || memoryMB != p.config.FunctionMemoryMB {
+		return nil
+	}
+	c := p.stemCells[0]
+	p.stemCells = p.stemCells[1:]
+	return c
+}
+
+// initStemCell initialises a stem cell that was taken.
+func (p *Platform) initStemCell(c *PoolContainer) {
+	if d := p.config.StemCell.draw(p.random.stemCell, p.load()); d > 0 {
+		p.stepAfter(d, func() { p.initContainer(c) })
+	} else {
+		p.initContainer(c)
+	}
+}
+
+// makeRoom is where containers are evicted: it removes idle containers, those of the lowest rank first, and of these those whose last runs began
+// longest ago, and then stem cells if evictStemCells is set, until memoryMB are free. If that is not possible it removes nothing and returns false.
 func (p *Platform) makeRoom(memoryMB int, evictStemCells bool) bool {
 	free := p.config.MemoryMB - p.memoryMB
 	available := free + p.idle.memoryMB
@@ -87,14 +114,14 @@ func (p *Platform) makeRoom(memoryMB int, evictStemCells bool) bool {
 		return false
 	}
 	for p.config.MemoryMB-p.memoryMB < memoryMB {
-		c := p.idle.leastRecentlyUsed()
+		c := p.idle.evictable.top()
 		if c != nil {
 			p.idle.remove(c)
 		} else {
 			c = p.stemCells[0]
 			p.stemCells = p.stemCells[1:]
 		}
-		p.removeContainer(c)
+		p.removeContainer(c, ByEviction)
 	}
 	return true
 }
@@ -106,17 +133,24 @@ func (p *Platform) replenishStemCells(evict bool) {
 		if p.config.MemoryMB-p.memoryMB < need && !(evict && p.makeRoom(need, false)) {
 			return
 		}
-		c := p.newContainer(need)
+		c := p.newStemCell(need)
 		p.creatingStemCells++
 		p.createContainer(c)
 	}
+}
+
+// newStemCell adds a stem cell to the pool, which is still to be created.
+func (p *Platform) newStemCell(memoryMB int) *PoolContainer {
+	p.stemCellUsage.created++
+	return p.newContainer(memoryMB)
 }
 
 // newContainer adds a container to the pool; its memory is in use from now on.
 func (p *Platform) newContainer(memoryMB int) *PoolContainer {
 	p.containers++
 	p.memoryMB += memoryMB
-	c := &PoolContainer{id: p.containers, memoryMB: memoryMB}
+	c := &PoolContainer{id: p.containers, memoryMB: memoryMB, usage: &p.stemCellUsage, usageSince: p.clock.Now()}
+	p.live[c.id] = c
 	c.logsCollected = func() {
 		p.mu.Lock()
 		p.releaseContainer(c)
@@ -126,18 +160,31 @@ func (p *Platform) newContainer(memoryMB int) *PoolContainer {
 }
 
 // removeContainer removes a container, which must not be idle any more; its memory is free from now on.
-func (p *Platform) removeContainer(c *PoolContainer) {
+func (p *Platform) removeContainer(c *PoolContainer, by By) {
 	p.memoryMB -= c.memoryMB
+	p.enter(c, c.usageState)
+	if c.forNobody && !c.used {
+		c.usage.wasted++
+	}
+	delete(p.live, c.id)
 	p.backend.Remove(c)
+	p.emit(Event{Kind: Removed, By: by}, c, nil)
 }
 
 // assign gives a container to an activation.
-func (p *Platform) assign(c *PoolContainer, a *activation) {
-	c.function = a.function
+func (p *Platform) assign(c *PoolContainer, a *activation, start StartKind) {
 	c.activation = a
+	c.used = true
 	c.lastRunAt = p.clock.Now()
 	a.container = c
 	a.record.Container = c.id
+	switch start {
+	case Cold:
+		c.usage.cold++
+	case Late:
+		c.usage.late++
+	}
+	p.emit(Event{Kind: Placed, Start: start}, c, a)
 }
 
 // load returns the number of containers that are being created beyond ParallelCreations; the delays grow with it.
@@ -148,31 +195,31 @@ func (p *Platform) stepAfter(d time.Duration, step func()) (stop func() bool) {
 	return p.clock.AfterFunc(d, func() { p.withLock(step) })
 }
 
-// createContainer makes the backend create c, for its activation or as a stem cell.
+// createContainer makes the backend create c, for its activation, for nobody, or as a stem cell.
 func (p *Platform) createContainer(c *PoolContainer) {
 	load := p.load()
-	forActivation := c.activation != nil
-	if forActivation {
+	ofFunction := c.function != nil
+	if ofFunction {
 		p.creating++
 	}
 	p.backend.Create(c, load, func(err error) {
 		p.withLock(func() {
-			if forActivation {
+			if ofFunction {
 				p.creating--
 			}
 			switch {
-			case c.activation != nil && err != nil:
-				p.recordStart(c.activation)
-				p.failContainer(c, fmt.Errorf("localwhisk: creating a container for %s: %w", c.function.Name, err))
-			case c.activation != nil:
+			case ofFunction && err != nil:
+				p.failStart(c, fmt.Errorf("localwhisk: creating a container for %s: %w", c.function.Name, err))
+			case ofFunction:
 				p.initContainer(c)
 			case err != nil:
 				// The next invocation tries again. Trying again at once would loop if the backend is down.
 				p.creatingStemCells--
-				p.removeContainer(c)
+				p.removeContainer(c, ByPlatform)
 				p.placeQueued()
 			default:
 				p.creatingStemCells--
+				p.enter(c, usageIdle)
 				p.stemCells = append(p.stemCells, c)
 				p.schedule()
 			}
@@ -186,20 +233,31 @@ func (p *Platform) recordStart(a *activation) {
 	a.record.WaitTime = a.record.Start.Sub(a.arrival.Truncate(time.Millisecond))
 }
 
-// initContainer makes the backend initialise the cold container c for its activation, and then starts the run.
+// initContainer makes the backend initialise the container c. Then it starts the run of the activation for which it was created; one that was
+// started for nobody is warmed.
 func (p *Platform) initContainer(c *PoolContainer) {
-	a := c.activation
-	p.recordStart(a)
+	begun := p.clock.Now().Truncate(time.Millisecond)
+	if !c.warming {
+		p.recordStart(c.activation)
+	}
 	p.backend.Init(c, p.load(), func(err error) {
 		p.withLock(func() {
 			// A real /init can take less than a millisecond, but an InitTime of 0 would mean a warm start.
-			c.initTime = max(p.clock.Now().Truncate(time.Millisecond).Sub(a.record.Start), time.Millisecond)
-			a.record.InitTime = c.initTime
-			if err != nil {
-				p.failContainer(c, fmt.Errorf("localwhisk: initialising %s: %w", c.function.Name, err))
-				return
+			c.initTime = max(p.clock.Now().Truncate(time.Millisecond).Sub(begun), time.Millisecond)
+			if !c.warming {
+				c.activation.record.InitTime = c.initTime
 			}
-			p.startRun(c)
+			switch {
+			case err != nil && c.warming:
+				p.failWarming(c, fmt.Errorf("localwhisk: initialising %s: %w", c.function.Name, err))
+			case err != nil:
+				p.failContainer(c, fmt.Errorf("localwhisk: initialising %s: %w", c.function.Name, err))
+			case c.warming:
+				p.warmed(c)
+			default:
+				p.enter(c, usageBusy)
+				p.startRun(c)
+			}
 		})
 	})
 }
@@ -226,7 +284,9 @@ func (p *Platform) startWarm(c *PoolContainer) {
 
 // startRun makes the backend run the activation of c.
 func (p *Platform) startRun(c *PoolContainer) {
-	p.backend.Run(c, &c.activation.run)
+	a := c.activation
+	p.emit(Event{Kind: Started, Wait: p.clock.Now().Sub(a.arrival), Init: a.record.InitTime}, c, a)
+	p.backend.Run(c, &a.run)
 }
 
 // finishRun completes the record of a, whose run has ended. The container is busy until its logs are collected.
@@ -240,7 +300,7 @@ func (p *Platform) finishRun(a *activation, err error) {
 func (p *Platform) failContainer(c *PoolContainer, err error) {
 	p.completeRecord(c.activation, err)
 	c.activation = nil
-	p.removeContainer(c)
+	p.removeContainer(c, ByPlatform)
 	p.schedule()
 }
 
@@ -254,16 +314,20 @@ func (p *Platform) completeRecord(a *activation, err error) {
 	}
 	r.Duration = r.End.Sub(r.Start)
 	r.Err = err
+	p.emit(Event{Kind: Ended, Err: err}, a.container, a)
 	p.retire(a)
 }
 
-// releaseContainer returns c to the pool after its logs have been collected, or removes it if it must not be used again.
+// releaseContainer returns c to the pool after its logs have been collected or its start for nobody has ended, or removes it if it must not be
+// used again.
 func (p *Platform) releaseContainer(c *PoolContainer) {
 	c.activation = nil
 	if c.unusable || c.function.undeployed {
-		p.removeContainer(c)
+		p.removeContainer(c, ByPlatform)
 	} else {
+		p.enter(c, usageIdle)
 		p.idle.push(c, p.clock.Now())
+		p.emit(Event{Kind: Idle}, c, nil)
 		p.setIdleTimers()
 	}
 	p.schedule()
@@ -276,7 +340,7 @@ func (p *Platform) setIdleTimers() {
 		p.pauseTimerSet = true
 		p.callAfter(c.idleSince.Add(p.config.PauseGrace).Sub(p.clock.Now()), onPauseTimer, p)
 	}
-	if c := p.idle.oldest; c != nil && !p.expiryTimerSet {
+	if c := p.idle.soonest; c != nil && !p.expiryTimerSet {
 		p.expiryTimerSet = true
 		p.callAfter(c.idleSince.Add(p.config.IdleTimeout).Sub(p.clock.Now()), onExpiryTimer, p)
 	}
@@ -301,15 +365,15 @@ func onPauseTimer(arg any) {
 	p.unlockAndReport()
 }
 
-// onExpiryTimer removes the containers that have been idle for IdleTimeout.
+// onExpiryTimer removes the containers that have been idle for IdleTimeout and are not held.
 func onExpiryTimer(arg any) {
 	p := arg.(*Platform)
 	p.mu.Lock()
 	p.expiryTimerSet = false
 	removed := false
-	for c := p.idle.oldest; p.idleFor(c, p.config.IdleTimeout); c = p.idle.oldest {
+	for c := p.idle.soonest; p.idleFor(c, p.config.IdleTimeout); c = p.idle.soonest {
 		p.idle.remove(c)
-		p.removeContainer(c)
+		p.removeContainer(c, ByPlatform)
 		removed = true
 	}
 	p.setIdleTimers()
