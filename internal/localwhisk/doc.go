@@ -53,4 +53,10 @@
 // has been given a container that is still to be created keeps it, even if a warm one becomes free earlier. After the run the container is busy
 // until its logs are collected. Then it is idle; it is paused after [Config.PauseGrace], and removed after [Config.IdleTimeout]. These are
 // the rules of OpenWhisk's ContainerPool and ContainerProxy, for one invoker.
+//
+// # Replicas
+//
+// On other platforms not the invocations decide how many containers there are, but an autoscaler by the load of a function. [Replicas] is such a
+// function on the same virtual clock: replicas that take several requests at once and share their processors (replicas.go), scaled from
+// outside (replicasscale.go), with an asynchronous queue in front (replicasqueue.go).
 package localwhisk
