@@ -69,4 +69,10 @@ type Function struct {
 	Application string
 	// Concurrency is how many invocations one container runs at once; 0 stands for 1.
 	Concurrency int
+	// Kind is its runtime, such as nodejs:20; "" if it is not known.
+	Kind string
+	// StemCell says that this is no function but a stock: its containers are of a Kind, belong to no function, and take no invocations. The
+	// platform makes a container for an invocation of an idle one if that has the Kind and the MemoryMB of its function: it removes the one
+	// and places the invocation in a new one, Cold, which needs only be initialised.
+	StemCell bool
 }
