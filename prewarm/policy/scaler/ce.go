@@ -99,6 +99,8 @@ func (p *CE) Handle(e *prewarm.Event, fleet *prewarm.Fleet, d *prewarm.Decisions
 	case keyTick:
 		p.schedule.tick(e.At, fleet, d)
 	case keyGroup:
+		// An alert that fires at this moment is in.
+		p.schedule.tick(e.At, fleet, d)
 		if p.group.flush(e.At, &p.options) {
 			p.step(d)
 			p.group.told(e.At)

@@ -37,11 +37,12 @@ func (s *series) scrapeCounter(at prewarm.Time, value uint64) {
 
 // within returns the samples after from, up to and including to.
 func (s *series) within(from, to prewarm.Time) []point {
-	first, last := len(s.samples), len(s.samples)
+	last := len(s.samples)
 	for last > 0 && s.samples[last-1].at > to {
 		last--
 	}
-	for first = last; first > 0 && s.samples[first-1].at > from; {
+	first := last
+	for first > 0 && s.samples[first-1].at > from {
 		first--
 	}
 	return s.samples[first:last]
@@ -91,12 +92,4 @@ func (s *series) maxOver(at prewarm.Time, window time.Duration) float64 {
 		highest = max(highest, p.value)
 	}
 	return highest
-}
-
-// latest returns the last value, 0 if there is none.
-func (s *series) latest() float64 {
-	if len(s.samples) == 0 {
-		return 0
-	}
-	return s.samples[len(s.samples)-1].value
 }
