@@ -1,0 +1,30 @@
+// Command prewarm says what policies for prewarming containers are worth. It is thin over package prewarm and those below it.
+package main
+
+import (
+	"github.com/tppfaas/tppfaas/internal/cli"
+)
+
+var program = cli.Program{
+	Command: cli.Command{
+		Name: "prewarm", Summary: "compare policies that decide which containers are warm, and when",
+		Help: `prewarm compares policies that decide which containers of serverless functions are warm, and when: what do they cost, what do they bring?
+
+Usage: prewarm COMMAND ARGUMENTS [OPTIONS]
+
+Examples:
+  prewarm lab -app sequence -load poisson:1200 -policy keepalive:600 -policy chain:0
+  prewarm lab -app tree_small -load poisson:30 -policy keepalive:60,300,600 -policy newsvendor:640,2560,10240 -picture front.png
+
+Exit status: 0 done, 1 failed, 2 called wrongly.
+`,
+	},
+	Commands: []cli.Command{
+		{
+			Name: "lab", Arguments: "-app APPLICATION -load LOAD -policy POLICY", Summary: "run policies side by side in virtual time",
+			Help: labUsage(), Define: runLab,
+		},
+	},
+}
+
+func main() { program.Main() }

@@ -1,0 +1,17 @@
+// Package requests models when the requests of an application arrive. A [Model] is fitted to the gaps between the requests that
+// were recorded; the [Process] that it makes follows the requests as they come, and says at any moment, in a [Forecast], how likely it is that at
+// least so many more will have come after so many seconds.
+//
+//	model, err := requests.Fit(recording.Gaps)
+//	if err != nil {
+//		return err
+//	}
+//	process := model.New(start)
+//	process.Observe(arrival)
+//	var f requests.Forecast // to be used again and again
+//	process.Forecast(now, &f)
+//	f.AtLeast(1, 2.3)    // probability that a request comes within 2.3 s, given that none has come since
+//	f.Quantile(3, 0.05)  // by then the third request from now has come with probability 0.05
+//
+// Nothing is drawn at random: small probabilities are as smooth as large ones.
+package requests
