@@ -97,7 +97,7 @@ var experiments = []struct {
 			Name: "sleep", Title: "A function that sleeps for 20 s, scaled by requests in flight",
 			Function: Function{Sleep: 20 * time.Second},
 			Load:     Load{Kind: Users, Most: 70, Ramp: 4 * time.Minute, Hold: 2 * time.Minute, Down: time.Minute},
-			Policies: []string{pro + ":capacity:5:0.9:min=1:max=10", ce}, Tail: 2 * time.Minute,
+			Policies: []string{pro + ":capacity:5:0.9:max=10", ce}, Tail: 2 * time.Minute,
 		}
 	}},
 	{"b", func() *Experiment {
@@ -105,7 +105,7 @@ var experiments = []struct {
 			Name: "page-to-pdf", Title: "Pages to PDF in 3 s, one at a time in a replica, else 429",
 			Function: Function{Sleep: 3 * time.Second, MaxInFlight: 1},
 			Load:     Load{Kind: Users, Most: 5, Ramp: 4 * time.Minute, Hold: 2 * time.Minute, Down: time.Minute, Think: time.Second, Retry: time.Second},
-			Policies: []string{pro + ":capacity:1:0.7:min=1:max=5", ce}, Tail: 2 * time.Minute,
+			Policies: []string{pro + ":capacity:1:0.7:max=5", ce}, Tail: 2 * time.Minute,
 		}
 	}},
 	{"c", func() *Experiment {
@@ -113,7 +113,7 @@ var experiments = []struct {
 			Name: "bcrypt", Title: "Hashes of 80 ms of processor time, scaled by processor time",
 			Function: Function{CPU: 80 * time.Millisecond, Cores: 1},
 			Load:     Load{Kind: Rate, Most: 120, Ramp: 4 * time.Minute, Hold: 2 * time.Minute, Down: time.Minute},
-			Policies: []string{pro + ":cpu:500:min=1:max=10", ce}, Tail: 2 * time.Minute,
+			Policies: []string{pro + ":cpu:500:max=10", ce}, Tail: 2 * time.Minute,
 		}
 	}},
 	{"d", func() *Experiment {

@@ -71,7 +71,7 @@ func panels(e *Experiment) []panel {
 			return out
 		}
 	}
-	loadName := map[LoadKind]string{Users: "users", Rate: "requests/s", Messages: "messages waiting"}[e.Load.Kind]
+	loadName := map[LoadKind]string{Users: "users", Rate: "requests/s", Messages: "messages"}[e.Load.Kind]
 	return []panel{
 		{label: loadName, lines: all(of(func(r *Row) float64 { return r.Load }, loadStyle))},
 		{label: "replicas", lines: all(
@@ -232,7 +232,10 @@ func minutes(last float64, most int) plot.ConstantTicks {
 func (l *line) addTo(p *plot.Plot, logarithmic bool) {
 	var piece plotter.XYs
 	end := func() {
-		if len(piece) > 0 {
+		if len(piece) == 1 { // a line of one point is not seen
+			p.Add(&plotter.Scatter{XYs: piece, GlyphStyle: draw.GlyphStyle{Color: l.style.Color, Radius: 1.5, Shape: draw.CircleGlyph{}}})
+		}
+		if len(piece) > 1 {
 			added := &plotter.Line{XYs: piece, LineStyle: l.style}
 			if l.steps {
 				added.StepStyle = plotter.PostStep

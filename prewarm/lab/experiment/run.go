@@ -2,6 +2,7 @@ package experiment
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strconv"
@@ -97,9 +98,14 @@ func (e *Experiment) run(ctx context.Context, spec string, seed uint64) (*Run, e
 	case within.Err() == nil && err != nil:
 		return nil, err
 	}
+	if len(r.run.Changes) == 0 {
+		return nil, errNotScaling
+	}
 	r.run.End = r.now()
 	return r.run, nil
 }
+
+var errNotScaling = errors.New("the policy decides about single containers, and here it is the number of replicas that counts")
 
 // now is the time since the beginning of the load.
 func (r *runner) now() time.Duration { return r.clock.Now().Sub(epoch) - r.experiment.Lead }
@@ -307,6 +313,6 @@ func (r *runner) carryOut(d *prewarm.Decision) {
 			r.tell(prewarm.Event{Kind: prewarm.Woken, Key: key})
 		})
 	default:
-		r.fail(fmt.Errorf("the policy wants to %v a container, and this platform has replicas: it needs one that scales", d.Action))
+		r.fail(errNotScaling)
 	}
 }
