@@ -14,10 +14,10 @@ const mostReplicas = 1e6
 func init() {
 	Register(Kind{
 		Name: "openfaas-ce", Form: "openfaas-ce[:MAX[:FACTOR]][:min=N][:rate=R]",
-		Help: "OpenFaaS Community Edition: while more than R (5) invocations a second complete, a step of FACTOR (10) percent of MAX (5, the most allowed) replicas more every 40 s; then back to min (1)",
+		Help: "OpenFaaS Community Edition: while more than R (5) invocations a second complete, a step of FACTOR (10) percent of MAX (5, which is also the most allowed) replicas more every 40 s; then back to min (1)",
 		New: func(a *Args, _ Options) (prewarm.Policy, error) {
 			o := scaler.CEOptions{
-				Max: int(a.Number("MAX", 5, 1, 5)), Factor: int(a.Number("FACTOR", 10, 1, 100)),
+				Max: int(a.Number("MAX", 5, 1, mostReplicas)), Factor: int(a.Number("FACTOR", 10, 1, 100)),
 				Min: int(a.Option("min", 1, 1, 5)), Rate: a.Option("rate", 5, 1e-6, 1e6),
 			}
 			return scaler.NewCE(o), atMost("min", o.Min, "MAX", o.Max)

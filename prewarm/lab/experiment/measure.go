@@ -23,6 +23,7 @@ type Run struct {
 	load, wanted, ready, present, inFlight steps
 	answers                                []answer
 	refused, offered                       []time.Duration
+	open                                   int // requests and messages under way at the end
 }
 
 // Change is a change of the number of replicas that a policy has asked for.
@@ -180,19 +181,13 @@ type Summary struct {
 // Summary returns the run in a few numbers.
 func (r *Run) Summary() Summary {
 	took := make([]float64, 0, len(r.answers))
-	s := Summary{Policy: r.Policy, Done: len(r.answers), Refused: len(r.refused), Failed: r.Failed, Replicas: int(r.wanted.most())}
+	s := Summary{Policy: r.Policy, Done: len(r.answers), Refused: len(r.refused), Failed: r.Failed, Open: r.open, Replicas: int(r.wanted.most())}
 	for _, a := range r.answers {
 		took = append(took, a.took.Seconds())
 		s.Last = a.at.Seconds()
 	}
 	s.Mean, s.P50, s.P95, s.P99 = mean(took), quantile(took, 0.5), quantile(took, 0.95), quantile(took, 0.99)
 	s.ReplicaSeconds = r.present.integral(0, r.End)
-	if n := len(r.inFlight); n > 0 {
-		s.Open = int(r.inFlight[n-1].value)
-	}
-	if n := len(r.load); n > 0 && r.Experiment.Load.Kind == Messages {
-		s.Open += int(r.load[n-1].value)
-	}
 	return s
 }
 

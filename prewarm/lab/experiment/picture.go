@@ -32,6 +32,10 @@ type panel struct {
 	label string
 	// lines returns the lines of a run.
 	lines func(r *Run, rows []Row) []line
+	// scarce: of quantities of requests that end, of which short intervals may have few.
+	scarce bool
+	// marked: with a line where replicas were added.
+	marked bool
 	// The axis is logarithmic if the largest value is more than within times the least one above 0, or the largest value of a run more than
 	// between times that of another; 0: never.
 	within, between float64
@@ -50,6 +54,7 @@ var (
 	readyStyle  = draw.LineStyle{Color: blue, Width: 1.2}
 	meanStyle   = draw.LineStyle{Color: blue, Width: 1.2}
 	p95Style    = draw.LineStyle{Color: red, Width: 1.2}
+	addedStyle  = draw.LineStyle{Color: grey, Width: 0.8, Dashes: []vg.Length{2, 2}}
 )
 
 // panels returns the rows of the picture of an experiment.
@@ -79,7 +84,7 @@ func panels(e *Experiment) []panel {
 			func(r *Run, _ []Row) line { return r.stepsLine(r.ready, readyStyle) },
 		)},
 		{label: "in flight", between: 20, lines: all(of(func(r *Row) float64 { return r.InFlight }, loadStyle))},
-		{label: "latency (s)", within: 30, between: 20, lines: all(
+		{label: "latency (s)", scarce: true, marked: true, within: 30, between: 20, lines: all(
 			of(func(r *Row) float64 { return float64(r.P95) }, p95Style), of(func(r *Row) float64 { return float64(r.Mean) }, meanStyle),
 		)},
 		{label: "429/s", lines: all(of(func(r *Row) float64 { return r.Refused }, p95Style))},
@@ -112,12 +117,14 @@ func Picture(e *Experiment, runs []*Run) *figure.Sheet {
 	s.Explain(sign{wantedStyle}, "replicas wanted")
 	s.Explain(sign{readyStyle}, "ready; mean latency")
 	s.Explain(sign{p95Style}, "95 %% quantile of the latency; 429 a second")
+	s.Explain(sign{addedStyle}, "replicas were added")
 
 	bin := (runs[0].End / mostBins).Round(time.Second)
 	bin = max(bin, time.Second)
-	rows := make([][]Row, columns)
+	longer := longerBin(runs, bin)
+	rows, longRows := make([][]Row, columns), make([][]Row, columns)
 	for i, r := range runs {
-		rows[i] = r.Rows(bin)
+		rows[i], longRows[i] = r.Rows(bin), r.Rows(longer)
 	}
 	titles := titlesOf(runs)
 	all := panels(e)
@@ -125,6 +132,9 @@ func Picture(e *Experiment, runs []*Run) *figure.Sheet {
 		lines := make([][]line, columns)
 		for i, r := range runs {
 			lines[i] = one.lines(r, rows[i])
+			if one.scarce {
+				lines[i] = one.lines(r, longRows[i])
+			}
 		}
 		axis := one.axis(lines)
 		for i, r := range runs {
@@ -136,6 +146,9 @@ func Picture(e *Experiment, runs []*Run) *figure.Sheet {
 				x = "minutes since the load began"
 			}
 			p := figure.NewPanel(title, x, one.label)
+			if one.marked {
+				r.markAdded(p, axis)
+			}
 			for _, l := range lines[i] {
 				l.addTo(p, axis.logarithmic)
 			}
@@ -150,6 +163,26 @@ func Picture(e *Experiment, runs []*Run) *figure.Sheet {
 		}
 	}
 	return s
+}
+
+// longerBin returns the length of intervals in which about ten requests end in each run, at most four times bin.
+func longerBin(runs []*Run, bin time.Duration) time.Duration {
+	fewest := len(runs[0].answers)
+	for _, r := range runs {
+		fewest = min(fewest, len(r.answers))
+	}
+	bins := float64(runs[0].End) / float64(bin)
+	return bin * time.Duration(min(max(math.Ceil(10*bins/float64(max(fewest, 1))), 1), 4))
+}
+
+// markAdded draws a line at each time at which replicas were added.
+func (r *Run) markAdded(p *plot.Plot, a axis) {
+	for _, c := range r.Around() {
+		if c.To > c.From {
+			x := c.At.Minutes()
+			p.Add(&plotter.Line{XYs: plotter.XYs{{X: x, Y: a.low}, {X: x, Y: a.high}}, LineStyle: addedStyle})
+		}
+	}
 }
 
 // axis is a vertical axis.

@@ -102,6 +102,11 @@ func (e *Experiment) run(ctx context.Context, spec string, seed uint64) (*Run, e
 		return nil, errNotScaling
 	}
 	r.run.End = r.now()
+	counts := r.replicas.Counts()
+	r.run.open = counts.Waiting + counts.InFlight
+	if r.queue != nil {
+		r.run.open += r.queue.Counts().Pending
+	}
 	return r.run, nil
 }
 
@@ -127,7 +132,7 @@ func (r *runner) load() {
 			sent := r.now()
 			r.queue.Send(nil, func(resp localwhisk.Response) { r.answered(sent, resp) })
 		}
-		r.run.load.set(r.now(), float64(r.queue.Counts().Pending))
+		r.noteQueue()
 	case Rate:
 		r.nextArrival()
 	default:
@@ -207,7 +212,15 @@ func (r *runner) answered(begun time.Duration, resp localwhisk.Response) {
 		r.run.Failed++
 		return
 	}
+	r.noteQueue()
 	r.run.answers = append(r.run.answers, answer{at: r.now(), took: r.now() - begun})
+}
+
+// noteQueue notes how many messages wait.
+func (r *runner) noteQueue() {
+	if r.queue != nil {
+		r.run.load.set(r.now(), float64(r.queue.Counts().Pending))
+	}
 }
 
 // kinds are the kinds of events as policies know them.
@@ -242,9 +255,7 @@ func (r *runner) event(e localwhisk.Event) {
 	}
 	counts := r.replicas.Counts()
 	r.run.inFlight.set(now, float64(counts.InFlight+counts.Waiting))
-	if r.queue != nil {
-		r.run.load.set(now, float64(r.queue.Counts().Pending))
-	}
+	r.noteQueue()
 	r.tell(prewarm.Event{
 		Kind: kind, Container: prewarm.ID(e.Container), Invocation: prewarm.ID(id), Trace: prewarm.ID(id), Wait: e.Wait, Failed: e.Err != nil && kind == prewarm.Ended,
 	})
@@ -288,6 +299,7 @@ func (r *runner) measure() {
 	}
 	if r.queue != nil {
 		load.Queued = r.queue.Counts().Pending
+		r.noteQueue() // messages that were refused are back only after the event
 	}
 }
 

@@ -221,10 +221,10 @@ func TestKPAPanic(t *testing.T) {
 	}
 	require.Equal(t, 10, decide(0, 10_000, 1))
 	require.Equal(t, 100, decide(time.Second, 10_000, 10))
-	require.Equal(t, 100, decide(31*time.Second, 1, 100), "a panic takes nothing away")
-	require.Equal(t, 100, decide(61*time.Second, 1, 100), "nor exactly a window later")
-	require.Equal(t, 10, decide(62*time.Second, 1, 100), "then at most to a tenth")
-	require.Equal(t, 1, decide(64*time.Second, 1, 10))
+	require.Equal(t, 100, decide(31*time.Second, 1, 10), "a panic takes nothing away")
+	require.Equal(t, 100, decide(61*time.Second, 1, 10), "nor exactly a window later")
+	require.Equal(t, 1, decide(62*time.Second, 1, 10))
+	require.Equal(t, 10, decide(64*time.Second, 1, 100), "at most to a tenth")
 
 	k = scaler.NewKPADecider(o, 0, 7)
 	require.Equal(t, 7, decide(2*time.Second, 1, 7), "who finds replicas begins in a panic")
