@@ -4,7 +4,7 @@ package prewarm
 type Action uint8
 
 const (
-	// Start starts N containers of Function for nobody.
+	// StartContainers starts N containers of Function for nobody; where Container is set, one that is made of that idle stem cell.
 	StartContainers Action = iota
 	// HoldContainer keeps the idle Container until Until, and no longer; a use in between ends the hold.
 	HoldContainer
@@ -62,6 +62,11 @@ func (d *Decisions) Reset() { d.List = d.List[:0] }
 // Start starts n containers of a function for nobody.
 func (d *Decisions) Start(function, n int, why Why) {
 	d.List = append(d.List, Decision{Action: StartContainers, Function: function, N: n, Why: why})
+}
+
+// StartFrom starts a container of a function for nobody that is made of an idle stem cell, see Function.StemCell.
+func (d *Decisions) StartFrom(stemCell *Container, function int, why Why) {
+	d.List = append(d.List, Decision{Action: StartContainers, Function: function, N: 1, Container: stemCell.ID, Why: why})
 }
 
 // Hold keeps an idle container until a time; it is then removed. A use of the container ends the hold.

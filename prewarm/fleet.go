@@ -53,7 +53,8 @@ type Container struct {
 	// CPU is the processor time that it has used. Whoever runs the policy sets it, where it is known.
 	CPU time.Duration
 
-	place int // in the list of its function and state
+	running int // invocations whose run has started and has not ended
+	place   int // in the list of its function and state
 }
 
 // FunctionLoad counts the invocations of a function since the beginning. Policies that scale by load take differences.
@@ -203,6 +204,7 @@ func (f *Fleet) Apply(e *Event) error {
 		}
 		load.Started++
 		load.Running++
+		c.running++
 		f.ready(c)
 	case Ended:
 		if c == nil || c.Assigned == 0 {
@@ -212,7 +214,11 @@ func (f *Fleet) Apply(e *Event) error {
 		if e.Failed {
 			load.Failed++
 		}
-		load.Running = max(load.Running-1, 0)
+		// An invocation whose container fails to start ends without a run.
+		if c.running > 0 {
+			c.running--
+			load.Running--
+		}
 		if c.Assigned--; c.Assigned == 0 {
 			f.move(c, StateReturning)
 		}
@@ -234,6 +240,7 @@ func (f *Fleet) Apply(e *Event) error {
 		f.unlist(c)
 		delete(f.containers, c.ID)
 		f.UsedMB -= f.Functions[c.Function].MemoryMB
+		load.Running -= c.running
 		if !c.Ready {
 			f.creating--
 		}

@@ -75,6 +75,24 @@ func TestFleetOfStartsOnly(t *testing.T) {
 	require.Empty(t, f.Starts.Sorted(0, 0), "how long the start took was not seen")
 }
 
+// TestFleetOfFailures checks that an invocation whose container fails to start does not count as one that has run, nor do those whose container is
+// gone.
+func TestFleetOfFailures(t *testing.T) {
+	f := newFleet(t, prewarm.Platform{Arrivals: true})
+	for _, e := range []prewarm.Event{
+		{Kind: prewarm.Arrived, Invocation: 1}, {Kind: prewarm.Placed, Invocation: 1, Container: 1, Start: prewarm.Cold}, {Kind: prewarm.Started, Invocation: 1, Container: 1},
+		{Kind: prewarm.Arrived, Invocation: 2}, {Kind: prewarm.Placed, Invocation: 2, Container: 2, Start: prewarm.Cold},
+		{Kind: prewarm.Ended, Invocation: 2, Container: 2, Failed: true}, {Kind: prewarm.Removed, Container: 2, By: prewarm.ByPlatform},
+	} {
+		require.NoError(t, f.Apply(&e))
+	}
+	require.Equal(t, 1, f.Loads[0].Running)
+	require.Equal(t, uint64(1), f.Loads[0].Failed)
+	require.Zero(t, f.Creating())
+	require.NoError(t, f.Apply(&prewarm.Event{Kind: prewarm.Removed, Container: 1}))
+	require.Zero(t, f.Loads[0].Running)
+}
+
 // TestFleetContradictions checks that impossible events are errors and change nothing.
 func TestFleetContradictions(t *testing.T) {
 	for name, event := range map[string]prewarm.Event{

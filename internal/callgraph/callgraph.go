@@ -41,6 +41,19 @@ func Read(path string, markNames []string) (*race.Graph, error) {
 
 // Embedded returns the graph of the embedded application whose deployed functions the marks are called like, or nil if there is none.
 func Embedded(markNames []string) (*race.Graph, error) {
+	app, err := Application(markNames)
+	if app == nil || err != nil {
+		return nil, err
+	}
+	g, err := race.GraphFromNames(markNames, successors(app, app.DeployedName("")))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", app.Name, err)
+	}
+	return g, nil
+}
+
+// Application returns the embedded application whose deployed functions the marks are called like, or nil if there is none.
+func Application(markNames []string) (*apps.Application, error) {
 	if len(markNames) == 0 {
 		return nil, nil
 	}
@@ -50,17 +63,12 @@ func Embedded(markNames []string) (*race.Graph, error) {
 			return nil, err
 		}
 		prefix := app.DeployedName("")
-		if slices.ContainsFunc(markNames, func(mark string) bool {
+		if !slices.ContainsFunc(markNames, func(mark string) bool {
 			f, ok := strings.CutPrefix(mark, prefix)
 			return !ok || !slices.ContainsFunc(app.Functions, func(of apps.Function) bool { return of.Name == f })
 		}) {
-			continue
+			return app, nil
 		}
-		g, err := race.GraphFromNames(markNames, successors(app, prefix))
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
-		return g, nil
 	}
 	return nil, nil
 }

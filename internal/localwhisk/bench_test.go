@@ -54,13 +54,36 @@ func BenchmarkInvoke(b *testing.B) {
 }
 
 // BenchmarkSequence measures invocations in requests to the sequence composition under low load.
-func BenchmarkSequence(b *testing.B) {
+func BenchmarkSequence(b *testing.B) { benchmarkSequence(b, nil) }
+
+// BenchmarkSequenceWatched is BenchmarkSequence with a watcher.
+func BenchmarkSequenceWatched(b *testing.B) {
+	events := 0
+	benchmarkSequence(b, func(*Platform, Event) { events++ })
+	b.ReportMetric(float64(events)/float64(b.N)/10_000/float64(len(sequenceSleeps)+1), "events/invocation")
+}
+
+// BenchmarkSequenceHeld is BenchmarkSequence with a watcher that holds every container that becomes idle.
+func BenchmarkSequenceHeld(b *testing.B) {
+	benchmarkSequence(b, func(p *Platform, e Event) {
+		if e.Kind == Idle {
+			if err := p.Hold(e.Container, e.At.Add(10*time.Minute)); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+}
+
+func benchmarkSequence(b *testing.B, watch func(*Platform, Event)) {
 	const n = 10_000
 	for b.Loop() {
 		clock := NewVirtualClock(epoch)
 		platform, err := New(clock, DefaultConfig(), 1)
 		if err != nil {
 			b.Fatal(err)
+		}
+		if watch != nil {
+			platform.Watch(func(e Event) { watch(platform, e) })
 		}
 		for i := range len(sequenceSleeps) + 1 {
 			next := sequenceName(i + 1)
@@ -163,6 +186,40 @@ func BenchmarkQueue(b *testing.B) {
 				}
 			}
 			perInvocation(b, rounds*queued)
+		})
+	}
+}
+
+// BenchmarkHold measures a new hold of one of many idle containers.
+func BenchmarkHold(b *testing.B) {
+	for _, containers := range []int{100, 10_000, 100_000} {
+		b.Run(fmt.Sprint(containers), func(b *testing.B) {
+			clock := NewVirtualClock(epoch)
+			platform, err := New(clock, roomy(containers), 1)
+			if err != nil {
+				b.Fatal(err)
+			}
+			if err := platform.Deploy(Function{Name: "f", Handler: (*Run).Finish}); err != nil {
+				b.Fatal(err)
+			}
+			for range containers {
+				if _, err := platform.StartContainer("f"); err != nil {
+					b.Fatal(err)
+				}
+			}
+			for len(platform.idle.evictable) < containers {
+				e := clock.events.pop()
+				clock.now = e.at
+				e.call(e.arg)
+			}
+			rng := randomStream(1, "benchmark")
+			b.ReportAllocs()
+			for b.Loop() {
+				until := clock.Now().Add(time.Minute + time.Duration(rng.Int64N(int64(time.Hour))))
+				if err := platform.Hold(1+rng.IntN(containers), until); err != nil {
+					b.Fatal(err)
+				}
+			}
 		})
 	}
 }

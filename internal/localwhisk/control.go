@@ -21,7 +21,7 @@ type Warmer interface {
 }
 
 // StartContainer starts a container of a function for nobody, and returns its number: it is created and initialised as for an invocation, from a
-// stem cell if there is one, makes its first call if [Config.WarmFirstCall] is set, and is then idle. It returns ErrMemory if not enough
+// stem cell if there is one, makes its first call if [Config.WarmFirstCall] is set, and is then idle. A stem cell of a stock is only created. It returns ErrMemory if not enough
 // memory is free, or if invocations wait for memory.
 func (p *Platform) StartContainer(function string) (container int, err error) {
 	return p.startForNobody(function, false)
@@ -48,7 +48,7 @@ func (p *Platform) startForNobody(function string, evict bool) (container int, e
 			err = fmt.Errorf("localwhisk: starting a container of %s: %w", function, err)
 			return
 		}
-		c := p.takeStemCell(f.MemoryMB)
+		c := p.takeStemCell(f)
 		fresh := c == nil
 		if fresh {
 			room := p.config.MemoryMB-p.memoryMB >= f.MemoryMB
@@ -218,7 +218,7 @@ func (p *Platform) Rank(container int, rank float64) (err error) {
 			err = fmt.Errorf("localwhisk: the rank of container %d is not a number", container)
 		default:
 			c.rank = rank
-			if c.idle {
+			if c.idle && !c.function.StemCell {
 				p.idle.evictable.reorder(c)
 			}
 		}

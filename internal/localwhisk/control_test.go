@@ -18,7 +18,8 @@ type controlled struct {
 	told  []string
 }
 
-// control returns a platform with the functions f, which sleeps for a second, g, and main, which invokes g.
+// control returns a platform with the functions f, which sleeps for a second, small, which does so too in half the memory, g, and main, which
+// invokes g.
 func control(t *testing.T, config Config) *controlled {
 	t.Helper()
 	clock := NewVirtualClock(epoch)
@@ -27,23 +28,24 @@ func control(t *testing.T, config Config) *controlled {
 		t.Fatal(err)
 	}
 	c := &controlled{Platform: p, t: t, clock: clock}
-	for name, handler := range map[string]Handler{
-		"f": func(run *Run) { run.Sleep(time.Second, run.Finish) },
-		"g": (*Run).Finish,
-		"main": func(run *Run) {
+	for _, f := range []Function{
+		{Name: "f", Handler: sleepSecond}, {Name: "small", MemoryMB: 128, Handler: sleepSecond}, {Name: "g", Handler: (*Run).Finish},
+		{Name: "main", Handler: func(run *Run) {
 			if _, err := run.Invoke("g", nil); err != nil {
 				t.Error(err)
 			}
 			run.Finish()
-		},
+		}},
 	} {
-		if err := p.Deploy(Function{Name: name, Handler: handler}); err != nil {
+		if err := p.Deploy(f); err != nil {
 			t.Fatal(err)
 		}
 	}
 	p.Watch(func(e Event) { c.told = append(c.told, eventText(e)) })
 	return c
 }
+
+func sleepSecond(run *Run) { run.Sleep(time.Second, run.Finish) }
 
 // eventText writes an event as its time in milliseconds and what its kind has.
 func eventText(e Event) string {
@@ -109,13 +111,15 @@ func (c *controlled) run(want ...string) {
 	}
 }
 
+// exactWith returns a change of the configuration without random delays.
+func exactWith(change func(*Config)) Config {
+	c := exact()
+	change(&c)
+	return c
+}
+
 // TestStartContainer checks the way of a container that is started for nobody.
 func TestStartContainer(t *testing.T) {
-	with := func(change func(*Config)) Config {
-		c := exact()
-		change(&c)
-		return c
-	}
 	for _, tt := range []struct {
 		name   string
 		config Config
@@ -130,17 +134,17 @@ func TestStartContainer(t *testing.T) {
 			"0 starting f 1 policy", "2150 idle f 1",
 			"5000 arrived f", "5004 placed f 1 warm", "5004 started f 1 4 0", "6004 ended f 1", "6024 idle f 1", "606024 removed f 1 platform",
 		}, Usage{Function: "f", Starting: 256 * 2.15, Idle: 256 * (2.854 + 600), Busy: 256 * 1.02, Created: 1}},
-		{"an invocation waits for it", with(func(c *Config) { c.TakesStarting = true }), func(c *controlled) { c.start(0, "f"); c.invoke(1000, "f") }, []string{
+		{"an invocation waits for it", exactWith(func(c *Config) { c.TakesStarting = true }), func(c *controlled) { c.start(0, "f"); c.invoke(1000, "f") }, []string{
 			"0 starting f 1 policy", "1000 arrived f", "1004 placed f 1 late", "2150 started f 1 1150 0", "3150 ended f 1", "3170 idle f 1", "603170 removed f 1 platform",
 		}, Usage{Function: "f", Starting: 256 * 2.15, Idle: 256 * 600, Busy: 256 * 1.02, Created: 1, Late: 1}},
 		{"an invocation has one of its own", exact(), func(c *controlled) { c.start(0, "f"); c.invoke(1000, "f") }, []string{
 			"0 starting f 1 policy", "1000 arrived f", "1004 placed f 2 cold", "2150 idle f 1",
 			"3154 started f 2 2154 150", "4154 ended f 2", "4174 idle f 2", "602150 removed f 1 platform", "604174 removed f 2 platform",
 		}, Usage{Function: "f", Starting: 256 * 4.3, Idle: 256 * 1200, Busy: 256 * 1.02, Created: 2, Cold: 1, Wasted: 1}},
-		{"it makes its first call", with(func(c *Config) { c.WarmFirstCall, c.FirstCallPerInit = true, 0.5 }), func(c *controlled) { c.start(0, "f") }, []string{
+		{"it makes its first call", exactWith(func(c *Config) { c.WarmFirstCall, c.FirstCallPerInit = true, 0.5 }), func(c *controlled) { c.start(0, "f") }, []string{
 			"0 starting f 1 policy", "2325 idle f 1", "602325 removed f 1 platform",
 		}, Usage{Function: "f", Starting: 256 * 2.325, Idle: 256 * 600, Created: 1, Wasted: 1}},
-		{"from a stem cell", with(func(c *Config) { c.StemCells = 1 }), func(c *controlled) { c.start(1000, "f") }, []string{
+		{"from a stem cell", exactWith(func(c *Config) { c.StemCells = 1 }), func(c *controlled) { c.start(1000, "f") }, []string{
 			"1000 starting f 1 policy", "1200 idle f 1", "601200 removed f 1 platform",
 		}, Usage{Function: "f", Starting: 256 * 0.2, Idle: 256 * 600, Created: 1, Wasted: 1}},
 	} {
@@ -249,4 +253,88 @@ func TestStartWithoutMemory(t *testing.T) {
 		"4000 removed f 1 eviction", "4000 starting f 3 policy", "6150 idle f 3",
 		"8000 removed f 3 eviction", "8000 starting f 4 policy", "10150 idle f 4", "603150 removed g 2 platform", "610150 removed f 4 platform",
 	)
+}
+
+// TestStartsAreLoad checks that containers which are started for nobody use memory and slow down the work from the beginning, as others do.
+func TestStartsAreLoad(t *testing.T) {
+	config := exact()
+	config.ParallelCreations = 1
+	c := control(t, config)
+	c.start(0, "f")
+	c.start(0, "g")
+	c.at(1, func() {
+		if c.load() != 1 || c.memoryMB != 512 {
+			t.Errorf("a load of %d, and %d MiB in use; want 1 and 512", c.load(), c.memoryMB)
+		}
+		if _, err := c.StartContainer("f"); !errors.Is(err, ErrMemory) {
+			t.Errorf("error %v, want ErrMemory", err)
+		}
+	})
+	c.at(2100, func() {
+		if c.load() != 0 || c.creating != 0 {
+			t.Errorf("a load of %d after the creations", c.load())
+		}
+	})
+	if err := c.clock.Run(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestStartFailures checks what becomes of a container that is started for nobody, and of an invocation that waits for it, if the start fails or the
+// function is undeployed meanwhile.
+func TestStartFailures(t *testing.T) {
+	config := exact()
+	config.TakesStarting = true
+	for _, tt := range []struct {
+		name           string
+		creation, init error
+		late           bool
+		undeploy       bool
+		want           []string
+	}{
+		{name: "creation", creation: errors.New("broken"), want: []string{"0 starting f 1 policy", "2000 removed f 1 platform"}},
+		{name: "init", init: errors.New("broken"), want: []string{"0 starting f 1 policy", "2150 removed f 1 platform"}},
+		{name: "creation, with an invocation", creation: errors.New("broken"), late: true, want: []string{
+			"0 starting f 1 policy", "1000 arrived f", "1004 placed f 1 late", "2000 ended f 1 failed", "2000 removed f 1 platform",
+		}},
+		{name: "init, with an invocation", init: errors.New("broken"), late: true, want: []string{
+			"0 starting f 1 policy", "1000 arrived f", "1004 placed f 1 late", "2150 ended f 1 failed", "2150 removed f 1 platform",
+		}},
+		{name: "undeployed", undeploy: true, want: []string{"0 starting f 1 policy", "2150 removed f 1 platform"}},
+		{name: "undeployed, with an invocation", undeploy: true, late: true, want: []string{
+			"0 starting f 1 policy", "1000 arrived f", "1004 placed f 1 late", "2150 started f 1 1150 0", "3150 ended f 1", "3170 removed f 1 platform",
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := control(t, config)
+			c.backend = &faultyBackend{simulation: newSimulation(c.clock, config, 1), creation: tt.creation, init: tt.init}
+			c.start(0, "f")
+			if tt.late {
+				c.invoke(1000, "f")
+			}
+			if tt.undeploy {
+				c.at(1500, func() { c.do(0, c.Undeploy("f")) })
+			}
+			c.run(tt.want...)
+			if c.memoryMB != 0 || c.creating != 0 {
+				t.Errorf("%d MiB are still in use, and %d containers being created", c.memoryMB, c.creating)
+			}
+			if u := c.Usage()[0]; u.Created != 1 || u.Wasted == 0 != tt.late {
+				t.Errorf("usage %+v", u)
+			}
+		})
+	}
+}
+
+// notWarmer is a Backend without the method of a Warmer.
+type notWarmer struct{ Backend }
+
+// TestBackendWithoutWarming checks that a backend which needs an invocation for each start is a clear error.
+func TestBackendWithoutWarming(t *testing.T) {
+	c := control(t, exact())
+	c.backend = notWarmer{c.backend}
+	_, err := c.StartContainer("f")
+	if want := "localwhisk: starting a container of f: this platform starts containers for invocations only"; err == nil || err.Error() != want {
+		t.Errorf("error %v, want %s", err, want)
+	}
 }

@@ -44,15 +44,36 @@
 //
 // The controller dispatches an invocation to the container pool after [Config.Dispatch]. There it takes, in this order of preference:
 //
-//  1. of the idle containers of its function the one that became idle last;
-//  2. a stem cell, a container without a function yet, of its memory size;
-//  3. a new container, if memory is free;
-//  4. a new container after the eviction of idle ones, those first whose last runs began longest ago.
+//  1. of the idle containers of its function the one that became idle last (with [Config.WarmedLast], of those that have made their first call);
+//  2. with [Config.TakesStarting], a container of its function that is being started for nobody;
+//  3. a stem cell, a container without a function yet, of its memory size;
+//  4. a new container, if memory is free;
+//  5. a new container after the eviction of idle ones, those of the lowest rank first, and of these those whose last runs began longest ago.
 //
 // If there is none of these, the invocation waits, and so do all that come after it: the queue is first in, first out. An invocation that
 // has been given a container that is still to be created keeps it, even if a warm one becomes free earlier. After the run the container is busy
 // until its logs are collected. Then it is idle; it is paused after [Config.PauseGrace], and removed after [Config.IdleTimeout]. These are
 // the rules of OpenWhisk's ContainerPool and ContainerProxy, for one invoker.
+//
+// # Control
+//
+// Whoever wants to decide which containers are warm is told what happens, and acts on containers that have no invocation:
+//
+//	platform.Watch(func(e localwhisk.Event) {
+//		switch e.Kind {
+//		case localwhisk.Arrived:
+//			if _, err := platform.StartContainer(successor[e.Function]); err != nil {
+//				log.Print(err)
+//			}
+//		case localwhisk.Idle:
+//			if err := platform.Hold(e.Container, e.At.Add(time.Minute)); err != nil {
+//				log.Print(err)
+//			}
+//		}
+//	})
+//
+// [Platform.GiveBack] removes an idle container, [Platform.Rank] says which are evicted first, and [Platform.Usage] what the containers of each
+// function have used: MB·s starting, idle and busy. (control.go, event.go, usage.go.)
 //
 // # Replicas
 //

@@ -20,7 +20,7 @@ const (
 	Starting
 	// Idle: a container is idle: its logs are collected, or its start for nobody is complete.
 	Idle
-	// Removed: a container was removed. By says at whose wish.
+	// Removed: a container was removed, or taken from a stock of stem cells. By says at whose wish.
 	Removed
 	// Pressure: the number of invocations that wait because memory is full has changed, to Queue.
 	Pressure
@@ -67,8 +67,8 @@ const (
 // String returns policy, platform or eviction.
 func (b By) String() string { return [...]string{"policy", "platform", "eviction"}[b] }
 
-// Event is something that has happened in the engine. What its Kind does not have is zero. Stem cells have no events before an invocation, or
-// StartContainer, takes them.
+// Event is something that has happened in the engine. What its Kind does not have is zero. Stem cells of [Config.StemCells] have no events
+// before an invocation, or StartContainer, takes them; those of a stock have those of its containers.
 type Event struct {
 	Kind EventKind
 	// At is when.
@@ -94,7 +94,7 @@ type Event struct {
 
 // Watch registers a callback that is called with every event from now on: in the order in which they happen, at the time of the event, and
 // without the lock, so that it may call the methods of the platform. What these do in turn is told after the events that had happened before
-// the call. With a clock of real time, an event may be told by another goroutine than the one that has caused it.
+// the call. The platform can be further than the event: a container that became idle may have been given the next invocation of the queue. With a clock of real time, an event may be told by another goroutine than the one that has caused it.
 func (p *Platform) Watch(f func(Event)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

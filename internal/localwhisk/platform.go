@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 )
@@ -19,6 +20,12 @@ type Function struct {
 	Name string
 	// MemoryMB is the memory of its containers in MiB; 0 means the platform's FunctionMemoryMB.
 	MemoryMB int
+	// Kind is the runtime that it needs, such as nodejs:20. It matters only for StemCell.
+	Kind string
+	// StemCell says that this is no function but a stock of stem cells of the Kind and the memory. It has no code and is not invoked. Its
+	// containers are started with [Platform.StartContainer], and are never evicted. A function of that Kind and memory for which no container
+	// is idle takes one of them: it is then Removed from the stock, and has a new number.
+	StemCell bool
 	// Handler is its code.
 	Handler Handler
 
@@ -50,6 +57,7 @@ type Platform struct {
 	pauseTimerSet     bool             // onPauseTimer will be called
 	expiryTimerSet    bool             // onExpiryTimer will be called
 	stemCells         []*PoolContainer // ready ones
+	stocks            []*Function      // those of them that are a StemCell
 	creatingStemCells int
 	queue             []*activation // those that wait for a container, first in, first out
 	toldQueue         int           // its length in the last event
@@ -135,7 +143,9 @@ func (p *Platform) Deploy(f Function) error {
 	switch {
 	case f.Name == "":
 		return errors.New("localwhisk: a function needs a name")
-	case f.Handler == nil:
+	case f.StemCell && f.Handler != nil:
+		return fmt.Errorf("localwhisk: function %s is a stock of stem cells and has a handler", f.Name)
+	case !f.StemCell && f.Handler == nil:
 		return fmt.Errorf("localwhisk: function %s has no handler", f.Name)
 	case f.MemoryMB < 0:
 		return fmt.Errorf("localwhisk: function %s: memory is %d MiB, must be positive", f.Name, f.MemoryMB)
@@ -153,6 +163,9 @@ func (p *Platform) Deploy(f Function) error {
 	}
 	f.usage = p.usages[f.Name]
 	p.functions[f.Name] = &f
+	if f.StemCell {
+		p.stocks = append(p.stocks, &f)
+	}
 	return nil
 }
 
@@ -167,6 +180,7 @@ func (p *Platform) Undeploy(name string) error {
 			return
 		}
 		delete(p.functions, name)
+		p.stocks = slices.DeleteFunc(p.stocks, func(s *Function) bool { return s == f })
 		f.undeployed = true
 		for c := f.newestIdle(); c != nil; c = f.newestIdle() {
 			p.idle.remove(c)
@@ -272,6 +286,9 @@ func (p *Platform) newActivation(name string, params any, done func(Activation))
 	f, ok := p.functions[name]
 	if !ok {
 		return nil, fmt.Errorf("localwhisk: function %s is not deployed", name)
+	}
+	if f.StemCell {
+		return nil, fmt.Errorf("localwhisk: function %s is a stock of stem cells and cannot be invoked", name)
 	}
 	a := &activation{record: Activation{ID: p.newID(), Name: name, Params: params}, function: f, done: done, earlier: p.lastInFlight}
 	a.run = Run{platform: p, activation: a}

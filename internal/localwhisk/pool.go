@@ -124,10 +124,10 @@ func (f *Function) newestIdle() *PoolContainer {
 
 // idlePool holds the idle containers in several orders. Adding and removing one takes time logarithmic in their number.
 type idlePool struct {
-	oldest, newest *PoolContainer // a linked list in the order of becoming idle
-	unpaused       *PoolContainer // the oldest that is not paused; all older ones are paused
-	soonest, last  *PoolContainer // a linked list of those that are not held, in the order of becoming idle
-	memoryMB       int
+	oldest, newest *PoolContainer            // a linked list in the order of becoming idle
+	unpaused       *PoolContainer            // the oldest that is not paused; all older ones are paused
+	soonest, last  *PoolContainer            // a linked list of those that are not held, in the order of becoming idle
+	memoryMB       int                       // of those that can be evicted
 	evictable      containerHeap[byEviction] // the next to be evicted on top
 	held           containerHeap[byHold]     // the one whose hold ends first on top
 	warmedLast     bool                      // Config.WarmedLast
@@ -153,12 +153,14 @@ func (l *idlePool) push(c *PoolContainer, now time.Time) {
 	}
 	l.last = c
 	c.idleList = &c.function.idle
-	if l.warmedLast && !c.hasInvoked {
+	if l.warmedLast && !c.hasInvoked && !c.function.StemCell {
 		c.idleList = &c.function.idleUnconnected
 	}
 	c.idleList.push(c)
-	l.memoryMB += c.memoryMB
-	l.evictable.push(c)
+	if !c.function.StemCell {
+		l.memoryMB += c.memoryMB
+		l.evictable.push(c)
+	}
 }
 
 // remove removes c.
@@ -185,8 +187,10 @@ func (l *idlePool) remove(c *PoolContainer) {
 		c.heldUntil = time.Time{}
 	}
 	c.idle = false
-	l.memoryMB -= c.memoryMB
-	l.evictable.remove(c)
+	if !c.function.StemCell {
+		l.memoryMB -= c.memoryMB
+		l.evictable.remove(c)
+	}
 }
 
 // removeTimeout removes c from those that are not held.

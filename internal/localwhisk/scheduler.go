@@ -66,7 +66,7 @@ func (p *Platform) place(a *activation) bool {
 		p.assign(c, a, Late)
 		return true
 	}
-	if c := p.takeStemCell(a.function.MemoryMB); c != nil {
+	if c := p.takeStemCell(a.function); c != nil {
 		p.belongTo(c, a.function)
 		p.assign(c, a, Cold)
 		p.initStemCell(c)
@@ -83,14 +83,30 @@ func (p *Platform) place(a *activation) bool {
 	return true
 }
 
-// takeStemCell removes a stem cell of the memory from the ready ones and returns it, nil if there is none.
-func (p *Platform) takeStemCell(memoryMB int) *PoolContainer {
-	if len(p.stemCells) == 0 || memoryMB != p.config.FunctionMemoryMB {
-		return nil
+// takeStemCell removes a stem cell for a function from the ready ones and returns it, nil if there is none. Of a stock it is the one that has
+// been idle longest.
+func (p *Platform) takeStemCell(f *Function) *PoolContainer {
+	if len(p.stemCells) > 0 && f.MemoryMB == p.config.FunctionMemoryMB {
+		c := p.stemCells[0]
+		p.stemCells = p.stemCells[1:]
+		return c
 	}
-	c := p.stemCells[0]
-	p.stemCells = p.stemCells[1:]
-	return c
+	for _, s := range p.stocks {
+		c := s.idle.oldest
+		if c == nil || f.StemCell || s.MemoryMB != f.MemoryMB || s.Kind != f.Kind {
+			continue
+		}
+		p.idle.remove(c)
+		p.emit(Event{Kind: Removed, By: ByPlatform}, c, nil)
+		// As a container of f it has a number of its own, because there is no event that moves a container to another function.
+		delete(p.live, c.id)
+		p.containers++
+		c.id = p.containers
+		p.live[c.id] = c
+		c.forNobody, c.rank = false, 0
+		return c
+	}
+	return nil
 }
 
 // initStemCell initialises a stem cell that was taken.
@@ -199,19 +215,22 @@ func (p *Platform) stepAfter(d time.Duration, step func()) (stop func() bool) {
 func (p *Platform) createContainer(c *PoolContainer) {
 	load := p.load()
 	ofFunction := c.function != nil
-	if ofFunction {
+	counts := ofFunction && !c.function.StemCell
+	if counts {
 		p.creating++
 	}
 	p.backend.Create(c, load, func(err error) {
 		p.withLock(func() {
-			if ofFunction {
+			if counts {
 				p.creating--
 			}
 			switch {
 			case ofFunction && err != nil:
 				p.failStart(c, fmt.Errorf("localwhisk: creating a container for %s: %w", c.function.Name, err))
-			case ofFunction:
+			case counts:
 				p.initContainer(c)
+			case ofFunction:
+				p.warmedReady(c)
 			case err != nil:
 				// The next invocation tries again. Trying again at once would loop if the backend is down.
 				p.creatingStemCells--
@@ -357,9 +376,11 @@ func onPauseTimer(arg any) {
 	p.mu.Lock()
 	p.pauseTimerSet = false
 	for c := p.idle.unpaused; p.idleFor(c, p.config.PauseGrace); c = p.idle.unpaused {
-		c.paused = true
 		p.idle.unpaused = c.newer
-		p.backend.Pause(c)
+		if !c.function.StemCell {
+			c.paused = true
+			p.backend.Pause(c)
+		}
 	}
 	p.setIdleTimers()
 	p.unlockAndReport()

@@ -38,7 +38,7 @@ type usage struct {
 }
 
 // Usage returns what each function has used until now, in the order in which they were deployed first; functions of the same name are one. Where
-// there were stem cells, their use comes first.
+// there were stem cells, their use comes last.
 func (p *Platform) Usage() []Usage {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -60,11 +60,11 @@ func (p *Platform) Usage() []Usage {
 			Created: u.created, Cold: u.cold, Late: u.late, Wasted: u.wasted + unused[u],
 		})
 	}
-	if p.stemCellUsage.created > 0 {
-		add("", &p.stemCellUsage)
-	}
 	for _, name := range p.deployed {
 		add(name, p.usages[name])
+	}
+	if p.stemCellUsage.created > 0 {
+		add("", &p.stemCellUsage)
 	}
 	return all
 }

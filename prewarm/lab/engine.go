@@ -26,6 +26,8 @@ type Request struct {
 	Warm time.Duration
 	// Scored says that it counts.
 	Scored bool
+
+	warm prewarm.Trace // what became of it there
 }
 
 // record is what became of an invocation.
@@ -90,6 +92,7 @@ type engine struct {
 	next     prewarm.ID // number of the next invocation
 	// watch is told of every event, with its function and, if it is one of an invocation, the call; it may be nil.
 	watch func(e *localwhisk.Event, function int, c *call)
+	told  localwhisk.Event // the one that watch is being told of
 	// done is told of requests of which every run has ended; it may be nil.
 	done func(p *pending)
 	err  error
@@ -204,7 +207,8 @@ func (e *engine) event(ev localwhisk.Event) {
 		}
 	}
 	if e.watch != nil {
-		e.watch(&ev, function, c)
+		e.told = ev
+		e.watch(&e.told, function, c)
 	}
 	if complete != nil && e.done != nil {
 		e.done(complete)

@@ -14,16 +14,20 @@ type NamedPolicy struct {
 	// Name is the policy as it was given, such as keepalive:600.
 	Name string
 	New  NewPolicy
+	// Bound is the oracle that is computed in place of a run; nil if it is a policy.
+	Bound *Bound
 }
 
 // Cell is a combination of a matrix with its result.
 type Cell struct {
 	StoredResult
 	Workload *Workload
-	// Run has what was not stored, nil if the result is from a results file.
+	// Run has what was not stored; nil if the result is from a results file, or an oracle's.
 	Run *Run
 	// Explanations and Traces are lines of JSON; see Matrix.
 	Explanations, Traces []byte
+
+	stored bool // in the results file already
 }
 
 // Matrix is workloads × policies × seeds.
@@ -42,8 +46,8 @@ type Matrix struct {
 	Explain, Trace, TimePolicy bool
 	// Each is called with every result: in the order of workloads, policies and seeds, by one goroutine at a time.
 	Each func(c *Cell) error
-	// Progress is called as runs end; it may be nil.
-	Progress func(done, total int)
+	// Progress is called with the number of runs that have ended whenever one has; it may be nil.
+	Progress func(done int)
 }
 
 // job is a run that is yet to be made.
@@ -110,9 +114,14 @@ func (m *Matrix) run(ctx context.Context, j *job) (*Cell, error) {
 	c.Result = Result{App: j.workload.App, Load: j.workload.Load, Policy: j.policy.Name, Seed: j.seed}
 	if !m.Explain && !m.Trace && !m.TimePolicy {
 		if r := m.Journal.find(c.id()); r != nil {
-			c.StoredResult = *r
+			c.StoredResult, c.stored = *r, true
 			return c, nil
 		}
+	}
+	if j.policy.Bound != nil {
+		var err error
+		c.Measures, err = j.workload.bound(ctx, m.Setting, j.seed, j.policy.Bound)
+		return c, err
 	}
 	var e *explainer
 	o := Observer{TimePolicy: m.TimePolicy}
@@ -191,7 +200,7 @@ func (o *orderly) put(i int, c *Cell) error {
 		c.Workload.forget()
 	}
 	if o.matrix.Progress != nil {
-		o.matrix.Progress(o.count, len(o.cells))
+		o.matrix.Progress(o.count)
 	}
 	for o.told < len(o.cells) && o.cells[o.told] != nil {
 		c := o.cells[o.told]
@@ -211,7 +220,7 @@ func (o *orderly) put(i int, c *Cell) error {
 
 // pass keeps a result in the journal.
 func (o *orderly) pass(c *Cell) error {
-	if c.Run == nil {
+	if c.stored {
 		return nil
 	}
 	return o.matrix.Journal.add(&c.StoredResult)

@@ -136,9 +136,15 @@ func (m *meter) result(run *Run, plan *Plan, functions []prewarm.Function) {
 		total.Late += f.Late
 		total.Wasted += f.Wasted
 	}
-	sorted := slices.Sorted(slices.Values(run.Added))
-	total.P50, total.P95, total.P99 = Quantile(sorted, 0.5), Quantile(sorted, 0.95), Quantile(sorted, 0.99)
-	for _, v := range run.Added {
-		total.Mean += v / n
+	total.setLatency(slices.Sorted(slices.Values(run.Added)))
+}
+
+// setLatency sets the measures of the added latency from that of each request, in ascending order.
+func (m *Measures) setLatency(sorted []float64) {
+	m.P50, m.P95, m.P99 = Quantile(sorted, 0.5), Quantile(sorted, 0.95), Quantile(sorted, 0.99)
+	sum := 0.0
+	for _, v := range sorted {
+		sum += v
 	}
+	m.Mean = sum / float64(len(sorted))
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/tppfaas/tppfaas/internal/figure"
 )
 
-// frontKind is the kind of policy whose front is drawn as such, boundKind that of the oracles.
+// frontKind is the kind of policy whose front is drawn as such, boundKind the one that all oracles are of.
 const (
 	frontKind = "newsvendor"
 	boundKind = "oracle"
@@ -75,6 +75,9 @@ func (g *Group) curves() []*curve {
 		if i < 0 {
 			i = len(all)
 			kind, _, _ := strings.Cut(name, ":")
+			if IsBound(kind) {
+				kind = boundKind
+			}
 			all = append(all, &curve{name: name, kind: kind})
 		}
 		c := all[i]
@@ -172,7 +175,7 @@ func (g *Group) panel(kinds []string, explain func(kind string, sign plot.Thumbn
 		if c.kind == boundKind { // which one it is stands beside it
 			names := make([]string, len(c.points))
 			for i := range names {
-				names[i] = " " + strings.TrimPrefix(c.name, boundKind+":")
+				names[i] = " " + c.name
 			}
 			labels, err := plotter.NewLabels(plotter.XYLabels{XYs: c.points, Labels: names})
 			if err == nil {

@@ -71,7 +71,7 @@ func (w *Workload) Run(ctx context.Context, s Setting, number uint64, newPolicy 
 	if err != nil {
 		return nil, err
 	}
-	config := w.config()
+	config := w.config
 	config.TakesStarting, config.WarmFirstCall, config.WarmedLast = !s.Own, s.FirstCall, s.WarmedLast
 	platform := s.platform(config)
 	policy, err := newPolicy(platform, w.Functions, k, seed.Stream(number, "policy").Uint64())

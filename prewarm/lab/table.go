@@ -34,6 +34,8 @@ func p95(m *Measures) float64 { return m.P95 }
 
 func difference(a, b float64) float64 { return a - b }
 
+func quotient(a, b float64) float64 { return a / b }
+
 // percent returns by how many percent a is above b.
 func percent(a, b float64) float64 { return 100 * (a/b - 1) }
 
@@ -63,6 +65,13 @@ func (g *Group) Table() *Table {
 		}
 		t.Head = append(t.Head, "Δ p95", "Δ memory")
 	}
+	bounds := g.bounds()
+	for _, b := range bounds {
+		t.Head = append(t.Head, "to "+b.Policy)
+	}
+	if len(bounds) > 0 {
+		t.Caption += ". To an oracle: by how much p95 is above its, and how many times its memory"
+	}
 	for _, p := range g.Policies {
 		row := []string{p.Policy}
 		if n := len(p.Results); n < len(g.Seeds) {
@@ -77,9 +86,27 @@ func (g *Group) Table() *Table {
 		case compared:
 			row = append(row, spread(p.Paired(first, p95, difference), 2, ""), spread(p.Paired(first, (*Measures).Memory, percent), 1, " %"))
 		}
+		for _, b := range bounds {
+			cell := ""
+			if !IsBound(p.Policy) {
+				cell = number(p.Paired(b, p95, difference).Mean, 2, true) + " s, " + number(p.Paired(b, (*Measures).Memory, quotient).Mean, 2, false) + "×"
+			}
+			row = append(row, cell)
+		}
 		t.Rows = append(t.Rows, row)
 	}
 	return t
+}
+
+// bounds returns the oracles to which distances are shown.
+func (g *Group) bounds() []*PolicyResults {
+	var out []*PolicyResults
+	for _, p := range g.Policies {
+		if p.Policy == "O1" || p.Policy == "O3" {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 // FunctionTable returns the means of the measures by function.

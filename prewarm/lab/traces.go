@@ -48,7 +48,7 @@ func (r *Run) traces(c *Cell) ([]byte, error) {
 			line.ArrivalTimes[k] = inMilliseconds(time.Duration(epoch.UnixNano()) + record.arrival)
 			line.Marks[k] = c.Workload.Functions[p.request.Calls[i].Function].Name
 			line.InitTimes[k] = inMilliseconds(record.init)
-			line.WaitTimes[k] = inMilliseconds(record.start - record.arrival - record.init)
+			line.WaitTimes[k] = inMilliseconds(max(record.start-record.arrival-record.init, 0))
 			line.Parents[k] = -1
 			if record.parent >= 0 {
 				line.Parents[k] = place[record.parent]
@@ -61,4 +61,6 @@ func (r *Run) traces(c *Cell) ([]byte, error) {
 	return text.Bytes(), nil
 }
 
-func inMilliseconds(d time.Duration) float64 { return float64(d.Round(time.Microsecond).Microseconds()) / 1000 }
+func inMilliseconds(d time.Duration) float64 {
+	return float64(d.Round(time.Microsecond).Microseconds()) / 1000
+}

@@ -45,8 +45,11 @@ type Workload struct {
 	apps    []*application
 	bases   []int // of each application, the index of its first function
 	load    load
+	// config is that of the platform.
+	config localwhisk.Config
 
 	knowledge func() (prewarm.Knowledge, error)
+	starts    startCosts // set by knowledge
 	mu        sync.Mutex
 	plans     map[uint64]func() (*Plan, error)
 }
@@ -58,6 +61,14 @@ func NewWorkload(app, loadSpec string, o Options) (*Workload, error) {
 	if o.Requests <= Unscored {
 		return nil, fmt.Errorf("%d requests: at least %d are needed, of which the first %d do not count", o.Requests, Unscored+1, Unscored)
 	}
+	w.config = localwhisk.DefaultConfig()
+	w.config.StemCells = 0
+	if o.MemoryMB > 0 {
+		w.config.MemoryMB = o.MemoryMB
+	}
+	if err := w.config.Validate(); err != nil {
+		return nil, err
+	}
 	var err error
 	if w.apps, err = parseApplications(app); err != nil {
 		return nil, err
@@ -68,24 +79,11 @@ func NewWorkload(app, loadSpec string, o Options) (*Workload, error) {
 	for _, a := range w.apps {
 		w.bases = append(w.bases, len(w.Functions))
 		for _, f := range a.Functions {
-			w.Functions = append(w.Functions, prewarm.Function{Name: a.DeployedName(f.Name), MemoryMB: w.config().FunctionMemoryMB, Application: a.Name})
+			w.Functions = append(w.Functions, prewarm.Function{Name: a.DeployedName(f.Name), MemoryMB: w.config.FunctionMemoryMB, Application: a.Name})
 		}
-	}
-	if err := w.config().Validate(); err != nil {
-		return nil, err
 	}
 	w.knowledge = sync.OnceValues(w.record)
 	return w, nil
-}
-
-// config returns the configuration of the platform.
-func (w *Workload) config() localwhisk.Config {
-	c := localwhisk.DefaultConfig()
-	c.StemCells = 0
-	if w.options.MemoryMB > 0 {
-		c.MemoryMB = w.options.MemoryMB
-	}
-	return c
 }
 
 // Plan is what is drawn for a run before it begins.
@@ -158,7 +156,7 @@ func (w *Workload) plan(ctx context.Context, number uint64) (*Plan, error) {
 		return nil, fmt.Errorf("the run with everything warm: %w", err)
 	}
 	for i := range warm {
-		p.Requests[i].Warm = warm[i].end() - warm[i].records[0].arrival
+		p.Requests[i].Warm, p.Requests[i].warm = warm[i].end()-warm[i].records[0].arrival, warm[i].trace()
 	}
 	return p, nil
 }
@@ -198,7 +196,7 @@ func (w *Workload) allWarm(ctx context.Context, requests []Request, number uint6
 			}
 		}
 	}
-	config := w.config()
+	config := w.config
 	config.MemoryMB = (total + 1) * config.FunctionMemoryMB
 	config.Capacity = 0
 	config.IdleTimeout = time.Duration(mostVirtual) * time.Second
@@ -237,6 +235,7 @@ func (w *Workload) Knowledge() (prewarm.Knowledge, error) { return w.knowledge()
 
 func (w *Workload) record() (prewarm.Knowledge, error) {
 	var k prewarm.Knowledge
+	var waits, calls [2]average // of warm and cold invocations
 	for i, a := range w.apps {
 		r := prewarm.Recording{Name: a.Name, Gaps: w.load.gaps(gapsRecorded, rand.New(seed.Stream(a.seed(recordingSeed), "arrivals")))}
 		for j := range a.Functions {
@@ -257,12 +256,12 @@ func (w *Workload) record() (prewarm.Knowledge, error) {
 		if err != nil {
 			return k, fmt.Errorf("recording warm requests of %s: %w", a.Name, err)
 		}
-		e, err := newEngine(w.config(), w.Functions, seed.Stream(recordingSeed, "recording").Uint64())
+		e, err := newEngine(w.config, w.Functions, seed.Stream(recordingSeed, "recording").Uint64())
 		if err != nil {
 			return k, err
 		}
 		// By then no container is left.
-		cold, err := e.sequentially(context.Background(), requests[warmRecorded:], w.config().IdleTimeout+time.Minute)
+		cold, err := e.sequentially(context.Background(), requests[warmRecorded:], w.config.IdleTimeout+time.Minute)
 		if err != nil {
 			return k, fmt.Errorf("recording cold requests of %s: %w", a.Name, err)
 		}
@@ -272,7 +271,39 @@ func (w *Workload) record() (prewarm.Knowledge, error) {
 		for _, p := range cold {
 			r.Cold = append(r.Cold, p.trace())
 		}
+		for c, all := range [2][]*pending{warm, cold} {
+			for _, p := range all {
+				p.overheads(&waits[c], &calls[c])
+			}
+		}
 		k.Applications = append(k.Applications, r)
 	}
+	w.starts = startCosts{start: waits[1].mean() - waits[0].mean(), firstCall: max(calls[1].mean()-calls[0].mean(), 0)}
 	return k, nil
+}
+
+// average is the mean of what was added.
+type average struct {
+	sum float64
+	n   int
+}
+
+func (a *average) add(v float64) {
+	a.sum += v
+	a.n++
+}
+
+// mean returns the mean, 0 of nothing.
+func (a *average) mean() float64 { return a.sum / float64(max(a.n, 1)) }
+
+// overheads adds, for each invocation of a request, how long it waited, and how long its first call took to arrive. The request must be one
+// whose containers were all warm or all cold.
+func (p *pending) overheads(waits, calls *average) {
+	for i := range p.records {
+		r, planned := &p.records[i], &p.request.Calls[i]
+		waits.add((r.start - r.arrival).Seconds())
+		if len(planned.Invokes) > 0 {
+			calls.add((p.records[planned.Invokes[0]].arrival - r.start - planned.Sleep).Seconds())
+		}
+	}
 }

@@ -51,7 +51,7 @@ func (p *platform) scale(f, n int) {
 			p.happened("no room", f, 1)
 			continue
 		}
-		p.startForNobody(f, prewarm.ByPolicy)
+		p.startForNobody(f, s.start)
 	}
 	for _, goes := range []func(c *container) bool{
 		func(c *container) bool { return !c.ready },

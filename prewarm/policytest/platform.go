@@ -203,12 +203,17 @@ func (p *platform) carryOut(d prewarm.Decision) {
 		if !can.Warm || d.Function < 0 || d.Function >= len(p.functions) {
 			return
 		}
+		start := p.functions[d.Function].start
+		if c != nil && c.idle && p.test.functions[c.function].stock {
+			p.remove(c, prewarm.ByPlatform)
+			start = p.test.functions[d.Function].init
+		}
 		for range d.N {
 			if !p.fits(d.Function) {
 				p.happened("no room", d.Function, 1)
 				continue
 			}
-			p.startForNobody(d.Function, prewarm.ByPolicy)
+			p.startForNobody(d.Function, start)
 		}
 	case prewarm.HoldContainer:
 		if c != nil && c.idle && can.Hold {
@@ -222,6 +227,9 @@ func (p *platform) carryOut(d prewarm.Decision) {
 	case prewarm.WakePolicy:
 		p.wake(d.Until, d.Key)
 	case prewarm.ScaleFunction:
+		if d.Function < 0 || d.Function >= len(p.functions) {
+			return
+		}
 		p.happened("scale", d.Function, float64(d.N))
 		p.scale(d.Function, d.N)
 	case prewarm.RankContainer:
@@ -395,9 +403,10 @@ func (p *platform) create(f int, by prewarm.By) *container {
 	return c
 }
 
-func (p *platform) startForNobody(f int, by prewarm.By) {
-	c := p.create(f, by)
-	p.at(p.now+p.functions[f].start, ofPlatform, func() { p.ready(c) })
+// startForNobody begins the creation of a container at the policy's wish, which takes a time.
+func (p *platform) startForNobody(f int, start prewarm.Time) {
+	c := p.create(f, prewarm.ByPolicy)
+	p.at(p.now+start, ofPlatform, func() { p.ready(c) })
 }
 
 // ready is the end of a container's start.

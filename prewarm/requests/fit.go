@@ -5,22 +5,30 @@ import (
 	"fmt"
 	"math"
 
+	"gonum.org/v1/gonum/mathext"
+
 	"github.com/tppfaas/tppfaas/prewarm"
-	"github.com/tppfaas/tppfaas/tpp/dist"
 )
 
 // Fit fits a model to the gaps between successive requests, in seconds, in the order in which they came. There are these kinds, from the simplest:
 //
 //   - Poisson process: gaps are exponential;
 //   - renewal process: gaps are independent, with a gamma distribution, a mixture of log-normals, or one that is the smoothed histogram of the
-//     logarithms of the gaps.
+//     logarithms of the gaps;
+//   - bursts: short gaps within bursts and long ones between, with the distribution of the number of requests in a burst; the next burst comes a
+//     time after the last request of the one before, or after its first;
+//   - Poisson process whose rate goes up and down with a period that is found in the history;
+//   - Hawkes process: each request brings others about;
+//   - recurrent network that foretells a gap from those before it.
+//
+// The last three are tried only where the gaps depend on those before them in a way that what was chosen of the others does not explain.
 //
 // The kind is chosen by the likelihood of gaps that were not used for the fit: from 40 % of the history on, each block of 15 % is foretold by
 // a fit to all before it (a rolling origin: Tashman, "Out-of-sample tests of forecasting accuracy", International Journal of Forecasting 16,
 // 2000). Of the kinds whose mean log likelihood is within one standard error of the difference to the best, the simplest is taken, after Hastie,
 // Tibshirani and Friedman, "The Elements of Statistical Learning" (2009), section 7.10. With fewer than 20 gaps it is the Poisson process.
 //
-// While requests come, each process weighs what was fitted against the same with another scale and against a Poisson process that knows the
+// While requests come, each process weighs what was fitted against the same on other scales and against Poisson processes that know the
 // last few requests only, by how well they foretell; so it follows a load that changes.
 func Fit(gaps []float64) (Model, error) {
 	if len(gaps) == 0 {
@@ -33,34 +41,170 @@ func Fit(gaps []float64) (Model, error) {
 		}
 		times[i] = max(g, minGap)
 	}
-	return fit(times)
+	m, err := fit(times)
+	if err != nil {
+		return nil, fmt.Errorf("requests: %w", err)
+	}
+	return m, nil
 }
 
 // fewGaps is the number of gaps below which no kind but the simplest is tried.
 const fewGaps = 20
 
+// candidate is a fitted model of some kind.
+type candidate interface {
+	// prepare computes what only forecasts need.
+	prepare()
+	// fitted returns a new process as it was fitted.
+	fitted() expert
+	// others returns processes which are weighed against it, and their weights at the start, the sum of which is far below 1.
+	others() (prior []float64, experts []expert)
+}
+
+// kind is a kind of model.
+type kind struct {
+	name string
+	fit  func(gaps []float64) (candidate, error)
+	// gaps is the fit of the gaps where these are independent, nil for others.
+	gaps fitGaps
+}
+
+// kinds are all kinds of models, the simplest first. Those of a later stage are tried only where the gaps, as what was chosen until then explains
+// them, still depend on those before.
+func kinds() [3][]kind {
+	first := []kind{{"Poisson", fitPoisson, fitExponential}}
+	for _, g := range gapKinds {
+		first = append(first, kind{g.name + " renewal", fitRenewal(g.fit), g.fit})
+	}
+	between, cycles := fitBursts()
+	return [...][]kind{
+		append(first, kind{"bursts", between, nil}, kind{"cycles of bursts", cycles, nil}),
+		{{"Poisson with a cycle", fitCycle, nil}, {"Hawkes", fitHawkes, nil}},
+		{{"recurrent network", fitNeural, nil}},
+	}
+}
+
 func fit(gaps []float64) (Model, error) {
+	stages := kinds()
 	if len(gaps) < fewGaps {
-		return newPoisson(gaps), nil
+		stages = [3][]kind{stages[0][:1]}
 	}
-	scores := [][]float64{heldOut(gaps, fitExponential)}
-	for _, k := range gapKinds {
-		scores = append(scores, heldOut(gaps, k.fit))
+	var tried []kind
+	var scores [][]float64
+	var best model
+	for _, stage := range stages {
+		for _, k := range stage {
+			tried = append(tried, k)
+			if k.gaps != nil {
+				scores = append(scores, heldOutGaps(gaps, k.gaps))
+			} else {
+				scores = append(scores, heldOut(gaps, k.fit))
+			}
+		}
+		if chosen := tried[simplest(scores)]; chosen.name != best.name {
+			c, err := chosen.fit(gaps)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", chosen.name, err)
+			}
+			best = model{chosen.name, total(gaps) / float64(len(gaps)), c}
+		}
+		if independent(normalScores(best.fitted(), gaps)) {
+			break
+		}
 	}
-	chosen := simplest(scores)
-	if chosen == 0 {
-		return newPoisson(gaps), nil
+	best.prepare()
+	return &best, nil
+}
+
+// normalScores returns the quantiles of the normal distribution at the probabilities with which the expert foretells at most each gap.
+func normalScores(e expert, gaps []float64) []float64 {
+	return follow(e, gaps, func(e expert, gap float64) float64 {
+		p := -math.Expm1(e.logSurvival(gap))
+		return mathext.NormalQuantile(min(max(p, 1e-4), 1-1e-4))
+	})
+}
+
+// independent reports whether the normal scores, and their squares, show no correlation with those up to 10 before, at the level of 1 % each (Ljung and
+// Box, "On a measure of lack of fit in time series models", Biometrika 65, 1978).
+func independent(scores []float64) bool {
+	const lags, limit = 10, 23.21 // of a χ² distribution with 10 degrees of freedom
+	squares := make([]float64, len(scores))
+	for i, z := range scores {
+		squares[i] = z * z
 	}
-	kind := gapKinds[chosen-1]
-	d, err := kind.fit(gaps)
-	if err != nil {
-		return nil, fmt.Errorf("requests: %s gaps: %w", kind.name, err)
+	for _, x := range [][]float64{scores, squares} {
+		n := float64(len(x))
+		mean, sum, q := total(x)/n, 0.0, 0.0
+		for _, v := range x {
+			sum += (v - mean) * (v - mean)
+		}
+		if sum < 1e-9*n {
+			continue
+		}
+		for lag := 1; lag <= lags && lag < len(x); lag++ {
+			c := 0.0
+			for i, v := range x[lag:] {
+				c += (v - mean) * (x[i] - mean)
+			}
+			q += n * (n + 2) / (n - float64(lag)) * (c / sum) * (c / sum)
+		}
+		if q > limit {
+			return false
+		}
 	}
-	return newRenewalModel(kind.name, d, gaps), nil
+	return true
+}
+
+// model is the model that Fit returns.
+type model struct {
+	name string
+	mean float64 // gap
+	candidate
+}
+
+// Name returns the name of the kind.
+func (m *model) Name() string { return m.name }
+
+// How many gaps the experts remember that forget: what was fitted with a scale of its own, and the Poisson processes of the last ten and of the
+// last three requests.
+const rememberScaled, rememberTen, rememberThree = 40, 10, 3
+
+// New returns a process.
+func (m *model) New(start prewarm.Time) Process {
+	prior, experts := []float64{0.8, 0.04, 0.04}, []expert{m.fitted(), recent(m.mean, rememberTen), recent(m.mean, rememberThree)}
+	p, e := m.others()
+	return newMixed(start, append(prior, p...), append(experts, e...))
 }
 
 // heldOut returns the log densities of the gaps that a fit to those before foretells, nil if it cannot be fitted.
-func heldOut(gaps []float64, fit fitGaps) []float64 {
+func heldOut(gaps []float64, fit func(gaps []float64) (candidate, error)) []float64 {
+	var scores []float64
+	eachBlock(len(gaps), func(from, to int) {
+		c, err := fit(gaps[:from])
+		if err != nil {
+			return
+		}
+		scores = append(scores, follow(c.fitted(), gaps[:to], func(e expert, gap float64) float64 { return e.logDensity(gap) })[from:]...)
+	})
+	return scores
+}
+
+// follow lets an expert follow the gaps from 0 on and returns a number for each, computed before it is observed.
+func follow(e expert, gaps []float64, number func(e expert, gap float64) float64) []float64 {
+	values := make([]float64, len(gaps))
+	e.begin(0)
+	e.observe(0, 0)
+	at := 0.0
+	for i, g := range gaps {
+		values[i] = number(e, g)
+		at += g
+		e.observe(at, g)
+	}
+	return values
+}
+
+// heldOutGaps is heldOut where gaps are independent.
+func heldOutGaps(gaps []float64, fit fitGaps) []float64 {
 	var scores []float64
 	eachBlock(len(gaps), func(from, to int) {
 		d, err := fit(gaps[:from])
@@ -81,7 +225,8 @@ func eachBlock(n int, block func(from, to int)) {
 	}
 }
 
-// simplest returns the first of the kinds whose scores are not worse than the best's by more than the standard error of the mean difference.
+// simplest returns the first of the kinds whose scores are not worse than the best's by more than the standard error of the mean difference. Kinds
+// that could not be fitted to all blocks do not count; the first can.
 func simplest(scores [][]float64) int {
 	best, top := 0, math.Inf(-1)
 	for i, s := range scores {
@@ -123,67 +268,4 @@ func total(values []float64) float64 {
 		sum += v
 	}
 	return sum
-}
-
-func fitExponential(gaps []float64) (distribution, error) {
-	return dist.Exponential{Rate: float64(len(gaps)) / total(gaps)}, nil
-}
-
-// How many gaps the experts remember that forget: what was fitted with a scale of its own, and the Poisson processes of the last ten and of the
-// last three requests.
-const rememberScaled, rememberTen, rememberThree = 40, 10, 3
-
-// poisson is the model of a Poisson process.
-type poisson struct{ n, total float64 }
-
-func newPoisson(gaps []float64) *poisson { return &poisson{float64(len(gaps)), total(gaps)} }
-
-// Name returns Poisson.
-func (p *poisson) Name() string { return "Poisson" }
-
-// New returns a process.
-func (p *poisson) New(start prewarm.Time) Process {
-	mean := p.total / p.n
-	return newMixed(start, []float64{0.82, 0.06, 0.06, 0.06},
-		&gammaPoisson{p.n + 1, p.total, 1}, recent(mean, rememberScaled), recent(mean, rememberTen), recent(mean, rememberThree))
-}
-
-// recent returns a Poisson process that forgets, and that knows at the start half of what it can know.
-func recent(mean, gaps float64) *gammaPoisson {
-	return &gammaPoisson{gaps / 2, gaps / 2 * mean, 1 - 1/gaps}
-}
-
-// renewalModel is the model of a renewal process.
-type renewalModel struct {
-	name          string
-	law           *law
-	sums          *sums
-	meanLog, mean float64 // of the gaps
-}
-
-func newRenewalModel(kind string, d distribution, gaps []float64) *renewalModel {
-	m := &renewalModel{name: kind + " renewal", law: newLaw(d), mean: total(gaps) / float64(len(gaps))}
-	m.sums = newSums(m.law)
-	for _, g := range gaps {
-		m.meanLog += math.Log(g) / float64(len(gaps))
-	}
-	return m
-}
-
-// Name returns the kind of gaps, and renewal.
-func (m *renewalModel) Name() string { return m.name }
-
-// New returns a process.
-func (m *renewalModel) New(start prewarm.Time) Process {
-	fitted := &renewal{law: m.law, sums: m.sums, meanLog: m.meanLog, scale: 1}
-	scaled := *fitted
-	scaled.rate = 1. / rememberScaled
-	prior := []float64{0.8, 0.06, 0.04, 0.04}
-	experts := []expert{fitted, &scaled, recent(m.mean, rememberTen), recent(m.mean, rememberThree)}
-	for _, scale := range []float64{0.1, 0.3, 3, 10} {
-		other := *fitted
-		other.scale, other.log = scale, math.Log(scale)
-		prior, experts = append(prior, 0.015), append(experts, &other)
-	}
-	return newMixed(start, prior, experts...)
 }

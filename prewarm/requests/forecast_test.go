@@ -22,13 +22,13 @@ func seconds(s float64) prewarm.Time { return prewarm.Time(s * float64(time.Seco
 // alone returns the forecast of a single expert.
 func alone(e expert, elapsed float64) *Forecast {
 	var f Forecast
-	newMixed(0, []float64{1}, e).Forecast(seconds(elapsed), &f)
+	newMixed(0, []float64{1}, []expert{e}).Forecast(seconds(elapsed), &f)
 	return &f
 }
 
 func fixed(d distribution) *renewal {
 	l := newLaw(d)
-	return &renewal{law: l, sums: newSums(l), scale: 1}
+	return &renewal{law: l, sums: newSums(l), scaling: scaled(1)}
 }
 
 // TestPoissonForecast compares with the Poisson distribution: the silence does not matter.

@@ -109,11 +109,7 @@ func fitGamma(gaps []float64) (distribution, error) {
 // fitLogNormal fits a mixture of at most k log-normals by EM, as the renewal process of package classical.
 func fitLogNormal(k int) fitGaps {
 	return func(gaps []float64) (distribution, error) {
-		times := make([]float64, len(gaps)+1)
-		for i, g := range gaps {
-			times[i+1] = times[i] + g
-		}
-		model, err := classical.FitRenewal(context.Background(), &tpp.Dataset{Sequences: []tpp.Sequence{{ArrivalTimes: times}}},
+		model, err := classical.FitRenewal(context.Background(), sequenceOf(gaps),
 			classical.FitOptions{TimeUnit: "s", Resolution: minGap, Components: k})
 		if err != nil {
 			return nil, err
@@ -166,4 +162,8 @@ func fitKernel(gaps []float64) (distribution, error) {
 		mix.Sigma[i] = width
 	}
 	return withBackground(mix, gaps), nil
+}
+
+func fitExponential(gaps []float64) (distribution, error) {
+	return dist.Exponential{Rate: float64(len(gaps)) / total(gaps)}, nil
 }

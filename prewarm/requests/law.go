@@ -8,6 +8,7 @@ import "math"
 type law struct {
 	x    [levels]float64 // strictly increasing
 	head float64         // below the first, the probability of less than t goes with t to this power
+	none float64         // what is below this is not worth computing
 	tail float64         // mean of the excess over the last
 	mean float64
 }
@@ -69,6 +70,7 @@ func (l *law) finish() {
 	// The survival falls by a factor e over the last unit of the logit, but for rounding.
 	l.tail = max((l.x[levels-1]-l.x[levels-1-levelsPerUnit])/levelOdds, 1e-9*l.x[levels-1])
 	l.head = min(max(levelOdds/math.Log(l.x[levelsPerUnit]/l.x[0]), 0.05), 1e6)
+	l.none = l.x[0] * math.Exp(-16/l.head)
 	l.mean = below[0]*l.x[0]*l.headMean() + above[levels-1]*(l.x[levels-1]+l.tail)
 	for i := 1; i < levels; i++ {
 		l.mean += l.mass(i) * (l.x[i-1] + l.x[i]) / 2
@@ -107,7 +109,7 @@ func (l *law) cdf(t float64) float64 { return l.cdfIn(l.cell(t), t) }
 
 func (l *law) cdfIn(i int, t float64) float64 {
 	switch {
-	case !(t > 0):
+	case !(t > l.none):
 		return 0
 	case i == 0:
 		return below[0] * math.Pow(t/l.x[0], l.head)
@@ -186,7 +188,7 @@ func (l *law) plus(o, least *law) *law {
 			sum.x[i] = max(sum.x[i], least.x[i])
 		}
 		sum.finish()
-		sum.head, sum.tail = max(sum.head, least.head), max(sum.tail, least.tail)
+		sum.head, sum.tail, sum.none = max(sum.head, least.head), max(sum.tail, least.tail), max(sum.none, least.none)
 	}
 	return sum
 }
@@ -229,31 +231,4 @@ func (l *law) sumAt(o *law, x float64) (at, over float64) {
 // logit returns log(p/q).
 func logit(p, q float64) float64 {
 	return math.Log(max(p, math.SmallestNonzeroFloat64)) - math.Log(max(q, math.SmallestNonzeroFloat64))
-}
-
-// sums are the laws of the sums of 1, 2, … independent times of one law.
-type sums struct {
-	laws []*law
-}
-
-// maxSums is the number of sums that are tabulated; longer ones have the shape of the last.
-const maxSums = 64
-
-func newSums(l *law) *sums {
-	s := &sums{laws: []*law{l}}
-	for k := 2; k <= maxSums; k++ { // of halves, so that rounding does not add up
-		s.laws = append(s.laws, s.laws[k/2-1].plus(s.laws[k-k/2-1], s.laws[k-2]))
-	}
-	return s
-}
-
-// at returns the law of the sum of k times and the time at which to read it for t: beyond those that are tabulated, the deviation from the
-// mean grows as the root of the number of terms, by the central limit theorem.
-func (s *sums) at(k int, t float64) (*law, float64) {
-	if k <= len(s.laws) {
-		return s.laws[k-1], t
-	}
-	last := s.laws[len(s.laws)-1]
-	n, mean := float64(len(s.laws)), s.laws[0].mean
-	return last, n*mean + (t-float64(k)*mean)*math.Sqrt(n/float64(k))
 }

@@ -25,6 +25,9 @@ const (
 	FormatOTLP Format = "otlp"
 )
 
+// DurationCovariate is the covariate that has the time from the arrival of each event to its end, in milliseconds; see ReadOptions.Durations.
+const DurationCovariate = "duration"
+
 // FormatOf returns the format for the ending of a file's name, .gz aside: FormatJSONLines for .jsonl and .ndjson,
 // FormatCSV for .csv, and FormatJSON for everything else.
 func FormatOf(path string) Format {
@@ -85,6 +88,9 @@ type ReadOptions struct {
 	// marks come from: name, service, service/name, or the key of an attribute. Empty takes faas.name if there is one; otherwise the
 	// span's name for invocations, and service/name for others.
 	Spans SpanRule
+	// Durations takes in how long each span lasted, from arrival to end in milliseconds, as the covariate [DurationCovariate], where all events
+	// of a trace say so.
+	Durations bool
 	// CovariateColumns are further columns of a CSV file to take in as covariates.
 	CovariateColumns []string
 }

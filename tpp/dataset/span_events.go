@@ -365,7 +365,7 @@ func serviceAndName(one *span) string {
 	return one.service + "/" + one.name
 }
 
-// addDurations sets the wait and init times where every event has them.
+// addDurations sets the wait and init times where every event has them, and how long each lasted if that is asked for.
 func (b *traceBuilder) addDurations(s *tpp.Sequence, events []int) {
 	waits, inits, starts := 0, 0, 0
 	for _, i := range events {
@@ -410,4 +410,10 @@ func (b *traceBuilder) addDurations(s *tpp.Sequence, events []int) {
 		})}
 	}
 	b.report.arrivals += waits
+	if b.reader.opts.Durations && !slices.ContainsFunc(events, func(i int) bool { return b.nodes[i].duration < 0 }) {
+		if s.Covariates == nil {
+			s.Covariates = map[string][]float64{}
+		}
+		s.Covariates[DurationCovariate] = column(func(one *span) float64 { return times.roundDuration(float64(one.duration) / 1e6) })
+	}
 }

@@ -55,6 +55,24 @@ func waitFor(t *testing.T, what string, condition func() bool) {
 	}
 }
 
+// TestNoWarming checks that the engine refuses to start a container of an action for nobody, since its /init has the environment of an
+// invocation, and that the platform goes on.
+func TestNoWarming(t *testing.T) {
+	c := serve(t, Options{})
+	c.want(200, "", "PUT", under+"actions/a", goAction)
+	c.server.store.mu.Lock()
+	var key string
+	for _, a := range c.server.store.actions {
+		key = a.key
+	}
+	c.server.store.mu.Unlock()
+	_, err := c.server.engine.StartContainer(key)
+	if want := "localwhisk: starting a container of " + key + ": this platform starts containers for invocations only"; err == nil || err.Error() != want {
+		t.Errorf("error %v, want %s", err, want)
+	}
+	c.want(200, "greeting", "POST", under+"actions/a?blocking=true", "{}")
+}
+
 // TestRealContainers deploys a zip and invokes it cold, warm, after a pause, and after its container was evicted.
 func TestRealContainers(t *testing.T) {
 	c, dir, code := withProcesses(t, Options{MemoryMB: 512, PauseGrace: 20 * time.Millisecond})

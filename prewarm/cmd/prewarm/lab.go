@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,6 +25,9 @@ func labUsage() string {
 	var policies strings.Builder
 	for _, k := range policy.Kinds() {
 		fmt.Fprintf(&policies, "  %-34s %s\n", k.Form, k.Help)
+	}
+	for _, b := range lab.Bounds() {
+		fmt.Fprintf(&policies, "  %-34s %s\n", b[0], "an oracle, computed: "+b[1])
 	}
 	return `Usage: prewarm lab -app APPLICATION... -load LOAD... -policy POLICY... [OPTIONS]
 
@@ -50,6 +54,8 @@ Columns: added latency of a request in seconds (its time from arrival to the las
 MB·s a request of containers that are starting and idle; invocations of a request that had a container created for themselves (cold) or
 waited for one that was being started (late); containers that were started for nobody and never used (wasted). The first ` + fmt.Sprint(lab.Unscored) + ` requests
 of an application are not scored. Intervals of differences are those of Student's t over seeds, at 95 %.
+
+Tables have the oracles O1 and O3 below the policies, and how far each policy is from them; -bounds=false leaves them out.
 
 -json prints an object for each application, load, policy and seed: app, load, policy, seed, requests, p50, p95, p99, mean, starting, idle,
 busy, cold, late, wasted. With -o each result is appended to a file as it comes; what the file has already is not run again. Ctrl-C keeps
@@ -82,10 +88,11 @@ type labOptions struct {
 	seeds, workers        int
 	first                 uint64
 	json, verbose         bool
-	byFunction            bool
+	byFunction, bounds    bool
 	markdown              bool
 	output, csv, picture  string
 	explain, traces       string
+	price                 priceOptions
 }
 
 func runLab(fs *flag.FlagSet) cli.Run {
@@ -106,7 +113,11 @@ func runLab(fs *flag.FlagSet) cli.Run {
 	fs.BoolVar(&o.json, "json", false, "print an object for each run")
 	fs.BoolVar(&o.markdown, "markdown", false, "print Markdown")
 	fs.BoolVar(&o.byFunction, "functions", false, "also print a table by function")
+	fs.BoolVar(&o.bounds, "bounds", true, "add the oracles O1 and O3 to tables and pictures")
 	fs.BoolVar(&o.verbose, "v", false, "also print how long each policy took for an arrival, on standard error; runs everything anew")
+	fs.DurationVar(&o.price.target, "target-p95", 0, "choose the price λ of each newsvendor that is given none: the lowest at which p95 is at most this `time`, such as 1s")
+	fs.Float64Var(&o.price.secondCosts, "second-costs", 0, "choose it by money: the `price` of a second of a request's waiting")
+	fs.Float64Var(&o.price.gbsCosts, "gbs-costs", 0, "and the `price` of a GB of memory for a second")
 	fs.StringVar(&o.output, "o", "", "append results to `FILE`, JSON lines, and take from it what it has")
 	fs.StringVar(&o.csv, "csv", "", "write the results into `FILE`, a row for each run")
 	fs.StringVar(&o.picture, "picture", "", "draw p95 over memory into `FILE`, a .png, .svg or .pdf")
@@ -116,6 +127,9 @@ func runLab(fs *flag.FlagSet) cli.Run {
 	return func(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		if len(args) > 0 {
 			return cli.Usagef("%q is left over on the line", args[0])
+		}
+		if err := o.price.check(cli.IsSet(fs, "second-costs"), cli.IsSet(fs, "gbs-costs")); err != nil {
+			return err
 		}
 		return o.run(ctx, stdout, stderr)
 	}
@@ -179,11 +193,52 @@ func expand(spec string) []string {
 	return out
 }
 
-// newPolicy returns what makes a policy.
-func newPolicy(spec string) lab.NamedPolicy {
+// specs returns the policies of the line, and the oracles. What is wrong with one shows with any workload, and without knowledge.
+func (o *labOptions) specs(w *lab.Workload) ([]string, error) {
+	var specs []string
+	for _, spec := range o.policies {
+		specs = append(specs, expand(spec)...)
+	}
+	if o.bounds && !o.json {
+		for _, bound := range []string{"O1", "O3"} {
+			if !slices.Contains(specs, bound) {
+				specs = append(specs, bound)
+			}
+		}
+	}
+	for i, spec := range specs {
+		if slices.Contains(specs[:i], spec) {
+			return nil, fmt.Errorf("policy %s is given twice", spec)
+		}
+		priced := spec
+		if o.price.chosen() && withoutPrice(spec) {
+			priced = withPrice(spec, 1)
+		}
+		p, err := newPolicy(priced)
+		if err != nil {
+			return nil, err
+		}
+		if p.New != nil {
+			if _, err := p.New(prewarm.Platform{}, w.Functions, prewarm.Knowledge{}, 1); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if o.price.chosen() && !slices.ContainsFunc(specs, withoutPrice) {
+		return nil, fmt.Errorf("the price of a policy is to be chosen, but there is no %s without one", pricedKind)
+	}
+	return specs, nil
+}
+
+// newPolicy returns what makes a policy, or an oracle.
+func newPolicy(spec string) (lab.NamedPolicy, error) {
+	if lab.IsBound(spec) {
+		bound, err := lab.ParseBound(spec)
+		return lab.NamedPolicy{Name: spec, Bound: bound}, err
+	}
 	return lab.NamedPolicy{Name: spec, New: func(p prewarm.Platform, functions []prewarm.Function, k prewarm.Knowledge, seed uint64) (prewarm.Policy, error) {
 		return policy.New(spec, policy.Options{Platform: p, Functions: functions, Knowledge: k, Seed: seed})
-	}}
+	}}, nil
 }
 
 // workloads returns all combinations of applications and loads.
@@ -209,23 +264,32 @@ func (o *labOptions) run(ctx context.Context, stdout, stderr io.Writer) (err err
 	if err != nil {
 		return cli.Usagef("%v", err)
 	}
-	var policies []lab.NamedPolicy
-	for _, spec := range o.policies {
-		for _, one := range expand(spec) {
-			p := newPolicy(one)
-			if _, err := p.New(prewarm.Platform{}, workloads[0].Functions, prewarm.Knowledge{}, 1); err != nil {
-				return cli.Usagef("%v", err)
-			}
-			policies = append(policies, p)
-		}
+	specs, err := o.specs(workloads[0])
+	if err != nil {
+		return cli.Usagef("%v", err)
 	}
 	m := lab.Matrix{
-		Workloads: workloads, Policies: func(*lab.Workload) []lab.NamedPolicy { return policies }, Setting: o.setting, Workers: o.workers,
+		Workloads: workloads, Setting: o.setting, Workers: o.workers,
 		Explain: o.explain != "", Trace: o.traces != "", TimePolicy: o.verbose,
 	}
 	for i := range o.seeds {
 		m.Seeds = append(m.Seeds, o.first+uint64(i))
 	}
+	policies := map[*lab.Workload][]lab.NamedPolicy{}
+	for _, w := range workloads {
+		chosen, err := o.price.specs(ctx, &m, w, specs, stderr)
+		if err != nil {
+			return err
+		}
+		for _, spec := range chosen {
+			p, err := newPolicy(spec)
+			if err != nil {
+				return err
+			}
+			policies[w] = append(policies[w], p)
+		}
+	}
+	m.Policies = func(w *lab.Workload) []lab.NamedPolicy { return policies[w] }
 	if o.output != "" {
 		if m.Journal, err = lab.OpenJournal(o.output, func(message string) { fmt.Fprintln(stderr, "prewarm lab: "+message) }); err != nil {
 			return err
@@ -241,12 +305,16 @@ func (o *labOptions) run(ctx context.Context, stdout, stderr io.Writer) (err err
 
 // results runs the matrix, and writes what was asked for: of an interrupted run what is complete.
 func (o *labOptions) results(ctx context.Context, m *lab.Matrix, stdout, stderr io.Writer) error {
-	show := progress.New(stderr, 0, "runs")
+	total := 0
+	for _, w := range m.Workloads {
+		total += len(m.Policies(w)) * len(m.Seeds)
+	}
+	show := progress.New(stderr, total, "runs")
 	var results []*lab.StoredResult
 	var timing timings
 	var interrupted error
 	err := writeBoth(o.explain, o.traces, func(explain, traces io.Writer) error {
-		m.Progress = func(done, total int) { show.Set(done, fmt.Sprintf("of %d", total)) }
+		m.Progress = func(done int) { show.Set(done, "") }
 		m.Each = func(c *lab.Cell) error {
 			results = append(results, &c.StoredResult)
 			timing.add(c)
@@ -323,6 +391,9 @@ func (o *labOptions) write(results []*lab.StoredResult, stdout io.Writer) error 
 	var tables []*lab.Table
 	for _, g := range groups {
 		tables = append(tables, g.Table())
+		if front := g.FrontTable(); front != nil {
+			tables = append(tables, front)
+		}
 		if o.byFunction {
 			tables = append(tables, g.FunctionTable())
 		}

@@ -1,0 +1,118 @@
+package report
+
+import (
+	_ "embed"
+	"fmt"
+	"html/template"
+	"io"
+	"strings"
+)
+
+//go:embed page.html
+var pageText string
+
+//go:embed style.css
+var styleText string
+
+// page is what the template is filled with.
+type page struct {
+	*Report
+	Style template.CSS
+}
+
+var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
+	"percent": func(part, of int) string { return percent(share(part, of)) },
+	"ratio": func(part, of float64) string {
+		if of == 0 {
+			return percent(0)
+		}
+		return percent(part / of)
+	},
+	"each": func(sum float64, n int) string {
+		if n == 0 {
+			return ""
+		}
+		return seconds(sum / float64(n))
+	},
+	"seconds": seconds,
+	"amount":  amount,
+	"keep":    func(s *float64) string { return seconds(*s) },
+	"at":      func(s *float64) string { return seconds(*s) },
+	"price":   func(l *float64) string { return amount(*l) },
+}).Parse(pageText))
+
+// WriteHTML writes the report as one page that needs nothing else: no script, and no other file.
+func (r *Report) WriteHTML(w io.Writer) error {
+	return pageTemplate.Execute(w, &page{r, template.CSS(styleText)})
+}
+
+// Rows are the functions that the page shows.
+func (p *page) Rows() []Function { return p.Functions[:min(len(p.Functions), mostRows)] }
+
+// MoreFunctions is how many functions the page does not show.
+func (p *page) MoreFunctions() int { return len(p.Functions) - len(p.Rows()) }
+
+// RunRows are the runs that the page shows.
+func (p *page) RunRows() []Run { return p.Runs[:min(len(p.Runs), mostRows)] }
+
+// MoreRuns is how many runs the page does not show.
+func (p *page) MoreRuns() int { return len(p.Runs) - len(p.RunRows()) }
+
+// DepthRows are the depths that the page shows.
+func (p *page) DepthRows() []Depth { return p.Depths[:min(len(p.Depths), mostRows)] }
+
+func (p *page) LatencyChart() template.HTML { return p.latencyChart() }
+func (p *page) LoadChart() template.HTML    { return p.loadChart() }
+func (p *page) DepthChart() template.HTML   { return p.depthChart() }
+func (p *page) KeepChart() template.HTML    { return p.keepChart() }
+
+// Chart returns the picture of the timeline.
+func (t Timeline) Chart() template.HTML { return t.chart() }
+
+// GapChart returns the picture of the function's gaps.
+func (f Function) GapChart() template.HTML { return f.gapChart() }
+
+// Caption names the run of a timeline.
+func (t Timeline) Caption() string { return t.Labels.String() }
+
+// String joins the labels.
+func (l Labels) String() string {
+	var parts []string
+	for _, part := range []string{l.App, l.Load, l.Policy} {
+		if part != "" {
+			parts = append(parts, part)
+		}
+	}
+	if l.Seed != "" {
+		parts = append(parts, "seed "+l.Seed)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// Sentence says how latency differs between intervals with starts and without.
+func (t Timeline) Sentence() string {
+	what := "invocations (time to start)"
+	if t.Requests {
+		what = "requests"
+	}
+	interval := seconds(t.Seconds)
+	switch {
+	case t.With == nil:
+		return fmt.Sprintf("No container started. %d %s: median %s, 95 %% %s.", t.Without.N, what, seconds(t.Without.P50), seconds(t.Without.P95))
+	case t.Without == nil:
+		return fmt.Sprintf("Containers started in every interval of %s in which something arrived. %d %s: median %s, 95 %% %s.", interval, t.With.N, what, seconds(t.With.P50), seconds(t.With.P95))
+	}
+	return fmt.Sprintf("In intervals of %s in which containers started, %d %s had a median of %s and 95 %% of %s; in the others, %d had %s and %s.",
+		interval, t.With.N, what, seconds(t.With.P50), seconds(t.With.P95), t.Without.N, seconds(t.Without.P50), seconds(t.Without.P95))
+}
+
+// RuleText says when a container is kept, by the distribution of the gaps.
+func (f Function) RuleText() string {
+	switch {
+	case f.PrewarmAfter > 0:
+		return fmt.Sprintf("there from %s to %s", seconds(f.PrewarmAfter), seconds(f.PrewarmUntil))
+	case f.PrewarmUntil == 0:
+		return "not kept"
+	}
+	return "kept for " + seconds(f.PrewarmUntil)
+}
