@@ -38,12 +38,12 @@ func (p *KPA) Handle(e *prewarm.Event, fleet *prewarm.Fleet, d *prewarm.Decision
 		case keyTick:
 			p.schedule.tick(e.At, fleet, d)
 		}
-	case prewarm.Arrived, prewarm.Ended, prewarm.Refused:
+	case prewarm.Arrived, prewarm.Started, prewarm.Ended, prewarm.Refused:
 		if p.functions == nil {
 			return
 		}
 		f := &p.functions[e.Function]
-		if e.Kind == prewarm.Arrived && f.spec == 0 {
+		if arrived(e, fleet) && f.spec == 0 {
 			// The activator reports what it holds at once, and all that was measured before is forgotten.
 			now := float64(fleet.Loads[e.Function].InFlight())
 			f.concurrency = concurrency{last: e.At, window: p.options.StableWindow, inFlight: fleet.Loads[e.Function].InFlight()}

@@ -126,7 +126,7 @@ func NewPro(o ProOptions) *Pro { return &Pro{options: o.withDefaults()} }
 // Handle scrapes, evaluates the recording rules, and decides; an arrival ends a time without replicas at once.
 func (p *Pro) Handle(e *prewarm.Event, fleet *prewarm.Fleet, d *prewarm.Decisions) {
 	switch {
-	case e.Kind == prewarm.Arrived && p.functions != nil:
+	case arrived(e, fleet) && p.functions != nil:
 		if f := &p.functions[e.Function]; f.spec == 0 {
 			f.set(d, max(p.options.Min, 1), "an invocation found no replicas")
 		}

@@ -66,6 +66,11 @@ func (r *replicas) set(d *prewarm.Decisions, n int, rule string) {
 	d.Scale(r.function, n, prewarm.Why{Rule: rule})
 }
 
+// arrived reports whether an event is the first that a policy hears of an invocation.
+func arrived(e *prewarm.Event, fleet *prewarm.Fleet) bool {
+	return e.Kind == prewarm.Arrived || e.Kind == prewarm.Started && !fleet.Platform.Arrivals
+}
+
 // orInt and orTime set what is zero to its default.
 func orInt(v *int, otherwise int) {
 	if *v == 0 {
