@@ -132,8 +132,9 @@ type closing struct {
 	trace  prewarm.ID
 }
 
-// newTracker returns a tracker that has learned what was recorded. Where every run will be in a new container, fresh, it learns offsets from requests
-// that had such ones, if there are enough.
+// newTracker returns a tracker that has learned what was recorded. Where every run will be in a new container, fresh, whose first call is slow, it learns
+// offsets from requests that had such ones, if there are enough. Where new containers have made their first call, it learns them from those that
+// had none.
 func newTracker(o Options, offsets, fresh bool) *tracker {
 	t := &tracker{
 		offsets: offsets, compositions: make([]*composition, len(o.Functions)),
@@ -145,10 +146,10 @@ func newTracker(o Options, offsets, fresh bool) *tracker {
 	}
 	for _, a := range o.Knowledge.Applications {
 		for _, trace := range a.Warm {
-			t.study(trace, offsets && !(fresh && len(a.Cold) >= enoughCold))
+			t.study(trace, offsets && (!fresh || o.Platform.FirstCall || len(a.Cold) < enoughCold))
 		}
 		for _, trace := range a.Cold {
-			t.study(trace, offsets)
+			t.study(trace, offsets && (!o.Platform.FirstCall || len(a.Warm) == 0))
 		}
 	}
 	return t
