@@ -153,6 +153,9 @@ func Settings(w *Workload, s Setting) string {
 	if w.options.MemoryMB > 0 {
 		words = append(words, fmt.Sprintf("memory=%d", w.options.MemoryMB))
 	}
+	if w.options.StemCells > 0 {
+		words = append(words, fmt.Sprintf("stem-cells=%d", w.options.StemCells))
+	}
 	for _, option := range []struct {
 		set  bool
 		word string

@@ -31,7 +31,7 @@ type Measures struct {
 // Memory returns Starting + Idle, the MB·s of a request that a policy can change.
 func (m *Measures) Memory() float64 { return m.Starting + m.Idle }
 
-// FunctionMeasures are those of one function. All are per request, as in Measures.
+// FunctionMeasures are those of one function. All are per request, as in Measures; stem cells belong to none.
 type FunctionMeasures struct {
 	Function string `json:"function"`
 	// Invocations is the number of its invocations.
@@ -97,14 +97,23 @@ func (m *meter) note(e *prewarm.Event) {
 func (m *meter) result(run *Run, plan *Plan, functions []prewarm.Function) {
 	n := float64(plan.Scored)
 	run.Functions = make([]FunctionMeasures, len(functions))
-	for i := range functions {
-		f, before, after := &run.Functions[i], &m.before[i], &m.after[i]
-		f.Function = functions[i].Name
-		f.Starting, f.Idle, f.Busy = (after.Starting-before.Starting)/n, (after.Idle-before.Idle)/n, (after.Busy-before.Busy)/n
-		f.Wasted = float64(m.wasted[i]) / n
-	}
 	total := &run.Measures
 	total.Requests = plan.Scored
+	for k := range m.after {
+		before, after := &m.before[k], &m.after[k]
+		starting, idle, busy := (after.Starting-before.Starting)/n, (after.Idle-before.Idle)/n, (after.Busy-before.Busy)/n
+		if i, ok := m.engine.index[after.Function]; ok {
+			f := &run.Functions[i]
+			f.Starting, f.Idle, f.Busy = starting, idle, busy
+		} else { // stem cells
+			total.Starting += starting
+			total.Idle += idle
+		}
+	}
+	for i := range functions {
+		run.Functions[i].Function = functions[i].Name
+		run.Functions[i].Wasted = float64(m.wasted[i]) / n
+	}
 	for k, p := range run.requests {
 		r := &plan.Requests[k]
 		if !r.Scored {

@@ -74,6 +74,7 @@ func (w *Workload) Run(ctx context.Context, s Setting, number uint64, newPolicy 
 	}
 	config := w.config
 	config.TakesStarting, config.WarmFirstCall, config.WarmedLast = !s.Own, s.FirstCall, s.WarmedLast
+	config.StemCells = w.options.StemCells
 	platform := s.platform(config)
 	policy, err := newPolicy(platform, w.Functions, k, seed.Stream(number, "policy").Uint64())
 	if err != nil {

@@ -22,6 +22,9 @@ type Options struct {
 	MemoryMB int
 	// Fixed says that functions work for their durations, instead of times drawn from their gamma distributions.
 	Fixed bool
+	// StemCells is the number of containers without a function that the platform keeps ready: an invocation that takes one waits for its
+	// initialisation only. The protocol has none.
+	StemCells int
 }
 
 // Unscored is the number of requests of an application at the beginning of a run that do not count.

@@ -22,12 +22,15 @@ import (
 
 // labUsage returns the help of prewarm lab.
 func labUsage() string {
-	var policies strings.Builder
+	var loads, policies strings.Builder
+	for _, l := range lab.Loads() {
+		explainForm(&loads, l[0], l[1])
+	}
 	for _, k := range policy.Kinds() {
-		fmt.Fprintf(&policies, "  %-34s %s\n", k.Form, k.Help)
+		explainForm(&policies, k.Form, k.Help)
 	}
 	for _, b := range lab.Bounds() {
-		fmt.Fprintf(&policies, "  %-34s %s\n", b[0], "an oracle, computed: "+b[1])
+		explainForm(&policies, b[0], "an oracle, computed: "+b[1])
 	}
 	return `Usage: prewarm lab -app APPLICATION... -load LOAD... -policy POLICY... [OPTIONS]
 
@@ -47,7 +50,7 @@ graph.yaml. NAME~S multiplies the durations of each request by a log-normal fact
 -memory; otherwise each application has one of its own.
 
 Loads:
-` + lab.LoadHelp() + `
+` + loads.String() + `
 Policies:
 ` + policies.String() + `
 Columns: added latency of a request in seconds (its time from arrival to the last end, less that of the same calls with everything warm);
@@ -63,6 +66,16 @@ version of this program, is not run again. Ctrl-C keeps what is complete.
 
 Exit status: 0 done, 1 failed or interrupted, 2 called wrongly.
 `
+}
+
+// explainForm writes a form and what it means: in a line, or in two if the form is long.
+func explainForm(b *strings.Builder, form, help string) {
+	const width = 22
+	if len([]rune(form)) > width {
+		fmt.Fprintf(b, "  %s\n  %*s %s\n", form, width, "", help)
+		return
+	}
+	fmt.Fprintf(b, "  %-*s %s\n", width, form, help)
 }
 
 // list is an option that may be given several times.
@@ -104,6 +117,7 @@ func runLab(fs *flag.FlagSet) cli.Run {
 	fs.IntVar(&o.seeds, "seeds", 10, "`number` of runs of each combination, with the same requests for all policies")
 	fs.Uint64Var(&o.first, "seed", 1, "`seed` of the first run; those of the others follow")
 	fs.IntVar(&o.options.MemoryMB, "memory", 0, "memory for containers in `MiB`, of which each takes 256 (13312)")
+	fs.IntVar(&o.options.StemCells, "stem-cells", 0, "`containers` without a function that the platform keeps ready")
 	fs.BoolVar(&o.options.Fixed, "fixed", false, "functions work for their durations, instead of random times")
 	fs.BoolVar(&o.setting.Own, "own", false, "an invocation never waits for a container that is started for nobody, but has one of its own created, as in OpenWhisk's classic pool")
 	fs.BoolVar(&o.setting.NoGiveBack, "no-giveback", false, "the platform cannot give containers back or hold them: it keeps each idle one for 10 minutes")
@@ -154,6 +168,8 @@ func (o *labOptions) check() error {
 		return cli.Usagef("-workers: it must not be negative")
 	case o.options.MemoryMB < 0:
 		return cli.Usagef("-memory: it must not be negative")
+	case o.options.StemCells < 0:
+		return cli.Usagef("-stem-cells: it must not be negative")
 	case o.picture != "" && !figure.Writable(o.picture):
 		return cli.Usagef("-picture: %s must end in .png, .svg or .pdf", o.picture)
 	case o.json && o.markdown:
