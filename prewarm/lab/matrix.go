@@ -153,14 +153,11 @@ func Settings(w *Workload, s Setting) string {
 	if w.options.MemoryMB > 0 {
 		words = append(words, fmt.Sprintf("memory=%d", w.options.MemoryMB))
 	}
-	if w.options.StemCells > 0 {
-		words = append(words, fmt.Sprintf("stem-cells=%d", w.options.StemCells))
-	}
 	for _, option := range []struct {
 		set  bool
 		word string
 	}{
-		{w.options.Fixed, "fixed"}, {s.Own, "own"}, {s.NoGiveBack, "no-giveback"}, {s.StartsOnly, "starts-only"},
+		{w.options.Fixed, "fixed"}, {w.options.Stock, "stock"}, {s.Own, "own"}, {s.NoGiveBack, "no-giveback"}, {s.StartsOnly, "starts-only"},
 		{s.FirstCall, "first-call"}, {s.WarmedLast, "warmed-last"},
 	} {
 		if option.set {

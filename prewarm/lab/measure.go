@@ -31,7 +31,7 @@ type Measures struct {
 // Memory returns Starting + Idle, the MB·s of a request that a policy can change.
 func (m *Measures) Memory() float64 { return m.Starting + m.Idle }
 
-// FunctionMeasures are those of one function. All are per request, as in Measures; stem cells belong to none.
+// FunctionMeasures are those of one function. All are per request, as in Measures.
 type FunctionMeasures struct {
 	Function string `json:"function"`
 	// Invocations is the number of its invocations.
@@ -63,14 +63,15 @@ func Quantile(sorted []float64, q float64) float64 {
 // meter measures a run.
 type meter struct {
 	engine        *engine
+	functions     []prewarm.Function
 	before, after []localwhisk.Usage
 	begun, ended  bool
 	unused        map[prewarm.ID]bool // containers that were started for nobody while memory counts and have not been used, until the end
 	wasted        []int               // by function
 }
 
-func newMeter(e *engine, functions int) *meter {
-	return &meter{engine: e, unused: map[prewarm.ID]bool{}, wasted: make([]int, functions)}
+func newMeter(e *engine, functions []prewarm.Function) *meter {
+	return &meter{engine: e, functions: functions, unused: map[prewarm.ID]bool{}, wasted: make([]int, len(functions))}
 }
 
 // begin is called when memory begins to count, end when it no longer does.
@@ -89,6 +90,10 @@ func (m *meter) note(e *prewarm.Event) {
 		delete(m.unused, e.Container)
 		m.wasted[e.Function]--
 	case e.Kind == prewarm.Removed:
+		// The platform removes a stem cell from its stock when it is used.
+		if m.unused[e.Container] && m.functions[e.Function].StemCell && e.By == prewarm.ByPlatform {
+			m.wasted[e.Function]--
+		}
 		delete(m.unused, e.Container)
 	}
 }
@@ -102,13 +107,8 @@ func (m *meter) result(run *Run, plan *Plan, functions []prewarm.Function) {
 	for k := range m.after {
 		before, after := &m.before[k], &m.after[k]
 		starting, idle, busy := (after.Starting-before.Starting)/n, (after.Idle-before.Idle)/n, (after.Busy-before.Busy)/n
-		if i, ok := m.engine.index[after.Function]; ok {
-			f := &run.Functions[i]
-			f.Starting, f.Idle, f.Busy = starting, idle, busy
-		} else { // stem cells
-			total.Starting += starting
-			total.Idle += idle
-		}
+		f := &run.Functions[m.engine.index[after.Function]]
+		f.Starting, f.Idle, f.Busy = starting, idle, busy
 	}
 	for i := range functions {
 		run.Functions[i].Function = functions[i].Name

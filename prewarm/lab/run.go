@@ -74,7 +74,6 @@ func (w *Workload) Run(ctx context.Context, s Setting, number uint64, newPolicy 
 	}
 	config := w.config
 	config.TakesStarting, config.WarmFirstCall, config.WarmedLast = !s.Own, s.FirstCall, s.WarmedLast
-	config.StemCells = w.options.StemCells
 	platform := s.platform(config)
 	policy, err := newPolicy(platform, w.Functions, k, seed.Stream(number, "policy").Uint64())
 	if err != nil {
@@ -93,7 +92,7 @@ func (w *Workload) Run(ctx context.Context, s Setting, number uint64, newPolicy 
 		d.targets[i] = -1
 	}
 	e.watch = d.watch
-	m := newMeter(e, len(w.Functions))
+	m := newMeter(e, w.Functions)
 	d.meter = m
 	run := &Run{requests: make([]*pending, len(plan.Requests))}
 	missing := len(plan.Requests)

@@ -179,20 +179,6 @@ func TestScaleDown(t *testing.T) {
 	require.Equal(t, map[time.Duration]int{501 * time.Second: 3, 504 * time.Second: 3, 505 * time.Second: 1, 510 * time.Second: 0}, counts)
 }
 
-// TestStemCells checks that an invocation which takes a stem cell waits for its initialisation only, and that stem cells cost memory while nothing
-// runs.
-func TestStemCells(t *testing.T) {
-	w := clockwork(t)
-	w.options.StemCells = 2
-	run, err := w.Run(t.Context(), Setting{}, 1, keepAlive(0), Observer{})
-	require.NoError(t, err)
-	require.InDelta(t, 0.2+0.25, run.Measures.Mean, 1e-6)
-	require.InDelta(t, 2, run.Measures.Cold, 1e-9)
-	// Two are there but for the 2 s that their successors take to be created, after each of two starts of a request.
-	require.InDelta(t, 256*(2*500-2*2), run.Measures.Idle, 1)
-	require.InDelta(t, 256*(2*2+2*0.1), run.Measures.Starting, 1)
-}
-
 // TestWakes checks that a policy is asked at the times that it has named: at once for one in the past, and once for a key that was given twice.
 func TestWakes(t *testing.T) {
 	w := clockwork(t)

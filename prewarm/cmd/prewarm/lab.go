@@ -117,8 +117,8 @@ func runLab(fs *flag.FlagSet) cli.Run {
 	fs.IntVar(&o.seeds, "seeds", 10, "`number` of runs of each combination, with the same requests for all policies")
 	fs.Uint64Var(&o.first, "seed", 1, "`seed` of the first run; those of the others follow")
 	fs.IntVar(&o.options.MemoryMB, "memory", 0, "memory for containers in `MiB`, of which each takes 256 (13312)")
-	fs.IntVar(&o.options.StemCells, "stem-cells", 0, "`containers` without a function that the platform keeps ready")
 	fs.BoolVar(&o.options.Fixed, "fixed", false, "functions work for their durations, instead of random times")
+	fs.BoolVar(&o.options.Stock, "stock", false, "the platform has a stock of stem cells, containers without a function that take any, for policies that fill it: openwhisk, fpc")
 	fs.BoolVar(&o.setting.Own, "own", false, "an invocation never waits for a container that is started for nobody, but has one of its own created, as in OpenWhisk's classic pool")
 	fs.BoolVar(&o.setting.NoGiveBack, "no-giveback", false, "the platform cannot give containers back or hold them: it keeps each idle one for 10 minutes")
 	fs.BoolVar(&o.setting.StartsOnly, "starts-only", false, "policies hear of an invocation when its run starts, not when it arrives")
@@ -168,8 +168,6 @@ func (o *labOptions) check() error {
 		return cli.Usagef("-workers: it must not be negative")
 	case o.options.MemoryMB < 0:
 		return cli.Usagef("-memory: it must not be negative")
-	case o.options.StemCells < 0:
-		return cli.Usagef("-stem-cells: it must not be negative")
 	case o.picture != "" && !figure.Writable(o.picture):
 		return cli.Usagef("-picture: %s must end in .png, .svg or .pdf", o.picture)
 	case o.json && o.markdown:
