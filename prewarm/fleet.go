@@ -48,6 +48,10 @@ type Container struct {
 	Uses int
 	// LastRun is when it was given the last one, or else when its creation began.
 	LastRun Time
+	// Leaving says that it takes no more invocations.
+	Leaving bool
+	// CPU is the processor time that it has used. Whoever runs the policy sets it, where it is known.
+	CPU time.Duration
 
 	running int // invocations whose run has started and has not ended
 	place   int // in the list of its function and state
@@ -228,6 +232,11 @@ func (f *Fleet) Apply(e *Event) error {
 		}
 		f.ready(c)
 		f.move(c, StateIdle)
+	case Leaving:
+		if c == nil {
+			return f.unexpected(e, c)
+		}
+		c.Leaving = true
 	case Removed:
 		if c == nil {
 			return f.unexpected(e, c)
