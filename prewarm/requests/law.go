@@ -39,7 +39,7 @@ func newLaw(d distribution) *law {
 			high = high + (high - low) + 1
 		}
 		a := low
-		for high-a > 1e-9*(1+math.Abs(a)) {
+		for high-a > 1e-7*(1+math.Abs(a)) {
 			if m := a + (high-a)/2; reaches(d, math.Exp(m), i) {
 				high = m
 			} else {

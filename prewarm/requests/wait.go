@@ -34,10 +34,10 @@ type wait struct {
 	tail     float64             // mean of the excess over the last
 }
 
-// set makes w the law l scaled, given that elapsed seconds have passed already. Points are close where the time is unlikely to be shorter, or
+// set makes w the law l scaled, given that elapsed seconds have passed already; if that is below 0 the time begins so much later. Points are close where the time is unlikely to be shorter, or
 // longer, so that small probabilities are as exact as large ones.
 func (w *wait) set(l *law, scale, elapsed float64) {
-	u := max(elapsed, 0) / scale
+	u := elapsed / scale
 	i := l.cell(u)
 	w.at[0], w.survives[0], w.n = 0, 1, 1
 	w.tail = l.tail * scale
