@@ -166,6 +166,7 @@ func allLoads() []knownLoad {
 		{"diurnal", diurnalLoad(1200, 0.9, 86400), 1200, []string{"Poisson with a cycle"}, true, false},
 		{"Hawkes", hawkesLoad(1./60, 0.7, 1./5), 18, []string{"Hawkes"}, true, false},
 		{"timetable", timetableLoad(60, 10), 60, []string{"timetable"}, true, false},
+		{"loose timetable", timetableLoad(60, 30), 60, []string{"timetable"}, true, false},
 		{"fast diurnal", diurnalLoad(60, 0.8, 6000), 60, []string{"Poisson with a cycle"}, true, false},
 		{"slow diurnal", diurnalLoad(60, 0.8, 86400), 60, []string{"Poisson", "Hawkes"}, true, false},
 		{"pattern", patternLoad(0.1, 10, 20, 40), 70. / 3, []string{"recurrent network"}, true, false},

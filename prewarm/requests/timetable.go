@@ -5,41 +5,42 @@ import (
 	"math"
 )
 
-// timetable is a process with one request in each period, which comes a random time early or late, whatever the one before did. After each
-// request the table moves by a share of how late that was, so that an error of the period does not add up.
+// timetable is a process with one request in each period, which comes a random time early or late, whatever the one before did. With each
+// request the table moves towards the mean of how late requests were, with more weight on the last ones, so that an error of the period does not
+// add up.
 type timetable struct {
 	*timetableModel
 	due  float64 // when the last request was due, in seconds after the epoch
 	last float64 // request
+	n    float64 // requests
 }
 
-func (t *timetable) begin(at float64) { t.due, t.last = at, at }
+func (t *timetable) begin(at float64) { t.due, t.last, t.n = at, at, 0 }
 
 func (t *timetable) observe(at, gap float64) {
 	t.last = at
+	t.n++
 	if gap == 0 {
 		t.due = at
 		return
 	}
-	t.due += t.period * max(math.Round((at-t.due)/t.period), 1)
-	t.due += followTable * (at - t.due)
-	if math.Abs(at-t.due) > t.period/2 {
-		t.due = at
-	}
+	t.due += t.period * max(math.Floor((at-t.due)/t.period+1-tooLate), 1)
+	t.due += max(1/t.n, followTable) * (at - t.due)
 }
 
 const (
-	// followTable is the share of its lateness by which a request moves the table.
-	followTable = 0.05
+	// followTable is the least share of its lateness by which a request moves the table.
+	followTable = 0.02
+	// tooLate is how late, in periods, a request is taken not to come at all.
+	tooLate = 0.75
 	// missed is the probability that the request of a period does not come.
 	missed = 1e-3
 )
 
-// since returns the time since the request before the next one was due, when the last has come a time ago, and how many have not come meanwhile: one
-// that is half a period late has not.
+// since returns the time since the request before the next one was due, when the last has come a time ago, and how many have not come meanwhile.
 func (t *timetable) since(elapsed float64) (passed, missing float64) {
 	passed = t.last + elapsed - t.due
-	missing = math.Floor(max(passed/t.period-0.5, 1)) - 1
+	missing = math.Floor(max(passed/t.period-tooLate, 1)) - 1
 	return passed - missing*t.period, missing
 }
 
