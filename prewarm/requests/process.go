@@ -20,6 +20,12 @@ type expert interface {
 	forecast(elapsed, weight float64, f *Forecast)
 }
 
+// twin is an expert that may come to foretell the same as another.
+type twin interface {
+	// like reports whether it does, but for differences that are small beside the spread of what they foretell.
+	like(other expert) bool
+}
+
 // switching is the probability with which another expert than before is the right one, for each mean gap that has passed; at a request it
 // counts as if the gap had been from leastPassed to mostPassed mean gaps.
 const switching, leastPassed, mostPassed = 0.02, 0.1, 5
@@ -76,7 +82,7 @@ func (m *mixed) observe(at, gap float64) (logDensity float64) {
 	return logDensity
 }
 
-// negligible is the weight below which an expert is left out of a forecast.
+// negligible is the weight below which an expert, or a branch of one, is left out of a forecast.
 const negligible = 2e-3
 
 // Forecast sets f to what is expected at now.
@@ -87,6 +93,12 @@ func (m *mixed) Forecast(now prewarm.Time, f *Forecast) {
 		m.scratch[i] = math.Log(m.weight[i]) + e.logSurvival(elapsed)
 	}
 	normalise(m.scratch, m.scratch)
+	for i, e := range m.experts[1:] {
+		if t, ok := e.(twin); ok && t.like(m.experts[0]) {
+			m.scratch[0] += m.scratch[i+1]
+			m.scratch[i+1] = 0
+		}
+	}
 	for i, e := range m.experts {
 		if w := m.scratch[i]; w > negligible {
 			e.forecast(elapsed, w, f)
