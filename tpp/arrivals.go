@@ -13,6 +13,9 @@ type ExpectedArrival struct {
 	Probability float64
 	// Parent is the index, in the same list, of the event that must come before it, −1 if it is due already.
 	Parent int
+	// Cause is the index of the event that has made it due, counted from the first one that the state has observed; −1 if that is not known,
+	// if it is the start of the sequence, and where there is a Parent.
+	Cause int
 	// Slot numbers what the same parent makes due, and for those that are due already what has been made due: of events with equal
 	// Parent and Slot at most one comes. Others are independent of each other, given that their parents come.
 	Slot int

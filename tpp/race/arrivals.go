@@ -59,7 +59,7 @@ func (s *state) Arrivals(now float64) []tpp.ExpectedArrival {
 		for r := first; r < first+n; r++ {
 			alternative := bits.TrailingZeros64(left)
 			left &= left - 1
-			f.add(s.m, s.mark(&s.due[i], alternative), i, min(p.later[r], 1), s.lateness(), p.never)
+			f.add(s.m, s.mark(&s.due[i], alternative), i, s.due[i].event, min(p.later[r], 1), s.lateness(), p.never)
 		}
 	}
 	return f.arrivals
@@ -97,15 +97,15 @@ func (o *offsets) between(parent, from, to, k int) []float32 {
 	return nil
 }
 
-// add appends an event of a slot with a probability, and all that is below it.
-func (f *forecast) add(m *Race, mark, slot int, probability float64, lateness int, never []float64) {
+// add appends an event of a slot that an event has made due, with a probability, and all that is below it.
+func (f *forecast) add(m *Race, mark, slot, cause int, probability float64, lateness int, never []float64) {
 	root := len(f.arrivals)
 	times := f.filled[slot*samples : (slot+1)*samples]
 	due := f.take()
 	copy(due, times)
 	f.recalibrate(m, due, mark, group(1, f.rank(slot, times[samples/2], never)))
 	f.arrivals = append(f.arrivals, tpp.ExpectedArrival{
-		Mark: mark, Probability: probability, Parent: -1, Slot: slot, Steps: 1, Times: due,
+		Mark: mark, Probability: probability, Parent: -1, Cause: cause, Slot: slot, Steps: 1, Times: due,
 	})
 	for i := range m.offsets.descendants[mark] {
 		d := &m.offsets.descendants[mark][i]
@@ -118,7 +118,7 @@ func (f *forecast) add(m *Race, mark, slot int, probability float64, lateness in
 		slices.Sort(own)
 		f.recalibrate(m, own, int(d.mark), group(int(d.depth)+1, f.rank(slot, own[samples/2], never)))
 		f.arrivals = append(f.arrivals, tpp.ExpectedArrival{
-			Mark: int(d.mark), Probability: probability * d.probability, Parent: root + 1 + int(d.parent), Slot: int(d.slot),
+			Mark: int(d.mark), Probability: probability * d.probability, Parent: root + 1 + int(d.parent), Cause: -1, Slot: int(d.slot),
 			Steps: int(d.depth) + 1, Times: own,
 		})
 	}

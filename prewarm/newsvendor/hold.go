@@ -1,0 +1,107 @@
+package newsvendor
+
+import (
+	"math"
+
+	"github.com/tppfaas/tppfaas/prewarm"
+)
+
+// keep returns until when one container more than k is worth keeping idle, by optimal stopping: as long as the expected saving of its next
+// use exceeds the memory-time until then. It is now if it is not worth keeping.
+func (d *decider) keep(now float64, k int) (until, gain float64) {
+	u := d.next(now, k, math.Inf(1), true)
+	until = now
+	value, left, before := 0.0, 1.0, now
+	for i := range u.list {
+		p := &u.list[i]
+		value += p.mass*p.saving - d.memory*left*(p.at-before)
+		left -= p.mass
+		before = p.at
+		if value > gain {
+			until, gain = p.at, value
+		}
+	}
+	if until > now {
+		// The last moments stand for a stretch around them.
+		until += min(0.1*(until-now), 1) + 0.05
+	}
+	return until, gain
+}
+
+// pending returns the probability that a request in flight still needs a container of the function.
+func (d *decider) pending(now float64) float64 {
+	if d.ringed {
+		return 1
+	}
+	none := 1.0
+	for i := range d.entries {
+		e := &d.entries[i]
+		p := e.Probability
+		if passed := e.Times.Within(now); passed > 0 && p < 1 {
+			p *= (1 - passed) / (1 - p*passed)
+		}
+		none *= 1 - p
+	}
+	return 1 - none
+}
+
+// leastPending is how likely a demand must be for which an unused container is kept in any case.
+const leastPending = 0.02
+
+// hold decides how long the idle containers are kept. Box returns what is known of a container beside the fleet.
+func (d *decider) hold(now float64, fleet *prewarm.Fleet, overload bool, box func(prewarm.ID) *box, out *prewarm.Decisions) (wake float64) {
+	wake = never
+	idle := fleet.Containers(d.function, prewarm.StateIdle)
+	if len(idle) == 0 || !d.platform.GiveBack && !d.platform.Hold {
+		return wake
+	}
+	d.sample(fleet.Creating())
+	// The container that became idle last is used first. Those that have arrived take the first ones.
+	waiting := fleet.Loads[d.function].Waiting
+	d.waiting = waiting
+	others := d.inUse(fleet)
+	over := false
+	for i := len(idle) - 1 - waiting; i >= 0; i-- {
+		c := idle[i]
+		until, gain := now, 0.0
+		if !over {
+			until, gain = d.keep(now, others+len(idle)-1-i)
+			over = until <= now
+		}
+		why := prewarm.Why{Rule: "its next use saves more than keeping it costs", Gain: gain}
+		if c.Uses == 0 && c.By == prewarm.ByPolicy && d.pending(now) > leastPending {
+			if least := seconds(c.Since) + d.mean; until < least {
+				until = least
+				why.Rule = "started for a request in flight that may still need it"
+			}
+		}
+		b := box(c.ID)
+		switch {
+		case until <= now+0.001:
+			if overload {
+				wake = min(wake, now+1)
+				continue
+			}
+			if d.platform.GiveBack {
+				out.GiveBack(c, prewarm.Why{Rule: "its next use saves less than keeping it costs"})
+			} else if b.until != now {
+				out.Hold(c, moment(now), prewarm.Why{Rule: "its next use saves less than keeping it costs"})
+				b.until = now
+			}
+		case !d.platform.Hold:
+			wake = min(wake, until)
+		case overload:
+			// The platform must not remove it meanwhile.
+			until = max(until, now+2)
+			fallthrough
+		default:
+			if math.Abs(until-b.until) > 0.01+0.05*(until-now) {
+				out.Hold(c, moment(until), why)
+				b.until = until
+			}
+			// Before the time has passed it is looked at again: what is foreseen may have moved.
+			wake = min(wake, max(b.until-0.05, now+0.05))
+		}
+	}
+	return wake
+}

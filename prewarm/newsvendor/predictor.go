@@ -1,0 +1,427 @@
+package newsvendor
+
+import (
+	"math"
+
+	"github.com/tppfaas/tppfaas/prewarm"
+)
+
+// predictor follows the traces in flight of all applications, and says what is still to come of each.
+type predictor struct {
+	platform prewarm.Platform
+	apps     []*application
+	appOf    []int32 // by function, −1 if it is of none
+	supplies []Supply
+	index    map[prewarm.ID]int32
+	traces   []*trace
+	unused   []int32
+	timers   timers
+	demands  []Demand // of the trace under way
+
+	// Of what is expected of the trace under way, by its index there:
+	arrivals, begins []Times   // when it arrives, and when its run starts
+	chances          []float64 // that it comes
+	done             []bool
+	scratch, ready   Times
+}
+
+// application is what a predictor knows of one.
+type application struct {
+	history    *history
+	forecaster forecaster
+	certain    [][]bool  // by the marks of caller and callee: where one was never seen not to come
+	firstCall  []float64 // by mark, learned further while the policy runs
+	variance   []float64
+}
+
+// trace is a request in flight.
+type trace struct {
+	id          prewarm.ID
+	app         int32
+	timer       int
+	invocations []invocation
+	expected    []expected
+	follower    follower
+	heard       float64 // when the last event of it was
+	told        float64 // when its demands were last told
+	running     int     // of its invocations
+	last        float64 // delay-free time of the last invocation
+	checks      float64 // how long until it is looked at again if nothing is heard
+}
+
+// invocation is one of a trace that has arrived.
+type invocation struct {
+	id                      prewarm.ID
+	mark                    int32
+	caller                  int32
+	free                    float64 // when it has come in delay-free time, in seconds since the first of the trace
+	arrived, started, ended float64 // in seconds since the epoch; NaN for what has not happened
+	asked                   float64 // when the container was asked for that it waits for, NaN if it waits for none
+	placed                  bool    // it has a container
+	fresh                   bool    // the container has called nothing yet
+	called                  bool    // it has called something
+}
+
+const (
+	// afterEnd is for how many seconds after the end of a run an invocation that it has made may still be under way.
+	afterEnd = 0.1
+	// dispatch is about how long an invocation takes from its arrival to the start of its run in an idle container, in seconds.
+	dispatch = 0.005
+	// forgotten is after how many seconds without any event a trace is taken to be over.
+	forgotten = 900.0
+)
+
+func newPredictor(platform prewarm.Platform, apps []*application, functions int) *predictor {
+	p := &predictor{platform: platform, apps: apps, appOf: make([]int32, functions), supplies: make([]Supply, functions), index: map[prewarm.ID]int32{}}
+	for f := range p.appOf {
+		p.appOf[f] = -1
+		p.supplies[f] = Supply{Function: f, Asked: math.NaN(), Fresh: true}
+	}
+	for a, app := range apps {
+		for _, f := range app.history.app.Functions {
+			p.appOf[f] = int32(a)
+		}
+	}
+	return p
+}
+
+// find returns the trace with the number, and begins it if there is none; nil if the function is of no application that is known.
+func (p *predictor) find(id prewarm.ID, function int, begin bool) *trace {
+	if at, ok := p.index[id]; ok {
+		t := p.traces[at]
+		if p.appOf[function] != t.app {
+			return nil
+		}
+		return t
+	}
+	if !begin || p.appOf[function] < 0 || id == 0 {
+		return nil
+	}
+	var at int32
+	if n := len(p.unused); n > 0 {
+		at = p.unused[n-1]
+		p.unused = p.unused[:n-1]
+	} else {
+		at = int32(len(p.traces))
+		p.traces = append(p.traces, &trace{})
+	}
+	t := p.traces[at]
+	app := p.appOf[function]
+	if t.follower == nil || t.app != app {
+		t.follower = p.apps[app].forecaster.newFollower()
+	}
+	t.follower.reset()
+	t.id, t.app, t.timer, t.running, t.last, t.checks = id, app, -1, 0, 0, 0
+	t.invocations, t.expected = t.invocations[:0], t.expected[:0]
+	p.index[id] = at
+	return t
+}
+
+// drop forgets a trace.
+func (p *predictor) drop(t *trace) {
+	at := p.index[t.id]
+	delete(p.index, t.id)
+	p.timers.set(&t.timer, uint64(at), never)
+	p.unused = append(p.unused, at)
+}
+
+// arrived is told that an invocation has arrived, or if the platform does not say that, that it has started.
+func (p *predictor) arrived(e *prewarm.Event, now float64) *trace {
+	t := p.find(e.Trace, e.Function, true)
+	if t == nil {
+		return nil
+	}
+	app := p.apps[t.app]
+	v := invocation{
+		id: e.Invocation, mark: int32(app.history.marks[e.Function]), caller: -1, arrived: now,
+		started: math.NaN(), ended: math.NaN(), asked: math.NaN(),
+	}
+	v.free = t.last
+	if e.Parent != 0 {
+		for i := range t.invocations {
+			if t.invocations[i].id == e.Parent {
+				v.caller = int32(i)
+			}
+		}
+	}
+	if v.caller >= 0 {
+		c := &t.invocations[v.caller]
+		from := c.started
+		if math.IsNaN(from) {
+			from = c.arrived // nobody has said that it has started
+		}
+		gap := now - from
+		if c.fresh {
+			first := !c.called
+			if first {
+				p.learn(app, c.mark, gap)
+			}
+			gap -= stall(app.firstCall[c.mark], app.history.after[c.mark][v.mark])
+		}
+		c.called = true
+		v.free = max(c.free+max(gap, 0), t.last)
+	} else if len(t.invocations) > 0 {
+		v.free = max(t.last, now-t.invocations[0].arrived)
+	}
+	if err := t.follower.observe(int(v.mark), int(v.caller), v.free); err == nil {
+		t.last = v.free
+		t.invocations = append(t.invocations, v)
+		t.running++
+		t.expected = t.follower.expect(t.expected[:0])
+		app.normalise(t)
+	}
+	t.heard, t.checks = now, 0
+	return t
+}
+
+// caller returns the mark of the caller of what is expected, −1 if it is not known.
+func (t *trace) caller(e *expected) int32 {
+	switch {
+	case e.parent >= 0:
+		return t.expected[e.parent].mark
+	case e.cause >= 0:
+		return t.invocations[e.cause].mark
+	}
+	return -1
+}
+
+// normalise makes the probabilities of what must come, itself or another in its place, add up to 1: whatever the tail of a model leaves over.
+func (a *application) normalise(t *trace) {
+	for i := range t.expected {
+		e := &t.expected[i]
+		c := t.caller(e)
+		e.certain = c >= 0 && a.certain[c][e.mark]
+		if !e.certain {
+			continue
+		}
+		total, first := 0.0, true
+		for j := range t.expected {
+			o := &t.expected[j]
+			if o.cause == e.cause && o.parent == e.parent && o.slot == e.slot {
+				first = first && j >= i
+				total += o.probability
+			}
+		}
+		if !first || total <= 0 {
+			continue
+		}
+		for j := i; j < len(t.expected); j++ {
+			if o := &t.expected[j]; o.alternative(e) {
+				o.probability = min(o.probability/total, 1)
+			}
+		}
+	}
+}
+
+// learn learns from the first call of a fresh container.
+func (p *predictor) learn(app *application, mark int32, gap float64) {
+	warm := &app.history.first[mark]
+	if warm.n < 2 {
+		return
+	}
+	noise := warm.sum/(warm.n-1) + 1e-5
+	v := app.variance[mark] + 1e-7 // it may drift
+	gain := v / (v + noise)
+	app.firstCall[mark] = max(app.firstCall[mark]+gain*(gap-warm.mean-app.firstCall[mark]), 0)
+	app.variance[mark] = v * (1 - gain)
+}
+
+func (t *trace) invocation(id prewarm.ID) *invocation {
+	for i := range t.invocations {
+		if t.invocations[i].id == id {
+			return &t.invocations[i]
+		}
+	}
+	return nil
+}
+
+// demandsOf returns what is still to come of a trace, as seen at now, and sets when to look at it again. They are valid until the next call. It
+// returns false, and forgets the trace, if nothing is.
+func (p *predictor) demandsOf(t *trace, now float64) ([]Demand, bool) {
+	p.demands = p.demands[:0]
+	app := p.apps[t.app]
+	n := len(t.expected)
+	for len(p.arrivals) < n {
+		p.arrivals, p.begins, p.chances = append(p.arrivals, Times{}), append(p.begins, Times{}), append(p.chances, 0)
+	}
+	again := never
+	if t.running > 0 {
+		again = now + 10
+	}
+	for i := range t.expected {
+		e := &t.expected[i]
+		if e.parent < 0 {
+			p.chances[i] = p.due(t, app, e, &p.arrivals[i], now)
+		}
+	}
+	p.silence(t, now)
+	for i := range t.expected {
+		e := &t.expected[i]
+		arrival := &p.arrivals[i]
+		if e.parent >= 0 {
+			p.chances[i] = p.chances[e.parent] * e.probability
+		}
+		if p.chances[i] <= leastReach {
+			p.chances[i] = 0
+			continue
+		}
+		if e.parent < 0 {
+			again = min(again, max(arrival.Quantile(0.85), now+0.05))
+			if e.cause >= 0 {
+				if c := &t.invocations[e.cause]; !math.IsNaN(c.ended) {
+					again = min(again, c.ended+afterEnd)
+				}
+			}
+		} else {
+			caller := t.expected[e.parent].mark
+			arrival.sum(&p.begins[e.parent], &e.gap)
+			if p.supplies[app.history.app.Functions[caller]].Fresh {
+				arrival.shift(stall(app.firstCall[caller], app.history.after[caller][e.mark]))
+			}
+		}
+		function := app.history.app.Functions[e.mark]
+		p.begin(&p.begins[i], arrival, &p.supplies[function], now)
+		p.demands = append(p.demands, Demand{
+			Trace: t.id, Function: function, Key: uint32(i), Probability: p.chances[i], Times: *arrival,
+			Busy: app.history.busy[e.mark].Mean(), Notice: never, Spread: arrival.Deviation(),
+		})
+	}
+	t.told = now
+	if len(p.demands) == 0 && t.running == 0 || now-t.heard > forgotten {
+		p.drop(t)
+		return p.demands, false
+	}
+	// The longer nothing is heard, the more rarely it is looked at.
+	again = max(again, now+t.checks)
+	t.checks = max(0.05, (now-t.heard)/4)
+	p.timers.set(&t.timer, uint64(p.index[t.id]), again)
+	return p.demands, true
+}
+
+// silence conditions what is due on not having come by now, where chances are the probabilities that each comes later. Where one of a group must
+// come, it still must, however long nothing is heard.
+func (p *predictor) silence(t *trace, now float64) {
+	done := p.done[:0]
+	for range t.expected {
+		done = append(done, false)
+	}
+	p.done = done
+	for i := range t.expected {
+		e := &t.expected[i]
+		if e.parent >= 0 || done[i] {
+			continue
+		}
+		// Of those of which one comes at most: how likely each was to come, and is to come later.
+		total, later := 0.0, 0.0
+		for j := i; j < len(t.expected); j++ {
+			if o := &t.expected[j]; o.alternative(e) {
+				total += o.probability
+				later += p.chances[j]
+			}
+		}
+		rest := max(1-total, 0)
+		if e.certain {
+			rest = 0
+		}
+		over := t.over(e, now)
+		for j := i; j < len(t.expected); j++ {
+			o := &t.expected[j]
+			if !o.alternative(e) {
+				continue
+			}
+			done[j] = true
+			switch {
+			case over:
+				p.chances[j] = 0
+			case later+rest > 1e-12:
+				p.chances[j] = min(p.chances[j]/(later+rest), 1)
+			default:
+				p.chances[j] = o.probability // all times have passed
+			}
+		}
+	}
+}
+
+// alternative reports whether at most one of two that are expected comes, or they are the same.
+func (e *expected) alternative(o *expected) bool {
+	return e.cause == o.cause && e.parent == o.parent && e.slot == o.slot
+}
+
+// over reports whether what is due cannot come any more because the run that would have called it has ended.
+func (t *trace) over(e *expected, now float64) bool {
+	if e.cause < 0 {
+		return false
+	}
+	ended := t.invocations[e.cause].ended
+	return !math.IsNaN(ended) && now >= ended+afterEnd-1e-6
+}
+
+// due sets arrival to when an invocation comes whose caller has arrived, given that it has not come by now, and returns the probability that it
+// comes later.
+func (p *predictor) due(t *trace, app *application, e *expected, arrival *Times, now float64) float64 {
+	if e.cause < 0 {
+		*arrival = e.gap
+		arrival.shift(t.heard)
+		return e.probability * silent(arrival, now)
+	}
+	c := &t.invocations[e.cause]
+	extra := 0.0
+	if c.fresh && !(c.called && app.history.after[c.mark][e.mark] == 0) {
+		extra = stall(app.firstCall[c.mark], app.history.after[c.mark][e.mark])
+	}
+	if !math.IsNaN(c.started) {
+		*arrival = e.gap
+		arrival.shift(c.started + extra)
+		return e.probability * silent(arrival, now)
+	}
+	s := &p.supplies[app.history.app.Functions[c.mark]]
+	switch {
+	case c.placed && math.IsNaN(c.asked) || !c.placed && s.Free:
+		p.ready.point(max(c.arrived+dispatch, now))
+	default:
+		from := c.asked
+		if !c.placed {
+			if from = s.Asked; !(from < c.arrived) || p.platform.Late == prewarm.OwnContainer {
+				from = c.arrived
+			}
+		}
+		p.ready = s.Start
+		p.ready.shift(from)
+		p.ready.after(now)
+	}
+	arrival.sum(&p.ready, &e.gap)
+	if extra > 0 {
+		arrival.shift(extra)
+	}
+	return e.probability
+}
+
+// silent conditions an arrival on not having come by now, and returns the probability of that, given that it comes.
+func silent(arrival *Times, now float64) float64 {
+	if now <= arrival[0]-(arrival[1]-arrival[0])/2 {
+		return 1
+	}
+	return arrival.after(now)
+}
+
+// begin sets start to when the run of an invocation starts which arrives at some time.
+func (p *predictor) begin(start, arrival *Times, s *Supply, now float64) {
+	if s.Free {
+		*start = *arrival
+		return
+	}
+	from := s.Asked
+	if math.IsNaN(from) {
+		from = now
+	}
+	if from+s.Start[Quantiles-1] <= arrival[0] {
+		*start = *arrival
+		return
+	}
+	p.ready = s.Start
+	p.ready.shift(from)
+	if from < now {
+		p.ready.after(now)
+	}
+	start.later(arrival, &p.ready)
+}

@@ -1,0 +1,106 @@
+package newsvendor
+
+import (
+	"github.com/tppfaas/tppfaas/prewarm"
+	"github.com/tppfaas/tppfaas/prewarm/requests"
+)
+
+// roots foresees the requests of an application, and what they will demand of functions.
+type roots struct {
+	app     *application
+	model   requests.Model // nil if nothing is known of when requests come
+	process requests.Process
+	root    int32        // mark of the root
+	offsets []foreseeing // of all that a request demands, the root first
+
+	last, told float64 // when the last request came, and when demands were last told
+	forecast   requests.Forecast
+	demands    []Demand
+	next       [mostRoots]Times // when the next requests come
+}
+
+// foreseeing is an invocation that a request is expected to lead to.
+type foreseeing struct {
+	mark        int32
+	probability float64
+	offset      Times // from the arrival of the root
+	mean, sd    float64
+}
+
+const (
+	// mostRoots is how many requests are foreseen at most, leastRoots how many in any case, and soon within how many seconds more are.
+	mostRoots, leastRoots = 24, 3
+	soon                  = 4.0
+)
+
+// unfold takes from what is expected of a request that has just come what a request demands.
+func (r *roots) unfold(list []expected) {
+	root := r.app.history.traces[0].marks[0]
+	r.root = int32(root)
+	r.offsets = []foreseeing{{mark: int32(root), probability: 1}}
+	for i := range list {
+		e := &list[i]
+		f := foreseeing{mark: e.mark, probability: e.probability, offset: e.gap}
+		if e.parent >= 0 {
+			above := &r.offsets[e.parent+1]
+			f.probability *= above.probability
+			f.offset.sum(&above.offset, &e.gap)
+		}
+		f.mean, f.sd = f.offset.Mean(), f.offset.Deviation()
+		r.offsets = append(r.offsets, f)
+	}
+}
+
+// observe is told of a request.
+func (r *roots) observe(now float64, at prewarm.Time) {
+	if r.model == nil {
+		return
+	}
+	r.process.Observe(at)
+	r.last, r.told = now, -1
+}
+
+// stale reports whether the demands of foreseen requests should be told anew.
+func (r *roots) stale(now float64) bool {
+	return r.process != nil && (r.told < 0 || now-r.told > max(0.25, 0.1*(now-r.last)))
+}
+
+// foresee returns the demands of requests that are only foreseen. They are valid until the next call.
+func (r *roots) foresee(now float64, at prewarm.Time) []Demand {
+	r.told = now
+	r.demands = r.demands[:0]
+	r.process.Forecast(at, &r.forecast)
+	for k := range mostRoots {
+		t := &r.next[k]
+		if k >= leastRoots && !(r.forecast.AtLeast(k+1, soon) > 0.02) {
+			break
+		}
+		total := r.forecast.AtLeast(k+1, 1e9)
+		if total < 1e-3 {
+			break
+		}
+		for i := range t {
+			t[i] = now + r.forecast.Quantile(k+1, total*(float64(i)+0.5)/Quantiles)
+		}
+		if !(t[Quantiles-1] < 1e12) {
+			break
+		}
+		sd := t.Deviation()
+		for i := range r.offsets {
+			o := &r.offsets[i]
+			d := Demand{
+				Function: r.app.history.app.Functions[o.mark], Key: uint32(k), Probability: o.probability * min(total, 1), Times: *t,
+				Busy: r.app.history.busy[o.mark].Mean(), Notice: o.mean, Spread: o.sd,
+			}
+			if i > 0 {
+				if sd > 4*o.sd {
+					d.Times.shift(o.mean)
+				} else {
+					d.Times.sum(t, &o.offset)
+				}
+			}
+			r.demands = append(r.demands, d)
+		}
+	}
+	return r.demands
+}

@@ -1,0 +1,144 @@
+package newsvendor
+
+import (
+	"math"
+
+	"github.com/tppfaas/tppfaas/prewarm"
+)
+
+// maxStarts is how many containers of a function are started at one event at most.
+const maxStarts = 64
+
+// start starts containers for demands that no container covers, and returns when it wants to be asked again, and how many it has started. Asking is how
+// many others have been started at this event.
+func (d *decider) start(now float64, asking int, fleet *prewarm.Fleet, room func(*decider, float64) bool, out *prewarm.Decisions) (wake float64, n int) {
+	if !d.platform.Warm {
+		return never, 0
+	}
+	// Those that have arrived and find no idle container will have one created each.
+	k := max(fleet.Count(d.function), d.inUse(fleet)+fleet.Loads[d.function].Waiting)
+	d.waiting = fleet.Loads[d.function].Waiting
+	for n < maxStarts {
+		d.sample(fleet.Creating() + asking + n)
+		u := d.next(now, k, d.mean, false)
+		if len(u.list) == 0 {
+			return never, n
+		}
+		covered, due := d.due(now, u)
+		if !due {
+			return d.later(now, u), n
+		}
+		gain := d.gain(now, u, d.usedOnes(fleet) > 0)
+		if gain <= 0 {
+			return now + max(0.25, 0.2*(now-d.heard)), n
+		}
+		if !room(d, u.list[0].at) {
+			return never, n
+		}
+		first := &u.list[0]
+		why := prewarm.Why{Rule: "ready by the quantile of the next demand that no container covers", Probability: covered, Demand: moment(d.median(u)), Gain: gain}
+		if first.demand >= 0 {
+			why.Trace = d.work.demands[first.demand].Trace
+		}
+		out.Start(d.function, 1, why)
+		k++
+		n++
+	}
+	return now + 0.1, n
+}
+
+// inUse returns the number of containers that have an invocation.
+func (d *decider) inUse(fleet *prewarm.Fleet) int {
+	return len(fleet.Containers(d.function, prewarm.StateBusy)) + len(fleet.Containers(d.function, prewarm.StateReturning))
+}
+
+// median returns when the next use is as likely to have come as not, given that it comes.
+func (d *decider) median(u *uses) float64 {
+	sum := 0.0
+	for i := range u.list {
+		if sum += u.list[i].mass; sum >= u.total/2 {
+			return u.list[i].at
+		}
+	}
+	return never
+}
+
+// due reports whether a container should be asked for now, and the probability that it is needed by the time at which it is ready.
+func (d *decider) due(now float64, u *uses) (covered float64, due bool) {
+	covered = u.covered(now, d.atoms[:])
+	if d.platform.Late == prewarm.TakesStarting {
+		return covered, covered >= d.alpha*(1-1e-6)
+	}
+	return covered, d.hazard(now, u) >= 0
+}
+
+// hazard returns by how much the cost of asking later, at which the invocation may have come, exceeds that of being ready earlier; where a late
+// container is not waited for.
+func (d *decider) hazard(at float64, u *uses) float64 {
+	const step = 0.05
+	density, left := 0.0, 0.0
+	for _, c := range d.atoms {
+		density += (u.within(at+c+step) - u.within(at+c)) / step
+		left += 1 - u.within(at+c)
+	}
+	n := float64(len(d.atoms))
+	return d.price*d.mean*density/n - d.memory*left/n
+}
+
+// later returns when a container should be asked for if nothing is heard until then.
+func (d *decider) later(now float64, u *uses) float64 {
+	if d.platform.Late == prewarm.TakesStarting {
+		return u.when(now, d.alpha, d.atoms[:])
+	}
+	last := u.list[len(u.list)-1].at
+	for i := range u.list {
+		if at := u.list[i].at - d.mean; at > now && d.hazard(at, u) >= 0 {
+			return at
+		}
+	}
+	return max(last-d.mean, now+0.1)
+}
+
+// usedOnes returns the number of containers that have been given an invocation, up to 1.
+func (d *decider) usedOnes(fleet *prewarm.Fleet) int {
+	if d.inUse(fleet) > 0 {
+		return 1
+	}
+	for _, c := range fleet.Containers(d.function, prewarm.StateIdle) {
+		if c.Uses > 0 {
+			return 1
+		}
+	}
+	return 0
+}
+
+// gain returns the expected gain in MB·s of a container that is asked for now, over none, if it is given back when that is best. Where there are
+// used containers, which would serve if no more are needed, the fresh one takes their place, as the one that became idle last, and its first
+// call is slow.
+func (d *decider) gain(now float64, u *uses, used bool) float64 {
+	unused := 0.0 // it costs in any case where it is not used
+	if !d.platform.GiveBack && !d.platform.Hold {
+		unused = seconds(d.platform.IdleTimeout)
+	}
+	instead := 0.0
+	if used {
+		instead = d.price * d.first
+	}
+	best := math.Inf(-1)
+	sum, passed, ready := 0.0, 0.0, now+d.mean
+	for i := range u.list {
+		p := &u.list[i]
+		wait := min(d.mean, p.at-now)
+		early := max(p.at-ready, 0)
+		if d.platform.Late == prewarm.OwnContainer {
+			if wait = d.mean; p.at < ready {
+				wait, early = 0, d.mean
+			}
+		}
+		sum += p.mass * (d.price*wait - d.memory*early)
+		passed += p.mass
+		kept := max(p.at-ready, afterEnd, unused)
+		best = max(best, sum-(1-passed)*(d.memory*(d.mean+kept)+instead))
+	}
+	return best
+}
