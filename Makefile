@@ -4,7 +4,7 @@ BIN := bin
 IMAGE := tppfaas/collector:devel
 DEMO := build/demo
 
-.PHONY: all help build data models action collector image chain demo testbins test race integration soak soak-chain fetch fetch-zipkin fetch-serverless serverless fetch-python fetch-instrument lint bench-peers generate clean
+.PHONY: all help build data models lab action collector image chain demo testbins test race integration soak soak-chain fetch fetch-zipkin fetch-serverless serverless fetch-python fetch-instrument lint bench-peers generate clean
 all: build
 
 help: ## these targets
@@ -25,6 +25,9 @@ data: ## the datasets in data/, with the same bytes every time: some seconds
 
 models: ## the trained models in models/, with the same bytes every time on processors with AVX2: some minutes; ARGS=-changed goes on after Ctrl-C
 	$(GO) run ./bench/models -o models $(ARGS)
+
+lab: ## the tables of prewarm/RESULTS.md, anew: an hour of processor time; goes on after Ctrl-C; ARGS="-only Bursts" makes one
+	$(GO) run ./bench/results prewarm/RESULTS.md $(ARGS)
 
 collector: ## the collector, into bin/: some minutes the first time
 	$(GO) build -o $(BIN)/ ./collector/cmd/collector

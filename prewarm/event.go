@@ -28,11 +28,14 @@ const (
 	Removed
 	// Pressure: the number of invocations that wait because memory is full has changed, to Queue.
 	Pressure
+	// Leaving: a Container takes no more invocations, and is removed when those that it has have ended. Only replicas leave, see
+	// ScaleFunction; of containers that are removed at once there is only Removed.
+	Leaving
 )
 
 // String returns the kind in one word, in lower case.
 func (k Kind) String() string {
-	names := [...]string{"woken", "arrived", "placed", "started", "ended", "refused", "starting", "idle", "removed", "pressure"}
+	names := [...]string{"woken", "arrived", "placed", "started", "ended", "refused", "starting", "idle", "removed", "pressure", "leaving"}
 	if int(k) < len(names) {
 		return names[k]
 	}

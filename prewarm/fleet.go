@@ -48,6 +48,10 @@ type Container struct {
 	Uses int
 	// LastRun is when it was given the last one, or else when its creation began.
 	LastRun Time
+	// Leaving says that it takes no more invocations.
+	Leaving bool
+	// CPU is the processor time that it has used. Whoever runs the policy sets it, where it is known.
+	CPU time.Duration
 
 	running int // invocations whose run has started and has not ended
 	place   int // in the list of its function and state
@@ -90,7 +94,7 @@ type Fleet struct {
 	UsedMB int
 
 	containers map[ID]*Container
-	lists      [][states][]*Container // by function
+	lists      [][states]containerList // by function
 	creating   int
 	unused     []*Container
 }
@@ -112,13 +116,17 @@ func NewFleet(platform Platform, functions []Function) (*Fleet, error) {
 	}
 	return &Fleet{
 		Platform: platform, Functions: functions, Loads: make([]FunctionLoad, len(functions)), Starts: NewStartTimes(len(functions)),
-		containers: map[ID]*Container{}, lists: make([][states][]*Container, len(functions)),
+		containers: map[ID]*Container{}, lists: make([][states]containerList, len(functions)),
 	}, nil
 }
 
 // Containers returns the containers of a function in a state, in the order in which they entered it. The slice is valid until the next
 // Apply.
-func (f *Fleet) Containers(function int, s State) []*Container { return f.lists[function][s] }
+func (f *Fleet) Containers(function int, s State) []*Container {
+	l := &f.lists[function][s]
+	l.compact()
+	return l.containers
+}
 
 // Container returns the container with the number, nil if there is none.
 func (f *Fleet) Container(id ID) *Container { return f.containers[id] }
@@ -127,13 +135,13 @@ func (f *Fleet) Container(id ID) *Container { return f.containers[id] }
 func (f *Fleet) Count(function int) int {
 	n := 0
 	for s := range f.lists[function] {
-		n += len(f.lists[function][s])
+		n += f.lists[function][s].len()
 	}
 	return n
 }
 
 // StartingForNobody returns the number of containers of a function that are being started and have not been given an invocation.
-func (f *Fleet) StartingForNobody(function int) int { return len(f.lists[function][StateStarting]) }
+func (f *Fleet) StartingForNobody(function int) int { return f.lists[function][StateStarting].len() }
 
 // Creating returns the number of containers of all functions that are being created or initialised, for invocations or for nobody.
 func (f *Fleet) Creating() int { return f.creating }
@@ -224,6 +232,11 @@ func (f *Fleet) Apply(e *Event) error {
 		}
 		f.ready(c)
 		f.move(c, StateIdle)
+	case Leaving:
+		if c == nil {
+			return f.unexpected(e, c)
+		}
+		c.Leaving = true
 	case Removed:
 		if c == nil {
 			return f.unexpected(e, c)
@@ -307,21 +320,50 @@ func (f *Fleet) move(c *Container, s State) {
 	f.list(c)
 }
 
-func (f *Fleet) list(c *Container) {
-	l := &f.lists[c.Function][c.State]
-	c.place = len(*l)
-	*l = append(*l, c)
+func (f *Fleet) list(c *Container) { f.lists[c.Function][c.State].add(c) }
+
+func (f *Fleet) unlist(c *Container) { f.lists[c.Function][c.State].remove(c) }
+
+// containerList has the containers of a function in a state, in the order in which they entered it. Those that are removed leave nil behind, until
+// that is half of the list or somebody reads it: of thousands that run, one after the other ends.
+type containerList struct {
+	containers []*Container
+	holes      int
 }
 
-func (f *Fleet) unlist(c *Container) {
-	l := f.lists[c.Function][c.State]
-	copy(l[c.place:], l[c.place+1:])
-	l[len(l)-1] = nil
-	l = l[:len(l)-1]
-	for i := c.place; i < len(l); i++ {
-		l[i].place = i
+func (l *containerList) len() int { return len(l.containers) - l.holes }
+
+func (l *containerList) add(c *Container) {
+	c.place = len(l.containers)
+	l.containers = append(l.containers, c)
+}
+
+func (l *containerList) remove(c *Container) {
+	l.containers[c.place] = nil
+	l.holes++
+	for n := len(l.containers); n > 0 && l.containers[n-1] == nil; n-- {
+		l.containers = l.containers[:n-1]
+		l.holes--
 	}
-	f.lists[c.Function][c.State] = l
+	if 2*l.holes > len(l.containers) {
+		l.compact()
+	}
+}
+
+// compact removes the holes.
+func (l *containerList) compact() {
+	if l.holes == 0 {
+		return
+	}
+	kept := l.containers[:0]
+	for _, c := range l.containers {
+		if c != nil {
+			c.place = len(kept)
+			kept = append(kept, c)
+		}
+	}
+	clear(l.containers[len(kept):])
+	l.containers, l.holes = kept, 0
 }
 
 func (f *Fleet) unexpected(e *Event, c *Container) error {

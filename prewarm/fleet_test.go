@@ -45,6 +45,7 @@ func TestFleetFollowsEvents(t *testing.T) {
 		{"next runs", prewarm.Event{Kind: prewarm.Started, At: 5 * time.Second, Function: 1, Invocation: 2, Container: 2, Init: time.Second}, [4]int{0, 1, 0, 0}, [4]int{0, 0, 1, 0}, 0, 384},
 		{"another request", prewarm.Event{Kind: prewarm.Arrived, At: 6 * time.Second, Invocation: 3, Trace: 2}, [4]int{0, 1, 0, 0}, [4]int{0, 0, 1, 0}, 0, 384},
 		{"is warm", prewarm.Event{Kind: prewarm.Placed, At: 6 * time.Second, Invocation: 3, Container: 1}, [4]int{0, 0, 1, 0}, [4]int{0, 0, 1, 0}, 0, 384},
+		{"next's container takes no more", prewarm.Event{Kind: prewarm.Leaving, At: 8 * time.Second, Function: 1, Container: 2}, [4]int{0, 0, 1, 0}, [4]int{0, 0, 1, 0}, 0, 384},
 		{"next's container is gone", prewarm.Event{Kind: prewarm.Removed, At: 9 * time.Second, Function: 1, Container: 2}, [4]int{0, 0, 1, 0}, [4]int{}, 0, 256},
 	} {
 		require.NoError(t, f.Apply(&step.event), step.name)
@@ -101,6 +102,7 @@ func TestFleetContradictions(t *testing.T) {
 		"started without placement": {Kind: prewarm.Started, Container: 1},
 		"a container without id":    {Kind: prewarm.Starting},
 		"removal of nothing":        {Kind: prewarm.Removed, Container: 3},
+		"leave of nothing":          {Kind: prewarm.Leaving, Container: 3},
 	} {
 		f := newFleet(t, prewarm.Platform{Arrivals: true})
 		require.Error(t, f.Apply(&event), name)

@@ -159,14 +159,19 @@ func (p *Platform) Hold(container int, until time.Time) (err error) {
 			p.schedule()
 			return
 		}
+		if until.Sub(now) >= century {
+			until = endless
+		}
 		p.idle.hold(c, until)
 		p.setHoldTimer()
 	})
 	return err
 }
 
-// endlessHold is how far away the end of a hold must be to be ignored.
-const endlessHold = 100 * 365 * 24 * time.Hour
+const century = 100 * 365 * 24 * time.Hour
+
+// endless is the end of holds for longer than a century, which does not come.
+var endless = time.Unix(1<<50, 0)
 
 // setHoldTimer sets a timer for the hold that ends first, unless one is set for that time or before. Timers are not stopped: one that fires
 // too early does no harm. Each is set for an earlier time than all that were set before and have not fired, so that there are few.
@@ -178,10 +183,11 @@ func (p *Platform) setHoldTimer() {
 	if n := len(p.holdTimers); n > 0 && !c.heldUntil.Before(p.holdTimers[n-1]) {
 		return
 	}
-	if d := c.heldUntil.Sub(p.clock.Now()); d < endlessHold {
-		p.holdTimers = append(p.holdTimers, c.heldUntil)
-		p.callAfter(d, onHoldTimer, p)
+	if c.heldUntil.Equal(endless) {
+		return
 	}
+	p.holdTimers = append(p.holdTimers, c.heldUntil)
+	p.callAfter(c.heldUntil.Sub(p.clock.Now()), onHoldTimer, p)
 }
 
 // onHoldTimer removes the containers whose holds have ended.

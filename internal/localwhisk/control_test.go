@@ -226,6 +226,23 @@ func TestGiveBackAndHold(t *testing.T) {
 	)
 }
 
+// TestEndlessHold checks that a hold can be without an end, and be replaced by one with an end.
+func TestEndlessHold(t *testing.T) {
+	c := control(t, exact())
+	c.start(0, "f")
+	c.start(0, "g")
+	c.at(3000, func() {
+		for container := 1; container <= 2; container++ {
+			c.do(0, c.Hold(container, epoch.AddDate(292, 0, 0)))
+		}
+	})
+	c.at(10_000_000, func() { c.do(0, c.Hold(2, epoch.Add(10_001*time.Second))) })
+	c.run("0 starting f 1 policy", "0 starting g 2 policy", "2150 idle f 1", "2150 idle g 2", "10001000 removed g 2 policy")
+	if now := c.clock.Now(); !now.Equal(epoch.Add(10_001 * time.Second)) {
+		t.Errorf("the clock has gone on until %v", now)
+	}
+}
+
 // TestStartWithoutMemory checks that a start for nobody evicts only if it is asked to, and does not overtake invocations.
 func TestStartWithoutMemory(t *testing.T) {
 	c := control(t, exact())

@@ -74,4 +74,10 @@
 //
 // [Platform.GiveBack] removes an idle container, [Platform.Rank] says which are evicted first, and [Platform.Usage] what the containers of each
 // function have used: MB·s starting, idle and busy. (control.go, event.go, usage.go.)
+//
+// # Replicas
+//
+// On other platforms not the invocations decide how many containers there are, but an autoscaler by the load of a function. [Replicas] is such a
+// function on the same virtual clock: replicas that take several requests at once and share their processors (replicas.go), scaled from
+// outside (replicasscale.go), with an asynchronous queue in front (replicasqueue.go).
 package localwhisk

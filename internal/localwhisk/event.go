@@ -24,11 +24,13 @@ const (
 	Removed
 	// Pressure: the number of invocations that wait because memory is full has changed, to Queue.
 	Pressure
+	// Leaving: a replica takes no more requests, and is removed when those that it has have ended. Only Replicas have it.
+	Leaving
 )
 
 // String returns the kind in one word, in lower case.
 func (k EventKind) String() string {
-	names := [...]string{"none", "arrived", "placed", "started", "ended", "refused", "starting", "idle", "removed", "pressure"}
+	names := [...]string{"none", "arrived", "placed", "started", "ended", "refused", "starting", "idle", "removed", "pressure", "leaving"}
 	if int(k) < len(names) {
 		return names[k]
 	}

@@ -15,6 +15,7 @@ type processorSharing struct {
 	// progress is the work, in ns at full rate, that a job has received until the time at if it has been there since jobs was last empty.
 	// A job is finished when progress reaches its end.
 	progress float64
+	used     float64 // the work, in ns at full rate, that all jobs together have received until the time at
 	at       time.Time
 	jobs     jobHeap
 	stop     func() bool // stops the timer of the job that ends first; nil if there is none
@@ -51,9 +52,22 @@ func (s *processorSharing) advance() {
 	if len(s.jobs.jobs) == 0 {
 		s.progress = 0
 	} else {
-		s.progress += float64(now.Sub(s.at)) * s.rate()
+		received := float64(now.Sub(s.at)) * s.rate()
+		s.progress += received
+		s.used += received * float64(len(s.jobs.jobs))
 	}
 	s.at = now
+}
+
+// work returns the work, at full rate, that all jobs have received until now. With capacity 0 it is not counted.
+func (s *processorSharing) work() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	used := s.used
+	if n := len(s.jobs.jobs); n > 0 {
+		used += float64(s.clock.Now().Sub(s.at)) * s.rate() * float64(n)
+	}
+	return time.Duration(used)
 }
 
 // setTimer sets the timer for the job that ends first.

@@ -22,7 +22,7 @@ func TestLinks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, pattern := range []string{"docs/*.md", "data/*.md", "models/*.md", "collector/*.md", "collector/*/*.md", "tpp/*/*.md"} {
+	for _, pattern := range []string{"docs/*.md", "data/*.md", "models/*.md", "prewarm/*.md", "collector/*.md", "collector/*/*.md", "tpp/*/*.md"} {
 		more, err := filepath.Glob(filepath.Join(root, pattern))
 		if err != nil {
 			t.Fatal(err)

@@ -107,7 +107,11 @@ func newEngine(config localwhisk.Config, functions []prewarm.Function, seed uint
 		return nil, err
 	}
 	for i, f := range functions {
-		if err := e.platform.Deploy(localwhisk.Function{Name: f.Name, MemoryMB: f.MemoryMB, Handler: e.handle}); err != nil {
+		deployed := localwhisk.Function{Name: f.Name, MemoryMB: f.MemoryMB, Kind: f.Kind, StemCell: f.StemCell}
+		if !f.StemCell {
+			deployed.Handler = e.handle
+		}
+		if err := e.platform.Deploy(deployed); err != nil {
 			return nil, err
 		}
 		e.names = append(e.names, f.Name)

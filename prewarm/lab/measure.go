@@ -63,14 +63,15 @@ func Quantile(sorted []float64, q float64) float64 {
 // meter measures a run.
 type meter struct {
 	engine        *engine
+	functions     []prewarm.Function
 	before, after []localwhisk.Usage
 	begun, ended  bool
 	unused        map[prewarm.ID]bool // containers that were started for nobody while memory counts and have not been used, until the end
 	wasted        []int               // by function
 }
 
-func newMeter(e *engine, functions int) *meter {
-	return &meter{engine: e, unused: map[prewarm.ID]bool{}, wasted: make([]int, functions)}
+func newMeter(e *engine, functions []prewarm.Function) *meter {
+	return &meter{engine: e, functions: functions, unused: map[prewarm.ID]bool{}, wasted: make([]int, len(functions))}
 }
 
 // begin is called when memory begins to count, end when it no longer does.
@@ -89,6 +90,10 @@ func (m *meter) note(e *prewarm.Event) {
 		delete(m.unused, e.Container)
 		m.wasted[e.Function]--
 	case e.Kind == prewarm.Removed:
+		// The platform removes a stem cell from its stock when it is used.
+		if m.unused[e.Container] && m.functions[e.Function].StemCell && e.By == prewarm.ByPlatform {
+			m.wasted[e.Function]--
+		}
 		delete(m.unused, e.Container)
 	}
 }

@@ -108,28 +108,27 @@ func Picture(groups []*Group) *figure.Sheet {
 			}
 		}
 	}
-	var explained []string
+	signs := map[string]plot.Thumbnailer{}
 	for _, g := range groups {
-		s.Panels = append(s.Panels, g.panel(kinds, func(kind string, sign plot.Thumbnailer) {
-			if slices.Contains(explained, kind) {
-				return
-			}
-			explained = append(explained, kind)
-			switch kind {
-			case frontKind:
-				s.Explain(sign, "%s, along λ", kind)
-			case boundKind:
-				s.Explain(sign, "oracles: bounds")
-			default:
-				s.Explain(sign, "%s", kind)
-			}
-		}))
+		s.Panels = append(s.Panels, g.panel(kinds, signs))
+	}
+	for _, kind := range slices.Concat([]string{frontKind}, kinds, []string{boundKind}) {
+		sign := signs[kind]
+		switch {
+		case sign == nil:
+		case kind == frontKind:
+			s.Explain(sign, "%s, along λ", kind)
+		case kind == boundKind:
+			s.Explain(sign, "oracles")
+		default:
+			s.Explain(sign, "%s", kind)
+		}
 	}
 	return s
 }
 
-// panel draws a group. It calls explain with a sign for each kind.
-func (g *Group) panel(kinds []string, explain func(kind string, sign plot.Thumbnailer)) *plot.Plot {
+// panel draws a group, and notes a sign for each kind.
+func (g *Group) panel(kinds []string, signs map[string]plot.Thumbnailer) *plot.Plot {
 	title := g.App + ", " + g.Load
 	if _, rest, ok := strings.Cut(g.Settings, ","); ok {
 		title += " (" + rest + ")"
@@ -160,6 +159,9 @@ func (g *Group) panel(kinds []string, explain func(kind string, sign plot.Thumbn
 		switch c.kind {
 		case frontKind:
 			glyph.Color, glyph.Shape, line.Width = frontInk, draw.CircleGlyph{}, 1.6
+			if _, model, named := strings.Cut(strings.TrimPrefix(c.name, frontKind+":"), ":"); named && model != "" { // of another model than the usual one
+				glyph.Shape, line.Dashes, line.Width = draw.RingGlyph{}, []vg.Length{4, 2}, 1
+			}
 		case boundKind:
 			glyph.Color, glyph.Shape, glyph.Radius = boundInk, draw.PlusGlyph{}, 3
 			line.Dashes = []vg.Length{3, 2}
@@ -172,20 +174,20 @@ func (g *Group) panel(kinds []string, explain func(kind string, sign plot.Thumbn
 		}
 		scatter := &plotter.Scatter{XYs: c.points, GlyphStyle: glyph}
 		panel.Add(scatter)
-		if c.kind == boundKind { // which one it is stands beside it
-			names := make([]string, len(c.points))
-			for i := range names {
-				names[i] = " " + c.name
-			}
-			labels, err := plotter.NewLabels(plotter.XYLabels{XYs: c.points, Labels: names})
-			if err == nil {
-				for i := range labels.TextStyle {
-					labels.TextStyle[i].Font.Size = 7
+		switch c.kind {
+		case boundKind: // which one it is stands beside it
+			label(panel, c.points[:1], func(int) string { return strings.TrimRight(c.name, ":") })
+		case frontKind: // its ends have their prices
+			label(panel, c.points, func(i int) string {
+				if i > 0 && i < len(c.points)-1 || math.IsNaN(c.values[i]) {
+					return ""
 				}
-				panel.Add(labels)
-			}
+				return "λ " + strconv.FormatFloat(c.values[i], 'f', -1, 64)
+			})
 		}
-		explain(c.kind, scatter)
+		if signs[c.kind] == nil {
+			signs[c.kind] = scatter
+		}
 	}
 	if least.X > 0 {
 		figure.LogAxis(&panel.X, least.X/1.15, most.X*1.15)
@@ -197,4 +199,20 @@ func (g *Group) panel(kinds []string, explain func(kind string, sign plot.Thumbn
 		panel.Y.Min, panel.Y.Max = least.Y-room, most.Y+room
 	}
 	return panel
+}
+
+// label writes small texts beside points.
+func label(panel *plot.Plot, points plotter.XYs, text func(i int) string) {
+	names := make([]string, len(points))
+	for i := range names {
+		names[i] = "  " + text(i)
+	}
+	labels, err := plotter.NewLabels(plotter.XYLabels{XYs: points, Labels: names})
+	if err != nil { // a point that is no number is not drawn either
+		return
+	}
+	for i := range labels.TextStyle {
+		labels.TextStyle[i].Font.Variant, labels.TextStyle[i].Font.Size = "Sans", 7
+	}
+	panel.Add(labels)
 }

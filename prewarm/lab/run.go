@@ -3,6 +3,7 @@ package lab
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"time"
 
 	"github.com/tppfaas/tppfaas/internal/localwhisk"
@@ -43,7 +44,7 @@ type NewPolicy func(platform prewarm.Platform, functions []prewarm.Function, k p
 type Observer struct {
 	// Decided is told of each decision but Wake, and whether it had an effect.
 	Decided func(at prewarm.Time, d *prewarm.Decision, done bool)
-	// TimePolicy says that the time which the policy takes is measured.
+	// TimePolicy says that the processor time which the policy takes is measured, where the system tells it; otherwise the time that passes.
 	TimePolicy bool
 }
 
@@ -91,7 +92,7 @@ func (w *Workload) Run(ctx context.Context, s Setting, number uint64, newPolicy 
 		d.targets[i] = -1
 	}
 	e.watch = d.watch
-	m := newMeter(e, len(w.Functions))
+	m := newMeter(e, w.Functions)
 	d.meter = m
 	run := &Run{requests: make([]*pending, len(plan.Requests))}
 	missing := len(plan.Requests)
@@ -113,6 +114,10 @@ func (w *Workload) Run(ctx context.Context, s Setting, number uint64, newPolicy 
 			e.halt()
 		}
 	})
+	if o.TimePolicy { // threads have their own processor time
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+	}
 	if err := e.run(ctx); err != nil {
 		return nil, err
 	}
@@ -237,9 +242,9 @@ func (d *driver) handle(e *prewarm.Event) {
 	}
 	d.decisions.Reset()
 	if d.observer.TimePolicy {
-		begin := time.Now()
+		begin := threadTime()
 		d.policy.Handle(e, d.fleet, &d.decisions)
-		d.spent += time.Since(begin)
+		d.spent += threadTime() - begin
 	} else {
 		d.policy.Handle(e, d.fleet, &d.decisions)
 	}

@@ -22,7 +22,12 @@ type Options struct {
 	MemoryMB int
 	// Fixed says that functions work for their durations, instead of times drawn from their gamma distributions.
 	Fixed bool
+	// Stock adds a stock of stem cells, which take any function, to the functions. It is the last one, and is empty unless a policy fills it.
+	Stock bool
 }
+
+// stockName is the name of the stock of stem cells.
+const stockName = "stem cells"
 
 // Unscored is the number of requests of an application at the beginning of a run that do not count.
 const Unscored = 5
@@ -81,6 +86,9 @@ func NewWorkload(app, loadSpec string, o Options) (*Workload, error) {
 		for _, f := range a.Functions {
 			w.Functions = append(w.Functions, prewarm.Function{Name: a.DeployedName(f.Name), MemoryMB: w.config.FunctionMemoryMB, Application: a.Name})
 		}
+	}
+	if o.Stock {
+		w.Functions = append(w.Functions, prewarm.Function{Name: stockName, MemoryMB: w.config.FunctionMemoryMB, StemCell: true})
 	}
 	w.knowledge = sync.OnceValues(w.record)
 	return w, nil

@@ -44,9 +44,9 @@ type chain struct {
 	search     bool // for the delay instead of q
 	keep, hold time.Duration
 	startRule  string
-	cold       []window        // start times that were recorded, by function; the last of all functions
+	cold       []window        // start times, by function; the last of all functions
 	promises   []promises      // by function
-	round      uint64          // of planning
+	freed      []int           // functions, while planning
 	delays     map[delay]found // what search has found
 }
 
@@ -62,7 +62,7 @@ const askedLimit = time.Second
 
 func newChain(o Options, offsets bool, keep, hold time.Duration, theta float64) *chain {
 	c := &chain{
-		tracker: newTracker(o, offsets), keep: keep, hold: hold, theta: theta,
+		tracker: newTracker(o, offsets, keep == 0), keep: keep, hold: hold, theta: theta,
 		promises: make([]promises, len(o.Functions)), cold: make([]window, len(o.Functions)+1),
 	}
 	for _, a := range o.Knowledge.Applications {
@@ -81,24 +81,34 @@ func newChain(o Options, offsets bool, keep, hold time.Duration, theta float64) 
 // Handle implements prewarm.Policy.
 func (c *chain) Handle(e *prewarm.Event, fleet *prewarm.Fleet, d *prewarm.Decisions) {
 	for f := c.complete(e.At); f != nil; f = c.complete(e.At) {
-		c.releaseAll(f)
+		for i := range f.slots {
+			if f.slots[i].reserved {
+				c.release(f.composition.nodes[i].function, fleet, d)
+			}
+		}
 		c.finish(f)
 	}
 	switch e.Kind {
 	case prewarm.Woken:
 		if i := int(e.Key) - 1; i >= 0 && i < len(c.flights) && c.flights[i].active {
 			c.flights[i].wake = prewarm.Never
-			c.plan(c.flights[i], e.At, fleet, d)
+			c.plan(c.flights[i], !c.atOnce, fleet, d)
 		}
 	case prewarm.Starting:
 		if p := &c.promises[e.Function]; e.By == prewarm.ByPolicy {
 			p.asked = max(p.asked-1, 0)
 		}
 	case prewarm.Idle:
+		if k := fleet.Container(e.Container); k.Uses == 0 {
+			c.measure(k, e.At)
+		}
 		c.idle(fleet.Container(e.Container), fleet, d)
 	case prewarm.Removed:
 		c.removed(e, fleet, d)
 	case prewarm.Arrived, prewarm.Placed, prewarm.Started, prewarm.Ended, prewarm.Refused:
+		if e.Kind == prewarm.Started && e.Init > 0 {
+			c.measure(fleet.Container(e.Container), e.At)
+		}
 		c.invocation(e, fleet, d)
 	}
 }
@@ -115,18 +125,19 @@ func (c *chain) invocation(e *prewarm.Event, fleet *prewarm.Fleet, d *prewarm.De
 		f.slots[node].reserved = false
 		c.promises[e.Function].reserved--
 	}
-	if !c.atOnce || isNew && node == 0 {
-		c.plan(f, e.At, fleet, d)
+	for i := range f.slots {
+		f.slots[i].tired = false
 	}
+	c.plan(f, !c.atOnce || isNew && node == 0, fleet, d)
 }
 
 // idle decides how long a container is kept that has become idle.
 func (c *chain) idle(k *prewarm.Container, fleet *prewarm.Fleet, d *prewarm.Decisions) {
 	switch {
-	case k.Uses == 0:
-		keep(k, fleet.Now, c.hold, "kept for the request that it was started for", d)
 	case c.spare(k.Function, fleet) <= 0:
-		keep(k, fleet.Now, c.hold, "kept for a request in flight", d)
+		d.Hold(k, fleet.Now+max(c.hold, c.keep)+1, prewarm.Why{Rule: "kept for a request in flight"})
+	case k.Uses == 0:
+		keep(k, fleet.Now, c.keep, "the request that it was started for does not need it", d)
 	default:
 		keep(k, fleet.Now, c.keep, "kept for K after its use", d)
 	}
@@ -142,7 +153,7 @@ func (c *chain) spare(function int, fleet *prewarm.Fleet) int {
 	return len(fleet.Containers(function, prewarm.StateIdle)) + fleet.StartingForNobody(function) + p.asked - p.reserved - fleet.Loads[function].Waiting
 }
 
-// removed plans requests again which were to have a container that is gone.
+// removed plans requests again which were to have a container that is gone. Where the policy has held it for long enough, they do without.
 func (c *chain) removed(e *prewarm.Event, fleet *prewarm.Fleet, d *prewarm.Decisions) {
 	for _, f := range c.flights {
 		if c.promises[e.Function].reserved == 0 || c.spare(e.Function, fleet) >= 0 {
@@ -152,10 +163,17 @@ func (c *chain) removed(e *prewarm.Event, fleet *prewarm.Fleet, d *prewarm.Decis
 			continue
 		}
 		for i := range f.slots {
-			if f.slots[i].reserved && f.composition.nodes[i].function == e.Function {
-				c.plan(f, e.At, fleet, d)
-				break
+			s := &f.slots[i]
+			if !s.reserved || f.composition.nodes[i].function != e.Function {
+				continue
 			}
+			if e.By == prewarm.ByPolicy {
+				s.reserved, s.tired = false, true
+				c.promises[e.Function].reserved--
+			} else {
+				c.plan(f, true, fleet, d)
+			}
+			break
 		}
 	}
 }
@@ -167,39 +185,88 @@ type reference struct {
 	at    prewarm.Time // when it has ended, or has started or will
 }
 
-// plan decides for which invocations of a request containers are started now, and when it is to be planned again.
-func (c *chain) plan(f *flight, now prewarm.Time, fleet *prewarm.Fleet, d *prewarm.Decisions) {
-	c.round++
+// plan takes back what invocations were to have that do not come any more. If starts is set it decides for which invocations containers are started
+// now. It asks to be woken when there is more to do.
+func (c *chain) plan(f *flight, starts bool, fleet *prewarm.Fleet, d *prewarm.Decisions) {
 	f.fit()
-	next := c.visit(f, 0, 1, c.reference(f, 0, fleet), fleet, d)
+	threshold := c.theta
+	if c.atOnce && !starts {
+		threshold = 0
+	}
+	next := c.reach(f, threshold, fleet.Now)
+	c.freed = c.freed[:0]
 	for i := range f.slots {
-		if s := &f.slots[i]; s.reserved && s.round != c.round {
+		if s := &f.slots[i]; s.reserved && s.probability == 0 {
 			s.reserved = false
 			c.promises[f.composition.nodes[i].function].reserved--
+			c.freed = append(c.freed, f.composition.nodes[i].function)
 		}
 	}
-	if !c.atOnce && next != f.wake {
+	if starts {
+		for i := range f.slots {
+			if s := &f.slots[i]; s.invocation == 0 && s.probability > 0 && !s.tired {
+				next = min(next, c.want(f, i, fleet, d))
+			}
+		}
+	}
+	for _, function := range c.freed {
+		c.release(function, fleet, d)
+	}
+	if next != f.wake {
 		f.wake = next
 		d.Wake(next, uint64(f.index+1))
 	}
 }
 
-// releaseAll takes back what a request was to have.
-func (c *chain) releaseAll(f *flight) {
-	for i := range f.slots {
-		if f.slots[i].reserved {
-			c.promises[f.composition.nodes[i].function].reserved--
+// reach sets the probabilities of all invocations of a request by what is known of it; those below a threshold are 0. It returns the next time
+// at which they may change by themselves.
+func (c *chain) reach(f *flight, threshold float64, now prewarm.Time) prewarm.Time {
+	next := prewarm.Never
+	for i, n := range f.composition.nodes {
+		s := &f.slots[i]
+		if s.invocation > 0 {
+			s.probability = 1
+			continue
+		}
+		s.probability = 0
+		if n.parent < 0 || f.slots[n.parent].probability == 0 {
+			continue
+		}
+		p := f.slots[n.parent].probability * f.composition.probability(i, f.slots[n.parent].latest)
+		if caller := f.of(n.parent); caller != nil && caller.ended >= 0 && p > 0 {
+			if caller.ended+c.callGrace <= now {
+				continue
+			}
+			next = min(next, caller.ended+c.callGrace)
+		}
+		if p >= threshold {
+			s.probability = p
+		}
+	}
+	return next
+}
+
+// release decides on a container that a request was to have and is not to have any more: if nobody else is, it is kept for no longer than after a use.
+func (c *chain) release(function int, fleet *prewarm.Fleet, d *prewarm.Decisions) {
+	if c.spare(function, fleet) <= 0 {
+		return
+	}
+	for _, k := range fleet.Containers(function, prewarm.StateIdle) {
+		if k.Uses == 0 {
+			keep(k, fleet.Now, c.keep, "the request that it was started for does not need it", d)
+			return
 		}
 	}
 }
 
-// reference returns what is known of an invocation that has come. Its start, if that is to come, is expected after the median start time.
+// reference returns what is known last on the way to an invocation that has not come. If a start is to come it is expected after the median start time.
 func (c *chain) reference(f *flight, node int, fleet *prewarm.Fleet) reference {
+	for f.slots[node].invocation == 0 {
+		node = f.composition.nodes[node].parent
+	}
 	r := reference{depth: f.composition.nodes[node].depth}
 	v := f.of(node)
 	switch {
-	case v == nil:
-		r.at = fleet.Now
 	case v.ended >= 0:
 		r.at, r.ended = v.ended, true
 	case v.started >= 0:
@@ -218,11 +285,13 @@ func (c *chain) reference(f *flight, node int, fleet *prewarm.Fleet) reference {
 	return r
 }
 
-// startTime returns the median start time of a function under the load of now, or what was recorded of it, or of all functions; false if no start is
-// known.
+// startTime returns the median start time of a function: of those that were recorded and those measured since, or, while many containers are being
+// created, of those that were measured under such a load; of all functions if there is none of its own. It returns false if no start is known.
 func (c *chain) startTime(function int, fleet *prewarm.Fleet) (time.Duration, bool) {
-	if t := fleet.Starts.Quantile(function, fleet.Creating(), 0.5, -1); t >= 0 {
-		return t, true
+	if fleet.Creating() >= busyCreations {
+		if t := fleet.Starts.Quantile(function, fleet.Creating(), 0.5, -1); t >= 0 {
+			return t, true
+		}
 	}
 	for _, w := range []*window{&c.cold[function], &c.cold[len(c.cold)-1]} {
 		if len(w.sorted) > 0 {
@@ -232,39 +301,22 @@ func (c *chain) startTime(function int, fleet *prewarm.Fleet) (time.Duration, bo
 	return 0, false
 }
 
-// visit plans the invocations below a node, which comes with a probability, and returns when the next container is to be started.
-func (c *chain) visit(f *flight, node int, p float64, last reference, fleet *prewarm.Fleet, d *prewarm.Decisions) prewarm.Time {
-	next := prewarm.Never
-	sibling := -1 // the last that has come
-	caller := f.of(node)
-	for _, i := range f.composition.nodes[node].children {
-		if v := f.of(i); v != nil && (sibling < 0 || v.arrived >= f.of(sibling).arrived) {
-			sibling = i
-		}
+// busyCreations is the number of containers that are being created at once from which on starts are slower than recorded.
+const busyCreations = 8
+
+// measure notes the start time of a container that has become ready.
+func (c *chain) measure(k *prewarm.Container, now prewarm.Time) {
+	if now > k.Asked && k.Load < busyCreations {
+		c.cold[k.Function].add(now - k.Asked)
+		c.cold[len(c.cold)-1].add(now - k.Asked)
 	}
-	for _, i := range f.composition.nodes[node].children {
-		if f.of(i) != nil {
-			next = min(next, c.visit(f, i, 1, c.reference(f, i, fleet), fleet, d))
-			continue
-		}
-		probability := p * f.composition.probability(i, sibling)
-		if caller != nil && caller.ended >= 0 {
-			probability = f.composition.afterEnd(i, probability, fleet.Now-caller.ended)
-		}
-		if probability == 0 || probability < c.theta {
-			continue
-		}
-		f.slots[i].round = c.round
-		next = min(next, c.want(f, i, probability, last, fleet, d))
-		next = min(next, c.visit(f, i, probability, last, fleet, d))
-	}
-	return next
 }
 
 // want sees to it that there is a container for an invocation which may come, and returns when one is to be started, Never if that is done.
-func (c *chain) want(f *flight, node int, probability float64, last reference, fleet *prewarm.Fleet, d *prewarm.Decisions) prewarm.Time {
+func (c *chain) want(f *flight, node int, fleet *prewarm.Fleet, d *prewarm.Decisions) prewarm.Time {
 	function := f.composition.nodes[node].function
 	s, p := &f.slots[node], &c.promises[function]
+	probability := s.probability
 	spare := c.spare(function, fleet)
 	if s.reserved {
 		if spare >= 0 {
@@ -283,7 +335,12 @@ func (c *chain) want(f *flight, node int, probability float64, last reference, f
 		p.reserved++
 		return prewarm.Never
 	}
-	at, demand := c.startAt(f, node, last, fleet)
+	if caller := f.of(f.composition.nodes[node].parent); caller != nil && caller.ended >= 0 {
+		if still := c.afterEnd(f.composition, node, probability, fleet.Now-caller.ended); still == 0 || still < c.theta {
+			return prewarm.Never
+		}
+	}
+	at, demand := c.startAt(f, node, fleet)
 	if at > fleet.Now {
 		return at
 	}

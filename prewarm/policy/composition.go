@@ -48,33 +48,17 @@ func (c *composition) add(parent, function int) int {
 }
 
 // probability returns the probability that a caller which is known to come sends a child, in which the invocation of a sibling tells more
-// than that of the caller; sibling is −1 if none is known. With a count k of n it is (k+1)/(n+2), and 0 for what has never been sent.
+// than that of the caller; sibling is 0 if none has come. With a count k of n it is (k+1)/(n+2), and 0 for what has never been sent.
 func (c *composition) probability(child, sibling int) float64 {
 	v := c.nodes[child]
 	if v.n == 0 {
 		return 0
 	}
-	if sibling < 0 {
+	if sibling == 0 {
 		return float64(v.n+1) / float64(c.nodes[v.parent].n+2)
 	}
 	s := c.nodes[sibling]
 	return float64(v.with[s.place]+1) / float64(s.n+2)
-}
-
-// afterEnd returns the probability of a child, p if nothing is known of its time, when its caller ended some time ago and it has not come. It is 0
-// from callGrace on.
-func (c *composition) afterEnd(child int, p float64, ago time.Duration) float64 {
-	if ago >= callGrace {
-		return 0
-	}
-	v := c.nodes[child]
-	w := v.after[v.depth-1].end.sorted
-	if len(w) == 0 {
-		return p
-	}
-	before, _ := slices.BinarySearch(w, ago)
-	still := p * float64(len(w)-before) / float64(len(w))
-	return still / (still + 1 - p)
 }
 
 // flight is a request that is not complete yet, or has not been for long.
@@ -101,7 +85,10 @@ type flown struct {
 type slot struct {
 	invocation int  // its number in flight.invocations and 1, 0 if it has not come
 	reserved   bool // a container is idle or on its way for it
-	round      uint64
+	tired      bool // one was held in vain, and nothing has happened since
+	latest     int  // the node of its last child that has come, 0 if none has
+	// probability is that of its coming; 1 if it has come, 0 also if it is too small to count.
+	probability float64
 }
 
 // of returns the invocation of a node, nil if it has not come.
@@ -112,16 +99,16 @@ func (f *flight) of(node int) *flown {
 	return nil
 }
 
-// callGrace is how long after a caller's end an invocation that it has sent may still arrive, and traceGrace how long after the last end of
-// a request there may be another invocation of it. traceLimit is after how long without an event a request is forgotten.
-const (
-	callGrace  = 100 * time.Millisecond
-	traceGrace = time.Second
-	traceLimit = time.Hour
-)
+// traceLimit is after how long without an event a request is forgotten.
+const traceLimit = time.Hour
 
 // tracker follows requests and learns compositions from those that are complete.
 type tracker struct {
+	// callGrace is how long after a caller's end an invocation that it has sent may still be seen for the first time, and traceGrace how long after
+	// the last end of a request there may be another invocation of it. Where only starts are seen, what waits for a container is not.
+	callGrace, traceGrace time.Duration
+	arrivals              bool // are seen
+
 	offsets      bool           // whether it learns when invocations come
 	compositions []*composition // by function of the root; nil if none is known
 	flights      []*flight      // some of which are not active
@@ -145,42 +132,56 @@ type closing struct {
 	trace  prewarm.ID
 }
 
-// newTracker returns a tracker that has learned what was recorded.
-func newTracker(o Options, offsets bool) *tracker {
+// newTracker returns a tracker that has learned what was recorded. Where every run will be in a new container, fresh, it learns offsets from requests
+// that had such ones, if there are enough.
+func newTracker(o Options, offsets, fresh bool) *tracker {
 	t := &tracker{
 		offsets: offsets, compositions: make([]*composition, len(o.Functions)),
 		traces: map[prewarm.ID]*flight{}, invocations: map[prewarm.ID]place{},
+		callGrace: 100 * time.Millisecond, traceGrace: time.Second, arrivals: o.Platform.Arrivals,
+	}
+	if !t.arrivals {
+		t.callGrace, t.traceGrace = 10*time.Second, 11*time.Second
 	}
 	for _, a := range o.Knowledge.Applications {
-		for _, trace := range a.Cold {
-			t.study(trace, false)
-		}
 		for _, trace := range a.Warm {
-			t.study(trace, true)
+			t.study(trace, offsets && !(fresh && len(a.Cold) >= enoughCold))
+		}
+		for _, trace := range a.Cold {
+			t.study(trace, offsets)
 		}
 	}
 	return t
 }
 
-// study learns a recorded request; its times only if timed is set.
+// enoughCold is how many requests with cold starts must be recorded to learn offsets from them alone.
+const enoughCold = 20
+
+// study learns a recorded request; its times, if timed is set, as if it had not waited for cold starts: what it has run in new containers is
+// then as it will be in prewarmed ones, whose first call is slow.
 func (t *tracker) study(trace prewarm.Trace, timed bool) {
 	if len(trace) == 0 {
 		return
 	}
 	f := t.begin(0, trace[0].Function, 0)
+	waited := make([]float64, len(trace)) // on the way to the run
 	for i, v := range trace {
-		at := seconds(v.Arrival)
-		if i == 0 {
-			t.join(f, prewarm.ID(i+1), 0, at)
-		} else if v.Parent >= 0 && v.Parent < i {
-			t.join(f, prewarm.ID(i+1), t.child(f, f.invocations[v.Parent].node, v.Function), at)
-		} else {
-			continue
+		before, node := 0.0, 0
+		if i > 0 {
+			if v.Parent < 0 || v.Parent >= i {
+				continue
+			}
+			before, node = waited[v.Parent], t.child(f, f.invocations[v.Parent].node, v.Function)
 		}
+		waited[i] = before
+		if v.Init > 0 {
+			waited[i] += v.Start - v.Arrival
+		}
+		t.join(f, prewarm.ID(i+1), node, seconds(v.Arrival-before))
 		w := &f.invocations[len(f.invocations)-1]
-		w.started, w.ended = seconds(v.Start), seconds(v.End)
+		w.started, w.ended = seconds(v.Start-waited[i]), seconds(v.End-waited[i])
 	}
-	t.learn(f, t.offsets && timed)
+	t.learn(f, timed)
 	t.release(f)
 }
 
@@ -233,6 +234,9 @@ func (t *tracker) child(f *flight, parent, function int) int {
 func (t *tracker) join(f *flight, id prewarm.ID, node int, arrived prewarm.Time) {
 	f.invocations = append(f.invocations, flown{id: id, node: node, arrived: arrived, started: -1, ended: -1})
 	f.slots[node].invocation = len(f.invocations)
+	if parent := f.composition.nodes[node].parent; parent >= 0 {
+		f.slots[parent].latest = node
+	}
 	f.open++
 }
 
@@ -259,7 +263,7 @@ func (t *tracker) see(e *prewarm.Event) (*flight, int) {
 			f.open--
 		}
 		if f.open == 0 {
-			t.closing = append(t.closing, closing{e.At + traceGrace, f, f.trace})
+			t.closing = append(t.closing, closing{e.At + t.traceGrace, f, f.trace})
 		}
 	}
 	return f, v.node
@@ -307,11 +311,11 @@ func (t *tracker) complete(now prewarm.Time) *flight {
 	for t.closed < len(t.closing) && t.closing[t.closed].at <= now {
 		c := t.closing[t.closed]
 		t.closed++
-		if c.flight.active && c.flight.trace == c.trace && c.flight.open == 0 && c.flight.last+traceGrace == c.at {
+		if c.flight.active && c.flight.trace == c.trace && c.flight.open == 0 && c.flight.last+t.traceGrace == c.at {
 			return c.flight
 		}
 	}
-	if t.closed > 0 {
+	if t.closed > len(t.closing)/2 {
 		t.closing = t.closing[:copy(t.closing, t.closing[t.closed:])]
 		t.closed = 0
 	}
@@ -326,7 +330,7 @@ func (t *tracker) sweep(now prewarm.Time) {
 	t.swept = (t.swept + 1) % len(t.flights)
 	if f := t.flights[t.swept]; f.active && f.last+traceLimit < now {
 		f.open, f.last = 0, now
-		t.closing = append(t.closing, closing{now + traceGrace, f, f.trace})
+		t.closing = append(t.closing, closing{now + t.traceGrace, f, f.trace})
 	}
 }
 
@@ -343,6 +347,19 @@ func (t *tracker) finish(f *flight) {
 func (t *tracker) release(f *flight) {
 	f.active = false
 	t.free = append(t.free, f)
+}
+
+// afterEnd returns the probability of a child, p if nothing is known of its time, when its caller ended some time ago and it has not been seen: few
+// callers send anything with their end.
+func (t *tracker) afterEnd(c *composition, child int, p float64, ago time.Duration) float64 {
+	v := c.nodes[child]
+	w := v.after[v.depth-1].end.sorted
+	if len(w) == 0 || !t.arrivals {
+		return p
+	}
+	before, _ := slices.BinarySearch(w, ago)
+	still := p * float64(len(w)-before) / float64(len(w))
+	return still / (still + 1 - p)
 }
 
 // learn counts the invocations of a flight and, if timed is set, notes when they have come.

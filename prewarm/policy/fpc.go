@@ -10,8 +10,8 @@ import (
 
 func init() {
 	Register(Kind{
-		Name: "fpc", Form: "fpc[:OPTION=VALUE]..., options keep, keeping, promotion=no|yes, stale and those of openwhisk",
-		Help: "OpenWhisk's newer scheduler: a queue before each function, and containers by its length and age (for functions whose invocations wait for one)",
+		Name: "fpc", Form: "fpc[:keep=N][:promotion=yes][:OPTION=VALUE]...",
+		Help: "OpenWhisk's newer scheduler: containers by the length and the age of a function's queue",
 		New: func(a *Args, o Options) (prewarm.Policy, error) {
 			p := &fpc{
 				idle: a.Seconds("idle", 10*time.Minute), grace: a.Seconds("grace", 10*time.Second),

@@ -8,13 +8,12 @@ import (
 )
 
 func init() {
-	const options = "[:range=MINUTES][:head=PERCENT][:tail=PERCENT][:margin=PERCENT][:cv=C][:oob=SHARE][:min=N]"
 	for name, help := range map[string]string{
-		"histogram":     "hybrid histogram of the idle times of each function: unloads, and loads before the next use",
-		"histogram-app": "hybrid histogram of the idle times of each application, whose functions are loaded together",
+		"histogram":     "hybrid histogram of the idle times of each function; options head, tail, margin (percent), oob, min",
+		"histogram-app": "hybrid histogram of the idle times of each application, whose functions are loaded together; the same options",
 	} {
 		Register(Kind{
-			Name: name, Form: name + options, Help: help,
+			Name: name, Form: name + "[:range=MINUTES][:cv=C][:OPTION=VALUE]...", Help: help,
 			New: func(a *Args, o Options) (prewarm.Policy, error) { return newHybrid(a, o, name == "histogram-app"), nil },
 		})
 	}

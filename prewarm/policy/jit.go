@@ -41,11 +41,11 @@ func init() {
 //
 // startAt returns when the start of a container for a node is due, and when the node's invocation is expected. Without start times or offsets that
 // is now.
-func (c *chain) startAt(f *flight, node int, last reference, fleet *prewarm.Fleet) (at, demand prewarm.Time) {
+func (c *chain) startAt(f *flight, node int, fleet *prewarm.Fleet) (at, demand prewarm.Time) {
 	if c.atOnce {
 		return fleet.Now, 0
 	}
-	v := f.composition.nodes[node]
+	v, last := f.composition.nodes[node], c.reference(f, node, fleet)
 	o := &v.after[last.depth].start
 	if last.ended {
 		o = &v.after[last.depth].end

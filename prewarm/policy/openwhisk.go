@@ -10,8 +10,8 @@ import (
 
 func init() {
 	Register(Kind{
-		Name: "openwhisk", Form: "openwhisk[:OPTION=VALUE]..., options idle, grace, reactive=yes|no, initial, min, max, ttl, threshold, increment, interval, variance, limit",
-		Help: "Apache OpenWhisk's classic pool: 10 s until a container is paused and 600 s more; stem cells where the platform has a stock of them",
+		Name: "openwhisk", Form: "openwhisk[:idle=SECONDS][:grace=SECONDS][:OPTION=VALUE]...",
+		Help: "OpenWhisk's classic pool: 10 s of grace and 600 s paused; options of its stem cells: initial, min, max, ttl, …",
 		New: func(a *Args, o Options) (prewarm.Policy, error) {
 			p := &openWhisk{
 				idle: a.Seconds("idle", 10*time.Minute) + a.Seconds("grace", 10*time.Second),

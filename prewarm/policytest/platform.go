@@ -173,12 +173,25 @@ func (p *platform) drain() {
 	}
 }
 
-// measureCPU counts the processor time until now.
+// measureCPU counts the processor time until now: of each function, and in equal parts of those of its containers that are ready.
 func (p *platform) measureCPU() {
 	for i := range p.functions {
 		s := &p.functions[i]
-		p.fleet.Loads[i].CPU += prewarm.Time(math.Round(s.cpu * float64(p.now-s.cpuAt)))
+		used := s.cpu * float64(p.now-s.cpuAt)
 		s.cpuAt = p.now
+		if used == 0 {
+			continue
+		}
+		p.fleet.Loads[i].CPU += prewarm.Time(math.Round(used))
+		var ready []*prewarm.Container
+		for _, c := range p.containers {
+			if known := p.fleet.Container(c.id); c.function == i && c.ready && known != nil {
+				ready = append(ready, known)
+			}
+		}
+		for _, c := range ready {
+			c.CPU += prewarm.Time(math.Round(used / float64(len(ready))))
+		}
 	}
 }
 

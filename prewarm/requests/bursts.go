@@ -71,8 +71,11 @@ func (b *bursts) forecast(elapsed, weight float64, f *Forecast) {
 	l, scale, passed := b.longLaw()
 	after := rest{gaps: b.sums, scale: b.all * b.long.scale, short: b.sumsWithin, shortScale: b.all, places: b.places}
 	share := long / (short + long)
-	if !(share < 1-1e-6) { // also where both have underflown
+	switch {
+	case !(share < 1-negligible): // also where both have underflown
 		share = 1
+	case share < negligible:
+		share = 0
 	}
 	if share < 1 {
 		if next := f.add(renewalBranch, weight*(1-share)); next != nil {
@@ -81,7 +84,7 @@ func (b *bursts) forecast(elapsed, weight float64, f *Forecast) {
 			next.first.set(b.within, b.all, elapsed)
 		}
 	}
-	if share > 1e-6 {
+	if share > 0 {
 		if next := f.add(renewalBranch, weight*share); next != nil {
 			next.rest = after
 			next.rest.place = 1
@@ -284,10 +287,10 @@ func (m *burstsModel) process(all, long, rate float64) *bursts {
 	return &bursts{burstsModel: m, all: all, long: scaled(long), rate: rate}
 }
 
-func (m *burstsModel) others() ([]float64, []expert) {
-	prior, experts := scales(func(scale, rate float64) expert { return m.process(1, scale, 4*rate) })
-	for _, all := range []float64{0.1, 10} {
-		prior, experts = append(prior, 0.01), append(experts, m.process(all, 1, 0))
+func (m *burstsModel) others() (prior []float64, experts []expert) {
+	prior, experts = []float64{0.06}, []expert{m.process(1, 1, 4./rememberScaled)}
+	for _, long := range []float64{0.1, 10} {
+		prior, experts = append(prior, 0.01), append(experts, m.process(1, long, 0))
 	}
 	return prior, experts
 }

@@ -173,7 +173,7 @@ const rememberScaled, rememberTen, rememberThree = 40, 10, 3
 func (m *model) New(start prewarm.Time) Process {
 	prior, experts := []float64{0.8, 0.04, 0.04}, []expert{m.fitted(), recent(m.mean, rememberTen), recent(m.mean, rememberThree)}
 	p, e := m.others()
-	return newMixed(start, append(prior, p...), append(experts, e...))
+	return newMixed(start, m.mean, append(prior, p...), append(experts, e...))
 }
 
 // heldOut returns the log densities of the gaps that a fit to those before foretells, nil if it cannot be fitted.

@@ -22,7 +22,7 @@ func seconds(s float64) prewarm.Time { return prewarm.Time(s * float64(time.Seco
 // alone returns the forecast of a single expert.
 func alone(e expert, elapsed float64) *Forecast {
 	var f Forecast
-	newMixed(0, []float64{1}, []expert{e}).Forecast(seconds(elapsed), &f)
+	newMixed(0, 1, []float64{1}, []expert{e}).Forecast(seconds(elapsed), &f)
 	return &f
 }
 
@@ -94,12 +94,9 @@ func TestPeriodicForecast(t *testing.T) {
 // TestForecastProperties checks that probabilities fall with the number, grow with time, and are never NaN, whatever came and however long nothing
 // has.
 func TestForecastProperties(t *testing.T) {
-	r := rand.New(rand.NewPCG(2, 2))
 	var models []Model
 	for _, l := range allLoads() {
-		m, err := Fit(l.load(r, 300))
-		require.NoError(t, err, l.name)
-		models = append(models, m)
+		models = append(models, fittedTo(t, l))
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		m := rapid.SampledFrom(models).Draw(t, "model")
@@ -124,7 +121,19 @@ func TestForecastProperties(t *testing.T) {
 		p := rapid.Float64Range(1e-4, 0.9999).Draw(t, "p")
 		if q := f.Quantile(k, p); !math.IsInf(q, 1) {
 			require.GreaterOrEqual(t, f.AtLeast(k, q), p-1e-9)
-			require.LessOrEqual(t, f.AtLeast(k, q*0.999), p+1e-9)
+			require.LessOrEqual(t, f.AtLeast(k, q*0.999), 1.01*p+1e-9)
+		}
+		var ps, ts [16]float64
+		for i := range ps {
+			ps[i] = f.AtLeast(k, math.Inf(1)) * (float64(i) + 0.5) / 16
+		}
+		f.Quantiles(k, ps[:], ts[:])
+		for i, q := range ts {
+			require.False(t, math.IsNaN(q))
+			require.InDelta(t, ps[i], f.AtLeast(k, q), straight, "%s: of %v", m.Name(), ts)
+			if i > 0 {
+				require.GreaterOrEqual(t, q, ts[i-1])
+			}
 		}
 	})
 }
@@ -132,9 +141,7 @@ func TestForecastProperties(t *testing.T) {
 // TestForecastIsAValue checks that a forecast stays as it was made.
 func TestForecastIsAValue(t *testing.T) {
 	for _, l := range allLoads() {
-		m, err := Fit(l.load(rand.New(rand.NewPCG(3, 3)), 200))
-		require.NoError(t, err)
-		process := m.New(0)
+		process := fittedTo(t, l).New(0)
 		var f Forecast
 		process.Forecast(seconds(1), &f)
 		before := [...]float64{f.AtLeast(1, 10), f.AtLeast(3, 100), f.Quantile(2, 0.3)}
@@ -152,8 +159,7 @@ func TestChangeOfRate(t *testing.T) {
 			continue
 		}
 		r := rand.New(rand.NewPCG(4, 4))
-		m, err := Fit(l.load(r, 400))
-		require.NoError(t, err)
+		m := fittedTo(t, l)
 		for _, factor := range []float64{0.1, 1, 10} {
 			t.Run(fmt.Sprint(l.name, factor), func(t *testing.T) {
 				var off []float64 // log of the ratio of the forecast to the truth, in nine runs
@@ -178,17 +184,127 @@ func TestChangeOfRate(t *testing.T) {
 	}
 }
 
+// TestBurstsAreForeseen checks bursts of 20 requests 0.11 s apart, the first of which are 120 s apart.
+func TestBurstsAreForeseen(t *testing.T) {
+	for _, name := range []string{"bursts", "exact bursts"} {
+		process := fittedTo(t, loadOf(t, name)).New(0)
+		now := 0.0
+		for range 5 {
+			for i := range 20 {
+				if i > 0 {
+					now += 0.11
+				}
+				process.Observe(seconds(now))
+			}
+			now += 120 - 19*0.11
+		}
+		last := now - 120 + 19*0.11
+		var f Forecast
+		process.Forecast(seconds(last+60), &f)
+		require.Less(t, f.AtLeast(1, 50), 0.03, "between two bursts")
+		require.Greater(t, f.AtLeast(1, 64), 0.95)
+		require.Greater(t, f.AtLeast(20, 64), 0.9, "all 20 of the next")
+		require.Less(t, f.AtLeast(21, 70), 0.1, "and no more")
+		require.Greater(t, f.AtLeast(21, 190), 0.85, "before the one after it")
+		require.InDelta(t, 20, f.Mean(80), 2)
+		process.Forecast(seconds(now), &f)
+		require.Greater(t, f.AtLeast(1, 3), 0.9, "at the time of a burst")
+		require.InDelta(t, f.AtLeast(1, 3), f.AtLeast(20, 3+19*0.11), 0.06, "20 requests come with the first")
+		for i := range 12 {
+			if i > 0 {
+				now += 0.11
+			}
+			process.Observe(seconds(now))
+		}
+		process.Forecast(seconds(now+0.02), &f)
+		require.Greater(t, f.AtLeast(8, 1), 0.85, "8 are to come in this burst")
+		require.Less(t, f.AtLeast(9, 60), 0.1, "and not 9")
+		for range 8 {
+			now += 0.11
+			process.Observe(seconds(now))
+		}
+		process.Forecast(seconds(now+0.02), &f)
+		require.Less(t, f.AtLeast(1, 30), 0.1, "the burst is over")
+	}
+}
+
+func loadOf(t *testing.T, name string) knownLoad {
+	for _, l := range allLoads() {
+		if l.name == name {
+			return l
+		}
+	}
+	t.Fatalf("there is no load %s", name)
+	return knownLoad{}
+}
+
+// TestHawkesForecast compares with simulations of the same process: the mean and the probability of no request are exact, others nearly.
+func TestHawkesForecast(t *testing.T) {
+	const runs = 20000
+	for _, now := range []float64{0, 0.2} {
+		e := excited{base: 1. / 60, jump: 0.7 / 5, decay: 1. / 5, now: now}
+		for _, within := range []float64{2, 20, 100} {
+			counts, sum := map[int]float64{}, 0.0
+			r := rand.New(rand.NewPCG(10, 10))
+			for range runs {
+				n, at, state := 0, 0.0, e
+				for {
+					gap := state.waitFor(r.ExpFloat64())
+					if at += gap; at > within {
+						break
+					}
+					n++
+					state.now = state.now*math.Exp(-state.decay*gap) + state.jump
+				}
+				sum += float64(n)
+				for k := 1; k <= n; k++ {
+					counts[k]++
+				}
+			}
+			require.InDelta(t, sum/runs, e.mean(within), 0.04*e.mean(within)+0.01)
+			for _, k := range []int{1, 2, 3, 5, 8} {
+				want := counts[k] / runs
+				tolerance := 0.045
+				if k == 1 {
+					tolerance = 0.012
+				}
+				require.InDelta(t, want, e.atLeast(k, within), tolerance, "intensity %v more: %d in %v s", now, k, within)
+			}
+		}
+	}
+}
+
+// TestCycleIsForeseen checks that a rate that goes up and down with the time of day is forecast by day and by night, and that another phase than that of
+// the history is noticed.
+func TestCycleIsForeseen(t *testing.T) {
+	const day = 86400
+	l := loadOf(t, "diurnal")
+	for _, shift := range []float64{0, day / 2} {
+		process, now := fittedTo(t, l).New(0), 0.0
+		for _, g := range l.load(rand.New(rand.NewPCG(11, 11)), 600) {
+			if now += g; now > 5*day {
+				break
+			}
+			process.Observe(seconds(now + shift))
+		}
+		var f Forecast
+		process.Forecast(seconds(5*day+shift), &f)
+		// The rate is (1 + 0.9 sin(2π t/day))/1200 s.
+		require.InDelta(t, 36+0.9*day/1200/math.Pi, f.Mean(day/2), 8, "by day")
+		require.InDelta(t, 72, f.Mean(day), 10)
+	}
+}
+
 func BenchmarkForecast(b *testing.B) {
 	for _, l := range allLoads() {
-		m, err := Fit(l.load(rand.New(rand.NewPCG(5, 5)), 400))
-		require.NoError(b, err)
-		process := m.New(0)
+		process := fittedTo(b, l).New(0)
 		now := 0.0
 		for _, g := range l.load(rand.New(rand.NewPCG(6, 6)), 100) {
 			now += g
 			process.Observe(seconds(now))
 		}
 		var f Forecast
+		process.Forecast(seconds(now+0.3*l.mean), &f)
 		b.Run(l.name+"/forecast", func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
@@ -208,6 +324,16 @@ func BenchmarkForecast(b *testing.B) {
 		b.Run(l.name+"/quantile", func(b *testing.B) {
 			for b.Loop() {
 				f.Quantile(2, 0.05)
+			}
+		})
+		b.Run(l.name+"/quantiles", func(b *testing.B) {
+			b.ReportAllocs()
+			var p, t [16]float64
+			for i := range p {
+				p[i] = (float64(i) + 0.5) / 16
+			}
+			for b.Loop() {
+				f.Quantiles(2, p[:], t[:])
 			}
 		})
 		b.Run(l.name+"/observe", func(b *testing.B) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/mathext"
 
@@ -139,19 +140,28 @@ func fitKernel(gaps []float64) (distribution, error) {
 		logs[i] = math.Log(g)
 		m.Add(logs[i])
 	}
+	slices.Sort(logs)
 	n := float64(len(gaps))
+	spread := math.Sqrt(1 + m.SS/n) // of the background
 	best, width := math.Inf(-1), 1.0
-	for h := minSpread; h <= 1.1; h *= 1.5 {
+	others := make([]float64, len(gaps))
+	for h := minSpread; h <= 1.1; h *= 1.6 {
+		clear(others)
+		for i, x := range logs {
+			for j := i + 1; j < len(logs); j++ {
+				d := (logs[j] - x) / h
+				if d > 8 {
+					break
+				}
+				k := math.Exp(-d * d / 2)
+				others[i] += k
+				others[j] += k
+			}
+		}
 		sum := 0.0
 		for i, x := range logs {
-			others := 0.0
-			for j, y := range logs {
-				if d := (x - y) / h; i != j && d*d < 60 {
-					others += math.Exp(-d * d / 2)
-				}
-			}
-			background := math.Exp(-(x-m.Mean)*(x-m.Mean)/2/(1+m.SS/n)) / math.Sqrt(1+m.SS/n)
-			sum += math.Log(others/h/n + background/n)
+			d := (x - m.Mean) / spread
+			sum += math.Log(others[i]/h + math.Exp(-d*d/2)/spread)
 		}
 		if sum > best {
 			best, width = sum, h

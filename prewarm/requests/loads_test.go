@@ -3,6 +3,10 @@ package requests
 import (
 	"math"
 	"math/rand/v2"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
 
 	"github.com/tppfaas/tppfaas/internal/num"
 )
@@ -130,23 +134,38 @@ type knownLoad struct {
 	mean      float64
 	kinds     []string // names of models that describe it
 	dependent bool     // gaps depend on those before
+	exact     bool     // gaps are the same each time
 }
 
 func allLoads() []knownLoad {
 	return []knownLoad{
-		{"poisson", poissonLoad(1200), 1200, []string{"Poisson"}, false},
-		{"poisson fast", poissonLoad(0.1), 0.1, []string{"Poisson"}, false},
-		{"uniform", uniformLoad(60), 60, []string{"gamma renewal", "smoothed renewal", "mixture of 4 log-normals renewal", "mixture of 2 log-normals renewal"}, false},
-		{"gamma", gammaLoad(300, 4), 300, []string{"gamma renewal"}, false},
-		{"periodic", periodicLoad(120, 0.01), 120, []string{"gamma renewal", "log-normal renewal"}, false},
-		{"constant", periodicLoad(120, 0), 120, []string{"gamma renewal", "log-normal renewal"}, false},
-		{"bursts", burstLoad(twenty, 0.11, 0.02, 120, 0.01), 6, []string{"bursts", "cycles of bursts"}, true},
-		{"exact bursts", burstLoad(twenty, 0.11, 0, 120, 0), 6, []string{"bursts", "cycles of bursts"}, true},
-		{"random bursts", burstLoad(fiveToThirty, 0.11, 0.5, 120, 0.003), 120 / 17.5, []string{"cycles of bursts"}, true},
-		{"irregular bursts", burstLoad(fiveToThirty, 0.11, 0.5, 120, 1), 120 / 17.5 * math.Exp(0.5), []string{"bursts", "cycles of bursts", "mixture of 2 log-normals renewal"}, true},
-		{"diurnal", diurnalLoad(1200, 0.9, 86400), 1200, []string{"Poisson with a cycle"}, true},
-		{"Hawkes", hawkesLoad(1./60, 0.7, 1./5), 18, []string{"Hawkes"}, true},
-		{"pattern", patternLoad(0.1, 10, 20, 40), 70. / 3, []string{"recurrent network"}, true},
-		{"two speeds", twoSpeedLoad(100), 101, []string{"mixture of 2 log-normals renewal", "mixture of 4 log-normals renewal"}, false},
+		{"poisson", poissonLoad(1200), 1200, []string{"Poisson"}, false, false},
+		{"poisson fast", poissonLoad(0.1), 0.1, []string{"Poisson"}, false, false},
+		{"uniform", uniformLoad(60), 60, []string{"gamma renewal", "smoothed renewal", "mixture of 4 log-normals renewal", "mixture of 2 log-normals renewal"}, false, false},
+		{"gamma", gammaLoad(300, 4), 300, []string{"gamma renewal"}, false, false},
+		{"periodic", periodicLoad(120, 0.01), 120, []string{"gamma renewal", "log-normal renewal"}, false, false},
+		{"constant", periodicLoad(120, 0), 120, []string{"gamma renewal", "log-normal renewal"}, false, true},
+		{"bursts", burstLoad(twenty, 0.11, 0.02, 120, 0.01), 6, []string{"bursts", "cycles of bursts"}, true, false},
+		{"exact bursts", burstLoad(twenty, 0.11, 0, 120, 0), 6, []string{"bursts", "cycles of bursts"}, true, true},
+		{"random bursts", burstLoad(fiveToThirty, 0.11, 0.5, 120, 0.003), 120 / 17.5, []string{"cycles of bursts"}, true, false},
+		{"irregular bursts", burstLoad(fiveToThirty, 0.11, 0.5, 120, 1), 120 / 17.5 * math.Exp(0.5), []string{"bursts", "cycles of bursts", "mixture of 2 log-normals renewal"}, true, false},
+		{"diurnal", diurnalLoad(1200, 0.9, 86400), 1200, []string{"Poisson with a cycle"}, true, false},
+		{"Hawkes", hawkesLoad(1./60, 0.7, 1./5), 18, []string{"Hawkes"}, true, false},
+		{"pattern", patternLoad(0.1, 10, 20, 40), 70. / 3, []string{"recurrent network"}, true, false},
+		{"two speeds", twoSpeedLoad(100), 101, []string{"mixture of 2 log-normals renewal", "mixture of 4 log-normals renewal"}, false, false},
 	}
+}
+
+var fits sync.Map
+
+// fittedTo returns the model of a history of the load; it is fitted once.
+func fittedTo(t testing.TB, l knownLoad) Model {
+	t.Helper()
+	m, ok := fits.Load(l.name)
+	if !ok {
+		fitted, err := Fit(l.load(rand.New(rand.NewPCG(4, 17)), 400))
+		require.NoError(t, err, l.name)
+		m, _ = fits.LoadOrStore(l.name, fitted)
+	}
+	return m.(Model)
 }

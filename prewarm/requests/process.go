@@ -20,8 +20,9 @@ type expert interface {
 	forecast(elapsed, weight float64, f *Forecast)
 }
 
-// switching is the probability with which another expert than before is the right one, at each request.
-const switching = 0.02
+// switching is the probability with which another expert than before is the right one, for each mean gap that has passed; at a request it
+// counts as if the gap had been from leastPassed to mostPassed mean gaps.
+const switching, leastPassed, mostPassed = 0.02, 0.1, 5
 
 // mixed is a process that weighs experts by how well they have foretold the requests until now, where at each request another may become the
 // right one: the fixed share of Herbster and Warmuth ("Tracking the best expert", Machine Learning 32, 1998), section 3, where it is
@@ -30,12 +31,13 @@ type mixed struct {
 	experts       []expert
 	prior, weight []float64 // of the experts
 	scratch       []float64
+	mean          float64 // gap in seconds
 	last          prewarm.Time
 	begun         bool // a request has come
 }
 
-func newMixed(start prewarm.Time, prior []float64, experts []expert) *mixed {
-	m := &mixed{experts: experts, prior: make([]float64, len(prior)), weight: make([]float64, len(prior)), scratch: make([]float64, len(prior)), last: start}
+func newMixed(start prewarm.Time, mean float64, prior []float64, experts []expert) *mixed {
+	m := &mixed{mean: mean, experts: experts, prior: make([]float64, len(prior)), weight: make([]float64, len(prior)), scratch: make([]float64, len(prior)), last: start}
 	sum := total(prior)
 	for i, p := range prior {
 		m.prior[i], m.weight[i] = p/sum, p/sum
@@ -54,8 +56,9 @@ func (m *mixed) Observe(at prewarm.Time) {
 			m.scratch[i] = math.Log(m.weight[i]) + e.logDensity(gap)
 		}
 		normalise(m.scratch, m.weight)
+		share := switching * min(max(gap/m.mean, leastPassed), mostPassed)
 		for i := range m.weight {
-			m.weight[i] = (1-switching)*m.weight[i] + switching*m.prior[i]
+			m.weight[i] = (1-share)*m.weight[i] + share*m.prior[i]
 		}
 	}
 	m.last, m.begun = at, true
@@ -65,7 +68,7 @@ func (m *mixed) Observe(at prewarm.Time) {
 }
 
 // negligible is the weight below which an expert is left out of a forecast.
-const negligible = 1e-3
+const negligible = 2e-3
 
 // Forecast sets f to what is expected at now.
 func (m *mixed) Forecast(now prewarm.Time, f *Forecast) {

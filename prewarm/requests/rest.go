@@ -18,14 +18,21 @@ func newSums(l *law) *sums {
 	return s
 }
 
-// cdf returns the probability that the sum of k ≥ 1 times is at most t. Beyond the sums that are tabulated, the deviation from the mean grows as
-// the root of the number of terms, by the central limit theorem.
-func (s *sums) cdf(k int, t float64) float64 {
+// read returns a law and how to read from it that the sum of k ≥ 1 times is at most t: at shift + factor·t. Beyond the sums that are tabulated,
+// the deviation from the mean grows as the root of the number of terms, by the central limit theorem.
+func (s *sums) read(k int) (l *law, shift, factor float64) {
 	if k <= len(s.laws) {
-		return s.laws[k-1].cdf(t)
+		return s.laws[k-1], 0, 1
 	}
 	n, mean := float64(len(s.laws)), s.laws[0].mean
-	return s.laws[len(s.laws)-1].cdf(n*mean + (t-float64(k)*mean)*math.Sqrt(n/float64(k)))
+	factor = math.Sqrt(n / float64(k))
+	return s.laws[len(s.laws)-1], n*mean - float64(k)*mean*factor, factor
+}
+
+// cdf returns the probability that the sum of k ≥ 1 times is at most t.
+func (s *sums) cdf(k int, t float64) float64 {
+	l, shift, factor := s.read(k)
+	return l.cdf(shift + factor*t)
 }
 
 // rest is what follows the next request: gaps of one law, or, if places is not nil, those of bursts.

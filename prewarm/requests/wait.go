@@ -82,6 +82,7 @@ func (w *wait) survival(t float64) float64 {
 // convolve returns the probability that the wait and k gaps more take at most t. Each cell of the wait stands at its middle, the one that t is in
 // at the middle of the part before t: so the result grows with t.
 func (w *wait) convolve(t float64, rest *rest, k int) float64 {
+	reader := newReader(rest, k)
 	p := 0.0
 	for i := 1; i < w.n; i++ {
 		a, b := w.at[i-1], w.at[i]
@@ -93,7 +94,7 @@ func (w *wait) convolve(t float64, rest *rest, k int) float64 {
 			mass *= (t - a) / (b - a)
 			b = t
 		}
-		q := rest.cdf(k, t-(a+b)/2)
+		q := reader.cdf(t - (a+b)/2)
 		if q < 1e-7 {
 			return p // later cells leave less time
 		}
@@ -104,19 +105,49 @@ func (w *wait) convolve(t float64, rest *rest, k int) float64 {
 	if a >= t {
 		return p
 	}
-	parts, most := 4, 5.0
+	parts, most := 2, 5.0
 	if s > 0.01 {
 		parts = 16
 	}
 	length := min(t-a, most*w.tail) / float64(parts)
-	left := s
+	left, factor := s, math.Exp(-length/w.tail)
 	for j := range parts {
-		next := s * math.Exp(-float64(j+1)*length/w.tail)
-		p += (left - next) * rest.cdf(k, t-a-(float64(j)+0.5)*length)
-		left = next
+		p += left * (1 - factor) * reader.cdf(t-a-(float64(j)+0.5)*length)
+		left *= factor
 	}
 	if beyond := t - a - (most+1)*w.tail; beyond > 0 {
-		p += (left - s*math.Exp(-(t-a)/w.tail)) * rest.cdf(k, beyond)
+		p += (left - s*math.Exp(-(t-a)/w.tail)) * reader.cdf(beyond)
 	}
 	return p
+}
+
+// reader reads rest.cdf for some number of gaps, at times each of which is below the one before.
+type reader struct {
+	rest          *rest
+	k             int
+	law           *law // nil for bursts
+	shift, factor float64
+	cell          int // of the last time
+}
+
+func newReader(r *rest, k int) reader {
+	if r.places != nil {
+		return reader{rest: r, k: k}
+	}
+	l, shift, factor := r.gaps.read(k)
+	return reader{law: l, shift: shift, factor: factor / r.scale, cell: -1}
+}
+
+func (r *reader) cdf(t float64) float64 {
+	if r.law == nil {
+		return r.rest.cdf(r.k, t)
+	}
+	x := r.shift + r.factor*t
+	if r.cell < 0 {
+		r.cell = r.law.cell(x)
+	}
+	for r.cell > 0 && r.law.x[r.cell-1] > x {
+		r.cell--
+	}
+	return r.law.cdfIn(r.cell, x)
 }

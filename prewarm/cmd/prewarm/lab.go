@@ -58,8 +58,8 @@ of an application are not scored. Intervals of differences are those of Student'
 Tables have the oracles O1 and O3 below the policies, and how far each policy is from them; -bounds=false leaves them out.
 
 -json prints an object for each application, load, policy and seed: app, load, policy, seed, requests, p50, p95, p99, mean, starting, idle,
-busy, cold, late, wasted. With -o each result is appended to a file as it comes; what the file has already is not run again. Ctrl-C keeps
-what is complete.
+busy, cold, late, wasted. With -o each result is appended to a file as it comes; what the file has already, from whatever
+version of this program, is not run again. Ctrl-C keeps what is complete.
 
 Exit status: 0 done, 1 failed or interrupted, 2 called wrongly.
 `
@@ -105,6 +105,7 @@ func runLab(fs *flag.FlagSet) cli.Run {
 	fs.Uint64Var(&o.first, "seed", 1, "`seed` of the first run; those of the others follow")
 	fs.IntVar(&o.options.MemoryMB, "memory", 0, "memory for containers in `MiB`, of which each takes 256 (13312)")
 	fs.BoolVar(&o.options.Fixed, "fixed", false, "functions work for their durations, instead of random times")
+	fs.BoolVar(&o.options.Stock, "stock", false, "the platform has a stock of stem cells, containers without a function that take any, for policies that fill it: openwhisk, fpc")
 	fs.BoolVar(&o.setting.Own, "own", false, "an invocation never waits for a container that is started for nobody, but has one of its own created, as in OpenWhisk's classic pool")
 	fs.BoolVar(&o.setting.NoGiveBack, "no-giveback", false, "the platform cannot give containers back or hold them: it keeps each idle one for 10 minutes")
 	fs.BoolVar(&o.setting.StartsOnly, "starts-only", false, "policies hear of an invocation when its run starts, not when it arrives")
@@ -114,7 +115,7 @@ func runLab(fs *flag.FlagSet) cli.Run {
 	fs.BoolVar(&o.markdown, "markdown", false, "print Markdown")
 	fs.BoolVar(&o.byFunction, "functions", false, "also print a table by function")
 	fs.BoolVar(&o.bounds, "bounds", true, "add the oracles O1 and O3 to tables and pictures")
-	fs.BoolVar(&o.verbose, "v", false, "also print how long each policy took for an arrival, on standard error; runs everything anew")
+	fs.BoolVar(&o.verbose, "v", false, "also print how much processor time each policy took for an arrival, on standard error; runs everything anew")
 	fs.DurationVar(&o.price.target, "target-p95", 0, "choose the price λ of each newsvendor that is given none: the lowest at which p95 is at most this `time`, such as 1s")
 	fs.Float64Var(&o.price.secondCosts, "second-costs", 0, "choose it by money: the `price` of a second of a request's waiting")
 	fs.Float64Var(&o.price.gbsCosts, "gbs-costs", 0, "and the `price` of a GB of memory for a second")

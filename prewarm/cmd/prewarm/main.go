@@ -3,6 +3,7 @@ package main
 
 import (
 	"github.com/tppfaas/tppfaas/internal/cli"
+	"github.com/tppfaas/tppfaas/prewarm/lab/experiment"
 )
 
 var program = cli.Program{
@@ -15,6 +16,7 @@ Usage: prewarm COMMAND ARGUMENTS [OPTIONS]
 Examples:
   prewarm lab -app sequence -load poisson:1200 -policy keepalive:600 -policy chain:0
   prewarm lab -app tree_small -load poisson:30 -policy keepalive:60,300,600 -policy newsvendor:640,2560,10240 -picture front.png
+  prewarm experiment sleep -picture sleep.png
 
 Exit status: 0 done, 1 failed, 2 called wrongly.
 `,
@@ -23,6 +25,10 @@ Exit status: 0 done, 1 failed, 2 called wrongly.
 		{
 			Name: "lab", Arguments: "-app APPLICATION -load LOAD -policy POLICY", Summary: "run policies side by side in virtual time",
 			Help: labUsage(), Define: runLab,
+		},
+		{
+			Name: "experiment", Arguments: "NAME", Summary: "run an experiment of the literature on autoscaling in virtual time",
+			Help: experimentUsage, Define: runExperiment, Values: map[string][]string{"": experiment.Names()},
 		},
 	},
 }

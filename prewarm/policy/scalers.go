@@ -1,0 +1,85 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/tppfaas/tppfaas/prewarm"
+	"github.com/tppfaas/tppfaas/prewarm/policy/scaler"
+)
+
+// mostReplicas is the largest number of replicas that a spec may name.
+const mostReplicas = 1e6
+
+func init() {
+	Register(Kind{
+		Name: "openfaas-ce", Form: "openfaas-ce[:MAX[:FACTOR]][:min=N][:rate=R]",
+		Help: "OpenFaaS Community Edition: while more than R (5) invocations a second complete, a step of FACTOR (10) percent of MAX (5, which is also the most allowed) replicas more every 40 s; then back to min (1)",
+		New: func(a *Args, _ Options) (prewarm.Policy, error) {
+			o := scaler.CEOptions{
+				Max: int(a.Number("MAX", 5, 1, mostReplicas)), Factor: int(a.Number("FACTOR", 10, 1, 100)),
+				Min: int(a.Option("min", 1, 1, 5)), Rate: a.Option("rate", 5, 1e-6, 1e6),
+			}
+			return scaler.NewCE(o), atMost("min", o.Min, "MAX", o.Max)
+		},
+	})
+	Register(Kind{
+		Name: "openfaas-pro", Form: "openfaas-pro[:MODE[:TARGET[:PROPORTION]]][:min=N][:max=N][:zero=T][:down=T][:loop=T]",
+		Help: "OpenFaaS Pro: load ÷ (TARGET (50) · PROPORTION (0.9)) replicas from min (1) to max (20); the load is by MODE rps (default), capacity, cpu (thousandths of a core) or queue; none once nothing has begun for zero (never); min=0 begins with none; down only to the largest number within down (0)",
+		New: func(a *Args, _ Options) (prewarm.Policy, error) {
+			mode := scaler.Mode(a.Word("MODE", string(scaler.RPS)))
+			o := scaler.ProOptions{
+				Mode: mode, Target: a.Number("TARGET", 50, 1e-6, 1e9), Proportion: a.Number("PROPORTION", 0.9, 1e-3, 1),
+				Min: int(a.Option("min", 1, 0, mostReplicas)), Max: int(a.Option("max", 20, 1, mostReplicas)),
+				ZeroDuration: a.Seconds("zero", 0), DownWindow: a.Seconds("down", 0), Loop: a.Seconds("loop", 0),
+			}
+			o.Zero, o.FromZero = o.ZeroDuration > 0, o.Min == 0
+			err := atMost("min", o.Min, "max", o.Max)
+			switch {
+			case mode != scaler.RPS && mode != scaler.Capacity && mode != scaler.CPU && mode != scaler.Queue:
+				err = errors.Join(err, fmt.Errorf("MODE is %q, must be rps, capacity, cpu or queue", mode))
+			case o.FromZero && !o.Zero:
+				err = errors.Join(err, errors.New("min is 0, which needs zero"))
+			}
+			return scaler.NewPro(o), err
+		},
+	})
+	Register(Kind{
+		Name: "hpa", Form: "hpa[:TARGET][:request=M][:min=N][:max=N][:path=behavior|legacy][:tolerance=X][:stabilization=T][:sync=T]",
+		Help: "horizontal pod autoscaler of Kubernetes: processor time at TARGET (80) percent of request (100 thousandths of a core), from min (1) to max (10) replicas, by the path of an object with the field behavior or without",
+		New: func(a *Args, _ Options) (prewarm.Policy, error) {
+			o := scaler.HPAOptions{
+				Target: int(a.Number("TARGET", 80, 1, 1e6)), Request: a.Option("request", 100, 1e-3, 1e9),
+				Min: int(a.Option("min", 1, 1, mostReplicas)), Max: int(a.Option("max", 10, 1, mostReplicas)),
+				Legacy: a.Choice("path", "behavior", "legacy") == "legacy", Tolerance: a.Option("tolerance", 0.1, 1e-9, 1),
+				Stabilization: a.Seconds("stabilization", 0), Sync: a.Seconds("sync", 0),
+			}
+			return scaler.NewHPA(o), atMost("min", o.Min, "max", o.Max)
+		},
+	})
+	Register(Kind{
+		Name: "kpa", Form: "kpa[:TOTAL[:UTILIZATION]][:min=N][:max=N][:initial=N][:burst=B][:stable=T][:grace=T][:retention=T][:delay=T]",
+		Help: "Knative pod autoscaler: concurrency at UTILIZATION (0.7) of TOTAL (100) over stable (60 s), or a tenth of it in a panic; from min (0) to max (no limit) replicas, initial (1) at first; target burst capacity B (211)",
+		New: func(a *Args, _ Options) (prewarm.Policy, error) {
+			o := scaler.KPAOptions{
+				Total: a.Number("TOTAL", 100, 1e-3, 1e9), Utilization: a.Number("UTILIZATION", 0.7, 1e-3, 1),
+				Min: int(a.Option("min", 0, 0, mostReplicas)), Max: int(a.Option("max", 0, 0, mostReplicas)), Initial: int(a.Option("initial", 1, 1, mostReplicas)),
+				Burst: a.Option("burst", 211, -1, 1e9), StableWindow: a.Seconds("stable", 0), Grace: a.Seconds("grace", 0),
+				Retention: a.Seconds("retention", 0), DownDelay: a.Seconds("delay", 0),
+			}
+			o.NoBurst = o.Burst == 0
+			if o.Max > 0 {
+				return scaler.NewKPA(o), atMost("min", o.Min, "max", o.Max)
+			}
+			return scaler.NewKPA(o), nil
+		},
+	})
+}
+
+// atMost returns an error if the argument low is greater than the argument high.
+func atMost(lowName string, low int, highName string, high int) error {
+	if low > high {
+		return fmt.Errorf("%s (%d) is more than %s (%d)", lowName, low, highName, high)
+	}
+	return nil
+}
