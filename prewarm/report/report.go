@@ -380,6 +380,9 @@ func (a *analysis) say() {
 	if a.inferred > 0 {
 		r.Notes = append(r.Notes, fmt.Sprintf("%d traces do not say which invocation called which; their functions are those of an application of this project, whose calls were taken.", a.inferred))
 	}
+	if a.late > 0 {
+		r.Notes = append(r.Notes, fmt.Sprintf("%d of the cold starts are late ones: the invocation waited for a container that was being started already.", a.late))
+	}
 	if a.empty > 0 && full > 0 {
 		r.Notes = append(r.Notes, fmt.Sprintf("%d traces are empty.", a.empty))
 	}
