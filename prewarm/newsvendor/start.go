@@ -32,13 +32,13 @@ func (d *decider) start(now float64, asking int, fleet *prewarm.Fleet, room func
 		if gain <= 0 {
 			return now + max(0.25, 0.2*(now-d.heard)), n
 		}
-		if !room(d, u.list[0].at) {
-			return never, n
-		}
 		first := &u.list[0]
 		why := prewarm.Why{Rule: "ready by the quantile of the next demand that no container covers", Probability: covered, Demand: moment(d.median(u)), Gain: gain}
 		if first.demand >= 0 {
 			why.Trace = d.work.demands[first.demand].Trace
+		}
+		if !room(d, first.at) { // which may weigh other functions, in the memory of u
+			return never, n
 		}
 		out.Start(d.function, 1, why)
 		k++

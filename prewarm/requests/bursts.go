@@ -66,15 +66,21 @@ func (b *bursts) survivals(elapsed float64) (short, long float64) {
 	return (1 - end) * b.within.survival(elapsed/b.all), end * math.Exp(l.logSurvival((passed+elapsed)/scale)-l.logSurvival(passed/scale))
 }
 
+func (b *bursts) like(other expert) bool {
+	o, ok := other.(*bursts)
+	l, _, _ := b.longLaw()
+	return ok && o.all == b.all && b.long.near(&o.long, l)
+}
+
 func (b *bursts) forecast(elapsed, weight float64, f *Forecast) {
 	short, long := b.survivals(elapsed)
 	l, scale, passed := b.longLaw()
 	after := rest{gaps: b.sums, scale: b.all * b.long.scale, short: b.sumsWithin, shortScale: b.all, places: b.places}
 	share := long / (short + long)
 	switch {
-	case !(share < 1-negligible): // also where both have underflown
+	case !((1-share)*weight > negligible): // also where both have underflown
 		share = 1
-	case share < negligible:
+	case share*weight < negligible:
 		share = 0
 	}
 	if share < 1 {

@@ -1,0 +1,106 @@
+package newsvendor
+
+import (
+	"math"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// enumerate returns the probability that at least k of independent events happen, by going through all outcomes.
+func enumerate(k int, probabilities []float64) float64 {
+	sum := 0.0
+	for outcome := range 1 << len(probabilities) {
+		p, n := 1.0, 0
+		for i, q := range probabilities {
+			if outcome>>i&1 == 1 {
+				p *= q
+				n++
+			} else {
+				p *= 1 - q
+			}
+		}
+		if n >= k {
+			sum += p
+		}
+	}
+	return sum
+}
+
+func TestAtLeastEqualsEnumeration(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p := rapid.SliceOfN(rapid.Float64Range(0, 1), 0, 9).Draw(t, "probabilities")
+		k := rapid.IntRange(-1, 10).Draw(t, "k")
+		got, want := atLeast(k, p, make([]float64, 16)), enumerate(k, p)
+		if math.Abs(got-want) > 1e-12 {
+			t.Errorf("atLeast(%d, %v) = %v, enumeration gives %v", k, p, got, want)
+		}
+	})
+}
+
+// TestCumulantsAreExactWhereTheyCanBe has events that are certain, and others that are equally likely.
+func TestCumulantsAreExactWhereTheyCanBe(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		certain, others := rapid.IntRange(0, 5).Draw(t, "certain"), rapid.IntRange(0, 7).Draw(t, "others")
+		p := rapid.Float64Range(0.01, 0.99).Draw(t, "p")
+		var list []float64
+		var c cumulants
+		for i := range certain + others {
+			q := p
+			if i < certain {
+				q = 1
+			}
+			list = append(list, q)
+			c.add(q, 1)
+		}
+		for k := range len(list) + 2 {
+			if got, want := c.atLeast(k), enumerate(k, list); math.Abs(got-want) > 1e-4 {
+				t.Errorf("%d certain, %d of %v: at least %d: %v, enumeration gives %v", certain, others, p, k, got, want)
+			}
+		}
+	})
+}
+
+// TestCumulantsAreClose compares the approximation with the exact distribution of many events.
+func TestCumulantsAreClose(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		list := rapid.SliceOfN(rapid.Float64Range(0.1, 0.9), exactly+1, 120).Draw(t, "probabilities")
+		var c cumulants
+		for _, p := range list {
+			c.add(p, 1)
+		}
+		for k := range len(list) + 2 {
+			want := atLeast(k, list, make([]float64, len(list)+2))
+			if got := c.atLeast(k); math.Abs(got-want) > 0.03 {
+				t.Errorf("at least %d of %d: %v, exactly %v", k, len(list), got, want)
+			}
+		}
+	})
+}
+
+func TestRemovedEventsLeaveNothing(t *testing.T) {
+	var r ring
+	early, late := timesBetween(1, 2), timesBetween(3, 60)
+	end := r.end()
+	r.add(0.7, &early, 0.5, end, 1)
+	r.add(1, &late, 0.5, end, 1)
+	busy := timesBetween(1, 2)
+	r.run(0, &busy, end, 1)
+	r.advance(1.5)
+	r.add(0.7, &early, 0.5, end, -1)
+	r.add(1, &late, 0.5, end, -1)
+	r.run(0, &busy, end, -1)
+	for i := range bins {
+		if c := r.needed[i]; math.Abs(r.arriving[i]) > 1e-12 || math.Abs(c.mean)+math.Abs(c.variance)+math.Abs(c.third) > 1e-12 {
+			t.Fatalf("bin %d still has %v arriving, %+v needed", i, r.arriving[i], c)
+		}
+	}
+}
+
+// timesBetween returns the uniform distribution.
+func timesBetween(from, to float64) (t Times) {
+	for i := range t {
+		t[i] = from + (to-from)*(float64(i)+0.5)/Quantiles
+	}
+	return t
+}
