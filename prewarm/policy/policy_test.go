@@ -16,15 +16,21 @@ func TestVectors(t *testing.T) { policytest.Run(t, "testdata/*.txt") }
 // TestWrongSpecsSayWhatIsAllowed checks the messages for wrong specs.
 func TestWrongSpecsSayWhatIsAllowed(t *testing.T) {
 	for spec, message := range map[string]string{
-		"":                  `there is no policy ""; there are `,
-		"nothing":           `there is no policy "nothing"; there are `,
-		"none:1":            `policy none:1: there are no arguments, and one is "1" (its form is none)`,
-		"keepalive:x":       `policy keepalive:x: K is "x", must be a number (its form is keepalive[:K])`,
-		"keepalive:-1":      "K is -1, must be from 0 to",
-		"keepalive:NaN":     "must be a number",
-		"keepalive:1:2":     `there is no argument for "2"; there are K`,
-		"keepalive:":        `K is "", must be a number`,
-		"keepalive:hold=10": `there is no argument for "hold=10"; there are K`,
+		"":                    `there is no policy ""; there are `,
+		"nothing":             `there is no policy "nothing"; there are `,
+		"none:1":              `policy none:1: there are no arguments, and one is "1" (its form is none)`,
+		"keepalive:x":         `policy keepalive:x: K is "x", must be a number (its form is keepalive[:K])`,
+		"keepalive:-1":        "K is -1, must be from 0 to",
+		"keepalive:NaN":       "must be a number",
+		"keepalive:1:2":       `there is no argument for "2"; there are K`,
+		"keepalive:":          `K is "", must be a number`,
+		"chain:hold=-5s":      "hold is -5, must be from 0 to",
+		"chain:hold=2562047h": "hold is 9.2233692e+09, must be from 0 to 3.15576e+08", // with the time of the run it would be more than a Time can say
+		"hpa:sync=1ns":        "sync is 1e-09, must be from 0.1 to",
+		"hpa:sync=0":          "sync is 0, must be from 0.1 to",
+		"openfaas-pro:loop=0": "loop is 0, must be from 0.1 to",
+		"kpa:stable=1us":      "stable is 1e-06, must be from 1 to",
+		"keepalive:hold=10":   `there is no argument for "hold=10"; there are K`,
 	} {
 		p, err := policy.New(spec, policy.Options{})
 		require.ErrorContains(t, err, message, spec)
