@@ -44,7 +44,7 @@ func (l Labels) within(only Labels) bool {
 type invocation struct {
 	arrival, wait, init, duration float64 // NaN: not known. duration is from arrival to end
 	mark, parent                  int32
-	cold                          bool
+	cold, late                    bool // late: cold, and its container was on its way already
 }
 
 // start returns when its run started: at its arrival, for all that is known, if its wait is not known.
@@ -157,7 +157,7 @@ func (b *Builder) Add(s *tpp.Sequence, names []string, l Labels) {
 			b.colds[s.Mark(i)]++
 			b.cold++
 			any = true
-			b.count(&b.late, late != nil && late[i] > 0 && !s.ColdStart(i))
+			b.count(&b.late, late != nil && late[i] > 0)
 		}
 	}
 	b.count(&b.coldTraces, any)
@@ -185,7 +185,7 @@ func (b *Builder) Add(s *tpp.Sequence, names []string, l Labels) {
 	for i := range n {
 		v := invocation{
 			arrival: (s.ArrivalTimes[i] - r.epoch) / 1000, wait: at(s.WaitTimes, i), init: at(s.InitTimes, i), duration: at(durations, i),
-			mark: int32(s.Mark(i)), parent: -1, cold: cold(i),
+			mark: int32(s.Mark(i)), parent: -1, cold: cold(i), late: late != nil && late[i] > 0,
 		}
 		if s.Parents != nil {
 			v.parent = int32(s.Parents[i])

@@ -106,6 +106,7 @@ func TestSmallRun(t *testing.T) {
 	require.InDelta(t, 29.011, pay.Gaps.P5, 0.02)
 	require.InDelta(t, 58.994, pay.Gaps.Max, 0.02)
 	require.Equal(t, 1, pay.Containers)
+	require.InDelta(t, 2.15, pay.Start, 1e-9, "a late one says nothing of how long starts take")
 	for _, c := range r.KeepAlives {
 		switch *c.Keep {
 		case 0:

@@ -194,6 +194,10 @@ func TestBurstsAreForeseen(t *testing.T) {
 	for _, name := range []string{"bursts", "exact bursts"} {
 		process := fittedTo(t, loadOf(t, name)).New(0)
 		now := 0.0
+		var f Forecast
+		process.Forecast(seconds(60), &f)
+		require.Less(t, f.AtLeast(1, 50), 0.03, "before the first burst")
+		require.Greater(t, f.AtLeast(20, 66), 0.9)
 		for range 5 {
 			for i := range 20 {
 				if i > 0 {
@@ -204,7 +208,6 @@ func TestBurstsAreForeseen(t *testing.T) {
 			now += 120 - 19*0.11
 		}
 		last := now - 120 + 19*0.11
-		var f Forecast
 		process.Forecast(seconds(last+60), &f)
 		require.Less(t, f.AtLeast(1, 50), 0.03, "between two bursts")
 		require.Greater(t, f.AtLeast(1, 64), 0.95)
