@@ -31,6 +31,9 @@ type decider struct {
 
 	known   bool // something was recorded of it
 	dirty   bool
+	begun   int     // containers that were started at this event
+	wake    float64 // when it wants to be asked about starts
+	starved bool    // there was no room for a container that was to be started
 	waiting int     // invocations that have arrived and have not been given a container
 	heard   float64 // when something was heard of the function
 	timer   int     // in the heap of the policy
