@@ -49,8 +49,8 @@ var loadKinds = []loadKind{
 		return renewal(v[0], func(r *rand.Rand) float64 { return num.DrawGamma(v[1], v[1]/v[0], r) }), nil
 	}},
 	{"periodic", []string{"S", "JITTER"}, 1, "every S seconds, each up to JITTER seconds earlier or later (0)", periodic},
-	{"diurnal", []string{"S", "RATIO", "PERIOD"}, 2, "a Poisson process with a mean gap of S seconds whose rate goes up and down with a period of PERIOD seconds (86400), RATIO times as high at its peak as at its trough", diurnal},
-	{"bursts", []string{"N", "GAP", "EVERY", "RANDOM"}, 3, "N requests GAP seconds apart, every EVERY seconds; with RANDOM 1 the bursts begin at random, after EVERY seconds on average", bursts},
+	{"diurnal", []string{"S", "RATIO", "PERIOD"}, 2, "a Poisson process with a mean gap of S seconds, whose rate is RATIO times as high at its peak as at its trough, PERIOD seconds (86400) from peak to peak", diurnal},
+	{"bursts", []string{"N", "GAP", "EVERY", "RANDOM"}, 3, "N requests GAP seconds apart, every EVERY seconds; if RANDOM is 1, EVERY is the mean", bursts},
 }
 
 // mostSeconds is the longest time that a load may name: a year.
@@ -68,7 +68,11 @@ func parseLoad(spec string) (load, error) {
 	}
 	i := slices.IndexFunc(loadKinds, func(k loadKind) bool { return k.name == name })
 	if i < 0 {
-		return load{}, fmt.Errorf("load %q: there is no such kind; there are %s", spec, strings.Join(Loads(), ", "))
+		var forms []string
+		for _, l := range Loads() {
+			forms = append(forms, l[0])
+		}
+		return load{}, fmt.Errorf("load %q: there is no such kind; there are %s", spec, strings.Join(forms, ", "))
 	}
 	k := &loadKinds[i]
 	var words []string
@@ -114,28 +118,15 @@ func (k *loadKind) form() string {
 	return b.String()
 }
 
-// Loads returns the forms of all loads, such as poisson:S.
-func Loads() []string {
-	var forms []string
+// Loads returns the forms of all loads, such as poisson:S, with what they mean.
+func Loads() [][2]string {
+	var loads [][2]string
 	for i := range loadKinds {
-		forms = append(forms, loadKinds[i].form())
+		loads = append(loads, [2]string{loadKinds[i].form(), loadKinds[i].help})
 	}
-	return append(forms, "azure:FILE", "azure2021:FILE")
-}
-
-// LoadHelp explains the loads, a line each.
-func LoadHelp() string {
-	var b strings.Builder
-	for i := range loadKinds {
-		fmt.Fprintf(&b, "  %-34s %s\n", loadKinds[i].form(), loadKinds[i].help)
-	}
-	for _, k := range []struct{ form, help string }{
-		{"azure:FILE[:ROW[:DISTRIBUTION]]", "counts per minute in the format of Azure Functions 2019, exponential (else equidistant or uniform) gaps"},
-		{"azure2021:FILE[:ROW]", "invocations in the format of Azure Functions 2021"},
-	} {
-		fmt.Fprintf(&b, "  %-34s %s\n", k.form, k.help)
-	}
-	return b.String()
+	return append(loads,
+		[2]string{"azure:FILE[:ROW[:DISTRIBUTION]]", "counts per minute of a function, in the format of Azure Functions 2019, with exponential gaps in a minute (else equidistant, uniform, exponential_shift or uniform_shift)"},
+		[2]string{"azure2021:FILE[:ROW]", "invocations of a function, in the format of Azure Functions 2021"})
 }
 
 // renewal returns a load with independent gaps. The first request arrives after a gap.

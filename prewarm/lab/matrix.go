@@ -57,8 +57,8 @@ type job struct {
 	seed     uint64
 }
 
-// Run makes all runs. If ctx is done before, the runs that are complete are in the journal and Each has been called for those before the first
-// that is missing.
+// Run makes all runs. If one fails, or ctx is done before, the runs that are complete are in the journal, and Each has been called for those before
+// the first that is missing.
 func (m *Matrix) Run(ctx context.Context) error {
 	var jobs []job
 	for _, w := range m.Workloads {
@@ -101,10 +101,11 @@ func (m *Matrix) Run(ctx context.Context) error {
 		})
 	}
 	group.Wait()
+	kept := o.keepRest()
 	if err := ctx.Err(); err != nil {
-		return errors.Join(o.keepRest(), fmt.Errorf("after %d of %d runs: %w", o.count, len(jobs), err))
+		return errors.Join(kept, fmt.Errorf("after %d of %d runs: %w", o.count, len(jobs), err))
 	}
-	return o.err
+	return o.err // what could not be kept then is not worth a second error
 }
 
 // run makes one run, unless the journal has it.

@@ -102,14 +102,18 @@ func (m *meter) note(e *prewarm.Event) {
 func (m *meter) result(run *Run, plan *Plan, functions []prewarm.Function) {
 	n := float64(plan.Scored)
 	run.Functions = make([]FunctionMeasures, len(functions))
-	for i := range functions {
-		f, before, after := &run.Functions[i], &m.before[i], &m.after[i]
-		f.Function = functions[i].Name
-		f.Starting, f.Idle, f.Busy = (after.Starting-before.Starting)/n, (after.Idle-before.Idle)/n, (after.Busy-before.Busy)/n
-		f.Wasted = float64(m.wasted[i]) / n
-	}
 	total := &run.Measures
 	total.Requests = plan.Scored
+	for k := range m.after {
+		before, after := &m.before[k], &m.after[k]
+		starting, idle, busy := (after.Starting-before.Starting)/n, (after.Idle-before.Idle)/n, (after.Busy-before.Busy)/n
+		f := &run.Functions[m.engine.index[after.Function]]
+		f.Starting, f.Idle, f.Busy = starting, idle, busy
+	}
+	for i := range functions {
+		run.Functions[i].Function = functions[i].Name
+		run.Functions[i].Wasted = float64(m.wasted[i]) / n
+	}
 	for k, p := range run.requests {
 		r := &plan.Requests[k]
 		if !r.Scored {

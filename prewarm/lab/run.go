@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"sync"
 	"time"
 
 	"github.com/tppfaas/tppfaas/internal/localwhisk"
@@ -87,7 +88,7 @@ func (w *Workload) Run(ctx context.Context, s Setting, number uint64, newPolicy 
 	if err != nil {
 		return nil, err
 	}
-	d := &driver{engine: e, policy: policy, fleet: fleet, observer: o, setting: s, wakes: map[uint64]*wake{}, targets: make([]int, len(w.Functions))}
+	d := &driver{engine: e, policy: policy, fleet: fleet, observer: o, setting: s, wakes: map[uint64]*wake{}, running: map[prewarm.ID]prewarm.Time{}, targets: make([]int, len(w.Functions))}
 	for i := range d.targets {
 		d.targets[i] = -1
 	}
@@ -143,6 +144,9 @@ type driver struct {
 	decisions prewarm.Decisions
 	wakes     map[uint64]*wake
 	targets   []int // replicas of each function that the policy wants; −1 if it has not said so
+
+	// running has the containers that run an invocation, with the time until which it is counted as processor time.
+	running map[prewarm.ID]prewarm.Time
 
 	spent            time.Duration
 	arrivals, events int
@@ -236,6 +240,7 @@ func (d *driver) handle(e *prewarm.Event) {
 		d.engine.fail(err)
 		return
 	}
+	d.countProcessorTime(e)
 	d.events++
 	if e.Kind == prewarm.Arrived || d.setting.StartsOnly && e.Kind == prewarm.Started {
 		d.arrivals++
@@ -244,7 +249,7 @@ func (d *driver) handle(e *prewarm.Event) {
 	if d.observer.TimePolicy {
 		begin := threadTime()
 		d.policy.Handle(e, d.fleet, &d.decisions)
-		d.spent += threadTime() - begin
+		d.spent += max(threadTime()-begin-timingCost(), 0)
 	} else {
 		d.policy.Handle(e, d.fleet, &d.decisions)
 	}
@@ -257,6 +262,39 @@ func (d *driver) handle(e *prewarm.Event) {
 	}
 	d.keepReplicas(e)
 }
+
+// countProcessorTime tells the fleet how much processor time the runs have used: their durations stand for work that keeps one core busy.
+func (d *driver) countProcessorTime(e *prewarm.Event) {
+	count := func(container prewarm.ID) {
+		if c := d.fleet.Container(container); c != nil {
+			used := e.At - d.running[container]
+			c.CPU += used
+			d.fleet.Loads[c.Function].CPU += used
+		}
+		d.running[container] = e.At
+	}
+	switch e.Kind {
+	case prewarm.Started:
+		d.running[e.Container] = e.At
+	case prewarm.Ended:
+		count(e.Container)
+		delete(d.running, e.Container)
+	case prewarm.Woken: // policies look at it when they wake
+		for container := range d.running {
+			count(container)
+		}
+	}
+}
+
+// timingCost returns what a measurement itself takes.
+var timingCost = sync.OnceValue(func() time.Duration {
+	const n = 1000
+	begin := threadTime()
+	for range n {
+		threadTime()
+	}
+	return (threadTime() - begin) / (n + 1)
+})
 
 // carryOut does what the policy has decided, and reports whether that had an effect.
 func (d *driver) carryOut(decision *prewarm.Decision) bool {

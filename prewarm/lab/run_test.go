@@ -179,6 +179,37 @@ func TestScaleDown(t *testing.T) {
 	require.Equal(t, map[time.Duration]int{501 * time.Second: 3, 504 * time.Second: 3, 505 * time.Second: 1, 510 * time.Second: 0}, counts)
 }
 
+// TestProcessorTime checks that policies see the durations of runs as processor time, by function and by container, also of a run under way.
+func TestProcessorTime(t *testing.T) {
+	w := clockwork(t)
+	seen := map[prewarm.Time][2]time.Duration{}
+	_, err := w.Run(t.Context(), Setting{}, 1, policyOf(func(e *prewarm.Event, f *prewarm.Fleet, out *prewarm.Decisions) {
+		switch {
+		case e.Kind == prewarm.Woken:
+			at := seen[e.At]
+			at[0] = f.Loads[1].CPU
+			for _, s := range []prewarm.State{prewarm.StateIdle, prewarm.StateBusy} {
+				for _, c := range f.Containers(1, s) {
+					at[1] += c.CPU
+				}
+			}
+			seen[e.At] = at
+			if e.Key == 0 {
+				for i, at := range []prewarm.Time{506450 * time.Millisecond, 600 * time.Second, 1001 * time.Second, 1100 * time.Second} {
+					out.Wake(at, uint64(i+1))
+				}
+			}
+		case e.Kind == prewarm.Idle:
+			out.Hold(f.Container(e.Container), prewarm.Never, prewarm.Why{})
+		}
+	}), Observer{})
+	require.NoError(t, err)
+	// The first run of f is from 504.45 to 509.45 s, the second from 1000 to 1005 s.
+	for at, want := range map[prewarm.Time]time.Duration{506450 * time.Millisecond: 2 * time.Second, 600 * time.Second: 5 * time.Second, 1001 * time.Second: 6 * time.Second, 1100 * time.Second: 10 * time.Second} {
+		require.Equal(t, [2]time.Duration{want, want}, seen[at], at)
+	}
+}
+
 // TestWakes checks that a policy is asked at the times that it has named: at once for one in the past, and once for a key that was given twice.
 func TestWakes(t *testing.T) {
 	w := clockwork(t)

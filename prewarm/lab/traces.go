@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"slices"
 	"time"
+
+	"github.com/tppfaas/tppfaas/prewarm"
 )
 
 // traceLine is a request as a sequence of a dataset in JSON lines, with the run that it is from. Times are in milliseconds.
@@ -18,6 +20,11 @@ type traceLine struct {
 	WaitTimes    []float64 `json:"wait_times"`
 	InitTimes    []float64 `json:"init_times"`
 	Parents      []int     `json:"parents"`
+	// Covariates are duration, from arrival to end, and late, 1 for invocations that waited for a container which was being started already.
+	Covariates struct {
+		Duration []float64 `json:"duration"`
+		Late     []int     `json:"late"`
+	} `json:"covariates"`
 }
 
 // traces returns the requests of a run as a dataset, a line each, in the order of their arrival; also those that are not scored. Times are
@@ -43,8 +50,13 @@ func (r *Run) traces(c *Cell) ([]byte, error) {
 			App: c.App, Load: c.Load, Policy: c.Policy, Seed: c.Seed,
 			ArrivalTimes: make([]float64, n), Marks: make([]string, n), WaitTimes: make([]float64, n), InitTimes: make([]float64, n), Parents: make([]int, n),
 		}
+		line.Covariates.Duration, line.Covariates.Late = make([]float64, n), make([]int, n)
 		for k, i := range order {
 			record := &p.records[i]
+			line.Covariates.Duration[k] = inMilliseconds(record.end - record.arrival)
+			if record.kind == prewarm.Late {
+				line.Covariates.Late[k] = 1
+			}
 			line.ArrivalTimes[k] = inMilliseconds(time.Duration(epoch.UnixNano()) + record.arrival)
 			line.Marks[k] = c.Workload.Functions[p.request.Calls[i].Function].Name
 			line.InitTimes[k] = inMilliseconds(record.init)

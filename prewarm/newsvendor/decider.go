@@ -89,10 +89,9 @@ func (d *decider) remove(trace prewarm.ID) bool {
 	if !ok {
 		return false
 	}
-	delete(d.heads, trace)
 	for at >= 0 {
 		e := &d.entries[at]
-		next := e.next
+		d.heads[trace] = e.next // one of those that are left may be moved
 		if d.ringed {
 			d.ring.add(e.Probability, &e.Times, e.Busy, e.end, -1)
 		}
@@ -100,13 +99,11 @@ func (d *decider) remove(trace prewarm.ID) bool {
 		if at != last {
 			d.entries[at] = d.entries[last]
 			d.relink(last, at)
-			if next == last {
-				next = at
-			}
 		}
 		d.entries = d.entries[:last]
-		at = next
+		at = d.heads[trace]
 	}
+	delete(d.heads, trace)
 	d.dirty = true
 	return true
 }
@@ -114,10 +111,7 @@ func (d *decider) remove(trace prewarm.ID) bool {
 // relink corrects who points to an entry that has moved.
 func (d *decider) relink(from, to int32) {
 	trace := d.entries[to].Trace
-	at, ok := d.heads[trace]
-	if !ok {
-		return // the trace that is being removed
-	}
+	at := d.heads[trace]
 	if at == from {
 		d.heads[trace] = to
 		return

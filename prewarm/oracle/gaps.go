@@ -109,19 +109,23 @@ func (f *Function) SkiRental(lambda float64, calls bool) float64 {
 
 // history is what a function's containers went through, at a price.
 type history struct {
-	memory, start float64   // MB; s
-	gaps, sums    []float64 // ascending; sums[i] is that of the first i
-	restarts      []float64 // restarts[i] is what cold starts cost behind the first i
-	tails         []float64
-	firsts        float64   // what the first uses of all containers cost
-	begin         float64   // what a start costs without waiting
-	freshes       []float64 // the sums of what first calls cost behind the first i gaps
-	lambda        float64
+	memory, start   float64   // MB; s
+	gaps, sums      []float64 // ascending; sums[i] is that of the first i
+	restarts        []float64 // restarts[i] is what cold starts cost behind the first i
+	tails, tailSums []float64 // ascending; the sums of the first
+	firsts          float64   // what the first uses of all containers cost
+	begin           float64   // what a start costs without waiting
+	freshes         []float64 // the sums of what first calls cost behind the first i gaps
+	lambda          float64
 }
 
 func (b *Bounds) historyOf(function int, lambda float64) *history {
 	f, d := &b.load.Functions[function], &b.functions[function]
-	h := &history{memory: f.MemoryMB, start: f.Start, tails: d.tails, begin: f.MemoryMB*f.Start + f.Fixed, lambda: lambda}
+	h := &history{memory: f.MemoryMB, start: f.Start, tails: slices.Sorted(slices.Values(d.tails)), begin: f.MemoryMB*f.Start + f.Fixed, lambda: lambda}
+	h.tailSums = append(h.tailSums, 0)
+	for i, t := range h.tails {
+		h.tailSums = append(h.tailSums, h.tailSums[i]+t)
+	}
 	order := slices.Clone(d.uses)
 	slices.SortFunc(order, func(i, k int) int {
 		switch g, o := b.uses[i].gap, b.uses[k].gap; {
@@ -161,9 +165,12 @@ func (h *history) candidates() []float64 {
 }
 
 // within returns how many gaps are at most t.
-func (h *history) within(t float64) int {
-	n, _ := slices.BinarySearchFunc(h.gaps, t, func(g, t float64) int {
-		if g <= t {
+func (h *history) within(t float64) int { return upTo(h.gaps, t) }
+
+// upTo returns how many ascending values are at most t.
+func upTo(values []float64, t float64) int {
+	n, _ := slices.BinarySearchFunc(values, t, func(v, t float64) int {
+		if v <= t {
 			return -1
 		}
 		return 1
@@ -183,9 +190,10 @@ func (h *history) kept(k float64) float64 {
 
 // tail returns for how long containers are idle behind their last uses, together, when each is kept for k.
 func (h *history) tail(k float64) float64 {
-	sum := 0.0
-	for _, t := range h.tails {
-		sum += min(t, k)
+	n := upTo(h.tails, k)
+	sum := h.tailSums[n]
+	if n < len(h.tails) {
+		sum += float64(len(h.tails)-n) * k
 	}
 	return sum
 }

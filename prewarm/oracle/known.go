@@ -88,7 +88,10 @@ func (h *history) bestRule() Rule {
 			behind[i] = behind[i+1]
 		}
 	}
-	for _, gap := range h.gaps {
+	for i, gap := range h.gaps {
+		if i > 0 && gap == h.gaps[i-1] {
+			continue
+		}
 		for _, prewarm := range [2]float64{gap, gap + h.start} {
 			if prewarm < h.start || prewarm == 0 {
 				continue
@@ -113,20 +116,15 @@ func (h *history) keptFresh(until float64) float64 { return h.kept(until) + h.fr
 
 // prewarmed returns by how much a start that is ready at a time costs more than having kept the container until then.
 func (h *history) prewarmed(ready float64) float64 {
-	all, asked, before := len(h.gaps), h.within(ready-h.start), h.within(ready)
-	for before > asked && h.gaps[before-1] == ready {
-		before-- // in time
-	}
+	all, asked := len(h.gaps), h.within(ready-h.start)
+	before, _ := slices.BinarySearch(h.gaps, ready) // those that are no shorter find it ready
+	before = max(before, asked)
 	cost := h.restarts[asked] // cold: before the start
 	late := before - asked
 	cost += float64(late)*(h.begin+h.lambda*ready) - h.lambda*(h.sums[before]-h.sums[asked]) + h.freshes[before] - h.freshes[asked]
 	cost += float64(all-before) * (h.begin - h.memory*ready)
 	// What kept counts of the gaps before.
 	cost -= h.memory*h.sums[before] + h.freshes[before] + h.memory*h.tail(ready)
-	for _, tail := range h.tails {
-		if begun := tail - (ready - h.start); begun > 0 {
-			cost += h.memory*min(begun, h.start) + h.begin - h.memory*h.start
-		}
-	}
-	return cost
+	begun := len(h.tails) - upTo(h.tails, ready-h.start)
+	return cost + h.memory*(h.tail(ready)-h.tail(ready-h.start)) + float64(begun)*(h.begin-h.memory*h.start)
 }

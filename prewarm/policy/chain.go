@@ -55,6 +55,7 @@ type promises struct {
 	reserved int
 	asked    int          // of them have been asked for, and their creation has not begun
 	askedAt  prewarm.Time // the last
+	held     prewarm.Time // until when one is held for a request at most
 }
 
 // askedLimit is after how long a container that was asked for, and of which nothing was seen, is not reckoned with any more.
@@ -83,6 +84,7 @@ func (c *chain) Handle(e *prewarm.Event, fleet *prewarm.Fleet, d *prewarm.Decisi
 	for f := c.complete(e.At); f != nil; f = c.complete(e.At) {
 		for i := range f.slots {
 			if f.slots[i].reserved {
+				c.promises[f.composition.nodes[i].function].reserved--
 				c.release(f.composition.nodes[i].function, fleet, d)
 			}
 		}
@@ -100,14 +102,19 @@ func (c *chain) Handle(e *prewarm.Event, fleet *prewarm.Fleet, d *prewarm.Decisi
 		}
 	case prewarm.Idle:
 		if k := fleet.Container(e.Container); k.Uses == 0 {
-			c.measure(k, e.At)
+			c.measure(k, e.At-k.Asked)
 		}
 		c.idle(fleet.Container(e.Container), fleet, d)
 	case prewarm.Removed:
 		c.removed(e, fleet, d)
 	case prewarm.Arrived, prewarm.Placed, prewarm.Started, prewarm.Ended, prewarm.Refused:
 		if e.Kind == prewarm.Started && e.Init > 0 {
-			c.measure(fleet.Container(e.Container), e.At)
+			k := fleet.Container(e.Container)
+			took := e.At - k.Asked
+			if took == 0 { // its creation was not seen
+				took = e.Wait
+			}
+			c.measure(k, took)
 		}
 		c.invocation(e, fleet, d)
 	}
@@ -135,12 +142,19 @@ func (c *chain) invocation(e *prewarm.Event, fleet *prewarm.Fleet, d *prewarm.De
 func (c *chain) idle(k *prewarm.Container, fleet *prewarm.Fleet, d *prewarm.Decisions) {
 	switch {
 	case c.spare(k.Function, fleet) <= 0:
-		d.Hold(k, fleet.Now+max(c.hold, c.keep)+1, prewarm.Why{Rule: "kept for a request in flight"})
+		c.holdFor(k, prewarm.Why{Rule: "kept for a request in flight"}, fleet, d)
 	case k.Uses == 0:
 		keep(k, fleet.Now, c.keep, "the request that it was started for does not need it", d)
 	default:
 		keep(k, fleet.Now, c.keep, "kept for K after its use", d)
 	}
+}
+
+// holdFor holds a container for a request.
+func (c *chain) holdFor(k *prewarm.Container, why prewarm.Why, fleet *prewarm.Fleet, d *prewarm.Decisions) {
+	until := fleet.Now + max(c.hold, c.keep) + 1
+	c.promises[k.Function].held = until
+	d.Hold(k, until, why)
 }
 
 // spare returns how many containers of a function are idle or starting that nobody is to have; it is negative if some are promised that are not
@@ -167,7 +181,7 @@ func (c *chain) removed(e *prewarm.Event, fleet *prewarm.Fleet, d *prewarm.Decis
 			if !s.reserved || f.composition.nodes[i].function != e.Function {
 				continue
 			}
-			if e.By == prewarm.ByPolicy {
+			if e.By == prewarm.ByPolicy && e.At >= c.promises[e.Function].held {
 				s.reserved, s.tired = false, true
 				c.promises[e.Function].reserved--
 			} else {
@@ -289,8 +303,8 @@ func (c *chain) reference(f *flight, node int, fleet *prewarm.Fleet) reference {
 // created, of those that were measured under such a load; of all functions if there is none of its own. It returns false if no start is known.
 func (c *chain) startTime(function int, fleet *prewarm.Fleet) (time.Duration, bool) {
 	if fleet.Creating() >= busyCreations {
-		if t := fleet.Starts.Quantile(function, fleet.Creating(), 0.5, -1); t >= 0 {
-			return t, true
+		if t := fleet.Starts.Sorted(function, fleet.Creating()); len(t) >= enoughStarts {
+			return t[len(t)/2], true
 		}
 	}
 	for _, w := range []*window{&c.cold[function], &c.cold[len(c.cold)-1]} {
@@ -301,14 +315,18 @@ func (c *chain) startTime(function int, fleet *prewarm.Fleet) (time.Duration, bo
 	return 0, false
 }
 
-// busyCreations is the number of containers that are being created at once from which on starts are slower than recorded.
-const busyCreations = 8
+// busyCreations is the number of containers that are being created at once from which on starts are slower than recorded, and enoughStarts how many must
+// have been measured under such a load to go by them.
+const (
+	busyCreations = 8
+	enoughStarts  = 8
+)
 
 // measure notes the start time of a container that has become ready.
-func (c *chain) measure(k *prewarm.Container, now prewarm.Time) {
-	if now > k.Asked && k.Load < busyCreations {
-		c.cold[k.Function].add(now - k.Asked)
-		c.cold[len(c.cold)-1].add(now - k.Asked)
+func (c *chain) measure(k *prewarm.Container, took time.Duration) {
+	if took > 0 && k.Load < busyCreations {
+		c.cold[k.Function].add(took)
+		c.cold[len(c.cold)-1].add(took)
 	}
 }
 
@@ -329,7 +347,7 @@ func (c *chain) want(f *flight, node int, fleet *prewarm.Fleet, d *prewarm.Decis
 	if spare > 0 {
 		if idle := fleet.Containers(function, prewarm.StateIdle); len(idle) > 0 {
 			k := idle[max(len(idle)-1-p.reserved, 0)]
-			d.Hold(k, fleet.Now+max(c.hold, c.keep)+1, prewarm.Why{Rule: "kept for a request in flight", Trace: f.trace, Probability: probability})
+			c.holdFor(k, prewarm.Why{Rule: "kept for a request in flight", Trace: f.trace, Probability: probability}, fleet, d)
 		}
 		s.reserved = true
 		p.reserved++

@@ -13,8 +13,8 @@ const mostReplicas = 1e6
 
 func init() {
 	Register(Kind{
-		Name: "openfaas-ce", Form: "openfaas-ce[:MAX[:FACTOR]][:min=N][:rate=R]",
-		Help: "OpenFaaS Community Edition: while more than R (5) invocations a second complete, a step of FACTOR (10) percent of MAX (5, which is also the most allowed) replicas more every 40 s; then back to min (1)",
+		Name: "openfaas-ce", Form: "openfaas-ce[:MAX[:FACTOR]][:OPTION=VALUE]...",
+		Help: "OpenFaaS Community Edition: steps of FACTOR (10) percent of MAX (5, not more) replicas while more than rate (5) invocations a second complete, else min (1)",
 		New: func(a *Args, _ Options) (prewarm.Policy, error) {
 			o := scaler.CEOptions{
 				Max: int(a.Number("MAX", 5, 1, mostReplicas)), Factor: int(a.Number("FACTOR", 10, 1, 100)),
@@ -24,8 +24,8 @@ func init() {
 		},
 	})
 	Register(Kind{
-		Name: "openfaas-pro", Form: "openfaas-pro[:MODE[:TARGET[:PROPORTION]]][:min=N][:max=N][:zero=T][:down=T][:loop=T]",
-		Help: "OpenFaaS Pro: load ÷ (TARGET (50) · PROPORTION (0.9)) replicas from min (1) to max (20); the load is by MODE rps (default), capacity, cpu (thousandths of a core) or queue; none once nothing has begun for zero (never); min=0 begins with none; down only to the largest number within down (0)",
+		Name: "openfaas-pro", Form: "openfaas-pro[:MODE[:TARGET[:PROPORTION]]][:OPTION=VALUE]...",
+		Help: "OpenFaaS Pro: replicas for TARGET (50) times PROPORTION (0.9) of the load each, which is by MODE rps, capacity, cpu (thousandths of a core) or queue; options min (1; 0 begins with none), max (20), zero (none after such a time), down (window), loop",
 		New: func(a *Args, _ Options) (prewarm.Policy, error) {
 			mode := scaler.Mode(a.Word("MODE", string(scaler.RPS)))
 			o := scaler.ProOptions{
@@ -45,8 +45,8 @@ func init() {
 		},
 	})
 	Register(Kind{
-		Name: "hpa", Form: "hpa[:TARGET][:request=M][:min=N][:max=N][:path=behavior|legacy][:tolerance=X][:stabilization=T][:sync=T]",
-		Help: "horizontal pod autoscaler of Kubernetes: processor time at TARGET (80) percent of request (100 thousandths of a core), from min (1) to max (10) replicas, by the path of an object with the field behavior or without",
+		Name: "hpa", Form: "hpa[:TARGET][:OPTION=VALUE]...",
+		Help: "horizontal pod autoscaler of Kubernetes: processor time at TARGET (80) percent of request (100 thousandths of a core); options request, min (1), max (10), path (behavior or legacy), tolerance, stabilization, sync",
 		New: func(a *Args, _ Options) (prewarm.Policy, error) {
 			o := scaler.HPAOptions{
 				Target: int(a.Number("TARGET", 80, 1, 1e6)), Request: a.Option("request", 100, 1e-3, 1e9),
@@ -58,8 +58,8 @@ func init() {
 		},
 	})
 	Register(Kind{
-		Name: "kpa", Form: "kpa[:TOTAL[:UTILIZATION]][:min=N][:max=N][:initial=N][:burst=B][:stable=T][:grace=T][:retention=T][:delay=T]",
-		Help: "Knative pod autoscaler: concurrency at UTILIZATION (0.7) of TOTAL (100) over stable (60 s), or a tenth of it in a panic; from min (0) to max (no limit) replicas, initial (1) at first; target burst capacity B (211)",
+		Name: "kpa", Form: "kpa[:TOTAL[:UTILIZATION]][:OPTION=VALUE]...",
+		Help: "Knative pod autoscaler: concurrency at UTILIZATION (0.7) of TOTAL (100), with panics; options min (0), max (no limit), initial (1), burst (211), stable (60 s), grace, retention, delay",
 		New: func(a *Args, _ Options) (prewarm.Policy, error) {
 			o := scaler.KPAOptions{
 				Total: a.Number("TOTAL", 100, 1e-3, 1e9), Utilization: a.Number("UTILIZATION", 0.7, 1e-3, 1),

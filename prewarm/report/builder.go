@@ -19,9 +19,11 @@ type Options struct {
 	Keep []float64
 	// Only bounds which sequences are analysed: those whose labels equal each one that is not empty here.
 	Only Labels
-	// MaxInvocations bounds how many invocations are analysed, and by that the memory (default 2²⁰, some 200 MB): of a larger recording the
+	// MaxInvocations bounds how many invocations are analysed, and by that the memory (default 2²⁰, some 350 MB): of a larger recording the
 	// first traces are. All are counted.
 	MaxInvocations int
+	// OnProgress is called after each trace with the number of them; it may be nil.
+	OnProgress func(traces int)
 }
 
 // Labels say which run of a laboratory a sequence is from; they are empty where there is none.
@@ -42,7 +44,7 @@ func (l Labels) within(only Labels) bool {
 type invocation struct {
 	arrival, wait, init, duration float64 // NaN: not known. duration is from arrival to end
 	mark, parent                  int32
-	cold                          bool
+	cold, late                    bool // late: cold, and its container was on its way already
 }
 
 // start returns when its run started: at its arrival, for all that is known, if its wait is not known.
@@ -84,16 +86,16 @@ type Builder struct {
 	runs    []run
 	index   map[Labels]int
 
-	traces, invocations, empty, leftOut, kept int
-	implausible                               int // left out of all but the counts
-	cold, coldTraces                          int
-	withWait, withInit, withCold, withParents int // traces
-	withDuration                              int
-	first, last                               float64 // arrivals, in ms
-	counts, colds                             []int   // by mark
-	notes                                     []string
-	inferred, unexplained                     int          // traces whose parents were found by the graph, or were not
-	known                                     *application // nil: not known
+	// What was added, whether or not it is kept: traces, and those of them that have something.
+	traces, invocations, empty, leftOut, implausible, kept  int
+	withWait, withInit, withCold, withParents, withDuration int
+	cold, late, coldTraces                                  int     // late: of cold, those that waited for a container on its way
+	first, last                                             float64 // arrivals, in ms
+	counts, colds                                           []int   // by mark
+	notes                                                   []string
+
+	known                 *application // nil: not known
+	inferred, unexplained int          // traces whose parents were found by its calls, or were not
 }
 
 // NewBuilder returns a builder that has no traces.
@@ -121,6 +123,9 @@ func (b *Builder) Add(s *tpp.Sequence, names []string, l Labels) {
 	}
 	b.names = names
 	b.traces++
+	if b.options.OnProgress != nil {
+		b.options.OnProgress(b.traces)
+	}
 	n := s.Len()
 	b.invocations += n
 	if n == 0 {
@@ -138,7 +143,10 @@ func (b *Builder) Add(s *tpp.Sequence, names []string, l Labels) {
 	b.count(&b.withCold, s.InitTimes != nil || coldness != nil)
 	b.count(&b.withParents, s.Parents != nil)
 	b.count(&b.withDuration, durations != nil)
-	cold := func(i int) bool { return s.ColdStart(i) || s.InitTimes == nil && coldness != nil && coldness[i] > 0 }
+	late := s.Covariates["late"]
+	cold := func(i int) bool {
+		return s.ColdStart(i) || s.InitTimes == nil && coldness != nil && coldness[i] > 0 || late != nil && late[i] > 0
+	}
 	any := false
 	for i := range n {
 		for mark := s.Mark(i); mark >= len(b.counts); {
@@ -149,6 +157,7 @@ func (b *Builder) Add(s *tpp.Sequence, names []string, l Labels) {
 			b.colds[s.Mark(i)]++
 			b.cold++
 			any = true
+			b.count(&b.late, late != nil && late[i] > 0)
 		}
 	}
 	b.count(&b.coldTraces, any)
@@ -176,7 +185,7 @@ func (b *Builder) Add(s *tpp.Sequence, names []string, l Labels) {
 	for i := range n {
 		v := invocation{
 			arrival: (s.ArrivalTimes[i] - r.epoch) / 1000, wait: at(s.WaitTimes, i), init: at(s.InitTimes, i), duration: at(durations, i),
-			mark: int32(s.Mark(i)), parent: -1, cold: cold(i),
+			mark: int32(s.Mark(i)), parent: -1, cold: cold(i), late: late != nil && late[i] > 0,
 		}
 		if s.Parents != nil {
 			v.parent = int32(s.Parents[i])

@@ -110,10 +110,10 @@ func (r *Report) depthChart() template.HTML {
 	const rowHeight = 18
 	bottom := 4 + rowHeight*float64(len(depths))
 	p := newPicture(bottom + 30)
-	x, ticks := linear(most, 66, pictureWidth-60)
+	x, ticks := linear(most, 66, pictureWidth-90)
 	for _, t := range ticks {
 		p.line("grid", x.at(t), 4, x.at(t), bottom)
-		p.label("middle", x.at(t), bottom+12, percent(t))
+		p.label("middle", x.at(t), bottom+12, tick(t))
 	}
 	for i, d := range depths {
 		y, s := 4+rowHeight*float64(i), share(d.ColdStarts, d.Invocations)
@@ -125,7 +125,7 @@ func (r *Report) depthChart() template.HTML {
 		p.rect("cold", x.at(0), y+3, x.at(s)-x.at(0), 12)
 		p.label("start", x.at(s)+4, y+12, fmt.Sprintf("%d of %d", d.ColdStarts, d.Invocations))
 	}
-	p.label("middle", (66+pictureWidth-60)/2, bottom+26, "cold starts")
+	p.label("middle", (66+pictureWidth-90)/2, bottom+26, "cold starts")
 	return p.done("Share of cold starts by depth")
 }
 
@@ -165,7 +165,7 @@ func (t *Timeline) chart() template.HTML {
 	if t.Requests {
 		what = "latency of requests: "
 	}
-	p.label("start", left, low-6, what+"median (line), 95 % (dark dots)")
+	p.label("start", left, low-6, what+"median (line), 95 % (dots)")
 	var line [][2]float64
 	end := func() {
 		if len(line) > 1 {
@@ -226,6 +226,7 @@ func (r *Report) keepChart() template.HTML {
 	if most == 0 || cold == 0 {
 		return ""
 	}
+	least = max(least, most/1e9)
 	p := newPicture(216)
 	const left, top, bottom, right = 46, 16, 174, pictureWidth - 14
 	x := scale{math.Pow(10, math.Floor(math.Log10(least)*2+1e-9)/2), math.Pow(10, math.Ceil(math.Log10(most)*2-1e-9)/2), left, right, true}
@@ -235,7 +236,7 @@ func (r *Report) keepChart() template.HTML {
 	}
 	for t := y.low; t <= y.high*1.01; t *= 10 {
 		p.line("grid", left, y.at(t), right, y.at(t))
-		p.label("end", left-4, y.at(t)+3, percent(t))
+		p.label("end", left-4, y.at(t)+3, tick(t))
 	}
 	for t := math.Pow(10, math.Ceil(math.Log10(x.low)-1e-9)); t <= x.high*1.01; t *= 10 {
 		p.line("grid", x.at(t), top, x.at(t), bottom)

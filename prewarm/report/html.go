@@ -91,19 +91,26 @@ func (l Labels) String() string {
 
 // Sentence says how latency differs between intervals with starts and without.
 func (t Timeline) Sentence() string {
-	what := "invocations (time to start)"
-	if t.Requests {
-		what = "requests"
+	what := func(n int) string {
+		name := "invocation"
+		if t.Requests {
+			name = "request"
+		}
+		if n != 1 {
+			name += "s"
+		}
+		return fmt.Sprintf("%d %s", n, name)
 	}
 	interval := seconds(t.Seconds)
 	switch {
 	case t.With == nil:
-		return fmt.Sprintf("No container started. %d %s: median %s, 95 %% %s.", t.Without.N, what, seconds(t.Without.P50), seconds(t.Without.P95))
+		return fmt.Sprintf("No container started. %s: median %s, 95 %% %s.", what(t.Without.N), seconds(t.Without.P50), seconds(t.Without.P95))
 	case t.Without == nil:
-		return fmt.Sprintf("Containers started in every interval of %s in which something arrived. %d %s: median %s, 95 %% %s.", interval, t.With.N, what, seconds(t.With.P50), seconds(t.With.P95))
+		return fmt.Sprintf("Containers started in every interval of %s in which something arrived. %s: median %s, 95 %% %s.",
+			interval, what(t.With.N), seconds(t.With.P50), seconds(t.With.P95))
 	}
-	return fmt.Sprintf("In intervals of %s in which containers started, %d %s had a median of %s and 95 %% of %s; in the others, %d had %s and %s.",
-		interval, t.With.N, what, seconds(t.With.P50), seconds(t.With.P95), t.Without.N, seconds(t.Without.P50), seconds(t.Without.P95))
+	return fmt.Sprintf("Intervals of %s in which containers started: %s, median %s, 95 %% %s. The others: %s, median %s, 95 %% %s.",
+		interval, what(t.With.N), seconds(t.With.P50), seconds(t.With.P95), what(t.Without.N), seconds(t.Without.P50), seconds(t.Without.P95))
 }
 
 // RuleText says when a container is kept, by the distribution of the gaps.

@@ -46,6 +46,7 @@ func (s *application) infer(trace []invocation) bool {
 			open[i] = slices.Clone(s.calls[v.mark])
 		}
 		if i == 0 {
+			v.parent = -1
 			continue
 		}
 		is := func(call []int) bool { return slices.Contains(call, int(v.mark)) }
@@ -75,22 +76,24 @@ func (s *application) infer(trace []invocation) bool {
 	return true
 }
 
-// findParents infers the parents of traces without them.
+// findParents infers the parents of traces without them, or with such as cannot be.
 func (b *Builder) findParents() {
-	if b.withParents < b.kept || b.withDuration < b.kept {
+	if full := b.traces - b.empty; b.withParents < full || b.withDuration < full {
 		b.known = applicationOf(b.names)
 	}
+	var p paths
 	for i := range b.runs {
 		for k := range b.runs[i].traces {
 			t := &b.runs[i].traces[k]
 			switch {
-			case t.parents:
+			case t.parents && p.walk(b.of(*t)):
 			case t.end-t.first == 1:
 				t.parents = true
 			case b.known != nil && b.known.infer(b.of(*t)):
 				t.parents = true
 				b.inferred++
 			default:
+				t.parents = false
 				b.unexplained++
 			}
 		}

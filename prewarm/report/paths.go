@@ -66,8 +66,8 @@ func (p *paths) follow(trace []invocation) {
 	}
 }
 
-// walk finds the depths and the order of a trace.
-func (p *paths) walk(trace []invocation) {
+// walk finds the depths and the order of a trace. It reports whether all invocations lie below roots: parents may go round in circles.
+func (p *paths) walk(trace []invocation) bool {
 	n := len(trace)
 	p.trace, p.order = trace, p.order[:0]
 	p.depth, p.child, p.next = grown(p.depth, n), grown(p.child, n), grown(p.next, n)
@@ -85,6 +85,7 @@ func (p *paths) walk(trace []invocation) {
 	for i := roots; i >= 0; i = p.next[i] {
 		p.visit(i, 0)
 	}
+	return len(p.order) == n
 }
 
 // visit puts an invocation, and all below it, into the order.

@@ -61,6 +61,9 @@ func (b *Builder) Read(ctx context.Context, r io.ReadSeeker, o dataset.ReadOptio
 		}
 		b.Add(s, names, lines.next())
 	}
+	if choices := sequences.Choices(); choices != "" {
+		b.notes = append(b.notes, strings.TrimSpace(choices)+".")
+	}
 	for _, w := range sequences.Warnings() {
 		if w.Kind != dataset.WarningTick { // invocations within one machine may be that fast
 			b.notes = append(b.notes, strings.TrimSpace(w.Text))

@@ -68,7 +68,7 @@ type Function struct {
 	ColdSeconds  float64 `json:"cold_seconds"`
 	ReachSeconds float64 `json:"reach_seconds"`
 	Critical     int     `json:"critical"`
-	// Start is the start time that the replay takes: the median of its cold starts, or those of all functions, or 2 s.
+	// Start is the start time that the replay takes: the median of its cold starts that are not late, or those of all functions, or 2 s.
 	Start float64 `json:"start"`
 	// Gaps are how long containers were idle between two uses; see Histogram for how many of them lie where.
 	Gaps      *Distribution `json:"gaps,omitempty"`
@@ -135,7 +135,7 @@ func (b *Builder) Report(ctx context.Context) (*Report, error) {
 		r.From, r.To = stamp(b.first), stamp(b.last)
 	}
 	b.findParents()
-	a := &analysis{Builder: b, report: r, functions: make([]Function, len(b.counts)), cold: make([][]float64, len(b.counts)), warm: make([][]float64, len(b.counts))}
+	a := &analysis{Builder: b, report: r, functions: make([]Function, len(b.counts))}
 	for i := range a.functions {
 		a.functions[i] = Function{Name: b.name(i), Invocations: b.counts[i], ColdStarts: b.colds[i]}
 	}
@@ -159,10 +159,9 @@ func (b *Builder) Report(ctx context.Context) (*Report, error) {
 // analysis is a report in the making.
 type analysis struct {
 	*Builder
-	report     *Report
-	functions  []Function  // by mark
-	cold, warm [][]float64 // latencies, by mark
-	latency    []float64   // of the requests, by trace in the order of runs; NaN: not known
+	report    *Report
+	functions []Function // by mark
+	latency   []float64  // of the requests, by trace in the order of runs; NaN: not known
 }
 
 // knows reports whether it is known of a trace what its invocations waited, and which were cold.
@@ -171,41 +170,39 @@ func (a *analysis) knows(t trace) bool {
 	return !math.IsNaN(v.wait) && !math.IsNaN(v.init)
 }
 
-// latencies finds what functions wait for cold and for warm containers.
+// latencies finds what functions wait for cold and for warm containers, and how long starts take: what cold invocations wait that are not late.
 func (a *analysis) latencies() {
+	cold, warm, starts := make([][]float64, len(a.functions)), make([][]float64, len(a.functions)), make([][]float64, len(a.functions))
+	var all []float64
 	for _, r := range a.runs {
 		for _, t := range r.traces {
 			for _, v := range a.of(t) {
 				if math.IsNaN(v.wait) || math.IsNaN(v.init) && v.cold {
 					continue
 				}
-				to := &a.warm[v.mark]
-				if v.cold {
-					to = &a.cold[v.mark]
+				if !v.cold {
+					warm[v.mark] = append(warm[v.mark], v.latency())
+					continue
 				}
-				*to = append(*to, v.latency())
+				cold[v.mark] = append(cold[v.mark], v.latency())
+				a.functions[v.mark].ColdSeconds += v.latency()
+				if !v.late {
+					starts[v.mark], all = append(starts[v.mark], v.latency()), append(all, v.latency())
+				}
 			}
 		}
-	}
-	var all []float64
-	for i := range a.functions {
-		a.functions[i].Cold, a.functions[i].Warm = distributionOf(a.cold[i]), distributionOf(a.warm[i])
-		for _, l := range a.cold[i] {
-			a.functions[i].ColdSeconds += l
-		}
-		all = append(all, a.cold[i]...)
 	}
 	otherwise := 2.0
 	if d := distributionOf(all); d != nil {
 		otherwise = d.P50
 	}
 	for i := range a.functions {
-		a.functions[i].Start = otherwise
-		if d := a.functions[i].Cold; d != nil {
-			a.functions[i].Start = d.P50
+		f := &a.functions[i]
+		f.Cold, f.Warm, f.Start = distributionOf(cold[i]), distributionOf(warm[i]), otherwise
+		if d := distributionOf(starts[i]); d != nil {
+			f.Start = d.P50
 		}
 	}
-	a.cold, a.warm = nil, nil
 }
 
 // byLoad finds what invocations wait while others start.
@@ -379,6 +376,9 @@ func (a *analysis) say() {
 	missing(a.withDuration, "ends of runs (the covariate duration, or spans)", "a request is taken to end with the start of its last run, and "+lasts)
 	if a.inferred > 0 {
 		r.Notes = append(r.Notes, fmt.Sprintf("%d traces do not say which invocation called which; their functions are those of an application of this project, whose calls were taken.", a.inferred))
+	}
+	if a.late > 0 {
+		r.Notes = append(r.Notes, fmt.Sprintf("%d of the cold starts are late ones: the invocation waited for a container that was being started already.", a.late))
 	}
 	if a.empty > 0 && full > 0 {
 		r.Notes = append(r.Notes, fmt.Sprintf("%d traces are empty.", a.empty))

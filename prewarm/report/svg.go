@@ -181,6 +181,9 @@ func percent(share float64) string {
 	return fmt.Sprintf("%.1f\u00a0%%", 100*share)
 }
 
+// tick writes a share on an axis.
+func tick(share float64) string { return fmt.Sprintf("%.3g\u00a0%%", 100*share) }
+
 // shortened cuts a name for a picture.
 func shortened(name string, most int) string {
 	r := []rune(name)

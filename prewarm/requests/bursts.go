@@ -40,7 +40,7 @@ func (b *bursts) end() float64 { return b.places.ends[min(b.place, len(b.places.
 
 // longLaw returns the law of the time until the next burst, the unit in which it counts, and how much of that has passed at the last request.
 func (b *bursts) longLaw() (l *law, scale, passed float64) {
-	if b.cycle != nil && b.place > 0 {
+	if b.cycles || b.place == 0 { // a process begins as a burst does
 		return b.cycle, b.all * b.long.scale, b.age
 	}
 	return b.between, b.all * b.long.scale, 0
@@ -66,15 +66,21 @@ func (b *bursts) survivals(elapsed float64) (short, long float64) {
 	return (1 - end) * b.within.survival(elapsed/b.all), end * math.Exp(l.logSurvival((passed+elapsed)/scale)-l.logSurvival(passed/scale))
 }
 
+func (b *bursts) like(other expert) bool {
+	o, ok := other.(*bursts)
+	l, _, _ := b.longLaw()
+	return ok && o.all == b.all && b.long.near(&o.long, l)
+}
+
 func (b *bursts) forecast(elapsed, weight float64, f *Forecast) {
 	short, long := b.survivals(elapsed)
 	l, scale, passed := b.longLaw()
 	after := rest{gaps: b.sums, scale: b.all * b.long.scale, short: b.sumsWithin, shortScale: b.all, places: b.places}
 	share := long / (short + long)
 	switch {
-	case !(share < 1-negligible): // also where both have underflown
+	case !((1-share)*weight > negligible): // also where both have underflown
 		share = 1
-	case share < negligible:
+	case share*weight < negligible:
 		share = 0
 	}
 	if share < 1 {
@@ -97,7 +103,8 @@ func (b *bursts) forecast(elapsed, weight float64, f *Forecast) {
 type burstsModel struct {
 	threshold        float64 // the longest short gap, in seconds
 	within, between  *law    // of the short and the long gaps
-	cycle            *law    // of the time from the first request of a burst to the first of the next; nil if between is used
+	cycle            *law    // of the time from the first request of a burst to the first of the next
+	cycles           bool    // that is independent of what was before, rather than the time between
 	sumsWithin, sums *sums
 	places           *places
 	meanLogLong      float64
@@ -115,40 +122,32 @@ var errNoBursts = errors.New("requests do not come in bursts")
 // fitBursts returns the fits of models of bursts: of the time from the last request of a burst to the next burst, and of that from its first. They
 // remember what they have in common, by the number of gaps.
 func fitBursts() (between, cycles func(gaps []float64) (candidate, error)) {
-	type common struct {
-		*burstsModel
-		cycle []float64
-		err   error
-	}
-	known := map[int]common{}
-	fit := func(gaps []float64) common {
-		c, ok := known[len(gaps)]
-		if !ok {
-			c.burstsModel, c.cycle, c.err = newBursts(gaps)
-			known[len(gaps)] = c
+	known := map[int]*burstsModel{} // nil where there are no bursts
+	fit := func(cycles bool) func(gaps []float64) (candidate, error) {
+		return func(gaps []float64) (candidate, error) {
+			m, ok := known[len(gaps)]
+			if !ok {
+				var err error
+				if m, err = newBursts(gaps); err != nil && !errors.Is(err, errNoBursts) {
+					return nil, err
+				}
+				known[len(gaps)] = m
+			}
+			if m == nil {
+				return nil, errNoBursts
+			}
+			c := *m
+			c.cycles = cycles
+			return &c, nil
 		}
-		return c
 	}
-	between = func(gaps []float64) (candidate, error) {
-		c := fit(gaps)
-		return c.burstsModel, c.err
-	}
-	cycles = func(gaps []float64) (candidate, error) {
-		c := fit(gaps)
-		if c.err != nil {
-			return nil, c.err
-		}
-		m := *c.burstsModel
-		m.cycle, c.err = lawOf(c.cycle)
-		return &m, c.err
-	}
-	return between, cycles
+	return fit(false), fit(true)
 }
 
-// newBursts returns a model of the time between bursts, and the times from burst to burst.
-func newBursts(gaps []float64) (m *burstsModel, cycle []float64, err error) {
-	m = &burstsModel{threshold: splitGaps(gaps)}
-	var short, long []float64
+// newBursts returns a model of bursts.
+func newBursts(gaps []float64) (*burstsModel, error) {
+	m := &burstsModel{threshold: splitGaps(gaps)}
+	var short, long, cycle []float64
 	var sizes []int        // of the bursts whose first and last request are known
 	size, length := 0, 0.0 // of the burst until now, 0 before the first that was seen to begin
 	for _, g := range gaps {
@@ -168,17 +167,20 @@ func newBursts(gaps []float64) (m *burstsModel, cycle []float64, err error) {
 		size, length = 1, 0
 	}
 	if len(short) < leastShort || len(long) < leastLong || meanLog(long)-meanLog(short) < math.Log(leastRatio) {
-		return nil, nil, errNoBursts
+		return nil, errNoBursts
 	}
 	m.meanLogLong = meanLog(long)
 	m.places = newPlaces(endsOf(sizes))
-	if m.within, err = lawOf(short); err != nil {
-		return nil, nil, err
+	for _, l := range []struct {
+		law  **law
+		gaps []float64
+	}{{&m.within, short}, {&m.between, long}, {&m.cycle, cycle}} {
+		var err error
+		if *l.law, err = lawOf(l.gaps); err != nil {
+			return nil, err
+		}
 	}
-	if m.between, err = lawOf(long); err != nil {
-		return nil, nil, err
-	}
-	return m, cycle, nil
+	return m, nil
 }
 
 // endsOf returns the probabilities that a burst ends at each place, the last of which holds for all beyond: the sizes of the bursts are

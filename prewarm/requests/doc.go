@@ -12,6 +12,13 @@
 //	process.Forecast(now, &f)
 //	f.AtLeast(1, 2.3)    // probability that a request comes within 2.3 s, given that none has come since
 //	f.Quantile(3, 0.05)  // by then the third request from now has come with probability 0.05
+//	f.Quantiles(3, p, t) // the same for many probabilities
+//	f.Mean(60)           // how many come within a minute on average
 //
-// Nothing is drawn at random: small probabilities are as smooth as large ones.
+// Nothing is drawn at random: small probabilities are as smooth as large ones. Following the requests and making a forecast allocates nothing.
+//
+// What is exact: the next request, as the chosen model has it. Of those after it, a Poisson process, with or without a cycle, and a timetable are
+// exact too; the sums of the gaps of a renewal process are tabulated up to 64, to a few percent of the probability; in bursts, of the gaps within
+// one only the mean counts beside those between; the numbers of a Hawkes process are taken to be negative binomial; and after the gap that
+// a recurrent network foretells the others are taken to be independent.
 package requests

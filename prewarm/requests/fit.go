@@ -17,14 +17,15 @@ import (
 //     logarithms of the gaps;
 //   - bursts: short gaps within bursts and long ones between, with the distribution of the number of requests in a burst; the next burst comes a
 //     time after the last request of the one before, or after its first;
+//   - timetable: a request in each period, early or late by a random time;
 //   - Poisson process whose rate goes up and down with a period that is found in the history;
 //   - Hawkes process: each request brings others about;
 //   - recurrent network that foretells a gap from those before it.
 //
-// The last three are tried only where the gaps depend on those before them in a way that what was chosen of the others does not explain.
+// The last four are tried only where the gaps depend on those before them in a way that what was chosen of the others does not explain.
 //
 // The kind is chosen by the likelihood of gaps that were not used for the fit: from 40 % of the history on, each block of 15 % is foretold by
-// a fit to all before it (a rolling origin: Tashman, "Out-of-sample tests of forecasting accuracy", International Journal of Forecasting 16,
+// a process that was fitted to all before it, and adapts as it does afterwards (a rolling origin: Tashman, "Out-of-sample tests of forecasting accuracy", International Journal of Forecasting 16,
 // 2000). Of the kinds whose mean log likelihood is within one standard error of the difference to the best, the simplest is taken, after Hastie,
 // Tibshirani and Friedman, "The Elements of Statistical Learning" (2009), section 7.10. With fewer than 20 gaps it is the Poisson process.
 //
@@ -65,22 +66,20 @@ type candidate interface {
 type kind struct {
 	name string
 	fit  func(gaps []float64) (candidate, error)
-	// gaps is the fit of the gaps where these are independent, nil for others.
-	gaps fitGaps
 }
 
 // kinds are all kinds of models, the simplest first. Those of a later stage are tried only where the gaps, as what was chosen until then explains
 // them, still depend on those before.
 func kinds() [3][]kind {
-	first := []kind{{"Poisson", fitPoisson, fitExponential}}
+	first := []kind{{"Poisson", fitPoisson}}
 	for _, g := range gapKinds {
-		first = append(first, kind{g.name + " renewal", fitRenewal(g.fit), g.fit})
+		first = append(first, kind{g.name + " renewal", fitRenewal(g.fit)})
 	}
 	between, cycles := fitBursts()
 	return [...][]kind{
-		append(first, kind{"bursts", between, nil}, kind{"cycles of bursts", cycles, nil}),
-		{{"Poisson with a cycle", fitCycle, nil}, {"Hawkes", fitHawkes, nil}},
-		{{"recurrent network", fitNeural, nil}},
+		append(first, kind{"bursts", between}, kind{"cycles of bursts", cycles}),
+		{{"timetable", fitTimetable}, {"Poisson with a cycle", fitCycle}, {"Hawkes", fitHawkes}},
+		{{"recurrent network", fitNeural}},
 	}
 }
 
@@ -94,12 +93,7 @@ func fit(gaps []float64) (Model, error) {
 	var best model
 	for _, stage := range stages {
 		for _, k := range stage {
-			tried = append(tried, k)
-			if k.gaps != nil {
-				scores = append(scores, heldOutGaps(gaps, k.gaps))
-			} else {
-				scores = append(scores, heldOut(gaps, k.fit))
-			}
+			tried, scores = append(tried, k), append(scores, heldOut(gaps, k.fit))
 		}
 		if chosen := tried[simplest(scores)]; chosen.name != best.name {
 			c, err := chosen.fit(gaps)
@@ -170,21 +164,33 @@ func (m *model) Name() string { return m.name }
 const rememberScaled, rememberTen, rememberThree = 40, 10, 3
 
 // New returns a process.
-func (m *model) New(start prewarm.Time) Process {
+func (m *model) New(start prewarm.Time) Process { return m.process(start) }
+
+func (m *model) process(start prewarm.Time) *mixed {
 	prior, experts := []float64{0.8, 0.04, 0.04}, []expert{m.fitted(), recent(m.mean, rememberTen), recent(m.mean, rememberThree)}
 	p, e := m.others()
 	return newMixed(start, m.mean, append(prior, p...), append(experts, e...))
 }
 
-// heldOut returns the log densities of the gaps that a fit to those before foretells, nil if it cannot be fitted.
+// heldOut returns the log densities of the gaps that a process foretells which was fitted to those before. Where the kind cannot be fitted it is the
+// Poisson process.
 func heldOut(gaps []float64, fit func(gaps []float64) (candidate, error)) []float64 {
 	var scores []float64
 	eachBlock(len(gaps), func(from, to int) {
 		c, err := fit(gaps[:from])
 		if err != nil {
-			return
+			c, _ = fitPoisson(gaps[:from])
 		}
-		scores = append(scores, follow(c.fitted(), gaps[:to], func(e expert, gap float64) float64 { return e.logDensity(gap) })[from:]...)
+		m := model{mean: total(gaps[:from]) / float64(from), candidate: c}
+		p := m.process(0)
+		p.observe(0, 0)
+		at := 0.0
+		for i, g := range gaps[:to] {
+			at += g
+			if d := p.observe(at, g); i >= from {
+				scores = append(scores, d)
+			}
+		}
 	})
 	return scores
 }
@@ -203,21 +209,6 @@ func follow(e expert, gaps []float64, number func(e expert, gap float64) float64
 	return values
 }
 
-// heldOutGaps is heldOut where gaps are independent.
-func heldOutGaps(gaps []float64, fit fitGaps) []float64 {
-	var scores []float64
-	eachBlock(len(gaps), func(from, to int) {
-		d, err := fit(gaps[:from])
-		if err != nil {
-			return
-		}
-		for _, g := range gaps[from:to] {
-			scores = append(scores, d.LogProb(g))
-		}
-	})
-	return scores
-}
-
 // eachBlock calls block with the first index and the end of each block that is foretold.
 func eachBlock(n int, block func(from, to int)) {
 	for k := range 4 {
@@ -226,7 +217,7 @@ func eachBlock(n int, block func(from, to int)) {
 }
 
 // simplest returns the first of the kinds whose scores are not worse than the best's by more than the standard error of the mean difference. Kinds
-// that could not be fitted to all blocks do not count; the first can.
+// without a score for each gap do not count.
 func simplest(scores [][]float64) int {
 	best, top := 0, math.Inf(-1)
 	for i, s := range scores {

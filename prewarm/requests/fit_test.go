@@ -2,6 +2,7 @@ package requests
 
 import (
 	"math/rand/v2"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -44,5 +45,37 @@ func TestFitErrors(t *testing.T) {
 	for _, gaps := range [][]float64{nil, {1, -1}} {
 		_, err := Fit(gaps)
 		require.Error(t, err)
+	}
+}
+
+// TestFitIsDeterministic checks that the same history gives the same forecasts, also to processes that are followed at once.
+func TestFitIsDeterministic(t *testing.T) {
+	for _, name := range []string{"bursts", "pattern", "two speeds"} {
+		l := loadOf(t, name)
+		gaps := l.load(rand.New(rand.NewPCG(4, 17)), 400) // those of fittedTo
+		again, err := Fit(gaps)
+		require.NoError(t, err)
+		forecasts := make([][]float64, 4)
+		var all sync.WaitGroup
+		for i := range forecasts {
+			m := fittedTo(t, l)
+			if i%2 == 1 {
+				m = again
+			}
+			all.Go(func() {
+				process, now := m.New(0), 0.0
+				var f Forecast
+				for _, g := range gaps[:50] {
+					now += g
+					process.Observe(seconds(now))
+					process.Forecast(seconds(now+l.mean/3), &f)
+					forecasts[i] = append(forecasts[i], f.AtLeast(1, l.mean), f.Quantile(2, 0.1))
+				}
+			})
+		}
+		all.Wait()
+		for _, f := range forecasts[1:] {
+			require.Equal(t, forecasts[0], f, name)
+		}
 	}
 }

@@ -27,11 +27,14 @@ const maxBranches = 10
 type branch struct {
 	weight float64
 	kind   branchKind
-	// a and b are the shape and the rate in seconds of the gamma distribution of the rate of a gammaPoissonBranch.
+	// a and b are the shape and the rate in seconds of the gamma distribution of the rate of a gammaPoissonBranch; of a timetableBranch the time
+	// that has passed since the last request was due, and the period, in seconds.
 	a, b float64
+	// law is that of the time from when a request is due until the next one comes, of a timetableBranch.
+	law *law
 	// hawkes is the state of a hawkesBranch.
 	hawkes excited
-	// first and rest are the wait for the first request and what follows it, of a renewalBranch.
+	// first is the wait for the first request, of a timetableBranch and a renewalBranch, and rest what follows it, of the latter.
 	first wait
 	rest  rest
 	// cycle, if not nil, turns times from phase on into those in which the rate is constant on average.
@@ -45,6 +48,7 @@ const (
 	gammaPoissonBranch branchKind = iota
 	renewalBranch
 	hawkesBranch
+	timetableBranch
 )
 
 // add returns a branch more, of which the caller sets what its kind needs; nil if there is no room.
@@ -58,7 +62,8 @@ func (f *Forecast) add(kind branchKind, weight float64) *branch {
 	return b
 }
 
-// AtLeast returns the probability that at least k requests come within t seconds. It falls as k grows, and grows with t.
+// AtLeast returns the probability that at least k requests come within t seconds. It falls as k grows, and grows with t, but for errors of
+// at most 0.002.
 func (f *Forecast) AtLeast(k int, t float64) float64 {
 	if k <= 0 {
 		return 1
@@ -229,6 +234,8 @@ func (b *branch) atLeast(k int, t float64) float64 {
 		return b.hawkes.atLeast(k, t)
 	case k == 1:
 		return 1 - b.first.survival(t)
+	case b.kind == timetableBranch:
+		return min(b.law.cdf(b.a+t-float64(k-1)*b.b), 1-b.first.survival(t))
 	}
 	return b.first.convolve(t, &b.rest, k-1)
 }

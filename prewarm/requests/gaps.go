@@ -167,13 +167,31 @@ func fitKernel(gaps []float64) (distribution, error) {
 			best, width = sum, h
 		}
 	}
-	mix := &dist.LogNormMix{LogWeights: make([]float64, len(gaps)), Mu: logs, Sigma: make([]float64, len(gaps))}
-	for i := range mix.Sigma {
-		mix.Sigma[i] = width
+	// Neighbours within a third of the width count as one, at their mean.
+	mix := &dist.LogNormMix{}
+	for i := 0; i < len(logs); {
+		sum, j := 0.0, i
+		for ; j < len(logs) && logs[j]-logs[i] <= width/3; j++ {
+			sum += logs[j]
+		}
+		k := float64(j - i)
+		mix.LogWeights, mix.Mu, mix.Sigma = append(mix.LogWeights, math.Log(k)), append(mix.Mu, sum/k), append(mix.Sigma, width)
+		i = j
 	}
 	return withBackground(mix, gaps), nil
 }
 
-func fitExponential(gaps []float64) (distribution, error) {
-	return dist.Exponential{Rate: float64(len(gaps)) / total(gaps)}, nil
+// heldOutGaps returns the log densities of the gaps by a fit to those before, where gaps are independent.
+func heldOutGaps(gaps []float64, fit fitGaps) []float64 {
+	var scores []float64
+	eachBlock(len(gaps), func(from, to int) {
+		d, err := fit(gaps[:from])
+		if err != nil {
+			return
+		}
+		for _, g := range gaps[from:to] {
+			scores = append(scores, d.LogProb(g))
+		}
+	})
+	return scores
 }

@@ -80,12 +80,12 @@ const mostExcited = 0.98
 func fitHawkes(gaps []float64) (candidate, error) {
 	model, err := classical.FitHawkes(context.Background(), sequenceOf(gaps), classical.FitOptions{TimeUnit: "s", Resolution: minGap})
 	if err != nil {
-		return nil, fmt.Errorf("Hawkes process of requests: %w", err)
+		return nil, fmt.Errorf("fit of a Hawkes process: %w", err)
 	}
 	jump, decay := model.Kernel(0, 0)
 	base := model.BaseIntensity()[0]
 	if !(base > 0) || !(decay > 0) {
-		return nil, fmt.Errorf("Hawkes process of requests: base intensity %v, decay %v", base, decay)
+		return nil, fmt.Errorf("fit of a Hawkes process: base intensity %v, decay %v", base, decay)
 	}
 	return &hawkesModel{excited{base: base, jump: min(jump, mostExcited*decay), decay: decay}}, nil
 }

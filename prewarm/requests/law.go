@@ -8,7 +8,8 @@ import "math"
 type law struct {
 	x    [levels]float64 // strictly increasing
 	head float64         // below the first, the probability of less than t goes with t to this power
-	none float64         // what is below this is not worth computing
+	none float64         // the probability of less than this is below 1e-6, and counts as 0
+	all  float64         // that of more than this is below 1e-9, and counts as 0 in cdf
 	tail float64         // mean of the excess over the last
 	mean float64
 }
@@ -39,7 +40,7 @@ func newLaw(d distribution) *law {
 			high = high + (high - low) + 1
 		}
 		a := low
-		for high-a > 1e-9*(1+math.Abs(a)) {
+		for high-a > 1e-7*(1+math.Abs(a)) {
 			if m := a + (high-a)/2; reaches(d, math.Exp(m), i) {
 				high = m
 			} else {
@@ -70,7 +71,8 @@ func (l *law) finish() {
 	// The survival falls by a factor e over the last unit of the logit, but for rounding.
 	l.tail = max((l.x[levels-1]-l.x[levels-1-levelsPerUnit])/levelOdds, 1e-9*l.x[levels-1])
 	l.head = min(max(levelOdds/math.Log(l.x[levelsPerUnit]/l.x[0]), 0.05), 1e6)
-	l.none = l.x[0] * math.Exp(-16/l.head)
+	l.none = l.x[0] * math.Exp(-5/l.head)
+	l.all = l.x[levels-1] + 12*l.tail
 	l.mean = below[0]*l.x[0]*l.headMean() + above[levels-1]*(l.x[levels-1]+l.tail)
 	for i := 1; i < levels; i++ {
 		l.mean += l.mass(i) * (l.x[i-1] + l.x[i]) / 2
@@ -91,6 +93,9 @@ func (l *law) mass(i int) float64 {
 	return above[i-1] - above[i]
 }
 
+// spread returns the distance of two quantiles around the middle, with about half of the probability between them.
+func (l *law) spread() float64 { return l.x[levels/2+levelsPerUnit] - l.x[levels/2-levelsPerUnit] }
+
 // cell returns the first level above t, levels if there is none.
 func (l *law) cell(t float64) int {
 	i, j := 0, levels
@@ -105,14 +110,24 @@ func (l *law) cell(t float64) int {
 }
 
 // cdf returns the probability of at most t.
-func (l *law) cdf(t float64) float64 { return l.cdfIn(l.cell(t), t) }
+func (l *law) cdf(t float64) float64 {
+	switch {
+	case !(t > l.none):
+		return 0
+	case t > l.all:
+		return 1
+	}
+	return l.cdfIn(l.cell(t), t)
+}
 
 func (l *law) cdfIn(i int, t float64) float64 {
 	switch {
 	case !(t > l.none):
 		return 0
+	case t > l.all:
+		return 1
 	case i == 0:
-		return below[0] * math.Pow(t/l.x[0], l.head)
+		return below[0] * math.Exp(l.head*math.Log(t/l.x[0]))
 	case i == levels:
 		return 1 - above[levels-1]*math.Exp(-(t-l.x[levels-1])/l.tail)
 	}
@@ -188,7 +203,8 @@ func (l *law) plus(o, least *law) *law {
 			sum.x[i] = max(sum.x[i], least.x[i])
 		}
 		sum.finish()
-		sum.head, sum.tail, sum.none = max(sum.head, least.head), max(sum.tail, least.tail), max(sum.none, least.none)
+		sum.head, sum.tail = max(sum.head, least.head), max(sum.tail, least.tail)
+		sum.none, sum.all = max(sum.none, least.none), max(sum.all, least.all)
 	}
 	return sum
 }

@@ -123,6 +123,20 @@ func patternLoad(spread float64, pattern ...float64) load {
 	}
 }
 
+// timetableLoad has a request in each period, up to jitter early or late.
+func timetableLoad(period, jitter float64) load {
+	return func(r *rand.Rand, n int) []float64 {
+		gaps := make([]float64, n)
+		late := jitter * (2*r.Float64() - 1)
+		for i := range gaps {
+			next := jitter * (2*r.Float64() - 1)
+			gaps[i] = period + next - late
+			late = next
+		}
+		return gaps
+	}
+}
+
 func twenty(*rand.Rand) int { return 20 }
 
 func fiveToThirty(r *rand.Rand) int { return 5 + r.IntN(26) }
@@ -151,6 +165,10 @@ func allLoads() []knownLoad {
 		{"irregular bursts", burstLoad(fiveToThirty, 0.11, 0.5, 120, 1), 120 / 17.5 * math.Exp(0.5), []string{"bursts", "cycles of bursts", "mixture of 2 log-normals renewal"}, true, false},
 		{"diurnal", diurnalLoad(1200, 0.9, 86400), 1200, []string{"Poisson with a cycle"}, true, false},
 		{"Hawkes", hawkesLoad(1./60, 0.7, 1./5), 18, []string{"Hawkes"}, true, false},
+		{"timetable", timetableLoad(60, 10), 60, []string{"timetable"}, true, false},
+		{"loose timetable", timetableLoad(60, 30), 60, []string{"timetable"}, true, false},
+		{"fast diurnal", diurnalLoad(60, 0.8, 6000), 60, []string{"Poisson with a cycle"}, true, false},
+		{"slow diurnal", diurnalLoad(60, 0.8, 86400), 60, []string{"Poisson", "Hawkes"}, true, false},
 		{"pattern", patternLoad(0.1, 10, 20, 40), 70. / 3, []string{"recurrent network"}, true, false},
 		{"two speeds", twoSpeedLoad(100), 101, []string{"mixture of 2 log-normals renewal", "mixture of 4 log-normals renewal"}, false, false},
 	}

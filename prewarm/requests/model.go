@@ -6,7 +6,8 @@ import "github.com/tppfaas/tppfaas/prewarm"
 type Model interface {
 	// Name says in a few words what kind of model it is, such as "gamma renewal".
 	Name() string
-	// New returns a process that follows the requests from start on, as if one had come then.
+	// New returns a process that follows the requests from start on. How long the first one takes is foretold as if one had come at start, or
+	// where they come in bursts, as if one of those had begun then; but nothing is learned from it.
 	New(start prewarm.Time) Process
 }
 

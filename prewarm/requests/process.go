@@ -20,6 +20,12 @@ type expert interface {
 	forecast(elapsed, weight float64, f *Forecast)
 }
 
+// twin is an expert that may come to foretell the same as another.
+type twin interface {
+	// like reports whether it does, but for differences that are small beside the spread of what they foretell.
+	like(other expert) bool
+}
+
 // switching is the probability with which another expert than before is the right one, for each mean gap that has passed; at a request it
 // counts as if the gap had been from leastPassed to mostPassed mean gaps.
 const switching, leastPassed, mostPassed = 0.02, 0.1, 5
@@ -52,22 +58,31 @@ func (m *mixed) Observe(at prewarm.Time) {
 	gap := 0.0
 	if m.begun {
 		gap = max((at - m.last).Seconds(), minGap)
+	}
+	m.observe(at.Seconds(), gap)
+	m.last, m.begun = at, true
+}
+
+// observe is told of a request at a time in seconds after the epoch, and returns the log density that the gap before it had. For the first one the
+// gap is 0.
+func (m *mixed) observe(at, gap float64) (logDensity float64) {
+	if gap > 0 {
 		for i, e := range m.experts {
 			m.scratch[i] = math.Log(m.weight[i]) + e.logDensity(gap)
 		}
-		normalise(m.scratch, m.weight)
+		logDensity = normalise(m.scratch, m.weight)
 		share := switching * min(max(gap/m.mean, leastPassed), mostPassed)
 		for i := range m.weight {
 			m.weight[i] = (1-share)*m.weight[i] + share*m.prior[i]
 		}
 	}
-	m.last, m.begun = at, true
 	for _, e := range m.experts {
-		e.observe(at.Seconds(), gap)
+		e.observe(at, gap)
 	}
+	return logDensity
 }
 
-// negligible is the weight below which an expert is left out of a forecast.
+// negligible is the weight below which an expert, or a branch of one, is left out of a forecast.
 const negligible = 2e-3
 
 // Forecast sets f to what is expected at now.
@@ -78,6 +93,12 @@ func (m *mixed) Forecast(now prewarm.Time, f *Forecast) {
 		m.scratch[i] = math.Log(m.weight[i]) + e.logSurvival(elapsed)
 	}
 	normalise(m.scratch, m.scratch)
+	for i, e := range m.experts[1:] {
+		if t, ok := e.(twin); ok && t.like(m.experts[0]) {
+			m.scratch[0] += m.scratch[i+1]
+			m.scratch[i+1] = 0
+		}
+	}
 	for i, e := range m.experts {
 		if w := m.scratch[i]; w > negligible {
 			e.forecast(elapsed, w, f)
@@ -93,8 +114,8 @@ func (m *mixed) Forecast(now prewarm.Time, f *Forecast) {
 }
 
 // normalise sets weights to the probabilities whose logarithms are given up to a constant; they may be the same slice. If none is finite, all
-// are equal.
-func normalise(logs, weights []float64) {
+// are equal. It returns the logarithm of their sum.
+func normalise(logs, weights []float64) float64 {
 	top := math.Inf(-1)
 	for _, l := range logs {
 		top = max(top, l)
@@ -103,7 +124,7 @@ func normalise(logs, weights []float64) {
 		for i := range weights {
 			weights[i] = 1 / float64(len(weights))
 		}
-		return
+		return math.Log(math.SmallestNonzeroFloat64)
 	}
 	sum := 0.0
 	for i, l := range logs {
@@ -113,4 +134,5 @@ func normalise(logs, weights []float64) {
 	for i := range weights {
 		weights[i] /= sum
 	}
+	return top + math.Log(sum)
 }

@@ -39,6 +39,16 @@ func (r *renewal) logDensity(gap float64) float64 { return r.law.logDensity(gap/
 
 func (r *renewal) logSurvival(elapsed float64) float64 { return r.law.logSurvival(elapsed / r.scale) }
 
+func (r *renewal) like(other expert) bool {
+	o, ok := other.(*renewal)
+	return ok && o.law == r.law && r.near(&o.scaling, r.law)
+}
+
+// near reports whether two scales of a law differ by less than a small part of its spread.
+func (s *scaling) near(o *scaling, l *law) bool {
+	return math.Abs(s.log-o.log)*l.x[levels/2] < 0.1*l.spread()
+}
+
 func (r *renewal) forecast(elapsed, weight float64, f *Forecast) {
 	if b := f.add(renewalBranch, weight); b != nil {
 		b.rest = rest{gaps: r.sums, scale: r.scale}

@@ -64,22 +64,40 @@ func (r *rest) cdf(k int, t float64) float64 {
 	row := r.places.row(r.place, k)
 	p := 0.0
 	for i, weight := range row.weights {
-		if weight < 1e-9 {
+		if weight == 0 {
 			continue
 		}
 		// So many gaps between bursts, and the others within. Those within are much shorter: beside the others only their mean counts.
 		long := row.least + i
 		short := k - long
 		q := 1.0
-		if short > 0 {
-			q = r.short.cdf(short, t/r.shortScale)
+		if long > 0 {
+			q = r.gaps.cdf(long, (t-float64(short)*r.short.laws[0].mean*r.shortScale)/r.scale)
 		}
-		if long > 0 && q > 0 {
-			q = min(q, r.gaps.cdf(long, (t-float64(short)*r.short.laws[0].mean*r.shortScale)/r.scale))
+		if short > 0 && q > 0 {
+			q = min(q, r.short.cdf(short, t/r.shortScale))
 		}
 		p += weight * q
 	}
 	return p
+}
+
+// spread returns the spread of the k gaps after the next request, if there are gaps of both kinds among them that of the narrower.
+func (r *rest) spread(k int) float64 {
+	row := r.places.row(r.place, min(k, maxPlaces))
+	least := math.Inf(1)
+	for i, weight := range row.weights {
+		switch long := row.least + i; {
+		case weight == 0:
+		case long > 0:
+			l, _, factor := r.gaps.read(long)
+			least = min(least, l.spread()/factor*r.scale)
+		default:
+			l, _, factor := r.short.read(k)
+			least = min(least, l.spread()/factor*r.shortScale)
+		}
+	}
+	return least
 }
 
 // places has the distribution of the number of gaps between bursts among the next k gaps, by the place in its burst of the request before them.
@@ -137,8 +155,27 @@ func newPlaces(ends []float64) *places {
 			for n := range k + 1 {
 				row.weights[min(max(n-row.least, 0), placesWidth-1)] += now[j][n]
 			}
+			row.leaveOutRare()
 		}
 		before, now = now, before
 	}
 	return p
+}
+
+// rare is the weight below which a number is counted as the likeliest one.
+const rare = 3e-4
+
+func (r *placesRow) leaveOutRare() {
+	likeliest := 0
+	for i, w := range r.weights {
+		if w > r.weights[likeliest] {
+			likeliest = i
+		}
+	}
+	for i, w := range r.weights {
+		if w < rare && i != likeliest {
+			r.weights[likeliest] += w
+			r.weights[i] = 0
+		}
+	}
 }

@@ -34,10 +34,10 @@ type wait struct {
 	tail     float64             // mean of the excess over the last
 }
 
-// set makes w the law l scaled, given that elapsed seconds have passed already. Points are close where the time is unlikely to be shorter, or
+// set makes w the law l scaled, given that elapsed seconds have passed already; if that is below 0 the time begins so much later. Points are close where the time is unlikely to be shorter, or
 // longer, so that small probabilities are as exact as large ones.
 func (w *wait) set(l *law, scale, elapsed float64) {
-	u := max(elapsed, 0) / scale
+	u := elapsed / scale
 	i := l.cell(u)
 	w.at[0], w.survives[0], w.n = 0, 1, 1
 	w.tail = l.tail * scale
@@ -80,25 +80,33 @@ func (w *wait) survival(t float64) float64 {
 }
 
 // convolve returns the probability that the wait and k gaps more take at most t. Each cell of the wait stands at its middle, the one that t is in
-// at the middle of the part before t: so the result grows with t.
+// at the middle of the part before t: so the result grows with t. Neighbours that are close beside the spread of the gaps stand at their mean.
 func (w *wait) convolve(t float64, rest *rest, k int) float64 {
 	reader := newReader(rest, k)
-	p := 0.0
+	p, begin, mass, moment := 0.0, 0.0, 0.0, 0.0 // of the cells that are taken together
 	for i := 1; i < w.n; i++ {
 		a, b := w.at[i-1], w.at[i]
 		if a >= t {
-			return p
+			break
 		}
-		mass := w.survives[i-1] - w.survives[i]
+		m := w.survives[i-1] - w.survives[i]
 		if b > t {
-			mass *= (t - a) / (b - a)
+			m *= (t - a) / (b - a)
 			b = t
 		}
-		q := reader.cdf(t - (a+b)/2)
-		if q < 1e-7 {
-			return p // later cells leave less time
+		if mass > 0 && (b-begin > reader.width || mass+m > mostTogether) {
+			q := reader.cdf(t - moment/mass)
+			if q < 1e-7 {
+				return p // later cells leave less time
+			}
+			p += mass * q
+			begin, mass, moment = a, 0, 0
 		}
-		p += mass * q
+		mass += m
+		moment += m * (a + b) / 2
+	}
+	if mass > 0 {
+		p += mass * reader.cdf(t-moment/mass)
 	}
 	// The exponential beyond the last point, in slices of equal length, and what is beyond them.
 	a, s := w.at[w.n-1], w.survives[w.n-1]
@@ -121,22 +129,30 @@ func (w *wait) convolve(t float64, rest *rest, k int) float64 {
 	return p
 }
 
+// mostTogether is the largest probability of cells that stand together in convolve.
+const mostTogether = 0.12
+
 // reader reads rest.cdf for some number of gaps, at times each of which is below the one before.
 type reader struct {
 	rest          *rest
 	k             int
-	law           *law // nil for bursts
+	width         float64 // that is small beside the spread of the gaps
+	law           *law    // nil for bursts
 	shift, factor float64
 	cell          int // of the last time
 }
 
 func newReader(r *rest, k int) reader {
 	if r.places != nil {
-		return reader{rest: r, k: k}
+		return reader{rest: r, k: k, width: closeTogether * r.spread(k)}
 	}
 	l, shift, factor := r.gaps.read(k)
-	return reader{law: l, shift: shift, factor: factor / r.scale, cell: -1}
+	factor /= r.scale
+	return reader{law: l, shift: shift, factor: factor, cell: -1, width: closeTogether * l.spread() / factor}
 }
+
+// closeTogether is the width of cells that stand together, relative to the spread of the gaps.
+const closeTogether = 0.25
 
 func (r *reader) cdf(t float64) float64 {
 	if r.law == nil {

@@ -49,6 +49,12 @@ func TestEventsOfTraces(t *testing.T) {
 		{"an invocation whose span has no time", ReadOptions{}, []string{
 			span("1", "", 0, function("main", "")+`,"timestamp":null`), span("2", "1", 2, `,"name":"start","tags":{"activationId":"act-main","faas.name":"main"}`+instant), span("3", "1", 4, function("next", "")),
 		}, "main@2 next@4<0"},
+		{"durations where they are asked for", ReadOptions{Durations: true}, []string{
+			span("1", "", 0, function("main", "")+`,"duration":7250`), span("2", "1", 3, function("next", "")),
+		}, "main@0 next@3<0 covariates map[duration:[7.25 5]]"},
+		{"and where all spans have one", ReadOptions{Durations: true}, []string{
+			strings.Replace(span("1", "", 0, function("main", "")), `"duration":5000`, `"duration":null`, 1), span("2", "1", 3, function("next", "")),
+		}, "main@0 next@3<0"},
 		{"a function that is called start", ReadOptions{}, []string{span("1", "", 0, function("start", ""))}, "start@0"},
 		{"a span of the same invocation within", ReadOptions{}, []string{
 			span("2", "1", 1, `,"name":"inner","tags":{"faas.invocation_id":"act-main"}`), span("1", "", 4, function("main", "")), span("3", "2", 5, function("next", "")),

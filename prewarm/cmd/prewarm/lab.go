@@ -22,12 +22,15 @@ import (
 
 // labUsage returns the help of prewarm lab.
 func labUsage() string {
-	var policies strings.Builder
+	var loads, policies strings.Builder
+	for _, l := range lab.Loads() {
+		explainForm(&loads, l[0], l[1])
+	}
 	for _, k := range policy.Kinds() {
-		fmt.Fprintf(&policies, "  %-34s %s\n", k.Form, k.Help)
+		explainForm(&policies, k.Form, k.Help)
 	}
 	for _, b := range lab.Bounds() {
-		fmt.Fprintf(&policies, "  %-34s %s\n", b[0], "an oracle, computed: "+b[1])
+		explainForm(&policies, b[0], "an oracle, computed: "+b[1])
 	}
 	return `Usage: prewarm lab -app APPLICATION... -load LOAD... -policy POLICY... [OPTIONS]
 
@@ -47,7 +50,7 @@ graph.yaml. NAME~S multiplies the durations of each request by a log-normal fact
 -memory; otherwise each application has one of its own.
 
 Loads:
-` + lab.LoadHelp() + `
+` + loads.String() + `
 Policies:
 ` + policies.String() + `
 Columns: added latency of a request in seconds (its time from arrival to the last end, less that of the same calls with everything warm);
@@ -63,6 +66,16 @@ version of this program, is not run again. Ctrl-C keeps what is complete.
 
 Exit status: 0 done, 1 failed or interrupted, 2 called wrongly.
 `
+}
+
+// explainForm writes a form and what it means: in a line, or in two if the form is long.
+func explainForm(b *strings.Builder, form, help string) {
+	const width = 22
+	if len([]rune(form)) > width {
+		fmt.Fprintf(b, "  %s\n  %*s %s\n", form, width, "", help)
+		return
+	}
+	fmt.Fprintf(b, "  %-*s %s\n", width, form, help)
 }
 
 // list is an option that may be given several times.

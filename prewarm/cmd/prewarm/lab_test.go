@@ -248,3 +248,25 @@ func TestHelp(t *testing.T) {
 		require.Contains(t, stdout, want)
 	}
 }
+
+// TestEveryPolicyRuns runs every policy with its usual arguments, on platforms of each kind, alone and where memory is short.
+func TestEveryPolicyRuns(t *testing.T) {
+	var policies []string
+	for _, k := range policy.Kinds() {
+		spec := k.Name
+		if spec == pricedKind {
+			spec += ":2560:table" // which is trained at once
+		}
+		policies = append(policies, "-policy", spec)
+	}
+	for i, more := range [][]string{
+		{"-app", "tree_small"}, {"-app", "branch", "-own"}, {"-app", "memory", "-starts-only"}, {"-app", "checkout", "-no-giveback", "-warmed-last"}, {"-app", "parallel_small", "-first-call"},
+		{"-app", "tree_small+parallel_small", "-memory", "3072"},
+	} {
+		load := []string{"gamma:30:0.5", "bursts:5:0.2:30"}[i%2]
+		args := slices.Concat([]string{"lab", "-load", load, "-n", "8", "-seeds", "1", "-json"}, more, policies)
+		status, stdout, stderr := call(t.Context(), args...)
+		require.Equal(t, cli.OK, status, "%q: %s", args, stderr)
+		require.Len(t, lines(stdout), len(policies)/2)
+	}
+}

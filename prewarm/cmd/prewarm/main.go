@@ -4,6 +4,7 @@ package main
 import (
 	"github.com/tppfaas/tppfaas/internal/cli"
 	"github.com/tppfaas/tppfaas/prewarm/lab/experiment"
+	"github.com/tppfaas/tppfaas/tpp/dataset"
 )
 
 var program = cli.Program{
@@ -17,6 +18,7 @@ Examples:
   prewarm lab -app sequence -load poisson:1200 -policy keepalive:600 -policy chain:0
   prewarm lab -app tree_small -load poisson:30 -policy keepalive:60,300,600 -policy newsvendor:640,2560,10240 -picture front.png
   prewarm experiment sleep -picture sleep.png
+  prewarm report traces.json.gz -o report.html
 
 Exit status: 0 done, 1 failed, 2 called wrongly.
 `,
@@ -29,6 +31,10 @@ Exit status: 0 done, 1 failed, 2 called wrongly.
 		{
 			Name: "experiment", Arguments: "NAME", Summary: "run an experiment of the literature on autoscaling in virtual time",
 			Help: experimentUsage, Define: runExperiment, Values: map[string][]string{"": experiment.Names()},
+		},
+		{
+			Name: "report", Arguments: "DATASET", Summary: "analyse the cold starts in recorded traces, as a page of HTML",
+			Help: reportUsage, Define: runReport, Values: map[string][]string{"unit": dataset.TimeUnits(), "spans": {"invocations", "server", "all"}},
 		},
 	},
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tppfaas/tppfaas/internal/cli"
 	"github.com/tppfaas/tppfaas/prewarm/lab"
+	"github.com/tppfaas/tppfaas/prewarm/newsvendor"
 )
 
 // pricedKind is the kind of policy that takes a price λ; tests have another one.
@@ -64,9 +65,6 @@ func priceText(price float64) string {
 	return strconv.FormatFloat(rounded, 'f', -1, 64)
 }
 
-// mebibytesPerGibibyte turns a price in GB·s into one in MB·s.
-const mebibytesPerGibibyte = 1024
-
 // specs returns the policies for a workload: where a price is to be chosen, with that price, which it reports.
 func (p *priceOptions) specs(ctx context.Context, m *lab.Matrix, w *lab.Workload, specs []string, stderr io.Writer) ([]string, error) {
 	out := slices.Clone(specs)
@@ -75,7 +73,7 @@ func (p *priceOptions) specs(ctx context.Context, m *lab.Matrix, w *lab.Workload
 			continue
 		}
 		if p.target == 0 {
-			out[i] = withPrice(spec, p.secondCosts/p.gbsCosts*mebibytesPerGibibyte)
+			out[i] = withPrice(spec, newsvendor.PriceOf(p.secondCosts, p.gbsCosts))
 			continue
 		}
 		tuned, err := m.PriceFor(ctx, w, p.target, func(price float64) lab.NamedPolicy {

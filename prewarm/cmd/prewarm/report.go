@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bufio"
-	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -78,17 +76,7 @@ func runReport(fs *flag.FlagSet) cli.Run {
 		if err := o.check(fs, args); err != nil {
 			return err
 		}
-		b := report.NewBuilder(o.analyse)
-		var err error
-		if o.zipkin != "" {
-			err = o.fetchInto(ctx, b, stderr)
-		} else {
-			err = b.ReadFile(ctx, args[0], o.read)
-		}
-		if err != nil {
-			return err
-		}
-		r, err := b.Report(ctx)
+		r, err := o.analyseTraces(ctx, args, stderr)
 		if err != nil {
 			return err
 		}
@@ -105,6 +93,24 @@ func runReport(fs *flag.FlagSet) cli.Run {
 		}
 		return r.WriteText(stdout)
 	}
+}
+
+// analyseTraces reads or fetches the traces, and analyses them.
+func (o *reportOptions) analyseTraces(ctx context.Context, args []string, stderr io.Writer) (*report.Report, error) {
+	show := progress.New(stderr, 0, "traces")
+	defer show.Done()
+	o.analyse.OnProgress = func(traces int) { show.Set(traces, "") }
+	b := report.NewBuilder(o.analyse)
+	var err error
+	if o.zipkin != "" {
+		err = o.fetchInto(ctx, b, show)
+	} else {
+		err = b.ReadFile(ctx, args[0], o.read)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return b.Report(ctx)
 }
 
 // check completes the options, and says what is wrong with them.
@@ -174,34 +180,21 @@ func sameFile(a, b string) bool {
 }
 
 // fetchInto fetches traces from Zipkin into a temporary file, and adds them.
-func (o *reportOptions) fetchInto(ctx context.Context, b *report.Builder, stderr io.Writer) error {
-	spool, err := os.CreateTemp("", "tppfaas-report-*.json")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(spool.Name())
-	defer spool.Close()
-	_ = os.Remove(spool.Name()) // where an open file can go at once, nothing is left behind even by a kill
-	show := progress.New(stderr, 0, "traces")
-	defer show.Done()
+func (o *reportOptions) fetchInto(ctx context.Context, b *report.Builder, show *progress.Progress) error {
 	o.fetch.OnProgress = func(n int, back time.Time) { show.Set(n, "back to "+back.UTC().Format("2006-01-02 15:04:05")) }
 	o.fetch.OnMessage = show.Print
 	o.fetch.Since = time.Now().Add(-o.since)
-	w := bufio.NewWriterSize(spool, 1<<16)
-	result, err := traces.Collect(ctx, o.fetch, w)
-	if err = cmp.Or(err, w.Flush()); err != nil {
+	spool, err := traces.Fetch(ctx, o.fetch)
+	if err != nil {
 		return err
 	}
-	show.Done()
-	if result.Traces == 0 {
+	defer spool.Close()
+	if spool.Traces == 0 {
 		text := fmt.Sprintf("%s has no trace that began in the last %v", o.analyse.Source, o.since)
-		if result.Unsettled > 0 {
-			text += fmt.Sprintf(" but %d that may still be running (-settle 0 takes them)", result.Unsettled)
+		if spool.Unsettled > 0 {
+			text += fmt.Sprintf(" but %d that may still be running (-settle 0 takes them)", spool.Unsettled)
 		}
 		return errors.New(text)
-	}
-	if _, err := spool.Seek(0, io.SeekStart); err != nil {
-		return err
 	}
 	o.read.Name, o.read.Unit = o.analyse.Source, ""
 	return b.Read(ctx, spool, o.read)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -134,35 +133,22 @@ func collect(fs *flag.FlagSet) cli.Run {
 
 // run fetches the traces into a temporary file, reads them from there, and writes the dataset.
 func (o *collection) run(ctx context.Context, stdout, stderr io.Writer) error {
-	spool, err := os.CreateTemp("", "tppfaas-collect-*.json")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(spool.Name())
-	defer spool.Close()
-	_ = os.Remove(spool.Name()) // where an open file can go at once, nothing is left behind even by a kill
 	show := progress.New(stderr, 0, "traces")
 	defer show.Done()
 	o.fetch.OnProgress = func(n int, back time.Time) {
 		show.Set(n, "back to "+back.UTC().Format("2006-01-02 15:04:05"))
 	}
 	o.fetch.OnMessage = show.Print
-	w := bufio.NewWriterSize(spool, 1<<16)
-	result, err := traces.Collect(ctx, o.fetch, w)
+	spool, err := traces.Fetch(ctx, o.fetch)
 	if err != nil {
 		return err
 	}
-	if err := w.Flush(); err != nil {
-		return fmt.Errorf("the traces, before they are read: %w", err)
-	}
+	defer spool.Close()
 	show.Done()
-	if result.Traces == 0 {
-		return o.nothing(result)
+	if spool.Traces == 0 {
+		return o.nothing(spool.Result)
 	}
-	if _, err := spool.Seek(0, io.SeekStart); err != nil {
-		return err
-	}
-	return o.convert(ctx, spool, result, stdout, stderr)
+	return o.convert(ctx, spool, spool.Result, stdout, stderr)
 }
 
 // nothing is the error of a server that has no trace that was asked for.
