@@ -63,6 +63,10 @@ func (d *decider) hold(now float64, fleet *prewarm.Fleet, overload bool, box fun
 	over := false
 	for i := len(idle) - 1 - waiting; i >= 0; i-- {
 		c := idle[i]
+		b := box(c.ID)
+		if b.gone {
+			continue // it is being removed
+		}
 		until, gain := now, 0.0
 		if !over {
 			until, gain = d.keep(now, others+len(idle)-1-i)
@@ -75,7 +79,6 @@ func (d *decider) hold(now float64, fleet *prewarm.Fleet, overload bool, box fun
 				why.Rule = "started for a request in flight that may still need it"
 			}
 		}
-		b := box(c.ID)
 		switch {
 		case until <= now+0.001:
 			if overload {
@@ -84,6 +87,7 @@ func (d *decider) hold(now float64, fleet *prewarm.Fleet, overload bool, box fun
 			}
 			if d.platform.GiveBack {
 				out.GiveBack(c, prewarm.Why{Rule: "its next use saves less than keeping it costs"})
+				b.gone = true
 			} else if b.until != now {
 				out.Hold(c, moment(now), prewarm.Why{Rule: "its next use saves less than keeping it costs"})
 				b.until = now

@@ -131,6 +131,9 @@ func (p *Policy) happened(e *prewarm.Event, now float64) {
 	case prewarm.Arrived:
 		p.arrived(e, now)
 	case prewarm.Placed:
+		if b := p.boxes[e.Container]; b != nil {
+			b.gone = false
+		}
 		t, v := p.invocation(e)
 		if v == nil {
 			break
@@ -188,6 +191,10 @@ func (p *Policy) happened(e *prewarm.Event, now float64) {
 			v.started, v.ended = now, now-afterEnd
 			t.running--
 			p.tell(t, now)
+		}
+	case prewarm.Starting:
+		if e.By == prewarm.ByPolicy && len(f.asks) > 0 {
+			f.asks = append(f.asks[:0], f.asks[1:]...)
 		}
 	case prewarm.Idle:
 		if c != nil {
@@ -331,7 +338,7 @@ func (p *Policy) decide(now float64, at prewarm.Time) {
 				continue
 			}
 			var did bool
-			if f.wake, did = f.start(now, f.begun, p.asking, p.fleet, p.roomFor, p.out); did {
+			if f.wake, did = f.start(now, p.asking, p.fleet, p.roomFor, p.out); did {
 				f.begun++
 				p.asking++
 				again = true

@@ -9,14 +9,27 @@ import (
 // maxStarts is how many containers of a function are started at one event at most.
 const maxStarts = 64
 
-// start starts a container if there is a demand that none covers, beside so many that it has started at this event, and reports whether it did. If
-// not, wake is when it wants to be asked again. Asking is how many containers of all functions have been started at this event.
-func (d *decider) start(now float64, started, asking int, fleet *prewarm.Fleet, room func(*decider, float64) bool, out *prewarm.Decisions) (wake float64, did bool) {
+// answer is for how many seconds a start that was asked for counts although the platform has not said that it has begun. It may have no room.
+const answer = 0.5
+
+// asked returns how many containers were asked for of which the platform has not said that their creation has begun.
+func (d *decider) asked(now float64) int {
+	n := 0
+	for n < len(d.asks) && now-d.asks[n] > answer {
+		n++
+	}
+	d.asks = append(d.asks[:0], d.asks[n:]...)
+	return len(d.asks)
+}
+
+// start starts a container if there is a demand that none covers, and reports whether it did. If not, wake is when it wants to be asked again. Asking is
+// how many containers of all functions have been started at this event.
+func (d *decider) start(now float64, asking int, fleet *prewarm.Fleet, room func(*decider, float64) bool, out *prewarm.Decisions) (wake float64, did bool) {
 	if !d.platform.Warm {
 		return never, false
 	}
 	// Those that have arrived and find no idle container will have one created each.
-	k := max(fleet.Count(d.function), d.inUse(fleet)+fleet.Loads[d.function].Waiting) + started
+	k := max(fleet.Count(d.function), d.inUse(fleet)+fleet.Loads[d.function].Waiting) + d.asked(now)
 	d.waiting = fleet.Loads[d.function].Waiting
 	d.starved = false
 	d.sample(fleet.Creating() + asking)
@@ -42,6 +55,7 @@ func (d *decider) start(now float64, started, asking int, fleet *prewarm.Fleet, 
 		return never, false
 	}
 	out.Start(d.function, 1, why)
+	d.asks = append(d.asks, now)
 	return now + 0.1, true
 }
 
