@@ -31,9 +31,13 @@ type decider struct {
 
 	known   bool // something was recorded of it
 	dirty   bool
-	waiting int     // invocations that have arrived and have not been given a container
-	heard   float64 // when something was heard of the function
-	timer   int     // in the heap of the policy
+	begun   int       // containers that were started at this event
+	asks    []float64 // when those were asked for whose creation has not begun, as far as is known
+	wake    float64   // when it wants to be asked about starts
+	starved bool      // there was no room for a container that was to be started
+	waiting int       // invocations that have arrived and have not been given a container
+	heard   float64   // when something was heard of the function
+	timer   int       // in the heap of the policy
 	work    *work
 	atoms   [8]float64 // equally likely start times, in seconds
 	mean    float64    // start time

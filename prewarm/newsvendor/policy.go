@@ -19,8 +19,9 @@ type Policy struct {
 	fleet            *prewarm.Fleet
 	out              *prewarm.Decisions
 	overload         bool
-	reserved         int // memory of what was started at this event
-	asking           int // containers that were started at this event
+	active           []*decider // those that decide at this event
+	reserved         int        // memory of what was started at this event
+	asking           int        // containers that were started at this event
 	told, asked      float64
 	boxOf            func(prewarm.ID) *box
 	roomFor          func(*decider, float64) bool
@@ -130,6 +131,9 @@ func (p *Policy) happened(e *prewarm.Event, now float64) {
 	case prewarm.Arrived:
 		p.arrived(e, now)
 	case prewarm.Placed:
+		if b := p.boxes[e.Container]; b != nil {
+			b.gone = false
+		}
 		t, v := p.invocation(e)
 		if v == nil {
 			break
@@ -188,6 +192,10 @@ func (p *Policy) happened(e *prewarm.Event, now float64) {
 			t.running--
 			p.tell(t, now)
 		}
+	case prewarm.Starting:
+		if e.By == prewarm.ByPolicy && len(f.asks) > 0 {
+			f.asks = append(f.asks[:0], f.asks[1:]...)
+		}
 	case prewarm.Idle:
 		if c != nil {
 			p.ready(c, now)
@@ -199,6 +207,9 @@ func (p *Policy) happened(e *prewarm.Event, now float64) {
 		if b := p.boxes[e.Container]; b != nil {
 			delete(p.boxes, e.Container)
 			p.spare = append(p.spare, b)
+		}
+		for _, other := range p.deciders {
+			other.dirty = other.dirty || other.starved
 		}
 	}
 }
@@ -311,15 +322,31 @@ func (p *Policy) decide(now float64, at prewarm.Time) {
 			p.deciders[demands[i].Function].foresee(&demands[i])
 		}
 	}
+	p.active = p.active[:0]
 	for _, f := range p.deciders {
-		if !f.dirty || !f.known {
-			continue
+		if f.dirty && f.known {
+			f.dirty, f.begun = false, 0
+			f.count(now)
+			p.active = append(p.active, f)
 		}
-		f.dirty = false
-		f.count(now)
-		wake, started := f.start(now, p.asking, p.fleet, p.roomFor, p.out)
-		p.asking += started
-		wake = min(wake, f.hold(now, p.fleet, p.overload, p.boxOf, p.out))
+	}
+	// One container each in turn, so that where memory is short all functions have some.
+	for again, n := len(p.active) > 0, 0; again && n < maxStarts; n++ {
+		again = false
+		for _, f := range p.active {
+			if f.begun < n {
+				continue
+			}
+			var did bool
+			if f.wake, did = f.start(now, p.asking, p.fleet, p.roomFor, p.out); did {
+				f.begun++
+				p.asking++
+				again = true
+			}
+		}
+	}
+	for _, f := range p.active {
+		wake := min(f.wake, f.hold(now, p.fleet, p.overload, p.boxOf, p.out))
 		p.timers.set(&f.timer, uint64(f.function), max(wake, now+0.001))
 		p.predictor.supplies[f.function] = f.supply(p.fleet)
 	}

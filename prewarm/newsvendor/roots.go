@@ -17,6 +17,8 @@ type roots struct {
 	forecast   requests.Forecast
 	demands    []Demand
 	next       [mostRoots]Times // when the next requests come
+	chances    [mostRoots]float64
+	levels     Times
 }
 
 // foreseeing is an invocation that a request is expected to lead to.
@@ -70,26 +72,42 @@ func (r *roots) foresee(now float64, at prewarm.Time) []Demand {
 	r.told = now
 	r.demands = r.demands[:0]
 	r.process.Forecast(at, &r.forecast)
-	for k := range mostRoots {
+	n, known := 0, -1 // known is the last whose distribution was computed
+	for ; n < mostRoots; n++ {
+		if n >= leastRoots && !(r.forecast.AtLeast(n+1, soon) > 0.02) {
+			break
+		}
+		// Of those farther on only some are computed, and those between lie between these.
+		if n > 3 && n%4 != 3 {
+			continue
+		}
+		total := r.forecast.AtLeast(n+1, 1e9)
+		for i := range r.levels {
+			r.levels[i] = total * (float64(i) + 0.5) / Quantiles
+		}
+		t := &r.next[n]
+		r.forecast.Quantiles(n+1, r.levels[:], t[:])
+		if total < 1e-3 || !(t[Quantiles-1] < 1e12) {
+			break
+		}
+		t.shift(now)
+		r.chances[n] = min(total, 1)
+		for k := known + 1; k < n; k++ {
+			share := float64(k-known) / float64(n-known)
+			for i := range t {
+				r.next[k][i] = r.next[known][i] + share*(t[i]-r.next[known][i])
+			}
+			r.chances[k] = r.chances[known] + share*(r.chances[n]-r.chances[known])
+		}
+		known = n
+	}
+	for k := range known + 1 {
 		t := &r.next[k]
-		if k >= leastRoots && !(r.forecast.AtLeast(k+1, soon) > 0.02) {
-			break
-		}
-		total := r.forecast.AtLeast(k+1, 1e9)
-		if total < 1e-3 {
-			break
-		}
-		for i := range t {
-			t[i] = now + r.forecast.Quantile(k+1, total*(float64(i)+0.5)/Quantiles)
-		}
-		if !(t[Quantiles-1] < 1e12) {
-			break
-		}
 		sd := t.Deviation()
 		for i := range r.offsets {
 			o := &r.offsets[i]
 			d := Demand{
-				Function: r.app.history.app.Functions[o.mark], Key: uint32(k), Probability: o.probability * min(total, 1), Times: *t,
+				Function: r.app.history.app.Functions[o.mark], Key: uint32(k), Probability: o.probability * r.chances[k], Times: *t,
 				Busy: r.app.history.busy[o.mark].Mean(), Notice: o.mean, Spread: o.sd,
 			}
 			if i > 0 {
