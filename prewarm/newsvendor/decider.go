@@ -29,21 +29,22 @@ type decider struct {
 	// foreseenEnd is the end of the ring when what is foreseen was added.
 	foreseenEnd int64
 
-	known   bool // something was recorded of it
-	dirty   bool
-	begun   int       // containers that were started at this event
-	asks    []float64 // when those were asked for whose creation has not begun, as far as is known
-	wake    float64   // when it wants to be asked about starts
-	starved bool      // there was no room for a container that was to be started
-	waiting int       // invocations that have arrived and have not been given a container
-	heard   float64   // when something was heard of the function
-	timer   int       // in the heap of the policy
-	work    *work
-	atoms   [8]float64 // equally likely start times, in seconds
-	mean    float64    // start time
-	sd      float64
-	sampled struct{ load, n int } // what atoms were made of
-	added   int                   // start times that were measured so far
+	known                   bool // something was recorded of it
+	dirty                   bool
+	begun                   int       // containers that were started at this event
+	decided, held, holdWake float64   // when starts, and holds, were last decided on, and when those want to be looked at
+	asks                    []float64 // when those were asked for whose creation has not begun, as far as is known
+	wake                    float64   // when it wants to be asked about starts
+	starved                 bool      // there was no room for a container that was to be started
+	waiting                 int       // invocations that have arrived and have not been given a container
+	heard                   float64   // when something was heard of the function
+	timer                   int       // in the heap of the policy
+	work                    *work
+	atoms                   [8]float64 // equally likely start times, in seconds
+	mean                    float64    // start time
+	sd                      float64
+	sampled                 struct{ load, n int } // what atoms were made of
+	added                   int                   // start times that were measured so far
 }
 
 // entry is a demand of a trace.
