@@ -218,7 +218,13 @@ func (p *Policy) happened(e *prewarm.Event, now float64) {
 func (p *Policy) arrived(e *prewarm.Event, now float64) {
 	if e.Parent == 0 {
 		if a := p.predictor.appOf[e.Function]; a >= 0 && p.deciders[e.Function].isRoot(p.roots[a]) {
-			p.roots[a].observe(now, e.At)
+			r := p.roots[a]
+			r.observe(now, e.At)
+			// The first of those that were foreseen has come.
+			for _, f := range p.predictor.apps[a].history.app.Functions {
+				p.deciders[f].came(r.came, now)
+			}
+			r.came++
 		}
 	}
 	if t := p.predictor.arrived(e, now); t != nil {
@@ -307,6 +313,9 @@ const (
 	sometimes = 0.2
 )
 
+// crowded reports whether demands are that many.
+func (d *decider) crowded() bool { return d.ringed && len(d.entries)+len(d.runs) >= 40 }
+
 // decide has all deciders decide to whom something new was told.
 func (p *Policy) decide(now float64, at prewarm.Time) {
 	for a, r := range p.roots {
@@ -331,7 +340,7 @@ func (p *Policy) decide(now float64, at prewarm.Time) {
 	p.active = p.active[:0]
 	for _, f := range p.deciders {
 		if f.dirty && f.known {
-			if f.ringed && now < f.decided+often-1e-4 {
+			if f.crowded() && now < f.decided+often-1e-4 {
 				// Among many demands a moment more or less is nothing.
 				if f.timer < 0 || p.timers.heap[f.timer].at > f.decided+often {
 					p.timers.set(&f.timer, uint64(f.function), f.decided+often)
@@ -360,7 +369,7 @@ func (p *Policy) decide(now float64, at prewarm.Time) {
 	}
 	for _, f := range p.active {
 		wake := f.wake
-		if !f.ringed || now >= f.held+sometimes-1e-4 {
+		if !f.crowded() || now >= f.held+sometimes-1e-4 {
 			f.held = now
 			f.holdWake = f.hold(now, p.fleet, p.overload, p.boxOf, p.out)
 		} else {

@@ -16,6 +16,7 @@ type roots struct {
 	last, told float64 // when the last request came, and when demands were last told
 	changed    bool    // something came since then
 	number     int     // of requests that are foreseen
+	came       uint32  // of those since then
 	forecast   requests.Forecast
 	demands    []Demand
 	next       [mostRoots]Times // when the next requests come
@@ -78,7 +79,7 @@ func (r *roots) stale(now float64) bool {
 
 // foresee returns the demands of requests that are only foreseen. They are valid until the next call.
 func (r *roots) foresee(now float64, at prewarm.Time) []Demand {
-	r.told, r.changed = now, false
+	r.told, r.changed, r.came = now, false, 0
 	r.demands = r.demands[:0]
 	r.process.Forecast(at, &r.forecast)
 	n, known := 0, -1 // known is the last whose distribution was computed

@@ -236,11 +236,11 @@ func (r *run) lasts(at float64) float64 {
 	return min((1-r.busy.Within(at-r.began))/r.left, 1)
 }
 
-// computeMany is compute for many demands, by their counts. Waiting are how many containers more are in use until a time.
-func (u *uses) computeMany(now float64, k, waiting int, until float64, r *ring, saving func(d *Demand, at float64) float64) {
+// computeMany is compute for many demands, by their counts, up to a horizon. Waiting are how many containers more are in use until a time.
+func (u *uses) computeMany(now float64, k, waiting int, until, horizon float64, r *ring, saving func(d *Demand, at float64) float64) {
 	u.list, u.total = u.list[:0], 0
 	left := 1.0
-	for b := r.first; b < r.first+bins && left > 1e-3; b++ {
+	for b := r.first; b < min(r.first+bins, binOf(horizon)) && left > 1e-3; b++ {
 		arriving := r.arriving[b%bins]
 		if arriving <= 1e-9 {
 			continue
