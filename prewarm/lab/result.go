@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"sync"
 )
 
 // Result is what a policy has reached in a run.
@@ -72,6 +73,8 @@ type Journal struct {
 	file file
 	name string
 	cut  bool // the file does not end with the end of a line
+
+	mu   sync.Mutex // of done: runs look for their results while others are added
 	done map[id]*StoredResult
 }
 
@@ -138,7 +141,11 @@ type unsynced struct{ *os.File }
 func (unsynced) Sync() error { return nil }
 
 // Has returns how many results the file had or has got.
-func (j *Journal) Has() int { return len(j.done) }
+func (j *Journal) Has() int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return len(j.done)
+}
 
 // add appends a result, and returns when it is on the disk. A nil journal keeps nothing.
 func (j *Journal) add(r *StoredResult) error {
@@ -162,6 +169,8 @@ func (j *Journal) add(r *StoredResult) error {
 	if err := j.file.Sync(); err != nil {
 		return fmt.Errorf("%s: %w", j.name, cause(err))
 	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	j.done[r.id()] = r
 	return nil
 }
@@ -180,6 +189,8 @@ func (j *Journal) find(i id) *StoredResult {
 	if j == nil {
 		return nil
 	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	return j.done[i]
 }
 

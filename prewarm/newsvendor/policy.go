@@ -19,8 +19,9 @@ type Policy struct {
 	fleet            *prewarm.Fleet
 	out              *prewarm.Decisions
 	overload         bool
-	reserved         int // memory of what was started at this event
-	asking           int // containers that were started at this event
+	active           []*decider // those that decide at this event
+	reserved         int        // memory of what was started at this event
+	asking           int        // containers that were started at this event
 	told, asked      float64
 	boxOf            func(prewarm.ID) *box
 	roomFor          func(*decider, float64) bool
@@ -74,7 +75,7 @@ func (p *Policy) woken(e *prewarm.Event, now float64) {
 		for _, r := range p.roots {
 			if r.model != nil {
 				r.process = r.model.New(e.At)
-				r.last, r.told = now, -1
+				r.last, r.changed = now, true
 			}
 		}
 		return
@@ -101,7 +102,7 @@ func (p *Policy) woken(e *prewarm.Event, now float64) {
 func (p *Policy) refresh(f *decider, now float64) {
 	const few, recent = 3, 0.02
 	if a := p.predictor.appOf[f.function]; a >= 0 && now-p.roots[a].told > recent {
-		p.roots[a].told = -1
+		p.roots[a].changed = true
 	}
 	if len(f.entries) > few {
 		return
@@ -130,6 +131,9 @@ func (p *Policy) happened(e *prewarm.Event, now float64) {
 	case prewarm.Arrived:
 		p.arrived(e, now)
 	case prewarm.Placed:
+		if b := p.boxes[e.Container]; b != nil {
+			b.gone = false
+		}
 		t, v := p.invocation(e)
 		if v == nil {
 			break
@@ -188,6 +192,10 @@ func (p *Policy) happened(e *prewarm.Event, now float64) {
 			t.running--
 			p.tell(t, now)
 		}
+	case prewarm.Starting:
+		if e.By == prewarm.ByPolicy && len(f.asks) > 0 {
+			f.asks = append(f.asks[:0], f.asks[1:]...)
+		}
 	case prewarm.Idle:
 		if c != nil {
 			p.ready(c, now)
@@ -200,6 +208,9 @@ func (p *Policy) happened(e *prewarm.Event, now float64) {
 			delete(p.boxes, e.Container)
 			p.spare = append(p.spare, b)
 		}
+		for _, other := range p.deciders {
+			other.dirty = other.dirty || other.starved
+		}
 	}
 }
 
@@ -207,7 +218,13 @@ func (p *Policy) happened(e *prewarm.Event, now float64) {
 func (p *Policy) arrived(e *prewarm.Event, now float64) {
 	if e.Parent == 0 {
 		if a := p.predictor.appOf[e.Function]; a >= 0 && p.deciders[e.Function].isRoot(p.roots[a]) {
-			p.roots[a].observe(now, e.At)
+			r := p.roots[a]
+			r.observe(now, e.At)
+			// The first of those that were foreseen has come.
+			for _, f := range p.predictor.apps[a].history.app.Functions {
+				p.deciders[f].came(r.came, now)
+			}
+			r.came++
 		}
 	}
 	if t := p.predictor.arrived(e, now); t != nil {
@@ -290,6 +307,15 @@ func (p *Policy) tell(t *trace, now float64) {
 	}
 }
 
+// Where demands are many, starts are decided on every often seconds, and how long containers are kept every sometimes.
+const (
+	often     = 0.02
+	sometimes = 0.2
+)
+
+// crowded reports whether demands are that many.
+func (d *decider) crowded() bool { return d.ringed && len(d.entries)+len(d.runs) >= 40 }
+
 // decide has all deciders decide to whom something new was told.
 func (p *Policy) decide(now float64, at prewarm.Time) {
 	for a, r := range p.roots {
@@ -311,15 +337,45 @@ func (p *Policy) decide(now float64, at prewarm.Time) {
 			p.deciders[demands[i].Function].foresee(&demands[i])
 		}
 	}
+	p.active = p.active[:0]
 	for _, f := range p.deciders {
-		if !f.dirty || !f.known {
-			continue
+		if f.dirty && f.known {
+			if f.crowded() && now < f.decided+often-1e-4 {
+				// Among many demands a moment more or less is nothing.
+				if f.timer < 0 || p.timers.heap[f.timer].at > f.decided+often {
+					p.timers.set(&f.timer, uint64(f.function), f.decided+often)
+				}
+				continue
+			}
+			f.dirty, f.begun, f.decided = false, 0, now
+			f.count(now)
+			p.active = append(p.active, f)
 		}
-		f.dirty = false
-		f.count(now)
-		wake, started := f.start(now, p.asking, p.fleet, p.roomFor, p.out)
-		p.asking += started
-		wake = min(wake, f.hold(now, p.fleet, p.overload, p.boxOf, p.out))
+	}
+	// One container each in turn, so that where memory is short all functions have some.
+	for again, n := len(p.active) > 0, 0; again && n < maxStarts; n++ {
+		again = false
+		for _, f := range p.active {
+			if f.begun < n {
+				continue
+			}
+			var did bool
+			if f.wake, did = f.start(now, p.asking, p.fleet, p.roomFor, p.out); did {
+				f.begun++
+				p.asking++
+				again = true
+			}
+		}
+	}
+	for _, f := range p.active {
+		wake := f.wake
+		if !f.crowded() || now >= f.held+sometimes-1e-4 {
+			f.held = now
+			f.holdWake = f.hold(now, p.fleet, p.overload, p.boxOf, p.out)
+		} else {
+			f.holdWake = min(f.holdWake, f.held+sometimes)
+		}
+		wake = min(wake, f.holdWake)
 		p.timers.set(&f.timer, uint64(f.function), max(wake, now+0.001))
 		p.predictor.supplies[f.function] = f.supply(p.fleet)
 	}

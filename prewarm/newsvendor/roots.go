@@ -14,9 +14,14 @@ type roots struct {
 	offsets []foreseeing // of all that a request demands, the root first
 
 	last, told float64 // when the last request came, and when demands were last told
+	changed    bool    // something came since then
+	number     int     // of requests that are foreseen
+	came       uint32  // of those since then
 	forecast   requests.Forecast
 	demands    []Demand
 	next       [mostRoots]Times // when the next requests come
+	chances    [mostRoots]float64
+	levels     Times
 }
 
 // foreseeing is an invocation that a request is expected to lead to.
@@ -57,39 +62,63 @@ func (r *roots) observe(now float64, at prewarm.Time) {
 		return
 	}
 	r.process.Observe(at)
-	r.last, r.told = now, -1
+	r.last, r.changed = now, true
 }
 
 // stale reports whether the demands of foreseen requests should be told anew.
 func (r *roots) stale(now float64) bool {
-	return r.process != nil && (r.told < 0 || now-r.told > max(0.25, 0.1*(now-r.last)))
+	if r.process == nil {
+		return false
+	}
+	since := now - r.told
+	if r.changed && (r.number < mostRoots/2 || since > 0.25) {
+		return true
+	}
+	return since > max(0.25, 0.1*(now-r.last))
 }
 
 // foresee returns the demands of requests that are only foreseen. They are valid until the next call.
 func (r *roots) foresee(now float64, at prewarm.Time) []Demand {
-	r.told = now
+	r.told, r.changed, r.came = now, false, 0
 	r.demands = r.demands[:0]
 	r.process.Forecast(at, &r.forecast)
-	for k := range mostRoots {
+	n, known := 0, -1 // known is the last whose distribution was computed
+	for ; n < mostRoots; n++ {
+		if n >= leastRoots && !(r.forecast.AtLeast(n+1, soon) > 0.02) {
+			break
+		}
+		// Of those farther on only some are computed, and those between lie between these.
+		if n > 3 && n%4 != 3 {
+			continue
+		}
+		total := r.forecast.AtLeast(n+1, 1e9)
+		for i := range r.levels {
+			r.levels[i] = total * (float64(i) + 0.5) / Quantiles
+		}
+		t := &r.next[n]
+		r.forecast.Quantiles(n+1, r.levels[:], t[:])
+		if total < 1e-3 || !(t[Quantiles-1] < 1e12) {
+			break
+		}
+		t.shift(now)
+		r.chances[n] = min(total, 1)
+		for k := known + 1; k < n; k++ {
+			share := float64(k-known) / float64(n-known)
+			for i := range t {
+				r.next[k][i] = r.next[known][i] + share*(t[i]-r.next[known][i])
+			}
+			r.chances[k] = r.chances[known] + share*(r.chances[n]-r.chances[known])
+		}
+		known = n
+	}
+	r.number = known + 1
+	for k := range r.number {
 		t := &r.next[k]
-		if k >= leastRoots && !(r.forecast.AtLeast(k+1, soon) > 0.02) {
-			break
-		}
-		total := r.forecast.AtLeast(k+1, 1e9)
-		if total < 1e-3 {
-			break
-		}
-		for i := range t {
-			t[i] = now + r.forecast.Quantile(k+1, total*(float64(i)+0.5)/Quantiles)
-		}
-		if !(t[Quantiles-1] < 1e12) {
-			break
-		}
 		sd := t.Deviation()
 		for i := range r.offsets {
 			o := &r.offsets[i]
 			d := Demand{
-				Function: r.app.history.app.Functions[o.mark], Key: uint32(k), Probability: o.probability * min(total, 1), Times: *t,
+				Function: r.app.history.app.Functions[o.mark], Key: uint32(k), Probability: o.probability * r.chances[k], Times: *t,
 				Busy: r.app.history.busy[o.mark].Mean(), Notice: o.mean, Spread: o.sd,
 			}
 			if i > 0 {

@@ -9,42 +9,58 @@ import (
 // maxStarts is how many containers of a function are started at one event at most.
 const maxStarts = 64
 
-// start starts containers for demands that no container covers, and returns when it wants to be asked again, and how many it has started. Asking is how
-// many others have been started at this event.
-func (d *decider) start(now float64, asking int, fleet *prewarm.Fleet, room func(*decider, float64) bool, out *prewarm.Decisions) (wake float64, n int) {
-	if !d.platform.Warm {
-		return never, 0
-	}
-	// Those that have arrived and find no idle container will have one created each.
-	k := max(fleet.Count(d.function), d.inUse(fleet)+fleet.Loads[d.function].Waiting)
-	d.waiting = fleet.Loads[d.function].Waiting
-	for n < maxStarts {
-		d.sample(fleet.Creating() + asking + n)
-		u := d.next(now, k, d.mean, false)
-		if len(u.list) == 0 {
-			return never, n
-		}
-		covered, due := d.due(now, u)
-		if !due {
-			return d.later(now, u), n
-		}
-		gain := d.gain(now, u, d.usedOnes(fleet) > 0)
-		if gain <= 0 {
-			return now + max(0.25, 0.2*(now-d.heard)), n
-		}
-		first := &u.list[0]
-		why := prewarm.Why{Rule: "ready by the quantile of the next demand that no container covers", Probability: covered, Demand: moment(d.median(u)), Gain: gain}
-		if first.demand >= 0 {
-			why.Trace = d.work.demands[first.demand].Trace
-		}
-		if !room(d, first.at) { // which may weigh other functions, in the memory of u
-			return never, n
-		}
-		out.Start(d.function, 1, why)
-		k++
+// answer is for how many seconds a start that was asked for counts although the platform has not said that it has begun. It may have no room.
+const answer = 0.5
+
+// asked returns how many containers were asked for of which the platform has not said that their creation has begun.
+func (d *decider) asked(now float64) int {
+	n := 0
+	for n < len(d.asks) && now-d.asks[n] > answer {
 		n++
 	}
-	return now + 0.1, n
+	d.asks = append(d.asks[:0], d.asks[n:]...)
+	return len(d.asks)
+}
+
+// start starts a container if there is a demand that none covers, and reports whether it did. If not, wake is when it wants to be asked again. Asking is
+// how many containers of all functions have been started at this event.
+func (d *decider) start(now float64, asking int, fleet *prewarm.Fleet, room func(*decider, float64) bool, out *prewarm.Decisions) (wake float64, did bool) {
+	if !d.platform.Warm {
+		return never, false
+	}
+	// Those that have arrived and find no idle container will have one created each.
+	k := max(fleet.Count(d.function), d.inUse(fleet)+fleet.Loads[d.function].Waiting) + d.asked(now)
+	d.waiting = fleet.Loads[d.function].Waiting
+	d.starved = false
+	d.sample(fleet.Creating() + asking)
+	u := d.next(now, k, d.mean, false)
+	again := never
+	if d.ringed {
+		again = now + lookAhead
+	}
+	if len(u.list) == 0 {
+		return again, false
+	}
+	covered, due := d.due(now, u)
+	if !due {
+		return min(d.later(now, u), again), false
+	}
+	gain := d.gain(now, u, d.usedOnes(fleet) > 0)
+	if gain <= 0 {
+		return now + max(0.25, 0.2*(now-d.heard)), false
+	}
+	first := &u.list[0]
+	why := prewarm.Why{Rule: "ready by the quantile of the next demand that no container covers", Probability: covered, Demand: moment(d.median(u)), Gain: gain}
+	if first.demand >= 0 {
+		why.Trace = d.work.demands[first.demand].Trace
+	}
+	if !room(d, first.at) { // which may weigh other functions, in the memory of u
+		d.starved = true
+		return never, false
+	}
+	out.Start(d.function, 1, why)
+	d.asks = append(d.asks, now)
+	return now + 0.1, true
 }
 
 // inUse returns the number of containers that have an invocation.
