@@ -43,15 +43,16 @@
 //
 // Several times stand for as many lines; +TIME is relative to the one before. The actions:
 //
-//	arrive CALL         a request arrives. CALL is FUNCTION [TIME] [@TIME] [xN] [(CALL, ...)]: it runs for TIME, and sends the calls in the
-//	                    brackets, each at its end, or @TIME after its start, and N times: "main 1 (a 5, b 2 @0.1 x3)"
-//	rate F N            requests arrive at F in even distances from now on, N a second
+//	arrive CALL         a request arrives. CALL is FUNCTION [TIME] [(CALL, ...)]: it runs for TIME, and sends the calls in the brackets, each at
+//	                    its end. Those may say @TIME, after its start instead, before their own brackets, and behind these xN, N times:
+//	                    "main 1 (a 5, b 2 @0.1 (c) x3)". Several requests at once are as many times: "at 0 0 arrive main"
+//	rate F N            requests arrive at F in even distances from now on, N a second, the first one now; 0 for no more
 //	in-flight F N       N requests are kept in flight at F: those that are missing arrive, those that are too many end
 //	cpu F CORES         the containers of F use so much of the processor, all together, from now on
 //	queued F N          N messages are in the asynchronous queue of F
 //	start-time F TIME   containers of F need TIME to start from now on
 //
-// Expectations are compared with what is so at that time, after everything has happened that happens then: first starts and ends, then what the
+// A test must expect something. Expectations are compared with what is so at that time, after everything has happened that happens then: first starts and ends, then what the
 // text does and what invocations send, removals of containers whose time has passed, and wakes of the policy. "Now" is the last microsecond.
 //
 //	warm|late|cold|refused [F [N]]               all invocations (of F) that were given a container now were given it so (N of them)

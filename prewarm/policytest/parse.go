@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -241,7 +242,10 @@ func (q *parser) recorded(t *Test) error {
 // mostCalls bounds a request of a test, in depth and in the number of copies of a call.
 const mostCalls = 1000
 
-// call reads "FUNCTION [SECONDS] [@SECONDS] [xN] [(CALL, ...)]"; of a call with xN, N−1 copies are for the caller to make.
+// copies is the number of copies of a call.
+var copies = regexp.MustCompile(`^x[0-9]+$`)
+
+// call reads "FUNCTION [SECONDS] [@SECONDS] [(CALL, ...)] [xN]"; of a call with xN, N−1 copies are for the caller to make.
 func (q *parser) call(t *Test, depth int) (*call, error) {
 	if depth > mostCalls {
 		return nil, errors.New("calls are nested too deeply")
@@ -260,6 +264,12 @@ func (q *parser) call(t *Test, depth int) (*call, error) {
 		if c.at, err = parseTime(s); err != nil {
 			return nil, err
 		}
+		if depth == 0 {
+			return nil, fmt.Errorf("@%s is for calls in brackets: nobody calls a request's first function", s)
+		}
+	}
+	if s := q.peek(); depth == 0 && copies.MatchString(s) {
+		return nil, fmt.Errorf("%s is for calls in brackets: give as many times instead, at 0 0 arrive for two requests", s)
 	}
 	if !q.take("(") {
 		return c, nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/tppfaas/tppfaas/prewarm"
@@ -34,6 +35,9 @@ func Run(t *testing.T, pattern string) {
 		t.Run(filepath.Base(name), func(t *testing.T) {
 			for _, test := range tests {
 				t.Run(test.Name, func(t *testing.T) {
+					if !test.expects() {
+						t.Errorf("%s:%d: the test expects nothing", test.file, test.line)
+					}
 					if err := test.Run(); err != nil {
 						t.Error(err)
 					}
@@ -94,6 +98,11 @@ type step struct {
 	at     prewarm.Time
 	do     func(p *platform)
 	expect func(p *platform) error
+}
+
+// expects reports whether the test expects anything: one that does not cannot fail.
+func (t *Test) expects() bool {
+	return slices.ContainsFunc(t.steps, func(s step) bool { return s.expect != nil })
 }
 
 // Run runs the test and returns what did not come true, with the file and the line of each.

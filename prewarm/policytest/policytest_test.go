@@ -79,7 +79,9 @@ func TestParseErrors(t *testing.T) {
 		head + "test x\nat 1 arrive main (next x0)":         "no number of calls",
 		head + "test x\nat 1 arrive main (next":             "expected , or )",
 		head + "test x\nat 1 arrive main 1 (next @2)":       "after its caller's end",
-		head + "test x\nat 1 arrive main x2":                `expected "expect"`,
+		head + "test x\nat 1 arrive main x2":                "x2 is for calls in brackets",
+		head + "test x\nat 1 arrive main 1 @2":              "@2 is for calls in brackets",
+		head + "test x\nat 1 arrive main x2y":               `expected "expect"`,
 		head + "test x\nat 1 expect nothing":                "cannot expect",
 		head + "test x\nat 1 expect count main":             "is no number",
 		head + "test x\nat 1 rate main 1e9":                 "at most 10000",
@@ -91,6 +93,15 @@ func TestParseErrors(t *testing.T) {
 	tests, err := Parse("t.txt", "policy nothing\nfunction f\ntest x")
 	require.NoError(t, err)
 	require.ErrorContains(t, tests[0].Run(), `t.txt:3: there is no policy "nothing"`)
+}
+
+// TestExpects checks that a test which expects nothing is told from one that does.
+func TestExpects(t *testing.T) {
+	tests, err := Parse("t.txt", head+"test a\ntest b\nat 0 arrive main\ntest c\nat 0 expect quiet")
+	require.NoError(t, err)
+	for i, want := range []bool{false, false, true} {
+		require.Equal(t, want, tests[i].expects(), tests[i].Name)
+	}
 }
 
 // FuzzParse checks that no text makes the parser panic, and that what is wrong is named with the file.
