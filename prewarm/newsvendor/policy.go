@@ -334,7 +334,10 @@ func (p *Policy) decide(now float64, at prewarm.Time) {
 		}
 		demands := r.foresee(now, at)
 		for i := range demands {
-			p.deciders[demands[i].Function].foresee(&demands[i])
+			f := p.deciders[demands[i].Function]
+			if v := &demands[i]; v.Key < leastRoots || v.Notice < f.mean { // of the others it will be decided later
+				f.foresee(v)
+			}
 		}
 	}
 	p.active = p.active[:0]
