@@ -22,7 +22,6 @@ type Policy struct {
 	active           []*decider // those that decide at this event
 	reserved         int        // memory of what was started at this event
 	asking           int        // containers that were started at this event
-	told, asked      float64
 	boxOf            func(prewarm.ID) *box
 	roomFor          func(*decider, float64) bool
 	wokenPredictions float64 // when the predictor is woken next

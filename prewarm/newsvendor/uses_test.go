@@ -76,8 +76,8 @@ func TestUsesEqualSimulation(t *testing.T) {
 				}
 			}
 		}
-		// Demands that find no container are taken to be independent, which they are not quite.
-		if got, want := u.total, missed/samples; math.Abs(got-want) > 0.08 {
+		// That demands find no container is taken to be independent, which it is not quite: it matters where it is likely.
+		if got, want := u.total, missed/samples; math.Abs(got-want) > 0.03+0.3*want {
 			t.Errorf("one container more than %d is used with probability %v, in %v of the simulations", k, got, want)
 		}
 	})
@@ -98,7 +98,7 @@ func TestManyDemandsAreWeighedAsFew(t *testing.T) {
 		var few, many uses
 		few.compute(0, k, demands, nil, nil)
 		many.computeMany(0, k, 0, 0, 20, &r, nil)
-		if math.Abs(few.total-many.total) > 0.15 {
+		if math.Abs(few.total-many.total) > 0.2 {
 			t.Errorf("one container more than %d: one by one %v, by counts %v", k, few.total, many.total)
 		}
 	})
