@@ -69,7 +69,7 @@ func renew(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		if !b.printed || !strings.Contains(b.heading, *only) {
 			continue
 		}
-		fmt.Fprintf(stderr, "%s: %s\n", b.heading, strings.Join(strings.Fields(b.command), " "))
+		fmt.Fprintf(stderr, "%s: %s\n", b.heading, strings.Join(strings.Fields(strings.ReplaceAll(b.command, "\\\n", " ")), " "))
 		out, err := execute(ctx, program, journal, b.command, stderr)
 		if err != nil {
 			return fmt.Errorf("%s: %s: %w", files[0], b.heading, err)

@@ -5,11 +5,13 @@
 //	if err != nil {
 //		return err
 //	}
-//	run, err := workload.Run(ctx, lab.Setting{}, 1, func(o policy.Options) (prewarm.Policy, error) { return policy.New("keepalive:600", o) })
+//	run, err := workload.Run(ctx, lab.Setting{}, 1, newPolicy, lab.Observer{})
 //	if err != nil {
 //		return err
 //	}
-//	fmt.Println(run.Measures.P95, run.Measures.Starting+run.Measures.Idle)
+//	fmt.Println(run.Measures.P95, run.Measures.Memory())
+//
+// A [Matrix] makes many runs: workloads × policies × seeds. [Groups] sorts what comes of it into tables and a [Picture].
 //
 // # Protocol
 //

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"sync"
 )
 
 // Result is what a policy has reached in a run.
@@ -72,6 +73,8 @@ type Journal struct {
 	file file
 	name string
 	cut  bool // the file does not end with the end of a line
+
+	mu   sync.Mutex // of done: runs look for their results while others are added
 	done map[id]*StoredResult
 }
 
@@ -95,9 +98,17 @@ func OpenJournal(path string, warn func(string)) (*Journal, error) {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return nil, err
 	}
-	results := parseResults(text, path, warn)
-	if len(results) == 0 && len(bytes.TrimSpace(text)) > 0 {
+	var warnings []string
+	results := parseResults(text, path, func(message string) { warnings = append(warnings, message) })
+	if len(results) == 0 && len(bytes.TrimSpace(text)) > 0 && !cutOff(text) {
 		return nil, fmt.Errorf("%s: it has no results; choose another file", path)
+	}
+	for i, message := range warnings {
+		if i == mostWarnings {
+			warn(fmt.Sprintf("%s: %d more lines are no results, left out", path, len(warnings)-i))
+			break
+		}
+		warn(message)
 	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o666)
 	if err != nil {
@@ -113,6 +124,16 @@ func OpenJournal(path string, warn func(string)) (*Journal, error) {
 	return j, nil
 }
 
+// mostWarnings is how many lines that are no results are told one by one.
+const mostWarnings = 5
+
+// cutOff reports whether a text is the beginning of the first line of a results file: that of a run which was killed as it wrote it.
+func cutOff(text []byte) bool {
+	const begin = `{"settings":"`
+	n := min(len(begin), len(text))
+	return string(text[:n]) == begin[:n] && !bytes.ContainsRune(text, '\n')
+}
+
 // unsynced is a pipe or a device, which cannot be synchronised.
 type unsynced struct{ *os.File }
 
@@ -120,7 +141,11 @@ type unsynced struct{ *os.File }
 func (unsynced) Sync() error { return nil }
 
 // Has returns how many results the file had or has got.
-func (j *Journal) Has() int { return len(j.done) }
+func (j *Journal) Has() int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return len(j.done)
+}
 
 // add appends a result, and returns when it is on the disk. A nil journal keeps nothing.
 func (j *Journal) add(r *StoredResult) error {
@@ -144,6 +169,8 @@ func (j *Journal) add(r *StoredResult) error {
 	if err := j.file.Sync(); err != nil {
 		return fmt.Errorf("%s: %w", j.name, cause(err))
 	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	j.done[r.id()] = r
 	return nil
 }
@@ -162,6 +189,8 @@ func (j *Journal) find(i id) *StoredResult {
 	if j == nil {
 		return nil
 	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	return j.done[i]
 }
 

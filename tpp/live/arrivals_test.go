@@ -358,7 +358,7 @@ func TestForecastAllOfARace(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := half.Marks[mark].Probability; math.Abs(got-a.Probability/2) > 0.03 {
+			if got := half.Marks[mark].Probability; math.Abs(got-a.Probability/2) > 0.04 { // the merged forecast has a grid of times
 				t.Errorf("mark %d: with probability %v within %v, and %v within the median %v", mark, a.Probability, horizon, got, a.When[1])
 			}
 		}

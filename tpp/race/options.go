@@ -29,7 +29,8 @@ type TrainOptions struct {
 	// ClipNorm is the largest norm of a gradient (default 1).
 	ClipNorm float64
 	// Epochs is the number of passes over the training part (default: as many as a thousand traces are trained in within seconds, from 5 for
-	// large parts to 100 for small ones). The model has the parameters of the best one.
+	// large parts to 100 for small ones). The model has the best of the averages of the parameters, over about the last seventh of the
+	// updates, at their ends (polynomial-decay averaging, Shamir and Zhang 2013).
 	Epochs int
 	// MaxDuration ends training after the epoch in which it is exceeded (default no limit).
 	MaxDuration time.Duration
@@ -37,7 +38,8 @@ type TrainOptions struct {
 	Progress func(Epoch)
 }
 
-// Epoch is the progress of training after an epoch. Losses are negative log likelihoods per scored event.
+// Epoch is the progress of training after an epoch. Losses are negative log likelihoods per scored event; that of validation is of the
+// average of the parameters.
 type Epoch struct {
 	Epoch          int     `json:"epoch"` // counted from 1
 	MaxEpochs      int     `json:"max_epochs"`

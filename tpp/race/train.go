@@ -24,7 +24,7 @@ type TrainingSummary struct {
 	Seconds             float64 `json:"seconds,omitzero"` // that it took; 0, and not in the file, where that is not kept
 }
 
-// Train fits a Race to the training part by maximum likelihood, and keeps the parameters that do best on the validation part. If
+// Train fits a Race to the training part by maximum likelihood, and keeps the averaged parameters that do best on the validation part. If
 // validation is nil or empty, the training part takes its place. In the regime OnlyStarts both parts are trained on as Sequence.AtStarts
 // returns their sequences, or as they are where those have no wait times; a graph that is not given is learned from the training part as it is. When ctx is done, Train returns the best model so far together with
 // the error; with every other error the model is nil.

@@ -97,6 +97,7 @@ type trainer struct {
 	training, validation []*example[float32]
 	adam                 nn.Adam[float32]
 	params, best         []float32
+	average              average
 	pool                 *workers.Pool
 	grads                [][]float32
 	work                 []pass[float32]
@@ -113,8 +114,7 @@ func (t *trainer) run(ctx context.Context) error {
 	t.order = slices.Clone(t.training)
 	t.summary.ValidationLoss = math.Inf(1)
 	began := time.Now()
-	t.net.prepare(t.params)
-	if err := t.keepIfBest(0, t.loss(t.validation)); err != nil { // the mixtures of the classes alone
+	if err := t.keepIfBest(0, t.params, t.loss(t.params, t.validation)); err != nil { // the mixtures of the classes alone
 		return err
 	}
 	for epoch := 1; epoch <= t.opts.Epochs; epoch++ {
@@ -122,9 +122,8 @@ func (t *trainer) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		t.net.prepare(t.params)
-		validation := t.loss(t.validation)
-		if err := t.keepIfBest(epoch, validation); err != nil {
+		validation := t.loss(t.average.params, t.validation)
+		if err := t.keepIfBest(epoch, t.average.params, validation); err != nil {
 			return err
 		}
 		t.summary.Epochs, t.summary.Seconds = epoch, time.Since(began).Seconds()
@@ -140,10 +139,10 @@ func (t *trainer) run(ctx context.Context) error {
 	return nil
 }
 
-// keepIfBest keeps the parameters of an epoch if its validation loss is the lowest so far.
-func (t *trainer) keepIfBest(epoch int, loss float64) error {
+// keepIfBest keeps the parameters of an epoch if their validation loss is the lowest so far.
+func (t *trainer) keepIfBest(epoch int, params []float32, loss float64) error {
 	if loss < t.summary.ValidationLoss {
-		t.best = append(t.best[:0], t.params...)
+		t.best = append(t.best[:0], params...)
 		t.summary.BestEpoch, t.summary.ValidationLoss = epoch, loss
 	}
 	if math.IsNaN(loss) && t.best == nil {
@@ -210,15 +209,17 @@ func (t *trainer) step(batch []*example[float32], epoch, shard int) (total float
 		nn.Scale(t.params[table.Offset+table.Len:], keep)
 	}
 	t.adam.UpdatePart(t.params, t.grads[0], 0, len(t.params))
+	t.average.add(t.params)
 	return total, events
 }
 
-// loss returns the loss per event of examples under the prepared parameters.
-func (t *trainer) loss(examples []*example[float32]) float64 {
+// loss returns the loss per event of examples under some parameters.
+func (t *trainer) loss(params []float32, examples []*example[float32]) float64 {
+	t.net.prepare(params)
 	parts := shards(examples, (len(examples)+shardSize-1)/shardSize)
 	totals, counts := make([]float64, len(parts)), make([]int, len(parts))
 	t.pool.Run(len(parts), func(worker, i int) {
-		totals[i], counts[i] = t.net.run(t.params, nil, parts[i], 0, 0, nil, &t.work[worker])
+		totals[i], counts[i] = t.net.run(params, nil, parts[i], 0, 0, nil, &t.work[worker])
 	})
 	total, events := 0.0, 0
 	for i, v := range totals {
