@@ -40,8 +40,8 @@ type decider struct {
 	heard                   float64   // when something was heard of the function
 	timer                   int       // in the heap of the policy
 	work                    *work
-	atoms                   [8]float64 // equally likely start times, in seconds
-	mean                    float64    // start time
+	atoms                   [32]float64 // equally likely start times, in seconds
+	mean                    float64     // start time
 	sd                      float64
 	sampled                 struct{ load, n int } // what atoms were made of
 	added                   int                   // start times that were measured so far

@@ -22,7 +22,6 @@ type Policy struct {
 	active           []*decider // those that decide at this event
 	reserved         int        // memory of what was started at this event
 	asking           int        // containers that were started at this event
-	told, asked      float64
 	boxOf            func(prewarm.ID) *box
 	roomFor          func(*decider, float64) bool
 	wokenPredictions float64 // when the predictor is woken next
@@ -334,7 +333,10 @@ func (p *Policy) decide(now float64, at prewarm.Time) {
 		}
 		demands := r.foresee(now, at)
 		for i := range demands {
-			p.deciders[demands[i].Function].foresee(&demands[i])
+			f := p.deciders[demands[i].Function]
+			if v := &demands[i]; v.Key < leastRoots || v.Notice < f.mean { // of the others it will be decided later
+				f.foresee(v)
+			}
 		}
 	}
 	p.active = p.active[:0]

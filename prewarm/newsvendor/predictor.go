@@ -22,7 +22,7 @@ type predictor struct {
 	arrivals, begins []Times   // when it arrives, and when its run starts
 	chances          []float64 // that it comes
 	done             []bool
-	scratch, ready   Times
+	ready            Times
 }
 
 // application is what a predictor knows of one.

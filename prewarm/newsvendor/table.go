@@ -27,8 +27,7 @@ func newTable(h *history) *table {
 	type key struct{ caller, mark, occurrence int }
 	gaps := map[key][]float64{}
 	came := make([]int, n)
-	var sets [][]map[[2]int]bool // by caller and run: what it called
-	sets = make([][]map[[2]int]bool, n)
+	sets := make([][]map[[2]int]bool, n) // by caller and run: what it called
 	for i := range h.traces {
 		t := &h.traces[i]
 		calls := make([]map[[2]int]bool, len(t.marks))

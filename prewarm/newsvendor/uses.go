@@ -249,7 +249,8 @@ func (u *uses) computeMany(now float64, k, waiting int, until, horizon float64, 
 		if float64(b)*binWidth < until {
 			free -= waiting
 		}
-		mass := left * -math.Expm1(-arriving*r.needed[b%bins].atLeast(free))
+		before := max(b-1, r.first) // at the end of it, so that those that arrive now do not find themselves
+		mass := left * -math.Expm1(-arriving*r.needed[before%bins].atLeast(free))
 		if mass <= 1e-9 {
 			continue
 		}

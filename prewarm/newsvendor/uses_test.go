@@ -1,0 +1,134 @@
+package newsvendor
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+func demand(p float64, from, to float64) *Demand {
+	return &Demand{Trace: 1, Probability: p, Times: timesBetween(from, to), Busy: 0.5, Notice: never}
+}
+
+// TestUsesOfOneDemandAreItsTimes: without any container the first use is when the demand comes.
+func TestUsesOfOneDemandAreItsTimes(t *testing.T) {
+	var u uses
+	u.compute(0, 0, []*Demand{demand(0.6, 10, 20)}, nil, nil)
+	for _, c := range []struct{ at, want float64 }{{9, 0}, {10, 0}, {15, 0.3}, {17.5, 0.45}, {20, 0.6}, {30, 0.6}} {
+		if got := u.within(c.at); math.Abs(got-c.want) > 0.01 {
+			t.Errorf("within %v: %v, want %v", c.at, got, c.want)
+		}
+	}
+}
+
+// TestCertainDemandsStayCertain: however long nothing is heard, what must come still must.
+func TestCertainDemandsStayCertain(t *testing.T) {
+	var u uses
+	for _, now := range []float64{0, 15, 19.9, 25, 1000} {
+		u.compute(now, 0, []*Demand{demand(1, 10, 20)}, nil, nil)
+		if math.Abs(u.total-1) > 1e-9 {
+			t.Errorf("at %v it comes with probability %v", now, u.total)
+		}
+		u.compute(now, 0, []*Demand{demand(0.5, 10, 20)}, nil, nil)
+		if want := 0.5 * math.Max(math.Min((20-now)/10, 1), 0); math.Abs(u.total-want/(want+0.5)) > 0.02 {
+			t.Errorf("at %v what may not come comes with probability %v, want %v", now, u.total, want/(want+0.5))
+		}
+	}
+}
+
+// TestUsesEqualSimulation deals demands out to containers, as a platform does, many times.
+func TestUsesEqualSimulation(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n, k := rapid.IntRange(1, 5).Draw(t, "demands"), rapid.IntRange(0, 3).Draw(t, "containers")
+		var demands []*Demand
+		for range n {
+			from := rapid.Float64Range(0, 4).Draw(t, "from")
+			d := demand(rapid.Float64Range(0.1, 1).Draw(t, "probability"), from, from+rapid.Float64Range(0.1, 4).Draw(t, "width"))
+			d.Busy = rapid.Float64Range(0.05, 3).Draw(t, "busy")
+			demands = append(demands, d)
+		}
+		var u uses
+		u.compute(0, k, demands, nil, nil)
+		rng := rand.New(rand.NewPCG(1, 2))
+		const samples = 4000
+		missed := 0.0
+		type arrival struct{ at, until float64 }
+		for range samples {
+			var list []arrival
+			for _, d := range demands {
+				if rng.Float64() < d.Probability {
+					at := d.Times.Quantile(rng.Float64())
+					list = append(list, arrival{at, at + d.Busy})
+				}
+			}
+			for _, a := range list {
+				inUse := 0
+				for _, b := range list {
+					if b.at < a.at && a.at < b.until {
+						inUse++
+					}
+				}
+				if inUse >= k {
+					missed++
+					break
+				}
+			}
+		}
+		// That demands find no container is taken to be independent, which it is not quite: it matters where it is likely.
+		if got, want := u.total, missed/samples; math.Abs(got-want) > 0.03+0.3*want {
+			t.Errorf("one container more than %d is used with probability %v, in %v of the simulations", k, got, want)
+		}
+	})
+}
+
+// TestManyDemandsAreWeighedAsFew compares counts in bins with demands one by one.
+func TestManyDemandsAreWeighedAsFew(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var demands []*Demand
+		var r ring
+		for range rapid.IntRange(8, 14).Draw(t, "demands") {
+			from := rapid.Float64Range(0, 4).Draw(t, "from")
+			d := demand(rapid.Float64Range(0.05, 0.4).Draw(t, "probability"), from, from+rapid.Float64Range(0.5, 4).Draw(t, "width"))
+			demands = append(demands, d)
+			r.add(d.Probability, &d.Times, d.Busy, r.end(), 1)
+		}
+		k := rapid.IntRange(0, 3).Draw(t, "containers")
+		var few, many uses
+		few.compute(0, k, demands, nil, nil)
+		many.computeMany(0, k, 0, 0, 20, &r, nil)
+		if math.Abs(few.total-many.total) > 0.2 {
+			t.Errorf("one container more than %d: one by one %v, by counts %v", k, few.total, many.total)
+		}
+	})
+}
+
+// TestWhenIsTheQuantile compares the time at which a start is asked for with the best one, found by trying: the price is that of the
+// newsvendor.
+func TestWhenIsTheQuantile(t *testing.T) {
+	const m, price = 256.0, 2304.0
+	starts := []float64{1.3, 2.3, 2.3, 2.3}
+	d := demand(1, 10, 14)
+	var u uses
+	u.compute(0, 0, []*Demand{d}, nil, nil)
+	got := u.when(0, m/(price+m), starts)
+	cost := func(at float64) (sum float64) {
+		for _, c := range starts {
+			for _, a := range d.Times {
+				sum += price*max(at+c-a, 0) + m*max(a-at-c, 0)
+			}
+		}
+		return sum
+	}
+	best := 0.0
+	for at := 0.0; at < 14; at += 0.005 {
+		if cost(at) < cost(best) {
+			best = at
+		}
+	}
+	// Where silence is heard meanwhile the later decision is the better one; this early there is none.
+	if math.Abs(got-best) > 0.1 {
+		t.Errorf("asked for at %v, best is %v", got, best)
+	}
+}
