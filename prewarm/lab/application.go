@@ -1,9 +1,12 @@
 package lab
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -42,6 +45,9 @@ func parseApplication(spec string) (*application, error) {
 	if build, ok := builtIn[name]; ok {
 		app = build()
 	} else {
+		if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) && !slices.Contains(apps.Embedded(), name) {
+			return nil, fmt.Errorf("application %q: no such folder, and not one of %s", name, strings.Join(Applications(), ", "))
+		}
 		loaded, err := apps.Load(name)
 		if err != nil {
 			return nil, err

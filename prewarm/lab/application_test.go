@@ -123,14 +123,14 @@ func TestFixedDurations(t *testing.T) {
 // TestWrongApplications checks the messages for what is no application.
 func TestWrongApplications(t *testing.T) {
 	for spec, message := range map[string]string{
-		"nothing":               "nothing",
+		"nothing":               `application "nothing": no such folder, and not one of branch, checkout, `,
 		"sequence~":             `the spread of sizes behind ~ must be a number from 0 to 3, not ""`,
 		"sequence~4":            `not "4"`,
 		"sequence~NaN":          `not "NaN"`,
 		"sequence+sequence":     "application sequence is named twice",
 		"sequence+sequence~0.5": "application sequence is named twice",
-		"":                      "",
-		"sequence+":             "",
+		"":                      `application ""`,
+		"sequence+":             `application ""`,
 	} {
 		_, err := parseApplications(spec)
 		require.ErrorContains(t, err, message, spec)

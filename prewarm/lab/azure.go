@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"bufio"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -248,6 +249,9 @@ func azure2021(rest string) (load, error) {
 	}, nil
 }
 
+// byteOrderMark may stand at the beginning of a text.
+const byteOrderMark = "\ufeff"
+
 // readRows calls each with the rows of a CSV file below its head, which begins with the columns, until it returns false.
 func readRows(path string, columns []string, each func(number int, fields []string) (more bool, err error)) error {
 	f, err := os.Open(path)
@@ -255,9 +259,16 @@ func readRows(path string, columns []string, each func(number int, fields []stri
 		return err
 	}
 	defer f.Close()
-	r := csv.NewReader(f)
+	text := bufio.NewReader(f)
+	if mark, _ := text.Peek(len(byteOrderMark)); string(mark) == byteOrderMark {
+		_, _ = text.Discard(len(byteOrderMark)) // as spreadsheets write it
+	}
+	r := csv.NewReader(text)
 	r.ReuseRecord = true
 	head, err := r.Read()
+	if errors.Is(err, io.EOF) {
+		return fmt.Errorf("%s: it is empty", path)
+	}
 	if err != nil {
 		return fmt.Errorf("%s: its head: %w", path, err)
 	}

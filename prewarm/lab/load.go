@@ -214,7 +214,7 @@ func bursts(v []float64) (load, error) {
 // arrivals returns the times of the first n requests, fewer if there are not so many.
 func (l *load) arrivals(n int, r *rand.Rand) []time.Duration {
 	next := l.times(r)
-	out := make([]time.Duration, 0, n)
+	var out []time.Duration // a file may have fewer
 	for len(out) < n {
 		at := next()
 		if !(at < mostVirtual) {
@@ -231,7 +231,7 @@ const mostVirtual = 100 * 366 * 86400
 // gaps returns the times between the first n+1 requests, in seconds.
 func (l *load) gaps(n int, r *rand.Rand) []float64 {
 	times := l.arrivals(n+1, r)
-	out := make([]float64, 0, n)
+	out := make([]float64, 0, len(times))
 	for i := 1; i < len(times); i++ {
 		out = append(out, (times[i] - times[i-1]).Seconds())
 	}

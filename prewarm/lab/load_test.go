@@ -122,6 +122,14 @@ func TestAzure2021(t *testing.T) {
 	require.ErrorContains(t, err, "function 3 has 1 invocations")
 }
 
+// TestFilesOfSpreadsheets checks that files with a mark of their byte order and with two bytes at the end of a line are read.
+func TestFilesOfSpreadsheets(t *testing.T) {
+	path := writeFile(t, "\ufeff"+strings.ReplaceAll(head2019+"o,a,g,http,3,0,2\n", "\n", "\r\n"))
+	require.Equal(t, []float64{0, 20, 40, 120, 150}, seconds(arrivals(t, "azure:"+path+":1:equidistant", 10)))
+	_, err := parseLoad("azure:" + writeFile(t, ""))
+	require.ErrorContains(t, err, "load.csv: it is empty")
+}
+
 // TestExampleFiles checks that the files of testdata can be used as loads.
 func TestExampleFiles(t *testing.T) {
 	for _, spec := range []string{"azure:testdata/azure2019.csv:1", "azure:testdata/azure2019.csv:2", "azure2021:testdata/azure2021.csv"} {

@@ -98,9 +98,17 @@ func OpenJournal(path string, warn func(string)) (*Journal, error) {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return nil, err
 	}
-	results := parseResults(text, path, warn)
-	if len(results) == 0 && len(bytes.TrimSpace(text)) > 0 {
+	var warnings []string
+	results := parseResults(text, path, func(message string) { warnings = append(warnings, message) })
+	if len(results) == 0 && len(bytes.TrimSpace(text)) > 0 && !cutOff(text) {
 		return nil, fmt.Errorf("%s: it has no results; choose another file", path)
+	}
+	for i, message := range warnings {
+		if i == mostWarnings {
+			warn(fmt.Sprintf("%s: %d more lines are no results, left out", path, len(warnings)-i))
+			break
+		}
+		warn(message)
 	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o666)
 	if err != nil {
@@ -114,6 +122,16 @@ func OpenJournal(path string, warn func(string)) (*Journal, error) {
 		j.done[results[i].id()] = &results[i]
 	}
 	return j, nil
+}
+
+// mostWarnings is how many lines that are no results are told one by one.
+const mostWarnings = 5
+
+// cutOff reports whether a text is the beginning of the first line of a results file: that of a run which was killed as it wrote it.
+func cutOff(text []byte) bool {
+	const begin = `{"settings":"`
+	n := min(len(begin), len(text))
+	return string(text[:n]) == begin[:n] && !bytes.ContainsRune(text, '\n')
 }
 
 // unsynced is a pipe or a device, which cannot be synchronised.

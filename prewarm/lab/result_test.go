@@ -71,6 +71,51 @@ func TestResultsFileThatWasCutOff(t *testing.T) {
 	require.NoError(t, j.Close())
 }
 
+// TestResultsFileCutOffInItsFirstLine checks that a file of nothing but the beginning of a result goes on.
+func TestResultsFileCutOffInItsFirstLine(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "r.jsonl")
+	j := open(t, path)
+	require.NoError(t, j.add(sample("a", "p", 1, 3, 10, 20)))
+	require.NoError(t, j.Close())
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	for _, n := range []int{1, 5, 30, len(text) - 2} {
+		require.NoError(t, os.WriteFile(path, text[:n], 0o600))
+		var warnings []string
+		j, err := OpenJournal(path, func(w string) { warnings = append(warnings, w) })
+		require.NoError(t, err)
+		require.Len(t, warnings, 1)
+		require.Zero(t, j.Has())
+		require.NoError(t, j.add(sample("a", "p", 1, 3, 10, 20)))
+		require.NoError(t, j.Close())
+		j, err = OpenJournal(path, func(string) {})
+		require.NoError(t, err)
+		require.Equal(t, 1, j.Has())
+		require.NoError(t, j.Close())
+	}
+}
+
+// TestManyLinesThatAreNoResults checks that they are told as one, and not at all of a file that has nothing else.
+func TestManyLinesThatAreNoResults(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "r.jsonl")
+	j := open(t, path)
+	require.NoError(t, j.add(sample("a", "p", 1, 3, 10, 20)))
+	require.NoError(t, j.Close())
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	noise := strings.Repeat("noise\n", 1000)
+	require.NoError(t, os.WriteFile(path, append(text, noise...), 0o600))
+	var warnings []string
+	j, err = OpenJournal(path, func(w string) { warnings = append(warnings, w) })
+	require.NoError(t, err)
+	require.NoError(t, j.Close())
+	require.Len(t, warnings, mostWarnings+1)
+	require.Equal(t, path+": 995 more lines are no results, left out", warnings[mostWarnings])
+	require.NoError(t, os.WriteFile(path, []byte(noise), 0o600))
+	_, err = OpenJournal(path, func(w string) { t.Error(w) })
+	require.ErrorContains(t, err, "it has no results")
+}
+
 // TestNoResultsFile checks that a file of something else is not written to.
 func TestNoResultsFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "notes.txt")

@@ -71,6 +71,9 @@ func NewWorkload(app, loadSpec string, o Options) (*Workload, error) {
 	if o.MemoryMB > 0 {
 		w.config.MemoryMB = o.MemoryMB
 	}
+	if w.config.MemoryMB < w.config.FunctionMemoryMB {
+		return nil, fmt.Errorf("%d MiB of memory, of which a container takes %d: there is no room for one", w.config.MemoryMB, w.config.FunctionMemoryMB)
+	}
 	if err := w.config.Validate(); err != nil {
 		return nil, err
 	}

@@ -2,29 +2,6 @@ package newsvendor
 
 import "math"
 
-// atLeast returns the probability that at least k of independent events happen, by their probabilities. Memory is scratch memory of at
-// least k values.
-func atLeast(k int, probabilities, memory []float64) float64 {
-	switch {
-	case k <= 0:
-		return 1
-	case k > len(probabilities):
-		return 0
-	}
-	// exactly[i] is the probability that i of those seen so far have happened, and reached that of k.
-	exactly, reached := memory[:k], 0.0
-	clear(exactly)
-	exactly[0] = 1
-	for _, p := range probabilities {
-		reached += exactly[k-1] * p
-		for i := k - 1; i > 0; i-- {
-			exactly[i] = exactly[i]*(1-p) + exactly[i-1]*p
-		}
-		exactly[0] *= 1 - p
-	}
-	return min(reached, 1)
-}
-
 // cumulants are the first three cumulants of a count of independent events. Those of a sum of counts are the sums.
 type cumulants struct{ mean, variance, third float64 }
 
@@ -43,10 +20,16 @@ func (c *cumulants) atLeast(k int) float64 {
 	if k <= 0 {
 		return 1
 	}
+	if c.mean < 1e-9 {
+		return 0
+	}
 	if c.variance < 1e-12 {
 		if c.mean > float64(k)-0.5 {
 			return 1
 		}
+		return 0
+	}
+	if over := float64(k) - 0.5 - c.mean; over > 4 && over*over > 49*c.variance {
 		return 0
 	}
 	if c.variance > 6 {

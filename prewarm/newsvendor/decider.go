@@ -29,21 +29,22 @@ type decider struct {
 	// foreseenEnd is the end of the ring when what is foreseen was added.
 	foreseenEnd int64
 
-	known   bool // something was recorded of it
-	dirty   bool
-	begun   int       // containers that were started at this event
-	asks    []float64 // when those were asked for whose creation has not begun, as far as is known
-	wake    float64   // when it wants to be asked about starts
-	starved bool      // there was no room for a container that was to be started
-	waiting int       // invocations that have arrived and have not been given a container
-	heard   float64   // when something was heard of the function
-	timer   int       // in the heap of the policy
-	work    *work
-	atoms   [8]float64 // equally likely start times, in seconds
-	mean    float64    // start time
-	sd      float64
-	sampled struct{ load, n int } // what atoms were made of
-	added   int                   // start times that were measured so far
+	known                   bool // something was recorded of it
+	dirty                   bool
+	begun                   int       // containers that were started at this event
+	decided, held, holdWake float64   // when starts, and holds, were last decided on, and when those want to be looked at
+	asks                    []float64 // when those were asked for whose creation has not begun, as far as is known
+	wake                    float64   // when it wants to be asked about starts
+	starved                 bool      // there was no room for a container that was to be started
+	waiting                 int       // invocations that have arrived and have not been given a container
+	heard                   float64   // when something was heard of the function
+	timer                   int       // in the heap of the policy
+	work                    *work
+	atoms                   [8]float64 // equally likely start times, in seconds
+	mean                    float64    // start time
+	sd                      float64
+	sampled                 struct{ load, n int } // what atoms were made of
+	added                   int                   // start times that were measured so far
 }
 
 // entry is a demand of a trace.
@@ -153,6 +154,26 @@ func (d *decider) forget(now float64) {
 	d.dirty = true
 }
 
+// came forgets the demands of the request that was foreseen with a key.
+func (d *decider) came(key uint32, now float64) {
+	kept := 0
+	for i := range d.foreseen {
+		v := &d.foreseen[i]
+		if v.Key != key {
+			if kept != i {
+				d.foreseen[kept] = *v
+			}
+			kept++
+			continue
+		}
+		if d.ringed {
+			d.ring.advance(now)
+			d.ring.add(v.Probability, &v.Times, v.Busy, d.foreseenEnd, -1)
+		}
+	}
+	d.foreseen = d.foreseen[:kept]
+}
+
 // foresee adds a demand of a request that is only foreseen.
 func (d *decider) foresee(v *Demand) {
 	d.foreseen = append(d.foreseen, *v)
@@ -259,7 +280,11 @@ func (d *decider) next(now float64, k int, limit float64, savings bool) *uses {
 		saving = nil
 	}
 	if d.ringed {
-		w.uses.computeMany(now, k, d.waiting, now+d.busy.Mean(), d.ring, saving)
+		horizon := never
+		if !savings {
+			horizon = now + d.atoms[len(d.atoms)-1] + lookAhead
+		}
+		w.uses.computeMany(now, k, d.waiting, now+d.busy.Mean(), min(horizon, now+binWidth*bins), d.ring, saving)
 		return &w.uses
 	}
 	w.demands, w.runs = w.demands[:0], w.runs[:0]
@@ -282,6 +307,9 @@ func (d *decider) next(now float64, k int, limit float64, savings bool) *uses {
 	w.uses.compute(now, k, w.demands, w.runs, saving)
 	return &w.uses
 }
+
+// lookAhead is for how many seconds beyond the start time of a container many demands are looked at, to decide on starts.
+const lookAhead = 1.0
 
 // restart returns what it costs to have no container for a demand that comes in a time, but to start one when that pays: in MB·s.
 func (d *decider) restart(v *Demand, in float64) float64 {

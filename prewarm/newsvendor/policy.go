@@ -75,7 +75,7 @@ func (p *Policy) woken(e *prewarm.Event, now float64) {
 		for _, r := range p.roots {
 			if r.model != nil {
 				r.process = r.model.New(e.At)
-				r.last, r.told = now, -1
+				r.last, r.changed = now, true
 			}
 		}
 		return
@@ -102,7 +102,7 @@ func (p *Policy) woken(e *prewarm.Event, now float64) {
 func (p *Policy) refresh(f *decider, now float64) {
 	const few, recent = 3, 0.02
 	if a := p.predictor.appOf[f.function]; a >= 0 && now-p.roots[a].told > recent {
-		p.roots[a].told = -1
+		p.roots[a].changed = true
 	}
 	if len(f.entries) > few {
 		return
@@ -218,7 +218,13 @@ func (p *Policy) happened(e *prewarm.Event, now float64) {
 func (p *Policy) arrived(e *prewarm.Event, now float64) {
 	if e.Parent == 0 {
 		if a := p.predictor.appOf[e.Function]; a >= 0 && p.deciders[e.Function].isRoot(p.roots[a]) {
-			p.roots[a].observe(now, e.At)
+			r := p.roots[a]
+			r.observe(now, e.At)
+			// The first of those that were foreseen has come.
+			for _, f := range p.predictor.apps[a].history.app.Functions {
+				p.deciders[f].came(r.came, now)
+			}
+			r.came++
 		}
 	}
 	if t := p.predictor.arrived(e, now); t != nil {
@@ -301,6 +307,15 @@ func (p *Policy) tell(t *trace, now float64) {
 	}
 }
 
+// Where demands are many, starts are decided on every often seconds, and how long containers are kept every sometimes.
+const (
+	often     = 0.02
+	sometimes = 0.2
+)
+
+// crowded reports whether demands are that many.
+func (d *decider) crowded() bool { return d.ringed && len(d.entries)+len(d.runs) >= 40 }
+
 // decide has all deciders decide to whom something new was told.
 func (p *Policy) decide(now float64, at prewarm.Time) {
 	for a, r := range p.roots {
@@ -325,7 +340,14 @@ func (p *Policy) decide(now float64, at prewarm.Time) {
 	p.active = p.active[:0]
 	for _, f := range p.deciders {
 		if f.dirty && f.known {
-			f.dirty, f.begun = false, 0
+			if f.crowded() && now < f.decided+often-1e-4 {
+				// Among many demands a moment more or less is nothing.
+				if f.timer < 0 || p.timers.heap[f.timer].at > f.decided+often {
+					p.timers.set(&f.timer, uint64(f.function), f.decided+often)
+				}
+				continue
+			}
+			f.dirty, f.begun, f.decided = false, 0, now
 			f.count(now)
 			p.active = append(p.active, f)
 		}
@@ -346,7 +368,14 @@ func (p *Policy) decide(now float64, at prewarm.Time) {
 		}
 	}
 	for _, f := range p.active {
-		wake := min(f.wake, f.hold(now, p.fleet, p.overload, p.boxOf, p.out))
+		wake := f.wake
+		if !f.crowded() || now >= f.held+sometimes-1e-4 {
+			f.held = now
+			f.holdWake = f.hold(now, p.fleet, p.overload, p.boxOf, p.out)
+		} else {
+			f.holdWake = min(f.holdWake, f.held+sometimes)
+		}
+		wake = min(wake, f.holdWake)
 		p.timers.set(&f.timer, uint64(f.function), max(wake, now+0.001))
 		p.predictor.supplies[f.function] = f.supply(p.fleet)
 	}

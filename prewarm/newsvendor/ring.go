@@ -3,8 +3,8 @@ package newsvendor
 import "math"
 
 const (
-	binWidth = 0.05 // seconds
-	bins     = 256
+	binWidth = 0.1 // seconds
+	bins     = 128
 )
 
 // ring counts, on bins of absolute time, how many containers many demands need. Adding and removing one costs as many steps as it has bins, however

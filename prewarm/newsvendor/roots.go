@@ -14,6 +14,9 @@ type roots struct {
 	offsets []foreseeing // of all that a request demands, the root first
 
 	last, told float64 // when the last request came, and when demands were last told
+	changed    bool    // something came since then
+	number     int     // of requests that are foreseen
+	came       uint32  // of those since then
 	forecast   requests.Forecast
 	demands    []Demand
 	next       [mostRoots]Times // when the next requests come
@@ -59,17 +62,24 @@ func (r *roots) observe(now float64, at prewarm.Time) {
 		return
 	}
 	r.process.Observe(at)
-	r.last, r.told = now, -1
+	r.last, r.changed = now, true
 }
 
 // stale reports whether the demands of foreseen requests should be told anew.
 func (r *roots) stale(now float64) bool {
-	return r.process != nil && (r.told < 0 || now-r.told > max(0.25, 0.1*(now-r.last)))
+	if r.process == nil {
+		return false
+	}
+	since := now - r.told
+	if r.changed && (r.number < mostRoots/2 || since > 0.25) {
+		return true
+	}
+	return since > max(0.25, 0.1*(now-r.last))
 }
 
 // foresee returns the demands of requests that are only foreseen. They are valid until the next call.
 func (r *roots) foresee(now float64, at prewarm.Time) []Demand {
-	r.told = now
+	r.told, r.changed, r.came = now, false, 0
 	r.demands = r.demands[:0]
 	r.process.Forecast(at, &r.forecast)
 	n, known := 0, -1 // known is the last whose distribution was computed
@@ -101,7 +111,8 @@ func (r *roots) foresee(now float64, at prewarm.Time) []Demand {
 		}
 		known = n
 	}
-	for k := range known + 1 {
+	r.number = known + 1
+	for k := range r.number {
 		t := &r.next[k]
 		sd := t.Deviation()
 		for i := range r.offsets {

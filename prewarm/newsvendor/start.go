@@ -34,12 +34,16 @@ func (d *decider) start(now float64, asking int, fleet *prewarm.Fleet, room func
 	d.starved = false
 	d.sample(fleet.Creating() + asking)
 	u := d.next(now, k, d.mean, false)
+	again := never
+	if d.ringed {
+		again = now + lookAhead
+	}
 	if len(u.list) == 0 {
-		return never, false
+		return again, false
 	}
 	covered, due := d.due(now, u)
 	if !due {
-		return d.later(now, u), false
+		return min(d.later(now, u), again), false
 	}
 	gain := d.gain(now, u, d.usedOnes(fleet) > 0)
 	if gain <= 0 {

@@ -1,7 +1,6 @@
 package newsvendor
 
 import (
-	"cmp"
 	"math"
 	"slices"
 )
@@ -23,9 +22,11 @@ type uses struct {
 	middles    []float64 // the probability of the moments before each, and of half of it
 	hazards    []use     // before they are put in order
 	gone       []float64 // by demand: the probability that it has used the container by the time under way
-	needed     []float64
+	bounds     []int     // where those of each demand end
+	merged     []use
 	memory     []float64
 	conditions []condition
+	at, mass   [Quantiles]float64 // of the demand under way
 }
 
 // condition is a demand, given that it has not come by now.
@@ -49,7 +50,6 @@ func (u *uses) compute(now float64, k int, demands []*Demand, running []run, sav
 	if len(demands)+len(running) <= k {
 		return
 	}
-	u.memory = slices.Grow(u.memory[:0], max(k, 1))[:max(k, 1)]
 	for _, d := range demands {
 		u.gone = append(u.gone, 0)
 		c := condition{probability: d.Probability, passed: d.Times.Within(now)}
@@ -65,35 +65,29 @@ func (u *uses) compute(now float64, k int, demands []*Demand, running []run, sav
 		}
 		u.conditions = append(u.conditions, c)
 	}
+	u.bounds = append(u.bounds[:0], 0)
 	for j, d := range demands {
 		c := &u.conditions[j]
 		if c.probability <= 0 {
 			continue
 		}
-		if c.passed >= 1-1e-9 {
-			u.hazard(now+overdue, c.probability, k, j, demands, running, saving)
-			continue
+		n := u.points(now, c, d)
+		if k > 0 {
+			u.find(k, n, j, demands, running)
 		}
-		share := c.probability / (1 - c.passed)
-		for i := max(c.first-1, 0); i < Quantiles; i++ {
-			// Each value stands for an equal share around it, of which a part may have passed.
-			left := min(float64(i+1)/Quantiles-c.passed, 1.0/Quantiles)
-			if left <= 0 {
+		for i, at := range u.at[:n] {
+			if u.mass[i] <= 1e-9 {
 				continue
 			}
-			at := d.Times[i]
-			if i < c.first {
-				at = now + overdue
-				if i+1 < Quantiles {
-					at = (now + max((d.Times[i]+d.Times[i+1])/2, now)) / 2
-				}
+			h := use{at: at, mass: u.mass[i], demand: int32(j)}
+			if saving != nil {
+				h.saving = saving(d, at)
 			}
-			u.hazard(at, share*left, k, j, demands, running, saving)
+			u.hazards = append(u.hazards, h)
 		}
+		u.bounds = append(u.bounds, len(u.hazards))
 	}
-	if len(demands) > 1 {
-		slices.SortFunc(u.hazards, func(a, b use) int { return cmp.Compare(a.at, b.at) })
-	}
+	u.merge()
 	left := 1.0
 	for _, h := range u.hazards {
 		rest := 1 - u.gone[h.demand]
@@ -109,45 +103,122 @@ func (u *uses) compute(now float64, k int, demands []*Demand, running []run, sav
 	u.accumulate(now)
 }
 
-// hazard adds that demand j comes at a time with a probability, and finds k containers in use.
-func (u *uses) hazard(at, mass float64, k, j int, demands []*Demand, running []run, saving func(*Demand, float64) float64) {
-	if k > 0 {
-		u.needed = u.needed[:0]
-		for i, d := range demands {
-			if i == j {
-				continue
-			}
-			if p := u.conditions[i].needed(d, at); p > 0 {
-				u.needed = append(u.needed, p)
+// points sets at and mass to the moments at which a demand may come, and returns their number.
+func (u *uses) points(now float64, c *condition, d *Demand) int {
+	if c.passed >= 1-1e-9 {
+		u.at[0], u.mass[0] = now+overdue, c.probability
+		return 1
+	}
+	n, share := 0, c.probability/(1-c.passed)
+	for i := max(c.first-1, 0); i < Quantiles; i++ {
+		// Each value stands for an equal share around it, of which a part may have passed.
+		left := min(float64(i+1)/Quantiles-c.passed, 1.0/Quantiles)
+		if left <= 0 {
+			continue
+		}
+		at := d.Times[i]
+		if i < c.first {
+			at = now + overdue
+			if i+1 < Quantiles {
+				at = (now + max((d.Times[i]+d.Times[i+1])/2, now)) / 2
 			}
 		}
-		for i := range running {
-			if p := running[i].lasts(at); p > 0 {
-				u.needed = append(u.needed, p)
-			}
-		}
-		mass *= atLeast(k, u.needed, u.memory)
+		u.at[n], u.mass[n] = at, share*left
+		n++
 	}
-	if mass <= 1e-9 {
-		return
-	}
-	h := use{at: at, mass: mass, demand: int32(j)}
-	if saving != nil {
-		h.saving = saving(demands[j], at)
-	}
-	u.hazards = append(u.hazards, h)
+	return n
 }
 
-// needed returns the probability that the demand has come by the time and still keeps its container.
-func (c *condition) needed(d *Demand, at float64) float64 {
-	n := Quantiles - c.first
-	if n == 0 {
-		return c.probability
+// find multiplies the mass of each of the n moments of demand j with the probability that it finds k containers in use.
+func (u *uses) find(k, n, j int, demands []*Demand, running []run) {
+	// By moment: the probabilities that exactly 0 to k−1 are in use, and that k are at least.
+	u.memory = slices.Grow(u.memory[:0], n*(k+1))[:n*(k+1)]
+	clear(u.memory)
+	for i := range n {
+		u.memory[i*(k+1)] = 1
 	}
-	times := d.Times[c.first:]
-	come, _ := slices.BinarySearch(times, math.Nextafter(at, math.Inf(1)))
-	done, _ := slices.BinarySearch(times, at-d.Busy)
-	return c.probability * float64(come-done) / float64(n)
+	any := 0
+	for i, d := range demands {
+		c := &u.conditions[i]
+		if i == j || c.probability <= 0 {
+			continue
+		}
+		times := d.Times[c.first:]
+		if len(times) == 0 {
+			for m := range n {
+				u.use(k, m, c.probability)
+			}
+			any++
+			continue
+		}
+		if times[0] > u.at[n-1] || times[len(times)-1]+d.Busy < u.at[0] {
+			continue
+		}
+		any++
+		come, done := 0, 0
+		for m, at := range u.at[:n] {
+			for come < len(times) && times[come] <= at {
+				come++
+			}
+			for done < len(times) && times[done] < at-d.Busy {
+				done++
+			}
+			if come > done {
+				u.use(k, m, c.probability*float64(come-done)/float64(len(times)))
+			}
+		}
+	}
+	for i := range running {
+		any++
+		for m, at := range u.at[:n] {
+			p := running[i].lasts(at)
+			if p <= 0 {
+				break
+			}
+			u.use(k, m, p)
+		}
+	}
+	for m := range n {
+		if any < k {
+			u.mass[m] = 0
+			continue
+		}
+		u.mass[m] *= min(u.memory[m*(k+1)+k], 1)
+	}
+}
+
+// use adds that one more is in use at moment m with a probability.
+func (u *uses) use(k, m int, p float64) {
+	exactly := u.memory[m*(k+1):][:k+1]
+	exactly[k] += exactly[k-1] * p
+	for i := k - 1; i > 0; i-- {
+		exactly[i] = exactly[i]*(1-p) + exactly[i-1]*p
+	}
+	exactly[0] *= 1 - p
+}
+
+// merge puts the hazards in order, of which those of each demand are.
+func (u *uses) merge() {
+	for len(u.bounds) > 2 {
+		// The last two parts become one.
+		n := len(u.bounds)
+		from, middle, to := u.bounds[n-3], u.bounds[n-2], u.bounds[n-1]
+		u.merged = append(u.merged[:0], u.hazards[from:middle]...)
+		a, b, out := 0, middle, from
+		for a < len(u.merged) && b < to {
+			if u.hazards[b].at < u.merged[a].at {
+				u.hazards[out] = u.hazards[b]
+				b++
+			} else {
+				u.hazards[out] = u.merged[a]
+				a++
+			}
+			out++
+		}
+		copy(u.hazards[out:], u.merged[a:])
+		u.bounds[n-2] = to
+		u.bounds = u.bounds[:n-1]
+	}
 }
 
 // run is a run that holds a container: it began at a time, and takes as long as busy says.
@@ -165,11 +236,11 @@ func (r *run) lasts(at float64) float64 {
 	return min((1-r.busy.Within(at-r.began))/r.left, 1)
 }
 
-// computeMany is compute for many demands, by their counts. Waiting are how many containers more are in use until a time.
-func (u *uses) computeMany(now float64, k, waiting int, until float64, r *ring, saving func(d *Demand, at float64) float64) {
+// computeMany is compute for many demands, by their counts, up to a horizon. Waiting are how many containers more are in use until a time.
+func (u *uses) computeMany(now float64, k, waiting int, until, horizon float64, r *ring, saving func(d *Demand, at float64) float64) {
 	u.list, u.total = u.list[:0], 0
 	left := 1.0
-	for b := r.first; b < r.first+bins && left > 1e-3; b++ {
+	for b := r.first; b < min(r.first+bins, binOf(horizon)) && left > 1e-3; b++ {
 		arriving := r.arriving[b%bins]
 		if arriving <= 1e-9 {
 			continue
@@ -178,7 +249,7 @@ func (u *uses) computeMany(now float64, k, waiting int, until float64, r *ring, 
 		if float64(b)*binWidth < until {
 			free -= waiting
 		}
-		mass := left * (1 - math.Exp(-arriving*r.needed[b%bins].atLeast(free)))
+		mass := left * -math.Expm1(-arriving*r.needed[b%bins].atLeast(free))
 		if mass <= 1e-9 {
 			continue
 		}

@@ -53,10 +53,23 @@ func (a *Args) Seconds(name string, otherwise time.Duration) time.Duration {
 	if !ok {
 		return otherwise
 	}
-	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
-		return d
+	return a.seconds(name, s, otherwise, 0)
+}
+
+// Period is Seconds for the time between two things that are done again and again: from low on, so that a run comes to its end.
+func (a *Args) Period(name string, otherwise, low time.Duration) time.Duration {
+	s, ok := a.option(name)
+	if !ok {
+		return otherwise
 	}
-	return seconds(a.number(name, s, otherwise.Seconds(), 0, maxSeconds))
+	return a.seconds(name, s, otherwise, low)
+}
+
+func (a *Args) seconds(name, s string, otherwise, low time.Duration) time.Duration {
+	if d, err := time.ParseDuration(s); err == nil {
+		s = strconv.FormatFloat(d.Seconds(), 'g', -1, 64)
+	}
+	return seconds(a.number(name, s, otherwise.Seconds(), low.Seconds(), maxSeconds))
 }
 
 // Choice returns the word that is given as name=word, which must be one of words; the first of them if it is not given.

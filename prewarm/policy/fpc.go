@@ -11,7 +11,7 @@ import (
 func init() {
 	Register(Kind{
 		Name: "fpc", Form: "fpc[:keep=N][:promotion=yes][:OPTION=VALUE]...",
-		Help: "OpenWhisk's newer scheduler: containers by the length and the age of a function's queue",
+		Help: "OpenWhisk's newer scheduler: containers by the length and the age of a function's queue; options keep (N containers of each function, 0) for keeping (600 s), idle, grace, stale, promotion, and those of openwhisk's stem cells",
 		New: func(a *Args, o Options) (prewarm.Policy, error) {
 			p := &fpc{
 				idle: a.Seconds("idle", 10*time.Minute), grace: a.Seconds("grace", 10*time.Second),

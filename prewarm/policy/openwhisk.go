@@ -11,7 +11,7 @@ import (
 func init() {
 	Register(Kind{
 		Name: "openwhisk", Form: "openwhisk[:idle=SECONDS][:grace=SECONDS][:OPTION=VALUE]...",
-		Help: "OpenWhisk's classic pool: 10 s of grace and 600 s paused; options of its stem cells: initial, min, max, ttl, …",
+		Help: "OpenWhisk's classic pool: 10 s of grace and 600 s paused; options of its stem cells (with -stock): initial (2), min (1), max (4), ttl, reactive (yes or no), threshold, increment, interval, variance, limit",
 		New: func(a *Args, o Options) (prewarm.Policy, error) {
 			p := &openWhisk{
 				idle: a.Seconds("idle", 10*time.Minute) + a.Seconds("grace", 10*time.Second),

@@ -3,6 +3,7 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/tppfaas/tppfaas/prewarm"
 	"github.com/tppfaas/tppfaas/prewarm/policy/scaler"
@@ -10,6 +11,12 @@ import (
 
 // mostReplicas is the largest number of replicas that a spec may name.
 const mostReplicas = 1e6
+
+// leastPeriod is the shortest time between two decisions that a spec may name.
+const leastPeriod = 100 * time.Millisecond
+
+// noneAt0 returns the time for the options of package scaler, where 0 stands for the default: a spec that says 0 means none.
+func noneAt0(d time.Duration) time.Duration { return max(d, 1) }
 
 func init() {
 	Register(Kind{
@@ -31,7 +38,7 @@ func init() {
 			o := scaler.ProOptions{
 				Mode: mode, Target: a.Number("TARGET", 50, 1e-6, 1e9), Proportion: a.Number("PROPORTION", 0.9, 1e-3, 1),
 				Min: int(a.Option("min", 1, 0, mostReplicas)), Max: int(a.Option("max", 20, 1, mostReplicas)),
-				ZeroDuration: a.Seconds("zero", 0), DownWindow: a.Seconds("down", 0), Loop: a.Seconds("loop", 0),
+				ZeroDuration: a.Seconds("zero", 0), DownWindow: a.Seconds("down", 0), Loop: a.Period("loop", 0, leastPeriod),
 			}
 			o.Zero, o.FromZero = o.ZeroDuration > 0, o.Min == 0
 			err := atMost("min", o.Min, "max", o.Max)
@@ -52,7 +59,7 @@ func init() {
 				Target: int(a.Number("TARGET", 80, 1, 1e6)), Request: a.Option("request", 100, 1e-3, 1e9),
 				Min: int(a.Option("min", 1, 1, mostReplicas)), Max: int(a.Option("max", 10, 1, mostReplicas)),
 				Legacy: a.Choice("path", "behavior", "legacy") == "legacy", Tolerance: a.Option("tolerance", 0.1, 1e-9, 1),
-				Stabilization: a.Seconds("stabilization", 0), Sync: a.Seconds("sync", 0),
+				Stabilization: noneAt0(a.Seconds("stabilization", 5*time.Minute)), Sync: a.Period("sync", 0, leastPeriod),
 			}
 			return scaler.NewHPA(o), atMost("min", o.Min, "max", o.Max)
 		},
@@ -64,7 +71,7 @@ func init() {
 			o := scaler.KPAOptions{
 				Total: a.Number("TOTAL", 100, 1e-3, 1e9), Utilization: a.Number("UTILIZATION", 0.7, 1e-3, 1),
 				Min: int(a.Option("min", 0, 0, mostReplicas)), Max: int(a.Option("max", 0, 0, mostReplicas)), Initial: int(a.Option("initial", 1, 1, mostReplicas)),
-				Burst: a.Option("burst", 211, -1, 1e9), StableWindow: a.Seconds("stable", 0), Grace: a.Seconds("grace", 0),
+				Burst: a.Option("burst", 211, -1, 1e9), StableWindow: a.Period("stable", 0, time.Second), Grace: noneAt0(a.Seconds("grace", 30*time.Second)),
 				Retention: a.Seconds("retention", 0), DownDelay: a.Seconds("delay", 0),
 			}
 			o.NoBurst = o.Burst == 0

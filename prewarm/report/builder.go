@@ -92,6 +92,7 @@ type Builder struct {
 	cold, late, coldTraces                                  int     // late: of cold, those that waited for a container on its way
 	first, last                                             float64 // arrivals, in ms
 	counts, colds                                           []int   // by mark
+	firstLeftOut                                            Labels
 	notes                                                   []string
 
 	known                 *application // nil: not known
@@ -118,7 +119,9 @@ func NewBuilder(o Options) *Builder {
 // Add takes in a sequence, which must be valid, and whose marks have the names.
 func (b *Builder) Add(s *tpp.Sequence, names []string, l Labels) {
 	if !l.within(b.options.Only) {
-		b.leftOut++
+		if b.leftOut++; b.leftOut == 1 {
+			b.firstLeftOut = l
+		}
 		return
 	}
 	b.names = names

@@ -354,7 +354,7 @@ func (a *analysis) say() {
 	if a.traces == 0 {
 		text := "There are no traces."
 		if a.leftOut > 0 {
-			text = fmt.Sprintf("None of the %d traces has the labels asked for.", a.leftOut)
+			text = fmt.Sprintf("None of the %d traces has the labels asked for; the first has %s.", a.leftOut, cmp.Or(a.firstLeftOut.String(), "none"))
 		}
 		r.Missing = append(r.Missing, text)
 	} else if full == 0 {

@@ -206,7 +206,7 @@ func TestLabels(t *testing.T) {
 	r, _ := read(t, report.Options{Only: report.Labels{Policy: "none"}}, small(t))
 	require.Equal(t, 1, r.Traces)
 	r, _ = read(t, report.Options{Only: report.Labels{Policy: "nothing"}}, small(t))
-	require.Equal(t, []string{"None of the 4 traces has the labels asked for."}, r.Missing)
+	require.Equal(t, []string{"None of the 4 traces has the labels asked for; the first has shop, steady, keepalive:600, seed 1."}, r.Missing)
 }
 
 // TestHostileNames checks that names cannot become part of the page, nor move the cursor of a terminal.

@@ -7,6 +7,8 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -162,8 +164,12 @@ func (o *labOptions) check() error {
 	switch {
 	case o.options.Requests <= lab.Unscored:
 		return cli.Usagef("-n: at least %d, of which the first %d are not scored", lab.Unscored+1, lab.Unscored)
+	case o.options.Requests > mostRequests:
+		return cli.Usagef("-n: at most %d", mostRequests)
 	case o.seeds < 1:
 		return cli.Usagef("-seeds: at least one is needed")
+	case o.seeds > mostSeeds:
+		return cli.Usagef("-seeds: at most %d", mostSeeds)
 	case o.workers < 0:
 		return cli.Usagef("-workers: it must not be negative")
 	case o.options.MemoryMB < 0:
@@ -173,15 +179,31 @@ func (o *labOptions) check() error {
 	case o.json && o.markdown:
 		return cli.Usagef("-json and -markdown: only one of them")
 	}
-	for _, file := range []string{o.csv, o.picture, o.explain, o.traces} {
-		if file != "" {
-			if err := atomicfile.Check(file); err != nil {
-				return err
+	files := []struct{ option, path string }{{"o", o.output}, {"csv", o.csv}, {"picture", o.picture}, {"explain", o.explain}, {"traces", o.traces}}
+	for i, file := range files {
+		if file.path == "" {
+			continue
+		}
+		for _, other := range files[:i] {
+			if filepath.Clean(other.path) == filepath.Clean(file.path) && file.path != os.DevNull {
+				return cli.Usagef("-%s and -%s: both are %s", other.option, file.option, file.path)
 			}
+		}
+		if file.option == "o" {
+			continue // which is not replaced
+		}
+		if err := atomicfile.Check(file.path); err != nil {
+			return err
 		}
 	}
 	return nil
 }
+
+// Bounds that keep a slip of the hand from filling the memory.
+const (
+	mostRequests = 1_000_000
+	mostSeeds    = 100_000
+)
 
 // expand returns the policies of a spec in which each argument may be a list.
 func expand(spec string) []string {

@@ -80,6 +80,9 @@ func runReport(fs *flag.FlagSet) cli.Run {
 		if err != nil {
 			return err
 		}
+		if r.Traces == 0 && o.analyse.Only != (report.Labels{}) && len(r.Missing) > 0 {
+			return fmt.Errorf("%s: %s", o.analyse.Source, r.Missing[0])
+		}
 		if o.output != "" {
 			if err := atomicfile.Write(o.output, r.WriteHTML); err != nil {
 				return err
@@ -113,6 +116,9 @@ func (o *reportOptions) analyseTraces(ctx context.Context, args []string, stderr
 	return b.Report(ctx)
 }
 
+// mostKept is the longest keep-alive in seconds, 100 years.
+const mostKept = 100 * 366 * 86400
+
 // check completes the options, and says what is wrong with them.
 func (o *reportOptions) check(fs *flag.FlagSet, args []string) error {
 	switch {
@@ -122,10 +128,10 @@ func (o *reportOptions) check(fs *flag.FlagSet, args []string) error {
 		return cli.Usagef("%s and -zipkin: give one of them", args[0])
 	case len(args) > 1:
 		return cli.Usagef("%q is left over on the line", args[1])
-	case !(o.analyse.MemoryMB > 0) || math.IsInf(o.analyse.MemoryMB, 0):
-		return cli.Usagef("-memory: must be positive")
-	case !(o.analyse.Lambda > 0) || math.IsInf(o.analyse.Lambda, 0):
-		return cli.Usagef("-lambda: must be positive")
+	case !(o.analyse.MemoryMB > 0 && o.analyse.MemoryMB <= math.MaxInt32):
+		return cli.Usagef("-memory: must be positive, and at most %d", math.MaxInt32)
+	case !(o.analyse.Lambda > 0 && o.analyse.Lambda <= math.MaxInt32):
+		return cli.Usagef("-lambda: must be positive, and at most %d", math.MaxInt32)
 	case o.read.Spans != "" && !slices.Contains(dataset.SpanRules(), o.read.Spans):
 		return cli.Usagef("-spans: must be invocations, server or all, not %q", o.read.Spans)
 	case !slices.Contains(dataset.TimeUnits(), o.read.Unit):
@@ -137,8 +143,8 @@ func (o *reportOptions) check(fs *flag.FlagSet, args []string) error {
 	}
 	for _, text := range strings.Split(o.keep, ",") {
 		k, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
-		if err != nil || !(k >= 0) {
-			return cli.Usagef("-keep: %q is no time in seconds", text)
+		if err != nil || !(k >= 0) || k > mostKept && !math.IsInf(k, 1) {
+			return cli.Usagef("-keep: %q is no time in seconds, from 0 to %d or inf", text, int(mostKept))
 		}
 		o.analyse.Keep = append(o.analyse.Keep, k)
 	}

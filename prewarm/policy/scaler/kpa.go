@@ -25,7 +25,7 @@ type KPAOptions struct {
 	Min, Max int
 	// Initial is the number at the beginning. Default 1.
 	Initial int
-	// StableWindow is the long window. Default 60 s.
+	// StableWindow is the long window, in whole seconds, and one at least. Default 60 s.
 	StableWindow time.Duration
 	// PanicShare is the length of the short window as a part of the long one; it has a second at least. Default 0.1.
 	PanicShare float64
@@ -62,6 +62,7 @@ func (o KPAOptions) withDefaults() KPAOptions {
 	orInt(&o.Initial, 1)
 	o.Initial = max(o.Initial, o.Min)
 	orTime(&o.StableWindow, time.Minute)
+	o.StableWindow = max(o.StableWindow, time.Second)
 	orTime(&o.Grace, 30*time.Second)
 	orTime(&o.Tick, 2*time.Second)
 	return o

@@ -53,3 +53,20 @@ func TestNothingBeforeTheFirstEvent(t *testing.T) {
 		require.Empty(t, d.List)
 	}
 }
+
+// TestShortWindow checks that a window of less than a second, for which nothing is measured, is one of a second.
+func TestShortWindow(t *testing.T) {
+	fleet, err := prewarm.NewFleet(prewarm.Platform{Arrivals: true}, []prewarm.Function{{Name: "main", MemoryMB: 256}})
+	require.NoError(t, err)
+	p := scaler.NewKPA(scaler.KPAOptions{StableWindow: time.Microsecond, Total: 1, Utilization: 1})
+	var d prewarm.Decisions
+	for _, e := range []prewarm.Event{
+		{Kind: prewarm.Woken}, {Kind: prewarm.Arrived, Invocation: 1}, {Kind: prewarm.Arrived, Invocation: 2}, {Kind: prewarm.Woken, At: 2 * time.Second, Key: 1},
+	} {
+		require.NoError(t, fleet.Apply(&e))
+		d.Reset()
+		p.Handle(&e, fleet, &d)
+	}
+	require.Equal(t, prewarm.ScaleFunction, d.List[0].Action)
+	require.Equal(t, 2, d.List[0].N)
+}
