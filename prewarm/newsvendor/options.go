@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tppfaas/tppfaas/prewarm"
@@ -35,7 +36,7 @@ func (o *Options) validate() error {
 	case !(o.Price >= 0) || math.IsInf(o.Price, 0):
 		return fmt.Errorf("the price is %v, must not be negative", o.Price)
 	case !slices.Contains(Models(), o.Model):
-		return fmt.Errorf("there is no model %q; there are %q", o.Model, Models())
+		return fmt.Errorf("there is no model %q; there are %s", o.Model, strings.Join(Models(), ", "))
 	}
 	for _, f := range o.Functions {
 		if f.MemoryMB <= 0 {
