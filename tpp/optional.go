@@ -3,6 +3,8 @@ package tpp
 import (
 	"encoding"
 	"iter"
+	"math"
+	"slices"
 )
 
 // The interfaces in this file are optional. Packages eval and live work with any Model and State; where a model implements
@@ -180,6 +182,9 @@ type PredictedEvent struct {
 	Probability float64
 	// Marks are the probabilities of the marks given that it comes. Nil means that it has Mark for certain.
 	Marks []float64
+	// Times are equally likely times at which it comes, given that it does, in ascending order: the quantiles at the middles of equal
+	// shares of its distribution. Nil if the model says no more than Time.
+	Times []float64
 }
 
 // ProbabilityOf returns the probability that the event comes and has the mark.
@@ -193,12 +198,32 @@ func (e *PredictedEvent) ProbabilityOf(mark int) float64 {
 	return e.Probability * e.Marks[mark]
 }
 
+// Near returns the probability that the event comes at most tolerance before or after Time, given that it comes: the distribution function is
+// linear between Times, and nothing lies outside of them. It is 1 without Times.
+func (e *PredictedEvent) Near(tolerance float64) float64 {
+	n := len(e.Times)
+	if n == 0 {
+		return 1
+	}
+	below := func(t float64) float64 {
+		i, _ := slices.BinarySearch(e.Times, t)
+		switch {
+		case i == 0:
+			return 0
+		case i == n:
+			return 1
+		}
+		return (float64(i) - 0.5 + (t-e.Times[i-1])/(e.Times[i]-e.Times[i-1])) / float64(n)
+	}
+	return below(math.Nextafter(e.Time+tolerance, math.Inf(1))) - below(e.Time-tolerance)
+}
+
 // ContinuingState is a State that predicts all events to come itself. For other states, package eval takes the prediction of
 // the next event as if it had come, predicts the one after it, and so on.
 type ContinuingState interface {
 	State
 	// Continue returns the events that are expected, given that none has come between the last one and now, in the order of
-	// their times. There may be infinitely many: who asks stops when it has enough. An event's Marks are valid until the
-	// next one is yielded. The state does not change, and must not be changed before the last event is yielded.
+	// their times. There may be infinitely many: who asks stops when it has enough. An event's Marks and Times are valid until
+	// the next one is yielded. The state does not change, and must not be changed before the last event is yielded.
 	Continue(now float64) iter.Seq[PredictedEvent]
 }

@@ -106,6 +106,7 @@ type forecaster struct {
 	copied    tpp.State // on which a forecast is made
 	predicted []tpp.PredictedEvent
 	marks     []float64 // of the predicted events, one after the other
+	times     []float64 // likewise
 	came      []tpp.Event
 	likely    []tpp.Event
 }
@@ -179,7 +180,7 @@ func (f *forecaster) predict(state tpp.State, now, end float64, next int) error 
 	if c, ok := f.copied.(tpp.StateCopier); !ok || !c.CopyFrom(state) {
 		f.copied = state.Clone()
 	}
-	f.predicted, f.marks = f.predicted[:0], f.marks[:0]
+	f.predicted, f.marks, f.times = f.predicted[:0], f.marks[:0], f.times[:0]
 	last := now
 	for e, err := range f.opts.Continue(f.m, f.copied, now) {
 		switch {
@@ -200,6 +201,11 @@ func (f *forecaster) predict(state tpp.State, now, end float64, next int) error 
 			from := len(f.marks)
 			f.marks = append(f.marks, e.Marks...)
 			e.Marks = slices.Clip(f.marks[from:])
+		}
+		if e.Times != nil {
+			from := len(f.times)
+			f.times = append(f.times, e.Times...)
+			e.Times = slices.Clip(f.times[from:])
 		}
 		f.predicted = append(f.predicted, e)
 		if expected(e) {

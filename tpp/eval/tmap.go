@@ -18,7 +18,7 @@ type Window struct {
 // precision with which events of the mark are detected.
 //
 // For a mark, every predicted event is a detection whose confidence is the probability that the event comes and has the
-// mark. In each window detections are matched with the events of the mark that came, one to one and at most tolerance apart,
+// mark, times the probability that it then comes within the tolerance, where the prediction says that (PredictedEvent.Near). In each window detections are matched with the events of the mark that came, one to one and at most tolerance apart,
 // so that among the detections above any threshold of confidence as many as possible are matched. Matched detections are
 // right, others wrong, and events that came and are not matched were missed, in all windows together. The average precision is
 // ∑ₙ Pₙ (Rₙ − Rₙ₋₁) with precision P and recall R at each threshold, from the highest confidence to the lowest.
@@ -71,7 +71,11 @@ func (d *detections) add(predicted []tpp.PredictedEvent, came []tpp.Event, toler
 	for mark := range marks {
 		d.match.reset()
 		for i := range predicted {
-			if p := predicted[i].ProbabilityOf(mark); p >= minConfidence {
+			p := predicted[i].ProbabilityOf(mark)
+			if p >= minConfidence {
+				p *= predicted[i].Near(tolerance)
+			}
+			if p >= minConfidence {
 				d.match.detections = append(d.match.detections, detection{predicted[i].Time, p})
 			}
 		}

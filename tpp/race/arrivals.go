@@ -18,6 +18,7 @@ type forecast struct {
 	filled   []float64 // of each slot that is due: when it is filled, whatever by
 	groups   []uint8   // of all arrivals, by which they are recalibrated
 	order    []int32
+	instants []float64 // of the event that is continued with
 	memory   [samples]float64
 }
 
@@ -208,7 +209,12 @@ func (s *state) Continue(now float64) iter.Seq[tpp.PredictedEvent] {
 		s.work.arrivals.order = order
 		for _, i := range order {
 			a := &arrivals[i]
-			if !yield(tpp.PredictedEvent{Time: now + median(i), Mark: a.Mark, Probability: a.Probability}) {
+			times := s.work.arrivals.instants[:0]
+			for _, t := range a.Times {
+				times = append(times, now+t)
+			}
+			s.work.arrivals.instants = times
+			if !yield(tpp.PredictedEvent{Time: now + median(i), Mark: a.Mark, Probability: a.Probability, Times: times}) {
 				return
 			}
 		}
