@@ -112,7 +112,7 @@ func Picture(groups []*Group) *figure.Sheet {
 	for _, g := range groups {
 		s.Panels = append(s.Panels, g.panel(kinds, signs))
 	}
-	for _, kind := range slices.Concat([]string{frontKind}, kinds, []string{boundKind}) {
+	for _, kind := range slices.Concat([]string{frontKind}, kinds, []string{boundKind, beyondSign}) {
 		sign := signs[kind]
 		switch {
 		case sign == nil:
@@ -120,11 +120,46 @@ func Picture(groups []*Group) *figure.Sheet {
 			s.Explain(sign, "%s, along λ", kind)
 		case kind == boundKind:
 			s.Explain(sign, "oracles")
+		case kind == beyondSign:
+			s.Explain(sign, beyondSign)
 		default:
 			s.Explain(sign, "%s", kind)
 		}
 	}
 	return s
+}
+
+// beyondSign is the sign of what lies beyond an axis.
+const beyondSign = "beyond the axis"
+
+// edgeOf returns where the axes end at the latest, so that the front stays readable beside policies that cost, or wait, many times as much.
+func edgeOf(curves []*curve) plotter.XY {
+	const times = 2.5 // the front's most
+	edge := plotter.XY{}
+	for _, c := range curves {
+		if c.kind != frontKind {
+			continue
+		}
+		for _, p := range c.points {
+			edge = plotter.XY{X: max(edge.X, times*p.X), Y: max(edge.Y, times*p.Y)}
+		}
+	}
+	if edge.X <= 0 || edge.Y <= 0 {
+		return plotter.XY{X: math.Inf(1), Y: math.Inf(1)}
+	}
+	return edge
+}
+
+// within returns the points up to the edge, and where at the edge the others are shown.
+func (c *curve) within(edge plotter.XY) (within, beyond plotter.XYs) {
+	for _, p := range c.points {
+		if p.X <= edge.X && p.Y <= edge.Y {
+			within = append(within, p)
+		} else {
+			beyond = append(beyond, plotter.XY{X: min(p.X, edge.X), Y: min(p.Y, edge.Y)})
+		}
+	}
+	return within, beyond
 }
 
 // panel draws a group, and notes a sign for each kind.
@@ -145,11 +180,12 @@ func (g *Group) panel(kinds []string, signs map[string]plot.Thumbnailer) *plot.P
 		return 1
 	}
 	slices.SortStableFunc(curves, func(a, b *curve) int { return cmp.Compare(rank(a), rank(b)) })
+	edge := edgeOf(curves)
 	least, most := plotter.XY{X: math.Inf(1), Y: math.Inf(1)}, plotter.XY{X: math.Inf(-1), Y: math.Inf(-1)}
 	for _, c := range curves {
 		for _, p := range c.points {
 			least = plotter.XY{X: min(least.X, p.X), Y: min(least.Y, p.Y)}
-			most = plotter.XY{X: max(most.X, p.X), Y: max(most.Y, p.Y)}
+			most = plotter.XY{X: min(max(most.X, p.X), edge.X), Y: min(max(most.Y, p.Y), edge.Y)}
 		}
 	}
 	for _, c := range curves {
@@ -169,17 +205,32 @@ func (g *Group) panel(kinds []string, signs map[string]plot.Thumbnailer) *plot.P
 			glyph.Color, glyph.Shape = inks[i%len(inks)], shapes[i/len(inks)%len(shapes)]
 		}
 		line.Color = glyph.Color
-		if len(c.points) > 1 {
-			panel.Add(&plotter.Line{XYs: c.points, LineStyle: line})
+		within, beyond := c.within(edge)
+		if len(within) > 1 {
+			panel.Add(&plotter.Line{XYs: within, LineStyle: line})
 		}
-		scatter := &plotter.Scatter{XYs: c.points, GlyphStyle: glyph}
+		scatter := &plotter.Scatter{XYs: within, GlyphStyle: glyph}
 		panel.Add(scatter)
+		if len(beyond) > 0 {
+			hollow := glyph
+			hollow.Shape = draw.RingGlyph{}
+			ring := &plotter.Scatter{XYs: beyond, GlyphStyle: hollow}
+			panel.Add(ring)
+			if signs[beyondSign] == nil {
+				ring := *ring
+				ring.GlyphStyle.Color = boundInk
+				signs[beyondSign] = &ring
+			}
+		}
 		switch c.kind {
 		case boundKind: // which one it is stands beside it
 			label(panel, c.points[:1], func(int) string { return strings.TrimRight(c.name, ":") })
-		case frontKind: // its ends have their prices
+		case frontKind: // its ends have their prices, unless it is that of another model
+			if line.Dashes != nil {
+				break
+			}
 			label(panel, c.points, func(i int) string {
-				if i > 0 && i < len(c.points)-1 || math.IsNaN(c.values[i]) {
+				if i > 0 && i < len(c.points)-1 || math.IsNaN(c.values[i]) || c.points[i].X > edge.X || c.points[i].Y > edge.Y {
 					return ""
 				}
 				return "λ " + strconv.FormatFloat(c.values[i], 'f', -1, 64)

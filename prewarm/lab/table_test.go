@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"gonum.org/v1/plot/plotter"
 
 	"github.com/tppfaas/tppfaas/internal/figure"
 )
@@ -127,4 +128,19 @@ func TestPicture(t *testing.T) {
 		require.NoError(t, err)
 		require.Contains(t, string(text), "none")
 	}
+}
+
+// TestPictureKeepsTheFrontReadable checks that a policy at a hundred times the front's memory is drawn at the edge, not by stretching the axis.
+func TestPictureKeepsTheFrontReadable(t *testing.T) {
+	front := &curve{name: "newsvendor", kind: frontKind, points: plotter.XYs{{X: 100, Y: 4}, {X: 200, Y: 3}}}
+	far := &curve{name: "keepalive:", kind: "keepalive", points: plotter.XYs{{X: 150, Y: 5}, {X: 50_000, Y: 2}, {X: 120, Y: 70}}}
+	edge := edgeOf([]*curve{far, front})
+	require.Equal(t, plotter.XY{X: 500, Y: 10}, edge)
+	within, beyond := far.within(edge)
+	require.Equal(t, plotter.XYs{{X: 150, Y: 5}}, within)
+	require.Equal(t, plotter.XYs{{X: 500, Y: 2}, {X: 120, Y: 10}}, beyond)
+	edge = edgeOf([]*curve{far})
+	within, beyond = far.within(edge)
+	require.Len(t, within, 3, "without a front nothing is left out")
+	require.Empty(t, beyond)
 }
