@@ -22,6 +22,7 @@ func TestDemandsAreThoseOfAMap(t *testing.T) {
 		now := 0.0
 		inFlight, foreseen, runs := map[prewarm.ID][]Demand{}, map[uint32][]Demand{}, map[prewarm.ID]float64{}
 		number := uint32(0) // makes demands differ
+		var ends ringEnds
 		draw := func(t *rapid.T, trace prewarm.ID) Demand {
 			number++
 			from := now + rapid.Float64Range(-2, 12).Draw(t, "from")
@@ -44,6 +45,7 @@ func TestDemandsAreThoseOfAMap(t *testing.T) {
 					v := draw(t, trace)
 					inFlight[trace] = append(inFlight[trace], v)
 					d.add(&v)
+					ends.set(d, v.Key)
 				}
 			},
 			"remove": func(t *rapid.T) {
@@ -61,6 +63,7 @@ func TestDemandsAreThoseOfAMap(t *testing.T) {
 			},
 			"forget": func(t *rapid.T) {
 				d.forget(now)
+				ends.set(d, foreseenEnd)
 				clear(foreseen)
 				foresee(t)
 			},
@@ -68,6 +71,7 @@ func TestDemandsAreThoseOfAMap(t *testing.T) {
 				c := prewarm.ID(containers.Draw(t, "container"))
 				runs[c] = now + rapid.Float64Range(-1, 1).Draw(t, "began")
 				d.begin(c, runs[c])
+				ends.set(d, c)
 			},
 			"finish": func(t *rapid.T) {
 				c := prewarm.ID(containers.Draw(t, "container"))
@@ -79,14 +83,47 @@ func TestDemandsAreThoseOfAMap(t *testing.T) {
 				d.count(now)
 			},
 			"": func(t *rapid.T) {
-				checkDemands(t, d, inFlight, foreseen, runs)
+				ends.update(d)
+				checkDemands(t, d, inFlight, foreseen, runs, &ends)
 			},
 		})
 	})
 }
 
+// ringEnds are the ends of the ring when each was added to it: by the key of a demand of a trace, by container, and of all that is foreseen.
+type ringEnds struct {
+	ringed bool
+	begin  int64 // the end of the ring when it came into use, for all that was there
+	later  map[any]int64
+}
+
+// foreseenEnd is the key of what is foreseen.
+const foreseenEnd = "foreseen"
+
+// set notes what was added.
+func (r *ringEnds) set(d *decider, key any) {
+	if d.ringed {
+		r.later[key] = d.ring.first + bins
+	}
+}
+
+// update notes that the ring has come into use.
+func (r *ringEnds) update(d *decider) {
+	if d.ringed && !r.ringed {
+		r.begin, r.later = d.ring.first+bins, map[any]int64{}
+	}
+	r.ringed = d.ringed
+}
+
+func (r *ringEnds) of(key any) int64 {
+	if end, ok := r.later[key]; ok {
+		return end
+	}
+	return r.begin
+}
+
 // checkDemands compares what a decider knows with what it should.
-func checkDemands(t *rapid.T, d *decider, inFlight map[prewarm.ID][]Demand, foreseen map[uint32][]Demand, runs map[prewarm.ID]float64) {
+func checkDemands(t *rapid.T, d *decider, inFlight map[prewarm.ID][]Demand, foreseen map[uint32][]Demand, runs map[prewarm.ID]float64, ends *ringEnds) {
 	left := len(d.entries)
 	for trace, want := range inFlight {
 		var got []Demand
@@ -116,13 +153,13 @@ func checkDemands(t *rapid.T, d *decider, inFlight map[prewarm.ID][]Demand, fore
 	r := ring{first: d.ring.first}
 	for i := range d.entries {
 		e := &d.entries[i]
-		r.add(e.Probability, &e.Times, e.Busy, e.end, 1)
+		r.add(e.Probability, &e.Times, e.Busy, ends.of(e.Key), 1)
 	}
 	for i := range d.foreseen {
-		r.add(d.foreseen[i].Probability, &d.foreseen[i].Times, d.foreseen[i].Busy, d.foreseenEnd, 1)
+		r.add(d.foreseen[i].Probability, &d.foreseen[i].Times, d.foreseen[i].Busy, ends.of(foreseenEnd), 1)
 	}
 	for c, began := range runs {
-		r.run(began, &d.busy, d.runs[c].end, 1)
+		r.run(began, &d.busy, ends.of(c), 1)
 	}
 	for i := range bins {
 		a, b := d.ring.needed[i], r.needed[i]
