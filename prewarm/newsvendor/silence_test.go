@@ -18,6 +18,12 @@ func TestNeverDoesNotGrowWithSilence(t *testing.T) {
 			trace.expected = append(trace.expected, expected{mark: mark, cause: 0, parent: -1, probability: 0.45, gap: timesBetween(1, 2)})
 		}
 		app.normalise(trace)
+		if sum := trace.expected[0].probability + trace.expected[1].probability; certain != (math.Abs(sum-1) < 1e-9) {
+			t.Errorf("certain: %v, but one of them comes with probability %v", certain, sum)
+		}
+		for i := range trace.expected {
+			trace.expected[i].probability = 0.45 // silence alone sets it right too
+		}
 		want := []float64{0.9, 0.45 * 2 * 0.1 / (0.45*2*0.1 + 0.1)}
 		if certain {
 			want = []float64{1, 1}
