@@ -172,12 +172,15 @@ func (h *history) learnFirstCalls() {
 		w := 1 / (h.variance[m] + firstCallSpread*firstCallSpread)
 		sum, weights = sum+w*(cold[m].mean-warm[m].mean), weights+w
 	}
-	if weights == 0 {
+	const between = firstCallSpread * firstCallSpread
+	if weights == 0 { // too few cold requests were recorded: it is learned while the policy runs
+		for m := range n {
+			h.variance[m] = between
+		}
 		return
 	}
 	all := max(sum/weights, 0)
 	for m := range n {
-		const between = firstCallSpread * firstCallSpread
 		own := 0.0
 		if !math.IsInf(h.variance[m], 0) {
 			own = between / (between + h.variance[m])

@@ -83,7 +83,7 @@ func (p *Policy) rank(d *decider, c *prewarm.Container, now float64) {
 	if p.platform.MemoryMB <= 0 {
 		return
 	}
-	rank := -min(d.nextUse(now, d.inUse(p.fleet)), 1e12)
+	rank := -min(d.nextUse(now, d.inUse(p.fleet)), leastRank)
 	if b := p.box(c.ID); b.rank != rank {
 		b.rank = rank
 		p.out.Rank(c, rank)

@@ -42,6 +42,9 @@ const (
 	keyDeciders  = 2
 )
 
+// leastRank is the negative rank of what is never used again.
+const leastRank = 1e12
+
 // overloaded is from how many creations under way on nothing is removed.
 const overloaded = 12
 
@@ -58,6 +61,9 @@ func (p *Policy) Handle(e *prewarm.Event, fleet *prewarm.Fleet, d *prewarm.Decis
 	default:
 		if e.Function >= 0 && e.Function < len(p.deciders) && p.deciders[e.Function].known {
 			p.happened(e, now)
+		} else if c := fleet.Container(e.Container); e.Kind == prewarm.Idle && c != nil && p.platform.MemoryMB > 0 {
+			// Of functions that nothing is known of no use is foreseen: they make room before all others.
+			d.Rank(c, -leastRank)
 		}
 	}
 	p.decide(now, e.At)

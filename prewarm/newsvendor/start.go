@@ -37,6 +37,9 @@ func (d *decider) start(now float64, asking int, fleet *prewarm.Fleet, room func
 	again := never
 	if d.ringed {
 		again = now + lookAhead
+		if len(d.entries)+len(d.runs) == 0 { // nothing is in flight, and what is foreseen may be far away
+			again = max(again, d.firstForeseen()-d.mean-lookAhead)
+		}
 	}
 	if len(u.list) == 0 {
 		return again, false
@@ -61,6 +64,15 @@ func (d *decider) start(now float64, asking int, fleet *prewarm.Fleet, room func
 	out.Start(d.function, 1, why)
 	d.asks = append(d.asks, now)
 	return now + 0.1, true
+}
+
+// firstForeseen returns when the first demand of requests that are not in flight may come, by the least of their quantiles.
+func (d *decider) firstForeseen() float64 {
+	first := math.Inf(1)
+	for i := range d.foreseen {
+		first = min(first, d.foreseen[i].Times[0])
+	}
+	return first
 }
 
 // inUse returns the number of containers that have an invocation.

@@ -77,7 +77,7 @@ func TestUsesEqualSimulation(t *testing.T) {
 			}
 		}
 		// That demands find no container is taken to be independent, which it is not quite: it matters where it is likely.
-		if got, want := u.total, missed/samples; math.Abs(got-want) > 0.03+0.3*want {
+		if got, want := u.total, missed/samples; math.Abs(got-want) > 0.05+0.4*want {
 			t.Errorf("one container more than %d is used with probability %v, in %v of the simulations", k, got, want)
 		}
 	})
