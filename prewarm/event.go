@@ -31,11 +31,14 @@ const (
 	// Leaving: a Container takes no more invocations, and is removed when those that it has have ended. Only replicas leave, see
 	// ScaleFunction; of containers that are removed at once there is only Removed.
 	Leaving
+	// Displaced: an invocation is not in the Container in which it was Placed, which was a guess of whoever tells the events: it waits to be Placed
+	// again. Only platforms that are observed from outside have it.
+	Displaced
 )
 
 // String returns the kind in one word, in lower case.
 func (k Kind) String() string {
-	names := [...]string{"woken", "arrived", "placed", "started", "ended", "refused", "starting", "idle", "removed", "pressure", "leaving"}
+	names := [...]string{"woken", "arrived", "placed", "started", "ended", "refused", "starting", "idle", "removed", "pressure", "leaving", "displaced"}
 	if int(k) < len(names) {
 		return names[k]
 	}

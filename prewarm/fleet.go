@@ -3,6 +3,7 @@ package prewarm
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -81,7 +82,7 @@ func (l *FunctionLoad) InFlight() int { return int(l.Arrived - l.Ended - l.Refus
 type Fleet struct {
 	// Now is the time of the last event.
 	Now Time
-	// Platform and Functions do not change.
+	// Platform does not change, and Functions only by AddFunction.
 	Platform  Platform
 	Functions []Function
 	// Loads are by function.
@@ -102,22 +103,43 @@ type Fleet struct {
 // NewFleet returns a fleet without containers. An error names a function without a name or with memory that is not positive, or a name that
 // two have.
 func NewFleet(platform Platform, functions []Function) (*Fleet, error) {
-	seen := map[string]bool{}
-	for i, f := range functions {
-		switch {
-		case f.Name == "":
-			return nil, fmt.Errorf("prewarm: function %d has no name", i)
-		case f.MemoryMB <= 0:
-			return nil, fmt.Errorf("prewarm: function %s: memory is %d MiB, must be positive", f.Name, f.MemoryMB)
-		case seen[f.Name]:
-			return nil, fmt.Errorf("prewarm: there are two functions %s", f.Name)
-		}
-		seen[f.Name] = true
+	if err := checkFunctions(functions); err != nil {
+		return nil, err
 	}
 	return &Fleet{
 		Platform: platform, Functions: functions, Loads: make([]FunctionLoad, len(functions)), Starts: NewStartTimes(len(functions)),
 		containers: map[ID]*Container{}, lists: make([][states]containerList, len(functions)),
 	}, nil
+}
+
+// checkFunctions returns an error for a function without a name, with memory that is not positive, or with the name of another.
+func checkFunctions(functions []Function) error {
+	seen := map[string]bool{}
+	for i, f := range functions {
+		switch {
+		case f.Name == "":
+			return fmt.Errorf("prewarm: function %d has no name", i)
+		case f.MemoryMB <= 0:
+			return fmt.Errorf("prewarm: function %s: memory is %d MiB, must be positive", f.Name, f.MemoryMB)
+		case seen[f.Name]:
+			return fmt.Errorf("prewarm: there are two functions %s", f.Name)
+		}
+		seen[f.Name] = true
+	}
+	return nil
+}
+
+// AddFunction adds a function of which nothing was known when the fleet was made, and returns its index. An error is as of NewFleet.
+func (f *Fleet) AddFunction(function Function) (int, error) {
+	functions := append(slices.Clone(f.Functions), function)
+	if err := checkFunctions(functions); err != nil {
+		return 0, err
+	}
+	f.Functions = functions
+	f.Loads = append(f.Loads, FunctionLoad{})
+	f.lists = append(f.lists, [states]containerList{})
+	f.Starts.addFunction()
+	return len(functions) - 1, nil
 }
 
 // Containers returns the containers of a function in a state, in the order in which they entered it. The slice is valid until the next
@@ -232,6 +254,19 @@ func (f *Fleet) Apply(e *Event) error {
 		}
 		f.ready(c)
 		f.move(c, StateIdle)
+	case Displaced:
+		if c == nil || c.Assigned <= c.running {
+			return f.unexpected(e, c)
+		}
+		load.Waiting++
+		c.Uses--
+		if c.Assigned--; c.Assigned == 0 {
+			if c.Ready {
+				f.move(c, StateIdle)
+			} else {
+				f.move(c, StateStarting)
+			}
+		}
 	case Leaving:
 		if c == nil {
 			return f.unexpected(e, c)

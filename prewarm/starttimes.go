@@ -36,6 +36,10 @@ func NewStartTimes(n int) *StartTimes {
 	return s
 }
 
+func (s *StartTimes) addFunction() {
+	s.functions = append(s.functions, make([]sample, loadRanges))
+}
+
 // Add adds a measurement: a start of a function that took d, while load others were being created when it began.
 func (s *StartTimes) Add(function, load int, d time.Duration) {
 	r := rangeOf(load)
