@@ -36,9 +36,13 @@ func NewStartTimes(n int) *StartTimes {
 	return s
 }
 
-func (s *StartTimes) addFunction() {
+// AddFunction adds a function, whose index is the next one.
+func (s *StartTimes) AddFunction() {
 	s.functions = append(s.functions, make([]sample, loadRanges))
 }
+
+// Forget forgets the start times of a function, because its code has changed.
+func (s *StartTimes) Forget(function int) { clear(s.functions[function]) }
 
 // Add adds a measurement: a start of a function that took d, while load others were being created when it began.
 func (s *StartTimes) Add(function, load int, d time.Duration) {

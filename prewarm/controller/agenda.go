@@ -15,7 +15,7 @@ const (
 	endHold                    // the hold of a container ends; key is its number
 	renewScale                 // a number of replicas wants to be set again; key is the function
 	closeTraces                // the oldest request that has nothing running may be over
-	retryStarts                // the policy may start containers of a function again; key is the function
+	checkModels                // models may be stale
 )
 
 // agenda is a queue of times. Each purpose and key has one time at most.

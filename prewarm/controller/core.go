@@ -6,6 +6,7 @@ import (
 
 	"github.com/tppfaas/tppfaas/prewarm"
 	"github.com/tppfaas/tppfaas/prewarm/actuator"
+	"github.com/tppfaas/tppfaas/prewarm/mirror"
 	"github.com/tppfaas/tppfaas/prewarm/source"
 )
 
@@ -16,8 +17,17 @@ type Mirror interface {
 	Next() prewarm.Time
 	Warm(now prewarm.Time, function, n int, events []prewarm.Event) (ids []prewarm.ID, _ []prewarm.Event)
 	Warmed(now prewarm.Time, id prewarm.ID, r actuator.Result, events []prewarm.Event) []prewarm.Event
+	Remove(now prewarm.Time, id prewarm.ID, events []prewarm.Event) []prewarm.Event
+	ObserveLoad(now prewarm.Time, l *source.Load, events []prewarm.Event) ([]prewarm.Event, error)
+	Scaled(now prewarm.Time, function, replicas int, events []prewarm.Event) []prewarm.Event
 	Functions() []prewarm.Function
+	Function(name string) int
+	Version(function int) string
+	Redeployed() []int
+	Measured() []mirror.StartTime
 	TraceID(id prewarm.ID) string
+	Invocation(id prewarm.ID) (mirror.Invocation, bool)
+	Container(id prewarm.ID) (mirror.Container, bool)
 }
 
 // Core is the controller without goroutines and without a clock: whoever uses it tells it what happens and when, and takes the commands that it
@@ -35,7 +45,6 @@ type Core struct {
 	telling   bool
 	decisions prewarm.Decisions
 
-	index     map[string]int // of functions
 	functions []*function
 	boxes     map[prewarm.ID]*box
 	requests  *requests
@@ -54,6 +63,9 @@ type Core struct {
 	flight      map[uint64]flight
 	nextCommand uint64
 	records     []Record
+	releases    []Release
+	dirty       []*function // whose numbers of replicas want to be looked at
+	notice      Histogram
 	expected    []prewarm.Expected
 }
 
@@ -84,6 +96,7 @@ type box struct {
 	until    prewarm.Time // of its hold; Never if there is none
 	decision uint64
 	outcome  outcome
+	command  uint64 // that counts for limits, 0 if it does not any more
 }
 
 // flight is a command of which the result is not known yet.
@@ -99,9 +112,9 @@ func NewCore(o Options, m Mirror) (*Core, error) {
 		return nil, err
 	}
 	c := &Core{
-		o: o, mirror: m, index: map[string]int{}, boxes: map[prewarm.ID]*box{}, requests: newRequests(o.MostTraces),
+		o: o, mirror: m, boxes: map[prewarm.ID]*box{}, requests: newRequests(o.MostTraces),
 		alone: alone{timeout: o.Platform.IdleTimeout}, log: newDecisionLog(o.MostDecisions), flight: map[uint64]flight{}, nextCommand: 1,
-		starts: prewarm.NewStartTimes(0),
+		starts: prewarm.NewStartTimes(0), notice: NewHistogram(NoticeBounds),
 	}
 	if c.alone.timeout <= 0 {
 		c.alone.timeout = 10 * time.Minute
@@ -135,10 +148,25 @@ func (c *Core) Begin(now prewarm.Time, saved *Saved) {
 func (c *Core) Observe(now prewarm.Time, o *source.Observation) error {
 	c.Pass(now)
 	events, err := c.mirror.Observe(c.now, o, c.events[:0])
-	if added := c.addFunctions(true); added != nil && err == nil {
-		err = added
+	if failure := c.learned(); err == nil {
+		err = failure
 	}
-	c.heard(o)
+	c.heard(o.Function)
+	c.tell(events...)
+	c.events = events[:0]
+	c.settle()
+	return err
+}
+
+// ObserveLoad takes what is known of a function as a whole. An error says what is wrong with it.
+func (c *Core) ObserveLoad(now prewarm.Time, l *source.Load) error {
+	c.Pass(now)
+	events, err := c.mirror.ObserveLoad(c.now, l, c.events[:0])
+	if failure := c.learned(); err == nil {
+		err = failure
+	}
+	c.heard(l.Function)
+	c.loaded(l)
 	c.tell(events...)
 	c.events = events[:0]
 	c.settle()
@@ -158,6 +186,9 @@ func (c *Core) Pass(now prewarm.Time) {
 		}
 		if mirror <= agenda {
 			events := c.mirror.Pass(c.now, c.events[:0])
+			if err := c.learned(); err != nil {
+				c.o.Log.Error("the platform's functions", "error", err)
+			}
 			c.tell(events...)
 			c.events = events[:0]
 		} else {
@@ -177,6 +208,22 @@ func (c *Core) Commands() []actuator.Command {
 	return commands
 }
 
+// Releases returns the containers that were used, or are gone, since the last call. The slice is valid until the next call of any method.
+func (c *Core) Releases() []Release {
+	releases := c.releases
+	c.releases = c.releases[:0]
+	return releases
+}
+
+// Records returns what has to be written down before the commands are carried out, see Journal. The slice is valid until the next call of any method.
+func (c *Core) Records() []Record {
+	records := c.records
+	c.records = c.records[:0]
+	return records
+}
+
+func (c *Core) record(r Record) { c.records = append(c.records, r) }
+
 // due does what the agenda has for now.
 func (c *Core) due(e entry) {
 	switch e.purpose {
@@ -190,11 +237,12 @@ func (c *Core) due(e entry) {
 		c.holdEnded(prewarm.ID(e.key))
 	case renewScale:
 		c.functions[e.key].scale.renew = true
-		c.functions[e.key].scale.dirty = true
+		c.touch(c.functions[e.key])
 	case closeTraces:
 		c.closeRequests()
 	case checkModels:
 		c.refreshModels()
+		c.forgetRequests()
 		c.agenda.set(e, c.now+checkEvery)
 	}
 }
@@ -210,7 +258,6 @@ func (c *Core) addFunctions(running bool) error {
 		if err != nil {
 			return fmt.Errorf("controller: %w", err)
 		}
-		c.index[f.Name] = i
 		c.functions = append(c.functions, &function{
 			FunctionState: FunctionState{Name: f.Name, Application: f.Application, MemoryMB: f.MemoryMB}, index: i, heard: c.now,
 			scale: scale{want: -1, sent: -1},
@@ -239,25 +286,32 @@ func (c *Core) addFunctions(running bool) error {
 	return nil
 }
 
-// heard notes that something was observed of a function, and of which version.
-func (c *Core) heard(o *source.Observation) {
-	i, ok := c.index[o.Function]
-	if !ok {
+// learned takes up what the mirror has noticed at its last call: functions that are new, code that is, start times.
+func (c *Core) learned() error {
+	err := c.addFunctions(true)
+	for _, i := range c.mirror.Redeployed() {
+		c.o.Log.Info("a function was redeployed: its start times are learned anew", "function", c.functions[i].Name, "version", c.mirror.Version(i))
+		c.fleet.Starts.Forget(i)
+		c.starts.Forget(i)
+		if p, ok := c.policy.(interface{ Forget(function int) }); ok {
+			p.Forget(i)
+		}
+	}
+	for _, m := range c.mirror.Measured() {
+		c.fleet.Starts.Add(m.Function, 0, m.Took)
+		c.starts.Add(m.Function, 0, m.Took)
+	}
+	return err
+}
+
+// heard notes that something was observed of a function.
+func (c *Core) heard(name string) {
+	i := c.mirror.Function(name)
+	if i < 0 || i >= len(c.functions) {
 		return
 	}
 	f := c.functions[i]
 	f.heard = c.now
-	if o.Version != "" && o.Version != f.Version {
-		if f.Version != "" {
-			c.o.Log.Info("a function was redeployed: its start times are learned anew", "function", f.Name, "version", o.Version, "before", f.Version)
-			c.fleet.Starts.Forget(i)
-			c.starts.Forget(i)
-			if p, ok := c.policy.(interface{ Forget(function int) }); ok {
-				p.Forget(i)
-			}
-		}
-		f.Version = o.Version
-	}
 	if f.model != nil && f.model.stale {
 		c.refreshModels()
 	}
@@ -298,7 +352,9 @@ func (c *Core) handle(e *prewarm.Event, decide bool) {
 	c.account(e, start)
 	c.decisions.Reset()
 	c.policy.Handle(e, c.fleet, &c.decisions)
-	c.counted(e)
+	if e.Parent == 0 && (e.Kind == prewarm.Arrived || e.Kind == prewarm.Started && !c.fleet.Platform.Arrivals) {
+		c.foretell(e)
+	}
 	if !decide {
 		return
 	}

@@ -17,7 +17,7 @@ type decisionLog struct {
 // decision is one of the policy, and what became of it.
 type decision struct {
 	id       uint64
-	at       prewarm.Time
+	at, last prewarm.Time // when it was made, and if it is of many that were held back, the last of them
 	action   prewarm.Action
 	function int
 	n        int
@@ -88,7 +88,9 @@ func (d *decision) total() int {
 	return sum
 }
 
-func newDecisionLog(most int) *decisionLog { return &decisionLog{ring: make([]decision, most), next: 1} }
+func newDecisionLog(most int) *decisionLog {
+	return &decisionLog{ring: make([]decision, most), next: 1}
+}
 
 // add adds a decision and gives it a number.
 func (l *decisionLog) add(d decision) uint64 {

@@ -29,6 +29,8 @@ type Options struct {
 	Act bool
 	// Scales says that the actuator sets numbers of replicas: it gets commands of the kind actuator.Scale instead of actuator.Warm.
 	Scales bool
+	// Loads says that a source tells the numbers of replicas, see source.Load: they are then what it says.
+	Loads bool
 	// ServesAll says that the policy needs no model: it decides on all functions. Otherwise it decides on those that Models names.
 	ServesAll bool
 	// Models returns the models that are in use; nil if there are none. It is called by the goroutine that uses the core.

@@ -24,6 +24,7 @@ type request struct {
 	ended       prewarm.Time // when its last run has ended; 0 if it has not
 	running     int
 	whole       bool // it was seen from its root on
+	foretold    bool // forecast is known
 	invocations []*invocation
 	forecast    []forecast // when its root had arrived
 	place       int        // in requests.list
@@ -46,6 +47,12 @@ type invocation struct {
 	dry                         prewarm.ID
 }
 
+// closing is a request of which nothing has run since a time.
+type closing struct {
+	request *request
+	at      prewarm.Time
+}
+
 // requests are those in flight, and some that are over.
 type requests struct {
 	most        int
@@ -54,7 +61,7 @@ type requests struct {
 	holes       int
 	invocations map[prewarm.ID]*invocation
 	owner       map[prewarm.ID]*request // by invocation
-	closing     []*request              // nothing of them runs, in the order since when
+	closing     []closing               // requests of which nothing runs, in the order since when
 	over        []*request              // the last ones, the latest last
 }
 
@@ -97,13 +104,16 @@ func (r *requests) ended(v *invocation, at prewarm.Time) (quiet bool) {
 		return false
 	}
 	q.ended = at
-	r.closing = append(r.closing, q)
+	r.closing = append(r.closing, closing{q, at})
 	return true
 }
 
 // close forgets a request that is over.
 func (r *requests) close(q *request) {
 	delete(r.byID, q.id)
+	if q.ended == 0 {
+		q.ended = q.last
+	}
 	for _, v := range q.invocations {
 		delete(r.owner, v.id)
 		delete(r.invocations, v.id)

@@ -41,7 +41,9 @@ const (
 	watchRelative = 0.1
 )
 
-func newWatch(functions int) *watch { return &watch{sums: make([]deviation, functions), length: watchBlock} }
+func newWatch(functions int) *watch {
+	return &watch{sums: make([]deviation, functions), length: watchBlock}
+}
 
 // add adds what was expected of a function when a request began, the variance of that, and what came of it.
 func (w *watch) add(function int, expected, variance, came float64) {
