@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/tppfaas/tppfaas/prewarm"
+	"github.com/tppfaas/tppfaas/prewarm/actuator"
+	"github.com/tppfaas/tppfaas/prewarm/source"
 )
 
 // account counts what an event means, once the fleet has it. Of a run that has started without having been placed before, start says how it has come to
@@ -16,9 +18,6 @@ func (c *Core) account(e *prewarm.Event, start prewarm.Start) {
 	case prewarm.Placed:
 		if v := c.requests.invocations[e.Invocation]; v != nil {
 			v.placed, v.start, v.container = true, e.Start, e.Container
-			if b := c.boxes[e.Container]; b != nil && b.dry {
-				v.dry = b.id
-			}
 		}
 	case prewarm.Displaced:
 		if v := c.requests.invocations[e.Invocation]; v != nil {
@@ -70,6 +69,14 @@ func (c *Core) started(e *prewarm.Event, v *invocation) {
 	f := c.functions[e.Function]
 	v.hasStarted, v.started, v.container = true, e.At, e.Container
 	b := c.boxes[e.Container]
+	if b != nil && b.dry {
+		// It is the platform's own container that the run is in, whatever would have been.
+		c.imagined(b, v)
+		b.dry = false
+		if v.start = prewarm.Warm; c.truth == source.Cold || c.truth == source.Unknown && v.alone {
+			v.start = prewarm.Cold
+		}
+	}
 	var waited time.Duration
 	switch v.start {
 	case prewarm.Warm:
@@ -93,17 +100,7 @@ func (c *Core) started(e *prewarm.Event, v *invocation) {
 		c.totals.SavedSeconds += took.Seconds()
 	}
 	c.totals.SavedSeconds -= waited.Seconds()
-	switch {
-	case b != nil && b.dry:
-		// Nobody has said that the container was new: it was there without the controller.
-		c.imagined(b, v)
-		b.dry, b.warmed = false, false
-	case v.dry != 0:
-		if b := c.boxes[v.dry]; b != nil && b.dry {
-			c.imagined(b, v)
-			c.drop(b.id)
-		}
-	case b != nil && b.warmed && !b.used:
+	if b != nil && b.warmed && !b.used {
 		if v.start == prewarm.Warm {
 			f.Hits++
 			c.totals.Hits++
@@ -197,7 +194,7 @@ func (c *Core) outcome(b *box, o outcome, detail string) {
 
 // drop forgets a container that there is not.
 func (c *Core) drop(id prewarm.ID) {
-	c.tell(c.mirror.Remove(c.now, id, nil)...)
+	c.tell(c.mirror.Warmed(c.now, id, actuator.Result{Outcome: actuator.Dry}, nil)...)
 }
 
 // short returns a duration for people.

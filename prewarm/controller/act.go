@@ -114,6 +114,7 @@ func (c *Core) start(d *prewarm.Decision, n int) {
 	}
 	switch {
 	case !c.o.Act:
+		f.imagined = true
 		for _, container := range ids {
 			c.agenda.set(entry{readyDry, uint64(container)}, c.now+c.drawStart(d.Function))
 		}

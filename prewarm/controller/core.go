@@ -17,7 +17,6 @@ type Mirror interface {
 	Next() prewarm.Time
 	Warm(now prewarm.Time, function, n int, events []prewarm.Event) (ids []prewarm.ID, _ []prewarm.Event)
 	Warmed(now prewarm.Time, id prewarm.ID, r actuator.Result, events []prewarm.Event) []prewarm.Event
-	Remove(now prewarm.Time, id prewarm.ID, events []prewarm.Event) []prewarm.Event
 	ObserveLoad(now prewarm.Time, l *source.Load, events []prewarm.Event) ([]prewarm.Event, error)
 	Scaled(now prewarm.Time, function, replicas int, events []prewarm.Event) []prewarm.Event
 	Functions() []prewarm.Function
@@ -51,6 +50,7 @@ type Core struct {
 	alone     alone
 	starts    *prewarm.StartTimes // those of containers that there were in fact
 	draws     uint64              // start times that were drawn from them
+	truth     source.Temperature  // that the observation under way says
 	log       *decisionLog
 	totals    Totals
 	spent     float64 // MB·s of containers that were starting or idle
@@ -78,6 +78,7 @@ type function struct {
 	failures int          // starts in a row that have failed
 	retry    prewarm.Time // no start is tried before
 	heldLog  uint64       // decision that the last start which was held back is counted in
+	imagined bool         // containers of it were imagined
 	scale    scale
 }
 
@@ -147,12 +148,20 @@ func (c *Core) Begin(now prewarm.Time, saved *Saved) {
 // Observe takes an observation. An error says what is wrong with it.
 func (c *Core) Observe(now prewarm.Time, o *source.Observation) error {
 	c.Pass(now)
+	c.truth = o.Temperature
+	if i := c.mirror.Function(o.Function); i >= 0 && i < len(c.functions) && c.functions[i].imagined && o.Temperature == source.Cold {
+		// Had what the policy wanted been done, it might have been warm. The mirror finds a container for it by the platform's rule.
+		changed := *o
+		changed.Temperature, changed.Init = source.Unknown, -1
+		o = &changed
+	}
 	events, err := c.mirror.Observe(c.now, o, c.events[:0])
 	if failure := c.learned(); err == nil {
 		err = failure
 	}
 	c.heard(o.Function)
 	c.tell(events...)
+	c.truth = source.Unknown
 	c.events = events[:0]
 	c.settle()
 	return err

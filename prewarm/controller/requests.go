@@ -44,7 +44,6 @@ type invocation struct {
 	placed                      bool
 	start                       prewarm.Start
 	hasStarted, hasEnded, alone bool // alone: it was counted as cold on the platform alone
-	dry                         prewarm.ID
 }
 
 // closing is a request of which nothing has run since a time.
