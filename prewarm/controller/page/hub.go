@@ -147,13 +147,14 @@ func (p *Page) Run(ctx context.Context) error {
 		return fmt.Errorf("the page's events are being sent already")
 	}
 	defer p.hub.end()
-	changed := p.source.Subscribe(ctx)
+	changed, cancel := p.source.Subscribe()
+	defer cancel()
 	sampling := time.NewTicker(p.o.Sample)
 	defer sampling.Stop()
 	pause := time.NewTimer(0) // since the last event
 	defer pause.Stop()
 	var last *controller.State // that clients know
-	history := []sample{newSample(p.source.State())}
+	history := []sample{newSample(p.source.Snapshot())}
 	pending, rested := false, false
 	for {
 		var latest []byte
@@ -170,7 +171,7 @@ func (p *Page) Run(ctx context.Context) error {
 		case <-pause.C:
 			rested = true
 		case <-sampling.C:
-			s := newSample(p.source.State())
+			s := newSample(p.source.Snapshot())
 			if len(history) == samples {
 				history = append(history[:0:0], history[1:]...)
 			}
@@ -190,7 +191,7 @@ func (p *Page) Run(ctx context.Context) error {
 		}
 		pending, rested = false, false
 		pause.Reset(p.o.Interval)
-		state := p.source.State()
+		state := p.source.Snapshot()
 		var difference []byte
 		if last != nil {
 			difference = event("change", changeOf(last, state))

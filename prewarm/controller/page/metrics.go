@@ -95,7 +95,7 @@ func (m *metrics) Describe(out chan<- *prometheus.Desc) {
 
 // Collect sends the metrics of the state as it is now.
 func (m *metrics) Collect(out chan<- prometheus.Metric) {
-	s := m.source.State()
+	s := m.source.Snapshot()
 	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
 		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
 	}

@@ -2,7 +2,6 @@ package page
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -20,11 +19,10 @@ import (
 
 // Source is where the page has the state from. It is safe for concurrent use.
 type Source interface {
-	// State returns the state as it is now, which the caller does not change, and which does not change any more.
-	State() *controller.State
-	// Subscribe returns a channel that has a value after the state has changed, one for any number of changes. What belongs to it is freed when ctx
-	// is done.
-	Subscribe(ctx context.Context) <-chan struct{}
+	// Snapshot returns the state as it is now, which the caller does not change, and which does not change any more.
+	Snapshot() *controller.State
+	// Subscribe returns a channel that holds a value once something has changed since the last one was taken, and what ends that.
+	Subscribe() (changes <-chan struct{}, cancel func())
 }
 
 // Options are what can be set.
@@ -99,7 +97,7 @@ func number(x float64) string {
 
 func (p *Page) serveHTML(w http.ResponseWriter, r *http.Request) {
 	var text bytes.Buffer
-	if err := pageTemplate.Execute(&text, p.source.State()); err != nil {
+	if err := pageTemplate.Execute(&text, p.source.Snapshot()); err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
@@ -109,7 +107,7 @@ func (p *Page) serveHTML(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *Page) serveState(w http.ResponseWriter, r *http.Request) {
-	text, err := json.Marshal(p.source.State())
+	text, err := json.Marshal(p.source.Snapshot())
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
