@@ -73,8 +73,14 @@ func (c *Core) started(e *prewarm.Event, v *invocation) {
 		// It is the platform's own container that the run is in, whatever would have been.
 		c.imagined(b, v)
 		b.dry = false
+		b.ready = e.At
 		if v.start = prewarm.Warm; c.truth == source.Cold || c.truth == source.Unknown && v.alone {
 			v.start = prewarm.Cold
+			took := max(e.Wait, e.At-v.arrived)
+			c.spent += b.memory * took.Seconds()
+			if took > 0 {
+				c.starts.Add(e.Function, 0, took)
+			}
 		}
 	}
 	var waited time.Duration

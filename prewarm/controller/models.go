@@ -15,6 +15,7 @@ type modelUse struct {
 	watch *watch
 	place map[int]int // of a function in the watch
 	stale bool
+	told  string // the reason why it is not used, as was logged
 }
 
 // reason returns why a model is not used, "" if it is.
@@ -63,6 +64,17 @@ func (c *Core) refreshModels() {
 		uses = append(uses, m)
 	}
 	c.models = uses
+	for _, m := range uses {
+		reason := m.reason(c.o.Stale)
+		switch {
+		case reason == m.told:
+		case reason == "":
+			c.o.Log.Info("a model is used again", "model", m.Name)
+		case m.told == "":
+			c.o.Log.Warn("a model is not used: nothing is done for its functions", "model", m.Name, "reason", reason)
+		}
+		m.told = reason
+	}
 	for i, f := range c.functions {
 		f.model = by[i]
 		served, reason := true, ""
@@ -72,13 +84,6 @@ func (c *Core) refreshModels() {
 			served = reason == ""
 		case !c.o.ServesAll:
 			served, reason = false, "no model"
-		}
-		if served != f.Served && f.Invocations > 0 {
-			if served {
-				c.o.Log.Info("a function is served", "function", f.Name)
-			} else {
-				c.o.Log.Warn("a function is not served", "function", f.Name, "reason", reason)
-			}
 		}
 		if f.Served && !served {
 			c.touch(f)
@@ -175,11 +180,6 @@ func (c *Core) compare(q *request) {
 		m.watch.add(place, expected, variance, came)
 	}
 	if m.watch.close(m.Functions) {
-		if m.watch.disagree != "" {
-			c.o.Log.Warn("a model disagrees with what comes: nothing is done for its functions", "model", m.Name, "reason", m.watch.disagree)
-		} else {
-			c.o.Log.Info("a model agrees with what comes again", "model", m.Name)
-		}
 		c.refreshModels()
 	}
 }

@@ -40,7 +40,7 @@ type Options struct {
 	// Lease is the time for which a number of replicas that was set holds, if nothing is heard of the controller (2 minutes); it is renewed after
 	// half of it.
 	Lease time.Duration
-	// Stale is for how long nothing may be observed of a model's functions before it is not used (an hour, negative: for ever).
+	// Stale is for how long nothing may be observed of a model's functions before it is not used (a day; negative: for ever).
 	Stale time.Duration
 	// StartTime is taken for the start time of containers as long as none was measured (1 s).
 	StartTime time.Duration
@@ -72,7 +72,7 @@ func (o *Options) setDefaults() error {
 	}
 	orElse(&o.DefaultMemoryMB, 256)
 	orElse(&o.Lease, 2*time.Minute)
-	orElse(&o.Stale, time.Hour)
+	orElse(&o.Stale, 24*time.Hour)
 	orElse(&o.StartTime, time.Second)
 	orElse(&o.MostTraces, 20000)
 	orElse(&o.MostDecisions, 512)
