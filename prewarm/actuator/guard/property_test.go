@@ -146,17 +146,21 @@ func TestPromises(t *testing.T) {
 			check()
 			s := g.State()
 			require.Zero(rt, s.Waiting+s.InFlight+s.Standing+s.StandingMB, "%+v", s)
+			g.mu.Lock()
 			for _, f := range g.standing.functions {
 				require.Zero(rt, f.containers)
 			}
 			require.Empty(rt, g.standing.commands)
+			g.mu.Unlock()
+			told.mu.Lock()
+			defer told.mu.Unlock()
 			require.Len(rt, told.all, len(taken))
 			for id, at := range taken {
 				require.Contains(rt, told.all, id)
 				require.LessOrEqual(rt, told.at[id].Sub(at), time.Second+o.Timeout+o.Timeout/8+time.Microsecond)
 			}
-			require.Empty(rt, e.broken)
 			require.NoError(rt, g.Close(t.Context()))
+			require.Empty(rt, e.broken)
 		})
 	})
 }
@@ -171,6 +175,8 @@ func TestForgetsFunctions(t *testing.T) {
 			g.Release(i, 1)
 			time.Sleep(time.Minute)
 		}
+		g.mu.Lock()
+		defer g.mu.Unlock()
 		require.Less(t, len(g.standing.functions), 100)
 		require.Empty(t, g.standing.commands)
 	})
