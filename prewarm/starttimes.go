@@ -36,12 +36,14 @@ func NewStartTimes(n int) *StartTimes {
 	return s
 }
 
-// AddFunction adds a function, whose index is the next one.
-func (s *StartTimes) AddFunction() {
-	s.functions = append(s.functions, make([]sample, loadRanges))
+// Grow adds functions, of which nothing is known, until there are n.
+func (s *StartTimes) Grow(n int) {
+	for len(s.functions) < n {
+		s.functions = append(s.functions, make([]sample, loadRanges))
+	}
 }
 
-// Forget forgets the start times of a function, because its code has changed.
+// Forget forgets the start times of a function, because its code has changed. Those of all functions together stay.
 func (s *StartTimes) Forget(function int) { clear(s.functions[function]) }
 
 // Add adds a measurement: a start of a function that took d, while load others were being created when it began.

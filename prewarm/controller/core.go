@@ -271,7 +271,7 @@ func (c *Core) addFunctions(running bool) error {
 			FunctionState: FunctionState{Name: f.Name, Application: f.Application, MemoryMB: f.MemoryMB}, index: i, heard: c.now,
 			scale: scale{want: -1, sent: -1},
 		})
-		c.starts.AddFunction()
+		c.starts.Grow(i + 1)
 		c.alone.addFunction(f.MemoryMB)
 	}
 	if !running {
