@@ -310,8 +310,8 @@ func (c *Controller) call(ctx context.Context, f func()) error {
 // showEvery is how old a state may be that is shown again.
 const showEvery = 100 * time.Millisecond
 
-// State returns the state as of now, or of a moment ago. It must not be changed, as others get it too.
-func (c *Controller) State() *State {
+// Snapshot returns the state as of now, or of a moment ago. It must not be changed, as others get it too.
+func (c *Controller) Snapshot() *State {
 	if s := c.shown.Load(); time.Since(s.Time) < showEvery {
 		return s
 	}
@@ -342,18 +342,17 @@ func (c *Controller) show() {
 	c.shown.Store(s)
 }
 
-// Subscribe returns a channel that has a value after something has changed, one for any number of changes, until the context is done.
-func (c *Controller) Subscribe(ctx context.Context) <-chan struct{} {
-	changes := make(chan struct{}, 1)
+// Subscribe returns a channel that holds a value once something has changed since the last one was taken, and what ends that.
+func (c *Controller) Subscribe() (changes <-chan struct{}, cancel func()) {
+	channel := make(chan struct{}, 1)
 	c.mu.Lock()
-	c.subscribers[changes] = true
-	c.mu.Unlock()
-	context.AfterFunc(ctx, func() {
+	defer c.mu.Unlock()
+	c.subscribers[channel] = true
+	return channel, func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		delete(c.subscribers, changes)
-	})
-	return changes
+		delete(c.subscribers, channel)
+	}
 }
 
 func (c *Controller) notify() {

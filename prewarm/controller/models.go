@@ -40,6 +40,13 @@ func (c *Core) refreshModels() {
 	var uses []*modelUse
 	by := map[int]*modelUse{}
 	for _, model := range models {
+		if model.Functions == nil {
+			for _, i := range model.Indices {
+				if i >= 0 && i < len(c.functions) {
+					model.Functions = append(model.Functions, c.functions[i].Name)
+				}
+			}
+		}
 		var m *modelUse
 		for _, old := range c.models {
 			if old.Name == model.Name && old.Since.Equal(model.Since) && len(old.Functions) == len(model.Functions) {

@@ -54,8 +54,9 @@ type Options struct {
 type Model struct {
 	// Name is its file, or "learned", and Kind its kind.
 	Name, Kind string
-	// Functions are the names of those that it predicts.
+	// Functions are the names of those that it predicts; where these are not known Indices has their indices into Fleet.Functions.
 	Functions []string
+	Indices   []int
 	// Since is when it was taken into use, and Traces how many it was trained on.
 	Since  time.Time
 	Traces int
