@@ -69,7 +69,7 @@ func (o *Options) check() error {
 		if err != nil {
 			return fmt.Errorf("%s is %q, must be HOST:PORT", address.name, address.value)
 		}
-		if !loopback(host) && !o.Insecure && (o.Cert == "" || o.Token == "") {
+		if !Loopback(host) && !o.Insecure && (o.Cert == "" || o.Token == "") {
 			return fmt.Errorf("%s is %s, which others can reach: that needs a certificate, its key and a token", address.name, address.value)
 		}
 	}
@@ -86,8 +86,8 @@ func (o *Options) check() error {
 	return nil
 }
 
-// loopback reports whether only this machine reaches a host.
-func loopback(host string) bool {
+// Loopback reports whether only this machine reaches a host.
+func Loopback(host string) bool {
 	if host == "localhost" {
 		return true
 	}
