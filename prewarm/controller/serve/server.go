@@ -46,7 +46,7 @@ type named struct {
 }
 
 // New reads models and state and listens, so that what is wrong is known before anything begins.
-func New(ctx context.Context, o Options) (s *Server, err error) {
+func New(ctx context.Context, o Options) (*Server, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
@@ -56,22 +56,29 @@ func New(ctx context.Context, o Options) (s *Server, err error) {
 	if o.Shutdown == 0 {
 		o.Shutdown = 10 * time.Second
 	}
-	s = &Server{o: o}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, s.undo())
+	s := &Server{o: o}
+	if err := s.build(ctx); err != nil {
+		if left := s.undo(); left != nil {
+			err = fmt.Errorf("%w; and %w", err, left)
 		}
-	}()
+		return nil, err
+	}
+	return s, nil
+}
+
+// build makes all parts. What it has opened is closed by undo, also after an error.
+func (s *Server) build(ctx context.Context) error {
+	o := &s.o
 	models, names, err := readModels(o.Models)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	var journal *controller.Journal
 	var saved *controller.Saved
 	learned := ""
 	if o.State != "" {
 		if journal, saved, err = controller.OpenJournal(o.State); err != nil {
-			return nil, err
+			return err
 		}
 		s.close = append(s.close, journal.Close)
 		learned = filepath.Join(o.State, "learned")
@@ -88,7 +95,7 @@ func New(ctx context.Context, o Options) (s *Server, err error) {
 	}
 	core.Functions = s.functions(names, saved)
 	if s.policy, err = o.newPolicy(ctx, &core, models, learned); err != nil {
-		return nil, err
+		return err
 	}
 	if s.policy != nil {
 		s.close = append(s.close, s.policy.Close)
@@ -97,11 +104,11 @@ func New(ctx context.Context, o Options) (s *Server, err error) {
 		Epoch: core.Epoch, Platform: core.Platform, Replicas: o.Loads, Functions: core.Functions, Describe: s.describe, DefaultMemoryMB: o.MemoryMB,
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	c, err := controller.NewCore(core, m)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	run := controller.RunOptions{Journal: journal, Saved: saved, Shutdown: o.Shutdown}
 	if o.Act {
@@ -112,13 +119,13 @@ func New(ctx context.Context, o Options) (s *Server, err error) {
 		}
 	}
 	if s.controller, err = controller.New(c, run); err != nil {
-		return nil, err
+		return err
 	}
 	s.page = page.New(s.controller, page.Options{})
 	for _, name := range slices.Sorted(maps.Keys(o.Sources)) {
 		s.sources = append(s.sources, named{name, o.Sources[name], s.controller.Sink(name)})
 	}
-	return s, s.listen()
+	return s.listen()
 }
 
 // functions returns the functions that are known beforehand: those of the models, and those that the state has.
