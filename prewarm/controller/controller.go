@@ -171,6 +171,16 @@ func (c *Controller) Run(ctx context.Context) error {
 	}
 }
 
+// Close ends a controller of which Run was not called.
+func (c *Controller) Close(ctx context.Context) error {
+	c.queue.close()
+	close(c.ended)
+	if c.guard == nil {
+		return nil
+	}
+	return c.guard.Close(ctx)
+}
+
 // pass tells the core that time has passed.
 func (c *Controller) pass(now prewarm.Time) {
 	if due := c.core.Next(); due < now {

@@ -121,6 +121,11 @@ func (s *Server) build(ctx context.Context) error {
 	if s.controller, err = controller.New(c, run); err != nil {
 		return err
 	}
+	s.close = append(s.close, func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), o.Shutdown)
+		defer cancel()
+		return s.controller.Close(ctx)
+	})
 	s.page = page.New(s.controller, page.Options{})
 	for _, name := range slices.Sorted(maps.Keys(o.Sources)) {
 		s.sources = append(s.sources, named{name, o.Sources[name], s.controller.Sink(name)})
