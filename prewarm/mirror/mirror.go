@@ -247,8 +247,8 @@ func (m *Mirror) observe(o *source.Observation) error {
 		}
 		offset = k.offset
 	}
-	t := min(stampOf(o.Time, offset, m.epoch, m.now), m.now)
-	began := min(stampOf(o.Begin, offset, m.epoch, t), t)
+	t := min(max(stampOf(o.Time, offset, m.epoch, m.now), m.now-longest), m.now)
+	began := min(max(stampOf(o.Begin, offset, m.epoch, t), m.now-longest), t)
 	if o.Version != "" {
 		at := t
 		if o.Kind == source.Ended {

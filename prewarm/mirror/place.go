@@ -22,6 +22,10 @@ const (
 	tolerance = 20 * time.Millisecond
 	// together is by how much arrivals differ at most for which it is not known which of them was first.
 	together = 100 * time.Millisecond
+	// longest is longer than any run, and any observation is on its way.
+	longest = 24 * time.Hour
+	// longestStart is longer than containers take to start: such a wait had another reason.
+	longestStart = 10 * time.Minute
 )
 
 // run is what is known of a run that has started.
@@ -232,7 +236,7 @@ func (m *Mirror) started(v *invocation, r run, known bool) {
 		if e.Init = min(r.init, e.Wait); r.init <= 0 {
 			e.Init = e.Wait // at most
 		}
-		if v.arrivalKnown && e.Wait > 0 {
+		if v.arrivalKnown && e.Wait > 0 && e.Wait < longestStart {
 			m.measureStart(f, e.Wait)
 			if !known || !m.options.Platform.Arrivals {
 				m.measured = append(m.measured, StartTime{Function: f.index, Took: e.Wait})
@@ -531,7 +535,7 @@ func (m *Mirror) waitedEnough(v *invocation) {
 		m.counts.Silent++
 		m.refuse(v)
 	default:
-		if end := v.began + 10*f.runs.quantile(0.99, 0); end > m.now {
+		if end := v.began + min(10*f.runs.quantile(0.99, 0), longest); end > m.now {
 			m.lookAtInvocation(v, end)
 			return
 		}
