@@ -40,6 +40,9 @@ func (s *StartTimes) addFunction() {
 	s.functions = append(s.functions, make([]sample, loadRanges))
 }
 
+// Forget forgets the measurements of a function; what they say of starts in general stays.
+func (s *StartTimes) Forget(function int) { clear(s.functions[function]) }
+
 // Add adds a measurement: a start of a function that took d, while load others were being created when it began.
 func (s *StartTimes) Add(function, load int, d time.Duration) {
 	r := rangeOf(load)
