@@ -189,7 +189,7 @@ func (r *restoring) functions() error {
 		f.version, f.versionAt = k.Version, r.time(k.VersionAt)
 		copy(f.versions[:], k.Versions)
 		for _, d := range k.Runs {
-			f.runs.add(d)
+			f.measureRun(d)
 		}
 		for _, d := range k.Starts {
 			m.measureStart(f, d)
@@ -219,7 +219,7 @@ func (r *restoring) containers() error {
 		}
 		c := &container{
 			id: k.ID, f: f, state: none, ready: k.Ready, created: k.Created, warmed: k.Warmed, leaving: k.Leaving, retired: k.Retired, usual: k.Usual,
-			by: k.By, uses: k.Uses, asked: r.time(k.Asked), idleSince: r.time(k.IdleSince), lastRun: r.time(k.LastRun), foundAt: -1, due: never(),
+			by: k.By, uses: k.Uses, asked: r.time(k.Asked), idleSince: r.time(k.IdleSince), lastRun: r.time(k.LastRun), foundAt: -1, takenAt: -1, due: never(),
 		}
 		m.containers[c.id] = c
 		m.bind(c, k.Instance)
