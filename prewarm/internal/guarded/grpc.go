@@ -126,4 +126,3 @@ func (g *Guard) ServeGRPC(ctx context.Context, l net.Listener, server *grpc.Serv
 
 // discard is a log of what clients do wrong in TLS and HTTP, which nobody reads.
 func discard() *log.Logger { return log.New(io.Discard, "", 0) }
-

@@ -11,5 +11,5 @@
 //
 // Spans may come before the collector has looked up OpenWhisk's record of the run, or after, or both. Before, the announcements and the end of a run are here at
 // once, by the clock of the function. After, a span has the wait, the initialisation and the temperature too, by the clock of OpenWhisk: an [source.Observation]
-// of it has the Clock [OpenWhiskClock].
+// of it has the Clock [source.OpenWhiskClock].
 package otlp
