@@ -260,7 +260,9 @@ func TestActuatorThatHangs(t *testing.T) {
 // TestFailuresAreSpaced checks that a policy which asks again and again for what fails does not have it tried again and again.
 func TestFailuresAreSpaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := &fake{answer: func(ctx context.Context, c actuator.Command) ([]actuator.Result, error) { return nil, errors.New("down") }}
+		a := &fake{answer: func(ctx context.Context, c actuator.Command) ([]actuator.Result, error) {
+			return nil, errors.New("down")
+		}}
 		c := newController(t, a, nil)
 		started(t, c)
 		sink := c.Sink("test")
