@@ -79,11 +79,7 @@ require (
 	sigs.k8s.io/yaml v1.6.0
 )
 
-<<<<<<< HEAD
 require github.com/go-json-experiment/json v0.0.0-20260213210345-44df1a37e875 // indirect
-=======
-require go.opentelemetry.io/collector/connector/forwardconnector v0.158.0 // indirect
->>>>>>> source
 
 require (
 	codeberg.org/go-fonts/liberation v0.5.0 // indirect
@@ -179,11 +175,7 @@ require (
 	github.com/pierrec/lz4/v4 v4.1.27 // indirect
 	github.com/pmezard/go-difflib v1.0.1-0.20181226105442-5d4384ee4fb2 // indirect
 	github.com/power-devops/perfstat v0.0.0-20240221224432-82ca36839d55 // indirect
-<<<<<<< HEAD
 	github.com/prometheus/client_golang v1.25.0
-=======
-	github.com/prometheus/client_golang v1.25.0 // indirect
->>>>>>> source
 	github.com/prometheus/client_model v0.6.3 // indirect
 	github.com/prometheus/common v0.72.0 // indirect
 	github.com/prometheus/otlptranslator v1.0.0 // indirect
