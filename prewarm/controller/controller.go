@@ -97,6 +97,15 @@ func (c *Controller) Sink(name string) source.Sink {
 	return s
 }
 
+// Count has what a source counts itself shown with what its sink, which Sink has returned, has counted.
+func (c *Controller) Count(of source.Sink, counts func() source.Counts) {
+	if s, ok := of.(*sink); ok {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		s.counts = counts
+	}
+}
+
 // Fail notes why a source that Sink was called for cannot go on, or that it can again, with nil. It is shown.
 func (c *Controller) Fail(s source.Sink, err error) {
 	if s, ok := s.(*sink); ok {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"crypto/tls"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
@@ -20,8 +21,10 @@ type Options struct {
 	Address string
 	// CertFile and KeyFile have the certificate and its key in PEM. Both or none; they are read again when they change.
 	CertFile, KeyFile string
-	// TokenFile has the token that clients have to send as "Authorization: Bearer TOKEN"; it is read again when it changes. Token is the token itself.
+	// TokenFile has the token that clients have to send as "Authorization: Bearer TOKEN", or browsers as a password; it is read again when it changes. Token is the token itself.
 	TokenFile, Token string
+	// Open are paths that are answered to everybody, without a token: for probes.
+	Open []string
 	// MaxConnections bounds connections; 0 stands for 256.
 	MaxConnections int
 }
@@ -34,6 +37,7 @@ type Guard struct {
 	address     string
 	connections int
 	loopback    bool
+	open        []string
 	tls         *tls.Config
 	token       func() digest // nil: none is asked for
 }
@@ -43,7 +47,7 @@ type digest [sha256.Size]byte
 
 // New returns a Guard. An address beyond loopback without both certificate and token is an error, and so are files that cannot be used.
 func New(o Options) (*Guard, error) {
-	g := &Guard{address: o.Address, connections: o.MaxConnections}
+	g := &Guard{address: o.Address, connections: o.MaxConnections, open: o.Open}
 	if g.connections == 0 {
 		g.connections = 256
 	}
@@ -162,6 +166,16 @@ func (g *Guard) admits(authorization string) bool {
 		return true
 	}
 	scheme, token, _ := strings.Cut(authorization, " ")
-	given, want := digest(sha256.Sum256([]byte(strings.TrimSpace(token)))), g.token()
-	return strings.EqualFold(scheme, "Bearer") && subtle.ConstantTimeCompare(given[:], want[:]) == 1
+	token = strings.TrimSpace(token)
+	if strings.EqualFold(scheme, "Basic") { // browsers ask for a name and a password: the token is the password, whatever the name
+		pair, err := base64.StdEncoding.DecodeString(token)
+		if err != nil {
+			return false
+		}
+		_, token, _ = strings.Cut(string(pair), ":")
+	} else if !strings.EqualFold(scheme, "Bearer") {
+		return false
+	}
+	given, want := digest(sha256.Sum256([]byte(token))), g.token()
+	return subtle.ConstantTimeCompare(given[:], want[:]) == 1
 }

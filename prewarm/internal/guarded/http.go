@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 )
 
@@ -15,8 +16,11 @@ import (
 func (g *Guard) Handler(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
+		case slices.Contains(g.open, r.URL.Path):
+			h.ServeHTTP(w, r)
 		case !g.admits(r.Header.Get("Authorization")):
-			w.Header().Set("WWW-Authenticate", "Bearer")
+			w.Header().Add("WWW-Authenticate", "Bearer")
+			w.Header().Add("WWW-Authenticate", `Basic realm="prewarm", charset="UTF-8"`)
 			http.Error(w, "a token is needed: Authorization: Bearer TOKEN", http.StatusUnauthorized)
 		case g.token == nil && !local(r):
 			http.Error(w, "only programs and pages of this machine are answered", http.StatusForbidden)
