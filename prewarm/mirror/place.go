@@ -94,7 +94,7 @@ func (m *Mirror) free(f *function, at prewarm.Time, instance string) *container 
 // place gives v to c. Of a platform without arrivals, Started says so.
 func (m *Mirror) place(v *invocation, c *container, start prewarm.Start) {
 	v.c, v.start = c, start
-	if c.takenAt = -1; c.state == prewarm.StateIdle {
+	if c.takenAt = noTime; c.state == prewarm.StateIdle {
 		c.takenAt, c.before = v.arrived, c.idleSince
 	}
 	c.runs = append(c.runs, v)
@@ -118,7 +118,7 @@ func (m *Mirror) displace(v *invocation) {
 	e.Start = v.start
 	m.tell(e, m.now)
 	v.c = nil
-	c.takenAt = -1
+	c.takenAt = noTime
 	c.runs = without(c.runs, v)
 	c.uses--
 	if len(c.runs) > 0 {
@@ -511,7 +511,7 @@ func (m *Mirror) reorder(c *container, end prewarm.Time) prewarm.Time {
 		if taken == nil {
 			return end
 		}
-		c.takenAt = -1
+		c.takenAt = noTime
 		taken.before, end = end, taken.before
 	}
 }
@@ -539,7 +539,7 @@ func (m *Mirror) isFound(c *container, end prewarm.Time) bool {
 			m.bind(k, instance)
 		}
 		k.warmed = k.warmed || c.warmed
-		k.foundAt = -1
+		k.foundAt = noTime
 		c.f.found = without(c.f.found, k)
 		return true
 	}
