@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"time"
 
 	"golang.org/x/net/netutil"
 )
@@ -22,6 +23,8 @@ type Options struct {
 	CertFile, KeyFile string
 	// TokenFile has the token that clients have to send as "Authorization: Bearer TOKEN"; it is read again when it changes. Token is the token itself.
 	TokenFile, Token string
+	// Open are paths of HTTP that are answered without the token, such as /healthz for probes. The health service of gRPC always is.
+	Open []string
 	// MaxConnections bounds connections; 0 stands for 256.
 	MaxConnections int
 }
@@ -36,6 +39,8 @@ type Guard struct {
 	loopback    bool
 	tls         *tls.Config
 	token       func() digest // nil: none is asked for
+	open        []string
+	receive     time.Duration // bounds how long a message over gRPC may take
 }
 
 // digest is the hash of a token. Hashes have one length, so that comparing them takes one time.
@@ -43,7 +48,7 @@ type digest [sha256.Size]byte
 
 // New returns a Guard. An address beyond loopback without both certificate and token is an error, and so are files that cannot be used.
 func New(o Options) (*Guard, error) {
-	g := &Guard{address: o.Address, connections: o.MaxConnections}
+	g := &Guard{address: o.Address, connections: o.MaxConnections, open: o.Open, receive: receiveTimeout}
 	if g.connections == 0 {
 		g.connections = 256
 	}
