@@ -1,6 +1,7 @@
 package mirror_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -29,6 +30,7 @@ type conditions struct {
 	skew      time.Duration // by which the clocks of functions are wrong at most
 	warmups   bool          // every minute a container of some function is asked for
 	takes     bool          // the platform lets invocations wait for containers that are being started
+	memoryMB  int           // of the platform, if it is not the usual one
 }
 
 // counts are the containers of a function: idle, busy or being created for an invocation, and starting for nobody.
@@ -106,6 +108,7 @@ func runObserved(t *testing.T, app, load string, requests int, c conditions) agr
 	}
 	config := localwhisk.DefaultConfig()
 	config.StemCells, config.TakesStarting = 0, c.takes
+	config.MemoryMB = cmp.Or(c.memoryMB, config.MemoryMB)
 	platform := prewarm.Platform{Warm: true, Arrivals: c.announced, IdleTimeout: config.IdleTimeout, MemoryMB: config.MemoryMB}
 	if !c.takes {
 		platform.Late = prewarm.OwnContainer
@@ -389,6 +392,8 @@ func TestAccuracy(t *testing.T) {
 		{"warm-ups, loss, instances", with(func(c *conditions) { lossy(c); c.instances, c.warmups = true, true }), 98.6, 99.0, 0.6},
 		{"warm-ups, no instances", with(func(c *conditions) { c.warmups = true }), 98.3, 98.6, 0.8},
 		{"warm-ups that invocations wait for", with(func(c *conditions) { c.warmups, c.takes = true, true }), 98.3, 98.6, 0.8},
+		{"evictions, instances", with(func(c *conditions) { c.instances, c.memoryMB = true, 10*256 }), 98.0, 98.4, 1.8},
+		{"evictions, no instances", with(func(c *conditions) { c.memoryMB = 10 * 256 }), 98.0, 98.4, 1.8},
 		{"starts only, instances", with(func(c *conditions) { c.announced, c.instances = false, true }), 99.4, 99.9, 0.3},
 	} {
 		t.Run(test.name, func(t *testing.T) {
