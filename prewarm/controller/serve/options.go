@@ -23,6 +23,8 @@ type Options struct {
 
 	// Policy is a spec as of policy.New. That of a newsvendor needs Models, or Learn.
 	Policy string
+	// NewPolicy makes a policy of your own, which Policy then only names. It is called again when there are more functions.
+	NewPolicy func(platform prewarm.Platform, functions []prewarm.Function) (prewarm.Policy, error)
 	// Models are files of models. Each function may be in one of them.
 	Models []string
 	// Learn has the newsvendor learn from what it sees. It then needs no model.

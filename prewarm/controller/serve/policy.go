@@ -51,7 +51,10 @@ func readModels(paths []string) (models []modelFile, functions []string, err err
 // newPolicy sets in core what is about the policy.
 func (o *Options) newPolicy(ctx context.Context, core *controller.Options, models []modelFile, learned string) (*learn.Policy, error) {
 	name, rest, _ := strings.Cut(o.Policy, ":")
-	if name != policyName {
+	if name == "learning" { // another name of the same
+		name, o.Learn = policyName, true
+	}
+	if name != policyName || o.NewPolicy != nil {
 		switch {
 		case len(models) > 0:
 			return nil, fmt.Errorf("the policy %s uses no model: models are for %s", name, policyName)
@@ -60,6 +63,9 @@ func (o *Options) newPolicy(ctx context.Context, core *controller.Options, model
 		}
 		core.ServesAll = true
 		core.NewPolicy = func(functions []prewarm.Function) (prewarm.Policy, error) {
+			if o.NewPolicy != nil {
+				return o.NewPolicy(core.Platform, functions)
+			}
 			return policy.New(o.Policy, policy.Options{Platform: core.Platform, Functions: functions, Seed: 1})
 		}
 		_, err := core.NewPolicy(core.Functions)
