@@ -142,8 +142,12 @@ func (c *Core) rescale(f *function) {
 	}
 	floor := c.floor(f)
 	target := floor
-	if f.Served {
-		target = max(target, c.replicas(f), s.want)
+	switch {
+	case !f.Served:
+	case s.want >= 0:
+		target = max(target, s.want)
+	default:
+		target = max(target, c.replicas(f))
 	}
 	if target == s.sent && !s.renew {
 		s.raised = false

@@ -18,6 +18,12 @@ import (
 // policyName is the name of the policy that models are for.
 const policyName = "newsvendor"
 
+// setsReplicas reports whether a policy sets numbers of replicas, instead of starting containers.
+func setsReplicas(spec string) bool {
+	name, _, _ := strings.Cut(spec, ":")
+	return slices.Contains([]string{"hpa", "kpa", "openfaas-ce", "openfaas-pro"}, name)
+}
+
 // modelFile is a model that was read.
 type modelFile struct {
 	path  string
@@ -56,6 +62,8 @@ func (o *Options) newPolicy(ctx context.Context, core *controller.Options, model
 	}
 	if name != policyName || o.NewPolicy != nil {
 		switch {
+		case o.Act && setsReplicas(name) && !o.Scales:
+			return nil, fmt.Errorf("the policy %s sets numbers of replicas, which %s has not", name, o.Actuator.Name())
 		case len(models) > 0:
 			return nil, fmt.Errorf("the policy %s uses no model: models are for %s", name, policyName)
 		case o.Learn:

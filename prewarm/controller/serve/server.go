@@ -90,7 +90,7 @@ func (s *Server) build(ctx context.Context) error {
 		learned = filepath.Join(o.State, "learned")
 	}
 	core := controller.Options{
-		Epoch: time.Now().Truncate(time.Second), Act: o.Act, Scales: o.Scales, Loads: o.Loads, Policy: o.Policy, Version: o.Version, Log: o.Log, DefaultMemoryMB: o.MemoryMB,
+		Epoch: time.Now().Truncate(time.Second), Act: o.Act, Scales: setsReplicas(o.Policy), Loads: o.Loads, Policy: o.Policy, Version: o.Version, Log: o.Log, DefaultMemoryMB: o.MemoryMB,
 		Platform: Default(), Actuator: "none",
 	}
 	if saved != nil && saved.Epoch.Before(time.Now()) {
