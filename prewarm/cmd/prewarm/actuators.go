@@ -13,11 +13,15 @@ import (
 	"time"
 
 	"github.com/tppfaas/tppfaas/internal/cli"
+	client "github.com/tppfaas/tppfaas/internal/whisk"
 	"github.com/tppfaas/tppfaas/prewarm/actuator"
 	"github.com/tppfaas/tppfaas/prewarm/actuator/keda"
 	"github.com/tppfaas/tppfaas/prewarm/actuator/openfaas"
 	"github.com/tppfaas/tppfaas/prewarm/actuator/openwhisk"
 	"github.com/tppfaas/tppfaas/prewarm/controller/serve"
+	"github.com/tppfaas/tppfaas/prewarm/source"
+	"github.com/tppfaas/tppfaas/prewarm/source/activations"
+	"github.com/tppfaas/tppfaas/prewarm/source/prometheus"
 	whisk "github.com/tppfaas/tppfaas/sampler/openwhisk"
 )
 
@@ -32,6 +36,8 @@ type actuatorOptions struct {
 	password    string // file
 	namespace   string
 	keda        string
+	activations bool
+	prometheus  string
 }
 
 // actuatorKind is a kind of actuators.
@@ -103,6 +109,8 @@ func (o *actuatorOptions) define(fs *flag.FlagSet) {
 	fs.StringVar(&o.password, "gateway-password-file", "", "openfaas: `file` with the password of the gateway (without: no authentication)")
 	fs.StringVar(&o.namespace, "namespace", "", "openfaas: `namespace` of the functions (without: the gateway's own)")
 	fs.StringVar(&o.keda, "keda", "127.0.0.1:4322", "keda: `address` for KEDA's questions")
+	fs.BoolVar(&o.activations, "activations", false, "also observe OpenWhisk's records of activations, at -apihost: of functions that send no spans")
+	fs.StringVar(&o.prometheus, "prometheus", "", "also observe the load and the replicas of OpenFaaS's functions, by the Prometheus at this `address`")
 	fs.DurationVar(&o.linger, "linger", 50*time.Millisecond, "openwhisk: `time` for which a warm-up occupies its container, so that several need several")
 }
 
@@ -121,6 +129,9 @@ func (o *actuatorOptions) check(fs *flag.FlagSet, s *serve.Options) error {
 	}
 	for _, k := range actuatorKinds {
 		for _, option := range k.options {
+			if k.name == "openwhisk" && o.activations {
+				continue
+			}
 			if k.name != o.kind && cli.IsSet(fs, option) && !slices.Contains(actuatorKinds[i].options, option) {
 				return cli.Usagef("-%s: only with -actuator %s", option, k.name)
 			}
@@ -131,7 +142,7 @@ func (o *actuatorOptions) check(fs *flag.FlagSet, s *serve.Options) error {
 		return err
 	}
 	s.Actuator, s.Scales = a, actuatorKinds[i].scales
-	return nil
+	return o.addSources(fs, s)
 }
 
 // newOpenFaaS makes the actuator of OpenFaaS.
@@ -184,21 +195,30 @@ func newKEDA(_ *flag.FlagSet, o *actuatorOptions, s *serve.Options) (actuator.Ac
 	return a, nil
 }
 
-// newOpenWhisk makes the actuator of OpenWhisk.
-func newOpenWhisk(fs *flag.FlagSet, o *actuatorOptions, _ *serve.Options) (actuator.Actuator, error) {
+// findOpenWhisk looks for the address and the key of OpenWhisk, as the sampler does.
+func findOpenWhisk(fs *flag.FlagSet) (whisk.Settings, error) {
 	given := map[string]string{}
 	for _, name := range []string{"apihost", "auth", "insecure"} {
 		if cli.IsSet(fs, name) {
 			value := fs.Lookup(name).Value.String()
 			if value == "" {
-				return nil, cli.Usagef("-%s: it is empty", name)
+				return whisk.Settings{}, cli.Usagef("-%s: it is empty", name)
 			}
 			given[name] = value
 		}
 	}
 	settings, err := whisk.Find(whisk.Sources{Flags: given, Getenv: os.Getenv})
 	if err != nil {
-		return nil, cli.Usagef("%v", err)
+		return settings, cli.Usagef("%v", err)
+	}
+	return settings, nil
+}
+
+// newOpenWhisk makes the actuator of OpenWhisk.
+func newOpenWhisk(fs *flag.FlagSet, o *actuatorOptions, _ *serve.Options) (actuator.Actuator, error) {
+	settings, err := findOpenWhisk(fs)
+	if err != nil {
+		return nil, err
 	}
 	a, err := openwhisk.New(openwhisk.Options{
 		APIHost: settings.APIHost.Value, Key: settings.Auth.Value, Insecure: settings.Insecure.Value == "true", Package: o.pack, Linger: o.linger, IdleTimeout: o.idleTimeout,
@@ -207,4 +227,36 @@ func newOpenWhisk(fs *flag.FlagSet, o *actuatorOptions, _ *serve.Options) (actua
 		return nil, err
 	}
 	return a, nil
+}
+
+// addSources adds the sources that are asked.
+func (o *actuatorOptions) addSources(fs *flag.FlagSet, s *serve.Options) error {
+	s.Sources = map[string]source.Source{}
+	if o.activations {
+		settings, err := findOpenWhisk(fs)
+		if err != nil {
+			return err
+		}
+		base, err := client.ParseAddress(settings.APIHost.Value)
+		if err != nil {
+			return cli.Usagef("OpenWhisk's address %q: %v", settings.APIHost.Value, err)
+		}
+		c, err := client.New(client.Options{Base: base, Key: settings.Auth.Value, HTTP: client.NewHTTPClient(settings.Insecure.Value == "true", 4), Timeout: 10 * time.Second})
+		if err != nil {
+			return cli.Usagef("-activations: %v", err)
+		}
+		a, err := activations.New(activations.Options{Client: c})
+		if err != nil {
+			return cli.Usagef("-activations: %v", err)
+		}
+		s.Sources["activations"] = a
+	}
+	if o.prometheus != "" {
+		p, err := prometheus.New(prometheus.Options{Address: o.prometheus, Queries: prometheus.OpenFaaS(o.namespace)})
+		if err != nil {
+			return cli.Usagef("-prometheus: %v", err)
+		}
+		s.Sources["prometheus"], s.Loads = p, true
+	}
+	return nil
 }
