@@ -16,7 +16,8 @@ type Options struct {
 	Epoch time.Time
 	// Platform is what is known of the platform. Where its IdleTimeout is 0, 10 minutes are assumed.
 	Platform prewarm.Platform
-	// Replicas says that the number of containers is not decided by invocations, but told by ObserveLoad.
+	// Replicas says that the number of containers is not decided by invocations, but told by ObserveLoad. A function whose Concurrency is 0 then runs as
+	// many invocations in a container as were seen there at once.
 	Replicas bool
 	// Functions are those that are known from the beginning; others are added when they are first heard of.
 	Functions []prewarm.Function
@@ -163,7 +164,7 @@ func New(o Options) (*Mirror, error) {
 }
 
 func (m *Mirror) addFunction(f prewarm.Function) *function {
-	k := &function{index: len(m.functions), slots: max(f.Concurrency, 1)}
+	k := &function{index: len(m.functions), slots: max(f.Concurrency, 1), learns: m.options.Replicas && f.Concurrency == 0}
 	m.functions = append(m.functions, f)
 	m.byIndex = append(m.byIndex, k)
 	m.byName[f.Name] = k
