@@ -391,7 +391,8 @@ func (m *Mirror) Version(function int) string { return m.byIndex[function].versi
 // Redeployed returns the functions of which the last call has noticed that they have new code. The slice is valid until the next call.
 func (m *Mirror) Redeployed() []int { return m.redeployed }
 
-// Measured returns the start times that the last call has measured and the fleet cannot know. The slice is valid until the next call.
+// Measured returns the start times that the last call has measured and the fleet cannot know, and after Restore those that were measured before. The
+// slice is valid until the next call.
 func (m *Mirror) Measured() []StartTime { return m.measured }
 
 // InFlight returns how many invocations have arrived or started, and not ended.

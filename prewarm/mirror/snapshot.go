@@ -140,7 +140,7 @@ func (m *Mirror) Snapshot() *Snapshot {
 }
 
 // Restore returns a mirror that knows what a snapshot has, and events that bring a new fleet of its Functions to that state, with what has passed
-// until now. Options.Functions may have more functions than the snapshot; the functions of the snapshot that it has not are added. A container that was
+// until now; the start times that were known are in Mirror.Measured. Options.Functions may have more functions than the snapshot; the functions of the snapshot that it has not are added. A container that was
 // used is told as one of the platform, because a new fleet does not know its uses. An error says what is wrong with the snapshot.
 func Restore(o Options, s *Snapshot, now prewarm.Time) (*Mirror, []prewarm.Event, error) {
 	m, err := New(o)
@@ -206,7 +206,9 @@ func (r *restoring) functions() error {
 			f.measureRun(min(d, longest))
 		}
 		for _, d := range k.Starts {
-			m.measureStart(f, min(d, longestStart))
+			d = min(d, longestStart)
+			m.measureStart(f, d)
+			m.measured = append(m.measured, StartTime{Function: f.index, Took: d})
 		}
 	}
 	return nil
