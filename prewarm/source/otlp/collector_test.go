@@ -5,9 +5,12 @@ package otlp
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -201,4 +204,31 @@ func TestExporterOverHTTP(t *testing.T) {
 			require.Equal(t, [3]int{8, 8, 8}, kinds(took))
 		})
 	}
+}
+
+// TestRecords checks that the collector with prewarm-records.yaml besides sends runs again with what OpenWhisk has recorded of them, though Zipkin is away.
+func TestRecords(t *testing.T) {
+	openWhisk := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprintf(w, `{"activationId":%q,"name":"f","start":%d,"end":%d,"annotations":[{"key":"waitTime","value":250},{"key":"initTime","value":100}],
+			"response":{"status":"success","success":true}}`, path.Base(r.URL.Path), begin.UnixMilli(), begin.Add(time.Second).UnixMilli())
+	}))
+	defer openWhisk.Close()
+	addresses, err := loopback.FreeAddresses(6)
+	require.NoError(t, err)
+	s := newSink()
+	listen(t, New(s, Options{}), addresses[0], addresses[1], "")
+	configs := filepath.Join("..", "..", "..", "collector")
+	startCollector(t, addresses[2:], []string{"TPPFAAS_PREWARM=" + addresses[0], "OW_APIHOST=" + openWhisk.URL}, "builtin:local",
+		filepath.Join(configs, "prewarm.yaml"), filepath.Join(configs, "prewarm-records.yaml"))
+	send(t, addresses[3], message(1))
+	enriched := func(o source.Observation) bool { return o.Clock == source.OpenWhiskClock }
+	took := s.wait(t, func(took []source.Observation) bool { return slices.ContainsFunc(took, enriched) })
+	o := took[slices.IndexFunc(took, enriched)]
+	require.Equal(t, source.Ended, o.Kind)
+	require.Equal(t, source.Cold, o.Temperature)
+	require.Equal(t, 250*time.Millisecond, o.Wait)
+	require.Equal(t, 100*time.Millisecond, o.Init)
+	require.True(t, begin.Add(100*time.Millisecond).Equal(o.Begin), "the record's start is that of the initialisation")
+	require.True(t, slices.ContainsFunc(took, func(o source.Observation) bool { return o.Kind == source.Ended && o.Clock == "node-1" && o.Wait < 0 }), "and before that as they were")
 }
