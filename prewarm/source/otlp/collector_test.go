@@ -25,6 +25,7 @@ import (
 	"github.com/tppfaas/tppfaas/internal/loopback"
 	"github.com/tppfaas/tppfaas/internal/testbin"
 	"github.com/tppfaas/tppfaas/prewarm/internal/guarded"
+	"github.com/tppfaas/tppfaas/prewarm/internal/guarded/guardedtest"
 	"github.com/tppfaas/tppfaas/prewarm/source"
 )
 
@@ -105,13 +106,14 @@ func send(t *testing.T, address string, traces ptrace.Traces) {
 	require.Less(t, time.Since(begin), 5*time.Second, "the controller holds the sender up")
 }
 
-// listen serves a Receiver over gRPC and HTTP at addresses, until the function that it returns is called.
-func listen(t *testing.T, r *Receiver, grpcAddress, httpAddress, token string) (stop func()) {
+// listen serves a Receiver over gRPC and HTTP at addresses for those who may come, until the function that it returns is called.
+func listen(t *testing.T, r *Receiver, grpcAddress, httpAddress string, o guarded.Options) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	var running sync.WaitGroup
 	for _, address := range []string{grpcAddress, httpAddress} {
-		guard, err := guarded.New(guarded.Options{Address: address, Token: token})
+		o.Address = address
+		guard, err := guarded.New(o)
 		require.NoError(t, err)
 		l, err := guard.Listen(ctx)
 		require.NoError(t, err)
@@ -144,12 +146,13 @@ func kinds(took []source.Observation) (counts [3]int) {
 	return counts
 }
 
-// TestCollector checks that the collector with prewarm.yaml passes announcements and runs that have ended on, while OpenWhisk and Zipkin are away; that a
-// controller that is busy gets them later; and that one that is away holds nobody up.
+// TestCollector checks that the collector with prewarm.yaml passes announcements and runs that have ended on over TLS and with a token, while OpenWhisk and
+// Zipkin are away; that a controller that is busy gets them later; and that one that is away holds nobody up.
 func TestCollector(t *testing.T) {
 	addresses, err := loopback.FreeAddresses(6)
 	require.NoError(t, err)
-	const token = "a-token-of-some-length"
+	cert, key, _ := guardedtest.Certificate(t)
+	options := guarded.Options{CertFile: cert, KeyFile: key, Token: "a-token-of-some-length"}
 	s := newSink()
 	s.fail = func(call int) error {
 		if call == 1 {
@@ -158,10 +161,11 @@ func TestCollector(t *testing.T) {
 		return nil
 	}
 	r := New(s, Options{})
-	stop := listen(t, r, addresses[0], addresses[1], token)
+	stop := listen(t, r, addresses[0], addresses[1], options)
 	collector := addresses[3]
-	startCollector(t, addresses[2:], []string{"TPPFAAS_PREWARM=" + addresses[0], "TPPFAAS_PREWARM_TOKEN=" + token}, "builtin:local",
-		filepath.Join("..", "..", "..", "collector", "prewarm.yaml"))
+	startCollector(t, addresses[2:], []string{
+		"TPPFAAS_PREWARM=" + addresses[0], "TPPFAAS_PREWARM_TOKEN=" + options.Token, "TPPFAAS_PREWARM_INSECURE=false", "TPPFAAS_PREWARM_CA=" + cert,
+	}, "builtin:local", filepath.Join("..", "..", "..", "collector", "prewarm.yaml"))
 	send(t, collector, message(2))
 	took := s.wait(t, func(took []source.Observation) bool { return len(took) >= 24 })
 	require.Equal(t, [3]int{8, 8, 8}, kinds(took))
@@ -173,7 +177,7 @@ func TestCollector(t *testing.T) {
 	stop()
 	send(t, collector, message(1))
 	send(t, collector, message(1))
-	stop = listen(t, r, addresses[0], addresses[1], token)
+	stop = listen(t, r, addresses[0], addresses[1], options)
 	before := len(s.taken())
 	s.wait(t, func(took []source.Observation) bool { // as soon as the exporter has its connection again
 		send(t, collector, message(1))
@@ -195,7 +199,7 @@ func TestExporterOverHTTP(t *testing.T) {
 				}
 				return nil
 			}
-			listen(t, New(s, Options{}), addresses[0], addresses[1], "")
+			listen(t, New(s, Options{}), addresses[0], addresses[1], guarded.Options{})
 			collector := addresses[3]
 			startCollector(t, addresses[2:], nil, "builtin:local", "yaml:exporters::otlp_http/prewarm: {endpoint: \"http://"+addresses[1]+"\", encoding: "+encoding+"}",
 				"yaml:service::pipelines::traces/prewarm: {receivers: [otlp], exporters: [otlp_http/prewarm]}")
@@ -217,7 +221,7 @@ func TestRecords(t *testing.T) {
 	addresses, err := loopback.FreeAddresses(6)
 	require.NoError(t, err)
 	s := newSink()
-	listen(t, New(s, Options{}), addresses[0], addresses[1], "")
+	listen(t, New(s, Options{}), addresses[0], addresses[1], guarded.Options{})
 	configs := filepath.Join("..", "..", "..", "collector")
 	startCollector(t, addresses[2:], []string{"TPPFAAS_PREWARM=" + addresses[0], "OW_APIHOST=" + openWhisk.URL}, "builtin:local",
 		filepath.Join(configs, "prewarm.yaml"), filepath.Join(configs, "prewarm-records.yaml"))
