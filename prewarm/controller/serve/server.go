@@ -242,9 +242,6 @@ func (s *Server) undo() error {
 	return all
 }
 
-// Addr returns the address for HTTP, and GRPCAddr that for gRPC, nil if there is none.
-func (s *Server) Addr() net.Addr { return s.listener.Addr() }
-
 // Controller returns the controller.
 func (s *Server) Controller() *controller.Controller { return s.controller }
 
