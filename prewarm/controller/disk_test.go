@@ -16,6 +16,7 @@ import (
 // TestDiskFails runs a controller over a disk whose n-th operation fails, for every n, and checks that the actuator is asked for nothing that was not written
 // down, that the state says why nothing is done, and that it goes on once the disk works again.
 func TestDiskFails(t *testing.T) {
+	told := 0 // times that the state has said so
 	for n := 1; ; n++ {
 		folder := filepath.Join(t.TempDir(), "state")
 		disk := errorfs.Fail(errorfs.OS{}, n, syscall.ENOSPC)
@@ -28,7 +29,13 @@ func TestDiskFails(t *testing.T) {
 		if err != nil || saved == nil {
 			t.Fatalf("operation %d: %+v, %v", n, saved, err)
 		}
+		if blocked {
+			told++
+		}
 		if operations < n {
+			if told == 0 {
+				t.Error("the state never said that it cannot be written")
+			}
 			if blocked {
 				t.Errorf("without a failure: the state said that it cannot be written")
 			}
