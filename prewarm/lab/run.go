@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"runtime"
@@ -18,6 +19,8 @@ type Setting struct {
 	Own bool
 	// NoGiveBack says that the platform keeps idle containers for its idle timeout, whatever the policy wants.
 	NoGiveBack bool
+	// IdleTimeout is how long the platform keeps an idle container on which the policy has decided nothing; 0 stands for 10 minutes.
+	IdleTimeout time.Duration
 	// StartsOnly says that the policy hears of an invocation only when its run starts.
 	StartsOnly bool
 	// FirstCall says that containers which are started for nobody make their first outgoing call before they are idle.
@@ -75,6 +78,7 @@ func (w *Workload) Run(ctx context.Context, s Setting, number uint64, newPolicy 
 	}
 	config := w.config
 	config.TakesStarting, config.WarmFirstCall, config.WarmedLast = !s.Own, s.FirstCall, s.WarmedLast
+	config.IdleTimeout = cmp.Or(s.IdleTimeout, config.IdleTimeout)
 	platform := s.platform(config)
 	policy, err := newPolicy(platform, w.Functions, k, seed.Stream(number, "policy").Uint64())
 	if err != nil {
