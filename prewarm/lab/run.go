@@ -167,9 +167,9 @@ type wake struct {
 func (d *driver) watch(ev *localwhisk.Event, function int, c *call) {
 	e := prewarm.Event{At: ev.At.Sub(epoch), Function: function, Container: prewarm.ID(ev.Container)}
 	if c != nil {
-		e.Trace, e.Invocation = prewarm.ID(c.pending.number+1), c.pending.first+prewarm.ID(c.index)
-		if parent := c.pending.records[c.index].parent; parent >= 0 {
-			e.Parent = c.pending.first + prewarm.ID(parent)
+		e.Trace, e.Invocation = prewarm.ID(c.Request.number+1), c.Request.first+prewarm.ID(c.Index)
+		if parent := c.Request.records[c.Index].parent; parent >= 0 {
+			e.Parent = c.Request.first + prewarm.ID(parent)
 		}
 	}
 	switch ev.Kind {
