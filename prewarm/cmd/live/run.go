@@ -16,6 +16,7 @@ import (
 
 	"github.com/tppfaas/tppfaas/apps"
 	"github.com/tppfaas/tppfaas/internal/chain"
+	"github.com/tppfaas/tppfaas/prewarm/controller"
 	"github.com/tppfaas/tppfaas/sampler"
 	"github.com/tppfaas/tppfaas/sampler/openwhisk"
 	"github.com/tppfaas/tppfaas/tpp/dataset"
@@ -32,7 +33,7 @@ type outcome struct {
 	Counts      bool    `json:"counts"`
 }
 
-// summary is what became of all requests of a run that count. Those of the controller are of the whole run.
+// summary is what became of all requests of a run that count.
 type summary struct {
 	Run         string  `json:"run"`
 	Requests    int     `json:"requests"`
@@ -44,7 +45,10 @@ type summary struct {
 	P95         float64 `json:"p95"`
 	Warmups     uint64  `json:"warmups"`
 	Wasted      uint64  `json:"wasted"`
-	Saved       float64 `json:"saved_seconds_estimated"`
+	// Missed is (cold + wasted) ÷ invocations, Least what of it nobody can foresee.
+	Missed float64 `json:"missed"`
+	Least  float64 `json:"least"`
+	Saved  float64 `json:"saved_seconds_estimated"`
 }
 
 // run makes both runs.
@@ -101,7 +105,7 @@ func runOnce(ctx context.Context, o *options, app *apps.Application, with bool, 
 	if with {
 		fmt.Fprintf(stderr, "live: what the controller does: %s\n", c.PrewarmURL)
 	}
-	m, err := newMeasurement(o, app, c, name, t, stderr)
+	m, err := newMeasurement(ctx, o, app, c, name, t, stderr)
 	if err != nil {
 		return nil, err
 	}
@@ -120,8 +124,10 @@ func runOnce(ctx context.Context, o *options, app *apps.Application, with bool, 
 		if err != nil {
 			return nil, err
 		}
-		s.Warmups, s.Wasted, s.Saved = state.Totals.Warmups, state.Totals.Wasted, state.Totals.SavedSeconds
+		s.Warmups, s.Wasted = state.Totals.Warmups-m.before.Warmups, state.Totals.Wasted-m.before.Wasted
+		s.Saved = state.Totals.SavedSeconds - m.before.SavedSeconds
 	}
+	s.Missed, s.Least = float64(s.Cold+int(s.Wasted))/float64(max(s.Invocations, 1)), unforeseeable(app)
 	if o.output != "" {
 		if err := dataset.WriteFile(filepath.Join(o.output, name+".json"), result.Dataset); err != nil {
 			return nil, err
@@ -139,8 +145,11 @@ type measurement struct {
 	target *openwhisk.Target
 	name   string
 	table  *table
+	ctx    context.Context // of the run
+	url    string          // of the controller; "" if there is none
 
 	mu       sync.Mutex
+	before   controller.Totals // when the first request that counts was sent
 	outcomes []outcome
 	err      error // of the output
 }
@@ -148,7 +157,7 @@ type measurement struct {
 // targetOf keeps the methods of the target apart from those of the measurement.
 type targetOf struct{ sampler.Target }
 
-func newMeasurement(o *options, app *apps.Application, c *chain.Chain, name string, t *table, stderr io.Writer) (*measurement, error) {
+func newMeasurement(ctx context.Context, o *options, app *apps.Application, c *chain.Chain, name string, t *table, stderr io.Writer) (*measurement, error) {
 	env := map[string]string{}
 	for _, v := range c.Env() {
 		for i := range v {
@@ -172,11 +181,20 @@ func newMeasurement(o *options, app *apps.Application, c *chain.Chain, name stri
 	if err != nil {
 		return nil, err
 	}
-	return &measurement{options: o, targetOf: &targetOf{target}, app: app, config: config, target: target, name: name, table: t}, nil
+	return &measurement{options: o, targetOf: &targetOf{target}, app: app, config: config, target: target, name: name, table: t, ctx: ctx, url: c.PrewarmURL}, nil
 }
 
 // Send sends a request, and measures it when its trace is complete.
 func (m *measurement) Send(r sampler.Request, done func(sampler.Trace, error)) error {
+	if r.Index == m.skip && m.url != "" {
+		state, err := controllerState(m.ctx, m.url)
+		if err != nil {
+			return err
+		}
+		m.mu.Lock()
+		m.before = state.Totals
+		m.mu.Unlock()
+	}
 	return m.targetOf.Send(r, func(trace sampler.Trace, err error) {
 		if err == nil {
 			m.add(r, trace)

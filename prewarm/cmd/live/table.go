@@ -48,12 +48,19 @@ func (t *table) end(runs []summary) error {
 		}
 		return nil
 	}
-	if _, err := fmt.Fprintf(t.out, "\n%-10s  %8s  %10s  %15s  %15s  %8s  %6s  %s\n", "controller", "requests", "cold [%]", "added p50 [s]", "added p95 [s]", "warm-ups", "wasted", "saved, estimated [s]"); err != nil {
+	if _, err := fmt.Fprintf(t.out, "\n%-10s  %8s  %8s  %13s  %13s  %8s  %6s  %14s  %20s\n", "controller", "requests", "cold [%]", "added p50 [s]", "added p95 [s]",
+		"warm-ups", "wasted", "cold+waste [%]", "saved, estimated [s]"); err != nil {
 		return err
 	}
 	for i := range runs {
 		s := &runs[i]
-		if _, err := fmt.Fprintf(t.out, "%-10s  %8d  %10.1f  %15.2f  %15.2f  %8d  %6d  %.1f\n", s.Run, s.Requests, 100*s.ColdShare, s.P50, s.P95, s.Warmups, s.Wasted, s.Saved); err != nil {
+		if _, err := fmt.Fprintf(t.out, "%-10s  %8d  %8.1f  %13.2f  %13.2f  %8d  %6d  %14.1f  %20.1f\n", s.Run, s.Requests, 100*s.ColdShare, s.P50, s.P95,
+			s.Warmups, s.Wasted, 100*s.Missed, s.Saved); err != nil {
+			return err
+		}
+	}
+	if len(runs) > 0 && runs[0].Least > 0 {
+		if _, err := fmt.Fprintf(t.out, "who knows the probability of every branch misses %.1f %% (cold + wasted) at least\n", 100*runs[0].Least); err != nil {
 			return err
 		}
 	}
