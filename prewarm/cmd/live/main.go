@@ -11,6 +11,7 @@ import (
 
 	"github.com/tppfaas/tppfaas/apps"
 	"github.com/tppfaas/tppfaas/internal/cli"
+	"github.com/tppfaas/tppfaas/internal/figure"
 )
 
 func main() { program.Main() }
@@ -41,7 +42,7 @@ type options struct {
 	requests, skip             int
 	every, idle                time.Duration
 	seed                       uint64
-	output                     string
+	output, picture            string
 	json                       bool
 }
 
@@ -57,6 +58,7 @@ func define(fs *flag.FlagSet) cli.Run {
 	fs.DurationVar(&o.idle, "idle", 4*time.Second, "the platform removes a container that was idle for this `time`")
 	fs.Uint64Var(&o.seed, "seed", 1, "`seed` of the requests")
 	fs.StringVar(&o.output, "o", "", "`folder` for the two datasets, without.json and with.json")
+	fs.StringVar(&o.picture, "picture", "", "draw both runs into `FILE`, a .png, .svg or .pdf")
 	fs.BoolVar(&o.json, "json", false, "print one JSON object for each request and for each of both runs instead of the table")
 	return func(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		if err := o.check(args); err != nil {
@@ -74,6 +76,9 @@ func (o *options) check(args []string) error {
 		return cli.Usagef("-n and -skip: of %d requests %d do not count", o.requests, o.skip)
 	case o.every < 100*time.Millisecond || o.idle <= 0:
 		return cli.Usagef("-every and -idle: must be positive, -every at least 100ms")
+	}
+	if o.picture != "" && !figure.Writable(o.picture) {
+		return cli.Usagef("-picture: %s must end in .png, .svg or .pdf", o.picture)
 	}
 	if _, err := apps.Load(o.app); err != nil {
 		return cli.Usagef("-app: %v", err)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/tppfaas/tppfaas/apps"
 	"github.com/tppfaas/tppfaas/internal/chain"
+	"github.com/tppfaas/tppfaas/internal/figure"
 	"github.com/tppfaas/tppfaas/prewarm/controller"
 	"github.com/tppfaas/tppfaas/sampler"
 	"github.com/tppfaas/tppfaas/sampler/openwhisk"
@@ -51,6 +52,12 @@ type summary struct {
 	Saved  float64 `json:"saved_seconds_estimated"`
 }
 
+// Names of both runs.
+const (
+	withoutRun = "without"
+	withRun    = "with"
+)
+
 // run makes both runs.
 func run(ctx context.Context, o *options, stdout, stderr io.Writer) error {
 	app, err := apps.Load(o.app)
@@ -62,35 +69,41 @@ func run(ctx context.Context, o *options, stdout, stderr io.Writer) error {
 		return err
 	}
 	var summaries []summary
+	var outcomes []outcome
 	for _, with := range []bool{false, true} {
-		s, err := runOnce(ctx, o, app, with, t, stderr)
+		s, requests, err := runOnce(ctx, o, app, with, t, stderr)
 		if err != nil {
 			return err
 		}
-		summaries = append(summaries, *s)
+		summaries, outcomes = append(summaries, *s), append(outcomes, requests...)
+	}
+	if o.picture != "" {
+		if err := figure.Write(o.picture, picture(o, outcomes, summaries)); err != nil {
+			return err
+		}
 	}
 	return t.end(summaries)
 }
 
 // runOnce starts all parts, sends the requests, and stops the parts.
-func runOnce(ctx context.Context, o *options, app *apps.Application, with bool, t *table, stderr io.Writer) (s *summary, err error) {
+func runOnce(ctx context.Context, o *options, app *apps.Application, with bool, t *table, stderr io.Writer) (s *summary, requests []outcome, err error) {
 	self, err := os.Executable()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	beside := func(name string) string { return filepath.Join(filepath.Dir(self), name) }
 	dir, err := os.MkdirTemp("", "tppfaas-live-")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	name := "without"
+	name := withoutRun
 	co := chain.Options{
 		Sampler: beside("sampler"), Collector: beside("collector"), Dir: dir,
 		PlatformArgs: []string{"-starts", o.starts, "-idle-timeout", o.idle.String(), "-pause-grace", "10m"},
 	}
 	if with {
-		name = "with"
+		name = withRun
 		co.Prewarm = beside("prewarm")
 		co.PrewarmArgs = []string{"-policy", o.policy, "-act", "-actuator", "openwhisk", "-idle-timeout", o.idle.String(), "-learn"}
 		if o.model != "" {
@@ -99,7 +112,7 @@ func runOnce(ctx context.Context, o *options, app *apps.Application, with bool, 
 	}
 	c, err := chain.Start(ctx, co)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer func() { err = errors.Join(err, c.Stop()) }()
 	if with {
@@ -107,22 +120,22 @@ func runOnce(ctx context.Context, o *options, app *apps.Application, with bool, 
 	}
 	m, err := newMeasurement(ctx, o, app, c, name, t, stderr)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer m.target.Close()
 	if err := m.target.Begin(ctx, "", false); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	result, err := sampler.Sample(ctx, m, app, m.config, nil)
 	if err != nil {
-		return nil, errors.Join(err, m.err)
+		return nil, nil, errors.Join(err, m.err)
 	}
 	s = m.summary()
 	s.Incomplete = len(result.Incomplete)
 	if with {
 		state, err := controllerState(ctx, c.PrewarmURL)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		s.Warmups, s.Wasted = state.Totals.Warmups-m.before.Warmups, state.Totals.Wasted-m.before.Wasted
 		s.Saved = state.Totals.SavedSeconds - m.before.SavedSeconds
@@ -130,10 +143,10 @@ func runOnce(ctx context.Context, o *options, app *apps.Application, with bool, 
 	s.Missed, s.Least = float64(s.Cold+int(s.Wasted))/float64(max(s.Invocations, 1)), unforeseeable(app)
 	if o.output != "" {
 		if err := dataset.WriteFile(filepath.Join(o.output, name+".json"), result.Dataset); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return s, errors.Join(m.err, m.target.Remove(ctx))
+	return s, m.outcomes, errors.Join(m.err, m.target.Remove(ctx))
 }
 
 // measurement is a target that measures what it samples.
