@@ -138,7 +138,7 @@ func (f *Fleet) AddFunction(function Function) (int, error) {
 	f.Functions = functions
 	f.Loads = append(f.Loads, FunctionLoad{})
 	f.lists = append(f.lists, [states]containerList{})
-	f.Starts.addFunction()
+	f.Starts.Grow(len(functions))
 	return len(functions) - 1, nil
 }
 

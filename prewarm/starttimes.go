@@ -36,9 +36,15 @@ func NewStartTimes(n int) *StartTimes {
 	return s
 }
 
-func (s *StartTimes) addFunction() {
-	s.functions = append(s.functions, make([]sample, loadRanges))
+// Grow adds functions, of which nothing is known, until there are n.
+func (s *StartTimes) Grow(n int) {
+	for len(s.functions) < n {
+		s.functions = append(s.functions, make([]sample, loadRanges))
+	}
 }
+
+// Forget forgets the start times of a function, because its code has changed. Those of all functions together stay.
+func (s *StartTimes) Forget(function int) { clear(s.functions[function]) }
 
 // Add adds a measurement: a start of a function that took d, while load others were being created when it began.
 func (s *StartTimes) Add(function, load int, d time.Duration) {

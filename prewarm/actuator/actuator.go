@@ -33,6 +33,17 @@ type Command struct {
 	Until time.Time
 	// Reason says in words why, for people.
 	Reason string
+	// Idle is how many containers of Function are idle already, as far as is known. A platform that can only be made to start containers by
+	// occupying those that are there needs to know it; 0 stands for none.
+	Idle int
+}
+
+// Results returns how many results the command has: one for each container that Warm asks for, and one for Scale.
+func (c *Command) Results() int {
+	if c.Kind == Warm {
+		return max(c.N, 0)
+	}
+	return 1
 }
 
 // Outcome is what has become of a container that was to be warmed.

@@ -73,14 +73,14 @@ const (
 	fewDemands  = exactly / 2
 )
 
-func newDecider(function int, o *Options, starts *prewarm.StartTimes, w *work) *decider {
-	m := float64(o.Functions[function].MemoryMB)
+func newDecider(function, memoryMB int, price float64, platform prewarm.Platform, starts *prewarm.StartTimes, w *work) *decider {
+	m := float64(memoryMB)
 	d := &decider{
-		function: function, memory: m, price: o.Price, alpha: m / (o.Price + m), platform: o.Platform, starts: starts, work: w,
+		function: function, memory: m, price: price, alpha: m / (price + m), platform: platform, starts: starts, work: w,
 		heads: map[prewarm.ID]int32{}, runs: map[prewarm.ID]running{}, timer: -1,
 	}
 	d.z = math.Sqrt2 * math.Erfinv(1-2*d.alpha)
-	d.spread = (o.Price + m) * math.Exp(-d.z*d.z/2) / math.Sqrt(2*math.Pi)
+	d.spread = (price + m) * math.Exp(-d.z*d.z/2) / math.Sqrt(2*math.Pi)
 	d.sampled.n = -1
 	return d
 }

@@ -17,7 +17,7 @@ import (
 func TestDemandsAreThoseOfAMap(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		o := Options{Price: 2304, Functions: []prewarm.Function{{Name: "f", MemoryMB: 256}}}
-		d := newDecider(0, &o, prewarm.NewStartTimes(1), &work{})
+		d := newDecider(0, o.Functions[0].MemoryMB, o.Price, o.Platform, prewarm.NewStartTimes(1), &work{})
 		d.busy = timesBetween(0.5, 3)
 		now := 0.0
 		inFlight, foreseen, runs := map[prewarm.ID][]Demand{}, map[uint32][]Demand{}, map[prewarm.ID]float64{}

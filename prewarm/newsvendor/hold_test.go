@@ -31,7 +31,7 @@ func usedAndFresh(t *testing.T) (*decider, *prewarm.Fleet) {
 			t.Fatal(err)
 		}
 	}
-	d := newDecider(0, &o, prewarm.NewStartTimes(1), &work{})
+	d := newDecider(0, o.Functions[0].MemoryMB, o.Price, o.Platform, prewarm.NewStartTimes(1), &work{})
 	d.first = 0.3
 	d.sample(0)
 	return d, fleet

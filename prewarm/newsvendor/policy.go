@@ -9,6 +9,10 @@ import (
 // Policy is the newsvendor's policy. It connects the predictor and the deciders, which exchange nothing but values.
 type Policy struct {
 	platform  prewarm.Platform
+	price     float64
+	starts    *prewarm.StartTimes
+	work      *work
+	begun     bool // there was an event
 	predictor *predictor
 	roots     []*roots // by application
 	deciders  []*decider
@@ -52,6 +56,7 @@ const overloaded = 12
 func (p *Policy) Handle(e *prewarm.Event, fleet *prewarm.Fleet, d *prewarm.Decisions) {
 	now := seconds(e.At)
 	p.fleet, p.out = fleet, d
+	p.grow(fleet.Functions)
 	p.overload = fleet.Queue > 0 || fleet.Creating() >= overloaded
 	p.reserved, p.asking = 0, 0
 	switch e.Kind {
@@ -61,18 +66,42 @@ func (p *Policy) Handle(e *prewarm.Event, fleet *prewarm.Fleet, d *prewarm.Decis
 	default:
 		if e.Function >= 0 && e.Function < len(p.deciders) && p.deciders[e.Function].known {
 			p.happened(e, now)
-		} else if c := fleet.Container(e.Container); e.Kind == prewarm.Idle && c != nil && p.platform.MemoryMB > 0 {
-			// Of functions that nothing is known of no use is foreseen: they make room before all others.
-			d.Rank(c, -leastRank)
+		} else {
+			p.unknown(e, now)
 		}
 	}
 	p.decide(now, e.At)
 	p.wake()
 }
 
+// unknown handles what has happened to a function that nothing is known of.
+func (p *Policy) unknown(e *prewarm.Event, now float64) {
+	c := p.fleet.Container(e.Container)
+	switch {
+	case e.Kind == prewarm.Removed:
+		p.removed(e.Container)
+	case c == nil || p.fleet.Functions[c.Function].StemCell:
+	case e.Kind == prewarm.Started || e.Kind == prewarm.Idle:
+		p.ready(c, now)
+	}
+	if e.Kind == prewarm.Idle && c != nil && p.platform.MemoryMB > 0 {
+		// No use of it is foreseen: it makes room before all others.
+		p.out.Rank(c, -leastRank)
+	}
+}
+
+// removed forgets a container.
+func (p *Policy) removed(id prewarm.ID) {
+	if b := p.boxes[id]; b != nil {
+		delete(p.boxes, id)
+		p.spare = append(p.spare, b)
+	}
+}
+
 // woken handles times at which something wanted to be looked at.
 func (p *Policy) woken(e *prewarm.Event, now float64) {
 	if e.Key == 0 {
+		p.begun = true
 		p.wokenPredictions, p.wokenDecisions = never, never
 		for _, f := range p.deciders {
 			p.predictor.supplies[f.function] = f.supply(p.fleet)
@@ -209,10 +238,7 @@ func (p *Policy) happened(e *prewarm.Event, now float64) {
 		}
 	case prewarm.Removed:
 		f.finish(e.Container)
-		if b := p.boxes[e.Container]; b != nil {
-			delete(p.boxes, e.Container)
-			p.spare = append(p.spare, b)
-		}
+		p.removed(e.Container)
 		for _, other := range p.deciders {
 			other.dirty = other.dirty || other.starved
 		}

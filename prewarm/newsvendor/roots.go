@@ -40,7 +40,7 @@ const (
 
 // unfold takes from what is expected of a request that has just come what a request demands.
 func (r *roots) unfold(list []expected) {
-	root := r.app.history.traces[0].marks[0]
+	root := r.app.history.root
 	r.root = int32(root)
 	r.offsets = []foreseeing{{mark: int32(root), probability: 1}}
 	for i := range list {
