@@ -142,6 +142,9 @@ func (f *Fleet) AddFunction(function Function) (int, error) {
 	return len(functions) - 1, nil
 }
 
+// Forget forgets the start times that were measured of a function, whose code is new.
+func (f *Fleet) Forget(function int) { f.Starts.Forget(function) }
+
 // Containers returns the containers of a function in a state, in the order in which they entered it. The slice is valid until the next
 // Apply.
 func (f *Fleet) Containers(function int, s State) []*Container {
@@ -259,6 +262,12 @@ func (f *Fleet) Apply(e *Event) error {
 			return f.unexpected(e, c)
 		}
 		load.Waiting++
+		switch e.Start {
+		case Late:
+			load.LateStarts--
+		case Cold:
+			load.ColdStarts--
+		}
 		c.Uses--
 		if c.Assigned--; c.Assigned == 0 {
 			if c.Ready {
@@ -299,6 +308,8 @@ func (f *Fleet) place(e *Event, c *Container) error {
 		}
 		c.By = ByPlatform
 		load.ColdStarts++
+	case e.Start == Cold && c != nil && !c.Ready && c.Uses == 0 && c.By == ByPlatform:
+		load.ColdStarts++ // it was taken to be created for another, which is Displaced
 	case e.Start == Cold || c == nil:
 		return f.unexpected(e, c)
 	case e.Start == Late && !c.Ready:

@@ -60,7 +60,7 @@ func (c *Core) held(f *function) string {
 	case c.blocked != "":
 		return c.blocked
 	case f.retry > c.now:
-		return "the last start has failed; the next is tried in " + short(f.retry-c.now)
+		return "the last start has failed a moment ago"
 	}
 	return ""
 }

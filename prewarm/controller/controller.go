@@ -97,6 +97,15 @@ func (c *Controller) Sink(name string) source.Sink {
 	return s
 }
 
+// Count has what a source counts itself shown with what its sink, which Sink has returned, has counted.
+func (c *Controller) Count(of source.Sink, counts func() source.Counts) {
+	if s, ok := of.(*sink); ok {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		s.counts = counts
+	}
+}
+
 // Fail notes why a source that Sink was called for cannot go on, or that it can again, with nil. It is shown.
 func (c *Controller) Fail(s source.Sink, err error) {
 	if s, ok := s.(*sink); ok {
@@ -169,6 +178,16 @@ func (c *Controller) Run(ctx context.Context) error {
 		c.flush(now)
 		c.notify()
 	}
+}
+
+// Close ends a controller of which Run was not called.
+func (c *Controller) Close(ctx context.Context) error {
+	c.queue.close()
+	close(c.ended)
+	if c.guard == nil {
+		return nil
+	}
+	return c.guard.Close(ctx)
 }
 
 // pass tells the core that time has passed.

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"slices"
 	"time"
 
 	"github.com/tppfaas/tppfaas/prewarm"
@@ -127,24 +128,27 @@ func (c *Core) foretell(e *prewarm.Event) {
 
 // closeLater has requests closed once nothing of them has run for a while.
 func (c *Core) closeLater() {
-	if closing := c.requests.closing; len(closing) > 0 {
-		c.agenda.set(entry{purpose: closeTraces}, closing[0].at+quiet)
+	if r := c.requests; r.closed < len(r.closing) {
+		c.agenda.set(entry{purpose: closeTraces}, r.closing[r.closed].at+quiet)
 	}
 }
 
 // closeRequests closes requests that are over.
 func (c *Core) closeRequests() {
 	r := c.requests
-	n := 0
-	for n < len(r.closing) && r.closing[n].at+quiet <= c.now {
-		q, at := r.closing[n].request, r.closing[n].at
-		n++
+	for r.closed < len(r.closing) && r.closing[r.closed].at+quiet <= c.now {
+		q, at := r.closing[r.closed].request, r.closing[r.closed].at
+		r.closing[r.closed].request = nil
+		r.closed++
 		if q.running == 0 && q.ended == at && r.byID[q.id] == q {
 			c.compare(q)
 			r.close(q)
 		}
 	}
-	r.closing = append(r.closing[:0], r.closing[n:]...)
+	if 2*r.closed >= len(r.closing) {
+		r.closing = slices.Delete(r.closing, 0, r.closed)
+		r.closed = 0
+	}
 	c.closeLater()
 }
 

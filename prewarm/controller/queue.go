@@ -42,6 +42,7 @@ type sink struct {
 	observations, refused, invalid atomic.Uint64
 	last                           atomic.Int64 // Unix time in ns
 	failure                        atomic.Pointer[string]
+	counts                         func() source.Counts // of the source itself, nil if it has none
 }
 
 // Observe implements source.Sink.
@@ -133,6 +134,12 @@ func (s *sink) state() SourceState {
 	if last := s.last.Load(); last != 0 {
 		at := time.Unix(0, last)
 		state.Last = &at
+	}
+	if s.counts != nil {
+		counts := s.counts()
+		state.Invalid += counts.Invalid
+		state.Refused = max(state.Refused, counts.Refused)
+		state.Error = counts.Error
 	}
 	if failure := s.failure.Load(); failure != nil {
 		state.Error = *failure

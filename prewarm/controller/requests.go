@@ -61,6 +61,7 @@ type requests struct {
 	invocations map[prewarm.ID]*invocation
 	owner       map[prewarm.ID]*request // by invocation
 	closing     []closing               // requests of which nothing runs, in the order since when
+	closed      int                     // how many of these are done with
 	over        []*request              // the last ones, the latest last
 }
 

@@ -15,7 +15,7 @@ import (
 //
 // at any time at all with a probability of α at most, however often one looks. A model disagrees if that happens for one of its functions, where α is
 // shared among them, and if the difference matters: more than a tenth of what was expected or came. Var D is taken as Σp(1−p), as if invocations
-// came independently.
+// came independently. Where they come together it is larger, and so is ΣD²: the larger of V and ΣD² is taken.
 //
 // So that a model which was right for long is found out soon when the world changes, the sums begin anew after a block of requests. A model that
 // disagrees is followed on, without being used, and agrees again once the test finds nothing in twice as many requests as it has taken to find it.
@@ -93,7 +93,7 @@ func (d *deviation) excess(functions int) bool {
 	if s <= watchRelative*max(d.came, d.expected) {
 		return false
 	}
-	v := (d.squares+2*d.variance)/3 + watchScale
+	v := max(d.squares, (d.squares+2*d.variance)/3) + watchScale
 	alpha := watchAlpha / float64(functions)
 	return s > math.Sqrt(v*math.Log(v/(watchScale*alpha*alpha)))
 }

@@ -39,7 +39,8 @@ type Limits struct {
 	Length int
 	// Silence is how long an announced invocation is waited for of which nothing else comes.
 	Silence time.Duration
-	// Run is how long a run is waited for at least whose end is not heard of; ten times the longest usual run of the function, if that is longer.
+	// Run is how long the end of a run is waited for at least, as long as it is not known how long the function takes. Then it is ten times the longest of the
+	// last 64 runs, and a minute at least.
 	Run time.Duration
 	// Memory is how long a trace is remembered after the last that was heard of it; what comes later of it is ignored.
 	Memory time.Duration
@@ -247,8 +248,8 @@ func (m *Mirror) observe(o *source.Observation) error {
 		}
 		offset = k.offset
 	}
-	t := min(stampOf(o.Time, offset, m.epoch, m.now), m.now)
-	began := min(stampOf(o.Begin, offset, m.epoch, t), t)
+	t := min(max(stampOf(o.Time, offset, m.epoch, m.now), m.now-longest), m.now)
+	began := min(max(stampOf(o.Begin, offset, m.epoch, t), m.now-longest), t)
 	if o.Version != "" {
 		at := t
 		if o.Kind == source.Ended {
@@ -275,8 +276,13 @@ func (m *Mirror) observe(o *source.Observation) error {
 	case source.Started:
 		if !v.started {
 			m.begin(v, r)
-		} else if v.c != nil {
-			m.bind(v.c, r.instance)
+		} else {
+			if v.c != nil {
+				m.bind(v.c, r.instance)
+			}
+			if r.temperature == source.Warm {
+				m.wasWarm(v)
+			}
 		}
 	case source.Ended:
 		if v.ended {
@@ -329,7 +335,7 @@ func (m *Mirror) end(v *invocation, o *source.Observation, t, began prewarm.Time
 		if o.Begin.IsZero() {
 			began = v.began
 		}
-		f.runs.add(t - began)
+		f.measureRun(t - began)
 	}
 	z := m.instances[o.Instance]
 	switch {

@@ -22,8 +22,9 @@ type function struct {
 	found    []*container  // that a warm start has shown, and that may be one of those that are taken to be busy
 	pending  []*invocation // that have arrived and whose run has not started, in no order
 
-	runs   sample // durations of runs
-	starts sample // start times
+	runs    sample        // durations of runs
+	longest time.Duration // of runs
+	starts  sample        // start times
 }
 
 // containers returns how many containers there are.
@@ -39,14 +40,19 @@ type container struct {
 	// ready: it is initialised. created: it was for an invocation that it was created. leaving: it takes nothing more. retired: its code is old.
 	// warmed: the controller has asked for it. usual: it is idle after the usual start time, because nobody will say when.
 	ready, created, leaving, retired, warmed, usual bool
-	by                                              prewarm.By
-	uses                                            int
-	asked                                           prewarm.Time
-	idleSince                                       prewarm.Time // when it became idle last, if it was
-	lastRun                                         prewarm.Time // when its last run began
-	foundAt                                         prewarm.Time // when the warm start was that has shown it; −1 if it was not found so
-	runs                                            []*invocation
-	due                                             due
+	// phantom: it was believed to be created for an invocation that was warm elsewhere.
+	phantom   bool
+	by        prewarm.By
+	uses      int
+	asked     prewarm.Time
+	idleSince prewarm.Time // when it became idle last, if it was
+	lastRun   prewarm.Time // when its last run began
+	foundAt   prewarm.Time // when the warm start was that has shown it; −1 if it was not found so
+	// takenAt is when the invocation arrived that took it last when it was idle, and before since when it was idle then; takenAt is −1 if there
+	// was none.
+	takenAt, before prewarm.Time
+	runs            []*invocation
+	due             due
 }
 
 // invocation is an invocation of which something was heard.
@@ -65,6 +71,8 @@ type invocation struct {
 	arrivalKnown   bool
 	// told: its arrival was told. started and ended: its run has, or it was refused.
 	told, started, ended, refused bool
+	assumed                       bool       // it is not known how it came to its container
+	was                           prewarm.ID // where its run has ended
 	c                             *container // where it is taken to be
 	start                         prewarm.Start
 	pendingPlace                  int // in function.pending; −1 if it is not there
@@ -147,6 +155,20 @@ func (m *Mirror) usualStart(f *function) time.Duration {
 	return f.starts.quantile(0.5, 0)
 }
 
+// longStart returns a start time that few exceed.
+func (m *Mirror) longStart(f *function) time.Duration {
+	if f.starts.n == 0 {
+		return m.starts.quantile(1, 5*m.options.StartTime)
+	}
+	return f.starts.quantile(1, 0)
+}
+
+// measureRun notes the duration of a run.
+func (f *function) measureRun(d time.Duration) {
+	f.runs.add(d)
+	f.longest = slices.Max(f.runs.d[:f.runs.n])
+}
+
 // measureStart notes a start time.
 func (m *Mirror) measureStart(f *function, d time.Duration) {
 	f.starts.add(d)
@@ -223,7 +245,7 @@ func (m *Mirror) newContainer(f *function, asked prewarm.Time) *container {
 	}
 	m.lastContainer++
 	*c = container{
-		id: m.lastContainer, f: f, state: none, by: prewarm.ByPlatform, asked: asked, lastRun: asked, foundAt: -1, due: never(), runs: c.runs[:0],
+		id: m.lastContainer, f: f, state: none, by: prewarm.ByPlatform, asked: asked, lastRun: asked, foundAt: -1, takenAt: -1, due: never(), runs: c.runs[:0],
 	}
 	m.containers[c.id] = c
 	m.enter(c, prewarm.StateStarting)

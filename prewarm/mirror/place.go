@@ -22,6 +22,10 @@ const (
 	tolerance = 20 * time.Millisecond
 	// together is by how much arrivals differ at most for which it is not known which of them was first.
 	together = 100 * time.Millisecond
+	// longest is longer than any run, and any observation is on its way.
+	longest = 24 * time.Hour
+	// longestStart is longer than containers take to start: such a wait had another reason.
+	longestStart = 10 * time.Minute
 )
 
 // run is what is known of a run that has started.
@@ -90,6 +94,9 @@ func (m *Mirror) free(f *function, at prewarm.Time, instance string) *container 
 // place gives v to c. Of a platform without arrivals, Started says so.
 func (m *Mirror) place(v *invocation, c *container, start prewarm.Start) {
 	v.c, v.start = c, start
+	if c.takenAt = -1; c.state == prewarm.StateIdle {
+		c.takenAt, c.before = v.arrived, c.idleSince
+	}
 	c.runs = append(c.runs, v)
 	c.uses++
 	if c.state != prewarm.StateBusy {
@@ -111,6 +118,7 @@ func (m *Mirror) displace(v *invocation) {
 	e.Start = v.start
 	m.tell(e, m.now)
 	v.c = nil
+	c.takenAt = -1
 	c.runs = without(c.runs, v)
 	c.uses--
 	if len(c.runs) > 0 {
@@ -153,7 +161,7 @@ func (m *Mirror) begin(v *invocation, r run) {
 	if !v.arrivalKnown {
 		v.arrived = r.began
 		if r.temperature == source.Cold {
-			v.arrived -= m.usualStart(f)
+			v.arrived -= m.longStart(f)
 		}
 	}
 	if r.temperature == source.Unknown && r.init > 0 {
@@ -232,7 +240,7 @@ func (m *Mirror) started(v *invocation, r run, known bool) {
 		if e.Init = min(r.init, e.Wait); r.init <= 0 {
 			e.Init = e.Wait // at most
 		}
-		if v.arrivalKnown && e.Wait > 0 {
+		if v.arrivalKnown && e.Wait > 0 && e.Wait < longestStart {
 			m.measureStart(f, e.Wait)
 			if !known || !m.options.Platform.Arrivals {
 				m.measured = append(m.measured, StartTime{Function: f.index, Took: e.Wait})
@@ -241,13 +249,41 @@ func (m *Mirror) started(v *invocation, r run, known bool) {
 	}
 	v.waitNoMore()
 	v.started, v.began = true, r.began
+	v.assumed = r.temperature == source.Unknown
 	c.lastRun = max(c.lastRun, r.began)
 	m.tell(e, r.began)
 	m.becomeReady(c)
 	if cold {
 		m.evict()
 	}
-	m.lookAtInvocation(v, m.now+m.limits.Run)
+	m.lookAtInvocation(v, v.began+m.longestRun(f))
+}
+
+// enoughRuns is the number of runs from which on it is known how long they last.
+const enoughRuns = 16
+
+// longestRun returns for how long the end of a run of f is waited for.
+func (m *Mirror) longestRun(f *function) time.Duration {
+	d := 10 * f.longest
+	if f.runs.n < enoughRuns {
+		d = max(d, m.limits.Run)
+	}
+	return min(max(d, time.Minute), longest)
+}
+
+// wasWarm takes it that v, which is believed to have had a container created for it, was warm: there is no such container.
+func (m *Mirror) wasWarm(v *invocation) {
+	if v.start != prewarm.Cold || !v.assumed {
+		return
+	}
+	v.assumed = false
+	if c := v.c; c != nil {
+		c.phantom = c.instance == ""
+		return
+	}
+	if c := m.containers[v.was]; c != nil && c.f == v.f && c.state == prewarm.StateIdle && c.uses == 1 && c.instance == "" {
+		m.remove(c, m.now, prewarm.ByPlatform)
+	}
 }
 
 // becomeReady notes that c is initialised.
@@ -363,7 +399,6 @@ func (m *Mirror) overdue(f *function, r run) *container {
 	if f.runs.n < 8 {
 		return nil
 	}
-	longest := time.Duration(-1)
 	for i, c := range f.busy {
 		if i == lookedThrough {
 			break
@@ -371,10 +406,7 @@ func (m *Mirror) overdue(f *function, r run) *container {
 		if len(c.runs) != 1 || !c.runs[0].started || c.instance != "" {
 			continue
 		}
-		if longest < 0 {
-			longest = f.runs.quantile(1, 0) + tolerance
-		}
-		if u := c.runs[0]; u.began+longest < r.began {
+		if u := c.runs[0]; u.began+f.longest+tolerance < r.began {
 			m.counts.Lost++
 			m.finish(u, u.began+f.runs.quantile(0.5, 0), false)
 			return m.free(f, r.began, r.instance)
@@ -448,10 +480,37 @@ func (m *Mirror) finish(v *invocation, at prewarm.Time, failed bool) {
 	m.endRun(v, at, failed)
 	switch {
 	case len(c.runs) > 0:
-	case c.retired || c.leaving || m.isFound(c, at):
+	case c.retired || c.leaving || c.phantom || m.isFound(c, at):
 		m.remove(c, at, prewarm.ByPlatform)
 	default:
-		m.idle(c, at)
+		m.idle(c, m.reorder(c, at))
+	}
+}
+
+// reorder returns since when c is idle, whose run has ended at a time. Where an invocation that arrived later was guessed to have taken one that had been
+// idle for longer, because the end was not heard of yet, it has taken c, and the other is still idle: of two whose ids are not known, that makes
+// no difference but to how long they have been idle.
+func (m *Mirror) reorder(c *container, end prewarm.Time) prewarm.Time {
+	if c.instance != "" || m.options.Replicas {
+		return end
+	}
+	for {
+		var taken *container
+		look := func(containers []*container) {
+			for i := len(containers) - 1; i >= 0 && i >= len(containers)-lookedThrough; i-- {
+				k := containers[i]
+				if k != c && k.instance == "" && k.takenAt >= end && k.before < end && (taken == nil || k.takenAt < taken.takenAt) {
+					taken = k
+				}
+			}
+		}
+		look(c.f.idle)
+		look(c.f.busy)
+		if taken == nil {
+			return end
+		}
+		c.takenAt = -1
+		taken.before, end = end, taken.before
 	}
 }
 
@@ -462,7 +521,7 @@ func (m *Mirror) endRun(v *invocation, at prewarm.Time, failed bool) {
 	m.tell(e, at)
 	m.over(v)
 	v.c.runs = without(v.c.runs, v)
-	v.c = nil
+	v.was, v.c = v.c.id, nil
 }
 
 // isFound reports whether c, whose run has ended at a time, is one that a later warm start has shown, so that the two are the same.
@@ -531,7 +590,7 @@ func (m *Mirror) waitedEnough(v *invocation) {
 		m.counts.Silent++
 		m.refuse(v)
 	default:
-		if end := v.began + 10*f.runs.quantile(0.99, 0); end > m.now {
+		if end := v.began + m.longestRun(f); end > m.now {
 			m.lookAtInvocation(v, end)
 			return
 		}

@@ -56,6 +56,8 @@ type ContainerSnapshot struct {
 	Asked     prewarm.Time `json:"asked"`
 	IdleSince prewarm.Time `json:"idle_since"`
 	LastRun   prewarm.Time `json:"last_run"`
+	// Until is when it is looked at: an idle one is then removed.
+	Until prewarm.Time `json:"until"`
 }
 
 // TraceSnapshot is a trace.
@@ -83,6 +85,8 @@ type InvocationSnapshot struct {
 	Started      bool          `json:"started,omitempty"`
 	Container    prewarm.ID    `json:"container,omitempty"`
 	Start        prewarm.Start `json:"start,omitempty"`
+	// Until is until when more is waited for.
+	Until prewarm.Time `json:"until"`
 }
 
 // Snapshot returns what the mirror knows: functions, containers and what is in flight.
@@ -102,7 +106,7 @@ func (m *Mirror) Snapshot() *Snapshot {
 	for _, c := range m.containers {
 		s.Containers = append(s.Containers, ContainerSnapshot{
 			ID: c.id, Function: c.f.index, Instance: c.instance, Ready: c.ready, Created: c.created, Warmed: c.warmed, Leaving: c.leaving,
-			Retired: c.retired, Usual: c.usual, By: c.by, Uses: c.uses, Asked: c.asked, IdleSince: c.idleSince, LastRun: c.lastRun,
+			Retired: c.retired, Usual: c.usual, By: c.by, Uses: c.uses, Asked: c.asked, IdleSince: c.idleSince, LastRun: c.lastRun, Until: c.due.at,
 		})
 	}
 	slices.SortFunc(s.Containers, func(a, b ContainerSnapshot) int { return cmp.Compare(a.ID, b.ID) })
@@ -119,7 +123,7 @@ func (m *Mirror) Snapshot() *Snapshot {
 		k := InvocationSnapshot{
 			ID: v.id, Trace: v.trace.id, Function: v.f.index, Parent: v.parent, Call: v.call, Span: v.span, Activation: v.activation,
 			ParentCall: v.parentCall, ParentSpan: v.parentSpan, Seen: v.seen, Arrived: v.arrived, Began: v.began, ArrivalKnown: v.arrivalKnown,
-			Told: v.told, Started: v.started, Start: v.start,
+			Told: v.told, Started: v.started, Start: v.start, Until: v.due.at,
 		}
 		if v.c != nil {
 			k.Container = v.c.id
@@ -185,7 +189,7 @@ func (r *restoring) functions() error {
 		f.version, f.versionAt = k.Version, r.time(k.VersionAt)
 		copy(f.versions[:], k.Versions)
 		for _, d := range k.Runs {
-			f.runs.add(d)
+			f.measureRun(d)
 		}
 		for _, d := range k.Starts {
 			m.measureStart(f, d)
@@ -215,7 +219,7 @@ func (r *restoring) containers() error {
 		}
 		c := &container{
 			id: k.ID, f: f, state: none, ready: k.Ready, created: k.Created, warmed: k.Warmed, leaving: k.Leaving, retired: k.Retired, usual: k.Usual,
-			by: k.By, uses: k.Uses, asked: r.time(k.Asked), idleSince: r.time(k.IdleSince), lastRun: r.time(k.LastRun), foundAt: -1, due: never(),
+			by: k.By, uses: k.Uses, asked: r.time(k.Asked), idleSince: r.time(k.IdleSince), lastRun: r.time(k.LastRun), foundAt: -1, takenAt: -1, due: never(),
 		}
 		m.containers[c.id] = c
 		m.bind(c, k.Instance)
@@ -225,6 +229,9 @@ func (r *restoring) containers() error {
 		} else {
 			c.uses = 0
 			m.enter(c, prewarm.StateStarting)
+		}
+		if k.Until != prewarm.Never {
+			m.lookAt(c, r.time(k.Until))
 		}
 		r.ordered = append(r.ordered, c)
 	}
@@ -301,22 +308,19 @@ func (r *restoring) invocation(k *InvocationSnapshot) error {
 		c.runs = append(c.runs, v)
 		if c.state != prewarm.StateBusy {
 			m.enter(c, prewarm.StateBusy)
+			c.due.at = prewarm.Never
 		}
 		if !c.ready {
 			c.uses++
 		}
 	}
-	if v.started {
-		m.lookAtInvocation(v, max(v.began, v.arrived)+m.limits.Run)
-		return nil
-	}
-	if v.told {
+	m.lookAtInvocation(v, r.time(k.Until))
+	if v.told && !v.started {
 		v.wait()
 		if c == nil {
 			r.unplaced = append(r.unplaced, v)
 		}
 	}
-	m.lookAtInvocation(v, v.arrived+m.limits.Silence)
 	return nil
 }
 
@@ -328,22 +332,22 @@ func (r *restoring) tell() {
 		e.At = at
 		events = append(events, e)
 	}
-	arrived := func(v *invocation) {
+	arrived := func(v *invocation, at prewarm.Time) {
 		if v.told {
 			e := m.event(prewarm.Arrived, v)
 			e.Container = 0
-			add(e, v.arrived)
+			add(e, at)
 		}
 	}
-	placed := func(v *invocation, start prewarm.Start) {
-		if m.options.Platform.Arrivals {
+	placed := func(v *invocation, start prewarm.Start, at prewarm.Time) {
+		if v.start = start; m.options.Platform.Arrivals {
 			e := m.event(prewarm.Placed, v)
 			e.Start = start
-			add(e, v.arrived)
+			add(e, at)
 		}
 	}
 	for _, v := range r.unplaced {
-		arrived(v)
+		arrived(v, v.arrived)
 	}
 	for _, c := range r.ordered {
 		e := prewarm.Event{Kind: prewarm.Starting, Function: c.f.index, Container: c.id, By: c.by}
@@ -358,6 +362,9 @@ func (r *restoring) tell() {
 			}
 		}
 		cold := len(c.runs) > 0 && !c.ready && c.created
+		if cold {
+			begun = c.runs[0].arrived
+		}
 		if !cold {
 			add(e, begun)
 		}
@@ -366,29 +373,22 @@ func (r *restoring) tell() {
 			add(e, begun)
 		}
 		for i, v := range c.runs {
-			arrived(v)
+			begun = max(begun, v.arrived)
+			arrived(v, begun)
 			switch {
 			case c.ready:
-				placed(v, prewarm.Warm)
+				placed(v, prewarm.Warm, begun)
 			case cold && i == 0:
-				v.start = prewarm.Cold
-				placed(v, prewarm.Cold)
+				placed(v, prewarm.Cold, begun)
 			default:
-				v.start = prewarm.Late
-				placed(v, prewarm.Late)
+				placed(v, prewarm.Late, begun)
 			}
 			if v.started {
-				add(m.event(prewarm.Started, v), max(v.began, v.arrived))
+				add(m.event(prewarm.Started, v), max(v.began, begun))
 			}
 		}
 		if c.leaving {
 			add(prewarm.Event{Kind: prewarm.Leaving, Function: c.f.index, Container: c.id}, m.now)
-		}
-		switch c.state {
-		case prewarm.StateIdle:
-			m.expect(c)
-		case prewarm.StateStarting:
-			m.awaitStart(c)
 		}
 	}
 	slices.SortStableFunc(events, func(a, b prewarm.Event) int { return cmp.Compare(a.At, b.At) })

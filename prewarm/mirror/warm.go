@@ -56,8 +56,8 @@ func (m *Mirror) warmed(c *container, r actuator.Result) {
 	}
 	switch r.Outcome {
 	case actuator.Created:
-		if !r.Asked.IsZero() && r.Ready.After(r.Asked) {
-			m.measureStart(f, r.Ready.Sub(r.Asked))
+		if took := r.Ready.Sub(r.Asked); !r.Asked.IsZero() && took > 0 && took < longestStart {
+			m.measureStart(f, took)
 		}
 		if z := m.instances[r.Instance]; r.Instance != "" && z != nil && z != c && z.f == f {
 			z.warmed = true // it has taken an invocation before the result came

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"strings"
 	"time"
 
@@ -46,11 +45,10 @@ Exit status: 0 ended by a signal, 1 failed, 2 called wrongly.
 
 // serveOptions are what the line says.
 type serveOptions struct {
-	serve     serve.Options
-	models    list
-	tokenFile string
-	log       string
-	actuator  actuatorOptions
+	serve    serve.Options
+	models   list
+	log      string
+	actuator actuatorOptions
 }
 
 func runServe(fs *flag.FlagSet) cli.Run {
@@ -69,7 +67,7 @@ func runServe(fs *flag.FlagSet) cli.Run {
 	fs.IntVar(&o.serve.Limits.InFlight, "in-flight", 16, "`containers` that are asked for at the same time, at most")
 	fs.StringVar(&o.serve.Cert, "cert", "", "`file` with the certificate in PEM, for HTTPS and gRPC")
 	fs.StringVar(&o.serve.Key, "key", "", "`file` with its key")
-	fs.StringVar(&o.tokenFile, "token-file", "", "`file` with the token that clients have to send")
+	fs.StringVar(&o.serve.TokenFile, "token-file", "", "`file` with the token that clients have to send")
 	fs.StringVar(&o.log, "log", "text", "`form` of messages: text or json")
 	o.actuator.define(fs)
 	return func(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -101,28 +99,6 @@ func (o *serveOptions) check(fs *flag.FlagSet) error {
 	}
 	if o.serve.GRPC == "off" {
 		o.serve.GRPC = ""
-	}
-	for _, address := range []struct{ option, value string }{{"listen", o.serve.Listen}, {"grpc", o.serve.GRPC}} {
-		if address.value == "" && address.option == "grpc" {
-			continue
-		}
-		host, _, err := net.SplitHostPort(address.value)
-		if err != nil {
-			return cli.Usagef("-%s: %q is no address: it must be HOST:PORT", address.option, address.value)
-		}
-		if !serve.Loopback(host) && (o.serve.Cert == "" || o.tokenFile == "") {
-			return cli.Usagef("-%s: others can reach %s: that needs -cert, -key and -token-file", address.option, address.value)
-		}
-	}
-	if (o.serve.Cert == "") != (o.serve.Key == "") {
-		return cli.Usagef("-cert and -key: one of them is missing")
-	}
-	if o.tokenFile != "" {
-		token, err := serve.ReadToken(o.tokenFile)
-		if err != nil {
-			return fmt.Errorf("-token-file: %w", err)
-		}
-		o.serve.Token = token
 	}
 	o.serve.Models = o.models
 	return o.actuator.check(fs, &o.serve)

@@ -154,7 +154,7 @@ func (p *Page) Run(ctx context.Context) error {
 	pause := time.NewTimer(0) // since the last event
 	defer pause.Stop()
 	var last *controller.State // that clients know
-	history := []sample{newSample(p.source.Snapshot())}
+	history := append(p.history, newSample(p.source.Snapshot()))
 	pending, rested := false, false
 	for {
 		var latest []byte

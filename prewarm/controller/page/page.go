@@ -42,6 +42,7 @@ type Page struct {
 	hub     hub
 	mux     *http.ServeMux
 	metrics http.Handler
+	history []sample // from before Run
 }
 
 // New returns a page of what source has.

@@ -1,20 +1,11 @@
 package serve
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
 	"errors"
-	"net"
 	"net/http"
-	"strings"
 	"time"
-
-	"github.com/tppfaas/tppfaas/prewarm/controller/page"
 )
-
-func trim(text []byte) []byte { return bytes.TrimSpace(text) }
 
 // handler serves everything over HTTP.
 func (s *Server) handler() http.Handler {
@@ -22,25 +13,17 @@ func (s *Server) handler() http.Handler {
 	mux.Handle("/", s.page)
 	mux.HandleFunc("POST /v1/pause", s.command(s.controller.Pause))
 	mux.HandleFunc("POST /v1/resume", s.command(s.controller.Resume))
-	s.handleSources(mux)
-
-	host, _, _ := net.SplitHostPort(s.o.Listen)
-	protected := http.Handler(page.Protect(mux, []string{host}))
-	if s.o.Token != "" {
-		protected = requireToken(protected, s.o.Token)
-	}
-	outer := http.NewServeMux()
-	outer.Handle("/", protected)
-	// Probes of a cluster send no token, and learn nothing from the answer.
-	outer.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { answer(w, http.StatusOK, "ok") })
-	outer.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+	mux.Handle("/v1/traces", s.otlp)
+	mux.Handle("/v1/arrivals", s.arrivals)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { answer(w, http.StatusOK, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		if err := s.controller.Ready(); err != nil {
 			answer(w, http.StatusServiceUnavailable, "not ready: "+err.Error())
 			return
 		}
 		answer(w, http.StatusOK, "ready")
 	})
-	return outer
+	return mux
 }
 
 func answer(w http.ResponseWriter, status int, text string) {
@@ -64,22 +47,4 @@ func (s *Server) command(do func(context.Context) error) http.HandlerFunc {
 			answer(w, http.StatusOK, string(s.controller.Snapshot().Mode))
 		}
 	}
-}
-
-// requireToken lets requests pass that have the token: as a bearer token, or as the password of basic authentication, which browsers ask for.
-func requireToken(next http.Handler, token string) http.Handler {
-	want := sha256.Sum256([]byte(token))
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		given, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-		if !ok {
-			_, given, ok = r.BasicAuth()
-		}
-		sum := sha256.Sum256([]byte(given))
-		if !ok || subtle.ConstantTimeCompare(sum[:], want[:]) != 1 {
-			w.Header().Set("WWW-Authenticate", `Basic realm="prewarm", charset="UTF-8"`)
-			answer(w, http.StatusUnauthorized, "a token is needed")
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
 }

@@ -4,23 +4,22 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"time"
 
 	"github.com/tppfaas/tppfaas/prewarm"
 	"github.com/tppfaas/tppfaas/prewarm/actuator"
 	"github.com/tppfaas/tppfaas/prewarm/actuator/guard"
+	"github.com/tppfaas/tppfaas/prewarm/internal/guarded"
 	"github.com/tppfaas/tppfaas/prewarm/source"
 )
 
 // Options are what a server is made with.
 type Options struct {
-	// Listen is the address for HTTP, and GRPC that for OTLP over gRPC, "" for none. A host that is not loopback needs Cert, Key and Token, unless
-	// Insecure is set.
+	// Listen is the address for HTTP, and GRPC that for OTLP over gRPC, "" for none. A host that is not loopback needs Cert, Key and TokenFile.
 	Listen, GRPC string
-	// Cert and Key are files in PEM, and Token is what clients have to send as a bearer token, or as the password of basic authentication.
-	Cert, Key, Token string
-	Insecure         bool
+	// Cert and Key are files in PEM, and TokenFile has what clients have to send as a bearer token, or as the password of basic authentication. They
+	// are read again when they change.
+	Cert, Key, TokenFile string
 
 	// Policy is a spec as of policy.New. That of a newsvendor needs Models, or Learn.
 	Policy string
@@ -61,23 +60,9 @@ func Default() prewarm.Platform {
 
 // check returns what is wrong with the options.
 func (o *Options) check() error {
-	for _, address := range []struct{ name, value string }{{"the address for HTTP", o.Listen}, {"the address for gRPC", o.GRPC}} {
-		if address.value == "" {
-			continue
-		}
-		host, _, err := net.SplitHostPort(address.value)
-		if err != nil {
-			return fmt.Errorf("%s is %q, must be HOST:PORT", address.name, address.value)
-		}
-		if !Loopback(host) && !o.Insecure && (o.Cert == "" || o.Token == "") {
-			return fmt.Errorf("%s is %s, which others can reach: that needs a certificate, its key and a token", address.name, address.value)
-		}
-	}
 	switch {
 	case o.Listen == "":
 		return errors.New("there is no address for HTTP")
-	case (o.Cert == "") != (o.Key == ""):
-		return errors.New("a certificate and its key belong together: one of them is missing")
 	case o.Act && o.Actuator == nil:
 		return errors.New("there is no actuator that could act")
 	case o.MemoryMB < 0:
@@ -86,11 +71,9 @@ func (o *Options) check() error {
 	return nil
 }
 
-// Loopback reports whether only this machine reaches a host.
-func Loopback(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
+// guarded returns who may come to an address.
+func (o *Options) guarded(address string) (*guarded.Guard, error) {
+	return guarded.New(guarded.Options{
+		Address: address, CertFile: o.Cert, KeyFile: o.Key, TokenFile: o.TokenFile, Open: []string{"/healthz", "/readyz"},
+	})
 }

@@ -2,16 +2,15 @@ package serve
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,9 +19,12 @@ import (
 	"github.com/tppfaas/tppfaas/prewarm/actuator/guard"
 	"github.com/tppfaas/tppfaas/prewarm/controller"
 	"github.com/tppfaas/tppfaas/prewarm/controller/page"
+	"github.com/tppfaas/tppfaas/prewarm/internal/guarded"
 	"github.com/tppfaas/tppfaas/prewarm/learn"
 	"github.com/tppfaas/tppfaas/prewarm/mirror"
 	"github.com/tppfaas/tppfaas/prewarm/source"
+	"github.com/tppfaas/tppfaas/prewarm/source/arrivals"
+	"github.com/tppfaas/tppfaas/prewarm/source/otlp"
 )
 
 // Server is a controller with all that belongs to it. Run must be called once.
@@ -31,11 +33,15 @@ type Server struct {
 	controller *controller.Controller
 	page       *page.Page
 	policy     *learn.Policy // nil if it is another one
+	otlp       *otlp.Receiver
+	arrivals   *arrivals.Receiver
+	guard      *guarded.Guard
 	listener   net.Listener
-	http       *http.Server
-	grpc       *grpcServer
-	sources    []named
-	close      []func() error
+	// Those of gRPC are nil if it is not served.
+	grpcGuard    *guarded.Guard
+	grpcListener net.Listener
+	sources      []named
+	close        []func() error
 }
 
 // named is a source with the sink that it tells.
@@ -46,7 +52,7 @@ type named struct {
 }
 
 // New reads models and state and listens, so that what is wrong is known before anything begins.
-func New(ctx context.Context, o Options) (s *Server, err error) {
+func New(ctx context.Context, o Options) (*Server, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
@@ -56,22 +62,29 @@ func New(ctx context.Context, o Options) (s *Server, err error) {
 	if o.Shutdown == 0 {
 		o.Shutdown = 10 * time.Second
 	}
-	s = &Server{o: o}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, s.undo())
+	s := &Server{o: o}
+	if err := s.build(ctx); err != nil {
+		if left := s.undo(); left != nil {
+			err = fmt.Errorf("%w; and %w", err, left)
 		}
-	}()
+		return nil, err
+	}
+	return s, nil
+}
+
+// build makes all parts. What it has opened is closed by undo, also after an error.
+func (s *Server) build(ctx context.Context) error {
+	o := &s.o
 	models, names, err := readModels(o.Models)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	var journal *controller.Journal
 	var saved *controller.Saved
 	learned := ""
 	if o.State != "" {
 		if journal, saved, err = controller.OpenJournal(o.State); err != nil {
-			return nil, err
+			return err
 		}
 		s.close = append(s.close, journal.Close)
 		learned = filepath.Join(o.State, "learned")
@@ -88,7 +101,7 @@ func New(ctx context.Context, o Options) (s *Server, err error) {
 	}
 	core.Functions = s.functions(names, saved)
 	if s.policy, err = o.newPolicy(ctx, &core, models, learned); err != nil {
-		return nil, err
+		return err
 	}
 	if s.policy != nil {
 		s.close = append(s.close, s.policy.Close)
@@ -97,11 +110,11 @@ func New(ctx context.Context, o Options) (s *Server, err error) {
 		Epoch: core.Epoch, Platform: core.Platform, Replicas: o.Loads, Functions: core.Functions, Describe: s.describe, DefaultMemoryMB: o.MemoryMB,
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	c, err := controller.NewCore(core, m)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	run := controller.RunOptions{Journal: journal, Saved: saved, Shutdown: o.Shutdown}
 	if o.Act {
@@ -112,13 +125,18 @@ func New(ctx context.Context, o Options) (s *Server, err error) {
 		}
 	}
 	if s.controller, err = controller.New(c, run); err != nil {
-		return nil, err
+		return err
 	}
+	s.close = append(s.close, func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), o.Shutdown)
+		defer cancel()
+		return s.controller.Close(ctx)
+	})
 	s.page = page.New(s.controller, page.Options{})
 	for _, name := range slices.Sorted(maps.Keys(o.Sources)) {
 		s.sources = append(s.sources, named{name, o.Sources[name], s.controller.Sink(name)})
 	}
-	return s, s.listen()
+	return s.listen(ctx)
 }
 
 // functions returns the functions that are known beforehand: those of the models, and those that the state has.
@@ -167,31 +185,31 @@ func (s *Server) describe(name string) prewarm.Function {
 }
 
 // listen opens the listeners.
-func (s *Server) listen() error {
-	var config *tls.Config
-	if s.o.Cert != "" {
-		pair, err := tls.LoadX509KeyPair(s.o.Cert, s.o.Key)
+func (s *Server) listen(ctx context.Context) error {
+	otlpSink, arrivalsSink := s.controller.Sink("otlp"), s.controller.Sink("arrivals")
+	s.otlp, s.arrivals = otlp.New(otlpSink, otlp.Options{}), arrivals.New(arrivalsSink, arrivals.Options{})
+	s.controller.Count(otlpSink, s.otlp.Counts)
+	s.controller.Count(arrivalsSink, s.arrivals.Counts)
+	open := func(what, address string) (*guarded.Guard, net.Listener, error) {
+		g, err := s.o.guarded(address)
 		if err != nil {
-			return fmt.Errorf("certificate %s: %w", s.o.Cert, err)
+			return nil, nil, fmt.Errorf("%s: %w", what, err)
 		}
-		config = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+		l, err := g.Listen(ctx)
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", what, err)
+		}
+		s.close = append(s.close, func() error { return ignoreClosed(l.Close()) })
+		return g, l, nil
 	}
 	var err error
-	if s.listener, err = net.Listen("tcp", s.o.Listen); err != nil {
+	if s.guard, s.listener, err = open("HTTP", s.o.Listen); err != nil {
 		return err
 	}
-	s.close = append(s.close, func() error { return ignoreClosed(s.listener.Close()) })
-	s.http = &http.Server{
-		Handler: s.handler(), TLSConfig: config, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
-		ErrorLog: slog.NewLogLogger(s.o.Log.Handler(), slog.LevelDebug),
-	}
 	if s.o.GRPC != "" {
-		if s.grpc, err = newGRPC(s.o.GRPC, config, s.o.Token, s.controller.Sink("otlp/grpc")); err != nil {
-			return err
-		}
-		s.close = append(s.close, s.grpc.close)
+		s.grpcGuard, s.grpcListener, err = open("gRPC", s.o.GRPC)
 	}
-	return nil
+	return err
 }
 
 func ignoreClosed(err error) error {
@@ -219,7 +237,7 @@ func (s *Server) Controller() *controller.Controller { return s.controller }
 
 // URL returns where the page is.
 func (s *Server) URL() string {
-	if s.o.Cert != "" {
+	if s.guard.Secure() {
 		return "https://" + s.listener.Addr().String()
 	}
 	return "http://" + s.listener.Addr().String()
@@ -242,32 +260,15 @@ func (s *Server) Run(ctx context.Context) error {
 	for _, one := range s.sources {
 		parts.Go(func() { s.follow(ctx, one) })
 	}
-	s.http.BaseContext = func(net.Listener) context.Context { return serving }
-	parts.Go(func() {
-		var err error
-		if s.http.TLSConfig != nil {
-			err = s.http.ServeTLS(s.listener, "", "")
-		} else {
-			err = s.http.Serve(s.listener)
-		}
-		if !errors.Is(err, http.ErrServerClosed) {
-			fail("serving HTTP", err)
-		}
-	})
-	if s.grpc != nil {
-		parts.Go(func() { fail("serving gRPC", s.grpc.run(ctx)) })
+	parts.Go(func() { fail("HTTP", s.guard.ServeHTTP(serving, s.listener, s.handler())) })
+	if s.grpcListener != nil {
+		server := s.grpcGuard.NewServer(otlp.MaxMessage)
+		s.otlp.Register(server)
+		parts.Go(func() { fail("gRPC", s.grpcGuard.ServeGRPC(serving, s.grpcListener, server)) })
 	}
 	err := s.controller.Run(ctx)
 
 	stopServing()
-	closing, done := context.WithTimeout(context.Background(), s.o.Shutdown)
-	defer done()
-	if shut := s.http.Shutdown(closing); shut != nil {
-		_ = s.http.Close() // those that are still served are cut off
-	}
-	if s.grpc != nil {
-		s.grpc.stop(closing)
-	}
 	if s.policy != nil {
 		err = errors.Join(err, s.policy.Close())
 		if s.o.State != "" && s.o.Learn {
@@ -311,18 +312,11 @@ func (s *Server) follow(ctx context.Context, one named) {
 	}
 }
 
-// readToken returns the token in a file, without what is white around it.
+// ReadToken returns the token in a file, without what is white around it.
 func ReadToken(path string) (string, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return "", err
 	}
-	token := string(trim(text))
-	switch {
-	case len(token) < 16:
-		return "", fmt.Errorf("%s: a token has 16 characters at least, and this one has %d", path, len(token))
-	case len(token) > 4096:
-		return "", fmt.Errorf("%s: a token has 4096 characters at most", path)
-	}
-	return token, nil
+	return strings.TrimSpace(string(text)), nil
 }

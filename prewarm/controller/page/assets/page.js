@@ -5,7 +5,7 @@
   const seconds = Lanes.seconds;
   const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 }), one = new Intl.NumberFormat("en", { maximumFractionDigits: 1, minimumFractionDigits: 1 });
   const number = x => Math.abs(x) < 100 ? one.format(x) : whole.format(x);
-  const clock = time => new Date(time).toLocaleTimeString();
+  const clock = Plots.clock;
 
   // What is known of the controller: the short parts in state, lists by key.
   let state = null;
@@ -119,24 +119,20 @@
 
   // sync makes the children of a parent those of the items, in their order, and keeps elements, so that focus stays where it is.
   function sync(parent, items, key, create, update) {
-    const old = new Map([...parent.children].map(e => [e.dataset.key, e]));
-    const focused = document.activeElement;
+    const wanted = new Set(items.map(i => String(key(i)))), old = new Map(), focused = document.activeElement;
+    for (const e of [...parent.children]) {
+      if (wanted.has(e.dataset.key)) old.set(e.dataset.key, e);
+      else e.remove();
+    }
     let at = parent.firstElementChild;
     for (const item of items) {
-      const k = String(key(item));
-      let e = old.get(k);
-      old.delete(k);
-      if (!e) {
-        e = create(item);
-        e.dataset.key = k;
-      }
+      const k = String(key(item)), e = old.get(k) || create(item);
+      e.dataset.key = k;
       if (e === at) at = at.nextElementSibling;
-      else if (at && !old.has(at.dataset.key) && !items.some(i => String(key(i)) === at.dataset.key)) parent.insertBefore(e, at);
       else parent.insertBefore(e, at);
       update(e, item);
     }
-    for (const e of old.values()) e.remove();
-    if (focused && focused !== document.activeElement && focused.isConnected) focused.focus({ preventScroll: true });
+    if (focused !== document.activeElement && focused?.isConnected) focused.focus({ preventScroll: true });
   }
 
   const matches = (...texts) => !filter || texts.some(t => t && String(t).toLowerCase().includes(filter));
@@ -162,7 +158,7 @@
       put(e, name === "saved_seconds" || name.endsWith("mb_s") ? number(v) : whole.format(v));
     }
     for (const e of document.querySelectorAll("[data-share]")) put(e, starts ? `${one.format(100 * t[e.dataset.share] / starts)} %` : "");
-    put($("begun"), new Date(state.begun).toLocaleString());
+    put($("begun"), Plots.date(state.begun));
     buttons();
   }
 
@@ -323,7 +319,7 @@
       e.cells[3].className = `text why ${/^(used|hit)/.test(d.outcome) ? "good" : /^(wasted|late|failed|collapsed)/.test(d.outcome) ? "bad" : ""}`;
     }, d => [["rule", d.rule], ["request", d.trace], ["probability", d.probability ? `${one.format(100 * d.probability)} %` : ""],
       ["expected", d.demand ? `at ${clock(d.demand)}, ${seconds((Date.parse(d.demand) - Date.parse(d.time)) / 1000)} after the decision` : ""],
-      ["expected gain", d.gain_mb_s ? `${number(d.gain_mb_s)} MB·s` : ""], ["number", String(d.id)], ["time", new Date(d.time).toLocaleString()], ["outcome", d.outcome]]);
+      ["expected gain", d.gain_mb_s ? `${number(d.gain_mb_s)} MB·s` : ""], ["number", String(d.id)], ["time", Plots.date(d.time)], ["outcome", d.outcome]]);
     const h = state.lateness, n = h?.counts?.reduce((a, b) => a + b, 0) || 0;
     let text = "";
     if (n) {
@@ -346,7 +342,7 @@
   function models() {
     plain("models", (state.models || []).slice(0, mostRows).map((m, i) => ({ ...m, i })), m => `${m.i}/${m.name}`, ["", "", "", "text"], (c, m) => {
       put(c[0], m.name);
-      c[0].title = `${m.kind}, since ${new Date(m.since).toLocaleString()}, from ${whole.format(m.traces)} traces`;
+      c[0].title = `${m.kind}, since ${Plots.date(m.since)}, from ${whole.format(m.traces)} traces`;
       put(c[1], (m.functions || []).length);
       c[1].title = (m.functions || []).slice(0, 30).join(", ");
       put(c[2], number(m.predicted));

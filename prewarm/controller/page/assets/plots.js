@@ -33,6 +33,11 @@ const Plots = (() => {
     return { times, values };
   }
 
+  // Times are of the local zone, with 24 hours.
+  const clock = time => new Date(time).toLocaleTimeString([], { hourCycle: "h23" });
+  const minute = time => new Date(time).toLocaleTimeString([], { hourCycle: "h23", hour: "2-digit", minute: "2-digit" });
+  const date = time => new Date(time).toLocaleString([], { hourCycle: "h23", dateStyle: "medium", timeStyle: "medium" });
+
   const color = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const number = v => v == null ? "–" : v >= 100 ? v.toFixed(0) : v.toFixed(1);
 
@@ -57,8 +62,8 @@ const Plots = (() => {
         cursor: { sync: { key: "prewarm" }, points: { size: 5 }, drag: { x: false, y: false } },
         legend: { markers: { width: 3, dash: (u, i) => (d.series[i - 1][3].length ? "dashed" : "solid") } },
         scales: { x: { time: true }, y: { range: (u, low, high) => [Math.min(0, low ?? 0), Math.max(high ?? 1, 1) * 1.05] } },
-        axes: [axis, { ...axis, size: 46, values: (u, ticks) => ticks.map(t => Math.abs(t) >= 1e4 ? `${t / 1e3}k` : `${t}`) }],
-        series: [{ label: "at", value: (u, t) => t == null ? "–" : new Date(t * 1000).toLocaleTimeString() },
+        axes: [{ ...axis, values: (u, ticks) => ticks.map(t => t % 60 ? clock(t * 1000) : minute(t * 1000)) }, { ...axis, size: 46, values: (u, ticks) => ticks.map(t => Math.abs(t) >= 1e4 ? `${t / 1e3}k` : `${t}`) }],
+        series: [{ label: "at", value: (u, t) => t == null ? "–" : clock(t * 1000) },
           ...d.series.map(([, label, stroke, dash]) => ({ label, stroke: color(stroke), width: 2, dash, points: { show: false }, value: (u, v) => number(v) }))],
       }, [[]], figure);
       plot.root.querySelector("canvas").setAttribute("role", "img");
@@ -80,7 +85,7 @@ const Plots = (() => {
     const body = details.querySelector("tbody"), rows = [];
     for (let i = times.length - 1; i >= 0 && rows.length < 15; i -= 6) {
       const row = document.createElement("tr"), head = document.createElement("th");
-      head.textContent = new Date(times[i] * 1000).toLocaleTimeString();
+      head.textContent = clock(times[i] * 1000);
       row.append(head);
       for (const k of ["warm", "late", "cold", "spent_mb_s", "alone_mb_s", "warmups", "wasted"]) {
         const cell = document.createElement("td");
@@ -99,6 +104,6 @@ const Plots = (() => {
   return {
     history(all) { samples.length = 0; for (const s of all) add(s); update(); },
     sample(s) { add(s); update(); },
-    build, update, resize,
+    build, update, resize, clock, date,
   };
 })();
