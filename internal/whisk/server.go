@@ -13,6 +13,7 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"reflect"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -50,6 +51,9 @@ type Request struct {
 	Timeout time.Duration
 	// Check is called when the answer has been decoded, and reports what makes it nonsense all the same; it may be nil.
 	Check func() error
+	// Failures are statuses from 300 on with which the server may answer in the same form as with 2xx. An answer of such a status that has not
+	// that form, or does not pass Check, is an error of the status.
+	Failures []int
 }
 
 // NewHTTPClient returns an HTTP client with a transport of its own, which keeps up to so many idle connections to a host. With insecure it
@@ -89,7 +93,15 @@ func (s *Server) Do(ctx context.Context, r Request, answer any) error {
 	}
 	defer response.Body.Close()
 	if response.StatusCode < 200 || response.StatusCode > 299 {
-		text, _ := io.ReadAll(io.LimitReader(response.Body, 1<<16)) // half of what it says is better than nothing
+		most := int64(1 << 16) // half of what it says is better than nothing
+		expected := slices.Contains(r.Failures, response.StatusCode)
+		if expected {
+			most = s.most()
+		}
+		text, _ := io.ReadAll(io.LimitReader(response.Body, most))
+		if expected && decode(text, answer) == nil && (r.Check == nil || r.Check() == nil) {
+			return nil
+		}
 		return statusError(s.Name, response.StatusCode, response.Header.Get("Retry-After"), errorText(response.Header, text))
 	}
 	text, err := s.read(response.Body, answer == nil)
@@ -179,10 +191,7 @@ var ErrTooLong = errors.New("the answer is too long")
 
 // read reads the whole body, or with discard only to its end, for the sake of the connection.
 func (s *Server) read(body io.Reader, discard bool) ([]byte, error) {
-	most := s.MaxAnswer
-	if most == 0 {
-		most = 64 << 20
-	}
+	most := s.most()
 	body = io.LimitReader(body, most+1)
 	if discard {
 		_, err := io.Copy(io.Discard, body)
@@ -193,6 +202,14 @@ func (s *Server) read(body io.Reader, discard bool) ([]byte, error) {
 		err = fmt.Errorf("%w, more than %d bytes", ErrTooLong, most)
 	}
 	return text, err
+}
+
+// most returns the size of the largest answer that is read.
+func (s *Server) most() int64 {
+	if s.MaxAnswer == 0 {
+		return 64 << 20
+	}
+	return s.MaxAnswer
 }
 
 // decode decodes a JSON document into the struct, map or slice that answer points to.

@@ -92,3 +92,9 @@ type Actuator interface {
 	// Close ends what it has started, and gives back what it can.
 	Close(ctx context.Context) error
 }
+
+// Sizer is an Actuator that knows how much memory a container of a function has, in MiB.
+type Sizer interface {
+	Actuator
+	MemoryMB(ctx context.Context, function string) (int, error)
+}

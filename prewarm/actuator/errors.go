@@ -1,7 +1,9 @@
 package actuator
 
 import (
+	"context"
 	"errors"
+	"sync"
 	"time"
 )
 
@@ -36,4 +38,19 @@ func Fill(results []Result, c Command, r Result) []Result {
 		results = append(results, r)
 	}
 	return results
+}
+
+// Wait waits for a group at most as long as the context allows.
+func Wait(ctx context.Context, group *sync.WaitGroup) error {
+	done := make(chan struct{})
+	go func() {
+		group.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
