@@ -7,12 +7,6 @@ import (
 	"github.com/tppfaas/tppfaas/prewarm/source"
 )
 
-// name is an id that is unique within its trace.
-type name struct {
-	trace prewarm.ID
-	id    string
-}
-
 // lookedThrough is how many invocations of a trace, the latest ones, are looked through for one that an observation without a known id is of.
 const lookedThrough = 128
 
@@ -26,11 +20,8 @@ func (m *Mirror) match(o *source.Observation, f *function, t prewarm.Time) (*inv
 	}
 	var v *invocation
 	if tr != nil {
-		if o.Call != "" {
-			v = m.byCall[name{tr.id, o.Call}]
-		}
-		if v == nil && o.Span != "" {
-			v = m.bySpan[name{tr.id, o.Span}]
+		if v = tr.ids.find(ofCall, o.Call); v == nil {
+			v = tr.ids.find(ofSpan, o.Span)
 		}
 	}
 	if v == nil && o.Activation != "" {
@@ -102,12 +93,9 @@ func (m *Mirror) newInvocation(o *source.Observation, f *function, tr *trace) *i
 	tr.invocations = append(tr.invocations, v)
 	m.begun(v)
 	if tr.key != "" {
-		var parent *invocation
-		if o.ParentCall != "" {
-			parent = m.byCall[name{tr.id, o.ParentCall}]
-		}
-		if parent == nil && o.ParentSpan != "" {
-			parent = m.bySpan[name{tr.id, o.ParentSpan}]
+		parent := tr.ids.find(ofCall, o.ParentCall)
+		if parent == nil {
+			parent = tr.ids.find(ofSpan, o.ParentSpan)
 		}
 		if parent != nil && parent != v {
 			v.parent = parent.id
@@ -133,7 +121,7 @@ func (m *Mirror) newTrace(key string) *trace {
 	}
 	m.lastTrace++
 	m.traceCount++
-	*t = trace{id: m.lastTrace, key: clone(key), invocations: t.invocations[:0], last: m.now}
+	*t = trace{id: m.lastTrace, key: clone(key), invocations: t.invocations[:0], last: m.now, ids: t.ids}
 	m.tracesByID[t.id] = t
 	if key != "" {
 		m.traces[t.key] = t
@@ -145,13 +133,13 @@ func (m *Mirror) newTrace(key string) *trace {
 // identify notes the ids that an observation has of v.
 func (m *Mirror) identify(v *invocation, o *source.Observation) {
 	t := v.trace
-	if v.call == "" && o.Call != "" && t.key != "" && m.byCall[name{t.id, o.Call}] == nil {
+	if v.call == "" && o.Call != "" && t.key != "" && t.ids.find(ofCall, o.Call) == nil {
 		v.call = clone(o.Call)
-		m.byCall[name{t.id, v.call}] = v
+		t.ids.add(ofCall, v)
 	}
-	if v.span == "" && o.Span != "" && o.Kind != source.Invoked && t.key != "" && m.bySpan[name{t.id, o.Span}] == nil {
+	if v.span == "" && o.Span != "" && o.Kind != source.Invoked && t.key != "" && t.ids.find(ofSpan, o.Span) == nil {
 		v.span = clone(o.Span)
-		m.bySpan[name{t.id, v.span}] = v
+		t.ids.add(ofSpan, v)
 	}
 	if v.activation == "" && o.Activation != "" && m.byActivation[o.Activation] == nil {
 		v.activation = clone(o.Activation)
@@ -167,10 +155,10 @@ func (m *Mirror) identify(v *invocation, o *source.Observation) {
 
 // shared returns the id of a parent, as the string that the parent has if it is known.
 func (m *Mirror) shared(v *invocation, id string) string {
-	if p := m.byCall[name{v.trace.id, id}]; p != nil {
+	if p := v.trace.ids.find(ofCall, id); p != nil {
 		return p.call
 	}
-	if p := m.bySpan[name{v.trace.id, id}]; p != nil {
+	if p := v.trace.ids.find(ofSpan, id); p != nil {
 		return p.span
 	}
 	return clone(id)
@@ -220,12 +208,6 @@ func (m *Mirror) touch(t *trace) {
 func (m *Mirror) forget(t *trace) {
 	m.done.remove(t)
 	for i, v := range t.invocations {
-		if v.call != "" {
-			delete(m.byCall, name{t.id, v.call})
-		}
-		if v.span != "" {
-			delete(m.bySpan, name{t.id, v.span})
-		}
 		if v.activation != "" {
 			delete(m.byActivation, v.activation)
 		}
@@ -239,6 +221,7 @@ func (m *Mirror) forget(t *trace) {
 		delete(m.traces, t.key)
 	}
 	t.key = ""
+	t.ids.reset()
 	m.traceCount--
 	if cap(t.invocations) <= lookedThrough {
 		m.unusedTraces = append(m.unusedTraces, t)

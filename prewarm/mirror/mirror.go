@@ -107,7 +107,6 @@ type Mirror struct {
 	traces         map[string]*trace
 	tracesByID     map[prewarm.ID]*trace
 	invocations    map[prewarm.ID]*invocation
-	byCall, bySpan map[name]*invocation
 	byActivation   map[string]*invocation
 	lastTrace      prewarm.ID
 	lastInvocation prewarm.ID
@@ -153,8 +152,8 @@ func New(o Options) (*Mirror, error) {
 		},
 		byName: map[string]*function{}, containers: map[prewarm.ID]*container{}, instances: map[string]*container{},
 		traces: map[string]*trace{}, tracesByID: map[prewarm.ID]*trace{}, invocations: map[prewarm.ID]*invocation{},
-		byCall: map[name]*invocation{}, bySpan: map[name]*invocation{}, byActivation: map[string]*invocation{},
-		clocks: clocks{others: map[string]*clock{}},
+		byActivation: map[string]*invocation{},
+		clocks:       clocks{others: map[string]*clock{}},
 	}
 	m.clocks.limit = m.limits.Clocks
 	for _, f := range o.Functions {

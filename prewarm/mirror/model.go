@@ -84,6 +84,7 @@ type trace struct {
 	id          prewarm.ID
 	key         string
 	invocations []*invocation
+	ids         ids
 	inFlight    int          // invocations that have not ended
 	last        prewarm.Time // when it was heard of last
 	prev, next  *trace       // in the list of those with nothing in flight

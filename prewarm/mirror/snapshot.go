@@ -291,13 +291,13 @@ func (r *restoring) invocation(k *InvocationSnapshot) error {
 	m.invocations[v.id] = v
 	t.invocations = append(t.invocations, v)
 	m.begun(v)
-	if k.Call != "" && m.byCall[name{t.id, k.Call}] == nil {
+	if k.Call != "" && t.ids.find(ofCall, k.Call) == nil {
 		v.call = k.Call
-		m.byCall[name{t.id, v.call}] = v
+		t.ids.add(ofCall, v)
 	}
-	if k.Span != "" && m.bySpan[name{t.id, k.Span}] == nil {
+	if k.Span != "" && t.ids.find(ofSpan, k.Span) == nil {
 		v.span = k.Span
-		m.bySpan[name{t.id, v.span}] = v
+		t.ids.add(ofSpan, v)
 	}
 	if k.Activation != "" && m.byActivation[k.Activation] == nil {
 		v.activation = k.Activation
