@@ -154,6 +154,9 @@ func Settings(w *Workload, s Setting) string {
 	if w.options.MemoryMB > 0 {
 		words = append(words, fmt.Sprintf("memory=%d", w.options.MemoryMB))
 	}
+	if w.options.Warmup != Unscored {
+		words = append(words, fmt.Sprintf("warmup=%d", w.options.Warmup))
+	}
 	for _, option := range []struct {
 		set  bool
 		word string

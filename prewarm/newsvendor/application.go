@@ -9,7 +9,6 @@ import (
 	"github.com/tppfaas/tppfaas/prewarm"
 	"github.com/tppfaas/tppfaas/prewarm/requests"
 	"github.com/tppfaas/tppfaas/tpp"
-	"github.com/tppfaas/tppfaas/tpp/race"
 )
 
 // Application is what was learned of an application: a model of its requests in flight, and one of when they come. It does not change, and may be used
@@ -48,7 +47,7 @@ type TrainOptions struct {
 // Train learns an application from what was recorded of it, of which it keeps nothing.
 func Train(ctx context.Context, recording *prewarm.Recording, o TrainOptions) (*Application, error) {
 	if o.Model == "" {
-		o.Model = race.Kind
+		o.Model = DefaultModel
 	}
 	h, err := newHistory(recording, o.Functions)
 	if err != nil {
@@ -99,6 +98,13 @@ func (a *Application) Model() tpp.Model { return a.model }
 
 // Requests returns the model of when requests come, nil if nothing is known of that.
 func (a *Application) Requests() requests.Model { return a.requests }
+
+// WithRequests returns the application with another model of when its requests come.
+func (a *Application) WithRequests(m requests.Model) *Application {
+	b := *a
+	b.requests = m
+	return &b
+}
 
 // forecaster returns what follows traces by the application's model, for one policy.
 func (a *Application) forecaster() forecaster {

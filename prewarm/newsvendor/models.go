@@ -18,6 +18,9 @@ import (
 // Table is the model that predicts by counts: by caller and callee how often it came, and when.
 const Table = "table"
 
+// DefaultModel is the kind of model where none is named.
+const DefaultModel = race.Kind
+
 // Models returns the names of the models that can predict: Table, and the kinds of models of package tpp.
 func Models() []string {
 	names := []string{race.Kind, Table}

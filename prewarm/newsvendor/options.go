@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/tppfaas/tppfaas/prewarm"
-	"github.com/tppfaas/tppfaas/tpp/race"
 )
 
 // Options are what a policy is made with.
@@ -47,7 +46,7 @@ func (o *Options) validate() error {
 // New returns a policy. It trains the models that it needs, unless the process has trained the same ones on the same recordings before.
 func New(ctx context.Context, o Options) (*Policy, error) {
 	if o.Model == "" {
-		o.Model = race.Kind
+		o.Model = DefaultModel
 	}
 	if err := o.validate(); err != nil {
 		return nil, fmt.Errorf("newsvendor: %w", err)

@@ -44,6 +44,8 @@ type box struct {
 const (
 	keyPredictor = 1
 	keyDeciders  = 2
+	// KeyAgain is the key of a Woken that only has the policy decide again, after Replace. It may come at any time.
+	KeyAgain = 3
 )
 
 // leastRank is the negative rank of what is never used again.
@@ -114,9 +116,10 @@ func (p *Policy) woken(e *prewarm.Event, now float64) {
 		}
 		return
 	}
-	if e.Key == keyPredictor {
+	switch e.Key {
+	case keyPredictor:
 		p.wokenPredictions = never
-	} else {
+	case keyDeciders:
 		p.wokenDecisions = never
 	}
 	for p.predictor.timers.next() <= now+1e-6 {

@@ -223,7 +223,7 @@ func TestIntegrationPage(t *testing.T) {
 		d.ID, d.Outcome = d.ID+1, "dry"
 		s.Decisions = append([]controller.DecisionState{d}, s.Decisions...)
 	})
-	b.until(first + `.closest("tr").cells[3].textContent === "dry"`)
+	b.until(first + `.closest("tr").cells[4].textContent === "dry"`)
 	require.Equal(t, 1, eval[int](b, `document.querySelectorAll("#decisions tr.reason").length`))
 	require.Equal(t, "true", eval[string](b, `document.querySelectorAll("#decisions th button")[1].getAttribute("aria-expanded")`))
 

@@ -219,7 +219,7 @@ func (p *Page) serveEvents(w http.ResponseWriter, r *http.Request) {
 	defer beats.Stop()
 	for message := []byte("retry: 2000\n\n"); ; {
 		if message != nil {
-			_ = out.SetWriteDeadline(time.Now().Add(patience)) // which test recorders have not
+			_ = out.SetWriteDeadline(time.Now().Add(p.patience)) // which test recorders have not
 			if _, err := w.Write(message); err != nil {
 				return
 			}

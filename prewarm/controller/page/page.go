@@ -43,6 +43,8 @@ type Page struct {
 	mux     *http.ServeMux
 	metrics http.Handler
 	history []sample // from before Run
+	// patience is how long a client may take to take an event.
+	patience time.Duration
 }
 
 // New returns a page of what source has.
@@ -56,7 +58,7 @@ func New(source Source, o Options) *Page {
 	if o.Clients <= 0 {
 		o.Clients = 16
 	}
-	p := &Page{source: source, o: o, mux: http.NewServeMux(), metrics: metricsHandler(source)}
+	p := &Page{source: source, o: o, mux: http.NewServeMux(), metrics: metricsHandler(source), patience: patience}
 	p.hub.init(o.Clients)
 	p.mux.HandleFunc("GET /{$}", p.serveHTML)
 	for name, a := range assets {

@@ -57,7 +57,7 @@ const Lanes = (() => {
   function draw(trace, now, width) {
     const { list, end, upTo } = rows(trace, now);
     const shown = list.slice(0, mostRows);
-    const gutter = Math.min(Math.round(width * 0.3), 170), room = Math.max(width - gutter - 8, 50);
+    const gutter = Math.min(Math.round(width * 0.3), 170, 12 + letter * Math.max(3, ...shown.map(r => r.name.length))), room = Math.max(width - gutter - 8, 50);
     const x = s => gutter + Math.min(Math.max(s / end, 0), 1) * room;
     const height = top + shown.length * rowHeight + (list.length > mostRows ? rowHeight : 2);
     const picture = svg("svg", { viewBox: `0 0 ${width} ${height}`, height, "aria-hidden": "true" });
@@ -67,6 +67,7 @@ const Lanes = (() => {
       tick.textContent = i === 0 ? "0" : `${+(i * every).toPrecision(3)} s`;
       picture.append(svg("line", { x1: x(i * every), x2: x(i * every), y1: top - 3, y2: height, class: "grid" }), tick);
     }
+    if (!trace.ended) picture.append(svg("line", { class: "now", x1: x(upTo), x2: x(upTo), y1: top - 5, y2: height })); // under the words
     shown.forEach((r, n) => {
       const y = top + n * rowHeight, label = svg("text", { y: y + 12, x: 0 });
       label.textContent = shorten(r.name, Math.floor((gutter - 6) / letter));
@@ -103,7 +104,6 @@ const Lanes = (() => {
       more.textContent = `and ${list.length - mostRows} more`;
       picture.append(more);
     }
-    if (!trace.ended) picture.append(svg("line", { class: "now", x1: x(upTo), x2: x(upTo), y1: top - 5, y2: height }));
     return picture;
   }
 

@@ -260,12 +260,15 @@
       });
   }
 
+  let names = []; // of all functions, in order; sorting thousands each time would take long
   function functions() {
     const order = $("sort").value;
     const size = { invocations: f => f.invocations, cold: f => f.cold, wasted: f => f.wasted, containers: f => f.starting + f.warmed + f.idle + f.busy }[order];
-    const names = new Intl.Collator("en", { numeric: true });
-    const fit = [...lists.functions.values()].filter(f => matches(f.name, f.application));
-    fit.sort((a, b) => (size ? size(b) - size(a) : 0) || names.compare(a.name, b.name));
+    if (names.length !== lists.functions.size || names.some(n => !lists.functions.has(n))) {
+      names = [...lists.functions.keys()].sort(new Intl.Collator("en", { numeric: true }).compare);
+    }
+    const fit = names.map(n => lists.functions.get(n)).filter(f => matches(f.name, f.application));
+    if (size) fit.sort((a, b) => size(b) - size(a)); // which keeps those of equal size in the order of names
     const shown = fit.slice(0, mostRows);
     put($("functions-count"), fit.length > shown.length || filter ? `${shown.length} of ${whole.format(lists.functions.size)} shown` : whole.format(lists.functions.size));
     table("functions", shown, f => f.name, ["text", "text pools", "", "", "", "", "", "", ""], (e, f) => {
@@ -311,12 +314,13 @@
     const fit = [...lists.decisions.values()].filter(d => matches(d.function, d.trace, d.rule, d.outcome, d.action)).sort((a, b) => b.id - a.id);
     const shown = fit.slice(0, mostRows);
     put($("decisions-count"), fit.length > shown.length || filter ? `${shown.length} of the last ${lists.decisions.size} shown` : `the last ${lists.decisions.size}`);
-    table("decisions", shown, d => d.id, ["text", "text", "text why"], (e, d) => {
+    table("decisions", shown, d => d.id, ["text", "text", "", "text why"], (e, d) => {
       put(e.querySelector("button"), `${d.action}${d.n > 1 ? ` ${d.n}` : ""}`);
       put(e.cells[1], clock(d.time));
       put(e.cells[2], d.function);
-      put(e.cells[3], d.outcome);
-      e.cells[3].className = `text why ${/^(used|hit)/.test(d.outcome) ? "good" : /^(wasted|late|failed|collapsed)/.test(d.outcome) ? "bad" : ""}`;
+      put(e.cells[3], d.probability ? `${Math.round(100 * d.probability)} %` : "");
+      put(e.cells[4], d.outcome);
+      e.cells[4].className = `text why ${/^(used|hit)/.test(d.outcome) ? "good" : /^(wasted|late|failed|collapsed)/.test(d.outcome) ? "bad" : ""}`;
     }, d => [["rule", d.rule], ["request", d.trace], ["probability", d.probability ? `${one.format(100 * d.probability)} %` : ""],
       ["expected", d.demand ? `at ${clock(d.demand)}, ${seconds((Date.parse(d.demand) - Date.parse(d.time)) / 1000)} after the decision` : ""],
       ["expected gain", d.gain_mb_s ? `${number(d.gain_mb_s)} MB·s` : ""], ["number", String(d.id)], ["time", Plots.date(d.time)], ["outcome", d.outcome]]);

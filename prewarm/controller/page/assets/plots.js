@@ -39,6 +39,7 @@ const Plots = (() => {
   const date = time => new Date(time).toLocaleString([], { hourCycle: "h23", dateStyle: "medium", timeStyle: "medium" });
 
   const color = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const border = dash => dash.length === 0 ? "solid" : dash[0] < 4 ? "dotted" : "dashed"; // as a line with these dashes
   const number = v => v == null ? "–" : v >= 100 ? v.toFixed(0) : v.toFixed(1);
 
   // build makes the charts anew: the canvas has no colours from the style sheet.
@@ -60,9 +61,9 @@ const Plots = (() => {
       const plot = new uPlot({
         width: Math.max(figure.clientWidth, 200), height: 160,
         cursor: { sync: { key: "prewarm" }, points: { size: 5 }, drag: { x: false, y: false } },
-        legend: { markers: { width: 3, dash: (u, i) => (d.series[i - 1][3].length ? "dashed" : "solid") } },
+        legend: { markers: { width: 3, dash: (u, i) => border(d.series[i - 1][3]) } },
         scales: { x: { time: true }, y: { range: (u, low, high) => [Math.min(0, low ?? 0), Math.max(high ?? 1, 1) * 1.05] } },
-        axes: [{ ...axis, values: (u, ticks) => ticks.map(t => t % 60 ? clock(t * 1000) : minute(t * 1000)) }, { ...axis, size: 46, values: (u, ticks) => ticks.map(t => Math.abs(t) >= 1e4 ? `${t / 1e3}k` : `${t}`) }],
+        axes: [{ ...axis, size: 30, values: (u, ticks) => ticks.map(t => t % 60 ? clock(t * 1000) : minute(t * 1000)) }, { ...axis, size: 46, values: (u, ticks) => ticks.map(t => Math.abs(t) >= 1e4 ? `${t / 1e3}k` : `${t}`) }],
         series: [{ label: "at", value: (u, t) => t == null ? "–" : clock(t * 1000) },
           ...d.series.map(([, label, stroke, dash]) => ({ label, stroke: color(stroke), width: 2, dash, points: { show: false }, value: (u, v) => number(v) }))],
       }, [[]], figure);
