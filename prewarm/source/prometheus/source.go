@@ -3,24 +3,12 @@ package prometheus
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"time"
 
 	"github.com/tppfaas/tppfaas/prewarm/source"
 )
-
-// Queries are what is asked, in PromQL; an empty one is not. Each results in a vector whose series have the name of a function in the label Label.
-type Queries struct {
-	Label string
-	// Arrived, Ended, Failed and Refused are counters of invocations, CPU one of seconds. They must not be summed in PromQL: a series that begins anew at 0 is
-	// told apart here.
-	Arrived, Ended, Failed, Refused, CPU string
-	// InFlight, Queued, Replicas and Ready are gauges.
-	InFlight, Queued, Replicas, Ready string
-}
-
-// OpenFaaS returns the queries for the functions in a namespace of OpenFaaS, by its gateway's metrics.
-func OpenFaaS(namespace string) Queries { return Queries{Label: "function_name"} }
 
 // Options says whom to ask, what, and how often. Address and Queries must be set.
 type Options struct {
@@ -29,32 +17,52 @@ type Options struct {
 	// Address is the URL of the Prometheus.
 	Address string
 	Queries Queries
-	// Every is the time between two questions; 0 stands for 5 s. Timeout bounds each; 0 stands for Every, and 2 s at least.
+	// Every is the time between two questions; 0 stands for 5 s. What Prometheus knows is as new as its own scrapes. Timeout bounds each; 0 stands for 5 s.
 	Every, Timeout time.Duration
-	// Username and PasswordFile, or TokenFile, authenticate the questions.
+	// Username and PasswordFile, or TokenFile, authenticate the questions; over https, or on loopback.
 	Username, PasswordFile, TokenFile string
 	// CAFile has the certificates of those who sign the server's; InsecureSkipVerify trusts any.
 	CAFile             string
 	InsecureSkipVerify bool
-	// MaxSeries bounds the series of an answer; 0 stands for 10,000.
+	// MaxSeries bounds the series of an answer, and those that are remembered; 0 stands for 10,000.
 	MaxSeries int
 }
 
 // Source is a source.Source that asks a Prometheus.
 type Source struct {
 	o       Options
+	client  *client
 	counter atomic.Pointer[source.Counter]
 }
 
 // New returns a Source; it asks nothing yet.
 func New(o Options) (*Source, error) {
-	if o.Address == "" {
-		return nil, errors.New("prometheus: no address")
-	}
 	if o.Name == "" {
 		o.Name = "prometheus"
 	}
-	return &Source{o: o}, nil
+	if o.Every < 0 || o.Timeout < 0 || o.MaxSeries < 0 {
+		return nil, errors.New("times and bounds of the questions to Prometheus cannot be negative")
+	}
+	if o.Every == 0 {
+		o.Every = 5 * time.Second
+	}
+	if o.Timeout == 0 {
+		o.Timeout = 5 * time.Second
+	}
+	if o.MaxSeries == 0 {
+		o.MaxSeries = 10_000
+	}
+	if o.Queries.Label == "" {
+		return nil, errors.New("the queries of Prometheus need the label that names the function")
+	}
+	if o.Queries.texts() == [quantities]string{} {
+		return nil, errors.New("there is nothing to ask Prometheus for: no query")
+	}
+	client, err := newClient(&o)
+	if err != nil {
+		return nil, err
+	}
+	return &Source{o: o, client: client}, nil
 }
 
 // Counts returns what has come so far.
@@ -65,9 +73,35 @@ func (s *Source) Counts() source.Counts {
 	return source.Counts{Name: s.o.Name}
 }
 
-// Run asks until the context is done, and tells the sink of the loads of functions.
+// Run asks until the context is done, and tells the sink of the loads of functions. What goes wrong passes, and is in the counts.
 func (s *Source) Run(ctx context.Context, sink source.Sink) error {
-	s.counter.Store(source.NewCounter(s.o.Name, sink))
-	<-ctx.Done()
-	return nil
+	counter := source.NewCounter(s.o.Name, sink)
+	s.counter.Store(counter)
+	defer s.client.transport.CloseIdleConnections()
+	m := newMeter(&s.o)
+	ticker := time.NewTicker(s.o.Every)
+	defer ticker.Stop()
+	for {
+		now := time.Now()
+		loads, wrong, err := m.poll(ctx, s.client, now)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if wrong.n > 0 {
+			counter.Reject(wrong.n, wrong.first)
+		}
+		if err != nil || wrong.n == 0 {
+			counter.Report(err)
+		}
+		if len(loads) > 0 {
+			if err := counter.ObserveLoad(ctx, loads); err != nil && !errors.Is(err, source.ErrBusy) { // the next question tells the same and more
+				return fmt.Errorf("the loads that %s knows: %w", s.client.name, err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
 }
