@@ -23,7 +23,7 @@ const (
 	recordPause     = 100 * time.Millisecond // between two looks for a record that is not there yet
 	longestWait     = time.Minute            // that OpenWhisk lets a blocking invocation wait
 	answerBytes     = 1 << 20
-	heldFor    = time.Hour // for which a function that does not know warm-ups is left alone
+	heldFor         = time.Hour // for which a function that does not know warm-ups is left alone
 	ignoringRoom    = 10_000    // such functions that are remembered
 )
 
@@ -251,7 +251,13 @@ func perMinute(e *whisk.Error) bool {
 func (a *Actuator) await(ctx context.Context, id string) (whisk.Outcome, error) {
 	for {
 		o, err := a.client.Outcome(ctx, id)
-		if err == nil || !errors.Is(err, whisk.ErrNotYet) && (whisk.KindOf(err) == 0 || ctx.Err() != nil) {
+		var e *whisk.Error
+		switch {
+		case err == nil:
+			return o, nil
+		case ctx.Err() != nil:
+			return o, fmt.Errorf("activation %s has not ended: %w", id, ctx.Err())
+		case !errors.Is(err, whisk.ErrNotYet) && !(errors.As(err, &e) && e.Temporary()):
 			return o, err
 		}
 		timer := time.NewTimer(recordPause)
@@ -259,7 +265,6 @@ func (a *Actuator) await(ctx context.Context, id string) (whisk.Outcome, error) 
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
-			return o, fmt.Errorf("activation %s has not ended: %w", id, ctx.Err())
 		}
 	}
 }
