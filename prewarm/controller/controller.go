@@ -130,8 +130,13 @@ func (c *Controller) Run(ctx context.Context) error {
 	c.save = newSaver(c.o.Journal, c.guard, c.done)
 	defer close(c.ended)
 
+	// What was is written as it was, before anything new.
+	saved := c.o.Saved
+	if saved == nil {
+		saved = c.core.Saved()
+	}
+	c.save.compact(saved, nil)
 	c.core.Begin(now(), c.o.Saved)
-	c.save.compact(c.core.Saved(), nil)
 	c.flush(now)
 	close(c.begun)
 	timer := time.NewTimer(0)
@@ -167,7 +172,7 @@ func (c *Controller) Run(ctx context.Context) error {
 			f()
 		case <-timer.C:
 		case <-saving.C:
-			if c.save.compact(c.core.Saved(), nil) && c.behind {
+			if c.compact(now, nil) && c.behind {
 				c.behind = false
 				c.core.Block("")
 			}
@@ -267,6 +272,12 @@ func (c *Controller) flush(now func() prewarm.Time) {
 			c.core.Acted(now(), command.ID, heldResults(&command, errBehind))
 		}
 	}
+}
+
+// compact has the whole state written, after the records of what it has already.
+func (c *Controller) compact(now func() prewarm.Time, written chan<- error) bool {
+	c.flush(now)
+	return c.save.compact(c.core.Saved(), written)
 }
 
 func heldResults(command *actuator.Command, why error) []actuator.Result {
@@ -406,7 +417,7 @@ func (c *Controller) setPaused(ctx context.Context, paused bool) error {
 		} else if c.guard != nil {
 			c.guard.Resume()
 		}
-		c.save.compact(c.core.Saved(), written)
+		c.compact(func() prewarm.Time { return now }, written)
 		c.show()
 	})
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -18,7 +19,20 @@ import (
 	"github.com/tppfaas/tppfaas/prewarm/source"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if folder := os.Getenv(killedFolder); folder != "" {
+		fmt.Fprintln(os.Stderr, beKilled(folder))
+		os.Exit(1)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// newGuardFor returns what makes a guard around an actuator, without limits that tests would run into.
+func newGuardFor(a actuator.Actuator) func(done func(actuator.Command, []actuator.Result)) (*guard.Guard, error) {
+	return func(done func(actuator.Command, []actuator.Result)) (*guard.Guard, error) {
+		return guard.New(a, guard.Options{Done: done, PerFunction: -1, Containers: -1, MemoryMB: -1})
+	}
+}
 
 // next is a policy that starts a container of b when a is invoked.
 func next() prewarm.PolicyFunc {

@@ -57,6 +57,7 @@ type Core struct {
 	models    []*modelUse
 	faults    uint64 // events that contradict what was known
 
+	restoring   bool
 	paused      bool
 	blocked     string // why nothing is done although it should be
 	commands    []actuator.Command
@@ -137,10 +138,12 @@ func NewCore(o Options, m Mirror) (*Core, error) {
 // Begin takes up what an earlier process has left, nil if there was none, and tells the policy that it begins.
 func (c *Core) Begin(now prewarm.Time, saved *Saved) {
 	c.now = max(now, c.now)
-	c.tell(prewarm.Event{Kind: prewarm.Woken, At: c.now})
 	if saved != nil {
+		c.restoring = true
 		c.restore(saved)
+		c.restoring = false
 	}
+	c.tell(prewarm.Event{Kind: prewarm.Woken, At: c.now})
 	c.agenda.set(entry{purpose: checkModels}, c.now+checkEvery)
 	c.settle()
 }
@@ -359,6 +362,9 @@ func (c *Core) handle(e *prewarm.Event, decide bool) {
 		return
 	}
 	c.account(e, start)
+	if c.restoring {
+		return // the policy finds it in the fleet when it begins
+	}
 	c.decisions.Reset()
 	c.policy.Handle(e, c.fleet, &c.decisions)
 	if e.Parent == 0 && (e.Kind == prewarm.Arrived || e.Kind == prewarm.Started && !c.fleet.Platform.Arrivals) {

@@ -76,6 +76,9 @@ func (s *Saved) Add(r *Record) {
 	switch r.Kind {
 	case recordAsked:
 		s.Command, s.Decision = max(s.Command, r.Command+1), max(s.Decision, r.Decision+1)
+		if slices.ContainsFunc(s.Warmed, func(w SavedWarm) bool { return w.Command == r.Command }) {
+			return
+		}
 		s.Warmed = append(s.Warmed, SavedWarm{Command: r.Command, Decision: r.Decision, Function: r.Function, N: r.N, At: r.At})
 	case recordResult:
 		for i := range s.Warmed {
@@ -185,7 +188,7 @@ func (c *Core) restore(s *Saved) {
 		if i < 0 || i >= len(c.functions) || w.N <= 0 || c.now-max(w.At, w.Ready) >= c.alone.timeout {
 			continue
 		}
-		ids, events := c.mirror.Warm(c.now, i, w.N, nil)
+		ids, events := c.mirror.Warm(c.now, i, min(w.N, mostPerDecision), nil)
 		for _, id := range ids {
 			c.boxes[id] = &box{
 				id: id, function: i, memory: float64(c.functions[i].MemoryMB), asked: w.At, warmed: true, until: prewarm.Never, decision: w.Decision, outcome: created, command: w.Command,

@@ -86,8 +86,8 @@ func (o *Options) newPolicy(ctx context.Context, core *controller.Options, model
 	if err != nil {
 		return nil, err
 	}
-	if learned != "" {
-		if err := p.Load(learned); err != nil {
+	if kept, ok := any(p).(keeper); ok && learned != "" {
+		if err := kept.Load(learned); err != nil {
 			core.Log.Warn("what was learned cannot be read; it is learned anew", "error", err)
 		}
 	}
@@ -95,6 +95,12 @@ func (o *Options) newPolicy(ctx context.Context, core *controller.Options, model
 	core.NewPolicy = func([]prewarm.Function) (prewarm.Policy, error) { return expecting{p}, nil }
 	core.Models = func() []controller.Model { return modelsOf(p, core) }
 	return p, nil
+}
+
+// keeper is a policy that keeps what it has learned in a folder.
+type keeper interface {
+	Load(folder string) error
+	Save(folder string) error
 }
 
 // newsvendorArguments reads what follows newsvendor in a spec.
@@ -111,6 +117,9 @@ func newsvendorArguments(rest string) (price float64, kind string, err error) {
 
 // modelsOf returns the models that the policy uses.
 func modelsOf(p *learn.Policy, core *controller.Options) []controller.Model {
+	for _, warning := range p.Warnings() {
+		core.Log.Warn("learning", "problem", warning)
+	}
 	var models []controller.Model
 	for _, m := range p.Models() {
 		model := controller.Model{Name: m.Name, Kind: m.Kind, Since: core.Epoch.Add(m.Since), Traces: m.Traces}

@@ -271,8 +271,8 @@ func (s *Server) Run(ctx context.Context) error {
 	stopServing()
 	if s.policy != nil {
 		err = errors.Join(err, s.policy.Close())
-		if s.o.State != "" && s.o.Learn {
-			if saved := s.policy.Save(filepath.Join(s.o.State, "learned")); saved != nil {
+		if kept, ok := any(s.policy).(keeper); ok && s.o.State != "" && s.o.Learn {
+			if saved := kept.Save(filepath.Join(s.o.State, "learned")); saved != nil {
 				err = errors.Join(err, fmt.Errorf("what was learned is lost: %w", saved))
 			}
 		}
