@@ -81,6 +81,9 @@ type Event struct {
 	Kind Kind
 	// At is when; the events that a policy is told of are in the order of it.
 	At Time
+	// Late is by how much it has happened before At, where it is known too late to be told in order. Only platforms that are observed from outside
+	// have it.
+	Late time.Duration
 	// Function is the index of the function in Fleet.Functions.
 	Function int
 	// Container is the container, for the kinds that have one.

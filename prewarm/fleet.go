@@ -234,7 +234,7 @@ func (f *Fleet) Apply(e *Event) error {
 		load.Started++
 		load.Running++
 		c.running++
-		f.ready(c)
+		f.ready(c, e)
 	case Ended:
 		if c == nil || c.Assigned == 0 {
 			return f.unexpected(e, c)
@@ -255,7 +255,7 @@ func (f *Fleet) Apply(e *Event) error {
 		if c == nil || c.State == StateBusy && c.Assigned > 0 {
 			return f.unexpected(e, c)
 		}
-		f.ready(c)
+		f.ready(c, e)
 		f.move(c, StateIdle)
 	case Displaced:
 		if c == nil || c.Assigned <= c.running {
@@ -340,7 +340,7 @@ func (f *Fleet) add(e *Event) (*Container, error) {
 	} else {
 		c = new(Container)
 	}
-	*c = Container{ID: e.Container, Function: e.Function, State: StateStarting, Since: e.At, Asked: e.At, LastRun: e.At, Load: f.creating}
+	*c = Container{ID: e.Container, Function: e.Function, State: StateStarting, Since: e.At, Asked: e.At - e.Late, LastRun: e.At, Load: f.creating}
 	f.containers[c.ID] = c
 	f.list(c)
 	f.creating++
@@ -348,15 +348,15 @@ func (f *Fleet) add(e *Event) (*Container, error) {
 	return c, nil
 }
 
-// ready notes that c has been initialised.
-func (f *Fleet) ready(c *Container) {
+// ready notes that c has been initialised, as an event says.
+func (f *Fleet) ready(c *Container, e *Event) {
 	if c.Ready {
 		return
 	}
 	c.Ready = true
 	f.creating--
-	if c.Asked < f.Now {
-		f.Starts.Add(c.Function, c.Load, f.Now-c.Asked)
+	if d := f.Now - e.Late - c.Asked; d > 0 {
+		f.Starts.Add(c.Function, c.Load, d)
 	}
 }
 

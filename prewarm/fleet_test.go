@@ -168,11 +168,11 @@ func TestDisplacedCold(t *testing.T) {
 	}
 	for _, e := range []prewarm.Event{
 		{Kind: prewarm.Arrived, At: 1, Invocation: 1},
-		{Kind: prewarm.Placed, At: 1, Invocation: 1, Container: 1, Start: prewarm.Cold},
+		{Kind: prewarm.Placed, At: 2, Late: 1, Invocation: 1, Container: 1, Start: prewarm.Cold},
 		{Kind: prewarm.Arrived, At: 2, Invocation: 2},
 		{Kind: prewarm.Displaced, At: 3, Invocation: 1, Container: 1, Start: prewarm.Cold},
 		{Kind: prewarm.Placed, At: 3, Invocation: 2, Container: 1, Start: prewarm.Cold},
-		{Kind: prewarm.Started, At: 5, Invocation: 2, Container: 1},
+		{Kind: prewarm.Started, At: 8, Late: 3, Invocation: 2, Container: 1},
 	} {
 		if err := fleet.Apply(&e); err != nil {
 			t.Fatal(err)

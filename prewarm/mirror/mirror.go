@@ -62,7 +62,7 @@ type Counts struct {
 	Found, Gone uint64
 }
 
-// StartTime is a start time that was measured, and that the fleet cannot know from events because the start was understood only afterwards.
+// StartTime is a start time that was measured, and that the fleet cannot know from events because they begin with the run.
 type StartTime struct {
 	Function int
 	Took     time.Duration
@@ -218,6 +218,7 @@ func (m *Mirror) event(k prewarm.Kind, v *invocation) prewarm.Event {
 func (m *Mirror) tell(e prewarm.Event, at prewarm.Time) {
 	m.last = max(m.last, min(at, m.now))
 	e.At = m.last
+	e.Late = max(e.At-at, 0)
 	m.out = append(m.out, e)
 }
 
@@ -336,17 +337,20 @@ func (m *Mirror) end(v *invocation, o *source.Observation, t, began prewarm.Time
 		}
 		f.measureRun(t - began)
 	}
+	if o.Version != "" && o.Version != f.version && !m.options.Replicas {
+		c.retired = true
+	}
 	z := m.instances[o.Instance]
 	switch {
 	case o.Instance == "" || z == c:
-		m.finish(v, t, o.Failed)
+		m.finish(v, t, t, o.Failed)
 	case z == nil && c.instance == "":
 		m.bind(c, o.Instance)
-		m.finish(v, t, o.Failed)
+		m.finish(v, t, t, o.Failed)
 	case z != nil && z.f == f:
 		// It was run in z, which is idle since then.
 		unknown := c.instance == "" && !c.warmed && len(c.runs) == 1
-		m.finish(v, t, o.Failed)
+		m.finish(v, t, t, o.Failed)
 		if unknown && m.containers[c.id] == c && c.state == prewarm.StateIdle {
 			m.remove(c, t, prewarm.ByPlatform)
 		}
@@ -356,7 +360,7 @@ func (m *Mirror) end(v *invocation, o *source.Observation, t, began prewarm.Time
 			m.expect(z)
 		}
 	default:
-		m.finish(v, t, o.Failed)
+		m.finish(v, t, t, o.Failed)
 	}
 }
 

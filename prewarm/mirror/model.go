@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -47,13 +48,16 @@ type container struct {
 	asked     prewarm.Time
 	idleSince prewarm.Time // when it became idle last, if it was
 	lastRun   prewarm.Time // when its last run began
-	foundAt   prewarm.Time // when the warm start was that has shown it; −1 if it was not found so
-	// takenAt is when the invocation arrived that took it last when it was idle, and before since when it was idle then; takenAt is −1 if there
+	foundAt   prewarm.Time // when the warm start was that has shown it; noTime if it was not found so
+	// takenAt is when the invocation arrived that took it last when it was idle, and before since when it was idle then; takenAt is noTime if there
 	// was none.
 	takenAt, before prewarm.Time
 	runs            []*invocation
 	due             due
 }
+
+// noTime is a time that is not known.
+const noTime prewarm.Time = math.MinInt64
 
 // invocation is an invocation of which something was heard.
 type invocation struct {
@@ -246,7 +250,7 @@ func (m *Mirror) newContainer(f *function, asked prewarm.Time) *container {
 	}
 	m.lastContainer++
 	*c = container{
-		id: m.lastContainer, f: f, state: none, by: prewarm.ByPlatform, asked: asked, lastRun: asked, foundAt: -1, takenAt: -1, due: never(), runs: c.runs[:0],
+		id: m.lastContainer, f: f, state: none, by: prewarm.ByPlatform, asked: asked, lastRun: asked, foundAt: noTime, takenAt: noTime, due: never(), runs: c.runs[:0],
 	}
 	m.containers[c.id] = c
 	m.enter(c, prewarm.StateStarting)
@@ -263,7 +267,7 @@ func (m *Mirror) drop(c *container) {
 	if c.instance != "" {
 		delete(m.instances, c.instance)
 	}
-	if c.foundAt >= 0 {
+	if c.foundAt != noTime {
 		c.f.found = without(c.f.found, c)
 	}
 	c.instance = ""

@@ -94,7 +94,7 @@ func (m *Mirror) free(f *function, at prewarm.Time, instance string) *container 
 // place gives v to c. Of a platform without arrivals, Started says so.
 func (m *Mirror) place(v *invocation, c *container, start prewarm.Start) {
 	v.c, v.start = c, start
-	if c.takenAt = -1; c.state == prewarm.StateIdle {
+	if c.takenAt = noTime; c.state == prewarm.StateIdle {
 		c.takenAt, c.before = v.arrived, c.idleSince
 	}
 	c.runs = append(c.runs, v)
@@ -118,7 +118,7 @@ func (m *Mirror) displace(v *invocation) {
 	e.Start = v.start
 	m.tell(e, m.now)
 	v.c = nil
-	c.takenAt = -1
+	c.takenAt = noTime
 	c.runs = without(c.runs, v)
 	c.uses--
 	if len(c.runs) > 0 {
@@ -160,9 +160,6 @@ func (m *Mirror) begin(v *invocation, r run) {
 	}
 	if !v.arrivalKnown {
 		v.arrived = r.began
-		if r.temperature == source.Cold {
-			v.arrived -= m.longStart(f)
-		}
 	}
 	if r.temperature == source.Unknown && r.init > 0 {
 		r.temperature = source.Cold
@@ -175,7 +172,7 @@ func (m *Mirror) begin(v *invocation, r run) {
 	c, start := m.locate(v, r)
 	if c != nil && c == guessed {
 		m.bind(c, r.instance)
-		m.started(v, r, true)
+		m.started(v, r)
 		return
 	}
 	var spare *container
@@ -196,7 +193,11 @@ func (m *Mirror) begin(v *invocation, r run) {
 			c, other = u.c, u
 			m.displace(u)
 		} else {
-			m.noneIdle(f, v.arrived)
+			arrived := v.arrived
+			if !v.arrivalKnown {
+				arrived -= m.longStart(f)
+			}
+			m.noneIdle(f, arrived)
 			if c = spare; c == nil {
 				if c = m.newContainer(f, v.arrived); c != nil {
 					c.created = true
@@ -215,7 +216,7 @@ func (m *Mirror) begin(v *invocation, r run) {
 	}
 	m.place(v, c, start)
 	m.bind(c, r.instance)
-	m.started(v, r, false)
+	m.started(v, r)
 	if other != nil && spare != nil && spare.unneeded() {
 		m.counts.Guessed++
 		m.place(other, spare, prewarm.Cold)
@@ -227,8 +228,8 @@ func (m *Mirror) begin(v *invocation, r run) {
 	}
 }
 
-// started tells that the run of v has started in its container, and whether that was known before.
-func (m *Mirror) started(v *invocation, r run, known bool) {
+// started tells that the run of v has started in its container.
+func (m *Mirror) started(v *invocation, r run) {
 	c, f := v.c, v.f
 	cold := !c.ready && v.start == prewarm.Cold
 	e := m.event(prewarm.Started, v)
@@ -242,7 +243,7 @@ func (m *Mirror) started(v *invocation, r run, known bool) {
 		}
 		if v.arrivalKnown && e.Wait > 0 && e.Wait < longestStart {
 			m.measureStart(f, e.Wait)
-			if !known || !m.options.Platform.Arrivals {
+			if !m.options.Platform.Arrivals {
 				m.measured = append(m.measured, StartTime{Function: f.index, Took: e.Wait})
 			}
 		}
@@ -408,7 +409,7 @@ func (m *Mirror) overdue(f *function, r run) *container {
 		}
 		if u := c.runs[0]; u.began+f.longest+tolerance < r.began {
 			m.counts.Lost++
-			m.finish(u, u.began+f.runs.quantile(0.5, 0), false)
+			m.finish(u, u.began+f.runs.quantile(0.5, 0), m.now, false)
 			return m.free(f, r.began, r.instance)
 		}
 	}
@@ -474,10 +475,11 @@ func (m *Mirror) evict() {
 	}
 }
 
-// finish tells that the run of v has ended, and what becomes of its container.
-func (m *Mirror) finish(v *invocation, at prewarm.Time, failed bool) {
+// finish tells that the run of v has ended at a time, and what becomes of its container. The events are those of a later time, if the end is only
+// thought to have been.
+func (m *Mirror) finish(v *invocation, at, told prewarm.Time, failed bool) {
 	c := v.c
-	m.endRun(v, at, failed)
+	m.endRun(v, told, failed)
 	switch {
 	case len(c.runs) > 0:
 	case c.retired || c.leaving || c.phantom || m.isFound(c, at):
@@ -509,7 +511,7 @@ func (m *Mirror) reorder(c *container, end prewarm.Time) prewarm.Time {
 		if taken == nil {
 			return end
 		}
-		c.takenAt = -1
+		c.takenAt = noTime
 		taken.before, end = end, taken.before
 	}
 }
@@ -537,7 +539,7 @@ func (m *Mirror) isFound(c *container, end prewarm.Time) bool {
 			m.bind(k, instance)
 		}
 		k.warmed = k.warmed || c.warmed
-		k.foundAt = -1
+		k.foundAt = noTime
 		c.f.found = without(c.f.found, k)
 		return true
 	}
@@ -595,7 +597,7 @@ func (m *Mirror) waitedEnough(v *invocation) {
 			return
 		}
 		m.counts.Lost++
-		m.finish(v, min(v.began+f.runs.quantile(0.5, 0), m.now), false)
+		m.finish(v, min(v.began+f.runs.quantile(0.5, 0), m.now), m.now, false)
 	}
 }
 

@@ -219,7 +219,7 @@ func (r *restoring) containers() error {
 		}
 		c := &container{
 			id: k.ID, f: f, state: none, ready: k.Ready, created: k.Created, warmed: k.Warmed, leaving: k.Leaving, retired: k.Retired, usual: k.Usual,
-			by: k.By, uses: k.Uses, asked: r.time(k.Asked), idleSince: r.time(k.IdleSince), lastRun: r.time(k.LastRun), foundAt: -1, takenAt: -1, due: never(),
+			by: k.By, uses: k.Uses, asked: r.time(k.Asked), idleSince: r.time(k.IdleSince), lastRun: r.time(k.LastRun), foundAt: noTime, takenAt: noTime, due: never(),
 		}
 		m.containers[c.id] = c
 		m.bind(c, k.Instance)

@@ -124,7 +124,7 @@ func (m *Mirror) refreshed(f *function, instance string, at prewarm.Time) {
 	case c.state == prewarm.StateBusy && len(c.runs) == c.f.slots:
 		for _, v := range slices.Clone(c.runs) {
 			if v.started && v.began < at {
-				m.finish(v, at, false) // its end is yet to be heard of
+				m.finish(v, at, at, false) // its end is yet to be heard of
 			}
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"time"
 
 	"golang.org/x/net/netutil"
 )
@@ -21,9 +22,9 @@ type Options struct {
 	Address string
 	// CertFile and KeyFile have the certificate and its key in PEM. Both or none; they are read again when they change.
 	CertFile, KeyFile string
-	// TokenFile has the token that clients have to send as "Authorization: Bearer TOKEN", or browsers as a password; it is read again when it changes. Token is the token itself.
+	// TokenFile has the token that clients have to send as "Authorization: Bearer TOKEN"; it is read again when it changes. Token is the token itself.
 	TokenFile, Token string
-	// Open are paths that are answered to everybody, without a token: for probes.
+	// Open are paths of HTTP that are answered without the token, such as /healthz for probes. The health service of gRPC always is.
 	Open []string
 	// MaxConnections bounds connections; 0 stands for 256.
 	MaxConnections int
@@ -37,9 +38,10 @@ type Guard struct {
 	address     string
 	connections int
 	loopback    bool
-	open        []string
 	tls         *tls.Config
 	token       func() digest // nil: none is asked for
+	open        []string
+	receive     time.Duration // bounds how long a message over gRPC may take
 }
 
 // digest is the hash of a token. Hashes have one length, so that comparing them takes one time.
@@ -47,7 +49,7 @@ type digest [sha256.Size]byte
 
 // New returns a Guard. An address beyond loopback without both certificate and token is an error, and so are files that cannot be used.
 func New(o Options) (*Guard, error) {
-	g := &Guard{address: o.Address, connections: o.MaxConnections, open: o.Open}
+	g := &Guard{address: o.Address, connections: o.MaxConnections, open: o.Open, receive: receiveTimeout}
 	if g.connections == 0 {
 		g.connections = 256
 	}

@@ -16,9 +16,7 @@ import (
 func (g *Guard) Handler(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
-		case slices.Contains(g.open, r.URL.Path):
-			h.ServeHTTP(w, r)
-		case !g.admits(r.Header.Get("Authorization")):
+		case !slices.Contains(g.open, r.URL.Path) && !g.admits(r.Header.Get("Authorization")):
 			w.Header().Add("WWW-Authenticate", "Bearer")
 			w.Header().Add("WWW-Authenticate", `Basic realm="prewarm", charset="UTF-8"`)
 			http.Error(w, "a token is needed: Authorization: Bearer TOKEN", http.StatusUnauthorized)
