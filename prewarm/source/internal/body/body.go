@@ -39,6 +39,9 @@ func (r *Room) take(n int64) bool {
 	return true
 }
 
+// Used returns how many bytes are in use.
+func (r *Room) Used() int64 { return r.used.Load() }
+
 // Error is why a body is not taken.
 type Error struct {
 	Status int
