@@ -2,9 +2,10 @@
 GO ?= go
 BIN := bin
 IMAGE := tppfaas/collector:devel
+PREWARM_IMAGE := tppfaas/prewarm:devel
 DEMO := build/demo
 
-.PHONY: all help build data models lab action collector image chain demo testbins test race integration soak soak-chain fetch fetch-zipkin fetch-serverless serverless fetch-python fetch-instrument lint bench-peers generate clean
+.PHONY: all help build data models lab action collector image prewarm-image chain demo testbins test race integration soak soak-chain fetch fetch-zipkin fetch-serverless serverless fetch-python fetch-instrument lint bench-peers generate clean
 all: build
 
 help: ## these targets
@@ -35,6 +36,10 @@ collector: ## the collector, into bin/: some minutes the first time
 image: ## an image of the collector for amd64 and arm64, into build/collector.tar, without an engine: needs Debian's ca-certificates, or CERTIFICATES=FILE
 	@mkdir -p build
 	$(GO) run ./collector/deploy/image -name $(IMAGE) -o build/collector.tar $(if $(CERTIFICATES),-certificates "$(CERTIFICATES)")
+
+prewarm-image: ## the same of the controller of prewarming, into build/prewarm.tar
+	@mkdir -p build
+	$(GO) run ./collector/deploy/image -program prewarm -name $(PREWARM_IMAGE) -o build/prewarm.tar $(if $(CERTIFICATES),-certificates "$(CERTIFICATES)")
 
 chain: collector build ## sample tree_small through the whole chain on this machine, in real time
 	$(GO) build -o $(BIN)/ ./sampler/cmd/chain

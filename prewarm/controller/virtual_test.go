@@ -294,7 +294,7 @@ func (x *world) carryOut(c actuator.Command) {
 // TestActsInVirtualTime runs the newsvendor on a platform that is only observed, and checks that it does there what it does in the laboratory: of the
 // invocations that the root leads to hardly any is cold, and what is counted is what has happened.
 func TestActsInVirtualTime(t *testing.T) {
-	x := newWorld(t, worldOptions{app: "tree_small", load: "poisson:1200", requests: 40, seed: 1, policy: "newsvendor:2560", act: true})
+	x := newWorld(t, worldOptions{app: "tree_small", load: "poisson:1200", requests: 40, seed: 1, policy: "newsvendor:2560:table", act: true})
 	x.run()
 	s := x.core.State()
 	// The actuator's answer comes a moment after the container is ready.

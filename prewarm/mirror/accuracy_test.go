@@ -1,6 +1,7 @@
 package mirror_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -29,6 +30,7 @@ type conditions struct {
 	skew      time.Duration // by which the clocks of functions are wrong at most
 	warmups   bool          // every minute a container of some function is asked for
 	takes     bool          // the platform lets invocations wait for containers that are being started
+	memoryMB  int           // of the platform, if it is not the usual one
 }
 
 // counts are the containers of a function: idle, busy or being created for an invocation, and starting for nobody.
@@ -51,8 +53,10 @@ type agreement struct {
 	counts                mirror.Counts
 }
 
+// share returns n in percent of a number.
+func share(n, of int) float64 { return 100 * float64(n) / float64(max(of, 1)) }
+
 func (a agreement) String() string {
-	share := func(n, of int) float64 { return 100 * float64(n) / float64(max(of, 1)) }
 	return fmt.Sprintf("at once %.2f %%, late %.2f %%, late while something happens %.2f %%; idle containers %+.2f %% and −%.2f %%; %+v",
 		share(a.now, a.looks), share(a.late, a.looks), share(a.activeLate, a.active), share(a.tooMany, a.idle), share(a.tooFew, a.idle), a.counts)
 }
@@ -104,6 +108,7 @@ func runObserved(t *testing.T, app, load string, requests int, c conditions) agr
 	}
 	config := localwhisk.DefaultConfig()
 	config.StemCells, config.TakesStarting = 0, c.takes
+	config.MemoryMB = cmp.Or(c.memoryMB, config.MemoryMB)
 	platform := prewarm.Platform{Warm: true, Arrivals: c.announced, IdleTimeout: config.IdleTimeout, MemoryMB: config.MemoryMB}
 	if !c.takes {
 		platform.Late = prewarm.OwnContainer
@@ -360,7 +365,8 @@ func (o *observed) look() {
 	}
 }
 
-// TestAccuracy compares a mirror's view of containers with the platform in virtual time.
+// TestAccuracy compares a mirror's view of containers with the platform in virtual time. The shares are those that were measured, rounded down; in
+// percent of all looks.
 func TestAccuracy(t *testing.T) {
 	base := conditions{calls: true, announced: true, delay: 200 * time.Millisecond}
 	with := func(change func(c *conditions)) conditions {
@@ -368,26 +374,36 @@ func TestAccuracy(t *testing.T) {
 		change(&c)
 		return c
 	}
+	lossy := func(c *conditions) { c.lost, c.twice = 0.01, 0.01 }
 	for _, test := range []struct {
 		name string
 		c    conditions
+		// atOnce and late are the least shares of looks at which the mirror's view is the platform's, and the platform's of at most 300 ms ago. wrong is the
+		// most that its idle containers are too many or too few, in percent of the true number.
+		atOnce, late, wrong float64
 	}{
-		{"instances", with(func(c *conditions) { c.instances = true })},
-		{"none", base},
-		{"skew", with(func(c *conditions) { c.instances, c.skew = true, 5*time.Second })},
-		{"loss and instances", with(func(c *conditions) { c.instances, c.lost, c.twice = true, 0.01, 0.01 })},
-		{"loss", with(func(c *conditions) { c.lost, c.twice = 0.01, 0.01 })},
-		{"warm-ups and instances", with(func(c *conditions) { c.instances, c.lost, c.twice, c.warmups = true, 0.01, 0.01, true })},
-		{"warm-ups", with(func(c *conditions) { c.warmups = true })},
-		{"takes starting", with(func(c *conditions) { c.warmups, c.takes = true, true })},
-		{"starts only", with(func(c *conditions) { c.announced, c.instances = false, true })},
-		{"no calls", with(func(c *conditions) { c.calls, c.lost, c.twice = false, 0.01, 0.01 })},
+		{"instances", with(func(c *conditions) { c.instances = true }), 99.5, 99.99, 0.3},
+		{"no instances", base, 99.5, 99.99, 0.3},
+		{"clocks that are wrong by up to 5 s", with(func(c *conditions) { c.instances, c.skew = true, 5*time.Second }), 99.5, 99.99, 0.3},
+		{"clocks that are wrong, no instances", with(func(c *conditions) { c.skew = 5 * time.Second }), 99.5, 99.9, 0.3},
+		{"loss, instances", with(func(c *conditions) { lossy(c); c.instances = true }), 98.3, 98.7, 1.5},
+		{"loss, no instances", with(lossy), 96.2, 96.6, 2.0},
+		{"loss, no ids of calls, no instances", with(func(c *conditions) { lossy(c); c.calls = false }), 96.2, 96.6, 2.0},
+		{"warm-ups, loss, instances", with(func(c *conditions) { lossy(c); c.instances, c.warmups = true, true }), 98.6, 99.0, 0.6},
+		{"warm-ups, no instances", with(func(c *conditions) { c.warmups = true }), 98.3, 98.6, 0.8},
+		{"warm-ups that invocations wait for", with(func(c *conditions) { c.warmups, c.takes = true, true }), 98.3, 98.6, 0.8},
+		{"evictions, instances", with(func(c *conditions) { c.instances, c.memoryMB = true, 10*256 }), 98.0, 98.4, 1.8},
+		{"evictions, no instances", with(func(c *conditions) { c.memoryMB = 10 * 256 }), 98.0, 98.4, 1.8},
+		{"starts only, instances", with(func(c *conditions) { c.announced, c.instances = false, true }), 99.4, 99.9, 0.3},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			for _, app := range []string{"tree_small", "checkout"} {
 				for _, load := range []string{"poisson:30", "poisson:1200"} {
 					a := runObserved(t, app, load, 200, test.c)
 					t.Logf("%s %s: %v", app, load, a)
+					if share(a.now, a.looks) < test.atOnce || share(a.late, a.looks) < test.late || share(a.tooMany, a.idle) > test.wrong || share(a.tooFew, a.idle) > test.wrong {
+						t.Errorf("%s %s: want %.2f %%, %.2f %%, %.2f %%; got %v", app, load, test.atOnce, test.late, test.wrong, a)
+					}
 				}
 			}
 		})

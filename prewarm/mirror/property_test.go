@@ -212,73 +212,108 @@ func drawObservation(t *rapid.T, now prewarm.Time) source.Observation {
 
 // TestAnything has observations come in any order, twice, late or never, with warm-ups, loads and restarts: every event can be applied to a fleet, in
 // the order of time, the limits hold, and in the end nothing is in flight.
-func TestAnything(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		f := follow(t, drawOptions(t))
-		now := prewarm.Time(0)
-		var before []source.Observation
-		var asked []prewarm.ID
-		for range rapid.IntRange(1, 80).Draw(t, "steps") {
-			now += time.Duration(rapid.SampledFrom([]int{0, 1, 50, 500, 5_000, 70_000}).Draw(t, "after")) * time.Millisecond
-			f.now = now
-			switch rapid.IntRange(0, 15).Draw(t, "step") {
-			case 0:
-				ids, events := f.m.Warm(now, rapid.IntRange(-1, 2).Draw(t, "warm"), rapid.IntRange(0, 3).Draw(t, "n"), nil)
-				f.take(events)
-				asked = append(asked, ids...)
-			case 1, 2:
-				if len(asked) == 0 {
-					continue
-				}
-				r := actuator.Result{
-					Outcome: actuator.Outcome(rapid.IntRange(0, 5).Draw(t, "outcome")), Instance: rapid.SampledFrom([]string{"", "i", "j", "l"}).Draw(t, "of"),
-					Asked: epoch.Add(now - time.Second), Ready: epoch.Add(now + time.Duration(rapid.IntRange(-900, 900).Draw(t, "ready"))*time.Millisecond),
-				}
-				f.take(f.m.Warmed(now, rapid.SampledFrom(asked).Draw(t, "id"), r, nil))
-			case 3:
-				events, _ := f.m.ObserveLoad(now, &source.Load{
-					Function: rapid.SampledFrom([]string{"a", "b", "c", ""}).Draw(t, "load"), Replicas: float64(rapid.IntRange(-1, 5).Draw(t, "all")), Ready: float64(rapid.IntRange(-1, 5).Draw(t, "some")),
-				}, nil)
-				f.take(events)
-			case 4:
-				if f.options.Replicas {
-					f.take(f.m.Scaled(now, rapid.IntRange(-1, 1).Draw(t, "scale"), rapid.IntRange(0, 4).Draw(t, "to"), nil))
-				}
-			case 5:
+func TestAnything(t *testing.T) { rapid.Check(t, anything) }
+
+func FuzzAnything(f *testing.F) { f.Fuzz(rapid.MakeFuzz(anything)) }
+
+func anything(t *rapid.T) {
+	f := follow(t, drawOptions(t))
+	now := prewarm.Time(0)
+	var before []source.Observation
+	var asked []prewarm.ID
+	for range rapid.IntRange(1, 80).Draw(t, "steps") {
+		now += time.Duration(rapid.SampledFrom([]int{0, 1, 50, 500, 5_000, 70_000}).Draw(t, "after")) * time.Millisecond
+		f.now = now
+		switch rapid.IntRange(0, 15).Draw(t, "step") {
+		case 0:
+			ids, events := f.m.Warm(now, rapid.IntRange(-1, 2).Draw(t, "warm"), rapid.IntRange(0, 3).Draw(t, "n"), nil)
+			f.take(events)
+			asked = append(asked, ids...)
+		case 1, 2:
+			if len(asked) == 0 {
+				continue
+			}
+			r := actuator.Result{
+				Outcome: actuator.Outcome(rapid.IntRange(0, 5).Draw(t, "outcome")), Instance: rapid.SampledFrom([]string{"", "i", "j", "l"}).Draw(t, "of"),
+				Asked: epoch.Add(now - time.Second), Ready: epoch.Add(now + time.Duration(rapid.IntRange(-900, 900).Draw(t, "ready"))*time.Millisecond),
+			}
+			f.take(f.m.Warmed(now, rapid.SampledFrom(asked).Draw(t, "id"), r, nil))
+		case 3:
+			events, _ := f.m.ObserveLoad(now, &source.Load{
+				Function: rapid.SampledFrom([]string{"a", "b", "c", ""}).Draw(t, "load"), Replicas: float64(rapid.IntRange(-1, 5).Draw(t, "all")), Ready: float64(rapid.IntRange(-1, 5).Draw(t, "some")),
+			}, nil)
+			f.take(events)
+		case 4:
+			if f.options.Replicas {
+				f.take(f.m.Scaled(now, rapid.IntRange(-1, 1).Draw(t, "scale"), rapid.IntRange(0, 4).Draw(t, "to"), nil))
+			}
+		case 5:
+			f.pass(now)
+		case 6:
+			if rapid.IntRange(0, 2).Draw(t, "restart") == 0 {
 				f.pass(now)
-			case 6:
-				if rapid.IntRange(0, 2).Draw(t, "restart") == 0 {
-					f.pass(now)
-					f.restart()
-				}
-			case 7, 8:
-				if len(before) > 0 {
-					f.observe(now, rapid.SampledFrom(before).Draw(t, "again"))
-				}
-			default:
-				o := drawObservation(t, now)
-				before = append(before, o)
-				f.observe(now, o)
+				f.restart()
 			}
-			if n := len(f.m.Functions()); n > 3 {
-				t.Fatalf("%d functions", n)
+		case 7, 8:
+			if len(before) > 0 {
+				f.observe(now, rapid.SampledFrom(before).Draw(t, "again"))
 			}
-			s := f.m.Snapshot()
-			if l := f.options.Limits; l.Containers > 0 && len(s.Containers) > l.Containers || l.Traces > 0 && len(s.Traces) > l.Traces || l.Invocations > 0 && len(s.Invocations) > l.Invocations {
-				t.Fatalf("%d containers, %d traces, %d invocations: limits are %+v", len(s.Containers), len(s.Traces), len(s.Invocations), l)
+		default:
+			o := drawObservation(t, now)
+			before = append(before, o)
+			f.observe(now, o)
+		}
+		if n := len(f.m.Functions()); n > 3 {
+			t.Fatalf("%d functions", n)
+		}
+		s := f.m.Snapshot()
+		if l := f.options.Limits; l.Containers > 0 && len(s.Containers) > l.Containers || l.Traces > 0 && len(s.Traces) > l.Traces || l.Invocations > 0 && len(s.Invocations) > l.Invocations {
+			t.Fatalf("%d containers, %d traces, %d invocations: limits are %+v", len(s.Containers), len(s.Traces), len(s.Invocations), l)
+		}
+		for i := range f.fleet.Functions {
+			n := 0
+			for _, c := range s.Containers {
+				if c.Function == i {
+					n++
+				}
 			}
-			for i := range f.fleet.Functions {
-				n := 0
-				for _, c := range s.Containers {
-					if c.Function == i {
-						n++
-					}
-				}
-				if f.fleet.Count(i) != n {
-					t.Fatalf("the fleet has %d containers of %s, the mirror %d", f.fleet.Count(i), f.fleet.Functions[i].Name, n)
-				}
+			if f.fleet.Count(i) != n {
+				t.Fatalf("the fleet has %d containers of %s, the mirror %d", f.fleet.Count(i), f.fleet.Functions[i].Name, n)
 			}
 		}
-		f.quiet()
+	}
+	f.quiet()
+}
+
+// FuzzRestore checks that whatever a snapshot has, Restore returns an error, or a mirror with events that bring a fleet to its state.
+func FuzzRestore(f *testing.F) {
+	for _, s := range scenarios {
+		var texts [][]byte
+		run(f, s, func(m *mirror.Mirror) {
+			text, err := json.Marshal(m.Snapshot())
+			if err != nil {
+				f.Fatal(err)
+			}
+			texts = append(texts, text)
+		})
+		for _, text := range texts {
+			f.Add(text, s.o.Replicas, s.o.Platform.Arrivals, int64(time.Hour))
+		}
+	}
+	f.Fuzz(func(t *testing.T, text []byte, replicas, arrivals bool, now int64) {
+		var s mirror.Snapshot
+		if json.Unmarshal(text, &s) != nil {
+			return
+		}
+		o := mirror.Options{Epoch: epoch, Replicas: replicas, Platform: prewarm.Platform{Arrivals: arrivals}, Functions: []prewarm.Function{{Name: "a", MemoryMB: 256, Concurrency: 2}}}
+		m, events, err := mirror.Restore(o, &s, min(max(prewarm.Time(now), 0), 1000*time.Hour))
+		if err != nil {
+			return
+		}
+		x := &follower{t: t, options: o, m: m, now: min(max(prewarm.Time(now), 0), 1000*time.Hour)}
+		x.newFleet()
+		x.take(events)
+		x.observe(x.now, source.Observation{Kind: source.Ended, Function: "a", Trace: "t", Call: "c1", Time: epoch.Add(x.now), Temperature: source.Warm})
+		x.quiet()
 	})
 }

@@ -285,40 +285,45 @@ var scenarios = []scenario{
 
 func TestScenarios(t *testing.T) {
 	for _, s := range scenarios {
-		t.Run(s.name, func(t *testing.T) {
-			if s.o.Functions == nil {
-				s.o.Functions = []prewarm.Function{{Name: "a", MemoryMB: 256}, {Name: "b", MemoryMB: 256}}
-			}
-			s.o.Epoch = epoch
-			f := follow(t, s.o)
-			for _, line := range strings.Split(strings.TrimSpace(s.steps), "\n") {
-				if strings.TrimSpace(line) == "" {
-					continue
-				}
-				step, want, _ := strings.Cut(line, "=>")
-				words := strings.Fields(step)
-				now := seconds(t, words[0])
-				before := len(f.told)
-				if words[1] == "restart" {
-					before = 0
-				}
-				if err := f.do(t, now, words[1:]); err != nil {
-					t.Fatalf("%s: %v", step, err)
-				}
-				var got []string
-				for _, e := range f.told[before:] {
-					got = append(got, describe(e, now))
-				}
-				if text := strings.Join(got, "; "); text != strings.TrimSpace(want) {
-					t.Errorf("%s\n got %s\nwant %s", strings.Join(words, " "), text, strings.TrimSpace(want))
-				}
-			}
-			f.quiet()
-		})
+		t.Run(s.name, func(t *testing.T) { run(t, s, func(*mirror.Mirror) {}) })
 	}
 }
 
-func seconds(t *testing.T, text string) prewarm.Time {
+// run runs a scenario, and calls look after each of its steps.
+func run(t testing.TB, s scenario, look func(m *mirror.Mirror)) {
+	t.Helper()
+	if s.o.Functions == nil {
+		s.o.Functions = []prewarm.Function{{Name: "a", MemoryMB: 256}, {Name: "b", MemoryMB: 256}}
+	}
+	s.o.Epoch = epoch
+	f := follow(t, s.o)
+	for _, line := range strings.Split(strings.TrimSpace(s.steps), "\n") {
+		if strings.TrimSpace(line) == "" {
+			continue
+		}
+		step, want, _ := strings.Cut(line, "=>")
+		words := strings.Fields(step)
+		now := seconds(t, words[0])
+		before := len(f.told)
+		if words[1] == "restart" {
+			before = 0
+		}
+		if err := f.do(t, now, words[1:]); err != nil {
+			t.Fatalf("%s: %v", step, err)
+		}
+		var got []string
+		for _, e := range f.told[before:] {
+			got = append(got, describe(e, now))
+		}
+		look(f.m)
+		if text := strings.Join(got, "; "); text != strings.TrimSpace(want) {
+			t.Errorf("%s\n got %s\nwant %s", strings.Join(words, " "), text, strings.TrimSpace(want))
+		}
+	}
+	f.quiet()
+}
+
+func seconds(t testing.TB, text string) prewarm.Time {
 	t.Helper()
 	s, err := strconv.ParseFloat(text, 64)
 	if err != nil {
@@ -352,7 +357,7 @@ func describe(e prewarm.Event, now prewarm.Time) string {
 }
 
 // do does a step of a scenario.
-func (f *follower) do(t *testing.T, now prewarm.Time, words []string) error {
+func (f *follower) do(t testing.TB, now prewarm.Time, words []string) error {
 	t.Helper()
 	f.now = now
 	number := func(i int) int {

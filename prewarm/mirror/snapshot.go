@@ -143,7 +143,10 @@ func Restore(o Options, s *Snapshot, now prewarm.Time) (*Mirror, []prewarm.Event
 		return nil, nil, err
 	}
 	r := &restoring{m: m, s: s, shift: since(o.Epoch, s.Epoch), traces: map[prewarm.ID]*trace{}}
-	m.now = max(now, r.time(s.Last))
+	if ahead := r.time(s.Last) - now; ahead > 0 {
+		r.shift -= ahead // the clock was set back
+	}
+	m.now = now
 	m.restoredAt = r.time(s.Last)
 	m.lastContainer, m.lastInvocation, m.lastTrace, m.counts = s.LastContainer, s.LastInvocation, s.LastTrace, s.Counts
 	for _, step := range []func() error{r.functions, r.containers, r.invocations} {
@@ -172,6 +175,9 @@ func (r *restoring) time(t prewarm.Time) prewarm.Time {
 	return min(max(t, -furthest), furthest) + r.shift
 }
 
+// past translates a time of the snapshot that has been.
+func (r *restoring) past(t prewarm.Time) prewarm.Time { return min(r.time(t), r.m.now) }
+
 func (r *restoring) functions() error {
 	m := r.m
 	for _, k := range r.s.Functions {
@@ -186,13 +192,13 @@ func (r *restoring) functions() error {
 			return fmt.Errorf("there are two functions %s", k.Name)
 		}
 		r.byIndex = append(r.byIndex, f)
-		f.version, f.versionAt = k.Version, r.time(k.VersionAt)
+		f.version, f.versionAt = k.Version, r.past(k.VersionAt)
 		copy(f.versions[:], k.Versions)
 		for _, d := range k.Runs {
-			f.measureRun(d)
+			f.measureRun(min(d, longest))
 		}
 		for _, d := range k.Starts {
-			m.measureStart(f, d)
+			m.measureStart(f, min(d, longestStart))
 		}
 	}
 	return nil
@@ -219,7 +225,7 @@ func (r *restoring) containers() error {
 		}
 		c := &container{
 			id: k.ID, f: f, state: none, ready: k.Ready, created: k.Created, warmed: k.Warmed, leaving: k.Leaving, retired: k.Retired, usual: k.Usual,
-			by: k.By, uses: k.Uses, asked: r.time(k.Asked), idleSince: r.time(k.IdleSince), lastRun: r.time(k.LastRun), foundAt: noTime, takenAt: noTime, due: never(),
+			by: k.By, uses: k.Uses, asked: r.past(k.Asked), idleSince: r.past(k.IdleSince), lastRun: r.past(k.LastRun), foundAt: noTime, takenAt: noTime, due: never(),
 		}
 		m.containers[c.id] = c
 		m.bind(c, k.Instance)
@@ -231,7 +237,7 @@ func (r *restoring) containers() error {
 			m.enter(c, prewarm.StateStarting)
 		}
 		if k.Until != prewarm.Never {
-			m.lookAt(c, r.time(k.Until))
+			m.lookAt(c, min(r.time(k.Until), m.now+max(m.idleTimeout, longest)))
 		}
 		r.ordered = append(r.ordered, c)
 	}
@@ -258,11 +264,21 @@ func (r *restoring) invocations() error {
 			return fmt.Errorf("invocation %d: %w", k.ID, err)
 		}
 	}
+	r.ordered = slices.DeleteFunc(r.ordered, func(c *container) bool {
+		if !c.unneeded() {
+			return false
+		}
+		m.drop(c)
+		return true
+	})
 	return nil
 }
 
 func (r *restoring) invocation(k *InvocationSnapshot) error {
 	m := r.m
+	if k.Told = m.options.Platform.Arrivals && (k.Told || k.Started); !k.Told && !k.Started {
+		k.Container = 0 // the platform was one with arrivals
+	}
 	f, err := r.function(k.Function)
 	t := r.traces[k.Trace]
 	c := m.containers[k.Container]
@@ -281,12 +297,10 @@ func (r *restoring) invocation(k *InvocationSnapshot) error {
 		return errors.New("it runs in no container, or in one that is not ready")
 	case k.Container != 0 && !k.Started && (!k.Told || c.ready != (k.Start == prewarm.Warm)):
 		return fmt.Errorf("it cannot be placed in container %d, %v", k.Container, k.Start)
-	case !k.Started && k.Told && !m.options.Platform.Arrivals, k.Started && !k.Told && m.options.Platform.Arrivals:
-		return errors.New("the platform is one with arrivals, or was one")
 	}
 	v := &invocation{
-		id: k.ID, trace: t, f: f, parent: k.Parent, parentCall: k.ParentCall, parentSpan: k.ParentSpan, seen: k.Seen, arrived: r.time(k.Arrived),
-		began: r.time(k.Began), arrivalKnown: k.ArrivalKnown, told: k.Told, started: k.Started, start: k.Start, pendingPlace: -1, due: never(),
+		id: k.ID, trace: t, f: f, parent: k.Parent, parentCall: k.ParentCall, parentSpan: k.ParentSpan, seen: k.Seen, arrived: r.past(k.Arrived),
+		began: r.past(k.Began), arrivalKnown: k.ArrivalKnown, told: k.Told, started: k.Started, start: k.Start, pendingPlace: -1, due: never(),
 	}
 	m.invocations[v.id] = v
 	t.invocations = append(t.invocations, v)
@@ -314,7 +328,7 @@ func (r *restoring) invocation(k *InvocationSnapshot) error {
 			c.uses++
 		}
 	}
-	m.lookAtInvocation(v, r.time(k.Until))
+	m.lookAtInvocation(v, min(r.time(k.Until), m.now+longest))
 	if v.told && !v.started {
 		v.wait()
 		if c == nil {
@@ -386,6 +400,13 @@ func (r *restoring) tell() {
 			if v.started {
 				add(m.event(prewarm.Started, v), max(v.began, begun))
 			}
+		}
+		switch {
+		case c.due.at != prewarm.Never:
+		case c.state == prewarm.StateIdle:
+			m.expect(c)
+		case c.state == prewarm.StateStarting:
+			m.awaitStart(c)
 		}
 		if c.leaving {
 			add(prewarm.Event{Kind: prewarm.Leaving, Function: c.f.index, Container: c.id}, m.now)

@@ -1,6 +1,9 @@
 package mirror
 
 import (
+	"cmp"
+	"slices"
+
 	"github.com/tppfaas/tppfaas/prewarm"
 )
 
@@ -71,7 +74,7 @@ func (m *Mirror) lookAt(c *container, at prewarm.Time) {
 	c.due.at = at
 	if at < c.due.entry {
 		c.due.entry = at
-		m.timers.push(timer{at: at, id: c.id})
+		m.plan(timer{at: at, id: c.id})
 	}
 }
 
@@ -80,8 +83,24 @@ func (m *Mirror) lookAtInvocation(v *invocation, at prewarm.Time) {
 	v.due.at = at
 	if at < v.due.entry {
 		v.due.entry = at
-		m.timers.push(timer{at: at, id: v.id, invocation: true})
+		m.plan(timer{at: at, id: v.id, invocation: true})
 	}
+}
+
+// plan adds a timer. When most of them are for nothing any more, these are left out, so that there are not many more than what they are for.
+func (m *Mirror) plan(t timer) {
+	m.timers.push(t)
+	if len(m.timers) < 2*(len(m.invocations)+len(m.containers))+4096 {
+		return
+	}
+	kept := m.timers[:0]
+	for _, t := range m.timers {
+		if m.of(t) != nil {
+			kept = append(kept, t)
+		}
+	}
+	slices.SortFunc(kept, func(a, b timer) int { return cmp.Compare(a.at, b.at) }) // which is a heap
+	m.timers = kept
 }
 
 // of returns the due that a timer is for, nil if the timer is for nothing any more.

@@ -39,6 +39,10 @@ at either. Addresses that others can reach need -cert, -key and -token-file.
 A newsvendor decides only on functions that a -model names or that it has learned, and only as long as what it expects agrees with what comes. Other
 policies decide on all functions. Policies: ` + strings.Join(names, ", ") + `; prewarm lab -h explains them.
 
+Actuators:
+` + actuatorsHelp() + `
+prewarm pause has a running controller do nothing until prewarm resume.
+
 Exit status: 0 ended by a signal, 1 failed, 2 called wrongly.
 `
 }
@@ -101,7 +105,13 @@ func (o *serveOptions) check(fs *flag.FlagSet) error {
 		o.serve.GRPC = ""
 	}
 	o.serve.Models = o.models
-	return o.actuator.check(fs, &o.serve)
+	if err := o.actuator.check(fs, &o.serve); err != nil {
+		return err
+	}
+	if err := o.serve.Check(); err != nil {
+		return cli.Usagef("%v", err)
+	}
+	return nil
 }
 
 func (o *serveOptions) run(ctx context.Context, stderr io.Writer) error {
@@ -124,29 +134,6 @@ func (o *serveOptions) run(ctx context.Context, stderr io.Writer) error {
 		o.serve.Log.Info("nothing survives a restart without -state")
 	}
 	return s.Run(ctx)
-}
-
-// actuatorOptions choose what carries decisions out.
-type actuatorOptions struct {
-	kind string
-}
-
-func (o *actuatorOptions) define(fs *flag.FlagSet) {
-	fs.StringVar(&o.kind, "actuator", "dry", "`platform` that decisions are for, and are carried out on with -act: dry")
-}
-
-// actuators are the kinds of actuators.
-func actuators() []string { return []string{"dry"} }
-
-// check makes the actuator.
-func (o *actuatorOptions) check(fs *flag.FlagSet, s *serve.Options) error {
-	switch {
-	case o.kind != "dry":
-		return cli.Usagef("-actuator: there is no %q; there is dry", o.kind)
-	case s.Act:
-		return cli.Usagef("-act: with which -actuator?")
-	}
-	return nil
 }
 
 const pauseUsage = `Usage: prewarm pause [-url ADDRESS] [-token-file FILE]

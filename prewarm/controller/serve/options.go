@@ -58,8 +58,8 @@ func Default() prewarm.Platform {
 	return prewarm.Platform{Warm: true, Arrivals: true, FirstCall: true, Late: prewarm.OwnContainer, IdleTimeout: 10 * time.Minute}
 }
 
-// check returns what is wrong with the options.
-func (o *Options) check() error {
+// Check returns what is wrong with the options, as far as that can be seen without opening anything but certificate and token.
+func (o *Options) Check() error {
 	switch {
 	case o.Listen == "":
 		return errors.New("there is no address for HTTP")
@@ -67,6 +67,14 @@ func (o *Options) check() error {
 		return errors.New("there is no actuator that could act")
 	case o.MemoryMB < 0:
 		return fmt.Errorf("the memory of a function is %d MiB, must not be negative", o.MemoryMB)
+	}
+	for _, address := range []string{o.Listen, o.GRPC} {
+		if address == "" {
+			continue
+		}
+		if _, err := o.guarded(address); err != nil {
+			return err
+		}
 	}
 	return nil
 }

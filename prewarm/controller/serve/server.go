@@ -53,7 +53,7 @@ type named struct {
 
 // New reads models and state and listens, so that what is wrong is known before anything begins.
 func New(ctx context.Context, o Options) (*Server, error) {
-	if err := o.check(); err != nil {
+	if err := o.Check(); err != nil {
 		return nil, err
 	}
 	if o.Log == nil {
@@ -193,7 +193,7 @@ func (s *Server) listen(ctx context.Context) error {
 	open := func(what, address string) (*guarded.Guard, net.Listener, error) {
 		g, err := s.o.guarded(address)
 		if err != nil {
-			return nil, nil, fmt.Errorf("%s: %w", what, err)
+			return nil, nil, err
 		}
 		l, err := g.Listen(ctx)
 		if err != nil {

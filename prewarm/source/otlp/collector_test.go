@@ -43,12 +43,10 @@ func (l *logText) String() string {
 	return l.b.String()
 }
 
-// startCollector runs the collector with configurations and variables, and returns the address of its receiver for OTLP over HTTP.
-func startCollector(t *testing.T, env []string, configs ...string) (address string) {
+// startCollector runs the collector at four addresses with configurations and variables. At the second it receives OTLP over HTTP.
+func startCollector(t *testing.T, addresses []string, env []string, configs ...string) {
 	t.Helper()
 	program, err := testbin.Path("collector/cmd/collector")
-	require.NoError(t, err)
-	addresses, err := loopback.FreeAddresses(4)
 	require.NoError(t, err)
 	state := t.TempDir()
 	_, port, _ := strings.Cut(addresses[3], ":")
@@ -90,7 +88,6 @@ func startCollector(t *testing.T, env []string, configs ...string) (address stri
 		answer.Body.Close()
 		return answer.StatusCode == http.StatusOK
 	}, time.Minute, 20*time.Millisecond, "the collector does not get ready")
-	return addresses[1]
 }
 
 // send sends a message to a collector, and requires that it takes it at once.
@@ -147,7 +144,7 @@ func kinds(took []source.Observation) (counts [3]int) {
 // TestCollector checks that the collector with prewarm.yaml passes announcements and runs that have ended on, while OpenWhisk and Zipkin are away; that a
 // controller that is busy gets them later; and that one that is away holds nobody up.
 func TestCollector(t *testing.T) {
-	addresses, err := loopback.FreeAddresses(2)
+	addresses, err := loopback.FreeAddresses(6)
 	require.NoError(t, err)
 	const token = "a-token-of-some-length"
 	s := newSink()
@@ -159,7 +156,8 @@ func TestCollector(t *testing.T) {
 	}
 	r := New(s, Options{})
 	stop := listen(t, r, addresses[0], addresses[1], token)
-	collector := startCollector(t, []string{"TPPFAAS_PREWARM=" + addresses[0], "TPPFAAS_PREWARM_TOKEN=" + token}, "builtin:local",
+	collector := addresses[3]
+	startCollector(t, addresses[2:], []string{"TPPFAAS_PREWARM=" + addresses[0], "TPPFAAS_PREWARM_TOKEN=" + token}, "builtin:local",
 		filepath.Join("..", "..", "..", "collector", "prewarm.yaml"))
 	send(t, collector, message(2))
 	took := s.wait(t, func(took []source.Observation) bool { return len(took) >= 24 })
@@ -185,8 +183,7 @@ func TestCollector(t *testing.T) {
 func TestExporterOverHTTP(t *testing.T) {
 	for _, encoding := range []string{"proto", "json"} {
 		t.Run(encoding, func(t *testing.T) {
-			t.Parallel()
-			addresses, err := loopback.FreeAddresses(2)
+			addresses, err := loopback.FreeAddresses(6)
 			require.NoError(t, err)
 			s := newSink()
 			s.fail = func(call int) error {
@@ -196,7 +193,8 @@ func TestExporterOverHTTP(t *testing.T) {
 				return nil
 			}
 			listen(t, New(s, Options{}), addresses[0], addresses[1], "")
-			collector := startCollector(t, nil, "builtin:local", "yaml:exporters::otlp_http/prewarm: {endpoint: \"http://"+addresses[1]+"\", encoding: "+encoding+"}",
+			collector := addresses[3]
+			startCollector(t, addresses[2:], nil, "builtin:local", "yaml:exporters::otlp_http/prewarm: {endpoint: \"http://"+addresses[1]+"\", encoding: "+encoding+"}",
 				"yaml:service::pipelines::traces/prewarm: {receivers: [otlp], exporters: [otlp_http/prewarm]}")
 			send(t, collector, message(2))
 			took := s.wait(t, func(took []source.Observation) bool { return len(took) >= 24 })
