@@ -93,7 +93,7 @@ func Start(ctx context.Context, o Options) (*Chain, error) {
 		}
 		parts = append(parts, c.Prewarm)
 		c.Collector.args = append([]string{"--config", "builtin:local", "--config", "builtin:prewarm"}, c.Collector.args...)
-		c.Collector.env = append(c.Collector.env, "TPPFAAS_PREWARM="+c.PrewarmURL)
+		c.Collector.env = append(c.Collector.env, "TPPFAAS_PREWARM="+addresses[7])
 	}
 	for _, p := range append(parts, c.Collector) {
 		if err := p.Start(ctx); err != nil {
