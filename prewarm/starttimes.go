@@ -53,6 +53,16 @@ func (s *StartTimes) Add(function, load int, d time.Duration) {
 	s.all[r].add(d)
 }
 
+// Each calls f for each start time of a function that is kept, the oldest first of each range of the load, with the lowest of the range.
+func (s *StartTimes) Each(function int, f func(load int, d time.Duration)) {
+	for r := range s.functions[function] {
+		t := &s.functions[function][r]
+		for i := range t.recent {
+			f(r*loadRange, t.recent[(t.next+i)%len(t.recent)])
+		}
+	}
+}
+
 // Sorted returns measured start times in ascending order: those of the function at about this load; where there are none those of all
 // functions at about this load, and then those of the nearest load. It is empty if nothing was measured. The slice is valid until the
 // next Add.

@@ -33,9 +33,10 @@ type Command struct {
 	Until time.Time
 	// Reason says in words why, for people.
 	Reason string
-	// Idle is how many containers of Function are idle already, as far as is known. A platform that can only be made to start containers by
-	// occupying those that are there needs to know it; 0 stands for none.
-	Idle int
+	// There is how many containers of Function there are already, as far as is known, starting ones among them, and Idle how many of these are idle.
+	// A platform that is told a number in all needs the one, and one that can only be made to start containers by occupying those that are idle the
+	// other.
+	There, Idle int
 }
 
 // Results returns how many results the command has: one for each container that Warm asks for, and one for Scale.

@@ -97,6 +97,7 @@ func (c *Core) start(d *prewarm.Decision, n int) {
 		c.raise(f, c.replicas(f)+n)
 		return
 	}
+	there, idle := c.replicas(f), len(c.fleet.Containers(d.Function, prewarm.StateIdle))
 	ids, events := c.mirror.Warm(c.now, d.Function, n, nil)
 	if len(ids) == 0 {
 		c.noteHeld(f, d, "there are too many containers to follow")
@@ -126,6 +127,7 @@ func (c *Core) start(d *prewarm.Decision, n int) {
 	default:
 		command := actuator.Command{
 			ID: c.nextCommand, Kind: actuator.Warm, Function: f.Name, N: len(ids), MemoryMB: f.MemoryMB, Until: c.o.Epoch.Add(c.now + c.alone.timeout), Reason: c.reason(d),
+			There: there, Idle: idle,
 		}
 		c.nextCommand++
 		for _, container := range ids {

@@ -77,6 +77,7 @@ func New(core *Core, o RunOptions) (*Controller, error) {
 		}
 	}
 	c.show()
+	c.shown.Load().Time = time.Time{} // the next one is not taken for a moment ago
 	return c, nil
 }
 

@@ -61,10 +61,14 @@ func (c *Core) scaleTo(d *prewarm.Decision) {
 	if f.scale.want == n {
 		return
 	}
-	f.scale.want, f.scale.raised = n, true
+	f.scale.want = n
 	c.note(d, 1, done, "")
-	c.raise(f, n)
-	if n >= c.replicas(f) || !c.o.Platform.GiveBack {
+	if n > c.replicas(f) {
+		c.raise(f, n)
+		return
+	}
+	c.touch(f)
+	if !c.o.Platform.GiveBack {
 		return
 	}
 	for _, is := range c.fleet.Containers(f.index, prewarm.StateIdle) {
@@ -138,8 +142,12 @@ func (c *Core) rescale(f *function) {
 	}
 	floor := c.floor(f)
 	target := floor
-	if f.Served {
-		target = max(target, c.replicas(f), s.want)
+	switch {
+	case !f.Served:
+	case s.want >= 0:
+		target = max(target, s.want)
+	default:
+		target = max(target, c.replicas(f))
 	}
 	if target == s.sent && !s.renew {
 		s.raised = false

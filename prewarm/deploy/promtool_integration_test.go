@@ -49,6 +49,11 @@ func TestIntegrationQueries(t *testing.T) {
 	promtool(t, "check", "rules", file)
 }
 
+// TestIntegrationPrometheus checks that Prometheus understands its example.
+func TestIntegrationPrometheus(t *testing.T) {
+	promtool(t, "check", "config", "--syntax-only", "prometheus.example.yaml")
+}
+
 // TestIntegrationMetrics checks that Prometheus can read the metrics, and has nothing to say against their names.
 func TestIntegrationMetrics(t *testing.T) {
 	program := integration.Program(t, "promtool", "install Debian's package prometheus")

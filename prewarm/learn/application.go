@@ -40,6 +40,7 @@ type application struct {
 
 	given             *Model // a model that was trained elsewhere
 	present, previous *newsvendor.Application
+	joined            bool // the present one knows only a part, and the rest has models of its own
 	since             prewarm.Time
 	unseen            uint64 // number of the first request that the present one was not trained on
 	reference         moments
@@ -200,8 +201,8 @@ func (l *library) merge(app, other *application) {
 		app.given, app.present = other.given, other.present
 	}
 	// What was learned of them apart stays in use until there is a model of both.
-	app.previous, app.unseen, app.reference = nil, app.count, moments{}
-	app.due = min(app.due, other.due, app.seen)
+	app.previous, app.unseen, app.reference, app.joined = nil, app.count, moments{}, true
+	app.due = app.seen
 	l.apps = slices.DeleteFunc(l.apps, func(a *application) bool { return a == other })
 }
 
@@ -303,6 +304,14 @@ func (a *application) compare(f *flight) {
 	}
 	a.agreement[a.agreed%mostAgreement] = agreement{f.expected, f.variance, float64(len(f.calls) - 1)}
 	a.agreed++
+}
+
+// comparable returns the model in use, nil if none is that others could be compared with.
+func (a *application) comparable() *newsvendor.Application {
+	if a.joined && a.given == nil {
+		return nil
+	}
+	return a.present
 }
 
 // agree returns how many invocations were expected of the last requests and how many came, and whether that agrees.

@@ -26,7 +26,11 @@ type Policy struct {
 	warnings   []string
 	demands    []newsvendor.Demand
 	replaced   bool
-	waiting    bool // an application may be due that is not being trained
+	asked      bool // there will be a Woken with keyOver
+	// loaded are applications that were saved, and wait for their functions; savedStarts has what was saved of these.
+	loaded      []*savedApplication
+	savedStarts *saved
+	waiting     bool // an application may be due that is not being trained
 }
 
 // The time between two looks at a model whose application has many requests, and between two trainings of one that is not stale.
@@ -34,6 +38,9 @@ const (
 	leastBetweenLooks     = 10 * time.Second
 	leastBetweenTrainings = 10 * time.Minute
 )
+
+// keyOver is the key of the time at which a request may be over; smaller ones are those of the newsvendor.
+const keyOver = 100
 
 // defaultBytes is the memory for requests where nothing is said.
 const defaultBytes = 64 << 20
@@ -133,16 +140,28 @@ func (p *Policy) begin(a *application) error {
 		p.library.of[f] = a
 	}
 	p.library.apps = append(p.library.apps, a)
-	return p.newsvendor.Replace(a.present, &prewarm.Fleet{Platform: p.options.Platform, Functions: p.functions}, nil)
+	if a.present == nil {
+		return nil
+	}
+	return p.newsvendor.Replace(a.present, nil, nil)
 }
 
 // Handle implements prewarm.Policy.
 func (p *Policy) Handle(e *prewarm.Event, fleet *prewarm.Fleet, d *prewarm.Decisions) {
 	p.now = e.At
-	p.functions = fleet.Functions
+	if len(fleet.Functions) != len(p.functions) {
+		p.arrivedFunctions(fleet.Functions)
+	}
 	p.newsvendor.Handle(e, fleet, d)
 	if f := p.recorder.observe(e, fleet); f != nil {
 		f.expected, f.variance = p.expect(f.id, e.Function)
+	}
+	if e.Kind == prewarm.Woken && e.Key == keyOver {
+		p.asked = false
+	}
+	if at := p.recorder.next(); at != prewarm.Never && !p.asked {
+		p.asked = true
+		d.Wake(at, keyOver)
 	}
 	if p.worker != nil {
 		p.pickUp(fleet)
@@ -195,7 +214,7 @@ func (p *Policy) over(f *flight) {
 // job returns the job of looking at an application's model.
 func (p *Policy) job(a *application) *job {
 	j := &job{
-		app: a, functions: slices.Clone(a.functions), given: a.given, present: a.present, previous: a.previous,
+		app: a, functions: slices.Clone(a.functions), given: a.given, present: a.comparable(), previous: a.previous,
 		unseen: a.unseen, reference: a.reference, due: a.seen >= a.due, fixed: p.options.Fixed, model: p.options.Model, platform: len(p.functions),
 		seed: p.options.Seed + a.count,
 	}
@@ -253,7 +272,7 @@ func (p *Policy) take(v verdict, fleet *prewarm.Fleet) {
 	if a.present == nil || v.chosen.Model() != a.present.Model() || v.chosen.Model() == nil && v.unseen != a.unseen {
 		a.previous, a.since, a.agreed = a.present, p.now, 0
 	}
-	a.present, a.unseen, a.reference = v.chosen, v.unseen, v.reference
+	a.present, a.joined, a.unseen, a.reference = v.chosen, false, v.unseen, v.reference
 	if v.recent {
 		p.library.forget(a, v.begin)
 		a.previous = nil
@@ -318,17 +337,18 @@ func (p *Policy) Models() []ModelState {
 	return list
 }
 
-// Expected appends what is still to come of a request in flight to list.
-func (p *Policy) Expected(trace prewarm.ID, list []Expected) []Expected {
+// Expected implements prewarm.Expecter.
+func (p *Policy) Expected(trace prewarm.ID, list []prewarm.Expected) []prewarm.Expected {
+	begin := len(list)
 	p.demands = p.newsvendor.Demands(trace, p.demands[:0])
 	for i := range p.demands {
 		d := &p.demands[i]
-		list = append(list, Expected{
+		list = append(list, prewarm.Expected{
 			Function: d.Function, Probability: d.Probability,
 			Lower: momentOf(d.Times.Quantile(0.05)), Median: momentOf(d.Times.Quantile(0.5)), Upper: momentOf(d.Times.Quantile(0.95)),
 		})
 	}
-	slices.SortStableFunc(list, func(a, b Expected) int { return int(min(max(a.Median-b.Median, -1), 1)) })
+	slices.SortStableFunc(list[begin:], func(a, b prewarm.Expected) int { return int(min(max(a.Median-b.Median, -1), 1)) })
 	return list
 }
 

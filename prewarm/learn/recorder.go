@@ -254,6 +254,15 @@ func (r *recorder) unlink(at int32) {
 	f.list = -1
 }
 
+// next returns when a request will be over if nothing is heard of it until then, Never if there is none such.
+func (r *recorder) next() prewarm.Time {
+	at := r.lists[quiet].first
+	if at < 0 {
+		return prewarm.Never
+	}
+	return r.flights[at].heard + settle
+}
+
 // sweep passes on what is over, and gives up what nothing was heard of for long.
 func (r *recorder) sweep(now prewarm.Time) {
 	for at := r.lists[quiet].first; at >= 0 && now-r.flights[at].heard >= settle; at = r.lists[quiet].first {

@@ -19,11 +19,3 @@ type ModelState struct {
 	Agrees          bool
 	Reason          string
 }
-
-// Expected is an invocation that is still to come of a request in flight.
-type Expected struct {
-	Function    int
-	Probability float64
-	// Lower, Median and Upper are the times by which it has come with a probability of 5, 50 and 95 %, if it comes.
-	Lower, Median, Upper prewarm.Time
-}

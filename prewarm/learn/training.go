@@ -142,6 +142,9 @@ func (j *job) compete(ctx context.Context, v *verdict, all *prewarm.Recording, f
 	if v.stale {
 		held = min(held, window/4)
 	}
+	if j.present == nil && n-held < firstTraining {
+		held = 0 // there is nothing to compare with
+	}
 	older := n - held
 	var candidates []candidate
 	for _, from := range []int{0, n - window} {

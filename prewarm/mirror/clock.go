@@ -13,8 +13,8 @@ import (
 //   - They are in blocks, which end after 16 differences or a minute; the last 8 blocks count. So a clock that drifts, and one that is set back
 //     (whose differences grow), is followed after 8 blocks at most.
 //   - A clock that is set forward has smaller differences, which count at once.
-//   - A clock that is set back by more than 30 s, which is longer than anything is on its way, is noticed by the first whole block of which every
-//     difference says so: after 31 observations at most.
+//   - A clock that is set back by more than 30 s, which is longer than anything is on its way but after a fault, is noticed when four observations
+//     one after the other say so. If they were only late, the next that is not corrects that.
 //   - Single stamps that are far in the future would be the least for 8 blocks. Therefore with 16 differences or more the second least is taken,
 //     with 32 the third, which two such stamps do not change.
 //
@@ -28,6 +28,7 @@ const (
 	clockLeast  = 3 // differences that are kept of a block
 
 	longestDelay = 30 * time.Second
+	stepReadings = 4                // one after the other that say that a clock was set back
 	clockRead    = time.Millisecond // by which two reads of one clock may be apart
 
 	// furthest is the furthest time from the epoch that is told apart.
@@ -60,6 +61,7 @@ type clock struct {
 	blocks [clockBlocks]block
 	begun  int // blocks that were begun
 	offset time.Duration
+	behind block        // the last differences, if they say that it was set back
 	last   prewarm.Time // when it was heard of last
 }
 
@@ -72,11 +74,15 @@ func (c *clock) observe(now, stamp prewarm.Time) {
 		c.begun++
 		*b = block{begun: now}
 	}
-	b.add(now - stamp)
-	if b.n == blockSize && b.least[0] > c.offset+longestDelay {
-		whole := *b
+	d := now - stamp
+	b.add(d)
+	if c.begun == 1 && b.n == 1 || d <= c.offset+longestDelay {
+		c.behind = block{}
+	} else if c.behind.add(d); c.behind.n == stepReadings {
+		behind := c.behind
 		*c = clock{own: c.own, begun: 1, last: now}
-		c.blocks[0] = whole
+		c.blocks[0] = behind
+		c.blocks[0].begun = now
 	}
 	c.offset = c.estimate()
 }

@@ -46,13 +46,13 @@ func TestClockOffset(t *testing.T) {
 		{"two stamps of the far future among many", false, join(read(0, 20, 0, delays...), []reading{{2 * time.Second, furthest}, {2 * time.Second, furthest}}, read(2*time.Second, 20, 0, delays...)), 3 * ms},
 		{"stamps of the far past", false, append(read(0, 40, 0, delays...), reading{4 * time.Second, -furthest}, reading{4 * time.Second, -furthest}), 3 * ms},
 		{"set forward", false, append(read(0, 60, 0, delays...), read(6*time.Second, 12, -hour, delays...)...), -hour + 3*ms},
-		{"set back far", false, append(read(0, 200, 0, delays...), read(20*time.Second, 2*blockSize-1, hour, delays...)...), hour + 3*ms},
+		{"set back far", false, append(read(0, 200, 0, delays...), read(20*time.Second, stepReadings, hour, delays...)...), hour + 3*ms},
 		{"set back a little", false, append(read(0, 200, 0, delays...), read(20*time.Second, (clockBlocks+1)*blockSize, 10*time.Second, delays...)...), 10*time.Second + 3*ms},
 		{"own", true, read(0, 50, 0, delays...), 0},
 		{"own, late batches", true, read(0, 50, 0, 5*time.Second), 0},
-		{"own, set back", true, append(read(0, 50, 0, delays...), read(5*time.Second, 2*blockSize-1, hour, delays...)...), hour + 3*ms},
+		{"own, set back", true, append(read(0, 50, 0, delays...), read(5*time.Second, stepReadings, hour, delays...)...), hour + 3*ms},
 		{"own, set forward", true, append(read(0, 50, 0, delays...), read(5*time.Second, 12, -hour, delays...)...), -hour + 3*ms},
-		{"own, set forward and back again", true, join(read(0, 50, 0, delays...), read(5*time.Second, 40, -hour, delays...), read(9*time.Second, 2*blockSize, 0, delays...)), 0},
+		{"own, set forward and back again", true, join(read(0, 50, 0, delays...), read(5*time.Second, 40, -hour, delays...), read(9*time.Second, stepReadings, 0, delays...)), 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := &clock{own: test.own}

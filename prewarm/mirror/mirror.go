@@ -250,13 +250,7 @@ func (m *Mirror) observe(o *source.Observation) error {
 	}
 	t := min(max(stampOf(o.Time, offset, m.epoch, m.now), m.now-longest), m.now)
 	began := min(max(stampOf(o.Begin, offset, m.epoch, t), m.now-longest), t)
-	if o.Version != "" {
-		at := t
-		if o.Kind == source.Ended {
-			at = began
-		}
-		m.noteVersion(f, o.Version, o.Kind, at)
-	}
+	older := m.noteVersion(f, o, began)
 	v, err := m.match(o, f, t)
 	if v == nil {
 		return err
@@ -293,6 +287,9 @@ func (m *Mirror) observe(o *source.Observation) error {
 			if m.begin(v, r); v.ended {
 				return nil
 			}
+		}
+		if older && !m.options.Replicas {
+			v.c.retired = true
 		}
 		m.end(v, o, t, began)
 	}
@@ -337,9 +334,6 @@ func (m *Mirror) end(v *invocation, o *source.Observation, t, began prewarm.Time
 		}
 		f.measureRun(t - began)
 	}
-	if o.Version != "" && o.Version != f.version && !m.options.Replicas {
-		c.retired = true
-	}
 	z := m.instances[o.Instance]
 	switch {
 	case o.Instance == "" || z == c:
@@ -361,51 +355,6 @@ func (m *Mirror) end(v *invocation, o *source.Observation, t, began prewarm.Time
 		}
 	default:
 		m.finish(v, t, t, o.Failed)
-	}
-}
-
-// noteVersion notes the version of a function that was observed at a time. If it is new, containers with older code take nothing any more.
-func (m *Mirror) noteVersion(f *function, version string, k source.Kind, at prewarm.Time) {
-	switch {
-	case version == f.version:
-		return
-	case f.version == "":
-		f.version, f.versionAt = clone(version), at
-		return
-	case at < f.versionAt:
-		return
-	}
-	for _, old := range f.versions {
-		// Runs of old code that are not over yet, or a return to it.
-		if old == version && (k != source.Started || at < f.versionAt+time.Minute) {
-			return
-		}
-	}
-	copy(f.versions[1:], f.versions[:])
-	f.versions[0] = f.version
-	f.version, f.versionAt = clone(version), at
-	f.starts = sample{}
-	m.redeployed = append(m.redeployed, f.index)
-	if m.options.Replicas {
-		return // ObserveLoad says how many there are
-	}
-	for i := len(f.idle) - 1; i >= 0; i-- {
-		m.remove(f.idle[i], m.now, prewarm.ByPlatform)
-	}
-	for i := len(f.busy) - 1; i >= 0; i-- {
-		if c := f.busy[i]; c.ready {
-			c.retired = true
-		}
-	}
-	for i := len(f.pending) - 1; i >= 0; i-- {
-		v := f.pending[i]
-		c := v.c
-		if c == nil || !c.retired {
-			continue
-		}
-		m.displace(v)
-		m.release(c)
-		m.again(v)
 	}
 }
 

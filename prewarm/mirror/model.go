@@ -15,7 +15,9 @@ type function struct {
 	slots     int // invocations that a container runs at once
 	version   string
 	versionAt prewarm.Time
-	versions  [4]string // that version has replaced, the latest first
+	// versionOfSpans says that it is from a span, not from a record of the platform.
+	versionOfSpans bool
+	versions       [4]string // that version has replaced, the latest first
 
 	idle     []*container  // in the order in which they became idle
 	starting []*container  // for nobody, in the order in which they were asked for

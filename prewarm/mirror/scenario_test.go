@@ -235,6 +235,17 @@ var scenarios = []scenario{
 		6   ended c2 version=1         => ended v2 k1; removed k1 platform
 		7   ended c3 version=2         => ended v3 k2; idle k2
 		8   ended c4 version=1 cold begin=4 => arrived v4 @7; placed v4 k3 cold @7; started v4 k3 @7; ended v4 k3; removed k3 platform`},
+	{"versions of the platform's records are not those of spans", mirror.Options{Platform: own}, `
+		0   ended act=x trace= cold begin=-1 version=0.0.3 => arrived v1; placed v1 k1 cold; started v1 k1; ended v1 k1; idle k1
+		4   started c2 warm span=s version=1 => arrived v2; placed v2 k1 warm; started v2 k1
+		5   ended c2 act=y version=0.0.3     => ended v2 k1; idle k1
+		6   started c3 warm span=t version=1 => arrived v3; placed v3 k1 warm; started v3 k1
+		7   started c4 cold span=u version=2 => arrived v4; placed v4 k2 cold; started v4 k2
+		8   invoked c5 version=1             => arrived v5; placed v5 k3 cold`},
+	{"a return to old code", mirror.Options{Platform: own}, `
+		0   ended c1 cold begin=-1 version=1 => arrived v1; placed v1 k1 cold; started v1 k1; ended v1 k1; idle k1
+		1   ended c2 cold begin=0.5 version=2 => removed k1 platform; arrived v2; placed v2 k2 cold; started v2 k2; ended v2 k2; idle k2
+		70  started c3 cold version=1        => removed k2 platform; arrived v3; placed v3 k3 cold; started v3 k3`},
 	{"new code while one is guessed to be in the old container", mirror.Options{Platform: own}, `
 		0   ended c1 cold begin=-1 version=1 => arrived v1; placed v1 k1 cold; started v1 k1; ended v1 k1; idle k1
 		4   invoked c2                 => arrived v2; placed v2 k1 warm

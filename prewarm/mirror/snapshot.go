@@ -33,6 +33,7 @@ type FunctionSnapshot struct {
 	prewarm.Function
 	Version   string          `json:"version,omitempty"`
 	VersionAt prewarm.Time    `json:"version_at,omitempty"`
+	OfSpans   bool            `json:"version_of_spans,omitempty"`
 	Versions  []string        `json:"versions,omitempty"` // that Version has replaced, the latest first
 	Runs      []time.Duration `json:"runs,omitempty"`
 	Starts    []time.Duration `json:"starts,omitempty"`
@@ -95,7 +96,7 @@ func (m *Mirror) Snapshot() *Snapshot {
 		Epoch: m.epoch, Last: m.now, LastContainer: m.lastContainer, LastInvocation: m.lastInvocation, LastTrace: m.lastTrace, Counts: m.counts,
 	}
 	for i, f := range m.byIndex {
-		k := FunctionSnapshot{Function: m.functions[i], Version: f.version, VersionAt: f.versionAt, Runs: f.runs.values(), Starts: f.starts.values()}
+		k := FunctionSnapshot{Function: m.functions[i], Version: f.version, VersionAt: f.versionAt, OfSpans: f.versionOfSpans, Runs: f.runs.values(), Starts: f.starts.values()}
 		for _, v := range f.versions {
 			if v != "" {
 				k.Versions = append(k.Versions, v)
@@ -192,7 +193,7 @@ func (r *restoring) functions() error {
 			return fmt.Errorf("there are two functions %s", k.Name)
 		}
 		r.byIndex = append(r.byIndex, f)
-		f.version, f.versionAt = k.Version, r.past(k.VersionAt)
+		f.version, f.versionAt, f.versionOfSpans = k.Version, r.past(k.VersionAt), k.OfSpans
 		copy(f.versions[:], k.Versions)
 		for _, d := range k.Runs {
 			f.measureRun(min(d, longest))

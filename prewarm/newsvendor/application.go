@@ -118,9 +118,12 @@ func (a *Application) forecaster() forecaster {
 }
 
 // Replace has an application predict from now on: in place of those that it shares functions with, and for all requests that come. Those in flight are
-// followed by what has followed them so far. Recent are the arrivals of the last requests, which say when the next one comes.
+// followed by what has followed them so far. Recent are the arrivals of the last requests, which say when the next one comes. The fleet is nil
+// before the first event.
 func (p *Policy) Replace(a *Application, fleet *prewarm.Fleet, recent []prewarm.Time) error {
-	p.grow(fleet.Functions)
+	if fleet != nil {
+		p.Grow(fleet.Functions)
+	}
 	if err := p.install(a, fleet, recent); err != nil {
 		return fmt.Errorf("newsvendor: application %s: %w", a.name, err)
 	}
@@ -155,9 +158,8 @@ func (p *Policy) install(a *Application, fleet *prewarm.Fleet, recent []prewarm.
 		p.predictor.appOf[f] = place
 		p.learned(app, m, f, fleet)
 	}
-	if p.begun && r.model != nil {
-		now := fleet.Now
-		start := now
+	if r.model != nil {
+		start := p.at
 		if len(recent) > 0 {
 			start = recent[0]
 		}
@@ -249,8 +251,8 @@ func (p *predictor) place(app *application) int32 {
 	return int32(at)
 }
 
-// grow makes room for functions that were added to the fleet.
-func (p *Policy) grow(functions []prewarm.Function) {
+// Grow makes room for functions that were added to the fleet. Handle and Replace do it too.
+func (p *Policy) Grow(functions []prewarm.Function) {
 	if len(functions) <= len(p.deciders) {
 		return
 	}
@@ -270,6 +272,18 @@ func (p *Policy) Forget(function int) {
 	d := p.deciders[function]
 	d.added++
 	d.dirty = true
+}
+
+// EachStart calls f for each start time of a function that is known, with how many other containers were being created.
+func (p *Policy) EachStart(function int, f func(load int, took time.Duration)) {
+	if function >= 0 && function < len(p.deciders) {
+		p.starts.Each(function, f)
+	}
+}
+
+// AddStart adds a start time of a function that was measured before.
+func (p *Policy) AddStart(function, load int, took time.Duration) {
+	p.deciders[function].started(load, took)
 }
 
 // Demands appends what is still to come of a request in flight, as it was seen last, to list.

@@ -57,7 +57,7 @@ func New(ctx context.Context, o Options) (*Policy, error) {
 	}
 	p.boxOf = p.box
 	p.roomFor = p.room
-	p.grow(o.Functions)
+	p.Grow(o.Functions)
 	of := map[int]string{}
 	for i := range o.Knowledge.Applications {
 		recording := &o.Knowledge.Applications[i]

@@ -12,7 +12,7 @@ type Policy struct {
 	price     float64
 	starts    *prewarm.StartTimes
 	work      *work
-	begun     bool // there was an event
+	at        prewarm.Time // of the last event
 	predictor *predictor
 	roots     []*roots // by application
 	deciders  []*decider
@@ -57,8 +57,8 @@ const overloaded = 12
 // Handle implements prewarm.Policy.
 func (p *Policy) Handle(e *prewarm.Event, fleet *prewarm.Fleet, d *prewarm.Decisions) {
 	now := seconds(e.At)
-	p.fleet, p.out = fleet, d
-	p.grow(fleet.Functions)
+	p.at, p.fleet, p.out = e.At, fleet, d
+	p.Grow(fleet.Functions)
 	p.overload = fleet.Queue > 0 || fleet.Creating() >= overloaded
 	p.reserved, p.asking = 0, 0
 	switch e.Kind {
@@ -103,7 +103,6 @@ func (p *Policy) removed(id prewarm.ID) {
 // woken handles times at which something wanted to be looked at.
 func (p *Policy) woken(e *prewarm.Event, now float64) {
 	if e.Key == 0 {
-		p.begun = true
 		p.wokenPredictions, p.wokenDecisions = never, never
 		for _, f := range p.deciders {
 			p.predictor.supplies[f.function] = f.supply(p.fleet)

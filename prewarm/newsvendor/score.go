@@ -123,10 +123,18 @@ func next(list []expected, times []float64, mark, caller int, at float64) float6
 	return sum + math.Log(density)
 }
 
-// density returns the probability density at x, smoothed over a tenth of the spread of the middle half.
+// elsewhere is the share of a distribution that is granted to times beyond those that were seen, which may be few.
+const elsewhere = 0.1
+
+// density returns the probability density at x, smoothed over a tenth of the spread of the middle half; a part of it is that of a logistic distribution
+// around the median.
 func (t *Times) density(x float64) float64 {
-	width := max((t[3*Quantiles/4]-t[Quantiles/4])/5, 0.005)
-	return (t.Within(x+width) - t.Within(x-width)) / (2 * width)
+	spread := t[3*Quantiles/4] - t[Quantiles/4]
+	width := max(spread/5, 0.005)
+	median := t.Quantile(0.5)
+	scale := max(spread, 0.1*median, 0.02)
+	e := math.Exp(-math.Abs(x-median) / scale)
+	return (1-elsewhere)*(t.Within(x+width)-t.Within(x-width))/(2*width) + elsewhere*e/(scale*(1+e)*(1+e))
 }
 
 // Better reports whether the scores of one are higher than those of another on the same sample.

@@ -3,9 +3,12 @@
 package page
 
 import (
+	"bytes"
 	"context"
 	"flag"
 	"fmt"
+	"image"
+	"image/png"
 	"io"
 	"net"
 	"net/http"
@@ -31,6 +34,8 @@ import (
 )
 
 var pictures = flag.String("pictures", "", "write what the browser shows into this `folder`")
+
+var docs = flag.String("docs", "", "write the picture for the documents into this `file`")
 
 // shop is at what time of the scenario tests look.
 const shop = 9*time.Minute + 13500*time.Millisecond
@@ -195,6 +200,11 @@ func TestIntegrationPage(t *testing.T) {
 	b := open(t, scenario(shop), Options{Interval: 20 * time.Millisecond}, 1280, 900)
 	b.until(`document.querySelectorAll(".uplot canvas").length === 3`)
 	require.Equal(t, "acting", eval[string](b, `document.getElementById("mode").textContent`))
+	require.Regexp(t, `^at\s*13:0\d:\d\d\s*warm\s*\d+`, eval[string](b, `document.querySelector("#plot-starts .u-legend").innerText`), "the legend has the latest figures")
+	require.Regexp(t, `at last: warm [\d.]+, late [\d.]+, cold [\d.]+`, eval[string](b, `document.querySelector("#plot-starts canvas").getAttribute("aria-label")`))
+	b.do(chromedp.Click(chromedp.CSS("#plots-text summary")))
+	b.until(`document.querySelectorAll("#plots-text tbody tr").length > 5`)
+	b.do(chromedp.Click(chromedp.CSS("#plots-text summary")))
 
 	// Requests in flight: bars that wait and run, in the pattern of their kind, and what is expected with its probability.
 	lanes := eval[map[string]int](b, `Object.fromEntries(["article.trace", ".trace rect.run.warm", ".trace rect.wait.cold[fill='url(#hatch)']", ".trace rect.wait.late[fill='url(#dots)']",
@@ -367,4 +377,21 @@ func TestIntegrationThousands(t *testing.T) {
 	require.NoError(t, err)
 	t.Logf("drawing takes %.0f ms", took)
 	b.clean()
+}
+
+// TestIntegrationPicture takes the picture for the documents: with -docs it is written, and it is always small enough.
+func TestIntegrationPicture(t *testing.T) {
+	b := open(t, scenario(shop), Options{}, 1200, 1240)
+	b.until(`document.querySelectorAll(".uplot canvas").length === 3`)
+	shot, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
+	require.NoError(t, err)
+	picture, err := png.Decode(bytes.NewReader(shot))
+	require.NoError(t, err)
+	require.Equal(t, image.Pt(1200, 1240), picture.Bounds().Size())
+	var small bytes.Buffer
+	require.NoError(t, (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&small, picture))
+	require.Less(t, small.Len(), 200_000)
+	if *docs != "" {
+		require.NoError(t, os.WriteFile(*docs, small.Bytes(), 0o666))
+	}
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"strings"
 	"time"
 
 	"github.com/tppfaas/tppfaas/prewarm"
@@ -23,6 +25,8 @@ type Options struct {
 
 	// Policy is a spec as of policy.New. That of a newsvendor needs Models, or Learn.
 	Policy string
+	// NewPolicy makes a policy of your own, which Policy then only names. It is called again when there are more functions.
+	NewPolicy func(platform prewarm.Platform, functions []prewarm.Function) (prewarm.Policy, error)
 	// Models are files of models. Each function may be in one of them.
 	Models []string
 	// Learn has the newsvendor learn from what it sees. It then needs no model.
@@ -35,7 +39,7 @@ type Options struct {
 	// Act says that decisions are carried out by the Actuator. Without it nothing is done, and Actuator only says what the platform can do.
 	Act      bool
 	Actuator actuator.Actuator
-	// Scales says that the actuator sets numbers of replicas, see controller.Options.
+	// Scales says that the actuator can set numbers of replicas, which some policies want.
 	Scales bool
 	// Limits bound what is asked for.
 	Limits guard.Options
@@ -84,4 +88,10 @@ func (o *Options) guarded(address string) (*guarded.Guard, error) {
 	return guarded.New(guarded.Options{
 		Address: address, CertFile: o.Cert, KeyFile: o.Key, TokenFile: o.TokenFile, Open: []string{"/healthz", "/readyz"},
 	})
+}
+
+// Loopback reports whether only this machine reaches a host.
+func Loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }

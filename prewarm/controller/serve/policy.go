@@ -18,6 +18,12 @@ import (
 // policyName is the name of the policy that models are for.
 const policyName = "newsvendor"
 
+// setsReplicas reports whether a policy sets numbers of replicas, instead of starting containers.
+func setsReplicas(spec string) bool {
+	name, _, _ := strings.Cut(spec, ":")
+	return slices.Contains([]string{"hpa", "kpa", "openfaas-ce", "openfaas-pro"}, name)
+}
+
 // modelFile is a model that was read.
 type modelFile struct {
 	path  string
@@ -51,8 +57,13 @@ func readModels(paths []string) (models []modelFile, functions []string, err err
 // newPolicy sets in core what is about the policy.
 func (o *Options) newPolicy(ctx context.Context, core *controller.Options, models []modelFile, learned string) (*learn.Policy, error) {
 	name, rest, _ := strings.Cut(o.Policy, ":")
-	if name != policyName {
+	if name == "learning" { // another name of the same
+		name, o.Learn = policyName, true
+	}
+	if name != policyName || o.NewPolicy != nil {
 		switch {
+		case o.Act && setsReplicas(name) && !o.Scales:
+			return nil, fmt.Errorf("the policy %s sets numbers of replicas, which %s has not", name, o.Actuator.Name())
 		case len(models) > 0:
 			return nil, fmt.Errorf("the policy %s uses no model: models are for %s", name, policyName)
 		case o.Learn:
@@ -60,6 +71,9 @@ func (o *Options) newPolicy(ctx context.Context, core *controller.Options, model
 		}
 		core.ServesAll = true
 		core.NewPolicy = func(functions []prewarm.Function) (prewarm.Policy, error) {
+			if o.NewPolicy != nil {
+				return o.NewPolicy(core.Platform, functions)
+			}
 			return policy.New(o.Policy, policy.Options{Platform: core.Platform, Functions: functions, Seed: 1})
 		}
 		_, err := core.NewPolicy(core.Functions)

@@ -90,7 +90,7 @@ func (s *Server) build(ctx context.Context) error {
 		learned = filepath.Join(o.State, "learned")
 	}
 	core := controller.Options{
-		Epoch: time.Now().Truncate(time.Second), Act: o.Act, Scales: o.Scales, Loads: o.Loads, Policy: o.Policy, Version: o.Version, Log: o.Log, DefaultMemoryMB: o.MemoryMB,
+		Epoch: time.Now().Truncate(time.Second), Act: o.Act, Scales: setsReplicas(o.Policy), Loads: o.Loads, Policy: o.Policy, Version: o.Version, Log: o.Log, DefaultMemoryMB: o.MemoryMB,
 		Platform: Default(), Actuator: "none",
 	}
 	if saved != nil && saved.Epoch.Before(time.Now()) {
@@ -134,7 +134,11 @@ func (s *Server) build(ctx context.Context) error {
 	})
 	s.page = page.New(s.controller, page.Options{})
 	for _, name := range slices.Sorted(maps.Keys(o.Sources)) {
-		s.sources = append(s.sources, named{name, o.Sources[name], s.controller.Sink(name)})
+		one := named{name, o.Sources[name], s.controller.Sink(name)}
+		if counting, ok := one.source.(interface{ Counts() source.Counts }); ok {
+			s.controller.Count(one.sink, counting.Counts)
+		}
+		s.sources = append(s.sources, one)
 	}
 	return s.listen(ctx)
 }
@@ -269,6 +273,11 @@ func (s *Server) Run(ctx context.Context) error {
 	err := s.controller.Run(ctx)
 
 	stopServing()
+	if !s.o.Act && s.o.Actuator != nil { // of one that acts the guard has taken care
+		closing, done := context.WithTimeout(context.Background(), s.o.Shutdown)
+		err = errors.Join(err, s.o.Actuator.Close(closing))
+		done()
+	}
 	if s.policy != nil {
 		err = errors.Join(err, s.policy.Close())
 		if kept, ok := any(s.policy).(keeper); ok && s.o.State != "" && s.o.Learn {

@@ -5,13 +5,11 @@ import (
 	"context"
 	"crypto/tls"
 	"io"
-	"net"
 	"net/http"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/net/http2"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -85,7 +83,7 @@ func TestGRPC(t *testing.T) {
 var bigMessage = grpc_health_v1.HealthCheckRequest{Service: string(bytes.Repeat([]byte("x"), 2<<20))}
 
 // half opens calls that send the head of a message of a megabyte, and no more of it.
-func half(t *testing.T, transport *http2.Transport, address string, n int) (end func(), answers chan error) {
+func half(t *testing.T, transport *http.Transport, address string, n int) (end func(), answers chan error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	answers = make(chan error, n)
@@ -113,9 +111,8 @@ func half(t *testing.T, transport *http2.Transport, address string, n int) (end 
 // others are then told when to come again.
 func TestHalfMessages(t *testing.T) {
 	address := serveGRPC(t, Options{Address: "127.0.0.1:0"}, 300*time.Millisecond)
-	transport := &http2.Transport{AllowHTTP: true, DialTLSContext: func(ctx context.Context, network, address string, _ *tls.Config) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, network, address)
-	}}
+	transport := &http.Transport{Protocols: new(http.Protocols)}
+	transport.Protocols.SetUnencryptedHTTP2(true)
 	defer transport.CloseIdleConnections()
 	connection, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	require.NoError(t, err)

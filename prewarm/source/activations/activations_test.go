@@ -249,7 +249,7 @@ func TestTooMany(t *testing.T) {
 func TestEveryRecordOnce(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		seed := rapid.Uint64().Draw(rt, "seed")
-		n := rapid.IntRange(1, 250).Draw(rt, "records")
+		n := rapid.IntRange(1, 100).Draw(rt, "records")
 		longest := time.Duration(rapid.IntRange(1, 300).Draw(rt, "longest")) * time.Second
 		latest := time.Duration(rapid.IntRange(0, 5).Draw(rt, "latest")) * time.Second
 		gap := time.Duration(rapid.IntRange(0, 200).Draw(rt, "gap")) * time.Millisecond

@@ -78,6 +78,8 @@ const Plots = (() => {
     if (times.length >= 2 && charts.length === 0) return build();
     for (const { d, plot } of charts) {
       plot.setData([times, ...d.series.map(s => values[s[0]])]);
+      // Where the pointer names no time the legend has the latest figures, once the plot has drawn what it was given.
+      queueMicrotask(() => { if (!(plot.cursor.left >= 0)) plot.setLegend({ idx: times.length - 1 }); });
       const last = d.series.map(s => `${s[1]} ${number(values[s[0]].at(-1))}`).join(", ");
       plot.root.querySelector("canvas").setAttribute("aria-label", `Over time; a minute, at last: ${last}. The table below has the last minutes.`);
     }
