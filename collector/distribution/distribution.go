@@ -12,6 +12,8 @@ import (
 	"go.opentelemetry.io/collector/confmap/provider/envprovider"
 	"go.opentelemetry.io/collector/confmap/provider/fileprovider"
 	"go.opentelemetry.io/collector/confmap/provider/yamlprovider"
+	"go.opentelemetry.io/collector/connector"
+	"go.opentelemetry.io/collector/connector/forwardconnector"
 	"go.opentelemetry.io/collector/exporter"
 	"go.opentelemetry.io/collector/exporter/debugexporter"
 	"go.opentelemetry.io/collector/exporter/otlpexporter"
@@ -42,10 +44,11 @@ func Factories() (otelcol.Factories, error) {
 		zipkinexporter.NewFactory(), otlpexporter.NewFactory(), otlphttpexporter.NewFactory(), debugexporter.NewFactory(),
 		loadbalancingexporter.NewFactory())
 	extensions, err4 := otelcol.MakeFactoryMap[extension.Factory](filestorage.NewFactory(), healthcheckextension.NewFactory())
+	connectors, err5 := otelcol.MakeFactoryMap[connector.Factory](forwardconnector.NewFactory())
 	return otelcol.Factories{
-		Receivers: receivers, Processors: processors, Exporters: exporters, Extensions: extensions,
+		Receivers: receivers, Processors: processors, Exporters: exporters, Extensions: extensions, Connectors: connectors,
 		Telemetry: otelconftelemetry.NewFactory(),
-	}, errors.Join(err1, err2, err3, err4)
+	}, errors.Join(err1, err2, err3, err4, err5)
 }
 
 // Locations of the configurations that are compiled into the program.

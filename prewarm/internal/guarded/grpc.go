@@ -21,11 +21,8 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 )
 
-// Bounds of a gRPC server.
-const (
-	receiveTimeout = 15 * time.Second // of a call, from its headers to the whole message: a client that sends half of one keeps no memory for longer
-	receiving      = 32               // messages that are being received, over all connections
-)
+// receiving is how many messages over gRPC are being received at once, over all connections.
+const receiving = 32
 
 // NewServer returns a gRPC server for those who may come; others get Unauthenticated before their message is read. Messages are bounded in size, in number
 // while they are received, and in how long that takes.

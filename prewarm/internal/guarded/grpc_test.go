@@ -19,6 +19,8 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/emptypb"
+
+	"github.com/tppfaas/tppfaas/prewarm/internal/guarded/guardedtest"
 )
 
 // empty is the description of a service with a unary method, and one whose answers come until the client has enough.
@@ -61,7 +63,7 @@ func serveGRPC(t *testing.T, o Options, timeout time.Duration) string {
 }
 
 func TestGRPC(t *testing.T) {
-	cert, key, pool := certificate(t)
+	cert, key, pool := guardedtest.Certificate(t)
 	address := serveGRPC(t, Options{Address: "127.0.0.1:0", CertFile: cert, KeyFile: key, Token: testToken}, time.Minute)
 	connection, err := grpc.NewClient(address, grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{RootCAs: pool})))
 	require.NoError(t, err)

@@ -33,6 +33,9 @@ type Options struct {
 // minToken is the length of the shortest token that is taken, in bytes: shorter ones can be guessed.
 const minToken = 16
 
+// receiveTimeout bounds a message, from its headers to its end: a client that sends half of one keeps no memory for longer.
+const receiveTimeout = 15 * time.Second
+
 // Guard is who listens, and decides who may come.
 type Guard struct {
 	address     string
@@ -41,7 +44,7 @@ type Guard struct {
 	tls         *tls.Config
 	token       func() digest // nil: none is asked for
 	open        []string
-	receive     time.Duration // bounds how long a message over gRPC may take
+	receive     time.Duration // bounds how long a message may take, over gRPC or HTTP
 }
 
 // digest is the hash of a token. Hashes have one length, so that comparing them takes one time.

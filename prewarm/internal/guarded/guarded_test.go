@@ -2,14 +2,8 @@ package guarded
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -19,38 +13,17 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/tppfaas/tppfaas/prewarm/internal/guarded/guardedtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const testToken = "a-token-of-some-length"
 
-// certificate writes a certificate for 127.0.0.1 and its key into files, and returns them with the pool that trusts it.
-func certificate(t *testing.T) (certFile, keyFile string, pool *x509.CertPool) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
-	}
-	text, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	require.NoError(t, err)
-	keyText, err := x509.MarshalPKCS8PrivateKey(key)
-	require.NoError(t, err)
-	certFile, keyFile = filepath.Join(t.TempDir(), "tls.crt"), filepath.Join(t.TempDir(), "tls.key")
-	require.NoError(t, os.WriteFile(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: text}), 0o600))
-	require.NoError(t, os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyText}), 0o600))
-	pool = x509.NewCertPool()
-	parsed, err := x509.ParseCertificate(text)
-	require.NoError(t, err)
-	pool.AddCert(parsed)
-	return certFile, keyFile, pool
-}
-
 // TestOptions checks that nobody listens beyond loopback without a certificate and a token.
 func TestOptions(t *testing.T) {
-	cert, key, _ := certificate(t)
+	cert, key, _ := guardedtest.Certificate(t)
 	token := filepath.Join(t.TempDir(), "token")
 	require.NoError(t, os.WriteFile(token, []byte(testToken+"\n"), 0o600))
 	short := filepath.Join(t.TempDir(), "short")
@@ -93,18 +66,41 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-// serve starts an HTTP server behind a Guard, and returns its address.
+// serve starts an HTTP server behind a Guard, and returns its address. It answers with the body, and a request for /stream as long as the client listens.
 func serve(t *testing.T, o Options) string {
+	t.Helper()
+	return serveFor(t, o, receiveTimeout)
+}
+
+// serveFor is like serve, for bodies that take no longer than a timeout.
+func serveFor(t *testing.T, o Options, timeout time.Duration) string {
 	t.Helper()
 	g, err := New(o)
 	require.NoError(t, err)
+	g.receive = timeout
 	l, err := g.Listen(t.Context())
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
 		ended <- g.ServeHTTP(ctx, l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			_, _ = io.Copy(w, r.Body)
+			if r.URL.Path == "/stream" {
+				for r.Context().Err() == nil {
+					_, _ = io.WriteString(w, "x")
+					_ = http.NewResponseController(w).Flush()
+					select {
+					case <-r.Context().Done():
+					case <-time.After(10 * time.Millisecond):
+					}
+				}
+				return
+			}
+			text, err := io.ReadAll(r.Body)
+			if err != nil {
+				http.Error(w, err.Error(), http.StatusRequestTimeout)
+				return
+			}
+			_, _ = w.Write(text)
 		}))
 	}()
 	t.Cleanup(func() {
@@ -115,7 +111,7 @@ func serve(t *testing.T, o Options) string {
 }
 
 func TestHTTP(t *testing.T) {
-	cert, key, pool := certificate(t)
+	cert, key, pool := guardedtest.Certificate(t)
 	address := serve(t, Options{Address: "127.0.0.1:0", CertFile: cert, KeyFile: key, Token: testToken, Open: []string{"/healthz"}})
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: true}
 	defer transport.CloseIdleConnections()
@@ -184,6 +180,38 @@ func TestPagesOfOthers(t *testing.T) {
 		require.NoError(t, err)
 		answer.Body.Close()
 		require.Equal(t, test.want, answer.StatusCode, test)
+	}
+}
+
+// TestSlowBodies checks that a body that does not come is cut off, over HTTP/1.1 and HTTP/2, while an answer lasts for longer.
+func TestSlowBodies(t *testing.T) {
+	cert, key, pool := guardedtest.Certificate(t)
+	const timeout = 100 * time.Millisecond
+	plain := "http://" + serveFor(t, Options{Address: "127.0.0.1:0"}, timeout)
+	secure := "https://" + serveFor(t, Options{Address: "127.0.0.1:0", CertFile: cert, KeyFile: key}, timeout)
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: true}
+	defer transport.CloseIdleConnections()
+	for _, address := range []string{plain, secure} {
+		reader, writer := io.Pipe()
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, address, reader)
+		require.NoError(t, err)
+		go func() { _, _ = writer.Write([]byte("half")) }()
+		answer, err := transport.RoundTrip(request)
+		if err == nil {
+			answer.Body.Close()
+			require.Equal(t, http.StatusRequestTimeout, answer.StatusCode)
+		}
+		reader.Close()
+
+		ctx, cancel := context.WithCancel(t.Context())
+		request, err = http.NewRequestWithContext(ctx, http.MethodGet, address+"/stream", nil)
+		require.NoError(t, err)
+		answer, err = transport.RoundTrip(request)
+		require.NoError(t, err)
+		_, err = io.ReadFull(answer.Body, make([]byte, 30)) // some three times the timeout
+		require.NoError(t, err)
+		cancel()
+		answer.Body.Close()
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 )
 
 // Handler returns a handler that answers those who may come. Others get 401. Where no token is asked for, which is on loopback, requests that a web
-// page of elsewhere makes through the browser of this machine get 403.
+// page of elsewhere makes through the browser of this machine get 403. A body that takes too long is cut off; an answer may last as long as it likes.
 func (g *Guard) Handler(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
@@ -23,6 +23,9 @@ func (g *Guard) Handler(h http.Handler) http.Handler {
 		case g.token == nil && !local(r):
 			http.Error(w, "only programs and pages of this machine are answered", http.StatusForbidden)
 		default:
+			if r.ContentLength != 0 { // no deadline for others: when it passes, the server ends the context of a request that is still being answered
+				_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(g.receive))
+			}
 			h.ServeHTTP(w, r)
 		}
 	})
@@ -52,7 +55,7 @@ func local(r *http.Request) bool {
 // answered a second. It closes the listener.
 func (g *Guard) ServeHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
 	server := &http.Server{
-		Handler: g.Handler(h), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
+		Handler: g.Handler(h), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
 		BaseContext: func(net.Listener) context.Context { return ctx },
 		ErrorLog:    discard(),
 	}

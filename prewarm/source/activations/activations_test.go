@@ -159,7 +159,7 @@ func TestBusy(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
 		require.Len(t, s.ids(), 2500)
-		time.Sleep(time.Minute)
+		time.Sleep(20 * time.Second)
 		synctest.Wait()
 		require.Len(t, s.ids(), 2500)
 	})

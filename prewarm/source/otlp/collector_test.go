@@ -5,9 +5,12 @@ package otlp
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,6 +25,7 @@ import (
 	"github.com/tppfaas/tppfaas/internal/loopback"
 	"github.com/tppfaas/tppfaas/internal/testbin"
 	"github.com/tppfaas/tppfaas/prewarm/internal/guarded"
+	"github.com/tppfaas/tppfaas/prewarm/internal/guarded/guardedtest"
 	"github.com/tppfaas/tppfaas/prewarm/source"
 )
 
@@ -102,13 +106,14 @@ func send(t *testing.T, address string, traces ptrace.Traces) {
 	require.Less(t, time.Since(begin), 5*time.Second, "the controller holds the sender up")
 }
 
-// listen serves a Receiver over gRPC and HTTP at addresses, until the function that it returns is called.
-func listen(t *testing.T, r *Receiver, grpcAddress, httpAddress, token string) (stop func()) {
+// listen serves a Receiver over gRPC and HTTP at addresses for those who may come, until the function that it returns is called.
+func listen(t *testing.T, r *Receiver, grpcAddress, httpAddress string, o guarded.Options) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	var running sync.WaitGroup
 	for _, address := range []string{grpcAddress, httpAddress} {
-		guard, err := guarded.New(guarded.Options{Address: address, Token: token})
+		o.Address = address
+		guard, err := guarded.New(o)
 		require.NoError(t, err)
 		l, err := guard.Listen(ctx)
 		require.NoError(t, err)
@@ -141,12 +146,13 @@ func kinds(took []source.Observation) (counts [3]int) {
 	return counts
 }
 
-// TestCollector checks that the collector with prewarm.yaml passes announcements and runs that have ended on, while OpenWhisk and Zipkin are away; that a
-// controller that is busy gets them later; and that one that is away holds nobody up.
+// TestCollector checks that the collector with prewarm.yaml passes announcements and runs that have ended on over TLS and with a token, while OpenWhisk and
+// Zipkin are away; that a controller that is busy gets them later; and that one that is away holds nobody up.
 func TestCollector(t *testing.T) {
 	addresses, err := loopback.FreeAddresses(6)
 	require.NoError(t, err)
-	const token = "a-token-of-some-length"
+	cert, key, _ := guardedtest.Certificate(t)
+	options := guarded.Options{CertFile: cert, KeyFile: key, Token: "a-token-of-some-length"}
 	s := newSink()
 	s.fail = func(call int) error {
 		if call == 1 {
@@ -155,10 +161,11 @@ func TestCollector(t *testing.T) {
 		return nil
 	}
 	r := New(s, Options{})
-	stop := listen(t, r, addresses[0], addresses[1], token)
+	stop := listen(t, r, addresses[0], addresses[1], options)
 	collector := addresses[3]
-	startCollector(t, addresses[2:], []string{"TPPFAAS_PREWARM=" + addresses[0], "TPPFAAS_PREWARM_TOKEN=" + token}, "builtin:local",
-		filepath.Join("..", "..", "..", "collector", "prewarm.yaml"))
+	startCollector(t, addresses[2:], []string{
+		"TPPFAAS_PREWARM=" + addresses[0], "TPPFAAS_PREWARM_TOKEN=" + options.Token, "TPPFAAS_PREWARM_INSECURE=false", "TPPFAAS_PREWARM_CA=" + cert,
+	}, "builtin:local", filepath.Join("..", "..", "..", "collector", "prewarm.yaml"))
 	send(t, collector, message(2))
 	took := s.wait(t, func(took []source.Observation) bool { return len(took) >= 24 })
 	require.Equal(t, [3]int{8, 8, 8}, kinds(took))
@@ -170,7 +177,7 @@ func TestCollector(t *testing.T) {
 	stop()
 	send(t, collector, message(1))
 	send(t, collector, message(1))
-	stop = listen(t, r, addresses[0], addresses[1], token)
+	stop = listen(t, r, addresses[0], addresses[1], options)
 	before := len(s.taken())
 	s.wait(t, func(took []source.Observation) bool { // as soon as the exporter has its connection again
 		send(t, collector, message(1))
@@ -192,7 +199,7 @@ func TestExporterOverHTTP(t *testing.T) {
 				}
 				return nil
 			}
-			listen(t, New(s, Options{}), addresses[0], addresses[1], "")
+			listen(t, New(s, Options{}), addresses[0], addresses[1], guarded.Options{})
 			collector := addresses[3]
 			startCollector(t, addresses[2:], nil, "builtin:local", "yaml:exporters::otlp_http/prewarm: {endpoint: \"http://"+addresses[1]+"\", encoding: "+encoding+"}",
 				"yaml:service::pipelines::traces/prewarm: {receivers: [otlp], exporters: [otlp_http/prewarm]}")
@@ -201,4 +208,31 @@ func TestExporterOverHTTP(t *testing.T) {
 			require.Equal(t, [3]int{8, 8, 8}, kinds(took))
 		})
 	}
+}
+
+// TestRecords checks that the collector with prewarm-records.yaml besides sends runs again with what OpenWhisk has recorded of them, though Zipkin is away.
+func TestRecords(t *testing.T) {
+	openWhisk := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprintf(w, `{"activationId":%q,"name":"f","start":%d,"end":%d,"annotations":[{"key":"waitTime","value":250},{"key":"initTime","value":100}],
+			"response":{"status":"success","success":true}}`, path.Base(r.URL.Path), begin.UnixMilli(), begin.Add(time.Second).UnixMilli())
+	}))
+	defer openWhisk.Close()
+	addresses, err := loopback.FreeAddresses(6)
+	require.NoError(t, err)
+	s := newSink()
+	listen(t, New(s, Options{}), addresses[0], addresses[1], guarded.Options{})
+	configs := filepath.Join("..", "..", "..", "collector")
+	startCollector(t, addresses[2:], []string{"TPPFAAS_PREWARM=" + addresses[0], "OW_APIHOST=" + openWhisk.URL}, "builtin:local",
+		filepath.Join(configs, "prewarm.yaml"), filepath.Join(configs, "prewarm-records.yaml"))
+	send(t, addresses[3], message(1))
+	enriched := func(o source.Observation) bool { return o.Clock == source.OpenWhiskClock }
+	took := s.wait(t, func(took []source.Observation) bool { return slices.ContainsFunc(took, enriched) })
+	o := took[slices.IndexFunc(took, enriched)]
+	require.Equal(t, source.Ended, o.Kind)
+	require.Equal(t, source.Cold, o.Temperature)
+	require.Equal(t, 250*time.Millisecond, o.Wait)
+	require.Equal(t, 100*time.Millisecond, o.Init)
+	require.True(t, begin.Add(100*time.Millisecond).Equal(o.Begin), "the record's start is that of the initialisation")
+	require.True(t, slices.ContainsFunc(took, func(o source.Observation) bool { return o.Kind == source.Ended && o.Clock == "node-1" && o.Wait < 0 }), "and before that as they were")
 }
