@@ -106,8 +106,8 @@ func (p *Policy) woken(e *prewarm.Event, now float64) {
 // refresh has the traces looked at again that a decider is about to decide for, if they are few: nothing was heard of them since.
 func (p *Policy) refresh(f *decider, now float64) {
 	const few, recent = 3, 0.02
-	if a := p.predictor.appOf[f.function]; a >= 0 && now-p.roots[a].told > recent {
-		p.roots[a].changed = true
+	if a := p.predictor.appOf[f.function]; a >= 0 && now-p.roots[a].told > max(recent, p.roots[a].lasts) {
+		p.roots[a].wanted = true
 	}
 	if len(f.entries) > few {
 		return
@@ -336,6 +336,8 @@ func (p *Policy) decide(now float64, at prewarm.Time) {
 		}
 		for _, f := range p.predictor.apps[a].history.app.Functions {
 			p.deciders[f].forget(now)
+			// Where nothing has come, who waits for something goes on waiting.
+			p.deciders[f].dirty = p.deciders[f].dirty || r.changed
 		}
 		demands := r.foresee(now, at)
 		for i := range demands {

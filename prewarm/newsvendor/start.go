@@ -29,15 +29,19 @@ func (d *decider) start(now float64, asking int, fleet *prewarm.Fleet, room func
 		return never, false
 	}
 	// Those that have arrived and find no idle container will have one created each.
-	k := max(fleet.Count(d.function), d.inUse(fleet)+fleet.Loads[d.function].Waiting) + d.asked(now)
+	asked := d.asked(now)
+	k := max(fleet.Count(d.function), d.inUse(fleet)+fleet.Loads[d.function].Waiting) + asked
 	d.waiting = fleet.Loads[d.function].Waiting
 	d.starved = false
 	d.sample(fleet.Creating() + asking)
 	u := d.next(now, k, d.mean, false)
 	again := never
+	if asked > 0 { // if the platform does not say by then that it has begun, it had no room
+		again = d.asks[0] + answer + 0.001
+	}
 	if d.ringed {
-		again = now + lookAhead
-		if len(d.entries)+len(d.runs) == 0 { // nothing is in flight, and what is foreseen may be far away
+		again = min(again, now+lookAhead)
+		if len(d.entries)+len(d.runs)+asked == 0 { // nothing is in flight, and what is foreseen may be far away
 			again = max(again, d.firstForeseen()-d.mean-lookAhead)
 		}
 	}
@@ -50,7 +54,7 @@ func (d *decider) start(now float64, asking int, fleet *prewarm.Fleet, room func
 	}
 	gain := d.gain(now, u, d.usedOnes(fleet) > 0)
 	if gain <= 0 {
-		return now + max(0.25, 0.2*(now-d.heard)), false
+		return d.soon(now), false
 	}
 	first := &u.list[0]
 	why := prewarm.Why{Rule: "ready by the quantile of the next demand that no container covers", Probability: covered, Demand: moment(d.median(u)), Gain: gain}
@@ -59,12 +63,15 @@ func (d *decider) start(now float64, asking int, fleet *prewarm.Fleet, room func
 	}
 	if !room(d, first.at) { // which may weigh other functions, in the memory of u
 		d.starved = true
-		return never, false
+		return d.soon(now), false
 	}
 	out.Start(d.function, 1, why)
 	d.asks = append(d.asks, now)
 	return now + 0.1, true
 }
+
+// soon returns when it is looked again at a start that did not pay, or for which there was no room: the longer nothing is heard, the more rarely.
+func (d *decider) soon(now float64) float64 { return now + max(0.25, 0.2*(now-d.heard)) }
 
 // firstForeseen returns when the first demand of requests that are not in flight may come, by the least of their quantiles.
 func (d *decider) firstForeseen() float64 {

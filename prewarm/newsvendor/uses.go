@@ -42,9 +42,9 @@ const overdue = 0.005
 // exactly is how many demands of a function are weighed one by one.
 const exactly = 8
 
-// compute sets u to the next uses of one container more than k, of those which serve the demands, as seen at now. Savings are by demand; they may be
-// nil. Running are the runs that hold containers: the probability that one does still at some time.
-func (u *uses) compute(now float64, k int, demands []*Demand, running []run, saving func(d *Demand, at float64) float64) {
+// compute sets u to the next uses of one container more than k, of those which serve the demands, as seen at now and up to a horizon. Savings are by
+// demand; they may be nil. Running are the runs that hold containers: the probability that one does still at some time.
+func (u *uses) compute(now, horizon float64, k int, demands []*Demand, running []run, saving func(d *Demand, at float64) float64) {
 	u.list, u.hazards, u.total, u.now = u.list[:0], u.hazards[:0], 0, now
 	u.gone, u.conditions = u.gone[:0], u.conditions[:0]
 	if len(demands)+len(running) <= k {
@@ -71,19 +71,22 @@ func (u *uses) compute(now float64, k int, demands []*Demand, running []run, sav
 		if c.probability <= 0 {
 			continue
 		}
-		n := u.points(now, c, d)
+		n := u.points(now, horizon, c, d)
+		if n == 0 {
+			continue
+		}
 		if k > 0 {
 			u.find(k, n, j, demands, running)
 		}
+		saved := math.NaN()
 		for i, at := range u.at[:n] {
 			if u.mass[i] <= 1e-9 {
 				continue
 			}
-			h := use{at: at, mass: u.mass[i], demand: int32(j)}
-			if saving != nil {
-				h.saving = saving(d, at)
+			if saving != nil && (d.known() || math.IsNaN(saved)) { // of what is only foreseen it is the same at all times
+				saved = saving(d, at)
 			}
-			u.hazards = append(u.hazards, h)
+			u.hazards = append(u.hazards, use{at: at, mass: u.mass[i], saving: saved, demand: int32(j)})
 		}
 		u.bounds = append(u.bounds, len(u.hazards))
 	}
@@ -103,8 +106,8 @@ func (u *uses) compute(now float64, k int, demands []*Demand, running []run, sav
 	u.accumulate(now)
 }
 
-// points sets at and mass to the moments at which a demand may come, and returns their number.
-func (u *uses) points(now float64, c *condition, d *Demand) int {
+// points sets at and mass to the moments up to a horizon at which a demand may come, and returns their number.
+func (u *uses) points(now, horizon float64, c *condition, d *Demand) int {
 	if c.passed >= 1-1e-9 {
 		u.at[0], u.mass[0] = now+overdue, c.probability
 		return 1
@@ -122,6 +125,9 @@ func (u *uses) points(now float64, c *condition, d *Demand) int {
 			if i+1 < Quantiles {
 				at = (now + max((d.Times[i]+d.Times[i+1])/2, now)) / 2
 			}
+		}
+		if at > horizon {
+			break
 		}
 		u.at[n], u.mass[n] = at, share*left
 		n++
@@ -276,28 +282,36 @@ func (u *uses) accumulate(now float64) {
 }
 
 // within returns the probability that the next use is before x. It is linear between the moments, and 0 now.
-func (u *uses) within(x float64) float64 {
-	n := len(u.list)
-	lo, hi := 0, n // the first moment that is after x
+func (u *uses) within(x float64) float64 { return u.withinAt(u.after(x), x) }
+
+// after returns the first moment that is after x.
+func (u *uses) after(x float64) int {
+	lo, hi := 0, len(u.list)
 	for lo < hi {
-		if mid := (lo + hi) / 2; u.list[mid].at > x {
+		if mid := int(uint(lo+hi) >> 1); u.list[mid].at > x {
 			hi = mid
 		} else {
 			lo = mid + 1
 		}
 	}
+	return lo
+}
+
+// withinAt is within, where i is the first moment that is after x.
+func (u *uses) withinAt(i int, x float64) float64 {
+	n := len(u.list)
 	switch {
-	case lo == n && n > 1:
+	case i == n && n > 1:
 		last := u.list[n-1].at
 		if width := last - u.list[n-2].at; width > 0 {
 			return min(u.middles[n-1]+(u.total-u.middles[n-1])*2*(x-last)/width, u.total)
 		}
 		return u.total
-	case lo == n:
+	case i == n:
 		return u.total
-	case lo > 0:
-		a, b := &u.list[lo-1], &u.list[lo]
-		return u.middles[lo-1] + (u.middles[lo]-u.middles[lo-1])*(x-a.at)/(b.at-a.at)
+	case i > 0:
+		a, b := &u.list[i-1], &u.list[i]
+		return u.middles[i-1] + (u.middles[i]-u.middles[i-1])*(x-a.at)/(b.at-a.at)
 	case n == 1:
 		return 0
 	}
@@ -311,45 +325,74 @@ func (u *uses) within(x float64) float64 {
 }
 
 // covered returns the probability that the next use is before a container is ready that is asked for at a time, given that it is not before that
-// time; starts are equally likely start times.
+// time; starts are equally likely start times in ascending order.
 func (u *uses) covered(at float64, starts []float64) float64 {
-	sum := 0.0
-	for _, c := range starts {
-		sum += u.within(at + c)
-	}
-	before := u.within(at)
+	i := u.after(at)
+	before := u.withinAt(i, at)
 	if before >= 1-1e-9 {
 		return 1
+	}
+	sum := 0.0
+	for _, c := range starts {
+		for i < len(u.list) && u.list[i].at <= at+c {
+			i++
+		}
+		sum += u.withinAt(i, at+c)
 	}
 	return (sum/float64(len(starts)) - before) / (1 - before)
 }
 
 // when returns the first time from now on at which covered reaches p, +Inf if it never does. Starts are in ascending order.
 func (u *uses) when(now, p float64, starts []float64) float64 {
-	if u.total < p || len(u.list) == 0 {
+	n := len(u.list)
+	if u.total < p || n == 0 {
 		return never
 	}
 	longest := starts[len(starts)-1]
-	lo := now
-	for i := -1; i < len(u.list); i++ {
-		hi := u.list[0].at - longest
+	lo, ready := now, 0 // ready is the first moment after that at which the container is ready at the latest
+	for i := -1; i < n; i++ {
+		hi, before := u.list[0].at-longest, 0.0
 		if i >= 0 {
+			if i+1 < n && u.list[i+1].at == u.list[i].at {
+				continue
+			}
 			hi = u.list[i].at
+			before = u.withinAt(i+1, hi)
 		}
 		if hi <= lo {
 			continue
 		}
-		if u.within(hi+longest) >= p && u.covered(hi, starts) >= p {
-			for hi-lo > 0.002 {
-				if mid := (lo + hi) / 2; u.covered(mid, starts) >= p {
-					hi = mid
-				} else {
-					lo = mid
-				}
+		for ready < n && u.list[ready].at <= hi+longest {
+			ready++
+		}
+		// No start takes longer than the longest.
+		if u.withinAt(ready, hi+longest)-before >= p*(1-before) {
+			if at := u.covered(hi, starts); at >= p {
+				return u.reach(lo, hi, at, p, starts)
 			}
-			return hi
 		}
 		lo = hi
 	}
 	return never
+}
+
+// reach returns when between lo and hi covered reaches p, to two thousandths of a second or a hundredth of p; at hi it is above. It halves the bracket and
+// uses the rule of false position in turn.
+func (u *uses) reach(lo, hi, above, p float64, starts []float64) float64 {
+	below := u.covered(lo, starts)
+	if below >= p {
+		return lo
+	}
+	for n := 0; hi-lo > 0.002 && above > 1.01*p; n++ {
+		m := lo + (hi-lo)/2
+		if n%2 == 0 {
+			m = lo + (hi-lo)*min(max((1.005*p-below)/(above-below), 0.02), 0.98)
+		}
+		if at := u.covered(m, starts); at >= p {
+			hi, above = m, at
+		} else {
+			lo, below = m, at
+		}
+	}
+	return hi
 }

@@ -15,7 +15,7 @@ func demand(p float64, from, to float64) *Demand {
 // TestUsesOfOneDemandAreItsTimes: without any container the first use is when the demand comes.
 func TestUsesOfOneDemandAreItsTimes(t *testing.T) {
 	var u uses
-	u.compute(0, 0, []*Demand{demand(0.6, 10, 20)}, nil, nil)
+	u.compute(0, never, 0, []*Demand{demand(0.6, 10, 20)}, nil, nil)
 	for _, c := range []struct{ at, want float64 }{{9, 0}, {10, 0}, {15, 0.3}, {17.5, 0.45}, {20, 0.6}, {30, 0.6}} {
 		if got := u.within(c.at); math.Abs(got-c.want) > 0.01 {
 			t.Errorf("within %v: %v, want %v", c.at, got, c.want)
@@ -27,11 +27,11 @@ func TestUsesOfOneDemandAreItsTimes(t *testing.T) {
 func TestCertainDemandsStayCertain(t *testing.T) {
 	var u uses
 	for _, now := range []float64{0, 15, 19.9, 25, 1000} {
-		u.compute(now, 0, []*Demand{demand(1, 10, 20)}, nil, nil)
+		u.compute(now, never, 0, []*Demand{demand(1, 10, 20)}, nil, nil)
 		if math.Abs(u.total-1) > 1e-9 {
 			t.Errorf("at %v it comes with probability %v", now, u.total)
 		}
-		u.compute(now, 0, []*Demand{demand(0.5, 10, 20)}, nil, nil)
+		u.compute(now, never, 0, []*Demand{demand(0.5, 10, 20)}, nil, nil)
 		if want := 0.5 * math.Max(math.Min((20-now)/10, 1), 0); math.Abs(u.total-want/(want+0.5)) > 0.02 {
 			t.Errorf("at %v what may not come comes with probability %v, want %v", now, u.total, want/(want+0.5))
 		}
@@ -50,7 +50,7 @@ func TestUsesEqualSimulation(t *testing.T) {
 			demands = append(demands, d)
 		}
 		var u uses
-		u.compute(0, k, demands, nil, nil)
+		u.compute(0, never, k, demands, nil, nil)
 		rng := rand.New(rand.NewPCG(1, 2))
 		const samples = 4000
 		missed := 0.0
@@ -96,7 +96,7 @@ func TestManyDemandsAreWeighedAsFew(t *testing.T) {
 		}
 		k := rapid.IntRange(0, 3).Draw(t, "containers")
 		var few, many uses
-		few.compute(0, k, demands, nil, nil)
+		few.compute(0, never, k, demands, nil, nil)
 		many.computeMany(0, k, 0, 0, 20, &r, nil)
 		if math.Abs(few.total-many.total) > 0.2 {
 			t.Errorf("one container more than %d: one by one %v, by counts %v", k, few.total, many.total)
@@ -111,7 +111,7 @@ func TestWhenIsTheQuantile(t *testing.T) {
 	starts := []float64{1.3, 2.3, 2.3, 2.3}
 	d := demand(1, 10, 14)
 	var u uses
-	u.compute(0, 0, []*Demand{d}, nil, nil)
+	u.compute(0, never, 0, []*Demand{d}, nil, nil)
 	got := u.when(0, m/(price+m), starts)
 	cost := func(at float64) (sum float64) {
 		for _, c := range starts {
