@@ -26,8 +26,6 @@ type decider struct {
 	runs     map[prewarm.ID]running
 	ring     *ring // nil until there were many demands
 	ringed   bool  // the ring is in use
-	// foreseenEnd is the end of the ring when what is foreseen was added.
-	foreseenEnd int64
 
 	known                   bool // something was recorded of it
 	dirty                   bool
@@ -141,43 +139,36 @@ func (d *decider) add(v *Demand) {
 }
 
 // forget forgets the demands of requests that are only foreseen.
-func (d *decider) forget(now float64) {
-	if d.ringed {
-		d.ring.advance(now)
-		for i := range d.foreseen {
-			v := &d.foreseen[i]
-			d.ring.add(v.Probability, &v.Times, v.Busy, d.foreseenEnd, -1)
-		}
-		d.foreseenEnd = d.ring.end()
-	}
+func (d *decider) forget() {
 	d.foreseen = d.foreseen[:0]
+	d.recount()
 }
 
 // came forgets the demands of the request that was foreseen with a key.
-func (d *decider) came(key uint32, now float64) {
+func (d *decider) came(key uint32) {
 	kept := 0
 	for i := range d.foreseen {
-		v := &d.foreseen[i]
-		if v.Key != key {
+		if d.foreseen[i].Key != key {
 			if kept != i {
-				d.foreseen[kept] = *v
+				d.foreseen[kept] = d.foreseen[i]
 			}
 			kept++
-			continue
-		}
-		if d.ringed {
-			d.ring.advance(now)
-			d.ring.add(v.Probability, &v.Times, v.Busy, d.foreseenEnd, -1)
 		}
 	}
 	d.foreseen = d.foreseen[:kept]
+	d.recount()
 }
 
 // foresee adds a demand of a request that is only foreseen.
 func (d *decider) foresee(v *Demand) {
 	d.foreseen = append(d.foreseen, *v)
-	if d.ringed {
-		d.ring.add(v.Probability, &v.Times, v.Busy, d.foreseenEnd, 1)
+	d.recount()
+}
+
+// recount notes that what is foreseen has changed.
+func (d *decider) recount() {
+	if d.ring != nil {
+		d.ring.foreseen = false
 	}
 }
 
@@ -195,11 +186,6 @@ func (d *decider) count(now float64) {
 			e := &d.entries[i]
 			e.end = d.ring.end()
 			d.ring.add(e.Probability, &e.Times, e.Busy, e.end, 1)
-		}
-		d.foreseenEnd = d.ring.end()
-		for i := range d.foreseen {
-			v := &d.foreseen[i]
-			d.ring.add(v.Probability, &v.Times, v.Busy, d.foreseenEnd, 1)
 		}
 		for id, r := range d.runs {
 			r.end = d.ring.end()
@@ -283,7 +269,8 @@ func (d *decider) next(now float64, k int, limit float64, savings bool) *uses {
 		if !savings {
 			horizon = now + d.atoms[len(d.atoms)-1] + lookAhead
 		}
-		w.uses.computeMany(now, k, d.waiting, now+d.busy.Mean(), min(horizon, now+binWidth*bins), d.ring, saving)
+		d.ring.foresee(d.foreseen, d.mean)
+		w.uses.computeMany(now, k, d.waiting, now+d.busy.Mean(), min(horizon, now+binWidth*bins), d.ring, limit > d.mean, saving)
 		return &w.uses
 	}
 	w.demands, w.runs = w.demands[:0], w.runs[:0]

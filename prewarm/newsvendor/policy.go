@@ -227,7 +227,7 @@ func (p *Policy) arrived(e *prewarm.Event, now float64) {
 			r.observe(now, e.At)
 			// The first of those that were foreseen has come.
 			for _, f := range p.predictor.apps[a].history.app.Functions {
-				p.deciders[f].came(r.came, now)
+				p.deciders[f].came(r.came)
 			}
 			r.came++
 		}
@@ -335,7 +335,7 @@ func (p *Policy) decide(now float64, at prewarm.Time) {
 			continue
 		}
 		for _, f := range p.predictor.apps[a].history.app.Functions {
-			p.deciders[f].forget(now)
+			p.deciders[f].forget()
 			// Where nothing has come, who waits for something goes on waiting.
 			p.deciders[f].dirty = p.deciders[f].dirty || r.changed
 		}

@@ -34,17 +34,19 @@ func (d *decider) start(now float64, asking int, fleet *prewarm.Fleet, room func
 	d.waiting = fleet.Loads[d.function].Waiting
 	d.starved = false
 	d.sample(fleet.Creating() + asking)
-	u := d.next(now, k, d.mean, false)
 	again := never
 	if asked > 0 { // if the platform does not say by then that it has begun, it had no room
 		again = d.asks[0] + answer + 0.001
 	}
 	if d.ringed {
-		again = min(again, now+lookAhead)
-		if len(d.entries)+len(d.runs)+asked == 0 { // nothing is in flight, and what is foreseen may be far away
-			again = max(again, d.firstForeseen()-d.mean-lookAhead)
+		if len(d.entries)+len(d.runs)+asked == 0 && d.platform.Late == prewarm.TakesStarting {
+			if at := d.firstDue(now); at > now+lookAhead {
+				return at, false
+			}
 		}
+		again = min(again, now+lookAhead)
 	}
+	u := d.next(now, k, d.mean, false)
 	if len(u.list) == 0 {
 		return again, false
 	}
@@ -73,13 +75,17 @@ func (d *decider) start(now float64, asking int, fleet *prewarm.Fleet, room func
 // soon returns when it is looked again at a start that did not pay, or for which there was no room: the longer nothing is heard, the more rarely.
 func (d *decider) soon(now float64) float64 { return now + max(0.25, 0.2*(now-d.heard)) }
 
-// firstForeseen returns when the first demand of requests that are not in flight may come, by the least of their quantiles.
-func (d *decider) firstForeseen() float64 {
-	first := math.Inf(1)
+// firstDue returns when a container should be asked for if there were none, for requests that are not in flight: not later than with some.
+func (d *decider) firstDue(now float64) float64 {
+	w := d.work
+	w.demands = w.demands[:0]
 	for i := range d.foreseen {
-		first = min(first, d.foreseen[i].Times[0])
+		if d.foreseen[i].Notice < d.mean {
+			w.demands = append(w.demands, &d.foreseen[i])
+		}
 	}
-	return first
+	w.uses.compute(now, never, 0, w.demands, nil, nil)
+	return w.uses.when(now, d.alpha, d.atoms[:])
 }
 
 // inUse returns the number of containers that have an invocation.

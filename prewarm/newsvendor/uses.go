@@ -242,12 +242,13 @@ func (r *run) lasts(at float64) float64 {
 	return min((1-r.busy.Within(at-r.began))/r.left, 1)
 }
 
-// computeMany is compute for many demands, by their counts, up to a horizon. Waiting are how many containers more are in use until a time.
-func (u *uses) computeMany(now float64, k, waiting int, until, horizon float64, r *ring, saving func(d *Demand, at float64) float64) {
+// computeMany is compute for many demands, by their counts, up to a horizon; all says that what will be known early enough counts too. Waiting are how
+// many containers more are in use until a time.
+func (u *uses) computeMany(now float64, k, waiting int, until, horizon float64, r *ring, all bool, saving func(d *Demand, at float64) float64) {
 	u.list, u.total = u.list[:0], 0
 	left := 1.0
 	for b := r.first; b < min(r.first+bins, binOf(horizon)) && left > 1e-3; b++ {
-		arriving := r.arriving[b%bins]
+		arriving, needed := r.at(b, all)
 		if arriving <= 1e-9 {
 			continue
 		}
@@ -255,8 +256,7 @@ func (u *uses) computeMany(now float64, k, waiting int, until, horizon float64, 
 		if float64(b)*binWidth < until {
 			free -= waiting
 		}
-		before := max(b-1, r.first) // at the end of it, so that those that arrive now do not find themselves
-		mass := left * -math.Expm1(-arriving*r.needed[before%bins].atLeast(free))
+		mass := left * -math.Expm1(-arriving*needed.atLeast(free))
 		if mass <= 1e-9 {
 			continue
 		}
