@@ -36,7 +36,10 @@ func (c *cumulants) atLeast(k int) float64 {
 		}
 		return 0
 	}
-	if over := float64(k) - 0.5 - c.mean; over > 4 && over*over > 49*c.variance {
+	if over := float64(k) - 0.5 - c.mean; over*over > 16 && over*over > 49*c.variance {
+		if over < 0 {
+			return 1
+		}
 		return 0
 	}
 	if c.variance > 6 {

@@ -34,6 +34,9 @@ func (d *decider) start(now float64, asking int, fleet *prewarm.Fleet, room func
 	d.waiting = fleet.Loads[d.function].Waiting
 	d.starved = false
 	d.sample(fleet.Creating() + asking)
+	if at := d.earliest() - d.atoms[len(d.atoms)-1]; at > now+0.01 && asked == 0 {
+		return at, false
+	}
 	again := never
 	if asked > 0 { // if the platform does not say by then that it has begun, it had no room
 		again = d.asks[0] + answer + 0.001
@@ -74,6 +77,24 @@ func (d *decider) start(now float64, asking int, fleet *prewarm.Fleet, room func
 
 // soon returns when it is looked again at a start that did not pay, or for which there was no room: the longer nothing is heard, the more rarely.
 func (d *decider) soon(now float64) float64 { return now + max(0.25, 0.2*(now-d.heard)) }
+
+// earliest returns before when nothing comes that containers are started for; of many demands it does not look.
+func (d *decider) earliest() float64 {
+	if d.ringed {
+		return math.Inf(-1)
+	}
+	first := never
+	for i := range d.entries {
+		t := &d.entries[i].Times
+		first = min(first, t[0]-(t[1]-t[0])/2)
+	}
+	for i := range d.foreseen {
+		if v := &d.foreseen[i]; v.Notice < d.mean {
+			first = min(first, v.Times[0]-(v.Times[1]-v.Times[0])/2)
+		}
+	}
+	return first
+}
 
 // firstDue returns when a container should be asked for if there were none, for requests that are not in flight: not later than with some.
 func (d *decider) firstDue(now float64) float64 {
