@@ -379,7 +379,7 @@ func (p *Policy) decide(now float64, at prewarm.Time) {
 	}
 	for _, f := range p.active {
 		wake := f.wake
-		if !f.crowded() || now >= f.held+sometimes-1e-4 {
+		if !f.crowded() || now >= f.held+sometimes-1e-4 || p.overload && now >= f.holdWake-1e-4 {
 			f.held = now
 			f.holdWake = f.hold(now, p.fleet, p.overload, p.boxOf, p.out)
 		} else {

@@ -9,7 +9,8 @@ import (
 // that is foreseen, in MB·s.
 type use struct {
 	at, mass, saving float64
-	demand           int32 // the index of the demand that it is for, −1 where many are added up
+	over             float64 // the probability that all containers, and one more, are in use then
+	demand           int32   // the index of the demand that it is for, −1 where many are added up
 }
 
 // uses are when one container more than some number would be used next, as a distribution over moments in ascending order. What is left to 1 is that
@@ -26,7 +27,8 @@ type uses struct {
 	merged     []use
 	memory     []float64
 	conditions []condition
-	at, mass   [Quantiles]float64 // of the demand under way
+	// Of the demand under way, by moment; over is the probability that k + 1 containers are in use.
+	at, mass, over [Quantiles]float64
 }
 
 // condition is a demand, given that it has not come by now.
@@ -75,6 +77,7 @@ func (u *uses) compute(now, horizon float64, k int, demands []*Demand, running [
 		if n == 0 {
 			continue
 		}
+		clear(u.over[:n])
 		if k > 0 {
 			u.find(k, n, j, demands, running)
 		}
@@ -86,20 +89,40 @@ func (u *uses) compute(now, horizon float64, k int, demands []*Demand, running [
 			if saving != nil && (d.known() || math.IsNaN(saved)) { // of what is only foreseen it is the same at all times
 				saved = saving(d, at)
 			}
-			u.hazards = append(u.hazards, use{at: at, mass: u.mass[i], saving: saved, demand: int32(j)})
+			u.hazards = append(u.hazards, use{at: at, mass: u.mass[i], saving: saved, over: u.over[i], demand: int32(j)})
 		}
 		u.bounds = append(u.bounds, len(u.hazards))
 	}
 	u.merge()
-	left := 1.0
-	for _, h := range u.hazards {
-		rest := 1 - u.gone[h.demand]
-		if rest <= 1e-12 || left <= 1e-12 {
-			continue
+	left := 1.0 // the probability that it is not used before
+	n := len(running)
+	for i := range u.conditions {
+		if u.conditions[i].probability > 0 {
+			n++
 		}
-		share := min(h.mass/rest, 1)
-		u.gone[h.demand] += h.mass
-		h.mass = left * share
+	}
+	for _, h := range u.hazards {
+		if left <= 1e-12 {
+			break
+		}
+		if k > 0 {
+			// The moments are those at which one container more comes into use, which may happen more than once. Of all that are not in use now, so
+			// many were not before.
+			others := 0.0
+			if n > k+1 {
+				others = 1 - left - u.gone[h.demand]
+			}
+			h.mass = min(h.mass*min((1-others)/max(1-h.over, 1e-9), 1), left)
+			u.gone[h.demand] += h.mass
+		} else {
+			rest := 1 - u.gone[h.demand]
+			if rest <= 1e-12 {
+				continue
+			}
+			share := min(h.mass/rest, 1)
+			u.gone[h.demand] += h.mass
+			h.mass = left * share
+		}
 		left -= h.mass
 		u.list = append(u.list, h)
 	}
@@ -135,47 +158,42 @@ func (u *uses) points(now, horizon float64, c *condition, d *Demand) int {
 	return n
 }
 
-// find multiplies the mass of each of the n moments of demand j with the probability that it finds k containers in use.
+// find multiplies the mass of each of the n moments of demand j with the probability that it finds k containers in use and no more: if it found more, one
+// container more than k would have been in use before. Where more than k runs are known to be under way, that is at least k.
 func (u *uses) find(k, n, j int, demands []*Demand, running []run) {
-	// By moment: the probabilities that exactly 0 to k−1 are in use, and that k are at least.
-	u.memory = slices.Grow(u.memory[:0], n*(k+1))[:n*(k+1)]
+	// By moment: the probabilities that exactly 0 to k others are in use, and that k + 1 are at least.
+	width := k + 2
+	u.memory = slices.Grow(u.memory[:0], n*width)[:n*width]
 	clear(u.memory)
 	for i := range n {
-		u.memory[i*(k+1)] = 1
+		u.memory[i*width] = 1
 	}
-	any := 0
 	for i, d := range demands {
 		c := &u.conditions[i]
 		if i == j || c.probability <= 0 {
 			continue
 		}
 		times := d.Times[c.first:]
-		if len(times) == 0 {
-			for m := range n {
-				u.use(k, m, c.probability)
+		if len(times) == 0 { // it is overdue, and comes at once
+			for m, at := range u.at[:n] {
+				if at >= u.now+overdue && at < u.now+overdue+d.Busy {
+					u.use(k, m, c.probability)
+				}
 			}
-			any++
 			continue
 		}
 		if times[0] > u.at[n-1] || times[len(times)-1]+d.Busy < u.at[0] {
 			continue
 		}
-		any++
-		come, done := 0, 0
+		come, done := walker{t: &d.Times}, walker{t: &d.Times}
+		share := c.probability / (1 - c.passed)
 		for m, at := range u.at[:n] {
-			for come < len(times) && times[come] <= at {
-				come++
-			}
-			for done < len(times) && times[done] < at-d.Busy {
-				done++
-			}
-			if come > done {
-				u.use(k, m, c.probability*float64(come-done)/float64(len(times)))
+			if p := come.within(at) - max(done.within(at-d.Busy), c.passed); p > 0 {
+				u.use(k, m, min(share*p, 1))
 			}
 		}
 	}
 	for i := range running {
-		any++
 		for m, at := range u.at[:n] {
 			p := running[i].lasts(at)
 			if p <= 0 {
@@ -184,20 +202,29 @@ func (u *uses) find(k, n, j int, demands []*Demand, running []run) {
 			u.use(k, m, p)
 		}
 	}
+	own, done := 0.0, 0 // the probability that the demand itself has come before, and is in use
+	busy, mass := demands[j].Busy, u.mass
 	for m := range n {
-		if any < k {
-			u.mass[m] = 0
-			continue
+		for done < m && u.at[done] < u.at[m]-busy {
+			own -= mass[done]
+			done++
 		}
-		u.mass[m] *= min(u.memory[m*(k+1)+k], 1)
+		exactly, more := u.memory[m*width+k], u.memory[m*width+k+1]
+		if len(running) > k {
+			u.mass[m] *= min(exactly+more, 1)
+		} else {
+			u.mass[m] *= exactly
+			u.over[m] = more
+		}
+		own += mass[m]
 	}
 }
 
 // use adds that one more is in use at moment m with a probability.
 func (u *uses) use(k, m int, p float64) {
-	exactly := u.memory[m*(k+1):][:k+1]
-	exactly[k] += exactly[k-1] * p
-	for i := k - 1; i > 0; i-- {
+	exactly := u.memory[m*(k+2):][:k+2]
+	exactly[k+1] += exactly[k] * p
+	for i := k; i > 0; i-- {
 		exactly[i] = exactly[i]*(1-p) + exactly[i-1]*p
 	}
 	exactly[0] *= 1 - p
