@@ -137,8 +137,8 @@ func (p *Policy) woken(e *prewarm.Event, now float64) {
 // refresh has the traces looked at again that a decider is about to decide for, if they are few: nothing was heard of them since.
 func (p *Policy) refresh(f *decider, now float64) {
 	const few, recent = 3, 0.02
-	if a := p.predictor.appOf[f.function]; a >= 0 && now-p.roots[a].told > recent {
-		p.roots[a].changed = true
+	if a := p.predictor.appOf[f.function]; a >= 0 && now-p.roots[a].told > max(recent, p.roots[a].lasts) {
+		p.roots[a].wanted = true
 	}
 	if len(f.entries) > few {
 		return
@@ -255,7 +255,7 @@ func (p *Policy) arrived(e *prewarm.Event, now float64) {
 			r.observe(now, e.At)
 			// The first of those that were foreseen has come.
 			for _, f := range p.predictor.apps[a].history.app.Functions {
-				p.deciders[f].came(r.came, now)
+				p.deciders[f].came(r.came)
 			}
 			r.came++
 		}
@@ -347,7 +347,7 @@ const (
 )
 
 // crowded reports whether demands are that many.
-func (d *decider) crowded() bool { return d.ringed && len(d.entries)+len(d.runs) >= 40 }
+func (d *decider) crowded() bool { return d.ringed && len(d.entries)+len(d.runs) >= 16 }
 
 // decide has all deciders decide to whom something new was told.
 func (p *Policy) decide(now float64, at prewarm.Time) {
@@ -363,7 +363,9 @@ func (p *Policy) decide(now float64, at prewarm.Time) {
 			continue
 		}
 		for _, f := range p.predictor.apps[a].history.app.Functions {
-			p.deciders[f].forget(now)
+			p.deciders[f].forget()
+			// Where nothing has come, who waits for something goes on waiting.
+			p.deciders[f].dirty = p.deciders[f].dirty || r.changed
 		}
 		demands := r.foresee(now, at)
 		for i := range demands {
@@ -405,7 +407,7 @@ func (p *Policy) decide(now float64, at prewarm.Time) {
 	}
 	for _, f := range p.active {
 		wake := f.wake
-		if !f.crowded() || now >= f.held+sometimes-1e-4 {
+		if !f.crowded() || now >= f.held+sometimes-1e-4 || p.overload && now >= f.holdWake-1e-4 {
 			f.held = now
 			f.holdWake = f.hold(now, p.fleet, p.overload, p.boxOf, p.out)
 		} else {
