@@ -42,7 +42,7 @@ func newForecaster(ctx context.Context, name string, h *history, seed uint64) (f
 	}
 	state := m.NewState(0)
 	if _, ok := state.(tpp.ForecastingState); ok {
-		return newForecasts(m), nil
+		return newShares(newForecasts(m), h), nil
 	}
 	return newPaths(m, h, t, seed), nil
 }
