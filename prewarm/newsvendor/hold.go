@@ -50,7 +50,7 @@ const leastPending = 0.02
 
 // hold decides how long the idle containers are kept. Box returns what is known of a container beside the fleet.
 func (d *decider) hold(now float64, fleet *prewarm.Fleet, overload bool, box func(prewarm.ID) *box, out *prewarm.Decisions) (wake float64) {
-	wake = never
+	wake, d.postponed = never, false
 	idle := fleet.Containers(d.function, prewarm.StateIdle)
 	if len(idle) == 0 || !d.platform.GiveBack && !d.platform.Hold {
 		return wake
@@ -86,6 +86,7 @@ func (d *decider) hold(now float64, fleet *prewarm.Fleet, overload bool, box fun
 		switch {
 		case until <= now+0.001:
 			if overload {
+				d.postponed = true
 				wake = min(wake, now+1)
 				continue
 			}

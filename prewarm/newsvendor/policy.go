@@ -19,6 +19,7 @@ type Policy struct {
 	fleet            *prewarm.Fleet
 	out              *prewarm.Decisions
 	overload         bool
+	cold             int        // containers that are being created for invocations
 	active           []*decider // those that decide at this event
 	reserved         int        // memory of what was started at this event
 	asking           int        // containers that were started at this event
@@ -33,6 +34,7 @@ type box struct {
 	until float64 // of its hold
 	rank  float64
 	ready bool
+	cold  bool // it was created for an invocation
 	gone  bool // it was given back to make room
 }
 
@@ -45,14 +47,27 @@ const (
 // leastRank is the negative rank of what is never used again.
 const leastRank = 1e12
 
-// overloaded is from how many creations under way on nothing is removed.
-const overloaded = 12
+// manyCreations is from how many creations under way on nothing is removed, and someCreations where half of them are for invocations that find
+// no container: then the platform is behind what is demanded, and not only ahead of what is foreseen.
+const manyCreations, someCreations = 24, 12
+
+// overloaded reports whether the platform has more to do than it can: removals would make creations slower still.
+func (p *Policy) overloaded() bool {
+	n := p.fleet.Creating()
+	return p.fleet.Queue > 0 || n >= manyCreations || n >= someCreations && 2*p.cold >= n
+}
 
 // Handle implements prewarm.Policy.
 func (p *Policy) Handle(e *prewarm.Event, fleet *prewarm.Fleet, d *prewarm.Decisions) {
 	now := seconds(e.At)
 	p.fleet, p.out = fleet, d
-	p.overload = fleet.Queue > 0 || fleet.Creating() >= overloaded
+	before := p.overload
+	p.overload = p.overloaded()
+	if before && !p.overload {
+		for _, f := range p.deciders {
+			f.dirty = f.dirty || f.postponed
+		}
+	}
 	p.reserved, p.asking = 0, 0
 	switch e.Kind {
 	case prewarm.Woken:
@@ -139,6 +154,10 @@ func (p *Policy) happened(e *prewarm.Event, now float64) {
 		if b := p.boxes[e.Container]; b != nil {
 			b.gone = false
 		}
+		if c != nil && e.Start == prewarm.Cold {
+			p.box(c.ID).cold = true
+			p.cold++
+		}
 		t, v := p.invocation(e)
 		if v == nil {
 			break
@@ -210,6 +229,9 @@ func (p *Policy) happened(e *prewarm.Event, now float64) {
 	case prewarm.Removed:
 		f.finish(e.Container)
 		if b := p.boxes[e.Container]; b != nil {
+			if b.cold && !b.ready {
+				p.cold--
+			}
 			delete(p.boxes, e.Container)
 			p.spare = append(p.spare, b)
 		}
@@ -279,6 +301,9 @@ func (p *Policy) ready(c *prewarm.Container, now float64) {
 		return
 	}
 	b.ready = true
+	if b.cold {
+		p.cold--
+	}
 	if at := seconds(c.Asked); at < now {
 		p.deciders[c.Function].started(c.Load, p.fleet.Now-c.Asked)
 	}

@@ -44,11 +44,12 @@ func (d *decider) start(now float64, asking int, fleet *prewarm.Fleet, room func
 	if len(u.list) == 0 {
 		return again, false
 	}
-	covered, due := d.due(now, u)
+	slack := d.slack()
+	covered, due := d.due(now, slack, u)
 	if !due {
-		return min(d.later(now, u), again), false
+		return min(d.later(now, slack, u), again), false
 	}
-	gain := d.gain(now, u, d.usedOnes(fleet) > 0)
+	gain := d.gain(now, slack, u, d.usedOnes(fleet) > 0)
 	if gain <= 0 {
 		return now + max(0.25, 0.2*(now-d.heard)), false
 	}
@@ -92,17 +93,20 @@ func (d *decider) median(u *uses) float64 {
 }
 
 // due reports whether a container should be asked for now, and the probability that it is needed by the time at which it is ready.
-func (d *decider) due(now float64, u *uses) (covered float64, due bool) {
+func (d *decider) due(now, slack float64, u *uses) (covered float64, due bool) {
 	covered = u.covered(now, d.atoms[:])
-	if d.platform.Late == prewarm.TakesStarting {
-		return covered, covered >= d.alpha*(1-1e-6)
+	switch {
+	case d.platform.Late != prewarm.TakesStarting:
+		return covered, d.hazard(now, slack, u) >= 0
+	case slack > 0:
+		return covered, d.balance(now, slack, u) >= -1e-6*d.memory
 	}
-	return covered, d.hazard(now, u) >= 0
+	return covered, covered >= d.alpha*(1-1e-6)
 }
 
 // hazard returns by how much the cost of asking later, at which the invocation may have come, exceeds that of being ready earlier; where a late
 // container is not waited for.
-func (d *decider) hazard(at float64, u *uses) float64 {
+func (d *decider) hazard(at, slack float64, u *uses) float64 {
 	const step = 0.05
 	density, left := 0.0, 0.0
 	for _, c := range d.atoms {
@@ -110,17 +114,20 @@ func (d *decider) hazard(at float64, u *uses) float64 {
 		left += 1 - u.within(at+c)
 	}
 	n := float64(len(d.atoms))
-	return d.price*d.mean*density/n - d.memory*left/n
+	return d.price*max(d.mean-slack, 0)*density/n - d.memory*left/n
 }
 
 // later returns when a container should be asked for if nothing is heard until then.
-func (d *decider) later(now float64, u *uses) float64 {
+func (d *decider) later(now, slack float64, u *uses) float64 {
 	if d.platform.Late == prewarm.TakesStarting {
+		if slack > 0 {
+			return d.laterBy(now, slack, u)
+		}
 		return u.when(now, d.alpha, d.atoms[:])
 	}
 	last := u.list[len(u.list)-1].at
 	for i := range u.list {
-		if at := u.list[i].at - d.mean; at > now && d.hazard(at, u) >= 0 {
+		if at := u.list[i].at - d.mean; at > now && d.hazard(at, slack, u) >= 0 {
 			return at
 		}
 	}
@@ -143,7 +150,7 @@ func (d *decider) usedOnes(fleet *prewarm.Fleet) int {
 // gain returns the expected gain in MB·s of a container that is asked for now, over none, if it is given back when that is best. Where there are
 // used containers, which would serve if no more are needed, the fresh one takes their place, as the one that became idle last, and its first
 // call is slow.
-func (d *decider) gain(now float64, u *uses, used bool) float64 {
+func (d *decider) gain(now, slack float64, u *uses, used bool) float64 {
 	unused := 0.0 // it costs in any case where it is not used
 	if !d.platform.GiveBack && !d.platform.Hold {
 		unused = seconds(d.platform.IdleTimeout)
@@ -163,7 +170,9 @@ func (d *decider) gain(now float64, u *uses, used bool) float64 {
 				wait, early = 0, d.mean
 			}
 		}
-		sum += p.mass * (d.price*wait - d.memory*early)
+		// Without a container the wait would be that of a start: what of it is within the slack delays nobody.
+		saved := max(d.mean-slack, 0) - max(d.mean-wait-slack, 0)
+		sum += p.mass * (d.price*saved - d.memory*early)
 		passed += p.mass
 		kept := max(p.at-ready, afterEnd, unused)
 		best = max(best, sum-(1-passed)*(d.memory*(d.mean+kept)+instead))
