@@ -19,7 +19,6 @@ type Policy struct {
 	fleet            *prewarm.Fleet
 	out              *prewarm.Decisions
 	overload         bool
-	cold             int        // containers that are being created for invocations
 	active           []*decider // those that decide at this event
 	reserved         int        // memory of what was started at this event
 	asking           int        // containers that were started at this event
@@ -34,7 +33,6 @@ type box struct {
 	until float64 // of its hold
 	rank  float64
 	ready bool
-	cold  bool // it was created for an invocation
 	gone  bool // it was given back to make room
 }
 
@@ -54,7 +52,7 @@ const manyCreations, someCreations = 24, 12
 // overloaded reports whether the platform has more to do than it can: removals would make creations slower still.
 func (p *Policy) overloaded() bool {
 	n := p.fleet.Creating()
-	return p.fleet.Queue > 0 || n >= manyCreations || n >= someCreations && 2*p.cold >= n
+	return p.fleet.Queue > 0 || n >= manyCreations || n >= someCreations && 2*p.fleet.CreatingCold() >= n
 }
 
 // Handle implements prewarm.Policy.
@@ -154,10 +152,6 @@ func (p *Policy) happened(e *prewarm.Event, now float64) {
 		if b := p.boxes[e.Container]; b != nil {
 			b.gone = false
 		}
-		if c != nil && e.Start == prewarm.Cold {
-			p.box(c.ID).cold = true
-			p.cold++
-		}
 		t, v := p.invocation(e)
 		if v == nil {
 			break
@@ -229,9 +223,6 @@ func (p *Policy) happened(e *prewarm.Event, now float64) {
 	case prewarm.Removed:
 		f.finish(e.Container)
 		if b := p.boxes[e.Container]; b != nil {
-			if b.cold && !b.ready {
-				p.cold--
-			}
 			delete(p.boxes, e.Container)
 			p.spare = append(p.spare, b)
 		}
@@ -301,9 +292,6 @@ func (p *Policy) ready(c *prewarm.Container, now float64) {
 		return
 	}
 	b.ready = true
-	if b.cold {
-		p.cold--
-	}
 	if at := seconds(c.Asked); at < now {
 		p.deciders[c.Function].started(c.Load, p.fleet.Now-c.Asked)
 	}
