@@ -97,24 +97,11 @@ func (d *decider) due(now, slack float64, u *uses) (covered float64, due bool) {
 	covered = u.covered(now, d.atoms[:])
 	switch {
 	case d.platform.Late != prewarm.TakesStarting:
-		return covered, d.hazard(now, slack, u) >= 0
+		return covered, d.ownTime(now, slack, u) <= now
 	case slack > 0:
 		return covered, d.balance(now, slack, u) >= -1e-6*d.memory
 	}
 	return covered, covered >= d.alpha*(1-1e-6)
-}
-
-// hazard returns by how much the cost of asking later, at which the invocation may have come, exceeds that of being ready earlier; where a late
-// container is not waited for.
-func (d *decider) hazard(at, slack float64, u *uses) float64 {
-	const step = 0.05
-	density, left := 0.0, 0.0
-	for _, c := range d.atoms {
-		density += (u.within(at+c+step) - u.within(at+c)) / step
-		left += 1 - u.within(at+c)
-	}
-	n := float64(len(d.atoms))
-	return d.price*max(d.mean-slack, 0)*density/n - d.memory*left/n
 }
 
 // later returns when a container should be asked for if nothing is heard until then.
@@ -125,13 +112,10 @@ func (d *decider) later(now, slack float64, u *uses) float64 {
 		}
 		return u.when(now, d.alpha, d.atoms[:])
 	}
-	last := u.list[len(u.list)-1].at
-	for i := range u.list {
-		if at := u.list[i].at - d.mean; at > now && d.hazard(at, slack, u) >= 0 {
-			return at
-		}
+	if at := d.ownTime(now, slack, u); at > now {
+		return at
 	}
-	return max(last-d.mean, now+0.1)
+	return now + 0.1
 }
 
 // usedOnes returns the number of containers that have been given an invocation, up to 1.
