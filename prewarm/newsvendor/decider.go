@@ -34,6 +34,7 @@ type decider struct {
 	asks                    []float64 // when those were asked for whose creation has not begun, as far as is known
 	wake                    float64   // when it wants to be asked about starts
 	starved                 bool      // there was no room for a container that was to be started
+	postponed               bool      // there are containers that are kept only because the platform is overloaded
 	waiting                 int       // invocations that have arrived and have not been given a container
 	heard                   float64   // when something was heard of the function
 	timer                   int       // in the heap of the policy

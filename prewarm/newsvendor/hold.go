@@ -53,7 +53,7 @@ const overloadHold, overloadLook = 2, 1
 
 // hold decides how long the idle containers are kept. Box returns what is known of a container beside the fleet.
 func (d *decider) hold(now float64, fleet *prewarm.Fleet, overload bool, box func(prewarm.ID) *box, out *prewarm.Decisions) (wake float64) {
-	wake = never
+	wake, d.postponed = never, false
 	idle := fleet.Containers(d.function, prewarm.StateIdle)
 	if len(idle) == 0 || !d.platform.GiveBack && !d.platform.Hold {
 		return wake
@@ -89,6 +89,7 @@ func (d *decider) hold(now float64, fleet *prewarm.Fleet, overload bool, box fun
 		switch {
 		case until <= now+0.001:
 			if overload {
+				d.postponed = true
 				// Nothing is removed: not by a hold either that was set before.
 				if d.platform.Hold && b.until < now+overloadLook+0.1 {
 					until = now + overloadHold

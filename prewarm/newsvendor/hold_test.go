@@ -110,7 +110,7 @@ func TestFreshContainerInFrontOfUsedOnes(t *testing.T) {
 	v := Demand{Trace: 2, Probability: 0.2, Times: timesBetween(6.5, 7.5), Busy: 0.1, Notice: never}
 	d.add(&v)
 	u := d.next(6, 0, d.mean, false)
-	if alone, inFront := d.gain(6, u, false), d.gain(6, u, true); !(alone > 0) || !(inFront < 0) {
+	if alone, inFront := d.gain(6, 0, u, false), d.gain(6, 0, u, true); !(alone > 0) || !(inFront < 0) {
 		t.Errorf("the gain is %v alone and %v in front of a used one, want them above and below 0", alone, inFront)
 	}
 }

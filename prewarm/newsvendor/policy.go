@@ -51,15 +51,28 @@ const (
 // leastRank is the negative rank of what is never used again.
 const leastRank = 1e12
 
-// overloaded is from how many creations under way on nothing is removed.
-const overloaded = 12
+// manyCreations is from how many creations under way on nothing is removed, and someCreations where half of them are for invocations that find
+// no container: then the platform is behind what is demanded, and not only ahead of what is foreseen.
+const manyCreations, someCreations = 24, 12
+
+// overloaded reports whether the platform has more to do than it can: removals would make creations slower still.
+func (p *Policy) overloaded() bool {
+	n := p.fleet.Creating()
+	return p.fleet.Queue > 0 || n >= manyCreations || n >= someCreations && 2*p.fleet.CreatingCold() >= n
+}
 
 // Handle implements prewarm.Policy.
 func (p *Policy) Handle(e *prewarm.Event, fleet *prewarm.Fleet, d *prewarm.Decisions) {
 	now := seconds(e.At)
 	p.at, p.fleet, p.out = e.At, fleet, d
 	p.Grow(fleet.Functions)
-	p.overload = fleet.Queue > 0 || fleet.Creating() >= overloaded
+	before := p.overload
+	p.overload = p.overloaded()
+	if before && !p.overload {
+		for _, f := range p.deciders {
+			f.dirty = f.dirty || f.postponed
+		}
+	}
 	p.reserved, p.asking = 0, 0
 	switch e.Kind {
 	case prewarm.Woken:

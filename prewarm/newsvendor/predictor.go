@@ -282,6 +282,7 @@ func (p *predictor) demandsOf(t *trace, now float64) ([]Demand, bool) {
 		p.demands = append(p.demands, Demand{
 			Trace: t.id, Function: function, Key: uint32(i), Probability: p.chances[i], Times: *arrival,
 			Busy: app.history.busy[e.mark].Mean(), Notice: never, Spread: arrival.Deviation(),
+			Slack: app.history.slack[e.mark],
 		})
 	}
 	t.told = now

@@ -129,6 +129,7 @@ func (r *roots) foresee(now float64, at prewarm.Time) []Demand {
 			d := Demand{
 				Function: r.app.history.app.Functions[o.mark], Key: uint32(k), Probability: o.probability * r.chances[k], Times: *t,
 				Busy: r.app.history.busy[o.mark].Mean(), Notice: o.mean, Spread: o.sd,
+				Slack: r.app.history.slack[o.mark],
 			}
 			if i > 0 {
 				if sd > 4*o.sd {

@@ -53,11 +53,12 @@ func (d *decider) start(now float64, asking int, fleet *prewarm.Fleet, room func
 	if len(u.list) == 0 {
 		return again, false
 	}
-	covered, due := d.due(now, u)
+	slack := d.slack()
+	covered, due := d.due(now, slack, u)
 	if !due {
-		return min(d.later(now, u), again), false
+		return min(d.later(now, slack, u), again), false
 	}
-	gain := d.gain(now, u, d.usedOnes(fleet) > 0)
+	gain := d.gain(now, slack, u, d.usedOnes(fleet) > 0)
 	if gain <= 0 {
 		return d.soon(now), false
 	}
@@ -126,39 +127,29 @@ func (d *decider) median(u *uses) float64 {
 }
 
 // due reports whether a container should be asked for now, and the probability that it is needed by the time at which it is ready.
-func (d *decider) due(now float64, u *uses) (covered float64, due bool) {
+func (d *decider) due(now, slack float64, u *uses) (covered float64, due bool) {
 	covered = u.covered(now, d.atoms[:])
-	if d.platform.Late == prewarm.TakesStarting {
-		return covered, covered >= d.alpha*(1-1e-6)
+	switch {
+	case d.platform.Late != prewarm.TakesStarting:
+		return covered, d.ownTime(now, slack, u) <= now
+	case slack > 0:
+		return covered, d.balance(now, slack, u) >= -1e-6*d.memory
 	}
-	return covered, d.hazard(now, u) >= 0
-}
-
-// hazard returns by how much the cost of asking later, at which the invocation may have come, exceeds that of being ready earlier; where a late
-// container is not waited for.
-func (d *decider) hazard(at float64, u *uses) float64 {
-	const step = 0.05
-	density, left := 0.0, 0.0
-	for _, c := range d.atoms {
-		density += (u.within(at+c+step) - u.within(at+c)) / step
-		left += 1 - u.within(at+c)
-	}
-	n := float64(len(d.atoms))
-	return d.price*d.mean*density/n - d.memory*left/n
+	return covered, covered >= d.alpha*(1-1e-6)
 }
 
 // later returns when a container should be asked for if nothing is heard until then.
-func (d *decider) later(now float64, u *uses) float64 {
+func (d *decider) later(now, slack float64, u *uses) float64 {
 	if d.platform.Late == prewarm.TakesStarting {
+		if slack > 0 {
+			return d.laterBy(now, slack, u)
+		}
 		return u.when(now, d.alpha, d.atoms[:])
 	}
-	last := u.list[len(u.list)-1].at
-	for i := range u.list {
-		if at := u.list[i].at - d.mean; at > now && d.hazard(at, u) >= 0 {
-			return at
-		}
+	if at := d.ownTime(now, slack, u); at > now {
+		return at
 	}
-	return max(last-d.mean, now+0.1)
+	return now + 0.1
 }
 
 // usedOnes returns the number of containers that have been given an invocation, up to 1.
@@ -174,13 +165,21 @@ func (d *decider) usedOnes(fleet *prewarm.Fleet) int {
 	return 0
 }
 
+// kept returns for how long after its start an unused container is there: as long as it is wanted, or where the platform removes it by itself until then.
+func (d *decider) kept() float64 {
+	if d.platform.GiveBack || d.platform.Hold || d.platform.IdleTimeout <= 0 {
+		return never
+	}
+	return seconds(d.platform.IdleTimeout)
+}
+
 // gain returns the expected gain in MB·s of a container that is asked for now, over none, if it is given back when that is best. Where there are
 // used containers, which would serve if no more are needed, the fresh one takes their place, as the one that became idle last, and its first
 // call is slow.
-func (d *decider) gain(now float64, u *uses, used bool) float64 {
-	unused := 0.0 // it costs in any case where it is not used
-	if !d.platform.GiveBack && !d.platform.Hold {
-		unused = seconds(d.platform.IdleTimeout)
+func (d *decider) gain(now, slack float64, u *uses, used bool) float64 {
+	unused := 0.0 // for how long it costs in any case where it is not used
+	if kept := d.kept(); kept < never {
+		unused = kept
 	}
 	instead := 0.0
 	if used {
@@ -192,12 +191,16 @@ func (d *decider) gain(now float64, u *uses, used bool) float64 {
 		p := &u.list[i]
 		wait := min(d.mean, p.at-now)
 		early := max(p.at-ready, 0)
-		if d.platform.Late == prewarm.OwnContainer {
+		if unused > 0 && early > unused { // the platform has removed it by then
+			wait, early = 0, d.mean+unused
+		} else if d.platform.Late == prewarm.OwnContainer {
 			if wait = d.mean; p.at < ready {
 				wait, early = 0, d.mean
 			}
 		}
-		sum += p.mass * (d.price*wait - d.memory*early)
+		// Without a container the wait would be that of a start: what of it is within the slack delays nobody.
+		saved := max(d.mean-slack, 0) - max(d.mean-wait-slack, 0)
+		sum += p.mass * (d.price*saved - d.memory*early)
 		passed += p.mass
 		kept := max(p.at-ready, afterEnd, unused)
 		best = max(best, sum-(1-passed)*(d.memory*(d.mean+kept)+instead))

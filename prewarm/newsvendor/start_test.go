@@ -14,7 +14,7 @@ func TestStartWithoutRoomIsAskedForAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := newDecider(0, &o, prewarm.NewStartTimes(1), &work{})
+	d := newDecider(0, o.Functions[0].MemoryMB, o.Price, o.Platform, prewarm.NewStartTimes(1), &work{})
 	d.add(&Demand{Trace: 1, Probability: 1, Times: timesBetween(7, 9), Busy: 0.1, Notice: never})
 	room := func(*decider, float64) bool { return true }
 	var starts []float64
