@@ -69,7 +69,7 @@ race: testbins ## the same under the race detector, but the few that compile or 
 
 # Tests that need a real part stand in files named *_integration_test.go and are called TestIntegration…; internal/integration checks that.
 INTEGRATION = $(sort $(dir $(shell find . \( -name .git -o -name build -o -name node_modules \) -prune -o -name "*_integration_test.go" -print)))
-integration: testbins ## the tests that need a real part: Zipkin (Java), the Serverless Framework (Node.js), JAX and OpenTelemetry (Python); make fetch gets them
+integration: testbins ## the tests that need a real part: Zipkin (Java), the Serverless Framework (Node.js), JAX and OpenTelemetry (Python), Chromium, promtool; make fetch gets the first ones
 	TPPFAAS_TESTBIN="$(TESTBIN)" TPPFAAS_INTEGRATION=required $(GO) test -count=1 -tags integration -run '^TestIntegration' -timeout 15m $(INTEGRATION)
 
 soak: ## the collector under fire, in full: some four minutes

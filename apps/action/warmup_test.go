@@ -174,3 +174,20 @@ func TestWarmUpWithinItsLimit(t *testing.T) {
 	require.Contains(t, string(text), `"prewarmed":true`)
 	require.Less(t, time.Since(begin), 900*time.Millisecond)
 }
+
+// FuzzWarmUp checks that every warm-up lingers within its bounds, whatever the payload says, and that what is no object is none.
+func FuzzWarmUp(f *testing.F) {
+	for _, text := range []string{`{"prewarm":{"linger_ms":1}}`, `{"prewarm":true}`, `{"source":"serverless-plugin-warmup"}`, `{"prewarm":{"linger_ms":-1e308}}`, `["prewarm"]`} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		w, linger := newWarmup(text)
+		var object map[string]json.RawMessage
+		if w == nil && linger != 0 || linger < 0 || linger > maxLinger {
+			t.Fatalf("%s: %v, %v", text, w, linger)
+		}
+		if w != nil && json.Unmarshal(text, &object) != nil {
+			t.Fatalf("%s is no object", text)
+		}
+	})
+}

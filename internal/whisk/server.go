@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -51,6 +52,10 @@ type Request struct {
 	Timeout time.Duration
 	// Check is called when the answer has been decoded, and reports what makes it nonsense all the same; it may be nil.
 	Check func() error
+	// Header is sent too.
+	Header http.Header
+	// Optional lets an answer be empty; what answer points to is then left as it is.
+	Optional bool
 	// Failures are statuses from 300 on with which the server may answer in the same form as with 2xx. An answer of such a status that has not
 	// that form, or does not pass Check, is an error of the status.
 	Failures []int
@@ -108,6 +113,9 @@ func (s *Server) Do(ctx context.Context, r Request, answer any) error {
 	if err != nil && !errors.Is(err, ErrTooLong) {
 		return s.noAnswer(ctx, err, true)
 	}
+	if r.Optional && len(bytes.TrimSpace(text)) == 0 {
+		answer = nil
+	}
 	if err == nil && answer != nil {
 		if err = decode(text, answer); err == nil && r.Check != nil {
 			err = r.Check()
@@ -145,6 +153,7 @@ func (s *Server) request(ctx context.Context, r Request) (*http.Request, error) 
 	if err != nil {
 		return nil, err
 	}
+	maps.Copy(request.Header, r.Header)
 	if body != nil {
 		request.Header.Set("Content-Type", contentType)
 	}

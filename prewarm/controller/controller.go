@@ -25,6 +25,10 @@ type RunOptions struct {
 	MostQueued, MostQueuedBytes int
 	// SaveEvery is how often the whole state is written (10 s).
 	SaveEvery time.Duration
+	// Keep is called by the loop every KeepEvery (5 min), and returns what writes down what the policy has learned; that is run beside the loop. Nil
+	// for nothing.
+	Keep      func() (write func() error, err error)
+	KeepEvery time.Duration
 	// Shutdown is how long what is under way is waited for at the end (10 s).
 	Shutdown time.Duration
 }
@@ -43,6 +47,7 @@ type Controller struct {
 	calls   chan func()
 	begun   chan struct{} // closed when the loop runs
 	ended   chan struct{} // closed when it does not any more
+	keeping atomic.Bool   // what was learned is being written
 	beat    atomic.Int64  // when the loop was last seen, Unix time in ns
 
 	shown       atomic.Pointer[State]
@@ -64,6 +69,7 @@ func New(core *Core, o RunOptions) (*Controller, error) {
 	orElse(&o.MostQueued, 65536)
 	orElse(&o.MostQueuedBytes, 64<<20)
 	orElse(&o.SaveEvery, 10*time.Second)
+	orElse(&o.KeepEvery, 5*time.Minute)
 	orElse(&o.Shutdown, 10*time.Second)
 	c := &Controller{
 		core: core, o: o, epoch: core.o.Epoch, queue: &queue{most: o.MostQueued, mostBytes: o.MostQueuedBytes, wake: make(chan struct{}, 1)},
@@ -146,6 +152,10 @@ func (c *Controller) Run(ctx context.Context) error {
 	defer saving.Stop()
 	beat := time.NewTicker(time.Second)
 	defer beat.Stop()
+	keeping := time.NewTicker(c.o.KeepEvery)
+	defer keeping.Stop()
+	var keeps sync.WaitGroup
+	defer keeps.Wait()
 	var items []item
 	for {
 		c.beat.Store(time.Now().UnixNano())
@@ -177,6 +187,8 @@ func (c *Controller) Run(ctx context.Context) error {
 				c.behind = false
 				c.core.Block("")
 			}
+		case <-keeping.C:
+			c.keep(&keeps)
 		case reason := <-c.save.blocked:
 			c.core.Block(reason)
 		case <-beat.C:
@@ -194,6 +206,28 @@ func (c *Controller) Close(ctx context.Context) error {
 		return nil
 	}
 	return c.guard.Close(ctx)
+}
+
+// keep has written down what the policy has learned, unless that is still being done.
+func (c *Controller) keep(keeps *sync.WaitGroup) {
+	if c.o.Keep == nil || !c.keeping.CompareAndSwap(false, true) {
+		return
+	}
+	failed := func(err error) {
+		if err != nil {
+			c.core.o.Log.Warn("what was learned cannot be written", "error", err)
+		}
+	}
+	write, err := c.o.Keep()
+	if err != nil {
+		failed(err)
+		c.keeping.Store(false)
+		return
+	}
+	keeps.Go(func() {
+		defer c.keeping.Store(false)
+		failed(write())
+	})
 }
 
 // pass tells the core that time has passed.

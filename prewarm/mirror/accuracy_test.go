@@ -31,6 +31,7 @@ type conditions struct {
 	skew      time.Duration // by which the clocks of functions are wrong at most
 	warmups   bool          // every minute a container of some function is asked for
 	takes     bool          // the platform lets invocations wait for containers that are being started
+	restarts  bool          // every 97 s the mirror is one that is restored from a snapshot
 	memoryMB  int           // of the platform, if it is not the usual one
 }
 
@@ -171,6 +172,15 @@ func runObserved(t *testing.T, app, load string, requests int, c conditions) agr
 			o.clock.AfterFunc(time.Minute, warm)
 		}
 		o.clock.AfterFunc(time.Minute, warm)
+	}
+	if c.restarts {
+		var restart func()
+		restart = func() {
+			o.pass(o.time())
+			o.restart()
+			o.clock.AfterFunc(97*time.Second, restart)
+		}
+		o.clock.AfterFunc(97*time.Second, restart)
 	}
 	if err := o.clock.Run(ctx); err != nil && ctx.Err() == nil {
 		t.Fatal(err)
@@ -402,6 +412,8 @@ func TestAccuracy(t *testing.T) {
 		{"warm-ups that invocations wait for", with(func(c *conditions) { c.warmups, c.takes = true, true }), 98.3, 98.6, 0.8},
 		{"evictions, instances", with(func(c *conditions) { c.instances, c.memoryMB = true, 10*256 }), 98.0, 98.4, 1.8},
 		{"evictions, no instances", with(func(c *conditions) { c.memoryMB = 10 * 256 }), 98.0, 98.4, 1.8},
+		{"restarts, warm-ups, instances", with(func(c *conditions) { c.instances, c.warmups, c.restarts = true, true, true }), 99.5, 99.8, 0.3},
+		{"restarts, no instances", with(func(c *conditions) { c.restarts = true }), 99.5, 99.9, 0.3},
 		{"starts only, instances", with(func(c *conditions) { c.announced, c.instances = false, true }), 99.4, 99.9, 0.3},
 	} {
 		t.Run(test.name, func(t *testing.T) {

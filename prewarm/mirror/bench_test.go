@@ -1,6 +1,7 @@
 package mirror_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"testing"
 	"time"
@@ -138,5 +139,30 @@ func BenchmarkObserve(b *testing.B) {
 				}
 			})
 		}
+	}
+}
+
+// BenchmarkSnapshot measures the time to take what is known, and to write it as JSON.
+func BenchmarkSnapshot(b *testing.B) {
+	s := newStream(10_000)
+	m, err := mirror.New(mirror.Options{Epoch: epoch, Platform: own, Functions: s.functions})
+	if err != nil {
+		b.Fatal(err)
+	}
+	var o source.Observation
+	for i := range 155_000 {
+		now := time.Duration(i) * 200 * time.Microsecond
+		s.observation(&o, epoch.Add(now))
+		if _, err := m.Observe(now, &o, nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		text, err := json.Marshal(m.Snapshot())
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(float64(len(text)), "bytes")
 	}
 }

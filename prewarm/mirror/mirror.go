@@ -16,7 +16,8 @@ type Options struct {
 	Epoch time.Time
 	// Platform is what is known of the platform. Where its IdleTimeout is 0, 10 minutes are assumed.
 	Platform prewarm.Platform
-	// Replicas says that the number of containers is not decided by invocations, but told by ObserveLoad.
+	// Replicas says that the number of containers is not decided by invocations, but told by ObserveLoad. A function whose Concurrency is 0 then runs as
+	// many invocations in a container as were seen there at once.
 	Replicas bool
 	// Functions are those that are known from the beginning; others are added when they are first heard of.
 	Functions []prewarm.Function
@@ -163,7 +164,7 @@ func New(o Options) (*Mirror, error) {
 }
 
 func (m *Mirror) addFunction(f prewarm.Function) *function {
-	k := &function{index: len(m.functions), slots: max(f.Concurrency, 1)}
+	k := &function{index: len(m.functions), slots: max(f.Concurrency, 1), learns: m.options.Replicas && f.Concurrency == 0}
 	m.functions = append(m.functions, f)
 	m.byIndex = append(m.byIndex, k)
 	m.byName[f.Name] = k
@@ -390,7 +391,8 @@ func (m *Mirror) Version(function int) string { return m.byIndex[function].versi
 // Redeployed returns the functions of which the last call has noticed that they have new code. The slice is valid until the next call.
 func (m *Mirror) Redeployed() []int { return m.redeployed }
 
-// Measured returns the start times that the last call has measured and the fleet cannot know. The slice is valid until the next call.
+// Measured returns the start times that the last call has measured and the fleet cannot know, and after Restore those that were measured before. The
+// slice is valid until the next call.
 func (m *Mirror) Measured() []StartTime { return m.measured }
 
 // InFlight returns how many invocations have arrived or started, and not ended.

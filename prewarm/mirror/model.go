@@ -12,7 +12,8 @@ import (
 // function is what is known of a function of the platform.
 type function struct {
 	index     int
-	slots     int // invocations that a container runs at once
+	slots     int  // invocations that a container runs at once
+	learns    bool // slots is not known, and is the most that were seen
 	version   string
 	versionAt prewarm.Time
 	// versionOfSpans says that it is from a span, not from a record of the platform.

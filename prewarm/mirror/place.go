@@ -82,9 +82,16 @@ func (m *Mirror) free(f *function, at prewarm.Time, instance string) *container 
 	if f.slots == 1 {
 		return nil
 	}
+	return f.leastBusy(func(c *container) bool {
+		return len(c.runs) < f.slots && !c.retired && !c.leaving && (instance == "" || c.instance == "")
+	})
+}
+
+// leastBusy returns the container that runs the fewest invocations, of those that are ready and may be it.
+func (f *function) leastBusy(may func(c *container) bool) *container {
 	var best *container
 	for _, c := range f.busy {
-		if c.ready && len(c.runs) < f.slots && !c.retired && !c.leaving && (instance == "" || c.instance == "") && (best == nil || len(c.runs) < len(best.runs)) {
+		if c.ready && (best == nil || len(c.runs) < len(best.runs)) && may(c) {
 			best = c
 		}
 	}
@@ -288,6 +295,9 @@ func (m *Mirror) locate(v *invocation, r run) (*container, prewarm.Start) {
 		if c := m.free(f, r.began, r.instance); c != nil {
 			return c, prewarm.Warm
 		}
+		if c := f.leastBusy(mayBe); c != nil && f.learns {
+			return c, prewarm.Warm
+		}
 		return m.appear(v, r)
 	}
 	switch r.temperature {
@@ -389,9 +399,16 @@ func (m *Mirror) overdue(f *function, r run) *container {
 	return nil
 }
 
+// mostSlots is the most invocations that a container is taken to run at once if it is not known.
+const mostSlots = 1000
+
 // vacate makes room in c for a run that is there. It returns the invocation that was guessed to be there instead, if there is one.
 func (m *Mirror) vacate(c *container, r run) *invocation {
 	if len(c.runs) < c.f.slots {
+		return nil
+	}
+	if c.f.learns && len(c.runs) < mostSlots {
+		c.f.slots = len(c.runs) + 1
 		return nil
 	}
 	first := c.runs[0]

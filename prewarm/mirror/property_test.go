@@ -83,6 +83,7 @@ func (f *follower) observe(now prewarm.Time, o source.Observation) error {
 	f.now = now
 	events, err := f.m.Observe(now, &o, nil)
 	f.take(events)
+	f.measured()
 	return err
 }
 
@@ -120,11 +121,19 @@ func (f *follower) restart() {
 	f.newFleet()
 	f.last, f.told = 0, nil
 	f.take(events)
+	f.measured()
 	if after := f.view(); after != before {
 		f.t.Fatalf("after the restart:\n%s\nbefore:\n%s", after, before)
 	}
 	if m.InFlight() != inFlight {
 		f.t.Fatalf("%d are in flight after the restart, %d were before", m.InFlight(), inFlight)
+	}
+}
+
+// measured adds the start times that the fleet cannot know.
+func (f *follower) measured() {
+	for _, s := range f.m.Measured() {
+		f.fleet.Starts.Add(s.Function, 0, s.Took)
 	}
 }
 

@@ -280,6 +280,15 @@ var scenarios = []scenario{
 		9003 load 2 0              =>
 		9004 load 2 1              => idle k3
 		9005 load -1 2             => idle k4`},
+	{"replicas that run more than is known", mirror.Options{Platform: replicas.Platform, Replicas: true}, `
+		0   load 1 1               => starting k1 platform; idle k1
+		1   started c1 i=p         => arrived v1; placed v1 k1 warm; started v1 k1
+		2   started c2 i=p         => arrived v2; placed v2 k1 warm; started v2 k1
+		3   started c3             => arrived v3; placed v3 k1 warm; started v3 k1
+		4   ended c1               => ended v1 k1
+		4   invoked c4             => arrived v4; placed v4 k1 warm
+		4   invoked c5             => arrived v5
+		5   load 0 0               => leaving k1`},
 	{"a restart", mirror.Options{Platform: own}, `
 		0   ended c1 cold i=p begin=-1 => arrived v1; placed v1 k1 cold; started v1 k1; ended v1 k1; idle k1
 		1   warm 1                 => starting k2 policy

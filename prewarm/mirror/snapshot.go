@@ -35,6 +35,7 @@ type FunctionSnapshot struct {
 	VersionAt prewarm.Time    `json:"version_at,omitempty"`
 	OfSpans   bool            `json:"version_of_spans,omitempty"`
 	Versions  []string        `json:"versions,omitempty"` // that Version has replaced, the latest first
+	Slots     int             `json:"slots,omitempty"`    // invocations that a container runs at once, if that was learned
 	Runs      []time.Duration `json:"runs,omitempty"`
 	Starts    []time.Duration `json:"starts,omitempty"`
 }
@@ -97,6 +98,9 @@ func (m *Mirror) Snapshot() *Snapshot {
 	}
 	for i, f := range m.byIndex {
 		k := FunctionSnapshot{Function: m.functions[i], Version: f.version, VersionAt: f.versionAt, OfSpans: f.versionOfSpans, Runs: f.runs.values(), Starts: f.starts.values()}
+		if f.learns {
+			k.Slots = f.slots
+		}
 		for _, v := range f.versions {
 			if v != "" {
 				k.Versions = append(k.Versions, v)
@@ -136,7 +140,7 @@ func (m *Mirror) Snapshot() *Snapshot {
 }
 
 // Restore returns a mirror that knows what a snapshot has, and events that bring a new fleet of its Functions to that state, with what has passed
-// until now. Options.Functions may have more functions than the snapshot; the functions of the snapshot that it has not are added. A container that was
+// until now; the start times that were known are in Mirror.Measured. Options.Functions may have more functions than the snapshot; the functions of the snapshot that it has not are added. A container that was
 // used is told as one of the platform, because a new fleet does not know its uses. An error says what is wrong with the snapshot.
 func Restore(o Options, s *Snapshot, now prewarm.Time) (*Mirror, []prewarm.Event, error) {
 	m, err := New(o)
@@ -195,11 +199,16 @@ func (r *restoring) functions() error {
 		r.byIndex = append(r.byIndex, f)
 		f.version, f.versionAt, f.versionOfSpans = k.Version, r.past(k.VersionAt), k.OfSpans
 		copy(f.versions[:], k.Versions)
+		if f.learns {
+			f.slots = min(max(k.Slots, 1), mostSlots)
+		}
 		for _, d := range k.Runs {
 			f.measureRun(min(d, longest))
 		}
 		for _, d := range k.Starts {
-			m.measureStart(f, min(d, longestStart))
+			d = min(d, longestStart)
+			m.measureStart(f, d)
+			m.measured = append(m.measured, StartTime{Function: f.index, Took: d})
 		}
 	}
 	return nil
@@ -296,8 +305,8 @@ func (r *restoring) invocation(k *InvocationSnapshot) error {
 		return fmt.Errorf("container %d is not there, of another function, or full", k.Container)
 	case k.Started && (c == nil || !c.ready):
 		return errors.New("it runs in no container, or in one that is not ready")
-	case k.Container != 0 && !k.Started && (!k.Told || c.ready != (k.Start == prewarm.Warm)):
-		return fmt.Errorf("it cannot be placed in container %d, %v", k.Container, k.Start)
+	case k.Container != 0 && !k.Started && !k.Told:
+		return fmt.Errorf("it is in container %d, and has not arrived", k.Container)
 	}
 	v := &invocation{
 		id: k.ID, trace: t, f: f, parent: k.Parent, parentCall: k.ParentCall, parentSpan: k.ParentSpan, seen: k.Seen, arrived: r.past(k.Arrived),

@@ -250,9 +250,13 @@ func (g *Guard) pass(now time.Time) ([]held, []begun, time.Duration) {
 		stuck = false // what comes behind waits too
 	)
 	g.standing.expire(now)
+	latest := latestScales(g.queue)
 	for i, w := range g.queue {
 		b := begun{command: w.command, at: now, n: w.command.N}
-		err := g.refuse(now, w, g.queue[i+1:])
+		err := g.refuse(now, w)
+		if last, ok := latest[w.command.Function]; err == nil && w.command.Kind == actuator.Scale && ok && last > i {
+			err = ErrReplaced
+		}
 		if err == nil && !stuck && !g.standing.scaling(&w.command) {
 			b.n, b.err = g.standing.room(&w.command, g.options.InFlight)
 			switch wait := g.next.Sub(now); {
@@ -285,13 +289,27 @@ func (g *Guard) pass(now time.Time) ([]held, []begun, time.Duration) {
 	return hold, begin, pause
 }
 
+// latestScales returns where the last Scale of each function stands in a queue, nil if there is none.
+func latestScales(queue []waiting) map[string]int {
+	var latest map[string]int
+	for i := range queue {
+		if c := &queue[i].command; c.Kind == actuator.Scale {
+			if latest == nil {
+				latest = map[string]int{}
+			}
+			latest[c.Function] = i
+		}
+	}
+	return latest
+}
+
 // until returns the time until it has waited for too long.
 func until(now, since time.Time, most time.Duration) time.Duration {
 	return max(most-now.Sub(since), 0) + time.Nanosecond
 }
 
 // refuse returns why a command is not to be tried, whatever is in flight.
-func (g *Guard) refuse(now time.Time, w waiting, behind []waiting) error {
+func (g *Guard) refuse(now time.Time, w waiting) error {
 	c := &w.command
 	switch {
 	case g.closed:
@@ -302,10 +320,6 @@ func (g *Guard) refuse(now time.Time, w waiting, behind []waiting) error {
 		return fmt.Errorf("%w, %v", ErrTooLate, g.options.Wait)
 	case !c.Until.IsZero() && !now.Before(c.Until):
 		return fmt.Errorf("%w, its effect should have ended", ErrTooLate)
-	case c.Kind == actuator.Scale && slices.ContainsFunc(behind, func(b waiting) bool {
-		return b.command.Kind == actuator.Scale && b.command.Function == c.Function
-	}):
-		return ErrReplaced
 	}
 	return g.standing.early(now, c)
 }

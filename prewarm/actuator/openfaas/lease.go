@@ -328,6 +328,13 @@ func (a *Actuator) save() error {
 	return nil
 }
 
+// possible reports whether the numbers can be numbers of replicas.
+func (f *function) possible() bool {
+	const most = 1 << 20
+	bad := func(n int) bool { return n < 0 || n > most }
+	return !bad(f.Own) && !(f.Scale != nil && bad(f.Scale.N)) && !slices.ContainsFunc(f.Leases, func(l lease) bool { return bad(l.N) })
+}
+
 // load reads the file of the state.
 func load(path string) (map[string]*function, error) {
 	functions := map[string]*function{}
@@ -348,6 +355,9 @@ func load(path string) (map[string]*function, error) {
 	for _, f := range s.Functions {
 		if f == nil || f.Name == "" {
 			return nil, fmt.Errorf("what was started before, %s: a function without a name", path)
+		}
+		if !f.possible() {
+			return nil, fmt.Errorf("what was started before, %s: %s has impossible numbers of replicas", path, f.Name)
 		}
 		of := newFunction(f.Name)
 		of.Own, of.Set, of.Before, of.Leases, of.Scale = f.Own, f.Set, f.Before, f.Leases, f.Scale

@@ -235,3 +235,28 @@ func TestNew(t *testing.T) {
 		require.ErrorContains(t, err, want)
 	}
 }
+
+// FuzzState checks that a file of the state is refused or read, and that what it says can be used.
+func FuzzState(f *testing.F) {
+	for _, text := range []string{
+		`{"functions":null}`, `{"functions":[{"name":"f1","own":1,"set":3,"before":-1,"leases":[{"command":1,"n":2,"until":"2026-11-29T04:00:00Z"}]}]}`,
+		`{"functions":[{"name":"f1","own":-1}]}`, `{"functions":[{"name":"f1","leases":[{"n":-1}]}]}`, `{"functions":[null]}`, `{"functions":[{"name":"f","scale":{"n":-5}}]}`, `[]`,
+	} {
+		f.Add([]byte(text))
+	}
+	path := filepath.Join(f.TempDir(), "state.json")
+	f.Fuzz(func(t *testing.T, text []byte) {
+		require.NoError(t, os.WriteFile(path, text, 0o666))
+		functions, err := load(path)
+		if err != nil {
+			return
+		}
+		for name, f := range functions {
+			f.due()
+			f.expire(time.Now())
+			if name == "" || f.want() < 0 {
+				t.Fatalf("%s: %d replicas", name, f.want())
+			}
+		}
+	})
+}

@@ -14,10 +14,12 @@ import (
 
 	"github.com/tppfaas/tppfaas/internal/cli"
 	client "github.com/tppfaas/tppfaas/internal/whisk"
+	"github.com/tppfaas/tppfaas/prewarm"
 	"github.com/tppfaas/tppfaas/prewarm/actuator"
 	"github.com/tppfaas/tppfaas/prewarm/actuator/keda"
 	"github.com/tppfaas/tppfaas/prewarm/actuator/openfaas"
 	"github.com/tppfaas/tppfaas/prewarm/actuator/openwhisk"
+	"github.com/tppfaas/tppfaas/prewarm/actuator/webhook"
 	"github.com/tppfaas/tppfaas/prewarm/controller/serve"
 	"github.com/tppfaas/tppfaas/prewarm/source"
 	"github.com/tppfaas/tppfaas/prewarm/source/activations"
@@ -36,6 +38,8 @@ type actuatorOptions struct {
 	password    string // file
 	namespace   string
 	keda        string
+	webhook     string
+	secret      string // file
 	activations bool
 	prometheus  string
 }
@@ -76,6 +80,11 @@ var actuatorKinds = []actuatorKind{
 		help: "KEDA: an external scaler on -keda, for a ScaledObject of each function, see docs/actuators.md; with -cert and -key over TLS",
 		make: newKEDA,
 	},
+	{
+		name: "webhook", options: []string{"webhook", "webhook-secret-file", "insecure"}, scales: true,
+		help: "a program of your own at -webhook, which is sent commands as JSON, signed with the secret in -webhook-secret-file, see docs/actuators.md",
+		make: newWebhook,
+	},
 }
 
 // actuators are the names of the kinds.
@@ -102,12 +111,14 @@ func (o *actuatorOptions) define(fs *flag.FlagSet) {
 	flags := whisk.Flags()
 	fs.String("apihost", "", "openwhisk: "+flags["apihost"])
 	fs.String("auth", "", "openwhisk: "+flags["auth"])
-	fs.Bool("insecure", false, "openwhisk, openfaas: do not check the platform's certificate")
+	fs.Bool("insecure", false, "openwhisk, openfaas, webhook: do not check the platform's certificate")
 	fs.StringVar(&o.pack, "package", "", "openwhisk: `package` of the functions")
 	fs.StringVar(&o.gateway, "gateway", "http://127.0.0.1:8080", "openfaas: `address` of the gateway (without scheme: https)")
 	fs.StringVar(&o.user, "gateway-user", "admin", "openfaas: `user` of the gateway")
 	fs.StringVar(&o.password, "gateway-password-file", "", "openfaas: `file` with the password of the gateway (without: no authentication)")
 	fs.StringVar(&o.namespace, "namespace", "", "openfaas: `namespace` of the functions (without: the gateway's own)")
+	fs.StringVar(&o.webhook, "webhook", "", "webhook: `address` that takes commands (without scheme: https)")
+	fs.StringVar(&o.secret, "webhook-secret-file", "", "webhook: `file` with the secret that commands are signed with")
 	fs.StringVar(&o.keda, "keda", "127.0.0.1:4322", "keda: `address` for KEDA's questions")
 	fs.BoolVar(&o.activations, "activations", false, "also observe OpenWhisk's records of activations, at -apihost: of functions that send no spans")
 	fs.StringVar(&o.prometheus, "prometheus", "", "also observe the load and the replicas of OpenFaaS's functions, by the Prometheus at this `address`")
@@ -164,6 +175,28 @@ func newOpenFaaS(fs *flag.FlagSet, o *actuatorOptions, s *serve.Options) (actuat
 	a, err := openfaas.New(options)
 	if err != nil {
 		return nil, err
+	}
+	return a, nil
+}
+
+// newWebhook makes the actuator that calls a program of one's own.
+func newWebhook(fs *flag.FlagSet, o *actuatorOptions, _ *serve.Options) (actuator.Actuator, error) {
+	switch {
+	case o.webhook == "":
+		return nil, cli.Usagef("-actuator webhook: at which -webhook?")
+	case o.secret == "":
+		return nil, cli.Usagef("-actuator webhook: commands are signed with the secret in -webhook-secret-file, which is missing")
+	}
+	text, err := os.ReadFile(o.secret)
+	if err != nil {
+		return nil, cli.Usagef("-webhook-secret-file: %v", err)
+	}
+	a, err := webhook.New(webhook.Options{
+		URL: o.webhook, Secret: strings.TrimSpace(string(text)), Insecure: fs.Lookup("insecure").Value.String() == "true",
+		Is: prewarm.Platform{Warm: true, Arrivals: true, IdleTimeout: o.idleTimeout},
+	})
+	if err != nil {
+		return nil, cli.Usagef("-webhook: %v", err)
 	}
 	return a, nil
 }

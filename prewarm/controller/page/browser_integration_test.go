@@ -128,7 +128,7 @@ func open(t *testing.T, state *controller.State, o Options, width, height int64,
 		})
 	}
 	b.do(chromedp.Navigate(b.server.URL))
-	b.until(`document.querySelectorAll("#functions tbody tr").length > 0`)
+	b.until(`document.getElementById("functions-count").textContent !== ""`)
 	return b
 }
 
@@ -394,4 +394,33 @@ func TestIntegrationPicture(t *testing.T) {
 	if *docs != "" {
 		require.NoError(t, os.WriteFile(*docs, small.Bytes(), 0o666))
 	}
+}
+
+// TestIntegrationEmpty checks the page of a controller that has seen nothing yet, and that all kinds of odd values are shown as text.
+func TestIntegrationEmpty(t *testing.T) {
+	b := open(t, &controller.State{Mode: controller.DryRun}, Options{Interval: 20 * time.Millisecond}, 1000, 800)
+	require.Equal(t, "None at the moment.", eval[string](b, `document.getElementById("traces-more").textContent`))
+	require.Contains(t, eval[string](b, `document.getElementById("plot-starts").textContent`), "appears after some seconds")
+	b.picture("empty", true)
+
+	odd := `<img src=x onerror=alert(1)>"'&` + strings.Repeat("very-long-name", 20)
+	at := time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC)
+	b.source.set(&controller.State{
+		Mode: controller.Acting, ModeReason: odd, Policy: odd, Platform: odd,
+		Functions:  []controller.FunctionState{{Name: odd, Application: odd, Version: odd, Reason: odd, Busy: 100000}},
+		Traces:     []controller.TraceState{{Trace: odd, Application: odd, Begun: at, Invocations: []controller.InvocationState{{Function: odd, Arrived: at, Start: odd}}, Expected: []controller.ExpectedState{{Function: odd}}}, {}},
+		Containers: []controller.ContainerState{{ID: 1, Function: odd, State: odd}},
+		Decisions:  []controller.DecisionState{{ID: 1, Action: odd[:40], Function: odd, Rule: odd, Trace: odd, Outcome: odd}},
+		Models:     []controller.ModelState{{Name: odd, Kind: odd, Functions: []string{odd}, Reason: odd}, {Name: odd}},
+		Sources:    []controller.SourceState{{Name: odd, Error: odd}},
+		Actuator:   controller.ActuatorState{Circuit: odd, Error: odd},
+	})
+	b.until(`document.querySelectorAll("#functions tbody tr").length === 1`)
+	b.do(chromedp.Click(chromedp.CSS("#functions th button")), chromedp.Click(chromedp.CSS("#decisions th button")))
+	b.until(`document.querySelectorAll("tr.reason").length === 2`)
+	require.Equal(t, 0, eval[int](b, `document.querySelectorAll("img").length`))
+	require.Contains(t, eval[string](b, `document.querySelector("#functions tr.reason").textContent`), odd)
+	require.Equal(t, 2, eval[int](b, `document.querySelectorAll("#models tbody tr").length`))
+	b.picture("odd", true)
+	b.clean()
 }

@@ -9,8 +9,7 @@
 //
 //	GET /              the page, and /assets/ what it needs
 //	GET /v1/state      the state (controller.State) as JSON
-//	GET /v1/events     server-sent events: the state, then what changes of it
-//	GET /v1/history    totals over the last hour
+//	GET /v1/events     server-sent events: the state, totals over the last hour, then what changes
 //	GET /metrics       metrics for Prometheus
 //
 // The page's buttons send POST /v1/pause and POST /v1/resume, without a body, which the controller serves.

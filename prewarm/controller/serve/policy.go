@@ -100,21 +100,15 @@ func (o *Options) newPolicy(ctx context.Context, core *controller.Options, model
 	if err != nil {
 		return nil, err
 	}
-	if kept, ok := any(p).(keeper); ok && learned != "" {
-		if err := kept.Load(learned); err != nil {
+	if learned != "" {
+		if err := p.Load(learned); err != nil {
 			core.Log.Warn("what was learned cannot be read; it is learned anew", "error", err)
 		}
 	}
 	core.Grows = true
-	core.NewPolicy = func([]prewarm.Function) (prewarm.Policy, error) { return expecting{p}, nil }
+	core.NewPolicy = func([]prewarm.Function) (prewarm.Policy, error) { return p, nil }
 	core.Models = func() []controller.Model { return modelsOf(p, core) }
 	return p, nil
-}
-
-// keeper is a policy that keeps what it has learned in a folder.
-type keeper interface {
-	Load(folder string) error
-	Save(folder string) error
 }
 
 // newsvendorArguments reads what follows newsvendor in a spec.
@@ -144,15 +138,4 @@ func modelsOf(p *learn.Policy, core *controller.Options) []controller.Model {
 		models = append(models, model)
 	}
 	return models
-}
-
-// expecting is the policy as a prewarm.Expecter.
-type expecting struct{ *learn.Policy }
-
-// Expected implements prewarm.Expecter.
-func (e expecting) Expected(trace prewarm.ID, list []prewarm.Expected) []prewarm.Expected {
-	for _, x := range e.Policy.Expected(trace, nil) {
-		list = append(list, prewarm.Expected(x))
-	}
-	return list
 }

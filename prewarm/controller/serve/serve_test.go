@@ -177,6 +177,9 @@ func TestServes(t *testing.T) {
 	if err != nil || mode != string(controller.Paused) {
 		t.Fatalf("%q, %v", mode, err)
 	}
+	if mode := s.Controller().Snapshot().Mode; mode != controller.Paused {
+		t.Errorf("the controller is %s", mode)
+	}
 	before := a.asked()
 	for range 10 {
 		request()

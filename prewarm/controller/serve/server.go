@@ -117,6 +117,15 @@ func (s *Server) build(ctx context.Context) error {
 		return err
 	}
 	run := controller.RunOptions{Journal: journal, Saved: saved, Shutdown: o.Shutdown}
+	if s.policy != nil && learned != "" && o.Learn {
+		run.Keep = func() (func() error, error) {
+			snapshot, err := s.policy.Snapshot()
+			if err != nil {
+				return nil, err
+			}
+			return func() error { return snapshot.Save(learned) }, nil
+		}
+	}
 	if o.Act {
 		run.NewGuard = func(done func(actuator.Command, []actuator.Result)) (*guard.Guard, error) {
 			limits := o.Limits
@@ -233,9 +242,6 @@ func (s *Server) undo() error {
 	return all
 }
 
-// Addr returns the address for HTTP, and GRPCAddr that for gRPC, nil if there is none.
-func (s *Server) Addr() net.Addr { return s.listener.Addr() }
-
 // Controller returns the controller.
 func (s *Server) Controller() *controller.Controller { return s.controller }
 
@@ -280,8 +286,8 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	if s.policy != nil {
 		err = errors.Join(err, s.policy.Close())
-		if kept, ok := any(s.policy).(keeper); ok && s.o.State != "" && s.o.Learn {
-			if saved := kept.Save(filepath.Join(s.o.State, "learned")); saved != nil {
+		if s.o.State != "" && s.o.Learn {
+			if saved := s.policy.Save(filepath.Join(s.o.State, "learned")); saved != nil {
 				err = errors.Join(err, fmt.Errorf("what was learned is lost: %w", saved))
 			}
 		}

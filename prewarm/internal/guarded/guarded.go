@@ -150,9 +150,6 @@ func isLoopback(host string) bool {
 	return ip != nil && ip.IsLoopback()
 }
 
-// Loopback reports whether only this machine can come.
-func (g *Guard) Loopback() bool { return g.loopback }
-
 // Secure reports whether clients have to speak TLS.
 func (g *Guard) Secure() bool { return g.tls != nil }
 

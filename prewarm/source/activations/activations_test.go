@@ -245,7 +245,7 @@ func TestTooMany(t *testing.T) {
 	})
 }
 
-// TestEveryRecordOnce checks for random runs, however long, however late readable, and with lists in pages of which records move on, that each is told once.
+// TestEveryRecordOnce checks for random runs, however long, however late readable, while questions fail and the sink is busy, that each is told once.
 func TestEveryRecordOnce(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		seed := rapid.Uint64().Draw(rt, "seed")
@@ -254,12 +254,15 @@ func TestEveryRecordOnce(t *testing.T) {
 		latest := time.Duration(rapid.IntRange(0, 5).Draw(rt, "latest")) * time.Second
 		gap := time.Duration(rapid.IntRange(0, 200).Draw(rt, "gap")) * time.Millisecond
 		busy := rapid.IntRange(0, 3).Draw(rt, "busy")
+		failing := rapid.IntRange(0, 5).Draw(rt, "failing") // tenths of the questions
 		synctest.Test(t, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 1))
 			f, s := &fake{}, &sink{}
 			f.add(record{name: "before"}, 0)
 			run(t, Options{Client: f.client(t, 0)}, s)
 			synctest.Wait()
+			failures := rand.New(rand.NewPCG(seed, 2))
+			f.failSometimes(func() bool { return failures.IntN(10) < failing })
 			var want []string
 			for i := range n {
 				if busy > 0 && i%100 == 0 {
@@ -270,7 +273,8 @@ func TestEveryRecordOnce(t *testing.T) {
 				time.Sleep(time.Duration(random.Int64N(int64(gap) + 1)))
 			}
 			s.failWith(nil)
-			time.Sleep(40 * time.Second)
+			f.failWith(0, "")
+			time.Sleep(80 * time.Second) // the longest pause after failures, and the next question that looks far back
 			synctest.Wait()
 			got := s.ids()
 			slices.Sort(got)

@@ -135,6 +135,18 @@ func (f *fake) failWith(status int, text string) {
 	f.fail = func() (int, string) { return status, text }
 }
 
+// failSometimes makes it fail whenever the function says so.
+func (f *fake) failSometimes(fails func() bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.fail = func() (int, string) {
+		if fails() {
+			return 500, `{"error": "it fails now and then"}`
+		}
+		return 0, ""
+	}
+}
+
 func (f *fake) client(t require.TestingT, maxAnswer int64) *whisk.Client {
 	base, err := whisk.ParseAddress("http://openwhisk")
 	require.NoError(t, err)

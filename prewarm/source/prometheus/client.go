@@ -138,7 +138,10 @@ func (c *client) query(ctx context.Context, timeout time.Duration, text string) 
 		return nil, lost, errors.New(whisk.OneLine(plain(err, e)))
 	}
 	vector, ok := value.(model.Vector)
-	if !ok {
+	switch {
+	case value == nil:
+		return nil, true, errors.New("the answer has no result")
+	case !ok:
 		return nil, false, fmt.Errorf("it results in a %s, a vector is due", value.Type())
 	}
 	return vector, false, nil

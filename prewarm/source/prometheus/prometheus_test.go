@@ -183,6 +183,7 @@ func TestFailures(t *testing.T) {
 		{"no query", "", `the query for arrived: bad_data: invalid parameter "query": 1:3: parse error: unexpected <op:/>`, true},
 		{"no vector", `! {"status":"success","data":{"resultType":"scalar","result":[1,"2"]}}`, "it results in a scalar, a vector is due", true},
 		{"a matrix", `! {"status":"success","data":{"resultType":"matrix","result":[]}}`, "it results in a matrix, a vector is due", true},
+		{"nothing", "!200 {}", "the query for arrived: the answer has no result", false},
 		{"garbage", "!200 garbage", "the query for arrived: bad_response: ", false},
 		{"another server", "!404 not found", "the query for arrived: client error: 404: not found", false},
 		{"a server that fails", "!500 oops", "the query for arrived: server_error: server error: 500", false},
