@@ -273,3 +273,39 @@ func TestDeafClientIsDropped(t *testing.T) {
 	group.Wait()
 	server.Close()
 }
+
+// TestEventsOutliveTheTimeOfRequests checks that a server's bound on the time of reading a request does not end the events.
+func TestEventsOutliveTheTimeOfRequests(t *testing.T) {
+	f := newFake(scenario(time.Minute))
+	p := New(f, Options{Interval: time.Millisecond})
+	ctx, cancel := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	group.Go(func() { _ = p.Run(ctx) })
+	require.Eventually(t, func() bool {
+		p.hub.mutex.Lock()
+		defer p.hub.mutex.Unlock()
+		return p.hub.running
+	}, 10*time.Second, time.Millisecond)
+	server := httptest.NewUnstartedServer(p)
+	server.Config.ReadTimeout, server.Config.WriteTimeout = 50*time.Millisecond, 50*time.Millisecond
+	server.Start()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+"/v1/events", nil)
+	require.NoError(t, err)
+	answer, err := server.Client().Do(r)
+	require.NoError(t, err)
+	c := &follower{T: t, lines: bufio.NewReader(answer.Body)}
+	require.Equal(t, "state", c.next(nil))
+	require.Equal(t, "history", c.next(nil))
+	select { // nothing happens for longer than the bounds
+	case <-time.After(200 * time.Millisecond):
+	case <-r.Context().Done():
+	}
+	for range 3 {
+		f.edit(func(s *controller.State) { s.InFlight++ })
+		require.Contains(t, []string{"change", "state", "history"}, c.next(nil))
+	}
+	cancel()
+	group.Wait()
+	require.NoError(t, answer.Body.Close())
+	server.Close()
+}
