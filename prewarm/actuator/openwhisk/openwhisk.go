@@ -78,6 +78,7 @@ func New(o Options) (*Actuator, error) {
 	a := &Actuator{options: o, http: whisk.NewHTTPClient(o.Insecure, mostOverlapping), ignoring: map[string]time.Time{}}
 	a.client, err = whisk.New(whisk.Options{
 		Base: base, Key: o.Key, KeyFile: o.KeyFile, HTTP: a.http, MaxAnswer: answerBytes, UserAgent: "tppfaas-prewarm",
+		Timeout: longestWait + 15*time.Second,
 	})
 	if err != nil {
 		return nil, err

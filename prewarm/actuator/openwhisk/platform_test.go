@@ -22,6 +22,7 @@ import (
 	"github.com/tppfaas/tppfaas/internal/testbin"
 	"github.com/tppfaas/tppfaas/internal/whisk"
 	"github.com/tppfaas/tppfaas/prewarm/actuator"
+	"github.com/tppfaas/tppfaas/prewarm/actuator/guard"
 )
 
 // gated is a Runtime whose containers start when they are let through.
@@ -305,4 +306,30 @@ func TestNoTrace(t *testing.T) {
 	var said answer
 	require.NoError(t, json.Unmarshal(o.Result, &said))
 	require.True(t, said.Prewarmed && *said.Cold && strings.Trim(said.Instance, "0123456789abcdef") == "")
+}
+
+// TestBehindGuard checks that a guard warms containers of a platform within its limits, and leaves a function alone that does not know warm-ups.
+func TestBehindGuard(t *testing.T) {
+	p := newLocal(t, 2048, nil)
+	require.NoError(t, p.client.PutAction(t.Context(), "p", whisk.Action{
+		Name: "plain", Exec: &whisk.Exec{Kind: "blackbox", Image: "openwhisk/dockerskeleton", Code: plain(t), Binary: true},
+	}))
+	own, err := New(Options{APIHost: p.server.URL(), Key: p.server.Auth(), Package: "p", Linger: 300 * time.Millisecond})
+	require.NoError(t, err)
+	done := make(chan []actuator.Result, 1)
+	g, err := guard.New(own, guard.Options{PerFunction: 2, Done: func(_ actuator.Command, results []actuator.Result) { done <- results }})
+	require.NoError(t, err)
+	do := func(id uint64, function string, n int) []actuator.Result {
+		require.NoError(t, g.Do(actuator.Command{ID: id, Kind: actuator.Warm, Function: function, N: n, MemoryMB: 256, Until: time.Now().Add(time.Hour)}))
+		return <-done
+	}
+	results := do(1, function, 3)
+	require.Equal(t, 2, count(results, actuator.Created))
+	require.ErrorIs(t, results[2].Err, guard.ErrLimit)
+	require.Equal(t, 2, g.State().Standing)
+	require.ErrorIs(t, do(2, "plain", 1)[0].Err, ErrIgnored)
+	require.ErrorIs(t, do(3, "plain", 1)[0].Err, guard.ErrCoolDown)
+	require.Equal(t, 3, p.runtime.starts())
+	require.Equal(t, "closed", g.State().Circuit)
+	require.NoError(t, g.Close(t.Context()))
 }
