@@ -64,6 +64,8 @@ type fake struct {
 	fail    func() (status int, text string) // 0: it works
 	asked   []url.Values
 	skew    time.Duration // of its clock
+
+	afterwards func() // called after each answer; it may be nil
 }
 
 func (f *fake) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -99,6 +101,9 @@ func (f *fake) RoundTrip(r *http.Request) (*http.Response, error) {
 	list := []map[string]any{}
 	for _, one := range found[:min(limit, len(found))] {
 		list = append(list, one.json(q.Get("docs") == "true"))
+	}
+	if f.afterwards != nil {
+		f.afterwards()
 	}
 	text, err := json.Marshal(list)
 	if err != nil {

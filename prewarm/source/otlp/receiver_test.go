@@ -333,7 +333,7 @@ func TestFlood(t *testing.T) {
 }
 
 // serveGRPC serves a Receiver over gRPC, and returns a connection to it.
-func serveGRPC(t *testing.T, r *Receiver, maxMessage int) *grpc.ClientConn {
+func serveGRPC(t testing.TB, r *Receiver, maxMessage int) *grpc.ClientConn {
 	t.Helper()
 	guard, err := guarded.New(guarded.Options{Address: "127.0.0.1:0"})
 	require.NoError(t, err)
