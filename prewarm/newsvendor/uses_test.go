@@ -71,11 +71,41 @@ func TestUsesEqualSimulation(t *testing.T) {
 		u.compute(0, never, k, demands, nil, nil)
 		const samples = 4000
 		want := simulate(rand.New(rand.NewPCG(1, 2)), demands, k, samples)
-		// How often more are in use before is taken to depend only on how many are in use now, which it does not quite.
-		if got := u.total; math.Abs(got-want) > 0.03+0.3*want {
+		// How often it has happened before is taken not to depend on which demands are there. Where one that may not come at all, and stays long, meets
+		// several others in turn, it does: what is searched for here are such cases. TestUsesAreCloseToSimulation has bounds for all others.
+		if got := u.total; math.Abs(got-want) > 0.05+0.5*want {
 			t.Errorf("one container more than %d is used with probability %v, in %v of the simulations", k, got, want)
 		}
 	})
+}
+
+// TestUsesAreCloseToSimulation bounds the error for demands drawn at random.
+func TestUsesAreCloseToSimulation(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 2))
+	const cases = 1000
+	var mean, absolute float64
+	far := 0
+	for range cases {
+		k := 1 + rng.IntN(3)
+		var demands []*Demand
+		for range 1 + rng.IntN(5) {
+			from := 4 * rng.Float64()
+			d := demand(0.1+0.9*rng.Float64(), from, from+0.1+3.9*rng.Float64())
+			d.Busy = 0.05 + 2.95*rng.Float64()
+			demands = append(demands, d)
+		}
+		var u uses
+		u.compute(0, never, k, demands, nil, nil)
+		e := u.total - simulate(rng, demands, k, 4000)
+		mean += e / cases
+		absolute += math.Abs(e) / cases
+		if math.Abs(e) > 0.05 {
+			far++
+		}
+	}
+	if math.Abs(mean) > 0.003 || absolute > 0.007 || far > cases*3/100 {
+		t.Errorf("the error is %v on average, its amount %v; it is above 0.05 in %d of %d cases", mean, absolute, far, cases)
+	}
 }
 
 // simulate returns the share of samples in which one container more than k is used.
