@@ -250,7 +250,7 @@ func (u *uses) computeMany(now float64, k, waiting int, until, horizon float64, 
 			free -= waiting
 		}
 		before := max(b-1, r.first) // at the end of it, so that those that arrive now do not find themselves
-		mass := left * -math.Expm1(-arriving*r.needed[before%bins].atLeast(free))
+		mass := left * -math.Expm1(-arriving*max(r.needed[before%bins].atLeast(free), r.needed[b%bins].atLeast(free+1)))
 		if mass <= 1e-9 {
 			continue
 		}
