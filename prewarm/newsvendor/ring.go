@@ -45,17 +45,26 @@ func (r *ring) foresee(list []Demand, notice float64) {
 
 // at returns how many arrive in a bin, and what is needed at the end of the bin before, of all or without what will be known early enough.
 func (r *ring) at(b int64, all bool) (arriving float64, needed cumulants) {
-	before := max(b-1, r.first) // so that those that arrive in the bin do not find themselves
-	arriving, needed = r.arriving[b%bins], r.needed[before%bins]
+	arriving = r.arriving[b%bins]
 	if b < r.foreseenEnd {
 		arriving += r.late.arriving[b%bins]
-		needed.sum(&r.late.needed[before%bins])
 		if all {
 			arriving += r.early.arriving[b%bins]
-			needed.sum(&r.early.needed[before%bins])
 		}
 	}
-	return arriving, needed
+	return arriving, r.neededAt(b, max(b-1, r.first), all) // so that those that arrive in the bin do not find themselves
+}
+
+// neededAt returns the containers that are needed at the end of a bin, with what is foreseen until another.
+func (r *ring) neededAt(until, b int64, all bool) cumulants {
+	needed := r.needed[b%bins]
+	if until < r.foreseenEnd {
+		needed.sum(&r.late.needed[b%bins])
+		if all {
+			needed.sum(&r.early.needed[b%bins])
+		}
+	}
+	return needed
 }
 
 func binOf(t float64) int64 { return int64(math.Floor(t / binWidth)) }

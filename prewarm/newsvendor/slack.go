@@ -6,11 +6,9 @@ import (
 	"github.com/tppfaas/tppfaas/prewarm"
 )
 
-// Slack is by how much the run of an invocation may start later without delaying the last end of its request: elsewhere in the request something
-// takes longer. A container that is late by d then costs λ·(d − slack)⁺, so that what has slack is started later, and what has none, earlier
-// for the same memory.
-
-// surely is the share of recorded requests in which an invocation had less slack than it is taken to have.
+// surely is the share of recorded requests in which an invocation had less slack than it is taken to have. Slack is by how much its run may start
+// later without delaying the last end of its request, because elsewhere in the request something takes longer. A container that is late by d then
+// costs λ·(d − slack)⁺: what has slack is started later, and what has none, for the same memory in all, earlier.
 const surely = 0.1
 
 // measureSlack sets the slack of each function, from requests that found everything warm.

@@ -283,7 +283,8 @@ func (u *uses) computeMany(now float64, k, waiting int, until, horizon float64, 
 		if float64(b)*binWidth < until {
 			free -= waiting
 		}
-		mass := left * -math.Expm1(-arriving*needed.atLeast(free))
+		with := r.neededAt(b, b, all) // what arrives at this moment needs a container each, and one of them finds the others
+		mass := left * -math.Expm1(-arriving*max(needed.atLeast(free), with.atLeast(free+1)))
 		if mass <= 1e-9 {
 			continue
 		}
