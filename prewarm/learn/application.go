@@ -97,13 +97,12 @@ func (a *application) all() []stored {
 
 // library keeps the requests of all applications.
 type library struct {
-	apps   []*application
-	of     []*application // by function, nil if it is of none
-	bytes  int
-	most   int
-	rng    *rand.Rand
-	spare  []prewarm.Trace
-	broken uint64 // requests that were not kept because of what they connect
+	apps  []*application
+	of    []*application // by function, nil if it is of none
+	bytes int
+	most  int
+	rng   *rand.Rand
+	spare []prewarm.Trace
 }
 
 // mostSpare is how many requests that are not kept any more lend their memory to new ones.
@@ -210,7 +209,6 @@ func (l *library) merge(app, other *application) {
 func (l *library) add(f *flight) *application {
 	app := l.find(f)
 	if app == nil {
-		l.broken++
 		return nil
 	}
 	var t prewarm.Trace

@@ -38,6 +38,20 @@ func TestLearnsFromNothing(t *testing.T) {
 	require.Empty(t, w.policy.Warnings())
 }
 
+// TestKnowledge: what was recorded beforehand serves from the first request on, and is kept beside what comes.
+func TestKnowledge(t *testing.T) {
+	r := prewarm.Recording{Name: "chain", Functions: []int{0, 1}, Gaps: []float64{900, 1100, 1300}}
+	for range 40 {
+		r.Warm = append(r.Warm, prewarm.Trace{{Function: 0, Parent: -1, End: 3}, {Function: 1, Parent: 0, Arrival: 3, Start: 3, End: 4}})
+	}
+	w := newWorld(t, 3, Options{Model: newsvendor.Table, Knowledge: prewarm.Knowledge{Applications: []prewarm.Recording{r}}})
+	require.Equal(t, 40, w.policy.Models()[0].Traces)
+	w.request(gap, w.chain(3, 0, 1))
+	require.Positive(t, w.started()[1])
+	require.Equal(t, 41, w.policy.library.apps[0].seen)
+	require.Len(t, w.policy.recorder.arrivals[0].gaps, 3, "the time before the first request is none between two")
+}
+
 // TestTrainsAModel: from 50 requests on there are enough for a race, which is taken over only if it foretells the newest ones better.
 func TestTrainsAModel(t *testing.T) {
 	w := newWorld(t, 3, Options{})

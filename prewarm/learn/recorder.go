@@ -53,7 +53,6 @@ type recorder struct {
 	arrivals []*arrivals   // by function that requests begin with
 	// over is told of each request that is over. It must not keep it.
 	over func(f *flight)
-	lost uint64 // requests that were not recorded as a whole
 }
 
 const (
@@ -193,7 +192,6 @@ func (r *recorder) begin(id prewarm.ID) int32 {
 		if victim < 0 {
 			victim = r.lists[runs].first
 		}
-		r.lost++
 		r.drop(victim)
 	}
 	var at int32
@@ -267,15 +265,12 @@ func (r *recorder) next() prewarm.Time {
 func (r *recorder) sweep(now prewarm.Time) {
 	for at := r.lists[quiet].first; at >= 0 && now-r.flights[at].heard >= settle; at = r.lists[quiet].first {
 		f := &r.flights[at]
-		if f.broken {
-			r.lost++
-		} else {
+		if !f.broken {
 			r.over(f)
 		}
 		r.drop(at)
 	}
 	for at := r.lists[runs].first; at >= 0 && now-r.flights[at].heard >= forgotten; at = r.lists[runs].first {
-		r.lost++
 		r.drop(at)
 	}
 }
