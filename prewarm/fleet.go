@@ -54,8 +54,9 @@ type Container struct {
 	// CPU is the processor time that it has used. Whoever runs the policy sets it, where it is known.
 	CPU time.Duration
 
-	running int // invocations whose run has started and has not ended
-	place   int // in the list of its function and state
+	cold    bool // it is created for an invocation
+	running int  // invocations whose run has started and has not ended
+	place   int  // in the list of its function and state
 }
 
 // FunctionLoad counts the invocations of a function since the beginning. Policies that scale by load take differences.
@@ -97,6 +98,7 @@ type Fleet struct {
 	containers map[ID]*Container
 	lists      [][states]containerList // by function
 	creating   int
+	cold       int // of creating, those for an invocation
 	unused     []*Container
 }
 
@@ -170,6 +172,9 @@ func (f *Fleet) StartingForNobody(function int) int { return f.lists[function][S
 
 // Creating returns the number of containers of all functions that are being created or initialised, for invocations or for nobody.
 func (f *Fleet) Creating() int { return f.creating }
+
+// CreatingCold returns how many of them were asked for by an invocation that found no container.
+func (f *Fleet) CreatingCold() int { return f.cold }
 
 // Apply updates the fleet with an event. An event that contradicts what is known, such as the end of a run in a container that runs nothing, is an
 // error, and changes nothing but Now. Of a platform without Platform.Arrivals, Started stands for Placed too, and its container may be one
@@ -290,7 +295,7 @@ func (f *Fleet) Apply(e *Event) error {
 		f.UsedMB -= f.Functions[c.Function].MemoryMB
 		load.Running -= c.running
 		if !c.Ready {
-			f.creating--
+			f.created(c)
 		}
 		f.unused = append(f.unused, c)
 	}
@@ -306,7 +311,8 @@ func (f *Fleet) place(e *Event, c *Container) error {
 		if c, err = f.add(e); err != nil {
 			return err
 		}
-		c.By = ByPlatform
+		c.By, c.cold = ByPlatform, true
+		f.cold++
 		load.ColdStarts++
 	case e.Start == Cold && c != nil && !c.Ready && c.Uses == 0 && c.By == ByPlatform:
 		load.ColdStarts++ // it was taken to be created for another, which is Displaced
@@ -354,9 +360,17 @@ func (f *Fleet) ready(c *Container, e *Event) {
 		return
 	}
 	c.Ready = true
-	f.creating--
+	f.created(c)
 	if d := f.Now - e.Late - c.Asked; d > 0 {
 		f.Starts.Add(c.Function, c.Load, d)
+	}
+}
+
+// created notes that c is not being created any more.
+func (f *Fleet) created(c *Container) {
+	f.creating--
+	if c.cold {
+		f.cold--
 	}
 }
 

@@ -35,7 +35,7 @@ type Options struct {
 	Key, KeyFile string
 	// Insecure leaves the certificate unchecked.
 	Insecure bool
-	// Package is the package of functions whose name has none.
+	// Package is the package of functions whose name has none. Without it each is looked for in all packages.
 	Package string
 	// Linger is how long a warm-up occupies its container, so that those that begin at the same time need others; by default 50 ms.
 	Linger time.Duration
@@ -59,6 +59,8 @@ type Actuator struct {
 	mu       sync.Mutex
 	acting   sync.WaitGroup
 	ignoring map[string]time.Time // functions that do not know warm-ups, and since when that is known
+
+	where where
 }
 
 // New returns an Actuator. It makes no request yet.
@@ -81,6 +83,7 @@ func New(o Options) (*Actuator, error) {
 	if err != nil {
 		return nil, err
 	}
+	a.where.client = a.client
 	a.closed, a.end = context.WithCancel(context.Background())
 	return a, nil
 }
@@ -115,12 +118,15 @@ func (a *Actuator) Act(ctx context.Context, c actuator.Command) ([]actuator.Resu
 	if c.Kind != actuator.Warm {
 		return nil, fmt.Errorf("OpenWhisk: %s: %w", c.Kind, actuator.ErrKind)
 	}
-	action := a.action(c.Function)
 	ctx, done, err := a.begin(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer done()
+	action, err := a.action(ctx, c.Function)
+	if err != nil {
+		return nil, a.classify(c.Function, err)
+	}
 	now := time.Now()
 	if err := a.refuses(c.Function, now); err != nil {
 		return actuator.Fill(nil, c, actuator.Result{Outcome: actuator.Held, Asked: now, Ready: now, Err: err}), nil
@@ -169,14 +175,6 @@ func (a *Actuator) begin(ctx context.Context) (_ context.Context, done func(), e
 	return ctx, func() { stop(); cancel(); a.acting.Done() }, nil
 }
 
-// action returns the name under which OpenWhisk knows a function: PACKAGE/NAME, or NAME.
-func (a *Actuator) action(function string) string {
-	if a.options.Package != "" && !strings.Contains(function, "/") {
-		return a.options.Package + "/" + function
-	}
-	return function
-}
-
 // refuses returns an error for a function that has shown that it does not know warm-ups.
 func (a *Actuator) refuses(function string, now time.Time) error {
 	a.mu.Lock()
@@ -210,6 +208,10 @@ func (a *Actuator) warm(ctx context.Context, function, action string) actuator.R
 	}
 	r.Ready = time.Now()
 	if err != nil {
+		var e *whisk.Error
+		if errors.As(err, &e) && e.Kind == whisk.NotFound {
+			a.where.forget(function)
+		}
 		r.Err = a.classify(function, err)
 		return r
 	}
@@ -297,7 +299,11 @@ func (a *Actuator) MemoryMB(ctx context.Context, function string) (int, error) {
 		return 0, err
 	}
 	defer done()
-	action, err := a.client.Action(ctx, a.action(function))
+	name, err := a.action(ctx, function)
+	if err != nil {
+		return 0, a.classify(function, err)
+	}
+	action, err := a.client.Action(ctx, name)
 	if err != nil {
 		return 0, a.classify(function, err)
 	}

@@ -112,7 +112,7 @@ func (o *actuatorOptions) define(fs *flag.FlagSet) {
 	fs.String("apihost", "", "openwhisk: "+flags["apihost"])
 	fs.String("auth", "", "openwhisk: "+flags["auth"])
 	fs.Bool("insecure", false, "openwhisk, openfaas, webhook: do not check the platform's certificate")
-	fs.StringVar(&o.pack, "package", "", "openwhisk: `package` of the functions")
+	fs.StringVar(&o.pack, "package", "", "openwhisk: `package` of the functions (without: each is looked for in all)")
 	fs.StringVar(&o.gateway, "gateway", "http://127.0.0.1:8080", "openfaas: `address` of the gateway (without scheme: https)")
 	fs.StringVar(&o.user, "gateway-user", "admin", "openfaas: `user` of the gateway")
 	fs.StringVar(&o.password, "gateway-password-file", "", "openfaas: `file` with the password of the gateway (without: no authentication)")

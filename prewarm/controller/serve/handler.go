@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net/http"
 	"time"
+
+	"github.com/tppfaas/tppfaas/prewarm/controller/page"
 )
 
 // handler serves everything over HTTP.
@@ -23,7 +25,8 @@ func (s *Server) handler() http.Handler {
 		}
 		answer(w, http.StatusOK, "ready")
 	})
-	return mux
+	// Which names and tokens are allowed is the guard's; what a browser sends for a page of another origin is refused in any case.
+	return page.Protect(mux, []string{"*"})
 }
 
 func answer(w http.ResponseWriter, status int, text string) {
