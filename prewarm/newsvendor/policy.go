@@ -312,24 +312,11 @@ func (p *Policy) tell(t *trace, now float64) {
 	}
 }
 
-// Where demands are many, starts are decided on every often seconds, and how long containers are kept every sometimes; the latter, where they are only so
-// many that they are counted, every rather.
+// Where demands are many, starts are decided on every often seconds, and how long containers are kept every sometimes.
 const (
 	often     = 0.02
-	rather    = 0.1
 	sometimes = 0.2
 )
-
-// heldFor returns for how many seconds it is not decided anew how long containers are kept.
-func (d *decider) heldFor() float64 {
-	switch {
-	case d.crowded():
-		return sometimes
-	case d.ringed:
-		return rather
-	}
-	return 0
-}
 
 // crowded reports whether demands are that many.
 func (d *decider) crowded() bool { return d.ringed && len(d.entries)+len(d.runs) >= 40 }
@@ -392,11 +379,11 @@ func (p *Policy) decide(now float64, at prewarm.Time) {
 	}
 	for _, f := range p.active {
 		wake := f.wake
-		if now >= f.held+f.heldFor()-1e-4 || p.overload && now >= f.holdWake-1e-4 {
+		if !f.crowded() || now >= f.held+sometimes-1e-4 || p.overload && now >= f.holdWake-1e-4 {
 			f.held = now
 			f.holdWake = f.hold(now, p.fleet, p.overload, p.boxOf, p.out)
 		} else {
-			f.holdWake = min(f.holdWake, f.held+f.heldFor())
+			f.holdWake = min(f.holdWake, f.held+sometimes)
 		}
 		wake = min(wake, f.holdWake)
 		p.timers.set(&f.timer, uint64(f.function), max(wake, now+0.001))
