@@ -289,7 +289,7 @@ func (u *uses) computeMany(now float64, k, waiting int, until, horizon float64, 
 	left := 1.0
 	for b := r.first; b < min(r.first+bins, binOf(horizon)) && left > 1e-3; b++ {
 		arriving, needed := r.at(b, all)
-		if arriving <= 1e-9 {
+		if arriving <= 1e-6 { // 1e-4 in all bins together
 			continue
 		}
 		free := k
