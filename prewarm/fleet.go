@@ -54,8 +54,9 @@ type Container struct {
 	// CPU is the processor time that it has used. Whoever runs the policy sets it, where it is known.
 	CPU time.Duration
 
-	running int // invocations whose run has started and has not ended
-	place   int // in the list of its function and state
+	cold    bool // it is created for an invocation
+	running int  // invocations whose run has started and has not ended
+	place   int  // in the list of its function and state
 }
 
 // FunctionLoad counts the invocations of a function since the beginning. Policies that scale by load take differences.
@@ -97,6 +98,7 @@ type Fleet struct {
 	containers map[ID]*Container
 	lists      [][states]containerList // by function
 	creating   int
+	cold       int // of creating, those for an invocation
 	unused     []*Container
 }
 
@@ -142,6 +144,9 @@ func (f *Fleet) AddFunction(function Function) (int, error) {
 	return len(functions) - 1, nil
 }
 
+// Forget forgets the start times that were measured of a function, whose code is new.
+func (f *Fleet) Forget(function int) { f.Starts.Forget(function) }
+
 // Containers returns the containers of a function in a state, in the order in which they entered it. The slice is valid until the next
 // Apply.
 func (f *Fleet) Containers(function int, s State) []*Container {
@@ -167,6 +172,9 @@ func (f *Fleet) StartingForNobody(function int) int { return f.lists[function][S
 
 // Creating returns the number of containers of all functions that are being created or initialised, for invocations or for nobody.
 func (f *Fleet) Creating() int { return f.creating }
+
+// CreatingCold returns how many of them were asked for by an invocation that found no container.
+func (f *Fleet) CreatingCold() int { return f.cold }
 
 // Apply updates the fleet with an event. An event that contradicts what is known, such as the end of a run in a container that runs nothing, is an
 // error, and changes nothing but Now. Of a platform without Platform.Arrivals, Started stands for Placed too, and its container may be one
@@ -231,7 +239,7 @@ func (f *Fleet) Apply(e *Event) error {
 		load.Started++
 		load.Running++
 		c.running++
-		f.ready(c)
+		f.ready(c, e)
 	case Ended:
 		if c == nil || c.Assigned == 0 {
 			return f.unexpected(e, c)
@@ -252,13 +260,19 @@ func (f *Fleet) Apply(e *Event) error {
 		if c == nil || c.State == StateBusy && c.Assigned > 0 {
 			return f.unexpected(e, c)
 		}
-		f.ready(c)
+		f.ready(c, e)
 		f.move(c, StateIdle)
 	case Displaced:
 		if c == nil || c.Assigned <= c.running {
 			return f.unexpected(e, c)
 		}
 		load.Waiting++
+		switch e.Start {
+		case Late:
+			load.LateStarts--
+		case Cold:
+			load.ColdStarts--
+		}
 		c.Uses--
 		if c.Assigned--; c.Assigned == 0 {
 			if c.Ready {
@@ -281,7 +295,7 @@ func (f *Fleet) Apply(e *Event) error {
 		f.UsedMB -= f.Functions[c.Function].MemoryMB
 		load.Running -= c.running
 		if !c.Ready {
-			f.creating--
+			f.created(c)
 		}
 		f.unused = append(f.unused, c)
 	}
@@ -297,8 +311,11 @@ func (f *Fleet) place(e *Event, c *Container) error {
 		if c, err = f.add(e); err != nil {
 			return err
 		}
-		c.By = ByPlatform
+		c.By, c.cold = ByPlatform, true
+		f.cold++
 		load.ColdStarts++
+	case e.Start == Cold && c != nil && !c.Ready && c.Uses == 0 && c.By == ByPlatform:
+		load.ColdStarts++ // it was taken to be created for another, which is Displaced
 	case e.Start == Cold || c == nil:
 		return f.unexpected(e, c)
 	case e.Start == Late && !c.Ready:
@@ -329,7 +346,7 @@ func (f *Fleet) add(e *Event) (*Container, error) {
 	} else {
 		c = new(Container)
 	}
-	*c = Container{ID: e.Container, Function: e.Function, State: StateStarting, Since: e.At, Asked: e.At, LastRun: e.At, Load: f.creating}
+	*c = Container{ID: e.Container, Function: e.Function, State: StateStarting, Since: e.At, Asked: e.At - e.Late, LastRun: e.At, Load: f.creating}
 	f.containers[c.ID] = c
 	f.list(c)
 	f.creating++
@@ -337,15 +354,23 @@ func (f *Fleet) add(e *Event) (*Container, error) {
 	return c, nil
 }
 
-// ready notes that c has been initialised.
-func (f *Fleet) ready(c *Container) {
+// ready notes that c has been initialised, as an event says.
+func (f *Fleet) ready(c *Container, e *Event) {
 	if c.Ready {
 		return
 	}
 	c.Ready = true
+	f.created(c)
+	if d := f.Now - e.Late - c.Asked; d > 0 {
+		f.Starts.Add(c.Function, c.Load, d)
+	}
+}
+
+// created notes that c is not being created any more.
+func (f *Fleet) created(c *Container) {
 	f.creating--
-	if c.Asked < f.Now {
-		f.Starts.Add(c.Function, c.Load, f.Now-c.Asked)
+	if c.cold {
+		f.cold--
 	}
 }
 

@@ -158,3 +158,40 @@ func TestAddFunction(t *testing.T) {
 		t.Errorf("start time %v, want 2 ns", got)
 	}
 }
+
+// TestDisplacedCold checks that a container which was taken to be created for one invocation can be that of another, whose start is measured from
+// its beginning, and that cold starts are counted once.
+func TestDisplacedCold(t *testing.T) {
+	fleet, err := prewarm.NewFleet(prewarm.Platform{Arrivals: true}, []prewarm.Function{{Name: "a", MemoryMB: 256}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range []prewarm.Event{
+		{Kind: prewarm.Arrived, At: 1, Invocation: 1},
+		{Kind: prewarm.Placed, At: 2, Late: 1, Invocation: 1, Container: 1, Start: prewarm.Cold},
+		{Kind: prewarm.Arrived, At: 2, Invocation: 2},
+		{Kind: prewarm.Displaced, At: 3, Invocation: 1, Container: 1, Start: prewarm.Cold},
+		{Kind: prewarm.Placed, At: 3, Invocation: 2, Container: 1, Start: prewarm.Cold},
+		{Kind: prewarm.Started, At: 8, Late: 3, Invocation: 2, Container: 1},
+	} {
+		if err := fleet.Apply(&e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := fleet.Starts.Mean(0, 0, 0); got != 4 {
+		t.Errorf("start time %v, want 4 ns", got)
+	}
+	if l := fleet.Loads[0]; l.ColdStarts != 1 || l.Waiting != 1 || l.Running != 1 {
+		t.Errorf("%+v: want 1 cold start, 1 waiting, 1 running", l)
+	}
+	fleet.Forget(0)
+	if fleet.Starts.Add(0, 0, 10); fleet.Starts.Mean(0, 0, 0) != 10 {
+		t.Errorf("start time %v after the function was forgotten, want 10 ns", fleet.Starts.Mean(0, 0, 0))
+	}
+	if err := fleet.Apply(&prewarm.Event{Kind: prewarm.Starting, At: 6, Container: 2, By: prewarm.ByPolicy}); err != nil {
+		t.Fatal(err)
+	}
+	if err := fleet.Apply(&prewarm.Event{Kind: prewarm.Placed, At: 6, Invocation: 1, Container: 2, Start: prewarm.Cold}); err == nil {
+		t.Error("a container that was started for nobody was taken to be created for an invocation")
+	}
+}

@@ -33,6 +33,18 @@ type Command struct {
 	Until time.Time
 	// Reason says in words why, for people.
 	Reason string
+	// There is how many containers of Function there are already, as far as is known, starting ones among them, and Idle how many of these are idle.
+	// A platform that is told a number in all needs the one, and one that can only be made to start containers by occupying those that are idle the
+	// other.
+	There, Idle int
+}
+
+// Results returns how many results the command has: one for each container that Warm asks for, and one for Scale.
+func (c *Command) Results() int {
+	if c.Kind == Warm {
+		return max(c.N, 0)
+	}
+	return 1
 }
 
 // Outcome is what has become of a container that was to be warmed.
@@ -80,4 +92,10 @@ type Actuator interface {
 	Act(ctx context.Context, c Command) ([]Result, error)
 	// Close ends what it has started, and gives back what it can.
 	Close(ctx context.Context) error
+}
+
+// Sizer is an Actuator that knows how much memory a container of a function has, in MiB.
+type Sizer interface {
+	Actuator
+	MemoryMB(ctx context.Context, function string) (int, error)
 }

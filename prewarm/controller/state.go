@@ -33,6 +33,10 @@ type State struct {
 	Models    []ModelState    `json:"models"`
 	Sources   []SourceState   `json:"sources"`
 	Actuator  ActuatorState   `json:"actuator"`
+	// Lateness is by how much decisions were made later than they were due, Notice how long before an invocation its container was asked for, both in
+	// seconds: bounds LatenessBounds and NoticeBounds.
+	Lateness Histogram `json:"lateness"`
+	Notice   Histogram `json:"notice"`
 }
 
 // Totals count since the controller's state began.

@@ -112,7 +112,7 @@ func (a *Application) forecaster() forecaster {
 		return a.table
 	}
 	if _, ok := a.model.NewState(0).(tpp.ForecastingState); ok {
-		return newForecasts(a.model)
+		return newShares(newForecasts(a.model), a.history)
 	}
 	return newPaths(a)
 }

@@ -19,6 +19,7 @@ type history struct {
 	firstCall []float64   // by mark: by how much the first call of a container delays what it calls, in seconds
 	variance  []float64   // of each of them, as an estimate
 	first     []moments   // by mark: the time from the start of a run in a used container to the arrival of its first call
+	slack     []float64   // by mark: by how much a run may start later without delaying the end of its request, in seconds
 	after     [][]float64 // by mark of the caller and of the callee: the mean time between the first call and this one
 	root      int         // the mark of the first trace's root
 }
@@ -63,6 +64,7 @@ func newHistory(app *prewarm.Recording, functions int) (*history, error) {
 		}
 	}
 	h.measure()
+	h.measureSlack()
 	h.learnFirstCalls()
 	for _, list := range [2][]prewarm.Trace{app.Warm, app.Cold} {
 		for _, t := range list {

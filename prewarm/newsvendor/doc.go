@@ -12,5 +12,7 @@
 //	policy.Handle(&event, fleet, &decisions)
 //
 // The same number says how long an idle container is kept: as long as the expected saving of its next use exceeds the memory-time until then.
+// Where an invocation may come later by some time without delaying the end of its request, only what exceeds that slack costs λ; where a late
+// container is not waited for, being late costs a whole start, and the time of the least expected cost is looked for.
 // Nothing is drawn at random.
 package newsvendor

@@ -48,9 +48,12 @@ func (d *decider) pending(now float64) float64 {
 // leastPending is how likely a demand must be for which an unused container is kept in any case.
 const leastPending = 0.02
 
+// During an overload each container is held for so many seconds, and looked at every so many.
+const overloadHold, overloadLook = 2, 1
+
 // hold decides how long the idle containers are kept. Box returns what is known of a container beside the fleet.
 func (d *decider) hold(now float64, fleet *prewarm.Fleet, overload bool, box func(prewarm.ID) *box, out *prewarm.Decisions) (wake float64) {
-	wake = never
+	wake, d.postponed = never, false
 	idle := fleet.Containers(d.function, prewarm.StateIdle)
 	if len(idle) == 0 || !d.platform.GiveBack && !d.platform.Hold {
 		return wake
@@ -86,7 +89,14 @@ func (d *decider) hold(now float64, fleet *prewarm.Fleet, overload bool, box fun
 		switch {
 		case until <= now+0.001:
 			if overload {
-				wake = min(wake, now+1)
+				d.postponed = true
+				// Nothing is removed: not by a hold either that was set before.
+				if d.platform.Hold && b.until < now+overloadLook+0.1 {
+					until = now + overloadHold
+					out.Hold(c, moment(until), prewarm.Why{Rule: "nothing is removed during an overload"})
+					b.until = until
+				}
+				wake = min(wake, now+overloadLook)
 				continue
 			}
 			if d.platform.GiveBack {
@@ -100,7 +110,7 @@ func (d *decider) hold(now float64, fleet *prewarm.Fleet, overload bool, box fun
 			wake = min(wake, until)
 		case overload:
 			// The platform must not remove it meanwhile.
-			until = max(until, now+2)
+			until = max(until, now+overloadHold)
 			fallthrough
 		default:
 			if math.Abs(until-b.until) > 0.01+0.05*(until-now) {

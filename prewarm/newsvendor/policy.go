@@ -51,15 +51,28 @@ const (
 // leastRank is the negative rank of what is never used again.
 const leastRank = 1e12
 
-// overloaded is from how many creations under way on nothing is removed.
-const overloaded = 12
+// manyCreations is from how many creations under way on nothing is removed, and someCreations where half of them are for invocations that find
+// no container: then the platform is behind what is demanded, and not only ahead of what is foreseen.
+const manyCreations, someCreations = 24, 12
+
+// overloaded reports whether the platform has more to do than it can: removals would make creations slower still.
+func (p *Policy) overloaded() bool {
+	n := p.fleet.Creating()
+	return p.fleet.Queue > 0 || n >= manyCreations || n >= someCreations && 2*p.fleet.CreatingCold() >= n
+}
 
 // Handle implements prewarm.Policy.
 func (p *Policy) Handle(e *prewarm.Event, fleet *prewarm.Fleet, d *prewarm.Decisions) {
 	now := seconds(e.At)
 	p.at, p.fleet, p.out = e.At, fleet, d
 	p.Grow(fleet.Functions)
-	p.overload = fleet.Queue > 0 || fleet.Creating() >= overloaded
+	before := p.overload
+	p.overload = p.overloaded()
+	if before && !p.overload {
+		for _, f := range p.deciders {
+			f.dirty = f.dirty || f.postponed
+		}
+	}
 	p.reserved, p.asking = 0, 0
 	switch e.Kind {
 	case prewarm.Woken:
@@ -137,8 +150,8 @@ func (p *Policy) woken(e *prewarm.Event, now float64) {
 // refresh has the traces looked at again that a decider is about to decide for, if they are few: nothing was heard of them since.
 func (p *Policy) refresh(f *decider, now float64) {
 	const few, recent = 3, 0.02
-	if a := p.predictor.appOf[f.function]; a >= 0 && now-p.roots[a].told > recent {
-		p.roots[a].changed = true
+	if a := p.predictor.appOf[f.function]; a >= 0 && now-p.roots[a].told > max(recent, p.roots[a].lasts) {
+		p.roots[a].wanted = true
 	}
 	if len(f.entries) > few {
 		return
@@ -255,7 +268,7 @@ func (p *Policy) arrived(e *prewarm.Event, now float64) {
 			r.observe(now, e.At)
 			// The first of those that were foreseen has come.
 			for _, f := range p.predictor.apps[a].history.app.Functions {
-				p.deciders[f].came(r.came, now)
+				p.deciders[f].came(r.came)
 			}
 			r.came++
 		}
@@ -347,7 +360,7 @@ const (
 )
 
 // crowded reports whether demands are that many.
-func (d *decider) crowded() bool { return d.ringed && len(d.entries)+len(d.runs) >= 40 }
+func (d *decider) crowded() bool { return d.ringed && len(d.entries)+len(d.runs) >= 16 }
 
 // decide has all deciders decide to whom something new was told.
 func (p *Policy) decide(now float64, at prewarm.Time) {
@@ -363,7 +376,9 @@ func (p *Policy) decide(now float64, at prewarm.Time) {
 			continue
 		}
 		for _, f := range p.predictor.apps[a].history.app.Functions {
-			p.deciders[f].forget(now)
+			p.deciders[f].forget()
+			// Where nothing has come, who waits for something goes on waiting.
+			p.deciders[f].dirty = p.deciders[f].dirty || r.changed
 		}
 		demands := r.foresee(now, at)
 		for i := range demands {
@@ -405,7 +420,7 @@ func (p *Policy) decide(now float64, at prewarm.Time) {
 	}
 	for _, f := range p.active {
 		wake := f.wake
-		if !f.crowded() || now >= f.held+sometimes-1e-4 {
+		if !f.crowded() || now >= f.held+sometimes-1e-4 || p.overload && now >= f.holdWake-1e-4 {
 			f.held = now
 			f.holdWake = f.hold(now, p.fleet, p.overload, p.boxOf, p.out)
 		} else {

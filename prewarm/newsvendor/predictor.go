@@ -264,7 +264,7 @@ func (p *predictor) demandsOf(t *trace, now float64) ([]Demand, bool) {
 			continue
 		}
 		if e.parent < 0 {
-			again = min(again, max(arrival.Quantile(0.85), now+0.05))
+			again = min(again, max(arrival.Quantile(0.4), now+0.05))
 			if e.cause >= 0 {
 				if c := &t.invocations[e.cause]; !math.IsNaN(c.ended) {
 					again = min(again, c.ended+afterEnd)
@@ -282,6 +282,7 @@ func (p *predictor) demandsOf(t *trace, now float64) ([]Demand, bool) {
 		p.demands = append(p.demands, Demand{
 			Trace: t.id, Function: function, Key: uint32(i), Probability: p.chances[i], Times: *arrival,
 			Busy: app.history.busy[e.mark].Mean(), Notice: never, Spread: arrival.Deviation(),
+			Slack: app.history.slack[e.mark],
 		})
 	}
 	t.told = now

@@ -24,6 +24,8 @@ type Demand struct {
 	Notice float64
 	// Spread is the standard deviation in seconds of its arrival, as seen when its request is in flight.
 	Spread float64
+	// Slack is by how many seconds its start may be delayed without delaying the end of its request.
+	Slack float64
 }
 
 // known reports whether the request of the demand is in flight.
