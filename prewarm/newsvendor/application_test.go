@@ -79,6 +79,9 @@ func TestApplicationHasShares(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := app.forecaster().newFollower()
+	if _, ok := f.(*sharesFollower).s.weights[call{caller: 0, mark: 1}]; !ok {
+		t.Error("there is no weight for what the first function calls")
+	}
 	f.reset()
 	if err := f.observe(0, -1, 0); err != nil {
 		t.Fatal(err)
