@@ -250,7 +250,11 @@ func (u *uses) computeMany(now float64, k, waiting int, until, horizon float64, 
 			free -= waiting
 		}
 		before := max(b-1, r.first) // at the end of it, so that those that arrive now do not find themselves
-		mass := left * -math.Expm1(-arriving*max(r.needed[before%bins].atLeast(free), r.needed[b%bins].atLeast(free+1)))
+		needed := r.needed[before%bins].atLeast(free)
+		if arriving > 1.5 && needed < 1 { // they need one each
+			needed = max(needed, r.needed[b%bins].atLeast(free+1))
+		}
+		mass := left * -math.Expm1(-arriving*needed)
 		if mass <= 1e-9 {
 			continue
 		}
