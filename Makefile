@@ -2,9 +2,10 @@
 GO ?= go
 BIN := bin
 IMAGE := tppfaas/collector:devel
+PREWARM_IMAGE := tppfaas/prewarm:devel
 DEMO := build/demo
 
-.PHONY: all help build data models lab action collector image chain demo testbins test race integration soak soak-chain fetch fetch-zipkin fetch-serverless serverless fetch-python fetch-instrument lint bench-peers generate clean
+.PHONY: all help build data models lab action collector image prewarm-image chain demo testbins test race integration soak soak-chain fetch fetch-zipkin fetch-serverless serverless fetch-python fetch-instrument lint bench-peers generate clean
 all: build
 
 help: ## these targets
@@ -36,6 +37,10 @@ image: ## an image of the collector for amd64 and arm64, into build/collector.ta
 	@mkdir -p build
 	$(GO) run ./collector/deploy/image -name $(IMAGE) -o build/collector.tar $(if $(CERTIFICATES),-certificates "$(CERTIFICATES)")
 
+prewarm-image: ## the same of the controller of prewarming, into build/prewarm.tar
+	@mkdir -p build
+	$(GO) run ./collector/deploy/image -program prewarm -name $(PREWARM_IMAGE) -o build/prewarm.tar $(if $(CERTIFICATES),-certificates "$(CERTIFICATES)")
+
 chain: collector build ## sample tree_small through the whole chain on this machine, in real time
 	$(GO) build -o $(BIN)/ ./sampler/cmd/chain
 	@mkdir -p build
@@ -64,7 +69,7 @@ race: testbins ## the same under the race detector, but the few that compile or 
 
 # Tests that need a real part stand in files named *_integration_test.go and are called TestIntegration…; internal/integration checks that.
 INTEGRATION = $(sort $(dir $(shell find . \( -name .git -o -name build -o -name node_modules \) -prune -o -name "*_integration_test.go" -print)))
-integration: testbins ## the tests that need a real part: Zipkin (Java), the Serverless Framework (Node.js), JAX and OpenTelemetry (Python); make fetch gets them
+integration: testbins ## the tests that need a real part: Zipkin (Java), the Serverless Framework (Node.js), JAX and OpenTelemetry (Python), Chromium, promtool; make fetch gets the first ones
 	TPPFAAS_TESTBIN="$(TESTBIN)" TPPFAAS_INTEGRATION=required $(GO) test -count=1 -tags integration -run '^TestIntegration' -timeout 15m $(INTEGRATION)
 
 soak: ## the collector under fire, in full: some four minutes

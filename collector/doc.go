@@ -1,4 +1,4 @@
-// Package collector contains the built-in configuration of the collector, for a platform on this machine. The components are in the
+// Package collector contains the built-in configurations of the collector, for a platform on this machine. The components are in the
 // folders beside it; cmd/collector is a collector with these components:
 //
 //	go run ./collector/cmd/collector
@@ -10,3 +10,8 @@ import _ "embed"
 //
 //go:embed config.yaml
 var Config string
+
+// Prewarm is the text of prewarm.yaml, which is for beside Config.
+//
+//go:embed prewarm.yaml
+var Prewarm string

@@ -31,11 +31,15 @@ const (
 	// Leaving: a Container takes no more invocations, and is removed when those that it has have ended. Only replicas leave, see
 	// ScaleFunction; of containers that are removed at once there is only Removed.
 	Leaving
+	// Displaced: an invocation is not in the Container in which it was Placed, which was a guess of whoever tells the events: it waits to be Placed
+	// again; Start is how it was Placed. Where it was Cold, the container is Starting for nobody until it is Removed, or another invocation is Placed
+	// in it, Cold. Only platforms that are observed from outside have it.
+	Displaced
 )
 
 // String returns the kind in one word, in lower case.
 func (k Kind) String() string {
-	names := [...]string{"woken", "arrived", "placed", "started", "ended", "refused", "starting", "idle", "removed", "pressure", "leaving"}
+	names := [...]string{"woken", "arrived", "placed", "started", "ended", "refused", "starting", "idle", "removed", "pressure", "leaving", "displaced"}
 	if int(k) < len(names) {
 		return names[k]
 	}
@@ -77,13 +81,16 @@ type Event struct {
 	Kind Kind
 	// At is when; the events that a policy is told of are in the order of it.
 	At Time
+	// Late is by how much it has happened before At, where it is known too late to be told in order. Only platforms that are observed from outside
+	// have it.
+	Late time.Duration
 	// Function is the index of the function in Fleet.Functions.
 	Function int
 	// Container is the container, for the kinds that have one.
 	Container ID
 	// Trace is the request that the invocation belongs to, and Parent the invocation that has sent it; 0 if it is the root or unknown.
 	Trace, Invocation, Parent ID
-	// Start is how a Placed invocation came to its container.
+	// Start is how a Placed or Displaced invocation came to its container.
 	Start Start
 	// By is at whose wish a container is Starting or was Removed.
 	By By

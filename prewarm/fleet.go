@@ -3,6 +3,7 @@ package prewarm
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -82,7 +83,7 @@ func (l *FunctionLoad) InFlight() int { return int(l.Arrived - l.Ended - l.Refus
 type Fleet struct {
 	// Now is the time of the last event.
 	Now Time
-	// Platform and Functions do not change.
+	// Platform does not change, and Functions only by AddFunction.
 	Platform  Platform
 	Functions []Function
 	// Loads are by function.
@@ -104,23 +105,47 @@ type Fleet struct {
 // NewFleet returns a fleet without containers. An error names a function without a name or with memory that is not positive, or a name that
 // two have.
 func NewFleet(platform Platform, functions []Function) (*Fleet, error) {
-	seen := map[string]bool{}
-	for i, f := range functions {
-		switch {
-		case f.Name == "":
-			return nil, fmt.Errorf("prewarm: function %d has no name", i)
-		case f.MemoryMB <= 0:
-			return nil, fmt.Errorf("prewarm: function %s: memory is %d MiB, must be positive", f.Name, f.MemoryMB)
-		case seen[f.Name]:
-			return nil, fmt.Errorf("prewarm: there are two functions %s", f.Name)
-		}
-		seen[f.Name] = true
+	if err := checkFunctions(functions); err != nil {
+		return nil, err
 	}
 	return &Fleet{
 		Platform: platform, Functions: functions, Loads: make([]FunctionLoad, len(functions)), Starts: NewStartTimes(len(functions)),
 		containers: map[ID]*Container{}, lists: make([][states]containerList, len(functions)),
 	}, nil
 }
+
+// checkFunctions returns an error for a function without a name, with memory that is not positive, or with the name of another.
+func checkFunctions(functions []Function) error {
+	seen := map[string]bool{}
+	for i, f := range functions {
+		switch {
+		case f.Name == "":
+			return fmt.Errorf("prewarm: function %d has no name", i)
+		case f.MemoryMB <= 0:
+			return fmt.Errorf("prewarm: function %s: memory is %d MiB, must be positive", f.Name, f.MemoryMB)
+		case seen[f.Name]:
+			return fmt.Errorf("prewarm: there are two functions %s", f.Name)
+		}
+		seen[f.Name] = true
+	}
+	return nil
+}
+
+// AddFunction adds a function of which nothing was known when the fleet was made, and returns its index. An error is as of NewFleet.
+func (f *Fleet) AddFunction(function Function) (int, error) {
+	functions := append(slices.Clone(f.Functions), function)
+	if err := checkFunctions(functions); err != nil {
+		return 0, err
+	}
+	f.Functions = functions
+	f.Loads = append(f.Loads, FunctionLoad{})
+	f.lists = append(f.lists, [states]containerList{})
+	f.Starts.Grow(len(functions))
+	return len(functions) - 1, nil
+}
+
+// Forget forgets the start times that were measured of a function, whose code is new.
+func (f *Fleet) Forget(function int) { f.Starts.Forget(function) }
 
 // Containers returns the containers of a function in a state, in the order in which they entered it. The slice is valid until the next
 // Apply.
@@ -214,7 +239,7 @@ func (f *Fleet) Apply(e *Event) error {
 		load.Started++
 		load.Running++
 		c.running++
-		f.ready(c)
+		f.ready(c, e)
 	case Ended:
 		if c == nil || c.Assigned == 0 {
 			return f.unexpected(e, c)
@@ -235,8 +260,27 @@ func (f *Fleet) Apply(e *Event) error {
 		if c == nil || c.State == StateBusy && c.Assigned > 0 {
 			return f.unexpected(e, c)
 		}
-		f.ready(c)
+		f.ready(c, e)
 		f.move(c, StateIdle)
+	case Displaced:
+		if c == nil || c.Assigned <= c.running {
+			return f.unexpected(e, c)
+		}
+		load.Waiting++
+		switch e.Start {
+		case Late:
+			load.LateStarts--
+		case Cold:
+			load.ColdStarts--
+		}
+		c.Uses--
+		if c.Assigned--; c.Assigned == 0 {
+			if c.Ready {
+				f.move(c, StateIdle)
+			} else {
+				f.move(c, StateStarting)
+			}
+		}
 	case Leaving:
 		if c == nil {
 			return f.unexpected(e, c)
@@ -270,6 +314,8 @@ func (f *Fleet) place(e *Event, c *Container) error {
 		c.By, c.cold = ByPlatform, true
 		f.cold++
 		load.ColdStarts++
+	case e.Start == Cold && c != nil && !c.Ready && c.Uses == 0 && c.By == ByPlatform:
+		load.ColdStarts++ // it was taken to be created for another, which is Displaced
 	case e.Start == Cold || c == nil:
 		return f.unexpected(e, c)
 	case e.Start == Late && !c.Ready:
@@ -300,7 +346,7 @@ func (f *Fleet) add(e *Event) (*Container, error) {
 	} else {
 		c = new(Container)
 	}
-	*c = Container{ID: e.Container, Function: e.Function, State: StateStarting, Since: e.At, Asked: e.At, LastRun: e.At, Load: f.creating}
+	*c = Container{ID: e.Container, Function: e.Function, State: StateStarting, Since: e.At, Asked: e.At - e.Late, LastRun: e.At, Load: f.creating}
 	f.containers[c.ID] = c
 	f.list(c)
 	f.creating++
@@ -308,15 +354,15 @@ func (f *Fleet) add(e *Event) (*Container, error) {
 	return c, nil
 }
 
-// ready notes that c has been initialised.
-func (f *Fleet) ready(c *Container) {
+// ready notes that c has been initialised, as an event says.
+func (f *Fleet) ready(c *Container, e *Event) {
 	if c.Ready {
 		return
 	}
 	c.Ready = true
 	f.created(c)
-	if c.Asked < f.Now {
-		f.Starts.Add(c.Function, c.Load, f.Now-c.Asked)
+	if d := f.Now - e.Late - c.Asked; d > 0 {
+		f.Starts.Add(c.Function, c.Load, d)
 	}
 }
 

@@ -109,3 +109,89 @@ func TestFleetContradictions(t *testing.T) {
 		require.Zero(t, f.Count(0)+f.Count(1)+f.Creating()+f.UsedMB, name)
 	}
 }
+
+// TestDisplaced checks that an invocation whose placement was a wrong guess waits again, and that its container is what it was before.
+func TestDisplaced(t *testing.T) {
+	fleet, err := prewarm.NewFleet(prewarm.Platform{Arrivals: true}, []prewarm.Function{{Name: "a", MemoryMB: 256}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	apply := func(e prewarm.Event) {
+		t.Helper()
+		if err := fleet.Apply(&e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	apply(prewarm.Event{Kind: prewarm.Starting, Container: 1})
+	apply(prewarm.Event{Kind: prewarm.Idle, At: 2, Container: 1})
+	apply(prewarm.Event{Kind: prewarm.Arrived, At: 3, Invocation: 1, Trace: 1})
+	apply(prewarm.Event{Kind: prewarm.Placed, At: 3, Invocation: 1, Trace: 1, Container: 1, Start: prewarm.Warm})
+	apply(prewarm.Event{Kind: prewarm.Displaced, At: 4, Invocation: 1, Trace: 1, Container: 1})
+	if c := fleet.Container(1); c.State != prewarm.StateIdle || c.Uses != 0 || fleet.Loads[0].Waiting != 1 {
+		t.Errorf("container is %v with %d uses, %d wait; want idle, 0, 1", c.State, c.Uses, fleet.Loads[0].Waiting)
+	}
+	apply(prewarm.Event{Kind: prewarm.Placed, At: 4, Invocation: 1, Trace: 1, Container: 2, Start: prewarm.Cold})
+	apply(prewarm.Event{Kind: prewarm.Started, At: 5, Invocation: 1, Trace: 1, Container: 2})
+	if err := fleet.Apply(&prewarm.Event{Kind: prewarm.Displaced, At: 6, Invocation: 1, Container: 2}); err == nil {
+		t.Error("an invocation that runs was displaced")
+	}
+}
+
+// TestAddFunction checks that a fleet takes functions that were not known when it was made, and refuses what NewFleet refuses.
+func TestAddFunction(t *testing.T) {
+	fleet, err := prewarm.NewFleet(prewarm.Platform{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if i, err := fleet.AddFunction(prewarm.Function{Name: "a", MemoryMB: 256}); i != 0 || err != nil {
+		t.Fatalf("index %d, error %v", i, err)
+	}
+	if _, err := fleet.AddFunction(prewarm.Function{Name: "a", MemoryMB: 256}); err == nil {
+		t.Error("a second function of the name was taken")
+	}
+	for _, e := range []prewarm.Event{{Kind: prewarm.Starting, Container: 1}, {Kind: prewarm.Idle, At: 2, Container: 1}} {
+		if err := fleet.Apply(&e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := fleet.Starts.Mean(0, 0, 0); got != 2 {
+		t.Errorf("start time %v, want 2 ns", got)
+	}
+}
+
+// TestDisplacedCold checks that a container which was taken to be created for one invocation can be that of another, whose start is measured from
+// its beginning, and that cold starts are counted once.
+func TestDisplacedCold(t *testing.T) {
+	fleet, err := prewarm.NewFleet(prewarm.Platform{Arrivals: true}, []prewarm.Function{{Name: "a", MemoryMB: 256}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range []prewarm.Event{
+		{Kind: prewarm.Arrived, At: 1, Invocation: 1},
+		{Kind: prewarm.Placed, At: 2, Late: 1, Invocation: 1, Container: 1, Start: prewarm.Cold},
+		{Kind: prewarm.Arrived, At: 2, Invocation: 2},
+		{Kind: prewarm.Displaced, At: 3, Invocation: 1, Container: 1, Start: prewarm.Cold},
+		{Kind: prewarm.Placed, At: 3, Invocation: 2, Container: 1, Start: prewarm.Cold},
+		{Kind: prewarm.Started, At: 8, Late: 3, Invocation: 2, Container: 1},
+	} {
+		if err := fleet.Apply(&e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := fleet.Starts.Mean(0, 0, 0); got != 4 {
+		t.Errorf("start time %v, want 4 ns", got)
+	}
+	if l := fleet.Loads[0]; l.ColdStarts != 1 || l.Waiting != 1 || l.Running != 1 {
+		t.Errorf("%+v: want 1 cold start, 1 waiting, 1 running", l)
+	}
+	fleet.Forget(0)
+	if fleet.Starts.Add(0, 0, 10); fleet.Starts.Mean(0, 0, 0) != 10 {
+		t.Errorf("start time %v after the function was forgotten, want 10 ns", fleet.Starts.Mean(0, 0, 0))
+	}
+	if err := fleet.Apply(&prewarm.Event{Kind: prewarm.Starting, At: 6, Container: 2, By: prewarm.ByPolicy}); err != nil {
+		t.Fatal(err)
+	}
+	if err := fleet.Apply(&prewarm.Event{Kind: prewarm.Placed, At: 6, Invocation: 1, Container: 2, Start: prewarm.Cold}); err == nil {
+		t.Error("a container that was started for nobody was taken to be created for an invocation")
+	}
+}

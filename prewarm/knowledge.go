@@ -31,4 +31,7 @@ type Invocation struct {
 	Arrival, Start, End float64
 	// Init is how long its container was initialised for it, 0 if it was warm.
 	Init float64
+	// Fresh says that the first call which its container made was yet to come, although nobody waited for its initialisation: it was started for
+	// nobody.
+	Fresh bool
 }

@@ -36,11 +36,31 @@ func NewStartTimes(n int) *StartTimes {
 	return s
 }
 
+// Grow adds functions, of which nothing is known, until there are n.
+func (s *StartTimes) Grow(n int) {
+	for len(s.functions) < n {
+		s.functions = append(s.functions, make([]sample, loadRanges))
+	}
+}
+
+// Forget forgets the start times of a function, because its code has changed. Those of all functions together stay.
+func (s *StartTimes) Forget(function int) { clear(s.functions[function]) }
+
 // Add adds a measurement: a start of a function that took d, while load others were being created when it began.
 func (s *StartTimes) Add(function, load int, d time.Duration) {
 	r := rangeOf(load)
 	s.functions[function][r].add(d)
 	s.all[r].add(d)
+}
+
+// Each calls f for each start time of a function that is kept, the oldest first of each range of the load, with the lowest of the range.
+func (s *StartTimes) Each(function int, f func(load int, d time.Duration)) {
+	for r := range s.functions[function] {
+		t := &s.functions[function][r]
+		for i := range t.recent {
+			f(r*loadRange, t.recent[(t.next+i)%len(t.recent)])
+		}
+	}
 }
 
 // Sorted returns measured start times in ascending order: those of the function at about this load; where there are none those of all

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tppfaas/tppfaas/apps"
 	"github.com/tppfaas/tppfaas/internal/localwhisk"
+	"github.com/tppfaas/tppfaas/internal/localwhisk/composition"
 )
 
 // LocalStart is when the virtual time of every Local begins, so that the same sampling gives the same dataset on any day.
@@ -22,19 +23,8 @@ type Local struct {
 	names    []string // deployed names, by function
 }
 
-// call is an invocation under way: call index of a request.
-type call struct {
-	local   *Local
-	request *pendingRequest
-	index   int
-
-	run  *localwhisk.Run
-	todo []int // calls that it has yet to make
-}
-
 // pendingRequest is a request whose trace is not complete.
 type pendingRequest struct {
-	plan    Request
 	trace   Trace
 	missing int                // calls that have not ended
 	done    func(Trace, error) // nil once it was called with an error
@@ -129,7 +119,7 @@ func (l *Local) Deploy(_ context.Context, app *apps.Application) error {
 	for _, f := range app.Functions {
 		name := app.DeployedName(f.Name)
 		l.names = append(l.names, name)
-		if err := l.platform.Deploy(localwhisk.Function{Name: name, Handler: l.handle}); err != nil {
+		if err := l.platform.Deploy(localwhisk.Function{Name: name, Handler: composition.Handle[*pendingRequest]}); err != nil {
 			return fmt.Errorf("deploy %s: %w", app.Name, err)
 		}
 	}
@@ -141,45 +131,14 @@ func (l *Local) Send(r Request, done func(Trace, error)) error {
 	if l.app == nil {
 		return fmt.Errorf("send request %d: no application is deployed", r.Index)
 	}
-	p := &pendingRequest{plan: r, trace: make(Trace, len(r.Calls)), missing: len(r.Calls), done: done}
-	_, err := l.platform.Invoke(l.names[r.Calls[0].Function], &call{local: l, request: p}, nil)
-	return err
-}
-
-// handle is the handler of every function: it sleeps, then makes its calls.
-func (l *Local) handle(run *localwhisk.Run) {
-	c := run.Params().(*call)
-	planned := &c.request.plan.Calls[c.index]
-	c.run, c.todo = run, planned.Invokes
-	if planned.Sleep > 0 {
-		run.Sleep(planned.Sleep, c.next)
-	} else {
-		c.next()
-	}
-}
-
-// next makes the next call of a function and plans the one after it; after the last call the function ends.
-func (c *call) next() {
-	if len(c.todo) > 0 {
-		successor := &call{local: c.local, request: c.request, index: c.todo[0]}
-		c.todo = c.todo[1:]
-		name := c.local.names[c.request.plan.Calls[successor.index].Function]
-		if _, err := c.run.Invoke(name, successor); err != nil {
-			c.run.Fail(err)
-			return
-		}
-	}
-	if len(c.todo) > 0 {
-		c.run.Sleep(apps.CallGap, c.next)
-	} else {
-		c.run.Finish()
-	}
+	p := &pendingRequest{trace: make(Trace, len(r.Calls)), missing: len(r.Calls), done: done}
+	return composition.Invoke(l.platform, l.names, r.Calls, p)
 }
 
 // ended adds the record of an activation to its trace, and hands the trace over once every call has ended.
 func (l *Local) ended(a localwhisk.Activation) {
-	c := a.Params.(*call)
-	p := c.request
+	c := a.Params.(*composition.Call[*pendingRequest])
+	p := c.Request
 	if p.done == nil {
 		return
 	}
@@ -188,7 +147,7 @@ func (l *Local) ended(a localwhisk.Activation) {
 		p.done = nil
 		return
 	}
-	p.trace[c.index] = Activation{
+	p.trace[c.Index] = Activation{
 		ID: a.ID, Cause: a.Cause, Name: a.Name,
 		Arrival: a.Arrival(), End: a.End, Wait: a.WaitTime, Init: a.InitTime,
 	}

@@ -185,12 +185,18 @@ func TestStartIsAnnounced(t *testing.T) {
 		return announced, own
 	}
 	cold, own := run("aa", map[string]any{"call.id": "17"})
-	want := map[string]any{"activationId": "aa", "application": "sequence", "faas.name": "sequence-dev-main", "call": int64(0), "call.id": "17"}
+	instance, _ := own.Attributes().Get("faas.instance")
+	require.Regexp(t, "^[0-9a-f]{16}$", instance.Str())
+	want := map[string]any{
+		"activationId": "aa", "application": "sequence", "faas.name": "sequence-dev-main", "call": int64(0), "call.id": "17", "faas.instance": instance.Str(),
+	}
 	require.Equal(t, want, own.Attributes().AsRaw())
 	want["faas.coldstart"] = true
 	require.Equal(t, want, cold.Attributes().AsRaw())
 	warm, own := run("bb", nil)
-	want = map[string]any{"activationId": "bb", "application": "sequence", "faas.name": "sequence-dev-main", "call": int64(0)}
+	want = map[string]any{
+		"activationId": "bb", "application": "sequence", "faas.name": "sequence-dev-main", "call": int64(0), "faas.instance": instance.Str(),
+	}
 	require.Equal(t, want, own.Attributes().AsRaw(), "a caller that announces nothing sends no id")
 	want["faas.coldstart"] = false
 	require.Equal(t, want, warm.Attributes().AsRaw())

@@ -20,6 +20,11 @@
 //	missing, seed            what main varies when it draws
 //	traceparent, tracestate  the W3C trace context of the caller
 //	call.id                  the id under which the caller has announced this invocation
+//	prewarm                  {"linger_ms": 50}: nothing of the above is done, see below
+//
+// An invocation with prewarm, or with the source serverless-plugin-warmup as others send it, is a warm-up: it makes the first connections to
+// apihost and collector, lingers, so that others which come at the same time get containers of their own, and answers
+// {"prewarmed": true, "cold": BOOL, "instance": ID}. There is no span of it, it invokes nothing, and the run after it is no cold one.
 //
 // The program in cmd/action serves the two protocols of OpenWhisk's containers: the action loop of compiled actions, and that of
 // the docker skeleton. Package zips it for a kind:

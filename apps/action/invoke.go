@@ -46,19 +46,7 @@ var retry = whisk.Retry{First: 50 * time.Millisecond, Max: 2 * time.Second, AtMo
 // invoke invokes an action without waiting for its end, and returns its activation id. Without the parameter apihost it asks the API at
 // containerHost.
 func (i *invoker) invoke(ctx context.Context, t *task, request Request, containerHost, action string, body invocation) (activationID string, err error) {
-	key := t.Auth
-	if key == "" {
-		key = request.APIKey
-	}
-	host := t.APIHost
-	if host == "" && containerHost != "" {
-		base, err := whisk.ParseAddress(containerHost)
-		if err != nil {
-			return "", fmt.Errorf("the container's __OW_API_HOST: %w", err)
-		}
-		host = base.String()
-	}
-	if err := i.connect(target{host, key, bool(t.Insecure)}); err != nil {
+	if err := i.ready(t, request, containerHost); err != nil {
 		return "", err
 	}
 	if t.Package != "" {
@@ -69,6 +57,29 @@ func (i *invoker) invoke(ctx context.Context, t *task, request Request, containe
 		return err
 	})
 	return activationID, err
+}
+
+// ready makes the client for the target that a task and its request say.
+func (i *invoker) ready(t *task, request Request, containerHost string) error {
+	key := t.Auth
+	if key == "" {
+		key = request.APIKey
+	}
+	host := t.APIHost
+	if host == "" && containerHost != "" {
+		base, err := whisk.ParseAddress(containerHost)
+		if err != nil {
+			return fmt.Errorf("the container's __OW_API_HOST: %w", err)
+		}
+		host = base.String()
+	}
+	return i.connect(target{host, key, bool(t.Insecure)})
+}
+
+// first makes the first connection. There must be a client.
+func (i *invoker) first(ctx context.Context) error {
+	_, err := i.client.Info(ctx)
+	return err
 }
 
 // connect makes the client, unless there is one for the same target.

@@ -27,6 +27,8 @@ type Runner struct {
 	tracer  tracer
 	warm    bool // an invocation has run before
 	single  bool // it runs one invocation, whatever ran in the container before
+	// instance is a name for the container; "" until it is needed.
+	instance string
 }
 
 // result is the answer of a function.
@@ -54,18 +56,25 @@ func (r *Runner) Run(ctx context.Context, request Request) json.RawMessage {
 // run reads the parameters, and runs the function within its deadline and a span.
 func (r *Runner) run(ctx context.Context, request Request) (any, error) {
 	begin := time.Now()
-	cold := r.isCold()
 	if request.Deadline > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, time.UnixMilli(int64(request.Deadline)))
 		defer cancel()
 	}
+	if w, linger := newWarmup(request.Value); w != nil {
+		return r.warmUp(ctx, w, linger, request), nil
+	}
+	cold := r.isCold()
 	t, err := newTask(request.Value)
 	if err != nil {
 		return nil, err
 	}
 	r.tracer.logf = r.logf
-	span := r.tracer.start(t, request.ActivationID, begin, cold)
+	instance := ""
+	if cold != nil {
+		instance = r.instanceID()
+	}
+	span := r.tracer.start(t, request.ActivationID, instance, begin, cold)
 	answer, err := r.work(ctx, t, request, span)
 	if err != nil {
 		err = fmt.Errorf("%s: %w", t.name(), err)

@@ -52,8 +52,8 @@ type span struct {
 var propagator = propagation.TraceContext{}
 
 // start begins the span of an invocation, and announces the start if the task says so, with whether it is the first run of its container
-// (nil if that is not known). An impossible address of the collector counts as none, because the function should not fail for it.
-func (t *tracer) start(task *task, activationID string, begin time.Time, cold *bool) span {
+// (nil if that is not known). The instance is a name for the container, "" if it has none. An impossible address of the collector counts as none, because the function should not fail for it.
+func (t *tracer) start(task *task, activationID, instance string, begin time.Time, cold *bool) span {
 	given := carrier{TraceParent: task.TraceParent, TraceState: task.TraceState}
 	if task.Collector == "" || !t.ready(task.Collector, task.name()) {
 		return span{given: given}
@@ -62,6 +62,9 @@ func (t *tracer) start(task *task, activationID string, begin time.Time, cold *b
 	attributes := []attribute.KeyValue{
 		attribute.String("activationId", activationID), attribute.String("application", task.Application),
 		attribute.String("faas.name", task.name()), attribute.Int("call", task.Call),
+	}
+	if instance != "" {
+		attributes = append(attributes, attribute.String(announce.Instance, instance))
 	}
 	if task.CallID != "" {
 		attributes = append(attributes, attribute.String(announce.CallID, task.CallID))
@@ -104,6 +107,15 @@ func (t *tracer) ready(collector, service string) bool {
 		logf("%d announcements have not been sent: %v", spans, err)
 	})
 	return true
+}
+
+// first makes the first connection to the collector. There must be a provider.
+func (t *tracer) first(ctx context.Context) error {
+	u, err := url.Parse(t.collector)
+	if err != nil {
+		return err
+	}
+	return otlphttp.Connect(ctx, u, t.client)
 }
 
 // export sends the spans that have ended whenever one ends. The batcher's own timer would fire all the time, in hundreds of containers that

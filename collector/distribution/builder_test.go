@@ -36,6 +36,7 @@ func TestBuilderManifest(t *testing.T) {
 		Receivers  []entry `json:"receivers"`
 		Processors []entry `json:"processors"`
 		Exporters  []entry `json:"exporters"`
+		Connectors []entry `json:"connectors"`
 		Extensions []entry `json:"extensions"`
 		Providers  []entry `json:"providers"`
 	}
@@ -55,7 +56,7 @@ func TestBuilderManifest(t *testing.T) {
 	sections := map[string][]string{}
 	for kind, components := range map[string][]entry{
 		"receiver": manifest.Receivers, "processor": manifest.Processors, "exporter": manifest.Exporters, "extension": manifest.Extensions,
-		"provider": manifest.Providers,
+		"connector": manifest.Connectors, "provider": manifest.Providers,
 	} {
 		for _, c := range components {
 			name, version, _ := strings.Cut(c.Gomod, " ")
@@ -71,7 +72,7 @@ func TestBuilderManifest(t *testing.T) {
 	ours := map[string][]string{}
 	source, err := parser.ParseFile(token.NewFileSet(), "distribution.go", nil, parser.ImportsOnly)
 	require.NoError(t, err)
-	kind := regexp.MustCompile(`[a-z](receiver|processor|exporter|extension|provider)$`)
+	kind := regexp.MustCompile(`[a-z](receiver|processor|exporter|connector|extension|provider)$`)
 	for _, i := range source.Imports {
 		name, err := strconv.Unquote(i.Path.Value)
 		require.NoError(t, err)

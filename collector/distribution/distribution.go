@@ -3,6 +3,7 @@ package distribution
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/open-telemetry/opentelemetry-collector-contrib/exporter/loadbalancingexporter"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/extension/healthcheckextension"
@@ -11,6 +12,8 @@ import (
 	"go.opentelemetry.io/collector/confmap/provider/envprovider"
 	"go.opentelemetry.io/collector/confmap/provider/fileprovider"
 	"go.opentelemetry.io/collector/confmap/provider/yamlprovider"
+	"go.opentelemetry.io/collector/connector"
+	"go.opentelemetry.io/collector/connector/forwardconnector"
 	"go.opentelemetry.io/collector/exporter"
 	"go.opentelemetry.io/collector/exporter/debugexporter"
 	"go.opentelemetry.io/collector/exporter/otlpexporter"
@@ -41,17 +44,23 @@ func Factories() (otelcol.Factories, error) {
 		zipkinexporter.NewFactory(), otlpexporter.NewFactory(), otlphttpexporter.NewFactory(), debugexporter.NewFactory(),
 		loadbalancingexporter.NewFactory())
 	extensions, err4 := otelcol.MakeFactoryMap[extension.Factory](filestorage.NewFactory(), healthcheckextension.NewFactory())
+	connectors, err5 := otelcol.MakeFactoryMap[connector.Factory](forwardconnector.NewFactory())
 	return otelcol.Factories{
-		Receivers: receivers, Processors: processors, Exporters: exporters, Extensions: extensions,
+		Receivers: receivers, Processors: processors, Exporters: exporters, Extensions: extensions, Connectors: connectors,
 		Telemetry: otelconftelemetry.NewFactory(),
-	}, errors.Join(err1, err2, err3, err4)
+	}, errors.Join(err1, err2, err3, err4, err5)
 }
 
-// Builtin is the location of the default configuration, collector/config.yaml.
-const Builtin = "builtin:local"
+// Locations of the configurations that are compiled into the program.
+const (
+	// Builtin is the default configuration, collector/config.yaml.
+	Builtin = "builtin:local"
+	// BuiltinPrewarm has what passes spans on to prewarm serve, collector/prewarm.yaml. It stands beside another configuration.
+	BuiltinPrewarm = "builtin:prewarm"
+)
 
 // Settings returns the settings of the collector. The configuration is merged from the given locations (files, env:NAME, yaml:TEXT,
-// builtin:local); without any it is Builtin. The version that the collector reports is that of this module.
+// builtin:local, builtin:prewarm); without any it is Builtin. The version that the collector reports is that of this module.
 func Settings(locations ...string) otelcol.CollectorSettings {
 	if len(locations) == 0 {
 		locations = []string{Builtin}
@@ -71,16 +80,19 @@ func Settings(locations ...string) otelcol.CollectorSettings {
 	}
 }
 
-// builtin is a provider of the configuration that is compiled into the program.
+// builtin is a provider of the configurations that are compiled into the program.
 type builtin struct{}
 
 func newBuiltin(confmap.ProviderSettings) confmap.Provider { return builtin{} }
 
 func (builtin) Retrieve(_ context.Context, uri string, _ confmap.WatcherFunc) (*confmap.Retrieved, error) {
-	if uri != Builtin {
-		return nil, errors.New("the only configuration of this kind is " + Builtin)
+	switch uri {
+	case Builtin:
+		return confmap.NewRetrievedFromYAML([]byte(collector.Config))
+	case BuiltinPrewarm:
+		return confmap.NewRetrievedFromYAML([]byte(collector.Prewarm))
 	}
-	return confmap.NewRetrievedFromYAML([]byte(collector.Config))
+	return nil, fmt.Errorf("there is no configuration %s; there are %s and %s", uri, Builtin, BuiltinPrewarm)
 }
 
 func (builtin) Scheme() string                 { return "builtin" }

@@ -159,7 +159,7 @@ func TestSettle(t *testing.T) {
 				q.enlist(&batch{traces: message(0, "a"), left: 1})
 				a := q.take()
 				a.since = now.Add(-c.waited)
-				q.circuit.down = c.down
+				q.circuit.Rest(now.Add(-c.down), c.down)
 				s := q.settle(a, answer, 0, now)
 				require.Equal(t, c.reason, s.reason, "%v after %v, %v of them suspended", name, c.waited, c.down)
 				require.Equal(t, answer != found && c.reason == "", s.again)

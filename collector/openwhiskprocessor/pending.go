@@ -11,6 +11,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/tppfaas/tppfaas/internal/circuit"
 )
 
 // pending is the queue of the spans that have been accepted and not yet delivered. A span first waits for the record of its
@@ -24,6 +26,7 @@ import (
 type pending struct {
 	limits PendingConfig
 	retry  RetryConfig
+	pause  time.Duration // at least, of a circuit that is throttled
 
 	mu         sync.Mutex
 	phase      phase
@@ -35,7 +38,7 @@ type pending struct {
 	ready       []*activation          // to be looked up now
 	later       schedule               // to be looked up when they are due
 	finished    []item                 // to be delivered
-	circuit     circuit
+	circuit     circuit.Circuit
 	spans       int           // number of spans with room reserved
 	bytes       int           // size of the batches that have such spans
 	drained     chan struct{} // closed when the phase is draining and no span has room reserved
@@ -64,7 +67,7 @@ func (a *activation) has(span ptrace.Span) bool {
 
 func newPending(config *Config) *pending {
 	q := &pending{
-		limits: config.Pending, retry: config.Retry, circuit: circuit{config: config.Circuit},
+		limits: config.Pending, retry: config.Retry, pause: config.Circuit.Pause, circuit: circuit.New(circuit.Config(config.Circuit)),
 		activations: map[string]*activation{}, drained: make(chan struct{}),
 	}
 	q.workReady.L, q.batchReady.L = &q.mu, &q.mu
@@ -118,7 +121,7 @@ func (q *pending) load() (spans, bytes int) {
 func (q *pending) circuitOpen() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.circuit.open
+	return q.circuit.Open()
 }
 
 // isWaiting reports whether the span waits for the record of the activation.
@@ -188,7 +191,7 @@ func (q *pending) enlist(b *batch) {
 	for _, it := range items {
 		a := q.activations[it.activation]
 		if a == nil {
-			a = &activation{id: it.activation, since: now, down: q.circuit.downtime(now), backoff: q.retry.backOff()}
+			a = &activation{id: it.activation, since: now, down: q.circuit.Downtime(now), backoff: q.retry.backOff()}
 			q.activations[a.id] = a
 			q.ready = append(q.ready, a)
 			q.workReady.Signal()
@@ -204,7 +207,7 @@ func (q *pending) take() *activation {
 	for q.phase != closed {
 		if len(q.ready) > 0 {
 			now := time.Now()
-			if q.circuit.allow(now) {
+			if q.circuit.Allow(now) {
 				a := q.ready[0]
 				q.ready[0] = nil
 				q.ready = q.ready[1:]
@@ -229,7 +232,7 @@ func (q *pending) tick() {
 	for a := q.later.take(now); a != nil; a = q.later.take(now) {
 		q.ready = append(q.ready, a)
 	}
-	if len(q.ready) > 0 && q.circuit.wait(now) == 0 {
+	if len(q.ready) > 0 && q.circuit.Wait(now) == 0 {
 		q.workReady.Broadcast()
 	}
 	q.setTimer(now)
@@ -245,7 +248,7 @@ func (q *pending) setTimer(now time.Time) {
 	if len(q.later) > 0 {
 		next = max(q.later[0].due.Sub(now), 0)
 	}
-	if pause := q.circuit.wait(now); len(q.ready) > 0 && pause > 0 {
+	if pause := q.circuit.Wait(now); len(q.ready) > 0 && pause > 0 {
 		next = min(next, pause)
 	}
 	q.timer.Reset(next)
@@ -270,21 +273,21 @@ func (q *pending) settle(a *activation, answer answer, retryAfter time.Duration,
 	s := settlement{spans: q.spans}
 	switch answer {
 	case found, notYet:
-		s.recovered = q.circuit.success(now)
+		s.recovered = q.circuit.Success(now)
 	case malformed: // OpenWhisk is there
-		s.recovered = q.circuit.success(now)
+		s.recovered = q.circuit.Success(now)
 		s.failing = true
 	case impossible:
-		q.circuit.rest(now, 0)
+		q.circuit.Rest(now, 0)
 	case throttled:
-		q.circuit.rest(now, max(retryAfter, q.circuit.config.Pause))
+		q.circuit.Rest(now, max(retryAfter, q.pause))
 		s.failing = true
 	case failed:
-		q.circuit.failure(now, retryAfter, a.id)
-		s.failing = q.circuit.open
+		q.circuit.Failure(now, retryAfter, a.id)
+		s.failing = q.circuit.Open()
 	default:
-		q.circuit.failure(now, retryAfter, "")
-		s.failing = q.circuit.open || answer == refused
+		q.circuit.Failure(now, retryAfter, "")
+		s.failing = q.circuit.Open() || answer == refused
 	}
 	s.reason = q.reasonToGiveUp(a, answer, now)
 	switch {
@@ -310,7 +313,7 @@ func (q *pending) settle(a *activation, answer answer, retryAfter time.Duration,
 // reasonToGiveUp returns why the activation is not looked up again after the answer, or "" if it was found or is looked up again. The
 // lock is held.
 func (q *pending) reasonToGiveUp(a *activation, answer answer, now time.Time) string {
-	down := q.circuit.downtime(now) - a.down
+	down := q.circuit.Downtime(now) - a.down
 	over := q.retry.exhausted(now.Sub(a.since) - down)
 	switch {
 	case answer == found:

@@ -32,8 +32,8 @@ func enlisted(t *testing.T, ids ...string) *pending {
 func (q *pending) openCircuit(now time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for !q.circuit.open {
-		q.circuit.failure(now, 0, "")
+	for !q.circuit.Open() {
+		q.circuit.Failure(now, 0, "")
 	}
 }
 
@@ -54,9 +54,9 @@ func TestSettleTellsTheCircuit(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			q := enlisted(t, "a", "b")
-			q.circuit.failure(time.Now(), 0, "")
+			q.circuit.Failure(time.Now(), 0, "")
 			s := q.settle(q.take(), c.answer, 3*time.Second, time.Now())
-			require.Equal(t, c.failures, q.circuit.failures, "answer %d", c.answer)
+			require.Equal(t, c.failures, q.circuit.Failures(), "answer %d", c.answer)
 			require.Equal(t, c.open, q.circuitOpen(), "answer %d", c.answer)
 			require.Equal(t, c.failing, s.failing, "answer %d", c.answer)
 			require.Equal(t, 2, s.spans)
@@ -107,7 +107,7 @@ func TestSettleAfterTheTrial(t *testing.T) {
 func TestTakeWaitsForARest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := enlisted(t, "a")
-		q.circuit.rest(time.Now(), time.Second)
+		q.circuit.Rest(time.Now(), time.Second)
 		begin := time.Now()
 		require.Equal(t, "a", q.take().id)
 		require.Equal(t, time.Second, time.Since(begin))
@@ -201,7 +201,7 @@ func TestDowntimeIsNotWaiting(t *testing.T) {
 		{0, 0, 0, impossible, reasonImpossible},
 	} {
 		q := newPending(config)
-		q.circuit.down = c.before + c.during
+		q.circuit.Rest(begin.Add(-time.Hour), c.before+c.during)
 		got := q.reasonToGiveUp(&activation{since: begin, down: c.before}, c.answer, begin.Add(c.waited))
 		require.Equal(t, c.want, got, "%+v", c)
 	}
@@ -286,7 +286,7 @@ func TestLookupThatIsCutShort(t *testing.T) {
 			return whisk.Record{}, ctx.Err()
 		}}}
 		l.work(ctx)
-		require.Zero(t, q.circuit.failures)
+		require.Zero(t, q.circuit.Failures())
 		require.Empty(t, q.later)
 		require.Zero(t, logs.Len())
 		q.close()

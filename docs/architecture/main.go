@@ -79,11 +79,10 @@ var (
 	openwhisk = box{column2, row1, "OpenWhisk", "a cluster, or the built-in\nplatform (localwhisk)", foreign}
 	functions = box{column3, row1, "functions", "sleep, invoke the next ones,\nexport a span (apps/action)", sampling}
 	collector = box{column3, row2, "collector", "adds wait and init times and\nthe phases of each invocation", sampling}
-	zipkin    = box{column2, row2, "Zipkin", "a server, or the built-in one\n(localzipkin)", foreign}
-	dataset   = box{column1, row2, "dataset", "arrival, wait and init times,\nwhich function (JSON)", modeling}
-	model     = box{column1, row3, "tpp", "trains and evaluates\na temporal point process", modeling}
-	forecast  = box{column2, row3, "forecast", "which functions, and when,\nanew at each arrival", modeling}
-	warming   = box{column3, row3, "your controller", "warms the containers\nthat will be needed", foreign}
+	prewarm   = box{column2, row2, "prewarm", "foresees which functions, and\nwhen; warms their containers", modeling}
+	model     = box{column1, row2, "tpp", "trains and evaluates\na temporal point process", modeling}
+	dataset   = box{column1, row3, "dataset", "arrival, wait and init times,\nwhich function (JSON)", modeling}
+	zipkin    = box{column3, row3, "Zipkin", "a server, or the built-in one\n(localzipkin)", foreign}
 )
 
 // arrow goes from a box to another, from and to a side of each: 'r', 'l', 't', 'b'.
@@ -105,21 +104,21 @@ func write(w io.Writer) error {
 // paint draws the parts, what goes between them, and a key to the colours.
 func paint(c draw.Canvas) {
 	p := pen{c, text.Plain{Fonts: font.NewCache(liberation.Collection())}}
-	for _, b := range []box{sampler, openwhisk, functions, collector, zipkin, dataset, model, forecast, warming} {
+	for _, b := range []box{sampler, openwhisk, functions, collector, zipkin, dataset, model, prewarm} {
 		p.box(b)
 	}
 	for _, a := range []arrow{
 		{sampler, openwhisk, 'r', 'l', "requests (REST)", 0, 0},
 		{openwhisk, functions, 'r', 'l', "starts, runs", 16, 16},
 		{functions, openwhisk, 'l', 'r', "invoke", -16, -16},
-		{functions, collector, 'b', 't', "spans\n(OTLP)", 40, 40},
+		{functions, collector, 'b', 't', "spans,\nannouncements", 10, 10},
 		{openwhisk, collector, 'b', 't', "activation records", 40, -60},
-		{collector, zipkin, 'l', 'r', "enriched spans", 0, 0},
-		{zipkin, sampler, 't', 'b', "complete traces", -60, 40},
-		{sampler, dataset, 'b', 't', "writes", -60, -60},
-		{dataset, model, 'b', 't', "trains", -60, -60},
-		{model, forecast, 'r', 'l', "model file", 0, 0},
-		{forecast, warming, 'r', 'l', "what to warm", 0, 0},
+		{collector, prewarm, 'l', 'r', "announcements", 0, 0},
+		{prewarm, openwhisk, 't', 'b', "warm-ups", -60, -60},
+		{collector, zipkin, 'b', 't', "enriched\nspans", 10, 10},
+		{zipkin, dataset, 'l', 'r', "complete traces, collected by the sampler", 0, 0},
+		{dataset, model, 't', 'b', "trains", -60, -60},
+		{model, prewarm, 'r', 'l', "model file", 0, 0},
 	} {
 		p.arrow(a)
 	}
@@ -127,7 +126,7 @@ func paint(c draw.Canvas) {
 	for _, k := range []struct {
 		fill color.Color
 		text string
-	}{{sampling, "samples"}, {modeling, "models and predicts"}, {foreign, "systems around it; OpenWhisk and Zipkin are built in too"}} {
+	}{{sampling, "samples"}, {modeling, "models, predicts and warms"}, {foreign, "systems around it; OpenWhisk and Zipkin are built in too"}} {
 		const y, size = 14, 12
 		p.rectangle(x, y, 20, size, k.fill)
 		style := p.style(labelSize, ink, false)
@@ -201,7 +200,7 @@ func (p pen) arrow(a arrow) {
 			style.XAlign = draw.XLeft
 			at.X += 8
 			at.Y -= vg.Length(16 * i)
-		default: // both slanted ones fall to the right: above them is room
+		default: // the slanted one falls to the right: above it is room
 			style.XAlign = draw.XLeft
 			at.X += 8
 			at.Y += 10

@@ -26,6 +26,8 @@ const (
 	InvokedName = "faas.invoked_name"
 	// ColdStart reports whether the run is the first of its container.
 	ColdStart = "faas.coldstart"
+	// Instance is a name for the process that runs the function, and so for its container: it runs the same function until it ends.
+	Instance = "faas.instance"
 )
 
 // Bounds of the sending.

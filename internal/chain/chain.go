@@ -25,14 +25,20 @@ type Options struct {
 	Dir string
 	// MemoryMB is the platform's memory for containers in MiB; 0 means 8192.
 	MemoryMB int
-	// PlatformArgs, ZipkinArgs and CollectorArgs are additional arguments of the platform, of Sampler's Zipkin server, and of the collector.
-	PlatformArgs, ZipkinArgs, CollectorArgs []string
+	// Prewarm is the path of the program prewarm; "" means that there is no controller.
+	Prewarm string
+	// PlatformArgs, ZipkinArgs, CollectorArgs and PrewarmArgs are additional arguments of the platform, of Sampler's Zipkin server, of the
+	// collector, and of prewarm serve.
+	PlatformArgs, ZipkinArgs, CollectorArgs, PrewarmArgs []string
 }
 
 // Chain is a running chain.
 type Chain struct {
 	// Platform, Zipkin and Collector are its processes; Zipkin is nil if Options.Zipkin was given.
 	Platform, Zipkin, Collector *Process
+	// Prewarm is the process of the controller, and PrewarmURL its URL; nil and "" if there is none.
+	Prewarm    *Process
+	PrewarmURL string
 	// APIHost, ZipkinURL and CollectorURL are their URLs: of OpenWhisk's API, of Zipkin without /api/v2, and of OTLP over HTTP.
 	APIHost, ZipkinURL, CollectorURL string
 	// Key is the platform's key, UUID:KEY.
@@ -44,7 +50,7 @@ func Start(ctx context.Context, o Options) (*Chain, error) {
 	var errs [3]error
 	o.Sampler, errs[0] = executable(o.Sampler)
 	o.Collector, errs[1] = executable(o.Collector)
-	addresses, err := loopback.FreeAddresses(6)
+	addresses, err := loopback.FreeAddresses(8)
 	errs[2] = err
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, fmt.Errorf("chain: %w", err)
@@ -75,7 +81,21 @@ func Start(ctx context.Context, o Options) (*Chain, error) {
 			"TPPFAAS_METRICS_HOST=" + host, "TPPFAAS_METRICS_PORT=" + port,
 		}, env...),
 	}
-	for _, p := range append(parts, c.Platform, c.Collector) {
+	parts = append(parts, c.Platform)
+	if o.Prewarm != "" {
+		if o.Prewarm, err = executable(o.Prewarm); err != nil {
+			return nil, fmt.Errorf("chain: %w", err)
+		}
+		c.PrewarmURL = "http://" + addresses[6]
+		c.Prewarm = &Process{
+			name: "prewarm", path: o.Prewarm, ready: c.PrewarmURL + "/healthz", env: append([]string{"OW_APIHOST=" + c.APIHost, "OW_AUTH=" + c.Key}, env...),
+			args: append([]string{"serve", "-listen", addresses[6], "-grpc", addresses[7], "-state", filepath.Join(o.Dir, "prewarm")}, o.PrewarmArgs...),
+		}
+		parts = append(parts, c.Prewarm)
+		c.Collector.args = append([]string{"--config", "builtin:local", "--config", "builtin:prewarm"}, c.Collector.args...)
+		c.Collector.env = append(c.Collector.env, "TPPFAAS_PREWARM="+addresses[7])
+	}
+	for _, p := range append(parts, c.Collector) {
 		if err := p.Start(ctx); err != nil {
 			return nil, errors.Join(fmt.Errorf("chain: %w", err), c.Stop())
 		}
@@ -91,6 +111,9 @@ func (c *Chain) Env() []string {
 // Processes returns the processes that Start has started, in that order.
 func (c *Chain) Processes() []*Process {
 	all := []*Process{c.Platform, c.Collector}
+	if c.Prewarm != nil {
+		all = []*Process{c.Platform, c.Prewarm, c.Collector}
+	}
 	if c.Zipkin != nil {
 		all = append([]*Process{c.Zipkin}, all...)
 	}

@@ -191,6 +191,8 @@ func (p *platform) trace(root string, order []string) []activation {
 		activations = append(activations, record)
 		want := map[string]string{"activationId": record.ID, "faas.name": function, "waitTimeMilli": strconv.FormatInt(record.Wait, 10), "faas.coldstart": fmt.Sprint(record.Init > 0)}
 		started := map[string]string{"activationId": record.ID, "faas.name": function, "faas.coldstart": fmt.Sprint(record.Init > 0)}
+		want["faas.instance"], started["faas.instance"] = span.Tags["faas.instance"], span.Tags["faas.instance"]
+		require.NotEmpty(t, span.Tags["faas.instance"])
 		if record.Init > 0 {
 			want["initTimeMilli"] = strconv.FormatInt(record.Init, 10)
 		}

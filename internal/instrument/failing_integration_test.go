@@ -5,6 +5,7 @@ package instrument
 import (
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -138,13 +139,73 @@ func TestIntegrationAnnouncements(t *testing.T) {
 		require.Equal(t, start.StartTimestamp(), span.StartTimestamp())
 		require.Equal(t, invoke.StartTimestamp(), invoke.EndTimestamp())
 		// The activation is that of the run, though the process was started for another one.
-		require.Equal(t, map[string]any{"activationId": "second", "faas.name": "shop/hello", "call.id": "c1"}, span.Attributes().AsRaw())
-		require.Equal(t, map[string]any{"activationId": "second", "faas.name": "shop/hello", "call.id": "c1", "faas.coldstart": true}, start.Attributes().AsRaw())
+		instance, _ := span.Attributes().Get("faas.instance")
+		require.NotEmpty(t, instance.Str())
+		want := map[string]any{"activationId": "second", "faas.name": "shop/hello", "call.id": "c1", "faas.instance": instance.Str()}
+		require.Equal(t, want, span.Attributes().AsRaw())
+		want["faas.coldstart"] = true
+		require.Equal(t, want, start.Attributes().AsRaw())
 		call := invoke.SpanID().String()
 		require.Equal(t, map[string]any{"faas.invoked_name": "shop/next", "call.id": call}, invoke.Attributes().AsRaw())
 		require.Equal(t, []map[string]any{{
 			"name": "Ada", "then": []any{"shop/last"}, "call.id": call, "traceparent": "00-" + givenTrace + "-" + span.SpanID().String() + "-01",
 		}}, d.payloads)
+	})
+}
+
+// TestIntegrationWarmUps checks that a warm-up is answered with what it has found, that nothing else comes of it, whatever the marker says, and that
+// the run after it is not the first of its container.
+func TestIntegrationWarmUps(t *testing.T) {
+	each(t, func(t *testing.T, dir string) {
+		d := newDouble(t)
+		p := launch(t, dir, d.server.URL, "first")
+		more := map[string]any{"name": "Ada", "collector": d.server.URL, "then": []string{"shop/next"}}
+		instance := ""
+		for i, marker := range []map[string]any{
+			{"prewarm": map[string]any{"linger_ms": 5}}, {"source": "serverless-plugin-warmup"}, {"prewarm": true}, {"prewarm": map[string]any{"linger_ms": "x"}},
+			{"prewarm": map[string]any{"linger_ms": -1}}, {"prewarm": []any{1}}, {"prewarm": map[string]any{"linger_ms": nil}},
+		} {
+			maps.Copy(marker, more)
+			answer := p.run("warm", marker)
+			instance, _ = answer["instance"].(string)
+			require.NotEmpty(t, instance)
+			require.Equal(t, map[string]any{"prewarmed": true, "cold": i == 0, "instance": instance}, answer, "%v", marker)
+		}
+		require.Empty(t, d.payloads)
+		d.mu.Lock()
+		require.Empty(t, d.spans)
+		d.mu.Unlock()
+		answer := p.run("second", map[string]any{"name": "Ada", "collector": d.server.URL, "prewarm": false, "source": "else"})
+		require.Equal(t, map[string]any{"greeting": "Hello, Ada!"}, answer)
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		require.Len(t, d.spans, 2)
+		require.Equal(t, map[string]any{"activationId": "second", "faas.name": "shop/hello", "faas.instance": instance, "faas.coldstart": false}, d.span("start").Attributes().AsRaw())
+	})
+}
+
+// TestIntegrationWarmUpsInTime checks that a warm-up does not wait for servers that hang, and does not fail where there are none.
+func TestIntegrationWarmUpsInTime(t *testing.T) {
+	each(t, func(t *testing.T, dir string) {
+		end := make(chan struct{})
+		hanging := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			select {
+			case <-end:
+			case <-r.Context().Done():
+			}
+		}))
+		defer hanging.Close()
+		defer close(end)
+		for _, host := range []string{hanging.URL, "", "nonsense", "http://127.0.0.1:1"} {
+			for _, collector := range []any{hanging.URL, nil, "nonsense", 5} {
+				p := launch(t, dir, host, "first")
+				begin := time.Now()
+				answer := p.run("warm", map[string]any{"prewarm": map[string]any{"linger_ms": 1}, "collector": collector})
+				require.Equal(t, true, answer["cold"], "host %q, collector %v: %v", host, collector, answer)
+				require.Less(t, time.Since(begin), 5*time.Second)
+				p.stop()
+			}
+		}
 	})
 }
 

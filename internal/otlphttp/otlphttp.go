@@ -20,6 +20,12 @@ func New(collector *url.URL, client *http.Client, failed func(spans int, err err
 	return otlptrace.NewUnstarted(&uploader{server, failed})
 }
 
+// Connect sends a request without spans with the client, once, so that the connection is there when there are some.
+func Connect(ctx context.Context, collector *url.URL, client *http.Client) error {
+	server := whisk.Server{Name: "the collector at " + collector.String(), Base: collector, HTTP: client, MaxAnswer: 1 << 20}
+	return server.Do(ctx, whisk.Request{Method: http.MethodPost, Path: "v1/traces", Protobuf: []byte{}}, nil)
+}
+
 // uploader is an [otlptrace.Client].
 type uploader struct {
 	server whisk.Server

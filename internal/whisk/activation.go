@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 )
@@ -33,8 +34,60 @@ type Record struct {
 // Activation returns the record of the activation with the id. The error is ErrNotYet where there is none, ErrImpossible where there
 // never will be one, or an *Error.
 func (c *Client) Activation(ctx context.Context, id string) (Record, error) {
+	w, err := c.activation(ctx, id)
+	if err != nil {
+		return Record{}, err
+	}
+	return w.record(), nil
+}
+
+// Outcome is what has become of an invocation whose end was waited for.
+type Outcome struct {
+	ActivationID string
+	// Ended says that the activation has ended in time. Without it there is no more than the id.
+	Ended bool
+	Record
+	// Result is what the function has returned, a JSON document; nil if there is none.
+	Result json.RawMessage
+}
+
+// InvokeBlocking invokes an action, NAME or PACKAGE/NAME, with a payload that is written as a JSON object, and waits for the end of the
+// activation, at most as long as said, in whole milliseconds: OpenWhisk allows a minute. A function that fails is no error, see Record.Error.
+func (c *Client) InvokeBlocking(ctx context.Context, action string, payload any, wait time.Duration) (Outcome, error) {
+	r, err := c.about(http.MethodPost, actions, action)
+	if err != nil {
+		return Outcome{}, err
+	}
+	var w wireRecord
+	r.Query = url.Values{"blocking": {"true"}, "timeout": {strconv.FormatInt(max(wait.Milliseconds(), 1), 10)}}
+	r.Body = payload
+	// 502 where the function has failed, 500 where OpenWhisk has.
+	r.Failures = []int{http.StatusInternalServerError, http.StatusBadGateway}
+	r.Check = func() error {
+		if w.ActivationID == "" {
+			return errors.New("it names no activation")
+		}
+		return nil
+	}
+	if err := c.do(ctx, r, &w); err != nil {
+		return Outcome{}, err
+	}
+	return w.outcome(), nil
+}
+
+// Outcome returns what has become of the activation with the id. The error is as that of Activation.
+func (c *Client) Outcome(ctx context.Context, id string) (Outcome, error) {
+	w, err := c.activation(ctx, id)
+	if err != nil {
+		return Outcome{ActivationID: id}, err
+	}
+	return w.outcome(), nil
+}
+
+// activation returns the record of an activation as OpenWhisk sends it.
+func (c *Client) activation(ctx context.Context, id string) (*wireRecord, error) {
 	if !plausibleID(id) {
-		return Record{}, ErrImpossible
+		return nil, ErrImpossible
 	}
 	var w wireRecord
 	err := c.do(ctx, Request{
@@ -49,13 +102,13 @@ func (c *Client) Activation(ctx context.Context, id string) (Record, error) {
 	var e *Error
 	switch {
 	case errors.As(err, &e) && e.Kind == NotFound:
-		return Record{}, ErrNotYet
+		return nil, ErrNotYet
 	case errors.As(err, &e) && e.Status == http.StatusBadRequest:
-		return Record{}, ErrImpossible
+		return nil, ErrImpossible
 	case err != nil:
-		return Record{}, err
+		return nil, err
 	}
-	return w.record(), nil
+	return &w, nil
 }
 
 // plausibleID reports whether an id can stand in a path. OpenWhisk decides what exactly an id is.
@@ -85,6 +138,14 @@ type wireRecord struct {
 		Success bool            `json:"success"`
 		Result  json.RawMessage `json:"result"`
 	} `json:"response"`
+}
+
+// outcome returns what the record says, or the answer to an invocation that has not ended in time, which has the id only.
+func (w *wireRecord) outcome() Outcome {
+	if w.Start <= 0 {
+		return Outcome{ActivationID: w.ActivationID}
+	}
+	return Outcome{ActivationID: w.ActivationID, Ended: true, Record: w.record(), Result: w.Response.Result}
 }
 
 // record returns what the record says.

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -151,6 +152,24 @@ func (c *Client) Invoke(ctx context.Context, action string, payload any) (activa
 	}
 	err = c.do(ctx, r, &answer)
 	return answer.ActivationID, err
+}
+
+// Action returns an action, NAME or PACKAGE/NAME, without its code.
+func (c *Client) Action(ctx context.Context, name string) (Action, error) {
+	r, err := c.about(http.MethodGet, actions, name)
+	if err != nil {
+		return Action{}, err
+	}
+	var a Action
+	r.Query = url.Values{"code": {"false"}}
+	r.Check = func() error {
+		if a.Name != name[strings.LastIndexByte(name, '/')+1:] {
+			return errors.New("this is not action " + name)
+		}
+		return nil
+	}
+	err = c.do(ctx, r, &a)
+	return a, err
 }
 
 // Info is what OpenWhisk says about itself.

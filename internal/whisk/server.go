@@ -8,11 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
 	"reflect"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -50,6 +52,13 @@ type Request struct {
 	Timeout time.Duration
 	// Check is called when the answer has been decoded, and reports what makes it nonsense all the same; it may be nil.
 	Check func() error
+	// Header is sent too.
+	Header http.Header
+	// Optional lets an answer be empty; what answer points to is then left as it is.
+	Optional bool
+	// Failures are statuses from 300 on with which the server may answer in the same form as with 2xx. An answer of such a status that has not
+	// that form, or does not pass Check, is an error of the status.
+	Failures []int
 }
 
 // NewHTTPClient returns an HTTP client with a transport of its own, which keeps up to so many idle connections to a host. With insecure it
@@ -89,12 +98,23 @@ func (s *Server) Do(ctx context.Context, r Request, answer any) error {
 	}
 	defer response.Body.Close()
 	if response.StatusCode < 200 || response.StatusCode > 299 {
-		text, _ := io.ReadAll(io.LimitReader(response.Body, 1<<16)) // half of what it says is better than nothing
+		most := int64(1 << 16) // half of what it says is better than nothing
+		expected := slices.Contains(r.Failures, response.StatusCode)
+		if expected {
+			most = s.most()
+		}
+		text, _ := io.ReadAll(io.LimitReader(response.Body, most))
+		if expected && decode(text, answer) == nil && (r.Check == nil || r.Check() == nil) {
+			return nil
+		}
 		return statusError(s.Name, response.StatusCode, response.Header.Get("Retry-After"), errorText(response.Header, text))
 	}
 	text, err := s.read(response.Body, answer == nil)
 	if err != nil && !errors.Is(err, ErrTooLong) {
 		return s.noAnswer(ctx, err, true)
+	}
+	if r.Optional && len(bytes.TrimSpace(text)) == 0 {
+		answer = nil
 	}
 	if err == nil && answer != nil {
 		if err = decode(text, answer); err == nil && r.Check != nil {
@@ -133,6 +153,7 @@ func (s *Server) request(ctx context.Context, r Request) (*http.Request, error) 
 	if err != nil {
 		return nil, err
 	}
+	maps.Copy(request.Header, r.Header)
 	if body != nil {
 		request.Header.Set("Content-Type", contentType)
 	}
@@ -179,10 +200,7 @@ var ErrTooLong = errors.New("the answer is too long")
 
 // read reads the whole body, or with discard only to its end, for the sake of the connection.
 func (s *Server) read(body io.Reader, discard bool) ([]byte, error) {
-	most := s.MaxAnswer
-	if most == 0 {
-		most = 64 << 20
-	}
+	most := s.most()
 	body = io.LimitReader(body, most+1)
 	if discard {
 		_, err := io.Copy(io.Discard, body)
@@ -193,6 +211,14 @@ func (s *Server) read(body io.Reader, discard bool) ([]byte, error) {
 		err = fmt.Errorf("%w, more than %d bytes", ErrTooLong, most)
 	}
 	return text, err
+}
+
+// most returns the size of the largest answer that is read.
+func (s *Server) most() int64 {
+	if s.MaxAnswer == 0 {
+		return 64 << 20
+	}
+	return s.MaxAnswer
 }
 
 // decode decodes a JSON document into the struct, map or slice that answer points to.

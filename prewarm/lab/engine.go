@@ -8,6 +8,7 @@ import (
 
 	"github.com/tppfaas/tppfaas/apps"
 	"github.com/tppfaas/tppfaas/internal/localwhisk"
+	"github.com/tppfaas/tppfaas/internal/localwhisk/composition"
 	"github.com/tppfaas/tppfaas/prewarm"
 )
 
@@ -72,15 +73,8 @@ func (p *pending) trace() prewarm.Trace {
 	return t
 }
 
-// call is an invocation of a request: what the platform carries as its parameters.
-type call struct {
-	engine  *engine
-	pending *pending
-	index   int
-
-	run  *localwhisk.Run
-	todo []int // calls that it has yet to make
-}
+// call is an invocation of a request under way.
+type call = composition.Call[*pending]
 
 // engine runs requests on a platform in virtual time.
 type engine struct {
@@ -109,7 +103,7 @@ func newEngine(config localwhisk.Config, functions []prewarm.Function, seed uint
 	for i, f := range functions {
 		deployed := localwhisk.Function{Name: f.Name, MemoryMB: f.MemoryMB, Kind: f.Kind, StemCell: f.StemCell}
 		if !f.StemCell {
-			deployed.Handler = e.handle
+			deployed.Handler = composition.Handle[*pending]
 		}
 		if err := e.platform.Deploy(deployed); err != nil {
 			return nil, err
@@ -146,37 +140,8 @@ func (e *engine) send(r *Request) {
 	p.records[0].parent = -1
 	e.sent++
 	e.next += prewarm.ID(len(r.Calls))
-	if _, err := e.platform.Invoke(e.names[r.Calls[0].Function], &call{engine: e, pending: p}, nil); err != nil {
+	if err := composition.Invoke(e.platform, e.names, r.Calls, p); err != nil {
 		e.fail(err)
-	}
-}
-
-// handle is the handler of every function: it sleeps, then makes its calls.
-func (e *engine) handle(run *localwhisk.Run) {
-	c := run.Params().(*call)
-	planned := &c.pending.request.Calls[c.index]
-	c.run, c.todo = run, planned.Invokes
-	if planned.Sleep > 0 {
-		run.Sleep(planned.Sleep, c.next)
-	} else {
-		c.next()
-	}
-}
-
-// next makes the next call of a function and plans the one after it; after the last call the function ends.
-func (c *call) next() {
-	if len(c.todo) > 0 {
-		successor := &call{engine: c.engine, pending: c.pending, index: c.todo[0]}
-		c.todo = c.todo[1:]
-		if _, err := c.run.Invoke(c.engine.names[c.pending.request.Calls[successor.index].Function], successor); err != nil {
-			c.run.Fail(err)
-			return
-		}
-	}
-	if len(c.todo) > 0 {
-		c.run.Sleep(apps.CallGap, c.next)
-	} else {
-		c.run.Finish()
 	}
 }
 
@@ -185,14 +150,14 @@ func (e *engine) event(ev localwhisk.Event) {
 	c, _ := ev.Params.(*call)
 	function := 0
 	if c != nil {
-		function = c.pending.request.Calls[c.index].Function
+		function = c.Request.request.Calls[c.Index].Function
 	} else {
 		function = e.index[ev.Function]
 	}
 	var complete *pending
 	if c != nil {
 		at := ev.At.Sub(epoch)
-		r := &c.pending.records[c.index]
+		r := &c.Request.records[c.Index]
 		switch ev.Kind {
 		case localwhisk.Arrived:
 			r.arrival = at
@@ -205,8 +170,8 @@ func (e *engine) event(ev localwhisk.Event) {
 			if ev.Err != nil {
 				e.fail(fmt.Errorf("%s has failed: %w", ev.Function, ev.Err))
 			}
-			if c.pending.missing--; c.pending.missing == 0 {
-				complete = c.pending
+			if c.Request.missing--; c.Request.missing == 0 {
+				complete = c.Request
 			}
 		}
 	}

@@ -154,11 +154,14 @@ func Settings(w *Workload, s Setting) string {
 	if w.options.MemoryMB > 0 {
 		words = append(words, fmt.Sprintf("memory=%d", w.options.MemoryMB))
 	}
+	if w.options.Warmup != Unscored {
+		words = append(words, fmt.Sprintf("warmup=%d", w.options.Warmup))
+	}
 	for _, option := range []struct {
 		set  bool
 		word string
 	}{
-		{w.options.Fixed, "fixed"}, {w.options.Stock, "stock"}, {s.Own, "own"}, {s.NoGiveBack, "no-giveback"}, {s.StartsOnly, "starts-only"},
+		{w.options.Fixed, "fixed"}, {w.options.Stock, "stock"}, {s.Own, "own"}, {s.NoGiveBack, "no-giveback"}, {s.IdleTimeout > 0, fmt.Sprintf("idle-timeout=%v", s.IdleTimeout)}, {s.StartsOnly, "starts-only"},
 		{s.FirstCall, "first-call"}, {s.WarmedLast, "warmed-last"},
 	} {
 		if option.set {

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"runtime"
@@ -18,6 +19,8 @@ type Setting struct {
 	Own bool
 	// NoGiveBack says that the platform keeps idle containers for its idle timeout, whatever the policy wants.
 	NoGiveBack bool
+	// IdleTimeout is how long the platform keeps an idle container on which the policy has decided nothing; 0 stands for 10 minutes.
+	IdleTimeout time.Duration
 	// StartsOnly says that the policy hears of an invocation only when its run starts.
 	StartsOnly bool
 	// FirstCall says that containers which are started for nobody make their first outgoing call before they are idle.
@@ -75,6 +78,7 @@ func (w *Workload) Run(ctx context.Context, s Setting, number uint64, newPolicy 
 	}
 	config := w.config
 	config.TakesStarting, config.WarmFirstCall, config.WarmedLast = !s.Own, s.FirstCall, s.WarmedLast
+	config.IdleTimeout = cmp.Or(s.IdleTimeout, config.IdleTimeout)
 	platform := s.platform(config)
 	policy, err := newPolicy(platform, w.Functions, k, seed.Stream(number, "policy").Uint64())
 	if err != nil {
@@ -163,9 +167,9 @@ type wake struct {
 func (d *driver) watch(ev *localwhisk.Event, function int, c *call) {
 	e := prewarm.Event{At: ev.At.Sub(epoch), Function: function, Container: prewarm.ID(ev.Container)}
 	if c != nil {
-		e.Trace, e.Invocation = prewarm.ID(c.pending.number+1), c.pending.first+prewarm.ID(c.index)
-		if parent := c.pending.records[c.index].parent; parent >= 0 {
-			e.Parent = c.pending.first + prewarm.ID(parent)
+		e.Trace, e.Invocation = prewarm.ID(c.Request.number+1), c.Request.first+prewarm.ID(c.Index)
+		if parent := c.Request.records[c.Index].parent; parent >= 0 {
+			e.Parent = c.Request.first + prewarm.ID(parent)
 		}
 	}
 	switch ev.Kind {

@@ -16,8 +16,8 @@ import (
 
 // Options are what a workload has besides its applications and its load.
 type Options struct {
-	// Requests is the number of requests of each application in a run, at least 6: the first Unscored of each do not count.
-	Requests int
+	// Requests is the number of requests of each application in a run, of which the first Warmup do not count (0 stands for Unscored).
+	Requests, Warmup int
 	// MemoryMB is the memory for containers in MiB; 0 stands for that of the platform, 52 containers of 256 MiB.
 	MemoryMB int
 	// Fixed says that functions work for their durations, instead of times drawn from their gamma distributions.
@@ -63,8 +63,11 @@ type Workload struct {
 // "sequence+tree_small" (which share a platform), and a load such as "poisson:1200", see Loads.
 func NewWorkload(app, loadSpec string, o Options) (*Workload, error) {
 	w := &Workload{App: app, Load: loadSpec, options: o, plans: map[uint64]func() (*Plan, error){}}
-	if o.Requests <= Unscored {
-		return nil, fmt.Errorf("%d requests: at least %d are needed, of which the first %d do not count", o.Requests, Unscored+1, Unscored)
+	if o.Warmup == 0 {
+		o.Warmup, w.options.Warmup = Unscored, Unscored
+	}
+	if o.Warmup < 0 || o.Requests <= o.Warmup {
+		return nil, fmt.Errorf("%d requests: at least %d are needed, of which the first %d do not count", o.Requests, o.Warmup+1, o.Warmup)
 	}
 	w.config = localwhisk.DefaultConfig()
 	w.config.StemCells = 0
@@ -140,11 +143,11 @@ func (w *Workload) plan(ctx context.Context, number uint64) (*Plan, error) {
 			return nil, err
 		}
 		arrivals := w.load.arrivals(w.options.Requests, rand.New(seed.Stream(a.seed(number), "arrivals")))
-		if len(arrivals) <= Unscored {
-			return nil, fmt.Errorf("load %s has %d requests: at least %d are needed", w.Load, len(arrivals), Unscored+1)
+		if len(arrivals) <= w.options.Warmup {
+			return nil, fmt.Errorf("load %s has %d requests: at least %d are needed", w.Load, len(arrivals), w.options.Warmup+1)
 		}
 		for i, at := range arrivals {
-			r := Request{Application: k, At: at, Calls: d.next(), Scored: i >= Unscored}
+			r := Request{Application: k, At: at, Calls: d.next(), Scored: i >= w.options.Warmup}
 			for j := range r.Calls {
 				r.Calls[j].Function += w.bases[k]
 			}

@@ -13,6 +13,13 @@ func (c *cumulants) add(p, sign float64) {
 	c.third += sign * v * (1 - 2*p)
 }
 
+// sum adds another count.
+func (c *cumulants) sum(o *cumulants) {
+	c.mean += o.mean
+	c.variance += o.variance
+	c.third += o.third
+}
+
 // atLeast returns the probability that at least k of the events happen, approximately: by a binomial distribution that is shifted, with the
 // same cumulants, where they are few, and otherwise by the normal distribution with Edgeworth's correction for the skewness. The first is
 // exact if all that are not certain are equally likely.
@@ -29,7 +36,10 @@ func (c *cumulants) atLeast(k int) float64 {
 		}
 		return 0
 	}
-	if over := float64(k) - 0.5 - c.mean; over > 4 && over*over > 49*c.variance {
+	if over := float64(k) - 0.5 - c.mean; over*over > 16 && over*over > 49*c.variance {
+		if over < 0 {
+			return 1
+		}
 		return 0
 	}
 	if c.variance > 6 {

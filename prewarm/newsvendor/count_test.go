@@ -29,12 +29,12 @@ func enumerate(k int, probabilities []float64) float64 {
 
 // exactlyAtLeast returns what uses computes for it, k ≥ 1.
 func exactlyAtLeast(k int, probabilities []float64) float64 {
-	u := uses{memory: make([]float64, k+1)}
+	u := uses{memory: make([]float64, k+2)}
 	u.memory[0] = 1
 	for _, p := range probabilities {
 		u.use(k, 0, p)
 	}
-	return u.memory[k]
+	return u.memory[k] + u.memory[k+1]
 }
 
 func TestCountsEqualEnumeration(t *testing.T) {

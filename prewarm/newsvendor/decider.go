@@ -26,8 +26,6 @@ type decider struct {
 	runs     map[prewarm.ID]running
 	ring     *ring // nil until there were many demands
 	ringed   bool  // the ring is in use
-	// foreseenEnd is the end of the ring when what is foreseen was added.
-	foreseenEnd int64
 
 	known                   bool // something was recorded of it
 	dirty                   bool
@@ -74,14 +72,14 @@ const (
 	fewDemands  = exactly / 2
 )
 
-func newDecider(function int, o *Options, starts *prewarm.StartTimes, w *work) *decider {
-	m := float64(o.Functions[function].MemoryMB)
+func newDecider(function, memoryMB int, price float64, platform prewarm.Platform, starts *prewarm.StartTimes, w *work) *decider {
+	m := float64(memoryMB)
 	d := &decider{
-		function: function, memory: m, price: o.Price, alpha: m / (o.Price + m), platform: o.Platform, starts: starts, work: w,
+		function: function, memory: m, price: price, alpha: m / (price + m), platform: platform, starts: starts, work: w,
 		heads: map[prewarm.ID]int32{}, runs: map[prewarm.ID]running{}, timer: -1,
 	}
 	d.z = math.Sqrt2 * math.Erfinv(1-2*d.alpha)
-	d.spread = (o.Price + m) * math.Exp(-d.z*d.z/2) / math.Sqrt(2*math.Pi)
+	d.spread = (price + m) * math.Exp(-d.z*d.z/2) / math.Sqrt(2*math.Pi)
 	d.sampled.n = -1
 	return d
 }
@@ -142,44 +140,36 @@ func (d *decider) add(v *Demand) {
 }
 
 // forget forgets the demands of requests that are only foreseen.
-func (d *decider) forget(now float64) {
-	if d.ringed {
-		d.ring.advance(now)
-		for i := range d.foreseen {
-			v := &d.foreseen[i]
-			d.ring.add(v.Probability, &v.Times, v.Busy, d.foreseenEnd, -1)
-		}
-		d.foreseenEnd = d.ring.end()
-	}
+func (d *decider) forget() {
 	d.foreseen = d.foreseen[:0]
-	d.dirty = true
+	d.recount()
 }
 
 // came forgets the demands of the request that was foreseen with a key.
-func (d *decider) came(key uint32, now float64) {
+func (d *decider) came(key uint32) {
 	kept := 0
 	for i := range d.foreseen {
-		v := &d.foreseen[i]
-		if v.Key != key {
+		if d.foreseen[i].Key != key {
 			if kept != i {
-				d.foreseen[kept] = *v
+				d.foreseen[kept] = d.foreseen[i]
 			}
 			kept++
-			continue
-		}
-		if d.ringed {
-			d.ring.advance(now)
-			d.ring.add(v.Probability, &v.Times, v.Busy, d.foreseenEnd, -1)
 		}
 	}
 	d.foreseen = d.foreseen[:kept]
+	d.recount()
 }
 
 // foresee adds a demand of a request that is only foreseen.
 func (d *decider) foresee(v *Demand) {
 	d.foreseen = append(d.foreseen, *v)
-	if d.ringed {
-		d.ring.add(v.Probability, &v.Times, v.Busy, d.foreseenEnd, 1)
+	d.recount()
+}
+
+// recount notes that what is foreseen has changed.
+func (d *decider) recount() {
+	if d.ring != nil {
+		d.ring.foreseen = false
 	}
 }
 
@@ -197,11 +187,6 @@ func (d *decider) count(now float64) {
 			e := &d.entries[i]
 			e.end = d.ring.end()
 			d.ring.add(e.Probability, &e.Times, e.Busy, e.end, 1)
-		}
-		d.foreseenEnd = d.ring.end()
-		for i := range d.foreseen {
-			v := &d.foreseen[i]
-			d.ring.add(v.Probability, &v.Times, v.Busy, d.foreseenEnd, 1)
 		}
 		for id, r := range d.runs {
 			r.end = d.ring.end()
@@ -273,7 +258,7 @@ func (d *decider) sample(load int) {
 const defaultStart = 2 * time.Second
 
 // next computes when one container more than k would be used next. Only what is in flight, and what is foreseen with less notice than the
-// time limit, counts: the rest will be decided on later. Savings are computed where they are asked for.
+// time limit, counts: the rest will be decided on later. Savings are computed where they are asked for, as far ahead as they matter.
 func (d *decider) next(now float64, k int, limit float64, savings bool) *uses {
 	w := d.work
 	saving := func(v *Demand, at float64) float64 { return d.restart(v, at-now) }
@@ -285,7 +270,8 @@ func (d *decider) next(now float64, k int, limit float64, savings bool) *uses {
 		if !savings {
 			horizon = now + d.atoms[len(d.atoms)-1] + lookAhead
 		}
-		w.uses.computeMany(now, k, d.waiting, now+d.busy.Mean(), min(horizon, now+binWidth*bins), d.ring, saving)
+		d.ring.foresee(d.foreseen, d.mean)
+		w.uses.computeMany(now, k, d.waiting, now+d.busy.Mean(), min(horizon, now+binWidth*bins), d.ring, limit > d.mean, saving)
 		return &w.uses
 	}
 	w.demands, w.runs = w.demands[:0], w.runs[:0]
@@ -305,8 +291,22 @@ func (d *decider) next(now float64, k int, limit float64, savings bool) *uses {
 			w.runs = append(w.runs, run{began: r.began, left: 1 - d.busy.Within(now-r.began), busy: &d.busy})
 		}
 	}
-	w.uses.compute(now, k, w.demands, w.runs, saving)
+	horizon := never
+	if savings {
+		horizon = now + d.longestKept(w.demands)
+	}
+	w.uses.compute(now, horizon, k, w.demands, w.runs, saving)
 	return &w.uses
+}
+
+// longestKept returns for how many seconds at most a container is kept before what is to come is looked at again: three times as long as the largest
+// saving is worth. Even if something was as likely all that time as just not to pay, what comes later adds less than a twentieth of that saving.
+func (d *decider) longestKept(demands []*Demand) float64 {
+	most := 0.0
+	for _, v := range demands {
+		most = max(most, d.restart(v, 0)) // with more notice it is not more
+	}
+	return 3 * most / d.memory
 }
 
 // lookAhead is for how many seconds beyond the start time of a container many demands are looked at, to decide on starts.
@@ -319,16 +319,15 @@ func (d *decider) restart(v *Demand, in float64) float64 {
 		if !v.known() {
 			notice = v.Notice
 		}
-		sd = math.Hypot(sd, v.Spread)
+		sd = math.Sqrt(sd*sd + v.Spread*v.Spread)
 	}
 	cost := d.memory*d.mean + d.price*d.first
 	sd = max(sd, 1e-3)
-	// The time that is left when a start is asked for at once, X = notice − c, is about normal.
-	x := notice - d.mean
-	if x > d.z*sd {
+	// The time that is left when a start is asked for at once, notice − c, is about normal.
+	u := (notice - d.mean) / sd
+	if u > d.z {
 		return cost + d.spread*sd
 	}
-	u := x / sd
-	density, above := sd*math.Exp(-u*u/2)/math.Sqrt(2*math.Pi), math.Erfc(-u/math.Sqrt2)/2
-	return cost + d.price*(density-x*(1-above)) + d.memory*(density+x*above)
+	l := loss(u)
+	return cost + sd*(d.price*l+d.memory*(l+u))
 }

@@ -21,7 +21,19 @@ type history struct {
 	first     []moments   // by mark: the time from the start of a run in a used container to the arrival of its first call
 	slack     []float64   // by mark: by how much a run may start later without delaying the end of its request, in seconds
 	after     [][]float64 // by mark of the caller and of the callee: the mean time between the first call and this one
+	root      int         // the mark of the first trace's root
 }
+
+// mark returns the mark of a function, −1 if it is not of the application.
+func (h *history) mark(function int) int {
+	if function < 0 || function >= len(h.marks) {
+		return -1
+	}
+	return h.marks[function]
+}
+
+// fresh reports whether the first call of the invocation's container was yet to come.
+func fresh(v *prewarm.Invocation) bool { return v.Init > 0 || v.Fresh }
 
 // past is a recorded trace in delay-free time, in the order of that.
 type past struct {
@@ -59,6 +71,7 @@ func newHistory(app *prewarm.Recording, functions int) (*history, error) {
 			h.traces = append(h.traces, h.delayFree(t))
 		}
 	}
+	h.root = h.traces[0].marks[0]
 	return h, nil
 }
 
@@ -146,16 +159,16 @@ func (h *history) learnFirstCalls() {
 				m := h.marks[t[p].Function]
 				gap := t[i].Arrival - t[p].Start
 				if at, called := first[p]; called {
-					if t[p].Init == 0 {
+					if !fresh(&t[p]) {
 						after[m*n+h.marks[t[i].Function]].add(gap - at)
 					}
 					continue
 				}
 				first[p] = gap
 				switch {
-				case t[p].Init == 0 && k == 0:
+				case !fresh(&t[p]) && k == 0:
 					warm[m].add(gap)
-				case t[p].Init > 0:
+				case fresh(&t[p]):
 					cold[m].add(gap)
 				}
 			}
@@ -207,7 +220,7 @@ func (h *history) delayFree(t prewarm.Trace) past {
 			continue
 		}
 		gap := t[i].Arrival - t[p].Start
-		if t[p].Init > 0 {
+		if fresh(&t[p]) {
 			extra := h.firstCall[h.marks[t[p].Function]]
 			if math.IsNaN(first[p]) {
 				first[p] = max(gap-extra, 0)

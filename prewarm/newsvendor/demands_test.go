@@ -17,7 +17,7 @@ import (
 func TestDemandsAreThoseOfAMap(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		o := Options{Price: 2304, Functions: []prewarm.Function{{Name: "f", MemoryMB: 256}}}
-		d := newDecider(0, &o, prewarm.NewStartTimes(1), &work{})
+		d := newDecider(0, o.Functions[0].MemoryMB, o.Price, o.Platform, prewarm.NewStartTimes(1), &work{})
 		d.busy = timesBetween(0.5, 3)
 		now := 0.0
 		inFlight, foreseen, runs := map[prewarm.ID][]Demand{}, map[uint32][]Demand{}, map[prewarm.ID]float64{}
@@ -35,6 +35,7 @@ func TestDemandsAreThoseOfAMap(t *testing.T) {
 		foresee := func(t *rapid.T) {
 			v := draw(t, 0)
 			v.Key = uint32(rapid.IntRange(0, 3).Draw(t, "key"))
+			v.Notice = rapid.Float64Range(0, 4).Draw(t, "notice")
 			foreseen[v.Key] = append(foreseen[v.Key], v)
 			d.foresee(&v)
 		}
@@ -58,12 +59,11 @@ func TestDemandsAreThoseOfAMap(t *testing.T) {
 			"foresee": foresee,
 			"came": func(t *rapid.T) {
 				key := uint32(rapid.IntRange(0, 3).Draw(t, "key"))
-				d.came(key, now)
+				d.came(key)
 				delete(foreseen, key)
 			},
 			"forget": func(t *rapid.T) {
-				d.forget(now)
-				ends.set(d, foreseenEnd)
+				d.forget()
 				clear(foreseen)
 				foresee(t)
 			},
@@ -90,15 +90,12 @@ func TestDemandsAreThoseOfAMap(t *testing.T) {
 	})
 }
 
-// ringEnds are the ends of the ring when each was added to it: by the key of a demand of a trace, by container, and of all that is foreseen.
+// ringEnds are the ends of the ring when each was added to it: by the key of a demand of a trace, and by container.
 type ringEnds struct {
 	ringed bool
 	begin  int64 // the end of the ring when it came into use, for all that was there
 	later  map[any]int64
 }
-
-// foreseenEnd is the key of what is foreseen.
-const foreseenEnd = "foreseen"
 
 // set notes what was added.
 func (r *ringEnds) set(d *decider, key any) {
@@ -155,16 +152,41 @@ func checkDemands(t *rapid.T, d *decider, inFlight map[prewarm.ID][]Demand, fore
 		e := &d.entries[i]
 		r.add(e.Probability, &e.Times, e.Busy, ends.of(e.Key), 1)
 	}
-	for i := range d.foreseen {
-		r.add(d.foreseen[i].Probability, &d.foreseen[i].Times, d.foreseen[i].Busy, ends.of(foreseenEnd), 1)
-	}
 	for c, began := range runs {
 		r.run(began, &d.busy, ends.of(c), 1)
 	}
 	for i := range bins {
-		a, b := d.ring.needed[i], r.needed[i]
-		if difference := math.Abs(d.ring.arriving[i]-r.arriving[i]) + math.Abs(a.mean-b.mean) + math.Abs(a.variance-b.variance) + math.Abs(a.third-b.third); difference > 1e-9 {
-			t.Fatalf("bin %d has %v arriving, %+v needed, want %v and %+v", i, d.ring.arriving[i], a, r.arriving[i], b)
+		if !near(d.ring.arriving[i], r.arriving[i]) || !nearCumulants(d.ring.needed[i], r.needed[i]) {
+			t.Fatalf("bin %d has %v arriving, %+v needed, want %v and %+v", i, d.ring.arriving[i], d.ring.needed[i], r.arriving[i], r.needed[i])
 		}
 	}
+	const notice = 2
+	d.ring.foresee(d.foreseen, notice)
+	var late, all counts
+	for i := range d.foreseen {
+		v := &d.foreseen[i]
+		all.add(d.ring.first, v.Probability, &v.Times, v.Busy, d.ring.foreseenEnd, 1)
+		if v.Notice < notice {
+			late.add(d.ring.first, v.Probability, &v.Times, v.Busy, d.ring.foreseenEnd, 1)
+		}
+	}
+	for b := d.ring.first; b < d.ring.end(); b++ {
+		i, before := b%bins, max(b-1, d.ring.first)%bins
+		for k, c := range []*counts{&late, &all} {
+			arriving, needed := d.ring.at(b, k == 1)
+			want := r.needed[before]
+			if b < d.ring.foreseenEnd {
+				want.sum(&c.needed[before])
+			}
+			if !near(arriving, r.arriving[i]+c.arriving[i]) || !nearCumulants(needed, want) {
+				t.Fatalf("with what is foreseen bin %d has %v arriving, %+v needed before, want %v and %+v", b, arriving, needed, r.arriving[i]+c.arriving[i], want)
+			}
+		}
+	}
+}
+
+func near(a, b float64) bool { return math.Abs(a-b) <= 1e-9 }
+
+func nearCumulants(a, b cumulants) bool {
+	return near(a.mean, b.mean) && near(a.variance, b.variance) && near(a.third, b.third)
 }

@@ -48,6 +48,9 @@ func (d *decider) pending(now float64) float64 {
 // leastPending is how likely a demand must be for which an unused container is kept in any case.
 const leastPending = 0.02
 
+// During an overload each container is held for so many seconds, and looked at every so many.
+const overloadHold, overloadLook = 2, 1
+
 // hold decides how long the idle containers are kept. Box returns what is known of a container beside the fleet.
 func (d *decider) hold(now float64, fleet *prewarm.Fleet, overload bool, box func(prewarm.ID) *box, out *prewarm.Decisions) (wake float64) {
 	wake, d.postponed = never, false
@@ -87,7 +90,13 @@ func (d *decider) hold(now float64, fleet *prewarm.Fleet, overload bool, box fun
 		case until <= now+0.001:
 			if overload {
 				d.postponed = true
-				wake = min(wake, now+1)
+				// Nothing is removed: not by a hold either that was set before.
+				if d.platform.Hold && b.until < now+overloadLook+0.1 {
+					until = now + overloadHold
+					out.Hold(c, moment(until), prewarm.Why{Rule: "nothing is removed during an overload"})
+					b.until = until
+				}
+				wake = min(wake, now+overloadLook)
 				continue
 			}
 			if d.platform.GiveBack {
@@ -101,7 +110,7 @@ func (d *decider) hold(now float64, fleet *prewarm.Fleet, overload bool, box fun
 			wake = min(wake, until)
 		case overload:
 			// The platform must not remove it meanwhile.
-			until = max(until, now+2)
+			until = max(until, now+overloadHold)
 			fallthrough
 		default:
 			if math.Abs(until-b.until) > 0.01+0.05*(until-now) {

@@ -31,7 +31,7 @@ func usedAndFresh(t *testing.T) (*decider, *prewarm.Fleet) {
 			t.Fatal(err)
 		}
 	}
-	d := newDecider(0, &o, prewarm.NewStartTimes(1), &work{})
+	d := newDecider(0, o.Functions[0].MemoryMB, o.Price, o.Platform, prewarm.NewStartTimes(1), &work{})
 	d.first = 0.3
 	d.sample(0)
 	return d, fleet
@@ -58,6 +58,49 @@ func TestUsedContainerIsKept(t *testing.T) {
 	}
 }
 
+// TestHoldDoesNotRunOutDuringAnOverload: a container is held until a demand is over, then the platform is overloaded. As long as it is, the container
+// must not go, although nothing is to come; afterwards it is given back.
+func TestHoldDoesNotRunOutDuringAnOverload(t *testing.T) {
+	d, fleet := usedAndFresh(t)
+	d.first = 0
+	d.foresee(&Demand{Probability: 1, Times: timesBetween(7, 7.5), Busy: 0.1})
+	boxes := map[prewarm.ID]*box{1: {}, 2: {}}
+	of := func(id prewarm.ID) *box { return boxes[id] }
+	until := map[prewarm.ID]float64{}
+	decide := func(now float64, overload bool) (wake float64, givenBack int) {
+		var out prewarm.Decisions
+		wake = d.hold(now, fleet, overload, of, &out)
+		for _, decision := range out.List {
+			if decision.Action == prewarm.HoldContainer {
+				until[decision.Container] = seconds(decision.Until)
+			} else {
+				givenBack++
+			}
+		}
+		return wake, givenBack
+	}
+	now, _ := decide(6, false)
+	if len(until) == 0 {
+		t.Fatal("no container is held")
+	}
+	d.forget()
+	for now < 20 {
+		for id, u := range until {
+			if u <= now {
+				t.Fatalf("the hold of container %d has run out at %v, during an overload at %v", id, u, now)
+			}
+		}
+		wake, givenBack := decide(now, true)
+		if givenBack > 0 || !(wake > now) {
+			t.Fatalf("at %v, during an overload, %d containers are given back; it wants to be asked at %v", now, givenBack, wake)
+		}
+		now = wake
+	}
+	if _, givenBack := decide(now, false); givenBack == 0 {
+		t.Error("after the overload no container is given back")
+	}
+}
+
 // TestFreshContainerInFrontOfUsedOnes: one that will probably not be needed costs its first call where a used one would have served.
 func TestFreshContainerInFrontOfUsedOnes(t *testing.T) {
 	d, fleet := usedAndFresh(t)
@@ -76,7 +119,7 @@ func TestFreshContainerInFrontOfUsedOnes(t *testing.T) {
 func TestForeseenWithNoticeIsDecidedLater(t *testing.T) {
 	d, _ := usedAndFresh(t)
 	for _, c := range []struct{ notice, want float64 }{{0, 1}, {d.mean - 0.1, 1}, {d.mean + 0.1, 0}} {
-		d.forget(6)
+		d.forget()
 		d.foresee(&Demand{Probability: 1, Times: timesBetween(7, 8), Busy: 0.1, Notice: c.notice})
 		if got := d.next(6, 0, d.mean, false).total; got < c.want-1e-6 || got > c.want+1e-6 {
 			t.Errorf("with %v s of notice it counts with probability %v, want %v", c.notice, got, c.want)

@@ -18,6 +18,9 @@ import (
 // Table is the model that predicts by counts: by caller and callee how often it came, and when.
 const Table = "table"
 
+// DefaultModel is the kind of model where none is named.
+const DefaultModel = race.Kind
+
 // Models returns the names of the models that can predict: Table, and the kinds of models of package tpp.
 func Models() []string {
 	names := []string{race.Kind, Table}
@@ -28,23 +31,6 @@ func Models() []string {
 		names = append(names, string(kind))
 	}
 	return names
-}
-
-// newForecaster returns the model of a name for an application, trained on its history.
-func newForecaster(ctx context.Context, name string, h *history, seed uint64) (forecaster, error) {
-	t := newTable(h)
-	if name == Table {
-		return t, nil
-	}
-	m, err := trained.get(ctx, name, h, seed)
-	if err != nil {
-		return nil, err
-	}
-	state := m.NewState(0)
-	if _, ok := state.(tpp.ForecastingState); ok {
-		return newShares(newForecasts(m), h), nil
-	}
-	return newPaths(m, h, t, seed), nil
 }
 
 // dataset returns the history as sequences, in milliseconds, and splits off a fifth for validation.
@@ -72,14 +58,14 @@ func (h *history) dataset() (training, validation *tpp.Dataset) {
 // milliseconds are those of a second: models count time in them.
 const milliseconds = 1000
 
-// train trains a model.
-func train(ctx context.Context, name string, h *history, seed uint64) (tpp.Model, error) {
+// train trains a model. Workers may be 0.
+func train(ctx context.Context, name string, h *history, seed uint64, workers int) (tpp.Model, error) {
 	training, validation := h.dataset()
 	switch {
 	case name == race.Kind:
-		return race.Train(ctx, race.Config{}, training, validation, race.TrainOptions{Seed: seed})
+		return race.Train(ctx, race.Config{}, training, validation, race.TrainOptions{Seed: seed, Workers: workers})
 	case slices.Contains(neural.Kinds(), neural.Kind(name)):
-		return neural.Train(ctx, neural.Config{Kind: neural.Kind(name)}, training, validation, neural.TrainOptions{Seed: seed})
+		return neural.Train(ctx, neural.Config{Kind: neural.Kind(name)}, training, validation, neural.TrainOptions{Seed: seed, Workers: workers})
 	}
 	training.Sequences = append(training.Sequences, validation.Sequences...)
 	return classical.Fit(ctx, classical.Kind(name), training, classical.FitOptions{})
@@ -157,7 +143,7 @@ func (m *models) get(ctx context.Context, name string, h *history, seed uint64) 
 	}
 	defer func() { t.turn <- struct{}{} }()
 	if t.model == nil {
-		model, err := train(ctx, name, h, seed)
+		model, err := train(ctx, name, h, seed, 0)
 		if err != nil {
 			return nil, fmt.Errorf("training a model of kind %s: %w", name, err)
 		}

@@ -6,11 +6,8 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/tppfaas/tppfaas/prewarm"
-	"github.com/tppfaas/tppfaas/prewarm/requests"
-	"github.com/tppfaas/tppfaas/tpp/race"
 )
 
 // Options are what a policy is made with.
@@ -49,69 +46,34 @@ func (o *Options) validate() error {
 // New returns a policy. It trains the models that it needs, unless the process has trained the same ones on the same recordings before.
 func New(ctx context.Context, o Options) (*Policy, error) {
 	if o.Model == "" {
-		o.Model = race.Kind
+		o.Model = DefaultModel
 	}
 	if err := o.validate(); err != nil {
 		return nil, fmt.Errorf("newsvendor: %w", err)
 	}
-	starts := prewarm.NewStartTimes(len(o.Functions))
-	w := &work{}
-	p := &Policy{platform: o.Platform, boxes: map[prewarm.ID]*box{}, roots: make([]*roots, len(o.Knowledge.Applications))}
+	p := &Policy{
+		platform: o.Platform, price: o.Price, starts: prewarm.NewStartTimes(len(o.Functions)), work: &work{},
+		boxes: map[prewarm.ID]*box{}, predictor: newPredictor(o.Platform),
+	}
 	p.boxOf = p.box
 	p.roomFor = p.room
-	for f := range o.Functions {
-		p.deciders = append(p.deciders, newDecider(f, &o, starts, w))
-	}
-	var apps []*application
+	p.Grow(o.Functions)
+	of := map[int]string{}
 	for i := range o.Knowledge.Applications {
 		recording := &o.Knowledge.Applications[i]
-		h, err := newHistory(recording, len(o.Functions))
+		for _, f := range recording.Functions {
+			if other, shared := of[f]; shared && f >= 0 && f < len(o.Functions) {
+				return nil, fmt.Errorf("newsvendor: function %s is of two applications, %s and %s", o.Functions[f].Name, other, recording.Name)
+			}
+			of[f] = recording.Name
+		}
+		app, err := Train(ctx, recording, TrainOptions{Model: o.Model, Functions: len(o.Functions), Seed: o.Seed, Remember: true})
 		if err != nil {
 			return nil, fmt.Errorf("newsvendor: %w", err)
 		}
-		f, err := newForecaster(ctx, o.Model, h, o.Seed)
-		if err != nil {
-			return nil, fmt.Errorf("newsvendor: application %s: %w", recording.Name, err)
-		}
-		app := &application{history: h, forecaster: f, certain: newTable(h).certain, firstCall: slices.Clone(h.firstCall), variance: slices.Clone(h.variance)}
-		if o.Platform.FirstCall {
-			clear(app.firstCall)
-		}
-		apps = append(apps, app)
-		for m, f := range recording.Functions {
-			d := p.deciders[f]
-			d.known = true
-			d.busy = h.busy[m]
-			if h.first[m].n > 0 {
-				d.first = app.firstCall[m]
-			}
-			for _, s := range h.starts[m] {
-				d.started(0, time.Duration(s*float64(time.Second)))
-			}
-		}
-		if p.roots[i], err = newRoots(app, recording); err != nil {
+		if err := p.install(app, nil, nil); err != nil {
 			return nil, fmt.Errorf("newsvendor: application %s: %w", recording.Name, err)
 		}
 	}
-	p.predictor = newPredictor(o.Platform, apps, len(o.Functions))
 	return p, nil
-}
-
-// newRoots returns what foresees the requests of an application.
-func newRoots(app *application, recording *prewarm.Recording) (*roots, error) {
-	r := &roots{app: app}
-	if len(recording.Gaps) > 0 {
-		m, err := requests.Fit(recording.Gaps)
-		if err != nil {
-			return nil, err
-		}
-		r.model = m
-	}
-	f := app.forecaster.newFollower()
-	f.reset()
-	if err := f.observe(app.history.traces[0].marks[0], -1, 0); err != nil {
-		return nil, err
-	}
-	r.unfold(f.expect(nil))
-	return r, nil
 }

@@ -14,14 +14,22 @@ func (d *decider) ownCost(at, slack float64, u *uses) float64 {
 	last := u.list[len(u.list)-1].at
 	wait := d.price * max(d.mean-slack, 0)
 	come := u.within(at)
+	kept := d.kept()
 	sum, n := 0.0, 0.0
 	for j := coarse / 2; j < len(d.atoms); j += coarse {
 		ready := at + d.atoms[j]
 		late := max(u.within(ready)-come, 0)
 		sum += late * (wait + d.memory*d.mean)
 		idle := (1 - u.total) * max(last-ready, 0) // as long as it may still come
+		if kept < never {
+			idle = (1 - u.total) * kept
+		}
 		for i := len(u.list) - 1; i >= 0 && u.list[i].at > ready; i-- {
-			idle += u.list[i].mass * (u.list[i].at - ready)
+			p := &u.list[i]
+			if p.at-ready > kept { // the platform has removed it by then
+				sum += p.mass * (wait + d.memory*d.mean)
+			}
+			idle += p.mass * min(p.at-ready, kept)
 		}
 		sum += d.memory * idle
 		n++

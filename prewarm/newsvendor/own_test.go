@@ -12,8 +12,8 @@ import (
 // ownDecider returns a decider of a platform on which a late container is lost, whose start times are given.
 func ownDecider(t *testing.T, price float64, starts ...float64) *decider {
 	t.Helper()
-	o := Options{Price: price, Functions: []prewarm.Function{{Name: "f", MemoryMB: 256}}, Platform: prewarm.Platform{Warm: true, GiveBack: true, Late: prewarm.OwnContainer}}
-	d := newDecider(0, &o, prewarm.NewStartTimes(1), &work{})
+	platform := prewarm.Platform{Warm: true, GiveBack: true, Late: prewarm.OwnContainer}
+	d := newDecider(0, 256, price, platform, prewarm.NewStartTimes(1), &work{})
 	for _, s := range starts {
 		d.started(0, time.Duration(s*float64(time.Second)))
 	}

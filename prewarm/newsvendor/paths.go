@@ -23,14 +23,9 @@ type paths struct {
 	work   tpp.Workspace
 }
 
-func newPaths(m tpp.Model, h *history, t *table, seed uint64) *paths {
-	p := &paths{model: m, table: t, seed: seed}
-	for i := range h.traces {
-		times := h.traces[i].times
-		p.most = max(p.most, 2*len(times))
-		p.longer = max(p.longer, 2*milliseconds*times[len(times)-1])
-	}
-	if w, ok := m.(tpp.WorkspaceModel); ok {
+func newPaths(a *Application) *paths {
+	p := &paths{model: a.model, table: a.table, seed: a.seed, most: a.most, longer: a.longer}
+	if w, ok := a.model.(tpp.WorkspaceModel); ok {
 		p.work = w.NewWorkspace()
 	}
 	return p

@@ -9,6 +9,10 @@ import (
 // Policy is the newsvendor's policy. It connects the predictor and the deciders, which exchange nothing but values.
 type Policy struct {
 	platform  prewarm.Platform
+	price     float64
+	starts    *prewarm.StartTimes
+	work      *work
+	at        prewarm.Time // of the last event
 	predictor *predictor
 	roots     []*roots // by application
 	deciders  []*decider
@@ -40,6 +44,8 @@ type box struct {
 const (
 	keyPredictor = 1
 	keyDeciders  = 2
+	// KeyAgain is the key of a Woken that only has the policy decide again, after Replace. It may come at any time.
+	KeyAgain = 3
 )
 
 // leastRank is the negative rank of what is never used again.
@@ -58,7 +64,8 @@ func (p *Policy) overloaded() bool {
 // Handle implements prewarm.Policy.
 func (p *Policy) Handle(e *prewarm.Event, fleet *prewarm.Fleet, d *prewarm.Decisions) {
 	now := seconds(e.At)
-	p.fleet, p.out = fleet, d
+	p.at, p.fleet, p.out = e.At, fleet, d
+	p.Grow(fleet.Functions)
 	before := p.overload
 	p.overload = p.overloaded()
 	if before && !p.overload {
@@ -74,13 +81,36 @@ func (p *Policy) Handle(e *prewarm.Event, fleet *prewarm.Fleet, d *prewarm.Decis
 	default:
 		if e.Function >= 0 && e.Function < len(p.deciders) && p.deciders[e.Function].known {
 			p.happened(e, now)
-		} else if c := fleet.Container(e.Container); e.Kind == prewarm.Idle && c != nil && p.platform.MemoryMB > 0 {
-			// Of functions that nothing is known of no use is foreseen: they make room before all others.
-			d.Rank(c, -leastRank)
+		} else {
+			p.unknown(e, now)
 		}
 	}
 	p.decide(now, e.At)
 	p.wake()
+}
+
+// unknown handles what has happened to a function that nothing is known of.
+func (p *Policy) unknown(e *prewarm.Event, now float64) {
+	c := p.fleet.Container(e.Container)
+	switch {
+	case e.Kind == prewarm.Removed:
+		p.removed(e.Container)
+	case c == nil || p.fleet.Functions[c.Function].StemCell:
+	case e.Kind == prewarm.Started || e.Kind == prewarm.Idle:
+		p.ready(c, now)
+	}
+	if e.Kind == prewarm.Idle && c != nil && p.platform.MemoryMB > 0 {
+		// No use of it is foreseen: it makes room before all others.
+		p.out.Rank(c, -leastRank)
+	}
+}
+
+// removed forgets a container.
+func (p *Policy) removed(id prewarm.ID) {
+	if b := p.boxes[id]; b != nil {
+		delete(p.boxes, id)
+		p.spare = append(p.spare, b)
+	}
 }
 
 // woken handles times at which something wanted to be looked at.
@@ -98,9 +128,10 @@ func (p *Policy) woken(e *prewarm.Event, now float64) {
 		}
 		return
 	}
-	if e.Key == keyPredictor {
+	switch e.Key {
+	case keyPredictor:
 		p.wokenPredictions = never
-	} else {
+	case keyDeciders:
 		p.wokenDecisions = never
 	}
 	for p.predictor.timers.next() <= now+1e-6 {
@@ -119,8 +150,8 @@ func (p *Policy) woken(e *prewarm.Event, now float64) {
 // refresh has the traces looked at again that a decider is about to decide for, if they are few: nothing was heard of them since.
 func (p *Policy) refresh(f *decider, now float64) {
 	const few, recent = 3, 0.02
-	if a := p.predictor.appOf[f.function]; a >= 0 && now-p.roots[a].told > recent {
-		p.roots[a].changed = true
+	if a := p.predictor.appOf[f.function]; a >= 0 && now-p.roots[a].told > max(recent, p.roots[a].lasts) {
+		p.roots[a].wanted = true
 	}
 	if len(f.entries) > few {
 		return
@@ -222,10 +253,7 @@ func (p *Policy) happened(e *prewarm.Event, now float64) {
 		}
 	case prewarm.Removed:
 		f.finish(e.Container)
-		if b := p.boxes[e.Container]; b != nil {
-			delete(p.boxes, e.Container)
-			p.spare = append(p.spare, b)
-		}
+		p.removed(e.Container)
 		for _, other := range p.deciders {
 			other.dirty = other.dirty || other.starved
 		}
@@ -240,7 +268,7 @@ func (p *Policy) arrived(e *prewarm.Event, now float64) {
 			r.observe(now, e.At)
 			// The first of those that were foreseen has come.
 			for _, f := range p.predictor.apps[a].history.app.Functions {
-				p.deciders[f].came(r.came, now)
+				p.deciders[f].came(r.came)
 			}
 			r.came++
 		}
@@ -332,7 +360,7 @@ const (
 )
 
 // crowded reports whether demands are that many.
-func (d *decider) crowded() bool { return d.ringed && len(d.entries)+len(d.runs) >= 40 }
+func (d *decider) crowded() bool { return d.ringed && len(d.entries)+len(d.runs) >= 16 }
 
 // decide has all deciders decide to whom something new was told.
 func (p *Policy) decide(now float64, at prewarm.Time) {
@@ -348,7 +376,9 @@ func (p *Policy) decide(now float64, at prewarm.Time) {
 			continue
 		}
 		for _, f := range p.predictor.apps[a].history.app.Functions {
-			p.deciders[f].forget(now)
+			p.deciders[f].forget()
+			// Where nothing has come, who waits for something goes on waiting.
+			p.deciders[f].dirty = p.deciders[f].dirty || r.changed
 		}
 		demands := r.foresee(now, at)
 		for i := range demands {
@@ -390,7 +420,7 @@ func (p *Policy) decide(now float64, at prewarm.Time) {
 	}
 	for _, f := range p.active {
 		wake := f.wake
-		if !f.crowded() || now >= f.held+sometimes-1e-4 {
+		if !f.crowded() || now >= f.held+sometimes-1e-4 || p.overload && now >= f.holdWake-1e-4 {
 			f.held = now
 			f.holdWake = f.hold(now, p.fleet, p.overload, p.boxOf, p.out)
 		} else {

@@ -71,25 +71,23 @@ const (
 	forgotten = 900.0
 )
 
-func newPredictor(platform prewarm.Platform, apps []*application, functions int) *predictor {
-	p := &predictor{platform: platform, apps: apps, appOf: make([]int32, functions), supplies: make([]Supply, functions), index: map[prewarm.ID]int32{}}
-	for f := range p.appOf {
-		p.appOf[f] = -1
-		p.supplies[f] = Supply{Function: f, Asked: math.NaN(), Fresh: true}
+func newPredictor(platform prewarm.Platform) *predictor {
+	return &predictor{platform: platform, index: map[prewarm.ID]int32{}}
+}
+
+// grow makes room for functions.
+func (p *predictor) grow(functions int) {
+	for f := len(p.appOf); f < functions; f++ {
+		p.appOf = append(p.appOf, -1)
+		p.supplies = append(p.supplies, Supply{Function: f, Asked: math.NaN(), Fresh: true})
 	}
-	for a, app := range apps {
-		for _, f := range app.history.app.Functions {
-			p.appOf[f] = int32(a)
-		}
-	}
-	return p
 }
 
 // find returns the trace with the number, and begins it if there is none; nil if the function is of no application that is known.
 func (p *predictor) find(id prewarm.ID, function int, begin bool) *trace {
 	if at, ok := p.index[id]; ok {
 		t := p.traces[at]
-		if p.appOf[function] != t.app {
+		if p.apps[t.app].history.mark(function) < 0 {
 			return nil
 		}
 		return t
@@ -266,7 +264,7 @@ func (p *predictor) demandsOf(t *trace, now float64) ([]Demand, bool) {
 			continue
 		}
 		if e.parent < 0 {
-			again = min(again, max(arrival.Quantile(0.85), now+0.05))
+			again = min(again, max(arrival.Quantile(0.4), now+0.05))
 			if e.cause >= 0 {
 				if c := &t.invocations[e.cause]; !math.IsNaN(c.ended) {
 					again = min(again, c.ended+afterEnd)

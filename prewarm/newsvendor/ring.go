@@ -10,9 +10,61 @@ const (
 // ring counts, on bins of absolute time, how many containers many demands need. Adding and removing one costs as many steps as it has bins, however
 // many others there are.
 type ring struct {
-	first    int64 // the number of the first bin, that of now
+	first int64 // the number of the first bin, that of now
+	counts
+	// What is only foreseen is counted apart, and anew when it has changed and is asked for: what will be known early enough once its request is in
+	// flight, with at least so many seconds of notice, and what will not.
+	late, early counts
+	foreseenEnd int64 // the end of the ring when it was counted
+	notice      float64
+	foreseen    bool // it is counted as it is
+}
+
+// counts are, by bin, how many demands arrive, and how many containers they need at its end.
+type counts struct {
 	arriving [bins]float64
 	needed   [bins]cumulants
+}
+
+// foresee counts what is foreseen, unless it has been.
+func (r *ring) foresee(list []Demand, notice float64) {
+	if r.foreseen && r.notice == notice {
+		return
+	}
+	r.foreseen, r.notice, r.foreseenEnd = true, notice, r.end()
+	r.late, r.early = counts{}, counts{}
+	for i := range list {
+		v := &list[i]
+		part := &r.late
+		if v.Notice >= notice {
+			part = &r.early
+		}
+		part.add(r.first, v.Probability, &v.Times, v.Busy, r.foreseenEnd, 1)
+	}
+}
+
+// at returns how many arrive in a bin, and what is needed at the end of the bin before, of all or without what will be known early enough.
+func (r *ring) at(b int64, all bool) (arriving float64, needed cumulants) {
+	arriving = r.arriving[b%bins]
+	if b < r.foreseenEnd {
+		arriving += r.late.arriving[b%bins]
+		if all {
+			arriving += r.early.arriving[b%bins]
+		}
+	}
+	return arriving, r.neededAt(b, max(b-1, r.first), all) // so that those that arrive in the bin do not find themselves
+}
+
+// neededAt returns the containers that are needed at the end of a bin, with what is foreseen until another.
+func (r *ring) neededAt(until, b int64, all bool) cumulants {
+	needed := r.needed[b%bins]
+	if until < r.foreseenEnd {
+		needed.sum(&r.late.needed[b%bins])
+		if all {
+			needed.sum(&r.early.needed[b%bins])
+		}
+	}
+	return needed
 }
 
 func binOf(t float64) int64 { return int64(math.Floor(t / binWidth)) }
@@ -21,8 +73,7 @@ func binOf(t float64) int64 { return int64(math.Floor(t / binWidth)) }
 func (r *ring) advance(now float64) {
 	to := binOf(now)
 	if to-r.first >= bins {
-		r.arriving, r.needed = [bins]float64{}, [bins]cumulants{}
-		r.first = to
+		r.counts, r.first = counts{}, to
 		return
 	}
 	for ; r.first < to; r.first++ {
@@ -54,9 +105,13 @@ func (r *ring) end() int64 { return r.first + bins }
 // add adds a demand, or removes it where sign is −1. What lies before the first bin, or from bin end on, is left out: what is removed must be given
 // the end of when it was added.
 func (r *ring) add(probability float64, times *Times, busy float64, end int64, sign float64) {
+	r.counts.add(r.first, probability, times, busy, end, sign)
+}
+
+func (c *counts) add(first int64, probability float64, times *Times, busy float64, end int64, sign float64) {
 	low := times[0] - (times[1]-times[0])/2
 	high := times[Quantiles-1] + (times[Quantiles-1]-times[Quantiles-2])/2
-	from := max(binOf(low), r.first)
+	from := max(binOf(low), first)
 	to := min(binOf(high+busy)+1, end)
 	if from >= to {
 		return
@@ -70,8 +125,8 @@ func (r *ring) add(probability float64, times *Times, busy float64, end int64, s
 		at := float64(b+1) * binWidth
 		now := arrived.within(at)
 		i := b % bins
-		r.arriving[i] += sign * probability * (now - before)
-		r.needed[i].add(probability*max(min(now-ended.within(at-busy), 1), 0), sign)
+		c.arriving[i] += sign * probability * (now - before)
+		c.needed[i].add(probability*max(min(now-ended.within(at-busy), 1), 0), sign)
 		before = now
 	}
 }

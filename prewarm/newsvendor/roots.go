@@ -14,7 +14,9 @@ type roots struct {
 	offsets []foreseeing // of all that a request demands, the root first
 
 	last, told float64 // when the last request came, and when demands were last told
+	lasts      float64 // for how many seconds they hold if nothing comes
 	changed    bool    // something came since then
+	wanted     bool    // they should be told anew although nothing came
 	number     int     // of requests that are foreseen
 	came       uint32  // of those since then
 	forecast   requests.Forecast
@@ -36,11 +38,14 @@ const (
 	// mostRoots is how many requests are foreseen at most, leastRoots how many in any case, and soon within how many seconds more are.
 	mostRoots, leastRoots = 24, 3
 	soon                  = 4.0
+	// lasting is for which part of the time to the next request what is foreseen is not told anew as long as nothing comes: who weighs it knows
+	// how long nothing has come, so that only the requests after the next would change.
+	lasting = 0.05
 )
 
 // unfold takes from what is expected of a request that has just come what a request demands.
 func (r *roots) unfold(list []expected) {
-	root := r.app.history.traces[0].marks[0]
+	root := r.app.history.root
 	r.root = int32(root)
 	r.offsets = []foreseeing{{mark: int32(root), probability: 1}}
 	for i := range list {
@@ -71,15 +76,15 @@ func (r *roots) stale(now float64) bool {
 		return false
 	}
 	since := now - r.told
-	if r.changed && (r.number < mostRoots/2 || since > 0.25) {
+	if (r.changed || r.wanted) && (r.number < mostRoots/2 || since > 0.25) {
 		return true
 	}
-	return since > max(0.25, 0.1*(now-r.last))
+	return since > max(0.25, 0.1*(now-r.last), r.lasts)
 }
 
 // foresee returns the demands of requests that are only foreseen. They are valid until the next call.
 func (r *roots) foresee(now float64, at prewarm.Time) []Demand {
-	r.told, r.changed, r.came = now, false, 0
+	r.told, r.changed, r.wanted, r.came = now, false, false, 0
 	r.demands = r.demands[:0]
 	r.process.Forecast(at, &r.forecast)
 	n, known := 0, -1 // known is the last whose distribution was computed
@@ -112,6 +117,10 @@ func (r *roots) foresee(now float64, at prewarm.Time) []Demand {
 		known = n
 	}
 	r.number = known + 1
+	r.lasts = 0
+	if r.number > 0 {
+		r.lasts = lasting * (r.next[0][Quantiles/4] - now)
+	}
 	for k := range r.number {
 		t := &r.next[k]
 		sd := t.Deviation()

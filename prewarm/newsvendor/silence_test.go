@@ -12,7 +12,7 @@ import (
 func TestNeverDoesNotGrowWithSilence(t *testing.T) {
 	for _, certain := range []bool{true, false} {
 		app := &application{certain: [][]bool{{false, certain, certain}, make([]bool, 3), make([]bool, 3)}}
-		p := newPredictor(prewarm.Platform{}, nil, 0)
+		p := newPredictor(prewarm.Platform{})
 		trace := &trace{invocations: []invocation{{mark: 0, ended: math.NaN()}}}
 		for mark := int32(1); mark <= 2; mark++ {
 			trace.expected = append(trace.expected, expected{mark: mark, cause: 0, parent: -1, probability: 0.45, gap: timesBetween(1, 2)})

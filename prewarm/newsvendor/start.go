@@ -29,18 +29,27 @@ func (d *decider) start(now float64, asking int, fleet *prewarm.Fleet, room func
 		return never, false
 	}
 	// Those that have arrived and find no idle container will have one created each.
-	k := max(fleet.Count(d.function), d.inUse(fleet)+fleet.Loads[d.function].Waiting) + d.asked(now)
+	asked := d.asked(now)
+	k := max(fleet.Count(d.function), d.inUse(fleet)+fleet.Loads[d.function].Waiting) + asked
 	d.waiting = fleet.Loads[d.function].Waiting
 	d.starved = false
 	d.sample(fleet.Creating() + asking)
-	u := d.next(now, k, d.mean, false)
-	again := never
-	if d.ringed {
-		again = now + lookAhead
-		if len(d.entries)+len(d.runs) == 0 { // nothing is in flight, and what is foreseen may be far away
-			again = max(again, d.firstForeseen()-d.mean-lookAhead)
-		}
+	if at := d.earliest() - d.atoms[len(d.atoms)-1]; at > now+0.01 && asked == 0 {
+		return at, false
 	}
+	again := never
+	if asked > 0 { // if the platform does not say by then that it has begun, it had no room
+		again = d.asks[0] + answer + 0.001
+	}
+	if d.ringed {
+		if len(d.entries)+len(d.runs)+asked == 0 && d.platform.Late == prewarm.TakesStarting {
+			if at := d.firstDue(now); at > now+lookAhead {
+				return at, false
+			}
+		}
+		again = min(again, now+lookAhead)
+	}
+	u := d.next(now, k, d.mean, false)
 	if len(u.list) == 0 {
 		return again, false
 	}
@@ -51,7 +60,7 @@ func (d *decider) start(now float64, asking int, fleet *prewarm.Fleet, room func
 	}
 	gain := d.gain(now, slack, u, d.usedOnes(fleet) > 0)
 	if gain <= 0 {
-		return now + max(0.25, 0.2*(now-d.heard)), false
+		return d.soon(now), false
 	}
 	first := &u.list[0]
 	why := prewarm.Why{Rule: "ready by the quantile of the next demand that no container covers", Probability: covered, Demand: moment(d.median(u)), Gain: gain}
@@ -60,20 +69,45 @@ func (d *decider) start(now float64, asking int, fleet *prewarm.Fleet, room func
 	}
 	if !room(d, first.at) { // which may weigh other functions, in the memory of u
 		d.starved = true
-		return never, false
+		return d.soon(now), false
 	}
 	out.Start(d.function, 1, why)
 	d.asks = append(d.asks, now)
 	return now + 0.1, true
 }
 
-// firstForeseen returns when the first demand of requests that are not in flight may come, by the least of their quantiles.
-func (d *decider) firstForeseen() float64 {
-	first := math.Inf(1)
+// soon returns when it is looked again at a start that did not pay, or for which there was no room: the longer nothing is heard, the more rarely.
+func (d *decider) soon(now float64) float64 { return now + max(0.25, 0.2*(now-d.heard)) }
+
+// earliest returns before when nothing comes that containers are started for; of many demands it does not look.
+func (d *decider) earliest() float64 {
+	if d.ringed {
+		return math.Inf(-1)
+	}
+	first := never
+	for i := range d.entries {
+		t := &d.entries[i].Times
+		first = min(first, t[0]-(t[1]-t[0])/2)
+	}
 	for i := range d.foreseen {
-		first = min(first, d.foreseen[i].Times[0])
+		if v := &d.foreseen[i]; v.Notice < d.mean {
+			first = min(first, v.Times[0]-(v.Times[1]-v.Times[0])/2)
+		}
 	}
 	return first
+}
+
+// firstDue returns when a container should be asked for if there were none, for requests that are not in flight: not later than with some.
+func (d *decider) firstDue(now float64) float64 {
+	w := d.work
+	w.demands = w.demands[:0]
+	for i := range d.foreseen {
+		if d.foreseen[i].Notice < d.mean {
+			w.demands = append(w.demands, &d.foreseen[i])
+		}
+	}
+	w.uses.compute(now, never, 0, w.demands, nil, nil)
+	return w.uses.when(now, d.alpha, d.atoms[:])
 }
 
 // inUse returns the number of containers that have an invocation.
@@ -131,13 +165,21 @@ func (d *decider) usedOnes(fleet *prewarm.Fleet) int {
 	return 0
 }
 
+// kept returns for how long after its start an unused container is there: as long as it is wanted, or where the platform removes it by itself until then.
+func (d *decider) kept() float64 {
+	if d.platform.GiveBack || d.platform.Hold || d.platform.IdleTimeout <= 0 {
+		return never
+	}
+	return seconds(d.platform.IdleTimeout)
+}
+
 // gain returns the expected gain in MB·s of a container that is asked for now, over none, if it is given back when that is best. Where there are
 // used containers, which would serve if no more are needed, the fresh one takes their place, as the one that became idle last, and its first
 // call is slow.
 func (d *decider) gain(now, slack float64, u *uses, used bool) float64 {
-	unused := 0.0 // it costs in any case where it is not used
-	if !d.platform.GiveBack && !d.platform.Hold {
-		unused = seconds(d.platform.IdleTimeout)
+	unused := 0.0 // for how long it costs in any case where it is not used
+	if kept := d.kept(); kept < never {
+		unused = kept
 	}
 	instead := 0.0
 	if used {
@@ -149,7 +191,9 @@ func (d *decider) gain(now, slack float64, u *uses, used bool) float64 {
 		p := &u.list[i]
 		wait := min(d.mean, p.at-now)
 		early := max(p.at-ready, 0)
-		if d.platform.Late == prewarm.OwnContainer {
+		if unused > 0 && early > unused { // the platform has removed it by then
+			wait, early = 0, d.mean+unused
+		} else if d.platform.Late == prewarm.OwnContainer {
 			if wait = d.mean; p.at < ready {
 				wait, early = 0, d.mean
 			}

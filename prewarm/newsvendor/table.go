@@ -49,7 +49,7 @@ func newTable(h *history) *table {
 			sets[m] = append(sets[m], calls[k])
 		}
 	}
-	t := &table{edges: make([][]edge, n), root: h.traces[0].marks[0]}
+	t := &table{edges: make([][]edge, n), root: h.root}
 	for k, values := range gaps {
 		e := edge{mark: k.mark, occurrence: k.occurrence, probability: float64(len(values)) / float64(came[k.caller])}
 		e.gap = timesOf(values)

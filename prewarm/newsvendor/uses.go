@@ -9,7 +9,8 @@ import (
 // that is foreseen, in MB·s.
 type use struct {
 	at, mass, saving float64
-	demand           int32 // the index of the demand that it is for, −1 where many are added up
+	over             float64 // the probability that all containers, and one more, are in use then
+	demand           int32   // the index of the demand that it is for, −1 where many are added up
 }
 
 // uses are when one container more than some number would be used next, as a distribution over moments in ascending order. What is left to 1 is that
@@ -26,7 +27,8 @@ type uses struct {
 	merged     []use
 	memory     []float64
 	conditions []condition
-	at, mass   [Quantiles]float64 // of the demand under way
+	// Of the demand under way, by moment; over is the probability that k + 1 containers are in use.
+	at, mass, over [Quantiles]float64
 }
 
 // condition is a demand, given that it has not come by now.
@@ -42,9 +44,9 @@ const overdue = 0.005
 // exactly is how many demands of a function are weighed one by one.
 const exactly = 8
 
-// compute sets u to the next uses of one container more than k, of those which serve the demands, as seen at now. Savings are by demand; they may be
-// nil. Running are the runs that hold containers: the probability that one does still at some time.
-func (u *uses) compute(now float64, k int, demands []*Demand, running []run, saving func(d *Demand, at float64) float64) {
+// compute sets u to the next uses of one container more than k, of those which serve the demands, as seen at now and up to a horizon. Savings are by
+// demand; they may be nil. Running are the runs that hold containers: the probability that one does still at some time.
+func (u *uses) compute(now, horizon float64, k int, demands []*Demand, running []run, saving func(d *Demand, at float64) float64) {
 	u.list, u.hazards, u.total, u.now = u.list[:0], u.hazards[:0], 0, now
 	u.gone, u.conditions = u.gone[:0], u.conditions[:0]
 	if len(demands)+len(running) <= k {
@@ -71,40 +73,64 @@ func (u *uses) compute(now float64, k int, demands []*Demand, running []run, sav
 		if c.probability <= 0 {
 			continue
 		}
-		n := u.points(now, c, d)
+		n := u.points(now, horizon, c, d)
+		if n == 0 {
+			continue
+		}
+		clear(u.over[:n])
 		if k > 0 {
 			u.find(k, n, j, demands, running)
 		}
+		saved := math.NaN()
 		for i, at := range u.at[:n] {
 			if u.mass[i] <= 1e-9 {
 				continue
 			}
-			h := use{at: at, mass: u.mass[i], demand: int32(j)}
-			if saving != nil {
-				h.saving = saving(d, at)
+			if saving != nil && (d.known() || math.IsNaN(saved)) { // of what is only foreseen it is the same at all times
+				saved = saving(d, at)
 			}
-			u.hazards = append(u.hazards, h)
+			u.hazards = append(u.hazards, use{at: at, mass: u.mass[i], saving: saved, over: u.over[i], demand: int32(j)})
 		}
 		u.bounds = append(u.bounds, len(u.hazards))
 	}
 	u.merge()
-	left := 1.0
-	for _, h := range u.hazards {
-		rest := 1 - u.gone[h.demand]
-		if rest <= 1e-12 || left <= 1e-12 {
-			continue
+	left := 1.0 // the probability that it is not used before
+	n := len(running)
+	for i := range u.conditions {
+		if u.conditions[i].probability > 0 {
+			n++
 		}
-		share := min(h.mass/rest, 1)
-		u.gone[h.demand] += h.mass
-		h.mass = left * share
+	}
+	for _, h := range u.hazards {
+		if left <= 1e-12 {
+			break
+		}
+		if k > 0 {
+			// The moments are those at which one container more comes into use, which may happen more than once. Of all that are not in use now, so
+			// many were not before.
+			others := 0.0
+			if n > k+1 {
+				others = 1 - left - u.gone[h.demand]
+			}
+			h.mass = min(h.mass*min((1-others)/max(1-h.over, 1e-9), 1), left)
+			u.gone[h.demand] += h.mass
+		} else {
+			rest := 1 - u.gone[h.demand]
+			if rest <= 1e-12 {
+				continue
+			}
+			share := min(h.mass/rest, 1)
+			u.gone[h.demand] += h.mass
+			h.mass = left * share
+		}
 		left -= h.mass
 		u.list = append(u.list, h)
 	}
 	u.accumulate(now)
 }
 
-// points sets at and mass to the moments at which a demand may come, and returns their number.
-func (u *uses) points(now float64, c *condition, d *Demand) int {
+// points sets at and mass to the moments up to a horizon at which a demand may come, and returns their number.
+func (u *uses) points(now, horizon float64, c *condition, d *Demand) int {
 	if c.passed >= 1-1e-9 {
 		u.at[0], u.mass[0] = now+overdue, c.probability
 		return 1
@@ -123,53 +149,51 @@ func (u *uses) points(now float64, c *condition, d *Demand) int {
 				at = (now + max((d.Times[i]+d.Times[i+1])/2, now)) / 2
 			}
 		}
+		if at > horizon {
+			break
+		}
 		u.at[n], u.mass[n] = at, share*left
 		n++
 	}
 	return n
 }
 
-// find multiplies the mass of each of the n moments of demand j with the probability that it finds k containers in use.
+// find multiplies the mass of each of the n moments of demand j with the probability that it finds k containers in use and no more: if it found more, one
+// container more than k would have been in use before. Where more than k runs are known to be under way, that is at least k.
 func (u *uses) find(k, n, j int, demands []*Demand, running []run) {
-	// By moment: the probabilities that exactly 0 to k−1 are in use, and that k are at least.
-	u.memory = slices.Grow(u.memory[:0], n*(k+1))[:n*(k+1)]
+	// By moment: the probabilities that exactly 0 to k others are in use, and that k + 1 are at least.
+	width := k + 2
+	u.memory = slices.Grow(u.memory[:0], n*width)[:n*width]
 	clear(u.memory)
 	for i := range n {
-		u.memory[i*(k+1)] = 1
+		u.memory[i*width] = 1
 	}
-	any := 0
 	for i, d := range demands {
 		c := &u.conditions[i]
 		if i == j || c.probability <= 0 {
 			continue
 		}
 		times := d.Times[c.first:]
-		if len(times) == 0 {
-			for m := range n {
-				u.use(k, m, c.probability)
+		if len(times) == 0 { // it is overdue, and comes at once
+			for m, at := range u.at[:n] {
+				if at >= u.now+overdue && at < u.now+overdue+d.Busy {
+					u.use(k, m, c.probability)
+				}
 			}
-			any++
 			continue
 		}
 		if times[0] > u.at[n-1] || times[len(times)-1]+d.Busy < u.at[0] {
 			continue
 		}
-		any++
-		come, done := 0, 0
+		come, done := walker{t: &d.Times}, walker{t: &d.Times}
+		share := c.probability / (1 - c.passed)
 		for m, at := range u.at[:n] {
-			for come < len(times) && times[come] <= at {
-				come++
-			}
-			for done < len(times) && times[done] < at-d.Busy {
-				done++
-			}
-			if come > done {
-				u.use(k, m, c.probability*float64(come-done)/float64(len(times)))
+			if p := come.within(at) - max(done.within(at-d.Busy), c.passed); p > 0 {
+				u.use(k, m, min(share*p, 1))
 			}
 		}
 	}
 	for i := range running {
-		any++
 		for m, at := range u.at[:n] {
 			p := running[i].lasts(at)
 			if p <= 0 {
@@ -178,20 +202,29 @@ func (u *uses) find(k, n, j int, demands []*Demand, running []run) {
 			u.use(k, m, p)
 		}
 	}
+	own, done := 0.0, 0 // the probability that the demand itself has come before, and is in use
+	busy, mass := demands[j].Busy, u.mass
 	for m := range n {
-		if any < k {
-			u.mass[m] = 0
-			continue
+		for done < m && u.at[done] < u.at[m]-busy {
+			own -= mass[done]
+			done++
 		}
-		u.mass[m] *= min(u.memory[m*(k+1)+k], 1)
+		exactly, more := u.memory[m*width+k], u.memory[m*width+k+1]
+		if len(running) > k {
+			u.mass[m] *= min(exactly+more, 1)
+		} else {
+			u.mass[m] *= exactly
+			u.over[m] = more
+		}
+		own += mass[m]
 	}
 }
 
 // use adds that one more is in use at moment m with a probability.
 func (u *uses) use(k, m int, p float64) {
-	exactly := u.memory[m*(k+1):][:k+1]
-	exactly[k] += exactly[k-1] * p
-	for i := k - 1; i > 0; i-- {
+	exactly := u.memory[m*(k+2):][:k+2]
+	exactly[k+1] += exactly[k] * p
+	for i := k; i > 0; i-- {
 		exactly[i] = exactly[i]*(1-p) + exactly[i-1]*p
 	}
 	exactly[0] *= 1 - p
@@ -236,12 +269,13 @@ func (r *run) lasts(at float64) float64 {
 	return min((1-r.busy.Within(at-r.began))/r.left, 1)
 }
 
-// computeMany is compute for many demands, by their counts, up to a horizon. Waiting are how many containers more are in use until a time.
-func (u *uses) computeMany(now float64, k, waiting int, until, horizon float64, r *ring, saving func(d *Demand, at float64) float64) {
+// computeMany is compute for many demands, by their counts, up to a horizon; all says that what will be known early enough counts too. Waiting are how
+// many containers more are in use until a time.
+func (u *uses) computeMany(now float64, k, waiting int, until, horizon float64, r *ring, all bool, saving func(d *Demand, at float64) float64) {
 	u.list, u.total = u.list[:0], 0
 	left := 1.0
 	for b := r.first; b < min(r.first+bins, binOf(horizon)) && left > 1e-3; b++ {
-		arriving := r.arriving[b%bins]
+		arriving, needed := r.at(b, all)
 		if arriving <= 1e-9 {
 			continue
 		}
@@ -249,12 +283,8 @@ func (u *uses) computeMany(now float64, k, waiting int, until, horizon float64, 
 		if float64(b)*binWidth < until {
 			free -= waiting
 		}
-		before := max(b-1, r.first) // at the end of it, so that those that arrive now do not find themselves
-		needed := r.needed[before%bins].atLeast(free)
-		if arriving > 1.5 && needed < 1 { // they need one each
-			needed = max(needed, r.needed[b%bins].atLeast(free+1))
-		}
-		mass := left * -math.Expm1(-arriving*needed)
+		with := r.neededAt(b, b, all) // what arrives at this moment needs a container each, and one of them finds the others
+		mass := left * -math.Expm1(-arriving*max(needed.atLeast(free), with.atLeast(free+1)))
 		if mass <= 1e-9 {
 			continue
 		}
@@ -280,28 +310,36 @@ func (u *uses) accumulate(now float64) {
 }
 
 // within returns the probability that the next use is before x. It is linear between the moments, and 0 now.
-func (u *uses) within(x float64) float64 {
-	n := len(u.list)
-	lo, hi := 0, n // the first moment that is after x
+func (u *uses) within(x float64) float64 { return u.withinAt(u.after(x), x) }
+
+// after returns the first moment that is after x.
+func (u *uses) after(x float64) int {
+	lo, hi := 0, len(u.list)
 	for lo < hi {
-		if mid := (lo + hi) / 2; u.list[mid].at > x {
+		if mid := int(uint(lo+hi) >> 1); u.list[mid].at > x {
 			hi = mid
 		} else {
 			lo = mid + 1
 		}
 	}
+	return lo
+}
+
+// withinAt is within, where i is the first moment that is after x.
+func (u *uses) withinAt(i int, x float64) float64 {
+	n := len(u.list)
 	switch {
-	case lo == n && n > 1:
+	case i == n && n > 1:
 		last := u.list[n-1].at
 		if width := last - u.list[n-2].at; width > 0 {
 			return min(u.middles[n-1]+(u.total-u.middles[n-1])*2*(x-last)/width, u.total)
 		}
 		return u.total
-	case lo == n:
+	case i == n:
 		return u.total
-	case lo > 0:
-		a, b := &u.list[lo-1], &u.list[lo]
-		return u.middles[lo-1] + (u.middles[lo]-u.middles[lo-1])*(x-a.at)/(b.at-a.at)
+	case i > 0:
+		a, b := &u.list[i-1], &u.list[i]
+		return u.middles[i-1] + (u.middles[i]-u.middles[i-1])*(x-a.at)/(b.at-a.at)
 	case n == 1:
 		return 0
 	}
@@ -315,45 +353,74 @@ func (u *uses) within(x float64) float64 {
 }
 
 // covered returns the probability that the next use is before a container is ready that is asked for at a time, given that it is not before that
-// time; starts are equally likely start times.
+// time; starts are equally likely start times in ascending order.
 func (u *uses) covered(at float64, starts []float64) float64 {
-	sum := 0.0
-	for _, c := range starts {
-		sum += u.within(at + c)
-	}
-	before := u.within(at)
+	i := u.after(at)
+	before := u.withinAt(i, at)
 	if before >= 1-1e-9 {
 		return 1
+	}
+	sum := 0.0
+	for _, c := range starts {
+		for i < len(u.list) && u.list[i].at <= at+c {
+			i++
+		}
+		sum += u.withinAt(i, at+c)
 	}
 	return (sum/float64(len(starts)) - before) / (1 - before)
 }
 
 // when returns the first time from now on at which covered reaches p, +Inf if it never does. Starts are in ascending order.
 func (u *uses) when(now, p float64, starts []float64) float64 {
-	if u.total < p || len(u.list) == 0 {
+	n := len(u.list)
+	if u.total < p || n == 0 {
 		return never
 	}
 	longest := starts[len(starts)-1]
-	lo := now
-	for i := -1; i < len(u.list); i++ {
-		hi := u.list[0].at - longest
+	lo, ready := now, 0 // ready is the first moment after that at which the container is ready at the latest
+	for i := -1; i < n; i++ {
+		hi, before := u.list[0].at-longest, 0.0
 		if i >= 0 {
+			if i+1 < n && u.list[i+1].at == u.list[i].at {
+				continue
+			}
 			hi = u.list[i].at
+			before = u.withinAt(i+1, hi)
 		}
 		if hi <= lo {
 			continue
 		}
-		if u.within(hi+longest) >= p && u.covered(hi, starts) >= p {
-			for hi-lo > 0.002 {
-				if mid := (lo + hi) / 2; u.covered(mid, starts) >= p {
-					hi = mid
-				} else {
-					lo = mid
-				}
+		for ready < n && u.list[ready].at <= hi+longest {
+			ready++
+		}
+		// No start takes longer than the longest.
+		if u.withinAt(ready, hi+longest)-before >= p*(1-before) {
+			if at := u.covered(hi, starts); at >= p {
+				return u.reach(lo, hi, at, p, starts)
 			}
-			return hi
 		}
 		lo = hi
 	}
 	return never
+}
+
+// reach returns when between lo and hi covered reaches p, to two thousandths of a second or a hundredth of p; at hi it is above. It halves the bracket and
+// uses the rule of false position in turn.
+func (u *uses) reach(lo, hi, above, p float64, starts []float64) float64 {
+	below := u.covered(lo, starts)
+	if below >= p {
+		return lo
+	}
+	for n := 0; hi-lo > 0.002 && above > 1.01*p; n++ {
+		m := lo + (hi-lo)/2
+		if n%2 == 0 {
+			m = lo + (hi-lo)*min(max((1.005*p-below)/(above-below), 0.02), 0.98)
+		}
+		if at := u.covered(m, starts); at >= p {
+			hi, above = m, at
+		} else {
+			lo, below = m, at
+		}
+	}
+	return hi
 }

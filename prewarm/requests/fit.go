@@ -172,6 +172,22 @@ func (m *model) process(start prewarm.Time) *mixed {
 	return newMixed(start, m.mean, append(prior, p...), append(experts, e...))
 }
 
+// Score implements Model.
+func (m *model) Score(gaps []float64, first int) []float64 {
+	var scores []float64
+	p := m.process(0)
+	p.observe(0, 0)
+	at := 0.0
+	for i, g := range gaps {
+		g = max(g, minGap)
+		at += g
+		if d := p.observe(at, g); i >= first {
+			scores = append(scores, d)
+		}
+	}
+	return scores
+}
+
 // heldOut returns the log densities of the gaps that a process foretells which was fitted to those before. Where the kind cannot be fitted it is the
 // Poisson process.
 func heldOut(gaps []float64, fit func(gaps []float64) (candidate, error)) []float64 {
@@ -182,15 +198,7 @@ func heldOut(gaps []float64, fit func(gaps []float64) (candidate, error)) []floa
 			c, _ = fitPoisson(gaps[:from])
 		}
 		m := model{mean: total(gaps[:from]) / float64(from), candidate: c}
-		p := m.process(0)
-		p.observe(0, 0)
-		at := 0.0
-		for i, g := range gaps[:to] {
-			at += g
-			if d := p.observe(at, g); i >= from {
-				scores = append(scores, d)
-			}
-		}
+		scores = append(scores, m.Score(gaps[:to], from)...)
 	})
 	return scores
 }

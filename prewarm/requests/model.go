@@ -9,6 +9,8 @@ type Model interface {
 	// New returns a process that follows the requests from start on. How long the first one takes is foretold as if one had come at start, or
 	// where they come in bursts, as if one of those had begun then; but nothing is learned from it.
 	New(start prewarm.Time) Process
+	// Score returns the log densities of gaps, in seconds, from the number first on, each as it is foretold after those before it.
+	Score(gaps []float64, first int) []float64
 }
 
 // Process follows the requests of one application. It is used by one goroutine at a time.

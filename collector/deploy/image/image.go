@@ -25,7 +25,7 @@ import (
 	"github.com/tppfaas/tppfaas/internal/atomicfile"
 )
 
-// user is the number of the user that runs the collector, and of its group: that of the manifests and of Distroless images.
+// user is the number of the user that runs the program, and of its group: that of the manifests and of Distroless images.
 const user = 65532
 
 // image is what images of all architectures have in common.
@@ -91,13 +91,13 @@ func (i image) of(p program) (v1.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	executable, err := i.layer(node{name: "collector", mode: 0o755, content: content})
+	executable, err := i.layer(node{name: p.product.name, mode: 0o755, content: content})
 	if err != nil {
 		return nil, err
 	}
 	labels := map[string]string{
-		"org.opencontainers.image.title":       "collector",
-		"org.opencontainers.image.description": "OpenTelemetry Collector for OpenWhisk",
+		"org.opencontainers.image.title":       p.product.name,
+		"org.opencontainers.image.description": p.product.description,
 		"org.opencontainers.image.licenses":    "Apache-2.0",
 		"org.opencontainers.image.source":      "https://" + module,
 		"org.opencontainers.image.version":     p.version,
@@ -110,7 +110,7 @@ func (i image) of(p program) (v1.Image, error) {
 	base, err = mutate.ConfigFile(base, &v1.ConfigFile{
 		OS: "linux", Architecture: p.arch, Created: v1.Time{Time: i.created}, RootFS: v1.RootFS{Type: "layers"},
 		Config: v1.Config{
-			Entrypoint: []string{"/collector"},
+			Entrypoint: []string{"/" + p.product.name},
 			Env:        []string{"PATH=/"},
 			User:       fmt.Sprintf("%d:%[1]d", user),
 			WorkingDir: "/home/nonroot",
@@ -123,13 +123,13 @@ func (i image) of(p program) (v1.Image, error) {
 	history := func(what string) v1.History { return v1.History{Created: v1.Time{Time: i.created}, CreatedBy: what} }
 	return mutate.Append(base,
 		mutate.Addendum{Layer: files, MediaType: types.OCILayer, History: history("users, and " + i.certificates.origin)},
-		mutate.Addendum{Layer: executable, MediaType: types.OCILayer, History: history("collector " + p.version)})
+		mutate.Addendum{Layer: executable, MediaType: types.OCILayer, History: history(p.product.name + " " + p.version)})
 }
 
 // write writes the images of all programs to a file: an OCI layout whose only entry is an index with an image for each platform, in a tar
 // archive. Engines that do not know the layout find the first image by manifest.json, as docker save writes it.
 func (i image) write(file string, programs []program) (err error) {
-	dir, err := os.MkdirTemp("", "collector-image-")
+	dir, err := os.MkdirTemp("", "image-")
 	if err != nil {
 		return err
 	}

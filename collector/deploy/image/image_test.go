@@ -88,8 +88,8 @@ func made(t *testing.T) (file string, certificates []byte) {
 	require.NoError(t, err)
 	shared.dir, err = os.MkdirTemp("", "collector-image-test-")
 	require.NoError(t, err)
-	p := program{file: collector, arch: runtime.GOARCH, version: "v1.2.3", revision: "53bafdc"}
-	elsewhere := program{file: filepath.Join(shared.dir, "collector"), arch: other(), version: "v1.2.3", revision: "53bafdc"}
+	p := program{product: products[0], file: collector, arch: runtime.GOARCH, version: "v1.2.3", revision: "53bafdc"}
+	elsewhere := program{product: products[0], file: filepath.Join(shared.dir, "collector"), arch: other(), version: "v1.2.3", revision: "53bafdc"}
 	require.NoError(t, os.WriteFile(elsewhere.file, []byte("another program"), 0o600)) // its mode is not that of the file
 	i := sample(t)
 	file = filepath.Join(shared.dir, "image.tar")
@@ -256,7 +256,7 @@ func TestSameInputsMakeTheSameBytes(t *testing.T) {
 		dir := t.TempDir()
 		var programs []program
 		for _, arch := range []string{"amd64", "arm64"} {
-			p := program{file: filepath.Join(dir, arch), arch: arch, version: "devel"}
+			p := program{product: products[0], file: filepath.Join(dir, arch), arch: arch, version: "devel"}
 			require.NoError(t, os.WriteFile(p.file, []byte(content+arch), mode))
 			programs = append(programs, p)
 		}
@@ -292,13 +292,14 @@ func TestArguments(t *testing.T) {
 	bundle := filepath.Join(t.TempDir(), "bundle.pem")
 	require.NoError(t, os.WriteFile(bundle, certificate(t), 0o666))
 	for want, args := range map[string]string{
-		`"windows/amd64" is not like linux/amd64`: "-platform linux/amd64,windows/amd64",
-		`"linux/arm/v7" is not like linux/amd64`:  "-platform linux/arm/v7",
-		"linux/amd64 is there twice":              "-platform linux/amd64,linux/amd64",
-		`unexpected argument "now"`:               "now",
-		"-certificates: open /nowhere":            "-certificates /nowhere",
-		"-name: repository can only contain":      "-name UPPER:x",
-		"-name: tppfaas/collector has no tag":     "-name tppfaas/collector",
+		`"windows/amd64" is not like linux/amd64`:                       "-platform linux/amd64,windows/amd64",
+		`"linux/arm/v7" is not like linux/amd64`:                        "-platform linux/arm/v7",
+		"linux/amd64 is there twice":                                    "-platform linux/amd64,linux/amd64",
+		`unexpected argument "now"`:                                     "now",
+		"-certificates: open /nowhere":                                  "-certificates /nowhere",
+		"-name: repository can only contain":                            "-name UPPER:x",
+		"-name: tppfaas/collector has no tag":                           "-name tppfaas/collector",
+		"there are images of collector and prewarm, not of \"sampler\"": "-program sampler",
 	} {
 		var stdout, stderr bytes.Buffer
 		err := run(t.Context(), strings.Fields(args), &stdout, &stderr)

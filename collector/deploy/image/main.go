@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,16 +18,17 @@ import (
 	"github.com/tppfaas/tppfaas/internal/cli"
 )
 
-const usage = `Usage: image [-o FILE] [-name NAME:TAG] [-platform LIST] [-certificates FILE]
+const usage = `Usage: image [-program NAME] [-o FILE] [-name NAME:TAG] [-platform LIST] [-certificates FILE]
 
-Builds the collector and makes an image of it, without a container engine. Run it in a checkout of the project. The file is an OCI layout in
+Builds the collector, or the controller of prewarming, and makes an image of it, without a container engine. Run it in a checkout of the project. The file is an OCI layout in
 a tar archive, with what docker load needs beside it.
 
 Certificates are those of the package ca-certificates of Debian or Ubuntu, where that is installed, without what was added to this machine;
 elsewhere name a file. All times are SOURCE_DATE_EPOCH, or 1970.
 
 Examples:
-  image                                                     for amd64 and arm64
+  image                                                     of the collector, for amd64 and arm64
+  image -program prewarm -platform linux/amd64
   image -platform linux/arm64 -name registry.example.com/collector:1
   image -certificates /etc/ssl/cert.pem -o collector.tar
 `
@@ -38,8 +41,9 @@ func main() {
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fs := cli.NewFlagSet("image", stdout, usage)
-	output := fs.String("o", "build/collector.tar", "the `file` to write")
-	reference := fs.String("name", "tppfaas/collector:devel", "the `name` of the image, with a tag")
+	chosen := fs.String("program", "collector", "what the image is of: the `name` collector or prewarm")
+	output := fs.String("o", "", "the `file` to write (build/PROGRAM.tar)")
+	reference := fs.String("name", "", "the `name` of the image, with a tag (tppfaas/PROGRAM:devel)")
 	platforms := fs.String("platform", "linux/amd64,linux/arm64", "a `list` of platforms; docker load without containerd's image store takes the first")
 	bundle := fs.String("certificates", "", "a `file` with certificates (PEM), instead of Debian's")
 	if rest, err := cli.Parse(fs, args); err != nil {
@@ -47,6 +51,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	} else if len(rest) > 0 {
 		return cli.Usagef("unexpected argument %q", rest[0])
 	}
+	i := slices.IndexFunc(products, func(o *product) bool { return o.name == *chosen })
+	if i < 0 {
+		return cli.Usagef("-program: there are images of collector and prewarm, not of %q", *chosen)
+	}
+	of := products[i]
+	*output = cmp.Or(*output, "build/"+of.name+".tar")
+	*reference = cmp.Or(*reference, "tppfaas/"+of.name+":devel")
 	archs, err := architectures(*platforms)
 	if err != nil {
 		return err
@@ -74,22 +85,22 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := atomicfile.Check(*output); err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "collector-image-")
+	dir, err := os.MkdirTemp("", "image-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
 	var programs []program
 	for _, arch := range archs {
-		fmt.Fprintf(stderr, "building the collector for linux/%s\n", arch)
-		p, err := build(ctx, arch, filepath.Join(dir, "collector-"+arch))
+		fmt.Fprintf(stderr, "building %s for linux/%s\n", of.name, arch)
+		p, err := of.build(ctx, arch, filepath.Join(dir, of.name+"-"+arch))
 		if err != nil {
 			return err
 		}
 		programs = append(programs, p)
 	}
-	i := image{tag: tag, created: created, certificates: certs}
-	if err := i.write(*output, programs); err != nil {
+	img := image{tag: tag, created: created, certificates: certs}
+	if err := img.write(*output, programs); err != nil {
 		return err
 	}
 	info, err := os.Stat(*output)

@@ -8,38 +8,47 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 
 	"github.com/tppfaas/tppfaas/internal/cli"
 )
 
-const (
-	module  = "github.com/tppfaas/tppfaas"
-	command = module + "/collector/cmd/collector"
-)
+const module = "github.com/tppfaas/tppfaas"
 
-// program is an executable file of the collector for an architecture, and what its build noted of its origin.
+// product is a program of the project that there are images of.
+type product struct {
+	name, command, description string
+}
+
+var products = []*product{
+	{"collector", module + "/collector/cmd/collector", "OpenTelemetry Collector for OpenWhisk"},
+	{"prewarm", module + "/prewarm/cmd/prewarm", "Controller that starts serverless functions' containers before they are needed"},
+}
+
+// program is an executable file of a product for an architecture, and what its build noted of its origin.
 type program struct {
+	product           *product
 	file, arch        string
 	version, revision string
 	static            bool // it needs no libraries
 }
 
-// build builds the collector as a static program. The sources are those of the working directory's module.
-func build(ctx context.Context, arch, file string) (program, error) {
-	c := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", file, command)
+// build builds a product as a static program. The sources are those of the working directory's module.
+func (o *product) build(ctx context.Context, arch, file string) (program, error) {
+	c := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", file, o.command)
 	c.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch)
 	if out, err := c.CombinedOutput(); ctx.Err() != nil {
 		return program{}, ctx.Err()
 	} else if err != nil {
-		return program{}, fmt.Errorf("building the collector for linux/%s: %w: %s", arch, err, strings.TrimSpace(string(out)))
+		return program{}, fmt.Errorf("building %s for linux/%s: %w: %s", o.name, arch, err, strings.TrimSpace(string(out)))
 	}
 	p, err := inspect(file)
 	if err != nil {
 		return program{}, err
 	}
-	if p.arch != arch || !p.static {
-		return program{}, fmt.Errorf("%s: go build made no static program for linux/%s", file, arch)
+	if p.product != o || p.arch != arch || !p.static {
+		return program{}, fmt.Errorf("%s: go build made no static %s for linux/%s", file, o.name, arch)
 	}
 	return p, nil
 }
@@ -50,10 +59,11 @@ func inspect(file string) (program, error) {
 	if err != nil {
 		return program{}, err
 	}
-	if info.Path != command {
-		return program{}, fmt.Errorf("%s is %s, not the collector", file, info.Path)
+	i := slices.IndexFunc(products, func(o *product) bool { return o.command == info.Path })
+	if i < 0 {
+		return program{}, fmt.Errorf("%s is %s, of which there are no images", file, info.Path)
 	}
-	p := program{file: file, version: cli.VersionOf(info)}
+	p := program{product: products[i], file: file, version: cli.VersionOf(info)}
 	var system string
 	for _, s := range info.Settings {
 		switch s.Key {

@@ -99,7 +99,7 @@ service:
 	t.Logf("%s, static %v, chroot %v", path.Base(file), static, c.SysProcAttr != nil)
 }
 
-// TestInspect checks what is seen of a program, and that another one than the collector is refused.
+// TestInspect checks what is seen of a program, and that one of which there are no images is refused.
 func TestInspect(t *testing.T) {
 	collector, err := testbin.Path("collector/cmd/collector")
 	require.NoError(t, err)
@@ -107,14 +107,48 @@ func TestInspect(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, runtime.GOARCH, p.arch)
 	require.NotEmpty(t, p.version)
+	require.Equal(t, "collector", p.product.name)
 
 	self, err := os.Executable()
 	require.NoError(t, err)
 	_, err = inspect(self)
 	require.ErrorContains(t, err, self+" is ")
-	require.ErrorContains(t, err, "not the collector")
+	require.ErrorContains(t, err, "of which there are no images")
 	text := filepath.Join(t.TempDir(), "collector")
 	require.NoError(t, os.WriteFile(text, []byte("#!/bin/sh\n"), 0o755))
 	_, err = inspect(text)
 	require.ErrorContains(t, err, text)
+}
+
+// TestPrewarm checks that an image of the controller has that program and no other, and that it runs from there.
+func TestPrewarm(t *testing.T) {
+	if testing.Short() {
+		t.Skip("compresses the controller")
+	}
+	built, err := testbin.Path("prewarm/cmd/prewarm")
+	require.NoError(t, err)
+	p, err := inspect(built)
+	require.NoError(t, err)
+	require.Equal(t, "prewarm", p.product.name)
+	img, err := sample(t).of(p)
+	require.NoError(t, err)
+	config, err := img.ConfigFile()
+	require.NoError(t, err)
+	require.Equal(t, []string{"/prewarm"}, config.Config.Entrypoint)
+	require.Equal(t, "prewarm", config.Config.Labels["org.opencontainers.image.title"])
+	dir := t.TempDir()
+	content := mutate.Extract(img)
+	headers := unpack(t, content, dir)
+	require.NoError(t, content.Close())
+	require.Contains(t, headers, "prewarm")
+	require.NotContains(t, headers, "collector")
+	executable := filepath.Join(dir, "prewarm")
+	c := exec.CommandContext(t.Context(), executable, "-h")
+	if os.Getuid() == 0 && p.static {
+		c.Path, c.Dir = "/prewarm", "/"
+		c.SysProcAttr = &syscall.SysProcAttr{Chroot: dir, Credential: &syscall.Credential{Uid: user, Gid: user}}
+	}
+	out, err := c.CombinedOutput()
+	require.NoError(t, err, string(out))
+	require.Contains(t, string(out), "prewarm")
 }

@@ -33,19 +33,40 @@ func TestServe(t *testing.T) {
 		`{"value":{"name":"Ada","then":["shop/none"]}}`,
 		`nonsense`,
 		`{"value":{"name":"Bob"}}`,
+		`{"value":{"name":"Bob","then":["shop/none"],"prewarm":{"linger_ms":1}}}`,
+		`{"value":{"name":"Bob","then":["shop/none"],"source":"serverless-plugin-warmup","prewarm":false}}`,
 	}, "\n") + "\n"
 	var answers strings.Builder
 	if err := serve(strings.NewReader(requests), &answers, traced(hello)); err != nil {
 		t.Fatal(err)
 	}
+	warmedUp := `{"cold":false,"instance":"` + instance + `","prewarmed":true}`
 	lines := strings.Split(answers.String(), "\n")
-	for i, want := range []string{`{"ok":true}`, `{"greeting":"Hello, Ada!"}`, `{"error":"invoking shop/none: 404`, `{"error":"invalid character`, `{"greeting":"Hello, Bob!"}`} {
+	for i, want := range []string{`{"ok":true}`, `{"greeting":"Hello, Ada!"}`, `{"error":"invoking shop/none: 404`, `{"error":"invalid character`, `{"greeting":"Hello, Bob!"}`, warmedUp, warmedUp} {
 		if !strings.HasPrefix(lines[i], want) {
 			t.Errorf("answer %d: %s, want %s", i, lines[i], want)
 		}
 	}
 	if text, _ := json.Marshal(payload); string(text) != `{"name":"Ada","then":["shop/last"],"traceparent":"`+traceparent+`"}` {
 		t.Errorf("the payload of the call: %s", text)
+	}
+}
+
+// TestWarmUp checks that the run after a warm-up is not the first of its container, and that the connections are tried once.
+func TestWarmUp(t *testing.T) {
+	warm = false
+	asked := 0
+	whisk := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked++ }))
+	defer whisk.Close()
+	t.Setenv("__OW_API_HOST", whisk.URL)
+	for i := range 3 {
+		answer, err := traced(hello)(t.Context(), Request{Value: map[string]any{"prewarm": true}})
+		if err != nil || answer["prewarmed"] != true || answer["cold"] != (i == 0) || answer["instance"] != instance {
+			t.Errorf("answer %d: %v, %v", i, answer, err)
+		}
+	}
+	if asked != 1 {
+		t.Errorf("%d connections", asked)
 	}
 }
 

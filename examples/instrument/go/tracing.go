@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"log"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -27,6 +30,7 @@ var (
 	propagator propagation.TraceContext
 	provider   *sdk.TracerProvider // made by the first run that is told a collector
 	warm       bool                // a run of this process has begun
+	instance   = rand.Text()       // a name for this process, and so for its container
 )
 
 // traced returns a handler of requests that runs f within a span.
@@ -37,12 +41,17 @@ func traced(f Handler) func(context.Context, Request) (map[string]any, error) {
 		warm = true
 
 		name := functionName(r.ActionName)
+		tracer := tracerFor(r.Value["collector"], name)
+		if prewarm := r.Value["prewarm"]; prewarm != nil && prewarm != false || r.Value["source"] == "serverless-plugin-warmup" {
+			return warmUp(ctx, r.Value, cold), nil
+		}
 		// The activation id is the request's. In the environment of a compiled function it stays that of the container's first activation.
-		attributes := []attribute.KeyValue{attribute.String("activationId", r.ActivationID), attribute.String("faas.name", name)}
+		attributes := []attribute.KeyValue{
+			attribute.String("activationId", r.ActivationID), attribute.String("faas.name", name), attribute.String("faas.instance", instance),
+		}
 		if call, _ := r.Value["call.id"].(string); call != "" {
 			attributes = append(attributes, attribute.String("call.id", call))
 		}
-		tracer := tracerFor(r.Value["collector"], name)
 		ctx = propagator.Extract(ctx, callerOf(r.Value))
 		ctx, span := tracer.Start(ctx, name, trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(begin), trace.WithAttributes(attributes...))
 		// The collector keeps the span itself back until OpenWhisk has the record of the activation. This one says at once that the run has begun.
@@ -57,6 +66,38 @@ func traced(f Handler) func(context.Context, Request) (map[string]any, error) {
 		flush()
 		return answer, err
 	}
+}
+
+// warmUp is all that an invocation does which only wants the container to be there: no span, no call. It makes the first connections, so that
+// the next run is as fast as those after it, and lingers, so that other warm-ups at the same time get containers of their own.
+func warmUp(ctx context.Context, payload map[string]any, cold bool) map[string]any {
+	linger := 50.0
+	if prewarm, ok := payload["prewarm"].(map[string]any); ok {
+		if ms, ok := prewarm["linger_ms"].(float64); ok {
+			linger = min(ms, 1000)
+		}
+	}
+	end := time.After(time.Duration(linger * float64(time.Millisecond)))
+	if collector, _ := payload["collector"].(string); cold {
+		ctx, cancel := context.WithTimeout(ctx, flushTime)
+		defer cancel()
+		var connections sync.WaitGroup
+		for _, address := range []string{os.Getenv("__OW_API_HOST"), collector} {
+			connections.Go(func() {
+				request, err := http.NewRequestWithContext(ctx, http.MethodHead, address, nil)
+				if err != nil {
+					return
+				}
+				request.Close = true
+				if answer, err := http.DefaultClient.Do(request); err == nil { // the container is there all the same
+					answer.Body.Close()
+				}
+			})
+		}
+		connections.Wait()
+	}
+	<-end
+	return map[string]any{"prewarmed": true, "cold": cold, "instance": instance}
 }
 
 // announce says at once that the function whose span the context has is invoking another one. What it returns belongs into the payload of

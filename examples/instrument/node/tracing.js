@@ -1,6 +1,8 @@
 // What a function needs so that TppFaaS sees it: a span, announcements, and the trace context in the payload. Copy this file as it is.
 'use strict';
 
+const { randomBytes } = require('node:crypto');
+
 const { ROOT_CONTEXT, SpanKind, SpanStatusCode, defaultTextMapGetter, defaultTextMapSetter, trace } = require('@opentelemetry/api');
 const { W3CTraceContextPropagator } = require('@opentelemetry/core');
 const { OTLPTraceExporter } = require('@opentelemetry/exporter-trace-otlp-http');
@@ -12,6 +14,7 @@ const FLUSH_MS = 500;
 
 const propagator = new W3CTraceContextPropagator();
 let provider; // made by the first run that is told a collector
+const instance = randomBytes(8).toString('hex'); // a name for this process, and so for its container
 let cold = true; // until the first run of this process
 
 // traced returns the function that OpenWhisk calls. It runs handler(params, announce) within a span.
@@ -25,8 +28,11 @@ exports.traced = (handler) => async (params) => {
   cold = false;
 
   const tracer = tracerFor(params.collector, name);
+  if (params.prewarm || params.source === 'serverless-plugin-warmup') {
+    return warmUp(params, isCold);
+  }
   const caller = propagator.extract(ROOT_CONTEXT, params, defaultTextMapGetter);
-  const attributes = { activationId, 'faas.name': name };
+  const attributes = { activationId, 'faas.name': name, 'faas.instance': instance };
   if (params['call.id']) {
     attributes['call.id'] = params['call.id'];
   }
@@ -59,6 +65,21 @@ exports.traced = (handler) => async (params) => {
     await flush();
   }
 };
+
+// warmUp is all that an invocation does which only wants the container to be there: no span, no call. It makes the first connections, so that
+// the next run is as fast as those after it, and lingers, so that other warm-ups at the same time get containers of their own.
+async function warmUp(params, isCold) {
+  const linger = new Promise((resolve) => setTimeout(resolve, Math.min(params.prewarm?.linger_ms ?? 50, 1000)));
+  const connect = async (url) => {
+    try {
+      await (await fetch(url, { method: 'HEAD', signal: AbortSignal.timeout(500) })).body?.cancel();
+    } catch {
+      // There is no such address, or nobody answers. The container is there all the same.
+    }
+  };
+  await Promise.all([linger, ...(isCold ? [process.env.__OW_API_HOST, params.collector].map(connect) : [])]);
+  return { prewarmed: true, cold: isCold, instance };
+}
 
 // functionName returns PACKAGE/NAME or NAME of /NAMESPACE/PACKAGE/NAME: the name of the span is the function's mark in datasets.
 function functionName(path) {

@@ -6,7 +6,7 @@ import os
 import time
 from concurrent.futures import ThreadPoolExecutor, wait
 
-import requests  # noqa: F401  The exporter would import it in the first run, which takes a while.
+import requests  # The exporter would import it in the first run, which takes a while.
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -23,6 +23,7 @@ _propagator = TraceContextTextMapPropagator()
 _provider = None  # made by the first run that is told a collector
 _flusher = ThreadPoolExecutor(max_workers=1)
 _flushing = None  # the flush that runs, or the last one
+_instance = os.urandom(8).hex()  # a name for this process, and so for its container
 _cold = True  # until the first run of this process
 
 
@@ -39,9 +40,11 @@ def traced(handler):
         cold, _cold = _cold, False
 
         tracer = _tracer(params.get("collector"), name)
+        if params.get("prewarm") or params.get("source") == "serverless-plugin-warmup":
+            return _warm_up(params, cold)
         # A payload may have anything, and the propagator fails for what is no text.
         caller = _propagator.extract({key: value for key, value in params.items() if isinstance(value, str)}, Context())
-        attributes = {"activationId": activation_id, "faas.name": name}
+        attributes = {"activationId": activation_id, "faas.name": name, "faas.instance": _instance}
         if params.get("call.id"):
             attributes["call.id"] = params["call.id"]
         span = tracer.start_span(name, caller, SpanKind.SERVER, attributes, start_time=begin)
@@ -71,6 +74,24 @@ def traced(handler):
             _flush()
 
     return main
+
+
+def _warm_up(params, cold):
+    """
+    All that an invocation does which only wants the container to be there: no span, no call. It makes the first connections, so that the next
+    run is as fast as those after it, and lingers, so that other warm-ups at the same time get containers of their own.
+    """
+    prewarm = params.get("prewarm")
+    linger = prewarm.get("linger_ms") if isinstance(prewarm, dict) else None
+    end = time.monotonic() + min(linger if isinstance(linger, (int, float)) else 50, 1000) / 1000
+    if cold:
+        for url in os.environ.get("__OW_API_HOST"), params.get("collector"):
+            try:
+                requests.head(url, timeout=0.5)
+            except requests.RequestException:
+                pass  # There is no such address, or nobody answers. The container is there all the same.
+    time.sleep(max(0, end - time.monotonic()))
+    return {"prewarmed": True, "cold": cold, "instance": _instance}
 
 
 def _function_name(path):

@@ -59,6 +59,7 @@ func isTruncation(l container.Line) bool {
 type runtimeBackend struct {
 	ctx     context.Context
 	runtime container.Runtime
+	delays  *localwhisk.StartDelays // nil: starts take as long as they take
 	log     *slog.Logger
 	wait    sync.WaitGroup
 	working atomic.Int64 // number of goroutines
@@ -77,6 +78,21 @@ type containerHandle struct {
 
 func newRuntimeBackend(ctx context.Context, runtime container.Runtime, log *slog.Logger) *runtimeBackend {
 	return &runtimeBackend{ctx: ctx, runtime: runtime, log: log, containers: map[int]*containerHandle{}}
+}
+
+// delay begins a delay of b.delays, and returns a function that waits until it, or the backend, has ended.
+func (b *runtimeBackend) delay(begin func(d *localwhisk.StartDelays, done func())) (wait func()) {
+	if b.delays == nil {
+		return func() {}
+	}
+	passed := make(chan struct{})
+	begin(b.delays, func() { close(passed) })
+	return func() {
+		select {
+		case <-passed:
+		case <-b.ctx.Done():
+		}
+	}
 }
 
 // invocationOf returns the invocation that the container is working for, nil if there is none.
@@ -118,8 +134,9 @@ func (b *runtimeBackend) close() {
 }
 
 // Create starts a container.
-func (b *runtimeBackend) Create(c *localwhisk.PoolContainer, _ int, ready func(error)) {
+func (b *runtimeBackend) Create(c *localwhisk.PoolContainer, load int, ready func(error)) {
 	handle, inv := b.handle(c), invocationOf(c)
+	wait := b.delay(func(d *localwhisk.StartDelays, done func()) { d.Create(load, done) })
 	b.do(func() {
 		if inv != nil {
 			a := inv.action
@@ -131,6 +148,7 @@ func (b *runtimeBackend) Create(c *localwhisk.PoolContainer, _ int, ready func(e
 			}
 		}
 		started, err := b.runtime.Start(b.ctx, c.MemoryMB())
+		wait()
 		if err != nil {
 			fail(inv, container.InternalError, "Failed to provision resources to run the action.")
 			ready(err)
@@ -165,12 +183,14 @@ func errorResult(text string) json.RawMessage {
 }
 
 // Init initialises the container with the code of the action.
-func (b *runtimeBackend) Init(c *localwhisk.PoolContainer, _ int, done func(error)) {
+func (b *runtimeBackend) Init(c *localwhisk.PoolContainer, load int, done func(error)) {
 	handle, inv := b.handle(c), invocationOf(c)
 	id := c.ActivationID()
+	wait := b.delay(func(d *localwhisk.StartDelays, done func()) { d.Init(load, done) })
 	b.do(func() {
 		a := inv.action
 		outcome, err := handle.container.Init(b.ctx, a.spec(inv, id), a.limits.timeout())
+		wait()
 		switch {
 		case err != nil:
 			fail(inv, container.InternalError, "Failed to provision resources to run the action.")
@@ -242,6 +262,9 @@ func (b *runtimeBackend) Remove(c *localwhisk.PoolContainer) {
 	b.mu.Lock()
 	delete(b.containers, c.ID())
 	b.mu.Unlock()
+	if b.delays != nil {
+		b.delays.Remove()
+	}
 	b.do(func() {
 		handle.mu.Lock()
 		handle.removed = true

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tppfaas/tppfaas/internal/localwhisk"
 	"github.com/tppfaas/tppfaas/internal/localwhisk/container"
 	"github.com/tppfaas/tppfaas/internal/whisk"
 )
@@ -35,6 +36,10 @@ type Options struct {
 	// InstantRecords makes the record of an activation readable as soon as its logs are collected. Otherwise that takes 9 to 50 ms from its end,
 	// as on an OpenWhisk: a client that reads a record right after a blocking answer often gets 404.
 	InstantRecords bool
+	// Starts makes starts of containers take as long as those of the platform of that configuration, if they do not take longer: its Creation, Init,
+	// Removal, Capacity and ParallelCreations count. Without, they take as long as they take: some milliseconds. StartSeed is for what is drawn.
+	Starts    *localwhisk.Config
+	StartSeed uint64
 	// Runtime starts the containers. It must be set; the server closes it.
 	Runtime container.Runtime
 	// Log receives requests (level debug), container starts (info) and errors; nil discards them.

@@ -81,7 +81,17 @@ func start(ctx context.Context, options Options, runtime container.Runtime) (*Se
 	}
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.backend = newRuntimeBackend(s.ctx, runtime, options.Log)
+	if c := options.Starts; c != nil {
+		if err := c.Validate(); err != nil {
+			s.cancel()
+			return nil, err
+		}
+		s.backend.delays = localwhisk.NewStartDelays(localwhisk.RealClock{}, *c, options.StartSeed)
+	}
 	config := localwhisk.RealTimeConfig(options.MemoryMB)
+	if c := options.Starts; c != nil {
+		config.ParallelCreations = c.ParallelCreations
+	}
 	config.PauseGrace, config.IdleTimeout = options.PauseGrace, options.IdleTimeout
 	var err error
 	// The activation ids, which the seed determines, must differ from those of earlier runs.

@@ -44,6 +44,7 @@ Examples:
   prewarm lab -app sequence -load poisson:1200 -policy keepalive:600 -policy none
   prewarm lab -app sequence -load poisson:30 -policy keepalive:60,300,600 -seeds 10 -n 200 -json
   prewarm lab -app 'long~0.6' -load poisson:1200 -policy keepalive:600 -markdown
+  prewarm lab -app tree_small -load poisson:1200 -policy newsvendor -policy learning -warmup 200 -n 400
   prewarm lab -app sequence+tree_small+parallel_small -memory 5120 -load poisson:60 -policy keepalive:600
   prewarm lab -app sequence -load azure:invocations_per_function_md.anon.d01.csv:17 -policy keepalive:600
 
@@ -58,7 +59,7 @@ Policies:
 Columns: added latency of a request in seconds (its time from arrival to the last end, less that of the same calls with everything warm);
 MB·s a request of containers that are starting and idle; invocations of a request that had a container created for themselves (cold) or
 waited for one that was being started (late); containers that were started for nobody and never used (wasted). The first ` + fmt.Sprint(lab.Unscored) + ` requests
-of an application are not scored. Intervals of differences are those of Student's t over seeds, at 95 %.
+of an application are not scored, or as many as -warmup says. Intervals of differences are those of Student's t over seeds, at 95 %.
 
 Tables have the oracles O1 and O3 below the policies, and how far each policy is from them; -bounds=false leaves them out.
 
@@ -116,13 +117,15 @@ func runLab(fs *flag.FlagSet) cli.Run {
 	fs.Var(&o.loads, "load", "`load`: when requests arrive")
 	fs.Var(&o.policies, "policy", "`policy`")
 	fs.IntVar(&o.options.Requests, "n", 200, "`requests` of each application in a run")
+	fs.IntVar(&o.options.Warmup, "warmup", lab.Unscored, "`requests` of each application at the beginning of a run that are not scored")
 	fs.IntVar(&o.seeds, "seeds", 10, "`number` of runs of each combination, with the same requests for all policies")
 	fs.Uint64Var(&o.first, "seed", 1, "`seed` of the first run; those of the others follow")
 	fs.IntVar(&o.options.MemoryMB, "memory", 0, "memory for containers in `MiB`, of which each takes 256 (13312)")
 	fs.BoolVar(&o.options.Fixed, "fixed", false, "functions work for their durations, instead of random times")
 	fs.BoolVar(&o.options.Stock, "stock", false, "the platform has a stock of stem cells, containers without a function that take any, for policies that fill it: openwhisk, fpc")
 	fs.BoolVar(&o.setting.Own, "own", false, "an invocation never waits for a container that is started for nobody, but has one of its own created, as in OpenWhisk's classic pool")
-	fs.BoolVar(&o.setting.NoGiveBack, "no-giveback", false, "the platform cannot give containers back or hold them: it keeps each idle one for 10 minutes")
+	fs.BoolVar(&o.setting.NoGiveBack, "no-giveback", false, "the platform cannot give containers back or hold them: it keeps each idle one for -idle-timeout")
+	fs.DurationVar(&o.setting.IdleTimeout, "idle-timeout", 0, "how `long` the platform keeps an idle container on which the policy has decided nothing (without: 10m)")
 	fs.BoolVar(&o.setting.StartsOnly, "starts-only", false, "policies hear of an invocation when its run starts, not when it arrives")
 	fs.BoolVar(&o.setting.FirstCall, "first-call", false, "containers that are started for nobody make their first outgoing call, which is slow, before they are idle")
 	fs.BoolVar(&o.setting.WarmedLast, "warmed-last", false, "of the idle containers of a function those that have made their first call are used before the others")
@@ -162,14 +165,18 @@ func (o *labOptions) check() error {
 		}
 	}
 	switch {
-	case o.options.Requests <= lab.Unscored:
-		return cli.Usagef("-n: at least %d, of which the first %d are not scored", lab.Unscored+1, lab.Unscored)
+	case o.options.Warmup < 1:
+		return cli.Usagef("-warmup: at least one request")
+	case o.options.Requests <= o.options.Warmup:
+		return cli.Usagef("-n: at least %d, of which the first %d are not scored", o.options.Warmup+1, o.options.Warmup)
 	case o.options.Requests > mostRequests:
 		return cli.Usagef("-n: at most %d", mostRequests)
 	case o.seeds < 1:
 		return cli.Usagef("-seeds: at least one is needed")
 	case o.seeds > mostSeeds:
 		return cli.Usagef("-seeds: at most %d", mostSeeds)
+	case o.setting.IdleTimeout < 0:
+		return cli.Usagef("-idle-timeout: it must not be negative")
 	case o.workers < 0:
 		return cli.Usagef("-workers: it must not be negative")
 	case o.options.MemoryMB < 0:

@@ -1,4 +1,4 @@
-// Command prewarm says what policies for prewarming containers are worth. It is thin over package prewarm and those below it.
+// Command prewarm runs policies for prewarming containers on live platforms, and says what they are worth. It is thin over package prewarm and those below it.
 package main
 
 import (
@@ -9,7 +9,7 @@ import (
 
 var program = cli.Program{
 	Command: cli.Command{
-		Name: "prewarm", Summary: "compare policies that decide which containers are warm, and when",
+		Name: "prewarm", Summary: "run and compare policies that decide which containers are warm, and when",
 		Help: `prewarm compares policies that decide which containers of serverless functions are warm, and when: what do they cost, what do they bring?
 
 Usage: prewarm COMMAND ARGUMENTS [OPTIONS]
@@ -19,6 +19,7 @@ Examples:
   prewarm lab -app tree_small -load poisson:30 -policy keepalive:60,300,600 -policy newsvendor:640,2560,10240 -picture front.png
   prewarm experiment sleep -picture sleep.png
   prewarm report traces.json.gz -o report.html
+  prewarm serve -learn
 
 Exit status: 0 done, 1 failed, 2 called wrongly.
 `,
@@ -36,6 +37,12 @@ Exit status: 0 done, 1 failed, 2 called wrongly.
 			Name: "report", Arguments: "DATASET", Summary: "analyse the cold starts in recorded traces, as a page of HTML",
 			Help: reportUsage, Define: runReport, Values: map[string][]string{"unit": dataset.TimeUnits(), "spans": {"invocations", "server", "all"}},
 		},
+		{
+			Name: "serve", Arguments: "[-model FILE] [-learn] [-act]", Summary: "run a policy on a live platform",
+			Help: serveUsage(), Define: runServe, Values: map[string][]string{"log": {"text", "json"}, "actuator": actuators()},
+		},
+		{Name: "pause", Arguments: "[-url ADDRESS]", Summary: "have a running controller do nothing", Help: pauseUsage, Define: runPause("pause")},
+		{Name: "resume", Arguments: "[-url ADDRESS]", Summary: "end a pause", Help: resumeUsage, Define: runPause("resume")},
 	},
 }
 

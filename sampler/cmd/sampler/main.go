@@ -66,7 +66,7 @@ var program = cli.Program{
 		},
 		{
 			Name: "platform", Summary: "run an OpenWhisk-compatible platform on this machine",
-			Help: platformUsage, Define: platform, Values: map[string][]string{"log": {"debug", "info", "warn", "error"}},
+			Help: platformUsage, Define: platform, Values: map[string][]string{"log": {"debug", "info", "warn", "error"}, "starts": {"local", "standalone", "cluster"}},
 		},
 		{
 			Name: "zipkin", Summary: "run a Zipkin server over memory",

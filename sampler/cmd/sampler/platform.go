@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/url"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/tppfaas/tppfaas/internal/cli"
+	"github.com/tppfaas/tppfaas/internal/localwhisk"
 	"github.com/tppfaas/tppfaas/internal/localwhisk/container"
 	"github.com/tppfaas/tppfaas/internal/localwhisk/rest"
 	"github.com/tppfaas/tppfaas/internal/whisk"
@@ -36,6 +38,7 @@ Examples:
   wsk --apihost http://127.0.0.1:3233 --auth "$(cat ~/.config/tppfaas/local-platform.key)" action list
   sampler platform -listen 127.0.0.1:0 -json          on a free port; one JSON object says which, and where the key is
   sampler platform -per-minute 0 -concurrent 0        without throttles
+  sampler platform -starts cluster                    cold starts as slow as those of a real cluster
   sampler platform -guest -cors '*'                   open to all, as OpenWhisk's standalone server is
   OW_AUTH=UUID:KEY sampler platform -listen :3233 -cert cert.pem -key key.pem     for other machines too, over HTTPS
 `
@@ -111,6 +114,7 @@ func platformFlags(fs *flag.FlagSet) func(args []string, stderr io.Writer) (plat
 	fs.IntVar(&throttles.InvocationsPerMinute, "per-minute", throttles.InvocationsPerMinute, "most `invocations` in a calendar minute; 0: no throttle")
 	fs.IntVar(&throttles.FiresPerMinute, "fires", throttles.FiresPerMinute, "most `firings` of triggers in a calendar minute; 0: no throttle")
 	fs.IntVar(&throttles.ConcurrentInvocations, "concurrent", throttles.ConcurrentInvocations, "most `invocations` in flight; 0: no throttle")
+	starts := fs.String("starts", "local", "a container's start takes as long as on this `platform`: local (some milliseconds), standalone (0.27 s), or cluster (2 s, more under load)")
 	user := fs.String("user", "", "whom functions run as, `UID:GID`, if that is not this user: only root can")
 	level := slog.LevelWarn
 	fs.TextVar(&level, "log", slog.LevelWarn, "what is logged: `level` debug (requests), info (containers), warn or error")
@@ -132,6 +136,17 @@ func platformFlags(fs *flag.FlagSet) func(args []string, stderr io.Writer) (plat
 		}
 		if o.options.PauseGrace <= 0 || o.options.IdleTimeout <= 0 {
 			return o, cli.Usagef("-pause-grace and -idle-timeout: must be positive")
+		}
+		switch *starts {
+		case "local":
+		case "standalone", "cluster":
+			config := localwhisk.StandaloneConfig()
+			if *starts == "cluster" {
+				config = localwhisk.DefaultConfig()
+			}
+			o.options.Starts, o.options.StartSeed = &config, rand.Uint64()
+		default:
+			return o, cli.Usagef("-starts: must be local, standalone or cluster, and is %q", *starts)
 		}
 		if *user != "" {
 			if n, err := fmt.Sscanf(*user, "%d:%d", &o.runtime.UID, &o.runtime.GID); n != 2 || err != nil || o.runtime.UID < 0 || o.runtime.GID < 0 {

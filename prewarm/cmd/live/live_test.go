@@ -1,0 +1,39 @@
+//go:build unix
+
+package main
+
+import (
+	"math"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tppfaas/tppfaas/apps"
+)
+
+// TestUnforeseeable compares the bound with what follows by hand from the probabilities in graph.yaml.
+func TestUnforeseeable(t *testing.T) {
+	checkout, err := apps.Load("checkout")
+	require.NoError(t, err)
+	const pay, backorder, receipt, notify = 0.7, 0.25, 0.9, 0.1
+	missed := (1 - pay) + backorder + pay*((1-receipt)+notify)
+	invocations := 3 + pay + backorder + pay*(1+0.3+0.09) + pay*(2*receipt+notify) + backorder
+	require.InDelta(t, missed/invocations, unforeseeable(checkout), 1e-12)
+	require.InDelta(t, 0.106, unforeseeable(checkout), 0.001)
+	tree, err := apps.Load("tree_small")
+	require.NoError(t, err)
+	require.Zero(t, unforeseeable(tree))
+}
+
+// TestPlanned checks the time of a request on a platform that takes none.
+func TestPlanned(t *testing.T) {
+	calls := []apps.Call{{Invokes: []int{1, 2}}, {Sleep: time.Second}, {Sleep: 990 * time.Millisecond, Invokes: []int{3}}, {}}
+	require.Equal(t, 990*time.Millisecond+apps.CallGap, planned(calls))
+}
+
+func TestQuantile(t *testing.T) {
+	require.InDelta(t, 1.5, quantile([]float64{1, 2}, 0.5), 1e-12)
+	require.InDelta(t, 2.9, quantile([]float64{1, 2, 3}, 0.95), 1e-12)
+	require.True(t, math.IsNaN(quantile(nil, 0.5)))
+}

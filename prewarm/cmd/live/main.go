@@ -1,0 +1,87 @@
+//go:build unix
+
+// Command live shows on this machine, in real time, what warming containers ahead brings; live -h shows how.
+package main
+
+import (
+	"context"
+	"flag"
+	"io"
+	"time"
+
+	"github.com/tppfaas/tppfaas/apps"
+	"github.com/tppfaas/tppfaas/internal/cli"
+	"github.com/tppfaas/tppfaas/internal/figure"
+)
+
+func main() { program.Main() }
+
+const usage = `Usage: live [options]
+
+Sends the same requests to an application twice, without and with a controller that warms containers ahead, on this machine in real time: the
+local platform with a process for each container, whose starts take as long as on a standalone OpenWhisk or on a cluster, the collector, Zipkin,
+and prewarm serve. It prints a line for each request as its trace is complete, and in the end what the controller has brought. Each part is a
+program of its own, and none is left behind; they are those beside this one (make prewarm-live builds all).
+
+Requests come every -every, 10 % more or less, and are announced to the controller; a container that is idle for -idle is removed.
+
+Examples:
+  live                                          tree_small, some ten minutes
+  live -app checkout -starts standalone -policy newsvendor:256
+  live -n 10 -skip 3 -every 5s -idle 2.5s       a short form
+`
+
+var program = cli.Program{Command: cli.Command{
+	Name: "live", Summary: "show on this machine, in real time, what warming containers ahead brings", Help: usage, Define: define,
+	Values: map[string][]string{"app": apps.Embedded(), "starts": {"local", "standalone", "cluster"}},
+}}
+
+// options are those of the command.
+type options struct {
+	app, starts, policy, model string
+	requests, skip             int
+	every, idle                time.Duration
+	seed                       uint64
+	output, picture            string
+	json                       bool
+}
+
+func define(fs *flag.FlagSet) cli.Run {
+	var o options
+	fs.StringVar(&o.app, "app", "tree_small", "`application`")
+	fs.StringVar(&o.starts, "starts", "cluster", "starts take as long as on this `platform`: local, standalone (0.27 s) or cluster (2 s, more under load)")
+	fs.StringVar(&o.policy, "policy", "newsvendor:2560", "`policy` of the controller")
+	fs.StringVar(&o.model, "model", "", "`file` with the controller's model; without, it learns while it runs")
+	fs.IntVar(&o.requests, "n", 40, "`requests`, without and with the controller each")
+	fs.IntVar(&o.skip, "skip", 10, "the first `requests` do not count: the controller knows no gaps between requests yet")
+	fs.DurationVar(&o.every, "every", 8*time.Second, "a request comes after this `time`, 10 % more or less")
+	fs.DurationVar(&o.idle, "idle", 4*time.Second, "the platform removes a container that was idle for this `time`")
+	fs.Uint64Var(&o.seed, "seed", 1, "`seed` of the requests")
+	fs.StringVar(&o.output, "o", "", "`folder` for the two datasets, without.json and with.json")
+	fs.StringVar(&o.picture, "picture", "", "draw both runs into `FILE`, a .png, .svg or .pdf")
+	fs.BoolVar(&o.json, "json", false, "print one JSON object for each request and for each of both runs instead of the table")
+	return func(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+		if err := o.check(args); err != nil {
+			return err
+		}
+		return run(ctx, &o, stdout, stderr)
+	}
+}
+
+func (o *options) check(args []string) error {
+	switch {
+	case len(args) > 0:
+		return cli.Usagef("there are no arguments, and %q is one", args[0])
+	case o.requests <= o.skip || o.skip < 0:
+		return cli.Usagef("-n and -skip: of %d requests %d do not count", o.requests, o.skip)
+	case o.every < 100*time.Millisecond || o.idle <= 0:
+		return cli.Usagef("-every and -idle: must be positive, -every at least 100ms")
+	}
+	if o.picture != "" && !figure.Writable(o.picture) {
+		return cli.Usagef("-picture: %s must end in .png, .svg or .pdf", o.picture)
+	}
+	if _, err := apps.Load(o.app); err != nil {
+		return cli.Usagef("-app: %v", err)
+	}
+	return nil
+}

@@ -1,0 +1,294 @@
+//go:build unix
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tppfaas/tppfaas/apps"
+	"github.com/tppfaas/tppfaas/internal/chain"
+	"github.com/tppfaas/tppfaas/internal/figure"
+	"github.com/tppfaas/tppfaas/prewarm/controller"
+	"github.com/tppfaas/tppfaas/sampler"
+	"github.com/tppfaas/tppfaas/sampler/openwhisk"
+	"github.com/tppfaas/tppfaas/tpp/dataset"
+)
+
+// outcome is what became of a request.
+type outcome struct {
+	Run         string  `json:"run"` // without or with
+	Request     int     `json:"request"`
+	Invocations int     `json:"invocations"` // without the root
+	Cold        int     `json:"cold"`        // of these
+	RootCold    bool    `json:"root_cold"`
+	Added       float64 `json:"added"` // seconds, over the planned time of the request
+	Counts      bool    `json:"counts"`
+}
+
+// summary is what became of all requests of a run that count.
+type summary struct {
+	Run         string  `json:"run"`
+	Requests    int     `json:"requests"`
+	Incomplete  int     `json:"incomplete"`
+	Invocations int     `json:"invocations"`
+	Cold        int     `json:"cold"`
+	ColdShare   float64 `json:"cold_share"`
+	P50         float64 `json:"p50"`
+	P95         float64 `json:"p95"`
+	Warmups     uint64  `json:"warmups"`
+	Wasted      uint64  `json:"wasted"`
+	// Missed is (cold + wasted) ÷ invocations, Least what of it nobody can foresee.
+	Missed float64 `json:"missed"`
+	Least  float64 `json:"least"`
+	Saved  float64 `json:"saved_seconds_estimated"`
+}
+
+// Names of both runs.
+const (
+	withoutRun = "without"
+	withRun    = "with"
+)
+
+// run makes both runs.
+func run(ctx context.Context, o *options, stdout, stderr io.Writer) error {
+	app, err := apps.Load(o.app)
+	if err != nil {
+		return err
+	}
+	t := &table{out: stdout, json: o.json}
+	if err := t.head(); err != nil {
+		return err
+	}
+	var summaries []summary
+	var outcomes []outcome
+	for _, with := range []bool{false, true} {
+		s, requests, err := runOnce(ctx, o, app, with, t, stderr)
+		if err != nil {
+			return err
+		}
+		summaries, outcomes = append(summaries, *s), append(outcomes, requests...)
+	}
+	if o.picture != "" {
+		if err := figure.Write(o.picture, picture(o, outcomes, summaries)); err != nil {
+			return err
+		}
+	}
+	return t.end(summaries)
+}
+
+// runOnce starts all parts, sends the requests, and stops the parts.
+func runOnce(ctx context.Context, o *options, app *apps.Application, with bool, t *table, stderr io.Writer) (s *summary, requests []outcome, err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, nil, err
+	}
+	beside := func(name string) string { return filepath.Join(filepath.Dir(self), name) }
+	dir, err := os.MkdirTemp("", "tppfaas-live-")
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	name := withoutRun
+	co := chain.Options{
+		Sampler: beside("sampler"), Collector: beside("collector"), Dir: dir,
+		PlatformArgs: []string{"-starts", o.starts, "-idle-timeout", o.idle.String(), "-pause-grace", "10m"},
+	}
+	if with {
+		name = withRun
+		co.Prewarm = beside("prewarm")
+		co.PrewarmArgs = []string{"-policy", o.policy, "-act", "-actuator", "openwhisk", "-idle-timeout", o.idle.String(), "-learn"}
+		if o.model != "" {
+			co.PrewarmArgs = append(co.PrewarmArgs, "-model", o.model)
+		}
+	}
+	c, err := chain.Start(ctx, co)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { err = errors.Join(err, c.Stop()) }()
+	if with {
+		fmt.Fprintf(stderr, "live: what the controller does: %s\n", c.PrewarmURL)
+	}
+	m, err := newMeasurement(ctx, o, app, c, name, t, stderr)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer m.target.Close()
+	if err := m.target.Begin(ctx, "", false); err != nil {
+		return nil, nil, err
+	}
+	result, err := sampler.Sample(ctx, m, app, m.config, nil)
+	if err != nil {
+		return nil, nil, errors.Join(err, m.err)
+	}
+	s = m.summary()
+	s.Incomplete = len(result.Incomplete)
+	if with {
+		state, err := controllerState(ctx, c.PrewarmURL)
+		if err != nil {
+			return nil, nil, err
+		}
+		s.Warmups, s.Wasted = state.Totals.Warmups-m.before.Warmups, state.Totals.Wasted-m.before.Wasted
+		s.Saved = state.Totals.SavedSeconds - m.before.SavedSeconds
+	}
+	s.Missed, s.Least = float64(s.Cold+int(s.Wasted))/float64(max(s.Invocations, 1)), unforeseeable(app)
+	if o.output != "" {
+		if err := dataset.WriteFile(filepath.Join(o.output, name+".json"), result.Dataset); err != nil {
+			return nil, nil, err
+		}
+	}
+	return s, m.outcomes, errors.Join(m.err, m.target.Remove(ctx))
+}
+
+// measurement is a target that measures what it samples.
+type measurement struct {
+	*options
+	*targetOf
+	app    *apps.Application
+	config sampler.Config
+	target *openwhisk.Target
+	name   string
+	table  *table
+	ctx    context.Context // of the run
+	url    string          // of the controller; "" if there is none
+
+	mu       sync.Mutex
+	before   controller.Totals // when the first request that counts was sent
+	outcomes []outcome
+	err      error // of the output
+}
+
+// targetOf keeps the methods of the target apart from those of the measurement.
+type targetOf struct{ sampler.Target }
+
+func newMeasurement(ctx context.Context, o *options, app *apps.Application, c *chain.Chain, name string, t *table, stderr io.Writer) (*measurement, error) {
+	env := map[string]string{}
+	for _, v := range c.Env() {
+		for i := range v {
+			if v[i] == '=' {
+				env[v[:i]] = v[i+1:]
+				break
+			}
+		}
+	}
+	settings, err := openwhisk.Find(openwhisk.Sources{Getenv: func(name string) string { return env[name] }})
+	if err != nil {
+		return nil, err
+	}
+	config := sampler.Config{
+		Requests: o.requests, MinInterval: o.every * 9 / 10, MaxInterval: o.every * 11 / 10, RandomDurations: true, Seed: o.seed,
+	}
+	target, err := openwhisk.New(openwhisk.Options{
+		Settings: settings, App: app, Config: config, Announce: true, Settle: time.Minute,
+		OnMessage: func(line string) { fmt.Fprintln(stderr, "live:", line) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &measurement{options: o, targetOf: &targetOf{target}, app: app, config: config, target: target, name: name, table: t, ctx: ctx, url: c.PrewarmURL}, nil
+}
+
+// Send sends a request, and measures it when its trace is complete.
+func (m *measurement) Send(r sampler.Request, done func(sampler.Trace, error)) error {
+	if r.Index == m.skip && m.url != "" {
+		state, err := controllerState(m.ctx, m.url)
+		if err != nil {
+			return err
+		}
+		m.mu.Lock()
+		m.before = state.Totals
+		m.mu.Unlock()
+	}
+	return m.targetOf.Send(r, func(trace sampler.Trace, err error) {
+		if err == nil {
+			m.add(r, trace)
+		}
+		done(trace, err)
+	})
+}
+
+// add measures a request.
+func (m *measurement) add(r sampler.Request, trace sampler.Trace) {
+	o := outcome{Run: m.name, Request: r.Index, Counts: r.Index >= m.skip}
+	root, end := time.Time{}, time.Time{}
+	for _, a := range trace {
+		if a.End.After(end) {
+			end = a.End
+		}
+		if a.Cause == "" {
+			root, o.RootCold = a.Arrival, a.Init > 0
+			continue
+		}
+		o.Invocations++
+		if a.Init > 0 {
+			o.Cold++
+		}
+	}
+	o.Added = (end.Sub(root) - planned(r.Calls)).Seconds()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.outcomes = append(m.outcomes, o)
+	if err := m.table.add(&o); err != nil && m.err == nil {
+		m.err = err
+	}
+}
+
+// planned returns how long a request takes if nothing but its sleeps, and the pauses between the calls of one function, took time.
+func planned(calls []apps.Call) time.Duration {
+	begins := make([]time.Duration, len(calls))
+	var last time.Duration
+	for i := range calls { // callers stand before those they call
+		at := begins[i] + calls[i].Sleep
+		for k, j := range calls[i].Invokes {
+			if k > 0 {
+				at += apps.CallGap
+			}
+			begins[j] = at
+		}
+		last = max(last, at)
+	}
+	return last
+}
+
+func (m *measurement) summary() *summary {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := &summary{Run: m.name}
+	var added []float64
+	for i := range m.outcomes {
+		o := &m.outcomes[i]
+		if !o.Counts {
+			continue
+		}
+		s.Requests++
+		s.Invocations += o.Invocations
+		s.Cold += o.Cold
+		added = append(added, o.Added)
+	}
+	if s.Invocations > 0 {
+		s.ColdShare = float64(s.Cold) / float64(s.Invocations)
+	}
+	slices.Sort(added)
+	s.P50, s.P95 = quantile(added, 0.5), quantile(added, 0.95)
+	return s
+}
+
+// quantile returns the q-quantile of sorted values, by linear interpolation; NaN if there are none.
+func quantile(sorted []float64, q float64) float64 {
+	if len(sorted) == 0 {
+		return math.NaN()
+	}
+	x := q * float64(len(sorted)-1)
+	i := min(int(x), len(sorted)-1)
+	j := min(i+1, len(sorted)-1)
+	return sorted[i] + (x-float64(i))*(sorted[j]-sorted[i])
+}

@@ -1,0 +1,49 @@
+package serve
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// Command sends a command, pause or resume, to a running controller, and returns its mode.
+func Command(ctx context.Context, address, command, token string, insecure bool) (mode string, err error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return "", fmt.Errorf("%q is no address of a controller, such as http://127.0.0.1:4320", address)
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, u.JoinPath("v1", command).String(), nil)
+	if err != nil {
+		return "", err
+	}
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	if insecure {
+		transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: true}
+	}
+	defer transport.CloseIdleConnections()
+	client := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	response, err := client.Do(r)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", command, err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(response.Body, 4096))
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", command, err)
+	}
+	line, _, _ := strings.Cut(strings.TrimSpace(string(text)), "\n")
+	switch {
+	case response.StatusCode == http.StatusUnauthorized:
+		return "", fmt.Errorf("%s: the controller at %s wants a token (-token-file), or another one", command, address)
+	case response.StatusCode != http.StatusOK:
+		return "", fmt.Errorf("%s: the controller at %s answers %s: %s", command, address, response.Status, line)
+	}
+	return line, nil
+}
