@@ -64,10 +64,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	}
 	s := &Server{o: o}
 	if err := s.build(ctx); err != nil {
-		if left := s.undo(); left != nil {
-			err = fmt.Errorf("%w; and %w", err, left)
-		}
-		return nil, err
+		return nil, and(err, s.undo())
 	}
 	return s, nil
 }
@@ -281,22 +278,33 @@ func (s *Server) Run(ctx context.Context) error {
 	stopServing()
 	if !s.o.Act && s.o.Actuator != nil { // of one that acts the guard has taken care
 		closing, done := context.WithTimeout(context.Background(), s.o.Shutdown)
-		err = errors.Join(err, s.o.Actuator.Close(closing))
+		err = and(err, s.o.Actuator.Close(closing))
 		done()
 	}
 	if s.policy != nil {
-		err = errors.Join(err, s.policy.Close())
+		err = and(err, s.policy.Close())
 		if s.o.State != "" && s.o.Learn {
 			if saved := s.policy.Save(filepath.Join(s.o.State, "learned")); saved != nil {
-				err = errors.Join(err, fmt.Errorf("what was learned is lost: %w", saved))
+				err = and(err, fmt.Errorf("what was learned is lost: %w", saved))
 			}
 		}
 	}
 	parts.Wait()
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
-		err = errors.Join(cause, err)
+		err = and(cause, err)
 	}
 	return err
+}
+
+// and returns both errors as one, in one line.
+func and(one, other error) error {
+	switch {
+	case one == nil:
+		return other
+	case other == nil:
+		return one
+	}
+	return fmt.Errorf("%w; and %w", one, other)
 }
 
 // Times between attempts of a source that cannot go on.
