@@ -90,8 +90,8 @@ func (s *Server) build(ctx context.Context) error {
 		Epoch: time.Now().Truncate(time.Second), Act: o.Act, Scales: setsReplicas(o.Policy), Loads: o.Loads, Policy: o.Policy, Version: o.Version, Log: o.Log, DefaultMemoryMB: o.MemoryMB,
 		Platform: Default(), Actuator: "none",
 	}
-	if saved != nil && saved.Epoch.Before(time.Now()) {
-		core.Epoch = saved.Epoch
+	if saved != nil {
+		core.Epoch = epochOf(saved, time.Now())
 	}
 	if o.Actuator != nil {
 		core.Platform, core.Actuator = o.Actuator.Platform(), o.Actuator.Name()
@@ -147,6 +147,15 @@ func (s *Server) build(ctx context.Context) error {
 		s.sources = append(s.sources, one)
 	}
 	return s.listen(ctx)
+}
+
+// epochOf returns the epoch that the times in a state count from: its own, unless the clock was ahead when it was written, so that its last time is yet to
+// come. That is then taken to be now, or all times would be ahead for as long as the state is there.
+func epochOf(saved *controller.Saved, now time.Time) time.Time {
+	if saved.Epoch.Add(saved.Last).After(now) {
+		return now.Add(-saved.Last)
+	}
+	return saved.Epoch
 }
 
 // functions returns the functions that are known beforehand: those of the models, and those that the state has.
