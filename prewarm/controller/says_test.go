@@ -36,7 +36,9 @@ func (l *lines) String() string {
 // TestSaysWhatFails checks that starts that fail, and a reason for which nothing is started, are a line of the log each, and not one for each time.
 func TestSaysWhatFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := &fake{answer: func(context.Context, actuator.Command) ([]actuator.Result, error) { return nil, errors.New("wrong password") }}
+		a := &fake{answer: func(context.Context, actuator.Command) ([]actuator.Result, error) {
+			return nil, errors.New("wrong password")
+		}}
 		log := &lines{}
 		c := newController(t, a, func(o *Options, run *RunOptions) {
 			o.Log = slog.New(slog.NewTextHandler(log, nil))
