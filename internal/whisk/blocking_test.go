@@ -63,7 +63,9 @@ func TestInvokeBlocking(t *testing.T) {
 // TestOutcome checks that the record of an activation that has ended later has its result, and that there may be none yet.
 func TestOutcome(t *testing.T) {
 	all := recorded(t)
-	c := fakeClient(t, roundTripper(func(r *http.Request) (*http.Response, error) { return answering(200, nil, string(all["cold"].body()))(r) }))
+	c := fakeClient(t, roundTripper(func(r *http.Request) (*http.Response, error) {
+		return answering(200, nil, string(all["cold"].body()))(r)
+	}))
 	o, err := c.Outcome(t.Context(), all["cold"].id())
 	require.NoError(t, err)
 	require.True(t, o.Ended)

@@ -93,8 +93,12 @@ func (s *Server) build(ctx context.Context) error {
 		Epoch: time.Now().Truncate(time.Second), Act: o.Act, Scales: setsReplicas(o.Policy), Loads: o.Loads, Policy: o.Policy, Version: o.Version, Log: o.Log, DefaultMemoryMB: o.MemoryMB,
 		Platform: Default(), Actuator: "none",
 	}
-	if saved != nil && saved.Epoch.Before(time.Now()) {
+	if saved != nil {
 		core.Epoch = saved.Epoch
+		if now := time.Now().Round(0); saved.Epoch.Add(saved.Last).After(now) {
+			// The clock was set back meanwhile. Time goes on from where it was, and means what the clock says now.
+			core.Epoch = now.Add(-saved.Last)
+		}
 	}
 	if o.Actuator != nil {
 		core.Platform, core.Actuator = o.Actuator.Platform(), o.Actuator.Name()
