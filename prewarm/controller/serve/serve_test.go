@@ -34,7 +34,11 @@ type recorder struct {
 }
 
 func (r *recorder) Name() string               { return "recorder" }
-func (r *recorder) Platform() prewarm.Platform { return Default() }
+func (r *recorder) Platform() prewarm.Platform {
+	p := Default()
+	p.Arrivals = false // which actuators know nothing of
+	return p
+}
 
 func (r *recorder) Act(_ context.Context, c actuator.Command) ([]actuator.Result, error) {
 	r.mu.Lock()
