@@ -33,7 +33,7 @@ type recorder struct {
 	commands []actuator.Command
 }
 
-func (r *recorder) Name() string               { return "recorder" }
+func (r *recorder) Name() string { return "recorder" }
 func (r *recorder) Platform() prewarm.Platform {
 	p := Default()
 	p.Arrivals = false // which actuators know nothing of
