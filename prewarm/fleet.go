@@ -100,48 +100,58 @@ type Fleet struct {
 	creating   int
 	cold       int // of creating, those for an invocation
 	unused     []*Container
+	names      map[string]bool // of the functions
 }
 
 // NewFleet returns a fleet without containers. An error names a function without a name or with memory that is not positive, or a name that
 // two have.
 func NewFleet(platform Platform, functions []Function) (*Fleet, error) {
-	if err := checkFunctions(functions); err != nil {
+	names, err := checkFunctions(functions)
+	if err != nil {
 		return nil, err
 	}
 	return &Fleet{
-		Platform: platform, Functions: functions, Loads: make([]FunctionLoad, len(functions)), Starts: NewStartTimes(len(functions)),
+		Platform: platform, Functions: slices.Clip(functions), names: names, Loads: make([]FunctionLoad, len(functions)), Starts: NewStartTimes(len(functions)),
 		containers: map[ID]*Container{}, lists: make([][states]containerList, len(functions)),
 	}, nil
 }
 
 // checkFunctions returns an error for a function without a name, with memory that is not positive, or with the name of another.
-func checkFunctions(functions []Function) error {
-	seen := map[string]bool{}
-	for i, f := range functions {
-		switch {
-		case f.Name == "":
-			return fmt.Errorf("prewarm: function %d has no name", i)
-		case f.MemoryMB <= 0:
-			return fmt.Errorf("prewarm: function %s: memory is %d MiB, must be positive", f.Name, f.MemoryMB)
-		case seen[f.Name]:
-			return fmt.Errorf("prewarm: there are two functions %s", f.Name)
+func checkFunctions(functions []Function) (names map[string]bool, err error) {
+	names = map[string]bool{}
+	for i := range functions {
+		if err := checkFunction(i, &functions[i], names); err != nil {
+			return nil, err
 		}
-		seen[f.Name] = true
+		names[functions[i].Name] = true
+	}
+	return names, nil
+}
+
+// checkFunction returns what is wrong with the i-th function, beside others of which the names are given.
+func checkFunction(i int, f *Function, names map[string]bool) error {
+	switch {
+	case f.Name == "":
+		return fmt.Errorf("prewarm: function %d has no name", i)
+	case f.MemoryMB <= 0:
+		return fmt.Errorf("prewarm: function %s: memory is %d MiB, must be positive", f.Name, f.MemoryMB)
+	case names[f.Name]:
+		return fmt.Errorf("prewarm: there are two functions %s", f.Name)
 	}
 	return nil
 }
 
 // AddFunction adds a function of which nothing was known when the fleet was made, and returns its index. An error is as of NewFleet.
 func (f *Fleet) AddFunction(function Function) (int, error) {
-	functions := append(slices.Clone(f.Functions), function)
-	if err := checkFunctions(functions); err != nil {
+	if err := checkFunction(len(f.Functions), &function, f.names); err != nil {
 		return 0, err
 	}
-	f.Functions = functions
+	f.names[function.Name] = true
+	f.Functions = append(f.Functions, function)
 	f.Loads = append(f.Loads, FunctionLoad{})
 	f.lists = append(f.lists, [states]containerList{})
-	f.Starts.Grow(len(functions))
-	return len(functions) - 1, nil
+	f.Starts.Grow(len(f.Functions))
+	return len(f.Functions) - 1, nil
 }
 
 // Forget forgets the start times that were measured of a function, whose code is new.

@@ -250,7 +250,9 @@ func (c *Core) failed(f *function, r actuator.Result) {
 	if r.Outcome == actuator.Held {
 		wait = firstRetry
 	} else {
-		f.failures++
+		if f.failures++; f.failures&(f.failures-1) == 0 {
+			c.o.Log.Warn("a start has failed", "function", f.Name, "error", r.Err, "in_a_row", f.failures, "again_after", wait)
+		}
 	}
 	f.retry = c.now + wait
 }
@@ -296,7 +298,16 @@ func (c *Core) Resume(now prewarm.Time) {
 }
 
 // Block has nothing started while there is a reason, such as that the state cannot be written.
-func (c *Core) Block(reason string) { c.blocked = reason }
+func (c *Core) Block(reason string) {
+	switch {
+	case (reason == "") == (c.blocked == ""):
+	case reason == "":
+		c.o.Log.Info("starts are possible again")
+	default:
+		c.o.Log.Error("nothing is started", "reason", reason)
+	}
+	c.blocked = reason
+}
 
 // hold keeps an idle container until a time, where the platform can.
 func (c *Core) hold(d *prewarm.Decision) {

@@ -87,6 +87,9 @@ func runOnDisk(t *testing.T, j *Journal, disk *errorfs.Faulty, n int) (blocked b
 		if err != nil && (disk.Operations() < n || !strings.Contains(err.Error(), "no space left")) {
 			t.Errorf("operation %d: %v", n, err)
 		}
+		if err != nil && (strings.Count(err.Error(), "no space left") != 1 || strings.Contains(err.Error(), "\n")) {
+			t.Errorf("operation %d: this is not one clear line: %q", n, err)
+		}
 	})
 	return blocked, operations
 }

@@ -31,6 +31,8 @@ type Journal struct {
 const (
 	journalName = "state.journal"
 	lockName    = "lock"
+	// journalFormat is the number of the form that lines have.
+	journalFormat = 1
 	// mostJournal bounds what is read of a file.
 	mostJournal = 256 << 20
 	// mostLines is after how many bytes of lines the journal wants to be compacted.
@@ -99,7 +101,15 @@ func readJournal(disk errorfs.FS, path string) (*Saved, error) {
 	if len(text) > mostJournal {
 		return nil, fmt.Errorf("%s has more than %d MiB", path, mostJournal>>20)
 	}
-	return parseJournal(text), nil
+	saved := parseJournal(text)
+	switch {
+	case saved == nil && len(text) > 0:
+		// No end of a process leaves this. It is not for this one to throw away.
+		return nil, fmt.Errorf("%s is damaged, or is no such file: nothing in it can be used (without it the controller begins anew)", filepath.Base(path))
+	case saved != nil && saved.Format > journalFormat:
+		return nil, fmt.Errorf("%s is of a later version (its format is %d, this program has %d)", filepath.Base(path), saved.Format, journalFormat)
+	}
+	return saved, nil
 }
 
 // parseJournal returns what the lines say, up to the first that is not whole; nil if not even the first is.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -274,5 +275,50 @@ func TestNoJournalIsNoState(t *testing.T) {
 	}
 	if _, err := os.Stat(j.path); err == nil {
 		t.Error("a journal was written by nobody")
+	}
+}
+
+// TestJournalOfOthers checks that a file which is not such a journal, or is of a later version, is left as it is, and that an empty one is nothing.
+func TestJournalOfOthers(t *testing.T) {
+	later, err := appendLine(nil, journalLine{Saved: &Saved{Format: journalFormat + 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	older, err := appendLine(nil, journalLine{Saved: &Saved{Paused: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name, text, want string
+		paused           bool
+	}{
+		{"notes of somebody", "buy milk\n", "is damaged, or is no such file", false},
+		{"a first line that is torn", string(older[:20]), "is damaged", false},
+		{"a later version", string(later), "of a later version (its format is 2", false},
+		{"an empty file", "", "", false},
+		{"an older version", string(older), "", true},
+	} {
+		folder := t.TempDir()
+		file := filepath.Join(folder, journalName)
+		if err := os.WriteFile(file, []byte(c.text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		j, saved, err := OpenJournal(folder)
+		if c.want != "" {
+			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), folder) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("%s: error %v, want %q", c.name, err, c.want)
+			}
+			if text, err := os.ReadFile(file); err != nil || string(text) != c.text {
+				t.Errorf("%s: the file has %q now, %v", c.name, text, err)
+			}
+			continue
+		}
+		if err != nil || (saved != nil && saved.Paused) != c.paused {
+			t.Errorf("%s: %+v, %v", c.name, saved, err)
+			continue
+		}
+		if err := j.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }

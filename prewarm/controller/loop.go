@@ -132,7 +132,7 @@ func (c *Controller) look(ctx context.Context, items []item, now func() prewarm.
 			err = c.core.Observe(at, &it.observation)
 		}
 		if err != nil {
-			it.from.invalid.Add(1)
+			c.useless(it.from, err)
 		}
 		c.flush(now)
 		c.late.Observe(time.Since(it.received).Seconds())
@@ -140,6 +140,16 @@ func (c *Controller) look(ctx context.Context, items []item, now func() prewarm.
 			c.beat.Store(time.Now().UnixNano())
 			c.others(now)
 		}
+	}
+}
+
+// useless counts an observation of a source that was of no use, and says why: in the state, and now and then in the log.
+func (c *Controller) useless(s *sink, err error) {
+	n := s.invalid.Add(1)
+	text := err.Error()
+	s.useless.Store(&text)
+	if n&(n-1) == 0 {
+		c.core.o.Log.Warn("what a source has told is of no use", "source", s.name, "error", text, "times", n)
 	}
 }
 
@@ -231,5 +241,9 @@ func (c *Controller) end(now func() prewarm.Time) error {
 	if err != nil {
 		err = fmt.Errorf("ending the actuator: %w", err)
 	}
-	return errors.Join(err, c.save.close(ctx, c.core.Saved()))
+	saved := c.save.close(ctx, c.core.Saved())
+	if err != nil && saved != nil {
+		return fmt.Errorf("%w; and %w", err, saved)
+	}
+	return errors.Join(err, saved)
 }

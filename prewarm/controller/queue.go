@@ -40,9 +40,10 @@ type sink struct {
 	name  string
 
 	observations, refused, invalid atomic.Uint64
-	last                           atomic.Int64 // Unix time in ns
-	failure                        atomic.Pointer[string]
-	counts                         func() source.Counts // of the source itself, nil if it has none
+	last                           atomic.Int64           // Unix time in ns
+	failure                        atomic.Pointer[string] // why the source cannot go on, nil if it can
+	useless                        atomic.Pointer[string] // why the last observation was that was of no use, nil if all were
+	counts                         func() source.Counts   // of the source itself, nil if it has none
 }
 
 // Observe implements source.Sink.
@@ -140,6 +141,9 @@ func (s *sink) state() SourceState {
 		state.Invalid += counts.Invalid
 		state.Refused = max(state.Refused, counts.Refused)
 		state.Error = counts.Error
+	}
+	if useless := s.useless.Load(); useless != nil && state.Error == "" {
+		state.Error = *useless
 	}
 	if failure := s.failure.Load(); failure != nil {
 		state.Error = *failure

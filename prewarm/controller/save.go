@@ -34,6 +34,8 @@ type Record struct {
 
 // Saved is what a core leaves to the next process.
 type Saved struct {
+	// Format is the number of the form that this has, 0 if it is older than these numbers.
+	Format int `json:"format,omitempty"`
 	// Epoch is that of the core, which the next one goes on with, and Last the last time that was written down.
 	Epoch time.Time    `json:"epoch"`
 	Last  prewarm.Time `json:"last"`
@@ -129,7 +131,7 @@ func (s *Saved) less(command uint64, n int) {
 // Saved returns what the core leaves to the next process.
 func (c *Core) Saved() *Saved {
 	s := &Saved{
-		Epoch: c.o.Epoch, Last: c.now, Command: c.nextCommand, Decision: c.log.next, Paused: c.paused, Totals: c.currentTotals(), Functions: []FunctionState{}, Warmed: []SavedWarm{}, Scales: []SavedScale{},
+		Format: journalFormat, Epoch: c.o.Epoch, Last: c.now, Command: c.nextCommand, Decision: c.log.next, Paused: c.paused, Totals: c.currentTotals(), Functions: []FunctionState{}, Warmed: []SavedWarm{}, Scales: []SavedScale{},
 	}
 	for _, f := range c.functions {
 		s.Functions = append(s.Functions, f.FunctionState)

@@ -187,7 +187,10 @@ func (s *saver) close(ctx context.Context, saved *Saved) error {
 	select {
 	case err := <-written:
 		s.ended.Wait()
-		return errors.Join(err, s.journal.Close())
+		if closed := s.journal.Close(); err == nil {
+			err = closed // else it says the same again
+		}
+		return err
 	case <-ctx.Done():
 		return fmt.Errorf("the state was not written: %w", ctx.Err())
 	}

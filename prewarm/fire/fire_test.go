@@ -25,7 +25,7 @@ func TestLoad(t *testing.T) {
 	length := 3 * time.Second
 	if *soak {
 		l.traces, l.busy = 5000/30., 6*time.Second
-		length = 10 * time.Minute
+		length = *soakFor
 	}
 	p := serve(t, "-learn")
 	// Memory is looked at while the load runs: the most of the second quarter of the time and of the last.
@@ -83,7 +83,7 @@ func quantile(h controller.Histogram, q float64) float64 {
 
 // TestGarbage sends what no sender should send: the controller answers each with an error of the client's, and goes on.
 func TestGarbage(t *testing.T) {
-	p := serve(t)
+	p := serve(t, "-learn")
 	for _, g := range []struct{ path, kind, body string }{
 		{"/v1/arrivals", "application/json", "{"},
 		{"/v1/arrivals", "application/json", "null"},
@@ -125,15 +125,20 @@ func (p *process) arrive(trace, function string, at time.Time) {
 	require.Equal(p.t, http.StatusNoContent, answer.StatusCode)
 }
 
-// TestClocks announces invocations by clocks that are an hour ahead, an hour behind, and step in between: they count, and times stay in order.
+// TestClocks announces invocations by a clock that steps by an hour, a day and years, ahead and behind: after each step the clock is followed again, and
+// what comes until then counts as of no use.
 func TestClocks(t *testing.T) {
-	p := serve(t)
-	now := time.Now()
-	for i, off := range []time.Duration{time.Hour, -time.Hour, 0, -24 * time.Hour, 30 * time.Second} {
-		p.arrive(fmt.Sprint("clock", i), "f", now.Add(off))
+	p := serve(t, "-learn")
+	sent := uint64(0)
+	for i, off := range []time.Duration{0, time.Hour, -time.Hour, 0, -24 * time.Hour, 30 * time.Second, -5 * 365 * 24 * time.Hour, 0} {
+		before := p.state().Totals.Invocations
+		for k := range 8 {
+			p.arrive(fmt.Sprintf("clock%d-%d", i, k), "f", time.Now().Add(off))
+			sent++
+		}
+		p.await("all of a step", func() bool { return p.state().Totals.Invocations+sumInvalid(p.state()) == sent })
+		require.GreaterOrEqual(t, p.state().Totals.Invocations-before, uint64(4), "of a clock that is off by %v", off)
 	}
-	p.await("all arrivals", func() bool { return p.state().Totals.Invocations+sumInvalid(p.state()) >= 5 })
-	require.NotZero(t, p.state().Totals.Invocations)
 }
 
 // sumInvalid returns how many observations were left out as invalid.
@@ -144,22 +149,33 @@ func sumInvalid(s *controller.State) (n uint64) {
 	return n
 }
 
-// TestKill kills the controller at moments while a load runs, and starts it again with the same state: it goes on counting from what it had saved.
+// TestKill ends the controller while a load runs, and starts it again with the same state: after a kill it goes on from what it had saved, after a
+// signal from all that it had seen.
 func TestKill(t *testing.T) {
 	p := serve(t, "-learn")
 	l := load{functions: 4, traces: 50, busy: 20 * time.Millisecond, seed: 2}
-	before := uint64(0)
-	for range full(10, 3) {
+	most := uint64(0)
+	for i := range full(10, 3) {
+		before := p.state().Totals.Invocations
 		s, err := l.run(t.Context(), p.grpc, full(3*time.Second, 700*time.Millisecond))
 		require.NoError(t, err)
 		require.NoError(t, s.failed)
 		p.await("invocations", func() bool { return p.state().Totals.Invocations > before })
-		before = p.state().Totals.Invocations
-		p.end(syscall.SIGKILL)
+		now := p.state().Totals.Invocations
+		if i%2 == 0 {
+			p.end(syscall.SIGTERM)
+			most = now
+		} else {
+			p.end(syscall.SIGKILL)
+		}
 		p.start()
+		after := p.state().Totals.Invocations
+		require.GreaterOrEqual(t, after, most)
+		if i%2 == 0 {
+			require.Equal(t, now, after, "after a signal")
+		}
 		l.seed++
 	}
-	require.Positive(t, p.state().Totals.Invocations)
 }
 
 func full[T any](long, short T) T {

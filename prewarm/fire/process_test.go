@@ -26,9 +26,18 @@ import (
 	"github.com/tppfaas/tppfaas/prewarm/controller"
 )
 
+var core = flag.String("core", "", "`number` of the processor that the controllers are bound to, by taskset")
+
+var soakFor = flag.Duration("for", 10*time.Minute, "with -soak: how long the load runs")
+
 var soak = flag.Bool("soak", false, "run in full: ten minutes instead of seconds, ten thousand traces in flight instead of some hundred")
 
-func TestMain(m *testing.M) { os.Exit(testbin.Main(m)) }
+func TestMain(m *testing.M) {
+	if folder := os.Getenv(profiled); folder != "" {
+		os.Exit(serveProfiled(folder))
+	}
+	os.Exit(testbin.Main(m))
+}
 
 // process is a controller in a process of its own.
 type process struct {
@@ -77,10 +86,20 @@ func serve(t *testing.T, args ...string) *process {
 
 func (p *process) start() {
 	p.t.Helper()
-	path, err := testbin.Path("prewarm/cmd/prewarm")
+	environment := append(os.Environ(), "GOMAXPROCS=1")
+	path, err := os.Executable()
+	if *profiles == "" {
+		path, err = testbin.Path("prewarm/cmd/prewarm")
+	} else {
+		environment = append(environment, profiled+"="+*profiles)
+	}
 	require.NoError(p.t, err)
-	p.command = exec.Command(path, p.args...)
-	p.command.Env = append(os.Environ(), "GOMAXPROCS=1")
+	args := p.args
+	if *core != "" {
+		path, args = "taskset", append([]string{"-c", *core, path}, args...)
+	}
+	p.command = exec.Command(path, args...)
+	p.command.Env = environment
 	p.command.Stdout, p.command.Stderr = &p.log, &p.log
 	require.NoError(p.t, p.command.Start())
 	p.ended = make(chan struct{})

@@ -51,6 +51,12 @@ type recorder struct {
 	unused   []int32
 	lists    [2]flightList // of those that are quiet, and of those that run; the first was heard of longest ago
 	arrivals []*arrivals   // by function that requests begin with
+	// dropped are the last requests that are not followed any more, and oldest is the place of the one that was dropped first once these are
+	// mostInFlight. What comes of them yet begins no request, although it may look like the root: the caller of a run whose start is heard of before
+	// the announcement of the call is not known.
+	dropped []prewarm.ID
+	oldest  int
+	done    map[prewarm.ID]bool
 	// over is told of each request that is over. It must not keep it.
 	over func(f *flight)
 }
@@ -63,7 +69,7 @@ const (
 type flightList struct{ first, last int32 }
 
 func newRecorder(p prewarm.Platform) *recorder {
-	r := &recorder{platform: p, index: map[prewarm.ID]int32{}}
+	r := &recorder{platform: p, index: map[prewarm.ID]int32{}, done: map[prewarm.ID]bool{}}
 	for i := range r.lists {
 		r.lists[i] = flightList{-1, -1}
 	}
@@ -111,8 +117,8 @@ func (r *recorder) arrived(e *prewarm.Event, arrival prewarm.Time) *flight {
 	}
 	at, known := r.index[e.Trace]
 	if !known {
-		if e.Parent != 0 {
-			return nil // its beginning was not seen, or it was given up
+		if e.Parent != 0 || r.done[e.Trace] {
+			return nil // its beginning was not seen, or it was given up, or is over
 		}
 		at = r.begin(e.Trace)
 		r.arrivalsOf(e.Function).add(arrival)
@@ -210,8 +216,17 @@ func (r *recorder) begin(id prewarm.ID) int32 {
 // drop forgets a request.
 func (r *recorder) drop(at int32) {
 	r.unlink(at)
-	delete(r.index, r.flights[at].id)
+	id := r.flights[at].id
+	delete(r.index, id)
 	r.unused = append(r.unused, at)
+	r.done[id] = true
+	if len(r.dropped) < mostInFlight {
+		r.dropped = append(r.dropped, id)
+		return
+	}
+	delete(r.done, r.dropped[r.oldest])
+	r.dropped[r.oldest] = id
+	r.oldest = (r.oldest + 1) % mostInFlight
 }
 
 // touch notes that something was heard of a request.

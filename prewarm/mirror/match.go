@@ -41,7 +41,10 @@ func (m *Mirror) match(o *source.Observation, f *function, t prewarm.Time) (*inv
 	}
 	if v == nil {
 		switch {
-		case t < m.now-m.limits.Memory, o.Kind == source.Ended && t <= m.restoredAt:
+		case t < m.now-m.limits.Memory:
+			m.counts.Stale++
+			return nil, ErrStale
+		case o.Kind == source.Ended && t <= m.restoredAt: // it was restored as what it has left
 			m.counts.Stale++
 			return nil, nil
 		}

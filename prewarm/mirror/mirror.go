@@ -134,6 +134,8 @@ var (
 	ErrInvalid = errors.New("mirror: an observation without a function or an id, or with one that is too long")
 	// ErrFull says that a limit was reached.
 	ErrFull = errors.New("mirror: there is no room for another function, trace or invocation")
+	// ErrStale says that an observation came when its trace was forgotten.
+	ErrStale = errors.New("mirror: an observation of so long ago that its trace is forgotten, or of a clock that is behind")
 )
 
 // New returns a mirror of a platform of whose containers nothing is known. An error is as of prewarm.NewFleet.
@@ -147,7 +149,7 @@ func New(o Options) (*Mirror, error) {
 	m := &Mirror{
 		options: o, epoch: o.Epoch, idleTimeout: cmp.Or(o.Platform.IdleTimeout, 10*time.Minute), restoredAt: -furthest,
 		limits: Limits{
-			Functions: cmp.Or(l.Functions, 1000), Traces: cmp.Or(l.Traces, 200_000), Invocations: cmp.Or(l.Invocations, 500_000),
+			Functions: cmp.Or(l.Functions, 10_000), Traces: cmp.Or(l.Traces, 200_000), Invocations: cmp.Or(l.Invocations, 500_000),
 			InvocationsPerTrace: cmp.Or(l.InvocationsPerTrace, 10_000), Containers: cmp.Or(l.Containers, 50_000), Clocks: cmp.Or(l.Clocks, 10_000),
 			Length: cmp.Or(l.Length, 256), Silence: cmp.Or(l.Silence, 2*time.Minute), Run: cmp.Or(l.Run, 5*time.Minute), Memory: cmp.Or(l.Memory, time.Minute),
 		},

@@ -2,6 +2,7 @@ package mirror_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -74,6 +75,39 @@ func TestInvalid(t *testing.T) {
 	}
 	if _, err := mirror.New(mirror.Options{Functions: []prewarm.Function{{Name: "a", MemoryMB: 1}, {Name: "a", MemoryMB: 1}}}); err == nil {
 		t.Error("two functions of a name were taken")
+	}
+}
+
+// TestStale checks that an observation of a trace that is long forgotten is of no use, and that this is said; also that of a clock which was set back.
+func TestStale(t *testing.T) {
+	f := follow(t, mirror.Options{Epoch: epoch, Platform: own, Functions: []prewarm.Function{{Name: "a", MemoryMB: 128}}})
+	now := time.Hour
+	send := func(trace string, stamp time.Duration) error {
+		now += time.Second
+		return f.observe(now, source.Observation{Kind: source.Invoked, Function: "a", Trace: trace, Time: epoch.Add(stamp), Wait: -1, Init: -1})
+	}
+	if err := send("t", now); err != nil {
+		t.Fatal(err)
+	}
+	if err := send("old", now-5*time.Minute); !errors.Is(err, mirror.ErrStale) {
+		t.Errorf("error is %v, want %v", err, mirror.ErrStale)
+	}
+	if c := f.m.Counts(); c.Stale != 1 || len(f.m.Functions()) != 1 {
+		t.Errorf("counts are %+v", c)
+	}
+}
+
+// TestThousandsOfFunctions checks that there is room for those of a large platform.
+func TestThousandsOfFunctions(t *testing.T) {
+	m, err := mirror.New(mirror.Options{Epoch: epoch, Platform: own})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 5000 {
+		o := source.Observation{Kind: source.Invoked, Function: fmt.Sprint("f", i), Trace: fmt.Sprint("t", i), Time: epoch, Wait: -1, Init: -1}
+		if _, err := m.Observe(time.Duration(i)*time.Millisecond, &o, nil); err != nil {
+			t.Fatalf("function %d: %v", i, err)
+		}
 	}
 }
 

@@ -332,3 +332,42 @@ func TestCommandErrors(t *testing.T) {
 		}
 	}
 }
+
+// TestClockWasAhead checks that a state which was written when the machine's clock was a year ahead does not have all times a year ahead.
+func TestClockWasAhead(t *testing.T) {
+	const year = 365 * 24 * time.Hour
+	for name, saved := range map[string]*controller.Saved{
+		"from the beginning": {Epoch: time.Now().Add(year), Last: time.Hour},
+		"since some time":    {Epoch: time.Now().Add(-time.Hour), Last: year},
+		"never":              {Epoch: time.Now().Add(-2 * time.Hour), Last: time.Hour, Paused: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			folder := t.TempDir()
+			j, _, err := controller.OpenJournal(folder)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(j.Compact(saved), j.Close()); err != nil {
+				t.Fatal(err)
+			}
+			s, _ := start(t, Options{Policy: "none", State: folder})
+			arrive(t, s, "f", "t", "1", "")
+			eventually(t, "it is observed", func() bool { return state(t, s).Totals.Invocations == 1 })
+			now := state(t, s)
+			if off := time.Since(now.Traces[0].Begun).Abs(); off > time.Minute {
+				t.Errorf("the request's beginning is off by %v", off)
+			}
+			if now.Begun.After(now.Time) || (now.Mode == controller.Paused) != saved.Paused {
+				t.Errorf("begun at %v, %s", now.Begun, now.Mode)
+			}
+		})
+	}
+}
+
+// TestAnd checks that two errors are one line.
+func TestAnd(t *testing.T) {
+	one, other := errors.New("one"), errors.New("other")
+	if and(nil, nil) != nil || and(one, nil) != one || and(nil, other) != other || and(one, other).Error() != "one; and other" || !errors.Is(and(one, other), other) {
+		t.Error("errors are lost")
+	}
+}

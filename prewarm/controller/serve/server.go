@@ -64,10 +64,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	}
 	s := &Server{o: o}
 	if err := s.build(ctx); err != nil {
-		if left := s.undo(); left != nil {
-			err = fmt.Errorf("%w; and %w", err, left)
-		}
-		return nil, err
+		return nil, and(err, s.undo())
 	}
 	return s, nil
 }
@@ -94,11 +91,7 @@ func (s *Server) build(ctx context.Context) error {
 		Platform: Default(), Actuator: "none",
 	}
 	if saved != nil {
-		core.Epoch = saved.Epoch
-		if now := time.Now().Round(0); saved.Epoch.Add(saved.Last).After(now) {
-			// The clock was set back meanwhile. Time goes on from where it was, and means what the clock says now.
-			core.Epoch = now.Add(-saved.Last)
-		}
+		core.Epoch = epochOf(saved, time.Now())
 	}
 	if o.Actuator != nil {
 		core.Platform, core.Actuator = o.Actuator.Platform(), o.Actuator.Name()
@@ -154,6 +147,15 @@ func (s *Server) build(ctx context.Context) error {
 		s.sources = append(s.sources, one)
 	}
 	return s.listen(ctx)
+}
+
+// epochOf returns the epoch that the times in a state count from: its own, unless the clock was ahead when it was written, so that its last time is yet to
+// come. That is then taken to be now, or all times would be ahead for as long as the state is there.
+func epochOf(saved *controller.Saved, now time.Time) time.Time {
+	if saved.Epoch.Add(saved.Last).After(now) {
+		return now.Add(-saved.Last)
+	}
+	return saved.Epoch
 }
 
 // functions returns the functions that are known beforehand: those of the models, and those that the state has.
@@ -285,22 +287,33 @@ func (s *Server) Run(ctx context.Context) error {
 	stopServing()
 	if !s.o.Act && s.o.Actuator != nil { // of one that acts the guard has taken care
 		closing, done := context.WithTimeout(context.Background(), s.o.Shutdown)
-		err = errors.Join(err, s.o.Actuator.Close(closing))
+		err = and(err, s.o.Actuator.Close(closing))
 		done()
 	}
 	if s.policy != nil {
-		err = errors.Join(err, s.policy.Close())
+		err = and(err, s.policy.Close())
 		if s.o.State != "" && s.o.Learn {
 			if saved := s.policy.Save(filepath.Join(s.o.State, "learned")); saved != nil {
-				err = errors.Join(err, fmt.Errorf("what was learned is lost: %w", saved))
+				err = and(err, fmt.Errorf("what was learned is lost: %w", saved))
 			}
 		}
 	}
 	parts.Wait()
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
-		err = errors.Join(cause, err)
+		err = and(cause, err)
 	}
 	return err
+}
+
+// and returns both errors as one, in one line.
+func and(one, other error) error {
+	switch {
+	case one == nil:
+		return other
+	case other == nil:
+		return one
+	}
+	return fmt.Errorf("%w; and %w", one, other)
 }
 
 // Times between attempts of a source that cannot go on.

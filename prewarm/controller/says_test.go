@@ -1,0 +1,100 @@
+package controller
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tppfaas/tppfaas/prewarm/actuator"
+	"github.com/tppfaas/tppfaas/prewarm/source"
+)
+
+// lines is what is logged.
+type lines struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// TestSaysWhatFails checks that starts that fail, and a reason for which nothing is started, are a line of the log each, and not one for each time.
+func TestSaysWhatFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &fake{answer: func(context.Context, actuator.Command) ([]actuator.Result, error) {
+			return nil, errors.New("wrong password")
+		}}
+		log := &lines{}
+		c := newController(t, a, func(o *Options, run *RunOptions) {
+			o.Log = slog.New(slog.NewTextHandler(log, nil))
+			run.NewGuard = newGuardFor(a)
+		})
+		stop := started(t, c)
+		sink := c.Sink("test")
+		for i := range 200 {
+			if err := sink.Observe(t.Context(), []source.Observation{invoked("a", string(rune('A'+i)), "1")}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+			synctest.Wait()
+		}
+		failed := c.Snapshot().Totals.Failed
+		said := strings.Count(log.String(), "a start has failed")
+		if said == 0 || uint64(said) >= failed || !strings.Contains(log.String(), "wrong password") || !strings.Contains(log.String(), "function=b") {
+			t.Errorf("%d starts have failed, the log has %d lines on that:\n%s", failed, said, log)
+		}
+		for _, reason := range []string{"the disk is full", "the disk is full", "", ""} {
+			if err := c.call(t.Context(), func() { c.core.Block(reason) }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if strings.Count(log.String(), "the disk is full") != 1 || strings.Count(log.String(), "starts are possible again") != 1 {
+			t.Errorf("the log is\n%s", log)
+		}
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// TestSaysWhatIsOfNoUse checks that observations of no use are counted with their source, and that state and log say why.
+func TestSaysWhatIsOfNoUse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &lines{}
+		c := newController(t, &fake{}, func(o *Options, _ *RunOptions) { o.Log = slog.New(slog.NewTextHandler(log, nil)) })
+		stop := started(t, c)
+		sink := c.Sink("gateway")
+		old := invoked("a", "old", "1")
+		old.Time = old.Time.Add(-time.Hour)
+		if err := sink.Observe(t.Context(), []source.Observation{invoked("a", "t", "1"), old, old, old}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		s := c.Snapshot().Sources[0]
+		if s.Observations != 4 || s.Invalid != 3 || !strings.Contains(s.Error, "a clock that is behind") {
+			t.Errorf("the source's state is %+v", s)
+		}
+		if n := strings.Count(log.String(), "source=gateway"); n != 2 { // the first and the second
+			t.Errorf("%d lines are logged:\n%s", n, log)
+		}
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}

@@ -1,0 +1,47 @@
+package learn
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tppfaas/tppfaas/prewarm"
+)
+
+// TestRestOfRequest: a call whose caller is not known, since its start was heard of before its announcement, breaks its request, and what comes of that
+// afterwards is no request of its own.
+func TestRestOfRequest(t *testing.T) {
+	platform := prewarm.Platform{Warm: true, Arrivals: true}
+	fleet, err := prewarm.NewFleet(platform, []prewarm.Function{{Name: "a", MemoryMB: 128}, {Name: "b", MemoryMB: 128}})
+	require.NoError(t, err)
+	r := newRecorder(platform)
+	over, begun := 0, 0
+	r.over = func(*flight) { over++ }
+	call := func(at time.Duration, trace, id, parent prewarm.ID, function int) {
+		e := prewarm.Event{Kind: prewarm.Arrived, At: at, Trace: trace, Invocation: id, Parent: parent, Function: function}
+		if r.observe(&e, fleet) != nil {
+			begun++
+		}
+		for _, e.Kind = range []prewarm.Kind{prewarm.Started, prewarm.Ended} {
+			r.observe(&e, fleet)
+		}
+	}
+	call(0, 1, 1, 0, 0)
+	call(time.Second, 1, 2, 0, 1)     // by nobody
+	call(4*time.Second, 1, 3, 0, 1)   // again, when the request is quiet
+	call(8*time.Second, 1, 4, 3, 1)   // by that
+	call(12*time.Second, 2, 5, 0, 0)  // another request
+	call(60*time.Second, 3, 6, 0, 0)  // and one more, by when it is over
+	call(63*time.Second, 2, 7, 0, 1)  // what comes late of it is none
+	call(120*time.Second, 4, 8, 0, 0) // by when the third is over
+	require.Equal(t, 2, over)
+	require.Equal(t, 4, begun)
+	require.Len(t, r.arrivals[0].gaps, 3)
+	require.Len(t, r.arrivals, 1, "no request begins with b")
+	for i := range prewarm.ID(3 * mostInFlight) { // what is remembered is bounded
+		call(200*time.Second+time.Duration(i)*3*time.Second, 100+i, 1000+i, 0, 0)
+	}
+	require.LessOrEqual(t, len(r.done), mostInFlight)
+	require.Len(t, r.dropped, mostInFlight)
+}
