@@ -25,7 +25,7 @@ func TestMain(m *testing.M) { os.Exit(testbin.Main(m)) }
 // TestIntegrationPrewarmLive makes a short form of both runs, with a trained model. It checks that each prints a line for each request, that with the
 // controller fewer invocations beside the root start cold, and that nothing is left behind.
 func TestIntegrationPrewarmLive(t *testing.T) {
-	const requests, skip = 8, 5
+	const requests, skip = 10, 6
 	model := integration.File(t, "../../../models/low_tree_small_rand.race.safetensors", "a trained model", "make models")
 	program := ""
 	for _, pkg := range []string{"apps/action/cmd/action", "sampler/cmd/sampler", "collector/cmd/collector", "prewarm/cmd/prewarm", "prewarm/cmd/live"} {
@@ -36,7 +36,7 @@ func TestIntegrationPrewarmLive(t *testing.T) {
 	// What outlives the process that has started it becomes a child of this one.
 	require.NoError(t, unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
 	dir := t.TempDir()
-	command := exec.CommandContext(t.Context(), program, "-n", fmt.Sprint(requests), "-skip", fmt.Sprint(skip), "-every", "4s", "-idle", "1.5s",
+	command := exec.CommandContext(t.Context(), program, "-n", fmt.Sprint(requests), "-skip", fmt.Sprint(skip), "-every", "3s", "-idle", "1.5s",
 		"-starts", "standalone", "-model", model, "-json")
 	command.Env = append(os.Environ(), "TMPDIR="+dir)
 	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
