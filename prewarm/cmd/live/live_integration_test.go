@@ -25,7 +25,7 @@ func TestMain(m *testing.M) { os.Exit(testbin.Main(m)) }
 // TestIntegrationPrewarmLive makes a short form of both runs, with a trained model. It checks that each prints a line for each request, that with the
 // controller fewer invocations beside the root start cold, and that nothing is left behind.
 func TestIntegrationPrewarmLive(t *testing.T) {
-	const requests, skip = 8, 4
+	const requests, skip = 10, 6
 	model := integration.File(t, "../../../models/low_tree_small_rand.race.safetensors", "a trained model", "make models")
 	program := ""
 	for _, pkg := range []string{"apps/action/cmd/action", "sampler/cmd/sampler", "collector/cmd/collector", "prewarm/cmd/prewarm", "prewarm/cmd/live"} {
