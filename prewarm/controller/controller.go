@@ -39,6 +39,7 @@ type Controller struct {
 	core  *Core
 	o     RunOptions
 	epoch time.Time
+	wall  func() time.Time // the machine's clock, which may be set
 	queue *queue
 	guard *guard.Guard
 	save  *saver
@@ -72,7 +73,7 @@ func New(core *Core, o RunOptions) (*Controller, error) {
 	orElse(&o.KeepEvery, 5*time.Minute)
 	orElse(&o.Shutdown, 10*time.Second)
 	c := &Controller{
-		core: core, o: o, epoch: core.o.Epoch, queue: &queue{most: o.MostQueued, mostBytes: o.MostQueuedBytes, wake: make(chan struct{}, 1)},
+		core: core, o: o, epoch: core.o.Epoch, wall: time.Now, queue: &queue{most: o.MostQueued, mostBytes: o.MostQueuedBytes, wake: make(chan struct{}, 1)},
 		results: make(chan acted, 1024), calls: make(chan func()), begun: make(chan struct{}), ended: make(chan struct{}),
 		late: NewHistogram(LatenessBounds), subscribers: map[chan struct{}]bool{},
 	}
@@ -192,6 +193,7 @@ func (c *Controller) Run(ctx context.Context) error {
 		case reason := <-c.save.blocked:
 			c.core.Block(reason)
 		case <-beat.C:
+			c.followClock(now())
 		}
 		c.flush(now)
 		c.notify()
@@ -206,6 +208,18 @@ func (c *Controller) Close(ctx context.Context) error {
 		return nil
 	}
 	return c.guard.Close(ctx)
+}
+
+// clockStep is by how much the machine's clock may differ from the time that has passed before it counts as set.
+const clockStep = time.Second
+
+// followClock has times shown, and ends of commands told, by the machine's clock, also after it was set or the machine was asleep. Otherwise commands would
+// be over before they begin, or last too long. How much time passes between events is not changed.
+func (c *Controller) followClock(now prewarm.Time) {
+	if off := c.wall().Round(0).Sub(c.core.moment(now)); off.Abs() > clockStep {
+		c.core.o.Log.Info("the machine's clock was set, or it was asleep: times are counted by its clock as it is now", "by", off.Round(time.Millisecond))
+		c.core.o.Epoch = c.core.o.Epoch.Add(off)
+	}
 }
 
 // keep has written down what the policy has learned, unless that is still being done.
