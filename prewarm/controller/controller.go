@@ -194,6 +194,7 @@ func (c *Controller) Run(ctx context.Context) error {
 			c.core.Block(reason)
 		case <-beat.C:
 			c.followClock(now())
+			c.sayWhatSourcesSay()
 		}
 		c.flush(now)
 		c.notify()
@@ -219,6 +220,26 @@ func (c *Controller) followClock(now prewarm.Time) {
 	if off := c.wall().Round(0).Sub(c.core.moment(now)); off.Abs() > clockStep {
 		c.core.o.Log.Info("the machine's clock was set, or it was asleep: times are counted by its clock as it is now", "by", off.Round(time.Millisecond))
 		c.core.o.Epoch = c.core.o.Epoch.Add(off)
+	}
+}
+
+// sayWhatSourcesSay logs when a source has begun to fail, and when it works again.
+func (c *Controller) sayWhatSourcesSay() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range c.sinks {
+		if s.counts == nil {
+			continue
+		}
+		switch failure := s.counts().Error; {
+		case (failure == "") == (s.said == ""):
+		case failure == "":
+			c.core.o.Log.Info("a source works again", "source", s.name)
+			s.said = ""
+		default:
+			c.core.o.Log.Warn("a source fails", "source", s.name, "error", failure)
+			s.said = failure
+		}
 	}
 }
 

@@ -136,3 +136,27 @@ func TestFollowsTheClock(t *testing.T) {
 		}
 	})
 }
+
+// TestSaysWhatSourcesSay checks that a source which fails is a line of the log when it begins to, and one when it works again.
+func TestSaysWhatSourcesSay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &lines{}
+		c := newController(t, &fake{}, func(o *Options, _ *RunOptions) { o.Log = slog.New(slog.NewTextHandler(log, nil)) })
+		sink := c.Sink("metrics")
+		counter := source.NewCounter("metrics", sink)
+		c.Count(sink, counter.Counts)
+		stop := started(t, c)
+		for _, err := range []error{nil, errors.New("refused"), errors.New("refused again"), nil, errors.New("lost")} {
+			counter.Report(err)
+			time.Sleep(3 * time.Second)
+			synctest.Wait()
+		}
+		text := log.String()
+		if strings.Count(text, "a source fails") != 2 || strings.Count(text, "a source works again") != 1 || !strings.Contains(text, "error=refused") || strings.Contains(text, "refused again") {
+			t.Errorf("the log is\n%s", text)
+		}
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
