@@ -5,7 +5,7 @@ IMAGE := tppfaas/collector:devel
 PREWARM_IMAGE := tppfaas/prewarm:devel
 DEMO := build/demo
 
-.PHONY: all help build data models lab action collector image prewarm-image chain demo testbins test race integration soak soak-chain fetch fetch-zipkin fetch-serverless serverless fetch-python fetch-instrument lint bench-peers generate clean
+.PHONY: all help build data models lab action collector image prewarm-image chain prewarm-live demo testbins test race integration soak soak-chain fetch fetch-zipkin fetch-serverless serverless fetch-python fetch-instrument lint bench-peers generate clean
 all: build
 
 help: ## these targets
@@ -46,6 +46,10 @@ chain: collector build ## sample tree_small through the whole chain on this mach
 	@mkdir -p build
 	$(BIN)/chain
 
+prewarm-live: collector build ## the same requests without and with prewarming on this machine, in real time: some ten minutes; ARGS="-n 10 -skip 3 -every 5s -idle 2.5s" is shorter
+	$(GO) build -o $(BIN)/ ./prewarm/cmd/live
+	$(BIN)/live $(ARGS)
+
 demo: build ## sample a composition, train on it, score, predict, draw: a minute
 	@mkdir -p $(DEMO)
 	$(BIN)/sampler -d tree_small -n 300 -l 2 -u 6 -r -seed 1 -o $(DEMO)/tree_small.json
@@ -58,7 +62,8 @@ demo: build ## sample a composition, train on it, score, predict, draw: a minute
 TESTBIN := $(CURDIR)/build/testbin
 testbins:
 	@mkdir -p "$(TESTBIN)"
-	$(GO) build -buildvcs=false -ldflags "-s -w" -o "$(TESTBIN)/" ./tpp/cmd/tpp ./prewarm/cmd/prewarm ./sampler/cmd/sampler ./sampler/cmd/chain ./collector/cmd/collector ./apps/action/cmd/action ./apps/action/cmd/pack ./examples/live
+	$(GO) build -buildvcs=false -ldflags "-s -w" -o "$(TESTBIN)/" ./tpp/cmd/tpp ./prewarm/cmd/prewarm ./prewarm/cmd/live ./sampler/cmd/sampler ./sampler/cmd/chain ./collector/cmd/collector ./apps/action/cmd/action ./apps/action/cmd/pack
+	$(GO) build -buildvcs=false -ldflags "-s -w" -o "$(TESTBIN)/examples-live" ./examples/live
 	$(call build-action,$(shell $(GO) env GOARCH),$(TESTBIN))
 
 test: testbins ## every test that needs nothing but Go

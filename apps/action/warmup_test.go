@@ -3,10 +3,11 @@ package action
 import (
 	"context"
 	"encoding/json"
-	"net"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -56,22 +57,22 @@ func TestWarmUp(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newTestPlatform(t, "sequence")
-			var connected, asked atomic.Int32
-			count := func(_ net.Conn, state http.ConnState) {
-				if state == http.StateNew {
-					connected.Add(1)
-				}
+			var asked atomic.Int32
+			var connections sync.Map // by the address of the client
+			counting := func(handler http.HandlerFunc) string {
+				server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					connections.Store(r.RemoteAddr, true)
+					if r.Method == http.MethodGet {
+						asked.Add(1)
+						_, _ = w.Write([]byte("{}"))
+						return
+					}
+					handler(w, r)
+				}))
+				t.Cleanup(server.Close)
+				return server.URL
 			}
-			handler := p.whisk.Config.Handler
-			p.whisk.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if r.Method == http.MethodGet {
-					asked.Add(1)
-					_, _ = w.Write([]byte("{}"))
-					return
-				}
-				handler.ServeHTTP(w, r)
-			})
-			p.whisk.Config.ConnState, p.collector.Config.ConnState = count, count
+			host, collector := counting(p.invoke), counting(p.collect)
 			r := &Runner{}
 			run := func(id string, more map[string]any) (a struct {
 				Prewarmed bool   `json:"prewarmed"`
@@ -79,7 +80,9 @@ func TestWarmUp(t *testing.T) {
 				Instance  string `json:"instance"`
 				Error     string `json:"error"`
 			}) {
-				require.NoError(t, json.Unmarshal(r.Run(t.Context(), p.request(id, "f1", more)), &a))
+				all := map[string]any{"apihost": host, "collector": collector}
+				maps.Copy(all, more)
+				require.NoError(t, json.Unmarshal(r.Run(t.Context(), p.request(id, "f1", all)), &a))
 				return a
 			}
 			begin := time.Now()
@@ -89,7 +92,9 @@ func TestWarmUp(t *testing.T) {
 			require.True(t, *first.Cold)
 			require.NotEmpty(t, first.Instance)
 			require.Equal(t, int32(1), asked.Load())
-			require.Equal(t, int32(2), connected.Load(), "OpenWhisk and the collector")
+			connected := 0
+			connections.Range(func(any, any) bool { connected++; return true })
+			require.Equal(t, 2, connected, "OpenWhisk and the collector")
 			second := run("bb", marker)
 			require.False(t, *second.Cold)
 			require.Equal(t, first.Instance, second.Instance)

@@ -21,7 +21,7 @@ import (
 )
 
 // pages are the documents whose commands are run, in this order, in one folder.
-var pages = []string{"README.md", "docs/modelling.md", "docs/sampling.md", "docs/prewarm.md", "docs/controller.md", "docs/report.md", "docs/collector.md", "docs/instrument.md"}
+var pages = []string{"README.md", "docs/modelling.md", "docs/sampling.md", "docs/prewarm.md", "docs/controller.md", "docs/cluster.md", "docs/report.md", "docs/collector.md", "docs/instrument.md"}
 
 // TestEveryCommandWorks runs the commands of the README and of the handbook from top to bottom, as a new user would.
 func TestEveryCommandWorks(t *testing.T) {
@@ -35,7 +35,7 @@ func TestEveryCommandWorks(t *testing.T) {
 		t.Setenv(address, "127.0.0.1:0")
 	}
 	t.Setenv("TPPFAAS_METRICS_PORT", "0")
-	for _, server := range []struct{ address, url string }{{"TPPFAAS_OTLP_HTTP", "TPPFAAS_COLLECTOR"}, {"", "OW_APIHOST"}, {"", "TPPFAAS_ZIPKIN"}, {"TPPFAAS_LISTEN", "TPPFAAS_PREDICTOR"}, {"TPPFAAS_PREWARM", "TPPFAAS_PREWARM_URL"}} {
+	for _, server := range []struct{ address, url string }{{"TPPFAAS_OTLP_HTTP", "TPPFAAS_COLLECTOR"}, {"", "OW_APIHOST"}, {"", "TPPFAAS_ZIPKIN"}, {"TPPFAAS_LISTEN", "TPPFAAS_PREDICTOR"}, {"TPPFAAS_PREWARM_LISTEN", "TPPFAAS_PREWARM_URL"}} {
 		addresses, err := loopback.FreeAddresses(1)
 		if err != nil {
 			t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -23,7 +24,7 @@ var (
 
 // Path returns the path of the executable of a main package, given by its folder in the module, such as sampler/cmd/sampler.
 func Path(pkg string) (string, error) {
-	name := path.Base(pkg)
+	name := program(pkg)
 	if dir := os.Getenv(Variable); dir != "" {
 		file := filepath.Join(dir, name)
 		if _, err := os.Stat(file); err != nil {
@@ -47,6 +48,14 @@ func Path(pkg string) (string, error) {
 		errs[pkg] = err
 	}
 	return file, err
+}
+
+// program returns the name of the executable of a package. Examples may have the name of a command.
+func program(pkg string) string {
+	if strings.HasPrefix(pkg, "examples/") {
+		return strings.ReplaceAll(pkg, "/", "-")
+	}
+	return path.Base(pkg)
 }
 
 func build(pkg, file string) error {

@@ -52,3 +52,11 @@ func TestPathTakesWhatIsThere(t *testing.T) {
 		t.Errorf("%q, %v; want %q", file, err, want)
 	}
 }
+
+func TestProgramsHaveDifferentNames(t *testing.T) {
+	for pkg, want := range map[string]string{"prewarm/cmd/live": "live", "examples/live": "examples-live", "tpp/cmd/tpp": "tpp"} {
+		if name := program(pkg); name != want {
+			t.Errorf("the program of %s is called %s, want %s", pkg, name, want)
+		}
+	}
+}

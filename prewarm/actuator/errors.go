@@ -21,6 +21,15 @@ func (e *UnavailableError) Error() string { return e.Err.Error() }
 // Unwrap returns the cause.
 func (e *UnavailableError) Unwrap() error { return e.Err }
 
+// NoFunctionError is an error of a platform that has no such function: it is not deployed, or not any more. It says nothing about the platform.
+type NoFunctionError struct{ Err error }
+
+// Error is that of the cause.
+func (e *NoFunctionError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *NoFunctionError) Unwrap() error { return e.Err }
+
 // ErrKind says that an actuator does not carry out commands of that kind.
 var ErrKind = errors.New("it does not carry out such commands")
 

@@ -140,8 +140,13 @@ func (c *Core) track(e *prewarm.Event) {
 		if is == nil {
 			return
 		}
-		b = &box{id: e.Container, function: e.Function, memory: float64(c.functions[e.Function].MemoryMB), asked: is.Asked, until: prewarm.Never}
-		c.boxes[b.id] = b
+		b = &box{
+			id: e.Container, function: e.Function, memory: float64(c.functions[e.Function].MemoryMB), asked: is.Asked, until: prewarm.Never,
+			warmed: is.By == prewarm.ByPolicy, outcome: asked, // a replica that a number in all has asked for
+		}
+		if c.boxes[b.id] = b; b.warmed {
+			c.totals.Warmups++
+		}
 	}
 	spends := is != nil && !b.dry && (is.State == prewarm.StateStarting || is.State == prewarm.StateIdle || is.State == prewarm.StateBusy && !is.Ready)
 	if b.spends && !spends {

@@ -134,6 +134,9 @@ func TestScalesNotBelowThePlatform(t *testing.T) {
 	s.last(0, 0)
 	s.at(3*time.Second, actuator.Created, startB(2))
 	s.last(4, 1)
+	if n := s.State().Totals.Warmups; n != 2 {
+		t.Errorf("%d containers were asked for", n)
+	}
 	load(5*time.Second, 4)
 	s.at(6*time.Second, actuator.Created, giveBackB)
 	s.last(2, 2)

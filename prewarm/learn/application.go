@@ -47,7 +47,7 @@ type application struct {
 	training          bool
 	due               int    // from how many requests on it is trained
 	checked           uint64 // number of the request at which it was looked at last
-	trained           prewarm.Time
+	looked, trained   prewarm.Time
 	stale             bool
 
 	agreement [mostAgreement]agreement

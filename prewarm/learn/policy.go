@@ -203,9 +203,8 @@ func (p *Policy) over(f *flight) {
 	if a.training || p.options.Fixed && a.given == nil {
 		return
 	}
-	since := p.now - a.trained
-	due := a.seen >= a.due && (a.seen <= 200 || a.trained == 0 || since >= leastBetweenTrainings)
-	look := a.count >= a.checked+window && a.count >= a.unseen+window && (a.seen <= 200 || since >= leastBetweenLooks)
+	due := a.seen >= a.due && (a.seen <= 200 || a.trained == 0 || p.now-a.trained >= leastBetweenTrainings)
+	look := a.count >= a.checked+window && a.count >= a.unseen+window && (a.seen <= 200 || p.now-a.looked >= leastBetweenLooks)
 	if due || look {
 		a.training, p.waiting = true, true
 	}
@@ -238,7 +237,7 @@ func (p *Policy) job(a *application) *job {
 	j.root = mostOften(j.traces)
 	j.gaps = p.recorder.arrivalsOf(j.root).inOrder()
 	j.name = p.functions[j.root].Name
-	a.checked = a.count
+	a.checked, a.looked = a.count, p.now
 	return j
 }
 

@@ -18,7 +18,8 @@ type Application struct {
 	functions []int
 	history   *history
 	table     *table
-	model     tpp.Model // nil if the table predicts
+	model     tpp.Model        // nil if the table predicts
+	weights   map[call]float64 // of its shares; nil unless its states know all that is to come
 	kind      string
 	traces    int
 	requests  requests.Model // nil if nothing is known of when requests come
@@ -77,6 +78,11 @@ func Train(ctx context.Context, recording *prewarm.Recording, o TrainOptions) (*
 	if err != nil {
 		return nil, fmt.Errorf("application %s: %w", recording.Name, err)
 	}
+	if a.model != nil {
+		if _, ok := a.model.NewState(0).(tpp.ForecastingState); ok {
+			a.weights = newShares(newForecasts(a.model), h).weights
+		}
+	}
 	h.traces, h.app = nil, &prewarm.Recording{Name: recording.Name, Functions: recording.Functions}
 	return a, nil
 }
@@ -111,8 +117,8 @@ func (a *Application) forecaster() forecaster {
 	if a.model == nil {
 		return a.table
 	}
-	if _, ok := a.model.NewState(0).(tpp.ForecastingState); ok {
-		return newShares(newForecasts(a.model), a.history)
+	if a.weights != nil {
+		return &shares{forecaster: newForecasts(a.model), weights: a.weights}
 	}
 	return newPaths(a)
 }

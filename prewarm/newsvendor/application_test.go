@@ -67,6 +67,31 @@ func TestReplace(t *testing.T) {
 	}
 }
 
+// TestApplicationHasShares: what is trained has the shares of what it was trained on, although it does not keep that.
+func TestApplicationHasShares(t *testing.T) {
+	r := benchKnowledge(rand.New(rand.NewPCG(1, 2)), 1200).Applications[0]
+	r.Warm = r.Warm[:50]
+	for i := range 10 {
+		r.Warm[5*i] = r.Warm[5*i][:1] // a fifth of the requests ends at once
+	}
+	app, err := Train(t.Context(), &r, TrainOptions{Functions: benchFunctions, Seed: 1, Workers: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := app.forecaster().newFollower()
+	if _, ok := f.(*sharesFollower).s.weights[call{caller: 0, mark: 1}]; !ok {
+		t.Error("there is no weight for what the first function calls")
+	}
+	f.reset()
+	if err := f.observe(0, -1, 0); err != nil {
+		t.Fatal(err)
+	}
+	want := 1 - 10.0/float64(app.Traces())
+	if got := f.expect(nil)[0].probability; math.Abs(got-want) > 0.03 {
+		t.Errorf("the second function comes with probability %v, %v was recorded", got, want)
+	}
+}
+
 // TestScore checks that of two applications the one scores higher that was learned from requests like those of the sample, and what is lost by functions
 // that it does not know.
 func TestScore(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 // decisions, and times at which it wanted to be asked. A chain of ten functions runs, with so many traces in flight.
 func BenchmarkArrival(b *testing.B) {
 	for _, model := range []string{Table, "race"} {
-		for _, traces := range []int{10, 100, 1000, 10000} {
+		for _, traces := range []int{1, 10, 100, 1000, 10000} {
 			b.Run(fmt.Sprintf("model=%s/traces=%d", model, traces), func(b *testing.B) {
 				s := newBenchmark(b, model, traces)
 				s.run(min(20*traces, 60000)) // until as many are in flight as will be

@@ -27,7 +27,7 @@ func (c *cumulants) atLeast(k int) float64 {
 	if k <= 0 {
 		return 1
 	}
-	if c.mean < 1e-9 {
+	if c.mean < 1e-9 || c.mean < 0.1 && k > 5 || c.mean < 0.01 && k > 2 { // it is at most the k-th power of the mean
 		return 0
 	}
 	if c.variance < 1e-12 {

@@ -360,7 +360,7 @@ const (
 )
 
 // crowded reports whether demands are that many.
-func (d *decider) crowded() bool { return d.ringed && len(d.entries)+len(d.runs) >= 16 }
+func (d *decider) crowded() bool { return d.ringed && len(d.entries)+len(d.runs) >= 40 }
 
 // decide has all deciders decide to whom something new was told.
 func (p *Policy) decide(now float64, at prewarm.Time) {

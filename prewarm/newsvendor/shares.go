@@ -18,7 +18,7 @@ type call struct {
 }
 
 // newShares measures how a model's probabilities compare with what came.
-func newShares(f forecaster, h *history) forecaster {
+func newShares(f forecaster, h *history) *shares {
 	s := &shares{forecaster: f, weights: map[call]float64{}}
 	own := f.newFollower()
 	said, came := map[call]float64{}, map[call]float64{}

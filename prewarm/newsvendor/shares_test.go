@@ -87,7 +87,7 @@ func TestSharesAreThoseThatWereRecorded(t *testing.T) {
 
 // TestSharesKeepWhatAModelKnows: the odds of a trace are corrected, not replaced.
 func TestSharesKeepWhatAModelKnows(t *testing.T) {
-	s := newShares(fixedModel{0.86, 0.14}, branches(280, 120, 0)).(*shares)
+	s := newShares(fixedModel{0.86, 0.14}, branches(280, 120, 0))
 	f := &sharesFollower{follower: &fixedFollower{m: fixedModel{0.995, 0.005}}, s: s}
 	if err := f.observe(0, -1, 0); err != nil {
 		t.Fatal(err)

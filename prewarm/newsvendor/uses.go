@@ -168,6 +168,7 @@ func (u *uses) find(k, n, j int, demands []*Demand, running []run) {
 	for i := range n {
 		u.memory[i*width] = 1
 	}
+	any := len(running) // how many others there are then
 	for i, d := range demands {
 		c := &u.conditions[i]
 		if i == j || c.probability <= 0 {
@@ -175,6 +176,7 @@ func (u *uses) find(k, n, j int, demands []*Demand, running []run) {
 		}
 		times := d.Times[c.first:]
 		if len(times) == 0 { // it is overdue, and comes at once
+			any++
 			for m, at := range u.at[:n] {
 				if at >= u.now+overdue && at < u.now+overdue+d.Busy {
 					u.use(k, m, c.probability)
@@ -185,11 +187,18 @@ func (u *uses) find(k, n, j int, demands []*Demand, running []run) {
 		if times[0] > u.at[n-1] || times[len(times)-1]+d.Busy < u.at[0] {
 			continue
 		}
-		come, done := walker{t: &d.Times}, walker{t: &d.Times}
-		share := c.probability / (1 - c.passed)
+		any++
+		come, done := 0, 0
+		share := c.probability / float64(len(times))
 		for m, at := range u.at[:n] {
-			if p := come.within(at) - max(done.within(at-d.Busy), c.passed); p > 0 {
-				u.use(k, m, min(share*p, 1))
+			for come < len(times) && times[come] <= at {
+				come++
+			}
+			for done < len(times) && times[done] < at-d.Busy {
+				done++
+			}
+			if come > done {
+				u.use(k, m, share*float64(come-done))
 			}
 		}
 	}
@@ -201,6 +210,10 @@ func (u *uses) find(k, n, j int, demands []*Demand, running []run) {
 			}
 			u.use(k, m, p)
 		}
+	}
+	if any < k {
+		clear(u.mass[:n])
+		return
 	}
 	own, done := 0.0, 0 // the probability that the demand itself has come before, and is in use
 	busy, mass := demands[j].Busy, u.mass
@@ -276,7 +289,7 @@ func (u *uses) computeMany(now float64, k, waiting int, until, horizon float64, 
 	left := 1.0
 	for b := r.first; b < min(r.first+bins, binOf(horizon)) && left > 1e-3; b++ {
 		arriving, needed := r.at(b, all)
-		if arriving <= 1e-9 {
+		if arriving <= 1e-6 { // 1e-4 in all bins together
 			continue
 		}
 		free := k

@@ -57,6 +57,45 @@ func TestClairvoyantVector(t *testing.T) {
 	require.Equal(t, 768.0+640, bounds(t, one(f, 1, 0, 3.5)).Clairvoyant(0).J(0))
 }
 
+// TestLookAheadVector: who learns of an arrival H before it pays the lesser of m·g and m·c + λ·(c − H) for a gap, which with H = 0 is the best of
+// keeping and a cold start.
+func TestLookAheadVector(t *testing.T) {
+	f := oracle.Function{Name: "f", MemoryMB: 256, Start: 2}
+	for _, tt := range []struct{ gap, ahead, cost, wait float64 }{
+		{100, 0, 512 + 1280*2, 2},
+		{100, 0.5, 512 + 1280*1.5, 1.5},
+		{100, 2, 512, 0},
+		{100, 5, 512, 0},
+		{11, 0, 11 * 256, 0},
+		{11, 0.5, 512 + 1280*1.5, 1.5},
+		{1.5, 1, 1.5 * 256, 0},
+	} {
+		r := bounds(t, one(f, 1, 0, 1+tt.gap)).LookAhead(tt.ahead, 1280)
+		first := max(2-tt.ahead, 0)
+		require.Equal(t, 512+1280*first+tt.cost, r.J(1280), "%+v", tt)
+		require.Equal(t, []float64{first, tt.wait}, r.Added, "%+v", tt)
+	}
+}
+
+// TestBestKeepAliveVector: for gaps of 1, 1, 10 and 100 s the best keep-alive is 1 s while waiting costs little, and then 10 and 100 s.
+func TestBestKeepAliveVector(t *testing.T) {
+	f := oracle.Function{Name: "f", MemoryMB: 1, Start: 2}
+	for lambda, want := range map[float64]struct{ keep, cost float64 }{
+		0:  {0, 4 * 2}, // as 1 s, which has 4 + 2·2, and shorter
+		1:  {1, 4 + 2*4},
+		7:  {1, 4 + 2*(2+14)},       // 36; 10 s cost 22 + 16
+		9:  {10, 22 + 2 + 18},       // 42; 1 s costs 44
+		43: {10, 22 + 2 + 86},       // 110
+		45: {100, 1 + 1 + 10 + 100}, // 112; 10 s cost 114
+	} {
+		w := one(f, 1, 0, 2, 4, 15, 116)
+		w.Until = 117
+		r, keep := bounds(t, w).BestKeepAlive(lambda)
+		require.Equal(t, []float64{want.keep}, keep, "λ = %v", lambda)
+		require.Equal(t, 2+2*lambda+want.cost, r.J(lambda), "λ = %v", lambda)
+	}
+}
+
 // TestSkiRentalVector: 256 MB, starts of 2 s and λ = 1280 are kept for 12 s.
 func TestSkiRentalVector(t *testing.T) {
 	f := oracle.Function{Name: "f", MemoryMB: 256, Start: 2}

@@ -39,7 +39,7 @@ func init() {
 //	D not known:                ⌈stale/n⌉ − starting, at most all that wait
 //	D known, t = n·100 ms/D:    if fresh ≥ t·(existing+starting) and fresh > existing+starting,
 //	                            ⌈fresh/t − existing − starting⌉, so that there are at most as many as fresh ones,
-//	                            and besides min(⌈stale/t⌉, stale) − starting, if that is more than 0
+//	                            and with stale ones besides min(⌈stale/t⌉, stale) − starting, which may be less than 0
 //
 // A container is idle for grace (10 s) and then, paused, for idle (600 s). If its function has no more than keep (0) containers then, it stays for
 // another keeping (600 s). For a new container that there is no room for, paused ones of any function are removed, the least recently used first, until
@@ -172,14 +172,14 @@ func (p *fpc) decide(function int, fleet *prewarm.Fleet, d *prewarm.Decisions) {
 	existing := fleet.Count(function) - fleet.StartingForNobody(function)
 	n := 0
 	mean, ok := q.duration()
-	if ok {
+	switch {
+	case existing+starting == 0:
+		n = 1 // however much waits
+	case ok:
 		n = additional(len(q.waiting)-stale, stale, existing, starting, p.throughput(function, mean, fleet))
-	} else if stale > 0 {
+	case stale > 0:
 		slots := max(fleet.Functions[function].Concurrency, 1)
 		n = min((stale+slots-1)/slots-starting, len(q.waiting))
-	}
-	if existing+starting == 0 {
-		n = max(n, 1)
 	}
 	p.add(function, n, "more waits than the containers can do", fleet, d)
 }
@@ -195,7 +195,11 @@ func additional(fresh, stale, existing, starting int, throughput float64) int {
 	if there := existing + starting; float64(fresh) >= throughput*float64(there) && there < fresh {
 		n = min(int(math.Ceil(float64(fresh)/throughput-float64(there))), fresh-there)
 	}
-	return n + max(min(int(math.Ceil(float64(stale)/throughput)), stale)-starting, 0)
+	if stale > 0 {
+		// Those that are starting are taken off even where that is less than nothing: the sum counts.
+		n += min(int(math.Ceil(float64(stale)/throughput)), stale) - starting
+	}
+	return max(n, 0)
 }
 
 // add starts containers, of stem cells where there are some that fit, and removes what they need the memory of.
@@ -224,7 +228,12 @@ func (p *fpc) add(function, n int, rule string, fleet *prewarm.Fleet, d *prewarm
 			}
 		}
 		paused := func(c *prewarm.Container) bool { return fleet.Now >= c.Since+p.grace }
-		for _, c := range leastRecentlyUsed(n*f.MemoryMB-(limit-used), fleet, paused) {
+		// Each container makes its own room: as many as can be are made.
+		var victims []*prewarm.Container
+		for k := n; k > 0 && k*f.MemoryMB > limit-used && victims == nil; k-- {
+			victims = leastRecentlyUsed(k*f.MemoryMB-(limit-used), fleet, paused)
+		}
+		for _, c := range victims {
 			d.GiveBack(c, prewarm.Why{Rule: "least recently used, and memory is needed"})
 		}
 	}

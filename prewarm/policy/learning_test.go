@@ -76,14 +76,31 @@ func TestAfterEnd(t *testing.T) {
 		"where only starts are seen it may wait for its container")
 }
 
-// TestRepresentative checks the coefficient of variation of the bins where it is just 2, which floating point numbers miss.
+// TestRepresentative checks the coefficient of variation of the bins, √(240/k − 1) with k equal ones, also where it is just 2, which floating point
+// numbers miss, and what is decided by it.
 func TestRepresentative(t *testing.T) {
-	for equal, want := range map[int]bool{1: true, 47: true, 48: true, 49: false, 240: false} {
+	p, err := New("histogram", Options{Functions: []prewarm.Function{{Name: "f"}}})
+	require.NoError(t, err)
+	for _, tt := range []struct {
+		equal       int
+		low, high   int           // the coefficient is from low to below high, in hundredths
+		load, until time.Duration // PW and END
+	}{
+		{1, 1545, 1546, 0, 66 * time.Second}, // the head is in the first minute
+		{47, 202, 203, 108 * time.Second, 3102 * time.Second},
+		{48, 200, 201, 108 * time.Second, 3168 * time.Second},
+		{49, 197, 198, 0, 4 * time.Hour},
+		{240, 0, 1, 0, 4 * time.Hour},
+	} {
 		times := idleTimes{bins: make([]uint64, 240)}
-		for i := range 5 * equal {
-			times.add(time.Duration(i%equal) * time.Minute)
+		for i := range 10 * tt.equal {
+			times.add(time.Duration(i%tt.equal) * time.Minute)
 		}
-		require.Equal(t, want, times.representative(200*200), "%d bins", equal)
+		require.True(t, times.representative(uint64(tt.low*tt.low)), "%d bins", tt.equal)
+		require.False(t, times.representative(uint64(tt.high*tt.high)), "%d bins", tt.equal)
+		load, until := p.(*hybrid).windows(&times)
+		require.Equal(t, tt.load, load, "%d bins", tt.equal)
+		require.Equal(t, tt.until, until, "%d bins", tt.equal)
 	}
 	require.False(t, (&idleTimes{bins: make([]uint64, 240)}).representative(0), "nothing is known")
 }

@@ -57,11 +57,9 @@ func bestDelay(first []float64, start float64, second []float64) time.Duration {
 		d := float64(i) / 10
 		values = values[:0]
 		for _, f1 := range first {
-			ready := min(d, f1) + start
-			idle := max(0, f1-ready)
 			for _, f2 := range second {
-				utilisation := 1 / (1 + idle/(f1+start+f2))
-				values = append(values, utilisation/(f2+max(f1, ready)))
+				total, _, utilisation := twoStages(d, f1, start, f2)
+				values = append(values, utilisation/total)
 			}
 		}
 		slices.Sort(values)
@@ -70,4 +68,11 @@ func bestDelay(first []float64, start float64, second []float64) time.Duration {
 		}
 	}
 	return time.Duration(best) * 100 * time.Millisecond
+}
+
+// twoStages returns what a delay makes of two stages: the end-to-end time, for how long the container of the second is idle, and the utilisation.
+func twoStages(d, first, start, second float64) (total, idle, utilisation float64) {
+	ready := min(d, first) + start
+	idle = max(0, first-ready)
+	return second + max(first, ready), idle, 1 / (1 + idle/(first+start+second))
 }

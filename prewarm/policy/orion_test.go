@@ -24,3 +24,16 @@ func TestBestDelay(t *testing.T) {
 		require.Equal(t, v.want, bestDelay(v.first, v.start, v.second), name)
 	}
 }
+
+// TestTwoStages checks what ORION's search compares for a first stage of 10 s, a start of 4 s and a second stage of 5 s.
+func TestTwoStages(t *testing.T) {
+	for _, tt := range []struct{ delay, total, idle, utilisation float64 }{
+		{0, 15, 6, 0.76}, {3, 15, 3, 19. / 22}, {6, 15, 0, 1}, {8, 17, 0, 1},
+		{14.9, 19, 0, 1}, // the second begins to start with the end of the first at the latest
+	} {
+		total, idle, utilisation := twoStages(tt.delay, 10, 4, 5)
+		require.Equal(t, tt.total, total, "%+v", tt)
+		require.Equal(t, tt.idle, idle, "%+v", tt)
+		require.InDelta(t, tt.utilisation, utilisation, 1e-12, "%+v", tt)
+	}
+}

@@ -348,13 +348,16 @@ func (a *analysis) say() {
 		case with == 0:
 			r.Missing = append(r.Missing, fmt.Sprintf("The traces have no %s: %s.", what, so))
 		default:
-			r.Missing = append(r.Missing, fmt.Sprintf("%d of %d traces have no %s: of these, %s.", full-with, full, what, so))
+			r.Missing = append(r.Missing, fmt.Sprintf("%d of %d traces %s no %s: of these, %s.", full-with, full, verb(full-with, "has", "have"), what, so))
 		}
 	}
 	if a.traces == 0 {
 		text := "There are no traces."
 		if a.leftOut > 0 {
 			text = fmt.Sprintf("None of the %d traces has the labels asked for; the first has %s.", a.leftOut, cmp.Or(a.firstLeftOut.String(), "none"))
+			if a.leftOut == 1 {
+				text = fmt.Sprintf("The only trace does not have the labels asked for; it has %s.", cmp.Or(a.firstLeftOut.String(), "none"))
+			}
 		}
 		r.Missing = append(r.Missing, text)
 	} else if full == 0 {
@@ -364,10 +367,10 @@ func (a *analysis) say() {
 	if a.withCold == a.withInit {
 		missing(a.withInit, "init times", "which invocations were cold is not known")
 	} else {
-		missing(a.withInit, "init times", "how long initialising takes is not known; which were cold is, for "+fmt.Sprint(a.withCold)+" traces")
+		missing(a.withInit, "init times", "how long initialising takes is not known; which were cold is, for "+count(a.withCold, "trace"))
 	}
 	if a.unexplained > 0 {
-		r.Missing = append(r.Missing, fmt.Sprintf("%d traces do not say which invocation called which: depths and end-to-end costs are of the others.", a.unexplained))
+		r.Missing = append(r.Missing, fmt.Sprintf("%s %s not say which invocation called which: depths and end-to-end costs are of the others.", count(a.unexplained, "trace"), verb(a.unexplained, "does", "do")))
 	}
 	lasts := "a run with its last call"
 	if a.known != nil {
@@ -375,19 +378,19 @@ func (a *analysis) say() {
 	}
 	missing(a.withDuration, "ends of runs (the covariate duration, or spans)", "a request is taken to end with the start of its last run, and "+lasts)
 	if a.inferred > 0 {
-		r.Notes = append(r.Notes, fmt.Sprintf("%d traces do not say which invocation called which; their functions are those of an application of this project, whose calls were taken.", a.inferred))
+		r.Notes = append(r.Notes, fmt.Sprintf("%s %s not say which invocation called which; the functions are those of an application of this project, whose calls were taken.", count(a.inferred, "trace"), verb(a.inferred, "does", "do")))
 	}
 	if a.late > 0 {
-		r.Notes = append(r.Notes, fmt.Sprintf("%d of the cold starts are late ones: the invocation waited for a container that was being started already.", a.late))
+		r.Notes = append(r.Notes, fmt.Sprintf("%d of the cold starts %s late: the invocation waited for a container that was being started already.", a.late, verb(a.late, "is", "are")))
 	}
 	if a.empty > 0 && full > 0 {
-		r.Notes = append(r.Notes, fmt.Sprintf("%d traces are empty.", a.empty))
+		r.Notes = append(r.Notes, fmt.Sprintf("%s %s empty.", count(a.empty, "trace"), verb(a.empty, "is", "are")))
 	}
 	if a.implausible > 0 {
-		r.Notes = append(r.Notes, fmt.Sprintf("%d traces have times that cannot be, such as arrivals millennia apart: they are counted, and not analysed.", a.implausible))
+		r.Notes = append(r.Notes, fmt.Sprintf("%s %s times that cannot be, such as arrivals millennia apart: counted, and not analysed.", count(a.implausible, "trace"), verb(a.implausible, "has", "have")))
 	}
 	if r.Analysed+a.implausible < r.Traces {
-		r.Notes = append(r.Notes, fmt.Sprintf("The recording is large: its first %d traces are analysed, all %d are counted.", r.Analysed, r.Traces))
+		r.Notes = append(r.Notes, fmt.Sprintf("The recording is large: of its %d traces the first %d %s analysed, all are counted.", r.Traces, r.Analysed, verb(r.Analysed, "is", "are")))
 	}
 	r.Notes = append(r.Notes, a.notes...)
 }

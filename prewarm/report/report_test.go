@@ -78,7 +78,7 @@ func TestSmallRun(t *testing.T) {
 	r, _ := read(t, report.Options{Only: report.Labels{Policy: "keepalive:600"}}, small(t))
 	require.Equal(t, []int{3, 12, 5, 2}, []int{r.Traces, r.Invocations, r.ColdStarts, r.ColdTraces})
 	require.Empty(t, r.Missing)
-	require.Equal(t, []string{"1 of the cold starts are late ones: the invocation waited for a container that was being started already."}, r.Notes)
+	require.Equal(t, []string{"1 of the cold starts is late: the invocation waited for a container that was being started already."}, r.Notes)
 	require.Equal(t, "2025-12-01 00:00:00 UTC", r.From)
 	// The first ends with mail, at 6.0 s: 1.1 + 2.15 + 1.1 s of cold starts lie on its way, and without them cart would end last: it ends at 2.605, less
 	// 1.1. The third ends with cart, at 4.005 s; without cold starts pay ends last, at 2.52 − 1 s.
@@ -141,7 +141,7 @@ func TestWhatIsMissing(t *testing.T) {
 		{"arrivals alone", `{"sequences":[{"arrival_times":[1,5],"marks":[0,1]},{"arrival_times":[9],"marks":[0]}]` + mapping, []string{
 			"The traces have no wait times: how long cold starts take, and what they cost, is not known.",
 			"The traces have no init times: which invocations were cold is not known.",
-			"1 traces do not say which invocation called which: depths and end-to-end costs are of the others.",
+			"1 trace does not say which invocation called which: depths and end-to-end costs are of the others.",
 			"The traces have no ends of runs (the covariate duration, or spans): a request is taken to end with the start of its last run, and a run with its last call.",
 		}, 0, 0, true},
 		{"waits alone", `{"sequences":[{"arrival_times":[1,5],"marks":[0,1],"wait_times":[1,2],"parents":[-1,0]}]` + mapping, []string{
@@ -149,13 +149,13 @@ func TestWhatIsMissing(t *testing.T) {
 			"The traces have no ends of runs (the covariate duration, or spans): a request is taken to end with the start of its last run, and a run with its last call.",
 		}, 2, 0, true},
 		{"of one trace all, of one nothing", `{"sequences":[{"arrival_times":[1,5],"marks":[0,1],"wait_times":[1,2],"init_times":[1,0],"parents":[-1,0],"covariates":{"duration":[9,9]}},{"arrival_times":[9],"marks":[0]}]` + mapping, []string{
-			"1 of 2 traces have no wait times: of these, how long cold starts take, and what they cost, is not known.",
-			"1 of 2 traces have no init times: of these, which invocations were cold is not known.",
-			"1 of 2 traces have no ends of runs (the covariate duration, or spans): of these, a request is taken to end with the start of its last run, and a run with its last call.",
+			"1 of 2 traces has no wait times: of these, how long cold starts take, and what they cost, is not known.",
+			"1 of 2 traces has no init times: of these, which invocations were cold is not known.",
+			"1 of 2 traces has no ends of runs (the covariate duration, or spans): of these, a request is taken to end with the start of its last run, and a run with its last call.",
 		}, 2, 1, true},
 		{"cold or not, of spans", `[[{"traceId":"1","id":"1","name":"a","kind":"SERVER","timestamp":1000000,"duration":5000,"tags":{"faas.invocation_id":"x","faas.coldstart":"true"}}]]`, []string{
 			"The traces have no wait times: how long cold starts take, and what they cost, is not known.",
-			"The traces have no init times: how long initialising takes is not known; which were cold is, for 1 traces.",
+			"The traces have no init times: how long initialising takes is not known; which were cold is, for 1 trace.",
 		}, 0, 0, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -260,7 +260,7 @@ func TestLargeRecordings(t *testing.T) {
 	r, _ := read(t, report.Options{MaxInvocations: 7}, text.String())
 	require.Equal(t, []int{10, 20, 10, 3}, []int{r.Traces, r.Invocations, r.ColdStarts, r.Analysed})
 	require.Equal(t, 3, function(t, r, "a").Cold.N)
-	require.Contains(t, r.Notes, "The recording is large: its first 3 traces are analysed, all 10 are counted.")
+	require.Contains(t, r.Notes, "The recording is large: of its 10 traces the first 3 are analysed, all are counted.")
 }
 
 // TestImplausibleTimes checks that times which cannot be do no harm.
@@ -270,8 +270,8 @@ func TestImplausibleTimes(t *testing.T) {
 	r, page := read(t, report.Options{}, text)
 	checkPage(t, page)
 	require.Equal(t, 5, r.Traces)
-	require.Contains(t, r.Notes, "3 traces have times that cannot be, such as arrivals millennia apart: they are counted, and not analysed.")
-	require.Contains(t, r.Missing, "1 traces do not say which invocation called which: depths and end-to-end costs are of the others.")
+	require.Contains(t, r.Notes, "3 traces have times that cannot be, such as arrivals millennia apart: counted, and not analysed.")
+	require.Contains(t, r.Missing, "1 trace does not say which invocation called which: depths and end-to-end costs are of the others.")
 	require.NotEmpty(t, written(t, r.WriteJSON))
 }
 

@@ -15,9 +15,9 @@ const mostLines = 15
 // WriteText writes the report in short, for a terminal.
 func (r *Report) WriteText(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %d traces, %d invocations of %d functions", cmp.Or(printable(r.Source), "traces"), r.Traces, r.Invocations, len(r.Functions))
+	fmt.Fprintf(&b, "%s: %s, %s of %s", cmp.Or(printable(r.Source), "traces"), count(r.Traces, "trace"), count(r.Invocations, "invocation"), count(len(r.Functions), "function"))
 	if r.KnowsCold {
-		fmt.Fprintf(&b, "; %d cold starts (%s), in %d traces (%s)", r.ColdStarts, percent(share(r.ColdStarts, r.Invocations)), r.ColdTraces, percent(share(r.ColdTraces, r.Traces)))
+		fmt.Fprintf(&b, "; %s (%s), in %s (%s)", count(r.ColdStarts, "cold start"), percent(share(r.ColdStarts, r.Invocations)), count(r.ColdTraces, "trace"), percent(share(r.ColdTraces, r.Traces)))
 	}
 	b.WriteString("\n")
 	if e := r.EndToEnd; e != nil {
@@ -44,7 +44,7 @@ func (r *Report) WriteText(w io.Writer) error {
 		}
 		t.Flush()
 		if more := len(r.Functions) - mostLines; more > 0 {
-			fmt.Fprintf(&b, "and %d more functions\n", more)
+			fmt.Fprintf(&b, "and %d more %s\n", more, plural(more, "function"))
 		}
 	}
 	if len(r.Depths) > 1 && r.KnowsCold {

@@ -196,6 +196,10 @@ func (s *Subject) unknown(t *testing.T) {
 			t.Errorf("%s: %v, want an error of the function alone", kind, err)
 			continue
 		}
+		var none *actuator.NoFunctionError
+		if !errors.As(err, &none) {
+			t.Errorf("%s: %v does not say that there is no such function", kind, err)
+		}
 		if err := check(results, err, c, before, time.Now()); err != nil {
 			t.Error(err)
 		}

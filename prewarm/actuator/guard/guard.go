@@ -443,6 +443,7 @@ func (g *Guard) settle(b begun, results []actuator.Result, err error) {
 	}
 	function := b.command.Function
 	var unavailable *actuator.UnavailableError
+	var none *actuator.NoFunctionError
 	switch isUnavailable := errors.As(err, &unavailable); {
 	case err == nil && came == 0, errors.Is(err, ErrClosed), g.closed && err != nil:
 		g.circuit.Rest(now, 0) // it says nothing about the platform
@@ -460,6 +461,9 @@ func (g *Guard) settle(b begun, results []actuator.Result, err error) {
 		g.standing.failed(now, function, err)
 	case errors.Is(err, ErrTimeout):
 		g.circuit.Failure(now, 0, "")
+		g.standing.failed(now, function, err)
+	case errors.As(err, &none): // an application that was removed, of however many functions, holds up no other
+		g.circuit.Rest(now, 0)
 		g.standing.failed(now, function, err)
 	default:
 		g.circuit.Failure(now, 0, function)

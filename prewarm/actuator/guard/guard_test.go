@@ -386,6 +386,44 @@ func TestCircuit(t *testing.T) {
 	})
 }
 
+// TestRemovedFunctions checks that functions which are not there do not open the circuit, however many they are, that each is left alone, and that
+// one in the place of a trial leaves it to the next command.
+func TestRemovedFunctions(t *testing.T) {
+	failure := error(&actuator.NoFunctionError{Err: errors.New("gone")})
+	f := &fake{takes: 10 * time.Millisecond, nth: func(_ context.Context, _ int, c actuator.Command) ([]actuator.Result, error) {
+		if c.Function == "there" {
+			return nil, nil
+		}
+		return nil, fmt.Errorf("%s: %w", c.Function, failure)
+	}}
+	guarded(t, f, Options{Failures: 3, Pause: 2 * time.Second, CoolDown: time.Minute}, func(t *testing.T, g *Guard, o *told) {
+		id := uint64(0)
+		do := func(function string) string {
+			id++
+			require.NoError(t, g.Do(warm(id, function, 1)))
+			time.Sleep(20 * time.Millisecond)
+			return o.summary(id)
+		}
+		for i := range 10 {
+			require.Equal(t, "f", do(fmt.Sprint("gone", i)))
+		}
+		require.Equal(t, "closed", g.State().Circuit)
+		require.Equal(t, "h", do("gone0"))
+		require.Equal(t, "c", do("there"))
+
+		failure = errors.New("down")
+		for i := range 3 {
+			require.Equal(t, "f", do(fmt.Sprint("broken", i)))
+		}
+		require.Equal(t, "h", do("there"))
+		time.Sleep(2 * time.Second)
+		failure = &actuator.NoFunctionError{Err: errors.New("gone")}
+		require.Equal(t, "f", do("another"))
+		require.Equal(t, "c", do("there"))
+		require.Equal(t, "closed", g.State().Circuit)
+	})
+}
+
 // TestUnavailable checks that failures of the platform as a whole count each, whatever function they come with, blame no function, and that what it
 // asks for is granted.
 func TestUnavailable(t *testing.T) {

@@ -1,7 +1,9 @@
 package keda
 
 import (
+	"bytes"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -17,6 +19,10 @@ func TestScaledObject(t *testing.T) {
 	type trigger struct {
 		Type     string            `json:"type"`
 		Metadata map[string]string `json:"metadata"`
+		// AuthenticationRef names an object that has what must not stand in the metadata.
+		AuthenticationRef struct {
+			Name string `json:"name"`
+		} `json:"authenticationRef"`
 	}
 	var object struct {
 		APIVersion string `json:"apiVersion"`
@@ -36,14 +42,43 @@ func TestScaledObject(t *testing.T) {
 			Triggers        []trigger `json:"triggers"`
 		} `json:"spec"`
 	}
-	require.NoError(t, yaml.UnmarshalStrict(text, &object))
+	scaledObject, authentication, ok := bytes.Cut(text, []byte("\n---\n"))
+	require.True(t, ok)
+	require.NoError(t, yaml.UnmarshalStrict(scaledObject, &object))
 	require.Equal(t, "keda.sh/v1alpha1 ScaledObject", object.APIVersion+" "+object.Kind)
 	require.NotEmpty(t, object.Spec.ScaleTargetRef.Name)
 	require.Greater(t, object.Spec.MaxReplicaCount, object.Spec.MinReplicaCount)
 	require.Len(t, object.Spec.Triggers, 2, "prewarm's, and that of what the platform does by itself")
 	push := object.Spec.Triggers[0]
 	require.Equal(t, "external-push", push.Type)
-	require.NotEmpty(t, push.Metadata["scalerAddress"])
+	// The address is that of the Service, whose port speaks TLS with a certificate of one's own.
+	service, err := os.ReadFile("../../deploy/prewarm.yaml")
+	require.NoError(t, err)
+	address, port, ok := strings.Cut(push.Metadata["scalerAddress"], ":")
+	require.True(t, ok)
+	require.Equal(t, "prewarm.tppfaas.svc", address)
+	require.Contains(t, string(service), "{name: keda, port: "+port+", ")
+	require.Equal(t, "true", push.Metadata["enableTLS"])
+	var secret struct {
+		APIVersion string `json:"apiVersion"`
+		Kind       string `json:"kind"`
+		Metadata   struct {
+			Name      string `json:"name"`
+			Namespace string `json:"namespace"`
+		} `json:"metadata"`
+		Spec struct {
+			SecretTargetRef []struct {
+				Parameter string `json:"parameter"`
+				Name      string `json:"name"`
+				Key       string `json:"key"`
+			} `json:"secretTargetRef"`
+		} `json:"spec"`
+	}
+	require.NoError(t, yaml.UnmarshalStrict(authentication, &secret))
+	require.Equal(t, "keda.sh/v1alpha1 TriggerAuthentication", secret.APIVersion+" "+secret.Kind)
+	require.Equal(t, object.Metadata.Namespace+" "+push.AuthenticationRef.Name, secret.Metadata.Namespace+" "+secret.Metadata.Name)
+	require.Len(t, secret.Spec.SecretTargetRef, 1)
+	require.Equal(t, "caCert", secret.Spec.SecretTargetRef[0].Parameter)
 
 	ref := dynamicpb.NewMessage(refMessage)
 	ref.Set(refMessage.Fields().ByName("name"), protoreflect.ValueOfString("another name"))

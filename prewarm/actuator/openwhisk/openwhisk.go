@@ -288,6 +288,8 @@ func (a *Actuator) classify(function string, err error) error {
 			after = max(after, time.Until(time.Now().Truncate(time.Minute).Add(time.Minute)))
 		}
 		return &actuator.UnavailableError{Err: err, After: after}
+	case whisk.NotFound:
+		err = &actuator.NoFunctionError{Err: err}
 	}
 	return fmt.Errorf("%s: %w", function, err)
 }

@@ -2,12 +2,13 @@ package openwhisk
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/tppfaas/tppfaas/internal/whisk"
+	"github.com/tppfaas/tppfaas/prewarm/actuator"
 )
 
 // The list of actions is asked for again after lookAgain if a function is not in it, and in any case after outdated: it may have been deployed anew, into
@@ -42,7 +43,7 @@ func (w *where) find(ctx context.Context, function string) (whisk.ListedAction, 
 			err := w.err
 			w.mu.Unlock()
 			if err == nil {
-				err = fmt.Errorf("%s: OpenWhisk has no action of that name, in no package", function)
+				err = &actuator.NoFunctionError{Err: errors.New("OpenWhisk has no action of that name, in no package")}
 			}
 			return whisk.ListedAction{}, err
 		}

@@ -217,6 +217,8 @@ func (a *Actuator) classify(function string, err error) error {
 	switch e.Kind {
 	case whisk.Throttled, whisk.Overloaded, whisk.Unreachable, whisk.Untrusted, whisk.NoTLS, whisk.Unauthorized, whisk.Forbidden, whisk.ServerError:
 		return &actuator.UnavailableError{Err: err, After: e.RetryAfter}
+	case whisk.NotFound:
+		err = &actuator.NoFunctionError{Err: err}
 	}
 	return fmt.Errorf("%s: %w", function, err)
 }

@@ -107,7 +107,7 @@ func actuatorsHelp() string {
 
 func (o *actuatorOptions) define(fs *flag.FlagSet) {
 	fs.StringVar(&o.kind, "actuator", "dry", "`platform` that decisions are for, and with -act are carried out on: "+strings.Join(actuators(), ", "))
-	fs.DurationVar(&o.idleTimeout, "idle-timeout", 10*time.Minute, "`time` after which the platform removes an idle container by itself")
+	fs.DurationVar(&o.idleTimeout, "idle-timeout", 10*time.Minute, "`time` after which the platform removes an idle container by itself; the controller cannot ask it")
 	flags := whisk.Flags()
 	fs.String("apihost", "", "openwhisk: "+flags["apihost"])
 	fs.String("auth", "", "openwhisk: "+flags["auth"])

@@ -10,7 +10,7 @@ import (
 var program = cli.Program{
 	Command: cli.Command{
 		Name: "prewarm", Summary: "run and compare policies that decide which containers are warm, and when",
-		Help: `prewarm compares policies that decide which containers of serverless functions are warm, and when: what do they cost, what do they bring?
+		Help: `prewarm warms containers of serverless functions ahead of their invocations, and compares policies that decide which, and when.
 
 Usage: prewarm COMMAND ARGUMENTS [OPTIONS]
 

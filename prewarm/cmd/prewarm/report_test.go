@@ -121,7 +121,7 @@ func TestReportMistakes(t *testing.T) {
 		{[]string{file, "-lambda", "1e300"}, cli.Usage, "-lambda"},
 		{[]string{file, "-memory", "1e308"}, cli.Usage, "-memory"},
 		{[]string{file, "-keep", "1e300"}, cli.Usage, `"1e300" is no time`},
-		{[]string{file, "-policy", "none"}, cli.Failed, "None of the 1 traces has the labels asked for; the first has none."},
+		{[]string{file, "-policy", "none"}, cli.Failed, "The only trace does not have the labels asked for; it has none."},
 		{[]string{file, "-keep", "1,x"}, cli.Usage, `"x" is no time`},
 		{[]string{file, "-keep", "-1"}, cli.Usage, `"-1" is no time`},
 		{[]string{file, "-spans", "some"}, cli.Usage, "-spans"},

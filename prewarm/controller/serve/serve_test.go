@@ -33,8 +33,12 @@ type recorder struct {
 	commands []actuator.Command
 }
 
-func (r *recorder) Name() string               { return "recorder" }
-func (r *recorder) Platform() prewarm.Platform { return Default() }
+func (r *recorder) Name() string { return "recorder" }
+func (r *recorder) Platform() prewarm.Platform {
+	p := Default()
+	p.Arrivals = false // which actuators know nothing of
+	return p
+}
 
 func (r *recorder) Act(_ context.Context, c actuator.Command) ([]actuator.Result, error) {
 	r.mu.Lock()
@@ -199,6 +203,28 @@ func TestServes(t *testing.T) {
 	}
 	if mode, err := Command(t.Context(), s.URL(), "resume", "", false); err != nil || mode != string(controller.Acting) {
 		t.Errorf("%q, %v", mode, err)
+	}
+}
+
+// TestClockSetBack checks that a controller whose clock was set back while it was away goes on, and takes what it observes for something of now.
+func TestClockSetBack(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "state")
+	j, _, err := controller.OpenJournal(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Compact(&controller.Saved{Epoch: time.Now().Add(time.Hour), Last: time.Hour, Command: 7, Totals: controller.Totals{Requests: 3}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s, _ := start(t, Options{Policy: "none", State: folder})
+	arrive(t, s, "a", "t1", "1", "")
+	eventually(t, "it is seen", func() bool { return state(t, s).Totals.Requests == 4 })
+	now := state(t, s)
+	if arrived := now.Traces[0].Invocations[0].Arrived; time.Since(arrived).Abs() > time.Minute {
+		t.Errorf("it arrived at %v, and now it is %v", arrived, time.Now())
 	}
 }
 

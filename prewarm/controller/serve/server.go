@@ -96,6 +96,7 @@ func (s *Server) build(ctx context.Context) error {
 	if o.Actuator != nil {
 		core.Platform, core.Actuator = o.Actuator.Platform(), o.Actuator.Name()
 	}
+	core.Platform.Arrivals = true // the sources tell of them, whatever the actuator is
 	core.Functions = s.functions(names, saved)
 	if s.policy, err = o.newPolicy(ctx, &core, models, learned); err != nil {
 		return err

@@ -187,23 +187,42 @@ func TestHPALimitsProperties(t *testing.T) {
 	})
 }
 
-// TestKPADecide checks the decisions of the Knative pod autoscaler and the excess burst capacity.
+// TestKPADecide checks the decisions of the Knative pod autoscaler, which of them begin a panic, and the excess burst capacity.
 func TestKPADecide(t *testing.T) {
 	for _, tt := range []struct {
 		stable, panicked float64
 		ready            int
 		want, excess     int
+		panics           bool
 	}{
-		{210, 210, 3, 3, -121},
-		{60, 300, 2, 5, -311}, // a panic: 5 ÷ 2 is at least 2
-		{140, 140, 1, 2, -251},
-		{0, 0, 5, 2, 289}, // not below half
-		{0, 0, 1, 0, -111},
-		{1e9, 0, 2, 2000, -11}, // not more than a thousand times
+		{210, 210, 3, 3, -121, false},
+		{60, 300, 2, 5, -311, true},   // 5 ÷ 2 is at least 2
+		{140, 140, 1, 2, -251, true},  // 2 ÷ 1
+		{0, 0, 5, 2, 289, false},      // not below half
+		{0, 0, 3, 1, 89, false},       // three free replicas are enough for the activator to leave the path
+		{0, 0, 2, 1, -11, false},      // two are not
+		{0, 0, 1, 0, -111, false},     // none but at zero load
+		{70, 70, 0, 1, -281, false},   // no ready replica counts as one
+		{1e9, 0, 2, 2000, -11, false}, // not more than a thousand times
 	} {
-		n, excess := scaler.NewKPADecider(scaler.KPAOptions{}, 0, 0).Decide(time.Second, tt.stable, tt.panicked, tt.ready)
+		k := scaler.NewKPADecider(scaler.KPAOptions{}, 0, 0)
+		n, excess := k.Decide(time.Second, tt.stable, tt.panicked, tt.ready)
 		require.Equal(t, tt.want, n, "%+v", tt)
 		require.Equal(t, tt.excess, excess, "%+v", tt)
+		kept := 0 // in a panic nothing is taken away
+		if tt.panics {
+			kept = tt.want
+		}
+		n, _ = k.Decide(time.Minute, 0, 0, 1)
+		require.Equal(t, kept, n, "%+v", tt)
+	}
+	// With one invocation at a time in each, 211 free ones would do, and with one of them in use 212.
+	for ready, behind := range map[int][2]bool{210: {true, true}, 211: {false, true}, 212: {false, false}} {
+		for used, want := range behind {
+			k := scaler.NewKPADecider(scaler.KPAOptions{Total: 1}, 0, 0)
+			_, excess := k.Decide(0, float64(used), float64(used), ready)
+			require.Equal(t, want, excess < 0, "%d ready, %d in use", ready, used)
+		}
 	}
 	_, excess := scaler.NewKPADecider(scaler.KPAOptions{NoBurst: true}, 0, 0).Decide(0, 1000, 1000, 1)
 	require.Equal(t, 0, excess)
