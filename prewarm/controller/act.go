@@ -1,12 +1,14 @@
 package controller
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/tppfaas/tppfaas/prewarm"
 	"github.com/tppfaas/tppfaas/prewarm/actuator"
+	"github.com/tppfaas/tppfaas/prewarm/actuator/guard"
 )
 
 // Release says that some containers of a command have been used, or are gone: they do not count for limits any more.
@@ -250,7 +252,7 @@ func (c *Core) failed(f *function, r actuator.Result) {
 	if r.Outcome == actuator.Held {
 		wait = firstRetry
 	} else {
-		if f.failures++; f.failures&(f.failures-1) == 0 {
+		if f.failures++; f.failures&(f.failures-1) == 0 && !errors.Is(r.Err, guard.ErrClosed) {
 			c.o.Log.Warn("a start has failed", "function", f.Name, "error", r.Err, "in_a_row", f.failures, "again_after", wait)
 		}
 	}

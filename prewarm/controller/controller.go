@@ -39,6 +39,7 @@ type Controller struct {
 	core  *Core
 	o     RunOptions
 	epoch time.Time
+	wall  func() time.Time // the machine's clock, which may be set
 	queue *queue
 	guard *guard.Guard
 	save  *saver
@@ -72,7 +73,7 @@ func New(core *Core, o RunOptions) (*Controller, error) {
 	orElse(&o.KeepEvery, 5*time.Minute)
 	orElse(&o.Shutdown, 10*time.Second)
 	c := &Controller{
-		core: core, o: o, epoch: core.o.Epoch, queue: &queue{most: o.MostQueued, mostBytes: o.MostQueuedBytes, wake: make(chan struct{}, 1)},
+		core: core, o: o, epoch: core.o.Epoch, wall: time.Now, queue: &queue{most: o.MostQueued, mostBytes: o.MostQueuedBytes, wake: make(chan struct{}, 1)},
 		results: make(chan acted, 1024), calls: make(chan func()), begun: make(chan struct{}), ended: make(chan struct{}),
 		late: NewHistogram(LatenessBounds), subscribers: map[chan struct{}]bool{},
 	}

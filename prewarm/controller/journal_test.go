@@ -322,3 +322,20 @@ func TestJournalOfOthers(t *testing.T) {
 		}
 	}
 }
+
+// TestRecordsCount checks that containers which were asked for after the state was written as a whole are counted in what a killed process leaves.
+func TestRecordsCount(t *testing.T) {
+	s := &Saved{Totals: Totals{Warmups: 10}}
+	for _, r := range []Record{
+		{Kind: recordAsked, Function: "a", Command: 1, N: 3},
+		{Kind: recordAsked, Function: "a", Command: 1, N: 3}, // again
+		{Kind: recordResult, Command: 1, Outcome: actuator.Created},
+		{Kind: recordResult, Command: 1, Outcome: actuator.Failed},
+		{Kind: recordResult, Command: 1, Outcome: actuator.Held}, // was not asked for after all
+	} {
+		s.Add(&r)
+	}
+	if s.Totals.Warmups != 12 {
+		t.Errorf("%d containers were asked for, want 12", s.Totals.Warmups)
+	}
+}

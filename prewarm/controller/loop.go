@@ -78,6 +78,8 @@ func (c *Controller) Run(ctx context.Context) error {
 		case reason := <-c.save.blocked:
 			c.core.Block(reason)
 		case <-beat.C:
+			c.followClock(now())
+			c.sayWhatSourcesSay()
 		}
 		c.flush(now)
 		c.notify()

@@ -44,6 +44,7 @@ type sink struct {
 	failure                        atomic.Pointer[string] // why the source cannot go on, nil if it can
 	useless                        atomic.Pointer[string] // why the last observation was that was of no use, nil if all were
 	counts                         func() source.Counts   // of the source itself, nil if it has none
+	said                           string                 // why the source fails, as was logged
 }
 
 // Observe implements source.Sink.

@@ -81,6 +81,7 @@ func (s *Saved) Add(r *Record) {
 		if slices.ContainsFunc(s.Warmed, func(w SavedWarm) bool { return w.Command == r.Command }) {
 			return
 		}
+		s.Totals.Warmups += uint64(max(r.N, 0))
 		s.Warmed = append(s.Warmed, SavedWarm{Command: r.Command, Decision: r.Decision, Function: r.Function, N: r.N, At: r.At})
 	case recordResult:
 		for i := range s.Warmed {
@@ -94,6 +95,9 @@ func (s *Saved) Add(r *Record) {
 				if r.Instance != "" {
 					w.Instances = append(w.Instances, r.Instance)
 				}
+			case actuator.Held:
+				s.Totals.Warmups -= min(s.Totals.Warmups, 1)
+				s.less(r.Command, 1)
 			default:
 				s.less(r.Command, 1)
 			}

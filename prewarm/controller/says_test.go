@@ -98,3 +98,65 @@ func TestSaysWhatIsOfNoUse(t *testing.T) {
 		}
 	})
 }
+
+// TestFollowsTheClock checks that times and ends of commands are by the machine's clock after it was set, forth and back.
+func TestFollowsTheClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &fake{}
+		c := newController(t, a, func(_ *Options, run *RunOptions) { run.NewGuard = newGuardFor(a) })
+		step := time.Duration(0)
+		c.wall = func() time.Time { return time.Now().Add(step) }
+		stop := started(t, c)
+		sink := c.Sink("test")
+		for i, to := range []time.Duration{0, time.Hour, -5 * time.Minute, 100 * time.Millisecond} {
+			if err := c.call(t.Context(), func() { step = to }); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(2 * time.Second)
+			synctest.Wait()
+			if err := sink.Observe(t.Context(), []source.Observation{invoked("a", string(rune('A'+i)), "1")}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+			synctest.Wait()
+			s, wall := c.Snapshot(), time.Now().Add(to)
+			if begun := s.Traces[0].Begun; wall.Sub(begun) < 0 || wall.Sub(begun) > 2*time.Second {
+				t.Errorf("clock set by %v: a request begins at %v, it is %v", to, begun, wall)
+			}
+			commands := a.asked()
+			if len(commands) != i+1 {
+				t.Fatalf("%d commands, want %d", len(commands), i+1)
+			}
+			if left := commands[i].Until.Sub(wall); left < 9*time.Minute || left > 10*time.Minute {
+				t.Errorf("clock set by %v: a command ends after %v, want 10 min", to, left)
+			}
+		}
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// TestSaysWhatSourcesSay checks that a source which fails is a line of the log when it begins to, and one when it works again.
+func TestSaysWhatSourcesSay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &lines{}
+		c := newController(t, &fake{}, func(o *Options, _ *RunOptions) { o.Log = slog.New(slog.NewTextHandler(log, nil)) })
+		sink := c.Sink("metrics")
+		counter := source.NewCounter("metrics", sink)
+		c.Count(sink, counter.Counts)
+		stop := started(t, c)
+		for _, err := range []error{nil, errors.New("refused"), errors.New("refused again"), nil, errors.New("lost")} {
+			counter.Report(err)
+			time.Sleep(3 * time.Second)
+			synctest.Wait()
+		}
+		text := log.String()
+		if strings.Count(text, "a source fails") != 2 || strings.Count(text, "a source works again") != 1 || !strings.Contains(text, "error=refused") || strings.Contains(text, "refused again") {
+			t.Errorf("the log is\n%s", text)
+		}
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}

@@ -3,4 +3,9 @@
 //
 //	go test ./prewarm/fire                            # each test for some seconds
 //	go test ./prewarm/fire -soak -v -timeout 30m      # in full: 10,000 traces in flight for ten minutes
+//
+// With a processor for each, generator and controller, and with profiles of the latter:
+//
+//	GOMAXPROCS=1 taskset -c 0 go test ./prewarm/fire -run TestLoad -soak -core 1 -v -timeout 30m
+//	go test ./prewarm/fire -run TestLoad -soak -for 2m -profiles /tmp -v
 package fire

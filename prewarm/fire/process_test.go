@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -155,27 +154,6 @@ func (p *process) state() *controller.State {
 	s := &controller.State{}
 	require.NoError(p.t, json.NewDecoder(answer.Body).Decode(s))
 	return s
-}
-
-// metric returns the sum of the values of the series of a metric whose labels contain a text.
-func (p *process) metric(name, label string) float64 {
-	p.t.Helper()
-	answer, err := http.Get(p.url + "/metrics")
-	require.NoError(p.t, err)
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
-	require.NoError(p.t, err)
-	sum := 0.0
-	for line := range strings.Lines(string(text)) {
-		rest, ok := strings.CutPrefix(line, name)
-		if !ok || rest == "" || rest[0] != '{' && rest[0] != ' ' || !strings.Contains(rest, label) {
-			continue
-		}
-		value, err := strconv.ParseFloat(strings.TrimSpace(rest[strings.LastIndexByte(rest, ' ')+1:]), 64)
-		require.NoError(p.t, err)
-		sum += value
-	}
-	return sum
 }
 
 // resident returns the memory of the process in MiB.

@@ -123,11 +123,20 @@ func (p *predictor) drop(t *trace) {
 	p.unused = append(p.unused, at)
 }
 
+// mostInvocations is how many invocations of a trace are followed. Each looks at what all others may lead to, so that a trace without end, as of functions
+// that call each other for ever, would take all the time there is. Of one that has more nothing is expected.
+const mostInvocations = 512
+
 // arrived is told that an invocation has arrived, or if the platform does not say that, that it has started.
 func (p *predictor) arrived(e *prewarm.Event, now float64) *trace {
 	t := p.find(e.Trace, e.Function, true)
 	if t == nil {
 		return nil
+	}
+	t.heard, t.checks = now, 0
+	if len(t.invocations) >= mostInvocations {
+		t.expected = t.expected[:0]
+		return t
 	}
 	app := p.apps[t.app]
 	v := invocation{
@@ -168,7 +177,6 @@ func (p *predictor) arrived(e *prewarm.Event, now float64) *trace {
 		t.expected = t.follower.expect(t.expected[:0])
 		app.normalise(t)
 	}
-	t.heard, t.checks = now, 0
 	return t
 }
 

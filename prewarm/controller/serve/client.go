@@ -42,6 +42,8 @@ func Command(ctx context.Context, address, command, token string, insecure bool)
 	switch {
 	case response.StatusCode == http.StatusUnauthorized:
 		return "", fmt.Errorf("%s: the controller at %s wants a token (-token-file), or another one", command, address)
+	case response.StatusCode != http.StatusOK && line == "":
+		return "", fmt.Errorf("%s: %s, which is to be the controller, answers %s", command, address, response.Status)
 	case response.StatusCode != http.StatusOK:
 		return "", fmt.Errorf("%s: the controller at %s answers %s: %s", command, address, response.Status, line)
 	}
