@@ -28,12 +28,57 @@ func (h *history) measureSlack() {
 		}
 	}
 	h.slack = make([]float64, len(values))
+	informs := h.informs()
 	for m, list := range values {
-		if len(list) > 0 {
+		if len(list) > 0 && !informs[m] {
 			slices.Sort(list)
 			h.slack[m] = max(list[int(surely*float64(len(list)))], 0)
 		}
 	}
+}
+
+// informs returns, by mark, whether the runs of a function, or of one that it calls, differ in what they call: the later such a run begins, the later is it
+// known what else will come. It has no slack, whatever else takes longer.
+func (h *history) informs() []bool {
+	n := len(h.app.Functions)
+	informs := make([]bool, n)
+	runs, calls := make([]int, n), make([][]int, n) // in how many runs of the caller there was a call of the callee
+	for m := range calls {
+		calls[m] = make([]int, n)
+	}
+	for _, list := range [2][]prewarm.Trace{h.app.Warm, h.app.Cold} {
+		for _, t := range list {
+			seen := map[[2]int]bool{}
+			for i := range t {
+				runs[h.marks[t[i].Function]]++
+				p := t[i].Parent
+				if p < 0 {
+					continue
+				}
+				caller, callee := h.marks[t[p].Function], h.marks[t[i].Function]
+				if call := [2]int{p, callee}; !seen[call] {
+					seen[call] = true
+					calls[caller][callee]++
+				}
+			}
+		}
+	}
+	for m := range calls {
+		for _, k := range calls[m] {
+			informs[m] = informs[m] || k > 0 && k < runs[m]
+		}
+	}
+	for changed := true; changed; {
+		changed = false
+		for m := range calls {
+			for c, k := range calls[m] {
+				if k > 0 && informs[c] && !informs[m] {
+					informs[m], changed = true, true
+				}
+			}
+		}
+	}
+	return informs
 }
 
 // awaits returns, by the marks of caller and callee, whether the caller may wait for the end of what it calls: it was never seen to end before

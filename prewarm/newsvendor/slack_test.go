@@ -111,3 +111,26 @@ func TestSlackMovesTheQuantile(t *testing.T) {
 		}
 	}
 }
+
+// TestSlackOfWhatTells: of two functions that others outlast, the one whose run shows what else comes has no slack, nor has who calls it.
+func TestSlackOfWhatTells(t *testing.T) {
+	h := &history{app: &prewarm.Recording{Functions: []int{0, 1, 2, 3, 4}}, marks: []int{0, 1, 2, 3, 4}}
+	for i := range 20 {
+		trace := prewarm.Trace{
+			{Function: 0, Parent: -1, End: 1},
+			{Function: 1, Parent: 0, Arrival: 1, Start: 1, End: 9}, // what all wait for
+			{Function: 2, Parent: 0, Arrival: 1, Start: 1, End: 2}, // calls 3
+			{Function: 3, Parent: 2, Arrival: 2, Start: 2, End: 3}, // which calls 4 or does not
+		}
+		if i%2 == 0 {
+			trace = append(trace, prewarm.Invocation{Function: 4, Parent: 3, Arrival: 3, Start: 3, End: 4})
+		}
+		h.app.Warm = append(h.app.Warm, trace)
+	}
+	h.measureSlack()
+	for f, want := range []float64{0, 0, 0, 0, 5} {
+		if math.Abs(h.slack[f]-want) > 1e-9 {
+			t.Errorf("function %d has slack %v, want %v", f, h.slack[f], want)
+		}
+	}
+}
