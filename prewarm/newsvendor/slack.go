@@ -11,12 +11,14 @@ import (
 // costs λ·(d − slack)⁺: what has slack is started later, and what has none, for the same memory in all, earlier.
 const surely = 0.1
 
-// measureSlack sets the slack of each function, from requests that found everything warm.
+// measureSlack sets the slack of each function, from requests as they would have been if nothing had waited for its container: one that has waited
+// elsewhere would make all others seem to have slack.
 func (h *history) measureSlack() {
 	values := make([][]float64, len(h.app.Functions))
 	awaits := h.awaits()
 	var moved []bool
 	for _, t := range h.app.Warm {
+		t = h.withoutWaits(t, awaits)
 		end := 0.0
 		for i := range t {
 			end = max(end, t[i].End)
@@ -35,6 +37,27 @@ func (h *history) measureSlack() {
 			h.slack[m] = max(list[int(surely*float64(len(list)))], 0)
 		}
 	}
+}
+
+// withoutWaits returns a request as it would have been if no invocation had waited for its container.
+func (h *history) withoutWaits(t prewarm.Trace, awaits [][]bool) prewarm.Trace {
+	free := slices.Clone(t)
+	for i := range t {
+		v := &free[i]
+		v.Arrival = 0
+		if p := v.Parent; p >= 0 {
+			v.Arrival = free[p].Start + max(t[i].Arrival-t[p].Start, 0)
+		}
+		v.Start, v.End = v.Arrival, v.Arrival+t[i].End-t[i].Start
+	}
+	// A caller that waits for what it calls has ended later by that wait, the innermost first.
+	for i := len(t) - 1; i > 0; i-- {
+		p := t[i].Parent
+		if p >= 0 && awaits[h.marks[t[p].Function]][h.marks[t[i].Function]] && t[p].End >= t[i].End {
+			free[p].End = max(free[p].End-(t[i].Start-t[i].Arrival), free[i].End)
+		}
+	}
+	return free
 }
 
 // informs returns, by mark, whether the runs of a function, or of one that it calls, differ in what they call: the later such a run begins, the later is it

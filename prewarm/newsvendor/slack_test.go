@@ -134,3 +134,21 @@ func TestSlackOfWhatTells(t *testing.T) {
 		}
 	}
 }
+
+// TestSlackIsThatOfWarmRequests: where a function has waited for its container the others have no more slack than otherwise.
+func TestSlackIsThatOfWarmRequests(t *testing.T) {
+	h := &history{app: &prewarm.Recording{Functions: []int{0, 1, 2}}, marks: []int{0, 1, 2}}
+	for range 20 {
+		h.app.Warm = append(h.app.Warm, prewarm.Trace{
+			{Function: 0, Parent: -1, Start: 2, End: 3},
+			{Function: 1, Parent: 0, Arrival: 3, Start: 3, End: 4},
+			{Function: 2, Parent: 0, Arrival: 3, Start: 5.5, End: 6},
+		})
+	}
+	h.measureSlack()
+	for f, want := range []float64{0, 0, 0.5} {
+		if math.Abs(h.slack[f]-want) > 1e-9 {
+			t.Errorf("function %d has slack %v, want %v", f, h.slack[f], want)
+		}
+	}
+}
