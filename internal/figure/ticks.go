@@ -70,7 +70,7 @@ const mostDecades = 7
 func logTicks(from, to float64) []plot.Tick {
 	decades := math.Log10(to / from)
 	if decades < 0.7 {
-		return ticks(from, to)
+		return thinned(ticks(from, to), from, to)
 	}
 	every := max(math.Ceil(decades/mostDecades), 1)
 	label := labeller(from, to)
@@ -89,6 +89,22 @@ func logTicks(from, to float64) []plot.Tick {
 		}
 	}
 	return out
+}
+
+// thinned takes away labels of evenly spaced ticks that would run into the one before on a logarithmic axis.
+func thinned(ticks []plot.Tick, from, to float64) []plot.Tick {
+	const most = 5 // labels side by side
+	last := 0.0
+	for i := range ticks {
+		switch t := &ticks[i]; {
+		case t.Label == "":
+		case t.Value < last*math.Pow(to/from, 1.0/most):
+			t.Label = ""
+		default:
+			last = t.Value
+		}
+	}
+	return ticks
 }
 
 // labeller returns the function that writes the labels of an axis: with powers of ten from 10 000 on if some need them.
