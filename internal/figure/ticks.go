@@ -93,7 +93,7 @@ func logTicks(from, to float64) []plot.Tick {
 
 // thinned takes away labels of evenly spaced ticks that would run into the one before on a logarithmic axis.
 func thinned(ticks []plot.Tick, from, to float64) []plot.Tick {
-	const most = 5 // labels side by side
+	const most = 6 // labels side by side
 	last := 0.0
 	for i := range ticks {
 		switch t := &ticks[i]; {

@@ -14,7 +14,7 @@ func TestLogTicksOfLessThanADecade(t *testing.T) {
 			continue
 		}
 		labels++
-		if last > 0 && math.Log(tick.Value/last) < math.Log(to/from)/5 {
+		if last > 0 && math.Log(tick.Value/last) < math.Log(to/from)/6 {
 			t.Errorf("%v stands too near to %v", tick.Value, last)
 		}
 		last = tick.Value
