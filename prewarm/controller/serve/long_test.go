@@ -14,7 +14,10 @@ func TestLongTraces(t *testing.T) {
 	s, stop := start(t, Options{Policy: "newsvendor:2560", Learn: true, Models: []string{"../../../models/high_checkout_det.race.safetensors"}})
 	sink := s.Controller().Sink("test")
 	functions := []string{"main", "cart", "price", "stock", "bank"}
-	const n = 5000
+	n := 5000
+	if testing.Short() {
+		n = 1000
+	}
 	total := uint64(0)
 	for _, shape := range []string{"chain", "fan"} {
 		begun := time.Now()
@@ -34,7 +37,7 @@ func TestLongTraces(t *testing.T) {
 		if err := sink.Observe(t.Context(), list); err != nil {
 			t.Fatal(err)
 		}
-		total += n
+		total += uint64(n)
 		eventually(t, "the "+shape+" is observed", func() bool { return state(t, s).Totals.Invocations == total })
 		t.Logf("%s: %d invocations after %v", shape, n, time.Since(begun))
 	}
