@@ -3,7 +3,6 @@ package main
 import (
 	"image/color"
 
-	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
@@ -37,8 +36,7 @@ func picture(points []point) figure.Drawing {
 		panel.Add(&plotter.Line{XYs: byModel[model], LineStyle: draw.LineStyle{Color: ink, Width: 1.4}}, scatter)
 		s.Explain(scatter, "model %s", model)
 	}
-	panel.X.Min, panel.X.Max = least, most
-	panel.X.Scale, panel.X.Tick.Marker = plot.LogScale{}, plot.LogTicks{}
+	figure.LogAxis(&panel.X, least, most)
 	figure.LogAxis(&panel.Y, low, high)
 	s.Panels = append(s.Panels, panel)
 	return s
