@@ -228,7 +228,9 @@ func TestRecords(t *testing.T) {
 	send(t, addresses[3], message(1))
 	enriched := func(o source.Observation) bool { return o.Clock == source.OpenWhiskClock }
 	raw := func(o source.Observation) bool { return o.Kind == source.Ended && o.Clock == "node-1" && o.Wait < 0 }
-	took := s.wait(t, func(took []source.Observation) bool { return slices.ContainsFunc(took, enriched) && slices.ContainsFunc(took, raw) })
+	took := s.wait(t, func(took []source.Observation) bool {
+		return slices.ContainsFunc(took, enriched) && slices.ContainsFunc(took, raw)
+	})
 	o := took[slices.IndexFunc(took, enriched)]
 	require.Equal(t, source.Ended, o.Kind)
 	require.Equal(t, source.Cold, o.Temperature)
