@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tppfaas/tppfaas/apps"
+	"github.com/tppfaas/tppfaas/prewarm/lab"
 )
 
 // TestUnforeseeable compares the bound with what follows by hand from the probabilities in graph.yaml.
@@ -33,7 +34,7 @@ func TestPlanned(t *testing.T) {
 }
 
 func TestQuantile(t *testing.T) {
-	require.InDelta(t, 1.5, quantile([]float64{1, 2}, 0.5), 1e-12)
-	require.InDelta(t, 2.9, quantile([]float64{1, 2, 3}, 0.95), 1e-12)
-	require.True(t, math.IsNaN(quantile(nil, 0.5)))
+	require.InDelta(t, 1.5, lab.Quantile([]float64{1, 2}, 0.5), 1e-12)
+	require.InDelta(t, 2.9, lab.Quantile([]float64{1, 2, 3}, 0.95), 1e-12)
+	require.True(t, math.IsNaN(lab.Quantile(nil, 0.5)))
 }

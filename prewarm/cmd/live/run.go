@@ -7,10 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,6 +18,7 @@ import (
 	"github.com/tppfaas/tppfaas/internal/chain"
 	"github.com/tppfaas/tppfaas/internal/figure"
 	"github.com/tppfaas/tppfaas/prewarm/controller"
+	"github.com/tppfaas/tppfaas/prewarm/lab"
 	"github.com/tppfaas/tppfaas/sampler"
 	"github.com/tppfaas/tppfaas/sampler/openwhisk"
 	"github.com/tppfaas/tppfaas/tpp/dataset"
@@ -173,12 +174,8 @@ type targetOf struct{ sampler.Target }
 func newMeasurement(ctx context.Context, o *options, app *apps.Application, c *chain.Chain, name string, t *table, stderr io.Writer) (*measurement, error) {
 	env := map[string]string{}
 	for _, v := range c.Env() {
-		for i := range v {
-			if v[i] == '=' {
-				env[v[:i]] = v[i+1:]
-				break
-			}
-		}
+		key, value, _ := strings.Cut(v, "=")
+		env[key] = value
 	}
 	settings, err := openwhisk.Find(openwhisk.Sources{Getenv: func(name string) string { return env[name] }})
 	if err != nil {
@@ -278,17 +275,6 @@ func (m *measurement) summary() *summary {
 		s.ColdShare = float64(s.Cold) / float64(s.Invocations)
 	}
 	slices.Sort(added)
-	s.P50, s.P95 = quantile(added, 0.5), quantile(added, 0.95)
+	s.P50, s.P95 = lab.Quantile(added, 0.5), lab.Quantile(added, 0.95)
 	return s
-}
-
-// quantile returns the q-quantile of sorted values, by linear interpolation; NaN if there are none.
-func quantile(sorted []float64, q float64) float64 {
-	if len(sorted) == 0 {
-		return math.NaN()
-	}
-	x := q * float64(len(sorted)-1)
-	i := min(int(x), len(sorted)-1)
-	j := min(i+1, len(sorted)-1)
-	return sorted[i] + (x-float64(i))*(sorted[j]-sorted[i])
 }
