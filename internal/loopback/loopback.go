@@ -8,27 +8,53 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"sync"
 )
 
-// Ports from firstPort on, ports in all. They lie below those that the kernel gives to connections and to listeners of port 0 (from 32768
-// on Linux, 49152 elsewhere), one of which could take a free address before its server listens there.
+// Ports from firstPort on, blocks of blockSize. They lie below those that the kernel gives to connections and to listeners of port 0 (from
+// 32768 on Linux, 49152 elsewhere), one of which could take a free address before its server listens there.
 const (
 	firstPort = 20_000
-	ports     = 12_000
+	blocks    = 187
+	blockSize = 64
 )
 
-// FreeAddresses returns n different addresses of the loopback interface, host and port, on which nobody listens. It tries random ports, so
-// that processes which do so at the same time find different ones. An error says that there are not as many.
-func FreeAddresses(n int) ([]string, error) { return freeAddresses(n, ports) }
+// FreeAddresses returns n different addresses of the loopback interface, host and port, on which nobody listens. None is returned twice
+// before some thousand others, and none that another process got from here while that process lives: its server may not listen yet. An
+// error says that there are not as many.
+func FreeAddresses(n int) ([]string, error) { return shared.freeAddresses(n) }
 
-func freeAddresses(n, ports int) ([]string, error) {
+var shared = &pool{first: firstPort, blocks: blocks}
+
+// pool hands out the ports of the blocks that this process owns. A process owns a block while it listens on the block's first port, which
+// it does until it ends.
+type pool struct {
+	first, blocks int
+
+	mu   sync.Mutex
+	own  []net.Listener // on the first ports of the blocks that are owned
+	next int            // of the ports of own, in order
+	full bool           // no block was free: ports are handed out again
+}
+
+func (p *pool) freeAddresses(n int) ([]string, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	addresses := make([]string, 0, n)
 	var last error
-	for attempt := 0; len(addresses) < n; attempt++ {
-		if attempt == 100*(n+1) {
+	for tried := 0; len(addresses) < n; tried++ {
+		if p.next == len(p.own)*(blockSize-1) && !p.claim() {
+			p.next, p.full = 0, true
+		}
+		if p.full && tried >= len(p.own)*(blockSize-1) {
+			if last == nil {
+				last = fmt.Errorf("no block of ports from %d on is free", p.first)
+			}
 			return nil, fmt.Errorf("loopback: found %d free addresses of %d: %w", len(addresses), n, last)
 		}
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", firstPort+rand.IntN(ports)))
+		base := p.own[p.next/(blockSize-1)].Addr().(*net.TCPAddr).Port
+		l, err := listen(base + 1 + p.next%(blockSize-1))
+		p.next++
 		if err != nil {
 			last = err
 			continue
@@ -37,4 +63,22 @@ func freeAddresses(n, ports int) ([]string, error) {
 		addresses = append(addresses, l.Addr().String())
 	}
 	return addresses, nil
+}
+
+// claim makes one more block this process's, a random one, so that processes that do so at once seldom try the same.
+func (p *pool) claim() bool {
+	if p.full {
+		return false
+	}
+	for _, block := range rand.Perm(p.blocks) {
+		if l, err := listen(p.first + block*blockSize); err == nil {
+			p.own = append(p.own, l)
+			return true
+		}
+	}
+	return false
+}
+
+func listen(port int) (net.Listener, error) {
+	return net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 }
