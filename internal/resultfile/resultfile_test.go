@@ -1,4 +1,4 @@
-package journal
+package resultfile
 
 import (
 	"errors"
@@ -36,7 +36,7 @@ var format = Format[key, result]{
 	},
 }
 
-func open(t *testing.T, path string) *Journal[key, result] {
+func open(t *testing.T, path string) *File[key, result] {
 	t.Helper()
 	j, err := format.Open(path, func(warning string) { t.Error(warning) })
 	require.NoError(t, err)
@@ -72,7 +72,7 @@ func TestGoesOn(t *testing.T) {
 
 // TestNone keeps nothing in a nil journal.
 func TestNone(t *testing.T) {
-	var j *Journal[key, result]
+	var j *File[key, result]
 	require.NoError(t, j.Add(&result{}))
 	require.Nil(t, j.Find(key{}))
 	require.Empty(t, j.Results())
@@ -174,7 +174,7 @@ func (f *failing) Close() error { return f.closeFail }
 // next one begins a new line.
 func TestFullDisk(t *testing.T) {
 	f := &failing{left: 10}
-	j := &Journal[key, result]{format: format, file: f, name: "r.jsonl", place: map[key]int{}}
+	j := &File[key, result]{format: format, file: f, name: "r.jsonl", place: map[key]int{}}
 	require.EqualError(t, j.Add(&result{"a", 1, 1}), "r.jsonl: no space left on device")
 	require.Empty(t, j.Results())
 	f.left = 1 << 20

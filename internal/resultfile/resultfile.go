@@ -1,15 +1,15 @@
-// Package journal keeps results of long work in files of a JSON object a line, from which the work goes on after it was interrupted.
+// Package resultfile keeps results of long work in files of a JSON object a line, from which the work goes on after it was interrupted.
 //
-//	format := journal.Format[string, result]{Begin: `{"name":"`, Key: func(r *result) string { return r.Name }, Check: check}
-//	j, err := format.Open("results.jsonl", warn)
+//	format := resultfile.Format[string, result]{Begin: `{"name":"`, Key: func(r *result) string { return r.Name }, Check: check}
+//	f, err := format.Open("results.jsonl", warn)
 //	if err != nil {
 //		return err
 //	}
-//	defer j.Close()
-//	if j.Find("first") == nil {
-//		err = j.Add(measure("first"))
+//	defer f.Close()
+//	if f.Find("first") == nil {
+//		err = f.Add(measure("first"))
 //	}
-package journal
+package resultfile
 
 import (
 	"bytes"
@@ -62,21 +62,21 @@ func (f Format[K, R]) Parse(text []byte, name string, warn func(string)) []R {
 	return out
 }
 
-// Journal is a file of results that grows. Each is appended by one write, so that several processes can write to the same file, and what was
-// there before is never at risk. It may be used by several goroutines. A nil journal keeps nothing.
-type Journal[K comparable, R any] struct {
+// File is a file of results that grows. Each is appended by one write, so that several processes can write to the same file, and what was
+// there before is never at risk. It may be used by several goroutines. A nil file keeps nothing.
+type File[K comparable, R any] struct {
 	format Format[K, R]
 	name   string
 
 	mu      sync.Mutex
-	file    file
+	file    disk
 	cut     bool // the file does not end with the end of a line
 	results []*R
 	place   map[K]int // in results
 }
 
-// file is what a journal needs of an *os.File.
-type file interface {
+// disk is what a File needs of an *os.File.
+type disk interface {
 	Write(p []byte) (int, error)
 	Sync() error
 	Close() error
@@ -87,7 +87,7 @@ const mostWarnings = 5
 
 // Open opens a file, a new one if there is none, with the results that it has. It calls warn for lines that are no results. A file that has
 // nothing else is an error: it is somebody's, and not one of results.
-func (f Format[K, R]) Open(path string, warn func(string)) (*Journal[K, R], error) {
+func (f Format[K, R]) Open(path string, warn func(string)) (*File[K, R], error) {
 	var text []byte
 	info, err := os.Stat(path)
 	regular := err != nil || info.Mode().IsRegular()
@@ -115,14 +115,14 @@ func (f Format[K, R]) Open(path string, warn func(string)) (*Journal[K, R], erro
 	if err != nil {
 		return nil, err
 	}
-	j := &Journal[K, R]{format: f, name: path, file: opened, cut: len(text) > 0 && text[len(text)-1] != '\n', place: map[K]int{}}
+	out := &File[K, R]{format: f, name: path, file: opened, cut: len(text) > 0 && text[len(text)-1] != '\n', place: map[K]int{}}
 	if !regular {
-		j.file = unsynced{opened}
+		out.file = unsynced{opened}
 	}
 	for i := range results {
-		j.keep(&results[i])
+		out.keep(&results[i])
 	}
-	return j, nil
+	return out, nil
 }
 
 // cutOff reports whether a text is the beginning of the first line of a file of results: that of a run which was killed as it wrote it.
@@ -138,74 +138,74 @@ type unsynced struct{ *os.File }
 func (unsynced) Sync() error { return nil }
 
 // keep adds a result to those that are there.
-func (j *Journal[K, R]) keep(r *R) {
-	key := j.format.Key(r)
-	if i, twice := j.place[key]; twice {
-		j.results[i] = r
+func (f *File[K, R]) keep(r *R) {
+	key := f.format.Key(r)
+	if i, twice := f.place[key]; twice {
+		f.results[i] = r
 		return
 	}
-	j.place[key] = len(j.results)
-	j.results = append(j.results, r)
+	f.place[key] = len(f.results)
+	f.results = append(f.results, r)
 }
 
 // Results returns the results that the file had or has got.
-func (j *Journal[K, R]) Results() []*R {
-	if j == nil {
+func (f *File[K, R]) Results() []*R {
+	if f == nil {
 		return nil
 	}
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return slices.Clone(j.results)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.results)
 }
 
 // Find returns the result of a key, nil if there is none.
-func (j *Journal[K, R]) Find(key K) *R {
-	if j == nil {
+func (f *File[K, R]) Find(key K) *R {
+	if f == nil {
 		return nil
 	}
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if i, ok := j.place[key]; ok {
-		return j.results[i]
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if i, ok := f.place[key]; ok {
+		return f.results[i]
 	}
 	return nil
 }
 
 // Add appends a result, and returns when it is on the disk.
-func (j *Journal[K, R]) Add(r *R) error {
-	if j == nil {
+func (f *File[K, R]) Add(r *R) error {
+	if f == nil {
 		return nil
 	}
 	line, err := json.Marshal(r)
 	if err != nil {
-		return fmt.Errorf("%s: %w", j.name, err)
+		return fmt.Errorf("%s: %w", f.name, err)
 	}
 	line = append(line, '\n')
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.cut {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.cut {
 		line = slices.Insert(line, 0, '\n') // or this result would be lost with the one that was cut off
 	}
-	n, err := j.file.Write(line)
+	n, err := f.file.Write(line)
 	if err != nil {
-		j.cut = j.cut || n > 0
-		return fmt.Errorf("%s: %w", j.name, cause(err))
+		f.cut = f.cut || n > 0
+		return fmt.Errorf("%s: %w", f.name, cause(err))
 	}
-	j.cut = false
-	if err := j.file.Sync(); err != nil {
-		return fmt.Errorf("%s: %w", j.name, cause(err))
+	f.cut = false
+	if err := f.file.Sync(); err != nil {
+		return fmt.Errorf("%s: %w", f.name, cause(err))
 	}
-	j.keep(r)
+	f.keep(r)
 	return nil
 }
 
 // Close closes the file.
-func (j *Journal[K, R]) Close() error {
-	if j == nil {
+func (f *File[K, R]) Close() error {
+	if f == nil {
 		return nil
 	}
-	if err := j.file.Close(); err != nil {
-		return fmt.Errorf("%s: %w", j.name, cause(err))
+	if err := f.file.Close(); err != nil {
+		return fmt.Errorf("%s: %w", f.name, cause(err))
 	}
 	return nil
 }
