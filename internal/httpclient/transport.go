@@ -174,12 +174,12 @@ func (t *Transport) authenticate(r *http.Request) error {
 	var err error
 	if t.options.TokenFile != "" {
 		if token, err = readSecret(t.options.TokenFile); err != nil {
-			return fmt.Errorf("the token: %w", err)
+			return &secretError{"token", err}
 		}
 	}
 	if t.options.PasswordFile != "" {
 		if password, err = readSecret(t.options.PasswordFile); err != nil {
-			return fmt.Errorf("the password: %w", err)
+			return &secretError{"password", err}
 		}
 	}
 	switch {
@@ -193,6 +193,16 @@ func (t *Transport) authenticate(r *http.Request) error {
 	}
 	return nil
 }
+
+// secretError says that a secret cannot be read.
+type secretError struct {
+	what string
+	err  error
+}
+
+func (e *secretError) Error() string { return "the " + e.what + ": " + e.err.Error() }
+
+func (e *secretError) Unwrap() error { return e.err }
 
 func readSecret(file string) (string, error) {
 	text, err := os.ReadFile(file)
@@ -209,17 +219,19 @@ func readSecret(file string) (string, error) {
 // TooLongError is that of an answer that is longer than MaxAnswer, which it holds.
 type TooLongError int64
 
-func (e TooLongError) Error() string { return fmt.Sprintf("the answer has more than %d bytes", int64(e)) }
+func (e TooLongError) Error() string {
+	return fmt.Sprintf("the answer has more than %d bytes", int64(e))
+}
 
 // passes reports whether a request that failed so may succeed when it is sent again.
 func passes(err error) bool {
 	var certificate *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
 	var dns *net.DNSError
-	var onPath *os.PathError
+	var secret *secretError
 	var long TooLongError
 	switch {
-	case errors.As(err, &long), errors.As(err, &certificate), errors.As(err, &record), errors.As(err, &onPath),
+	case errors.As(err, &long), errors.As(err, &certificate), errors.As(err, &record), errors.As(err, &secret),
 		errors.As(err, &dns) && dns.IsNotFound, strings.Contains(err.Error(), "HTTP response to HTTPS client"):
 		return false
 	}
