@@ -215,7 +215,7 @@ func (r *run) calls(ctx context.Context, next call) error {
 			}
 			group.Go(func() {
 				defer func() { <-slots }()
-				r.ended(ctx, r.call(ctx, c, begin.Add(c.at)))
+				r.ended(r.call(ctx, c, begin.Add(c.at)))
 			})
 		}
 		if ctx.Err() != nil {
@@ -251,6 +251,7 @@ func waitUntil(ctx context.Context, due time.Time) bool {
 func (r *run) call(ctx context.Context, c call, due time.Time) Call {
 	sent := time.Now()
 	done := Call{Minute: c.minute, Index: c.index, Size: c.size, Time: sent.UnixMilli(), Late: ms(max(sent.Sub(due), 0))}
+	run := ctx
 	ctx, cancel := context.WithTimeout(ctx, r.o.Timeout)
 	defer cancel()
 	body := payload(r.o.Seed, c)
@@ -273,8 +274,8 @@ func (r *run) call(ctx context.Context, c call, due time.Time) Call {
 	switch {
 	case err != nil:
 		err = httpclient.Plain(err)
-		done.Error, done.broken = whisk.OneLine(err.Error()), true
-		if ctx.Err() == nil {
+		done.Error, done.broken = whisk.OneLine(err.Error()), run.Err() != nil
+		if !done.broken {
 			r.stopIfFinal(err)
 		}
 	case done.Status >= 300 && done.Status < 400:
@@ -301,10 +302,10 @@ func (r *run) stopIfFinal(err error) {
 }
 
 // ended takes a call that has ended into the summary and the journal, and ends the run where it is in vain to go on.
-func (r *run) ended(ctx context.Context, c Call) {
+func (r *run) ended(c Call) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if ctx.Err() != nil && c.broken {
+	if c.broken {
 		r.summary.BrokenOff++
 		return
 	}
