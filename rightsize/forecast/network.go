@@ -19,6 +19,8 @@ type network[F nn.Float] struct {
 	dense  *nn.Linear[F]
 	params []F
 
+	prepared bool // for the present parameters
+
 	lengths []int
 	offsets []int
 	trace   nn.Trace[F]
@@ -116,9 +118,12 @@ func (n *network[F]) forward(windows []F) []F {
 			copy(n.x[p.Row(row, step)*n.features:], windows[(row*n.steps+step)*n.features:][:n.features])
 		}
 	}
-	n.input.Prepare(n.params)
-	n.lstm.Prepare(n.params)
-	n.dense.Prepare(n.params)
+	if !n.prepared {
+		n.input.Prepare(n.params)
+		n.lstm.Prepare(n.params)
+		n.dense.Prepare(n.params)
+		n.prepared = true
+	}
 	n.trace.Reset(n.lstm, p.Rows())
 	n.input.Forward(n.trace.GX, n.params, n.x, p.Rows())
 	n.lstm.Forward(n.params, p, &n.trace)
@@ -182,6 +187,7 @@ func (n *network[F]) train(ctx context.Context, windows, targets []F, o trainOpt
 			// Keras adds ε to the root of the moment before its bias is corrected.
 			adam.Eps = 1e-7 / math.Sqrt(1-math.Pow(adam.Beta2, float64(adam.Step)))
 			adam.UpdatePart(n.params, grad, 0, len(n.params))
+			n.prepared = false
 		}
 		if o.progress != nil {
 			o.progress(epoch+1, total/float64(rows))

@@ -89,6 +89,7 @@ func TestNetworkGradient(t *testing.T) {
 		scale   float64 // of what loss returns to that of which it leaves the gradient
 	}{
 		"absolute": {2, absolute[float64](2), 1.0 / rows},
+		"pinball":  {4, pinball[float64](Levels), 1.0 / rows},
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := newNetwork[float64](2, 3, 5, c.outputs, r)
@@ -114,9 +115,9 @@ func TestNetworkGradient(t *testing.T) {
 				}
 				const d = 1e-6
 				p := n.params[i]
-				n.params[i] = p + d
+				n.params[i], n.prepared = p+d, false
 				above := value()
-				n.params[i] = p - d
+				n.params[i], n.prepared = p-d, false
 				below := value()
 				n.params[i] = p
 				require.InDelta(t, (above-below)/(2*d), grad[i], 1e-8, "parameter %d", i)
@@ -171,6 +172,7 @@ func TestTrainingIsAdamAsKerasHasIt(t *testing.T) {
 	grad := make([]float64, len(want))
 	for step := 1; step <= 3; step++ {
 		copy(shadow.params, want)
+		shadow.prepared = false
 		out := shadow.forward([]float64{0.7})
 		absolute[float64](1)(out, []float64{9})
 		shadow.backward(grad, out)
