@@ -135,7 +135,7 @@ func (f *Forecast) forecast(now int64) {
 		}
 	}
 	for _, s := range f.shadows {
-		s.forecast(now, f.largest, soon, ahead[s.source][s.horizon], most)
+		s.forecast(now, f.largest, soon, ahead[s.source][s.horizon], ahead[s.source][max(s.rise, hour)], most)
 	}
 }
 

@@ -4,10 +4,11 @@ import "math"
 
 // rule is a way to follow usage with a memory limit. Those whose limits would have been right are chosen among (see Forecast).
 type rule struct {
-	source  int   // of forecasts: residualSource, dailySource
-	horizon int64 // ms: a limit is made for the largest value until then
-	below   int64 // ms: it is lowered when what is needed has been less for so long
-	full    bool  // where it is raised, it is to what KRR would set
+	source  int     // of forecasts: residualSource, dailySource
+	horizon int64   // ms: a limit is lowered to what is needed until then
+	rise    int64   // ms: and raised to what is needed until then; 0: to what KRR would set
+	below   int64   // ms: it is lowered when what is needed has been less for so long, or at once after a restart
+	least   float64 // of the limit: lowering by less is not worth a change
 }
 
 // Sources of forecasts.
@@ -26,13 +27,12 @@ const (
 	headroom   = 0.02  // above that, so that the next sample does not raise again
 	nearMargin = 0.115 // a limit is raised where usage and this reach it
 
-	minLowering  = 0.10 // of the limit: less is not worth a change
 	mostLowering = 0.60 // in a step
 	holdAfter    = 12 * hour
 	bumpAfter    = 0.20
 )
 
-var horizons = []int64{hour, 2 * hour, 4 * hour, 8 * hour}
+var horizons = []int64{hour, 2 * hour, 3 * hour, 4 * hour, 6 * hour, 8 * hour}
 
 // rules are all that compete.
 func rules() []rule {
@@ -40,7 +40,13 @@ func rules() []rule {
 	for source := range sources {
 		for _, horizon := range horizons {
 			for _, below := range []int64{15 * minute, hour, 3 * hour} {
-				out = append(out, rule{source, horizon, below, false}, rule{source, horizon, below, true})
+				for _, least := range []float64{0.1, 0.25} {
+					for _, rise := range []int64{0, 3 * hour, horizon} {
+						if rise < horizon || rise != 3*hour {
+							out = append(out, rule{source, horizon, rise, below, least})
+						}
+					}
+				}
 			}
 		}
 	}
@@ -55,6 +61,7 @@ type shadow struct {
 	budget  budget
 	current float64 // largest value of the last bucket
 	ahead   float64 // forecast of the largest until the horizon, at the end of the last bucket; NaN where it is not known
+	rising  float64 // of that until the horizon of raising
 	needs   []need  // of the time below: those that no later one exceeds
 	since   int64   // since when needs are known
 	hold    int64   // until when nothing is lowered
@@ -101,8 +108,7 @@ func (s *scores) sum() (sum score) {
 }
 
 // wanted returns the limit for usage that is at a value now. most is the largest that makes sense: what KRR would set at this moment.
-func (s *shadow) wanted(value, most float64) float64 {
-	expected := s.ahead
+func (s *shadow) wanted(expected, value, most float64) float64 {
 	if s.source == residualSource && value > s.current {
 		expected += value - s.current // the forecast is a distance to what is used
 	}
@@ -124,18 +130,18 @@ func (s *shadow) usage(now, step int64, value, most float64) {
 	case over && !s.over:
 		today.kills++
 		s.hold = now + holdAfter
-		s.raise(now, max(value*(1+margin)*(1+bumpAfter), s.wanted(value, most)), most)
+		s.raise(now, max(value*(1+margin)*(1+bumpAfter), s.wanted(s.rising, value, most)), most)
 	case value*(1+nearMargin) > s.limit:
-		if s.raise(now, s.wanted(value, most), most) {
+		if s.raise(now, s.wanted(s.rising, value, most), most) {
 			today.raises++
 		}
 	}
 	s.over = over
 }
 
-// raise sets a higher limit; it reports whether it did. The last change of 24 h is to the most.
+// raise sets a higher limit; it reports whether it did. The last changes of 24 h are to the most.
 func (s *shadow) raise(now int64, to, most float64) bool {
-	if s.full || s.budget.left(now) == 1 {
+	if s.rise == 0 || s.budget.left(now) <= 2 {
 		to = max(to, most)
 	}
 	if to <= s.limit*(1+headroom) || !s.budget.spend(now) {
@@ -146,21 +152,25 @@ func (s *shadow) raise(now int64, to, most float64) bool {
 }
 
 // bucket has the limit follow a forecast of the largest value until the horizon, and of the one soon.
-func (s *shadow) forecast(now int64, current, soon, ahead, most float64) {
-	s.current, s.ahead = current, ahead
+func (s *shadow) forecast(now int64, current, soon, ahead, rising, most float64) {
+	restarted := current < s.current/2 // by itself: what it needed before says nothing
+	s.current, s.ahead, s.rising = current, ahead, rising
 	if math.IsNaN(ahead) || s.limit == 0 {
 		s.needs, s.since = s.needs[:0], 0
 		return
 	}
-	if min(soon*(1+margin), most) > s.limit {
-		if s.raise(now, s.wanted(current, most), most) {
+	if min(min(soon, ahead)*(1+margin), most) > s.limit {
+		if s.raise(now, s.wanted(s.rising, current, most), most) {
 			s.scores.today(now).raises++
 		}
+	}
+	if restarted {
+		s.needs, s.since = s.needs[:0], now-s.below+bucket
 	}
 	if s.since == 0 {
 		s.since = now
 	}
-	n := need{now, s.wanted(current, most)}
+	n := need{now, s.wanted(s.ahead, current, most)}
 	for len(s.needs) > 0 && s.needs[len(s.needs)-1].value <= n.value {
 		s.needs = s.needs[:len(s.needs)-1]
 	}
@@ -169,7 +179,7 @@ func (s *shadow) forecast(now int64, current, soon, ahead, most float64) {
 		s.needs = s.needs[1:]
 	}
 	to := max(s.needs[0].value, s.limit*(1-mostLowering))
-	if now-s.since < s.below || now < s.hold || to > s.limit*(1-minLowering) || s.budget.left(now) < 2 {
+	if now-s.since < s.below || now < s.hold || to > s.limit*(1-s.least) || s.budget.left(now) < 2 {
 		return // what is lowered must be raised again some time
 	}
 	s.budget.spend(now)
