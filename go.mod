@@ -83,8 +83,11 @@ require (
 )
 
 require (
+	github.com/drone/envsubst v1.0.3 // indirect
 	github.com/go-json-experiment/json v0.0.0-20260213210345-44df1a37e875 // indirect
 	github.com/kylelemons/godebug v1.1.0 // indirect
+	github.com/ryanuber/go-glob v1.0.0 // indirect
+	gopkg.in/yaml.v3 v3.0.1 // indirect
 )
 
 require go.opentelemetry.io/collector/connector/forwardconnector v0.158.0
