@@ -77,9 +77,9 @@ func (r Resources) check() error {
 
 // Change is a value that an edit changes.
 type Change struct {
-	Path string // in the file: functions.qrcode.limits.memory
-	Old  string // "" where there was none
-	New  string
+	Path string `json:"path"` // in the file: functions.qrcode.limits.memory
+	Old  string `json:"old"`  // "" where there was none
+	New  string `json:"new"`
 }
 
 // Edit is a changed file.

@@ -17,7 +17,7 @@ type leaf struct {
 }
 
 // mostLeaves bounds the values of a file with its aliases written out.
-const mostLeaves = 1 << 20
+const mostLeaves = 1 << 17
 
 // separator stands between the steps of a path, where no key has it.
 const separator = "\x00"
