@@ -42,8 +42,8 @@ func (r *Resources) at(p place) *string {
 	return &r.CPURequest
 }
 
-// with returns the resources with those of o that are set.
-func (r Resources) with(o Resources) Resources {
+// With returns the resources with those of o that are set in place of its own.
+func (r Resources) With(o Resources) Resources {
 	for _, p := range places {
 		if v := *o.at(p); v != "" {
 			*r.at(p) = v
@@ -52,8 +52,8 @@ func (r Resources) with(o Resources) Resources {
 	return r
 }
 
-// check reports the first value that is no quantity, and a limit below its request.
-func (r Resources) check() error {
+// Check reports the first value that is no quantity, and a limit below its request.
+func (r Resources) Check() error {
 	for _, p := range places {
 		if v := *r.at(p); v != "" {
 			if _, err := rightsize.ParseQuantity(v); err != nil {
@@ -124,8 +124,8 @@ func Set(text []byte, t Target, r Resources) (*Edit, error) {
 		return nil, err
 	}
 	e := &Edit{Text: text, Kind: h.kind, Resources: before}
-	after := before.with(r)
-	if err := after.check(); err != nil {
+	after := before.With(r)
+	if err := after.Check(); err != nil {
 		return nil, fmt.Errorf("%s: %w", t.Function, err)
 	}
 	old, err := s.flatten()
@@ -156,6 +156,16 @@ func Set(text []byte, t Target, r Resources) (*Edit, error) {
 	}
 	e.Text = s.text
 	return e, nil
+}
+
+// Equal reports whether both ask for the same quantities, however they are written.
+func (r Resources) Equal(o Resources) bool {
+	for _, p := range places {
+		if a, b := *r.at(p), *o.at(p); a != b && !sameQuantity(a, b) {
+			return false
+		}
+	}
+	return true
 }
 
 // sameQuantity reports whether both are quantities, and equal.
