@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/tppfaas/tppfaas/internal/errorfs"
-	"github.com/tppfaas/tppfaas/internal/journal"
 	"github.com/tppfaas/tppfaas/rightsize/recommend"
 )
 
@@ -96,7 +94,7 @@ func (o Options) withDefaults() (Options, error) {
 // Controller looks after functions. Run is called once; Status may be called at any time.
 type Controller struct {
 	options   Options
-	journal   *journal.Journal
+	journal   *store
 	functions []*function
 
 	mu     sync.Mutex
@@ -121,21 +119,17 @@ func New(o Options) (*Controller, error) {
 	if err := compact(o.Journal, time.Now().Add(-o.History)); err != nil {
 		return nil, err
 	}
-	if c.journal, err = journal.Open(errorfs.OS{}, o.Journal, header, c.take); err != nil {
+	if c.journal, err = openStore(o.Journal, c.take); err != nil {
 		return nil, err
 	}
 	return c, nil
 }
 
 // Close closes the journal.
-func (c *Controller) Close() error { return c.journal.Close() }
+func (c *Controller) Close() error { return c.journal.close() }
 
-// take takes up a line of the journal.
-func (c *Controller) take(line []byte) error {
-	r, err := parseRecord(line)
-	if err != nil {
-		return err
-	}
+// take takes up a record of the journal.
+func (c *Controller) take(r record) error {
 	for _, f := range c.functions {
 		if f.name == r.Function {
 			f.take(r)
@@ -147,7 +141,11 @@ func (c *Controller) take(line []byte) error {
 // note writes a record to the journal, and takes it.
 func (c *Controller) note(f *function, r record) error {
 	r.Function = f.name
-	if err := c.journal.Append(r.line()); err != nil {
+	line, err := r.line()
+	if err != nil {
+		return err
+	}
+	if err := c.journal.write(line, r.Change != nil || r.Set != nil); err != nil {
 		return err
 	}
 	f.take(r)

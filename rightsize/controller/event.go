@@ -59,15 +59,16 @@ func (e Event) String() string {
 // value is one of the values of limits.
 type value struct {
 	name   string
+	memory bool
 	of     func(*recommend.Limits) *float64
 	format func(float64) string
 }
 
 var values = []value{
-	{"memory limit", func(l *recommend.Limits) *float64 { return &l.MemoryLimit }, rightsize.FormatMemory},
-	{"memory request", func(l *recommend.Limits) *float64 { return &l.MemoryRequest }, rightsize.FormatMemory},
-	{"CPU limit", func(l *recommend.Limits) *float64 { return &l.CPULimit }, rightsize.FormatCPU},
-	{"CPU request", func(l *recommend.Limits) *float64 { return &l.CPURequest }, rightsize.FormatCPU},
+	{"memory limit", true, func(l *recommend.Limits) *float64 { return &l.MemoryLimit }, rightsize.FormatMemory},
+	{"memory request", true, func(l *recommend.Limits) *float64 { return &l.MemoryRequest }, rightsize.FormatMemory},
+	{"CPU limit", false, func(l *recommend.Limits) *float64 { return &l.CPULimit }, rightsize.FormatCPU},
+	{"CPU request", false, func(l *recommend.Limits) *float64 { return &l.CPURequest }, rightsize.FormatCPU},
 }
 
 func (v value) text(x float64) string {

@@ -21,9 +21,10 @@ type function struct {
 	given       recommend.Limits // what the recommender takes for set: what was found, or what it has recommended where that is not applied
 	set         recommend.Limits // as they were found last
 	found       int64            // when; 0 for never
-	changes     []int64 // times of changes
-	pending     *record // a change of which it is not known yet whether it was made
-	killed      int64   // when a container was killed last; 0 for never
+	fresh       bool             // a sample has come since, so that want is about these limits
+	changes     []int64          // times of changes
+	pending     *record          // a change of which it is not known yet whether it was made
+	killed      int64            // when a container was killed last; 0 for never
 }
 
 // take takes a record.
@@ -32,6 +33,7 @@ func (f *function) take(r record) {
 	case r.Set != nil:
 		f.settle(*r.Set)
 		f.set, f.given, f.found = *r.Set, *r.Set, r.Time
+		f.fresh = false
 	case r.Change != nil:
 		f.pending = &r
 	default:
@@ -45,7 +47,7 @@ func (f *function) take(r record) {
 			f.killed = s.Time
 		}
 		f.recommender.Observe(s)
-		f.want = f.recommender.Recommend(f.given)
+		f.want, f.fresh = f.recommender.Recommend(f.given), true
 		if !f.acts || s.Time < f.found {
 			f.given = f.want
 		}
@@ -130,6 +132,10 @@ func (c *Controller) look(ctx context.Context, f *function) (Event, error) {
 		e.Kind, e.Text = Waiting, reason
 		return e, nil
 	}
+	if !f.fresh {
+		e.Kind, e.Text = Kept, "there is no usage yet since they were set"
+		return e, nil
+	}
 	to, text := c.bounded(f, set, now)
 	e.To, e.Text = to, text
 	if same(to, set) {
@@ -196,9 +202,8 @@ func (c *Controller) bounded(f *function, set recommend.Limits, now time.Time) (
 	sinceKill := now.Sub(time.UnixMilli(f.killed))
 	for _, v := range values {
 		from, x := *v.of(&set), v.of(&to)
-		isMemory := v.of(&to) == &to.MemoryLimit || v.of(&to) == &to.MemoryRequest
 		switch {
-		case isMemory && math.IsNaN(f.last.Memory), !isMemory && math.IsNaN(f.last.CPU):
+		case v.memory && math.IsNaN(f.last.Memory), !v.memory && math.IsNaN(f.last.CPU):
 			*x = from
 		case math.IsNaN(*x) || math.IsInf(*x, 0) || *x < 0:
 			*x, text = from, "what is recommended is no number"
@@ -238,11 +243,18 @@ func (c *Controller) mayNot(f *function, set, to recommend.Limits, now time.Time
 	made := f.made(now)
 	switch {
 	case made >= o.MaxChanges:
-		return fmt.Sprintf("it was changed %d times within 24 h", made)
+		return fmt.Sprintf("it was changed %s within 24 h", times(made))
 	case !isHigher(set, to) && made >= o.MaxChanges-1 && o.MaxChanges > 1:
-		return fmt.Sprintf("it was changed %d times within 24 h, and the last change is kept for raising", made)
+		return fmt.Sprintf("it was changed %s within 24 h, and the last change is kept for raising", times(made))
 	}
 	return ""
+}
+
+func times(n int) string {
+	if n == 1 {
+		return "once"
+	}
+	return fmt.Sprintf("%d times", n)
 }
 
 // reasons returns why a recommender recommends what it does, where it can say so.

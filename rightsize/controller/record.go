@@ -4,15 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"math"
-	"os"
-	"time"
 
-	"github.com/tppfaas/tppfaas/internal/atomicfile"
-	"github.com/tppfaas/tppfaas/internal/errorfs"
-	"github.com/tppfaas/tppfaas/internal/journal"
 	"github.com/tppfaas/tppfaas/rightsize/recommend"
 )
 
@@ -52,13 +45,7 @@ func (r record) sample() recommend.Sample {
 	return recommend.Sample{Time: r.Time, Memory: known(r.Memory), CPU: known(r.CPU), Killed: r.Killed}
 }
 
-func (r record) line() []byte {
-	text, err := json.Marshal(r)
-	if err != nil { // numbers that are none, which take refuses
-		return nil
-	}
-	return text
-}
+func (r record) line() ([]byte, error) { return json.Marshal(r) }
 
 func parseRecord(line []byte) (record, error) {
 	var r record
@@ -79,53 +66,4 @@ func parseRecord(line []byte) (record, error) {
 		}
 	}
 	return r, nil
-}
-
-// compact writes a journal anew without what is older than a time, where that is at least half of it.
-func compact(path string, before time.Time) error {
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	var kept [][]byte
-	all := 0
-	last := map[string][]byte{} // the newest limits of each function that are too old
-	j, err := journal.Open(errorfs.OS{}, path, header, func(line []byte) error {
-		r, err := parseRecord(line)
-		if err != nil {
-			return err
-		}
-		all++
-		line = append([]byte(nil), line...)
-		switch {
-		case r.Time >= before.UnixMilli():
-			kept = append(kept, line)
-		case r.Set != nil:
-			last[r.Function] = line
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	defer j.Close()
-	if len(kept)+len(last) > all/2 || all == 0 {
-		return nil
-	}
-	return atomicfile.Write(path, func(w io.Writer) error {
-		write := func(line []byte) error { _, err := w.Write(append(line, '\n')); return err }
-		if err := write([]byte(header)); err != nil {
-			return err
-		}
-		for _, line := range last {
-			if err := write(line); err != nil {
-				return err
-			}
-		}
-		for _, line := range kept {
-			if err := write(line); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
 }
