@@ -85,7 +85,7 @@ func (r *recommender) Recommend(set recommend.Limits) recommend.Limits {
 	return r.w.want(r.last, set)
 }
 
-// run runs a controller for a while, and returns its events.
+// run runs a controller until just before a time has passed, and returns its events.
 func (w *world) run(d time.Duration) []Event {
 	w.t.Helper()
 	o := w.options
@@ -95,10 +95,11 @@ func (w *world) run(d time.Duration) []Event {
 	o.OnEvent = func(e Event) { w.events = append(w.events, e) }
 	c, err := New(o)
 	require.NoError(w.t, err)
-	ctx, cancel := context.WithTimeout(w.t.Context(), d)
+	ctx, cancel := context.WithTimeout(w.t.Context(), d-time.Millisecond)
 	defer cancel()
 	require.NoError(w.t, c.Run(ctx))
 	require.NoError(w.t, c.Close())
+	time.Sleep(time.Millisecond)
 	return w.events[from:]
 }
 
