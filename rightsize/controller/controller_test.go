@@ -156,7 +156,7 @@ func TestNothingOnMissingUsage(t *testing.T) {
 		}
 		events = w.run(5 * time.Minute)
 		require.Equal(t, "changed kept kept waiting waiting", kinds(events), "the samples of the journal get old")
-		require.Equal(t, "f: waiting: the newest usage is 3m0s old", events[3].String()[:len("f: waiting: the newest usage is 3m0s old")])
+		require.Equal(t, "f: waiting: the newest usage is 3m30s old", events[3].String())
 	})
 	bubble(t, func(t *testing.T, w *world) {
 		w.use = func(time.Time) (float64, float64) { return math.NaN(), math.NaN() }
