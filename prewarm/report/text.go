@@ -17,7 +17,7 @@ const mostLines = 15
 // WriteText writes the report in short, for a terminal.
 func (r *Report) WriteText(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s, %s of %s", cmp.Or(printable(r.Source), "traces"), count(r.Traces, "trace"), count(r.Invocations, "invocation"), count(len(r.Functions), "function"))
+	fmt.Fprintf(&b, "%s: %s, %s of %s", cmp.Or(htmlpage.Printable(r.Source), "traces"), count(r.Traces, "trace"), count(r.Invocations, "invocation"), count(len(r.Functions), "function"))
 	if r.KnowsCold {
 		fmt.Fprintf(&b, "; %s (%s), in %s (%s)", count(r.ColdStarts, "cold start"), htmlpage.Percent(share(r.ColdStarts, r.Invocations)), count(r.ColdTraces, "trace"), htmlpage.Percent(share(r.ColdTraces, r.Traces)))
 	}
@@ -29,10 +29,10 @@ func (r *Report) WriteText(w io.Writer) error {
 			htmlpage.Seconds(e.ColdSeconds), htmlpage.Seconds(e.ReachSeconds), htmlpage.Percent(share(e.Critical, e.ColdStarts)))
 	}
 	for _, m := range r.Missing {
-		fmt.Fprintf(&b, "missing: %s\n", printable(m))
+		fmt.Fprintf(&b, "missing: %s\n", htmlpage.Printable(m))
 	}
 	for _, n := range r.Notes {
-		fmt.Fprintf(&b, "note: %s\n", printable(n))
+		fmt.Fprintf(&b, "note: %s\n", htmlpage.Printable(n))
 	}
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	if len(r.Functions) > 0 && r.KnowsCold {
@@ -42,7 +42,7 @@ func (r *Report) WriteText(w io.Writer) error {
 			if f.ColdSeconds > 0 && r.EndToEnd != nil {
 				reach = htmlpage.Percent(f.ReachSeconds / f.ColdSeconds)
 			}
-			fmt.Fprintf(t, "%s\t%d\t%d\t%s\t%s\t%s\t%s\n", printable(htmlpage.Shortened(f.Name, 40)), f.Invocations, f.ColdStarts, htmlpage.Percent(share(f.ColdStarts, f.Invocations)), two(f.Cold), two(f.Warm), reach)
+			fmt.Fprintf(t, "%s\t%d\t%d\t%s\t%s\t%s\t%s\n", htmlpage.Printable(htmlpage.Shortened(f.Name, 40)), f.Invocations, f.ColdStarts, htmlpage.Percent(share(f.ColdStarts, f.Invocations)), two(f.Cold), two(f.Warm), reach)
 		}
 		t.Flush()
 		if more := len(r.Functions) - mostLines; more > 0 {
@@ -68,7 +68,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	}
 	for _, o := range r.OverTime {
 		if c := o.Caption(); c != "" {
-			fmt.Fprintf(&b, "%s: ", printable(c))
+			fmt.Fprintf(&b, "%s: ", htmlpage.Printable(c))
 		}
 		fmt.Fprintln(&b, o.Sentence())
 	}
@@ -107,16 +107,6 @@ func two(d *Distribution) string {
 		return "\t"
 	}
 	return htmlpage.Seconds(d.P50) + "\t" + htmlpage.Seconds(d.P95)
-}
-
-// printable takes out of a text what could move the cursor of a terminal.
-func printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 || r == '\u2028' || r == '\u2029' || r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069' {
-			return '\ufffd'
-		}
-		return r
-	}, text)
 }
 
 // WriteJSON writes the report as an object on a line.
