@@ -205,7 +205,7 @@ func (f *follower) read(ctx context.Context) ([]Sample, error) {
 			}
 		}
 	}()
-	var samples []Sample
+	samples := slices.Clone(f.r.Earlier)
 	for n := 1; ; n++ {
 		var next read
 		select {

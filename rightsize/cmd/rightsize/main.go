@@ -10,10 +10,18 @@ var program = cli.Program{
 
 Usage: rightsize COMMAND ARGUMENTS [OPTIONS]
 
+Examples:
+  rightsize drive -url http://127.0.0.1:8081 -calls 60:600 -for 5m
+  rightsize acquire -prometheus http://127.0.0.1:9090 -function qrcode -from 7d -o usage.csv
+
 Exit status: 0 done, 1 failed, 2 called wrongly.
 `,
 	},
-	Commands: []cli.Command{},
+	Commands: []cli.Command{
+		functionCommand,
+		driveCommand,
+		acquireCommand,
+	},
 }
 
 func main() { program.Main() }
