@@ -249,10 +249,10 @@ func (o *acquireOptions) times(isLive bool, now time.Time) (err error) {
 			o.to = "now"
 		}
 	}
-	if o.request.From, err = parseTime(o.from, now); err != nil {
+	if o.request.From, err = parseMoment(o.from, now); err != nil {
 		return cli.Usagef("-from: %v", err)
 	}
-	if o.request.To, err = parseTime(o.to, now); err != nil {
+	if o.request.To, err = parseMoment(o.to, now); err != nil {
 		return cli.Usagef("-to: %v", err)
 	}
 	if !o.request.To.IsZero() && o.request.To.Before(o.request.From) {
@@ -264,8 +264,8 @@ func (o *acquireOptions) times(isLive bool, now time.Time) (err error) {
 	return nil
 }
 
-// parseTime reads a time: as such, or how long before now it was. "" is none.
-func parseTime(text string, now time.Time) (time.Time, error) {
+// parseMoment reads a time: as such, or how long before now it was. "" is none.
+func parseMoment(text string, now time.Time) (time.Time, error) {
 	switch text {
 	case "":
 		return time.Time{}, nil

@@ -13,31 +13,31 @@ import (
 
 // acquired is what rightsize acquire prints of what it wrote.
 type acquired struct {
-	File        string    `json:"file"`
-	Function    string    `json:"function"`
-	Samples     int       `json:"samples"`
-	From        time.Time `json:"from"`
-	To          time.Time `json:"to"`
-	Step        float64   `json:"step"` // seconds
-	Memory      extent    `json:"memory"`
-	CPU         extent    `json:"cpu"`
-	Gaps        []gap     `json:"gaps"`
-	Pods        int       `json:"pods"`
-	PodsAtOnce  int       `json:"pods_at_once"`
-	Restarts    int       `json:"restarts"`
-	Resets      int       `json:"resets"`
-	Notes       []string  `json:"notes"`
-	Interrupted bool      `json:"interrupted"`
+	File        string         `json:"file"`
+	Function    string         `json:"function"`
+	Samples     int            `json:"samples"`
+	From        time.Time      `json:"from"`
+	To          time.Time      `json:"to"`
+	Step        float64        `json:"step"` // seconds
+	Memory      acquiredExtent `json:"memory"`
+	CPU         acquiredExtent `json:"cpu"`
+	Gaps        []acquiredGap  `json:"gaps"`
+	Pods        int            `json:"pods"`
+	PodsAtOnce  int            `json:"pods_at_once"`
+	Restarts    int            `json:"restarts"`
+	Resets      int            `json:"resets"`
+	Notes       []string       `json:"notes"`
+	Interrupted bool           `json:"interrupted"`
 }
 
-// extent is that of the values of a resource; nil where none is known.
-type extent struct {
+// acquiredExtent is that of the values of a resource; nil where none is known.
+type acquiredExtent struct {
 	Min     *float64 `json:"min"`
 	Max     *float64 `json:"max"`
 	Unknown int      `json:"unknown"`
 }
 
-type gap struct {
+type acquiredGap struct {
 	From time.Time `json:"from"`
 	To   time.Time `json:"to"`
 }
@@ -46,16 +46,16 @@ func summarise(file string, r *acquire.Result, interrupted bool) *acquired {
 	u := r.Usage
 	s := &acquired{
 		File: file, Function: u.Function, Samples: u.Len(), From: u.Time(0), To: u.Time(u.Len() - 1), Step: r.Step.Seconds(),
-		Memory: extentOf(u.Memory), CPU: extentOf(u.CPU), Gaps: []gap{}, Pods: r.Pods, PodsAtOnce: r.PodsAtOnce, Restarts: r.Restarts, Resets: r.Resets,
+		Memory: extentOf(u.Memory), CPU: extentOf(u.CPU), Gaps: []acquiredGap{}, Pods: r.Pods, PodsAtOnce: r.PodsAtOnce, Restarts: r.Restarts, Resets: r.Resets,
 		Notes: append([]string{}, r.Notes...), Interrupted: interrupted,
 	}
 	for _, g := range r.Gaps {
-		s.Gaps = append(s.Gaps, gap(g))
+		s.Gaps = append(s.Gaps, acquiredGap(g))
 	}
 	return s
 }
 
-func extentOf(values []float64) (e extent) {
+func extentOf(values []float64) (e acquiredExtent) {
 	for _, v := range values {
 		switch {
 		case math.IsNaN(v):
@@ -101,7 +101,7 @@ func (s *acquired) writeText(w io.Writer) error {
 	return err
 }
 
-func (e extent) text(show func(float64) string) string {
+func (e acquiredExtent) text(show func(float64) string) string {
 	if e.Min == nil {
 		return "not known"
 	}
