@@ -13,7 +13,12 @@ Usage: rightsize COMMAND ARGUMENTS [OPTIONS]
 Exit status: 0 done, 1 failed, 2 called wrongly.
 `,
 	},
-	Commands: []cli.Command{},
+	Commands: []cli.Command{
+		{
+			Name: "forecast", Arguments: "USAGE.csv", Summary: "forecast quantiles of what a function will use",
+			Help: forecastUsage, Define: runForecast,
+		},
+	},
 }
 
 func main() { program.Main() }
