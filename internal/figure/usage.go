@@ -38,9 +38,10 @@ func UsageFan(usages []Usage, levels []float64, source string) *Sheet {
 	s.Explain(sign(func(c *draw.Canvas) {
 		y := (c.Min.Y + c.Max.Y) / 2
 		line(*c, predictedLine, 1.6, vg.Point{X: c.Min.X, Y: y}, vg.Point{X: c.Max.X, Y: y})
+		dot(*c, predictedLine, 2.2, (c.Min.X+c.Max.X)/2, y)
 	}), "the largest until then: median")
 	for i, level := range levels[1:] {
-		s.Explain(patch{fanFills[i]}, "with %s it is below", percent(level))
+		s.Explain(patch{fanFills[i]}, "with %s it stays below", percent(level))
 	}
 	return s
 }
@@ -140,5 +141,8 @@ func (f *fan) Plot(c draw.Canvas, p *plot.Plot) {
 	}
 	if median := edge(0); len(median) > 0 {
 		line(c, predictedLine, 1.6, median...)
+		for _, point := range median[1:] {
+			dot(c, predictedLine, 2.2, point.X, point.Y)
+		}
 	}
 }

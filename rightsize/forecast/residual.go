@@ -32,7 +32,8 @@ var bins = [...]int{always: 1, byChange: 16, byPosition: 10, byLevel: 10, byTime
 // that stood before them, over a trailing window. Quantiles below 0 become 0.
 //
 // Nothing is made up for missing samples: a residual is counted where its value and at least nine tenths of the samples after it are known. While
-// up to 20 samples are missing a forecast stands on the last known value.
+// up to 20 samples are missing a forecast stands on the last known value. It takes twenty residuals, and as many as the forecast reaches samples ahead, to
+// say something.
 //
 // It follows a horizon from the first time it is asked for, replaying the window then, and forgets the one not asked for longest beyond 16.
 type Residual struct {
@@ -148,7 +149,7 @@ func (f *Residual) Quantiles(steps int, levels, out []float64) {
 	if steps > 0 && steps <= f.window {
 		h = f.horizon(steps)
 	}
-	if h == nil || h.all.Len() < minResiduals || math.IsNaN(f.last) || f.missing > maxMissing {
+	if h == nil || h.all.Len() < max(minResiduals, steps) || math.IsNaN(f.last) || f.missing > maxMissing {
 		unknown(out)
 		return
 	}

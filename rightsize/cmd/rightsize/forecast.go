@@ -16,6 +16,7 @@ import (
 	"github.com/tppfaas/tppfaas/internal/progress"
 	"github.com/tppfaas/tppfaas/rightsize"
 	"github.com/tppfaas/tppfaas/rightsize/forecast"
+	"github.com/tppfaas/tppfaas/rightsize/usagecsv"
 )
 
 var forecastUsage = `Usage: rightsize forecast USAGE.csv [USAGE.csv] [OPTIONS]
@@ -52,6 +53,7 @@ func forecasterHelp() string {
 type forecastOptions struct {
 	score, paper, json bool
 	picture            string
+	function           string
 	forecasters        string
 	seed               uint64
 	epochs, batch      int
@@ -64,6 +66,7 @@ func runForecast(fs *flag.FlagSet) cli.Run {
 	fs.BoolVar(&o.paper, "paper", false, "print how the published model does on the last third of the samples")
 	fs.BoolVar(&o.json, "json", false, "print one JSON object a line instead of a table")
 	fs.StringVar(&o.picture, "picture", "", "draw usage and forecasts into a `file`: .png, .svg or .pdf")
+	fs.StringVar(&o.function, "function", "", "`name` of the function in what is printed (without: that of the file)")
 	fs.StringVar(&o.forecasters, "forecasters", "", "choose among these `names`, with commas between them (without: all)")
 	fs.Uint64Var(&o.seed, "seed", 0, "`number` that the weights of networks are drawn by")
 	fs.IntVar(&o.epochs, "epochs", 50, "with -paper: `number` of epochs of the training; that of the published one is not known")
@@ -72,7 +75,7 @@ func runForecast(fs *flag.FlagSet) cli.Run {
 		if err := o.check(fs, args); err != nil {
 			return err
 		}
-		u, err := readUsage(args)
+		u, err := usagecsv.ReadFiles(ctx, args, usagecsv.Options{Function: o.function})
 		if err != nil {
 			return err
 		}
