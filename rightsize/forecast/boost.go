@@ -44,7 +44,7 @@ func (b *Boosted) Observe(value float64) {
 
 // fit returns the trees of a horizon.
 func (b *Boosted) fit(values []float64, steps int) model {
-	if leastSpans*steps > len(values) {
+	if steps > len(values)/leastSpans {
 		return nil
 	}
 	largest := Largest(values, steps)

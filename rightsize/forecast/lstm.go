@@ -42,7 +42,7 @@ func (l *LSTM) Observe(value float64) {
 }
 
 func (l *LSTM) fit(values []float64, steps int) model {
-	if leastSpans*steps > len(values) {
+	if steps > len(values)/leastSpans {
 		return nil
 	}
 	var rows [][paperSteps]float64

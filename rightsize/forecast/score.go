@@ -30,6 +30,7 @@ const scoredHorizons = 10
 // Largest returns for each sample the largest of the next steps ones: NaN where fewer than nine tenths of them are known, or the values end
 // before.
 func Largest(values []float64, steps int) []float64 {
+	steps = min(steps, len(values)) // longer ones are never known
 	out := make([]float64, len(values))
 	var stack []place // of the next samples, from the last to the first: those that no earlier one exceeds
 	known := 0
