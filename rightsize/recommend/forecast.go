@@ -124,7 +124,7 @@ func (f *Forecast) bucketTo(time int64) {
 func (f *Forecast) forecast(now int64) {
 	levels, out := [1]float64{level}, [1]float64{}
 	most := f.most()
-	f.forecasters[residualSource].Quantiles(3, levels[:], out[:])
+	f.forecasters[residualSource].Quantiles(1, levels[:], out[:])
 	soon := out[0]
 	var ahead [sources]map[int64]float64
 	for source, forecaster := range f.forecasters {
@@ -193,9 +193,16 @@ func (f *Forecast) choose(now int64) {
 	if f.saving < leastSaving {
 		best = -1
 	}
-	f.active = best
 	if best >= 0 {
+		if best != f.active && f.made.left(now) < 3 {
+			// The limit of another rule may be low, and must then be raised: later.
+			f.chosen = now - day + hour
+			best = f.active
+		}
+	}
+	if f.active = best; best >= 0 {
 		f.killsOf = f.shadows[best].scores.sum().kills
+		f.shadows[best].budget.times = slices.Clone(f.made.times)
 	}
 }
 
