@@ -91,7 +91,7 @@ func (f *Forecast) Observe(s Sample) {
 		}
 	}
 	f.krr(s)
-	if s.Time-f.past.first >= leastHistory && (s.Time-f.chosen >= day || f.active >= 0 && f.shadows[f.active].scores.sum().kills > f.killsOf) {
+	if s.Time-f.past.first >= leastHistory && (s.Time-f.chosen >= day || f.active < 0 && s.Time-f.chosen >= 6*hour || f.active >= 0 && f.shadows[f.active].scores.sum().kills > f.killsOf) {
 		f.choose(s.Time)
 	}
 }
@@ -150,7 +150,7 @@ func (f *Forecast) meet(s Sample, step int64) {
 		r.limit, r.renewed, f.renew = most, s.Time, true
 	}
 	today := r.scores.today(s.Time)
-	today.reserved += r.limit * float64(step)
+	today.reserved += f.fallback * float64(step)
 	over := s.Memory*(1+margin) > r.limit
 	if over && !r.over {
 		today.kills++
