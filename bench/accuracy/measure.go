@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tppfaas/tppfaas/internal/journal"
 	"github.com/tppfaas/tppfaas/internal/progress"
+	"github.com/tppfaas/tppfaas/internal/resultfile"
 	"github.com/tppfaas/tppfaas/tpp"
 	"github.com/tppfaas/tppfaas/tpp/dataset"
 	"github.com/tppfaas/tppfaas/tpp/eval"
@@ -29,7 +29,7 @@ type order struct {
 type measurement struct {
 	order
 	done    map[id]bool
-	journal *journal.Journal[id, result]
+	journal *resultfile.File[id, result]
 	show    *progress.Progress
 	// trained are models of normal traces by the id that their own result would have: several datasets with anomalies share them.
 	trained map[id]tpp.Model

@@ -8,7 +8,7 @@ import (
 	"os"
 	"strings"
 
-	"github.com/tppfaas/tppfaas/internal/journal"
+	"github.com/tppfaas/tppfaas/internal/resultfile"
 	"github.com/tppfaas/tppfaas/tpp/eval"
 )
 
@@ -77,7 +77,7 @@ type id struct {
 func (r *result) id() id { return id{r.Dataset, r.Fingerprint, r.Model, r.Split} }
 
 // resultLines is what the lines of a results file are.
-var resultLines = journal.Format[id, result]{
+var resultLines = resultfile.Format[id, result]{
 	Begin: `{"dataset":"`,
 	Key:   (*result).id,
 	Check: func(r *result) error {

@@ -1,220 +1,161 @@
-// Package journal keeps results of long work in files of a JSON object a line, from which the work goes on after it was interrupted.
+// Package journal appends lines to a file that another run takes up, so that nothing that was done is lost when a process is ended or killed.
 //
-//	format := journal.Format[string, result]{Begin: `{"name":"`, Key: func(r *result) string { return r.Name }, Check: check}
-//	j, err := format.Open("results.jsonl", warn)
-//	if err != nil {
-//		return err
-//	}
-//	defer j.Close()
-//	if j.Find("first") == nil {
-//		err = j.Add(measure("first"))
-//	}
+//	j, err := journal.Open(errorfs.OS{}, "usage.csv.journal", `{"function":"qrcode"}`, func(line []byte) error { … })
+//	…
+//	err = j.Append([]byte("1672557210000,5144576,0.0016"))
 package journal
 
 import (
+	"bufio"
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
-	"slices"
-	"sync"
+	"path/filepath"
+	"time"
+
+	"github.com/tppfaas/tppfaas/internal/errorfs"
 )
 
-// Format says what the lines of a file are: objects R, told apart by their keys K.
-type Format[K comparable, R any] struct {
-	// Begin is what every line begins with.
-	Begin string
-	// Key returns what tells results apart.
-	Key func(*R) K
-	// Check returns why an object is no result, nil if it is one.
-	Check func(*R) error
+// maxLine is the length of the longest line, in bytes.
+const maxLine = 1 << 20
+
+// syncEvery is the time between two syncs: what the machine may lose when it crashes. What a process may lose when it is killed is the line at work.
+const syncEvery = time.Second
+
+// Journal is a file of lines that is open. It is for one goroutine.
+type Journal struct {
+	file   errorfs.File
+	path   string
+	size   int64 // of whole lines
+	synced time.Time
+	err    error // of the first write that failed; nothing is written after it
 }
 
-// Parse returns the results in a text; of several of one key the last, at the place of the first. It calls warn for each line that is none: one
-// that was cut off does not make the others useless.
-func (f Format[K, R]) Parse(text []byte, name string, warn func(string)) []R {
-	var out []R
-	place := map[K]int{}
-	number := 0
-	for line := range bytes.Lines(text) {
-		number++
-		if len(bytes.TrimSpace(line)) == 0 {
-			continue
-		}
-		var r R
-		err := json.Unmarshal(line, &r)
-		if err == nil {
-			err = f.Check(&r)
-		}
-		if err != nil {
-			warn(fmt.Sprintf("%s:%d: no result, left out: %v", name, number, err))
-			continue
-		}
-		if i, twice := place[f.Key(&r)]; twice {
-			out[i] = r
-			continue
-		}
-		place[f.Key(&r)] = len(out)
-		out = append(out, r)
+// OtherError says that a journal is of other work.
+type OtherError struct{ Path, Found, Want string }
+
+func (e *OtherError) Error() string {
+	return fmt.Sprintf("journal %s is of other work (%.200s, this is %.200s): move it away, or call for the same again", e.Path, e.Found, e.Want)
+}
+
+// Open opens the journal at path, or creates it. Its first line is the header, which says of what work it is; another one is an *OtherError. Each line after
+// it is handed to each. A last line that is not whole is cut off. The file is locked for this process where the system can do that.
+func Open(disk errorfs.FS, path, header string, each func(line []byte) error) (_ *Journal, err error) {
+	file, err := disk.Open(path, os.O_RDWR)
+	created := errors.Is(err, fs.ErrNotExist)
+	if created {
+		file, err = disk.Create(path, 0o666)
 	}
-	return out
-}
-
-// Journal is a file of results that grows. Each is appended by one write, so that several processes can write to the same file, and what was
-// there before is never at risk. It may be used by several goroutines. A nil journal keeps nothing.
-type Journal[K comparable, R any] struct {
-	format Format[K, R]
-	name   string
-
-	mu      sync.Mutex
-	file    file
-	cut     bool // the file does not end with the end of a line
-	results []*R
-	place   map[K]int // in results
-}
-
-// file is what a journal needs of an *os.File.
-type file interface {
-	Write(p []byte) (int, error)
-	Sync() error
-	Close() error
-}
-
-// mostWarnings is how many lines that are no results are told one by one.
-const mostWarnings = 5
-
-// Open opens a file, a new one if there is none, with the results that it has. It calls warn for lines that are no results. A file that has
-// nothing else is an error: it is somebody's, and not one of results.
-func (f Format[K, R]) Open(path string, warn func(string)) (*Journal[K, R], error) {
-	var text []byte
-	info, err := os.Stat(path)
-	regular := err != nil || info.Mode().IsRegular()
-	switch {
-	case err == nil && regular:
-		if text, err = os.ReadFile(path); err != nil {
-			return nil, err
+	if err != nil {
+		return nil, failure(path, err)
+	}
+	j := &Journal{file: file, path: path}
+	defer func() {
+		if err != nil {
+			file.Close()
 		}
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
+	}()
+	if err := lock(file, path); err != nil {
 		return nil, err
 	}
-	var warnings []string
-	results := f.Parse(text, path, func(message string) { warnings = append(warnings, message) })
-	if len(results) == 0 && len(bytes.TrimSpace(text)) > 0 && !f.cutOff(text) {
-		return nil, fmt.Errorf("%s: it has no results; choose another file", path)
-	}
-	for i, message := range warnings {
-		if i == mostWarnings {
-			warn(fmt.Sprintf("%s: %d more lines are no results, left out", path, len(warnings)-i))
-			break
-		}
-		warn(message)
-	}
-	opened, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o666)
+	lines, err := j.read(header, each)
 	if err != nil {
 		return nil, err
 	}
-	j := &Journal[K, R]{format: f, name: path, file: opened, cut: len(text) > 0 && text[len(text)-1] != '\n', place: map[K]int{}}
-	if !regular {
-		j.file = unsynced{opened}
+	if err := file.Truncate(j.size); err != nil {
+		return nil, failure(path, err)
 	}
-	for i := range results {
-		j.keep(&results[i])
+	if _, err := file.Seek(j.size, io.SeekStart); err != nil {
+		return nil, failure(path, err)
+	}
+	if lines == 0 {
+		if err := j.Append([]byte(header)); err != nil {
+			return nil, err
+		}
+	}
+	if created {
+		if err := disk.SyncDir(filepath.Dir(path)); err != nil {
+			return nil, failure(path, err)
+		}
 	}
 	return j, nil
 }
 
-// cutOff reports whether a text is the beginning of the first line of a file of results: that of a run which was killed as it wrote it.
-func (f Format[K, R]) cutOff(text []byte) bool {
-	n := min(len(f.Begin), len(text))
-	return string(text[:n]) == f.Begin[:n] && !bytes.ContainsRune(text, '\n')
+// read hands out the whole lines, and returns their number.
+func (j *Journal) read(header string, each func([]byte) error) (lines int, err error) {
+	in := bufio.NewReaderSize(j.file, 1<<16)
+	var line []byte
+	for {
+		part, err := in.ReadSlice('\n')
+		line = append(line, part...)
+		switch {
+		case errors.Is(err, bufio.ErrBufferFull) && len(line) <= maxLine:
+			continue
+		case errors.Is(err, bufio.ErrBufferFull):
+			return 0, fmt.Errorf("journal %s:%d: the line is longer than %d bytes", j.path, lines+1, maxLine)
+		case errors.Is(err, io.EOF):
+			return lines, nil
+		case err != nil:
+			return 0, failure(j.path, err)
+		}
+		lines++
+		text := bytes.TrimSuffix(line, []byte("\n"))
+		if lines == 1 && string(text) != header {
+			return 0, &OtherError{j.path, string(text), header}
+		}
+		if lines > 1 {
+			if err := each(text); err != nil {
+				return 0, fmt.Errorf("journal %s:%d: %w", j.path, lines, err)
+			}
+		}
+		j.size += int64(len(line))
+		line = line[:0]
+	}
 }
 
-// unsynced is a pipe or a device, which cannot be synchronised.
-type unsynced struct{ *os.File }
-
-// Sync does nothing.
-func (unsynced) Sync() error { return nil }
-
-// keep adds a result to those that are there.
-func (j *Journal[K, R]) keep(r *R) {
-	key := j.format.Key(r)
-	if i, twice := j.place[key]; twice {
-		j.results[i] = r
-		return
+// Append writes a line. After an error nothing more is written, and what was whole stays.
+func (j *Journal) Append(line []byte) error {
+	if j.err != nil {
+		return j.err
 	}
-	j.place[key] = len(j.results)
-	j.results = append(j.results, r)
-}
-
-// Results returns the results that the file had or has got.
-func (j *Journal[K, R]) Results() []*R {
-	if j == nil {
-		return nil
+	text := append(bytes.Clone(line), '\n')
+	if len(text) > maxLine {
+		return fmt.Errorf("journal %s: a line of %d bytes is too long", j.path, len(line))
 	}
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return slices.Clone(j.results)
-}
-
-// Find returns the result of a key, nil if there is none.
-func (j *Journal[K, R]) Find(key K) *R {
-	if j == nil {
-		return nil
+	_, err := j.file.Write(text)
+	if now := time.Now(); err == nil && now.Sub(j.synced) >= syncEvery {
+		j.synced = now
+		err = j.file.Sync()
 	}
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if i, ok := j.place[key]; ok {
-		return j.results[i]
-	}
-	return nil
-}
-
-// Add appends a result, and returns when it is on the disk.
-func (j *Journal[K, R]) Add(r *R) error {
-	if j == nil {
-		return nil
-	}
-	line, err := json.Marshal(r)
 	if err != nil {
-		return fmt.Errorf("%s: %w", j.name, err)
+		j.err = failure(j.path, err)
+		_ = j.file.Truncate(j.size) // what is left of the line is cut off when it is opened again, too
+		return j.err
 	}
-	line = append(line, '\n')
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.cut {
-		line = slices.Insert(line, 0, '\n') // or this result would be lost with the one that was cut off
-	}
-	n, err := j.file.Write(line)
-	if err != nil {
-		j.cut = j.cut || n > 0
-		return fmt.Errorf("%s: %w", j.name, cause(err))
-	}
-	j.cut = false
-	if err := j.file.Sync(); err != nil {
-		return fmt.Errorf("%s: %w", j.name, cause(err))
-	}
-	j.keep(r)
+	j.size += int64(len(text))
 	return nil
 }
 
-// Close closes the file.
-func (j *Journal[K, R]) Close() error {
-	if j == nil {
-		return nil
+// Close makes all lines durable, and closes the file.
+func (j *Journal) Close() error {
+	err := j.file.Sync()
+	if cerr := j.file.Close(); err == nil {
+		err = cerr
 	}
-	if err := j.file.Close(); err != nil {
-		return fmt.Errorf("%s: %w", j.name, cause(err))
+	if err == nil || j.err != nil {
+		return j.err
 	}
-	return nil
+	return failure(j.path, err)
 }
 
-// cause returns the reason in an error that names the file already.
-func cause(err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		return p.Err
+// failure returns an error that names the journal once.
+func failure(path string, err error) error {
+	var onPath *fs.PathError
+	if errors.As(err, &onPath) {
+		err = onPath.Err
 	}
-	return err
+	return fmt.Errorf("journal %s: %w", path, err)
 }

@@ -2,201 +2,119 @@ package journal
 
 import (
 	"errors"
-	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
-	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/tppfaas/tppfaas/internal/errorfs"
 )
 
-type result struct {
-	Name  string  `json:"name"`
-	Seed  uint64  `json:"seed"`
-	Score float64 `json:"score"`
+// open returns a journal and the lines that it had.
+func open(disk errorfs.FS, path string) (*Journal, []string, error) {
+	var lines []string
+	j, err := Open(disk, path, "work 1", func(line []byte) error { lines = append(lines, string(line)); return nil })
+	return j, lines, err
 }
 
-type key struct {
-	name string
-	seed uint64
-}
-
-var format = Format[key, result]{
-	Begin: `{"name":"`,
-	Key:   func(r *result) key { return key{r.Name, r.Seed} },
-	Check: func(r *result) error {
-		if r.Name == "" {
-			return errors.New("no name")
-		}
-		return nil
-	},
-}
-
-func open(t *testing.T, path string) *Journal[key, result] {
-	t.Helper()
-	j, err := format.Open(path, func(warning string) { t.Error(warning) })
+func TestJournal(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal")
+	j, lines, err := open(errorfs.OS{}, path)
 	require.NoError(t, err)
-	return j
-}
-
-// write makes a file of the results a with seeds 1 to n, and returns its text.
-func write(t *testing.T, path string, n uint64) string {
-	t.Helper()
-	j := open(t, path)
-	for seed := range n {
-		require.NoError(t, j.Add(&result{"a", seed + 1, 0.5}))
-	}
+	require.Empty(t, lines)
+	require.NoError(t, j.Append([]byte("one")))
+	require.NoError(t, j.Append([]byte(strings.Repeat("two", 30_000))))
+	_, _, err = open(errorfs.OS{}, path)
+	require.EqualError(t, err, "journal "+path+": another process is at work on it")
 	require.NoError(t, j.Close())
+
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
-	return string(text)
-}
-
-// TestGoesOn finds results again, the newest of each key.
-func TestGoesOn(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "r.jsonl")
-	write(t, path, 2)
-	j := open(t, path)
-	require.NoError(t, j.Add(&result{"a", 1, 7}))
-	require.Equal(t, 7.0, j.Find(key{"a", 1}).Score)
-	require.NoError(t, j.Close())
-	j = open(t, path)
-	require.Equal(t, []*result{{"a", 1, 7}, {"a", 2, 0.5}}, j.Results())
-	require.Nil(t, j.Find(key{"b", 1}))
-	require.NoError(t, j.Close())
-}
-
-// TestNone keeps nothing in a nil journal.
-func TestNone(t *testing.T) {
-	var j *Journal[key, result]
-	require.NoError(t, j.Add(&result{}))
-	require.Nil(t, j.Find(key{}))
-	require.Empty(t, j.Results())
-	require.NoError(t, j.Close())
-}
-
-// TestCutOff leaves a line that was cut off out, with a warning unless nothing but its end is missing, and begins a new line after it.
-func TestCutOff(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "r.jsonl")
-	whole := write(t, path, 2)
-	rapid.Check(t, func(rt *rapid.T) {
-		text := whole[:rapid.IntRange(0, len(whole)).Draw(rt, "bytes")]
-		require.NoError(rt, os.WriteFile(path, []byte(text), 0o600))
-		complete := strings.Count(text, "\n")
-		if strings.HasSuffix(text, "}") {
-			complete++
-		}
-		cut := complete == strings.Count(text, "\n") && text != "" && !strings.HasSuffix(text, "\n")
-		var warnings []string
-		j, err := format.Open(path, func(w string) { warnings = append(warnings, w) })
-		require.NoError(rt, err)
-		require.Len(rt, j.Results(), complete)
-		require.Equal(rt, cut, len(warnings) == 1, "%q: %q", text, warnings)
-		if cut {
-			require.Contains(rt, warnings[0], fmt.Sprintf("%s:%d: no result, left out: ", path, complete+1))
-		}
-		require.NoError(rt, j.Add(&result{"b", 1, 1}))
-		require.NoError(rt, j.Close())
-		j, err = format.Open(path, func(string) {})
-		require.NoError(rt, err)
-		require.Len(rt, j.Results(), complete+1)
-		require.NoError(rt, j.Close())
-	})
-}
-
-// TestNoise tells many lines that are no results as one, and none of a file that has nothing else: it is not one of results.
-func TestNoise(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "r.jsonl")
-	noise := strings.Repeat("noise\n", 1000)
-	require.NoError(t, os.WriteFile(path, []byte(write(t, path, 1)+noise), 0o600))
-	var warnings []string
-	j, err := format.Open(path, func(w string) { warnings = append(warnings, w) })
+	require.NoError(t, os.WriteFile(path, append(text, "torn"...), 0o600))
+	j, lines, err = open(errorfs.OS{}, path)
 	require.NoError(t, err)
+	require.Equal(t, []string{"one", strings.Repeat("two", 30_000)}, lines)
+	require.NoError(t, j.Append([]byte("three")))
+	require.Error(t, j.Append(make([]byte, maxLine)))
 	require.NoError(t, j.Close())
-	require.Len(t, warnings, mostWarnings+1)
-	require.Equal(t, path+": 995 more lines are no results, left out", warnings[mostWarnings])
-	require.NoError(t, os.WriteFile(path, []byte(noise), 0o600))
-	_, err = format.Open(path, func(w string) { t.Error(w) })
-	require.EqualError(t, err, path+": it has no results; choose another file")
-	for _, wrong := range []string{filepath.Join(path, "r"), t.TempDir()} {
-		_, err = format.Open(wrong, func(string) {})
-		require.ErrorContains(t, err, wrong)
-	}
+	after, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, string(text)+"three\n", string(after))
+
+	_, err = Open(errorfs.OS{}, path, "work 2", nil)
+	var other *OtherError
+	require.ErrorAs(t, err, &other)
+	require.ErrorContains(t, err, "is of other work (work 1, this is work 2)")
+	_, err = Open(errorfs.OS{}, path, "work 1", func([]byte) error { return errors.New("no number") })
+	require.EqualError(t, err, "journal "+path+":2: no number")
+	_, _, err = open(errorfs.OS{}, filepath.Join(path, "under"))
+	require.ErrorContains(t, err, "journal "+path)
+	require.NoError(t, os.WriteFile(path, []byte(strings.Repeat("x", 2*maxLine)), 0o600))
+	_, _, err = open(errorfs.OS{}, path)
+	require.ErrorContains(t, err, "longer than")
 }
 
-// TestSeveralAtOnce appends from several journals of one file, as several processes would.
-func TestSeveralAtOnce(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "r.jsonl")
-	var writers sync.WaitGroup
-	for w := range 4 {
-		j := open(t, path)
-		writers.Go(func() {
-			defer j.Close()
-			for seed := range uint64(10) {
-				if err := j.Add(&result{strings.Repeat("x", 1000+w), seed, 1}); err != nil {
-					t.Error(err)
-				}
-			}
-		})
-	}
-	writers.Wait()
-	j := open(t, path)
-	require.Len(t, j.Results(), 40)
-	require.NoError(t, j.Close())
-}
-
-// failing is a file whose writes fail after some bytes, or whose data do not get to the disk.
-type failing struct {
-	left      int
-	sync      error
-	text      []byte
-	closeFail error
-}
-
-func (f *failing) Write(p []byte) (int, error) {
-	n := min(len(p), f.left)
-	f.text = append(f.text, p[:n]...)
-	f.left -= n
-	if n < len(p) {
-		return n, &fs.PathError{Op: "write", Path: "x", Err: errors.New("no space left on device")}
-	}
-	return n, nil
-}
-
-func (f *failing) Sync() error  { return f.sync }
-func (f *failing) Close() error { return f.closeFail }
-
-// TestFullDisk checks that an error names the file, that a result which could not be written is not taken for one that is there, and that the
-// next one begins a new line.
+// TestFullDisk lets each operation fail in turn: what was appended without an error is there afterwards, and nothing but whole lines.
 func TestFullDisk(t *testing.T) {
-	f := &failing{left: 10}
-	j := &Journal[key, result]{format: format, file: f, name: "r.jsonl", place: map[key]int{}}
-	require.EqualError(t, j.Add(&result{"a", 1, 1}), "r.jsonl: no space left on device")
-	require.Empty(t, j.Results())
-	f.left = 1 << 20
-	require.NoError(t, j.Add(&result{"a", 2, 1}))
-	lines := strings.Split(string(f.text), "\n")
-	require.Len(t, lines, 3)
-	require.Contains(t, lines[1], `"seed":2`)
-	f.sync = &fs.PathError{Op: "sync", Path: "r.jsonl", Err: errors.New("input/output error")}
-	require.EqualError(t, j.Add(&result{"a", 3, 1}), "r.jsonl: input/output error")
-	require.Nil(t, j.Find(key{"a", 3}))
-	f.closeFail = errors.New("input/output error")
-	require.EqualError(t, j.Close(), "r.jsonl: input/output error")
+	run := func(disk errorfs.FS, path string) (appended []string) {
+		j, _, err := open(disk, path)
+		if err != nil {
+			require.ErrorContains(t, err, "journal "+path+": ")
+			return nil
+		}
+		for _, line := range []string{"one", "two", "three"} {
+			if err := j.Append([]byte(line)); err != nil {
+				require.EqualError(t, err, "journal "+path+": no space left on device")
+				require.Equal(t, err, j.Append([]byte("more")))
+				require.Equal(t, err, j.Close())
+				return appended
+			}
+			appended = append(appended, line)
+		}
+		_ = j.Close()
+		return appended
+	}
+	counted := errorfs.Fail(errorfs.OS{}, 0, nil)
+	require.Len(t, run(counted, filepath.Join(t.TempDir(), "journal")), 3)
+	for n := 1; n <= counted.Operations(); n++ {
+		for _, fail := range []func(errorfs.FS, int, error) *errorfs.Faulty{errorfs.Fail, errorfs.FailFrom} {
+			path := filepath.Join(t.TempDir(), "journal")
+			appended := run(fail(errorfs.OS{}, n, syscall.ENOSPC), path)
+			j, lines, err := open(errorfs.OS{}, path)
+			require.NoError(t, err, n)
+			require.NoError(t, j.Close())
+			// A line whose sync failed may be there or not.
+			require.GreaterOrEqual(t, len(lines), len(appended), n)
+			require.True(t, slices.Equal(appended, lines[:len(appended)]), "%d: %q", n, lines)
+			require.LessOrEqual(t, len(lines), len(appended)+1, n)
+			for _, line := range lines {
+				require.Contains(t, []string{"one", "two", "three"}, line)
+			}
+		}
+	}
 }
 
-func FuzzParse(f *testing.F) {
-	f.Add([]byte(`{"name":"a","seed":1,"score":0.5}` + "\n{}\n\n{"))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		others := 0
-		results := format.Parse(text, "r", func(string) { others++ })
-		for _, r := range results {
-			require.NotEmpty(t, r.Name)
+// TestCut checks that whatever is cut off the end of a journal, the lines that are whole are read.
+func TestCut(t *testing.T) {
+	dir := t.TempDir()
+	rapid.Check(t, func(rt *rapid.T) {
+		lines := rapid.SliceOf(rapid.StringMatching(`[a-z0-9,]{0,9}`)).Draw(rt, "lines")
+		text := strings.Join(append([]string{"work 1"}, lines...), "\n") + "\n"
+		cut := rapid.IntRange(0, len(text)).Draw(rt, "cut")
+		path := filepath.Join(dir, "journal")
+		require.NoError(rt, os.WriteFile(path, []byte(text[:cut]), 0o600))
+		j, got, err := open(errorfs.OS{}, path)
+		require.NoError(rt, err)
+		require.NoError(rt, j.Close())
+		whole := max(strings.Count(text[:cut], "\n")-1, 0)
+		require.Len(rt, got, whole)
+		for i, line := range got {
+			require.Equal(rt, lines[i], line)
 		}
-		require.LessOrEqual(t, others+len(results), strings.Count(string(text), "\n")+1)
 	})
 }

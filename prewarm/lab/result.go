@@ -3,7 +3,7 @@ package lab
 import (
 	"errors"
 
-	"github.com/tppfaas/tppfaas/internal/journal"
+	"github.com/tppfaas/tppfaas/internal/resultfile"
 )
 
 // Result is what a policy has reached in a run.
@@ -33,7 +33,7 @@ type id struct {
 func (r *StoredResult) id() id { return id{r.Settings, r.App, r.Load, r.Policy, r.Seed} }
 
 // resultLines is what the lines of a results file are.
-var resultLines = journal.Format[id, StoredResult]{
+var resultLines = resultfile.Format[id, StoredResult]{
 	Begin: `{"settings":"`,
 	Key:   (*StoredResult).id,
 	Check: func(r *StoredResult) error {
@@ -46,7 +46,7 @@ var resultLines = journal.Format[id, StoredResult]{
 
 // Journal is a results file that grows.
 type Journal struct {
-	of *journal.Journal[id, StoredResult]
+	of *resultfile.File[id, StoredResult]
 }
 
 // OpenJournal opens a results file, a new one if there is none, with the results that it has. It calls warn for each line that is no result.

@@ -10,63 +10,100 @@ const (
 	minResiduals = 20 // fewer say nothing of quantiles
 	maxMissing   = 20 // samples that may be missing since the last known value, on which a forecast then stands
 	maxHorizons  = 16 // horizons that are followed at a time
-	maxBins      = 10 // of the conditional forecaster
 
-	// shrinkage is the number of residuals in a bin at which its quantiles weigh as much as those of all.
-	shrinkage = 30
+	// shrinkage is the number of residuals of a condition at which their quantiles weigh as much as those of all.
+	shrinkage = 10
 )
 
-// Residual forecasts the last value plus a quantile of the residual: of what the largest of the next samples was above (or below) the value that
-// stood before them, over a trailing window. Quantiles below 0 become 0.
+// condition says which residuals stand for the one to come.
+type condition int
+
+const (
+	always     condition = iota // all of the window
+	byChange                    // those before which the value had stood for about as long: 0, 1, 2–3, 4–7, … samples
+	byPosition                  // those before which the value lay as far above or below the mean of the samples before, by rank in the window
+	byLevel                     // those before which the value was as high, by rank in the window
+	byTime                      // those of about the same time of day
+)
+
+// bins are how many of each condition are told apart.
+var bins = [...]int{always: 1, byChange: 10, byPosition: 10, byLevel: 10, byTime: 24}
+
+// Residual forecasts the last value plus a quantile of the residual: of what the largest of the next samples was above (or below) the value
+// that stood before them, over a trailing window. Quantiles below 0 become 0.
 //
 // Nothing is made up for missing samples: a residual is counted where its value and at least nine tenths of the samples after it are known. While
 // up to 20 samples are missing a forecast stands on the last known value.
 //
 // It follows a horizon from the first time it is asked for, replaying the window then, and forgets the one not asked for longest beyond 16.
 type Residual struct {
-	window      int
-	conditional bool
+	residualOptions
 
-	values []float64 // ring of the last 2·window values
-	bins   []uint8   // of these
-	seen   int       // values so far
+	past []origin // ring of the last 2·window samples
+	seen int      // samples so far
 
+	now         origin  // the base and the bin of a forecast from the last sample
 	last        float64 // known value, NaN before the first
 	missing     int     // samples since
 	sinceChange int     // samples since the known value last differed from the one before
+	smoothed    smoothed
+
+	mean  smoothed  // of the samples before, for byPosition
+	ranks sorted    // the last window values by which byPosition and byLevel rank
+	order []float64 // ring of these
+	next  int
 
 	horizons []*horizon // the one asked for last at the end
 }
 
+// residualOptions say what a Residual forecasts by.
+type residualOptions struct {
+	window    int // samples
+	by        condition
+	smoothing float64 // weight of the past in the exponentially weighted mean that stands for the last value; 0 is the last value
+	day       int     // samples of a day, for byTime
+	relative  bool    // residuals are ratios, not differences
+}
+
+// origin is a sample that residuals start from.
+type origin struct {
+	value float64 // NaN where it is missing
+	base  float64 // which residuals are counted from
+	bin   uint8
+}
+
 // NewPersistence returns a forecaster by the last value and the residuals of the last window samples, whatever came before them: what every
 // other forecaster must beat. It forecasts up to window samples.
-func NewPersistence(window int) *Residual { return newResidual(window, false) }
+func NewPersistence(window int) *Residual { return newResidual(residualOptions{window: window}) }
 
 // NewConditional returns a forecaster by the last value and the residuals of the last window samples, those before all which the value had
 // stood for about as long as it stands now: 0, 1, 2–3, 4–7, … samples since it last changed. Quantiles of few such residuals are drawn to those of all.
 // Where every sample differs from the one before it is NewPersistence. It forecasts up to window samples.
-func NewConditional(window int) *Residual { return newResidual(window, true) }
+func NewConditional(window int) *Residual {
+	return newResidual(residualOptions{window: window, by: byChange})
+}
 
-func newResidual(window int, conditional bool) *Residual {
-	return &Residual{window: max(window, 1), conditional: conditional, last: math.NaN()}
+func newResidual(o residualOptions) *Residual {
+	o.window = max(o.window, 1)
+	return &Residual{residualOptions: o, last: math.NaN()}
 }
 
 // Observe takes the next sample; NaN where it is missing.
 func (f *Residual) Observe(value float64) {
 	f.sinceChange++
-	switch {
-	case math.IsNaN(value):
-		f.missing++
-	default:
+	f.missing++
+	if !math.IsNaN(value) {
 		if value != f.last {
 			f.sinceChange = 0
 		}
 		f.last, f.missing = value, 0
+		f.now.base = f.smoothed.add(value, f.smoothing)
 	}
-	if len(f.values) < 2*f.window {
-		f.values, f.bins = append(f.values, value), append(f.bins, f.bin())
+	f.now.value, f.now.bin = value, f.bin(value)
+	if len(f.past) < 2*f.window {
+		f.past = append(f.past, f.now)
 	} else {
-		f.values[f.seen%len(f.values)], f.bins[f.seen%len(f.values)] = value, f.bin()
+		f.past[f.seen%len(f.past)] = f.now
 	}
 	f.seen++
 	for _, h := range f.horizons {
@@ -74,18 +111,37 @@ func (f *Residual) Observe(value float64) {
 	}
 }
 
-// bin returns the bin of the residuals of the last sample.
-func (f *Residual) bin() uint8 {
-	if !f.conditional {
-		return 0
+// bin returns the bin of a value that has just come.
+func (f *Residual) bin(value float64) uint8 {
+	switch f.by {
+	case byChange:
+		return uint8(min(bits.Len(uint(f.sinceChange)), bins[byChange]-1))
+	case byTime:
+		return uint8(f.seen % f.day * bins[byTime] / f.day)
+	case byPosition, byLevel:
+		if math.IsNaN(value) {
+			return f.now.bin
+		}
+		if f.by == byPosition {
+			mean := f.mean.value
+			f.mean.add(value, 0.8)
+			value -= mean
+		}
+		f.ranks.Add(value)
+		if len(f.order) < f.window {
+			f.order = append(f.order, value)
+		} else {
+			f.ranks.Remove(f.order[f.next])
+			f.order[f.next] = value
+			f.next = (f.next + 1) % f.window
+		}
+		return uint8(f.ranks.Below(value) * bins[f.by] / f.ranks.Len())
 	}
-	return uint8(min(bits.Len(uint(f.sinceChange)), maxBins-1))
+	return 0
 }
 
-// at returns sample i, counted from the first, and its bin; it must be among the last 2·window.
-func (f *Residual) at(i int) (float64, uint8) {
-	return f.values[i%len(f.values)], f.bins[i%len(f.values)]
-}
+// at returns sample i, counted from the first; it must be among the last 2·window.
+func (f *Residual) at(i int) origin { return f.past[i%len(f.past)] }
 
 // Quantiles writes the quantiles of the largest of the next steps samples, as Forecaster says.
 func (f *Residual) Quantiles(steps int, levels, out []float64) {
@@ -94,19 +150,29 @@ func (f *Residual) Quantiles(steps int, levels, out []float64) {
 		h = f.horizon(steps)
 	}
 	if h == nil || h.all.Len() < minResiduals || math.IsNaN(f.last) || f.missing > maxMissing {
-		for i := range out {
-			out[i] = math.NaN()
-		}
+		unknown(out)
 		return
 	}
-	among := &h.bins[f.bin()]
+	among := &h.bins[f.now.bin]
 	weight := float64(among.Len()) / float64(among.Len()+shrinkage)
 	for i, level := range levels {
 		q := h.all.Quantile(level)
-		if f.conditional && among.Len() > 0 {
+		if among.Len() > 0 {
 			q += weight * (among.Quantile(level) - q)
 		}
-		out[i] = max(f.last+q, 0)
+		if f.relative {
+			q = f.now.base * q
+		} else {
+			q += f.now.base
+		}
+		out[i] = max(q, 0)
+	}
+}
+
+// unknown says that nothing can be said.
+func unknown(out []float64) {
+	for i := range out {
+		out[i] = math.NaN()
 	}
 }
 
@@ -114,11 +180,13 @@ func (f *Residual) Quantiles(steps int, levels, out []float64) {
 func (f *Residual) horizon(steps int) *horizon {
 	if i := slices.IndexFunc(f.horizons, func(h *horizon) bool { return h.steps == steps }); i >= 0 {
 		h := f.horizons[i]
-		f.horizons = append(slices.Delete(f.horizons, i, i+1), h)
+		if i < len(f.horizons)-1 {
+			f.horizons = append(slices.Delete(f.horizons, i, i+1), h)
+		}
 		return h
 	}
-	h := &horizon{steps: steps}
-	for i := f.seen - len(f.values); i < f.seen; i++ {
+	h := &horizon{steps: steps, bins: make([]sorted, bins[f.by])}
+	for i := f.seen - len(f.past); i < f.seen; i++ {
 		h.observe(f, i)
 	}
 	if len(f.horizons) == maxHorizons {
@@ -128,70 +196,17 @@ func (f *Residual) horizon(steps int) *horizon {
 	return h
 }
 
-// horizon holds the residuals of the largest of the next steps samples.
-type horizon struct {
-	steps int
-
-	first, seen int     // the first sample observed, and those since
-	largest     []place // of the last steps samples: those that no later one exceeds
-	known       int     // of the last steps samples
-
-	residuals []residual // ring of the last window
-	next      int
-	all       sorted
-	bins      [maxBins]sorted
-}
-
-type place struct {
-	at    int
+// smoothed is an exponentially weighted mean of the values so far.
+type smoothed struct {
 	value float64
+	begun bool
 }
 
-type residual struct {
-	value float64 // NaN where it is not known
-	bin   uint8
-}
-
-// observe takes sample i of f, which has no later one.
-func (h *horizon) observe(f *Residual, i int) {
-	if h.seen == 0 {
-		h.first = i
+// add adds a value, where keep is the weight of the past, and returns the mean.
+func (s *smoothed) add(v, keep float64) float64 {
+	if !s.begun {
+		s.value, s.begun = v, true
 	}
-	h.seen++
-	value, _ := f.at(i)
-	if !math.IsNaN(value) {
-		h.known++
-		for len(h.largest) > 0 && h.largest[len(h.largest)-1].value <= value {
-			h.largest = h.largest[:len(h.largest)-1]
-		}
-		h.largest = append(h.largest, place{i, value})
-	}
-	origin := i - h.steps
-	if origin < h.first {
-		return
-	}
-	before, bin := f.at(origin)
-	r := residual{math.NaN(), bin}
-	if !math.IsNaN(before) {
-		h.known-- // it has left the samples after the origin
-	}
-	if len(h.largest) > 0 && h.largest[0].at <= origin {
-		h.largest = h.largest[1:]
-	}
-	if !math.IsNaN(before) && 10*h.known >= 9*h.steps {
-		r.value = h.largest[0].value - before
-		h.all.Add(r.value)
-		h.bins[bin].Add(r.value)
-	}
-	if len(h.residuals) < f.window {
-		h.residuals = append(h.residuals, r)
-		return
-	}
-	old := h.residuals[h.next]
-	if !math.IsNaN(old.value) {
-		h.all.Remove(old.value)
-		h.bins[old.bin].Remove(old.value)
-	}
-	h.residuals[h.next] = r
-	h.next = (h.next + 1) % f.window
+	s.value = v + keep*(s.value-v)
+	return s.value
 }

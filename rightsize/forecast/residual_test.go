@@ -99,10 +99,10 @@ func TestResidualsKeepBoundedMemory(t *testing.T) {
 		f.Quantiles(1+i%40, []float64{0.9}, out)
 	}
 	require.LessOrEqual(t, len(f.horizons), maxHorizons)
-	require.Len(t, f.values, 100)
+	require.Len(t, f.past, 100)
 	for _, h := range f.horizons {
 		require.LessOrEqual(t, h.all.Len(), 50)
-		require.LessOrEqual(t, len(h.largest), h.steps)
+		require.LessOrEqual(t, len(h.next.largest), h.steps)
 	}
 }
 

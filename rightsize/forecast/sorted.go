@@ -79,6 +79,25 @@ func (s *sorted) Rank(k int) float64 {
 // Quantile returns the smallest value at or above which a further one of the same distribution falls with probability at most 1 − level, as ranks
 // tell it: number ⌈level·(n+1)⌉ of n, and the largest where that is beyond. There must be a value.
 func (s *sorted) Quantile(level float64) float64 {
-	k := int(level*float64(s.n+1) + 1 - 1e-9)
-	return s.Rank(min(max(k, 1), s.n) - 1)
+	return s.Rank(quantileRank(s.n, level))
+}
+
+// quantileRank returns how many of n values in ascending order stand before their quantile at a level.
+func quantileRank(n int, level float64) int {
+	k := int(level*float64(n+1) + 1 - 1e-9)
+	return min(max(k, 1), n) - 1
+}
+
+// Below returns the number of values below v.
+func (s *sorted) Below(v float64) int {
+	n := 0
+	for _, b := range s.blocks {
+		if b[len(b)-1] < v {
+			n += len(b)
+			continue
+		}
+		at, _ := slices.BinarySearch(b, v)
+		return n + at
+	}
+	return n
 }

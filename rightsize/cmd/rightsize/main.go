@@ -13,7 +13,12 @@ Usage: rightsize COMMAND ARGUMENTS [OPTIONS]
 Exit status: 0 done, 1 failed, 2 called wrongly.
 `,
 	},
-	Commands: []cli.Command{},
+	Commands: []cli.Command{
+		{
+			Name: "write", Arguments: "FILE -function NAME -memory 64Mi -cpu 100m", Summary: "set limits and requests in stack.yml or a manifest of Kubernetes",
+			Help: writeUsage, Define: runWrite,
+		},
+	},
 }
 
 func main() { program.Main() }
