@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tppfaas/tppfaas/rightsize/recommend"
@@ -112,8 +113,9 @@ func (c *Controller) look(ctx context.Context, f *function) (Event, error) {
 	if f.samples > 0 && f.last.Time > after.UnixMilli() {
 		after = time.UnixMilli(f.last.Time)
 	}
-	samples, err := within(ctx, o.Timeout, func(ctx context.Context) ([]recommend.Sample, error) { return o.Source.Samples(ctx, f.name, after) })
-	for _, s := range samples {
+	batch, err := within(ctx, o.Timeout, func(ctx context.Context) (Batch, error) { return o.Source.Samples(ctx, f.name, after) })
+	f.findKill(&batch, set)
+	for _, s := range batch.Samples {
 		if f.samples > 0 && s.Time <= f.last.Time || s.Time > now.Add(time.Minute).UnixMilli() || !possible(s) {
 			continue
 		}
@@ -143,6 +145,10 @@ func (c *Controller) look(ctx context.Context, f *function) (Event, error) {
 		if text != "" {
 			e.Kind, e.To = Held, o.Round(merge(f.want, set))
 		}
+		return e, nil
+	}
+	if isSmall(set, to, o.MinChange) {
+		e.To, e.Kind, e.Text = set, Kept, "what is recommended is nearly that"
 		return e, nil
 	}
 	if reason := c.mayNot(f, set, to, now); reason != "" {
@@ -175,6 +181,25 @@ func within[T any](ctx context.Context, timeout time.Duration, do func(context.C
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	return do(ctx)
+}
+
+// killShare is how much of the limit must have been used before a restart for it to be taken for a kill.
+const killShare = 0.9
+
+// findKill marks the last sample of a batch as one after a kill where the source tells of a restart alone, and memory was near its limit. Of a batch that
+// goes back before all samples it is not known when the restart was, nor what the limit was then.
+func (f *function) findKill(b *Batch, set recommend.Limits) {
+	if b.Restarts == 0 || len(b.Samples) == 0 || f.samples == 0 || set.MemoryLimit == 0 {
+		return
+	}
+	near := f.last.Memory >= killShare*set.MemoryLimit
+	for _, s := range b.Samples {
+		if s.Killed {
+			return
+		}
+		near = near || s.Memory >= killShare*set.MemoryLimit
+	}
+	b.Samples[len(b.Samples)-1].Killed = near
 }
 
 // possible reports whether a sample can be one.
@@ -229,6 +254,11 @@ func (c *Controller) bounded(f *function, set recommend.Limits, now time.Time) (
 	return to, text
 }
 
+// isSmall reports whether no value changes by more than a share.
+func isSmall(from, to recommend.Limits, share float64) bool {
+	return !slices.ContainsFunc(values, func(v value) bool { return math.Abs(*v.of(&to)-*v.of(&from)) > share**v.of(&from) })
+}
+
 // isLower reports whether anything is lowered.
 func isLower(from, to recommend.Limits) bool {
 	return slices.ContainsFunc(values, func(v value) bool { return *v.of(&to) < *v.of(&from) })
@@ -259,6 +289,15 @@ func times(n int) string {
 
 // reasons returns why a recommender recommends what it does, where it can say so.
 func reasons(r recommend.Recommender) string {
-	_ = r
-	return ""
+	why, ok := r.(recommend.Reasoned)
+	if !ok {
+		return ""
+	}
+	var parts []string
+	for _, part := range []struct{ name, text string }{{"memory: ", why.Reasons().Memory}, {"CPU: ", why.Reasons().CPU}} {
+		if part.text != "" {
+			parts = append(parts, part.name+part.text)
+		}
+	}
+	return strings.Join(parts, "; ")
 }
