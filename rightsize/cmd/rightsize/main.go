@@ -14,14 +14,8 @@ Exit status: 0 done, 1 failed, 2 called wrongly.
 `,
 	},
 	Commands: []cli.Command{
-		{
-			Name: "report", Arguments: "USAGE.csv… [-o PAGE.html]", Summary: "show usage, forecasts and recommended limits as a page of HTML",
-			Help: reportUsage, Define: runReport,
-		},
-		{
-			Name: "write", Arguments: "FILE -function NAME -memory 64Mi -cpu 100m", Summary: "set limits and requests in stack.yml or a manifest of Kubernetes",
-			Help: writeUsage, Define: runWrite,
-		},
+		reportCommand,
+		writeCommand,
 	},
 }
 

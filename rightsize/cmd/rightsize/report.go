@@ -15,7 +15,9 @@ import (
 	"github.com/tppfaas/tppfaas/rightsize/usagecsv"
 )
 
-const reportUsage = `Usage: rightsize report USAGE.csv… [-o PAGE.html] [options]
+var reportCommand = cli.Command{
+	Name: "report", Arguments: "USAGE.csv… [-o PAGE.html]", Summary: "show usage, forecasts and recommended limits as a page of HTML",
+	Help: `Usage: rightsize report USAGE.csv… [-o PAGE.html] [options]
 
 Shows what functions used, what is forecast, which limits are recommended, and what recommenders would have done with this usage. Each file is the
 usage of a function, which is called as the file. Prints a summary; -o writes one page of HTML that needs nothing else: readable on a phone, printable,
@@ -25,7 +27,10 @@ Examples:
   rightsize report usage.csv -o report.html
   rightsize report data/usage/*.csv.gz -recommender krr -o report.html
   rightsize report usage.csv -json                                          everything as one JSON object
-`
+`,
+	Values: map[string][]string{"recommender": recommenderKinds(), "base": recommenderKinds()},
+	Define: runReport,
+}
 
 // runReport is the subcommand report.
 func runReport(fs *flag.FlagSet) cli.Run {
