@@ -50,6 +50,8 @@ type Options struct {
 	Timeout time.Duration
 	// History is how long samples are remembered, and how far back it asks for them at first; by default 14 days.
 	History time.Duration
+	// MinHistory is for how long usage must be known before anything is lowered; by default a day.
+	MinHistory time.Duration
 	// MaxAge is how old the newest sample may be for anything to be changed; by default three intervals, at least 2 min.
 	MaxAge time.Duration
 	// MaxChanges is how often limits of a function are changed in 24 h; by default 6. The last of them is kept for raising.
@@ -70,6 +72,7 @@ func (o Options) withDefaults() (Options, error) {
 	o.Interval = cmp.Or(o.Interval, time.Minute)
 	o.Timeout = cmp.Or(o.Timeout, time.Minute)
 	o.History = cmp.Or(o.History, 14*24*time.Hour)
+	o.MinHistory = cmp.Or(o.MinHistory, 24*time.Hour)
 	o.MaxAge = cmp.Or(o.MaxAge, max(3*o.Interval, 2*time.Minute))
 	o.MaxChanges = cmp.Or(o.MaxChanges, 6)
 	o.Hold = cmp.Or(o.Hold, 6*time.Hour)
@@ -87,7 +90,7 @@ func (o Options) withDefaults() (Options, error) {
 		return o, errors.New("there is no function to look after")
 	case o.Source == nil || o.Applier == nil || o.Recommender == nil || o.Journal == "":
 		return o, errors.New("a source, an applier, a recommender and a journal are needed")
-	case o.Interval < 0 || o.Timeout < 0 || o.History < 0 || o.MaxAge < 0 || o.Hold < 0 || o.MaxChanges < 0:
+	case o.Interval < 0 || o.Timeout < 0 || o.History < 0 || o.MaxAge < 0 || o.Hold < 0 || o.MinHistory < 0 || o.MaxChanges < 0:
 		return o, errors.New("times and numbers must not be negative")
 	case !(o.MinChange > 0 && o.MinChange < 1):
 		return o, fmt.Errorf("the least change, %g, must be between 0 and 1", o.MinChange)

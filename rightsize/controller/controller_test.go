@@ -46,7 +46,7 @@ func newWorld(t *testing.T) *world {
 		want: func(recommend.Sample, recommend.Limits) recommend.Limits {
 			return recommend.Limits{MemoryLimit: 100 * mi}
 		},
-		options: Options{Functions: []string{"f"}, Journal: filepath.Join(t.TempDir(), "journal"), Act: true},
+		options: Options{Functions: []string{"f"}, Journal: filepath.Join(t.TempDir(), "journal"), Act: true, MinHistory: time.Hour},
 	}
 }
 
@@ -135,6 +135,22 @@ func TestNearly(t *testing.T) {
 			return recommend.Limits{MemoryLimit: 126 * mi}
 		}
 		require.Equal(t, "f: kept: what is recommended is nearly that", w.run(time.Second)[0].String())
+	})
+}
+
+// TestMinHistory checks that nothing is lowered before enough of usage is known, and that raising does not wait.
+func TestMinHistory(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		w.options.MinHistory = 3 * time.Hour // two are known at first
+		w.want = func(recommend.Sample, recommend.Limits) recommend.Limits {
+			return recommend.Limits{MemoryLimit: 100 * mi, CPULimit: 0.3}
+		}
+		events := w.run(time.Second)
+		require.Contains(t, events[0].String(), "changed: CPU limit 200m → 300m: nothing is lowered before 3h of usage are known")
+		events = w.run(2 * time.Hour)
+		require.Equal(t, "held", string(events[58].Kind))
+		require.Equal(t, "changed", string(events[60].Kind))
+		require.Equal(t, 100.0*mi, w.limits.MemoryLimit)
 	})
 }
 

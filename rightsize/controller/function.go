@@ -17,6 +17,7 @@ type function struct {
 	recommender recommend.Recommender
 	acts        bool             // changes are made
 	last        recommend.Sample // the newest
+	first       int64            // time of the first sample that is remembered
 	samples     int
 	want        recommend.Limits // what was recommended last
 	given       recommend.Limits // what the recommender takes for set: what was found, or what it has recommended where that is not applied
@@ -41,6 +42,9 @@ func (f *function) take(r record) {
 		s := r.sample()
 		if f.samples > 0 && s.Time <= f.last.Time {
 			return
+		}
+		if f.samples == 0 {
+			f.first = s.Time
 		}
 		f.last = s
 		f.samples++
@@ -213,7 +217,7 @@ func (f *function) isStale(now time.Time, maxAge time.Duration) string {
 	case f.samples == 0:
 		return "no usage is known"
 	case age > maxAge:
-		return fmt.Sprintf("the newest usage is %v old", age.Round(time.Second))
+		return "the newest usage is " + short(age) + " old"
 	case math.IsNaN(f.last.Memory) && math.IsNaN(f.last.CPU):
 		return "the newest usage is not known"
 	}
@@ -233,7 +237,9 @@ func (c *Controller) bounded(f *function, set recommend.Limits, now time.Time) (
 		case math.IsNaN(*x) || math.IsInf(*x, 0) || *x < 0:
 			*x, text = from, "what is recommended is no number"
 		case *x < from && f.killed > 0 && sinceKill < o.Hold:
-			*x, text = from, fmt.Sprintf("nothing is lowered, since a container was killed for its memory %v ago", sinceKill.Round(time.Second))
+			*x, text = from, "nothing is lowered, since a container was killed for its memory " + short(sinceKill) + " ago"
+		case *x < from && f.last.Time-f.first < o.MinHistory.Milliseconds():
+			*x, text = from, "nothing is lowered before " + short(o.MinHistory) + " of usage are known"
 		case from > 0 && *x > from*o.MaxRaise:
 			*x, text = from*o.MaxRaise, fmt.Sprintf("raised by no more than × %g at once", o.MaxRaise)
 		case *x < from/o.MaxLower:
@@ -278,6 +284,18 @@ func (c *Controller) mayNot(f *function, set, to recommend.Limits, now time.Time
 		return fmt.Sprintf("it was changed %s within 24 h, and the last change is kept for raising", times(made))
 	}
 	return ""
+}
+
+// short writes a time without what is 0 at its end: 3h, 2m30s.
+func short(d time.Duration) string {
+	s := d.Round(time.Second).String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
 }
 
 func times(n int) string {
