@@ -3,7 +3,7 @@
 set -euo pipefail
 rightsize=$1 out=$2
 mkdir -p "$out"
-rm -f "$out"/{function.json,usage.csv,usage.csv.journal,stack.yml,stack.yml.bak,run.journal,drive.journal}
+rm -f "$out"/{function.json,usage_qrcode.csv,usage_qrcode.csv.journal,stack.yml,stack.yml.bak,run.journal,drive.journal}
 say() { printf '\n== %s\n' "$*"; }
 
 say "the examples: forecasts, recommended limits, and what recommenders would have done"
@@ -17,11 +17,11 @@ until grep -q pid "$out/function.json"; do sleep 0.05; done
 url=$(sed 's/.*"url":"\([^"]*\)".*/\1/' "$out/function.json")
 "$rightsize" drive -url "$url" -calls 600:1200 -for 12s -seed 1 &
 driver=$!
-"$rightsize" acquire -process $function -function qrcode -step 200ms -for 12s -o "$out/usage.csv"
+"$rightsize" acquire -process $function -function qrcode -step 200ms -for 12s -o "$out/usage_qrcode.csv"
 wait $driver
 
 say "its report"
-"$rightsize" report "$out/usage.csv" -o "$out/qrcode.html"
+"$rightsize" report "$out/usage_qrcode.csv" -o "$out/qrcode.html"
 
 say "its limits in a stack.yml, from what it uses now; with -act and without -rounds this goes on"
 cp rightsize/demo-stack.yml "$out/stack.yml"

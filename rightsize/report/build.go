@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tppfaas/tppfaas/internal/htmlpage"
 	"github.com/tppfaas/tppfaas/rightsize"
 	"github.com/tppfaas/tppfaas/rightsize/backtest"
 	"github.com/tppfaas/tppfaas/rightsize/forecast"
@@ -68,7 +69,7 @@ func New(ctx context.Context, usages []*rightsize.Usage, o Options) (*Report, er
 		}
 		r.Functions = append(r.Functions, *f)
 		if len(f.Backtest) == 0 {
-			r.Notes = append(r.Notes, fmt.Sprintf("%s: a backtest needs usage of more than %v, so there is none.", f.Name, warmup))
+			r.Notes = append(r.Notes, fmt.Sprintf("%s: a backtest needs usage of more than %s, so there is none.", f.Name, htmlpage.Seconds(warmup.Seconds())))
 		}
 	}
 	if len(r.Functions) == 0 {
