@@ -29,6 +29,8 @@ Exit status: 0 done, 1 failed, 2 called wrongly.
 		functionCommand,
 		driveCommand,
 		acquireCommand,
+		reportCommand,
+		writeCommand,
 	},
 }
 
