@@ -22,10 +22,6 @@ Exit status: 0 done, 1 failed, 2 called wrongly.
 			Name: "forecast", Arguments: "USAGE.csv", Summary: "forecast quantiles of what a function will use",
 			Help: forecastUsage, Define: runForecast,
 		},
-		{
-			Name: "write", Arguments: "FILE -function NAME -memory 64Mi -cpu 100m", Summary: "set limits and requests in stack.yml or a manifest of Kubernetes",
-			Help: writeUsage, Define: runWrite,
-		},
 		functionCommand,
 		driveCommand,
 		acquireCommand,
