@@ -59,7 +59,7 @@ func TestMetricsMistakes(t *testing.T) {
 		return `{"kind":"PodMetrics","metadata":{"name":"f-1"},` + rest + `}`
 	}
 	for text, want := range map[string]string{
-		"":                           "pods.json: nothing is known of f: no pod is its own (of 0 pods)",
+		"":                           "pods.json: nothing is known of f: of 0 pods none is its own, in the namespace openfaas-fn",
 		"{":                          "pods.json: document 1 is no JSON of PodMetrics: unexpected EOF",
 		`{"kind":"NodeMetricsList"}`: `pods.json: document 1: it is of the kind "NodeMetricsList": PodMetricsList or PodMetrics is due`,
 		`{"kind":"Status","message":"metrics not available yet"}`:                                    "pods.json: document 1: the answer of Kubernetes: metrics not available yet",

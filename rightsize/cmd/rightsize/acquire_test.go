@@ -257,7 +257,7 @@ func TestAcquirePods(t *testing.T) {
 	require.Equal(t, "Time,mem_usage,cpu_usage\n1795953600000,5144576,0.0015\n", textOf(t, out))
 	status, _, stderr = runRightsize(t.Context(), "acquire", "-pods", pods, "-function", "g", "-o", out)
 	require.Equal(t, 1, status)
-	require.Contains(t, stderr, "nothing is known of g: no pod is its own (of 1 pods)")
+	require.Contains(t, stderr, "nothing is known of g: of 1 pods none is its own, in the namespace openfaas-fn")
 }
 
 // liveOutput is an output that can be read while it is written.
