@@ -168,7 +168,7 @@ func TestProcessMistakes(t *testing.T) {
 		return err
 	}
 	require.EqualError(t, acquire(ProcessOptions{PIDs: []int{7}}), "there is no process 7")
-	require.ErrorContains(t, acquire(ProcessOptions{Pattern: regexp.MustCompile("f")}), "no process was seen that is called like f")
+	require.ErrorContains(t, acquire(ProcessOptions{Pattern: regexp.MustCompile("f")}), "no process was seen whose program is called f")
 	m := &machine{t, root}
 	m.set(7, 1, "f", 1, 1, 1, 1)
 	require.NoError(t, os.WriteFile(filepath.Join(root, "7", "smaps_rollup"), []byte("Pss: x kB"), 0o600))

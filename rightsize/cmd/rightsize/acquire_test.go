@@ -70,6 +70,7 @@ func TestAcquireAndDriveMistakes(t *testing.T) {
 		{"acquire -function f -o " + out + " -prometheus http://127.0.0.1:1 -for 1h", 2, []string{"-for is for -pods ADDRESS and -process"}},
 		{"acquire -function f -o " + out + " -prometheus http://127.0.0.1:1 -step 1us", 2, []string{"-step: at least 1ms"}},
 		{"acquire -function f -o " + out + " -process 1 -from 1h", 2, []string{"-from is for what has been measured before"}},
+		{"acquire -function f -o " + out + " -append -pods " + csv, 2, []string{"-append is for "}},
 		{"acquire -function f -o " + out + " -process 1 -cpu-query x", 2, []string{"-cpu-query is for -prometheus"}},
 		{"acquire -function f -o " + out + " -timeout 0s " + csv, 2, []string{"-timeout"}},
 		{"acquire -function f -o " + out + " -unit h " + csv, 1, []string{csv + ":2: ", `unit "h"`}},
