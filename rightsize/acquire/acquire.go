@@ -168,6 +168,8 @@ func live(ctx context.Context, r *Request, take func(now time.Time) (Sample, boo
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
+		}
+		if ctx.Err() != nil {
 			return samples, ended(ctx, r)
 		}
 		s, ok, err := take(time.Now())

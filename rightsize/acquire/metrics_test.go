@@ -144,6 +144,8 @@ func TestMetricsInterrupted(t *testing.T) {
 	result, err := m.Acquire(ctx, Request{Function: "qrcode", OnSample: func(Sample) error { cancel(); return nil }})
 	require.NoError(t, err)
 	require.Equal(t, 1, result.Usage.Len())
+	_, err = m.Acquire(ctx, Request{Function: "qrcode"})
+	require.ErrorIs(t, err, context.Canceled)
 }
 
 // FuzzMetrics checks that no text leads to usage that cannot be.

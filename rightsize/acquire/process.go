@@ -57,6 +57,9 @@ func (p *Processes) Acquire(ctx context.Context, r Request) (*Result, error) {
 	samples, err := live(ctx, &r, m.take)
 	if len(samples) == 0 {
 		if err == nil {
+			err = ctx.Err() // before the first look
+		}
+		if err == nil {
 			err = fmt.Errorf("no process was seen whose program is called %s", strings.TrimSuffix(strings.TrimPrefix(p.o.Pattern.String(), "^(?:"), ")$"))
 		}
 		return nil, err

@@ -132,8 +132,10 @@ func TestProcessesUntil(t *testing.T) {
 
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		_, err = p.Acquire(ctx, Request{Function: "f", To: time.Now().Add(time.Hour)})
-		require.ErrorIs(t, err, context.Canceled)
+		for _, to := range []time.Time{time.Now().Add(time.Hour), {}} {
+			_, err = p.Acquire(ctx, Request{Function: "f", To: to})
+			require.ErrorIs(t, err, context.Canceled)
+		}
 	})
 }
 
