@@ -58,7 +58,7 @@ func newController(t testing.TB, a actuator.Actuator, change func(*Options, *Run
 	if change != nil {
 		change(&o, &run)
 	}
-	m, err := mirror.New(mirror.Options{Epoch: o.Epoch, Platform: whisk, Functions: o.Functions})
+	m, err := run.Saved.NewMirror(mirror.Options{Epoch: o.Epoch, Platform: whisk, Functions: o.Functions}, time.Now(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,6 +27,7 @@ type Mirror interface {
 	TraceID(id prewarm.ID) string
 	Invocation(id prewarm.ID) (mirror.Invocation, bool)
 	Container(id prewarm.ID) (mirror.Container, bool)
+	Snapshot() *mirror.Snapshot
 }
 
 // Core is the controller without goroutines and without a clock: whoever uses it tells it what happens and when, and takes the commands that it
@@ -57,6 +58,8 @@ type Core struct {
 	models    []*modelUse
 	faults    uint64 // events that contradict what was known
 
+	observed    uint64 // observations and loads
+	remembered  uint64 // as many when what is known of the platform was last written down
 	restoring   bool
 	paused      bool
 	blocked     string // why nothing is done although it should be
@@ -108,6 +111,9 @@ type flight struct {
 	at         prewarm.Time
 }
 
+// defaultIdleTimeout is taken for how long a platform keeps idle containers that does not say it.
+const defaultIdleTimeout = 10 * time.Minute
+
 // NewCore returns a core over a mirror. Begin must be called before anything else.
 func NewCore(o Options, m Mirror) (*Core, error) {
 	if err := o.setDefaults(); err != nil {
@@ -119,7 +125,7 @@ func NewCore(o Options, m Mirror) (*Core, error) {
 		starts: prewarm.NewStartTimes(0), notice: NewHistogram(NoticeBounds),
 	}
 	if c.alone.timeout <= 0 {
-		c.alone.timeout = 10 * time.Minute
+		c.alone.timeout = defaultIdleTimeout
 	}
 	var err error
 	if c.fleet, err = prewarm.NewFleet(o.Platform, nil); err != nil {
@@ -135,13 +141,16 @@ func NewCore(o Options, m Mirror) (*Core, error) {
 	return c, nil
 }
 
-// Begin takes up what an earlier process has left, nil if there was none, and tells the policy that it begins.
+// Begin takes up what an earlier process has left, nil if there was none, and tells the policy that it begins. The mirror is then that of Saved.NewMirror.
 func (c *Core) Begin(now prewarm.Time, saved *Saved) {
 	c.now = max(now, c.now)
 	if saved != nil {
 		c.restoring = true
-		c.restore(saved)
+		requests := c.restore(saved)
 		c.restoring = false
+		if p, ok := c.policy.(Resumer); ok && len(requests) > 0 {
+			p.Resume(requests, c.fleet)
+		}
 	}
 	c.tell(prewarm.Event{Kind: prewarm.Woken, At: c.now})
 	c.agenda.set(entry{purpose: checkModels}, c.now+checkEvery)
@@ -151,6 +160,7 @@ func (c *Core) Begin(now prewarm.Time, saved *Saved) {
 // Observe takes an observation. An error says what is wrong with it.
 func (c *Core) Observe(now prewarm.Time, o *source.Observation) error {
 	c.Pass(now)
+	c.observed++
 	c.truth = o.Temperature
 	if i := c.mirror.Function(o.Function); i >= 0 && i < len(c.functions) && c.functions[i].imagined && o.Temperature == source.Cold {
 		// Had what the policy wanted been done, it might have been warm. The mirror finds a container for it by the platform's rule.
@@ -173,6 +183,7 @@ func (c *Core) Observe(now prewarm.Time, o *source.Observation) error {
 // ObserveLoad takes what is known of a function as a whole. An error says what is wrong with it.
 func (c *Core) ObserveLoad(now prewarm.Time, l *source.Load) error {
 	c.Pass(now)
+	c.observed++
 	events, err := c.mirror.ObserveLoad(c.now, l, c.events[:0])
 	if failure := c.learned(); err == nil {
 		err = failure

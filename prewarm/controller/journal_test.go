@@ -42,7 +42,7 @@ func after(t *testing.T, n int) *Saved {
 }
 
 // canonical returns what a file would have of s.
-func canonical(t *testing.T, s *Saved) *Saved {
+func canonical(t testing.TB, s *Saved) *Saved {
 	t.Helper()
 	text, err := json.Marshal(s)
 	if err != nil {

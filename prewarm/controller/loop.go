@@ -79,6 +79,9 @@ func (c *Controller) Run(ctx context.Context) error {
 			c.core.Block(reason)
 		case <-beat.C:
 			c.followClock(now())
+			if c.o.Journal != nil {
+				c.core.Remember()
+			}
 			c.sayWhatSourcesSay()
 		}
 		c.flush(now)

@@ -219,6 +219,11 @@ func (r *recorder) drop(at int32) {
 	id := r.flights[at].id
 	delete(r.index, id)
 	r.unused = append(r.unused, at)
+	r.giveUp(id)
+}
+
+// giveUp has no request begin with what comes of one.
+func (r *recorder) giveUp(id prewarm.ID) {
 	r.done[id] = true
 	if len(r.dropped) < mostInFlight {
 		r.dropped = append(r.dropped, id)
