@@ -2,6 +2,7 @@ package controller
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tppfaas/tppfaas/prewarm"
@@ -291,20 +292,27 @@ func (c *Core) addFunctions(running bool) error {
 	if !running {
 		return nil
 	}
-	if !c.o.Grows {
-		p, err := c.o.NewPolicy(c.fleet.Functions)
-		if err != nil {
-			c.o.Log.Error("the policy cannot be made for more functions; it goes on without them", "error", err)
-			return nil
+	if p, ok := c.policy.(prewarm.Grower); ok {
+		c.decisions.Reset()
+		p.Grown(c.fleet, &c.decisions)
+		c.refreshModels()
+		for _, d := range slices.Clone(c.decisions.List) {
+			c.carryOut(&d)
 		}
-		for key := range c.agenda.index {
-			if key.purpose == wakePolicy {
-				c.agenda.set(key, prewarm.Never)
-			}
-		}
-		c.policy = p
-		c.tell(prewarm.Event{Kind: prewarm.Woken, At: c.now})
+		return nil
 	}
+	p, err := c.o.NewPolicy(c.fleet.Functions)
+	if err != nil {
+		c.o.Log.Error("the policy cannot be made for more functions; it goes on without them", "error", err)
+		return nil
+	}
+	for key := range c.agenda.index {
+		if key.purpose == wakePolicy {
+			c.agenda.set(key, prewarm.Never)
+		}
+	}
+	c.policy = p
+	c.tell(prewarm.Event{Kind: prewarm.Woken, At: c.now})
 	c.refreshModels()
 	return nil
 }

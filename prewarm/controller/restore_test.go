@@ -118,7 +118,7 @@ type steps struct {
 
 func newSteps(t testing.TB, saved *Saved, at time.Duration, change func(*Options)) *steps {
 	t.Helper()
-	o := Options{Epoch: virtualEpoch, Platform: whisk, Functions: ab, Act: true, ServesAll: true, Grows: true, NewPolicy: func([]prewarm.Function) (prewarm.Policy, error) { return next(), nil }}
+	o := Options{Epoch: virtualEpoch, Platform: whisk, Functions: ab, Act: true, ServesAll: true, NewPolicy: func([]prewarm.Function) (prewarm.Policy, error) { return next(), nil }}
 	if change != nil {
 		change(&o)
 	}

@@ -28,3 +28,6 @@ func (p *Policy) Resume(events []prewarm.Event, fleet *prewarm.Fleet) {
 		}
 	}
 }
+
+// Grown implements prewarm.Grower.
+func (p *Policy) Grown(fleet *prewarm.Fleet, _ *prewarm.Decisions) { p.Grow(fleet.Functions) }
