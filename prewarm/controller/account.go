@@ -40,6 +40,9 @@ func (c *Core) account(e *prewarm.Event, start prewarm.Start) {
 		}
 		if e.Kind == prewarm.Refused {
 			c.alone.lost(e.Function)
+			if q := c.requests.owner[v.id]; q != nil {
+				q.doubtful = true // nothing came of it, or nobody has said so
+			}
 		} else {
 			c.alone.ended(e.Function, e.At)
 		}

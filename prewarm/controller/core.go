@@ -7,6 +7,7 @@ import (
 
 	"github.com/tppfaas/tppfaas/prewarm"
 	"github.com/tppfaas/tppfaas/prewarm/actuator"
+	"github.com/tppfaas/tppfaas/prewarm/internal/recent"
 	"github.com/tppfaas/tppfaas/prewarm/mirror"
 	"github.com/tppfaas/tppfaas/prewarm/source"
 )
@@ -71,6 +72,7 @@ type Core struct {
 	releases    []Release
 	dirty       []*function // whose numbers of replicas want to be looked at
 	notice      Histogram
+	behind      recent.Max // by how much observations came later than what they tell of
 	expected    []prewarm.Expected
 }
 
@@ -123,7 +125,7 @@ func NewCore(o Options, m Mirror) (*Core, error) {
 	c := &Core{
 		o: o, mirror: m, boxes: map[prewarm.ID]*box{}, requests: newRequests(o.MostTraces),
 		alone: alone{timeout: o.Platform.IdleTimeout}, log: newDecisionLog(o.MostDecisions), flight: map[uint64]flight{}, nextCommand: 1,
-		starts: prewarm.NewStartTimes(0), notice: NewHistogram(NoticeBounds),
+		starts: prewarm.NewStartTimes(0), notice: NewHistogram(NoticeBounds), behind: recent.Max{Span: time.Hour},
 	}
 	if c.alone.timeout <= 0 {
 		c.alone.timeout = defaultIdleTimeout
@@ -321,6 +323,9 @@ func (c *Core) addFunctions(running bool) error {
 func (c *Core) learned() error {
 	err := c.addFunctions(true)
 	for _, i := range c.mirror.Redeployed() {
+		if m := c.functions[i].model; m != nil {
+			m.watch.renew(m.watch.length) // what came of the old code says nothing of the new one
+		}
 		c.o.Log.Info("a function was redeployed: its start times are learned anew", "function", c.functions[i].Name, "version", c.mirror.Version(i))
 		c.fleet.Starts.Forget(i)
 		c.starts.Forget(i)
@@ -372,7 +377,12 @@ func (c *Core) tell(events ...prewarm.Event) {
 // handle tells the policy of an event.
 func (c *Core) handle(e *prewarm.Event, decide bool) {
 	// The mirror's times are those at which something was observed to have happened; the policy is told in the order of time.
+	at := e.At
 	e.At = min(max(e.At, c.fleet.Now), c.now)
+	e.Late += max(e.At-at, 0)
+	if e.Kind == prewarm.Arrived || e.Kind == prewarm.Started || e.Kind == prewarm.Ended {
+		c.behind.Add(c.now, c.now-e.At+e.Late)
+	}
 	start := c.startOf(e)
 	if err := c.fleet.Apply(e); err != nil {
 		if c.faults++; c.faults&(c.faults-1) == 0 {
