@@ -15,3 +15,8 @@ var Config string
 //
 //go:embed prewarm.yaml
 var Prewarm string
+
+// Kafka is the text of kafka.yaml, which is for beside Config.
+//
+//go:embed kafka.yaml
+var Kafka string

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/open-telemetry/opentelemetry-collector-contrib/exporter/kafkaexporter"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/exporter/loadbalancingexporter"
 	"github.com/open-telemetry/opentelemetry-collector-contrib/extension/healthcheckextension"
+	"github.com/open-telemetry/opentelemetry-collector-contrib/receiver/kafkareceiver"
 	"go.opentelemetry.io/collector/component"
 	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/confmap/provider/envprovider"
@@ -37,12 +39,12 @@ import (
 
 // Factories returns the factories of the components that a configuration can use.
 func Factories() (otelcol.Factories, error) {
-	receivers, err1 := otelcol.MakeFactoryMap[receiver.Factory](otlpreceiver.NewFactory())
+	receivers, err1 := otelcol.MakeFactoryMap[receiver.Factory](otlpreceiver.NewFactory(), kafkareceiver.NewFactory())
 	processors, err2 := otelcol.MakeFactoryMap[processor.Factory](
 		memorylimiterprocessor.NewFactory(), openwhiskprocessor.NewFactory(), phasespanprocessor.NewFactory(), batchprocessor.NewFactory())
 	exporters, err3 := otelcol.MakeFactoryMap[exporter.Factory](
 		zipkinexporter.NewFactory(), newReconnecting(otlpexporter.NewFactory(), mostBetweenConnections), otlphttpexporter.NewFactory(), debugexporter.NewFactory(),
-		loadbalancingexporter.NewFactory())
+		loadbalancingexporter.NewFactory(), kafkaexporter.NewFactory())
 	extensions, err4 := otelcol.MakeFactoryMap[extension.Factory](filestorage.NewFactory(), healthcheckextension.NewFactory())
 	connectors, err5 := otelcol.MakeFactoryMap[connector.Factory](forwardconnector.NewFactory())
 	return otelcol.Factories{
@@ -57,10 +59,12 @@ const (
 	Builtin = "builtin:local"
 	// BuiltinPrewarm has what passes spans on to prewarm serve, collector/prewarm.yaml. It stands beside another configuration.
 	BuiltinPrewarm = "builtin:prewarm"
+	// BuiltinKafka has what writes spans to Kafka, by trace, collector/kafka.yaml. It stands beside another configuration.
+	BuiltinKafka = "builtin:kafka"
 )
 
 // Settings returns the settings of the collector. The configuration is merged from the given locations (files, env:NAME, yaml:TEXT,
-// builtin:local, builtin:prewarm); without any it is Builtin. The version that the collector reports is that of this module.
+// builtin:local, builtin:prewarm, builtin:kafka); without any it is Builtin. The version that the collector reports is that of this module.
 func Settings(locations ...string) otelcol.CollectorSettings {
 	if len(locations) == 0 {
 		locations = []string{Builtin}
@@ -91,8 +95,10 @@ func (builtin) Retrieve(_ context.Context, uri string, _ confmap.WatcherFunc) (*
 		return confmap.NewRetrievedFromYAML([]byte(collector.Config))
 	case BuiltinPrewarm:
 		return confmap.NewRetrievedFromYAML([]byte(collector.Prewarm))
+	case BuiltinKafka:
+		return confmap.NewRetrievedFromYAML([]byte(collector.Kafka))
 	}
-	return nil, fmt.Errorf("there is no configuration %s; there are %s and %s", uri, Builtin, BuiltinPrewarm)
+	return nil, fmt.Errorf("there is no configuration %s; there are %s, %s and %s", uri, Builtin, BuiltinPrewarm, BuiltinKafka)
 }
 
 func (builtin) Scheme() string                 { return "builtin" }

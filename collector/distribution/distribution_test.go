@@ -41,7 +41,7 @@ func TestWrongConfiguration(t *testing.T) {
 		"on_missing: \"lose\" is neither pass_on nor drop":                "yaml:processors::openwhisk::on_missing: lose",
 		"'processors' unknown type: \"opnwhisk\"":                         "yaml:processors::opnwhisk::host: x",
 		"invalid keys: hots": "yaml:processors::openwhisk::hots: x",
-		"there is no configuration builtin:cluster; there are builtin:local and builtin:prewarm": "builtin:cluster",
+		"there is no configuration builtin:cluster; there are builtin:local, builtin:prewarm and builtin:kafka": "builtin:cluster",
 	} {
 		c, err := otelcol.NewCollector(Settings(Builtin, from))
 		require.NoError(t, err)

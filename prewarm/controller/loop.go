@@ -144,6 +144,7 @@ func (c *Controller) look(ctx context.Context, items []item, now func() prewarm.
 			c.useless(it.from, err)
 		}
 		c.flush(now)
+		it.from.looked.Add(1)
 		c.late.Observe(time.Since(it.received).Seconds())
 		if i%64 == 63 {
 			c.beat.Store(time.Now().UnixNano())

@@ -40,6 +40,7 @@ type sink struct {
 	name  string
 
 	observations, refused, invalid atomic.Uint64
+	looked                         atomic.Uint64          // how many of the observations the controller has looked at
 	last                           atomic.Int64           // Unix time in ns
 	failure                        atomic.Pointer[string] // why the source cannot go on, nil if it can
 	useless                        atomic.Pointer[string] // why the last observation was that was of no use, nil if all were
@@ -60,6 +61,12 @@ func (s *sink) Observe(_ context.Context, observations []source.Observation) err
 		}
 		return items
 	})
+}
+
+// Progress implements source.Follower.
+func (s *sink) Progress() (taken, looked uint64) {
+	looked = s.looked.Load() // first, so that it is never the larger one
+	return s.observations.Load(), looked
 }
 
 // ObserveLoad implements source.Sink.

@@ -87,6 +87,14 @@ type Sink interface {
 	ObserveLoad(ctx context.Context, loads []Load) error
 }
 
+// Follower is a Sink that says how far it is, for sources that may only forget what was looked at: what a sink has taken is in memory, and is lost if its
+// process is killed.
+type Follower interface {
+	Sink
+	// Progress returns how many observations and loads the sink has taken since there is one, and how many of these, the first ones, were looked at.
+	Progress() (taken, looked uint64)
+}
+
 // Source tells a sink what it observes until the context is done; it returns when nothing of it runs any more. An error says why it cannot go on.
 type Source interface {
 	Run(ctx context.Context, sink Sink) error

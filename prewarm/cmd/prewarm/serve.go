@@ -30,6 +30,7 @@ Examples:
   prewarm serve -learn -state /var/lib/prewarm -act -actuator openwhisk
   prewarm serve -policy keepalive:600 -log json
   prewarm pause                                         the controller on this machine does nothing until prewarm resume
+  prewarm serve -learn -kafka kafka-1:9092,kafka-2:9092   read spans from Kafka, with others of the same -kafka-group
   prewarm serve -learn -listen :4320 -cert tls.crt -key tls.key -token-file token
 
 It listens on -listen for OTLP over HTTP (POST /v1/traces), for announced arrivals (POST /v1/arrivals), and shows its page (/), its state as JSON
@@ -53,6 +54,7 @@ type serveOptions struct {
 	models   list
 	log      string
 	actuator actuatorOptions
+	kafka    kafkaOptions
 }
 
 func runServe(fs *flag.FlagSet) cli.Run {
@@ -74,6 +76,7 @@ func runServe(fs *flag.FlagSet) cli.Run {
 	fs.StringVar(&o.serve.TokenFile, "token-file", "", "`file` with the token that clients have to send")
 	fs.StringVar(&o.log, "log", "text", "`form` of messages: text or json")
 	o.actuator.define(fs)
+	o.kafka.define(fs)
 	return func(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		if len(args) > 0 {
 			return cli.Usagef("%q is left over on the line (a model is given with -model)", args[0])
@@ -106,6 +109,9 @@ func (o *serveOptions) check(fs *flag.FlagSet) error {
 	}
 	o.serve.Models = o.models
 	if err := o.actuator.check(fs, &o.serve); err != nil {
+		return err
+	}
+	if err := o.kafka.check(fs, &o.serve); err != nil {
 		return err
 	}
 	if err := o.serve.Check(); err != nil {

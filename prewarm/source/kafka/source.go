@@ -1,0 +1,165 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/tppfaas/tppfaas/prewarm/source"
+)
+
+// Bounds of what is fetched. A broker is asked for at most fetchBytes at once, packed, and the messages of a poll are passed on before the next.
+const (
+	fetchBytes     = 8 << 20
+	partitionBytes = 1 << 20
+	fetches        = 3
+	pollRecords    = 500
+)
+
+// Times of the reader. A dead one is noticed, and its partitions go to others, after sessionTimeout.
+const (
+	sessionTimeout = 10 * time.Second
+	heartbeat      = 2 * time.Second
+	rebalance      = 30 * time.Second
+	commitEvery    = time.Second
+	askEvery       = 5 * time.Second  // whether the brokers and the topic are there
+	startBack      = 30 * time.Second // where a group begins that has committed nothing
+	leaveTimeout   = 3 * time.Second
+)
+
+// Source is a source.Source that reads spans from Kafka.
+type Source struct {
+	o       Options
+	options []kgo.Opt
+	counter atomic.Pointer[source.Counter]
+}
+
+// New returns a Source; it connects to nothing yet.
+func New(o Options) (*Source, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	o.Brokers = slices.Clone(o.Brokers)
+	s := &Source{o: o}
+	var err error
+	if s.options, err = s.o.security(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Counts returns what has come so far.
+func (s *Source) Counts() source.Counts {
+	if c := s.counter.Load(); c != nil {
+		return c.Counts()
+	}
+	return source.Counts{Name: s.o.Name}
+}
+
+// Run reads until the context is done, and then leaves the group. It returns an error if the brokers refuse the reader, or if the sink has ended; what
+// else goes wrong passes, and is in the counts.
+func (s *Source) Run(ctx context.Context, sink source.Sink) error {
+	counter := source.NewCounter(s.o.Name, sink)
+	s.counter.Store(counter)
+	r := &reader{o: &s.o, counter: counter}
+	r.follower, _ = sink.(source.Follower)
+	client, err := kgo.NewClient(append([]kgo.Opt{
+		kgo.SeedBrokers(s.o.Brokers...), kgo.ClientID("prewarm"), kgo.DisableClientMetrics(), kgo.WithHooks(r), kgo.DialTimeout(5 * time.Second),
+		kgo.ConsumerGroup(s.o.Group), kgo.ConsumeTopics(s.o.Topic), kgo.ConsumeResetOffset(kgo.NewOffset().AfterMilli(time.Now().Add(-startBack).UnixMilli())),
+		kgo.SessionTimeout(sessionTimeout), kgo.HeartbeatInterval(heartbeat), kgo.RebalanceTimeout(rebalance),
+		kgo.BlockRebalanceOnPoll(), kgo.OnPartitionsRevoked(r.revoked), kgo.OnPartitionsLost(r.lost),
+		kgo.AutoCommitMarks(), kgo.AutoCommitInterval(commitEvery),
+		kgo.FetchMaxBytes(fetchBytes), kgo.FetchMaxPartitionBytes(partitionBytes), kgo.MaxConcurrentFetches(fetches), kgo.BrokerMaxReadBytes(64 << 20),
+		kgo.FetchMaxWait(time.Second), kgo.MetadataMaxAge(time.Minute), kgo.MetadataMinAge(time.Second),
+	}, s.options...)...)
+	if err != nil {
+		return r.describe(err)
+	}
+	reading, cancel := context.WithCancelCause(ctx)
+	var asking sync.WaitGroup
+	asking.Go(func() { r.ask(reading, client, cancel) })
+	err = r.read(reading, client)
+	if cause := context.Cause(reading); err == nil && ctx.Err() == nil && cause != nil {
+		err = cause
+	}
+	cancel(nil)
+	asking.Wait()
+	leave(client)
+	return err
+}
+
+// leave commits what was marked, leaves the group, and closes the client; within bounds, for the brokers may be away.
+func leave(client *kgo.Client) {
+	ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
+	defer cancel()
+	client.AllowRebalance()
+	_ = client.CommitMarkedOffsets(ctx) // what is not committed comes again
+	_ = client.LeaveGroupContext(ctx)   // else the group notices after sessionTimeout
+	client.CloseAllowingRebalance()
+}
+
+// ask asks again and again whether the brokers and the topic are there, and notes when they are not.
+func (r *reader) ask(ctx context.Context, client *kgo.Client, refused context.CancelCauseFunc) {
+	ticker := time.NewTicker(askEvery)
+	defer ticker.Stop()
+	admin := kadm.NewClient(client)
+	for {
+		asking, cancel := context.WithTimeout(ctx, askEvery)
+		metadata, err := admin.Metadata(asking, r.o.Topic)
+		cancel()
+		if ctx.Err() != nil {
+			return
+		}
+		if err == nil {
+			err = metadata.Topics[r.o.Topic].Err
+		}
+		err = r.describe(err)
+		if errors.Is(err, kerr.SaslAuthenticationFailed) || errors.Is(err, kerr.TopicAuthorizationFailed) || errors.Is(err, kerr.GroupAuthorizationFailed) {
+			refused(err)
+			return
+		}
+		r.report(err)
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// describe returns an error that says in one line what does not work, and with whom.
+func (r *reader) describe(err error) error {
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, kerr.UnknownTopicOrPartition) {
+		return fmt.Errorf("the topic %s is not there yet at %s: %w", r.o.Topic, strings.Join(r.o.Brokers, ","), kerr.UnknownTopicOrPartition)
+	}
+	if connecting := r.connecting.Load(); connecting != nil { // says more than that time is up
+		err = *connecting
+	}
+	hint := ""
+	if errors.Is(err, io.EOF) {
+		hint = hintEOF
+	}
+	return fmt.Errorf("reading the topic %s at %s: %w%s", r.o.Topic, strings.Join(r.o.Brokers, ","), oneLine{err}, hint)
+}
+
+// hintEOF says what is often wrong if a broker ends a connection without a word.
+const hintEOF = " (the broker ends the connection: does it speak TLS, or want a password?)"
+
+// oneLine is an error whose text is one line.
+type oneLine struct{ error }
+
+func (e oneLine) Error() string { return strings.Join(strings.Fields(e.error.Error()), " ") }
+func (e oneLine) Unwrap() error { return e.error }
