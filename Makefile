@@ -5,7 +5,7 @@ IMAGE := tppfaas/collector:devel
 PREWARM_IMAGE := tppfaas/prewarm:devel
 DEMO := build/demo
 
-.PHONY: all help build data models lab action collector image prewarm-image chain prewarm-live demo rightsize-demo testbins test race integration soak soak-chain fetch fetch-zipkin fetch-serverless serverless fetch-python fetch-instrument lint bench-peers generate clean
+.PHONY: all help build data models lab action collector image prewarm-image chain prewarm-live demo rightsize-demo testbins test race integration soak soak-chain fetch fetch-zipkin fetch-kafka fetch-serverless serverless fetch-python fetch-instrument lint bench-peers generate clean
 all: build
 
 help: ## these targets
@@ -78,7 +78,7 @@ race: testbins ## the same under the race detector, but the few that compile or 
 
 # Tests that need a real part stand in files named *_integration_test.go and are called TestIntegration…; internal/integration checks that.
 INTEGRATION = $(sort $(dir $(shell find . \( -name .git -o -name build -o -name node_modules \) -prune -o -name "*_integration_test.go" -print)))
-integration: testbins ## the tests that need a real part: Zipkin (Java), the Serverless Framework (Node.js), JAX and OpenTelemetry (Python), Chromium, promtool; make fetch gets the first ones
+integration: testbins ## the tests that need a real part: Zipkin and Kafka (Java), the Serverless Framework (Node.js), JAX and OpenTelemetry (Python), Chromium, promtool; make fetch gets the first ones
 	TPPFAAS_TESTBIN="$(TESTBIN)" TPPFAAS_INTEGRATION=required $(GO) test -count=1 -tags integration -run '^TestIntegration' -timeout 15m $(INTEGRATION)
 
 soak: ## the collector under fire, in full: some four minutes
@@ -87,10 +87,13 @@ soak: ## the collector under fire, in full: some four minutes
 soak-chain: ## the whole chain under load, each process killed in the middle: some twelve minutes, 10 GB of memory
 	$(GO) test ./internal/chain -run Soak -soak 10m -rate 40 -v -timeout 30m
 
-fetch: fetch-zipkin fetch-serverless fetch-python fetch-instrument ## all real parts that make integration needs
+fetch: fetch-zipkin fetch-kafka fetch-serverless fetch-python fetch-instrument ## all real parts that make integration needs
 
 fetch-zipkin: ## a Zipkin server, into the user's cache (131 MB, needs Java 17 to run)
 	$(GO) run ./internal/zipkintest/fetch
+
+fetch-kafka: ## a Kafka broker, into the user's cache (45 MB, needs Java 17 to run)
+	$(GO) run ./internal/kafkatest/fetch
 
 fetch-serverless serverless: ## the Serverless Framework with its plugin for OpenWhisk, into apps/ (258 MB, needs npm)
 	cd apps && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error

@@ -158,8 +158,10 @@ func faults(name string, file *ast.File) (found []string) {
 	}
 	for _, spec := range file.Imports {
 		path, err := strconv.Unquote(spec.Path.Value)
-		if err == nil && strings.HasSuffix(path, "/internal/zipkintest") {
-			found = append(found, "imports internal/zipkintest, and has no tag integration")
+		for _, part := range []string{"internal/zipkintest", "internal/kafkatest"} {
+			if err == nil && strings.HasSuffix(path, "/"+part) {
+				found = append(found, "imports "+part+", and has no tag integration")
+			}
 		}
 	}
 	ast.Inspect(file, func(n ast.Node) bool {

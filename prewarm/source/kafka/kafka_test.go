@@ -23,11 +23,19 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.uber.org/goleak"
 
+	"github.com/tppfaas/tppfaas/internal/testbin"
 	"github.com/tppfaas/tppfaas/prewarm/internal/guarded/guardedtest"
 	"github.com/tppfaas/tppfaas/prewarm/source"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(status int) {
+		if testbin.Remove() != nil && status == 0 {
+			status = 1
+		}
+		os.Exit(status)
+	}))
+}
 
 const topic = "otlp_spans"
 

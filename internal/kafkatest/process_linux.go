@@ -1,0 +1,6 @@
+package kafkatest
+
+import "syscall"
+
+// killedWithThread makes the kernel kill a child process when the thread that started it ends.
+func killedWithThread() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }
