@@ -18,6 +18,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/ptrace"
 
 	"github.com/tppfaas/tppfaas/internal/kafkatest"
 	"github.com/tppfaas/tppfaas/internal/loopback"
@@ -29,7 +31,7 @@ import (
 var asking = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 
 // begin runs a program until the test ends, or kill is called, and waits until it answers at url.
-func begin(t *testing.T, pkg, url string, env []string, args ...string) (kill func()) {
+func begin(t testing.TB, pkg, url string, env []string, args ...string) (kill func()) {
 	t.Helper()
 	program, err := testbin.Path(pkg)
 	require.NoError(t, err)
@@ -66,7 +68,7 @@ type instance struct {
 	kill func()
 }
 
-func newInstance(t *testing.T, address, broker string) *instance {
+func newInstance(t testing.TB, address, broker string) *instance {
 	t.Helper()
 	i := &instance{url: "http://" + address}
 	i.kill = begin(t, "prewarm/cmd/prewarm", i.url+"/readyz", nil, "serve", "-policy", "keepalive:600", "-listen", address, "-grpc", "off", "-kafka", broker)
@@ -74,7 +76,7 @@ func newInstance(t *testing.T, address, broker string) *instance {
 }
 
 // seen returns what the instance says of its source, and how many invocations it has decided on.
-func (i *instance) seen(t *testing.T) (s controller.SourceState, invocations int) {
+func (i *instance) seen(t testing.TB) (s controller.SourceState, invocations int) {
 	t.Helper()
 	answer, err := asking.Get(i.url + "/v1/state")
 	require.NoError(t, err)
@@ -246,4 +248,82 @@ func TestIntegrationKafka(t *testing.T) {
 	require.Equal(t, want, n, fmt.Sprintf("decided on, of %d", sent.Load()))
 	require.Positive(t, dead)
 	require.Zero(t, state.Invalid)
+}
+
+// steady is the message i of n of 10,000 runs a second, each of 10 ms, in 100 containers of each of 10 functions, of which the last has just ended.
+func steady(t testing.TB, i, n int) []byte {
+	traces, err := (&ptrace.ProtoUnmarshaler{}).UnmarshalTraces(message(t, i, 1))
+	require.NoError(t, err)
+	rs := traces.ResourceSpans().At(0)
+	rs.Resource().Attributes().PutStr("faas.instance", fmt.Sprint("instance-", i%1000))
+	span := rs.ScopeSpans().At(0).Spans().At(0)
+	span.Attributes().PutStr("faas.name", fmt.Sprint("f", i%10))
+	end := time.Now().Add(-time.Duration(n-i) * 100 * time.Microsecond)
+	span.SetStartTimestamp(pcommon.NewTimestampFromTime(end.Add(-10 * time.Millisecond)))
+	span.SetEndTimestamp(pcommon.NewTimestampFromTime(end))
+	text, err := (&ptrace.ProtoMarshaler{}).MarshalTraces(traces)
+	require.NoError(t, err)
+	return text
+}
+
+// BenchmarkInstances measures how many messages a second one, two and four controllers of a group decide on, from a broker on the same machine; each message is
+// a run that has ended, of a trace of its own, as steady makes them.
+func BenchmarkInstances(b *testing.B) {
+	const messages, partitions = 60_000, 8
+	broker := kafkatest.Start(b)
+	records := make([]*kgo.Record, messages)
+	for _, n := range []int{1, 2, 4} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			client, err := kgo.NewClient(kgo.SeedBrokers(broker.Address), kgo.DefaultProduceTopic(topic), kgo.MaxBufferedRecords(messages))
+			require.NoError(b, err)
+			defer client.Close()
+			admin := kadm.NewClient(client)
+			_, _ = admin.DeleteTopic(b.Context(), topic) // there is none at first
+			eventually(b, "there is a topic", func() bool {
+				created, err := admin.CreateTopic(b.Context(), partitions, 1, nil, topic)
+				return err == nil && created.Err == nil
+			})
+			addresses, err := loopback.FreeAddresses(n)
+			require.NoError(b, err)
+			var all []*instance
+			for _, address := range addresses {
+				all = append(all, newInstance(b, address, broker.Address))
+			}
+			defer func() {
+				for _, i := range all {
+					i.kill()
+				}
+			}()
+			eventually(b, "all have partitions", func() bool {
+				groups, err := admin.DescribeGroups(b.Context(), "prewarm")
+				if err != nil || len(groups["prewarm"].Members) != n || groups["prewarm"].State != "Stable" {
+					return false
+				}
+				for _, member := range groups["prewarm"].Members {
+					if assigned, ok := member.Assigned.AsConsumer(); !ok || len(assigned.Topics) != 1 || len(assigned.Topics[0].Partitions) != partitions/n {
+						return false
+					}
+				}
+				return true
+			})
+			before := 0
+			for range b.N {
+				for i := range records {
+					records[i] = &kgo.Record{Key: []byte(traceID(i)), Value: steady(b, i, messages)}
+				}
+				b.ResetTimer()
+				require.NoError(b, client.ProduceSync(b.Context(), records...).FirstErr())
+				b.ReportMetric(messages/b.Elapsed().Seconds(), "written/s")
+				before += messages
+				for decided := 0; decided < before; time.Sleep(50 * time.Millisecond) {
+					decided = 0
+					for _, i := range all {
+						_, n := i.seen(b)
+						decided += n
+					}
+				}
+			}
+			b.ReportMetric(messages*float64(b.N)/b.Elapsed().Seconds(), "messages/s")
+		})
+	}
 }

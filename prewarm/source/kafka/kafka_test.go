@@ -172,7 +172,7 @@ func run(t *testing.T, c *kfake.Cluster, sink source.Sink, o Options) (s *Source
 	return s, stop
 }
 
-func eventually(t *testing.T, what string, holds func() bool) {
+func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	require.Eventually(t, holds, time.Minute, 2*time.Millisecond, what)
 }
