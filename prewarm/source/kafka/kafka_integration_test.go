@@ -7,9 +7,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -20,11 +22,13 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/ptrace"
+	"google.golang.org/grpc"
 
 	"github.com/tppfaas/tppfaas/internal/kafkatest"
 	"github.com/tppfaas/tppfaas/internal/loopback"
 	"github.com/tppfaas/tppfaas/internal/testbin"
 	"github.com/tppfaas/tppfaas/prewarm/controller"
+	"github.com/tppfaas/tppfaas/prewarm/source/otlp"
 )
 
 // asking does not keep connections.
@@ -60,6 +64,17 @@ func begin(t testing.TB, pkg, url string, env []string, args ...string) (kill fu
 		return answer.StatusCode == http.StatusOK
 	})
 	return kill
+}
+
+// newCollector runs a collector at four addresses, and returns where it takes spans.
+func newCollector(t testing.TB, addresses []string, env, config string) (url string) {
+	t.Helper()
+	_, metricsPort, _ := strings.Cut(addresses[3], ":")
+	begin(t, "collector/cmd/collector", "http://"+addresses[2], []string{
+		"TPPFAAS_OTLP_GRPC=" + addresses[0], "TPPFAAS_OTLP_HTTP=" + addresses[1], "TPPFAAS_HEALTH=" + addresses[2], "TPPFAAS_METRICS_PORT=" + metricsPort,
+		"TPPFAAS_STATE=" + t.TempDir(), "TPPFAAS_ZIPKIN=http://127.0.0.1:1", "OW_AUTH=user:password", "OW_APIHOST=http://127.0.0.1:1", env,
+	}, "--config", "builtin:local", "--config", config)
+	return "http://" + addresses[1] + "/v1/traces"
 }
 
 // instance is a controller as a process.
@@ -105,12 +120,7 @@ func TestIntegrationKafka(t *testing.T) {
 	require.NoError(t, created.Err)
 	addresses, err := loopback.FreeAddresses(6)
 	require.NoError(t, err)
-	collector := "http://" + addresses[1] + "/v1/traces"
-	_, metricsPort, _ := bytes.Cut([]byte(addresses[3]), []byte(":"))
-	begin(t, "collector/cmd/collector", "http://"+addresses[2], []string{
-		"TPPFAAS_OTLP_GRPC=" + addresses[0], "TPPFAAS_OTLP_HTTP=" + addresses[1], "TPPFAAS_HEALTH=" + addresses[2], "TPPFAAS_METRICS_PORT=" + string(metricsPort),
-		"TPPFAAS_STATE=" + t.TempDir(), "TPPFAAS_ZIPKIN=http://127.0.0.1:1", "OW_AUTH=user:password", "OW_APIHOST=http://127.0.0.1:1", "TPPFAAS_KAFKA=" + broker.Address,
-	}, "--config", "builtin:local", "--config", "builtin:kafka")
+	collector := newCollector(t, addresses, "TPPFAAS_KAFKA="+broker.Address, "builtin:kafka")
 	one, other := newInstance(t, addresses[4], broker.Address), newInstance(t, addresses[5], broker.Address)
 
 	var mine map[string]map[int32]bool // partitions by the id of the member
@@ -324,6 +334,52 @@ func BenchmarkInstances(b *testing.B) {
 				}
 			}
 			b.ReportMetric(messages*float64(b.N)/b.Elapsed().Seconds(), "messages/s")
+		})
+	}
+}
+
+// BenchmarkWay measures how long a span takes from who sends it, over a collector, to what a source tells: to the receiver of OTLP, and through a broker.
+func BenchmarkWay(b *testing.B) {
+	broker := kafkatest.Start(b)
+	client, err := kgo.NewClient(kgo.SeedBrokers(broker.Address))
+	require.NoError(b, err)
+	defer client.Close()
+	_, err = kadm.NewClient(client).CreateTopic(b.Context(), 8, 1, nil, topic)
+	require.NoError(b, err)
+	came := make(chan struct{}, 1)
+	told := &sink{fail: func(int) error { came <- struct{}{}; return nil }}
+	s, err := New(Options{Brokers: []string{broker.Address}})
+	require.NoError(b, err)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(b.Context()))
+	var running sync.WaitGroup
+	running.Go(func() { _ = s.Run(ctx, told) })
+	defer running.Wait()
+	defer cancel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(b, err)
+	server := grpc.NewServer()
+	otlp.New(told, otlp.Options{}).Register(server)
+	running.Go(func() { _ = server.Serve(listener) })
+	defer server.Stop()
+	addresses, err := loopback.FreeAddresses(8)
+	require.NoError(b, err)
+	direct := newCollector(b, addresses[:4], "TPPFAAS_PREWARM="+listener.Addr().String(), "builtin:prewarm")
+	through := newCollector(b, addresses[4:], "TPPFAAS_KAFKA="+broker.Address, "builtin:kafka")
+	sent := 0
+	send := func(b *testing.B, url string) {
+		answer, err := asking.Post(url, "application/x-protobuf", bytes.NewReader(message(b, sent, 1)))
+		require.NoError(b, err)
+		answer.Body.Close()
+		require.Equal(b, http.StatusOK, answer.StatusCode)
+		sent++
+		<-came
+	}
+	for _, way := range []struct{ name, url string }{{"direct", direct}, {"kafka", through}} {
+		b.Run(way.name, func(b *testing.B) {
+			send(b, way.url) // connections are made
+			for b.Loop() {
+				send(b, way.url)
+			}
 		})
 	}
 }
