@@ -252,6 +252,23 @@ func TestGarbage(t *testing.T) {
 	}
 }
 
+// TestBomb checks that messages that are small packed and large unpacked are passed over.
+func TestBomb(t *testing.T) {
+	c := cluster(t, 1)
+	s := &sink{}
+	reading, stop := run(t, c, s, Options{})
+	client, err := kgo.NewClient(kgo.SeedBrokers(c.ListenAddrs()...), kgo.DefaultProduceTopic(topic), kgo.ProducerBatchMaxBytes(readBytes+1<<20), kgo.ProducerBatchCompression(kgo.ZstdCompression()))
+	require.NoError(t, err)
+	defer client.Close()
+	require.NoError(t, client.ProduceSync(t.Context(), &kgo.Record{Value: make([]byte, readBytes)}).FirstErr())
+	writeTraces(t, c, 7, 8)
+	eventually(t, "what is good comes", func() bool { return s.counts()[traceID(7)] == 1 })
+	require.Contains(t, reading.Counts().Error, "messages from 0 of partition 0 of otlp_spans: they have more than 67108864 bytes unpacked")
+	require.EqualValues(t, 1, reading.Counts().Invalid)
+	require.NoError(t, stop())
+	require.EqualValues(t, 2, committed(t, c))
+}
+
 // TestBusy checks that a sink without room is told everything later, once and in order, also the parts of a long message; that nothing more is fetched
 // meanwhile; and that nothing is committed that it has not taken.
 func TestBusy(t *testing.T) {
@@ -429,6 +446,44 @@ func TestSecurity(t *testing.T) {
 			err = wrong.Run(ctx, s)
 			require.ErrorContains(t, err, "reading the topic otlp_spans at "+c.ListenAddrs()[0]+": SASL_AUTHENTICATION_FAILED")
 			require.NotContains(t, err.Error(), "\n")
+		})
+	}
+}
+
+// TestRefused checks that a reader ends that may not read the topic, or not as that group.
+func TestRefused(t *testing.T) {
+	for name, test := range map[string]struct {
+		key  kmsg.Key
+		code *kerr.Error
+	}{
+		"group": {kmsg.JoinGroup, kerr.GroupAuthorizationFailed},
+		"topic": {kmsg.Metadata, kerr.TopicAuthorizationFailed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := cluster(t, 1)
+			c.ControlKey(int16(test.key), func(request kmsg.Request) (kmsg.Response, error, bool) {
+				c.KeepControl()
+				switch answer := request.ResponseKind().(type) {
+				case *kmsg.JoinGroupResponse:
+					answer.ErrorCode = test.code.Code
+					return answer, nil, true
+				case *kmsg.MetadataResponse:
+					asked := request.(*kmsg.MetadataRequest)
+					if len(asked.Topics) == 0 {
+						return nil, nil, false
+					}
+					one := kmsg.NewMetadataResponseTopic()
+					one.Topic, one.ErrorCode = kmsg.StringPtr(topic), test.code.Code
+					answer.Topics = append(answer.Topics, one)
+					return answer, nil, true
+				}
+				return nil, nil, false
+			})
+			s, err := New(Options{Brokers: c.ListenAddrs()})
+			require.NoError(t, err)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			require.ErrorIs(t, s.Run(ctx, &sink{}), test.code)
 		})
 	}
 }

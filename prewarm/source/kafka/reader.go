@@ -82,7 +82,10 @@ func (r *reader) read(ctx context.Context, client *kgo.Client) error {
 		case err != nil && ctx.Err() == nil:
 			return err
 		}
-		r.poll(ctx, client)
+		if err := r.poll(ctx, client); err != nil {
+			r.settle(client)
+			return err
+		}
 	}
 	r.settle(client)
 	return nil
@@ -113,8 +116,8 @@ func sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// poll waits for messages, until it has to be looked at what the sink has done.
-func (r *reader) poll(ctx context.Context, client *kgo.Client) {
+// poll waits for messages, until it has to be looked at what the sink has done. It returns an error if the brokers refuse the reader.
+func (r *reader) poll(ctx context.Context, client *kgo.Client) (refusal error) {
 	polling, cancel := ctx, func() {}
 	if r.unsettled() {
 		polling, cancel = context.WithTimeout(ctx, settleEvery)
@@ -123,13 +126,23 @@ func (r *reader) poll(ctx context.Context, client *kgo.Client) {
 	fetched := client.PollRecords(polling, pollRecords)
 	defer client.AllowRebalance() // from here on revoked takes away what waits
 	fetched.EachError(func(_ string, _ int32, err error) {
-		if ctx.Err() == nil && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
-			r.report(r.describe(err))
+		var large *kgo.ErrDecompressTooLarge
+		switch {
+		case errors.As(err, &large): // the partition would stand still
+			r.counter.Reject(1, fmt.Errorf("messages from %d of partition %d of %s: they have more than %d bytes unpacked", large.Offset, large.Partition, large.Topic, readBytes))
+			client.SetOffsets(map[string]map[int32]kgo.EpochOffset{large.Topic: {large.Partition: {Epoch: large.Epoch, Offset: large.NextOffset}}})
+		case ctx.Err() == nil && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled):
+			err = r.describe(err)
+			if isRefusal(err) {
+				refusal = err
+			}
+			r.report(err)
 		}
 	})
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	fetched.EachRecord(func(record *kgo.Record) { r.waiting = append(r.waiting, record) })
+	return refusal
 }
 
 func (r *reader) unsettled() bool {

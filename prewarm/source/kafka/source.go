@@ -23,6 +23,7 @@ const (
 	fetchBytes     = 8 << 20
 	partitionBytes = 1 << 20
 	fetches        = 3
+	readBytes      = 64 << 20 // of an answer of a broker, and of a batch of messages, unpacked
 	pollRecords    = 500
 )
 
@@ -79,7 +80,7 @@ func (s *Source) Run(ctx context.Context, sink source.Sink) error {
 		kgo.SessionTimeout(sessionTimeout), kgo.HeartbeatInterval(heartbeat), kgo.RebalanceTimeout(rebalance),
 		kgo.BlockRebalanceOnPoll(), kgo.OnPartitionsRevoked(r.revoked), kgo.OnPartitionsLost(r.lost),
 		kgo.AutoCommitMarks(), kgo.AutoCommitInterval(commitEvery),
-		kgo.FetchMaxBytes(fetchBytes), kgo.FetchMaxPartitionBytes(partitionBytes), kgo.MaxConcurrentFetches(fetches), kgo.BrokerMaxReadBytes(64 << 20),
+		kgo.FetchMaxBytes(fetchBytes), kgo.FetchMaxPartitionBytes(partitionBytes), kgo.MaxConcurrentFetches(fetches), kgo.BrokerMaxReadBytes(readBytes), kgo.MaxDecompressBatchBytes(readBytes),
 		kgo.FetchMaxWait(time.Second), kgo.MetadataMaxAge(time.Minute), kgo.MetadataMinAge(time.Second),
 	}, s.options...)...)
 	if err != nil {
@@ -106,6 +107,7 @@ func leave(client *kgo.Client) {
 	_ = client.CommitMarkedOffsets(ctx) // what is not committed comes again
 	_ = client.LeaveGroupContext(ctx)   // else the group notices after sessionTimeout
 	client.CloseAllowingRebalance()
+	client.AllowRebalance() // what leaves the group in the client may wait for this once more
 }
 
 // ask asks again and again whether the brokers and the topic are there, and notes when they are not.
@@ -124,7 +126,7 @@ func (r *reader) ask(ctx context.Context, client *kgo.Client, refused context.Ca
 			err = metadata.Topics[r.o.Topic].Err
 		}
 		err = r.describe(err)
-		if errors.Is(err, kerr.SaslAuthenticationFailed) || errors.Is(err, kerr.TopicAuthorizationFailed) || errors.Is(err, kerr.GroupAuthorizationFailed) {
+		if isRefusal(err) {
 			refused(err)
 			return
 		}
@@ -135,6 +137,11 @@ func (r *reader) ask(ctx context.Context, client *kgo.Client, refused context.Ca
 		case <-ticker.C:
 		}
 	}
+}
+
+// isRefusal reports whether the brokers do not want the reader: to go on asking is of no use.
+func isRefusal(err error) bool {
+	return errors.Is(err, kerr.SaslAuthenticationFailed) || errors.Is(err, kerr.TopicAuthorizationFailed) || errors.Is(err, kerr.GroupAuthorizationFailed)
 }
 
 // describe returns an error that says in one line what does not work, and with whom.
