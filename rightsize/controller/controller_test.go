@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,6 +30,7 @@ type world struct {
 	restarts  int
 	silent    bool
 	sourceErr error
+	down      atomic.Bool // may be set while a controller runs
 	limits    recommend.Limits
 	applyErr  error
 	applied   int
@@ -51,6 +53,9 @@ func newWorld(t *testing.T) *world {
 }
 
 func (w *world) Samples(_ context.Context, _ string, after time.Time) (b Batch, err error) {
+	if w.down.Load() {
+		return b, errors.New("down")
+	}
 	if w.silent || w.sourceErr != nil {
 		return b, w.sourceErr
 	}
@@ -423,11 +428,11 @@ func TestStatus(t *testing.T) {
 		s := c.Status()
 		require.True(t, s.Healthy)
 		require.Equal(t, Changed, s.Functions[0].Kind)
-		w.sourceErr = errors.New("down")
+		w.down.Store(true)
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		require.False(t, c.Status().Healthy)
-		w.sourceErr = nil
+		w.down.Store(false)
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		require.True(t, c.Status().Healthy)

@@ -237,9 +237,9 @@ func (c *Controller) bounded(f *function, set recommend.Limits, now time.Time) (
 		case math.IsNaN(*x) || math.IsInf(*x, 0) || *x < 0:
 			*x, text = from, "what is recommended is no number"
 		case *x < from && f.killed > 0 && sinceKill < o.Hold:
-			*x, text = from, "nothing is lowered, since a container was killed for its memory " + short(sinceKill) + " ago"
+			*x, text = from, "nothing is lowered, since a container was killed for its memory "+short(sinceKill)+" ago"
 		case *x < from && f.last.Time-f.first < o.MinHistory.Milliseconds():
-			*x, text = from, "nothing is lowered before " + short(o.MinHistory) + " of usage are known"
+			*x, text = from, "nothing is lowered before "+short(o.MinHistory)+" of usage are known"
 		case from > 0 && *x > from*o.MaxRaise:
 			*x, text = from*o.MaxRaise, fmt.Sprintf("raised by no more than × %g at once", o.MaxRaise)
 		case *x < from/o.MaxLower:
