@@ -15,7 +15,7 @@ help: ## these targets
 build-action = CGO_ENABLED=0 GOOS=linux GOARCH=$(1) $(GO) build -trimpath -ldflags "-s -w" -o "$(2)/action-linux-$(1)" ./apps/action/cmd/action
 ARCHS := $(sort amd64 $(shell $(GO) env GOARCH))
 build: ## the binaries, into bin/, with the action beside the sampler that deploys it
-	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/ ./sampler/cmd/sampler ./tpp/cmd/tpp ./prewarm/cmd/prewarm
+	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/ ./sampler/cmd/sampler ./tpp/cmd/tpp ./prewarm/cmd/prewarm ./rightsize/cmd/rightsize
 	@$(foreach arch,$(ARCHS),$(call build-action,$(arch),$(BIN)) &&) true
 
 action: ## the function that compositions deploy, zipped for the serverless.yaml files of apps/
@@ -66,7 +66,7 @@ rightsize-demo: build ## usage, forecasts, limits and their report, of the examp
 TESTBIN := $(CURDIR)/build/testbin
 testbins:
 	@mkdir -p "$(TESTBIN)"
-	$(GO) build -buildvcs=false -ldflags "-s -w" -o "$(TESTBIN)/" ./tpp/cmd/tpp ./prewarm/cmd/prewarm ./prewarm/cmd/live ./sampler/cmd/sampler ./sampler/cmd/chain ./collector/cmd/collector ./apps/action/cmd/action ./apps/action/cmd/pack
+	$(GO) build -buildvcs=false -ldflags "-s -w" -o "$(TESTBIN)/" ./tpp/cmd/tpp ./prewarm/cmd/prewarm ./rightsize/cmd/rightsize ./prewarm/cmd/live ./sampler/cmd/sampler ./sampler/cmd/chain ./collector/cmd/collector ./apps/action/cmd/action ./apps/action/cmd/pack
 	$(GO) build -buildvcs=false -ldflags "-s -w" -o "$(TESTBIN)/examples-live" ./examples/live
 	$(call build-action,$(shell $(GO) env GOARCH),$(TESTBIN))
 

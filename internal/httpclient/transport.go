@@ -30,11 +30,10 @@ type Options struct {
 	InsecureSkipVerify        bool
 	// MaxAnswer is the size of the largest answer that is read, in bytes; 0 bounds nothing.
 	MaxAnswer int64
-	// Attempts is how often a request is sent at most where the server does not answer, cuts its answer, or answers 429 or 5xx. With more than one,
-	// answers are read whole before they are handed on, so MaxAnswer should be set.
+	// Attempts is how often a request is sent at most where the server does not answer, cuts its answer, or answers 429 or 5xx; 0 stands for once.
+	// Timeout bounds each attempt with its answer; 0 bounds nothing. With either, answers are read whole before they are handed on, so MaxAnswer should be set.
 	Attempts int
-	// Timeout bounds each attempt with its answer where there is more than one; 0 bounds nothing.
-	Timeout time.Duration
+	Timeout  time.Duration
 	// FirstPause is that before the second attempt; later ones double. 0 stands for 250 ms. A server may ask for more.
 	FirstPause time.Duration
 	// OnPause is called before each pause; it may be nil.
@@ -136,8 +135,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 // attempt sends a request once.
 func (t *Transport) attempt(r *http.Request) (*http.Response, error) {
 	ctx, cancel := r.Context(), context.CancelFunc(func() {})
-	again := t.options.Attempts > 1
-	if again && t.options.Timeout > 0 {
+	if t.options.Timeout > 0 {
 		ctx, cancel = context.WithTimeout(ctx, t.options.Timeout)
 	}
 	defer cancel()
@@ -157,7 +155,7 @@ func (t *Transport) attempt(r *http.Request) (*http.Response, error) {
 	if t.options.MaxAnswer > 0 {
 		response.Body = &bounded{response.Body, t.options.MaxAnswer, t.options.MaxAnswer}
 	}
-	if !again {
+	if t.options.Attempts <= 1 && t.options.Timeout <= 0 {
 		return response, nil
 	}
 	text, err := io.ReadAll(response.Body)

@@ -205,7 +205,7 @@ func (f *follower) read(ctx context.Context) ([]Sample, error) {
 			}
 		}
 	}()
-	var samples []Sample
+	samples := slices.Clone(f.r.Earlier)
 	for n := 1; ; n++ {
 		var next read
 		select {
@@ -260,7 +260,7 @@ func (f *follower) take(document *podMetrics) (s Sample, ok bool, err error) {
 		pods = []podMetrics{*document}
 	case "PodMetricsList", "List":
 	case "Status":
-		return s, false, fmt.Errorf("Kubernetes answered: %s", whisk.OneLine(document.Message))
+		return s, false, fmt.Errorf("the answer of Kubernetes: %s", whisk.OneLine(document.Message))
 	default:
 		return s, false, fmt.Errorf("it is of the kind %.100q: PodMetricsList or PodMetrics is due", document.Kind)
 	}
