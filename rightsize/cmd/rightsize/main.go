@@ -13,24 +13,24 @@ Usage: rightsize COMMAND ARGUMENTS [OPTIONS]
 Examples:
   rightsize drive -url http://127.0.0.1:8081 -calls 60:600 -for 5m
   rightsize acquire -prometheus http://127.0.0.1:9090 -function qrcode -from 7d -o usage.csv
+  rightsize report usage.csv -o report.html
+  rightsize write stack.yml -function qrcode -memory 64Mi -cpu 100m
+  rightsize run -function qrcode -prometheus http://127.0.0.1:9090 -gateway http://127.0.0.1:8080 -gateway-password-file password
 
 Exit status: 0 done, 1 failed, 2 called wrongly.
 `,
 	},
 	Commands: []cli.Command{
+		functionCommand,
+		driveCommand,
+		acquireCommand,
 		{
 			Name: "forecast", Arguments: "USAGE.csv", Summary: "forecast quantiles of what a function will use",
 			Help: forecastUsage, Define: runForecast,
 		},
-		{
-			Name: "write", Arguments: "FILE -function NAME -memory 64Mi -cpu 100m", Summary: "set limits and requests in stack.yml or a manifest of Kubernetes",
-			Help: writeUsage, Define: runWrite,
-		},
-		functionCommand,
-		driveCommand,
-		acquireCommand,
 		reportCommand,
 		writeCommand,
+		runCommand,
 	},
 }
 
