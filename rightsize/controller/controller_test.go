@@ -136,8 +136,9 @@ func TestChangesAndKeeps(t *testing.T) {
 // TestNearly checks that what is not worth a restart is not changed.
 func TestNearly(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
+		w.limits.MemoryLimit = 130 * mi
 		w.want = func(recommend.Sample, recommend.Limits) recommend.Limits {
-			return recommend.Limits{MemoryLimit: 126 * mi}
+			return recommend.Limits{MemoryLimit: 131 * mi}
 		}
 		require.Equal(t, "f: kept: what is recommended is nearly that", w.run(time.Second)[0].String())
 	})

@@ -27,6 +27,8 @@ type Options struct {
 	Recommenders []string
 	// Settings are those of all recommenders.
 	Settings recommend.Options
+	// Runtime is what functions are written in, as recommend.HeapHint names it; "" is not known.
+	Runtime string
 	// OnProgress is told how many of the parts of the work are done; it may be nil.
 	OnProgress func(done, total int)
 }
@@ -189,7 +191,14 @@ func (o *Options) recommend(ctx context.Context, f *Function, u *rightsize.Usage
 		note(&f.CPU.Requests, now, next.CPURequest)
 		set = next
 	}
-	f.Recommended = set
+	f.Recommended = recommend.Round(set)
+	if o.Runtime != "" && f.Recommended.MemoryLimit > 0 {
+		hint, err := recommend.HeapHint(o.Runtime, f.Recommended.MemoryLimit)
+		if err != nil {
+			return err
+		}
+		f.Hints = append(f.Hints, "Tell the runtime, in the environment: "+hint)
+	}
 	if why, ok := r.(recommend.Reasoned); ok {
 		reasons := why.Reasons()
 		for _, line := range []struct{ name, text string }{{"Memory", reasons.Memory}, {"CPU", reasons.CPU}} {

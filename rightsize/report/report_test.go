@@ -33,7 +33,7 @@ func usage(t testing.TB, kind string, length time.Duration) *rightsize.Usage {
 }
 
 // steady are recommenders that nobody tunes.
-var steady = Options{Source: `a "file" <b>`, Recommender: "krr", Base: "fixed", Recommenders: []string{"fixed"}}
+var steady = Options{Source: `a "file" <b>`, Recommender: "krr", Base: "fixed", Recommenders: []string{"fixed"}, Runtime: "go"}
 
 // TestGolden compares the page, the text and the JSON of two functions, of which one has gaps and too little usage for a backtest.
 func TestGolden(t *testing.T) {
@@ -88,6 +88,8 @@ func TestErrors(t *testing.T) {
 	require.ErrorContains(t, err, "usage of idle: 1 samples are too few")
 	_, err = New(t.Context(), []*rightsize.Usage{u}, Options{Recommender: "none"})
 	require.ErrorContains(t, err, `"none"`)
+	_, err = New(t.Context(), []*rightsize.Usage{u}, Options{Runtime: "cobol"})
+	require.ErrorContains(t, err, `runtime "cobol"`)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err = New(ctx, []*rightsize.Usage{u}, Options{})

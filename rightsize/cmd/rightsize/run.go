@@ -55,6 +55,7 @@ type runOptions struct {
 	recommender string
 	settings    recommend.Options
 	floors      struct{ memory, cpu string }
+	limitRange  string
 	controller  controller.Options
 	listen      string
 	rounds      int
@@ -82,6 +83,7 @@ func runRun(fs *flag.FlagSet) cli.Run {
 	fs.StringVar(&o.recommender, "recommender", "forecast", "`which` recommender: "+recommenderNames())
 	fs.StringVar(&o.floors.memory, "min-memory", "", "the least `quantity` of memory that is recommended (without: the recommender's own)")
 	fs.StringVar(&o.floors.cpu, "min-cpu", "", "the least `quantity` of CPU that is recommended (without: the recommender's own)")
+	fs.StringVar(&o.limitRange, "limit-range", "", "`file` with the LimitRange of the namespace, which is kept to")
 	fs.BoolVar(&o.controller.Act, "act", false, "apply what is recommended; without it, only say so")
 	fs.StringVar(&o.controller.Journal, "journal", "rightsize.journal", "the `file` that has what must outlive this process")
 	fs.DurationVar(&o.controller.Interval, "interval", time.Minute, "`time` between two looks at the functions")
@@ -150,6 +152,16 @@ func (o *runOptions) check(args []string) error {
 	if err := checkRecommender(o.recommender); err != nil {
 		return err
 	}
+	if o.limitRange != "" {
+		allowed, err := readLimitRange(o.limitRange)
+		if err != nil {
+			return err
+		}
+		c.Round = func(l recommend.Limits) recommend.Limits {
+			l, _ = allowed.Apply(recommend.Round(l))
+			return l
+		}
+	}
 	if o.source.request.Step == 0 {
 		o.source.request.Step = min(acquire.DefaultStep, c.Interval)
 	}
@@ -157,6 +169,20 @@ func (o *runOptions) check(args []string) error {
 	c.Recommender = func() (recommend.Recommender, error) { return recommend.New(o.recommender, o.settings) }
 	o.source.timeout = c.Timeout
 	return nil
+}
+
+// readLimitRange reads the file of -limit-range.
+func readLimitRange(path string) (recommend.LimitRange, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return recommend.LimitRange{}, fmt.Errorf("-limit-range: %w", err)
+	}
+	defer f.Close()
+	l, err := recommend.ReadLimitRange(f)
+	if err != nil {
+		return l, fmt.Errorf("-limit-range: %s: %w", path, err)
+	}
+	return l, nil
 }
 
 // run looks after the functions.

@@ -87,6 +87,18 @@ func TestRunGateway(t *testing.T) {
 	require.Equal(t, "ghcr.io/openfaas/f1:latest", server.Deployments()[0].Image)
 }
 
+// TestRunLimitRange checks that what a namespace allows is kept to.
+func TestRunLimitRange(t *testing.T) {
+	dir, args := runArgs(t, "-rounds", "2", "-act")
+	file, allowed := filepath.Join(dir, "stack.yml"), filepath.Join(dir, "range.yaml")
+	require.NoError(t, os.WriteFile(allowed, []byte("kind: LimitRange\napiVersion: v1\nspec: {limits: [{type: Container, min: {memory: 5Gi}}]}\n"), 0o666))
+	large := strings.Replace(stackFile, "40Mi", "4Gi", 1)
+	require.NoError(t, os.WriteFile(file, []byte(large), 0o666))
+	status, stdout, stderr := command(t, append(args, "-file", file, "-limit-range", allowed)...)
+	require.Equal(t, 0, status, stderr)
+	require.Contains(t, stdout, "memory limit 4Gi → 5Gi")
+}
+
 // TestRunServes checks the health of a run, and that it ends with its context.
 func TestRunServes(t *testing.T) {
 	dir, args := runArgs(t, "-listen", "127.0.0.1:0")
@@ -189,6 +201,8 @@ func TestRunMistakes(t *testing.T) {
 		{good + "-rounds -1", 2, "-rounds must not be negative"},
 		{good + "-recommender none", 2, "it is one of forecast, krr"},
 		{good + "-min-memory 1MB", 2, `-min-memory: quantity "1MB"`},
+		{good + "-limit-range none.yaml", 1, "-limit-range: open none.yaml"},
+		{good + "-limit-range run.go", 1, "-limit-range: run.go: "},
 		{good + "-listen nowhere", 1, "-listen: "},
 		{good + "-rounds 1", 0, ""},
 	} {
