@@ -41,6 +41,26 @@ func TestGet(t *testing.T) {
 	require.EqualError(t, err, "a: the limit of cpu would be 20m, below its request of 50m")
 }
 
+// TestMeant checks that units that were mixed up are refused.
+func TestMeant(t *testing.T) {
+	for want, r := range map[string]Resources{
+		"limits of memory: 100m are 0.1 bytes, and nothing runs in less than 1Mi":                     {MemoryLimit: "100m"},
+		"requests of memory: 64 are 64 bytes, and nothing runs in less than 1Mi":                      {MemoryRequest: "64"},
+		"limits of cpu: 64Mi are 67108864 cores, and nothing has more than 10000":                     {CPULimit: "64Mi"},
+		"requests of cpu: quantity \"1 core\": want a number with a unit like 40Mi, 1.5Gi, 100m, 0.5": {CPURequest: "1 core"},
+	} {
+		_, err := Set([]byte(stackText), Target{Function: "a"}, r)
+		require.EqualError(t, err, "a: "+want)
+	}
+}
+
+// TestTabsInJSON checks that JSON may be indented by tabs.
+func TestTabsInJSON(t *testing.T) {
+	edit, err := Set([]byte("{\n\t\"kind\": \"Pod\",\n\t\"metadata\": {\"name\": \"a\"},\n\t\"spec\": {\"containers\": [\n\t\t{\n\t\t\t\"name\": \"a\"\n\t\t}\n\t]}\n}\n"), Target{Function: "a"}, Resources{CPULimit: "1"})
+	require.NoError(t, err)
+	require.Contains(t, string(edit.Text), "\"name\": \"a\",\n\t\t\t\"resources\": {\"limits\": {\"cpu\": \"1\"}}\n")
+}
+
 // TestAliasBomb checks that a file whose aliases stand for more than any memory holds is refused.
 func TestAliasBomb(t *testing.T) {
 	text := "functions: {a: {image: x}}\nx0: &x0 [a]\n"

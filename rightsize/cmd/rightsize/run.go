@@ -185,6 +185,14 @@ func readLimitRange(path string) (recommend.LimitRange, error) {
 	return l, nil
 }
 
+// repeatEvery is after what time something is said again that is as it was; -json says it each time.
+const repeatEvery = time.Hour
+
+// isSame reports whether two events tell the same, but for how long ago something was.
+func isSame(a, b controller.Event) bool {
+	return a.Kind == b.Kind && a.From == b.From && a.To == b.To && (a.Kind != controller.Failed || a.Text == b.Text)
+}
+
 // run looks after the functions.
 func (o *runOptions) run(ctx context.Context, stdout, stderr io.Writer) error {
 	source, err := o.source.source()
@@ -225,10 +233,14 @@ func (o *runOptions) run(ctx context.Context, stdout, stderr io.Writer) error {
 	defer cancel()
 	var failure error
 	events := 0
+	told := map[string]controller.Event{}
 	o.controller.OnEvent = func(e controller.Event) {
-		if o.asJSON {
+		last, again := told[e.Function]
+		switch {
+		case o.asJSON:
 			failure = json.NewEncoder(stdout).Encode(e)
-		} else {
+		case !again || !isSame(last, e) || e.Time.Sub(last.Time) >= repeatEvery:
+			told[e.Function] = e
 			_, failure = fmt.Fprintf(stdout, "%s %s\n", e.Time.UTC().Format("2006-01-02 15:04:05"), e)
 		}
 		if events++; failure != nil || o.rounds > 0 && events == o.rounds*len(o.controller.Functions) {

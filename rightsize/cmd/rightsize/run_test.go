@@ -117,13 +117,7 @@ func TestRunServes(t *testing.T) {
 	first, err := bufio.NewReader(messages).ReadString('\n')
 	require.NoError(t, err)
 	go func() { _, _ = io.Copy(io.Discard, messages) }()
-	lines := bufio.NewScanner(events)
-	require.True(t, lines.Scan(), "the first look")
-	require.True(t, lines.Scan(), "the second one, by which the first round has ended")
-	go func() {
-		for lines.Scan() {
-		}
-	}()
+	go func() { _, _ = io.Copy(io.Discard, events) }()
 	web := &http.Client{Timeout: 10 * time.Second}
 	defer web.CloseIdleConnections()
 	get := func(path string) (int, string) {
@@ -134,9 +128,11 @@ func TestRunServes(t *testing.T) {
 		require.NoError(t, err)
 		return response.StatusCode, string(text)
 	}
-	status, text := get("/healthz")
-	require.Equal(t, 200, status, text)
-	status, text = get("/status")
+	require.Eventually(t, func() bool {
+		status, _ := get("/healthz")
+		return status == 200
+	}, 20*time.Second, time.Millisecond, "the first look at the function")
+	status, text := get("/status")
 	require.Equal(t, 200, status)
 	var s controller.Status
 	require.NoError(t, json.Unmarshal([]byte(text), &s))
@@ -153,7 +149,7 @@ func TestRunKilled(t *testing.T) {
 	}
 	dir, args := runArgs(t, "-max-changes", "2", "-act")
 	file := filepath.Join(dir, "stack.yml")
-	args = append(args, "-file", file)
+	args = append(args, "-file", file, "-json")
 	binary, err := testbin.Path("rightsize/cmd/rightsize")
 	require.NoError(t, err)
 	for range 4 {
