@@ -36,6 +36,8 @@ type Options struct {
 	Timeout  time.Duration
 	// FirstPause is that before the second attempt; later ones double. 0 stands for 250 ms. A server may ask for more.
 	FirstPause time.Duration
+	// Final reports that to ask again is in vain, by what an answer of 429 or 5xx says; nil never does. It is called only with more than one attempt.
+	Final func(answer []byte) bool
 	// OnPause is called before each pause; it may be nil.
 	OnPause func(err error, pause time.Duration)
 	// Connections are kept open while they are idle; 0 stands for 2.
@@ -107,7 +109,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 			failure = fmt.Errorf("it answered %s", response.Status)
 			asked = retryAfter(response.Header.Get("Retry-After"))
 		}
-		if failures+1 >= t.options.Attempts || r.Context().Err() != nil || r.Body != nil && r.GetBody == nil {
+		if failures+1 >= t.options.Attempts || r.Context().Err() != nil || t.isFinal(response) || r.Body != nil && r.GetBody == nil {
 			return response, err
 		}
 		pause := whisk.Retry{First: t.options.FirstPause}.Pause(failures, &whisk.Error{RetryAfter: asked})
@@ -130,6 +132,16 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 			r.Body = body
 		}
 	}
+}
+
+// isFinal asks Final of an answer, which may be nil and was read whole.
+func (t *Transport) isFinal(response *http.Response) bool {
+	if response == nil || t.options.Final == nil {
+		return false
+	}
+	text, err := io.ReadAll(response.Body)
+	response.Body = io.NopCloser(bytes.NewReader(text))
+	return err == nil && t.options.Final(text)
 }
 
 // attempt sends a request once.

@@ -145,7 +145,7 @@ func larger(a, b float64) float64 {
 	return a
 }
 
-// live calls take now and at each step until r.To or the end of the context, and collects the samples. A take that fails is a message, and the next one is
+// live calls take now, and at each step until r.To or the end of the context, and collects the samples. A take that fails is a message, and the next one is
 // due at its time; that the first fails, or that one fails for good, ends it.
 func live(ctx context.Context, r *Request, take func(now time.Time) (Sample, bool, error)) ([]Sample, error) {
 	samples := slices.Clone(r.Earlier)
@@ -160,7 +160,7 @@ func live(ctx context.Context, r *Request, take func(now time.Time) (Sample, boo
 			n += int(late / r.Step)
 			due = begin.Add(time.Duration(n) * r.Step)
 		}
-		if !r.To.IsZero() && due.After(r.To) {
+		if n > 0 && !r.To.IsZero() && due.After(r.To) {
 			return samples, nil
 		}
 		timer := time.NewTimer(time.Until(due))
@@ -168,6 +168,8 @@ func live(ctx context.Context, r *Request, take func(now time.Time) (Sample, boo
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
+		}
+		if ctx.Err() != nil {
 			return samples, ended(ctx, r)
 		}
 		s, ok, err := take(time.Now())

@@ -114,7 +114,10 @@ func (m *Metrics) Acquire(ctx context.Context, r Request) (*Result, error) {
 	}
 	if len(samples) == 0 {
 		if err == nil {
-			err = fmt.Errorf("%s: nothing is known of %s: no pod is its own (of %d pods)", name, r.Function, f.others)
+			err = ctx.Err() // before the first answer
+		}
+		if err == nil {
+			err = fmt.Errorf("%s: nothing is known of %s: of %d pods none is its own, in the namespace %s", name, r.Function, f.others, m.o.Namespace)
 		}
 		return nil, err
 	}

@@ -59,7 +59,7 @@ func TestMetricsMistakes(t *testing.T) {
 		return `{"kind":"PodMetrics","metadata":{"name":"f-1"},` + rest + `}`
 	}
 	for text, want := range map[string]string{
-		"":                           "pods.json: nothing is known of f: no pod is its own (of 0 pods)",
+		"":                           "pods.json: nothing is known of f: of 0 pods none is its own, in the namespace openfaas-fn",
 		"{":                          "pods.json: document 1 is no JSON of PodMetrics: unexpected EOF",
 		`{"kind":"NodeMetricsList"}`: `pods.json: document 1: it is of the kind "NodeMetricsList": PodMetricsList or PodMetrics is due`,
 		`{"kind":"Status","message":"metrics not available yet"}`:                                    "pods.json: document 1: the answer of Kubernetes: metrics not available yet",
@@ -144,6 +144,8 @@ func TestMetricsInterrupted(t *testing.T) {
 	result, err := m.Acquire(ctx, Request{Function: "qrcode", OnSample: func(Sample) error { cancel(); return nil }})
 	require.NoError(t, err)
 	require.Equal(t, 1, result.Usage.Len())
+	_, err = m.Acquire(ctx, Request{Function: "qrcode"})
+	require.ErrorIs(t, err, context.Canceled)
 }
 
 // FuzzMetrics checks that no text leads to usage that cannot be.

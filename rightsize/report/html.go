@@ -14,6 +14,9 @@ import (
 //go:embed page.html
 var pageText string
 
+//go:embed style.css
+var styleText string
+
 // page is what the template is filled with.
 type page struct {
 	*Report
@@ -24,7 +27,7 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{"pe
 
 // WriteHTML writes the report as one page that needs nothing else: no script, and no other file.
 func (r *Report) WriteHTML(w io.Writer) error {
-	return pageTemplate.Execute(w, &page{r, htmlpage.Style()})
+	return pageTemplate.Execute(w, &page{r, htmlpage.Style() + template.CSS(styleText)})
 }
 
 // WholeChart returns the picture of all usage.

@@ -78,6 +78,12 @@ func TestPageNeedsNothingElse(t *testing.T) {
 	require.Equal(t, 5, strings.Count(page, "<svg"), "two of memory, two of CPU, and the bars")
 	require.NotRegexp(t, regexp.MustCompile(`(?i)<script|src=|href=|http:|https:|url\(|@import|NaN|Inf`), page)
 	require.Contains(t, page, "&lt;script&gt;")
+	style, _, _ := strings.Cut(page, "</style>")
+	for _, class := range regexp.MustCompile(`<(?:line|rect|circle|polyline|polygon) class="([^"]+)"`).FindAllStringSubmatch(page, -1) {
+		for _, name := range strings.Fields(class[1]) {
+			require.Contains(t, style, "."+name, "the style says how this looks")
+		}
+	}
 }
 
 func TestErrors(t *testing.T) {

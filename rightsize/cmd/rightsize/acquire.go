@@ -35,7 +35,7 @@ FUNCTION and NAMESPACE stand for theirs. -from and -to are a time like 2026-11-2
 -process looks at processes of this machine, with all that they started, at each -step: by numbers (1234,1235), or by a regular expression for the
 whole name of their program. CSV files are put together: of one resource each, or of different times.
 
-What -pods and -process find is written to FILE.csv.journal at once, and to FILE.csv after -for, or after Ctrl-C. The same line goes on with a journal that a
+What -pods ADDRESS or - and -process find is written to FILE.csv.journal at once, and to FILE.csv after -for, or after Ctrl-C. The same line goes on with a journal that a
 killed run has left; -append goes on with FILE.csv.
 
 Examples:
@@ -72,7 +72,7 @@ func runAcquire(fs *flag.FlagSet) cli.Run {
 	fs.StringVar(&o.from, "from", "", "`time` of the first sample, or how long ago it was (Prometheus: 24h)")
 	fs.StringVar(&o.to, "to", "", "`time` of the last sample, or how long ago it was (Prometheus: now)")
 	fs.DurationVar(&o.request.Step, "step", 0, "`time` between two samples (without: 15s)")
-	fs.DurationVar(&o.duration, "for", 0, "-pods and -process: `time` after which to end; without, Ctrl-C does")
+	fs.DurationVar(&o.duration, "for", 0, "-pods ADDRESS and -process: `time` after which to end; without, Ctrl-C does")
 	fs.StringVar(&o.prometheus, "prometheus", "", "`address` of a Prometheus")
 	fs.StringVar(&o.pods, "pods", "", "`file` with PodMetrics, - for standard input, or the address of a Kubernetes API server or kubectl proxy")
 	fs.StringVar(&o.process, "process", "", "`numbers` of processes, or a regular expression for the name of their program")
@@ -84,7 +84,7 @@ func runAcquire(fs *flag.FlagSet) cli.Run {
 	fs.DurationVar(&o.timeout, "timeout", time.Minute, "`time` within which a question has to be answered")
 	fs.BoolVar(&o.proportional, "pss", false, "-process: of memory that processes share count only their part; needs the right to look")
 	fs.StringVar(&o.unit, "unit", "", "CSV files: `unit` of the times, where that is not plain")
-	fs.BoolVar(&o.appends, "append", false, "-pods and -process: keep the samples that the output has")
+	fs.BoolVar(&o.appends, "append", false, "-pods ADDRESS or - and -process: keep the samples that the output has")
 	fs.BoolVar(&o.asJSON, "json", false, "print what is in the output as a JSON object")
 	return func(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		o.files = args
@@ -101,7 +101,7 @@ func runAcquire(fs *flag.FlagSet) cli.Run {
 type chosen struct {
 	acquire.Source
 	live  bool   // it looks at what is the case now
-	name  string // for the journal
+	name  string // for the journal; "" for what can be asked or read again
 	close func()
 }
 
@@ -142,7 +142,7 @@ func (o *acquireOptions) check() (*chosen, error) {
 		use    string
 	}{
 		{"for", source.live, "-pods ADDRESS and -process"},
-		{"append", source.live || o.pods != "", "-pods and -process"},
+		{"append", source.name != "", "-pods ADDRESS or - and -process"},
 		{"from", !source.live, "what has been measured before"},
 		{"to", !source.live, "what has been measured before (use -for)"},
 		{"pss", o.process != "", "-process"},

@@ -70,6 +70,7 @@ func TestAcquireAndDriveMistakes(t *testing.T) {
 		{"acquire -function f -o " + out + " -prometheus http://127.0.0.1:1 -for 1h", 2, []string{"-for is for -pods ADDRESS and -process"}},
 		{"acquire -function f -o " + out + " -prometheus http://127.0.0.1:1 -step 1us", 2, []string{"-step: at least 1ms"}},
 		{"acquire -function f -o " + out + " -process 1 -from 1h", 2, []string{"-from is for what has been measured before"}},
+		{"acquire -function f -o " + out + " -append -pods " + csv, 2, []string{"-append is for "}},
 		{"acquire -function f -o " + out + " -process 1 -cpu-query x", 2, []string{"-cpu-query is for -prometheus"}},
 		{"acquire -function f -o " + out + " -timeout 0s " + csv, 2, []string{"-timeout"}},
 		{"acquire -function f -o " + out + " -unit h " + csv, 1, []string{csv + ":2: ", `unit "h"`}},
@@ -257,7 +258,7 @@ func TestAcquirePods(t *testing.T) {
 	require.Equal(t, "Time,mem_usage,cpu_usage\n1795953600000,5144576,0.0015\n", textOf(t, out))
 	status, _, stderr = runRightsize(t.Context(), "acquire", "-pods", pods, "-function", "g", "-o", out)
 	require.Equal(t, 1, status)
-	require.Contains(t, stderr, "nothing is known of g: no pod is its own (of 1 pods)")
+	require.Contains(t, stderr, "nothing is known of g: of 1 pods none is its own, in the namespace openfaas-fn")
 }
 
 // liveOutput is an output that can be read while it is written.
