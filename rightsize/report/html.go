@@ -50,6 +50,14 @@ func (p *Panel) Text(v float64) string { return amount(p.Resource, v) }
 // Within says until when the forecast is.
 func (p Point) Within() string { return htmlpage.Seconds(time.Duration(p.Ahead).Seconds()) }
 
+// LossText writes the loss.
+func (p Point) LossText() string {
+	if p.Loss == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.2f", p.Loss)
+}
+
 // Panels are the two resources.
 func (f *Function) Panels() []*Panel { return []*Panel{&f.Memory, &f.CPU} }
 

@@ -33,7 +33,7 @@ func usage(t testing.TB, kind string, length time.Duration) *rightsize.Usage {
 }
 
 // steady are recommenders that nobody tunes.
-var steady = Options{Source: `a "file" <b>`, Recommender: "krr", Base: "fixed", Recommenders: []string{"fixed"}, Runtime: "go"}
+var steady = Options{Source: `a "file" <b>`, Recommender: "krr", Base: "fixed", Recommenders: []string{"fixed"}, Runtime: "go", Fast: true}
 
 // TestGolden compares the page, the text and the JSON of two functions, of which one has gaps and too little usage for a backtest.
 func TestGolden(t *testing.T) {

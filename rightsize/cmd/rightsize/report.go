@@ -41,6 +41,7 @@ func runReport(fs *flag.FlagSet) cli.Run {
 	asJSON := fs.Bool("json", false, "print everything as one JSON object instead of a summary")
 	fs.StringVar(&o.Recommender, "recommender", "forecast", "the recommender whose limits are shown: "+recommenderNames())
 	fs.StringVar(&o.Base, "base", "krr", "the recommender that others are compared with")
+	fs.BoolVar(&o.Fast, "fast", false, "forecast by the last value and the residuals of a week alone, rather than by what did best so far")
 	fs.StringVar(&o.Runtime, "runtime", "", "`what` the functions are written in, for a hint at the heap: "+strings.Join(recommend.Runtimes(), ", "))
 	fs.IntVar(&o.Settings.MaxChanges, "max-changes", 0, "how often recommenders may change limits in 24 h (0: 6)")
 	return func(ctx context.Context, args []string, stdout, stderr io.Writer) error {
