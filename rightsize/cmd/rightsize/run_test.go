@@ -4,13 +4,16 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -85,6 +88,51 @@ func TestRunGateway(t *testing.T) {
 	require.Contains(t, stdout, " f1: changed: ")
 	require.NotEmpty(t, server.Deployments())
 	require.Equal(t, "ghcr.io/openfaas/f1:latest", server.Deployments()[0].Image)
+}
+
+// TestRunPrometheus checks that a run begins with what Prometheus has measured before, and asks only for what is new then.
+func TestRunPrometheus(t *testing.T) {
+	var asked []string
+	prometheus := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start, end, value := r.FormValue("start"), r.FormValue("end"), "31457280"
+		if strings.Contains(r.FormValue("query"), "cpu") {
+			value = "0.05"
+		} else {
+			asked = append(asked, start)
+		}
+		from, err1 := strconv.ParseFloat(start, 64)
+		to, err2 := strconv.ParseFloat(end, 64)
+		step, err3 := strconv.ParseFloat(r.FormValue("step"), 64)
+		if errors.Join(err1, err2, err3) != nil || step != 60 {
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
+		var values []string
+		for at := from; at <= to; at += step {
+			values = append(values, fmt.Sprintf(`[%.0f,"%s"]`, at, value))
+		}
+		_, _ = fmt.Fprintf(w, `{"status":"success","data":{"resultType":"matrix","result":[{"metric":{"container":"qrcode","pod":"qrcode-1"},"values":[%s]}]}}`, strings.Join(values, ","))
+	}))
+	defer prometheus.Close()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "stack.yml")
+	require.NoError(t, os.WriteFile(file, []byte(stackFile), 0o666))
+	args := []string{
+		"run", "-function", "qrcode", "-prometheus", prometheus.URL, "-file", file, "-journal", filepath.Join(dir, "journal"), "-step", "1m", "-interval", "1ms", "-max-age", "5m",
+		"-history", "26h", "-recommender", "krr", "-min-memory", "20Mi", "-rounds", "2", "-act",
+	}
+	status, stdout, stderr := command(t, args...)
+	require.Equal(t, 0, status, stderr)
+	require.Contains(t, stdout, "qrcode: changed: memory limit 40Mi → 35Mi, memory request none → 35Mi, CPU request none → 50m", "a day is known, so that lowering is allowed")
+	n := len(asked)
+	require.Positive(t, n)
+	status, _, stderr = command(t, args...)
+	require.Equal(t, 0, status, stderr)
+	for _, start := range asked[n:] {
+		at, err := strconv.ParseFloat(start, 64)
+		require.NoError(t, err)
+		require.Less(t, time.Since(time.UnixMilli(int64(1000*at))), 5*time.Minute, "the journal has what was before")
+	}
 }
 
 // TestRunLimitRange checks that what a namespace allows is kept to.
