@@ -59,7 +59,7 @@ demo: build ## sample a composition, train on it, score, predict, draw: a minute
 	$(BIN)/tpp plot $(DEMO)/tree_small.safetensors $(DEMO)/tree_small.json -sequence 7 -o $(DEMO)/tree_small.png
 	@echo "A picture of that trace: $(DEMO)/tree_small.png"
 
-rightsize-demo: build ## usage, forecasts, limits and their report, of the examples in data/ and of a function on this machine: half a minute
+rightsize-demo: build ## usage, forecasts, limits and their report, of the examples in data/ and of a function on this machine: a minute
 	rightsize/demo.sh $(BIN)/rightsize build/rightsize
 
 # The programs that tests start, built once; tests that are run by hand build them for themselves.

@@ -7,7 +7,7 @@ rm -f "$out"/{function.json,usage_qrcode.csv,usage_qrcode.csv.journal,stack.yml,
 say() { printf '\n== %s\n' "$*"; }
 
 say "the examples: forecasts, recommended limits, and what recommenders would have done"
-"$rightsize" report data/usage_daily.csv.gz data/usage_leak.csv.gz data/usage_bursts.csv.gz -o "$out/examples.html"
+"$rightsize" report data/usage_daily.csv.gz data/usage_leak.csv.gz -o "$out/examples.html"
 
 say "a function on this machine that draws QR codes, called for 12 s"
 "$rightsize" function -listen 127.0.0.1:0 -json >"$out/function.json" &

@@ -155,6 +155,24 @@ func TestColumns(t *testing.T) {
 	require.InDelta(t, y.At(500), high, 1e-9)
 }
 
+func TestTimeTicks(t *testing.T) {
+	day := time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC).UnixMilli()
+	labels := func(from, long time.Duration) (all []string) {
+		for _, tick := range timeTicks(day+from.Milliseconds(), day+(from+long).Milliseconds()) {
+			all = append(all, tick.label)
+		}
+		return all
+	}
+	require.Equal(t, []string{"Jan 5", "Jan 6", "Jan 7", "Jan 8", "Jan 9", "Jan 10"}, labels(0, 6*24*time.Hour-time.Minute))
+	require.Equal(t, []string{"18:00", "21:00", "Jan 6", "03:00"}, labels(16*time.Hour, 12*time.Hour))
+	require.Equal(t, []string{"00:00:05", "00:00:10"}, labels(time.Second, 10*time.Second))
+	rapid.Check(t, func(t *rapid.T) {
+		from := rapid.Int64Range(0, 4e12).Draw(t, "from")
+		to := from + rapid.Int64Range(1, 1e14).Draw(t, "long")
+		require.LessOrEqual(t, len(timeTicks(from, to)), mostTicks)
+	})
+}
+
 func TestSteps(t *testing.T) {
 	steps := []Step{{10, 1}, {20, 0}, {30, 2}}
 	require.Equal(t, []Step{{25, 0}, {30, 2}}, since(steps, 25))
