@@ -227,6 +227,19 @@ func TestBounds(t *testing.T) {
 	}
 }
 
+// TestKeptValues checks that a value that does not change is not rounded, and that one of which nothing is known stays.
+func TestKeptValues(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		w.limits = recommend.Limits{MemoryLimit: 129.5 * mi, MemoryRequest: 63 * mi, CPULimit: 0.2}
+		w.use = func(time.Time) (float64, float64) { return math.NaN(), 0.05 }
+		w.want = func(recommend.Sample, recommend.Limits) recommend.Limits {
+			return recommend.Limits{MemoryLimit: 300 * mi, CPULimit: 0.1}
+		}
+		require.Equal(t, "changed", kinds(w.run(time.Second)))
+		require.Equal(t, recommend.Limits{MemoryLimit: 129.5 * mi, MemoryRequest: 63 * mi, CPULimit: 0.1}, w.limits)
+	})
+}
+
 // TestChangesADay checks the cap, that the last change is kept for raising, and that a restart does not forget.
 func TestChangesADay(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {

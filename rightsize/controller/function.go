@@ -249,7 +249,12 @@ func (c *Controller) bounded(f *function, set recommend.Limits, now time.Time) (
 	if to.MemoryLimit > 0 && to.MemoryLimit < set.MemoryLimit && to.MemoryLimit < f.last.Memory {
 		to.MemoryLimit, text = set.MemoryLimit, "not lowered below what is used now"
 	}
-	to = o.Round(to)
+	rounded := o.Round(to)
+	for _, v := range values { // what does not change stays as somebody has written it
+		if *v.of(&to) != *v.of(&set) {
+			*v.of(&to) = *v.of(&rounded)
+		}
+	}
 	// What is rounded or kept must not leave a limit below its request.
 	if to.MemoryLimit > 0 {
 		to.MemoryRequest = min(to.MemoryRequest, to.MemoryLimit)
