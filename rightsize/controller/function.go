@@ -170,7 +170,7 @@ func (c *Controller) look(ctx context.Context, f *function) (Event, error) {
 	if err := c.note(f, record{Time: now.UnixMilli(), Change: &to}); err != nil {
 		return e, err
 	}
-	if _, err := within(ctx, o.Timeout, func(ctx context.Context) (struct{}, error) { return struct{}{}, o.Applier.Apply(ctx, f.name, to) }); err != nil {
+	if _, err := within(ctx, o.Timeout, func(ctx context.Context) (struct{}, error) { return struct{}{}, o.Applier.Apply(ctx, f.name, changed(set, to)) }); err != nil {
 		return failed(err)
 	}
 	if err := c.note(f, record{Time: now.UnixMilli(), Set: &to}); err != nil {
@@ -263,6 +263,16 @@ func (c *Controller) bounded(f *function, set recommend.Limits, now time.Time) (
 		to.CPULimit = max(to.CPULimit, to.CPURequest)
 	}
 	return to, text
+}
+
+// changed returns the values that change; 0 for the others.
+func changed(from, to recommend.Limits) recommend.Limits {
+	for _, v := range values {
+		if *v.of(&to) == *v.of(&from) {
+			*v.of(&to) = 0
+		}
+	}
+	return to
 }
 
 // isSmall reports whether no value changes by more than a share.

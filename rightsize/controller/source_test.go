@@ -101,7 +101,7 @@ func TestLive(t *testing.T) {
 func TestFile(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		path := filepath.Join(t.TempDir(), "stack.yml")
-		const before = "functions:\n  f: # one\n    limits: {memory: 128Mi}\n"
+		const before = "functions:\n  f: # one\n    limits: {memory: 128Mi, cpu: 199.5m}\n"
 		require.NoError(t, os.WriteFile(path, []byte(before), 0o666))
 		backups := 0
 		f := File{Path: path, OnBackup: func(string) { backups++ }}
@@ -121,7 +121,7 @@ func TestFile(t *testing.T) {
 		require.Equal(t, "changed kept", kinds(events))
 		text, err := os.ReadFile(path)
 		require.NoError(t, err)
-		require.Equal(t, "functions:\n  f: # one\n    limits: {memory: 100Mi}\n    requests:\n      memory: 50Mi\n      cpu: 50m\n", string(text))
+		require.Equal(t, "functions:\n  f: # one\n    limits: {memory: 100Mi, cpu: 199.5m}\n    requests:\n      memory: 50Mi\n      cpu: 50m\n", string(text))
 		require.Equal(t, 1, backups)
 		_, err = f.Limits(t.Context(), "g")
 		require.ErrorContains(t, err, path+": it has no g")
