@@ -209,7 +209,7 @@ func TestBounds(t *testing.T) {
 		"raise":             {recommend.Limits{MemoryLimit: 2048 * mi}, recommend.Limits{MemoryLimit: 512 * mi, CPULimit: 0.2}},
 		"lower":             {recommend.Limits{MemoryLimit: 45 * mi, CPULimit: 0.01}, recommend.Limits{MemoryLimit: 64 * mi, CPULimit: 0.1}},
 		"no number":         {recommend.Limits{MemoryLimit: math.NaN(), CPULimit: 0.3}, recommend.Limits{MemoryLimit: 128 * mi, CPULimit: 0.3}},
-		"request above":     {recommend.Limits{MemoryLimit: 100 * mi, MemoryRequest: 200 * mi, CPURequest: 0.4}, recommend.Limits{MemoryLimit: 100 * mi, MemoryRequest: 100 * mi, CPULimit: 0.4, CPURequest: 0.4}},
+		"request above":     {recommend.Limits{MemoryLimit: 100 * mi, MemoryRequest: 200 * mi, CPURequest: 0.4}, recommend.Limits{MemoryLimit: 100 * mi, MemoryRequest: 100 * mi, CPULimit: 0.2, CPURequest: 0.2}},
 		"rounded":           {recommend.Limits{MemoryLimit: 99.5 * mi, CPULimit: 0.1234}, recommend.Limits{MemoryLimit: 100 * mi, CPULimit: 0.124}},
 		"below what is now": {recommend.Limits{MemoryLimit: 70 * mi, CPULimit: 0.15}, recommend.Limits{MemoryLimit: 128 * mi, CPULimit: 0.15}},
 	} {

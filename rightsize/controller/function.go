@@ -170,7 +170,9 @@ func (c *Controller) look(ctx context.Context, f *function) (Event, error) {
 	if err := c.note(f, record{Time: now.UnixMilli(), Change: &to}); err != nil {
 		return e, err
 	}
-	if _, err := within(ctx, o.Timeout, func(ctx context.Context) (struct{}, error) { return struct{}{}, o.Applier.Apply(ctx, f.name, changed(set, to)) }); err != nil {
+	if _, err := within(ctx, o.Timeout, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, o.Applier.Apply(ctx, f.name, changed(set, to))
+	}); err != nil {
 		return failed(err)
 	}
 	if err := c.note(f, record{Time: now.UnixMilli(), Set: &to}); err != nil {
@@ -255,12 +257,12 @@ func (c *Controller) bounded(f *function, set recommend.Limits, now time.Time) (
 			*v.of(&to) = *v.of(&rounded)
 		}
 	}
-	// What is rounded or kept must not leave a limit below its request.
+	// What is rounded, bounded or kept must not leave a limit below its request.
 	if to.MemoryLimit > 0 {
 		to.MemoryRequest = min(to.MemoryRequest, to.MemoryLimit)
 	}
 	if to.CPULimit > 0 {
-		to.CPULimit = max(to.CPULimit, to.CPURequest)
+		to.CPURequest = min(to.CPURequest, to.CPULimit)
 	}
 	return to, text
 }
