@@ -82,10 +82,10 @@ func (w *wild) make(l recommend.Limits) {
 // that nothing is changed on old usage.
 func TestAnythingMayHappen(t *testing.T) {
 	changes := 0
-	for seed := range uint64(100) {
+	for seed := range uint64(60) {
 		synctest.Test(t, func(t *testing.T) { changes += anything(t, seed) })
 	}
-	require.Greater(t, changes, 300, "enough happens")
+	require.Greater(t, changes, 150, "enough happens")
 }
 
 // anything lets anything happen for 36 h, and returns how many changes were made.
