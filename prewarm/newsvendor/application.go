@@ -200,7 +200,7 @@ func (p *Policy) learned(app *application, mark, function int, fleet *prewarm.Fl
 		return
 	}
 	d.known = true
-	clear(d.runs)
+	d.runs.clear()
 	for _, c := range fleet.Containers(function, prewarm.StateBusy) {
 		began := seconds(c.LastRun)
 		if !c.Ready {

@@ -4,6 +4,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/tppfaas/tppfaas/internal/idmap"
 	"github.com/tppfaas/tppfaas/prewarm"
 )
 
@@ -23,7 +24,7 @@ type decider struct {
 	entries  []entry
 	heads    map[prewarm.ID]int32 // of the list of a trace's demands
 	foreseen []Demand             // of requests that are not in flight
-	runs     map[prewarm.ID]running
+	runs     runs
 	ring     *ring // nil until there were many demands
 	ringed   bool  // the ring is in use
 
@@ -55,8 +56,46 @@ type entry struct {
 
 // running is a run that holds a container.
 type running struct {
-	began float64
-	end   int64
+	container prewarm.ID
+	began     float64
+	end       int64 // of the ring when it was added
+}
+
+// runs are the runs that hold containers, always visited in the same order, so that the same events lead to the same sums.
+type runs struct {
+	list []running
+	at   idmap.Map[prewarm.ID, int32] // by container
+}
+
+// of returns the run in a container, nil if there is none. It is valid until the next call of add or remove.
+func (r *runs) of(container prewarm.ID) *running {
+	if at, ok := r.at.Get(container); ok {
+		return &r.list[at]
+	}
+	return nil
+}
+
+// add adds a run in a container that has none.
+func (r *runs) add(v running) {
+	r.at.Set(v.container, int32(len(r.list)))
+	r.list = append(r.list, v)
+}
+
+// remove removes the run in a container, which has one. The last one takes its place.
+func (r *runs) remove(container prewarm.ID) {
+	at, _ := r.at.Get(container)
+	last := len(r.list) - 1
+	if int(at) != last {
+		r.list[at] = r.list[last]
+		r.at.Set(r.list[at].container, at)
+	}
+	r.list = r.list[:last]
+	r.at.Delete(container)
+}
+
+func (r *runs) clear() {
+	r.list = r.list[:0]
+	r.at.Clear()
 }
 
 // work is memory that deciders share.
@@ -76,7 +115,7 @@ func newDecider(function, memoryMB int, price float64, platform prewarm.Platform
 	m := float64(memoryMB)
 	d := &decider{
 		function: function, memory: m, price: price, alpha: m / (price + m), platform: platform, starts: starts, work: w,
-		heads: map[prewarm.ID]int32{}, runs: map[prewarm.ID]running{}, timer: -1,
+		heads: map[prewarm.ID]int32{}, timer: -1,
 	}
 	d.z = math.Sqrt2 * math.Erfinv(1-2*d.alpha)
 	d.spread = (price + m) * math.Exp(-d.z*d.z/2) / math.Sqrt(2*math.Pi)
@@ -175,7 +214,7 @@ func (d *decider) recount() {
 
 // count chooses whether demands are weighed one by one or by their counts.
 func (d *decider) count(now float64) {
-	n := len(d.entries) + len(d.runs) + max(len(d.foreseen)-leastRoots, 0)
+	n := len(d.entries) + len(d.runs.list) + max(len(d.foreseen)-leastRoots, 0)
 	switch {
 	case !d.ringed && n >= manyDemands:
 		if d.ring == nil {
@@ -188,10 +227,10 @@ func (d *decider) count(now float64) {
 			e.end = d.ring.end()
 			d.ring.add(e.Probability, &e.Times, e.Busy, e.end, 1)
 		}
-		for id, r := range d.runs {
+		for i := range d.runs.list {
+			r := &d.runs.list[i]
 			r.end = d.ring.end()
 			d.ring.run(r.began, &d.busy, r.end, 1)
-			d.runs[id] = r
 		}
 	case d.ringed && n < fewDemands:
 		d.ringed = false
@@ -203,24 +242,24 @@ func (d *decider) count(now float64) {
 // begin notes that a run holds a container.
 func (d *decider) begin(container prewarm.ID, began float64) {
 	d.finish(container)
-	r := running{began: began}
+	r := running{container: container, began: began}
 	if d.ringed {
 		r.end = d.ring.end()
 		d.ring.run(r.began, &d.busy, r.end, 1)
 	}
-	d.runs[container] = r
+	d.runs.add(r)
 }
 
 // finish notes that a container is not in use any more.
 func (d *decider) finish(container prewarm.ID) {
-	r, ok := d.runs[container]
-	if !ok {
+	r := d.runs.of(container)
+	if r == nil {
 		return
 	}
-	delete(d.runs, container)
 	if d.ringed {
 		d.ring.run(r.began, &d.busy, r.end, -1)
 	}
+	d.runs.remove(container)
 }
 
 // started adds a start time that was measured.
@@ -287,7 +326,8 @@ func (d *decider) next(now float64, k int, limit float64, savings bool) *uses {
 		for range d.waiting {
 			w.runs = append(w.runs, run{began: now, left: 1, busy: &d.busy})
 		}
-		for _, r := range d.runs {
+		for i := range d.runs.list {
+			r := &d.runs.list[i]
 			w.runs = append(w.runs, run{began: r.began, left: 1 - d.busy.Within(now-r.began), busy: &d.busy})
 		}
 	}

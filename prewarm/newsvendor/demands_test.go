@@ -141,8 +141,8 @@ func checkDemands(t *rapid.T, d *decider, inFlight map[prewarm.ID][]Demand, fore
 	if !slices.Equal(got, want) {
 		t.Fatalf("foreseen are %v, want %v", got, want)
 	}
-	if len(d.runs) != len(runs) {
-		t.Fatalf("there are %d runs, want %d", len(d.runs), len(runs))
+	if len(d.runs.list) != len(runs) {
+		t.Fatalf("there are %d runs, want %d", len(d.runs.list), len(runs))
 	}
 	if !d.ringed {
 		return

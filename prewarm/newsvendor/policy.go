@@ -208,7 +208,7 @@ func (p *Policy) happened(e *prewarm.Event, now float64) {
 		t, v := p.invocation(e)
 		if c != nil {
 			p.ready(c, now)
-			if r, ok := f.runs[e.Container]; !ok || math.Abs(r.began-now) > 0.02 {
+			if r := f.runs.of(e.Container); r == nil || math.Abs(r.began-now) > 0.02 {
 				f.begin(e.Container, now)
 			}
 		}
@@ -360,7 +360,7 @@ const (
 )
 
 // crowded reports whether demands are that many.
-func (d *decider) crowded() bool { return d.ringed && len(d.entries)+len(d.runs) >= 40 }
+func (d *decider) crowded() bool { return d.ringed && len(d.entries)+len(d.runs.list) >= 40 }
 
 // decide has all deciders decide to whom something new was told.
 func (p *Policy) decide(now float64, at prewarm.Time) {

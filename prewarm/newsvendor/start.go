@@ -42,7 +42,7 @@ func (d *decider) start(now float64, asking int, fleet *prewarm.Fleet, room func
 		again = d.asks[0] + answer + 0.001
 	}
 	if d.ringed {
-		if len(d.entries)+len(d.runs)+asked == 0 && d.platform.Late == prewarm.TakesStarting {
+		if len(d.entries)+len(d.runs.list)+asked == 0 && d.platform.Late == prewarm.TakesStarting {
 			if at := d.firstDue(now); at > now+lookAhead {
 				return at, false
 			}
