@@ -22,8 +22,8 @@ type decider struct {
 	starts   *prewarm.StartTimes
 
 	entries  []entry
-	heads    map[prewarm.ID]int32 // of the list of a trace's demands
-	foreseen []Demand             // of requests that are not in flight
+	heads    idmap.Map[prewarm.ID, int32] // of the list of a trace's demands
+	foreseen []Demand                     // of requests that are not in flight
 	runs     runs
 	ring     *ring // nil until there were many demands
 	ringed   bool  // the ring is in use
@@ -115,7 +115,7 @@ func newDecider(function, memoryMB int, price float64, platform prewarm.Platform
 	m := float64(memoryMB)
 	d := &decider{
 		function: function, memory: m, price: price, alpha: m / (price + m), platform: platform, starts: starts, work: w,
-		heads: map[prewarm.ID]int32{}, timer: -1,
+		timer: -1,
 	}
 	d.z = math.Sqrt2 * math.Erfinv(1-2*d.alpha)
 	d.spread = (price + m) * math.Exp(-d.z*d.z/2) / math.Sqrt(2*math.Pi)
@@ -125,51 +125,57 @@ func newDecider(function, memoryMB int, price float64, platform prewarm.Platform
 
 // remove forgets the demands of a trace, and reports whether there were any.
 func (d *decider) remove(trace prewarm.ID) bool {
-	at, ok := d.heads[trace]
+	at, ok := d.heads.Get(trace)
 	if !ok {
 		return false
 	}
+	d.heads.Delete(trace)
 	for at >= 0 {
 		e := &d.entries[at]
-		d.heads[trace] = e.next // one of those that are left may be moved
+		next := e.next
 		if d.ringed {
 			d.ring.add(e.Probability, &e.Times, e.Busy, e.end, -1)
 		}
 		last := int32(len(d.entries) - 1)
 		if at != last {
 			d.entries[at] = d.entries[last]
-			d.relink(last, at)
+			if d.entries[at].Trace == trace {
+				next = d.relink(next, last, at)
+			} else {
+				head, _ := d.heads.Get(d.entries[at].Trace)
+				if moved := d.relink(head, last, at); moved != head {
+					d.heads.Set(d.entries[at].Trace, moved)
+				}
+			}
 		}
 		d.entries = d.entries[:last]
-		at = d.heads[trace]
+		at = next
 	}
-	delete(d.heads, trace)
 	d.dirty = true
 	return true
 }
 
-// relink corrects who points to an entry that has moved.
-func (d *decider) relink(from, to int32) {
-	trace := d.entries[to].Trace
-	at := d.heads[trace]
-	if at == from {
-		d.heads[trace] = to
-		return
+// relink corrects who points to an entry that has moved, in the list that begins at head, and returns where that begins now.
+func (d *decider) relink(head, from, to int32) int32 {
+	if head == from {
+		return to
 	}
+	at := head
 	for d.entries[at].next != from {
 		at = d.entries[at].next
 	}
 	d.entries[at].next = to
+	return head
 }
 
 // add adds a demand of a trace in flight.
 func (d *decider) add(v *Demand) {
-	head, ok := d.heads[v.Trace]
+	head, ok := d.heads.Get(v.Trace)
 	if !ok {
 		head = -1
 	}
 	d.entries = append(d.entries, entry{Demand: *v, next: head})
-	d.heads[v.Trace] = int32(len(d.entries) - 1)
+	d.heads.Set(v.Trace, int32(len(d.entries)-1))
 	if d.ringed {
 		e := &d.entries[len(d.entries)-1]
 		e.end = d.ring.end()

@@ -72,6 +72,9 @@ func (d *decider) start(now float64, asking int, fleet *prewarm.Fleet, room func
 		return d.soon(now), false
 	}
 	out.Start(d.function, 1, why)
+	if d.asks == nil {
+		d.asks = make([]float64, 0, maxStarts) // at once, so that nothing is allocated later
+	}
 	d.asks = append(d.asks, now)
 	return now + 0.1, true
 }
