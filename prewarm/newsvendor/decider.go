@@ -303,8 +303,9 @@ func (d *decider) sample(load int) {
 const defaultStart = 2 * time.Second
 
 // next computes when one container more than k would be used next. Only what is in flight, and what is foreseen with less notice than the
-// time limit, counts: the rest will be decided on later. Savings are computed where they are asked for, as far ahead as they matter.
-func (d *decider) next(now float64, k int, limit float64, savings bool) *uses {
+// time limit, counts: the rest will be decided on later. Savings are computed where they are asked for, as far ahead as they matter; where many are
+// weighed, s says how far that is.
+func (d *decider) next(now float64, k int, limit float64, savings bool, s *stopping) *uses {
 	w := d.work
 	saving := func(v *Demand, at float64) float64 { return d.restart(v, at-now) }
 	if !savings {
@@ -316,7 +317,7 @@ func (d *decider) next(now float64, k int, limit float64, savings bool) *uses {
 			horizon = now + d.atoms[len(d.atoms)-1] + lookAhead
 		}
 		d.ring.foresee(d.foreseen, d.mean)
-		w.uses.computeMany(now, k, d.waiting, now+d.busy.Mean(), min(horizon, now+binWidth*bins), d.ring, limit > d.mean, saving)
+		w.uses.computeMany(now, k, d.waiting, now+d.busy.Mean(), min(horizon, now+binWidth*bins), d.ring, limit > d.mean, saving, s)
 		return &w.uses
 	}
 	w.demands, w.runs = w.demands[:0], w.runs[:0]

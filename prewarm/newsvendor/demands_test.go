@@ -171,9 +171,9 @@ func checkDemands(t *rapid.T, d *decider, inFlight map[prewarm.ID][]Demand, fore
 		}
 	}
 	for b := d.ring.first; b < d.ring.end(); b++ {
-		i, before := b%bins, max(b-1, d.ring.first)%bins
+		i, before := place(b), place(max(b-1, d.ring.first))
 		for k, c := range []*counts{&late, &all} {
-			arriving, needed := d.ring.at(b, k == 1)
+			arriving, needed := d.ring.arrivingAt(b, k == 1), d.ring.tailBefore(b, k == 1).of
 			want := r.needed[before]
 			if b < d.ring.foreseenEnd {
 				want.sum(&c.needed[before])

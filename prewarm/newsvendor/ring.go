@@ -18,6 +18,8 @@ type ring struct {
 	foreseenEnd int64 // the end of the ring when it was counted
 	notice      float64
 	foreseen    bool // it is counted as it is
+
+	tails [2][bins]tail // without what will be known early enough, and of all
 }
 
 // counts are, by bin, how many demands arrive, and how many containers they need at its end.
@@ -43,29 +45,47 @@ func (r *ring) foresee(list []Demand, notice float64) {
 	}
 }
 
-// at returns how many arrive in a bin, and what is needed at the end of the bin before, of all or without what will be known early enough.
-func (r *ring) at(b int64, all bool) (arriving float64, needed cumulants) {
-	arriving = r.arriving[b%bins]
+// arrivingAt returns how many arrive in a bin, of all or without what will be known early enough.
+func (r *ring) arrivingAt(b int64, all bool) float64 {
+	i := place(b)
+	arriving := r.arriving[i]
 	if b < r.foreseenEnd {
-		arriving += r.late.arriving[b%bins]
+		arriving += r.late.arriving[i]
 		if all {
-			arriving += r.early.arriving[b%bins]
+			arriving += r.early.arriving[i]
 		}
 	}
-	return arriving, r.neededAt(b, max(b-1, r.first), all) // so that those that arrive in the bin do not find themselves
+	return arriving
 }
 
 // neededAt returns the containers that are needed at the end of a bin, with what is foreseen until another.
 func (r *ring) neededAt(until, b int64, all bool) cumulants {
-	needed := r.needed[b%bins]
+	i := place(b)
+	needed := r.needed[i]
 	if until < r.foreseenEnd {
-		needed.sum(&r.late.needed[b%bins])
+		needed.sum(&r.late.needed[i])
 		if all {
-			needed.sum(&r.early.needed[b%bins])
+			needed.sum(&r.early.needed[i])
 		}
 	}
 	return needed
 }
+
+// tailAt answers for what neededAt returns.
+func (r *ring) tailAt(until, b int64, all bool) *tail {
+	t := &r.tails[0][place(b)]
+	if all {
+		t = &r.tails[1][place(b)]
+	}
+	t.set(r.neededAt(until, b, all))
+	return t
+}
+
+// tailBefore answers for what is needed at the end of the bin before, so that those that arrive in the bin do not find themselves.
+func (r *ring) tailBefore(b int64, all bool) *tail { return r.tailAt(b, max(b-1, r.first), all) }
+
+// place returns where a bin is.
+func place(b int64) int { return int(uint64(b) % bins) }
 
 func binOf(t float64) int64 { return int64(math.Floor(t / binWidth)) }
 
@@ -77,7 +97,7 @@ func (r *ring) advance(now float64) {
 		return
 	}
 	for ; r.first < to; r.first++ {
-		i := r.first % bins
+		i := place(r.first)
 		r.arriving[i], r.needed[i] = 0, cumulants{}
 	}
 }
@@ -124,7 +144,7 @@ func (c *counts) add(first int64, probability float64, times *Times, busy float6
 	for b := from; b < to; b++ {
 		at := float64(b+1) * binWidth
 		now := arrived.within(at)
-		i := b % bins
+		i := place(b)
 		c.arriving[i] += sign * probability * (now - before)
 		c.needed[i].add(probability*max(min(now-ended.within(at-busy), 1), 0), sign)
 		before = now
@@ -139,6 +159,6 @@ func (r *ring) run(began float64, busy *Times, end int64, sign float64) {
 		if p <= 0 {
 			return
 		}
-		r.needed[b%bins].add(p, sign)
+		r.needed[place(b)].add(p, sign)
 	}
 }

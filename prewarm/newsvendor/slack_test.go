@@ -91,7 +91,7 @@ func TestSlackMovesTheQuantile(t *testing.T) {
 		d.entries = nil
 		d.heads.Clear()
 		d.add(&Demand{Trace: 1, Probability: 1, Times: timesBetween(10, 12), Busy: 0.1, Notice: never, Slack: slack})
-		u := d.next(0, 0, d.mean, false)
+		u := d.next(0, 0, d.mean, false, nil)
 		n, want := float64(len(d.atoms)), never
 		for at := 0.0; at < 12; at += 0.01 {
 			late, early := 0.0, 0.0

@@ -49,7 +49,7 @@ func (d *decider) start(now float64, asking int, fleet *prewarm.Fleet, room func
 		}
 		again = min(again, now+lookAhead)
 	}
-	u := d.next(now, k, d.mean, false)
+	u := d.next(now, k, d.mean, false, nil)
 	if len(u.list) == 0 {
 		return again, false
 	}

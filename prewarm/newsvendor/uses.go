@@ -283,30 +283,44 @@ func (r *run) lasts(at float64) float64 {
 }
 
 // computeMany is compute for many demands, by their counts, up to a horizon; all says that what will be known early enough counts too. Waiting are how
-// many containers more are in use until a time.
-func (u *uses) computeMany(now float64, k, waiting int, until, horizon float64, r *ring, all bool, saving func(d *Demand, at float64) float64) {
+// many containers more are in use until a time. Where a stopping is given, what is weighed by it ends where the rest does not matter.
+func (u *uses) computeMany(now float64, k, waiting int, until, horizon float64, r *ring, all bool, saving func(d *Demand, at float64) float64, s *stopping) {
 	u.list, u.total = u.list[:0], 0
 	left := 1.0
 	for b := r.first; b < min(r.first+bins, binOf(horizon)) && left > 1e-3; b++ {
-		arriving, needed := r.at(b, all)
+		arriving := r.arrivingAt(b, all)
 		if arriving <= 1e-6 { // 1e-4 in all bins together
 			continue
+		}
+		at := max((float64(b)+0.5)*binWidth, now)
+		if s != nil && s.over(at) {
+			break
 		}
 		free := k
 		if float64(b)*binWidth < until {
 			free -= waiting
 		}
-		with := r.neededAt(b, b, all) // what arrives at this moment needs a container each, and one of them finds the others
-		mass := left * -math.Expm1(-arriving*max(needed.atLeast(free), with.atLeast(free+1)))
+		found := r.tailBefore(b, all).atLeast(free)
+		if found < 1 {
+			// What arrives at this moment needs a container each, and one of them finds the others.
+			found = max(found, r.tailAt(b, b, all).atLeast(free+1))
+		}
+		if left*arriving*found <= 0.999e-9 {
+			continue // and the mass is not more
+		}
+		mass := left * -math.Expm1(-arriving*found)
 		if mass <= 1e-9 {
 			continue
 		}
 		left -= mass
-		h := use{at: max((float64(b)+0.5)*binWidth, now), mass: mass, demand: -1}
+		h := use{at: at, mass: mass, demand: -1}
 		if saving != nil {
 			h.saving = saving(nil, h.at)
 		}
 		u.list = append(u.list, h)
+		if s != nil {
+			s.add(&h)
+		}
 	}
 	u.accumulate(now)
 }
