@@ -307,7 +307,7 @@ const defaultStart = 2 * time.Second
 // weighed, s says how far that is.
 func (d *decider) next(now float64, k int, limit float64, savings bool, s *stopping) *uses {
 	w := d.work
-	saving := func(v *Demand, at float64) float64 { return d.restart(v, at-now) }
+	saving := d
 	if !savings {
 		saving = nil
 	}
@@ -351,7 +351,7 @@ func (d *decider) next(now float64, k int, limit float64, savings bool, s *stopp
 func (d *decider) longestKept(demands []*Demand) float64 {
 	most := 0.0
 	for _, v := range demands {
-		most = max(most, d.restart(v, 0)) // with more notice it is not more
+		most = max(most, d.restart(v)) // with more notice it is not more
 	}
 	return 3 * most / d.memory
 }
@@ -359,15 +359,20 @@ func (d *decider) longestKept(demands []*Demand) float64 {
 // lookAhead is for how many seconds beyond the start time of a container many demands are looked at, to decide on starts.
 const lookAhead = 1.0
 
-// restart returns what it costs to have no container for a demand that comes in a time, but to start one when that pays: in MB·s.
-func (d *decider) restart(v *Demand, in float64) float64 {
-	notice, sd := in, d.sd
-	if v != nil {
-		if !v.known() {
-			notice = v.Notice
-		}
-		sd = math.Sqrt(sd*sd + v.Spread*v.Spread)
+// restart returns what it costs to have no container for a demand, but to start one when that pays: in MB·s, where a demand that is known comes at once.
+func (d *decider) restart(v *Demand) float64 {
+	notice := 0.0
+	if !v.known() {
+		notice = v.Notice
 	}
+	return d.restartIn(notice, d.spreadOf(v))
+}
+
+// spreadOf returns the standard deviation of the time that is left when a start is asked for, for a demand whose time is known as it will be.
+func (d *decider) spreadOf(v *Demand) float64 { return math.Sqrt(d.sd*d.sd + v.Spread*v.Spread) }
+
+// restartIn is restart of what comes in a time, as it is known then, with a standard deviation of what is left.
+func (d *decider) restartIn(notice, sd float64) float64 {
 	cost := d.memory*d.mean + d.price*d.first
 	sd = max(sd, 1e-3)
 	// The time that is left when a start is asked for at once, notice − c, is about normal.

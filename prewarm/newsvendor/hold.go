@@ -9,7 +9,7 @@ import (
 // keep returns until when one container more than k is worth keeping idle, by optimal stopping: as long as the expected saving of its next
 // use exceeds the memory-time until then. It is now if it is not worth keeping.
 func (d *decider) keep(now float64, k int) (until, gain float64) {
-	s := stopping{memory: d.memory, most: d.restart(nil, 0), left: 1, before: now, until: now}
+	s := stopping{memory: d.memory, left: 1, before: now, until: now}
 	if u := d.next(now, k, math.Inf(1), true, &s); !d.ringed {
 		for i := range u.list {
 			s.add(&u.list[i])
@@ -25,7 +25,6 @@ func (d *decider) keep(now float64, k int) (until, gain float64) {
 // stopping weighs until when a container is kept: the expected saving of its next use up to a time, less its memory until then, is at most gain, at until.
 type stopping struct {
 	memory float64
-	most   float64 // what its next use saves, if that comes now; later it is not more
 	value  float64 // up to before
 	left   float64 // the probability that it has not been used by then
 	before float64
@@ -43,10 +42,11 @@ func (s *stopping) add(p *use) {
 	}
 }
 
-// over reports whether nothing that comes from a time on can make it worth more, even if the next use came then for certain.
-func (s *stopping) over(at float64) bool {
+// over reports whether nothing that comes from a time on can make it worth more, even if the next use came then for certain: what that saves is given,
+// and is not more later.
+func (s *stopping) over(at, saving float64) bool {
 	const margin = 1.001 // savings are computed by a table
-	return s.value-s.memory*s.left*(at-s.before)+margin*s.left*s.most < s.gain
+	return s.value-s.memory*s.left*(at-s.before)+margin*s.left*saving < s.gain
 }
 
 // pending returns the probability that a request in flight still needs a container of the function.

@@ -109,14 +109,15 @@ type walker struct {
 }
 
 func (w *walker) within(x float64) float64 {
-	for w.i < Quantiles && w.t[w.i] <= x {
-		w.i++
+	i := w.i
+	for i < Quantiles && w.t[i] <= x {
+		i++
 	}
-	switch w.i {
-	case 0, Quantiles:
+	w.i = i
+	if i == 0 || i == Quantiles {
 		return w.t.Within(x)
 	}
-	return (float64(w.i) - 0.5 + (x-w.t[w.i-1])/(w.t[w.i]-w.t[w.i-1])) / Quantiles
+	return (float64(i) - 0.5 + (x-w.t[i-1])/(w.t[i]-w.t[i-1])) / Quantiles
 }
 
 // end returns the number of the bin behind the last, by which what is added now is bounded.
@@ -128,25 +129,32 @@ func (r *ring) add(probability float64, times *Times, busy float64, end int64, s
 	r.counts.add(r.first, probability, times, busy, end, sign)
 }
 
-func (c *counts) add(first int64, probability float64, times *Times, busy float64, end int64, sign float64) {
+func (c *counts) add(begin int64, probability float64, times *Times, busy float64, end int64, sign float64) {
 	low := times[0] - (times[1]-times[0])/2
 	high := times[Quantiles-1] + (times[Quantiles-1]-times[Quantiles-2])/2
-	from := max(binOf(low), first)
+	from := max(binOf(low), begin)
 	to := min(binOf(high+busy)+1, end)
 	if from >= to {
 		return
 	}
 	arrived, ended := walker{t: times}, walker{t: times}
-	before := 0.0
+	first, before := times[0]-(times[1]-times[0]), 0.0 // before first it is 0
 	if at := float64(from) * binWidth; at > low {
 		before = arrived.within(at)
 	}
 	for b := from; b < to; b++ {
 		at := float64(b+1) * binWidth
-		now := arrived.within(at)
+		now := 1.0
+		if before < 1 {
+			now = arrived.within(at)
+		}
+		gone := 0.0
+		if at-busy >= first {
+			gone = ended.within(at - busy)
+		}
 		i := place(b)
 		c.arriving[i] += sign * probability * (now - before)
-		c.needed[i].add(probability*max(min(now-ended.within(at-busy), 1), 0), sign)
+		c.needed[i].add(probability*max(min(now-gone, 1), 0), sign)
 		before = now
 	}
 }
