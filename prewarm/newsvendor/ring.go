@@ -58,9 +58,13 @@ func (r *ring) arrivingAt(b int64, all bool) float64 {
 	return arriving
 }
 
-// neededAt returns the containers that are needed at the end of a bin, with what is foreseen until another.
-func (r *ring) neededAt(until, b int64, all bool) cumulants {
+// tailAt answers for the containers that are needed at the end of a bin, with what is foreseen until another.
+func (r *ring) tailAt(until, b int64, all bool) *tail {
 	i := place(b)
+	t := &r.tails[0][i]
+	if all {
+		t = &r.tails[1][i]
+	}
 	needed := r.needed[i]
 	if until < r.foreseenEnd {
 		needed.sum(&r.late.needed[i])
@@ -68,16 +72,7 @@ func (r *ring) neededAt(until, b int64, all bool) cumulants {
 			needed.sum(&r.early.needed[i])
 		}
 	}
-	return needed
-}
-
-// tailAt answers for what neededAt returns.
-func (r *ring) tailAt(until, b int64, all bool) *tail {
-	t := &r.tails[0][place(b)]
-	if all {
-		t = &r.tails[1][place(b)]
-	}
-	t.set(r.neededAt(until, b, all))
+	t.set(needed)
 	return t
 }
 

@@ -305,7 +305,11 @@ type run struct {
 func (u *uses) computeMany(now float64, k, waiting int, until, horizon float64, r *ring, all bool, savings *decider, s *stopping) {
 	u.list, u.total = u.list[:0], 0
 	left := 1.0
-	for b := r.first; b < min(r.first+bins, binOf(horizon)) && left > 1e-3; b++ {
+	end := min(r.first+bins, binOf(horizon))
+	var with *tail // of the bin before, if it was looked at
+	for b := r.first; b < end && left > 1e-3; b++ {
+		before := with
+		with = nil
 		arriving := r.arrivingAt(b, all)
 		if arriving <= 1e-6 { // 1e-4 in all bins together
 			continue
@@ -322,10 +326,14 @@ func (u *uses) computeMany(now float64, k, waiting int, until, horizon float64, 
 		if float64(b)*binWidth < until {
 			free -= waiting
 		}
-		found := r.tailBefore(b, all).atLeast(free)
+		if before == nil || b == r.foreseenEnd { // from there on it is without what is foreseen
+			before = r.tailBefore(b, all)
+		}
+		found := before.atLeast(free)
 		if found < 1 {
 			// What arrives at this moment needs a container each, and one of them finds the others.
-			found = max(found, r.tailAt(b, b, all).atLeast(free+1))
+			with = r.tailAt(b, b, all)
+			found = max(found, with.atLeast(free+1))
 		}
 		if left*arriving*found <= 0.999e-9 {
 			continue // and the mass is not more
