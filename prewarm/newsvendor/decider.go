@@ -304,7 +304,7 @@ const defaultStart = 2 * time.Second
 
 // next computes when one container more than k would be used next. Only what is in flight, and what is foreseen with less notice than the
 // time limit, counts: the rest will be decided on later. Savings are computed where they are asked for, as far ahead as they matter; where many are
-// weighed, s says how far that is.
+// weighed, s is told of them, instead of the list that is returned, and says how far that is.
 func (d *decider) next(now float64, k int, limit float64, savings bool, s *stopping) *uses {
 	w := d.work
 	saving := d

@@ -301,7 +301,7 @@ type run struct {
 }
 
 // computeMany is compute for many demands, by their counts, up to a horizon; all says that what will be known early enough counts too. Waiting are how
-// many containers more are in use until a time. Where a stopping is given, what is weighed by it ends where the rest does not matter.
+// many containers more are in use until a time. Where a stopping is given, it is told of them instead of the list, and as far as they matter to it.
 func (u *uses) computeMany(now float64, k, waiting int, until, horizon float64, r *ring, all bool, savings *decider, s *stopping) {
 	u.list, u.total = u.list[:0], 0
 	left := 1.0
@@ -344,9 +344,10 @@ func (u *uses) computeMany(now float64, k, waiting int, until, horizon float64, 
 		}
 		left -= mass
 		h := use{at: at, mass: mass, saving: saved, demand: -1}
-		u.list = append(u.list, h)
 		if s != nil {
 			s.add(&h)
+		} else {
+			u.list = append(u.list, h)
 		}
 	}
 	u.accumulate(now)
