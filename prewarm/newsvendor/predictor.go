@@ -326,7 +326,7 @@ func (p *predictor) demandsOf(t *trace, now float64) ([]Demand, bool) {
 	t.told = now
 	if len(p.demands) == 0 && t.running == 0 || now-t.heard > forgotten {
 		p.drop(t)
-		return p.demands, false
+		return p.demands[:0], false // nobody would take back what is told of it now
 	}
 	// The longer nothing is heard, the more rarely it is looked at.
 	again = max(again, now+t.checks)
