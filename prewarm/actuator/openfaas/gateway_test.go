@@ -163,7 +163,7 @@ func (g *gateway) asked() string {
 // eventually waits until the gateway has so many replicas.
 func (g *gateway) eventually(n int) {
 	g.t.Helper()
-	require.Eventually(g.t, func() bool { return g.now() == n }, 20*time.Second, time.Millisecond, "%d replicas, and there are %d", n, g.now())
+	require.Eventually(g.t, func() bool { return g.now() == n }, time.Minute, time.Millisecond, "%d replicas, and there are %d", n, g.now())
 }
 
 // TestGateway checks that the gateway of these tests speaks as OpenFaaS's own client expects it.
