@@ -150,7 +150,7 @@ func (p *Policy) install(a *Application, fleet *prewarm.Fleet, recent []prewarm.
 	if p.platform.FirstCall {
 		clear(app.firstCall)
 	}
-	r, err := newRoots(app, a.requests)
+	r, err := newRoots(app, h.root, a.requests)
 	if err != nil {
 		return err
 	}
@@ -159,24 +159,12 @@ func (p *Policy) install(a *Application, fleet *prewarm.Fleet, recent []prewarm.
 	for int(place) >= len(p.roots) {
 		p.roots = append(p.roots, nil)
 	}
-	p.roots[place] = r
+	p.roots[place], r.place = r, place
 	for m, f := range a.functions {
 		p.predictor.appOf[f] = place
 		p.learned(app, m, f, fleet)
 	}
-	if r.model != nil {
-		start := p.at
-		if len(recent) > 0 {
-			start = recent[0]
-		}
-		r.process = r.model.New(start)
-		r.last = seconds(start)
-		for _, at := range recent {
-			r.process.Observe(at)
-			r.last = seconds(at)
-		}
-		r.changed = true
-	}
+	r.begin(p.at, recent)
 	return nil
 }
 
@@ -220,6 +208,7 @@ func (p *Policy) retire(functions []int) {
 			continue
 		}
 		p.roots[old] = &roots{}
+		p.endStreams(old)
 		for _, other := range p.predictor.apps[old].history.app.Functions {
 			if p.predictor.appOf[other] != old {
 				continue
@@ -306,14 +295,14 @@ func (p *Policy) Demands(trace prewarm.ID, list []Demand) []Demand {
 	return list
 }
 
-// newRoots returns what foresees the requests of an application.
-func newRoots(app *application, model requests.Model) (*roots, error) {
+// newRoots returns what foresees the requests of an application that begin with a mark.
+func newRoots(app *application, root int, model requests.Model) (*roots, error) {
 	r := &roots{app: app, model: model}
 	f := app.forecaster.newFollower()
 	f.reset()
-	if err := f.observe(app.history.root, -1, 0); err != nil {
+	if err := f.observe(root, -1, 0); err != nil {
 		return nil, err
 	}
-	r.unfold(f.expect(nil))
+	r.unfold(root, f.expect(nil))
 	return r, nil
 }

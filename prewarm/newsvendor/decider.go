@@ -2,6 +2,7 @@ package newsvendor
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"github.com/tppfaas/tppfaas/internal/idmap"
@@ -184,9 +185,9 @@ func (d *decider) add(v *Demand) {
 	d.dirty = true
 }
 
-// forget forgets the demands of requests that are only foreseen.
-func (d *decider) forget() {
-	d.foreseen = d.foreseen[:0]
+// forget forgets the demands of a stream's requests that are only foreseen.
+func (d *decider) forget(stream uint32) {
+	d.foreseen = slices.DeleteFunc(d.foreseen, func(v Demand) bool { return v.Key>>keyBits == stream })
 	d.recount()
 }
 

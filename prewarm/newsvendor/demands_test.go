@@ -63,7 +63,7 @@ func TestDemandsAreThoseOfAMap(t *testing.T) {
 				delete(foreseen, key)
 			},
 			"forget": func(t *rapid.T) {
-				d.forget()
+				d.forget(0)
 				clear(foreseen)
 				foresee(t)
 			},

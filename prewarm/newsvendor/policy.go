@@ -2,6 +2,7 @@ package newsvendor
 
 import (
 	"math"
+	"slices"
 
 	"github.com/tppfaas/tppfaas/internal/idmap"
 	"github.com/tppfaas/tppfaas/prewarm"
@@ -16,10 +17,13 @@ type Policy struct {
 	at        prewarm.Time // of the last event
 	predictor *predictor
 	roots     []*roots // by application
-	deciders  []*decider
-	boxes     idmap.Map[prewarm.ID, *box]
-	spare     []*box
-	timers    timers // of deciders
+	streams   []*roots // of requests that begin with other functions
+	// lastStream is the last number that one of streams got.
+	lastStream uint32
+	deciders   []*decider
+	boxes      idmap.Map[prewarm.ID, *box]
+	spare      []*box
+	timers     timers // of deciders
 
 	fleet            *prewarm.Fleet
 	out              *prewarm.Decisions
@@ -123,7 +127,7 @@ func (p *Policy) woken(e *prewarm.Event, now float64) {
 		for _, f := range p.deciders {
 			p.predictor.supplies[f.function] = f.supply(p.fleet)
 		}
-		for _, r := range p.roots {
+		for _, r := range slices.Concat(p.roots, p.streams) {
 			if r.model != nil {
 				r.process = r.model.New(e.At)
 				r.last, r.changed = now, true
@@ -155,6 +159,11 @@ func (p *Policy) refresh(f *decider, now float64) {
 	const few, recent = 3, 0.02
 	if a := p.predictor.appOf[f.function]; a >= 0 && now-p.roots[a].told > max(recent, p.roots[a].lasts) {
 		p.roots[a].wanted = true
+	}
+	for _, r := range p.streams {
+		if r.place == p.predictor.appOf[f.function] && now-r.told > max(recent, r.lasts) {
+			r.wanted = true
+		}
 	}
 	if len(f.entries) > few {
 		return
@@ -265,13 +274,9 @@ func (p *Policy) happened(e *prewarm.Event, now float64) {
 func (p *Policy) arrived(e *prewarm.Event, now float64) {
 	if e.Parent == 0 {
 		if a := p.predictor.appOf[e.Function]; a >= 0 && p.deciders[e.Function].isRoot(p.roots[a]) {
-			r := p.roots[a]
-			r.observe(now, e.At)
-			// The first of those that were foreseen has come.
-			for _, f := range p.predictor.apps[a].history.app.Functions {
-				p.deciders[f].came(r.came)
-			}
-			r.came++
+			p.beganRequest(p.roots[a], now, e.At)
+		} else if r := p.stream(e.Function); r != nil {
+			p.beganRequest(r, now, e.At)
 		}
 	}
 	if t := p.predictor.arrived(e, now); t != nil {
@@ -365,29 +370,11 @@ func (d *decider) crowded() bool { return d.ringed && len(d.entries)+len(d.runs.
 
 // decide has all deciders decide to whom something new was told.
 func (p *Policy) decide(now float64, at prewarm.Time) {
-	for a, r := range p.roots {
-		if !r.stale(now) {
-			continue
-		}
-		any := false
-		for _, f := range p.predictor.apps[a].history.app.Functions {
-			any = any || p.deciders[f].dirty
-		}
-		if !any {
-			continue
-		}
-		for _, f := range p.predictor.apps[a].history.app.Functions {
-			p.deciders[f].forget()
-			// Where nothing has come, who waits for something goes on waiting.
-			p.deciders[f].dirty = p.deciders[f].dirty || r.changed
-		}
-		demands := r.foresee(now, at)
-		for i := range demands {
-			f := p.deciders[demands[i].Function]
-			if v := &demands[i]; v.Key < leastRoots || v.Notice < f.mean { // of the others it will be decided later
-				f.foresee(v)
-			}
-		}
+	for _, r := range p.roots {
+		p.renew(r, now, at)
+	}
+	for _, r := range p.streams {
+		p.renew(r, now, at)
 	}
 	p.active = p.active[:0]
 	for _, f := range p.deciders {
