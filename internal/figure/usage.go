@@ -41,7 +41,11 @@ func UsageFan(usages []Usage, levels []float64, source string) *Sheet {
 		dot(*c, predictedLine, 2.2, (c.Min.X+c.Max.X)/2, y)
 	}), "the largest until then: median")
 	for i, level := range levels[1:] {
-		s.Explain(patch{fanFills[i]}, "with %s it stays below", percent(level))
+		words := "%s"
+		if i == 0 {
+			words = "below with %s"
+		}
+		s.Explain(patch{fanFills[i]}, words, percent(level))
 	}
 	return s
 }

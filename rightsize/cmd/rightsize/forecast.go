@@ -49,11 +49,13 @@ func forecasterHelp() string {
 	return b.String()
 }
 
+var timeUnits = []string{"s", "ms", "us", "ns"}
+
 // forecastOptions are what the line says.
 type forecastOptions struct {
 	score, paper, json bool
 	picture            string
-	function           string
+	function, unit     string
 	forecasters        string
 	seed               uint64
 	epochs, batch      int
@@ -67,6 +69,7 @@ func runForecast(fs *flag.FlagSet) cli.Run {
 	fs.BoolVar(&o.json, "json", false, "print one JSON object a line instead of a table")
 	fs.StringVar(&o.picture, "picture", "", "draw usage and forecasts into a `file`: .png, .svg or .pdf")
 	fs.StringVar(&o.function, "function", "", "`name` of the function in what is printed (without: that of the file)")
+	fs.StringVar(&o.unit, "unit", "", "`unit` of the times in the file: s, ms, us or ns (without: found out)")
 	fs.StringVar(&o.forecasters, "forecasters", "", "choose among these `names`, with commas between them (without: all)")
 	fs.Uint64Var(&o.seed, "seed", 0, "`number` that the weights of networks are drawn by")
 	fs.IntVar(&o.epochs, "epochs", 50, "with -paper: `number` of epochs of the training; that of the published one is not known")
@@ -75,7 +78,7 @@ func runForecast(fs *flag.FlagSet) cli.Run {
 		if err := o.check(fs, args); err != nil {
 			return err
 		}
-		u, err := usagecsv.ReadFiles(ctx, args, usagecsv.Options{Function: o.function})
+		u, err := usagecsv.ReadFiles(ctx, args, usagecsv.Options{Function: o.function, Unit: o.unit})
 		if err != nil {
 			return err
 		}
@@ -101,6 +104,8 @@ func (o *forecastOptions) check(fs *flag.FlagSet, args []string) error {
 		return cli.Usagef("-forecasters is not for -paper")
 	case o.picture != "" && !figure.Writable(o.picture):
 		return cli.Usagef("-picture: a picture's name must end in .png, .svg or .pdf")
+	case o.unit != "" && !slices.Contains(timeUnits, o.unit):
+		return cli.Usagef("-unit: must be %s, not %q", strings.Join(timeUnits, ", "), o.unit)
 	case o.epochs < 1 || o.batch < 1:
 		return cli.Usagef("-epochs and -batch must be at least 1")
 	}

@@ -15,8 +15,8 @@ Exit status: 0 done, 1 failed, 2 called wrongly.
 	},
 	Commands: []cli.Command{
 		{
-			Name: "forecast", Arguments: "USAGE.csv", Summary: "forecast quantiles of what a function will use",
-			Help: forecastUsage, Define: runForecast,
+			Name: "forecast", Arguments: "USAGE.csv", Summary: "forecast quantiles of what a function will use, and the largest of it",
+			Help: forecastUsage, Define: runForecast, Values: map[string][]string{"unit": timeUnits},
 		},
 		{
 			Name: "write", Arguments: "FILE -function NAME -memory 64Mi -cpu 100m", Summary: "set limits and requests in stack.yml or a manifest of Kubernetes",
