@@ -22,8 +22,8 @@ import (
 var forecastUsage = `Usage: rightsize forecast USAGE.csv [USAGE.csv] [OPTIONS]
 
 Forecasts what a function will use: quantiles of the next sample, and of the largest sample within 5, 15, 60 and 240 minutes, of memory and CPU.
-For each horizon it takes the forecaster that did best on the samples so far, each forecast made from those before it alone; where none is at least
-2 % better, surely, than the last value with the residuals of a week, it is that. Reads one file with both resources, or a file of each.
+For each horizon it takes the forecaster that did best on the samples so far, each forecast made from those before it alone; where none is surely
+better, by 2 % at least, than the last value with the residuals of a week, it is that. Reads one file with both resources, or a file of each.
 
 Forecasters:
 ` + forecasterHelp() + `
