@@ -16,6 +16,9 @@ const (
 	stay         = 0.03 // as much less must another rule reserve to take the place of one
 	fallbackNear = 0.05 // KRR's limit is renewed at once where usage and this reach it
 
+	notWorth = 0.03 // as much less memory by KRR's rule is not worth a restart
+	farCPU   = 0.2  // as much must the CPU request be off to change alone
+
 	residualBuckets = int(7 * day / bucket) // that residuals are taken from
 	gapBuckets      = 30                    // a longer gap counts as this
 )
@@ -55,7 +58,7 @@ type Forecast struct {
 
 	made     budget
 	returned Limits // the last recommendation
-	reasons  Reasons
+	asked    Limits // what was set then
 }
 
 // NewForecast returns a Forecast. Its own floors are 10 MiB and 10m.
@@ -91,7 +94,7 @@ func (f *Forecast) Observe(s Sample) {
 		}
 	}
 	f.krr(s)
-	if s.Time-f.past.first >= leastHistory && (s.Time-f.chosen >= day || f.active >= 0 && f.shadows[f.active].scores.sum().kills > f.killsOf) {
+	if s.Time-f.past.first >= leastHistory && (s.Time-f.chosen >= day || f.active < 0 && s.Time-f.chosen >= 6*hour || f.active >= 0 && f.shadows[f.active].scores.sum().kills > f.killsOf) {
 		f.choose(s.Time)
 	}
 }
@@ -124,7 +127,7 @@ func (f *Forecast) bucketTo(time int64) {
 func (f *Forecast) forecast(now int64) {
 	levels, out := [1]float64{level}, [1]float64{}
 	most := f.most()
-	f.forecasters[residualSource].Quantiles(3, levels[:], out[:])
+	f.forecasters[residualSource].Quantiles(1, levels[:], out[:])
 	soon := out[0]
 	var ahead [sources]map[int64]float64
 	for source, forecaster := range f.forecasters {
@@ -150,7 +153,7 @@ func (f *Forecast) meet(s Sample, step int64) {
 		r.limit, r.renewed, f.renew = most, s.Time, true
 	}
 	today := r.scores.today(s.Time)
-	today.reserved += r.limit * float64(step)
+	today.reserved += f.fallback * float64(step)
 	over := s.Memory*(1+margin) > r.limit
 	if over && !r.over {
 		today.kills++
@@ -193,30 +196,47 @@ func (f *Forecast) choose(now int64) {
 	if f.saving < leastSaving {
 		best = -1
 	}
-	f.active = best
 	if best >= 0 {
+		if best != f.active && f.made.left(now) < 3 {
+			// The limit of another rule may be low, and must then be raised: later.
+			f.chosen = now - day + hour
+			best = f.active
+		}
+	}
+	if f.active = best; best >= 0 {
 		f.killsOf = f.shadows[best].scores.sum().kills
+		if f.returned != (Limits{}) {
+			f.shadows[best].budget.times = slices.Clone(f.made.times)
+		}
 	}
 }
 
-// Recommend returns the limits.
+// Recommend returns the limits. It takes what is set for what it returned last where that differs by rounding.
 func (f *Forecast) Recommend(set Limits) Limits {
 	if f.past.memory.of() == 0 {
 		return set
 	}
 	now := f.past.last
+	asked := set
+	if rounded(set, f.returned) {
+		set = f.returned
+	}
 	want := f.want(set, now)
-	f.renew = false
-	if want == set || want == f.returned {
-		f.returned = want
-		return want
+	ignored := asked == f.asked && !f.renew && want.MemoryLimit == f.returned.MemoryLimit // what was returned was not set
+	f.renew, f.asked = false, asked
+	switch {
+	case want == set:
+		f.returned = set
+		return asked
+	case ignored:
+		return f.returned
 	}
 	if f.made.left(now) == 1 && want.MemoryLimit > set.MemoryLimit {
 		want.MemoryLimit = max(want.MemoryLimit, f.most())
 		want.MemoryRequest = want.MemoryLimit
 	}
 	if !f.made.spend(now) {
-		return set
+		return asked
 	}
 	if f.active >= 0 {
 		// What is really changed counts for the rule, and what was changed before it was chosen.
@@ -226,13 +246,22 @@ func (f *Forecast) Recommend(set Limits) Limits {
 	return want
 }
 
+// rounded reports whether limits are others, rounded as people write them.
+func rounded(a, b Limits) bool {
+	near := func(a, b, step float64) bool {
+		return (a == 0) == (b == 0) && math.Abs(a-b) <= max(step, roundShare*b)
+	}
+	return near(a.MemoryRequest, b.MemoryRequest, memoryStep) && near(a.MemoryLimit, b.MemoryLimit, memoryStep) &&
+		near(a.CPURequest, b.CPURequest, cpuStep) && near(a.CPULimit, b.CPULimit, cpuStep)
+}
+
 // want returns the limits, however many changes are left.
 func (f *Forecast) want(set Limits, now int64) Limits {
 	memory := f.fallback
 	if f.active >= 0 {
 		memory = f.shadows[f.active].limit
-	} else if set.MemoryLimit >= memory && set.MemoryLimit <= memory*1.03 {
-		memory = set.MemoryLimit // less is not worth a restart
+	} else if set.MemoryLimit >= memory && set.MemoryLimit <= memory*(1+notWorth) {
+		memory = set.MemoryLimit
 	}
 	want := set
 	want.MemoryRequest, want.MemoryLimit = memory, memory
@@ -245,7 +274,7 @@ func (f *Forecast) want(set Limits, now int64) Limits {
 	if set.CPULimit > 0 {
 		limit = max(1.15*f.past.cpu.of(), f.options.CPUFloor)
 	}
-	far := math.Abs(request/set.CPURequest-1) > 0.2 || set.CPULimit > 0 && f.past.cpu.of() > set.CPULimit
+	far := math.Abs(request/set.CPURequest-1) > farCPU || set.CPULimit > 0 && f.past.cpu.of() > set.CPULimit
 	if want != set || first || far && f.made.left(now) > 3 {
 		want.CPURequest, want.CPULimit = request, limit
 	}

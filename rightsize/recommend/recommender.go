@@ -54,7 +54,7 @@ type Reasoned interface {
 type Options struct {
 	// MemoryFloor (bytes) and CPUFloor (cores) are below everything that is recommended; 0 leaves a recommender its own.
 	MemoryFloor, CPUFloor float64
-	// MaxChanges is how often limits may change in any 24 h, for recommenders that keep to it; 0 is 6.
+	// MaxChanges is how often limits may change in a day (UTC), for recommenders that keep to it; 0 is 6.
 	MaxChanges int
 }
 
@@ -71,7 +71,7 @@ func (o Options) withDefaults(memory, cpu float64) Options {
 	return o
 }
 
-// Changes that are allowed in 24 h, by what a change costs.
+// Changes that are allowed in a day, by what a change costs.
 const (
 	RestartChanges = 6  // a change restarts the container
 	InPlaceChanges = 48 // a change is made while the container runs
@@ -114,7 +114,7 @@ const (
 	day    = 24 * hour
 )
 
-// budget counts changes of the last 24 h.
+// budget counts changes of a day (UTC).
 type budget struct {
 	most  int
 	times []int64 // of changes, in order
@@ -122,8 +122,19 @@ type budget struct {
 
 // left returns how many changes may be made at a time.
 func (b *budget) left(now int64) int {
-	b.times = slices.DeleteFunc(b.times, func(t int64) bool { return now-t >= day })
+	b.times = slices.DeleteFunc(b.times, func(t int64) bool { return t/day != now/day })
 	return b.most - len(b.times)
+}
+
+// leftAt returns how many may be made at a later time, if none are made until then.
+func (b *budget) leftAt(later int64) int {
+	left := b.most
+	for _, t := range b.times {
+		if t/day == later/day {
+			left--
+		}
+	}
+	return left
 }
 
 // spend notes a change; it reports whether there was one left.

@@ -32,7 +32,7 @@ const (
 	bumpAfter    = 0.20
 )
 
-var horizons = []int64{hour, 2 * hour, 3 * hour, 4 * hour, 6 * hour, 8 * hour}
+var horizons = []int64{hour, 2 * hour, 3 * hour, 4 * hour, 5 * hour, 6 * hour, 7 * hour, 8 * hour}
 
 // rules are all that compete.
 func rules() []rule {
@@ -139,9 +139,9 @@ func (s *shadow) usage(now, step int64, value, most float64) {
 	s.over = over
 }
 
-// raise sets a higher limit; it reports whether it did. The last changes of 24 h are to the most.
+// raise sets a higher limit; it reports whether it did. The last changes of a day are to the most.
 func (s *shadow) raise(now int64, to, most float64) bool {
-	if s.rise == 0 || s.budget.left(now) <= 2 {
+	if s.rise == 0 || s.budget.left(now) <= 1 || s.budget.leftAt(now+s.rise) <= 2 {
 		to = max(to, most)
 	}
 	if to <= s.limit*(1+headroom) || !s.budget.spend(now) {

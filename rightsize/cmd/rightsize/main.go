@@ -10,6 +10,10 @@ var program = cli.Program{
 
 Usage: rightsize COMMAND ARGUMENTS [OPTIONS]
 
+Examples:
+  rightsize drive -url http://127.0.0.1:8081 -calls 60:600 -for 5m
+  rightsize acquire -prometheus http://127.0.0.1:9090 -function qrcode -from 7d -o usage.csv
+
 Exit status: 0 done, 1 failed, 2 called wrongly.
 `,
 	},
@@ -18,10 +22,11 @@ Exit status: 0 done, 1 failed, 2 called wrongly.
 			Name: "forecast", Arguments: "USAGE.csv", Summary: "forecast quantiles of what a function will use, and the largest of it",
 			Help: forecastUsage, Define: runForecast, Values: map[string][]string{"unit": timeUnits},
 		},
-		{
-			Name: "write", Arguments: "FILE -function NAME -memory 64Mi -cpu 100m", Summary: "set limits and requests in stack.yml or a manifest of Kubernetes",
-			Help: writeUsage, Define: runWrite,
-		},
+		functionCommand,
+		driveCommand,
+		acquireCommand,
+		reportCommand,
+		writeCommand,
 	},
 }
 
