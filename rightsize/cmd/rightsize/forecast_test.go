@@ -142,6 +142,10 @@ func TestForecastRefuses(t *testing.T) {
 		{cli.Usage, "-picture is not for -paper", []string{file, "-paper", "-picture", "fan.png"}},
 		{cli.Usage, `no forecaster is called "oracle"`, []string{file, "-forecasters", "oracle"}},
 		{cli.Usage, `-unit: must be s, ms, us, ns, not "min"`, []string{file, "-unit", "min"}},
+		{cli.Usage, "-synthetic: give one", []string{file, "-synthetic", "idle"}},
+		{cli.Usage, "there are daily, leak, bursts, deploy, idle", []string{"-synthetic", "weekly"}},
+		{cli.Usage, `"x" is no seed`, []string{"-synthetic", "idle:x"}},
+		{cli.Usage, "-unit is not for", []string{"-synthetic", "idle", "-unit", "s"}},
 		{cli.Usage, "-epochs is for -paper", []string{file, "-epochs", "3"}},
 		{cli.Usage, "must be at least 1", []string{file, "-paper", "-batch", "0"}},
 		{cli.Failed, "none.csv", []string{"none.csv"}},
@@ -156,6 +160,12 @@ func TestForecastRefuses(t *testing.T) {
 	status, stdout, stderr := command(t, "forecast", file, "-forecasters", quick)
 	require.Equal(t, cli.OK, status, stderr)
 	require.Contains(t, stdout, "too few samples to choose by")
+}
+
+func TestForecastSynthetic(t *testing.T) {
+	status, stdout, stderr := command(t, "forecast", "-synthetic", "idle:7", "-forecasters", "persistence")
+	require.Equal(t, cli.OK, status, stderr)
+	require.Contains(t, stdout, "idle: 14400 samples, one every 1m0s, 2026-01-05 00:00:00 until 2026-01-14 23:59:00\n")
 }
 
 func TestForecastStops(t *testing.T) {
