@@ -164,7 +164,6 @@ func TestNetworkBeginsAsKerasDoes(t *testing.T) {
 func TestTrainingIsAdamAsKerasHasIt(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
 	n := newNetwork[float64](1, 1, 1, 1, r)
-	var gradients [][]float64
 	start := append([]float64{}, n.params...)
 	want := append([]float64{}, n.params...)
 	m, v := make([]float64, len(want)), make([]float64, len(want))
@@ -176,7 +175,6 @@ func TestTrainingIsAdamAsKerasHasIt(t *testing.T) {
 		out := shadow.forward([]float64{0.7})
 		absolute[float64](1)(out, []float64{9})
 		shadow.backward(grad, out)
-		gradients = append(gradients, append([]float64{}, grad...))
 		alpha := 0.001 * math.Sqrt(1-math.Pow(0.999, float64(step))) / (1 - math.Pow(0.9, float64(step)))
 		for i, g := range grad {
 			m[i] += (1 - 0.9) * (g - m[i])
