@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"flag"
@@ -10,6 +11,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tppfaas/tppfaas/internal/cli"
@@ -208,14 +211,23 @@ func (o *forecastOptions) run(ctx context.Context, u *rightsize.Usage, stdout, s
 		return err
 	}
 	var choices [2]*forecast.Choice
-	for i, r := range rightsize.Resources {
-		choices[r], err = forecast.Choose(ctx, grid.Of(r), step, forecast.ChooseOptions{
-			Candidates: candidates, Test: o.score,
-			Progress: func(samples int) { show.Set(i*grid.Len()+samples, r.String()) },
+	var seen [2]atomic.Int64
+	var failed [2]error
+	var group sync.WaitGroup
+	for _, r := range rightsize.Resources {
+		group.Go(func() {
+			choices[r], failed[r] = forecast.Choose(ctx, grid.Of(r), step, forecast.ChooseOptions{
+				Candidates: candidates, Test: o.score,
+				Progress: func(samples int) {
+					seen[r].Store(int64(samples))
+					show.Set(int(seen[rightsize.Memory].Load()+seen[rightsize.CPU].Load()), "")
+				},
+			})
 		})
-		if err != nil {
-			return err
-		}
+	}
+	group.Wait()
+	if err := cmp.Or(failed[:]...); err != nil {
+		return err
 	}
 	show.Done()
 	report := forecastReport{usage: grid, step: step, samples: u.Len(), choices: choices}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -160,6 +161,26 @@ func TestForecastRefuses(t *testing.T) {
 	status, stdout, stderr := command(t, "forecast", file, "-forecasters", quick)
 	require.Equal(t, cli.OK, status, stderr)
 	require.Contains(t, stdout, "too few samples to choose by")
+}
+
+// TestForecastOfOneResource checks a file that has memory alone.
+func TestForecastOfOneResource(t *testing.T) {
+	text := "Time,mem_usage\n"
+	for i := range 400 {
+		text += fmt.Sprintf("%d,%d\n", 1_700_000_000_000+i*15000, 40_000_000+i*i%997)
+	}
+	file := filepath.Join(t.TempDir(), "memory.csv")
+	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+	status, stdout, stderr := command(t, "forecast", file, "-score", "-forecasters", quick)
+	require.Equal(t, cli.OK, status, stderr)
+	require.Contains(t, stdout, "cpu: no sample is known.\n")
+	status, stdout, stderr = command(t, "forecast", file, "-forecasters", quick, "-picture", filepath.Join(t.TempDir(), "fan.svg"))
+	require.Equal(t, cli.OK, status, stderr)
+	require.Contains(t, stdout, "cpu, now -\n")
+	status, stdout, stderr = command(t, "forecast", file, "-json", "-forecasters", quick)
+	require.Equal(t, cli.OK, status, stderr)
+	require.Contains(t, stdout, `"resource":"cpu","time":"2023-11-14T23:53:05Z","seconds":15,"horizon":"next","last":null,"levels":[0.5,0.9,0.95,0.99],"quantiles":[null,null,null,null]`)
+	require.NotContains(t, stdout, "NaN")
 }
 
 func TestForecastSynthetic(t *testing.T) {
