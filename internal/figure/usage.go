@@ -54,7 +54,7 @@ func UsageFan(usages []Usage, levels []float64, source string) *Sheet {
 func (u *Usage) panel() *plot.Plot {
 	p := NewPanel(u.Name, "hours from the last sample", fmt.Sprintf("%s (%s)", u.Name, u.Unit))
 	p.Title.Text = ""
-	p.X.Tick.Marker = plot.TickerFunc(ticks)
+	p.X.Tick.Marker, p.Y.Tick.Marker = plot.TickerFunc(ticks), plot.TickerFunc(ticks)
 	f := &fan{usage: u}
 	p.Add(f)
 	low, high := math.Inf(1), math.Inf(-1)
