@@ -84,11 +84,17 @@ require (
 )
 
 require (
+	github.com/drone/envsubst v1.0.3 // indirect
 	github.com/go-json-experiment/json v0.0.0-20260213210345-44df1a37e875 // indirect
 	github.com/kylelemons/godebug v1.1.0 // indirect
+	github.com/ryanuber/go-glob v1.0.0 // indirect
+	gopkg.in/yaml.v3 v3.0.1 // indirect
 )
 
-require go.opentelemetry.io/collector/connector/forwardconnector v0.158.0
+require (
+	github.com/piglig/go-qr v1.1.0
+	go.opentelemetry.io/collector/connector/forwardconnector v0.158.0
+)
 
 require (
 	codeberg.org/go-fonts/liberation v0.5.0 // indirect

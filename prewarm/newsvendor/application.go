@@ -188,7 +188,7 @@ func (p *Policy) learned(app *application, mark, function int, fleet *prewarm.Fl
 		return
 	}
 	d.known = true
-	clear(d.runs)
+	d.runs.clear()
 	for _, c := range fleet.Containers(function, prewarm.StateBusy) {
 		began := seconds(c.LastRun)
 		if !c.Ready {
@@ -229,8 +229,10 @@ func (p *predictor) place(app *application) int32 {
 			used[a] = true
 		}
 	}
-	for _, at := range p.index {
-		used[p.traces[at].app] = true
+	for _, t := range p.traces {
+		if t != nil {
+			used[t.app] = true
+		}
 	}
 	at := slices.Index(used, false)
 	if at < 0 {
@@ -238,11 +240,6 @@ func (p *predictor) place(app *application) int32 {
 		return int32(len(p.apps) - 1)
 	}
 	p.apps[at] = app
-	for _, t := range p.traces {
-		if t.app == int32(at) {
-			t.follower = nil
-		}
-	}
 	return int32(at)
 }
 
@@ -283,13 +280,13 @@ func (p *Policy) AddStart(function, load int, took time.Duration) {
 
 // Demands appends what is still to come of a request in flight, as it was seen last, to list.
 func (p *Policy) Demands(trace prewarm.ID, list []Demand) []Demand {
-	at, ok := p.predictor.index[trace]
-	if !ok {
+	t := p.predictor.of(trace)
+	if t == nil {
 		return list
 	}
-	for _, f := range p.predictor.apps[p.predictor.traces[at].app].history.app.Functions {
+	for _, f := range p.predictor.apps[t.app].history.app.Functions {
 		d := p.deciders[f]
-		head, ok := d.heads[trace]
+		head, ok := d.heads.Get(trace)
 		for ok && head >= 0 {
 			list = append(list, d.entries[head].Demand)
 			head = d.entries[head].next

@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/tppfaas/tppfaas/internal/idmap"
 	"github.com/tppfaas/tppfaas/prewarm"
 )
 
@@ -20,7 +21,7 @@ type Policy struct {
 	// lastStream is the last number that one of streams got.
 	lastStream uint32
 	deciders   []*decider
-	boxes      map[prewarm.ID]*box
+	boxes      idmap.Map[prewarm.ID, *box]
 	spare      []*box
 	timers     timers // of deciders
 
@@ -111,9 +112,11 @@ func (p *Policy) unknown(e *prewarm.Event, now float64) {
 
 // removed forgets a container.
 func (p *Policy) removed(id prewarm.ID) {
-	if b := p.boxes[id]; b != nil {
-		delete(p.boxes, id)
-		p.spare = append(p.spare, b)
+	if b, ok := p.boxes.Get(id); ok {
+		p.boxes.Delete(id)
+		if len(p.spare) < mostSpare {
+			p.spare = append(p.spare, b)
+		}
 	}
 }
 
@@ -172,10 +175,8 @@ func (p *Policy) refresh(f *decider, now float64) {
 		n++
 	}
 	for _, id := range ids[:n] {
-		if at, ok := p.predictor.index[id]; ok {
-			if t := p.predictor.traces[at]; now-t.told > recent {
-				p.tell(t, now)
-			}
+		if t := p.predictor.of(id); t != nil && now-t.told > recent {
+			p.tell(t, now)
 		}
 	}
 }
@@ -189,7 +190,7 @@ func (p *Policy) happened(e *prewarm.Event, now float64) {
 	case prewarm.Arrived:
 		p.arrived(e, now)
 	case prewarm.Placed:
-		if b := p.boxes[e.Container]; b != nil {
+		if b, ok := p.boxes.Get(e.Container); ok {
 			b.gone = false
 		}
 		t, v := p.invocation(e)
@@ -217,7 +218,7 @@ func (p *Policy) happened(e *prewarm.Event, now float64) {
 		t, v := p.invocation(e)
 		if c != nil {
 			p.ready(c, now)
-			if r, ok := f.runs[e.Container]; !ok || math.Abs(r.began-now) > 0.02 {
+			if r := f.runs.of(e.Container); r == nil || math.Abs(r.began-now) > 0.02 {
 				f.begin(e.Container, now)
 			}
 		}
@@ -297,7 +298,7 @@ func (p *Policy) ended(t *trace, v *invocation, now float64) {
 			if t.timer >= 0 {
 				at = min(at, p.predictor.timers.heap[t.timer].at)
 			}
-			p.predictor.timers.set(&t.timer, uint64(p.predictor.index[t.id]), at)
+			p.predictor.timers.set(&t.timer, uint64(t.at), at)
 			return
 		}
 	}
@@ -331,8 +332,8 @@ func (p *Policy) ready(c *prewarm.Container, now float64) {
 }
 
 func (p *Policy) box(id prewarm.ID) *box {
-	b := p.boxes[id]
-	if b == nil {
+	b, ok := p.boxes.Get(id)
+	if !ok {
 		if n := len(p.spare); n > 0 {
 			b = p.spare[n-1]
 			p.spare = p.spare[:n-1]
@@ -340,7 +341,7 @@ func (p *Policy) box(id prewarm.ID) *box {
 			b = new(box)
 		}
 		*b = box{until: math.Inf(-1), rank: math.NaN()}
-		p.boxes[id] = b
+		p.boxes.Set(id, b)
 	}
 	return b
 }
@@ -365,7 +366,7 @@ const (
 )
 
 // crowded reports whether demands are that many.
-func (d *decider) crowded() bool { return d.ringed && len(d.entries)+len(d.runs) >= 40 }
+func (d *decider) crowded() bool { return d.ringed && len(d.entries)+len(d.runs.list) >= 40 }
 
 // decide has all deciders decide to whom something new was told.
 func (p *Policy) decide(now float64, at prewarm.Time) {
