@@ -18,6 +18,8 @@ Exit status: 0 done, 1 failed, 2 called wrongly.
 			Name: "write", Arguments: "FILE -function NAME -memory 64Mi -cpu 100m", Summary: "set limits and requests in stack.yml or a manifest of Kubernetes",
 			Help: writeUsage, Define: runWrite,
 		},
+		recommendCommand,
+		backtestCommand,
 	},
 }
 
