@@ -142,11 +142,16 @@ func TestFixed(t *testing.T) {
 
 // drive has a recommender set limits of a series from a minute on, with kills as they come, and returns the limits of each sample.
 func drive(r Recommender, memory, cpu []float64, from int) []Limits {
+	return driveAt(r, memory, cpu, from, 1)
+}
+
+// driveAt is drive with samples some minutes apart.
+func driveAt(r Recommender, memory, cpu []float64, from, step int) []Limits {
 	var out []Limits
 	var set Limits
 	over := false
 	for i := range memory {
-		s := Sample{Time: at(i), Memory: memory[i], CPU: cpu[i]}
+		s := Sample{Time: at(i * step), Memory: memory[i], CPU: cpu[i]}
 		above := set.MemoryLimit > 0 && memory[i] > set.MemoryLimit
 		s.Killed, over = above && !over, above
 		r.Observe(s)
@@ -164,15 +169,15 @@ func TestForecastHolds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		most := rapid.IntRange(1, 8).Draw(t, "most")
 		floor := float64(rapid.IntRange(1, 200).Draw(t, "floor")) * mib
-		n := rapid.IntRange(1, 4*1440).Draw(t, "n")
+		n := rapid.IntRange(1, 5*288).Draw(t, "n")
 		memory, cpu := make([]float64, n), make([]float64, n)
 		level, slope := 100.0, 0.0
 		pieces := rapid.SliceOfN(rapid.Float64Range(0, 400), 40, 40).Draw(t, "levels")
 		for i := range n {
-			if i%150 == 0 {
-				level, slope = pieces[i/150%40], (pieces[(i/150+1)%40]-200)/300
+			if i%30 == 0 {
+				level, slope = pieces[i/30%40], (pieces[(i/30+1)%40]-200)/60
 			}
-			memory[i] = max(level+slope*float64(i%150), 0) * mib * (1 + 0.05*math.Sin(float64(i*i)))
+			memory[i] = max(level+slope*float64(i%30), 0) * mib * (1 + 0.05*math.Sin(float64(i*i)))
 			cpu[i] = level / 400
 			if int(pieces[i%40])%17 == 0 {
 				memory[i] = math.NaN()
@@ -182,18 +187,19 @@ func TestForecastHolds(t *testing.T) {
 		days := map[int64]int{}
 		var before Limits
 		killed := false
-		for i, l := range drive(r, memory, cpu, 60) {
+		for i, l := range driveAt(r, memory, cpu, 12, 5) {
 			if l == (Limits{}) {
 				continue
 			}
+			require.False(t, math.IsNaN(l.MemoryLimit+l.CPURequest), "sample %d", i)
 			require.GreaterOrEqual(t, l.MemoryLimit, floor)
 			require.GreaterOrEqual(t, l.CPURequest, 0.02)
 			require.Equal(t, l.MemoryLimit, l.MemoryRequest)
 			kills := before.MemoryLimit > 0 && memory[i] > before.MemoryLimit
 			if l != before {
-				days[at(i)/day]++
+				days[at(5*i)/day]++
 			} else if kills && !killed {
-				require.Equal(t, most, days[at(i)/day], "minute %d: a kill and no change", i)
+				require.Equal(t, most, days[at(5*i)/day], "sample %d: a kill and no change", i)
 			}
 			before, killed = l, kills
 		}
@@ -286,4 +292,29 @@ func TestBudget(t *testing.T) {
 	require.Equal(t, 0, b.leftAt(at(1439)))
 	require.Equal(t, 2, b.leftAt(at(1440)))
 	require.True(t, b.spend(at(1440)))
+}
+
+// TestKilledUnseen checks that a kill raises the limit at which it happened, where no sample shows it.
+func TestKilledUnseen(t *testing.T) {
+	for _, memory := range []float64{math.NaN(), 50 * mib} {
+		f := NewForecast(Options{})
+		for i := range 60 {
+			f.Observe(Sample{Time: at(i), Memory: 100 * mib, CPU: 0.1})
+		}
+		set := f.Recommend(Limits{})
+		require.InDelta(t, 115*mib, set.MemoryLimit, 1)
+		f.Observe(Sample{Time: at(60), Memory: memory, CPU: math.NaN(), Killed: true})
+		set = f.Recommend(set)
+		require.InDelta(t, 1.2*115*mib, set.MemoryLimit, 1)
+		require.Contains(t, f.Reasons().Memory, "20 % above what a container was killed at")
+	}
+	// The same of a rule that follows usage.
+	u, err := synthetic.New("daily", 3, synthetic.Options{Length: 4 * 24 * time.Hour})
+	require.NoError(t, err)
+	f := NewForecast(Options{})
+	limits := drive(f, u.Memory, u.CPU, 1440)
+	require.GreaterOrEqual(t, f.active, 0)
+	set := limits[len(limits)-1]
+	f.Observe(Sample{Time: at(len(limits) + 1440), Memory: math.NaN(), CPU: math.NaN(), Killed: true})
+	require.GreaterOrEqual(t, f.Recommend(set).MemoryLimit, 1.2*set.MemoryLimit*(1-1e-9))
 }
