@@ -30,13 +30,14 @@ type Options struct {
 	InsecureSkipVerify        bool
 	// MaxAnswer is the size of the largest answer that is read, in bytes; 0 bounds nothing.
 	MaxAnswer int64
-	// Attempts is how often a request is sent at most where the server does not answer, cuts its answer, or answers 429 or 5xx. With more than one,
-	// answers are read whole before they are handed on, so MaxAnswer should be set.
+	// Attempts is how often a request is sent at most where the server does not answer, cuts its answer, or answers 429 or 5xx; 0 stands for once.
+	// Timeout bounds each attempt with its answer; 0 bounds nothing. With either, answers are read whole before they are handed on, so MaxAnswer should be set.
 	Attempts int
-	// Timeout bounds each attempt with its answer where there is more than one; 0 bounds nothing.
-	Timeout time.Duration
+	Timeout  time.Duration
 	// FirstPause is that before the second attempt; later ones double. 0 stands for 250 ms. A server may ask for more.
 	FirstPause time.Duration
+	// Final reports that to ask again is in vain, by what an answer of 429 or 5xx says; nil never does. It is called only with more than one attempt.
+	Final func(answer []byte) bool
 	// OnPause is called before each pause; it may be nil.
 	OnPause func(err error, pause time.Duration)
 	// Connections are kept open while they are idle; 0 stands for 2.
@@ -108,7 +109,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 			failure = fmt.Errorf("it answered %s", response.Status)
 			asked = retryAfter(response.Header.Get("Retry-After"))
 		}
-		if failures+1 >= t.options.Attempts || r.Context().Err() != nil || r.Body != nil && r.GetBody == nil {
+		if failures+1 >= t.options.Attempts || r.Context().Err() != nil || t.isFinal(response) || r.Body != nil && r.GetBody == nil {
 			return response, err
 		}
 		pause := whisk.Retry{First: t.options.FirstPause}.Pause(failures, &whisk.Error{RetryAfter: asked})
@@ -133,11 +134,20 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 }
 
+// isFinal asks Final of an answer, which may be nil and was read whole.
+func (t *Transport) isFinal(response *http.Response) bool {
+	if response == nil || t.options.Final == nil {
+		return false
+	}
+	text, err := io.ReadAll(response.Body)
+	response.Body = io.NopCloser(bytes.NewReader(text))
+	return err == nil && t.options.Final(text)
+}
+
 // attempt sends a request once.
 func (t *Transport) attempt(r *http.Request) (*http.Response, error) {
 	ctx, cancel := r.Context(), context.CancelFunc(func() {})
-	again := t.options.Attempts > 1
-	if again && t.options.Timeout > 0 {
+	if t.options.Timeout > 0 {
 		ctx, cancel = context.WithTimeout(ctx, t.options.Timeout)
 	}
 	defer cancel()
@@ -157,7 +167,7 @@ func (t *Transport) attempt(r *http.Request) (*http.Response, error) {
 	if t.options.MaxAnswer > 0 {
 		response.Body = &bounded{response.Body, t.options.MaxAnswer, t.options.MaxAnswer}
 	}
-	if !again {
+	if t.options.Attempts <= 1 && t.options.Timeout <= 0 {
 		return response, nil
 	}
 	text, err := io.ReadAll(response.Body)

@@ -60,7 +60,7 @@ func Start(t testing.TB, config, data string, options ...string) string {
 			return false
 		}
 		response.Body.Close()
-		return response.StatusCode == http.StatusOK
+		return response.StatusCode == http.StatusOK || response.StatusCode == http.StatusUnauthorized // it wants to know who asks
 	}, time.Minute, 50*time.Millisecond, "Prometheus does not become ready")
 	return address
 }

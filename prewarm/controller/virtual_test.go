@@ -111,7 +111,7 @@ func newWorld(t testing.TB, o worldOptions) *world {
 		names = append(names, f.Name)
 	}
 	options := Options{
-		Epoch: virtualEpoch, Platform: whisk, Act: o.act, Grows: true, Policy: o.policy, Actuator: "virtual",
+		Epoch: virtualEpoch, Platform: whisk, Act: o.act, Policy: o.policy, Actuator: "virtual",
 		NewPolicy: func(functions []prewarm.Function) (prewarm.Policy, error) {
 			return policy.New(o.policy, policy.Options{Platform: whisk, Functions: functions, Knowledge: k, Seed: 1})
 		},

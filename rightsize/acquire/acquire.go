@@ -30,6 +30,8 @@ type Request struct {
 	From, To time.Time
 	// Step is the time between two samples; 0 stands for DefaultStep, or for that of the samples that are there.
 	Step time.Duration
+	// Earlier are samples that a source which looks at what is the case now has taken before: those that are taken come after them.
+	Earlier []Sample
 	// OnProgress is told of samples, and of how many there are to be, 0 where that is not known; it may be nil.
 	OnProgress func(done, total int)
 	// OnSample takes each sample of a source that looks at what is the case now, as soon as it is taken; an error ends the acquisition. It may be nil.
@@ -143,14 +145,14 @@ func larger(a, b float64) float64 {
 	return a
 }
 
-// live calls take now and at each step until r.To or the end of the context, and collects the samples. A take that fails is a message, and the next one is
+// live calls take now, and at each step until r.To or the end of the context, and collects the samples. A take that fails is a message, and the next one is
 // due at its time; that the first fails, or that one fails for good, ends it.
 func live(ctx context.Context, r *Request, take func(now time.Time) (Sample, bool, error)) ([]Sample, error) {
-	var samples []Sample
+	samples := slices.Clone(r.Earlier)
 	total := 0
 	begin := time.Now()
 	if !r.To.IsZero() {
-		total = int(r.To.Sub(begin)/r.Step) + 1
+		total = len(samples) + int(r.To.Sub(begin)/r.Step) + 1
 	}
 	for n := 0; ; n++ {
 		due := begin.Add(time.Duration(n) * r.Step)
@@ -158,7 +160,7 @@ func live(ctx context.Context, r *Request, take func(now time.Time) (Sample, boo
 			n += int(late / r.Step)
 			due = begin.Add(time.Duration(n) * r.Step)
 		}
-		if !r.To.IsZero() && due.After(r.To) {
+		if n > 0 && !r.To.IsZero() && due.After(r.To) {
 			return samples, nil
 		}
 		timer := time.NewTimer(time.Until(due))
@@ -166,6 +168,8 @@ func live(ctx context.Context, r *Request, take func(now time.Time) (Sample, boo
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
+		}
+		if ctx.Err() != nil {
 			return samples, ended(ctx, r)
 		}
 		s, ok, err := take(time.Now())

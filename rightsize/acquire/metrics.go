@@ -114,7 +114,10 @@ func (m *Metrics) Acquire(ctx context.Context, r Request) (*Result, error) {
 	}
 	if len(samples) == 0 {
 		if err == nil {
-			err = fmt.Errorf("%s: nothing is known of %s: no pod is its own (of %d pods)", name, r.Function, f.others)
+			err = ctx.Err() // before the first answer
+		}
+		if err == nil {
+			err = fmt.Errorf("%s: nothing is known of %s: of %d pods none is its own, in the namespace %s", name, r.Function, f.others, m.o.Namespace)
 		}
 		return nil, err
 	}
@@ -205,7 +208,7 @@ func (f *follower) read(ctx context.Context) ([]Sample, error) {
 			}
 		}
 	}()
-	var samples []Sample
+	samples := slices.Clone(f.r.Earlier)
 	for n := 1; ; n++ {
 		var next read
 		select {
@@ -260,7 +263,7 @@ func (f *follower) take(document *podMetrics) (s Sample, ok bool, err error) {
 		pods = []podMetrics{*document}
 	case "PodMetricsList", "List":
 	case "Status":
-		return s, false, fmt.Errorf("Kubernetes answered: %s", whisk.OneLine(document.Message))
+		return s, false, fmt.Errorf("the answer of Kubernetes: %s", whisk.OneLine(document.Message))
 	default:
 		return s, false, fmt.Errorf("it is of the kind %.100q: PodMetricsList or PodMetrics is due", document.Kind)
 	}

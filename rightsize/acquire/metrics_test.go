@@ -59,10 +59,10 @@ func TestMetricsMistakes(t *testing.T) {
 		return `{"kind":"PodMetrics","metadata":{"name":"f-1"},` + rest + `}`
 	}
 	for text, want := range map[string]string{
-		"":                           "pods.json: nothing is known of f: no pod is its own (of 0 pods)",
+		"":                           "pods.json: nothing is known of f: of 0 pods none is its own, in the namespace openfaas-fn",
 		"{":                          "pods.json: document 1 is no JSON of PodMetrics: unexpected EOF",
 		`{"kind":"NodeMetricsList"}`: `pods.json: document 1: it is of the kind "NodeMetricsList": PodMetricsList or PodMetrics is due`,
-		`{"kind":"Status","message":"metrics not available yet"}`:                                    "pods.json: document 1: Kubernetes answered: metrics not available yet",
+		`{"kind":"Status","message":"metrics not available yet"}`:                                    "pods.json: document 1: the answer of Kubernetes: metrics not available yet",
 		pod(`"timestamp":"2026-11-29T12:00:00Z","containers":[{"name":"f","usage":{"memory":"1"}}]`): `pods.json: document 1: pod f-1, container f, cpu: quantity "": want a number with a unit like 40Mi, 1.5Gi, 100m, 0.5`,
 		pod(`"timestamp":"yesterday","containers":[]`):                                               "pods.json: document 1 is no JSON of PodMetrics: ",
 		pod(`"containers":[{"name":"f","usage":{"cpu":"1","memory":"1"}}]`):                          "pods.json: document 1: pod f-1 has no timestamp",
@@ -144,6 +144,8 @@ func TestMetricsInterrupted(t *testing.T) {
 	result, err := m.Acquire(ctx, Request{Function: "qrcode", OnSample: func(Sample) error { cancel(); return nil }})
 	require.NoError(t, err)
 	require.Equal(t, 1, result.Usage.Len())
+	_, err = m.Acquire(ctx, Request{Function: "qrcode"})
+	require.ErrorIs(t, err, context.Canceled)
 }
 
 // FuzzMetrics checks that no text leads to usage that cannot be.

@@ -108,7 +108,7 @@ func (m *processMeter) memory(p process) (float64, error) {
 		return 0, nil
 	}
 	if err != nil {
-		return 0, &finalError{fmt.Errorf("process %d: %w (without PSS, it is not looked at)", p.pid, err)}
+		return 0, &finalError{fmt.Errorf("process %d: %w (PSS needs the right to look)", p.pid, err)}
 	}
 	v, err := parsePSS(text)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"regexp"
+	"strings"
 	"time"
 )
 
@@ -56,7 +57,10 @@ func (p *Processes) Acquire(ctx context.Context, r Request) (*Result, error) {
 	samples, err := live(ctx, &r, m.take)
 	if len(samples) == 0 {
 		if err == nil {
-			err = fmt.Errorf("no process was seen that is called like %v", p.o.Pattern)
+			err = ctx.Err() // before the first look
+		}
+		if err == nil {
+			err = fmt.Errorf("no process was seen whose program is called %s", strings.TrimSuffix(strings.TrimPrefix(p.o.Pattern.String(), "^(?:"), ")$"))
 		}
 		return nil, err
 	}

@@ -132,8 +132,10 @@ func TestProcessesUntil(t *testing.T) {
 
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		_, err = p.Acquire(ctx, Request{Function: "f", To: time.Now().Add(time.Hour)})
-		require.ErrorIs(t, err, context.Canceled)
+		for _, to := range []time.Time{time.Now().Add(time.Hour), {}} {
+			_, err = p.Acquire(ctx, Request{Function: "f", To: to})
+			require.ErrorIs(t, err, context.Canceled)
+		}
 	})
 }
 
@@ -168,7 +170,7 @@ func TestProcessMistakes(t *testing.T) {
 		return err
 	}
 	require.EqualError(t, acquire(ProcessOptions{PIDs: []int{7}}), "there is no process 7")
-	require.ErrorContains(t, acquire(ProcessOptions{Pattern: regexp.MustCompile("f")}), "no process was seen that is called like f")
+	require.ErrorContains(t, acquire(ProcessOptions{Pattern: regexp.MustCompile("f")}), "no process was seen whose program is called f")
 	m := &machine{t, root}
 	m.set(7, 1, "f", 1, 1, 1, 1)
 	require.NoError(t, os.WriteFile(filepath.Join(root, "7", "smaps_rollup"), []byte("Pss: x kB"), 0o600))

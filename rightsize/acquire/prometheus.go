@@ -1,6 +1,7 @@
 package acquire
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -50,28 +51,6 @@ type PrometheusOptions struct {
 	Access
 }
 
-// Access says who asks a server, and how that is known. Secrets need https, or a server on this machine.
-type Access struct {
-	// Username and Password or PasswordFile, or Token or TokenFile, authenticate the questions. Files are read each time.
-	Username, Password, PasswordFile, Token, TokenFile string
-	// CAFile has the certificates of those who sign the server's; InsecureSkipVerify trusts any. CertFile and KeyFile are the client's own.
-	CAFile, CertFile, KeyFile string
-	InsecureSkipVerify        bool
-}
-
-// transport returns a transport for the server at an address, and its name for errors.
-func (a *Access) transport(kind, address string, o httpclient.Options) (transport *httpclient.Transport, base, name string, err error) {
-	u, err := whisk.ParseAddress(address)
-	if err != nil {
-		return nil, "", "", fmt.Errorf("the address of %s: %w", kind, err) // which may have a password, so it is not repeated
-	}
-	name = kind + " at " + whisk.DisplayAddress(u)
-	o.Username, o.Password, o.PasswordFile, o.Token, o.TokenFile = a.Username, a.Password, a.PasswordFile, a.Token, a.TokenFile
-	o.CAFile, o.CertFile, o.KeyFile, o.InsecureSkipVerify = a.CAFile, a.CertFile, a.KeyFile, a.InsecureSkipVerify
-	transport, err = httpclient.New(name, u, o)
-	return transport, whisk.DisplayAddress(u), name, err
-}
-
 // Prometheus is a Source that asks a Prometheus, or what has its API.
 type Prometheus struct {
 	o PrometheusOptions
@@ -111,6 +90,8 @@ func (p *Prometheus) Acquire(ctx context.Context, r Request) (*Result, error) {
 	}
 	transport, base, name, err := p.o.transport("Prometheus", p.o.Address, httpclient.Options{
 		Attempts: p.o.Attempts, Timeout: p.o.Timeout, MaxAnswer: maxAnswer,
+		// A query that takes too long takes so the next time, too: it is divided.
+		Final: func(answer []byte) bool { return bytes.Contains(answer, []byte(timedOut)) },
 		OnPause: func(err error, pause time.Duration) {
 			r.message("Prometheus: %v; the next try is in %v", httpclient.Plain(err), pause.Round(time.Millisecond))
 		},
@@ -242,12 +223,15 @@ func plain(err error) error {
 	return &queryError{whisk.OneLine(text), err}
 }
 
+// timedOut stands in the answer, of status 503, to a query that takes too long. The library does not look into answers of this status.
+const timedOut = `"errorType":"timeout"`
+
 // isTooMuch reports whether a question failed that may be answered for a shorter time.
 func isTooMuch(err error) bool {
 	var long httpclient.TooLongError
 	var e *v1.Error
 	return errors.As(err, &long) || errors.As(err, &e) &&
-		(e.Type == v1.ErrTimeout || strings.Contains(e.Msg, "too many samples") || strings.Contains(e.Msg, "maximum resolution"))
+		(e.Type == v1.ErrTimeout || strings.Contains(e.Detail, timedOut) || strings.Contains(e.Msg, "too many samples") || strings.Contains(e.Msg, "maximum resolution"))
 }
 
 // result puts together what was answered so far.

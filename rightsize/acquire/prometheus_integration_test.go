@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -91,4 +93,25 @@ func TestIntegrationPrometheus(t *testing.T) {
 	request.Function = "unknown"
 	_, err = p.Acquire(t.Context(), request)
 	require.ErrorContains(t, err, "nothing is known of unknown")
+}
+
+// TestIntegrationPassword asks a Prometheus that wants to know who asks.
+func TestIntegrationPassword(t *testing.T) {
+	const hash = "$2a$04$tEcr53D1a8g.ZyeMlFCLsOHH32at/lG1CtAzUZCn6sIpJ8atEPr9i" // of secret, by bcrypt
+	web := filepath.Join(t.TempDir(), "web.yml")
+	require.NoError(t, os.WriteFile(web, []byte("basic_auth_users: {me: "+hash+"}\n"), 0o600))
+	metrics := fmt.Sprintf("# TYPE memory gauge\nmemory{pod=\"f-1\"} 7 %d\n# EOF\n", begin)
+	address := promtest.Start(t, "global: {}\n", promtest.Fill(t, []byte(metrics)), "--storage.tsdb.retention.time=100y", "--web.config.file="+web)
+	for password, want := range map[string]string{"secret": "", "wrong": "the query for memory: client error: 401"} {
+		p, err := NewPrometheus(PrometheusOptions{Address: address, MemoryQuery: "memory", CPUQuery: "memory * 0", Access: Access{Username: "me", Password: password}})
+		require.NoError(t, err)
+		result, err := p.Acquire(t.Context(), Request{Function: "f", From: time.Unix(begin, 0), To: time.Unix(begin, 0)})
+		if want != "" {
+			require.ErrorContains(t, err, want)
+			continue
+		}
+		require.NoError(t, err)
+		require.Equal(t, []float64{7}, result.Usage.Memory)
+		require.Equal(t, []float64{0}, result.Usage.CPU)
+	}
 }

@@ -33,7 +33,8 @@ type fake struct {
 	mu          sync.Mutex
 	memory, cpu []fakeSeries
 	warnings    []string
-	points      int // more in a series are refused, as too many samples
+	points      int  // more in a series are refused, as too many samples
+	slow        bool // they take too long instead
 	before      func(n int, w http.ResponseWriter, r *http.Request) bool
 	queries     []string
 	n           int
@@ -63,6 +64,11 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		most = 11_000
 	}
 	if n > most {
+		if f.slow {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			_, _ = io.WriteString(w, `{"status":"error","errorType":"timeout","error":"query timed out in expression evaluation"}`)
+			return
+		}
 		w.WriteHeader(http.StatusUnprocessableEntity)
 		_, _ = io.WriteString(w, `{"status":"error","errorType":"execution","error":"query processing would load too many samples into memory in query execution"}`)
 		return
@@ -184,7 +190,7 @@ func TestParts(t *testing.T) {
 		if points == 1 {
 			samples = 7
 		}
-		f := &fake{points: points, memory: []fakeSeries{{`{"pod":"p"}`, func(t float64) float64 { return t - begin }}}}
+		f := &fake{points: points, slow: points == 700, memory: []fakeSeries{{`{"pod":"p"}`, func(t float64) float64 { return t - begin }}}}
 		result, err := start(t, f, nil)(t.Context(), samples)
 		require.NoError(t, err)
 		require.Equal(t, samples, result.Usage.Len())
@@ -192,6 +198,9 @@ func TestParts(t *testing.T) {
 			require.EqualValues(t, 15*i, v)
 		}
 		require.Equal(t, []string{"nothing is known of cpu: its query has no result"}, result.Notes)
+		if f.slow {
+			require.Less(t, f.n, 2*samples/350, "what takes too long is asked again")
+		}
 	}
 }
 

@@ -13,8 +13,16 @@ import (
 
 // Source knows what functions used.
 type Source interface {
-	// Samples returns the samples of a function after a time, in their order. Samples that are not known yet come the next time.
-	Samples(ctx context.Context, function string, after time.Time) ([]recommend.Sample, error)
+	// Samples returns the samples of a function after a time, in their order. Samples that are not known yet come the next time. What there is
+	// is returned beside an error too.
+	Samples(ctx context.Context, function string, after time.Time) (Batch, error)
+}
+
+// Batch is what a Source knows that is new.
+type Batch struct {
+	Samples []recommend.Sample
+	// Restarts is how many containers took the place of another one in this time, where the source tells that.
+	Restarts int
 }
 
 // Applier is where limits are set.
@@ -42,6 +50,8 @@ type Options struct {
 	Timeout time.Duration
 	// History is how long samples are remembered, and how far back it asks for them at first; by default 14 days.
 	History time.Duration
+	// MinHistory is for how long usage must be known before anything is lowered; by default a day.
+	MinHistory time.Duration
 	// MaxAge is how old the newest sample may be for anything to be changed; by default three intervals, at least 2 min.
 	MaxAge time.Duration
 	// MaxChanges is how often limits of a function are changed in 24 h; by default 6. The last of them is kept for raising.
@@ -50,6 +60,8 @@ type Options struct {
 	Hold time.Duration
 	// MaxRaise is the largest factor of a change upwards, and 1/MaxLower of one downwards; by default 4 and 2.
 	MaxRaise, MaxLower float64
+	// MinChange is the share by which some value must change for a change to be made; by default 0.02.
+	MinChange float64
 	// Round is applied to what is recommended; by default to whole Mi and thousandths of a core.
 	Round func(recommend.Limits) recommend.Limits
 	// OnEvent takes what has happened; it may be nil.
@@ -60,11 +72,13 @@ func (o Options) withDefaults() (Options, error) {
 	o.Interval = cmp.Or(o.Interval, time.Minute)
 	o.Timeout = cmp.Or(o.Timeout, time.Minute)
 	o.History = cmp.Or(o.History, 14*24*time.Hour)
+	o.MinHistory = cmp.Or(o.MinHistory, 24*time.Hour)
 	o.MaxAge = cmp.Or(o.MaxAge, max(3*o.Interval, 2*time.Minute))
 	o.MaxChanges = cmp.Or(o.MaxChanges, 6)
 	o.Hold = cmp.Or(o.Hold, 6*time.Hour)
 	o.MaxRaise = cmp.Or(o.MaxRaise, 4)
 	o.MaxLower = cmp.Or(o.MaxLower, 2)
+	o.MinChange = cmp.Or(o.MinChange, 0.02)
 	if o.Round == nil {
 		o.Round = round
 	}
@@ -76,8 +90,10 @@ func (o Options) withDefaults() (Options, error) {
 		return o, errors.New("there is no function to look after")
 	case o.Source == nil || o.Applier == nil || o.Recommender == nil || o.Journal == "":
 		return o, errors.New("a source, an applier, a recommender and a journal are needed")
-	case o.Interval < 0 || o.Timeout < 0 || o.History < 0 || o.MaxAge < 0 || o.Hold < 0 || o.MaxChanges < 0:
+	case o.Interval < 0 || o.Timeout < 0 || o.History < 0 || o.MaxAge < 0 || o.Hold < 0 || o.MinHistory < 0 || o.MaxChanges < 0:
 		return o, errors.New("times and numbers must not be negative")
+	case !(o.MinChange > 0 && o.MinChange < 1):
+		return o, fmt.Errorf("the least change, %g, must be between 0 and 1", o.MinChange)
 	case !(o.MaxRaise > 1) || !(o.MaxLower > 1):
 		return o, fmt.Errorf("the factors of a change, %g and %g, must be above 1", o.MaxRaise, o.MaxLower)
 	}

@@ -26,6 +26,7 @@ type world struct {
 	t         *testing.T
 	use       func(now time.Time) (memory, cpu float64)
 	killed    map[int64]bool // by minute
+	restarts  int
 	silent    bool
 	sourceErr error
 	limits    recommend.Limits
@@ -45,22 +46,23 @@ func newWorld(t *testing.T) *world {
 		want: func(recommend.Sample, recommend.Limits) recommend.Limits {
 			return recommend.Limits{MemoryLimit: 100 * mi}
 		},
-		options: Options{Functions: []string{"f"}, Journal: filepath.Join(t.TempDir(), "journal"), Act: true},
+		options: Options{Functions: []string{"f"}, Journal: filepath.Join(t.TempDir(), "journal"), Act: true, MinHistory: time.Hour},
 	}
 }
 
-func (w *world) Samples(_ context.Context, _ string, after time.Time) (samples []recommend.Sample, err error) {
+func (w *world) Samples(_ context.Context, _ string, after time.Time) (b Batch, err error) {
 	if w.silent || w.sourceErr != nil {
-		return nil, w.sourceErr
+		return b, w.sourceErr
 	}
 	now := time.Now()
 	for m := max(after.Unix()/60+1, now.Add(-2*time.Hour).Unix()/60); m*60 <= now.Unix(); m++ {
 		at := time.Unix(m*60, 0)
 		s := recommend.Sample{Time: at.UnixMilli(), Killed: w.killed[m]}
 		s.Memory, s.CPU = w.use(at)
-		samples = append(samples, s)
+		b.Samples = append(b.Samples, s)
 	}
-	return samples, nil
+	b.Restarts = w.restarts
+	return b, nil
 }
 
 func (w *world) Limits(context.Context, string) (recommend.Limits, error) { return w.limits, nil }
@@ -123,6 +125,32 @@ func TestChangesAndKeeps(t *testing.T) {
 		require.Equal(t, recommend.Limits{MemoryLimit: 100 * mi, CPULimit: 0.2}, w.limits)
 		require.Equal(t, 121, events[0].Samples)
 		require.Equal(t, 1, events[1].Samples)
+	})
+}
+
+// TestNearly checks that what is not worth a restart is not changed.
+func TestNearly(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		w.want = func(recommend.Sample, recommend.Limits) recommend.Limits {
+			return recommend.Limits{MemoryLimit: 126 * mi}
+		}
+		require.Equal(t, "f: kept: what is recommended is nearly that", w.run(time.Second)[0].String())
+	})
+}
+
+// TestMinHistory checks that nothing is lowered before enough of usage is known, and that raising does not wait.
+func TestMinHistory(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		w.options.MinHistory = 3 * time.Hour // two are known at first
+		w.want = func(recommend.Sample, recommend.Limits) recommend.Limits {
+			return recommend.Limits{MemoryLimit: 100 * mi, CPULimit: 0.3}
+		}
+		events := w.run(time.Second)
+		require.Contains(t, events[0].String(), "changed: CPU limit 200m → 300m: nothing is lowered before 3h of usage are known")
+		events = w.run(2 * time.Hour)
+		require.Equal(t, "held", string(events[58].Kind))
+		require.Equal(t, "changed", string(events[60].Kind))
+		require.Equal(t, 100.0*mi, w.limits.MemoryLimit)
 	})
 }
 
@@ -197,14 +225,14 @@ func TestBounds(t *testing.T) {
 func TestChangesADay(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		w.options.MaxChanges = 3
-		w.want = func(_ recommend.Sample, set recommend.Limits) recommend.Limits {
-			return recommend.Limits{MemoryLimit: set.MemoryLimit - mi}
+		w.want = func(recommend.Sample, recommend.Limits) recommend.Limits {
+			return recommend.Limits{MemoryLimit: w.limits.MemoryLimit - 4*mi}
 		}
 		events := w.run(3*time.Minute + time.Second)
 		require.Equal(t, "changed changed held held", kinds(events))
 		require.Contains(t, events[3].Text, "the last change is kept for raising")
-		w.want = func(_ recommend.Sample, set recommend.Limits) recommend.Limits {
-			return recommend.Limits{MemoryLimit: set.MemoryLimit + mi}
+		w.want = func(recommend.Sample, recommend.Limits) recommend.Limits {
+			return recommend.Limits{MemoryLimit: w.limits.MemoryLimit + 4*mi}
 		}
 		require.Equal(t, "changed held", kinds(w.run(2*time.Minute)))
 		events = w.run(2 * time.Minute)
@@ -231,6 +259,19 @@ func TestHoldsAfterKill(t *testing.T) {
 		require.Contains(t, events[1].String(), "f: not changed: memory limit 128Mi → 100Mi: nothing is lowered, since a container was killed for its memory")
 		w.run(6 * time.Hour)
 		require.Equal(t, 100.0*mi, w.limits.MemoryLimit)
+	})
+}
+
+// TestRestartNearLimit checks that a restart is taken for a kill where memory was near its limit, and not otherwise.
+func TestRestartNearLimit(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		w.restarts = 1
+		w.want = func(_ recommend.Sample, set recommend.Limits) recommend.Limits { return set }
+		events := w.run(2 * time.Minute)
+		require.Zero(t, events[0].Kills+events[1].Kills)
+		w.use = func(time.Time) (float64, float64) { return 120 * mi, 0.05 }
+		events = w.run(time.Minute)
+		require.Equal(t, 1, events[0].Kills)
 	})
 }
 

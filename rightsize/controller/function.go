@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tppfaas/tppfaas/rightsize/recommend"
@@ -16,6 +17,7 @@ type function struct {
 	recommender recommend.Recommender
 	acts        bool             // changes are made
 	last        recommend.Sample // the newest
+	first       int64            // time of the first sample that is remembered
 	samples     int
 	want        recommend.Limits // what was recommended last
 	given       recommend.Limits // what the recommender takes for set: what was found, or what it has recommended where that is not applied
@@ -40,6 +42,9 @@ func (f *function) take(r record) {
 		s := r.sample()
 		if f.samples > 0 && s.Time <= f.last.Time {
 			return
+		}
+		if f.samples == 0 {
+			f.first = s.Time
 		}
 		f.last = s
 		f.samples++
@@ -112,8 +117,9 @@ func (c *Controller) look(ctx context.Context, f *function) (Event, error) {
 	if f.samples > 0 && f.last.Time > after.UnixMilli() {
 		after = time.UnixMilli(f.last.Time)
 	}
-	samples, err := within(ctx, o.Timeout, func(ctx context.Context) ([]recommend.Sample, error) { return o.Source.Samples(ctx, f.name, after) })
-	for _, s := range samples {
+	batch, err := within(ctx, o.Timeout, func(ctx context.Context) (Batch, error) { return o.Source.Samples(ctx, f.name, after) })
+	f.findKill(&batch, set)
+	for _, s := range batch.Samples {
 		if f.samples > 0 && s.Time <= f.last.Time || s.Time > now.Add(time.Minute).UnixMilli() || !possible(s) {
 			continue
 		}
@@ -143,6 +149,10 @@ func (c *Controller) look(ctx context.Context, f *function) (Event, error) {
 		if text != "" {
 			e.Kind, e.To = Held, o.Round(merge(f.want, set))
 		}
+		return e, nil
+	}
+	if isSmall(set, to, o.MinChange) {
+		e.To, e.Kind, e.Text = set, Kept, "what is recommended is nearly that"
 		return e, nil
 	}
 	if reason := c.mayNot(f, set, to, now); reason != "" {
@@ -177,6 +187,25 @@ func within[T any](ctx context.Context, timeout time.Duration, do func(context.C
 	return do(ctx)
 }
 
+// killShare is how much of the limit must have been used before a restart for it to be taken for a kill.
+const killShare = 0.9
+
+// findKill marks the last sample of a batch as one after a kill where the source tells of a restart alone, and memory was near its limit. Of a batch that
+// goes back before all samples it is not known when the restart was, nor what the limit was then.
+func (f *function) findKill(b *Batch, set recommend.Limits) {
+	if b.Restarts == 0 || len(b.Samples) == 0 || f.samples == 0 || set.MemoryLimit == 0 {
+		return
+	}
+	near := f.last.Memory >= killShare*set.MemoryLimit
+	for _, s := range b.Samples {
+		if s.Killed {
+			return
+		}
+		near = near || s.Memory >= killShare*set.MemoryLimit
+	}
+	b.Samples[len(b.Samples)-1].Killed = near
+}
+
 // possible reports whether a sample can be one.
 func possible(s recommend.Sample) bool {
 	return s.Time > 0 && !(s.Memory < 0) && !(s.CPU < 0) && !math.IsInf(s.Memory, 0) && !math.IsInf(s.CPU, 0)
@@ -188,7 +217,7 @@ func (f *function) isStale(now time.Time, maxAge time.Duration) string {
 	case f.samples == 0:
 		return "no usage is known"
 	case age > maxAge:
-		return fmt.Sprintf("the newest usage is %v old", age.Round(time.Second))
+		return "the newest usage is " + short(age) + " old"
 	case math.IsNaN(f.last.Memory) && math.IsNaN(f.last.CPU):
 		return "the newest usage is not known"
 	}
@@ -208,7 +237,9 @@ func (c *Controller) bounded(f *function, set recommend.Limits, now time.Time) (
 		case math.IsNaN(*x) || math.IsInf(*x, 0) || *x < 0:
 			*x, text = from, "what is recommended is no number"
 		case *x < from && f.killed > 0 && sinceKill < o.Hold:
-			*x, text = from, fmt.Sprintf("nothing is lowered, since a container was killed for its memory %v ago", sinceKill.Round(time.Second))
+			*x, text = from, "nothing is lowered, since a container was killed for its memory "+short(sinceKill)+" ago"
+		case *x < from && f.last.Time-f.first < o.MinHistory.Milliseconds():
+			*x, text = from, "nothing is lowered before "+short(o.MinHistory)+" of usage are known"
 		case from > 0 && *x > from*o.MaxRaise:
 			*x, text = from*o.MaxRaise, fmt.Sprintf("raised by no more than × %g at once", o.MaxRaise)
 		case *x < from/o.MaxLower:
@@ -227,6 +258,11 @@ func (c *Controller) bounded(f *function, set recommend.Limits, now time.Time) (
 		to.CPULimit = max(to.CPULimit, to.CPURequest)
 	}
 	return to, text
+}
+
+// isSmall reports whether no value changes by more than a share.
+func isSmall(from, to recommend.Limits, share float64) bool {
+	return !slices.ContainsFunc(values, func(v value) bool { return math.Abs(*v.of(&to)-*v.of(&from)) > share**v.of(&from) })
 }
 
 // isLower reports whether anything is lowered.
@@ -250,6 +286,18 @@ func (c *Controller) mayNot(f *function, set, to recommend.Limits, now time.Time
 	return ""
 }
 
+// short writes a time without what is 0 at its end: 3h, 2m30s.
+func short(d time.Duration) string {
+	s := d.Round(time.Second).String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
 func times(n int) string {
 	if n == 1 {
 		return "once"
@@ -259,6 +307,15 @@ func times(n int) string {
 
 // reasons returns why a recommender recommends what it does, where it can say so.
 func reasons(r recommend.Recommender) string {
-	_ = r
-	return ""
+	why, ok := r.(recommend.Reasoned)
+	if !ok {
+		return ""
+	}
+	var parts []string
+	for _, part := range []struct{ name, text string }{{"memory: ", why.Reasons().Memory}, {"CPU: ", why.Reasons().CPU}} {
+		if part.text != "" {
+			parts = append(parts, part.name+part.text)
+		}
+	}
+	return strings.Join(parts, "; ")
 }

@@ -52,9 +52,9 @@ type Options struct {
 	Journal string
 	// Username and Password or PasswordFile, or Token or TokenFile, authenticate the calls; over https, or on this machine.
 	Username, Password, PasswordFile, Token, TokenFile string
-	// CAFile has the certificates of those who sign the server's; InsecureSkipVerify trusts any.
-	CAFile             string
-	InsecureSkipVerify bool
+	// CAFile has the certificates of those who sign the server's; InsecureSkipVerify trusts any. CertFile and KeyFile are the client's own.
+	CAFile, CertFile, KeyFile string
+	InsecureSkipVerify        bool
 	// OnCall is told of each call that has ended, one at a time; it may be nil. OnMessage is told in a line what else is to be known.
 	OnCall    func(Call)
 	OnMessage func(text string)
@@ -117,7 +117,7 @@ func New(o Options) (*Driver, error) {
 	if d.transport == nil {
 		transport, err := httpclient.New(d.name, base, httpclient.Options{
 			Username: o.Username, Password: o.Password, PasswordFile: o.PasswordFile, Token: o.Token, TokenFile: o.TokenFile,
-			CAFile: o.CAFile, InsecureSkipVerify: o.InsecureSkipVerify, MaxAnswer: maxAnswer, Connections: o.Parallel,
+			CAFile: o.CAFile, CertFile: o.CertFile, KeyFile: o.KeyFile, InsecureSkipVerify: o.InsecureSkipVerify, MaxAnswer: maxAnswer, Connections: o.Parallel,
 		})
 		if err != nil {
 			return nil, err

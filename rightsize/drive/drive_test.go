@@ -300,7 +300,8 @@ func TestJournalMistakes(t *testing.T) {
 	require.NoError(t, err)
 	for line, want := range map[string]string{
 		"x":                        o.Journal + ":2: this is no call: ",
-		`{"minute":-1}`:            "a negative number",
+		`{"minute":-1}`:            "a number that cannot be",
+		`{"minute":1000000000}`:    "a number that cannot be",
 		`{"minute":0,"color":"x"}`: "unknown field",
 		`{"minute":0,"index":99}`:  "minute 0 has call 99, and the plan has ",
 		`{"minute":1,"index":1}` + "\n" + `{"minute":1,"index":1}`: ":3: call 1 of minute 1 stands there twice",

@@ -59,6 +59,9 @@ func (r *run) takeUp() (next call, err error) {
 	return next, nil
 }
 
+// maxMinutes is longer than any run, and short enough for a time.Duration.
+const maxMinutes = 100_000_000
+
 // unmarshal reads a line of a journal.
 func unmarshal(line []byte) (c Call, err error) {
 	in := json.NewDecoder(bytes.NewReader(line))
@@ -66,8 +69,8 @@ func unmarshal(line []byte) (c Call, err error) {
 	if err := in.Decode(&c); err != nil {
 		return c, fmt.Errorf("this is no call: %w", err)
 	}
-	if c.Minute < 0 || c.Index < 0 || c.Size < 0 || c.Latency < 0 {
-		return c, fmt.Errorf("this is no call: a negative number in %.200s", line)
+	if c.Minute < 0 || c.Minute > maxMinutes || c.Index < 0 || c.Size < 0 || c.Latency < 0 {
+		return c, fmt.Errorf("this is no call: a number that cannot be in %.200s", line)
 	}
 	return c, nil
 }

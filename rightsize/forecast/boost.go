@@ -28,8 +28,8 @@ type Boosted struct {
 	features features
 }
 
-// NewBoosted returns a forecaster that is fitted on the last window samples, of which day make a day; 0 where there is none. It forecasts up to an eighth
-// of the window, and interpolates between Levels.
+// NewBoosted returns a forecaster that is fitted on the last window samples, of which day make a day; 0 where there is none. It forecasts up to a 24th of
+// the window, and interpolates between Levels.
 func NewBoosted(window, day int) *Boosted {
 	b := &Boosted{learner: newLearner(window, day, 1.5), features: newFeatures(day)}
 	b.learner.fit = b.fit
@@ -44,7 +44,7 @@ func (b *Boosted) Observe(value float64) {
 
 // fit returns the trees of a horizon.
 func (b *Boosted) fit(values []float64, steps int) model {
-	if steps > len(values)/8 {
+	if steps > len(values)/leastSpans {
 		return nil
 	}
 	largest := Largest(values, steps)

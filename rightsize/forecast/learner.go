@@ -7,6 +7,7 @@ import (
 
 const (
 	learnerFirst = 240  // samples before the first fit
+	leastSpans   = 24   // horizons that the samples must hold to be fitted on
 	learnerRows  = 4000 // samples to fit on at most, evenly spread over the window
 )
 

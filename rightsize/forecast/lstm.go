@@ -24,7 +24,7 @@ type LSTM struct {
 	seed   uint64
 }
 
-// NewLSTM returns a forecaster that is fitted on the last window samples. It forecasts up to an eighth of the window. The same seed and samples give the
+// NewLSTM returns a forecaster that is fitted on the last window samples. It forecasts up to a 24th of the window. The same seed and samples give the
 // same forecasts.
 func NewLSTM(window int, seed uint64) *LSTM {
 	l := &LSTM{learner: newLearner(window, 0, 2), seed: seed}
@@ -42,7 +42,7 @@ func (l *LSTM) Observe(value float64) {
 }
 
 func (l *LSTM) fit(values []float64, steps int) model {
-	if steps > len(values)/8 {
+	if steps > len(values)/leastSpans {
 		return nil
 	}
 	var rows [][paperSteps]float64

@@ -2,7 +2,6 @@ package forecast
 
 import (
 	"math"
-	"math/bits"
 	"slices"
 )
 
@@ -20,20 +19,21 @@ type condition int
 
 const (
 	always     condition = iota // all of the window
-	byChange                    // those before which the value had stood for about as long: 0, 1, 2–3, 4–7, … samples
+	byChange                    // those before which the value had stood as long: 0, 1, … 14 samples, or longer
 	byPosition                  // those before which the value lay as far above or below the mean of the samples before, by rank in the window
 	byLevel                     // those before which the value was as high, by rank in the window
 	byTime                      // those of about the same time of day
 )
 
 // bins are how many of each condition are told apart.
-var bins = [...]int{always: 1, byChange: 10, byPosition: 10, byLevel: 10, byTime: 24}
+var bins = [...]int{always: 1, byChange: 16, byPosition: 10, byLevel: 10, byTime: 24}
 
 // Residual forecasts the last value plus a quantile of the residual: of what the largest of the next samples was above (or below) the value
 // that stood before them, over a trailing window. Quantiles below 0 become 0.
 //
 // Nothing is made up for missing samples: a residual is counted where its value and at least nine tenths of the samples after it are known. While
-// up to 20 samples are missing a forecast stands on the last known value.
+// up to 20 samples are missing a forecast stands on the last known value. It takes twenty residuals, and as many as the forecast reaches samples ahead, to
+// say something.
 //
 // It follows a horizon from the first time it is asked for, replaying the window then, and forgets the one not asked for longest beyond 16.
 type Residual struct {
@@ -76,9 +76,9 @@ type origin struct {
 // other forecaster must beat. It forecasts up to window samples.
 func NewPersistence(window int) *Residual { return newResidual(residualOptions{window: window}) }
 
-// NewConditional returns a forecaster by the last value and the residuals of the last window samples, those before all which the value had
-// stood for about as long as it stands now: 0, 1, 2–3, 4–7, … samples since it last changed. Quantiles of few such residuals are drawn to those of all.
-// Where every sample differs from the one before it is NewPersistence. It forecasts up to window samples.
+// NewConditional returns a forecaster by the last value and the residuals of the last window samples, those before which the value had stood
+// as long as it stands now: 0, 1, … 14 samples since it last changed, or longer. Values that are renewed less often than they are sampled stand for a few samples
+// and then leap. Quantiles of few such residuals are drawn to those of all; where every sample differs from the one before it is NewPersistence. It forecasts up to window samples.
 func NewConditional(window int) *Residual {
 	return newResidual(residualOptions{window: window, by: byChange})
 }
@@ -115,7 +115,7 @@ func (f *Residual) Observe(value float64) {
 func (f *Residual) bin(value float64) uint8 {
 	switch f.by {
 	case byChange:
-		return uint8(min(bits.Len(uint(f.sinceChange)), bins[byChange]-1))
+		return uint8(min(f.sinceChange, bins[byChange]-1))
 	case byTime:
 		return uint8(f.seen % f.day * bins[byTime] / f.day)
 	case byPosition, byLevel:
@@ -149,7 +149,7 @@ func (f *Residual) Quantiles(steps int, levels, out []float64) {
 	if steps > 0 && steps <= f.window {
 		h = f.horizon(steps)
 	}
-	if h == nil || h.all.Len() < minResiduals || math.IsNaN(f.last) || f.missing > maxMissing {
+	if h == nil || h.all.Len() < max(minResiduals, steps) || math.IsNaN(f.last) || f.missing > maxMissing {
 		unknown(out)
 		return
 	}

@@ -14,9 +14,15 @@ func Pinball(level, q, y float64) float64 { return max((y-q)*level, (q-y)*(1-lev
 type Score struct {
 	Horizon
 	Origins  int       // forecasts scored
+	Silent   int       // of these, scored by what the first forecaster said, since this one said nothing
 	Pinball  float64   // mean over origins and levels, in the unit of the resource
 	Coverage []float64 // share of origins at which what came was at most the quantile, for each level
+
+	blocks []float64 // sums of the losses of runs of origins, each at least as long as the horizon
 }
+
+// maxBlocks is how many runs of origins a part is cut into at most.
+const maxBlocks = 40
 
 // scoredHorizons is how many times the part that is scored must hold a horizon.
 const scoredHorizons = 10
@@ -24,6 +30,7 @@ const scoredHorizons = 10
 // Largest returns for each sample the largest of the next steps ones: NaN where fewer than nine tenths of them are known, or the values end
 // before.
 func Largest(values []float64, steps int) []float64 {
+	steps = min(steps, len(values)) // longer ones are never known
 	out := make([]float64, len(values))
 	var stack []place // of the next samples, from the last to the first: those that no earlier one exceeds
 	known := 0
@@ -68,7 +75,7 @@ func Rolling(ctx context.Context, values []float64, parts []Part, horizons []Hor
 				continue
 			}
 			for range forecasters {
-				scores[j] = append(scores[j], Score{Horizon: h, Coverage: make([]float64, len(Levels))})
+				scores[j] = append(scores[j], Score{Horizon: h, Coverage: make([]float64, len(Levels)), blocks: make([]float64, blocks(p, h))})
 			}
 		}
 		r.scores = append(r.scores, scores)
@@ -134,14 +141,20 @@ func (r *rolling) score(i int) {
 			}
 			if math.IsNaN(q[0]) {
 				q = r.quantiles[0]
+				r.scores[part][j][k].Silent++
 			}
-			r.scores[part][j][k].add(q, y)
+			p := r.parts[part]
+			r.scores[part][j][k].add(q, y, (i+1-p.From)*blocks(p, h)/(p.To-p.From))
 		}
 	}
 }
 
-func (s *Score) add(quantiles []float64, y float64) {
+// blocks returns how many runs of origins a part is cut into.
+func blocks(p Part, h Horizon) int { return max(min((p.To-p.From)/h.Steps, maxBlocks), 1) }
+
+func (s *Score) add(quantiles []float64, y float64, block int) {
 	s.Origins++
+	before := s.Pinball
 	for i, level := range Levels {
 		q := quantiles[i]
 		s.Pinball += Pinball(level, q, y)
@@ -149,6 +162,7 @@ func (s *Score) add(quantiles []float64, y float64) {
 			s.Coverage[i]++
 		}
 	}
+	s.blocks[block] += s.Pinball - before
 }
 
 func (s *Score) finish() {

@@ -8,7 +8,9 @@ package qrcode
 import (
 	"bytes"
 	"errors"
+	"image"
 	"image/color"
+	"image/png"
 	"io"
 	"net/http"
 	"strconv"
@@ -19,8 +21,11 @@ import (
 // MaxSize is the size of the largest text of which there is a QR code, in bytes.
 const MaxSize = 2953
 
-// scale is the size of a module of the code in pixels.
-const scale = 8
+// scale is the size of a module of the code in pixels, border the number of light modules around it.
+const (
+	scale  = 4
+	border = 4
+)
 
 // Handler returns the function: POST it a text, and it answers a PNG. GET / says that it is there.
 func Handler() http.Handler {
@@ -57,7 +62,18 @@ func draw(text []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	// A picture of two colours takes less than one in full colour, as the library draws.
+	side := (code.Size() + 2*border) * scale
+	pixels := image.NewPaletted(image.Rect(0, 0, side, side), color.Palette{color.White, color.Black})
+	for y := range side {
+		row := pixels.Pix[y*pixels.Stride:][:side]
+		for x := range row {
+			if code.Module(x/scale-border, y/scale-border) {
+				row[x] = 1
+			}
+		}
+	}
 	var picture bytes.Buffer
-	err = code.WriteAsPNG(goqr.NewQrCodeImgConfig(scale, 4, goqr.WithLight(color.White), goqr.WithDark(color.Black)), &picture)
+	err = png.Encode(&picture, pixels)
 	return picture.Bytes(), err
 }

@@ -65,7 +65,9 @@ func (p *Panel) chart(from int, ahead int64, title string) template.HTML {
 	pic := htmlpage.NewPicture(bottom + 30)
 	most := 0.0
 	for _, v := range values {
-		most = max(most, v)
+		if v > most { // NaN is not
+			most = v
+		}
 	}
 	limits, requests := since(p.Limits, begin), since(p.Requests, begin)
 	for _, s := range limits {
@@ -153,7 +155,7 @@ func columns(times []int64, values []float64, x, y htmlpage.Scale) (lines [][][2
 		lowest, highest = math.Inf(1), math.Inf(-1)
 	}
 	for i, v := range values {
-		c := int((x.At(float64(times[i])) - left) / width)
+		c := min(int((x.At(float64(times[i]))-left)/width), mostColumns-1)
 		if c != column {
 			flush()
 			column = c

@@ -99,6 +99,8 @@ func amount(resource rightsize.Resource, v float64) string {
 	switch {
 	case math.IsNaN(v):
 		return ""
+	case v == 0:
+		return "0"
 	case resource == rightsize.CPU:
 		if v < 0.0095 {
 			return fmt.Sprintf("%.2gm", 1000*v)

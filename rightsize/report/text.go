@@ -14,12 +14,14 @@ func (r *Report) WriteText(w io.Writer) error {
 	var b strings.Builder
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprint(t, "function\tmemory median\tmost\tlimit\trequest\tCPU median\tmost\tlimit\trequest\n")
-	for _, f := range r.Functions {
+	for i := range r.Functions {
+		f := &r.Functions[i]
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", htmlpage.Printable(f.Name), f.Memory.Text(f.Memory.Median), f.Memory.Text(f.Memory.Most), f.MemoryLimit(), f.MemoryRequest(),
 			f.CPU.Text(f.CPU.Median), f.CPU.Text(f.CPU.Most), f.CPULimit(), f.CPURequest())
 	}
 	t.Flush()
-	for _, f := range r.Functions {
+	for i := range r.Functions {
+		f := &r.Functions[i]
 		fmt.Fprintf(&b, "\n%s: %s\n", htmlpage.Printable(f.Name), f.Span())
 		for _, text := range append(append([]string{}, f.Reasons...), f.Hints...) {
 			fmt.Fprintf(&b, "  %s\n", text)
@@ -28,7 +30,7 @@ func (r *Report) WriteText(w io.Writer) error {
 			if len(p.Fan) == 0 {
 				continue
 			}
-			fmt.Fprintf(t, "largest %s within\tmedian\t90 %%\t95 %%\t99 %%\n", p.Heading())
+			fmt.Fprintf(t, "largest %s within\tmedian\t90 %%\t95 %%\t99 %%\n", strings.Replace(p.Heading(), "M", "m", 1))
 			for _, point := range p.Fan {
 				fmt.Fprint(t, point.Within())
 				for _, q := range point.Quantiles {

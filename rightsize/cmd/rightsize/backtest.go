@@ -26,7 +26,7 @@ import (
 var backtestCommand = cli.Command{
 	Name: "backtest", Arguments: "USAGE.csv...|-synthetic all", Summary: "compare what recommenders of limits would have done",
 	Help: backtestUsage(), Define: runBacktest,
-	Values: map[string][]string{"recommender": recommenders(), "synthetic": append([]string{"all"}, kindsOfSeries()...)},
+	Values: map[string][]string{"recommender": recommenderKinds(), "synthetic": append([]string{"all"}, kindsOfSeries()...)},
 }
 
 // backtestUsage returns the help of rightsize backtest.
@@ -66,8 +66,6 @@ func list(kinds [][2]string) string {
 	}
 	return b.String()
 }
-
-func recommenders() []string { return names(recommend.Kinds()) }
 
 func kindsOfSeries() []string { return names(synthetic.Kinds()) }
 
@@ -172,11 +170,11 @@ func (o *backtestOptions) matrix(ctx context.Context, files []string) (*backtest
 		}
 	}
 	m := &backtest.Matrix{Options: o.options, Workers: o.workers}
-	if m.Recommenders, err = choose("recommender", o.recommenders, recommenders()); err != nil {
+	if m.Recommenders, err = choose("recommender", o.recommenders, recommenderKinds()); err != nil {
 		return nil, err
 	}
-	if !slices.Contains(recommenders(), o.base) {
-		return nil, cli.Usagef("-base: %q is none of %s", o.base, strings.Join(recommenders(), ", "))
+	if !slices.Contains(recommenderKinds(), o.base) {
+		return nil, cli.Usagef("-base: %q is none of %s", o.base, recommenderNames())
 	}
 	if o.kinds != "" {
 		kinds, err := choose("synthetic", o.kinds, kindsOfSeries())

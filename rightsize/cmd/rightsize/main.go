@@ -10,14 +10,23 @@ var program = cli.Program{
 
 Usage: rightsize COMMAND ARGUMENTS [OPTIONS]
 
+Examples:
+  rightsize drive -url http://127.0.0.1:8081 -calls 60:600 -for 5m
+  rightsize acquire -prometheus http://127.0.0.1:9090 -function qrcode -from 7d -o usage.csv
+
 Exit status: 0 done, 1 failed, 2 called wrongly.
 `,
 	},
 	Commands: []cli.Command{
 		{
-			Name: "write", Arguments: "FILE -function NAME -memory 64Mi -cpu 100m", Summary: "set limits and requests in stack.yml or a manifest of Kubernetes",
-			Help: writeUsage, Define: runWrite,
+			Name: "forecast", Arguments: "USAGE.csv", Summary: "forecast quantiles of what a function will use",
+			Help: forecastUsage, Define: runForecast,
 		},
+		functionCommand,
+		driveCommand,
+		acquireCommand,
+		reportCommand,
+		writeCommand,
 		recommendCommand,
 		backtestCommand,
 	},

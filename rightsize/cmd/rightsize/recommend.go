@@ -18,7 +18,7 @@ import (
 var recommendCommand = cli.Command{
 	Name: "recommend", Arguments: "USAGE.csv...", Summary: "say which limits and requests a function should have, and why",
 	Help: recommendUsage(), Define: runRecommend,
-	Values: map[string][]string{"recommender": recommenders(), "runtime": recommend.Runtimes()},
+	Values: map[string][]string{"recommender": recommenderKinds(), "runtime": recommend.Runtimes()},
 }
 
 // recommendUsage returns the help of rightsize recommend.
@@ -169,7 +169,7 @@ func (o *recommendOptions) run(ctx context.Context, files []string, stdout io.Wr
 	}
 	r, err := recommend.New(o.recommender, options)
 	if err != nil {
-		return cli.Usagef("-recommender: %v: it is one of %s", err, strings.Join(recommenders(), ", "))
+		return cli.Usagef("-recommender: %v: it is one of %s", err, recommenderNames())
 	}
 	if o.runtime != "" {
 		if _, err := recommend.HeapHint(o.runtime, 0); err != nil {
@@ -178,7 +178,7 @@ func (o *recommendOptions) run(ctx context.Context, files []string, stdout io.Wr
 	}
 	var allowed recommend.LimitRange
 	if o.limitRange != "" {
-		if allowed, err = readLimitRange(o.limitRange); err != nil {
+		if allowed, err = limitRangeIn(o.limitRange); err != nil {
 			return err
 		}
 	}
@@ -215,7 +215,7 @@ func (o *recommendOptions) run(ctx context.Context, files []string, stdout io.Wr
 	return out.text(stdout)
 }
 
-func readLimitRange(path string) (recommend.LimitRange, error) {
+func limitRangeIn(path string) (recommend.LimitRange, error) {
 	f, err := openFile(path)
 	if err != nil {
 		return recommend.LimitRange{}, err

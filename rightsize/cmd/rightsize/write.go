@@ -12,7 +12,9 @@ import (
 	"github.com/tppfaas/tppfaas/rightsize/manifest"
 )
 
-const writeUsage = `Usage: rightsize write FILE -function NAME [-memory 64Mi] [-cpu 100m] [-request-memory 32Mi] [-request-cpu 50m] [-write] [options]
+var writeCommand = cli.Command{
+	Name: "write", Arguments: "FILE -function NAME -memory 64Mi -cpu 100m", Summary: "set limits and requests in stack.yml or a manifest of Kubernetes",
+	Help: `Usage: rightsize write FILE -function NAME [-memory 64Mi] [-cpu 100m] [-request-memory 32Mi] [-request-cpu 50m] [-write] [options]
 
 Sets limits and requests of a function in OpenFaaS's stack.yml or in a manifest of Kubernetes (Deployment, StatefulSet, DaemonSet, Job, CronJob,
 Pod, Knative Service, OpenFaaS Function, List). Prints the change as a diff; -write makes it, and keeps the old file as FILE.bak, or FILE.bak.1 and
@@ -24,7 +26,9 @@ Examples:
   rightsize write stack.yml -function qrcode -memory 64Mi -cpu 100m -write
   rightsize write deploy.yaml -function web -container app -memory 1Gi -request-memory 512Mi
   rightsize write stack.yml -function qrcode -memory 64Mi -json                 the change as one JSON object
-`
+`,
+	Define: runWrite,
+}
 
 // writeResult is what -json prints.
 type writeResult struct {
