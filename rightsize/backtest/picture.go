@@ -36,15 +36,15 @@ func (c *Comparison) panel() *plot.Plot {
 	p := figure.NewPanel(c.Series, "", "reserved, to "+c.Base)
 	p.X.Tick.Marker = plot.ConstantTicks{}
 	p.X.Min, p.X.Max, p.Y.Min = -0.6, float64(len(c.Rows))-0.4, 0
+	p.Add(&plotter.Line{XYs: plotter.XYs{{X: p.X.Min, Y: 1}, {X: p.X.Max, Y: 1}}, LineStyle: draw.LineStyle{
+		Color: color.NRGBA{0x55, 0x55, 0x55, 0xff}, Width: 0.8, Dashes: []vg.Length{4, 3},
+	}})
 	for i, r := range c.Rows {
 		bar := &bar{at: float64(i), height: r.Ratio.Mean, ink: inks[i%len(inks)], note: fmt.Sprintf("%.0f", r.Kills), style: p.X.Tick.Label}
 		bar.style.YAlign, bar.style.XAlign = draw.YBottom, draw.XCenter
 		p.Y.Max = max(p.Y.Max, r.Ratio.Mean*1.15)
 		p.Add(bar)
 	}
-	p.Add(&plotter.Line{XYs: plotter.XYs{{X: p.X.Min, Y: 1}, {X: p.X.Max, Y: 1}}, LineStyle: draw.LineStyle{
-		Color: color.NRGBA{0x55, 0x55, 0x55, 0xff}, Width: 0.8, Dashes: []vg.Length{4, 3},
-	}})
 	return p
 }
 
@@ -61,7 +61,9 @@ func (b *bar) Plot(c draw.Canvas, p *plot.Plot) {
 	x, y := p.Transforms(&c)
 	left, right, top := x(b.at-0.38), x(b.at+0.38), y(b.height)
 	c.FillPolygon(b.ink, []vg.Point{{X: left, Y: y(0)}, {X: left, Y: top}, {X: right, Y: top}, {X: right, Y: y(0)}})
-	c.FillText(b.style, vg.Point{X: (left + right) / 2, Y: top + 2}, b.note)
+	middle, width, height := (left+right)/2, b.style.Width(b.note), b.style.Height(b.note)
+	c.FillPolygon(color.White, []vg.Point{{X: middle - width/2 - 1, Y: top + 1}, {X: middle - width/2 - 1, Y: top + height + 2}, {X: middle + width/2 + 1, Y: top + height + 2}, {X: middle + width/2 + 1, Y: top + 1}})
+	c.FillText(b.style, vg.Point{X: middle, Y: top + 2}, b.note)
 }
 
 // patch is the sign of a bar in the key.

@@ -33,7 +33,7 @@ one resource each, or of different times.
 Examples:
   rightsize recommend usage.csv
   rightsize recommend memory_usage.csv cpu_usage.csv -set memory=64Mi,cpu=100m
-  rightsize recommend usage.csv -runtime go -limitrange limits.yaml -json
+  rightsize recommend usage.csv -runtime go -limit-range limits.yaml -json
   rightsize recommend usage.csv -set memory=64Mi,request-memory=32Mi -in-place
 
 Recommenders:
@@ -60,7 +60,7 @@ func runRecommend(fs *flag.FlagSet) cli.Run {
 	fs.StringVar(&o.set, "set", "", "what is set: memory=, cpu= (limits), request-memory=, request-cpu=, with commas")
 	fs.StringVar(&o.floorMemory, "floor-memory", "10Mi", "`least` memory")
 	fs.StringVar(&o.floorCPU, "floor-cpu", "10m", "`least` CPU")
-	fs.StringVar(&o.limitRange, "limitrange", "", "keep within the LimitRange of Kubernetes in `FILE`")
+	fs.StringVar(&o.limitRange, "limit-range", "", "keep within the LimitRange of Kubernetes in `FILE`")
 	fs.StringVar(&o.runtime, "runtime", "", "also print how to tell this `runtime` of the memory limit: "+strings.Join(recommend.Runtimes(), ", "))
 	fs.StringVar(&o.function, "function", "", "`name` of the function (without: the file's)")
 	fs.BoolVar(&o.restart, "restart", false, fmt.Sprintf("a change restarts the container: at most %d a day (as without)", recommend.RestartChanges))
