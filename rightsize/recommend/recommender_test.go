@@ -99,6 +99,25 @@ func TestPercentile(t *testing.T) {
 	require.InDelta(t, 3.85, h.cpuPercentile(0.95), 1e-12)
 	require.InDelta(t, 2.5, h.cpuPercentile(0.5), 1e-12)
 	require.Zero(t, newHistory().cpuPercentile(0.5))
+	// Of samples that are close to each other all count in the first hour, and the last of each step later on.
+	h = newHistory()
+	for i := range 4 * 3600 {
+		h.add(Sample{Time: begin + int64(i)*1000, CPU: float64(i % 25), Memory: 1})
+		switch i {
+		case 49:
+			require.InDelta(t, 12, h.cpuPercentile(0.5), 1e-12)
+		case 3600:
+			require.Nil(t, h.begin)
+		}
+	}
+	require.Len(t, h.steps, 4*48)
+	require.InDelta(t, 24, h.cpuPercentile(0.5), 1e-12)
+}
+
+func TestLength(t *testing.T) {
+	for ms, want := range map[int64]string{0: "0s", 12_000: "12s", 45 * minute: "45m", 2 * hour: "2h", 5*hour + 20*minute: "5h 20m", 3 * day: "3d", 3*day + 4*hour + minute: "3d 4h"} {
+		require.Equal(t, want, length(ms))
+	}
 }
 
 // TestMaximum checks the trailing maximum against a plain one.
