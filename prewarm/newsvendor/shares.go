@@ -8,6 +8,7 @@ import "slices"
 type shares struct {
 	forecaster
 	weights map[call]float64
+	calls   []call // of the trace under way
 }
 
 // call is the nth call of a function by the same run of another one, by their marks; with none, that nothing comes of the slot of
@@ -105,7 +106,6 @@ type sharesFollower struct {
 	follower
 	s     *shares
 	marks []int
-	calls []call
 }
 
 func (f *sharesFollower) reset() {
@@ -129,9 +129,9 @@ func (f *sharesFollower) expect(list []expected) []expected {
 		if !slices.ContainsFunc(own, func(e expected) bool { return int(e.cause) == k && e.parent < 0 && e.probability < 1 }) {
 			continue
 		}
-		f.calls = callsOf(f.calls, own, k, mark)
+		f.s.calls = callsOf(f.s.calls, own, k, mark)
 		for i := range own {
-			if f.calls[i].caller >= 0 && firstOf(own, i) == i {
+			if f.s.calls[i].caller >= 0 && firstOf(own, i) == i {
 				f.correct(own, i)
 			}
 		}
@@ -141,7 +141,7 @@ func (f *sharesFollower) expect(list []expected) []expected {
 
 // correct multiplies the odds of the alternatives of which the first is i.
 func (f *sharesFollower) correct(list []expected, i int) {
-	none := f.calls[i]
+	none := f.s.calls[i]
 	none.none = true
 	left, total := 1.0, 0.0
 	for j := i; j < len(list); j++ {
@@ -154,7 +154,7 @@ func (f *sharesFollower) correct(list []expected, i int) {
 	}
 	for j := i; j < len(list); j++ {
 		if e := &list[j]; e.alternative(&list[i]) {
-			e.probability *= f.weight(f.calls[j])
+			e.probability *= f.weight(f.s.calls[j])
 			total += e.probability
 		}
 	}
