@@ -274,7 +274,7 @@ func (f *Forecast) want(set Limits, now int64) Limits {
 	want := set
 	want.MemoryRequest, want.MemoryLimit = memory, memory
 	first := f.returned == (Limits{})
-	if want == set && !first && !f.renew {
+	if want == set && !first && !f.renew || !f.past.knowsCPU() {
 		return want
 	}
 	request := max(f.past.cpuPercentile(0.95), f.options.CPUFloor)
@@ -311,6 +311,10 @@ func (f *Forecast) Reasons() Reasons {
 		r.Memory = krr + ", as there are less than 2d of history"
 	default:
 		r.Memory = krr + fmt.Sprintf(", as following usage saves less than %s", percent(leastSaving))
+	}
+	if !f.past.knowsCPU() {
+		r.CPU = noCPU
+		return r
 	}
 	r.CPU = fmt.Sprintf("the 95th percentile of %s as the request", length(f.past.last-f.past.first))
 	if f.returned.CPULimit > 0 {

@@ -100,6 +100,9 @@ func (h *history) add(s Sample) {
 	h.next = (h.next + 1) % len(h.steps)
 }
 
+// knowsCPU reports whether there was a sample of CPU.
+func (h *history) knowsCPU() bool { return len(h.steps) > 0 }
+
 // cpuPercentile returns a quantile of the CPU usage, as Prometheus does: linear between neighbours. 0 where there is none.
 func (h *history) cpuPercentile(p float64) float64 {
 	values := slices.Clone(h.begin)

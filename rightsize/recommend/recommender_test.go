@@ -337,3 +337,21 @@ func TestKilledUnseen(t *testing.T) {
 	f.Observe(Sample{Time: at(len(limits) + 1440), Memory: math.NaN(), CPU: math.NaN(), Killed: true})
 	require.GreaterOrEqual(t, f.Recommend(set).MemoryLimit, 1.2*set.MemoryLimit*(1-1e-9))
 }
+
+// TestWithoutCPU checks that limits of CPU stay as they are set where its usage is not known.
+func TestWithoutCPU(t *testing.T) {
+	for _, k := range Kinds() {
+		r, err := New(k[0], Options{})
+		require.NoError(t, err)
+		for i := range 100 {
+			r.Observe(Sample{Time: at(i), Memory: 500 * mib, CPU: math.NaN()})
+		}
+		l := r.Recommend(Limits{CPURequest: 0.3, CPULimit: 0.7})
+		require.Equal(t, 0.3, l.CPURequest, k[0])
+		require.Equal(t, 0.7, l.CPULimit, k[0])
+		if k[0] != "vpa" {
+			require.Greater(t, l.MemoryLimit, 500.0*mib)
+			require.Equal(t, noCPU, r.(Reasoned).Reasons().CPU)
+		}
+	}
+}

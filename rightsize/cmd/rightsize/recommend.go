@@ -6,6 +6,8 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -189,10 +191,10 @@ func (o *recommendOptions) run(ctx context.Context, files []string, stdout io.Wr
 	for i := range usage.Len() {
 		r.Observe(recommend.Sample{Time: usage.Times[i], Memory: usage.Memory[i], CPU: usage.CPU[i]})
 	}
-	limits := r.Recommend(set)
-	if limits == set && set == (recommend.Limits{}) {
+	if !slices.ContainsFunc(usage.Memory, func(v float64) bool { return !math.IsNaN(v) }) {
 		return fmt.Errorf("%s: there is no usage of memory", strings.Join(files, ", "))
 	}
+	limits := r.Recommend(set)
 	out := recommendation{Function: usage.Function, Recommender: o.recommender, Set: written(set), Notes: []string{}}
 	if limits != set {
 		limits = recommend.Round(limits)
