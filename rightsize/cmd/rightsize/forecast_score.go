@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 
 	"github.com/tppfaas/tppfaas/internal/progress"
@@ -23,7 +24,7 @@ func (p *forecastReport) writeScores(w io.Writer) error {
 		sum, scored := 0.0, 0
 		for j, h := range c.Horizons {
 			test := c.Test[j]
-			if test == nil || test[0].Origins == 0 {
+			if test == nil {
 				notScored = append(notScored, horizonName(h))
 				continue
 			}
@@ -51,13 +52,15 @@ func (p *forecastReport) writeScores(w io.Writer) error {
 			fmt.Fprintf(w, "%s: the chosen (*) lose %.3f times what persistence loses, on average over the horizons scored.\n", r, sum/float64(scored))
 		}
 		for j, h := range c.Horizons {
-			if test := c.Test[j]; test != nil && test[0].Origins > 0 {
+			if test := c.Test[j]; test != nil {
 				if text := p.verdict(c, j); text != "" {
 					fmt.Fprintf(w, "%s, %s: %s\n", r, horizonName(h), text)
 				}
 			}
 		}
-		if len(notScored) > 0 {
+		if math.IsNaN(lastKnown(p.usage.Of(r))) {
+			fmt.Fprintf(w, "%s: no sample is known.\n", r)
+		} else if len(notScored) > 0 {
 			fmt.Fprintf(w, "%s: not scored, since the last third does not hold ten of it: %s.\n", r, strings.Join(notScored, ", "))
 		}
 	}
@@ -107,9 +110,6 @@ func (p *forecastReport) writeScoresJSON(w io.Writer) error {
 		c := p.choices[r]
 		for j, h := range c.Horizons {
 			for k, s := range c.Test[j] {
-				if s.Origins == 0 {
-					continue
-				}
 				l := scoreLine{
 					Function: p.usage.Function, Resource: r.String(), Horizon: h.String(), Seconds: float64(h.Steps) * p.step.Seconds(),
 					Forecaster: c.Candidates[k].Name, Chosen: k == c.Best[j], Origins: s.Origins, Pinball: s.Pinball,
