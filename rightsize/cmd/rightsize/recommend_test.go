@@ -14,8 +14,8 @@ import (
 	"github.com/tppfaas/tppfaas/rightsize/usagecsv"
 )
 
-// usageFile writes three days of a daily rhythm, and returns the file.
-func usageFile(t *testing.T) string {
+// dailyFile writes three days of a daily rhythm, and returns the file.
+func dailyFile(t *testing.T) string {
 	t.Helper()
 	u, err := synthetic.New("daily", 1, synthetic.Options{Length: 3 * 24 * time.Hour, Step: 5 * time.Minute})
 	require.NoError(t, err)
@@ -25,7 +25,7 @@ func usageFile(t *testing.T) string {
 }
 
 func TestRecommend(t *testing.T) {
-	file := usageFile(t)
+	file := dailyFile(t)
 	limits := filepath.Join(t.TempDir(), "limits.yaml")
 	require.NoError(t, os.WriteFile(limits, []byte("kind: LimitRange\nspec: {limits: [{type: Container, max: {memory: 100Mi}, min: {cpu: 2}}]}\n"), 0o600))
 
@@ -70,7 +70,7 @@ func TestRecommend(t *testing.T) {
 }
 
 func TestBacktest(t *testing.T) {
-	file := usageFile(t)
+	file := dailyFile(t)
 	picture := filepath.Join(t.TempDir(), "bars.svg")
 	status, stdout, stderr := command(t, "backtest", file, "-recommender", "krr,vpa", "-picture", picture)
 	require.Equal(t, 0, status, stderr)
