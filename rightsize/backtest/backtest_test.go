@@ -159,6 +159,9 @@ func TestCompare(t *testing.T) {
 	require.Equal(t, 3.0, c[0].Rows[0].Kills)
 	require.Equal(t, "a, 2 seeds (1 to 2), 9 days each; to krr by seed", c[0].Caption())
 	require.Equal(t, "vpa", c[1].Base)
+	require.Equal(t, "b, 1 days each; to vpa by seed", c[1].Caption())
+	one := Compare(cells[:2], "krr")
+	require.Equal(t, "a, seed 1, 9 days each; to krr by seed", one[0].Caption())
 	require.Contains(t, c[1].Markdown(), "| vpa | 3.000 | 1.000 |")
 }
 
