@@ -5,7 +5,7 @@ IMAGE := tppfaas/collector:devel
 PREWARM_IMAGE := tppfaas/prewarm:devel
 DEMO := build/demo
 
-.PHONY: all help build data models lab action collector image prewarm-image chain prewarm-live demo rightsize-demo testbins test race integration soak soak-chain fetch fetch-zipkin fetch-serverless serverless fetch-python fetch-instrument lint bench-peers generate clean
+.PHONY: all help build data models lab rightsize-results action collector image prewarm-image chain prewarm-live demo rightsize-demo testbins test race integration soak soak-chain fetch fetch-zipkin fetch-serverless serverless fetch-python fetch-instrument lint bench-peers generate clean
 all: build
 
 help: ## these targets
@@ -30,6 +30,9 @@ models: ## the trained models in models/, with the same bytes every time on proc
 
 lab: ## the tables of prewarm/RESULTS.md, anew: an hour of processor time; goes on after Ctrl-C; ARGS="-only Bursts" makes one
 	$(GO) run ./bench/results prewarm/RESULTS.md $(ARGS)
+
+rightsize-results: ## the tables of rightsize/RESULTS.md, anew: some minutes
+	$(GO) run ./bench/results rightsize/RESULTS.md $(ARGS)
 
 collector: ## the collector, into bin/: some minutes the first time
 	$(GO) build -o $(BIN)/ ./collector/cmd/collector

@@ -153,6 +153,9 @@ func (s *shadow) raise(now int64, to, most float64) bool {
 
 // bucket has the limit follow a forecast of the largest value until the horizon, and of the one soon.
 func (s *shadow) forecast(now int64, current, soon, ahead, rising, most float64) {
+	if math.IsNaN(current) {
+		return // nothing new
+	}
 	restarted := current < s.current/2 // by itself: what it needed before says nothing
 	s.current, s.ahead, s.rising = current, ahead, rising
 	if math.IsNaN(ahead) || s.limit == 0 {

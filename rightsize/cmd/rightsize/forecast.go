@@ -24,6 +24,11 @@ import (
 	"github.com/tppfaas/tppfaas/rightsize/usagecsv"
 )
 
+var forecastCommand = cli.Command{
+	Name: "forecast", Arguments: "USAGE.csv [USAGE.csv]", Summary: "forecast quantiles of what a function will use, and the largest of it",
+	Help: forecastUsage, Define: runForecast, Values: map[string][]string{"unit": timeUnits},
+}
+
 var forecastUsage = `Usage: rightsize forecast USAGE.csv [USAGE.csv] | -synthetic KIND [OPTIONS]
 
 Forecasts what a function will use: quantiles of the next sample, and of the largest sample within 5, 15, 60 and 240 minutes, of memory and CPU.
