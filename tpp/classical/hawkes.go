@@ -26,7 +26,7 @@ import (
 // unbounded likelihood.
 //
 // The branching ratio Σₘ α/β is not constrained to be below 1: sequences stay finite because they end. A Hawkes is made by
-// FitHawkes or read from a file; the zero value is not valid.
+// FitHawkes or NewHawkes, or read from a file; the zero value is not valid.
 type Hawkes struct {
 	classical
 	base       []float64 // μ by mark

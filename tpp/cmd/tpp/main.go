@@ -40,6 +40,10 @@ Exit status: 0 done, 1 failed, 2 called wrongly.
 			Help: predictUsage, Define: predict, Values: map[string][]string{"unit": dataset.TimeUnits(), "spans": spanRules},
 		},
 		{
+			Name: "define", Arguments: "PARAMETERS -o MODEL", Summary: "a model of a process whose parameters are known",
+			Help: defineUsage, Define: define,
+		},
+		{
 			Name: "sample", Arguments: "MODEL -o DATASET", Summary: "draw sequences from a model",
 			Help: sampleUsage, Define: sample, Values: map[string][]string{"unit": dataset.TimeUnits(), "spans": spanRules},
 		},
