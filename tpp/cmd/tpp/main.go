@@ -40,6 +40,10 @@ Exit status: 0 done, 1 failed, 2 called wrongly.
 			Help: predictUsage, Define: predict, Values: map[string][]string{"unit": dataset.TimeUnits(), "spans": spanRules},
 		},
 		{
+			Name: "intensity", Arguments: "MODEL DATASET", Summary: "the rate at which a model expects events, over the time of a sequence",
+			Help: intensityUsage, Define: intensity, Values: map[string][]string{"unit": dataset.TimeUnits(), "spans": spanRules},
+		},
+		{
 			Name: "define", Arguments: "PARAMETERS -o MODEL", Summary: "a model of a process whose parameters are known",
 			Help: defineUsage, Define: define,
 		},
