@@ -59,6 +59,7 @@ func trainFlags(fs *flag.FlagSet) func(args []string) (*trainOrder, error) {
 	embedding := fs.Int("embedding", 32, "`columns` of the mark embedding")
 	components := fs.Int("components", 64, "`components` of a lognormmix; of a delay in a race (default: by the data); at most of a gap in a renewal (default 16) or markov (default 4)")
 	perPair := fs.Bool("decay-per-pair", false, "a hawkes has a decay for each pair of marks")
+	standardErrors := fs.Bool("standard-errors", false, "compute the standard errors of the parameters of a hawkes, which inspect prints")
 	head := fs.String("head", string(neural.LogHead), "time head of a truncnorm: log or softplus")
 	end := fs.Bool("end", true, "learn when a sequence is over (with -paper: false)")
 	resolution := fs.Float64("resolution", 1, "tick of the clock that took the times, in `ms`")
@@ -108,14 +109,16 @@ func trainFlags(fs *flag.FlagSet) func(args []string) (*trainOrder, error) {
 		o.kind = *kind
 		if isClassical(*kind) {
 			o.opts.Seed = *seed
-			o.fit = classical.FitOptions{Resolution: *resolution, DecayPerPair: *perPair}
+			o.fit = classical.FitOptions{Resolution: *resolution, DecayPerPair: *perPair, StandardErrors: *standardErrors}
 			if cli.IsSet(fs, "components") {
 				o.fit.Components = *components
 			}
 			return o, checkClassical(fs, *kind, o.fit, o.in.optionNames())
 		}
-		if *perPair {
-			return nil, cli.Usagef("-decay-per-pair is for -kind hawkes")
+		for _, name := range hawkesOnly {
+			if cli.IsSet(fs, name) {
+				return nil, cli.Usagef("-%s is for -kind hawkes", name)
+			}
 		}
 		if o.opts.MaxDuration < 0 || o.opts.Workers < 0 {
 			return nil, cli.Usagef("-budget and -workers must not be negative")
