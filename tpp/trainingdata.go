@@ -27,9 +27,11 @@ type TrainingData struct {
 	// Fingerprint is that of the whole dataset, as a DatasetHash computes it.
 	Fingerprint string `json:"fingerprint"`
 	Sequences   int    `json:"sequences"`
-	// Split says that the test part of Dataset.Split with the Seed was kept aside. Otherwise all of the dataset was used.
-	Split bool   `json:"split"`
-	Seed  uint64 `json:"seed"`
+	// Split says that the test part of Dataset.Split with the Seed, or of Dataset.SplitByTime if ByTime is true, was kept aside. Otherwise all of
+	// the dataset was used.
+	Split  bool   `json:"split"`
+	Seed   uint64 `json:"seed"`
+	ByTime bool   `json:"by_time,omitempty"`
 }
 
 // DatasetHash computes the fingerprint of a dataset from its sequences, one at a time. It depends on the order of the sequences, on

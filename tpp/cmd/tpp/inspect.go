@@ -384,7 +384,7 @@ func (m *modelReport) print(w io.Writer) error {
 	if d := m.TrainingData; d != nil {
 		how := "all of it"
 		if d.Split {
-			how = fmt.Sprintf("without the test part of seed %d", d.Seed)
+			how = fmt.Sprintf("without the test part (%s)", splitOf(d))
 		}
 		fmt.Fprintf(tw, "  trained on\t%s, %d sequences, %s (fingerprint %s)\n", printable(d.Name), d.Sequences, how, d.Fingerprint)
 	}

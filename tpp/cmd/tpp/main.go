@@ -33,7 +33,7 @@ Exit status: 0 done, 1 failed, 2 called wrongly.
 		},
 		{
 			Name: "evaluate", Arguments: "MODEL... DATASET...", Summary: "score models on datasets",
-			Help: evaluateUsage, Define: evaluate, Values: map[string][]string{"part": parts, "unit": dataset.TimeUnits(), "spans": spanRules},
+			Help: evaluateUsage, Define: evaluate, Values: map[string][]string{"part": parts, "split": splits, "unit": dataset.TimeUnits(), "spans": spanRules},
 		},
 		{
 			Name: "predict", Arguments: "MODEL DATASET", Summary: "what a model says after each event of a sequence",
@@ -53,7 +53,7 @@ Exit status: 0 done, 1 failed, 2 called wrongly.
 		},
 		{
 			Name: "plot", Arguments: "MODEL DATASET -o PICTURE", Summary: "a sequence with the predictions at each step, densities, calibration, a training",
-			Help: plotUsage, Define: plotSequence, Values: map[string][]string{"what": pictures, "part": parts, "unit": dataset.TimeUnits(), "spans": spanRules},
+			Help: plotUsage, Define: plotSequence, Values: map[string][]string{"what": pictures, "part": parts, "split": splits, "unit": dataset.TimeUnits(), "spans": spanRules},
 		},
 		{
 			Name: "convert", Arguments: "DATASET -o DATASET", Summary: "a dataset, or spans, into JSON, JSON lines or CSV",

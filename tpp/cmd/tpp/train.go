@@ -35,6 +35,8 @@ Examples:
   tpp train traces.json -o model.safetensors -kind race -graph graph.yaml      of an application, where the traces do not tell it
   tpp train traces.json.gz -o model.safetensors -kind markov           a classical model, in seconds
   tpp train traces.json.gz -repeat 10                                  means and deviations over ten splits
+  tpp train traces.json.gz -folds 5                                    and over the folds of a cross-validation
+  tpp train traces.json.gz -o model.safetensors -split time            tested on the latest sequences
   tpp train log.csv -o model.safetensors -unit s -sequence user -mark action    "tpp convert -h" says more about CSV files
   tpp train huge.json.gz -o model.safetensors -checkpoint huge.ckpt    may be interrupted and called again
 `
@@ -72,7 +74,7 @@ func (o *trainOrder) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if o.repeat > 0 {
+	if o.many() {
 		return repeatTraining(ctx, o, data, stdout, stderr)
 	}
 	p, err := o.parts(ctx, data, stderr)

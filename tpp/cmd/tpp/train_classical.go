@@ -42,7 +42,7 @@ var hawkesOnly = []string{"decay-per-pair", "standard-errors"}
 
 // classicalFlags are the options that have a meaning for a classical model, by kind where not for all.
 var classicalFlags = map[string][]string{
-	"o": nil, "kind": nil, "seed": nil, "resolution": nil, "json": nil, "repeat": nil, "validation": nil, "test": nil,
+	"o": nil, "kind": nil, "seed": nil, "resolution": nil, "json": nil, "repeat": nil, "folds": nil, "split": nil, "validation": nil, "test": nil,
 	"components":     {string(classical.KindRenewal), string(classical.KindMarkovRenewal)},
 	"decay-per-pair": {string(classical.KindHawkes)}, "standard-errors": {string(classical.KindHawkes)},
 }

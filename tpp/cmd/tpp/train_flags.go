@@ -30,13 +30,16 @@ type trainOrder struct {
 	history          string // file for the history of the training, or none
 	json             bool
 	fit              classical.FitOptions // of a classical model
+	split            string               // how the dataset is split
 	repeat           int                  // number of splits to score the training on, or 0 for one model
+	folds            int                  // of a cross-validation, or 0
 	in               *input
 }
 
 // trainValues lists the values of the options that take one of a few.
 var trainValues = map[string][]string{
 	"kind":     kinds(),
+	"split":    splits,
 	"unit":     dataset.TimeUnits(),
 	"spans":    spanRules,
 	"encoder":  {"RNN", "GRU", "LSTM"},
@@ -82,6 +85,8 @@ func trainFlags(fs *flag.FlagSet) func(args []string) (*trainOrder, error) {
 	fs.StringVar(&o.test, "test", "", "`DATASET` to score on; the test part of the split is then trained on too")
 	fs.BoolVar(&o.json, "json", false, "print the scores as JSON")
 	fs.IntVar(&o.repeat, "repeat", 0, "train on this many `splits`, of -seed and the seeds after it, and print the scores' means; writes no model")
+	fs.IntVar(&o.folds, "folds", 0, "cross-validate on this many `folds` of -seed, each of which is the test part once, and print the scores' means; writes no model")
+	fs.StringVar(&o.split, "split", splitAtRandom, "`how` the dataset is split: random, by -seed; or time, so that the model is tested on sequences that begin after those that it is trained on")
 	fs.StringVar(&o.graph, "graph", "", "of a race: read which functions invoke which from a graph.yaml `FILE`, its folder, or an embedded application; without, from the parents in the dataset, or estimated")
 	fs.String("regime", string(race.Arrivals), "of a race: `what` it is told: arrivals; starts (also when each event started, and how long it waited, from then on); or only-starts (of each event only its start: arrival plus wait, or the time as it is where there are no waits)")
 	o.in = inputOptions(fs, false)
@@ -90,18 +95,8 @@ func trainFlags(fs *flag.FlagSet) func(args []string) (*trainOrder, error) {
 			return nil, err
 		}
 		o.dataset = args[0]
-		if cli.IsSet(fs, "repeat") {
-			if o.repeat < 2 {
-				return nil, cli.Usagef("-repeat is %d, it must be at least 2", o.repeat)
-			}
-			if o.output != "" || o.history != "" || o.opts.Checkpoint != "" {
-				return nil, cli.Usagef("-repeat makes many models: -o, -history and -checkpoint are for one")
-			}
-			if o.validation != "" || o.test != "" {
-				return nil, cli.Usagef("-repeat trains on many splits: -validation and -test are in place of one")
-			}
-		} else if o.output == "" {
-			return nil, cli.Usagef("-o MODEL is missing")
+		if err := o.checkSplits(fs); err != nil {
+			return nil, err
 		}
 		if !slices.Contains(kinds(), *kind) {
 			return nil, cli.Usagef("-kind is %q, it must be %s", *kind, oneOf(kinds()))
@@ -181,6 +176,41 @@ func trainFlags(fs *flag.FlagSet) func(args []string) (*trainOrder, error) {
 		return o, nil
 	}
 }
+
+// checkSplits checks which splits there are, and that what is written is one model.
+func (o *trainOrder) checkSplits(fs *flag.FlagSet) error {
+	if !slices.Contains(splits, o.split) {
+		return cli.Usagef("-split is %q, it must be %s", o.split, oneOf(splits))
+	}
+	many := ""
+	for name, least := range map[string]int{"repeat": 2, "folds": 3} {
+		if !cli.IsSet(fs, name) {
+			continue
+		}
+		if n := value[int](fs, name); n < least {
+			return cli.Usagef("-%s is %d, it must be at least %d", name, n, least)
+		}
+		many = name
+	}
+	switch {
+	case many == "" && o.output == "":
+		return cli.Usagef("-o MODEL is missing")
+	case many == "":
+		return nil
+	case o.repeat > 0 && o.folds > 0:
+		return cli.Usagef("-repeat and -folds are two ways to split: choose one")
+	case o.split != splitAtRandom:
+		return cli.Usagef("-%s is for random splits: there is one by time", many)
+	case o.output != "" || o.history != "" || o.opts.Checkpoint != "":
+		return cli.Usagef("-%s makes many models: -o, -history and -checkpoint are for one", many)
+	case o.validation != "" || o.test != "":
+		return cli.Usagef("-%s trains on many splits: -validation and -test are in place of one", many)
+	}
+	return nil
+}
+
+// many reports whether the training is scored on many splits.
+func (o *trainOrder) many() bool { return o.repeat > 0 || o.folds > 0 }
 
 // checkTrain checks the values on the line.
 func checkTrain(fs *flag.FlagSet, kind, encoder, head, loss, schedule string) error {

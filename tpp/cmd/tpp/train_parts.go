@@ -23,10 +23,12 @@ func (o *trainOrder) parts(ctx context.Context, data *tpp.Dataset, stderr io.Wri
 	p := &trainParts{
 		data: tpp.TrainingData{
 			Name: filepath.Base(o.dataset), Fingerprint: data.Fingerprint(), Sequences: len(data.Sequences), Split: o.test == "", Seed: o.opts.Seed,
+			ByTime: o.test == "" && o.split == splitByTime,
 		},
 		testFile: o.dataset, testName: o.dataset + ": test part", testTitle: "Test part of " + filepath.Base(o.dataset),
 	}
-	p.training, p.validation, p.test = data.Split(o.opts.Seed)
+	parts := split{o.split, o.opts.Seed}.parts(data)
+	p.training, p.validation, p.test = parts.Training, parts.Validation, parts.Test
 	var err error
 	if o.validation != "" {
 		p.training = joined(p.training, p.validation)
