@@ -32,6 +32,10 @@ Exit status: 0 done, 1 failed, 2 called wrongly.
 			Help: trainUsage, Define: train, Values: trainValues,
 		},
 		{
+			Name: "tune", Arguments: "DATASET", Summary: "search for good options of train",
+			Help: tuneUsage, Define: tuneCommand, Values: trainValues,
+		},
+		{
 			Name: "evaluate", Arguments: "MODEL... DATASET...", Summary: "score models on datasets",
 			Help: evaluateUsage, Define: evaluate, Values: map[string][]string{"part": parts, "split": splits, "unit": dataset.TimeUnits(), "spans": spanRules},
 		},
