@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+
+	streams "github.com/tppfaas/tppfaas/internal/seed"
 )
 
 // Parts are the parts into which a dataset is split. They share the events with it, and in each the sequences keep their order.
@@ -25,6 +27,39 @@ func (d *Dataset) SplitByTime() Parts {
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(d.Sequences[a].Start(), d.Sequences[b].Start()) })
 	a, b := splitSizes(n)
 	return d.partsOf(order[:a], order[a:b], order[b:])
+}
+
+// Part is a part of a dataset.
+type Part int
+
+// The parts of a dataset.
+const (
+	TrainingPart Part = iota
+	ValidationPart
+	TestPart
+)
+
+// PartByHash returns the part to which SplitByHash gives the sequence with an index.
+func PartByHash(seed uint64, index int) Part {
+	switch u := streams.Hash(seed, uint64(index)) / (1 << 32); { // its upper half
+	case u < 6*(1<<32)/10:
+		return TrainingPart
+	case u < 8*(1<<32)/10:
+		return ValidationPart
+	}
+	return TestPart
+}
+
+// SplitByHash splits the sequences by a hash of the seed and their index: each goes to the training part with probability 60 %, and with 20 % to each
+// of the others. Unlike Split it says of each sequence alone where it goes, so that data can be split that do not fit in memory; the sizes of the
+// parts are left to chance.
+func (d *Dataset) SplitByHash(seed uint64) Parts {
+	var indices [3][]int
+	for i := range d.Sequences {
+		part := PartByHash(seed, i)
+		indices[part] = append(indices[part], i)
+	}
+	return d.partsOf(indices[TrainingPart], indices[ValidationPart], indices[TestPart])
 }
 
 // Folds splits the sequences at random into k folds of equal sizes, give or take one, and returns k times the parts of a cross-validation: with fold

@@ -1,6 +1,7 @@
 package tpp
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -85,6 +86,33 @@ func TestFolds(t *testing.T) {
 		if _, err := d.Folds(k, 1); err == nil || !strings.Contains(err.Error(), "of 40 sequences") {
 			t.Errorf("%d folds: error %v", k, err)
 		}
+	}
+}
+
+// TestSplitByHash checks that the part of a sequence depends on the seed and its number alone, and that the parts have about their shares.
+func TestSplitByHash(t *testing.T) {
+	const n = 20000
+	d := numbered(make([]float64, n))
+	p := d.SplitByHash(1)
+	for part, of := range map[Part]*Dataset{TrainingPart: p.Training, ValidationPart: p.Validation, TestPart: p.Test} {
+		share := 0.2
+		if part == TrainingPart {
+			share = 0.6
+		}
+		if got := float64(len(of.Sequences)) / n; math.Abs(got-share) > 4*math.Sqrt(share*(1-share)/n) {
+			t.Errorf("part %d has %v of the sequences, want %v", part, got, share)
+		}
+		for _, i := range indices(of) {
+			if PartByHash(1, i) != part {
+				t.Errorf("sequence %d is in part %d", i, part)
+			}
+		}
+	}
+	if got := numbered(make([]float64, 100)).SplitByHash(1); !slices.Equal(indices(got.Training), indices(p.Training)[:len(got.Training.Sequences)]) {
+		t.Error("the part of a sequence depends on how many there are")
+	}
+	if slices.Equal(indices(d.SplitByHash(2).Test), indices(p.Test)) {
+		t.Error("two seeds give the same parts")
 	}
 }
 

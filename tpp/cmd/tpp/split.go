@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"slices"
@@ -17,28 +18,26 @@ func validPart(part string) bool { return slices.Contains(parts, part) }
 // The ways to split a dataset.
 const (
 	splitAtRandom = "random"
-	splitByTime   = "time"
+	splitByTime   = tpp.SplitByTime
+	splitByHash   = tpp.SplitByHash
 )
 
-var splits = []string{splitAtRandom, splitByTime}
+var splits = []string{splitAtRandom, splitByTime, splitByHash}
 
 // split says how a dataset is split into parts.
 type split struct {
-	how  string // splitAtRandom or splitByTime
-	seed uint64 // of a random split
+	how  string // one of splits
+	seed uint64 // but of one by time
 }
 
 // splitOf returns the split of which a model has not seen the test part.
 func splitOf(d *tpp.TrainingData) split {
-	if d.ByTime {
-		return split{splitByTime, d.Seed}
-	}
-	return split{splitAtRandom, d.Seed}
+	return split{cmp.Or(d.SplitBy, splitAtRandom), d.Seed}
 }
 
 // flags declares the options of a command that takes a part of a dataset.
 func (s *split) flags(fs *flag.FlagSet) {
-	fs.StringVar(&s.how, "split", splitAtRandom, "`how` -part splits: random, by -seed; or time, by when sequences begin")
+	fs.StringVar(&s.how, "split", splitAtRandom, "`how` -part splits: random, by -seed; time, by when sequences begin; or hash, of -seed and the number of each sequence, as with -stream")
 	fs.Uint64Var(&s.seed, "seed", 1, "`seed` of the split")
 }
 
@@ -53,15 +52,26 @@ func (s *split) check(fs *flag.FlagSet, part string) error {
 		}
 	}
 	if cli.IsSet(fs, "seed") && s.how == splitByTime {
-		return cli.Usagef("-seed is for -split random")
+		return cli.Usagef("-seed is for -split random and hash")
 	}
 	return nil
 }
 
+// name returns the split as a model's file names it.
+func (s split) name() string {
+	if s.how == splitAtRandom {
+		return ""
+	}
+	return s.how
+}
+
 // parts returns the parts of a dataset.
 func (s split) parts(d *tpp.Dataset) tpp.Parts {
-	if s.how == splitByTime {
+	switch s.how {
+	case splitByTime:
 		return d.SplitByTime()
+	case splitByHash:
+		return d.SplitByHash(s.seed)
 	}
 	training, validation, test := d.Split(s.seed)
 	return tpp.Parts{Training: training, Validation: validation, Test: test}
@@ -85,6 +95,9 @@ func (s split) part(d *tpp.Dataset, part string) *tpp.Dataset {
 func (s split) String() string {
 	if s.how == splitByTime {
 		return "by time"
+	}
+	if s.how == splitByHash {
+		return fmt.Sprintf("by hash, seed %d", s.seed)
 	}
 	return fmt.Sprintf("seed %d", s.seed)
 }

@@ -31,6 +31,7 @@ type trainOrder struct {
 	json             bool
 	fit              classical.FitOptions // of a classical model
 	split            string               // how the dataset is split
+	stream           bool                 // read the dataset anew in each epoch
 	repeat           int                  // number of splits to score the training on, or 0 for one model
 	folds            int                  // of a cross-validation, or 0
 	in               *input
@@ -86,7 +87,9 @@ func trainFlags(fs *flag.FlagSet) func(args []string) (*trainOrder, error) {
 	fs.BoolVar(&o.json, "json", false, "print the scores as JSON")
 	fs.IntVar(&o.repeat, "repeat", 0, "train on this many `splits`, of -seed and the seeds after it, and print the scores' means; writes no model")
 	fs.IntVar(&o.folds, "folds", 0, "cross-validate on this many `folds` of -seed, each of which is the test part once, and print the scores' means; writes no model")
-	fs.StringVar(&o.split, "split", splitAtRandom, "`how` the dataset is split: random, by -seed; or time, so that the model is tested on sequences that begin after those that it is trained on")
+	fs.StringVar(&o.split, "split", splitAtRandom, "`how` the dataset is split: random, by -seed; time, so that the model is tested on sequences that begin after those that it is trained on; or hash, of -seed and the number of each sequence, as with -stream")
+	fs.BoolVar(&o.stream, "stream", false, "read JSON lines anew in each epoch instead of holding them in memory, and split them by hash")
+	fs.IntVar(&o.opts.ShuffleWindow, "shuffle-window", 0, "draw the order of an epoch among this many `sequences` in turn (0: all; with -stream 16384, of which memory holds two windows)")
 	fs.StringVar(&o.graph, "graph", "", "of a race: read which functions invoke which from a graph.yaml `FILE`, its folder, or an embedded application; without, from the parents in the dataset, or estimated")
 	fs.String("regime", string(race.Arrivals), "of a race: `what` it is told: arrivals; starts (also when each event started, and how long it waited, from then on); or only-starts (of each event only its start: arrival plus wait, or the time as it is where there are no waits)")
 	o.in = inputOptions(fs, false)
@@ -96,6 +99,9 @@ func trainFlags(fs *flag.FlagSet) func(args []string) (*trainOrder, error) {
 		}
 		o.dataset = args[0]
 		if err := o.checkSplits(fs); err != nil {
+			return nil, err
+		}
+		if err := o.checkStream(fs); err != nil {
 			return nil, err
 		}
 		if !slices.Contains(kinds(), *kind) {
@@ -130,9 +136,9 @@ func trainFlags(fs *flag.FlagSet) func(args []string) (*trainOrder, error) {
 		o.cfg.Kind = neural.Kind(*kind)
 		if *paper {
 			o.cfg = neural.PaperConfig(o.cfg.Kind)
-			maxDuration, workers, checkpoint := o.opts.MaxDuration, o.opts.Workers, o.opts.Checkpoint
+			given := o.opts
 			o.opts = neural.PaperTraining(o.cfg.Kind)
-			o.opts.MaxDuration, o.opts.Workers, o.opts.Checkpoint = maxDuration, workers, checkpoint
+			o.opts.MaxDuration, o.opts.Workers, o.opts.Checkpoint, o.opts.ShuffleWindow = given.MaxDuration, given.Workers, given.Checkpoint, given.ShuffleWindow
 		}
 		o.opts.Seed = *seed
 		// What stands on the line wins over the defaults.
@@ -200,7 +206,7 @@ func (o *trainOrder) checkSplits(fs *flag.FlagSet) error {
 	case o.repeat > 0 && o.folds > 0:
 		return cli.Usagef("-repeat and -folds are two ways to split: choose one")
 	case o.split != splitAtRandom:
-		return cli.Usagef("-%s is for random splits: there is one by time", many)
+		return cli.Usagef("-%s is for -split random", many)
 	case o.output != "" || o.history != "" || o.opts.Checkpoint != "":
 		return cli.Usagef("-%s makes many models: -o, -history and -checkpoint are for one", many)
 	case o.validation != "" || o.test != "":
@@ -239,7 +245,7 @@ func checkNumbers(fs *flag.FlagSet) error {
 		}
 		switch v := f.Value.(flag.Getter).Get().(type) {
 		case int:
-			if v < 1 && f.Name != "workers" && !(f.Name == "patience" && v == 0) {
+			if v < 1 && f.Name != "workers" && !(v == 0 && (f.Name == "patience" || f.Name == "shuffle-window")) {
 				wrong = cli.Usagef("-%s is %d, it must be at least 1", f.Name, v)
 			}
 		case float64:

@@ -23,11 +23,14 @@ func (o *trainOrder) parts(ctx context.Context, data *tpp.Dataset, stderr io.Wri
 	p := &trainParts{
 		data: tpp.TrainingData{
 			Name: filepath.Base(o.dataset), Fingerprint: data.Fingerprint(), Sequences: len(data.Sequences), Split: o.test == "", Seed: o.opts.Seed,
-			ByTime: o.test == "" && o.split == splitByTime,
 		},
 		testFile: o.dataset, testName: o.dataset + ": test part", testTitle: "Test part of " + filepath.Base(o.dataset),
 	}
-	parts := split{o.split, o.opts.Seed}.parts(data)
+	how := split{o.split, o.opts.Seed}
+	if o.test == "" {
+		p.data.SplitBy = how.name()
+	}
+	parts := how.parts(data)
 	p.training, p.validation, p.test = parts.Training, parts.Validation, parts.Test
 	var err error
 	if o.validation != "" {
@@ -42,6 +45,15 @@ func (o *trainOrder) parts(ctx context.Context, data *tpp.Dataset, stderr io.Wri
 			return nil, err
 		}
 		p.testFile, p.testName, p.testTitle = o.test, o.test, filepath.Base(o.test)
+	}
+	if o.split == splitByHash { // in the order of the file, as a stream has them
+		var kept []int
+		for i := range data.Sequences {
+			if o.hashPart(i) == tpp.TrainingPart {
+				kept = append(kept, i)
+			}
+		}
+		p.training = data.Subset(kept)
 	}
 	return p, nil
 }

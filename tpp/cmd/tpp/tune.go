@@ -38,7 +38,7 @@ Examples:
 `
 
 // notTuned are options of train that tune does not have: it writes no model, or has an option of its own.
-var notTuned = []string{"o", "history", "checkpoint", "repeat", "folds", "budget", "workers", "json", "epochs", "decay-per-pair", "standard-errors"}
+var notTuned = []string{"o", "history", "checkpoint", "repeat", "folds", "budget", "workers", "json", "epochs", "stream", "decay-per-pair", "standard-errors"}
 
 // searched are the options that are searched, by kind of model, and over which values.
 var searched = map[string]tune.Space{
