@@ -234,7 +234,7 @@ func (e *evaluation) scoreDataset(ctx context.Context, f *inputFile, models []na
 		return err
 	}
 	auto := e.horizon == autoHorizon
-	if e.part != "" && e.part != "all" || e.calibrate || !f.regular && (len(models) > 1 || remembers || auto) {
+	if e.part != "" && e.part != "all" && !e.split.streams(f) || e.calibrate || !f.regular && (len(models) > 1 || remembers || auto) {
 		if err := read(); err != nil {
 			return nil, err
 		}
@@ -260,7 +260,7 @@ func (e *evaluation) scoreDataset(ctx context.Context, f *inputFile, models []na
 				part, how = "test", splitOf(m.data)
 			}
 		}
-		if part != "all" {
+		if part != "all" && !how.streams(f) {
 			if err := read(); err != nil {
 				return nil, err
 			}
@@ -270,7 +270,7 @@ func (e *evaluation) scoreDataset(ctx context.Context, f *inputFile, models []na
 		if whole != nil {
 			d, err = eval.Diagnose(ctx, m.Model, how.part(whole, part), opts)
 		} else {
-			d, err = e.stream(ctx, f, m.Model, opts, warnings)
+			d, err = e.stream(ctx, f, m.Model, opts, how.keep(part), warnings)
 			warnings = io.Discard
 		}
 		if err != nil {
@@ -323,7 +323,8 @@ func (e *evaluation) readWhole(ctx context.Context, f *inputFile, stderr io.Writ
 	return d, e.in.warn(f.path, r, stderr)
 }
 
-func (e *evaluation) stream(ctx context.Context, f *inputFile, m tpp.Model, opts eval.EvaluateOptions, stderr io.Writer) (*eval.Diagnostics, error) {
+// stream scores the sequences of a file whose numbers are kept, one by one.
+func (e *evaluation) stream(ctx context.Context, f *inputFile, m tpp.Model, opts eval.EvaluateOptions, keep func(i int) bool, stderr io.Writer) (*eval.Diagnostics, error) {
 	if err := f.rewind(); err != nil {
 		return nil, err
 	}
@@ -343,7 +344,7 @@ func (e *evaluation) stream(ctx context.Context, f *inputFile, m tpp.Model, opts
 		}
 		sequences = sequencesIn(d)
 	}
-	d, err := eval.DiagnoseStream(ctx, m, sequences, m.MarkNames(), opts)
+	d, err := eval.DiagnoseStream(ctx, m, kept(sequences, keep), m.MarkNames(), opts)
 	if err != nil && len(m.MarkNames()) == 0 {
 		return nil, fmt.Errorf("the model knows no marks: %w", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"flag"
 	"fmt"
+	"iter"
 	"slices"
 
 	"github.com/tppfaas/tppfaas/internal/cli"
@@ -89,6 +90,28 @@ func (s split) part(d *tpp.Dataset, part string) *tpp.Dataset {
 		return p.Test
 	}
 	return d
+}
+
+// streams reports whether a part of a file is found without reading the whole file into memory.
+func (s split) streams(f *inputFile) bool { return s.how == splitByHash && f.regular }
+
+// keep returns which sequences, by their numbers, are in a part of a split by hash, or in all of a dataset.
+func (s split) keep(part string) func(i int) bool {
+	of, ok := map[string]tpp.Part{"train": tpp.TrainingPart, "validation": tpp.ValidationPart, "test": tpp.TestPart}[part]
+	return func(i int) bool { return !ok || tpp.PartByHash(s.seed, i) == of }
+}
+
+// kept yields the sequences whose numbers are kept, and errors.
+func kept(sequences iter.Seq2[*tpp.Sequence, error], keep func(i int) bool) iter.Seq2[*tpp.Sequence, error] {
+	return func(yield func(*tpp.Sequence, error) bool) {
+		i := -1
+		for s, err := range sequences {
+			i++
+			if (err != nil || keep(i)) && !yield(s, err) {
+				return
+			}
+		}
+	}
 }
 
 // String says how a dataset was split.

@@ -49,13 +49,7 @@ func (f *streamFile) sequences(ctx context.Context, keep func(i int) bool) iter.
 			return
 		}
 		defer r.Close()
-		i := -1
-		for s, err := range r.All(ctx) {
-			i++
-			if (err != nil || keep(i)) && !yield(s, err) {
-				return
-			}
-		}
+		kept(r.All(ctx), keep)(yield)
 	}
 }
 

@@ -63,6 +63,17 @@ func TestTrainOnStream(t *testing.T) {
 			if evaluated["part"] != "test" || evaluated["mae"] != stream["mae"] || evaluated["sequences"] != stream["sequences"] {
 				t.Errorf("evaluate says %v, train said %v", evaluated, stream)
 			}
+			explicit := jsonOf(t, "evaluate", streamed, data, "-json", "-part", "test", "-split", "hash", "-seed", "5")
+			if explicit["mae"] != stream["mae"] || explicit["sequences"] != stream["sequences"] {
+				t.Errorf("evaluate -split hash says %v, train said %v", explicit, stream)
+			}
+			sum := 0.0
+			for _, part := range []string{"train", "validation", "test"} {
+				sum += jsonOf(t, "evaluate", streamed, data, "-json", "-part", part, "-split", "hash")["sequences"].(float64)
+			}
+			if sum != 80 {
+				t.Errorf("the parts have %v of 80 sequences", sum)
+			}
 			if _, out, _ := call(t, "inspect", streamed); !strings.Contains(out, "without the test part (by hash, seed 5)") {
 				t.Errorf("inspect says %s", out)
 			}
