@@ -66,6 +66,9 @@ func TestFolds(t *testing.T) {
 			if size := len(parts[2]); size != n/k && size != (n+k-1)/k {
 				t.Errorf("fold %d of %d has %d of %d sequences", i, k, size, n)
 			}
+			if !slices.Equal(parts[1], indices(folds[(i+1)%k].Test)) {
+				t.Errorf("fold %d is validated on %v, the next one tested on %v", i, parts[1], indices(folds[(i+1)%k].Test))
+			}
 			if !slices.Equal(parts[2], indices(again[i].Test)) {
 				t.Errorf("fold %d is another with the same seed", i)
 			}

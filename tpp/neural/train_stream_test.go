@@ -84,6 +84,21 @@ func TestStreamIsMemory(t *testing.T) {
 	})
 }
 
+// TestScheduleKnowsNoWindows checks that the rate of a cycle depends on how much of the epoch is done, and not on the window.
+func TestScheduleKnowsNoWindows(t *testing.T) {
+	d := tpptest.Chains(1, 64)
+	rates := func(window int) (out []float64) {
+		opts := TrainOptions{MaxEpochs: 5, BatchSize: 8, ShuffleWindow: window, Progress: func(e Epoch) { out = append(out, e.LearningRate) }}
+		if _, err := Train(t.Context(), Config{ContextSize: 4, MarkEmbeddingSize: 2, NumComponents: 2}, d, nil, opts); err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	if whole, windows := rates(0), rates(16); !slices.Equal(whole, windows) || len(whole) != 5 {
+		t.Errorf("the rates are %v, with windows %v", whole, windows)
+	}
+}
+
 // TestManyWindowsOfValidation checks that a validation part of several windows has the loss that it has as a whole.
 func TestManyWindowsOfValidation(t *testing.T) {
 	training := tpptest.Chains(1, 30)

@@ -119,6 +119,19 @@ func TestSearchIsRepeatable(t *testing.T) {
 	})
 }
 
+// TestSearchBreaksTies checks that of equal losses the trial with the lower number is better, whatever the rung before said.
+func TestSearchBreaksTies(t *testing.T) {
+	found, err := Search(t.Context(), space, Options{Trials: 6, Factor: 3}, func(_ context.Context, r Run) (float64, error) {
+		if r.Rung == 0 {
+			return -float64(r.Trial), nil
+		}
+		return 1, nil
+	})
+	if err != nil || found.Best.Trial != 4 { // 5 and 4 go on
+		t.Errorf("found %+v, error %v", found, err)
+	}
+}
+
 // TestSearchSharesWorkers checks that all workers are used where there are fewer runs, and no more are.
 func TestSearchSharesWorkers(t *testing.T) {
 	var most, now atomic.Int64
