@@ -20,6 +20,8 @@ const (
 	window = 20
 	// firstGaps is how many times between requests are needed to say when the next one comes.
 	firstGaps = 4
+	// manyGaps is from how many on a model of them is compared with that in use.
+	manyGaps = 40
 )
 
 // job is a look at the model of an application, and if it is due or stale the training of another one.
@@ -36,6 +38,7 @@ type job struct {
 	unseen    uint64 // number of the first trace that present has not seen
 	reference moments
 	due       bool
+	gapsDue   bool // when requests come is learned again, whatever else is
 	fixed     bool
 	model     string
 	platform  int // number of functions
@@ -87,6 +90,9 @@ func (j *job) decide(ctx context.Context, v *verdict) error {
 		}
 	}
 	if !v.due && !v.stale {
+		if j.gapsDue && j.present != nil {
+			return j.regap(v)
+		}
 		return nil
 	}
 	if j.fixed || j.given != nil {
@@ -95,6 +101,19 @@ func (j *job) decide(ctx context.Context, v *verdict) error {
 		}
 	}
 	return j.compete(ctx, v, all, fresh)
+}
+
+// regap learns again when requests come, and nothing else.
+func (j *job) regap(v *verdict) error {
+	m, err := j.requests(j.gaps)
+	if err == nil && m != j.present.Requests() {
+		v.chosen = j.present.WithRequests(m)
+		v.unseen = j.unseen
+		if !v.looked {
+			v.reference = j.reference
+		}
+	}
+	return err
 }
 
 // refresh learns again what a given model does not say.
@@ -234,7 +253,8 @@ func (j *job) candidates(ctx context.Context, from, to int) (list []candidate, e
 	return list, nil
 }
 
-// requests returns the model of when requests come: one that is fitted to the older gaps, if it foretells the newest ones better than that in use.
+// requests returns the model of when requests come: one that is fitted to the older gaps, if it foretells the newest ones better than that in use. Where
+// gaps are few, none is left out: a fit to all of them knows most.
 func (j *job) requests(gaps []float64) (requests.Model, error) {
 	var present requests.Model
 	if j.present != nil {
@@ -243,7 +263,7 @@ func (j *job) requests(gaps []float64) (requests.Model, error) {
 	if len(gaps) < firstGaps {
 		return present, nil
 	}
-	if present == nil {
+	if present == nil || len(gaps) < manyGaps && j.given == nil {
 		return requests.Fit(gaps)
 	}
 	held := max(len(gaps)/5, 1)
@@ -306,6 +326,9 @@ func restrict(t prewarm.Trace, functions []int) prewarm.Trace {
 	}
 	return out
 }
+
+// nextGaps returns from how many requests on it is learned again when requests come: often as long as each says much.
+func nextGaps(seen int) int { return seen + max(seen/2, 1) }
 
 // nextTraining returns from how many requests on a model is trained again.
 func nextTraining(seen int) int {
