@@ -1,8 +1,10 @@
 package controller
 
 import (
+	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -21,17 +23,20 @@ type liveOptions struct {
 	requests   int
 	skip       int
 	seed       uint64
+	gap        time.Duration
 	dry        int // so many requests are looked on first
 }
 
 type liveResult struct {
 	root, cold, invocations int
 	warmups, wasted         uint64
+	functions               map[string][3]int
 }
 
 func runLive(t testing.TB, o liveOptions) liveResult {
 	told := prewarm.Platform{Warm: true, Arrivals: true, FirstCall: true, Late: prewarm.OwnContainer, IdleTimeout: o.idle}
 	var before Totals
+	var functionsBefore []FunctionState
 	var learner *learn.Policy
 	var r liveResult
 	root := ""
@@ -51,7 +56,7 @@ func runLive(t testing.TB, o liveOptions) liveResult {
 		options: func(p *Options) {
 			p.NewPolicy = func(functions []prewarm.Function) (prewarm.Policy, error) {
 				var err error
-				learner, err = learn.New(t.Context(), learn.Options{Price: o.price, Platform: told, Functions: functions, Seed: 1})
+				learner, err = learn.New(t.Context(), learn.Options{Price: o.price, EveryWait: true, Platform: told, Functions: functions, Seed: 1})
 				return learner, err
 			}
 			p.Models = func() (models []Model) {
@@ -80,6 +85,7 @@ func runLive(t testing.TB, o liveOptions) liveResult {
 				root = e.Function
 				if requests == o.skip+1 {
 					before = x.core.State().Totals
+					functionsBefore = x.core.State().Functions
 					counting = true
 				}
 			}
@@ -109,8 +115,16 @@ func runLive(t testing.TB, o liveOptions) liveResult {
 		x.event(e)
 	})
 	_ = root
+	var s *State
+	x.clock.AfterFunc(lastArrival(x)+o.gap*88/100, func() { s = x.core.State() })
 	x.run()
-	s := x.core.State()
+	for i, f := range s.Functions {
+		if r.functions == nil {
+			r.functions = map[string][3]int{}
+		}
+		b := functionsBefore[i]
+		r.functions[f.Name] = [3]int{int(f.Invocations - b.Invocations), int(f.Cold - b.Cold), int(f.Wasted - b.Wasted)}
+	}
 	r.warmups, r.wasted = s.Totals.Warmups-before.Warmups, s.Totals.Wasted-before.Wasted
 	if verbose {
 		for _, f := range s.Functions {
@@ -132,7 +146,7 @@ func TestLiveTree(t *testing.T) {
 		seeds = 1
 	}
 	for seed := uint64(1); seed <= seeds; seed++ {
-		r := runLive(t, liveOptions{app: "tree_small", load: "uniform:10.8:13.2", idle: 7 * time.Second, price: 2560, requests: 60, skip: 20, seed: seed})
+		r := runLive(t, liveOptions{app: "tree_small", load: "uniform:10.8:13.2", idle: 7 * time.Second, price: 2560, requests: 60, skip: 20, seed: seed, gap: 12 * time.Second})
 		t.Logf("%+v", r)
 		sum.root += r.root
 		sum.cold += r.cold
@@ -143,22 +157,43 @@ func TestLiveTree(t *testing.T) {
 	t.Logf("%+v cold %.1f %% wasted %.1f %%", sum, 100*float64(sum.cold)/float64(sum.invocations), 100*float64(sum.wasted)/float64(sum.warmups))
 }
 
+func envf(name string, d float64) float64 {
+	if v := os.Getenv(name); v != "" {
+		f, _ := strconv.ParseFloat(v, 64)
+		return f
+	}
+	return d
+}
+
 func TestLiveCheckout(t *testing.T) {
 	for _, capacity := range []int{1, 4} {
 		var sum liveResult
+		by := map[string][3]int{}
 		seeds := uint64(5)
 		if os.Getenv("LIVE") != "" {
 			seeds = 1
 		}
 		for seed := uint64(1); seed <= seeds; seed++ {
-			r := runLive(t, liveOptions{app: "checkout", load: "uniform:8.1:9.9", idle: 5 * time.Second, standalone: true, capacity: capacity, price: 5120, requests: 80, skip: 20, seed: seed})
-			t.Logf("%+v", r)
+			r := runLive(t, liveOptions{app: "checkout", load: fmt.Sprintf("uniform:%g:%g", envf("T", 9)*0.9, envf("T", 9)*1.1), idle: time.Duration(envf("IDLE", 5) * float64(time.Second)), standalone: true, capacity: capacity, price: envf("PRICE", 5120), requests: int(envf("N", 80)), skip: int(envf("SKIP", 20)), gap: time.Duration(envf("T", 9) * float64(time.Second)), seed: seed})
+			t.Logf("%d %d %d %d", r.cold, r.invocations, r.warmups, r.wasted)
+			for name, f := range r.functions {
+				g := by[name]
+				for i := range f {
+					g[i] += f[i]
+				}
+				by[name] = g
+			}
 			sum.root += r.root
 			sum.cold += r.cold
 			sum.invocations += r.invocations
 			sum.warmups += r.warmups
 			sum.wasted += r.wasted
 		}
+		for name, f := range by {
+			t.Logf("%-22s %4d invocations, cold %5.1f %%, wasted %5.1f %%", name, f[0], 100*float64(f[1])/float64(f[0]), 100*float64(f[2])/float64(f[0]))
+		}
 		t.Logf("capacity %d: %+v cold %.1f %% cold+wasted %.1f %%", capacity, sum, 100*float64(sum.cold)/float64(sum.invocations), 100*float64(sum.cold+int(sum.wasted))/float64(sum.invocations))
 	}
 }
+
+func lastArrival(x *world) time.Duration { return x.last }

@@ -36,6 +36,7 @@ type world struct {
 	// observed, if not nil, may change observations, or leave them out.
 	observed func(o *source.Observation) bool
 	starts   [3]int
+	last     prewarm.Time // when the last request comes
 }
 
 // worldCall is what an invocation carries.
@@ -136,6 +137,7 @@ func newWorld(t testing.TB, o worldOptions) *world {
 	x.clock.AfterFunc(0, func() { x.core.Begin(0, nil); x.after() })
 	for i := range plan.Requests {
 		r := &plan.Requests[i]
+		x.last = r.At
 		x.clock.AfterFunc(r.At, func() {
 			c := &worldCall{w: x, request: r, trace: fmt.Sprintf("%032x", i+1), parent: -1, functions: w.Functions}
 			if _, err := x.platform.Invoke(w.Functions[r.Calls[0].Function].Name, c, nil); err != nil {

@@ -150,6 +150,9 @@ func (p *Policy) install(a *Application, fleet *prewarm.Fleet, recent []prewarm.
 	if p.platform.FirstCall {
 		clear(app.firstCall)
 	}
+	if app.slack = h.slack; p.everyWait {
+		app.slack = make([]float64, len(h.slack))
+	}
 	r, err := newRoots(app, a.requests)
 	if err != nil {
 		return err

@@ -33,6 +33,7 @@ type application struct {
 	groups     [][]int   // by the same: calls with the same number, of which each run makes one at most; −1 where that is not known
 	firstCall  []float64 // by mark, learned further while the policy runs
 	variance   []float64
+	slack      []float64 // by mark
 }
 
 // trace is a request in flight.
@@ -319,8 +320,9 @@ func (p *predictor) demandsOf(t *trace, now float64) ([]Demand, bool) {
 		p.demands = append(p.demands, Demand{
 			Trace: t.id, Function: function, Key: uint32(i), Probability: p.chances[i], Times: *arrival,
 			Busy: app.history.busy[e.mark].Mean(), Notice: never, Spread: arrival.Deviation(),
-			Slack: app.history.slack[e.mark],
+			Slack: app.slack[e.mark],
 		})
+		p.demands[len(p.demands)-1].conditions(t.expected, p.chances, i)
 	}
 	t.told = now
 	if len(p.demands) == 0 && t.running == 0 || now-t.heard > forgotten {
