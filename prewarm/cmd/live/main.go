@@ -41,6 +41,7 @@ type options struct {
 	app, starts, policy, model string
 	requests, skip             int
 	every, idle                time.Duration
+	atOnce                     int
 	seed                       uint64
 	output, picture            string
 	json                       bool
@@ -50,6 +51,7 @@ func define(fs *flag.FlagSet) cli.Run {
 	var o options
 	fs.StringVar(&o.app, "app", "tree_small", "`application`")
 	fs.StringVar(&o.starts, "starts", "cluster", "starts take as long as on this `platform`: local, standalone (0.27 s) or cluster (2 s, more under load)")
+	fs.IntVar(&o.atOnce, "starts-at-once", 0, "so many `starts` go at full speed at the same time; 0: as many as on the platform of -starts")
 	fs.StringVar(&o.policy, "policy", "newsvendor:2560", "`policy` of the controller")
 	fs.StringVar(&o.model, "model", "", "`file` with the controller's model; without, it learns while it runs")
 	fs.IntVar(&o.requests, "n", 40, "`requests`, without and with the controller each")
