@@ -16,6 +16,8 @@ const (
 	leastTraining = 40
 	// mostHeldOut is how many of the newest requests candidates are compared on at most.
 	mostHeldOut = 100
+	// enoughHeldOut is on how many of the newest requests a model that was trained elsewhere must be worse than another to make room for it.
+	enoughHeldOut = 20
 	// window is how many of the newest requests tell whether the model in use is stale.
 	window = 20
 	// firstGaps is how many times between requests are needed to say when the next one comes.
@@ -152,13 +154,16 @@ func (j *job) refresh(ctx context.Context, v *verdict) error {
 func (j *job) compete(ctx context.Context, v *verdict, all *prewarm.Recording, fresh int) error {
 	n := len(j.traces)
 	held := min(n/5, mostHeldOut)
+	if j.given != nil {
+		held = min(n/2, mostHeldOut)
+	}
 	if j.present != nil {
 		held = min(max(held, 1), n-fresh)
 		if held == 0 {
 			return nil
 		}
 	}
-	if v.stale {
+	if v.stale && j.given == nil {
 		held = min(held, window/4)
 	}
 	if j.present == nil && n-held < firstTraining {
@@ -188,13 +193,18 @@ func (j *job) compete(ctx context.Context, v *verdict, all *prewarm.Recording, f
 		if err != nil {
 			return err
 		}
+		var own candidate // the best of the candidates
+		var of []float64
+		for _, c := range candidates {
+			if s := c.app.Score(sample); of == nil || newsvendor.Better(s, of) {
+				own, of = c, s
+			}
+		}
 		if j.present != nil {
 			scores = j.present.Score(sample)
 		}
-		for _, c := range candidates {
-			if s := c.app.Score(sample); scores == nil || newsvendor.Better(s, scores) {
-				best, scores = c, s
-			}
+		if own.app != nil && (scores == nil || j.better(&own, of, scores)) {
+			best, scores = own, of
 		}
 	} else if len(candidates) > 0 {
 		best = candidates[0]
@@ -221,6 +231,19 @@ func (j *job) compete(ctx context.Context, v *verdict, all *prewarm.Recording, f
 		v.unseen, v.reference = j.unseen, j.reference
 	}
 	return nil
+}
+
+// better reports whether a candidate takes the place of the application in use, by their scores. A model that was trained elsewhere knows more than the few
+// requests that are compared: another takes its place only where many show it. Where the candidate has seen many more requests, that it is worse must be
+// shown: how often a rare branch is taken hardly tells in the scores of a few requests, and more requests tell it better.
+func (j *job) better(c *candidate, of, present []float64) bool {
+	switch {
+	case j.given != nil && j.present.Model() == j.given.Model:
+		return newsvendor.ClearlyBetter(of, present, enoughHeldOut)
+	case c.from == 0 && 2*c.app.Traces() >= 3*j.present.Traces():
+		return !newsvendor.ClearlyBetter(present, of, 0)
+	}
+	return newsvendor.Better(of, present)
 }
 
 // candidate is a model that was trained on the requests from a place on; it is −1 for the one that was in use before.

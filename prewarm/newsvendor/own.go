@@ -21,11 +21,15 @@ func (d *decider) ownCost(at, slack float64, u *uses) float64 {
 	wait := d.price * max(d.mean-slack, 0)
 	come := u.within(at)
 	kept := d.kept()
+	lost := d.memory * d.mean // of a container that is late
+	if kept < never {
+		lost += d.memory * kept
+	}
 	sum, n := 0.0, 0.0
 	for j := coarse / 2; j < len(d.atoms); j += coarse {
 		ready := at + d.atoms[j]
 		late := max(u.within(ready)-come, 0)
-		sum += late * (wait + d.memory*d.mean)
+		sum += late * (wait + lost)
 		idle := (1 - u.total) * max(last-ready, 0) // as long as it may still come
 		if kept < never {
 			idle = (1 - u.total) * kept
