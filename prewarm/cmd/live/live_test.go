@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"math"
 	"testing"
 	"time"
@@ -31,6 +32,16 @@ func TestUnforeseeable(t *testing.T) {
 func TestPlanned(t *testing.T) {
 	calls := []apps.Call{{Invokes: []int{1, 2}}, {Sleep: time.Second}, {Sleep: 990 * time.Millisecond, Invokes: []int{3}}, {}}
 	require.Equal(t, 990*time.Millisecond+apps.CallGap, planned(calls))
+}
+
+// TestNothingCounts checks that runs of which no request counts can be printed in both forms.
+func TestNothingCounts(t *testing.T) {
+	m := &measurement{name: withRun, outcomes: []outcome{{Run: withRun}}}
+	for _, form := range []bool{false, true} {
+		var out bytes.Buffer
+		require.NoError(t, (&table{out: &out, json: form}).end([]summary{*m.summary()}))
+		require.NotContains(t, out.String(), "NaN")
+	}
 }
 
 func TestQuantile(t *testing.T) {
