@@ -5,7 +5,7 @@ IMAGE := tppfaas/collector:devel
 PREWARM_IMAGE := tppfaas/prewarm:devel
 DEMO := build/demo
 
-.PHONY: all help build data models lab action collector image prewarm-image chain prewarm-live demo testbins test race integration soak soak-chain fetch fetch-zipkin fetch-serverless serverless fetch-python fetch-instrument lint bench-peers generate clean
+.PHONY: all help build data models lab action collector image prewarm-image chain prewarm-live demo rightsize-demo testbins test race integration soak soak-chain fetch fetch-zipkin fetch-serverless serverless fetch-python fetch-instrument lint bench-peers generate clean
 all: build
 
 help: ## these targets
@@ -15,7 +15,7 @@ help: ## these targets
 build-action = CGO_ENABLED=0 GOOS=linux GOARCH=$(1) $(GO) build -trimpath -ldflags "-s -w" -o "$(2)/action-linux-$(1)" ./apps/action/cmd/action
 ARCHS := $(sort amd64 $(shell $(GO) env GOARCH))
 build: ## the binaries, into bin/, with the action beside the sampler that deploys it
-	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/ ./sampler/cmd/sampler ./tpp/cmd/tpp ./prewarm/cmd/prewarm
+	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/ ./sampler/cmd/sampler ./tpp/cmd/tpp ./prewarm/cmd/prewarm ./rightsize/cmd/rightsize
 	@$(foreach arch,$(ARCHS),$(call build-action,$(arch),$(BIN)) &&) true
 
 action: ## the function that compositions deploy, zipped for the serverless.yaml files of apps/
@@ -23,6 +23,7 @@ action: ## the function that compositions deploy, zipped for the serverless.yaml
 
 data: ## the datasets in data/, with the same bytes every time: some seconds
 	$(GO) run ./bench/datasets -o data
+	$(GO) run ./bench/usage -o data
 
 models: ## the trained models in models/, with the same bytes every time on processors with AVX2: some minutes; ARGS=-changed goes on after Ctrl-C
 	$(GO) run ./bench/models -o models $(ARGS)
@@ -58,11 +59,14 @@ demo: build ## sample a composition, train on it, score, predict, draw: a minute
 	$(BIN)/tpp plot $(DEMO)/tree_small.safetensors $(DEMO)/tree_small.json -sequence 7 -o $(DEMO)/tree_small.png
 	@echo "A picture of that trace: $(DEMO)/tree_small.png"
 
+rightsize-demo: build ## usage, forecasts, limits and their report, of the examples in data/ and of a function on this machine: half a minute
+	rightsize/demo.sh $(BIN)/rightsize build/rightsize
+
 # The programs that tests start, built once; tests that are run by hand build them for themselves.
 TESTBIN := $(CURDIR)/build/testbin
 testbins:
 	@mkdir -p "$(TESTBIN)"
-	$(GO) build -buildvcs=false -ldflags "-s -w" -o "$(TESTBIN)/" ./tpp/cmd/tpp ./prewarm/cmd/prewarm ./prewarm/cmd/live ./sampler/cmd/sampler ./sampler/cmd/chain ./collector/cmd/collector ./apps/action/cmd/action ./apps/action/cmd/pack
+	$(GO) build -buildvcs=false -ldflags "-s -w" -o "$(TESTBIN)/" ./tpp/cmd/tpp ./prewarm/cmd/prewarm ./rightsize/cmd/rightsize ./prewarm/cmd/live ./sampler/cmd/sampler ./sampler/cmd/chain ./collector/cmd/collector ./apps/action/cmd/action ./apps/action/cmd/pack
 	$(GO) build -buildvcs=false -ldflags "-s -w" -o "$(TESTBIN)/examples-live" ./examples/live
 	$(call build-action,$(shell $(GO) env GOARCH),$(TESTBIN))
 

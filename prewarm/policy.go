@@ -22,8 +22,18 @@ type Policy interface {
 	Handle(e *Event, fleet *Fleet, d *Decisions)
 }
 
+// Grower is a policy that goes on, with all that it knows, when its fleet has got more functions by Fleet.AddFunction.
+type Grower interface {
+	Policy
+	// Grown is told that there are more functions than before, before any event of these, and adds what it decides to d.
+	Grown(fleet *Fleet, d *Decisions)
+}
+
 // PolicyFunc is a function that is a Policy.
 type PolicyFunc func(e *Event, fleet *Fleet, d *Decisions)
+
+// Grown implements Grower: a function finds the new ones in the fleet.
+func (f PolicyFunc) Grown(*Fleet, *Decisions) {}
 
 // Handle calls f.
 func (f PolicyFunc) Handle(e *Event, fleet *Fleet, d *Decisions) { f(e, fleet, d) }

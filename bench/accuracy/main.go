@@ -218,13 +218,14 @@ func (o *options) measure(ctx context.Context, models []string, stderr io.Writer
 	}
 	if o.output != "" {
 		var err error
-		if m.journal, before, err = openJournal(o.output, warn); err != nil {
+		if m.journal, err = resultLines.Open(o.output, warn); err != nil {
 			return nil, err
 		}
-		defer m.journal.close()
+		defer m.journal.Close()
 	}
-	for i := range before {
-		m.done[before[i].id()] = true
+	for _, r := range m.journal.Results() {
+		before = append(before, *r)
+		m.done[r.id()] = true
 	}
 	m.show = progress.New(stderr, len(o.datasets)*len(m.splits)*len(m.models), "trainings")
 	defer m.show.Done()

@@ -90,7 +90,7 @@ func TestAccuracy(t *testing.T) {
 	if len(resumed) != 13 || strings.Join(resumed[:10], "") != strings.Join(all[:10], "") {
 		t.Errorf("%d lines, want the 10 that were whole, one cut and 2 new ones", len(resumed))
 	}
-	before, after := parseResults([]byte(strings.Join(all, "")), "", noWarning(t)), parseResults([]byte(strings.Join(resumed, "")), "", func(string) {})
+	before, after := resultLines.Parse([]byte(strings.Join(all, "")), "", noWarning(t)), resultLines.Parse([]byte(strings.Join(resumed, "")), "", func(string) {})
 	for i := range before {
 		if before[i].id() != after[i].id() || before[i].value("nll_resolution") != after[i].value("nll_resolution") {
 			t.Errorf("result %d was %v, is %v", i, before[i], after[i])
@@ -142,7 +142,7 @@ func TestAnomaliesAreScored(t *testing.T) {
 	if !strings.Contains(text, "anomalies told from the same requests without any") {
 		t.Errorf("no table of anomalies:\n%s", text)
 	}
-	for _, r := range parseResults([]byte(strings.Join(lines(t, results), "")), "", noWarning(t)) {
+	for _, r := range resultLines.Parse([]byte(strings.Join(lines(t, results), "")), "", noWarning(t)) {
 		s := r.Anomalies[missing]
 		if s["anomalous"] != 12 || s["normal"] != 12 {
 			t.Errorf("%s: %v anomalous and %v normal traces, want all 12 of the test part", r.Model, s["anomalous"], s["normal"])
@@ -182,12 +182,12 @@ func TestCalledWrongly(t *testing.T) {
 // TestInterrupted checks that an interrupted run keeps what it has done.
 func TestInterrupted(t *testing.T) {
 	path := few(t, "low_tree_small_det.json.gz", 20)
-	results := filepath.Join(t.TempDir(), "results.jsonl")
-	j, _, err := openJournal(results, noWarning(t))
+	output := filepath.Join(t.TempDir(), "results.jsonl")
+	j, err := resultLines.Open(output, noWarning(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer j.close()
+	defer j.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	fits := 0
@@ -202,7 +202,7 @@ func TestInterrupted(t *testing.T) {
 	if _, _, err := m.dataset(ctx, path); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "one with seed 2") {
 		t.Errorf("got error %v", err)
 	}
-	if got := lines(t, results); len(got) != 2 {
+	if got := lines(t, output); len(got) != 2 {
 		t.Errorf("%d results, want the two before: %q", len(got), got)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tppfaas/tppfaas/internal/progress"
+	"github.com/tppfaas/tppfaas/internal/resultfile"
 	"github.com/tppfaas/tppfaas/tpp"
 	"github.com/tppfaas/tppfaas/tpp/dataset"
 	"github.com/tppfaas/tppfaas/tpp/eval"
@@ -28,7 +29,7 @@ type order struct {
 type measurement struct {
 	order
 	done    map[id]bool
-	journal *journal
+	journal *resultfile.File[id, result]
 	show    *progress.Progress
 	// trained are models of normal traces by the id that their own result would have: several datasets with anomalies share them.
 	trained map[id]tpp.Model
@@ -76,7 +77,7 @@ func (m *measurement) dataset(ctx context.Context, path string) (name, fingerpri
 				if err := m.measure(ctx, d, anomalies, c, &r); err != nil {
 					return "", "", fmt.Errorf("%s: %s with seed %d: %w", path, c.Name, split, err)
 				}
-				if err := m.journal.add(&r); err != nil {
+				if err := m.journal.Add(&r); err != nil {
 					return "", "", err
 				}
 				m.done[r.id()] = true

@@ -41,7 +41,7 @@ func Factories() (otelcol.Factories, error) {
 	processors, err2 := otelcol.MakeFactoryMap[processor.Factory](
 		memorylimiterprocessor.NewFactory(), openwhiskprocessor.NewFactory(), phasespanprocessor.NewFactory(), batchprocessor.NewFactory())
 	exporters, err3 := otelcol.MakeFactoryMap[exporter.Factory](
-		zipkinexporter.NewFactory(), otlpexporter.NewFactory(), otlphttpexporter.NewFactory(), debugexporter.NewFactory(),
+		zipkinexporter.NewFactory(), newReconnecting(otlpexporter.NewFactory(), mostBetweenConnections), otlphttpexporter.NewFactory(), debugexporter.NewFactory(),
 		loadbalancingexporter.NewFactory())
 	extensions, err4 := otelcol.MakeFactoryMap[extension.Factory](filestorage.NewFactory(), healthcheckextension.NewFactory())
 	connectors, err5 := otelcol.MakeFactoryMap[connector.Factory](forwardconnector.NewFactory())

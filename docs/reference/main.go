@@ -57,7 +57,7 @@ Examples:
 func main() { program.Main() }
 
 // commands are the folders of the programs, in the order of the reference.
-var commands = []string{"tpp/cmd/tpp", "sampler/cmd/sampler", "prewarm/cmd/prewarm", "sampler/cmd/chain", "collector/cmd/collector", "apps/action/cmd/pack"}
+var commands = []string{"tpp/cmd/tpp", "sampler/cmd/sampler", "prewarm/cmd/prewarm", "rightsize/cmd/rightsize", "sampler/cmd/chain", "collector/cmd/collector", "apps/action/cmd/pack"}
 
 const head = `<!-- Written by make generate from the commands themselves: change those. -->
 # Reference

@@ -40,6 +40,9 @@ func (c *Core) account(e *prewarm.Event, start prewarm.Start) {
 		}
 		if e.Kind == prewarm.Refused {
 			c.alone.lost(e.Function)
+			if q := c.requests.owner[v.id]; q != nil {
+				q.doubtful = true // nothing came of it, or nobody has said so
+			}
 		} else {
 			c.alone.ended(e.Function, e.At)
 		}
@@ -115,7 +118,7 @@ func (c *Core) started(e *prewarm.Event, v *invocation) {
 			c.outcome(b, late, "")
 		}
 		c.notice.Observe((v.arrived - b.asked).Seconds())
-		c.released(b)
+		c.released(b, true)
 	}
 	if b != nil {
 		b.used = true
@@ -144,7 +147,7 @@ func (c *Core) track(e *prewarm.Event) {
 			id: e.Container, function: e.Function, memory: float64(c.functions[e.Function].MemoryMB), asked: is.Asked, until: prewarm.Never,
 			warmed: is.By == prewarm.ByPolicy, outcome: asked, // a replica that a number in all has asked for
 		}
-		if c.boxes[b.id] = b; b.warmed {
+		if c.boxes[b.id] = b; b.warmed && !c.restoring {
 			c.totals.Warmups++
 		}
 	}
@@ -189,9 +192,9 @@ func (c *Core) gone(b *box, e *prewarm.Event) {
 		f.Wasted++
 		c.totals.Wasted++
 		c.outcome(b, wasted, "")
-		c.released(b)
+		c.released(b, false)
 	case b.warmed:
-		c.released(b)
+		c.released(b, false)
 	}
 }
 

@@ -138,7 +138,7 @@ func (c *Core) start(d *prewarm.Decision, n int) {
 		c.totals.Warmups += uint64(len(ids))
 		c.flight[command.ID] = flight{d.Function, ids, c.now}
 		c.commands = append(c.commands, command)
-		c.record(Record{Kind: recordAsked, Function: f.Name, Command: command.ID, Decision: id, At: c.now, N: len(ids)})
+		c.record(Record{Kind: recordAsked, Function: f.Name, Command: command.ID, Decision: id, At: c.now, N: len(ids), Containers: ids})
 	}
 	c.tell(events...)
 }
@@ -235,7 +235,7 @@ func (c *Core) warmed(id prewarm.ID, r actuator.Result) {
 		c.failed(f, r)
 	}
 	if b.command != 0 {
-		c.record(Record{Kind: recordResult, Command: b.command, Outcome: r.Outcome, Instance: r.Instance, At: c.now})
+		c.record(Record{Kind: recordResult, Command: b.command, Outcome: r.Outcome, Instance: r.Instance, At: c.now, Containers: []prewarm.ID{b.id}})
 	}
 	c.tell(c.mirror.Warmed(c.now, id, r, nil)...)
 }
@@ -259,11 +259,11 @@ func (c *Core) failed(f *function, r actuator.Result) {
 	f.retry = c.now + wait
 }
 
-// released notes that a container does not count for limits any more.
-func (c *Core) released(b *box) {
+// released notes that a container does not count for limits any more: it was used, or is gone.
+func (c *Core) released(b *box, used bool) {
 	if b.command != 0 {
 		c.releases = append(c.releases, Release{b.command, 1})
-		c.record(Record{Kind: recordReleased, Command: b.command, At: c.now})
+		c.record(Record{Kind: recordReleased, Command: b.command, At: c.now, Containers: []prewarm.ID{b.id}, Used: used})
 		b.command = 0
 	}
 }

@@ -80,6 +80,33 @@ func (a *alone) containers(function int, now prewarm.Time) int {
 	return f.busy + len(f.idle)
 }
 
+// mostSavedIdle is how many idle containers of a function are written down.
+const mostSavedIdle = 1000
+
+// idleSince returns since when containers would be idle, by function.
+func (a *alone) idleSince(now prewarm.Time) [][]prewarm.Time {
+	list := make([][]prewarm.Time, len(a.functions))
+	for i := range a.functions {
+		f := &a.functions[i]
+		f.expire(a, now)
+		list[i] = slices.Clone(f.idle[max(len(f.idle)-mostSavedIdle, 0):])
+	}
+	return list
+}
+
+// restore takes up since when containers of a function would be idle. Their memory is counted until a time.
+func (a *alone) restore(function int, idle []prewarm.Time, counted prewarm.Time) {
+	f := &a.functions[function]
+	f.idle = f.idle[:0]
+	for _, since := range idle {
+		if since <= counted {
+			f.idle = append(f.idle, since)
+			a.spent -= f.memory * min(counted-since, a.timeout).Seconds()
+		}
+	}
+	slices.Sort(f.idle)
+}
+
 // total returns the MB·s until now.
 func (a *alone) total(now prewarm.Time) float64 {
 	sum := a.spent

@@ -101,7 +101,7 @@ func BenchmarkCore(b *testing.B) {
 				r.Gaps = append(r.Gaps, random.ExpFloat64()*0.006)
 			}
 			o := Options{
-				Epoch: virtualEpoch, Platform: whisk, Functions: functions, Act: true, ServesAll: true, Grows: true,
+				Epoch: virtualEpoch, Platform: whisk, Functions: functions, Act: true, ServesAll: true,
 				NewPolicy: func(functions []prewarm.Function) (prewarm.Policy, error) {
 					return policy.New(spec, policy.Options{Platform: whisk, Functions: functions, Knowledge: prewarm.Knowledge{Applications: []prewarm.Recording{r}}, Seed: 1})
 				},

@@ -54,6 +54,7 @@ type Controller struct {
 	shown       atomic.Pointer[State]
 	late        Histogram // by how much decisions were late; of the loop
 	behind      bool      // records were left out
+	refused     uint64    // observations, by all sinks, as far as the core knows
 	mu          sync.Mutex
 	sinks       []*sink
 	subscribers map[chan struct{}]bool

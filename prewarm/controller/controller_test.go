@@ -49,7 +49,7 @@ var ab = []prewarm.Function{{Name: "a", MemoryMB: 128}, {Name: "b", MemoryMB: 25
 func newController(t testing.TB, a actuator.Actuator, change func(*Options, *RunOptions)) *Controller {
 	t.Helper()
 	o := Options{
-		Epoch: time.Now(), Platform: whisk, Functions: ab, Act: true, ServesAll: true, Grows: true,
+		Epoch: time.Now(), Platform: whisk, Functions: ab, Act: true, ServesAll: true,
 		NewPolicy: func([]prewarm.Function) (prewarm.Policy, error) { return next(), nil },
 	}
 	run := RunOptions{NewGuard: func(done func(actuator.Command, []actuator.Result)) (*guard.Guard, error) {
@@ -58,7 +58,7 @@ func newController(t testing.TB, a actuator.Actuator, change func(*Options, *Run
 	if change != nil {
 		change(&o, &run)
 	}
-	m, err := mirror.New(mirror.Options{Epoch: o.Epoch, Platform: whisk, Functions: o.Functions})
+	m, err := run.Saved.NewMirror(mirror.Options{Epoch: o.Epoch, Platform: whisk, Functions: o.Functions}, time.Now(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,10 +2,12 @@ package controller
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tppfaas/tppfaas/prewarm"
 	"github.com/tppfaas/tppfaas/prewarm/actuator"
+	"github.com/tppfaas/tppfaas/prewarm/internal/recent"
 	"github.com/tppfaas/tppfaas/prewarm/mirror"
 	"github.com/tppfaas/tppfaas/prewarm/source"
 )
@@ -27,6 +29,7 @@ type Mirror interface {
 	TraceID(id prewarm.ID) string
 	Invocation(id prewarm.ID) (mirror.Invocation, bool)
 	Container(id prewarm.ID) (mirror.Container, bool)
+	Snapshot() *mirror.Snapshot
 }
 
 // Core is the controller without goroutines and without a clock: whoever uses it tells it what happens and when, and takes the commands that it
@@ -57,6 +60,8 @@ type Core struct {
 	models    []*modelUse
 	faults    uint64 // events that contradict what was known
 
+	observed    uint64 // observations and loads
+	remembered  uint64 // as many when what is known of the platform was last written down
 	restoring   bool
 	paused      bool
 	blocked     string // why nothing is done although it should be
@@ -67,6 +72,7 @@ type Core struct {
 	releases    []Release
 	dirty       []*function // whose numbers of replicas want to be looked at
 	notice      Histogram
+	behind      recent.Max // by how much observations came later than what they tell of
 	expected    []prewarm.Expected
 }
 
@@ -108,6 +114,9 @@ type flight struct {
 	at         prewarm.Time
 }
 
+// defaultIdleTimeout is taken for how long a platform keeps idle containers that does not say it.
+const defaultIdleTimeout = 10 * time.Minute
+
 // NewCore returns a core over a mirror. Begin must be called before anything else.
 func NewCore(o Options, m Mirror) (*Core, error) {
 	if err := o.setDefaults(); err != nil {
@@ -116,10 +125,10 @@ func NewCore(o Options, m Mirror) (*Core, error) {
 	c := &Core{
 		o: o, mirror: m, boxes: map[prewarm.ID]*box{}, requests: newRequests(o.MostTraces),
 		alone: alone{timeout: o.Platform.IdleTimeout}, log: newDecisionLog(o.MostDecisions), flight: map[uint64]flight{}, nextCommand: 1,
-		starts: prewarm.NewStartTimes(0), notice: NewHistogram(NoticeBounds),
+		starts: prewarm.NewStartTimes(0), notice: NewHistogram(NoticeBounds), behind: recent.Max{Span: time.Hour},
 	}
 	if c.alone.timeout <= 0 {
-		c.alone.timeout = 10 * time.Minute
+		c.alone.timeout = defaultIdleTimeout
 	}
 	var err error
 	if c.fleet, err = prewarm.NewFleet(o.Platform, nil); err != nil {
@@ -135,13 +144,16 @@ func NewCore(o Options, m Mirror) (*Core, error) {
 	return c, nil
 }
 
-// Begin takes up what an earlier process has left, nil if there was none, and tells the policy that it begins.
+// Begin takes up what an earlier process has left, nil if there was none, and tells the policy that it begins. The mirror is then that of Saved.NewMirror.
 func (c *Core) Begin(now prewarm.Time, saved *Saved) {
 	c.now = max(now, c.now)
 	if saved != nil {
 		c.restoring = true
-		c.restore(saved)
+		requests := c.restore(saved)
 		c.restoring = false
+		if p, ok := c.policy.(Resumer); ok && len(requests) > 0 {
+			p.Resume(requests, c.fleet)
+		}
 	}
 	c.tell(prewarm.Event{Kind: prewarm.Woken, At: c.now})
 	c.agenda.set(entry{purpose: checkModels}, c.now+checkEvery)
@@ -151,6 +163,7 @@ func (c *Core) Begin(now prewarm.Time, saved *Saved) {
 // Observe takes an observation. An error says what is wrong with it.
 func (c *Core) Observe(now prewarm.Time, o *source.Observation) error {
 	c.Pass(now)
+	c.observed++
 	c.truth = o.Temperature
 	if i := c.mirror.Function(o.Function); i >= 0 && i < len(c.functions) && c.functions[i].imagined && o.Temperature == source.Cold {
 		// Had what the policy wanted been done, it might have been warm. The mirror finds a container for it by the platform's rule.
@@ -173,6 +186,7 @@ func (c *Core) Observe(now prewarm.Time, o *source.Observation) error {
 // ObserveLoad takes what is known of a function as a whole. An error says what is wrong with it.
 func (c *Core) ObserveLoad(now prewarm.Time, l *source.Load) error {
 	c.Pass(now)
+	c.observed++
 	events, err := c.mirror.ObserveLoad(c.now, l, c.events[:0])
 	if failure := c.learned(); err == nil {
 		err = failure
@@ -280,20 +294,27 @@ func (c *Core) addFunctions(running bool) error {
 	if !running {
 		return nil
 	}
-	if !c.o.Grows {
-		p, err := c.o.NewPolicy(c.fleet.Functions)
-		if err != nil {
-			c.o.Log.Error("the policy cannot be made for more functions; it goes on without them", "error", err)
-			return nil
+	if p, ok := c.policy.(prewarm.Grower); ok {
+		c.decisions.Reset()
+		p.Grown(c.fleet, &c.decisions)
+		c.refreshModels()
+		for _, d := range slices.Clone(c.decisions.List) {
+			c.carryOut(&d)
 		}
-		for key := range c.agenda.index {
-			if key.purpose == wakePolicy {
-				c.agenda.set(key, prewarm.Never)
-			}
-		}
-		c.policy = p
-		c.tell(prewarm.Event{Kind: prewarm.Woken, At: c.now})
+		return nil
 	}
+	p, err := c.o.NewPolicy(c.fleet.Functions)
+	if err != nil {
+		c.o.Log.Error("the policy cannot be made for more functions; it goes on without them", "error", err)
+		return nil
+	}
+	for key := range c.agenda.index {
+		if key.purpose == wakePolicy {
+			c.agenda.set(key, prewarm.Never)
+		}
+	}
+	c.policy = p
+	c.tell(prewarm.Event{Kind: prewarm.Woken, At: c.now})
 	c.refreshModels()
 	return nil
 }
@@ -302,6 +323,9 @@ func (c *Core) addFunctions(running bool) error {
 func (c *Core) learned() error {
 	err := c.addFunctions(true)
 	for _, i := range c.mirror.Redeployed() {
+		if m := c.functions[i].model; m != nil {
+			m.watch.renew(m.watch.length) // what came of the old code says nothing of the new one
+		}
 		c.o.Log.Info("a function was redeployed: its start times are learned anew", "function", c.functions[i].Name, "version", c.mirror.Version(i))
 		c.fleet.Starts.Forget(i)
 		c.starts.Forget(i)
@@ -353,7 +377,12 @@ func (c *Core) tell(events ...prewarm.Event) {
 // handle tells the policy of an event.
 func (c *Core) handle(e *prewarm.Event, decide bool) {
 	// The mirror's times are those at which something was observed to have happened; the policy is told in the order of time.
+	at := e.At
 	e.At = min(max(e.At, c.fleet.Now), c.now)
+	e.Late += max(e.At-at, 0)
+	if e.Kind == prewarm.Arrived || e.Kind == prewarm.Started || e.Kind == prewarm.Ended {
+		c.behind.Add(c.now, c.now-e.At+e.Late)
+	}
 	start := c.startOf(e)
 	if err := c.fleet.Apply(e); err != nil {
 		if c.faults++; c.faults&(c.faults-1) == 0 {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/tppfaas/tppfaas/internal/errorfs"
 	"github.com/tppfaas/tppfaas/prewarm/actuator"
+	"github.com/tppfaas/tppfaas/prewarm/source"
 )
 
 // someRecords are what a controller may write.
@@ -42,7 +43,7 @@ func after(t *testing.T, n int) *Saved {
 }
 
 // canonical returns what a file would have of s.
-func canonical(t *testing.T, s *Saved) *Saved {
+func canonical(t testing.TB, s *Saved) *Saved {
 	t.Helper()
 	text, err := json.Marshal(s)
 	if err != nil {
@@ -248,6 +249,20 @@ func FuzzJournal(f *testing.F) {
 		}
 	}
 	f.Add(text)
+	s := newSteps(f, nil, 0, nil)
+	s.observe(source.Invoked, "a", "t", "1", "", "", time.Second)
+	s.observe(source.Started, "a", "t", "1", "", "x", 2*time.Second)
+	s.Remember()
+	text, err = appendLine(nil, journalLine{Saved: s.saved})
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, r := range s.Records() {
+		if text, err = appendLine(text, journalLine{Record: &r}); err != nil {
+			f.Fatal(err)
+		}
+	}
+	f.Add(text)
 	f.Add([]byte(fmt.Sprintf("%08x {}\n", 0)))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		saved := parseJournal(text)
@@ -257,7 +272,7 @@ func FuzzJournal(f *testing.F) {
 			}
 		}
 		if saved != nil {
-			c := newController(t, &fake{}, nil)
+			c := newController(t, &fake{}, func(o *Options, run *RunOptions) { o.Epoch, run.Saved = virtualEpoch, saved })
 			c.core.Begin(0, saved)
 			_ = c.Close(t.Context())
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/tppfaas/tppfaas/internal/errorfs"
 	"github.com/tppfaas/tppfaas/prewarm"
 	"github.com/tppfaas/tppfaas/prewarm/actuator"
+	"github.com/tppfaas/tppfaas/prewarm/mirror"
 	"github.com/tppfaas/tppfaas/prewarm/source"
 )
 
@@ -83,13 +84,15 @@ func (panicker) Helper()           {}
 func (panicker) Fatal(args ...any) { panic(fmt.Sprint(args...)) }
 
 // TestKilled kills a controller with SIGKILL again and again, at random moments, and checks each time that it has not forgotten any container that the
-// platform was asked for; that no number is used twice; and in the end that restarts have not led to more containers than were wanted.
+// platform was asked for; that no number is used twice; that the requests in flight are known on, as long as nobody says that they are over; and in the end
+// that restarts have not led to more containers than were wanted.
 func TestKilled(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts many processes")
 	}
 	folder := t.TempDir()
 	rounds := 0
+	inFlight := map[string]bool{}
 	deadline := time.Now().Add(8 * time.Second)
 	for ; rounds < 40 && time.Now().Before(deadline); rounds++ {
 		p := exec.CommandContext(t.Context(), os.Args[0])
@@ -110,14 +113,14 @@ func TestKilled(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = p.Wait() // it was killed
-		checkKilled(t, folder)
+		checkKilled(t, folder, inFlight)
 		if t.Failed() {
 			break
 		}
 	}
 	n := len(platformCommands(t, folder))
-	t.Logf("killed %d times; %d containers were asked for", rounds, n)
-	if n == 0 {
+	t.Logf("killed %d times; %d containers were asked for, %d requests are in flight", rounds, n, len(inFlight))
+	if n == 0 || len(inFlight) == 0 {
 		t.Error("nothing was asked for")
 	}
 }
@@ -141,7 +144,8 @@ func platformCommands(t *testing.T, folder string) []actuator.Command {
 	return commands
 }
 
-func checkKilled(t *testing.T, folder string) {
+// checkKilled checks what a killed process has left. It adds the requests in flight to those that were before, which must still be there.
+func checkKilled(t *testing.T, folder string, inFlight map[string]bool) {
 	t.Helper()
 	commands := platformCommands(t, folder)
 	saved, err := readJournal(errorfs.OS{}, filepath.Join(folder, "state", journalName))
@@ -167,6 +171,34 @@ func checkKilled(t *testing.T, folder string) {
 		}
 		if !slices.ContainsFunc(saved.Warmed, func(w SavedWarm) bool { return w.Command == c.ID && w.N == c.N && w.Function == c.Function }) {
 			t.Errorf("command %d was carried out, and is forgotten", c.ID)
+		}
+	}
+	there := map[string]int{}
+	if saved.Mirror != nil {
+		for _, k := range saved.Mirror.Traces {
+			there[k.Key]++
+		}
+	}
+	for key := range inFlight {
+		if there[key] != 1 {
+			t.Errorf("request %s is known %d times", key, there[key])
+		}
+	}
+	for key := range there {
+		inFlight[key] = true
+	}
+	m, err := saved.NewMirror(mirror.Options{Epoch: saved.Epoch, Platform: whisk, Functions: ab}, saved.Epoch.Add(saved.Last), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range saved.Warmed {
+		for _, id := range w.Containers {
+			if known, ok := m.Container(id); !ok || !known.Warmed || known.Used || ab[known.Function].Name != w.Function {
+				t.Errorf("container %d of command %d is not known: %+v", id, w.Command, known)
+			}
+		}
+		if len(w.Containers) != w.N {
+			t.Errorf("command %d has asked for %d containers, and %v are known", w.Command, w.N, w.Containers)
 		}
 	}
 	if total > killedContainers {

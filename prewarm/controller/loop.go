@@ -79,6 +79,13 @@ func (c *Controller) Run(ctx context.Context) error {
 			c.core.Block(reason)
 		case <-beat.C:
 			c.followClock(now())
+			if n := c.refusals(); n != c.refused {
+				c.refused = n
+				c.core.Disturbed()
+			}
+			if c.o.Journal != nil {
+				c.core.Remember()
+			}
 			c.sayWhatSourcesSay()
 		}
 		c.flush(now)

@@ -118,25 +118,37 @@ func (c *Core) foretell(e *prewarm.Event) {
 		}
 		if at < 0 {
 			at = len(q.forecast)
-			q.forecast = append(q.forecast, forecast{function: x.Function})
+			q.forecast = append(q.forecast, forecast{function: x.Function, lower: x.Lower, upper: x.Upper})
 		}
-		q.forecast[at].expected += p
-		q.forecast[at].variance += p * (1 - p)
+		f := &q.forecast[at]
+		f.expected += p
+		f.variance += p * (1 - p)
+		f.lower, f.upper = min(f.lower, x.Lower), max(f.upper, x.Upper)
 	}
 	q.foretold = true
 }
 
-// closeLater has requests closed once nothing of them has run for a while.
+// closeLater has requests closed once nothing of them has run for a while, and for longer where observations come late.
 func (c *Core) closeLater() {
 	if r := c.requests; r.closed < len(r.closing) {
-		c.agenda.set(entry{purpose: closeTraces}, r.closing[r.closed].at+quiet)
+		c.agenda.set(entry{purpose: closeTraces}, r.closing[r.closed].at+c.quiet())
+	}
+}
+
+// quiet is for how long nothing of a request must run before it counts as over.
+func (c *Core) quiet() time.Duration { return quiet + min(2*c.behind.Get(), forgotten) }
+
+// Disturbed notes that something was refused, which may come later or not at all: nothing is concluded from what has not come of the requests in flight.
+func (c *Core) Disturbed() {
+	for _, q := range c.requests.byID {
+		q.doubtful = true
 	}
 }
 
 // closeRequests closes requests that are over.
 func (c *Core) closeRequests() {
 	r := c.requests
-	for r.closed < len(r.closing) && r.closing[r.closed].at+quiet <= c.now {
+	for r.closed < len(r.closing) && r.closing[r.closed].at+c.quiet() <= c.now {
 		q, at := r.closing[r.closed].request, r.closing[r.closed].at
 		r.closing[r.closed].request = nil
 		r.closed++
@@ -173,24 +185,45 @@ func (c *Core) forgetRequests() {
 // compare compares what was expected of a request with what has come.
 func (c *Core) compare(q *request) {
 	m := c.functions[q.invocations[0].function].model
-	if !q.foretold || m == nil {
+	if !q.foretold || q.doubtful || m == nil {
 		return
 	}
+	for _, v := range q.invocations {
+		if v.caller != nil {
+			v.free = v.caller.free + max(v.arrived-max(v.caller.started, v.caller.arrived), 0)
+		}
+	}
 	for function, place := range m.place {
-		var expected, variance, came float64
-		for _, f := range q.forecast {
-			if f.function == function {
-				expected, variance = f.expected, f.variance
+		var f forecast
+		for i := range q.forecast {
+			if q.forecast[i].function == function {
+				f = q.forecast[i]
 			}
 		}
+		var came, outside float64
 		for _, v := range q.invocations[1:] {
 			if v.function == function {
-				came++
+				if came++; f.expected > 0 && c.outside(q, &f, v) {
+					outside = 1
+				}
 			}
 		}
-		m.watch.add(place, expected, variance, came)
+		m.watch.add(place, f.expected, f.variance, came)
+		if f.expected > 0 && came > 0 {
+			m.watch.addTime(place, outside)
+		}
 	}
 	if m.watch.close(m.Functions) {
 		c.refreshModels()
 	}
+}
+
+// outside reports whether an invocation came at quite another time than was foretold: outside of the times between which nine of ten should come, by more than
+// the containers of it and of those before it take to start. Where it came later because those before it have waited for theirs, that is no error of the model.
+func (c *Core) outside(q *request, f *forecast, v *invocation) bool {
+	var slack time.Duration
+	for u := v; u != nil; u = u.caller {
+		slack += c.starts.Quantile(u.function, 0, 0.9, c.o.StartTime)
+	}
+	return v.arrived < f.lower-slack || f.upper != prewarm.Never && q.invocations[0].arrived+v.free > f.upper+slack
 }

@@ -17,10 +17,9 @@ type Options struct {
 	Platform prewarm.Platform
 	// Functions are those that are known beforehand; others are added as they are observed.
 	Functions []prewarm.Function
-	// NewPolicy makes the policy. It is called with the functions of the fleet, and again when there are more of them, unless Grows is set.
+	// NewPolicy makes the policy. It is called with the functions of the fleet, and again when there are more of them, unless the policy is a prewarm.Grower:
+	// one that is not forgets what it knows.
 	NewPolicy func(functions []prewarm.Function) (prewarm.Policy, error)
-	// Grows says that the policy can be handed a fleet that gets more functions.
-	Grows bool
 	// Policy and Actuator are their names, for people.
 	Policy, Actuator string
 	// Version is that of the program.

@@ -40,8 +40,8 @@ func TestAnything(t *testing.T) {
 		}
 		platform.IdleTimeout = 20 * time.Second
 		started := 0
-		make := func(epoch time.Time) *Core {
-			m, err := mirror.New(mirror.Options{Epoch: epoch, Platform: platform, Functions: ab})
+		make := func(epoch time.Time, saved *Saved, now prewarm.Time) *Core {
+			m, err := saved.NewMirror(mirror.Options{Epoch: epoch, Platform: platform, Functions: ab}, epoch.Add(now), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -64,7 +64,7 @@ func TestAnything(t *testing.T) {
 									}
 								}
 							}
-							if started%7 == 0 {
+							if scales && started%7 == 0 {
 								d.Scale(started%len(fleet.Functions), started%5, prewarm.Why{})
 							}
 						}
@@ -76,7 +76,7 @@ func TestAnything(t *testing.T) {
 			}
 			return c
 		}
-		c := make(virtualEpoch)
+		c := make(virtualEpoch, nil, 0)
 		c.Begin(0, nil)
 		now := prewarm.Time(0)
 		var open []actuator.Command
@@ -150,9 +150,22 @@ func TestAnything(t *testing.T) {
 					t.Fatal(err)
 				}
 				before := c.totals.Invocations
-				c, open = make(saved.Epoch), nil
-				now = max(now, saved.Last)
+				now = max(now, saved.Last) + time.Duration(rapid.SampledFrom([]int64{0, 1e9, 15e9, 60e9}).Draw(t, "down"))
+				containers := 0
+				for _, b := range c.boxes {
+					if !b.dry {
+						containers++
+					}
+				}
+				down := now - c.now
+				c, open = make(saved.Epoch, &saved, now), nil
+				if saved.restored == nil {
+					t.Fatal("what was known of the platform is not used")
+				}
 				c.Begin(now, &saved)
+				if n := len(c.boxes); act && !scales && (down == 0 && n != containers || n > containers) {
+					t.Fatalf("%d containers are known after a restart of %v, and were %d", n, down, containers)
+				}
 				if c.totals.Invocations != before {
 					t.Fatalf("%d invocations are counted after a restart, and were %d", c.totals.Invocations, before)
 				}

@@ -151,3 +151,14 @@ func (s *sink) state() SourceState {
 	}
 	return state
 }
+
+// refusals returns how many observations there was no room for.
+func (c *Controller) refusals() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := uint64(0)
+	for _, s := range c.sinks {
+		n += s.refused.Load()
+	}
+	return n
+}

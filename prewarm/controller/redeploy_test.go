@@ -24,7 +24,7 @@ func TestRedeployed(t *testing.T) {
 	}
 	p := &forgetful{}
 	c, err := NewCore(Options{
-		Epoch: virtualEpoch, Platform: whisk, Functions: ab, ServesAll: true, Grows: true,
+		Epoch: virtualEpoch, Platform: whisk, Functions: ab, ServesAll: true,
 		NewPolicy: func([]prewarm.Function) (prewarm.Policy, error) { return p, nil },
 	}, m)
 	if err != nil {

@@ -13,8 +13,8 @@ const quiet = 30 * time.Second
 // forgotten is for how long nothing must be heard of a request before it counts as over although something of it runs.
 const forgotten = 15 * time.Minute
 
-// recent is how many requests that are over are shown.
-const recent = 32
+// mostOver is how many requests that are over are shown.
+const mostOver = 32
 
 // request is a trace that is followed.
 type request struct {
@@ -24,6 +24,7 @@ type request struct {
 	ended       prewarm.Time // when its last run has ended; 0 if it has not
 	running     int
 	whole       bool // it was seen from its root on
+	doubtful    bool // not all that came of it is known, or whose it is
 	foretold    bool // forecast is known
 	invocations []*invocation
 	forecast    []forecast // when its root had arrived
@@ -34,11 +35,14 @@ type request struct {
 type forecast struct {
 	function           int
 	expected, variance float64
+	lower, upper       prewarm.Time // between which nine of ten should come
 }
 
 // invocation is one of a request.
 type invocation struct {
 	id, container               prewarm.ID
+	caller                      *invocation // nil of the root, and where it is not known
+	free                        time.Duration
 	function                    int
 	arrived, started, ended     prewarm.Time
 	placed                      bool
@@ -55,6 +59,7 @@ type closing struct {
 // requests are those in flight, and some that are over.
 type requests struct {
 	most        int
+	newest      prewarm.ID // the largest number that one had: one with a smaller number was seen before
 	byID        map[prewarm.ID]*request
 	list        []*request // in the order in which they have begun
 	holes       int
@@ -78,16 +83,34 @@ func (r *requests) arrived(e *prewarm.Event, name func() string) (v *invocation,
 		if len(r.byID) >= r.most || e.Trace == 0 {
 			return v, nil, false
 		}
-		q = &request{id: e.Trace, name: name(), begun: e.At, whole: e.Parent == 0, place: len(r.list)}
+		q = &request{id: e.Trace, name: name(), begun: e.At, whole: e.Parent == 0 && e.Trace > r.newest, place: len(r.list)}
 		r.byID[q.id] = q
+		r.newest = max(r.newest, q.id)
 		r.list = append(r.list, q)
 		begun = true
 	}
 	q.last, q.ended = e.At, 0
 	q.running++
+	if !begun {
+		v.caller = q.find(e.Parent)
+		q.doubtful = q.doubtful || v.caller == nil
+	}
 	q.invocations = append(q.invocations, v)
 	r.owner[v.id] = q
 	return v, q, begun
+}
+
+// mostSearched is how many invocations of a request are searched for a caller.
+const mostSearched = 512
+
+// find returns the invocation with a number, nil if it is not among the first ones.
+func (q *request) find(id prewarm.ID) *invocation {
+	for _, v := range q.invocations[:min(len(q.invocations), mostSearched)] {
+		if v.id == id {
+			return v
+		}
+	}
+	return nil
 }
 
 // ended is told that an invocation has come to its end, and reports whether nothing of its request runs any more.
@@ -131,7 +154,7 @@ func (r *requests) close(q *request) {
 		r.list, r.holes = kept, 0
 	}
 	r.over = append(r.over, q)
-	if len(r.over) > 2*recent {
-		r.over = slices.Delete(r.over, 0, len(r.over)-recent)
+	if len(r.over) > 2*mostOver {
+		r.over = slices.Delete(r.over, 0, len(r.over)-mostOver)
 	}
 }

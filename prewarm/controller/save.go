@@ -6,6 +6,7 @@ import (
 
 	"github.com/tppfaas/tppfaas/prewarm"
 	"github.com/tppfaas/tppfaas/prewarm/actuator"
+	"github.com/tppfaas/tppfaas/prewarm/mirror"
 )
 
 // Kinds of records.
@@ -15,6 +16,7 @@ const (
 	recordReleased = "released"
 	recordScaled   = "scaled"
 	recordPaused   = "paused"
+	recordState    = "state"
 )
 
 // Record is something that has happened and must not be forgotten.
@@ -30,6 +32,11 @@ type Record struct {
 	Base     int              `json:"base,omitempty"`
 	Known    bool             `json:"known,omitempty"`
 	Paused   bool             `json:"p,omitempty"`
+	// Containers are those that were asked for, or the one that this is about; Used says of one that was released that an invocation has taken it.
+	Containers []prewarm.ID `json:"ids,omitempty"`
+	Used       bool         `json:"u,omitempty"`
+	// State is the whole state as of then.
+	State *Saved `json:"state,omitempty"`
 }
 
 // Saved is what a core leaves to the next process.
@@ -50,6 +57,12 @@ type Saved struct {
 	Warmed []SavedWarm `json:"warmed"`
 	// Scales are the numbers of replicas that were asked for and still hold.
 	Scales []SavedScale `json:"scales"`
+	// Mirror is what was known of the platform: nil if it is too old for that, or of an older program.
+	Mirror *mirror.Snapshot `json:"mirror,omitempty"`
+	// Alone has since when containers would be idle on the platform alone, by function as in Functions.
+	Alone [][]prewarm.Time `json:"alone,omitempty"`
+
+	restored *mirror.Restored // by NewMirror
 }
 
 // SavedWarm are containers that a command has asked for.
@@ -61,6 +74,8 @@ type SavedWarm struct {
 	At        prewarm.Time `json:"at"`
 	Ready     prewarm.Time `json:"ready,omitempty"` // 0 if there was no result yet
 	Instances []string     `json:"instances,omitempty"`
+	// Containers are their numbers in Saved.Mirror.
+	Containers []prewarm.ID `json:"containers,omitempty"`
 }
 
 // SavedScale is a number of replicas.
@@ -82,8 +97,10 @@ func (s *Saved) Add(r *Record) {
 			return
 		}
 		s.Totals.Warmups += uint64(max(r.N, 0))
-		s.Warmed = append(s.Warmed, SavedWarm{Command: r.Command, Decision: r.Decision, Function: r.Function, N: r.N, At: r.At})
+		s.Warmed = append(s.Warmed, SavedWarm{Command: r.Command, Decision: r.Decision, Function: r.Function, N: r.N, At: r.At, Containers: r.Containers})
+		s.mirrorAsked(r)
 	case recordResult:
+		s.mirrorResult(r)
 		for i := range s.Warmed {
 			w := &s.Warmed[i]
 			if w.Command != r.Command {
@@ -97,14 +114,19 @@ func (s *Saved) Add(r *Record) {
 				}
 			case actuator.Held:
 				s.Totals.Warmups -= min(s.Totals.Warmups, 1)
-				s.less(r.Command, 1)
+				s.less(r)
 			default:
-				s.less(r.Command, 1)
+				s.less(r)
 			}
 			return
 		}
 	case recordReleased:
-		s.less(r.Command, 1)
+		s.mirrorReleased(r)
+		s.less(r)
+	case recordState:
+		if r.State != nil {
+			*s = *r.State
+		}
 	case recordScaled:
 		s.Command = max(s.Command, r.Command+1)
 		scale := SavedScale{Function: r.Function, N: r.N, Base: r.Base, Known: r.Known, At: r.At}
@@ -120,11 +142,16 @@ func (s *Saved) Add(r *Record) {
 	}
 }
 
-// less takes n containers of a command away.
-func (s *Saved) less(command uint64, n int) {
+// less takes the container of a record away from those that its command has asked for.
+func (s *Saved) less(r *Record) {
 	for i := range s.Warmed {
-		if w := &s.Warmed[i]; w.Command == command {
-			if w.N -= n; w.N <= 0 {
+		if w := &s.Warmed[i]; w.Command == r.Command {
+			before := len(w.Containers)
+			w.Containers = slices.DeleteFunc(w.Containers, func(id prewarm.ID) bool { return slices.Contains(r.Containers, id) })
+			if before > 0 && len(r.Containers) > 0 && len(w.Containers) == before {
+				return // it was taken away before: of one that has failed it is also said that it is gone
+			}
+			if w.N--; w.N <= 0 {
 				s.Warmed = append(s.Warmed[:i], s.Warmed[i+1:]...)
 			}
 			return
@@ -136,6 +163,7 @@ func (s *Saved) less(command uint64, n int) {
 func (c *Core) Saved() *Saved {
 	s := &Saved{
 		Format: journalFormat, Epoch: c.o.Epoch, Last: c.now, Command: c.nextCommand, Decision: c.log.next, Paused: c.paused, Totals: c.currentTotals(), Functions: []FunctionState{}, Warmed: []SavedWarm{}, Scales: []SavedScale{},
+		Mirror: c.savedMirror(), Alone: c.alone.idleSince(c.now),
 	}
 	for _, f := range c.functions {
 		s.Functions = append(s.Functions, f.FunctionState)
@@ -167,56 +195,11 @@ func (c *Core) standing() []SavedWarm {
 			list = append(list, SavedWarm{Command: b.command, Decision: b.decision, Function: c.functions[b.function].Name, At: b.asked})
 		}
 		list[i].N++
+		list[i].Containers = append(list[i].Containers, id)
 		list[i].Ready = max(list[i].Ready, b.ready)
 		if known, ok := c.mirror.Container(id); ok && known.Instance != "" {
 			list[i].Instances = append(list[i].Instances, known.Instance)
 		}
 	}
 	return list
-}
-
-// restore takes up what an earlier process has left. Containers that it had asked for are taken to be there until the platform's idle timeout, so that
-// none is asked for a second time.
-func (c *Core) restore(s *Saved) {
-	c.nextCommand, c.log.next = max(c.nextCommand, s.Command), max(c.log.next, s.Decision)
-	c.paused = s.Paused
-	c.totals = s.Totals
-	c.spent = s.Totals.SpentMBs
-	c.totals.SpentMBs = 0
-	for _, saved := range s.Functions {
-		if i := c.mirror.Function(saved.Name); i >= 0 && i < len(c.functions) {
-			f := &c.functions[i].FunctionState
-			f.Invocations, f.Warm, f.Late, f.Cold, f.Hits, f.Wasted = saved.Invocations, saved.Warm, saved.Late, saved.Cold, saved.Hits, saved.Wasted
-		}
-	}
-	for _, w := range s.Warmed {
-		i := c.mirror.Function(w.Function)
-		if i < 0 || i >= len(c.functions) || w.N <= 0 || c.now-max(w.At, w.Ready) >= c.alone.timeout {
-			continue
-		}
-		ids, events := c.mirror.Warm(c.now, i, min(w.N, mostPerDecision), nil)
-		for _, id := range ids {
-			c.boxes[id] = &box{
-				id: id, function: i, memory: float64(c.functions[i].MemoryMB), asked: w.At, warmed: true, until: prewarm.Never, decision: w.Decision, outcome: created, command: w.Command,
-			}
-		}
-		c.tell(events...)
-		for k, id := range ids {
-			r := actuator.Result{Outcome: actuator.Unknown, Asked: c.moment(w.At), Ready: c.moment(max(w.Ready, w.At))}
-			if w.Ready > 0 {
-				r.Outcome = actuator.Created
-			}
-			if k < len(w.Instances) {
-				r.Instance = w.Instances[k]
-			}
-			c.tell(c.mirror.Warmed(c.now, id, r, nil)...)
-		}
-	}
-	for _, saved := range s.Scales {
-		if i := c.mirror.Function(saved.Function); i >= 0 && i < len(c.functions) && saved.N >= 0 && c.now-saved.At < c.o.Lease {
-			f := c.functions[i]
-			f.scale.sent, f.scale.base, f.scale.known, f.scale.renew = saved.N, saved.Base, saved.Known, true
-			c.touch(f)
-		}
-	}
 }

@@ -27,7 +27,7 @@ func newScaled(t *testing.T, loads bool, saved *Saved) *scaled {
 	t.Helper()
 	s := &scaled{t: t}
 	o := Options{
-		Epoch: virtualEpoch, Platform: replicas, Functions: ab, Act: true, ServesAll: true, Grows: true, Scales: true, Loads: loads,
+		Epoch: virtualEpoch, Platform: replicas, Functions: ab, Act: true, ServesAll: true, Scales: true, Loads: loads,
 		NewPolicy: func([]prewarm.Function) (prewarm.Policy, error) {
 			return prewarm.PolicyFunc(func(e *prewarm.Event, fleet *prewarm.Fleet, d *prewarm.Decisions) {
 				if s.do != nil {

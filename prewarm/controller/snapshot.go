@@ -102,7 +102,7 @@ func (c *Core) addTraces(s *State) {
 			}
 		}
 	}
-	for i := len(c.requests.over) - 1; i >= max(0, len(c.requests.over)-recent); i-- {
+	for i := len(c.requests.over) - 1; i >= max(0, len(c.requests.over)-mostOver); i-- {
 		add(c.requests.over[i])
 	}
 }

@@ -121,7 +121,7 @@ func newWorld(t testing.TB, o worldOptions) *world {
 		names = append(names, f.Name)
 	}
 	options := Options{
-		Epoch: virtualEpoch, Platform: told, Act: o.act, Grows: true, Policy: o.policy, Actuator: "virtual",
+		Epoch: virtualEpoch, Platform: told, Act: o.act, Policy: o.policy, Actuator: "virtual",
 		NewPolicy: func(functions []prewarm.Function) (prewarm.Policy, error) {
 			return policy.New(o.policy, policy.Options{Platform: told, Functions: functions, Knowledge: k, Seed: 1})
 		},

@@ -17,10 +17,15 @@ import (
 // shared among them, and if the difference matters: more than a tenth of what was expected or came. Var D is taken as Σp(1−p), as if invocations
 // came independently. Where they come together it is larger, and so is ΣD²: the larger of V and ΣD² is taken.
 //
+// The same test finds a model stale whose probabilities hold and whose times do not, because functions take another time than those that it was trained on:
+// of each request it takes for each function that came whether one came quite outside of the times between which nine of ten should, see Core.outside, and takes
+// one in four for right.
+//
 // So that a model which was right for long is found out soon when the world changes, the sums begin anew after a block of requests. A model that
 // disagrees is followed on, without being used, and agrees again once the test finds nothing in twice as many requests as it has taken to find it.
 type watch struct {
 	sums     []deviation // by function of the model
+	times    []deviation // the same of what came at another time
 	traces   int         // in this block
 	length   int         // of this block
 	disagree string      // why the model is not used; "" if it is
@@ -39,10 +44,11 @@ const (
 	watchAlpha    = 1e-3 // probability that a model which is right disagrees in a block
 	watchScale    = 10.0 // ρ
 	watchRelative = 0.1
+	watchOutside  = 0.25 // part of what comes that may come outside of the times
 )
 
 func newWatch(functions int) *watch {
-	return &watch{sums: make([]deviation, functions), length: watchBlock}
+	return &watch{sums: make([]deviation, functions), times: make([]deviation, functions), length: watchBlock}
 }
 
 // add adds what was expected of a function when a request began, the variance of that, and what came of it.
@@ -54,17 +60,32 @@ func (w *watch) add(function int, expected, variance, came float64) {
 	d.variance += variance
 }
 
+// addTime adds whether what came of a function came outside of the times that were foretold: 1 if it did.
+func (w *watch) addTime(function int, outside float64) {
+	d := &w.times[function]
+	d.expected += watchOutside
+	d.came += outside
+	d.squares += (outside - watchOutside) * (outside - watchOutside)
+	d.variance += watchOutside * (1 - watchOutside)
+}
+
 // close ends a request, of which add was called for each function, and reports whether the model has come to agree or disagree. The names are those of
 // the functions.
 func (w *watch) close(names []string) (changed bool) {
 	w.traces++
 	for i := range w.sums {
-		d := &w.sums[i]
-		if !d.excess(len(w.sums)) {
+		d, t := &w.sums[i], &w.times[i]
+		reason := ""
+		switch {
+		case d.excess(2 * len(w.sums)):
+			reason = fmt.Sprintf("miscalibrated: %.0f invocations of %s were expected of %d requests, and %.0f came", d.expected, names[i], w.traces, d.came)
+		case t.came > t.expected && t.excess(2*len(w.sums)):
+			reason = fmt.Sprintf("stale: of %.0f requests with %s %.0f came outside of the times at which nine of ten should", t.expected/watchOutside, names[i], t.came)
+		default:
 			continue
 		}
 		changed = w.disagree == ""
-		w.disagree = fmt.Sprintf("miscalibrated: %.0f invocations of %s were expected of %d requests, and %.0f came", d.expected, names[i], w.traces, d.came)
+		w.disagree = reason
 		w.renew(min(max(2*w.traces, watchRegain), watchBlock))
 		return changed
 	}
@@ -82,19 +103,19 @@ func (w *watch) renew(length int) {
 	for i := range w.sums {
 		w.previous.expected += w.sums[i].expected
 		w.previous.came += w.sums[i].came
-		w.sums[i] = deviation{}
+		w.sums[i], w.times[i] = deviation{}, deviation{}
 	}
 	w.traces, w.length = 0, length
 }
 
-// excess reports whether what came differs from what was expected by more than chance, and by much. It shares α with functions of that number.
-func (d *deviation) excess(functions int) bool {
+// excess reports whether what came differs from what was expected by more than chance, and by much. It shares α with so many tests.
+func (d *deviation) excess(tests int) bool {
 	s := math.Abs(d.came - d.expected)
 	if s <= watchRelative*max(d.came, d.expected) {
 		return false
 	}
 	v := max(d.squares, (d.squares+2*d.variance)/3) + watchScale
-	alpha := watchAlpha / float64(functions)
+	alpha := watchAlpha / float64(tests)
 	return s > math.Sqrt(v*math.Log(v/(watchScale*alpha*alpha)))
 }
 

@@ -1,11 +1,15 @@
 package controller
 
 import (
+	"cmp"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tppfaas/tppfaas/internal/localwhisk"
+	"github.com/tppfaas/tppfaas/prewarm"
 	"github.com/tppfaas/tppfaas/prewarm/actuator"
 	"github.com/tppfaas/tppfaas/prewarm/source"
 )
@@ -155,5 +159,188 @@ func TestMiscalibratedModelIsNotUsed(t *testing.T) {
 	}
 	if x.starts[localwhisk.Cold] == 0 {
 		t.Error("nothing was cold")
+	}
+}
+
+// expects is a policy that starts nothing and expects b after a, at a time.
+type expects struct {
+	steps       *steps
+	probability float64
+	after       time.Duration
+}
+
+func (*expects) Handle(*prewarm.Event, *prewarm.Fleet, *prewarm.Decisions) {}
+func (*expects) Grown(*prewarm.Fleet, *prewarm.Decisions)                  {}
+
+func (p *expects) Expected(_ prewarm.ID, list []prewarm.Expected) []prewarm.Expected {
+	at := p.steps.fleet.Now + p.after
+	return append(list, prewarm.Expected{Function: 1, Probability: p.probability, Lower: at - 100*time.Millisecond, Median: at, Upper: at + 100*time.Millisecond})
+}
+
+// expecting returns steps with a model of a and b.
+func expecting(t *testing.T, probability float64, after time.Duration) *steps {
+	p := &expects{probability: probability, after: after}
+	p.steps = newSteps(t, nil, 0, func(o *Options) {
+		o.ServesAll = false
+		o.NewPolicy = func([]prewarm.Function) (prewarm.Policy, error) { return p, nil }
+		o.Models = func() []Model { return []Model{{Name: "file", Functions: []string{"a", "b"}}} }
+	})
+	return p.steps
+}
+
+// call is an invocation of a request, of which nothing but its times matters.
+type call struct {
+	function, id, caller string
+	arrived, took, late  time.Duration
+}
+
+// request tells of the calls of a request that comes at a time, each late by so much.
+func (s *steps) request(at time.Duration, calls ...call) {
+	s.t.Helper()
+	type told struct {
+		at, of time.Duration
+		kind   source.Kind
+		call   *call
+	}
+	var list []told
+	for i := range calls {
+		c := &calls[i]
+		for kind, of := range [...]time.Duration{c.arrived, c.arrived, c.arrived + c.took} {
+			list = append(list, told{at + of + c.late, at + of, source.Kind(kind), c})
+		}
+	}
+	slices.SortStableFunc(list, func(a, b told) int { return cmp.Compare(a.at, b.at) })
+	for _, l := range list {
+		o := source.Observation{
+			Kind: l.kind, Function: l.call.function, Trace: "t" + at.String(), Call: l.call.id, ParentCall: l.call.caller, Instance: l.call.function,
+			Time: virtualEpoch.Add(l.of), Wait: -1, Init: -1,
+		}
+		s.Pass(l.at)
+		if err := s.Observe(l.at, &o); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+}
+
+// TestStaleTimes checks that a model is not used any more when what it foretells comes, and at quite another time; and that a time which is off by less than a
+// container takes to start, or because of waiting for containers, is no reason for that.
+func TestStaleTimes(t *testing.T) {
+	for name, c := range map[string]struct {
+		calls func(i int) []call
+		stale bool
+	}{
+		"at the time": {func(int) []call {
+			return []call{{function: "a", id: "1", took: 6 * time.Second}, {function: "b", id: "2", caller: "1", arrived: 5 * time.Second}}
+		}, false},
+		"a bit later": {func(i int) []call {
+			return []call{{function: "a", id: "1", took: 7 * time.Second}, {function: "b", id: "2", caller: "1", arrived: 5500 * time.Millisecond}}
+		}, false},
+		"much later": {func(i int) []call {
+			return []call{{function: "a", id: "1", took: 20 * time.Second}, {function: "b", id: "2", caller: "1", arrived: 19 * time.Second}}
+		}, true},
+		"much sooner": {func(i int) []call {
+			return []call{{function: "a", id: "1", took: time.Second}, {function: "b", id: "2", caller: "1", arrived: 100 * time.Millisecond}}
+		}, true},
+		"now and then": {func(i int) []call {
+			arrived := 5 * time.Second
+			if i%8 == 0 {
+				arrived = 25 * time.Second
+			}
+			return []call{{function: "a", id: "1", took: arrived + time.Second}, {function: "b", id: "2", caller: "1", arrived: arrived}}
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := expecting(t, 1, 5*time.Second)
+			at := time.Duration(0)
+			for i := range 300 {
+				s.request(at, c.calls(i)...)
+				at += 2 * time.Minute
+				s.Pass(at)
+			}
+			state := s.Core.State()
+			if stale := strings.HasPrefix(state.Models[0].Reason, "stale: of "); stale != c.stale || stale == state.Models[0].Agrees || stale == state.Functions[1].Served {
+				t.Errorf("%+v, served: %v", state.Models[0], state.Functions[1].Served)
+			}
+		})
+	}
+}
+
+// TestRedeployedIsWatchedAnew checks that what came before the code of a function changed does not delay that its model is found wrong.
+func TestRedeployedIsWatchedAnew(t *testing.T) {
+	s := expecting(t, 1, 5*time.Second)
+	at := time.Duration(0)
+	right := []call{{function: "a", id: "1", took: 6 * time.Second}, {function: "b", id: "2", caller: "1", arrived: 5 * time.Second}}
+	for range 200 {
+		s.request(at, right...)
+		at += 2 * time.Minute
+		s.Pass(at)
+	}
+	for _, version := range []string{"1", "2"} {
+		o := source.Observation{Kind: source.Started, Function: "b", Version: version, Trace: "v" + version, Call: "1", Time: virtualEpoch.Add(at), Wait: -1, Init: -1}
+		if err := s.Observe(at, &o); err != nil {
+			t.Fatal(err)
+		}
+		at += 10 * time.Minute
+		s.Pass(at)
+	}
+	if m := s.Core.State().Models[0]; !m.Agrees || m.Reason != "" {
+		t.Fatalf("new code alone is a reason not to use the model: %+v", m)
+	}
+	n := 0
+	for ; n < 200 && s.Core.State().Models[0].Agrees; n++ {
+		s.request(at, call{function: "a", id: "1", took: 6 * time.Second})
+		at += 2 * time.Minute
+		s.Pass(at)
+	}
+	if n > 50 {
+		t.Errorf("found after %d requests", n)
+	}
+}
+
+// TestLateIsNotMiscalibrated checks that a model whose invocations come, and are only told of late, is not taken to be wrong: neither where all are late as long
+// as a collector holds them back, nor where some are told of when their request seems to be over, nor where it is not known whose they are.
+func TestLateIsNotMiscalibrated(t *testing.T) {
+	for name, late := range map[string]func(i, k int) time.Duration{
+		"all by a minute":      func(int, int) time.Duration { return 50 * time.Second },
+		"callees by half one":  func(_, k int) time.Duration { return time.Duration(k) * 45 * time.Second },
+		"callers by half one":  func(_, k int) time.Duration { return time.Duration(1-k) * 45 * time.Second },
+		"more and more":        func(i, k int) time.Duration { return time.Duration(i*k) * 200 * time.Millisecond },
+		"some, in their turns": func(i, k int) time.Duration { return time.Duration((i+k)%3) * 15 * time.Second },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := expecting(t, 1, 5*time.Second)
+			at := time.Duration(0)
+			for i := range 200 {
+				calls := []call{{function: "a", id: "1", took: 6 * time.Second}, {function: "b", id: "2", caller: "1", arrived: 5 * time.Second, took: time.Second}}
+				for k := range calls {
+					calls[k].late = late(i, k)
+				}
+				s.request(at, calls...)
+				at += 10 * time.Minute
+				s.Pass(at)
+			}
+			if m := s.Core.State().Models[0]; !m.Agrees || m.Reason != "" {
+				t.Errorf("%+v", m)
+			}
+		})
+	}
+}
+
+// TestDisturbedIsNotMiscalibrated checks that nothing is concluded from requests during which observations were refused.
+func TestDisturbedIsNotMiscalibrated(t *testing.T) {
+	for _, disturbed := range []bool{false, true} {
+		s := expecting(t, 1, 5*time.Second)
+		at := time.Duration(0)
+		for range 100 {
+			s.request(at, call{function: "a", id: "1", took: 6 * time.Second})
+			if disturbed {
+				s.Disturbed()
+			}
+			at += 2 * time.Minute
+			s.Pass(at)
+		}
+		if m := s.Core.State().Models[0]; m.Agrees != disturbed {
+			t.Errorf("disturbed: %v: %+v", disturbed, m)
+		}
 	}
 }

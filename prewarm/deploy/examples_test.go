@@ -3,6 +3,7 @@ package deploy
 import (
 	"net"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -57,6 +58,19 @@ func TestCollectorExample(t *testing.T) {
 			for _, part := range append(p.Receivers, p.Processors...) {
 				require.Contains(t, string(existing), "\n      "+part+":")
 			}
+		}
+	}
+}
+
+// TestOneNameOfTheToken checks that configurations and documents call the controller's token in the environment by one name.
+func TestOneNameOfTheToken(t *testing.T) {
+	for _, file := range []string{"collector.example.yaml", "../../collector/prewarm.yaml", "../../docs/collector.md"} {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		names := regexp.MustCompile(`\b[A-Z_]*PREWARM[A-Z_]*TOKEN\b`).FindAllString(string(text), -1)
+		require.NotEmpty(t, names, file)
+		for _, name := range names {
+			require.Equal(t, "TPPFAAS_PREWARM_TOKEN", name, file)
 		}
 	}
 }

@@ -19,7 +19,7 @@ import (
 )
 
 // profiles is a folder for profiles of the controller. With it the controllers of tests are this program, which serves as prewarm serve -learn does.
-var profiles = flag.String("profiles", "", "have the controllers write profiles of processor and memory into a `folder`")
+var profiles = flag.String("profiles", "", "have the controllers write profiles of processor and memory into a `folder`, of memory also at each SIGUSR1")
 
 // profiled is the variable that has this program serve, and says where profiles go.
 const profiled = "TPPFAAS_FIRE_PROFILES"
@@ -57,14 +57,29 @@ func tryServeProfiled(folder string) error {
 	if err := pprof.StartCPUProfile(used); err != nil {
 		return err
 	}
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, syscall.SIGUSR1)
+	go func() {
+		for n := 1; ; n++ {
+			<-asked
+			if err := profileHeap(filepath.Join(folder, fmt.Sprintf("heap-%d.pprof", n))); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+			}
+		}
+	}()
 	err = s.Run(ctx)
 	pprof.StopCPUProfile()
-	held, failed := os.Create(filepath.Join(folder, "heap.pprof"))
-	if failed != nil {
-		return errors.Join(err, failed)
-	}
-	runtime.GC()
-	err = errors.Join(err, pprof.WriteHeapProfile(held), held.Close())
+	err = errors.Join(err, profileHeap(filepath.Join(folder, "heap.pprof")))
 	runtime.KeepAlive(s) // what it has is what is looked at
 	return err
+}
+
+// profileHeap writes what is in use after a collection.
+func profileHeap(path string) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	runtime.GC()
+	return errors.Join(pprof.WriteHeapProfile(f), f.Close())
 }

@@ -237,6 +237,7 @@ func (p *Policy) job(a *application) *job {
 	}
 	j.root = mostOften(j.traces)
 	j.gaps = p.recorder.arrivalsOf(j.root).inOrder()
+	j.streams = p.streamsOf(a, j.root)
 	j.name = p.functions[j.root].Name
 	a.checked, a.looked = a.count, p.now
 	if j.gapsDue {
@@ -263,6 +264,9 @@ func (p *Policy) take(v verdict, fleet *prewarm.Fleet) {
 	if v.err == nil && v.chosen != nil {
 		v.err = p.newsvendor.Replace(v.chosen, fleet, p.recorder.arrivalsOf(v.chosen.Root()).recent(mostGaps))
 	}
+	if v.err == nil && v.streams != nil {
+		a.streams = v.streams
+	}
 	if v.err != nil {
 		if !errors.Is(v.err, context.Canceled) {
 			p.warn(v.err.Error())
@@ -270,6 +274,7 @@ func (p *Policy) take(v verdict, fleet *prewarm.Fleet) {
 		return
 	}
 	if v.chosen == nil {
+		p.foreseen(a)
 		return
 	}
 	if a.present == nil || v.chosen.Model() != a.present.Model() || v.chosen.Model() == nil && v.unseen != a.unseen {
@@ -281,6 +286,7 @@ func (p *Policy) take(v verdict, fleet *prewarm.Fleet) {
 		a.previous = nil
 		a.due = nextTraining(a.seen)
 	}
+	p.foreseen(a)
 	p.replaced = true
 }
 

@@ -4,14 +4,15 @@ import (
 	"time"
 
 	"github.com/tppfaas/tppfaas/prewarm"
+	"github.com/tppfaas/tppfaas/prewarm/internal/recent"
 )
 
 const (
 	// mostInFlight is how many requests are followed at once, and mostCalls how many invocations of one.
 	mostInFlight = 20_000
 	mostCalls    = 512
-	// settle is how long nothing must have been heard of a request all of whose runs have ended, so that it is over, and forgotten after how
-	// long it is given up otherwise.
+	// settle is how long nothing must have been heard of a request all of whose runs have ended, so that it is over, and longer where events are told late;
+	// forgotten is after how long it is given up otherwise.
 	settle    = 2 * time.Second
 	forgotten = 15 * time.Minute
 	// mostGaps is how many times between requests are kept.
@@ -57,6 +58,7 @@ type recorder struct {
 	dropped []prewarm.ID
 	oldest  int
 	done    map[prewarm.ID]bool
+	late    recent.Max // by how much events are told late
 	// over is told of each request that is over. It must not keep it.
 	over func(f *flight)
 }
@@ -69,7 +71,7 @@ const (
 type flightList struct{ first, last int32 }
 
 func newRecorder(p prewarm.Platform) *recorder {
-	r := &recorder{platform: p, index: map[prewarm.ID]int32{}, done: map[prewarm.ID]bool{}}
+	r := &recorder{platform: p, index: map[prewarm.ID]int32{}, done: map[prewarm.ID]bool{}, late: recent.Max{Span: 10 * time.Minute}}
 	for i := range r.lists {
 		r.lists[i] = flightList{-1, -1}
 	}
@@ -78,6 +80,7 @@ func newRecorder(p prewarm.Platform) *recorder {
 
 // observe is told of an event. It returns the request that has just begun, nil if none has.
 func (r *recorder) observe(e *prewarm.Event, fleet *prewarm.Fleet) (begun *flight) {
+	r.late.Add(e.At, e.Late)
 	switch e.Kind {
 	case prewarm.Arrived:
 		begun = r.arrived(e, e.At)
@@ -219,6 +222,11 @@ func (r *recorder) drop(at int32) {
 	id := r.flights[at].id
 	delete(r.index, id)
 	r.unused = append(r.unused, at)
+	r.giveUp(id)
+}
+
+// giveUp has no request begin with what comes of one.
+func (r *recorder) giveUp(id prewarm.ID) {
 	r.done[id] = true
 	if len(r.dropped) < mostInFlight {
 		r.dropped = append(r.dropped, id)
@@ -273,12 +281,15 @@ func (r *recorder) next() prewarm.Time {
 	if at < 0 {
 		return prewarm.Never
 	}
-	return r.flights[at].heard + settle
+	return r.flights[at].heard + r.settle()
 }
+
+// settle is for how long nothing must have been heard of a request whose runs have ended.
+func (r *recorder) settle() time.Duration { return settle + min(2*r.late.Get(), forgotten) }
 
 // sweep passes on what is over, and gives up what nothing was heard of for long.
 func (r *recorder) sweep(now prewarm.Time) {
-	for at := r.lists[quiet].first; at >= 0 && now-r.flights[at].heard >= settle; at = r.lists[quiet].first {
+	for at := r.lists[quiet].first; at >= 0 && now-r.flights[at].heard >= r.settle(); at = r.lists[quiet].first {
 		f := &r.flights[at]
 		if !f.broken {
 			r.over(f)

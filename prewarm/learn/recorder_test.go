@@ -45,3 +45,28 @@ func TestRestOfRequest(t *testing.T) {
 	require.LessOrEqual(t, len(r.done), mostInFlight)
 	require.Len(t, r.dropped, mostInFlight)
 }
+
+// TestLateIsNotOver checks that where events are told late a request is not taken to be over before what it leads to is told.
+func TestLateIsNotOver(t *testing.T) {
+	platform := prewarm.Platform{Arrivals: true}
+	fleet, err := prewarm.NewFleet(platform, []prewarm.Function{{Name: "a", MemoryMB: 256}, {Name: "b", MemoryMB: 256}})
+	require.NoError(t, err)
+	r := newRecorder(platform)
+	var lengths []int
+	r.over = func(f *flight) { lengths = append(lengths, len(f.calls)) }
+	id, at := prewarm.ID(0), time.Duration(0)
+	for range 5 {
+		id += 10
+		call := func(invocation, parent prewarm.ID, function int, late time.Duration) {
+			for _, k := range []prewarm.Kind{prewarm.Arrived, prewarm.Started, prewarm.Ended} {
+				r.observe(&prewarm.Event{Kind: k, At: at + late, Late: late, Trace: id, Invocation: invocation, Parent: parent, Function: function}, fleet)
+			}
+		}
+		call(id, 0, 0, 0)
+		r.observe(&prewarm.Event{Kind: prewarm.Woken, At: at + 4*time.Second}, fleet) // something else is waited for
+		call(id+1, id, 1, 5*time.Second)
+		at += time.Minute
+	}
+	r.observe(&prewarm.Event{Kind: prewarm.Woken, At: at}, fleet)
+	require.Equal(t, []int{1, 2, 2, 2, 2}, lengths, "after the first it is known how late events are told")
+}

@@ -34,6 +34,7 @@ type job struct {
 	traces    []stored  // a copy
 	gaps      []float64 // between requests that begin with the root
 	root      int
+	streams   map[int][]float64 // the same of those that begin with other functions, by function
 	given     *Model
 	present   *newsvendor.Application
 	previous  *newsvendor.Application
@@ -63,6 +64,7 @@ type verdict struct {
 	looked    bool // reference is set
 	stale     bool
 	due       bool
+	streams   map[int]requests.Model // nil if they stay as they are
 	err       error
 }
 
@@ -70,6 +72,9 @@ type verdict struct {
 func (j *job) run(ctx context.Context) verdict {
 	v := verdict{app: j.app, due: j.due}
 	v.err = j.decide(ctx, &v)
+	if v.err == nil && v.due {
+		v.streams, v.err = j.foreseeing(ctx)
+	}
 	return v
 }
 

@@ -63,6 +63,7 @@ func (m *Mirror) endRun(v *invocation, at prewarm.Time, failed bool) {
 	e := m.event(prewarm.Ended, v)
 	e.Failed = failed
 	m.tell(e, at)
+	v.endedAt = at
 	m.over(v)
 	v.c.runs = without(v.c.runs, v)
 	v.was, v.c = v.c.id, nil
@@ -134,7 +135,7 @@ func (m *Mirror) waitedEnough(v *invocation) {
 		m.counts.Silent++
 		m.refuse(v)
 	default:
-		if end := v.began + m.longestRun(f); end > m.now {
+		if end := m.lastUntil(v); end > m.now {
 			m.lookAtInvocation(v, end)
 			return
 		}
@@ -176,6 +177,18 @@ func (m *Mirror) longestRun(f *function) time.Duration {
 		d = max(d, m.limits.Run)
 	}
 	return min(max(d, time.Minute), longest)
+}
+
+// late is for how long after a restart what was sent before it may still come.
+const late = 10 * time.Second
+
+// lastUntil returns until when the end of the run of v is waited for. Of one that was running before a restart it may have been told to nobody.
+func (m *Mirror) lastUntil(v *invocation) prewarm.Time {
+	end := v.began + m.longestRun(v.f)
+	if v.restored && v.f.runs.n >= enoughRuns {
+		end = min(end, max(v.began+2*v.f.longest, m.begunAt+late))
+	}
+	return end
 }
 
 // wasWarm takes it that v, which is believed to have had a container created for it, was warm: there is no such container.

@@ -94,6 +94,7 @@ type Mirror struct {
 	epoch       time.Time
 	now, last   prewarm.Time // of the present call, of the last event
 	restoredAt  prewarm.Time // what has ended before is known, or forgotten
+	begunAt     prewarm.Time // when it was restored
 
 	functions []prewarm.Function
 	byIndex   []*function

@@ -78,9 +78,11 @@ type invocation struct {
 	arrivalKnown   bool
 	// told: its arrival was told. started and ended: its run has, or it was refused.
 	told, started, ended, refused bool
-	assumed                       bool       // it is not known how it came to its container
-	was                           prewarm.ID // where its run has ended
-	c                             *container // where it is taken to be
+	assumed                       bool // it is not known how it came to its container
+	restored                      bool
+	was                           prewarm.ID   // where its run has ended
+	endedAt                       prewarm.Time // when it has, if it has
+	c                             *container   // where it is taken to be
 	start                         prewarm.Start
 	pendingPlace                  int // in function.pending; −1 if it is not there
 	due                           due

@@ -113,14 +113,14 @@ func (f *follower) restart() {
 	}
 	before := f.view()
 	inFlight := f.m.InFlight()
-	m, events, err := mirror.Restore(f.options, &s, f.now)
+	m, restored, err := mirror.Restore(f.options, &s, f.now)
 	if err != nil {
 		f.t.Fatalf("%v", err)
 	}
 	f.m = m
 	f.newFleet()
 	f.last, f.told = 0, nil
-	f.take(events)
+	f.take(restored.Events)
 	f.measured()
 	if after := f.view(); after != before {
 		f.t.Fatalf("after the restart:\n%s\nbefore:\n%s", after, before)
@@ -315,13 +315,13 @@ func FuzzRestore(f *testing.F) {
 			return
 		}
 		o := mirror.Options{Epoch: epoch, Replicas: replicas, Platform: prewarm.Platform{Arrivals: arrivals}, Functions: []prewarm.Function{{Name: "a", MemoryMB: 256, Concurrency: 2}}}
-		m, events, err := mirror.Restore(o, &s, min(max(prewarm.Time(now), 0), 1000*time.Hour))
+		m, restored, err := mirror.Restore(o, &s, min(max(prewarm.Time(now), 0), 1000*time.Hour))
 		if err != nil {
 			return
 		}
 		x := &follower{t: t, options: o, m: m, now: min(max(prewarm.Time(now), 0), 1000*time.Hour)}
 		x.newFleet()
-		x.take(events)
+		x.take(restored.Events)
 		x.observe(x.now, source.Observation{Kind: source.Ended, Function: "a", Trace: "t", Call: "c1", Time: epoch.Add(x.now), Temperature: source.Warm})
 		x.quiet()
 	})

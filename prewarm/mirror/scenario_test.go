@@ -393,13 +393,13 @@ func (f *follower) do(t testing.TB, now prewarm.Time, words []string) error {
 		return nil
 	case "restart":
 		s := f.m.Snapshot()
-		m, events, err := mirror.Restore(f.options, s, now)
+		m, restored, err := mirror.Restore(f.options, s, now)
 		if err != nil {
 			return err
 		}
 		f.m, f.told, f.last = m, nil, 0
 		f.newFleet()
-		f.take(events)
+		f.take(restored.Events)
 		return nil
 	case "warm":
 		_, events := f.m.Warm(now, 0, number(1), nil)

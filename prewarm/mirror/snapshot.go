@@ -10,9 +10,21 @@ import (
 	"github.com/tppfaas/tppfaas/prewarm"
 )
 
+// snapshotFormat is the number of the form that snapshots have. Restore takes those of a smaller one too.
+const snapshotFormat = 1
+
+// mostOfSnapshot is how many invocations a snapshot has at most.
+const mostOfSnapshot = 20_000
+
+// remembered is how long after the last that was heard of it a trace of which nothing is in flight is in a snapshot: what it leads to may still be on its way.
+const remembered = 2 * time.Second
+
 // Snapshot is what a mirror knows, in a form that can be written as JSON. Times are in nanoseconds since its Epoch. Traces are there as far as
-// something of them is in flight.
+// something of them is in flight, or was a moment ago: the latest ones if they are too many.
 type Snapshot struct {
+	// Format is the number of the form.
+	Format int `json:"format"`
+	// Epoch is that of the mirror.
 	Epoch time.Time `json:"epoch"`
 	// Last is the time of the last call.
 	Last prewarm.Time `json:"last"`
@@ -68,7 +80,7 @@ type TraceSnapshot struct {
 	Key string     `json:"key,omitempty"`
 }
 
-// InvocationSnapshot is an invocation in flight. Container is 0 if it is in none.
+// InvocationSnapshot is an invocation of a trace. Container is 0 if it is in none.
 type InvocationSnapshot struct {
 	ID           prewarm.ID    `json:"id"`
 	Trace        prewarm.ID    `json:"trace"`
@@ -85,6 +97,8 @@ type InvocationSnapshot struct {
 	ArrivalKnown bool          `json:"arrival_known,omitempty"`
 	Told         bool          `json:"told,omitempty"`
 	Started      bool          `json:"started,omitempty"`
+	Ended        bool          `json:"ended,omitempty"`
+	EndedAt      prewarm.Time  `json:"ended_at,omitempty"`
 	Container    prewarm.ID    `json:"container,omitempty"`
 	Start        prewarm.Start `json:"start,omitempty"`
 	// Until is until when more is waited for.
@@ -94,7 +108,8 @@ type InvocationSnapshot struct {
 // Snapshot returns what the mirror knows: functions, containers and what is in flight.
 func (m *Mirror) Snapshot() *Snapshot {
 	s := &Snapshot{
-		Epoch: m.epoch, Last: m.now, LastContainer: m.lastContainer, LastInvocation: m.lastInvocation, LastTrace: m.lastTrace, Counts: m.counts,
+		Format: snapshotFormat, Epoch: m.epoch, Last: m.now, LastContainer: m.lastContainer, LastInvocation: m.lastInvocation, LastTrace: m.lastTrace,
+		Counts: m.counts,
 	}
 	for i, f := range m.byIndex {
 		k := FunctionSnapshot{Function: m.functions[i], Version: f.version, VersionAt: f.versionAt, OfSpans: f.versionOfSpans, Runs: f.runs.values(), Starts: f.starts.values()}
@@ -115,44 +130,76 @@ func (m *Mirror) Snapshot() *Snapshot {
 		})
 	}
 	slices.SortFunc(s.Containers, func(a, b ContainerSnapshot) int { return cmp.Compare(a.ID, b.ID) })
+	var traces []*trace
 	for _, t := range m.tracesByID {
-		if t.inFlight > 0 {
-			s.Traces = append(s.Traces, TraceSnapshot{ID: t.id, Key: t.key})
+		if t.inFlight > 0 || m.now-t.last <= remembered {
+			traces = append(traces, t)
+		}
+	}
+	// Those in flight first, and of these the latest.
+	slices.SortFunc(traces, func(a, b *trace) int {
+		return cmp.Or(cmp.Compare(min(b.inFlight, 1), min(a.inFlight, 1)), cmp.Compare(b.id, a.id))
+	})
+	for _, t := range traces {
+		if len(s.Invocations)+len(t.invocations) > mostOfSnapshot {
+			break
+		}
+		s.Traces = append(s.Traces, TraceSnapshot{ID: t.id, Key: t.key})
+		for _, v := range t.invocations {
+			if !v.refused {
+				s.Invocations = append(s.Invocations, v.snapshot())
+			}
 		}
 	}
 	slices.SortFunc(s.Traces, func(a, b TraceSnapshot) int { return cmp.Compare(a.ID, b.ID) })
-	for _, v := range m.invocations {
-		if v.ended {
-			continue
-		}
-		k := InvocationSnapshot{
-			ID: v.id, Trace: v.trace.id, Function: v.f.index, Parent: v.parent, Call: v.call, Span: v.span, Activation: v.activation,
-			ParentCall: v.parentCall, ParentSpan: v.parentSpan, Seen: v.seen, Arrived: v.arrived, Began: v.began, ArrivalKnown: v.arrivalKnown,
-			Told: v.told, Started: v.started, Start: v.start, Until: v.due.at,
-		}
-		if v.c != nil {
-			k.Container = v.c.id
-		}
-		s.Invocations = append(s.Invocations, k)
-	}
 	slices.SortFunc(s.Invocations, func(a, b InvocationSnapshot) int { return cmp.Compare(a.ID, b.ID) })
 	return s
 }
 
-// Restore returns a mirror that knows what a snapshot has, and events that bring a new fleet of its Functions to that state, with what has passed
-// until now; the start times that were known are in Mirror.Measured. Options.Functions may have more functions than the snapshot; the functions of the snapshot that it has not are added. A container that was
-// used is told as one of the platform, because a new fleet does not know its uses. An error says what is wrong with the snapshot.
-func Restore(o Options, s *Snapshot, now prewarm.Time) (*Mirror, []prewarm.Event, error) {
+func (v *invocation) snapshot() InvocationSnapshot {
+	k := InvocationSnapshot{
+		ID: v.id, Trace: v.trace.id, Function: v.f.index, Parent: v.parent, Call: v.call, Span: v.span, Activation: v.activation,
+		ParentCall: v.parentCall, ParentSpan: v.parentSpan, Seen: v.seen, Arrived: v.arrived, Began: v.began, ArrivalKnown: v.arrivalKnown,
+		Told: v.told, Started: v.started, Ended: v.ended, Start: v.start, Until: v.due.at,
+	}
+	if v.ended {
+		k.EndedAt = v.endedAt
+	}
+	if v.c != nil {
+		k.Container = v.c.id
+	}
+	return k
+}
+
+// Restored is what Restore says of a mirror.
+type Restored struct {
+	// Events bring a new fleet of the mirror's Functions to the state of the snapshot, with what has passed until now. A container that was used is told
+	// as one of the platform, because a new fleet does not know its uses.
+	Events []prewarm.Event
+	// Requests are the events of all invocations of the requests that are known, in the order of time: of those that have ended, which a new fleet knows
+	// nothing of, and of those in flight. Their containers are 0 unless Events has them.
+	Requests []prewarm.Event
+}
+
+// Restore returns a mirror that knows what a snapshot has. The start times that were known are in Mirror.Measured. Options.Functions may have more functions
+// than the snapshot; the functions of the snapshot that it has not are added.
+//
+// A run of which nobody says that it has ended, perhaps because that was told between the snapshot and now, is waited for no longer than such
+// runs last. An error says what is wrong with the snapshot.
+func Restore(o Options, s *Snapshot, now prewarm.Time) (*Mirror, *Restored, error) {
 	m, err := New(o)
 	if err != nil {
 		return nil, nil, err
+	}
+	if s.Format > snapshotFormat {
+		return nil, nil, fmt.Errorf("mirror: snapshot: it is of a later version (its format is %d, this program has %d)", s.Format, snapshotFormat)
 	}
 	r := &restoring{m: m, s: s, shift: since(o.Epoch, s.Epoch), traces: map[prewarm.ID]*trace{}}
 	if ahead := r.time(s.Last) - now; ahead > 0 {
 		r.shift -= ahead // the clock was set back
 	}
 	m.now = now
-	m.restoredAt = r.time(s.Last)
+	m.restoredAt, m.begunAt = r.time(s.Last), now
 	m.lastContainer, m.lastInvocation, m.lastTrace, m.counts = s.LastContainer, s.LastInvocation, s.LastTrace, s.Counts
 	for _, step := range []func() error{r.functions, r.containers, r.invocations} {
 		if err := step(); err != nil {
@@ -160,7 +207,8 @@ func Restore(o Options, s *Snapshot, now prewarm.Time) (*Mirror, []prewarm.Event
 		}
 	}
 	r.tell()
-	return m, m.leaveCall(), nil
+	requests := r.requests()
+	return m, &Restored{Events: m.leaveCall(), Requests: requests}, nil
 }
 
 // restoring is a Restore under way.
@@ -260,7 +308,7 @@ func (r *restoring) invocations() error {
 		if k.ID == 0 || k.ID > r.s.LastTrace || r.traces[k.ID] != nil || k.Key != "" && m.traces[k.Key] != nil {
 			return fmt.Errorf("trace %d has a number that was not given, or the number or the id of another", k.ID)
 		}
-		t := &trace{id: k.ID, key: k.Key, last: m.now}
+		t := &trace{id: k.ID, key: clone(k.Key), last: m.now}
 		r.traces[t.id] = t
 		m.tracesByID[t.id] = t
 		if t.key != "" {
@@ -286,8 +334,8 @@ func (r *restoring) invocations() error {
 
 func (r *restoring) invocation(k *InvocationSnapshot) error {
 	m := r.m
-	if k.Told = m.options.Platform.Arrivals && (k.Told || k.Started); !k.Told && !k.Started {
-		k.Container = 0 // the platform was one with arrivals
+	if k.Told = m.options.Platform.Arrivals && (k.Told || k.Started); !k.Told && !k.Started || k.Ended {
+		k.Container = 0 // the platform was one with arrivals, or it is where no run is any more
 	}
 	f, err := r.function(k.Function)
 	t := r.traces[k.Trace]
@@ -303,18 +351,23 @@ func (r *restoring) invocation(k *InvocationSnapshot) error {
 		return fmt.Errorf("start is %d", k.Start)
 	case k.Container != 0 && (c == nil || c.f != f || len(c.runs) >= f.slots):
 		return fmt.Errorf("container %d is not there, of another function, or full", k.Container)
-	case k.Started && (c == nil || !c.ready):
+	case k.Started && !k.Ended && (c == nil || !c.ready):
 		return errors.New("it runs in no container, or in one that is not ready")
 	case k.Container != 0 && !k.Started && !k.Told:
 		return fmt.Errorf("it is in container %d, and has not arrived", k.Container)
 	}
 	v := &invocation{
 		id: k.ID, trace: t, f: f, parent: k.Parent, parentCall: k.ParentCall, parentSpan: k.ParentSpan, seen: k.Seen, arrived: r.past(k.Arrived),
-		began: r.past(k.Began), arrivalKnown: k.ArrivalKnown, told: k.Told, started: k.Started, start: k.Start, pendingPlace: -1, due: never(),
+		began: r.past(k.Began), arrivalKnown: k.ArrivalKnown, told: k.Told, started: k.Started, ended: k.Ended, start: k.Start, pendingPlace: -1,
+		due: never(), restored: true,
 	}
 	m.invocations[v.id] = v
 	t.invocations = append(t.invocations, v)
-	m.begun(v)
+	if v.ended {
+		v.endedAt = r.past(k.EndedAt)
+	} else {
+		m.begun(v)
+	}
 	if k.Call != "" && t.ids.find(ofCall, k.Call) == nil {
 		v.call = k.Call
 		t.ids.add(ofCall, v)
@@ -327,6 +380,9 @@ func (r *restoring) invocation(k *InvocationSnapshot) error {
 		v.activation = k.Activation
 		m.byActivation[v.activation] = v
 	}
+	if v.ended {
+		return nil
+	}
 	if c != nil {
 		v.c = c
 		c.runs = append(c.runs, v)
@@ -338,7 +394,11 @@ func (r *restoring) invocation(k *InvocationSnapshot) error {
 			c.uses++
 		}
 	}
-	m.lookAtInvocation(v, min(r.time(k.Until), m.now+longest))
+	until := min(r.time(k.Until), m.now+longest)
+	if v.started {
+		until = min(until, m.lastUntil(v))
+	}
+	m.lookAtInvocation(v, until)
 	if v.told && !v.started {
 		v.wait()
 		if c == nil {
@@ -426,4 +486,34 @@ func (r *restoring) tell() {
 	for _, e := range events {
 		m.tell(e, e.At)
 	}
+}
+
+// requests returns the events of all requests that are known, see Restored.
+func (r *restoring) requests() []prewarm.Event {
+	var events []prewarm.Event
+	for _, k := range r.s.Invocations {
+		v := r.m.invocations[k.ID]
+		add := func(kind prewarm.Kind, at prewarm.Time) {
+			e := r.m.event(kind, v)
+			if e.At = min(at, r.m.now); kind == prewarm.Arrived {
+				e.Container = 0
+			}
+			events = append(events, e)
+		}
+		if v.told || v.started && !r.m.options.Platform.Arrivals {
+			add(prewarm.Arrived, v.arrived)
+		}
+		if v.told && v.c != nil {
+			add(prewarm.Placed, v.arrived)
+			events[len(events)-1].Start = v.start
+		}
+		if v.started {
+			add(prewarm.Started, max(v.began, v.arrived))
+		}
+		if v.ended && v.started {
+			add(prewarm.Ended, max(v.endedAt, v.began, v.arrived))
+		}
+	}
+	slices.SortStableFunc(events, func(a, b prewarm.Event) int { return cmp.Compare(a.At, b.At) })
+	return events
 }

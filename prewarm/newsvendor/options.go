@@ -56,7 +56,7 @@ func New(ctx context.Context, o Options) (*Policy, error) {
 	}
 	p := &Policy{
 		platform: o.Platform, price: o.Price, everyWait: o.EveryWait, starts: prewarm.NewStartTimes(len(o.Functions)), work: &work{},
-		boxes: map[prewarm.ID]*box{}, predictor: newPredictor(o.Platform),
+		predictor: newPredictor(o.Platform),
 	}
 	p.boxOf = p.box
 	p.roomFor = p.room

@@ -37,7 +37,7 @@ func TestOwnContainerIsAskedForWhereItCostsLeast(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			d := ownDecider(t, c.price, 1.2, 2.2, 2.2, 2.2, 2.2, 2.2, 2.2, 2.2)
 			d.add(&Demand{Trace: 1, Probability: 1, Times: c.times, Busy: 0.1, Notice: never, Slack: c.slack})
-			u := d.next(0, 0, d.mean, false)
+			u := d.next(0, 0, d.mean, false, nil)
 			wait := c.price * max(d.mean-c.slack, 0)
 			cost := func(at float64) float64 {
 				sum := 0.0
@@ -89,7 +89,7 @@ func TestOwnContainerWaitsForWhatCanBeMet(t *testing.T) {
 		}
 	}
 	d.add(&Demand{Trace: 1, Probability: 1, Times: times, Busy: 0.1, Notice: never})
-	if got := d.ownTime(0, 0, d.next(0, 0, d.mean, false)); !(got > 2.5 && got < 3.1) {
+	if got := d.ownTime(0, 0, d.next(0, 0, d.mean, false, nil)); !(got > 2.5 && got < 3.1) {
 		t.Errorf("it is asked for at %.2f, want shortly before 3", got)
 	}
 }
@@ -118,13 +118,13 @@ func TestDefersWhatWillBeKnown(t *testing.T) {
 			t.Errorf("%s: it is deferred: %v", c.name, got)
 		}
 		d.add(&v)
-		if n := len(d.next(0, 0, d.mean, false).list); (n == 0) != c.want {
+		if n := len(d.next(0, 0, d.mean, false, nil).list); (n == 0) != c.want {
 			t.Errorf("%s: %d uses are weighed", c.name, n)
 		}
-		if n := len(d.next(0, 1, math.Inf(1), true).list); n != 0 {
+		if n := len(d.next(0, 1, math.Inf(1), true, nil).list); n != 0 {
 			t.Errorf("%s: a second container has %d uses", c.name, n)
 		}
-		if n := len(d.next(0, 0, math.Inf(1), true).list); n == 0 {
+		if n := len(d.next(0, 0, math.Inf(1), true, nil).list); n == 0 {
 			t.Errorf("%s: what is there already is kept for nothing", c.name)
 		}
 	}

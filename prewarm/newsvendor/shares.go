@@ -6,6 +6,7 @@ package newsvendor
 type shares struct {
 	forecaster
 	weights map[call]float64
+	calls   []call // of the trace under way
 }
 
 // call is the nth call of a function by the same run of another one, by their marks; with none, that nothing comes of the slot of
@@ -103,7 +104,6 @@ type sharesFollower struct {
 	follower
 	s     *shares
 	marks []int
-	calls []call
 }
 
 func (f *sharesFollower) reset() {
@@ -123,9 +123,9 @@ func (f *sharesFollower) expect(list []expected) []expected {
 	first := len(list)
 	list = f.follower.expect(list)
 	own := list[first:]
-	f.calls = f.callsOf(f.calls, own, first)
+	f.s.calls = f.callsOf(f.s.calls, own, first)
 	for i := range own {
-		if f.calls[i].caller >= 0 && own[i].probability < 1 && firstOf(own, i) == i {
+		if f.s.calls[i].caller >= 0 && own[i].probability < 1 && firstOf(own, i) == i {
 			f.correct(own, i)
 		}
 	}
@@ -156,7 +156,7 @@ func (f *sharesFollower) callsOf(calls []call, list []expected, first int) []cal
 
 // correct multiplies the odds of the alternatives of which the first is i.
 func (f *sharesFollower) correct(list []expected, i int) {
-	none := f.calls[i]
+	none := f.s.calls[i]
 	none.none = true
 	left, total := 1.0, 0.0
 	for j := i; j < len(list); j++ {
@@ -169,7 +169,7 @@ func (f *sharesFollower) correct(list []expected, i int) {
 	}
 	for j := i; j < len(list); j++ {
 		if e := &list[j]; e.alternative(&list[i]) {
-			e.probability *= f.weight(f.calls[j])
+			e.probability *= f.weight(f.s.calls[j])
 			total += e.probability
 		}
 	}

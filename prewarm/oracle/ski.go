@@ -22,6 +22,9 @@ type ski struct {
 	start  time.Duration
 }
 
+// Grown implements prewarm.Grower.
+func (s *ski) Grown(*prewarm.Fleet, *prewarm.Decisions) {}
+
 // Handle implements prewarm.Policy.
 func (s *ski) Handle(e *prewarm.Event, fleet *prewarm.Fleet, d *prewarm.Decisions) {
 	if e.Kind != prewarm.Idle {

@@ -44,7 +44,8 @@ type chain struct {
 	search     bool // for the delay instead of q
 	keep, hold time.Duration
 	startRule  string
-	cold       []window        // start times, by function; the last of all functions
+	cold       []window        // start times, by function
+	coldAll    window          // start times of all functions
 	promises   []promises      // by function
 	freed      []int           // functions, while planning
 	delays     map[delay]found // what search has found
@@ -64,19 +65,30 @@ const askedLimit = time.Second
 func newChain(o Options, offsets bool, keep, hold time.Duration, theta float64) *chain {
 	c := &chain{
 		tracker: newTracker(o, offsets, keep == 0), keep: keep, hold: hold, theta: theta,
-		promises: make([]promises, len(o.Functions)), cold: make([]window, len(o.Functions)+1),
+		promises: make([]promises, len(o.Functions)), cold: make([]window, len(o.Functions)),
 	}
 	for _, a := range o.Knowledge.Applications {
 		for _, trace := range a.Cold {
 			for _, v := range trace {
 				if v.Init > 0 {
 					c.cold[v.Function].add(seconds(v.Start - v.Arrival))
-					c.cold[len(o.Functions)].add(seconds(v.Start - v.Arrival))
+					c.coldAll.add(seconds(v.Start - v.Arrival))
 				}
 			}
 		}
 	}
 	return c
+}
+
+// Grown implements prewarm.Grower.
+func (c *chain) Grown(fleet *prewarm.Fleet, _ *prewarm.Decisions) {
+	n := len(fleet.Functions)
+	c.promises, c.cold, c.compositions = grown(c.promises, n), grown(c.cold, n), grown(c.compositions, n)
+}
+
+// grown returns a list with room for n functions.
+func grown[T any](list []T, n int) []T {
+	return append(list, make([]T, max(n-len(list), 0))...)
 }
 
 // Handle implements prewarm.Policy.
@@ -307,7 +319,7 @@ func (c *chain) startTime(function int, fleet *prewarm.Fleet) (time.Duration, bo
 			return t[len(t)/2], true
 		}
 	}
-	for _, w := range []*window{&c.cold[function], &c.cold[len(c.cold)-1]} {
+	for _, w := range []*window{&c.cold[function], &c.coldAll} {
 		if len(w.sorted) > 0 {
 			return w.quantile(0.5), true
 		}
@@ -326,7 +338,7 @@ const (
 func (c *chain) measure(k *prewarm.Container, took time.Duration) {
 	if took > 0 && k.Load < busyCreations {
 		c.cold[k.Function].add(took)
-		c.cold[len(c.cold)-1].add(took)
+		c.coldAll.add(took)
 	}
 }
 

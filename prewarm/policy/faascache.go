@@ -39,6 +39,11 @@ type cached struct {
 	uses int
 }
 
+// Grown implements prewarm.Grower.
+func (p *faasCache) Grown(fleet *prewarm.Fleet, _ *prewarm.Decisions) {
+	p.uses = grown(p.uses, len(fleet.Functions))
+}
+
 // Handle implements prewarm.Policy.
 func (p *faasCache) Handle(e *prewarm.Event, fleet *prewarm.Fleet, d *prewarm.Decisions) {
 	switch e.Kind {

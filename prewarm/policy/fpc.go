@@ -75,6 +75,11 @@ const (
 	containerKey = 1 << 63
 )
 
+// Grown implements prewarm.Grower. Functions that are added have no stem cells.
+func (p *fpc) Grown(fleet *prewarm.Fleet, _ *prewarm.Decisions) {
+	p.queues = grown(p.queues, len(fleet.Functions))
+}
+
 // Handle implements prewarm.Policy.
 func (p *fpc) Handle(e *prewarm.Event, fleet *prewarm.Fleet, d *prewarm.Decisions) {
 	p.stem.handle(e, fleet, d)

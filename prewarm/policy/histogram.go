@@ -42,15 +42,16 @@ func init() {
 // A unit is loaded by starting one container of each of its functions that has none. For the application that is also done when its first invocation
 // arrives, because all its functions are one image there.
 type hybrid struct {
-	bins       int
-	head, tail float64 // shares
-	margin     float64
-	cv2        uint64 // (100·cv)²
-	outOfRange float64
-	fewest     int
-	whole      bool // a unit's functions are loaded together
-	units      []*unit
-	of         []*unit // by function
+	bins         int
+	head, tail   float64 // shares
+	margin       float64
+	cv2          uint64 // (100·cv)²
+	outOfRange   float64
+	fewest       int
+	whole        bool // a unit's functions are loaded together
+	units        []*unit
+	of           []*unit          // by function
+	applications map[string]*unit // by name
 }
 
 // unit is an application or a function.
@@ -81,26 +82,35 @@ func newHybrid(a *Args, o Options, whole bool) *hybrid {
 		bins: int(a.Option("range", 240, 1, 100000)),
 		head: a.Option("head", 5, 0, 100) / 100, tail: a.Option("tail", 99, 0, 100) / 100, margin: a.Option("margin", 10, 0, 100) / 100,
 		outOfRange: a.Option("oob", 0.5, 0, 1), fewest: int(a.Option("min", 10, 0, 1e6)),
-		whole: whole, of: make([]*unit, len(o.Functions)),
+		whole: whole, applications: map[string]*unit{},
 	}
 	cv := uint64(math.Round(100 * a.Option("cv", 2, 0, 100)))
 	h.cv2 = cv * cv
-	applications := map[string]*unit{}
-	for i, f := range o.Functions {
+	h.add(o.Functions)
+	return h
+}
+
+// add adds the functions that there are not yet.
+func (h *hybrid) add(functions []prewarm.Function) {
+	for i := len(h.of); i < len(functions); i++ {
+		f := &functions[i]
+		h.of = append(h.of, nil)
 		if f.StemCell {
 			continue
 		}
-		u := applications[f.Application]
-		if u == nil || !whole || f.Application == "" {
+		u := h.applications[f.Application]
+		if u == nil || !h.whole || f.Application == "" {
 			u = &unit{key: uint64(len(h.units)) + 1, idle: idleTimes{bins: make([]uint64, h.bins)}}
 			h.units = append(h.units, u)
-			applications[f.Application] = u
+			h.applications[f.Application] = u
 		}
 		u.functions = append(u.functions, i)
 		h.of[i] = u
 	}
-	return h
 }
+
+// Grown implements prewarm.Grower.
+func (h *hybrid) Grown(fleet *prewarm.Fleet, _ *prewarm.Decisions) { h.add(fleet.Functions) }
 
 // Handle implements prewarm.Policy.
 func (h *hybrid) Handle(e *prewarm.Event, fleet *prewarm.Fleet, d *prewarm.Decisions) {

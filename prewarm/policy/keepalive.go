@@ -29,6 +29,9 @@ type keepAlive struct {
 	rule string
 }
 
+// Grown implements prewarm.Grower.
+func (k *keepAlive) Grown(*prewarm.Fleet, *prewarm.Decisions) {}
+
 // Handle implements prewarm.Policy.
 func (k *keepAlive) Handle(e *prewarm.Event, fleet *prewarm.Fleet, d *prewarm.Decisions) {
 	if e.Kind != prewarm.Idle {

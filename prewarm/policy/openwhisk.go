@@ -39,6 +39,9 @@ type openWhisk struct {
 	stem stemCells
 }
 
+// Grown implements prewarm.Grower. Functions that are added have no stem cells.
+func (p *openWhisk) Grown(*prewarm.Fleet, *prewarm.Decisions) {}
+
 // Handle implements prewarm.Policy.
 func (p *openWhisk) Handle(e *prewarm.Event, fleet *prewarm.Fleet, d *prewarm.Decisions) {
 	p.stem.handle(e, fleet, d)

@@ -6,13 +6,12 @@ import (
 	"html/template"
 	"io"
 	"strings"
+
+	"github.com/tppfaas/tppfaas/internal/htmlpage"
 )
 
 //go:embed page.html
 var pageText string
-
-//go:embed style.css
-var styleText string
 
 // page is what the template is filled with.
 type page struct {
@@ -21,29 +20,29 @@ type page struct {
 }
 
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
-	"percent": func(part, of int) string { return percent(share(part, of)) },
+	"percent": func(part, of int) string { return htmlpage.Percent(share(part, of)) },
 	"ratio": func(part, of float64) string {
 		if of == 0 {
-			return percent(0)
+			return htmlpage.Percent(0)
 		}
-		return percent(part / of)
+		return htmlpage.Percent(part / of)
 	},
 	"each": func(sum float64, n int) string {
 		if n == 0 {
 			return ""
 		}
-		return seconds(sum / float64(n))
+		return htmlpage.Seconds(sum / float64(n))
 	},
-	"seconds": seconds,
-	"amount":  amount,
-	"keep":    func(s *float64) string { return seconds(*s) },
-	"at":      func(s *float64) string { return seconds(*s) },
-	"price":   func(l *float64) string { return amount(*l) },
+	"seconds": htmlpage.Seconds,
+	"amount":  htmlpage.Amount,
+	"keep":    func(s *float64) string { return htmlpage.Seconds(*s) },
+	"at":      func(s *float64) string { return htmlpage.Seconds(*s) },
+	"price":   func(l *float64) string { return htmlpage.Amount(*l) },
 }).Parse(pageText))
 
 // WriteHTML writes the report as one page that needs nothing else: no script, and no other file.
 func (r *Report) WriteHTML(w io.Writer) error {
-	return pageTemplate.Execute(w, &page{r, template.CSS(styleText)})
+	return pageTemplate.Execute(w, &page{r, htmlpage.Style()})
 }
 
 // Rows are the functions that the page shows.
@@ -101,25 +100,25 @@ func (t Timeline) Sentence() string {
 		}
 		return fmt.Sprintf("%d %s", n, name)
 	}
-	interval := seconds(t.Seconds)
+	interval := htmlpage.Seconds(t.Seconds)
 	switch {
 	case t.With == nil:
-		return fmt.Sprintf("No container started. %s: median %s, 95 %% %s.", what(t.Without.N), seconds(t.Without.P50), seconds(t.Without.P95))
+		return fmt.Sprintf("No container started. %s: median %s, 95 %% %s.", what(t.Without.N), htmlpage.Seconds(t.Without.P50), htmlpage.Seconds(t.Without.P95))
 	case t.Without == nil:
 		return fmt.Sprintf("Containers started in every interval of %s in which something arrived. %s: median %s, 95 %% %s.",
-			interval, what(t.With.N), seconds(t.With.P50), seconds(t.With.P95))
+			interval, what(t.With.N), htmlpage.Seconds(t.With.P50), htmlpage.Seconds(t.With.P95))
 	}
 	return fmt.Sprintf("Intervals of %s in which containers started: %s, median %s, 95 %% %s. The others: %s, median %s, 95 %% %s.",
-		interval, what(t.With.N), seconds(t.With.P50), seconds(t.With.P95), what(t.Without.N), seconds(t.Without.P50), seconds(t.Without.P95))
+		interval, what(t.With.N), htmlpage.Seconds(t.With.P50), htmlpage.Seconds(t.With.P95), what(t.Without.N), htmlpage.Seconds(t.Without.P50), htmlpage.Seconds(t.Without.P95))
 }
 
 // RuleText says when a container is kept, by the distribution of the gaps.
 func (f Function) RuleText() string {
 	switch {
 	case f.PrewarmAfter > 0:
-		return fmt.Sprintf("there from %s to %s", seconds(f.PrewarmAfter), seconds(f.PrewarmUntil))
+		return fmt.Sprintf("there from %s to %s", htmlpage.Seconds(f.PrewarmAfter), htmlpage.Seconds(f.PrewarmUntil))
 	case f.PrewarmUntil == 0:
 		return "not kept"
 	}
-	return "kept for " + seconds(f.PrewarmUntil)
+	return "kept for " + htmlpage.Seconds(f.PrewarmUntil)
 }

@@ -7,6 +7,8 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/tppfaas/tppfaas/internal/htmlpage"
 )
 
 // mostLines is how many functions the text has.
@@ -15,22 +17,22 @@ const mostLines = 15
 // WriteText writes the report in short, for a terminal.
 func (r *Report) WriteText(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s, %s of %s", cmp.Or(printable(r.Source), "traces"), count(r.Traces, "trace"), count(r.Invocations, "invocation"), count(len(r.Functions), "function"))
+	fmt.Fprintf(&b, "%s: %s, %s of %s", cmp.Or(htmlpage.Printable(r.Source), "traces"), count(r.Traces, "trace"), count(r.Invocations, "invocation"), count(len(r.Functions), "function"))
 	if r.KnowsCold {
-		fmt.Fprintf(&b, "; %s (%s), in %s (%s)", count(r.ColdStarts, "cold start"), percent(share(r.ColdStarts, r.Invocations)), count(r.ColdTraces, "trace"), percent(share(r.ColdTraces, r.Traces)))
+		fmt.Fprintf(&b, "; %s (%s), in %s (%s)", count(r.ColdStarts, "cold start"), htmlpage.Percent(share(r.ColdStarts, r.Invocations)), count(r.ColdTraces, "trace"), htmlpage.Percent(share(r.ColdTraces, r.Traces)))
 	}
 	b.WriteString("\n")
 	if e := r.EndToEnd; e != nil {
 		fmt.Fprintf(&b, "latency of requests: median %s, 95 %% %s; without cold starts %s, %s; added in the mean %s\n",
-			seconds(e.Latency.P50), seconds(e.Latency.P95), seconds(e.WarmLatency.P50), seconds(e.WarmLatency.P95), seconds(e.Added.Mean))
+			htmlpage.Seconds(e.Latency.P50), htmlpage.Seconds(e.Latency.P95), htmlpage.Seconds(e.WarmLatency.P50), htmlpage.Seconds(e.WarmLatency.P95), htmlpage.Seconds(e.Added.Mean))
 		fmt.Fprintf(&b, "cold starts took %s together, of which %s reached the ends of requests; %s of them lie on critical paths\n",
-			seconds(e.ColdSeconds), seconds(e.ReachSeconds), percent(share(e.Critical, e.ColdStarts)))
+			htmlpage.Seconds(e.ColdSeconds), htmlpage.Seconds(e.ReachSeconds), htmlpage.Percent(share(e.Critical, e.ColdStarts)))
 	}
 	for _, m := range r.Missing {
-		fmt.Fprintf(&b, "missing: %s\n", printable(m))
+		fmt.Fprintf(&b, "missing: %s\n", htmlpage.Printable(m))
 	}
 	for _, n := range r.Notes {
-		fmt.Fprintf(&b, "note: %s\n", printable(n))
+		fmt.Fprintf(&b, "note: %s\n", htmlpage.Printable(n))
 	}
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	if len(r.Functions) > 0 && r.KnowsCold {
@@ -38,9 +40,9 @@ func (r *Report) WriteText(w io.Writer) error {
 		for _, f := range r.Functions[:min(len(r.Functions), mostLines)] {
 			reach := ""
 			if f.ColdSeconds > 0 && r.EndToEnd != nil {
-				reach = percent(f.ReachSeconds / f.ColdSeconds)
+				reach = htmlpage.Percent(f.ReachSeconds / f.ColdSeconds)
 			}
-			fmt.Fprintf(t, "%s\t%d\t%d\t%s\t%s\t%s\t%s\n", printable(shortened(f.Name, 40)), f.Invocations, f.ColdStarts, percent(share(f.ColdStarts, f.Invocations)), two(f.Cold), two(f.Warm), reach)
+			fmt.Fprintf(t, "%s\t%d\t%d\t%s\t%s\t%s\t%s\n", htmlpage.Printable(htmlpage.Shortened(f.Name, 40)), f.Invocations, f.ColdStarts, htmlpage.Percent(share(f.ColdStarts, f.Invocations)), two(f.Cold), two(f.Warm), reach)
 		}
 		t.Flush()
 		if more := len(r.Functions) - mostLines; more > 0 {
@@ -50,7 +52,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	if len(r.Depths) > 1 && r.KnowsCold {
 		fmt.Fprintf(t, "\ndepth\tinvocations\tcold\tshare\n")
 		for _, d := range r.Depths[:min(len(r.Depths), mostLines)] {
-			fmt.Fprintf(t, "%d\t%d\t%d\t%s\n", d.Depth, d.Invocations, d.ColdStarts, percent(share(d.ColdStarts, d.Invocations)))
+			fmt.Fprintf(t, "%d\t%d\t%d\t%s\n", d.Depth, d.Invocations, d.ColdStarts, htmlpage.Percent(share(d.ColdStarts, d.Invocations)))
 		}
 		t.Flush()
 	}
@@ -66,17 +68,17 @@ func (r *Report) WriteText(w io.Writer) error {
 	}
 	for _, o := range r.OverTime {
 		if c := o.Caption(); c != "" {
-			fmt.Fprintf(&b, "%s: ", printable(c))
+			fmt.Fprintf(&b, "%s: ", htmlpage.Printable(c))
 		}
 		fmt.Fprintln(&b, o.Sentence())
 	}
 	if r.Replayed != nil {
 		fmt.Fprintf(t, "\nestimate, replayed\tcold\tshare\tidle\tstarting (MB·s a request)\tadded mean\t95 %%\n")
 		for _, c := range r.KeepAlives {
-			fmt.Fprintf(t, "keep-alive %s\t%s\n", seconds(*c.Keep), c.columns())
+			fmt.Fprintf(t, "keep-alive %s\t%s\n", htmlpage.Seconds(*c.Keep), c.columns())
 		}
 		for _, c := range r.Prices {
-			fmt.Fprintf(t, "%s, λ %s\t%s\n", c.Rule, amount(*c.Lambda), c.columns())
+			fmt.Fprintf(t, "%s, λ %s\t%s\n", c.Rule, htmlpage.Amount(*c.Lambda), c.columns())
 		}
 		t.Flush()
 	}
@@ -85,9 +87,9 @@ func (r *Report) WriteText(w io.Writer) error {
 }
 
 func (c *Change) columns() string {
-	text := fmt.Sprintf("%d\t%s\t%s\t%s", c.Cold, percent(c.Share), amount(c.Idle), amount(c.Starting))
+	text := fmt.Sprintf("%d\t%s\t%s\t%s", c.Cold, htmlpage.Percent(c.Share), htmlpage.Amount(c.Idle), htmlpage.Amount(c.Starting))
 	if c.MeanAdded != nil {
-		text += fmt.Sprintf("\t%s\t%s", seconds(*c.MeanAdded), seconds(*c.P95))
+		text += fmt.Sprintf("\t%s\t%s", htmlpage.Seconds(*c.MeanAdded), htmlpage.Seconds(*c.P95))
 	}
 	return text
 }
@@ -104,17 +106,7 @@ func two(d *Distribution) string {
 	if d == nil {
 		return "\t"
 	}
-	return seconds(d.P50) + "\t" + seconds(d.P95)
-}
-
-// printable takes out of a text what could move the cursor of a terminal.
-func printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 || r == '\u2028' || r == '\u2029' || r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069' {
-			return '\ufffd'
-		}
-		return r
-	}, text)
+	return htmlpage.Seconds(d.P50) + "\t" + htmlpage.Seconds(d.P95)
 }
 
 // WriteJSON writes the report as an object on a line.

@@ -1,4 +1,3 @@
-// Package forecast says how much of a resource a function will use: quantiles of the next sample, and of the largest of the next ones.
 package forecast
 
 // Forecaster follows the samples of one resource, which come at a fixed step, and forecasts how large the next ones become. Implementations keep

@@ -9,16 +9,29 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/tppfaas/tppfaas/internal/loopback"
+	"github.com/tppfaas/tppfaas/internal/openfaastest"
 	"github.com/tppfaas/tppfaas/prewarm"
 	"github.com/tppfaas/tppfaas/prewarm/actuator"
 	"github.com/tppfaas/tppfaas/prewarm/actuator/actuatortest"
 )
 
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+type gateway struct {
+	*openfaastest.Gateway
+	t *testing.T
+}
+
+func newGateway(t *testing.T, replicas int) *gateway {
+	return &gateway{openfaastest.New(t, replicas), t}
+}
+
 func (g *gateway) actuator(o Options) *Actuator {
 	g.t.Helper()
-	o.Gateway, o.User, o.Password = g.server.URL, "admin", password
+	o.Gateway, o.User, o.Password = g.Server.URL, openfaastest.User, openfaastest.Password
 	a, err := New(o)
 	require.NoError(g.t, err)
 	return a
@@ -53,8 +66,8 @@ func TestConforms(t *testing.T) {
 		},
 		Hanging: func(t *testing.T) actuator.Actuator {
 			g := newGateway(t, 1)
-			g.silent = make(chan struct{})
-			t.Cleanup(func() { close(g.silent) })
+			g.Silent = make(chan struct{})
+			t.Cleanup(func() { close(g.Silent) })
 			return g.actuator(Options{})
 		},
 	})
@@ -63,22 +76,22 @@ func TestConforms(t *testing.T) {
 // TestWarmAndGiveBack checks that warm replicas are added to those that are there, waited for, and taken away when their time is over.
 func TestWarmAndGiveBack(t *testing.T) {
 	g := newGateway(t, 2)
-	g.start, g.lag = 100*time.Millisecond, 3
+	g.Start, g.Lag = 100*time.Millisecond, 3
 	a := g.actuator(Options{IdleTimeout: time.Minute})
 	require.Equal(t, prewarm.Platform{Warm: true, Late: prewarm.TakesStarting, IdleTimeout: time.Minute}, a.Platform())
 	results, err := a.Act(t.Context(), warm(1, 2, 1500*time.Millisecond))
 	require.NoError(t, err)
 	require.Equal(t, actuator.Created, results[1].Outcome)
 	require.GreaterOrEqual(t, results[0].Ready.Sub(results[0].Asked), 100*time.Millisecond)
-	require.Equal(t, 4, g.now())
+	require.Equal(t, 4, g.Replicas())
 	_, err = a.Act(t.Context(), warm(2, 1, time.Hour))
 	require.NoError(t, err)
 	_, err = a.Act(t.Context(), warm(2, 1, time.Hour))
 	require.NoError(t, err, "the same command again")
-	g.eventually(3)
-	require.Equal(t, "[4 5 3]", g.asked())
+	g.Eventually(3)
+	require.Equal(t, "[4 5 3]", g.Asked())
 	require.NoError(t, a.Close(t.Context()))
-	require.Equal(t, 2, g.now(), "closing gives back the rest")
+	require.Equal(t, 2, g.Replicas(), "closing gives back the rest")
 	require.NoError(t, a.Close(t.Context()))
 }
 
@@ -93,12 +106,12 @@ func TestNeverBelow(t *testing.T) {
 			a := g.actuator(Options{})
 			_, err := a.Act(t.Context(), warm(1, 2, time.Hour))
 			require.NoError(t, err)
-			g.set(test.others)
+			g.Set(test.others)
 			_, err = a.Act(t.Context(), warm(2, 1, time.Hour))
 			require.NoError(t, err)
-			require.Equal(t, test.want+1, g.now(), "one more than those of the platform")
+			require.Equal(t, test.want+1, g.Replicas(), "one more than those of the platform")
 			require.NoError(t, a.Close(t.Context()))
-			require.Equal(t, test.want, g.now())
+			require.Equal(t, test.want, g.Replicas())
 		})
 	}
 }
@@ -111,17 +124,17 @@ func TestScale(t *testing.T) {
 		results, err := a.Act(t.Context(), scale(uint64(i), step.n, time.Hour))
 		require.NoError(t, err)
 		require.Len(t, results, 1)
-		require.Equal(t, step.want, g.now())
+		require.Equal(t, step.want, g.Replicas())
 	}
 	_, err := a.Act(t.Context(), scale(9, 6, 50*time.Millisecond))
 	require.NoError(t, err)
-	g.eventually(3)
+	g.Eventually(3)
 }
 
 // TestLimit checks that a gateway which sets fewer replicas than it was asked for is believed: the rest has failed, and is not taken away later.
 func TestLimit(t *testing.T) {
 	g := newGateway(t, 3)
-	g.most = 5
+	g.Most = 5
 	a := g.actuator(Options{})
 	results, err := a.Act(t.Context(), warm(1, 4, time.Hour))
 	require.EqualError(t, err, "f1: the gateway has 5 replicas in place of 7")
@@ -131,29 +144,29 @@ func TestLimit(t *testing.T) {
 	_, err = a.Act(t.Context(), warm(2, 1, time.Hour))
 	require.Error(t, err)
 	require.NoError(t, a.Close(t.Context()))
-	require.Equal(t, 3, g.now())
+	require.Equal(t, 3, g.Replicas())
 }
 
 // TestLostAnswer checks that replicas are given back of which the gateway did not say that it has set them.
 func TestLostAnswer(t *testing.T) {
 	g := newGateway(t, 1)
 	posts := 0
-	g.failed = func(r *http.Request) int {
+	g.Failed = func(r *http.Request) int {
 		if r.Method != http.MethodPost {
 			return 0
 		}
 		if posts++; posts > 1 {
 			return 0
 		}
-		g.set(3) // and the answer is an error
+		g.Set(3) // and the answer is an error
 		return http.StatusInternalServerError
 	}
 	a := closed(t, g.actuator(Options{}))
 	results, err := a.Act(t.Context(), warm(1, 2, time.Hour))
 	require.ErrorContains(t, err, "f1: the OpenFaaS gateway at")
 	require.Equal(t, actuator.Failed, results[0].Outcome)
-	require.NotContains(t, err.Error(), password)
-	g.eventually(1)
+	require.NotContains(t, err.Error(), openfaastest.Password)
+	g.Eventually(1)
 }
 
 // TestGivesBackLater checks that giving back is tried again when the gateway was away.
@@ -163,7 +176,7 @@ func TestGivesBackLater(t *testing.T) {
 	_, err := a.Act(t.Context(), warm(1, 2, time.Hour))
 	require.NoError(t, err)
 	tries := make(chan struct{}, 100)
-	g.failed = func(*http.Request) int {
+	g.Failed = func(*http.Request) int {
 		tries <- struct{}{}
 		if len(tries) < 2 {
 			return http.StatusServiceUnavailable
@@ -174,7 +187,7 @@ func TestGivesBackLater(t *testing.T) {
 	a.functions["f1"].Leases[0].Until = time.Now()
 	a.mu.Unlock()
 	a.signal()
-	g.eventually(1)
+	g.Eventually(1)
 }
 
 // TestSurvives checks that what was started before the program was killed is given back by the next one, and that a command which is sent again then
@@ -192,15 +205,15 @@ func TestSurvives(t *testing.T) {
 	killed.end() // it does nothing any more
 	<-killed.giving
 	killed.http.CloseIdleConnections()
-	require.Equal(t, 4, g.now())
+	require.Equal(t, 4, g.Replicas())
 
 	require.NoError(t, os.WriteFile(state, text, 0o666))
 	a := g.actuator(Options{State: state})
 	_, err = a.Act(t.Context(), warm(2, 1, time.Hour))
 	require.NoError(t, err)
-	g.eventually(2)
+	g.Eventually(2)
 	require.NoError(t, a.Close(t.Context()))
-	require.Equal(t, 1, g.now())
+	require.Equal(t, 1, g.Replicas())
 	text, err = os.ReadFile(state)
 	require.NoError(t, err)
 	require.JSONEq(t, `{"functions": null}`, string(text))
@@ -213,13 +226,13 @@ func TestNames(t *testing.T) {
 		_, err := a.Act(t.Context(), actuator.Command{Function: name, N: 1})
 		require.ErrorContains(t, err, "is no name of a function of OpenFaaS", name)
 	}
-	g.namespace = nil
+	require.Empty(t, g.Namespaces(), "no request is made with such a name")
 	_, err := a.MemoryMB(t.Context(), "f1")
 	require.NoError(t, err)
 	mb, err := a.MemoryMB(t.Context(), "f1.other")
 	require.NoError(t, err)
 	require.Equal(t, 128, mb)
-	require.Equal(t, []string{"own", "other"}, g.namespace)
+	require.Equal(t, []string{"own", "other"}, g.Namespaces())
 }
 
 func TestNew(t *testing.T) {

@@ -334,7 +334,7 @@ func TestAwaits(t *testing.T) {
 		fmt.Fprint(w, `{"activationId":"never"}`)
 		return true
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	_, err = a.Act(ctx, warm(1))
 	require.ErrorContains(t, err, "f1: activation never has not ended: context deadline exceeded")

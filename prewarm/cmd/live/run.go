@@ -53,7 +53,7 @@ type summary struct {
 	Missed     float64 `json:"missed"`
 	Least      float64 `json:"least"`
 	LeastApart float64 `json:"least_apart"`
-	Saved  float64 `json:"saved_seconds_estimated"`
+	Saved      float64 `json:"saved_seconds_estimated"`
 }
 
 // Names of both runs.

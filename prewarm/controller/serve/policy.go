@@ -105,7 +105,6 @@ func (o *Options) newPolicy(ctx context.Context, core *controller.Options, model
 			core.Log.Warn("what was learned cannot be read; it is learned anew", "error", err)
 		}
 	}
-	core.Grows = true
 	core.NewPolicy = func([]prewarm.Function) (prewarm.Policy, error) { return p, nil }
 	core.Models = func() []controller.Model { return modelsOf(p, core) }
 	return p, nil

@@ -104,9 +104,9 @@ func (s *Server) build(ctx context.Context) error {
 	if s.policy != nil {
 		s.close = append(s.close, s.policy.Close)
 	}
-	m, err := mirror.New(mirror.Options{
+	m, err := saved.NewMirror(mirror.Options{
 		Epoch: core.Epoch, Platform: core.Platform, Replicas: o.Loads, Functions: core.Functions, Describe: s.describe, DefaultMemoryMB: o.MemoryMB,
-	})
+	}, time.Now(), o.Log)
 	if err != nil {
 		return err
 	}

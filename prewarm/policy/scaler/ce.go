@@ -111,14 +111,26 @@ func (p *CE) Handle(e *prewarm.Event, fleet *prewarm.Fleet, d *prewarm.Decisions
 
 // begin sets the least number of replicas of all functions, and starts the timers.
 func (p *CE) begin(at prewarm.Time, fleet *prewarm.Fleet, d *prewarm.Decisions) {
-	p.functions = make([]ceFunction, len(fleet.Functions))
+	p.functions = []ceFunction{}
 	p.group.next = prewarm.Never
-	for i := range p.functions {
-		p.functions[i] = ceFunction{replicas: replicas{function: i}, completed: series{keep: p.options.Window}, pending: prewarm.Never}
-		p.functions[i].set(d, p.options.Min, "the least number of replicas")
-	}
+	p.add(fleet, d)
 	p.schedule = schedule{{period: p.options.Scrape, do: p.scrape}, {period: p.options.Evaluate, do: p.evaluateAll}}
 	p.schedule.start(at, d)
+}
+
+// add sets the least number of replicas of the functions that there are not yet.
+func (p *CE) add(fleet *prewarm.Fleet, d *prewarm.Decisions) {
+	for i := len(p.functions); i < len(fleet.Functions); i++ {
+		p.functions = append(p.functions, ceFunction{replicas: replicas{function: i}, completed: series{keep: p.options.Window}, pending: prewarm.Never})
+		p.functions[i].set(d, p.options.Min, "the least number of replicas")
+	}
+}
+
+// Grown implements prewarm.Grower.
+func (p *CE) Grown(fleet *prewarm.Fleet, d *prewarm.Decisions) {
+	if p.functions != nil {
+		p.add(fleet, d)
+	}
 }
 
 func (p *CE) scrape(at prewarm.Time, fleet *prewarm.Fleet, _ *prewarm.Decisions) {

@@ -57,18 +57,31 @@ func (p *HPA) Handle(e *prewarm.Event, fleet *prewarm.Fleet, d *prewarm.Decision
 // begin sets the least number of replicas of all functions, and starts the timers.
 func (p *HPA) begin(at prewarm.Time, fleet *prewarm.Fleet, d *prewarm.Decisions) {
 	o := &p.options
-	p.functions = make([]hpaFunction, len(fleet.Functions))
-	for i := range p.functions {
-		f := &p.functions[i]
-		*f = hpaFunction{
+	p.functions = []hpaFunction{}
+	p.add(at, fleet, d)
+	p.schedule = schedule{{period: o.Metrics, do: p.sample}, {period: o.Sync, do: p.sync}}
+	p.schedule.start(at, d)
+}
+
+// add sets the least number of replicas of the functions that there are not yet.
+func (p *HPA) add(at prewarm.Time, fleet *prewarm.Fleet, d *prewarm.Decisions) {
+	o := &p.options
+	for i := len(p.functions); i < len(fleet.Functions); i++ {
+		p.functions = append(p.functions, hpaFunction{
 			replicas: replicas{function: i},
 			limits:   HPALimits{Min: o.Min, Max: o.Max, Legacy: o.Legacy, Stabilization: o.Stabilization},
-		}
+		})
+		f := &p.functions[i]
 		f.set(d, o.Min, "the least number of replicas")
 		f.limits.Start(at, f.spec)
 	}
-	p.schedule = schedule{{period: o.Metrics, do: p.sample}, {period: o.Sync, do: p.sync}}
-	p.schedule.start(at, d)
+}
+
+// Grown implements prewarm.Grower.
+func (p *HPA) Grown(fleet *prewarm.Fleet, d *prewarm.Decisions) {
+	if p.functions != nil {
+		p.add(fleet.Now, fleet, d)
+	}
 }
 
 // follow notes pods that are new or have become ready.

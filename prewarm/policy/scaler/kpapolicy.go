@@ -57,17 +57,28 @@ func (p *KPA) Handle(e *prewarm.Event, fleet *prewarm.Fleet, d *prewarm.Decision
 
 // begin sets the initial number of replicas of all functions, and starts the timer.
 func (p *KPA) begin(at prewarm.Time, fleet *prewarm.Fleet, d *prewarm.Decisions) {
-	p.functions = make([]kpaFunction, len(fleet.Functions))
-	for i := range p.functions {
-		f := &p.functions[i]
-		*f = kpaFunction{
-			replicas: replicas{function: i}, concurrency: concurrency{last: at, window: p.options.StableWindow},
-			decider: NewKPADecider(p.options, at, 0), zero: KPAZero{Active: at, Proxied: at, Idle: prewarm.Never},
-		}
-		f.set(d, p.options.Initial, "the initial number of replicas")
-	}
+	p.functions = []kpaFunction{}
+	p.add(at, fleet, d)
 	p.schedule = schedule{{period: p.options.Tick, do: p.tick}}
 	p.schedule.start(at, d)
+}
+
+// add sets the initial number of replicas of the functions that there are not yet.
+func (p *KPA) add(at prewarm.Time, fleet *prewarm.Fleet, d *prewarm.Decisions) {
+	for i := len(p.functions); i < len(fleet.Functions); i++ {
+		p.functions = append(p.functions, kpaFunction{
+			replicas: replicas{function: i}, concurrency: concurrency{last: at, window: p.options.StableWindow},
+			decider: NewKPADecider(p.options, at, 0), zero: KPAZero{Active: at, Proxied: at, Idle: prewarm.Never},
+		})
+		p.functions[i].set(d, p.options.Initial, "the initial number of replicas")
+	}
+}
+
+// Grown implements prewarm.Grower.
+func (p *KPA) Grown(fleet *prewarm.Fleet, d *prewarm.Decisions) {
+	if p.functions != nil {
+		p.add(fleet.Now, fleet, d)
+	}
 }
 
 func (p *KPA) tick(at prewarm.Time, fleet *prewarm.Fleet, d *prewarm.Decisions) {

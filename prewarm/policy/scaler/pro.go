@@ -140,22 +140,35 @@ func (p *Pro) Handle(e *prewarm.Event, fleet *prewarm.Fleet, d *prewarm.Decision
 // begin sets the first number of replicas of all functions, and starts the timers.
 func (p *Pro) begin(at prewarm.Time, fleet *prewarm.Fleet, d *prewarm.Decisions) {
 	o := &p.options
-	p.functions = make([]proFunction, len(fleet.Functions))
-	for i := range p.functions {
-		p.functions[i] = proFunction{
-			replicas: replicas{function: i}, inFlight: series{keep: proCapacityWindow}, completed: series{keep: proRateWindow},
-			cpu: series{keep: proCPUWindow}, computed: series{keep: o.DownWindow}, active: at,
-		}
-		if !o.Zero || !o.FromZero {
-			p.functions[i].set(d, max(o.Min, 1), "the least number of replicas")
-		}
-	}
+	p.functions = []proFunction{}
+	p.add(at, fleet, d)
 	p.scrape(at, fleet, d)
 	p.scrapeCPU(at, fleet, d)
 	p.schedule = schedule{
 		{period: proScrape, do: p.scrape}, {period: proScrapeCPU, do: p.scrapeCPU}, {period: o.Evaluate, do: p.record}, {period: o.Loop, do: p.decideAll},
 	}
 	p.schedule.start(at, d)
+}
+
+// add sets the first number of replicas of the functions that there are not yet.
+func (p *Pro) add(at prewarm.Time, fleet *prewarm.Fleet, d *prewarm.Decisions) {
+	o := &p.options
+	for i := len(p.functions); i < len(fleet.Functions); i++ {
+		p.functions = append(p.functions, proFunction{
+			replicas: replicas{function: i}, inFlight: series{keep: proCapacityWindow}, completed: series{keep: proRateWindow},
+			cpu: series{keep: proCPUWindow}, computed: series{keep: o.DownWindow}, active: at,
+		})
+		if !o.Zero || !o.FromZero {
+			p.functions[i].set(d, max(o.Min, 1), "the least number of replicas")
+		}
+	}
+}
+
+// Grown implements prewarm.Grower.
+func (p *Pro) Grown(fleet *prewarm.Fleet, d *prewarm.Decisions) {
+	if p.functions != nil {
+		p.add(fleet.Now, fleet, d)
+	}
 }
 
 func (p *Pro) scrape(at prewarm.Time, fleet *prewarm.Fleet, _ *prewarm.Decisions) {

@@ -3,14 +3,10 @@
 package prometheus
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -18,15 +14,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/tppfaas/tppfaas/internal/integration"
-	"github.com/tppfaas/tppfaas/internal/loopback"
+	"github.com/tppfaas/tppfaas/internal/promtest"
 	"github.com/tppfaas/tppfaas/prewarm/source"
 )
 
 // TestIntegrationPrometheus asks a real Prometheus that scrapes what says to be a gateway of OpenFaaS, and proxies of Knative: all queries are answered, and a
 // gateway that begins anew is told apart.
 func TestIntegrationPrometheus(t *testing.T) {
-	program := integration.Program(t, "prometheus", "apt-get install prometheus")
 	var metrics atomic.Value
 	metrics.Store("")
 	gateway := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -37,28 +31,13 @@ func TestIntegrationPrometheus(t *testing.T) {
 		_, _ = io.WriteString(w, text)
 	}))
 	defer gateway.Close()
-	directory := t.TempDir()
-	config := filepath.Join(directory, "prometheus.yml")
-	require.NoError(t, os.WriteFile(config, fmt.Appendf(nil, `
+	address := promtest.Start(t, fmt.Sprintf(`
 global: {scrape_interval: 200ms, scrape_timeout: 200ms}
 scrape_configs:
 - job_name: gateway
   honor_labels: true
   static_configs: [{targets: [%q]}]
-`, strings.TrimPrefix(gateway.URL, "http://")), 0o600))
-	addresses, err := loopback.FreeAddresses(1)
-	require.NoError(t, err)
-	command := exec.Command(program, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(directory, "data"), "--web.listen-address="+addresses[0], "--log.level=error")
-	var log bytes.Buffer
-	command.Stdout, command.Stderr = &log, &log
-	require.NoError(t, command.Start())
-	defer func() {
-		_ = command.Process.Signal(os.Interrupt)
-		_ = command.Wait()
-		if t.Failed() {
-			t.Log(log.String())
-		}
-	}()
+`, strings.TrimPrefix(gateway.URL, "http://")), "")
 
 	say := func(invocations, replicas int) {
 		metrics.Store(fmt.Sprintf(`
@@ -80,7 +59,7 @@ autoscaler_actual_pods{configuration_name="k",namespace_name="shop"} 2
 `, invocations, replicas))
 	}
 	newSource := func(q Queries) (poll func() map[string]source.Load) {
-		s, err := New(Options{Address: "http://" + addresses[0], Queries: q})
+		s, err := New(Options{Address: address, Queries: q})
 		require.NoError(t, err)
 		t.Cleanup(s.client.transport.CloseIdleConnections)
 		m := newMeter(&s.o)

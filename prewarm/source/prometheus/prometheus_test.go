@@ -351,10 +351,10 @@ func TestRun(t *testing.T) {
 	s := &sink{came: make(chan struct{})}
 	ended := make(chan error, 1)
 	go func() { ended <- one.Run(ctx, s) }()
-	require.Eventually(t, func() bool { return strings.Contains(one.Counts().Error, "bad_data") }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return strings.Contains(one.Counts().Error, "bad_data") }, time.Minute, time.Millisecond)
 	f.set("x", `{"l": "a"} 5`, `{} 5`)
 	<-s.came
-	require.Eventually(t, func() bool { return strings.Contains(one.Counts().Error, "it has no label l") }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return strings.Contains(one.Counts().Error, "it has no label l") }, time.Minute, time.Millisecond)
 	require.Positive(t, one.Counts().Invalid)
 	f.set("x", `{"l": "a"} 6`)
 	for one.Counts().Error != "" {
@@ -459,7 +459,11 @@ func TestQueries(t *testing.T) {
 	require.Equal(t, `gateway_function_invocation_total{function_name=~".+\\.openfaas-fn",code=~"5.."}`, q.Failed)
 	require.Equal(t, `last_over_time(gateway_service_count{function_name=~".+\\.openfaas-fn"}[1m])`, q.Replicas)
 	require.Equal(t, "figlet", q.name("figlet.openfaas-fn"))
+	// The three metrics of the community edition's gateway, as its sources name them.
 	require.Equal(t, "gateway_function_invocation_started{}", OpenFaaS("").Arrived)
+	require.Equal(t, `gateway_function_invocation_total{code!="429"}`, OpenFaaS("").Ended)
+	require.Equal(t, "last_over_time(gateway_service_count{}[1m])", OpenFaaS("").Replicas)
+	require.Equal(t, "function_name", OpenFaaS("").Label)
 	q = Knative("shop")
 	require.Equal(t, `revision_app_request_count{namespace_name="shop",response_code_class="5xx"}`, q.Failed)
 	require.Equal(t, "a.b", q.name("a.b"))

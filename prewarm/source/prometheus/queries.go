@@ -61,6 +61,10 @@ const fresh = "1m"
 
 // OpenFaaS returns the queries for the functions in a namespace of OpenFaaS, by its gateway's metrics; "" stands for all namespaces. Ready and InFlight and CPU
 // are known of OpenFaaS Pro alone.
+//
+// The names and labels of the community edition are those of its gateway (openfaas/faas, gateway/metrics/metrics.go, exporter.go and handlers/notifiers.go): both
+// counters and gateway_service_count have function_name, which is NAME.NAMESPACE; a run counts as started when the gateway passes it on, and in the total when it is
+// answered, by its HTTP status code. Those that only Pro has are not public: their names, and that of pod_cpu_usage_seconds_total, are as in the documentation.
 func OpenFaaS(namespace string) Queries {
 	in := func(more string) string {
 		var matchers []string

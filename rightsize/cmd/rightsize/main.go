@@ -10,10 +10,24 @@ var program = cli.Program{
 
 Usage: rightsize COMMAND ARGUMENTS [OPTIONS]
 
+Examples:
+  rightsize drive -url http://127.0.0.1:8081 -calls 60:600 -for 5m
+  rightsize acquire -prometheus http://127.0.0.1:9090 -function qrcode -from 7d -o usage.csv
+
 Exit status: 0 done, 1 failed, 2 called wrongly.
 `,
 	},
-	Commands: []cli.Command{},
+	Commands: []cli.Command{
+		{
+			Name: "forecast", Arguments: "USAGE.csv", Summary: "forecast quantiles of what a function will use",
+			Help: forecastUsage, Define: runForecast,
+		},
+		functionCommand,
+		driveCommand,
+		acquireCommand,
+		reportCommand,
+		writeCommand,
+	},
 }
 
 func main() { program.Main() }

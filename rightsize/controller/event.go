@@ -1,0 +1,103 @@
+package controller
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/tppfaas/tppfaas/rightsize"
+	"github.com/tppfaas/tppfaas/rightsize/recommend"
+)
+
+// Kind is what has happened to a function.
+type Kind string
+
+// The kinds of events.
+const (
+	Kept    Kind = "kept"    // limits are as they should be
+	Would   Kind = "would"   // they would be changed, and Act is not set
+	Changed Kind = "changed" // they are changed
+	Held    Kind = "held"    // they should be changed, and may not be now
+	Waiting Kind = "waiting" // there is no usage, or it is old
+	Failed  Kind = "failed"  // something did not work
+)
+
+// Event is what has happened to a function when it was looked at.
+type Event struct {
+	Time     time.Time        `json:"time"`
+	Function string           `json:"function"`
+	Kind     Kind             `json:"kind"`
+	From     recommend.Limits `json:"from"`
+	To       recommend.Limits `json:"to"`
+	// Text says more, in one line.
+	Text string `json:"text"`
+	// Samples is how many samples were new, Kills how many of them tell of a kill.
+	Samples int `json:"samples"`
+	Kills   int `json:"kills"`
+}
+
+// String returns the event in one line.
+func (e Event) String() string {
+	s := e.Function + ": "
+	switch e.Kind {
+	case Changed:
+		s += "changed: " + difference(e.From, e.To)
+	case Would:
+		s += "would change: " + difference(e.From, e.To)
+	case Held:
+		s += "not changed: " + difference(e.From, e.To)
+	default:
+		s += string(e.Kind)
+	}
+	if e.Text != "" {
+		s += ": " + e.Text
+	}
+	return s
+}
+
+// value is one of the values of limits.
+type value struct {
+	name   string
+	memory bool
+	of     func(*recommend.Limits) *float64
+	format func(float64) string
+}
+
+var values = []value{
+	{"memory limit", true, func(l *recommend.Limits) *float64 { return &l.MemoryLimit }, rightsize.FormatMemory},
+	{"memory request", true, func(l *recommend.Limits) *float64 { return &l.MemoryRequest }, rightsize.FormatMemory},
+	{"CPU limit", false, func(l *recommend.Limits) *float64 { return &l.CPULimit }, rightsize.FormatCPU},
+	{"CPU request", false, func(l *recommend.Limits) *float64 { return &l.CPURequest }, rightsize.FormatCPU},
+}
+
+func (v value) text(x float64) string {
+	if x == 0 {
+		return "none"
+	}
+	return v.format(x)
+}
+
+// difference returns what differs, in words.
+func difference(from, to recommend.Limits) string {
+	var parts []string
+	for _, v := range values {
+		if a, b := *v.of(&from), *v.of(&to); a != b {
+			parts = append(parts, fmt.Sprintf("%s %s → %s", v.name, v.text(a), v.text(b)))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// round rounds up to what people write.
+func round(l recommend.Limits) recommend.Limits {
+	for _, v := range values {
+		x := v.of(&l)
+		if *x > 0 && !math.IsInf(*x, 0) {
+			if q, err := rightsize.ParseQuantity(v.format(*x)); err == nil {
+				*x = q
+			}
+		}
+	}
+	return l
+}

@@ -1,0 +1,209 @@
+package report
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/tppfaas/tppfaas/internal/htmlpage"
+	"github.com/tppfaas/tppfaas/rightsize"
+	"github.com/tppfaas/tppfaas/rightsize/backtest"
+	"github.com/tppfaas/tppfaas/rightsize/forecast"
+	"github.com/tppfaas/tppfaas/rightsize/recommend"
+)
+
+// Options say what a report is about. The zero value will do.
+type Options struct {
+	// Source says where the usage is from.
+	Source string
+	// Recommender is the one whose limits are shown; "" stands for forecast.
+	Recommender string
+	// Base is the one that others are compared with in the backtest; "" stands for krr.
+	Base string
+	// Recommenders are those of the backtest; nil stands for all.
+	Recommenders []string
+	// Settings are those of all recommenders.
+	Settings recommend.Options
+	// OnProgress is told how many of the parts of the work are done; it may be nil.
+	OnProgress func(done, total int)
+}
+
+// Bounds of what is shown.
+const (
+	warmup      = backtest.DefaultWarmup
+	week        = 7 * 24 * time.Hour
+	mostWindow  = 50_000
+	leastWindow = 20
+)
+
+// spans are the times ahead of a fan, beside the next sample.
+var spans = []time.Duration{5 * time.Minute, 15 * time.Minute, time.Hour, 4 * time.Hour}
+
+// New forecasts and recommends for the usage of functions, one after the other, and says what recommenders would have done.
+func New(ctx context.Context, usages []*rightsize.Usage, o Options) (*Report, error) {
+	o.Recommender, o.Base = cmp.Or(o.Recommender, "forecast"), cmp.Or(o.Base, "krr")
+	if o.Recommenders == nil {
+		for _, k := range recommend.Kinds() {
+			o.Recommenders = append(o.Recommenders, k[0])
+		}
+	}
+	if !slices.Contains(o.Recommenders, o.Base) {
+		o.Recommenders = append(slices.Clone(o.Recommenders), o.Base)
+	}
+	o.Recommenders = slices.DeleteFunc(slices.Clone(o.Recommenders), func(name string) bool { return name == o.Recommender })
+	o.Recommenders = slices.Insert(o.Recommenders, 0, o.Recommender)
+	r := &Report{Source: o.Source, Recommender: o.Recommender, Base: o.Base}
+	done, total := 0, len(usages)*(1+len(o.Recommenders))
+	progress := func() {
+		if done++; o.OnProgress != nil {
+			o.OnProgress(done, total)
+		}
+	}
+	for _, u := range usages {
+		f, err := o.function(ctx, u, progress)
+		if err != nil {
+			return nil, err
+		}
+		r.Functions = append(r.Functions, *f)
+		if len(f.Backtest) == 0 {
+			r.Notes = append(r.Notes, fmt.Sprintf("%s: a backtest needs usage of more than %s, so there is none.", f.Name, htmlpage.Seconds(warmup.Seconds())))
+		}
+	}
+	if len(r.Functions) == 0 {
+		return nil, fmt.Errorf("no usage of any function is given")
+	}
+	return r, nil
+}
+
+// function does the work for one function.
+func (o *Options) function(ctx context.Context, u *rightsize.Usage, progress func()) (*Function, error) {
+	if u.Len() < 2 {
+		return nil, fmt.Errorf("usage of %s: %d samples are too few", u.Function, u.Len())
+	}
+	grid, step, err := forecast.Regular(u)
+	if err != nil {
+		return nil, err
+	}
+	f := &Function{
+		Name: u.Function, Samples: u.Len(), From: u.Time(0), To: u.Time(u.Len() - 1), Step: Duration(step),
+		Memory: newPanel(rightsize.Memory, grid), CPU: newPanel(rightsize.CPU, grid),
+	}
+	for _, v := range grid.Memory {
+		if math.IsNaN(v) {
+			f.Missing++
+		}
+	}
+	for _, p := range f.Panels() {
+		if err := p.forecast(ctx, step); err != nil {
+			return nil, err
+		}
+	}
+	if err := o.recommend(ctx, f, u); err != nil {
+		return nil, err
+	}
+	progress()
+	if f.To.Sub(f.From) <= warmup {
+		return f, nil
+	}
+	cells, err := backtest.Run(ctx, backtest.Matrix{
+		Series:       []backtest.Series{{Name: u.Function, Usage: func() (*rightsize.Usage, error) { return u, nil }}},
+		Recommenders: o.Recommenders, Options: backtest.Options{MaxChanges: o.Settings.MaxChanges}, Progress: func(int) { progress() },
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range cells {
+		f.Backtest = append(f.Backtest, Run{
+			Recommender: c.Recommender, Reserved: c.Reserved, Kills: c.Kills, Over: c.Over, Changes: c.Changes, CPU: c.CPU, Throttled: c.Throttled,
+		})
+	}
+	return f, nil
+}
+
+func newPanel(r rightsize.Resource, u *rightsize.Usage) Panel {
+	p := Panel{Resource: r, times: u.Times, values: u.Of(r)}
+	known := slices.DeleteFunc(slices.Clone(p.values), math.IsNaN)
+	if len(known) == 0 {
+		return p
+	}
+	p.Last = known[len(known)-1]
+	slices.Sort(known)
+	p.Median, p.Most = known[(len(known)-1)/2], known[len(known)-1]
+	return p
+}
+
+// forecast fills the fan.
+func (p *Panel) forecast(ctx context.Context, step time.Duration) error {
+	window := max(min(int(week/step), mostWindow), leastWindow)
+	f := forecast.NewConditional(window)
+	for i, v := range p.values {
+		if i%4096 == 0 {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+		}
+		f.Observe(v)
+	}
+	add := func(steps int) {
+		out := make([]float64, len(Levels))
+		f.Quantiles(steps, Levels, out)
+		if steps <= window && !slices.ContainsFunc(out, math.IsNaN) {
+			p.Fan = append(p.Fan, Point{Ahead: Duration(time.Duration(steps) * step), Quantiles: out})
+		}
+	}
+	add(1)
+	for _, span := range spans {
+		if steps := int(math.Round(float64(span) / float64(step))); steps > 1 && steps*10 <= len(p.values) { // a horizon of which less than ten are known says little
+			add(steps)
+		}
+	}
+	return nil
+}
+
+// recommend follows the usage with the recommender, and notes when its limits change.
+func (o *Options) recommend(ctx context.Context, f *Function, u *rightsize.Usage) error {
+	r, err := recommend.New(o.Recommender, o.Settings)
+	if err != nil {
+		return err
+	}
+	long := f.To.Sub(f.From)
+	wait := min(warmup, long/2)
+	var set recommend.Limits
+	for i, now := range u.Times {
+		if i%4096 == 0 {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+		}
+		r.Observe(recommend.Sample{Time: now, Memory: u.Memory[i], CPU: u.CPU[i]})
+		if now-u.Times[0] < wait.Milliseconds() {
+			continue
+		}
+		next := r.Recommend(set)
+		note(&f.Memory.Limits, now, next.MemoryLimit)
+		note(&f.Memory.Requests, now, next.MemoryRequest)
+		note(&f.CPU.Limits, now, next.CPULimit)
+		note(&f.CPU.Requests, now, next.CPURequest)
+		set = next
+	}
+	f.Recommended = set
+	if why, ok := r.(recommend.Reasoned); ok {
+		reasons := why.Reasons()
+		for _, line := range []struct{ name, text string }{{"Memory", reasons.Memory}, {"CPU", reasons.CPU}} {
+			if line.text != "" {
+				f.Reasons = append(f.Reasons, line.name+": "+line.text)
+			}
+		}
+	}
+	return nil
+}
+
+// note adds a step where the value differs from the last one.
+func note(steps *[]Step, now int64, value float64) {
+	if n := len(*steps); n == 0 && value != 0 || n > 0 && (*steps)[n-1].Value != value {
+		*steps = append(*steps, Step{now, value})
+	}
+}
