@@ -50,7 +50,7 @@ chain: collector build ## sample tree_small through the whole chain on this mach
 	@mkdir -p build
 	$(BIN)/chain
 
-prewarm-live: collector build ## the same requests without and with prewarming on this machine, in real time: some ten minutes; ARGS="-n 10 -skip 3 -every 5s -idle 2.5s" is shorter
+prewarm-live: collector build ## the same requests without and with prewarming on this machine, in real time: twelve minutes; ARGS="-n 10 -every 5s -idle 2500ms -starts standalone" is shorter
 	$(GO) build -o $(BIN)/ ./prewarm/cmd/live
 	$(BIN)/live $(ARGS)
 

@@ -48,6 +48,7 @@ type application struct {
 	reference         moments
 	training          bool
 	due               int    // from how many requests on it is trained
+	gapsDue           int    // from how many requests on it is learned again when they come
 	checked           uint64 // number of the request at which it was looked at last
 	looked, trained   prewarm.Time
 	stale             bool

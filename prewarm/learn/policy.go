@@ -65,7 +65,7 @@ func newPolicy(ctx context.Context, o Options) (*Policy, error) {
 	if err := overlap(o.Models, o.Functions); err != nil {
 		return nil, err
 	}
-	n, err := newsvendor.New(ctx, newsvendor.Options{Price: o.Price, Model: o.Model, Platform: o.Platform, Functions: o.Functions, Seed: o.Seed})
+	n, err := newsvendor.New(ctx, newsvendor.Options{Price: o.Price, EveryWait: o.EveryWait, Model: o.Model, Platform: o.Platform, Functions: o.Functions, Seed: o.Seed})
 	if err != nil {
 		return nil, err
 	}
@@ -205,7 +205,8 @@ func (p *Policy) over(f *flight) {
 	}
 	due := a.seen >= a.due && (a.seen <= 200 || a.trained == 0 || p.now-a.trained >= leastBetweenTrainings)
 	look := a.count >= a.checked+window && a.count >= a.unseen+window && (a.seen <= 200 || p.now-a.looked >= leastBetweenLooks)
-	if due || look {
+	gaps := a.present != nil && a.seen >= a.gapsDue
+	if due || look || gaps {
 		a.training, p.waiting = true, true
 	}
 }
@@ -214,7 +215,7 @@ func (p *Policy) over(f *flight) {
 func (p *Policy) job(a *application) *job {
 	j := &job{
 		app: a, functions: slices.Clone(a.functions), given: a.given, present: a.comparable(), previous: a.previous,
-		unseen: a.unseen, reference: a.reference, due: a.seen >= a.due, fixed: p.options.Fixed, model: p.options.Model, platform: len(p.functions),
+		unseen: a.unseen, reference: a.reference, due: a.seen >= a.due, gapsDue: a.seen >= a.gapsDue, fixed: p.options.Fixed, model: p.options.Model, platform: len(p.functions),
 		seed: p.options.Seed + a.count,
 	}
 	if j.model == "" {
@@ -239,6 +240,9 @@ func (p *Policy) job(a *application) *job {
 	j.streams = p.streamsOf(a, j.root)
 	j.name = p.functions[j.root].Name
 	a.checked, a.looked = a.count, p.now
+	if j.gapsDue {
+		a.gapsDue = nextGaps(a.seen)
+	}
 	return j
 }
 

@@ -145,10 +145,13 @@ func (p *Policy) install(a *Application, fleet *prewarm.Fleet, recent []prewarm.
 	}
 	h := a.history
 	app := &application{
-		history: h, forecaster: a.forecaster(), certain: a.table.certain, firstCall: slices.Clone(h.firstCall), variance: slices.Clone(h.variance),
+		history: h, forecaster: a.forecaster(), certain: a.table.certain, groups: a.table.groups, firstCall: slices.Clone(h.firstCall), variance: slices.Clone(h.variance),
 	}
 	if p.platform.FirstCall {
 		clear(app.firstCall)
+	}
+	if app.slack = h.slack; p.everyWait {
+		app.slack = make([]float64, len(h.slack))
 	}
 	r, err := newRoots(app, h.root, a.requests)
 	if err != nil {

@@ -221,7 +221,12 @@ func (d *decider) recount() {
 
 // count chooses whether demands are weighed one by one or by their counts.
 func (d *decider) count(now float64) {
-	n := len(d.entries) + len(d.runs.list) + max(len(d.foreseen)-leastRoots, 0)
+	n := len(d.entries) + len(d.runs.list)
+	for i := range d.foreseen {
+		if d.foreseen[i].Key&(1<<keyBits-1) >= leastRoots {
+			n++
+		}
+	}
 	switch {
 	case !d.ringed && n >= manyDemands:
 		if d.ring == nil {
@@ -323,10 +328,12 @@ func (d *decider) next(now float64, k int, limit float64, savings bool, s *stopp
 	}
 	w.demands, w.runs = w.demands[:0], w.runs[:0]
 	for i := range d.entries {
-		w.demands = append(w.demands, &d.entries[i].Demand)
+		if savings || !d.defers(&d.entries[i].Demand) {
+			w.demands = append(w.demands, &d.entries[i].Demand)
+		}
 	}
 	for i := range d.foreseen {
-		if d.foreseen[i].Notice < limit {
+		if d.foreseen[i].Notice < limit && (savings || !d.defers(&d.foreseen[i])) {
 			w.demands = append(w.demands, &d.foreseen[i])
 		}
 	}

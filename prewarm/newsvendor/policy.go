@@ -12,6 +12,7 @@ import (
 type Policy struct {
 	platform  prewarm.Platform
 	price     float64
+	everyWait bool
 	starts    *prewarm.StartTimes
 	work      *work
 	at        prewarm.Time // of the last event

@@ -35,8 +35,10 @@ type application struct {
 	history    *history
 	forecaster forecaster
 	certain    [][]bool  // by the marks of caller and callee: where one was never seen not to come
+	groups     [][]int   // by the same: calls with the same number, of which each run makes one at most; −1 where that is not known
 	firstCall  []float64 // by mark, learned further while the policy runs
 	variance   []float64
+	slack      []float64 // by mark
 }
 
 // trace is a request in flight.
@@ -221,14 +223,42 @@ func (t *trace) caller(e *expected) int32 {
 	return -1
 }
 
-// normalise makes the probabilities of what must come, itself or another in its place, add up to 1: whatever the tail of a model leaves over.
+// group returns the group of calls that a call is of, by the marks of caller and callee; −1 if it is not known.
+func (a *application) group(caller, mark int32) int {
+	if caller < 0 || a.groups == nil {
+		return -1
+	}
+	return a.groups[caller][mark]
+}
+
+// called reports whether the cause of what is expected has made a call of its group.
+func (a *application) called(t *trace, e *expected, group int) bool {
+	if e.cause < 0 || group < 0 {
+		return false
+	}
+	for i := range t.invocations {
+		if v := &t.invocations[i]; v.caller == e.cause && a.group(t.invocations[e.cause].mark, v.mark) == group {
+			return true
+		}
+	}
+	return false
+}
+
+// normalise makes the probabilities of what must come, itself or another in its place, add up to 1: whatever the tail of a model leaves over. A model
+// that has not seen that they take each other's place, because it learned from few requests, is told.
 func (a *application) normalise(t *trace) {
 	for i := range t.expected {
 		e := &t.expected[i]
 		c := t.caller(e)
-		e.certain = c >= 0 && a.certain[c][e.mark]
+		group := a.group(c, e.mark)
+		e.certain = c >= 0 && a.certain[c][e.mark] && !a.called(t, e, group)
 		if !e.certain {
 			continue
+		}
+		for j := i + 1; group >= 0 && j < len(t.expected); j++ {
+			if o := &t.expected[j]; o.cause == e.cause && o.parent == e.parent && a.group(c, o.mark) == group {
+				o.slot = e.slot
+			}
 		}
 		total, first := 0.0, true
 		for j := range t.expected {
@@ -320,8 +350,9 @@ func (p *predictor) demandsOf(t *trace, now float64) ([]Demand, bool) {
 		p.demands = append(p.demands, Demand{
 			Trace: t.id, Function: function, Key: uint32(i), Probability: p.chances[i], Times: *arrival,
 			Busy: app.history.busy[e.mark].Mean(), Notice: never, Spread: arrival.Deviation(),
-			Slack: app.history.slack[e.mark],
+			Slack: app.slack[e.mark],
 		})
+		p.demands[len(p.demands)-1].conditions(t.expected, p.chances, i)
 	}
 	t.told = now
 	if len(p.demands) == 0 && t.running == 0 || now-t.heard > forgotten {

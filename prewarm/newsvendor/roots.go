@@ -34,6 +34,7 @@ type foreseeing struct {
 	probability float64
 	offset      Times // from the arrival of the root
 	mean, sd    float64
+	depends     Demand // of which the conditions are set, as seen when the root arrives
 }
 
 const (
@@ -49,6 +50,7 @@ const (
 func (r *roots) unfold(root int, list []expected) {
 	r.root = int32(root)
 	r.offsets = []foreseeing{{mark: int32(root), probability: 1}}
+	chances := make([]float64, len(list))
 	for i := range list {
 		e := &list[i]
 		f := foreseeing{mark: e.mark, probability: e.probability, offset: e.gap}
@@ -58,6 +60,8 @@ func (r *roots) unfold(root int, list []expected) {
 			f.offset.sum(&above.offset, &e.gap)
 		}
 		f.mean, f.sd = f.offset.Mean(), f.offset.Deviation()
+		chances[i] = f.probability
+		f.depends.conditions(list, chances, i)
 		r.offsets = append(r.offsets, f)
 	}
 }
@@ -130,7 +134,7 @@ func (r *roots) foresee(now float64, at prewarm.Time) []Demand {
 			d := Demand{
 				Function: r.app.history.app.Functions[o.mark], Key: r.key(uint32(k)), Probability: o.probability * r.chances[k], Times: *t,
 				Busy: r.app.history.busy[o.mark].Mean(), Notice: o.mean, Spread: o.sd,
-				Slack: r.app.history.slack[o.mark],
+				Slack: r.app.slack[o.mark], Conditions: o.depends.Conditions,
 			}
 			if i > 0 {
 				if sd > 4*o.sd {

@@ -198,7 +198,7 @@ func (d *decider) gain(now, slack float64, u *uses, used bool) float64 {
 			wait, early = 0, d.mean+unused
 		} else if d.platform.Late == prewarm.OwnContainer {
 			if wait = d.mean; p.at < ready {
-				wait, early = 0, d.mean
+				wait, early = 0, d.mean+unused
 			}
 		}
 		// Without a container the wait would be that of a start: what of it is within the slack delays nobody.
