@@ -221,7 +221,7 @@ func (f *Forecast) choose(now int64) {
 
 // Recommend returns the limits. It takes what is set for what it returned last where that differs by rounding.
 func (f *Forecast) Recommend(set Limits) Limits {
-	if f.past.memory.of() == 0 {
+	if !f.past.memory.known() {
 		return set
 	}
 	now := f.past.last
@@ -316,7 +316,7 @@ func (f *Forecast) Reasons() Reasons {
 		r.CPU = noCPU
 		return r
 	}
-	r.CPU = fmt.Sprintf("the 95th percentile of %s as the request", length(f.past.last-f.past.first))
+	r.CPU = fmt.Sprintf("the 95th percentile of %s as the request", length(f.past.reach()))
 	if f.returned.CPULimit > 0 {
 		r.CPU += fmt.Sprintf(", 15 %% above the maximum of %s as the limit", cpuText(f.past.cpu.of()))
 	} else {

@@ -32,6 +32,47 @@ func TestKinds(t *testing.T) {
 	require.ErrorContains(t, err, `"oracle"`)
 }
 
+// TestNothingUsed checks that a function that uses nothing gets the floors, and that what is not known is not taken for nothing.
+func TestNothingUsed(t *testing.T) {
+	for _, k := range Kinds() {
+		o := Options{MemoryFloor: 16 * mib, CPUFloor: 0.02}
+		zero, err := New(k[0], o)
+		require.NoError(t, err)
+		unknown, err := New(k[0], o)
+		require.NoError(t, err)
+		for i := range 3 * 1440 {
+			zero.Observe(Sample{Time: at(i)})
+			unknown.Observe(Sample{Time: at(i), Memory: math.NaN(), CPU: math.NaN()})
+		}
+		l := zero.Recommend(Limits{})
+		require.Equal(t, [2]float64{16 * mib, 0.02}, [2]float64{l.MemoryRequest, l.CPURequest}, k[0])
+		set := Limits{1, 2, 3, 4}
+		require.Equal(t, set, unknown.Recommend(set), k[0])
+		if k[0] != "vpa" { // whose reasons are percentiles
+			require.Contains(t, zero.(Reasoned).Reasons().Memory, "above the maximum of 2d 23h, 0Mi")
+			require.Contains(t, unknown.(Reasoned).Reasons().Memory, noMemory)
+		}
+	}
+}
+
+// TestReasonsReach checks that reasons name no more than the 14 days that count.
+func TestReasonsReach(t *testing.T) {
+	for _, k := range Kinds() {
+		if k[0] == "vpa" {
+			continue
+		}
+		r, err := New(k[0], Options{})
+		require.NoError(t, err)
+		for i := range 40 {
+			r.Observe(Sample{Time: at(i * 1440), Memory: 50 * mib, CPU: 0.1})
+		}
+		r.Recommend(Limits{})
+		reasons := r.(Reasoned).Reasons()
+		require.Contains(t, reasons.Memory, "above the maximum of 14d", k[0])
+		require.Contains(t, reasons.CPU, " of 14d", k[0])
+	}
+}
+
 // TestKRR checks the rule, and that it is renewed daily.
 func TestKRR(t *testing.T) {
 	k := NewKRR(0.15, Options{})
