@@ -30,7 +30,7 @@ func Regular(u *rightsize.Usage) (*rightsize.Usage, time.Duration, error) {
 	}
 	slices.Sort(between)
 	step := between[(len(between)-1)/2]
-	most := int64(min(max(minGrid, mostMissing*u.Len()), maxGrid))
+	most := int64(mostOf(u.Len()))
 	g := &rightsize.Usage{Function: u.Function}
 	add := func(t int64, memory, cpu float64) {
 		g.Times, g.Memory, g.CPU = append(g.Times, t), append(g.Memory, memory), append(g.CPU, cpu)
@@ -56,6 +56,9 @@ func Regular(u *rightsize.Usage) (*rightsize.Usage, time.Duration, error) {
 	}
 	return g, time.Duration(step) * time.Millisecond, nil
 }
+
+// mostOf returns how many samples Regular makes of so many at most.
+func mostOf(samples int) int { return min(max(minGrid, mostMissing*samples), maxGrid) }
 
 // larger returns the larger of two values of which either may be NaN.
 func larger(a, b float64) float64 {

@@ -62,21 +62,9 @@ func TestRegularIsBounded(t *testing.T) {
 	require.ErrorContains(t, err, "with the missing ones these are more than 1048576. Leave out what is before the gap, or take samples less often")
 	_, _, err = Regular(usageAt(0, 1, 2, 3, minGrid))
 	require.ErrorContains(t, err, "usage of f: nothing for 17m28.573s from 1970-01-01T00:00:00Z until 1970-01-01T00:17:28Z, and samples every 1ms")
-	g, _, err := Regular(usageAt(0, 1, 2, 3, minGrid-1))
-	require.NoError(t, err)
-	require.Equal(t, minGrid, g.Len())
-	// Of many samples more may be missing.
-	times := make([]int64, minGrid/4)
-	for i := range times {
-		times[i] = int64(i)
-	}
-	times[len(times)-1] = mostMissing*minGrid/4 - 1
-	g, _, err = Regular(usageAt(times...))
-	require.NoError(t, err)
-	require.Equal(t, mostMissing*minGrid/4, g.Len())
-	times[len(times)-1]++
-	_, _, err = Regular(usageAt(times...))
-	require.ErrorContains(t, err, "more than 2097152")
+	require.Equal(t, minGrid, mostOf(5))
+	require.Equal(t, 8_000_000, mostOf(1_000_000), "of many samples more may be missing")
+	require.Equal(t, maxGrid, mostOf(10_000_000))
 }
 
 // TestRegularKeepsMissingValues checks that a value that is missing in one resource is missing in that one.
