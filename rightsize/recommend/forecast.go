@@ -302,6 +302,9 @@ func (f *Forecast) Reasons() Reasons {
 		}
 		r.Memory = fmt.Sprintf("%s now, at most %s in the next %s at 99 %% (%s), and %s; %s less than KRR's rule in the last %s", memoryText(s.current), memoryText(s.ahead),
 			length(s.horizon), how, percent(margin), percent(f.saving), length(min(f.past.last-f.past.first-day, validatedDays*day)))
+		if s.isBelow() {
+			r.Memory += fmt.Sprintf("; it stands lower until usage comes within %s of it", percent(nearMargin))
+		}
 		if s.limit > s.wanted(s.ahead, s.current, f.most())*(1+s.least) {
 			r.Memory += fmt.Sprintf("; it stands higher until less was needed for %s and changes of the day are left", length(s.below))
 		}

@@ -2,6 +2,7 @@ package recommend
 
 import (
 	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -53,6 +54,38 @@ func TestNothingUsed(t *testing.T) {
 			require.Contains(t, unknown.(Reasoned).Reasons().Memory, noMemory)
 		}
 	}
+}
+
+// TestReasonsAgree checks that where the forecast that is told, and the margin, are not what is recommended, the reason says so.
+func TestReasonsAgree(t *testing.T) {
+	u, err := synthetic.New("daily", 1, synthetic.Options{Length: 4 * 24 * time.Hour, Step: 5 * time.Minute})
+	require.NoError(t, err)
+	f := NewForecast(Options{})
+	var set Limits
+	told := map[string]int{}
+	for i := range u.Len() {
+		f.Observe(Sample{Time: u.Times[i], Memory: u.Memory[i], CPU: u.CPU[i]})
+		set = f.Recommend(set)
+		if f.active < 0 {
+			continue
+		}
+		s, reason := f.shadows[f.active], f.Reasons().Memory
+		lower, higher := strings.Contains(reason, "it stands lower until usage comes within 12 % of it"), strings.Contains(reason, "it stands higher until")
+		require.False(t, lower && higher, reason)
+		switch ratio := s.limit / s.ahead; {
+		case lower:
+			told["lower"]++
+			require.Less(t, ratio, 1+margin)
+		case higher:
+			told["higher"]++
+			require.Greater(t, ratio, (1+margin)*(1+headroom))
+		default:
+			told["as forecast"]++
+			require.True(t, ratio >= 1+margin || math.IsNaN(ratio), ratio)
+		}
+	}
+	require.Greater(t, told["lower"], 10)
+	require.Greater(t, told["higher"], 10)
 }
 
 // TestReasonsReach checks that reasons name no more than the 14 days that count.
