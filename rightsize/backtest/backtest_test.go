@@ -135,6 +135,15 @@ func TestErrors(t *testing.T) {
 	m.Series = []Series{{Name: "tiny", Usage: func() (*rightsize.Usage, error) { return usage(t, []float64{1, 2}, []float64{1, 2}), nil }}}
 	_, err = Run(t.Context(), m)
 	require.EqualError(t, err, "tiny: 1h0m0s of usage: a backtest needs more than the warm-up of 24h0m0s")
+	m.Series = []Series{{Name: "cpu", Usage: func() (*rightsize.Usage, error) {
+		memory, cpu := make([]float64, 30), make([]float64, 30)
+		for i := range memory {
+			memory[i] = math.NaN()
+		}
+		return usage(t, memory, cpu), nil
+	}}}
+	_, err = Run(t.Context(), m)
+	require.EqualError(t, err, "cpu: there is no usage of memory")
 	m.Recommenders = []string{"oracle"}
 	_, err = Run(t.Context(), m)
 	require.ErrorContains(t, err, "oracle")

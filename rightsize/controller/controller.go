@@ -23,6 +23,8 @@ type Batch struct {
 	Samples []recommend.Sample
 	// Restarts is how many containers took the place of another one in this time, where the source tells that.
 	Restarts int
+	// Kills is how many of these were killed for their memory, where the source tells that. Others may have been, too.
+	Kills int
 }
 
 // Applier is where limits are set.

@@ -28,6 +28,7 @@ type world struct {
 	use       func(now time.Time) (memory, cpu float64)
 	killed    map[int64]bool // by minute
 	restarts  int
+	oom       int
 	silent    bool
 	sourceErr error
 	down      atomic.Bool // may be set while a controller runs
@@ -66,7 +67,7 @@ func (w *world) Samples(_ context.Context, _ string, after time.Time) (b Batch, 
 		s.Memory, s.CPU = w.use(at)
 		b.Samples = append(b.Samples, s)
 	}
-	b.Restarts = w.restarts
+	b.Restarts, b.Kills = w.restarts, w.oom
 	return b, nil
 }
 
@@ -291,6 +292,17 @@ func TestRestartNearLimit(t *testing.T) {
 		w.use = func(time.Time) (float64, float64) { return 120 * mi, 0.05 }
 		events = w.run(time.Minute)
 		require.Equal(t, 1, events[0].Kills)
+	})
+}
+
+// TestRestartKnownAsKill checks that a restart is a kill where the source knows it, however little memory was seen in use: usage rises between two samples.
+func TestRestartKnownAsKill(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		w.restarts, w.oom = 1, 1
+		w.want = func(_ recommend.Sample, set recommend.Limits) recommend.Limits { return set }
+		events := w.run(2 * time.Minute)
+		require.Zero(t, events[0].Kills, "nothing is known of before")
+		require.Equal(t, 1, events[1].Kills)
 	})
 }
 

@@ -192,13 +192,13 @@ func within[T any](ctx context.Context, timeout time.Duration, do func(context.C
 // killShare is how much of the limit must have been used before a restart for it to be taken for a kill.
 const killShare = 0.9
 
-// findKill marks the last sample of a batch as one after a kill where the source tells of a restart alone, and memory was near its limit. Of a batch that
+// findKill marks the last sample of a batch as one after a kill where the source tells of one, or of a restart, and memory was near its limit. Of a batch that
 // goes back before all samples it is not known when the restart was, nor what the limit was then.
 func (f *function) findKill(b *Batch, set recommend.Limits) {
 	if b.Restarts == 0 || len(b.Samples) == 0 || f.samples == 0 || set.MemoryLimit == 0 {
 		return
 	}
-	near := f.last.Memory >= killShare*set.MemoryLimit
+	near := b.Kills > 0 || f.last.Memory >= killShare*set.MemoryLimit
 	for _, s := range b.Samples {
 		if s.Killed {
 			return

@@ -34,7 +34,7 @@ func (p Pull) Samples(ctx context.Context, function string, after time.Time) (Ba
 		return Batch{}, nil
 	}
 	from := after.Add(step - overlap)
-	r, err := p.Acquire(ctx, acquire.Request{Function: function, From: from, To: now, Step: p.Step})
+	r, err := p.Acquire(ctx, acquire.Request{Function: function, From: from, To: now, Step: p.Step, Kills: true})
 	if r == nil || r.Usage == nil {
 		return Batch{}, err
 	}
@@ -49,6 +49,9 @@ func (p Pull) Samples(ctx context.Context, function string, after time.Time) (Ba
 		if before, err := p.Acquire(ctx, acquire.Request{Function: function, From: from, To: after, Step: p.Step}); err == nil {
 			b.Restarts = max(b.Restarts-before.Restarts, 0)
 		}
+	}
+	if b.Restarts > 0 {
+		b.Kills = min(r.Kills, b.Restarts)
 	}
 	return b, err
 }

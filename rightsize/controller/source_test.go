@@ -36,7 +36,7 @@ func TestPull(t *testing.T) {
 			asked = append(asked, r)
 			u, err := rightsize.NewUsage("f", []int64{at(-6 * time.Minute), at(-5 * time.Minute), at(-4 * time.Minute)}, []float64{0, 1, 2}, []float64{0, 3, 4})
 			require.NoError(t, err)
-			result := &acquire.Result{Usage: u, Restarts: restarts[len(asked)-1]}
+			result := &acquire.Result{Usage: u, Restarts: restarts[len(asked)-1], Kills: 1}
 			if len(asked) == 1 {
 				return result, errors.New("the rest is missing")
 			}
@@ -44,9 +44,9 @@ func TestPull(t *testing.T) {
 		})}
 		b, err := p.Samples(t.Context(), "f", after)
 		require.EqualError(t, err, "the rest is missing")
-		require.Equal(t, Batch{Samples: []recommend.Sample{{Time: at(-4 * time.Minute), Memory: 2, CPU: 4}}, Restarts: 2}, b, "one restart was known before")
+		require.Equal(t, Batch{Samples: []recommend.Sample{{Time: at(-4 * time.Minute), Memory: 2, CPU: 4}}, Restarts: 2, Kills: 1}, b, "one restart was known before")
 		require.Equal(t, []acquire.Request{
-			{Function: "f", From: after.Add(time.Minute - overlap), To: now, Step: time.Minute}, {Function: "f", From: after.Add(time.Minute - overlap), To: after, Step: time.Minute},
+			{Function: "f", From: after.Add(time.Minute - overlap), To: now, Step: time.Minute, Kills: true}, {Function: "f", From: after.Add(time.Minute - overlap), To: after, Step: time.Minute},
 		}, asked)
 		b, err = p.Samples(t.Context(), "f", now.Add(-time.Second))
 		require.NoError(t, err, "nothing can be new")

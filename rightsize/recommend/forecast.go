@@ -221,7 +221,7 @@ func (f *Forecast) choose(now int64) {
 
 // Recommend returns the limits. It takes what is set for what it returned last where that differs by rounding.
 func (f *Forecast) Recommend(set Limits) Limits {
-	if f.past.memory.of() == 0 {
+	if !f.past.memory.known() {
 		return set
 	}
 	now := f.past.last
@@ -302,6 +302,9 @@ func (f *Forecast) Reasons() Reasons {
 		}
 		r.Memory = fmt.Sprintf("%s now, at most %s in the next %s at 99 %% (%s), and %s; %s less than KRR's rule in the last %s", memoryText(s.current), memoryText(s.ahead),
 			length(s.horizon), how, percent(margin), percent(f.saving), length(min(f.past.last-f.past.first-day, validatedDays*day)))
+		if s.isBelow() {
+			r.Memory += fmt.Sprintf("; it stands lower until usage comes within %s of it", percent(nearMargin))
+		}
 		if s.limit > s.wanted(s.ahead, s.current, f.most())*(1+s.least) {
 			r.Memory += fmt.Sprintf("; it stands higher until less was needed for %s and changes of the day are left", length(s.below))
 		}
@@ -316,7 +319,7 @@ func (f *Forecast) Reasons() Reasons {
 		r.CPU = noCPU
 		return r
 	}
-	r.CPU = fmt.Sprintf("the 95th percentile of %s as the request", length(f.past.last-f.past.first))
+	r.CPU = fmt.Sprintf("the 95th percentile of %s as the request", length(f.past.reach()))
 	if f.returned.CPULimit > 0 {
 		r.CPU += fmt.Sprintf(", 15 %% above the maximum of %s as the limit", cpuText(f.past.cpu.of()))
 	} else {

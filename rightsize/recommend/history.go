@@ -33,6 +33,9 @@ func (m *maximum) add(time int64, value float64) {
 	}
 }
 
+// known reports whether there is one: it may be 0.
+func (m *maximum) known() bool { return len(m.values) > 0 }
+
 // of returns the maximum, 0 where there is none.
 func (m *maximum) of() float64 {
 	if len(m.values) == 0 {
@@ -99,6 +102,9 @@ func (h *history) add(s Sample) {
 	h.steps[h.next] = now
 	h.next = (h.next + 1) % len(h.steps)
 }
+
+// reach returns of how long it knows the maxima, at most 14 days.
+func (h *history) reach() int64 { return min(h.last-h.first, krrHistory) }
 
 // knowsCPU reports whether there was a sample of CPU.
 func (h *history) knowsCPU() bool { return len(h.steps) > 0 }

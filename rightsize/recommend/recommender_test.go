@@ -2,6 +2,7 @@ package recommend
 
 import (
 	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,6 +31,79 @@ func TestKinds(t *testing.T) {
 	}
 	_, err := New("oracle", Options{})
 	require.ErrorContains(t, err, `"oracle"`)
+}
+
+// TestNothingUsed checks that a function that uses nothing gets the floors, and that what is not known is not taken for nothing.
+func TestNothingUsed(t *testing.T) {
+	for _, k := range Kinds() {
+		o := Options{MemoryFloor: 16 * mib, CPUFloor: 0.02}
+		zero, err := New(k[0], o)
+		require.NoError(t, err)
+		unknown, err := New(k[0], o)
+		require.NoError(t, err)
+		for i := range 3 * 1440 {
+			zero.Observe(Sample{Time: at(i)})
+			unknown.Observe(Sample{Time: at(i), Memory: math.NaN(), CPU: math.NaN()})
+		}
+		l := zero.Recommend(Limits{})
+		require.Equal(t, [2]float64{16 * mib, 0.02}, [2]float64{l.MemoryRequest, l.CPURequest}, k[0])
+		set := Limits{1, 2, 3, 4}
+		require.Equal(t, set, unknown.Recommend(set), k[0])
+		if k[0] != "vpa" { // whose reasons are percentiles
+			require.Contains(t, zero.(Reasoned).Reasons().Memory, "above the maximum of 2d 23h, 0Mi")
+			require.Contains(t, unknown.(Reasoned).Reasons().Memory, noMemory)
+		}
+	}
+}
+
+// TestReasonsAgree checks that where the forecast that is told, and the margin, are not what is recommended, the reason says so.
+func TestReasonsAgree(t *testing.T) {
+	u, err := synthetic.New("daily", 1, synthetic.Options{Length: 4 * 24 * time.Hour, Step: 5 * time.Minute})
+	require.NoError(t, err)
+	f := NewForecast(Options{})
+	var set Limits
+	told := map[string]int{}
+	for i := range u.Len() {
+		f.Observe(Sample{Time: u.Times[i], Memory: u.Memory[i], CPU: u.CPU[i]})
+		set = f.Recommend(set)
+		if f.active < 0 {
+			continue
+		}
+		s, reason := f.shadows[f.active], f.Reasons().Memory
+		lower, higher := strings.Contains(reason, "it stands lower until usage comes within 12 % of it"), strings.Contains(reason, "it stands higher until")
+		require.False(t, lower && higher, reason)
+		switch ratio := s.limit / s.ahead; {
+		case lower:
+			told["lower"]++
+			require.Less(t, ratio, 1+margin)
+		case higher:
+			told["higher"]++
+			require.Greater(t, ratio, (1+margin)*(1+headroom))
+		default:
+			told["as forecast"]++
+			require.True(t, ratio >= 1+margin || math.IsNaN(ratio), ratio)
+		}
+	}
+	require.Greater(t, told["lower"], 10)
+	require.Greater(t, told["higher"], 10)
+}
+
+// TestReasonsReach checks that reasons name no more than the 14 days that count.
+func TestReasonsReach(t *testing.T) {
+	for _, k := range Kinds() {
+		if k[0] == "vpa" {
+			continue
+		}
+		r, err := New(k[0], Options{})
+		require.NoError(t, err)
+		for i := range 40 {
+			r.Observe(Sample{Time: at(i * 1440), Memory: 50 * mib, CPU: 0.1})
+		}
+		r.Recommend(Limits{})
+		reasons := r.(Reasoned).Reasons()
+		require.Contains(t, reasons.Memory, "above the maximum of 14d", k[0])
+		require.Contains(t, reasons.CPU, " of 14d", k[0])
+	}
 }
 
 // TestKRR checks the rule, and that it is renewed daily.

@@ -139,6 +139,9 @@ func (s *shadow) usage(now, step int64, value, most float64) {
 	s.over = over
 }
 
+// isBelow reports whether the limit is below what is forecast and the margin: it is raised by what is needed sooner.
+func (s *shadow) isBelow() bool { return s.limit < s.ahead*(1+margin) }
+
 // raise sets a higher limit; it reports whether it did. The last changes of a day are to the most.
 func (s *shadow) raise(now int64, to, most float64) bool {
 	if s.rise == 0 || s.budget.left(now) <= 1 || s.budget.leftAt(now+s.rise) <= 2 {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -301,7 +302,8 @@ func (p *forecastReport) quantiles(r rightsize.Resource, j int) []float64 {
 }
 
 // write prints the forecasts.
-func (p *forecastReport) write(w io.Writer) error {
+func (p *forecastReport) write(stdout io.Writer) error {
+	w := &bytes.Buffer{}
 	p.writeHead(w)
 	for _, r := range rightsize.Resources {
 		c := p.choices[r]
@@ -315,7 +317,8 @@ func (p *forecastReport) write(w io.Writer) error {
 			fmt.Fprintf(w, "  %-11s  %s\n", c.Candidates[c.Best[j]].Name, p.why(c, j))
 		}
 	}
-	return nil
+	_, err := w.WriteTo(stdout)
+	return err
 }
 
 // why says why a forecaster was chosen.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -14,7 +15,8 @@ import (
 )
 
 // writeScores prints how all forecasters did on the last third.
-func (p *forecastReport) writeScores(w io.Writer) error {
+func (p *forecastReport) writeScores(stdout io.Writer) error {
+	w := &bytes.Buffer{}
 	p.writeHead(w)
 	for _, r := range rightsize.Resources {
 		c := p.choices[r]
@@ -64,7 +66,8 @@ func (p *forecastReport) writeScores(w io.Writer) error {
 			fmt.Fprintf(w, "%s: not scored, since the last third does not hold ten of it: %s.\n", r, strings.Join(notScored, ", "))
 		}
 	}
-	return nil
+	_, err := w.WriteTo(stdout)
+	return err
 }
 
 // verdict says where the choice was not worth it; nothing where it was.
@@ -166,17 +169,19 @@ func (o *forecastOptions) runPaper(ctx context.Context, u *rightsize.Usage, stdo
 		}
 		return nil
 	}
-	fmt.Fprintf(stdout, "%s: the next sample, %d windows of training, %d of test\n\n", u.Function, p.Training, p.Test)
-	fmt.Fprintf(stdout, "%-42s %12s %12s %14s %14s\n", "", "memory MAE", "RMSE (B)", "CPU MAE", "RMSE (cores)")
+	w := &bytes.Buffer{}
+	fmt.Fprintf(w, "%s: the next sample, %d windows of training, %d of test\n\n", u.Function, p.Training, p.Test)
+	fmt.Fprintf(w, "%-42s %12s %12s %14s %14s\n", "", "memory MAE", "RMSE (B)", "CPU MAE", "RMSE (cores)")
 	for _, row := range rows {
 		memory, cpu := row.errors[rightsize.Memory], row.errors[rightsize.CPU]
-		fmt.Fprintf(stdout, "%-42s %12.1f %12.1f %14.8f %14.8f\n", row.text, memory.MAE, memory.RMSE, cpu.MAE, cpu.RMSE)
+		fmt.Fprintf(w, "%-42s %12.1f %12.1f %14.8f %14.8f\n", row.text, memory.MAE, memory.RMSE, cpu.MAE, cpu.RMSE)
 	}
-	fmt.Fprintf(stdout, "\n%.0f %% of the samples of memory and %.0f %% of CPU repeat the one before.\n", 100*p.Repeated[rightsize.Memory], 100*p.Repeated[rightsize.CPU])
+	fmt.Fprintf(w, "\n%.0f %% of the samples of memory and %.0f %% of CPU repeat the one before.\n", 100*p.Repeated[rightsize.Memory], 100*p.Repeated[rightsize.CPU])
 	for _, r := range rightsize.Resources {
 		if p.Last[r].MAE <= p.Model[r].MAE {
-			fmt.Fprintf(stdout, "The LSTM does not beat repeating the last value of %s: its mean absolute error is %.2f times as large.\n", r, p.Model[r].MAE/p.Last[r].MAE)
+			fmt.Fprintf(w, "The LSTM does not beat repeating the last value of %s: its mean absolute error is %.2f times as large.\n", r, p.Model[r].MAE/p.Last[r].MAE)
 		}
 	}
-	return nil
+	_, err = w.WriteTo(stdout)
+	return err
 }

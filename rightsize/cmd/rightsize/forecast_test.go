@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -196,5 +198,24 @@ func TestForecastStops(t *testing.T) {
 		var out, errors bytes.Buffer
 		require.NotZero(t, program.Run(ctx, []string{"forecast", usageFile(t, 300, false), option}, &out, &errors), option)
 		require.Empty(t, out.String())
+	}
+}
+
+// fullDisk takes nothing.
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
+
+// TestForecastIsNotLost checks that what cannot be printed is an error, in all that forecast prints.
+func TestForecastIsNotLost(t *testing.T) {
+	file := usageFile(t, 200, false)
+	for _, args := range [][]string{{}, {"-json"}, {"-score"}, {"-score", "-json"}, {"-paper", "-epochs", "1"}, {"-paper", "-epochs", "1", "-json"}} {
+		args = append([]string{"forecast", file}, args...)
+		if !slices.Contains(args, "-paper") {
+			args = append(args, "-forecasters", quick)
+		}
+		var stderr bytes.Buffer
+		require.Equal(t, cli.Failed, program.Run(t.Context(), args, fullDisk{}, &stderr), args)
+		require.Contains(t, stderr.String(), "no space left on device", args)
 	}
 }
