@@ -5,7 +5,7 @@ IMAGE := tppfaas/collector:devel
 PREWARM_IMAGE := tppfaas/prewarm:devel
 DEMO := build/demo
 
-.PHONY: all help build data models lab action collector image prewarm-image chain prewarm-live demo rightsize-demo testbins test race integration soak soak-chain fetch fetch-zipkin fetch-kafka fetch-serverless serverless fetch-python fetch-instrument lint bench-peers generate clean
+.PHONY: all help build data models lab rightsize-results action collector image prewarm-image chain prewarm-live demo rightsize-demo testbins test race integration soak soak-chain fetch fetch-zipkin fetch-kafka fetch-serverless serverless fetch-python fetch-instrument lint bench-peers generate clean
 all: build
 
 help: ## these targets
@@ -31,6 +31,9 @@ models: ## the trained models in models/, with the same bytes every time on proc
 lab: ## the tables of prewarm/RESULTS.md, anew: an hour of processor time; goes on after Ctrl-C; ARGS="-only Bursts" makes one
 	$(GO) run ./bench/results prewarm/RESULTS.md $(ARGS)
 
+rightsize-results: ## the tables of rightsize/RESULTS.md, anew: some minutes
+	$(GO) run ./bench/results rightsize/RESULTS.md $(ARGS)
+
 collector: ## the collector, into bin/: some minutes the first time
 	$(GO) build -o $(BIN)/ ./collector/cmd/collector
 
@@ -47,7 +50,7 @@ chain: collector build ## sample tree_small through the whole chain on this mach
 	@mkdir -p build
 	$(BIN)/chain
 
-prewarm-live: collector build ## the same requests without and with prewarming on this machine, in real time: some ten minutes; ARGS="-n 10 -skip 3 -every 5s -idle 2.5s" is shorter
+prewarm-live: collector build ## the same requests without and with prewarming on this machine, in real time: twelve minutes; ARGS="-n 10 -every 5s -idle 2500ms -starts standalone" is shorter
 	$(GO) build -o $(BIN)/ ./prewarm/cmd/live
 	$(BIN)/live $(ARGS)
 
@@ -59,7 +62,7 @@ demo: build ## sample a composition, train on it, score, predict, draw: a minute
 	$(BIN)/tpp plot $(DEMO)/tree_small.safetensors $(DEMO)/tree_small.json -sequence 7 -o $(DEMO)/tree_small.png
 	@echo "A picture of that trace: $(DEMO)/tree_small.png"
 
-rightsize-demo: build ## usage, forecasts, limits and their report, of the examples in data/ and of a function on this machine: half a minute
+rightsize-demo: build ## usage, forecasts, limits and their report, of the examples in data/ and of a function on this machine: a minute
 	rightsize/demo.sh $(BIN)/rightsize build/rightsize
 
 # The programs that tests start, built once; tests that are run by hand build them for themselves.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/tppfaas/tppfaas/internal/idmap"
 )
 
 // State is what a container is doing.
@@ -95,13 +97,16 @@ type Fleet struct {
 	// UsedMB is the memory of all containers, in MiB.
 	UsedMB int
 
-	containers map[ID]*Container
+	containers idmap.Map[ID, *Container]
 	lists      [][states]containerList // by function
 	creating   int
 	cold       int // of creating, those for an invocation
 	unused     []*Container
 	names      map[string]bool // of the functions
 }
+
+// mostUnused is how many containers that were removed are kept, to be used again for others.
+const mostUnused = 1 << 14
 
 // NewFleet returns a fleet without containers. An error names a function without a name or with memory that is not positive, or a name that
 // two have.
@@ -112,7 +117,7 @@ func NewFleet(platform Platform, functions []Function) (*Fleet, error) {
 	}
 	return &Fleet{
 		Platform: platform, Functions: slices.Clip(functions), names: names, Loads: make([]FunctionLoad, len(functions)), Starts: NewStartTimes(len(functions)),
-		containers: map[ID]*Container{}, lists: make([][states]containerList, len(functions)),
+		lists: make([][states]containerList, len(functions)),
 	}, nil
 }
 
@@ -166,7 +171,10 @@ func (f *Fleet) Containers(function int, s State) []*Container {
 }
 
 // Container returns the container with the number, nil if there is none.
-func (f *Fleet) Container(id ID) *Container { return f.containers[id] }
+func (f *Fleet) Container(id ID) *Container {
+	c, _ := f.containers.Get(id)
+	return c
+}
 
 // Count returns the number of containers of a function, in all states.
 func (f *Fleet) Count(function int) int {
@@ -204,7 +212,7 @@ func (f *Fleet) Apply(e *Event) error {
 		return fmt.Errorf("prewarm: %v: there is no function %d", e.Kind, e.Function)
 	}
 	load := &f.Loads[e.Function]
-	c := f.containers[e.Container]
+	c := f.Container(e.Container)
 	if c != nil && c.Function != e.Function {
 		return fmt.Errorf("prewarm: %v: container %d is of %s, not of %s", e.Kind, c.ID, f.Functions[c.Function].Name, f.Functions[e.Function].Name)
 	}
@@ -241,7 +249,7 @@ func (f *Fleet) Apply(e *Event) error {
 			if err := f.place(&placed, c); err != nil {
 				return err
 			}
-			c = f.containers[e.Container]
+			c = f.Container(e.Container)
 		}
 		if c == nil || c.State != StateBusy {
 			return f.unexpected(e, c)
@@ -301,13 +309,15 @@ func (f *Fleet) Apply(e *Event) error {
 			return f.unexpected(e, c)
 		}
 		f.unlist(c)
-		delete(f.containers, c.ID)
+		f.containers.Delete(c.ID)
 		f.UsedMB -= f.Functions[c.Function].MemoryMB
 		load.Running -= c.running
 		if !c.Ready {
 			f.created(c)
 		}
-		f.unused = append(f.unused, c)
+		if len(f.unused) < mostUnused {
+			f.unused = append(f.unused, c)
+		}
 	}
 	return nil
 }
@@ -357,7 +367,7 @@ func (f *Fleet) add(e *Event) (*Container, error) {
 		c = new(Container)
 	}
 	*c = Container{ID: e.Container, Function: e.Function, State: StateStarting, Since: e.At, Asked: e.At - e.Late, LastRun: e.At, Load: f.creating}
-	f.containers[c.ID] = c
+	f.containers.Set(c.ID, c)
 	f.list(c)
 	f.creating++
 	f.UsedMB += f.Functions[c.Function].MemoryMB

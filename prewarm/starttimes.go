@@ -109,6 +109,10 @@ func (s *StartTimes) Mean(function, load int, otherwise time.Duration) time.Dura
 func rangeOf(load int) int { return min(max(load, 0)/loadRange, loadRanges-1) }
 
 func (s *sample) add(d time.Duration) {
+	if s.recent == nil { // at once, so that nothing is allocated later
+		memory := make([]time.Duration, 2*sampleSize)
+		s.recent, s.sorted = memory[:0:sampleSize], memory[sampleSize:sampleSize]
+	}
 	if len(s.recent) < sampleSize {
 		s.recent = append(s.recent, d)
 	} else {

@@ -6,8 +6,14 @@ mkdir -p "$out"
 rm -f "$out"/{function.json,usage_qrcode.csv,usage_qrcode.csv.journal,stack.yml,stack.yml.bak,run.journal,drive.journal}
 say() { printf '\n== %s\n' "$*"; }
 
-say "the examples: forecasts, recommended limits, and what recommenders would have done"
-"$rightsize" report data/usage_daily.csv.gz data/usage_leak.csv.gz data/usage_bursts.csv.gz -o "$out/examples.html"
+say "an example: the limits it should have, and why"
+"$rightsize" recommend data/usage_daily.csv.gz -set memory=512Mi,cpu=500m -runtime go
+
+say "the examples: what recommenders of limits would have done"
+"$rightsize" backtest data/usage_*.csv.gz -recommender forecast,krr,vpa -picture "$out/backtest.png"
+
+say "pages of the examples, with forecasts and all recommenders"
+"$rightsize" report data/usage_daily.csv.gz data/usage_leak.csv.gz -o "$out/examples.html"
 
 say "a function on this machine that draws QR codes, called for 12 s"
 "$rightsize" function -listen 127.0.0.1:0 -json >"$out/function.json" &

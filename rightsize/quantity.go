@@ -28,7 +28,7 @@ func ParseQuantity(s string) (float64, error) {
 
 // FormatMemory returns bytes as people write them in limits: the value rounded up to a whole Mi, in Gi where it is a whole number of them.
 func FormatMemory(bytes float64) string {
-	mi := math.Ceil(bytes/(1<<20) - 1e-9)
+	mi := max(math.Ceil(bytes/(1<<20)-1e-9), 0) // not -0
 	if mi >= 1024 && math.Mod(mi, 1024) == 0 {
 		return strconv.FormatFloat(mi/1024, 'f', -1, 64) + "Gi"
 	}
@@ -37,7 +37,7 @@ func FormatMemory(bytes float64) string {
 
 // FormatCPU returns cores as people write them in limits: the value rounded up to a whole thousandth, in cores where it is a whole number of them.
 func FormatCPU(cores float64) string {
-	m := math.Ceil(cores*1000 - 1e-9)
+	m := max(math.Ceil(cores*1000-1e-9), 0) // not -0
 	if m > 0 && math.Mod(m, 1000) == 0 {
 		return strconv.FormatFloat(m/1000, 'f', -1, 64)
 	}

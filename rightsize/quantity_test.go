@@ -29,6 +29,8 @@ func TestFormat(t *testing.T) {
 	require.Equal(t, "100m", FormatCPU(0.1))
 	require.Equal(t, "101m", FormatCPU(0.1001))
 	require.Equal(t, "2", FormatCPU(2))
+	require.Equal(t, "0Mi", FormatMemory(0))
+	require.Equal(t, "0m", FormatCPU(0))
 	rapid.Check(t, func(t *rapid.T) {
 		v := rapid.Float64Range(0, 1e12).Draw(t, "bytes")
 		back, err := ParseQuantity(FormatMemory(v))

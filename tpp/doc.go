@@ -13,6 +13,7 @@
 //   - classical has Poisson, renewal, Markov renewal and Hawkes processes and lookup tables
 //   - neural trains recurrent models: LogNormMix and TruncNorm
 //   - eval scores models on datasets
+//   - tune searches for good options of a training
 //   - live makes forecasts, simulates, and follows many sequences at once
 //
 // Train a model on 60 % of the traces, score it on 20 % that it has not seen, and follow a sequence (errors are left out):

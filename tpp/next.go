@@ -199,9 +199,13 @@ func (l conditionalJoint) LogIntervalMark(a, b float64, mark int) float64 {
 // MarksAt returns the probabilities of the marks given that the event comes after the inter time tau. It stores them
 // in dst, which grows if needed and may be nil.
 func (n *Next) MarksAt(tau float64, dst []float64) []float64 {
+	return n.marksAt(max(tau, n.GapFloor), dst)
+}
+
+// marksAt is MarksAt without the floor.
+func (n *Next) marksAt(tau float64, dst []float64) []float64 {
 	dst = append(dst[:0], n.Marks...)
 	if n.Joint != nil {
-		tau = max(tau, n.GapFloor)
 		if j, ok := n.Joint.(MarkJoint); ok {
 			return j.MarksAt(tau, dst)
 		}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"math/rand/v2"
 	"slices"
 	"unicode/utf8"
 )
@@ -309,19 +308,10 @@ func (d *Dataset) Subset(indices []int) *Dataset {
 // parts are then empty.
 func (d *Dataset) Split(seed uint64) (train, validation, test *Dataset) {
 	n := len(d.Sequences)
-	order := make([]int, n)
-	for i := range order {
-		order[i] = i
-	}
-	rng := rand.New(rand.NewPCG(seed, 0x5eed_5911))
-	rng.Shuffle(n, func(i, j int) { order[i], order[j] = order[j], order[i] })
-	a := max(n*6/10, min(n, 1))
-	b := a + n*2/10
-	parts := [3][]int{order[:a], order[a:b], order[b:]}
-	for _, p := range parts {
-		slices.Sort(p)
-	}
-	return d.Subset(parts[0]), d.Subset(parts[1]), d.Subset(parts[2])
+	order := shuffled(n, seed, 0x5eed_5911)
+	a, b := splitSizes(n)
+	p := d.partsOf(order[:a], order[a:b], order[b:])
+	return p.Training, p.Validation, p.Test
 }
 
 // WithMarks returns the dataset with its marks renumbered to the given names, usually a model's: files of one

@@ -27,10 +27,18 @@ type TrainingData struct {
 	// Fingerprint is that of the whole dataset, as a DatasetHash computes it.
 	Fingerprint string `json:"fingerprint"`
 	Sequences   int    `json:"sequences"`
-	// Split says that the test part of Dataset.Split with the Seed was kept aside. Otherwise all of the dataset was used.
-	Split bool   `json:"split"`
-	Seed  uint64 `json:"seed"`
+	// Split says that the test part of a split was kept aside. Otherwise all of the dataset was used.
+	Split bool `json:"split"`
+	// SplitBy says how it was split: by Dataset.Split with the Seed if it is empty, SplitByTime, or SplitByHash with the Seed.
+	SplitBy string `json:"split_by,omitempty"`
+	Seed    uint64 `json:"seed"`
 }
+
+// The values of TrainingData.SplitBy.
+const (
+	SplitByTime = "time"
+	SplitByHash = "hash"
+)
 
 // DatasetHash computes the fingerprint of a dataset from its sequences, one at a time. It depends on the order of the sequences, on
 // their times and windows, and on the names of their marks: a file with the same events in another format, with other numbers for the

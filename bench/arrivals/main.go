@@ -59,7 +59,7 @@ func measure(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	if *times < 1 {
 		return cli.Usagef("-arrivals: at least one is needed")
 	}
-	command := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "^BenchmarkArrival$", "-benchtime", strconv.Itoa(*times)+"x", "./prewarm/newsvendor")
+	command := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "^BenchmarkArrival$", "-benchtime", strconv.Itoa(*times)+"x", "-timeout", "1h", "./prewarm/newsvendor")
 	command.Stderr = stderr
 	text, err := command.Output()
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 func picture(points []point) figure.Drawing {
 	s := &figure.Sheet{Columns: 1, PanelWidth: 16 * vg.Centimeter, PanelHeight: 9 * vg.Centimeter}
 	s.Title = "Processor time of the policy newsvendor for an arrival"
-	s.Source = "with all events and decisions until the next; a chain of ten functions, λ = 2560; both axes logarithmic"
+	s.Source = "of the thread, with all events and decisions until the next; a chain of ten functions, λ = 2560; both axes logarithmic"
 	panel := figure.NewPanel("", "requests in flight", "time (µs)")
 	byModel := map[string]plotter.XYs{}
 	var models []string

@@ -9,15 +9,20 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"iter"
 	"math"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
 
+	"github.com/tppfaas/tppfaas/internal/atomicfile"
 	"github.com/tppfaas/tppfaas/internal/cli"
 	"github.com/tppfaas/tppfaas/internal/figure"
 	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/dataset"
 	"github.com/tppfaas/tppfaas/tpp/neural"
 )
 
@@ -40,6 +45,7 @@ type series struct {
 	name   string
 	values []int
 	set    func(*shape, int)
+	stream bool // the data are read from a file in each epoch
 	points []point
 }
 
@@ -48,7 +54,7 @@ type point struct {
 	value       int
 	least, most float64 // ns an event over the epochs
 	median      float64
-	heap        float64 // bytes an event that training holds beside the data set
+	heap        float64 // bytes an event that training holds beside the data set; of a stream all that the program holds
 }
 
 func main() { cli.Main(run) }
@@ -72,14 +78,22 @@ func measure(ctx context.Context, args []string, stdout, stderr io.Writer) error
 		return cli.Usagef("at least two epochs, one worker and 10000 events are needed")
 	}
 	all := quantities(*most)
-	fmt.Fprintf(stdout, "Time of one training epoch per event, %d workers, and memory per event beside the data set.\n", *workers)
+	fmt.Fprintf(stdout, "Time of one training epoch per event, %d workers, and memory per event beside the data set; of data from a file all memory.\n", *workers)
 	for _, s := range all {
-		fmt.Fprintf(stdout, "\n| %s | ns an event: median | least to most | bytes an event |\n|---|---|---|---|\n", s.name)
+		memory := "bytes an event"
+		if s.stream {
+			memory = "MB"
+		}
+		fmt.Fprintf(stdout, "\n| %s | ns an event: median | least to most | %s |\n|---|---|---|---|\n", s.name, memory)
 		for _, v := range s.values {
 			at := paper
 			s.set(&at, v)
 			fmt.Fprintf(stderr, "%s %d\n", s.name, v)
-			p, err := train(ctx, at, *epochs, *workers)
+			measureOne := train
+			if s.stream {
+				measureOne = trainStream
+			}
+			p, err := measureOne(ctx, at, *epochs, *workers)
 			if err != nil {
 				return err
 			}
@@ -106,6 +120,7 @@ func quantities(most float64) []*series {
 		{name: "units of the encoder", values: []int{16, 32, 64, 128, 256}, set: func(s *shape, v int) { s.units = v }},
 		{name: "marks", values: []int{1, 5, 22, 100, 1000}, set: func(s *shape, v int) { s.marks = v }},
 		{name: "events", values: sizes(most), set: func(s *shape, v int) { s.events = v }},
+		{name: "events, from a file", values: sizes(most), set: func(s *shape, v int) { s.events = v }, stream: true},
 	}
 }
 
@@ -119,23 +134,34 @@ func sizes(most float64) []int {
 
 // data makes sequences whose marks go round and whose gaps depend on them.
 func data(s shape) *tpp.Dataset {
-	rng := rand.New(rand.NewPCG(1, uint64(s.events)))
 	d := &tpp.Dataset{}
 	for m := range s.marks {
 		d.MarkNames = append(d.MarkNames, "f"+strconv.Itoa(m))
 	}
-	for range max(s.events/s.length, 1) {
-		var q tpp.Sequence
-		at, mark := 0.0, rng.IntN(s.marks)
-		for range s.length {
-			q.ArrivalTimes = append(q.ArrivalTimes, at)
-			q.Marks = append(q.Marks, mark)
-			at += math.Round(math.Exp(4 + rng.NormFloat64()))
-			mark = (mark + 1) % s.marks
-		}
+	for q := range sequences(s) {
 		d.Sequences = append(d.Sequences, q)
 	}
 	return d
+}
+
+// sequences yields the sequences of data one by one.
+func sequences(s shape) iter.Seq[tpp.Sequence] {
+	return func(yield func(tpp.Sequence) bool) {
+		rng := rand.New(rand.NewPCG(1, uint64(s.events)))
+		for range max(s.events/s.length, 1) {
+			var q tpp.Sequence
+			at, mark := 0.0, rng.IntN(s.marks)
+			for range s.length {
+				q.ArrivalTimes = append(q.ArrivalTimes, at)
+				q.Marks = append(q.Marks, mark)
+				at += math.Round(math.Exp(4 + rng.NormFloat64()))
+				mark = (mark + 1) % s.marks
+			}
+			if !yield(q) {
+				return
+			}
+		}
+	}
 }
 
 func train(ctx context.Context, s shape, epochs, workers int) (point, error) {
@@ -158,16 +184,83 @@ func train(ctx context.Context, s shape, epochs, workers int) (point, error) {
 		return point{}, err
 	}
 	events := float64(d.NumEvents())
+	p := pointOf(ends, events)
+	runtime.KeepAlive(d)
+	p.heap = (during - before) / events
+	return p, nil
+}
+
+// pointOf returns the times of an event, by when the epochs ended.
+func pointOf(ends []float64, events float64) point {
 	var perEvent []float64
 	for i := 1; i < len(ends); i++ {
 		perEvent = append(perEvent, (ends[i]-ends[i-1])*1e9/events)
 	}
 	slices.Sort(perEvent)
-	runtime.KeepAlive(d)
-	return point{
-		least: perEvent[0], most: perEvent[len(perEvent)-1], median: perEvent[len(perEvent)/2],
-		heap: (during - before) / events,
-	}, nil
+	return point{least: perEvent[0], most: perEvent[len(perEvent)-1], median: perEvent[len(perEvent)/2]}
+}
+
+// trainStream is train on gzipped JSON lines, which are read anew in each epoch.
+func trainStream(ctx context.Context, s shape, epochs, workers int) (point, error) {
+	folder, err := os.MkdirTemp("", "growth-")
+	if err != nil {
+		return point{}, err
+	}
+	defer os.RemoveAll(folder)
+	path := filepath.Join(folder, "data.jsonl.gz")
+	names := data(shape{length: 1, marks: s.marks}).MarkNames
+	events := 0.0
+	err = atomicfile.Write(path, func(w io.Writer) error {
+		out, err := dataset.NewSequenceWriter(w, dataset.FormatJSONLines)
+		if err != nil {
+			return err
+		}
+		for q := range sequences(s) {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if err := out.Write(&q, names); err != nil {
+				return err
+			}
+			events += float64(q.Len())
+		}
+		return out.Close()
+	})
+	if err != nil {
+		return point{}, err
+	}
+	var during float64 // the most memory, as it is when a pass is half done
+	half, passes := int(events)/s.length/2, 0
+	stream := neural.Stream{MarkNames: names, Sequences: func(ctx context.Context) iter.Seq2[*tpp.Sequence, error] {
+		return func(yield func(*tpp.Sequence, error) bool) {
+			passes++
+			i := 0
+			r, err := dataset.OpenSequences(path, dataset.ReadOptions{MarkNames: names})
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			defer r.Close()
+			r.All(ctx)(func(q *tpp.Sequence, err error) bool {
+				if i++; i == half && passes <= 3 { // of the first epoch, whose time does not count
+					during = max(during, heap())
+				}
+				return yield(q, err)
+			})
+		}
+	}}
+	first := data(shape{length: s.length, marks: s.marks, events: s.length})
+	cfg, opts := neural.PaperConfig(neural.LogNormMix), neural.PaperTraining(neural.LogNormMix)
+	cfg.ContextSize = s.units
+	opts.BatchSize, opts.MaxEpochs, opts.Workers = s.batch, epochs, workers
+	var ends []float64
+	opts.Progress = func(e neural.Epoch) { ends = append(ends, e.Seconds) }
+	if _, err := neural.TrainStream(ctx, cfg, stream, neural.StreamOf(first), opts); err != nil {
+		return point{}, err
+	}
+	p := pointOf(ends, events)
+	p.heap = during / 1e6
+	return p, nil
 }
 
 // heap returns the memory in use after a collection, in bytes.

@@ -47,24 +47,30 @@ func TestExecute(t *testing.T) {
 	out, err := execute(context.Background(), dir, "it's.jsonl", "prewarm lab \\\n  -n 3\n", os.Stderr)
 	require.NoError(t, err)
 	require.Equal(t, "lab -n 3 -o it's.jsonl\n", out)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "rightsize"), []byte("#!/bin/sh\necho \"$@\"\n"), 0o755))
+	out, err = execute(context.Background(), dir, "r", "rightsize backtest -markdown\n", os.Stderr)
+	require.NoError(t, err)
+	require.Equal(t, "backtest -markdown\n", out)
 	_, err = execute(context.Background(), dir, "r", "false", os.Stderr)
 	require.Error(t, err)
 }
 
-// TestResultsDocument checks that the document of the repository can be divided, and that what it has stays.
+// TestResultsDocument checks that the documents of the repository can be divided, and that what they have stays.
 func TestResultsDocument(t *testing.T) {
-	text, err := os.ReadFile("../../prewarm/RESULTS.md")
-	require.NoError(t, err)
-	blocks, err := parse(string(text))
-	require.NoError(t, err)
-	require.Equal(t, string(text), join(blocks))
-	commands := 0
-	for _, b := range blocks {
-		if b.printed {
-			commands++
-			require.True(t, strings.HasPrefix(b.command, "prewarm lab "), b.command)
-			require.Contains(t, b.command, "-markdown")
+	for document, begin := range map[string]string{"../../prewarm/RESULTS.md": "prewarm lab ", "../../rightsize/RESULTS.md": "rightsize backtest "} {
+		text, err := os.ReadFile(document)
+		require.NoError(t, err)
+		blocks, err := parse(string(text))
+		require.NoError(t, err)
+		require.Equal(t, string(text), join(blocks))
+		commands := 0
+		for _, b := range blocks {
+			if b.printed {
+				commands++
+				require.True(t, strings.HasPrefix(b.command, begin), b.command)
+				require.Contains(t, b.command, "-markdown")
+			}
 		}
+		require.Positive(t, commands)
 	}
-	require.Positive(t, commands)
 }

@@ -1,6 +1,7 @@
 // Command results runs the commands of a document and puts what they print below them.
 //
 //	go run ./bench/results prewarm/RESULTS.md
+//	go run ./bench/results rightsize/RESULTS.md
 package main
 
 import (
@@ -21,18 +22,19 @@ import (
 
 const usage = `Usage: results DOCUMENT [OPTIONS]
 
-Runs the commands of prewarm lab in a Markdown document, and replaces what stands below each by what it prints now. A command stands in a block
+Runs the commands of prewarm and rightsize in a Markdown document, and replaces what stands below each by what it prints now. A command stands in a block
 marked sh, in which nothing else is. What it prints stands behind it, between the lines
 
   <!-- printed -->
   <!-- end -->
 
-Commands without them are not run. Each run of a policy is kept in a file of build/results, by the program that made it: what was
+Commands without them are not run. Each run of a policy by prewarm lab is kept in a file of build/results, by the program that made it: what was
 interrupted goes on, and another version of the program begins anew.
 
 Examples:
   results prewarm/RESULTS.md
   results prewarm/RESULTS.md -only 'One request in 20 minutes'
+  results rightsize/RESULTS.md
 `
 
 func main() { cli.Main(run) }
@@ -83,14 +85,15 @@ func renew(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return nil
 }
 
-// build builds prewarm, and returns the folder that it is in and the results file of this version of it.
+// build builds prewarm and rightsize, and returns the folder that they are in and the results file of this version of prewarm.
 func build(ctx context.Context, folder string) (program, journal string, err error) {
 	folder, err = filepath.Abs(folder)
 	if err != nil {
 		return "", "", err
 	}
 	file := filepath.Join(folder, "prewarm")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-o", file, "./prewarm/cmd/prewarm").CombinedOutput(); err != nil {
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-o", folder+string(filepath.Separator), "./prewarm/cmd/prewarm", "./rightsize/cmd/rightsize")
+	if out, err := build.CombinedOutput(); err != nil {
 		return "", "", fmt.Errorf("go build: %w: %s", err, out)
 	}
 	text, err := os.ReadFile(file)
@@ -101,9 +104,13 @@ func build(ctx context.Context, folder string) (program, journal string, err err
 	return folder, filepath.Join(folder, fmt.Sprintf("%x.jsonl", sum[:8])), nil
 }
 
-// execute runs a command by a shell that finds the program, with the results file, and returns what it prints.
+// execute runs a command by a shell that finds the program, prewarm lab with the results file, and returns what it prints.
 func execute(ctx context.Context, program, journal, command string, stderr io.Writer) (string, error) {
-	c := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", strings.TrimSpace(command)+" -o "+quote(journal))
+	command = strings.TrimSpace(command)
+	if strings.HasPrefix(command, "prewarm lab ") {
+		command += " -o " + quote(journal)
+	}
+	c := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", command)
 	c.Env = append(os.Environ(), "PATH="+program+string(os.PathListSeparator)+os.Getenv("PATH"))
 	c.Cancel = func() error { return c.Process.Signal(os.Interrupt) } // it keeps what is complete
 	var out bytes.Buffer

@@ -41,7 +41,11 @@ func UsageFan(usages []Usage, levels []float64, source string) *Sheet {
 		dot(*c, predictedLine, 2.2, (c.Min.X+c.Max.X)/2, y)
 	}), "the largest until then: median")
 	for i, level := range levels[1:] {
-		s.Explain(patch{fanFills[i]}, "with %s it stays below", percent(level))
+		words := "%s"
+		if i == 0 {
+			words = "below with %s"
+		}
+		s.Explain(patch{fanFills[i]}, words, percent(level))
 	}
 	return s
 }
@@ -50,7 +54,7 @@ func UsageFan(usages []Usage, levels []float64, source string) *Sheet {
 func (u *Usage) panel() *plot.Plot {
 	p := NewPanel(u.Name, "hours from the last sample", fmt.Sprintf("%s (%s)", u.Name, u.Unit))
 	p.Title.Text = ""
-	p.X.Tick.Marker = plot.TickerFunc(ticks)
+	p.X.Tick.Marker, p.Y.Tick.Marker = plot.TickerFunc(ticks), plot.TickerFunc(ticks)
 	f := &fan{usage: u}
 	p.Add(f)
 	low, high := math.Inf(1), math.Inf(-1)

@@ -186,7 +186,7 @@ func (g *Gateway) Asked() string {
 // Eventually waits until the gateway has so many replicas.
 func (g *Gateway) Eventually(n int) {
 	g.t.Helper()
-	require.Eventually(g.t, func() bool { return g.Replicas() == n }, 20*time.Second, time.Millisecond, "%d replicas, and there are %d", n, g.Replicas())
+	require.Eventually(g.t, func() bool { return g.Replicas() == n }, time.Minute, time.Millisecond, "%d replicas, and there are %d", n, g.Replicas())
 }
 
 // update takes a new deployment.

@@ -15,6 +15,9 @@ func Stream(seed uint64, purpose string) rand.Source {
 	return rand.NewPCG(scramble(seed), scramble(h.Sum64()^seed))
 }
 
+// Hash returns a number that is drawn for an index alone, whatever those for other indices.
+func Hash(seed, index uint64) uint64 { return scramble(scramble(seed) + index) }
+
 // scramble is the finaliser of SplitMix64 (Steele, Lea and Flood, 2014). It turns seeds that differ in one bit into unrelated states, which the
 // generator alone does not.
 func scramble(x uint64) uint64 {

@@ -208,6 +208,9 @@ func (c *Controller) flush(now func() prewarm.Time) {
 // compact has the whole state written, after the records of what it has already.
 func (c *Controller) compact(now func() prewarm.Time, written chan<- error) bool {
 	c.flush(now)
+	if c.o.Journal == nil {
+		return c.save.compact(nil, written)
+	}
 	return c.save.compact(c.core.Saved(), written)
 }
 

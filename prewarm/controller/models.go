@@ -135,8 +135,11 @@ func (c *Core) closeLater() {
 	}
 }
 
+// mostQuiet bounds by how much longer a request is waited for where observations come late: what is later by more than a minute is of no use to the mirror.
+const mostQuiet = 2 * time.Minute
+
 // quiet is for how long nothing of a request must run before it counts as over.
-func (c *Core) quiet() time.Duration { return quiet + min(2*c.behind.Get(), forgotten) }
+func (c *Core) quiet() time.Duration { return quiet + min(2*c.behind.Get(), mostQuiet) }
 
 // Disturbed notes that something was refused, which may come later or not at all: nothing is concluded from what has not come of the requests in flight.
 func (c *Core) Disturbed() {

@@ -80,6 +80,9 @@ func (r *requests) arrived(e *prewarm.Event, name func() string) (v *invocation,
 	r.invocations[v.id] = v
 	q = r.byID[e.Trace]
 	if q == nil {
+		if len(r.byID) >= r.most {
+			r.makeRoom()
+		}
 		if len(r.byID) >= r.most || e.Trace == 0 {
 			return v, nil, false
 		}
@@ -98,6 +101,19 @@ func (r *requests) arrived(e *prewarm.Event, name func() string) (v *invocation,
 	q.invocations = append(q.invocations, v)
 	r.owner[v.id] = q
 	return v, q, begun
+}
+
+// makeRoom closes the request that was over first, if there is one: nothing is concluded from it, as more of it may be told yet.
+func (r *requests) makeRoom() {
+	for r.closed < len(r.closing) {
+		q, at := r.closing[r.closed].request, r.closing[r.closed].at
+		r.closing[r.closed].request = nil
+		r.closed++
+		if q.running == 0 && q.ended == at && r.byID[q.id] == q {
+			r.close(q)
+			return
+		}
+	}
 }
 
 // mostSearched is how many invocations of a request are searched for a caller.

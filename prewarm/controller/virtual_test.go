@@ -36,6 +36,7 @@ type world struct {
 	// observed, if not nil, may change observations, or leave them out.
 	observed func(o *source.Observation) bool
 	starts   [3]int
+	last     prewarm.Time // when the last request comes
 }
 
 // worldCall is what an invocation carries.
@@ -65,7 +66,9 @@ type worldOptions struct {
 	seed      uint64
 	policy    string
 	act       bool
-	ignorant  bool // the policy has no knowledge
+	ignorant  bool              // the policy has no knowledge
+	platform  *prewarm.Platform // what the policy is told of it, nil for whisk
+	config    func(*localwhisk.Config)
 	options   func(*Options)
 	world     func(*world)
 }
@@ -93,6 +96,13 @@ func newWorld(t testing.TB, o worldOptions) *world {
 	x := &world{t: t, clock: localwhisk.NewVirtualClock(virtualEpoch), creating: map[int]func(actuator.Result){}}
 	config := localwhisk.DefaultConfig()
 	config.StemCells, config.TakesStarting, config.WarmFirstCall = 0, true, true
+	if o.config != nil {
+		o.config(&config)
+	}
+	told := whisk
+	if o.platform != nil {
+		told = *o.platform
+	}
 	if x.platform, err = localwhisk.New(x.clock, config, o.seed); err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +112,7 @@ func newWorld(t testing.TB, o worldOptions) *world {
 		}
 	}
 	x.platform.Watch(x.event)
-	m, err := mirror.New(mirror.Options{Epoch: virtualEpoch, Platform: whisk, Functions: w.Functions})
+	m, err := mirror.New(mirror.Options{Epoch: virtualEpoch, Platform: told, Functions: w.Functions})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,9 +121,9 @@ func newWorld(t testing.TB, o worldOptions) *world {
 		names = append(names, f.Name)
 	}
 	options := Options{
-		Epoch: virtualEpoch, Platform: whisk, Act: o.act, Policy: o.policy, Actuator: "virtual",
+		Epoch: virtualEpoch, Platform: told, Act: o.act, Policy: o.policy, Actuator: "virtual",
 		NewPolicy: func(functions []prewarm.Function) (prewarm.Policy, error) {
-			return policy.New(o.policy, policy.Options{Platform: whisk, Functions: functions, Knowledge: k, Seed: 1})
+			return policy.New(o.policy, policy.Options{Platform: told, Functions: functions, Knowledge: k, Seed: 1})
 		},
 		Models: func() []Model { return []Model{{Name: "recorded", Kind: "race", Functions: names}} },
 		Log:    slog.New(slog.NewTextHandler(testWriter{t}, nil)),
@@ -127,6 +137,7 @@ func newWorld(t testing.TB, o worldOptions) *world {
 	x.clock.AfterFunc(0, func() { x.core.Begin(0, nil); x.after() })
 	for i := range plan.Requests {
 		r := &plan.Requests[i]
+		x.last = r.At
 		x.clock.AfterFunc(r.At, func() {
 			c := &worldCall{w: x, request: r, trace: fmt.Sprintf("%032x", i+1), parent: -1, functions: w.Functions}
 			if _, err := x.platform.Invoke(w.Functions[r.Calls[0].Function].Name, c, nil); err != nil {

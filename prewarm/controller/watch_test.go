@@ -344,3 +344,21 @@ func TestDisturbedIsNotMiscalibrated(t *testing.T) {
 		}
 	}
 }
+
+// TestRoomForRequests checks that new requests are followed where there is no room for more, in the place of those that are over.
+func TestRoomForRequests(t *testing.T) {
+	s := newSteps(t, nil, 0, func(o *Options) { o.MostTraces = 5 })
+	at := time.Duration(0)
+	for range 20 {
+		s.request(at, call{function: "b", id: "1", took: 10 * time.Millisecond})
+		at += 100 * time.Millisecond
+	}
+	if n := len(s.requests.byID); n != 5 || s.requests.byID[s.requests.newest] == nil {
+		t.Errorf("%d requests are followed, the newest: %v", n, s.requests.byID[s.requests.newest])
+	}
+	at += time.Hour
+	s.Pass(at)
+	if n := len(s.requests.byID); n != 0 || len(s.requests.closing) > s.requests.closed {
+		t.Errorf("%d requests are followed an hour later, %d are to be closed", n, len(s.requests.closing)-s.requests.closed)
+	}
+}

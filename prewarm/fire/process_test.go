@@ -126,7 +126,7 @@ func (p *process) end(signal syscall.Signal) {
 	_ = p.command.Process.Signal(signal)
 	select {
 	case <-p.ended:
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		_ = p.command.Process.Kill()
 		<-p.ended
 		p.t.Error("the controller did not end when asked to")

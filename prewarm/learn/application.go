@@ -9,6 +9,7 @@ import (
 
 	"github.com/tppfaas/tppfaas/prewarm"
 	"github.com/tppfaas/tppfaas/prewarm/newsvendor"
+	"github.com/tppfaas/tppfaas/prewarm/requests"
 )
 
 const (
@@ -38,7 +39,8 @@ type application struct {
 	count     uint64 // number of the next request
 	seen      int    // requests since the beginning, or since what was before was forgotten
 
-	given             *Model // a model that was trained elsewhere
+	streams           map[int]requests.Model // of when requests come that begin with other functions than most
+	given             *Model                 // a model that was trained elsewhere
 	present, previous *newsvendor.Application
 	joined            bool // the present one knows only a part, and the rest has models of its own
 	since             prewarm.Time
@@ -46,6 +48,7 @@ type application struct {
 	reference         moments
 	training          bool
 	due               int    // from how many requests on it is trained
+	gapsDue           int    // from how many requests on it is learned again when they come
 	checked           uint64 // number of the request at which it was looked at last
 	looked, trained   prewarm.Time
 	stale             bool

@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tppfaas/tppfaas/prewarm"
+	"github.com/tppfaas/tppfaas/prewarm/newsvendor"
 	"github.com/tppfaas/tppfaas/tpp"
 	"github.com/tppfaas/tppfaas/tpp/race"
 )
@@ -55,6 +56,23 @@ func TestGivenModel(t *testing.T) {
 	require.Same(t, m.Model, a.present.Model())
 	require.Equal(t, 10, a.present.Traces(), "the requests from which the rest was learned")
 	require.NotNil(t, a.present.Requests())
+}
+
+// TestGivenModelStays checks that a model which was trained elsewhere and is right is not replaced because of a few requests; and that one which is
+// wrong makes room.
+func TestGivenModelStays(t *testing.T) {
+	other := newWorld(t, 4, Options{})
+	m := raceOf(t, other, 0, 1, 2)
+	w := newWorld(t, 4, Options{Models: []Model{m}, Model: newsvendor.Table})
+	for i := range 35 {
+		w.request(prewarm.Time(i+1)*gap, w.chain(1, 0, 1, 2))
+		require.Equal(t, "a.safetensors", w.policy.Models()[0].Name, "after %d requests", i+1)
+	}
+	wrong := newWorld(t, 4, Options{Models: []Model{m}, Model: newsvendor.Table})
+	for i := range 60 {
+		wrong.request(prewarm.Time(i+1)*gap, wrong.chain(1, 0, 2, 1))
+	}
+	require.Equal(t, "learned", wrong.policy.Models()[0].Name)
 }
 
 // TestModelsOfOneFunction checks the errors of models that do not fit.

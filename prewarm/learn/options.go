@@ -9,6 +9,8 @@ import (
 type Options struct {
 	// Price is λ: the MB·s that a second of a request's waiting is worth.
 	Price float64
+	// EveryWait is that of newsvendor.Options.
+	EveryWait bool
 	// Model is the kind of the models that are trained, one of newsvendor.Models (default race). As long as a table of counts foretells better, that
 	// is used.
 	Model string

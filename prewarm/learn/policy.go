@@ -65,7 +65,7 @@ func newPolicy(ctx context.Context, o Options) (*Policy, error) {
 	if err := overlap(o.Models, o.Functions); err != nil {
 		return nil, err
 	}
-	n, err := newsvendor.New(ctx, newsvendor.Options{Price: o.Price, Model: o.Model, Platform: o.Platform, Functions: o.Functions, Seed: o.Seed})
+	n, err := newsvendor.New(ctx, newsvendor.Options{Price: o.Price, EveryWait: o.EveryWait, Model: o.Model, Platform: o.Platform, Functions: o.Functions, Seed: o.Seed})
 	if err != nil {
 		return nil, err
 	}
@@ -205,7 +205,8 @@ func (p *Policy) over(f *flight) {
 	}
 	due := a.seen >= a.due && (a.seen <= 200 || a.trained == 0 || p.now-a.trained >= leastBetweenTrainings)
 	look := a.count >= a.checked+window && a.count >= a.unseen+window && (a.seen <= 200 || p.now-a.looked >= leastBetweenLooks)
-	if due || look {
+	gaps := a.present != nil && a.seen >= a.gapsDue
+	if due || look || gaps {
 		a.training, p.waiting = true, true
 	}
 }
@@ -214,7 +215,7 @@ func (p *Policy) over(f *flight) {
 func (p *Policy) job(a *application) *job {
 	j := &job{
 		app: a, functions: slices.Clone(a.functions), given: a.given, present: a.comparable(), previous: a.previous,
-		unseen: a.unseen, reference: a.reference, due: a.seen >= a.due, fixed: p.options.Fixed, model: p.options.Model, platform: len(p.functions),
+		unseen: a.unseen, reference: a.reference, due: a.seen >= a.due, gapsDue: a.seen >= a.gapsDue, fixed: p.options.Fixed, model: p.options.Model, platform: len(p.functions),
 		seed: p.options.Seed + a.count,
 	}
 	if j.model == "" {
@@ -236,8 +237,12 @@ func (p *Policy) job(a *application) *job {
 	}
 	j.root = mostOften(j.traces)
 	j.gaps = p.recorder.arrivalsOf(j.root).inOrder()
+	j.streams = p.streamsOf(a, j.root)
 	j.name = p.functions[j.root].Name
 	a.checked, a.looked = a.count, p.now
+	if j.gapsDue {
+		a.gapsDue = nextGaps(a.seen)
+	}
 	return j
 }
 
@@ -259,6 +264,9 @@ func (p *Policy) take(v verdict, fleet *prewarm.Fleet) {
 	if v.err == nil && v.chosen != nil {
 		v.err = p.newsvendor.Replace(v.chosen, fleet, p.recorder.arrivalsOf(v.chosen.Root()).recent(mostGaps))
 	}
+	if v.err == nil && v.streams != nil {
+		a.streams = v.streams
+	}
 	if v.err != nil {
 		if !errors.Is(v.err, context.Canceled) {
 			p.warn(v.err.Error())
@@ -266,6 +274,7 @@ func (p *Policy) take(v verdict, fleet *prewarm.Fleet) {
 		return
 	}
 	if v.chosen == nil {
+		p.foreseen(a)
 		return
 	}
 	if a.present == nil || v.chosen.Model() != a.present.Model() || v.chosen.Model() == nil && v.unseen != a.unseen {
@@ -277,6 +286,7 @@ func (p *Policy) take(v verdict, fleet *prewarm.Fleet) {
 		a.previous = nil
 		a.due = nextTraining(a.seen)
 	}
+	p.foreseen(a)
 	p.replaced = true
 }
 

@@ -38,6 +38,21 @@ func TestLearnsFromNothing(t *testing.T) {
 	require.Empty(t, w.policy.Warnings())
 }
 
+// TestForeseesRegularRequests checks that ten requests at about regular times are enough to have a container for the root of the next ones.
+func TestForeseesRegularRequests(t *testing.T) {
+	w := newWorld(t, 3, Options{Model: newsvendor.Table})
+	at := prewarm.Time(0)
+	for i := range 20 {
+		at += time.Duration(w.about(12) * float64(time.Second))
+		w.tell(prewarm.Event{Kind: prewarm.Woken, At: at - time.Millisecond, Key: 97})
+		if foreseen := w.started()[0] > 0; i >= 10 {
+			require.True(t, foreseen, "request %d", i)
+		}
+		w.request(at, w.chain(0.3, 0, 1))
+		w.started()
+	}
+}
+
 // TestKnowledge: what was recorded beforehand serves from the first request on, and is kept beside what comes.
 func TestKnowledge(t *testing.T) {
 	r := prewarm.Recording{Name: "chain", Functions: []int{0, 1}, Gaps: []float64{900, 1100, 1300}}

@@ -16,10 +16,14 @@ const (
 	leastTraining = 40
 	// mostHeldOut is how many of the newest requests candidates are compared on at most.
 	mostHeldOut = 100
+	// enoughHeldOut is on how many of the newest requests a model that was trained elsewhere must be worse than another to make room for it.
+	enoughHeldOut = 20
 	// window is how many of the newest requests tell whether the model in use is stale.
 	window = 20
 	// firstGaps is how many times between requests are needed to say when the next one comes.
 	firstGaps = 4
+	// manyGaps is from how many on a model of them is compared with that in use.
+	manyGaps = 40
 )
 
 // job is a look at the model of an application, and if it is due or stale the training of another one.
@@ -30,12 +34,14 @@ type job struct {
 	traces    []stored  // a copy
 	gaps      []float64 // between requests that begin with the root
 	root      int
+	streams   map[int][]float64 // the same of those that begin with other functions, by function
 	given     *Model
 	present   *newsvendor.Application
 	previous  *newsvendor.Application
 	unseen    uint64 // number of the first trace that present has not seen
 	reference moments
 	due       bool
+	gapsDue   bool // when requests come is learned again, whatever else is
 	fixed     bool
 	model     string
 	platform  int // number of functions
@@ -58,6 +64,7 @@ type verdict struct {
 	looked    bool // reference is set
 	stale     bool
 	due       bool
+	streams   map[int]requests.Model // nil if they stay as they are
 	err       error
 }
 
@@ -65,6 +72,9 @@ type verdict struct {
 func (j *job) run(ctx context.Context) verdict {
 	v := verdict{app: j.app, due: j.due}
 	v.err = j.decide(ctx, &v)
+	if v.err == nil && v.due {
+		v.streams, v.err = j.foreseeing(ctx)
+	}
 	return v
 }
 
@@ -87,6 +97,9 @@ func (j *job) decide(ctx context.Context, v *verdict) error {
 		}
 	}
 	if !v.due && !v.stale {
+		if j.gapsDue && j.present != nil {
+			return j.regap(v)
+		}
 		return nil
 	}
 	if j.fixed || j.given != nil {
@@ -95,6 +108,19 @@ func (j *job) decide(ctx context.Context, v *verdict) error {
 		}
 	}
 	return j.compete(ctx, v, all, fresh)
+}
+
+// regap learns again when requests come, and nothing else.
+func (j *job) regap(v *verdict) error {
+	m, err := j.requests(j.gaps)
+	if err == nil && m != j.present.Requests() {
+		v.chosen = j.present.WithRequests(m)
+		v.unseen = j.unseen
+		if !v.looked {
+			v.reference = j.reference
+		}
+	}
+	return err
 }
 
 // refresh learns again what a given model does not say.
@@ -133,13 +159,16 @@ func (j *job) refresh(ctx context.Context, v *verdict) error {
 func (j *job) compete(ctx context.Context, v *verdict, all *prewarm.Recording, fresh int) error {
 	n := len(j.traces)
 	held := min(n/5, mostHeldOut)
+	if j.given != nil {
+		held = min(n/2, mostHeldOut)
+	}
 	if j.present != nil {
 		held = min(max(held, 1), n-fresh)
 		if held == 0 {
 			return nil
 		}
 	}
-	if v.stale {
+	if v.stale && j.given == nil {
 		held = min(held, window/4)
 	}
 	if j.present == nil && n-held < firstTraining {
@@ -169,13 +198,18 @@ func (j *job) compete(ctx context.Context, v *verdict, all *prewarm.Recording, f
 		if err != nil {
 			return err
 		}
+		var own candidate // the best of the candidates
+		var of []float64
+		for _, c := range candidates {
+			if s := c.app.Score(sample); of == nil || newsvendor.Better(s, of) {
+				own, of = c, s
+			}
+		}
 		if j.present != nil {
 			scores = j.present.Score(sample)
 		}
-		for _, c := range candidates {
-			if s := c.app.Score(sample); scores == nil || newsvendor.Better(s, scores) {
-				best, scores = c, s
-			}
+		if own.app != nil && (scores == nil || j.better(&own, of, scores)) {
+			best, scores = own, of
 		}
 	} else if len(candidates) > 0 {
 		best = candidates[0]
@@ -202,6 +236,19 @@ func (j *job) compete(ctx context.Context, v *verdict, all *prewarm.Recording, f
 		v.unseen, v.reference = j.unseen, j.reference
 	}
 	return nil
+}
+
+// better reports whether a candidate takes the place of the application in use, by their scores. A model that was trained elsewhere knows more than the few
+// requests that are compared: another takes its place only where many show it. Where the candidate has seen many more requests, that it is worse must be
+// shown: how often a rare branch is taken hardly tells in the scores of a few requests, and more requests tell it better.
+func (j *job) better(c *candidate, of, present []float64) bool {
+	switch {
+	case j.given != nil && j.present.Model() == j.given.Model:
+		return newsvendor.ClearlyBetter(of, present, enoughHeldOut)
+	case c.from == 0 && 2*c.app.Traces() >= 3*j.present.Traces():
+		return !newsvendor.ClearlyBetter(present, of, 0)
+	}
+	return newsvendor.Better(of, present)
 }
 
 // candidate is a model that was trained on the requests from a place on; it is −1 for the one that was in use before.
@@ -234,7 +281,8 @@ func (j *job) candidates(ctx context.Context, from, to int) (list []candidate, e
 	return list, nil
 }
 
-// requests returns the model of when requests come: one that is fitted to the older gaps, if it foretells the newest ones better than that in use.
+// requests returns the model of when requests come: one that is fitted to the older gaps, if it foretells the newest ones better than that in use. Where
+// gaps are few, none is left out: a fit to all of them knows most.
 func (j *job) requests(gaps []float64) (requests.Model, error) {
 	var present requests.Model
 	if j.present != nil {
@@ -243,7 +291,7 @@ func (j *job) requests(gaps []float64) (requests.Model, error) {
 	if len(gaps) < firstGaps {
 		return present, nil
 	}
-	if present == nil {
+	if present == nil || len(gaps) < manyGaps && j.given == nil {
 		return requests.Fit(gaps)
 	}
 	held := max(len(gaps)/5, 1)
@@ -306,6 +354,9 @@ func restrict(t prewarm.Trace, functions []int) prewarm.Trace {
 	}
 	return out
 }
+
+// nextGaps returns from how many requests on it is learned again when requests come: often as long as each says much.
+func nextGaps(seen int) int { return seen + max(seen/2, 1) }
 
 // nextTraining returns from how many requests on a model is trained again.
 func nextTraining(seen int) int {

@@ -145,12 +145,15 @@ func (p *Policy) install(a *Application, fleet *prewarm.Fleet, recent []prewarm.
 	}
 	h := a.history
 	app := &application{
-		history: h, forecaster: a.forecaster(), certain: a.table.certain, firstCall: slices.Clone(h.firstCall), variance: slices.Clone(h.variance),
+		history: h, forecaster: a.forecaster(), certain: a.table.certain, groups: a.table.groups, firstCall: slices.Clone(h.firstCall), variance: slices.Clone(h.variance),
 	}
 	if p.platform.FirstCall {
 		clear(app.firstCall)
 	}
-	r, err := newRoots(app, a.requests)
+	if app.slack = h.slack; p.everyWait {
+		app.slack = make([]float64, len(h.slack))
+	}
+	r, err := newRoots(app, h.root, a.requests)
 	if err != nil {
 		return err
 	}
@@ -159,24 +162,12 @@ func (p *Policy) install(a *Application, fleet *prewarm.Fleet, recent []prewarm.
 	for int(place) >= len(p.roots) {
 		p.roots = append(p.roots, nil)
 	}
-	p.roots[place] = r
+	p.roots[place], r.place = r, place
 	for m, f := range a.functions {
 		p.predictor.appOf[f] = place
 		p.learned(app, m, f, fleet)
 	}
-	if r.model != nil {
-		start := p.at
-		if len(recent) > 0 {
-			start = recent[0]
-		}
-		r.process = r.model.New(start)
-		r.last = seconds(start)
-		for _, at := range recent {
-			r.process.Observe(at)
-			r.last = seconds(at)
-		}
-		r.changed = true
-	}
+	r.begin(p.at, recent)
 	return nil
 }
 
@@ -200,7 +191,7 @@ func (p *Policy) learned(app *application, mark, function int, fleet *prewarm.Fl
 		return
 	}
 	d.known = true
-	clear(d.runs)
+	d.runs.clear()
 	for _, c := range fleet.Containers(function, prewarm.StateBusy) {
 		began := seconds(c.LastRun)
 		if !c.Ready {
@@ -220,6 +211,7 @@ func (p *Policy) retire(functions []int) {
 			continue
 		}
 		p.roots[old] = &roots{}
+		p.endStreams(old)
 		for _, other := range p.predictor.apps[old].history.app.Functions {
 			if p.predictor.appOf[other] != old {
 				continue
@@ -240,8 +232,10 @@ func (p *predictor) place(app *application) int32 {
 			used[a] = true
 		}
 	}
-	for _, at := range p.index {
-		used[p.traces[at].app] = true
+	for _, t := range p.traces {
+		if t != nil {
+			used[t.app] = true
+		}
 	}
 	at := slices.Index(used, false)
 	if at < 0 {
@@ -249,11 +243,6 @@ func (p *predictor) place(app *application) int32 {
 		return int32(len(p.apps) - 1)
 	}
 	p.apps[at] = app
-	for _, t := range p.traces {
-		if t.app == int32(at) {
-			t.follower = nil
-		}
-	}
 	return int32(at)
 }
 
@@ -294,13 +283,13 @@ func (p *Policy) AddStart(function, load int, took time.Duration) {
 
 // Demands appends what is still to come of a request in flight, as it was seen last, to list.
 func (p *Policy) Demands(trace prewarm.ID, list []Demand) []Demand {
-	at, ok := p.predictor.index[trace]
-	if !ok {
+	t := p.predictor.of(trace)
+	if t == nil {
 		return list
 	}
-	for _, f := range p.predictor.apps[p.predictor.traces[at].app].history.app.Functions {
+	for _, f := range p.predictor.apps[t.app].history.app.Functions {
 		d := p.deciders[f]
-		head, ok := d.heads[trace]
+		head, ok := d.heads.Get(trace)
 		for ok && head >= 0 {
 			list = append(list, d.entries[head].Demand)
 			head = d.entries[head].next
@@ -309,14 +298,14 @@ func (p *Policy) Demands(trace prewarm.ID, list []Demand) []Demand {
 	return list
 }
 
-// newRoots returns what foresees the requests of an application.
-func newRoots(app *application, model requests.Model) (*roots, error) {
+// newRoots returns what foresees the requests of an application that begin with a mark.
+func newRoots(app *application, root int, model requests.Model) (*roots, error) {
 	r := &roots{app: app, model: model}
 	f := app.forecaster.newFollower()
 	f.reset()
-	if err := f.observe(app.history.root, -1, 0); err != nil {
+	if err := f.observe(root, -1, 0); err != nil {
 		return nil, err
 	}
-	r.unfold(f.expect(nil))
+	r.unfold(root, f.expect(nil))
 	return r, nil
 }

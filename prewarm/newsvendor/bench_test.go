@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tppfaas/tppfaas/internal/idmap"
 	"github.com/tppfaas/tppfaas/prewarm"
 )
 
@@ -17,22 +18,34 @@ func BenchmarkArrival(b *testing.B) {
 	for _, model := range []string{Table, "race"} {
 		for _, traces := range []int{1, 10, 100, 1000, 10000} {
 			b.Run(fmt.Sprintf("model=%s/traces=%d", model, traces), func(b *testing.B) {
+				runtime.LockOSThread()
+				defer runtime.UnlockOSThread()
 				s := newBenchmark(b, model, traces)
-				s.run(min(20*traces, 60000)) // until as many are in flight as will be
+				s.run(max(warmUp*traces, leastWarmUp))
 				s.spent = 0
-				var before, after runtime.MemStats
-				runtime.ReadMemStats(&before)
 				b.ResetTimer()
-				s.run(b.N)
+				allocated := mallocs(func() { s.run(b.N) })
 				b.StopTimer()
-				runtime.ReadMemStats(&after)
 				b.ReportMetric(float64(s.spent.Nanoseconds())/float64(b.N), "policy-ns/op")
-				b.ReportMetric(float64(after.Mallocs-before.Mallocs)/float64(b.N), "mallocs/op")
-				b.ReportMetric(float64(len(s.policy.predictor.index)), "in-flight")
+				b.ReportMetric(float64(allocated)/float64(b.N), "mallocs/op")
+				b.ReportMetric(float64(s.policy.predictor.index.Len()), "in-flight")
 			})
 		}
 	}
 }
+
+// mallocs returns how many objects the process allocates while f runs.
+func mallocs(f func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return after.Mallocs - before.Mallocs
+}
+
+// The first requests find no container. It takes so many arrivals for each trace in flight until those are through, the number in flight is steady,
+// and lists have grown to what they will be; and so many at least until start times were measured under each load.
+const warmUp, leastWarmUp = 26, 4000
 
 const (
 	benchFunctions = 10
@@ -50,13 +63,14 @@ type benchPlatform struct {
 	rng      *rand.Rand
 	now      prewarm.Time
 	gap      float64
+	regular  bool // gaps and durations are always the same
 	idle     [benchFunctions][]prewarm.ID
-	until    map[prewarm.ID]prewarm.Time
+	until    idmap.Map[prewarm.ID, prewarm.Time]
 	wakes    [3]prewarm.Time // by key
 	last     prewarm.ID
 	trace    prewarm.ID
 	arrivals int
-	spent    time.Duration
+	spent    time.Duration // of the processor, in the policy and the fleet
 }
 
 type benchEvent struct {
@@ -118,7 +132,7 @@ func benchKnowledge(rng *rand.Rand, gap float64) prewarm.Knowledge {
 }
 
 func newBenchmark(tb testing.TB, model string, traces int) *benchPlatform {
-	s := &benchPlatform{tb: tb, rng: rand.New(rand.NewPCG(1, 2)), until: map[prewarm.ID]prewarm.Time{}}
+	s := &benchPlatform{tb: tb, rng: rand.New(rand.NewPCG(1, 2))}
 	s.gap = benchFunctions * (benchRun + 0.014) / float64(traces)
 	platform := prewarm.Platform{Warm: true, GiveBack: true, Hold: true, Arrivals: true, IdleTimeout: 10 * time.Minute}
 	var functions []prewarm.Function
@@ -134,6 +148,9 @@ func newBenchmark(tb testing.TB, model string, traces int) *benchPlatform {
 	})
 	if err != nil {
 		tb.Fatal(err)
+	}
+	for f := range s.idle {
+		s.idle[f] = make([]prewarm.ID, 0, max(2*traces, 100))
 	}
 	s.add(prewarm.Event{Kind: prewarm.Woken}, 0)
 	s.add(prewarm.Event{Kind: prewarm.Arrived}, 1)
@@ -174,7 +191,11 @@ func (s *benchPlatform) happen(e *prewarm.Event) {
 		if e.Function == 0 {
 			s.trace++
 			e.Trace, e.Invocation = s.trace, s.trace*benchFunctions
-			s.add(prewarm.Event{Kind: prewarm.Arrived}, s.gap*s.rng.ExpFloat64())
+			gap := s.gap
+			if !s.regular {
+				gap *= s.rng.ExpFloat64()
+			}
+			s.add(prewarm.Event{Kind: prewarm.Arrived}, gap)
 		}
 		placed := *e
 		placed.Kind = prewarm.Placed
@@ -191,7 +212,10 @@ func (s *benchPlatform) happen(e *prewarm.Event) {
 	case prewarm.Started:
 		ended := *e
 		ended.Kind = prewarm.Ended
-		took := benchRun * (0.5 + s.rng.Float64())
+		took := benchRun
+		if !s.regular {
+			took *= 0.5 + s.rng.Float64()
+		}
 		s.add(ended, took)
 		if e.Function+1 < benchFunctions {
 			s.add(prewarm.Event{Kind: prewarm.Arrived, Function: e.Function + 1, Trace: e.Trace, Invocation: e.Invocation + 1, Parent: e.Invocation}, took+0.01)
@@ -209,20 +233,21 @@ func (s *benchPlatform) happen(e *prewarm.Event) {
 		}
 	case prewarm.Removed:
 		c := s.fleet.Container(e.Container)
-		if c == nil || c.State != prewarm.StateIdle || e.By == prewarm.ByPolicy && s.now < s.until[e.Container] {
+		until, _ := s.until.Get(e.Container)
+		if c == nil || c.State != prewarm.StateIdle || e.By == prewarm.ByPolicy && s.now < until {
 			return // used meanwhile, or held for longer
 		}
-		delete(s.until, e.Container)
+		s.until.Delete(e.Container)
 	}
 	s.tell(e)
 }
 
 func (s *benchPlatform) tell(e *prewarm.Event) {
 	s.out.Reset()
-	begin := time.Now()
+	begin := threadTime()
 	err := s.fleet.Apply(e)
 	s.policy.Handle(e, s.fleet, &s.out)
-	s.spent += time.Since(begin)
+	s.spent += threadTime() - begin
 	if err != nil {
 		s.tb.Fatal(err)
 	}
@@ -235,10 +260,10 @@ func (s *benchPlatform) tell(e *prewarm.Event) {
 				s.add(prewarm.Event{Kind: prewarm.Idle, Function: d.Function, Container: s.last}, benchStart)
 			}
 		case prewarm.GiveBackContainer:
-			s.until[d.Container] = 0
+			s.until.Set(d.Container, 0)
 			s.add(prewarm.Event{Kind: prewarm.Removed, Function: d.Function, Container: d.Container}, 0)
 		case prewarm.HoldContainer:
-			s.until[d.Container] = d.Until
+			s.until.Set(d.Container, d.Until)
 			s.add(prewarm.Event{Kind: prewarm.Removed, Function: d.Function, Container: d.Container}, seconds(d.Until-s.now))
 		case prewarm.WakePolicy:
 			s.wakes[d.Key] = d.Until

@@ -64,7 +64,7 @@ func TestCumulantsAreExactWhereTheyCanBe(t *testing.T) {
 			c.add(q, 1)
 		}
 		for k := range len(list) + 2 {
-			if got, want := c.atLeast(k), enumerate(k, list); math.Abs(got-want) > 1e-4 {
+			if got, want := atLeast(&c, k), enumerate(k, list); math.Abs(got-want) > 1e-4 {
 				t.Errorf("%d certain, %d of %v: at least %d: %v, enumeration gives %v", certain, others, p, k, got, want)
 			}
 		}
@@ -81,7 +81,7 @@ func TestCumulantsAreClose(t *testing.T) {
 		}
 		for k := 1; k < len(list)+2; k++ {
 			want := exactlyAtLeast(k, list)
-			if got := c.atLeast(k); math.Abs(got-want) > 0.07 {
+			if got := atLeast(&c, k); math.Abs(got-want) > 0.07 {
 				t.Errorf("at least %d of %d: %v, exactly %v", k, len(list), got, want)
 			}
 		}
@@ -113,4 +113,31 @@ func timesBetween(from, to float64) (t Times) {
 		t[i] = from + (to-from)*(float64(i)+0.5)/Quantiles
 	}
 	return t
+}
+
+// atLeast is what a tail answers that has not been asked before.
+func atLeast(c *cumulants, k int) float64 {
+	var t tail
+	t.set(*c)
+	return t.atLeast(k)
+}
+
+// TestTailsAnswerTheSame asks one tail for many counts and many k, in any order: it answers as one that has not been asked before.
+func TestTailsAnswerTheSame(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var counts [2]cumulants
+		for i := range counts {
+			for _, p := range rapid.SliceOfN(rapid.Float64Range(0, 1), 0, 40).Draw(t, "probabilities") {
+				counts[i].add(p, 1)
+			}
+		}
+		var one tail
+		for range 20 {
+			c, k := &counts[rapid.IntRange(0, 1).Draw(t, "count")], rapid.IntRange(-1, 40).Draw(t, "k")
+			one.set(*c)
+			if got, want := one.atLeast(k), atLeast(c, k); got != want {
+				t.Fatalf("at least %d of %+v: %v, another says %v", k, *c, got, want)
+			}
+		}
+	})
 }

@@ -2,8 +2,10 @@ package newsvendor
 
 import (
 	"math"
+	"slices"
 	"time"
 
+	"github.com/tppfaas/tppfaas/internal/idmap"
 	"github.com/tppfaas/tppfaas/prewarm"
 )
 
@@ -21,9 +23,9 @@ type decider struct {
 	starts   *prewarm.StartTimes
 
 	entries  []entry
-	heads    map[prewarm.ID]int32 // of the list of a trace's demands
-	foreseen []Demand             // of requests that are not in flight
-	runs     map[prewarm.ID]running
+	heads    idmap.Map[prewarm.ID, int32] // of the list of a trace's demands
+	foreseen []Demand                     // of requests that are not in flight
+	runs     runs
 	ring     *ring // nil until there were many demands
 	ringed   bool  // the ring is in use
 
@@ -55,8 +57,46 @@ type entry struct {
 
 // running is a run that holds a container.
 type running struct {
-	began float64
-	end   int64
+	container prewarm.ID
+	began     float64
+	end       int64 // of the ring when it was added
+}
+
+// runs are the runs that hold containers, always visited in the same order, so that the same events lead to the same sums.
+type runs struct {
+	list []running
+	at   idmap.Map[prewarm.ID, int32] // by container
+}
+
+// of returns the run in a container, nil if there is none. It is valid until the next call of add or remove.
+func (r *runs) of(container prewarm.ID) *running {
+	if at, ok := r.at.Get(container); ok {
+		return &r.list[at]
+	}
+	return nil
+}
+
+// add adds a run in a container that has none.
+func (r *runs) add(v running) {
+	r.at.Set(v.container, int32(len(r.list)))
+	r.list = append(r.list, v)
+}
+
+// remove removes the run in a container, which has one. The last one takes its place.
+func (r *runs) remove(container prewarm.ID) {
+	at, _ := r.at.Get(container)
+	last := len(r.list) - 1
+	if int(at) != last {
+		r.list[at] = r.list[last]
+		r.at.Set(r.list[at].container, at)
+	}
+	r.list = r.list[:last]
+	r.at.Delete(container)
+}
+
+func (r *runs) clear() {
+	r.list = r.list[:0]
+	r.at.Clear()
 }
 
 // work is memory that deciders share.
@@ -76,7 +116,7 @@ func newDecider(function, memoryMB int, price float64, platform prewarm.Platform
 	m := float64(memoryMB)
 	d := &decider{
 		function: function, memory: m, price: price, alpha: m / (price + m), platform: platform, starts: starts, work: w,
-		heads: map[prewarm.ID]int32{}, runs: map[prewarm.ID]running{}, timer: -1,
+		timer: -1,
 	}
 	d.z = math.Sqrt2 * math.Erfinv(1-2*d.alpha)
 	d.spread = (price + m) * math.Exp(-d.z*d.z/2) / math.Sqrt(2*math.Pi)
@@ -86,51 +126,57 @@ func newDecider(function, memoryMB int, price float64, platform prewarm.Platform
 
 // remove forgets the demands of a trace, and reports whether there were any.
 func (d *decider) remove(trace prewarm.ID) bool {
-	at, ok := d.heads[trace]
+	at, ok := d.heads.Get(trace)
 	if !ok {
 		return false
 	}
+	d.heads.Delete(trace)
 	for at >= 0 {
 		e := &d.entries[at]
-		d.heads[trace] = e.next // one of those that are left may be moved
+		next := e.next
 		if d.ringed {
 			d.ring.add(e.Probability, &e.Times, e.Busy, e.end, -1)
 		}
 		last := int32(len(d.entries) - 1)
 		if at != last {
 			d.entries[at] = d.entries[last]
-			d.relink(last, at)
+			if d.entries[at].Trace == trace {
+				next = d.relink(next, last, at)
+			} else {
+				head, _ := d.heads.Get(d.entries[at].Trace)
+				if moved := d.relink(head, last, at); moved != head {
+					d.heads.Set(d.entries[at].Trace, moved)
+				}
+			}
 		}
 		d.entries = d.entries[:last]
-		at = d.heads[trace]
+		at = next
 	}
-	delete(d.heads, trace)
 	d.dirty = true
 	return true
 }
 
-// relink corrects who points to an entry that has moved.
-func (d *decider) relink(from, to int32) {
-	trace := d.entries[to].Trace
-	at := d.heads[trace]
-	if at == from {
-		d.heads[trace] = to
-		return
+// relink corrects who points to an entry that has moved, in the list that begins at head, and returns where that begins now.
+func (d *decider) relink(head, from, to int32) int32 {
+	if head == from {
+		return to
 	}
+	at := head
 	for d.entries[at].next != from {
 		at = d.entries[at].next
 	}
 	d.entries[at].next = to
+	return head
 }
 
 // add adds a demand of a trace in flight.
 func (d *decider) add(v *Demand) {
-	head, ok := d.heads[v.Trace]
+	head, ok := d.heads.Get(v.Trace)
 	if !ok {
 		head = -1
 	}
 	d.entries = append(d.entries, entry{Demand: *v, next: head})
-	d.heads[v.Trace] = int32(len(d.entries) - 1)
+	d.heads.Set(v.Trace, int32(len(d.entries)-1))
 	if d.ringed {
 		e := &d.entries[len(d.entries)-1]
 		e.end = d.ring.end()
@@ -139,9 +185,9 @@ func (d *decider) add(v *Demand) {
 	d.dirty = true
 }
 
-// forget forgets the demands of requests that are only foreseen.
-func (d *decider) forget() {
-	d.foreseen = d.foreseen[:0]
+// forget forgets the demands of a stream's requests that are only foreseen.
+func (d *decider) forget(stream uint32) {
+	d.foreseen = slices.DeleteFunc(d.foreseen, func(v Demand) bool { return v.Key>>keyBits == stream })
 	d.recount()
 }
 
@@ -175,7 +221,12 @@ func (d *decider) recount() {
 
 // count chooses whether demands are weighed one by one or by their counts.
 func (d *decider) count(now float64) {
-	n := len(d.entries) + len(d.runs) + max(len(d.foreseen)-leastRoots, 0)
+	n := len(d.entries) + len(d.runs.list)
+	for i := range d.foreseen {
+		if d.foreseen[i].Key&(1<<keyBits-1) >= leastRoots {
+			n++
+		}
+	}
 	switch {
 	case !d.ringed && n >= manyDemands:
 		if d.ring == nil {
@@ -188,10 +239,10 @@ func (d *decider) count(now float64) {
 			e.end = d.ring.end()
 			d.ring.add(e.Probability, &e.Times, e.Busy, e.end, 1)
 		}
-		for id, r := range d.runs {
+		for i := range d.runs.list {
+			r := &d.runs.list[i]
 			r.end = d.ring.end()
 			d.ring.run(r.began, &d.busy, r.end, 1)
-			d.runs[id] = r
 		}
 	case d.ringed && n < fewDemands:
 		d.ringed = false
@@ -203,24 +254,24 @@ func (d *decider) count(now float64) {
 // begin notes that a run holds a container.
 func (d *decider) begin(container prewarm.ID, began float64) {
 	d.finish(container)
-	r := running{began: began}
+	r := running{container: container, began: began}
 	if d.ringed {
 		r.end = d.ring.end()
 		d.ring.run(r.began, &d.busy, r.end, 1)
 	}
-	d.runs[container] = r
+	d.runs.add(r)
 }
 
 // finish notes that a container is not in use any more.
 func (d *decider) finish(container prewarm.ID) {
-	r, ok := d.runs[container]
-	if !ok {
+	r := d.runs.of(container)
+	if r == nil {
 		return
 	}
-	delete(d.runs, container)
 	if d.ringed {
 		d.ring.run(r.began, &d.busy, r.end, -1)
 	}
+	d.runs.remove(container)
 }
 
 // started adds a start time that was measured.
@@ -258,10 +309,11 @@ func (d *decider) sample(load int) {
 const defaultStart = 2 * time.Second
 
 // next computes when one container more than k would be used next. Only what is in flight, and what is foreseen with less notice than the
-// time limit, counts: the rest will be decided on later. Savings are computed where they are asked for, as far ahead as they matter.
-func (d *decider) next(now float64, k int, limit float64, savings bool) *uses {
+// time limit, counts: the rest will be decided on later. Savings are computed where they are asked for, as far ahead as they matter; where many are
+// weighed, s is told of them, instead of the list that is returned, and says how far that is.
+func (d *decider) next(now float64, k int, limit float64, savings bool, s *stopping) *uses {
 	w := d.work
-	saving := func(v *Demand, at float64) float64 { return d.restart(v, at-now) }
+	saving := d
 	if !savings {
 		saving = nil
 	}
@@ -271,15 +323,17 @@ func (d *decider) next(now float64, k int, limit float64, savings bool) *uses {
 			horizon = now + d.atoms[len(d.atoms)-1] + lookAhead
 		}
 		d.ring.foresee(d.foreseen, d.mean)
-		w.uses.computeMany(now, k, d.waiting, now+d.busy.Mean(), min(horizon, now+binWidth*bins), d.ring, limit > d.mean, saving)
+		w.uses.computeMany(now, k, d.waiting, now+d.busy.Mean(), min(horizon, now+binWidth*bins), d.ring, limit > d.mean, saving, s)
 		return &w.uses
 	}
 	w.demands, w.runs = w.demands[:0], w.runs[:0]
 	for i := range d.entries {
-		w.demands = append(w.demands, &d.entries[i].Demand)
+		if savings || !d.defers(&d.entries[i].Demand) {
+			w.demands = append(w.demands, &d.entries[i].Demand)
+		}
 	}
 	for i := range d.foreseen {
-		if d.foreseen[i].Notice < limit {
+		if d.foreseen[i].Notice < limit && (savings || !d.defers(&d.foreseen[i])) {
 			w.demands = append(w.demands, &d.foreseen[i])
 		}
 	}
@@ -287,7 +341,8 @@ func (d *decider) next(now float64, k int, limit float64, savings bool) *uses {
 		for range d.waiting {
 			w.runs = append(w.runs, run{began: now, left: 1, busy: &d.busy})
 		}
-		for _, r := range d.runs {
+		for i := range d.runs.list {
+			r := &d.runs.list[i]
 			w.runs = append(w.runs, run{began: r.began, left: 1 - d.busy.Within(now-r.began), busy: &d.busy})
 		}
 	}
@@ -304,7 +359,7 @@ func (d *decider) next(now float64, k int, limit float64, savings bool) *uses {
 func (d *decider) longestKept(demands []*Demand) float64 {
 	most := 0.0
 	for _, v := range demands {
-		most = max(most, d.restart(v, 0)) // with more notice it is not more
+		most = max(most, d.restart(v)) // with more notice it is not more
 	}
 	return 3 * most / d.memory
 }
@@ -312,15 +367,20 @@ func (d *decider) longestKept(demands []*Demand) float64 {
 // lookAhead is for how many seconds beyond the start time of a container many demands are looked at, to decide on starts.
 const lookAhead = 1.0
 
-// restart returns what it costs to have no container for a demand that comes in a time, but to start one when that pays: in MB·s.
-func (d *decider) restart(v *Demand, in float64) float64 {
-	notice, sd := in, d.sd
-	if v != nil {
-		if !v.known() {
-			notice = v.Notice
-		}
-		sd = math.Sqrt(sd*sd + v.Spread*v.Spread)
+// restart returns what it costs to have no container for a demand, but to start one when that pays: in MB·s, where a demand that is known comes at once.
+func (d *decider) restart(v *Demand) float64 {
+	notice := 0.0
+	if !v.known() {
+		notice = v.Notice
 	}
+	return d.restartIn(notice, d.spreadOf(v))
+}
+
+// spreadOf returns the standard deviation of the time that is left when a start is asked for, for a demand whose time is known as it will be.
+func (d *decider) spreadOf(v *Demand) float64 { return math.Sqrt(d.sd*d.sd + v.Spread*v.Spread) }
+
+// restartIn is restart of what comes in a time, as it is known then, with a standard deviation of what is left.
+func (d *decider) restartIn(notice, sd float64) float64 {
 	cost := d.memory*d.mean + d.price*d.first
 	sd = max(sd, 1e-3)
 	// The time that is left when a start is asked for at once, notice − c, is about normal.

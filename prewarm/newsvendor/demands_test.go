@@ -63,7 +63,7 @@ func TestDemandsAreThoseOfAMap(t *testing.T) {
 				delete(foreseen, key)
 			},
 			"forget": func(t *rapid.T) {
-				d.forget()
+				d.forget(0)
 				clear(foreseen)
 				foresee(t)
 			},
@@ -124,7 +124,7 @@ func checkDemands(t *rapid.T, d *decider, inFlight map[prewarm.ID][]Demand, fore
 	left := len(d.entries)
 	for trace, want := range inFlight {
 		var got []Demand
-		for at := d.heads[trace]; at >= 0 && len(got) <= len(want); at = d.entries[at].next {
+		for at, _ := d.heads.Get(trace); at >= 0 && len(got) <= len(want); at = d.entries[at].next {
 			got = append(got, d.entries[at].Demand)
 		}
 		slices.SortFunc(got, func(a, b Demand) int { return cmp.Compare(a.Key, b.Key) })
@@ -133,16 +133,16 @@ func checkDemands(t *rapid.T, d *decider, inFlight map[prewarm.ID][]Demand, fore
 		}
 		left -= len(got)
 	}
-	if left != 0 || len(d.heads) != len(inFlight) {
-		t.Fatalf("%d demands are of no trace; there are %d traces, want %d", left, len(d.heads), len(inFlight))
+	if left != 0 || d.heads.Len() != len(inFlight) {
+		t.Fatalf("%d demands are of no trace; there are %d traces, want %d", left, d.heads.Len(), len(inFlight))
 	}
 	order := func(a, b Demand) int { return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Times[0], b.Times[0])) }
 	got, want := slices.SortedFunc(slices.Values(d.foreseen), order), slices.SortedFunc(slices.Values(slices.Concat(slices.Collect(maps.Values(foreseen))...)), order)
 	if !slices.Equal(got, want) {
 		t.Fatalf("foreseen are %v, want %v", got, want)
 	}
-	if len(d.runs) != len(runs) {
-		t.Fatalf("there are %d runs, want %d", len(d.runs), len(runs))
+	if len(d.runs.list) != len(runs) {
+		t.Fatalf("there are %d runs, want %d", len(d.runs.list), len(runs))
 	}
 	if !d.ringed {
 		return
@@ -171,9 +171,9 @@ func checkDemands(t *rapid.T, d *decider, inFlight map[prewarm.ID][]Demand, fore
 		}
 	}
 	for b := d.ring.first; b < d.ring.end(); b++ {
-		i, before := b%bins, max(b-1, d.ring.first)%bins
+		i, before := place(b), place(max(b-1, d.ring.first))
 		for k, c := range []*counts{&late, &all} {
-			arriving, needed := d.ring.at(b, k == 1)
+			arriving, needed := d.ring.arrivingAt(b, k == 1), d.ring.tailBefore(b, k == 1).of
 			want := r.needed[before]
 			if b < d.ring.foreseenEnd {
 				want.sum(&c.needed[before])

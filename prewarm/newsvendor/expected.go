@@ -4,13 +4,13 @@ import "github.com/tppfaas/tppfaas/prewarm"
 
 // Expected implements prewarm.Expecter: it appends the demands of a trace, as the deciders have them.
 func (p *Policy) Expected(trace prewarm.ID, list []prewarm.Expected) []prewarm.Expected {
-	at, ok := p.predictor.index[trace]
-	if !ok {
+	t := p.predictor.of(trace)
+	if t == nil {
 		return list
 	}
-	for _, f := range p.predictor.apps[p.predictor.traces[at].app].history.app.Functions {
+	for _, f := range p.predictor.apps[t.app].history.app.Functions {
 		d := p.deciders[f]
-		head, ok := d.heads[trace]
+		head, ok := d.heads.Get(trace)
 		if !ok {
 			continue
 		}

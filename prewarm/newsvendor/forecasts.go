@@ -11,6 +11,7 @@ type forecasts struct {
 	model     tpp.Model
 	workspace tpp.Workspace // nil if the model has none
 	begin     tpp.State     // a state without events
+	means     []spread      // of the trace under way
 }
 
 func newForecasts(m tpp.Model) *forecasts {
@@ -36,7 +37,6 @@ type forecastFollower struct {
 	f     *forecasts
 	state tpp.State
 	times []float64 // of the events, in milliseconds
-	means []spread
 }
 
 // spread are the mean and the standard deviation of the time of an expected event, in milliseconds from now.
@@ -66,11 +66,11 @@ func (f *forecastFollower) expect(list []expected) []expected {
 	arrivals := f.state.(tpp.ForecastingState).Arrivals(now)
 	arrivals = arrivals[:min(len(arrivals), maxExpected)]
 	first := len(list)
-	f.means = f.means[:0]
+	means := f.f.means[:0]
 	for i := range arrivals {
 		a := &arrivals[i]
 		s := spreadOf(a.Times)
-		f.means = append(f.means, s)
+		means = append(means, s)
 		e := expected{mark: int32(a.Mark), cause: int32(a.Cause), parent: -1, slot: int32(a.Slot), order: int32(a.Slot), probability: min(a.Probability, 1)}
 		if a.Parent < 0 {
 			from := now
@@ -90,7 +90,7 @@ func (f *forecastFollower) expect(list []expected) []expected {
 		}
 		// What is known is when each comes, not how long after its caller: the difference is taken to be independent of when that
 		// comes, which leaves the distribution of the sum as it is.
-		p := f.means[a.Parent]
+		p := means[a.Parent]
 		sd := math.Sqrt(max(s.sd*s.sd-p.sd*p.sd, 0))
 		scale := 0.0
 		if s.sd > 0 {
@@ -99,6 +99,7 @@ func (f *forecastFollower) expect(list []expected) []expected {
 		resample(&e.gap, a.Times, s.mean*(1-scale)-p.mean, scale)
 		list = append(list, e)
 	}
+	f.f.means = means
 	return list
 }
 

@@ -9,23 +9,44 @@ import (
 // keep returns until when one container more than k is worth keeping idle, by optimal stopping: as long as the expected saving of its next
 // use exceeds the memory-time until then. It is now if it is not worth keeping.
 func (d *decider) keep(now float64, k int) (until, gain float64) {
-	u := d.next(now, k, math.Inf(1), true)
-	until = now
-	value, left, before := 0.0, 1.0, now
-	for i := range u.list {
-		p := &u.list[i]
-		value += p.mass*p.saving - d.memory*left*(p.at-before)
-		left -= p.mass
-		before = p.at
-		if value > gain {
-			until, gain = p.at, value
+	s := stopping{memory: d.memory, left: 1, before: now, until: now}
+	if u := d.next(now, k, math.Inf(1), true, &s); !d.ringed {
+		for i := range u.list {
+			s.add(&u.list[i])
 		}
 	}
-	if until > now {
+	if s.until > now {
 		// The last moments stand for a stretch around them.
-		until += min(0.1*(until-now), 1) + 0.05
+		s.until += min(0.1*(s.until-now), 1) + 0.05
 	}
-	return until, gain
+	return s.until, s.gain
+}
+
+// stopping weighs until when a container is kept: the expected saving of its next use up to a time, less its memory until then, is at most gain, at until.
+type stopping struct {
+	memory float64
+	value  float64 // up to before
+	left   float64 // the probability that it has not been used by then
+	before float64
+
+	until, gain float64
+}
+
+// add goes on to a next use.
+func (s *stopping) add(p *use) {
+	s.value += p.mass*p.saving - s.memory*s.left*(p.at-s.before)
+	s.left -= p.mass
+	s.before = p.at
+	if s.value > s.gain {
+		s.until, s.gain = p.at, s.value
+	}
+}
+
+// over reports whether nothing that comes from a time on can make it worth more, even if the next use came then for certain: what that saves is given,
+// and is not more later.
+func (s *stopping) over(at, saving float64) bool {
+	const margin = 1.001 // savings are computed by a table
+	return s.value-s.memory*s.left*(at-s.before)+margin*s.left*saving < s.gain
 }
 
 // pending returns the probability that a request in flight still needs a container of the function.

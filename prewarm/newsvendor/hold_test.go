@@ -83,7 +83,7 @@ func TestHoldDoesNotRunOutDuringAnOverload(t *testing.T) {
 	if len(until) == 0 {
 		t.Fatal("no container is held")
 	}
-	d.forget()
+	d.forget(0)
 	for now < 20 {
 		for id, u := range until {
 			if u <= now {
@@ -109,7 +109,7 @@ func TestFreshContainerInFrontOfUsedOnes(t *testing.T) {
 	}
 	v := Demand{Trace: 2, Probability: 0.2, Times: timesBetween(6.5, 7.5), Busy: 0.1, Notice: never}
 	d.add(&v)
-	u := d.next(6, 0, d.mean, false)
+	u := d.next(6, 0, d.mean, false, nil)
 	if alone, inFront := d.gain(6, 0, u, false), d.gain(6, 0, u, true); !(alone > 0) || !(inFront < 0) {
 		t.Errorf("the gain is %v alone and %v in front of a used one, want them above and below 0", alone, inFront)
 	}
@@ -119,9 +119,9 @@ func TestFreshContainerInFrontOfUsedOnes(t *testing.T) {
 func TestForeseenWithNoticeIsDecidedLater(t *testing.T) {
 	d, _ := usedAndFresh(t)
 	for _, c := range []struct{ notice, want float64 }{{0, 1}, {d.mean - 0.1, 1}, {d.mean + 0.1, 0}} {
-		d.forget()
+		d.forget(0)
 		d.foresee(&Demand{Probability: 1, Times: timesBetween(7, 8), Busy: 0.1, Notice: c.notice})
-		if got := d.next(6, 0, d.mean, false).total; got < c.want-1e-6 || got > c.want+1e-6 {
+		if got := d.next(6, 0, d.mean, false, nil).total; got < c.want-1e-6 || got > c.want+1e-6 {
 			t.Errorf("with %v s of notice it counts with probability %v, want %v", c.notice, got, c.want)
 		}
 	}

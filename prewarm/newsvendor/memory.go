@@ -64,7 +64,7 @@ func (p *Policy) farthest(than *decider) (victim *prewarm.Container, at float64)
 
 // nextUse returns when one container more than k is used next: the median.
 func (d *decider) nextUse(now float64, k int) float64 {
-	u := d.next(now, k, math.Inf(1), false)
+	u := d.next(now, k, math.Inf(1), false, nil)
 	if u.total < 0.5 {
 		return never
 	}

@@ -16,6 +16,9 @@ type Options struct {
 	Price float64
 	// Model is the kind of the model that predicts what is still to come of requests in flight, one of Models (default race).
 	Model string
+	// EveryWait has each second count that an invocation waits. Without, only those count that delay the end of its request: what has slack, because
+	// something else in the request takes longer, is started later, and where the gain is small not at all.
+	EveryWait bool
 	// Platform and Functions are those of the fleet that the policy will be handed.
 	Platform  prewarm.Platform
 	Functions []prewarm.Function
@@ -52,8 +55,8 @@ func New(ctx context.Context, o Options) (*Policy, error) {
 		return nil, fmt.Errorf("newsvendor: %w", err)
 	}
 	p := &Policy{
-		platform: o.Platform, price: o.Price, starts: prewarm.NewStartTimes(len(o.Functions)), work: &work{},
-		boxes: map[prewarm.ID]*box{}, predictor: newPredictor(o.Platform),
+		platform: o.Platform, price: o.Price, everyWait: o.EveryWait, starts: prewarm.NewStartTimes(len(o.Functions)), work: &work{},
+		predictor: newPredictor(o.Platform),
 	}
 	p.boxOf = p.box
 	p.roomFor = p.room

@@ -1,5 +1,11 @@
 package newsvendor
 
+import (
+	"math"
+
+	"github.com/tppfaas/tppfaas/prewarm"
+)
+
 // On a platform that never gives an invocation a container which is still being started for nobody, a container that comes too late is lost: its
 // invocation waits for a whole start, whether it is late by a moment or by seconds. Then the time to ask for it is not a quantile. It is that at which
 // the expected cost is least, which is looked for: where an invocation may come at one of two times, of which the first cannot be met any more, it may
@@ -15,11 +21,15 @@ func (d *decider) ownCost(at, slack float64, u *uses) float64 {
 	wait := d.price * max(d.mean-slack, 0)
 	come := u.within(at)
 	kept := d.kept()
+	lost := d.memory * d.mean // of a container that is late
+	if kept < never {
+		lost += d.memory * kept
+	}
 	sum, n := 0.0, 0.0
 	for j := coarse / 2; j < len(d.atoms); j += coarse {
 		ready := at + d.atoms[j]
 		late := max(u.within(ready)-come, 0)
-		sum += late * (wait + d.memory*d.mean)
+		sum += late * (wait + lost)
 		idle := (1 - u.total) * max(last-ready, 0) // as long as it may still come
 		if kept < never {
 			idle = (1 - u.total) * kept
@@ -61,3 +71,30 @@ func (d *decider) ownTime(now, slack float64, u *uses) float64 {
 	}
 	return best
 }
+
+// defers reports whether it is better to decide on a demand once something has come which it depends on. A container that is asked for before may come to
+// nothing; one that is asked for then may be late.
+func (d *decider) defers(v *Demand) bool {
+	if d.platform.Late == prewarm.TakesStarting || v.Conditions[0].Probability == 0 {
+		return false
+	}
+	unused := d.memory * d.mean
+	if kept := d.kept(); kept < never {
+		unused += d.memory * kept
+	}
+	missed := unused + d.price*max(d.mean-v.Slack, 0)
+	for i := range v.Conditions {
+		c := &v.Conditions[i]
+		if c.Probability == 0 {
+			break
+		}
+		late := normal((d.mean - c.Lead) / max(math.Hypot(d.sd, c.Spread), 1e-3))
+		if (1-c.Probability)*unused > v.Probability*late*missed {
+			return true
+		}
+	}
+	return false
+}
+
+// normal is the distribution function of the normal distribution.
+func normal(x float64) float64 { return math.Erfc(-x/math.Sqrt2) / 2 }

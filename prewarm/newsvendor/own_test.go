@@ -37,7 +37,7 @@ func TestOwnContainerIsAskedForWhereItCostsLeast(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			d := ownDecider(t, c.price, 1.2, 2.2, 2.2, 2.2, 2.2, 2.2, 2.2, 2.2)
 			d.add(&Demand{Trace: 1, Probability: 1, Times: c.times, Busy: 0.1, Notice: never, Slack: c.slack})
-			u := d.next(0, 0, d.mean, false)
+			u := d.next(0, 0, d.mean, false, nil)
 			wait := c.price * max(d.mean-c.slack, 0)
 			cost := func(at float64) float64 {
 				sum := 0.0
@@ -89,7 +89,68 @@ func TestOwnContainerWaitsForWhatCanBeMet(t *testing.T) {
 		}
 	}
 	d.add(&Demand{Trace: 1, Probability: 1, Times: times, Busy: 0.1, Notice: never})
-	if got := d.ownTime(0, 0, d.next(0, 0, d.mean, false)); !(got > 2.5 && got < 3.1) {
+	if got := d.ownTime(0, 0, d.next(0, 0, d.mean, false, nil)); !(got > 2.5 && got < 3.1) {
 		t.Errorf("it is asked for at %.2f, want shortly before 3", got)
+	}
+}
+
+// TestDefersWhatWillBeKnown checks when it is better to decide once the caller has come: that depends on how likely the caller is, and on how much time
+// is left then.
+func TestDefersWhatWillBeKnown(t *testing.T) {
+	for _, c := range []struct {
+		name         string
+		caller, lead float64
+		late         prewarm.LateKind
+		want         bool
+	}{
+		{"uncertain, and time enough", 0.5, 4, prewarm.OwnContainer, true},
+		{"uncertain, and too late then", 0.5, 1, prewarm.OwnContainer, false},
+		{"as good as certain, and hardly time enough", 0.96, 2.2, prewarm.OwnContainer, false},
+		{"a late container is waited for", 0.5, 4, prewarm.TakesStarting, false},
+	} {
+		d := ownDecider(t, 2560, 1.8, 2, 2.2)
+		d.platform.Late = c.late
+		v := Demand{
+			Trace: 1, Probability: c.caller, Times: timesBetween(5, 6), Busy: 0.1, Notice: never,
+			Conditions: [mostConditions]Condition{{Probability: c.caller, Lead: c.lead, Spread: 0.3}},
+		}
+		if got := d.defers(&v); got != c.want {
+			t.Errorf("%s: it is deferred: %v", c.name, got)
+		}
+		d.add(&v)
+		if n := len(d.next(0, 0, d.mean, false, nil).list); (n == 0) != c.want {
+			t.Errorf("%s: %d uses are weighed", c.name, n)
+		}
+		if n := len(d.next(0, 1, math.Inf(1), true, nil).list); n != 0 {
+			t.Errorf("%s: a second container has %d uses", c.name, n)
+		}
+		if n := len(d.next(0, 0, math.Inf(1), true, nil).list); n == 0 {
+			t.Errorf("%s: what is there already is kept for nothing", c.name)
+		}
+	}
+}
+
+// TestConditions has a caller that is certain, one that is not, its callee that is certain once it comes, and what that may call.
+func TestConditions(t *testing.T) {
+	list := []expected{
+		{cause: 0, parent: -1, probability: 1, gap: timesBetween(1, 1)},
+		{cause: -1, parent: 0, probability: 0.5, gap: timesBetween(2, 2)},
+		{cause: -1, parent: 1, probability: 1, gap: timesBetween(3, 3)},
+		{cause: -1, parent: 2, probability: 0.4, gap: timesBetween(4, 4)},
+		{cause: -1, parent: 3, probability: 1, gap: timesBetween(5, 5)},
+	}
+	chances := []float64{1, 0.5, 0.5, 0.2, 0.2}
+	for i, want := range [][]Condition{nil, nil, {{0.5, 3, 0}}, {{0.5, 7, 0}}, {{0.2, 5, 0}, {0.5, 12, 0}}} {
+		var d Demand
+		d.conditions(list, chances, i)
+		for k := range d.Conditions {
+			var c Condition
+			if k < len(want) {
+				c = want[k]
+			}
+			if got := d.Conditions[k]; got.Probability != c.Probability || math.Abs(got.Lead-c.Lead) > 1e-6 || got.Spread > 1e-6 {
+				t.Errorf("condition %d of %d is %+v, want %+v", k, i, got, c)
+			}
+		}
 	}
 }

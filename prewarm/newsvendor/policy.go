@@ -2,7 +2,9 @@ package newsvendor
 
 import (
 	"math"
+	"slices"
 
+	"github.com/tppfaas/tppfaas/internal/idmap"
 	"github.com/tppfaas/tppfaas/prewarm"
 )
 
@@ -10,15 +12,19 @@ import (
 type Policy struct {
 	platform  prewarm.Platform
 	price     float64
+	everyWait bool
 	starts    *prewarm.StartTimes
 	work      *work
 	at        prewarm.Time // of the last event
 	predictor *predictor
 	roots     []*roots // by application
-	deciders  []*decider
-	boxes     map[prewarm.ID]*box
-	spare     []*box
-	timers    timers // of deciders
+	streams   []*roots // of requests that begin with other functions
+	// lastStream is the last number that one of streams got.
+	lastStream uint32
+	deciders   []*decider
+	boxes      idmap.Map[prewarm.ID, *box]
+	spare      []*box
+	timers     timers // of deciders
 
 	fleet            *prewarm.Fleet
 	out              *prewarm.Decisions
@@ -107,9 +113,11 @@ func (p *Policy) unknown(e *prewarm.Event, now float64) {
 
 // removed forgets a container.
 func (p *Policy) removed(id prewarm.ID) {
-	if b := p.boxes[id]; b != nil {
-		delete(p.boxes, id)
-		p.spare = append(p.spare, b)
+	if b, ok := p.boxes.Get(id); ok {
+		p.boxes.Delete(id)
+		if len(p.spare) < mostSpare {
+			p.spare = append(p.spare, b)
+		}
 	}
 }
 
@@ -120,7 +128,7 @@ func (p *Policy) woken(e *prewarm.Event, now float64) {
 		for _, f := range p.deciders {
 			p.predictor.supplies[f.function] = f.supply(p.fleet)
 		}
-		for _, r := range p.roots {
+		for _, r := range slices.Concat(p.roots, p.streams) {
 			if r.model != nil {
 				r.process = r.model.New(e.At)
 				r.last, r.changed = now, true
@@ -153,6 +161,11 @@ func (p *Policy) refresh(f *decider, now float64) {
 	if a := p.predictor.appOf[f.function]; a >= 0 && now-p.roots[a].told > max(recent, p.roots[a].lasts) {
 		p.roots[a].wanted = true
 	}
+	for _, r := range p.streams {
+		if r.place == p.predictor.appOf[f.function] && now-r.told > max(recent, r.lasts) {
+			r.wanted = true
+		}
+	}
 	if len(f.entries) > few {
 		return
 	}
@@ -163,10 +176,8 @@ func (p *Policy) refresh(f *decider, now float64) {
 		n++
 	}
 	for _, id := range ids[:n] {
-		if at, ok := p.predictor.index[id]; ok {
-			if t := p.predictor.traces[at]; now-t.told > recent {
-				p.tell(t, now)
-			}
+		if t := p.predictor.of(id); t != nil && now-t.told > recent {
+			p.tell(t, now)
 		}
 	}
 }
@@ -180,7 +191,7 @@ func (p *Policy) happened(e *prewarm.Event, now float64) {
 	case prewarm.Arrived:
 		p.arrived(e, now)
 	case prewarm.Placed:
-		if b := p.boxes[e.Container]; b != nil {
+		if b, ok := p.boxes.Get(e.Container); ok {
 			b.gone = false
 		}
 		t, v := p.invocation(e)
@@ -208,7 +219,7 @@ func (p *Policy) happened(e *prewarm.Event, now float64) {
 		t, v := p.invocation(e)
 		if c != nil {
 			p.ready(c, now)
-			if r, ok := f.runs[e.Container]; !ok || math.Abs(r.began-now) > 0.02 {
+			if r := f.runs.of(e.Container); r == nil || math.Abs(r.began-now) > 0.02 {
 				f.begin(e.Container, now)
 			}
 		}
@@ -264,13 +275,9 @@ func (p *Policy) happened(e *prewarm.Event, now float64) {
 func (p *Policy) arrived(e *prewarm.Event, now float64) {
 	if e.Parent == 0 {
 		if a := p.predictor.appOf[e.Function]; a >= 0 && p.deciders[e.Function].isRoot(p.roots[a]) {
-			r := p.roots[a]
-			r.observe(now, e.At)
-			// The first of those that were foreseen has come.
-			for _, f := range p.predictor.apps[a].history.app.Functions {
-				p.deciders[f].came(r.came)
-			}
-			r.came++
+			p.beganRequest(p.roots[a], now, e.At)
+		} else if r := p.stream(e.Function); r != nil {
+			p.beganRequest(r, now, e.At)
 		}
 	}
 	if t := p.predictor.arrived(e, now); t != nil {
@@ -292,7 +299,7 @@ func (p *Policy) ended(t *trace, v *invocation, now float64) {
 			if t.timer >= 0 {
 				at = min(at, p.predictor.timers.heap[t.timer].at)
 			}
-			p.predictor.timers.set(&t.timer, uint64(p.predictor.index[t.id]), at)
+			p.predictor.timers.set(&t.timer, uint64(t.at), at)
 			return
 		}
 	}
@@ -326,8 +333,8 @@ func (p *Policy) ready(c *prewarm.Container, now float64) {
 }
 
 func (p *Policy) box(id prewarm.ID) *box {
-	b := p.boxes[id]
-	if b == nil {
+	b, ok := p.boxes.Get(id)
+	if !ok {
 		if n := len(p.spare); n > 0 {
 			b = p.spare[n-1]
 			p.spare = p.spare[:n-1]
@@ -335,7 +342,7 @@ func (p *Policy) box(id prewarm.ID) *box {
 			b = new(box)
 		}
 		*b = box{until: math.Inf(-1), rank: math.NaN()}
-		p.boxes[id] = b
+		p.boxes.Set(id, b)
 	}
 	return b
 }
@@ -360,33 +367,15 @@ const (
 )
 
 // crowded reports whether demands are that many.
-func (d *decider) crowded() bool { return d.ringed && len(d.entries)+len(d.runs) >= 40 }
+func (d *decider) crowded() bool { return d.ringed && len(d.entries)+len(d.runs.list) >= 40 }
 
 // decide has all deciders decide to whom something new was told.
 func (p *Policy) decide(now float64, at prewarm.Time) {
-	for a, r := range p.roots {
-		if !r.stale(now) {
-			continue
-		}
-		any := false
-		for _, f := range p.predictor.apps[a].history.app.Functions {
-			any = any || p.deciders[f].dirty
-		}
-		if !any {
-			continue
-		}
-		for _, f := range p.predictor.apps[a].history.app.Functions {
-			p.deciders[f].forget()
-			// Where nothing has come, who waits for something goes on waiting.
-			p.deciders[f].dirty = p.deciders[f].dirty || r.changed
-		}
-		demands := r.foresee(now, at)
-		for i := range demands {
-			f := p.deciders[demands[i].Function]
-			if v := &demands[i]; v.Key < leastRoots || v.Notice < f.mean { // of the others it will be decided later
-				f.foresee(v)
-			}
-		}
+	for _, r := range p.roots {
+		p.renew(r, now, at)
+	}
+	for _, r := range p.streams {
+		p.renew(r, now, at)
 	}
 	p.active = p.active[:0]
 	for _, f := range p.deciders {

@@ -100,7 +100,7 @@ func TestKeepIsOptimalStopping(t *testing.T) {
 	}{{"soon", 1, 3, 1}, {"far", 1000, 2000, 1}, {"unlikely", 1, 600, 0.05}, {"likely", 10, 60, 0.9}} {
 		d.foreseen = []Demand{{Probability: c.chance, Times: timesBetween(c.from, c.to), Busy: 0.4}}
 		got, gain := d.keep(0, 0)
-		saving := d.restart(&d.foreseen[0], 0)
+		saving := d.restart(&d.foreseen[0])
 		value := func(until float64) float64 {
 			v := 0.0
 			for _, at := range d.foreseen[0].Times {

@@ -3,20 +3,24 @@ package newsvendor
 import (
 	"math"
 
+	"github.com/tppfaas/tppfaas/internal/idmap"
 	"github.com/tppfaas/tppfaas/prewarm"
 )
 
 // predictor follows the traces in flight of all applications, and says what is still to come of each.
 type predictor struct {
-	platform prewarm.Platform
-	apps     []*application
-	appOf    []int32 // by function, −1 if it is of none
-	supplies []Supply
-	index    map[prewarm.ID]int32
-	traces   []*trace
-	unused   []int32
-	timers   timers
-	demands  []Demand // of the trace under way
+	platform    prewarm.Platform
+	apps        []*application
+	appOf       []int32 // by function, −1 if it is of none
+	supplies    []Supply
+	index       idmap.Map[prewarm.ID, int32]
+	traces      []*trace // nil where none is in flight
+	unused      []int32  // of traces
+	timers      timers
+	expected    pool[expected]
+	invocations pool[invocation]
+	list        []expected // of the trace under way
+	demands     []Demand   // of it
 
 	// Of what is expected of the trace under way, by its index there:
 	arrivals, begins []Times   // when it arrives, and when its run starts
@@ -27,16 +31,20 @@ type predictor struct {
 
 // application is what a predictor knows of one.
 type application struct {
+	spare      []*trace // over, for others to come: their followers are of the application
 	history    *history
 	forecaster forecaster
 	certain    [][]bool  // by the marks of caller and callee: where one was never seen not to come
+	groups     [][]int   // by the same: calls with the same number, of which each run makes one at most; −1 where that is not known
 	firstCall  []float64 // by mark, learned further while the policy runs
 	variance   []float64
+	slack      []float64 // by mark
 }
 
 // trace is a request in flight.
 type trace struct {
 	id          prewarm.ID
+	at          int32 // in the predictor's list
 	app         int32
 	timer       int
 	invocations []invocation
@@ -72,7 +80,9 @@ const (
 )
 
 func newPredictor(platform prewarm.Platform) *predictor {
-	return &predictor{platform: platform, index: map[prewarm.ID]int32{}}
+	p := &predictor{platform: platform}
+	p.expected.most, p.invocations.most = mostExpected, mostArrived
+	return p
 }
 
 // grow makes room for functions.
@@ -85,8 +95,7 @@ func (p *predictor) grow(functions int) {
 
 // find returns the trace with the number, and begins it if there is none; nil if the function is of no application that is known.
 func (p *predictor) find(id prewarm.ID, function int, begin bool) *trace {
-	if at, ok := p.index[id]; ok {
-		t := p.traces[at]
+	if t := p.of(id); t != nil {
 		if p.apps[t.app].history.mark(function) < 0 {
 			return nil
 		}
@@ -95,32 +104,54 @@ func (p *predictor) find(id prewarm.ID, function int, begin bool) *trace {
 	if !begin || p.appOf[function] < 0 || id == 0 {
 		return nil
 	}
-	var at int32
+	app := p.appOf[function]
+	t := p.apps[app].take()
 	if n := len(p.unused); n > 0 {
-		at = p.unused[n-1]
+		t.at = p.unused[n-1]
 		p.unused = p.unused[:n-1]
 	} else {
-		at = int32(len(p.traces))
-		p.traces = append(p.traces, &trace{})
+		t.at = int32(len(p.traces))
+		p.traces = append(p.traces, nil)
 	}
-	t := p.traces[at]
-	app := p.appOf[function]
-	if t.follower == nil || t.app != app {
-		t.follower = p.apps[app].forecaster.newFollower()
+	p.traces[t.at] = t
+	t.id, t.app, t.timer, t.running, t.last, t.checks = id, app, -1, 0, 0, 0
+	p.index.Set(id, t.at)
+	return t
+}
+
+// of returns the trace with the number, nil if it is not in flight.
+func (p *predictor) of(id prewarm.ID) *trace {
+	if at, ok := p.index.Get(id); ok {
+		return p.traces[at]
+	}
+	return nil
+}
+
+// take returns a trace without events, one that is over if there is such a one.
+func (a *application) take() *trace {
+	var t *trace
+	if n := len(a.spare); n > 0 {
+		t = a.spare[n-1]
+		a.spare = a.spare[:n-1]
+	} else {
+		t = &trace{follower: a.forecaster.newFollower()}
 	}
 	t.follower.reset()
-	t.id, t.app, t.timer, t.running, t.last, t.checks = id, app, -1, 0, 0, 0
-	t.invocations, t.expected = t.invocations[:0], t.expected[:0]
-	p.index[id] = at
 	return t
 }
 
 // drop forgets a trace.
 func (p *predictor) drop(t *trace) {
-	at := p.index[t.id]
-	delete(p.index, t.id)
-	p.timers.set(&t.timer, uint64(at), never)
-	p.unused = append(p.unused, at)
+	p.index.Delete(t.id)
+	p.timers.set(&t.timer, uint64(t.at), never)
+	p.traces[t.at] = nil
+	p.unused = append(p.unused, t.at)
+	p.expected.give(t.expected)
+	p.invocations.give(t.invocations)
+	t.expected, t.invocations = nil, nil
+	if a := p.apps[t.app]; len(a.spare) < mostSpare {
+		a.spare = append(a.spare, t)
+	}
 }
 
 // mostInvocations is how many invocations of a trace are followed. Each looks at what all others may lead to, so that a trace without end, as of functions
@@ -172,9 +203,10 @@ func (p *predictor) arrived(e *prewarm.Event, now float64) *trace {
 	}
 	if err := t.follower.observe(int(v.mark), int(v.caller), v.free); err == nil {
 		t.last = v.free
-		t.invocations = append(t.invocations, v)
+		t.invocations = append(p.invocations.grow(t.invocations, len(t.invocations)+1), v)
 		t.running++
-		t.expected = t.follower.expect(t.expected[:0])
+		p.list = t.follower.expect(p.list[:0])
+		t.expected = append(p.expected.grow(t.expected[:0], len(p.list)), p.list...)
 		app.normalise(t)
 	}
 	return t
@@ -191,14 +223,42 @@ func (t *trace) caller(e *expected) int32 {
 	return -1
 }
 
-// normalise makes the probabilities of what must come, itself or another in its place, add up to 1: whatever the tail of a model leaves over.
+// group returns the group of calls that a call is of, by the marks of caller and callee; −1 if it is not known.
+func (a *application) group(caller, mark int32) int {
+	if caller < 0 || a.groups == nil {
+		return -1
+	}
+	return a.groups[caller][mark]
+}
+
+// called reports whether the cause of what is expected has made a call of its group.
+func (a *application) called(t *trace, e *expected, group int) bool {
+	if e.cause < 0 || group < 0 {
+		return false
+	}
+	for i := range t.invocations {
+		if v := &t.invocations[i]; v.caller == e.cause && a.group(t.invocations[e.cause].mark, v.mark) == group {
+			return true
+		}
+	}
+	return false
+}
+
+// normalise makes the probabilities of what must come, itself or another in its place, add up to 1: whatever the tail of a model leaves over. A model
+// that has not seen that they take each other's place, because it learned from few requests, is told.
 func (a *application) normalise(t *trace) {
 	for i := range t.expected {
 		e := &t.expected[i]
 		c := t.caller(e)
-		e.certain = c >= 0 && a.certain[c][e.mark]
+		group := a.group(c, e.mark)
+		e.certain = c >= 0 && a.certain[c][e.mark] && !a.called(t, e, group)
 		if !e.certain {
 			continue
+		}
+		for j := i + 1; group >= 0 && j < len(t.expected); j++ {
+			if o := &t.expected[j]; o.cause == e.cause && o.parent == e.parent && a.group(c, o.mark) == group {
+				o.slot = e.slot
+			}
 		}
 		total, first := 0.0, true
 		for j := range t.expected {
@@ -290,18 +350,19 @@ func (p *predictor) demandsOf(t *trace, now float64) ([]Demand, bool) {
 		p.demands = append(p.demands, Demand{
 			Trace: t.id, Function: function, Key: uint32(i), Probability: p.chances[i], Times: *arrival,
 			Busy: app.history.busy[e.mark].Mean(), Notice: never, Spread: arrival.Deviation(),
-			Slack: app.history.slack[e.mark],
+			Slack: app.slack[e.mark],
 		})
+		p.demands[len(p.demands)-1].conditions(t.expected, p.chances, i)
 	}
 	t.told = now
 	if len(p.demands) == 0 && t.running == 0 || now-t.heard > forgotten {
 		p.drop(t)
-		return p.demands, false
+		return p.demands[:0], false // nobody would take back what is told of it now
 	}
 	// The longer nothing is heard, the more rarely it is looked at.
 	again = max(again, now+t.checks)
 	t.checks = max(0.05, (now-t.heard)/4)
-	p.timers.set(&t.timer, uint64(p.index[t.id]), again)
+	p.timers.set(&t.timer, uint64(t.at), again)
 	return p.demands, true
 }
 

@@ -18,6 +18,8 @@ type ring struct {
 	foreseenEnd int64 // the end of the ring when it was counted
 	notice      float64
 	foreseen    bool // it is counted as it is
+
+	tails [2][bins]tail // without what will be known early enough, and of all
 }
 
 // counts are, by bin, how many demands arrive, and how many containers they need at its end.
@@ -43,29 +45,42 @@ func (r *ring) foresee(list []Demand, notice float64) {
 	}
 }
 
-// at returns how many arrive in a bin, and what is needed at the end of the bin before, of all or without what will be known early enough.
-func (r *ring) at(b int64, all bool) (arriving float64, needed cumulants) {
-	arriving = r.arriving[b%bins]
+// arrivingAt returns how many arrive in a bin, of all or without what will be known early enough.
+func (r *ring) arrivingAt(b int64, all bool) float64 {
+	i := place(b)
+	arriving := r.arriving[i]
 	if b < r.foreseenEnd {
-		arriving += r.late.arriving[b%bins]
+		arriving += r.late.arriving[i]
 		if all {
-			arriving += r.early.arriving[b%bins]
+			arriving += r.early.arriving[i]
 		}
 	}
-	return arriving, r.neededAt(b, max(b-1, r.first), all) // so that those that arrive in the bin do not find themselves
+	return arriving
 }
 
-// neededAt returns the containers that are needed at the end of a bin, with what is foreseen until another.
-func (r *ring) neededAt(until, b int64, all bool) cumulants {
-	needed := r.needed[b%bins]
+// tailAt answers for the containers that are needed at the end of a bin, with what is foreseen until another.
+func (r *ring) tailAt(until, b int64, all bool) *tail {
+	i := place(b)
+	t := &r.tails[0][i]
+	if all {
+		t = &r.tails[1][i]
+	}
+	needed := r.needed[i]
 	if until < r.foreseenEnd {
-		needed.sum(&r.late.needed[b%bins])
+		needed.sum(&r.late.needed[i])
 		if all {
-			needed.sum(&r.early.needed[b%bins])
+			needed.sum(&r.early.needed[i])
 		}
 	}
-	return needed
+	t.set(needed)
+	return t
 }
+
+// tailBefore answers for what is needed at the end of the bin before, so that those that arrive in the bin do not find themselves.
+func (r *ring) tailBefore(b int64, all bool) *tail { return r.tailAt(b, max(b-1, r.first), all) }
+
+// place returns where a bin is.
+func place(b int64) int { return int(uint64(b) % bins) }
 
 func binOf(t float64) int64 { return int64(math.Floor(t / binWidth)) }
 
@@ -77,7 +92,7 @@ func (r *ring) advance(now float64) {
 		return
 	}
 	for ; r.first < to; r.first++ {
-		i := r.first % bins
+		i := place(r.first)
 		r.arriving[i], r.needed[i] = 0, cumulants{}
 	}
 }
@@ -89,14 +104,15 @@ type walker struct {
 }
 
 func (w *walker) within(x float64) float64 {
-	for w.i < Quantiles && w.t[w.i] <= x {
-		w.i++
+	i := w.i
+	for i < Quantiles && w.t[i] <= x {
+		i++
 	}
-	switch w.i {
-	case 0, Quantiles:
+	w.i = i
+	if i == 0 || i == Quantiles {
 		return w.t.Within(x)
 	}
-	return (float64(w.i) - 0.5 + (x-w.t[w.i-1])/(w.t[w.i]-w.t[w.i-1])) / Quantiles
+	return (float64(i) - 0.5 + (x-w.t[i-1])/(w.t[i]-w.t[i-1])) / Quantiles
 }
 
 // end returns the number of the bin behind the last, by which what is added now is bounded.
@@ -108,25 +124,32 @@ func (r *ring) add(probability float64, times *Times, busy float64, end int64, s
 	r.counts.add(r.first, probability, times, busy, end, sign)
 }
 
-func (c *counts) add(first int64, probability float64, times *Times, busy float64, end int64, sign float64) {
+func (c *counts) add(begin int64, probability float64, times *Times, busy float64, end int64, sign float64) {
 	low := times[0] - (times[1]-times[0])/2
 	high := times[Quantiles-1] + (times[Quantiles-1]-times[Quantiles-2])/2
-	from := max(binOf(low), first)
+	from := max(binOf(low), begin)
 	to := min(binOf(high+busy)+1, end)
 	if from >= to {
 		return
 	}
 	arrived, ended := walker{t: times}, walker{t: times}
-	before := 0.0
+	first, before := times[0]-(times[1]-times[0]), 0.0 // before first it is 0
 	if at := float64(from) * binWidth; at > low {
 		before = arrived.within(at)
 	}
 	for b := from; b < to; b++ {
 		at := float64(b+1) * binWidth
-		now := arrived.within(at)
-		i := b % bins
+		now := 1.0
+		if before < 1 {
+			now = arrived.within(at)
+		}
+		gone := 0.0
+		if at-busy >= first {
+			gone = ended.within(at - busy)
+		}
+		i := place(b)
 		c.arriving[i] += sign * probability * (now - before)
-		c.needed[i].add(probability*max(min(now-ended.within(at-busy), 1), 0), sign)
+		c.needed[i].add(probability*max(min(now-gone, 1), 0), sign)
 		before = now
 	}
 }
@@ -139,6 +162,6 @@ func (r *ring) run(began float64, busy *Times, end int64, sign float64) {
 		if p <= 0 {
 			return
 		}
-		r.needed[b%bins].add(p, sign)
+		r.needed[place(b)].add(p, sign)
 	}
 }

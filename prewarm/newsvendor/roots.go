@@ -11,6 +11,8 @@ type roots struct {
 	model   requests.Model // nil if nothing is known of when requests come
 	process requests.Process
 	root    int32        // mark of the root
+	place   int32        // of the application
+	stream  uint32       // its number; 0 for the application's own root
 	offsets []foreseeing // of all that a request demands, the root first
 
 	last, told float64 // when the last request came, and when demands were last told
@@ -32,6 +34,7 @@ type foreseeing struct {
 	probability float64
 	offset      Times // from the arrival of the root
 	mean, sd    float64
+	depends     Demand // of which the conditions are set, as seen when the root arrives
 }
 
 const (
@@ -44,10 +47,10 @@ const (
 )
 
 // unfold takes from what is expected of a request that has just come what a request demands.
-func (r *roots) unfold(list []expected) {
-	root := r.app.history.root
+func (r *roots) unfold(root int, list []expected) {
 	r.root = int32(root)
 	r.offsets = []foreseeing{{mark: int32(root), probability: 1}}
+	chances := make([]float64, len(list))
 	for i := range list {
 		e := &list[i]
 		f := foreseeing{mark: e.mark, probability: e.probability, offset: e.gap}
@@ -57,6 +60,8 @@ func (r *roots) unfold(list []expected) {
 			f.offset.sum(&above.offset, &e.gap)
 		}
 		f.mean, f.sd = f.offset.Mean(), f.offset.Deviation()
+		chances[i] = f.probability
+		f.depends.conditions(list, chances, i)
 		r.offsets = append(r.offsets, f)
 	}
 }
@@ -127,9 +132,9 @@ func (r *roots) foresee(now float64, at prewarm.Time) []Demand {
 		for i := range r.offsets {
 			o := &r.offsets[i]
 			d := Demand{
-				Function: r.app.history.app.Functions[o.mark], Key: uint32(k), Probability: o.probability * r.chances[k], Times: *t,
+				Function: r.app.history.app.Functions[o.mark], Key: r.key(uint32(k)), Probability: o.probability * r.chances[k], Times: *t,
 				Busy: r.app.history.busy[o.mark].Mean(), Notice: o.mean, Spread: o.sd,
-				Slack: r.app.history.slack[o.mark],
+				Slack: r.app.slack[o.mark], Conditions: o.depends.Conditions,
 			}
 			if i > 0 {
 				if sd > 4*o.sd {

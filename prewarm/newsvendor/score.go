@@ -137,6 +137,24 @@ func (t *Times) density(x float64) float64 {
 	return (1-elsewhere)*(t.Within(x+width)-t.Within(x-width))/(2*width) + elsewhere*e/(scale*(1+e)*(1+e))
 }
 
+// ClearlyBetter reports whether the scores of one are higher than those of another on the same sample by more than two standard errors of the mean
+// difference, on a sample of at least enough.
+func ClearlyBetter(a, b []float64, enough int) bool {
+	n := float64(len(a))
+	if len(a) < max(enough, 2) {
+		return false
+	}
+	mean, squares := 0.0, 0.0
+	for i := range a {
+		mean += (a[i] - b[i]) / n
+	}
+	for i := range a {
+		d := a[i] - b[i] - mean
+		squares += d * d
+	}
+	return mean > 2*math.Sqrt(squares/(n-1)/n)
+}
+
 // Better reports whether the scores of one are higher than those of another on the same sample.
 func Better(a, b []float64) bool {
 	sum := 0.0

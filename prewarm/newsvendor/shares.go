@@ -1,13 +1,12 @@
 package newsvendor
 
-import "slices"
-
 // shares makes the probabilities of a model agree on the average with how often what it expected was recorded to come. A model that learns
 // from few hundred traces stops learning early, and what it then takes to be the share of a rare branch may be half of what it is; a price is
 // weighed by exactly that share. How the shares differ from trace to trace stays the model's: its odds are multiplied by constants.
 type shares struct {
 	forecaster
 	weights map[call]float64
+	calls   []call // of the trace under way
 }
 
 // call is the nth call of a function by the same run of another one, by their marks; with none, that nothing comes of the slot of
@@ -105,7 +104,6 @@ type sharesFollower struct {
 	follower
 	s     *shares
 	marks []int
-	calls []call
 }
 
 func (f *sharesFollower) reset() {
@@ -125,23 +123,40 @@ func (f *sharesFollower) expect(list []expected) []expected {
 	first := len(list)
 	list = f.follower.expect(list)
 	own := list[first:]
-	for k, mark := range f.marks {
-		if !slices.ContainsFunc(own, func(e expected) bool { return int(e.cause) == k && e.parent < 0 && e.probability < 1 }) {
-			continue
-		}
-		f.calls = callsOf(f.calls, own, k, mark)
-		for i := range own {
-			if f.calls[i].caller >= 0 && firstOf(own, i) == i {
-				f.correct(own, i)
-			}
+	f.s.calls = f.callsOf(f.s.calls, own, first)
+	for i := range own {
+		if f.s.calls[i].caller >= 0 && own[i].probability < 1 && firstOf(own, i) == i {
+			f.correct(own, i)
 		}
 	}
 	return list
 }
 
+// callsOf sets calls to the calls that those of a list are, which counts from the index first; those of which the caller is not known have caller −1.
+func (f *sharesFollower) callsOf(calls []call, list []expected, first int) []call {
+	calls = calls[:0]
+	for i := range list {
+		e := &list[i]
+		c := call{caller: -1, mark: e.mark}
+		switch {
+		case e.parent >= 0:
+			c.caller = list[int(e.parent)-first].mark
+		case e.cause >= 0:
+			c.caller = int32(f.marks[e.cause])
+		}
+		for j := range list[:i] {
+			if o := &list[j]; o.mark == e.mark && o.parent == e.parent && o.cause == e.cause {
+				c.n++
+			}
+		}
+		calls = append(calls, c)
+	}
+	return calls
+}
+
 // correct multiplies the odds of the alternatives of which the first is i.
 func (f *sharesFollower) correct(list []expected, i int) {
-	none := f.calls[i]
+	none := f.s.calls[i]
 	none.none = true
 	left, total := 1.0, 0.0
 	for j := i; j < len(list); j++ {
@@ -154,7 +169,7 @@ func (f *sharesFollower) correct(list []expected, i int) {
 	}
 	for j := i; j < len(list); j++ {
 		if e := &list[j]; e.alternative(&list[i]) {
-			e.probability *= f.weight(f.calls[j])
+			e.probability *= f.weight(f.s.calls[j])
 			total += e.probability
 		}
 	}

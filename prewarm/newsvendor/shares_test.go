@@ -97,3 +97,53 @@ func TestSharesKeepWhatAModelKnows(t *testing.T) {
 		t.Errorf("what is known not to come is expected with probability %v", list[i].probability)
 	}
 }
+
+// TestSharesOfWhatComesLater: the shares of a call are those that were recorded also as long as its caller is only expected.
+func TestSharesOfWhatComesLater(t *testing.T) {
+	model := laterModel{}
+	h := &history{}
+	for i := range 400 {
+		if i < 280 {
+			h.traces = append(h.traces, past{[]int{0, 1, 2}, []int{-1, 0, 1}, []float64{0, 1, 2}})
+		} else {
+			h.traces = append(h.traces, past{[]int{0, 1, 3}, []int{-1, 0, 1}, []float64{0, 1, 2}})
+		}
+	}
+	f := newShares(model, h).newFollower()
+	f.reset()
+	if err := f.observe(0, -1, 0); err != nil {
+		t.Fatal(err)
+	}
+	list := f.expect([]expected{{mark: 7}}) // of another trace
+	for i, want := range []float64{1, 0.7, 0.3} {
+		if got := list[i+1].probability; math.Abs(got-want) > 0.01 {
+			t.Errorf("function %d is expected with probability %.3f, want %.3f", list[i+1].mark, got, want)
+		}
+	}
+}
+
+// laterModel says that 0 calls 1, and that 1 calls 2 nine times in ten, and else 3.
+type laterModel struct{}
+
+func (laterModel) newFollower() follower { return &laterFollower{} }
+
+type laterFollower struct{ marks []int }
+
+func (f *laterFollower) reset() { f.marks = f.marks[:0] }
+
+func (f *laterFollower) observe(mark, _ int, _ float64) error {
+	f.marks = append(f.marks, mark)
+	return nil
+}
+
+func (f *laterFollower) expect(list []expected) []expected {
+	at, last := int32(len(list)), int32(len(f.marks)-1)
+	switch f.marks[last] {
+	case 0:
+		return append(list, expected{mark: 1, cause: last, parent: -1, probability: 1},
+			expected{mark: 2, cause: -1, parent: at, probability: 0.9}, expected{mark: 3, cause: -1, parent: at, probability: 0.1})
+	case 1:
+		return append(list, expected{mark: 2, cause: last, parent: -1, probability: 0.9}, expected{mark: 3, cause: last, parent: -1, probability: 0.1})
+	}
+	return list
+}

@@ -40,3 +40,39 @@ func TestNeverDoesNotGrowWithSilence(t *testing.T) {
 		}
 	}
 }
+
+// TestAlternativesThatAModelHoldsApart: each run of function 0 calls 1 or 2, which a table knows. A model that expects both, each by itself, expects one of
+// them all the same; and none once one has come.
+func TestAlternativesThatAModelHoldsApart(t *testing.T) {
+	table := newTable(withFunctions(branches(7, 3, 0), 4))
+	app := &application{certain: table.certain, groups: table.groups}
+	trace := &trace{invocations: []invocation{{mark: 0, caller: -1, ended: math.NaN()}}}
+	expect := func(one, two float64) {
+		trace.expected = trace.expected[:0]
+		for i, p := range []float64{one, two} {
+			trace.expected = append(trace.expected, expected{mark: int32(i + 1), cause: 0, parent: -1, slot: int32(i), probability: p, gap: timesBetween(1, 2)})
+		}
+		app.normalise(trace)
+	}
+	expect(0.6, 0.15)
+	if one, two := trace.expected[0].probability, trace.expected[1].probability; math.Abs(one-0.8) > 1e-9 || math.Abs(two-0.2) > 1e-9 {
+		t.Errorf("they are expected with probabilities %v and %v, want 0.8 and 0.2", one, two)
+	}
+	p := newPredictor(prewarm.Platform{})
+	p.chances = append(p.chances, 0.08, 0.02) // nearly all times have passed
+	p.silence(trace, 1)
+	if sum := p.chances[0] + p.chances[1]; math.Abs(sum-1) > 1e-9 {
+		t.Errorf("after a long silence one of them comes with probability %v", sum)
+	}
+	trace.invocations = append(trace.invocations, invocation{mark: 1, caller: 0, ended: math.NaN()})
+	expect(0, 0.02)
+	if two := trace.expected[1].probability; two > 0.03 {
+		t.Errorf("the other one is expected with probability %v", two)
+	}
+}
+
+// withFunctions gives a history functions.
+func withFunctions(h *history, n int) *history {
+	h.app = &prewarm.Recording{Functions: make([]int, n)}
+	return h
+}

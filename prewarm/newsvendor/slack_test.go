@@ -88,9 +88,10 @@ func TestSlackMovesTheQuantile(t *testing.T) {
 	d := p.deciders[1]
 	d.sample(0)
 	for _, slack := range []float64{0, 0.1, 0.5, 1.5, 5} {
-		d.entries, d.heads = nil, map[prewarm.ID]int32{}
+		d.entries = nil
+		d.heads.Clear()
 		d.add(&Demand{Trace: 1, Probability: 1, Times: timesBetween(10, 12), Busy: 0.1, Notice: never, Slack: slack})
-		u := d.next(0, 0, d.mean, false)
+		u := d.next(0, 0, d.mean, false, nil)
 		n, want := float64(len(d.atoms)), never
 		for at := 0.0; at < 12; at += 0.01 {
 			late, early := 0.0, 0.0

@@ -42,14 +42,14 @@ func (d *decider) start(now float64, asking int, fleet *prewarm.Fleet, room func
 		again = d.asks[0] + answer + 0.001
 	}
 	if d.ringed {
-		if len(d.entries)+len(d.runs)+asked == 0 && d.platform.Late == prewarm.TakesStarting {
+		if len(d.entries)+len(d.runs.list)+asked == 0 && d.platform.Late == prewarm.TakesStarting {
 			if at := d.firstDue(now); at > now+lookAhead {
 				return at, false
 			}
 		}
 		again = min(again, now+lookAhead)
 	}
-	u := d.next(now, k, d.mean, false)
+	u := d.next(now, k, d.mean, false, nil)
 	if len(u.list) == 0 {
 		return again, false
 	}
@@ -72,6 +72,9 @@ func (d *decider) start(now float64, asking int, fleet *prewarm.Fleet, room func
 		return d.soon(now), false
 	}
 	out.Start(d.function, 1, why)
+	if d.asks == nil {
+		d.asks = make([]float64, 0, maxStarts) // at once, so that nothing is allocated later
+	}
 	d.asks = append(d.asks, now)
 	return now + 0.1, true
 }
@@ -195,7 +198,7 @@ func (d *decider) gain(now, slack float64, u *uses, used bool) float64 {
 			wait, early = 0, d.mean+unused
 		} else if d.platform.Late == prewarm.OwnContainer {
 			if wait = d.mean; p.at < ready {
-				wait, early = 0, d.mean
+				wait, early = 0, d.mean+unused
 			}
 		}
 		// Without a container the wait would be that of a start: what of it is within the slack delays nobody.

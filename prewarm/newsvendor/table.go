@@ -8,6 +8,8 @@ type table struct {
 	root  int      // the mark of roots
 	// certain says, by the marks of caller and callee, that each run of the caller has called it, or another in its place.
 	certain [][]bool
+	// groups are the slots of calls, by the marks of caller and callee; −1 where calls of one function are in several.
+	groups [][]int
 }
 
 // edge is a call that a function makes.
@@ -69,6 +71,7 @@ func newTable(h *history) *table {
 		})
 		t.group(m, sets[m])
 		t.certain = append(t.certain, t.certainOf(m, n))
+		t.groups = append(t.groups, t.groupsOf(m, n))
 	}
 	return t
 }
@@ -88,6 +91,21 @@ func (t *table) certainOf(caller, marks int) []bool {
 		called[e.mark] = true
 	}
 	return certain
+}
+
+// groupsOf returns, by mark, the slot of the calls of a function by another one.
+func (t *table) groupsOf(caller, marks int) []int {
+	groups := slices.Repeat([]int{-1}, marks)
+	for i, e := range t.edges[caller] {
+		groups[e.mark] = e.slot
+		for _, other := range t.edges[caller][:i] {
+			if other.mark == e.mark && other.slot != e.slot {
+				groups[e.mark] = -1
+				break
+			}
+		}
+	}
+	return groups
 }
 
 // group puts those calls of a function into one slot of which no run made two.

@@ -27,6 +27,7 @@ type uses struct {
 	merged     []use
 	memory     []float64
 	conditions []condition
+	spreads    []float64 // of when each demand comes after it is known, and of starts
 	// Of the demand under way, by moment; over is the probability that k + 1 containers are in use.
 	at, mass, over [Quantiles]float64
 }
@@ -44,9 +45,9 @@ const overdue = 0.005
 // exactly is how many demands of a function are weighed one by one.
 const exactly = 8
 
-// compute sets u to the next uses of one container more than k, of those which serve the demands, as seen at now and up to a horizon. Savings are by
-// demand; they may be nil. Running are the runs that hold containers: the probability that one does still at some time.
-func (u *uses) compute(now, horizon float64, k int, demands []*Demand, running []run, saving func(d *Demand, at float64) float64) {
+// compute sets u to the next uses of one container more than k, of those which serve the demands, as seen at now and up to a horizon. Savings are those of a
+// decider, if they are asked for. Running are the runs that hold containers: the probability that one does still at some time.
+func (u *uses) compute(now, horizon float64, k int, demands []*Demand, running []run, savings *decider) {
 	u.list, u.hazards, u.total, u.now = u.list[:0], u.hazards[:0], 0, now
 	u.gone, u.conditions = u.gone[:0], u.conditions[:0]
 	if len(demands)+len(running) <= k {
@@ -81,19 +82,17 @@ func (u *uses) compute(now, horizon float64, k int, demands []*Demand, running [
 		if k > 0 {
 			u.find(k, n, j, demands, running)
 		}
-		saved := math.NaN()
 		for i, at := range u.at[:n] {
-			if u.mass[i] <= 1e-9 {
-				continue
+			if u.mass[i] > 1e-9 {
+				u.hazards = append(u.hazards, use{at: at, mass: u.mass[i], over: u.over[i], demand: int32(j)})
 			}
-			if saving != nil && (d.known() || math.IsNaN(saved)) { // of what is only foreseen it is the same at all times
-				saved = saving(d, at)
-			}
-			u.hazards = append(u.hazards, use{at: at, mass: u.mass[i], saving: saved, over: u.over[i], demand: int32(j)})
 		}
 		u.bounds = append(u.bounds, len(u.hazards))
 	}
 	u.merge()
+	if savings != nil {
+		u.save(now, demands, savings)
+	}
 	left := 1.0 // the probability that it is not used before
 	n := len(running)
 	for i := range u.conditions {
@@ -127,6 +126,22 @@ func (u *uses) compute(now, horizon float64, k int, demands []*Demand, running [
 		u.list = append(u.list, h)
 	}
 	u.accumulate(now)
+}
+
+// save sets what each of the uses saves, of those of a decider.
+func (u *uses) save(now float64, demands []*Demand, savings *decider) {
+	u.spreads = u.spreads[:0]
+	for _, d := range demands {
+		u.spreads = append(u.spreads, savings.spreadOf(d))
+	}
+	for i := range u.hazards {
+		h := &u.hazards[i]
+		notice := h.at - now
+		if d := demands[h.demand]; !d.known() {
+			notice = d.Notice
+		}
+		h.saving = savings.restartIn(notice, u.spreads[h.demand])
+	}
 }
 
 // points sets at and mass to the moments up to a horizon at which a demand may come, and returns their number.
@@ -203,8 +218,13 @@ func (u *uses) find(k, n, j int, demands []*Demand, running []run) {
 		}
 	}
 	for i := range running {
+		r := &running[i]
+		if r.left <= 1e-6 {
+			continue // it has lasted longer than any did: it must end
+		}
+		passed := walker{t: r.busy}
 		for m, at := range u.at[:n] {
-			p := running[i].lasts(at)
+			p := min((1-passed.within(at-r.began))/r.left, 1) // that it still holds its container, given that it does now
 			if p <= 0 {
 				break
 			}
@@ -236,6 +256,12 @@ func (u *uses) find(k, n, j int, demands []*Demand, running []run) {
 // use adds that one more is in use at moment m with a probability.
 func (u *uses) use(k, m int, p float64) {
 	exactly := u.memory[m*(k+2):][:k+2]
+	if k == 1 {
+		exactly[2] += exactly[1] * p
+		exactly[1] = exactly[1]*(1-p) + exactly[0]*p
+		exactly[0] *= 1 - p
+		return
+	}
 	exactly[k+1] += exactly[k] * p
 	for i := k; i > 0; i-- {
 		exactly[i] = exactly[i]*(1-p) + exactly[i-1]*p
@@ -274,39 +300,55 @@ type run struct {
 	busy  *Times
 }
 
-// lasts returns the probability that the run still holds its container at a time, given that it does now.
-func (r *run) lasts(at float64) float64 {
-	if r.left <= 1e-6 {
-		return 0 // it has lasted longer than any did: it must end
-	}
-	return min((1-r.busy.Within(at-r.began))/r.left, 1)
-}
-
 // computeMany is compute for many demands, by their counts, up to a horizon; all says that what will be known early enough counts too. Waiting are how
-// many containers more are in use until a time.
-func (u *uses) computeMany(now float64, k, waiting int, until, horizon float64, r *ring, all bool, saving func(d *Demand, at float64) float64) {
+// many containers more are in use until a time. Where a stopping is given, it is told of them instead of the list, and as far as they matter to it.
+func (u *uses) computeMany(now float64, k, waiting int, until, horizon float64, r *ring, all bool, savings *decider, s *stopping) {
 	u.list, u.total = u.list[:0], 0
 	left := 1.0
-	for b := r.first; b < min(r.first+bins, binOf(horizon)) && left > 1e-3; b++ {
-		arriving, needed := r.at(b, all)
+	end := min(r.first+bins, binOf(horizon))
+	var with *tail // of the bin before, if it was looked at
+	for b := r.first; b < end && left > 1e-3; b++ {
+		before := with
+		with = nil
+		arriving := r.arrivingAt(b, all)
 		if arriving <= 1e-6 { // 1e-4 in all bins together
 			continue
+		}
+		at := max((float64(b)+0.5)*binWidth, now)
+		saved := 0.0
+		if savings != nil {
+			saved = savings.restartIn(at-now, savings.sd)
+		}
+		if s != nil && s.over(at, saved) {
+			break
 		}
 		free := k
 		if float64(b)*binWidth < until {
 			free -= waiting
 		}
-		with := r.neededAt(b, b, all) // what arrives at this moment needs a container each, and one of them finds the others
-		mass := left * -math.Expm1(-arriving*max(needed.atLeast(free), with.atLeast(free+1)))
+		if before == nil || b == r.foreseenEnd { // from there on it is without what is foreseen
+			before = r.tailBefore(b, all)
+		}
+		found := before.atLeast(free)
+		if found < 1 {
+			// What arrives at this moment needs a container each, and one of them finds the others.
+			with = r.tailAt(b, b, all)
+			found = max(found, with.atLeast(free+1))
+		}
+		if left*arriving*found <= 0.999e-9 {
+			continue // and the mass is not more
+		}
+		mass := left * -math.Expm1(-arriving*found)
 		if mass <= 1e-9 {
 			continue
 		}
 		left -= mass
-		h := use{at: max((float64(b)+0.5)*binWidth, now), mass: mass, demand: -1}
-		if saving != nil {
-			h.saving = saving(nil, h.at)
+		h := use{at: at, mass: mass, saving: saved, demand: -1}
+		if s != nil {
+			s.add(&h)
+		} else {
+			u.list = append(u.list, h)
 		}
-		u.list = append(u.list, h)
 	}
 	u.accumulate(now)
 }

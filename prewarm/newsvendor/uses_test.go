@@ -151,7 +151,7 @@ func TestManyDemandsAreWeighedAsFew(t *testing.T) {
 		k := rapid.IntRange(0, 3).Draw(t, "containers")
 		var few, many uses
 		few.compute(0, never, k, demands, nil, nil)
-		many.computeMany(0, k, 0, 0, 20, &r, true, nil)
+		many.computeMany(0, k, 0, 0, 20, &r, true, nil, nil)
 		if math.Abs(few.total-many.total) > 0.2 {
 			t.Errorf("one container more than %d: one by one %v, by counts %v", k, few.total, many.total)
 		}

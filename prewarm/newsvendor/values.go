@@ -26,7 +26,44 @@ type Demand struct {
 	Spread float64
 	// Slack is by how many seconds its start may be delayed without delaying the end of its request.
 	Slack float64
+	// Conditions are what must come before it, of which it is not known whether it comes: when one arrives, it will be known better whether this one does.
+	Conditions [mostConditions]Condition
 }
+
+// Condition is an invocation without which another one does not come. Without a probability there is none.
+type Condition struct {
+	// Probability is the probability that it comes, Lead how many seconds before the other one it then does, and Spread the standard deviation of that.
+	Probability, Lead, Spread float64
+}
+
+// mostConditions is how many conditions of a demand are told: of more those that are known first.
+const mostConditions = 3
+
+// conditions sets the conditions of one of what is expected. Chances are how likely each of the list is to come.
+func (d *Demand) conditions(list []expected, chances []float64, at int) {
+	lead, variance, n := 0.0, 0.0, 0
+	for list[at].parent >= 0 {
+		gap := &list[at].gap
+		sd := gap.Deviation()
+		lead, variance = lead+gap.Mean(), variance+sd*sd
+		at = int(list[at].parent)
+		if chances[at] > almostSure {
+			return
+		}
+		if above := list[at].parent; above >= 0 && chances[above] <= chances[at]*sameChance {
+			continue // the one above says the same, and earlier
+		}
+		if n == mostConditions {
+			copy(d.Conditions[:], d.Conditions[1:])
+			n--
+		}
+		d.Conditions[n] = Condition{chances[at], lead, math.Sqrt(variance)}
+		n++
+	}
+}
+
+// almostSure is the probability from which on nothing is learned when it happens, and sameChance the ratio up to which two probabilities are the same.
+const almostSure, sameChance = 0.97, 1.03
 
 // known reports whether the request of the demand is in flight.
 func (d *Demand) known() bool { return math.IsInf(d.Notice, 1) }

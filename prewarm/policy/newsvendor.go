@@ -10,13 +10,14 @@ import (
 
 func init() {
 	Register(Kind{
-		Name: "newsvendor", Form: "newsvendor[:λ[:MODEL]]",
-		Help: "starts and keeps containers for what a model expects of each request in flight, and of requests to come, at a price of λ MB·s (2560) a second of waiting; MODEL is race, table or a kind of tpp train",
+		Name: "newsvendor", Form: "newsvendor[:λ[:MODEL]][:waits=every]",
+		Help: "starts and keeps containers for what a model expects of each request in flight, and of requests to come, at a price of λ MB·s (2560) a second of waiting; MODEL is race, table or a kind of tpp train; with waits=every a wait counts also where it does not delay the end of its request",
 		New: func(a *Args, o Options) (prewarm.Policy, error) {
 			price, model := a.Number("λ", 2560, 0, math.MaxInt32), a.Word("MODEL", "")
+			every := a.Choice("waits", "request", "every") == "every"
 			// The seed of a run is not that of the training, so that all runs share the models.
 			return newsvendor.New(context.Background(), newsvendor.Options{
-				Price: price, Model: model, Platform: o.Platform, Functions: o.Functions, Knowledge: o.Knowledge, Seed: 1,
+				Price: price, Model: model, EveryWait: every, Platform: o.Platform, Functions: o.Functions, Knowledge: o.Knowledge, Seed: 1,
 			})
 		},
 	})

@@ -27,7 +27,8 @@ import (
 // The kind is chosen by the likelihood of gaps that were not used for the fit: from 40 % of the history on, each block of 15 % is foretold by
 // a process that was fitted to all before it, and adapts as it does afterwards (a rolling origin: Tashman, "Out-of-sample tests of forecasting accuracy", International Journal of Forecasting 16,
 // 2000). Of the kinds whose mean log likelihood is within one standard error of the difference to the best, the simplest is taken, after Hastie,
-// Tibshirani and Friedman, "The Elements of Statistical Learning" (2009), section 7.10. With fewer than 20 gaps it is the Poisson process.
+// Tibshirani and Friedman, "The Elements of Statistical Learning" (2009), section 7.10. With fewer than 20 gaps it is the Poisson process, or if
+// they are clearly more regular, a renewal process whose gaps have a log-normal distribution that is as uncertain as so few leave it.
 //
 // While requests come, each process weighs what was fitted against the same on other scales and against Poisson processes that know the
 // last few requests only, by how well they foretell; so it follows a load that changes.
@@ -49,7 +50,7 @@ func Fit(gaps []float64) (Model, error) {
 	return m, nil
 }
 
-// fewGaps is the number of gaps below which no kind but the simplest is tried.
+// fewGaps is the number of gaps below which only the Poisson process is tried, and one that is steady.
 const fewGaps = 20
 
 // candidate is a fitted model of some kind.
@@ -84,30 +85,47 @@ func kinds() [3][]kind {
 }
 
 func fit(gaps []float64) (Model, error) {
-	stages := kinds()
 	if len(gaps) < fewGaps {
-		stages = [3][]kind{stages[0][:1]}
+		k := kind{"Poisson", fitPoisson}
+		if steady(gaps) {
+			k = kind{"steady renewal", fitRenewal(fitStudent)}
+		}
+		m, err := k.model(gaps)
+		if err != nil {
+			return nil, err
+		}
+		m.prepare()
+		return m, nil
 	}
 	var tried []kind
 	var scores [][]float64
-	var best model
-	for _, stage := range stages {
+	best := &model{}
+	for _, stage := range kinds() {
 		for _, k := range stage {
 			tried, scores = append(tried, k), append(scores, heldOut(gaps, k.fit))
 		}
 		if chosen := tried[simplest(scores)]; chosen.name != best.name {
-			c, err := chosen.fit(gaps)
+			m, err := chosen.model(gaps)
 			if err != nil {
-				return nil, fmt.Errorf("%s: %w", chosen.name, err)
+				return nil, err
 			}
-			best = model{chosen.name, total(gaps) / float64(len(gaps)), c}
+			best = m
 		}
 		if independent(normalScores(best.fitted(), gaps)) {
 			break
 		}
 	}
 	best.prepare()
-	return &best, nil
+	return best, nil
+}
+
+// model returns the model of this kind, which is not prepared.
+func (k kind) model(gaps []float64) (*model, error) {
+	c, err := k.fit(gaps)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", k.name, err)
+	}
+	return &model{k.name, total(gaps) / float64(len(gaps)), c}, nil
 }
 
 // normalScores returns the quantiles of the normal distribution at the probabilities with which the expert foretells at most each gap.

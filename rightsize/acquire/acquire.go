@@ -32,6 +32,8 @@ type Request struct {
 	Step time.Duration
 	// Earlier are samples that a source which looks at what is the case now has taken before: those that are taken come after them.
 	Earlier []Sample
+	// Kills asks which containers were killed for their memory, of a source that can know.
+	Kills bool
 	// OnProgress is told of samples, and of how many there are to be, 0 where that is not known; it may be nil.
 	OnProgress func(done, total int)
 	// OnSample takes each sample of a source that looks at what is the case now, as soon as it is taken; an error ends the acquisition. It may be nil.
@@ -56,6 +58,8 @@ type Result struct {
 	Pods, PodsAtOnce int
 	// Restarts counts the containers that took the place of another one in the same pod, and the processes that did.
 	Restarts int
+	// Kills counts the pods in which a container took the place of one that was killed for its memory, where Request.Kills asks for it and the source tells.
+	Kills int
 	// Resets counts the counters that began anew.
 	Resets int
 	// Notes say in a line each what else has to be known: what was left out, and why.

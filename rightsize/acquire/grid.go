@@ -19,6 +19,9 @@ type grid struct {
 	series      [2]map[model.Fingerprint]*series // by resource
 	points      int
 	bad         [2]int // points that are no amount, by resource
+	// container is that of the function, restarted the pods in which it took the place of another one; set by samples.
+	container string
+	restarted []string
 }
 
 // series is a series of a container.
@@ -116,6 +119,7 @@ func (g *grid) samples(function, wanted string, window int64, result *Result) ([
 			result.note("left out: %d points of %s that are NaN, infinite or negative", g.bad[r], rightsize.Resource(r))
 		}
 	}
+	g.container = container
 	pods := g.countPods(container, result)
 	var samples []Sample
 	for i := range g.n {
@@ -177,8 +181,11 @@ func (g *grid) countPods(container string, result *Result) []int32 {
 		}
 	}
 	result.Pods = len(byPod)
-	for _, different := range ids {
+	for pod, different := range ids {
 		result.Restarts += len(different) - 1
+		if len(different) > 1 {
+			g.restarted = append(g.restarted, pod)
+		}
 	}
 	return counts
 }

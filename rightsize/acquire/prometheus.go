@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -128,6 +129,9 @@ func (p *Prometheus) Acquire(ctx context.Context, r Request) (*Result, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
+	if r.Kills && result.Restarts > 0 {
+		a.findKills(ctx, result)
+	}
 	return result, nil
 }
 
@@ -198,6 +202,26 @@ func (a *asking) ask(ctx context.Context, n int) error {
 		}
 	}
 	return nil
+}
+
+// killsQuery is what kube-state-metrics says of the containers of pods that ended last for their memory.
+const killsQuery = `kube_pod_container_status_last_terminated_reason{namespace=%q,pod=~%q,container=%q,reason="OOMKilled"} == 1`
+
+// findKills counts the pods with a new container whose last one was killed for its memory, by what kube-state-metrics says of them. Where it says
+// nothing, none are counted.
+func (a *asking) findKills(ctx context.Context, result *Result) {
+	query := fmt.Sprintf(killsQuery, a.options.Namespace, a.request.Function+"-.*", a.grid.container)
+	value, _, _, err := a.api.Query(ctx, query, a.request.To, v1.WithTimeout(a.options.Timeout))
+	if err != nil {
+		result.note("whether containers were killed for their memory is not known: %v", plain(err))
+		return
+	}
+	killed, _ := value.(model.Vector)
+	for _, s := range killed {
+		if slices.Contains(a.grid.restarted, string(s.Metric["pod"])) {
+			result.Kills++
+		}
+	}
 }
 
 // queryError is an error of Prometheus in a line.

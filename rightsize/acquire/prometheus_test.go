@@ -410,3 +410,68 @@ func FuzzPrometheus(f *testing.F) {
 		}
 	})
 }
+
+// TestKills checks that of the pods with a new container those count whose last one kube-state-metrics says was killed for its memory, and that what is not
+// known of that is no error.
+func TestKills(t *testing.T) {
+	vector := func(pods ...string) string {
+		var all []string
+		for _, pod := range pods {
+			all = append(all, `{"metric":{"container":"qrcode","reason":"OOMKilled","pod":"`+pod+`"},"value":[1790000010,"1"]}`)
+		}
+		return `{"status":"success","data":{"resultType":"vector","result":[` + strings.Join(all, ",") + `]}}`
+	}
+	for name, c := range map[string]struct {
+		answer string
+		status int
+		want   int
+		note   string
+	}{
+		"the pod":             {vector("qrcode-1"), 200, 1, ""},
+		"and another one":     {vector("qrcode-2", "qrcode-1"), 200, 1, ""},
+		"another one":         {vector("qrcode-2"), 200, 0, ""},
+		"nothing known":       {vector(), 200, 0, ""},
+		"a query that fails":  {`{"status":"error","errorType":"bad_data","error":"no"}`, 400, 0, "whether containers were killed for their memory is not known: no"},
+		"an answer that lies": {`{"status":"success","data":{"resultType":"scalar","result":[1,"1"]}}`, 200, 0, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var asked string
+			f := &fake{
+				memory: []fakeSeries{
+					{`{"container":"qrcode","id":"/a",` + pod1 + `}`, between(0, 60, constant(100))},
+					{`{"container":"qrcode","id":"/b",` + pod1 + `}`, between(60, 600, constant(10))},
+					{`{"container":"qrcode","id":"/c",` + pod2 + `}`, constant(20)},
+				},
+				before: func(_ int, w http.ResponseWriter, r *http.Request) bool {
+					if !strings.HasSuffix(r.URL.Path, "/api/v1/query") {
+						return false
+					}
+					asked = r.FormValue("query")
+					w.Header().Set("Content-Type", "application/json")
+					w.WriteHeader(c.status)
+					_, _ = io.WriteString(w, c.answer)
+					return true
+				},
+			}
+			server := httptest.NewServer(f)
+			defer server.Close()
+			p, err := NewPrometheus(PrometheusOptions{Address: server.URL})
+			require.NoError(t, err)
+			from := time.Unix(begin, 0)
+			request := Request{Function: "qrcode", From: from, To: from.Add(5 * time.Minute), Step: 15 * time.Second, Kills: true}
+			result, err := p.Acquire(t.Context(), request)
+			require.NoError(t, err)
+			require.Equal(t, [2]int{1, c.want}, [2]int{result.Restarts, result.Kills})
+			require.Equal(t, `kube_pod_container_status_last_terminated_reason{namespace="openfaas-fn",pod=~"qrcode-.*",container="qrcode",reason="OOMKilled"} == 1`, asked)
+			notes := []string{"nothing is known of cpu: its query has no result"}
+			if c.note != "" {
+				notes = append(notes, c.note)
+			}
+			require.Equal(t, notes, result.Notes)
+			asked, request.Kills = "", false
+			_, err = p.Acquire(t.Context(), request)
+			require.NoError(t, err)
+			require.Empty(t, asked, "it is asked only where that is wanted")
+		})
+	}
+}

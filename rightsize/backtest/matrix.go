@@ -3,7 +3,9 @@ package backtest
 import (
 	"context"
 	"fmt"
+	"math"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -104,6 +106,9 @@ func (m *Matrix) series(ctx context.Context, i int, cells []Cell, done func()) e
 			length = u.Time(n - 1).Sub(u.Time(0))
 		}
 		return fmt.Errorf("%s: %v of usage: a backtest needs more than the warm-up of %v", s.Name, length, warmup)
+	}
+	if !slices.ContainsFunc(u.Memory, func(v float64) bool { return !math.IsNaN(v) }) {
+		return fmt.Errorf("%s: there is no usage of memory", s.Name)
 	}
 	for j, name := range m.Recommenders {
 		if err := ctx.Err(); err != nil {

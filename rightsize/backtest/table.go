@@ -95,7 +95,10 @@ func Compare(cells []Cell, base string) []Comparison {
 // Caption says what a comparison is of.
 func (c *Comparison) Caption() string {
 	text := c.Series
-	if len(c.Seeds) > 1 || c.Seeds[0] != 0 {
+	switch {
+	case len(c.Seeds) == 1 && c.Seeds[0] != 0:
+		text += fmt.Sprintf(", seed %d", c.Seeds[0])
+	case len(c.Seeds) > 1:
 		text += fmt.Sprintf(", %d seeds (%d to %d)", len(c.Seeds), c.Seeds[0], c.Seeds[len(c.Seeds)-1])
 	}
 	return fmt.Sprintf("%s, %.3g days each; to %s by seed", text, c.Rows[0].Days, c.Base)

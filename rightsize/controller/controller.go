@@ -23,6 +23,8 @@ type Batch struct {
 	Samples []recommend.Sample
 	// Restarts is how many containers took the place of another one in this time, where the source tells that.
 	Restarts int
+	// Kills is how many of these were killed for their memory, where the source tells that. Others may have been, too.
+	Kills int
 }
 
 // Applier is where limits are set.
@@ -62,7 +64,7 @@ type Options struct {
 	MaxRaise, MaxLower float64
 	// MinChange is the share by which some value must change for a change to be made; by default 0.02.
 	MinChange float64
-	// Round is applied to what is recommended; by default to whole Mi and thousandths of a core.
+	// Round is applied to what is recommended; by default recommend.Round.
 	Round func(recommend.Limits) recommend.Limits
 	// OnEvent takes what has happened; it may be nil.
 	OnEvent func(Event)
@@ -80,7 +82,7 @@ func (o Options) withDefaults() (Options, error) {
 	o.MaxLower = cmp.Or(o.MaxLower, 2)
 	o.MinChange = cmp.Or(o.MinChange, 0.02)
 	if o.Round == nil {
-		o.Round = round
+		o.Round = recommend.Round
 	}
 	if o.OnEvent == nil {
 		o.OnEvent = func(Event) {}

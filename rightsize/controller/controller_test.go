@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,8 +28,10 @@ type world struct {
 	use       func(now time.Time) (memory, cpu float64)
 	killed    map[int64]bool // by minute
 	restarts  int
+	oom       int
 	silent    bool
 	sourceErr error
+	down      atomic.Bool // may be set while a controller runs
 	limits    recommend.Limits
 	applyErr  error
 	applied   int
@@ -51,6 +54,9 @@ func newWorld(t *testing.T) *world {
 }
 
 func (w *world) Samples(_ context.Context, _ string, after time.Time) (b Batch, err error) {
+	if w.down.Load() {
+		return b, errors.New("down")
+	}
 	if w.silent || w.sourceErr != nil {
 		return b, w.sourceErr
 	}
@@ -61,7 +67,7 @@ func (w *world) Samples(_ context.Context, _ string, after time.Time) (b Batch, 
 		s.Memory, s.CPU = w.use(at)
 		b.Samples = append(b.Samples, s)
 	}
-	b.Restarts = w.restarts
+	b.Restarts, b.Kills = w.restarts, w.oom
 	return b, nil
 }
 
@@ -131,8 +137,9 @@ func TestChangesAndKeeps(t *testing.T) {
 // TestNearly checks that what is not worth a restart is not changed.
 func TestNearly(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
+		w.limits.MemoryLimit = 130 * mi
 		w.want = func(recommend.Sample, recommend.Limits) recommend.Limits {
-			return recommend.Limits{MemoryLimit: 126 * mi}
+			return recommend.Limits{MemoryLimit: 131 * mi}
 		}
 		require.Equal(t, "f: kept: what is recommended is nearly that", w.run(time.Second)[0].String())
 	})
@@ -203,7 +210,7 @@ func TestBounds(t *testing.T) {
 		"raise":             {recommend.Limits{MemoryLimit: 2048 * mi}, recommend.Limits{MemoryLimit: 512 * mi, CPULimit: 0.2}},
 		"lower":             {recommend.Limits{MemoryLimit: 45 * mi, CPULimit: 0.01}, recommend.Limits{MemoryLimit: 64 * mi, CPULimit: 0.1}},
 		"no number":         {recommend.Limits{MemoryLimit: math.NaN(), CPULimit: 0.3}, recommend.Limits{MemoryLimit: 128 * mi, CPULimit: 0.3}},
-		"request above":     {recommend.Limits{MemoryLimit: 100 * mi, MemoryRequest: 200 * mi, CPURequest: 0.4}, recommend.Limits{MemoryLimit: 100 * mi, MemoryRequest: 100 * mi, CPULimit: 0.4, CPURequest: 0.4}},
+		"request above":     {recommend.Limits{MemoryLimit: 100 * mi, MemoryRequest: 200 * mi, CPURequest: 0.4}, recommend.Limits{MemoryLimit: 100 * mi, MemoryRequest: 100 * mi, CPULimit: 0.2, CPURequest: 0.2}},
 		"rounded":           {recommend.Limits{MemoryLimit: 99.5 * mi, CPULimit: 0.1234}, recommend.Limits{MemoryLimit: 100 * mi, CPULimit: 0.124}},
 		"below what is now": {recommend.Limits{MemoryLimit: 70 * mi, CPULimit: 0.15}, recommend.Limits{MemoryLimit: 128 * mi, CPULimit: 0.15}},
 	} {
@@ -219,6 +226,19 @@ func TestBounds(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestKeptValues checks that a value that does not change is not rounded, and that one of which nothing is known stays.
+func TestKeptValues(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		w.limits = recommend.Limits{MemoryLimit: 129.5 * mi, MemoryRequest: 63 * mi, CPULimit: 0.2}
+		w.use = func(time.Time) (float64, float64) { return math.NaN(), 0.05 }
+		w.want = func(recommend.Sample, recommend.Limits) recommend.Limits {
+			return recommend.Limits{MemoryLimit: 300 * mi, CPULimit: 0.1}
+		}
+		require.Equal(t, "changed", kinds(w.run(time.Second)))
+		require.Equal(t, recommend.Limits{MemoryLimit: 129.5 * mi, MemoryRequest: 63 * mi, CPULimit: 0.1}, w.limits)
+	})
 }
 
 // TestChangesADay checks the cap, that the last change is kept for raising, and that a restart does not forget.
@@ -272,6 +292,17 @@ func TestRestartNearLimit(t *testing.T) {
 		w.use = func(time.Time) (float64, float64) { return 120 * mi, 0.05 }
 		events = w.run(time.Minute)
 		require.Equal(t, 1, events[0].Kills)
+	})
+}
+
+// TestRestartKnownAsKill checks that a restart is a kill where the source knows it, however little memory was seen in use: usage rises between two samples.
+func TestRestartKnownAsKill(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		w.restarts, w.oom = 1, 1
+		w.want = func(_ recommend.Sample, set recommend.Limits) recommend.Limits { return set }
+		events := w.run(2 * time.Minute)
+		require.Zero(t, events[0].Kills, "nothing is known of before")
+		require.Equal(t, 1, events[1].Kills)
 	})
 }
 
@@ -423,11 +454,11 @@ func TestStatus(t *testing.T) {
 		s := c.Status()
 		require.True(t, s.Healthy)
 		require.Equal(t, Changed, s.Functions[0].Kind)
-		w.sourceErr = errors.New("down")
+		w.down.Store(true)
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		require.False(t, c.Status().Healthy)
-		w.sourceErr = nil
+		w.down.Store(false)
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		require.True(t, c.Status().Healthy)

@@ -2,7 +2,6 @@ package controller
 
 import (
 	"fmt"
-	"math"
 	"strings"
 	"time"
 
@@ -87,17 +86,4 @@ func difference(from, to recommend.Limits) string {
 		}
 	}
 	return strings.Join(parts, ", ")
-}
-
-// round rounds up to what people write.
-func round(l recommend.Limits) recommend.Limits {
-	for _, v := range values {
-		x := v.of(&l)
-		if *x > 0 && !math.IsInf(*x, 0) {
-			if q, err := rightsize.ParseQuantity(v.format(*x)); err == nil {
-				*x = q
-			}
-		}
-	}
-	return l
 }

@@ -170,7 +170,9 @@ func (c *Controller) look(ctx context.Context, f *function) (Event, error) {
 	if err := c.note(f, record{Time: now.UnixMilli(), Change: &to}); err != nil {
 		return e, err
 	}
-	if _, err := within(ctx, o.Timeout, func(ctx context.Context) (struct{}, error) { return struct{}{}, o.Applier.Apply(ctx, f.name, to) }); err != nil {
+	if _, err := within(ctx, o.Timeout, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, o.Applier.Apply(ctx, f.name, changed(set, to))
+	}); err != nil {
 		return failed(err)
 	}
 	if err := c.note(f, record{Time: now.UnixMilli(), Set: &to}); err != nil {
@@ -190,13 +192,13 @@ func within[T any](ctx context.Context, timeout time.Duration, do func(context.C
 // killShare is how much of the limit must have been used before a restart for it to be taken for a kill.
 const killShare = 0.9
 
-// findKill marks the last sample of a batch as one after a kill where the source tells of a restart alone, and memory was near its limit. Of a batch that
+// findKill marks the last sample of a batch as one after a kill where the source tells of one, or of a restart, and memory was near its limit. Of a batch that
 // goes back before all samples it is not known when the restart was, nor what the limit was then.
 func (f *function) findKill(b *Batch, set recommend.Limits) {
 	if b.Restarts == 0 || len(b.Samples) == 0 || f.samples == 0 || set.MemoryLimit == 0 {
 		return
 	}
-	near := f.last.Memory >= killShare*set.MemoryLimit
+	near := b.Kills > 0 || f.last.Memory >= killShare*set.MemoryLimit
 	for _, s := range b.Samples {
 		if s.Killed {
 			return
@@ -249,15 +251,30 @@ func (c *Controller) bounded(f *function, set recommend.Limits, now time.Time) (
 	if to.MemoryLimit > 0 && to.MemoryLimit < set.MemoryLimit && to.MemoryLimit < f.last.Memory {
 		to.MemoryLimit, text = set.MemoryLimit, "not lowered below what is used now"
 	}
-	to = o.Round(to)
-	// What is rounded or kept must not leave a limit below its request.
+	rounded := o.Round(to)
+	for _, v := range values { // what does not change stays as somebody has written it
+		if *v.of(&to) != *v.of(&set) {
+			*v.of(&to) = *v.of(&rounded)
+		}
+	}
+	// What is rounded, bounded or kept must not leave a limit below its request.
 	if to.MemoryLimit > 0 {
 		to.MemoryRequest = min(to.MemoryRequest, to.MemoryLimit)
 	}
 	if to.CPULimit > 0 {
-		to.CPULimit = max(to.CPULimit, to.CPURequest)
+		to.CPURequest = min(to.CPURequest, to.CPULimit)
 	}
 	return to, text
+}
+
+// changed returns the values that change; 0 for the others.
+func changed(from, to recommend.Limits) recommend.Limits {
+	for _, v := range values {
+		if *v.of(&to) == *v.of(&from) {
+			*v.of(&to) = 0
+		}
+	}
+	return to
 }
 
 // isSmall reports whether no value changes by more than a share.

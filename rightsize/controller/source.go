@@ -19,22 +19,41 @@ type Pull struct {
 	Step time.Duration
 }
 
-// Samples asks for the samples after a time.
+// overlap is how long before the last sample Prometheus is asked about again: what took the place of a container is known only beside that one, of which a
+// rate over 5 min tells for so long.
+const overlap = 10 * time.Minute
+
+// Samples asks for the samples after a time, and for the containers that took the place of others since.
 func (p Pull) Samples(ctx context.Context, function string, after time.Time) (Batch, error) {
 	step := p.Step
 	if step == 0 {
 		step = acquire.DefaultStep
 	}
 	now := time.Now()
-	from := after.Add(step)
-	if from.After(now) {
+	if after.Add(step).After(now) {
 		return Batch{}, nil
 	}
-	r, err := p.Acquire(ctx, acquire.Request{Function: function, From: from, To: now, Step: p.Step})
+	from := after.Add(step - overlap)
+	r, err := p.Acquire(ctx, acquire.Request{Function: function, From: from, To: now, Step: p.Step, Kills: true})
 	if r == nil || r.Usage == nil {
 		return Batch{}, err
 	}
-	return Batch{Samples: samplesOf(r.Usage), Restarts: r.Restarts}, err
+	b := Batch{Restarts: r.Restarts}
+	for _, s := range samplesOf(r.Usage) {
+		if s.Time > after.UnixMilli() {
+			b.Samples = append(b.Samples, s)
+		}
+	}
+	if b.Restarts > 0 {
+		// Those that were known before are not counted again. Where that cannot be asked, a kill too many is better than one too few.
+		if before, err := p.Acquire(ctx, acquire.Request{Function: function, From: from, To: after, Step: p.Step}); err == nil {
+			b.Restarts = max(b.Restarts-before.Restarts, 0)
+		}
+	}
+	if b.Restarts > 0 {
+		b.Kills = min(r.Kills, b.Restarts)
+	}
+	return b, err
 }
 
 func samplesOf(u *rightsize.Usage) []recommend.Sample {

@@ -28,15 +28,26 @@ func (f sourceFunc) Acquire(ctx context.Context, r acquire.Request) (*acquire.Re
 func TestPull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		now := time.Now()
+		after := now.Add(-5 * time.Minute)
+		at := func(d time.Duration) int64 { return now.Add(d).UnixMilli() }
+		var asked []acquire.Request
+		restarts := []int{3, 1}
 		p := Pull{Step: time.Minute, Source: sourceFunc(func(_ context.Context, r acquire.Request) (*acquire.Result, error) {
-			require.Equal(t, acquire.Request{Function: "f", From: now.Add(-4 * time.Minute), To: now, Step: time.Minute}, r)
-			u, err := rightsize.NewUsage("f", []int64{1000, 2000}, []float64{1, 2}, []float64{3, 4})
+			asked = append(asked, r)
+			u, err := rightsize.NewUsage("f", []int64{at(-6 * time.Minute), at(-5 * time.Minute), at(-4 * time.Minute)}, []float64{0, 1, 2}, []float64{0, 3, 4})
 			require.NoError(t, err)
-			return &acquire.Result{Usage: u, Restarts: 2}, errors.New("the rest is missing")
+			result := &acquire.Result{Usage: u, Restarts: restarts[len(asked)-1], Kills: 1}
+			if len(asked) == 1 {
+				return result, errors.New("the rest is missing")
+			}
+			return result, nil
 		})}
-		b, err := p.Samples(t.Context(), "f", now.Add(-5*time.Minute))
+		b, err := p.Samples(t.Context(), "f", after)
 		require.EqualError(t, err, "the rest is missing")
-		require.Equal(t, Batch{Samples: []recommend.Sample{{Time: 1000, Memory: 1, CPU: 3}, {Time: 2000, Memory: 2, CPU: 4}}, Restarts: 2}, b)
+		require.Equal(t, Batch{Samples: []recommend.Sample{{Time: at(-4 * time.Minute), Memory: 2, CPU: 4}}, Restarts: 2, Kills: 1}, b, "one restart was known before")
+		require.Equal(t, []acquire.Request{
+			{Function: "f", From: after.Add(time.Minute - overlap), To: now, Step: time.Minute, Kills: true}, {Function: "f", From: after.Add(time.Minute - overlap), To: after, Step: time.Minute},
+		}, asked)
 		b, err = p.Samples(t.Context(), "f", now.Add(-time.Second))
 		require.NoError(t, err, "nothing can be new")
 		require.Empty(t, b.Samples)
@@ -101,7 +112,7 @@ func TestLive(t *testing.T) {
 func TestFile(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		path := filepath.Join(t.TempDir(), "stack.yml")
-		const before = "functions:\n  f: # one\n    limits: {memory: 128Mi}\n"
+		const before = "functions:\n  f: # one\n    limits: {memory: 128Mi, cpu: 199.5m}\n"
 		require.NoError(t, os.WriteFile(path, []byte(before), 0o666))
 		backups := 0
 		f := File{Path: path, OnBackup: func(string) { backups++ }}
@@ -121,7 +132,7 @@ func TestFile(t *testing.T) {
 		require.Equal(t, "changed kept", kinds(events))
 		text, err := os.ReadFile(path)
 		require.NoError(t, err)
-		require.Equal(t, "functions:\n  f: # one\n    limits: {memory: 100Mi}\n    requests:\n      memory: 50Mi\n      cpu: 50m\n", string(text))
+		require.Equal(t, "functions:\n  f: # one\n    limits: {memory: 100Mi, cpu: 199.5m}\n    requests:\n      memory: 50Mi\n      cpu: 50m\n", string(text))
 		require.Equal(t, 1, backups)
 		_, err = f.Limits(t.Context(), "g")
 		require.ErrorContains(t, err, path+": it has no g")

@@ -17,7 +17,7 @@ const (
 	window    = 7 * 24 * time.Hour
 	maxWindow = 50_000 // samples: a week at 15 s is 40,320
 
-	// worth is how much less than another one a candidate must lose in validation to be chosen instead, and sure by how many standard errors less than the first.
+	// worth is how much less than another one a candidate must lose in validation to be chosen instead, and sure by how many standard errors.
 	worth = 0.02
 	sure  = 1.7
 
@@ -34,27 +34,27 @@ func Window(step time.Duration) (samples, day int) {
 	return samples, day
 }
 
-// Candidates returns the forecasters among which is chosen, for samples at a step, the simplest first: the one that others must beat.
+// Candidates returns the forecasters among which is chosen, for samples at a step: first the one that others must beat, then
+// by how little they may go wrong.
 func Candidates(step time.Duration, seed uint64) []Candidate {
 	window, day := Window(step)
 	return []Candidate{
 		{"persistence", "the last value and all residuals of a week", func() Forecaster { return NewPersistence(window) }},
 		{"conditional", "the last value and the residuals after as long without a change", func() Forecaster { return NewConditional(window) }},
+		{"blend", "the mean of nine, weighted by their losses so far", func() Forecaster { return NewBlend(window, day) }},
 		{"boosted", "gradient boosting of the residuals' quantiles", func() Forecaster { return NewBoosted(window, day) }},
 		{"lstm", "the published LSTM with quantiles as outputs", func() Forecaster { return NewLSTM(window, seed) }},
-		{"blend", "the mean of nine, weighted by their losses so far", func() Forecaster { return NewBlend(window, day) }},
 	}
 }
 
-// Best returns the candidate to use, given the scores of all in validation, the simplest first: a later one is taken where its loss is at least 2 % below that of
-// the one taken so far, and below that of the first by more than chance: by 1.7 standard errors (one in
-// twenty without merit passes), over 10 to 40 runs of origins that are at least as long as the horizon. One that said nothing at more than a quarter of the origins is not
-// taken. It is the first, too, where nothing was scored.
+// Best returns the candidate to use, given the scores of all in validation: the first one, unless a later one's loss is at least 2 % below that of the one taken so
+// far, and by more than chance: by 1.7 standard errors of the difference (one in twenty without merit passes), over 10 to 40 runs of origins that are at least
+// as long as the horizon. One that said nothing at more than a quarter of the origins is not taken. It is the first, too, where nothing was scored.
 func Best(scores []Score) int {
 	best := 0
 	for k := 1; k < len(scores); k++ {
 		said := float64(scores[k].Origins-scores[k].Silent) >= spoken*float64(scores[k].Origins)
-		if said && scores[k].Pinball <= (1-worth)*scores[best].Pinball && surely(scores[k].blocks, scores[0].blocks) {
+		if said && scores[k].Pinball <= (1-worth)*scores[best].Pinball && surely(scores[k].blocks, scores[best].blocks) {
 			best = k
 		}
 	}

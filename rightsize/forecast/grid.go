@@ -9,8 +9,13 @@ import (
 	"github.com/tppfaas/tppfaas/rightsize"
 )
 
-// maxGrid is how many samples Regular makes at most: six years at 15 s.
-const maxGrid = 1 << 24
+// Bounds of what Regular makes: maxGrid samples, six years at 15 s, and where they are more than minGrid, half a year at 15 s, no more than mostMissing times as
+// many as there are. What is missing costs time as what is there does, and tells nothing.
+const (
+	maxGrid     = 1 << 24
+	minGrid     = 1 << 20
+	mostMissing = 8
+)
 
 // Regular returns usage with one sample a step, and the step: the median distance of the samples of u. Where samples are missing it has NaN at
 // times between the neighbours' that are evenly spaced; nothing else is made up. Of samples less than half a step apart the largest values stand at the time
@@ -25,6 +30,7 @@ func Regular(u *rightsize.Usage) (*rightsize.Usage, time.Duration, error) {
 	}
 	slices.Sort(between)
 	step := between[(len(between)-1)/2]
+	most := int64(mostOf(u.Len()))
 	g := &rightsize.Usage{Function: u.Function}
 	add := func(t int64, memory, cpu float64) {
 		g.Times, g.Memory, g.CPU = append(g.Times, t), append(g.Memory, memory), append(g.CPU, cpu)
@@ -38,10 +44,10 @@ func Regular(u *rightsize.Usage) (*rightsize.Usage, time.Duration, error) {
 			g.Memory[last], g.CPU[last] = larger(g.Memory[last], u.Memory[i]), larger(g.CPU[last], u.CPU[i])
 			continue
 		}
-		if int64(g.Len())+steps > maxGrid {
-			return nil, 0, fmt.Errorf("usage of %s: %s between %s and %s, at a step of %s: more than %d samples", u.Function,
+		if int64(g.Len())+steps > most {
+			return nil, 0, fmt.Errorf("usage of %s: nothing for %s from %s until %s, and samples every %s: with the missing ones these are more than %d. Leave out what is before the gap, or take samples less often", u.Function,
 				time.Duration(u.Times[i]-before)*time.Millisecond, time.UnixMilli(before).UTC().Format(time.RFC3339), u.Time(i).Format(time.RFC3339),
-				time.Duration(step)*time.Millisecond, maxGrid)
+				time.Duration(step)*time.Millisecond, most)
 		}
 		for k := int64(1); k < steps; k++ {
 			add(before+int64(float64(u.Times[i]-before)*float64(k)/float64(steps)), math.NaN(), math.NaN())
@@ -50,6 +56,9 @@ func Regular(u *rightsize.Usage) (*rightsize.Usage, time.Duration, error) {
 	}
 	return g, time.Duration(step) * time.Millisecond, nil
 }
+
+// mostOf returns how many samples Regular makes of so many at most.
+func mostOf(samples int) int { return min(max(minGrid, mostMissing*samples), maxGrid) }
 
 // larger returns the larger of two values of which either may be NaN.
 func larger(a, b float64) float64 {

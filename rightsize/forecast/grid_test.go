@@ -54,8 +54,17 @@ func TestRegular(t *testing.T) {
 		_, _, err := Regular(usageAt(times...))
 		require.ErrorContains(t, err, "a step is found in 2 or more")
 	}
+}
+
+// TestRegularIsBounded checks that a gap costs no more than it may, and that the error says what to do.
+func TestRegularIsBounded(t *testing.T) {
 	_, _, err := Regular(usageAt(0, 1, 2, 3, 1<<40))
-	require.ErrorContains(t, err, "more than 16777216 samples")
+	require.ErrorContains(t, err, "with the missing ones these are more than 1048576. Leave out what is before the gap, or take samples less often")
+	_, _, err = Regular(usageAt(0, 1, 2, 3, minGrid))
+	require.ErrorContains(t, err, "usage of f: nothing for 17m28.573s from 1970-01-01T00:00:00Z until 1970-01-01T00:17:28Z, and samples every 1ms")
+	require.Equal(t, minGrid, mostOf(5))
+	require.Equal(t, 8_000_000, mostOf(1_000_000), "of many samples more may be missing")
+	require.Equal(t, maxGrid, mostOf(10_000_000))
 }
 
 // TestRegularKeepsMissingValues checks that a value that is missing in one resource is missing in that one.

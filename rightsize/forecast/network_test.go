@@ -2,20 +2,23 @@ package forecast
 
 import (
 	"math"
+	"math/cmplx"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
 
 // kerasForward computes the outputs of one window (steps × features) by the formulas in the documentation of Keras, with kernels laid out as there:
-// kernel features × 4·units, recurrent kernel units × 4·units, one bias.
-func kerasForward(window [][]float64, kernel, recurrent [][]float64, bias []float64, dense [][]float64, denseBias []float64) []float64 {
+// kernel features × 4·units, recurrent kernel units × 4·units, one bias. Numbers are complex so that derivatives can be had exactly: f(x + ih) = f(x) + ih·f'(x), but
+// for h².
+func kerasForward(window, kernel, recurrent [][]complex128, bias []complex128, dense [][]complex128, denseBias []complex128) []complex128 {
 	units := len(recurrent)
-	sigmoid := func(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
-	h, c := make([]float64, units), make([]float64, units)
+	sigmoid := func(x complex128) complex128 { return 1 / (1 + cmplx.Exp(-x)) }
+	h, c := make([]complex128, units), make([]complex128, units)
 	for _, x := range window {
-		z := append([]float64{}, bias...)
+		z := slices.Clone(bias)
 		for j := range z {
 			for i, v := range x {
 				z[j] += v * kernel[i][j]
@@ -24,15 +27,15 @@ func kerasForward(window [][]float64, kernel, recurrent [][]float64, bias []floa
 				z[j] += v * recurrent[i][j]
 			}
 		}
-		next := make([]float64, units)
+		next := make([]complex128, units)
 		for k := range units {
-			i, f, g, o := sigmoid(z[k]), sigmoid(z[units+k]), math.Tanh(z[2*units+k]), sigmoid(z[3*units+k])
+			i, f, g, o := sigmoid(z[k]), sigmoid(z[units+k]), cmplx.Tanh(z[2*units+k]), sigmoid(z[3*units+k])
 			c[k] = f*c[k] + i*g
-			next[k] = o * math.Tanh(c[k])
+			next[k] = o * cmplx.Tanh(c[k])
 		}
 		h = next
 	}
-	out := append([]float64{}, denseBias...)
+	out := slices.Clone(denseBias)
 	for j := range out {
 		for i, v := range h {
 			out[j] += v * dense[i][j]
@@ -41,15 +44,47 @@ func kerasForward(window [][]float64, kernel, recurrent [][]float64, bias []floa
 	return out
 }
 
-// transposed returns a matrix stored out × in as Keras has it, in × out.
-func transposed(flat []float64, in int) [][]float64 {
-	m := make([][]float64, in)
-	for i := range m {
-		for j := i; j < len(flat); j += in {
-			m[i] = append(m[i], flat[j])
+// keras returns the outputs (rows × outputs) of a network with the parameters, by kerasForward.
+func keras(n *network[float64], params []complex128, windows []float64) (out []complex128) {
+	tensor := func(name string) []complex128 {
+		for _, t := range n.layout.Tensors() {
+			if t.Name == name {
+				return params[t.Span.Offset : t.Span.Offset+t.Span.Len]
+			}
 		}
+		return nil
 	}
-	return m
+	transposed := func(name string, in int) [][]complex128 { // from out × in, as tensors are stored
+		m := make([][]complex128, in)
+		for i := range m {
+			for j := i; j < len(tensor(name)); j += in {
+				m[i] = append(m[i], tensor(name)[j])
+			}
+		}
+		return m
+	}
+	for row := 0; row < len(windows); row += n.steps * n.features {
+		var window [][]complex128
+		for step := range n.steps {
+			var x []complex128
+			for _, v := range windows[row+step*n.features : row+(step+1)*n.features] {
+				x = append(x, complex(v, 0))
+			}
+			window = append(window, x)
+		}
+		out = append(out, kerasForward(window, transposed("rnn.ih.weight", n.features), transposed("rnn.weight_hh_l0", n.units), tensor("rnn.ih.bias"),
+			transposed("dense.weight", n.units), tensor("dense.bias"))...)
+	}
+	return out
+}
+
+// complexOf returns numbers without imaginary parts.
+func complexOf(v []float64) []complex128 {
+	out := make([]complex128, len(v))
+	for i := range v {
+		out[i] = complex(v[i], 0)
+	}
+	return out
 }
 
 func normals(r *rand.Rand, n int) []float64 {
@@ -68,28 +103,31 @@ func TestNetworkIsKerass(t *testing.T) {
 		n.params[i] += 0.3 * r.NormFloat64()
 	}
 	clear(n.tensor("rnn.bias_hh_l0"))
-	const rows = 7
-	windows := normals(r, rows*3*2)
+	windows := normals(r, 7*3*2)
 	out := n.forward(windows)
-	for row := range rows {
-		w := windows[row*6 : row*6+6]
-		want := kerasForward([][]float64{w[:2], w[2:4], w[4:]}, transposed(n.tensor("rnn.ih.weight"), 2), transposed(n.tensor("rnn.weight_hh_l0"), 5),
-			n.tensor("rnn.ih.bias"), transposed(n.tensor("dense.weight"), 5), n.tensor("dense.bias"))
-		require.InDeltaSlice(t, want, out[row*4:row*4+4], 1e-12)
+	for i, want := range keras(n, complexOf(n.params), windows) {
+		require.InDelta(t, real(want), out[i], 1e-12)
 	}
 }
 
-// TestNetworkGradient compares with differences, for all parameters of the losses that are trained on.
+// TestNetworkGradient compares with derivatives of the plain formulas, exact but for rounding, and with differences of the network itself, for all parameters and
+// the losses that are trained on.
 func TestNetworkGradient(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	const rows = 6
 	for name, c := range map[string]struct {
 		outputs int
 		loss    func(out, targets []float64) float64
-		scale   float64 // of what loss returns to that of which it leaves the gradient
+		scale   float64                            // of what loss returns to that of which it leaves the gradient
+		slope   func(above float64, i int) float64 // of the loss of output i, so much above its target
 	}{
-		"absolute": {2, absolute[float64](2), 1.0 / rows},
-		"pinball":  {4, pinball[float64](Levels), 1.0 / rows},
+		"absolute": {2, absolute[float64](2), 1.0 / rows, func(above float64, _ int) float64 { return math.Copysign(1, above) }},
+		"pinball": {4, pinball[float64](Levels), 1.0 / rows, func(above float64, i int) float64 {
+			if above < 0 {
+				return -Levels[i%4]
+			}
+			return 1 - Levels[i%4]
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := newNetwork[float64](2, 3, 5, c.outputs, r)
@@ -121,6 +159,15 @@ func TestNetworkGradient(t *testing.T) {
 				below := value()
 				n.params[i] = p
 				require.InDelta(t, (above-below)/(2*d), grad[i], 1e-8, "parameter %d", i)
+
+				const h = 1e-30
+				shifted := complexOf(n.params)
+				shifted[i] += complex(0, h)
+				want := 0.0
+				for j, o := range keras(n, shifted, windows) {
+					want += c.slope(real(o)-targets[j], j) * imag(o) / h / float64(len(targets))
+				}
+				require.InDelta(t, want, grad[i], 1e-13, "parameter %d", i)
 			}
 		})
 	}
@@ -164,7 +211,6 @@ func TestNetworkBeginsAsKerasDoes(t *testing.T) {
 func TestTrainingIsAdamAsKerasHasIt(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
 	n := newNetwork[float64](1, 1, 1, 1, r)
-	var gradients [][]float64
 	start := append([]float64{}, n.params...)
 	want := append([]float64{}, n.params...)
 	m, v := make([]float64, len(want)), make([]float64, len(want))
@@ -176,7 +222,6 @@ func TestTrainingIsAdamAsKerasHasIt(t *testing.T) {
 		out := shadow.forward([]float64{0.7})
 		absolute[float64](1)(out, []float64{9})
 		shadow.backward(grad, out)
-		gradients = append(gradients, append([]float64{}, grad...))
 		alpha := 0.001 * math.Sqrt(1-math.Pow(0.999, float64(step))) / (1 - math.Pow(0.9, float64(step)))
 		for i, g := range grad {
 			m[i] += (1 - 0.9) * (g - m[i])

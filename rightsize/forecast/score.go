@@ -98,8 +98,11 @@ func Rolling(ctx context.Context, values []float64, parts []Part, horizons []Hor
 		r.score(i)
 	}
 	for _, scores := range r.scores {
-		for _, ss := range scores {
-			for k := range ss {
+		for j, ss := range scores {
+			if len(ss) > 0 && ss[0].Origins == 0 {
+				scores[j] = nil // nothing was known there
+			}
+			for k := range scores[j] {
 				ss[k].finish()
 			}
 		}

@@ -182,6 +182,9 @@ func (g *Gateway) Resources(ctx context.Context, function string) (manifest.Reso
 // Set sets those limits and requests of a function that are set in r, and reports whether it had to. All else that is deployed stays as it is. It
 // returns when the gateway tells the new ones; containers with them may still be starting then.
 func (g *Gateway) Set(ctx context.Context, function string, r manifest.Resources) (changed bool, err error) {
+	if err := r.CheckMeant(); err != nil {
+		return false, fmt.Errorf("%s: %w", function, err)
+	}
 	d, err := g.read(ctx, function)
 	if err != nil {
 		return false, err

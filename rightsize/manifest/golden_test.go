@@ -72,8 +72,7 @@ func TestGolden(t *testing.T) {
 }
 
 // sameStack checks that OpenFaaS's own parser sees the changes, and nothing else changed.
-func sameStack(t *testing.T, in string, edit *Edit, target Target) {
-	t.Helper()
+func sameStack(t require.TestingT, in string, edit *Edit, target Target) {
 	const provider = "provider: {name: openfaas}\n"
 	parse := func(text string) *stack.Services {
 		switch {

@@ -75,6 +75,32 @@ func (r Resources) Check() error {
 	return nil
 }
 
+// Bounds of what can be meant.
+const (
+	leastMemory = 1 << 20 // bytes: less runs nothing
+	mostCPU     = 10_000  // cores
+)
+
+// CheckMeant reports the first value that is no quantity, or can hardly be meant: of memory in m, which are thousandths of a byte, or of CPU in Mi.
+func (r Resources) CheckMeant() error {
+	for _, p := range places {
+		v := *r.at(p)
+		if v == "" {
+			continue
+		}
+		q, err := rightsize.ParseQuantity(v)
+		switch {
+		case err != nil:
+			return fmt.Errorf("%s of %s: %w", p.group, p.resource, err)
+		case p.resource == "memory" && q < leastMemory:
+			return fmt.Errorf("%s of memory: %s are %g bytes, and nothing runs in less than 1Mi", p.group, v, q)
+		case p.resource == "cpu" && q > mostCPU:
+			return fmt.Errorf("%s of cpu: %s are %.0f cores, and nothing has more than %d", p.group, v, q, mostCPU)
+		}
+	}
+	return nil
+}
+
 // Change is a value that an edit changes.
 type Change struct {
 	Path string `json:"path"` // in the file: functions.qrcode.limits.memory
@@ -110,6 +136,9 @@ func Get(text []byte, t Target) (Resources, string, error) {
 func Set(text []byte, t Target, r Resources) (*Edit, error) {
 	if r == (Resources{}) {
 		return nil, errors.New("no limit and no request is given")
+	}
+	if err := r.CheckMeant(); err != nil {
+		return nil, fmt.Errorf("%s: %w", t.Function, err)
 	}
 	s, err := parse(text)
 	if err != nil {

@@ -41,6 +41,26 @@ func TestGet(t *testing.T) {
 	require.EqualError(t, err, "a: the limit of cpu would be 20m, below its request of 50m")
 }
 
+// TestMeant checks that units that were mixed up are refused.
+func TestMeant(t *testing.T) {
+	for want, r := range map[string]Resources{
+		"limits of memory: 100m are 0.1 bytes, and nothing runs in less than 1Mi":                     {MemoryLimit: "100m"},
+		"requests of memory: 64 are 64 bytes, and nothing runs in less than 1Mi":                      {MemoryRequest: "64"},
+		"limits of cpu: 64Mi are 67108864 cores, and nothing has more than 10000":                     {CPULimit: "64Mi"},
+		"requests of cpu: quantity \"1 core\": want a number with a unit like 40Mi, 1.5Gi, 100m, 0.5": {CPURequest: "1 core"},
+	} {
+		_, err := Set([]byte(stackText), Target{Function: "a"}, r)
+		require.EqualError(t, err, "a: "+want)
+	}
+}
+
+// TestTabsInJSON checks that JSON may be indented by tabs.
+func TestTabsInJSON(t *testing.T) {
+	edit, err := Set([]byte("{\n\t\"kind\": \"Pod\",\n\t\"metadata\": {\"name\": \"a\"},\n\t\"spec\": {\"containers\": [\n\t\t{\n\t\t\t\"name\": \"a\"\n\t\t}\n\t]}\n}\n"), Target{Function: "a"}, Resources{CPULimit: "1"})
+	require.NoError(t, err)
+	require.Contains(t, string(edit.Text), "\"name\": \"a\",\n\t\t\t\"resources\": {\"limits\": {\"cpu\": \"1\"}}\n")
+}
+
 // TestAliasBomb checks that a file whose aliases stand for more than any memory holds is refused.
 func TestAliasBomb(t *testing.T) {
 	text := "functions: {a: {image: x}}\nx0: &x0 [a]\n"
@@ -52,12 +72,11 @@ func TestAliasBomb(t *testing.T) {
 	require.ErrorContains(t, err, "too many values")
 }
 
-// TestDiff compares with diff -u where there is one, and applies the diff by hand otherwise.
+// TestDiff applies diffs by hand, and one with git.
 func TestDiff(t *testing.T) {
 	require.Empty(t, Diff("x", []byte("a\n"), []byte("a\n")))
 	require.Equal(t, "--- x\n+++ x\n@@ -1,2 +1,3 @@\n a\n-b\n\\ No newline at end of file\n+b\n+c\n", Diff("x", []byte("a\nb"), []byte("a\nb\nc\n")))
 	require.Equal(t, "--- x\n+++ x\n@@ -0,0 +1 @@\n+a\n", Diff("x", nil, []byte("a\n")))
-	patch, err := exec.LookPath("patch")
 	rapid.Check(t, func(t *rapid.T) {
 		lines := rapid.SliceOfN(rapid.SampledFrom([]string{"a\n", "b\n", "c\n", "\n"}), 0, 30)
 		before := strings.Join(lines.Draw(t, "before"), "")
@@ -67,16 +86,13 @@ func TestDiff(t *testing.T) {
 		}
 		require.Equal(t, after, apply(t, before, Diff("x", []byte(before), []byte(after))))
 	})
-	if err != nil {
-		t.Log("there is no patch to try")
-		return
-	}
 	dir := t.TempDir()
 	file := filepath.Join(dir, "x")
 	before := strings.Repeat("a\nb\nc\nd\n", 20)
 	after := "z\n" + strings.Replace(strings.Replace(before, "b\nc\n", "b\n", 1), "d\na\nb", "d\nx\nb", 9) + "end"
 	require.NoError(t, os.WriteFile(file, []byte(before), 0o666))
-	command := exec.Command(patch, file)
+	command := exec.Command("git", "apply", "-p0")
+	command.Dir = dir
 	command.Stdin = strings.NewReader(Diff("x", []byte(before), []byte(after)))
 	out, err := command.CombinedOutput()
 	require.NoError(t, err, "%s", out)

@@ -259,8 +259,11 @@ func (s *source) insert(m *yaml.Node, e entry) error {
 		return err
 	}
 	if m.Style&yaml.FlowStyle == 0 {
-		indent := m.Content[0].Column - 1
-		return s.insertLines(end, block(e, indent, s.step(m)))
+		lines := block(e, m.Content[0].Column-1, s.step(m))
+		if s.isOpen(m.Content[i+1], end) {
+			return s.insertBefore(m, i, lines)
+		}
+		return s.insertLines(end, lines)
 	}
 	between := ", "
 	start := s.lines[key.Line-1]
@@ -292,6 +295,38 @@ func (s *source) insertLines(end int, lines []string) error {
 	}
 	nl := s.newline()
 	s.splice(to, to, nl+strings.Join(lines, nl))
+	return nil
+}
+
+// isOpen reports whether a value that ends at an offset ends with a text over lines, and the file with that, without a line break. One put behind it
+// would belong to the text.
+func (s *source) isOpen(n *yaml.Node, end int) bool {
+	for len(n.Content) > 0 {
+		n = n.Content[len(n.Content)-1]
+	}
+	return end == len(s.text) && n.Kind == yaml.ScalarNode && n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0
+}
+
+// insertBefore puts lines before the entry of a mapping in block style whose key is at an index.
+func (s *source) insertBefore(m *yaml.Node, i int, lines []string) error {
+	if i >= 2 {
+		end, err := s.entryEnd(m.Content[i-2], m.Content[i-1])
+		if err != nil {
+			return err
+		}
+		return s.insertLines(end, lines)
+	}
+	key := m.Content[i]
+	at, err := s.offset(key)
+	if err != nil {
+		return err
+	}
+	start := s.lines[key.Line-1]
+	if strings.TrimLeft(string(s.text[start:at]), " ") != "" {
+		return fmt.Errorf("line %d: a text over lines ends the file without a line break: put one there", key.Line)
+	}
+	nl := s.newline()
+	s.splice(start, start, strings.Join(lines, nl)+nl)
 	return nil
 }
 

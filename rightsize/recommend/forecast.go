@@ -26,7 +26,8 @@ const (
 // Forecast follows usage: the memory limit is what is used now, or will be used until a horizon at the quantile 0.99 of a forecast, and a margin. It is
 // raised at once, and lowered in steps when less was needed for a while. Rules of how that is done (forecasts, horizons, times) compete by
 // what they would have reserved in the last seven days: one is in force only where it would have saved 10 % of what KRR reserves, with no more kills than KRR
-// when usage is inflated by 10 %, and after two days of history. Otherwise KRR's rule is, except that its limit is raised at once where usage comes near.
+// when usage is inflated by 10 %, and after two days of history. Otherwise KRR's rule is, except that its limit is raised at once where usage comes near. A
+// kill raises the limit by 20 % and holds it for 12 h.
 //
 // The memory request is the limit. The CPU request is the 95th percentile of up to 14 days, as KRR's. A CPU limit is recommended only where one is set:
 // 15 % above the maximum. Both change with memory, or when they are far off.
@@ -92,6 +93,9 @@ func (f *Forecast) Observe(s Sample) {
 		if s.Time-f.past.first >= day {
 			f.meet(s, step)
 		}
+	}
+	if s.Killed && f.active >= 0 && !(s.Memory*(1+margin) > f.returned.MemoryLimit) {
+		f.shadows[f.active].scores.today(s.Time).kills++ // no sample shows it
 	}
 	f.krr(s)
 	if s.Time-f.past.first >= leastHistory && (s.Time-f.chosen >= day || f.active < 0 && s.Time-f.chosen >= 6*hour || f.active >= 0 && f.shadows[f.active].scores.sum().kills > f.killsOf) {
@@ -166,7 +170,11 @@ func (f *Forecast) krr(s Sample) {
 	most := f.most()
 	switch {
 	case s.Killed:
-		f.fallback, f.hold = max(most, s.Memory*(1+bumpAfter)), s.Time+holdAfter
+		used := f.returned.MemoryLimit // at which it was killed, whatever was seen
+		if s.Memory > used {
+			used = s.Memory
+		}
+		f.fallback, f.hold = max(most, used*(1+bumpAfter)), s.Time+holdAfter
 	case f.fallback == 0, s.Memory*(1+fallbackNear) > f.fallback:
 		f.fallback = most
 	case f.renew && s.Time >= f.hold:
@@ -193,7 +201,7 @@ func (f *Forecast) choose(now int64) {
 	if best >= 0 {
 		f.saving = 1 - f.shadows[best].scores.sum().reserved/krr.reserved
 	}
-	if f.saving < leastSaving {
+	if f.saving < leastSaving || now < f.hold {
 		best = -1
 	}
 	if best >= 0 {
@@ -213,7 +221,7 @@ func (f *Forecast) choose(now int64) {
 
 // Recommend returns the limits. It takes what is set for what it returned last where that differs by rounding.
 func (f *Forecast) Recommend(set Limits) Limits {
-	if f.past.memory.of() == 0 {
+	if !f.past.memory.known() {
 		return set
 	}
 	now := f.past.last
@@ -266,7 +274,7 @@ func (f *Forecast) want(set Limits, now int64) Limits {
 	want := set
 	want.MemoryRequest, want.MemoryLimit = memory, memory
 	first := f.returned == (Limits{})
-	if want == set && !first && !f.renew {
+	if want == set && !first && !f.renew || !f.past.knowsCPU() {
 		return want
 	}
 	request := max(f.past.cpuPercentile(0.95), f.options.CPUFloor)
@@ -294,12 +302,24 @@ func (f *Forecast) Reasons() Reasons {
 		}
 		r.Memory = fmt.Sprintf("%s now, at most %s in the next %s at 99 %% (%s), and %s; %s less than KRR's rule in the last %s", memoryText(s.current), memoryText(s.ahead),
 			length(s.horizon), how, percent(margin), percent(f.saving), length(min(f.past.last-f.past.first-day, validatedDays*day)))
+		if s.isBelow() {
+			r.Memory += fmt.Sprintf("; it stands lower until usage comes within %s of it", percent(nearMargin))
+		}
+		if s.limit > s.wanted(s.ahead, s.current, f.most())*(1+s.least) {
+			r.Memory += fmt.Sprintf("; it stands higher until less was needed for %s and changes of the day are left", length(s.below))
+		}
+	case f.past.last < f.hold:
+		r.Memory = fmt.Sprintf("%s above what a container was killed at, or %s, held for %s", percent(bumpAfter), krr, length(holdAfter))
 	case f.past.last-f.past.first < leastHistory:
 		r.Memory = krr + ", as there are less than 2d of history"
 	default:
 		r.Memory = krr + fmt.Sprintf(", as following usage saves less than %s", percent(leastSaving))
 	}
-	r.CPU = fmt.Sprintf("the 95th percentile of %s as the request", length(f.past.last-f.past.first))
+	if !f.past.knowsCPU() {
+		r.CPU = noCPU
+		return r
+	}
+	r.CPU = fmt.Sprintf("the 95th percentile of %s as the request", length(f.past.reach()))
 	if f.returned.CPULimit > 0 {
 		r.CPU += fmt.Sprintf(", 15 %% above the maximum of %s as the limit", cpuText(f.past.cpu.of()))
 	} else {

@@ -33,6 +33,9 @@ func (m *maximum) add(time int64, value float64) {
 	}
 }
 
+// known reports whether there is one: it may be 0.
+func (m *maximum) known() bool { return len(m.values) > 0 }
+
 // of returns the maximum, 0 where there is none.
 func (m *maximum) of() float64 {
 	if len(m.values) == 0 {
@@ -47,13 +50,17 @@ const (
 	krrStep    = 75_000 // ms
 )
 
-// history is what KRR knows of a function: the maxima of up to 14 days, and the CPU usage at each step of them.
+// history is what KRR knows of a function: the maxima of up to 14 days, and the CPU usage at each step of them, in the first hour at each sample.
 type history struct {
 	first, last int64 // times of samples; 0: none yet
 	memory, cpu maximum
 	steps       []step // ring
 	next        int
+	begin       []float64 // CPU usage at each sample of the first hour, nil afterwards: its steps are few
 }
+
+// mostBegin bounds the samples of the first hour.
+const mostBegin = 3600
 
 type step struct {
 	number int64 // since 1970
@@ -71,8 +78,14 @@ func (h *history) add(s Sample) {
 	h.last = s.Time
 	h.memory.add(s.Time, s.Memory)
 	h.cpu.add(s.Time, s.CPU)
+	if s.Time-h.first >= hour || len(h.begin) == mostBegin {
+		h.begin = nil
+	}
 	if math.IsNaN(s.CPU) {
 		return
+	}
+	if s.Time-h.first < hour && (len(h.begin) > 0 || len(h.steps) == 0) {
+		h.begin = append(h.begin, s.CPU)
 	}
 	now := step{s.Time / krrStep, s.CPU}
 	if len(h.steps) > 0 {
@@ -90,11 +103,17 @@ func (h *history) add(s Sample) {
 	h.next = (h.next + 1) % len(h.steps)
 }
 
+// reach returns of how long it knows the maxima, at most 14 days.
+func (h *history) reach() int64 { return min(h.last-h.first, krrHistory) }
+
+// knowsCPU reports whether there was a sample of CPU.
+func (h *history) knowsCPU() bool { return len(h.steps) > 0 }
+
 // cpuPercentile returns a quantile of the CPU usage, as Prometheus does: linear between neighbours. 0 where there is none.
 func (h *history) cpuPercentile(p float64) float64 {
-	var values []float64
+	values := slices.Clone(h.begin)
 	for _, s := range h.steps {
-		if s.number > (h.last-krrHistory)/krrStep {
+		if h.begin == nil && s.number > (h.last-krrHistory)/krrStep {
 			values = append(values, s.cpu)
 		}
 	}

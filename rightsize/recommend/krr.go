@@ -26,7 +26,7 @@ func (k *KRR) Observe(s Sample) { k.past.add(s) }
 
 // Recommend returns the limits of the last renewal, which it makes a day after the one before.
 func (k *KRR) Recommend(set Limits) Limits {
-	if k.past.memory.of() == 0 {
+	if !k.past.memory.known() {
 		return set
 	}
 	if k.renewed == 0 || k.past.last-k.renewed >= day {
@@ -34,19 +34,32 @@ func (k *KRR) Recommend(set Limits) Limits {
 		memory := max(k.past.memory.of()*(1+k.margin), k.options.MemoryFloor)
 		k.limits = Limits{MemoryRequest: memory, MemoryLimit: memory, CPURequest: max(k.past.cpuPercentile(0.95), k.options.CPUFloor)}
 	}
+	if !k.past.knowsCPU() {
+		return Limits{k.limits.MemoryRequest, k.limits.MemoryLimit, set.CPURequest, set.CPULimit}
+	}
 	return k.limits
 }
 
 // Reasons returns the rule.
 func (k *KRR) Reasons() Reasons {
-	return Reasons{
-		Memory: krrReason(k.margin, k.past),
-		CPU:    "the 95th percentile of " + length(k.past.last-k.past.first) + " as the request, and no limit",
+	r := Reasons{Memory: krrReason(k.margin, k.past), CPU: noCPU}
+	if k.past.knowsCPU() {
+		r.CPU = "the 95th percentile of " + length(k.past.reach()) + " as the request, and no limit"
 	}
+	return r
 }
 
+// noCPU is the reason where CPU is left as it is set.
+const noCPU = "as it is set: no usage of CPU is known"
+
+// noMemory is the reason where limits are left as they are set.
+const noMemory = "as it is set: no usage of memory is known"
+
 func krrReason(margin float64, past *history) string {
-	return percent(margin) + " above the maximum of " + length(past.last-past.first) + ", " + memoryText(past.memory.of())
+	if !past.memory.known() {
+		return noMemory
+	}
+	return percent(margin) + " above the maximum of " + length(past.reach()) + ", " + memoryText(past.memory.of())
 }
 
 // Floors of those who bring none of their own.
@@ -76,7 +89,7 @@ func (f *Fixed) Observe(s Sample) {
 
 // Recommend returns the limits.
 func (f *Fixed) Recommend(set Limits) Limits {
-	if f.past.memory.of() == 0 {
+	if !f.past.memory.known() {
 		return set
 	}
 	if f.limits == (Limits{}) || f.killed {
@@ -84,13 +97,17 @@ func (f *Fixed) Recommend(set Limits) Limits {
 		f.limits = Limits{memory, memory, cpu, cpu}
 	}
 	f.killed = false
+	if !f.past.knowsCPU() {
+		return Limits{f.limits.MemoryRequest, f.limits.MemoryLimit, set.CPURequest, set.CPULimit}
+	}
 	return f.limits
 }
 
 // Reasons returns the rule.
 func (f *Fixed) Reasons() Reasons {
-	return Reasons{
-		Memory: krrReason(0.2, f.past),
-		CPU:    "20 % above the maximum of " + length(f.past.last-f.past.first) + ", " + cpuText(f.past.cpu.of()),
+	r := Reasons{Memory: krrReason(0.2, f.past), CPU: noCPU}
+	if f.past.knowsCPU() {
+		r.CPU = "20 % above the maximum of " + length(f.past.reach()) + ", " + cpuText(f.past.cpu.of())
 	}
+	return r
 }

@@ -136,8 +136,8 @@ func (r *Range) most(resource rightsize.Resource) float64 {
 }
 
 // Apply returns limits that the LimitRange allows, whole in Mi and m where it changes them, and what it changed, a line each. A limit is brought into the bounds; one that is
-// missing becomes the largest that is allowed, where Kubernetes would put in its default; a request stays at most the limit, and becomes as
-// large as the ratio asks for.
+// missing becomes the largest that is allowed beside the request, where Kubernetes would put in its default or refuse the container; a request
+// stays at most the limit, and becomes as large as the ratio asks for.
 func (l *LimitRange) Apply(limits Limits) (Limits, []string) {
 	var notes []string
 	one := func(resource rightsize.Resource, request, limit *float64, format func(float64) string) {
@@ -159,18 +159,18 @@ func (l *LimitRange) Apply(limits Limits) (Limits, []string) {
 				set(what, value, r.least(resource), "min")
 			}
 		}
-		if *limit == 0 && r.Default > 0 {
-			if r.Max > 0 {
-				set("limit", limit, r.most(resource), "max, instead of the default")
-			} else {
-				set("limit", limit, math.Ceil(max(r.Default, *request)/unit(resource)-1e-9)*unit(resource), "default")
+		bounded("request", request)
+		if *limit == 0 {
+			most, why := r.most(resource), "max, where there must be one,"
+			if most == 0 && r.Default > 0 {
+				most, why = math.Ceil(max(r.Default, *request)/unit(resource)-1e-9)*unit(resource), "default"
 			}
-		}
-		if *limit == 0 && r.Ratio > 0 && *request > 0 {
-			set("limit", limit, math.Floor(*request*r.Ratio/unit(resource)+1e-9)*unit(resource), "maxLimitRequestRatio, which asks for a limit,")
+			if asked := math.Floor(*request*r.Ratio/unit(resource)+1e-9) * unit(resource); asked > 0 && (most == 0 || asked < most) {
+				most, why = asked, "maxLimitRequestRatio, which asks for one,"
+			}
+			set("limit", limit, most, why)
 		}
 		bounded("limit", limit)
-		bounded("request", request)
 		if *limit > 0 && *request > *limit {
 			set("request", request, *limit, "the limit, by max")
 		}

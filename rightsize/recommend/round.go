@@ -19,14 +19,17 @@ func Round(l Limits) Limits {
 	}
 }
 
-// roundUp rounds to the largest step that makes a value grow little; steps grow by the factors, over and over.
+// roundUp rounds to the largest step that makes a value grow little; steps grow by the factors, over and over. What is rounded stays.
 func roundUp(value, step float64, factors []float64) float64 {
-	n := math.Ceil(value/step - 1e-9)
-	unit := 1.0
-	for i := 0; unit*factors[i%len(factors)] <= roundShare*n; i++ {
-		unit *= factors[i%len(factors)]
+	if value <= 0 {
+		return 0
 	}
-	n = math.Ceil(n/unit-1e-9) * unit
+	n := math.Ceil(value/step - 1e-9)
+	unit, next := 1.0, factors[0]
+	for i := 1; next <= roundShare*n; i++ {
+		unit, next = next, next*factors[i%len(factors)]
+	}
+	n = min(math.Ceil(n/unit-1e-9)*unit, next/roundShare) // from where on the next step counts, of which it is a multiple
 	if step < 1 {
 		return n / math.Round(1/step) // 0.3, not 0.30000000000000004
 	}

@@ -139,6 +139,9 @@ func (s *shadow) usage(now, step int64, value, most float64) {
 	s.over = over
 }
 
+// isBelow reports whether the limit is below what is forecast and the margin: it is raised by what is needed sooner.
+func (s *shadow) isBelow() bool { return s.limit < s.ahead*(1+margin) }
+
 // raise sets a higher limit; it reports whether it did. The last changes of a day are to the most.
 func (s *shadow) raise(now int64, to, most float64) bool {
 	if s.rise == 0 || s.budget.left(now) <= 1 || s.budget.leftAt(now+s.rise) <= 2 {
@@ -153,6 +156,9 @@ func (s *shadow) raise(now int64, to, most float64) bool {
 
 // bucket has the limit follow a forecast of the largest value until the horizon, and of the one soon.
 func (s *shadow) forecast(now int64, current, soon, ahead, rising, most float64) {
+	if math.IsNaN(current) {
+		return // nothing new
+	}
 	restarted := current < s.current/2 // by itself: what it needed before says nothing
 	s.current, s.ahead, s.rising = current, ahead, rising
 	if math.IsNaN(ahead) || s.limit == 0 {

@@ -27,20 +27,15 @@ type Options struct {
 	Recommenders []string
 	// Settings are those of all recommenders.
 	Settings recommend.Options
+	// Runtime is what functions are written in, as recommend.HeapHint names it; "" is not known.
+	Runtime string
+	// Fast forecasts by the last value and the residuals of a week alone, rather than by what did best so far.
+	Fast bool
 	// OnProgress is told how many of the parts of the work are done; it may be nil.
 	OnProgress func(done, total int)
 }
 
-// Bounds of what is shown.
-const (
-	warmup      = backtest.DefaultWarmup
-	week        = 7 * 24 * time.Hour
-	mostWindow  = 50_000
-	leastWindow = 20
-)
-
-// spans are the times ahead of a fan, beside the next sample.
-var spans = []time.Duration{5 * time.Minute, 15 * time.Minute, time.Hour, 4 * time.Hour}
+const warmup = backtest.DefaultWarmup
 
 // New forecasts and recommends for the usage of functions, one after the other, and says what recommenders would have done.
 func New(ctx context.Context, usages []*rightsize.Usage, o Options) (*Report, error) {
@@ -97,7 +92,7 @@ func (o *Options) function(ctx context.Context, u *rightsize.Usage, progress fun
 		}
 	}
 	for _, p := range f.Panels() {
-		if err := p.forecast(ctx, step); err != nil {
+		if err := o.forecast(ctx, p, step); err != nil {
 			return nil, err
 		}
 	}
@@ -135,30 +130,31 @@ func newPanel(r rightsize.Resource, u *rightsize.Usage) Panel {
 	return p
 }
 
-// forecast fills the fan.
-func (p *Panel) forecast(ctx context.Context, step time.Duration) error {
-	window := max(min(int(week/step), mostWindow), leastWindow)
-	f := forecast.NewConditional(window)
-	for i, v := range p.values {
-		if i%4096 == 0 {
-			if err := ctx.Err(); err != nil {
-				return err
+// forecast fills the fan, by the forecasters that did best so far or, where that is to be fast, by the first of them.
+func (o *Options) forecast(ctx context.Context, p *Panel, step time.Duration) error {
+	candidates := forecast.Candidates(step, 0)
+	if o.Fast {
+		candidates = candidates[:1]
+	}
+	c, err := forecast.Choose(ctx, p.values, step, forecast.ChooseOptions{Candidates: candidates})
+	if err != nil {
+		return err
+	}
+	for j, h := range c.Horizons {
+		if h.Span > 0 && 10*h.Steps > len(p.values) { // what is known of it is less than ten of it
+			continue
+		}
+		point := Point{Ahead: Duration(time.Duration(h.Steps) * step), Quantiles: make([]float64, len(Levels)), By: c.Candidates[c.Best[j]].Name}
+		c.Forecaster.Quantiles(h.Steps, Levels, point.Quantiles)
+		if slices.ContainsFunc(point.Quantiles, math.IsNaN) {
+			continue
+		}
+		if scores := c.Validation[j]; scores != nil {
+			if loss := forecast.Relative(scores[c.Best[j]], scores[0]); !math.IsNaN(loss) && !math.IsInf(loss, 0) { // NaN: nothing could be scored
+				point.Loss = loss
 			}
 		}
-		f.Observe(v)
-	}
-	add := func(steps int) {
-		out := make([]float64, len(Levels))
-		f.Quantiles(steps, Levels, out)
-		if steps <= window && !slices.ContainsFunc(out, math.IsNaN) {
-			p.Fan = append(p.Fan, Point{Ahead: Duration(time.Duration(steps) * step), Quantiles: out})
-		}
-	}
-	add(1)
-	for _, span := range spans {
-		if steps := int(math.Round(float64(span) / float64(step))); steps > 1 && steps*10 <= len(p.values) { // a horizon of which less than ten are known says little
-			add(steps)
-		}
+		p.Fan = append(p.Fan, point)
 	}
 	return nil
 }
@@ -189,7 +185,14 @@ func (o *Options) recommend(ctx context.Context, f *Function, u *rightsize.Usage
 		note(&f.CPU.Requests, now, next.CPURequest)
 		set = next
 	}
-	f.Recommended = set
+	f.Recommended = recommend.Round(set)
+	if o.Runtime != "" && f.Recommended.MemoryLimit > 0 {
+		hint, err := recommend.HeapHint(o.Runtime, f.Recommended.MemoryLimit)
+		if err != nil {
+			return err
+		}
+		f.Hints = append(f.Hints, "Tell the runtime, in the environment: "+hint)
+	}
 	if why, ok := r.(recommend.Reasoned); ok {
 		reasons := why.Reasons()
 		for _, line := range []struct{ name, text string }{{"Memory", reasons.Memory}, {"CPU", reasons.CPU}} {

@@ -95,26 +95,48 @@ func (p *Panel) chart(from int, ahead int64, title string) template.HTML {
 	for _, line := range stairs(limits, now+ahead, x, y) {
 		pic.Polyline("cold", line)
 	}
-	for k := range 5 {
-		at := begin + (now+ahead-begin)*int64(k)/4
-		anchor := [5]string{"start", "middle", "middle", "middle", "end"}[k]
-		pic.Label(anchor, x.At(float64(at)), bottom+14, label(at, now+ahead-begin))
+	for _, t := range timeTicks(begin, now+ahead) {
+		at := x.At(float64(t.time))
+		pic.Line("grid", at, bottom, at, bottom+4)
+		pic.Label("middle", min(at, right-14), bottom+15, t.label)
 	}
 	return pic.Done(title)
 }
 
-// label writes a time on an axis that is so many ms long.
-func label(at, long int64) string {
-	t := time.UnixMilli(at).UTC()
-	switch {
-	case long > 3*24*3600_000:
-		return t.Format("Jan 2")
-	case long > 20*3600_000:
-		return t.Format("Jan 2 15:04")
-	case long > 10*60_000:
-		return t.Format("15:04")
+// timeTick is a time on an axis.
+type timeTick struct {
+	time  int64 // ms since 1970
+	label string
+}
+
+// mostTicks is how many times an axis has at most.
+const mostTicks = 7
+
+// tickSteps are the distances of ticks, in ms.
+var tickSteps = []int64{
+	1000, 5000, 15_000, 60_000, 5 * 60_000, 15 * 60_000, 3600_000, 3 * 3600_000, 6 * 3600_000, 12 * 3600_000, 24 * 3600_000, 2 * 24 * 3600_000, 7 * 24 * 3600_000, 30 * 24 * 3600_000,
+}
+
+// timeTicks returns round times (UTC) between two.
+func timeTicks(begin, end int64) (ticks []timeTick) {
+	step := tickSteps[0]
+	for i := 1; i < len(tickSteps) && (end-begin)/step >= mostTicks; i++ {
+		step = tickSteps[i]
 	}
-	return t.Format("15:04:05")
+	for (end-begin)/step >= mostTicks {
+		step *= 2
+	}
+	for at := (begin + step - 1) / step * step; at <= end; at += step {
+		t, layout := time.UnixMilli(at).UTC(), "15:04"
+		switch {
+		case step >= 24*3600_000 || step >= 3600_000 && t.Hour() == 0:
+			layout = "Jan 2"
+		case step < 60_000:
+			layout = "15:04:05"
+		}
+		ticks = append(ticks, timeTick{at, t.Format(layout)})
+	}
+	return ticks
 }
 
 // fan draws the forecast: between neighbouring quantiles an area that is the darker the more likely.

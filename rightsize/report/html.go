@@ -14,6 +14,9 @@ import (
 //go:embed page.html
 var pageText string
 
+//go:embed style.css
+var styleText string
+
 // page is what the template is filled with.
 type page struct {
 	*Report
@@ -24,7 +27,7 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{"pe
 
 // WriteHTML writes the report as one page that needs nothing else: no script, and no other file.
 func (r *Report) WriteHTML(w io.Writer) error {
-	return pageTemplate.Execute(w, &page{r, htmlpage.Style()})
+	return pageTemplate.Execute(w, &page{r, htmlpage.Style() + template.CSS(styleText)})
 }
 
 // WholeChart returns the picture of all usage.
@@ -46,6 +49,14 @@ func (p *Panel) Text(v float64) string { return amount(p.Resource, v) }
 
 // Within says until when the forecast is.
 func (p Point) Within() string { return htmlpage.Seconds(time.Duration(p.Ahead).Seconds()) }
+
+// LossText writes the loss.
+func (p Point) LossText() string {
+	if p.Loss == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.2f", p.Loss)
+}
 
 // Panels are the two resources.
 func (f *Function) Panels() []*Panel { return []*Panel{&f.Memory, &f.CPU} }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tppfaas/tppfaas/rightsize"
+	"github.com/tppfaas/tppfaas/rightsize/forecast"
 	"github.com/tppfaas/tppfaas/rightsize/recommend"
 )
 
@@ -69,10 +70,14 @@ type Point struct {
 	Ahead Duration `json:"ahead"`
 	// Quantiles are those of Levels.
 	Quantiles []float64 `json:"quantiles"`
+	// By is the forecaster, and Loss its mean pinball loss on usage that it had not seen, as a multiple of that of the last value with all residuals; 0
+	// where there was too little usage to say.
+	By   string  `json:"by"`
+	Loss float64 `json:"relative_loss,omitempty"`
 }
 
 // Levels are the quantiles of a fan.
-var Levels = []float64{0.5, 0.9, 0.95, 0.99}
+var Levels = forecast.Levels
 
 // Step is a value from a time on.
 type Step struct {

@@ -33,7 +33,7 @@ func usage(t testing.TB, kind string, length time.Duration) *rightsize.Usage {
 }
 
 // steady are recommenders that nobody tunes.
-var steady = Options{Source: `a "file" <b>`, Recommender: "krr", Base: "fixed", Recommenders: []string{"fixed"}}
+var steady = Options{Source: `a "file" <b>`, Recommender: "krr", Base: "fixed", Recommenders: []string{"fixed"}, Runtime: "go", Fast: true}
 
 // TestGolden compares the page, the text and the JSON of two functions, of which one has gaps and too little usage for a backtest.
 func TestGolden(t *testing.T) {
@@ -78,6 +78,12 @@ func TestPageNeedsNothingElse(t *testing.T) {
 	require.Equal(t, 5, strings.Count(page, "<svg"), "two of memory, two of CPU, and the bars")
 	require.NotRegexp(t, regexp.MustCompile(`(?i)<script|src=|href=|http:|https:|url\(|@import|NaN|Inf`), page)
 	require.Contains(t, page, "&lt;script&gt;")
+	style, _, _ := strings.Cut(page, "</style>")
+	for _, class := range regexp.MustCompile(`<(?:line|rect|circle|polyline|polygon) class="([^"]+)"`).FindAllStringSubmatch(page, -1) {
+		for _, name := range strings.Fields(class[1]) {
+			require.Contains(t, style, "."+name, "the style says how this looks")
+		}
+	}
 }
 
 func TestErrors(t *testing.T) {
@@ -88,6 +94,8 @@ func TestErrors(t *testing.T) {
 	require.ErrorContains(t, err, "usage of idle: 1 samples are too few")
 	_, err = New(t.Context(), []*rightsize.Usage{u}, Options{Recommender: "none"})
 	require.ErrorContains(t, err, `"none"`)
+	_, err = New(t.Context(), []*rightsize.Usage{u}, Options{Runtime: "cobol"})
+	require.ErrorContains(t, err, `runtime "cobol"`)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err = New(ctx, []*rightsize.Usage{u}, Options{})
@@ -145,6 +153,24 @@ func TestColumns(t *testing.T) {
 	require.Less(t, points, 2*mostColumns+10)
 	require.InDelta(t, y.At(1), low, 1e-9)
 	require.InDelta(t, y.At(500), high, 1e-9)
+}
+
+func TestTimeTicks(t *testing.T) {
+	day := time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC).UnixMilli()
+	labels := func(from, long time.Duration) (all []string) {
+		for _, tick := range timeTicks(day+from.Milliseconds(), day+(from+long).Milliseconds()) {
+			all = append(all, tick.label)
+		}
+		return all
+	}
+	require.Equal(t, []string{"Jan 5", "Jan 6", "Jan 7", "Jan 8", "Jan 9", "Jan 10"}, labels(0, 6*24*time.Hour-time.Minute))
+	require.Equal(t, []string{"18:00", "21:00", "Jan 6", "03:00"}, labels(16*time.Hour, 12*time.Hour))
+	require.Equal(t, []string{"00:00:05", "00:00:10"}, labels(time.Second, 10*time.Second))
+	rapid.Check(t, func(t *rapid.T) {
+		from := rapid.Int64Range(0, 4e12).Draw(t, "from")
+		to := from + rapid.Int64Range(1, 1e14).Draw(t, "long")
+		require.LessOrEqual(t, len(timeTicks(from, to)), mostTicks)
+	})
 }
 
 func TestSteps(t *testing.T) {

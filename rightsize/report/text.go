@@ -30,13 +30,13 @@ func (r *Report) WriteText(w io.Writer) error {
 			if len(p.Fan) == 0 {
 				continue
 			}
-			fmt.Fprintf(t, "largest %s within\tmedian\t90 %%\t95 %%\t99 %%\n", strings.Replace(p.Heading(), "M", "m", 1))
+			fmt.Fprintf(t, "largest %s within\tmedian\t90 %%\t95 %%\t99 %%\tby\tloss\n", strings.Replace(p.Heading(), "M", "m", 1))
 			for _, point := range p.Fan {
 				fmt.Fprint(t, point.Within())
 				for _, q := range point.Quantiles {
 					fmt.Fprint(t, "\t"+p.Text(q))
 				}
-				fmt.Fprintln(t)
+				fmt.Fprintf(t, "\t%s\t%s\n", point.By, point.LossText())
 			}
 			t.Flush()
 		}

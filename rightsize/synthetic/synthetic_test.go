@@ -82,14 +82,14 @@ func TestLeak(t *testing.T) {
 func TestBursts(t *testing.T) {
 	for seed := range uint64(4) {
 		u := series(t, "bursts", seed)
-		base, runs, samples := level(u.Memory), 0, 0
+		base, cpu, runs, samples := level(u.Memory), level(u.CPU), 0, 0
 		for i, v := range u.Memory {
 			if v > 2*base {
 				samples++
 				if i == 0 || u.Memory[i-1] <= 2*base {
 					runs++
 				}
-				require.Greater(t, u.CPU[i], 2*level(u.CPU))
+				require.Greater(t, u.CPU[i], 2*cpu)
 			}
 		}
 		require.Equal(t, 40, runs)

@@ -15,5 +15,7 @@
 //	}
 //	scores, err := eval.Evaluate(ctx, m, test, eval.EvaluateOptions{})
 //
+// [NewPoisson], [NewRenewal] and [NewHawkes] make processes from known parameters, to simulate them with live.Simulate and see what a method finds.
+//
 // The package registers its kinds with tpp.Register, so a program that imports it can read their files with tpp.ReadModelFile.
 package classical

@@ -33,3 +33,24 @@ func ExampleFit() {
 	// after login: over with probability 0.00, otherwise load, with a median of 20 ms
 	// after load: over with probability 0.99, otherwise login, with a median of 20 ms
 }
+
+// Of a stable process whose parameters are known, one can say how many events come in the long run.
+func ExampleNewHawkes() {
+	h, err := classical.NewHawkes(classical.HawkesParameters{
+		Base:      []float64{0.002, 0},
+		Branching: [][]float64{{0, 0.8}, {0, 0.5}}, // a quake excites 0.8 aftershocks, each of which excites half of another
+		Decay:     [][]float64{{0.05}},
+	}, classical.ProcessOptions{MarkNames: []string{"quake", "aftershock"}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	rates, err := h.StationaryRates()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Printf("spectral radius %.2f, %.4f quakes and %.4f aftershocks a millisecond\n", h.SpectralRadius(), rates[0], rates[1])
+	// Output:
+	// spectral radius 0.50, 0.0020 quakes and 0.0032 aftershocks a millisecond
+}

@@ -26,7 +26,7 @@ import (
 // unbounded likelihood.
 //
 // The branching ratio Σₘ α/β is not constrained to be below 1: sequences stay finite because they end. A Hawkes is made by
-// FitHawkes or read from a file; the zero value is not valid.
+// FitHawkes or NewHawkes, or read from a file; the zero value is not valid.
 type Hawkes struct {
 	classical
 	base       []float64 // μ by mark
@@ -34,11 +34,12 @@ type Hawkes struct {
 	decay      []float64 // β, one for all or as excitation
 	end        []float64 // by mark
 	total      float64   // of base
+	errors     *HawkesErrors
 }
 
 // newHawkes returns the model with the given parameters, rounded to float32.
 func newHawkes(c classical, base, excitation, decay, end []float64) (*Hawkes, error) {
-	h := &Hawkes{c, roundAll32(base), roundAll32(excitation), roundAll32(decay), roundAll32(end), 0}
+	h := &Hawkes{classical: c, base: roundAll32(base), excitation: roundAll32(excitation), decay: roundAll32(decay), end: roundAll32(end)}
 	for _, v := range h.base {
 		h.total += v
 	}
@@ -362,7 +363,7 @@ func (h *Hawkes) Encode(w io.Writer) error {
 	if perPair {
 		decay.Shape = []int{n, n}
 	}
-	return tpp.EncodeModel(w, classicalDescription{ModelHeader: h.head, DecayPerPair: perPair}, map[string]tpp.Tensor{
+	return tpp.EncodeModel(w, classicalDescription{ModelHeader: h.head, DecayPerPair: perPair, StandardErrors: h.errors.describe()}, map[string]tpp.Tensor{
 		"base": vector(h.base...), "excitation": {Shape: []int{n, n}, Data: h.excitation}, "decay": decay, "end": vector(h.end...),
 	})
 }
@@ -382,11 +383,22 @@ func readHawkes(f *tpp.ModelFile) (tpp.Model, error) {
 	if err := f.Finish(); err != nil {
 		return nil, err
 	}
-	return asModel(newHawkes(classical{h}, base, excitation, decay, end))
+	m, err := newHawkes(classical{h}, base, excitation, decay, end)
+	if err != nil {
+		return nil, err
+	}
+	if m.errors, err = d.StandardErrors.errors(n); err != nil {
+		return nil, err
+	}
+	return m, nil
 }
 
-// Fingerprint returns a hash of the model's file.
-func (h *Hawkes) Fingerprint() uint64 { return fileFingerprint(h) }
+// Fingerprint returns a hash of the model's file without standard errors, on which no prediction depends.
+func (h *Hawkes) Fingerprint() uint64 {
+	without := *h
+	without.errors = nil
+	return fileFingerprint(&without)
+}
 
 // MarshalBinary writes the time and the mark of the last event, and the excitations.
 func (s *hawkesState) MarshalBinary() ([]byte, error) {

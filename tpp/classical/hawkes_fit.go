@@ -44,7 +44,14 @@ func FitHawkes(ctx context.Context, d *tpp.Dataset, opts FitOptions) (*Hawkes, e
 	if best, _, err = l.minimise(ctx, best, opts.MaxIterations); err != nil {
 		return nil, fmt.Errorf("Hawkes process: fit: %w", err)
 	}
-	return l.model(newClassical(KindHawkes, d, opts), best)
+	h, err := l.model(newClassical(KindHawkes, d, opts), best)
+	if err != nil || !opts.StandardErrors {
+		return h, err
+	}
+	if h.errors, err = l.standardErrors(ctx, best); err != nil {
+		return nil, fmt.Errorf("Hawkes process: %w", err)
+	}
+	return h, nil
 }
 
 // trialIterations is the number of iterations from each starting point; the search then continues from the best.

@@ -34,6 +34,9 @@ type FitOptions struct {
 	Components int
 	// DecayPerPair gives a Hawkes process a rate of decay for each pair of marks. By default all pairs share one.
 	DecayPerPair bool
+	// StandardErrors computes the standard errors of the parameters of a Hawkes process after the fit, in as many evaluations of the
+	// likelihood as twice the number of its parameters.
+	StandardErrors bool
 	// MaxIterations limits the iterations of a fit (default 500).
 	MaxIterations int
 }

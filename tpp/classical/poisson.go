@@ -15,7 +15,7 @@ import (
 // with a fixed probability, otherwise the next event comes after an exponential time, with a mark drawn from fixed
 // proportions. Time, mark and end are independent of each other and of the past. If all sequences have a TEnd it is
 // the plain Poisson process, whose rate is the number of events over the observed time. A Poisson is made by
-// FitPoisson or read from a file; the zero value is not valid.
+// FitPoisson or NewPoisson, or read from a file; the zero value is not valid.
 type Poisson struct {
 	rowModel
 	rate  float64

@@ -3,6 +3,7 @@ package classical
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -13,11 +14,11 @@ import (
 
 // Renewal is a renewal process that may end: gaps are independent draws from one mixture of log-normals, marks are
 // independent draws from fixed proportions, and after each event the sequence is over with a fixed probability. The
-// last mark has no influence; see MarkovRenewal. A Renewal is made by FitRenewal or read from a file; the zero value
-// is not valid.
+// last mark has no influence; see MarkovRenewal. A Renewal is made by FitRenewal or NewRenewal, or read from a file; the
+// zero value is not valid.
 type Renewal struct {
 	rowModel
-	mix        *dist.LogNormMix
+	mix        *dist.LogNormMix // of the gaps, nil for any other distribution
 	parameters renewalParameters
 }
 
@@ -80,6 +81,9 @@ func newRenewal(c classical, p renewalParameters) (*Renewal, error) {
 func (m *Renewal) Encode(w io.Writer) error {
 	if len(m.rows) == 0 {
 		return unfitted.Err
+	}
+	if m.mix == nil {
+		return errors.New("renewal process: a file holds gaps of a mixture of log-normals, and not of another distribution")
 	}
 	p := &m.parameters
 	return tpp.EncodeModel(w, classicalDescription{ModelHeader: m.head, Components: len(p.weights)}, map[string]tpp.Tensor{

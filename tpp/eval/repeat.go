@@ -22,12 +22,15 @@ type Candidate struct {
 // splits: on data with few outliers that rule the error, scores differ more between splits than between models, and only
 // paired differences tell which model is better.
 type Repetition struct {
+	// Seeds are those of the splits; of a cross-validation the one of its folds.
 	Seeds []uint64
+	// Folds is the number of folds of a cross-validation, 0 for splits by Seeds.
+	Folds int
 	// Candidates are in the order in which they were given.
 	Candidates []RepeatedScores
 }
 
-// RepeatedScores are the scores of one candidate by seed, in the order of the seeds.
+// RepeatedScores are the scores of one candidate by seed, in the order of the seeds, or by fold.
 type RepeatedScores struct {
 	Name   string
 	Scores []Scores
@@ -57,31 +60,67 @@ func Repeat(ctx context.Context, d *tpp.Dataset, seeds []uint64, candidates []Ca
 	if d == nil {
 		return nil, errors.New("repetition: no dataset")
 	}
-	r := &Repetition{Seeds: slices.Clone(seeds), Candidates: make([]RepeatedScores, len(candidates))}
+	r := &Repetition{Seeds: slices.Clone(seeds)}
+	err := r.run(ctx, "repetition", len(seeds), candidates, opts, func(i int) (tpp.Parts, uint64, string) {
+		training, validation, test := d.Split(seeds[i])
+		return tpp.Parts{Training: training, Validation: validation, Test: test}, seeds[i], fmt.Sprintf("seed %d", seeds[i])
+	})
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// CrossValidate splits the dataset into k folds by the seed (see Dataset.Folds), fits every candidate to the training part of each fold, with the
+// same seed, and scores it on the test part. The error names the candidate and the fold.
+func CrossValidate(ctx context.Context, d *tpp.Dataset, k int, seed uint64, candidates []Candidate, opts EvaluateOptions) (*Repetition, error) {
+	if len(candidates) == 0 {
+		return nil, errors.New("cross-validation: it needs at least one candidate")
+	}
+	if d == nil {
+		return nil, errors.New("cross-validation: no dataset")
+	}
+	folds, err := d.Folds(k, seed)
+	if err != nil {
+		return nil, fmt.Errorf("cross-validation: %w", err)
+	}
+	r := &Repetition{Seeds: []uint64{seed}, Folds: k}
+	err = r.run(ctx, "cross-validation", k, candidates, opts, func(i int) (tpp.Parts, uint64, string) {
+		return folds[i], seed, fmt.Sprintf("fold %d", i)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// run fits and scores every candidate on n splits, of which split returns the parts, the seed, and the name in an error.
+func (r *Repetition) run(ctx context.Context, what string, n int, candidates []Candidate, opts EvaluateOptions, split func(i int) (tpp.Parts, uint64, string)) error {
+	r.Candidates = make([]RepeatedScores, len(candidates))
 	for i, c := range candidates {
 		if c.Fit == nil {
-			return nil, fmt.Errorf("repetition: candidate %d, %q, has no Fit", i, c.Name)
+			return fmt.Errorf("%s: candidate %d, %q, has no Fit", what, i, c.Name)
 		}
 		r.Candidates[i].Name = c.Name
 	}
-	for _, seed := range seeds {
-		training, validation, test := d.Split(seed)
+	for at := range n {
+		parts, seed, name := split(at)
 		for i, c := range candidates {
 			if err := ctx.Err(); err != nil {
-				return nil, fmt.Errorf("repetition stopped: %w", err)
+				return fmt.Errorf("%s stopped: %w", what, err)
 			}
-			m, err := c.Fit(ctx, training, validation, seed)
+			m, err := c.Fit(ctx, parts.Training, parts.Validation, seed)
 			if err != nil {
-				return nil, fmt.Errorf("%s with seed %d: %w", c.Name, seed, err)
+				return fmt.Errorf("%s with %s: %w", c.Name, name, err)
 			}
-			scores, err := Evaluate(ctx, m, test, opts)
+			scores, err := Evaluate(ctx, m, parts.Test, opts)
 			if err != nil {
-				return nil, fmt.Errorf("%s with seed %d: test part: %w", c.Name, seed, err)
+				return fmt.Errorf("%s with %s: test part: %w", c.Name, name, err)
 			}
 			r.Candidates[i].Scores = append(r.Candidates[i].Scores, scores)
 		}
 	}
-	return r, nil
+	return nil
 }
 
 // Summary returns the mean and standard deviation of each score, in the order of Scores.All. Both are NaN for a score that

@@ -78,3 +78,46 @@ func TestRepeatErrors(t *testing.T) {
 		t.Errorf("got error %v, want the context's", err)
 	}
 }
+
+// TestCrossValidate checks that candidates see the same folds, that each sequence is tested once, and that errors name the fold.
+func TestCrossValidate(t *testing.T) {
+	d := tpptest.Chains(5, 60)
+	var first []float64 // of each training part
+	fit := func(_ context.Context, training, _ *tpp.Dataset, seed uint64) (tpp.Model, error) {
+		if seed != 7 {
+			t.Errorf("the seed is %d", seed)
+		}
+		first = append(first, training.Sequences[0].ArrivalTimes[0]+float64(len(training.Sequences)))
+		return classical.FitLookup(t.Context(), classical.LastMark, training, classical.FitOptions{})
+	}
+	r, err := CrossValidate(t.Context(), d, 4, 7, []Candidate{{"a", fit}, {"b", fit}}, EvaluateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sequences := 0
+	for i, s := range r.Candidates[0].Scores {
+		sequences += s.Sequences
+		if first[2*i] != first[2*i+1] {
+			t.Errorf("fold %d is two for two candidates", i)
+		}
+	}
+	if r.Folds != 4 || len(r.Candidates[1].Scores) != 4 || sequences != 60 {
+		t.Errorf("%d folds, %d sequences were tested", r.Folds, sequences)
+	}
+	failing := func(context.Context, *tpp.Dataset, *tpp.Dataset, uint64) (tpp.Model, error) {
+		return nil, errors.New("no fit")
+	}
+	for want, err := range map[string]error{
+		"bad with fold 0: no fit":    second(CrossValidate(t.Context(), d, 4, 7, []Candidate{{"bad", failing}}, EvaluateOptions{})),
+		"61 folds of 60 sequences":   second(CrossValidate(t.Context(), d, 61, 7, []Candidate{{"a", fit}}, EvaluateOptions{})),
+		"at least one candidate":     second(CrossValidate(t.Context(), d, 4, 7, nil, EvaluateOptions{})),
+		"cross-validation: no data":  second(CrossValidate(t.Context(), nil, 4, 7, []Candidate{{"a", fit}}, EvaluateOptions{})),
+		"candidate 0, \"a\", has no": second(CrossValidate(t.Context(), d, 4, 7, []Candidate{{Name: "a"}}, EvaluateOptions{})),
+	} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want %q", err, want)
+		}
+	}
+}
+
+func second[T any](_ T, err error) error { return err }

@@ -1,6 +1,7 @@
 package neural
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -34,6 +35,7 @@ type fingerprinted struct {
 	Loss                                   Loss
 	Schedule                               Schedule
 	BatchSize, MaxEpochs, Patience         int
+	ShuffleWindow                          int `json:",omitempty"`
 	LearningRate, WeightDecay, ClipNorm    float64
 	WithoutWeightDecay, WithoutClipping    bool
 	TrainingSequences, ValidationSequences int
@@ -41,11 +43,11 @@ type fingerprinted struct {
 
 // fingerprint returns a hash of the model, the options and the encoded data that the trained parameters depend on. Every list
 // is preceded by its length, so that events cannot move from one sequence, or one column, to the next unnoticed.
-func (t *trainer) fingerprint(markNames []string) (string, error) {
+func (t *trainer) fingerprint(ctx context.Context, markNames []string) (string, error) {
 	o := &t.opts
 	text, err := json.Marshal(fingerprinted{
 		Version: 2, Model: t.net.cfg.fileForm(), Marks: markNames, NumMarks: t.net.numMarks, Normalisation: t.net.norm,
-		Seed: o.Seed, Loss: o.Loss, Schedule: o.Schedule, BatchSize: o.BatchSize, MaxEpochs: o.MaxEpochs, Patience: o.Patience,
+		Seed: o.Seed, Loss: o.Loss, Schedule: o.Schedule, BatchSize: o.BatchSize, MaxEpochs: o.MaxEpochs, Patience: o.Patience, ShuffleWindow: o.ShuffleWindow,
 		LearningRate: o.LearningRate, WeightDecay: o.WeightDecay, ClipNorm: o.ClipNorm,
 		WithoutWeightDecay: o.WithoutWeightDecay, WithoutClipping: o.WithoutClipping,
 		TrainingSequences: t.summary.TrainingSequences, ValidationSequences: t.summary.ValidationSequences,
@@ -56,12 +58,17 @@ func (t *trainer) fingerprint(markNames []string) (string, error) {
 	h := exampleHash{Hash: sha256.New()}
 	h.length(len(text))
 	h.Write(text)
-	for _, part := range [][]example[float32]{t.training, t.validation} {
-		h.length(len(part))
-		for i := range part {
-			h.floats(part[i].values)
-			h.targets(&part[i].initial)
-			h.targets(&part[i].targets)
+	for _, part := range []examples{t.training, t.validation} {
+		h.length(part.counts().sequences)
+		for window, err := range part.windows(ctx, validationWindow) {
+			if err != nil {
+				return "", fmt.Errorf("fingerprint of the training: %w", err)
+			}
+			for i := range window {
+				h.floats(window[i].values)
+				h.targets(&window[i].initial)
+				h.targets(&window[i].targets)
+			}
 		}
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
@@ -161,11 +168,11 @@ func (c *checkpoint) vectors() map[string]*[]float32 {
 }
 
 // resume restores the state from the checkpoint file of a training with these marks, if there is one.
-func (t *trainer) resume(markNames []string) error {
+func (t *trainer) resume(ctx context.Context, markNames []string) error {
 	if t.opts.Checkpoint == "" {
 		return nil
 	}
-	fingerprint, err := t.fingerprint(markNames)
+	fingerprint, err := t.fingerprint(ctx, markNames)
 	if err != nil {
 		return err
 	}

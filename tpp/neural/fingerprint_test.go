@@ -15,7 +15,7 @@ import (
 func fingerprintOf(t *testing.T, cfg Config, training, validation *tpp.Dataset, opts TrainOptions) string {
 	t.Helper()
 	tr, names := fingerprintTrainer(t, cfg, training, validation, opts)
-	sum, err := tr.fingerprint(names)
+	sum, err := tr.fingerprint(t.Context(), names)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,6 +69,7 @@ func TestFingerprintCoversOptions(t *testing.T) {
 		"WithoutClipping":    func(o *TrainOptions) { o.WithoutClipping = true },
 		"MaxEpochs":          func(o *TrainOptions) { o.MaxEpochs = 201 },
 		"Patience":           func(o *TrainOptions) { o.Patience = 199 },
+		"ShuffleWindow":      func(o *TrainOptions) { o.ShuffleWindow = 5 },
 	}
 	free := map[string]func(*TrainOptions){
 		"Workers":         func(o *TrainOptions) { o.Workers = 2 },
@@ -199,6 +200,7 @@ func TestFingerprintCoversEachField(t *testing.T) {
 		"Schedule":            func(tr *trainer, _ *[]string) { tr.opts.Schedule = SchedulePlateau },
 		"BatchSize":           func(tr *trainer, _ *[]string) { tr.opts.BatchSize++ },
 		"MaxEpochs":           func(tr *trainer, _ *[]string) { tr.opts.MaxEpochs++ },
+		"ShuffleWindow":       func(tr *trainer, _ *[]string) { tr.opts.ShuffleWindow++ },
 		"Patience":            func(tr *trainer, _ *[]string) { tr.opts.Patience++ },
 		"LearningRate":        func(tr *trainer, _ *[]string) { tr.opts.LearningRate *= 2 },
 		"WeightDecay":         func(tr *trainer, _ *[]string) { tr.opts.WeightDecay *= 2 },
@@ -214,8 +216,9 @@ func TestFingerprintCoversEachField(t *testing.T) {
 		}
 	}
 	changes["the part of a sequence"] = func(tr *trainer, _ *[]string) {
-		n := len(tr.training) - 1
-		tr.training, tr.validation = tr.training[:n], slices.Concat(tr.training[n:], tr.validation)
+		training, validation := tr.training.(inMemory).all, tr.validation.(inMemory).all
+		n := len(training) - 1
+		tr.training, tr.validation = inMemory{training[:n]}, inMemory{slices.Concat(training[n:], validation)}
 	}
 	sums := map[string]string{}
 	for name, change := range changes {
@@ -224,7 +227,7 @@ func TestFingerprintCoversEachField(t *testing.T) {
 		if change != nil {
 			change(tr, &names)
 		}
-		sum, err := tr.fingerprint(names)
+		sum, err := tr.fingerprint(t.Context(), names)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -236,7 +239,7 @@ func TestFingerprintCoversEachField(t *testing.T) {
 	data := fingerprintData()
 	tr, names := fingerprintTrainer(t, Config{}, data, data, TrainOptions{Workers: 1})
 	tr.opts.LearningRate = math.NaN()
-	if _, err := tr.fingerprint(names); err == nil {
+	if _, err := tr.fingerprint(t.Context(), names); err == nil {
 		t.Error("options that cannot be written have a fingerprint")
 	}
 }

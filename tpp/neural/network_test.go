@@ -220,9 +220,10 @@ func BenchmarkTrainingStep(b *testing.B) {
 					b.Fatal(err)
 				}
 				defer tr.close()
-				batch := make([]*example[float32], len(tr.training))
+				all := tr.training.(inMemory).all
+				batch := make([]*example[float32], len(all))
 				for i := range batch {
-					batch[i] = &tr.training[i]
+					batch[i] = &all[i]
 				}
 				b.ReportAllocs()
 				for b.Loop() {
@@ -252,8 +253,7 @@ func TestStepDoesNotAllocate(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer tr.close()
-		tr.order = make([]*example[float32], len(tr.training))
-		tr.shuffle(1)
+		tr.shuffle(opts.random(1), tr.training.(inMemory).all)
 		step := func() { tr.step(tr.order) }
 		step()
 		// Each worker's memory grows until it has had the largest shard: let each have all.

@@ -63,7 +63,6 @@ func TestPeers(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer tr.close()
-	tr.order = make([]*example[float32], len(tr.training))
 	tr.summary.ValidationLoss = math.Inf(1)
 	writePeersCase(t, tr, m, training, validation)
 	var losses, milliseconds []float64
@@ -73,7 +72,11 @@ func TestPeers(t *testing.T) {
 			t.Fatal(err)
 		}
 		tr.net.prepare(tr.params)
-		losses = append(losses, tr.validate().perEvent())
+		loss, err := tr.validate(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		losses = append(losses, loss.perEvent())
 		milliseconds = append(milliseconds, float64(time.Since(start).Microseconds())/1000)
 	}
 	line, err := json.Marshal(map[string]any{"name": "tpp " + simd.Active(), "losses": losses, "milliseconds": milliseconds})
@@ -113,11 +116,12 @@ func writePeersCase(t *testing.T, tr *trainer, m *Recurrent, training, validatio
 		Context: m.cfg.ContextSize, Components: m.cfg.NumComponents, Embedding: m.cfg.MarkEmbeddingSize,
 	}
 	index := map[*example[float32]]int{}
-	for i := range tr.training {
-		index[&tr.training[i]] = i
+	all := tr.training.(inMemory).all
+	for i := range all {
+		index[&all[i]] = i
 	}
 	for epoch := 1; epoch <= tr.opts.MaxEpochs; epoch++ {
-		tr.shuffle(epoch)
+		tr.shuffle(tr.opts.random(epoch), all)
 		var order []int
 		for _, e := range tr.order {
 			order = append(order, index[e])

@@ -41,9 +41,14 @@ func trainOn(ctx context.Context, disk errorfs.FS, cfg Config, training, validat
 	if err != nil {
 		return nil, err
 	}
+	return t.train(ctx, disk, m)
+}
+
+// train trains the model, and closes the trainer.
+func (t *trainer) train(ctx context.Context, disk errorfs.FS, m *Recurrent) (*Recurrent, error) {
 	defer t.close()
 	t.disk = disk
-	err = t.run(ctx, m.markNames)
+	err := t.run(ctx, m.markNames)
 	if t.best == nil {
 		return nil, cmp.Or(err, errors.New("training made no model"))
 	}
@@ -54,10 +59,9 @@ func trainOn(ctx context.Context, disk errorfs.FS, cfg Config, training, validat
 }
 
 func (t *trainer) run(ctx context.Context, markNames []string) error {
-	t.order = make([]*example[float32], len(t.training))
 	t.summary.ValidationLoss = math.Inf(1)
 	t.adam.M, t.adam.V = make([]float32, len(t.params)), make([]float32, len(t.params))
-	if err := t.resume(markNames); err != nil {
+	if err := t.resume(ctx, markNames); err != nil {
 		return err
 	}
 	start := time.Now().Add(-time.Duration(t.summary.Seconds * float64(time.Second)))
@@ -71,7 +75,12 @@ func (t *trainer) run(ctx context.Context, markNames []string) error {
 			return err
 		}
 		t.summary.Seconds = time.Since(start).Seconds()
-		if err := t.afterEpoch(training); err != nil {
+		if err := t.afterEpoch(ctx, training); err != nil {
+			if ctx.Err() != nil { // the epoch is not complete without its validation
+				if failed := t.save(); failed != nil {
+					return fmt.Errorf("%w; %w", err, failed)
+				}
+			}
 			return err
 		}
 		t.takeSnapshot()

@@ -21,6 +21,9 @@ type TrainOptions struct {
 	Loss Loss
 	// BatchSize is the number of sequences in a batch (default 64).
 	BatchSize int
+	// ShuffleWindow is the number of successive sequences among which the order of an epoch is drawn, 0 for all of them (default: 0 for
+	// Train, 16384 for TrainStream, which holds two windows in memory).
+	ShuffleWindow int
 	// LearningRate is that of Adam, the highest of the schedule (default 1e-2).
 	LearningRate float64
 	// Schedule is ScheduleOneCycle (the default), SchedulePlateau or ScheduleConstant, the paper's.
@@ -146,6 +149,8 @@ func (o *TrainOptions) validate() error {
 		return fmt.Errorf("unknown loss %q, it is %s or %s", o.Loss, LossResolution, LossDensity)
 	case o.Schedule != SchedulePlateau && o.Schedule != ScheduleOneCycle && o.Schedule != ScheduleConstant:
 		return fmt.Errorf("unknown schedule %q, it is %s, %s or %s", o.Schedule, SchedulePlateau, ScheduleOneCycle, ScheduleConstant)
+	case o.ShuffleWindow < 0:
+		return fmt.Errorf("a shuffle window of %d sequences", o.ShuffleWindow)
 	case o.BatchSize < 1:
 		return fmt.Errorf("a batch size of %d", o.BatchSize)
 	case !(o.LearningRate > 0) || math.IsInf(o.LearningRate, 0):

@@ -21,7 +21,7 @@ const shardSize = 16
 type trainer struct {
 	net                  *network[float32]
 	opts                 TrainOptions
-	training, validation []example[float32]
+	training, validation examples
 	adam                 nn.Adam[float32]
 	params, best         []float32
 	pool                 *workers.Pool
@@ -31,6 +31,7 @@ type trainer struct {
 	work                 []workspace[float32]  // one a worker
 	scale                float32               // of the batch under way
 	empty                int                   // windows without events in the training part
+	scoring              []*example[float32]   // of the validation part
 	eventsEach           float64               // scored events of a sequence in the training part, on average
 	used                 int                   // shards of the batch under way
 	squares              [updateParts]float64  // of the gradient, by parts
@@ -50,11 +51,11 @@ func (o *TrainOptions) random(epoch int) *rand.Rand {
 }
 
 func newTrainer(m *Recurrent, training, validation *tpp.Dataset, opts TrainOptions) (*trainer, error) {
-	t := &trainer{net: m.net, opts: opts}
-	var err error
-	if t.training, err = t.net.newExamples(training); err != nil {
+	encoded, err := m.net.newExamples(training)
+	if err != nil {
 		return nil, fmt.Errorf("training part: %w", err)
 	}
+	var scored []example[float32]
 	if validation != nil && len(validation.Sequences) > 0 {
 		if err := validation.Validate(); err != nil {
 			return nil, fmt.Errorf("validation part: %w", err)
@@ -62,23 +63,24 @@ func newTrainer(m *Recurrent, training, validation *tpp.Dataset, opts TrainOptio
 		if validation, err = validation.WithMarks(m.markNames); err != nil {
 			return nil, fmt.Errorf("validation part: %w", err)
 		}
-		if t.validation, err = t.net.newExamples(validation); err != nil {
+		if scored, err = m.net.newExamples(validation); err != nil {
 			return nil, fmt.Errorf("validation part: %w", err)
 		}
 	}
-	t.summary = TrainingSummary{Seed: opts.Seed, TrainingSequences: len(t.training), ValidationSequences: len(t.validation)}
-	if len(t.validation) == 0 {
+	return newTrainerOn(m, inMemory{encoded}, inMemory{scored}, opts)
+}
+
+// newTrainerOn returns a trainer on encoded sequences.
+func newTrainerOn(m *Recurrent, training, validation examples, opts TrainOptions) (*trainer, error) {
+	t := &trainer{net: m.net, opts: opts, training: training, validation: validation}
+	all := training.counts()
+	t.summary = TrainingSummary{Seed: opts.Seed, TrainingSequences: all.sequences, ValidationSequences: validation.counts().sequences}
+	if t.summary.ValidationSequences == 0 {
 		t.validation = t.training
 	}
-	events := 0
-	for i := range t.training {
-		events += t.training[i].scored
-		if t.training[i].empty() {
-			t.empty++
-		}
-	}
-	t.eventsEach = float64(events) / float64(len(t.training))
-	if events == 0 {
+	t.empty = all.empty
+	t.eventsEach = float64(all.events) / float64(all.sequences)
+	if all.events == 0 {
 		return nil, errors.New("training part: no sequence has an event to score")
 	}
 	t.params = t.net.initialise(opts.random(0))
@@ -87,12 +89,18 @@ func newTrainer(m *Recurrent, training, validation *tpp.Dataset, opts TrainOptio
 	for i := range t.grads {
 		t.grads[i] = make([]float32, len(t.params))
 	}
-	shards := max(len(t.grads), (len(t.validation)+shardSize-1)/shardSize)
-	t.shards, t.sums = make([][]*example[float32], shards), make([]lossSum, shards)
+	t.makeShards(len(t.grads))
 	t.bindParts()
 	t.pool = workers.New(opts.Workers)
 	t.work = make([]workspace[float32], t.pool.Size())
 	return t, nil
+}
+
+// makeShards makes room for a number of shards.
+func (t *trainer) makeShards(n int) {
+	for len(t.shards) < n {
+		t.shards, t.sums = append(t.shards, nil), append(t.sums, lossSum{})
+	}
 }
 
 // close stops the trainer's goroutines and waits for them.
@@ -100,17 +108,24 @@ func (t *trainer) close() { t.pool.Close() }
 
 // epoch makes one pass over the training part, one update per batch, and returns its loss.
 func (t *trainer) epoch(ctx context.Context, epoch int) (lossSum, error) {
-	t.shuffle(epoch)
 	var sum lossSum
-	for i := 0; i < len(t.order); i += t.opts.BatchSize {
-		if err := ctx.Err(); err != nil {
-			return sum, fmt.Errorf("training stopped in epoch %d: %w", epoch, err)
+	rng, done, total := t.opts.random(epoch), 0, t.summary.TrainingSequences
+	for window, err := range t.training.windows(ctx, t.opts.ShuffleWindow) {
+		if err != nil {
+			return sum, fmt.Errorf("training part: %w", err)
 		}
-		if t.opts.Schedule == ScheduleOneCycle {
-			at := (float64(epoch-1) + float64(i)/float64(len(t.order))) / float64(t.opts.MaxEpochs)
-			t.adam.LR = t.opts.LearningRate * oneCycle(at)
+		t.shuffle(rng, window)
+		for i := 0; i < len(t.order); i += t.opts.BatchSize {
+			if err := ctx.Err(); err != nil {
+				return sum, fmt.Errorf("training stopped in epoch %d: %w", epoch, err)
+			}
+			if t.opts.Schedule == ScheduleOneCycle {
+				at := (float64(epoch-1) + float64(done+i)/float64(total)) / float64(t.opts.MaxEpochs)
+				t.adam.LR = t.opts.LearningRate * oneCycle(at)
+			}
+			sum.add(t.step(t.order[i:min(i+t.opts.BatchSize, len(t.order))]))
 		}
-		sum.add(t.step(t.order[i:min(i+t.opts.BatchSize, len(t.order))]))
+		done += len(window)
 	}
 	return sum, nil
 }
@@ -118,13 +133,17 @@ func (t *trainer) epoch(ctx context.Context, epoch int) (lossSum, error) {
 // bucket is the number of batches among which sequences are sorted by length, so that those of a batch have similar lengths.
 const bucket = 16
 
-// shuffle draws the order of an epoch: it shuffles the sequences, sorts them by length within each bucket, and shuffles the
-// batches of a bucket. Windows without events are dealt out evenly among the others: in batches of their own they would count for
-// nothing or for too much.
-func (t *trainer) shuffle(epoch int) {
-	rng := t.opts.random(epoch)
-	for i := range t.order {
-		t.order[i] = &t.training[i]
+// shuffle draws the order of a window, which is the whole training part unless there is a ShuffleWindow: it shuffles the sequences, sorts them by length
+// within each bucket, and shuffles the batches of a bucket. Windows without events are dealt out evenly among the others: in batches of their
+// own they would count for nothing or for too much.
+func (t *trainer) shuffle(rng *rand.Rand, window []example[float32]) {
+	t.order = t.order[:0]
+	empty := 0
+	for i := range window {
+		t.order = append(t.order, &window[i])
+		if window[i].empty() {
+			empty++
+		}
 	}
 	swap := func(order []*example[float32]) func(i, j int) {
 		return func(i, j int) { order[i], order[j] = order[j], order[i] }
@@ -132,7 +151,7 @@ func (t *trainer) shuffle(epoch int) {
 	rng.Shuffle(len(t.order), swap(t.order))
 	size := t.opts.BatchSize
 	order := t.order
-	if t.empty > 0 {
+	if empty > 0 {
 		slices.SortStableFunc(t.order, func(a, b *example[float32]) int {
 			switch {
 			case a.empty() == b.empty():
@@ -142,8 +161,8 @@ func (t *trainer) shuffle(epoch int) {
 			}
 			return 1
 		})
-		order = t.order[:len(t.order)-t.empty]
-		defer t.spreadEmpty()
+		order = t.order[:len(t.order)-empty]
+		defer t.spreadEmpty(empty)
 	}
 	for pool := range slices.Chunk(order, bucket*size) {
 		slices.SortStableFunc(pool, longerFirst[float32])
@@ -157,9 +176,13 @@ func (t *trainer) shuffle(epoch int) {
 
 // afterEpoch scores the validation part, keeps the parameters if they are the best so far, reports progress, and lowers the
 // learning rate if the schedule is SchedulePlateau and the patience is used up.
-func (t *trainer) afterEpoch(training lossSum) error {
+func (t *trainer) afterEpoch(ctx context.Context, training lossSum) error {
 	t.net.prepare(t.params)
-	loss := t.validate().perEvent()
+	validation, err := t.validate(ctx)
+	if err != nil {
+		return err
+	}
+	loss := validation.perEvent()
 	t.summary.Epochs++
 	epoch := t.summary.Epochs
 	finite := !math.IsNaN(loss) && !math.IsInf(loss, 0) && !math.IsNaN(training.perEvent())
@@ -191,12 +214,12 @@ func (t *trainer) afterEpoch(training lossSum) error {
 }
 
 // spreadEmpty deals the windows without events, which are the last in the order, out evenly among the others.
-func (t *trainer) spreadEmpty() {
+func (t *trainer) spreadEmpty(count int) {
 	n := len(t.order)
 	sorted := slices.Clone(t.order)
-	others, empty := sorted[:n-t.empty], sorted[n-t.empty:]
+	others, empty := sorted[:n-count], sorted[n-count:]
 	for i := range t.order {
-		if i*t.empty/n < (i+1)*t.empty/n {
+		if i*count/n < (i+1)*count/n {
 			t.order[i], empty = empty[0], empty[1:]
 		} else {
 			t.order[i], others = others[0], others[1:]
@@ -293,18 +316,31 @@ func (t *trainer) clip() {
 }
 
 // validate returns the loss of the validation part under the prepared parameters.
-func (t *trainer) validate() lossSum {
-	shards := (len(t.validation) + shardSize - 1) / shardSize
-	for shard := range shards {
-		own := t.shards[shard][:0]
-		for i := shard * shardSize; i < min((shard+1)*shardSize, len(t.validation)); i++ {
-			own = append(own, &t.validation[i])
+func (t *trainer) validate(ctx context.Context) (lossSum, error) {
+	var sum lossSum
+	for window, err := range t.validation.windows(ctx, validationWindow) {
+		if err != nil {
+			return sum, fmt.Errorf("validation part: %w", err)
 		}
-		t.shards[shard] = own
+		t.scoring = t.scoring[:0]
+		for i := range window {
+			t.scoring = append(t.scoring, &window[i])
+		}
+		shards := (len(window) + shardSize - 1) / shardSize
+		t.makeShards(shards)
+		for shard := range shards {
+			t.shards[shard] = append(t.shards[shard][:0], t.scoring[shard*shardSize:min((shard+1)*shardSize, len(window))]...)
+		}
+		t.pool.Run(shards, t.scoreShard)
+		for _, s := range t.sums[:shards] { // in order, whatever the windows
+			sum.add(s)
+		}
 	}
-	t.pool.Run(shards, t.scoreShard)
-	return t.total(shards)
+	return sum, nil
 }
+
+// validationWindow is the number of sequences that are scored at a time, a multiple of shardSize.
+const validationWindow = 64 * shardSize
 
 // finished reports whether the epochs, the patience, or the drops of the learning rate are used up.
 func (t *trainer) finished() bool {

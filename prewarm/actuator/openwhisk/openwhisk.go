@@ -37,7 +37,8 @@ type Options struct {
 	Insecure bool
 	// Package is the package of functions whose name has none. Without it each is looked for in all packages.
 	Package string
-	// Linger is how long a warm-up occupies its container, so that those that begin at the same time need others; by default 50 ms.
+	// Linger is how long a warm-up occupies its container, so that those that begin at the same time need others; by default 50 ms. One of a function
+	// that has no container, as far as is known, does not linger.
 	Linger time.Duration
 	// IdleTimeout is after what time OpenWhisk removes an idle container; by default 10 min, as it does.
 	IdleTimeout time.Duration
@@ -139,9 +140,13 @@ func (a *Actuator) Act(ctx context.Context, c actuator.Command) ([]actuator.Resu
 		n = mostOverlapping
 	}
 	all := make([]actuator.Result, min(n+max(c.Idle, 0), mostOverlapping))
+	linger := a.options.Linger
+	if len(all) == 1 && c.There == 0 {
+		linger = 0
+	}
 	var running sync.WaitGroup
 	for i := range all {
-		running.Go(func() { all[i] = a.warm(ctx, c.Function, action) })
+		running.Go(func() { all[i] = a.warm(ctx, c.Function, action, linger) })
 	}
 	running.Wait()
 	// What the idle ones have taken is no news.
@@ -191,7 +196,7 @@ func (a *Actuator) refuses(function string, now time.Time) error {
 }
 
 // warm invokes the function once.
-func (a *Actuator) warm(ctx context.Context, function, action string) actuator.Result {
+func (a *Actuator) warm(ctx context.Context, function, action string, linger time.Duration) actuator.Result {
 	r := actuator.Result{Outcome: actuator.Failed, Asked: time.Now()}
 	var o whisk.Outcome
 	retry := whisk.Retry{First: 100 * time.Millisecond, Max: time.Second, Patience: a.options.Patience, AtMostOnce: true, Passes: passes}
@@ -200,7 +205,7 @@ func (a *Actuator) warm(ctx context.Context, function, action string) actuator.R
 		if end, ok := ctx.Deadline(); ok {
 			wait = min(wait, time.Until(end))
 		}
-		o, err = a.client.InvokeBlocking(ctx, action, payload{marker{float64(a.options.Linger) / float64(time.Millisecond)}}, wait)
+		o, err = a.client.InvokeBlocking(ctx, action, payload{marker{float64(linger) / float64(time.Millisecond)}}, wait)
 		return err
 	})
 	if err == nil && !o.Ended {

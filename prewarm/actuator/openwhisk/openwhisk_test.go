@@ -165,6 +165,21 @@ func outcomes(results []actuator.Result) string {
 	return text
 }
 
+// TestLinger checks that a warm-up lingers unless it is alone: others need another container.
+func TestLinger(t *testing.T) {
+	for _, tt := range []struct {
+		n, there int
+		want     []float64
+	}{{1, 0, []float64{0}}, {1, 1, []float64{20}}, {2, 0, []float64{20, 20}}} {
+		f := newFake(t)
+		c := warm(tt.n)
+		c.There = tt.there
+		_, err := f.actuator(Options{Linger: 20 * time.Millisecond}).Act(t.Context(), c)
+		require.NoError(t, err)
+		require.Equal(t, tt.want, f.lingers, "%d where there are %d", tt.n, tt.there)
+	}
+}
+
 // TestOverlap checks that as many containers are made as are asked for, that what is idle already is told, and that more are made than are idle
 // where that is known.
 func TestOverlap(t *testing.T) {
@@ -334,7 +349,7 @@ func TestAwaits(t *testing.T) {
 		fmt.Fprint(w, `{"activationId":"never"}`)
 		return true
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	_, err = a.Act(ctx, warm(1))
 	require.ErrorContains(t, err, "f1: activation never has not ended: context deadline exceeded")

@@ -134,7 +134,7 @@ func (p *local) settled(id string) {
 	require.Eventually(p.t, func() bool {
 		_, err := p.client.Activation(p.t.Context(), id)
 		return err == nil
-	}, 20*time.Second, time.Millisecond)
+	}, time.Minute, time.Millisecond)
 }
 
 func (p *local) warm(n, idle int) []actuator.Result {
@@ -177,7 +177,7 @@ func TestWarmsContainers(t *testing.T) {
 	}
 	require.Len(t, instances, 3)
 	require.Equal(t, 3, p.runtime.starts())
-	require.Eventually(t, func() bool { return cold(p.runs(3)) == 0 }, 20*time.Second, time.Millisecond, "they are idle when their logs are collected")
+	require.Eventually(t, func() bool { return cold(p.runs(3)) == 0 }, time.Minute, time.Millisecond, "they are idle when their logs are collected")
 	require.Equal(t, 3, p.runtime.starts())
 }
 
@@ -194,7 +194,7 @@ func TestCollapses(t *testing.T) {
 	require.Eventually(t, func() bool {
 		before := p.runtime.starts()
 		return count(p.warm(2, before), actuator.Created) == 2 && p.runtime.starts() == before+2
-	}, 20*time.Second, time.Millisecond, "an idle container counts as busy until its logs are collected")
+	}, time.Minute, time.Millisecond, "an idle container counts as busy until its logs are collected")
 }
 
 // TestLateIsWasted checks that an invocation which comes while a container is being warmed does not wait for that: it has a container of its own, as

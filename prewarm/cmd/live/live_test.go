@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"math"
 	"testing"
 	"time"
@@ -20,17 +21,28 @@ func TestUnforeseeable(t *testing.T) {
 	const pay, backorder, receipt, notify = 0.7, 0.25, 0.9, 0.1
 	missed := (1 - pay) + backorder + pay*((1-receipt)+notify)
 	invocations := 3 + pay + backorder + pay*(1+0.3+0.09) + pay*(2*receipt+notify) + backorder
-	require.InDelta(t, missed/invocations, unforeseeable(checkout), 1e-12)
-	require.InDelta(t, 0.106, unforeseeable(checkout), 0.001)
+	require.InDelta(t, missed/invocations, unforeseeable(checkout, false), 1e-12)
+	require.InDelta(t, 0.106, unforeseeable(checkout, false), 0.001)
+	require.InDelta(t, (missed+pay*(0.3+0.09))/invocations, unforeseeable(checkout, true), 1e-12)
 	tree, err := apps.Load("tree_small")
 	require.NoError(t, err)
-	require.Zero(t, unforeseeable(tree))
+	require.Zero(t, unforeseeable(tree, true))
 }
 
 // TestPlanned checks the time of a request on a platform that takes none.
 func TestPlanned(t *testing.T) {
 	calls := []apps.Call{{Invokes: []int{1, 2}}, {Sleep: time.Second}, {Sleep: 990 * time.Millisecond, Invokes: []int{3}}, {}}
 	require.Equal(t, 990*time.Millisecond+apps.CallGap, planned(calls))
+}
+
+// TestNothingCounts checks that runs of which no request counts can be printed in both forms.
+func TestNothingCounts(t *testing.T) {
+	m := &measurement{name: withRun, outcomes: []outcome{{Run: withRun}}}
+	for _, form := range []bool{false, true} {
+		var out bytes.Buffer
+		require.NoError(t, (&table{out: &out, json: form}).end([]summary{*m.summary()}))
+		require.NotContains(t, out.String(), "NaN")
+	}
 }
 
 func TestQuantile(t *testing.T) {

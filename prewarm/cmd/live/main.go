@@ -23,12 +23,15 @@ local platform with a process for each container, whose starts take as long as o
 and prewarm serve. It prints a line for each request as its trace is complete, and in the end what the controller has brought. Each part is a
 program of its own, and none is left behind; they are those beside this one (make prewarm-live builds all).
 
+In the first run the controller looks on and learns, in the second it acts: that is how one begins on a platform of one's own. It knows nothing
+before, unless -model gives it a trained model.
+
 Requests come every -every, 10 % more or less, and are announced to the controller; a container that is idle for -idle is removed.
 
 Examples:
-  live                                          tree_small, some ten minutes
-  live -app checkout -starts standalone -policy newsvendor:256
-  live -n 10 -skip 3 -every 5s -idle 2.5s       a short form
+  live                                          tree_small, twelve minutes
+  live -app checkout -starts standalone -n 50 -idle 9s -policy newsvendor:5120:waits=every
+  live -n 10 -every 5s -idle 2500ms -starts standalone    a short form
 `
 
 var program = cli.Program{Command: cli.Command{
@@ -41,6 +44,7 @@ type options struct {
 	app, starts, policy, model string
 	requests, skip             int
 	every, idle                time.Duration
+	atOnce                     int
 	seed                       uint64
 	output, picture            string
 	json                       bool
@@ -50,12 +54,13 @@ func define(fs *flag.FlagSet) cli.Run {
 	var o options
 	fs.StringVar(&o.app, "app", "tree_small", "`application`")
 	fs.StringVar(&o.starts, "starts", "cluster", "starts take as long as on this `platform`: local, standalone (0.27 s) or cluster (2 s, more under load)")
+	fs.IntVar(&o.atOnce, "starts-at-once", 0, "so many `starts` go at full speed at the same time; 0: as many as on the platform of -starts")
 	fs.StringVar(&o.policy, "policy", "newsvendor:2560", "`policy` of the controller")
-	fs.StringVar(&o.model, "model", "", "`file` with the controller's model; without, it learns while it runs")
-	fs.IntVar(&o.requests, "n", 40, "`requests`, without and with the controller each")
-	fs.IntVar(&o.skip, "skip", 10, "the first `requests` do not count: the controller knows no gaps between requests yet")
-	fs.DurationVar(&o.every, "every", 8*time.Second, "a request comes after this `time`, 10 % more or less")
-	fs.DurationVar(&o.idle, "idle", 4*time.Second, "the platform removes a container that was idle for this `time`")
+	fs.StringVar(&o.model, "model", "", "`file` with a trained model for the controller; without, it learns all by itself")
+	fs.IntVar(&o.requests, "n", 30, "`requests`, without and with the controller each")
+	fs.IntVar(&o.skip, "skip", 5, "the first `requests` do not count: the controller hears the first one when it comes, and learns how long warm-ups take")
+	fs.DurationVar(&o.every, "every", 12*time.Second, "a request comes after this `time`, 10 % more or less")
+	fs.DurationVar(&o.idle, "idle", 6*time.Second, "the platform removes a container that was idle for this `time`")
 	fs.Uint64Var(&o.seed, "seed", 1, "`seed` of the requests")
 	fs.StringVar(&o.output, "o", "", "`folder` for the two datasets, without.json and with.json")
 	fs.StringVar(&o.picture, "picture", "", "draw both runs into `FILE`, a .png, .svg or .pdf")

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -43,14 +44,16 @@ type summary struct {
 	Invocations int     `json:"invocations"`
 	Cold        int     `json:"cold"`
 	ColdShare   float64 `json:"cold_share"`
-	P50         float64 `json:"p50"`
+	P50         float64 `json:"p50"` // of the added latency; 0 if no request counts
 	P95         float64 `json:"p95"`
 	Warmups     uint64  `json:"warmups"`
 	Wasted      uint64  `json:"wasted"`
-	// Missed is (cold + wasted) ÷ invocations, Least what of it nobody can foresee.
-	Missed float64 `json:"missed"`
-	Least  float64 `json:"least"`
-	Saved  float64 `json:"saved_seconds_estimated"`
+	// Missed is (cold + wasted) ÷ invocations, Least what of it nobody can foresee, and LeastApart the same where the repetitions of a loop find the
+	// container busy of the run that calls them.
+	Missed     float64 `json:"missed"`
+	Least      float64 `json:"least"`
+	LeastApart float64 `json:"least_apart"`
+	Saved      float64 `json:"saved_seconds_estimated"`
 }
 
 // Names of both runs.
@@ -60,7 +63,7 @@ const (
 )
 
 // run makes both runs.
-func run(ctx context.Context, o *options, stdout, stderr io.Writer) error {
+func run(ctx context.Context, o *options, stdout, stderr io.Writer) (err error) {
 	app, err := apps.Load(o.app)
 	if err != nil {
 		return err
@@ -69,10 +72,15 @@ func run(ctx context.Context, o *options, stdout, stderr io.Writer) error {
 	if err := t.head(); err != nil {
 		return err
 	}
+	learned, err := os.MkdirTemp("", "tppfaas-live-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(learned)) }()
 	var summaries []summary
 	var outcomes []outcome
 	for _, with := range []bool{false, true} {
-		s, requests, err := runOnce(ctx, o, app, with, t, stderr)
+		s, requests, err := runOnce(ctx, o, app, learned, with, t, stderr)
 		if err != nil {
 			return err
 		}
@@ -86,8 +94,8 @@ func run(ctx context.Context, o *options, stdout, stderr io.Writer) error {
 	return t.end(summaries)
 }
 
-// runOnce starts all parts, sends the requests, and stops the parts.
-func runOnce(ctx context.Context, o *options, app *apps.Application, with bool, t *table, stderr io.Writer) (s *summary, requests []outcome, err error) {
+// runOnce starts all parts, sends the requests, and stops the parts. What the controller learns stays in a folder.
+func runOnce(ctx context.Context, o *options, app *apps.Application, learned string, with bool, t *table, stderr io.Writer) (s *summary, requests []outcome, err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, nil, err
@@ -102,14 +110,18 @@ func runOnce(ctx context.Context, o *options, app *apps.Application, with bool, 
 	co := chain.Options{
 		Sampler: beside("sampler"), Collector: beside("collector"), Dir: dir,
 		PlatformArgs: []string{"-starts", o.starts, "-idle-timeout", o.idle.String(), "-pause-grace", "10m"},
+		Prewarm:      beside("prewarm"),
+		PrewarmArgs:  []string{"-policy", o.policy, "-actuator", "openwhisk", "-idle-timeout", o.idle.String(), "-learn", "-state", learned},
+	}
+	if o.atOnce > 0 {
+		co.PlatformArgs = append(co.PlatformArgs, "-starts-at-once", strconv.Itoa(o.atOnce))
+	}
+	if o.model != "" {
+		co.PrewarmArgs = append(co.PrewarmArgs, "-model", o.model)
 	}
 	if with {
 		name = withRun
-		co.Prewarm = beside("prewarm")
-		co.PrewarmArgs = []string{"-policy", o.policy, "-act", "-actuator", "openwhisk", "-idle-timeout", o.idle.String(), "-learn"}
-		if o.model != "" {
-			co.PrewarmArgs = append(co.PrewarmArgs, "-model", o.model)
-		}
+		co.PrewarmArgs = append(co.PrewarmArgs, "-act")
 	}
 	c, err := chain.Start(ctx, co)
 	if err != nil {
@@ -118,6 +130,8 @@ func runOnce(ctx context.Context, o *options, app *apps.Application, with bool, 
 	defer func() { err = errors.Join(err, c.Stop()) }()
 	if with {
 		fmt.Fprintf(stderr, "live: what the controller does: %s\n", c.PrewarmURL)
+	} else {
+		fmt.Fprintf(stderr, "live: what the controller would do: %s\n", c.PrewarmURL)
 	}
 	m, err := newMeasurement(ctx, o, app, c, name, t, stderr)
 	if err != nil {
@@ -134,6 +148,12 @@ func runOnce(ctx context.Context, o *options, app *apps.Application, with bool, 
 	s = m.summary()
 	s.Incomplete = len(result.Incomplete)
 	if with {
+		// What the last requests have left unused is wasted once the platform removes it; what is warmed for a request that does not come any more is not.
+		select {
+		case <-ctx.Done():
+			return nil, nil, ctx.Err()
+		case <-time.After(min(o.idle+time.Second/2, time.Until(m.lastSent().Add(o.every*4/5+o.idle)))):
+		}
 		state, err := controllerState(ctx, c.PrewarmURL)
 		if err != nil {
 			return nil, nil, err
@@ -141,7 +161,8 @@ func runOnce(ctx context.Context, o *options, app *apps.Application, with bool, 
 		s.Warmups, s.Wasted = state.Totals.Warmups-m.before.Warmups, state.Totals.Wasted-m.before.Wasted
 		s.Saved = state.Totals.SavedSeconds - m.before.SavedSeconds
 	}
-	s.Missed, s.Least = float64(s.Cold+int(s.Wasted))/float64(max(s.Invocations, 1)), unforeseeable(app)
+	s.Missed, s.Least = float64(s.Cold+int(s.Wasted))/float64(max(s.Invocations, 1)), unforeseeable(app, false)
+	s.LeastApart = unforeseeable(app, true)
 	if o.output != "" {
 		if err := dataset.WriteFile(filepath.Join(o.output, name+".json"), result.Dataset); err != nil {
 			return nil, nil, err
@@ -164,6 +185,7 @@ type measurement struct {
 
 	mu       sync.Mutex
 	before   controller.Totals // when the first request that counts was sent
+	last     time.Time         // when the last request was sent
 	outcomes []outcome
 	err      error // of the output
 }
@@ -205,12 +227,21 @@ func (m *measurement) Send(r sampler.Request, done func(sampler.Trace, error)) e
 		m.before = state.Totals
 		m.mu.Unlock()
 	}
+	m.mu.Lock()
+	m.last = time.Now()
+	m.mu.Unlock()
 	return m.targetOf.Send(r, func(trace sampler.Trace, err error) {
 		if err == nil {
 			m.add(r, trace)
 		}
 		done(trace, err)
 	})
+}
+
+func (m *measurement) lastSent() time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.last
 }
 
 // add measures a request.
@@ -275,6 +306,8 @@ func (m *measurement) summary() *summary {
 		s.ColdShare = float64(s.Cold) / float64(s.Invocations)
 	}
 	slices.Sort(added)
-	s.P50, s.P95 = lab.Quantile(added, 0.5), lab.Quantile(added, 0.95)
+	if len(added) > 0 {
+		s.P50, s.P95 = lab.Quantile(added, 0.5), lab.Quantile(added, 0.95)
+	}
 	return s
 }

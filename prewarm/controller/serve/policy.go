@@ -82,12 +82,12 @@ func (o *Options) newPolicy(ctx context.Context, core *controller.Options, model
 	if len(models) == 0 && !o.Learn {
 		return nil, errors.New("the policy newsvendor needs a model (-model FILE), or has to learn one (-learn)")
 	}
-	price, kind, err := newsvendorArguments(rest)
+	price, kind, every, err := newsvendorArguments(rest)
 	if err != nil {
 		return nil, fmt.Errorf("policy %s: %w", o.Policy, err)
 	}
 	options := learn.Options{
-		Price: price, Model: kind, Platform: core.Platform, Functions: slices.Clone(core.Functions), Fixed: !o.Learn, Background: true, Seed: 1,
+		Price: price, Model: kind, EveryWait: every, Platform: core.Platform, Functions: slices.Clone(core.Functions), Fixed: !o.Learn, Background: true, Seed: 1,
 	}
 	for _, m := range models {
 		bound, err := learn.Bind(m.path, m.model, core.Functions)
@@ -111,15 +111,33 @@ func (o *Options) newPolicy(ctx context.Context, core *controller.Options, model
 }
 
 // newsvendorArguments reads what follows newsvendor in a spec.
-func newsvendorArguments(rest string) (price float64, kind string, err error) {
+func newsvendorArguments(rest string) (price float64, kind string, everyWait bool, err error) {
+	const form = "newsvendor[:λ[:MODEL]][:waits=every]"
 	price = 2560
-	text, kind, _ := strings.Cut(rest, ":")
-	if text != "" {
-		if price, err = strconv.ParseFloat(text, 64); err != nil || !(price >= 0 && price < 1e9) {
-			return 0, "", fmt.Errorf("λ is %q, must be a number that is not negative (its form is newsvendor[:λ[:MODEL]])", text)
+	plain := 0 // arguments without a name
+	for _, argument := range strings.Split(rest, ":") {
+		value, waits := strings.CutPrefix(argument, "waits=")
+		switch {
+		case waits && (value == "every" || value == "request"):
+			everyWait = value == "every"
+		case waits:
+			return 0, "", false, fmt.Errorf("waits is %q, must be request or every (its form is %s)", value, form)
+		case plain == 0:
+			plain++
+			if argument == "" {
+				continue
+			}
+			if price, err = strconv.ParseFloat(argument, 64); err != nil || !(price >= 0 && price < 1e9) {
+				return 0, "", false, fmt.Errorf("λ is %q, must be a number that is not negative (its form is %s)", argument, form)
+			}
+		case plain == 1:
+			plain++
+			kind = argument
+		default:
+			return 0, "", false, fmt.Errorf("there is no argument for %q (its form is %s)", argument, form)
 		}
 	}
-	return price, kind, nil
+	return price, kind, everyWait, nil
 }
 
 // modelsOf returns the models that the policy uses.

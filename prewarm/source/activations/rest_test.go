@@ -77,7 +77,7 @@ func TestPlatform(t *testing.T) {
 	require.NoError(t, err)
 	sequence, err := client.Invoke(t.Context(), "both", map[string]any{"n": 2})
 	require.NoError(t, err)
-	for deadline := time.After(30 * time.Second); s.count() < 5; {
+	for deadline := time.After(time.Minute); s.count() < 5; {
 		select {
 		case <-s.came:
 		case <-deadline:

@@ -351,10 +351,10 @@ func TestRun(t *testing.T) {
 	s := &sink{came: make(chan struct{})}
 	ended := make(chan error, 1)
 	go func() { ended <- one.Run(ctx, s) }()
-	require.Eventually(t, func() bool { return strings.Contains(one.Counts().Error, "bad_data") }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return strings.Contains(one.Counts().Error, "bad_data") }, time.Minute, time.Millisecond)
 	f.set("x", `{"l": "a"} 5`, `{} 5`)
 	<-s.came
-	require.Eventually(t, func() bool { return strings.Contains(one.Counts().Error, "it has no label l") }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return strings.Contains(one.Counts().Error, "it has no label l") }, time.Minute, time.Millisecond)
 	require.Positive(t, one.Counts().Invalid)
 	f.set("x", `{"l": "a"} 6`)
 	for one.Counts().Error != "" {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"flag"
@@ -8,7 +10,10 @@ import (
 	"io"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tppfaas/tppfaas/internal/cli"
@@ -16,14 +21,20 @@ import (
 	"github.com/tppfaas/tppfaas/internal/progress"
 	"github.com/tppfaas/tppfaas/rightsize"
 	"github.com/tppfaas/tppfaas/rightsize/forecast"
+	"github.com/tppfaas/tppfaas/rightsize/synthetic"
 	"github.com/tppfaas/tppfaas/rightsize/usagecsv"
 )
 
-var forecastUsage = `Usage: rightsize forecast USAGE.csv [USAGE.csv] [OPTIONS]
+var forecastCommand = cli.Command{
+	Name: "forecast", Arguments: "USAGE.csv [USAGE.csv]", Summary: "forecast quantiles of what a function will use, and the largest of it",
+	Help: forecastUsage, Define: runForecast, Values: map[string][]string{"unit": timeUnits},
+}
+
+var forecastUsage = `Usage: rightsize forecast USAGE.csv [USAGE.csv] | -synthetic KIND [OPTIONS]
 
 Forecasts what a function will use: quantiles of the next sample, and of the largest sample within 5, 15, 60 and 240 minutes, of memory and CPU.
-For each horizon it takes the forecaster that did best on the samples so far, each forecast made from those before it alone; where none is at least
-2 % better, surely, than the last value with the residuals of a week, it is that. Reads one file with both resources, or a file of each.
+For each horizon it takes the forecaster that did best on the samples so far, each forecast made from those before it alone; where none is surely
+better, by 2 % at least, than the last value with the residuals of a week, it is that. Reads one file with both resources, or a file of each.
 
 Forecasters:
 ` + forecasterHelp() + `
@@ -38,6 +49,7 @@ Examples:
   rightsize forecast memory_usage.csv cpu_usage.csv -score
   rightsize forecast usage.csv -picture forecast.png
   rightsize forecast usage.csv -paper -epochs 50
+  rightsize forecast -synthetic daily:101 -score
   rightsize forecast usage.csv -json -forecasters persistence,conditional
 `
 
@@ -49,11 +61,14 @@ func forecasterHelp() string {
 	return b.String()
 }
 
+var timeUnits = []string{"s", "ms", "us", "ns"}
+
 // forecastOptions are what the line says.
 type forecastOptions struct {
 	score, paper, json bool
 	picture            string
-	function           string
+	function, unit     string
+	synthetic          string
 	forecasters        string
 	seed               uint64
 	epochs, batch      int
@@ -67,6 +82,8 @@ func runForecast(fs *flag.FlagSet) cli.Run {
 	fs.BoolVar(&o.json, "json", false, "print one JSON object a line instead of a table")
 	fs.StringVar(&o.picture, "picture", "", "draw usage and forecasts into a `file`: .png, .svg or .pdf")
 	fs.StringVar(&o.function, "function", "", "`name` of the function in what is printed (without: that of the file)")
+	fs.StringVar(&o.synthetic, "synthetic", "", "instead of a file: ten days made of a `KIND[:SEED]`, to see what forecasters can do: daily, leak, bursts, deploy, idle")
+	fs.StringVar(&o.unit, "unit", "", "`unit` of the times in the file: s, ms, us or ns (without: found out)")
 	fs.StringVar(&o.forecasters, "forecasters", "", "choose among these `names`, with commas between them (without: all)")
 	fs.Uint64Var(&o.seed, "seed", 0, "`number` that the weights of networks are drawn by")
 	fs.IntVar(&o.epochs, "epochs", 50, "with -paper: `number` of epochs of the training; that of the published one is not known")
@@ -75,7 +92,7 @@ func runForecast(fs *flag.FlagSet) cli.Run {
 		if err := o.check(fs, args); err != nil {
 			return err
 		}
-		u, err := usagecsv.ReadFiles(ctx, args, usagecsv.Options{Function: o.function})
+		u, err := o.read(ctx, args)
 		if err != nil {
 			return err
 		}
@@ -86,10 +103,52 @@ func runForecast(fs *flag.FlagSet) cli.Run {
 	}
 }
 
+// read reads the usage, or makes it.
+func (o *forecastOptions) read(ctx context.Context, args []string) (*rightsize.Usage, error) {
+	if o.synthetic == "" {
+		return usagecsv.ReadFiles(ctx, args, usagecsv.Options{Function: o.function, Unit: o.unit})
+	}
+	kind, from, err := seriesOf(o.synthetic)
+	if err != nil {
+		return nil, err
+	}
+	u, err := synthetic.New(kind, from, synthetic.Options{})
+	if err == nil && o.function != "" {
+		u.Function = o.function
+	}
+	return u, err
+}
+
+// seriesOf returns the kind and the seed of a synthetic series: KIND:SEED, or KIND, whose seed is 1.
+func seriesOf(text string) (kind string, from uint64, err error) {
+	kind, number, given := strings.Cut(text, ":")
+	known := false
+	var names []string
+	for _, k := range synthetic.Kinds() {
+		known = known || k[0] == kind
+		names = append(names, k[0])
+	}
+	if !known {
+		return "", 0, fmt.Errorf("no kind of series is called %q: there are %s", kind, strings.Join(names, ", "))
+	}
+	if !given {
+		return kind, 1, nil
+	}
+	from, err = strconv.ParseUint(number, 10, 64)
+	if err != nil {
+		return "", 0, fmt.Errorf("%q is no seed", number)
+	}
+	return kind, from, nil
+}
+
 // check says what is wrong with the line.
 func (o *forecastOptions) check(fs *flag.FlagSet, args []string) error {
 	switch {
-	case len(args) == 0:
+	case o.synthetic != "" && len(args) > 0:
+		return cli.Usagef("%s and -synthetic: give one of them", args[0])
+	case o.synthetic != "" && o.unit != "":
+		return cli.Usagef("-unit is not for -synthetic")
+	case len(args) == 0 && o.synthetic == "":
 		return cli.Usagef("the file of the USAGE is missing")
 	case len(args) > 2:
 		return cli.Usagef("%q is left over on the line", args[2])
@@ -101,12 +160,19 @@ func (o *forecastOptions) check(fs *flag.FlagSet, args []string) error {
 		return cli.Usagef("-forecasters is not for -paper")
 	case o.picture != "" && !figure.Writable(o.picture):
 		return cli.Usagef("-picture: a picture's name must end in .png, .svg or .pdf")
+	case o.unit != "" && !slices.Contains(timeUnits, o.unit):
+		return cli.Usagef("-unit: must be %s, not %q", strings.Join(timeUnits, ", "), o.unit)
 	case o.epochs < 1 || o.batch < 1:
 		return cli.Usagef("-epochs and -batch must be at least 1")
 	}
 	for _, name := range []string{"epochs", "batch"} {
 		if cli.IsSet(fs, name) && !o.paper {
 			return cli.Usagef("-%s is for -paper", name)
+		}
+	}
+	if o.synthetic != "" {
+		if _, _, err := seriesOf(o.synthetic); err != nil {
+			return cli.Usagef("-synthetic: %v", err)
 		}
 	}
 	if _, err := o.candidates(time.Minute); err != nil {
@@ -151,14 +217,23 @@ func (o *forecastOptions) run(ctx context.Context, u *rightsize.Usage, stdout, s
 		return err
 	}
 	var choices [2]*forecast.Choice
-	for i, r := range rightsize.Resources {
-		choices[r], err = forecast.Choose(ctx, grid.Of(r), step, forecast.ChooseOptions{
-			Candidates: candidates, Test: o.score,
-			Progress: func(samples int) { show.Set(i*grid.Len()+samples, r.String()) },
+	var seen [2]atomic.Int64
+	var failed [2]error
+	var group sync.WaitGroup
+	for _, r := range rightsize.Resources {
+		group.Go(func() {
+			choices[r], failed[r] = forecast.Choose(ctx, grid.Of(r), step, forecast.ChooseOptions{
+				Candidates: candidates, Test: o.score,
+				Progress: func(samples int) {
+					seen[r].Store(int64(samples))
+					show.Set(int(seen[rightsize.Memory].Load()+seen[rightsize.CPU].Load()), "")
+				},
+			})
 		})
-		if err != nil {
-			return err
-		}
+	}
+	group.Wait()
+	if err := cmp.Or(failed[:]...); err != nil {
+		return err
 	}
 	show.Done()
 	report := forecastReport{usage: grid, step: step, samples: u.Len(), choices: choices}
@@ -227,7 +302,8 @@ func (p *forecastReport) quantiles(r rightsize.Resource, j int) []float64 {
 }
 
 // write prints the forecasts.
-func (p *forecastReport) write(w io.Writer) error {
+func (p *forecastReport) write(stdout io.Writer) error {
+	w := &bytes.Buffer{}
 	p.writeHead(w)
 	for _, r := range rightsize.Resources {
 		c := p.choices[r]
@@ -241,7 +317,8 @@ func (p *forecastReport) write(w io.Writer) error {
 			fmt.Fprintf(w, "  %-11s  %s\n", c.Candidates[c.Best[j]].Name, p.why(c, j))
 		}
 	}
-	return nil
+	_, err := w.WriteTo(stdout)
+	return err
 }
 
 // why says why a forecaster was chosen.

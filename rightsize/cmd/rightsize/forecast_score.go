@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 
 	"github.com/tppfaas/tppfaas/internal/progress"
@@ -13,7 +15,8 @@ import (
 )
 
 // writeScores prints how all forecasters did on the last third.
-func (p *forecastReport) writeScores(w io.Writer) error {
+func (p *forecastReport) writeScores(stdout io.Writer) error {
+	w := &bytes.Buffer{}
 	p.writeHead(w)
 	for _, r := range rightsize.Resources {
 		c := p.choices[r]
@@ -23,7 +26,7 @@ func (p *forecastReport) writeScores(w io.Writer) error {
 		sum, scored := 0.0, 0
 		for j, h := range c.Horizons {
 			test := c.Test[j]
-			if test == nil || test[0].Origins == 0 {
+			if test == nil {
 				notScored = append(notScored, horizonName(h))
 				continue
 			}
@@ -51,17 +54,20 @@ func (p *forecastReport) writeScores(w io.Writer) error {
 			fmt.Fprintf(w, "%s: the chosen (*) lose %.3f times what persistence loses, on average over the horizons scored.\n", r, sum/float64(scored))
 		}
 		for j, h := range c.Horizons {
-			if test := c.Test[j]; test != nil && test[0].Origins > 0 {
+			if test := c.Test[j]; test != nil {
 				if text := p.verdict(c, j); text != "" {
 					fmt.Fprintf(w, "%s, %s: %s\n", r, horizonName(h), text)
 				}
 			}
 		}
-		if len(notScored) > 0 {
+		if math.IsNaN(lastKnown(p.usage.Of(r))) {
+			fmt.Fprintf(w, "%s: no sample is known.\n", r)
+		} else if len(notScored) > 0 {
 			fmt.Fprintf(w, "%s: not scored, since the last third does not hold ten of it: %s.\n", r, strings.Join(notScored, ", "))
 		}
 	}
-	return nil
+	_, err := w.WriteTo(stdout)
+	return err
 }
 
 // verdict says where the choice was not worth it; nothing where it was.
@@ -107,9 +113,6 @@ func (p *forecastReport) writeScoresJSON(w io.Writer) error {
 		c := p.choices[r]
 		for j, h := range c.Horizons {
 			for k, s := range c.Test[j] {
-				if s.Origins == 0 {
-					continue
-				}
 				l := scoreLine{
 					Function: p.usage.Function, Resource: r.String(), Horizon: h.String(), Seconds: float64(h.Steps) * p.step.Seconds(),
 					Forecaster: c.Candidates[k].Name, Chosen: k == c.Best[j], Origins: s.Origins, Pinball: s.Pinball,
@@ -166,17 +169,19 @@ func (o *forecastOptions) runPaper(ctx context.Context, u *rightsize.Usage, stdo
 		}
 		return nil
 	}
-	fmt.Fprintf(stdout, "%s: the next sample, %d windows of training, %d of test\n\n", u.Function, p.Training, p.Test)
-	fmt.Fprintf(stdout, "%-42s %12s %12s %14s %14s\n", "", "memory MAE", "RMSE (B)", "CPU MAE", "RMSE (cores)")
+	w := &bytes.Buffer{}
+	fmt.Fprintf(w, "%s: the next sample, %d windows of training, %d of test\n\n", u.Function, p.Training, p.Test)
+	fmt.Fprintf(w, "%-42s %12s %12s %14s %14s\n", "", "memory MAE", "RMSE (B)", "CPU MAE", "RMSE (cores)")
 	for _, row := range rows {
 		memory, cpu := row.errors[rightsize.Memory], row.errors[rightsize.CPU]
-		fmt.Fprintf(stdout, "%-42s %12.1f %12.1f %14.8f %14.8f\n", row.text, memory.MAE, memory.RMSE, cpu.MAE, cpu.RMSE)
+		fmt.Fprintf(w, "%-42s %12.1f %12.1f %14.8f %14.8f\n", row.text, memory.MAE, memory.RMSE, cpu.MAE, cpu.RMSE)
 	}
-	fmt.Fprintf(stdout, "\n%.0f %% of the samples of memory and %.0f %% of CPU repeat the one before.\n", 100*p.Repeated[rightsize.Memory], 100*p.Repeated[rightsize.CPU])
+	fmt.Fprintf(w, "\n%.0f %% of the samples of memory and %.0f %% of CPU repeat the one before.\n", 100*p.Repeated[rightsize.Memory], 100*p.Repeated[rightsize.CPU])
 	for _, r := range rightsize.Resources {
 		if p.Last[r].MAE <= p.Model[r].MAE {
-			fmt.Fprintf(stdout, "The LSTM does not beat repeating the last value of %s: its mean absolute error is %.2f times as large.\n", r, p.Model[r].MAE/p.Last[r].MAE)
+			fmt.Fprintf(w, "The LSTM does not beat repeating the last value of %s: its mean absolute error is %.2f times as large.\n", r, p.Model[r].MAE/p.Last[r].MAE)
 		}
 	}
-	return nil
+	_, err = w.WriteTo(stdout)
+	return err
 }

@@ -13,20 +13,26 @@ Usage: rightsize COMMAND ARGUMENTS [OPTIONS]
 Examples:
   rightsize drive -url http://127.0.0.1:8081 -calls 60:600 -for 5m
   rightsize acquire -prometheus http://127.0.0.1:9090 -function qrcode -from 7d -o usage.csv
+  rightsize forecast usage.csv -picture forecast.png
+  rightsize recommend usage.csv
+  rightsize backtest usage.csv
+  rightsize report usage.csv -o report.html
+  rightsize write stack.yml -function qrcode -memory 64Mi -cpu 100m
+  rightsize run -function qrcode -prometheus http://127.0.0.1:9090 -gateway http://127.0.0.1:8080 -gateway-password-file password
 
 Exit status: 0 done, 1 failed, 2 called wrongly.
 `,
 	},
 	Commands: []cli.Command{
-		{
-			Name: "forecast", Arguments: "USAGE.csv", Summary: "forecast quantiles of what a function will use",
-			Help: forecastUsage, Define: runForecast,
-		},
-		functionCommand,
-		driveCommand,
 		acquireCommand,
-		reportCommand,
+		forecastCommand,
+		recommendCommand,
 		writeCommand,
+		runCommand,
+		reportCommand,
+		backtestCommand,
+		driveCommand,
+		functionCommand,
 	},
 }
 

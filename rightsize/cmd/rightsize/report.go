@@ -5,12 +5,14 @@ import (
 	"flag"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/tppfaas/tppfaas/internal/atomicfile"
 	"github.com/tppfaas/tppfaas/internal/cli"
 	"github.com/tppfaas/tppfaas/internal/progress"
 	"github.com/tppfaas/tppfaas/rightsize"
+	"github.com/tppfaas/tppfaas/rightsize/recommend"
 	"github.com/tppfaas/tppfaas/rightsize/report"
 	"github.com/tppfaas/tppfaas/rightsize/usagecsv"
 )
@@ -28,7 +30,7 @@ Examples:
   rightsize report data/usage/*.csv.gz -recommender krr -o report.html
   rightsize report usage.csv -json                                          everything as one JSON object
 `,
-	Values: map[string][]string{"recommender": recommenderKinds(), "base": recommenderKinds()},
+	Values: map[string][]string{"recommender": recommenderKinds(), "base": recommenderKinds(), "runtime": recommend.Runtimes()},
 	Define: runReport,
 }
 
@@ -39,6 +41,8 @@ func runReport(fs *flag.FlagSet) cli.Run {
 	asJSON := fs.Bool("json", false, "print everything as one JSON object instead of a summary")
 	fs.StringVar(&o.Recommender, "recommender", "forecast", "the recommender whose limits are shown: "+recommenderNames())
 	fs.StringVar(&o.Base, "base", "krr", "the recommender that others are compared with")
+	fs.BoolVar(&o.Fast, "fast", false, "forecast by the last value and the residuals of a week alone, rather than by what did best so far")
+	fs.StringVar(&o.Runtime, "runtime", "", "`what` the functions are written in, for a hint at the heap: "+strings.Join(recommend.Runtimes(), ", "))
 	fs.IntVar(&o.Settings.MaxChanges, "max-changes", 0, "how often recommenders may change limits in 24 h (0: 6)")
 	return func(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		switch {
@@ -46,6 +50,9 @@ func runReport(fs *flag.FlagSet) cli.Run {
 			return cli.Usagef("a file of usage is missing")
 		case o.Settings.MaxChanges < 0:
 			return cli.Usagef("-max-changes must not be negative")
+		}
+		if o.Runtime != "" && !slices.Contains(recommend.Runtimes(), o.Runtime) {
+			return cli.Usagef("-runtime: must be one of %s, not %q", strings.Join(recommend.Runtimes(), ", "), o.Runtime)
 		}
 		for _, name := range []string{o.Recommender, o.Base} {
 			if err := checkRecommender(name); err != nil {

@@ -67,6 +67,7 @@ func TestWrite(t *testing.T) {
 		{[]string{file, "-function", "qrcode"}, 2, "nothing is to be set"},
 		{[]string{file, "x", "-function", "qrcode", "-cpu", "1"}, 2, `"x" is left over`},
 		{[]string{file, "-function", "qrcode", "-cpu", "1MB"}, 2, `-cpu: quantity "1MB"`},
+		{[]string{file, "-function", "qrcode", "-memory", "64m"}, 1, "64m are 0.064 bytes"},
 		{[]string{file, "-function", "other", "-cpu", "1"}, 1, file + ": it has no other"},
 		{[]string{file, "-function", "qrcode", "-memory", "16Mi"}, 1, "the limit of memory would be 16Mi, below its request of 32Mi"},
 		{[]string{file + ".none", "-function", "qrcode", "-memory", "16Mi"}, 1, "no such file"},

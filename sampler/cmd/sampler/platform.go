@@ -115,6 +115,7 @@ func platformFlags(fs *flag.FlagSet) func(args []string, stderr io.Writer) (plat
 	fs.IntVar(&throttles.FiresPerMinute, "fires", throttles.FiresPerMinute, "most `firings` of triggers in a calendar minute; 0: no throttle")
 	fs.IntVar(&throttles.ConcurrentInvocations, "concurrent", throttles.ConcurrentInvocations, "most `invocations` in flight; 0: no throttle")
 	starts := fs.String("starts", "local", "a container's start takes as long as on this `platform`: local (some milliseconds), standalone (0.27 s), or cluster (2 s, more under load)")
+	atOnce := fs.Int("starts-at-once", 0, "with -starts: so many `starts` go at full speed at the same time, and more share that; 0: as many as there, on a standalone with two cores 1")
 	user := fs.String("user", "", "whom functions run as, `UID:GID`, if that is not this user: only root can")
 	level := slog.LevelWarn
 	fs.TextVar(&level, "log", slog.LevelWarn, "what is logged: `level` debug (requests), info (containers), warn or error")
@@ -137,12 +138,18 @@ func platformFlags(fs *flag.FlagSet) func(args []string, stderr io.Writer) (plat
 		if o.options.PauseGrace <= 0 || o.options.IdleTimeout <= 0 {
 			return o, cli.Usagef("-pause-grace and -idle-timeout: must be positive")
 		}
+		if *atOnce < 0 || *atOnce > 0 && *starts == "local" {
+			return o, cli.Usagef("-starts-at-once: needs -starts standalone or cluster, and a number that is not negative")
+		}
 		switch *starts {
 		case "local":
 		case "standalone", "cluster":
 			config := localwhisk.StandaloneConfig()
 			if *starts == "cluster" {
 				config = localwhisk.DefaultConfig()
+			}
+			if *atOnce > 0 {
+				config.Capacity = *atOnce
 			}
 			o.options.Starts, o.options.StartSeed = &config, rand.Uint64()
 		default:

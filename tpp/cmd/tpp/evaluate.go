@@ -113,7 +113,7 @@ func (r result) MarshalJSON() ([]byte, error) {
 // evaluation is what the command line asks for.
 type evaluation struct {
 	part      string
-	seed      uint64
+	split     split
 	opts      eval.EvaluateOptions
 	horizon   string // a number, auto, or empty
 	in        *input
@@ -126,7 +126,7 @@ type evaluation struct {
 func evaluate(fs *flag.FlagSet) cli.Run {
 	var e evaluation
 	fs.StringVar(&e.part, "part", "", "`part` of each dataset: all, or train, validation or test of the split by -seed (default: test of the dataset that the model was trained on, all of others)")
-	fs.Uint64Var(&e.seed, "seed", 1, "`seed` of the split")
+	e.split.flags(fs)
 	fs.BoolVar(&e.asJSON, "json", false, "print one JSON object for each model and dataset")
 	fs.BoolVar(&e.all, "all", false, "print all scores")
 	fs.BoolVar(&e.confusion, "confusion", false, "print which function came where which was predicted")
@@ -143,12 +143,13 @@ func (e *evaluation) run(ctx context.Context, fs *flag.FlagSet, rest []string, s
 	switch {
 	case e.part != "" && !validPart(e.part):
 		return cli.Usagef("-part is %q, it must be all, train, validation or test", e.part)
-	case cli.IsSet(fs, "seed") && (e.part == "all" || e.part == ""):
-		return cli.Usagef("-seed needs -part train, validation or test")
 	case cli.IsSet(fs, "resolution") && !(e.opts.Resolution > 0) || math.IsInf(e.opts.Resolution, 0):
 		return cli.Usagef("-resolution is %v, it must be above 0", e.opts.Resolution)
 	case len(rest) < 2:
 		return cli.Usagef("evaluate takes at least one model and one dataset")
+	}
+	if err := e.split.check(fs, e.part); err != nil {
+		return err
 	}
 	if err := e.setForecasts(fs); err != nil {
 		return err
@@ -233,7 +234,7 @@ func (e *evaluation) scoreDataset(ctx context.Context, f *inputFile, models []na
 		return err
 	}
 	auto := e.horizon == autoHorizon
-	if e.part != "" && e.part != "all" || e.calibrate || !f.regular && (len(models) > 1 || remembers || auto) {
+	if e.part != "" && e.part != "all" && !e.split.streams(f) || e.calibrate || !f.regular && (len(models) > 1 || remembers || auto) {
 		if err := read(); err != nil {
 			return nil, err
 		}
@@ -252,14 +253,14 @@ func (e *evaluation) scoreDataset(ctx context.Context, f *inputFile, models []na
 	}
 	var results []result
 	for _, m := range models {
-		part, seed, trained := cmp.Or(e.part, "all"), e.seed, false
+		part, how, trained := cmp.Or(e.part, "all"), e.split, false
 		if remembers && m.data != nil && m.data.Fingerprint == fingerprint {
 			trained = true
 			if m.data.Split {
-				part, seed = "test", m.data.Seed
+				part, how = "test", splitOf(m.data)
 			}
 		}
-		if part != "all" {
+		if part != "all" && !how.streams(f) {
 			if err := read(); err != nil {
 				return nil, err
 			}
@@ -267,9 +268,9 @@ func (e *evaluation) scoreDataset(ctx context.Context, f *inputFile, models []na
 		var d *eval.Diagnostics
 		var err error
 		if whole != nil {
-			d, err = eval.Diagnose(ctx, m.Model, partOf(whole, part, seed), opts)
+			d, err = eval.Diagnose(ctx, m.Model, how.part(whole, part), opts)
 		} else {
-			d, err = e.stream(ctx, f, m.Model, opts, warnings)
+			d, err = e.stream(ctx, f, m.Model, opts, how.keep(part), warnings)
 			warnings = io.Discard
 		}
 		if err != nil {
@@ -277,13 +278,13 @@ func (e *evaluation) scoreDataset(ctx context.Context, f *inputFile, models []na
 		}
 		r := result{Model: m.path, Dataset: f.path, Kind: m.Kind(), Part: part, Scores: d.Scores}
 		if e.part == "" && m.data != nil {
-			r.note = partNote(r, seed, trained)
+			r.note = partNote(r, how, trained)
 		}
 		if e.confusion {
 			r.Confusion = d.Confusion
 		}
 		if e.calibrate {
-			if r.Calibration, err = calibrate(ctx, m.Model, partOf(whole, part, seed)); err != nil {
+			if r.Calibration, err = calibrate(ctx, m.Model, how.part(whole, part)); err != nil {
 				return nil, fmt.Errorf("%s on %s: %w", m.path, f.path, err)
 			}
 		}
@@ -296,10 +297,10 @@ func (e *evaluation) scoreDataset(ctx context.Context, f *inputFile, models []na
 }
 
 // partNote says what of a dataset was scored and why, where the command line does not say it.
-func partNote(r result, seed uint64, trained bool) string {
+func partNote(r result, how split, trained bool) string {
 	switch {
 	case r.Part == "test":
-		return fmt.Sprintf("%s: the test part (seed %d), as %s was trained on the rest", r.Dataset, seed, r.Model)
+		return fmt.Sprintf("%s: the test part (%s), as %s was trained on the rest", r.Dataset, how, r.Model)
 	case trained:
 		return fmt.Sprintf("%s: all of it, which %s was trained on", r.Dataset, r.Model)
 	}
@@ -322,7 +323,8 @@ func (e *evaluation) readWhole(ctx context.Context, f *inputFile, stderr io.Writ
 	return d, e.in.warn(f.path, r, stderr)
 }
 
-func (e *evaluation) stream(ctx context.Context, f *inputFile, m tpp.Model, opts eval.EvaluateOptions, stderr io.Writer) (*eval.Diagnostics, error) {
+// stream scores the sequences of a file whose numbers are kept, one by one.
+func (e *evaluation) stream(ctx context.Context, f *inputFile, m tpp.Model, opts eval.EvaluateOptions, keep func(i int) bool, stderr io.Writer) (*eval.Diagnostics, error) {
 	if err := f.rewind(); err != nil {
 		return nil, err
 	}
@@ -342,7 +344,7 @@ func (e *evaluation) stream(ctx context.Context, f *inputFile, m tpp.Model, opts
 		}
 		sequences = sequencesIn(d)
 	}
-	d, err := eval.DiagnoseStream(ctx, m, sequences, m.MarkNames(), opts)
+	d, err := eval.DiagnoseStream(ctx, m, kept(sequences, keep), m.MarkNames(), opts)
 	if err != nil && len(m.MarkNames()) == 0 {
 		return nil, fmt.Errorf("the model knows no marks: %w", err)
 	}
@@ -361,24 +363,6 @@ func sequencesIn(d *tpp.Dataset) iter.Seq2[*tpp.Sequence, error] {
 			}
 		}
 	}
-}
-
-// parts are the parts of a dataset, and all of it.
-var parts = []string{"all", "train", "validation", "test"}
-
-func validPart(part string) bool { return slices.Contains(parts, part) }
-
-func partOf(d *tpp.Dataset, part string, seed uint64) *tpp.Dataset {
-	training, validation, test := d.Split(seed)
-	switch part {
-	case "train":
-		return training
-	case "validation":
-		return validation
-	case "test":
-		return test
-	}
-	return d
 }
 
 // tellApart sorts files into models, which it reads, and datasets, which stay open, by their content.

@@ -19,6 +19,7 @@ import (
 	"github.com/tppfaas/tppfaas/internal/progress"
 	"github.com/tppfaas/tppfaas/internal/safetensors"
 	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/classical"
 	"github.com/tppfaas/tppfaas/tpp/dataset"
 	"github.com/tppfaas/tppfaas/tpp/race"
 )
@@ -26,7 +27,7 @@ import (
 const inspectUsage = `tpp inspect says what is in datasets and models, which it tells apart by their content: of a dataset the format, the sequences and
 events, how often each mark occurs, the quantiles of the gaps between events, cold starts, windows, covariates and parents; of a model
 its kind, marks and configuration, how it was trained, and its parameters; of a race also which events make which others due, and how
-often nothing came. The whole file is read and checked.
+often nothing came; of a Hawkes process its kernels and branching matrix, with standard errors if it was trained with them. The whole file is read and checked.
 
 The options say how to read a dataset; "tpp convert -h" says more about them.
 
@@ -317,7 +318,9 @@ type modelReport struct {
 	Marks      []string       `json:"marks"`
 	Covariates []string       `json:"covariates"`
 	// Slots are what events make due in a race.
-	Slots       []slotReport    `json:"slots,omitempty"`
+	Slots []slotReport `json:"slots,omitempty"`
+	// Hawkes are the parameters of a Hawkes process.
+	Hawkes      *hawkesReport   `json:"hawkes,omitempty"`
 	Description json.RawMessage `json:"description"`
 	// TrainingData says what the model was trained on, nil if its file does not.
 	TrainingData *tpp.TrainingData `json:"training_data,omitempty"`
@@ -344,8 +347,11 @@ func inspectModel(path string, content []byte) (fileReport, error) {
 		Marks: append([]string{}, model.MarkNames()...), Covariates: append([]string{}, model.CovariateNames()...),
 		Description: json.RawMessage(file.Metadata["tpp"]), TrainingData: data,
 	}
-	if r, ok := model.(*race.Race); ok {
-		m.Slots = slotsOf(r)
+	switch model := model.(type) {
+	case *race.Race:
+		m.Slots = slotsOf(model)
+	case *classical.Hawkes:
+		m.Hawkes = hawkesOf(model)
 	}
 	for _, name := range slices.Sorted(maps.Keys(file.Tensors)) {
 		t := file.Tensors[name]
@@ -368,13 +374,17 @@ func (m *modelReport) print(w io.Writer) error {
 		printSlots(tw, m.Slots)
 		above = append(above, raceDescription...)
 	}
+	if m.Hawkes != nil {
+		m.Hawkes.print(tw)
+		above = append(above, "standard_errors")
+	}
 	if err := printDescription(tw, "", m.Description, above); err != nil {
 		return fmt.Errorf("%s: description: %w", m.File, err)
 	}
 	if d := m.TrainingData; d != nil {
 		how := "all of it"
 		if d.Split {
-			how = fmt.Sprintf("without the test part of seed %d", d.Seed)
+			how = fmt.Sprintf("without the test part (%s)", splitOf(d))
 		}
 		fmt.Fprintf(tw, "  trained on\t%s, %d sequences, %s (fingerprint %s)\n", printable(d.Name), d.Sequences, how, d.Fingerprint)
 	}

@@ -32,12 +32,24 @@ Exit status: 0 done, 1 failed, 2 called wrongly.
 			Help: trainUsage, Define: train, Values: trainValues,
 		},
 		{
+			Name: "tune", Arguments: "DATASET", Summary: "search for good options of train",
+			Help: tuneUsage, Define: tuneCommand, Values: trainValues,
+		},
+		{
 			Name: "evaluate", Arguments: "MODEL... DATASET...", Summary: "score models on datasets",
-			Help: evaluateUsage, Define: evaluate, Values: map[string][]string{"part": parts, "unit": dataset.TimeUnits(), "spans": spanRules},
+			Help: evaluateUsage, Define: evaluate, Values: map[string][]string{"part": parts, "split": splits, "unit": dataset.TimeUnits(), "spans": spanRules},
 		},
 		{
 			Name: "predict", Arguments: "MODEL DATASET", Summary: "what a model says after each event of a sequence",
 			Help: predictUsage, Define: predict, Values: map[string][]string{"unit": dataset.TimeUnits(), "spans": spanRules},
+		},
+		{
+			Name: "intensity", Arguments: "MODEL DATASET", Summary: "the rate at which a model expects events, over the time of a sequence",
+			Help: intensityUsage, Define: intensity, Values: map[string][]string{"unit": dataset.TimeUnits(), "spans": spanRules},
+		},
+		{
+			Name: "define", Arguments: "PARAMETERS -o MODEL", Summary: "a model of a process whose parameters are known",
+			Help: defineUsage, Define: define,
 		},
 		{
 			Name: "sample", Arguments: "MODEL -o DATASET", Summary: "draw sequences from a model",
@@ -45,7 +57,7 @@ Exit status: 0 done, 1 failed, 2 called wrongly.
 		},
 		{
 			Name: "plot", Arguments: "MODEL DATASET -o PICTURE", Summary: "a sequence with the predictions at each step, densities, calibration, a training",
-			Help: plotUsage, Define: plotSequence, Values: map[string][]string{"what": pictures, "part": parts, "unit": dataset.TimeUnits(), "spans": spanRules},
+			Help: plotUsage, Define: plotSequence, Values: map[string][]string{"what": pictures, "part": parts, "split": splits, "unit": dataset.TimeUnits(), "spans": spanRules},
 		},
 		{
 			Name: "convert", Arguments: "DATASET -o DATASET", Summary: "a dataset, or spans, into JSON, JSON lines or CSV",

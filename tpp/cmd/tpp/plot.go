@@ -71,6 +71,7 @@ var plotOptions = map[string][]string{
 	"resolution": {densityPicture, pitPicture},
 	"part":       {densityPicture, pitPicture, reliabilityPicture, confusionPicture},
 	"seed":       {densityPicture, pitPicture, reliabilityPicture, confusionPicture},
+	"split":      {densityPicture, pitPicture, reliabilityPicture, confusionPicture},
 }
 
 // plotter draws the picture that the options ask for.
@@ -79,7 +80,7 @@ type plotter struct {
 	sequence, first, events int
 	event                   int
 	mark, part              string
-	seed                    uint64
+	split                   split
 	resolution              float64
 	width, height           float64 // cm, 0: by the picture
 	in                      *input
@@ -96,7 +97,7 @@ func plotSequence(fs *flag.FlagSet) cli.Run {
 	fs.StringVar(&o.mark, "mark", "", "density: only the gaps after the `function` of this name")
 	fs.Float64Var(&o.resolution, "resolution", 1, "density, pit: tick of the clock in `ms`")
 	fs.StringVar(&o.part, "part", "", "`part` of the dataset: all, or train, validation or test of the split by -seed (default: test of the dataset that the model was trained on, all of others)")
-	fs.Uint64Var(&o.seed, "seed", 1, "`seed` of the split")
+	o.split.flags(fs)
 	fs.Float64Var(&o.width, "width", 0, "width in `cm` (0: by the picture)")
 	fs.Float64Var(&o.height, "height", 0, "height in `cm` (0: by the picture)")
 	o.in = inputOptions(fs, false)
@@ -124,8 +125,8 @@ func (o *plotter) run(ctx context.Context, fs *flag.FlagSet, rest []string, stde
 	if err := o.check(); err != nil {
 		return err
 	}
-	if cli.IsSet(fs, "seed") && (o.part == "all" || o.part == "") {
-		return cli.Usagef("-seed needs -part train, validation or test")
+	if err := o.split.check(fs, o.part); err != nil {
+		return err
 	}
 	if err := notRead("o", o.out, rest...); err != nil {
 		return err
@@ -194,13 +195,13 @@ func (o *plotter) draw(ctx context.Context, paths []string, stderr io.Writer) (*
 	if o.what == timelinePicture || o.what == duePicture {
 		return o.drawSequence(model, data, paths[1], source)
 	}
-	part, seed := cmp.Or(o.part, "all"), o.seed
+	part, how := cmp.Or(o.part, "all"), o.split
 	if o.part == "" && trained != nil && trained.Split {
-		part, seed = "test", trained.Seed
+		part, how = "test", splitOf(trained)
 	}
-	data = partOf(data, part, seed)
+	data = how.part(data, part)
 	if part != "all" {
-		source += fmt.Sprintf(", %s part of split %d", part, seed)
+		source += fmt.Sprintf(", %s part (%s)", part, how)
 	}
 	f, err := o.drawDataset(ctx, model, data, source)
 	if err != nil {

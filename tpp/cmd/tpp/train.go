@@ -35,8 +35,11 @@ Examples:
   tpp train traces.json -o model.safetensors -kind race -graph graph.yaml      of an application, where the traces do not tell it
   tpp train traces.json.gz -o model.safetensors -kind markov           a classical model, in seconds
   tpp train traces.json.gz -repeat 10                                  means and deviations over ten splits
+  tpp train traces.json.gz -folds 5                                    and over the folds of a cross-validation
+  tpp train traces.json.gz -o model.safetensors -split time            tested on the latest sequences
   tpp train log.csv -o model.safetensors -unit s -sequence user -mark action    "tpp convert -h" says more about CSV files
   tpp train huge.json.gz -o model.safetensors -checkpoint huge.ckpt    may be interrupted and called again
+  tpp train huge.jsonl.gz -o model.safetensors -stream                 larger than memory
 `
 
 func train(fs *flag.FlagSet) cli.Run {
@@ -68,11 +71,14 @@ func (o *trainOrder) run(ctx context.Context, stdout, stderr io.Writer) error {
 			return err
 		}
 	}
+	if o.stream {
+		return o.trainStream(ctx, stdout, stderr)
+	}
 	data, err := o.in.read(ctx, o.dataset, o.tick(), stderr)
 	if err != nil {
 		return err
 	}
-	if o.repeat > 0 {
+	if o.many() {
 		return repeatTraining(ctx, o, data, stdout, stderr)
 	}
 	p, err := o.parts(ctx, data, stderr)
@@ -92,13 +98,8 @@ func (o *trainOrder) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.dataset, err)
 	}
-	if err := tpp.WriteTrainedModelFile(o.output, model, p.data); err != nil {
+	if err := o.write(model, p.data, history); err != nil {
 		return err
-	}
-	if o.history != "" {
-		if err := writeHistory(o.history, history); err != nil {
-			return err
-		}
 	}
 	if stopped != nil {
 		return fmt.Errorf("%s: %s has the best model so far, of epoch %d", reason(stopped), o.output, trainingOf(model).best)
@@ -106,6 +107,17 @@ func (o *trainOrder) run(ctx context.Context, stdout, stderr io.Writer) error {
 	p.warn(stderr, o)
 	noteUnexplained(model, o, stderr)
 	return reportTraining(ctx, model, p, o, stdout)
+}
+
+// write writes the model, and the history of its training if it is wanted.
+func (o *trainOrder) write(model network, data tpp.TrainingData, history []neural.Epoch) error {
+	if err := tpp.WriteTrainedModelFile(o.output, model, data); err != nil {
+		return err
+	}
+	if o.history == "" {
+		return nil
+	}
+	return writeHistory(o.history, history)
 }
 
 // reason says why training stopped: it was interrupted, or its checkpoint could not be written, or both.

@@ -37,11 +37,14 @@ func classicalKinds() []string {
 // isClassical reports whether the kind is a classical model's.
 func isClassical(kind string) bool { return slices.Contains(classical.Kinds(), classical.Kind(kind)) }
 
+// hawkesOnly are the options that only a Hawkes process has.
+var hawkesOnly = []string{"decay-per-pair", "standard-errors"}
+
 // classicalFlags are the options that have a meaning for a classical model, by kind where not for all.
 var classicalFlags = map[string][]string{
-	"o": nil, "kind": nil, "seed": nil, "resolution": nil, "json": nil, "repeat": nil, "validation": nil, "test": nil,
+	"o": nil, "kind": nil, "seed": nil, "resolution": nil, "json": nil, "repeat": nil, "folds": nil, "split": nil, "validation": nil, "test": nil,
 	"components":     {string(classical.KindRenewal), string(classical.KindMarkovRenewal)},
-	"decay-per-pair": {string(classical.KindHawkes)},
+	"decay-per-pair": {string(classical.KindHawkes)}, "standard-errors": {string(classical.KindHawkes)},
 }
 
 // checkClassical refuses options that a classical model does not have, those of the input aside, and values that none has.

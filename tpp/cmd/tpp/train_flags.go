@@ -30,13 +30,17 @@ type trainOrder struct {
 	history          string // file for the history of the training, or none
 	json             bool
 	fit              classical.FitOptions // of a classical model
+	split            string               // how the dataset is split
+	stream           bool                 // read the dataset anew in each epoch
 	repeat           int                  // number of splits to score the training on, or 0 for one model
+	folds            int                  // of a cross-validation, or 0
 	in               *input
 }
 
 // trainValues lists the values of the options that take one of a few.
 var trainValues = map[string][]string{
 	"kind":     kinds(),
+	"split":    splits,
 	"unit":     dataset.TimeUnits(),
 	"spans":    spanRules,
 	"encoder":  {"RNN", "GRU", "LSTM"},
@@ -59,6 +63,7 @@ func trainFlags(fs *flag.FlagSet) func(args []string) (*trainOrder, error) {
 	embedding := fs.Int("embedding", 32, "`columns` of the mark embedding")
 	components := fs.Int("components", 64, "`components` of a lognormmix; of a delay in a race (default: by the data); at most of a gap in a renewal (default 16) or markov (default 4)")
 	perPair := fs.Bool("decay-per-pair", false, "a hawkes has a decay for each pair of marks")
+	standardErrors := fs.Bool("standard-errors", false, "compute the standard errors of the parameters of a hawkes, which inspect prints")
 	head := fs.String("head", string(neural.LogHead), "time head of a truncnorm: log or softplus")
 	end := fs.Bool("end", true, "learn when a sequence is over (with -paper: false)")
 	resolution := fs.Float64("resolution", 1, "tick of the clock that took the times, in `ms`")
@@ -81,6 +86,10 @@ func trainFlags(fs *flag.FlagSet) func(args []string) (*trainOrder, error) {
 	fs.StringVar(&o.test, "test", "", "`DATASET` to score on; the test part of the split is then trained on too")
 	fs.BoolVar(&o.json, "json", false, "print the scores as JSON")
 	fs.IntVar(&o.repeat, "repeat", 0, "train on this many `splits`, of -seed and the seeds after it, and print the scores' means; writes no model")
+	fs.IntVar(&o.folds, "folds", 0, "cross-validate on this many `folds` of -seed, each of which is the test part once, and print the scores' means; writes no model")
+	fs.StringVar(&o.split, "split", splitAtRandom, "`how` the dataset is split: random, by -seed; time, so that the model is tested on sequences that begin after those that it is trained on; or hash, of -seed and the number of each sequence, as with -stream")
+	fs.BoolVar(&o.stream, "stream", false, "read JSON lines anew in each epoch instead of holding them in memory, and split them by hash")
+	fs.IntVar(&o.opts.ShuffleWindow, "shuffle-window", 0, "draw the order of an epoch among this many `sequences` in turn (0: all; with -stream 16384, of which memory holds two windows)")
 	fs.StringVar(&o.graph, "graph", "", "of a race: read which functions invoke which from a graph.yaml `FILE`, its folder, or an embedded application; without, from the parents in the dataset, or estimated")
 	fs.String("regime", string(race.Arrivals), "of a race: `what` it is told: arrivals; starts (also when each event started, and how long it waited, from then on); or only-starts (of each event only its start: arrival plus wait, or the time as it is where there are no waits)")
 	o.in = inputOptions(fs, false)
@@ -89,18 +98,11 @@ func trainFlags(fs *flag.FlagSet) func(args []string) (*trainOrder, error) {
 			return nil, err
 		}
 		o.dataset = args[0]
-		if cli.IsSet(fs, "repeat") {
-			if o.repeat < 2 {
-				return nil, cli.Usagef("-repeat is %d, it must be at least 2", o.repeat)
-			}
-			if o.output != "" || o.history != "" || o.opts.Checkpoint != "" {
-				return nil, cli.Usagef("-repeat makes many models: -o, -history and -checkpoint are for one")
-			}
-			if o.validation != "" || o.test != "" {
-				return nil, cli.Usagef("-repeat trains on many splits: -validation and -test are in place of one")
-			}
-		} else if o.output == "" {
-			return nil, cli.Usagef("-o MODEL is missing")
+		if err := o.checkSplits(fs); err != nil {
+			return nil, err
+		}
+		if err := o.checkStream(fs); err != nil {
+			return nil, err
 		}
 		if !slices.Contains(kinds(), *kind) {
 			return nil, cli.Usagef("-kind is %q, it must be %s", *kind, oneOf(kinds()))
@@ -108,14 +110,16 @@ func trainFlags(fs *flag.FlagSet) func(args []string) (*trainOrder, error) {
 		o.kind = *kind
 		if isClassical(*kind) {
 			o.opts.Seed = *seed
-			o.fit = classical.FitOptions{Resolution: *resolution, DecayPerPair: *perPair}
+			o.fit = classical.FitOptions{Resolution: *resolution, DecayPerPair: *perPair, StandardErrors: *standardErrors}
 			if cli.IsSet(fs, "components") {
 				o.fit.Components = *components
 			}
 			return o, checkClassical(fs, *kind, o.fit, o.in.optionNames())
 		}
-		if *perPair {
-			return nil, cli.Usagef("-decay-per-pair is for -kind hawkes")
+		for _, name := range hawkesOnly {
+			if cli.IsSet(fs, name) {
+				return nil, cli.Usagef("-%s is for -kind hawkes", name)
+			}
 		}
 		if o.opts.MaxDuration < 0 || o.opts.Workers < 0 {
 			return nil, cli.Usagef("-budget and -workers must not be negative")
@@ -132,9 +136,9 @@ func trainFlags(fs *flag.FlagSet) func(args []string) (*trainOrder, error) {
 		o.cfg.Kind = neural.Kind(*kind)
 		if *paper {
 			o.cfg = neural.PaperConfig(o.cfg.Kind)
-			maxDuration, workers, checkpoint := o.opts.MaxDuration, o.opts.Workers, o.opts.Checkpoint
+			given := o.opts
 			o.opts = neural.PaperTraining(o.cfg.Kind)
-			o.opts.MaxDuration, o.opts.Workers, o.opts.Checkpoint = maxDuration, workers, checkpoint
+			o.opts.MaxDuration, o.opts.Workers, o.opts.Checkpoint, o.opts.ShuffleWindow = given.MaxDuration, given.Workers, given.Checkpoint, given.ShuffleWindow
 		}
 		o.opts.Seed = *seed
 		// What stands on the line wins over the defaults.
@@ -179,6 +183,41 @@ func trainFlags(fs *flag.FlagSet) func(args []string) (*trainOrder, error) {
 	}
 }
 
+// checkSplits checks which splits there are, and that what is written is one model.
+func (o *trainOrder) checkSplits(fs *flag.FlagSet) error {
+	if !slices.Contains(splits, o.split) {
+		return cli.Usagef("-split is %q, it must be %s", o.split, oneOf(splits))
+	}
+	many := ""
+	for name, least := range map[string]int{"repeat": 2, "folds": 3} {
+		if !cli.IsSet(fs, name) {
+			continue
+		}
+		if n := value[int](fs, name); n < least {
+			return cli.Usagef("-%s is %d, it must be at least %d", name, n, least)
+		}
+		many = name
+	}
+	switch {
+	case many == "" && o.output == "":
+		return cli.Usagef("-o MODEL is missing")
+	case many == "":
+		return nil
+	case o.repeat > 0 && o.folds > 0:
+		return cli.Usagef("-repeat and -folds are two ways to split: choose one")
+	case o.split != splitAtRandom:
+		return cli.Usagef("-%s is for -split random", many)
+	case o.output != "" || o.history != "" || o.opts.Checkpoint != "":
+		return cli.Usagef("-%s makes many models: -o, -history and -checkpoint are for one", many)
+	case o.validation != "" || o.test != "":
+		return cli.Usagef("-%s trains on many splits: -validation and -test are in place of one", many)
+	}
+	return nil
+}
+
+// many reports whether the training is scored on many splits.
+func (o *trainOrder) many() bool { return o.repeat > 0 || o.folds > 0 }
+
 // checkTrain checks the values on the line.
 func checkTrain(fs *flag.FlagSet, kind, encoder, head, loss, schedule string) error {
 	for _, o := range []struct {
@@ -206,7 +245,7 @@ func checkNumbers(fs *flag.FlagSet) error {
 		}
 		switch v := f.Value.(flag.Getter).Get().(type) {
 		case int:
-			if v < 1 && f.Name != "workers" && !(f.Name == "patience" && v == 0) {
+			if v < 1 && f.Name != "workers" && !(v == 0 && (f.Name == "patience" || f.Name == "shuffle-window")) {
 				wrong = cli.Usagef("-%s is %d, it must be at least 1", f.Name, v)
 			}
 		case float64:

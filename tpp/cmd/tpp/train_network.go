@@ -64,9 +64,16 @@ func (o *trainOrder) trainNetwork(ctx context.Context, training, validation *tpp
 // that left a model is stopped and not err.
 func (o *trainOrder) fitNetwork(ctx context.Context, training, validation *tpp.Dataset, report func(neural.Epoch), stderr io.Writer) (
 	model network, stopped, err error) {
+	return o.show(report, stderr, func(report func(neural.Epoch)) (network, error) {
+		return o.trainNetwork(ctx, training, validation, o.opts.Seed, report)
+	})
+}
+
+// show calls train, which reports its epochs, with a display of its progress.
+func (o *trainOrder) show(report func(neural.Epoch), stderr io.Writer, train func(report func(neural.Epoch)) (network, error)) (model network, stopped, err error) {
 	var show *progress.Progress // from the first epoch on, which tells how many there may be
 	defer func() { show.Done() }()
-	model, err = o.trainNetwork(ctx, training, validation, o.opts.Seed, func(e neural.Epoch) {
+	model, err = train(func(e neural.Epoch) {
 		report(e)
 		if show == nil {
 			show = progress.New(stderr, e.MaxEpochs, "epochs")

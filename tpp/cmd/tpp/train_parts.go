@@ -26,7 +26,12 @@ func (o *trainOrder) parts(ctx context.Context, data *tpp.Dataset, stderr io.Wri
 		},
 		testFile: o.dataset, testName: o.dataset + ": test part", testTitle: "Test part of " + filepath.Base(o.dataset),
 	}
-	p.training, p.validation, p.test = data.Split(o.opts.Seed)
+	how := split{o.split, o.opts.Seed}
+	if o.test == "" {
+		p.data.SplitBy = how.name()
+	}
+	parts := how.parts(data)
+	p.training, p.validation, p.test = parts.Training, parts.Validation, parts.Test
 	var err error
 	if o.validation != "" {
 		p.training = joined(p.training, p.validation)
@@ -40,6 +45,15 @@ func (o *trainOrder) parts(ctx context.Context, data *tpp.Dataset, stderr io.Wri
 			return nil, err
 		}
 		p.testFile, p.testName, p.testTitle = o.test, o.test, filepath.Base(o.test)
+	}
+	if o.split == splitByHash { // in the order of the file, as a stream has them
+		var kept []int
+		for i := range data.Sequences {
+			if o.hashPart(i) == tpp.TrainingPart {
+				kept = append(kept, i)
+			}
+		}
+		p.training = data.Subset(kept)
 	}
 	return p, nil
 }

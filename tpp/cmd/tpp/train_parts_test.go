@@ -70,7 +70,7 @@ func TestEvaluateScoresWhatTheModelHasNotSeen(t *testing.T) {
 				t.Errorf("%s: the text is\n%s\nwithout %q", kind, out, want)
 			}
 		}
-		if _, out, _ := call(t, "inspect", model); !strings.Contains(out, "chain.json, 30 sequences, without the test part of seed 7") {
+		if _, out, _ := call(t, "inspect", model); !strings.Contains(out, "chain.json, 30 sequences, without the test part (seed 7)") {
 			t.Errorf("inspect says\n%s", out)
 		}
 
@@ -184,10 +184,10 @@ func TestPicturesShowWhatTheModelHasNotSeen(t *testing.T) {
 		}
 		return string(picture)
 	}
-	if got, want := draw("default"), draw("test", "-part", "test", "-seed", "1"); got != want || !strings.Contains(got, "test part of split 1") {
+	if got, want := draw("default"), draw("test", "-part", "test", "-seed", "1"); got != want || !strings.Contains(got, "test part (seed 1)") {
 		t.Error("the picture is not that of the test part, or does not say so")
 	}
-	if strings.Contains(draw("all", "-part", "all"), "part of split") {
+	if strings.Contains(draw("all", "-part", "all"), "part (") {
 		t.Error("the picture of all says that it is of a part")
 	}
 }

@@ -19,7 +19,7 @@ var raceOnly = []string{"graph", "regime"}
 
 // raceFlags are the options that have a meaning for a race, beside those of the input.
 var raceFlags = append([]string{
-	"o", "kind", "seed", "resolution", "json", "repeat", "validation", "test", "history", "budget", "workers", "coldstart", "covariate",
+	"o", "kind", "seed", "resolution", "json", "repeat", "folds", "split", "validation", "test", "history", "budget", "workers", "coldstart", "covariate",
 	"context", "components", "batch", "rate", "epochs",
 }, raceOnly...)
 
@@ -90,7 +90,7 @@ func (o *trainOrder) setRace(fs *flag.FlagSet) error {
 }
 
 // chooseGraph sets the graph of a race to the one of -graph or, unless the training part has parents, the one that is estimated from its
-// times, and says how sure that is. With -repeat each training part has a graph of its own, which training estimates.
+// times, and says how sure that is. With -repeat or -folds each training part has a graph of its own, which training estimates.
 func (o *trainOrder) chooseGraph(training *tpp.Dataset, stderr io.Writer) (err error) {
 	o.noteStarts(training, stderr)
 	if o.graph != "" {
@@ -100,7 +100,7 @@ func (o *trainOrder) chooseGraph(training *tpp.Dataset, stderr io.Writer) (err e
 	if slices.ContainsFunc(training.Sequences, func(s tpp.Sequence) bool { return s.Parents != nil }) {
 		return nil // training reads them
 	}
-	if o.repeat > 0 {
+	if o.many() {
 		fmt.Fprintf(stderr, "note: %s has no parents: which events make which others due is estimated from the times of each training part; -graph FILE says it for certain\n", o.dataset)
 		return nil
 	}

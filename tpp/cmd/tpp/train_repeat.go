@@ -26,7 +26,7 @@ func repeatTraining(ctx context.Context, o *trainOrder, data *tpp.Dataset, stdou
 			return err
 		}
 	}
-	show := progress.New(stderr, o.repeat, "trainings")
+	show := progress.New(stderr, max(o.repeat, o.folds), "trainings")
 	defer show.Done()
 	candidates := []eval.Candidate{{Name: o.kind, Fit: func(ctx context.Context, training, validation *tpp.Dataset, seed uint64) (tpp.Model, error) {
 		defer show.Add(1, "")
@@ -44,11 +44,19 @@ func repeatTraining(ctx context.Context, o *trainOrder, data *tpp.Dataset, stdou
 			return o.fitTable(ctx, training)
 		}})
 	}
-	seeds := make([]uint64, o.repeat)
-	for i := range seeds {
-		seeds[i] = o.opts.Seed + uint64(i)
+	var r *eval.Repetition
+	var err error
+	over := fmt.Sprintf("the %d folds of seed %d", o.folds, o.opts.Seed)
+	if o.folds > 0 {
+		r, err = eval.CrossValidate(ctx, data, o.folds, o.opts.Seed, candidates, eval.EvaluateOptions{})
+	} else {
+		seeds := make([]uint64, o.repeat)
+		for i := range seeds {
+			seeds[i] = o.opts.Seed + uint64(i)
+		}
+		over = fmt.Sprintf("the splits of seeds %d to %d", seeds[0], seeds[len(seeds)-1])
+		r, err = eval.Repeat(ctx, data, seeds, candidates, eval.EvaluateOptions{})
 	}
-	r, err := eval.Repeat(ctx, data, seeds, candidates, eval.EvaluateOptions{})
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.dataset, err)
 	}
@@ -56,8 +64,7 @@ func repeatTraining(ctx context.Context, o *trainOrder, data *tpp.Dataset, stdou
 	if o.json {
 		return printRepeatJSON(stdout, o.dataset, r)
 	}
-	fmt.Fprintf(stdout, "%s: test scores, mean ± standard deviation over the splits of seeds %d to %d\n",
-		filepath.Base(o.dataset), seeds[0], seeds[len(seeds)-1])
+	fmt.Fprintf(stdout, "%s: test scores, mean ± standard deviation over %s\n", filepath.Base(o.dataset), over)
 	return printRepeat(stdout, r)
 }
 
@@ -89,12 +96,13 @@ type repeatReport struct {
 	Dataset string              `json:"dataset"`
 	Kind    string              `json:"kind"`
 	Seeds   []uint64            `json:"seeds"`
+	Folds   int                 `json:"folds,omitempty"` // of a cross-validation
 	Scores  []eval.ScoreSummary `json:"scores"`
 }
 
 func printRepeatJSON(w io.Writer, dataset string, r *eval.Repetition) error {
 	for _, c := range r.Candidates {
-		if err := json.NewEncoder(w).Encode(repeatReport{dataset, c.Name, r.Seeds, c.Summary()}); err != nil {
+		if err := json.NewEncoder(w).Encode(repeatReport{dataset, c.Name, r.Seeds, r.Folds, c.Summary()}); err != nil {
 			return err
 		}
 	}
