@@ -35,6 +35,9 @@ func Folder() (string, error) {
 	return filepath.Join(cache, "tppfaas", "kafka-"+Version), nil
 }
 
+// attempts is how often a jar is asked for: of 45 one may well fail.
+const attempts = 4
+
 // Fetch downloads the jars, 45 MB, as far as they are not there, and returns their folder. A jar with a wrong checksum is an error and is not kept.
 func Fetch(ctx context.Context) (folder string, err error) {
 	if folder, err = Folder(); err != nil {
@@ -50,8 +53,18 @@ func Fetch(ctx context.Context) (folder string, err error) {
 		if !ok {
 			return "", fmt.Errorf("the list of jars has the line %q", line)
 		}
-		if err := fetch(ctx, client, name, digest, filepath.Join(folder, path.Base(name))); err != nil {
-			return "", err
+		for attempt := 1; ; attempt++ {
+			err := fetch(ctx, client, name, digest, filepath.Join(folder, path.Base(name)))
+			if err == nil {
+				break
+			}
+			if attempt == attempts || ctx.Err() != nil {
+				return "", err
+			}
+			select {
+			case <-time.After(time.Duration(attempt) * time.Second):
+			case <-ctx.Done():
+			}
 		}
 	}
 	return folder, nil
