@@ -32,8 +32,8 @@ with Ctrl-C.
 
 It changes nothing on usage that is missing or older than -max-age, nothing by more than × 4 or / 2 at once, and nothing more often than -max-changes
 a day, of which the last is kept for raising. It lowers nothing before usage is known for -min-history, nor within -hold after a container was
-killed for its memory: after it restarted with memory near its limit. -journal has the samples, kills and changes, so that this holds after a
-restart, or a kill of this program, too. What fails is a line, and is tried again.
+killed for its memory: after it restarted with memory near its limit, or as kube-state-metrics in Prometheus say. -journal has the samples, kills
+and changes, so that this holds after a restart, or a kill of this program, too. What fails is a line, and is tried again.
 
 Examples:
   rightsize run -function qrcode -prometheus http://127.0.0.1:9090 -gateway http://127.0.0.1:8080 -gateway-password-file password
