@@ -5,7 +5,7 @@ IMAGE := tppfaas/collector:devel
 PREWARM_IMAGE := tppfaas/prewarm:devel
 DEMO := build/demo
 
-.PHONY: all help build data models lab rightsize-results action collector image prewarm-image chain prewarm-live demo rightsize-demo testbins test race integration soak soak-chain fetch fetch-zipkin fetch-kafka fetch-serverless serverless fetch-python fetch-instrument lint bench-peers generate clean
+.PHONY: all help build data models lab rightsize-results action collector image prewarm-image chain prewarm-live demo rightsize-demo rightsize-picture testbins test race integration soak soak-chain fetch fetch-zipkin fetch-kafka fetch-serverless serverless fetch-python fetch-instrument lint bench-peers generate clean
 all: build
 
 help: ## these targets
@@ -64,6 +64,10 @@ demo: build ## sample a composition, train on it, score, predict, draw: a minute
 
 rightsize-demo: build ## usage, forecasts, limits and their report, of the examples in data/ and of a function on this machine: a minute
 	rightsize/demo.sh $(BIN)/rightsize build/rightsize
+
+rightsize-picture: build ## docs/rightsize.png, the beginning of a report, anew: with Chromium
+	$(BIN)/rightsize report data/usage_daily.csv.gz -o build/rightsize-picture.html
+	chromium --headless --no-sandbox --hide-scrollbars --window-size=720,1210 --screenshot=docs/rightsize.png build/rightsize-picture.html
 
 # The programs that tests start, built once; tests that are run by hand build them for themselves.
 TESTBIN := $(CURDIR)/build/testbin

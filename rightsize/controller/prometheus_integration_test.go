@@ -15,7 +15,7 @@ import (
 )
 
 // TestIntegrationRestart checks that a real Prometheus tells of a container that took the place of another one, once: in the look that it happened in, and
-// also where that falls between two looks.
+// also where that falls between two looks; and that it was a kill, as kube-state-metrics say.
 func TestIntegrationRestart(t *testing.T) {
 	now := time.Now().Truncate(15 * time.Second)
 	restart := now.Add(-20 * time.Minute)
@@ -42,6 +42,10 @@ func TestIntegrationRestart(t *testing.T) {
 			fmt.Fprintf(&metrics, "%s{namespace=\"openfaas-fn\",image=\"i\",pod=\"qrcode-1\",container=\"qrcode\",id=%q} %g %d\n", m.name, id, m.value(at, id), at.Unix())
 		}
 	}
+	fmt.Fprintln(&metrics, "# TYPE kube_pod_container_status_last_terminated_reason gauge")
+	for at := restart.Add(30 * time.Second); !at.After(now); at = at.Add(30 * time.Second) {
+		fmt.Fprintf(&metrics, "kube_pod_container_status_last_terminated_reason{namespace=\"openfaas-fn\",pod=\"qrcode-1\",container=\"qrcode\",uid=\"u\",reason=\"OOMKilled\"} 1 %d\n", at.Unix())
+	}
 	metrics.WriteString("# EOF\n")
 	address := promtest.Start(t, "global: {}\n", promtest.Fill(t, metrics.Bytes()))
 	source, err := acquire.NewPrometheus(acquire.PrometheusOptions{Address: address})
@@ -54,6 +58,7 @@ func TestIntegrationRestart(t *testing.T) {
 		b, err := p.Samples(t.Context(), "qrcode", test.after)
 		require.NoError(t, err)
 		require.Equal(t, test.restarts, b.Restarts, "after %v", test.after.Sub(restart))
+		require.Equal(t, test.restarts, b.Kills, "after %v", test.after.Sub(restart))
 		require.NotEmpty(t, b.Samples)
 		require.Greater(t, b.Samples[0].Time, test.after.UnixMilli())
 	}

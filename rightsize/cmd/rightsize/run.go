@@ -32,8 +32,8 @@ with Ctrl-C.
 
 It changes nothing on usage that is missing or older than -max-age, nothing by more than × 4 or / 2 at once, and nothing more often than -max-changes
 a day, of which the last is kept for raising. It lowers nothing before usage is known for -min-history, nor within -hold after a container was
-killed for its memory: after it restarted with memory near its limit. -journal has the samples, kills and changes, so that this holds after a
-restart, or a kill of this program, too. What fails is a line, and is tried again.
+killed for its memory: after it restarted with memory near its limit, or as kube-state-metrics in Prometheus say. -journal has the samples, kills
+and changes, so that this holds after a restart, or a kill of this program, too. What fails is a line, and is tried again.
 
 Examples:
   rightsize run -function qrcode -prometheus http://127.0.0.1:9090 -gateway http://127.0.0.1:8080 -gateway-password-file password
@@ -94,7 +94,7 @@ func runRun(fs *flag.FlagSet) cli.Run {
 	fs.IntVar(&o.controller.MaxChanges, "max-changes", recommend.RestartChanges, "how often limits of a function are changed in 24 h at most")
 	fs.DurationVar(&o.controller.Hold, "hold", 6*time.Hour, "`time` after a kill in which nothing is lowered")
 	fs.StringVar(&o.listen, "listen", "", "`address` at which /healthz and /status are served")
-	fs.IntVar(&o.rounds, "rounds", 0, "end after so many looks at the functions (0: with Ctrl-C)")
+	fs.IntVar(&o.rounds, "rounds", 0, "end after so many looks at the functions (0: with Ctrl-C); the status is 1 if the last one failed")
 	fs.BoolVar(&o.asJSON, "json", false, "print what happens as JSON objects, one a line")
 	return func(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		if err := o.check(args); err != nil {
@@ -234,7 +234,9 @@ func (o *runOptions) run(ctx context.Context, stdout, stderr io.Writer) error {
 	var failure error
 	events := 0
 	told := map[string]controller.Event{}
+	failed := map[string]bool{} // in the last look
 	o.controller.OnEvent = func(e controller.Event) {
+		failed[e.Function] = e.Kind == controller.Failed
 		last, again := told[e.Function]
 		switch {
 		case o.asJSON:
@@ -260,6 +262,13 @@ func (o *runOptions) run(ctx context.Context, stdout, stderr io.Writer) error {
 	}
 	err = c.Run(ctx)
 	stop()
+	if o.rounds > 0 && err == nil && failure == nil {
+		for _, name := range o.controller.Functions {
+			if failed[name] {
+				failure = fmt.Errorf("%s: the last look failed", name)
+			}
+		}
+	}
 	return errors.Join(err, c.Close(), failure)
 }
 

@@ -79,7 +79,7 @@ func TestRunGateway(t *testing.T) {
 	password := filepath.Join(dir, "password")
 	require.NoError(t, os.WriteFile(password, []byte(openfaastest.Password+"\n"), 0o600))
 	status, stdout, stderr := command(t, append(args, "-rounds", "1", "-timeout", "1s")...)
-	require.Equal(t, 0, status, stderr)
+	require.Equal(t, 1, status, stderr)
 	require.Contains(t, stdout, "f1: failed: f1: the OpenFaaS gateway at "+server.Server.URL+" does not accept the key (401)")
 	require.NotContains(t, stdout+stderr, openfaastest.Password)
 
@@ -248,13 +248,35 @@ func TestRunMistakes(t *testing.T) {
 		{good + "-limit-range none.yaml", 1, "-limit-range: open none.yaml"},
 		{good + "-limit-range run.go", 1, "-limit-range: run.go: "},
 		{good + "-listen nowhere", 1, "-listen: "},
-		{good + "-rounds 1", 0, ""},
+		{good + "-rounds 1", 1, "f: the last look failed"},
 	} {
 		status, stdout, stderr := command(t, strings.Fields(test.args)...)
 		require.Equal(t, test.status, status, "%s: %s", test.args, stderr)
 		require.Contains(t, stderr, test.want, test.args)
-		if status == 0 {
-			require.Contains(t, stdout, "f: failed: open "+filepath.Join(dir, "stack.yml"), "a file that is not there yet is tried again")
+		if strings.Contains(test.args, "-rounds 1") {
+			require.Contains(t, stdout, "f: failed: open "+filepath.Join(dir, "stack.yml"))
 		}
 	}
+}
+
+// writerFunc is a writer by a function.
+type writerFunc func(p []byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+// TestRunTriesAgain checks that what fails is tried again, and that of several looks the last one decides on the status.
+func TestRunTriesAgain(t *testing.T) {
+	dir, args := runArgs(t, "-rounds", "2", "-json")
+	file := filepath.Join(dir, "stack.yml")
+	require.NoError(t, os.Remove(file))
+	var stdout, stderr strings.Builder
+	put := writerFunc(func(line []byte) (int, error) {
+		if stdout.Len() == 0 { // what is said of the first look
+			require.NoError(t, os.WriteFile(file, []byte(stackFile), 0o666))
+		}
+		return stdout.Write(line)
+	})
+	status := program.Run(t.Context(), append(args, "-file", file), put, &stderr)
+	require.Regexp(t, `^\{.*no such file`, stdout.String())
+	require.Equal(t, 0, status, stderr.String())
 }
