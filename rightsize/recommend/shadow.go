@@ -9,6 +9,8 @@ type rule struct {
 	rise    int64   // ms: and raised to what is needed until then; 0: to what KRR would set
 	below   int64   // ms: it is lowered when what is needed has been less for so long, or at once after a restart
 	least   float64 // of the limit: lowering by less is not worth a change
+	low     float64 // of the high level: a limit has two levels, and forecasts say only when it changes; 0: it has as many as there are forecasts
+	middle  bool    // there is a third level between these where changes are left
 }
 
 // Sources of forecasts.
@@ -34,6 +36,12 @@ const (
 
 var horizons = []int64{hour, 2 * hour, 3 * hour, 4 * hour, 5 * hour, 6 * hour, 7 * hour, 8 * hour}
 
+var (
+	levelHorizons = []int64{hour}
+	levelBelow    = []int64{15 * minute, hour}
+	levelLows     = []float64{0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7}
+)
+
 // rules are all that compete.
 func rules() []rule {
 	var out []rule
@@ -43,8 +51,17 @@ func rules() []rule {
 				for _, least := range []float64{0.1, 0.25} {
 					for _, rise := range []int64{0, 3 * hour, horizon} {
 						if rise < horizon || rise != 3*hour {
-							out = append(out, rule{source, horizon, rise, below, least})
+							out = append(out, rule{source: source, horizon: horizon, rise: rise, below: below, least: least})
 						}
+					}
+				}
+			}
+		}
+		for _, horizon := range levelHorizons {
+			for _, below := range levelBelow {
+				for _, low := range levelLows {
+					for _, middle := range []bool{false, true} {
+						out = append(out, rule{source: source, horizon: horizon, below: below, least: 0.1, low: low, middle: middle})
 					}
 				}
 			}
@@ -81,6 +98,8 @@ type score struct {
 	reserved float64 // bytes·ms
 	kills    int     // of inflated usage
 	raises   int     // that came in time
+	lowered  int
+	known    int64
 }
 
 // validatedDays is how many of them count, the running one among them.
@@ -103,6 +122,8 @@ func (s *scores) sum() (sum score) {
 		sum.reserved += d.reserved
 		sum.kills += d.kills
 		sum.raises += d.raises
+		sum.lowered += d.lowered
+		sum.known += d.known
 	}
 	return sum
 }
@@ -125,6 +146,7 @@ func (s *shadow) usage(now, step int64, value, most float64) {
 	}
 	today := s.scores.today(now)
 	today.reserved += s.limit * float64(step)
+	today.known += step
 	over := value*(1+margin) > s.limit
 	switch {
 	case over && !s.over:
@@ -141,7 +163,15 @@ func (s *shadow) usage(now, step int64, value, most float64) {
 
 // raise sets a higher limit; it reports whether it did. The last changes of a day are to the most.
 func (s *shadow) raise(now int64, to, most float64) bool {
-	if s.rise == 0 || s.budget.left(now) <= 1 || s.budget.leftAt(now+s.rise) <= 2 {
+	if s.low > 0 {
+		high := max(s.high(most), to)
+		middle := high * (1 + s.low) / 2
+		if s.middle && to <= middle && s.limit < middle*(1-0.05) && s.spare(now) >= 0 {
+			to = middle
+		} else {
+			to = high
+		}
+	} else if s.rise == 0 || s.budget.left(now) <= 1 || s.budget.leftAt(now+s.rise) <= 2 {
 		to = max(to, most)
 	}
 	if to <= s.limit*(1+headroom) || !s.budget.spend(now) {
@@ -151,8 +181,19 @@ func (s *shadow) raise(now int64, to, most float64) bool {
 	return true
 }
 
+func (s *shadow) high(most float64) float64 {
+	return max(most, s.floor)
+}
+
+// spare is how many changes are left more than are needed in the rest of the day.
+func (s *shadow) spare(now int64) float64 {
+	sum := s.scores.sum()
+	rest := float64(day - now%day)
+	return float64(s.budget.left(now)) - 2 - 2*float64(sum.lowered)*rest/float64(max(sum.known, 1))
+}
+
 // bucket has the limit follow a forecast of the largest value until the horizon, and of the one soon.
-func (s *shadow) forecast(now int64, current, soon, ahead, rising, most float64) {
+func (s *shadow) forecast(now int64, current, latest, soon, ahead, rising, rest, most float64) {
 	if math.IsNaN(current) {
 		return // nothing new
 	}
@@ -162,13 +203,13 @@ func (s *shadow) forecast(now int64, current, soon, ahead, rising, most float64)
 		s.needs, s.since = s.needs[:0], 0
 		return
 	}
-	if min(min(soon, ahead)*(1+margin), most) > s.limit {
+	if latest >= current/2 && min(min(soon, ahead)*(1+margin), most) > s.limit {
 		if s.raise(now, s.wanted(s.rising, current, most), most) {
 			s.scores.today(now).raises++
 		}
 	}
 	if restarted {
-		s.needs, s.since = s.needs[:0], now-s.below+bucket
+		s.needs, s.since = s.needs[:0], now-s.below
 	}
 	if s.since == 0 {
 		s.since = now
@@ -182,9 +223,17 @@ func (s *shadow) forecast(now int64, current, soon, ahead, rising, most float64)
 		s.needs = s.needs[1:]
 	}
 	to := max(s.needs[0].value, s.limit*(1-mostLowering))
-	if now-s.since < s.below || now < s.hold || to > s.limit*(1-s.least) || s.budget.left(now) < 2 {
+	if s.low > 0 {
+		low := s.low * s.high(most)
+		if to > low {
+			return
+		}
+		to = low
+	}
+	if now-s.since < s.below || now < s.hold || to > s.limit*(1-s.least) || s.budget.left(now) < 1 || s.budget.left(now) < 2 && !(s.wanted(rest, current, most) <= to) {
 		return // what is lowered must be raised again some time
 	}
 	s.budget.spend(now)
+	s.scores.today(now).lowered++
 	s.limit = to
 }
