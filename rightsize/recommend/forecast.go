@@ -40,7 +40,7 @@ type Forecast struct {
 	forecasters [sources]forecast.Forecaster
 	number      int64   // of the running bucket, since 1970
 	largest     float64 // in it, NaN where nothing is known
-	latest      float64 // value in it
+	latest      float64 // sample in it
 
 	shadows   []*shadow
 	reference struct { // KRR's limit, renewed daily, and what it would have done
@@ -143,7 +143,7 @@ func (f *Forecast) forecast(now int64) {
 			ahead[source][h] = out[0]
 		}
 	}
-	var rest [sources]float64 // of the day
+	var rest [sources]float64 // until the day ends, and changes are counted anew
 	for source := range rest {
 		rest[source] = math.NaN()
 		for _, h := range horizons {
@@ -154,7 +154,7 @@ func (f *Forecast) forecast(now int64) {
 		}
 	}
 	for _, s := range f.shadows {
-		s.forecast(now, f.largest, f.latest, soon, ahead[s.source][s.horizon], ahead[s.source][max(s.rise, hour)], rest[s.source], most)
+		s.forecast(now, f.largest, f.latest, soon, ahead[s.source][s.horizon], ahead[s.source][max(s.rise, hour)], rest[s.source], ahead[s.source][hour], most)
 	}
 }
 

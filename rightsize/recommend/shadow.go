@@ -9,8 +9,6 @@ type rule struct {
 	rise    int64   // ms: and raised to what is needed until then; 0: to what KRR would set
 	below   int64   // ms: it is lowered when what is needed has been less for so long, or at once after a restart
 	least   float64 // of the limit: lowering by less is not worth a change
-	low     float64 // of the high level: a limit has two levels, and forecasts say only when it changes; 0: it has as many as there are forecasts
-	middle  bool    // there is a third level between these where changes are left
 }
 
 // Sources of forecasts.
@@ -36,12 +34,6 @@ const (
 
 var horizons = []int64{hour, 2 * hour, 3 * hour, 4 * hour, 5 * hour, 6 * hour, 7 * hour, 8 * hour}
 
-var (
-	levelHorizons = []int64{hour}
-	levelBelow    = []int64{15 * minute, hour}
-	levelLows     = []float64{0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7}
-)
-
 // rules are all that compete.
 func rules() []rule {
 	var out []rule
@@ -53,15 +45,6 @@ func rules() []rule {
 						if rise < horizon || rise != 3*hour {
 							out = append(out, rule{source: source, horizon: horizon, rise: rise, below: below, least: least})
 						}
-					}
-				}
-			}
-		}
-		for _, horizon := range levelHorizons {
-			for _, below := range levelBelow {
-				for _, low := range levelLows {
-					for _, middle := range []bool{false, true} {
-						out = append(out, rule{source: source, horizon: horizon, below: below, least: 0.1, low: low, middle: middle})
 					}
 				}
 			}
@@ -79,6 +62,7 @@ type shadow struct {
 	current float64 // largest value of the last bucket
 	ahead   float64 // forecast of the largest until the horizon, at the end of the last bucket; NaN where it is not known
 	rising  float64 // of that until the horizon of raising
+	climb   float64 // of that in the next hour
 	needs   []need  // of the time below: those that no later one exceeds
 	since   int64   // since when needs are known
 	hold    int64   // until when nothing is lowered
@@ -98,8 +82,6 @@ type score struct {
 	reserved float64 // bytes·ms
 	kills    int     // of inflated usage
 	raises   int     // that came in time
-	lowered  int
-	known    int64
 }
 
 // validatedDays is how many of them count, the running one among them.
@@ -122,8 +104,6 @@ func (s *scores) sum() (sum score) {
 		sum.reserved += d.reserved
 		sum.kills += d.kills
 		sum.raises += d.raises
-		sum.lowered += d.lowered
-		sum.known += d.known
 	}
 	return sum
 }
@@ -146,7 +126,6 @@ func (s *shadow) usage(now, step int64, value, most float64) {
 	}
 	today := s.scores.today(now)
 	today.reserved += s.limit * float64(step)
-	today.known += step
 	over := value*(1+margin) > s.limit
 	switch {
 	case over && !s.over:
@@ -161,18 +140,14 @@ func (s *shadow) usage(now, step int64, value, most float64) {
 	s.over = over
 }
 
-// raise sets a higher limit; it reports whether it did. The last changes of a day are to the most.
+// raise sets a higher limit; it reports whether it did. The last changes of a day are to the most. From near the most it is raised to what is needed
+// in the next hour, be that more.
 func (s *shadow) raise(now int64, to, most float64) bool {
-	if s.low > 0 {
-		high := max(s.high(most), to)
-		middle := high * (1 + s.low) / 2
-		if s.middle && to <= middle && s.limit < middle*(1-0.05) && s.spare(now) >= 0 {
-			to = middle
-		} else {
-			to = high
-		}
-	} else if s.rise == 0 || s.budget.left(now) <= 1 || s.budget.leftAt(now+s.rise) <= 2 {
+	if s.rise == 0 || s.budget.left(now) <= 1 || s.budget.leftAt(now+s.rise) <= 2 {
 		to = max(to, most)
+	}
+	if s.limit*(1+nearMargin) >= most && s.climb > 0 { // usage is near its record: each one in a climb would take a change
+		to = max(to, s.climb*(1+margin)*(1+headroom))
 	}
 	if to <= s.limit*(1+headroom) || !s.budget.spend(now) {
 		return false
@@ -181,24 +156,14 @@ func (s *shadow) raise(now int64, to, most float64) bool {
 	return true
 }
 
-func (s *shadow) high(most float64) float64 {
-	return max(most, s.floor)
-}
-
-// spare is how many changes are left more than are needed in the rest of the day.
-func (s *shadow) spare(now int64) float64 {
-	sum := s.scores.sum()
-	rest := float64(day - now%day)
-	return float64(s.budget.left(now)) - 2 - 2*float64(sum.lowered)*rest/float64(max(sum.known, 1))
-}
-
-// bucket has the limit follow a forecast of the largest value until the horizon, and of the one soon.
-func (s *shadow) forecast(now int64, current, latest, soon, ahead, rising, rest, most float64) {
+// forecast has the limit follow forecasts of the largest value: soon, until the horizon, until that of raising, in the rest of the day, and in the next
+// hour. Where the latest sample is far below the largest of its bucket, the container has restarted since, and the limit is not raised.
+func (s *shadow) forecast(now int64, current, latest, soon, ahead, rising, rest, climb, most float64) {
 	if math.IsNaN(current) {
 		return // nothing new
 	}
 	restarted := current < s.current/2 // by itself: what it needed before says nothing
-	s.current, s.ahead, s.rising = current, ahead, rising
+	s.current, s.ahead, s.rising, s.climb = current, ahead, rising, climb
 	if math.IsNaN(ahead) || s.limit == 0 {
 		s.needs, s.since = s.needs[:0], 0
 		return
@@ -223,17 +188,9 @@ func (s *shadow) forecast(now int64, current, latest, soon, ahead, rising, rest,
 		s.needs = s.needs[1:]
 	}
 	to := max(s.needs[0].value, s.limit*(1-mostLowering))
-	if s.low > 0 {
-		low := s.low * s.high(most)
-		if to > low {
-			return
-		}
-		to = low
-	}
 	if now-s.since < s.below || now < s.hold || to > s.limit*(1-s.least) || s.budget.left(now) < 1 || s.budget.left(now) < 2 && !(s.wanted(rest, current, most) <= to) {
-		return // what is lowered must be raised again some time
+		return // what is lowered must be raised again some time: tomorrow, where the forecast says that it lasts until then
 	}
 	s.budget.spend(now)
-	s.scores.today(now).lowered++
 	s.limit = to
 }
