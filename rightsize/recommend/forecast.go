@@ -40,6 +40,7 @@ type Forecast struct {
 	forecasters [sources]forecast.Forecaster
 	number      int64   // of the running bucket, since 1970
 	largest     float64 // in it, NaN where nothing is known
+	latest      float64 // sample in it
 
 	shadows   []*shadow
 	reference struct { // KRR's limit, renewed daily, and what it would have done
@@ -90,6 +91,7 @@ func (f *Forecast) Observe(s Sample) {
 		if math.IsNaN(f.largest) || s.Memory > f.largest {
 			f.largest = s.Memory
 		}
+		f.latest = s.Memory
 		if s.Time-f.past.first >= day {
 			f.meet(s, step)
 		}
@@ -141,8 +143,18 @@ func (f *Forecast) forecast(now int64) {
 			ahead[source][h] = out[0]
 		}
 	}
+	var rest [sources]float64 // until the day ends, and changes are counted anew
+	for source := range rest {
+		rest[source] = math.NaN()
+		for _, h := range horizons {
+			if now/day != (now+h)/day {
+				rest[source] = ahead[source][h]
+				break
+			}
+		}
+	}
 	for _, s := range f.shadows {
-		s.forecast(now, f.largest, soon, ahead[s.source][s.horizon], ahead[s.source][max(s.rise, hour)], most)
+		s.forecast(now, f.largest, f.latest, soon, ahead[s.source][s.horizon], ahead[s.source][max(s.rise, hour)], rest[s.source], ahead[s.source][hour], most)
 	}
 }
 

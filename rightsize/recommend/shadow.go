@@ -43,7 +43,7 @@ func rules() []rule {
 				for _, least := range []float64{0.1, 0.25} {
 					for _, rise := range []int64{0, 3 * hour, horizon} {
 						if rise < horizon || rise != 3*hour {
-							out = append(out, rule{source, horizon, rise, below, least})
+							out = append(out, rule{source: source, horizon: horizon, rise: rise, below: below, least: least})
 						}
 					}
 				}
@@ -62,6 +62,7 @@ type shadow struct {
 	current float64 // largest value of the last bucket
 	ahead   float64 // forecast of the largest until the horizon, at the end of the last bucket; NaN where it is not known
 	rising  float64 // of that until the horizon of raising
+	climb   float64 // of that in the next hour
 	needs   []need  // of the time below: those that no later one exceeds
 	since   int64   // since when needs are known
 	hold    int64   // until when nothing is lowered
@@ -142,10 +143,14 @@ func (s *shadow) usage(now, step int64, value, most float64) {
 // isBelow reports whether the limit is below what is forecast and the margin: it is raised by what is needed sooner.
 func (s *shadow) isBelow() bool { return s.limit < s.ahead*(1+margin) }
 
-// raise sets a higher limit; it reports whether it did. The last changes of a day are to the most.
+// raise sets a higher limit; it reports whether it did. The last changes of a day are to the most. From near the most it is raised to what is needed
+// in the next hour, be that more.
 func (s *shadow) raise(now int64, to, most float64) bool {
 	if s.rise == 0 || s.budget.left(now) <= 1 || s.budget.leftAt(now+s.rise) <= 2 {
 		to = max(to, most)
+	}
+	if s.limit*(1+nearMargin) >= most && s.climb > 0 { // usage is near its record: each one in a climb would take a change
+		to = max(to, s.climb*(1+margin)*(1+headroom))
 	}
 	if to <= s.limit*(1+headroom) || !s.budget.spend(now) {
 		return false
@@ -154,24 +159,25 @@ func (s *shadow) raise(now int64, to, most float64) bool {
 	return true
 }
 
-// bucket has the limit follow a forecast of the largest value until the horizon, and of the one soon.
-func (s *shadow) forecast(now int64, current, soon, ahead, rising, most float64) {
+// forecast has the limit follow forecasts of the largest value: soon, until the horizon, until that of raising, in the rest of the day, and in the next
+// hour. Where the latest sample is far below the largest of its bucket, the container has restarted since, and the limit is not raised.
+func (s *shadow) forecast(now int64, current, latest, soon, ahead, rising, rest, climb, most float64) {
 	if math.IsNaN(current) {
 		return // nothing new
 	}
 	restarted := current < s.current/2 // by itself: what it needed before says nothing
-	s.current, s.ahead, s.rising = current, ahead, rising
+	s.current, s.ahead, s.rising, s.climb = current, ahead, rising, climb
 	if math.IsNaN(ahead) || s.limit == 0 {
 		s.needs, s.since = s.needs[:0], 0
 		return
 	}
-	if min(min(soon, ahead)*(1+margin), most) > s.limit {
+	if latest >= current/2 && min(min(soon, ahead)*(1+margin), most) > s.limit {
 		if s.raise(now, s.wanted(s.rising, current, most), most) {
 			s.scores.today(now).raises++
 		}
 	}
 	if restarted {
-		s.needs, s.since = s.needs[:0], now-s.below+bucket
+		s.needs, s.since = s.needs[:0], now-s.below
 	}
 	if s.since == 0 {
 		s.since = now
@@ -185,8 +191,8 @@ func (s *shadow) forecast(now int64, current, soon, ahead, rising, most float64)
 		s.needs = s.needs[1:]
 	}
 	to := max(s.needs[0].value, s.limit*(1-mostLowering))
-	if now-s.since < s.below || now < s.hold || to > s.limit*(1-s.least) || s.budget.left(now) < 2 {
-		return // what is lowered must be raised again some time
+	if now-s.since < s.below || now < s.hold || to > s.limit*(1-s.least) || s.budget.left(now) < 1 || s.budget.left(now) < 2 && !(s.wanted(rest, current, most) <= to) {
+		return // what is lowered must be raised again some time: tomorrow, where the forecast says that it lasts until then
 	}
 	s.budget.spend(now)
 	s.limit = to
