@@ -2,11 +2,8 @@ package kafkatest
 
 import (
 	"context"
-	"crypto/sha256"
 	_ "embed"
-	"encoding/hex"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path"
@@ -14,8 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tppfaas/tppfaas/internal/atomicfile"
-	"github.com/tppfaas/tppfaas/internal/zipkintest"
+	"github.com/tppfaas/tppfaas/internal/maven"
 )
 
 // Version is the version of the broker.
@@ -54,7 +50,7 @@ func Fetch(ctx context.Context) (folder string, err error) {
 			return "", fmt.Errorf("the list of jars has the line %q", line)
 		}
 		for attempt := 1; ; attempt++ {
-			err := fetch(ctx, client, name, digest, filepath.Join(folder, path.Base(name)))
+			err := maven.Fetch(ctx, client, maven.Jar{Path: name, SHA256: digest, Most: 100 << 20}, filepath.Join(folder, path.Base(name)))
 			if err == nil {
 				break
 			}
@@ -68,33 +64,4 @@ func Fetch(ctx context.Context) (folder string, err error) {
 		}
 	}
 	return folder, nil
-}
-
-// fetch downloads a jar, unless it is there.
-func fetch(ctx context.Context, client *http.Client, name, digest, file string) error {
-	if _, err := os.Stat(file); err == nil {
-		return nil
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, zipkintest.Repository()+"/"+name, nil)
-	if err != nil {
-		return err
-	}
-	response, err := client.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: %s", request.URL, response.Status)
-	}
-	return atomicfile.Write(file, func(w io.Writer) error {
-		hash := sha256.New()
-		if _, err := io.Copy(io.MultiWriter(w, hash), io.LimitReader(response.Body, 100<<20)); err != nil {
-			return fmt.Errorf("%s: %w", request.URL, err)
-		}
-		if got := hex.EncodeToString(hash.Sum(nil)); got != digest {
-			return fmt.Errorf("%s: its SHA-256 is %s, it must be %s", request.URL, got, digest)
-		}
-		return nil
-	})
 }
