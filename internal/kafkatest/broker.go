@@ -1,19 +1,17 @@
 package kafkatest
 
 import (
-	"bytes"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/tppfaas/tppfaas/internal/integration"
 	"github.com/tppfaas/tppfaas/internal/loopback"
+	"github.com/tppfaas/tppfaas/internal/testprocess"
 )
 
 // Broker is a broker, controller of its cluster too, on the loopback interface.
@@ -22,8 +20,7 @@ type Broker struct {
 	Address string
 
 	java, classes, config string
-	log                   syncBuffer
-	stop                  func() // kills it, and waits until it has ended
+	process               *testprocess.Process
 }
 
 // properties is the configuration of a broker: addresses of the broker and of the controller, and the folder of data.
@@ -75,41 +72,20 @@ func Start(t testing.TB) *Broker {
 }
 
 // Kill kills the broker, as a SIGKILL does.
-func (b *Broker) Kill() { b.stop() }
+func (b *Broker) Kill() { b.process.Kill() }
 
 // Again starts a broker that was killed, at the same address and with its data.
 func (b *Broker) Again(t testing.TB) {
 	t.Helper()
-	command := exec.Command(b.java, "-Xmx384m", "-cp", b.classes, "kafka.Kafka", b.config)
-	command.Stdout, command.Stderr = &b.log, &b.log
-	command.SysProcAttr = killedWithThread()
-	started, ended, stop := make(chan error, 1), make(chan struct{}), make(chan struct{})
-	go func() {
-		// The kernel kills the broker when the thread that started it ends, so also when this process is killed.
-		runtime.LockOSThread()
-		defer close(ended)
-		err := command.Start()
-		started <- err
-		if err != nil {
-			return
-		}
-		go func() {
-			<-stop
-			_ = command.Process.Kill()
-		}()
-		_ = command.Wait()
-	}()
-	if err := <-started; err != nil {
+	p, err := testprocess.Start(exec.Command(b.java, "-Xmx384m", "-cp", b.classes, "kafka.Kafka", b.config))
+	if err != nil {
 		t.Fatal(err)
 	}
-	b.stop = sync.OnceFunc(func() {
-		close(stop)
-		<-ended
-	})
+	b.process = p
 	for deadline := time.Now().Add(2 * time.Minute); ; {
 		select {
-		case <-ended:
-			t.Fatalf("the broker ended: %s", b.log.String())
+		case <-p.Ended:
+			t.Fatalf("the broker ended: %s", p.Output())
 		case <-time.After(50 * time.Millisecond):
 		}
 		if connection, err := net.DialTimeout("tcp", b.Address, time.Second); err == nil {
@@ -117,25 +93,7 @@ func (b *Broker) Again(t testing.TB) {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("the broker does not get ready: %s", b.log.String())
+			t.Fatalf("the broker does not get ready: %s", p.Output())
 		}
 	}
-}
-
-// syncBuffer is a buffer that may be used by several goroutines.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
 }

@@ -1,17 +1,15 @@
 package zipkintest
 
 import (
-	"bytes"
 	"net"
 	"net/http"
 	"os/exec"
-	"runtime"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/tppfaas/tppfaas/internal/integration"
 	"github.com/tppfaas/tppfaas/internal/loopback"
+	"github.com/tppfaas/tppfaas/internal/testprocess"
 )
 
 // Start runs a Zipkin server with its storage in memory, on a free port of the loopback interface, until the test ends. It returns the base URL,
@@ -46,40 +44,18 @@ func start(t testing.TB, java, jar, address string) (url, output string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var log syncBuffer
-	command := exec.Command(java, "-Xmx512m", "-jar", jar,
+	p, err := testprocess.Start(exec.Command(java, "-Xmx512m", "-jar", jar,
 		"--armeria.ports[0].ip=127.0.0.1", "--armeria.ports[0].port="+port, "--armeria.ports[0].protocols[0]=http",
-		"--zipkin.collector.http.enabled=true", "--logging.level.root=WARN")
-	command.Stdout, command.Stderr = &log, &log
-	command.SysProcAttr = killedWithThread()
-	started, ended, stop := make(chan error, 1), make(chan struct{}), make(chan struct{})
-	go func() {
-		// The kernel kills the server when the thread that started it ends, so also when this process is killed.
-		runtime.LockOSThread()
-		defer close(ended)
-		if err := command.Start(); err != nil {
-			started <- err
-			return
-		}
-		started <- nil
-		go func() {
-			<-stop
-			_ = command.Process.Kill()
-		}()
-		_ = command.Wait()
-	}()
-	if err := <-started; err != nil {
+		"--zipkin.collector.http.enabled=true", "--logging.level.root=WARN"))
+	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		close(stop)
-		<-ended
-	})
+	t.Cleanup(p.Kill)
 	url = "http://" + address
 	for deadline := time.Now().Add(2 * time.Minute); ; {
 		select {
-		case <-ended:
-			return "", log.String()
+		case <-p.Ended:
+			return "", p.Output()
 		case <-time.After(50 * time.Millisecond):
 		}
 		if response, err := http.Get(url + "/health"); err == nil {
@@ -89,25 +65,7 @@ func start(t testing.TB, java, jar, address string) (url, output string) {
 			}
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("the Zipkin server does not get ready: %s", log.String())
+			t.Fatalf("the Zipkin server does not get ready: %s", p.Output())
 		}
 	}
-}
-
-// syncBuffer is a buffer that may be used by several goroutines.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
 }
