@@ -2,6 +2,7 @@ package testprocess
 
 import (
 	"os/exec"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -34,6 +35,6 @@ func TestEndsByItself(t *testing.T) {
 }
 
 func TestNoProgram(t *testing.T) {
-	_, err := Start(exec.Command("./no-such-program"))
+	_, err := Start(exec.Command(filepath.Join(t.TempDir(), "none")))
 	require.Error(t, err)
 }
