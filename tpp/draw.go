@@ -10,12 +10,14 @@ import (
 // Drawer draws next events from a Next by inversion. It reuses its buffers between draws. The zero value is ready for
 // Reset; it must be Reset before Draw.
 type Drawer struct {
-	next    *Next
-	marks   []float64
-	mix     *dist.LogNormMix // the distribution of the time if it is a mixture, else nil
-	elapsed float64
-	weights []float64 // of the components of mix, given survival until elapsed
-	total   float64   // sum of weights
+	next         *Next
+	marks        []float64
+	distribution dist.Distribution // of the time
+	mix          *dist.LogNormMix  // the distribution of the time if it is a mixture, else nil
+	elapsed      float64
+	given        GivenMarkJoint // by which the mark is drawn first, else nil
+	weights      []float64      // of the components of mix, given survival until elapsed
+	total        float64        // sum of weights
 }
 
 // Reset sets the distribution to draw from. The distribution must not change until the last draw.
@@ -23,8 +25,15 @@ func (d *Drawer) Reset(n *Next) {
 	if n == nil {
 		n = &Next{}
 	}
-	d.next, d.mix, d.elapsed = n, nil, 0
-	time := n.distribution()
+	d.next = n
+	if d.given, _ = n.Joint.(GivenMarkJoint); d.given == nil {
+		d.setTime(n.distribution())
+	}
+}
+
+// setTime sets the distribution of the time.
+func (d *Drawer) setTime(time dist.Distribution) {
+	d.distribution, d.mix, d.elapsed = time, nil, 0
 	switch t := time.(type) {
 	case *dist.Conditional:
 		time, d.elapsed = t.Dist, t.Elapsed
@@ -51,6 +60,11 @@ func (d *Drawer) Draw(u, v float64) (tau float64, mark int, over bool) {
 		return 0, 0, true
 	}
 	u = (u - n.End) / (1 - n.End)
+	if d.given != nil {
+		mark, _ = num.DrawIndex(n.Marks, 1, u)
+		d.setTime(d.given.GivenMark(mark))
+		return d.time(v), mark, false
+	}
 	tau = d.time(v)
 	if math.IsInf(tau, 1) {
 		return tau, 0, false
@@ -69,7 +83,7 @@ func (d *Drawer) Draw(u, v float64) (tau float64, mark int, over bool) {
 // component.
 func (d *Drawer) time(v float64) float64 {
 	if d.mix == nil {
-		return d.next.distribution().Quantile(v)
+		return d.distribution.Quantile(v)
 	}
 	if d.total == 0 {
 		return 0 // all weights underflow: the event is overdue

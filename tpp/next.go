@@ -24,16 +24,17 @@ type Next struct {
 	// ApproxMedian, if not nil, returns the median of Time to about six digits, faster than Time does. Median uses it.
 	ApproxMedian interface{ Median() float64 }
 
-	conditional     *Next            // result of Conditional, reused
-	conditionalTime dist.Conditional // Time of that result
-	scratch         []float64        // memory of LogMark
+	conditional     *Next                // result of Conditional, reused
+	conditionalTime dist.Conditional     // Time of that result
+	conditionalMark conditionalMarkJoint // Joint of that result
+	scratch         []float64            // memory of LogMark
 }
 
 // CopyFrom copies the fields of src to n, but keeps the buffer in which n.Conditional returns its result.
 func (n *Next) CopyFrom(src *Next) {
 	conditional, scratch := n.conditional, n.scratch
 	*n = *src
-	n.conditional, n.scratch, n.conditionalTime = conditional, scratch, dist.Conditional{}
+	n.conditional, n.scratch, n.conditionalTime, n.conditionalMark = conditional, scratch, dist.Conditional{}, conditionalMarkJoint{}
 }
 
 // Median returns the median of the time to the next event: that of ApproxMedian if it is set, otherwise that of Time.
@@ -59,6 +60,13 @@ type MarkJoint interface {
 	// MarksAt fills dst, which has an entry for each mark, with the probabilities of the marks given that the event comes after
 	// tau, 0 ≤ tau ≤ ∞, and returns it.
 	MarksAt(tau float64, dst []float64) []float64
+}
+
+// GivenMarkJoint is a Joint that knows the distribution of the time given the mark. Drawer then draws the mark first.
+type GivenMarkJoint interface {
+	Joint
+	// GivenMark returns the distribution of the time to the next event given that it has the mark. It is valid until the next call of a method.
+	GivenMark(mark int) dist.Distribution
 }
 
 // distribution returns Time, or for a Next without one the distribution of an event that never comes.
@@ -158,11 +166,11 @@ func (n *Next) Conditional(elapsed float64) *Next {
 	}
 	copy(g.Marks, n.Marks)
 	if n.Joint != nil {
-		late := conditionalJoint{n.Joint, elapsed, n.distribution().LogSurvival(elapsed)}
-		if j, ok := n.Joint.(MarkJoint); ok {
-			g.Joint = conditionalMarkJoint{late, j}
-		} else {
-			g.Joint = late
+		j, ok := n.Joint.(MarkJoint)
+		g.conditionalMark = conditionalMarkJoint{conditionalJoint{n.Joint, elapsed, n.distribution().LogSurvival(elapsed)}, j}
+		g.Joint = &g.conditionalMark
+		if !ok {
+			g.Joint = &g.conditionalMark.conditionalJoint
 		}
 		for m := range g.Marks {
 			g.Marks[m] = n.Joint.LogIntervalMark(elapsed, math.Inf(1), m)
@@ -178,7 +186,7 @@ type conditionalJoint struct {
 	elapsed, logSurvival float64
 }
 
-func (l conditionalJoint) LogProbMark(tau float64, mark int) float64 {
+func (l *conditionalJoint) LogProbMark(tau float64, mark int) float64 {
 	return l.joint.LogProbMark(l.elapsed+tau, mark) - l.logSurvival
 }
 
@@ -188,11 +196,11 @@ type conditionalMarkJoint struct {
 	marks MarkJoint
 }
 
-func (l conditionalMarkJoint) MarksAt(tau float64, dst []float64) []float64 {
+func (l *conditionalMarkJoint) MarksAt(tau float64, dst []float64) []float64 {
 	return l.marks.MarksAt(l.elapsed+tau, dst)
 }
 
-func (l conditionalJoint) LogIntervalMark(a, b float64, mark int) float64 {
+func (l *conditionalJoint) LogIntervalMark(a, b float64, mark int) float64 {
 	return l.joint.LogIntervalMark(l.elapsed+a, l.elapsed+b, mark) - l.logSurvival
 }
 

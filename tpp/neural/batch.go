@@ -138,6 +138,7 @@ type workspace[F nn.Float] struct {
 	run              targets[F] // a run of consecutive targets of one kind
 	initialH         []F        // copies of the initial context
 	initialDH        []F
+	markTime         markTimeMemory[F]
 }
 
 // headChunk is the number of rows that heads processes at a time, small enough for the outputs to stay in the cache.
@@ -235,6 +236,12 @@ func (n *network[F]) heads(params, grad, h, dh []F, t targets[F], scale F, ws *w
 	ws.memory = nn.Resize(ws.memory, max(headChunk, 2*k))
 	n.time.Forward(ws.timeOut, params, h, rows)
 	n.mark.Forward(ws.markOut, params, h, rows)
+	var projected []F // rows × hidden; nothing if time and mark are independent of each other
+	hidden := 0
+	if n.markTime != nil {
+		hidden = n.markTime.shift.Hidden
+		projected = n.markTime.project(params, h, rows, &ws.markTime)
+	}
 	if grad == nil {
 		scale = 0
 	}
@@ -248,29 +255,46 @@ func (n *network[F]) heads(params, grad, h, dh []F, t targets[F], scale F, ws *w
 		timeOut, markOut := ws.timeOut[a*k:b*k], ws.markOut[a*m:b*m]
 		switch t.kind[a] {
 		case targetEvent:
+			if n.markTime != nil {
+				n.markTime.given(params, timeOut, projected[a*hidden:], run.mark, &ws.markTime)
+			}
 			sum.time += n.head.score(timeOut, run, ws.memory, scale)
+			if n.markTime != nil && grad != nil {
+				n.markTime.backward(grad, params, timeOut, projected[a*hidden:], run.mark, &ws.markTime)
+			}
 			sum.mark += nn.SoftmaxNLL(markOut, run.mark, ws.memory, scale)
 		case targetEnd:
 			clear(timeOut)
+			clear(projected[a*hidden : b*hidden])
 			sum.mark += nn.SoftmaxNLL(markOut, run.mark, ws.memory, scale)
 		case targetSurvival:
-			sum.survival += n.scoreSurvival(timeOut, markOut, run, ws.memory, scale)
+			sum.survival += n.scoreSurvival(params, grad, timeOut, markOut, projected[a*hidden:], run, ws, scale)
 		}
 		a = b
 	}
 	if grad != nil {
 		n.time.Backward(grad, params, dh, ws.timeOut, h, rows)
 		n.mark.Backward(grad, params, dh, ws.markOut, h, rows)
+		if n.markTime != nil {
+			n.markTime.shift.BackwardProject(grad, params, dh, projected, h, rows)
+		}
 	}
 }
 
 // scoreSurvival returns the log probability that nothing came until the end of the window: the event comes later or, for a
 // model with an end class, the sequence is over.
-func (n *network[F]) scoreSurvival(timeOut, markOut []F, t *targets[F], memory []F, scale F) float64 {
-	logS := n.survival.survival(timeOut, t, memory, scale)
+func (n *network[F]) scoreSurvival(params, grad, timeOut, markOut, projected []F, t *targets[F], ws *workspace[F], scale F) float64 {
+	if n.markTime != nil {
+		n.markTime.mean(params, timeOut, markOut, projected, &ws.markTime)
+	}
+	logS := n.survival.survival(timeOut, t, ws.memory, scale)
 	if n.cfg.WithoutEnd {
 		clear(markOut)
-		return logS
+	} else {
+		logS = nn.EndOrSurvival(timeOut, markOut, n.numMarks, logS, scale)
 	}
-	return nn.EndOrSurvival(timeOut, markOut, n.numMarks, logS, scale)
+	if n.markTime != nil && grad != nil {
+		n.markTime.meanBackward(grad, params, timeOut, markOut, projected, &ws.markTime)
+	}
+	return logS
 }

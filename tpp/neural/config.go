@@ -40,6 +40,9 @@ type Config struct {
 	MarkEmbeddingSize int
 	// NumComponents is the number of components K of the mixture (default 64).
 	NumComponents int
+	// MarkTimeSize is the number of hidden units of the layer by which a LogNormMix makes the time of the next event depend on its mark (default 0:
+	// given the history, they are independent of each other).
+	MarkTimeSize int
 	// TimeHead is LogHead (the default) or SoftplusHead for a TruncNorm, and empty for other kinds.
 	TimeHead TimeHead
 	// WithoutEnd leaves out the end class of the mark head. With the class, the model learns after which event a complete

@@ -33,6 +33,7 @@ type configFile struct {
 	ContextSize       int             `json:"context_size"`
 	MarkEmbeddingSize int             `json:"mark_embedding_size"`
 	NumComponents     int             `json:"num_mix_components,omitempty"`
+	MarkTimeSize      int             `json:"mark_time_size,omitempty"`
 	TimeHead          TimeHead        `json:"time_head,omitempty"`
 	WithoutEnd        bool            `json:"without_end,omitempty"`
 	Covariates        []covariateFile `json:"covariates,omitempty"`
@@ -55,7 +56,7 @@ type covariateFile struct {
 func (c *Config) fileForm() configFile {
 	f := configFile{
 		Kind: c.Kind, Encoder: c.Encoder, ContextSize: c.ContextSize, MarkEmbeddingSize: c.MarkEmbeddingSize,
-		NumComponents: c.NumComponents, TimeHead: c.TimeHead, WithoutEnd: c.WithoutEnd,
+		NumComponents: c.NumComponents, MarkTimeSize: c.MarkTimeSize, TimeHead: c.TimeHead, WithoutEnd: c.WithoutEnd,
 		GapFloor: c.GapFloor, LogShift: c.LogShift, TimeUnit: c.TimeUnit, Resolution: c.Resolution,
 	}
 	for _, v := range c.Covariates {
@@ -68,7 +69,7 @@ func (c *Config) fileForm() configFile {
 func (f *configFile) config() Config {
 	c := Config{
 		Kind: f.Kind, Encoder: f.Encoder, ContextSize: f.ContextSize, MarkEmbeddingSize: f.MarkEmbeddingSize,
-		NumComponents: f.NumComponents, TimeHead: f.TimeHead, WithoutEnd: f.WithoutEnd,
+		NumComponents: f.NumComponents, MarkTimeSize: f.MarkTimeSize, TimeHead: f.TimeHead, WithoutEnd: f.WithoutEnd,
 		GapFloor: f.GapFloor, LogShift: f.LogShift, TimeUnit: f.TimeUnit, Resolution: f.Resolution,
 	}
 	for _, v := range f.Covariates {
@@ -142,7 +143,8 @@ func (d *recurrentDescription) validate() error {
 func (d *recurrentDescription) fits(numMarks, numbers int) error {
 	c := d.config().withDefaults()
 	columns := c.MarkEmbeddingSize
-	needed := max(c.ContextSize*c.ContextSize, c.ContextSize*c.NumComponents, (c.ContextSize+c.MarkEmbeddingSize)*numMarks)
+	needed := max(c.ContextSize*c.ContextSize, c.ContextSize*c.NumComponents, (c.ContextSize+c.MarkEmbeddingSize)*numMarks,
+		c.MarkTimeSize*max(c.ContextSize, c.NumComponents, numMarks))
 	for _, v := range c.Covariates {
 		columns += max(v.Size, 1)
 		needed = max(needed, v.Levels*v.Size)

@@ -100,6 +100,7 @@ func TestFingerprintCoversOptions(t *testing.T) {
 		"ContextSize":       {ContextSize: 65},
 		"MarkEmbeddingSize": {MarkEmbeddingSize: 33},
 		"NumComponents":     {NumComponents: 65},
+		"MarkTimeSize":      {MarkTimeSize: 4},
 		"WithoutEnd":        {WithoutEnd: true},
 		"Covariates":        {Covariates: []Covariate{{Name: "x", Levels: 2}}},
 		"GapFloor":          {GapFloor: 0.25},

@@ -41,8 +41,9 @@ type mixtureFollower struct {
 
 	h, c           []float32 // rows × D: hidden and cell states
 	gates          []float32 // rows × G·D
-	weights, marks []float32 // rows × K, rows × classes: probabilities
+	weights, marks []float32 // rows × K, rows × classes: probabilities; with a markTime, weights are logits whatever the mark
 	weightTotal    []float64 // rows: sum of the weights
+	markTime       followedMarkTime
 	values         []float32
 	stepper        nn.Stepper[float32]
 }
@@ -86,7 +87,11 @@ func (f *mixtureFollower) Draw(row int, u, v float64) (tau float64, mark int, ov
 	}
 	mark, _ = num.DrawIndex(marks, nn.Sum(marks), u)
 	k, d := net.cfg.NumComponents, net.cfg.ContextSize
-	i, rest := num.DrawIndex(f.weights[row*k:(row+1)*k], f.weightTotal[row], v)
+	weights, total := f.weights[row*k:(row+1)*k], f.weightTotal[row]
+	if net.markTime != nil {
+		weights, total = f.markTime.given(net.markTime, f.m.params, weights, row, mark)
+	}
+	i, rest := num.DrawIndex(weights, total, v)
 	h := f.h[row*d : (row+1)*d]
 	mu := float64(net.time.ForwardAt(f.m.params, h, i))
 	scale := math.Exp(float64(net.time.ForwardAt(f.m.params, h, k+i)))
@@ -128,7 +133,11 @@ func (f *mixtureFollower) Advance(rows int) {
 	net.rnn.StepRows(params, f.h, f.c, f.gates, rows, &f.stepper)
 	net.time.ForwardColumns(f.weights, params, f.h, rows, 2*k, k)
 	net.mark.Forward(f.marks, params, f.h, rows)
-	nn.SoftmaxRows(f.weights[:rows*k], k, f.weightTotal)
+	if net.markTime != nil {
+		f.markTime.project(net.markTime, params, f.h, rows)
+	} else {
+		nn.SoftmaxRows(f.weights[:rows*k], k, f.weightTotal)
+	}
 	nn.SoftmaxRows(f.marks[:rows*classes], classes, nil)
 }
 

@@ -18,6 +18,9 @@ func validateMixture(c *Config) error {
 	if c.NumComponents < 1 || c.NumComponents > maxSize {
 		return fmt.Errorf("the number of components is %d, it must be from 1 to %d", c.NumComponents, maxSize)
 	}
+	if c.MarkTimeSize < 0 || c.MarkTimeSize > maxSize {
+		return fmt.Errorf("the number of hidden units by which the time depends on the mark is %d, it must be from 0 to %d", c.MarkTimeSize, maxSize)
+	}
 	if c.TimeHead != "" {
 		return fmt.Errorf("a %s has no time head %q", c.Kind, c.TimeHead)
 	}

@@ -22,6 +22,7 @@ type network[F nn.Float] struct {
 	time, mark  *nn.Linear[F]
 	head        timeHead[F]
 	survival    survivalHead[F] // the same head, nil if it predicts no distribution
+	markTime    *markTime[F]    // nil if time and mark are independent of each other
 }
 
 func newNetwork[F nn.Float](cfg Config, numMarks int, norm normalisation, loss Loss) (*network[F], error) {
@@ -45,6 +46,7 @@ func newNetwork[F nn.Float](cfg Config, numMarks int, norm normalisation, loss L
 	name, outputs := n.head.outputs(&cfg)
 	n.time = nn.NewLinear[F](&n.layout, name, d, outputs)
 	n.mark = nn.NewLinear[F](&n.layout, "mark_linear", d, n.numClasses())
+	n.markTime = newMarkTime[F](&n.layout, &cfg, numMarks)
 	return n, nil
 }
 
@@ -99,6 +101,9 @@ func (n *network[F]) preparePart(params []F, part int) {
 		n.input.Prepare(params)
 	case 3:
 		n.mark.Prepare(params)
+		if n.markTime != nil {
+			n.markTime.shift.Prepare(params)
+		}
 	}
 }
 

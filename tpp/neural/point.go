@@ -18,6 +18,9 @@ func validatePoint(c *Config) error {
 	if c.TimeHead != LogHead && c.TimeHead != SoftplusHead {
 		return fmt.Errorf("unknown time head %q, it is %s or %s", c.TimeHead, LogHead, SoftplusHead)
 	}
+	if c.MarkTimeSize != 0 {
+		return fmt.Errorf("a %s has one time, whatever the mark: it takes no hidden units for that", c.Kind)
+	}
 	if c.NumComponents != 0 {
 		return fmt.Errorf("a %s has no components", c.Kind)
 	}

@@ -9,11 +9,13 @@ import (
 
 	"github.com/tppfaas/tppfaas/internal/nn"
 	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/dist"
 	"github.com/tppfaas/tppfaas/tpp/internal/unfitted"
 )
 
 // Recurrent is a neural temporal point process: a recurrent encoder turns the history into a context, from which the
-// inter time, the mark, and whether there is a next event at all are predicted independently of each other. Train and
+// inter time, the mark, and whether there is a next event at all are predicted: independently of each other, unless
+// Config.MarkTimeSize lets the inter time depend on the mark. Train and
 // tpp.ReadModel return one; the zero value accepts no event and expects none. It is safe for concurrent use; its states are not.
 type Recurrent struct {
 	cfg       Config
@@ -143,6 +145,7 @@ type recurrentWork struct {
 	stepper                         nn.Stepper[float32]
 	predictor                       predictor // from timeOut
 	next                            tpp.Next
+	markTime                        markTimeMemory[float32]
 }
 
 // NewWorkspace returns scratch memory that states can share.
@@ -171,6 +174,9 @@ func (m *Recurrent) newWork() *recurrentWork {
 	w.predictor = families[m.cfg.Kind].newPredictor(&m.cfg, m.norm, w.timeOut)
 	w.next.Time = w.predictor.distribution()
 	w.next.ApproxMedian, _ = w.predictor.(interface{ Median() float64 })
+	if m.net.markTime != nil {
+		w.next.Joint = newMarkTimeJoint(w.predictor.distribution().(*dist.LogNormMix), w.next.Marks, &w.markTime)
+	}
 	return w
 }
 
@@ -214,6 +220,9 @@ func (s *recurrentState) refresh() {
 	context := s.context()
 	net.time.Forward(w.timeOut, s.m.params, context, 1)
 	net.mark.Forward(w.markOut, s.m.params, context, 1)
+	if m := net.markTime; m != nil {
+		m.mean(s.m.params, w.timeOut, w.markOut, m.project(s.m.params, context, 1, &w.markTime), &w.markTime)
+	}
 	w.predictor.predict()
 	w.next.End = softmax(w.next.Marks, w.markOut)
 	w.owner = s

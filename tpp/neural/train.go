@@ -96,3 +96,25 @@ func (t *trainer) run(ctx context.Context, markNames []string) error {
 	}
 	return t.save()
 }
+
+// TrainBest trains a model of each configuration, as Train does, and returns the one with the lowest loss on the validation part; of equals the first.
+// It stops at the first error, and then returns the best model so far with it, as Train does. There is no checkpoint for several trainings.
+func TrainBest(ctx context.Context, configs []Config, training, validation *tpp.Dataset, opts TrainOptions) (*Recurrent, error) {
+	switch {
+	case len(configs) == 0:
+		return nil, errors.New("no configuration to train")
+	case len(configs) > 1 && opts.Checkpoint != "":
+		return nil, fmt.Errorf("training options: a checkpoint is for one training, not for %d", len(configs))
+	}
+	var best *Recurrent
+	for _, cfg := range configs {
+		m, err := Train(ctx, cfg, training, validation, opts)
+		if m != nil && (best == nil || m.summary.ValidationLoss < best.summary.ValidationLoss) {
+			best = m
+		}
+		if err != nil {
+			return best, err
+		}
+	}
+	return best, nil
+}

@@ -26,7 +26,7 @@ type Variant struct {
 
 // String returns a name of the variant for test messages.
 func (v Variant) String() string {
-	return fmt.Sprint(v.Kind, v.Encoder, v.TimeHead, v.Loss, len(v.Covariates), !v.WithoutEnd)
+	return fmt.Sprint(v.Kind, v.Encoder, v.TimeHead, v.Loss, len(v.Covariates), !v.WithoutEnd, v.MarkTimeSize)
 }
 
 // Variants are small models of every kind, with every encoder, head, loss and feature among them, from variants.json.
