@@ -5,7 +5,7 @@ IMAGE := tppfaas/collector:devel
 PREWARM_IMAGE := tppfaas/prewarm:devel
 DEMO := build/demo
 
-.PHONY: all help build data models lab rightsize-results action collector image prewarm-image chain prewarm-live demo rightsize-demo rightsize-picture testbins test race integration soak soak-chain fetch fetch-zipkin fetch-kafka fetch-serverless serverless fetch-python fetch-instrument lint bench-peers generate clean
+.PHONY: all help build data models lab rightsize-results field action collector image prewarm-image chain prewarm-live demo rightsize-demo rightsize-picture testbins test race integration soak soak-chain fetch fetch-zipkin fetch-kafka fetch-serverless serverless fetch-python fetch-instrument lint bench-peers generate clean
 all: build
 
 help: ## these targets
@@ -33,6 +33,10 @@ lab: ## the tables of prewarm/RESULTS.md, anew: an hour of processor time; goes 
 
 rightsize-results: ## the tables of rightsize/RESULTS.md, anew: some minutes
 	$(GO) run ./bench/results rightsize/RESULTS.md $(ARGS)
+
+field: ## the tables of bench/field/RESULTS.md, anew: some minutes; goes on after Ctrl-C; public sets are read from ../shared/data/field
+	@mkdir -p build
+	$(GO) run ./bench/field -into bench/field/RESULTS.md -keep build/field.jsonl $(ARGS)
 
 collector: ## the collector, into bin/: some minutes the first time
 	$(GO) build -o $(BIN)/ ./collector/cmd/collector
