@@ -16,6 +16,8 @@ type classicalDescription struct {
 	Components int `json:"components,omitempty"`
 	// DecayPerPair is true if a Hawkes process has a decay for each pair of marks.
 	DecayPerPair bool `json:"decay_per_pair,omitempty"`
+	// Kernels is the number of kernels of a Hawkes process, if there are several.
+	Kernels int `json:"kernels,omitempty"`
 	// StandardErrors are those of the parameters of a Hawkes process, if they were computed.
 	StandardErrors *hawkesErrorsDescription `json:"standard_errors,omitempty"`
 	// Cells are the cells of a lookup table.

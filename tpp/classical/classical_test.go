@@ -19,13 +19,17 @@ import (
 // within reports whether got is want up to an absolute error.
 func within(got, want, tolerance float64) bool { return math.Abs(got-want) <= tolerance }
 
-// fitEach fits every classical model, a Hawkes process with a decay for each pair included.
+// fitEach fits every classical model, Hawkes processes with a decay for each pair and with two kernels included.
 func fitEach(t testing.TB, d *tpp.Dataset, opts FitOptions, f func(name string, m tpp.FileModel)) {
 	t.Helper()
-	for _, kind := range append(Kinds(), "hawkes, a decay for each pair") {
+	for _, kind := range append(Kinds(), "hawkes, a decay for each pair", "hawkes, two kernels") {
 		name := string(kind)
-		if opts.DecayPerPair = strings.HasPrefix(name, "hawkes, "); opts.DecayPerPair {
+		opts := opts
+		if strings.HasPrefix(name, "hawkes, ") {
 			kind = KindHawkes
+			if opts.DecayPerPair = strings.HasSuffix(name, "pair"); !opts.DecayPerPair {
+				opts.Kernels = 2
+			}
 		}
 		m, err := Fit(t.Context(), kind, d, opts)
 		if err != nil {

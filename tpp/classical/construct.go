@@ -155,6 +155,16 @@ type HawkesParameters struct {
 	// Decay are the rates of decay β, per time unit: Decay[from][to], or [][]float64{{β}} for one rate of all kernels. A kernel is
 	// Branching·β·exp(−β·t).
 	Decay [][]float64
+	// Further are further kernels. Decay is then one rate.
+	Further []HawkesKernel
+}
+
+// HawkesKernel is an exponential kernel of all pairs of marks.
+type HawkesKernel struct {
+	// Branching is the branching matrix of this kernel alone.
+	Branching [][]float64
+	// Decay is its rate of decay, per time unit.
+	Decay float64
 }
 
 // NewHawkes returns the Hawkes process with the given parameters, rounded to float32. A process that never ends must be stable: the spectral radius
@@ -192,9 +202,29 @@ func hawkesWith(p HawkesParameters, opts ProcessOptions) (*Hawkes, error) {
 	} else if decay, err = flatten("decays", p.Decay, n); err != nil {
 		return nil, err
 	}
+	if len(p.Further) > 0 && !shared {
+		return nil, errors.New("several kernels, and a decay of its own for each pair of marks: with several kernels each has one decay")
+	}
+	if len(p.Further) >= maxKernels {
+		return nil, fmt.Errorf("%d kernels, there are at most %d", len(p.Further)+1, maxKernels)
+	}
+	kernels := []HawkesKernel{{Branching: p.Branching}}
+	if shared {
+		kernels = append(kernels, p.Further...)
+		kernels[0].Decay = decay[0]
+		slices.SortStableFunc(kernels, func(a, b HawkesKernel) int { return cmp.Compare(a.Decay, b.Decay) })
+		branching, decay = branching[:0], decay[:0]
+		for _, k := range kernels {
+			matrix, err := flatten("branching matrix", k.Branching, n)
+			if err != nil {
+				return nil, err
+			}
+			branching, decay = append(branching, matrix...), append(decay, k.Decay)
+		}
+	}
 	excitation := make([]float64, len(branching))
 	for i, eta := range branching {
-		beta := decay[i%len(decay)]
+		beta := decay[min(i*len(decay)/len(branching), len(decay)-1)]
 		if !(beta > 0) || math.IsInf(beta, 0) {
 			return nil, fmt.Errorf("a decay is %v, it must be above 0", beta)
 		}

@@ -204,7 +204,7 @@ func TestHawkesStationaryRates(t *testing.T) {
 func TestHawkesCounts(t *testing.T) {
 	const mu, eta, beta = 0.5, 0.6, 2.0
 	const n, burn, window = 4000, 40.0, 10.0
-	h, err := NewHawkes(HawkesParameters{[]float64{mu}, [][]float64{{eta}}, [][]float64{{beta}}}, ProcessOptions{})
+	h, err := NewHawkes(HawkesParameters{Base: []float64{mu}, Branching: [][]float64{{eta}}, Decay: [][]float64{{beta}}}, ProcessOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -233,7 +233,7 @@ func TestHawkesCounts(t *testing.T) {
 func TestHawkesTimeRescaling(t *testing.T) {
 	const n, window = 20, 500.0
 	for name, decay := range map[string][][]float64{"a decay for each pair": mutual.Decay, "one decay": {{1.5}}} {
-		h, err := NewHawkes(HawkesParameters{mutual.Base, mutual.Branching, decay}, ProcessOptions{})
+		h, err := NewHawkes(HawkesParameters{Base: mutual.Base, Branching: mutual.Branching, Decay: decay}, ProcessOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -272,7 +272,7 @@ func TestHawkesTimeRescaling(t *testing.T) {
 // TestConstructorsRefuse checks that parameters without a process are one clear error.
 func TestConstructorsRefuse(t *testing.T) {
 	hawkes := func(base []float64, branching, decay [][]float64, o ProcessOptions) error {
-		_, err := NewHawkes(HawkesParameters{base, branching, decay}, o)
+		_, err := NewHawkes(HawkesParameters{Base: base, Branching: branching, Decay: decay}, o)
 		return err
 	}
 	poisson := func(o ProcessOptions, rates ...float64) error { _, err := NewPoisson(rates, o); return err }
@@ -309,7 +309,7 @@ func TestConstructorsRefuse(t *testing.T) {
 		}
 	}
 	// A process that ends may be as excited as it will.
-	h, err := NewHawkes(HawkesParameters{[]float64{1}, [][]float64{{3}}, one}, ProcessOptions{End: 0.2})
+	h, err := NewHawkes(HawkesParameters{Base: []float64{1}, Branching: [][]float64{{3}}, Decay: one}, ProcessOptions{End: 0.2})
 	if err != nil {
 		t.Fatal(err)
 	}

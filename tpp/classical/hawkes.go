@@ -21,6 +21,7 @@ import (
 //
 //	λₘ(t) = μₘ + Σ α(mᵢ, m) exp(−β(mᵢ, m) (t − tᵢ)) over the events i before t,
 //
+// or, with several kernels, the sum of as many such terms for each event, each with a decay that all pairs of marks share;
 // and after each event the sequence ends with a probability that depends on its mark. Time and mark of the next event are
 // dependent. Gaps shorter than half a tick of the clock count as half a tick: at exact ties a fast decay would have an
 // unbounded likelihood.
@@ -30,8 +31,8 @@ import (
 type Hawkes struct {
 	classical
 	base       []float64 // μ by mark
-	excitation []float64 // α, (marks, marks): by the mark that excites and the mark that is excited
-	decay      []float64 // β, one for all or as excitation
+	excitation []float64 // α, (kernels, marks, marks): by the mark that excites and the mark that is excited
+	decay      []float64 // β, one for each kernel, or with one kernel as excitation
 	end        []float64 // by mark
 	total      float64   // of base
 	errors     *HawkesErrors
@@ -67,25 +68,41 @@ func newHawkes(c classical, base, excitation, decay, end []float64) (*Hawkes, er
 // BaseIntensity returns μ by mark, per time unit.
 func (h *Hawkes) BaseIntensity() []float64 { return slices.Clone(h.base) }
 
+// NumKernels returns the number of kernels of each pair of marks.
+func (h *Hawkes) NumKernels() int {
+	if n := len(h.base); n > 0 {
+		return len(h.excitation) / (n * n)
+	}
+	return 0
+}
+
+// perPair reports whether each pair of marks has a decay of its own.
+func (h *Hawkes) perPair() bool { return len(h.decay) > h.NumKernels() }
+
 // Kernel returns the kernel alpha·exp(−beta·t) that an event of mark from adds to the intensity of mark to, at time t
-// after the event. Both are per time unit. One event excites alpha/beta events on average. Both are 0 for a mark that the model does not know.
-func (h *Hawkes) Kernel(from, to int) (alpha, beta float64) {
-	if n := len(h.base); from < 0 || from >= n || to < 0 || to >= n {
+// after the event; of several, the one with the slowest decay. Both are per time unit. One event excites alpha/beta events on average. Both are 0 for a
+// mark that the model does not know.
+func (h *Hawkes) Kernel(from, to int) (alpha, beta float64) { return h.KernelAt(0, from, to) }
+
+// KernelAt is Kernel for one of several kernels, 0 ≤ k < NumKernels, which are in the order of their decays. Both are 0 for a kernel that there is not.
+func (h *Hawkes) KernelAt(k, from, to int) (alpha, beta float64) {
+	n := len(h.base)
+	if from < 0 || from >= n || to < 0 || to >= n || k < 0 || k >= h.NumKernels() {
 		return 0, 0
 	}
-	pair := from*h.head.NumMarks + to
-	if len(h.decay) == 1 {
-		return h.excitation[pair], h.decay[0]
+	pair := from*n + to
+	if h.perPair() {
+		return h.excitation[pair], h.decay[pair]
 	}
-	return h.excitation[pair], h.decay[pair]
+	return h.excitation[k*n*n+pair], h.decay[k]
 }
 
 // decayOf returns the decay of entry i of hawkesState.excited.
 func (h *Hawkes) decayOf(i int) float64 {
-	if len(h.decay) == 1 {
-		return h.decay[0]
+	if h.perPair() {
+		return h.decay[i]
 	}
-	return h.decay[i]
+	return h.decay[i/len(h.base)]
 }
 
 // NewState returns the state before the first event.
@@ -98,10 +115,18 @@ func (h *Hawkes) NewState(start float64) tpp.State {
 
 func (h *Hawkes) newState(start float64) *hawkesState {
 	marks := h.head.NumMarks
-	s := &hawkesState{h: h, last: start, mark: startRow, excited: make([]float64, max(len(h.decay), marks))}
+	s := &hawkesState{h: h, last: start, mark: startRow, excited: make([]float64, h.numExcited())}
 	s.next = tpp.Next{Time: &s.time, Marks: make([]float64, marks), GapFloor: h.gapFloor(), Joint: &s.joint}
 	s.joint.s = s
 	return s
+}
+
+// numExcited returns the number of excitations of a state: of each mark by each kernel, or by each mark.
+func (h *Hawkes) numExcited() int {
+	if h.perPair() {
+		return len(h.decay)
+	}
+	return len(h.decay) * len(h.base)
 }
 
 // hawkesState holds the summed excitations of the events so far. Excitations with the same decay and mark are one
@@ -125,10 +150,13 @@ func (s *hawkesState) Observe(e tpp.Event) error {
 		return err
 	}
 	gap := max(e.Time-s.last, h.gapFloor())
-	if len(h.decay) == 1 {
-		left := math.Exp(-h.decay[0] * gap)
-		for m := range s.excited {
-			s.excited[m] = s.excited[m]*left + h.excitation[e.Mark*marks+m]
+	if !h.perPair() {
+		for k, beta := range h.decay {
+			left := math.Exp(-beta * gap)
+			excited, added := s.excited[k*marks:(k+1)*marks], h.excitation[(k*marks+e.Mark)*marks:]
+			for m := range excited {
+				excited[m] = excited[m]*left + added[m]
+			}
 		}
 	} else {
 		for i, v := range s.excited {
@@ -156,12 +184,14 @@ func (s *hawkesState) refresh() {
 	h := s.h
 	s.time.Base = h.total
 	s.time.Alpha, s.time.Beta = s.time.Alpha[:0], s.time.Beta[:0]
-	if len(h.decay) == 1 {
-		sum := 0.0
-		for _, v := range s.excited {
-			sum += v
+	if !h.perPair() {
+		for k, beta := range h.decay {
+			sum := 0.0
+			for _, v := range s.excited[k*len(h.base) : (k+1)*len(h.base)] {
+				sum += v
+			}
+			s.time.Alpha, s.time.Beta = append(s.time.Alpha, sum), append(s.time.Beta, beta)
 		}
-		s.time.Alpha, s.time.Beta = append(s.time.Alpha, sum), append(s.time.Beta, h.decay[0])
 	} else {
 		for i, v := range s.excited {
 			if v > 0 {
@@ -272,7 +302,7 @@ func (j *hawkesJoint) at(t float64) (compensator float64) {
 		return compensator
 	}
 	for _, i := range j.active {
-		left, spent := decayed(h.decay[i], t)
+		left, spent := decayed(h.decayOf(i), t)
 		j.rate[i%len(j.rate)] += j.s.excited[i] * left
 		compensator += j.s.excited[i] * spent
 	}
@@ -358,13 +388,16 @@ func (h *Hawkes) Encode(w io.Writer) error {
 		return unfitted.Err
 	}
 	n := h.head.NumMarks
-	perPair := len(h.decay) > 1
-	decay := vector(h.decay...)
-	if perPair {
+	description := classicalDescription{ModelHeader: h.head, DecayPerPair: h.perPair(), StandardErrors: h.errors.describe()}
+	decay, excitation := vector(h.decay...), tpp.Tensor{Shape: []int{n, n}, Data: h.excitation}
+	if description.DecayPerPair {
 		decay.Shape = []int{n, n}
 	}
-	return tpp.EncodeModel(w, classicalDescription{ModelHeader: h.head, DecayPerPair: perPair, StandardErrors: h.errors.describe()}, map[string]tpp.Tensor{
-		"base": vector(h.base...), "excitation": {Shape: []int{n, n}, Data: h.excitation}, "decay": decay, "end": vector(h.end...),
+	if k := h.NumKernels(); k > 1 {
+		description.Kernels, excitation.Shape = k, []int{k, n, n}
+	}
+	return tpp.EncodeModel(w, description, map[string]tpp.Tensor{
+		"base": vector(h.base...), "excitation": excitation, "decay": decay, "end": vector(h.end...),
 	})
 }
 
@@ -375,11 +408,16 @@ func readHawkes(f *tpp.ModelFile) (tpp.Model, error) {
 		return nil, err
 	}
 	n := h.NumMarks
-	shape := []int{1}
-	if d.DecayPerPair {
+	shape, kernels := []int{1}, []int{n, n}
+	switch {
+	case d.Kernels < 0 || d.Kernels == 1 || d.Kernels > maxKernels || d.Kernels > 1 && d.DecayPerPair:
+		return nil, fmt.Errorf("description of the model: %d kernels", d.Kernels)
+	case d.Kernels > 1:
+		shape, kernels = []int{d.Kernels}, []int{d.Kernels, n, n}
+	case d.DecayPerPair:
 		shape = []int{n, n}
 	}
-	base, excitation, decay, end := f.Tensor("base", n), f.Tensor("excitation", n, n), f.Tensor("decay", shape...), f.Tensor("end", n)
+	base, excitation, decay, end := f.Tensor("base", n), f.Tensor("excitation", kernels...), f.Tensor("decay", shape...), f.Tensor("end", n)
 	if err := f.Finish(); err != nil {
 		return nil, err
 	}

@@ -9,14 +9,16 @@ import (
 )
 
 // Branching returns the branching matrix: entry [from][to] is the number of events of mark to that an event of mark from excites directly, on
-// average, α/β of their kernel. It is +Inf where an excitation does not decay.
+// average, α/β of their kernel, or the sum over their kernels. It is +Inf where an excitation does not decay.
 func (h *Hawkes) Branching() [][]float64 {
 	out := make([][]float64, len(h.base))
 	for from := range out {
 		out[from] = make([]float64, len(h.base))
 		for to := range out[from] {
-			if alpha, beta := h.Kernel(from, to); alpha > 0 {
-				out[from][to] = alpha / beta
+			for k := range h.NumKernels() {
+				if alpha, beta := h.KernelAt(k, from, to); alpha > 0 {
+					out[from][to] += alpha / beta
+				}
 			}
 		}
 	}

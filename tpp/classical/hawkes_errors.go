@@ -16,7 +16,7 @@ import (
 type HawkesErrors struct {
 	// Base are those of the base intensities by mark, End those of the probabilities of the end, which is nil if no sequence was complete.
 	Base, End []float64
-	// Branching are those of Hawkes.Branching, Alpha and Beta those of Hawkes.Kernel, from mark by mark. Where all kernels share a decay, all Beta
+	// Branching are those of Hawkes.Branching, Alpha and Beta those of Hawkes.Kernel, which is the slowest where there are several, from mark by mark. Where all kernels share a decay, all Beta
 	// are the same.
 	Branching, Alpha, Beta [][]float64
 }
@@ -74,13 +74,10 @@ func (l *hawkesLikelihood) standardErrors(ctx context.Context, x []float64) (*Ha
 	for from := range n {
 		var branching, alpha, beta []float64
 		for to := range n {
-			pair := from*n + to
-			decay := n + n*n
-			if l.perPair {
-				decay += pair
-			}
-			b := l.beta[l.slot(from, to)] / l.scale
-			branching = append(branching, l.eta[pair]*deviation(n+pair))
+			pair, decays := l.pair(0, from, to), n+len(l.eta)
+			slot := l.slot(0, from, to)
+			decay, b := decays+l.decayAt(slot), l.beta[slot]/l.scale
+			branching = append(branching, l.branchingError(from, to, at, covariance, deviation))
 			alpha = append(alpha, l.eta[pair]*b*deviation(n+pair, decay))
 			beta = append(beta, b*deviation(decay))
 		}
@@ -92,6 +89,35 @@ func (l *hawkesLikelihood) standardErrors(ctx context.Context, x []float64) (*Ha
 		}
 	}
 	return e, nil
+}
+
+// branchingError returns the standard error of the number of events that an event of one mark excites of another, by all kernels together.
+func (l *hawkesLikelihood) branchingError(from, to int, at map[int]int, covariance *mat.SymDense, deviation func(...int) float64) float64 {
+	if l.kernels == 1 {
+		pair := l.pair(0, from, to)
+		return l.eta[pair] * deviation(l.marks+pair)
+	}
+	total, variance := 0.0, 0.0
+	for k := range l.kernels {
+		total += l.eta[l.pair(k, from, to)]
+	}
+	for k := range l.kernels {
+		a := l.pair(k, from, to)
+		i, known := at[l.marks+a]
+		if !known {
+			if l.eta[a] > 0.01*total {
+				return math.NaN()
+			}
+			continue // a kernel that the fit has made next to nothing of
+		}
+		for other := range l.kernels {
+			b := l.pair(other, from, to)
+			if j, known := at[l.marks+b]; known {
+				variance += l.eta[a] * l.eta[b] * covariance.At(i, j)
+			}
+		}
+	}
+	return math.Sqrt(variance)
 }
 
 // freeParameters returns the indices in x of the parameters on which the likelihood depends.
@@ -109,20 +135,20 @@ func (l *hawkesLikelihood) freeParameters(x []float64) []int {
 		free = append(free, m)
 	}
 	decays := []int{}
-	for pair, eta := range l.eta {
-		if eta*count[pair/n] >= leastExcited {
-			free = append(free, n+pair)
-			decays = append(decays, pair)
+	for k := range l.kernels {
+		for from := range n {
+			for to := range n {
+				pair := l.pair(k, from, to)
+				if l.eta[pair]*count[from] >= leastExcited {
+					free = append(free, n+pair)
+					if decay := n + len(l.eta) + l.decayAt(l.slot(k, from, to)); !slices.Contains(decays, decay) {
+						decays = append(decays, decay)
+					}
+				}
+			}
 		}
 	}
-	switch {
-	case l.perPair:
-		for _, pair := range decays {
-			free = append(free, n+n*n+pair)
-		}
-	case len(decays) > 0:
-		free = append(free, n+n*n)
-	}
+	free = append(free, decays...)
 	if l.knowsEnd {
 		for m := range n {
 			free = append(free, len(x)-n+m)

@@ -82,7 +82,7 @@ func TestStandardErrorsAreTheSpread(t *testing.T) {
 // defined, and not as the fit computes it.
 func TestStandardErrorsByDefinition(t *testing.T) {
 	const mu, eta, beta, window = 0.5, 0.5, 1.0, 400.0
-	h, err := NewHawkes(HawkesParameters{[]float64{mu}, [][]float64{{eta}}, [][]float64{{beta}}}, ProcessOptions{})
+	h, err := NewHawkes(HawkesParameters{Base: []float64{mu}, Branching: [][]float64{{eta}}, Decay: [][]float64{{beta}}}, ProcessOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +131,7 @@ func TestStandardErrorsByDefinition(t *testing.T) {
 
 // TestStandardErrorsOfEnds compares that of the end with the binomial one.
 func TestStandardErrorsOfEnds(t *testing.T) {
-	h, err := NewHawkes(HawkesParameters{[]float64{1}, [][]float64{{0.5}}, [][]float64{{1}}}, ProcessOptions{End: 0.1})
+	h, err := NewHawkes(HawkesParameters{Base: []float64{1}, Branching: [][]float64{{0.5}}, Decay: [][]float64{{1}}}, ProcessOptions{End: 0.1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"math"
 	"slices"
 
@@ -44,6 +45,7 @@ func FitHawkes(ctx context.Context, d *tpp.Dataset, opts FitOptions) (*Hawkes, e
 	if best, _, err = l.minimise(ctx, best, opts.MaxIterations); err != nil {
 		return nil, fmt.Errorf("Hawkes process: fit: %w", err)
 	}
+	l.sortKernels(best)
 	h, err := l.model(newClassical(KindHawkes, d, opts), best)
 	if err != nil || !opts.StandardErrors {
 		return h, err
@@ -58,10 +60,11 @@ func FitHawkes(ctx context.Context, d *tpp.Dataset, opts FitOptions) (*Hawkes, e
 const trialIterations = 20
 
 // hawkesLikelihood is the likelihood of a dataset as a function of the parameters, in a unit of time in which the mean gap
-// is 1. The vector of parameters holds log μ for each mark, log(α/β) for each pair of marks, log β for all or for each
+// is 1. The vector of parameters holds log μ for each mark, log(α/β) for each kernel of each pair of marks, log β for each kernel or for each
 // pair, and, if there are ends to learn from, log odds of the end for each mark.
 type hawkesLikelihood struct {
 	marks     int
+	kernels   int
 	perPair   bool
 	knowsEnd  bool
 	scale     float64 // the mean gap, in the dataset's unit
@@ -69,30 +72,41 @@ type hawkesLikelihood struct {
 	events    int     // that are scored
 	sequences []hawkesSequence
 
-	// The parameters unpacked from x, with eta = α/β; eta and the gradients by pair of marks, beta by slot.
+	// The parameters unpacked from x, with eta = α/β; eta and the gradients by kernel and pair of marks, beta by slot.
 	mu, eta, beta, end []float64
 	gradEta, gradBeta  []float64
-	// The state while walking over one sequence. Past events are summed in slots, by their mark or, where each pair of marks
+	// The state while walking over one sequence. Past events are summed in slots, by kernel and mark or, where each pair of marks
 	// has a decay of its own, by pair: what is left of them, Σ exp(−β(t − tᵢ)), the derivative of that by β, and the time t
 	// of both.
 	left, slope, updated []float64
 	count                []float64 // events by mark
 }
 
-// slot returns the index in left, slope, updated and beta of the events of mark from that excite mark to.
-func (l *hawkesLikelihood) slot(from, to int) int {
+// slot returns the index in left, slope, updated and beta of the events of mark from that excite mark to by kernel k.
+func (l *hawkesLikelihood) slot(k, from, to int) int {
 	if l.perPair {
 		return from*l.marks + to
 	}
-	return from
+	return k*l.marks + from
 }
 
-// eachSlot returns the range of slots of the events of one mark.
-func (l *hawkesLikelihood) eachSlot(from int) (begin, end int) {
+// pair returns the index in eta of kernel k of the events of mark from that excite mark to.
+func (l *hawkesLikelihood) pair(k, from, to int) int { return (k*l.marks+from)*l.marks + to }
+
+// eachSlot returns the range of slots of kernel k of the events of one mark.
+func (l *hawkesLikelihood) eachSlot(k, from int) (begin, end int) {
 	if l.perPair {
 		return from * l.marks, (from + 1) * l.marks
 	}
-	return from, from + 1
+	return k*l.marks + from, k*l.marks + from + 1
+}
+
+// decayAt returns the index among the decays in x of that of a slot.
+func (l *hawkesLikelihood) decayAt(slot int) int {
+	if l.perPair {
+		return slot
+	}
+	return slot / l.marks
 }
 
 // hawkesSequence is a sequence with no gap below half a tick.
@@ -105,7 +119,7 @@ type hawkesSequence struct {
 
 func newHawkesLikelihood(d *tpp.Dataset, r *records, opts FitOptions) *hawkesLikelihood {
 	n := r.numMarks
-	l := &hawkesLikelihood{marks: n, perPair: opts.DecayPerPair, knowsEnd: r.complete, events: len(r.gaps)}
+	l := &hawkesLikelihood{marks: n, kernels: opts.Kernels, perPair: opts.DecayPerPair, knowsEnd: r.complete, events: len(r.gaps)}
 	watched := 0.0
 	for i := range d.Sequences {
 		s := &d.Sequences[i]
@@ -134,8 +148,8 @@ func newHawkesLikelihood(d *tpp.Dataset, r *records, opts FitOptions) *hawkesLik
 		h.waited /= l.scale
 	}
 	l.meanEnd = (float64(r.numEnds()) + 0.5) / float64(l.events+r.numEnds()+1)
-	pairs := n * n
-	slots := n
+	pairs := l.kernels * n * n
+	slots := l.kernels * n
 	if l.perPair {
 		slots = pairs
 	}
@@ -163,40 +177,50 @@ func (l *hawkesLikelihood) typicalGaps() []float64 {
 
 // split returns the parts of a vector of parameters or of its gradient. It copies nothing.
 func (l *hawkesLikelihood) split(x []float64) (mu, eta, beta, end []float64) {
-	n, decays := l.marks, 1
-	if l.perPair {
-		decays = n * n
-	}
+	n, decays := l.marks, l.numDecays()
 	mu, x = x[:n], x[n:]
-	eta, x = x[:n*n], x[n*n:]
+	eta, x = x[:l.kernels*n*n], x[l.kernels*n*n:]
 	return mu, eta, x[:decays], x[decays:]
+}
+
+// numDecays returns the number of decays: one for each kernel, or one for each pair of marks.
+func (l *hawkesLikelihood) numDecays() int {
+	if l.perPair {
+		return l.marks * l.marks
+	}
+	return l.kernels
 }
 
 // size returns the number of parameters.
 func (l *hawkesLikelihood) size() int {
-	n := l.marks + l.marks*l.marks + 1
-	if l.perPair {
-		n += l.marks*l.marks - 1
-	}
+	n := l.marks + l.kernels*l.marks*l.marks + l.numDecays()
 	if l.knowsEnd {
 		n += l.marks
 	}
 	return n
 }
 
-// start returns the starting point of the search: half of the events from the base intensities, half excited, and one
-// decay.
+// kernelSpread is the factor between the decays of two successive kernels from which a search starts.
+const kernelSpread = 8
+
+// start returns the starting point of the search: half of the events from the base intensities, half excited, in equal parts by each kernel, and one
+// decay, around which those of several kernels are spread.
 func (l *hawkesLikelihood) start(r *records, decay float64) []float64 {
 	x := make([]float64, l.size())
 	mu, eta, beta, end := l.split(x)
 	for m, p := range r.markShares() {
 		mu[m] = math.Log(p / 2)
-		for from := range l.marks {
-			eta[from*l.marks+m] = math.Log(p / 2)
+		for k := range l.kernels {
+			for from := range l.marks {
+				eta[l.pair(k, from, m)] = math.Log(p / 2 / float64(l.kernels))
+			}
 		}
 	}
 	for i := range beta {
 		beta[i] = math.Log(decay)
+		if !l.perPair {
+			beta[i] += (float64(i) - float64(l.kernels-1)/2) * math.Log(kernelSpread)
+		}
 	}
 	for i := range end {
 		end[i] = math.Log(l.meanEnd) - math.Log1p(-l.meanEnd)
@@ -258,10 +282,34 @@ func (l *hawkesLikelihood) unpack(x []float64) {
 		l.eta[i] = value(v)
 	}
 	for i := range l.beta {
-		l.beta[i] = value(beta[i%len(beta)])
+		l.beta[i] = value(beta[l.decayAt(i)])
 	}
 	for i, v := range end {
 		l.end[i] = 1 / (1 + 1/value(v))
+	}
+}
+
+// sortKernels sorts the kernels of a vector of parameters by their decays.
+func (l *hawkesLikelihood) sortKernels(x []float64) {
+	if l.kernels == 1 {
+		return
+	}
+	_, eta, beta, _ := l.split(x)
+	pairs := l.marks * l.marks
+	swap := func(i, j int) {
+		beta[i], beta[j] = beta[j], beta[i]
+		for p := range pairs {
+			eta[i*pairs+p], eta[j*pairs+p] = eta[j*pairs+p], eta[i*pairs+p]
+		}
+	}
+	for i := range beta {
+		least := i
+		for j := i + 1; j < len(beta); j++ {
+			if beta[j] < beta[least] {
+				least = j
+			}
+		}
+		swap(i, least)
 	}
 }
 
@@ -294,7 +342,7 @@ func (l *hawkesLikelihood) negLogLikelihood(x, grad []float64) float64 {
 		gradEta[i] = l.gradEta[i] * l.eta[i]
 	}
 	for i, g := range l.gradBeta {
-		gradBeta[i%len(gradBeta)] += g * l.beta[i]
+		gradBeta[l.decayAt(i)] += g * l.beta[i]
 	}
 	value := sum * scale
 	for i := range grad {
@@ -324,6 +372,19 @@ func (l *hawkesLikelihood) touch(slot int, t float64) {
 	}
 }
 
+// excited yields each kernel of each mark of which events have come, by mark.
+func (l *hawkesLikelihood) excited() iter.Seq2[int, int] {
+	return func(yield func(from, k int) bool) {
+		for from, count := range l.count {
+			for k := range l.kernels {
+				if count > 0 && !yield(from, k) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // sequence returns the log likelihood of one sequence and adds its gradient with respect to the parameters, that of
 // ends with respect to their log odds.
 func (l *hawkesLikelihood) sequence(s *hawkesSequence, gradMu, gradEnd []float64) float64 {
@@ -338,20 +399,24 @@ func (l *hawkesLikelihood) sequence(s *hawkesSequence, gradMu, gradEnd []float64
 		if !math.IsNaN(gap) {
 			t += gap
 			rate := l.mu[m]
-			for from := range n {
-				if l.count[from] > 0 {
-					slot := l.slot(from, m)
-					l.touch(slot, t)
-					rate += l.eta[from*n+m] * l.beta[slot] * l.left[slot]
+			for k := range l.kernels {
+				for from := range n {
+					if l.count[from] > 0 {
+						slot := l.slot(k, from, m)
+						l.touch(slot, t)
+						rate += l.eta[l.pair(k, from, m)] * l.beta[slot] * l.left[slot]
+					}
 				}
 			}
 			sum += math.Log(rate)
 			gradMu[m] += 1 / rate
-			for from := range n {
-				if l.count[from] > 0 {
-					pair, slot := from*n+m, l.slot(from, m)
-					l.gradEta[pair] += l.beta[slot] * l.left[slot] / rate
-					l.gradBeta[slot] += l.eta[pair] * (l.left[slot] + l.beta[slot]*l.slope[slot]) / rate
+			for k := range l.kernels {
+				for from := range n {
+					if l.count[from] > 0 {
+						pair, slot := l.pair(k, from, m), l.slot(k, from, m)
+						l.gradEta[pair] += l.beta[slot] * l.left[slot] / rate
+						l.gradBeta[slot] += l.eta[pair] * (l.left[slot] + l.beta[slot]*l.slope[slot]) / rate
+					}
 				}
 			}
 			if i > 0 && l.knowsEnd {
@@ -360,9 +425,11 @@ func (l *hawkesLikelihood) sequence(s *hawkesSequence, gradMu, gradEnd []float64
 				gradEnd[before] -= l.end[before]
 			}
 		}
-		for slot, end := l.eachSlot(m); slot < end; slot++ {
-			l.touch(slot, t)
-			l.left[slot]++
+		for k := range l.kernels {
+			for slot, end := l.eachSlot(k, m); slot < end; slot++ {
+				l.touch(slot, t)
+				l.left[slot]++
+			}
 		}
 		l.count[m]++
 	}
@@ -371,15 +438,13 @@ func (l *hawkesLikelihood) sequence(s *hawkesSequence, gradMu, gradEnd []float64
 		sum -= mu * t
 		gradMu[m] -= t
 	}
-	for from, count := range l.count {
-		if count == 0 {
-			continue
-		}
-		for slot, end := l.eachSlot(from); slot < end; slot++ {
+	for from, k := range l.excited() {
+		count := l.count[from]
+		for slot, end := l.eachSlot(k, from); slot < end; slot++ {
 			l.touch(slot, t)
 		}
 		for to := range n {
-			pair, slot := from*n+to, l.slot(from, to)
+			pair, slot := l.pair(k, from, to), l.slot(k, from, to)
 			sum -= l.eta[pair] * (count - l.left[slot])
 			l.gradEta[pair] -= count - l.left[slot]
 			l.gradBeta[slot] += l.eta[pair] * l.slope[slot]
@@ -408,13 +473,10 @@ func (l *hawkesLikelihood) last(s *hawkesSequence, gradMu, gradEnd []float64) fl
 	for _, mu := range l.mu {
 		compensator += mu * s.waited
 	}
-	for from, count := range l.count {
-		if count == 0 {
-			continue
-		}
+	for from, k := range l.excited() {
 		for to := range n {
-			slot := l.slot(from, to)
-			compensator -= l.eta[from*n+to] * l.left[slot] * math.Expm1(-l.beta[slot]*s.waited)
+			slot := l.slot(k, from, to)
+			compensator -= l.eta[l.pair(k, from, to)] * l.left[slot] * math.Expm1(-l.beta[slot]*s.waited)
 		}
 	}
 	// log(e + (1 − e) S) with S = exp(−compensator); alive is the probability that the sequence is not over.
@@ -428,12 +490,9 @@ func (l *hawkesLikelihood) last(s *hawkesSequence, gradMu, gradEnd []float64) fl
 	for m := range gradMu {
 		gradMu[m] -= alive * s.waited
 	}
-	for from, count := range l.count {
-		if count == 0 {
-			continue
-		}
+	for from, k := range l.excited() {
 		for to := range n {
-			pair, slot := from*n+to, l.slot(from, to)
+			pair, slot := l.pair(k, from, to), l.slot(k, from, to)
 			spent := -math.Expm1(-l.beta[slot] * s.waited)
 			l.gradEta[pair] -= alive * l.left[slot] * spent
 			l.gradBeta[slot] -= alive * l.eta[pair] * (l.slope[slot]*spent + l.left[slot]*s.waited*(1-spent))
@@ -445,18 +504,22 @@ func (l *hawkesLikelihood) last(s *hawkesSequence, gradMu, gradEnd []float64) fl
 // model returns the process with the parameters x, in the dataset's unit of time.
 func (l *hawkesLikelihood) model(c classical, x []float64) (*Hawkes, error) {
 	l.unpack(x)
-	_, _, beta, _ := l.split(x)
-	decay := make([]float64, len(beta))
+	decay := make([]float64, l.numDecays())
 	base := make([]float64, l.marks)
 	excitation := make([]float64, len(l.eta))
 	for i := range base {
 		base[i] = l.mu[i] / l.scale
 	}
-	for i := range excitation {
-		excitation[i] = l.eta[i] * l.beta[l.slot(i/l.marks, i%l.marks)] / l.scale
+	for k := range l.kernels {
+		for from := range l.marks {
+			for to := range l.marks {
+				i := l.pair(k, from, to)
+				excitation[i] = l.eta[i] * l.beta[l.slot(k, from, to)] / l.scale
+			}
+		}
 	}
-	for i := range decay {
-		decay[i] = l.beta[i] / l.scale
+	for i, beta := range l.beta {
+		decay[l.decayAt(i)] = beta / l.scale
 	}
 	end := slices.Clone(l.end)
 	for i := range end {

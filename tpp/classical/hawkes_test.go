@@ -43,8 +43,10 @@ func simulateHawkes(h *Hawkes, seed uint64, n int, horizon float64) *tpp.Dataset
 		intensity := func(at float64, mark int) float64 {
 			sum := h.base[mark]
 			for i, t := range s.ArrivalTimes {
-				alpha, beta := h.Kernel(s.Marks[i], mark)
-				sum += alpha * math.Exp(-beta*(at-t))
+				for k := range h.NumKernels() {
+					alpha, beta := h.KernelAt(k, s.Marks[i], mark)
+					sum += alpha * math.Exp(-beta*(at-t))
+				}
 			}
 			return sum
 		}
@@ -77,6 +79,13 @@ func simulateHawkes(h *Hawkes, seed uint64, n int, horizon float64) *tpp.Dataset
 
 var twoMarks = struct{ base, excitation, shared, perPair []float64 }{
 	[]float64{0.3, 0.1}, []float64{0.5, 1.2, 0.1, 0.4}, []float64{2}, []float64{2, 4, 1, 3},
+}
+
+// kernelsOfTwoMarks are kernels of every kind that there is.
+var kernelsOfTwoMarks = map[string]struct{ excitation, decay []float64 }{
+	"one decay":             {twoMarks.excitation, twoMarks.shared},
+	"a decay for each pair": {twoMarks.excitation, twoMarks.perPair},
+	"two kernels":           {[]float64{0.1, 0.05, 0, 0.06, 1, 2, 0.5, 0}, []float64{0.4, 9}},
 }
 
 // TestFitHawkesFindsTheTruth checks that the parameters of a simulated process are recovered, with at least its likelihood.
@@ -132,8 +141,8 @@ func TestFitHawkesFindsTheTruth(t *testing.T) {
 // TestHawkesLikelihoodByDefinition checks the NLL against the sum over all pairs of events, with compensators by
 // quadrature.
 func TestHawkesLikelihoodByDefinition(t *testing.T) {
-	for name, decay := range map[string][]float64{"one decay": twoMarks.shared, "a decay for each pair": twoMarks.perPair} {
-		h := hawkesOf(t, twoMarks.base, twoMarks.excitation, decay, []float64{0, 0})
+	for name, k := range kernelsOfTwoMarks {
+		h := hawkesOf(t, twoMarks.base, k.excitation, k.decay, []float64{0, 0})
 		d := simulateHawkes(h, 3, 4, 15)
 		got, err := eval.Evaluate(t.Context(), h, d, eval.EvaluateOptions{})
 		if err != nil {
@@ -146,8 +155,10 @@ func TestHawkesLikelihoodByDefinition(t *testing.T) {
 				sum := h.base[mark]
 				for i, t := range s.ArrivalTimes {
 					if t < at {
-						alpha, beta := h.Kernel(s.Marks[i], mark)
-						sum += alpha * math.Exp(-beta*(at-t))
+						for k := range h.NumKernels() {
+							alpha, beta := h.KernelAt(k, s.Marks[i], mark)
+							sum += alpha * math.Exp(-beta*(at-t))
+						}
 					}
 				}
 				return sum
@@ -169,7 +180,7 @@ func TestHawkesLikelihoodByDefinition(t *testing.T) {
 // TestHawkesFitMaximisesWhatEvaluateScores checks that the objective of the fit, without smoothing and ends, is the
 // NLL of eval.Evaluate.
 func TestHawkesFitMaximisesWhatEvaluateScores(t *testing.T) {
-	for _, perPair := range []bool{false, true} {
+	for _, kind := range []FitOptions{{}, {DecayPerPair: true}, {Kernels: 3}} {
 		rng := rand.New(rand.NewPCG(5, 5))
 		d := tpptest.RandomDataset(rng, 12, 2)
 		d.MarkNames = []string{"a", "b"}
@@ -177,7 +188,7 @@ func TestHawkesFitMaximisesWhatEvaluateScores(t *testing.T) {
 			s := &d.Sequences[i]
 			s.TEnd = new(s.ArrivalTimes[s.Len()-1] + 20*rng.Float64())
 		}
-		opts := FitOptions{DecayPerPair: perPair}.withDefaults()
+		opts := kind.withDefaults()
 		r, err := newRecords(d, &opts)
 		if err != nil {
 			t.Fatal(err)
@@ -199,7 +210,7 @@ func TestHawkesFitMaximisesWhatEvaluateScores(t *testing.T) {
 		}
 		got, err := eval.Evaluate(t.Context(), m, d, eval.EvaluateOptions{})
 		if err != nil || !within(got.NLL, want, 1e-5*math.Abs(want)) { // parameters are float32
-			t.Errorf("decay per pair %t: NLL %v, the fit has %v (error %v)", perPair, got.NLL, want, err)
+			t.Errorf("%+v: NLL %v, the fit has %v (error %v)", kind, got.NLL, want, err)
 		}
 	}
 }
@@ -218,7 +229,7 @@ func TestHawkesGradient(t *testing.T) {
 				s.TEnd = new(s.ArrivalTimes[s.Len()-1] + 100*rng.Float64())
 			}
 		}
-		opts := FitOptions{DecayPerPair: rapid.Bool().Draw(rt, "decay per pair")}.withDefaults()
+		opts := rapid.SampledFrom([]FitOptions{{}, {DecayPerPair: true}, {Kernels: 2}, {Kernels: 3}}).Draw(rt, "kernels").withDefaults()
 		r, err := newRecords(d, &opts)
 		if err != nil {
 			rt.Skip(err)
@@ -241,8 +252,8 @@ func TestHawkesGradient(t *testing.T) {
 
 // TestHawkesMarksCompete checks the joint distribution against its marginals and against quadrature of its density.
 func TestHawkesMarksCompete(t *testing.T) {
-	for name, decay := range map[string][]float64{"one decay": twoMarks.shared, "a decay for each pair": twoMarks.perPair} {
-		h := hawkesOf(t, twoMarks.base, twoMarks.excitation, decay, []float64{0.1, 0.2})
+	for name, k := range kernelsOfTwoMarks {
+		h := hawkesOf(t, twoMarks.base, k.excitation, k.decay, []float64{0.1, 0.2})
 		state := h.NewState(0)
 		for _, e := range []tpp.Event{{Time: 1}, {Time: 1.2, Mark: 1}, {Time: 1.2, Mark: 1}, {Time: 1.9}} {
 			if err := state.Observe(e); err != nil {
@@ -350,4 +361,88 @@ func TestHawkesPenalty(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestFitOfTwoScales fits a process that excites at two time scales: one kernel falls short of the truth, two do not, and their parameters and standard
+// errors are those of the truth.
+func TestFitOfTwoScales(t *testing.T) {
+	truth, err := NewHawkes(HawkesParameters{
+		Base: []float64{0.1, 0.05}, Branching: [][]float64{{0.2, 0.3}, {0, 0.1}}, Decay: [][]float64{{30}},
+		Further: []HawkesKernel{{Branching: [][]float64{{0.3, 0}, {0.3, 0.3}}, Decay: 0.3}},
+	}, ProcessOptions{MarkNames: []string{"a", "b"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	training, test := windowsOf(t, truth, 1, 200, 100), windowsOf(t, truth, 2, 100, 100)
+	score := func(m tpp.Model) float64 {
+		s, err := eval.Evaluate(t.Context(), m, test, eval.EvaluateOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.NLL
+	}
+	fit := func(kernels int) *Hawkes {
+		h, err := FitHawkes(t.Context(), training, FitOptions{Resolution: 1e-6, Kernels: kernels, StandardErrors: kernels == 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return h
+	}
+	one, two := fit(1), fit(2)
+	best := score(truth)
+	if short := score(one) - best; short < 0.05 {
+		t.Errorf("one kernel falls %v nats short, expected more: the test is too easy", short)
+	}
+	if short := score(two) - best; short > 0.01 {
+		t.Errorf("two kernels fall %v nats short", short)
+	}
+	if k := two.NumKernels(); k != 2 {
+		t.Fatalf("%d kernels", k)
+	}
+	for k, want := range []float64{0.3, 30} {
+		if _, beta := two.KernelAt(k, 0, 0); !within(beta, want, 0.25*want) {
+			t.Errorf("decay %d is %v, want %v", k, beta, want)
+		}
+	}
+	errs := two.StandardErrors()
+	for from, row := range truth.Branching() {
+		for to, want := range row {
+			got, deviation := two.Branching()[from][to], errs.Branching[from][to]
+			if !within(got, want, 4*deviation) || !(deviation < 0.1) {
+				t.Errorf("branching from %d to %d is %.3f ± %.3f, want %.3f", from, to, got, deviation, want)
+			}
+		}
+	}
+}
+
+// TestSeveralKernelsAreChecked checks what several kernels do not go with.
+func TestSeveralKernelsAreChecked(t *testing.T) {
+	d := tpptest.Chains(1, 10)
+	for _, o := range []FitOptions{{Kernels: -1}, {Kernels: maxKernels + 1}, {Kernels: 2, DecayPerPair: true}} {
+		if _, err := FitHawkes(t.Context(), d, o); err == nil {
+			t.Errorf("%+v is accepted", o)
+		}
+	}
+	slow := []HawkesKernel{{Branching: [][]float64{{0.1}}, Decay: 0.1}}
+	for _, p := range []HawkesParameters{
+		{Base: []float64{1, 1}, Branching: [][]float64{{0, 0}, {0, 0}}, Decay: [][]float64{{1, 1}, {1, 1}}, Further: slow},
+		{Base: []float64{1}, Branching: [][]float64{{0.1}}, Decay: [][]float64{{1}}, Further: []HawkesKernel{{Branching: [][]float64{{0.1}}}}},
+		{Base: []float64{1}, Branching: [][]float64{{0.5}}, Decay: [][]float64{{1}}, Further: []HawkesKernel{{Branching: [][]float64{{0.5}}, Decay: 0.1}}},
+	} {
+		if _, err := NewHawkes(p, ProcessOptions{}); err == nil {
+			t.Errorf("%+v is accepted", p)
+		}
+	}
+	if alpha, beta := mustHawkes(t, HawkesParameters{Base: []float64{1}, Branching: [][]float64{{0.2}}, Decay: [][]float64{{1}}, Further: slow}).KernelAt(2, 0, 0); alpha != 0 || beta != 0 {
+		t.Errorf("a kernel that there is not is %v, %v", alpha, beta)
+	}
+}
+
+func mustHawkes(t *testing.T, p HawkesParameters) *Hawkes {
+	t.Helper()
+	h, err := NewHawkes(p, ProcessOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
 }

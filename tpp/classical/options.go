@@ -34,6 +34,8 @@ type FitOptions struct {
 	Components int
 	// DecayPerPair gives a Hawkes process a rate of decay for each pair of marks. By default all pairs share one.
 	DecayPerPair bool
+	// Kernels is the number of exponential kernels of each pair of marks of a Hawkes process (default 1). Each has a decay that all pairs share.
+	Kernels int
 	// StandardErrors computes the standard errors of the parameters of a Hawkes process after the fit, in as many evaluations of the
 	// likelihood as twice the number of its parameters.
 	StandardErrors bool
@@ -45,6 +47,7 @@ func (o FitOptions) withDefaults() FitOptions {
 	o.TimeUnit = cmp.Or(o.TimeUnit, "ms")
 	o.Resolution = cmp.Or(o.Resolution, 1)
 	o.MaxIterations = cmp.Or(o.MaxIterations, 500)
+	o.Kernels = cmp.Or(o.Kernels, 1)
 	return o
 }
 
@@ -54,6 +57,10 @@ func (o *FitOptions) validate() error {
 		return fmt.Errorf("the resolution is %v, it must be above 0", o.Resolution)
 	case o.Components < 0 || o.Components > maxComponents:
 		return fmt.Errorf("the number of components is %d, it must be from 1 to %d", o.Components, maxComponents)
+	case o.Kernels < 1 || o.Kernels > maxKernels:
+		return fmt.Errorf("the number of kernels is %d, it must be from 1 to %d", o.Kernels, maxKernels)
+	case o.Kernels > 1 && o.DecayPerPair:
+		return fmt.Errorf("%d kernels of each pair, and a decay of its own for each pair: choose one", o.Kernels)
 	case o.MaxIterations < 0:
 		return fmt.Errorf("a limit of %d iterations", o.MaxIterations)
 	}
@@ -62,3 +69,6 @@ func (o *FitOptions) validate() error {
 
 // maxComponents limits the number of components in options and files.
 const maxComponents = 1 << 16
+
+// maxKernels limits the number of kernels of a Hawkes process in options and files.
+const maxKernels = 16

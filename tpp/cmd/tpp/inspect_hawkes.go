@@ -68,15 +68,21 @@ func hawkesOf(h *classical.Hawkes) *hawkesReport {
 	}
 	for from := range base {
 		for to := range base {
-			alpha, beta := h.Kernel(from, to)
-			if !(alpha > leastBranching*beta) {
-				continue
+			for i := range h.NumKernels() {
+				alpha, beta := h.KernelAt(i, from, to)
+				if !(alpha > leastBranching*beta) {
+					continue
+				}
+				k := kernelReport{From: name(from), To: name(to), Alpha: alpha, Beta: beta, Branching: min(alpha/beta, math.MaxFloat64)}
+				if h.NumKernels() == 1 {
+					k.BranchingError = known(func() float64 { return errs.Branching[from][to] })
+				}
+				if i == 0 { // errors are those of the slowest kernel
+					k.AlphaError = known(func() float64 { return errs.Alpha[from][to] })
+					k.BetaError = known(func() float64 { return errs.Beta[from][to] })
+				}
+				r.Kernels = append(r.Kernels, k)
 			}
-			k := kernelReport{From: name(from), To: name(to), Alpha: alpha, Beta: beta, Branching: min(alpha/beta, math.MaxFloat64)}
-			k.BranchingError = known(func() float64 { return errs.Branching[from][to] })
-			k.AlphaError = known(func() float64 { return errs.Alpha[from][to] })
-			k.BetaError = known(func() float64 { return errs.Beta[from][to] })
-			r.Kernels = append(r.Kernels, k)
 		}
 	}
 	if len(base) > mostEigenvalues {

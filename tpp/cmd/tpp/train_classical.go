@@ -38,13 +38,13 @@ func classicalKinds() []string {
 func isClassical(kind string) bool { return slices.Contains(classical.Kinds(), classical.Kind(kind)) }
 
 // hawkesOnly are the options that only a Hawkes process has.
-var hawkesOnly = []string{"decay-per-pair", "standard-errors"}
+var hawkesOnly = []string{"decay-per-pair", "kernels", "standard-errors"}
 
 // classicalFlags are the options that have a meaning for a classical model, by kind where not for all.
 var classicalFlags = map[string][]string{
 	"o": nil, "kind": nil, "seed": nil, "resolution": nil, "json": nil, "repeat": nil, "folds": nil, "split": nil, "validation": nil, "test": nil,
 	"components":     {string(classical.KindRenewal), string(classical.KindMarkovRenewal)},
-	"decay-per-pair": {string(classical.KindHawkes)}, "standard-errors": {string(classical.KindHawkes)},
+	"decay-per-pair": {string(classical.KindHawkes)}, "kernels": {string(classical.KindHawkes)}, "standard-errors": {string(classical.KindHawkes)},
 }
 
 // checkClassical refuses options that a classical model does not have, those of the input aside, and values that none has.
@@ -62,6 +62,10 @@ func checkClassical(fs *flag.FlagSet, kind string, o classical.FitOptions, input
 		return cli.Usagef("-resolution is %v, it must be above 0", o.Resolution)
 	case cli.IsSet(fs, "components") && o.Components < 1:
 		return cli.Usagef("-components is %d, it must be at least 1", o.Components)
+	case cli.IsSet(fs, "kernels") && o.Kernels < 1:
+		return cli.Usagef("-kernels is %d, it must be at least 1", o.Kernels)
+	case o.Kernels > 1 && o.DecayPerPair:
+		return cli.Usagef("-kernels gives each kernel one decay, -decay-per-pair each pair of marks: choose one")
 	}
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/tppfaas/tppfaas/internal/cli"
+	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/neural"
 )
 
 // TestTrainClassical checks that every classical kind is trained, scored, and read by the other commands.
@@ -48,6 +50,54 @@ func TestTrainClassical(t *testing.T) {
 	}
 }
 
+// TestTrainHawkesKernels checks that inspect prints each of several kernels.
+func TestTrainHawkesKernels(t *testing.T) {
+	data, model := chain(t, "chain.json.gz", inOrder, 30), filepath.Join(t.TempDir(), "m.safetensors")
+	if status, _, errs := call(t, "train", data, "-o", model, "-kind", "hawkes", "-kernels", "2", "-standard-errors"); status != cli.OK {
+		t.Fatalf("status %d, %s", status, errs)
+	}
+	status, out, errs := call(t, "inspect", model, "-json")
+	if status != cli.OK {
+		t.Fatalf("inspect: status %d, %s", status, errs)
+	}
+	var report struct {
+		Hawkes hawkesReport `json:"hawkes"`
+	}
+	decodeOne(t, out, &report)
+	decays := map[float64]bool{}
+	for _, k := range report.Hawkes.Kernels {
+		decays[k.Beta] = true
+	}
+	if len(decays) != 2 {
+		t.Errorf("%d decays, want 2: %s", len(decays), out)
+	}
+}
+
+// TestTrainMarkTime checks that auto keeps what on makes, where the time depends on the mark.
+func TestTrainMarkTime(t *testing.T) {
+	data := chain(t, "chain.json.gz", inOrder, 30)
+	losses := map[string]float64{}
+	for _, value := range []string{"off", "on", "auto"} {
+		model := filepath.Join(t.TempDir(), "m.safetensors")
+		status, _, errs := call(t, "train", data, "-o", model, "-epochs", "3", "-context", "8", "-mark-time", value)
+		if status != cli.OK {
+			t.Fatalf("%s: status %d, %s", value, status, errs)
+		}
+		read, err := tpp.ReadModelFile(model)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := read.(*neural.Recurrent)
+		losses[value] = m.Training().ValidationLoss
+		if size := m.Config().MarkTimeSize; value != "auto" && (size > 0) != (value == "on") {
+			t.Errorf("%s: %d hidden units", value, size)
+		}
+	}
+	if losses["auto"] != min(losses["on"], losses["off"]) {
+		t.Errorf("validation losses: %v", losses)
+	}
+}
+
 func TestTrainClassicalRefuses(t *testing.T) {
 	for _, c := range []struct{ options, reason string }{
 		{"-kind arima", "lookup-set or continuation"},
@@ -56,6 +106,13 @@ func TestTrainClassicalRefuses(t *testing.T) {
 		{"-kind renewal -components 0", "-components is 0"},
 		{"-kind markov -resolution -1", "-resolution is -1"},
 		{"-kind lognormmix -decay-per-pair", "-decay-per-pair is for -kind hawkes"},
+		{"-kind lognormmix -kernels 2", "-kernels is for -kind hawkes"},
+		{"-kind poisson -kernels 2", "-kernels is not for -kind poisson"},
+		{"-kind hawkes -kernels 0", "-kernels is 0"},
+		{"-kind hawkes -kernels 2 -decay-per-pair", "choose one"},
+		{"-mark-time yes", "-mark-time is \"yes\", it must be off, on or auto"},
+		{"-kind truncnorm -mark-time on", "-mark-time is for -kind lognormmix"},
+		{"-mark-time auto -checkpoint c", "two trainings"},
 	} {
 		args := append([]string{"train", "x.json", "-o", "m"}, strings.Fields(c.options)...)
 		if status, _, errs := call(t, args...); status != cli.Usage || !strings.Contains(errs, c.reason) {

@@ -31,6 +31,7 @@ type trainOrder struct {
 	json             bool
 	fit              classical.FitOptions // of a classical model
 	split            string               // how the dataset is split
+	markTimeAuto     bool                 // validation chooses whether time and mark depend on each other
 	stream           bool                 // read the dataset anew in each epoch
 	repeat           int                  // number of splits to score the training on, or 0 for one model
 	folds            int                  // of a cross-validation, or 0
@@ -39,15 +40,16 @@ type trainOrder struct {
 
 // trainValues lists the values of the options that take one of a few.
 var trainValues = map[string][]string{
-	"kind":     kinds(),
-	"split":    splits,
-	"unit":     dataset.TimeUnits(),
-	"spans":    spanRules,
-	"encoder":  {"RNN", "GRU", "LSTM"},
-	"head":     {string(neural.LogHead), string(neural.SoftplusHead)},
-	"loss":     {string(neural.LossResolution), string(neural.LossDensity)},
-	"regime":   regimes,
-	"schedule": {string(neural.ScheduleOneCycle), string(neural.SchedulePlateau), string(neural.ScheduleConstant)},
+	"kind":      kinds(),
+	"split":     splits,
+	"unit":      dataset.TimeUnits(),
+	"spans":     spanRules,
+	"encoder":   {"RNN", "GRU", "LSTM"},
+	"mark-time": {markTimeOff, markTimeOn, markTimeAuto},
+	"head":      {string(neural.LogHead), string(neural.SoftplusHead)},
+	"loss":      {string(neural.LossResolution), string(neural.LossDensity)},
+	"regime":    regimes,
+	"schedule":  {string(neural.ScheduleOneCycle), string(neural.SchedulePlateau), string(neural.ScheduleConstant)},
 }
 
 // trainFlags declares the options. What it returns makes an order of them once they are parsed, and of the other arguments. What is not
@@ -62,6 +64,8 @@ func trainFlags(fs *flag.FlagSet) func(args []string) (*trainOrder, error) {
 	context := fs.Int("context", 64, "`units` of the encoder")
 	embedding := fs.Int("embedding", 32, "`columns` of the mark embedding")
 	components := fs.Int("components", 64, "`components` of a lognormmix; of a delay in a race (default: by the data); at most of a gap in a renewal (default 16) or markov (default 4)")
+	markTime := fs.String("mark-time", markTimeOff, "of a lognormmix: whether the time of the next event `depends` on its mark: off, on, or auto, which trains both ways and keeps what is better on the validation part")
+	kernels := fs.Int("kernels", 1, "exponential `kernels` of each pair of marks of a hawkes, each with a decay that all pairs share")
 	perPair := fs.Bool("decay-per-pair", false, "a hawkes has a decay for each pair of marks")
 	standardErrors := fs.Bool("standard-errors", false, "compute the standard errors of the parameters of a hawkes, which inspect prints")
 	head := fs.String("head", string(neural.LogHead), "time head of a truncnorm: log or softplus")
@@ -110,7 +114,7 @@ func trainFlags(fs *flag.FlagSet) func(args []string) (*trainOrder, error) {
 		o.kind = *kind
 		if isClassical(*kind) {
 			o.opts.Seed = *seed
-			o.fit = classical.FitOptions{Resolution: *resolution, DecayPerPair: *perPair, StandardErrors: *standardErrors}
+			o.fit = classical.FitOptions{Resolution: *resolution, DecayPerPair: *perPair, Kernels: *kernels, StandardErrors: *standardErrors}
 			if cli.IsSet(fs, "components") {
 				o.fit.Components = *components
 			}
@@ -165,6 +169,9 @@ func trainFlags(fs *flag.FlagSet) func(args []string) (*trainOrder, error) {
 		if err := checkTrain(fs, *kind, *encoder, *head, *loss, *schedule); err != nil {
 			return nil, err
 		}
+		if err := o.setMarkTime(*markTime); err != nil {
+			return nil, err
+		}
 		if *coldStart {
 			o.cfg.Covariates = append(o.cfg.Covariates, neural.ColdStart())
 		}
@@ -181,6 +188,47 @@ func trainFlags(fs *flag.FlagSet) func(args []string) (*trainOrder, error) {
 		}
 		return o, nil
 	}
+}
+
+// The values of -mark-time.
+const (
+	markTimeOff  = "off"
+	markTimeOn   = "on"
+	markTimeAuto = "auto"
+)
+
+// setMarkTime sets whether time and mark depend on each other.
+func (o *trainOrder) setMarkTime(value string) error {
+	switch value {
+	case markTimeOff:
+		return nil
+	case markTimeOn, markTimeAuto:
+	default:
+		return cli.Usagef("-mark-time is %q, it must be %s", value, oneOf(trainValues["mark-time"]))
+	}
+	if o.cfg.Kind != neural.LogNormMix {
+		return cli.Usagef("-mark-time is for -kind lognormmix")
+	}
+	if value == markTimeOn {
+		o.cfg.MarkTimeSize = neural.DefaultMarkTimeSize
+		return nil
+	}
+	if o.stream || o.opts.Checkpoint != "" {
+		return cli.Usagef("-mark-time auto makes two trainings: -stream and -checkpoint are for one")
+	}
+	o.markTimeAuto = true
+	return nil
+}
+
+// configs returns the configurations of a network, of which validation chooses one.
+func (o *trainOrder) configs() []neural.Config {
+	all := []neural.Config{o.cfg}
+	if o.markTimeAuto {
+		with := o.cfg
+		with.MarkTimeSize = neural.DefaultMarkTimeSize
+		all = append(all, with)
+	}
+	return all
 }
 
 // checkSplits checks which splits there are, and that what is written is one model.

@@ -53,7 +53,7 @@ func (o *trainOrder) trainNetwork(ctx context.Context, training, validation *tpp
 	}
 	opts := o.opts
 	opts.Seed, opts.Progress = seed, report
-	m, err := neural.Train(ctx, o.cfg, training, validation, opts)
+	m, err := neural.TrainBest(ctx, o.configs(), training, validation, opts)
 	if m == nil {
 		return nil, err
 	}

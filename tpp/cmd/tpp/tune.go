@@ -429,7 +429,11 @@ func (s *tuneSearch) train(ctx context.Context, r tune.Run) (float64, error) {
 	o.opts.Workers, o.raceOpts.Workers = r.Workers, r.Workers
 	o.race.Graph = s.base.race.Graph
 	loss := math.NaN()
-	_, err = o.trainNetwork(ctx, s.parts.training, s.parts.validation, o.opts.Seed, func(e neural.Epoch) { loss = e.BestLoss })
+	_, err = o.trainNetwork(ctx, s.parts.training, s.parts.validation, o.opts.Seed, func(e neural.Epoch) {
+		if !(e.BestLoss >= loss) { // also of several trainings of which the best is kept
+			loss = e.BestLoss
+		}
+	})
 	if ctx.Err() != nil {
 		return 0, ctx.Err()
 	}

@@ -162,13 +162,17 @@ func fitted(t testing.TB, want func(classical.Kind) bool) []tpp.Model {
 	return models
 }
 
-// EachClassical fits every classical model, including a Hawkes process with a decay for each pair, and calls f with it.
+// EachClassical fits every classical model, including Hawkes processes with a decay for each pair and with two kernels, and calls f with it.
 func EachClassical(t testing.TB, d *tpp.Dataset, opts classical.FitOptions, f func(name string, m tpp.FileModel)) {
 	t.Helper()
-	for _, kind := range append(classical.Kinds(), "hawkes, a decay for each pair") {
+	for _, kind := range append(classical.Kinds(), "hawkes, a decay for each pair", "hawkes, two kernels") {
 		name := string(kind)
-		if opts.DecayPerPair = strings.HasPrefix(name, "hawkes, "); opts.DecayPerPair {
+		opts := opts
+		if strings.HasPrefix(name, "hawkes, ") {
 			kind = classical.KindHawkes
+			if opts.DecayPerPair = strings.HasSuffix(name, "pair"); !opts.DecayPerPair {
+				opts.Kernels = 2
+			}
 		}
 		m, err := classical.Fit(t.Context(), kind, d, opts)
 		if err != nil {
