@@ -27,8 +27,10 @@ var candidates = []candidate{
 	classic("renewal", classical.KindRenewal, classical.FitOptions{}),
 	classic("markov", classical.KindMarkovRenewal, classical.FitOptions{}),
 	classic("hawkes", classical.KindHawkes, classical.FitOptions{}),
-	network("lognormmix", neural.Config{}),
-	network("lognormmix, mark-time", neural.Config{MarkTimeSize: neural.DefaultMarkTimeSize}),
+	classic("hawkes, 3 kernels", classical.KindHawkes, classical.FitOptions{Kernels: 3}),
+	network("lognormmix", neural.Config{}, 0),
+	network("lognormmix, mark-time", neural.Config{MarkTimeSize: neural.DefaultMarkTimeSize}, 0),
+	network("lognormmix, mark-time, 32 units", neural.Config{MarkTimeSize: neural.DefaultMarkTimeSize, ContextSize: 32}, 5e-3),
 }
 
 // classic returns a classical model.
@@ -39,11 +41,11 @@ func classic(name string, kind classical.Kind, opts classical.FitOptions) candid
 	}}
 }
 
-// network returns a LogNormMix. It has no end class: the sequences are cut out of longer ones, as everywhere in the field.
-func network(name string, cfg neural.Config) candidate {
+// network returns a LogNormMix, trained at a learning rate or, for 0, that of the library. It has no end class: the sequences are cut out of longer ones, as everywhere in the field.
+func network(name string, cfg neural.Config, rate float64) candidate {
 	return candidate{name: name, seeded: true, fit: func(ctx context.Context, s *set, t *training, seed uint64) (tpp.Model, error) {
 		cfg.WithoutEnd, cfg.Resolution = true, s.resolution
-		m, err := neural.Train(ctx, cfg, s.training, s.validation, neural.TrainOptions{Seed: seed, MaxEpochs: t.epochs, Workers: t.workers})
+		m, err := neural.Train(ctx, cfg, s.training, s.validation, neural.TrainOptions{Seed: seed, MaxEpochs: t.epochs, Workers: t.workers, LearningRate: rate})
 		if err != nil {
 			return nil, err
 		}

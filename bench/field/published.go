@@ -10,7 +10,7 @@ type published struct {
 var publishedTaxi = []published{
 	{
 		name: "S2P2, published", logLikelihood: "0.522",
-		source: "a state-space model (Chang and others, \"Deep Linear Hawkes Processes\", arXiv:2412.19634), quoted second-hand.",
+		source: "Chang and others, \"Deep Continuous-Time State-Space Models for Marked Event Sequences\", NeurIPS 2025, quoted second-hand.",
 	},
 	{
 		name: "recurrent and attention models, published", wrong: "8.5 to 9.5 %", rmse: "0.37",

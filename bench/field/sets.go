@@ -60,6 +60,15 @@ var sources = []source{
 		},
 	},
 	{
+		name: "twoscale", about: "A Hawkes process of 2 marks with two exponential kernels for each pair, one a hundred times as fast as the other.", window: 100,
+		process: func() (tpp.Model, error) {
+			return classical.NewHawkes(classical.HawkesParameters{
+				Base: []float64{0.1, 0.05}, Branching: [][]float64{{0.2, 0.3}, {0, 0.1}}, Decay: [][]float64{{30}},
+				Further: []classical.HawkesKernel{{Branching: [][]float64{{0.3, 0}, {0.3, 0.3}}, Decay: 0.3}},
+			}, classical.ProcessOptions{})
+		},
+	},
+	{
 		name: "renewal", about: "A renewal process: gaps from a mixture of two log-normals, three marks that are drawn independently.", window: 60,
 		process: func() (tpp.Model, error) {
 			gaps := &dist.LogNormMix{LogWeights: []float64{-0.5, -1}, Mu: []float64{-1, 1}, Sigma: []float64{0.4, 0.3}}

@@ -21,7 +21,7 @@ import (
 )
 
 // pages are the documents whose commands are run, in this order, in one folder.
-var pages = []string{"README.md", "docs/modelling.md", "docs/sampling.md", "docs/prewarm.md", "docs/controller.md", "docs/cluster.md", "docs/report.md", "docs/rightsize.md", "docs/collector.md", "docs/instrument.md"}
+var pages = []string{"README.md", "docs/modelling.md", "docs/coming-from.md", "docs/sampling.md", "docs/prewarm.md", "docs/controller.md", "docs/cluster.md", "docs/report.md", "docs/rightsize.md", "docs/collector.md", "docs/instrument.md"}
 
 // TestEveryCommandWorks runs the commands of the README and of the handbook from top to bottom, as a new user would.
 func TestEveryCommandWorks(t *testing.T) {

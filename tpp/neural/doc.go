@@ -23,9 +23,12 @@
 //	encoder    x·W_ihᵀ + b_ih + h·W_hhᵀ + b_hh                  X columns, D units → G·D gates
 //	context    h, or context_init before the first event        G·D gates → D
 //	time head  h·Wᵀ + b                                         D → outputs of the kind, see below
+//	mark-time  + U·tanh(h·Pᵀ + b + E[mark]) on the logits      D → K, if MarkTimeSize > 0
 //	mark head  softmax(h·Wᵀ + b)                                D → M, and one class for the end of the sequence
 //
-// The three predictions (gap, mark, and whether there is a next event) are independent of each other given the context.
+// The three predictions (gap, mark, and whether there is a next event) are independent of each other given the context. With a MarkTimeSize of R > 0
+// the mark has a part in the weights of the K components of the gap, through R hidden units: the density of a gap and a mark is p(mark) p(gap | mark),
+// that of the gap alone has the mean of the weights, and everything of their joint distribution has a closed form.
 //
 // # Kinds
 //
