@@ -10,10 +10,11 @@ const (
 	RNN  Cell = iota // h' = tanh(gx + gh)
 	GRU              // gates r, z, n
 	LSTM             // gates i, f, g, o
+	SSM              // gates z, u of a StateSpace, which is no Recurrent
 )
 
 // gates returns the number of gates G of the cell.
-func (c Cell) gates() int { return [...]int{RNN: 1, GRU: 3, LSTM: 4}[c] }
+func (c Cell) gates() int { return [...]int{RNN: 1, GRU: 3, LSTM: 4, SSM: 2}[c] }
 
 // Recurrent is a recurrent layer: it computes the next state from the current state and the input part of the gates, which
 // Input computes. The state before the first event is zero.
@@ -66,6 +67,8 @@ type Trace[F Float] struct {
 	c, cPrev       []F // cell states of an LSTM
 	dgh, dc        []F // gradients of gh and c
 	dPrev          []F // gradient of a step's previous hidden states
+
+	space stateSpaceTrace[F]
 }
 
 // Reset resizes the trace to the rows of a batch. The content of GX and DH is undefined afterwards.

@@ -164,7 +164,7 @@ func (n *network[F]) run(params, grad []F, examples []*example[F], scale F, ws *
 	}
 	n.gather(p, ws)
 	t := &ws.trace
-	t.Reset(n.rnn, rows)
+	n.rnn.Reset(t, rows)
 	f, g, d := n.numFeatures(), n.rnn.Gates(), n.cfg.ContextSize
 	for row := range rows {
 		n.input.Forward(t.GX[row*g:(row+1)*g], ws.values[row*f:(row+1)*f])

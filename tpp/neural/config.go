@@ -3,7 +3,7 @@ package neural
 // Kind is a kind of recurrent model. It determines what is predicted for the time to the next event.
 type Kind string
 
-// Encoder is a recurrent layer that turns the history into a context.
+// Encoder is a layer that turns the history into a context.
 type Encoder string
 
 // The encoders: a plain recurrent layer with tanh, gated recurrent units (Cho et al. 2014), long short-term memory (Hochreiter
@@ -12,6 +12,9 @@ const (
 	RNN  Encoder = "RNN"
 	GRU  Encoder = "GRU"
 	LSTM Encoder = "LSTM"
+	// SSM is a diagonal state-space model: each unit decays exponentially between events, at a rate that is learnt, as the excitations of a Hawkes process
+	// do, and a layer with tanh makes the context of the units.
+	SSM Encoder = "SSM"
 )
 
 // Covariate is an input of every event beside its mark and the gap before it.
@@ -32,7 +35,7 @@ type Covariate struct {
 type Config struct {
 	// Kind is LogNormMix (the default) or TruncNorm.
 	Kind Kind
-	// Encoder is RNN, GRU or LSTM (default GRU).
+	// Encoder is RNN, GRU, LSTM or SSM (default GRU).
 	Encoder Encoder
 	// ContextSize is the number of units D of the encoder (default 64).
 	ContextSize int

@@ -93,8 +93,10 @@ func (c *Config) cell() (nn.Cell, error) {
 		return nn.GRU, nil
 	case LSTM:
 		return nn.LSTM, nil
+	case SSM:
+		return nn.SSM, nil
 	}
-	return 0, fmt.Errorf("unknown encoder %q, it is RNN, GRU or LSTM", c.Encoder)
+	return 0, fmt.Errorf("unknown encoder %q, it is RNN, GRU, LSTM or SSM", c.Encoder)
 }
 
 // PaperConfig returns the published configuration of a kind (TppFaaS, section V, and its code): without end class, with constants in

@@ -18,11 +18,25 @@ type network[F nn.Float] struct {
 	layout      nn.Layout
 	contextInit nn.Span
 	input       *nn.Input[F]
-	rnn         *nn.Recurrent[F]
+	rnn         encoder[F]
 	time, mark  *nn.Linear[F]
 	head        timeHead[F]
 	survival    survivalHead[F] // the same head, nil if it predicts no distribution
 	markTime    *markTime[F]    // nil if time and mark are independent of each other
+}
+
+// encoder turns the input parts of gates into contexts.
+type encoder[F nn.Float] interface {
+	Prepare(params []F)
+	// Gates and StateSize return the numbers of gate values of an event and of values of a state, of which the first are the context.
+	Gates() int
+	StateSize() int
+	// Reset, Forward and Backward run over a batch, Step and StepRows update states with one event each.
+	Reset(t *nn.Trace[F], rows int)
+	Forward(params []F, p nn.Packed, t *nn.Trace[F])
+	Backward(grad, params []F, p nn.Packed, t *nn.Trace[F])
+	Step(params, state, gx []F, s *nn.Stepper[F])
+	StepRows(params, h, c, gx []F, rows int, s *nn.Stepper[F])
 }
 
 func newNetwork[F nn.Float](cfg Config, numMarks int, norm normalisation, loss Loss) (*network[F], error) {
@@ -42,7 +56,11 @@ func newNetwork[F nn.Float](cfg Config, numMarks int, norm normalisation, loss L
 		features = append(features, nn.Feature{Name: c.Name, Levels: c.Levels, Size: c.Size})
 	}
 	n.input = nn.NewInput[F](&n.layout, cell, d, features)
-	n.rnn = nn.NewRecurrent[F](&n.layout, cell, d)
+	if cell == nn.SSM {
+		n.rnn = nn.NewStateSpace[F](&n.layout, d)
+	} else {
+		n.rnn = nn.NewRecurrent[F](&n.layout, cell, d)
+	}
 	name, outputs := n.head.outputs(&cfg)
 	n.time = nn.NewLinear[F](&n.layout, name, d, outputs)
 	n.mark = nn.NewLinear[F](&n.layout, "mark_linear", d, n.numClasses())
@@ -76,6 +94,13 @@ func (n *network[F]) initialise(rng *rand.Rand) []F {
 				p[i] = F(bound * (2*rng.Float64() - 1))
 			}
 		}
+	}
+	if s, ok := n.rnn.(*nn.StateSpace[F]); ok {
+		named := map[string][]F{}
+		for _, t := range n.layout.Tensors() {
+			named[t.Name] = nn.Of(t.Span, params)
+		}
+		s.StartInput(named["rnn.weight_ih_l0"], named["rnn.bias_ih_l0"], n.norm.Std)
 	}
 	return params
 }

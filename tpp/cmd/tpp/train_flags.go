@@ -44,7 +44,7 @@ var trainValues = map[string][]string{
 	"split":     splits,
 	"unit":      dataset.TimeUnits(),
 	"spans":     spanRules,
-	"encoder":   {"RNN", "GRU", "LSTM"},
+	"encoder":   {"RNN", "GRU", "LSTM", "SSM"},
 	"mark-time": {markTimeOff, markTimeOn, markTimeAuto},
 	"head":      {string(neural.LogHead), string(neural.SoftplusHead)},
 	"loss":      {string(neural.LossResolution), string(neural.LossDensity)},
@@ -60,7 +60,7 @@ func trainFlags(fs *flag.FlagSet) func(args []string) (*trainOrder, error) {
 	kind := fs.String("kind", string(neural.LogNormMix), "lognormmix (a distribution of the time), truncnorm (one value), race (what events make due), or a classical model: "+oneOf(classicalKinds()))
 	paper := fs.Bool("paper", false, "the published model, trained the published way; other options change it")
 	seed := fs.Uint64("seed", 1, "`seed` of the split, the first parameters and the order of the sequences")
-	encoder := fs.String("encoder", "GRU", "RNN, GRU or LSTM")
+	encoder := fs.String("encoder", "GRU", "RNN, GRU, LSTM or SSM (states that decay between events)")
 	context := fs.Int("context", 64, "`units` of the encoder")
 	embedding := fs.Int("embedding", 32, "`columns` of the mark embedding")
 	components := fs.Int("components", 64, "`components` of a lognormmix; of a delay in a race (default: by the data); at most of a gap in a renewal (default 16) or markov (default 4)")
