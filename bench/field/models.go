@@ -31,6 +31,7 @@ var candidates = []candidate{
 	network("lognormmix", neural.Config{}, 0),
 	network("lognormmix, mark-time", neural.Config{MarkTimeSize: neural.DefaultMarkTimeSize}, 0),
 	network("lognormmix, mark-time, 32 units", neural.Config{MarkTimeSize: neural.DefaultMarkTimeSize, ContextSize: 32}, 5e-3),
+	network("lognormmix, mark-time, SSM", neural.Config{MarkTimeSize: neural.DefaultMarkTimeSize, Encoder: neural.SSM}, 5e-3),
 }
 
 // classic returns a classical model.

@@ -30,6 +30,7 @@ def read(path):
 def main(model_path, data_path):
     about, w = load(model_path)
     assert about["kind"] == "lognormmix", about["kind"]
+    assert "mark_time_size" not in about, "the time depends on the mark: this loader takes them for independent of each other"
     mean, std, floor = about["mean_log_inter_time"], about["std_log_inter_time"], about["gap_floor"]
     rnn = getattr(torch.nn, about["rnn_type"])(w["rnn.weight_ih_l0"].shape[1], about["context_size"], batch_first=True).double()
     rnn.load_state_dict({name.removeprefix("rnn."): t for name, t in w.items() if name.startswith("rnn.")})

@@ -15,7 +15,7 @@
 // # The network
 //
 // For an event with a gap τ to the one before, a mark of M, and covariates, with contexts of D units (G·D gates: G is 1
-// for RNN, 3 for GRU, 4 for LSTM):
+// for RNN, 3 for GRU, 4 for LSTM, 2 for SSM):
 //
 //	features   (log(max(τ, GapFloor) + LogShift) − mean)/std    1
 //	           embedding of the mark                            MarkEmbeddingSize
@@ -25,6 +25,10 @@
 //	time head  h·Wᵀ + b                                         D → outputs of the kind, see below
 //	mark-time  + U·tanh(h·Pᵀ + b + E[mark]) on the logits      D → K, if MarkTimeSize > 0
 //	mark head  softmax(h·Wᵀ + b)                                D → M, and one class for the end of the sequence
+//
+// The encoder SSM has no W_hh: it has D units c that decay, with gates z and u, and a layer that makes the context of them,
+//
+//	c' = exp(−exp(z)) ⊙ c + u,  h = tanh(c'·W_outᵀ + b_out).
 //
 // The three predictions (gap, mark, and whether there is a next event) are independent of each other given the context. With a MarkTimeSize of R > 0
 // the mark has a part in the weights of the K components of the gap, through R hidden units: the density of a gap and a mark is p(mark) p(gap | mark),
