@@ -79,7 +79,7 @@ const goAction = `{"exec":{"kind":"go:1.20","code":"UEsDBBQA","binary":true}}`
 // record waits for the record of an activation and returns it.
 func (c *client) record(id string) record {
 	c.tb.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		answer, body := c.do("GET", under+"activations/"+id, "")
 		if answer.StatusCode == http.StatusOK {
 			var r record

@@ -291,7 +291,7 @@ func TestFunctionAndDrive(t *testing.T) {
 		}
 		go func() { ended <- program.Run(ctx, args, &out, io.Discard) }()
 		address := regexp.MustCompile(`http://127\.0\.0\.1:\d+`)
-		require.Eventually(t, func() bool { return address.MatchString(out.String()) && strings.HasSuffix(out.String(), "\n") }, 20*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return address.MatchString(out.String()) && strings.HasSuffix(out.String(), "\n") }, time.Minute, time.Millisecond)
 		require.Contains(t, out.String(), fmt.Sprint(os.Getpid()))
 		journal := filepath.Join(t.TempDir(), "calls.jsonl")
 		drive := []string{"drive", "-url", address.FindString(out.String()), "-calls", "60000", "-size", "1:20", "-for", "30ms", "-journal", journal}
