@@ -312,6 +312,23 @@ func TestMalformed(t *testing.T) {
 	c.want(200, `"parameters":[{"key":"k","value":1}]`, "PUT", under+"actions/a?overwrite=true", `{"parameters":null,"exec":null,"publish":null}`)
 }
 
+// TestFailedStartClosesRuntime checks that a platform which does not start leaves no runtime behind, whatever is wrong.
+func TestFailedStartClosesRuntime(t *testing.T) {
+	for want, o := range map[string]Options{
+		"is neither * nor of the form": {Origin: "example.com"},
+		"invalid port":                 {Listen: "127.0.0.1:99999"},
+	} {
+		runtime := &inProcess{}
+		o.Runtime = runtime
+		if _, err := Start(t.Context(), o); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want %s", err, want)
+		}
+		if !runtime.closed {
+			t.Errorf("%s: the runtime goes on", want)
+		}
+	}
+}
+
 // TestThrottle checks the limits per minute and on invocations in flight.
 func TestThrottle(t *testing.T) {
 	c := serve(t, Options{Limits: Limits{ConcurrentInvocations: 2}})
