@@ -147,19 +147,19 @@ func TestAcquirePrometheus(t *testing.T) {
 			_, _ = fmt.Fprintf(w, `{"status":"success","data":{"resultType":"matrix","result":[{"metric":{"container":"f","pod":"f-1"},"values":[[%s,"0.5"]]}]}}`, start)
 		}))
 		out := filepath.Join(t.TempDir(), "usage.csv")
-		status, stdout, stderr := runRightsize(ctx, "acquire", "-prometheus", server.URL, "-function", "f", "-o", out, "-step", "1s", "-from", "2026-09-21T00:00:00Z", "-to", "2026-09-21T04:00:00Z")
+		status, stdout, stderr := runRightsize(ctx, "acquire", "-prometheus", server.URL, "-function", "f", "-o", out, "-step", "1s", "-from", "2011-09-21T00:00:00Z", "-to", "2011-09-21T04:00:00Z")
 		server.Close()
 		cancel()
 		if breaks == "" {
 			require.Zero(t, status, stderr)
-			require.Contains(t, stdout, "2 samples of f, 2026-09-21 00:00:00 until 2026-09-21 02:46:40 UTC, every 1s")
+			require.Contains(t, stdout, "2 samples of f, 2011-09-21 00:00:00 until 2011-09-21 02:46:40 UTC, every 1s")
 			require.Contains(t, stdout, "pods     1, at most 1 at a time")
 			continue
 		}
 		require.Equal(t, 1, status)
 		require.Contains(t, stderr, "1 samples are kept in "+out)
 		require.Equal(t, breaks == "interrupt", strings.Contains(stderr, "interrupted"), stderr)
-		require.Equal(t, "Time,mem_usage,cpu_usage\n1789948800000,0.5,0.5\n", textOf(t, out))
+		require.Equal(t, "Time,mem_usage,cpu_usage\n1316563200000,0.5,0.5\n", textOf(t, out))
 	}
 }
 
