@@ -36,7 +36,7 @@ rightsize-results: ## the tables of rightsize/RESULTS.md, anew: some minutes
 
 field: ## the tables of bench/field/RESULTS.md, anew: some minutes; goes on after Ctrl-C; public sets are read from ../shared/data/field
 	@mkdir -p build
-	$(GO) run ./bench/field -into bench/field/RESULTS.md -keep build/field.jsonl $(ARGS)
+	$(GO) run ./bench/field -epochs 100 -into bench/field/RESULTS.md -keep build/field.jsonl $(ARGS)
 
 collector: ## the collector, into bin/: some minutes the first time
 	$(GO) build -o $(BIN)/ ./collector/cmd/collector

@@ -275,7 +275,7 @@ func TestCalledWrongly(t *testing.T) {
 		{"train: unknown option", cli.Usage, []string{"train", data, "-o", out, "-epoch", "3"}, "unknown option -epoch"},
 		{"train: no number", cli.Usage, []string{"train", data, "-o", out, "-epochs", "many"}, "many"},
 		{"train: no epochs", cli.Usage, []string{"train", data, "-o", out, "-epochs", "0"}, "-epochs is 0"},
-		{"train: bad encoder", cli.Usage, []string{"train", data, "-o", out, "-encoder", "CNN"}, `-encoder is "CNN", it must be RNN, GRU or LSTM`},
+		{"train: bad encoder", cli.Usage, []string{"train", data, "-o", out, "-encoder", "CNN"}, `-encoder is "CNN", it must be RNN, GRU, LSTM or SSM`},
 		{"train: bad rate", cli.Usage, []string{"train", data, "-o", out, "-rate", "-1"}, "-rate"},
 		{"train: bad kind", cli.Usage, []string{"train", data, "-o", out, "-kind", "x"}, `-kind is "x"`},
 		{"train: bad loss", cli.Usage, []string{"train", data, "-o", out, "-loss", "x"}, "it must be resolution or density"},
