@@ -24,10 +24,10 @@ const (
 )
 
 // Forecast follows usage: the memory limit is what is used now, or will be used until a horizon at the quantile 0.99 of a forecast, and a margin. It is
-// raised at once, and lowered in steps when less was needed for a while. The horizon is as far as the changes that are left of a day, spread evenly over the rest of
-// it, are apart, times a factor. Rules of how that is done (forecasts, factors, times) compete by what they would have reserved in the last seven days: one is in force only where it would have saved 10 % of what KRR reserves, with no more kills than KRR
-// when usage is inflated by 10 %, and after two days of history. Otherwise KRR's rule is, except that its limit is raised at once where usage comes near. A
-// kill raises the limit by 20 % and holds it for 12 h.
+// raised at once, and lowered in steps when less was needed for a while. The horizon is how far apart the changes that are left of a day are, spread evenly over
+// the rest of it, times a factor. Rules of how that is done (forecasts, factors, times) compete by what they would have reserved in the last seven days: one is in
+// force only where it would have saved 10 % of what KRR reserves, with no more kills than KRR when usage is inflated by 10 %, and after two days of history.
+// Otherwise KRR's rule is, except that its limit is raised at once where usage comes near. A kill raises the limit by 20 % and holds it for 12 h.
 //
 // The memory request is the limit. The CPU request is the 95th percentile of up to 14 days, as KRR's. A CPU limit is recommended only where one is set:
 // 15 % above the maximum. Both change with memory, or when they are far off.
@@ -141,13 +141,16 @@ func (f *Forecast) forecast(now int64) {
 			ahead[source].hours[i] = out[0]
 		}
 	}
-	f.forecasters[residualSource].Quantiles(1, levels[:], out[:])
 	fallen := f.largest - f.sinceFall // distances are from what is used after a restart, not before
 	for i := range furthest {
 		ahead[residualSource].hours[i] -= fallen
 	}
-	for source := range ahead {
-		ahead[source].soon = out[0] - fallen
+	for i, l := range soonLevels {
+		levels[0] = l
+		f.forecasters[residualSource].Quantiles(1, levels[:], out[:])
+		for source := range ahead {
+			ahead[source].soon[i] = out[0] - fallen
+		}
 	}
 	for _, s := range f.shadows {
 		s.forecast(now, f.sinceFall, &ahead[s.source], f.most())

@@ -8,8 +8,8 @@ import "math"
 // of that: far ahead where few are left, near where many are, or the day ends and they are counted anew.
 type rule struct {
 	source int     // of forecasts: residualSource, dailySource
-	lower  float64 // a limit is lowered to what is needed for so many times the distance of changes
-	raise  float64 // and raised to what is needed for so many times that
+	raise  float64 // a limit is raised to what is needed for so many times the distance of changes
+	soon   int     // of soonLevels: it is raised where the next bucket may reach it
 	below  int64   // ms: it is lowered when what is needed has been less for so long, or at once after a restart
 	least  float64 // of the limit: lowering by less is not worth a change
 }
@@ -30,18 +30,22 @@ const (
 	nearMargin = 0.115 // a limit is raised where usage and this reach it
 	headroom   = 0.02  // above that, so that the next sample does not raise again
 
+	lowerFor     = 1.4  // distances of changes for which a limit is lowered to what is needed
 	mostLowering = 0.60 // in a step
 	holdAfter    = 12 * hour
 	bumpAfter    = 0.20
 )
+
+// soonLevels are those of the largest value in the next bucket: at the higher one limits are raised earlier, and pass by fewer noisy values closely.
+var soonLevels = [...]float64{0.99, 0.999}
 
 // furthest is how many hours forecasts reach.
 const furthest = 8
 
 // outlook holds forecasts of the largest values to come, at a level; NaN where nothing is known.
 type outlook struct {
-	soon  float64           // in the next bucket
-	hours [furthest]float64 // in the next hour, in the next two, …
+	soon  [len(soonLevels)]float64 // in the next bucket, at each of soonLevels
+	hours [furthest]float64        // in the next hour, in the next two, …
 }
 
 // hoursUntil returns the whole hours that a time (ms) reaches into, as far as forecasts reach.
@@ -63,10 +67,12 @@ func (o *outlook) today(now int64) float64 {
 func rules() []rule {
 	var out []rule
 	for source := range sources {
-		for _, below := range []int64{15 * minute, hour, 3 * hour} {
+		for _, below := range []int64{15 * minute, 3 * hour} {
 			for _, least := range []float64{0.1, 0.25} {
 				for _, raise := range []float64{0.7, 1.4} {
-					out = append(out, rule{source: source, lower: 1.4, raise: raise, below: below, least: least})
+					for soon := range soonLevels {
+						out = append(out, rule{source: source, raise: raise, soon: soon, below: below, least: least})
+					}
 				}
 			}
 		}
@@ -194,13 +200,13 @@ func (s *shadow) forecast(now int64, current float64, o *outlook, most float64) 
 	}
 	restarted := current < s.current/2 // by itself: what it needed before says nothing
 	apart := s.apart(now)
-	s.reach = int64(hoursUntil(s.lower*apart)) * hour
-	s.current, s.ahead, s.rising, s.climb = current, o.until(s.lower*apart), o.until(s.raise*apart), o.until(0)
+	s.reach = int64(hoursUntil(lowerFor*apart)) * hour
+	s.current, s.ahead, s.rising, s.climb = current, o.until(lowerFor*apart), o.until(s.raise*apart), o.until(0)
 	if math.IsNaN(s.ahead) || s.limit == 0 {
 		s.needs, s.since = s.needs[:0], 0
 		return
 	}
-	if min(min(o.soon, s.ahead)*(1+margin), most) > s.limit {
+	if min(min(o.soon[s.soon], s.ahead)*(1+margin), most) > s.limit {
 		if s.lift(now, s.wanted(s.rising, current, most), most) {
 			s.scores.today(now).raises++
 		}

@@ -12,7 +12,7 @@ import (
 
 // flat returns an outlook that says the same of every time.
 func flat(value float64) *outlook {
-	o := &outlook{soon: value}
+	o := &outlook{soon: [2]float64{value, value}}
 	for i := range o.hours {
 		o.hours[i] = value
 	}
@@ -21,7 +21,7 @@ func flat(value float64) *outlook {
 
 // ramp returns an outlook that rises by a slope an hour.
 func ramp(from, slope float64) *outlook {
-	o := &outlook{soon: from}
+	o := &outlook{soon: [2]float64{from, from}}
 	for i := range o.hours {
 		o.hours[i] = from + slope*float64(i+1)
 	}
@@ -41,7 +41,7 @@ func TestSpread(t *testing.T) {
 		{18, 3, 3, 5}, // 2.8 h, 4.2 h
 		{23, 6, 1, 1},
 	} {
-		s := &shadow{rule: rule{lower: 1.4, raise: 1.4, below: hour, least: 0.1}, limit: 200, current: 90, budget: budget{most: c.left}}
+		s := &shadow{rule: rule{raise: 1.4, below: hour, least: 0.1}, limit: 200, current: 90, budget: budget{most: c.left}}
 		o := ramp(10, 10)
 		s.forecast(at(c.at*60), 10, o, 1000)
 		require.InDelta(t, max(10+10*c.lower, 200*(1-mostLowering)/(1+margin))*(1+margin), s.limit, 1e-9, c)
@@ -65,7 +65,7 @@ func TestLastChange(t *testing.T) {
 		{"two are left", 2, math.NaN(), 40},
 		{"none is left", 0, 20, 100},
 	} {
-		s := &shadow{rule: rule{lower: 0.1, raise: 1, below: 15 * minute, least: 0.1}, limit: 100, current: 90, budget: budget{most: c.left}}
+		s := &shadow{rule: rule{raise: 1, below: 15 * minute, least: 0.1}, limit: 100, current: 90, budget: budget{most: c.left}}
 		o := flat(12)
 		o.hours[3] = c.rest // until midnight
 		s.forecast(at(20*60), 10, o, 100)
@@ -103,4 +103,15 @@ func TestRestartInBucket(t *testing.T) {
 		}
 	}
 	require.Positive(t, restarts)
+}
+
+// TestSoon checks that a rule raises when the next bucket may reach the limit, at its own level.
+func TestSoon(t *testing.T) {
+	for soon, want := range []bool{false, true} {
+		s := &shadow{rule: rule{raise: 1.4, soon: soon, below: hour, least: 0.1}, limit: 100, current: 80, budget: budget{most: 6}}
+		o := flat(95)
+		o.soon = [2]float64{85, 92}
+		s.forecast(at(0), 80, o, 1000)
+		require.Equal(t, want, s.limit > 100, soon)
+	}
 }
