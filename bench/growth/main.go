@@ -33,6 +33,7 @@ Usage: growth [OPTIONS]
 Examples:
   growth                           tables on standard output
   growth -o growth.png -most 1e6   a picture too; data sets of up to a million events
+  growth -stream 1e8 -write build/events.jsonl.gz      for tpp train -stream
 `
 
 // shape is what a training costs by.
@@ -66,7 +67,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 func measure(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fs := cli.NewFlagSet("growth", stdout, usage)
 	out := fs.String("o", "", "draw a picture into `FILE`, a .png, .svg or .pdf")
-	most := fs.Float64("most", 1e7, "largest data set, in `events`")
+	most := fs.Float64("most", 1e7, "largest data set in memory, in `events`")
+	largest := fs.Float64("stream", 0, "largest data set from a file, in `events` (0: as in memory)")
+	only := fs.String("only", "", "measure only the `quantity` of this name")
+	write := fs.String("write", "", "write the data set of -stream events into `FILE`, gzipped JSON lines, and measure nothing")
 	epochs := fs.Int("epochs", 4, "`epochs` of each training, of which the first does not count")
 	workers := fs.Int("workers", runtime.GOMAXPROCS(0), "`goroutines` that compute")
 	if rest, err := cli.Parse(fs, args); err != nil {
@@ -77,7 +81,23 @@ func measure(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	if *epochs < 2 || *workers < 1 || !(*most >= 1e4) {
 		return cli.Usagef("at least two epochs, one worker and 10000 events are needed")
 	}
-	all := quantities(*most)
+	if *largest == 0 {
+		*largest = *most
+	}
+	if *write != "" {
+		at := paper
+		at.events = int(*largest)
+		_, _, err := writeData(ctx, *write, at)
+		return err
+	}
+	all := quantities(*most, *largest)
+	if *only != "" {
+		i := slices.IndexFunc(all, func(s *series) bool { return s.name == *only })
+		if i < 0 {
+			return cli.Usagef("-only is %q, which is no quantity", *only)
+		}
+		all = all[i : i+1]
+	}
 	fmt.Fprintf(stdout, "Time of one training epoch per event, %d workers, and memory per event beside the data set; of data from a file all memory.\n", *workers)
 	for _, s := range all {
 		memory := "bytes an event"
@@ -112,15 +132,15 @@ func measure(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	return figure.Write(*out, picture)
 }
 
-// quantities returns what is varied, and the values that it takes; most is the largest number of events.
-func quantities(most float64) []*series {
+// quantities returns what is varied, and the values that it takes; most is the largest number of events in memory, and largest that from a file.
+func quantities(most, largest float64) []*series {
 	return []*series{
 		{name: "sequence length", values: []int{6, 11, 21, 51, 101, 501, 2001}, set: func(s *shape, v int) { s.length = v }},
 		{name: "batch size", values: []int{8, 16, 32, 64, 128, 256}, set: func(s *shape, v int) { s.batch = v }},
 		{name: "units of the encoder", values: []int{16, 32, 64, 128, 256}, set: func(s *shape, v int) { s.units = v }},
 		{name: "marks", values: []int{1, 5, 22, 100, 1000}, set: func(s *shape, v int) { s.marks = v }},
 		{name: "events", values: sizes(most), set: func(s *shape, v int) { s.events = v }},
-		{name: "events, from a file", values: sizes(most), set: func(s *shape, v int) { s.events = v }, stream: true},
+		{name: "events, from a file", values: sizes(largest), set: func(s *shape, v int) { s.events = v }, stream: true},
 	}
 }
 
@@ -208,24 +228,7 @@ func trainStream(ctx context.Context, s shape, epochs, workers int) (point, erro
 	}
 	defer os.RemoveAll(folder)
 	path := filepath.Join(folder, "data.jsonl.gz")
-	names := data(shape{length: 1, marks: s.marks}).MarkNames
-	events := 0.0
-	err = atomicfile.Write(path, func(w io.Writer) error {
-		out, err := dataset.NewSequenceWriter(w, dataset.FormatJSONLines)
-		if err != nil {
-			return err
-		}
-		for q := range sequences(s) {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			if err := out.Write(&q, names); err != nil {
-				return err
-			}
-			events += float64(q.Len())
-		}
-		return out.Close()
-	})
+	names, events, err := writeData(ctx, path, s)
 	if err != nil {
 		return point{}, err
 	}
@@ -261,6 +264,28 @@ func trainStream(ctx context.Context, s shape, epochs, workers int) (point, erro
 	p := pointOf(ends, events)
 	p.heap = during / 1e6
 	return p, nil
+}
+
+// writeData writes a data set into a file, as gzipped JSON lines, and returns the names of its marks and its number of events.
+func writeData(ctx context.Context, path string, s shape) (names []string, events float64, err error) {
+	names = data(shape{length: 1, marks: s.marks}).MarkNames
+	err = atomicfile.Write(path, func(w io.Writer) error {
+		out, err := dataset.NewSequenceWriter(w, dataset.FormatJSONLines)
+		if err != nil {
+			return err
+		}
+		for q := range sequences(s) {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if err := out.Write(&q, names); err != nil {
+				return err
+			}
+			events += float64(q.Len())
+		}
+		return out.Close()
+	})
+	return names, events, err
 }
 
 // heap returns the memory in use after a collection, in bytes.

@@ -1,6 +1,9 @@
 package nn
 
-import "github.com/tppfaas/tppfaas/internal/simd"
+import (
+	"github.com/tppfaas/tppfaas/internal/meter"
+	"github.com/tppfaas/tppfaas/internal/simd"
+)
 
 // Linear is a fully connected layer, y = x·Wᵀ + b, with W stored out × in.
 type Linear[F Float] struct {
@@ -22,7 +25,9 @@ func NewLinear[F Float](l *Layout, name string, in, out int) *Linear[F] {
 
 // Prepare transposes the weights. It must be called after every change of the parameters, before Forward.
 func (l *Linear[F]) Prepare(params []F) {
+	begin := meter.Begin()
 	transpose(l.transposed, Of(l.weight, params), l.Out, l.In)
+	meter.End(meter.Prepare, begin)
 }
 
 // Forward computes dst (rows × out) from x (rows × in).

@@ -1,6 +1,9 @@
 package nn
 
-import "github.com/tppfaas/tppfaas/internal/simd"
+import (
+	"github.com/tppfaas/tppfaas/internal/meter"
+	"github.com/tppfaas/tppfaas/internal/simd"
+)
 
 // Cell is the type of a recurrent layer, with PyTorch's formulas and gate orders.
 type Cell int
@@ -38,7 +41,9 @@ func NewRecurrent[F Float](l *Layout, cell Cell, d int) *Recurrent[F] {
 
 // Prepare transposes the weights. It must be called after every change of the parameters, before Forward or Step.
 func (r *Recurrent[F]) Prepare(params []F) {
+	begin := meter.Begin()
 	transpose(r.transposed, Of(r.weight, params), r.cell.gates()*r.d, r.d)
+	meter.End(meter.Prepare, begin)
 }
 
 // Gates returns the number of gate values of an event, G·D.
@@ -107,7 +112,9 @@ func (r *Recurrent[F]) Forward(params []F, p Packed, t *Trace[F]) {
 			}
 			simd.Gemm(n, g, d, t.hPrev[a*d:], d, 1, r.transposed, g, t.gh[a*g:], g, true)
 		}
+		begin := meter.Begin()
 		r.activate(t, a, b)
+		meter.End(meter.Cells, begin)
 	}
 }
 
@@ -140,7 +147,9 @@ func (r *Recurrent[F]) Backward(grad, params []F, p Packed, t *Trace[F]) {
 	for step := p.Steps() - 1; step >= 0; step-- {
 		a, b := p.Offsets[step], p.Offsets[step+1]
 		n := b - a
+		begin := meter.Begin()
 		r.activateBackward(t, a, b)
+		meter.End(meter.Cells, begin)
 		if step == 0 {
 			break
 		}

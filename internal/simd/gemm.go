@@ -1,5 +1,7 @@
 package simd
 
+import "github.com/tppfaas/tppfaas/internal/meter"
+
 // Gemm computes C = A·B, or C += A·B with accumulate, for A of m×k, B of k×n and C of m×n.
 //
 // Element (i, p) of A is a[i·ars + p·acs], so a transposed matrix is one with its strides swapped; the rows of B and C
@@ -23,11 +25,13 @@ func Gemm[T Float](m, n, k int, a []T, ars, acs int, b []T, brs int, c []T, crs 
 	}
 	_ = a[(m-1)*ars+(k-1)*acs]
 	_ = b[(k-1)*brs+n-1]
+	begin := meter.Begin()
 	if fast[T]() {
 		gemmFast(m, n, k, f32(a), ars, acs, f32(b), brs, f32(c), crs, accumulate)
-		return
+	} else {
+		gemmPortable(m, n, k, a, ars, acs, b, brs, c, crs, accumulate)
 	}
-	gemmPortable(m, n, k, a, ars, acs, b, brs, c, crs, accumulate)
+	meter.EndProduct(begin, m, n, k)
 }
 
 // GemvT computes y = x·B, or y += x·B with accumulate, for a row x of k = len(x) elements and B of k×n, n = len(y), with

@@ -4,6 +4,9 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
+
+	"github.com/tppfaas/tppfaas/internal/meter"
 )
 
 // Pool is a pool of workers: helper goroutines and the goroutine that calls Run. Run and Close must not be called
@@ -15,6 +18,8 @@ type Pool struct {
 	state atomic.Uint64
 	work  func(worker, item int) // of the current loop
 	done  atomic.Int32           // finished items of the current loop
+
+	busy atomic.Int64 // ns that items of the current loop took, while package meter counts
 
 	mu     sync.Mutex
 	wake   *sync.Cond
@@ -56,6 +61,11 @@ func (p *Pool) Close() {
 // Run calls work for each item from 0 to n−1, each on one worker, and returns when all calls have returned. A worker
 // works on one item at a time. Run does not allocate.
 func (p *Pool) Run(n int, work func(worker, item int)) {
+	if meter.On() {
+		work = p.metered(work)
+		begin := time.Now()
+		defer func() { meter.AddLoop(time.Since(begin), p.Size(), time.Duration(p.busy.Load())) }()
+	}
 	for first := 0; first < n; first += maxItems {
 		part := min(n-first, maxItems)
 		if p.helpers == 0 || part == 1 {
@@ -70,6 +80,16 @@ func (p *Pool) Run(n int, work func(worker, item int)) {
 			continue
 		}
 		p.loop(part, work)
+	}
+}
+
+// metered returns work that adds its time to p.busy.
+func (p *Pool) metered(work func(worker, item int)) func(worker, item int) {
+	p.busy.Store(0)
+	return func(worker, item int) {
+		begin := time.Now()
+		work(worker, item)
+		p.busy.Add(int64(time.Since(begin)))
 	}
 }
 

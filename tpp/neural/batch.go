@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tppfaas/tppfaas/internal/meter"
 	"github.com/tppfaas/tppfaas/internal/nn"
 	"github.com/tppfaas/tppfaas/tpp"
 )
@@ -161,6 +162,7 @@ func (n *network[F]) run(params, grad []F, examples []*example[F], scale F, ws *
 	if rows == 0 {
 		return sum
 	}
+	begin := meter.Begin()
 	n.gather(p, ws)
 	t := &ws.trace
 	t.Reset(n.rnn, rows)
@@ -168,6 +170,7 @@ func (n *network[F]) run(params, grad []F, examples []*example[F], scale F, ws *
 	for row := range rows {
 		n.input.Forward(t.GX[row*g:(row+1)*g], ws.values[row*f:(row+1)*f])
 	}
+	meter.End(meter.Rows, begin)
 	n.rnn.Forward(params, p, t)
 	clear(t.DH)
 	for a := 0; a < rows; a += headChunk {
@@ -238,6 +241,7 @@ func (n *network[F]) heads(params, grad, h, dh []F, t targets[F], scale F, ws *w
 	if grad == nil {
 		scale = 0
 	}
+	begin := meter.Begin()
 	for a := 0; a < rows; {
 		b := a + 1
 		for t.kind[a] == targetEvent && b < rows && t.kind[b] == targetEvent {
@@ -258,6 +262,7 @@ func (n *network[F]) heads(params, grad, h, dh []F, t targets[F], scale F, ws *w
 		}
 		a = b
 	}
+	meter.End(meter.Loss, begin)
 	if grad != nil {
 		n.time.Backward(grad, params, dh, ws.timeOut, h, rows)
 		n.mark.Backward(grad, params, dh, ws.markOut, h, rows)

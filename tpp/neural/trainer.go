@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/tppfaas/tppfaas/internal/errorfs"
+	"github.com/tppfaas/tppfaas/internal/meter"
 	"github.com/tppfaas/tppfaas/internal/nn"
 	"github.com/tppfaas/tppfaas/internal/workers"
 	"github.com/tppfaas/tppfaas/tpp"
@@ -283,12 +284,16 @@ func (t *trainer) bindParts() {
 	}
 	t.preparePart = func(_, part int) { t.net.preparePart(t.params, part) }
 	t.sumPart = func(_, part int) {
+		begin := meter.Begin()
 		first, last := t.part(part)
 		t.squares[part] = nn.SumGradients(t.grads[0], t.grads[1:t.used], first, last)
+		meter.End(meter.Update, begin)
 	}
 	t.updatePart = func(_, part int) {
+		begin := meter.Begin()
 		first, last := t.part(part)
 		t.adam.UpdatePart(t.params, t.grads[0], first, last)
+		meter.End(meter.Update, begin)
 	}
 }
 
