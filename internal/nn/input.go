@@ -3,6 +3,7 @@ package nn
 import (
 	"slices"
 
+	"github.com/tppfaas/tppfaas/internal/meter"
 	"github.com/tppfaas/tppfaas/internal/simd"
 )
 
@@ -84,14 +85,42 @@ func (in *Input[F]) Prepare(params []F) {
 // categorical one the index of the category.
 func (in *Input[F]) Forward(dst, values []F) {
 	copy(dst, in.row(in.tables, in.base, values))
-	for j, f := range in.features {
-		switch {
-		case j == in.base:
-		case f.Levels == 0:
-			simd.AddScaled(dst, dst, values[j], in.tables[j])
-		default:
-			simd.AddScaled(dst, dst, 1, in.row(in.tables, j, values))
+	for j := range in.features {
+		if j != in.base {
+			in.add(dst, values, j)
 		}
+	}
+}
+
+// ForwardRows computes the input part of the gates of some events, dst (rows × G·D), from their features, as Forward does.
+func (in *Input[F]) ForwardRows(dst, values []F) {
+	g, f := in.gates, len(in.features)
+	first := 0 // of the features that are added to the base
+	if in.base == 0 {
+		first = 1
+	}
+	if first == len(in.features) || in.features[first].Levels > 0 {
+		for row := 0; row*g < len(dst); row++ {
+			in.Forward(dst[row*g:(row+1)*g], values[row*f:(row+1)*f])
+		}
+		return
+	}
+	simd.GatherRows(dst, in.tables[in.base], in.tables[first], values, f, in.base, first)
+	for j := range in.features {
+		if j != in.base && j != first {
+			for row := 0; row*g < len(dst); row++ {
+				in.add(dst[row*g:(row+1)*g], values[row*f:], j)
+			}
+		}
+	}
+}
+
+// add adds feature j of an event to the input part of its gates.
+func (in *Input[F]) add(dst, values []F, j int) {
+	if in.features[j].Levels == 0 {
+		simd.AddScaled(dst, dst, values[j], in.tables[j])
+	} else {
+		simd.AddScaled(dst, dst, 1, in.row(in.tables, j, values))
 	}
 }
 
@@ -118,20 +147,17 @@ func (in *Input[F]) Backward(grad, params, dGates, values []F, ws *InputGradient
 	for _, t := range ws.tables {
 		clear(t)
 	}
-	for row := 0; row*g < len(dGates); row++ {
-		d := dGates[row*g : (row+1)*g]
-		v := values[row*len(in.features):]
-		for j, f := range in.features {
-			if f.Levels == 0 {
-				simd.AddScaled(ws.tables[j], ws.tables[j], v[j], d)
-				continue
-			}
-			table := in.row(ws.tables, j, v)
-			simd.AddScaled(table, table, 1, d)
+	begin := meter.Begin()
+	for j, f := range in.features {
+		if f.Levels == 0 {
+			simd.AddWeightedRows(ws.tables[j], dGates, values[j:], len(in.features))
+		} else {
+			simd.ScatterRows(ws.tables[j], dGates, g, values, len(in.features), j)
 		}
 	}
 	// Every event has exactly one category of the base feature, so the rows of its table add up to the bias's gradient.
-	addRows(Of(in.bias, grad), ws.tables[in.base])
+	simd.AddRows(Of(in.bias, grad), ws.tables[in.base])
+	meter.End(meter.Rows, begin)
 	w, dw := Of(in.weight, params), Of(in.weight, grad)
 	x := in.columns
 	for j, f := range in.features {

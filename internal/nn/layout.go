@@ -94,14 +94,6 @@ func transpose[F Float](dst, src []F, rows, cols int) {
 	}
 }
 
-// addRows adds the rows of src, each as long as dst, to dst.
-func addRows[F Float](dst, src []F) {
-	n := len(dst)
-	for ; len(src) >= n && n > 0; src = src[n:] {
-		simd.AddScaled(dst, dst, 1, src[:n])
-	}
-}
-
 // Resize returns a slice of length n, in the memory of s if its capacity suffices. The content is undefined.
 func Resize[F any](s []F, n int) []F {
 	if cap(s) < n {

@@ -32,21 +32,15 @@ func (l *Linear[F]) Prepare(params []F) {
 
 // Forward computes dst (rows × out) from x (rows × in).
 func (l *Linear[F]) Forward(dst, params, x []F, rows int) {
-	bias := Of(l.bias, params)
-	for row := range rows {
-		copy(dst[row*l.Out:(row+1)*l.Out], bias)
-	}
-	if rows == 1 {
-		simd.GemvT(x[:l.In], l.transposed, l.Out, dst[:l.Out], true)
-		return
-	}
-	simd.Gemm(rows, l.Out, l.In, x, l.In, 1, l.transposed, l.Out, dst, l.Out, true)
+	simd.GemmFrom(rows, l.Out, l.In, x, l.In, 1, l.transposed, l.Out, dst, l.Out, Of(l.bias, params), 0)
 }
 
 // Backward adds the gradients of the parameters to grad and that of x to dx (rows × in), given dy, the gradient of the
 // output (rows × out), and the x of Forward.
 func (l *Linear[F]) Backward(grad, params, dx, dy, x []F, rows int) {
 	simd.Gemm(l.Out, l.In, rows, dy, 1, l.Out, x, l.In, Of(l.weight, grad), l.In, true)
-	addRows(Of(l.bias, grad), dy[:rows*l.Out])
+	begin := meter.Begin()
+	simd.AddRows(Of(l.bias, grad), dy[:rows*l.Out])
+	meter.End(meter.Rows, begin)
 	simd.Gemm(rows, l.In, l.Out, dy, l.Out, 1, Of(l.weight, params), l.In, dx, l.In, true)
 }

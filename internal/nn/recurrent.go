@@ -67,19 +67,21 @@ type Trace[F Float] struct {
 	// DH is the gradient of the loss with respect to H, R × D. The caller sets it; Backward overwrites it.
 	DH []F
 
-	hPrev, gh, act []F // hidden state before each event; recurrent part of the gates; activated gates
-	c, cPrev       []F // cell states of an LSTM
-	dgh, dc        []F // gradients of gh and c
-	dPrev          []F // gradient of a step's previous hidden states
+	gh, act  []F // recurrent part of the gates, replaced by its gradient; activated gates
+	c, cPrev []F // cell states of an LSTM
+	dc       []F // gradient of c
+	dPrev    []F // gradient of a step's previous hidden states
+	zero     []F // hidden states before the first event
+	hPrev    []F // hidden states before the events that have one before them
 }
 
 // Reset resizes the trace to the rows of a batch. The content of GX and DH is undefined afterwards.
 func (t *Trace[F]) Reset(r *Recurrent[F], rows int) {
 	g := r.cell.gates() * r.d
-	for _, b := range []*[]F{&t.GX, &t.gh, &t.act, &t.dgh} {
+	for _, b := range []*[]F{&t.GX, &t.gh, &t.act} {
 		*b = Resize(*b, rows*g)
 	}
-	for _, b := range []*[]F{&t.H, &t.DH, &t.hPrev} {
+	for _, b := range []*[]F{&t.H, &t.DH} {
 		*b = Resize(*b, rows*r.d)
 	}
 	if r.cell == LSTM {
@@ -93,38 +95,62 @@ func (t *Trace[F]) Reset(r *Recurrent[F], rows int) {
 func (r *Recurrent[F]) Forward(params []F, p Packed, t *Trace[F]) {
 	d, g := r.d, r.cell.gates()*r.d
 	bias := Of(r.bias, params)
-	for row := range p.Rows() {
+	first := p.Offsets[1]
+	t.zero = Resize(t.zero, first*d)
+	clear(t.zero)
+	for row := range first {
 		copy(t.gh[row*g:(row+1)*g], bias)
 	}
 	for step := range p.Steps() {
 		a, b := p.Offsets[step], p.Offsets[step+1]
-		n := b - a
-		if step == 0 {
-			clear(t.hPrev[:n*d])
+		n, hPrev := b-a, r.before(p, step, t)
+		switch {
+		case step > 0:
+			simd.GemmFrom(n, g, d, hPrev, d, 1, r.transposed, g, t.gh[a*g:], g, bias, 0)
 			if r.cell == LSTM {
-				clear(t.cPrev[:n*d])
+				copy(t.cPrev[a*d:b*d], t.c[p.Offsets[step-1]*d:])
 			}
-		} else {
-			before := p.Offsets[step-1]
-			copy(t.hPrev[a*d:b*d], t.H[before*d:])
-			if r.cell == LSTM {
-				copy(t.cPrev[a*d:b*d], t.c[before*d:])
-			}
-			simd.Gemm(n, g, d, t.hPrev[a*d:], d, 1, r.transposed, g, t.gh[a*g:], g, true)
+		case r.cell == LSTM:
+			clear(t.cPrev[:n*d])
 		}
 		begin := meter.Begin()
-		r.activate(t, a, b)
+		r.activate(t, a, b, hPrev)
 		meter.End(meter.Cells, begin)
 	}
 }
 
+// before returns the hidden states before the events of a step, one row for each: those of the same sequences after the step before.
+func (r *Recurrent[F]) before(p Packed, step int, t *Trace[F]) []F {
+	n := (p.Offsets[step+1] - p.Offsets[step]) * r.d
+	if step == 0 {
+		return t.zero[:n]
+	}
+	return t.H[p.Offsets[step-1]*r.d:][:n]
+}
+
+// allBefore returns the hidden states before all events but the first ones of sequences. Unless sequences end before the last step but one, these are
+// the rows of t.H as they are.
+func (r *Recurrent[F]) allBefore(p Packed, t *Trace[F]) []F {
+	first, last := p.Offsets[1], max(p.Steps()-2, 0)
+	if p.Offsets[last+1]-p.Offsets[last] == first {
+		return t.H
+	}
+	begin := meter.Begin()
+	t.hPrev = Resize(t.hPrev, (p.Rows()-first)*r.d)
+	for step := 1; step < p.Steps(); step++ {
+		copy(t.hPrev[(p.Offsets[step]-first)*r.d:], r.before(p, step, t))
+	}
+	meter.End(meter.Rows, begin)
+	return t.hPrev
+}
+
 // activate computes the states of rows a to b from their gates. For a GRU, the activated gates are stored gate by gate: r of
 // all these rows, then z, then n.
-func (r *Recurrent[F]) activate(t *Trace[F], a, b int) {
+func (r *Recurrent[F]) activate(t *Trace[F], a, b int, hPrev []F) {
 	d, g := r.d, r.cell.gates()*r.d
 	n := (b - a) * d
 	gx, gh, act := t.GX[a*g:b*g], t.gh[a*g:b*g], t.act[a*g:b*g]
-	h, hPrev := t.H[a*d:b*d], t.hPrev[a*d:b*d]
+	h := t.H[a*d : b*d]
 	switch r.cell {
 	case RNN:
 		rnnForward(h, gx, gh)
@@ -148,41 +174,45 @@ func (r *Recurrent[F]) Backward(grad, params []F, p Packed, t *Trace[F]) {
 		a, b := p.Offsets[step], p.Offsets[step+1]
 		n := b - a
 		begin := meter.Begin()
-		r.activateBackward(t, a, b)
+		r.activateBackward(t, a, b, r.before(p, step, t))
 		meter.End(meter.Cells, begin)
 		if step == 0 {
 			break
 		}
 		before := p.Offsets[step-1]
-		simd.Gemm(n, d, g, t.dgh[a*g:], g, 1, weight, d, t.dPrev, d, true)
+		simd.Gemm(n, d, g, t.gh[a*g:], g, 1, weight, d, t.dPrev, d, true)
+		begin = meter.Begin()
 		dh := t.DH[before*d : (before+n)*d]
 		simd.AddScaled(dh, dh, 1, t.dPrev[:n*d])
+		meter.End(meter.Cells, begin)
 		if r.cell == LSTM {
 			copy(t.dc[before*d:(before+n)*d], t.cPrev[a*d:b*d])
 		}
 	}
-	rows, first := p.Rows(), p.Offsets[1]
-	simd.Gemm(g, d, rows-first, t.dgh[first*g:], 1, g, t.hPrev[first*d:], d, Of(r.weight, grad), d, true)
-	addRows(Of(r.bias, grad), t.dgh[:rows*g])
+	first := p.Offsets[1]
+	simd.Gemm(g, d, p.Rows()-first, t.gh[first*g:], 1, g, r.allBefore(p, t), d, Of(r.weight, grad), d, true)
+	begin := meter.Begin()
+	simd.AddRows(Of(r.bias, grad), t.gh[:p.Rows()*g])
+	meter.End(meter.Rows, begin)
 }
 
 // activateBackward computes the gradients of the gates of rows a to b from those of their states. It sets dPrev to the part
 // of the gradient of the previous hidden states that does not pass through the gates; for an LSTM it replaces cPrev by the
 // gradient of the previous cell states.
-func (r *Recurrent[F]) activateBackward(t *Trace[F], a, b int) {
+func (r *Recurrent[F]) activateBackward(t *Trace[F], a, b int, hPrev []F) {
 	d, g := r.d, r.cell.gates()*r.d
 	n := (b - a) * d
 	gx, gh, act := t.GX[a*g:b*g], t.gh[a*g:b*g], t.act[a*g:b*g]
-	dgh, dh, dPrev := t.dgh[a*g:b*g], t.DH[a*d:b*d], t.dPrev[:n]
+	dh, dPrev := t.DH[a*d:b*d], t.dPrev[:n]
 	switch r.cell {
 	case RNN:
 		clear(dPrev)
-		rnnBackward(gx, dgh, dh, t.H[a*d:b*d])
+		rnnBackward(gx, gh, dh, t.H[a*d:b*d])
 	case GRU:
-		simd.GRUBackward(b-a, d, gx, dgh, dPrev, dh, act[:n], act[n:2*n], act[2*n:], gh, t.hPrev[a*d:b*d])
+		simd.GRUBackward(b-a, d, gx, gh, dPrev, dh, act[:n], act[n:2*n], act[2*n:], gh, hPrev)
 	case LSTM:
 		clear(dPrev)
-		lstmBackward(b-a, d, gx, dgh, t.cPrev[a*d:b*d], dh, t.dc[a*d:b*d], act, t.c[a*d:b*d])
+		lstmBackward(b-a, d, gx, gh, t.cPrev[a*d:b*d], dh, t.dc[a*d:b*d], act, t.c[a*d:b*d])
 	}
 }
 

@@ -6,7 +6,8 @@ func detect() set { return portable }
 
 // Without assembly there are no fast forms. detect returns portable, so the functions here are never called.
 
-func gemmFast(_, _, _ int, _ []float32, _, _ int, _ []float32, _ int, _ []float32, _ int, _ bool) {}
+func gemmFast(_, _, _ int, _ []float32, _, _ int, _ []float32, _ int, _ []float32, _ int, _ []float32, _ int) {
+}
 
 func expFast(_, _ []float32)                 {}
 func logFast(_, _ []float32)                 {}
@@ -28,3 +29,5 @@ func mixtureGradFast(_ int, _, _, _, _, _ []float32, _ float32)        {}
 func mixtureTickFast(_ int, _, _, _, _, _ []float32)                   {}
 func mixtureTickGradFast(_ int, _, _, _, _, _, _ []float32, _ float32) {}
 func adamFast(_, _, _, _ []float32, _ *[7]float32)                     {}
+func gatherRowsFast(_ int, _, _, _, _, _ []float32, _ int)             {}
+func scatterRowsFast(_, _ int, _, _, _ []float32, _ int)               {}

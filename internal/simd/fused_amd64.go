@@ -59,3 +59,20 @@ func adamFast(params, grads, m, v []float32, coefficients *[7]float32) {
 		adamAVX2(len(params), &params[0], &grads[0], &m[0], &v[0], coefficients)
 	}
 }
+
+// gatherRowsFast takes the values from the first index and the first scale on.
+func gatherRowsFast(rows int, dst, table, w, index, scale []float32, stride int) {
+	if active == avx512 {
+		gatherRowsAVX512(rows, len(w), &dst[0], &table[0], &w[0], &index[0], &scale[0], stride)
+	} else {
+		gatherRowsAVX2(rows, len(w), &dst[0], &table[0], &w[0], &index[0], &scale[0], stride)
+	}
+}
+
+func scatterRowsFast(rows, n int, table, src, index []float32, stride int) {
+	if active == avx512 {
+		scatterRowsAVX512(rows, n, &table[0], &src[0], &index[0], stride)
+	} else {
+		scatterRowsAVX2(rows, n, &table[0], &src[0], &index[0], stride)
+	}
+}

@@ -3447,6 +3447,131 @@ parameterDone:
 	VZEROUPPER
 	RET
 
+// func gatherRowsAVX2(rows int, n int, dst *float32, table *float32, w *float32, index *float32, scale *float32, stride int)
+// Requires: AVX, FMA3
+TEXT ·gatherRowsAVX2(SB), NOSPLIT, $0-64
+	MOVQ dst+16(FP), AX
+	MOVQ table+24(FP), CX
+	MOVQ w+32(FP), DX
+	MOVQ index+40(FP), BX
+	MOVQ scale+48(FP), SI
+	MOVQ stride+56(FP), DI
+	MOVQ n+8(FP), R8
+	SHLQ $0x02, DI
+	SHLQ $0x02, R8
+	MOVQ n+8(FP), R9
+	MOVQ R9, R10
+	SHRQ $0x03, R10
+	ANDQ $0x07, R9
+	MOVQ R9, R11
+	SHLQ $0x02, R11
+	LEAQ laneTable<>+0(SB), R12
+	SHLQ $0x02, R9
+	SUBQ R9, R12
+	MOVQ rows+0(FP), R9
+
+row:
+	VCVTTSS2SIQ  (BX), R13
+	IMULQ        R8, R13
+	ADDQ         CX, R13
+	VBROADCASTSS (SI), Y0
+	MOVQ         R10, R14
+	TESTQ        R14, R14
+	JZ           elementTail
+
+element:
+	VMOVUPS     (R13), Y1
+	VMOVUPS     (DX), Y2
+	VFMADD231PS Y2, Y0, Y1
+	VMOVUPS     Y1, (AX)
+	ADDQ        $0x20, R13
+	ADDQ        $0x20, DX
+	ADDQ        $0x20, AX
+	DECQ        R14
+	JNZ         element
+
+elementTail:
+	TESTQ       R11, R11
+	JZ          elementDone
+	VMOVUPS     32(R12), Y1
+	VMASKMOVPS  (R13), Y1, Y1
+	VMOVUPS     32(R12), Y2
+	VMASKMOVPS  (DX), Y2, Y2
+	VFMADD231PS Y2, Y0, Y1
+	VMOVUPS     32(R12), Y0
+	VMASKMOVPS  Y1, Y0, (AX)
+	ADDQ        R11, R13
+	ADDQ        R11, DX
+	ADDQ        R11, AX
+
+elementDone:
+	SUBQ R8, DX
+	ADDQ DI, BX
+	ADDQ DI, SI
+	DECQ R9
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func scatterRowsAVX2(rows int, n int, table *float32, src *float32, index *float32, stride int)
+// Requires: AVX
+TEXT ·scatterRowsAVX2(SB), NOSPLIT, $0-48
+	MOVQ table+16(FP), AX
+	MOVQ src+24(FP), CX
+	MOVQ index+32(FP), DX
+	MOVQ stride+40(FP), BX
+	MOVQ n+8(FP), SI
+	SHLQ $0x02, BX
+	SHLQ $0x02, SI
+	MOVQ n+8(FP), DI
+	MOVQ DI, R8
+	SHRQ $0x03, R8
+	ANDQ $0x07, DI
+	MOVQ DI, R9
+	SHLQ $0x02, R9
+	LEAQ laneTable<>+0(SB), R10
+	SHLQ $0x02, DI
+	SUBQ DI, R10
+	MOVQ rows+0(FP), DI
+
+row:
+	VCVTTSS2SIQ (DX), R11
+	IMULQ       SI, R11
+	ADDQ        AX, R11
+	MOVQ        R8, R12
+	TESTQ       R12, R12
+	JZ          elementTail
+
+element:
+	VMOVUPS (R11), Y0
+	VMOVUPS (CX), Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y0, (R11)
+	ADDQ    $0x20, CX
+	ADDQ    $0x20, R11
+	DECQ    R12
+	JNZ     element
+
+elementTail:
+	TESTQ      R9, R9
+	JZ         elementDone
+	VMOVUPS    32(R10), Y0
+	VMASKMOVPS (R11), Y0, Y0
+	VMOVUPS    32(R10), Y1
+	VMASKMOVPS (CX), Y1, Y1
+	VADDPS     Y1, Y0, Y0
+	VMOVUPS    32(R10), Y1
+	VMASKMOVPS Y0, Y1, (R11)
+	ADDQ       R9, CX
+	ADDQ       R9, R11
+
+elementDone:
+	ADDQ BX, DX
+	DECQ DI
+	JNZ  row
+	VZEROUPPER
+	RET
+
 // func gruForwardAVX512(rows int, d int, next *float32, r *float32, z *float32, n *float32, gx *float32, gh *float32, h *float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·gruForwardAVX512(SB), NOSPLIT, $0-72
@@ -6175,5 +6300,124 @@ parameterTail:
 
 parameterDone:
 	LDMXCSR (SP)
+	VZEROUPPER
+	RET
+
+// func gatherRowsAVX512(rows int, n int, dst *float32, table *float32, w *float32, index *float32, scale *float32, stride int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·gatherRowsAVX512(SB), NOSPLIT, $0-64
+	MOVQ  dst+16(FP), AX
+	MOVQ  table+24(FP), CX
+	MOVQ  w+32(FP), DX
+	MOVQ  index+40(FP), BX
+	MOVQ  scale+48(FP), SI
+	MOVQ  stride+56(FP), DI
+	MOVQ  n+8(FP), R8
+	SHLQ  $0x02, DI
+	SHLQ  $0x02, R8
+	MOVQ  n+8(FP), R9
+	MOVQ  R9, R10
+	SHRQ  $0x04, R10
+	ANDQ  $0x0f, R9
+	MOVQ  R9, R11
+	SHLQ  $0x02, R11
+	MOVL  $0xffffffff, R12
+	BZHIL R9, R12, R12
+	KMOVW R12, K1
+	MOVQ  rows+0(FP), R9
+
+row:
+	VCVTTSS2SIQ  (BX), R12
+	IMULQ        R8, R12
+	ADDQ         CX, R12
+	VBROADCASTSS (SI), Z0
+	MOVQ         R10, R13
+	TESTQ        R13, R13
+	JZ           elementTail
+
+element:
+	VMOVUPS     (R12), Z1
+	VMOVUPS     (DX), Z2
+	VFMADD231PS Z2, Z0, Z1
+	VMOVUPS     Z1, (AX)
+	ADDQ        $0x40, R12
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, AX
+	DECQ        R13
+	JNZ         element
+
+elementTail:
+	TESTQ       R11, R11
+	JZ          elementDone
+	VMOVUPS.Z   (R12), K1, Z1
+	VMOVUPS.Z   (DX), K1, Z2
+	VFMADD231PS Z2, Z0, Z1
+	VMOVUPS     Z1, K1, (AX)
+	ADDQ        R11, R12
+	ADDQ        R11, DX
+	ADDQ        R11, AX
+
+elementDone:
+	SUBQ R8, DX
+	ADDQ DI, BX
+	ADDQ DI, SI
+	DECQ R9
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func scatterRowsAVX512(rows int, n int, table *float32, src *float32, index *float32, stride int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·scatterRowsAVX512(SB), NOSPLIT, $0-48
+	MOVQ  table+16(FP), AX
+	MOVQ  src+24(FP), CX
+	MOVQ  index+32(FP), DX
+	MOVQ  stride+40(FP), BX
+	MOVQ  n+8(FP), SI
+	SHLQ  $0x02, BX
+	SHLQ  $0x02, SI
+	MOVQ  n+8(FP), DI
+	MOVQ  DI, R8
+	SHRQ  $0x04, R8
+	ANDQ  $0x0f, DI
+	MOVQ  DI, R9
+	SHLQ  $0x02, R9
+	MOVL  $0xffffffff, R10
+	BZHIL DI, R10, R10
+	KMOVW R10, K1
+	MOVQ  rows+0(FP), DI
+
+row:
+	VCVTTSS2SIQ (DX), R10
+	IMULQ       SI, R10
+	ADDQ        AX, R10
+	MOVQ        R8, R11
+	TESTQ       R11, R11
+	JZ          elementTail
+
+element:
+	VMOVUPS (R10), Z0
+	VMOVUPS (CX), Z1
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS Z0, (R10)
+	ADDQ    $0x40, CX
+	ADDQ    $0x40, R10
+	DECQ    R11
+	JNZ     element
+
+elementTail:
+	TESTQ     R9, R9
+	JZ        elementDone
+	VMOVUPS.Z (R10), K1, Z0
+	VMOVUPS.Z (CX), K1, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (R10)
+	ADDQ      R9, CX
+	ADDQ      R9, R10
+
+elementDone:
+	ADDQ BX, DX
+	DECQ DI
+	JNZ  row
 	VZEROUPPER
 	RET

@@ -29,6 +29,12 @@ func mixtureCDFAVX2(k int, weights *float32, locations *float32, precisions *flo
 func adamAVX2(n int, params *float32, grads *float32, m *float32, v *float32, coefficients *[7]float32)
 
 //go:noescape
+func gatherRowsAVX2(rows int, n int, dst *float32, table *float32, w *float32, index *float32, scale *float32, stride int)
+
+//go:noescape
+func scatterRowsAVX2(rows int, n int, table *float32, src *float32, index *float32, stride int)
+
+//go:noescape
 func gruForwardAVX512(rows int, d int, next *float32, r *float32, z *float32, n *float32, gx *float32, gh *float32, h *float32)
 
 //go:noescape
@@ -51,3 +57,9 @@ func mixtureCDFAVX512(k int, weights *float32, locations *float32, precisions *f
 
 //go:noescape
 func adamAVX512(n int, params *float32, grads *float32, m *float32, v *float32, coefficients *[7]float32)
+
+//go:noescape
+func gatherRowsAVX512(rows int, n int, dst *float32, table *float32, w *float32, index *float32, scale *float32, stride int)
+
+//go:noescape
+func scatterRowsAVX512(rows int, n int, table *float32, src *float32, index *float32, stride int)

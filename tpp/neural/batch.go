@@ -166,10 +166,8 @@ func (n *network[F]) run(params, grad []F, examples []*example[F], scale F, ws *
 	n.gather(p, ws)
 	t := &ws.trace
 	t.Reset(n.rnn, rows)
-	f, g, d := n.numFeatures(), n.rnn.Gates(), n.cfg.ContextSize
-	for row := range rows {
-		n.input.Forward(t.GX[row*g:(row+1)*g], ws.values[row*f:(row+1)*f])
-	}
+	g, d := n.rnn.Gates(), n.cfg.ContextSize
+	n.input.ForwardRows(t.GX[:rows*g], ws.values)
 	meter.End(meter.Rows, begin)
 	n.rnn.Forward(params, p, t)
 	clear(t.DH)

@@ -48,13 +48,10 @@ func (n *network[F]) run(params, grad []F, batch []*example[F], scale, dropout f
 	w.trace.Reset(n.rnn, steps)
 	w.values = nn.Resize(w.values, steps*n.values)
 	w.start, w.rows, w.feats, w.targets = append(w.start[:0], 0), w.rows[:0], w.feats[:0], w.targets[:0]
-	g := n.rnn.Gates()
 	for t := range p.Steps() {
 		for b := range p.Offsets[t+1] - p.Offsets[t] {
 			r, x := p.Row(b, t), batch[b]
-			values := w.values[r*n.values : (r+1)*n.values]
-			copy(values, x.values[t*n.values:])
-			n.input.Forward(w.trace.GX[r*g:(r+1)*g], values)
+			copy(w.values[r*n.values:(r+1)*n.values], x.values[t*n.values:])
 			first, last := x.start[t], x.start[t+1]
 			w.rows = append(w.rows, x.rows[first:last]...)
 			w.feats = append(w.feats, x.feats[int(first)*n.features:int(last)*n.features]...)
@@ -62,6 +59,7 @@ func (n *network[F]) run(params, grad []F, batch []*example[F], scale, dropout f
 			w.targets = append(w.targets, x.targets[t])
 		}
 	}
+	n.input.ForwardRows(w.trace.GX[:steps*n.rnn.Gates()], w.values)
 	n.rnn.Forward(params, p, &w.trace)
 	if grad == nil {
 		rng = nil

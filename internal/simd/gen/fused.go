@@ -18,6 +18,8 @@ func genFused(s isa) {
 	genMixtureTick(s, true)
 	genMixtureCDF(s)
 	genAdam(s)
+	genGatherRows(s)
+	genScatterRows(s)
 }
 
 // third returns the operand at part i of a row [r | z | n], where p runs through part 0 and width is the size of a part.

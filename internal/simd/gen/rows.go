@@ -1,0 +1,64 @@
+package main
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// genGatherRows writes rows of n elements, dst = table[index] + scale·w: the index and the scale of a row are numbers of the
+// row of values at the pointers index and scale, whose rows are stride elements apart.
+func genGatherRows(s isa) {
+	TEXT("gatherRows"+s.suffix, NOSPLIT, "func(rows, n int, dst, table, w, index, scale *float32, stride int)")
+	Pragma("noescape")
+	p := loadAll("dst", "table", "w", "index", "scale", "stride", "n")
+	dst, table, w, index, scale, stride, bytes := p[0], p[1], p[2], p[3], p[4], p[5], p[6]
+	SHLQ(Imm(2), stride)
+	SHLQ(Imm(2), bytes)
+	r := s.newRow(Load(Param("n"), GP64()).(reg.GPVirtual))
+	eachRow("row", func() {
+		from, factor := s.tableRow(table, index, bytes), s.vec()
+		VBROADCASTSS(Mem{Base: scale}, factor)
+		r.each("element", []reg.Register{from, w, dst}, func(at access) {
+			v := at.load(Mem{Base: from})
+			VFMADD231PS(at.load(Mem{Base: w}), factor, v)
+			at.store(v, Mem{Base: dst})
+		})
+		SUBQ(bytes, w)
+		ADDQ(stride, index)
+		ADDQ(stride, scale)
+	})
+	VZEROUPPER()
+	RET()
+}
+
+// genScatterRows adds rows of n elements to those of a table: table[index] += src, with the indices of genGatherRows.
+func genScatterRows(s isa) {
+	TEXT("scatterRows"+s.suffix, NOSPLIT, "func(rows, n int, table, src, index *float32, stride int)")
+	Pragma("noescape")
+	p := loadAll("table", "src", "index", "stride", "n")
+	table, src, index, stride, bytes := p[0], p[1], p[2], p[3], p[4]
+	SHLQ(Imm(2), stride)
+	SHLQ(Imm(2), bytes)
+	r := s.newRow(Load(Param("n"), GP64()).(reg.GPVirtual))
+	eachRow("row", func() {
+		to := s.tableRow(table, index, bytes)
+		r.each("element", []reg.Register{src, to}, func(at access) {
+			v := at.load(Mem{Base: to})
+			VADDPS(at.load(Mem{Base: src}), v, v)
+			at.store(v, Mem{Base: to})
+		})
+		ADDQ(stride, index)
+	})
+	VZEROUPPER()
+	RET()
+}
+
+// tableRow returns the pointer to the row of a table, of so many bytes each, whose index is the float32 that another pointer points to.
+func (s isa) tableRow(table, index, bytes reg.Register) reg.Register {
+	row := GP64()
+	VCVTTSS2SIQ(Mem{Base: index}, row)
+	IMULQ(bytes, row)
+	ADDQ(table, row)
+	return row
+}
