@@ -38,9 +38,18 @@ func (l *Linear[F]) Forward(dst, params, x []F, rows int) {
 // Backward adds the gradients of the parameters to grad and that of x to dx (rows × in), given dy, the gradient of the
 // output (rows × out), and the x of Forward.
 func (l *Linear[F]) Backward(grad, params, dx, dy, x []F, rows int) {
+	l.backward(grad, params, dx, dy, x, rows, true)
+}
+
+// BackwardTo is Backward for a dx that it sets to the gradient of x, whatever it was.
+func (l *Linear[F]) BackwardTo(grad, params, dx, dy, x []F, rows int) {
+	l.backward(grad, params, dx, dy, x, rows, false)
+}
+
+func (l *Linear[F]) backward(grad, params, dx, dy, x []F, rows int, accumulate bool) {
 	simd.Gemm(l.Out, l.In, rows, dy, 1, l.Out, x, l.In, Of(l.weight, grad), l.In, true)
 	begin := meter.Begin()
 	simd.AddRows(Of(l.bias, grad), dy[:rows*l.Out])
 	meter.End(meter.Rows, begin)
-	simd.Gemm(rows, l.In, l.Out, dy, l.Out, 1, Of(l.weight, params), l.In, dx, l.In, true)
+	simd.Gemm(rows, l.In, l.Out, dy, l.Out, 1, Of(l.weight, params), l.In, dx, l.In, accumulate)
 }

@@ -170,7 +170,6 @@ func (n *network[F]) run(params, grad []F, examples []*example[F], scale F, ws *
 	n.input.ForwardRows(t.GX[:rows*g], ws.values)
 	meter.End(meter.Rows, begin)
 	n.rnn.Forward(params, p, t)
-	clear(t.DH)
 	for a := 0; a < rows; a += headChunk {
 		b := min(a+headChunk, rows)
 		n.heads(params, grad, t.H[a*d:b*d], t.DH[a*d:b*d], ws.targets.slice(a, b), scale, ws, &sum)
@@ -190,11 +189,12 @@ func (n *network[F]) gather(p nn.Packed, ws *workspace[F]) {
 	f := n.numFeatures()
 	ws.values = nn.Resize(ws.values, p.Rows()*f)
 	ws.targets.resize(p.Rows())
-	for b, e := range ws.order {
-		for t := range e.steps() {
-			row := p.Row(b, t)
+	row := 0
+	for t := range p.Steps() {
+		for _, e := range ws.order[:p.Offsets[t+1]-p.Offsets[t]] {
 			copy(ws.values[row*f:(row+1)*f], e.values[t*f:])
 			ws.targets.set(row, &e.targets, t)
+			row++
 		}
 	}
 }
@@ -215,7 +215,6 @@ func (n *network[F]) runInitial(params, grad []F, scale F, ws *workspace[F], sum
 	}
 	ws.targets.resize(rows)
 	ws.initialDH = nn.Resize(ws.initialDH, rows*d)
-	clear(ws.initialDH)
 	for a := 0; a < rows; a += headChunk {
 		b := min(a+headChunk, rows)
 		n.heads(params, grad, ws.initialH[a*d:b*d], ws.initialDH[a*d:b*d], ws.targets.slice(a, b), scale, ws, sum)
@@ -229,7 +228,7 @@ func (n *network[F]) runInitial(params, grad []F, scale F, ws *workspace[F], sum
 }
 
 // heads scores the targets of at most headChunk contexts h (rows × D). If grad is not nil, it adds the gradients of the
-// parameters to grad and those of the contexts to dh (rows × D).
+// parameters to grad and sets dh (rows × D) to those of the contexts.
 func (n *network[F]) heads(params, grad, h, dh []F, t targets[F], scale F, ws *workspace[F], sum *lossSum) {
 	rows, k, m := t.len(), n.time.Out, n.mark.Out
 	ws.timeOut, ws.markOut = nn.Resize(ws.timeOut, headChunk*k), nn.Resize(ws.markOut, headChunk*m)
@@ -262,7 +261,7 @@ func (n *network[F]) heads(params, grad, h, dh []F, t targets[F], scale F, ws *w
 	}
 	meter.End(meter.Loss, begin)
 	if grad != nil {
-		n.time.Backward(grad, params, dh, ws.timeOut, h, rows)
+		n.time.BackwardTo(grad, params, dh, ws.timeOut, h, rows)
 		n.mark.Backward(grad, params, dh, ws.markOut, h, rows)
 	}
 }

@@ -110,6 +110,7 @@ func Train(ctx context.Context, cfg Config, training, validation *tpp.Dataset, o
 	for i := range t.grads {
 		t.grads[i] = make([]float32, len(t.params))
 	}
+	t.sum = make([]float32, len(t.params))
 	t.pool = workers.New(opts.Workers)
 	defer t.pool.Close()
 	t.work = make([]pass[float32], t.pool.Size())

@@ -98,6 +98,7 @@ type trainer struct {
 	average              average
 	pool                 *workers.Pool
 	grads                [][]float32
+	sum                  []float32 // of them
 	work                 []pass[float32]
 	order                []*example[float32]
 	summary              TrainingSummary
@@ -196,9 +197,9 @@ func (t *trainer) step(batch []*example[float32], epoch, shard int) (total float
 	for _, v := range totals {
 		total += v
 	}
-	squares := nn.SumGradients(t.grads[0], t.grads[1:len(parts)], 0, len(t.params))
+	squares := nn.SumGradients(t.sum, t.grads[:len(parts)], 0, len(t.params))
 	if norm := math.Sqrt(squares); norm > t.opts.ClipNorm {
-		nn.Scale(t.grads[0], t.opts.ClipNorm/norm)
+		nn.Scale(t.sum, t.opts.ClipNorm/norm)
 	}
 	t.adam.Begin(len(t.params))
 	if keep := 1 - t.adam.LR*t.opts.WeightDecay; keep < 1 {
@@ -206,7 +207,7 @@ func (t *trainer) step(batch []*example[float32], epoch, shard int) (total float
 		nn.Scale(t.params[:table.Offset], keep)
 		nn.Scale(t.params[table.Offset+table.Len:], keep)
 	}
-	t.adam.UpdatePart(t.params, t.grads[0], 0, len(t.params))
+	t.adam.UpdatePart(t.params, t.sum, 0, len(t.params))
 	t.average.add(t.params)
 	return total, events
 }
