@@ -130,33 +130,34 @@ func (in *Input[F]) row(tables [][]F, j int, values []F) []F {
 	return tables[j][level*in.gates : (level+1)*in.gates]
 }
 
-// InputGradient is the scratch memory of Input.Backward: the gradients of the tables. The zero value is ready to use.
+// InputGradient is the scratch memory of Recurrent.EncodeBackward: the gradients of the tables. The zero value is ready to use.
 type InputGradient[F Float] struct {
 	tables [][]F
 }
 
-// Backward adds to grad the gradients of the embeddings, weights and bias, given dGates, the gradients of the gates
-// (rows × G·D). values holds the features of each row, as for Forward.
-func (in *Input[F]) Backward(grad, params, dGates, values []F, ws *InputGradient[F]) {
+// backward adds to grad the gradients of the embeddings, weights and bias, given the gradients of the gates, which stand in rows of size numbers as
+// spans says. values holds the features of each row, as for Forward.
+func (in *Input[F]) backward(grad, params, gates []F, size int, spans []gateSpan, rows int, values []F, ws *InputGradient[F]) {
 	g := in.gates
 	if ws.tables == nil {
 		for j := range in.tables {
 			ws.tables = append(ws.tables, make([]F, len(in.tables[j])))
 		}
 	}
-	for _, t := range ws.tables {
-		clear(t)
-	}
 	begin := meter.Begin()
 	for j, f := range in.features {
-		if f.Levels == 0 {
-			simd.AddWeightedRows(ws.tables[j], dGates, values[j:], len(in.features))
-		} else {
-			simd.ScatterRows(ws.tables[j], dGates, g, values, len(in.features), j)
+		clear(ws.tables[j])
+		for _, s := range spans {
+			table, from := ws.tables[j][s.gate:], gates[s.at:]
+			if f.Levels == 0 {
+				simd.AddWeightedRows(rows, table[:s.n], from, size, values[j:], len(in.features))
+			} else {
+				simd.ScatterRows(rows, s.n, table, g, from, size, values, len(in.features), j)
+			}
 		}
 	}
 	// Every event has exactly one category of the base feature, so the rows of its table add up to the bias's gradient.
-	simd.AddRows(Of(in.bias, grad), ws.tables[in.base])
+	simd.AddRows(in.features[in.base].Levels, Of(in.bias, grad), ws.tables[in.base], g)
 	meter.End(meter.Rows, begin)
 	w, dw := Of(in.weight, params), Of(in.weight, grad)
 	x := in.columns

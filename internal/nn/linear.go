@@ -49,7 +49,7 @@ func (l *Linear[F]) BackwardTo(grad, params, dx, dy, x []F, rows int) {
 func (l *Linear[F]) backward(grad, params, dx, dy, x []F, rows int, accumulate bool) {
 	simd.Gemm(l.Out, l.In, rows, dy, 1, l.Out, x, l.In, Of(l.weight, grad), l.In, true)
 	begin := meter.Begin()
-	simd.AddRows(Of(l.bias, grad), dy[:rows*l.Out])
+	simd.AddRows(rows, Of(l.bias, grad), dy, l.Out)
 	meter.End(meter.Rows, begin)
 	simd.Gemm(rows, l.In, l.Out, dy, l.Out, 1, Of(l.weight, params), l.In, dx, l.In, accumulate)
 }

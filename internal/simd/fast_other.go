@@ -22,12 +22,12 @@ func sumExpFast(_ []float32) (peak, total float32)                        { retu
 func softmaxRowsFast(_, _ []float32, _ float32, _, _ []float32)           {}
 func normalMixtureCDFFast(_, _, _ []float32, _ float32) (c, s, d float32) { return 0, 0, 0 }
 
-func gruForwardFast(_, _ int, _, _, _, _, _, _, _ []float32)           {}
-func gruBackwardFast(_, _ int, _, _, _, _, _, _, _, _, _ []float32)    {}
-func mixtureFast(_ int, _, _, _, _ []float32)                          {}
-func mixtureGradFast(_ int, _, _, _, _, _ []float32, _ float32)        {}
-func mixtureTickFast(_ int, _, _, _, _, _ []float32)                   {}
-func mixtureTickGradFast(_ int, _, _, _, _, _, _ []float32, _ float32) {}
-func adamFast(_, _, _, _ []float32, _ *[7]float32)                     {}
-func gatherRowsFast(_ int, _, _, _, _, _ []float32, _ int)             {}
-func scatterRowsFast(_, _ int, _, _, _ []float32, _ int)               {}
+func gruForwardFast(_, _ int, _, _, _, _, _ []float32)                                     {}
+func gruBackwardFast(_, _ int, _, _, _, _ []float32)                                       {}
+func mixtureFast(_ int, _, _, _, _ []float32)                                              {}
+func mixtureGradFast(_ int, _, _, _, _, _ []float32, _ float32)                            {}
+func mixtureTickFast(_ int, _, _, _, _, _ []float32)                                       {}
+func mixtureTickGradFast(_ int, _, _, _, _, _, _ []float32, _ float32)                     {}
+func adamFast(_, _, _, _ []float32, _ *[7]float32)                                         {}
+func gatherRowsFast(_ int, _, _, _, _, _ []float32, _ int)                                 {}
+func scatterRowsFast(_, _ int, _ []float32, _ int, _ []float32, _ int, _ []float32, _ int) {}

@@ -4,19 +4,19 @@ package simd
 
 // The functions here take checked slices of at least one row of at least one element.
 
-func gruForwardFast(rows, d int, next, r, z, n, gx, gh, h []float32) {
+func gruForwardFast(rows, d int, next, act, gx, gh, h []float32) {
 	if active == avx512 {
-		gruForwardAVX512(rows, d, &next[0], &r[0], &z[0], &n[0], &gx[0], &gh[0], &h[0])
+		gruForwardAVX512(rows, d, &next[0], &act[0], &gx[0], &gh[0], &h[0])
 	} else {
-		gruForwardAVX2(rows, d, &next[0], &r[0], &z[0], &n[0], &gx[0], &gh[0], &h[0])
+		gruForwardAVX2(rows, d, &next[0], &act[0], &gx[0], &gh[0], &h[0])
 	}
 }
 
-func gruBackwardFast(rows, d int, dgx, dgh, dh, dnext, r, z, n, gh, h []float32) {
+func gruBackwardFast(rows, d int, act, dh, dnext, h []float32) {
 	if active == avx512 {
-		gruBackwardAVX512(rows, d, &dgx[0], &dgh[0], &dh[0], &dnext[0], &r[0], &z[0], &n[0], &gh[0], &h[0])
+		gruBackwardAVX512(rows, d, &act[0], &dh[0], &dnext[0], &h[0])
 	} else {
-		gruBackwardAVX2(rows, d, &dgx[0], &dgh[0], &dh[0], &dnext[0], &r[0], &z[0], &n[0], &gh[0], &h[0])
+		gruBackwardAVX2(rows, d, &act[0], &dh[0], &dnext[0], &h[0])
 	}
 }
 
@@ -69,10 +69,10 @@ func gatherRowsFast(rows int, dst, table, w, index, scale []float32, stride int)
 	}
 }
 
-func scatterRowsFast(rows, n int, table, src, index []float32, stride int) {
+func scatterRowsFast(rows, n int, table []float32, trs int, src []float32, srs int, index []float32, stride int) {
 	if active == avx512 {
-		scatterRowsAVX512(rows, n, &table[0], &src[0], &index[0], stride)
+		scatterRowsAVX512(rows, n, &table[0], trs, &src[0], srs, &index[0], stride)
 	} else {
-		scatterRowsAVX2(rows, n, &table[0], &src[0], &index[0], stride)
+		scatterRowsAVX2(rows, n, &table[0], trs, &src[0], srs, &index[0], stride)
 	}
 }

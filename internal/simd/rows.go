@@ -8,7 +8,7 @@ func GatherRows[T Float](dst, table, w, values []T, stride, category, real int) 
 		return
 	}
 	rows := len(dst) / n
-	checkIndices(table, n, values, rows, stride, category)
+	checkIndices(len(table)/n, values, rows, stride, category)
 	_ = values[(rows-1)*stride+real]
 	if fast[T]() {
 		gatherRowsFast(rows, f32(dst), f32(table), f32(w), f32(values[category:]), f32(values[real:]), stride)
@@ -21,58 +21,55 @@ func GatherRows[T Float](dst, table, w, values []T, stride, category, real int) 
 	}
 }
 
-// ScatterRows adds the rows of src, of n elements each, to those of a table, in order: table[index] += row, with the indices of GatherRows.
-func ScatterRows[T Float](table, src []T, n int, values []T, stride, category int) {
-	if n == 0 || len(src) < n {
+// ScatterRows adds rows of n elements of src, srs elements apart, to those of a table, trs elements apart, in order: table[index] += row, with the
+// indices of GatherRows.
+func ScatterRows[T Float](rows, n int, table []T, trs int, src []T, srs int, values []T, stride, category int) {
+	if n == 0 || rows == 0 {
 		return
 	}
-	rows := len(src) / n
-	checkIndices(table, n, values, rows, stride, category)
+	_ = src[(rows-1)*srs+n-1]
+	levels := 0
+	if len(table) >= n {
+		levels = (len(table)-n)/trs + 1
+	}
+	checkIndices(levels, values, rows, stride, category)
 	if fast[T]() {
-		scatterRowsFast(rows, n, f32(table), f32(src), f32(values[category:]), stride)
+		scatterRowsFast(rows, n, f32(table), trs, f32(src), srs, f32(values[category:]), stride)
 		return
 	}
 	for i := range rows {
-		level := int(values[i*stride+category])
-		row := table[level*n : (level+1)*n]
-		AddScaled(row, row, 1, src[i*n:(i+1)*n])
+		row := table[int(values[i*stride+category])*trs:][:n]
+		AddScaled(row, row, 1, src[i*srs:][:n])
 	}
 }
 
-// checkIndices panics unless all indices are those of rows of a table.
-func checkIndices[T Float](table []T, n int, values []T, rows, stride, category int) {
-	levels := T(len(table) / n)
+// checkIndices panics unless all indices are below levels.
+func checkIndices[T Float](levels int, values []T, rows, stride, category int) {
 	for i := range rows {
-		if v := values[i*stride+category]; !(v >= 0 && v < levels) {
+		if v := values[i*stride+category]; !(v >= 0 && v < T(levels)) {
 			panic("simd: index of a row out of range")
 		}
 	}
 }
 
-// AddRows adds the rows of src, each as long as dst, to dst in order.
-func AddRows[T Float](dst, src []T) {
+// AddRows adds rows of src, srs elements apart and each as long as dst, to dst in order.
+func AddRows[T Float](rows int, dst, src []T, srs int) {
 	one := [1]T{1}
-	addWeightedRows(dst, src, one[:], 0)
+	AddWeightedRows(rows, dst, src, srs, one[:], 0)
 }
 
-// AddWeightedRows adds the rows of src, each as long as dst, to dst in order, row i times weights[i·stride].
-func AddWeightedRows[T Float](dst, src, weights []T, stride int) {
-	if n := len(dst); n > 0 && len(src) >= n {
-		_ = weights[(len(src)/n-1)*stride]
-	}
-	addWeightedRows(dst, src, weights, stride)
-}
-
-func addWeightedRows[T Float](dst, src, weights []T, stride int) {
+// AddWeightedRows is AddRows of rows each times a weight of its own, that of row i weights[i·stride].
+func AddWeightedRows[T Float](rows int, dst, src []T, srs int, weights []T, stride int) {
 	n := len(dst)
-	if n == 0 || len(src) < n {
+	if n == 0 || rows == 0 {
 		return
 	}
+	_, _ = src[(rows-1)*srs+n-1], weights[(rows-1)*stride]
 	if fast[T]() {
-		gemmFast(1, n, len(src)/n, f32(weights), 0, stride, f32(src), n, f32(dst), n, f32(dst), n)
+		gemmFast(1, n, rows, f32(weights), 0, stride, f32(src), srs, f32(dst), n, f32(dst), n)
 		return
 	}
-	for i := 0; (i+1)*n <= len(src); i++ {
-		AddScaled(dst, dst, weights[i*stride], src[i*n:(i+1)*n])
+	for i := range rows {
+		AddScaled(dst, dst, weights[i*stride], src[i*srs:][:n])
 	}
 }

@@ -165,18 +165,15 @@ func (n *network[F]) run(params, grad []F, examples []*example[F], scale F, ws *
 	begin := meter.Begin()
 	n.gather(p, ws)
 	t := &ws.trace
-	t.Reset(n.rnn, rows)
-	g, d := n.rnn.Gates(), n.cfg.ContextSize
-	n.input.ForwardRows(t.GX[:rows*g], ws.values)
+	d := n.cfg.ContextSize
 	meter.End(meter.Rows, begin)
-	n.rnn.Forward(params, p, t)
+	n.rnn.Encode(params, n.input, ws.values, p, t)
 	for a := 0; a < rows; a += headChunk {
 		b := min(a+headChunk, rows)
 		n.heads(params, grad, t.H[a*d:b*d], t.DH[a*d:b*d], ws.targets.slice(a, b), scale, ws, &sum)
 	}
 	if grad != nil {
-		n.rnn.Backward(grad, params, p, t)
-		n.input.Backward(grad, params, t.GX[:rows*g], ws.values, &ws.inputs)
+		n.rnn.EncodeBackward(grad, params, n.input, ws.values, p, t, &ws.inputs)
 	}
 	return sum
 }

@@ -45,7 +45,6 @@ func (n *network[F]) run(params, grad []F, batch []*example[F], scale, dropout f
 	if steps == 0 {
 		return 0, events
 	}
-	w.trace.Reset(n.rnn, steps)
 	w.values = nn.Resize(w.values, steps*n.values)
 	w.start, w.rows, w.feats, w.targets = append(w.start[:0], 0), w.rows[:0], w.feats[:0], w.targets[:0]
 	for t := range p.Steps() {
@@ -59,8 +58,7 @@ func (n *network[F]) run(params, grad []F, batch []*example[F], scale, dropout f
 			w.targets = append(w.targets, x.targets[t])
 		}
 	}
-	n.input.ForwardRows(w.trace.GX[:steps*n.rnn.Gates()], w.values)
-	n.rnn.Forward(params, p, &w.trace)
+	n.rnn.Encode(params, n.input, w.values, p, &w.trace)
 	if grad == nil {
 		rng = nil
 	}
@@ -84,8 +82,7 @@ func (n *network[F]) run(params, grad []F, batch []*example[F], scale, dropout f
 	}
 	clear(w.trace.DH)
 	n.backward(grad, params, w.trace.DH, w.trace.H, w.start, w.rows, w.feats, rng != nil, &w.work)
-	n.rnn.Backward(grad, params, p, &w.trace)
-	n.input.Backward(grad, params, w.trace.GX, w.values, &w.input)
+	n.rnn.EncodeBackward(grad, params, n.input, w.values, p, &w.trace, &w.input)
 	return total, events
 }
 

@@ -32,22 +32,26 @@ func genGatherRows(s isa) {
 	RET()
 }
 
-// genScatterRows adds rows of n elements to those of a table: table[index] += src, with the indices of genGatherRows.
+// genScatterRows adds rows of n elements, srs elements apart, to those of a table, trs elements apart: table[index] += src, with the indices of
+// genGatherRows.
 func genScatterRows(s isa) {
-	TEXT("scatterRows"+s.suffix, NOSPLIT, "func(rows, n int, table, src, index *float32, stride int)")
+	TEXT("scatterRows"+s.suffix, NOSPLIT, "func(rows, n int, table *float32, trs int, src *float32, srs int, index *float32, stride int)")
 	Pragma("noescape")
-	p := loadAll("table", "src", "index", "stride", "n")
-	table, src, index, stride, bytes := p[0], p[1], p[2], p[3], p[4]
-	SHLQ(Imm(2), stride)
-	SHLQ(Imm(2), bytes)
+	p := loadAll("table", "trs", "src", "srs", "index", "stride")
+	table, trs, src, srs, index, stride := p[0], p[1], p[2], p[3], p[4], p[5]
+	for _, r := range []reg.Register{trs, srs, stride} {
+		SHLQ(Imm(2), r)
+	}
 	r := s.newRow(Load(Param("n"), GP64()).(reg.GPVirtual))
 	eachRow("row", func() {
-		to := s.tableRow(table, index, bytes)
-		r.each("element", []reg.Register{src, to}, func(at access) {
+		to, from := s.tableRow(table, index, trs), GP64()
+		MOVQ(src, from)
+		r.each("element", []reg.Register{from, to}, func(at access) {
 			v := at.load(Mem{Base: to})
-			VADDPS(at.load(Mem{Base: src}), v, v)
+			VADDPS(at.load(Mem{Base: from}), v, v)
 			at.store(v, Mem{Base: to})
 		})
+		ADDQ(srs, src)
 		ADDQ(stride, index)
 	})
 	VZEROUPPER()
