@@ -31,3 +31,10 @@ func mixtureTickGradFast(_ int, _, _, _, _, _, _ []float32, _ float32)          
 func adamFast(_, _, _, _ []float32, _ *[7]float32)                                         {}
 func gatherRowsFast(_ int, _, _, _, _, _ []float32, _ int)                                 {}
 func scatterRowsFast(_, _ int, _ []float32, _ int, _ []float32, _ int, _ []float32, _ int) {}
+
+func rectifyFast(_ []float32)                                                {}
+func rectifyGradFast(_, _ []float32)                                         {}
+func mulFast(_, _ []float32)                                                 {}
+func logisticPrecisionsFast(_, _ []float32)                                  {}
+func logisticSurvivalFast(_, _, _, _, _ []float32, _ float32) float32        { return 0 }
+func logisticGradFast(_, _, _, _, _, _, _, _, _, _ []float32, _ *[4]float32) {}

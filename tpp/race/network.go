@@ -125,7 +125,7 @@ func (n *network[F]) forward(params, h []F, start []int32, rows []row[F], feats 
 		} else {
 			simd.Gemm(b-a, d, n.features, feats[a*n.features:], n.features, 1, byFeature, d, w.first[a*d:], d, true)
 		}
-		rectify(w.first[a*d : b*d])
+		simd.Rectify(w.first[a*d : b*d])
 		for r := a; r < b; r++ {
 			simd.AddScaled(pooled, pooled, poolScale, w.first[r*d:(r+1)*d])
 		}
@@ -141,13 +141,11 @@ func (n *network[F]) forward(params, h []F, start []int32, rows []row[F], feats 
 			simd.AddScaled(own, own, 1, w.poolOut[step*d:(step+1)*d])
 		}
 	}
-	rectify(w.second)
+	simd.Rectify(w.second)
 	if rng != nil {
 		w.mask = nn.Resize(w.mask, count*d)
 		drop(w.mask, dropout, rng)
-		for i, m := range w.mask {
-			w.second[i] *= m
-		}
+		simd.Mul(w.second, w.mask)
 	}
 	n.last.Forward(w.outs, params, w.second, count)
 	table := nn.Of(n.table, params)
@@ -177,11 +175,9 @@ func (n *network[F]) backward(grad, params, gradH, h []F, start []int32, rows []
 		}
 		n.last.Backward(grad, params, w.gradSecond, w.gradOuts, w.second, count)
 		if dropped {
-			for i, m := range w.mask {
-				w.gradSecond[i] *= m
-			}
+			simd.Mul(w.gradSecond, w.mask)
 		}
-		rectifyBackward(w.gradSecond, w.second)
+		simd.RectifyGrad(w.gradSecond, w.second)
 		n.second.Backward(grad, params, w.gradFirst, w.gradSecond, w.first, count)
 		for step := range steps {
 			own := w.gradPool[step*d : (step+1)*d]
@@ -197,7 +193,7 @@ func (n *network[F]) backward(grad, params, gradH, h []F, start []int32, rows []
 			simd.AddScaled(own, own, poolScale, w.gradPooled[step*d:(step+1)*d])
 		}
 	}
-	rectifyBackward(w.gradFirst, w.first)
+	simd.RectifyGrad(w.gradFirst, w.first)
 	for step := range steps {
 		own := w.gradContext[step*d : (step+1)*d]
 		for r := int(start[step]); r < int(start[step+1]); r++ {
@@ -211,20 +207,6 @@ func (n *network[F]) backward(grad, params, gradH, h []F, start []int32, rows []
 		simd.Gemm(n.features, d, count, feats, 1, n.features, w.gradFirst, d, nn.Of(n.fromFeatures, grad), d, true)
 	}
 	n.fromContext.Backward(grad, params, gradH, w.gradContext, h, steps)
-}
-
-func rectify[F nn.Float](x []F) {
-	for i, v := range x {
-		x[i] = max(v, 0)
-	}
-}
-
-// rectifyBackward sets the gradient to 0 where the unit is 0. Units are not negative; the product, without a branch, is 1 for all others
-// but the tiniest.
-func rectifyBackward[F nn.Float](grad, x []F) {
-	for i, v := range x {
-		grad[i] *= min(v*1e30, 1)
-	}
 }
 
 // drop fills a mask with 0 at the given rate and 1/(1 − rate) elsewhere.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tppfaas/tppfaas/internal/meter"
 	"github.com/tppfaas/tppfaas/internal/nn"
 	"github.com/tppfaas/tppfaas/internal/workers"
 )
@@ -46,6 +47,7 @@ func (n *network[F]) run(params, grad []F, batch []*example[F], scale, dropout f
 		return 0, events
 	}
 	w.values = nn.Resize(w.values, steps*n.values)
+	begin := meter.Begin()
 	w.start, w.rows, w.feats, w.targets = append(w.start[:0], 0), w.rows[:0], w.feats[:0], w.targets[:0]
 	for t := range p.Steps() {
 		for b := range p.Offsets[t+1] - p.Offsets[t] {
@@ -58,6 +60,7 @@ func (n *network[F]) run(params, grad []F, batch []*example[F], scale, dropout f
 			w.targets = append(w.targets, x.targets[t])
 		}
 	}
+	meter.End(meter.Rows, begin)
 	n.rnn.Encode(params, n.input, w.values, p, &w.trace)
 	if grad == nil {
 		rng = nil
@@ -69,6 +72,7 @@ func (n *network[F]) run(params, grad []F, batch []*example[F], scale, dropout f
 	} else {
 		scale = 0
 	}
+	begin = meter.Begin()
 	for step := range steps {
 		a, b := int(w.start[step]), int(w.start[step+1])
 		var own []F
@@ -77,6 +81,7 @@ func (n *network[F]) run(params, grad []F, batch []*example[F], scale, dropout f
 		}
 		total += stepLoss(w.work.outs[a*n.size:b*n.size], own, n.size, n.components, w.rows[a:b], w.targets[step], scale, &w.loss)
 	}
+	meter.End(meter.Loss, begin)
 	if grad == nil {
 		return total, events
 	}
@@ -107,7 +112,6 @@ func newRandom(seed uint64, epoch, shard int) *rand.Rand {
 }
 
 func (t *trainer) run(ctx context.Context) error {
-	t.order = slices.Clone(t.training)
 	t.summary.ValidationLoss = math.Inf(1)
 	began := time.Now()
 	if err := t.keepIfBest(0, t.params, t.loss(t.params, t.validation)); err != nil { // the mixtures of the classes alone
@@ -194,6 +198,7 @@ func (t *trainer) step(batch []*example[float32], epoch, shard int) (total float
 	for _, v := range totals {
 		total += v
 	}
+	begin := meter.Begin()
 	squares := nn.SumGradients(t.sum, t.grads[:len(parts)], 0, len(t.params))
 	if norm := math.Sqrt(squares); norm > t.opts.ClipNorm {
 		nn.Scale(t.sum, t.opts.ClipNorm/norm)
@@ -206,6 +211,7 @@ func (t *trainer) step(batch []*example[float32], epoch, shard int) (total float
 	}
 	t.adam.UpdatePart(t.params, t.sum, 0, len(t.params))
 	t.average.add(t.params)
+	meter.End(meter.Update, begin)
 	return total, events
 }
 
