@@ -6,8 +6,11 @@ import "github.com/tppfaas/tppfaas/internal/simd"
 // Parts that do not overlap may be summed concurrently.
 func SumGradients(sum []float32, grads [][]float32, first, last int) (squares float64) {
 	AddGradients(sum, grads, first, last)
-	return float64(simd.Dot(sum[first:last], sum[first:last]))
+	return Squares(sum[first:last])
 }
+
+// Squares returns the sum of the squares of a gradient.
+func Squares(grad []float32) float64 { return float64(simd.Dot(grad, grad)) }
 
 // AddGradients is SumGradients without the squares.
 func AddGradients(sum []float32, grads [][]float32, first, last int) {

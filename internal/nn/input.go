@@ -106,13 +106,28 @@ func (in *Input[F]) ForwardRows(dst, values []F) {
 		return
 	}
 	simd.GatherRows(dst, in.tables[in.base], in.tables[first], values, f, in.base, first)
-	for j := range in.features {
-		if j != in.base && j != first {
-			for row := 0; row*g < len(dst); row++ {
+	rows := len(dst) / g
+	for j := first + 1; j < f; j++ {
+		switch real := in.realFrom(j); {
+		case j == in.base:
+		case real > 0: // whose columns of the weights stand one after the other
+			simd.AddCombinations(rows, g, real, dst, values[j:], f, in.transposed[in.first[j]*g:])
+			j += real - 1
+		default:
+			for row := range rows {
 				in.add(dst[row*g:(row+1)*g], values[row*f:], j)
 			}
 		}
 	}
+}
+
+// realFrom returns the number of real features in a row from feature j on.
+func (in *Input[F]) realFrom(j int) int {
+	n := 0
+	for j+n < len(in.features) && in.features[j+n].Levels == 0 {
+		n++
+	}
+	return n
 }
 
 // add adds feature j of an event to the input part of its gates.

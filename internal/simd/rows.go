@@ -73,3 +73,22 @@ func AddWeightedRows[T Float](rows int, dst, src []T, srs int, weights []T, stri
 		AddScaled(dst, dst, weights[i*stride], src[i*srs:][:n])
 	}
 }
+
+// AddCombinations adds to rows of dst, of n elements each, the rows of w times their weights, in order: those of row i are the k numbers from
+// weights[i·stride] on.
+func AddCombinations[T Float](rows, n, k int, dst, weights []T, stride int, w []T) {
+	if rows == 0 || n == 0 || k == 0 {
+		return
+	}
+	_, _, _ = dst[rows*n-1], weights[(rows-1)*stride+k-1], w[k*n-1]
+	if fast[T]() {
+		gemmFast(rows, n, k, f32(weights), stride, 1, f32(w), n, f32(dst), n, f32(dst), n)
+		return
+	}
+	for i := range rows {
+		row := dst[i*n : (i+1)*n]
+		for j := range k {
+			AddScaled(row, row, weights[i*stride+j], w[j*n:(j+1)*n])
+		}
+	}
+}

@@ -45,6 +45,22 @@ func TestRows(t *testing.T) {
 				t.Fatalf("ScatterRows is %v, want %v", sums.data, want)
 			}
 
+			k := rapid.IntRange(0, stride).Draw(t, "k")
+			combined, of := newGuarded[float32](rows*n), randomSlice[float32](r, k*n, 1)
+			copy(combined.data, src)
+			want = slices.Clone(combined.data)
+			AddCombinations(rows, n, k, combined.data, values, stride, of)
+			combined.check(t, "AddCombinations")
+			for i := range rows {
+				for j := range k {
+					to := want[i*n : (i+1)*n]
+					AddScaled(to, to, values[i*stride+j], of[j*n:(j+1)*n])
+				}
+			}
+			if !slices.Equal(combined.data, want) {
+				t.Fatalf("AddCombinations is %v, want %v", combined.data, want)
+			}
+
 			sum := newGuarded[float32](n)
 			copy(sum.data, w)
 			want = slices.Clone(w)

@@ -185,7 +185,7 @@ func (t *trainer) step(batch []*example[float32], epoch, shard int) (total float
 		events += x.events
 	}
 	parts := shards(batch, (len(batch)+shardSize-1)/shardSize)
-	t.net.prepare(t.params)
+	t.pool.Run(prepareParts, func(_, i int) { t.net.preparePart(t.params, i) })
 	totals := make([]float64, len(parts))
 	t.pool.Run(len(parts), func(worker, i int) {
 		clear(t.grads[i])
@@ -198,21 +198,44 @@ func (t *trainer) step(batch []*example[float32], epoch, shard int) (total float
 	for _, v := range totals {
 		total += v
 	}
-	begin := meter.Begin()
-	squares := nn.SumGradients(t.sum, t.grads[:len(parts)], 0, len(t.params))
-	if norm := math.Sqrt(squares); norm > t.opts.ClipNorm {
-		nn.Scale(t.sum, t.opts.ClipNorm/norm)
-	}
-	t.adam.Begin(len(t.params))
-	if keep := 1 - t.adam.LR*t.opts.WeightDecay; keep < 1 {
-		table := t.net.table
-		nn.Scale(t.params[:table.Offset], keep)
-		nn.Scale(t.params[table.Offset+table.Len:], keep)
-	}
-	t.adam.UpdatePart(t.params, t.sum, 0, len(t.params))
-	t.average.add(t.params)
-	meter.End(meter.Update, begin)
+	t.update(t.grads[:len(parts)])
 	return total, events
+}
+
+// updateParts is the number of parts in which an update is made, whatever the number of workers.
+const updateParts = 4
+
+// update makes an update from the sum of gradients.
+func (t *trainer) update(grads [][]float32) {
+	n := len(t.params)
+	eachPart := func(do func(first, last int)) {
+		t.pool.Run(updateParts, func(_, i int) {
+			begin := meter.Begin()
+			do(n*i/updateParts, n*(i+1)/updateParts)
+			meter.End(meter.Update, begin)
+		})
+	}
+	eachPart(func(first, last int) { nn.AddGradients(t.sum, grads, first, last) })
+	norm := math.Sqrt(nn.Squares(t.sum))
+	keep := 1 - t.adam.LR*t.opts.WeightDecay
+	table := t.net.table // is not decayed
+	t.adam.Begin(n)
+	t.average.begin(t.params)
+	eachPart(func(first, last int) {
+		if norm > t.opts.ClipNorm {
+			nn.Scale(t.sum[first:last], t.opts.ClipNorm/norm)
+		}
+		if keep < 1 {
+			if end := min(last, table.Offset); first < end {
+				nn.Scale(t.params[first:end], keep)
+			}
+			if begin := max(first, table.Offset+table.Len); begin < last {
+				nn.Scale(t.params[begin:last], keep)
+			}
+		}
+		t.adam.UpdatePart(t.params, t.sum, first, last)
+		t.average.addPart(t.params, first, last)
+	})
 }
 
 // loss returns the loss per event of examples under some parameters.
