@@ -1,12 +1,14 @@
 // Command growth measures how the cost of training grows: one quantity varies at a time, the others are those of the paper's
-// model (sequences of 21 events, 22 marks, GRU 64, 64 components, batches of 64). It prints tables in Markdown and draws a
-// picture.
+// model (sequences of 21 events, 22 marks, GRU 64, 64 components, batches of 64). The cost is processor time, of one worker as a rule, which depends
+// little on what else the machine does. It prints tables in Markdown and draws a picture.
 //
-//	go run ./bench/growth -o tpp/neural/growth.png
+//	go run ./bench/growth -points build/growth.json -o tpp/neural/growth.png -stream 1e8 -epochs 2
 package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -17,6 +19,8 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"syscall"
+	"time"
 
 	"github.com/tppfaas/tppfaas/internal/atomicfile"
 	"github.com/tppfaas/tppfaas/internal/cli"
@@ -33,6 +37,7 @@ Usage: growth [OPTIONS]
 Examples:
   growth                           tables on standard output
   growth -o growth.png -most 1e6   a picture too; data sets of up to a million events
+  growth -points build/growth.json -only marks         one quantity; a later call goes on from there
   growth -stream 1e8 -write build/events.jsonl.gz      for tpp train -stream
 `
 
@@ -53,9 +58,21 @@ type series struct {
 // point is a measurement.
 type point struct {
 	value       int
-	least, most float64 // ns an event over the epochs
+	least, most float64 // processor time over the epochs, ns an event
 	median      float64
 	heap        float64 // bytes an event that training holds beside the data set; of a stream all that the program holds
+}
+
+// MarshalJSON and UnmarshalJSON are for the file of -points.
+func (p point) MarshalJSON() ([]byte, error) {
+	return json.Marshal([]float64{float64(p.value), p.least, p.median, p.most, p.heap})
+}
+
+func (p *point) UnmarshalJSON(text []byte) error {
+	var v [5]float64
+	err := json.Unmarshal(text, &v)
+	*p = point{int(v[0]), v[1], v[3], v[2], v[4]}
+	return err
 }
 
 func main() { cli.Main(run) }
@@ -71,8 +88,9 @@ func measure(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	largest := fs.Float64("stream", 0, "largest data set from a file, in `events` (0: as in memory)")
 	only := fs.String("only", "", "measure only the `quantity` of this name")
 	write := fs.String("write", "", "write the data set of -stream events into `FILE`, gzipped JSON lines, and measure nothing")
+	kept := fs.String("points", "", "keep the measurements in `FILE`, and measure what is not in it")
 	epochs := fs.Int("epochs", 4, "`epochs` of each training, of which the first does not count")
-	workers := fs.Int("workers", runtime.GOMAXPROCS(0), "`goroutines` that compute")
+	workers := fs.Int("workers", 1, "`goroutines` that compute; more of them also spend processor time on waiting for each other")
 	if rest, err := cli.Parse(fs, args); err != nil {
 		return err
 	} else if len(rest) > 0 {
@@ -98,7 +116,18 @@ func measure(ctx context.Context, args []string, stdout, stderr io.Writer) error
 		}
 		all = all[i : i+1]
 	}
-	fmt.Fprintf(stdout, "Time of one training epoch per event, %d workers, and memory per event beside the data set; of data from a file all memory.\n", *workers)
+	known := map[string][]point{}
+	if *kept != "" {
+		switch text, err := os.ReadFile(*kept); {
+		case err == nil:
+			if err := json.Unmarshal(text, &known); err != nil {
+				return fmt.Errorf("%s: %w", *kept, err)
+			}
+		case !errors.Is(err, os.ErrNotExist):
+			return err
+		}
+	}
+	fmt.Fprintf(stdout, "Processor time of one training epoch per event, %d workers, and memory per event beside the data set; of data from a file all memory.\n", *workers)
 	for _, s := range all {
 		memory := "bytes an event"
 		if s.stream {
@@ -106,19 +135,20 @@ func measure(ctx context.Context, args []string, stdout, stderr io.Writer) error
 		}
 		fmt.Fprintf(stdout, "\n| %s | ns an event: median | least to most | %s |\n|---|---|---|---|\n", s.name, memory)
 		for _, v := range s.values {
-			at := paper
-			s.set(&at, v)
-			fmt.Fprintf(stderr, "%s %d\n", s.name, v)
-			measureOne := train
-			if s.stream {
-				measureOne = trainStream
-			}
-			p, err := measureOne(ctx, at, *epochs, *workers)
+			p, err := measureOne(ctx, s, v, known[s.name], *epochs, *workers, stderr)
 			if err != nil {
 				return err
 			}
-			p.value = v
 			s.points = append(s.points, p)
+			if known[s.name] = merge(known[s.name], p); *kept != "" {
+				text, err := json.MarshalIndent(known, "", " ")
+				if err != nil {
+					return err
+				}
+				if err := atomicfile.Write(*kept, func(w io.Writer) error { _, err := w.Write(text); return err }); err != nil {
+					return err
+				}
+			}
 			fmt.Fprintf(stdout, "| %s | %.0f | %.0f to %.0f | %.0f |\n", thousands(v), p.median, p.least, p.most, p.heap)
 		}
 	}
@@ -130,6 +160,31 @@ func measure(ctx context.Context, args []string, stdout, stderr io.Writer) error
 		return err
 	}
 	return figure.Write(*out, picture)
+}
+
+// measureOne returns the measurement of one value of a series, from those that are known if it is among them.
+func measureOne(ctx context.Context, s *series, value int, known []point, epochs, workers int, stderr io.Writer) (point, error) {
+	for _, p := range known {
+		if p.value == value {
+			return p, nil
+		}
+	}
+	fmt.Fprintf(stderr, "%s %d\n", s.name, value)
+	at := paper
+	s.set(&at, value)
+	measure := train
+	if s.stream {
+		measure = trainStream
+	}
+	p, err := measure(ctx, at, epochs, workers)
+	p.value = value
+	return p, err
+}
+
+// merge returns points with p in the place of the one of its value.
+func merge(points []point, p point) []point {
+	points = slices.DeleteFunc(points, func(q point) bool { return q.value == p.value })
+	return append(points, p)
 }
 
 // quantities returns what is varied, and the values that it takes; most is the largest number of events in memory, and largest that from a file.
@@ -195,7 +250,7 @@ func train(ctx context.Context, s shape, epochs, workers int) (point, error) {
 	var ends []float64
 	var during float64
 	opts.Progress = func(e neural.Epoch) {
-		ends = append(ends, e.Seconds)
+		ends = append(ends, processorTime())
 		if e.Epoch == epochs {
 			during = heap()
 		}
@@ -210,7 +265,16 @@ func train(ctx context.Context, s shape, epochs, workers int) (point, error) {
 	return p, nil
 }
 
-// pointOf returns the times of an event, by when the epochs ended.
+// processorTime returns the processor time of this process so far, in seconds.
+func processorTime() float64 {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return math.NaN()
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()
+}
+
+// pointOf returns the times of an event, by the processor time when the epochs ended.
 func pointOf(ends []float64, events float64) point {
 	var perEvent []float64
 	for i := 1; i < len(ends); i++ {
@@ -257,7 +321,7 @@ func trainStream(ctx context.Context, s shape, epochs, workers int) (point, erro
 	cfg.ContextSize = s.units
 	opts.BatchSize, opts.MaxEpochs, opts.Workers = s.batch, epochs, workers
 	var ends []float64
-	opts.Progress = func(e neural.Epoch) { ends = append(ends, e.Seconds) }
+	opts.Progress = func(neural.Epoch) { ends = append(ends, processorTime()) }
 	if _, err := neural.TrainStream(ctx, cfg, stream, neural.StreamOf(first), opts); err != nil {
 		return point{}, err
 	}
