@@ -38,3 +38,5 @@ func mulFast(_, _ []float32)                                                 {}
 func logisticPrecisionsFast(_, _ []float32)                                  {}
 func logisticSurvivalFast(_, _, _, _, _ []float32, _ float32) float32        { return 0 }
 func logisticGradFast(_, _, _, _, _, _, _, _, _, _ []float32, _ *[4]float32) {}
+func addGatheredFast(_ int, _, _ []float32, _ []int32, _ float32)            {}
+func addScatteredFast(_ int, _, _ []float32, _ []int32, _ float32)           {}

@@ -50,3 +50,19 @@ func logisticGradFast(location, scale, logit, weights, precisions, logScales, e,
 		logisticGradAVX2(&location[0], &scale[0], &logit[0], &weights[0], &precisions[0], &logScales[0], &e[0], &eu[0], &s[0], &su[0], len(location), numbers)
 	}
 }
+
+func addGatheredFast(n int, dst, src []float32, index []int32, scale float32) {
+	if active == avx512 {
+		addGatheredAVX512(len(index), n, &dst[0], &src[0], &index[0], scale)
+	} else {
+		addGatheredAVX2(len(index), n, &dst[0], &src[0], &index[0], scale)
+	}
+}
+
+func addScatteredFast(n int, dst, src []float32, index []int32, scale float32) {
+	if active == avx512 {
+		addScatteredAVX512(len(index), n, &dst[0], &src[0], &index[0], scale)
+	} else {
+		addScatteredAVX2(len(index), n, &dst[0], &src[0], &index[0], scale)
+	}
+}

@@ -180,6 +180,122 @@ loopDone:
 	VZEROUPPER
 	RET
 
+// func addGatheredAVX2(rows int, n int, dst *float32, src *float32, index *int32, scale float32)
+// Requires: AVX, FMA3
+TEXT ·addGatheredAVX2(SB), NOSPLIT, $0-44
+	MOVQ         dst+16(FP), AX
+	MOVQ         src+24(FP), CX
+	MOVQ         index+32(FP), DX
+	MOVQ         n+8(FP), BX
+	SHLQ         $0x02, BX
+	MOVQ         n+8(FP), SI
+	MOVQ         SI, DI
+	SHRQ         $0x03, DI
+	ANDQ         $0x07, SI
+	MOVQ         SI, R8
+	SHLQ         $0x02, R8
+	LEAQ         laneTable<>+0(SB), R9
+	SHLQ         $0x02, SI
+	SUBQ         SI, R9
+	VBROADCASTSS scale+40(FP), Y0
+	MOVQ         rows+0(FP), SI
+
+row:
+	MOVLQSX (DX), R10
+	IMULQ   BX, R10
+	ADDQ    CX, R10
+	MOVQ    DI, R11
+	TESTQ   R11, R11
+	JZ      elementTail
+
+element:
+	VMOVUPS     (AX), Y1
+	VMOVUPS     (R10), Y2
+	VFMADD231PS Y2, Y0, Y1
+	VMOVUPS     Y1, (AX)
+	ADDQ        $0x20, R10
+	ADDQ        $0x20, AX
+	DECQ        R11
+	JNZ         element
+
+elementTail:
+	TESTQ       R8, R8
+	JZ          elementDone
+	VMOVUPS     32(R9), Y1
+	VMASKMOVPS  (AX), Y1, Y1
+	VMOVUPS     32(R9), Y2
+	VMASKMOVPS  (R10), Y2, Y2
+	VFMADD231PS Y2, Y0, Y1
+	VMOVUPS     32(R9), Y2
+	VMASKMOVPS  Y1, Y2, (AX)
+	ADDQ        R8, R10
+	ADDQ        R8, AX
+
+elementDone:
+	ADDQ $0x04, DX
+	DECQ SI
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func addScatteredAVX2(rows int, n int, dst *float32, src *float32, index *int32, scale float32)
+// Requires: AVX, FMA3
+TEXT ·addScatteredAVX2(SB), NOSPLIT, $0-44
+	MOVQ         dst+16(FP), AX
+	MOVQ         src+24(FP), CX
+	MOVQ         index+32(FP), DX
+	MOVQ         n+8(FP), BX
+	SHLQ         $0x02, BX
+	MOVQ         n+8(FP), SI
+	MOVQ         SI, DI
+	SHRQ         $0x03, DI
+	ANDQ         $0x07, SI
+	MOVQ         SI, R8
+	SHLQ         $0x02, R8
+	LEAQ         laneTable<>+0(SB), R9
+	SHLQ         $0x02, SI
+	SUBQ         SI, R9
+	VBROADCASTSS scale+40(FP), Y0
+	MOVQ         rows+0(FP), SI
+
+row:
+	MOVLQSX (DX), R10
+	IMULQ   BX, R10
+	ADDQ    AX, R10
+	MOVQ    DI, R11
+	TESTQ   R11, R11
+	JZ      elementTail
+
+element:
+	VMOVUPS     (R10), Y1
+	VMOVUPS     (CX), Y2
+	VFMADD231PS Y2, Y0, Y1
+	VMOVUPS     Y1, (R10)
+	ADDQ        $0x20, CX
+	ADDQ        $0x20, R10
+	DECQ        R11
+	JNZ         element
+
+elementTail:
+	TESTQ       R8, R8
+	JZ          elementDone
+	VMOVUPS     32(R9), Y1
+	VMASKMOVPS  (R10), Y1, Y1
+	VMOVUPS     32(R9), Y2
+	VMASKMOVPS  (CX), Y2, Y2
+	VFMADD231PS Y2, Y0, Y1
+	VMOVUPS     32(R9), Y2
+	VMASKMOVPS  Y1, Y2, (R10)
+	ADDQ        R8, CX
+	ADDQ        R8, R10
+
+elementDone:
+	ADDQ $0x04, DX
+	DECQ SI
+	JNZ  row
+	VZEROUPPER
+	RET
+
 // func logisticPrecisionsAVX2(dst *float32, src *float32, n int)
 // Requires: AVX, AVX2, FMA3
 TEXT ·logisticPrecisionsAVX2(SB), NOSPLIT, $0-24
@@ -822,6 +938,116 @@ loopTail:
 	ADDQ      SI, CX
 
 loopDone:
+	VZEROUPPER
+	RET
+
+// func addGatheredAVX512(rows int, n int, dst *float32, src *float32, index *int32, scale float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·addGatheredAVX512(SB), NOSPLIT, $0-44
+	MOVQ         dst+16(FP), AX
+	MOVQ         src+24(FP), CX
+	MOVQ         index+32(FP), DX
+	MOVQ         n+8(FP), BX
+	SHLQ         $0x02, BX
+	MOVQ         n+8(FP), SI
+	MOVQ         SI, DI
+	SHRQ         $0x04, DI
+	ANDQ         $0x0f, SI
+	MOVQ         SI, R8
+	SHLQ         $0x02, R8
+	MOVL         $0xffffffff, R9
+	BZHIL        SI, R9, R9
+	KMOVW        R9, K1
+	VBROADCASTSS scale+40(FP), Z0
+	MOVQ         rows+0(FP), SI
+
+row:
+	MOVLQSX (DX), R9
+	IMULQ   BX, R9
+	ADDQ    CX, R9
+	MOVQ    DI, R10
+	TESTQ   R10, R10
+	JZ      elementTail
+
+element:
+	VMOVUPS     (AX), Z1
+	VMOVUPS     (R9), Z2
+	VFMADD231PS Z2, Z0, Z1
+	VMOVUPS     Z1, (AX)
+	ADDQ        $0x40, R9
+	ADDQ        $0x40, AX
+	DECQ        R10
+	JNZ         element
+
+elementTail:
+	TESTQ       R8, R8
+	JZ          elementDone
+	VMOVUPS.Z   (AX), K1, Z1
+	VMOVUPS.Z   (R9), K1, Z2
+	VFMADD231PS Z2, Z0, Z1
+	VMOVUPS     Z1, K1, (AX)
+	ADDQ        R8, R9
+	ADDQ        R8, AX
+
+elementDone:
+	ADDQ $0x04, DX
+	DECQ SI
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func addScatteredAVX512(rows int, n int, dst *float32, src *float32, index *int32, scale float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·addScatteredAVX512(SB), NOSPLIT, $0-44
+	MOVQ         dst+16(FP), AX
+	MOVQ         src+24(FP), CX
+	MOVQ         index+32(FP), DX
+	MOVQ         n+8(FP), BX
+	SHLQ         $0x02, BX
+	MOVQ         n+8(FP), SI
+	MOVQ         SI, DI
+	SHRQ         $0x04, DI
+	ANDQ         $0x0f, SI
+	MOVQ         SI, R8
+	SHLQ         $0x02, R8
+	MOVL         $0xffffffff, R9
+	BZHIL        SI, R9, R9
+	KMOVW        R9, K1
+	VBROADCASTSS scale+40(FP), Z0
+	MOVQ         rows+0(FP), SI
+
+row:
+	MOVLQSX (DX), R9
+	IMULQ   BX, R9
+	ADDQ    AX, R9
+	MOVQ    DI, R10
+	TESTQ   R10, R10
+	JZ      elementTail
+
+element:
+	VMOVUPS     (R9), Z1
+	VMOVUPS     (CX), Z2
+	VFMADD231PS Z2, Z0, Z1
+	VMOVUPS     Z1, (R9)
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, R9
+	DECQ        R10
+	JNZ         element
+
+elementTail:
+	TESTQ       R8, R8
+	JZ          elementDone
+	VMOVUPS.Z   (R9), K1, Z1
+	VMOVUPS.Z   (CX), K1, Z2
+	VFMADD231PS Z2, Z0, Z1
+	VMOVUPS     Z1, K1, (R9)
+	ADDQ        R8, CX
+	ADDQ        R8, R9
+
+elementDone:
+	ADDQ $0x04, DX
+	DECQ SI
+	JNZ  row
 	VZEROUPPER
 	RET
 

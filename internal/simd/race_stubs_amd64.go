@@ -14,6 +14,12 @@ func rectifyGradAVX2(grad *float32, x *float32, n int)
 func mulAVX2(dst *float32, x *float32, n int)
 
 //go:noescape
+func addGatheredAVX2(rows int, n int, dst *float32, src *float32, index *int32, scale float32)
+
+//go:noescape
+func addScatteredAVX2(rows int, n int, dst *float32, src *float32, index *int32, scale float32)
+
+//go:noescape
 func logisticPrecisionsAVX2(dst *float32, src *float32, n int)
 
 //go:noescape
@@ -30,6 +36,12 @@ func rectifyGradAVX512(grad *float32, x *float32, n int)
 
 //go:noescape
 func mulAVX512(dst *float32, x *float32, n int)
+
+//go:noescape
+func addGatheredAVX512(rows int, n int, dst *float32, src *float32, index *int32, scale float32)
+
+//go:noescape
+func addScatteredAVX512(rows int, n int, dst *float32, src *float32, index *int32, scale float32)
 
 //go:noescape
 func logisticPrecisionsAVX512(dst *float32, src *float32, n int)

@@ -92,3 +92,46 @@ func AddCombinations[T Float](rows, n, k int, dst, weights []T, stride int, w []
 		}
 	}
 }
+
+// AddGathered adds rows of src, of n elements each, to the rows of dst, times scale: dst[i] += scale·src[index[i]].
+func AddGathered[T Float](n int, dst, src []T, index []int32, scale T) {
+	if n == 0 || len(index) == 0 {
+		return
+	}
+	_ = dst[len(index)*n-1]
+	checkInt32(index, len(src)/n)
+	if fast[T]() {
+		addGatheredFast(n, f32(dst), f32(src), index, float32(scale))
+		return
+	}
+	for i, at := range index {
+		row := dst[i*n : (i+1)*n]
+		AddScaled(row, row, scale, src[int(at)*n:(int(at)+1)*n])
+	}
+}
+
+// AddScattered adds the rows of src, of n elements each, to rows of dst, in order and times scale: dst[index[i]] += scale·src[i].
+func AddScattered[T Float](n int, dst, src []T, index []int32, scale T) {
+	if n == 0 || len(index) == 0 {
+		return
+	}
+	_ = src[len(index)*n-1]
+	checkInt32(index, len(dst)/n)
+	if fast[T]() {
+		addScatteredFast(n, f32(dst), f32(src), index, float32(scale))
+		return
+	}
+	for i, at := range index {
+		row := dst[int(at)*n : (int(at)+1)*n]
+		AddScaled(row, row, scale, src[i*n:(i+1)*n])
+	}
+}
+
+// checkInt32 panics unless all indices are below levels.
+func checkInt32(index []int32, levels int) {
+	for _, at := range index {
+		if uint(at) >= uint(levels) {
+			panic("simd: index of a row out of range")
+		}
+	}
+}

@@ -61,6 +61,29 @@ func TestRows(t *testing.T) {
 				t.Fatalf("AddCombinations is %v, want %v", combined.data, want)
 			}
 
+			index := make([]int32, rows)
+			for i := range index {
+				index[i] = int32(level(i))
+			}
+			added, scale := newGuarded[float32](rows*n), float32(r.NormFloat64())
+			copy(added.data, src)
+			want = slices.Clone(added.data)
+			AddGathered(n, added.data, table, index, scale)
+			added.check(t, "AddGathered")
+			scattered := newGuarded[float32](levels * n)
+			copy(scattered.data, table)
+			wantTable := slices.Clone(table)
+			AddScattered(n, scattered.data, src, index, scale)
+			scattered.check(t, "AddScattered")
+			for i := range rows {
+				to, of := want[i*n:(i+1)*n], wantTable[level(i)*n:(level(i)+1)*n]
+				AddScaled(to, to, scale, table[level(i)*n:(level(i)+1)*n])
+				AddScaled(of, of, scale, src[i*n:(i+1)*n])
+			}
+			if !slices.Equal(added.data, want) || !slices.Equal(scattered.data, wantTable) {
+				t.Fatalf("AddGathered is %v, want %v; AddScattered is %v, want %v", added.data, want, scattered.data, wantTable)
+			}
+
 			sum := newGuarded[float32](n)
 			copy(sum.data, w)
 			want = slices.Clone(w)

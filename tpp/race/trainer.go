@@ -85,7 +85,6 @@ func (n *network[F]) run(params, grad []F, batch []*example[F], scale, dropout f
 	if grad == nil {
 		return total, events
 	}
-	clear(w.trace.DH)
 	n.backward(grad, params, w.trace.DH, w.trace.H, w.start, w.rows, w.feats, rng != nil, &w.work)
 	n.rnn.EncodeBackward(grad, params, n.input, w.values, p, &w.trace, &w.input)
 	return total, events

@@ -11,6 +11,8 @@ func genRace(s isa) {
 	genRectify(s)
 	genRectifyGrad(s)
 	genMul(s)
+	genAddIndexed(s, false)
+	genAddIndexed(s, true)
 	genLogisticPrecisions(s)
 	genLogisticSurvival(s)
 	genLogisticGrad(s)

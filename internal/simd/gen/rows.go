@@ -58,6 +58,41 @@ func genScatterRows(s isa) {
 	RET()
 }
 
+// genAddIndexed writes, for rows of n elements, dst += scale·src, where the rows of src have an index or, if scatter, those of dst.
+func genAddIndexed(s isa, scatter bool) {
+	name := "addGathered"
+	if scatter {
+		name = "addScattered"
+	}
+	TEXT(name+s.suffix, NOSPLIT, "func(rows, n int, dst, src *float32, index *int32, scale float32)")
+	Pragma("noescape")
+	p := loadAll("dst", "src", "index", "n")
+	dst, src, index, bytes := p[0], p[1], p[2], p[3]
+	SHLQ(Imm(2), bytes)
+	r := s.newRow(Load(Param("n"), GP64()).(reg.GPVirtual))
+	scale := s.broadcast("scale")
+	eachRow("row", func() {
+		from, to, row := src, dst, GP64()
+		MOVLQSX(Mem{Base: index}, row)
+		IMULQ(bytes, row)
+		if scatter {
+			ADDQ(dst, row)
+			to = row
+		} else {
+			ADDQ(src, row)
+			from = row
+		}
+		r.each("element", []reg.Register{from, to}, func(at access) {
+			v := at.load(Mem{Base: to})
+			VFMADD231PS(at.load(Mem{Base: from}), scale, v)
+			at.store(v, Mem{Base: to})
+		})
+		ADDQ(Imm(4), index)
+	})
+	VZEROUPPER()
+	RET()
+}
+
 // tableRow returns the pointer to the row of a table, of so many bytes each, whose index is the float32 that another pointer points to.
 func (s isa) tableRow(table, index, bytes reg.Register) reg.Register {
 	row := GP64()
