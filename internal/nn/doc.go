@@ -32,7 +32,7 @@
 //	logLikelihood := nn.SoftmaxNLL(out, targets, memory, scale) // out is now the gradient of −scale·logLikelihood
 //	clear(t.DH)
 //	head.Backward(grad, params, t.DH, out, t.H, p.Rows()) // adds to grad and t.DH
-//	rnn.EncodeBackward(grad, params, in, values, p, &t, &ws) // adds to grad; ws is an InputGradient
+//	rnn.EncodeBackward(grad, params, in, values, p, &t, &ws, 0) // adds to grad; ws is an InputGradient
 //
 // An update of the parameters:
 //

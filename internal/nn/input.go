@@ -150,9 +150,9 @@ type InputGradient[F Float] struct {
 	tables [][]F
 }
 
-// backward adds to grad the gradients of the embeddings, weights and bias, given the gradients of the gates, which stand in rows of size numbers as
+// backward adds to grad the gradients of the embeddings, weights and bias, or sets them, given the gradients of the gates, which stand in rows of size numbers as
 // spans says. values holds the features of each row, as for Forward.
-func (in *Input[F]) backward(grad, params, gates []F, size int, spans []gateSpan, rows int, values []F, ws *InputGradient[F]) {
+func (in *Input[F]) backward(grad, params, gates []F, size int, spans []gateSpan, rows int, values []F, ws *InputGradient[F], set Writes) {
 	g := in.gates
 	if ws.tables == nil {
 		for j := range in.tables {
@@ -172,6 +172,10 @@ func (in *Input[F]) backward(grad, params, gates []F, size int, spans []gateSpan
 		}
 	}
 	// Every event has exactly one category of the base feature, so the rows of its table add up to the bias's gradient.
+	add := set&SetParams == 0
+	if !add {
+		clear(Of(in.bias, grad))
+	}
 	simd.AddRows(in.features[in.base].Levels, Of(in.bias, grad), ws.tables[in.base], g)
 	meter.End(meter.Rows, begin)
 	w, dw := Of(in.weight, params), Of(in.weight, grad)
@@ -180,12 +184,15 @@ func (in *Input[F]) backward(grad, params, gates []F, size int, spans []gateSpan
 		c, dTable := in.first[j], ws.tables[j]
 		if f.Levels == 0 {
 			for i, v := range dTable {
-				dw[i*x+c] += v
+				if add {
+					v += dw[i*x+c]
+				}
+				dw[i*x+c] = v
 			}
 			continue
 		}
 		e, de := Of(in.embeddings[j], params), Of(in.embeddings[j], grad)
-		simd.Gemm(f.Levels, f.Size, g, dTable, g, 1, w[c:], x, de, f.Size, true)
-		simd.Gemm(g, f.Size, f.Levels, dTable, 1, g, e, f.Size, dw[c:], x, true)
+		simd.Gemm(f.Levels, f.Size, g, dTable, g, 1, w[c:], x, de, f.Size, add)
+		simd.Gemm(g, f.Size, f.Levels, dTable, 1, g, e, f.Size, dw[c:], x, add)
 	}
 }

@@ -35,21 +35,29 @@ func (l *Linear[F]) Forward(dst, params, x []F, rows int) {
 	simd.GemmFrom(rows, l.Out, l.In, x, l.In, 1, l.transposed, l.Out, dst, l.Out, Of(l.bias, params), 0)
 }
 
+// Writes says what a backward pass sets rather than adds to.
+type Writes int
+
+// What may be set: the gradient of a layer's input, and those of its parameters.
+const (
+	SetInput Writes = 1 << iota
+	SetParams
+)
+
 // Backward adds the gradients of the parameters to grad and that of x to dx (rows × in), given dy, the gradient of the
 // output (rows × out), and the x of Forward.
 func (l *Linear[F]) Backward(grad, params, dx, dy, x []F, rows int) {
-	l.backward(grad, params, dx, dy, x, rows, true)
+	l.BackwardTo(grad, params, dx, dy, x, rows, 0)
 }
 
-// BackwardTo is Backward for a dx that it sets to the gradient of x, whatever it was.
-func (l *Linear[F]) BackwardTo(grad, params, dx, dy, x []F, rows int) {
-	l.backward(grad, params, dx, dy, x, rows, false)
-}
-
-func (l *Linear[F]) backward(grad, params, dx, dy, x []F, rows int, accumulate bool) {
-	simd.Gemm(l.Out, l.In, rows, dy, 1, l.Out, x, l.In, Of(l.weight, grad), l.In, true)
+// BackwardTo is Backward where set says what is set instead, whatever it was.
+func (l *Linear[F]) BackwardTo(grad, params, dx, dy, x []F, rows int, set Writes) {
+	simd.Gemm(l.Out, l.In, rows, dy, 1, l.Out, x, l.In, Of(l.weight, grad), l.In, set&SetParams == 0)
 	begin := meter.Begin()
+	if set&SetParams != 0 {
+		clear(Of(l.bias, grad))
+	}
 	simd.AddRows(rows, Of(l.bias, grad), dy, l.Out)
 	meter.End(meter.Rows, begin)
-	simd.Gemm(rows, l.In, l.Out, dy, l.Out, 1, Of(l.weight, params), l.In, dx, l.In, accumulate)
+	simd.Gemm(rows, l.In, l.Out, dy, l.Out, 1, Of(l.weight, params), l.In, dx, l.In, set&SetInput == 0)
 }

@@ -186,7 +186,7 @@ func (r *Recurrent[F]) allBefore(p Packed, t *Trace[F]) []F {
 // Backward adds the gradients of the recurrent weights to grad and replaces t.GX by its gradient, given t.DH and the trace
 // of Forward.
 func (r *Recurrent[F]) Backward(grad, params []F, p Packed, t *Trace[F]) {
-	r.backward(grad, params, p, t)
+	r.backward(grad, params, p, t, 0)
 	g, size := r.Gates(), r.actSize()
 	for row := range p.Rows() {
 		dgx, act := t.GX[row*g:(row+1)*g], t.act[row*size:(row+1)*size]
@@ -196,10 +196,11 @@ func (r *Recurrent[F]) Backward(grad, params []F, p Packed, t *Trace[F]) {
 	}
 }
 
-// EncodeBackward adds the gradients of the recurrent weights and those of the input to grad, given t.DH and the trace of Encode of the same values.
-func (r *Recurrent[F]) EncodeBackward(grad, params []F, in *Input[F], values []F, p Packed, t *Trace[F], ws *InputGradient[F]) {
-	r.backward(grad, params, p, t)
-	in.backward(grad, params, t.act, r.actSize(), r.inputGates(), p.Rows(), values, ws)
+// EncodeBackward adds the gradients of the recurrent weights and those of the input to grad, or with SetParams sets them, given t.DH and the trace of
+// Encode of the same values.
+func (r *Recurrent[F]) EncodeBackward(grad, params []F, in *Input[F], values []F, p Packed, t *Trace[F], ws *InputGradient[F], set Writes) {
+	r.backward(grad, params, p, t, set)
+	in.backward(grad, params, t.act, r.actSize(), r.inputGates(), p.Rows(), values, ws, set)
 }
 
 // gateSpan says that the gradients of n gates, from one on, stand together in a row of gradients.
@@ -214,7 +215,7 @@ func (r *Recurrent[F]) inputGates() []gateSpan {
 }
 
 // backward is Backward but for t.GX. It leaves the gradients of the recurrent part of the gates first in the rows of t.act.
-func (r *Recurrent[F]) backward(grad, params []F, p Packed, t *Trace[F]) {
+func (r *Recurrent[F]) backward(grad, params []F, p Packed, t *Trace[F], set Writes) {
 	d, g, size := r.d, r.Gates(), r.actSize()
 	weight := Of(r.weight, params)
 	if r.cell == LSTM {
@@ -241,10 +242,11 @@ func (r *Recurrent[F]) backward(grad, params []F, p Packed, t *Trace[F]) {
 		}
 	}
 	first := p.Offsets[1]
-	if p.Rows() > first {
-		simd.Gemm(g, d, p.Rows()-first, t.act[first*size:], 1, size, r.allBefore(p, t), d, Of(r.weight, grad), d, true)
-	}
+	simd.Gemm(g, d, p.Rows()-first, t.act[first*size:], 1, size, r.allBefore(p, t), d, Of(r.weight, grad), d, set&SetParams == 0)
 	begin := meter.Begin()
+	if set&SetParams != 0 {
+		clear(Of(r.bias, grad))
+	}
 	simd.AddRows(p.Rows(), Of(r.bias, grad), t.act, size)
 	meter.End(meter.Rows, begin)
 }

@@ -136,6 +136,7 @@ type workspace[F nn.Float] struct {
 
 	timeOut, markOut []F        // outputs of the heads, headChunk rows
 	memory           []F        // of the losses
+	set              nn.Writes  // SetParams until the gradients of the heads were set, if they are to be set
 	run              targets[F] // a run of consecutive targets of one kind
 	initialH         []F        // copies of the initial context
 	initialDH        []F
@@ -146,6 +147,12 @@ const headChunk = 64
 
 // run returns the log likelihood of a batch of examples. If grad is not nil, run adds the gradient of −scale times it.
 func (n *network[F]) run(params, grad []F, examples []*example[F], scale F, ws *workspace[F]) lossSum {
+	return n.runTo(params, grad, examples, scale, ws, 0)
+}
+
+// runTo is run but for that with SetParams it sets grad to the gradient, whatever it was. That is faster than clearing it, where other processors have
+// read it since.
+func (n *network[F]) runTo(params, grad []F, examples []*example[F], scale F, ws *workspace[F], set nn.Writes) lossSum {
 	ws.order = append(ws.order[:0], examples...)
 	slices.SortStableFunc(ws.order, longerFirst[F])
 	ws.lengths = ws.lengths[:0]
@@ -155,10 +162,18 @@ func (n *network[F]) run(params, grad []F, examples []*example[F], scale F, ws *
 		sum.events += e.scored
 		sum.time += e.logJacobian
 	}
-	n.runInitial(params, grad, scale, ws, &sum)
 	p := nn.Pack(ws.lengths, ws.offsets)
 	ws.offsets = p.Offsets
 	rows := p.Rows()
+	if grad == nil {
+		set = 0
+	}
+	if set != 0 && rows == 0 {
+		clear(grad)
+		set = 0
+	}
+	ws.set = set
+	n.runInitial(params, grad, scale, ws, &sum)
 	if rows == 0 {
 		return sum
 	}
@@ -173,7 +188,7 @@ func (n *network[F]) run(params, grad []F, examples []*example[F], scale F, ws *
 		n.heads(params, grad, t.H[a*d:b*d], t.DH[a*d:b*d], ws.targets.slice(a, b), scale, ws, &sum)
 	}
 	if grad != nil {
-		n.rnn.EncodeBackward(grad, params, n.input, ws.values, p, t, &ws.inputs)
+		n.rnn.EncodeBackward(grad, params, n.input, ws.values, p, t, &ws.inputs, set)
 	}
 	return sum
 }
@@ -198,7 +213,7 @@ func (n *network[F]) gather(p nn.Packed, ws *workspace[F]) {
 
 // runInitial scores, given the initial context, the first events of the examples whose sequence has a TStart.
 func (n *network[F]) runInitial(params, grad []F, scale F, ws *workspace[F], sum *lossSum) {
-	d := n.cfg.ContextSize
+	d, set := n.cfg.ContextSize, ws.set
 	context := nn.Of(n.contextInit, params)
 	ws.targets.resize(len(ws.order))
 	ws.initialH = ws.initialH[:0]
@@ -218,6 +233,9 @@ func (n *network[F]) runInitial(params, grad []F, scale F, ws *workspace[F], sum
 	}
 	if grad != nil {
 		dContext := nn.Of(n.contextInit, grad)
+		if set != 0 {
+			clear(dContext)
+		}
 		for i, v := range ws.initialDH {
 			dContext[i%d] += v
 		}
@@ -258,8 +276,9 @@ func (n *network[F]) heads(params, grad, h, dh []F, t targets[F], scale F, ws *w
 	}
 	meter.End(meter.Loss, begin)
 	if grad != nil {
-		n.time.BackwardTo(grad, params, dh, ws.timeOut, h, rows)
-		n.mark.Backward(grad, params, dh, ws.markOut, h, rows)
+		n.time.BackwardTo(grad, params, dh, ws.timeOut, h, rows, ws.set|nn.SetInput)
+		n.mark.BackwardTo(grad, params, dh, ws.markOut, h, rows, ws.set)
+		ws.set = 0
 	}
 }
 

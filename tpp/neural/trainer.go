@@ -281,8 +281,7 @@ func (t *trainer) part(i int) (first, last int) {
 // bindParts makes the functions that the pool runs; made once, they cost no allocation in a step.
 func (t *trainer) bindParts() {
 	t.stepShard = func(worker, shard int) {
-		clear(t.grads[shard])
-		t.sums[shard] = t.net.run(t.params, t.grads[shard], t.shards[shard], t.scale, &t.work[worker])
+		t.sums[shard] = t.net.runTo(t.params, t.grads[shard], t.shards[shard], t.scale, &t.work[worker], nn.SetParams)
 	}
 	t.scoreShard = func(worker, shard int) {
 		t.sums[shard] = t.net.run(t.params, nil, t.shards[shard], 0, &t.work[worker])

@@ -175,19 +175,19 @@ func (n *network[F]) backward(grad, params, gradH, h []F, start []int32, rows []
 		begin := meter.Begin()
 		simd.AddScattered(n.size, nn.Of(n.table, grad), w.gradOuts, w.classes, 1)
 		meter.End(meter.Rows, begin)
-		n.last.BackwardTo(grad, params, w.gradSecond, w.gradOuts, w.second, count)
+		n.last.BackwardTo(grad, params, w.gradSecond, w.gradOuts, w.second, count, nn.SetInput)
 		begin = meter.Begin()
 		if dropped {
 			simd.Mul(w.gradSecond, w.mask)
 		}
 		simd.RectifyGrad(w.gradSecond, w.second)
 		meter.End(meter.Cells, begin)
-		n.second.BackwardTo(grad, params, w.gradFirst, w.gradSecond, w.first, count)
+		n.second.BackwardTo(grad, params, w.gradFirst, w.gradSecond, w.first, count, nn.SetInput)
 		begin = meter.Begin()
 		simd.AddScattered(d, w.gradPool, w.gradSecond, w.steps, 1)
 		meter.End(meter.Cells, begin)
 	}
-	n.pool.BackwardTo(grad, params, w.gradPooled, w.gradPool, w.pooled, steps)
+	n.pool.BackwardTo(grad, params, w.gradPooled, w.gradPool, w.pooled, steps, nn.SetInput)
 	begin := meter.Begin()
 	simd.AddGathered(d, w.gradFirst, w.gradPooled, w.steps, poolScale)
 	simd.RectifyGrad(w.gradFirst, w.first)
@@ -197,7 +197,7 @@ func (n *network[F]) backward(grad, params, gradH, h []F, start []int32, rows []
 	if count > 0 {
 		simd.Gemm(n.features, d, count, feats, 1, n.features, w.gradFirst, d, nn.Of(n.fromFeatures, grad), d, true)
 	}
-	n.fromContext.BackwardTo(grad, params, gradH, w.gradContext, h, steps)
+	n.fromContext.BackwardTo(grad, params, gradH, w.gradContext, h, steps, nn.SetInput)
 }
 
 // drop fills a mask with 0 at the given rate and 1/(1 − rate) elsewhere.

@@ -86,7 +86,7 @@ func (n *network[F]) run(params, grad []F, batch []*example[F], scale, dropout f
 		return total, events
 	}
 	n.backward(grad, params, w.trace.DH, w.trace.H, w.start, w.rows, w.feats, rng != nil, &w.work)
-	n.rnn.EncodeBackward(grad, params, n.input, w.values, p, &w.trace, &w.input)
+	n.rnn.EncodeBackward(grad, params, n.input, w.values, p, &w.trace, &w.input, 0)
 	return total, events
 }
 
