@@ -35,15 +35,6 @@ var names = [numPhases]string{"products", "cells", "loss", "update", "prepare", 
 // String returns the name of the phase.
 func (p Phase) String() string { return names[p] }
 
-// Phases returns all phases.
-func Phases() []Phase {
-	var all []Phase
-	for p := range numPhases {
-		all = append(all, p)
-	}
-	return all
-}
-
 var (
 	on         bool // changes only while no phase is under way
 	origin     = time.Now()
