@@ -30,6 +30,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tppfaas/tppfaas/internal/integration"
+	"github.com/tppfaas/tppfaas/internal/loopback"
 	"github.com/tppfaas/tppfaas/prewarm/controller"
 )
 
@@ -62,6 +63,16 @@ func chromium(t *testing.T) string {
 	return integration.Program(t, "chromium", "install Debian's package chromium")
 }
 
+// listen starts the server at an address.
+func (b *browser) listen(address string) {
+	b.Helper()
+	require.NoError(b, b.server.Listener.Close())
+	var err error
+	b.server.Listener, err = new(net.ListenConfig).Listen(b.Context(), "tcp", address)
+	require.NoError(b, err)
+	b.server.Start()
+}
+
 // open opens the page in a new browser.
 func open(t *testing.T, state *controller.State, o Options, width, height int64, features ...*emulation.MediaFeature) *browser {
 	t.Helper()
@@ -86,7 +97,10 @@ func open(t *testing.T, state *controller.State, o Options, width, height int64,
 			})
 		})
 	}
-	b.server = httptest.NewServer(Protect(mux, nil))
+	b.server = httptest.NewUnstartedServer(Protect(mux, nil))
+	addresses, err := loopback.FreeAddresses(1) // which no connection takes while the server is away
+	require.NoError(t, err)
+	b.listen(addresses[0])
 
 	folder := t.TempDir()
 	allocator, end := chromedp.NewExecAllocator(ctx,
@@ -333,10 +347,7 @@ func TestIntegrationConnection(t *testing.T) {
 	group.Go(func() { _ = again.Run(ctx) })
 	b.source.edit(func(s *controller.State) { s.Mode, s.ModeReason = controller.DryRun, "the circuit is open" })
 	b.server = httptest.NewUnstartedServer(again)
-	require.NoError(t, b.server.Listener.Close())
-	b.server.Listener, err = new(net.ListenConfig).Listen(ctx, "tcp", u.Host)
-	require.NoError(t, err)
-	b.server.Start()
+	b.listen(u.Host)
 	t.Cleanup(func() { cancel(); group.Wait() })
 	b.until(`document.getElementById("lost").hidden && document.getElementById("mode").textContent === "dry run"`)
 	b.until(`!document.getElementById("pause").disabled`)

@@ -23,6 +23,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.uber.org/goleak"
 
+	"github.com/tppfaas/tppfaas/internal/loopback"
 	"github.com/tppfaas/tppfaas/internal/testbin"
 	"github.com/tppfaas/tppfaas/prewarm/internal/guarded/guardedtest"
 	"github.com/tppfaas/tppfaas/prewarm/source"
@@ -381,10 +382,12 @@ func TestBrokerAgain(t *testing.T) {
 		t.Cleanup(c.Close)
 		return c
 	}
-	c := begin(0)
-	var port int
-	_, err := fmt.Sscanf(c.ListenAddrs()[0], "127.0.0.1:%d", &port)
+	addresses, err := loopback.FreeAddresses(1) // which no connection takes while the broker is away
 	require.NoError(t, err)
+	var port int
+	_, err = fmt.Sscanf(addresses[0], "127.0.0.1:%d", &port)
+	require.NoError(t, err)
+	c := begin(port)
 	s := &sink{}
 	reading, stop := run(t, c, s, Options{})
 	writeTraces(t, c, 0, 3)

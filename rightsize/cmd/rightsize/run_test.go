@@ -181,7 +181,7 @@ func TestRunServes(t *testing.T) {
 	require.Eventually(t, func() bool {
 		status, _ := get("/healthz")
 		return status == 200
-	}, 20*time.Second, time.Millisecond, "the first look at the function")
+	}, time.Minute, time.Millisecond, "the first look at the function")
 	status, text := get("/status")
 	require.Equal(t, 200, status)
 	var s controller.Status
