@@ -65,7 +65,7 @@ func NewInput[F Float](l *Layout, cell Cell, d int, features []Feature) *Input[F
 // Prepare computes the tables from the parameters. It must be called after every change of them, before Forward.
 func (in *Input[F]) Prepare(params []F) {
 	g := in.gates
-	transpose(in.transposed, Of(in.weight, params), g, in.columns)
+	simd.Transpose(in.transposed, Of(in.weight, params), g, in.columns)
 	for j, f := range in.features {
 		own := in.transposed[in.first[j]*g:]
 		if f.Levels == 0 {

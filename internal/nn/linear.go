@@ -26,7 +26,7 @@ func NewLinear[F Float](l *Layout, name string, in, out int) *Linear[F] {
 // Prepare transposes the weights. It must be called after every change of the parameters, before Forward.
 func (l *Linear[F]) Prepare(params []F) {
 	begin := meter.Begin()
-	transpose(l.transposed, Of(l.weight, params), l.Out, l.In)
+	simd.Transpose(l.transposed, Of(l.weight, params), l.Out, l.In)
 	meter.End(meter.Prepare, begin)
 }
 

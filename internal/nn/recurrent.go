@@ -42,7 +42,7 @@ func NewRecurrent[F Float](l *Layout, cell Cell, d int) *Recurrent[F] {
 // Prepare transposes the weights. It must be called after every change of the parameters, before Forward or Step.
 func (r *Recurrent[F]) Prepare(params []F) {
 	begin := meter.Begin()
-	transpose(r.transposed, Of(r.weight, params), r.cell.gates()*r.d, r.d)
+	simd.Transpose(r.transposed, Of(r.weight, params), r.cell.gates()*r.d, r.d)
 	meter.End(meter.Prepare, begin)
 }
 

@@ -40,3 +40,4 @@ func logisticSurvivalFast(_, _, _, _, _ []float32, _ float32) float32        { r
 func logisticGradFast(_, _, _, _, _, _, _, _, _, _ []float32, _ *[4]float32) {}
 func addGatheredFast(_ int, _, _ []float32, _ []int32, _ float32)            {}
 func addScatteredFast(_ int, _, _ []float32, _ []int32, _ float32)           {}
+func transposeFast(_, _ int, _ []float32, _ int, _ []float32, _ int)         {}

@@ -87,3 +87,7 @@ func scatterRowsFast(rows, n int, table []float32, trs int, src []float32, srs i
 		scatterRowsAVX2(rows, n, &table[0], trs, &src[0], srs, &index[0], stride)
 	}
 }
+
+func transposeFast(rows, cols int, dst []float32, drs int, src []float32, srs int) {
+	transposeAVX2(rows, cols, &dst[0], drs, &src[0], srs)
+}

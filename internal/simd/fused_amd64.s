@@ -3553,6 +3553,94 @@ elementDone:
 	VZEROUPPER
 	RET
 
+// func transposeAVX2(rows int, cols int, dst *float32, drs int, src *float32, srs int)
+// Requires: AVX
+TEXT ·transposeAVX2(SB), NOSPLIT, $0-48
+	MOVQ rows+0(FP), AX
+	MOVQ dst+16(FP), CX
+	MOVQ drs+24(FP), DX
+	MOVQ src+32(FP), BX
+	MOVQ srs+40(FP), SI
+	SHLQ $0x02, DX
+	SHLQ $0x02, SI
+	SHRQ $0x03, AX
+
+rows:
+	MOVQ cols+8(FP), R9
+	MOVQ BX, DI
+	MOVQ CX, R8
+	SHRQ $0x03, R9
+
+cols:
+	MOVQ       DI, R10
+	VMOVUPS    (R10), Y0
+	ADDQ       SI, R10
+	VMOVUPS    (R10), Y1
+	ADDQ       SI, R10
+	VMOVUPS    (R10), Y2
+	ADDQ       SI, R10
+	VMOVUPS    (R10), Y3
+	ADDQ       SI, R10
+	VMOVUPS    (R10), Y4
+	ADDQ       SI, R10
+	VMOVUPS    (R10), Y5
+	ADDQ       SI, R10
+	VMOVUPS    (R10), Y6
+	ADDQ       SI, R10
+	VMOVUPS    (R10), Y7
+	ADDQ       SI, R10
+	VUNPCKLPS  Y1, Y0, Y8
+	VUNPCKHPS  Y1, Y0, Y0
+	VUNPCKLPS  Y3, Y2, Y1
+	VUNPCKHPS  Y3, Y2, Y2
+	VUNPCKLPS  Y5, Y4, Y3
+	VUNPCKHPS  Y5, Y4, Y4
+	VUNPCKLPS  Y7, Y6, Y5
+	VUNPCKHPS  Y7, Y6, Y6
+	VSHUFPS    $0x44, Y1, Y8, Y7
+	VSHUFPS    $0xee, Y1, Y8, Y1
+	VSHUFPS    $0x44, Y2, Y0, Y8
+	VSHUFPS    $0xee, Y2, Y0, Y0
+	VSHUFPS    $0x44, Y5, Y3, Y2
+	VSHUFPS    $0xee, Y5, Y3, Y3
+	VSHUFPS    $0x44, Y6, Y4, Y5
+	VSHUFPS    $0xee, Y6, Y4, Y4
+	MOVQ       R8, R10
+	VPERM2F128 $0x20, Y2, Y7, Y6
+	VMOVUPS    Y6, (R10)
+	ADDQ       DX, R10
+	VPERM2F128 $0x20, Y3, Y1, Y6
+	VMOVUPS    Y6, (R10)
+	ADDQ       DX, R10
+	VPERM2F128 $0x20, Y5, Y8, Y6
+	VMOVUPS    Y6, (R10)
+	ADDQ       DX, R10
+	VPERM2F128 $0x20, Y4, Y0, Y6
+	VMOVUPS    Y6, (R10)
+	ADDQ       DX, R10
+	VPERM2F128 $0x31, Y2, Y7, Y2
+	VMOVUPS    Y2, (R10)
+	ADDQ       DX, R10
+	VPERM2F128 $0x31, Y3, Y1, Y1
+	VMOVUPS    Y1, (R10)
+	ADDQ       DX, R10
+	VPERM2F128 $0x31, Y5, Y8, Y1
+	VMOVUPS    Y1, (R10)
+	ADDQ       DX, R10
+	VPERM2F128 $0x31, Y4, Y0, Y0
+	VMOVUPS    Y0, (R10)
+	ADDQ       DX, R10
+	ADDQ       $0x20, DI
+	LEAQ       (R8)(DX*8), R8
+	DECQ       R9
+	JNZ        cols
+	ADDQ       $0x20, CX
+	LEAQ       (BX)(SI*8), BX
+	DECQ       AX
+	JNZ        rows
+	VZEROUPPER
+	RET
+
 // func gruForwardAVX512(rows int, d int, next *float32, act *float32, gx *float32, gh *float32, h *float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·gruForwardAVX512(SB), NOSPLIT, $0-56

@@ -35,6 +35,9 @@ func gatherRowsAVX2(rows int, n int, dst *float32, table *float32, w *float32, i
 func scatterRowsAVX2(rows int, n int, table *float32, trs int, src *float32, srs int, index *float32, stride int)
 
 //go:noescape
+func transposeAVX2(rows int, cols int, dst *float32, drs int, src *float32, srs int)
+
+//go:noescape
 func gruForwardAVX512(rows int, d int, next *float32, act *float32, gx *float32, gh *float32, h *float32)
 
 //go:noescape

@@ -135,3 +135,34 @@ func checkInt32(index []int32, levels int) {
 		}
 	}
 }
+
+// Transpose sets dst (cols × rows) to the transpose of src (rows × cols), by blocks so that lines of both stay in the cache.
+func Transpose[T Float](dst, src []T, rows, cols int) {
+	dst, src = first(dst, rows*cols), first(src, rows*cols)
+	wholeRows, wholeCols := 0, 0
+	if fast[T]() {
+		wholeRows, wholeCols = rows&^7, cols&^7
+		if wholeRows > 0 && wholeCols > 0 {
+			transposeFast(wholeRows, wholeCols, f32(dst), rows, f32(src), cols)
+		}
+	}
+	transposePart(dst, src, rows, cols, 0, wholeRows, wholeCols)
+	transposePart(dst, src, rows, cols, wholeRows, rows, 0)
+}
+
+// transposePart transposes rows first to last of src, from a column on.
+func transposePart[T Float](dst, src []T, rows, cols, first, last, column int) {
+	const block = 16
+	for i := first; i < last; i += block {
+		for j := column; j < cols; j += block {
+			for c := j; c < min(j+block, cols); c++ {
+				line := dst[c*rows+i : c*rows+min(i+block, last)]
+				at := i*cols + c
+				for r := range line {
+					line[r] = src[at]
+					at += cols
+				}
+			}
+		}
+	}
+}

@@ -127,3 +127,23 @@ func TestGemmFrom(t *testing.T) {
 		})
 	})
 }
+
+func TestTranspose(t *testing.T) {
+	eachSet(t, func(t *testing.T) {
+		r := newRand(1)
+		for rows := range 35 {
+			for cols := range 35 {
+				src, got := randomSlice[float32](r, rows*cols, 1), newGuarded[float32](rows*cols)
+				Transpose(got.data, src, rows, cols)
+				got.check(t, "Transpose")
+				for i := range rows {
+					for j := range cols {
+						if got.data[j*rows+i] != src[i*cols+j] {
+							t.Fatalf("%d×%d: element %d, %d is %v, want %v", rows, cols, j, i, got.data[j*rows+i], src[i*cols+j])
+						}
+					}
+				}
+			}
+		}
+	})
+}

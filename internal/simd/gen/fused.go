@@ -20,6 +20,9 @@ func genFused(s isa) {
 	genAdam(s)
 	genGatherRows(s)
 	genScatterRows(s)
+	if !s.zmm { // with the same instructions for both
+		genTranspose(s)
+	}
 }
 
 // third returns the operand at part i of a row [r | z | n], where p runs through part 0 and width is the size of a part.

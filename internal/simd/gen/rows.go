@@ -101,3 +101,68 @@ func (s isa) tableRow(table, index, bytes reg.Register) reg.Register {
 	ADDQ(table, row)
 	return row
 }
+
+// genTranspose writes dst (cols × rows) as the transpose of src (rows × cols), both multiples of 8 and at least 8, with rows drs and srs elements apart,
+// in blocks of 8×8.
+func genTranspose(s isa) {
+	TEXT("transpose"+s.suffix, NOSPLIT, "func(rows, cols int, dst *float32, drs int, src *float32, srs int)")
+	Pragma("noescape")
+	rows := Load(Param("rows"), GP64())
+	dst := Load(Param("dst"), GP64())
+	drs := Load(Param("drs"), GP64())
+	src := Load(Param("src"), GP64())
+	srs := Load(Param("srs"), GP64())
+	SHLQ(Imm(2), drs)
+	SHLQ(Imm(2), srs)
+	SHRQ(Imm(3), rows)
+	Label("rows")
+	from, to, cols := GP64(), GP64(), Load(Param("cols"), GP64())
+	MOVQ(src, from)
+	MOVQ(dst, to)
+	SHRQ(Imm(3), cols)
+	Label("cols")
+	block := func(p reg.Register, stride reg.Register, each func(i int, m Mem)) {
+		q := GP64()
+		MOVQ(p, q)
+		for i := range 8 {
+			each(i, Mem{Base: q})
+			ADDQ(stride, q)
+		}
+	}
+	var r, pairs, quads [8]reg.VecVirtual
+	block(from, srs, func(i int, m Mem) {
+		r[i] = YMM()
+		VMOVUPS(m, r[i])
+	})
+	for i := 0; i < 8; i += 2 {
+		pairs[i], pairs[i+1] = YMM(), YMM()
+		VUNPCKLPS(r[i+1], r[i], pairs[i])
+		VUNPCKHPS(r[i+1], r[i], pairs[i+1])
+	}
+	for i := 0; i < 8; i += 4 {
+		for j := range 2 {
+			low, high := YMM(), YMM()
+			VSHUFPS(Imm(0x44), pairs[i+2+j], pairs[i+j], low)
+			VSHUFPS(Imm(0xee), pairs[i+2+j], pairs[i+j], high)
+			quads[i+2*j], quads[i+2*j+1] = low, high
+		}
+	}
+	block(to, drs, func(i int, m Mem) {
+		v, half := YMM(), uint64(0x20)
+		if i >= 4 {
+			half = 0x31
+		}
+		VPERM2F128(Imm(half), quads[i%4+4], quads[i%4], v)
+		VMOVUPS(v, m)
+	})
+	ADDQ(Imm(32), from)
+	LEAQ(Mem{Base: to, Index: drs, Scale: 8}, to)
+	DECQ(cols)
+	JNZ(LabelRef("cols"))
+	ADDQ(Imm(32), dst)
+	LEAQ(Mem{Base: src, Index: srs, Scale: 8}, src)
+	DECQ(rows)
+	JNZ(LabelRef("rows"))
+	VZEROUPPER()
+	RET()
+}
