@@ -38,6 +38,9 @@ var pictures = flag.String("pictures", "", "write what the browser shows into th
 
 var docs = flag.String("docs", "", "write the picture for the documents into this `file`")
 
+// slowest is how long the browser may take for anything.
+const slowest = 2 * time.Minute
+
 // shop is at what time of the scenario tests look.
 const shop = 9*time.Minute + 13500*time.Millisecond
 
@@ -104,7 +107,7 @@ func open(t *testing.T, state *controller.State, o Options, width, height int64,
 
 	folder := t.TempDir()
 	allocator, end := chromedp.NewExecAllocator(ctx,
-		chromedp.ExecPath(chromium(t)), chromedp.NoSandbox, chromedp.Headless, chromedp.DisableGPU, chromedp.NoFirstRun, chromedp.UserDataDir(folder), chromedp.CombinedOutput(io.Discard),
+		chromedp.ExecPath(chromium(t)), chromedp.WSURLReadTimeout(slowest), chromedp.NoSandbox, chromedp.Headless, chromedp.DisableGPU, chromedp.NoFirstRun, chromedp.UserDataDir(folder), chromedp.CombinedOutput(io.Discard),
 		chromedp.Env("TZ=Europe/Berlin", "LANG=en_GB.UTF-8", "HOME="+folder), chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true), chromedp.Flag("lang", "en-GB"))
 	var stop context.CancelFunc
@@ -160,7 +163,7 @@ func (b *browser) clean() {
 
 func (b *browser) do(steps ...chromedp.Action[chromedp.Void]) {
 	b.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(b.ctx, slowest)
 	defer cancel()
 	require.NoError(b, chromedp.Do(ctx, steps...))
 }
@@ -168,15 +171,15 @@ func (b *browser) do(steps ...chromedp.Action[chromedp.Void]) {
 // until waits until an expression is true in the page.
 func (b *browser) until(expression string) {
 	b.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(b.ctx, slowest)
 	defer cancel()
-	_, err := chromedp.Run(ctx, chromedp.Poll[bool]("!!("+expression+")"))
+	_, err := chromedp.Run(ctx, chromedp.Poll[bool]("!!("+expression+")", chromedp.WithPollingTimeout(slowest)))
 	require.NoError(b, err, expression)
 }
 
 func eval[T any](b *browser, expression string) T {
 	b.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(b.ctx, slowest)
 	defer cancel()
 	value, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression))
 	require.NoError(b, err, expression)

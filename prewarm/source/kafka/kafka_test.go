@@ -270,6 +270,27 @@ func TestBomb(t *testing.T) {
 	require.EqualValues(t, 2, committed(t, c))
 }
 
+// TestBegins checks that what is written while a group finds out where it begins is not passed over, at whichever of the questions that are asked for that.
+func TestBegins(t *testing.T) {
+	for asked := range 3 {
+		t.Run(fmt.Sprint(asked), func(t *testing.T) {
+			c := cluster(t, 1)
+			s := &sink{}
+			n := 0
+			c.ControlKey(int16(kmsg.ListOffsets), func(kmsg.Request) (kmsg.Response, error, bool) {
+				c.KeepControl()
+				if n++; n == asked+1 {
+					c.SleepControl(func() { writeTraces(t, c, 0, 3) })
+				}
+				return nil, nil, false
+			})
+			_, stop := run(t, c, s, Options{})
+			eventually(t, "what was written meanwhile comes", func() bool { return s.n() == 3 })
+			require.NoError(t, stop())
+		})
+	}
+}
+
 // TestBusy checks that a sink without room is told everything later, once and in order, also the parts of a long message; that nothing more is fetched
 // meanwhile; and that nothing is committed that it has not taken.
 func TestBusy(t *testing.T) {
