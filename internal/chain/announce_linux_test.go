@@ -59,7 +59,7 @@ func TestAnnouncements(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes half a minute")
 	}
-	const application, requests = "tree_small", 20
+	const application, requests = "tree_small", 10
 	app, err := apps.Load(application)
 	if err != nil {
 		t.Fatal(err)
@@ -70,7 +70,7 @@ func TestAnnouncements(t *testing.T) {
 		"--config", "builtin:local", "--config", filepath.Join("..", "..", "collector", "predictor.yaml"),
 		"--config", "yaml:exporters::otlp_http/predictor: {endpoint: \"" + predictor.url + "\", timeout: 1m}", // on a slow machine too it is told of all
 	}})
-	c.sample(t, "-announce", "-d", application, "-n", fmt.Sprint(requests), "-l", "0.2", "-u", "0.4", "-o", filepath.Join(dir, "x.json"))
+	c.sample(t, "-announce", "-d", application, "-n", fmt.Sprint(requests), "-l", "0.4", "-u", "0.6", "-o", filepath.Join(dir, "x.json"))
 	n := app.Invocations()
 	var traces [][]zipkinSpan
 	for deadline := time.After(time.Minute); ; { // a start may arrive after the finished span that the sampler waits for
