@@ -26,7 +26,7 @@ func NewClassShift[F Float](l *Layout, name string, in, hidden, out, classes int
 // Prepare transposes the weights. It must be called after every change of the parameters, before Project and Add.
 func (c *ClassShift[F]) Prepare(params []F) {
 	c.in.Prepare(params)
-	transpose(c.transposed, Of(c.weight, params), c.Out, c.Hidden)
+	simd.Transpose(c.transposed, Of(c.weight, params), c.Out, c.Hidden)
 }
 
 // Project computes P·x + b (rows × hidden) from x (rows × in): the part of the hidden layer that does not depend on the class.
@@ -59,6 +59,13 @@ func (c *ClassShift[F]) Backward(grad, params, dy []F, stride int, hidden []F, c
 		}
 		e := embedding[class*c.Hidden : (class+1)*c.Hidden]
 		simd.AddScaled(e, e, 1, h)
+	}
+}
+
+// ClearGradient sets the gradients of the layer's parameters to 0.
+func (c *ClassShift[F]) ClearGradient(grad []F) {
+	for _, s := range []Span{c.in.weight, c.in.bias, c.embedding, c.weight} {
+		clear(Of(s, grad))
 	}
 }
 

@@ -31,7 +31,9 @@ type stateSpaceTrace[F Float] struct {
 }
 
 // Prepare transposes the weights.
-func (s *StateSpace[F]) Prepare(params []F) { transpose(s.transposed, Of(s.weight, params), s.d, s.d) }
+func (s *StateSpace[F]) Prepare(params []F) {
+	simd.Transpose(s.transposed, Of(s.weight, params), s.d, s.d)
+}
 
 // Gates returns the number of gate values of an event: D of z and D of u.
 func (s *StateSpace[F]) Gates() int { return SSM.gates() * s.d }
@@ -39,16 +41,31 @@ func (s *StateSpace[F]) Gates() int { return SSM.gates() * s.d }
 // StateSize returns the number of values of a state: D of h, and D of c.
 func (s *StateSpace[F]) StateSize() int { return 2 * s.d }
 
-// Reset resizes the trace to the rows of a batch.
-func (s *StateSpace[F]) Reset(t *Trace[F], rows int) {
+// Encode computes t.H from the features of the events, for a batch with the layout p. It resizes t.
+func (s *StateSpace[F]) Encode(params []F, in *Input[F], values []F, p Packed, t *Trace[F]) {
+	s.reset(t, p.Rows())
+	in.ForwardRows(t.GX, values)
+	s.forward(params, p, t)
+}
+
+// EncodeBackward adds the gradients of the output's weights and those of the input to grad, or with SetParams sets them, given t.DH and the trace of
+// Encode of the same values.
+func (s *StateSpace[F]) EncodeBackward(grad, params []F, in *Input[F], values []F, p Packed, t *Trace[F], ws *InputGradient[F], set Writes) {
+	if set&SetParams != 0 {
+		clear(Of(s.weight, grad))
+		clear(Of(s.bias, grad))
+	}
+	s.backward(grad, params, p, t)
+	in.backward(grad, params, t.GX, s.Gates(), []gateSpan{{0, s.Gates(), 0}}, p.Rows(), values, ws, set)
+}
+
+// reset resizes the trace to the rows of a batch.
+func (s *StateSpace[F]) reset(t *Trace[F], rows int) {
 	t.GX = Resize(t.GX, rows*s.Gates())
 	for _, b := range []*[]F{&t.H, &t.DH, &t.space.rate, &t.space.left, &t.space.c, &t.space.dc} {
 		*b = Resize(*b, rows*s.d)
 	}
 }
-
-// Reset resizes the trace to the rows of a batch.
-func (r *Recurrent[F]) Reset(t *Trace[F], rows int) { t.Reset(r, rows) }
 
 // highestLogRate keeps exp(z) finite: nothing is left long before.
 const highestLogRate = 20
@@ -81,8 +98,8 @@ func (s *StateSpace[F]) output(h, params, c []F, rows int) {
 	simd.Tanh(h[:rows*d], h[:rows*d])
 }
 
-// Forward computes t.H from t.GX, for a batch with the layout p.
-func (s *StateSpace[F]) Forward(params []F, p Packed, t *Trace[F]) {
+// forward computes t.H from t.GX, for a batch with the layout p.
+func (s *StateSpace[F]) forward(params []F, p Packed, t *Trace[F]) {
 	d, rows, m := s.d, p.Rows(), &t.space
 	s.decay(m.rate, m.left, t.GX, rows)
 	for step := range p.Steps() {
@@ -101,15 +118,15 @@ func (s *StateSpace[F]) Forward(params []F, p Packed, t *Trace[F]) {
 	s.output(t.H, params, m.c, rows)
 }
 
-// Backward adds the gradients of the output's weights to grad and replaces t.GX by its gradient, given t.DH and the trace of Forward.
-func (s *StateSpace[F]) Backward(grad, params []F, p Packed, t *Trace[F]) {
+// backward adds the gradients of the output's weights to grad and replaces t.GX by its gradient, given t.DH and the trace of forward.
+func (s *StateSpace[F]) backward(grad, params []F, p Packed, t *Trace[F]) {
 	d, rows, m := s.d, p.Rows(), &t.space
 	dh := t.DH[:rows*d]
 	for i, h := range t.H[:rows*d] {
 		dh[i] *= 1 - h*h
 	}
 	simd.Gemm(d, d, rows, dh, 1, d, m.c, d, Of(s.weight, grad), d, true)
-	addRows(Of(s.bias, grad), dh)
+	simd.AddRows(rows, Of(s.bias, grad), dh, d)
 	simd.Gemm(rows, d, d, dh, d, 1, Of(s.weight, params), d, m.dc, d, false)
 	for step := p.Steps() - 1; step >= 0; step-- {
 		for row := p.Offsets[step]; row < p.Offsets[step+1]; row++ {

@@ -19,13 +19,13 @@ func TestStateSpaceByDefinition(t *testing.T) {
 	s.Prepare(params)
 	p := Pack([]int{events}, nil)
 	var trace Trace[float64]
-	s.Reset(&trace, events)
+	s.reset(&trace, events)
 	for i := range trace.GX {
 		trace.GX[i] = rng.NormFloat64()
 	}
 	trace.GX[2*2*d] = 900    // nothing is left of unit 0 before event 2
 	trace.GX[3*2*d+1] = -900 // and all of unit 1 before event 3
-	s.Forward(params, p, &trace)
+	s.forward(params, p, &trace)
 	weight, bias := Of(s.weight, params), Of(s.bias, params)
 	c, state := make([]float64, d), make([]float64, s.StateSize())
 	var stepper Stepper[float64]
@@ -50,7 +50,7 @@ func TestStateSpaceByDefinition(t *testing.T) {
 		trace.DH[i] = 1
 	}
 	grad := make([]float64, l.Size())
-	s.Backward(grad, params, p, &trace)
+	s.backward(grad, params, p, &trace)
 	for i, v := range trace.GX {
 		if math.IsNaN(v) || math.IsInf(v, 0) {
 			t.Errorf("gradient %d of the gates is %v", i, v)

@@ -31,10 +31,9 @@ type encoder[F nn.Float] interface {
 	// Gates and StateSize return the numbers of gate values of an event and of values of a state, of which the first are the context.
 	Gates() int
 	StateSize() int
-	// Reset, Forward and Backward run over a batch, Step and StepRows update states with one event each.
-	Reset(t *nn.Trace[F], rows int)
-	Forward(params []F, p nn.Packed, t *nn.Trace[F])
-	Backward(grad, params []F, p nn.Packed, t *nn.Trace[F])
+	// Encode and EncodeBackward run over a batch, Step and StepRows update states with one event each.
+	Encode(params []F, in *nn.Input[F], values []F, p nn.Packed, t *nn.Trace[F])
+	EncodeBackward(grad, params []F, in *nn.Input[F], values []F, p nn.Packed, t *nn.Trace[F], ws *nn.InputGradient[F], set nn.Writes)
 	Step(params, state, gx []F, s *nn.Stepper[F])
 	StepRows(params, h, c, gx []F, rows int, s *nn.Stepper[F])
 }
