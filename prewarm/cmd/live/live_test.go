@@ -14,6 +14,7 @@ import (
 
 	"github.com/tppfaas/tppfaas/apps"
 	"github.com/tppfaas/tppfaas/prewarm/lab"
+	"github.com/tppfaas/tppfaas/tpp"
 )
 
 // TestUnforeseeable compares the bound with what follows by hand from the probabilities in graph.yaml.
@@ -29,6 +30,38 @@ func TestUnforeseeable(t *testing.T) {
 	tree, err := apps.Load("tree_small")
 	require.NoError(t, err)
 	require.Zero(t, unforeseeable(tree, true))
+}
+
+// TestInTime compares the bound for starts of some length with that for starts of none, with that for starts longer than any request, of which everything has to be
+// asked for before, and with one that follows by hand.
+func TestInTime(t *testing.T) {
+	for _, name := range []string{"checkout", "tree_small", "sequence"} {
+		app, err := apps.Load(name)
+		require.NoError(t, err)
+		require.InDelta(t, unforeseeable(app, true), inTime(app, 0), 1e-12, name)
+		require.LessOrEqual(t, inTime(app, 0), inTime(app, 0.3), name)
+		require.LessOrEqual(t, inTime(app, 0.3), inTime(app, 100), name)
+	}
+	checkout, err := apps.Load("checkout")
+	require.NoError(t, err)
+	const pay, backorder, receipt, notify = 0.7, 0.25, 0.9, 0.1
+	repetitions := pay * (0.3 + 0.09)
+	invocations := 3 + pay + backorder + pay + repetitions + pay*(2*receipt+notify) + backorder
+	// What backorder calls comes a start later than backorder, which is cold.
+	missed := (1 - pay) + backorder + repetitions + (1 - pay) + 2*(1-pay*receipt) + pay*notify
+	require.InDelta(t, missed/invocations, inTime(checkout, 100), 1e-6)
+	// With starts of 0.1 s bank, and receipt with ship, can wait until pay has arrived, or bank: what is added is that ship comes 60 ms after receipt.
+	missed = (1 - pay) + backorder + repetitions + 2*pay*(1-receipt) + pay*notify
+	require.InDelta(t, missed/invocations, inTime(checkout, 0.1), 1e-3)
+}
+
+func TestStartTime(t *testing.T) {
+	d := &tpp.Dataset{Sequences: []tpp.Sequence{
+		{Marks: []int{0, 1}, WaitTimes: []float64{250, 3}, InitTimes: []float64{50, 0}},
+		{Marks: []int{0, 1}, WaitTimes: []float64{260, 380}, InitTimes: []float64{60, 20}},
+	}}
+	require.InDelta(t, 0.32, startTime(d), 1e-12)
+	require.Zero(t, startTime(&tpp.Dataset{}))
 }
 
 // TestPlanned checks the time of a request on a platform that takes none.

@@ -23,6 +23,7 @@ import (
 	"github.com/tppfaas/tppfaas/prewarm/lab"
 	"github.com/tppfaas/tppfaas/sampler"
 	"github.com/tppfaas/tppfaas/sampler/openwhisk"
+	"github.com/tppfaas/tppfaas/tpp"
 	"github.com/tppfaas/tppfaas/tpp/dataset"
 )
 
@@ -54,7 +55,10 @@ type summary struct {
 	Missed     float64 `json:"missed"`
 	Least      float64 `json:"least"`
 	LeastApart float64 `json:"least_apart"`
-	Saved      float64 `json:"saved_seconds_estimated"`
+	// Start is the median time from arrival to run of a cold start in seconds, 0 if there was none, and LeastInTime is LeastApart for one who has to ask for a container that long before.
+	Start       float64 `json:"start"`
+	LeastInTime float64 `json:"least_in_time"`
+	Saved       float64 `json:"saved_seconds_estimated"`
 }
 
 // Names of both runs.
@@ -197,13 +201,32 @@ func runOnce(ctx context.Context, o *options, app *apps.Application, learned str
 		s.Saved = state.Totals.SavedSeconds - m.before.SavedSeconds
 	}
 	s.Missed, s.Least = float64(s.Cold+int(s.Wasted))/float64(max(s.Invocations, 1)), unforeseeable(app, false)
-	s.LeastApart = unforeseeable(app, true)
+	s.LeastApart, s.Start = unforeseeable(app, true), startTime(result.Dataset)
+	s.LeastInTime = inTime(app, s.Start)
 	if o.output != "" {
 		if err := dataset.WriteFile(o.datasetFile(name), result.Dataset); err != nil {
 			return nil, nil, err
 		}
 	}
 	return s, m.outcomes, errors.Join(m.err, m.target.Remove(ctx))
+}
+
+// startTime returns the median time from the arrival to the run of what has started cold, in seconds; 0 if nothing has.
+func startTime(d *tpp.Dataset) float64 {
+	var waits []float64
+	for i := range d.Sequences {
+		s := &d.Sequences[i]
+		for k := range s.Marks {
+			if s.ColdStart(k) {
+				waits = append(waits, (s.WaitTimes[k]+s.InitTimes[k])/1000)
+			}
+		}
+	}
+	if len(waits) == 0 {
+		return 0
+	}
+	slices.Sort(waits)
+	return lab.Quantile(waits, 0.5)
 }
 
 // measurement is a target that measures what it samples.
