@@ -2,6 +2,7 @@ package newsvendor
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"slices"
 
@@ -27,9 +28,10 @@ type Told struct {
 
 // Predictor is the part of a Policy that follows traces, for deciders that are elsewhere.
 type Predictor struct {
-	policy *Policy
-	tell   func(*Told)
-	told   Told
+	policy    *Policy
+	functions []prewarm.Function
+	tell      func(*Told)
+	told      Told
 }
 
 // grace is for how many seconds what was told holds beyond the time at which it should have been told anew. A predictor that has died has an heir by then.
@@ -42,7 +44,21 @@ func NewPredictor(o Options, applications []*Application, tell func(*Told)) (*Pr
 	if err != nil {
 		return nil, err
 	}
-	return &Predictor{policy: p, tell: tell}, nil
+	r := &Predictor{policy: p, functions: o.Functions, tell: tell}
+	return r, r.supplyNone()
+}
+
+// supplyNone takes it that there are no containers, until deciders tell of some.
+func (r *Predictor) supplyNone() error {
+	p := r.policy
+	fleet, err := prewarm.NewFleet(p.platform, r.functions)
+	if err != nil {
+		return fmt.Errorf("newsvendor: %w", err)
+	}
+	for _, d := range p.deciders {
+		p.predictor.supplies[d.function] = d.supply(fleet)
+	}
+	return nil
 }
 
 // newApart returns a policy that knows applications, and nothing that has happened.

@@ -1,0 +1,263 @@
+package share
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/tppfaas/tppfaas/prewarm"
+	"github.com/tppfaas/tppfaas/prewarm/actuator"
+	"github.com/tppfaas/tppfaas/prewarm/controller"
+	"github.com/tppfaas/tppfaas/prewarm/source"
+)
+
+// Deciders decide on the functions of some partitions of the topic of demands, each partition by a core of its own, of which everything is a function of
+// what is in the partition. They are a controller.Engine, and are used by one goroutine at a time.
+type Deciders struct {
+	o        Options
+	core     controller.Options
+	instance string
+	units    map[int32]*decider
+	claims   uint64
+	now      prewarm.Time
+	supplied prewarm.Time // when all supplies were told last
+	paused   bool
+	blocked  string
+
+	commands []actuator.Command
+	releases []controller.Release
+	past     controller.Totals // of partitions that were given up
+	shares   func() []controller.ShareState
+	invalid  uint64
+}
+
+// NewDeciders returns Deciders that decide on no partition yet. The instance is a name that no other has. Of the core's options Epoch, Platform, Functions, NewPolicy and
+// what says when the core starts containers are set here.
+func NewDeciders(o Options, core controller.Options, instance string) (*Deciders, error) {
+	if core.Log == nil {
+		core.Log = slog.New(slog.DiscardHandler)
+	}
+	if !isName(instance) || len(instance) > mostName/2 {
+		return nil, fmt.Errorf("share: the instance has the name %q", instance)
+	}
+	d := &Deciders{o: o, core: core, instance: instance, units: map[int32]*decider{}}
+	_, err := d.newUnit(0) // so that what is wrong is known before anything begins
+	return d, err
+}
+
+// Shares has the state tell of other partitions too: those of the Predictors of the same process.
+func (d *Deciders) Shares(f func() []controller.ShareState) { d.shares = f }
+
+// Assign begins with a partition: what is taken of it rebuilds what was known of its functions, until the claim comes that is emitted now. From then on this
+// one decides.
+func (d *Deciders) Assign(partition int32) error {
+	u, err := d.newUnit(partition)
+	if err != nil {
+		return err
+	}
+	d.claims++
+	u.mine = fmt.Sprintf("%s/%d", d.instance, d.claims)
+	d.units[partition] = u
+	u.emit("", &Message{Claim: &Claim{Owner: u.mine}}, d.now)
+	return nil
+}
+
+// Revoke ends with a partition. What is under way of its commands goes on; what becomes of them is told to nobody.
+func (d *Deciders) Revoke(partition int32) {
+	if u := d.units[partition]; u != nil {
+		addTotals(&d.past, u.totals())
+		delete(d.units, partition)
+	}
+}
+
+// Take takes a message of a partition that was written at a time. An error says that it was of no use.
+func (d *Deciders) Take(now prewarm.Time, partition int32, at time.Time, text []byte) error {
+	d.now = max(d.now, now)
+	u := d.units[partition]
+	if u == nil {
+		return nil
+	}
+	m, err := Parse(text)
+	if err != nil {
+		return err
+	}
+	if !u.live {
+		now = d.o.since(at)
+	}
+	err = u.take(max(now, u.now), m)
+	d.gather(u)
+	return err
+}
+
+// gather takes up what a unit has decided.
+func (d *Deciders) gather(u *decider) {
+	for _, c := range u.core.Commands() {
+		c.ID = u.global(c.ID)
+		if !u.live {
+			continue // it was another's
+		}
+		d.commands = append(d.commands, c)
+	}
+	for _, r := range u.core.Releases() {
+		d.releases = append(d.releases, controller.Release{Command: u.global(r.Command), N: r.N})
+	}
+	u.core.Records()
+	if u.live {
+		u.supplies(false)
+	}
+}
+
+// Partitions of a command's number: the number that its core has given it, and above that of the partition.
+const commandBits = 40
+
+func (u *decider) global(id uint64) uint64 { return uint64(u.partition+1)<<commandBits | id }
+
+// unitOf returns the unit of a command, and its number there.
+func (d *Deciders) unitOf(command uint64) (*decider, uint64) {
+	return d.units[int32(command>>commandBits)-1], command & (1<<commandBits - 1)
+}
+
+// supplyEvery is how often all supplies are told, for those who have begun since.
+const supplyEvery = 30 * time.Second
+
+// Begin implements controller.Engine.
+func (d *Deciders) Begin(now prewarm.Time, _ *controller.Saved) { d.now = max(d.now, now) }
+
+var errKafka = errors.New("an instance that shares its work observes by Kafka alone")
+
+// Observe implements controller.Engine: it is an error, as what is observed comes by Take.
+func (d *Deciders) Observe(prewarm.Time, *source.Observation) error { return errKafka }
+
+// ObserveLoad implements controller.Engine: it is an error, as of Observe.
+func (d *Deciders) ObserveLoad(prewarm.Time, *source.Load) error { return errKafka }
+
+// Pass implements controller.Engine.
+func (d *Deciders) Pass(now prewarm.Time) {
+	d.now = max(d.now, now)
+	all := d.now-d.supplied >= supplyEvery
+	if all {
+		d.supplied = d.now
+	}
+	for _, partition := range d.partitions() {
+		u := d.units[partition]
+		if !u.live {
+			continue
+		}
+		if u.core.Next() <= d.now {
+			u.now = max(u.now, d.now)
+			u.core.Pass(u.now)
+			d.gather(u)
+		}
+		if all {
+			u.supplies(true)
+		}
+	}
+}
+
+// Next implements controller.Engine.
+func (d *Deciders) Next() prewarm.Time {
+	next := prewarm.Never
+	for _, u := range d.units {
+		if u.live {
+			next = min(next, u.core.Next(), d.supplied+supplyEvery)
+		}
+	}
+	return next
+}
+
+// Commands implements controller.Engine.
+func (d *Deciders) Commands() []actuator.Command {
+	commands := d.commands
+	d.commands = d.commands[:0]
+	return commands
+}
+
+// Releases implements controller.Engine.
+func (d *Deciders) Releases() []controller.Release {
+	releases := d.releases
+	d.releases = d.releases[:0]
+	return releases
+}
+
+// Records implements controller.Engine: there are none, what must not be forgotten is in the topic.
+func (d *Deciders) Records() []controller.Record { return nil }
+
+// Acted implements controller.Engine.
+func (d *Deciders) Acted(now prewarm.Time, command uint64, results []actuator.Result) {
+	d.now = max(d.now, now)
+	if u, id := d.unitOf(command); u != nil {
+		u.acted(max(d.now, u.now), id, results)
+		d.gather(u)
+	}
+}
+
+// each calls f for each unit.
+func (d *Deciders) each(f func(*decider)) {
+	for _, partition := range d.partitions() {
+		f(d.units[partition])
+	}
+}
+
+// Pause implements controller.Engine.
+func (d *Deciders) Pause(now prewarm.Time) {
+	d.now, d.paused = max(d.now, now), true
+	d.each(func(u *decider) { u.core.Pause(u.core.Now()) })
+}
+
+// Resume implements controller.Engine.
+func (d *Deciders) Resume(now prewarm.Time) {
+	d.now, d.paused = max(d.now, now), false
+	d.each(func(u *decider) { u.core.Resume(u.core.Now()) })
+}
+
+// Block implements controller.Engine.
+func (d *Deciders) Block(reason string) {
+	d.blocked = reason
+	d.each(func(u *decider) { u.core.Block(reason) })
+}
+
+// Disturbed implements controller.Engine.
+func (d *Deciders) Disturbed() { d.each(func(u *decider) { u.core.Disturbed() }) }
+
+// Remember implements controller.Engine: what must be remembered is in the topic.
+func (d *Deciders) Remember() {}
+
+// Saved implements controller.Engine: there is nothing to be saved.
+func (d *Deciders) Saved() *controller.Saved { return &controller.Saved{Epoch: d.o.Epoch} }
+
+// Now implements controller.Engine.
+func (d *Deciders) Now() prewarm.Time { return d.now }
+
+// Epoch implements controller.Engine.
+func (d *Deciders) Epoch() time.Time { return d.o.Epoch }
+
+// Shift implements controller.Engine.
+func (d *Deciders) Shift(by time.Duration) {
+	d.o.Epoch = d.o.Epoch.Add(by)
+	d.each(func(u *decider) { u.core.Shift(by) })
+}
+
+// Log implements controller.Engine.
+func (d *Deciders) Log() *slog.Logger { return d.core.Log }
+
+// Partitions returns the partitions that are decided on, and those of them that are being rebuilt.
+func (d *Deciders) Partitions() (all, rebuilding []int32) {
+	all = d.partitions()
+	for _, partition := range all {
+		if !d.units[partition].live {
+			rebuilding = append(rebuilding, partition)
+		}
+	}
+	return all, rebuilding
+}
+
+func (d *Deciders) partitions() []int32 {
+	list := make([]int32, 0, len(d.units))
+	for partition := range d.units {
+		list = append(list, partition)
+	}
+	slices.Sort(list)
+	return list
+}
