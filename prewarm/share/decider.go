@@ -22,6 +22,7 @@ import (
 type decider struct {
 	all        *Deciders
 	partition  int32
+	number     uint64 // of all that this instance has had
 	core       *controller.Core
 	mirror     *namedMirror
 	newsvendor *newsvendor.Decider
@@ -34,6 +35,7 @@ type decider struct {
 
 	next     uint64                    // number of the next Asked
 	asked    map[uint64]pending        // that have not come back
+	orphaned prewarm.Time              // until when it is waited for what others have asked for, 0 if that has passed
 	granted  map[askedOf]uint64        // by what was asked, the number of the core's command
 	of       map[uint64]grant          // the reverse
 	requests uint64                    // that began with its functions since it went live
@@ -82,6 +84,9 @@ func (m *namedMirror) TraceID(id prewarm.ID) string {
 
 // tooLate is how old what was asked for may be when it comes back from the partition: later it is not carried out.
 const tooLate = 5 * time.Second
+
+// orphanedAfter is for how long after a claim it is waited for what has become of that which was asked for before. If whoever asked for it has died, nobody says.
+const orphanedAfter = 15 * time.Second
 
 func (d *Deciders) newUnit(partition int32) (*decider, error) {
 	u := &decider{
@@ -138,7 +143,7 @@ func (u *decider) take(now prewarm.Time, m *Message) error {
 		u.begun = true
 		u.core.Begin(now, nil)
 	}
-	u.now = now
+	u.pass(now)
 	switch {
 	case m.Claim != nil:
 		u.claimed(m.Claim)
@@ -155,6 +160,42 @@ func (u *decider) take(now prewarm.Time, m *Message) error {
 	return nil
 }
 
+// pass tells the core that it is now, and before that when each time was that it wanted to be told of: whenever the message comes by which it is known, everything is
+// decided as of when it was due.
+func (u *decider) pass(now prewarm.Time) {
+	for range mostAtOnce {
+		next := u.due()
+		if next >= now {
+			break
+		}
+		u.passTo(next)
+	}
+	u.passTo(now)
+}
+
+// due returns when something is due.
+func (u *decider) due() prewarm.Time {
+	if u.orphaned != 0 {
+		return min(u.core.Next(), u.orphaned)
+	}
+	return u.core.Next()
+}
+
+func (u *decider) passTo(now prewarm.Time) {
+	u.now = max(u.now, now)
+	u.core.Pass(u.now)
+	if u.orphaned == 0 || u.orphaned > u.now {
+		return
+	}
+	u.orphaned = 0
+	for _, command := range slices.Sorted(maps.Keys(u.of)) {
+		if u.of[command].owner != u.owner {
+			u.settled(command)
+			u.core.Acted(u.now, command, nil)
+		}
+	}
+}
+
 // told takes what was observed, and what a predictor expects.
 func (u *decider) told(m *Message) error {
 	at := u.all.o.since(moment(m.At))
@@ -164,7 +205,6 @@ func (u *decider) told(m *Message) error {
 		u.owned[function] = true
 		u.newsvendor.Own(function)
 	}
-	u.core.Pass(u.now)
 	if t := m.Told; t != nil && function >= 0 {
 		told := newsvendor.Told{Trace: traceID(t.Trace), Function: function, Until: seconds(at) + float64(t.Until)/1e6, Root: -1}
 		for i := range t.Demands {
@@ -224,7 +264,7 @@ func traceID(trace string) prewarm.ID {
 
 // claimed takes a claim.
 func (u *decider) claimed(c *Claim) {
-	u.owner = c.Owner
+	u.owner, u.orphaned = c.Owner, u.now+orphanedAfter
 	if c.Owner != u.mine {
 		if u.live {
 			u.live = false
@@ -233,14 +273,7 @@ func (u *decider) claimed(c *Claim) {
 		return
 	}
 	u.live = true
-	u.now = max(u.now, u.all.now)
-	// What becomes of that which others have asked for, and have said nothing of, will not be heard.
-	for _, command := range slices.Sorted(maps.Keys(u.of)) {
-		u.core.Acted(u.now, command, nil)
-	}
-	clear(u.granted)
-	clear(u.of)
-	u.core.Pass(u.now)
+	u.pass(u.all.now)
 	s := u.core.State()
 	u.base = s.Totals
 	for i := range s.Functions {
@@ -294,7 +327,7 @@ func (u *decider) wanted(m *Message) {
 
 // acted takes what has become of a command of its own.
 func (u *decider) acted(now prewarm.Time, command uint64, results []actuator.Result) {
-	u.now = now
+	u.pass(now)
 	if g, ok := u.of[command]; ok && g.owner == u.mine {
 		u.settled(command)
 		u.emit(g.function, &Message{Done: &Done{Owner: g.owner, ID: g.id, Results: newResults(results)}}, now)

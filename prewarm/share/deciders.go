@@ -20,6 +20,7 @@ type Deciders struct {
 	core     controller.Options
 	instance string
 	units    map[int32]*decider
+	orphans  map[uint64]orphan // by command
 	claims   uint64
 	now      prewarm.Time
 	supplied prewarm.Time // when all supplies were told last
@@ -42,7 +43,7 @@ func NewDeciders(o Options, core controller.Options, instance string) (*Deciders
 	if !isName(instance) || len(instance) > mostName/2 {
 		return nil, fmt.Errorf("share: the instance has the name %q", instance)
 	}
-	d := &Deciders{o: o, core: core, instance: instance, units: map[int32]*decider{}}
+	d := &Deciders{o: o, core: core, instance: instance, units: map[int32]*decider{}, orphans: map[uint64]orphan{}}
 	_, err := d.newUnit(0) // so that what is wrong is known before anything begins
 	return d, err
 }
@@ -58,17 +59,25 @@ func (d *Deciders) Assign(partition int32) error {
 		return err
 	}
 	d.claims++
+	u.number = d.claims
 	u.mine = fmt.Sprintf("%s/%d", d.instance, d.claims)
 	d.units[partition] = u
 	u.emit("", &Message{Claim: &Claim{Owner: u.mine}}, d.now)
 	return nil
 }
 
-// Revoke ends with a partition. What is under way of its commands goes on; what becomes of them is told to nobody.
+// Revoke ends with a partition. What is under way of its commands goes on; what becomes of them is written for the heir.
 func (d *Deciders) Revoke(partition int32) {
-	if u := d.units[partition]; u != nil {
-		addTotals(&d.past, u.totals())
-		delete(d.units, partition)
+	u := d.units[partition]
+	if u == nil {
+		return
+	}
+	addTotals(&d.past, u.totals())
+	delete(d.units, partition)
+	for command, g := range u.of {
+		if g.owner == u.mine {
+			d.orphans[u.global(command)] = orphan{u, g}
+		}
 	}
 }
 
@@ -109,14 +118,25 @@ func (d *Deciders) gather(u *decider) {
 	}
 }
 
-// Partitions of a command's number: the number that its core has given it, and above that of the partition.
-const commandBits = 40
+// unitBits is how many bits of a number that a core has given are kept in that which the instance shows: above them stands which unit it is of.
+const unitBits = 32
 
-func (u *decider) global(id uint64) uint64 { return uint64(u.partition+1)<<commandBits | id }
+func (u *decider) global(id uint64) uint64 { return u.number<<unitBits | id&(1<<unitBits-1) }
 
 // unitOf returns the unit of a command, and its number there.
 func (d *Deciders) unitOf(command uint64) (*decider, uint64) {
-	return d.units[int32(command>>commandBits)-1], command & (1<<commandBits - 1)
+	for _, u := range d.units {
+		if u.number == command>>unitBits {
+			return u, command & (1<<unitBits - 1)
+		}
+	}
+	return nil, 0
+}
+
+// orphan is a command of a unit that has been given up while it was under way.
+type orphan struct {
+	unit *decider
+	grant
 }
 
 // supplyEvery is how often all supplies are told, for those who have begun since.
@@ -145,9 +165,8 @@ func (d *Deciders) Pass(now prewarm.Time) {
 		if !u.live {
 			continue
 		}
-		if u.core.Next() <= d.now {
-			u.now = max(u.now, d.now)
-			u.core.Pass(u.now)
+		if u.due() <= d.now {
+			u.pass(d.now)
 			d.gather(u)
 		}
 		if all {
@@ -161,7 +180,7 @@ func (d *Deciders) Next() prewarm.Time {
 	next := prewarm.Never
 	for _, u := range d.units {
 		if u.live {
-			next = min(next, u.core.Next(), d.supplied+supplyEvery)
+			next = min(next, u.due(), d.supplied+supplyEvery)
 		}
 	}
 	return next
@@ -187,7 +206,10 @@ func (d *Deciders) Records() []controller.Record { return nil }
 // Acted implements controller.Engine.
 func (d *Deciders) Acted(now prewarm.Time, command uint64, results []actuator.Result) {
 	d.now = max(d.now, now)
-	if u, id := d.unitOf(command); u != nil {
+	if o, ok := d.orphans[command]; ok {
+		delete(d.orphans, command)
+		o.unit.emit(o.function, &Message{Done: &Done{Owner: o.owner, ID: o.id, Results: newResults(results)}}, d.now)
+	} else if u, id := d.unitOf(command); u != nil {
 		u.acted(max(d.now, u.now), id, results)
 		d.gather(u)
 	}

@@ -400,6 +400,7 @@ type memory struct {
 	demandsOf  []*instance
 	tracesAt   []int // offsets
 	demandsAt  []int
+	rebuild    time.Duration // how far back is read what a partition has
 	suppliesAt map[*instance]int
 }
 
@@ -409,7 +410,7 @@ type span struct {
 }
 
 func newMemory(g *together, partitions int) *memory {
-	m := &memory{g: g, suppliesAt: map[*instance]int{}}
+	m := &memory{g: g, rebuild: 1000 * time.Hour, suppliesAt: map[*instance]int{}}
 	m.traces, m.demands = make([][]span, partitions), make([][]Record, partitions)
 	m.tracesOf, m.demandsOf = make([]*instance, partitions), make([]*instance, partitions)
 	m.tracesAt, m.demandsAt = make([]int, partitions), make([]int, partitions)
@@ -468,23 +469,37 @@ func (m *memory) pump() {
 	}
 }
 
-// rebuild is how far back is read what a partition has.
-const rebuild = 15 * time.Minute
-
 // assign gives partition p of both topics to an instance.
 func (m *memory) assign(p int, i *instance) {
-	if m.tracesOf[p] == i {
+	m.assignTraces(p, i)
+	m.assignDemands(p, i)
+}
+
+func (m *memory) assignTraces(p int, i *instance) {
+	old := m.tracesOf[p]
+	if old == i {
 		return
 	}
-	if old := m.tracesOf[p]; old != nil && !old.dead {
+	if old != nil && !old.dead {
 		old.predictors.Revoke(int32(p))
-		old.deciders.Revoke(int32(p))
 	}
-	m.tracesOf[p], m.demandsOf[p] = i, i
-	since := m.g.x.clock.Now().Add(-rebuild)
+	m.tracesOf[p] = i
+	since := m.g.x.clock.Now().Add(-m.rebuild)
 	from := m.tracesAt[p]
 	m.tracesAt[p] = min(from, slices.IndexFunc(append(slices.Clone(m.traces[p]), span{at: m.g.x.clock.Now()}), func(s span) bool { return !s.at.Before(since) }))
 	require.NoError(m.g.x.t, i.predictors.Assign(int32(p), int64(m.tracesAt[p]), int64(from)))
+}
+
+func (m *memory) assignDemands(p int, i *instance) {
+	old := m.demandsOf[p]
+	if old == i {
+		return
+	}
+	if old != nil && !old.dead {
+		old.deciders.Revoke(int32(p))
+	}
+	m.demandsOf[p] = i
+	since := m.g.x.clock.Now().Add(-m.rebuild)
 	m.demandsAt[p] = slices.IndexFunc(append(slices.Clone(m.demands[p]), Record{At: m.g.x.clock.Now()}), func(r Record) bool { return !r.At.Before(since) })
 	require.NoError(m.g.x.t, i.deciders.Assign(int32(p)))
 }
