@@ -163,6 +163,16 @@ func (r *Predictor) Pass(at prewarm.Time) {
 	}
 }
 
+// Again has what is expected of all traces told anew, at the next Pass.
+func (r *Predictor) Again() {
+	p := r.policy.predictor
+	for _, t := range p.traces {
+		if t != nil {
+			p.timers.set(&t.timer, uint64(t.at), t.told)
+		}
+	}
+}
+
 // Next returns when Pass should be called next, prewarm.Never if that is not needed.
 func (r *Predictor) Next() prewarm.Time { return moment(r.policy.predictor.timers.next()) }
 

@@ -31,6 +31,7 @@ type decider struct {
 	owner      string // who has claimed last, "" if that was before what is known
 	begun      bool   // it has taken a message
 	live       bool
+	lag        lag
 	owned      map[int]bool // functions that something has come of
 
 	next     uint64                    // number of the next Asked
@@ -273,7 +274,6 @@ func (u *decider) claimed(c *Claim) {
 		return
 	}
 	u.live = true
-	u.pass(u.all.now)
 	s := u.core.State()
 	u.base = s.Totals
 	for i := range s.Functions {
@@ -307,7 +307,7 @@ func (u *decider) wanted(m *Message) {
 	if !known || !u.live {
 		return
 	}
-	late := u.now-p.at > tooLate
+	late := u.all.now-p.at > tooLate
 	command := uint64(0)
 	if !late {
 		command = u.core.Grant(u.now, &p.decision, a.N, true)

@@ -11,6 +11,7 @@ import (
 	"github.com/tppfaas/tppfaas/prewarm/actuator"
 	"github.com/tppfaas/tppfaas/prewarm/controller"
 	"github.com/tppfaas/tppfaas/prewarm/source"
+	"github.com/tppfaas/tppfaas/prewarm/source/kafka"
 )
 
 // Deciders decide on the functions of some partitions of the topic of demands, each partition by a core of its own, of which everything is a function of
@@ -81,21 +82,23 @@ func (d *Deciders) Revoke(partition int32) {
 	}
 }
 
-// Take takes a message of a partition that was written at a time. An error says that it was of no use.
-func (d *Deciders) Take(now prewarm.Time, partition int32, at time.Time, text []byte) error {
+// Take takes a message of a partition. It counts as of when it was written, and as long as there is more to be read nothing passes but that. An error says that
+// it was of no use.
+func (d *Deciders) Take(now prewarm.Time, m *kafka.Message) error {
 	d.now = max(d.now, now)
-	u := d.units[partition]
+	u := d.units[m.Partition]
 	if u == nil {
 		return nil
 	}
-	m, err := Parse(text)
+	message, err := Parse(m.Value)
 	if err != nil {
 		return err
 	}
-	if !u.live {
-		now = d.o.since(at)
+	u.lag.take(d.now, m)
+	err = u.take(max(min(d.o.since(m.At), d.now), u.now), message)
+	if u.live && !u.lag.behind(d.now) {
+		u.pass(d.now)
 	}
-	err = u.take(max(now, u.now), m)
 	d.gather(u)
 	return err
 }
@@ -162,7 +165,7 @@ func (d *Deciders) Pass(now prewarm.Time) {
 	}
 	for _, partition := range d.partitions() {
 		u := d.units[partition]
-		if !u.live {
+		if !u.live || u.lag.behind(d.now) {
 			continue
 		}
 		if u.due() <= d.now {
@@ -179,7 +182,11 @@ func (d *Deciders) Pass(now prewarm.Time) {
 func (d *Deciders) Next() prewarm.Time {
 	next := prewarm.Never
 	for _, u := range d.units {
-		if u.live {
+		switch {
+		case !u.live:
+		case u.lag.behind(d.now):
+			next = min(next, u.lag.taken+longestLag)
+		default:
 			next = min(next, u.due(), d.supplied+supplyEvery)
 		}
 	}

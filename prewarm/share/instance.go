@@ -240,7 +240,7 @@ func (p *predicting) Take(ctx context.Context, messages []kafka.Message) (func()
 		if err := p.spans.Observe(ctx, observations); err != nil {
 			return nil, err
 		}
-		if err := p.predictors.Take(p.now(), m.Partition, m.Offset, m.At, observations); err != nil {
+		if err := p.predictors.Take(p.now(), m, observations); err != nil {
 			p.spans.Reject(1, err)
 		}
 		p.took(p.o.Kafka.Topic, m)
@@ -307,7 +307,7 @@ func (d *deciding) Take(ctx context.Context, messages []kafka.Message) (func() b
 		err := d.loop.Do(ctx, func(now prewarm.Time) {
 			for k := range messages[:n] {
 				m := &messages[k]
-				if err := d.deciders.Take(now, m.Partition, m.At, m.Value); err != nil {
+				if err := d.deciders.Take(now, m); err != nil {
 					d.demands.Reject(1, fmt.Errorf("message %d of partition %d of %s: %w", m.Offset, m.Partition, d.o.Demands, err))
 				}
 				d.took(d.o.Demands, m)

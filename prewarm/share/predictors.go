@@ -11,6 +11,7 @@ import (
 	"github.com/tppfaas/tppfaas/prewarm/mirror"
 	"github.com/tppfaas/tppfaas/prewarm/newsvendor"
 	"github.com/tppfaas/tppfaas/prewarm/source"
+	"github.com/tppfaas/tppfaas/prewarm/source/kafka"
 )
 
 // Record is a message for a topic. Where Partition is negative, Key says which.
@@ -82,6 +83,8 @@ type predictor struct {
 	now        prewarm.Time
 	from       int64 // the offset from which on it emits: what was before is only rebuilt
 	replays    bool
+	lag        lag
+	late       bool // what it expects is not told, because there is more to be read that was written long ago
 	functions  int
 	events     []prewarm.Event
 	told       map[toldOf]*Told // under way
@@ -92,6 +95,23 @@ type toldOf struct {
 	function int
 	trace    string
 }
+
+// lag is how far behind somebody is who reads a partition.
+type lag struct {
+	more  bool         // there is more to be read
+	taken prewarm.Time // when the last message was
+}
+
+// longestLag is after how long without a message nothing more is to be read, whatever was said before.
+const longestLag = time.Second
+
+func (l *lag) take(now prewarm.Time, m *kafka.Message) { l.more, l.taken = m.Behind > 0, now }
+
+// behind reports whether there is more to be read.
+func (l *lag) behind(now prewarm.Time) bool { return l.more && now < l.taken+longestLag }
+
+// mostLate is by how much later than what it knows somebody is who tells nothing of what is expected: it may have come since.
+const mostLate = 2 * time.Second
 
 // NewPredictors returns Predictors that follow no partition yet.
 func NewPredictors(o Options) (*Predictors, error) {
@@ -127,23 +147,23 @@ func (p *Predictors) Assign(partition int32, first, from int64) error {
 // Revoke ends with a partition.
 func (p *Predictors) Revoke(partition int32) { delete(p.units, partition) }
 
-// Take takes the observations of a message of a partition, which was written at a time.
-func (p *Predictors) Take(now prewarm.Time, partition int32, offset int64, at time.Time, observations []source.Observation) (useless error) {
+// Take takes the observations of a message of a partition. They count as of when it was written, and as long as there is more to be read nothing passes but
+// that.
+func (p *Predictors) Take(now prewarm.Time, m *kafka.Message, observations []source.Observation) (useless error) {
 	p.now = max(p.now, now)
-	u := p.units[partition]
+	u := p.units[m.Partition]
 	if u == nil {
 		return nil
 	}
-	if u.replays = offset < u.from; u.replays {
-		now = p.o.since(at)
-	}
-	u.pass(now)
+	u.replays = m.Offset < u.from
+	u.lag.take(p.now, m)
+	u.pass(min(p.o.since(m.At), p.now))
 	for i := range observations {
 		if err := u.observe(&observations[i]); err != nil {
 			useless = err
 		}
 	}
-	u.replays = offset+1 < u.from
+	u.replays = m.Offset+1 < u.from
 	return useless
 }
 
@@ -172,8 +192,12 @@ func (u *predictor) supply(m *Message) {
 func (p *Predictors) Pass(now prewarm.Time) {
 	p.now = max(p.now, now)
 	for _, partition := range p.partitions() {
-		if u := p.units[partition]; !u.replays {
-			u.pass(now)
+		if u := p.units[partition]; !u.replays && !u.lag.behind(p.now) {
+			if u.late {
+				u.late = false
+				u.newsvendor.Again()
+			}
+			u.pass(p.now)
 		}
 	}
 }
@@ -182,7 +206,11 @@ func (p *Predictors) Pass(now prewarm.Time) {
 func (p *Predictors) Next() prewarm.Time {
 	next := prewarm.Never
 	for _, u := range p.units {
-		if !u.replays {
+		switch {
+		case u.replays:
+		case u.lag.behind(p.now):
+			next = min(next, u.lag.taken+longestLag)
+		default:
 			next = min(next, u.next())
 		}
 	}
@@ -282,6 +310,12 @@ func (u *predictor) emit(o *source.Observation) {
 	if u.replays {
 		clear(u.told)
 		return
+	}
+	u.late = u.all.now-u.now > mostLate
+	if u.late {
+		for _, t := range u.told {
+			t.Demands = nil
+		}
 	}
 	at := u.all.o.Epoch.Add(u.now)
 	send := func(name string, m *Message) {

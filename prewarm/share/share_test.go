@@ -2,7 +2,6 @@ package share
 
 import (
 	"fmt"
-	"slices"
 	"testing"
 	"time"
 
@@ -56,40 +55,101 @@ func byFunction(all []done) map[string]int {
 	return n
 }
 
-// TestHeirsGoOn checks that who gets a partition goes on exactly as who had it before would have: instances join, leave and die in the middle of requests.
+// TestHeirsGoOn checks that who gets a partition of demands decides exactly as who had it before would have, also in the middle of requests, while containers start.
 func TestHeirsGoOn(t *testing.T) {
 	want := run(t, 1, 3, nil).done
-	// A moment at which nothing is under way: what becomes of a command dies with who has sent it.
-	for _, between := range []int{3, 40, 41, 77} {
+	for _, between := range []int{3, 41, 77} {
 		at := (want[between].at + want[between+1].at) / 2
-		for name, change := range map[string]func(m *memory){
-			"joins": func(m *memory) {
-				heir := m.g.add("new")
-				m.assignDemands(1, heir)
-				m.pump()
-			},
-			"leaves": func(m *memory) {
+		x := run(t, 2, 3, func(m *memory) {
+			m.g.x.clock.AfterFunc(at, func() {
 				heir := m.g.add("new")
 				for p := range m.demandsOf {
 					m.assignDemands(p, heir)
 				}
 				m.pump()
-			},
-		} {
-			t.Run(fmt.Sprint(name, " after ", between), func(t *testing.T) {
-				x := run(t, 2, 3, func(m *memory) {
-					m.g.x.clock.AfterFunc(at, func() { change(m); m.g.x.after() })
-				})
-				for i := range want {
-					if i < len(x.done) && want[i] != x.done[i] {
-						t.Logf("%d: %v, want %v", i, x.done[i], want[i])
-						break
+				m.g.x.after()
+			})
+		})
+		require.Equal(t, want, x.done)
+	}
+}
+
+// TestDeath kills an instance in the middle of a request, of which a part is written twice, and gives what it had to others after ten seconds. Those know its
+// containers: no function is warmed twice for one request, and after the outage everything is as if nothing had been.
+func TestDeath(t *testing.T) {
+	undisturbed := run(t, 3, 5, nil)
+	for _, between := range []int{3, 41, 77} {
+		at := (undisturbed.done[between].at + undisturbed.done[between+1].at) / 2
+		x := run(t, 3, 5, func(m *memory) {
+			m.rebuild = 15 * time.Minute
+			m.g.x.clock.AfterFunc(at, func() {
+				m.g.instances[1].dead = true
+				m.g.x.after()
+			})
+			m.g.x.clock.AfterFunc(at+10*time.Second, func() {
+				for p, i := range m.tracesOf {
+					if i.dead {
+						for k := 0; k < 3 && m.tracesAt[p] > 0 && m.traces[p][m.tracesAt[p]-1].at.Sub(virtualEpoch) > at-10*time.Second; k++ {
+							m.tracesAt[p]-- // it has not committed that
+						}
 					}
 				}
-				require.Equal(t, byFunction(want), byFunction(x.done))
-				require.True(t, slices.Equal(want, x.done))
+				m.share()
+				m.g.x.after()
 			})
+		})
+		for _, perFunction := range perRequest(x) {
+			for function, n := range perFunction {
+				require.Equal(t, 1, n, "%s at %v", function, at)
+			}
 		}
+		outage := func(all []done) (outside []done) {
+			for _, d := range all {
+				if d.at < at-time.Minute || d.at > at+20*time.Minute {
+					outside = append(outside, d)
+				}
+			}
+			return outside
+		}
+		require.Equal(t, byFunction(outage(undisturbed.done)), byFunction(outage(x.done)))
+		require.LessOrEqual(t, x.starts[localwhisk.Cold], undisturbed.starts[localwhisk.Cold]+10)
 	}
-	_ = time.Second
+}
+
+// perRequest returns how many containers of each function were warmed for each request: those of one minute.
+func perRequest(x *world) map[time.Duration]map[string]int {
+	all := map[time.Duration]map[string]int{}
+	begun := time.Duration(-1)
+	for _, d := range x.done {
+		if begun < 0 || d.at-begun > time.Minute {
+			begun = d.at
+			all[begun] = map[string]int{}
+		}
+		all[begun][d.function] += d.n
+	}
+	return all
+}
+
+// TestFence checks that one that has lost a partition, and does not know it, acts no more from the moment on at which another has claimed it.
+func TestFence(t *testing.T) {
+	undisturbed := run(t, 1, 1, nil)
+	at := (undisturbed.done[3].at + undisturbed.done[4].at) / 2
+	var stale, heir *instance
+	x := run(t, 1, 1, func(m *memory) {
+		stale = m.g.instances[0]
+		m.g.x.clock.AfterFunc(at, func() {
+			heir = m.g.add("heir")
+			m.demandsOf[0] = heir
+			m.demandsAt[0] = 0
+			require.NoError(t, heir.deciders.Assign(0))
+			m.stale, m.staleAt = stale, len(m.demands[0])-1 // it goes on reading, and would go on deciding
+			m.pump()
+			m.g.x.after()
+		})
+	})
+	require.Equal(t, undisturbed.done, x.done)
+	_, rebuilding := stale.deciders.Partitions()
+	require.Equal(t, []int32{0}, rebuilding, "it follows")
+	_, rebuilding = heir.deciders.Partitions()
+	require.Empty(t, rebuilding)
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/tppfaas/tppfaas/prewarm/mirror"
 	"github.com/tppfaas/tppfaas/prewarm/newsvendor"
 	"github.com/tppfaas/tppfaas/prewarm/source"
+	"github.com/tppfaas/tppfaas/prewarm/source/kafka"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -402,6 +403,8 @@ type memory struct {
 	demandsAt  []int
 	rebuild    time.Duration // how far back is read what a partition has
 	suppliesAt map[*instance]int
+	stale      *instance // one that has lost the first partition of demands, and does not know it
+	staleAt    int
 }
 
 type span struct {
@@ -455,14 +458,23 @@ func (m *memory) pump() {
 		for p, i := range m.tracesOf {
 			for ; i != nil && !i.dead && m.tracesAt[p] < len(m.traces[p]); m.tracesAt[p]++ {
 				s := &m.traces[p][m.tracesAt[p]]
-				require.NoError(m.g.x.t, i.predictors.Take(now, int32(p), int64(m.tracesAt[p]), s.at, []source.Observation{s.o}))
+				if err := i.predictors.Take(now, &kafka.Message{Partition: int32(p), Offset: int64(m.tracesAt[p]), Behind: int64(len(m.traces[p]) - m.tracesAt[p] - 1), At: s.at}, []source.Observation{s.o}); !errors.Is(err, mirror.ErrStale) {
+					require.NoError(m.g.x.t, err)
+				}
 				more = true
 			}
+		}
+		for ; m.stale != nil && m.staleAt < len(m.demands[0]); m.staleAt++ {
+			r := &m.demands[0][m.staleAt]
+			require.NoError(m.g.x.t, m.stale.deciders.Take(now, &kafka.Message{At: r.At, Value: r.Value}))
+			more = true
 		}
 		for p, i := range m.demandsOf {
 			for ; i != nil && !i.dead && m.demandsAt[p] < len(m.demands[p]); m.demandsAt[p]++ {
 				r := &m.demands[p][m.demandsAt[p]]
-				require.NoError(m.g.x.t, i.deciders.Take(now, int32(p), r.At, r.Value))
+				if err := i.deciders.Take(now, &kafka.Message{Partition: int32(p), Behind: int64(len(m.demands[p]) - m.demandsAt[p] - 1), At: r.At, Value: r.Value}); !errors.Is(err, mirror.ErrStale) { // what is written twice may be old
+					require.NoError(m.g.x.t, err)
+				}
 				more = true
 			}
 		}

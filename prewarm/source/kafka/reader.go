@@ -194,7 +194,7 @@ func (r *reader) passOne(ctx context.Context) (more bool, err error) {
 
 // decode returns what a message says. One that cannot be used says nothing, and is counted.
 func (r *reader) decode(record *kgo.Record) []source.Observation {
-	return r.o.observations(r.counter, &Message{record.Partition, record.Offset, record.Timestamp, record.Value}, time.Now())
+	return r.o.observations(r.counter, &Message{Partition: record.Partition, Offset: record.Offset, At: record.Timestamp, Value: record.Value}, time.Now())
 }
 
 // Observations returns what a message of the topic of spans says, at a time. One that cannot be used says nothing, and is counted.

@@ -14,12 +14,12 @@ import (
 	"github.com/tppfaas/tppfaas/prewarm/source"
 )
 
-// Message is a message of a partition.
+// Message is a message of a partition. Behind is how many more there were in the partition when it was fetched.
 type Message struct {
-	Partition int32
-	Offset    int64
-	At        time.Time
-	Value     []byte
+	Partition      int32
+	Offset, Behind int64
+	At             time.Time
+	Value          []byte
 }
 
 // Stage is who works on the partitions that a reader of a group has. Of a reader without a group only Take is called. Its methods are not called at the same time, but for
@@ -196,7 +196,9 @@ func (run *stageRun) poll(ctx context.Context) error {
 	var last []*kgo.Record
 	fetched.EachPartition(func(p kgo.FetchTopicPartition) {
 		for _, record := range p.Records {
-			messages = append(messages, Message{record.Partition, record.Offset, record.Timestamp, record.Value})
+			messages = append(messages, Message{
+				Partition: record.Partition, Offset: record.Offset, Behind: max(p.HighWatermark-1-record.Offset, 0), At: record.Timestamp, Value: record.Value,
+			})
 		}
 		if n := len(p.Records); n > 0 {
 			r := p.Records[n-1]
