@@ -95,7 +95,7 @@ func (d *Deciders) Take(now prewarm.Time, m *kafka.Message) error {
 		return err
 	}
 	u.lag.take(d.now, m)
-	err = u.take(max(min(d.o.since(m.At), d.now), u.now), message)
+	err = u.take(max(min(d.o.since(moment(message.At)), d.now), u.now), message)
 	if u.live && !u.lag.behind(d.now) {
 		u.pass(d.now)
 	}

@@ -48,7 +48,8 @@ type Instance struct {
 
 	has                      atomic.Pointer[controller.ShareState] // of the spans
 	spans, demands, supplies *source.Counter
-	watch                    watcher // nil if nobody looks on
+	supplied                 time.Duration // how old supplies may be that are read at the beginning
+	watch                    watcher       // nil if nobody looks on
 }
 
 // watcher looks on at what is written to topics and taken from them.
@@ -66,7 +67,7 @@ func NewInstance(o InstanceOptions, core controller.Options) (*Instance, error) 
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	i := &Instance{o: o, spans: source.NewCounter("kafka", nobody{}), demands: source.NewCounter("kafka-demands", nobody{}), supplies: source.NewCounter("kafka-supplies", nobody{})}
+	i := &Instance{o: o, supplied: 2 * supplyEvery, spans: source.NewCounter("kafka", nobody{}), demands: source.NewCounter("kafka-demands", nobody{}), supplies: source.NewCounter("kafka-supplies", nobody{})}
 	predicting, deciding := o.Options, o.Options
 	predicting.Emit, deciding.Emit = i.writePredicted, i.writeDecided
 	var err error
@@ -333,7 +334,7 @@ type supplying struct{ *Instance }
 func (i *Instance) runSupplies(ctx context.Context) error {
 	o := i.o.Kafka
 	o.Topic = i.o.Supplies
-	r, err := kafka.NewStageReader(kafka.StageOptions{Options: o, Alone: true, Rebuild: 2 * supplyEvery, Now: i.o.Now}, supplying{i}, i.supplies)
+	r, err := kafka.NewStageReader(kafka.StageOptions{Options: o, Alone: true, Rebuild: i.supplied, Now: i.o.Now}, supplying{i}, i.supplies)
 	if err != nil {
 		return err
 	}

@@ -157,7 +157,10 @@ func (p *Predictors) Take(now prewarm.Time, m *kafka.Message, observations []sou
 	}
 	u.replays = m.Offset < u.from
 	u.lag.take(p.now, m)
-	u.pass(min(p.o.since(m.At), p.now))
+	if now = min(p.o.since(m.At), p.now); m.Behind == 0 && !u.replays {
+		now = p.now
+	}
+	u.pass(now)
 	for i := range observations {
 		if err := u.observe(&observations[i]); err != nil {
 			useless = err

@@ -253,14 +253,23 @@ func (run *stageRun) begin(ctx context.Context, offsets map[string]map[int32]kgo
 	if err != nil {
 		return nil, run.r.describe(err)
 	}
-	for partition, committed := range offsets[run.o.Topic] {
+	var committed kadm.OffsetResponses
+	if run.o.Commits {
+		// What is passed to this function may be a time instead of an offset, and does not say so.
+		if committed, err = admin.FetchOffsets(ctx, run.o.Group); err != nil {
+			return nil, run.r.describe(err)
+		}
+	}
+	for partition := range offsets[run.o.Topic] {
 		first, ok := rebuilt.Lookup(run.o.Topic, partition)
 		if !ok || first.Err != nil {
 			return nil, fmt.Errorf("partition %d of %s: it is not known where it begins", partition, run.o.Topic)
 		}
 		at, from := first.Offset, int64(0)
 		if run.o.Commits {
-			if from = committed.EpochOffset().Offset; from < 0 { // nothing was committed
+			if c, ok := committed.Lookup(run.o.Topic, partition); ok && c.Err == nil && c.At >= 0 {
+				from = c.At
+			} else { // nothing was committed
 				recent, _ := fresh.Lookup(run.o.Topic, partition)
 				from = max(recent.Offset, 0)
 			}

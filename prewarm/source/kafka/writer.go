@@ -13,11 +13,8 @@ type Writer struct {
 	client *kgo.Client
 }
 
-// mostBuffered is how many messages wait to be written at most, and writeTimeout for how long each.
-const (
-	mostBuffered = 200_000
-	writeTimeout = time.Minute
-)
+// mostBuffered is how many messages wait to be written at most.
+const mostBuffered = 200_000
 
 // NewWriter returns a writer; it connects to nothing yet. Of the options Topic, Group, MaxAge and MaxMessage are not used.
 func NewWriter(o Options) (*Writer, error) {
@@ -30,7 +27,7 @@ func NewWriter(o Options) (*Writer, error) {
 	}
 	client, err := kgo.NewClient(append([]kgo.Opt{
 		kgo.SeedBrokers(o.Brokers...), kgo.ClientID("prewarm"), kgo.DisableClientMetrics(), kgo.DialTimeout(5 * time.Second),
-		kgo.RecordPartitioner(partitioner{kgo.StickyKeyPartitioner(nil)}), kgo.MaxBufferedRecords(mostBuffered), kgo.RecordDeliveryTimeout(writeTimeout),
+		kgo.RecordPartitioner(partitioner{kgo.StickyKeyPartitioner(nil)}), kgo.MaxBufferedRecords(mostBuffered),
 		kgo.ProducerLinger(0), kgo.UnknownTopicRetries(-1), kgo.MetadataMinAge(time.Second), kgo.ProducerBatchCompression(kgo.Lz4Compression(), kgo.NoCompression()),
 	}, security...)...)
 	if err != nil {
