@@ -23,6 +23,7 @@ type decider struct {
 	all        *Deciders
 	partition  int32
 	number     uint64 // of all that this instance has had
+	commands   uint64 // what its commands begin with
 	core       *controller.Core
 	mirror     *namedMirror
 	newsvendor *newsvendor.Decider

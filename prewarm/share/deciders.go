@@ -3,6 +3,7 @@ package share
 import (
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"log/slog"
 	"slices"
 	"time"
@@ -24,6 +25,7 @@ type Deciders struct {
 	orphans  map[uint64]orphan // by command
 	claims   uint64
 	now      prewarm.Time
+	began    prewarm.Time
 	supplied prewarm.Time // when all supplies were told last
 	paused   bool
 	blocked  string
@@ -62,6 +64,9 @@ func (d *Deciders) Assign(partition int32) error {
 	d.claims++
 	u.number = d.claims
 	u.mine = fmt.Sprintf("%s/%d", d.instance, d.claims)
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(u.mine))
+	u.commands = uint64(h.Sum32())
 	d.units[partition] = u
 	u.emit("", &Message{Claim: &Claim{Owner: u.mine}}, d.now)
 	return nil
@@ -77,7 +82,7 @@ func (d *Deciders) Revoke(partition int32) {
 	delete(d.units, partition)
 	for command, g := range u.of {
 		if g.owner == u.mine {
-			d.orphans[u.global(command)] = orphan{u, g}
+			d.orphans[u.command(command)] = orphan{u, g}
 		}
 	}
 }
@@ -106,14 +111,14 @@ func (d *Deciders) Take(now prewarm.Time, m *kafka.Message) error {
 // gather takes up what a unit has decided.
 func (d *Deciders) gather(u *decider) {
 	for _, c := range u.core.Commands() {
-		c.ID = u.global(c.ID)
+		c.ID = u.command(c.ID)
 		if !u.live {
 			continue // it was another's
 		}
 		d.commands = append(d.commands, c)
 	}
 	for _, r := range u.core.Releases() {
-		d.releases = append(d.releases, controller.Release{Command: u.global(r.Command), N: r.N})
+		d.releases = append(d.releases, controller.Release{Command: u.command(r.Command), N: r.N})
 	}
 	u.core.Records()
 	if u.live {
@@ -121,15 +126,19 @@ func (d *Deciders) gather(u *decider) {
 	}
 }
 
-// unitBits is how many bits of a number that a core has given are kept in that which the instance shows: above them stands which unit it is of.
+// unitBits is how many bits of a number that a core has given are kept in that which the instance shows, or has done: above them stands which unit it is of.
 const unitBits = 32
 
+// global returns the number of something of a core, among those of all units of the instance.
 func (u *decider) global(id uint64) uint64 { return u.number<<unitBits | id&(1<<unitBits-1) }
+
+// command returns the number of a command of a core, among those of all instances: platforms tell by it what they have been asked for already.
+func (u *decider) command(id uint64) uint64 { return u.commands<<unitBits | id&(1<<unitBits-1) }
 
 // unitOf returns the unit of a command, and its number there.
 func (d *Deciders) unitOf(command uint64) (*decider, uint64) {
 	for _, u := range d.units {
-		if u.number == command>>unitBits {
+		if u.commands == command>>unitBits {
 			return u, command & (1<<unitBits - 1)
 		}
 	}
@@ -146,7 +155,10 @@ type orphan struct {
 const supplyEvery = 30 * time.Second
 
 // Begin implements controller.Engine.
-func (d *Deciders) Begin(now prewarm.Time, _ *controller.Saved) { d.now = max(d.now, now) }
+func (d *Deciders) Begin(now prewarm.Time, _ *controller.Saved) {
+	d.now = max(d.now, now)
+	d.began = d.now
+}
 
 var errKafka = errors.New("an instance that shares its work observes by Kafka alone")
 

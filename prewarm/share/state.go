@@ -17,7 +17,7 @@ const (
 // State implements controller.Engine: it is that of all partitions together, without what was counted before this instance had them.
 func (d *Deciders) State() *controller.State {
 	s := &controller.State{
-		Time: d.o.Epoch.Add(d.now), Begun: d.o.Epoch, Version: d.core.Version, Mode: controller.DryRun, Policy: d.core.Policy, Platform: d.core.Actuator,
+		Time: d.o.Epoch.Add(d.now), Begun: d.o.Epoch.Add(d.began), Version: d.core.Version, Mode: controller.DryRun, Policy: d.core.Policy, Platform: d.core.Actuator,
 		Functions: []controller.FunctionState{}, Traces: []controller.TraceState{}, Containers: []controller.ContainerState{},
 		Decisions: []controller.DecisionState{}, Models: []controller.ModelState{}, Sources: []controller.SourceState{},
 		Notice: controller.NewHistogram(controller.NoticeBounds), Lateness: controller.NewHistogram(controller.LatenessBounds), Totals: d.past,
