@@ -85,7 +85,7 @@ func (m *namedMirror) TraceID(id prewarm.ID) string {
 }
 
 // tooLate is how old what was asked for may be when it comes back from the partition: later it is not carried out.
-const tooLate = 5 * time.Second
+const tooLate = 2 * time.Second
 
 // orphanedAfter is for how long after a claim it is waited for what has become of that which was asked for before. If whoever asked for it has died, nobody says.
 const orphanedAfter = 15 * time.Second
@@ -124,14 +124,21 @@ func (u *decider) emit(function string, m *Message, now prewarm.Time) {
 	u.all.o.Emit(Record{Topic: Demands, Partition: u.partition, Key: function, At: at, Value: encode(m)})
 }
 
-// intend is told by the core what the policy wants started.
+// answered is how long the newsvendor waits for what it has asked for before it asks again.
+const answered = 500 * time.Millisecond
+
+// intend is told by the core what the policy wants started. It is not asked for if it is known only now what was wanted long ago, or as long as something that was asked
+// for has not come back: the policy wants that again, which would then be done twice. It will say so once more.
 func (u *decider) intend(d *prewarm.Decision, n int) {
-	if !u.live {
+	if !u.live || u.all.now-u.now > mostLate {
 		return
 	}
 	for id, p := range u.asked {
-		if u.now-p.at > time.Minute { // it was lost
+		switch {
+		case u.now-p.at > time.Minute: // it was lost
 			delete(u.asked, id)
+		case p.decision.Function == d.Function && u.now-p.at > answered/2:
+			return
 		}
 	}
 	u.next++

@@ -368,14 +368,20 @@ func TestIntegrationShare(t *testing.T) {
 	twice, all := 0, 0
 	for _, v := range windows {
 		for function, calls := range v.calls {
-			n := 0
-			for _, at := range r.warmed[function] {
-				if !at.Before(v.begin) && at.Before(v.end) {
-					n++
+			var at []time.Duration
+			for _, w := range r.warmed[function] {
+				if !w.Before(v.begin) && w.Before(v.end) {
+					at = append(at, w.Sub(v.begin).Round(time.Millisecond))
 				}
 			}
-			all += n
-			twice += max(n-calls, 0)
+			all += len(at)
+			// What has been idle for too long is gone, and may be wanted again.
+			for i := calls; i < len(at); i++ {
+				if at[i]-at[i-calls] < idleTime {
+					twice++
+					t.Logf("%s: of a request of %v, which has %d calls, it was warmed after %v", function, v.begin.Sub(r.begun).Round(time.Millisecond), calls, at)
+				}
+			}
 		}
 	}
 	t.Logf("%d spans sent, %d decided on; %d invocations, %d cold; %d containers warmed, %d more than the requests have calls", len(r.sent), len(decided), r.runs, r.cold, all, twice)
