@@ -32,6 +32,7 @@ type Predictor struct {
 	functions []prewarm.Function
 	tell      func(*Told)
 	told      Told
+	kept      []toldTo
 }
 
 // grace is for how many seconds what was told holds beyond the time at which it should have been told anew. A predictor that has died has an heir by then.
@@ -196,7 +197,7 @@ func (r *Predictor) say(t *trace, now float64, began *prewarm.Event) {
 	} else {
 		r.told.Until = now + grace
 	}
-	kept := before[:0:0]
+	kept := r.kept[:0]
 	for _, f := range functions {
 		r.told.Function, r.told.Demands = f, r.told.Demands[:0]
 		for i := range demands {
@@ -204,15 +205,47 @@ func (r *Predictor) say(t *trace, now float64, began *prewarm.Event) {
 				r.told.Demands = append(r.told.Demands, demands[i])
 			}
 		}
-		some := len(r.told.Demands) > 0
-		if some {
-			kept = append(kept, int32(f))
+		was := slices.IndexFunc(before, func(o toldTo) bool { return o.function == int32(f) })
+		is := summary(&r.told, now)
+		switch {
+		case is.n > 0 && !r.told.Began && was >= 0 && before[was].like(&is, now):
+			kept = append(kept, before[was]) // it holds
+			continue
+		case is.n > 0:
+			kept = append(kept, is)
+		case was < 0 && !r.told.Began:
+			continue
 		}
-		if some || r.told.Began || slices.Contains(before, int32(f)) {
-			r.tell(&r.told)
+		r.tell(&r.told)
+	}
+	r.kept = kept
+	t.toldTo = append(t.toldTo[:0], kept...)
+}
+
+// toldTo says about what a function was told of a trace.
+type toldTo struct {
+	function int32
+	n        int32
+	expected float64 // sum of the probabilities
+	mean     float64 // of the times
+	until    float64
+}
+
+func summary(t *Told, now float64) toldTo {
+	s := toldTo{function: int32(t.Function), n: int32(len(t.Demands)), until: t.Until}
+	for i := range t.Demands {
+		s.expected += t.Demands[i].Probability
+		for _, at := range t.Demands[i].Times {
+			s.mean += max(at, now) / Quantiles / float64(len(t.Demands))
 		}
 	}
-	t.toldTo = kept
+	return s
+}
+
+// like reports whether it makes no difference to a decider to be told the one or the other: it knows by itself how long nothing has come.
+func (s *toldTo) like(o *toldTo, now float64) bool {
+	const chance, moment, share = 0.01, 0.01, 0.02
+	return s.n == o.n && math.Abs(s.expected-o.expected) < chance && math.Abs(s.mean-o.mean) < max(moment, share*(o.mean-now)) && s.until > now+grace/2
 }
 
 // Decider is the part of a Policy that decides on containers: of the functions that Own was called for, by what predictors tell it. It implements

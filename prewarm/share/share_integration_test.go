@@ -36,6 +36,7 @@ var asking = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
 // process is an instance as a process.
 type process struct {
 	url  string
+	pid  int
 	kill func()
 }
 
@@ -49,7 +50,7 @@ func begin(t testing.TB, address, broker string, args ...string) *process {
 	command.Stdout, command.Stderr = &log, &log
 	command.Env = []string{"HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH")}
 	require.NoError(t, command.Start())
-	p := &process{url: "http://" + address}
+	p := &process{url: "http://" + address, pid: command.Process.Pid}
 	p.kill = sync.OnceFunc(func() {
 		_ = command.Process.Kill()
 		_ = command.Wait()
