@@ -177,10 +177,14 @@ func BenchmarkShare(b *testing.B) {
 				b.Logf("%d processes, %.0f spans/s: %.1f messages of demands a span, %.0f µs of processor a span, %.2f s behind", n, actual, float64(messages)/float64(len(all)),
 					float64(used.Microseconds())/float64(len(all)), late)
 				require.Zero(b, failed.Load())
-				if late > 2 || actual < 0.8*rate {
+				if late > 2 {
 					break
 				}
-				best, perSpan, perMessage = actual, float64(used.Microseconds())/float64(len(all)), float64(messages)/float64(len(all))
+				best = max(best, actual)
+				perSpan, perMessage = float64(used.Microseconds())/float64(len(all)), float64(messages)/float64(len(all))
+				if actual < 0.7*rate { // who sends cannot
+					break
+				}
 			}
 			b.ReportMetric(best, "spans/s")
 			b.ReportMetric(perSpan, "µs/span")

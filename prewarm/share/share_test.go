@@ -8,6 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tppfaas/tppfaas/internal/localwhisk"
+	"github.com/tppfaas/tppfaas/prewarm"
+	"github.com/tppfaas/tppfaas/prewarm/controller"
 )
 
 // run runs a world that n instances share, with topics in memory. What changes meanwhile does the last parameter.
@@ -152,4 +154,15 @@ func TestFence(t *testing.T) {
 	require.Equal(t, []int32{0}, rebuilding, "it follows")
 	_, rebuilding = heir.deciders.Partitions()
 	require.Empty(t, rebuilding)
+}
+
+// fuzzed returns deciders of one function that have a partition.
+func fuzzed(t *testing.T) *Deciders {
+	t.Helper()
+	d, err := NewDeciders(Options{
+		Epoch: virtualEpoch, Price: 2560, Platform: whisk, Functions: []prewarm.Function{{Name: "f", MemoryMB: 256}}, Emit: func(Record) {},
+	}, controller.Options{Act: true}, "x")
+	require.NoError(t, err)
+	require.NoError(t, d.Assign(0))
+	return d
 }
