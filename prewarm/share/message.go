@@ -1,10 +1,12 @@
 package share
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
 	"time"
 
 	"github.com/tppfaas/tppfaas/prewarm"
@@ -64,13 +66,13 @@ type Told struct {
 
 // Demand is a newsvendor.Demand of a request in flight.
 type Demand struct {
-	Key         uint32                      `json:"k"`
-	Probability float64                     `json:"p"`
-	Times       [newsvendor.Quantiles]int64 `json:"q"`
-	Busy        float64                     `json:"busy,omitempty"`
-	Spread      float64                     `json:"spread,omitempty"`
-	Slack       float64                     `json:"slack,omitempty"`
-	Conditions  [][3]float64                `json:"if,omitempty"`
+	Key         uint32       `json:"k"`
+	Probability float64      `json:"p"`
+	Times       Quantiles    `json:"q"`
+	Busy        float64      `json:"busy,omitempty"`
+	Spread      float64      `json:"spread,omitempty"`
+	Slack       float64      `json:"slack,omitempty"`
+	Conditions  [][3]float64 `json:"if,omitempty"`
 }
 
 // Claim says that who writes it decides on the functions of the partition from here on, and who has claimed it before does not.
@@ -102,10 +104,49 @@ type Result struct {
 
 // Supply is a newsvendor.Supply. Asked is missing if no container is being started.
 type Supply struct {
-	Free  bool                        `json:"free,omitempty"`
-	Asked *int64                      `json:"asked,omitempty"`
-	Fresh bool                        `json:"fresh,omitempty"`
-	Start [newsvendor.Quantiles]int64 `json:"start"`
+	Free  bool      `json:"free,omitempty"`
+	Asked *int64    `json:"asked,omitempty"`
+	Fresh bool      `json:"fresh,omitempty"`
+	Start Quantiles `json:"start"`
+}
+
+// Quantiles are a newsvendor.Times, in µs. They are most of what is written and read, and so written and read by hand.
+type Quantiles [newsvendor.Quantiles]int64
+
+// MarshalJSON writes them as an array.
+func (q Quantiles) MarshalJSON() ([]byte, error) {
+	text := make([]byte, 0, 12*len(q))
+	for i, v := range q {
+		if i == 0 {
+			text = append(text, '[')
+		} else {
+			text = append(text, ',')
+		}
+		text = strconv.AppendInt(text, v, 10)
+	}
+	return append(text, ']'), nil
+}
+
+var errQuantiles = fmt.Errorf("times that are no array of %d whole numbers", newsvendor.Quantiles)
+
+// UnmarshalJSON reads them.
+func (q *Quantiles) UnmarshalJSON(text []byte) error {
+	text, ok := bytes.CutPrefix(text, []byte("["))
+	for i := range q {
+		end := bytes.IndexAny(text, ",]")
+		if !ok || end < 0 || (text[end] == ']') != (i == len(q)-1) {
+			return errQuantiles
+		}
+		var err error
+		if q[i], err = strconv.ParseInt(string(bytes.TrimSpace(text[:end])), 10, 64); err != nil {
+			return errQuantiles
+		}
+		text = text[end+1:]
+	}
+	if len(text) > 0 {
+		return errQuantiles
+	}
+	return nil
 }
 
 // Bounds of messages.
@@ -179,7 +220,7 @@ func (m *Message) check() error {
 func isName(s string) bool { return s != "" && len(s) <= mostName }
 
 // ascend reports whether times are in order, and not too far away to count.
-func ascend(times *[newsvendor.Quantiles]int64) bool {
+func ascend(times *Quantiles) bool {
 	last := int64(-furthest)
 	for _, t := range times {
 		if t < last || t > furthest {

@@ -34,7 +34,7 @@ func run(t *testing.T, n, partitions int, change func(m *memory)) *world {
 func TestSeveralAreAsOne(t *testing.T) {
 	const partitions = 5
 	one := run(t, 1, partitions, nil)
-	for n := 2; n <= 6; n++ {
+	for _, n := range []int{2, 3, 6} {
 		several := run(t, n, partitions, nil)
 		require.Equal(t, one.done, several.done, n)
 		require.Equal(t, one.starts, several.starts, n)
