@@ -144,7 +144,7 @@ func BenchmarkShare(b *testing.B) {
 				return spans, demands
 			}
 			sent, best, perSpan, perMessage := 0, 0.0, 0.0, 0.0
-			for step, rate := 0, 250.0; ; step, rate = step+1, rate*2 {
+			for step, rate := 0, 500.0; ; step, rate = step+1, rate*2 {
 				all := traffic(b, workloads, rate, during, step+1)
 				records := make([]*kgo.Record, len(all))
 				used := time.Duration(0)
@@ -174,8 +174,8 @@ func BenchmarkShare(b *testing.B) {
 				messages := endOf(b, admin) - offsets
 				actual := float64(len(all)) / took.Seconds()
 				late := max(float64(spans)/actual, float64(demands)/(float64(messages)/took.Seconds()))
-				b.Logf("%d processes, %.0f spans/s: %.1f messages of demands a span, %.0f µs of processor a span, %.2f s behind", n, actual, float64(messages)/float64(len(all)),
-					float64(used.Microseconds())/float64(len(all)), late)
+				b.Logf("%d processes, %.0f spans/s: %.1f messages of demands a span, %.0f µs of processor a span, %.2f s behind (%d spans, %d messages)", n, actual, float64(messages)/float64(len(all)),
+					float64(used.Microseconds())/float64(len(all)), late, spans, demands)
 				require.Zero(b, failed.Load())
 				if late > 2 {
 					break

@@ -13,6 +13,9 @@ type Writer struct {
 	client *kgo.Client
 }
 
+// linger is how long a message waits for others that go with it: many small requests cost brokers more than the time is worth.
+const linger = 3 * time.Millisecond
+
 // mostBuffered is how many messages wait to be written at most.
 const mostBuffered = 200_000
 
@@ -28,7 +31,7 @@ func NewWriter(o Options) (*Writer, error) {
 	client, err := kgo.NewClient(append([]kgo.Opt{
 		kgo.SeedBrokers(o.Brokers...), kgo.ClientID("prewarm"), kgo.DisableClientMetrics(), kgo.DialTimeout(5 * time.Second),
 		kgo.RecordPartitioner(partitioner{kgo.StickyKeyPartitioner(nil)}), kgo.MaxBufferedRecords(mostBuffered),
-		kgo.ProducerLinger(0), kgo.UnknownTopicRetries(-1), kgo.MetadataMinAge(time.Second), kgo.ProducerBatchCompression(kgo.Lz4Compression(), kgo.NoCompression()),
+		kgo.ProducerLinger(linger), kgo.UnknownTopicRetries(-1), kgo.MetadataMinAge(time.Second), kgo.ProducerBatchCompression(kgo.Lz4Compression(), kgo.NoCompression()),
 	}, security...)...)
 	if err != nil {
 		return nil, err
