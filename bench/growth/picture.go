@@ -12,13 +12,22 @@ import (
 	"github.com/tppfaas/tppfaas/internal/figure"
 )
 
-// sheet returns a picture of the time of an event against each quantity, side by side on one scale.
+// sheet returns a picture of the time of an event against each quantity, side by side on one scale. What is read from a file is a second line in the
+// panel of the series before it.
 func sheet(all []*series, workers int) (*figure.Sheet, error) {
-	s := &figure.Sheet{Columns: len(all), PanelWidth: 5.8 * vg.Centimeter, PanelHeight: 6 * vg.Centimeter}
-	s.Title = "Time of training per event and epoch, by one quantity at a time"
-	s.Source = fmt.Sprintf("medians over the epochs, %d workers; both axes logarithmic", workers)
+	var panels [][]*series
 	for _, one := range all {
-		p, err := panel(one)
+		if last := len(panels) - 1; one.stream && last >= 0 {
+			panels[last] = append(panels[last], one)
+		} else {
+			panels = append(panels, []*series{one})
+		}
+	}
+	s := &figure.Sheet{Columns: len(panels), PanelWidth: 5.8 * vg.Centimeter, PanelHeight: 6 * vg.Centimeter}
+	s.Title = "Processor time of training per event and epoch, by one quantity at a time"
+	s.Source = fmt.Sprintf("medians over the epochs, workers: %d; both axes logarithmic", workers)
+	for _, lines := range panels {
+		p, err := panel(lines)
 		if err != nil {
 			return nil, err
 		}
@@ -34,34 +43,54 @@ func sheet(all []*series, workers int) (*figure.Sheet, error) {
 	return s, nil
 }
 
-// panel draws the median times of a series. The range of its vertical axis holds them with some room.
-func panel(s *series) (*plot.Plot, error) {
-	p := figure.NewPanel("", s.name, "time (ns)")
+// panel draws the median times of series of one quantity. The range of its vertical axis holds them with some room.
+func panel(lines []*series) (*plot.Plot, error) {
+	p := figure.NewPanel("", lines[0].name, "time (ns)")
 	p.X.Scale, p.Y.Scale = plot.LogScale{}, plot.LogScale{}
-	var xys plotter.XYs
+	longest := lines[0]
+	for i, s := range lines {
+		if len(s.points) > len(longest.points) {
+			longest = s
+		}
+		var xys plotter.XYs
+		for _, q := range s.points {
+			xys = append(xys, plotter.XY{X: float64(q.value), Y: q.median})
+		}
+		line, points, err := plotter.NewLinePoints(xys)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", s.name, err)
+		}
+		colour := []color.NRGBA{{0x00, 0x5a, 0x9c, 0xff}, {0xb4, 0x4b, 0x00, 0xff}}[i]
+		line.Color, points.Color = colour, colour
+		line.Width = 1.5
+		points.Shape = draw.CircleGlyph{}
+		p.Add(line, points)
+		if len(lines) > 1 {
+			p.Legend.Add([]string{"in memory", "from a file"}[i], line)
+		}
+	}
+	p.Legend.Top, p.Legend.Left = true, true
+	p.Legend.TextStyle.Font = p.X.Tick.Label.Font
+	p.Legend.TextStyle.Handler = p.X.Tick.Label.Handler
+	p.Legend.Padding, p.Legend.XOffs = vg.Millimeter, 2*vg.Millimeter
+	p.Legend.ThumbnailWidth = 5 * vg.Millimeter
+	p.X.Tick.Marker = ticks(longest)
+	p.Y.Min, p.Y.Max = min(100, p.Y.Min/2), max(10_000, p.Y.Max*2)
+	return p, nil
+}
+
+// ticks labels the values of a series where there is room.
+func ticks(s *series) plot.ConstantTicks {
 	var ticks plot.ConstantTicks
 	labelled := 0.0
 	for _, q := range s.points {
-		x := float64(q.value)
-		xys = append(xys, plotter.XY{X: x, Y: q.median})
-		label := ""
+		x, label := float64(q.value), ""
 		if x > 2.9*labelled || len(s.points) < 7 {
 			label, labelled = short(q.value), x
 		}
 		ticks = append(ticks, plot.Tick{Value: x, Label: label})
 	}
-	line, points, err := plotter.NewLinePoints(xys)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", s.name, err)
-	}
-	blue := color.NRGBA{0x00, 0x5a, 0x9c, 0xff}
-	line.Color, points.Color = blue, blue
-	line.Width = 1.5
-	points.Shape = draw.CircleGlyph{}
-	p.Add(line, points)
-	p.X.Tick.Marker = ticks
-	p.Y.Min, p.Y.Max = min(100, p.Y.Min/2), max(10_000, p.Y.Max*2)
-	return p, nil
+	return ticks
 }
 
 // short writes 10 000 000 as 10M.

@@ -14,7 +14,7 @@ var keep = flag.String("keep", "", "`file` to keep the picture in, for looking a
 // TestPictureIsLegible draws measurements over the whole ranges.
 func TestPictureIsLegible(t *testing.T) {
 	var all []*series
-	for _, s := range quantities(1e7) {
+	for _, s := range quantities(1e7, 1e8) {
 		for i, v := range s.values {
 			s.points = append(s.points, point{value: v, median: 300 * float64(1+i*i)})
 		}

@@ -3,6 +3,9 @@
 // rounds; the first epoch of each, in which compilers compile and memory is allocated, does not count.
 //
 //	make bench-peers            installs the pinned JAX (and with TORCH=1 PyTorch, 3.6 GB) into build/peers and runs this
+//
+// With -quality it trains datasets instead, in PyTorch with the paper's settings to their end, and here with the default options, and tells when each had
+// the validation loss that the paper's settings end with.
 package main
 
 import (
@@ -20,6 +23,7 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/tppfaas/tppfaas/internal/cli"
 )
@@ -31,6 +35,7 @@ Usage: peers [OPTIONS]        from the root of the project
 Examples:
   peers -python build/peers/bin/python
   peers -python build/peers/bin/python -threads 1 -rounds 7
+  peers -python build/peers/bin/python -quality data/low_parallel_large_rand.json.gz,data/high_parallel_large_det.json.gz
 `
 
 // run is what an implementation prints.
@@ -60,6 +65,9 @@ func compare(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	threads := fs.Int("threads", 2, "`threads` of each implementation")
 	rounds := fs.Int("rounds", 5, "`rounds` in which each runs once")
 	epochs := fs.Int("epochs", 10, "`epochs` in a run")
+	quality := fs.String("quality", "", "compare the time to the quality of the paper's settings on these `datasets`, separated by commas")
+	limit := fs.Duration("limit", 5*time.Minute, "with -quality, the most `time` that PyTorch may take for a dataset (0: no limit)")
+	cycles := fs.String("cycles", "200,50", "with -quality, the `epochs` of trainings here, separated by commas; 200 is the default of a training")
 	if rest, err := cli.Parse(fs, args); err != nil {
 		return err
 	} else if len(rest) > 0 {
@@ -76,6 +84,9 @@ func compare(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	ours := filepath.Join(folder, "tpp.test")
 	if out, err := exec.CommandContext(ctx, "go", "test", "-c", "-o", ours, "./tpp/neural").CombinedOutput(); err != nil {
 		return fmt.Errorf("building the test of package neural: %w: %s", err, out)
+	}
+	if *quality != "" {
+		return compareQuality(ctx, stdout, stderr, qualityOrder{strings.Split(*quality, ","), strings.Split(*cycles, ","), *python, ours, *threads, *limit})
 	}
 	peers := []*peer{{name: "tpp", command: []string{ours, "-test.run", "^TestPeers$", "-peers", folder,
 		"-peers-workers", strconv.Itoa(*threads), "-peers-epochs", strconv.Itoa(*epochs)}}}
@@ -99,9 +110,23 @@ func compare(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	return report(stdout, peers, *threads, *rounds)
 }
 
-// run calls the implementation once, on as many processors as it has threads.
+// run calls the implementation once.
 func (p *peer) run(ctx context.Context, threads int) error {
-	command := p.command
+	out, err := output(ctx, threads, p.command...)
+	if err != nil {
+		return fmt.Errorf("%s: %w", p.name, err)
+	}
+	line, _, _ := bytes.Cut(out, []byte("\n"))
+	if err := json.Unmarshal(line, &p.last); err != nil || len(p.last.Milliseconds) < 2 {
+		return errors.Join(fmt.Errorf("%s printed %.200q", p.name, out), err)
+	}
+	counted := slices.Clone(p.last.Milliseconds[1:])
+	p.medians = append(p.medians, median(counted))
+	return nil
+}
+
+// output runs a command on as many processors as it has threads, and returns what it prints.
+func output(ctx context.Context, threads int, command ...string) ([]byte, error) {
 	if taskset, err := exec.LookPath("taskset"); err == nil {
 		command = append([]string{taskset, "-c", fmt.Sprintf("0-%d", threads-1)}, command...)
 	}
@@ -113,15 +138,9 @@ func (p *peer) run(ctx context.Context, threads int) error {
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return fmt.Errorf("%s: %w: %s", p.name, err, strings.TrimSpace(stderr.String()))
+		return nil, fmt.Errorf("%w: %s", err, strings.TrimSpace(stderr.String()))
 	}
-	line, _, _ := bytes.Cut(out, []byte("\n"))
-	if err := json.Unmarshal(line, &p.last); err != nil || len(p.last.Milliseconds) < 2 {
-		return errors.Join(fmt.Errorf("%s printed %.200q", p.name, out), err)
-	}
-	counted := slices.Clone(p.last.Milliseconds[1:])
-	p.medians = append(p.medians, median(counted))
-	return nil
+	return out, nil
 }
 
 func median(values []float64) float64 {

@@ -160,7 +160,7 @@ func TestFrontRefusesWhatItCannotPassOn(t *testing.T) {
 	settings.DisableGracefulShutdown = true // signals are those of the test
 	collector, err := otelcol.NewCollector(settings)
 	require.NoError(t, err)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	ended := make(chan error, 1)
 	go func() { ended <- collector.Run(ctx) }()
@@ -183,7 +183,7 @@ func TestFrontRefusesWhatItCannotPassOn(t *testing.T) {
 		}
 		defer answer.Body.Close()
 		return answer.StatusCode == http.StatusOK
-	}, 20*time.Second, 10*time.Millisecond)
+	}, time.Minute, 10*time.Millisecond)
 	require.Empty(t, ended)
 
 	span := `{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"0102030405060708090a0b0c0d0e0f10","spanId":"0102030405060708","name":"f","startTimeUnixNano":"1","endTimeUnixNano":"2"}]}]}]}`

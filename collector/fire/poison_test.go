@@ -38,7 +38,7 @@ func TestBadRecord(t *testing.T) {
 	})
 	c.send(spans(0, 10))
 	z.wait(t, 9)
-	require.Eventually(t, func() bool { return asked.Load() >= 5 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return asked.Load() >= 5 }, time.Minute, time.Millisecond)
 	c.kill()
 	c.start()
 	c.send(spans(10, 10))
@@ -72,9 +72,9 @@ func TestPoisonedSpans(t *testing.T) {
 	at(14).CopyTo(own.AppendEmpty())
 	c.send(traces)
 	z.wait(t, 47)
-	require.Eventually(t, func() bool { return c.files() > 1 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return c.files() > 1 }, time.Minute, time.Millisecond)
 	for reason, want := range map[string]float64{`reason="not_encodable"`: 2, `reason="refused"`: 1} { // counted after the file is there
-		require.Eventually(t, func() bool { return c.metric("otelcol_exporter_zipkin_spans_set_aside", reason) == want }, 10*time.Second, 5*time.Millisecond, reason)
+		require.Eventually(t, func() bool { return c.metric("otelcol_exporter_zipkin_spans_set_aside", reason) == want }, time.Minute, 5*time.Millisecond, reason)
 	}
 	z.check(t, 14, 11)
 	z.check(t, 26, 24)

@@ -54,7 +54,7 @@ func TestWaitingSpansSurviveTheProcess(t *testing.T) {
 	require.NoError(t, first.ConsumeTraces(background, message(4, "at once")))
 	require.NoError(t, first.ConsumeTraces(background, message(5, "late")))
 	// The span without an activation and those with a record have been delivered, and the storage tells so.
-	require.Eventually(t, func() bool { return len(first.sink.all()) == 3 && first.noted() == 3 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return len(first.sink.all()) == 3 && first.noted() == 3 }, time.Minute, time.Millisecond)
 	// A shutdown leaves waiting spans in the storage, as a kill does.
 	require.NoError(t, first.Shutdown(background))
 	require.Len(t, first.sink.all(), 3)
@@ -62,7 +62,7 @@ func TestWaitingSpansSurviveTheProcess(t *testing.T) {
 
 	host = newStorageHost(t, dir)
 	second := start(t, config, &fakeClient{answer: always(record, nil)}, host)
-	require.Eventually(t, func() bool { return second.waiting() == 0 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return second.waiting() == 0 }, time.Minute, time.Millisecond)
 	got := counts(second.sink.all())
 	require.Len(t, got, 3)
 	for _, n := range []int{0, 2, 5} {

@@ -67,7 +67,7 @@ func TestAnnouncements(t *testing.T) {
 	predictor := startLive(t, trained(t, dir, application))
 	c := start(t, Options{CollectorArgs: []string{
 		"--config", "builtin:local", "--config", filepath.Join("..", "..", "collector", "predictor.yaml"),
-		"--config", "yaml:exporters::otlp_http/predictor::endpoint: " + predictor.url,
+		"--config", "yaml:exporters::otlp_http/predictor: {endpoint: \"" + predictor.url + "\", timeout: 1m}", // on a slow machine too it is told of all
 	}})
 	c.sample(t, "-announce", "-d", application, "-n", fmt.Sprint(requests), "-l", "0.2", "-u", "0.4", "-o", filepath.Join(dir, "x.json"))
 	n := app.Invocations()

@@ -103,7 +103,7 @@ func (d *double) invoke(w http.ResponseWriter, r *http.Request) {
 	select {
 	case <-d.ready:
 	case <-r.Context().Done():
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		d.t.Error("the announcements have not come, and the call waits for them")
 	}
 	w.WriteHeader(http.StatusAccepted)
@@ -302,7 +302,7 @@ func TestIntegrationUnreachableCollector(t *testing.T) {
 				begin := time.Now()
 				require.Equal(t, map[string]any{"greeting": "Hello, Ada!"}, p.run("second", map[string]any{"name": "Ada", "collector": collector}))
 				took := time.Since(begin)
-				require.Less(t, took, 5*time.Second, "the collector %s", name)
+				require.Less(t, took, 9*time.Second, "the collector %s", name)
 				t.Logf("the collector %s: run %d took %v", name, run, took.Round(time.Millisecond))
 			}
 			p.stop()

@@ -8,15 +8,14 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"os"
 	"sync"
 )
 
-// Ports from firstPort on, blocks of blockSize. They lie below those that the kernel gives to connections and to listeners of port 0 (from
-// 32768 on Linux, 49152 elsewhere), one of which could take a free address before its server listens there.
+// Ports are handed out in blocks of blockSize, of which there are most at most.
 const (
-	firstPort = 20_000
-	blocks    = 187
 	blockSize = 64
+	most      = 187
 )
 
 // FreeAddresses returns n different addresses of the loopback interface, host and port, on which nobody listens. None is returned twice
@@ -24,7 +23,33 @@ const (
 // error says that there are not as many.
 func FreeAddresses(n int) ([]string, error) { return shared.freeAddresses(n) }
 
-var shared = &pool{first: firstPort, blocks: blocks}
+var shared = func() *pool {
+	text, _ := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range") // of Linux alone
+	first, blocks := beside(string(text))
+	return &pool{first: first, blocks: blocks}
+}()
+
+// beside returns the ports that are handed out, as their first one and the number of their blocks. They lie below those that the kernel gives to
+// connections and to listeners of port 0, or above if these begin low: one of these could take a free address before its server listens there.
+// Linux has both ends of the kernel's ports in a file; without its text they begin at 32768, or as elsewhere at 49152.
+func beside(text string) (first, blocks int) {
+	const lowest, highest = 1024, 65535 // that everyone may listen on
+	low, high := 32768, 60999
+	if n, err := fmt.Sscan(text, &low, &high); n != 2 || err != nil || low > high {
+		low, high = 32768, 60999
+	}
+	if first = low - most*blockSize; first >= lowest {
+		return first, most
+	}
+	below, above := (low-lowest)/blockSize, (highest-high)/blockSize
+	switch {
+	case below < 16 && above < 16: // then as good as it gets
+		return 32768 - most*blockSize, most
+	case below < above:
+		return high + 1, min(above, most)
+	}
+	return low - below*blockSize, below
+}
 
 // pool hands out the ports of the blocks that this process owns. A process owns a block while it listens on the block's first port, which
 // it does until it ends.

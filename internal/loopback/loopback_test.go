@@ -17,13 +17,40 @@ func TestFreeAddresses(t *testing.T) {
 		require.NoError(t, err)
 		defer l.Close()
 		port := l.Addr().(*net.TCPAddr).Port
-		require.True(t, port >= firstPort && port < firstPort+blocks*blockSize, addresses[0])
+		require.True(t, port >= shared.first && port < shared.first+shared.blocks*blockSize, addresses[0])
 	}
 }
 
+// TestBeside checks that ports of the kernel are not handed out, wherever these are.
+func TestBeside(t *testing.T) {
+	for _, c := range []struct {
+		text          string
+		first, blocks int
+	}{
+		{"32768\t60999\n", 20_800, 187},
+		{"", 20_800, 187},
+		{"x", 20_800, 187},
+		{"60999 32768", 20_800, 187},
+		{"16000\t65535\n", 4_032, 187},
+		{"49152 65535", 37_184, 187},
+		{"10000 65535", 1_040, 140},
+		{"1024 60999", 61_000, 70},
+		{"1024 32767", 32_768, 187},
+		{"1024 65535", 20_800, 187},
+	} {
+		first, blocks := beside(c.text)
+		require.Equal(t, []int{c.first, c.blocks}, []int{first, blocks}, c.text)
+		require.LessOrEqual(t, first+blocks*blockSize, 65536)
+	}
+}
+
+// another returns a pool of the same ports, as another process has it.
+func another() *pool { return &pool{first: shared.first, blocks: shared.blocks} }
+
 // TestNobodyListensYet asks for addresses without listening there, as two processes would: none is given to both, and none twice.
 func TestNobodyListensYet(t *testing.T) {
-	one, other := &pool{first: 19_000, blocks: 10}, &pool{first: 19_000, blocks: 10}
+	one, other := another(), another()
+	defer release(one, other)
 	seen := map[string]bool{}
 	for range 100 {
 		for _, p := range []*pool{one, other} {
@@ -35,15 +62,12 @@ func TestNobodyListensYet(t *testing.T) {
 			}
 		}
 	}
-	release(one, other)
 }
 
 // TestAgain hands out a port again only after all others.
 func TestAgain(t *testing.T) {
-	p := &pool{first: 18_900, blocks: 1}
+	p, all := oneBlock(t)
 	defer release(p)
-	all, err := p.freeAddresses(blockSize - 1)
-	require.NoError(t, err)
 	again, err := p.freeAddresses(3)
 	require.NoError(t, err)
 	require.Equal(t, all[:3], again)
@@ -53,6 +77,23 @@ func TestAgain(t *testing.T) {
 	none := &pool{first: p.first, blocks: 1}
 	_, err = none.freeAddresses(1)
 	require.ErrorContains(t, err, "is free")
+}
+
+// oneBlock returns a pool that has one block alone, and the addresses of that block, all of which are free.
+func oneBlock(t *testing.T) (*pool, []string) {
+	t.Helper()
+	blocks := another()
+	defer release(blocks)
+	for blocks.claim() {
+		last := len(blocks.own) - 1
+		p := &pool{first: blocks.own[last].Addr().(*net.TCPAddr).Port, blocks: 1, own: blocks.own[last:], full: true}
+		if all, err := p.freeAddresses(blockSize - 1); err == nil {
+			blocks.own = blocks.own[:last]
+			return p, all
+		}
+	}
+	t.Fatal("somebody listens in every block")
+	return nil, nil
 }
 
 func release(pools ...*pool) {

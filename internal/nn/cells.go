@@ -11,11 +11,10 @@ func rnnForward[F Float](h, gx, gh []F) {
 	simd.Tanh(h, h)
 }
 
-// rnnBackward computes the gradients dgx and dgh of the gates from dh, the gradient of h.
-func rnnBackward[F Float](dgx, dgh, dh, h []F) {
+// rnnBackward computes the gradients of the gates from dh, the gradient of h.
+func rnnBackward[F Float](gates, dh, h []F) {
 	for i := range dh {
-		d := dh[i] * (1 - h[i]*h[i])
-		dgx[i], dgh[i] = d, d
+		gates[i] = dh[i] * (1 - h[i]*h[i])
 	}
 }
 
@@ -39,24 +38,23 @@ func lstmForward[F Float](rows, d int, h, c, act, gx, gh, cPrev []F) {
 	}
 }
 
-// lstmBackward computes the gradients dgx and dgh of the gates (rows × 4D) from dh and dc, the gradients of the hidden and
+// lstmBackward replaces the activated gates act (rows × 4D) by their gradients, from dh and dc, the gradients of the hidden and
 // cell states (rows × D), where dc is from the following event. It replaces cPrev by the gradient of the previous cell
-// states. The gradient of the previous hidden states is dgh·W_hh alone.
-func lstmBackward[F Float](rows, d int, dgx, dgh, cPrev, dh, dc, act, c []F) {
+// states. The gradient of the previous hidden states is act·W_hh alone. tanh is scratch memory for D numbers.
+func lstmBackward[F Float](rows, d int, act, cPrev, dh, dc, c, tanh []F) {
 	for row := range rows {
-		dgx, dgh, act := dgx[row*4*d:][:4*d], dgh[row*4*d:][:4*d], act[row*4*d:][:4*d]
-		simd.Tanh(dgh[:d], c[row*d:][:d]) // read before it is overwritten
+		act := act[row*4*d:][:4*d]
+		simd.Tanh(tanh, c[row*d:][:d])
 		for i := range d {
 			j := row*d + i
 			in, forget, cell, out := act[i], act[d+i], act[2*d+i], act[3*d+i]
-			tc := dgh[i]
+			tc := tanh[i]
 			dcj := dc[j] + dh[j]*out*(1-tc*tc)
 			dIn := dcj * cell * in * (1 - in)
 			dForget := dcj * cPrev[j] * forget * (1 - forget)
 			dCell := dcj * in * (1 - cell*cell)
 			dOut := dh[j] * tc * out * (1 - out)
-			dgx[i], dgx[d+i], dgx[2*d+i], dgx[3*d+i] = dIn, dForget, dCell, dOut
-			dgh[i], dgh[d+i], dgh[2*d+i], dgh[3*d+i] = dIn, dForget, dCell, dOut
+			act[i], act[d+i], act[2*d+i], act[3*d+i] = dIn, dForget, dCell, dOut
 			cPrev[j] = dcj * forget
 		}
 	}

@@ -17,8 +17,8 @@
 //	head := nn.NewLinear[float32](&l, "linear", d, m)
 //	params, grad := make([]float32, l.Size()), make([]float32, l.Size()) // params to be initialised
 //
-// A forward and a backward pass over a batch, where values holds the features of the rows (R × 2), targets the class of
-// each row, and g = rnn.Gates():
+// A forward and a backward pass over a batch, where values holds the features of the rows (R × 2) and targets the class of
+// each row:
 //
 //	in.Prepare(params) // after every change of params
 //	rnn.Prepare(params)
@@ -26,18 +26,13 @@
 //
 //	p := nn.Pack(lengths, nil)
 //	var t nn.Trace[float32]
-//	t.Reset(rnn, p.Rows())
-//	for r := range p.Rows() {
-//		in.Forward(t.GX[r*g:(r+1)*g], values[r*2:(r+1)*2]) // x·W_ihᵀ + b_ih
-//	}
-//	rnn.Forward(params, p, &t) // t.GX (R × G·D) → t.H (R × D)
+//	rnn.Encode(params, in, values, p, &t) // → t.H (R × D)
 //	head.Forward(out, params, t.H, p.Rows()) // → out (R × M)
 //
 //	logLikelihood := nn.SoftmaxNLL(out, targets, memory, scale) // out is now the gradient of −scale·logLikelihood
 //	clear(t.DH)
 //	head.Backward(grad, params, t.DH, out, t.H, p.Rows()) // adds to grad and t.DH
-//	rnn.Backward(grad, params, p, &t) // adds to grad; t.GX is now its own gradient
-//	in.Backward(grad, params, t.GX, values, &ws) // adds to grad; ws is an InputGradient
+//	rnn.EncodeBackward(grad, params, in, values, p, &t, &ws, 0) // adds to grad; ws is an InputGradient
 //
 // An update of the parameters:
 //

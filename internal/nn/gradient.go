@@ -2,14 +2,27 @@ package nn
 
 import "github.com/tppfaas/tppfaas/internal/simd"
 
-// SumGradients adds others[i][first:last] to sum[first:last] for each i, and returns the sum of squares of the result.
+// SumGradients sets sum[first:last] to the sum of the gradients, added in order, and returns the sum of its squares.
 // Parts that do not overlap may be summed concurrently.
-func SumGradients(sum []float32, others [][]float32, first, last int) (squares float64) {
+func SumGradients(sum []float32, grads [][]float32, first, last int) (squares float64) {
+	AddGradients(sum, grads, first, last)
+	return Squares(sum[first:last])
+}
+
+// Squares returns the sum of the squares of a gradient.
+func Squares(grad []float32) float64 { return float64(simd.Dot(grad, grad)) }
+
+// AddGradients is SumGradients without the squares.
+func AddGradients(sum []float32, grads [][]float32, first, last int) {
 	own := sum[first:last]
-	for _, o := range others {
-		simd.AddScaled(own, own, 1, o[first:last])
+	if len(grads) == 1 {
+		copy(own, grads[0][first:last])
+		return
 	}
-	return float64(simd.Dot(own, own))
+	simd.AddScaled(own, grads[0][first:last], 1, grads[1][first:last])
+	for _, g := range grads[2:] {
+		simd.AddScaled(own, own, 1, g[first:last])
+	}
 }
 
 // Scale multiplies a gradient by factor.

@@ -3,6 +3,7 @@ package nn
 import (
 	"slices"
 
+	"github.com/tppfaas/tppfaas/internal/meter"
 	"github.com/tppfaas/tppfaas/internal/simd"
 )
 
@@ -64,7 +65,7 @@ func NewInput[F Float](l *Layout, cell Cell, d int, features []Feature) *Input[F
 // Prepare computes the tables from the parameters. It must be called after every change of them, before Forward.
 func (in *Input[F]) Prepare(params []F) {
 	g := in.gates
-	transpose(in.transposed, Of(in.weight, params), g, in.columns)
+	simd.Transpose(in.transposed, Of(in.weight, params), g, in.columns)
 	for j, f := range in.features {
 		own := in.transposed[in.first[j]*g:]
 		if f.Levels == 0 {
@@ -84,14 +85,57 @@ func (in *Input[F]) Prepare(params []F) {
 // categorical one the index of the category.
 func (in *Input[F]) Forward(dst, values []F) {
 	copy(dst, in.row(in.tables, in.base, values))
-	for j, f := range in.features {
-		switch {
-		case j == in.base:
-		case f.Levels == 0:
-			simd.AddScaled(dst, dst, values[j], in.tables[j])
-		default:
-			simd.AddScaled(dst, dst, 1, in.row(in.tables, j, values))
+	for j := range in.features {
+		if j != in.base {
+			in.add(dst, values, j)
 		}
+	}
+}
+
+// ForwardRows computes the input part of the gates of some events, dst (rows × G·D), from their features, as Forward does.
+func (in *Input[F]) ForwardRows(dst, values []F) {
+	g, f := in.gates, len(in.features)
+	first := 0 // of the features that are added to the base
+	if in.base == 0 {
+		first = 1
+	}
+	if first == len(in.features) || in.features[first].Levels > 0 {
+		for row := 0; row*g < len(dst); row++ {
+			in.Forward(dst[row*g:(row+1)*g], values[row*f:(row+1)*f])
+		}
+		return
+	}
+	simd.GatherRows(dst, in.tables[in.base], in.tables[first], values, f, in.base, first)
+	rows := len(dst) / g
+	for j := first + 1; j < f; j++ {
+		switch real := in.realFrom(j); {
+		case j == in.base:
+		case real > 0: // whose columns of the weights stand one after the other
+			simd.AddCombinations(rows, g, real, dst, values[j:], f, in.transposed[in.first[j]*g:])
+			j += real - 1
+		default:
+			for row := range rows {
+				in.add(dst[row*g:(row+1)*g], values[row*f:], j)
+			}
+		}
+	}
+}
+
+// realFrom returns the number of real features in a row from feature j on.
+func (in *Input[F]) realFrom(j int) int {
+	n := 0
+	for j+n < len(in.features) && in.features[j+n].Levels == 0 {
+		n++
+	}
+	return n
+}
+
+// add adds feature j of an event to the input part of its gates.
+func (in *Input[F]) add(dst, values []F, j int) {
+	if in.features[j].Levels == 0 {
+		simd.AddScaled(dst, dst, values[j], in.tables[j])
+	} else {
+		simd.AddScaled(dst, dst, 1, in.row(in.tables, j, values))
 	}
 }
 
@@ -101,49 +145,54 @@ func (in *Input[F]) row(tables [][]F, j int, values []F) []F {
 	return tables[j][level*in.gates : (level+1)*in.gates]
 }
 
-// InputGradient is the scratch memory of Input.Backward: the gradients of the tables. The zero value is ready to use.
+// InputGradient is the scratch memory of Recurrent.EncodeBackward: the gradients of the tables. The zero value is ready to use.
 type InputGradient[F Float] struct {
 	tables [][]F
 }
 
-// Backward adds to grad the gradients of the embeddings, weights and bias, given dGates, the gradients of the gates
-// (rows × G·D). values holds the features of each row, as for Forward.
-func (in *Input[F]) Backward(grad, params, dGates, values []F, ws *InputGradient[F]) {
+// backward adds to grad the gradients of the embeddings, weights and bias, or sets them, given the gradients of the gates, which stand in rows of size numbers as
+// spans says. values holds the features of each row, as for Forward.
+func (in *Input[F]) backward(grad, params, gates []F, size int, spans []gateSpan, rows int, values []F, ws *InputGradient[F], set Writes) {
 	g := in.gates
 	if ws.tables == nil {
 		for j := range in.tables {
 			ws.tables = append(ws.tables, make([]F, len(in.tables[j])))
 		}
 	}
-	for _, t := range ws.tables {
-		clear(t)
-	}
-	for row := 0; row*g < len(dGates); row++ {
-		d := dGates[row*g : (row+1)*g]
-		v := values[row*len(in.features):]
-		for j, f := range in.features {
+	begin := meter.Begin()
+	for j, f := range in.features {
+		clear(ws.tables[j])
+		for _, s := range spans {
+			table, from := ws.tables[j][s.gate:], gates[s.at:]
 			if f.Levels == 0 {
-				simd.AddScaled(ws.tables[j], ws.tables[j], v[j], d)
-				continue
+				simd.AddWeightedRows(rows, table[:s.n], from, size, values[j:], len(in.features))
+			} else {
+				simd.ScatterRows(rows, s.n, table, g, from, size, values, len(in.features), j)
 			}
-			table := in.row(ws.tables, j, v)
-			simd.AddScaled(table, table, 1, d)
 		}
 	}
 	// Every event has exactly one category of the base feature, so the rows of its table add up to the bias's gradient.
-	addRows(Of(in.bias, grad), ws.tables[in.base])
+	add := set&SetParams == 0
+	if !add {
+		clear(Of(in.bias, grad))
+	}
+	simd.AddRows(in.features[in.base].Levels, Of(in.bias, grad), ws.tables[in.base], g)
+	meter.End(meter.Rows, begin)
 	w, dw := Of(in.weight, params), Of(in.weight, grad)
 	x := in.columns
 	for j, f := range in.features {
 		c, dTable := in.first[j], ws.tables[j]
 		if f.Levels == 0 {
 			for i, v := range dTable {
-				dw[i*x+c] += v
+				if add {
+					v += dw[i*x+c]
+				}
+				dw[i*x+c] = v
 			}
 			continue
 		}
 		e, de := Of(in.embeddings[j], params), Of(in.embeddings[j], grad)
-		simd.Gemm(f.Levels, f.Size, g, dTable, g, 1, w[c:], x, de, f.Size, true)
-		simd.Gemm(g, f.Size, f.Levels, dTable, 1, g, e, f.Size, dw[c:], x, true)
+		simd.Gemm(f.Levels, f.Size, g, dTable, g, 1, w[c:], x, de, f.Size, add)
+		simd.Gemm(g, f.Size, f.Levels, dTable, 1, g, e, f.Size, dw[c:], x, add)
 	}
 }

@@ -77,31 +77,6 @@ func (p Packed) Steps() int { return len(p.Offsets) - 1 }
 // Row returns the row of event t of sequence b.
 func (p Packed) Row(b, t int) int { return p.Offsets[t] + b }
 
-// transpose sets dst (cols × rows) to the transpose of src (rows × cols), by blocks so that lines of both stay in the cache.
-func transpose[F Float](dst, src []F, rows, cols int) {
-	const block = 16
-	for i := 0; i < rows; i += block {
-		for j := 0; j < cols; j += block {
-			for c := j; c < min(j+block, cols); c++ {
-				line := dst[c*rows+i : c*rows+min(i+block, rows)]
-				at := i*cols + c
-				for r := range line {
-					line[r] = src[at]
-					at += cols
-				}
-			}
-		}
-	}
-}
-
-// addRows adds the rows of src, each as long as dst, to dst.
-func addRows[F Float](dst, src []F) {
-	n := len(dst)
-	for ; len(src) >= n && n > 0; src = src[n:] {
-		simd.AddScaled(dst, dst, 1, src[:n])
-	}
-}
-
 // Resize returns a slice of length n, in the memory of s if its capacity suffices. The content is undefined.
 func Resize[F any](s []F, n int) []F {
 	if cap(s) < n {

@@ -7,19 +7,15 @@ import "github.com/tppfaas/tppfaas/internal/simd"
 // Stepper and as many rows. The results equal those of Step up to rounding.
 func (r *Recurrent[F]) StepRows(params, h, c, gx []F, rows int, s *Stepper[F]) {
 	d, g := r.d, r.cell.gates()*r.d
-	s.gh, s.act = Resize(s.gh, rows*g), Resize(s.act, rows*g)
-	bias := Of(r.bias, params)
-	for row := range rows {
-		copy(s.gh[row*g:(row+1)*g], bias)
-	}
+	s.gh, s.act = Resize(s.gh, rows*g), Resize(s.act, rows*r.actSize())
 	n := rows * d
 	h, gx = h[:n], gx[:rows*g]
-	simd.Gemm(rows, g, d, h, d, 1, r.transposed, g, s.gh, g, true)
+	simd.GemmFrom(rows, g, d, h, d, 1, r.transposed, g, s.gh, g, Of(r.bias, params), 0)
 	switch r.cell {
 	case RNN:
 		rnnForward(h, gx, s.gh)
 	case GRU:
-		simd.GRUForward(rows, d, h, s.act[:n], s.act[n:2*n], s.act[2*n:], gx, s.gh, h)
+		simd.GRUForward(rows, d, h, s.act, gx, s.gh, h)
 	case LSTM:
 		lstmForward(rows, d, h, c[:n], s.act, gx, s.gh, c[:n])
 	}
@@ -28,10 +24,7 @@ func (r *Recurrent[F]) StepRows(params, h, c, gx []F, rows int, s *Stepper[F]) {
 // ForwardColumns computes the outputs first to first+n−1 of each row: dst (rows × n) from x (rows × in).
 func (l *Linear[F]) ForwardColumns(dst, params, x []F, rows, first, n int) {
 	bias := Of(l.bias, params)[first : first+n]
-	for row := range rows {
-		copy(dst[row*n:(row+1)*n], bias)
-	}
-	simd.Gemm(rows, n, l.In, x, l.In, 1, l.transposed[first:], l.Out, dst, n, true)
+	simd.GemmFrom(rows, n, l.In, x, l.In, 1, l.transposed[first:], l.Out, dst, n, bias, 0)
 }
 
 // ForwardAt returns one output of one row x (in).

@@ -48,7 +48,7 @@ func TestEveryCommandWorks(t *testing.T) {
 	// The platform draws a key, and its clients find it.
 	t.Setenv("XDG_CONFIG_HOME", filepath.Join(dir, ".config"))
 	t.Setenv("OW_AUTH", "")
-	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 25*time.Minute)
 	defer cancel()
 	for _, page := range pages {
 		text, err := os.ReadFile(filepath.Join(root, page))

@@ -20,3 +20,4 @@ package simd
 //go:generate go run ./gen -kernels gemm -out gemm_amd64.s -stubs gemm_stubs_amd64.go -pkg simd
 //go:generate go run ./gen -kernels vector -out vector_amd64.s -stubs vector_stubs_amd64.go -pkg simd
 //go:generate go run ./gen -kernels fused -out fused_amd64.s -stubs fused_stubs_amd64.go -pkg simd
+//go:generate go run ./gen -kernels race -out race_amd64.s -stubs race_stubs_amd64.go -pkg simd

@@ -6,7 +6,8 @@ func detect() set { return portable }
 
 // Without assembly there are no fast forms. detect returns portable, so the functions here are never called.
 
-func gemmFast(_, _, _ int, _ []float32, _, _ int, _ []float32, _ int, _ []float32, _ int, _ bool) {}
+func gemmFast(_, _, _ int, _ []float32, _, _ int, _ []float32, _ int, _ []float32, _ int, _ []float32, _ int) {
+}
 
 func expFast(_, _ []float32)                 {}
 func logFast(_, _ []float32)                 {}
@@ -21,10 +22,22 @@ func sumExpFast(_ []float32) (peak, total float32)                        { retu
 func softmaxRowsFast(_, _ []float32, _ float32, _, _ []float32)           {}
 func normalMixtureCDFFast(_, _, _ []float32, _ float32) (c, s, d float32) { return 0, 0, 0 }
 
-func gruForwardFast(_, _ int, _, _, _, _, _, _, _ []float32)           {}
-func gruBackwardFast(_, _ int, _, _, _, _, _, _, _, _, _ []float32)    {}
-func mixtureFast(_ int, _, _, _, _ []float32)                          {}
-func mixtureGradFast(_ int, _, _, _, _, _ []float32, _ float32)        {}
-func mixtureTickFast(_ int, _, _, _, _, _ []float32)                   {}
-func mixtureTickGradFast(_ int, _, _, _, _, _, _ []float32, _ float32) {}
-func adamFast(_, _, _, _ []float32, _ *[7]float32)                     {}
+func gruForwardFast(_, _ int, _, _, _, _, _ []float32)                                     {}
+func gruBackwardFast(_, _ int, _, _, _, _ []float32)                                       {}
+func mixtureFast(_ int, _, _, _, _ []float32)                                              {}
+func mixtureGradFast(_ int, _, _, _, _, _ []float32, _ float32)                            {}
+func mixtureTickFast(_ int, _, _, _, _, _ []float32)                                       {}
+func mixtureTickGradFast(_ int, _, _, _, _, _, _ []float32, _ float32)                     {}
+func adamFast(_, _, _, _ []float32, _ *[7]float32)                                         {}
+func gatherRowsFast(_ int, _, _, _, _, _ []float32, _ int)                                 {}
+func scatterRowsFast(_, _ int, _ []float32, _ int, _ []float32, _ int, _ []float32, _ int) {}
+
+func rectifyFast(_ []float32)                                                {}
+func rectifyGradFast(_, _ []float32)                                         {}
+func mulFast(_, _ []float32)                                                 {}
+func logisticPrecisionsFast(_, _ []float32)                                  {}
+func logisticSurvivalFast(_, _, _, _, _ []float32, _ float32) float32        { return 0 }
+func logisticGradFast(_, _, _, _, _, _, _, _, _, _ []float32, _ *[4]float32) {}
+func addGatheredFast(_ int, _, _ []float32, _ []int32, _ float32)            {}
+func addScatteredFast(_ int, _, _ []float32, _ []int32, _ float32)           {}
+func transposeFast(_, _ int, _ []float32, _ int, _ []float32, _ int)         {}

@@ -4,37 +4,36 @@
 
 #include "textflag.h"
 
-// func gruForwardAVX2(rows int, d int, next *float32, r *float32, z *float32, n *float32, gx *float32, gh *float32, h *float32)
+// func gruForwardAVX2(rows int, d int, next *float32, act *float32, gx *float32, gh *float32, h *float32)
 // Requires: AVX, AVX2, FMA3
-TEXT ·gruForwardAVX2(SB), NOSPLIT, $0-72
+TEXT ·gruForwardAVX2(SB), NOSPLIT, $0-56
 	MOVQ next+16(FP), AX
-	MOVQ r+24(FP), CX
-	MOVQ z+32(FP), DX
-	MOVQ n+40(FP), BX
-	MOVQ gx+48(FP), SI
-	MOVQ gh+56(FP), DI
-	MOVQ h+64(FP), R8
+	MOVQ gx+32(FP), CX
+	MOVQ gh+40(FP), DX
+	MOVQ h+48(FP), BX
+	MOVQ d+8(FP), SI
+	SHLQ $0x02, SI
+	MOVQ act+24(FP), DI
+	LEAQ (SI)(SI*2), R8
 	MOVQ d+8(FP), R9
+	MOVQ R9, R10
+	SHRQ $0x03, R10
+	ANDQ $0x07, R9
+	MOVQ R9, R11
+	SHLQ $0x02, R11
+	LEAQ laneTable<>+0(SB), R12
 	SHLQ $0x02, R9
-	MOVQ d+8(FP), R10
-	MOVQ R10, R11
-	SHRQ $0x03, R11
-	ANDQ $0x07, R10
-	MOVQ R10, R12
-	SHLQ $0x02, R12
-	LEAQ laneTable<>+0(SB), R13
-	SHLQ $0x02, R10
-	SUBQ R10, R13
-	MOVQ rows+0(FP), R10
+	SUBQ R9, R12
+	MOVQ rows+0(FP), R9
 
 row:
-	MOVQ  R11, R14
-	TESTQ R14, R14
+	MOVQ  R10, R13
+	TESTQ R13, R13
 	JZ    unitTail
 
 unit:
-	VMOVUPS      (SI), Y0
-	VMOVUPS      (DI), Y1
+	VMOVUPS      (CX), Y0
+	VMOVUPS      (DX), Y1
 	VADDPS       Y1, Y0, Y0
 	VMOVUPS      c42b00000<>+0(SB), Y1
 	VMINPS       Y0, Y1, Y0
@@ -56,9 +55,10 @@ unit:
 	VANDNPS      Y0, Y1, Y0
 	VADDPS       c3f800000<>+0(SB), Y0, Y1
 	VDIVPS       Y1, Y0, Y0
-	VMOVUPS      Y0, (CX)
-	VMOVUPS      (SI)(R9*2), Y1
-	VMOVUPS      (DI)(R9*2), Y2
+	VMOVUPS      Y0, (DI)
+	VMOVUPS      (CX)(SI*2), Y1
+	VMOVUPS      (DX)(SI*2), Y2
+	VMOVUPS      Y2, (DI)(SI*2)
 	VFMADD231PS  Y2, Y0, Y1
 	VMOVUPS      c411051ec<>+0(SB), Y0
 	VMINPS       Y1, Y0, Y1
@@ -81,9 +81,9 @@ unit:
 	VMINPS       Y1, Y0, Y1
 	VMOVUPS      cbf800000<>+0(SB), Y0
 	VMAXPS       Y1, Y0, Y1
-	VMOVUPS      Y1, (BX)
-	VMOVUPS      (SI)(R9*1), Y0
-	VMOVUPS      (DI)(R9*1), Y2
+	VMOVUPS      Y1, (DI)(R8*1)
+	VMOVUPS      (CX)(SI*1), Y0
+	VMOVUPS      (DX)(SI*1), Y2
 	VADDPS       Y2, Y0, Y0
 	VMOVUPS      c42b00000<>+0(SB), Y2
 	VMINPS       Y0, Y2, Y0
@@ -105,8 +105,8 @@ unit:
 	VANDNPS      Y0, Y2, Y0
 	VADDPS       c3f800000<>+0(SB), Y0, Y2
 	VDIVPS       Y2, Y0, Y0
-	VMOVUPS      Y0, (DX)
-	VMOVUPS      (R8), Y2
+	VMOVUPS      Y0, (DI)(SI*1)
+	VMOVUPS      (BX), Y2
 	VSUBPS       Y1, Y2, Y2
 	VFMADD213PS  Y1, Y0, Y2
 	VMOVUPS      Y2, (AX)
@@ -114,19 +114,17 @@ unit:
 	ADDQ         $0x20, CX
 	ADDQ         $0x20, DX
 	ADDQ         $0x20, BX
-	ADDQ         $0x20, SI
 	ADDQ         $0x20, DI
-	ADDQ         $0x20, R8
-	DECQ         R14
+	DECQ         R13
 	JNZ          unit
 
 unitTail:
-	TESTQ        R12, R12
+	TESTQ        R11, R11
 	JZ           unitDone
-	VMOVUPS      32(R13), Y0
-	VMASKMOVPS   (SI), Y0, Y0
-	VMOVUPS      32(R13), Y1
-	VMASKMOVPS   (DI), Y1, Y1
+	VMOVUPS      32(R12), Y0
+	VMASKMOVPS   (CX), Y0, Y0
+	VMOVUPS      32(R12), Y1
+	VMASKMOVPS   (DX), Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	VMOVUPS      c42b00000<>+0(SB), Y1
 	VMINPS       Y0, Y1, Y0
@@ -148,12 +146,14 @@ unitTail:
 	VANDNPS      Y0, Y1, Y0
 	VADDPS       c3f800000<>+0(SB), Y0, Y1
 	VDIVPS       Y1, Y0, Y0
-	VMOVUPS      32(R13), Y1
-	VMASKMOVPS   Y0, Y1, (CX)
-	VMOVUPS      32(R13), Y1
-	VMASKMOVPS   (SI)(R9*2), Y1, Y1
-	VMOVUPS      32(R13), Y2
-	VMASKMOVPS   (DI)(R9*2), Y2, Y2
+	VMOVUPS      32(R12), Y1
+	VMASKMOVPS   Y0, Y1, (DI)
+	VMOVUPS      32(R12), Y1
+	VMASKMOVPS   (CX)(SI*2), Y1, Y1
+	VMOVUPS      32(R12), Y2
+	VMASKMOVPS   (DX)(SI*2), Y2, Y2
+	VMOVUPS      32(R12), Y3
+	VMASKMOVPS   Y2, Y3, (DI)(SI*2)
 	VFMADD231PS  Y2, Y0, Y1
 	VMOVUPS      c411051ec<>+0(SB), Y0
 	VMINPS       Y1, Y0, Y1
@@ -176,12 +176,12 @@ unitTail:
 	VMINPS       Y1, Y0, Y1
 	VMOVUPS      cbf800000<>+0(SB), Y0
 	VMAXPS       Y1, Y0, Y1
-	VMOVUPS      32(R13), Y0
-	VMASKMOVPS   Y1, Y0, (BX)
-	VMOVUPS      32(R13), Y0
-	VMASKMOVPS   (SI)(R9*1), Y0, Y0
-	VMOVUPS      32(R13), Y2
-	VMASKMOVPS   (DI)(R9*1), Y2, Y2
+	VMOVUPS      32(R12), Y0
+	VMASKMOVPS   Y1, Y0, (DI)(R8*1)
+	VMOVUPS      32(R12), Y0
+	VMASKMOVPS   (CX)(SI*1), Y0, Y0
+	VMOVUPS      32(R12), Y2
+	VMASKMOVPS   (DX)(SI*1), Y2, Y2
 	VADDPS       Y2, Y0, Y0
 	VMOVUPS      c42b00000<>+0(SB), Y2
 	VMINPS       Y0, Y2, Y0
@@ -203,26 +203,25 @@ unitTail:
 	VANDNPS      Y0, Y2, Y0
 	VADDPS       c3f800000<>+0(SB), Y0, Y2
 	VDIVPS       Y2, Y0, Y0
-	VMOVUPS      32(R13), Y2
-	VMASKMOVPS   Y0, Y2, (DX)
-	VMOVUPS      32(R13), Y2
-	VMASKMOVPS   (R8), Y2, Y2
+	VMOVUPS      32(R12), Y2
+	VMASKMOVPS   Y0, Y2, (DI)(SI*1)
+	VMOVUPS      32(R12), Y2
+	VMASKMOVPS   (BX), Y2, Y2
 	VSUBPS       Y1, Y2, Y2
 	VFMADD213PS  Y1, Y0, Y2
-	VMOVUPS      32(R13), Y0
+	VMOVUPS      32(R12), Y0
 	VMASKMOVPS   Y2, Y0, (AX)
-	ADDQ         R12, AX
-	ADDQ         R12, CX
-	ADDQ         R12, DX
-	ADDQ         R12, BX
-	ADDQ         R12, SI
-	ADDQ         R12, DI
-	ADDQ         R12, R8
+	ADDQ         R11, AX
+	ADDQ         R11, CX
+	ADDQ         R11, DX
+	ADDQ         R11, BX
+	ADDQ         R11, DI
 
 unitDone:
-	LEAQ (SI)(R9*2), SI
-	LEAQ (DI)(R9*2), DI
-	DECQ R10
+	LEAQ (CX)(SI*2), CX
+	LEAQ (DX)(SI*2), DX
+	ADDQ R8, DI
+	DECQ R9
 	JNZ  row
 	VZEROUPPER
 	RET
@@ -465,141 +464,119 @@ DATA cbf800000<>+24(SB)/4, $0xbf800000
 DATA cbf800000<>+28(SB)/4, $0xbf800000
 GLOBL cbf800000<>(SB), RODATA|NOPTR, $32
 
-// func gruBackwardAVX2(rows int, d int, dgx *float32, dgh *float32, dh *float32, dnext *float32, r *float32, z *float32, n *float32, gh *float32, h *float32)
+// func gruBackwardAVX2(rows int, d int, act *float32, dh *float32, dnext *float32, h *float32)
 // Requires: AVX, FMA3, SSE
-TEXT ·gruBackwardAVX2(SB), $8-88
+TEXT ·gruBackwardAVX2(SB), $8-48
 	STMXCSR (SP)
 	MOVL    (SP), AX
 	ORL     $0x00008040, AX
 	MOVL    AX, 4(SP)
 	LDMXCSR 4(SP)
-	MOVQ    dgx+16(FP), AX
-	MOVQ    dgh+24(FP), CX
-	MOVQ    dh+32(FP), DX
-	MOVQ    dnext+40(FP), BX
-	MOVQ    r+48(FP), SI
-	MOVQ    z+56(FP), DI
-	MOVQ    n+64(FP), R8
-	MOVQ    gh+72(FP), R9
-	MOVQ    h+80(FP), R10
-	MOVQ    d+8(FP), R11
-	SHLQ    $0x02, R11
-	MOVQ    d+8(FP), R12
-	MOVQ    R12, R13
-	SHRQ    $0x03, R13
-	ANDQ    $0x07, R12
-	MOVQ    R12, R14
-	SHLQ    $0x02, R14
-	LEAQ    laneTable<>+0(SB), R15
-	SHLQ    $0x02, R12
-	SUBQ    R12, R15
-	MOVQ    rows+0(FP), R12
+	MOVQ    dh+24(FP), AX
+	MOVQ    dnext+32(FP), CX
+	MOVQ    h+40(FP), DX
+	MOVQ    d+8(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    act+16(FP), SI
+	LEAQ    (BX)(BX*2), DI
+	MOVQ    d+8(FP), R8
+	MOVQ    R8, R9
+	SHRQ    $0x03, R9
+	ANDQ    $0x07, R8
+	MOVQ    R8, R10
+	SHLQ    $0x02, R10
+	LEAQ    laneTable<>+0(SB), R11
+	SHLQ    $0x02, R8
+	SUBQ    R8, R11
+	MOVQ    rows+0(FP), R8
 
 row:
-	MOVQ  R13, BP
-	TESTQ BP, BP
+	MOVQ  R9, R12
+	TESTQ R12, R12
 	JZ    unitTail
 
 unit:
 	VMOVUPS      c3f800000<>+0(SB), Y0
-	VMOVUPS      (BX), Y1
-	VMOVUPS      (DI), Y2
-	VMOVUPS      (R8), Y3
-	VMOVUPS      (R10), Y5
+	VMOVUPS      (CX), Y1
+	VMOVUPS      (SI)(BX*1), Y2
+	VMOVUPS      (SI)(DI*1), Y3
+	VMOVUPS      (DX), Y5
 	VSUBPS       Y2, Y0, Y4
 	VSUBPS       Y3, Y5, Y5
 	VMULPS       Y1, Y5, Y5
 	VMULPS       Y2, Y5, Y5
 	VMULPS       Y4, Y5, Y5
-	VMOVUPS      Y5, (AX)(R11*1)
-	VMOVUPS      Y5, (CX)(R11*1)
+	VMOVUPS      Y5, (SI)(BX*1)
 	VMULPS       Y4, Y1, Y4
 	VFNMADD213PS Y0, Y3, Y3
 	VMULPS       Y3, Y4, Y4
-	VMOVUPS      Y4, (AX)(R11*2)
+	VMOVUPS      Y4, (SI)(DI*1)
 	VMULPS       Y2, Y1, Y1
-	VMOVUPS      Y1, (DX)
+	VMOVUPS      Y1, (AX)
 	VMOVUPS      (SI), Y1
-	VMOVUPS      (R9)(R11*2), Y2
+	VMOVUPS      (SI)(BX*2), Y2
 	VMULPS       Y4, Y2, Y2
 	VMULPS       Y1, Y4, Y4
-	VMOVUPS      Y4, (CX)(R11*2)
+	VMOVUPS      Y4, (SI)(BX*2)
 	VMULPS       Y1, Y2, Y2
 	VSUBPS       Y1, Y0, Y0
 	VMULPS       Y0, Y2, Y2
-	VMOVUPS      Y2, (AX)
-	VMOVUPS      Y2, (CX)
+	VMOVUPS      Y2, (SI)
 	ADDQ         $0x20, AX
 	ADDQ         $0x20, CX
 	ADDQ         $0x20, DX
-	ADDQ         $0x20, BX
 	ADDQ         $0x20, SI
-	ADDQ         $0x20, DI
-	ADDQ         $0x20, R8
-	ADDQ         $0x20, R9
-	ADDQ         $0x20, R10
-	DECQ         BP
+	DECQ         R12
 	JNZ          unit
 
 unitTail:
-	TESTQ        R14, R14
+	TESTQ        R10, R10
 	JZ           unitDone
 	VMOVUPS      c3f800000<>+0(SB), Y0
-	VMOVUPS      32(R15), Y1
-	VMASKMOVPS   (BX), Y1, Y1
-	VMOVUPS      32(R15), Y2
-	VMASKMOVPS   (DI), Y2, Y2
-	VMOVUPS      32(R15), Y3
-	VMASKMOVPS   (R8), Y3, Y3
-	VMOVUPS      32(R15), Y5
-	VMASKMOVPS   (R10), Y5, Y5
+	VMOVUPS      32(R11), Y1
+	VMASKMOVPS   (CX), Y1, Y1
+	VMOVUPS      32(R11), Y2
+	VMASKMOVPS   (SI)(BX*1), Y2, Y2
+	VMOVUPS      32(R11), Y3
+	VMASKMOVPS   (SI)(DI*1), Y3, Y3
+	VMOVUPS      32(R11), Y5
+	VMASKMOVPS   (DX), Y5, Y5
 	VSUBPS       Y2, Y0, Y4
 	VSUBPS       Y3, Y5, Y5
 	VMULPS       Y1, Y5, Y5
 	VMULPS       Y2, Y5, Y5
 	VMULPS       Y4, Y5, Y5
-	VMOVUPS      32(R15), Y6
-	VMASKMOVPS   Y5, Y6, (AX)(R11*1)
-	VMOVUPS      32(R15), Y6
-	VMASKMOVPS   Y5, Y6, (CX)(R11*1)
+	VMOVUPS      32(R11), Y6
+	VMASKMOVPS   Y5, Y6, (SI)(BX*1)
 	VMULPS       Y4, Y1, Y4
 	VFNMADD213PS Y0, Y3, Y3
 	VMULPS       Y3, Y4, Y4
-	VMOVUPS      32(R15), Y3
-	VMASKMOVPS   Y4, Y3, (AX)(R11*2)
+	VMOVUPS      32(R11), Y3
+	VMASKMOVPS   Y4, Y3, (SI)(DI*1)
 	VMULPS       Y2, Y1, Y1
-	VMOVUPS      32(R15), Y2
-	VMASKMOVPS   Y1, Y2, (DX)
-	VMOVUPS      32(R15), Y1
+	VMOVUPS      32(R11), Y2
+	VMASKMOVPS   Y1, Y2, (AX)
+	VMOVUPS      32(R11), Y1
 	VMASKMOVPS   (SI), Y1, Y1
-	VMOVUPS      32(R15), Y2
-	VMASKMOVPS   (R9)(R11*2), Y2, Y2
+	VMOVUPS      32(R11), Y2
+	VMASKMOVPS   (SI)(BX*2), Y2, Y2
 	VMULPS       Y4, Y2, Y2
 	VMULPS       Y1, Y4, Y4
-	VMOVUPS      32(R15), Y3
-	VMASKMOVPS   Y4, Y3, (CX)(R11*2)
+	VMOVUPS      32(R11), Y3
+	VMASKMOVPS   Y4, Y3, (SI)(BX*2)
 	VMULPS       Y1, Y2, Y2
 	VSUBPS       Y1, Y0, Y0
 	VMULPS       Y0, Y2, Y2
-	VMOVUPS      32(R15), Y0
-	VMASKMOVPS   Y2, Y0, (AX)
-	VMOVUPS      32(R15), Y0
-	VMASKMOVPS   Y2, Y0, (CX)
-	ADDQ         R14, AX
-	ADDQ         R14, CX
-	ADDQ         R14, DX
-	ADDQ         R14, BX
-	ADDQ         R14, SI
-	ADDQ         R14, DI
-	ADDQ         R14, R8
-	ADDQ         R14, R9
-	ADDQ         R14, R10
+	VMOVUPS      32(R11), Y0
+	VMASKMOVPS   Y2, Y0, (SI)
+	ADDQ         R10, AX
+	ADDQ         R10, CX
+	ADDQ         R10, DX
+	ADDQ         R10, SI
 
 unitDone:
-	LEAQ    (AX)(R11*2), AX
-	LEAQ    (CX)(R11*2), CX
-	LEAQ    (R9)(R11*2), R9
-	DECQ    R12
+	ADDQ    DI, SI
+	DECQ    R8
 	JNZ     row
 	LDMXCSR (SP)
 	VZEROUPPER
@@ -3447,37 +3424,253 @@ parameterDone:
 	VZEROUPPER
 	RET
 
-// func gruForwardAVX512(rows int, d int, next *float32, r *float32, z *float32, n *float32, gx *float32, gh *float32, h *float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·gruForwardAVX512(SB), NOSPLIT, $0-72
-	MOVQ  next+16(FP), AX
-	MOVQ  r+24(FP), CX
-	MOVQ  z+32(FP), DX
-	MOVQ  n+40(FP), BX
-	MOVQ  gx+48(FP), SI
-	MOVQ  gh+56(FP), DI
-	MOVQ  h+64(FP), R8
-	MOVQ  d+8(FP), R9
-	SHLQ  $0x02, R9
-	MOVQ  d+8(FP), R10
-	MOVQ  R10, R11
-	SHRQ  $0x04, R11
-	ANDQ  $0x0f, R10
-	MOVQ  R10, R12
-	SHLQ  $0x02, R12
-	MOVL  $0xffffffff, R13
-	BZHIL R10, R13, R13
-	KMOVW R13, K1
-	MOVQ  rows+0(FP), R10
+// func gatherRowsAVX2(rows int, n int, dst *float32, table *float32, w *float32, index *float32, scale *float32, stride int)
+// Requires: AVX, FMA3
+TEXT ·gatherRowsAVX2(SB), NOSPLIT, $0-64
+	MOVQ dst+16(FP), AX
+	MOVQ table+24(FP), CX
+	MOVQ w+32(FP), DX
+	MOVQ index+40(FP), BX
+	MOVQ scale+48(FP), SI
+	MOVQ stride+56(FP), DI
+	MOVQ n+8(FP), R8
+	SHLQ $0x02, DI
+	SHLQ $0x02, R8
+	MOVQ n+8(FP), R9
+	MOVQ R9, R10
+	SHRQ $0x03, R10
+	ANDQ $0x07, R9
+	MOVQ R9, R11
+	SHLQ $0x02, R11
+	LEAQ laneTable<>+0(SB), R12
+	SHLQ $0x02, R9
+	SUBQ R9, R12
+	MOVQ rows+0(FP), R9
 
 row:
-	MOVQ  R11, R13
-	TESTQ R13, R13
+	VCVTTSS2SIQ  (BX), R13
+	IMULQ        R8, R13
+	ADDQ         CX, R13
+	VBROADCASTSS (SI), Y0
+	MOVQ         R10, R14
+	TESTQ        R14, R14
+	JZ           elementTail
+
+element:
+	VMOVUPS     (R13), Y1
+	VMOVUPS     (DX), Y2
+	VFMADD231PS Y2, Y0, Y1
+	VMOVUPS     Y1, (AX)
+	ADDQ        $0x20, R13
+	ADDQ        $0x20, DX
+	ADDQ        $0x20, AX
+	DECQ        R14
+	JNZ         element
+
+elementTail:
+	TESTQ       R11, R11
+	JZ          elementDone
+	VMOVUPS     32(R12), Y1
+	VMASKMOVPS  (R13), Y1, Y1
+	VMOVUPS     32(R12), Y2
+	VMASKMOVPS  (DX), Y2, Y2
+	VFMADD231PS Y2, Y0, Y1
+	VMOVUPS     32(R12), Y0
+	VMASKMOVPS  Y1, Y0, (AX)
+	ADDQ        R11, R13
+	ADDQ        R11, DX
+	ADDQ        R11, AX
+
+elementDone:
+	SUBQ R8, DX
+	ADDQ DI, BX
+	ADDQ DI, SI
+	DECQ R9
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func scatterRowsAVX2(rows int, n int, table *float32, trs int, src *float32, srs int, index *float32, stride int)
+// Requires: AVX
+TEXT ·scatterRowsAVX2(SB), NOSPLIT, $0-64
+	MOVQ table+16(FP), AX
+	MOVQ trs+24(FP), CX
+	MOVQ src+32(FP), DX
+	MOVQ srs+40(FP), BX
+	MOVQ index+48(FP), SI
+	MOVQ stride+56(FP), DI
+	SHLQ $0x02, CX
+	SHLQ $0x02, BX
+	SHLQ $0x02, DI
+	MOVQ n+8(FP), R8
+	MOVQ R8, R9
+	SHRQ $0x03, R9
+	ANDQ $0x07, R8
+	MOVQ R8, R10
+	SHLQ $0x02, R10
+	LEAQ laneTable<>+0(SB), R11
+	SHLQ $0x02, R8
+	SUBQ R8, R11
+	MOVQ rows+0(FP), R8
+
+row:
+	VCVTTSS2SIQ (SI), R12
+	IMULQ       CX, R12
+	ADDQ        AX, R12
+	MOVQ        DX, R13
+	MOVQ        R9, R14
+	TESTQ       R14, R14
+	JZ          elementTail
+
+element:
+	VMOVUPS (R12), Y0
+	VMOVUPS (R13), Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y0, (R12)
+	ADDQ    $0x20, R13
+	ADDQ    $0x20, R12
+	DECQ    R14
+	JNZ     element
+
+elementTail:
+	TESTQ      R10, R10
+	JZ         elementDone
+	VMOVUPS    32(R11), Y0
+	VMASKMOVPS (R12), Y0, Y0
+	VMOVUPS    32(R11), Y1
+	VMASKMOVPS (R13), Y1, Y1
+	VADDPS     Y1, Y0, Y0
+	VMOVUPS    32(R11), Y1
+	VMASKMOVPS Y0, Y1, (R12)
+	ADDQ       R10, R13
+	ADDQ       R10, R12
+
+elementDone:
+	ADDQ BX, DX
+	ADDQ DI, SI
+	DECQ R8
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func transposeAVX2(rows int, cols int, dst *float32, drs int, src *float32, srs int)
+// Requires: AVX
+TEXT ·transposeAVX2(SB), NOSPLIT, $0-48
+	MOVQ rows+0(FP), AX
+	MOVQ dst+16(FP), CX
+	MOVQ drs+24(FP), DX
+	MOVQ src+32(FP), BX
+	MOVQ srs+40(FP), SI
+	SHLQ $0x02, DX
+	SHLQ $0x02, SI
+	SHRQ $0x03, AX
+
+rows:
+	MOVQ cols+8(FP), R9
+	MOVQ BX, DI
+	MOVQ CX, R8
+	SHRQ $0x03, R9
+
+cols:
+	MOVQ       DI, R10
+	VMOVUPS    (R10), Y0
+	ADDQ       SI, R10
+	VMOVUPS    (R10), Y1
+	ADDQ       SI, R10
+	VMOVUPS    (R10), Y2
+	ADDQ       SI, R10
+	VMOVUPS    (R10), Y3
+	ADDQ       SI, R10
+	VMOVUPS    (R10), Y4
+	ADDQ       SI, R10
+	VMOVUPS    (R10), Y5
+	ADDQ       SI, R10
+	VMOVUPS    (R10), Y6
+	ADDQ       SI, R10
+	VMOVUPS    (R10), Y7
+	ADDQ       SI, R10
+	VUNPCKLPS  Y1, Y0, Y8
+	VUNPCKHPS  Y1, Y0, Y0
+	VUNPCKLPS  Y3, Y2, Y1
+	VUNPCKHPS  Y3, Y2, Y2
+	VUNPCKLPS  Y5, Y4, Y3
+	VUNPCKHPS  Y5, Y4, Y4
+	VUNPCKLPS  Y7, Y6, Y5
+	VUNPCKHPS  Y7, Y6, Y6
+	VSHUFPS    $0x44, Y1, Y8, Y7
+	VSHUFPS    $0xee, Y1, Y8, Y1
+	VSHUFPS    $0x44, Y2, Y0, Y8
+	VSHUFPS    $0xee, Y2, Y0, Y0
+	VSHUFPS    $0x44, Y5, Y3, Y2
+	VSHUFPS    $0xee, Y5, Y3, Y3
+	VSHUFPS    $0x44, Y6, Y4, Y5
+	VSHUFPS    $0xee, Y6, Y4, Y4
+	MOVQ       R8, R10
+	VPERM2F128 $0x20, Y2, Y7, Y6
+	VMOVUPS    Y6, (R10)
+	ADDQ       DX, R10
+	VPERM2F128 $0x20, Y3, Y1, Y6
+	VMOVUPS    Y6, (R10)
+	ADDQ       DX, R10
+	VPERM2F128 $0x20, Y5, Y8, Y6
+	VMOVUPS    Y6, (R10)
+	ADDQ       DX, R10
+	VPERM2F128 $0x20, Y4, Y0, Y6
+	VMOVUPS    Y6, (R10)
+	ADDQ       DX, R10
+	VPERM2F128 $0x31, Y2, Y7, Y2
+	VMOVUPS    Y2, (R10)
+	ADDQ       DX, R10
+	VPERM2F128 $0x31, Y3, Y1, Y1
+	VMOVUPS    Y1, (R10)
+	ADDQ       DX, R10
+	VPERM2F128 $0x31, Y5, Y8, Y1
+	VMOVUPS    Y1, (R10)
+	ADDQ       DX, R10
+	VPERM2F128 $0x31, Y4, Y0, Y0
+	VMOVUPS    Y0, (R10)
+	ADDQ       DX, R10
+	ADDQ       $0x20, DI
+	LEAQ       (R8)(DX*8), R8
+	DECQ       R9
+	JNZ        cols
+	ADDQ       $0x20, CX
+	LEAQ       (BX)(SI*8), BX
+	DECQ       AX
+	JNZ        rows
+	VZEROUPPER
+	RET
+
+// func gruForwardAVX512(rows int, d int, next *float32, act *float32, gx *float32, gh *float32, h *float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·gruForwardAVX512(SB), NOSPLIT, $0-56
+	MOVQ  next+16(FP), AX
+	MOVQ  gx+32(FP), CX
+	MOVQ  gh+40(FP), DX
+	MOVQ  h+48(FP), BX
+	MOVQ  d+8(FP), SI
+	SHLQ  $0x02, SI
+	MOVQ  act+24(FP), DI
+	LEAQ  (SI)(SI*2), R8
+	MOVQ  d+8(FP), R9
+	MOVQ  R9, R10
+	SHRQ  $0x04, R10
+	ANDQ  $0x0f, R9
+	MOVQ  R9, R11
+	SHLQ  $0x02, R11
+	MOVL  $0xffffffff, R12
+	BZHIL R9, R12, R12
+	KMOVW R12, K1
+	MOVQ  rows+0(FP), R9
+
+row:
+	MOVQ  R10, R12
+	TESTQ R12, R12
 	JZ    unitTail
 
 unit:
-	VMOVUPS           (SI), Z0
-	VMOVUPS           (DI), Z1
+	VMOVUPS           (CX), Z0
+	VMOVUPS           (DX), Z1
 	VADDPS            Z1, Z0, Z0
 	VBROADCASTSS      c42b00000<>+0(SB), Z1
 	VMINPS            Z0, Z1, Z0
@@ -3497,9 +3690,10 @@ unit:
 	VSCALEFPS.Z       Z1, Z2, K2, Z0
 	VADDPS.BCST       c3f800000<>+0(SB), Z0, Z1
 	VDIVPS            Z1, Z0, Z0
-	VMOVUPS           Z0, (CX)
-	VMOVUPS           (SI)(R9*2), Z1
-	VMOVUPS           (DI)(R9*2), Z2
+	VMOVUPS           Z0, (DI)
+	VMOVUPS           (CX)(SI*2), Z1
+	VMOVUPS           (DX)(SI*2), Z2
+	VMOVUPS           Z2, (DI)(SI*2)
 	VFMADD231PS       Z2, Z0, Z1
 	VBROADCASTSS      c411051ec<>+0(SB), Z0
 	VMINPS            Z1, Z0, Z1
@@ -3522,9 +3716,9 @@ unit:
 	VMINPS            Z1, Z0, Z1
 	VBROADCASTSS      cbf800000<>+0(SB), Z0
 	VMAXPS            Z1, Z0, Z1
-	VMOVUPS           Z1, (BX)
-	VMOVUPS           (SI)(R9*1), Z0
-	VMOVUPS           (DI)(R9*1), Z2
+	VMOVUPS           Z1, (DI)(R8*1)
+	VMOVUPS           (CX)(SI*1), Z0
+	VMOVUPS           (DX)(SI*1), Z2
 	VADDPS            Z2, Z0, Z0
 	VBROADCASTSS      c42b00000<>+0(SB), Z2
 	VMINPS            Z0, Z2, Z0
@@ -3544,8 +3738,8 @@ unit:
 	VSCALEFPS.Z       Z2, Z3, K2, Z0
 	VADDPS.BCST       c3f800000<>+0(SB), Z0, Z2
 	VDIVPS            Z2, Z0, Z0
-	VMOVUPS           Z0, (DX)
-	VMOVUPS           (R8), Z2
+	VMOVUPS           Z0, (DI)(SI*1)
+	VMOVUPS           (BX), Z2
 	VSUBPS            Z1, Z2, Z2
 	VFMADD213PS       Z1, Z0, Z2
 	VMOVUPS           Z2, (AX)
@@ -3553,17 +3747,15 @@ unit:
 	ADDQ              $0x40, CX
 	ADDQ              $0x40, DX
 	ADDQ              $0x40, BX
-	ADDQ              $0x40, SI
 	ADDQ              $0x40, DI
-	ADDQ              $0x40, R8
-	DECQ              R13
+	DECQ              R12
 	JNZ               unit
 
 unitTail:
-	TESTQ             R12, R12
+	TESTQ             R11, R11
 	JZ                unitDone
-	VMOVUPS.Z         (SI), K1, Z0
-	VMOVUPS.Z         (DI), K1, Z1
+	VMOVUPS.Z         (CX), K1, Z0
+	VMOVUPS.Z         (DX), K1, Z1
 	VADDPS            Z1, Z0, Z0
 	VBROADCASTSS      c42b00000<>+0(SB), Z1
 	VMINPS            Z0, Z1, Z0
@@ -3583,9 +3775,10 @@ unitTail:
 	VSCALEFPS.Z       Z1, Z2, K2, Z0
 	VADDPS.BCST       c3f800000<>+0(SB), Z0, Z1
 	VDIVPS            Z1, Z0, Z0
-	VMOVUPS           Z0, K1, (CX)
-	VMOVUPS.Z         (SI)(R9*2), K1, Z1
-	VMOVUPS.Z         (DI)(R9*2), K1, Z2
+	VMOVUPS           Z0, K1, (DI)
+	VMOVUPS.Z         (CX)(SI*2), K1, Z1
+	VMOVUPS.Z         (DX)(SI*2), K1, Z2
+	VMOVUPS           Z2, K1, (DI)(SI*2)
 	VFMADD231PS       Z2, Z0, Z1
 	VBROADCASTSS      c411051ec<>+0(SB), Z0
 	VMINPS            Z1, Z0, Z1
@@ -3608,9 +3801,9 @@ unitTail:
 	VMINPS            Z1, Z0, Z1
 	VBROADCASTSS      cbf800000<>+0(SB), Z0
 	VMAXPS            Z1, Z0, Z1
-	VMOVUPS           Z1, K1, (BX)
-	VMOVUPS.Z         (SI)(R9*1), K1, Z0
-	VMOVUPS.Z         (DI)(R9*1), K1, Z2
+	VMOVUPS           Z1, K1, (DI)(R8*1)
+	VMOVUPS.Z         (CX)(SI*1), K1, Z0
+	VMOVUPS.Z         (DX)(SI*1), K1, Z2
 	VADDPS            Z2, Z0, Z0
 	VBROADCASTSS      c42b00000<>+0(SB), Z2
 	VMINPS            Z0, Z2, Z0
@@ -3630,149 +3823,128 @@ unitTail:
 	VSCALEFPS.Z       Z2, Z3, K2, Z0
 	VADDPS.BCST       c3f800000<>+0(SB), Z0, Z2
 	VDIVPS            Z2, Z0, Z0
-	VMOVUPS           Z0, K1, (DX)
-	VMOVUPS.Z         (R8), K1, Z2
+	VMOVUPS           Z0, K1, (DI)(SI*1)
+	VMOVUPS.Z         (BX), K1, Z2
 	VSUBPS            Z1, Z2, Z2
 	VFMADD213PS       Z1, Z0, Z2
 	VMOVUPS           Z2, K1, (AX)
-	ADDQ              R12, AX
-	ADDQ              R12, CX
-	ADDQ              R12, DX
-	ADDQ              R12, BX
-	ADDQ              R12, SI
-	ADDQ              R12, DI
-	ADDQ              R12, R8
+	ADDQ              R11, AX
+	ADDQ              R11, CX
+	ADDQ              R11, DX
+	ADDQ              R11, BX
+	ADDQ              R11, DI
 
 unitDone:
-	LEAQ (SI)(R9*2), SI
-	LEAQ (DI)(R9*2), DI
-	DECQ R10
+	LEAQ (CX)(SI*2), CX
+	LEAQ (DX)(SI*2), DX
+	ADDQ R8, DI
+	DECQ R9
 	JNZ  row
 	VZEROUPPER
 	RET
 
-// func gruBackwardAVX512(rows int, d int, dgx *float32, dgh *float32, dh *float32, dnext *float32, r *float32, z *float32, n *float32, gh *float32, h *float32)
+// func gruBackwardAVX512(rows int, d int, act *float32, dh *float32, dnext *float32, h *float32)
 // Requires: AVX, AVX512F, BMI2, SSE
-TEXT ·gruBackwardAVX512(SB), $8-88
+TEXT ·gruBackwardAVX512(SB), $8-48
 	STMXCSR (SP)
 	MOVL    (SP), AX
 	ORL     $0x00008040, AX
 	MOVL    AX, 4(SP)
 	LDMXCSR 4(SP)
-	MOVQ    dgx+16(FP), AX
-	MOVQ    dgh+24(FP), CX
-	MOVQ    dh+32(FP), DX
-	MOVQ    dnext+40(FP), BX
-	MOVQ    r+48(FP), SI
-	MOVQ    z+56(FP), DI
-	MOVQ    n+64(FP), R8
-	MOVQ    gh+72(FP), R9
-	MOVQ    h+80(FP), R10
-	MOVQ    d+8(FP), R11
-	SHLQ    $0x02, R11
-	MOVQ    d+8(FP), R12
-	MOVQ    R12, R13
-	SHRQ    $0x04, R13
-	ANDQ    $0x0f, R12
-	MOVQ    R12, R14
-	SHLQ    $0x02, R14
-	MOVL    $0xffffffff, R15
-	BZHIL   R12, R15, R15
-	KMOVW   R15, K1
-	MOVQ    rows+0(FP), R12
+	MOVQ    dh+24(FP), AX
+	MOVQ    dnext+32(FP), CX
+	MOVQ    h+40(FP), DX
+	MOVQ    d+8(FP), BX
+	SHLQ    $0x02, BX
+	MOVQ    act+16(FP), SI
+	LEAQ    (BX)(BX*2), DI
+	MOVQ    d+8(FP), R8
+	MOVQ    R8, R9
+	SHRQ    $0x04, R9
+	ANDQ    $0x0f, R8
+	MOVQ    R8, R10
+	SHLQ    $0x02, R10
+	MOVL    $0xffffffff, R11
+	BZHIL   R8, R11, R11
+	KMOVW   R11, K1
+	MOVQ    rows+0(FP), R8
 
 row:
-	MOVQ  R13, R15
-	TESTQ R15, R15
+	MOVQ  R9, R11
+	TESTQ R11, R11
 	JZ    unitTail
 
 unit:
 	VBROADCASTSS c3f800000<>+0(SB), Z0
-	VMOVUPS      (BX), Z1
-	VMOVUPS      (DI), Z2
-	VMOVUPS      (R8), Z3
-	VMOVUPS      (R10), Z5
+	VMOVUPS      (CX), Z1
+	VMOVUPS      (SI)(BX*1), Z2
+	VMOVUPS      (SI)(DI*1), Z3
+	VMOVUPS      (DX), Z5
 	VSUBPS       Z2, Z0, Z4
 	VSUBPS       Z3, Z5, Z5
 	VMULPS       Z1, Z5, Z5
 	VMULPS       Z2, Z5, Z5
 	VMULPS       Z4, Z5, Z5
-	VMOVUPS      Z5, (AX)(R11*1)
-	VMOVUPS      Z5, (CX)(R11*1)
+	VMOVUPS      Z5, (SI)(BX*1)
 	VMULPS       Z4, Z1, Z4
 	VFNMADD213PS Z0, Z3, Z3
 	VMULPS       Z3, Z4, Z4
-	VMOVUPS      Z4, (AX)(R11*2)
+	VMOVUPS      Z4, (SI)(DI*1)
 	VMULPS       Z2, Z1, Z1
-	VMOVUPS      Z1, (DX)
+	VMOVUPS      Z1, (AX)
 	VMOVUPS      (SI), Z1
-	VMOVUPS      (R9)(R11*2), Z2
+	VMOVUPS      (SI)(BX*2), Z2
 	VMULPS       Z4, Z2, Z2
 	VMULPS       Z1, Z4, Z4
-	VMOVUPS      Z4, (CX)(R11*2)
+	VMOVUPS      Z4, (SI)(BX*2)
 	VMULPS       Z1, Z2, Z2
 	VSUBPS       Z1, Z0, Z0
 	VMULPS       Z0, Z2, Z2
-	VMOVUPS      Z2, (AX)
-	VMOVUPS      Z2, (CX)
+	VMOVUPS      Z2, (SI)
 	ADDQ         $0x40, AX
 	ADDQ         $0x40, CX
 	ADDQ         $0x40, DX
-	ADDQ         $0x40, BX
 	ADDQ         $0x40, SI
-	ADDQ         $0x40, DI
-	ADDQ         $0x40, R8
-	ADDQ         $0x40, R9
-	ADDQ         $0x40, R10
-	DECQ         R15
+	DECQ         R11
 	JNZ          unit
 
 unitTail:
-	TESTQ        R14, R14
+	TESTQ        R10, R10
 	JZ           unitDone
 	VBROADCASTSS c3f800000<>+0(SB), Z0
-	VMOVUPS.Z    (BX), K1, Z1
-	VMOVUPS.Z    (DI), K1, Z2
-	VMOVUPS.Z    (R8), K1, Z3
-	VMOVUPS.Z    (R10), K1, Z5
+	VMOVUPS.Z    (CX), K1, Z1
+	VMOVUPS.Z    (SI)(BX*1), K1, Z2
+	VMOVUPS.Z    (SI)(DI*1), K1, Z3
+	VMOVUPS.Z    (DX), K1, Z5
 	VSUBPS       Z2, Z0, Z4
 	VSUBPS       Z3, Z5, Z5
 	VMULPS       Z1, Z5, Z5
 	VMULPS       Z2, Z5, Z5
 	VMULPS       Z4, Z5, Z5
-	VMOVUPS      Z5, K1, (AX)(R11*1)
-	VMOVUPS      Z5, K1, (CX)(R11*1)
+	VMOVUPS      Z5, K1, (SI)(BX*1)
 	VMULPS       Z4, Z1, Z4
 	VFNMADD213PS Z0, Z3, Z3
 	VMULPS       Z3, Z4, Z4
-	VMOVUPS      Z4, K1, (AX)(R11*2)
+	VMOVUPS      Z4, K1, (SI)(DI*1)
 	VMULPS       Z2, Z1, Z1
-	VMOVUPS      Z1, K1, (DX)
+	VMOVUPS      Z1, K1, (AX)
 	VMOVUPS.Z    (SI), K1, Z1
-	VMOVUPS.Z    (R9)(R11*2), K1, Z2
+	VMOVUPS.Z    (SI)(BX*2), K1, Z2
 	VMULPS       Z4, Z2, Z2
 	VMULPS       Z1, Z4, Z4
-	VMOVUPS      Z4, K1, (CX)(R11*2)
+	VMOVUPS      Z4, K1, (SI)(BX*2)
 	VMULPS       Z1, Z2, Z2
 	VSUBPS       Z1, Z0, Z0
 	VMULPS       Z0, Z2, Z2
-	VMOVUPS      Z2, K1, (AX)
-	VMOVUPS      Z2, K1, (CX)
-	ADDQ         R14, AX
-	ADDQ         R14, CX
-	ADDQ         R14, DX
-	ADDQ         R14, BX
-	ADDQ         R14, SI
-	ADDQ         R14, DI
-	ADDQ         R14, R8
-	ADDQ         R14, R9
-	ADDQ         R14, R10
+	VMOVUPS      Z2, K1, (SI)
+	ADDQ         R10, AX
+	ADDQ         R10, CX
+	ADDQ         R10, DX
+	ADDQ         R10, SI
 
 unitDone:
-	LEAQ    (AX)(R11*2), AX
-	LEAQ    (CX)(R11*2), CX
-	LEAQ    (R9)(R11*2), R9
-	DECQ    R12
+	ADDQ    DI, SI
+	DECQ    R8
 	JNZ     row
 	LDMXCSR (SP)
 	VZEROUPPER
@@ -6175,5 +6347,128 @@ parameterTail:
 
 parameterDone:
 	LDMXCSR (SP)
+	VZEROUPPER
+	RET
+
+// func gatherRowsAVX512(rows int, n int, dst *float32, table *float32, w *float32, index *float32, scale *float32, stride int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·gatherRowsAVX512(SB), NOSPLIT, $0-64
+	MOVQ  dst+16(FP), AX
+	MOVQ  table+24(FP), CX
+	MOVQ  w+32(FP), DX
+	MOVQ  index+40(FP), BX
+	MOVQ  scale+48(FP), SI
+	MOVQ  stride+56(FP), DI
+	MOVQ  n+8(FP), R8
+	SHLQ  $0x02, DI
+	SHLQ  $0x02, R8
+	MOVQ  n+8(FP), R9
+	MOVQ  R9, R10
+	SHRQ  $0x04, R10
+	ANDQ  $0x0f, R9
+	MOVQ  R9, R11
+	SHLQ  $0x02, R11
+	MOVL  $0xffffffff, R12
+	BZHIL R9, R12, R12
+	KMOVW R12, K1
+	MOVQ  rows+0(FP), R9
+
+row:
+	VCVTTSS2SIQ  (BX), R12
+	IMULQ        R8, R12
+	ADDQ         CX, R12
+	VBROADCASTSS (SI), Z0
+	MOVQ         R10, R13
+	TESTQ        R13, R13
+	JZ           elementTail
+
+element:
+	VMOVUPS     (R12), Z1
+	VMOVUPS     (DX), Z2
+	VFMADD231PS Z2, Z0, Z1
+	VMOVUPS     Z1, (AX)
+	ADDQ        $0x40, R12
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, AX
+	DECQ        R13
+	JNZ         element
+
+elementTail:
+	TESTQ       R11, R11
+	JZ          elementDone
+	VMOVUPS.Z   (R12), K1, Z1
+	VMOVUPS.Z   (DX), K1, Z2
+	VFMADD231PS Z2, Z0, Z1
+	VMOVUPS     Z1, K1, (AX)
+	ADDQ        R11, R12
+	ADDQ        R11, DX
+	ADDQ        R11, AX
+
+elementDone:
+	SUBQ R8, DX
+	ADDQ DI, BX
+	ADDQ DI, SI
+	DECQ R9
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func scatterRowsAVX512(rows int, n int, table *float32, trs int, src *float32, srs int, index *float32, stride int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·scatterRowsAVX512(SB), NOSPLIT, $0-64
+	MOVQ  table+16(FP), AX
+	MOVQ  trs+24(FP), CX
+	MOVQ  src+32(FP), DX
+	MOVQ  srs+40(FP), BX
+	MOVQ  index+48(FP), SI
+	MOVQ  stride+56(FP), DI
+	SHLQ  $0x02, CX
+	SHLQ  $0x02, BX
+	SHLQ  $0x02, DI
+	MOVQ  n+8(FP), R8
+	MOVQ  R8, R9
+	SHRQ  $0x04, R9
+	ANDQ  $0x0f, R8
+	MOVQ  R8, R10
+	SHLQ  $0x02, R10
+	MOVL  $0xffffffff, R11
+	BZHIL R8, R11, R11
+	KMOVW R11, K1
+	MOVQ  rows+0(FP), R8
+
+row:
+	VCVTTSS2SIQ (SI), R11
+	IMULQ       CX, R11
+	ADDQ        AX, R11
+	MOVQ        DX, R12
+	MOVQ        R9, R13
+	TESTQ       R13, R13
+	JZ          elementTail
+
+element:
+	VMOVUPS (R11), Z0
+	VMOVUPS (R12), Z1
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS Z0, (R11)
+	ADDQ    $0x40, R12
+	ADDQ    $0x40, R11
+	DECQ    R13
+	JNZ     element
+
+elementTail:
+	TESTQ     R10, R10
+	JZ        elementDone
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z (R12), K1, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (R11)
+	ADDQ      R10, R12
+	ADDQ      R10, R11
+
+elementDone:
+	ADDQ BX, DX
+	ADDQ DI, SI
+	DECQ R8
+	JNZ  row
 	VZEROUPPER
 	RET

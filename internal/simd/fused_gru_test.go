@@ -9,11 +9,11 @@ import (
 
 // gru is the operands of one step for rows sequences of d units.
 type gru[T Float] struct {
-	rows, d       int
-	gx, gh, h     []T
-	next, r, z, n guarded[T]
-	dnext         []T
-	dgx, dgh, dh  guarded[T]
+	rows, d   int
+	gx, gh, h []T
+	next, act guarded[T] // act: r, z, gh_n and n, or the gradients of r, z and n of gh, and of n of gx
+	dnext     []T
+	dh        guarded[T]
 }
 
 func newGRU[T Float](seed uint64, rows, d int, scale float64) gru[T] {
@@ -22,18 +22,30 @@ func newGRU[T Float](seed uint64, rows, d int, scale float64) gru[T] {
 	return gru[T]{
 		rows: rows, d: d,
 		gx: randomSlice[T](rand, 3*size, scale), gh: randomSlice[T](rand, 3*size, scale), h: randomSlice[T](rand, size, 1),
-		next: newGuarded[T](size), r: newGuarded[T](size), z: newGuarded[T](size), n: newGuarded[T](size),
-		dnext: randomSlice[T](rand, size, 1),
-		dgx:   newGuarded[T](3 * size), dgh: newGuarded[T](3 * size), dh: newGuarded[T](size),
+		next: newGuarded[T](size), act: newGuarded[T](4 * size),
+		dnext: randomSlice[T](rand, size, 1), dh: newGuarded[T](size),
 	}
 }
 
 func (g gru[T]) forward() {
-	GRUForward(g.rows, g.d, g.next.data, g.r.data, g.z.data, g.n.data, g.gx, g.gh, g.h)
+	GRUForward(g.rows, g.d, g.next.data, g.act.data, g.gx, g.gh, g.h)
 }
 
 func (g gru[T]) backward() {
-	GRUBackward(g.rows, g.d, g.dgx.data, g.dgh.data, g.dh.data, g.dnext, g.r.data, g.z.data, g.n.data, g.gh, g.h)
+	GRUBackward(g.rows, g.d, g.act.data, g.dh.data, g.dnext, g.h)
+}
+
+// part returns element i (of rows × d) of a part of act.
+func (g gru[T]) part(i, part int) T { return g.act.data[i/g.d*4*g.d+part*g.d+i%g.d] }
+
+// gradients returns those of gx and gh (rows×3d) after backward.
+func (g gru[T]) gradients() (dgx, dgh []T) {
+	for row := range g.rows {
+		act := g.act.data[row*4*g.d:][:4*g.d]
+		dgx = append(append(dgx, act[:2*g.d]...), act[3*g.d:]...)
+		dgh = append(dgh, act[:3*g.d]...)
+	}
+	return dgx, dgh
 }
 
 // loss returns Σ dnext·next, whose gradients the backward step computes.
@@ -74,7 +86,7 @@ func TestGRUForward(t *testing.T) {
 			for rows := range 4 {
 				g := newGRU[float32](uint64(d), rows, d, 3)
 				g.forward()
-				for name, s := range map[string]guarded[float32]{"next": g.next, "r": g.r, "z": g.z, "n": g.n} {
+				for name, s := range map[string]guarded[float32]{"next": g.next, "act": g.act} {
 					s.check(t, "GRUForward "+name)
 				}
 				for i := range rows * d {
@@ -82,9 +94,10 @@ func TestGRUForward(t *testing.T) {
 					r, z := sigma(at(g.gx, 0)+at(g.gh, 0)), sigma(at(g.gx, 1)+at(g.gh, 1))
 					n := math.Tanh(at(g.gx, 2) + r*at(g.gh, 2))
 					name := fmt.Sprintf("[%d] of %d×%d", i, rows, d)
-					check(t, "r"+name, float64(g.r.data[i]), r, 1e-6)
-					check(t, "z"+name, float64(g.z.data[i]), z, 1e-6)
-					check(t, "n"+name, float64(g.n.data[i]), n, 2e-6)
+					check(t, "r"+name, float64(g.part(i, 0)), r, 1e-6)
+					check(t, "z"+name, float64(g.part(i, 1)), z, 1e-6)
+					check(t, "n"+name, float64(g.part(i, 3)), n, 2e-6)
+					check(t, "gh_n"+name, float64(g.part(i, 2)), at(g.gh, 2), 0)
 					check(t, "next"+name, float64(g.next.data[i]), (1-z)*n+z*float64(g.h[i]), 3e-6)
 				}
 				next := slices.Clone(g.next.data)
@@ -104,11 +117,12 @@ func TestGRUBackward(t *testing.T) {
 		g := newGRU[float64](3, 2, 5, 1)
 		g.forward()
 		g.backward()
+		dgx, dgh := g.gradients()
 		for _, c := range []struct {
 			name     string
 			x        []float64
 			gradient []float64
-		}{{"gx", g.gx, g.dgx.data}, {"gh", g.gh, g.dgh.data}, {"h", g.h, g.dh.data}} {
+		}{{"gx", g.gx, dgx}, {"gh", g.gh, dgh}, {"h", g.h, g.dh.data}} {
 			for i := range c.x {
 				const step = 1e-5
 				x := c.x[i]
@@ -136,7 +150,7 @@ func TestGRUBackward(t *testing.T) {
 					name string
 					got  guarded[float32]
 					want []float64
-				}{{"dgx", g.dgx, w.dgx.data}, {"dgh", g.dgh, w.dgh.data}, {"dh", g.dh, w.dh.data}} {
+				}{{"act", g.act, w.act.data}, {"dh", g.dh, w.dh.data}} {
 					c.got.check(t, "GRUBackward "+c.name)
 					for i, want := range c.want {
 						if got := float64(c.got.data[i]); !(math.Abs(got-want) <= 1e-5) {
@@ -144,10 +158,11 @@ func TestGRUBackward(t *testing.T) {
 						}
 					}
 				}
-				dgx, dgh, dh := slices.Clone(g.dgx.data), slices.Clone(g.dgh.data), slices.Clone(g.dh.data)
-				g.dgx.data, g.dgh.data, g.dh.data = g.gx, g.gh, g.dnext // in place
+				act, dh := slices.Clone(g.act.data), slices.Clone(g.dh.data)
+				g.forward()
+				g.dh.data = g.dnext // in place
 				g.backward()
-				if !slices.Equal(dgx, g.gx) || !slices.Equal(dgh, g.gh) || !slices.Equal(dh, g.dnext) {
+				if !slices.Equal(act, g.act.data) || !slices.Equal(dh, g.dnext) {
 					t.Fatalf("%d×%d in place differs", rows, d)
 				}
 			}

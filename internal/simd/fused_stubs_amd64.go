@@ -5,10 +5,10 @@
 package simd
 
 //go:noescape
-func gruForwardAVX2(rows int, d int, next *float32, r *float32, z *float32, n *float32, gx *float32, gh *float32, h *float32)
+func gruForwardAVX2(rows int, d int, next *float32, act *float32, gx *float32, gh *float32, h *float32)
 
 //go:noescape
-func gruBackwardAVX2(rows int, d int, dgx *float32, dgh *float32, dh *float32, dnext *float32, r *float32, z *float32, n *float32, gh *float32, h *float32)
+func gruBackwardAVX2(rows int, d int, act *float32, dh *float32, dnext *float32, h *float32)
 
 //go:noescape
 func mixtureAVX2(rows int, k int, head *float32, x *float32, peak *float32, ratio *float32)
@@ -29,10 +29,19 @@ func mixtureCDFAVX2(k int, weights *float32, locations *float32, precisions *flo
 func adamAVX2(n int, params *float32, grads *float32, m *float32, v *float32, coefficients *[7]float32)
 
 //go:noescape
-func gruForwardAVX512(rows int, d int, next *float32, r *float32, z *float32, n *float32, gx *float32, gh *float32, h *float32)
+func gatherRowsAVX2(rows int, n int, dst *float32, table *float32, w *float32, index *float32, scale *float32, stride int)
 
 //go:noescape
-func gruBackwardAVX512(rows int, d int, dgx *float32, dgh *float32, dh *float32, dnext *float32, r *float32, z *float32, n *float32, gh *float32, h *float32)
+func scatterRowsAVX2(rows int, n int, table *float32, trs int, src *float32, srs int, index *float32, stride int)
+
+//go:noescape
+func transposeAVX2(rows int, cols int, dst *float32, drs int, src *float32, srs int)
+
+//go:noescape
+func gruForwardAVX512(rows int, d int, next *float32, act *float32, gx *float32, gh *float32, h *float32)
+
+//go:noescape
+func gruBackwardAVX512(rows int, d int, act *float32, dh *float32, dnext *float32, h *float32)
 
 //go:noescape
 func mixtureAVX512(rows int, k int, head *float32, x *float32, peak *float32, ratio *float32)
@@ -51,3 +60,9 @@ func mixtureCDFAVX512(k int, weights *float32, locations *float32, precisions *f
 
 //go:noescape
 func adamAVX512(n int, params *float32, grads *float32, m *float32, v *float32, coefficients *[7]float32)
+
+//go:noescape
+func gatherRowsAVX512(rows int, n int, dst *float32, table *float32, w *float32, index *float32, scale *float32, stride int)
+
+//go:noescape
+func scatterRowsAVX512(rows int, n int, table *float32, trs int, src *float32, srs int, index *float32, stride int)

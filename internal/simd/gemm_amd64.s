@@ -4,9 +4,9 @@
 
 #include "textflag.h"
 
-// func gemm8x8MaskedAVX2(m int, last int, k int, a *float32, ars int, acs int, b *float32, brs int, c *float32, crs int, accumulate bool)
+// func gemm8x8MaskedAVX2(m int, last int, k int, a *float32, ars int, acs int, b *float32, brs int, c *float32, crs int, start *float32, srs int)
 // Requires: AVX, FMA3
-TEXT ·gemm8x8MaskedAVX2(SB), NOSPLIT, $0-81
+TEXT ·gemm8x8MaskedAVX2(SB), NOSPLIT, $0-96
 	MOVQ m+0(FP), AX
 	MOVQ last+8(FP), CX
 	LEAQ laneTable<>+0(SB), DX
@@ -54,16 +54,18 @@ dispatch:
 	JE     rows3
 	CMPQ   R13, $0x02
 	JE     rows2
-	MOVB   accumulate+80(FP), R13
-	TESTB  R13, R13
+	MOVQ   start+80(FP), R13
+	TESTQ  R13, R13
 	JNZ    load1
 	VXORPS Y0, Y0, Y0
 	JMP    product1
 
 load1:
-	MOVQ       R8, R13
+	MOVQ       srs+88(FP), R14
 	VMOVUPS    32(DX), Y0
 	VMASKMOVPS (R13), Y0, Y0
+	LEAQ       (R13)(R14*4), R13
+	MOVQ       R13, start+80(FP)
 
 product1:
 	MOVQ  CX, R13
@@ -90,20 +92,22 @@ store1:
 	JMP        next
 
 rows2:
-	MOVB   accumulate+80(FP), R13
-	TESTB  R13, R13
+	MOVQ   start+80(FP), R13
+	TESTQ  R13, R13
 	JNZ    load2
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	JMP    product2
 
 load2:
-	MOVQ       R8, R13
+	MOVQ       srs+88(FP), R14
 	VMOVUPS    32(DX), Y0
 	VMASKMOVPS (R13), Y0, Y0
-	ADDQ       R9, R13
+	LEAQ       (R13)(R14*4), R13
 	VMOVUPS    32(DX), Y1
 	VMASKMOVPS (R13), Y1, Y1
+	LEAQ       (R13)(R14*4), R13
+	MOVQ       R13, start+80(FP)
 
 product2:
 	MOVQ  CX, R13
@@ -135,8 +139,8 @@ store2:
 	JMP        next
 
 rows3:
-	MOVB   accumulate+80(FP), R13
-	TESTB  R13, R13
+	MOVQ   start+80(FP), R13
+	TESTQ  R13, R13
 	JNZ    load3
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -144,15 +148,17 @@ rows3:
 	JMP    product3
 
 load3:
-	MOVQ       R8, R13
+	MOVQ       srs+88(FP), R14
 	VMOVUPS    32(DX), Y0
 	VMASKMOVPS (R13), Y0, Y0
-	ADDQ       R9, R13
+	LEAQ       (R13)(R14*4), R13
 	VMOVUPS    32(DX), Y1
 	VMASKMOVPS (R13), Y1, Y1
-	ADDQ       R9, R13
+	LEAQ       (R13)(R14*4), R13
 	VMOVUPS    32(DX), Y2
 	VMASKMOVPS (R13), Y2, Y2
+	LEAQ       (R13)(R14*4), R13
+	MOVQ       R13, start+80(FP)
 
 product3:
 	MOVQ  CX, R13
@@ -189,8 +195,8 @@ store3:
 	JMP        next
 
 rows4:
-	MOVB   accumulate+80(FP), R13
-	TESTB  R13, R13
+	MOVQ   start+80(FP), R13
+	TESTQ  R13, R13
 	JNZ    load4
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -199,18 +205,20 @@ rows4:
 	JMP    product4
 
 load4:
-	MOVQ       R8, R13
+	MOVQ       srs+88(FP), R14
 	VMOVUPS    32(DX), Y0
 	VMASKMOVPS (R13), Y0, Y0
-	ADDQ       R9, R13
+	LEAQ       (R13)(R14*4), R13
 	VMOVUPS    32(DX), Y1
 	VMASKMOVPS (R13), Y1, Y1
-	ADDQ       R9, R13
+	LEAQ       (R13)(R14*4), R13
 	VMOVUPS    32(DX), Y2
 	VMASKMOVPS (R13), Y2, Y2
-	ADDQ       R9, R13
+	LEAQ       (R13)(R14*4), R13
 	VMOVUPS    32(DX), Y3
 	VMASKMOVPS (R13), Y3, Y3
+	LEAQ       (R13)(R14*4), R13
+	MOVQ       R13, start+80(FP)
 
 product4:
 	MOVQ  CX, R13
@@ -252,8 +260,8 @@ store4:
 	JMP        next
 
 rows5:
-	MOVB   accumulate+80(FP), R13
-	TESTB  R13, R13
+	MOVQ   start+80(FP), R13
+	TESTQ  R13, R13
 	JNZ    load5
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -263,21 +271,23 @@ rows5:
 	JMP    product5
 
 load5:
-	MOVQ       R8, R13
+	MOVQ       srs+88(FP), R14
 	VMOVUPS    32(DX), Y0
 	VMASKMOVPS (R13), Y0, Y0
-	ADDQ       R9, R13
+	LEAQ       (R13)(R14*4), R13
 	VMOVUPS    32(DX), Y1
 	VMASKMOVPS (R13), Y1, Y1
-	ADDQ       R9, R13
+	LEAQ       (R13)(R14*4), R13
 	VMOVUPS    32(DX), Y2
 	VMASKMOVPS (R13), Y2, Y2
-	ADDQ       R9, R13
+	LEAQ       (R13)(R14*4), R13
 	VMOVUPS    32(DX), Y3
 	VMASKMOVPS (R13), Y3, Y3
-	ADDQ       R9, R13
+	LEAQ       (R13)(R14*4), R13
 	VMOVUPS    32(DX), Y4
 	VMASKMOVPS (R13), Y4, Y4
+	LEAQ       (R13)(R14*4), R13
+	MOVQ       R13, start+80(FP)
 
 product5:
 	MOVQ  CX, R13
@@ -324,8 +334,8 @@ store5:
 	JMP        next
 
 rows6:
-	MOVB   accumulate+80(FP), R13
-	TESTB  R13, R13
+	MOVQ   start+80(FP), R13
+	TESTQ  R13, R13
 	JNZ    load6
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -336,24 +346,26 @@ rows6:
 	JMP    product6
 
 load6:
-	MOVQ       R8, R13
+	MOVQ       srs+88(FP), R14
 	VMOVUPS    32(DX), Y0
 	VMASKMOVPS (R13), Y0, Y0
-	ADDQ       R9, R13
+	LEAQ       (R13)(R14*4), R13
 	VMOVUPS    32(DX), Y1
 	VMASKMOVPS (R13), Y1, Y1
-	ADDQ       R9, R13
+	LEAQ       (R13)(R14*4), R13
 	VMOVUPS    32(DX), Y2
 	VMASKMOVPS (R13), Y2, Y2
-	ADDQ       R9, R13
+	LEAQ       (R13)(R14*4), R13
 	VMOVUPS    32(DX), Y3
 	VMASKMOVPS (R13), Y3, Y3
-	ADDQ       R9, R13
+	LEAQ       (R13)(R14*4), R13
 	VMOVUPS    32(DX), Y4
 	VMASKMOVPS (R13), Y4, Y4
-	ADDQ       R9, R13
+	LEAQ       (R13)(R14*4), R13
 	VMOVUPS    32(DX), Y5
 	VMASKMOVPS (R13), Y5, Y5
+	LEAQ       (R13)(R14*4), R13
+	MOVQ       R13, start+80(FP)
 
 product6:
 	MOVQ  CX, R13
@@ -405,8 +417,8 @@ store6:
 	JMP        next
 
 rows7:
-	MOVB   accumulate+80(FP), R13
-	TESTB  R13, R13
+	MOVQ   start+80(FP), R13
+	TESTQ  R13, R13
 	JNZ    load7
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -418,27 +430,29 @@ rows7:
 	JMP    product7
 
 load7:
-	MOVQ       R8, R13
+	MOVQ       srs+88(FP), R14
 	VMOVUPS    32(DX), Y0
 	VMASKMOVPS (R13), Y0, Y0
-	ADDQ       R9, R13
+	LEAQ       (R13)(R14*4), R13
 	VMOVUPS    32(DX), Y1
 	VMASKMOVPS (R13), Y1, Y1
-	ADDQ       R9, R13
+	LEAQ       (R13)(R14*4), R13
 	VMOVUPS    32(DX), Y2
 	VMASKMOVPS (R13), Y2, Y2
-	ADDQ       R9, R13
+	LEAQ       (R13)(R14*4), R13
 	VMOVUPS    32(DX), Y3
 	VMASKMOVPS (R13), Y3, Y3
-	ADDQ       R9, R13
+	LEAQ       (R13)(R14*4), R13
 	VMOVUPS    32(DX), Y4
 	VMASKMOVPS (R13), Y4, Y4
-	ADDQ       R9, R13
+	LEAQ       (R13)(R14*4), R13
 	VMOVUPS    32(DX), Y5
 	VMASKMOVPS (R13), Y5, Y5
-	ADDQ       R9, R13
+	LEAQ       (R13)(R14*4), R13
 	VMOVUPS    32(DX), Y6
 	VMASKMOVPS (R13), Y6, Y6
+	LEAQ       (R13)(R14*4), R13
+	MOVQ       R13, start+80(FP)
 
 product7:
 	MOVQ  CX, R13
@@ -495,8 +509,8 @@ store7:
 	JMP        next
 
 rows8:
-	MOVB   accumulate+80(FP), R13
-	TESTB  R13, R13
+	MOVQ   start+80(FP), R13
+	TESTQ  R13, R13
 	JNZ    load8
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -509,30 +523,32 @@ rows8:
 	JMP    product8
 
 load8:
-	MOVQ       R8, R13
+	MOVQ       srs+88(FP), R14
 	VMOVUPS    32(DX), Y0
 	VMASKMOVPS (R13), Y0, Y0
-	ADDQ       R9, R13
+	LEAQ       (R13)(R14*4), R13
 	VMOVUPS    32(DX), Y1
 	VMASKMOVPS (R13), Y1, Y1
-	ADDQ       R9, R13
+	LEAQ       (R13)(R14*4), R13
 	VMOVUPS    32(DX), Y2
 	VMASKMOVPS (R13), Y2, Y2
-	ADDQ       R9, R13
+	LEAQ       (R13)(R14*4), R13
 	VMOVUPS    32(DX), Y3
 	VMASKMOVPS (R13), Y3, Y3
-	ADDQ       R9, R13
+	LEAQ       (R13)(R14*4), R13
 	VMOVUPS    32(DX), Y4
 	VMASKMOVPS (R13), Y4, Y4
-	ADDQ       R9, R13
+	LEAQ       (R13)(R14*4), R13
 	VMOVUPS    32(DX), Y5
 	VMASKMOVPS (R13), Y5, Y5
-	ADDQ       R9, R13
+	LEAQ       (R13)(R14*4), R13
 	VMOVUPS    32(DX), Y6
 	VMASKMOVPS (R13), Y6, Y6
-	ADDQ       R9, R13
+	LEAQ       (R13)(R14*4), R13
 	VMOVUPS    32(DX), Y7
 	VMASKMOVPS (R13), Y7, Y7
+	LEAQ       (R13)(R14*4), R13
+	MOVQ       R13, start+80(FP)
 
 product8:
 	MOVQ  CX, R13
@@ -615,9 +631,9 @@ DATA laneTable<>+56(SB)/4, $0x00000000
 DATA laneTable<>+60(SB)/4, $0x00000000
 GLOBL laneTable<>(SB), RODATA|NOPTR, $64
 
-// func gemm8x8AVX2(m int, last int, k int, a *float32, ars int, acs int, b *float32, brs int, c *float32, crs int, accumulate bool)
+// func gemm8x8AVX2(m int, last int, k int, a *float32, ars int, acs int, b *float32, brs int, c *float32, crs int, start *float32, srs int)
 // Requires: AVX, FMA3
-TEXT ·gemm8x8AVX2(SB), NOSPLIT, $0-81
+TEXT ·gemm8x8AVX2(SB), NOSPLIT, $0-96
 	MOVQ m+0(FP), AX
 	MOVQ a+24(FP), CX
 	MOVQ ars+32(FP), DX
@@ -661,15 +677,17 @@ dispatch:
 	JE     rows3
 	CMPQ   R12, $0x02
 	JE     rows2
-	MOVB   accumulate+80(FP), R12
-	TESTB  R12, R12
+	MOVQ   start+80(FP), R12
+	TESTQ  R12, R12
 	JNZ    load1
 	VXORPS Y0, Y0, Y0
 	JMP    product1
 
 load1:
-	MOVQ    DI, R12
+	MOVQ    srs+88(FP), R13
 	VMOVUPS (R12), Y0
+	LEAQ    (R12)(R13*4), R12
+	MOVQ    R12, start+80(FP)
 
 product1:
 	MOVQ  CX, R12
@@ -694,18 +712,20 @@ store1:
 	JMP     next
 
 rows2:
-	MOVB   accumulate+80(FP), R12
-	TESTB  R12, R12
+	MOVQ   start+80(FP), R12
+	TESTQ  R12, R12
 	JNZ    load2
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	JMP    product2
 
 load2:
-	MOVQ    DI, R12
+	MOVQ    srs+88(FP), R13
 	VMOVUPS (R12), Y0
-	ADDQ    R8, R12
+	LEAQ    (R12)(R13*4), R12
 	VMOVUPS (R12), Y1
+	LEAQ    (R12)(R13*4), R12
+	MOVQ    R12, start+80(FP)
 
 product2:
 	MOVQ  CX, R12
@@ -734,8 +754,8 @@ store2:
 	JMP     next
 
 rows3:
-	MOVB   accumulate+80(FP), R12
-	TESTB  R12, R12
+	MOVQ   start+80(FP), R12
+	TESTQ  R12, R12
 	JNZ    load3
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -743,12 +763,14 @@ rows3:
 	JMP    product3
 
 load3:
-	MOVQ    DI, R12
+	MOVQ    srs+88(FP), R13
 	VMOVUPS (R12), Y0
-	ADDQ    R8, R12
+	LEAQ    (R12)(R13*4), R12
 	VMOVUPS (R12), Y1
-	ADDQ    R8, R12
+	LEAQ    (R12)(R13*4), R12
 	VMOVUPS (R12), Y2
+	LEAQ    (R12)(R13*4), R12
+	MOVQ    R12, start+80(FP)
 
 product3:
 	MOVQ  CX, R12
@@ -781,8 +803,8 @@ store3:
 	JMP     next
 
 rows4:
-	MOVB   accumulate+80(FP), R12
-	TESTB  R12, R12
+	MOVQ   start+80(FP), R12
+	TESTQ  R12, R12
 	JNZ    load4
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -791,14 +813,16 @@ rows4:
 	JMP    product4
 
 load4:
-	MOVQ    DI, R12
+	MOVQ    srs+88(FP), R13
 	VMOVUPS (R12), Y0
-	ADDQ    R8, R12
+	LEAQ    (R12)(R13*4), R12
 	VMOVUPS (R12), Y1
-	ADDQ    R8, R12
+	LEAQ    (R12)(R13*4), R12
 	VMOVUPS (R12), Y2
-	ADDQ    R8, R12
+	LEAQ    (R12)(R13*4), R12
 	VMOVUPS (R12), Y3
+	LEAQ    (R12)(R13*4), R12
+	MOVQ    R12, start+80(FP)
 
 product4:
 	MOVQ  CX, R12
@@ -835,8 +859,8 @@ store4:
 	JMP     next
 
 rows5:
-	MOVB   accumulate+80(FP), R12
-	TESTB  R12, R12
+	MOVQ   start+80(FP), R12
+	TESTQ  R12, R12
 	JNZ    load5
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -846,16 +870,18 @@ rows5:
 	JMP    product5
 
 load5:
-	MOVQ    DI, R12
+	MOVQ    srs+88(FP), R13
 	VMOVUPS (R12), Y0
-	ADDQ    R8, R12
+	LEAQ    (R12)(R13*4), R12
 	VMOVUPS (R12), Y1
-	ADDQ    R8, R12
+	LEAQ    (R12)(R13*4), R12
 	VMOVUPS (R12), Y2
-	ADDQ    R8, R12
+	LEAQ    (R12)(R13*4), R12
 	VMOVUPS (R12), Y3
-	ADDQ    R8, R12
+	LEAQ    (R12)(R13*4), R12
 	VMOVUPS (R12), Y4
+	LEAQ    (R12)(R13*4), R12
+	MOVQ    R12, start+80(FP)
 
 product5:
 	MOVQ  CX, R12
@@ -896,8 +922,8 @@ store5:
 	JMP     next
 
 rows6:
-	MOVB   accumulate+80(FP), R12
-	TESTB  R12, R12
+	MOVQ   start+80(FP), R12
+	TESTQ  R12, R12
 	JNZ    load6
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -908,18 +934,20 @@ rows6:
 	JMP    product6
 
 load6:
-	MOVQ    DI, R12
+	MOVQ    srs+88(FP), R13
 	VMOVUPS (R12), Y0
-	ADDQ    R8, R12
+	LEAQ    (R12)(R13*4), R12
 	VMOVUPS (R12), Y1
-	ADDQ    R8, R12
+	LEAQ    (R12)(R13*4), R12
 	VMOVUPS (R12), Y2
-	ADDQ    R8, R12
+	LEAQ    (R12)(R13*4), R12
 	VMOVUPS (R12), Y3
-	ADDQ    R8, R12
+	LEAQ    (R12)(R13*4), R12
 	VMOVUPS (R12), Y4
-	ADDQ    R8, R12
+	LEAQ    (R12)(R13*4), R12
 	VMOVUPS (R12), Y5
+	LEAQ    (R12)(R13*4), R12
+	MOVQ    R12, start+80(FP)
 
 product6:
 	MOVQ  CX, R12
@@ -964,8 +992,8 @@ store6:
 	JMP     next
 
 rows7:
-	MOVB   accumulate+80(FP), R12
-	TESTB  R12, R12
+	MOVQ   start+80(FP), R12
+	TESTQ  R12, R12
 	JNZ    load7
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -977,20 +1005,22 @@ rows7:
 	JMP    product7
 
 load7:
-	MOVQ    DI, R12
+	MOVQ    srs+88(FP), R13
 	VMOVUPS (R12), Y0
-	ADDQ    R8, R12
+	LEAQ    (R12)(R13*4), R12
 	VMOVUPS (R12), Y1
-	ADDQ    R8, R12
+	LEAQ    (R12)(R13*4), R12
 	VMOVUPS (R12), Y2
-	ADDQ    R8, R12
+	LEAQ    (R12)(R13*4), R12
 	VMOVUPS (R12), Y3
-	ADDQ    R8, R12
+	LEAQ    (R12)(R13*4), R12
 	VMOVUPS (R12), Y4
-	ADDQ    R8, R12
+	LEAQ    (R12)(R13*4), R12
 	VMOVUPS (R12), Y5
-	ADDQ    R8, R12
+	LEAQ    (R12)(R13*4), R12
 	VMOVUPS (R12), Y6
+	LEAQ    (R12)(R13*4), R12
+	MOVQ    R12, start+80(FP)
 
 product7:
 	MOVQ  CX, R12
@@ -1039,8 +1069,8 @@ store7:
 	JMP     next
 
 rows8:
-	MOVB   accumulate+80(FP), R12
-	TESTB  R12, R12
+	MOVQ   start+80(FP), R12
+	TESTQ  R12, R12
 	JNZ    load8
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -1053,22 +1083,24 @@ rows8:
 	JMP    product8
 
 load8:
-	MOVQ    DI, R12
+	MOVQ    srs+88(FP), R13
 	VMOVUPS (R12), Y0
-	ADDQ    R8, R12
+	LEAQ    (R12)(R13*4), R12
 	VMOVUPS (R12), Y1
-	ADDQ    R8, R12
+	LEAQ    (R12)(R13*4), R12
 	VMOVUPS (R12), Y2
-	ADDQ    R8, R12
+	LEAQ    (R12)(R13*4), R12
 	VMOVUPS (R12), Y3
-	ADDQ    R8, R12
+	LEAQ    (R12)(R13*4), R12
 	VMOVUPS (R12), Y4
-	ADDQ    R8, R12
+	LEAQ    (R12)(R13*4), R12
 	VMOVUPS (R12), Y5
-	ADDQ    R8, R12
+	LEAQ    (R12)(R13*4), R12
 	VMOVUPS (R12), Y6
-	ADDQ    R8, R12
+	LEAQ    (R12)(R13*4), R12
 	VMOVUPS (R12), Y7
+	LEAQ    (R12)(R13*4), R12
+	MOVQ    R12, start+80(FP)
 
 product8:
 	MOVQ  CX, R12
@@ -1124,9 +1156,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func gemm6x16MaskedAVX2(m int, last int, k int, a *float32, ars int, acs int, b *float32, brs int, c *float32, crs int, accumulate bool)
+// func gemm6x16MaskedAVX2(m int, last int, k int, a *float32, ars int, acs int, b *float32, brs int, c *float32, crs int, start *float32, srs int)
 // Requires: AVX, FMA3
-TEXT ·gemm6x16MaskedAVX2(SB), NOSPLIT, $0-81
+TEXT ·gemm6x16MaskedAVX2(SB), NOSPLIT, $0-96
 	MOVQ m+0(FP), AX
 	MOVQ last+8(FP), CX
 	LEAQ laneTable<>+0(SB), DX
@@ -1169,18 +1201,20 @@ dispatch:
 	JE     rows3
 	CMPQ   R12, $0x02
 	JE     rows2
-	MOVB   accumulate+80(FP), R12
-	TESTB  R12, R12
+	MOVQ   start+80(FP), R12
+	TESTQ  R12, R12
 	JNZ    load1
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	JMP    product1
 
 load1:
-	MOVQ       R8, R12
+	MOVQ       srs+88(FP), R13
 	VMOVUPS    (R12), Y0
 	VMOVUPS    32(DX), Y1
 	VMASKMOVPS 32(R12), Y1, Y1
+	LEAQ       (R12)(R13*4), R12
+	MOVQ       R12, start+80(FP)
 
 product1:
 	MOVQ  CX, R12
@@ -1210,8 +1244,8 @@ store1:
 	JMP        next
 
 rows2:
-	MOVB   accumulate+80(FP), R12
-	TESTB  R12, R12
+	MOVQ   start+80(FP), R12
+	TESTQ  R12, R12
 	JNZ    load2
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -1220,14 +1254,16 @@ rows2:
 	JMP    product2
 
 load2:
-	MOVQ       R8, R12
+	MOVQ       srs+88(FP), R13
 	VMOVUPS    (R12), Y0
 	VMOVUPS    32(DX), Y1
 	VMASKMOVPS 32(R12), Y1, Y1
-	ADDQ       R9, R12
+	LEAQ       (R12)(R13*4), R12
 	VMOVUPS    (R12), Y2
 	VMOVUPS    32(DX), Y3
 	VMASKMOVPS 32(R12), Y3, Y3
+	LEAQ       (R12)(R13*4), R12
+	MOVQ       R12, start+80(FP)
 
 product2:
 	MOVQ  CX, R12
@@ -1264,8 +1300,8 @@ store2:
 	JMP        next
 
 rows3:
-	MOVB   accumulate+80(FP), R12
-	TESTB  R12, R12
+	MOVQ   start+80(FP), R12
+	TESTQ  R12, R12
 	JNZ    load3
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -1276,18 +1312,20 @@ rows3:
 	JMP    product3
 
 load3:
-	MOVQ       R8, R12
+	MOVQ       srs+88(FP), R13
 	VMOVUPS    (R12), Y0
 	VMOVUPS    32(DX), Y1
 	VMASKMOVPS 32(R12), Y1, Y1
-	ADDQ       R9, R12
+	LEAQ       (R12)(R13*4), R12
 	VMOVUPS    (R12), Y2
 	VMOVUPS    32(DX), Y3
 	VMASKMOVPS 32(R12), Y3, Y3
-	ADDQ       R9, R12
+	LEAQ       (R12)(R13*4), R12
 	VMOVUPS    (R12), Y4
 	VMOVUPS    32(DX), Y5
 	VMASKMOVPS 32(R12), Y5, Y5
+	LEAQ       (R12)(R13*4), R12
+	MOVQ       R12, start+80(FP)
 
 product3:
 	MOVQ  CX, R12
@@ -1331,8 +1369,8 @@ store3:
 	JMP        next
 
 rows4:
-	MOVB   accumulate+80(FP), R12
-	TESTB  R12, R12
+	MOVQ   start+80(FP), R12
+	TESTQ  R12, R12
 	JNZ    load4
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -1345,22 +1383,24 @@ rows4:
 	JMP    product4
 
 load4:
-	MOVQ       R8, R12
+	MOVQ       srs+88(FP), R13
 	VMOVUPS    (R12), Y0
 	VMOVUPS    32(DX), Y1
 	VMASKMOVPS 32(R12), Y1, Y1
-	ADDQ       R9, R12
+	LEAQ       (R12)(R13*4), R12
 	VMOVUPS    (R12), Y2
 	VMOVUPS    32(DX), Y3
 	VMASKMOVPS 32(R12), Y3, Y3
-	ADDQ       R9, R12
+	LEAQ       (R12)(R13*4), R12
 	VMOVUPS    (R12), Y4
 	VMOVUPS    32(DX), Y5
 	VMASKMOVPS 32(R12), Y5, Y5
-	ADDQ       R9, R12
+	LEAQ       (R12)(R13*4), R12
 	VMOVUPS    (R12), Y6
 	VMOVUPS    32(DX), Y7
 	VMASKMOVPS 32(R12), Y7, Y7
+	LEAQ       (R12)(R13*4), R12
+	MOVQ       R12, start+80(FP)
 
 product4:
 	MOVQ  CX, R12
@@ -1411,8 +1451,8 @@ store4:
 	JMP        next
 
 rows5:
-	MOVB   accumulate+80(FP), R12
-	TESTB  R12, R12
+	MOVQ   start+80(FP), R12
+	TESTQ  R12, R12
 	JNZ    load5
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -1427,26 +1467,28 @@ rows5:
 	JMP    product5
 
 load5:
-	MOVQ       R8, R12
+	MOVQ       srs+88(FP), R13
 	VMOVUPS    (R12), Y0
 	VMOVUPS    32(DX), Y1
 	VMASKMOVPS 32(R12), Y1, Y1
-	ADDQ       R9, R12
+	LEAQ       (R12)(R13*4), R12
 	VMOVUPS    (R12), Y2
 	VMOVUPS    32(DX), Y3
 	VMASKMOVPS 32(R12), Y3, Y3
-	ADDQ       R9, R12
+	LEAQ       (R12)(R13*4), R12
 	VMOVUPS    (R12), Y4
 	VMOVUPS    32(DX), Y5
 	VMASKMOVPS 32(R12), Y5, Y5
-	ADDQ       R9, R12
+	LEAQ       (R12)(R13*4), R12
 	VMOVUPS    (R12), Y6
 	VMOVUPS    32(DX), Y7
 	VMASKMOVPS 32(R12), Y7, Y7
-	ADDQ       R9, R12
+	LEAQ       (R12)(R13*4), R12
 	VMOVUPS    (R12), Y8
 	VMOVUPS    32(DX), Y9
 	VMASKMOVPS 32(R12), Y9, Y9
+	LEAQ       (R12)(R13*4), R12
+	MOVQ       R12, start+80(FP)
 
 product5:
 	MOVQ  CX, R12
@@ -1504,8 +1546,8 @@ store5:
 	JMP        next
 
 rows6:
-	MOVB   accumulate+80(FP), R12
-	TESTB  R12, R12
+	MOVQ   start+80(FP), R12
+	TESTQ  R12, R12
 	JNZ    load6
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -1522,30 +1564,32 @@ rows6:
 	JMP    product6
 
 load6:
-	MOVQ       R8, R12
+	MOVQ       srs+88(FP), R13
 	VMOVUPS    (R12), Y0
 	VMOVUPS    32(DX), Y1
 	VMASKMOVPS 32(R12), Y1, Y1
-	ADDQ       R9, R12
+	LEAQ       (R12)(R13*4), R12
 	VMOVUPS    (R12), Y2
 	VMOVUPS    32(DX), Y3
 	VMASKMOVPS 32(R12), Y3, Y3
-	ADDQ       R9, R12
+	LEAQ       (R12)(R13*4), R12
 	VMOVUPS    (R12), Y4
 	VMOVUPS    32(DX), Y5
 	VMASKMOVPS 32(R12), Y5, Y5
-	ADDQ       R9, R12
+	LEAQ       (R12)(R13*4), R12
 	VMOVUPS    (R12), Y6
 	VMOVUPS    32(DX), Y7
 	VMASKMOVPS 32(R12), Y7, Y7
-	ADDQ       R9, R12
+	LEAQ       (R12)(R13*4), R12
 	VMOVUPS    (R12), Y8
 	VMOVUPS    32(DX), Y9
 	VMASKMOVPS 32(R12), Y9, Y9
-	ADDQ       R9, R12
+	LEAQ       (R12)(R13*4), R12
 	VMOVUPS    (R12), Y10
 	VMOVUPS    32(DX), Y11
 	VMASKMOVPS 32(R12), Y11, Y11
+	LEAQ       (R12)(R13*4), R12
+	MOVQ       R12, start+80(FP)
 
 product6:
 	MOVQ  CX, R12
@@ -1613,9 +1657,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func gemm6x16AVX2(m int, last int, k int, a *float32, ars int, acs int, b *float32, brs int, c *float32, crs int, accumulate bool)
+// func gemm6x16AVX2(m int, last int, k int, a *float32, ars int, acs int, b *float32, brs int, c *float32, crs int, start *float32, srs int)
 // Requires: AVX, FMA3
-TEXT ·gemm6x16AVX2(SB), NOSPLIT, $0-81
+TEXT ·gemm6x16AVX2(SB), NOSPLIT, $0-96
 	MOVQ m+0(FP), AX
 	MOVQ a+24(FP), CX
 	MOVQ ars+32(FP), DX
@@ -1654,17 +1698,19 @@ dispatch:
 	JE     rows3
 	CMPQ   R11, $0x02
 	JE     rows2
-	MOVB   accumulate+80(FP), R11
-	TESTB  R11, R11
+	MOVQ   start+80(FP), R11
+	TESTQ  R11, R11
 	JNZ    load1
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	JMP    product1
 
 load1:
-	MOVQ    DI, R11
+	MOVQ    srs+88(FP), R12
 	VMOVUPS (R11), Y0
 	VMOVUPS 32(R11), Y1
+	LEAQ    (R11)(R12*4), R11
+	MOVQ    R11, start+80(FP)
 
 product1:
 	MOVQ  CX, R11
@@ -1692,8 +1738,8 @@ store1:
 	JMP     next
 
 rows2:
-	MOVB   accumulate+80(FP), R11
-	TESTB  R11, R11
+	MOVQ   start+80(FP), R11
+	TESTQ  R11, R11
 	JNZ    load2
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -1702,12 +1748,14 @@ rows2:
 	JMP    product2
 
 load2:
-	MOVQ    DI, R11
+	MOVQ    srs+88(FP), R12
 	VMOVUPS (R11), Y0
 	VMOVUPS 32(R11), Y1
-	ADDQ    R8, R11
+	LEAQ    (R11)(R12*4), R11
 	VMOVUPS (R11), Y2
 	VMOVUPS 32(R11), Y3
+	LEAQ    (R11)(R12*4), R11
+	MOVQ    R11, start+80(FP)
 
 product2:
 	MOVQ  CX, R11
@@ -1741,8 +1789,8 @@ store2:
 	JMP     next
 
 rows3:
-	MOVB   accumulate+80(FP), R11
-	TESTB  R11, R11
+	MOVQ   start+80(FP), R11
+	TESTQ  R11, R11
 	JNZ    load3
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -1753,15 +1801,17 @@ rows3:
 	JMP    product3
 
 load3:
-	MOVQ    DI, R11
+	MOVQ    srs+88(FP), R12
 	VMOVUPS (R11), Y0
 	VMOVUPS 32(R11), Y1
-	ADDQ    R8, R11
+	LEAQ    (R11)(R12*4), R11
 	VMOVUPS (R11), Y2
 	VMOVUPS 32(R11), Y3
-	ADDQ    R8, R11
+	LEAQ    (R11)(R12*4), R11
 	VMOVUPS (R11), Y4
 	VMOVUPS 32(R11), Y5
+	LEAQ    (R11)(R12*4), R11
+	MOVQ    R11, start+80(FP)
 
 product3:
 	MOVQ  CX, R11
@@ -1801,8 +1851,8 @@ store3:
 	JMP     next
 
 rows4:
-	MOVB   accumulate+80(FP), R11
-	TESTB  R11, R11
+	MOVQ   start+80(FP), R11
+	TESTQ  R11, R11
 	JNZ    load4
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -1815,18 +1865,20 @@ rows4:
 	JMP    product4
 
 load4:
-	MOVQ    DI, R11
+	MOVQ    srs+88(FP), R12
 	VMOVUPS (R11), Y0
 	VMOVUPS 32(R11), Y1
-	ADDQ    R8, R11
+	LEAQ    (R11)(R12*4), R11
 	VMOVUPS (R11), Y2
 	VMOVUPS 32(R11), Y3
-	ADDQ    R8, R11
+	LEAQ    (R11)(R12*4), R11
 	VMOVUPS (R11), Y4
 	VMOVUPS 32(R11), Y5
-	ADDQ    R8, R11
+	LEAQ    (R11)(R12*4), R11
 	VMOVUPS (R11), Y6
 	VMOVUPS 32(R11), Y7
+	LEAQ    (R11)(R12*4), R11
+	MOVQ    R11, start+80(FP)
 
 product4:
 	MOVQ  CX, R11
@@ -1872,8 +1924,8 @@ store4:
 	JMP     next
 
 rows5:
-	MOVB   accumulate+80(FP), R11
-	TESTB  R11, R11
+	MOVQ   start+80(FP), R11
+	TESTQ  R11, R11
 	JNZ    load5
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -1888,21 +1940,23 @@ rows5:
 	JMP    product5
 
 load5:
-	MOVQ    DI, R11
+	MOVQ    srs+88(FP), R12
 	VMOVUPS (R11), Y0
 	VMOVUPS 32(R11), Y1
-	ADDQ    R8, R11
+	LEAQ    (R11)(R12*4), R11
 	VMOVUPS (R11), Y2
 	VMOVUPS 32(R11), Y3
-	ADDQ    R8, R11
+	LEAQ    (R11)(R12*4), R11
 	VMOVUPS (R11), Y4
 	VMOVUPS 32(R11), Y5
-	ADDQ    R8, R11
+	LEAQ    (R11)(R12*4), R11
 	VMOVUPS (R11), Y6
 	VMOVUPS 32(R11), Y7
-	ADDQ    R8, R11
+	LEAQ    (R11)(R12*4), R11
 	VMOVUPS (R11), Y8
 	VMOVUPS 32(R11), Y9
+	LEAQ    (R11)(R12*4), R11
+	MOVQ    R11, start+80(FP)
 
 product5:
 	MOVQ  CX, R11
@@ -1954,8 +2008,8 @@ store5:
 	JMP     next
 
 rows6:
-	MOVB   accumulate+80(FP), R11
-	TESTB  R11, R11
+	MOVQ   start+80(FP), R11
+	TESTQ  R11, R11
 	JNZ    load6
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -1972,24 +2026,26 @@ rows6:
 	JMP    product6
 
 load6:
-	MOVQ    DI, R11
+	MOVQ    srs+88(FP), R12
 	VMOVUPS (R11), Y0
 	VMOVUPS 32(R11), Y1
-	ADDQ    R8, R11
+	LEAQ    (R11)(R12*4), R11
 	VMOVUPS (R11), Y2
 	VMOVUPS 32(R11), Y3
-	ADDQ    R8, R11
+	LEAQ    (R11)(R12*4), R11
 	VMOVUPS (R11), Y4
 	VMOVUPS 32(R11), Y5
-	ADDQ    R8, R11
+	LEAQ    (R11)(R12*4), R11
 	VMOVUPS (R11), Y6
 	VMOVUPS 32(R11), Y7
-	ADDQ    R8, R11
+	LEAQ    (R11)(R12*4), R11
 	VMOVUPS (R11), Y8
 	VMOVUPS 32(R11), Y9
-	ADDQ    R8, R11
+	LEAQ    (R11)(R12*4), R11
 	VMOVUPS (R11), Y10
 	VMOVUPS 32(R11), Y11
+	LEAQ    (R11)(R12*4), R11
+	MOVQ    R11, start+80(FP)
 
 product6:
 	MOVQ  CX, R11
@@ -2050,9 +2106,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func gemm4x24MaskedAVX2(m int, last int, k int, a *float32, ars int, acs int, b *float32, brs int, c *float32, crs int, accumulate bool)
+// func gemm4x24MaskedAVX2(m int, last int, k int, a *float32, ars int, acs int, b *float32, brs int, c *float32, crs int, start *float32, srs int)
 // Requires: AVX, FMA3
-TEXT ·gemm4x24MaskedAVX2(SB), NOSPLIT, $0-81
+TEXT ·gemm4x24MaskedAVX2(SB), NOSPLIT, $0-96
 	MOVQ m+0(FP), AX
 	MOVQ last+8(FP), CX
 	LEAQ laneTable<>+0(SB), DX
@@ -2090,8 +2146,8 @@ dispatch:
 	JE     rows3
 	CMPQ   R11, $0x02
 	JE     rows2
-	MOVB   accumulate+80(FP), R11
-	TESTB  R11, R11
+	MOVQ   start+80(FP), R11
+	TESTQ  R11, R11
 	JNZ    load1
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -2099,11 +2155,13 @@ dispatch:
 	JMP    product1
 
 load1:
-	MOVQ       R8, R11
+	MOVQ       srs+88(FP), R12
 	VMOVUPS    (R11), Y0
 	VMOVUPS    32(R11), Y1
 	VMOVUPS    32(DX), Y2
 	VMASKMOVPS 64(R11), Y2, Y2
+	LEAQ       (R11)(R12*4), R11
+	MOVQ       R11, start+80(FP)
 
 product1:
 	MOVQ  CX, R11
@@ -2136,8 +2194,8 @@ store1:
 	JMP        next
 
 rows2:
-	MOVB   accumulate+80(FP), R11
-	TESTB  R11, R11
+	MOVQ   start+80(FP), R11
+	TESTQ  R11, R11
 	JNZ    load2
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -2148,16 +2206,18 @@ rows2:
 	JMP    product2
 
 load2:
-	MOVQ       R8, R11
+	MOVQ       srs+88(FP), R12
 	VMOVUPS    (R11), Y0
 	VMOVUPS    32(R11), Y1
 	VMOVUPS    32(DX), Y2
 	VMASKMOVPS 64(R11), Y2, Y2
-	ADDQ       R9, R11
+	LEAQ       (R11)(R12*4), R11
 	VMOVUPS    (R11), Y3
 	VMOVUPS    32(R11), Y4
 	VMOVUPS    32(DX), Y5
 	VMASKMOVPS 64(R11), Y5, Y5
+	LEAQ       (R11)(R12*4), R11
+	MOVQ       R11, start+80(FP)
 
 product2:
 	MOVQ  CX, R11
@@ -2199,8 +2259,8 @@ store2:
 	JMP        next
 
 rows3:
-	MOVB   accumulate+80(FP), R11
-	TESTB  R11, R11
+	MOVQ   start+80(FP), R11
+	TESTQ  R11, R11
 	JNZ    load3
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -2214,21 +2274,23 @@ rows3:
 	JMP    product3
 
 load3:
-	MOVQ       R8, R11
+	MOVQ       srs+88(FP), R12
 	VMOVUPS    (R11), Y0
 	VMOVUPS    32(R11), Y1
 	VMOVUPS    32(DX), Y2
 	VMASKMOVPS 64(R11), Y2, Y2
-	ADDQ       R9, R11
+	LEAQ       (R11)(R12*4), R11
 	VMOVUPS    (R11), Y3
 	VMOVUPS    32(R11), Y4
 	VMOVUPS    32(DX), Y5
 	VMASKMOVPS 64(R11), Y5, Y5
-	ADDQ       R9, R11
+	LEAQ       (R11)(R12*4), R11
 	VMOVUPS    (R11), Y6
 	VMOVUPS    32(R11), Y7
 	VMOVUPS    32(DX), Y8
 	VMASKMOVPS 64(R11), Y8, Y8
+	LEAQ       (R11)(R12*4), R11
+	MOVQ       R11, start+80(FP)
 
 product3:
 	MOVQ  CX, R11
@@ -2279,8 +2341,8 @@ store3:
 	JMP        next
 
 rows4:
-	MOVB   accumulate+80(FP), R11
-	TESTB  R11, R11
+	MOVQ   start+80(FP), R11
+	TESTQ  R11, R11
 	JNZ    load4
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -2297,26 +2359,28 @@ rows4:
 	JMP    product4
 
 load4:
-	MOVQ       R8, R11
+	MOVQ       srs+88(FP), R12
 	VMOVUPS    (R11), Y0
 	VMOVUPS    32(R11), Y1
 	VMOVUPS    32(DX), Y2
 	VMASKMOVPS 64(R11), Y2, Y2
-	ADDQ       R9, R11
+	LEAQ       (R11)(R12*4), R11
 	VMOVUPS    (R11), Y3
 	VMOVUPS    32(R11), Y4
 	VMOVUPS    32(DX), Y5
 	VMASKMOVPS 64(R11), Y5, Y5
-	ADDQ       R9, R11
+	LEAQ       (R11)(R12*4), R11
 	VMOVUPS    (R11), Y6
 	VMOVUPS    32(R11), Y7
 	VMOVUPS    32(DX), Y8
 	VMASKMOVPS 64(R11), Y8, Y8
-	ADDQ       R9, R11
+	LEAQ       (R11)(R12*4), R11
 	VMOVUPS    (R11), Y9
 	VMOVUPS    32(R11), Y10
 	VMOVUPS    32(DX), Y11
 	VMASKMOVPS 64(R11), Y11, Y11
+	LEAQ       (R11)(R12*4), R11
+	MOVQ       R11, start+80(FP)
 
 product4:
 	MOVQ  CX, R11
@@ -2379,9 +2443,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func gemm4x24AVX2(m int, last int, k int, a *float32, ars int, acs int, b *float32, brs int, c *float32, crs int, accumulate bool)
+// func gemm4x24AVX2(m int, last int, k int, a *float32, ars int, acs int, b *float32, brs int, c *float32, crs int, start *float32, srs int)
 // Requires: AVX, FMA3
-TEXT ·gemm4x24AVX2(SB), NOSPLIT, $0-81
+TEXT ·gemm4x24AVX2(SB), NOSPLIT, $0-96
 	MOVQ m+0(FP), AX
 	MOVQ a+24(FP), CX
 	MOVQ ars+32(FP), DX
@@ -2415,8 +2479,8 @@ dispatch:
 	JE     rows3
 	CMPQ   R10, $0x02
 	JE     rows2
-	MOVB   accumulate+80(FP), R10
-	TESTB  R10, R10
+	MOVQ   start+80(FP), R10
+	TESTQ  R10, R10
 	JNZ    load1
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -2424,10 +2488,12 @@ dispatch:
 	JMP    product1
 
 load1:
-	MOVQ    DI, R10
+	MOVQ    srs+88(FP), R11
 	VMOVUPS (R10), Y0
 	VMOVUPS 32(R10), Y1
 	VMOVUPS 64(R10), Y2
+	LEAQ    (R10)(R11*4), R10
+	MOVQ    R10, start+80(FP)
 
 product1:
 	MOVQ  CX, R10
@@ -2458,8 +2524,8 @@ store1:
 	JMP     next
 
 rows2:
-	MOVB   accumulate+80(FP), R10
-	TESTB  R10, R10
+	MOVQ   start+80(FP), R10
+	TESTQ  R10, R10
 	JNZ    load2
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -2470,14 +2536,16 @@ rows2:
 	JMP    product2
 
 load2:
-	MOVQ    DI, R10
+	MOVQ    srs+88(FP), R11
 	VMOVUPS (R10), Y0
 	VMOVUPS 32(R10), Y1
 	VMOVUPS 64(R10), Y2
-	ADDQ    R8, R10
+	LEAQ    (R10)(R11*4), R10
 	VMOVUPS (R10), Y3
 	VMOVUPS 32(R10), Y4
 	VMOVUPS 64(R10), Y5
+	LEAQ    (R10)(R11*4), R10
+	MOVQ    R10, start+80(FP)
 
 product2:
 	MOVQ  CX, R10
@@ -2516,8 +2584,8 @@ store2:
 	JMP     next
 
 rows3:
-	MOVB   accumulate+80(FP), R10
-	TESTB  R10, R10
+	MOVQ   start+80(FP), R10
+	TESTQ  R10, R10
 	JNZ    load3
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -2531,18 +2599,20 @@ rows3:
 	JMP    product3
 
 load3:
-	MOVQ    DI, R10
+	MOVQ    srs+88(FP), R11
 	VMOVUPS (R10), Y0
 	VMOVUPS 32(R10), Y1
 	VMOVUPS 64(R10), Y2
-	ADDQ    R8, R10
+	LEAQ    (R10)(R11*4), R10
 	VMOVUPS (R10), Y3
 	VMOVUPS 32(R10), Y4
 	VMOVUPS 64(R10), Y5
-	ADDQ    R8, R10
+	LEAQ    (R10)(R11*4), R10
 	VMOVUPS (R10), Y6
 	VMOVUPS 32(R10), Y7
 	VMOVUPS 64(R10), Y8
+	LEAQ    (R10)(R11*4), R10
+	MOVQ    R10, start+80(FP)
 
 product3:
 	MOVQ  CX, R10
@@ -2589,8 +2659,8 @@ store3:
 	JMP     next
 
 rows4:
-	MOVB   accumulate+80(FP), R10
-	TESTB  R10, R10
+	MOVQ   start+80(FP), R10
+	TESTQ  R10, R10
 	JNZ    load4
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -2607,22 +2677,24 @@ rows4:
 	JMP    product4
 
 load4:
-	MOVQ    DI, R10
+	MOVQ    srs+88(FP), R11
 	VMOVUPS (R10), Y0
 	VMOVUPS 32(R10), Y1
 	VMOVUPS 64(R10), Y2
-	ADDQ    R8, R10
+	LEAQ    (R10)(R11*4), R10
 	VMOVUPS (R10), Y3
 	VMOVUPS 32(R10), Y4
 	VMOVUPS 64(R10), Y5
-	ADDQ    R8, R10
+	LEAQ    (R10)(R11*4), R10
 	VMOVUPS (R10), Y6
 	VMOVUPS 32(R10), Y7
 	VMOVUPS 64(R10), Y8
-	ADDQ    R8, R10
+	LEAQ    (R10)(R11*4), R10
 	VMOVUPS (R10), Y9
 	VMOVUPS 32(R10), Y10
 	VMOVUPS 64(R10), Y11
+	LEAQ    (R10)(R11*4), R10
+	MOVQ    R10, start+80(FP)
 
 product4:
 	MOVQ  CX, R10
@@ -2680,9 +2752,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func gemvT96AVX2(k int, x *float32, xs int, b *float32, brs int, y *float32, accumulate bool)
+// func gemvT96AVX2(k int, x *float32, xs int, b *float32, brs int, y *float32, start *float32)
 // Requires: AVX, FMA3
-TEXT ·gemvT96AVX2(SB), NOSPLIT, $0-49
+TEXT ·gemvT96AVX2(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), AX
 	MOVQ   x+8(FP), CX
 	MOVQ   xs+16(FP), DX
@@ -2691,8 +2763,8 @@ TEXT ·gemvT96AVX2(SB), NOSPLIT, $0-49
 	MOVQ   y+40(FP), DI
 	SHLQ   $0x02, DX
 	SHLQ   $0x02, SI
-	MOVB   accumulate+48(FP), R8
-	TESTB  R8, R8
+	MOVQ   start+48(FP), R8
+	TESTQ  R8, R8
 	JNZ    load
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -2709,18 +2781,18 @@ TEXT ·gemvT96AVX2(SB), NOSPLIT, $0-49
 	JMP    product
 
 load:
-	VMOVUPS (DI), Y0
-	VMOVUPS 32(DI), Y1
-	VMOVUPS 64(DI), Y2
-	VMOVUPS 96(DI), Y3
-	VMOVUPS 128(DI), Y4
-	VMOVUPS 160(DI), Y5
-	VMOVUPS 192(DI), Y6
-	VMOVUPS 224(DI), Y7
-	VMOVUPS 256(DI), Y8
-	VMOVUPS 288(DI), Y9
-	VMOVUPS 320(DI), Y10
-	VMOVUPS 352(DI), Y11
+	VMOVUPS (R8), Y0
+	VMOVUPS 32(R8), Y1
+	VMOVUPS 64(R8), Y2
+	VMOVUPS 96(R8), Y3
+	VMOVUPS 128(R8), Y4
+	VMOVUPS 160(R8), Y5
+	VMOVUPS 192(R8), Y6
+	VMOVUPS 224(R8), Y7
+	VMOVUPS 256(R8), Y8
+	VMOVUPS 288(R8), Y9
+	VMOVUPS 320(R8), Y10
+	VMOVUPS 352(R8), Y11
 
 product:
 	TESTQ AX, AX
@@ -2761,9 +2833,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemvT64AVX2(k int, x *float32, xs int, b *float32, brs int, y *float32, accumulate bool)
+// func gemvT64AVX2(k int, x *float32, xs int, b *float32, brs int, y *float32, start *float32)
 // Requires: AVX, FMA3
-TEXT ·gemvT64AVX2(SB), NOSPLIT, $0-49
+TEXT ·gemvT64AVX2(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), AX
 	MOVQ   x+8(FP), CX
 	MOVQ   xs+16(FP), DX
@@ -2772,8 +2844,8 @@ TEXT ·gemvT64AVX2(SB), NOSPLIT, $0-49
 	MOVQ   y+40(FP), DI
 	SHLQ   $0x02, DX
 	SHLQ   $0x02, SI
-	MOVB   accumulate+48(FP), R8
-	TESTB  R8, R8
+	MOVQ   start+48(FP), R8
+	TESTQ  R8, R8
 	JNZ    load
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -2786,14 +2858,14 @@ TEXT ·gemvT64AVX2(SB), NOSPLIT, $0-49
 	JMP    product
 
 load:
-	VMOVUPS (DI), Y0
-	VMOVUPS 32(DI), Y1
-	VMOVUPS 64(DI), Y2
-	VMOVUPS 96(DI), Y3
-	VMOVUPS 128(DI), Y4
-	VMOVUPS 160(DI), Y5
-	VMOVUPS 192(DI), Y6
-	VMOVUPS 224(DI), Y7
+	VMOVUPS (R8), Y0
+	VMOVUPS 32(R8), Y1
+	VMOVUPS 64(R8), Y2
+	VMOVUPS 96(R8), Y3
+	VMOVUPS 128(R8), Y4
+	VMOVUPS 160(R8), Y5
+	VMOVUPS 192(R8), Y6
+	VMOVUPS 224(R8), Y7
 
 product:
 	TESTQ AX, AX
@@ -2826,9 +2898,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemvT32AVX2(k int, x *float32, xs int, b *float32, brs int, y *float32, accumulate bool)
+// func gemvT32AVX2(k int, x *float32, xs int, b *float32, brs int, y *float32, start *float32)
 // Requires: AVX, FMA3
-TEXT ·gemvT32AVX2(SB), NOSPLIT, $0-49
+TEXT ·gemvT32AVX2(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), AX
 	MOVQ   x+8(FP), CX
 	MOVQ   xs+16(FP), DX
@@ -2837,8 +2909,8 @@ TEXT ·gemvT32AVX2(SB), NOSPLIT, $0-49
 	MOVQ   y+40(FP), DI
 	SHLQ   $0x02, DX
 	SHLQ   $0x02, SI
-	MOVB   accumulate+48(FP), R8
-	TESTB  R8, R8
+	MOVQ   start+48(FP), R8
+	TESTQ  R8, R8
 	JNZ    load
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -2847,10 +2919,10 @@ TEXT ·gemvT32AVX2(SB), NOSPLIT, $0-49
 	JMP    product
 
 load:
-	VMOVUPS (DI), Y0
-	VMOVUPS 32(DI), Y1
-	VMOVUPS 64(DI), Y2
-	VMOVUPS 96(DI), Y3
+	VMOVUPS (R8), Y0
+	VMOVUPS 32(R8), Y1
+	VMOVUPS 64(R8), Y2
+	VMOVUPS 96(R8), Y3
 
 product:
 	TESTQ AX, AX
@@ -2875,9 +2947,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemm8x16AVX512(m int, last int, k int, a *float32, ars int, acs int, b *float32, brs int, c *float32, crs int, accumulate bool)
+// func gemm8x16AVX512(m int, last int, k int, a *float32, ars int, acs int, b *float32, brs int, c *float32, crs int, start *float32, srs int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2
-TEXT ·gemm8x16AVX512(SB), NOSPLIT, $0-81
+TEXT ·gemm8x16AVX512(SB), NOSPLIT, $0-96
 	MOVQ  m+0(FP), AX
 	MOVQ  last+8(FP), CX
 	MOVL  $0xffffffff, DX
@@ -2925,15 +2997,17 @@ dispatch:
 	JE     rows3
 	CMPQ   R12, $0x02
 	JE     rows2
-	MOVB   accumulate+80(FP), R12
-	TESTB  R12, R12
+	MOVQ   start+80(FP), R12
+	TESTQ  R12, R12
 	JNZ    load1
 	VXORPS Z0, Z0, Z0
 	JMP    product1
 
 load1:
-	MOVQ      DI, R12
+	MOVQ      srs+88(FP), R13
 	VMOVUPS.Z (R12), K1, Z0
+	LEAQ      (R12)(R13*4), R12
+	MOVQ      R12, start+80(FP)
 
 product1:
 	MOVQ  CX, R12
@@ -2958,18 +3032,20 @@ store1:
 	JMP     next
 
 rows2:
-	MOVB   accumulate+80(FP), R12
-	TESTB  R12, R12
+	MOVQ   start+80(FP), R12
+	TESTQ  R12, R12
 	JNZ    load2
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	JMP    product2
 
 load2:
-	MOVQ      DI, R12
+	MOVQ      srs+88(FP), R13
 	VMOVUPS.Z (R12), K1, Z0
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS.Z (R12), K1, Z1
+	LEAQ      (R12)(R13*4), R12
+	MOVQ      R12, start+80(FP)
 
 product2:
 	MOVQ  CX, R12
@@ -2998,8 +3074,8 @@ store2:
 	JMP     next
 
 rows3:
-	MOVB   accumulate+80(FP), R12
-	TESTB  R12, R12
+	MOVQ   start+80(FP), R12
+	TESTQ  R12, R12
 	JNZ    load3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -3007,12 +3083,14 @@ rows3:
 	JMP    product3
 
 load3:
-	MOVQ      DI, R12
+	MOVQ      srs+88(FP), R13
 	VMOVUPS.Z (R12), K1, Z0
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS.Z (R12), K1, Z1
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS.Z (R12), K1, Z2
+	LEAQ      (R12)(R13*4), R12
+	MOVQ      R12, start+80(FP)
 
 product3:
 	MOVQ  CX, R12
@@ -3045,8 +3123,8 @@ store3:
 	JMP     next
 
 rows4:
-	MOVB   accumulate+80(FP), R12
-	TESTB  R12, R12
+	MOVQ   start+80(FP), R12
+	TESTQ  R12, R12
 	JNZ    load4
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -3055,14 +3133,16 @@ rows4:
 	JMP    product4
 
 load4:
-	MOVQ      DI, R12
+	MOVQ      srs+88(FP), R13
 	VMOVUPS.Z (R12), K1, Z0
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS.Z (R12), K1, Z1
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS.Z (R12), K1, Z2
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS.Z (R12), K1, Z3
+	LEAQ      (R12)(R13*4), R12
+	MOVQ      R12, start+80(FP)
 
 product4:
 	MOVQ  CX, R12
@@ -3099,8 +3179,8 @@ store4:
 	JMP     next
 
 rows5:
-	MOVB   accumulate+80(FP), R12
-	TESTB  R12, R12
+	MOVQ   start+80(FP), R12
+	TESTQ  R12, R12
 	JNZ    load5
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -3110,16 +3190,18 @@ rows5:
 	JMP    product5
 
 load5:
-	MOVQ      DI, R12
+	MOVQ      srs+88(FP), R13
 	VMOVUPS.Z (R12), K1, Z0
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS.Z (R12), K1, Z1
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS.Z (R12), K1, Z2
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS.Z (R12), K1, Z3
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS.Z (R12), K1, Z4
+	LEAQ      (R12)(R13*4), R12
+	MOVQ      R12, start+80(FP)
 
 product5:
 	MOVQ  CX, R12
@@ -3160,8 +3242,8 @@ store5:
 	JMP     next
 
 rows6:
-	MOVB   accumulate+80(FP), R12
-	TESTB  R12, R12
+	MOVQ   start+80(FP), R12
+	TESTQ  R12, R12
 	JNZ    load6
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -3172,18 +3254,20 @@ rows6:
 	JMP    product6
 
 load6:
-	MOVQ      DI, R12
+	MOVQ      srs+88(FP), R13
 	VMOVUPS.Z (R12), K1, Z0
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS.Z (R12), K1, Z1
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS.Z (R12), K1, Z2
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS.Z (R12), K1, Z3
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS.Z (R12), K1, Z4
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS.Z (R12), K1, Z5
+	LEAQ      (R12)(R13*4), R12
+	MOVQ      R12, start+80(FP)
 
 product6:
 	MOVQ  CX, R12
@@ -3228,8 +3312,8 @@ store6:
 	JMP     next
 
 rows7:
-	MOVB   accumulate+80(FP), R12
-	TESTB  R12, R12
+	MOVQ   start+80(FP), R12
+	TESTQ  R12, R12
 	JNZ    load7
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -3241,20 +3325,22 @@ rows7:
 	JMP    product7
 
 load7:
-	MOVQ      DI, R12
+	MOVQ      srs+88(FP), R13
 	VMOVUPS.Z (R12), K1, Z0
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS.Z (R12), K1, Z1
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS.Z (R12), K1, Z2
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS.Z (R12), K1, Z3
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS.Z (R12), K1, Z4
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS.Z (R12), K1, Z5
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS.Z (R12), K1, Z6
+	LEAQ      (R12)(R13*4), R12
+	MOVQ      R12, start+80(FP)
 
 product7:
 	MOVQ  CX, R12
@@ -3303,8 +3389,8 @@ store7:
 	JMP     next
 
 rows8:
-	MOVB   accumulate+80(FP), R12
-	TESTB  R12, R12
+	MOVQ   start+80(FP), R12
+	TESTQ  R12, R12
 	JNZ    load8
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -3317,22 +3403,24 @@ rows8:
 	JMP    product8
 
 load8:
-	MOVQ      DI, R12
+	MOVQ      srs+88(FP), R13
 	VMOVUPS.Z (R12), K1, Z0
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS.Z (R12), K1, Z1
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS.Z (R12), K1, Z2
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS.Z (R12), K1, Z3
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS.Z (R12), K1, Z4
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS.Z (R12), K1, Z5
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS.Z (R12), K1, Z6
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS.Z (R12), K1, Z7
+	LEAQ      (R12)(R13*4), R12
+	MOVQ      R12, start+80(FP)
 
 product8:
 	MOVQ  CX, R12
@@ -3388,9 +3476,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func gemm8x32AVX512(m int, last int, k int, a *float32, ars int, acs int, b *float32, brs int, c *float32, crs int, accumulate bool)
+// func gemm8x32AVX512(m int, last int, k int, a *float32, ars int, acs int, b *float32, brs int, c *float32, crs int, start *float32, srs int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2
-TEXT ·gemm8x32AVX512(SB), NOSPLIT, $0-81
+TEXT ·gemm8x32AVX512(SB), NOSPLIT, $0-96
 	MOVQ  m+0(FP), AX
 	MOVQ  last+8(FP), CX
 	MOVL  $0xffffffff, DX
@@ -3438,17 +3526,19 @@ dispatch:
 	JE     rows3
 	CMPQ   R12, $0x02
 	JE     rows2
-	MOVB   accumulate+80(FP), R12
-	TESTB  R12, R12
+	MOVQ   start+80(FP), R12
+	TESTQ  R12, R12
 	JNZ    load1
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	JMP    product1
 
 load1:
-	MOVQ      DI, R12
+	MOVQ      srs+88(FP), R13
 	VMOVUPS   (R12), Z0
 	VMOVUPS.Z 64(R12), K1, Z1
+	LEAQ      (R12)(R13*4), R12
+	MOVQ      R12, start+80(FP)
 
 product1:
 	MOVQ  CX, R12
@@ -3476,8 +3566,8 @@ store1:
 	JMP     next
 
 rows2:
-	MOVB   accumulate+80(FP), R12
-	TESTB  R12, R12
+	MOVQ   start+80(FP), R12
+	TESTQ  R12, R12
 	JNZ    load2
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -3486,12 +3576,14 @@ rows2:
 	JMP    product2
 
 load2:
-	MOVQ      DI, R12
+	MOVQ      srs+88(FP), R13
 	VMOVUPS   (R12), Z0
 	VMOVUPS.Z 64(R12), K1, Z1
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z2
 	VMOVUPS.Z 64(R12), K1, Z3
+	LEAQ      (R12)(R13*4), R12
+	MOVQ      R12, start+80(FP)
 
 product2:
 	MOVQ  CX, R12
@@ -3525,8 +3617,8 @@ store2:
 	JMP     next
 
 rows3:
-	MOVB   accumulate+80(FP), R12
-	TESTB  R12, R12
+	MOVQ   start+80(FP), R12
+	TESTQ  R12, R12
 	JNZ    load3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -3537,15 +3629,17 @@ rows3:
 	JMP    product3
 
 load3:
-	MOVQ      DI, R12
+	MOVQ      srs+88(FP), R13
 	VMOVUPS   (R12), Z0
 	VMOVUPS.Z 64(R12), K1, Z1
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z2
 	VMOVUPS.Z 64(R12), K1, Z3
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z4
 	VMOVUPS.Z 64(R12), K1, Z5
+	LEAQ      (R12)(R13*4), R12
+	MOVQ      R12, start+80(FP)
 
 product3:
 	MOVQ  CX, R12
@@ -3585,8 +3679,8 @@ store3:
 	JMP     next
 
 rows4:
-	MOVB   accumulate+80(FP), R12
-	TESTB  R12, R12
+	MOVQ   start+80(FP), R12
+	TESTQ  R12, R12
 	JNZ    load4
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -3599,18 +3693,20 @@ rows4:
 	JMP    product4
 
 load4:
-	MOVQ      DI, R12
+	MOVQ      srs+88(FP), R13
 	VMOVUPS   (R12), Z0
 	VMOVUPS.Z 64(R12), K1, Z1
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z2
 	VMOVUPS.Z 64(R12), K1, Z3
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z4
 	VMOVUPS.Z 64(R12), K1, Z5
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z6
 	VMOVUPS.Z 64(R12), K1, Z7
+	LEAQ      (R12)(R13*4), R12
+	MOVQ      R12, start+80(FP)
 
 product4:
 	MOVQ  CX, R12
@@ -3656,8 +3752,8 @@ store4:
 	JMP     next
 
 rows5:
-	MOVB   accumulate+80(FP), R12
-	TESTB  R12, R12
+	MOVQ   start+80(FP), R12
+	TESTQ  R12, R12
 	JNZ    load5
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -3672,21 +3768,23 @@ rows5:
 	JMP    product5
 
 load5:
-	MOVQ      DI, R12
+	MOVQ      srs+88(FP), R13
 	VMOVUPS   (R12), Z0
 	VMOVUPS.Z 64(R12), K1, Z1
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z2
 	VMOVUPS.Z 64(R12), K1, Z3
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z4
 	VMOVUPS.Z 64(R12), K1, Z5
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z6
 	VMOVUPS.Z 64(R12), K1, Z7
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z8
 	VMOVUPS.Z 64(R12), K1, Z9
+	LEAQ      (R12)(R13*4), R12
+	MOVQ      R12, start+80(FP)
 
 product5:
 	MOVQ  CX, R12
@@ -3738,8 +3836,8 @@ store5:
 	JMP     next
 
 rows6:
-	MOVB   accumulate+80(FP), R12
-	TESTB  R12, R12
+	MOVQ   start+80(FP), R12
+	TESTQ  R12, R12
 	JNZ    load6
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -3756,24 +3854,26 @@ rows6:
 	JMP    product6
 
 load6:
-	MOVQ      DI, R12
+	MOVQ      srs+88(FP), R13
 	VMOVUPS   (R12), Z0
 	VMOVUPS.Z 64(R12), K1, Z1
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z2
 	VMOVUPS.Z 64(R12), K1, Z3
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z4
 	VMOVUPS.Z 64(R12), K1, Z5
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z6
 	VMOVUPS.Z 64(R12), K1, Z7
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z8
 	VMOVUPS.Z 64(R12), K1, Z9
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z10
 	VMOVUPS.Z 64(R12), K1, Z11
+	LEAQ      (R12)(R13*4), R12
+	MOVQ      R12, start+80(FP)
 
 product6:
 	MOVQ  CX, R12
@@ -3831,8 +3931,8 @@ store6:
 	JMP     next
 
 rows7:
-	MOVB   accumulate+80(FP), R12
-	TESTB  R12, R12
+	MOVQ   start+80(FP), R12
+	TESTQ  R12, R12
 	JNZ    load7
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -3851,27 +3951,29 @@ rows7:
 	JMP    product7
 
 load7:
-	MOVQ      DI, R12
+	MOVQ      srs+88(FP), R13
 	VMOVUPS   (R12), Z0
 	VMOVUPS.Z 64(R12), K1, Z1
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z2
 	VMOVUPS.Z 64(R12), K1, Z3
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z4
 	VMOVUPS.Z 64(R12), K1, Z5
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z6
 	VMOVUPS.Z 64(R12), K1, Z7
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z8
 	VMOVUPS.Z 64(R12), K1, Z9
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z10
 	VMOVUPS.Z 64(R12), K1, Z11
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z12
 	VMOVUPS.Z 64(R12), K1, Z13
+	LEAQ      (R12)(R13*4), R12
+	MOVQ      R12, start+80(FP)
 
 product7:
 	MOVQ  CX, R12
@@ -3935,8 +4037,8 @@ store7:
 	JMP     next
 
 rows8:
-	MOVB   accumulate+80(FP), R12
-	TESTB  R12, R12
+	MOVQ   start+80(FP), R12
+	TESTQ  R12, R12
 	JNZ    load8
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -3957,30 +4059,32 @@ rows8:
 	JMP    product8
 
 load8:
-	MOVQ      DI, R12
+	MOVQ      srs+88(FP), R13
 	VMOVUPS   (R12), Z0
 	VMOVUPS.Z 64(R12), K1, Z1
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z2
 	VMOVUPS.Z 64(R12), K1, Z3
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z4
 	VMOVUPS.Z 64(R12), K1, Z5
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z6
 	VMOVUPS.Z 64(R12), K1, Z7
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z8
 	VMOVUPS.Z 64(R12), K1, Z9
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z10
 	VMOVUPS.Z 64(R12), K1, Z11
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z12
 	VMOVUPS.Z 64(R12), K1, Z13
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z14
 	VMOVUPS.Z 64(R12), K1, Z15
+	LEAQ      (R12)(R13*4), R12
+	MOVQ      R12, start+80(FP)
 
 product8:
 	MOVQ  CX, R12
@@ -4053,9 +4157,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func gemm8x48AVX512(m int, last int, k int, a *float32, ars int, acs int, b *float32, brs int, c *float32, crs int, accumulate bool)
+// func gemm8x48AVX512(m int, last int, k int, a *float32, ars int, acs int, b *float32, brs int, c *float32, crs int, start *float32, srs int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2
-TEXT ·gemm8x48AVX512(SB), NOSPLIT, $0-81
+TEXT ·gemm8x48AVX512(SB), NOSPLIT, $0-96
 	MOVQ  m+0(FP), AX
 	MOVQ  last+8(FP), CX
 	MOVL  $0xffffffff, DX
@@ -4103,8 +4207,8 @@ dispatch:
 	JE     rows3
 	CMPQ   R12, $0x02
 	JE     rows2
-	MOVB   accumulate+80(FP), R12
-	TESTB  R12, R12
+	MOVQ   start+80(FP), R12
+	TESTQ  R12, R12
 	JNZ    load1
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -4112,10 +4216,12 @@ dispatch:
 	JMP    product1
 
 load1:
-	MOVQ      DI, R12
+	MOVQ      srs+88(FP), R13
 	VMOVUPS   (R12), Z0
 	VMOVUPS   64(R12), Z1
 	VMOVUPS.Z 128(R12), K1, Z2
+	LEAQ      (R12)(R13*4), R12
+	MOVQ      R12, start+80(FP)
 
 product1:
 	MOVQ  CX, R12
@@ -4146,8 +4252,8 @@ store1:
 	JMP     next
 
 rows2:
-	MOVB   accumulate+80(FP), R12
-	TESTB  R12, R12
+	MOVQ   start+80(FP), R12
+	TESTQ  R12, R12
 	JNZ    load2
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -4158,14 +4264,16 @@ rows2:
 	JMP    product2
 
 load2:
-	MOVQ      DI, R12
+	MOVQ      srs+88(FP), R13
 	VMOVUPS   (R12), Z0
 	VMOVUPS   64(R12), Z1
 	VMOVUPS.Z 128(R12), K1, Z2
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z3
 	VMOVUPS   64(R12), Z4
 	VMOVUPS.Z 128(R12), K1, Z5
+	LEAQ      (R12)(R13*4), R12
+	MOVQ      R12, start+80(FP)
 
 product2:
 	MOVQ  CX, R12
@@ -4204,8 +4312,8 @@ store2:
 	JMP     next
 
 rows3:
-	MOVB   accumulate+80(FP), R12
-	TESTB  R12, R12
+	MOVQ   start+80(FP), R12
+	TESTQ  R12, R12
 	JNZ    load3
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -4219,18 +4327,20 @@ rows3:
 	JMP    product3
 
 load3:
-	MOVQ      DI, R12
+	MOVQ      srs+88(FP), R13
 	VMOVUPS   (R12), Z0
 	VMOVUPS   64(R12), Z1
 	VMOVUPS.Z 128(R12), K1, Z2
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z3
 	VMOVUPS   64(R12), Z4
 	VMOVUPS.Z 128(R12), K1, Z5
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z6
 	VMOVUPS   64(R12), Z7
 	VMOVUPS.Z 128(R12), K1, Z8
+	LEAQ      (R12)(R13*4), R12
+	MOVQ      R12, start+80(FP)
 
 product3:
 	MOVQ  CX, R12
@@ -4277,8 +4387,8 @@ store3:
 	JMP     next
 
 rows4:
-	MOVB   accumulate+80(FP), R12
-	TESTB  R12, R12
+	MOVQ   start+80(FP), R12
+	TESTQ  R12, R12
 	JNZ    load4
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -4295,22 +4405,24 @@ rows4:
 	JMP    product4
 
 load4:
-	MOVQ      DI, R12
+	MOVQ      srs+88(FP), R13
 	VMOVUPS   (R12), Z0
 	VMOVUPS   64(R12), Z1
 	VMOVUPS.Z 128(R12), K1, Z2
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z3
 	VMOVUPS   64(R12), Z4
 	VMOVUPS.Z 128(R12), K1, Z5
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z6
 	VMOVUPS   64(R12), Z7
 	VMOVUPS.Z 128(R12), K1, Z8
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z9
 	VMOVUPS   64(R12), Z10
 	VMOVUPS.Z 128(R12), K1, Z11
+	LEAQ      (R12)(R13*4), R12
+	MOVQ      R12, start+80(FP)
 
 product4:
 	MOVQ  CX, R12
@@ -4365,8 +4477,8 @@ store4:
 	JMP     next
 
 rows5:
-	MOVB   accumulate+80(FP), R12
-	TESTB  R12, R12
+	MOVQ   start+80(FP), R12
+	TESTQ  R12, R12
 	JNZ    load5
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -4386,26 +4498,28 @@ rows5:
 	JMP    product5
 
 load5:
-	MOVQ      DI, R12
+	MOVQ      srs+88(FP), R13
 	VMOVUPS   (R12), Z0
 	VMOVUPS   64(R12), Z1
 	VMOVUPS.Z 128(R12), K1, Z2
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z3
 	VMOVUPS   64(R12), Z4
 	VMOVUPS.Z 128(R12), K1, Z5
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z6
 	VMOVUPS   64(R12), Z7
 	VMOVUPS.Z 128(R12), K1, Z8
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z9
 	VMOVUPS   64(R12), Z10
 	VMOVUPS.Z 128(R12), K1, Z11
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z12
 	VMOVUPS   64(R12), Z13
 	VMOVUPS.Z 128(R12), K1, Z14
+	LEAQ      (R12)(R13*4), R12
+	MOVQ      R12, start+80(FP)
 
 product5:
 	MOVQ  CX, R12
@@ -4468,8 +4582,8 @@ store5:
 	JMP     next
 
 rows6:
-	MOVB   accumulate+80(FP), R12
-	TESTB  R12, R12
+	MOVQ   start+80(FP), R12
+	TESTQ  R12, R12
 	JNZ    load6
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -4492,30 +4606,32 @@ rows6:
 	JMP    product6
 
 load6:
-	MOVQ      DI, R12
+	MOVQ      srs+88(FP), R13
 	VMOVUPS   (R12), Z0
 	VMOVUPS   64(R12), Z1
 	VMOVUPS.Z 128(R12), K1, Z2
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z3
 	VMOVUPS   64(R12), Z4
 	VMOVUPS.Z 128(R12), K1, Z5
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z6
 	VMOVUPS   64(R12), Z7
 	VMOVUPS.Z 128(R12), K1, Z8
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z9
 	VMOVUPS   64(R12), Z10
 	VMOVUPS.Z 128(R12), K1, Z11
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z12
 	VMOVUPS   64(R12), Z13
 	VMOVUPS.Z 128(R12), K1, Z14
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z15
 	VMOVUPS   64(R12), Z16
 	VMOVUPS.Z 128(R12), K1, Z17
+	LEAQ      (R12)(R13*4), R12
+	MOVQ      R12, start+80(FP)
 
 product6:
 	MOVQ  CX, R12
@@ -4586,8 +4702,8 @@ store6:
 	JMP     next
 
 rows7:
-	MOVB   accumulate+80(FP), R12
-	TESTB  R12, R12
+	MOVQ   start+80(FP), R12
+	TESTQ  R12, R12
 	JNZ    load7
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -4613,34 +4729,36 @@ rows7:
 	JMP    product7
 
 load7:
-	MOVQ      DI, R12
+	MOVQ      srs+88(FP), R13
 	VMOVUPS   (R12), Z0
 	VMOVUPS   64(R12), Z1
 	VMOVUPS.Z 128(R12), K1, Z2
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z3
 	VMOVUPS   64(R12), Z4
 	VMOVUPS.Z 128(R12), K1, Z5
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z6
 	VMOVUPS   64(R12), Z7
 	VMOVUPS.Z 128(R12), K1, Z8
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z9
 	VMOVUPS   64(R12), Z10
 	VMOVUPS.Z 128(R12), K1, Z11
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z12
 	VMOVUPS   64(R12), Z13
 	VMOVUPS.Z 128(R12), K1, Z14
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z15
 	VMOVUPS   64(R12), Z16
 	VMOVUPS.Z 128(R12), K1, Z17
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z18
 	VMOVUPS   64(R12), Z19
 	VMOVUPS.Z 128(R12), K1, Z20
+	LEAQ      (R12)(R13*4), R12
+	MOVQ      R12, start+80(FP)
 
 product7:
 	MOVQ  CX, R12
@@ -4719,8 +4837,8 @@ store7:
 	JMP     next
 
 rows8:
-	MOVB   accumulate+80(FP), R12
-	TESTB  R12, R12
+	MOVQ   start+80(FP), R12
+	TESTQ  R12, R12
 	JNZ    load8
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -4749,38 +4867,40 @@ rows8:
 	JMP    product8
 
 load8:
-	MOVQ      DI, R12
+	MOVQ      srs+88(FP), R13
 	VMOVUPS   (R12), Z0
 	VMOVUPS   64(R12), Z1
 	VMOVUPS.Z 128(R12), K1, Z2
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z3
 	VMOVUPS   64(R12), Z4
 	VMOVUPS.Z 128(R12), K1, Z5
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z6
 	VMOVUPS   64(R12), Z7
 	VMOVUPS.Z 128(R12), K1, Z8
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z9
 	VMOVUPS   64(R12), Z10
 	VMOVUPS.Z 128(R12), K1, Z11
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z12
 	VMOVUPS   64(R12), Z13
 	VMOVUPS.Z 128(R12), K1, Z14
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z15
 	VMOVUPS   64(R12), Z16
 	VMOVUPS.Z 128(R12), K1, Z17
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z18
 	VMOVUPS   64(R12), Z19
 	VMOVUPS.Z 128(R12), K1, Z20
-	ADDQ      R8, R12
+	LEAQ      (R12)(R13*4), R12
 	VMOVUPS   (R12), Z21
 	VMOVUPS   64(R12), Z22
 	VMOVUPS.Z 128(R12), K1, Z23
+	LEAQ      (R12)(R13*4), R12
+	MOVQ      R12, start+80(FP)
 
 product8:
 	MOVQ  CX, R12
@@ -4870,9 +4990,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func gemvT192AVX512(k int, x *float32, xs int, b *float32, brs int, y *float32, accumulate bool)
+// func gemvT192AVX512(k int, x *float32, xs int, b *float32, brs int, y *float32, start *float32)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·gemvT192AVX512(SB), NOSPLIT, $0-49
+TEXT ·gemvT192AVX512(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), AX
 	MOVQ   x+8(FP), CX
 	MOVQ   xs+16(FP), DX
@@ -4881,8 +5001,8 @@ TEXT ·gemvT192AVX512(SB), NOSPLIT, $0-49
 	MOVQ   y+40(FP), DI
 	SHLQ   $0x02, DX
 	SHLQ   $0x02, SI
-	MOVB   accumulate+48(FP), R8
-	TESTB  R8, R8
+	MOVQ   start+48(FP), R8
+	TESTQ  R8, R8
 	JNZ    load
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -4899,18 +5019,18 @@ TEXT ·gemvT192AVX512(SB), NOSPLIT, $0-49
 	JMP    product
 
 load:
-	VMOVUPS (DI), Z0
-	VMOVUPS 64(DI), Z1
-	VMOVUPS 128(DI), Z2
-	VMOVUPS 192(DI), Z3
-	VMOVUPS 256(DI), Z4
-	VMOVUPS 320(DI), Z5
-	VMOVUPS 384(DI), Z6
-	VMOVUPS 448(DI), Z7
-	VMOVUPS 512(DI), Z8
-	VMOVUPS 576(DI), Z9
-	VMOVUPS 640(DI), Z10
-	VMOVUPS 704(DI), Z11
+	VMOVUPS (R8), Z0
+	VMOVUPS 64(R8), Z1
+	VMOVUPS 128(R8), Z2
+	VMOVUPS 192(R8), Z3
+	VMOVUPS 256(R8), Z4
+	VMOVUPS 320(R8), Z5
+	VMOVUPS 384(R8), Z6
+	VMOVUPS 448(R8), Z7
+	VMOVUPS 512(R8), Z8
+	VMOVUPS 576(R8), Z9
+	VMOVUPS 640(R8), Z10
+	VMOVUPS 704(R8), Z11
 
 product:
 	TESTQ AX, AX
@@ -4951,9 +5071,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemvT128AVX512(k int, x *float32, xs int, b *float32, brs int, y *float32, accumulate bool)
+// func gemvT128AVX512(k int, x *float32, xs int, b *float32, brs int, y *float32, start *float32)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·gemvT128AVX512(SB), NOSPLIT, $0-49
+TEXT ·gemvT128AVX512(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), AX
 	MOVQ   x+8(FP), CX
 	MOVQ   xs+16(FP), DX
@@ -4962,8 +5082,8 @@ TEXT ·gemvT128AVX512(SB), NOSPLIT, $0-49
 	MOVQ   y+40(FP), DI
 	SHLQ   $0x02, DX
 	SHLQ   $0x02, SI
-	MOVB   accumulate+48(FP), R8
-	TESTB  R8, R8
+	MOVQ   start+48(FP), R8
+	TESTQ  R8, R8
 	JNZ    load
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -4976,14 +5096,14 @@ TEXT ·gemvT128AVX512(SB), NOSPLIT, $0-49
 	JMP    product
 
 load:
-	VMOVUPS (DI), Z0
-	VMOVUPS 64(DI), Z1
-	VMOVUPS 128(DI), Z2
-	VMOVUPS 192(DI), Z3
-	VMOVUPS 256(DI), Z4
-	VMOVUPS 320(DI), Z5
-	VMOVUPS 384(DI), Z6
-	VMOVUPS 448(DI), Z7
+	VMOVUPS (R8), Z0
+	VMOVUPS 64(R8), Z1
+	VMOVUPS 128(R8), Z2
+	VMOVUPS 192(R8), Z3
+	VMOVUPS 256(R8), Z4
+	VMOVUPS 320(R8), Z5
+	VMOVUPS 384(R8), Z6
+	VMOVUPS 448(R8), Z7
 
 product:
 	TESTQ AX, AX
@@ -5016,9 +5136,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemvT64AVX512(k int, x *float32, xs int, b *float32, brs int, y *float32, accumulate bool)
+// func gemvT64AVX512(k int, x *float32, xs int, b *float32, brs int, y *float32, start *float32)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·gemvT64AVX512(SB), NOSPLIT, $0-49
+TEXT ·gemvT64AVX512(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), AX
 	MOVQ   x+8(FP), CX
 	MOVQ   xs+16(FP), DX
@@ -5027,8 +5147,8 @@ TEXT ·gemvT64AVX512(SB), NOSPLIT, $0-49
 	MOVQ   y+40(FP), DI
 	SHLQ   $0x02, DX
 	SHLQ   $0x02, SI
-	MOVB   accumulate+48(FP), R8
-	TESTB  R8, R8
+	MOVQ   start+48(FP), R8
+	TESTQ  R8, R8
 	JNZ    load
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
@@ -5037,10 +5157,10 @@ TEXT ·gemvT64AVX512(SB), NOSPLIT, $0-49
 	JMP    product
 
 load:
-	VMOVUPS (DI), Z0
-	VMOVUPS 64(DI), Z1
-	VMOVUPS 128(DI), Z2
-	VMOVUPS 192(DI), Z3
+	VMOVUPS (R8), Z0
+	VMOVUPS 64(R8), Z1
+	VMOVUPS 128(R8), Z2
+	VMOVUPS 192(R8), Z3
 
 product:
 	TESTQ AX, AX

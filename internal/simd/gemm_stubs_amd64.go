@@ -4,77 +4,77 @@
 
 package simd
 
-// gemm8x8MaskedAVX2 computes C (+)= A·B for 8 columns, of whose last vector only the first last count.
+// gemm8x8MaskedAVX2 computes C = S + A·B for 8 columns, of whose last vector only the first last count, where a nil start is zero.
 //
 //go:noescape
-func gemm8x8MaskedAVX2(m int, last int, k int, a *float32, ars int, acs int, b *float32, brs int, c *float32, crs int, accumulate bool)
+func gemm8x8MaskedAVX2(m int, last int, k int, a *float32, ars int, acs int, b *float32, brs int, c *float32, crs int, start *float32, srs int)
 
-// gemm8x8AVX2 computes C (+)= A·B for 8 columns, of whose last vector only the first last count.
+// gemm8x8AVX2 computes C = S + A·B for 8 columns, of whose last vector only the first last count, where a nil start is zero.
 //
 //go:noescape
-func gemm8x8AVX2(m int, last int, k int, a *float32, ars int, acs int, b *float32, brs int, c *float32, crs int, accumulate bool)
+func gemm8x8AVX2(m int, last int, k int, a *float32, ars int, acs int, b *float32, brs int, c *float32, crs int, start *float32, srs int)
 
-// gemm6x16MaskedAVX2 computes C (+)= A·B for 16 columns, of whose last vector only the first last count.
+// gemm6x16MaskedAVX2 computes C = S + A·B for 16 columns, of whose last vector only the first last count, where a nil start is zero.
 //
 //go:noescape
-func gemm6x16MaskedAVX2(m int, last int, k int, a *float32, ars int, acs int, b *float32, brs int, c *float32, crs int, accumulate bool)
+func gemm6x16MaskedAVX2(m int, last int, k int, a *float32, ars int, acs int, b *float32, brs int, c *float32, crs int, start *float32, srs int)
 
-// gemm6x16AVX2 computes C (+)= A·B for 16 columns, of whose last vector only the first last count.
+// gemm6x16AVX2 computes C = S + A·B for 16 columns, of whose last vector only the first last count, where a nil start is zero.
 //
 //go:noescape
-func gemm6x16AVX2(m int, last int, k int, a *float32, ars int, acs int, b *float32, brs int, c *float32, crs int, accumulate bool)
+func gemm6x16AVX2(m int, last int, k int, a *float32, ars int, acs int, b *float32, brs int, c *float32, crs int, start *float32, srs int)
 
-// gemm4x24MaskedAVX2 computes C (+)= A·B for 24 columns, of whose last vector only the first last count.
+// gemm4x24MaskedAVX2 computes C = S + A·B for 24 columns, of whose last vector only the first last count, where a nil start is zero.
 //
 //go:noescape
-func gemm4x24MaskedAVX2(m int, last int, k int, a *float32, ars int, acs int, b *float32, brs int, c *float32, crs int, accumulate bool)
+func gemm4x24MaskedAVX2(m int, last int, k int, a *float32, ars int, acs int, b *float32, brs int, c *float32, crs int, start *float32, srs int)
 
-// gemm4x24AVX2 computes C (+)= A·B for 24 columns, of whose last vector only the first last count.
+// gemm4x24AVX2 computes C = S + A·B for 24 columns, of whose last vector only the first last count, where a nil start is zero.
 //
 //go:noescape
-func gemm4x24AVX2(m int, last int, k int, a *float32, ars int, acs int, b *float32, brs int, c *float32, crs int, accumulate bool)
+func gemm4x24AVX2(m int, last int, k int, a *float32, ars int, acs int, b *float32, brs int, c *float32, crs int, start *float32, srs int)
 
-// gemvT96AVX2 computes y (+)= x·B for 96 columns.
+// gemvT96AVX2 computes y = start + x·B for 96 columns, where a nil start is zero.
 //
 //go:noescape
-func gemvT96AVX2(k int, x *float32, xs int, b *float32, brs int, y *float32, accumulate bool)
+func gemvT96AVX2(k int, x *float32, xs int, b *float32, brs int, y *float32, start *float32)
 
-// gemvT64AVX2 computes y (+)= x·B for 64 columns.
+// gemvT64AVX2 computes y = start + x·B for 64 columns, where a nil start is zero.
 //
 //go:noescape
-func gemvT64AVX2(k int, x *float32, xs int, b *float32, brs int, y *float32, accumulate bool)
+func gemvT64AVX2(k int, x *float32, xs int, b *float32, brs int, y *float32, start *float32)
 
-// gemvT32AVX2 computes y (+)= x·B for 32 columns.
+// gemvT32AVX2 computes y = start + x·B for 32 columns, where a nil start is zero.
 //
 //go:noescape
-func gemvT32AVX2(k int, x *float32, xs int, b *float32, brs int, y *float32, accumulate bool)
+func gemvT32AVX2(k int, x *float32, xs int, b *float32, brs int, y *float32, start *float32)
 
-// gemm8x16AVX512 computes C (+)= A·B for 16 columns, of whose last vector only the first last count.
+// gemm8x16AVX512 computes C = S + A·B for 16 columns, of whose last vector only the first last count, where a nil start is zero.
 //
 //go:noescape
-func gemm8x16AVX512(m int, last int, k int, a *float32, ars int, acs int, b *float32, brs int, c *float32, crs int, accumulate bool)
+func gemm8x16AVX512(m int, last int, k int, a *float32, ars int, acs int, b *float32, brs int, c *float32, crs int, start *float32, srs int)
 
-// gemm8x32AVX512 computes C (+)= A·B for 32 columns, of whose last vector only the first last count.
+// gemm8x32AVX512 computes C = S + A·B for 32 columns, of whose last vector only the first last count, where a nil start is zero.
 //
 //go:noescape
-func gemm8x32AVX512(m int, last int, k int, a *float32, ars int, acs int, b *float32, brs int, c *float32, crs int, accumulate bool)
+func gemm8x32AVX512(m int, last int, k int, a *float32, ars int, acs int, b *float32, brs int, c *float32, crs int, start *float32, srs int)
 
-// gemm8x48AVX512 computes C (+)= A·B for 48 columns, of whose last vector only the first last count.
+// gemm8x48AVX512 computes C = S + A·B for 48 columns, of whose last vector only the first last count, where a nil start is zero.
 //
 //go:noescape
-func gemm8x48AVX512(m int, last int, k int, a *float32, ars int, acs int, b *float32, brs int, c *float32, crs int, accumulate bool)
+func gemm8x48AVX512(m int, last int, k int, a *float32, ars int, acs int, b *float32, brs int, c *float32, crs int, start *float32, srs int)
 
-// gemvT192AVX512 computes y (+)= x·B for 192 columns.
+// gemvT192AVX512 computes y = start + x·B for 192 columns, where a nil start is zero.
 //
 //go:noescape
-func gemvT192AVX512(k int, x *float32, xs int, b *float32, brs int, y *float32, accumulate bool)
+func gemvT192AVX512(k int, x *float32, xs int, b *float32, brs int, y *float32, start *float32)
 
-// gemvT128AVX512 computes y (+)= x·B for 128 columns.
+// gemvT128AVX512 computes y = start + x·B for 128 columns, where a nil start is zero.
 //
 //go:noescape
-func gemvT128AVX512(k int, x *float32, xs int, b *float32, brs int, y *float32, accumulate bool)
+func gemvT128AVX512(k int, x *float32, xs int, b *float32, brs int, y *float32, start *float32)
 
-// gemvT64AVX512 computes y (+)= x·B for 64 columns.
+// gemvT64AVX512 computes y = start + x·B for 64 columns, where a nil start is zero.
 //
 //go:noescape
-func gemvT64AVX512(k int, x *float32, xs int, b *float32, brs int, y *float32, accumulate bool)
+func gemvT64AVX512(k int, x *float32, xs int, b *float32, brs int, y *float32, start *float32)

@@ -106,8 +106,9 @@ func TestUse(t *testing.T) {
 func TestAllocations(t *testing.T) {
 	eachSet(t, func(t *testing.T) {
 		kernels := func() {
-			var a, b, c, d, e, f, g, h [64]float32
-			var wide, wideGrad [192]float32
+			var a, b, c, d, e [64]float32
+			var wide [192]float32
+			var gates [256]float32
 			var targets [4]int
 			Gemm(8, 8, 8, a[:], 8, 1, b[:], 8, c[:], 8, false)
 			GemvT(a[:8], b[:], 8, c[:8], true)
@@ -117,8 +118,13 @@ func TestAllocations(t *testing.T) {
 			Softmax(c[:], a[:])
 			AddScaled(c[:], a[:], Dot(a[:], b[:]), b[:])
 			NormalMixtureCDF(a[:], b[:], c[:], Sum(a[:]))
-			GRUForward(1, 64, a[:], b[:], c[:], d[:], wide[:], wide[:], e[:])
-			GRUBackward(1, 64, wideGrad[:], wide[:], f[:], g[:], a[:], b[:], c[:], wide[:], h[:])
+			GRUForward(1, 64, a[:], gates[:], wide[:], wide[:], e[:])
+			GRUBackward(1, 64, gates[:], a[:], b[:], c[:])
+			GemmFrom(8, 8, 8, a[:], 8, 1, b[:], 8, c[:], 8, d[:], 0)
+			GatherRows(a[:], b[:], c[:16], e[:], 2, 0, 1)
+			ScatterRows(4, 16, a[:], 16, b[:], 16, e[:], 2, 0)
+			AddRows(4, a[:16], b[:], 16)
+			AddWeightedRows(4, a[:16], b[:], 16, e[:], 2)
 			NormalMixtureLogProb(a[:1], wide[:], b[:1], 64)
 			NormalMixtureGrad(a[:1], wide[:], wide[:], b[:1], 64, 1)
 			NormalMixtureTick(a[:1], wide[:], b[:1], c[:1], 64)
@@ -137,6 +143,7 @@ func TestAllocations(t *testing.T) {
 func TestShort(t *testing.T) {
 	eachSet(t, func(t *testing.T) {
 		x, full, wide, targets := make([]float32, 63, 64), make([]float32, 64), make([]float32, 192), make([]int, 4)
+		gates := make([]float32, 256)
 		almost := wide[:191]
 		step := AdamStep{LR: 1, Beta1: 0.9, Beta2: 0.99, Eps: 1, Step: 1}
 		for name, f := range map[string]func(){
@@ -152,9 +159,18 @@ func TestShort(t *testing.T) {
 			"AddScaled":               func() { AddScaled(full, x, 1, full) },
 			"LogNormalCDFGrad":        func() { LogNormalCDFGrad(full, x, full) },
 			"NormalMixtureCDF":        func() { NormalMixtureCDF(full, full, x, 0) },
-			"GRUForward gx":           func() { GRUForward(1, 64, full, full, full, full, almost, wide, full) },
-			"GRUForward next":         func() { GRUForward(1, 64, x, full, full, full, wide, wide, full) },
-			"GRUBackward dgh":         func() { GRUBackward(1, 64, wide, almost, full, full, full, full, full, wide, full) },
+			"GRUForward gx":           func() { GRUForward(1, 64, full, gates, almost, wide, full) },
+			"GRUForward next":         func() { GRUForward(1, 64, x, gates, wide, wide, full) },
+			"GRUForward act":          func() { GRUForward(1, 64, full, gates[:255], wide, wide, full) },
+			"GRUBackward act":         func() { GRUBackward(1, 64, gates[:255], full, full, full) },
+			"GRUBackward dnext":       func() { GRUBackward(1, 64, gates, full, x, full) },
+			"GemmFrom start":          func() { GemmFrom(8, 8, 8, full, 8, 1, full, 8, full, 8, x, 8) },
+			"GatherRows values":       func() { GatherRows(full, full, full[:16], full[:7], 2, 0, 1) },
+			"GatherRows index":        func() { GatherRows(full[:16], full, full[:16], []float32{4, 0}, 2, 0, 1) },
+			"ScatterRows src":         func() { ScatterRows(4, 16, full, 16, x, 16, full, 2, 0) },
+			"ScatterRows index":       func() { ScatterRows(1, 16, full, 16, full, 16, []float32{-1}, 2, 0) },
+			"AddRows src":             func() { AddRows(4, full[:16], x, 16) },
+			"AddWeightedRows weights": func() { AddWeightedRows(4, full[:16], full, 16, full[:6], 2) },
 			"NormalMixtureLogProb":    func() { NormalMixtureLogProb(full, almost, full[:1], 64) },
 			"NormalMixtureGrad":       func() { NormalMixtureGrad(full, almost, wide, full[:1], 64, 1) },
 			"NormalMixtureTick":       func() { NormalMixtureTick(full, almost, full[:1], full[:1], 64) },

@@ -17,7 +17,7 @@ func TestEveryItemOnce(t *testing.T) {
 		p := New(rapid.IntRange(0, 5).Draw(t, "workers"))
 		defer p.Close()
 		for range rapid.IntRange(0, 50).Draw(t, "loops") {
-			n := rapid.IntRange(0, 20).Draw(t, "items")
+			n := rapid.IntRange(0, 100).Draw(t, "items")
 			counts := make([]int, n) // without atomics: an item worked on twice is a race too
 			busy := make([]atomic.Bool, p.Size())
 			p.Run(n, func(worker, item int) {
@@ -36,10 +36,10 @@ func TestEveryItemOnce(t *testing.T) {
 	})
 }
 
-func TestMoreItemsThanALoopHolds(t *testing.T) {
+func TestMoreItemsThanParts(t *testing.T) {
 	p := New(3)
 	defer p.Close()
-	n := 3*maxItems + 5
+	n := 300*maxParts + 5
 	counts := make([]atomic.Int32, n)
 	p.Run(n, func(_, item int) { counts[item].Add(1) })
 	for item := range counts {

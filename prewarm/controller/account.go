@@ -15,6 +15,8 @@ func (c *Core) account(e *prewarm.Event, start prewarm.Start) {
 	switch e.Kind {
 	case prewarm.Arrived:
 		c.arrived(e)
+	case prewarm.Called:
+		c.requests.called(e)
 	case prewarm.Placed:
 		if v := c.requests.invocations[e.Invocation]; v != nil {
 			v.placed, v.start, v.container = true, e.Start, e.Container

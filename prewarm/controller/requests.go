@@ -25,6 +25,7 @@ type request struct {
 	running     int
 	whole       bool // it was seen from its root on
 	doubtful    bool // not all that came of it is known, or whose it is
+	orphans     int  // invocations whose caller is not known
 	foretold    bool // forecast is known
 	invocations []*invocation
 	forecast    []forecast // when its root had arrived
@@ -96,11 +97,27 @@ func (r *requests) arrived(e *prewarm.Event, name func() string) (v *invocation,
 	q.running++
 	if !begun {
 		v.caller = q.find(e.Parent)
-		q.doubtful = q.doubtful || v.caller == nil
+		if v.caller == nil {
+			q.orphans++
+		}
 	}
 	q.invocations = append(q.invocations, v)
 	r.owner[v.id] = q
 	return v, q, begun
+}
+
+// called notes who has called an invocation of which that was not known when it came.
+func (r *requests) called(e *prewarm.Event) {
+	q := r.byID[e.Trace]
+	if q == nil {
+		return
+	}
+	v, caller := q.find(e.Invocation), q.find(e.Parent)
+	if v == nil || caller == nil || v == q.invocations[0] || v.caller != nil {
+		return
+	}
+	v.caller = caller
+	q.orphans--
 }
 
 // makeRoom closes the request that was over first, if there is one: nothing is concluded from it, as more of it may be told yet.

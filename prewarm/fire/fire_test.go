@@ -160,8 +160,11 @@ func TestKill(t *testing.T) {
 		s, err := l.run(t.Context(), p.grpc, full(3*time.Second, 700*time.Millisecond))
 		require.NoError(t, err)
 		require.NoError(t, s.failed)
-		p.await("invocations", func() bool { return p.state().Totals.Invocations > before })
-		now := p.state().Totals.Invocations
+		require.Zero(t, s.refused, "spans were refused")
+		require.Positive(t, s.calls)
+		now := before + uint64(s.calls)
+		p.await("all invocations", func() bool { return p.state().Totals.Invocations >= now }) // what was taken is looked at a moment later
+		require.Equal(t, now, p.state().Totals.Invocations)
 		if i%2 == 0 {
 			p.end(syscall.SIGTERM)
 			most = now

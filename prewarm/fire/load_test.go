@@ -37,6 +37,7 @@ func (l *load) inFlight() float64 { return l.traces * float64(l.functions) * l.b
 type sent struct {
 	mu               sync.Mutex
 	spans, refused   int // refused: of messages that were answered with RESOURCE_EXHAUSTED
+	calls            int // of the spans those that announce a call, with which the controller counts an invocation
 	failed           error
 	slowest, behind  time.Duration // answer; how far the generator was behind its schedule at most
 	messages, traces int
@@ -97,11 +98,13 @@ func (l *load) run(ctx context.Context, address string, length time.Duration) (*
 		}
 		traces := ptrace.NewTraces()
 		spans := traces.ResourceSpans().AppendEmpty().ScopeSpans().AppendEmpty().Spans()
+		calls := 0
 		for len(events) > 0 && events[0].at <= now {
 			e := heap.Pop(&events).(due)
 			l.span(spans.AppendEmpty(), epoch, &e)
 			switch e.kind {
 			case 0:
+				calls++
 				e.at, e.kind = e.at+5*time.Millisecond, 1
 				heap.Push(&events, e)
 			case 1:
@@ -136,6 +139,7 @@ func (l *load) run(ctx context.Context, address string, length time.Duration) (*
 			switch {
 			case err == nil:
 				s.spans += spans.Len()
+				s.calls += calls
 			case status.Code(err) == codes.ResourceExhausted:
 				s.refused += spans.Len()
 			default:

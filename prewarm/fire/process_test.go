@@ -138,7 +138,7 @@ func (p *process) await(what string, condition func() bool) {
 	p.t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(30 * time.Second); !condition(); <-tick.C {
+	for deadline := time.Now().Add(time.Minute); !condition(); <-tick.C {
 		if time.Now().After(deadline) {
 			p.t.Fatalf("this does not come: %s; the controller's log:\n%s", what, p.log.String())
 		}

@@ -25,7 +25,7 @@ const unknown prewarm.Time = -1
 // call is an invocation of a request in flight.
 type call struct {
 	id                  prewarm.ID
-	function, parent    int32 // parent is the index of its caller, −1 of the root
+	function, parent    int32 // parent is the index of its caller, −1 of the root and of one that is not known yet
 	arrival, start, end prewarm.Time
 	init                time.Duration
 	fresh               bool
@@ -54,7 +54,7 @@ type recorder struct {
 	arrivals []*arrivals   // by function that requests begin with
 	// dropped are the last requests that are not followed any more, and oldest is the place of the one that was dropped first once these are
 	// mostInFlight. What comes of them yet begins no request, although it may look like the root: the caller of a run whose start is heard of before
-	// the announcement of the call is not known.
+	// the announcement of the call is not known at first.
 	dropped []prewarm.ID
 	oldest  int
 	done    map[prewarm.ID]bool
@@ -84,6 +84,8 @@ func (r *recorder) observe(e *prewarm.Event, fleet *prewarm.Fleet) (begun *fligh
 	switch e.Kind {
 	case prewarm.Arrived:
 		begun = r.arrived(e, e.At)
+	case prewarm.Called:
+		r.called(e)
 	case prewarm.Placed, prewarm.Displaced, prewarm.Started, prewarm.Ended, prewarm.Refused:
 		at, v := r.call(e)
 		if v == nil && e.Kind == prewarm.Started && !r.platform.Arrivals {
@@ -138,13 +140,14 @@ func (r *recorder) arrived(e *prewarm.Event, arrival prewarm.Time) *flight {
 				v.parent = int32(i)
 			}
 		}
-		if v.parent < 0 || len(f.calls) >= mostCalls {
+		if v.parent < 0 && e.Parent != 0 || len(f.calls) >= mostCalls {
 			f.broken = true
 			r.touch(at, e.At)
 			return nil
 		}
-		c := &f.calls[v.parent]
-		v.arrival = max(arrival, c.arrival, c.start)
+		if v.parent >= 0 {
+			v.arrival = f.notBefore(v.parent, arrival)
+		}
 	}
 	f.calls = append(f.calls, v)
 	f.running++
@@ -153,6 +156,45 @@ func (r *recorder) arrived(e *prewarm.Event, arrival prewarm.Time) *flight {
 		return nil
 	}
 	return f
+}
+
+// notBefore returns when an invocation of a caller has arrived, which was not before the caller's run has begun.
+func (f *flight) notBefore(caller int32, arrival prewarm.Time) prewarm.Time {
+	c := &f.calls[caller]
+	return max(arrival, c.arrival, c.start)
+}
+
+// called notes who has called an invocation of which that was not known when it came.
+func (r *recorder) called(e *prewarm.Event) {
+	at, v := r.call(e)
+	if v == nil || v.parent >= 0 {
+		return
+	}
+	f := &r.flights[at]
+	for i := range f.calls {
+		c := &f.calls[i]
+		if c == v {
+			return // it came before its caller
+		}
+		if c.id == e.Parent {
+			v.parent = int32(i)
+			v.arrival = f.notBefore(v.parent, min(v.arrival, e.At-e.Late))
+			if v.start != unknown {
+				v.start = max(v.start, v.arrival)
+			}
+			return
+		}
+	}
+}
+
+// orphaned reports whether the caller of any invocation is not known.
+func (f *flight) orphaned() bool {
+	for i := range f.calls {
+		if i > 0 && f.calls[i].parent < 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // changed notes what has happened to an invocation.
@@ -291,7 +333,7 @@ func (r *recorder) settle() time.Duration { return settle + min(2*r.late.Get(), 
 func (r *recorder) sweep(now prewarm.Time) {
 	for at := r.lists[quiet].first; at >= 0 && now-r.flights[at].heard >= r.settle(); at = r.lists[quiet].first {
 		f := &r.flights[at]
-		if !f.broken {
+		if !f.broken && !f.orphaned() {
 			r.over(f)
 		}
 		r.drop(at)

@@ -46,6 +46,38 @@ func TestRestOfRequest(t *testing.T) {
 	require.Len(t, r.dropped, mostInFlight)
 }
 
+// TestCallerIsKnownLater checks that a request is kept of which the start of a run was heard of before its call, with the time and the caller that the call tells, and
+// that one is not whose callers stay unknown.
+func TestCallerIsKnownLater(t *testing.T) {
+	platform := prewarm.Platform{Arrivals: true}
+	fleet, err := prewarm.NewFleet(platform, []prewarm.Function{{Name: "a", MemoryMB: 128}, {Name: "b", MemoryMB: 128}})
+	require.NoError(t, err)
+	r := newRecorder(platform)
+	var over []prewarm.Trace
+	r.over = func(f *flight) { over = append(over, f.trace(nil)) }
+	for trace, known := range []bool{true, false} {
+		at := time.Duration(trace) * time.Minute
+		observe := func(k prewarm.Kind, after, late time.Duration, invocation, parent prewarm.ID) {
+			e := prewarm.Event{Kind: k, At: at + after, Late: late, Trace: prewarm.ID(trace + 1), Invocation: invocation, Parent: parent, Function: int(invocation - 1)}
+			r.observe(&e, fleet)
+		}
+		observe(prewarm.Arrived, 0, 0, 1, 0)
+		observe(prewarm.Started, time.Second, 0, 1, 0)
+		observe(prewarm.Arrived, 2*time.Second, 0, 2, 0)
+		observe(prewarm.Started, 2*time.Second, 0, 2, 0)
+		if known {
+			observe(prewarm.Called, 2*time.Second, 500*time.Millisecond, 2, 1)
+		}
+		observe(prewarm.Ended, 3*time.Second, 0, 1, 0)
+		observe(prewarm.Ended, 4*time.Second, 0, 2, 0)
+	}
+	r.observe(&prewarm.Event{Kind: prewarm.Woken, At: time.Hour}, fleet)
+	require.Equal(t, []prewarm.Trace{{
+		{Function: 0, Parent: -1, Arrival: 0, Start: 1, End: 3},
+		{Function: 1, Parent: 0, Arrival: 1.5, Start: 2, End: 4},
+	}}, over)
+}
+
 // TestLateIsNotOver checks that where events are told late a request is not taken to be over before what it leads to is told.
 func TestLateIsNotOver(t *testing.T) {
 	platform := prewarm.Platform{Arrivals: true}

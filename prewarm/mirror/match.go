@@ -53,7 +53,13 @@ func (m *Mirror) match(o *source.Observation, f *function, t prewarm.Time) (*inv
 			return nil, ErrFull
 		}
 	}
-	m.identify(v, o)
+	if m.identify(v, o) {
+		at := v.arrived
+		if o.Kind == source.Invoked {
+			at = t
+		}
+		m.relate(v, at)
+	}
 	m.touch(v.trace)
 	return v, nil
 }
@@ -96,15 +102,48 @@ func (m *Mirror) newInvocation(o *source.Observation, f *function, tr *trace) *i
 	tr.invocations = append(tr.invocations, v)
 	m.begun(v)
 	if tr.key != "" {
-		parent := tr.ids.find(ofCall, o.ParentCall)
-		if parent == nil {
-			parent = tr.ids.find(ofSpan, o.ParentSpan)
-		}
-		if parent != nil && parent != v {
-			v.parent = parent.id
-		}
+		v.parent = m.callerOf(v, o.ParentCall, o.ParentSpan)
 	}
 	return v
+}
+
+// callerOf returns the number of the invocation with the id of a call or of a span that has called v, 0 if it is not known.
+func (m *Mirror) callerOf(v *invocation, call, span string) prewarm.ID {
+	caller := v.trace.ids.find(ofCall, call)
+	if caller == nil {
+		caller = v.trace.ids.find(ofSpan, span)
+	}
+	if caller == nil {
+		return 0
+	}
+	for above := caller; above != nil; above = m.invocations[above.parent] {
+		if above == v {
+			return 0 // nothing calls what has called it
+		}
+	}
+	return caller.id
+}
+
+// relate notes who has called v, and whom v has called, where that became known after their arrival. At is when v has arrived, as far as is known now.
+func (m *Mirror) relate(v *invocation, at prewarm.Time) {
+	m.adopt(v, at)
+	t := v.trace
+	for _, u := range t.invocations[max(len(t.invocations)-lookedThrough, 0):] {
+		m.adopt(u, u.arrived)
+	}
+}
+
+// adopt notes who has called v, if that is known now and was not before.
+func (m *Mirror) adopt(v *invocation, at prewarm.Time) {
+	if v.parent != 0 || v.parentCall == "" && v.parentSpan == "" {
+		return
+	}
+	if v.parent = m.callerOf(v, v.parentCall, v.parentSpan); v.parent == 0 || !v.told && !v.started {
+		return
+	}
+	e := m.event(prewarm.Called, v)
+	e.Container = 0
+	m.tell(e, min(at, m.now))
 }
 
 // newTrace adds a trace, nil if there is no room.
@@ -133,16 +172,18 @@ func (m *Mirror) newTrace(key string) *trace {
 	return t
 }
 
-// identify notes the ids that an observation has of v.
-func (m *Mirror) identify(v *invocation, o *source.Observation) {
+// identify notes the ids that an observation has of v, and reports whether any is new.
+func (m *Mirror) identify(v *invocation, o *source.Observation) (news bool) {
 	t := v.trace
 	if v.call == "" && o.Call != "" && t.key != "" && t.ids.find(ofCall, o.Call) == nil {
 		v.call = clone(o.Call)
 		t.ids.add(ofCall, v)
+		news = true
 	}
 	if v.span == "" && o.Span != "" && o.Kind != source.Invoked && t.key != "" && t.ids.find(ofSpan, o.Span) == nil {
 		v.span = clone(o.Span)
 		t.ids.add(ofSpan, v)
+		news = true
 	}
 	if v.activation == "" && o.Activation != "" && m.byActivation[o.Activation] == nil {
 		v.activation = clone(o.Activation)
@@ -150,10 +191,13 @@ func (m *Mirror) identify(v *invocation, o *source.Observation) {
 	}
 	if v.parentCall == "" && o.ParentCall != "" {
 		v.parentCall = m.shared(v, o.ParentCall)
+		news = true
 	}
 	if v.parentSpan == "" && o.ParentSpan != "" {
 		v.parentSpan = m.shared(v, o.ParentSpan)
+		news = true
 	}
+	return news
 }
 
 // shared returns the id of a parent, as the string that the parent has if it is known.

@@ -94,6 +94,17 @@ var scenarios = []scenario{
 		1   started c1 span=s cold          => started v1 k1
 		1   invoked c2 f=b parent=c1        => arrived v2<v1; placed v2<v1 k2 cold
 		1   invoked f=b parentspan=s at=0.9 => arrived v3<v1; placed v3<v1 k3 cold`},
+	{"a run is heard of before its call, by whose announcement its caller is known", mirror.Options{Platform: own}, `
+		0    invoked c1                         => arrived v1; placed v1 k1 cold
+		1    started c1 span=s cold             => started v1 k1
+		1.1  started c2 f=b cold                => arrived v2; placed v2 k2 cold; started v2 k2
+		1.2  invoked c2 f=b parent=c1 at=1.05   => called v2<v1 @1.1
+		1.3  invoked c2 f=b parent=c1 at=1.05   =>
+		1.4  started c3 f=b parentspan=t cold   => arrived v3; placed v3 k3 cold; started v3 k3
+		1.5  ended c2 f=b span=t                => called v3<v2 @1.4; ended v2 k2; idle k2`},
+	{"nothing is called by what it has called", mirror.Options{Platform: own}, `
+		0  invoked c1 parent=c2       => arrived v1; placed v1 k1 cold
+		1  invoked c2 f=b parent=c1   => arrived v2<v1; placed v2<v1 k2 cold`},
 	{"a cold start shows that the idle one is gone", mirror.Options{Platform: own}, `
 		0   ended c1 cold begin=-1 => arrived v1; placed v1 k1 cold; started v1 k1; ended v1 k1; idle k1
 		10  invoked c2             => arrived v2; placed v2 k1 warm
@@ -358,7 +369,7 @@ func describe(e prewarm.Event, now prewarm.Time) string {
 	if e.Invocation > 0 {
 		text += fmt.Sprintf(" v%d", e.Invocation)
 	}
-	if e.Parent > 0 && (e.Kind == prewarm.Arrived || e.Kind == prewarm.Placed) {
+	if e.Parent > 0 && (e.Kind == prewarm.Arrived || e.Kind == prewarm.Placed || e.Kind == prewarm.Called) {
 		text += fmt.Sprintf("<v%d", e.Parent)
 	}
 	if e.Container > 0 {

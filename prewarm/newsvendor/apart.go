@@ -90,7 +90,7 @@ func (r *Predictor) Supply(s *Supply) {
 	}
 }
 
-// Handle is told of an event, in the order of time: Arrived, Started, Ended or Refused; others say nothing. Where the invocation is placed is taken to be as its
+// Handle is told of an event, in the order of time: Arrived, Called, Started, Ended or Refused; others say nothing. Where the invocation is placed is taken to be as its
 // function's decider has told.
 func (r *Predictor) Handle(e *prewarm.Event) {
 	p, now := r.policy, seconds(e.At)
@@ -100,6 +100,10 @@ func (r *Predictor) Handle(e *prewarm.Event) {
 	}
 	switch e.Kind {
 	case prewarm.Arrived:
+		began := e
+		if e.Parent != 0 || p.predictor.of(e.Trace) != nil {
+			began = nil
+		}
 		t := p.predictor.arrived(e, now)
 		if t == nil {
 			return
@@ -107,7 +111,11 @@ func (r *Predictor) Handle(e *prewarm.Event) {
 		if v := t.invocation(e.Invocation); v != nil {
 			r.place(v, e.Function)
 		}
-		r.say(t, now, e)
+		r.say(t, now, began)
+	case prewarm.Called:
+		if t := p.predictor.called(e); t != nil {
+			r.say(t, now, nil)
+		}
 	case prewarm.Started:
 		t, v := p.invocation(e)
 		if v == nil {
@@ -187,7 +195,7 @@ func (r *Predictor) say(t *trace, now float64, began *prewarm.Event) {
 	p := r.policy
 	functions := p.predictor.apps[t.app].history.app.Functions
 	r.told = Told{Trace: t.id, Demands: r.told.Demands}
-	if began != nil && began.Parent == 0 {
+	if began != nil {
 		r.told.Began, r.told.Root, r.told.At = true, began.Function, began.At
 	}
 	before := t.toldTo

@@ -191,6 +191,10 @@ func (p *Policy) happened(e *prewarm.Event, now float64) {
 	switch e.Kind {
 	case prewarm.Arrived:
 		p.arrived(e, now)
+	case prewarm.Called:
+		if t := p.predictor.called(e); t != nil {
+			p.tell(t, now)
+		}
 	case prewarm.Placed:
 		if b, ok := p.boxes.Get(e.Container); ok {
 			b.gone = false
@@ -277,7 +281,7 @@ func (p *Policy) arrived(e *prewarm.Event, now float64) {
 	if p.apart {
 		return // the predictor elsewhere has told what it means
 	}
-	if e.Parent == 0 {
+	if e.Parent == 0 && p.predictor.of(e.Trace) == nil {
 		if a := p.predictor.appOf[e.Function]; a >= 0 && p.deciders[e.Function].isRoot(p.roots[a]) {
 			p.beganRequest(p.roots[a], now, e.At)
 		} else if r := p.stream(e.Function); r != nil {

@@ -175,14 +175,12 @@ func (p *predictor) arrived(e *prewarm.Event, now float64) *trace {
 		id: e.Invocation, mark: int32(app.history.marks[e.Function]), caller: -1, arrived: now,
 		started: math.NaN(), ended: math.NaN(), asked: math.NaN(),
 	}
-	v.free = t.last
 	if e.Parent != 0 {
-		for i := range t.invocations {
-			if t.invocations[i].id == e.Parent {
-				v.caller = int32(i)
-			}
-		}
+		v.caller = t.place(e.Parent)
+	} else {
+		v.caller = t.likelyCaller(v.mark)
 	}
+	v.free = t.last
 	if v.caller >= 0 {
 		c := &t.invocations[v.caller]
 		from := c.started
@@ -206,10 +204,61 @@ func (p *predictor) arrived(e *prewarm.Event, now float64) *trace {
 		t.last = v.free
 		t.invocations = append(p.invocations.grow(t.invocations, len(t.invocations)+1), v)
 		t.running++
-		p.list = t.follower.expect(p.list[:0])
-		t.expected = append(p.expected.grow(t.expected[:0], len(p.list)), p.list...)
-		app.normalise(t)
+		p.expect(t)
 	}
+	return t
+}
+
+// expect renews what is expected of a trace.
+func (p *predictor) expect(t *trace) {
+	p.list = t.follower.expect(p.list[:0])
+	t.expected = append(p.expected.grow(t.expected[:0], len(p.list)), p.list...)
+	p.apps[t.app].normalise(t)
+}
+
+// place returns the place of an invocation of the trace, −1 if it is none that is known.
+func (t *trace) place(id prewarm.ID) int32 {
+	for i := range t.invocations {
+		if t.invocations[i].id == id {
+			return int32(i)
+		}
+	}
+	return -1
+}
+
+// likelyCaller returns the place of the invocation that has most likely called one of a function, −1 if none is expected to. Its run may be heard of before the
+// call; as one without a caller it would be expected once more, and all that it leads to twice.
+func (t *trace) likelyCaller(mark int32) int32 {
+	caller, most := int32(-1), 0.0
+	for i := range t.expected {
+		if e := &t.expected[i]; e.parent < 0 && e.mark == mark && e.probability > most {
+			caller, most = e.cause, e.probability
+		}
+	}
+	return caller
+}
+
+// called is told who has called an invocation that has come already, and returns its trace if that was not what had been taken for likely.
+func (p *predictor) called(e *prewarm.Event) *trace {
+	t := p.of(e.Trace)
+	if t == nil {
+		return nil
+	}
+	v, caller := t.invocation(e.Invocation), t.place(e.Parent)
+	if v == nil || v.caller == caller || caller < 0 || caller >= t.place(v.id) {
+		return nil
+	}
+	v.caller = caller
+	t.invocations[caller].called = true
+	t.follower.reset()
+	for i := range t.invocations {
+		v := &t.invocations[i]
+		if err := t.follower.observe(int(v.mark), int(v.caller), v.free); err != nil {
+			t.expected = t.expected[:0]
+			return t
+		}
+	}
+	p.expect(t)
 	return t
 }
 

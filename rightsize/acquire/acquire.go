@@ -160,7 +160,7 @@ func live(ctx context.Context, r *Request, take func(now time.Time) (Sample, boo
 	}
 	for n := 0; ; n++ {
 		due := begin.Add(time.Duration(n) * r.Step)
-		if late := time.Since(due); late > r.Step { // the machine slept
+		if late := time.Since(due); n > 0 && late > r.Step { // the machine slept; the first look is made however late it is
 			n += int(late / r.Step)
 			due = begin.Add(time.Duration(n) * r.Step)
 		}

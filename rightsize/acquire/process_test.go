@@ -139,6 +139,13 @@ func TestProcessesUntil(t *testing.T) {
 	})
 }
 
+// TestLooksOnce checks that there is a look even where the time is over before it: by a step as short as this, it always is.
+func TestLooksOnce(t *testing.T) {
+	p := &processMeter{o: &ProcessOptions{root: t.TempDir(), PIDs: []int{7}}, roots: map[identity]rootState{}}
+	_, err := live(t.Context(), &Request{Function: "f", Step: time.Nanosecond, To: time.Now()}, p.take)
+	require.EqualError(t, err, "there is no process 7")
+}
+
 // TestOwnProcess looks at this process, where that can be.
 func TestOwnProcess(t *testing.T) {
 	p, err := NewProcesses(ProcessOptions{PIDs: []int{os.Getpid()}})

@@ -24,10 +24,10 @@ const (
 )
 
 // Forecast follows usage: the memory limit is what is used now, or will be used until a horizon at the quantile 0.99 of a forecast, and a margin. It is
-// raised at once, and lowered in steps when less was needed for a while. Rules of how that is done (forecasts, horizons, times) compete by
-// what they would have reserved in the last seven days: one is in force only where it would have saved 10 % of what KRR reserves, with no more kills than KRR
-// when usage is inflated by 10 %, and after two days of history. Otherwise KRR's rule is, except that its limit is raised at once where usage comes near. A
-// kill raises the limit by 20 % and holds it for 12 h.
+// raised at once, and lowered in steps when less was needed for a while. The horizon is how far apart the changes that are left of a day are, spread evenly over
+// the rest of it, times a factor. Rules of how that is done (forecasts, factors, times) compete by what they would have reserved in the last seven days: one is in
+// force only where it would have saved 10 % of what KRR reserves, with no more kills than KRR when usage is inflated by 10 %, and after two days of history.
+// Otherwise KRR's rule is, except that its limit is raised at once where usage comes near. A kill raises the limit by 20 % and holds it for 12 h.
 //
 // The memory request is the limit. The CPU request is the 95th percentile of up to 14 days, as KRR's. A CPU limit is recommended only where one is set:
 // 15 % above the maximum. Both change with memory, or when they are far off.
@@ -40,7 +40,7 @@ type Forecast struct {
 	forecasters [sources]forecast.Forecaster
 	number      int64   // of the running bucket, since 1970
 	largest     float64 // in it, NaN where nothing is known
-	latest      float64 // sample in it
+	sinceFall   float64 // largest in it since usage fell to less than half, as by a restart
 
 	shadows   []*shadow
 	reference struct { // KRR's limit, renewed daily, and what it would have done
@@ -67,7 +67,7 @@ type Forecast struct {
 func NewForecast(o Options) *Forecast {
 	o = o.withDefaults(ownMemory, ownCPU)
 	f := &Forecast{
-		options: o, past: newHistory(), largest: math.NaN(), active: -1, made: budget{most: o.MaxChanges},
+		options: o, past: newHistory(), largest: math.NaN(), sinceFall: math.NaN(), active: -1, made: budget{most: o.MaxChanges},
 		forecasters: [sources]forecast.Forecaster{forecast.NewConditional(residualBuckets), newDaily(int(day / bucket))},
 	}
 	for _, r := range rules() {
@@ -91,7 +91,9 @@ func (f *Forecast) Observe(s Sample) {
 		if math.IsNaN(f.largest) || s.Memory > f.largest {
 			f.largest = s.Memory
 		}
-		f.latest = s.Memory
+		if !(f.sinceFall >= s.Memory) || s.Memory < f.sinceFall/2 {
+			f.sinceFall = s.Memory
+		}
 		if s.Time-f.past.first >= day {
 			f.meet(s, step)
 		}
@@ -126,35 +128,32 @@ func (f *Forecast) bucketTo(time int64) {
 	if f.past.last-f.past.first >= day {
 		f.forecast(time)
 	}
-	f.number, f.largest = number, math.NaN()
+	f.number, f.largest, f.sinceFall = number, math.NaN(), math.NaN()
 }
 
 // forecast tells the shadows what the last bucket says of the next ones.
 func (f *Forecast) forecast(now int64) {
+	var ahead [sources]outlook
 	levels, out := [1]float64{level}, [1]float64{}
-	most := f.most()
-	f.forecasters[residualSource].Quantiles(1, levels[:], out[:])
-	soon := out[0]
-	var ahead [sources]map[int64]float64
 	for source, forecaster := range f.forecasters {
-		ahead[source] = map[int64]float64{}
-		for _, h := range horizons {
-			forecaster.Quantiles(int(h/bucket), levels[:], out[:])
-			ahead[source][h] = out[0]
+		for i := range furthest {
+			forecaster.Quantiles((i+1)*int(hour/bucket), levels[:], out[:])
+			ahead[source].hours[i] = out[0]
 		}
 	}
-	var rest [sources]float64 // until the day ends, and changes are counted anew
-	for source := range rest {
-		rest[source] = math.NaN()
-		for _, h := range horizons {
-			if now/day != (now+h)/day {
-				rest[source] = ahead[source][h]
-				break
-			}
+	fallen := f.largest - f.sinceFall // distances are from what is used after a restart, not before
+	for i := range furthest {
+		ahead[residualSource].hours[i] -= fallen
+	}
+	for i, l := range soonLevels {
+		levels[0] = l
+		f.forecasters[residualSource].Quantiles(1, levels[:], out[:])
+		for source := range ahead {
+			ahead[source].soon[i] = out[0] - fallen
 		}
 	}
 	for _, s := range f.shadows {
-		s.forecast(now, f.largest, f.latest, soon, ahead[s.source][s.horizon], ahead[s.source][max(s.rise, hour)], rest[s.source], ahead[s.source][hour], most)
+		s.forecast(now, f.sinceFall, &ahead[s.source], f.most())
 	}
 }
 
@@ -313,7 +312,7 @@ func (f *Forecast) Reasons() Reasons {
 			how = "by the same time of the last 3 days"
 		}
 		r.Memory = fmt.Sprintf("%s now, at most %s in the next %s at 99 %% (%s), and %s; %s less than KRR's rule in the last %s", memoryText(s.current), memoryText(s.ahead),
-			length(s.horizon), how, percent(margin), percent(f.saving), length(min(f.past.last-f.past.first-day, validatedDays*day)))
+			length(s.reach), how, percent(margin), percent(f.saving), length(min(f.past.last-f.past.first-day, validatedDays*day)))
 		if s.isBelow() {
 			r.Memory += fmt.Sprintf("; it stands lower until usage comes within %s of it", percent(nearMargin))
 		}

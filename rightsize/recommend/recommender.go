@@ -126,17 +126,6 @@ func (b *budget) left(now int64) int {
 	return b.most - len(b.times)
 }
 
-// leftAt returns how many may be made at a later time, if none are made until then.
-func (b *budget) leftAt(later int64) int {
-	left := b.most
-	for _, t := range b.times {
-		if t/day == later/day {
-			left--
-		}
-	}
-	return left
-}
-
 // spend notes a change; it reports whether there was one left.
 func (b *budget) spend(now int64) bool {
 	if b.left(now) <= 0 {

@@ -3,12 +3,15 @@ package recommend
 import "math"
 
 // rule is a way to follow usage with a memory limit. Those whose limits would have been right are chosen among (see Forecast).
+//
+// Rules spread the changes that are left of a day evenly over the rest of it, which gives a distance between them, and set a limit to what is needed for a multiple
+// of that: far ahead where few are left, near where many are, or the day ends and they are counted anew.
 type rule struct {
-	source  int     // of forecasts: residualSource, dailySource
-	horizon int64   // ms: a limit is lowered to what is needed until then
-	rise    int64   // ms: and raised to what is needed until then; 0: to what KRR would set
-	below   int64   // ms: it is lowered when what is needed has been less for so long, or at once after a restart
-	least   float64 // of the limit: lowering by less is not worth a change
+	source int     // of forecasts: residualSource, dailySource
+	raise  float64 // a limit is raised to what is needed for so many times the distance of changes
+	soon   int     // of soonLevels: it is raised where the next bucket may reach it
+	below  int64   // ms: it is lowered when what is needed has been less for so long, or at once after a restart
+	least  float64 // of the limit: lowering by less is not worth a change
 }
 
 // Sources of forecasts.
@@ -24,27 +27,51 @@ const (
 
 	level      = 0.99
 	margin     = 0.10  // above the forecast; usage is inflated by as much where a rule is validated
-	headroom   = 0.02  // above that, so that the next sample does not raise again
 	nearMargin = 0.115 // a limit is raised where usage and this reach it
+	headroom   = 0.02  // above that, so that the next sample does not raise again
 
+	lowerFor     = 1.4  // distances of changes for which a limit is lowered to what is needed
 	mostLowering = 0.60 // in a step
 	holdAfter    = 12 * hour
 	bumpAfter    = 0.20
 )
 
-var horizons = []int64{hour, 2 * hour, 3 * hour, 4 * hour, 5 * hour, 6 * hour, 7 * hour, 8 * hour}
+// soonLevels are those of the largest value in the next bucket: at the higher one limits are raised earlier, and pass by fewer noisy values closely.
+var soonLevels = [...]float64{0.99, 0.999}
+
+// furthest is how many hours forecasts reach.
+const furthest = 8
+
+// outlook holds forecasts of the largest values to come, at a level; NaN where nothing is known.
+type outlook struct {
+	soon  [len(soonLevels)]float64 // in the next bucket, at each of soonLevels
+	hours [furthest]float64        // in the next hour, in the next two, …
+}
+
+// hoursUntil returns the whole hours that a time (ms) reaches into, as far as forecasts reach.
+func hoursUntil(time float64) int { return min(max(int(math.Ceil(time/float64(hour))), 1), furthest) }
+
+// until returns what is forecast of a time (ms), to the next hour.
+func (o *outlook) until(time float64) float64 { return o.hours[hoursUntil(time)-1] }
+
+// today returns what is forecast until the day ends, and changes are counted anew; NaN where that is further than forecasts reach.
+func (o *outlook) today(now int64) float64 {
+	rest := day - now%day
+	if rest > furthest*hour {
+		return math.NaN()
+	}
+	return o.until(float64(rest))
+}
 
 // rules are all that compete.
 func rules() []rule {
 	var out []rule
 	for source := range sources {
-		for _, horizon := range horizons {
-			for _, below := range []int64{15 * minute, hour, 3 * hour} {
-				for _, least := range []float64{0.1, 0.25} {
-					for _, rise := range []int64{0, 3 * hour, horizon} {
-						if rise < horizon || rise != 3*hour {
-							out = append(out, rule{source: source, horizon: horizon, rise: rise, below: below, least: least})
-						}
+		for _, below := range []int64{15 * minute, 3 * hour} {
+			for _, least := range []float64{0.1, 0.25} {
+				for _, raise := range []float64{0.7, 1.4} {
+					for soon := range soonLevels {
+						out = append(out, rule{source: source, raise: raise, soon: soon, below: below, least: least})
 					}
 				}
 			}
@@ -59,9 +86,10 @@ type shadow struct {
 	floor   float64
 	limit   float64 // 0 before the first
 	budget  budget
-	current float64 // largest value of the last bucket
-	ahead   float64 // forecast of the largest until the horizon, at the end of the last bucket; NaN where it is not known
-	rising  float64 // of that until the horizon of raising
+	current float64 // largest value of the last bucket, since a restart in it
+	reach   int64   // ms: how far a limit that is lowered must last
+	ahead   float64 // forecast of the largest in that time, at the end of the last bucket; NaN where it is not known
+	rising  float64 // of that until a raised limit must last
 	climb   float64 // of that in the next hour
 	needs   []need  // of the time below: those that no later one exceeds
 	since   int64   // since when needs are known
@@ -116,7 +144,8 @@ func (s *shadow) wanted(expected, value, most float64) float64 {
 	if math.IsNaN(expected) {
 		return most
 	}
-	return max(min(max(expected, value)*(1+margin)*(1+headroom), max(most, value*(1+nearMargin)*(1+headroom))), s.floor)
+	least := value * (1 + nearMargin) * (1 + headroom)
+	return max(least, min(expected*(1+margin), most), s.floor)
 }
 
 // usage has the limit meet a sample that stands for a time.
@@ -131,9 +160,9 @@ func (s *shadow) usage(now, step int64, value, most float64) {
 	case over && !s.over:
 		today.kills++
 		s.hold = now + holdAfter
-		s.raise(now, max(value*(1+margin)*(1+bumpAfter), s.wanted(s.rising, value, most)), most)
+		s.lift(now, max(value*(1+margin)*(1+bumpAfter), s.wanted(s.rising, value, most)), most)
 	case value*(1+nearMargin) > s.limit:
-		if s.raise(now, s.wanted(s.rising, value, most), most) {
+		if s.lift(now, s.wanted(s.rising, value, most), most) {
 			today.raises++
 		}
 	}
@@ -143,10 +172,15 @@ func (s *shadow) usage(now, step int64, value, most float64) {
 // isBelow reports whether the limit is below what is forecast and the margin: it is raised by what is needed sooner.
 func (s *shadow) isBelow() bool { return s.limit < s.ahead*(1+margin) }
 
-// raise sets a higher limit; it reports whether it did. The last changes of a day are to the most. From near the most it is raised to what is needed
-// in the next hour, be that more.
-func (s *shadow) raise(now int64, to, most float64) bool {
-	if s.rise == 0 || s.budget.left(now) <= 1 || s.budget.leftAt(now+s.rise) <= 2 {
+// apart returns how far apart changes are (ms) that are spread evenly over the rest of the day.
+func (s *shadow) apart(now int64) float64 {
+	return float64(day-now%day) / float64(max(s.budget.left(now), 1))
+}
+
+// lift sets a higher limit; it reports whether it did. The last change of a day is to the most. From near the most it is raised to what is needed in the next
+// hour, be that more.
+func (s *shadow) lift(now int64, to, most float64) bool {
+	if s.budget.left(now) <= 1 {
 		to = max(to, most)
 	}
 	if s.limit*(1+nearMargin) >= most && s.climb > 0 { // usage is near its record: each one in a climb would take a change
@@ -159,20 +193,21 @@ func (s *shadow) raise(now int64, to, most float64) bool {
 	return true
 }
 
-// forecast has the limit follow forecasts of the largest value: soon, until the horizon, until that of raising, in the rest of the day, and in the next
-// hour. Where the latest sample is far below the largest of its bucket, the container has restarted since, and the limit is not raised.
-func (s *shadow) forecast(now int64, current, latest, soon, ahead, rising, rest, climb, most float64) {
+// forecast has the limit follow what is forecast from the last bucket, in which usage was at a value (the largest since a restart) in the end.
+func (s *shadow) forecast(now int64, current float64, o *outlook, most float64) {
 	if math.IsNaN(current) {
 		return // nothing new
 	}
 	restarted := current < s.current/2 // by itself: what it needed before says nothing
-	s.current, s.ahead, s.rising, s.climb = current, ahead, rising, climb
-	if math.IsNaN(ahead) || s.limit == 0 {
+	apart := s.apart(now)
+	s.reach = int64(hoursUntil(lowerFor*apart)) * hour
+	s.current, s.ahead, s.rising, s.climb = current, o.until(lowerFor*apart), o.until(s.raise*apart), o.until(0)
+	if math.IsNaN(s.ahead) || s.limit == 0 {
 		s.needs, s.since = s.needs[:0], 0
 		return
 	}
-	if latest >= current/2 && min(min(soon, ahead)*(1+margin), most) > s.limit {
-		if s.raise(now, s.wanted(s.rising, current, most), most) {
+	if min(min(o.soon[s.soon], s.ahead)*(1+margin), most) > s.limit {
+		if s.lift(now, s.wanted(s.rising, current, most), most) {
 			s.scores.today(now).raises++
 		}
 	}
@@ -191,7 +226,7 @@ func (s *shadow) forecast(now int64, current, latest, soon, ahead, rising, rest,
 		s.needs = s.needs[1:]
 	}
 	to := max(s.needs[0].value, s.limit*(1-mostLowering))
-	if now-s.since < s.below || now < s.hold || to > s.limit*(1-s.least) || s.budget.left(now) < 1 || s.budget.left(now) < 2 && !(s.wanted(rest, current, most) <= to) {
+	if now-s.since < s.below || now < s.hold || to > s.limit*(1-s.least) || s.budget.left(now) < 1 || s.budget.left(now) < 2 && !(s.wanted(o.today(now), current, most) <= to) {
 		return // what is lowered must be raised again some time: tomorrow, where the forecast says that it lasts until then
 	}
 	s.budget.spend(now)

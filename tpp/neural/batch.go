@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tppfaas/tppfaas/internal/meter"
 	"github.com/tppfaas/tppfaas/internal/nn"
 	"github.com/tppfaas/tppfaas/tpp"
 )
@@ -135,6 +136,7 @@ type workspace[F nn.Float] struct {
 
 	timeOut, markOut []F        // outputs of the heads, headChunk rows
 	memory           []F        // of the losses
+	set              nn.Writes  // SetParams until the gradients of the heads were set, if they are to be set
 	run              targets[F] // a run of consecutive targets of one kind
 	initialH         []F        // copies of the initial context
 	initialDH        []F
@@ -145,6 +147,12 @@ const headChunk = 64
 
 // run returns the log likelihood of a batch of examples. If grad is not nil, run adds the gradient of −scale times it.
 func (n *network[F]) run(params, grad []F, examples []*example[F], scale F, ws *workspace[F]) lossSum {
+	return n.runTo(params, grad, examples, scale, ws, 0)
+}
+
+// runTo is run but for that with SetParams it sets grad to the gradient, whatever it was. That is faster than clearing it, where other processors have
+// read it since.
+func (n *network[F]) runTo(params, grad []F, examples []*example[F], scale F, ws *workspace[F], set nn.Writes) lossSum {
 	ws.order = append(ws.order[:0], examples...)
 	slices.SortStableFunc(ws.order, longerFirst[F])
 	ws.lengths = ws.lengths[:0]
@@ -154,29 +162,33 @@ func (n *network[F]) run(params, grad []F, examples []*example[F], scale F, ws *
 		sum.events += e.scored
 		sum.time += e.logJacobian
 	}
-	n.runInitial(params, grad, scale, ws, &sum)
 	p := nn.Pack(ws.lengths, ws.offsets)
 	ws.offsets = p.Offsets
 	rows := p.Rows()
+	if grad == nil {
+		set = 0
+	}
+	if set != 0 && rows == 0 {
+		clear(grad)
+		set = 0
+	}
+	ws.set = set
+	n.runInitial(params, grad, scale, ws, &sum)
 	if rows == 0 {
 		return sum
 	}
+	begin := meter.Begin()
 	n.gather(p, ws)
 	t := &ws.trace
-	t.Reset(n.rnn, rows)
-	f, g, d := n.numFeatures(), n.rnn.Gates(), n.cfg.ContextSize
-	for row := range rows {
-		n.input.Forward(t.GX[row*g:(row+1)*g], ws.values[row*f:(row+1)*f])
-	}
-	n.rnn.Forward(params, p, t)
-	clear(t.DH)
+	d := n.cfg.ContextSize
+	meter.End(meter.Rows, begin)
+	n.rnn.Encode(params, n.input, ws.values, p, t)
 	for a := 0; a < rows; a += headChunk {
 		b := min(a+headChunk, rows)
 		n.heads(params, grad, t.H[a*d:b*d], t.DH[a*d:b*d], ws.targets.slice(a, b), scale, ws, &sum)
 	}
 	if grad != nil {
-		n.rnn.Backward(grad, params, p, t)
-		n.input.Backward(grad, params, t.GX[:rows*g], ws.values, &ws.inputs)
+		n.rnn.EncodeBackward(grad, params, n.input, ws.values, p, t, &ws.inputs, set)
 	}
 	return sum
 }
@@ -189,18 +201,19 @@ func (n *network[F]) gather(p nn.Packed, ws *workspace[F]) {
 	f := n.numFeatures()
 	ws.values = nn.Resize(ws.values, p.Rows()*f)
 	ws.targets.resize(p.Rows())
-	for b, e := range ws.order {
-		for t := range e.steps() {
-			row := p.Row(b, t)
+	row := 0
+	for t := range p.Steps() {
+		for _, e := range ws.order[:p.Offsets[t+1]-p.Offsets[t]] {
 			copy(ws.values[row*f:(row+1)*f], e.values[t*f:])
 			ws.targets.set(row, &e.targets, t)
+			row++
 		}
 	}
 }
 
 // runInitial scores, given the initial context, the first events of the examples whose sequence has a TStart.
 func (n *network[F]) runInitial(params, grad []F, scale F, ws *workspace[F], sum *lossSum) {
-	d := n.cfg.ContextSize
+	d, set := n.cfg.ContextSize, ws.set
 	context := nn.Of(n.contextInit, params)
 	ws.targets.resize(len(ws.order))
 	ws.initialH = ws.initialH[:0]
@@ -214,13 +227,15 @@ func (n *network[F]) runInitial(params, grad []F, scale F, ws *workspace[F], sum
 	}
 	ws.targets.resize(rows)
 	ws.initialDH = nn.Resize(ws.initialDH, rows*d)
-	clear(ws.initialDH)
 	for a := 0; a < rows; a += headChunk {
 		b := min(a+headChunk, rows)
 		n.heads(params, grad, ws.initialH[a*d:b*d], ws.initialDH[a*d:b*d], ws.targets.slice(a, b), scale, ws, sum)
 	}
 	if grad != nil {
 		dContext := nn.Of(n.contextInit, grad)
+		if set != 0 {
+			clear(dContext)
+		}
 		for i, v := range ws.initialDH {
 			dContext[i%d] += v
 		}
@@ -228,7 +243,7 @@ func (n *network[F]) runInitial(params, grad []F, scale F, ws *workspace[F], sum
 }
 
 // heads scores the targets of at most headChunk contexts h (rows × D). If grad is not nil, it adds the gradients of the
-// parameters to grad and those of the contexts to dh (rows × D).
+// parameters to grad and sets dh (rows × D) to those of the contexts.
 func (n *network[F]) heads(params, grad, h, dh []F, t targets[F], scale F, ws *workspace[F], sum *lossSum) {
 	rows, k, m := t.len(), n.time.Out, n.mark.Out
 	ws.timeOut, ws.markOut = nn.Resize(ws.timeOut, headChunk*k), nn.Resize(ws.markOut, headChunk*m)
@@ -238,6 +253,7 @@ func (n *network[F]) heads(params, grad, h, dh []F, t targets[F], scale F, ws *w
 	if grad == nil {
 		scale = 0
 	}
+	begin := meter.Begin()
 	for a := 0; a < rows; {
 		b := a + 1
 		for t.kind[a] == targetEvent && b < rows && t.kind[b] == targetEvent {
@@ -258,9 +274,11 @@ func (n *network[F]) heads(params, grad, h, dh []F, t targets[F], scale F, ws *w
 		}
 		a = b
 	}
+	meter.End(meter.Loss, begin)
 	if grad != nil {
-		n.time.Backward(grad, params, dh, ws.timeOut, h, rows)
-		n.mark.Backward(grad, params, dh, ws.markOut, h, rows)
+		n.time.BackwardTo(grad, params, dh, ws.timeOut, h, rows, ws.set|nn.SetInput)
+		n.mark.BackwardTo(grad, params, dh, ws.markOut, h, rows, ws.set)
+		ws.set = 0
 	}
 }
 

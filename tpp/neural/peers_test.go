@@ -15,12 +15,14 @@ import (
 	"github.com/tppfaas/tppfaas/internal/safetensors"
 	"github.com/tppfaas/tppfaas/internal/simd"
 	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/dataset"
 )
 
 var (
 	peersDir     = flag.String("peers", "", "folder for the case that bench/peers compares implementations on")
 	peersWorkers = flag.Int("peers-workers", 2, "workers of the training that bench/peers times")
-	peersEpochs  = flag.Int("peers-epochs", 10, "epochs of that training")
+	peersEpochs  = flag.Int("peers-epochs", 10, "epochs of that training; for TestPeersQuality 0 is the default of a training")
+	peersDataset = flag.String("peers-data", "", "dataset that bench/peers -quality trains on")
 )
 
 // peersCase is a training that any implementation can repeat: data, first weights and the order of the sequences.
@@ -31,6 +33,9 @@ type peersCase struct {
 	Mean       float64         `json:"mean_log_inter_time"`
 	Std        float64         `json:"std_log_inter_time"`
 	BatchSize  int             `json:"batch_size"`
+	Patience   int             `json:"patience"`
+	MaxEpochs  int             `json:"max_epochs"`
+	Seed       uint64          `json:"seed"`
 	Rate       float64         `json:"learning_rate"`
 	Decay      float64         `json:"weight_decay"`
 	NumMarks   int             `json:"num_marks"`
@@ -64,7 +69,7 @@ func TestPeers(t *testing.T) {
 	}
 	defer tr.close()
 	tr.summary.ValidationLoss = math.Inf(1)
-	writePeersCase(t, tr, m, training, validation)
+	writePeersCase(t, tr, m, training, validation, *peersEpochs)
 	var losses, milliseconds []float64
 	for epoch := 1; epoch <= *peersEpochs; epoch++ {
 		start := time.Now()
@@ -108,11 +113,12 @@ func peersData(rng *rand.Rand, n int) *tpp.Dataset {
 	return d
 }
 
-func writePeersCase(t *testing.T, tr *trainer, m *Recurrent, training, validation *tpp.Dataset) {
+// writePeersCase writes the case with the orders of some epochs.
+func writePeersCase(t *testing.T, tr *trainer, m *Recurrent, training, validation *tpp.Dataset, epochs int) {
 	t.Helper()
 	c := peersCase{
 		Training: peersSequences(training), Validation: peersSequences(validation), Mean: m.norm.Mean, Std: m.norm.Std,
-		BatchSize: tr.opts.BatchSize, Rate: tr.opts.LearningRate, Decay: tr.opts.WeightDecay, NumMarks: m.numMarks,
+		BatchSize: tr.opts.BatchSize, Patience: tr.opts.Patience, MaxEpochs: tr.opts.MaxEpochs, Seed: tr.opts.Seed, Rate: tr.opts.LearningRate, Decay: tr.opts.WeightDecay, NumMarks: m.numMarks,
 		Context: m.cfg.ContextSize, Components: m.cfg.NumComponents, Embedding: m.cfg.MarkEmbeddingSize,
 	}
 	index := map[*example[float32]]int{}
@@ -120,7 +126,7 @@ func writePeersCase(t *testing.T, tr *trainer, m *Recurrent, training, validatio
 	for i := range all {
 		index[&all[i]] = i
 	}
-	for epoch := 1; epoch <= tr.opts.MaxEpochs; epoch++ {
+	for epoch := 1; epoch <= epochs; epoch++ {
 		tr.shuffle(tr.opts.random(epoch), all)
 		var order []int
 		for _, e := range tr.order {
@@ -158,4 +164,61 @@ func peersSequences(d *tpp.Dataset) []peersSequence {
 		out = append(out, peersSequence{append([]float64{1e-10}, s.InterTimes()...), s.Marks})
 	}
 	return out
+}
+
+// qualityRun is the course of one training here: the validation loss after each epoch, and the seconds since training began.
+type qualityRun struct {
+	Name    string    `json:"name"`
+	Loss    Loss      `json:"loss"`
+	Losses  []float64 `json:"losses"`
+	Seconds []float64 `json:"seconds"`
+}
+
+// TestPeersQuality runs the Go part of bench/peers -quality: it writes the case of a dataset, trains the paper's model on it with the default options
+// of a training, once for each loss, and prints the course of each.
+func TestPeersQuality(t *testing.T) {
+	if *peersDir == "" || *peersDataset == "" {
+		t.Skip("no folder given by -peers and no dataset by -peers-data: bench/peers calls this test")
+	}
+	d, err := dataset.ReadFile(*peersDataset)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range d.Sequences {
+		if n := d.Sequences[i].Len(); n != d.Sequences[0].Len() {
+			t.Fatalf("sequence %d has %d events, the first one %d: the scripts of bench/peers take sequences of one length", i, n, d.Sequences[0].Len())
+		}
+	}
+	training, validation, _ := d.Split(1)
+	cfg, opts := PaperConfig(LogNormMix), PaperTraining(LogNormMix)
+	opts.Seed = 1
+	m, err := newRecurrent(cfg, training.MarkNames, training.NumMarks(), normalise(training, &cfg), opts.Loss)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr, err := newTrainer(m, training, validation, opts.withDefaults())
+	if err != nil {
+		t.Fatal(err)
+	}
+	writePeersCase(t, tr, m, training, validation, 0)
+	tr.close()
+	for _, loss := range []Loss{LossDensity, LossResolution} {
+		r := qualityRun{Loss: loss}
+		cfg := Config{WithoutEnd: true} // the published model has no end class
+		if loss == LossDensity {
+			cfg = PaperConfig(LogNormMix) // its constants are part of the loss
+		}
+		opts := TrainOptions{Seed: 1, Workers: *peersWorkers, Loss: loss, MaxEpochs: *peersEpochs, Progress: func(e Epoch) {
+			r.Losses, r.Seconds = append(r.Losses, e.ValidationLoss), append(r.Seconds, e.Seconds)
+			r.Name = fmt.Sprintf("tpp %s, a cycle of %d epochs", simd.Active(), e.MaxEpochs)
+		}}
+		if _, err := Train(t.Context(), cfg, training, validation, opts); err != nil {
+			t.Fatal(err)
+		}
+		line, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Println(string(line))
+	}
 }

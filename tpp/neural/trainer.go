@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/tppfaas/tppfaas/internal/errorfs"
+	"github.com/tppfaas/tppfaas/internal/meter"
 	"github.com/tppfaas/tppfaas/internal/nn"
 	"github.com/tppfaas/tppfaas/internal/workers"
 	"github.com/tppfaas/tppfaas/tpp"
@@ -26,6 +27,7 @@ type trainer struct {
 	params, best         []float32
 	pool                 *workers.Pool
 	grads                [][]float32           // one a shard
+	sum                  []float32             // of them; apart, so that each part of it is written by one worker alone
 	shards               [][]*example[float32] // the examples of each shard
 	sums                 []lossSum             // of each shard
 	work                 []workspace[float32]  // one a worker
@@ -35,6 +37,7 @@ type trainer struct {
 	eventsEach           float64               // scored events of a sequence in the training part, on average
 	used                 int                   // shards of the batch under way
 	squares              [updateParts]float64  // of the gradient, by parts
+	shrink               float64               // by what the gradient is multiplied
 
 	stepShard, scoreShard, preparePart, sumPart, updatePart func(worker, item int) // what the pool runs
 	summary                                                 TrainingSummary
@@ -89,6 +92,7 @@ func newTrainerOn(m *Recurrent, training, validation examples, opts TrainOptions
 	for i := range t.grads {
 		t.grads[i] = make([]float32, len(t.params))
 	}
+	t.sum = make([]float32, len(t.params))
 	t.makeShards(len(t.grads))
 	t.bindParts()
 	t.pool = workers.New(opts.Workers)
@@ -255,9 +259,11 @@ func (t *trainer) step(batch []*example[float32]) lossSum {
 	}
 	t.pool.Run(shards, t.stepShard)
 	t.used = shards
-	t.pool.Run(updateParts, t.sumPart)
-	t.clip()
 	t.adam.Begin(len(t.params))
+	if t.opts.ClipNorm > 0 {
+		t.pool.Run(updateParts, t.sumPart)
+		t.clip()
+	}
 	t.pool.Run(updateParts, t.updatePart)
 	return t.total(shards)
 }
@@ -275,20 +281,29 @@ func (t *trainer) part(i int) (first, last int) {
 // bindParts makes the functions that the pool runs; made once, they cost no allocation in a step.
 func (t *trainer) bindParts() {
 	t.stepShard = func(worker, shard int) {
-		clear(t.grads[shard])
-		t.sums[shard] = t.net.run(t.params, t.grads[shard], t.shards[shard], t.scale, &t.work[worker])
+		t.sums[shard] = t.net.runTo(t.params, t.grads[shard], t.shards[shard], t.scale, &t.work[worker], nn.SetParams)
 	}
 	t.scoreShard = func(worker, shard int) {
 		t.sums[shard] = t.net.run(t.params, nil, t.shards[shard], 0, &t.work[worker])
 	}
 	t.preparePart = func(_, part int) { t.net.preparePart(t.params, part) }
 	t.sumPart = func(_, part int) {
+		begin := meter.Begin()
 		first, last := t.part(part)
-		t.squares[part] = nn.SumGradients(t.grads[0], t.grads[1:t.used], first, last)
+		t.squares[part] = nn.SumGradients(t.sum, t.grads[:t.used], first, last)
+		meter.End(meter.Update, begin)
 	}
 	t.updatePart = func(_, part int) {
+		begin := meter.Begin()
 		first, last := t.part(part)
-		t.adam.UpdatePart(t.params, t.grads[0], first, last)
+		switch {
+		case t.opts.ClipNorm <= 0:
+			nn.AddGradients(t.sum, t.grads[:t.used], first, last)
+		case t.shrink != 1:
+			nn.Scale(t.sum[first:last], t.shrink)
+		}
+		t.adam.UpdatePart(t.params, t.sum, first, last)
+		meter.End(meter.Update, begin)
 	}
 }
 
@@ -301,17 +316,15 @@ func (t *trainer) total(shards int) lossSum {
 	return sum
 }
 
-// clip scales the gradient down to ClipNorm if its norm is larger.
+// clip chooses t.shrink so that the norm of the gradient is at most ClipNorm.
 func (t *trainer) clip() {
-	if t.opts.ClipNorm <= 0 {
-		return
-	}
+	t.shrink = 1
 	squares := 0.0
 	for _, s := range t.squares {
 		squares += s
 	}
 	if norm := math.Sqrt(squares); norm > t.opts.ClipNorm {
-		nn.Scale(t.grads[0], t.opts.ClipNorm/norm)
+		t.shrink = t.opts.ClipNorm / norm
 	}
 }
 

@@ -13,13 +13,21 @@ type average struct {
 
 const averageDegree = 6
 
-// add adds the parameters after an update.
-func (a *average) add(params []float32) {
+// begin starts an addition of parameters, of which addPart adds parts that together are all of them.
+func (a *average) begin(params []float32) {
 	if a.updates++; a.updates == 1 {
-		a.params = append(a.params[:0], params...)
+		a.params = make([]float32, len(params))
+	}
+}
+
+// addPart adds params[first:last]. Parts that do not overlap may be added concurrently.
+func (a *average) addPart(params []float32, first, last int) {
+	own := a.params[first:last]
+	if a.updates == 1 {
+		copy(own, params[first:last])
 		return
 	}
 	weight := float32(averageDegree+1) / float32(averageDegree+a.updates)
-	simd.AddScaled(a.params, a.params, -weight, a.params)
-	simd.AddScaled(a.params, a.params, weight, params)
+	simd.AddScaled(own, own, -weight, own)
+	simd.AddScaled(own, own, weight, params[first:last])
 }

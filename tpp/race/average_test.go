@@ -16,7 +16,10 @@ func TestAverageWeighsLateUpdates(t *testing.T) {
 	sum, weights := 0.0, 0.0
 	for update := 1; update <= 2000; update++ {
 		value := math.Sin(float64(update) / 50)
-		a.add([]float32{float32(value), 1})
+		params := []float32{float32(value), 1}
+		a.begin(params)
+		a.addPart(params, 1, 2)
+		a.addPart(params, 0, 1)
 		weight := 1.0
 		for i := range averageDegree {
 			weight *= float64(update + i)

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/tppfaas/tppfaas/internal/simd"
 	"github.com/tppfaas/tppfaas/tpp"
 )
 
@@ -33,7 +34,7 @@ func latenessByHand(s *state, now float64) []float64 {
 				sum, total := 0.0, 0.0
 				for j := range k {
 					weight := math.Exp(float64(out[2*k+j]))
-					scale := math.Exp(min(max(float64(out[k+j]), minLogScale), maxLogScale))
+					scale := math.Exp(min(max(float64(out[k+j]), simd.MinLogScale), simd.MaxLogScale))
 					sum += weight * logistic((float64(out[j])-math.Asinh(delay/s.scale))/scale)
 					total += weight
 				}

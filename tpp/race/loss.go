@@ -68,25 +68,20 @@ func stepLoss[F nn.Float](outs, grad []F, size, k int, rows []row[F], t target, 
 	total := 0.0
 	for i := 0; i < len(rows); {
 		n := slotRows(rows[i:])
-		total += w.slot(outs[i*size:], size, k, rows, i, n, t)
+		w.setShares(outs[i*size:], size, k, n, rows[i].skipped)
+		total += w.slot(rows, i, n, t)
+		if scale != 0 {
+			w.slotBackward(outs[i*size:], grad[i*size:], size, k, rows, i, n, t, scale)
+		}
 		i += n
 	}
-	result, factor := total, scale
 	switch t.outcome {
 	case event:
-		result = total + math.Log(t.explained)
+		return total + math.Log(t.explained)
 	case unexplained:
-		result = total + math.Log(t.background)
+		return total + math.Log(t.background)
 	}
-	if scale == 0 {
-		return result
-	}
-	for i := 0; i < len(rows); {
-		n := slotRows(rows[i:])
-		w.slotBackward(outs[i*size:], grad[i*size:], size, k, rows, i, n, t, factor)
-		i += n
-	}
-	return result
+	return total
 }
 
 // slotRows returns the number of rows of the slot that begins with the first one.
@@ -132,9 +127,8 @@ func (w *lossWork[F]) survivals(i, n int) (elapsed, later float64) {
 	return max(elapsed, tiny), max(later, tiny)
 }
 
-// slot returns the log likelihood of what happened to the slot whose rows are i to i+n−1.
-func (w *lossWork[F]) slot(outs []F, size, k int, rows []row[F], i, n int, t target) float64 {
-	w.setShares(outs, size, k, n, rows[i].skipped)
+// slot returns the log likelihood of what happened to the slot whose rows are i to i+n−1 and whose shares are set.
+func (w *lossWork[F]) slot(rows []row[F], i, n int, t target) float64 {
 	elapsed, later := w.survivals(i, n)
 	switch j := int(t.winner) - i; {
 	case t.outcome == event && j >= 0 && j < n:
@@ -149,11 +143,9 @@ func (w *lossWork[F]) slot(outs []F, size, k int, rows []row[F], i, n int, t tar
 
 // slotBackward adds the gradients of −scale times the result of slot.
 func (w *lossWork[F]) slotBackward(outs, grad []F, size, k int, rows []row[F], i, n int, t target, scale float64) {
-	skipped := rows[i].skipped
-	if t.outcome == over && !skipped {
+	if t.outcome == over && !rows[i].skipped {
 		return
 	}
-	w.setShares(outs, size, k, n, skipped)
 	elapsed, later := w.survivals(i, n)
 	winner := -1
 	if t.outcome == event {

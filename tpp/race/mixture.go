@@ -10,16 +10,6 @@ import (
 // A delay d has the distribution of a mixture of K logistics over y = asinh(d/scale), truncated to what is possible: d > elapsed. A row
 // of the network's output holds its parameters: K locations, K log scales, K logits, and the logit of the alternative.
 
-// The log scales are bounded: from below so that nothing is divided by zero, from above so that all tails are those of delays with a mean
-// (a logistic of scale σ over asinh(d) has a tail of d^(−1/σ)).
-const (
-	minLogScale = -11
-	maxLogScale = -0.5
-)
-
-// logPrecision returns minus the bounded log scale.
-func logPrecision[F nn.Float](logScale F) F { return -min(max(logScale, minLogScale), maxLogScale) }
-
 // rowWork holds what was computed of the mixture of one row: blocks of K numbers.
 type rowWork[F nn.Float] struct {
 	weights, precisions []F
@@ -31,6 +21,9 @@ type rowWork[F nn.Float] struct {
 }
 
 func (w *rowWork[F]) resize(k int) {
+	if len(w.weights) == k {
+		return
+	}
 	for _, b := range []*[]F{&w.weights, &w.precisions, &w.elapsedU, &w.elapsed, &w.fromU, &w.from, &w.toCDF, &w.width, &w.share} {
 		*b = nn.Resize(*b, k)
 	}
@@ -40,19 +33,12 @@ func (w *rowWork[F]) resize(k int) {
 func (w *rowWork[F]) prepare(out []F, k int) {
 	w.resize(k)
 	simd.Softmax(w.weights, out[2*k:3*k])
-	for i, v := range out[k : 2*k] {
-		w.precisions[i] = logPrecision(v)
-	}
-	simd.Exp(w.precisions, w.precisions)
+	simd.LogisticPrecisions(w.precisions, out[k:2*k])
 }
 
 // survivalAt sets u and s to the arguments and the survivals of the components at y, and returns the survival of the mixture.
 func (w *rowWork[F]) survivalAt(u, s, out []F, y F) float64 {
-	for i, p := range w.precisions {
-		u[i] = (out[i] - y) * p
-	}
-	simd.Sigmoid(s, u)
-	return float64(simd.Dot(w.weights, s))
+	return float64(simd.LogisticSurvival(u, s, w.weights, out, w.precisions, y))
 }
 
 // at computes the survival at the elapsed delay and at a later one.
@@ -82,17 +68,11 @@ func (w *rowWork[F]) tick(out []F, k int, elapsed, y, width F) {
 // backward adds to grad, the gradient of the row's outputs out, given the gradients of the survival at the elapsed delay and of the later
 // one.
 func (w *rowWork[F]) backward(grad, out []F, k int, gradElapsed, gradSurvival float64) {
-	ge, gs := F(gradElapsed), F(gradSurvival)
-	me, ms := F(w.survivalElapsed), F(w.survival)
-	loc, scale, logit := grad[:k], grad[k:2*k], grad[2*k:3*k]
-	for i, weight := range w.weights {
-		de, ds := w.elapsed[i]*(1-w.elapsed[i])*ge, w.from[i]*(1-w.from[i])*gs
-		loc[i] += weight * w.precisions[i] * (de + ds)
-		if v := out[k+i]; v > minLogScale && v < maxLogScale {
-			scale[i] -= weight * (de*w.elapsedU[i] + ds*w.fromU[i])
-		}
-		logit[i] += weight * ((w.elapsed[i]-me)*ge + (w.from[i]-ms)*gs)
+	l := simd.Logistics[F]{
+		Weights: w.weights, Precisions: w.precisions, LogScales: out[k : 2*k],
+		U1: w.elapsedU, S1: w.elapsed, U2: w.fromU, S2: w.from, Survival1: F(w.survivalElapsed), Survival2: F(w.survival),
 	}
+	l.AddGrad(grad, F(gradElapsed), F(gradSurvival))
 }
 
 // backwardTick is backward for a tick, given the gradient of its mass.
@@ -105,7 +85,7 @@ func (w *rowWork[F]) backwardTick(grad, out []F, k int, gradElapsed, gradMass fl
 		a, b, m := w.from[i], w.toCDF[i], w.share[i]
 		slope := m * (b - a)
 		loc[i] += weight * w.precisions[i] * (de + slope*gm)
-		if v := out[k+i]; v > minLogScale && v < maxLogScale { // a − m is the survival at the upper end
+		if v := out[k+i]; v > simd.MinLogScale && v < simd.MaxLogScale { // a − m is the survival at the upper end
 			scale[i] += weight * (-de*w.elapsedU[i] + gm*(-slope*w.fromU[i]-b*(a-m)*w.width[i]))
 		}
 		logit[i] += weight * ((w.elapsed[i]-me)*ge + (m-mm)*gm)

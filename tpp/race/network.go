@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/rand/v2"
 
+	"github.com/tppfaas/tppfaas/internal/meter"
 	"github.com/tppfaas/tppfaas/internal/nn"
 	"github.com/tppfaas/tppfaas/internal/simd"
 )
@@ -76,10 +77,22 @@ func (n *network[F]) initialise(params []F, rng *rand.Rand) {
 
 // prepare computes what depends on the parameters alone. It must be called after every change of them.
 func (n *network[F]) prepare(params []F) {
-	n.input.Prepare(params)
-	n.rnn.Prepare(params)
-	for _, l := range []*nn.Linear[F]{n.fromContext, n.pool, n.second, n.last} {
-		l.Prepare(params)
+	for part := range prepareParts {
+		n.preparePart(params, part)
+	}
+}
+
+// prepareParts is the number of parts of prepare, which may run concurrently.
+const prepareParts = 6
+
+func (n *network[F]) preparePart(params []F, part int) {
+	switch part {
+	case 0:
+		n.rnn.Prepare(params)
+	case 1:
+		n.input.Prepare(params)
+	default:
+		[...]*nn.Linear[F]{n.fromContext, n.pool, n.second, n.last}[part-2].Prepare(params)
 	}
 }
 
@@ -88,9 +101,10 @@ const poolScale = 0.25
 
 // rowsWork holds the values of a pass over the rows of some steps.
 type rowsWork[F nn.Float] struct {
-	context, pooled, poolOut []F // steps × hidden
-	first, second, outs      []F // rows × hidden, × hidden, × size
-	mask                     []F // rows × hidden: the dropout of second
+	context, pooled, poolOut []F     // steps × hidden
+	first, second, outs      []F     // rows × hidden, × hidden, × size
+	mask                     []F     // rows × hidden: the dropout of second
+	steps, classes           []int32 // of the rows
 
 	gradOuts, gradSecond, gradFirst   []F
 	gradContext, gradPool, gradPooled []F
@@ -108,123 +122,82 @@ func (n *network[F]) forward(params, h []F, start []int32, rows []row[F], feats 
 	}
 	w.outs = nn.Resize(w.outs, count*n.size)
 	n.fromContext.Forward(w.context, params, h, steps)
-	byClass, byFeature := nn.Of(n.classHidden, params), nn.Of(n.fromFeatures, params)
-	clear(w.pooled)
+	begin := meter.Begin()
+	w.steps, w.classes = nn.Resize(w.steps, count), nn.Resize(w.classes, count)
 	for step := range steps {
-		pooled := w.pooled[step*d : (step+1)*d]
 		for r := int(start[step]); r < int(start[step+1]); r++ {
-			c := int(rows[r].class)
-			simd.AddScaled(w.first[r*d:(r+1)*d], w.context[step*d:(step+1)*d], 1, byClass[c*d:(c+1)*d])
-		}
-		a, b := int(start[step]), int(start[step+1])
-		if a == b {
-			continue
-		}
-		if b-a == 1 {
-			simd.GemvT(feats[a*n.features:b*n.features], byFeature, d, w.first[a*d:b*d], true)
-		} else {
-			simd.Gemm(b-a, d, n.features, feats[a*n.features:], n.features, 1, byFeature, d, w.first[a*d:], d, true)
-		}
-		rectify(w.first[a*d : b*d])
-		for r := a; r < b; r++ {
-			simd.AddScaled(pooled, pooled, poolScale, w.first[r*d:(r+1)*d])
+			w.steps[r], w.classes[r] = int32(step), rows[r].class
+			copy(w.first[r*d:(r+1)*d], w.context[step*d:(step+1)*d])
 		}
 	}
+	simd.AddGathered(d, w.first, nn.Of(n.classHidden, params), w.classes, 1)
+	meter.End(meter.Rows, begin)
+	if count > 0 {
+		simd.Gemm(count, d, n.features, feats, n.features, 1, nn.Of(n.fromFeatures, params), d, w.first, d, true)
+	}
+	begin = meter.Begin()
+	simd.Rectify(w.first)
+	clear(w.pooled)
+	simd.AddScattered(d, w.pooled, w.first, w.steps, poolScale)
+	meter.End(meter.Cells, begin)
 	n.pool.Forward(w.poolOut, params, w.pooled, steps)
 	if count == 0 {
 		return
 	}
 	n.second.Forward(w.second, params, w.first, count)
-	for step := range steps {
-		for r := int(start[step]); r < int(start[step+1]); r++ {
-			own := w.second[r*d : (r+1)*d]
-			simd.AddScaled(own, own, 1, w.poolOut[step*d:(step+1)*d])
-		}
-	}
-	rectify(w.second)
+	begin = meter.Begin()
+	simd.AddGathered(d, w.second, w.poolOut, w.steps, 1)
+	simd.Rectify(w.second)
 	if rng != nil {
 		w.mask = nn.Resize(w.mask, count*d)
 		drop(w.mask, dropout, rng)
-		for i, m := range w.mask {
-			w.second[i] *= m
-		}
+		simd.Mul(w.second, w.mask)
 	}
+	meter.End(meter.Cells, begin)
 	n.last.Forward(w.outs, params, w.second, count)
-	table := nn.Of(n.table, params)
-	for r := range rows {
-		c, out := int(rows[r].class), w.outs[r*n.size:(r+1)*n.size]
-		simd.AddScaled(out, out, 1, table[c*n.size:(c+1)*n.size])
-	}
+	begin = meter.Begin()
+	simd.AddGathered(n.size, w.outs, nn.Of(n.table, params), w.classes, 1)
+	meter.End(meter.Rows, begin)
 }
 
-// backward adds the gradients of the parameters to grad and that of h to gradH, given w.gradOuts and the values of forward.
+// backward adds the gradients of the parameters to grad and sets gradH to that of h, given w.gradOuts and the values of forward.
 func (n *network[F]) backward(grad, params, gradH, h []F, start []int32, rows []row[F], feats []F, dropped bool, w *rowsWork[F]) {
 	steps, count, d := len(start)-1, len(rows), n.hidden
 	for _, b := range []*[]F{&w.gradContext, &w.gradPool, &w.gradPooled} {
 		*b = nn.Resize(*b, steps*d)
-		clear(*b)
 	}
+	clear(w.gradContext)
+	clear(w.gradPool)
 	for _, b := range []*[]F{&w.gradSecond, &w.gradFirst} {
 		*b = nn.Resize(*b, count*d)
-		clear(*b)
 	}
-	table, byClass := nn.Of(n.table, grad), nn.Of(n.classHidden, grad)
 	if count > 0 {
-		for r := range rows {
-			c := int(rows[r].class)
-			own := table[c*n.size : (c+1)*n.size]
-			simd.AddScaled(own, own, 1, w.gradOuts[r*n.size:(r+1)*n.size])
-		}
-		n.last.Backward(grad, params, w.gradSecond, w.gradOuts, w.second, count)
+		begin := meter.Begin()
+		simd.AddScattered(n.size, nn.Of(n.table, grad), w.gradOuts, w.classes, 1)
+		meter.End(meter.Rows, begin)
+		n.last.BackwardTo(grad, params, w.gradSecond, w.gradOuts, w.second, count, nn.SetInput)
+		begin = meter.Begin()
 		if dropped {
-			for i, m := range w.mask {
-				w.gradSecond[i] *= m
-			}
+			simd.Mul(w.gradSecond, w.mask)
 		}
-		rectifyBackward(w.gradSecond, w.second)
-		n.second.Backward(grad, params, w.gradFirst, w.gradSecond, w.first, count)
-		for step := range steps {
-			own := w.gradPool[step*d : (step+1)*d]
-			for r := int(start[step]); r < int(start[step+1]); r++ {
-				simd.AddScaled(own, own, 1, w.gradSecond[r*d:(r+1)*d])
-			}
-		}
+		simd.RectifyGrad(w.gradSecond, w.second)
+		meter.End(meter.Cells, begin)
+		n.second.BackwardTo(grad, params, w.gradFirst, w.gradSecond, w.first, count, nn.SetInput)
+		begin = meter.Begin()
+		simd.AddScattered(d, w.gradPool, w.gradSecond, w.steps, 1)
+		meter.End(meter.Cells, begin)
 	}
-	n.pool.Backward(grad, params, w.gradPooled, w.gradPool, w.pooled, steps)
-	for step := range steps {
-		for r := int(start[step]); r < int(start[step+1]); r++ {
-			own := w.gradFirst[r*d : (r+1)*d]
-			simd.AddScaled(own, own, poolScale, w.gradPooled[step*d:(step+1)*d])
-		}
-	}
-	rectifyBackward(w.gradFirst, w.first)
-	for step := range steps {
-		own := w.gradContext[step*d : (step+1)*d]
-		for r := int(start[step]); r < int(start[step+1]); r++ {
-			g, c := w.gradFirst[r*d:(r+1)*d], int(rows[r].class)
-			simd.AddScaled(own, own, 1, g)
-			classRow := byClass[c*d : (c+1)*d]
-			simd.AddScaled(classRow, classRow, 1, g)
-		}
-	}
+	n.pool.BackwardTo(grad, params, w.gradPooled, w.gradPool, w.pooled, steps, nn.SetInput)
+	begin := meter.Begin()
+	simd.AddGathered(d, w.gradFirst, w.gradPooled, w.steps, poolScale)
+	simd.RectifyGrad(w.gradFirst, w.first)
+	simd.AddScattered(d, w.gradContext, w.gradFirst, w.steps, 1)
+	simd.AddScattered(d, nn.Of(n.classHidden, grad), w.gradFirst, w.classes, 1)
+	meter.End(meter.Cells, begin)
 	if count > 0 {
 		simd.Gemm(n.features, d, count, feats, 1, n.features, w.gradFirst, d, nn.Of(n.fromFeatures, grad), d, true)
 	}
-	n.fromContext.Backward(grad, params, gradH, w.gradContext, h, steps)
-}
-
-func rectify[F nn.Float](x []F) {
-	for i, v := range x {
-		x[i] = max(v, 0)
-	}
-}
-
-// rectifyBackward sets the gradient to 0 where the unit is 0. Units are not negative; the product, without a branch, is 1 for all others
-// but the tiniest.
-func rectifyBackward[F nn.Float](grad, x []F) {
-	for i, v := range x {
-		grad[i] *= min(v*1e30, 1)
-	}
+	n.fromContext.BackwardTo(grad, params, gradH, w.gradContext, h, steps, nn.SetInput)
 }
 
 // drop fills a mask with 0 at the given rate and 1/(1 − rate) elsewhere.

@@ -123,10 +123,7 @@ func (p *prediction) mixtures(s *state) {
 		out := p.work.outs[i*net.size : (i+1)*net.size]
 		weights, precisions := p.weights[i*k:(i+1)*k], p.precisions[i*k:(i+1)*k]
 		simd.Softmax(weights, out[2*k:3*k])
-		for j, v := range out[k : 2*k] {
-			precisions[j] = logPrecision(v)
-		}
-		simd.Exp(precisions, precisions)
+		simd.LogisticPrecisions(precisions, out[k:2*k])
 		for j, v := range out[:k] {
 			p.products[i*k+j] = v * precisions[j]
 		}

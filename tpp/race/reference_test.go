@@ -2,6 +2,8 @@ package race
 
 import (
 	"math"
+
+	"github.com/tppfaas/tppfaas/internal/simd"
 )
 
 // reference is the distribution of the next event of a state, written down as plainly as possible in float64 from the network's
@@ -72,7 +74,7 @@ func newReference(s *state, now float64) *reference {
 			total := 0.0
 			for j := range k {
 				r.locations = append(r.locations, float64(out[j]))
-				r.scales = append(r.scales, math.Exp(min(max(float64(out[k+j]), minLogScale), maxLogScale)))
+				r.scales = append(r.scales, math.Exp(min(max(float64(out[k+j]), simd.MinLogScale), simd.MaxLogScale)))
 				r.weights = append(r.weights, math.Exp(float64(out[2*k+j])))
 				total += r.weights[j]
 			}

@@ -29,6 +29,36 @@ type TrainingSummary struct {
 // returns their sequences, or as they are where those have no wait times; a graph that is not given is learned from the training part as it is. When ctx is done, Train returns the best model so far together with
 // the error; with every other error the model is nil.
 func Train(ctx context.Context, cfg Config, training, validation *tpp.Dataset, opts TrainOptions) (*Race, error) {
+	p, err := prepare(cfg, training, validation, opts)
+	if err != nil {
+		return nil, err
+	}
+	m, t := p.model, p.trainer
+	defer t.pool.Close()
+	err = t.run(ctx)
+	if t.best == nil {
+		return nil, err
+	}
+	copy(m.params, t.best)
+	m.net.prepare(m.params)
+	if t.summary.ValidationSequences > 0 {
+		m.recalibrate(p.validation, p.training)
+	} else {
+		m.recalibrate(p.training)
+	}
+	m.summary = &t.summary
+	return m, err
+}
+
+// prepared is a training before its first epoch, with the parts as the model sees them. Its trainer's pool is to be closed.
+type prepared struct {
+	model                *Race
+	trainer              *trainer
+	training, validation *tpp.Dataset
+}
+
+// prepare fits what is not trained by gradients, and makes the trainer.
+func prepare(cfg Config, training, validation *tpp.Dataset, opts TrainOptions) (*prepared, error) {
 	opts = opts.withDefaults()
 	if err := opts.validate(); err != nil {
 		return nil, fmt.Errorf("training options: %w", err)
@@ -110,22 +140,11 @@ func Train(ctx context.Context, cfg Config, training, validation *tpp.Dataset, o
 	for i := range t.grads {
 		t.grads[i] = make([]float32, len(t.params))
 	}
+	t.sum = make([]float32, len(t.params))
 	t.pool = workers.New(opts.Workers)
-	defer t.pool.Close()
 	t.work = make([]pass[float32], t.pool.Size())
-	err = t.run(ctx)
-	if t.best == nil {
-		return nil, err
-	}
-	copy(m.params, t.best)
-	m.net.prepare(m.params)
-	if t.summary.ValidationSequences > 0 {
-		m.recalibrate(validation, training)
-	} else {
-		m.recalibrate(training)
-	}
-	m.summary = &t.summary
-	return m, err
+	t.order = slices.Clone(t.training)
+	return &prepared{m, t, training, validation}, nil
 }
 
 // seen returns a dataset as a model in the regime sees it. It is an error if the dataset does not say when its events started, and the

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tppfaas/tppfaas/internal/meter"
 	"github.com/tppfaas/tppfaas/internal/nn"
 	"github.com/tppfaas/tppfaas/internal/workers"
 )
@@ -45,16 +46,13 @@ func (n *network[F]) run(params, grad []F, batch []*example[F], scale, dropout f
 	if steps == 0 {
 		return 0, events
 	}
-	w.trace.Reset(n.rnn, steps)
 	w.values = nn.Resize(w.values, steps*n.values)
+	begin := meter.Begin()
 	w.start, w.rows, w.feats, w.targets = append(w.start[:0], 0), w.rows[:0], w.feats[:0], w.targets[:0]
-	g := n.rnn.Gates()
 	for t := range p.Steps() {
 		for b := range p.Offsets[t+1] - p.Offsets[t] {
 			r, x := p.Row(b, t), batch[b]
-			values := w.values[r*n.values : (r+1)*n.values]
-			copy(values, x.values[t*n.values:])
-			n.input.Forward(w.trace.GX[r*g:(r+1)*g], values)
+			copy(w.values[r*n.values:(r+1)*n.values], x.values[t*n.values:])
 			first, last := x.start[t], x.start[t+1]
 			w.rows = append(w.rows, x.rows[first:last]...)
 			w.feats = append(w.feats, x.feats[int(first)*n.features:int(last)*n.features]...)
@@ -62,7 +60,8 @@ func (n *network[F]) run(params, grad []F, batch []*example[F], scale, dropout f
 			w.targets = append(w.targets, x.targets[t])
 		}
 	}
-	n.rnn.Forward(params, p, &w.trace)
+	meter.End(meter.Rows, begin)
+	n.rnn.Encode(params, n.input, w.values, p, &w.trace)
 	if grad == nil {
 		rng = nil
 	}
@@ -73,6 +72,7 @@ func (n *network[F]) run(params, grad []F, batch []*example[F], scale, dropout f
 	} else {
 		scale = 0
 	}
+	begin = meter.Begin()
 	for step := range steps {
 		a, b := int(w.start[step]), int(w.start[step+1])
 		var own []F
@@ -81,13 +81,12 @@ func (n *network[F]) run(params, grad []F, batch []*example[F], scale, dropout f
 		}
 		total += stepLoss(w.work.outs[a*n.size:b*n.size], own, n.size, n.components, w.rows[a:b], w.targets[step], scale, &w.loss)
 	}
+	meter.End(meter.Loss, begin)
 	if grad == nil {
 		return total, events
 	}
-	clear(w.trace.DH)
 	n.backward(grad, params, w.trace.DH, w.trace.H, w.start, w.rows, w.feats, rng != nil, &w.work)
-	n.rnn.Backward(grad, params, p, &w.trace)
-	n.input.Backward(grad, params, w.trace.GX, w.values, &w.input)
+	n.rnn.EncodeBackward(grad, params, n.input, w.values, p, &w.trace, &w.input, 0)
 	return total, events
 }
 
@@ -100,6 +99,7 @@ type trainer struct {
 	average              average
 	pool                 *workers.Pool
 	grads                [][]float32
+	sum                  []float32 // of them
 	work                 []pass[float32]
 	order                []*example[float32]
 	summary              TrainingSummary
@@ -111,7 +111,6 @@ func newRandom(seed uint64, epoch, shard int) *rand.Rand {
 }
 
 func (t *trainer) run(ctx context.Context) error {
-	t.order = slices.Clone(t.training)
 	t.summary.ValidationLoss = math.Inf(1)
 	began := time.Now()
 	if err := t.keepIfBest(0, t.params, t.loss(t.params, t.validation)); err != nil { // the mixtures of the classes alone
@@ -185,7 +184,7 @@ func (t *trainer) step(batch []*example[float32], epoch, shard int) (total float
 		events += x.events
 	}
 	parts := shards(batch, (len(batch)+shardSize-1)/shardSize)
-	t.net.prepare(t.params)
+	t.pool.Run(prepareParts, func(_, i int) { t.net.preparePart(t.params, i) })
 	totals := make([]float64, len(parts))
 	t.pool.Run(len(parts), func(worker, i int) {
 		clear(t.grads[i])
@@ -198,19 +197,44 @@ func (t *trainer) step(batch []*example[float32], epoch, shard int) (total float
 	for _, v := range totals {
 		total += v
 	}
-	squares := nn.SumGradients(t.grads[0], t.grads[1:len(parts)], 0, len(t.params))
-	if norm := math.Sqrt(squares); norm > t.opts.ClipNorm {
-		nn.Scale(t.grads[0], t.opts.ClipNorm/norm)
-	}
-	t.adam.Begin(len(t.params))
-	if keep := 1 - t.adam.LR*t.opts.WeightDecay; keep < 1 {
-		table := t.net.table
-		nn.Scale(t.params[:table.Offset], keep)
-		nn.Scale(t.params[table.Offset+table.Len:], keep)
-	}
-	t.adam.UpdatePart(t.params, t.grads[0], 0, len(t.params))
-	t.average.add(t.params)
+	t.update(t.grads[:len(parts)])
 	return total, events
+}
+
+// updateParts is the number of parts in which an update is made, whatever the number of workers.
+const updateParts = 4
+
+// update makes an update from the sum of gradients.
+func (t *trainer) update(grads [][]float32) {
+	n := len(t.params)
+	eachPart := func(do func(first, last int)) {
+		t.pool.Run(updateParts, func(_, i int) {
+			begin := meter.Begin()
+			do(n*i/updateParts, n*(i+1)/updateParts)
+			meter.End(meter.Update, begin)
+		})
+	}
+	eachPart(func(first, last int) { nn.AddGradients(t.sum, grads, first, last) })
+	norm := math.Sqrt(nn.Squares(t.sum))
+	keep := 1 - t.adam.LR*t.opts.WeightDecay
+	table := t.net.table // is not decayed
+	t.adam.Begin(n)
+	t.average.begin(t.params)
+	eachPart(func(first, last int) {
+		if norm > t.opts.ClipNorm {
+			nn.Scale(t.sum[first:last], t.opts.ClipNorm/norm)
+		}
+		if keep < 1 {
+			if end := min(last, table.Offset); first < end {
+				nn.Scale(t.params[first:end], keep)
+			}
+			if begin := max(first, table.Offset+table.Len); begin < last {
+				nn.Scale(t.params[begin:last], keep)
+			}
+		}
+		t.adam.UpdatePart(t.params, t.sum, first, last)
+		t.average.addPart(t.params, first, last)
+	})
 }
 
 // loss returns the loss per event of examples under some parameters.

@@ -193,7 +193,7 @@ func TestInitFails(t *testing.T) {
 			c, err := r.Start(t.Context(), 256)
 			require.NoError(t, err)
 			defer c.Remove()
-			o, err := c.Init(t.Context(), test.spec, 10*time.Second)
+			o, err := c.Init(t.Context(), test.spec, time.Minute)
 			require.NoError(t, err)
 			require.NotNil(t, o)
 			want := broken(test.text)

@@ -119,7 +119,7 @@ func started(t testing.TB, r *ProcessRuntime, s Spec) Container {
 	c, err := r.Start(t.Context(), s.MemoryMB)
 	require.NoError(t, err)
 	t.Cleanup(c.Remove)
-	o, err := c.Init(t.Context(), s, 10*time.Second)
+	o, err := c.Init(t.Context(), s, time.Minute)
 	require.NoError(t, err)
 	if o != nil {
 		t.Fatalf("%s: %s %v", o.Kind, o.Result, c.Logs(""))
@@ -128,7 +128,7 @@ func started(t testing.TB, r *ProcessRuntime, s Spec) Container {
 }
 
 func run(c Container, value string) Outcome {
-	return runFor(c, value, 20*time.Second)
+	return runFor(c, value, time.Minute)
 }
 
 func runFor(c Container, value string, timeout time.Duration) Outcome {
@@ -165,7 +165,7 @@ func alive(pid int) bool {
 // eventually polls a condition that only /proc shows.
 func eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
-	require.Eventually(t, condition, 30*time.Second, time.Millisecond, what)
+	require.Eventually(t, condition, time.Minute, time.Millisecond, what)
 }
 
 // unread returns the number of bytes in a pipe.

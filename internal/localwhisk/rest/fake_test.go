@@ -28,6 +28,7 @@ type inProcess struct {
 	mu      sync.Mutex
 	started int
 	living  int
+	closed  bool
 }
 
 func (r *inProcess) Start(context.Context, int) (container.Container, error) {
@@ -38,7 +39,12 @@ func (r *inProcess) Start(context.Context, int) (container.Container, error) {
 	return &inProcessContainer{runtime: r, gone: make(chan struct{})}, nil
 }
 
-func (r *inProcess) Close() error { return nil }
+func (r *inProcess) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = true
+	return nil
+}
 
 type inProcessContainer struct {
 	runtime *inProcess

@@ -164,7 +164,7 @@ func (p *replay) play(e *exchange) []string {
 
 // settle waits until nothing runs and all records are stored, and then for the next millisecond.
 func (p *replay) settle() {
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(100 * time.Microsecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Microsecond) {
 		for id := range p.pending {
 			if p.server.activations.get("guest", id) != nil {
 				delete(p.pending, id)

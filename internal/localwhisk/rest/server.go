@@ -47,16 +47,18 @@ type Server struct {
 }
 
 // Start starts a platform, and returns when it answers requests. The platform ends when ctx is done or Close is called; Close must be called
-// in both cases. An address that cannot be listened on and invalid options are errors.
+// in both cases. An address that cannot be listened on and invalid options are errors. The Runtime is closed with the platform, and where there is
+// an error.
 func Start(ctx context.Context, options Options) (*Server, error) {
 	options.defaults()
-	if err := options.validate(); err != nil {
-		return nil, err
-	}
 	if options.Runtime == nil {
 		return nil, errors.New("localwhisk: there is no Runtime to start containers with")
 	}
-	s, err := start(ctx, options, options.Runtime)
+	var s *Server
+	err := options.validate()
+	if err == nil {
+		s, err = start(ctx, options, options.Runtime)
+	}
 	if err != nil {
 		return nil, errors.Join(err, options.Runtime.Close())
 	}

@@ -79,7 +79,7 @@ const goAction = `{"exec":{"kind":"go:1.20","code":"UEsDBBQA","binary":true}}`
 // record waits for the record of an activation and returns it.
 func (c *client) record(id string) record {
 	c.tb.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		answer, body := c.do("GET", under+"activations/"+id, "")
 		if answer.StatusCode == http.StatusOK {
 			var r record
@@ -310,6 +310,23 @@ func TestMalformed(t *testing.T) {
 	// Members that are null count as missing.
 	c.want(200, "", "PUT", under+"actions/a?overwrite=true", `{"parameters":[{"key":"k","value":1}]}`)
 	c.want(200, `"parameters":[{"key":"k","value":1}]`, "PUT", under+"actions/a?overwrite=true", `{"parameters":null,"exec":null,"publish":null}`)
+}
+
+// TestFailedStartClosesRuntime checks that a platform which does not start leaves no runtime behind, whatever is wrong.
+func TestFailedStartClosesRuntime(t *testing.T) {
+	for want, o := range map[string]Options{
+		"is neither * nor of the form": {Origin: "example.com"},
+		"invalid port":                 {Listen: "127.0.0.1:99999"},
+	} {
+		runtime := &inProcess{}
+		o.Runtime = runtime
+		if _, err := Start(t.Context(), o); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want %s", err, want)
+		}
+		if !runtime.closed {
+			t.Errorf("%s: the runtime goes on", want)
+		}
+	}
 }
 
 // TestThrottle checks the limits per minute and on invocations in flight.

@@ -173,12 +173,16 @@ func compactJSON(t *testing.T, text string) []byte {
 
 // TestWebLimits checks that requests to web actions are throttled as invocations, and answered when a blocking one would be.
 func TestWebLimits(t *testing.T) {
-	c := serve(t, Options{Limits: Limits{InvocationsPerMinute: 2, BlockingWait: 20 * time.Millisecond}, now: func() time.Time { return time.Unix(0, 0) }})
-	c.putWeb("w", "", "")
-	answer, text := c.do("POST", webActions+"w.json", `{"sleep":30000}`)
+	impatient := serve(t, Options{Limits: Limits{BlockingWait: 20 * time.Millisecond}})
+	impatient.putWeb("w", "", "")
+	answer, text := impatient.do("POST", webActions+"w.json", `{"sleep":30000}`)
 	require.Equal(t, http.StatusAccepted, answer.StatusCode)
 	require.Contains(t, text, "Response not yet ready.")
 	require.Len(t, answer.Header.Get("X-Openwhisk-Activation-Id"), 32)
+
+	c := serve(t, Options{Limits: Limits{InvocationsPerMinute: 2}, now: func() time.Time { return time.Unix(0, 0) }})
+	c.putWeb("w", "", "")
+	c.want(204, "", "GET", webActions+"w", "")
 	c.want(404, "", "GET", webActions+"nosuch.json", "") // does not count
 	c.want(204, "", "GET", webActions+"w", "")
 	c.want(429, "Too many requests in the last minute (count: 3, allowed: 2).", "GET", webActions+"w", "")

@@ -18,6 +18,11 @@ func genFused(s isa) {
 	genMixtureTick(s, true)
 	genMixtureCDF(s)
 	genAdam(s)
+	genGatherRows(s)
+	genScatterRows(s)
+	if !s.zmm { // with the same instructions for both
+		genTranspose(s)
+	}
 }
 
 // third returns the operand at part i of a row [r | z | n], where p runs through part 0 and width is the size of a part.
@@ -45,28 +50,46 @@ func loadAll(names ...string) []reg.Register {
 	return regs
 }
 
+// gruRow addresses the parts of a row of activated gates, [r | z | n of gh | n] of width bytes each, at a pointer that runs through the first one.
+type gruRow struct{ p, width, width3 reg.Register }
+
+func newGRURow(width reg.Register) gruRow {
+	row := gruRow{Load(Param("act"), GP64()), width, GP64()}
+	LEAQ(Mem{Base: width, Index: width, Scale: 2}, row.width3)
+	return row
+}
+
+func (r gruRow) part(i int) Mem {
+	if i == 3 {
+		return Mem{Base: r.p, Index: r.width3, Scale: 1}
+	}
+	return third(r.p, r.width, i)
+}
+
 func genGRUForward(s isa) {
-	TEXT("gruForward"+s.suffix, NOSPLIT, "func(rows, d int, next, r, z, n, gx, gh, h *float32)")
+	TEXT("gruForward"+s.suffix, NOSPLIT, "func(rows, d int, next, act, gx, gh, h *float32)")
 	Pragma("noescape")
-	p := loadAll("next", "r", "z", "n", "gx", "gh", "h")
-	next, r, z, n, gx, gh, h := p[0], p[1], p[2], p[3], p[4], p[5], p[6]
+	p := loadAll("next", "gx", "gh", "h")
+	next, gx, gh, h := p[0], p[1], p[2], p[3]
 	width := Load(Param("d"), GP64())
 	SHLQ(Imm(2), width)
+	act := newGRURow(width)
 	vectors := s.newRow(Load(Param("d"), GP64()).(reg.GPVirtual))
 	eachRow("row", func() {
-		vectors.each("unit", p, func(at access) {
+		vectors.each("unit", append(p, act.p), func(at access) {
 			reset := at.load(third(gx, width, 0))
 			VADDPS(at.load(third(gh, width, 0)), reset, reset)
 			s.sigmoid(reset)
-			at.store(reset, Mem{Base: r})
-			candidate := at.load(third(gx, width, 2))
-			VFMADD231PS(at.load(third(gh, width, 2)), reset, candidate)
+			at.store(reset, act.part(0))
+			candidate, recurrent := at.load(third(gx, width, 2)), at.load(third(gh, width, 2))
+			at.store(recurrent, act.part(2))
+			VFMADD231PS(recurrent, reset, candidate)
 			s.tanh(candidate)
-			at.store(candidate, Mem{Base: n})
+			at.store(candidate, act.part(3))
 			update := at.load(third(gx, width, 1))
 			VADDPS(at.load(third(gh, width, 1)), update, update)
 			s.sigmoid(update)
-			at.store(update, Mem{Base: z})
+			at.store(update, act.part(1))
 			// (1−z)·n + z·h = n + z·(h − n)
 			state := at.load(Mem{Base: h})
 			VSUBPS(candidate, state, state)
@@ -75,24 +98,26 @@ func genGRUForward(s isa) {
 		})
 		LEAQ(Mem{Base: gx, Index: width, Scale: 2}, gx)
 		LEAQ(Mem{Base: gh, Index: width, Scale: 2}, gh)
+		ADDQ(act.width3, act.p)
 	})
 	VZEROUPPER()
 	RET()
 }
 
 func genGRUBackward(s isa) {
-	TEXT("gruBackward"+s.suffix, 0, "func(rows, d int, dgx, dgh, dh, dnext, r, z, n, gh, h *float32)")
+	TEXT("gruBackward"+s.suffix, 0, "func(rows, d int, act, dh, dnext, h *float32)")
 	Pragma("noescape")
 	restore := flushDenormals()
-	p := loadAll("dgx", "dgh", "dh", "dnext", "r", "z", "n", "gh", "h")
-	dgx, dgh, dh, dnext, r, z, n, gh, h := p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8]
+	p := loadAll("dh", "dnext", "h")
+	dh, dnext, h := p[0], p[1], p[2]
 	width := Load(Param("d"), GP64())
 	SHLQ(Imm(2), width)
+	act := newGRURow(width)
 	vectors := s.newRow(Load(Param("d"), GP64()).(reg.GPVirtual))
 	eachRow("row", func() {
-		vectors.each("unit", p, func(at access) {
+		vectors.each("unit", append(p, act.p), func(at access) {
 			one := s.splat(1)
-			d, update, candidate := at.load(Mem{Base: dnext}), at.load(Mem{Base: z}), at.load(Mem{Base: n})
+			d, update, candidate := at.load(Mem{Base: dnext}), at.load(act.part(1)), at.load(act.part(3))
 			// dz, through the sigmoid
 			keep, dz := s.vec(), at.load(Mem{Base: h})
 			VSUBPS(update, one, keep)
@@ -100,30 +125,26 @@ func genGRUBackward(s isa) {
 			VMULPS(d, dz, dz)
 			VMULPS(update, dz, dz)
 			VMULPS(keep, dz, dz)
-			at.store(dz, third(dgx, width, 1))
-			at.store(dz, third(dgh, width, 1))
+			at.store(dz, act.part(1))
 			// dn, through the hyperbolic tangent
 			dn := s.vec()
 			VMULPS(keep, d, dn)
 			VFNMADD213PS(one, candidate, candidate)
 			VMULPS(candidate, dn, dn)
-			at.store(dn, third(dgx, width, 2))
+			at.store(dn, act.part(3))
 			VMULPS(update, d, d)
 			at.store(d, Mem{Base: dh})
 			// dr, through the sigmoid
-			reset, dr := at.load(Mem{Base: r}), at.load(third(gh, width, 2))
+			reset, dr := at.load(act.part(0)), at.load(act.part(2))
 			VMULPS(dn, dr, dr)
 			VMULPS(reset, dn, dn)
-			at.store(dn, third(dgh, width, 2))
+			at.store(dn, act.part(2))
 			VMULPS(reset, dr, dr)
 			VSUBPS(reset, one, one)
 			VMULPS(one, dr, dr)
-			at.store(dr, third(dgx, width, 0))
-			at.store(dr, third(dgh, width, 0))
+			at.store(dr, act.part(0))
 		})
-		for _, v := range []reg.Register{dgx, dgh, gh} {
-			LEAQ(Mem{Base: v, Index: width, Scale: 2}, v)
-		}
+		ADDQ(act.width3, act.p)
 	})
 	restore()
 	VZEROUPPER()

@@ -66,7 +66,7 @@ func (r rows) skip(p reg.Register, n int) {
 	LEAQ(r.at(p, n), p)
 }
 
-// genPanel writes C[m×n] (+)= A[m×k]·B[k×n] for n of at most vectors·lanes columns, in blocks of up to maxRows rows whose
+// genPanel writes C[m×n] = S[m×n] + A[m×k]·B[k×n] for n of at most vectors·lanes columns, in blocks of up to maxRows rows whose
 // accumulators stay in registers. Every element is one chain of fused multiply-adds in the order of k, so it does not
 // depend on the blocks.
 func genPanel(s isa, vectors, maxRows int, masked bool) {
@@ -74,8 +74,8 @@ func genPanel(s isa, vectors, maxRows int, masked bool) {
 	if masked && !s.zmm {
 		name += "Masked"
 	}
-	TEXT(name+s.suffix, NOSPLIT, "func(m, last, k int, a *float32, ars, acs int, b *float32, brs int, c *float32, crs int, accumulate bool)")
-	Doc(fmt.Sprintf("%s computes C (+)= A·B for %d columns, of whose last vector only the first last count.", name+s.suffix, vectors*s.lanes))
+	TEXT(name+s.suffix, NOSPLIT, "func(m, last, k int, a *float32, ars, acs int, b *float32, brs int, c *float32, crs int, start *float32, srs int)")
+	Doc(fmt.Sprintf("%s computes C = S + A·B for %d columns, of whose last vector only the first last count, where a nil start is zero.", name+s.suffix, vectors*s.lanes))
 	Pragma("noescape")
 
 	m := Load(Param("m"), GP64())
@@ -128,8 +128,8 @@ func genPanel(s isa, vectors, maxRows int, masked bool) {
 				VMOVUPS(at(p, v), dst)
 			}
 		}
-		flag := Load(Param("accumulate"), GP8())
-		TESTB(flag, flag)
+		start := Load(Param("start"), GP64())
+		TESTQ(start, start)
 		JNZ(LabelRef(label("load")))
 		for i := range acc {
 			for _, v := range acc[i] {
@@ -138,16 +138,19 @@ func genPanel(s isa, vectors, maxRows int, masked bool) {
 		}
 		JMP(LabelRef(label("product")))
 		Label(label("load"))
-		q := GP64()
-		MOVQ(c, q)
+		srs := Load(Param("srs"), GP64())
 		for i := range acc {
 			for v := range acc[i] {
-				load(q, v, acc[i][v])
+				load(start, v, acc[i][v])
 			}
-			if i < r-1 {
-				ADDQ(crs, q)
-			}
+			LEAQ(Mem{Base: start, Index: srs, Scale: 4}, start)
 		}
+		// The registers are few: the start of the next block is kept where it was passed.
+		next, err := Param("start").Resolve()
+		if err != nil {
+			panic(err)
+		}
+		MOVQ(start, next.Addr)
 		Label(label("product"))
 		p, b, k := GP64(), GP64(), GP64()
 		MOVQ(a, p)
@@ -190,12 +193,12 @@ func genPanel(s isa, vectors, maxRows int, masked bool) {
 	RET()
 }
 
-// genRowPanel writes y[n] (+)= x[k]·B[k×n] for exactly vectors·lanes columns: the product of one row, wide enough that
+// genRowPanel writes y[n] = start[n] + x[k]·B[k×n] for exactly vectors·lanes columns: the product of one row, wide enough that
 // the sums do not wait for each other.
 func genRowPanel(s isa, vectors int) {
 	name := fmt.Sprintf("gemvT%d%s", vectors*s.lanes, s.suffix)
-	TEXT(name, NOSPLIT, "func(k int, x *float32, xs int, b *float32, brs int, y *float32, accumulate bool)")
-	Doc(fmt.Sprintf("%s computes y (+)= x·B for %d columns.", name, vectors*s.lanes))
+	TEXT(name, NOSPLIT, "func(k int, x *float32, xs int, b *float32, brs int, y, start *float32)")
+	Doc(fmt.Sprintf("%s computes y = start + x·B for %d columns, where a nil start is zero.", name, vectors*s.lanes))
 	Pragma("noescape")
 	k := Load(Param("k"), GP64())
 	x := Load(Param("x"), GP64())
@@ -206,8 +209,8 @@ func genRowPanel(s isa, vectors int) {
 	SHLQ(Imm(2), xs)
 	SHLQ(Imm(2), brs)
 	acc := s.vecs(vectors)
-	flag := Load(Param("accumulate"), GP8())
-	TESTB(flag, flag)
+	start := Load(Param("start"), GP64())
+	TESTQ(start, start)
 	JNZ(LabelRef("load"))
 	for _, v := range acc {
 		s.zero(v)
@@ -215,7 +218,7 @@ func genRowPanel(s isa, vectors int) {
 	JMP(LabelRef("product"))
 	Label("load")
 	for i, v := range acc {
-		VMOVUPS(Mem{Base: y, Disp: i * s.bytes()}, v)
+		VMOVUPS(Mem{Base: start, Disp: i * s.bytes()}, v)
 	}
 	Label("product")
 	TESTQ(k, k)

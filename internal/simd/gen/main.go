@@ -16,10 +16,11 @@ var groups = map[string]func(isa){
 	"gemm":   genGemm,
 	"vector": genVector,
 	"fused":  genFused,
+	"race":   genRace,
 }
 
 func main() {
-	kernels := flag.String("kernels", "", "group of kernels to generate: gemm, vector or fused")
+	kernels := flag.String("kernels", "", "group of kernels to generate: gemm, vector, fused or race")
 	ConstraintExpr("amd64,!noasm")
 	flag.Parse()
 	group, ok := groups[*kernels]

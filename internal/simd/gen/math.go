@@ -10,10 +10,11 @@ import (
 
 // Predicates of VCMPPS, none of which signals.
 var (
-	equal   = Imm(0x00)
-	less    = Imm(0x11)
-	notLess = Imm(0x15) // true for NaN
-	greater = Imm(0x1e)
+	equal      = Imm(0x00)
+	less       = Imm(0x11)
+	notLess    = Imm(0x15) // true for NaN
+	notGreater = Imm(0x1a) // true for NaN
+	greater    = Imm(0x1e)
 )
 
 // minNormal is the smallest float32 that is not denormal.

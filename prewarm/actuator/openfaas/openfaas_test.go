@@ -73,13 +73,21 @@ func TestConforms(t *testing.T) {
 	})
 }
 
+// over has the time of the first lease of f1 end now, whatever has passed of it.
+func over(a *Actuator) {
+	a.mu.Lock()
+	a.functions["f1"].Leases[0].Until = time.Now()
+	a.mu.Unlock()
+	a.signal()
+}
+
 // TestWarmAndGiveBack checks that warm replicas are added to those that are there, waited for, and taken away when their time is over.
 func TestWarmAndGiveBack(t *testing.T) {
 	g := newGateway(t, 2)
 	g.Start, g.Lag = 100*time.Millisecond, 3
 	a := g.actuator(Options{IdleTimeout: time.Minute})
 	require.Equal(t, prewarm.Platform{Warm: true, Late: prewarm.TakesStarting, IdleTimeout: time.Minute}, a.Platform())
-	results, err := a.Act(t.Context(), warm(1, 2, 1500*time.Millisecond))
+	results, err := a.Act(t.Context(), warm(1, 2, time.Hour))
 	require.NoError(t, err)
 	require.Equal(t, actuator.Created, results[1].Outcome)
 	require.GreaterOrEqual(t, results[0].Ready.Sub(results[0].Asked), 100*time.Millisecond)
@@ -88,6 +96,7 @@ func TestWarmAndGiveBack(t *testing.T) {
 	require.NoError(t, err)
 	_, err = a.Act(t.Context(), warm(2, 1, time.Hour))
 	require.NoError(t, err, "the same command again")
+	over(a)
 	g.Eventually(3)
 	require.Equal(t, "[4 5 3]", g.Asked())
 	require.NoError(t, a.Close(t.Context()))
@@ -183,10 +192,7 @@ func TestGivesBackLater(t *testing.T) {
 		}
 		return 0
 	}
-	a.mu.Lock()
-	a.functions["f1"].Leases[0].Until = time.Now()
-	a.mu.Unlock()
-	a.signal()
+	over(a)
 	g.Eventually(1)
 }
 
@@ -196,7 +202,7 @@ func TestSurvives(t *testing.T) {
 	g := newGateway(t, 1)
 	state := filepath.Join(t.TempDir(), "state.json")
 	killed := g.actuator(Options{State: state})
-	_, err := killed.Act(t.Context(), warm(1, 2, 700*time.Millisecond))
+	_, err := killed.Act(t.Context(), warm(1, 2, time.Hour))
 	require.NoError(t, err)
 	_, err = killed.Act(t.Context(), warm(2, 1, time.Hour))
 	require.NoError(t, err)
@@ -211,6 +217,8 @@ func TestSurvives(t *testing.T) {
 	a := g.actuator(Options{State: state})
 	_, err = a.Act(t.Context(), warm(2, 1, time.Hour))
 	require.NoError(t, err)
+	require.Equal(t, 4, g.Replicas())
+	over(a)
 	g.Eventually(2)
 	require.NoError(t, a.Close(t.Context()))
 	require.Equal(t, 1, g.Replicas())

@@ -75,7 +75,7 @@ func TestIntegrationPrewarmLive(t *testing.T) {
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	require.Empty(t, left)
-	require.Eventually(t, func() bool { return len(orphans(t)) == 0 }, 5*time.Second, 20*time.Millisecond, "%v", orphans(t))
+	require.Eventually(t, func() bool { return len(orphans(t)) == 0 }, time.Minute, 20*time.Millisecond, "%v", orphans(t))
 }
 
 // orphans returns the processes that run and whose parent is this one.

@@ -5,6 +5,8 @@ package main
 import (
 	"bytes"
 	"math"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -43,6 +45,29 @@ func TestNothingCounts(t *testing.T) {
 		require.NoError(t, (&table{out: &out, json: form}).end([]summary{*m.summary()}))
 		require.NotContains(t, out.String(), "NaN")
 	}
+}
+
+// TestFilesAreCheckedFirst checks that what cannot be read or written is said before the runs, which take minutes.
+func TestFilesAreCheckedFirst(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"-o", filepath.Join(file, "data")}, "-o: mkdir " + file},
+		{[]string{"-picture", filepath.Join(dir, "none", "live.png")}, "-picture: "},
+		{[]string{"-model", filepath.Join(dir, "none")}, "-model: open "},
+	} {
+		var stdout, stderr bytes.Buffer
+		require.Equal(t, 1, program.Run(t.Context(), c.args, &stdout, &stderr))
+		require.Contains(t, stderr.String(), c.want)
+		require.Empty(t, stdout.String())
+	}
+	o := options{output: filepath.Join(dir, "new", "data")}
+	require.NoError(t, o.writable())
+	require.DirExists(t, o.output)
 }
 
 func TestQuantile(t *testing.T) {

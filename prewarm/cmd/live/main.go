@@ -62,7 +62,7 @@ func define(fs *flag.FlagSet) cli.Run {
 	fs.DurationVar(&o.every, "every", 12*time.Second, "a request comes after this `time`, 10 % more or less")
 	fs.DurationVar(&o.idle, "idle", 6*time.Second, "the platform removes a container that was idle for this `time`")
 	fs.Uint64Var(&o.seed, "seed", 1, "`seed` of the requests")
-	fs.StringVar(&o.output, "o", "", "`folder` for the two datasets, without.json and with.json")
+	fs.StringVar(&o.output, "o", "", "write the two datasets into this `folder`, as without.json and with.json")
 	fs.StringVar(&o.picture, "picture", "", "draw both runs into `FILE`, a .png, .svg or .pdf")
 	fs.BoolVar(&o.json, "json", false, "print one JSON object for each request and for each of both runs instead of the table")
 	return func(ctx context.Context, args []string, stdout, stderr io.Writer) error {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/tppfaas/tppfaas/apps"
+	"github.com/tppfaas/tppfaas/internal/atomicfile"
 	"github.com/tppfaas/tppfaas/internal/chain"
 	"github.com/tppfaas/tppfaas/internal/figure"
 	"github.com/tppfaas/tppfaas/prewarm/controller"
@@ -68,6 +69,9 @@ func run(ctx context.Context, o *options, stdout, stderr io.Writer) (err error) 
 	if err != nil {
 		return err
 	}
+	if err := o.writable(); err != nil {
+		return err
+	}
 	t := &table{out: stdout, json: o.json}
 	if err := t.head(); err != nil {
 		return err
@@ -86,12 +90,43 @@ func run(ctx context.Context, o *options, stdout, stderr io.Writer) (err error) 
 		}
 		summaries, outcomes = append(summaries, *s), append(outcomes, requests...)
 	}
+	if err := t.end(summaries); err != nil {
+		return err
+	}
 	if o.picture != "" {
-		if err := figure.Write(o.picture, picture(o, outcomes, summaries)); err != nil {
-			return err
+		return figure.Write(o.picture, picture(o, outcomes, summaries))
+	}
+	return nil
+}
+
+// datasetFile returns the file of the dataset of a run.
+func (o *options) datasetFile(run string) string { return filepath.Join(o.output, run+".json") }
+
+// writable makes the folder for the datasets, and returns an error if a file cannot be written that will be, minutes later.
+func (o *options) writable() error {
+	if o.output != "" {
+		if err := os.MkdirAll(o.output, 0o777); err != nil {
+			return fmt.Errorf("-o: %w", err)
+		}
+		for _, name := range []string{withoutRun, withRun} {
+			if err := atomicfile.Check(o.datasetFile(name)); err != nil {
+				return fmt.Errorf("-o: %w", err)
+			}
 		}
 	}
-	return t.end(summaries)
+	if o.picture != "" {
+		if err := atomicfile.Check(o.picture); err != nil {
+			return fmt.Errorf("-picture: %w", err)
+		}
+	}
+	if o.model != "" {
+		f, err := os.Open(o.model)
+		if err != nil {
+			return fmt.Errorf("-model: %w", err)
+		}
+		return f.Close()
+	}
+	return nil
 }
 
 // runOnce starts all parts, sends the requests, and stops the parts. What the controller learns stays in a folder.
@@ -164,7 +199,7 @@ func runOnce(ctx context.Context, o *options, app *apps.Application, learned str
 	s.Missed, s.Least = float64(s.Cold+int(s.Wasted))/float64(max(s.Invocations, 1)), unforeseeable(app, false)
 	s.LeastApart = unforeseeable(app, true)
 	if o.output != "" {
-		if err := dataset.WriteFile(filepath.Join(o.output, name+".json"), result.Dataset); err != nil {
+		if err := dataset.WriteFile(o.datasetFile(name), result.Dataset); err != nil {
 			return nil, nil, err
 		}
 	}

@@ -191,6 +191,7 @@ func TestExpand(t *testing.T) {
 
 // TestWrongCalls checks that a wrong call starts nothing, has status 2, and says in a line what is wrong.
 func TestWrongCalls(t *testing.T) {
+	t.Chdir(t.TempDir()) // where it tries whether r.txt can be written
 	for _, c := range []struct {
 		args    []string
 		message string

@@ -96,7 +96,7 @@ func TestServeAndPause(t *testing.T) {
 		ended <- program.Run(ctx, []string{"serve", "-learn", "-listen", "127.0.0.1:0", "-grpc", "off", "-state", state, "-log", "json"}, &out, &errs)
 	}()
 	page := regexp.MustCompile(`"page":"(http://[^"]+)"`)
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for !page.MatchString(errs.String()) {
 		if time.Now().After(deadline) {
 			t.Fatalf("it does not say where it serves: %s", errs.String())

@@ -30,12 +30,16 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tppfaas/tppfaas/internal/integration"
+	"github.com/tppfaas/tppfaas/internal/loopback"
 	"github.com/tppfaas/tppfaas/prewarm/controller"
 )
 
 var pictures = flag.String("pictures", "", "write what the browser shows into this `folder`")
 
 var docs = flag.String("docs", "", "write the picture for the documents into this `file`")
+
+// slowest is how long the browser may take for anything.
+const slowest = 2 * time.Minute
 
 // shop is at what time of the scenario tests look.
 const shop = 9*time.Minute + 13500*time.Millisecond
@@ -62,6 +66,16 @@ func chromium(t *testing.T) string {
 	return integration.Program(t, "chromium", "install Debian's package chromium")
 }
 
+// listen starts the server at an address.
+func (b *browser) listen(address string) {
+	b.Helper()
+	require.NoError(b, b.server.Listener.Close())
+	var err error
+	b.server.Listener, err = new(net.ListenConfig).Listen(b.Context(), "tcp", address)
+	require.NoError(b, err)
+	b.server.Start()
+}
+
 // open opens the page in a new browser.
 func open(t *testing.T, state *controller.State, o Options, width, height int64, features ...*emulation.MediaFeature) *browser {
 	t.Helper()
@@ -86,11 +100,14 @@ func open(t *testing.T, state *controller.State, o Options, width, height int64,
 			})
 		})
 	}
-	b.server = httptest.NewServer(Protect(mux, nil))
+	b.server = httptest.NewUnstartedServer(Protect(mux, nil))
+	addresses, err := loopback.FreeAddresses(1) // which no connection takes while the server is away
+	require.NoError(t, err)
+	b.listen(addresses[0])
 
 	folder := t.TempDir()
 	allocator, end := chromedp.NewExecAllocator(ctx,
-		chromedp.ExecPath(chromium(t)), chromedp.NoSandbox, chromedp.Headless, chromedp.DisableGPU, chromedp.NoFirstRun, chromedp.UserDataDir(folder), chromedp.CombinedOutput(io.Discard),
+		chromedp.ExecPath(chromium(t)), chromedp.WSURLReadTimeout(slowest), chromedp.NoSandbox, chromedp.Headless, chromedp.DisableGPU, chromedp.NoFirstRun, chromedp.UserDataDir(folder), chromedp.CombinedOutput(io.Discard),
 		chromedp.Env("TZ=Europe/Berlin", "LANG=en_GB.UTF-8", "HOME="+folder), chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true), chromedp.Flag("lang", "en-GB"))
 	var stop context.CancelFunc
@@ -146,7 +163,7 @@ func (b *browser) clean() {
 
 func (b *browser) do(steps ...chromedp.Action[chromedp.Void]) {
 	b.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(b.ctx, slowest)
 	defer cancel()
 	require.NoError(b, chromedp.Do(ctx, steps...))
 }
@@ -154,15 +171,15 @@ func (b *browser) do(steps ...chromedp.Action[chromedp.Void]) {
 // until waits until an expression is true in the page.
 func (b *browser) until(expression string) {
 	b.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(b.ctx, slowest)
 	defer cancel()
-	_, err := chromedp.Run(ctx, chromedp.Poll[bool]("!!("+expression+")"))
+	_, err := chromedp.Run(ctx, chromedp.Poll[bool]("!!("+expression+")", chromedp.WithPollingTimeout(slowest)))
 	require.NoError(b, err, expression)
 }
 
 func eval[T any](b *browser, expression string) T {
 	b.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(b.ctx, slowest)
 	defer cancel()
 	value, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression))
 	require.NoError(b, err, expression)
@@ -333,10 +350,7 @@ func TestIntegrationConnection(t *testing.T) {
 	group.Go(func() { _ = again.Run(ctx) })
 	b.source.edit(func(s *controller.State) { s.Mode, s.ModeReason = controller.DryRun, "the circuit is open" })
 	b.server = httptest.NewUnstartedServer(again)
-	require.NoError(t, b.server.Listener.Close())
-	b.server.Listener, err = new(net.ListenConfig).Listen(ctx, "tcp", u.Host)
-	require.NoError(t, err)
-	b.server.Start()
+	b.listen(u.Host)
 	t.Cleanup(func() { cancel(); group.Wait() })
 	b.until(`document.getElementById("lost").hidden && document.getElementById("mode").textContent === "dry run"`)
 	b.until(`!document.getElementById("pause").disabled`)

@@ -287,7 +287,7 @@ func TestEventsOutliveTheTimeOfRequests(t *testing.T) {
 		return p.hub.running
 	}, time.Minute, time.Millisecond)
 	server := httptest.NewUnstartedServer(p)
-	server.Config.ReadTimeout, server.Config.WriteTimeout = 300*time.Millisecond, 300*time.Millisecond
+	server.Config.ReadTimeout, server.Config.WriteTimeout = time.Second, time.Second // in which the events begin, on a slow machine too
 	server.Start()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+"/v1/events", nil)
 	require.NoError(t, err)
@@ -297,7 +297,7 @@ func TestEventsOutliveTheTimeOfRequests(t *testing.T) {
 	require.Equal(t, "state", c.next(nil))
 	require.Equal(t, "history", c.next(nil))
 	select { // nothing happens for longer than the bounds
-	case <-time.After(time.Second):
+	case <-time.After(1500 * time.Millisecond):
 	case <-r.Context().Done():
 	}
 	for range 3 {

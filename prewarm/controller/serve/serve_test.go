@@ -184,6 +184,7 @@ func TestServes(t *testing.T) {
 	if mode := s.Controller().Snapshot().Mode; mode != controller.Paused {
 		t.Errorf("the controller is %s", mode)
 	}
+	eventually(t, "what was under way is done", func() bool { return state(t, s).Actuator.InFlight == 0 })
 	before := a.asked()
 	for range 10 {
 		request()

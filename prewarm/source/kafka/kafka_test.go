@@ -23,6 +23,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.uber.org/goleak"
 
+	"github.com/tppfaas/tppfaas/internal/loopback"
 	"github.com/tppfaas/tppfaas/internal/testbin"
 	"github.com/tppfaas/tppfaas/prewarm/internal/guarded/guardedtest"
 	"github.com/tppfaas/tppfaas/prewarm/source"
@@ -269,6 +270,27 @@ func TestBomb(t *testing.T) {
 	require.EqualValues(t, 2, committed(t, c))
 }
 
+// TestBegins checks that what is written while a group finds out where it begins is not passed over, at whichever of the questions that are asked for that.
+func TestBegins(t *testing.T) {
+	for asked := range 3 {
+		t.Run(fmt.Sprint(asked), func(t *testing.T) {
+			c := cluster(t, 1)
+			s := &sink{}
+			n := 0
+			c.ControlKey(int16(kmsg.ListOffsets), func(kmsg.Request) (kmsg.Response, error, bool) {
+				c.KeepControl()
+				if n++; n == asked+1 {
+					c.SleepControl(func() { writeTraces(t, c, 0, 3) })
+				}
+				return nil, nil, false
+			})
+			_, stop := run(t, c, s, Options{})
+			eventually(t, "what was written meanwhile comes", func() bool { return s.n() == 3 })
+			require.NoError(t, stop())
+		})
+	}
+}
+
 // TestBusy checks that a sink without room is told everything later, once and in order, also the parts of a long message; that nothing more is fetched
 // meanwhile; and that nothing is committed that it has not taken.
 func TestBusy(t *testing.T) {
@@ -381,10 +403,12 @@ func TestBrokerAgain(t *testing.T) {
 		t.Cleanup(c.Close)
 		return c
 	}
-	c := begin(0)
-	var port int
-	_, err := fmt.Sscanf(c.ListenAddrs()[0], "127.0.0.1:%d", &port)
+	addresses, err := loopback.FreeAddresses(1) // which no connection takes while the broker is away
 	require.NoError(t, err)
+	var port int
+	_, err = fmt.Sscanf(addresses[0], "127.0.0.1:%d", &port)
+	require.NoError(t, err)
+	c := begin(port)
 	s := &sink{}
 	reading, stop := run(t, c, s, Options{})
 	writeTraces(t, c, 0, 3)

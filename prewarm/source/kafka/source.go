@@ -74,15 +74,26 @@ func (s *Source) Run(ctx context.Context, sink source.Sink) error {
 	s.counter.Store(counter)
 	r := &reader{o: &s.o, counter: counter}
 	r.follower, _ = sink.(source.Follower)
-	client, err := kgo.NewClient(append([]kgo.Opt{
+	since := time.Now().Add(-startBack)
+	none := kgo.NewOffset().AfterMilli(since.UnixMilli())
+	var client *kgo.Client
+	made := make(chan struct{}) // closed when client is set
+	var err error
+	client, err = kgo.NewClient(append([]kgo.Opt{
 		kgo.SeedBrokers(s.o.Brokers...), kgo.ClientID("prewarm"), kgo.DisableClientMetrics(), kgo.WithHooks(r), kgo.DialTimeout(5 * time.Second),
-		kgo.ConsumerGroup(s.o.Group), kgo.ConsumeTopics(s.o.Topic), kgo.ConsumeResetOffset(kgo.NewOffset().AfterMilli(time.Now().Add(-startBack).UnixMilli())),
+		kgo.ConsumerGroup(s.o.Group), kgo.ConsumeTopics(s.o.Topic), kgo.ConsumeResetOffset(none),
+		kgo.AdjustFetchOffsetsFn(func(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+			<-made
+			begin(ctx, client, since, none, offsets)
+			return offsets, nil
+		}),
 		kgo.SessionTimeout(sessionTimeout), kgo.HeartbeatInterval(heartbeat), kgo.RebalanceTimeout(rebalance),
 		kgo.BlockRebalanceOnPoll(), kgo.OnPartitionsRevoked(r.revoked), kgo.OnPartitionsLost(r.lost),
 		kgo.AutoCommitMarks(), kgo.AutoCommitInterval(commitEvery),
 		kgo.FetchMaxBytes(fetchBytes), kgo.FetchMaxPartitionBytes(partitionBytes), kgo.MaxConcurrentFetches(fetches), kgo.BrokerMaxReadBytes(readBytes), kgo.MaxDecompressBatchBytes(readBytes),
 		kgo.FetchMaxWait(time.Second), kgo.MetadataMaxAge(time.Minute), kgo.MetadataMinAge(time.Second),
 	}, s.options...)...)
+	close(made)
 	if err != nil {
 		return r.describe(err)
 	}

@@ -219,6 +219,8 @@ func TestZipkin(t *testing.T) {
 
 func TestServingCalledWrongly(t *testing.T) {
 	ownConfigFolder(t)
+	temporary := t.TempDir()
+	t.Setenv("TMPDIR", temporary)
 	for line, want := range map[string]string{
 		"platform here":                               `unexpected argument "here"`,
 		"platform -starts-at-once 2":                  "-starts-at-once: needs -starts standalone or cluster",
@@ -245,6 +247,9 @@ func TestServingCalledWrongly(t *testing.T) {
 		stdout, stderr, status := try(t.Context(), line)
 		if status == 0 || stdout != "" || !strings.Contains(stderr, want) || strings.Count(stderr, "\n") != 1 {
 			t.Errorf("sampler %s: status %d, prints %q, says %q, want %q", line, status, stdout, stderr, want)
+		}
+		if left, err := os.ReadDir(temporary); err != nil || len(left) != 0 {
+			t.Errorf("sampler %s leaves %v, %v", line, left, err)
 		}
 	}
 }

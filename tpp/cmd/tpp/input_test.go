@@ -130,7 +130,7 @@ func TestADatasetAsModel(t *testing.T) {
 	}{
 		{[]string{"predict", data, model}, model + " is a model: it stands before the dataset"},
 		{[]string{"predict", zipped, model}, "it stands before"},
-		{[]string{"plot", data, model, "-o", "x.png"}, "it stands before"},
+		{[]string{"plot", data, model, "-o", filepath.Join(t.TempDir(), "x.png")}, "it stands before"},
 		{[]string{"predict", data, data}, "tpp train makes a model"},
 		{[]string{"sample", data, "-o", out}, "looks like a dataset; tpp train makes a model"},
 		{[]string{"sample", write(t, "d.csv", "user,time\na,1\n"), "-o", out}, "looks like a dataset"},
