@@ -54,8 +54,9 @@ type stream struct {
 	due      int // from how many on the model of when they come is fitted again
 }
 
-// mostArrivals is how many arrivals are remembered, and firstFit and lastFit how many there are at the first fit, and between fits at most.
-const mostArrivals, firstFit, lastFit = 200, 8, 200
+// mostArrivals is how many arrivals are remembered. The first fits are at firstFit and secondFit arrivals, with so few that only the simplest processes are tried; then each is at
+// so many times as many as the last, for one takes a tenth of a second, and a process adapts by itself.
+const mostArrivals, firstFit, secondFit, rarer = 200, 8, 16, 4
 
 // learnGap learns from the arrival of a request that begins with a function.
 func (d *Decider) learnGap(root int, at prewarm.Time) {
@@ -74,7 +75,9 @@ func (d *Decider) learnGap(root int, at prewarm.Time) {
 	if s.seen++; s.seen < s.due {
 		return
 	}
-	s.due = s.seen + min(max(s.seen/2, firstFit/2), lastFit)
+	if s.due = rarer * s.seen; s.seen < secondFit {
+		s.due = secondFit
+	}
 	gaps := make([]float64, 0, len(s.arrivals))
 	for i := 1; i < len(s.arrivals); i++ {
 		gaps = append(gaps, seconds(s.arrivals[i]-s.arrivals[i-1]))
