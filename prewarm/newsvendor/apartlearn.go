@@ -2,6 +2,7 @@ package newsvendor
 
 import (
 	"slices"
+	"sync"
 
 	"github.com/tppfaas/tppfaas/prewarm"
 	"github.com/tppfaas/tppfaas/prewarm/requests"
@@ -82,7 +83,7 @@ func (d *Decider) learnGap(root int, at prewarm.Time) {
 	for i := 1; i < len(s.arrivals); i++ {
 		gaps = append(gaps, seconds(s.arrivals[i]-s.arrivals[i-1]))
 	}
-	m, err := requests.Fit(gaps)
+	m, err := fits.get(gaps)
 	if err != nil {
 		return // the model before is as good as any
 	}
@@ -102,4 +103,47 @@ func (p *Policy) foreseeBy(root int, m requests.Model, recent []prewarm.Time) {
 	r := p.roots[a]
 	r.model = m
 	r.begin(p.at, recent)
+}
+
+// fitted has the models that were fitted last: deciders of the same process that are told of the same requests fit the same ones.
+type fitted struct {
+	mu     sync.Mutex
+	models []fit // a ring
+	next   int
+}
+
+type fit struct {
+	gaps  []float64
+	model requests.Model
+}
+
+// mostFits is how many models are remembered.
+const mostFits = 256
+
+var fits fitted
+
+// get returns the model of when requests come with such gaps.
+func (f *fitted) get(gaps []float64) (requests.Model, error) {
+	f.mu.Lock()
+	for i := range f.models {
+		if slices.Equal(f.models[i].gaps, gaps) {
+			m := f.models[i].model
+			f.mu.Unlock()
+			return m, nil
+		}
+	}
+	f.mu.Unlock()
+	m, err := requests.Fit(gaps)
+	if err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.models) < mostFits {
+		f.models = append(f.models, fit{gaps, m})
+		return m, nil
+	}
+	f.models[f.next] = fit{gaps, m}
+	f.next = (f.next + 1) % mostFits
+	return m, nil
 }
