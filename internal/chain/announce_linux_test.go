@@ -7,11 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -58,7 +59,7 @@ func TestAnnouncements(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes half a minute")
 	}
-	const application, requests = "tree_small", 20
+	const application, requests = "tree_small", 10
 	app, err := apps.Load(application)
 	if err != nil {
 		t.Fatal(err)
@@ -69,7 +70,7 @@ func TestAnnouncements(t *testing.T) {
 		"--config", "builtin:local", "--config", filepath.Join("..", "..", "collector", "predictor.yaml"),
 		"--config", "yaml:exporters::otlp_http/predictor: {endpoint: \"" + predictor.url + "\", timeout: 1m}", // on a slow machine too it is told of all
 	}})
-	c.sample(t, "-announce", "-d", application, "-n", fmt.Sprint(requests), "-l", "0.2", "-u", "0.4", "-o", filepath.Join(dir, "x.json"))
+	c.sample(t, "-announce", "-d", application, "-n", fmt.Sprint(requests), "-l", "0.4", "-u", "0.6", "-o", filepath.Join(dir, "x.json"))
 	n := app.Invocations()
 	var traces [][]zipkinSpan
 	for deadline := time.After(time.Minute); ; { // a start may arrive after the finished span that the sampler waits for
@@ -218,7 +219,28 @@ func startLive(t *testing.T, model string) *live {
 	return l
 }
 
-// check checks that the example was told of each call of the traces once, and has left out none.
+// leftOut is what the example says of an announcement that was overtaken by another one.
+var leftOut = regexp.MustCompile(`^live: POST /v1/traces: left out: trace [0-9a-f]{32}: event at (\S+): it is before the last one at (\S+)$`)
+
+// overtaken returns how many announcements have been overtaken by more than a second, which happens on a slow machine alone: these are left out.
+// Everything else that the example says is wrong.
+func overtaken(t *testing.T, stderr string) (n int) {
+	t.Helper()
+	for line := range strings.Lines(stderr) {
+		if m := leftOut.FindStringSubmatch(strings.TrimSpace(line)); m != nil {
+			at, err1 := strconv.ParseFloat(m[1], 64)
+			last, err2 := strconv.ParseFloat(m[2], 64)
+			if err1 == nil && err2 == nil && last-at > 1000 {
+				n++
+				continue
+			}
+		}
+		t.Errorf("live: %s", line)
+	}
+	return n
+}
+
+// check checks that the example was told of each call of the traces once, and has left out none but those that were overtaken.
 func (l *live) check(t *testing.T, traces [][]zipkinSpan) {
 	t.Helper()
 	want := map[string]string{} // names of functions by call id
@@ -233,10 +255,11 @@ func (l *live) check(t *testing.T, traces [][]zipkinSpan) {
 		l.mu.Lock()
 		stdout, stderr := l.stdout.String(), l.stderr.String()
 		l.mu.Unlock()
-		if strings.Count(stdout, "\n") >= len(want) || stderr != "" {
-			if stderr != "" {
-				t.Errorf("live: %s", stderr)
-			}
+		late := overtaken(t, stderr)
+		if t.Failed() {
+			return
+		}
+		if strings.Count(stdout, "\n")+late >= len(want) {
 			got := map[string]string{}
 			for line := range strings.Lines(stdout) {
 				var i struct{ Call, Function string }
@@ -247,9 +270,12 @@ func (l *live) check(t *testing.T, traces [][]zipkinSpan) {
 					t.Errorf("call %s comes twice", i.Call)
 				}
 				got[i.Call] = i.Function
+				if want[i.Call] != i.Function {
+					t.Errorf("live was told of call %s of %s, want %q", i.Call, i.Function, want[i.Call])
+				}
 			}
-			if !maps.Equal(got, want) {
-				t.Errorf("live was told of %v, want %v", got, want)
+			if len(got)+late != len(want) {
+				t.Errorf("live was told of %d calls and left out %d, want %d", len(got), late, len(want))
 			}
 			return
 		}

@@ -177,7 +177,11 @@ func TestWarmsContainers(t *testing.T) {
 	}
 	require.Len(t, instances, 3)
 	require.Equal(t, 3, p.runtime.starts())
-	require.Eventually(t, func() bool { return cold(p.runs(3)) == 0 }, time.Minute, time.Millisecond, "they are idle when their logs are collected")
+	require.Eventually(t, func() bool {
+		records, _, err := p.client.ListActivations(t.Context(), whisk.ListOptions{Limit: 10})
+		return err == nil && len(records) == 3
+	}, time.Minute, time.Millisecond, "they are idle when their logs are collected")
+	require.Zero(t, cold(p.runs(3)))
 	require.Equal(t, 3, p.runtime.starts())
 }
 

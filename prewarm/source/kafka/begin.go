@@ -13,10 +13,10 @@ import (
 // listTimeout bounds how long it is asked where partitions begin and end; after that the client asks by itself.
 const listTimeout = 10 * time.Second
 
-// begin replaces the offsets of partitions of which the group has committed nothing, which are those of none: by that of the first message that was written
+// findBegin replaces the offsets of partitions of which the group has committed nothing, which are those of none: by that of the first message that was written
 // since a time, or by the end of the partition. The end is asked for first: the client asks for it after the first message, and passes over what is written in
 // between.
-func begin(ctx context.Context, client *kgo.Client, since time.Time, none kgo.Offset, offsets map[string]map[int32]kgo.Offset) {
+func findBegin(ctx context.Context, client *kgo.Client, since time.Time, none kgo.Offset, offsets map[string]map[int32]kgo.Offset) {
 	var topics []string
 	for topic, partitions := range offsets {
 		if slices.Contains(slices.Collect(maps.Values(partitions)), none) {

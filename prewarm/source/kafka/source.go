@@ -84,7 +84,7 @@ func (s *Source) Run(ctx context.Context, sink source.Sink) error {
 		kgo.ConsumerGroup(s.o.Group), kgo.ConsumeTopics(s.o.Topic), kgo.ConsumeResetOffset(none),
 		kgo.AdjustFetchOffsetsFn(func(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
 			<-made
-			begin(ctx, client, since, none, offsets)
+			findBegin(ctx, client, since, none, offsets)
 			return offsets, nil
 		}),
 		kgo.SessionTimeout(sessionTimeout), kgo.HeartbeatInterval(heartbeat), kgo.RebalanceTimeout(rebalance),
