@@ -34,7 +34,6 @@ type Deciders struct {
 	releases []controller.Release
 	past     controller.Totals // of partitions that were given up
 	shares   func() []controller.ShareState
-	invalid  uint64
 }
 
 // NewDeciders returns Deciders that decide on no partition yet. The instance is a name that no other has. Of the core's options Epoch, Platform, Functions, NewPolicy and
