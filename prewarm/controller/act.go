@@ -94,17 +94,46 @@ func (c *Core) start(d *prewarm.Decision, n int) {
 		c.noteHeld(f, d, why)
 		return
 	}
+	if c.o.Intend != nil {
+		c.o.Intend(d, n)
+		return
+	}
+	c.grant(d, n, true)
+}
+
+// Grant starts n containers that the policy wanted, see Options.Intend, and returns the number of the command; with command false somebody else has asked the
+// platform for them: it is only noted, and Acted tells what has become of them all the same. It returns 0, and says why in the state, if nothing is started.
+func (c *Core) Grant(now prewarm.Time, d *prewarm.Decision, n int, command bool) uint64 {
+	c.Pass(now)
+	if d.Function < 0 || d.Function >= len(c.functions) {
+		return 0
+	}
+	n = min(n, mostPerDecision)
+	f := c.functions[d.Function]
+	if why := c.held(f); why != "" && command {
+		c.noteHeld(f, d, why)
+		return 0
+	}
+	id := c.grant(d, n, command)
+	c.settle()
+	return id
+}
+
+// grant has containers started, or notes that somebody else has. It returns the number of the command, 0 if there is none.
+func (c *Core) grant(d *prewarm.Decision, n int, own bool) uint64 {
+	f := c.functions[d.Function]
 	if c.o.Loads && c.o.Act {
 		c.note(d, n, asked, "")
 		c.raise(f, c.replicas(f)+n)
-		return
+		return 0
 	}
 	there, idle := c.replicas(f), len(c.fleet.Containers(d.Function, prewarm.StateIdle))
 	ids, events := c.mirror.Warm(c.now, d.Function, n, nil)
 	if len(ids) == 0 {
 		c.noteHeld(f, d, "there are too many containers to follow")
-		return
+		return 0
 	}
+	number := uint64(0)
 	o := asked
 	if !c.o.Act {
 		o = dry
@@ -132,15 +161,20 @@ func (c *Core) start(d *prewarm.Decision, n int) {
 			There: there, Idle: idle,
 		}
 		c.nextCommand++
+		number = command.ID
+		c.flight[command.ID] = flight{d.Function, ids, c.now}
+		if !own {
+			break
+		}
 		for _, container := range ids {
 			c.boxes[container].command = command.ID
 		}
 		c.totals.Warmups += uint64(len(ids))
-		c.flight[command.ID] = flight{d.Function, ids, c.now}
 		c.commands = append(c.commands, command)
 		c.record(Record{Kind: recordAsked, Function: f.Name, Command: command.ID, Decision: id, At: c.now, N: len(ids), Containers: ids})
 	}
 	c.tell(events...)
+	return number
 }
 
 // reason returns in words why something is decided.

@@ -12,9 +12,9 @@ const clockStep = time.Second
 // followClock has times shown, and ends of commands told, by the machine's clock, also after it was set or the machine was asleep. Otherwise commands would
 // be over before they begin, or last too long. How much time passes between events is not changed.
 func (c *Controller) followClock(now prewarm.Time) {
-	if off := c.wall().Round(0).Sub(c.core.moment(now)); off.Abs() > clockStep {
-		c.core.o.Log.Info("the machine's clock was set, or it was asleep: times are counted by its clock as it is now", "by", off.Round(time.Millisecond))
-		c.core.o.Epoch = c.core.o.Epoch.Add(off)
+	if off := c.wall().Round(0).Sub(c.core.Epoch().Add(now)); off.Abs() > clockStep {
+		c.core.Log().Info("the machine's clock was set, or it was asleep: times are counted by its clock as it is now", "by", off.Round(time.Millisecond))
+		c.core.Shift(off)
 	}
 }
 
@@ -29,10 +29,10 @@ func (c *Controller) sayWhatSourcesSay() {
 		switch failure := s.counts().Error; {
 		case (failure == "") == (s.said == ""):
 		case failure == "":
-			c.core.o.Log.Info("a source works again", "source", s.name)
+			c.core.Log().Info("a source works again", "source", s.name)
 			s.said = ""
 		default:
-			c.core.o.Log.Warn("a source fails", "source", s.name, "error", failure)
+			c.core.Log().Warn("a source fails", "source", s.name, "error", failure)
 			s.said = failure
 		}
 	}

@@ -36,10 +36,11 @@ type RunOptions struct {
 // Controller runs a core in real time: it is the sink of the sources, keeps the clock, and has the guard carry commands out. Its methods are safe
 // for concurrent use.
 type Controller struct {
-	core  *Core
+	core  Engine
 	o     RunOptions
 	epoch time.Time
-	wall  func() time.Time // the machine's clock, which may be set
+	wall  func() time.Time    // the machine's clock, which may be set
+	now   func() prewarm.Time // of the loop
 	queue *queue
 	guard *guard.Guard
 	save  *saver
@@ -67,14 +68,14 @@ type acted struct {
 }
 
 // New returns a controller that runs a core. The core belongs to it from then on.
-func New(core *Core, o RunOptions) (*Controller, error) {
+func New(core Engine, o RunOptions) (*Controller, error) {
 	orElse(&o.MostQueued, 65536)
 	orElse(&o.MostQueuedBytes, 64<<20)
 	orElse(&o.SaveEvery, 10*time.Second)
 	orElse(&o.KeepEvery, 5*time.Minute)
 	orElse(&o.Shutdown, 10*time.Second)
 	c := &Controller{
-		core: core, o: o, epoch: core.o.Epoch, wall: time.Now, queue: &queue{most: o.MostQueued, mostBytes: o.MostQueuedBytes, wake: make(chan struct{}, 1)},
+		core: core, o: o, epoch: core.Epoch(), wall: time.Now, queue: &queue{most: o.MostQueued, mostBytes: o.MostQueuedBytes, wake: make(chan struct{}, 1)},
 		results: make(chan acted, 1024), calls: make(chan func()), begun: make(chan struct{}), ended: make(chan struct{}),
 		late: NewHistogram(LatenessBounds), subscribers: map[chan struct{}]bool{},
 	}
@@ -220,7 +221,7 @@ func (c *Controller) Resume(ctx context.Context) error { return c.setPaused(ctx,
 func (c *Controller) setPaused(ctx context.Context, paused bool) error {
 	written := make(chan error, 1)
 	err := c.call(ctx, func() {
-		now := c.core.now
+		now := c.core.Now()
 		if paused {
 			c.core.Pause(now)
 		} else {

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -223,6 +224,25 @@ func (c *Core) Pass(now prewarm.Time) {
 	}
 	c.settle()
 }
+
+// Wake has the policy told that it is woken, with a key, at once.
+func (c *Core) Wake(now prewarm.Time, key uint64) {
+	c.Pass(now)
+	c.tell(prewarm.Event{Kind: prewarm.Woken, At: c.now, Key: key})
+	c.settle()
+}
+
+// Now returns the time of the last call.
+func (c *Core) Now() prewarm.Time { return c.now }
+
+// Epoch returns the moment that prewarm.Time 0 stands for.
+func (c *Core) Epoch() time.Time { return c.o.Epoch }
+
+// Shift moves the epoch, because the machine's clock was set.
+func (c *Core) Shift(by time.Duration) { c.o.Epoch = c.o.Epoch.Add(by) }
+
+// Log returns who is told of what people should know.
+func (c *Core) Log() *slog.Logger { return c.o.Log }
 
 // Next returns when Pass should be called next, prewarm.Never if that is not needed.
 func (c *Core) Next() prewarm.Time { return min(c.mirror.Next(), c.agenda.first()) }

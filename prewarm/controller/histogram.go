@@ -33,3 +33,11 @@ func (h Histogram) Clone() Histogram {
 	h.Counts = slices.Clone(h.Counts)
 	return h
 }
+
+// Add adds what another histogram with the same bounds has counted.
+func (h *Histogram) Add(o *Histogram) {
+	for i := range min(len(h.Counts), len(o.Counts)) {
+		h.Counts[i] += o.Counts[i]
+	}
+	h.Sum += o.Sum
+}

@@ -20,6 +20,7 @@ func (c *Controller) Run(ctx context.Context) error {
 		first = c.o.Saved.Last
 	}
 	now := func() prewarm.Time { return first + time.Since(started) }
+	c.now = now
 	c.save = newSaver(c.o.Journal, c.guard, c.done)
 	defer close(c.ended)
 
@@ -100,7 +101,7 @@ func (c *Controller) keep(keeps *sync.WaitGroup) {
 	}
 	failed := func(err error) {
 		if err != nil {
-			c.core.o.Log.Warn("what was learned cannot be written", "error", err)
+			c.core.Log().Warn("what was learned cannot be written", "error", err)
 		}
 	}
 	write, err := c.o.Keep()
@@ -159,7 +160,7 @@ func (c *Controller) useless(s *sink, err error) {
 	text := err.Error()
 	s.useless.Store(&text)
 	if n&(n-1) == 0 {
-		c.core.o.Log.Warn("what a source has told is of no use", "source", s.name, "error", text, "times", n)
+		c.core.Log().Warn("what a source has told is of no use", "source", s.name, "error", text, "times", n)
 	}
 }
 

@@ -28,6 +28,9 @@ type Options struct {
 	Act bool
 	// Scales says that the actuator sets numbers of replicas: it gets commands of the kind actuator.Scale instead of actuator.Warm.
 	Scales bool
+	// Intend is told of the containers that the policy wants started, in place of starting them: whoever sets it calls Core.Grant for those that are to be
+	// started. Nil starts them at once.
+	Intend func(d *prewarm.Decision, n int)
 	// Loads says that a source tells the numbers of replicas, see source.Load: they are then what it says.
 	Loads bool
 	// ServesAll says that the policy needs no model: it decides on all functions. Otherwise it decides on those that Models names.

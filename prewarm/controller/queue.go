@@ -146,6 +146,10 @@ func (s *sink) state() SourceState {
 	}
 	if s.counts != nil {
 		counts := s.counts()
+		state.Observations = max(state.Observations, counts.Observations) // of one that shares its work the sink gets none
+		if state.Last == nil {
+			state.Last = counts.Last
+		}
 		state.Invalid += counts.Invalid
 		state.Refused = max(state.Refused, counts.Refused)
 		state.Error = counts.Error

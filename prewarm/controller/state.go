@@ -37,6 +37,17 @@ type State struct {
 	// seconds: bounds LatenessBounds and NoticeBounds.
 	Lateness Histogram `json:"lateness"`
 	Notice   Histogram `json:"notice"`
+	// Shares are the partitions that this instance has, if several share the work.
+	Shares []ShareState `json:"shares,omitempty"`
+}
+
+// ShareState is which partitions of a topic an instance has.
+type ShareState struct {
+	// Of says what is in the topic: spans or demands.
+	Of         string  `json:"of"`
+	Partitions []int32 `json:"partitions"`
+	// Rebuilding are those of them of which it is still reading what was before it had them.
+	Rebuilding []int32 `json:"rebuilding,omitempty"`
 }
 
 // Totals count since the controller's state began.

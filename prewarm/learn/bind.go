@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/tppfaas/tppfaas/prewarm"
+	"github.com/tppfaas/tppfaas/prewarm/newsvendor"
 	"github.com/tppfaas/tppfaas/tpp"
 	"github.com/tppfaas/tppfaas/tpp/live"
 	"github.com/tppfaas/tppfaas/tpp/race"
@@ -28,6 +29,22 @@ func Bind(name string, m tpp.Model, functions []prewarm.Function) (Model, error)
 		return Model{}, fmt.Errorf("model %s is of functions that the platform does not have: %s", name, strings.Join(missing, ", "))
 	}
 	return bound, bound.check()
+}
+
+// Application returns an application of the platform's functions, of which there are so many, that the model predicts, without anything that was recorded of it.
+func (m *Model) Application(ctx context.Context, functions int, seed uint64) (*newsvendor.Application, error) {
+	if err := m.check(); err != nil {
+		return nil, err
+	}
+	r, err := simulate(ctx, m, seed)
+	if err != nil {
+		return nil, err
+	}
+	a, err := newsvendor.Train(ctx, r, newsvendor.TrainOptions{Given: m.Model, Functions: functions, Seed: seed})
+	if err != nil {
+		return nil, fmt.Errorf("model %s: %w", m.Name, err)
+	}
+	return a, nil
 }
 
 // check returns what the model needs, or does not say, so that it cannot be used.

@@ -92,16 +92,9 @@ func newPolicy(ctx context.Context, o Options) (*Policy, error) {
 
 // give begins an application with a model that was trained elsewhere.
 func (p *Policy) give(m *Model) error {
-	if err := m.check(); err != nil {
-		return err
-	}
-	r, err := simulate(p.ctx, m, p.options.Seed)
+	present, err := m.Application(p.ctx, len(p.functions), p.options.Seed)
 	if err != nil {
 		return err
-	}
-	present, err := newsvendor.Train(p.ctx, r, newsvendor.TrainOptions{Given: m.Model, Functions: len(p.functions), Seed: p.options.Seed})
-	if err != nil {
-		return fmt.Errorf("model %s: %w", m.Name, err)
 	}
 	a := &application{given: m, functions: slices.Sorted(slices.Values(m.Functions)), present: present, due: firstTraining}
 	return p.begin(a)

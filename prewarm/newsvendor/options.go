@@ -54,12 +54,7 @@ func New(ctx context.Context, o Options) (*Policy, error) {
 	if err := o.validate(); err != nil {
 		return nil, fmt.Errorf("newsvendor: %w", err)
 	}
-	p := &Policy{
-		platform: o.Platform, price: o.Price, everyWait: o.EveryWait, starts: prewarm.NewStartTimes(len(o.Functions)), work: &work{},
-		predictor: newPredictor(o.Platform),
-	}
-	p.boxOf = p.box
-	p.roomFor = p.room
+	p := newPolicy(&o)
 	p.Grow(o.Functions)
 	of := map[int]string{}
 	for i := range o.Knowledge.Applications {
@@ -79,4 +74,15 @@ func New(ctx context.Context, o Options) (*Policy, error) {
 		}
 	}
 	return p, nil
+}
+
+// newPolicy returns a policy that knows nothing.
+func newPolicy(o *Options) *Policy {
+	p := &Policy{
+		platform: o.Platform, price: o.Price, everyWait: o.EveryWait, starts: prewarm.NewStartTimes(len(o.Functions)), work: &work{},
+		predictor: newPredictor(o.Platform),
+	}
+	p.boxOf = p.box
+	p.roomFor = p.room
+	return p
 }

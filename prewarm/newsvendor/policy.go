@@ -13,6 +13,7 @@ type Policy struct {
 	platform  prewarm.Platform
 	price     float64
 	everyWait bool
+	apart     bool // it is a part only: that of a Predictor, or of a Decider
 	starts    *prewarm.StartTimes
 	work      *work
 	at        prewarm.Time // of the last event
@@ -277,6 +278,9 @@ func (p *Policy) happened(e *prewarm.Event, now float64) {
 
 // arrived handles the arrival of an invocation.
 func (p *Policy) arrived(e *prewarm.Event, now float64) {
+	if p.apart {
+		return // the predictor elsewhere has told what it means
+	}
 	if e.Parent == 0 && p.predictor.of(e.Trace) == nil {
 		if a := p.predictor.appOf[e.Function]; a >= 0 && p.deciders[e.Function].isRoot(p.roots[a]) {
 			p.beganRequest(p.roots[a], now, e.At)
@@ -293,9 +297,15 @@ func (d *decider) isRoot(r *roots) bool { return r.app.history.app.Functions[r.r
 
 // ended handles the end of a run: what it has not called by a moment later will not come.
 func (p *Policy) ended(t *trace, v *invocation, now float64) {
-	if t.running == 0 && len(t.expected) == 0 {
+	if p.endedIn(t, v, now) {
 		p.tell(t, now)
-		return
+	}
+}
+
+// endedIn handles the end of a run in a trace, and reports whether the trace is over.
+func (p *Policy) endedIn(t *trace, v *invocation, now float64) (over bool) {
+	if t.running == 0 && len(t.expected) == 0 {
+		return true
 	}
 	for i := range t.expected {
 		if c := t.expected[i].cause; c >= 0 && &t.invocations[c] == v {
@@ -304,9 +314,10 @@ func (p *Policy) ended(t *trace, v *invocation, now float64) {
 				at = min(at, p.predictor.timers.heap[t.timer].at)
 			}
 			p.predictor.timers.set(&t.timer, uint64(t.at), at)
-			return
+			return false
 		}
 	}
+	return false
 }
 
 // invocation returns the invocation of an event and its trace, nil if it is not known.

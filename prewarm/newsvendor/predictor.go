@@ -50,11 +50,12 @@ type trace struct {
 	invocations []invocation
 	expected    []expected
 	follower    follower
-	heard       float64 // when the last event of it was
-	told        float64 // when its demands were last told
-	running     int     // of its invocations
-	last        float64 // delay-free time of the last invocation
-	checks      float64 // how long until it is looked at again if nothing is heard
+	heard       float64  // when the last event of it was
+	told        float64  // when its demands were last told
+	running     int      // of its invocations
+	last        float64  // delay-free time of the last invocation
+	checks      float64  // how long until it is looked at again if nothing is heard
+	toldTo      []toldTo // what functions were told of it, if deciders are elsewhere
 }
 
 // invocation is one of a trace that has arrived.
@@ -114,7 +115,7 @@ func (p *predictor) find(id prewarm.ID, function int, begin bool) *trace {
 		p.traces = append(p.traces, nil)
 	}
 	p.traces[t.at] = t
-	t.id, t.app, t.timer, t.running, t.last, t.checks = id, app, -1, 0, 0, 0
+	t.id, t.app, t.timer, t.running, t.last, t.checks, t.toldTo = id, app, -1, 0, 0, 0, t.toldTo[:0]
 	p.index.Set(id, t.at)
 	return t
 }

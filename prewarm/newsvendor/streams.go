@@ -116,6 +116,9 @@ func (p *Policy) renew(r *roots, now float64, at prewarm.Time) {
 	demands := r.foresee(now, at)
 	for i := range demands {
 		f := p.deciders[demands[i].Function]
+		if p.apart && !f.known {
+			continue // it is decided on elsewhere
+		}
 		if v := &demands[i]; v.Key&(1<<keyBits-1) < leastRoots || v.Notice < f.mean { // of the others it will be decided later
 			f.foresee(v)
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"flag"
 	"strings"
+	"time"
 
 	"github.com/tppfaas/tppfaas/internal/cli"
 	"github.com/tppfaas/tppfaas/prewarm/controller/serve"
@@ -13,12 +14,18 @@ import (
 type kafkaOptions struct {
 	brokers string
 	o       kafka.Options
+	share   bool
+	shared  serve.Share
 }
 
 func (k *kafkaOptions) define(fs *flag.FlagSet) {
 	fs.StringVar(&k.brokers, "kafka", "", "also read spans from Kafka, at these `brokers`, host:port,...: those with the same -kafka-group share them")
 	fs.StringVar(&k.o.Topic, "kafka-topic", "otlp_spans", "kafka: `topic` with the spans")
 	fs.StringVar(&k.o.Group, "kafka-group", "prewarm", "kafka: `group` that reads them")
+	fs.BoolVar(&k.share, "share", false, "with -kafka and -model: share the work with others of the same -kafka-group, of which one decides on each function")
+	fs.StringVar(&k.shared.Demands, "kafka-demands", "prewarm_demands", "kafka: `topic` by which those who -share tell each other what they expect")
+	fs.StringVar(&k.shared.Supplies, "kafka-supplies", "prewarm_supplies", "kafka: `topic` by which those who -share tell each other what containers there are")
+	fs.DurationVar(&k.shared.Rebuild, "kafka-rebuild", 11*time.Minute, "kafka: with -share, `time` for which what was written is read again by who gets functions of another")
 	fs.BoolVar(&k.o.TLS, "kafka-tls", false, "kafka: the brokers speak TLS")
 	fs.StringVar(&k.o.CAFile, "kafka-ca", "", "kafka: `file` with the certificates of those who sign the brokers' (without: the system's)")
 	fs.StringVar(&k.o.CertFile, "kafka-cert", "", "kafka: `file` with the certificate to show to the brokers")
@@ -37,6 +44,9 @@ func (k *kafkaOptions) check(fs *flag.FlagSet, s *serve.Options) error {
 				stray = cli.Usagef("-%s: only with -kafka", f.Name)
 			}
 		})
+		if stray == nil && k.share {
+			stray = cli.Usagef("-share: only with -kafka")
+		}
 		if stray == nil && cli.IsSet(fs, "kafka") {
 			stray = cli.Usagef("-kafka: it is empty")
 		}
@@ -46,6 +56,16 @@ func (k *kafkaOptions) check(fs *flag.FlagSet, s *serve.Options) error {
 	source, err := kafka.New(k.o)
 	if err != nil {
 		return cli.Usagef("-kafka: %v", err)
+	}
+	if k.share {
+		s.Share = &k.shared
+		s.Share.Kafka = k.o
+		return nil
+	}
+	for _, name := range []string{"kafka-demands", "kafka-supplies", "kafka-rebuild"} {
+		if cli.IsSet(fs, name) {
+			return cli.Usagef("-%s: only with -share", name)
+		}
 	}
 	s.Sources["kafka"] = source
 	return nil

@@ -31,6 +31,7 @@ Examples:
   prewarm serve -policy keepalive:600 -log json
   prewarm pause                                         the controller on this machine does nothing until prewarm resume
   prewarm serve -learn -kafka kafka-1:9092,kafka-2:9092   read spans from Kafka, with others of the same -kafka-group
+  prewarm serve -model tree_small.safetensors -share -kafka kafka-1:9092 -act -actuator openwhisk   the same on each of several machines, as one
   prewarm serve -learn -listen :4320 -cert tls.crt -key tls.key -token-file token
 
 It listens on -listen for OTLP over HTTP (POST /v1/traces), for announced arrivals (POST /v1/arrivals), and shows its page (/), its state as JSON
@@ -136,7 +137,7 @@ func (o *serveOptions) run(ctx context.Context, stderr io.Writer) error {
 		mode = "acting by " + o.actuator.kind
 	}
 	o.serve.Log.Info("serving", "page", s.URL(), "policy", o.serve.Policy, "mode", mode)
-	if o.serve.State == "" {
+	if o.serve.State == "" && o.serve.Share == nil {
 		o.serve.Log.Info("nothing survives a restart without -state")
 	}
 	return s.Run(ctx)

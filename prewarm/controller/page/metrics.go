@@ -74,6 +74,9 @@ var (
 	descSourceInvalid      = desc("source_invalid_total", "Observations that were no valid ones.", "source")
 	descSourceLast         = desc("source_last_observation_timestamp_seconds", "When the last observation came from the source.", "source")
 
+	descPartitions = desc("partitions", "Partitions of a topic that the controller has, of those that several share: of spans, or of demands.", "of")
+	descRebuilding = desc("partitions_rebuilding", "Those of them of which it is still reading what was before it had them.", "of")
+
 	descActuatorInFlight = desc("actuator_commands_in_flight", "Commands that the actuator has not answered yet.")
 	descCircuit          = desc("actuator_circuit", "1 for the state of the actuator's circuit (closed, open or half_open), 0 for the others.", "state")
 
@@ -87,7 +90,7 @@ func (m *metrics) Describe(out chan<- *prometheus.Desc) {
 		descInfo, descMode, descBegun, descRequests, descInFlight, descStarts, descCalls, descWarmups, descOutcomes, descSaved, descSpent, descAlone, descPool,
 		descFunctionServed, descFunctionStarts, descFunctionHits, descFunctionWasted, descFunctionPool, descFunctionStart,
 		descModelAgrees, descModelPredicted, descModelCame, descSourceObservations, descSourceRefused, descSourceInvalid, descSourceLast,
-		descActuatorInFlight, descCircuit, descLateness, descNotice,
+		descPartitions, descRebuilding, descActuatorInFlight, descCircuit, descLateness, descNotice,
 	} {
 		out <- d
 	}
@@ -180,6 +183,11 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 		if o.Last != nil {
 			gauge(descSourceLast, float64(o.Last.UnixMilli())/1000, name)
 		}
+	}
+	for i := range s.Shares {
+		share := &s.Shares[i]
+		gauge(descPartitions, float64(len(share.Partitions)), valid(share.Of))
+		gauge(descRebuilding, float64(len(share.Rebuilding)), valid(share.Of))
 	}
 	gauge(descActuatorInFlight, float64(s.Actuator.InFlight))
 	one(descCircuit, s.Actuator.Circuit, "closed", "open", "half open")

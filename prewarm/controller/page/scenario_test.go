@@ -182,6 +182,7 @@ func scenario(after time.Duration) *controller.State {
 			Predicted: 412.6, Came: 405, Agrees: true},
 		{Name: "media.safetensors", Kind: "gamma", Functions: []string{"thumbnail"}, Since: epoch, Traces: 800, Predicted: 61, Came: 24, Reason: "61.0 predicted, 24 came"},
 	}
+	s.Shares = []controller.ShareState{{Of: "spans", Partitions: []int32{0, 3}}, {Of: "demands", Partitions: []int32{1, 2}, Rebuilding: []int32{2}}}
 	s.Sources = []controller.SourceState{
 		{Name: "otlp", Observations: 3 * s.Totals.Invocations, Last: &heard},
 		{Name: "arrivals", Observations: s.Totals.Requests, Invalid: 2, Last: &heard},

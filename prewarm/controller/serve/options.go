@@ -48,6 +48,9 @@ type Options struct {
 	Sources map[string]source.Source
 	Loads   bool
 
+	// Share has the server share its work with others, by Kafka; nil for one that works alone.
+	Share *Share
+
 	// State is the folder with what must survive; "" for none.
 	State string
 	// Version is that of the program, and Log is told what happens; nil for nobody.
@@ -71,6 +74,11 @@ func (o *Options) Check() error {
 		return errors.New("there is no actuator that could act")
 	case o.MemoryMB < 0:
 		return fmt.Errorf("the memory of a function is %d MiB, must not be negative", o.MemoryMB)
+	}
+	if o.Share != nil {
+		if err := o.checkShare(); err != nil {
+			return err
+		}
 	}
 	for _, address := range []string{o.Listen, o.GRPC} {
 		if address == "" {

@@ -22,6 +22,7 @@ import (
 	"github.com/tppfaas/tppfaas/prewarm/internal/guarded"
 	"github.com/tppfaas/tppfaas/prewarm/learn"
 	"github.com/tppfaas/tppfaas/prewarm/mirror"
+	"github.com/tppfaas/tppfaas/prewarm/share"
 	"github.com/tppfaas/tppfaas/prewarm/source"
 	"github.com/tppfaas/tppfaas/prewarm/source/arrivals"
 	"github.com/tppfaas/tppfaas/prewarm/source/otlp"
@@ -32,7 +33,8 @@ type Server struct {
 	o          Options
 	controller *controller.Controller
 	page       *page.Page
-	policy     *learn.Policy // nil if it is another one
+	policy     *learn.Policy   // nil if it is another one
+	instance   *share.Instance // nil if it shares nothing
 	otlp       *otlp.Receiver
 	arrivals   *arrivals.Receiver
 	guard      *guarded.Guard
@@ -98,6 +100,14 @@ func (s *Server) build(ctx context.Context) error {
 	}
 	core.Platform.Arrivals = true // the sources tell of them, whatever the actuator is
 	core.Functions = s.functions(names, saved)
+	if o.Share != nil {
+		core.Epoch = core.Epoch.Add(-o.Share.Rebuild - time.Hour) // what is rebuilt was before now
+		if s.instance, err = s.newInstance(ctx, core, models); err != nil {
+			return err
+		}
+		s.close = append(s.close, s.closeInstance)
+		return s.buildController(ctx, s.instance.Engine(), controller.RunOptions{Shutdown: o.Shutdown})
+	}
 	if s.policy, err = o.newPolicy(ctx, &core, models, learned); err != nil {
 		return err
 	}
@@ -124,6 +134,19 @@ func (s *Server) build(ctx context.Context) error {
 			return func() error { return snapshot.Save(learned) }, nil
 		}
 	}
+	return s.buildController(ctx, c, run)
+}
+
+// closeInstance ends what is shared.
+func (s *Server) closeInstance() error {
+	ctx, cancel := context.WithTimeout(context.Background(), s.o.Shutdown)
+	defer cancel()
+	return s.instance.Close(ctx)
+}
+
+// buildController makes the controller of an engine, and what stands around it.
+func (s *Server) buildController(ctx context.Context, engine controller.Engine, run controller.RunOptions) error {
+	o := &s.o
 	if o.Act {
 		run.NewGuard = func(done func(actuator.Command, []actuator.Result)) (*guard.Guard, error) {
 			limits := o.Limits
@@ -131,7 +154,8 @@ func (s *Server) build(ctx context.Context) error {
 			return guard.New(o.Actuator, limits)
 		}
 	}
-	if s.controller, err = controller.New(c, run); err != nil {
+	var err error
+	if s.controller, err = controller.New(engine, run); err != nil {
 		return err
 	}
 	s.close = append(s.close, func() error {
@@ -140,8 +164,12 @@ func (s *Server) build(ctx context.Context) error {
 		return s.controller.Close(ctx)
 	})
 	s.page = page.New(s.controller, page.Options{})
-	for _, name := range slices.Sorted(maps.Keys(o.Sources)) {
-		one := named{name, o.Sources[name], s.controller.Sink(name)}
+	sources := o.Sources
+	if s.instance != nil {
+		sources = s.instance.Sources(s.controller)
+	}
+	for _, name := range slices.Sorted(maps.Keys(sources)) {
+		one := named{name, sources[name], s.controller.Sink(name)}
 		if counting, ok := one.source.(interface{ Counts() source.Counts }); ok {
 			s.controller.Count(one.sink, counting.Counts)
 		}
@@ -300,6 +328,9 @@ func (s *Server) Run(ctx context.Context) error {
 		}
 	}
 	parts.Wait()
+	if s.instance != nil {
+		err = and(err, s.closeInstance())
+	}
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
 		err = and(cause, err)
 	}

@@ -194,26 +194,35 @@ func (r *reader) passOne(ctx context.Context) (more bool, err error) {
 
 // decode returns what a message says. One that cannot be used says nothing, and is counted.
 func (r *reader) decode(record *kgo.Record) []source.Observation {
+	return r.o.observations(r.counter, &Message{Partition: record.Partition, Offset: record.Offset, At: record.Timestamp, Value: record.Value}, time.Now())
+}
+
+// Observations returns what a message of the topic of spans says, at a time. One that cannot be used says nothing, and is counted.
+func (s *StageReader) Observations(m *Message, now time.Time) []source.Observation {
+	return s.o.observations(s.counter, m, now)
+}
+
+func (o *Options) observations(counter *source.Counter, m *Message, now time.Time) []source.Observation {
 	wrong := func(err error) []source.Observation {
-		r.counter.Reject(1, fmt.Errorf("message %d of partition %d of %s: %w", record.Offset, record.Partition, record.Topic, err))
+		counter.Reject(1, fmt.Errorf("message %d of partition %d of %s: %w", m.Offset, m.Partition, o.Topic, err))
 		return nil
 	}
 	switch {
-	case time.Since(record.Timestamp) > r.o.MaxAge:
-		r.counter.Refuse(1)
+	case now.Sub(m.At) > o.MaxAge:
+		counter.Refuse(1)
 		return nil
-	case len(record.Value) == 0:
+	case len(m.Value) == 0:
 		return wrong(errors.New("it is empty"))
-	case len(record.Value) > r.o.MaxMessage:
-		return wrong(fmt.Errorf("it has more than %d bytes", r.o.MaxMessage))
+	case len(m.Value) > o.MaxMessage:
+		return wrong(fmt.Errorf("it has more than %d bytes", o.MaxMessage))
 	}
-	traces, err := (&ptrace.ProtoUnmarshaler{}).UnmarshalTraces(record.Value)
+	traces, err := (&ptrace.ProtoUnmarshaler{}).UnmarshalTraces(m.Value)
 	if err != nil {
 		return wrong(fmt.Errorf("this is no message with spans: %w", oneLine{err}))
 	}
 	observations, report := otlp.Observations(traces)
 	if report.Invalid > 0 {
-		r.counter.Reject(report.Invalid, report.First)
+		counter.Reject(report.Invalid, report.First)
 	}
 	return observations
 }

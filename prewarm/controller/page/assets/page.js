@@ -362,6 +362,10 @@
       put(c[4], s.error ? `✗ ${s.error}` : s.last ? clock(s.last) : "nothing yet");
       c[4].className = `text ${s.error ? "bad" : ""}`;
     });
+    put($("shares"), (state.shares || []).map(s => {
+      const rebuilding = (s.rebuilding || []).length;
+      return `Of ${s.of} it has the partitions ${(s.partitions || []).join(", ") || "(none)"}${rebuilding ? `; ${rebuilding} of them are being rebuilt` : ""}.`;
+    }).join(" "));
     const a = state.actuator || {};
     put($("actuator"), `Actuator ${state.platform}: ${whole.format(a.in_flight || 0)} commands in flight, circuit ${a.circuit || "closed"}${a.error ? `. Last error: ${a.error}` : ""}`);
     $("actuator").className = a.error || a.circuit && a.circuit !== "closed" ? "bad" : "";

@@ -1,0 +1,91 @@
+package serve
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/tppfaas/tppfaas/prewarm/controller"
+	"github.com/tppfaas/tppfaas/prewarm/learn"
+	"github.com/tppfaas/tppfaas/prewarm/newsvendor"
+	"github.com/tppfaas/tppfaas/prewarm/share"
+	"github.com/tppfaas/tppfaas/prewarm/source/kafka"
+)
+
+// Share says how a server shares its work with others: those of the same group, which have the same models and options.
+type Share struct {
+	// Kafka says where the spans are, and which group reads them.
+	Kafka kafka.Options
+	// Demands and Supplies are the topics by which the servers tell each other what they expect, and what containers there are.
+	Demands, Supplies string
+	// Rebuild is how old what was written may be from which it is rebuilt what is known of the functions that come to a server: longer than an idle container
+	// lives.
+	Rebuild time.Duration
+}
+
+// checkShare returns what does not go with sharing.
+func (o *Options) checkShare() error {
+	name, _, _ := strings.Cut(o.Policy, ":")
+	switch {
+	case name != policyName || o.NewPolicy != nil:
+		return fmt.Errorf("the work of the policy %s cannot be shared: that is for %s", name, policyName)
+	case o.Learn:
+		return errors.New("a server that shares its work learns no models, since it sees a part of the traces: it needs a model")
+	case len(o.Models) == 0:
+		return errors.New("a server that shares its work needs a model")
+	case o.State != "":
+		return errors.New("a server that shares its work has its state in Kafka, and none of its own")
+	case len(o.Sources) > 0 || o.Loads:
+		return errors.New("a server that shares its work observes by Kafka alone")
+	case o.Share.Demands == "" || o.Share.Supplies == "" || o.Share.Demands == o.Share.Supplies:
+		return errors.New("the topics of demands and of supplies must have names, which differ")
+	case o.Share.Rebuild < time.Minute:
+		return fmt.Errorf("what was written in the last %v is too little to rebuild what is known from: at least a minute", o.Share.Rebuild)
+	}
+	return nil
+}
+
+// newInstance makes the part of the server that shares its work.
+func (s *Server) newInstance(ctx context.Context, core controller.Options, models []modelFile) (*share.Instance, error) {
+	o := &s.o
+	_, rest, _ := strings.Cut(o.Policy, ":")
+	price, kind, every, err := newsvendorArguments(rest)
+	if err == nil && kind != "" {
+		err = fmt.Errorf("the model %s would have to be trained", kind)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("policy %s: %w", o.Policy, err)
+	}
+	var applications []*newsvendor.Application
+	var shown []controller.Model
+	for _, m := range models {
+		bound, err := learn.Bind(m.path, m.model, core.Functions)
+		if err != nil {
+			return nil, err
+		}
+		a, err := bound.Application(ctx, len(core.Functions), 1)
+		if err != nil {
+			return nil, err
+		}
+		applications = append(applications, a)
+		shown = append(shown, controller.Model{Name: m.path, Kind: a.Kind(), Functions: m.model.MarkNames(), Since: time.Now(), Traces: a.Traces()})
+	}
+	core.Platform.MemoryMB = 0 // nobody sees all containers
+	core.Models = func() []controller.Model { return shown }
+	host, err := os.Hostname()
+	if err != nil {
+		host = "prewarm"
+	}
+	return share.NewInstance(share.InstanceOptions{
+		Options: share.Options{
+			Epoch: core.Epoch, Price: price, EveryWait: every, Platform: core.Platform, Functions: core.Functions, Describe: s.describe,
+			Applications: applications, Learns: true, DefaultMemoryMB: o.MemoryMB,
+		},
+		Kafka: o.Share.Kafka, Demands: o.Share.Demands, Supplies: o.Share.Supplies, Deciders: o.Share.Kafka.Group + "-deciders", Rebuild: o.Share.Rebuild,
+		Name: host + "-" + rand.Text()[:8],
+	}, core)
+}

@@ -1,0 +1,348 @@
+package share
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tppfaas/tppfaas/prewarm"
+	"github.com/tppfaas/tppfaas/prewarm/mirror"
+	"github.com/tppfaas/tppfaas/prewarm/newsvendor"
+	"github.com/tppfaas/tppfaas/prewarm/source"
+	"github.com/tppfaas/tppfaas/prewarm/source/kafka"
+)
+
+// Record is a message for a topic. Where Partition is negative, Key says which.
+type Record struct {
+	Topic     Topic
+	Partition int32
+	Key       string
+	At        time.Time
+	Value     []byte
+}
+
+// Topic is one of the topics that are written to.
+type Topic uint8
+
+const (
+	// Demands has what was observed and what is expected, by function.
+	Demands Topic = iota
+	// Supplies has what predictors should know of the containers of each function.
+	Supplies
+)
+
+// Options are what predictors and deciders are made with. All instances have the same.
+type Options struct {
+	// Epoch is the moment that prewarm.Time 0 stands for.
+	Epoch time.Time
+	// Price and EveryWait are those of newsvendor.Options.
+	Price     float64
+	EveryWait bool
+	Platform  prewarm.Platform
+	// Functions are those of the applications, and Describe says what is known of others; nil for nothing.
+	Functions []prewarm.Function
+	Describe  func(name string) prewarm.Function
+	// Applications are those whose traces are predicted.
+	Applications []*newsvendor.Application
+	// Learns has deciders learn how long runs take and when requests come, beside what is known of the applications.
+	Learns bool
+	// DefaultMemoryMB is the memory of functions of which it is not known.
+	DefaultMemoryMB int
+	// Emit is given what is to be written, in the order in which it is to be. It does not wait.
+	Emit func(Record)
+}
+
+func (o *Options) newMirror() (*mirror.Mirror, error) {
+	return mirror.New(mirror.Options{
+		Epoch: o.Epoch, Platform: o.Platform, Functions: slices.Clone(o.Functions), Describe: o.Describe, DefaultMemoryMB: o.DefaultMemoryMB,
+	})
+}
+
+func (o *Options) newsvendor() newsvendor.Options {
+	return newsvendor.Options{Price: o.Price, EveryWait: o.EveryWait, Platform: o.Platform, Functions: slices.Clone(o.Functions)}
+}
+
+func (o *Options) since(t time.Time) prewarm.Time { return max(t.Sub(o.Epoch), 0) }
+
+// Predictors follow the traces of some partitions of the topic of spans, each by itself, and emit what they expect of them. They have no clock and start no
+// goroutine, and are used by one goroutine at a time.
+type Predictors struct {
+	o        Options
+	units    map[int32]*predictor
+	now      prewarm.Time
+	supplies map[string]*Message // by function, as they were told last
+}
+
+// predictor follows the traces of a partition.
+type predictor struct {
+	all        *Predictors
+	mirror     *mirror.Mirror
+	newsvendor *newsvendor.Predictor
+	now        prewarm.Time
+	from       int64 // the offset from which on it emits: what was before is only rebuilt
+	replays    bool
+	lag        lag
+	late       bool // what it expects is not told, because there is more to be read that was written long ago
+	functions  int
+	events     []prewarm.Event
+	told       map[toldOf]*Told // under way
+}
+
+// toldOf is what something is told of.
+type toldOf struct {
+	function int
+	trace    string
+}
+
+// lag is how far behind somebody is who reads a partition.
+type lag struct {
+	more  bool         // there is more to be read
+	taken prewarm.Time // when the last message was
+}
+
+// longestLag is after how long without a message nothing more is to be read, whatever was said before.
+const longestLag = time.Second
+
+func (l *lag) take(now prewarm.Time, m *kafka.Message) { l.more, l.taken = m.Behind > 0, now }
+
+// behind reports whether there is more to be read.
+func (l *lag) behind(now prewarm.Time) bool { return l.more && now < l.taken+longestLag }
+
+// mostLate is by how much later than what it knows somebody is who tells nothing of what is expected: it may have come since.
+const mostLate = 2 * time.Second
+
+// NewPredictors returns Predictors that follow no partition yet.
+func NewPredictors(o Options) (*Predictors, error) {
+	p := &Predictors{o: o, units: map[int32]*predictor{}, supplies: map[string]*Message{}}
+	_, err := p.newUnit() // so that what is wrong is known before anything begins
+	return p, err
+}
+
+func (p *Predictors) newUnit() (*predictor, error) {
+	u := &predictor{all: p, told: map[toldOf]*Told{}, functions: len(p.o.Functions)}
+	var err error
+	if u.mirror, err = p.o.newMirror(); err != nil {
+		return nil, err
+	}
+	u.newsvendor, err = newsvendor.NewPredictor(p.o.newsvendor(), p.o.Applications, u.tell)
+	return u, err
+}
+
+// Assign begins with a partition. What is taken of it before offset from was told by whoever had it before: traces are rebuilt by it, and nothing is emitted.
+func (p *Predictors) Assign(partition int32, first, from int64) error {
+	u, err := p.newUnit()
+	if err != nil {
+		return err
+	}
+	u.from, u.replays = from, first < from
+	p.units[partition] = u
+	for _, m := range p.supplies {
+		u.supply(m)
+	}
+	return nil
+}
+
+// Revoke ends with a partition.
+func (p *Predictors) Revoke(partition int32) { delete(p.units, partition) }
+
+// Take takes the observations of a message of a partition. They count as of when it was written, and as long as there is more to be read nothing passes but
+// that.
+func (p *Predictors) Take(now prewarm.Time, m *kafka.Message, observations []source.Observation) (useless error) {
+	p.now = max(p.now, now)
+	u := p.units[m.Partition]
+	if u == nil {
+		return nil
+	}
+	u.replays = m.Offset < u.from
+	u.lag.take(p.now, m)
+	if now = min(p.o.since(m.At), p.now); m.Behind == 0 && !u.replays {
+		now = p.now
+	}
+	u.pass(now)
+	for i := range observations {
+		if err := u.observe(&observations[i]); err != nil {
+			useless = err
+		}
+	}
+	u.replays = m.Offset+1 < u.from
+	return useless
+}
+
+// Supply takes a message of the topic of supplies.
+func (p *Predictors) Supply(m *Message) {
+	if m.Supply == nil {
+		return
+	}
+	if last := p.supplies[m.Key]; last != nil && last.At > m.At {
+		return
+	}
+	p.supplies[m.Key] = m
+	for _, u := range p.units {
+		u.supply(m)
+	}
+}
+
+func (u *predictor) supply(m *Message) {
+	if i := u.mirror.Function(m.Key); i >= 0 {
+		s := m.Supply.supply(i, seconds(u.all.o.since(moment(m.At))))
+		u.newsvendor.Supply(&s)
+	}
+}
+
+// Pass tells what the passing of time means.
+func (p *Predictors) Pass(now prewarm.Time) {
+	p.now = max(p.now, now)
+	for _, partition := range p.partitions() {
+		if u := p.units[partition]; !u.replays && !u.lag.behind(p.now) {
+			if u.late {
+				u.late = false
+				u.newsvendor.Again()
+			}
+			u.pass(p.now)
+		}
+	}
+}
+
+// Next returns when Pass should be called next, prewarm.Never if that is not needed.
+func (p *Predictors) Next() prewarm.Time {
+	next := prewarm.Never
+	for _, u := range p.units {
+		switch {
+		case u.replays:
+		case u.lag.behind(p.now):
+			next = min(next, u.lag.taken+longestLag)
+		default:
+			next = min(next, u.next())
+		}
+	}
+	return next
+}
+
+// Partitions returns the partitions that are followed, and those of them that are being rebuilt.
+func (p *Predictors) Partitions() (all, rebuilding []int32) {
+	all = p.partitions()
+	for _, partition := range all {
+		if p.units[partition].replays {
+			rebuilding = append(rebuilding, partition)
+		}
+	}
+	return all, rebuilding
+}
+
+func (p *Predictors) partitions() []int32 {
+	list := make([]int32, 0, len(p.units))
+	for partition := range p.units {
+		list = append(list, partition)
+	}
+	slices.Sort(list)
+	return list
+}
+
+func (u *predictor) next() prewarm.Time { return min(u.mirror.Next(), u.newsvendor.Next()) }
+
+// mostAtOnce is how many times may pass at once; what is left passes at the next call.
+const mostAtOnce = 10000
+
+// pass tells what the passing of time means.
+func (u *predictor) pass(now prewarm.Time) {
+	now = max(now, u.now)
+	for range mostAtOnce {
+		next := u.next()
+		if next > now {
+			break
+		}
+		u.now = max(u.now, next)
+		if u.mirror.Next() <= u.newsvendor.Next() {
+			u.events = u.mirror.Pass(u.now, u.events[:0])
+			u.handle()
+		} else {
+			u.newsvendor.Pass(u.now)
+		}
+		u.emit(nil)
+	}
+	u.now = now
+}
+
+// observe takes an observation.
+func (u *predictor) observe(o *source.Observation) error {
+	var err error
+	u.events, err = u.mirror.Observe(u.now, o, u.events[:0])
+	if functions := u.mirror.Functions(); len(functions) != u.functions {
+		u.functions = len(functions)
+		u.newsvendor.Grow(functions)
+	}
+	if err != nil {
+		return fmt.Errorf("function %q: %w", o.Function, err)
+	}
+	u.handle()
+	u.emit(o)
+	return nil
+}
+
+func (u *predictor) handle() {
+	for i := range u.events {
+		u.newsvendor.Handle(&u.events[i])
+	}
+}
+
+// tell is told by the newsvendor what it expects.
+func (u *predictor) tell(t *newsvendor.Told) {
+	trace := u.mirror.TraceID(t.Trace)
+	if trace == "" {
+		return
+	}
+	now := seconds(u.now)
+	told := &Told{Trace: trace, Until: micros(t.Until, now)}
+	of := toldOf{t.Function, trace}
+	if before := u.told[of]; before != nil {
+		told.Root, told.Began = before.Root, before.Began
+	}
+	if t.Began {
+		told.Root, told.Began = u.mirror.Functions()[t.Root].Name, u.all.o.Epoch.Add(t.At).UnixNano()
+	}
+	for i := range t.Demands[:min(len(t.Demands), mostDemands)] {
+		told.Demands = append(told.Demands, newDemand(&t.Demands[i], now))
+	}
+	u.told[of] = told
+}
+
+// emit emits what was told, and an observation if there is one.
+func (u *predictor) emit(o *source.Observation) {
+	if u.replays {
+		clear(u.told)
+		return
+	}
+	u.late = u.all.now-u.now > mostLate
+	if u.late {
+		for _, t := range u.told {
+			t.Demands = nil
+		}
+	}
+	at := u.all.o.Epoch.Add(u.now)
+	send := func(name string, m *Message) {
+		m.At, m.Key = at.UnixNano(), name
+		u.all.o.Emit(Record{Topic: Demands, Partition: -1, Key: name, At: at, Value: encode(m)})
+	}
+	var own toldOf
+	if o != nil {
+		own = toldOf{u.mirror.Function(o.Function), o.Trace}
+		send(o.Function, &Message{Observation: newObservation(o), Told: u.told[own]})
+		delete(u.told, own)
+	}
+	if len(u.told) == 0 {
+		return
+	}
+	all := make([]toldOf, 0, len(u.told))
+	for of := range u.told {
+		all = append(all, of)
+	}
+	slices.SortFunc(all, func(a, b toldOf) int {
+		return cmp.Or(cmp.Compare(a.function, b.function), strings.Compare(a.trace, b.trace))
+	})
+	for _, of := range all {
+		send(u.mirror.Functions()[of.function].Name, &Message{Told: u.told[of]})
+	}
+	clear(u.told)
+}

@@ -1,0 +1,168 @@
+package share
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tppfaas/tppfaas/internal/localwhisk"
+	"github.com/tppfaas/tppfaas/prewarm"
+	"github.com/tppfaas/tppfaas/prewarm/controller"
+)
+
+// run runs a world that n instances share, with topics in memory. What changes meanwhile does the last parameter.
+func run(t *testing.T, n, partitions int, change func(m *memory)) *world {
+	t.Helper()
+	x := newWorld(t, "tree_small", "poisson:1200", 20, 1)
+	g := newTogether(x)
+	m := newMemory(g, partitions)
+	g.logs, x.works = m, g
+	for i := range n {
+		g.add(fmt.Sprint("instance-", i))
+	}
+	m.share()
+	if change != nil {
+		change(m)
+	}
+	x.run()
+	return x
+}
+
+// TestSeveralAreAsOne checks that instances decide together what one of them does, to the nanosecond, and about what a controller does that has no log.
+func TestSeveralAreAsOne(t *testing.T) {
+	const partitions = 5
+	one := run(t, 1, partitions, nil)
+	for _, n := range []int{2, 3, 6} {
+		several := run(t, n, partitions, nil)
+		require.Equal(t, one.done, several.done, n)
+		require.Equal(t, one.starts, several.starts, n)
+	}
+	x := newWorld(t, "tree_small", "poisson:1200", 20, 1)
+	x.works = newAlone(x)
+	x.run()
+	require.Greater(t, len(x.done), 100)
+	require.Equal(t, byFunction(x.done), byFunction(one.done), "containers that were warmed")
+	require.Equal(t, x.starts[localwhisk.Cold], one.starts[localwhisk.Cold])
+	require.InDelta(t, x.starts[localwhisk.Late], one.starts[localwhisk.Late], 4)
+}
+
+// byFunction returns how many containers were warmed of each function.
+func byFunction(all []done) map[string]int {
+	n := map[string]int{}
+	for _, d := range all {
+		n[d.function] += d.n
+	}
+	return n
+}
+
+// TestHeirsGoOn checks that who gets a partition of demands decides exactly as who had it before would have, also in the middle of requests, while containers start.
+func TestHeirsGoOn(t *testing.T) {
+	want := run(t, 1, 3, nil).done
+	for _, between := range []int{3, 41, 77} {
+		at := (want[between].at + want[between+1].at) / 2
+		x := run(t, 2, 3, func(m *memory) {
+			m.g.x.clock.AfterFunc(at, func() {
+				heir := m.g.add("new")
+				for p := range m.demandsOf {
+					m.assignDemands(p, heir)
+				}
+				m.pump()
+				m.g.x.after()
+			})
+		})
+		require.Equal(t, want, x.done)
+	}
+}
+
+// TestDeath kills an instance in the middle of a request, of which a part is written twice, and gives what it had to others after ten seconds. Those know its
+// containers: no function is warmed twice for one request, and after the outage everything is as if nothing had been.
+func TestDeath(t *testing.T) {
+	undisturbed := run(t, 3, 5, nil)
+	for _, between := range []int{3, 41, 77} {
+		at := (undisturbed.done[between].at + undisturbed.done[between+1].at) / 2
+		x := run(t, 3, 5, func(m *memory) {
+			m.rebuild = 15 * time.Minute
+			m.g.x.clock.AfterFunc(at, func() {
+				m.g.instances[1].dead = true
+				m.g.x.after()
+			})
+			m.g.x.clock.AfterFunc(at+10*time.Second, func() {
+				for p, i := range m.tracesOf {
+					if i.dead {
+						for k := 0; k < 3 && m.tracesAt[p] > 0 && m.traces[p][m.tracesAt[p]-1].at.Sub(virtualEpoch) > at-10*time.Second; k++ {
+							m.tracesAt[p]-- // it has not committed that
+						}
+					}
+				}
+				m.share()
+				m.g.x.after()
+			})
+		})
+		for _, perFunction := range perRequest(x) {
+			for function, n := range perFunction {
+				require.Equal(t, 1, n, "%s at %v", function, at)
+			}
+		}
+		outage := func(all []done) (outside []done) {
+			for _, d := range all {
+				if d.at < at-time.Minute || d.at > at+20*time.Minute {
+					outside = append(outside, d)
+				}
+			}
+			return outside
+		}
+		require.Equal(t, byFunction(outage(undisturbed.done)), byFunction(outage(x.done)))
+		require.LessOrEqual(t, x.starts[localwhisk.Cold], undisturbed.starts[localwhisk.Cold]+10)
+	}
+}
+
+// perRequest returns how many containers of each function were warmed for each request: those of one minute.
+func perRequest(x *world) map[time.Duration]map[string]int {
+	all := map[time.Duration]map[string]int{}
+	begun := time.Duration(-1)
+	for _, d := range x.done {
+		if begun < 0 || d.at-begun > time.Minute {
+			begun = d.at
+			all[begun] = map[string]int{}
+		}
+		all[begun][d.function] += d.n
+	}
+	return all
+}
+
+// TestFence checks that one that has lost a partition, and does not know it, acts no more from the moment on at which another has claimed it.
+func TestFence(t *testing.T) {
+	undisturbed := run(t, 1, 1, nil)
+	at := (undisturbed.done[3].at + undisturbed.done[4].at) / 2
+	var stale, heir *instance
+	x := run(t, 1, 1, func(m *memory) {
+		stale = m.g.instances[0]
+		m.g.x.clock.AfterFunc(at, func() {
+			heir = m.g.add("heir")
+			m.demandsOf[0] = heir
+			m.demandsAt[0] = 0
+			require.NoError(t, heir.deciders.Assign(0))
+			m.stale, m.staleAt = stale, len(m.demands[0])-1 // it goes on reading, and would go on deciding
+			m.pump()
+			m.g.x.after()
+		})
+	})
+	require.Equal(t, undisturbed.done, x.done)
+	_, rebuilding := stale.deciders.Partitions()
+	require.Equal(t, []int32{0}, rebuilding, "it follows")
+	_, rebuilding = heir.deciders.Partitions()
+	require.Empty(t, rebuilding)
+}
+
+// fuzzed returns deciders of one function that have a partition.
+func fuzzed(t *testing.T) *Deciders {
+	t.Helper()
+	d, err := NewDeciders(Options{
+		Epoch: virtualEpoch, Price: 2560, Platform: whisk, Functions: []prewarm.Function{{Name: "f", MemoryMB: 256}}, Emit: func(Record) {},
+	}, controller.Options{Act: true}, "x")
+	require.NoError(t, err)
+	require.NoError(t, d.Assign(0))
+	return d
+}

@@ -1,0 +1,526 @@
+package share
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"log/slog"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/tppfaas/tppfaas/internal/localwhisk"
+	"github.com/tppfaas/tppfaas/prewarm"
+	"github.com/tppfaas/tppfaas/prewarm/actuator"
+	"github.com/tppfaas/tppfaas/prewarm/controller"
+	"github.com/tppfaas/tppfaas/prewarm/lab"
+	"github.com/tppfaas/tppfaas/prewarm/mirror"
+	"github.com/tppfaas/tppfaas/prewarm/newsvendor"
+	"github.com/tppfaas/tppfaas/prewarm/source"
+	"github.com/tppfaas/tppfaas/prewarm/source/kafka"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var virtualEpoch = time.Date(2026, time.March, 1, 0, 0, 0, 0, time.UTC)
+
+// whisk is what policies are told of the platform.
+var whisk = prewarm.Platform{Warm: true, Arrivals: true, FirstCall: true, Late: prewarm.TakesStarting, IdleTimeout: 10 * time.Minute}
+
+// works is what decides in a world.
+type works interface {
+	// observe takes what was observed now, and pass what the passing of time means.
+	observe(o *source.Observation)
+	pass(now prewarm.Time)
+	next() prewarm.Time
+	acted(now prewarm.Time, command uint64, results []actuator.Result)
+	// commands returns what is to be done.
+	commands() []actuator.Command
+}
+
+// world is a platform in virtual time.
+type world struct {
+	t        testing.TB
+	clock    *localwhisk.VirtualClock
+	platform *localwhisk.Platform
+	works    works
+	stop     func()
+	wake     func() bool
+	creating map[int]func(actuator.Result)
+	done     []done
+	starts   [3]int
+	workload *lab.Workload
+	apps     []*newsvendor.Application
+	know     prewarm.Knowledge
+}
+
+// done is what was done on the platform.
+type done struct {
+	at       prewarm.Time
+	function string
+	n        int
+}
+
+func (d done) String() string { return fmt.Sprintf("%v %s %d", d.at, d.function, d.n) }
+
+// call is what an invocation carries.
+type call struct {
+	w           *world
+	request     *lab.Request
+	trace       string
+	index       int
+	parent      int
+	todo        []int
+	run         *localwhisk.Run
+	temperature source.Temperature
+	instance    string
+}
+
+func (c *call) id(i int) string {
+	if i < 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s-%d", c.trace, i)
+}
+
+// newWorld returns a world in which the requests of a workload come.
+func newWorld(t testing.TB, app, load string, requests int, seed uint64) *world {
+	t.Helper()
+	w, err := lab.NewWorkload(app, load, lab.Options{Requests: requests})
+	require.NoError(t, err)
+	plan, err := w.Plan(t.Context(), seed)
+	require.NoError(t, err)
+	x := &world{t: t, clock: localwhisk.NewVirtualClock(virtualEpoch), creating: map[int]func(actuator.Result){}, workload: w}
+	x.know, err = w.Knowledge()
+	require.NoError(t, err)
+	for i := range x.know.Applications {
+		a, err := newsvendor.Train(t.Context(), &x.know.Applications[i], newsvendor.TrainOptions{Model: newsvendor.Table, Functions: len(w.Functions), Seed: 1, Remember: true})
+		require.NoError(t, err)
+		x.apps = append(x.apps, a)
+	}
+	config := localwhisk.DefaultConfig()
+	config.StemCells, config.TakesStarting, config.WarmFirstCall = 0, true, true
+	x.platform, err = localwhisk.New(x.clock, config, seed)
+	require.NoError(t, err)
+	for _, f := range w.Functions {
+		require.NoError(t, x.platform.Deploy(localwhisk.Function{Name: f.Name, MemoryMB: f.MemoryMB, Handler: handle}))
+	}
+	x.platform.Watch(x.event)
+	for i := range plan.Requests {
+		r := &plan.Requests[i]
+		x.clock.AfterFunc(r.At, func() {
+			c := &call{w: x, request: r, trace: fmt.Sprintf("%032x", i+1), parent: -1}
+			if _, err := x.platform.Invoke(w.Functions[r.Calls[0].Function].Name, c, nil); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	x.clock.AfterFunc(plan.End+time.Minute, func() { x.stop() })
+	return x
+}
+
+func (x *world) now() prewarm.Time { return x.clock.Now().Sub(virtualEpoch) }
+
+// run lets time pass until all requests have ended.
+func (x *world) run() {
+	x.t.Helper()
+	over := errors.New("over")
+	ctx, cancel := context.WithCancelCause(x.t.Context())
+	defer cancel(nil)
+	x.stop = func() { cancel(over) }
+	x.clock.AfterFunc(0, x.after)
+	if err := x.clock.Run(ctx); err != nil && !errors.Is(context.Cause(ctx), over) {
+		x.t.Fatal(err)
+	}
+	require.NoError(x.t, x.platform.Err())
+}
+
+func handle(run *localwhisk.Run) {
+	c := run.Params().(*call)
+	v := &c.request.Calls[c.index]
+	c.run, c.todo = run, v.Invokes
+	if v.Sleep > 0 {
+		run.Sleep(v.Sleep, c.next)
+	} else {
+		c.next()
+	}
+}
+
+func (c *call) next() {
+	if len(c.todo) == 0 {
+		c.run.Finish()
+		return
+	}
+	successor := &call{w: c.w, request: c.request, trace: c.trace, index: c.todo[0], parent: c.index}
+	c.todo = c.todo[1:]
+	if _, err := c.run.Invoke(c.w.workload.Functions[c.request.Calls[successor.index].Function].Name, successor); err != nil {
+		c.run.Fail(err)
+		return
+	}
+	if len(c.todo) > 0 {
+		c.run.Sleep(15*time.Millisecond, c.next)
+	} else {
+		c.run.Finish()
+	}
+}
+
+// event turns an event of the platform into an observation, as an instrumented function would.
+func (x *world) event(e localwhisk.Event) {
+	if ready := x.creating[e.Container]; ready != nil && (e.Kind == localwhisk.Idle || e.Kind == localwhisk.Started) {
+		delete(x.creating, e.Container)
+		ready(actuator.Result{Outcome: actuator.Created, Instance: fmt.Sprint("c", e.Container)})
+	}
+	c, ok := e.Params.(*call)
+	if !ok {
+		return
+	}
+	o := source.Observation{Function: e.Function, Trace: c.trace, Call: c.id(c.index), ParentCall: c.id(c.parent), Time: x.clock.Now(), Wait: -1, Init: -1}
+	switch e.Kind {
+	case localwhisk.Arrived:
+		o.Kind = source.Invoked
+	case localwhisk.Placed:
+		x.starts[e.Start]++
+		if c.temperature = source.Warm; e.Start == localwhisk.Cold {
+			c.temperature = source.Cold
+		}
+		return
+	case localwhisk.Started:
+		o.Kind, c.instance = source.Started, fmt.Sprint("c", e.Container)
+		o.Instance, o.Temperature = c.instance, c.temperature
+	case localwhisk.Ended:
+		o.Kind, o.Instance, o.Temperature = source.Ended, c.instance, c.temperature
+	default:
+		return
+	}
+	x.works.observe(&o)
+	x.after()
+}
+
+// after carries out what was decided, and comes back when time has passed.
+func (x *world) after() {
+	for {
+		commands := x.works.commands()
+		if len(commands) == 0 {
+			break
+		}
+		for _, c := range commands {
+			x.done = append(x.done, done{x.now(), c.Function, c.N})
+			x.carryOut(c)
+		}
+	}
+	if x.wake != nil {
+		x.wake()
+	}
+	next := x.works.next()
+	if next == prewarm.Never {
+		return
+	}
+	x.wake = x.clock.AfterFunc(max(next-x.now(), 0), func() { x.works.pass(x.now()); x.after() })
+}
+
+func (x *world) carryOut(c actuator.Command) {
+	works := x.works
+	results := make([]actuator.Result, c.N)
+	missing := c.N
+	finish := func(i int, r actuator.Result) {
+		results[i] = r
+		if missing--; missing == 0 {
+			x.clock.AfterFunc(time.Millisecond, func() { works.acted(x.now(), c.ID, results); x.after() })
+		}
+	}
+	for i := range c.N {
+		asked := x.clock.Now()
+		id, err := x.platform.StartContainer(c.Function)
+		if err != nil {
+			finish(i, actuator.Result{Outcome: actuator.Failed, Err: err})
+			continue
+		}
+		x.creating[id] = func(r actuator.Result) {
+			r.Asked, r.Ready = asked, x.clock.Now()
+			finish(i, r)
+		}
+	}
+}
+
+// alone is a controller without Kafka.
+type alone struct {
+	core *controller.Core
+	x    *world
+}
+
+func newAlone(x *world) *alone {
+	m, err := mirror.New(mirror.Options{Epoch: virtualEpoch, Platform: whisk, Functions: x.workload.Functions})
+	require.NoError(x.t, err)
+	core, err := controller.NewCore(controller.Options{
+		Epoch: virtualEpoch, Platform: whisk, Act: true, ServesAll: true,
+		NewPolicy: func(functions []prewarm.Function) (prewarm.Policy, error) {
+			return newsvendor.New(x.t.Context(), newsvendor.Options{Price: 2560, Model: newsvendor.Table, Platform: whisk, Functions: functions, Knowledge: x.know, Seed: 1})
+		},
+	}, m)
+	require.NoError(x.t, err)
+	core.Begin(0, nil)
+	return &alone{core, x}
+}
+
+func (a *alone) observe(o *source.Observation) { require.NoError(a.x.t, a.core.Observe(a.x.now(), o)) }
+func (a *alone) pass(now prewarm.Time)         { a.core.Pass(now) }
+func (a *alone) next() prewarm.Time            { return a.core.Next() }
+func (a *alone) acted(now prewarm.Time, command uint64, results []actuator.Result) {
+	a.core.Acted(now, command, results)
+}
+func (a *alone) commands() []actuator.Command {
+	a.core.Releases()
+	a.core.Records()
+	return slices.Clone(a.core.Commands())
+}
+
+// logs are the three topics.
+type logs interface {
+	// spans writes an observation, keyed by its trace, and write what instances emit.
+	spans(at time.Time, o *source.Observation)
+	write(r Record)
+	// pump has the members read what there is, until nothing more comes.
+	pump()
+}
+
+// together are instances that share the work.
+type together struct {
+	x         *world
+	logs      logs
+	instances []*instance
+	sent      map[uint64]*instance // whose command it was
+	numbers   map[uint64]uint64
+	last      uint64
+}
+
+// instance is one of them.
+type instance struct {
+	name       string
+	predictors *Predictors
+	deciders   *Deciders
+	dead       bool
+}
+
+func newTogether(x *world) *together {
+	return &together{x: x, sent: map[uint64]*instance{}, numbers: map[uint64]uint64{}}
+}
+
+// add adds an instance that has no partitions yet.
+func (g *together) add(name string) *instance {
+	i := &instance{name: name}
+	o := Options{
+		Epoch: virtualEpoch, Price: 2560, Platform: whisk, Functions: g.x.workload.Functions, Applications: g.x.apps,
+		Emit: func(r Record) {
+			if !i.dead {
+				g.logs.write(r)
+			}
+		},
+	}
+	var err error
+	i.predictors, err = NewPredictors(o)
+	require.NoError(g.x.t, err)
+	i.deciders, err = NewDeciders(o, controller.Options{Act: true, Log: slog.New(slog.DiscardHandler)}, name)
+	require.NoError(g.x.t, err)
+	g.instances = append(g.instances, i)
+	return i
+}
+
+func (g *together) alive() []*instance {
+	return slices.DeleteFunc(slices.Clone(g.instances), func(i *instance) bool { return i.dead })
+}
+
+func (g *together) observe(o *source.Observation) {
+	g.logs.spans(g.x.clock.Now(), o)
+	g.logs.pump()
+}
+
+func (g *together) pass(now prewarm.Time) {
+	for _, i := range g.alive() {
+		i.predictors.Pass(now)
+	}
+	g.logs.pump()
+	for _, i := range g.alive() {
+		i.deciders.Pass(now)
+	}
+	g.logs.pump()
+}
+
+func (g *together) next() prewarm.Time {
+	next := prewarm.Never
+	for _, i := range g.alive() {
+		next = min(next, i.predictors.Next(), i.deciders.Next())
+	}
+	return next
+}
+
+func (g *together) acted(now prewarm.Time, command uint64, results []actuator.Result) {
+	if i := g.sent[command]; !i.dead {
+		i.deciders.Acted(now, g.numbers[command], results)
+		g.logs.pump()
+	}
+}
+
+func (g *together) commands() []actuator.Command {
+	var all []actuator.Command
+	for _, i := range g.alive() {
+		for _, c := range i.deciders.Commands() {
+			g.last++
+			g.sent[g.last], g.numbers[g.last] = i, c.ID
+			c.ID = g.last
+			all = append(all, c)
+		}
+		i.deciders.Releases()
+	}
+	slices.SortStableFunc(all, func(a, b actuator.Command) int { // by whom does not matter
+		return compareStrings(a.Function, b.Function)
+	})
+	return all
+}
+
+func compareStrings(a, b string) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+// memory are topics in memory.
+type memory struct {
+	g          *together
+	traces     [][]span
+	demands    [][]Record
+	supplies   []Record
+	tracesOf   []*instance // by partition
+	demandsOf  []*instance
+	tracesAt   []int // offsets
+	demandsAt  []int
+	rebuild    time.Duration // how far back is read what a partition has
+	suppliesAt map[*instance]int
+	stale      *instance // one that has lost the first partition of demands, and does not know it
+	staleAt    int
+}
+
+type span struct {
+	at time.Time
+	o  source.Observation
+}
+
+func newMemory(g *together, partitions int) *memory {
+	m := &memory{g: g, rebuild: 1000 * time.Hour, suppliesAt: map[*instance]int{}}
+	m.traces, m.demands = make([][]span, partitions), make([][]Record, partitions)
+	m.tracesOf, m.demandsOf = make([]*instance, partitions), make([]*instance, partitions)
+	m.tracesAt, m.demandsAt = make([]int, partitions), make([]int, partitions)
+	return m
+}
+
+func partitionOf(key string, n int) int {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(key))
+	return int(h.Sum32() % uint32(n))
+}
+
+func (m *memory) spans(at time.Time, o *source.Observation) {
+	p := partitionOf(o.Trace, len(m.traces))
+	m.traces[p] = append(m.traces[p], span{at, *o})
+}
+
+func (m *memory) write(r Record) {
+	if r.Topic == Supplies {
+		m.supplies = append(m.supplies, r)
+		return
+	}
+	p := int(r.Partition)
+	if p < 0 {
+		p = partitionOf(r.Key, len(m.demands))
+	}
+	m.demands[p] = append(m.demands[p], r)
+}
+
+func (m *memory) pump() {
+	now := m.g.x.now()
+	for more := true; more; {
+		more = false
+		for _, i := range m.g.alive() {
+			for ; m.suppliesAt[i] < len(m.supplies); m.suppliesAt[i]++ {
+				message, err := Parse(m.supplies[m.suppliesAt[i]].Value)
+				require.NoError(m.g.x.t, err)
+				i.predictors.Supply(message)
+				more = true
+			}
+		}
+		for p, i := range m.tracesOf {
+			for ; i != nil && !i.dead && m.tracesAt[p] < len(m.traces[p]); m.tracesAt[p]++ {
+				s := &m.traces[p][m.tracesAt[p]]
+				if err := i.predictors.Take(now, &kafka.Message{Partition: int32(p), Offset: int64(m.tracesAt[p]), Behind: int64(len(m.traces[p]) - m.tracesAt[p] - 1), At: s.at}, []source.Observation{s.o}); !errors.Is(err, mirror.ErrStale) {
+					require.NoError(m.g.x.t, err)
+				}
+				more = true
+			}
+		}
+		for ; m.stale != nil && m.staleAt < len(m.demands[0]); m.staleAt++ {
+			r := &m.demands[0][m.staleAt]
+			require.NoError(m.g.x.t, m.stale.deciders.Take(now, &kafka.Message{At: r.At, Value: r.Value}))
+			more = true
+		}
+		for p, i := range m.demandsOf {
+			for ; i != nil && !i.dead && m.demandsAt[p] < len(m.demands[p]); m.demandsAt[p]++ {
+				r := &m.demands[p][m.demandsAt[p]]
+				if err := i.deciders.Take(now, &kafka.Message{Partition: int32(p), Behind: int64(len(m.demands[p]) - m.demandsAt[p] - 1), At: r.At, Value: r.Value}); !errors.Is(err, mirror.ErrStale) { // what is written twice may be old
+					require.NoError(m.g.x.t, err)
+				}
+				more = true
+			}
+		}
+	}
+}
+
+// assign gives partition p of both topics to an instance.
+func (m *memory) assign(p int, i *instance) {
+	m.assignTraces(p, i)
+	m.assignDemands(p, i)
+}
+
+func (m *memory) assignTraces(p int, i *instance) {
+	old := m.tracesOf[p]
+	if old == i {
+		return
+	}
+	if old != nil && !old.dead {
+		old.predictors.Revoke(int32(p))
+	}
+	m.tracesOf[p] = i
+	since := m.g.x.clock.Now().Add(-m.rebuild)
+	from := m.tracesAt[p]
+	m.tracesAt[p] = min(from, slices.IndexFunc(append(slices.Clone(m.traces[p]), span{at: m.g.x.clock.Now()}), func(s span) bool { return !s.at.Before(since) }))
+	require.NoError(m.g.x.t, i.predictors.Assign(int32(p), int64(m.tracesAt[p]), int64(from)))
+}
+
+func (m *memory) assignDemands(p int, i *instance) {
+	old := m.demandsOf[p]
+	if old == i {
+		return
+	}
+	if old != nil && !old.dead {
+		old.deciders.Revoke(int32(p))
+	}
+	m.demandsOf[p] = i
+	since := m.g.x.clock.Now().Add(-m.rebuild)
+	m.demandsAt[p] = slices.IndexFunc(append(slices.Clone(m.demands[p]), Record{At: m.g.x.clock.Now()}), func(r Record) bool { return !r.At.Before(since) })
+	require.NoError(m.g.x.t, i.deciders.Assign(int32(p)))
+}
+
+// share deals the partitions out to the instances that live.
+func (m *memory) share() {
+	alive := m.g.alive()
+	for p := range m.tracesOf {
+		m.assign(p, alive[p%len(alive)])
+	}
+	m.pump()
+}

@@ -1,0 +1,323 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/tppfaas/tppfaas/prewarm/source"
+)
+
+// Message is a message of a partition. Behind is how many more there were in the partition when it was fetched.
+type Message struct {
+	Partition      int32
+	Offset, Behind int64
+	At             time.Time
+	Value          []byte
+}
+
+// Stage is who works on the partitions that a reader of a group has. Of a reader without a group only Take is called. Its methods are not called at the same time, but for
+// Assigned and Revoked, which may be called while Tick or Wait runs.
+type Stage interface {
+	// Assigned says that a partition is this reader's from now on, which reads it from offset first on. What comes before from has been committed by whoever
+	// had it before: it comes again so that what is known of it can be rebuilt.
+	Assigned(ctx context.Context, partition int32, first, from int64) error
+	// Revoked says that it is not any more.
+	Revoked(partition int32)
+	// Take takes messages, in the order of their offsets in each partition. Once settled says so, they are committed; nil if they need not be. An error ends
+	// the reader.
+	Take(ctx context.Context, messages []Message) (settled func() bool, err error)
+	// Tick is called after Take, and after no longer than Wait has said before.
+	Tick(ctx context.Context) error
+	Wait() time.Duration
+}
+
+// StageOptions are what a StageReader is made with.
+type StageOptions struct {
+	Options
+	// Alone has it read all partitions of the topic, in no group, from Rebuild ago on.
+	Alone bool
+	// Commits says that it is committed what was taken. Without, a reader begins with what was written Rebuild ago.
+	Commits bool
+	// Rebuild is how old what was written may be from which it is rebuilt what is known of a partition.
+	Rebuild time.Duration
+	// Now is the time, nil for that of the machine.
+	Now func() time.Time
+}
+
+// StageReader reads a topic for a Stage. It is a source.Source without a sink.
+type StageReader struct {
+	o       StageOptions
+	options []kgo.Opt
+	stage   Stage
+	counter *source.Counter
+}
+
+// NewStageReader returns a reader for a stage. The counter is told what is wrong.
+func NewStageReader(o StageOptions, stage Stage, counter *source.Counter) (*StageReader, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	s := &StageReader{o: o, stage: stage, counter: counter}
+	var err error
+	s.options, err = s.o.security()
+	return s, err
+}
+
+// mostUnsettled is how many batches may be taken and not settled before no more is read.
+const mostUnsettled = 64
+
+// batch are messages that were taken.
+type batch struct {
+	records []*kgo.Record // the last of each partition
+	settled func() bool
+}
+
+// stageRun is a run of a StageReader.
+type stageRun struct {
+	*StageReader
+	r      *reader // knows how to say what is wrong
+	client *kgo.Client
+	fail   context.CancelCauseFunc
+
+	mu      sync.Mutex
+	batches []batch
+	owned   []int32
+}
+
+// Run reads until the context is done. An error says why it cannot go on.
+func (s *StageReader) Run(ctx context.Context) error {
+	run := &stageRun{StageReader: s, r: &reader{o: &s.o.Options, counter: s.counter}}
+	reading, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	run.fail = cancel
+	since := kgo.NewOffset().AfterMilli(s.o.Now().Add(-s.o.Rebuild).UnixMilli())
+	options := []kgo.Opt{
+		kgo.SeedBrokers(s.o.Brokers...), kgo.ClientID("prewarm"), kgo.DisableClientMetrics(), kgo.WithHooks(run.r), kgo.DialTimeout(5 * time.Second),
+		kgo.ConsumeTopics(s.o.Topic), kgo.ConsumeResetOffset(since),
+		kgo.FetchMaxBytes(fetchBytes), kgo.FetchMaxPartitionBytes(partitionBytes), kgo.MaxConcurrentFetches(fetches), kgo.BrokerMaxReadBytes(readBytes), kgo.MaxDecompressBatchBytes(readBytes),
+		kgo.FetchMaxWait(time.Second), kgo.MetadataMaxAge(time.Minute), kgo.MetadataMinAge(time.Second),
+	}
+	if !s.o.Alone {
+		options = append(options,
+			kgo.ConsumerGroup(s.o.Group), kgo.SessionTimeout(sessionTimeout), kgo.HeartbeatInterval(heartbeat), kgo.RebalanceTimeout(rebalance),
+			kgo.BlockRebalanceOnPoll(), kgo.AdjustFetchOffsetsFn(run.begin), kgo.OnPartitionsRevoked(run.revoked), kgo.OnPartitionsLost(run.lost))
+		if s.o.Commits {
+			options = append(options, kgo.AutoCommitMarks(), kgo.AutoCommitInterval(commitEvery))
+		} else {
+			options = append(options, kgo.DisableAutoCommit())
+		}
+	}
+	var err error
+	if run.client, err = kgo.NewClient(append(options, s.options...)...); err != nil {
+		return run.r.describe(err)
+	}
+	var asking sync.WaitGroup
+	asking.Go(func() { run.r.ask(reading, run.client, cancel) })
+	err = run.read(reading)
+	if cause := context.Cause(reading); (err == nil || errors.Is(err, context.Canceled)) && ctx.Err() == nil && cause != nil {
+		err = cause
+	}
+	cancel(nil)
+	asking.Wait()
+	if s.o.Alone {
+		run.client.Close()
+	} else {
+		leave(run.client)
+	}
+	run.mu.Lock()
+	owned := run.owned
+	run.owned = nil
+	run.mu.Unlock()
+	for _, p := range owned {
+		s.stage.Revoked(p)
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// read reads until the context is done.
+func (run *stageRun) read(ctx context.Context) error {
+	for ctx.Err() == nil {
+		if err := run.stage.Tick(ctx); err != nil {
+			return err
+		}
+		if !run.settle() {
+			sleep(ctx, time.Millisecond)
+			continue
+		}
+		if err := run.poll(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// poll waits for messages and has them taken.
+func (run *stageRun) poll(ctx context.Context) error {
+	wait := max(run.stage.Wait(), 0)
+	if run.unsettled() > 0 {
+		wait = min(wait, 50*time.Millisecond)
+	}
+	polling, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	fetched := run.client.PollRecords(polling, pollRecords)
+	defer run.client.AllowRebalance()
+	var refusal error
+	fetched.EachError(func(_ string, _ int32, err error) {
+		var large *kgo.ErrDecompressTooLarge
+		switch {
+		case errors.As(err, &large): // the partition would stand still
+			run.counter.Reject(1, fmt.Errorf("messages from %d of partition %d of %s: they have more than %d bytes unpacked", large.Offset, large.Partition, large.Topic, readBytes))
+			run.client.SetOffsets(map[string]map[int32]kgo.EpochOffset{large.Topic: {large.Partition: {Epoch: large.Epoch, Offset: large.NextOffset}}})
+		case ctx.Err() == nil && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled):
+			err = run.r.describe(err)
+			if isRefusal(err) {
+				refusal = err
+			}
+			run.r.report(err)
+		}
+	})
+	if refusal != nil {
+		return refusal
+	}
+	var messages []Message
+	var last []*kgo.Record
+	fetched.EachPartition(func(p kgo.FetchTopicPartition) {
+		for _, record := range p.Records {
+			messages = append(messages, Message{
+				Partition: record.Partition, Offset: record.Offset, Behind: max(p.HighWatermark-1-record.Offset, 0), At: record.Timestamp, Value: record.Value,
+			})
+		}
+		if n := len(p.Records); n > 0 {
+			r := p.Records[n-1]
+			last = append(last, &kgo.Record{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, LeaderEpoch: r.LeaderEpoch})
+		}
+	})
+	if len(messages) == 0 {
+		return nil
+	}
+	settled, err := run.stage.Take(ctx, messages)
+	if err != nil {
+		return err
+	}
+	if settled != nil {
+		run.mu.Lock()
+		run.batches = append(run.batches, batch{last, settled})
+		run.mu.Unlock()
+	}
+	return nil
+}
+
+func (run *stageRun) unsettled() int {
+	run.mu.Lock()
+	defer run.mu.Unlock()
+	return len(run.batches)
+}
+
+// settle marks what may be committed, and reports whether there is room for more.
+func (run *stageRun) settle() bool {
+	run.mu.Lock()
+	defer run.mu.Unlock()
+	n := 0
+	for n < len(run.batches) && run.batches[n].settled() {
+		run.client.MarkCommitRecords(run.batches[n].records...)
+		n++
+	}
+	run.batches = slices.Delete(run.batches, 0, n)
+	return len(run.batches) < mostUnsettled
+}
+
+// begin is called with the partitions that are new, and the offsets that were committed of them. It sets where they are read from.
+func (run *stageRun) begin(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+	if len(offsets[run.o.Topic]) == 0 {
+		return offsets, nil
+	}
+	admin, now := kadm.NewClient(run.client), run.o.Now()
+	rebuilt, err := admin.ListOffsetsAfterMilli(ctx, now.Add(-run.o.Rebuild).UnixMilli(), run.o.Topic)
+	if err != nil {
+		return nil, run.r.describe(err)
+	}
+	fresh, err := admin.ListOffsetsAfterMilli(ctx, now.Add(-startBack).UnixMilli(), run.o.Topic)
+	if err != nil {
+		return nil, run.r.describe(err)
+	}
+	var committed kadm.OffsetResponses
+	if run.o.Commits {
+		// What is passed to this function may be a time instead of an offset, and does not say so.
+		if committed, err = admin.FetchOffsets(ctx, run.o.Group); err != nil {
+			return nil, run.r.describe(err)
+		}
+	}
+	for partition := range offsets[run.o.Topic] {
+		first, ok := rebuilt.Lookup(run.o.Topic, partition)
+		if !ok || first.Err != nil {
+			return nil, fmt.Errorf("partition %d of %s: it is not known where it begins", partition, run.o.Topic)
+		}
+		at, from := first.Offset, int64(0)
+		if run.o.Commits {
+			if c, ok := committed.Lookup(run.o.Topic, partition); ok && c.Err == nil && c.At >= 0 {
+				from = c.At
+			} else { // nothing was committed
+				recent, _ := fresh.Lookup(run.o.Topic, partition)
+				from = max(recent.Offset, 0)
+			}
+			at = min(at, from)
+		}
+		offsets[run.o.Topic][partition] = kgo.NewOffset().At(at)
+		if err := run.stage.Assigned(ctx, partition, at, from); err != nil {
+			run.fail(err)
+			return nil, err
+		}
+		run.mu.Lock()
+		run.owned = append(run.owned, partition)
+		run.mu.Unlock()
+	}
+	return offsets, nil
+}
+
+// revoked is called when partitions go to another reader.
+func (run *stageRun) revoked(ctx context.Context, client *kgo.Client, partitions map[string][]int32) {
+	for deadline := time.Now().Add(settleWait); run.o.Commits && run.unsettled() > 0 && ctx.Err() == nil && time.Now().Before(deadline); {
+		run.settle()
+		sleep(ctx, time.Millisecond)
+	}
+	run.give(partitions)
+	if run.o.Commits {
+		ctx, cancel := context.WithTimeout(ctx, leaveTimeout)
+		defer cancel()
+		if err := client.CommitMarkedOffsets(ctx); err != nil && ctx.Err() == nil {
+			run.r.report(fmt.Errorf("what was read cannot be committed, and comes again: %w", run.r.describe(err)))
+		}
+	}
+}
+
+// lost is called when partitions have gone to another reader already.
+func (run *stageRun) lost(_ context.Context, _ *kgo.Client, partitions map[string][]int32) {
+	run.give(partitions)
+}
+
+// give gives partitions up.
+func (run *stageRun) give(partitions map[string][]int32) {
+	for _, p := range partitions[run.o.Topic] {
+		run.stage.Revoked(p)
+	}
+	run.mu.Lock()
+	defer run.mu.Unlock()
+	run.owned = slices.DeleteFunc(run.owned, func(p int32) bool { return slices.Contains(partitions[run.o.Topic], p) })
+	for i := range run.batches {
+		b := &run.batches[i]
+		b.records = slices.DeleteFunc(b.records, func(r *kgo.Record) bool { return slices.Contains(partitions[run.o.Topic], r.Partition) })
+	}
+}
