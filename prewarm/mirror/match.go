@@ -58,7 +58,8 @@ func (m *Mirror) match(o *source.Observation, f *function, t prewarm.Time) (*inv
 		if o.Kind == source.Invoked {
 			at = t
 		}
-		m.relate(v, at)
+		m.adopt(v, at)
+		v.identified = true
 	}
 	m.touch(v.trace)
 	return v, nil
@@ -124,27 +125,37 @@ func (m *Mirror) callerOf(v *invocation, call, span string) prewarm.ID {
 	return caller.id
 }
 
-// relate notes who has called v, and whom v has called, where that became known after their arrival. At is when v has arrived, as far as is known now.
-func (m *Mirror) relate(v *invocation, at prewarm.Time) {
-	m.adopt(v, at)
+// relate notes whom v has called, where that became known after their arrival: not before v has been told of.
+func (m *Mirror) relate(v *invocation) {
+	if !v.identified || !v.heardOf() {
+		return
+	}
+	v.identified = false
 	t := v.trace
 	for _, u := range t.invocations[max(len(t.invocations)-lookedThrough, 0):] {
 		m.adopt(u, u.arrived)
 	}
 }
 
-// adopt notes who has called v, if that is known now and was not before.
+// adopt notes who has called v, if that is known now and was not before. At is when v has arrived, as far as is known now.
 func (m *Mirror) adopt(v *invocation, at prewarm.Time) {
 	if v.parent != 0 || v.parentCall == "" && v.parentSpan == "" {
 		return
 	}
-	if v.parent = m.callerOf(v, v.parentCall, v.parentSpan); v.parent == 0 || !v.told && !v.started {
+	caller := m.callerOf(v, v.parentCall, v.parentSpan)
+	if caller == 0 || v.heardOf() && !m.invocations[caller].heardOf() {
+		return
+	}
+	if v.parent = caller; !v.heardOf() {
 		return
 	}
 	e := m.event(prewarm.Called, v)
 	e.Container = 0
 	m.tell(e, min(at, m.now))
 }
+
+// heardOf reports whether events have told of v.
+func (v *invocation) heardOf() bool { return v.told || v.started }
 
 // newTrace adds a trace, nil if there is no room.
 func (m *Mirror) newTrace(key string) *trace {

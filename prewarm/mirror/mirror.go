@@ -259,9 +259,17 @@ func (m *Mirror) observe(o *source.Observation) error {
 	if v == nil {
 		return err
 	}
+	m.relate(v)
+	m.take(o, v, t, began, older)
+	m.relate(v)
+	return nil
+}
+
+// take takes what an observation says of v.
+func (m *Mirror) take(o *source.Observation, v *invocation, t, began prewarm.Time, older bool) {
 	if !v.note(o) {
 		m.counts.Repeated++
-		return nil
+		return
 	}
 	if v.refused { // after all
 		v.refused, v.ended, v.told = false, false, false
@@ -284,12 +292,12 @@ func (m *Mirror) observe(o *source.Observation) error {
 		}
 	case source.Ended:
 		if v.ended {
-			return nil
+			return
 		}
 		if !v.started {
 			r.began = began
 			if m.begin(v, r); v.ended {
-				return nil
+				return
 			}
 		}
 		if older && !m.options.Replicas {
@@ -297,7 +305,6 @@ func (m *Mirror) observe(o *source.Observation) error {
 		}
 		m.end(v, o, t, began)
 	}
-	return nil
 }
 
 // valid reports whether an observation can be of an invocation.

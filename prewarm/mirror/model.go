@@ -80,6 +80,7 @@ type invocation struct {
 	told, started, ended, refused bool
 	assumed                       bool // it is not known how it came to its container
 	restored                      bool
+	identified                    bool         // an id of it became known, and what that says of others was not told yet
 	was                           prewarm.ID   // where its run has ended
 	endedAt                       prewarm.Time // when it has, if it has
 	c                             *container   // where it is taken to be

@@ -29,6 +29,7 @@ type follower struct {
 	last    prewarm.Time
 	now     prewarm.Time
 	told    []prewarm.Event
+	heard   map[prewarm.ID]bool // invocations that were told of; nil if it is not known
 }
 
 func follow(t interface {
@@ -40,7 +41,7 @@ func follow(t interface {
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
-	f := &follower{t: t, options: o, m: m}
+	f := &follower{t: t, options: o, m: m, heard: map[prewarm.ID]bool{}}
 	f.newFleet()
 	return f
 }
@@ -75,6 +76,13 @@ func (f *follower) take(events []prewarm.Event) {
 			f.t.Fatalf("event %d, %+v: %v", len(f.told), *e, err)
 		}
 		f.told = append(f.told, *e)
+		switch {
+		case f.heard == nil || e.Invocation == 0:
+		case e.Kind != prewarm.Called:
+			f.heard[e.Invocation] = true
+		case !f.heard[e.Invocation] || !f.heard[e.Parent]:
+			f.t.Fatalf("%+v is of invocations that were not told of", *e)
+		}
 	}
 }
 

@@ -102,6 +102,30 @@ var scenarios = []scenario{
 		1.3  invoked c2 f=b parent=c1 at=1.05   =>
 		1.4  started c3 f=b parentspan=t cold   => arrived v3; placed v3 k3 cold; started v3 k3
 		1.5  ended c2 f=b span=t                => called v3<v2 @1.4; ended v2 k2; idle k2`},
+	{"a call is told only when its caller has been told of", mirror.Options{Platform: own}, `
+		0    started c1 f=b parentspan=s cold   => arrived v1; placed v1 k1 cold; started v1 k1
+		0.1  invoked c2 f=b parent=c3           => arrived v2; placed v2 k2 cold
+		1    started c3 span=s at=-1 cold       => arrived v3 @0.1; placed v3 k3 cold @0.1; started v3 k3 @0.1; called v1<v3 @0.1; called v2<v3 @0.1`},
+	{"nor on a platform without arrivals before its caller starts", mirror.Options{Platform: starts}, `
+		0    started c1 f=b parent=c2 cold      => started v1 k1
+		1    invoked c2                         =>
+		2    started c2 cold at=1.5             => started v2 k2 @1.5; called v1<v2 @1.5`},
+	{"a restart between the start and the call", mirror.Options{Platform: own}, `
+		0    invoked c1                         => arrived v1; placed v1 k1 cold
+		1    started c1 span=s cold             => started v1 k1
+		1.1  started c2 f=b cold                => arrived v2; placed v2 k2 cold; started v2 k2
+		1.2  restart                            => starting k1 platform @0; idle k1 @0; arrived v1 @0; placed v1 k1 warm @0; started v1 k1 @1; starting k2 platform @1.1; idle k2 @1.1; arrived v2 @1.1; placed v2 k2 warm @1.1; started v2 k2 @1.1
+		1.3  invoked c2 f=b parent=c1 at=1.05   => called v2<v1 @1.1`},
+	{"the end before the call", mirror.Options{Platform: own}, `
+		0    invoked c1                         => arrived v1; placed v1 k1 cold
+		1    started c1 span=s cold             => started v1 k1
+		1.2  ended c2 f=b begin=1.1 cold        => arrived v2 @1.1; placed v2 k2 cold @1.1; started v2 k2 @1.1; ended v2 k2; idle k2
+		1.3  invoked c2 f=b parent=c1 at=1.05   => called v2<v1 @1.2`},
+	{"a caller that never comes, and a circle of three", mirror.Options{Platform: own}, `
+		0    invoked c1 parent=c9               => arrived v1; placed v1 k1 cold
+		1    invoked c2 parent=c4               => arrived v2; placed v2 k2 cold
+		2    invoked c3 parent=c2               => arrived v3<v2; placed v3<v2 k3 cold
+		3    invoked c4 parent=c3               => arrived v4<v3; placed v4<v3 k4 cold`},
 	{"nothing is called by what it has called", mirror.Options{Platform: own}, `
 		0  invoked c1 parent=c2       => arrived v1; placed v1 k1 cold
 		1  invoked c2 f=b parent=c1   => arrived v2<v1; placed v2<v1 k2 cold`},

@@ -359,7 +359,7 @@ func (r *restoring) invocation(k *InvocationSnapshot) error {
 	v := &invocation{
 		id: k.ID, trace: t, f: f, parent: k.Parent, parentCall: k.ParentCall, parentSpan: k.ParentSpan, seen: k.Seen, arrived: r.past(k.Arrived),
 		began: r.past(k.Began), arrivalKnown: k.ArrivalKnown, told: k.Told, started: k.Started, ended: k.Ended, start: k.Start, pendingPlace: -1,
-		due: never(), restored: true,
+		due: never(), restored: true, identified: true,
 	}
 	m.invocations[v.id] = v
 	t.invocations = append(t.invocations, v)
