@@ -322,6 +322,9 @@ func (r *restoring) invocations() error {
 			return fmt.Errorf("invocation %d: %w", k.ID, err)
 		}
 	}
+	if err := r.callers(); err != nil {
+		return err
+	}
 	r.ordered = slices.DeleteFunc(r.ordered, func(c *container) bool {
 		if !c.unneeded() {
 			return false
@@ -329,6 +332,29 @@ func (r *restoring) invocations() error {
 		m.drop(c)
 		return true
 	})
+	return nil
+}
+
+// callers checks that no invocation has called itself, over others or not.
+func (r *restoring) callers() error {
+	ends := make(map[prewarm.ID]bool, len(r.m.invocations)) // those from which on all callers end; false while they are looked at
+	for id := range r.m.invocations {
+		var path []prewarm.ID
+		for v := r.m.invocations[id]; v != nil; v = r.m.invocations[v.parent] {
+			end, seen := ends[v.id]
+			if seen && !end {
+				return fmt.Errorf("invocation %d has called itself", v.id)
+			}
+			if end {
+				break
+			}
+			ends[v.id] = false
+			path = append(path, v.id)
+		}
+		for _, id := range path {
+			ends[id] = true
+		}
+	}
 	return nil
 }
 
