@@ -4,6 +4,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -176,4 +178,25 @@ func TestTrainBestIsChecked(t *testing.T) {
 	if _, err := TrainBest(t.Context(), []Config{{}, {}}, d, nil, TrainOptions{Checkpoint: "x"}); err == nil {
 		t.Error("one checkpoint for two trainings is accepted")
 	}
+}
+
+// TestTrainBestShares checks that all trainings together end when the time is over that they have, and that each has a part of it.
+func TestTrainBestShares(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began, trainings := time.Now(), 0
+		opts := TrainOptions{MaxEpochs: 50, MaxDuration: 9 * time.Second, Workers: 1, Progress: func(e Epoch) {
+			if e.Epoch == 1 {
+				trainings++
+			}
+			time.Sleep(time.Second)
+		}}
+		with := smallModel
+		with.MarkTimeSize = 4
+		if _, err := TrainBest(t.Context(), []Config{smallModel, with, smallModel}, turns(1, 5), nil, opts); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took != 9*time.Second || trainings != 3 {
+			t.Errorf("%d trainings took %v, want 3 in 9s", trainings, took)
+		}
+	})
 }

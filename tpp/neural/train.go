@@ -98,7 +98,8 @@ func (t *trainer) run(ctx context.Context, markNames []string) error {
 }
 
 // TrainBest trains a model of each configuration, as Train does, and returns the one with the lowest loss on the validation part; of equals the first.
-// It stops at the first error, and then returns the best model so far with it, as Train does. There is no checkpoint for several trainings.
+// It stops at the first error, and then returns the best model so far with it, as Train does. There is no checkpoint for several trainings. They share
+// TrainOptions.MaxDuration: each has its part of what those before it have left.
 func TrainBest(ctx context.Context, configs []Config, training, validation *tpp.Dataset, opts TrainOptions) (*Recurrent, error) {
 	switch {
 	case len(configs) == 0:
@@ -107,7 +108,11 @@ func TrainBest(ctx context.Context, configs []Config, training, validation *tpp.
 		return nil, fmt.Errorf("training options: a checkpoint is for one training, not for %d", len(configs))
 	}
 	var best *Recurrent
-	for _, cfg := range configs {
+	began, all := time.Now(), opts.MaxDuration
+	for i, cfg := range configs {
+		if all > 0 {
+			opts.MaxDuration = max((all-time.Since(began))/time.Duration(len(configs)-i), 1)
+		}
 		m, err := Train(ctx, cfg, training, validation, opts)
 		if m != nil && (best == nil || m.summary.ValidationLoss < best.summary.ValidationLoss) {
 			best = m
