@@ -1,11 +1,13 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -43,6 +45,8 @@ func (o *Options) checkShare() error {
 		return errors.New("a server that shares its work observes by Kafka alone")
 	case o.Share.Demands == "" || o.Share.Supplies == "" || o.Share.Demands == o.Share.Supplies:
 		return errors.New("the topics of demands and of supplies must have names, which differ")
+	case slices.Contains([]string{o.Share.Demands, o.Share.Supplies}, cmp.Or(o.Share.Kafka.Topic, "otlp_spans")):
+		return errors.New("the topic of the spans is not one of demands or of supplies too")
 	case o.Share.Rebuild < time.Minute:
 		return fmt.Errorf("what was written in the last %v is too little to rebuild what is known from: at least a minute", o.Share.Rebuild)
 	}

@@ -28,6 +28,8 @@ func TestShareOptions(t *testing.T) {
 		"has its state in Kafka":                          func(o *Options) { o.State = "folder" },
 		"observes by Kafka alone":                         func(o *Options) { o.Sources = map[string]source.Source{"x": nil} },
 		"the topics of demands and of supplies":           func(o *Options) { o.Share.Supplies = "d" },
+		"the topic of the spans is not":                   func(o *Options) { o.Share.Supplies, o.Share.Kafka.Topic = "x", "x" },
+		"one of demands or of supplies too":               func(o *Options) { o.Share.Demands = "otlp_spans" },
 		"written in the last 1s is too little":            func(o *Options) { o.Share.Rebuild = time.Second },
 		"the memory of a function is -1 MiB, must not be": func(o *Options) { o.MemoryMB = -1 },
 	} {
