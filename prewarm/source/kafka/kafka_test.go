@@ -527,6 +527,9 @@ func TestOptions(t *testing.T) {
 	for want, o := range map[string]Options{
 		"no broker is named":                              {},
 		`the broker "kafka" is not of the form host:port`: {Brokers: []string{"kafka"}},
+		`the broker "kafka:99999" is not of the form `:    {Brokers: []string{"kafka:99999"}},
+		`the broker "kafka:0" is not of the form `:        {Brokers: []string{"kafka:0"}},
+		`the broker "kafka:x" is not of the form `:        {Brokers: []string{"kafka:x"}},
 		"bounds of messages cannot be negative":           {Brokers: brokers, MaxAge: -1},
 		"certificates are for TLS, which is off":          {Brokers: brokers, CAFile: empty},
 		"has none in PEM":                                 {Brokers: brokers, TLS: true, CAFile: empty},

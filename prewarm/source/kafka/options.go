@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -80,7 +81,7 @@ func (o *Options) check() error {
 	}
 	for _, b := range o.Brokers {
 		host, port, err := net.SplitHostPort(b)
-		if err != nil || host == "" || port == "" {
+		if n, wrong := strconv.ParseUint(port, 10, 16); err != nil || wrong != nil || host == "" || n == 0 {
 			return fmt.Errorf("the broker %q is not of the form host:port", b)
 		}
 		if ip := net.ParseIP(host); o.User != "" && o.Mechanism == "PLAIN" && !o.TLS && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
