@@ -127,7 +127,7 @@ func runBacktest(fs *flag.FlagSet) cli.Run {
 	fs.StringVar(&o.picture, "picture", "", "draw reserved memory and kills into `FILE`, a .png, .svg or .pdf")
 	fs.IntVar(&o.workers, "workers", 0, "`series` at once (without: as many as there are processors)")
 	return func(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-		m, err := o.matrix(ctx, args)
+		m, err := o.matrix(ctx, fs, args)
 		if err != nil {
 			return err
 		}
@@ -143,7 +143,7 @@ func runBacktest(fs *flag.FlagSet) cli.Run {
 }
 
 // matrix returns what is to be run.
-func (o *backtestOptions) matrix(ctx context.Context, files []string) (*backtest.Matrix, error) {
+func (o *backtestOptions) matrix(ctx context.Context, fs *flag.FlagSet, files []string) (*backtest.Matrix, error) {
 	switch {
 	case len(files) == 0 && o.kinds == "":
 		return nil, cli.Usagef("files of usage, please, or -synthetic")
@@ -153,6 +153,8 @@ func (o *backtestOptions) matrix(ctx context.Context, files []string) (*backtest
 		return nil, cli.Usagef("-seeds: from 1 to %d", mostSeeds)
 	case o.workers < 0:
 		return nil, cli.Usagef("-workers: it must not be negative")
+	case cli.IsSet(fs, "length") && o.series.Length <= 0, cli.IsSet(fs, "step") && o.series.Step <= 0:
+		return nil, cli.Usagef("-length and -step: they must be positive")
 	case o.options.Warmup <= 0:
 		return nil, cli.Usagef("-warmup: it must be positive")
 	case o.json && o.markdown:
@@ -175,6 +177,9 @@ func (o *backtestOptions) matrix(ctx context.Context, files []string) (*backtest
 	}
 	if !slices.Contains(recommenderKinds(), o.base) {
 		return nil, cli.Usagef("-base: %q is none of %s", o.base, recommenderNames())
+	}
+	if cli.IsSet(fs, "base") && !slices.Contains(m.Recommenders, o.base) {
+		return nil, cli.Usagef("-base: %s is not among -recommender %s", o.base, o.recommenders)
 	}
 	if o.kinds != "" {
 		kinds, err := choose("synthetic", o.kinds, kindsOfSeries())
