@@ -2,7 +2,6 @@ package rightsize
 
 import (
 	"fmt"
-	"math"
 	"time"
 )
 
@@ -36,7 +35,7 @@ type Usage struct {
 }
 
 // NewUsage returns the usage of a function, which refers to the slices. An error names the first sample that is wrong: lengths that differ, times
-// that do not increase, values that are negative or infinite.
+// that do not increase, values that are negative, or more than Kubernetes can write: 2^63.
 func NewUsage(function string, times []int64, memory, cpu []float64) (*Usage, error) {
 	u := &Usage{Function: function, Times: times, Memory: memory, CPU: cpu}
 	if len(memory) != len(times) || len(cpu) != len(times) {
@@ -47,7 +46,7 @@ func NewUsage(function string, times []int64, memory, cpu []float64) (*Usage, er
 			return nil, fmt.Errorf("usage of %s: sample %d is at %d ms, the one before at %d: times must increase", function, i+1, t, times[i-1])
 		}
 		for _, r := range Resources {
-			if v := u.Of(r)[i]; v < 0 || math.IsInf(v, 0) {
+			if v := u.Of(r)[i]; v < 0 || v >= 1<<63 {
 				return nil, fmt.Errorf("usage of %s: sample %d: %s %g", function, i+1, r, v)
 			}
 		}

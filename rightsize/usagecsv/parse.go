@@ -156,8 +156,8 @@ func value(field string) (float64, error) {
 			return 0, err
 		}
 	}
-	if !(v >= 0) || math.IsInf(v, 0) {
-		return 0, fmt.Errorf("%s is no amount: it must be finite and not negative", field)
+	if !(v >= 0 && v < 1<<63) { // more than Kubernetes can write
+		return 0, fmt.Errorf("%s is no amount: it must be from 0 to 2^63", field)
 	}
 	return v, nil
 }

@@ -76,9 +76,10 @@ func TestMistakes(t *testing.T) {
 		"Time,mem,memory\n":                 "u.csv:1: there are two columns of mem_usage",
 		"Time,mem\n1672557210000\n":         "u.csv:2: 1 fields where the first line has 2",
 		"Time,mem\n1672557210000,x\n":       `u.csv:2: memory: quantity "x": want a number with a unit like 40Mi, 1.5Gi, 100m, 0.5`,
-		"Time,mem\n1672557210000,-1\n":      "u.csv:2: memory: -1 is no amount: it must be finite and not negative",
-		"Time,cpu\n1672557210000,1e999\n":   "u.csv:2: cpu: 1e999 is no amount: it must be finite and not negative",
-		"Time,cpu\n1672557210000,Inf\n":     "u.csv:2: cpu: Inf is no amount: it must be finite and not negative",
+		"Time,mem\n1672557210000,-1\n":      "u.csv:2: memory: -1 is no amount: it must be from 0 to 2^63",
+		"Time,cpu\n1672557210000,1e999\n":   "u.csv:2: cpu: 1e999 is no amount: it must be from 0 to 2^63",
+		"Time,cpu\n1672557210000,Inf\n":     "u.csv:2: cpu: Inf is no amount: it must be from 0 to 2^63",
+		"Time,mem\n1672557210000,1e300\n":   "u.csv:2: memory: 1e300 is no amount: it must be from 0 to 2^63",
 		"Time,mem\n15,1\n":                  "u.csv:2: the time 15 is neither in ms nor in s since 1970, as far as one can tell: name its unit",
 		"Time,mem\n1672557210000000,1\n":    "u.csv:2: the time 1672557210000000 is neither in ms nor in s since 1970, as far as one can tell: name its unit",
 		"Time,mem\nNaN,1\n":                 "u.csv:2: the time NaN is neither in ms nor in s since 1970, as far as one can tell: name its unit",
@@ -164,7 +165,7 @@ func TestRoundTrip(t *testing.T) {
 		var times []int64
 		var memory, cpu []float64
 		at := rapid.Int64Range(1e11, 5e12).Draw(t, "begin")
-		amount := rapid.OneOf(rapid.Float64Range(0, 1e300), rapid.Just(math.NaN()), rapid.Float64Range(0, 1))
+		amount := rapid.OneOf(rapid.Float64Range(0, 9e18), rapid.Just(math.NaN()), rapid.Float64Range(0, 1))
 		for range rapid.IntRange(1, 20).Draw(t, "samples") {
 			at += rapid.Int64Range(1, 1e6).Draw(t, "gap")
 			times = append(times, at)
