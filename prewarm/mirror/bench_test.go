@@ -166,3 +166,25 @@ func BenchmarkSnapshot(b *testing.B) {
 		b.ReportMetric(float64(len(text)), "bytes")
 	}
 }
+
+// BenchmarkChain has invocations come of which each is called by the one before: that must not take the longer the more there are.
+func BenchmarkChain(b *testing.B) {
+	for _, n := range []int{1000, 10_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			for b.Loop() {
+				m, err := mirror.New(mirror.Options{Epoch: epoch, Platform: own})
+				if err != nil {
+					b.Fatal(err)
+				}
+				for i := range n {
+					at := time.Duration(i) * time.Millisecond
+					o := source.Observation{Kind: source.Invoked, Function: "a", Trace: "t", Call: fmt.Sprint(i), ParentCall: fmt.Sprint(i - 1), Time: epoch.Add(at)}
+					if _, err := m.Observe(at, &o, nil); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/float64(n), "µs/invocation")
+		})
+	}
+}

@@ -31,4 +31,7 @@ func TestRestoreCircle(t *testing.T) {
 		_, _, err = mirror.Restore(o, s, 2*time.Second)
 		require.ErrorContains(t, err, "has called itself")
 	}
+	s.Invocations[0].Parent = s.LastInvocation + 1
+	_, _, err = mirror.Restore(o, s, 2*time.Second)
+	require.ErrorContains(t, err, "was called by number 4, which was not given", "the next that comes would have it")
 }

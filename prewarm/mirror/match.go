@@ -103,17 +103,24 @@ func (m *Mirror) newInvocation(o *source.Observation, f *function, tr *trace) *i
 	tr.invocations = append(tr.invocations, v)
 	m.begun(v)
 	if tr.key != "" {
-		v.parent = m.callerOf(v, o.ParentCall, o.ParentSpan)
+		if caller := v.named(o.ParentCall, o.ParentSpan); caller != nil {
+			v.parent = caller.id // which is not one that it has called: it has called none
+		}
 	}
 	return v
 }
 
+// named returns the invocation of the trace of v with the id of a call or of a span, nil if it is not known.
+func (v *invocation) named(call, span string) *invocation {
+	if u := v.trace.ids.find(ofCall, call); u != nil {
+		return u
+	}
+	return v.trace.ids.find(ofSpan, span)
+}
+
 // callerOf returns the number of the invocation with the id of a call or of a span that has called v, 0 if it is not known.
 func (m *Mirror) callerOf(v *invocation, call, span string) prewarm.ID {
-	caller := v.trace.ids.find(ofCall, call)
-	if caller == nil {
-		caller = v.trace.ids.find(ofSpan, span)
-	}
+	caller := v.named(call, span)
 	if caller == nil {
 		return 0
 	}

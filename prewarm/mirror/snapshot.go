@@ -341,6 +341,9 @@ func (r *restoring) callers() error {
 	for id := range r.m.invocations {
 		var path []prewarm.ID
 		for v := r.m.invocations[id]; v != nil; v = r.m.invocations[v.parent] {
+			if v.parent > r.s.LastInvocation {
+				return fmt.Errorf("invocation %d was called by number %d, which was not given", v.id, v.parent)
+			}
 			end, seen := ends[v.id]
 			if seen && !end {
 				return fmt.Errorf("invocation %d has called itself", v.id)
