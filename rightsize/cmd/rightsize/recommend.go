@@ -117,15 +117,22 @@ func parseSet(text string) (recommend.Limits, error) {
 	fields := map[string]*float64{"memory": &l.MemoryLimit, "cpu": &l.CPULimit, "request-memory": &l.MemoryRequest, "request-cpu": &l.CPURequest}
 	for part := range strings.SplitSeq(text, ",") {
 		name, value, _ := strings.Cut(part, "=")
-		field := fields[strings.TrimSpace(name)]
-		if field == nil {
+		name = strings.TrimSpace(name)
+		field, known := fields[name]
+		switch {
+		case known && field == nil:
+			return l, cli.Usagef("-set: %s is given twice", name)
+		case !known:
 			return l, cli.Usagef("-set: %q: want memory=64Mi, cpu=100m, request-memory=32Mi, request-cpu=50m, with commas", part)
 		}
 		v, err := rightsize.ParseQuantity(strings.TrimSpace(value))
 		if err != nil {
 			return l, cli.Usagef("-set: %s: %v", name, err)
 		}
-		*field = v
+		*field, fields[name] = v, nil
+	}
+	if l.MemoryLimit > 0 && l.MemoryRequest > l.MemoryLimit || l.CPULimit > 0 && l.CPURequest > l.CPULimit {
+		return l, cli.Usagef("-set: %s: a request is above its limit, which Kubernetes refuses", text)
 	}
 	if l.MemoryLimit > 0 && l.MemoryRequest == 0 {
 		l.MemoryRequest = l.MemoryLimit // as Kubernetes takes it

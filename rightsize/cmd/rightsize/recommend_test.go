@@ -50,6 +50,9 @@ func TestRecommend(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
 		{"", "files of usage, please"},
 		{file + " -set cpu", "-set: cpu: quantity"},
+		{file + " -set memory=1Mi,memory=2Mi", "-set: memory is given twice"},
+		{file + " -set memory=64Mi,request-memory=128Mi", "a request is above its limit"},
+		{file + " -set cpu=1,request-cpu=2", "a request is above its limit"},
 		{file + " -set cores=1", `"cores=1"`},
 		{file + " -recommender oracle", "it is one of forecast, krr"},
 		{file + " -runtime cobol", "it is one of go, node, java"},
