@@ -343,10 +343,8 @@ func (p *predictor) learn(app *application, mark int32, gap float64) {
 }
 
 func (t *trace) invocation(id prewarm.ID) *invocation {
-	for i := range t.invocations {
-		if t.invocations[i].id == id {
-			return &t.invocations[i]
-		}
+	if at := t.place(id); at >= 0 {
+		return &t.invocations[at]
 	}
 	return nil
 }
