@@ -1,6 +1,8 @@
 package learn
 
 import (
+	"time"
+
 	"github.com/tppfaas/tppfaas/prewarm"
 	"github.com/tppfaas/tppfaas/tpp"
 )
@@ -11,6 +13,8 @@ type Options struct {
 	Price float64
 	// EveryWait is that of newsvendor.Options.
 	EveryWait bool
+	// Patience is that of newsvendor.Options.
+	Patience time.Duration
 	// Model is the kind of the models that are trained, one of newsvendor.Models (default race). As long as a table of counts foretells better, that
 	// is used.
 	Model string

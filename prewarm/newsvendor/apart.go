@@ -122,7 +122,7 @@ func (r *Predictor) Handle(e *prewarm.Event) {
 			return
 		}
 		waited := !math.IsNaN(v.asked) || now-v.arrived > 0.05
-		v.started, v.asked = now, math.NaN()
+		v.started, v.asked = happened(e), math.NaN()
 		if waited {
 			t.heard = now
 			r.say(t, now, nil)
@@ -132,9 +132,9 @@ func (r *Predictor) Handle(e *prewarm.Event) {
 		if v == nil || !math.IsNaN(v.ended) {
 			return
 		}
-		v.ended = now
+		v.ended = happened(e)
 		if math.IsNaN(v.started) {
-			v.started = now
+			v.started = v.ended
 		}
 		t.running--
 		t.heard = now

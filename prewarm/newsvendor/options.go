@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tppfaas/tppfaas/prewarm"
 )
@@ -24,6 +25,9 @@ type Options struct {
 	Functions []prewarm.Function
 	// Knowledge is what was recorded of the applications. Nothing is decided on functions of which nothing was.
 	Knowledge prewarm.Knowledge
+	// Patience is by how much something may be late, beyond what is possible by what is known of it, before it is taken to have come without being heard of: what
+	// tells of it was lost, or is held up on its way. Until something else is heard of its trace nothing is expected of it then. 0 if nothing can be lost.
+	Patience time.Duration
 	// Seed is that of the training of models.
 	Seed uint64
 }
@@ -35,6 +39,8 @@ func (o *Options) validate() error {
 	switch {
 	case !(o.Price >= 0) || math.IsInf(o.Price, 0):
 		return fmt.Errorf("the price is %v, must not be negative", o.Price)
+	case o.Patience < 0:
+		return fmt.Errorf("the patience is %v, must not be negative", o.Patience)
 	case !slices.Contains(Models(), o.Model):
 		return fmt.Errorf("there is no model %q; there are %s", o.Model, strings.Join(Models(), ", "))
 	}
@@ -80,7 +86,7 @@ func New(ctx context.Context, o Options) (*Policy, error) {
 func newPolicy(o *Options) *Policy {
 	p := &Policy{
 		platform: o.Platform, price: o.Price, everyWait: o.EveryWait, starts: prewarm.NewStartTimes(len(o.Functions)), work: &work{},
-		predictor: newPredictor(o.Platform),
+		predictor: newPredictor(o.Platform, o.Patience),
 	}
 	p.boxOf = p.box
 	p.roomFor = p.room

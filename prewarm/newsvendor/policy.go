@@ -235,7 +235,7 @@ func (p *Policy) happened(e *prewarm.Event, now float64) {
 			v.fresh = c != nil && p.fresh(c)
 		}
 		waited := !math.IsNaN(v.asked) || now-v.arrived > 0.05
-		v.started, v.asked = now, math.NaN()
+		v.started, v.asked = happened(e), math.NaN()
 		if waited || !p.platform.Arrivals {
 			t.heard = now
 			p.tell(t, now)
@@ -243,9 +243,9 @@ func (p *Policy) happened(e *prewarm.Event, now float64) {
 	case prewarm.Ended:
 		f.finish(e.Container)
 		if t, v := p.invocation(e); v != nil && math.IsNaN(v.ended) {
-			v.ended = now
+			v.ended = happened(e)
 			if math.IsNaN(v.started) {
-				v.started = now
+				v.started = v.ended
 			}
 			t.running--
 			t.heard = now

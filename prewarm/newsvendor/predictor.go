@@ -2,6 +2,7 @@ package newsvendor
 
 import (
 	"math"
+	"time"
 
 	"github.com/tppfaas/tppfaas/internal/idmap"
 	"github.com/tppfaas/tppfaas/prewarm"
@@ -10,6 +11,7 @@ import (
 // predictor follows the traces in flight of all applications, and says what is still to come of each.
 type predictor struct {
 	platform    prewarm.Platform
+	patience    float64 // 0 if nothing can be lost
 	apps        []*application
 	appOf       []int32 // by function, −1 if it is of none
 	supplies    []Supply
@@ -25,7 +27,7 @@ type predictor struct {
 	// Of what is expected of the trace under way, by its index there:
 	arrivals, begins []Times   // when it arrives, and when its run starts
 	chances          []float64 // that it comes
-	done             []bool
+	done, lost       []bool
 	ready            Times
 }
 
@@ -80,8 +82,23 @@ const (
 	forgotten = 900.0
 )
 
-func newPredictor(platform prewarm.Platform) *predictor {
-	p := &predictor{platform: platform}
+// DefaultPatience is a good Options.Patience where what is observed can be lost, or held up on its way.
+const DefaultPatience = 2 * time.Second
+
+// lost reports whether what comes at one of these times is so late, as seen at now, that it must have come and not been heard of: by more than the patience,
+// in seconds, and twice the range of the times.
+func (t *Times) lost(now, patience float64) bool {
+	first, last := t[0], t[Quantiles-1]
+	return patience > 0 && now > last+2*(last-first)+patience
+}
+
+// Lost reports whether a demand is so late, as seen at now, in seconds since the epoch, that it must have come and not been heard of (Options.Patience).
+func (v *Demand) Lost(now float64, patience time.Duration) bool {
+	return v.Times.lost(now, patience.Seconds())
+}
+
+func newPredictor(platform prewarm.Platform, patience time.Duration) *predictor {
+	p := &predictor{platform: platform, patience: patience.Seconds()}
 	p.expected.most, p.invocations.most = mostExpected, mostArrived
 	return p
 }
@@ -166,6 +183,7 @@ func (p *predictor) arrived(e *prewarm.Event, now float64) *trace {
 		return nil
 	}
 	t.heard, t.checks = now, 0
+	now = happened(e)
 	if len(t.invocations) >= mostInvocations {
 		t.expected = t.expected[:0]
 		return t
@@ -208,6 +226,9 @@ func (p *predictor) arrived(e *prewarm.Event, now float64) *trace {
 	}
 	return t
 }
+
+// happened returns when something has happened, in seconds; that may be before it could be told.
+func happened(e *prewarm.Event) float64 { return seconds(e.At - e.Late) }
 
 // expect renews what is expected of a trace.
 func (p *predictor) expect(t *trace) {
@@ -356,7 +377,7 @@ func (p *predictor) demandsOf(t *trace, now float64) ([]Demand, bool) {
 	app := p.apps[t.app]
 	n := len(t.expected)
 	for len(p.arrivals) < n {
-		p.arrivals, p.begins, p.chances = append(p.arrivals, Times{}), append(p.begins, Times{}), append(p.chances, 0)
+		p.arrivals, p.begins, p.chances, p.lost = append(p.arrivals, Times{}), append(p.begins, Times{}), append(p.chances, 0), append(p.lost, false)
 	}
 	again := never
 	if t.running > 0 {
@@ -365,7 +386,7 @@ func (p *predictor) demandsOf(t *trace, now float64) ([]Demand, bool) {
 	for i := range t.expected {
 		e := &t.expected[i]
 		if e.parent < 0 {
-			p.chances[i] = p.due(t, app, e, &p.arrivals[i], now)
+			p.chances[i], p.lost[i] = p.due(t, app, e, &p.arrivals[i], now)
 		}
 	}
 	p.silence(t, now)
@@ -428,18 +449,19 @@ func (p *predictor) silence(t *trace, now float64) {
 			continue
 		}
 		// Of those of which one comes at most: how likely each was to come, and is to come later.
-		total, later := 0.0, 0.0
+		total, later, lost := 0.0, 0.0, true
 		for j := i; j < len(t.expected); j++ {
 			if o := &t.expected[j]; o.alternative(e) {
 				total += o.probability
 				later += p.chances[j]
+				lost = lost && p.lost[j]
 			}
 		}
 		rest := max(1-total, 0)
 		if e.certain {
 			rest = 0
 		}
-		over := t.over(e, now)
+		over := lost || t.over(e, now)
 		for j := i; j < len(t.expected); j++ {
 			o := &t.expected[j]
 			if !o.alternative(e) {
@@ -473,12 +495,17 @@ func (t *trace) over(e *expected, now float64) bool {
 }
 
 // due sets arrival to when an invocation comes whose caller has arrived, given that it has not come by now, and returns the probability that it
-// comes later.
-func (p *predictor) due(t *trace, app *application, e *expected, arrival *Times, now float64) float64 {
+// comes later, and whether it must have come, or what it waits for, without being heard of.
+func (p *predictor) due(t *trace, app *application, e *expected, arrival *Times, now float64) (chance float64, lost bool) {
+	patience := p.patience
+	if patience > 0 && !p.platform.Arrivals { // it is heard of when it has a container
+		patience += p.supplies[app.history.app.Functions[e.mark]].Start[Quantiles-1]
+	}
 	if e.cause < 0 {
 		*arrival = e.gap
 		arrival.shift(t.heard)
-		return e.probability * silent(arrival, now)
+		lost = arrival.lost(now, patience)
+		return e.probability * silent(arrival, now), lost
 	}
 	c := &t.invocations[e.cause]
 	extra := 0.0
@@ -488,11 +515,13 @@ func (p *predictor) due(t *trace, app *application, e *expected, arrival *Times,
 	if !math.IsNaN(c.started) {
 		*arrival = e.gap
 		arrival.shift(c.started + extra)
-		return e.probability * silent(arrival, now)
+		lost = arrival.lost(now, patience)
+		return e.probability * silent(arrival, now), lost
 	}
 	s := &p.supplies[app.history.app.Functions[c.mark]]
 	switch {
 	case c.placed && math.IsNaN(c.asked) || !c.placed && s.Free:
+		lost = p.patience > 0 && now > c.arrived+dispatch+patience
 		p.ready.point(max(c.arrived+dispatch, now))
 	default:
 		from := c.asked
@@ -503,13 +532,14 @@ func (p *predictor) due(t *trace, app *application, e *expected, arrival *Times,
 		}
 		p.ready = s.Start
 		p.ready.shift(from)
+		lost = p.ready.lost(now, patience)
 		p.ready.after(now)
 	}
 	arrival.sum(&p.ready, &e.gap)
 	if extra > 0 {
 		arrival.shift(extra)
 	}
-	return e.probability
+	return e.probability, lost
 }
 
 // silent conditions an arrival on not having come by now, and returns the probability of that, given that it comes.

@@ -12,7 +12,7 @@ import (
 func TestNeverDoesNotGrowWithSilence(t *testing.T) {
 	for _, certain := range []bool{true, false} {
 		app := &application{certain: [][]bool{{false, certain, certain}, make([]bool, 3), make([]bool, 3)}}
-		p := newPredictor(prewarm.Platform{})
+		p := newPredictor(prewarm.Platform{}, 0)
 		trace := &trace{invocations: []invocation{{mark: 0, ended: math.NaN()}}}
 		for mark := int32(1); mark <= 2; mark++ {
 			trace.expected = append(trace.expected, expected{mark: mark, cause: 0, parent: -1, probability: 0.45, gap: timesBetween(1, 2)})
@@ -29,7 +29,7 @@ func TestNeverDoesNotGrowWithSilence(t *testing.T) {
 			want = []float64{1, 1}
 		}
 		for i, left := range []float64{1, 0.1} { // the share of the times that has not passed
-			p.chances = p.chances[:0]
+			p.chances, p.lost = p.chances[:0], make([]bool, len(trace.expected))
 			for _, e := range trace.expected {
 				p.chances = append(p.chances, e.probability*left)
 			}
@@ -58,7 +58,8 @@ func TestAlternativesThatAModelHoldsApart(t *testing.T) {
 	if one, two := trace.expected[0].probability, trace.expected[1].probability; math.Abs(one-0.8) > 1e-9 || math.Abs(two-0.2) > 1e-9 {
 		t.Errorf("they are expected with probabilities %v and %v, want 0.8 and 0.2", one, two)
 	}
-	p := newPredictor(prewarm.Platform{})
+	p := newPredictor(prewarm.Platform{}, 0)
+	p.lost = make([]bool, len(trace.expected))
 	p.chances = append(p.chances, 0.08, 0.02) // nearly all times have passed
 	p.silence(trace, 1)
 	if sum := p.chances[0] + p.chances[1]; math.Abs(sum-1) > 1e-9 {

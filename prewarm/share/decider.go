@@ -217,7 +217,9 @@ func (u *decider) told(m *Message) error {
 	if t := m.Told; t != nil && function >= 0 {
 		told := newsvendor.Told{Trace: traceID(t.Trace), Function: function, Until: seconds(at) + float64(t.Until)/1e6, Root: -1}
 		for i := range t.Demands {
-			told.Demands = append(told.Demands, t.Demands[i].demand(function, seconds(at)))
+			if v := t.Demands[i].demand(function, seconds(at)); !v.Lost(seconds(u.all.now), u.all.o.Patience) { // it may have been held up
+				told.Demands = append(told.Demands, v)
+			}
 		}
 		if t.Root != "" {
 			if told.Root = u.mirror.Function(t.Root); told.Root >= 0 {

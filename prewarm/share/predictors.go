@@ -37,9 +37,10 @@ const (
 type Options struct {
 	// Epoch is the moment that prewarm.Time 0 stands for.
 	Epoch time.Time
-	// Price and EveryWait are those of newsvendor.Options.
+	// Price, EveryWait and Patience are those of newsvendor.Options.
 	Price     float64
 	EveryWait bool
+	Patience  time.Duration
 	Platform  prewarm.Platform
 	// Functions are those of the applications, and Describe says what is known of others; nil for nothing.
 	Functions []prewarm.Function
@@ -61,7 +62,7 @@ func (o *Options) newMirror() (*mirror.Mirror, error) {
 }
 
 func (o *Options) newsvendor() newsvendor.Options {
-	return newsvendor.Options{Price: o.Price, EveryWait: o.EveryWait, Platform: o.Platform, Functions: slices.Clone(o.Functions)}
+	return newsvendor.Options{Price: o.Price, EveryWait: o.EveryWait, Patience: o.Patience, Platform: o.Platform, Functions: slices.Clone(o.Functions)}
 }
 
 func (o *Options) since(t time.Time) prewarm.Time { return max(t.Sub(o.Epoch), 0) }
@@ -84,7 +85,8 @@ type predictor struct {
 	from       int64 // the offset from which on it emits: what was before is only rebuilt
 	replays    bool
 	lag        lag
-	late       bool // what it expects is not told, because there is more to be read that was written long ago
+	old        bool // what it takes was written long ago, and there is more
+	withheld   bool // something that it expected was not told, because of that
 	functions  int
 	events     []prewarm.Event
 	told       map[toldOf]*Told // under way
@@ -157,6 +159,7 @@ func (p *Predictors) Take(now prewarm.Time, m *kafka.Message, observations []sou
 	}
 	u.replays = m.Offset < u.from
 	u.lag.take(p.now, m)
+	u.old = m.Behind > 0 && p.now-p.o.since(m.At) > mostLate
 	if now = min(p.o.since(m.At), p.now); m.Behind == 0 && !u.replays {
 		now = p.now
 	}
@@ -196,8 +199,8 @@ func (p *Predictors) Pass(now prewarm.Time) {
 	p.now = max(p.now, now)
 	for _, partition := range p.partitions() {
 		if u := p.units[partition]; !u.replays && !u.lag.behind(p.now) {
-			if u.late {
-				u.late = false
+			if u.old = false; u.withheld {
+				u.withheld = false
 				u.newsvendor.Again()
 			}
 			u.pass(p.now)
@@ -314,8 +317,8 @@ func (u *predictor) emit(o *source.Observation) {
 		clear(u.told)
 		return
 	}
-	u.late = u.all.now-u.now > mostLate
-	if u.late {
+	if u.old || u.all.now-u.now > mostLate {
+		u.withheld = true
 		for _, t := range u.told {
 			t.Demands = nil
 		}

@@ -132,6 +132,27 @@ func perRequest(x *world) map[time.Duration]map[string]int {
 	return all
 }
 
+// TestOutage has the logs away for 18 s in the middle of a request. When they are there again, what was written before comes in pieces, so that what is known is
+// old at first: nothing is warmed for what has run meanwhile.
+func TestOutage(t *testing.T) {
+	undisturbed := run(t, 3, 5, nil)
+	for _, between := range []int{3, 41, 77} {
+		at := (undisturbed.done[between].at + undisturbed.done[between+1].at) / 2
+		for share := range 4 {
+			again := at + 18*time.Second
+			x := run(t, 3, 5, func(m *memory) {
+				m.g.x.clock.AfterFunc(at, func() { m.away = true })
+				m.g.x.clock.AfterFunc(18*time.Second+at, func() { m.back(len(m.heldSpans) * share / 4) })
+			})
+			for _, d := range x.done {
+				require.False(t, d.at >= again && d.at < again+time.Minute, "%v, of an outage at %v %d", d, at, share)
+			}
+			require.Equal(t, 20*len(x.workload.Functions), x.starts[localwhisk.Warm]+x.starts[localwhisk.Late]+x.starts[localwhisk.Cold])
+			require.LessOrEqual(t, x.starts[localwhisk.Cold], undisturbed.starts[localwhisk.Cold]+10)
+		}
+	}
+}
+
 // TestFence checks that one that has lost a partition, and does not know it, acts no more from the moment on at which another has claimed it.
 func TestFence(t *testing.T) {
 	undisturbed := run(t, 1, 1, nil)

@@ -313,7 +313,7 @@ func newTogether(x *world) *together {
 func (g *together) add(name string) *instance {
 	i := &instance{name: name}
 	o := Options{
-		Epoch: virtualEpoch, Price: 2560, Platform: whisk, Functions: g.x.workload.Functions, Applications: g.x.apps,
+		Epoch: virtualEpoch, Price: 2560, Patience: newsvendor.DefaultPatience, Platform: whisk, Functions: g.x.workload.Functions, Applications: g.x.apps,
 		Emit: func(r Record) {
 			if !i.dead {
 				g.logs.write(r)
@@ -405,6 +405,9 @@ type memory struct {
 	suppliesAt map[*instance]int
 	stale      *instance // one that has lost the first partition of demands, and does not know it
 	staleAt    int
+	away       bool // nothing can be written, nor read
+	heldSpans  []span
+	heldWrites []Record
 }
 
 type span struct {
@@ -427,11 +430,19 @@ func partitionOf(key string, n int) int {
 }
 
 func (m *memory) spans(at time.Time, o *source.Observation) {
+	if m.away {
+		m.heldSpans = append(m.heldSpans, span{at, *o})
+		return
+	}
 	p := partitionOf(o.Trace, len(m.traces))
 	m.traces[p] = append(m.traces[p], span{at, *o})
 }
 
 func (m *memory) write(r Record) {
+	if m.away {
+		m.heldWrites = append(m.heldWrites, r)
+		return
+	}
 	if r.Topic == Supplies {
 		m.supplies = append(m.supplies, r)
 		return
@@ -444,6 +455,9 @@ func (m *memory) write(r Record) {
 }
 
 func (m *memory) pump() {
+	if m.away {
+		return
+	}
 	now := m.g.x.now()
 	for more := true; more; {
 		more = false
@@ -479,6 +493,25 @@ func (m *memory) pump() {
 			}
 		}
 	}
+}
+
+// back has the logs there again. What instances have written meanwhile comes at once, and so many of the spans; the others 600 ms later.
+func (m *memory) back(spans int) {
+	m.away = false
+	deliver := func(list []span) {
+		for i := range list {
+			m.spans(list[i].at, &list[i].o)
+		}
+		m.pump()
+		m.g.x.after()
+	}
+	for _, r := range m.heldWrites {
+		m.write(r)
+	}
+	m.heldWrites = nil
+	rest := m.heldSpans[spans:]
+	m.g.x.clock.AfterFunc(600*time.Millisecond, func() { deliver(rest) })
+	deliver(m.heldSpans[:spans])
 }
 
 // assign gives partition p of both topics to an instance.

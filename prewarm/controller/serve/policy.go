@@ -11,6 +11,7 @@ import (
 	"github.com/tppfaas/tppfaas/prewarm"
 	"github.com/tppfaas/tppfaas/prewarm/controller"
 	"github.com/tppfaas/tppfaas/prewarm/learn"
+	"github.com/tppfaas/tppfaas/prewarm/newsvendor"
 	"github.com/tppfaas/tppfaas/prewarm/policy"
 	"github.com/tppfaas/tppfaas/tpp"
 )
@@ -87,7 +88,7 @@ func (o *Options) newPolicy(ctx context.Context, core *controller.Options, model
 		return nil, fmt.Errorf("policy %s: %w", o.Policy, err)
 	}
 	options := learn.Options{
-		Price: price, Model: kind, EveryWait: every, Platform: core.Platform, Functions: slices.Clone(core.Functions), Fixed: !o.Learn, Background: true, Seed: 1,
+		Price: price, Model: kind, EveryWait: every, Patience: newsvendor.DefaultPatience, Platform: core.Platform, Functions: slices.Clone(core.Functions), Fixed: !o.Learn, Background: true, Seed: 1,
 	}
 	for _, m := range models {
 		bound, err := learn.Bind(m.path, m.model, core.Functions)

@@ -86,7 +86,7 @@ func (s *Server) newInstance(ctx context.Context, core controller.Options, model
 	}
 	return share.NewInstance(share.InstanceOptions{
 		Options: share.Options{
-			Epoch: core.Epoch, Price: price, EveryWait: every, Platform: core.Platform, Functions: core.Functions, Describe: s.describe,
+			Epoch: core.Epoch, Price: price, EveryWait: every, Patience: newsvendor.DefaultPatience, Platform: core.Platform, Functions: core.Functions, Describe: s.describe,
 			Applications: applications, Learns: true, DefaultMemoryMB: o.MemoryMB,
 		},
 		Kafka: o.Share.Kafka, Demands: o.Share.Demands, Supplies: o.Share.Supplies, Deciders: o.Share.Kafka.Group + "-deciders", Rebuild: o.Share.Rebuild,
