@@ -196,7 +196,7 @@ func (r *Predictor) say(t *trace, now float64, began *prewarm.Event) {
 	functions := p.predictor.apps[t.app].history.app.Functions
 	r.told = Told{Trace: t.id, Demands: r.told.Demands}
 	if began != nil {
-		r.told.Began, r.told.Root, r.told.At = true, began.Function, began.At
+		r.told.Began, r.told.Root, r.told.At = true, began.Function, began.At-began.Late
 	}
 	before := t.toldTo
 	demands, goesOn := p.predictor.demandsOf(t, now)

@@ -20,6 +20,7 @@ type decider struct {
 	busy     Times   // how long a run takes
 	first    float64 // by how long a fresh container's first call delays a request, in seconds; 0 if the function calls none
 	platform prewarm.Platform
+	patience float64 // 0 if nothing can be lost
 	starts   *prewarm.StartTimes
 
 	entries  []entry
@@ -328,8 +329,9 @@ func (d *decider) next(now float64, k int, limit float64, savings bool, s *stopp
 	}
 	w.demands, w.runs = w.demands[:0], w.runs[:0]
 	for i := range d.entries {
-		if savings || !d.defers(&d.entries[i].Demand) {
-			w.demands = append(w.demands, &d.entries[i].Demand)
+		v := &d.entries[i].Demand
+		if !v.Times.lost(now, d.patience) && (savings || !d.defers(v)) { // a predictor that is elsewhere may be cut off
+			w.demands = append(w.demands, v)
 		}
 	}
 	for i := range d.foreseen {

@@ -283,9 +283,9 @@ func (p *Policy) arrived(e *prewarm.Event, now float64) {
 	}
 	if e.Parent == 0 && p.predictor.of(e.Trace) == nil {
 		if a := p.predictor.appOf[e.Function]; a >= 0 && p.deciders[e.Function].isRoot(p.roots[a]) {
-			p.beganRequest(p.roots[a], now, e.At)
+			p.beganRequest(p.roots[a], now, e.At-e.Late)
 		} else if r := p.stream(e.Function); r != nil {
-			p.beganRequest(r, now, e.At)
+			p.beganRequest(r, now, e.At-e.Late)
 		}
 	}
 	if t := p.predictor.arrived(e, now); t != nil {

@@ -33,6 +33,7 @@ type decider struct {
 	begun      bool   // it has taken a message
 	live       bool
 	lag        lag
+	old        bool         // what it takes was written long ago, and there is more
 	owned      map[int]bool // functions that something has come of
 
 	next     uint64                    // number of the next Asked
@@ -127,10 +128,10 @@ func (u *decider) emit(function string, m *Message, now prewarm.Time) {
 // answered is how long the newsvendor waits for what it has asked for before it asks again.
 const answered = 500 * time.Millisecond
 
-// intend is told by the core what the policy wants started. It is not asked for if it is known only now what was wanted long ago, or as long as something that was asked
-// for has not come back: the policy wants that again, which would then be done twice. It will say so once more.
+// intend is told by the core what the policy wants started. It is not asked for if it is known only now what was wanted long ago, while what was written long ago is
+// read, which may say that nothing is wanted any more, or as long as something that was asked for has not come back: the policy wants that again, which would then be done twice. It will say so once more.
 func (u *decider) intend(d *prewarm.Decision, n int) {
-	if !u.live || u.all.now-u.now > mostLate {
+	if !u.live || u.old || u.all.now-u.now > mostLate {
 		return
 	}
 	for id, p := range u.asked {

@@ -99,6 +99,7 @@ func (d *Deciders) Take(now prewarm.Time, m *kafka.Message) error {
 		return err
 	}
 	u.lag.take(d.now, m)
+	u.old = m.Behind > 0 && d.now-d.o.since(m.At) > mostLate
 	err = u.take(max(min(d.o.since(moment(message.At)), d.now), u.now), message)
 	if u.live && !u.lag.behind(d.now) {
 		u.pass(d.now)
@@ -179,6 +180,7 @@ func (d *Deciders) Pass(now prewarm.Time) {
 		if !u.live || u.lag.behind(d.now) {
 			continue
 		}
+		u.old = false
 		if u.due() <= d.now {
 			u.pass(d.now)
 			d.gather(u)

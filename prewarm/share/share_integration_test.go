@@ -287,7 +287,7 @@ func TestIntegrationShare(t *testing.T) {
 	defer server.Close()
 	secret := filepath.Join(t.TempDir(), "secret")
 	require.NoError(t, os.WriteFile(secret, []byte("0123456789abcdef0123456789abcdef"), 0o600))
-	// A price at which it does not pay to warm for requests that are only foreseen.
+	// A price at which it does not pay to warm for requests that are only foreseen, as they come at times that cannot be told to the second.
 	args := []string{
 		"-policy", "newsvendor:300", "-act", "-actuator", "webhook", "-webhook", server.URL, "-webhook-secret-file", secret, "-idle-timeout", idleTime.String(),
 		"-most-per-function", "50", "-most-warm", "500", "-most-memory", "200000", "-in-flight", "100",
@@ -328,7 +328,7 @@ func TestIntegrationShare(t *testing.T) {
 				q.calls.Wait()
 				select {
 				case <-stop:
-				case <-time.After(idleTime + 2*time.Second + time.Duration(i%5)*500*time.Millisecond): // until nothing is warm
+				case <-time.After(idleTime + time.Second + time.Duration(i*7%5)*2*time.Second): // until nothing is warm
 				}
 				v.end = time.Now()
 				mu.Lock()

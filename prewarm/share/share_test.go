@@ -142,7 +142,7 @@ func TestOutage(t *testing.T) {
 			again := at + 18*time.Second
 			x := run(t, 3, 5, func(m *memory) {
 				m.g.x.clock.AfterFunc(at, func() { m.away = true })
-				m.g.x.clock.AfterFunc(18*time.Second+at, func() { m.back(len(m.heldSpans) * share / 4) })
+				m.g.x.clock.AfterFunc(18*time.Second+at, func() { m.back(len(m.heldSpans)*share/4, []int{len(m.heldWrites), 5, 20, 0}[share]) })
 			})
 			for _, d := range x.done {
 				require.False(t, d.at >= again && d.at < again+time.Minute, "%v, of an outage at %v %d", d, at, share)

@@ -495,8 +495,9 @@ func (m *memory) pump() {
 	}
 }
 
-// back has the logs there again. What instances have written meanwhile comes at once, and so many of the spans; the others 600 ms later.
-func (m *memory) back(spans int) {
+// back has the logs there again. So many of the spans come at once, the others 600 ms later; and so many of what instances have written meanwhile, the others 300 ms
+// later.
+func (m *memory) back(spans, writes int) {
 	m.away = false
 	deliver := func(list []span) {
 		for i := range list {
@@ -505,11 +506,17 @@ func (m *memory) back(spans int) {
 		m.pump()
 		m.g.x.after()
 	}
-	for _, r := range m.heldWrites {
+	for _, r := range m.heldWrites[:writes] {
 		m.write(r)
 	}
-	m.heldWrites = nil
-	rest := m.heldSpans[spans:]
+	later, rest := m.heldWrites[writes:], m.heldSpans[spans:]
+	m.g.x.clock.AfterFunc(300*time.Millisecond, func() {
+		for _, r := range later {
+			m.write(r)
+		}
+		m.pump()
+		m.g.x.after()
+	})
 	m.g.x.clock.AfterFunc(600*time.Millisecond, func() { deliver(rest) })
 	deliver(m.heldSpans[:spans])
 }
