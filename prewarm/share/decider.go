@@ -32,6 +32,8 @@ type decider struct {
 	owner      string // who has claimed last, "" if that was before what is known
 	begun      bool   // it has taken a message
 	live       bool
+	claim      int64 // the offset of its claim
+	stated     controller.Standing
 	lag        lag
 	owned      map[int]bool // functions that something has come of
 
@@ -48,7 +50,9 @@ type decider struct {
 // pending is what was asked for and has not come back.
 type pending struct {
 	decision prewarm.Decision
+	n        int
 	at       prewarm.Time
+	wanted   bool // it is yet to be seen whether it is within the limits
 }
 
 // askedOf is an Asked: who has asked, and its number.
@@ -141,13 +145,21 @@ func (u *decider) intend(d *prewarm.Decision, n int) {
 			return
 		}
 	}
+	if n = u.within(d, n); n == 0 {
+		return
+	}
 	u.next++
-	u.asked[u.next] = pending{*d, u.now}
-	u.emit(u.mirror.Functions()[d.Function].Name, &Message{Asked: &Asked{Owner: u.mine, ID: u.next, N: n}}, u.now)
+	p := pending{*d, n, u.now, u.all.shared()}
+	u.asked[u.next] = p
+	if p.wanted {
+		u.state(u.next)
+	} else {
+		u.ask(u.next, &p)
+	}
 }
 
-// take takes a message at a time.
-func (u *decider) take(now prewarm.Time, m *Message) error {
+// take takes a message with an offset at a time.
+func (u *decider) take(now prewarm.Time, offset int64, m *Message) error {
 	if !u.begun {
 		u.begun = true
 		u.core.Begin(now, nil)
@@ -155,7 +167,7 @@ func (u *decider) take(now prewarm.Time, m *Message) error {
 	u.pass(now)
 	switch {
 	case m.Claim != nil:
-		u.claimed(m.Claim)
+		u.claimed(m.Claim, offset)
 	case m.Asked != nil:
 		u.wanted(m)
 	case m.Done != nil:
@@ -271,8 +283,8 @@ func traceID(trace string) prewarm.ID {
 	return prewarm.ID(h.Sum64() | 1<<63) // no number of the mirror's
 }
 
-// claimed takes a claim.
-func (u *decider) claimed(c *Claim) {
+// claimed takes a claim, which has an offset in the partition.
+func (u *decider) claimed(c *Claim, offset int64) {
 	u.owner, u.orphaned = c.Owner, u.now+orphanedAfter
 	if c.Owner != u.mine {
 		if u.live {
@@ -281,7 +293,10 @@ func (u *decider) claimed(c *Claim) {
 		}
 		return
 	}
-	u.live = true
+	if u.live {
+		return
+	}
+	u.live, u.claim = true, offset
 	s := u.core.State()
 	u.base = s.Totals
 	for i := range s.Functions {
@@ -351,6 +366,9 @@ func (u *decider) settled(command uint64) {
 
 // supplies emits what predictors should know of the containers; what has changed since the last time, or all.
 func (u *decider) supplies(all bool) {
+	if all || u.stated != u.standing() {
+		u.state(0)
+	}
 	now := seconds(u.now)
 	at := u.all.o.Epoch.Add(u.now)
 	u.newsvendor.EachSupply(all, func(s *newsvendor.Supply) {

@@ -22,6 +22,7 @@ type Deciders struct {
 	core     controller.Options
 	instance string
 	units    map[int32]*decider
+	stated   map[int32]stated  // by partition
 	orphans  map[uint64]orphan // by command
 	claims   uint64
 	now      prewarm.Time
@@ -45,7 +46,7 @@ func NewDeciders(o Options, core controller.Options, instance string) (*Deciders
 	if !isName(instance) || len(instance) > mostName/2 {
 		return nil, fmt.Errorf("share: the instance has the name %q", instance)
 	}
-	d := &Deciders{o: o, core: core, instance: instance, units: map[int32]*decider{}, orphans: map[uint64]orphan{}}
+	d := &Deciders{o: o, core: core, instance: instance, units: map[int32]*decider{}, orphans: map[uint64]orphan{}, stated: map[int32]stated{}}
 	_, err := d.newUnit(0) // so that what is wrong is known before anything begins
 	return d, err
 }
@@ -99,7 +100,7 @@ func (d *Deciders) Take(now prewarm.Time, m *kafka.Message) error {
 		return err
 	}
 	u.lag.take(d.now, m)
-	err = u.take(max(min(d.o.since(moment(message.At)), d.now), u.now), message)
+	err = u.take(max(min(d.o.since(moment(message.At)), d.now), u.now), m.Offset, message)
 	if u.live && !u.lag.behind(d.now) {
 		u.pass(d.now)
 	}

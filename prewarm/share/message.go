@@ -31,6 +31,7 @@ type Message struct {
 	Asked       *Asked       `json:"a,omitempty"`
 	Done        *Done        `json:"d,omitempty"`
 	Supply      *Supply      `json:"s,omitempty"`
+	Standing    *Standing    `json:"n,omitempty"`
 }
 
 // Observation is a source.Observation. Of durations −1 stands for one that is not known, and of moments 0.
@@ -110,6 +111,19 @@ type Supply struct {
 	Start Quantiles `json:"start"`
 }
 
+// Standing says what stands of a partition of demands, in place of what was said before: what was asked for and waits for its use, and what is wanted beside.
+type Standing struct {
+	Partition int32  `json:"p"`
+	Owner     string `json:"owner"`
+	// Claim is the offset of the claim by which the owner has the partition: what one says with an earlier claim does not count any more.
+	Claim int64 `json:"claim"`
+	// Want is the number, among those of the owner, of what is wanted with this message for the first time; 0 if nothing is.
+	Want       uint64 `json:"want,omitempty"`
+	Containers int    `json:"containers"`
+	MemoryMB   int    `json:"mb"`
+	Starting   int    `json:"starting"`
+}
+
 // Quantiles are a newsvendor.Times, in µs. They are most of what is written and read, and so written and read by hand.
 type Quantiles [newsvendor.Quantiles]int64
 
@@ -181,18 +195,21 @@ func (m *Message) check() error {
 	switch {
 	case m.At <= 0:
 		return errors.New("a message without a time")
-	case m.Observation == nil && m.Told == nil && m.Claim == nil && m.Asked == nil && m.Done == nil && m.Supply == nil:
+	case m.Observation == nil && m.Told == nil && m.Claim == nil && m.Asked == nil && m.Done == nil && m.Supply == nil && m.Standing == nil:
 		return errors.New("a message that says nothing")
-	case m.Claim == nil && m.Key == "" || len(m.Key) > mostName:
+	case m.Claim == nil && m.Standing == nil && m.Key == "" || len(m.Key) > mostName:
 		return errors.New("a message without the name of a function, or with one that is too long")
 	case m.Observation != nil && m.Observation.Kind > source.Ended:
 		return fmt.Errorf("an observation of kind %d", m.Observation.Kind)
-	case m.Claim != nil && !isName(m.Claim.Owner), m.Asked != nil && !isName(m.Asked.Owner), m.Done != nil && !isName(m.Done.Owner):
+	case m.Claim != nil && !isName(m.Claim.Owner), m.Asked != nil && !isName(m.Asked.Owner), m.Done != nil && !isName(m.Done.Owner),
+		m.Standing != nil && !isName(m.Standing.Owner):
 		return errors.New("an owner without a name, or with one that is too long")
 	case m.Asked != nil && (m.Asked.N < 1 || m.Asked.N > mostResults):
 		return fmt.Errorf("%d containers are asked for, must be from 1 to %d", m.Asked.N, mostResults)
 	case m.Done != nil && len(m.Done.Results) > mostResults:
 		return fmt.Errorf("%d results, more than %d", len(m.Done.Results), mostResults)
+	case m.Standing != nil && !m.Standing.valid():
+		return errors.New("what stands of a partition is less than nothing, or too much")
 	case m.Supply != nil && !ascend(&m.Supply.Start):
 		return errors.New("start times that do not ascend")
 	}
@@ -229,6 +246,10 @@ func ascend(times *Quantiles) bool {
 		last = t
 	}
 	return true
+}
+
+func (s *Standing) valid() bool {
+	return s.Partition >= 0 && s.Claim >= 0 && 0 <= s.Containers && s.Containers <= 1e9 && 0 <= s.MemoryMB && s.MemoryMB <= 1e12 && 0 <= s.Starting && s.Starting <= 1e9
 }
 
 func (d *Demand) valid() bool {

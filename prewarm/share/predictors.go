@@ -50,6 +50,8 @@ type Options struct {
 	Learns bool
 	// DefaultMemoryMB is the memory of functions of which it is not known.
 	DefaultMemoryMB int
+	// Limits bound what all instances together ask for.
+	Limits Limits
 	// Emit is given what is to be written, in the order in which it is to be. It does not wait.
 	Emit func(Record)
 }

@@ -452,6 +452,7 @@ func (m *memory) pump() {
 				message, err := Parse(m.supplies[m.suppliesAt[i]].Value)
 				require.NoError(m.g.x.t, err)
 				i.predictors.Supply(message)
+				i.deciders.Stand(now, message)
 				more = true
 			}
 		}
@@ -466,13 +467,13 @@ func (m *memory) pump() {
 		}
 		for ; m.stale != nil && m.staleAt < len(m.demands[0]); m.staleAt++ {
 			r := &m.demands[0][m.staleAt]
-			require.NoError(m.g.x.t, m.stale.deciders.Take(now, &kafka.Message{At: r.At, Value: r.Value}))
+			require.NoError(m.g.x.t, m.stale.deciders.Take(now, &kafka.Message{Offset: int64(m.staleAt), At: r.At, Value: r.Value}))
 			more = true
 		}
 		for p, i := range m.demandsOf {
 			for ; i != nil && !i.dead && m.demandsAt[p] < len(m.demands[p]); m.demandsAt[p]++ {
 				r := &m.demands[p][m.demandsAt[p]]
-				if err := i.deciders.Take(now, &kafka.Message{Partition: int32(p), Behind: int64(len(m.demands[p]) - m.demandsAt[p] - 1), At: r.At, Value: r.Value}); !errors.Is(err, mirror.ErrStale) { // what is written twice may be old
+				if err := i.deciders.Take(now, &kafka.Message{Partition: int32(p), Offset: int64(m.demandsAt[p]), Behind: int64(len(m.demands[p]) - m.demandsAt[p] - 1), At: r.At, Value: r.Value}); !errors.Is(err, mirror.ErrStale) { // what is written twice may be old
 					require.NoError(m.g.x.t, err)
 				}
 				more = true
