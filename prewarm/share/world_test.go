@@ -53,6 +53,8 @@ type world struct {
 	creating map[int]func(actuator.Result)
 	done     []done
 	starts   [3]int
+	unused   map[int]int         // containers that were asked for and wait for their use: their memory in MiB
+	most     controller.Standing // of these, at any time
 	workload *lab.Workload
 	apps     []*newsvendor.Application
 	know     prewarm.Knowledge
@@ -94,7 +96,7 @@ func newWorld(t testing.TB, app, load string, requests int, seed uint64) *world 
 	require.NoError(t, err)
 	plan, err := w.Plan(t.Context(), seed)
 	require.NoError(t, err)
-	x := &world{t: t, clock: localwhisk.NewVirtualClock(virtualEpoch), creating: map[int]func(actuator.Result){}, workload: w}
+	x := &world{t: t, clock: localwhisk.NewVirtualClock(virtualEpoch), creating: map[int]func(actuator.Result){}, unused: map[int]int{}, workload: w}
 	x.know, err = w.Knowledge()
 	require.NoError(t, err)
 	for i := range x.know.Applications {
@@ -174,6 +176,9 @@ func (x *world) event(e localwhisk.Event) {
 		delete(x.creating, e.Container)
 		ready(actuator.Result{Outcome: actuator.Created, Instance: fmt.Sprint("c", e.Container)})
 	}
+	if e.Kind == localwhisk.Started || e.Kind == localwhisk.Removed {
+		delete(x.unused, e.Container)
+	}
 	c, ok := e.Params.(*call)
 	if !ok {
 		return
@@ -239,6 +244,17 @@ func (x *world) carryOut(c actuator.Command) {
 			finish(i, actuator.Result{Outcome: actuator.Failed, Err: err})
 			continue
 		}
+		for _, f := range x.workload.Functions {
+			if f.Name == c.Function {
+				x.unused[id] = f.MemoryMB
+			}
+		}
+		memory := 0
+		for _, mb := range x.unused {
+			memory += mb
+		}
+		x.most.Containers, x.most.MemoryMB = max(x.most.Containers, len(x.unused)), max(x.most.MemoryMB, memory)
+		x.most.Starting = max(x.most.Starting, len(x.creating)+1)
 		x.creating[id] = func(r actuator.Result) {
 			r.Asked, r.Ready = asked, x.clock.Now()
 			finish(i, r)
@@ -295,6 +311,7 @@ type together struct {
 	sent      map[uint64]*instance // whose command it was
 	numbers   map[uint64]uint64
 	last      uint64
+	limits    Limits
 }
 
 // instance is one of them.
@@ -313,7 +330,7 @@ func newTogether(x *world) *together {
 func (g *together) add(name string) *instance {
 	i := &instance{name: name}
 	o := Options{
-		Epoch: virtualEpoch, Price: 2560, Platform: whisk, Functions: g.x.workload.Functions, Applications: g.x.apps,
+		Epoch: virtualEpoch, Price: 2560, Platform: whisk, Functions: g.x.workload.Functions, Applications: g.x.apps, Limits: g.limits,
 		Emit: func(r Record) {
 			if !i.dead {
 				g.logs.write(r)
