@@ -32,7 +32,8 @@ type decider struct {
 	owner      string // who has claimed last, "" if that was before what is known
 	begun      bool   // it has taken a message
 	live       bool
-	claim      int64 // the offset of its claim
+	claim      int64        // the offset of its claim
+	unclaimed  prewarm.Time // when it, or another, has claimed it last, as long as it is not live
 	stated     controller.Standing
 	lag        lag
 	owned      map[int]bool // functions that something has come of
@@ -90,6 +91,13 @@ func (m *namedMirror) TraceID(id prewarm.ID) string {
 
 // tooLate is how old what was asked for may be when it comes back from the partition: later it is not carried out.
 const tooLate = 2 * time.Second
+
+// longestTold is how long what a predictor has told holds at most: it tells it anew before.
+const longestTold = time.Hour
+
+// reclaimAfter is how long after a claim a decider that still has the partition claims it once more, if it does not decide on it: its own claim was lost, or it was
+// claimed by somebody whom the group has not given it to. By then the group has taken the partition away from one that another has claimed it from.
+const reclaimAfter = 45 * time.Second
 
 // orphanedAfter is for how long after a claim it is waited for what has become of that which was asked for before. If whoever asked for it has died, nobody says.
 const orphanedAfter = 15 * time.Second
@@ -219,6 +227,9 @@ func (u *decider) passTo(now prewarm.Time) {
 
 // told takes what was observed, and what a predictor expects.
 func (u *decider) told(m *Message) error {
+	if err := u.all.o.notAhead(u.all.now, m); err != nil {
+		return err
+	}
 	at := u.all.o.since(moment(m.At))
 	var failure error
 	function := u.mirror.Function(m.Key)
@@ -227,13 +238,13 @@ func (u *decider) told(m *Message) error {
 		u.newsvendor.Own(function)
 	}
 	if t := m.Told; t != nil && function >= 0 {
-		told := newsvendor.Told{Trace: traceID(t.Trace), Function: function, Until: seconds(at) + float64(t.Until)/1e6, Root: -1}
+		told := newsvendor.Told{Trace: traceID(t.Trace), Function: function, Until: seconds(at) + min(float64(t.Until)/1e6, longestTold.Seconds()), Root: -1}
 		for i := range t.Demands {
 			told.Demands = append(told.Demands, t.Demands[i].demand(function, seconds(at)))
 		}
 		if t.Root != "" {
 			if told.Root = u.mirror.Function(t.Root); told.Root >= 0 {
-				told.Began, told.At = true, u.all.o.since(moment(t.Began))
+				told.Began, told.At = true, min(u.all.o.since(moment(t.Began)), u.now)
 				if u.live && t.Root == m.Key {
 					u.requests++
 				}
@@ -287,8 +298,10 @@ func traceID(trace string) prewarm.ID {
 func (u *decider) claimed(c *Claim, offset int64) {
 	u.owner, u.orphaned = c.Owner, u.now+orphanedAfter
 	if c.Owner != u.mine {
+		u.unclaimed = u.all.now
 		if u.live {
-			u.live = false
+			addTotals(&u.all.past, u.totals())
+			u.live, u.requests = false, 0
 			u.all.core.Log.Warn("another instance decides on a partition from here on", "partition", u.partition, "instance", c.Owner)
 		}
 		return

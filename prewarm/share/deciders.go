@@ -68,9 +68,18 @@ func (d *Deciders) Assign(partition int32) error {
 	_, _ = h.Write([]byte(u.mine))
 	u.commands = uint64(h.Sum32())
 	d.units[partition] = u
-	u.emit("", &Message{Claim: &Claim{Owner: u.mine}}, d.now)
+	u.doClaim()
 	return nil
 }
+
+// doClaim writes that this instance decides on the partition from there on.
+func (u *decider) doClaim() {
+	u.unclaimed = u.all.now
+	u.emit("", &Message{Claim: &Claim{Owner: u.mine}}, u.all.now)
+}
+
+// reclaims returns when a partition is claimed once more that is not decided on.
+func (u *decider) reclaims() prewarm.Time { return u.unclaimed + reclaimAfter }
 
 // Revoke ends with a partition. What is under way of its commands goes on; what becomes of them is written for the heir.
 func (d *Deciders) Revoke(partition int32) {
@@ -177,7 +186,13 @@ func (d *Deciders) Pass(now prewarm.Time) {
 	}
 	for _, partition := range d.partitions() {
 		u := d.units[partition]
-		if !u.live || u.lag.behind(d.now) {
+		if u.lag.behind(d.now) {
+			continue
+		}
+		if !u.live {
+			if u.reclaims() <= d.now {
+				u.doClaim()
+			}
 			continue
 		}
 		if u.due() <= d.now {
@@ -195,7 +210,8 @@ func (d *Deciders) Next() prewarm.Time {
 	next := prewarm.Never
 	for _, u := range d.units {
 		switch {
-		case !u.live:
+		case !u.live && !u.lag.behind(d.now):
+			next = min(next, u.reclaims())
 		case u.lag.behind(d.now):
 			next = min(next, u.lag.taken+longestLag)
 		default:

@@ -376,13 +376,14 @@ func (s supplying) supply(messages []kafka.Message) (standing []*Message) {
 	defer s.mu.Unlock()
 	for k := range messages {
 		m, err := Parse(messages[k].Value)
-		switch {
-		case err != nil:
+		if err == nil {
+			if m.Standing != nil && messages[k].Partition == ordered {
+				standing = append(standing, m)
+			}
+			err = s.predictors.Supply(s.now(), m)
+		}
+		if err != nil {
 			s.supplies.Reject(1, fmt.Errorf("message %d of partition %d of %s: %w", messages[k].Offset, messages[k].Partition, s.o.Supplies, err))
-		case m.Standing != nil && messages[k].Partition == ordered:
-			standing = append(standing, m)
-		default:
-			s.predictors.Supply(m)
 		}
 	}
 	return standing

@@ -279,6 +279,17 @@ func encode(m *Message) []byte {
 	return text
 }
 
+// mostAhead is by how much the clock of who writes a message may be ahead.
+const mostAhead = 10 * time.Second
+
+// notAhead returns what is wrong with a message of a time that is yet to come: what is told with it would hold until then, whatever is told later.
+func (o *Options) notAhead(now prewarm.Time, m *Message) error {
+	if ahead := o.since(moment(m.At)) - now; ahead > mostAhead {
+		return fmt.Errorf("it is of a time %v ahead: the clocks of the instances differ by more than %v, or it is none of theirs", ahead.Round(time.Second), mostAhead)
+	}
+	return nil
+}
+
 // micros returns a time in µs after another; both in seconds.
 func micros(at, from float64) int64 {
 	return int64(math.Round(min(max((at-from)*1e6, -furthest), furthest)))

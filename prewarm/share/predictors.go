@@ -112,6 +112,9 @@ func (l *lag) take(now prewarm.Time, m *kafka.Message) { l.more, l.taken = m.Beh
 // behind reports whether there is more to be read.
 func (l *lag) behind(now prewarm.Time) bool { return l.more && now < l.taken+longestLag }
 
+// mostSupplies is of how many functions it is known what containers there are.
+const mostSupplies = 100_000
+
 // mostLate is by how much later than what it knows somebody is who tells nothing of what is expected: it may have come since.
 const mostLate = 2 * time.Second
 
@@ -172,18 +175,27 @@ func (p *Predictors) Take(now prewarm.Time, m *kafka.Message, observations []sou
 	return useless
 }
 
-// Supply takes a message of the topic of supplies.
-func (p *Predictors) Supply(m *Message) {
+// Supply takes a message of the topic of supplies. An error says that it was of no use.
+func (p *Predictors) Supply(now prewarm.Time, m *Message) error {
+	p.now = max(p.now, now)
 	if m.Supply == nil {
-		return
+		return nil
 	}
-	if last := p.supplies[m.Key]; last != nil && last.At > m.At {
-		return
+	if err := p.o.notAhead(p.now, m); err != nil {
+		return err
+	}
+	last := p.supplies[m.Key]
+	switch {
+	case last == nil && len(p.supplies) >= mostSupplies:
+		return fmt.Errorf("containers of function %q are told of, and those of %d others are known", m.Key, len(p.supplies))
+	case last != nil && last.At > m.At:
+		return nil
 	}
 	p.supplies[m.Key] = m
 	for _, u := range p.units {
 		u.supply(m)
 	}
+	return nil
 }
 
 func (u *predictor) supply(m *Message) {

@@ -468,7 +468,7 @@ func (m *memory) pump() {
 			for ; m.suppliesAt[i] < len(m.supplies); m.suppliesAt[i]++ {
 				message, err := Parse(m.supplies[m.suppliesAt[i]].Value)
 				require.NoError(m.g.x.t, err)
-				i.predictors.Supply(message)
+				require.NoError(m.g.x.t, i.predictors.Supply(now, message))
 				i.deciders.Stand(now, message)
 				more = true
 			}
