@@ -38,6 +38,7 @@ type decider struct {
 	lag        lag
 	owned      map[int]bool // functions that something has come of
 
+	known    map[int32]known           // by partition of spans
 	next     uint64                    // number of the next Asked
 	asked    map[uint64]pending        // that have not come back
 	orphaned prewarm.Time              // until when it is waited for what others have asked for, 0 if that has passed
@@ -105,7 +106,7 @@ const orphanedAfter = 15 * time.Second
 func (d *Deciders) newUnit(partition int32) (*decider, error) {
 	u := &decider{
 		all: d, partition: partition, owned: map[int]bool{}, asked: map[uint64]pending{}, granted: map[askedOf]uint64{}, of: map[uint64]grant{},
-		bases: map[string]functionCounts{},
+		bases: map[string]functionCounts{}, known: map[int32]known{},
 	}
 	m, err := d.o.newMirror()
 	if err != nil {
@@ -237,7 +238,7 @@ func (u *decider) told(m *Message) error {
 		u.owned[function] = true
 		u.newsvendor.Own(function)
 	}
-	if t := m.Told; t != nil && function >= 0 {
+	if t := m.Told; t != nil && function >= 0 && u.newest(t.By) {
 		told := newsvendor.Told{Trace: traceID(t.Trace), Function: function, Until: seconds(at) + min(float64(t.Until)/1e6, longestTold.Seconds()), Root: -1}
 		for i := range t.Demands {
 			told.Demands = append(told.Demands, t.Demands[i].demand(function, seconds(at)))
@@ -264,6 +265,30 @@ func (u *decider) told(m *Message) error {
 		u.core.Wake(u.now, newsvendor.KeyAgain)
 	}
 	return failure
+}
+
+// known is up to which message of a partition of spans somebody has told, and when.
+type known struct {
+	offset int64
+	at     prewarm.Time
+}
+
+// overtaken is for how long it counts that somebody has known more: then that one is gone, or the offsets are others.
+const overtaken = time.Minute
+
+// newest reports whether nobody has told before who knew more of the partition of spans, and notes it. What is told comes in the order in which it is known, but from two
+// who follow the same traces: an instance that goes on after a while without knowing that it has lost them, or an heir that begins before where the other has ended.
+// What that expects may have come.
+func (u *decider) newest(by *Place) bool {
+	if by == nil {
+		return true
+	}
+	k, ok := u.known[by.Partition]
+	if ok && by.Offset < k.offset && u.now-k.at < overtaken {
+		return false
+	}
+	u.known[by.Partition] = known{by.Offset, u.now}
+	return true
 }
 
 // mostNames is how many traces are known by name.

@@ -57,12 +57,20 @@ type Observation struct {
 // Told is what is expected of a trace for the message's function, in place of all that was told of it before.
 type Told struct {
 	Trace string `json:"trace"`
+	// By is up to which message of the spans it is known. Of two that tell of the same trace, as one goes on with what the other has, the one that knows more counts.
+	By *Place `json:"by,omitempty"`
 	// Until is when it is void unless it is told anew, and Demands are what is expected, nothing if there are none.
 	Until   int64    `json:"until"`
 	Demands []Demand `json:"demands,omitempty"`
 	// Root says that the trace has just begun, with an invocation of that function which arrived Began.
 	Root  string `json:"root,omitempty"`
 	Began int64  `json:"began,omitempty"`
+}
+
+// Place is that of a message in the topic of spans.
+type Place struct {
+	Partition int32 `json:"p"`
+	Offset    int64 `json:"o"`
 }
 
 // Demand is a newsvendor.Demand of a request in flight.
@@ -165,11 +173,12 @@ func (q *Quantiles) UnmarshalJSON(text []byte) error {
 
 // Bounds of messages.
 const (
-	mostBytes   = 1 << 20
-	mostDemands = 1024
-	mostResults = 64
-	mostName    = 256     // bytes of a name or an id
-	furthest    = 1 << 53 // µs
+	mostBytes     = 1 << 20
+	mostDemands   = 1024
+	mostResults   = 64
+	mostPartition = 1 << 16
+	mostName      = 256     // bytes of a name or an id
+	furthest      = 1 << 53 // µs
 )
 
 // Parse reads a message. An error says what is wrong with it.
@@ -223,6 +232,9 @@ func (m *Message) check() error {
 	if m.Told == nil {
 		return nil
 	}
+	if t := m.Told; t.By != nil && (t.By.Partition < 0 || t.By.Partition > mostPartition) {
+		return fmt.Errorf("a partition %d of spans", t.By.Partition)
+	}
 	if t := m.Told; !isName(t.Trace) || len(t.Root) > mostName || len(t.Demands) > mostDemands {
 		return errors.New("demands of no trace, or too many")
 	}
@@ -249,7 +261,7 @@ func ascend(times *Quantiles) bool {
 }
 
 func (s *Standing) valid() bool {
-	return s.Partition >= 0 && s.Claim >= 0 && 0 <= s.Containers && s.Containers <= 1e9 && 0 <= s.MemoryMB && s.MemoryMB <= 1e12 && 0 <= s.Starting && s.Starting <= 1e9
+	return s.Partition >= 0 && s.Partition <= mostPartition && s.Claim >= 0 && 0 <= s.Containers && s.Containers <= 1e9 && 0 <= s.MemoryMB && s.MemoryMB <= 1e12 && 0 <= s.Starting && s.Starting <= 1e9
 }
 
 func (d *Demand) valid() bool {

@@ -80,6 +80,7 @@ type Predictors struct {
 // predictor follows the traces of a partition.
 type predictor struct {
 	all        *Predictors
+	place      Place // of the message that was taken last
 	mirror     *mirror.Mirror
 	newsvendor *newsvendor.Predictor
 	now        prewarm.Time
@@ -141,7 +142,7 @@ func (p *Predictors) Assign(partition int32, first, from int64) error {
 	if err != nil {
 		return err
 	}
-	u.from, u.replays = from, first < from
+	u.from, u.replays, u.place = from, first < from, Place{partition, first - 1}
 	p.units[partition] = u
 	for _, m := range p.supplies {
 		u.supply(m)
@@ -162,10 +163,12 @@ func (p *Predictors) Take(now prewarm.Time, m *kafka.Message, observations []sou
 	}
 	u.replays = m.Offset < u.from
 	u.lag.take(p.now, m)
+	place := Place{m.Partition, m.Offset}
 	if now = min(p.o.since(m.At), p.now); m.Behind == 0 && !u.replays {
 		now = p.now
 	}
 	u.pass(now)
+	u.place = place
 	for i := range observations {
 		if err := u.observe(&observations[i]); err != nil {
 			useless = err
@@ -308,7 +311,7 @@ func (u *predictor) tell(t *newsvendor.Told) {
 		return
 	}
 	now := seconds(u.now)
-	told := &Told{Trace: trace, Until: micros(t.Until, now)}
+	told := &Told{Trace: trace, By: &Place{u.place.Partition, u.place.Offset}, Until: micros(t.Until, now)}
 	of := toldOf{t.Function, trace}
 	if before := u.told[of]; before != nil {
 		told.Root, told.Began = before.Root, before.Began
