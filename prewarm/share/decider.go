@@ -231,6 +231,9 @@ func (u *decider) told(m *Message) error {
 	if err := u.all.o.notAhead(u.all.now, m); err != nil {
 		return err
 	}
+	if !u.newest(m) {
+		return nil
+	}
 	at := u.all.o.since(moment(m.At))
 	var failure error
 	function := u.mirror.Function(m.Key)
@@ -238,7 +241,7 @@ func (u *decider) told(m *Message) error {
 		u.owned[function] = true
 		u.newsvendor.Own(function)
 	}
-	if t := m.Told; t != nil && function >= 0 && u.newest(t.By) {
+	if t := m.Told; t != nil && function >= 0 {
 		told := newsvendor.Told{Trace: traceID(t.Trace), Function: function, Until: seconds(at) + min(float64(t.Until)/1e6, longestTold.Seconds()), Root: -1}
 		for i := range t.Demands {
 			told.Demands = append(told.Demands, t.Demands[i].demand(function, seconds(at)))
@@ -273,13 +276,15 @@ type known struct {
 	at     prewarm.Time
 }
 
-// overtaken is for how long it counts that somebody has known more: then that one is gone, or the offsets are others.
-const overtaken = time.Minute
+// overtaken is for how long it counts that somebody has known more, or had the partition later. Nothing is expected any more of a trace of which nothing was heard for so long;
+// and if what tells more comes no more, a topic may have been made anew.
+const overtaken = 15 * time.Minute
 
 // newest reports whether nobody has told before who knew more of the partition of spans, and notes it. What is told comes in the order in which it is known, but from two
 // who follow the same traces: an instance that goes on after a while without knowing that it has lost them, or an heir that begins before where the other has ended.
-// What that expects may have come.
-func (u *decider) newest(by *Place) bool {
+// What such a one expects may have come, and what it has observed is known.
+func (u *decider) newest(m *Message) bool {
+	by := m.By
 	if by == nil {
 		return true
 	}
@@ -412,6 +417,7 @@ func (u *decider) supplies(all bool) {
 	u.newsvendor.EachSupply(all, func(s *newsvendor.Supply) {
 		name := u.mirror.Functions()[s.Function].Name
 		m := &Message{At: at.UnixNano(), Key: name, Supply: newSupply(s, now)}
+		m.Supply.Claim = u.claim
 		u.all.o.Emit(Record{Topic: Supplies, Partition: -1, Key: name, At: at, Value: encode(m)})
 	})
 }

@@ -195,6 +195,9 @@ func (d *Deciders) Pass(now prewarm.Time) {
 			}
 			continue
 		}
+		if u.lag.sleeps(d.now, u.due()) {
+			continue
+		}
 		if u.due() <= d.now {
 			u.pass(d.now)
 			d.gather(u)

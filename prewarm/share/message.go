@@ -27,11 +27,14 @@ type Message struct {
 	// One of these at least. Observation and Told may come together: what was observed of an invocation, and what its predictor then expects of its trace.
 	Observation *Observation `json:"o,omitempty"`
 	Told        *Told        `json:"t,omitempty"`
-	Claim       *Claim       `json:"c,omitempty"`
-	Asked       *Asked       `json:"a,omitempty"`
-	Done        *Done        `json:"d,omitempty"`
-	Supply      *Supply      `json:"s,omitempty"`
-	Standing    *Standing    `json:"n,omitempty"`
+	// By is up to which message of the spans an Observation or a Told is known. Of two who follow the same traces, as one goes on with what another has, the one counts
+	// who knows more.
+	By       *Place    `json:"by,omitempty"`
+	Claim    *Claim    `json:"c,omitempty"`
+	Asked    *Asked    `json:"a,omitempty"`
+	Done     *Done     `json:"d,omitempty"`
+	Supply   *Supply   `json:"s,omitempty"`
+	Standing *Standing `json:"n,omitempty"`
 }
 
 // Observation is a source.Observation. Of durations −1 stands for one that is not known, and of moments 0.
@@ -57,8 +60,6 @@ type Observation struct {
 // Told is what is expected of a trace for the message's function, in place of all that was told of it before.
 type Told struct {
 	Trace string `json:"trace"`
-	// By is up to which message of the spans it is known. Of two that tell of the same trace, as one goes on with what the other has, the one that knows more counts.
-	By *Place `json:"by,omitempty"`
 	// Until is when it is void unless it is told anew, and Demands are what is expected, nothing if there are none.
 	Until   int64    `json:"until"`
 	Demands []Demand `json:"demands,omitempty"`
@@ -117,6 +118,8 @@ type Supply struct {
 	Asked *int64    `json:"asked,omitempty"`
 	Fresh bool      `json:"fresh,omitempty"`
 	Start Quantiles `json:"start"`
+	// Claim is the offset of the claim by which who tells it has the function's partition of demands, as in Standing.
+	Claim int64 `json:"claim,omitempty"`
 }
 
 // Standing says what stands of a partition of demands, in place of what was said before: what was asked for and waits for its use, and what is wanted beside.
@@ -229,11 +232,11 @@ func (m *Message) check() error {
 			}
 		}
 	}
+	if m.By != nil && (m.By.Partition < 0 || m.By.Partition > mostPartition) {
+		return fmt.Errorf("spans of a partition %d", m.By.Partition)
+	}
 	if m.Told == nil {
 		return nil
-	}
-	if t := m.Told; t.By != nil && (t.By.Partition < 0 || t.By.Partition > mostPartition) {
-		return fmt.Errorf("a partition %d of spans", t.By.Partition)
 	}
 	if t := m.Told; !isName(t.Trace) || len(t.Root) > mostName || len(t.Demands) > mostDemands {
 		return errors.New("demands of no trace, or too many")

@@ -103,6 +103,7 @@ type toldOf struct {
 type lag struct {
 	more  bool         // there is more to be read
 	taken prewarm.Time // when the last message was
+	slept bool         // it may be that there is more
 }
 
 // longestLag is after how long without a message nothing more is to be read, whatever was said before.
@@ -115,6 +116,16 @@ func (l *lag) behind(now prewarm.Time) bool { return l.more && now < l.taken+lon
 
 // mostSupplies is of how many functions it is known what containers there are.
 const mostSupplies = 100_000
+
+// sleeps reports whether somebody was stopped for a while, for whom something was due long ago: what has come meanwhile is to be read first.
+func (l *lag) sleeps(now, due prewarm.Time) bool {
+	if l.slept || now-due <= mostLate {
+		l.slept = false
+		return false
+	}
+	l.more, l.taken, l.slept = true, now, true
+	return true
+}
 
 // mostLate is by how much later than what it knows somebody is who tells nothing of what is expected: it may have come since.
 const mostLate = 2 * time.Second
@@ -164,7 +175,7 @@ func (p *Predictors) Take(now prewarm.Time, m *kafka.Message, observations []sou
 	u.replays = m.Offset < u.from
 	u.lag.take(p.now, m)
 	place := Place{m.Partition, m.Offset}
-	if now = min(p.o.since(m.At), p.now); m.Behind == 0 && !u.replays {
+	if now = min(p.o.since(m.At), p.now); m.Behind == 0 && !u.replays && p.now-now <= mostLate {
 		now = p.now
 	}
 	u.pass(now)
@@ -189,9 +200,13 @@ func (p *Predictors) Supply(now prewarm.Time, m *Message) error {
 	}
 	last := p.supplies[m.Key]
 	switch {
-	case last == nil && len(p.supplies) >= mostSupplies:
-		return fmt.Errorf("containers of function %q are told of, and those of %d others are known", m.Key, len(p.supplies))
-	case last != nil && last.At > m.At:
+	case last == nil:
+		if len(p.supplies) >= mostSupplies {
+			return fmt.Errorf("containers of function %q are told of, and those of %d others are known", m.Key, len(p.supplies))
+		}
+	case m.Supply.Claim < last.Supply.Claim && m.At < last.At+overtaken.Nanoseconds():
+		return nil // from one that has lost the partition
+	case m.Supply.Claim == last.Supply.Claim && m.At < last.At:
 		return nil
 	}
 	p.supplies[m.Key] = m
@@ -212,7 +227,7 @@ func (u *predictor) supply(m *Message) {
 func (p *Predictors) Pass(now prewarm.Time) {
 	p.now = max(p.now, now)
 	for _, partition := range p.partitions() {
-		if u := p.units[partition]; !u.replays && !u.lag.behind(p.now) {
+		if u := p.units[partition]; !u.replays && !u.lag.behind(p.now) && !u.lag.sleeps(p.now, u.next()) {
 			if u.late {
 				u.late = false
 				u.newsvendor.Again()
@@ -311,7 +326,7 @@ func (u *predictor) tell(t *newsvendor.Told) {
 		return
 	}
 	now := seconds(u.now)
-	told := &Told{Trace: trace, By: &Place{u.place.Partition, u.place.Offset}, Until: micros(t.Until, now)}
+	told := &Told{Trace: trace, Until: micros(t.Until, now)}
 	of := toldOf{t.Function, trace}
 	if before := u.told[of]; before != nil {
 		told.Root, told.Began = before.Root, before.Began
@@ -339,7 +354,7 @@ func (u *predictor) emit(o *source.Observation) {
 	}
 	at := u.all.o.Epoch.Add(u.now)
 	send := func(name string, m *Message) {
-		m.At, m.Key = at.UnixNano(), name
+		m.At, m.Key, m.By = at.UnixNano(), name, &u.place
 		u.all.o.Emit(Record{Topic: Demands, Partition: -1, Key: name, At: at, Value: encode(m)})
 	}
 	var own toldOf

@@ -422,6 +422,66 @@ type memory struct {
 	suppliesAt map[*instance]int
 	stale      *instance // one that has lost the first partition of demands, and does not know it
 	staleAt    int
+	stopped    *stopped
+}
+
+// stopped is an instance that was stopped, and goes on with the partitions that it had without knowing that it has lost them.
+type stopped struct {
+	*instance
+	runs            bool
+	traces, demands map[int]int // where it was, by partition
+}
+
+// halt stops an instance.
+func (m *memory) halt(i *instance) {
+	m.stopped = &stopped{i, false, map[int]int{}, map[int]int{}}
+	for p := range m.traces {
+		if m.tracesOf[p] == i {
+			m.stopped.traces[p] = m.tracesAt[p]
+		}
+		if m.demandsOf[p] == i {
+			m.stopped.demands[p] = m.demandsAt[p]
+		}
+	}
+	i.dead = true
+}
+
+// wake has it go on; it does not know yet that it has lost its partitions.
+func (m *memory) wake() {
+	m.stopped.dead, m.stopped.runs = false, true
+}
+
+// lose tells it.
+func (m *memory) lose() {
+	for p := range m.stopped.traces {
+		m.stopped.predictors.Revoke(int32(p))
+	}
+	for p := range m.stopped.demands {
+		m.stopped.deciders.Revoke(int32(p))
+	}
+	m.stopped = nil
+}
+
+// goOn has it read on, and reports whether there was something to be read.
+func (s *stopped) goOn(m *memory, now prewarm.Time) (more bool) {
+	for p := range m.traces {
+		at, ok := s.traces[p]
+		for ; ok && at < len(m.traces[p]); at++ {
+			v := &m.traces[p][at]
+			if m.g.x.clock.Now().Sub(v.at) > 10*time.Minute { // as kafka.Options.MaxAge
+				continue
+			}
+			_ = s.predictors.Take(now, &kafka.Message{Partition: int32(p), Offset: int64(at), Behind: int64(len(m.traces[p]) - at - 1), At: v.at}, []source.Observation{v.o})
+			s.traces[p], more = at+1, true
+		}
+		at, ok = s.demands[p]
+		for ; ok && at < len(m.demands[p]); at++ {
+			r := &m.demands[p][at]
+			_ = s.deciders.Take(now, &kafka.Message{Partition: int32(p), Offset: int64(at), Behind: int64(len(m.demands[p]) - at - 1), At: r.At, Value: r.Value})
+			s.demands[p], more = at+1, true
+		}
+	}
+	return more
 }
 
 type span struct {
@@ -481,6 +541,9 @@ func (m *memory) pump() {
 				}
 				more = true
 			}
+		}
+		if m.stopped != nil && m.stopped.runs {
+			more = m.stopped.goOn(m, now) || more
 		}
 		for ; m.stale != nil && m.staleAt < len(m.demands[0]); m.staleAt++ {
 			r := &m.demands[0][m.staleAt]
