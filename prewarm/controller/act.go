@@ -143,6 +143,7 @@ func (c *Core) grant(d *prewarm.Decision, n int, own bool) uint64 {
 		c.boxes[container] = &box{
 			id: container, function: d.Function, memory: float64(f.MemoryMB), asked: c.now, warmed: c.o.Act, dry: !c.o.Act, until: prewarm.Never, decision: id, outcome: o,
 		}
+		c.stand(c.boxes[container], 1)
 	}
 	switch {
 	case !c.o.Act:

@@ -58,6 +58,7 @@ type Core struct {
 	log       *decisionLog
 	totals    Totals
 	spent     float64 // MB·s of containers that were starting or idle
+	stands    Standing
 	models    []*modelUse
 	faults    uint64 // events that contradict what was known
 
@@ -87,6 +88,7 @@ type function struct {
 	retry    prewarm.Time // no start is tried before
 	heldLog  uint64       // decision that the last start which was held back is counted in
 	imagined bool         // containers of it were imagined
+	standing int          // containers that were asked for and wait for their use
 	scale    scale
 }
 

@@ -178,6 +178,17 @@ func TestAnything(t *testing.T) {
 				if c.totals.Hits > c.totals.Warm || c.totals.Wasted+c.totals.Hits > c.totals.Warmups+8*uint64(len(seen)) {
 					t.Fatalf("totals are %+v", c.totals)
 				}
+				standing, of := Standing{}, map[int]int{}
+				for _, b := range c.boxes {
+					if b.warmed && !b.used {
+						standing.Containers++
+						standing.MemoryMB += int(b.memory)
+						of[b.function]++
+					}
+				}
+				if s := c.Standing(); s.Containers != standing.Containers || s.MemoryMB != standing.MemoryMB || c.StandingOf(0) != of[0] || c.StandingOf(99) != 0 {
+					t.Fatalf("%+v and %d of a function stand, and should %+v and %d", s, c.StandingOf(0), standing, of[0])
+				}
 				for id, b := range c.boxes {
 					if is := c.fleet.Container(id); is == nil || is.Function != b.function {
 						t.Fatalf("container %d is not in the fleet", id)

@@ -32,10 +32,14 @@ type decider struct {
 	owner      string // who has claimed last, "" if that was before what is known
 	begun      bool   // it has taken a message
 	live       bool
+	claim      int64        // the offset of its claim
+	unclaimed  prewarm.Time // when it, or another, has claimed it last, as long as it is not live
+	stated     controller.Standing
 	lag        lag
 	old        bool         // what it takes was written long ago, and there is more
 	owned      map[int]bool // functions that something has come of
 
+	known    map[int32]known           // by partition of spans
 	next     uint64                    // number of the next Asked
 	asked    map[uint64]pending        // that have not come back
 	orphaned prewarm.Time              // until when it is waited for what others have asked for, 0 if that has passed
@@ -49,7 +53,9 @@ type decider struct {
 // pending is what was asked for and has not come back.
 type pending struct {
 	decision prewarm.Decision
+	n        int
 	at       prewarm.Time
+	wanted   bool // it is yet to be seen whether it is within the limits
 }
 
 // askedOf is an Asked: who has asked, and its number.
@@ -88,13 +94,20 @@ func (m *namedMirror) TraceID(id prewarm.ID) string {
 // tooLate is how old what was asked for may be when it comes back from the partition: later it is not carried out.
 const tooLate = 2 * time.Second
 
+// longestTold is how long what a predictor has told holds at most: it tells it anew before.
+const longestTold = time.Hour
+
+// reclaimAfter is how long after a claim a decider that still has the partition claims it once more, if it does not decide on it: its own claim was lost, or it was
+// claimed by somebody whom the group has not given it to. By then the group has taken the partition away from one that another has claimed it from.
+const reclaimAfter = 45 * time.Second
+
 // orphanedAfter is for how long after a claim it is waited for what has become of that which was asked for before. If whoever asked for it has died, nobody says.
 const orphanedAfter = 15 * time.Second
 
 func (d *Deciders) newUnit(partition int32) (*decider, error) {
 	u := &decider{
 		all: d, partition: partition, owned: map[int]bool{}, asked: map[uint64]pending{}, granted: map[askedOf]uint64{}, of: map[uint64]grant{},
-		bases: map[string]functionCounts{},
+		bases: map[string]functionCounts{}, known: map[int32]known{},
 	}
 	m, err := d.o.newMirror()
 	if err != nil {
@@ -142,13 +155,21 @@ func (u *decider) intend(d *prewarm.Decision, n int) {
 			return
 		}
 	}
+	if n = u.within(d, n); n == 0 {
+		return
+	}
 	u.next++
-	u.asked[u.next] = pending{*d, u.now}
-	u.emit(u.mirror.Functions()[d.Function].Name, &Message{Asked: &Asked{Owner: u.mine, ID: u.next, N: n}}, u.now)
+	p := pending{*d, n, u.now, u.all.shared()}
+	u.asked[u.next] = p
+	if p.wanted {
+		u.state(u.next)
+	} else {
+		u.ask(u.next, &p)
+	}
 }
 
-// take takes a message at a time.
-func (u *decider) take(now prewarm.Time, m *Message) error {
+// take takes a message with an offset at a time.
+func (u *decider) take(now prewarm.Time, offset int64, m *Message) error {
 	if !u.begun {
 		u.begun = true
 		u.core.Begin(now, nil)
@@ -156,7 +177,7 @@ func (u *decider) take(now prewarm.Time, m *Message) error {
 	u.pass(now)
 	switch {
 	case m.Claim != nil:
-		u.claimed(m.Claim)
+		u.claimed(m.Claim, offset)
 	case m.Asked != nil:
 		u.wanted(m)
 	case m.Done != nil:
@@ -208,6 +229,12 @@ func (u *decider) passTo(now prewarm.Time) {
 
 // told takes what was observed, and what a predictor expects.
 func (u *decider) told(m *Message) error {
+	if err := u.all.o.notAhead(u.all.now, m); err != nil {
+		return err
+	}
+	if !u.newest(m) {
+		return nil
+	}
 	at := u.all.o.since(moment(m.At))
 	var failure error
 	function := u.mirror.Function(m.Key)
@@ -216,7 +243,7 @@ func (u *decider) told(m *Message) error {
 		u.newsvendor.Own(function)
 	}
 	if t := m.Told; t != nil && function >= 0 {
-		told := newsvendor.Told{Trace: traceID(t.Trace), Function: function, Until: seconds(at) + float64(t.Until)/1e6, Root: -1}
+		told := newsvendor.Told{Trace: traceID(t.Trace), Function: function, Until: seconds(at) + min(float64(t.Until)/1e6, longestTold.Seconds()), Root: -1}
 		for i := range t.Demands {
 			if v := t.Demands[i].demand(function, seconds(at)); !v.Lost(seconds(u.all.now), u.all.o.Patience) { // it may have been held up
 				told.Demands = append(told.Demands, v)
@@ -224,7 +251,7 @@ func (u *decider) told(m *Message) error {
 		}
 		if t.Root != "" {
 			if told.Root = u.mirror.Function(t.Root); told.Root >= 0 {
-				told.Began, told.At = true, u.all.o.since(moment(t.Began))
+				told.Began, told.At = true, min(u.all.o.since(moment(t.Began)), u.now)
 				if u.live && t.Root == m.Key {
 					u.requests++
 				}
@@ -244,6 +271,32 @@ func (u *decider) told(m *Message) error {
 		u.core.Wake(u.now, newsvendor.KeyAgain)
 	}
 	return failure
+}
+
+// known is up to which message of a partition of spans somebody has told, and when.
+type known struct {
+	offset int64
+	at     prewarm.Time
+}
+
+// overtaken is for how long it counts that somebody has known more, or had the partition later. Nothing is expected any more of a trace of which nothing was heard for so long;
+// and if what tells more comes no more, a topic may have been made anew.
+const overtaken = 15 * time.Minute
+
+// newest reports whether nobody has told before who knew more of the partition of spans, and notes it. What is told comes in the order in which it is known, but from two
+// who follow the same traces: an instance that goes on after a while without knowing that it has lost them, or an heir that begins before where the other has ended.
+// What such a one expects may have come, and what it has observed is known.
+func (u *decider) newest(m *Message) bool {
+	by := m.By
+	if by == nil {
+		return true
+	}
+	k, ok := u.known[by.Partition]
+	if ok && by.Offset < k.offset && u.now-k.at < overtaken {
+		return false
+	}
+	u.known[by.Partition] = known{by.Offset, u.now}
+	return true
 }
 
 // mostNames is how many traces are known by name.
@@ -274,17 +327,22 @@ func traceID(trace string) prewarm.ID {
 	return prewarm.ID(h.Sum64() | 1<<63) // no number of the mirror's
 }
 
-// claimed takes a claim.
-func (u *decider) claimed(c *Claim) {
+// claimed takes a claim, which has an offset in the partition.
+func (u *decider) claimed(c *Claim, offset int64) {
 	u.owner, u.orphaned = c.Owner, u.now+orphanedAfter
 	if c.Owner != u.mine {
+		u.unclaimed = u.all.now
 		if u.live {
-			u.live = false
+			addTotals(&u.all.past, u.totals())
+			u.live, u.requests = false, 0
 			u.all.core.Log.Warn("another instance decides on a partition from here on", "partition", u.partition, "instance", c.Owner)
 		}
 		return
 	}
-	u.live = true
+	if u.live {
+		return
+	}
+	u.live, u.claim = true, offset
 	s := u.core.State()
 	u.base = s.Totals
 	for i := range s.Functions {
@@ -354,11 +412,15 @@ func (u *decider) settled(command uint64) {
 
 // supplies emits what predictors should know of the containers; what has changed since the last time, or all.
 func (u *decider) supplies(all bool) {
+	if all || u.stated != u.standing() {
+		u.state(0)
+	}
 	now := seconds(u.now)
 	at := u.all.o.Epoch.Add(u.now)
 	u.newsvendor.EachSupply(all, func(s *newsvendor.Supply) {
 		name := u.mirror.Functions()[s.Function].Name
 		m := &Message{At: at.UnixNano(), Key: name, Supply: newSupply(s, now)}
+		m.Supply.Claim = u.claim
 		u.all.o.Emit(Record{Topic: Supplies, Partition: -1, Key: name, At: at, Value: encode(m)})
 	})
 }

@@ -22,6 +22,7 @@ type Deciders struct {
 	core     controller.Options
 	instance string
 	units    map[int32]*decider
+	stated   map[int32]stated  // by partition
 	orphans  map[uint64]orphan // by command
 	claims   uint64
 	now      prewarm.Time
@@ -45,7 +46,7 @@ func NewDeciders(o Options, core controller.Options, instance string) (*Deciders
 	if !isName(instance) || len(instance) > mostName/2 {
 		return nil, fmt.Errorf("share: the instance has the name %q", instance)
 	}
-	d := &Deciders{o: o, core: core, instance: instance, units: map[int32]*decider{}, orphans: map[uint64]orphan{}}
+	d := &Deciders{o: o, core: core, instance: instance, units: map[int32]*decider{}, orphans: map[uint64]orphan{}, stated: map[int32]stated{}}
 	_, err := d.newUnit(0) // so that what is wrong is known before anything begins
 	return d, err
 }
@@ -67,9 +68,18 @@ func (d *Deciders) Assign(partition int32) error {
 	_, _ = h.Write([]byte(u.mine))
 	u.commands = uint64(h.Sum32())
 	d.units[partition] = u
-	u.emit("", &Message{Claim: &Claim{Owner: u.mine}}, d.now)
+	u.doClaim()
 	return nil
 }
+
+// doClaim writes that this instance decides on the partition from there on.
+func (u *decider) doClaim() {
+	u.unclaimed = u.all.now
+	u.emit("", &Message{Claim: &Claim{Owner: u.mine}}, u.all.now)
+}
+
+// reclaims returns when a partition is claimed once more that is not decided on.
+func (u *decider) reclaims() prewarm.Time { return u.unclaimed + reclaimAfter }
 
 // Revoke ends with a partition. What is under way of its commands goes on; what becomes of them is written for the heir.
 func (d *Deciders) Revoke(partition int32) {
@@ -100,7 +110,7 @@ func (d *Deciders) Take(now prewarm.Time, m *kafka.Message) error {
 	}
 	u.lag.take(d.now, m)
 	u.old = m.Behind > 0 && d.now-d.o.since(m.At) > mostLate
-	err = u.take(max(min(d.o.since(moment(message.At)), d.now), u.now), message)
+	err = u.take(max(min(d.o.since(moment(message.At)), d.now), u.now), m.Offset, message)
 	if u.live && !u.lag.behind(d.now) {
 		u.pass(d.now)
 	}
@@ -177,7 +187,16 @@ func (d *Deciders) Pass(now prewarm.Time) {
 	}
 	for _, partition := range d.partitions() {
 		u := d.units[partition]
-		if !u.live || u.lag.behind(d.now) {
+		if u.lag.behind(d.now) {
+			continue
+		}
+		if !u.live {
+			if u.reclaims() <= d.now {
+				u.doClaim()
+			}
+			continue
+		}
+		if u.lag.sleeps(d.now, u.due()) {
 			continue
 		}
 		u.old = false
@@ -196,7 +215,8 @@ func (d *Deciders) Next() prewarm.Time {
 	next := prewarm.Never
 	for _, u := range d.units {
 		switch {
-		case !u.live:
+		case !u.live && !u.lag.behind(d.now):
+			next = min(next, u.reclaims())
 		case u.lag.behind(d.now):
 			next = min(next, u.lag.taken+longestLag)
 		default:

@@ -67,7 +67,7 @@ func NewInstance(o InstanceOptions, core controller.Options) (*Instance, error) 
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	i := &Instance{o: o, supplied: 2 * supplyEvery, spans: source.NewCounter("kafka", nobody{}), demands: source.NewCounter("kafka-demands", nobody{}), supplies: source.NewCounter("kafka-supplies", nobody{})}
+	i := &Instance{o: o, supplied: 4 * supplyEvery, spans: source.NewCounter("kafka", nobody{}), demands: source.NewCounter("kafka-demands", nobody{}), supplies: source.NewCounter("kafka-supplies", nobody{})}
 	predicting, deciding := o.Options, o.Options
 	predicting.Emit, deciding.Emit = i.writePredicted, i.writeDecided
 	var err error
@@ -282,7 +282,10 @@ func (i *Instance) runDeciders(ctx context.Context) error {
 
 // Assigned implements kafka.Stage.
 func (d *deciding) Assigned(ctx context.Context, partition int32, _, _ int64) (err error) {
-	done := d.loop.Do(ctx, func(prewarm.Time) { err = d.deciders.Assign(partition) })
+	done := d.loop.Do(ctx, func(now prewarm.Time) {
+		d.deciders.Pass(now)
+		err = d.deciders.Assign(partition)
+	})
 	if err == nil {
 		err = done
 	}
@@ -350,18 +353,40 @@ func (supplying) Revoked(int32) {}
 // Take implements kafka.Stage.
 func (s supplying) Take(ctx context.Context, messages []kafka.Message) (func() bool, error) {
 	_ = s.supplies.Observe(ctx, counted[:min(len(messages), len(counted))])
+	standing := s.supply(messages)
+	if len(standing) > 0 {
+		err := s.loop.Do(ctx, func(now prewarm.Time) {
+			for _, m := range standing {
+				s.deciders.Stand(now, m)
+			}
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	for k := range messages {
+		s.took(s.o.Supplies, &messages[k])
+	}
+	return nil, nil
+}
+
+// supply tells the predictors what there is of each function, and returns what the deciders are told: what stands of each partition of theirs.
+func (s supplying) supply(messages []kafka.Message) (standing []*Message) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for k := range messages {
 		m, err := Parse(messages[k].Value)
+		if err == nil {
+			if m.Standing != nil && messages[k].Partition == ordered {
+				standing = append(standing, m)
+			}
+			err = s.predictors.Supply(s.now(), m)
+		}
 		if err != nil {
 			s.supplies.Reject(1, fmt.Errorf("message %d of partition %d of %s: %w", messages[k].Offset, messages[k].Partition, s.o.Supplies, err))
-		} else {
-			s.predictors.Supply(m)
 		}
-		s.took(s.o.Supplies, &messages[k])
 	}
-	return nil, nil
+	return standing
 }
 
 // Tick implements kafka.Stage.

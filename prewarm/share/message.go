@@ -27,10 +27,14 @@ type Message struct {
 	// One of these at least. Observation and Told may come together: what was observed of an invocation, and what its predictor then expects of its trace.
 	Observation *Observation `json:"o,omitempty"`
 	Told        *Told        `json:"t,omitempty"`
-	Claim       *Claim       `json:"c,omitempty"`
-	Asked       *Asked       `json:"a,omitempty"`
-	Done        *Done        `json:"d,omitempty"`
-	Supply      *Supply      `json:"s,omitempty"`
+	// By is up to which message of the spans an Observation or a Told is known. Of two who follow the same traces, as one goes on with what another has, the one counts
+	// who knows more.
+	By       *Place    `json:"by,omitempty"`
+	Claim    *Claim    `json:"c,omitempty"`
+	Asked    *Asked    `json:"a,omitempty"`
+	Done     *Done     `json:"d,omitempty"`
+	Supply   *Supply   `json:"s,omitempty"`
+	Standing *Standing `json:"n,omitempty"`
 }
 
 // Observation is a source.Observation. Of durations −1 stands for one that is not known, and of moments 0.
@@ -62,6 +66,12 @@ type Told struct {
 	// Root says that the trace has just begun, with an invocation of that function which arrived Began.
 	Root  string `json:"root,omitempty"`
 	Began int64  `json:"began,omitempty"`
+}
+
+// Place is that of a message in the topic of spans.
+type Place struct {
+	Partition int32 `json:"p"`
+	Offset    int64 `json:"o"`
 }
 
 // Demand is a newsvendor.Demand of a request in flight.
@@ -108,6 +118,21 @@ type Supply struct {
 	Asked *int64    `json:"asked,omitempty"`
 	Fresh bool      `json:"fresh,omitempty"`
 	Start Quantiles `json:"start"`
+	// Claim is the offset of the claim by which who tells it has the function's partition of demands, as in Standing.
+	Claim int64 `json:"claim,omitempty"`
+}
+
+// Standing says what stands of a partition of demands, in place of what was said before: what was asked for and waits for its use, and what is wanted beside.
+type Standing struct {
+	Partition int32  `json:"p"`
+	Owner     string `json:"owner"`
+	// Claim is the offset of the claim by which the owner has the partition: what one says with an earlier claim does not count any more.
+	Claim int64 `json:"claim"`
+	// Want is the number, among those of the owner, of what is wanted with this message for the first time; 0 if nothing is.
+	Want       uint64 `json:"want,omitempty"`
+	Containers int    `json:"containers"`
+	MemoryMB   int    `json:"mb"`
+	Starting   int    `json:"starting"`
 }
 
 // Quantiles are a newsvendor.Times, in µs. They are most of what is written and read, and so written and read by hand.
@@ -151,11 +176,12 @@ func (q *Quantiles) UnmarshalJSON(text []byte) error {
 
 // Bounds of messages.
 const (
-	mostBytes   = 1 << 20
-	mostDemands = 1024
-	mostResults = 64
-	mostName    = 256     // bytes of a name or an id
-	furthest    = 1 << 53 // µs
+	mostBytes     = 1 << 20
+	mostDemands   = 1024
+	mostResults   = 64
+	mostPartition = 1 << 16
+	mostName      = 256     // bytes of a name or an id
+	furthest      = 1 << 53 // µs
 )
 
 // Parse reads a message. An error says what is wrong with it.
@@ -181,18 +207,21 @@ func (m *Message) check() error {
 	switch {
 	case m.At <= 0:
 		return errors.New("a message without a time")
-	case m.Observation == nil && m.Told == nil && m.Claim == nil && m.Asked == nil && m.Done == nil && m.Supply == nil:
+	case m.Observation == nil && m.Told == nil && m.Claim == nil && m.Asked == nil && m.Done == nil && m.Supply == nil && m.Standing == nil:
 		return errors.New("a message that says nothing")
-	case m.Claim == nil && m.Key == "" || len(m.Key) > mostName:
+	case m.Claim == nil && m.Standing == nil && m.Key == "" || len(m.Key) > mostName:
 		return errors.New("a message without the name of a function, or with one that is too long")
 	case m.Observation != nil && m.Observation.Kind > source.Ended:
 		return fmt.Errorf("an observation of kind %d", m.Observation.Kind)
-	case m.Claim != nil && !isName(m.Claim.Owner), m.Asked != nil && !isName(m.Asked.Owner), m.Done != nil && !isName(m.Done.Owner):
+	case m.Claim != nil && !isName(m.Claim.Owner), m.Asked != nil && !isName(m.Asked.Owner), m.Done != nil && !isName(m.Done.Owner),
+		m.Standing != nil && !isName(m.Standing.Owner):
 		return errors.New("an owner without a name, or with one that is too long")
 	case m.Asked != nil && (m.Asked.N < 1 || m.Asked.N > mostResults):
 		return fmt.Errorf("%d containers are asked for, must be from 1 to %d", m.Asked.N, mostResults)
 	case m.Done != nil && len(m.Done.Results) > mostResults:
 		return fmt.Errorf("%d results, more than %d", len(m.Done.Results), mostResults)
+	case m.Standing != nil && !m.Standing.valid():
+		return errors.New("what stands of a partition is less than nothing, or too much")
 	case m.Supply != nil && !ascend(&m.Supply.Start):
 		return errors.New("start times that do not ascend")
 	}
@@ -202,6 +231,9 @@ func (m *Message) check() error {
 				return errors.New("a result that there is not")
 			}
 		}
+	}
+	if m.By != nil && (m.By.Partition < 0 || m.By.Partition > mostPartition) {
+		return fmt.Errorf("spans of a partition %d", m.By.Partition)
 	}
 	if m.Told == nil {
 		return nil
@@ -231,6 +263,10 @@ func ascend(times *Quantiles) bool {
 	return true
 }
 
+func (s *Standing) valid() bool {
+	return s.Partition >= 0 && s.Partition <= mostPartition && s.Claim >= 0 && 0 <= s.Containers && s.Containers <= 1e9 && 0 <= s.MemoryMB && s.MemoryMB <= 1e12 && 0 <= s.Starting && s.Starting <= 1e9
+}
+
 func (d *Demand) valid() bool {
 	if !(d.Probability >= 0 && d.Probability <= 1) || !ascend(&d.Times) || len(d.Conditions) > 3 {
 		return false
@@ -256,6 +292,17 @@ func encode(m *Message) []byte {
 		panic(fmt.Sprintf("share: a message that cannot be written: %v", err)) // it has numbers and strings only
 	}
 	return text
+}
+
+// mostAhead is by how much the clock of who writes a message may be ahead.
+const mostAhead = 10 * time.Second
+
+// notAhead returns what is wrong with a message of a time that is yet to come: what is told with it would hold until then, whatever is told later.
+func (o *Options) notAhead(now prewarm.Time, m *Message) error {
+	if ahead := o.since(moment(m.At)) - now; ahead > mostAhead {
+		return fmt.Errorf("it is of a time %v ahead: the clocks of the instances differ by more than %v, or it is none of theirs", ahead.Round(time.Second), mostAhead)
+	}
+	return nil
 }
 
 // micros returns a time in µs after another; both in seconds.

@@ -63,6 +63,9 @@ func TestWrongMessages(t *testing.T) {
 		`{"v":1,"at":1,"f":"f","s":{"start":[2` + strings.Repeat(",1", 31) + `]}}`:        "start times that do not ascend",
 		`{"v":1,"at":1,"f":"f","s":{"start":[1` + strings.Repeat(",1", 32) + `]}}`:        "times that are no array of 32 whole numbers",
 		`{"v":1,"at":1,"f":"f","s":{"start":[1]}}`:                                        "times that are no array of 32 whole numbers",
+		`{"v":1,"at":1,"n":{"owner":"","p":1}}`:                                           "an owner without a name",
+		`{"v":1,"at":1,"n":{"owner":"x","p":-1}}`:                                         "what stands of a partition is",
+		`{"v":1,"at":1,"n":{"owner":"x","containers":-1}}`:                                "what stands of a partition is",
 		`{"v":1,"at":1,"f":"f","s":{"start":7}}`:                                          "times that are no array of 32 whole numbers",
 		`{"v":1,"at":1,"f":"f","s":{"start":[1` + strings.Repeat(",1.5", 31) + `]}}`:      "times that are no array of 32 whole numbers",
 		`{"v":1,"at":1,"f":"f","d":{"owner":"x","results":[{"outcome":99}]}}`:             "a result that there is not",
@@ -87,6 +90,7 @@ func FuzzParse(f *testing.F) {
 		{At: 4, Key: "f", Asked: &Asked{Owner: "x", ID: 1, N: 2}},
 		{At: 5, Key: "f", Done: &Done{Owner: "x", ID: 1, Results: []Result{{Outcome: actuator.Created}}}},
 		{At: 6, Key: "f", Supply: &Supply{Free: true}},
+		{At: 7, Standing: &Standing{Owner: "x", Claim: 1, Want: 1, Containers: 2, MemoryMB: 512, Starting: 1}},
 	} {
 		f.Add(encode(m))
 	}
@@ -104,8 +108,9 @@ func FuzzParse(f *testing.F) {
 		require.Equal(t, string(again), string(third))
 		d := fuzzed(t)
 		for range 2 {
-			_ = d.units[0].take(prewarm.Time(time.Second), m)
+			_ = d.units[0].take(prewarm.Time(time.Second), 0, m)
 		}
+		d.Stand(prewarm.Time(time.Minute), m)
 		d.Pass(prewarm.Time(time.Minute))
 		d.State()
 	})

@@ -51,6 +51,8 @@ type Options struct {
 	Learns bool
 	// DefaultMemoryMB is the memory of functions of which it is not known.
 	DefaultMemoryMB int
+	// Limits bound what all instances together ask for.
+	Limits Limits
 	// Emit is given what is to be written, in the order in which it is to be. It does not wait.
 	Emit func(Record)
 }
@@ -79,6 +81,7 @@ type Predictors struct {
 // predictor follows the traces of a partition.
 type predictor struct {
 	all        *Predictors
+	place      Place // of the message that was taken last
 	mirror     *mirror.Mirror
 	newsvendor *newsvendor.Predictor
 	now        prewarm.Time
@@ -102,6 +105,7 @@ type toldOf struct {
 type lag struct {
 	more  bool         // there is more to be read
 	taken prewarm.Time // when the last message was
+	slept bool         // it may be that there is more
 }
 
 // longestLag is after how long without a message nothing more is to be read, whatever was said before.
@@ -111,6 +115,19 @@ func (l *lag) take(now prewarm.Time, m *kafka.Message) { l.more, l.taken = m.Beh
 
 // behind reports whether there is more to be read.
 func (l *lag) behind(now prewarm.Time) bool { return l.more && now < l.taken+longestLag }
+
+// mostSupplies is of how many functions it is known what containers there are.
+const mostSupplies = 100_000
+
+// sleeps reports whether somebody was stopped for a while, for whom something was due long ago: what has come meanwhile is to be read first.
+func (l *lag) sleeps(now, due prewarm.Time) bool {
+	if l.slept || now-due <= mostLate {
+		l.slept = false
+		return false
+	}
+	l.more, l.taken, l.slept = true, now, true
+	return true
+}
 
 // mostLate is by how much later than what it knows somebody is who tells nothing of what is expected: it may have come since.
 const mostLate = 2 * time.Second
@@ -138,7 +155,7 @@ func (p *Predictors) Assign(partition int32, first, from int64) error {
 	if err != nil {
 		return err
 	}
-	u.from, u.replays = from, first < from
+	u.from, u.replays, u.place = from, first < from, Place{partition, first - 1}
 	p.units[partition] = u
 	for _, m := range p.supplies {
 		u.supply(m)
@@ -160,10 +177,12 @@ func (p *Predictors) Take(now prewarm.Time, m *kafka.Message, observations []sou
 	u.replays = m.Offset < u.from
 	u.lag.take(p.now, m)
 	u.old = m.Behind > 0 && p.now-p.o.since(m.At) > mostLate
-	if now = min(p.o.since(m.At), p.now); m.Behind == 0 && !u.replays {
+	place := Place{m.Partition, m.Offset}
+	if now = min(p.o.since(m.At), p.now); m.Behind == 0 && !u.replays && p.now-now <= mostLate {
 		now = p.now
 	}
 	u.pass(now)
+	u.place = place
 	for i := range observations {
 		if err := u.observe(&observations[i]); err != nil {
 			useless = err
@@ -173,18 +192,31 @@ func (p *Predictors) Take(now prewarm.Time, m *kafka.Message, observations []sou
 	return useless
 }
 
-// Supply takes a message of the topic of supplies.
-func (p *Predictors) Supply(m *Message) {
+// Supply takes a message of the topic of supplies. An error says that it was of no use.
+func (p *Predictors) Supply(now prewarm.Time, m *Message) error {
+	p.now = max(p.now, now)
 	if m.Supply == nil {
-		return
+		return nil
 	}
-	if last := p.supplies[m.Key]; last != nil && last.At > m.At {
-		return
+	if err := p.o.notAhead(p.now, m); err != nil {
+		return err
+	}
+	last := p.supplies[m.Key]
+	switch {
+	case last == nil:
+		if len(p.supplies) >= mostSupplies {
+			return fmt.Errorf("containers of function %q are told of, and those of %d others are known", m.Key, len(p.supplies))
+		}
+	case m.Supply.Claim < last.Supply.Claim && m.At < last.At+overtaken.Nanoseconds():
+		return nil // from one that has lost the partition
+	case m.Supply.Claim == last.Supply.Claim && m.At < last.At:
+		return nil
 	}
 	p.supplies[m.Key] = m
 	for _, u := range p.units {
 		u.supply(m)
 	}
+	return nil
 }
 
 func (u *predictor) supply(m *Message) {
@@ -198,7 +230,7 @@ func (u *predictor) supply(m *Message) {
 func (p *Predictors) Pass(now prewarm.Time) {
 	p.now = max(p.now, now)
 	for _, partition := range p.partitions() {
-		if u := p.units[partition]; !u.replays && !u.lag.behind(p.now) {
+		if u := p.units[partition]; !u.replays && !u.lag.behind(p.now) && !u.lag.sleeps(p.now, u.next()) {
 			if u.old = false; u.withheld {
 				u.withheld = false
 				u.newsvendor.Again()
@@ -325,7 +357,7 @@ func (u *predictor) emit(o *source.Observation) {
 	}
 	at := u.all.o.Epoch.Add(u.now)
 	send := func(name string, m *Message) {
-		m.At, m.Key = at.UnixNano(), name
+		m.At, m.Key, m.By = at.UnixNano(), name, &u.place
 		u.all.o.Emit(Record{Topic: Demands, Partition: -1, Key: name, At: at, Value: encode(m)})
 	}
 	var own toldOf

@@ -120,6 +120,9 @@ type real struct {
 	boxes    int
 	sent     map[string]bool        // observations
 	warmed   map[string][]time.Time // by function, each container
+	unused   map[*box]bool          // those of them that wait for their use
+	asking   int                    // containers that are being warmed
+	most     struct{ unused, asking int }
 	cold     int
 	runs     int
 	parts    sync.WaitGroup
@@ -160,6 +163,7 @@ func (r *real) free(function string, b *box) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.idle[function] = slices.DeleteFunc(r.idle[function], func(o *box) bool { return o == b })
+		delete(r.unused, b)
 	})
 }
 
@@ -171,11 +175,13 @@ func (r *real) take(function string) (b *box, cold bool) {
 	if list := r.idle[function]; len(list) > 0 {
 		b = list[len(list)-1]
 		b.gone.Stop()
+		delete(r.unused, b)
 		r.idle[function] = list[:len(list)-1]
 		return b, false
 	}
 	if list := r.starting[function]; len(list) > 0 {
 		r.starting[function] = list[1:]
+		delete(r.unused, list[0])
 		return list[0], false
 	}
 	r.cold++
@@ -263,59 +269,38 @@ func (r *real) warm(w http.ResponseWriter, request *http.Request) {
 		r.starting[c.Function] = append(r.starting[c.Function], b)
 		r.warmed[c.Function] = append(r.warmed[c.Function], time.Now())
 		boxes, results = append(boxes, b), append(results, result{"created", b.id})
+		r.unused[b] = true
 	}
+	r.asking += c.N
+	r.most.unused, r.most.asking = max(r.most.unused, len(r.unused)), max(r.most.asking, r.asking)
 	r.mu.Unlock()
 	for _, b := range boxes {
 		<-b.ready
 	}
+	r.mu.Lock()
+	r.asking -= c.N
+	r.mu.Unlock()
 	_ = json.NewEncoder(w).Encode(map[string]any{"results": results})
 }
 
-// TestIntegrationShare runs four applications on a platform of which three instances decide what is warm, kills one of them, lets another join, and kills the broker, which
-// comes again. Every span is decided on, and no function is warmed more often for a request than the request needs it.
-func TestIntegrationShare(t *testing.T) {
-	const parts = 8
-	broker := kafkatest.Start(t)
-	client, err := kgo.NewClient(kgo.SeedBrokers(broker.Address), kgo.UnknownTopicRetries(-1), kgo.ProducerLinger(0))
-	require.NoError(t, err)
-	defer client.Close()
-	topics(t, client, parts)
-	r := &real{
-		t: t, client: client, idle: map[string][]*box{}, starting: map[string][]*box{}, sent: map[string]bool{}, warmed: map[string][]time.Time{}, begun: time.Now(),
-	}
-	server := httptest.NewServer(http.HandlerFunc(r.warm))
-	defer server.Close()
-	secret := filepath.Join(t.TempDir(), "secret")
-	require.NoError(t, os.WriteFile(secret, []byte("0123456789abcdef0123456789abcdef"), 0o600))
-	// A price at which it does not pay to warm for requests that are only foreseen, as they come at times that cannot be told to the second.
-	args := []string{
-		"-policy", "newsvendor:300", "-act", "-actuator", "webhook", "-webhook", server.URL, "-webhook-secret-file", secret, "-idle-timeout", idleTime.String(),
-		"-most-per-function", "50", "-most-warm", "500", "-most-memory", "200000", "-in-flight", "100",
-	}
-	names := []string{"tree_small", "sequence", "parallel_small", "fanout_small"}
-	for _, name := range names {
-		args = append(args, "-model", "../../models/high_"+name+"_rand.race.safetensors")
-	}
-	addresses, err := loopback.FreeAddresses(4)
-	require.NoError(t, err)
-	var instances []*process
-	for _, address := range addresses[:3] {
-		instances = append(instances, begin(t, address, broker.Address, args...))
-	}
-	balanced(t, parts, instances...)
+// window is when a request was under way, and what was warm for it, and how many calls of each function it had.
+type window struct {
+	begin, end time.Time
+	calls      map[string]int
+}
 
-	type window struct {
-		begin, end time.Time
-		calls      map[string]int
-	}
+// request has the requests of applications come until stop is closed, each application's one after the other, when nothing is warm any more. What is returned waits until
+// they have ended.
+func (r *real) request(names []string, stop chan struct{}) func() []window {
+	r.t.Helper()
 	var mu sync.Mutex
 	var windows []window
-	stop, requests := make(chan struct{}), sync.WaitGroup{}
+	requests := &sync.WaitGroup{}
 	for k, name := range names {
 		w, err := lab.NewWorkload(name, "poisson:1200", lab.Options{Requests: 60})
-		require.NoError(t, err)
-		plan, err := w.Plan(t.Context(), uint64(k))
-		require.NoError(t, err)
+		require.NoError(r.t, err)
+		plan, err := w.Plan(r.t.Context(), uint64(k))
+		require.NoError(r.t, err)
 		requests.Go(func() {
 			for i := range plan.Requests {
 				request := &plan.Requests[i]
@@ -342,6 +327,80 @@ func TestIntegrationShare(t *testing.T) {
 			}
 		})
 	}
+	return func() []window {
+		requests.Wait()
+		return windows
+	}
+}
+
+// twice returns how many containers were warmed, and how many of them for a request that had as many of the function as it has calls of it.
+func (r *real) twice(windows []window) (all, twice int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, v := range windows {
+		for function, calls := range v.calls {
+			var at []time.Duration
+			for _, w := range r.warmed[function] {
+				if !w.Before(v.begin) && w.Before(v.end) {
+					at = append(at, w.Sub(v.begin).Round(time.Millisecond))
+				}
+			}
+			all += len(at)
+			// What has been idle for too long is gone, and may be wanted again.
+			for i := calls; i < len(at); i++ {
+				if at[i]-at[i-calls] < idleTime {
+					twice++
+					r.t.Logf("%s: of a request of %v, which has %d calls, it was warmed after %v", function, v.begin.Sub(r.begun).Round(time.Millisecond), calls, at)
+				}
+			}
+		}
+	}
+	return all, twice
+}
+
+// newReal returns a platform, and the arguments of instances that act on it, with models of applications.
+func newReal(t testing.TB, client *kgo.Client, names []string) (r *real, args []string) {
+	t.Helper()
+	r = &real{
+		t: t, client: client, idle: map[string][]*box{}, starting: map[string][]*box{}, sent: map[string]bool{}, warmed: map[string][]time.Time{}, unused: map[*box]bool{},
+		begun: time.Now(),
+	}
+	server := httptest.NewServer(http.HandlerFunc(r.warm))
+	t.Cleanup(server.Close)
+	secret := filepath.Join(t.TempDir(), "secret")
+	require.NoError(t, os.WriteFile(secret, []byte("0123456789abcdef0123456789abcdef"), 0o600))
+	// A price at which it does not pay to warm for requests that are only foreseen, as they come at times that cannot be told to the second.
+	args = []string{
+		"-policy", "newsvendor:300", "-act", "-actuator", "webhook", "-webhook", server.URL, "-webhook-secret-file", secret, "-idle-timeout", idleTime.String(),
+	}
+	for _, name := range names {
+		args = append(args, "-model", "../../models/high_"+name+"_rand.race.safetensors")
+	}
+	return r, args
+}
+
+// TestIntegrationShare runs four applications on a platform of which three instances decide what is warm, kills one of them, lets another join, and kills the broker, which
+// comes again. Every span is decided on, and no function is warmed more often for a request than the request needs it.
+func TestIntegrationShare(t *testing.T) {
+	const parts = 8
+	broker := kafkatest.Start(t)
+	client, err := kgo.NewClient(kgo.SeedBrokers(broker.Address), kgo.UnknownTopicRetries(-1), kgo.ProducerLinger(0))
+	require.NoError(t, err)
+	defer client.Close()
+	topics(t, client, parts)
+	names := []string{"tree_small", "sequence", "parallel_small", "fanout_small"}
+	r, args := newReal(t, client, names)
+	args = append(args, "-most-per-function", "50", "-most-warm", "500", "-most-memory", "200000", "-in-flight", "100")
+	addresses, err := loopback.FreeAddresses(4)
+	require.NoError(t, err)
+	var instances []*process
+	for _, address := range addresses[:3] {
+		instances = append(instances, begin(t, address, broker.Address, args...))
+	}
+	balanced(t, parts, instances...)
+
+	stop := make(chan struct{})
+	windows := r.request(names, stop)
 	wait := func(d time.Duration, what string) {
 		time.Sleep(d)
 		t.Logf("%v: %s", time.Since(r.begun).Round(time.Second), what)
@@ -356,7 +415,7 @@ func TestIntegrationShare(t *testing.T) {
 	broker.Again(t)
 	wait(35*time.Second, "the end")
 	close(stop)
-	requests.Wait()
+	all, twice := r.twice(windows())
 	r.parts.Wait()
 	balanced(t, parts, instances...)
 
@@ -365,25 +424,6 @@ func TestIntegrationShare(t *testing.T) {
 	decided := observationsOf(t, client, len(r.sent))
 	for o := range r.sent {
 		require.Contains(t, decided, o)
-	}
-	twice, all := 0, 0
-	for _, v := range windows {
-		for function, calls := range v.calls {
-			var at []time.Duration
-			for _, w := range r.warmed[function] {
-				if !w.Before(v.begin) && w.Before(v.end) {
-					at = append(at, w.Sub(v.begin).Round(time.Millisecond))
-				}
-			}
-			all += len(at)
-			// What has been idle for too long is gone, and may be wanted again.
-			for i := calls; i < len(at); i++ {
-				if at[i]-at[i-calls] < idleTime {
-					twice++
-					t.Logf("%s: of a request of %v, which has %d calls, it was warmed after %v", function, v.begin.Sub(r.begun).Round(time.Millisecond), calls, at)
-				}
-			}
-		}
 	}
 	t.Logf("%d spans sent, %d decided on; %d invocations, %d cold; %d containers warmed, %d more than the requests have calls", len(r.sent), len(decided), r.runs, r.cold, all, twice)
 	require.Zero(t, twice)

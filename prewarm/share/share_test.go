@@ -118,6 +118,29 @@ func TestDeath(t *testing.T) {
 	}
 }
 
+// TestStopped stops an instance in the middle of a request, so that others have its part after ten seconds, and has it go on in the middle of another one, as if it still had all
+// that it had, until it is told. It reads what was written meanwhile, and tells what it expects, which has come; no function is warmed twice for a request.
+func TestStopped(t *testing.T) {
+	undisturbed := run(t, 3, 5, nil)
+	halt := (undisturbed.done[19].at + undisturbed.done[20].at) / 2
+	wake := undisturbed.done[27].at + 2750*time.Millisecond // when what it reads last has told of calls that have come since
+	for which := range 3 {
+		x := run(t, 3, 5, func(m *memory) {
+			i := m.g.instances[which]
+			m.g.x.clock.AfterFunc(halt, func() { m.halt(i); m.g.x.after() })
+			m.g.x.clock.AfterFunc(halt+10*time.Second, func() { m.share(); m.g.x.after() })
+			m.g.x.clock.AfterFunc(wake, func() { m.wake(); i.predictors.Pass(wake); i.deciders.Pass(wake); m.pump(); m.g.x.after() })
+			m.g.x.clock.AfterFunc(wake+2*time.Second, func() { m.lose(); m.share(); m.g.x.after() })
+		})
+		for at, perFunction := range perRequest(x) {
+			for function, n := range perFunction {
+				require.Equal(t, 1, n, "%s at %v, instance %d", function, at, which)
+			}
+		}
+		require.InDelta(t, len(undisturbed.done), len(x.done), 10)
+	}
+}
+
 // perRequest returns how many containers of each function were warmed for each request: those of one minute.
 func perRequest(x *world) map[time.Duration]map[string]int {
 	all := map[time.Duration]map[string]int{}

@@ -53,6 +53,8 @@ type world struct {
 	creating map[int]func(actuator.Result)
 	done     []done
 	starts   [3]int
+	unused   map[int]int         // containers that were asked for and wait for their use: their memory in MiB
+	most     controller.Standing // of these, at any time
 	workload *lab.Workload
 	apps     []*newsvendor.Application
 	know     prewarm.Knowledge
@@ -94,7 +96,7 @@ func newWorld(t testing.TB, app, load string, requests int, seed uint64) *world 
 	require.NoError(t, err)
 	plan, err := w.Plan(t.Context(), seed)
 	require.NoError(t, err)
-	x := &world{t: t, clock: localwhisk.NewVirtualClock(virtualEpoch), creating: map[int]func(actuator.Result){}, workload: w}
+	x := &world{t: t, clock: localwhisk.NewVirtualClock(virtualEpoch), creating: map[int]func(actuator.Result){}, unused: map[int]int{}, workload: w}
 	x.know, err = w.Knowledge()
 	require.NoError(t, err)
 	for i := range x.know.Applications {
@@ -174,6 +176,9 @@ func (x *world) event(e localwhisk.Event) {
 		delete(x.creating, e.Container)
 		ready(actuator.Result{Outcome: actuator.Created, Instance: fmt.Sprint("c", e.Container)})
 	}
+	if e.Kind == localwhisk.Started || e.Kind == localwhisk.Removed {
+		delete(x.unused, e.Container)
+	}
 	c, ok := e.Params.(*call)
 	if !ok {
 		return
@@ -239,6 +244,17 @@ func (x *world) carryOut(c actuator.Command) {
 			finish(i, actuator.Result{Outcome: actuator.Failed, Err: err})
 			continue
 		}
+		for _, f := range x.workload.Functions {
+			if f.Name == c.Function {
+				x.unused[id] = f.MemoryMB
+			}
+		}
+		memory := 0
+		for _, mb := range x.unused {
+			memory += mb
+		}
+		x.most.Containers, x.most.MemoryMB = max(x.most.Containers, len(x.unused)), max(x.most.MemoryMB, memory)
+		x.most.Starting = max(x.most.Starting, len(x.creating)+1)
 		x.creating[id] = func(r actuator.Result) {
 			r.Asked, r.Ready = asked, x.clock.Now()
 			finish(i, r)
@@ -295,6 +311,7 @@ type together struct {
 	sent      map[uint64]*instance // whose command it was
 	numbers   map[uint64]uint64
 	last      uint64
+	limits    Limits
 }
 
 // instance is one of them.
@@ -313,7 +330,7 @@ func newTogether(x *world) *together {
 func (g *together) add(name string) *instance {
 	i := &instance{name: name}
 	o := Options{
-		Epoch: virtualEpoch, Price: 2560, Patience: newsvendor.DefaultPatience, Platform: whisk, Functions: g.x.workload.Functions, Applications: g.x.apps,
+		Epoch: virtualEpoch, Price: 2560, Patience: newsvendor.DefaultPatience, Platform: whisk, Functions: g.x.workload.Functions, Applications: g.x.apps, Limits: g.limits,
 		Emit: func(r Record) {
 			if !i.dead {
 				g.logs.write(r)
@@ -408,6 +425,66 @@ type memory struct {
 	away       bool // nothing can be written, nor read
 	heldSpans  []span
 	heldWrites []Record
+	stopped    *stopped
+}
+
+// stopped is an instance that was stopped, and goes on with the partitions that it had without knowing that it has lost them.
+type stopped struct {
+	*instance
+	runs            bool
+	traces, demands map[int]int // where it was, by partition
+}
+
+// halt stops an instance.
+func (m *memory) halt(i *instance) {
+	m.stopped = &stopped{i, false, map[int]int{}, map[int]int{}}
+	for p := range m.traces {
+		if m.tracesOf[p] == i {
+			m.stopped.traces[p] = m.tracesAt[p]
+		}
+		if m.demandsOf[p] == i {
+			m.stopped.demands[p] = m.demandsAt[p]
+		}
+	}
+	i.dead = true
+}
+
+// wake has it go on; it does not know yet that it has lost its partitions.
+func (m *memory) wake() {
+	m.stopped.dead, m.stopped.runs = false, true
+}
+
+// lose tells it.
+func (m *memory) lose() {
+	for p := range m.stopped.traces {
+		m.stopped.predictors.Revoke(int32(p))
+	}
+	for p := range m.stopped.demands {
+		m.stopped.deciders.Revoke(int32(p))
+	}
+	m.stopped = nil
+}
+
+// goOn has it read on, and reports whether there was something to be read.
+func (s *stopped) goOn(m *memory, now prewarm.Time) (more bool) {
+	for p := range m.traces {
+		at, ok := s.traces[p]
+		for ; ok && at < len(m.traces[p]); at++ {
+			v := &m.traces[p][at]
+			if m.g.x.clock.Now().Sub(v.at) > 10*time.Minute { // as kafka.Options.MaxAge
+				continue
+			}
+			_ = s.predictors.Take(now, &kafka.Message{Partition: int32(p), Offset: int64(at), Behind: int64(len(m.traces[p]) - at - 1), At: v.at}, []source.Observation{v.o})
+			s.traces[p], more = at+1, true
+		}
+		at, ok = s.demands[p]
+		for ; ok && at < len(m.demands[p]); at++ {
+			r := &m.demands[p][at]
+			_ = s.deciders.Take(now, &kafka.Message{Partition: int32(p), Offset: int64(at), Behind: int64(len(m.demands[p]) - at - 1), At: r.At, Value: r.Value})
+			s.demands[p], more = at+1, true
+		}
+	}
+	return more
 }
 
 type span struct {
@@ -465,7 +542,8 @@ func (m *memory) pump() {
 			for ; m.suppliesAt[i] < len(m.supplies); m.suppliesAt[i]++ {
 				message, err := Parse(m.supplies[m.suppliesAt[i]].Value)
 				require.NoError(m.g.x.t, err)
-				i.predictors.Supply(message)
+				require.NoError(m.g.x.t, i.predictors.Supply(now, message))
+				i.deciders.Stand(now, message)
 				more = true
 			}
 		}
@@ -478,15 +556,18 @@ func (m *memory) pump() {
 				more = true
 			}
 		}
+		if m.stopped != nil && m.stopped.runs {
+			more = m.stopped.goOn(m, now) || more
+		}
 		for ; m.stale != nil && m.staleAt < len(m.demands[0]); m.staleAt++ {
 			r := &m.demands[0][m.staleAt]
-			require.NoError(m.g.x.t, m.stale.deciders.Take(now, &kafka.Message{At: r.At, Value: r.Value}))
+			require.NoError(m.g.x.t, m.stale.deciders.Take(now, &kafka.Message{Offset: int64(m.staleAt), At: r.At, Value: r.Value}))
 			more = true
 		}
 		for p, i := range m.demandsOf {
 			for ; i != nil && !i.dead && m.demandsAt[p] < len(m.demands[p]); m.demandsAt[p]++ {
 				r := &m.demands[p][m.demandsAt[p]]
-				if err := i.deciders.Take(now, &kafka.Message{Partition: int32(p), Behind: int64(len(m.demands[p]) - m.demandsAt[p] - 1), At: r.At, Value: r.Value}); !errors.Is(err, mirror.ErrStale) { // what is written twice may be old
+				if err := i.deciders.Take(now, &kafka.Message{Partition: int32(p), Offset: int64(m.demandsAt[p]), Behind: int64(len(m.demands[p]) - m.demandsAt[p] - 1), At: r.At, Value: r.Value}); !errors.Is(err, mirror.ErrStale) { // what is written twice may be old
 					require.NoError(m.g.x.t, err)
 				}
 				more = true

@@ -10,6 +10,14 @@ import (
 	"github.com/tppfaas/tppfaas/prewarm/actuator"
 )
 
+// What Options stand for that are 0.
+const (
+	DefaultInFlight    = 16
+	DefaultPerFunction = 8
+	DefaultContainers  = 64
+	DefaultMemoryMB    = 8192
+)
+
 // Options are the limits. A value of 0 stands for its default, a negative one for no limit, where that is possible.
 type Options struct {
 	// Timeout bounds each command; by default 30 s. There is always one.
@@ -52,12 +60,12 @@ func (o Options) complete() (Options, error) {
 		}
 	}
 	o.Timeout = orDefault(o.Timeout, 30*time.Second)
-	o.InFlight = orDefault(o.InFlight, 16)
+	o.InFlight = orDefault(o.InFlight, DefaultInFlight)
 	o.Queue = orDefault(o.Queue, 256)
 	o.Wait = orDefault(o.Wait, time.Second)
-	o.PerFunction = orDefault(o.PerFunction, 8)
-	o.Containers = orDefault(o.Containers, 64)
-	o.MemoryMB = orDefault(o.MemoryMB, 8192)
+	o.PerFunction = orDefault(o.PerFunction, DefaultPerFunction)
+	o.Containers = orDefault(o.Containers, DefaultContainers)
+	o.MemoryMB = orDefault(o.MemoryMB, DefaultMemoryMB)
 	o.Interval = max(o.Interval, 0)
 	o.Pace = max(o.Pace, 0)
 	if o.CoolDown < 0 {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tppfaas/tppfaas/prewarm/actuator/guard"
 	"github.com/tppfaas/tppfaas/prewarm/controller"
 	"github.com/tppfaas/tppfaas/prewarm/learn"
 	"github.com/tppfaas/tppfaas/prewarm/newsvendor"
@@ -87,9 +88,28 @@ func (s *Server) newInstance(ctx context.Context, core controller.Options, model
 	return share.NewInstance(share.InstanceOptions{
 		Options: share.Options{
 			Epoch: core.Epoch, Price: price, EveryWait: every, Patience: newsvendor.DefaultPatience, Platform: core.Platform, Functions: core.Functions, Describe: s.describe,
-			Applications: applications, Learns: true, DefaultMemoryMB: o.MemoryMB,
+			Applications: applications, Learns: true, DefaultMemoryMB: o.MemoryMB, Limits: o.sharedLimits(),
 		},
 		Kafka: o.Share.Kafka, Demands: o.Share.Demands, Supplies: o.Share.Supplies, Deciders: o.Share.Kafka.Group + "-deciders", Rebuild: o.Share.Rebuild,
 		Name: host + "-" + rand.Text()[:8],
 	}, core)
+}
+
+// sharedLimits takes the limits over from the guard, which knows of what its own server has asked for: where several share the work they are for all of them. What
+// comes to the guard is within them.
+func (o *Options) sharedLimits() share.Limits {
+	l := share.Limits{
+		Containers: most(o.Limits.Containers, guard.DefaultContainers), PerFunction: most(o.Limits.PerFunction, guard.DefaultPerFunction),
+		MemoryMB: most(o.Limits.MemoryMB, guard.DefaultMemoryMB), InFlight: most(o.Limits.InFlight, guard.DefaultInFlight),
+	}
+	o.Limits.Containers, o.Limits.PerFunction, o.Limits.MemoryMB = -1, -1, -1
+	return l
+}
+
+// most returns a limit of the guard as one of share.Limits.
+func most(v, otherwise int) int {
+	if v == 0 {
+		v = otherwise
+	}
+	return max(v, 0)
 }

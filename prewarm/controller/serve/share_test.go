@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tppfaas/tppfaas/prewarm/actuator/guard"
+	"github.com/tppfaas/tppfaas/prewarm/share"
 	"github.com/tppfaas/tppfaas/prewarm/source"
 	"github.com/tppfaas/tppfaas/prewarm/source/kafka"
 )
@@ -71,4 +73,11 @@ func TestShareServes(t *testing.T) {
 	}, time.Minute, time.Millisecond)
 	stop()
 	require.NoError(t, <-ended)
+}
+
+// TestSharedLimits checks that the limits of the guard become those of all instances, and that the guard, which knows of one, has none but of what is in flight.
+func TestSharedLimits(t *testing.T) {
+	o := Options{Limits: guard.Options{Containers: 5, PerFunction: -1, InFlight: 3}}
+	require.Equal(t, share.Limits{Containers: 5, PerFunction: 0, MemoryMB: guard.DefaultMemoryMB, InFlight: 3}, o.sharedLimits())
+	require.Equal(t, guard.Options{Containers: -1, PerFunction: -1, MemoryMB: -1, InFlight: 3}, o.Limits)
 }
