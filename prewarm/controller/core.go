@@ -20,6 +20,8 @@ type Mirror interface {
 	Next() prewarm.Time
 	Warm(now prewarm.Time, function, n int, events []prewarm.Event) (ids []prewarm.ID, _ []prewarm.Event)
 	Warmed(now prewarm.Time, id prewarm.ID, r actuator.Result, events []prewarm.Event) []prewarm.Event
+	Renewing(now prewarm.Time, ids []prewarm.ID, events []prewarm.Event) []prewarm.Event
+	Renewed(now prewarm.Time, function int, ids []prewarm.ID, results []actuator.Result, events []prewarm.Event) []prewarm.Event
 	ObserveLoad(now prewarm.Time, l *source.Load, events []prewarm.Event) ([]prewarm.Event, error)
 	Scaled(now prewarm.Time, function, replicas int, events []prewarm.Event) []prewarm.Event
 	Functions() []prewarm.Function
@@ -52,12 +54,14 @@ type Core struct {
 	boxes     map[prewarm.ID]*box
 	requests  *requests
 	alone     alone
+	renewals  prewarm.Renewals
 	starts    *prewarm.StartTimes // those of containers that there were in fact
 	draws     uint64              // start times that were drawn from them
 	truth     source.Temperature  // that the observation under way says
 	log       *decisionLog
 	totals    Totals
 	spent     float64 // MB·s of containers that were starting or idle
+	kept      float64 // part of it of containers that were idle for longer than the platform keeps them by itself
 	models    []*modelUse
 	faults    uint64 // events that contradict what was known
 
@@ -88,6 +92,8 @@ type function struct {
 	heldLog  uint64       // decision that the last start which was held back is counted in
 	imagined bool         // containers of it were imagined
 	scale    scale
+	renewing prewarm.Time     // no renewal is tried before
+	renewFor prewarm.Decision // the last hold that a renewal would carry out
 }
 
 // box is a container as the controller sees it.
@@ -105,7 +111,9 @@ type box struct {
 	until    prewarm.Time // of its hold; Never if there is none
 	decision uint64
 	outcome  outcome
-	command  uint64 // that counts for limits, 0 if it does not any more
+	command  uint64       // that counts for limits, 0 if it does not any more
+	renewal  uint64       // the last command that has renewed its idle time, 0 if none counts for limits
+	idleFrom prewarm.Time // when it has become idle last, whatever was renewed since then; Never if it is not
 }
 
 // flight is a command of which the result is not known yet.
@@ -113,6 +121,8 @@ type flight struct {
 	function   int
 	containers []prewarm.ID
 	at         prewarm.Time
+	renewal    bool
+	decision   uint64
 }
 
 // defaultIdleTimeout is taken for how long a platform keeps idle containers that does not say it.
@@ -281,6 +291,8 @@ func (c *Core) due(e entry) {
 		}
 	case endHold:
 		c.holdEnded(prewarm.ID(e.key))
+	case renewIdle:
+		c.lookAtRenewals(c.functions[e.key])
 	case renewScale:
 		c.functions[e.key].scale.renew = true
 		c.touch(c.functions[e.key])

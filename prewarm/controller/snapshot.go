@@ -58,10 +58,12 @@ func (c *Core) State() *State {
 func (c *Core) currentTotals() Totals {
 	t := c.totals
 	t.SpentMBs, t.AloneMBs = c.spent, c.totals.AloneMBs+c.alone.total(c.now)
+	t.KeptMBs = c.kept
 	for _, b := range c.boxes {
 		if b.spends {
 			t.SpentMBs += b.memory * (c.now - b.since).Seconds()
 		}
+		t.KeptMBs += c.keptBy(b, c.now)
 	}
 	return t
 }

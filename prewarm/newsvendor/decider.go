@@ -37,6 +37,7 @@ type decider struct {
 	wake                    float64   // when it wants to be asked about starts
 	starved                 bool      // there was no room for a container that was to be started
 	postponed               bool      // there are containers that are kept only because the platform is overloaded
+	renewed                 float64   // until when the containers are there that are idle, if it was decided to renew their idle time
 	waiting                 int       // invocations that have arrived and have not been given a container
 	heard                   float64   // when something was heard of the function
 	timer                   int       // in the heap of the policy
@@ -102,6 +103,7 @@ func (r *runs) clear() {
 // work is memory that deciders share.
 type work struct {
 	uses    uses
+	single  uses // of one demand
 	demands []*Demand
 	runs    []run
 }
@@ -349,6 +351,9 @@ func (d *decider) next(now float64, k int, limit float64, savings bool, s *stopp
 	horizon := never
 	if savings {
 		horizon = now + d.longestKept(w.demands)
+		if d.platform.Renews() {
+			horizon = now + d.longestRenewed()
+		}
 	}
 	w.uses.compute(now, horizon, k, w.demands, w.runs, saving)
 	return &w.uses
