@@ -113,6 +113,7 @@ type box struct {
 	outcome  outcome
 	command  uint64       // that counts for limits, 0 if it does not any more
 	renewal  uint64       // the last command that has renewed its idle time, 0 if none counts for limits
+	renewals int          // how often its idle time was renewed
 	idleFrom prewarm.Time // when it has become idle last, whatever was renewed since then; Never if it is not
 }
 

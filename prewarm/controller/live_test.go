@@ -19,6 +19,7 @@ type liveRun struct {
 	standalone     bool
 	atOnce         int // starts that do not slow each other; 0: as on a standalone
 	price          float64
+	start          float64 // MB·s of a start beside its memory
 	renew          bool
 	requests, skip int // the first ones do not count
 }
@@ -49,7 +50,7 @@ func (r liveRun) run(t *testing.T, seed uint64) (o liveOutcome) {
 		},
 		options: func(p *Options) {
 			p.NewPolicy = func(functions []prewarm.Function) (_ prewarm.Policy, err error) {
-				learner, err = learn.New(t.Context(), learn.Options{Price: r.price, EveryWait: true, Platform: told, Functions: functions, Seed: 1})
+				learner, err = learn.New(t.Context(), learn.Options{Price: r.price, EveryWait: true, StartCost: r.start, Platform: told, Functions: functions, Seed: 1})
 				return learner, err
 			}
 			p.Models = func() (models []Model) {
@@ -142,6 +143,7 @@ func TestLiveCheckout(t *testing.T) {
 		t.Errorf("%+v: %.3f", sum, missed)
 	}
 }
+
 
 func (o *liveOutcome) add(p liveOutcome) {
 	o.invocations += p.invocations

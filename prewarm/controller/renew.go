@@ -90,6 +90,9 @@ func (c *Core) renewed(f *function, command uint64, flight flight, results []act
 	for i := range events {
 		if events[i].Kind == prewarm.Renewed {
 			ids = append(ids, events[i].Container)
+			if b := c.boxes[events[i].Container]; b != nil {
+				b.renewals++
+			}
 		}
 	}
 	for _, id := range flight.containers {

@@ -159,7 +159,7 @@ func (c *Core) addContainers(s *State) {
 			break
 		}
 		state := ContainerState{
-			ID: uint64(id), Function: c.functions[b.function].Name, State: is.State.String(), Since: c.moment(is.Since), Warmed: b.warmed, Used: b.used, Decision: b.decision,
+			ID: uint64(id), Function: c.functions[b.function].Name, State: is.State.String(), Since: c.moment(is.Since), Warmed: b.warmed, Used: b.used, Renewals: b.renewals, Decision: b.decision,
 		}
 		until := b.until
 		if known, ok := c.mirror.Container(id); ok {

@@ -142,6 +142,8 @@ type ContainerState struct {
 	// Warmed says that the controller has started it, Used that an invocation has used it.
 	Warmed bool `json:"warmed"`
 	Used   bool `json:"used"`
+	// Renewals is how often its idle time was renewed.
+	Renewals int `json:"renewals,omitempty"`
 	// Until is until when it is expected to be there if it is not used.
 	Until *time.Time `json:"until,omitempty"`
 	// Decision is the number of the decision that it was started by.

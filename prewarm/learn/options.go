@@ -11,6 +11,8 @@ type Options struct {
 	Price float64
 	// EveryWait is that of newsvendor.Options.
 	EveryWait bool
+	// StartCost is that of newsvendor.Options.
+	StartCost float64
 	// Model is the kind of the models that are trained, one of newsvendor.Models (default race). As long as a table of counts foretells better, that
 	// is used.
 	Model string

@@ -65,7 +65,7 @@ func newPolicy(ctx context.Context, o Options) (*Policy, error) {
 	if err := overlap(o.Models, o.Functions); err != nil {
 		return nil, err
 	}
-	n, err := newsvendor.New(ctx, newsvendor.Options{Price: o.Price, EveryWait: o.EveryWait, Model: o.Model, Platform: o.Platform, Functions: o.Functions, Seed: o.Seed})
+	n, err := newsvendor.New(ctx, newsvendor.Options{Price: o.Price, EveryWait: o.EveryWait, StartCost: o.StartCost, Model: o.Model, Platform: o.Platform, Functions: o.Functions, Seed: o.Seed})
 	if err != nil {
 		return nil, err
 	}

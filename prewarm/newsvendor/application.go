@@ -253,7 +253,9 @@ func (p *Policy) Grow(functions []prewarm.Function) {
 	}
 	p.starts.Grow(len(functions))
 	for f := len(p.deciders); f < len(functions); f++ {
-		p.deciders = append(p.deciders, newDecider(f, functions[f].MemoryMB, p.price, p.platform, p.starts, p.work))
+		d := newDecider(f, functions[f].MemoryMB, p.price, p.platform, p.starts, p.work)
+		d.creation = p.startCost
+		p.deciders = append(p.deciders, d)
 	}
 	p.predictor.grow(len(functions))
 }

@@ -17,6 +17,7 @@ type decider struct {
 	alpha    float64 // m/(λ + m)
 	spread   float64 // (λ + m)·φ(z), where z is the (1 − α)-quantile of the normal distribution φ
 	z        float64
+	creation float64 // what a start costs beside its memory, in MB·s
 	busy     Times   // how long a run takes
 	first    float64 // by how long a fresh container's first call delays a request, in seconds; 0 if the function calls none
 	platform prewarm.Platform
@@ -386,7 +387,7 @@ func (d *decider) spreadOf(v *Demand) float64 { return math.Sqrt(d.sd*d.sd + v.S
 
 // restartIn is restart of what comes in a time, as it is known then, with a standard deviation of what is left.
 func (d *decider) restartIn(notice, sd float64) float64 {
-	cost := d.memory*d.mean + d.price*d.first
+	cost := d.memory*d.mean + d.creation + d.price*d.first
 	sd = max(sd, 1e-3)
 	// The time that is left when a start is asked for at once, notice − c, is about normal.
 	u := (notice - d.mean) / sd

@@ -104,7 +104,7 @@ func (d *decider) worthRenewing(u *uses, ends, last, timeout float64) (gain, use
 
 // longestRenewed returns for how many seconds at most what is to come is looked at: a container is not kept for three times as long as its use can be worth.
 func (d *decider) longestRenewed() float64 {
-	return 3*(d.memory+d.price)*(d.mean+d.first)/d.memory + 2*seconds(d.platform.IdleTimeout)
+	return 3*((d.memory+d.price)*(d.mean+d.first)+d.creation)/d.memory + 2*seconds(d.platform.IdleTimeout)
 }
 
 // without returns what it costs to have no container for an invocation, for each time that it comes, on a platform that gives it one of its own if none is idle: it waits
@@ -115,7 +115,7 @@ func (d *decider) without(now float64, v *Demand, probability float64) float64 {
 	}
 	w := d.work
 	wait := d.price * max(d.mean-v.Slack, 0)
-	unused := d.memory * (d.mean + min(d.kept(), 1e9))
+	unused := d.memory*(d.mean+min(d.kept(), 1e9)) + d.creation
 	least := probability * wait
 	w.single.compute(now, never, 0, []*Demand{v}, nil, nil)
 	if n := len(w.single.list); n > 0 {
@@ -138,5 +138,5 @@ func (d *decider) without(now float64, v *Demand, probability float64) float64 {
 			ask(c.Probability, c.Lead, c.Spread)
 		}
 	}
-	return least/probability + d.memory*d.mean + d.price*d.first
+	return least/probability + d.memory*d.mean + d.creation + d.price*d.first
 }

@@ -40,6 +40,8 @@ type Options struct {
 	// Price and EveryWait are those of newsvendor.Options.
 	Price     float64
 	EveryWait bool
+	// StartCost is that of newsvendor.Options.
+	StartCost float64
 	Platform  prewarm.Platform
 	// Functions are those of the applications, and Describe says what is known of others; nil for nothing.
 	Functions []prewarm.Function
@@ -61,7 +63,7 @@ func (o *Options) newMirror() (*mirror.Mirror, error) {
 }
 
 func (o *Options) newsvendor() newsvendor.Options {
-	return newsvendor.Options{Price: o.Price, EveryWait: o.EveryWait, Platform: o.Platform, Functions: slices.Clone(o.Functions)}
+	return newsvendor.Options{Price: o.Price, EveryWait: o.EveryWait, StartCost: o.StartCost, Platform: o.Platform, Functions: slices.Clone(o.Functions)}
 }
 
 func (o *Options) since(t time.Time) prewarm.Time { return max(t.Sub(o.Epoch), 0) }
