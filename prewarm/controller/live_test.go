@@ -144,7 +144,6 @@ func TestLiveCheckout(t *testing.T) {
 	}
 }
 
-
 func (o *liveOutcome) add(p liveOutcome) {
 	o.invocations += p.invocations
 	o.cold += p.cold
