@@ -63,13 +63,13 @@ type Platform struct {
 }
 
 // Renews reports whether containers are held by renewing their idle time.
-func (p *Platform) Renews() bool {
+func (p Platform) Renews() bool {
 	return p.Renew && !p.Hold && p.IdleTimeout > 0 && p.IdleTimeout != Never
 }
 
 // RenewLead returns how long before the platform removes an idle container its idle time is renewed: a twentieth of it, and between a tenth of a second and five seconds,
 // by which it may be wrong when it became idle.
-func (p *Platform) RenewLead() time.Duration {
+func (p Platform) RenewLead() time.Duration {
 	return min(max(p.IdleTimeout/20, 100*time.Millisecond), 5*time.Second, p.IdleTimeout/2)
 }
 

@@ -84,16 +84,17 @@ type Core struct {
 // function is what is known of a function beside the fleet.
 type function struct {
 	FunctionState
-	index    int
-	heard    prewarm.Time // when something was last observed of it
-	model    *modelUse
-	failures int          // starts in a row that have failed
-	retry    prewarm.Time // no start is tried before
-	heldLog  uint64       // decision that the last start which was held back is counted in
-	imagined bool         // containers of it were imagined
-	scale    scale
-	renewing prewarm.Time     // no renewal is tried before
-	renewFor prewarm.Decision // the last hold that a renewal would carry out
+	index     int
+	heard     prewarm.Time // when something was last observed of it
+	model     *modelUse
+	failures  int          // starts in a row that have failed
+	retry     prewarm.Time // no start is tried before
+	heldLog   uint64       // decision that the last start which was held back is counted in
+	imagined  bool         // containers of it were imagined
+	scale     scale
+	renewing  prewarm.Time     // no renewal is tried before
+	renewMiss int              // renewals in a row that have found no idle container
+	renewFor  prewarm.Decision // the last hold that a renewal would carry out
 }
 
 // box is a container as the controller sees it.

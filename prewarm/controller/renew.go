@@ -47,7 +47,6 @@ func (c *Core) renew(f *function) {
 	}
 	c.nextCommand++
 	c.flight[command.ID] = flight{function: f.index, containers: ids, at: c.now, renewal: true, decision: c.note(&d, len(ids), asked, "")}
-	c.totals.Renewals += uint64(len(ids))
 	for _, id := range ids {
 		c.endRenewal(c.boxes[id])
 		c.boxes[id].renewal = command.ID
@@ -59,17 +58,20 @@ func (c *Core) renew(f *function) {
 // renewed notes what has become of a renewal.
 func (c *Core) renewed(f *function, command uint64, flight flight, results []actuator.Result) {
 	list := make([]actuator.Result, len(flight.containers))
+	c.totals.Renewals += uint64(len(list))
 	d := c.log.get(flight.decision)
+	found, missed := false, false
 	for i := range list {
 		list[i] = resultOf(results, i)
 		r := &list[i]
 		to, detail := renewed, ""
 		switch r.Outcome {
 		case actuator.Collapsed:
+			found = true
 		case actuator.Unknown:
 			to = unknown
 		case actuator.Created:
-			to = created
+			to, missed = created, true
 			c.totals.RenewalsFailed++
 		default:
 			to = failed
@@ -84,6 +86,12 @@ func (c *Core) renewed(f *function, command uint64, flight flight, results []act
 		if d != nil {
 			d.change(asked, to, detail)
 		}
+	}
+	switch {
+	case found:
+		f.renewMiss = 0
+	case missed:
+		c.missedRenewal(f)
 	}
 	events := c.mirror.Renewed(c.now, f.index, flight.containers, list, nil)
 	var ids []prewarm.ID
@@ -102,6 +110,21 @@ func (c *Core) renewed(f *function, command uint64, flight flight, results []act
 	}
 	c.record(Record{Kind: recordRenewed, Function: f.Name, Command: command, At: c.now, N: len(list), Containers: ids})
 	c.tell(events...)
+}
+
+// missedRenewal notes that a renewal has found none of the containers idle that were taken to be. Where that is always so, the platform removes them sooner than was said, and
+// each renewal makes containers that nobody needs: then they are renewed more and more rarely.
+func (c *Core) missedRenewal(f *function) {
+	const few, most = 2, 6
+	f.renewMiss++
+	if f.renewMiss <= few {
+		return
+	}
+	wait := c.alone.timeout << min(f.renewMiss-few, most)
+	f.renewing = c.now + wait
+	if n := f.renewMiss - few; n&(n-1) == 0 {
+		c.o.Log.Warn("idle containers are gone before their idle time can be renewed: the platform removes them sooner than it is said to", "function", f.Name, "idle_timeout", c.alone.timeout, "in_a_row", f.renewMiss, "again_after", wait)
+	}
 }
 
 // endRenewal notes that a container whose idle time was renewed does not count for limits any more.

@@ -35,8 +35,10 @@ type world struct {
 	act func(actuator.Command) []actuator.Result
 	// observed, if not nil, may change observations, or leave them out.
 	observed func(o *source.Observation) bool
-	starts   [3]int
-	last     prewarm.Time // when the last request comes
+	// acted, if not nil, is called when the core was told what has become of commands.
+	acted  func()
+	starts [3]int
+	last   prewarm.Time // when the last request comes
 }
 
 // marker is what a renewal carries: an invocation that the function answers at once.
@@ -315,7 +317,13 @@ func (x *world) carryOut(c actuator.Command) {
 	done := func(i int, r actuator.Result) {
 		results[i] = r
 		if missing--; missing == 0 {
-			x.clock.AfterFunc(time.Millisecond, func() { x.core.Acted(x.now(), c.ID, results); x.after() })
+			x.clock.AfterFunc(time.Millisecond, func() {
+				x.core.Acted(x.now(), c.ID, results)
+				if x.acted != nil {
+					x.acted()
+				}
+				x.after()
+			})
 		}
 	}
 	for i := range c.N {

@@ -193,11 +193,13 @@ func (m *Mirror) renewed(f *function, ids []prewarm.ID, results []actuator.Resul
 		}
 		return nil
 	}
+	none := false // was idle
 	var unknown []*actuator.Result
 	for i := range results {
 		r := &results[i]
 		switch c := known(r); {
 		case r.Outcome == actuator.Created:
+			none = true
 			if c := m.startFor(f, prewarm.ByPolicy); c != nil {
 				c.warmed = true
 				m.warmed(c, *r)
@@ -215,7 +217,10 @@ func (m *Mirror) renewed(f *function, ids []prewarm.ID, results []actuator.Resul
 			return c.state == prewarm.StateIdle && (c.instance == "" || r.Instance == "" || len(r.Instance) > m.limits.Length)
 		})
 		if i < 0 {
-			continue // it is one that has become idle since then
+			if r.Instance != "" { // it was taken to be gone
+				m.refreshed(f, r.Instance, moment(r.Asked), moment(r.Ready))
+			}
+			continue
 		}
 		c := left[i]
 		left = slices.Delete(left, i, i+1)
@@ -224,8 +229,13 @@ func (m *Mirror) renewed(f *function, ids []prewarm.ID, results []actuator.Resul
 		}
 		m.idleAnew(c, moment(r.Ready))
 	}
-	for _, c := range left { // they go as they would have gone
-		if c.state == prewarm.StateIdle {
+	for _, c := range left {
+		switch {
+		case c.state != prewarm.StateIdle:
+		case none:
+			m.counts.Gone++
+			m.remove(c, m.now, prewarm.ByPlatform)
+		default: // it goes as it would have gone
 			m.expect(c)
 		}
 	}
