@@ -217,7 +217,7 @@ func (m *Mirror) renewed(f *function, ids []prewarm.ID, results []actuator.Resul
 			return c.state == prewarm.StateIdle && (c.instance == "" || r.Instance == "" || len(r.Instance) > m.limits.Length)
 		})
 		if i < 0 {
-			if r.Instance != "" { // it was taken to be gone
+			if r.Instance != "" && len(r.Instance) <= m.limits.Length { // it was taken to be gone
 				m.refreshed(f, r.Instance, moment(r.Asked), moment(r.Ready))
 			}
 			continue
