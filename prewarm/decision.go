@@ -6,7 +6,8 @@ type Action uint8
 const (
 	// StartContainers starts N containers of Function for nobody; where Container is set, one that is made of that idle stem cell.
 	StartContainers Action = iota
-	// HoldContainer keeps the idle Container until Until, and no longer; a use in between ends the hold.
+	// HoldContainer keeps the idle Container until Until, and no longer; a use in between ends the hold. Where idle times are renewed, see Platform.Renew, it is kept
+	// for at least that long if that is longer than it would be by itself.
 	HoldContainer
 	// GiveBackContainer removes the idle Container.
 	GiveBackContainer

@@ -38,11 +38,13 @@ const (
 	// Called: who has sent an invocation that has Arrived without a Parent has become known: Parent. By Late before At it has arrived. Only platforms that are
 	// observed from outside have it: a run may be heard of before the call that it is of.
 	Called
+	// Renewed: the idle time of an idle Container has begun anew, see Platform.Renew: it has run something that is no invocation.
+	Renewed
 )
 
 // String returns the kind in one word, in lower case.
 func (k Kind) String() string {
-	names := [...]string{"woken", "arrived", "placed", "started", "ended", "refused", "starting", "idle", "removed", "pressure", "leaving", "displaced", "called"}
+	names := [...]string{"woken", "arrived", "placed", "started", "ended", "refused", "starting", "idle", "removed", "pressure", "leaving", "displaced", "called", "renewed"}
 	if int(k) < len(names) {
 		return names[k]
 	}

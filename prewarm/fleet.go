@@ -280,6 +280,11 @@ func (f *Fleet) Apply(e *Event) error {
 		}
 		f.ready(c, e)
 		f.move(c, StateIdle)
+	case Renewed:
+		if c == nil || c.State != StateIdle {
+			return f.unexpected(e, c)
+		}
+		f.move(c, StateIdle)
 	case Displaced:
 		if c == nil || c.Assigned <= c.running {
 			return f.unexpected(e, c)

@@ -45,6 +45,9 @@ type Platform struct {
 	// GiveBack says that an idle container can be removed before its time, and Hold that an idle container can be kept to a time that the
 	// policy chooses, shorter or longer than IdleTimeout. Where it cannot, decisions to do so have no effect.
 	GiveBack, Hold bool
+	// Renew says that the idle time of an idle container can be begun anew, by an invocation that it answers at once, and that a decision to hold it for longer than
+	// IdleTimeout is carried out so, see Renewals; it cannot be removed before its time by that. It says nothing where Hold is set.
+	Renew bool
 	// Arrivals says that the policy is told of invocations when they arrive (the caller or a gateway announces them). Otherwise it first
 	// hears of an invocation when its run has started: there are no events Arrived and Placed.
 	Arrivals bool
@@ -57,6 +60,17 @@ type Platform struct {
 	IdleTimeout time.Duration
 	// MemoryMB is the memory for containers in MiB; 0 if it is not known or not limited.
 	MemoryMB int
+}
+
+// Renews reports whether containers are held by renewing their idle time.
+func (p Platform) Renews() bool {
+	return p.Renew && !p.Hold && p.IdleTimeout > 0 && p.IdleTimeout != Never
+}
+
+// RenewLead returns how long before the platform removes an idle container its idle time is renewed: a twentieth of it, and between a tenth of a second and five seconds,
+// by which it may be wrong when it became idle.
+func (p Platform) RenewLead() time.Duration {
+	return min(max(p.IdleTimeout/20, 100*time.Millisecond), 5*time.Second, p.IdleTimeout/2)
 }
 
 // LateKind is what becomes of an invocation that arrives while a container of its function is being started for nobody.

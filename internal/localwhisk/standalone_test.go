@@ -168,3 +168,24 @@ func TestStandaloneReproducesTimings(t *testing.T) {
 		}
 	}
 }
+
+// TestInvocationsBeginIdleTimeAnew checks what renewals of idle times rely on: each run begins its container's idle time anew, however short it is. Of the recordings show it those with
+// invocations 1 s and 9 s apart, on a platform that pauses containers after 10 s: none of them waits for unpausing, as all do that come 12 s apart. That a container is
+// removed after some time was not recorded: here it is removed by the same count.
+func TestInvocationsBeginIdleTimeAnew(t *testing.T) {
+	sets := readTimings(t)
+	config := StandaloneConfig()
+	unpausing := config.Unpause.Median / 2
+	for _, set := range []string{"gap-1s", "gap-9s"} {
+		for i, wait := range sets[set]["wait_ms"] {
+			if wait > unpausing+5*time.Millisecond {
+				t.Errorf("%s: invocation %d waits %v, as if it had found a paused container", set, i, wait)
+			}
+		}
+	}
+	for i, wait := range sets["gap-12s"]["wait_ms"] {
+		if wait < unpausing {
+			t.Errorf("gap-12s: invocation %d waits only %v", i, wait)
+		}
+	}
+}

@@ -15,10 +15,13 @@ const (
 	Warm Kind = iota
 	// Scale asks for N replicas of Function in all, for as long as nothing else is asked for, but not longer than until Until.
 	Scale
+	// Renew asks that the idle time of N containers of Function, all that are idle, begins anew, so that the platform keeps them for longer. Where fewer are idle it may
+	// make a container.
+	Renew
 )
 
-// String returns warm or scale.
-func (k Kind) String() string { return [...]string{"warm", "scale"}[k] }
+// String returns warm, scale or renew.
+func (k Kind) String() string { return [...]string{"warm", "scale", "renew"}[k] }
 
 // Command is something that is to be done on the platform.
 type Command struct {
@@ -39,12 +42,12 @@ type Command struct {
 	There, Idle int
 }
 
-// Results returns how many results the command has: one for each container that Warm asks for, and one for Scale.
+// Results returns how many results the command has: one for each container that Warm or Renew is for, and one for Scale.
 func (c *Command) Results() int {
-	if c.Kind == Warm {
-		return max(c.N, 0)
+	if c.Kind == Scale {
+		return 1
 	}
-	return 1
+	return max(c.N, 0)
 }
 
 // Outcome is what has become of a container that was to be warmed.
@@ -53,7 +56,7 @@ type Outcome uint8
 const (
 	// Created: there is a new container, which is ready.
 	Created Outcome = iota
-	// Collapsed: the warm-up was run by a container that was there.
+	// Collapsed: the warm-up was run by a container that was there, whose idle time begins anew by that: which is what Renew is for.
 	Collapsed
 	// Failed: the platform has not done it.
 	Failed

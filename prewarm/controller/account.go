@@ -147,7 +147,7 @@ func (c *Core) track(e *prewarm.Event) {
 			return
 		}
 		b = &box{
-			id: e.Container, function: e.Function, memory: float64(c.functions[e.Function].MemoryMB), asked: is.Asked, until: prewarm.Never,
+			id: e.Container, function: e.Function, memory: float64(c.functions[e.Function].MemoryMB), asked: is.Asked, until: prewarm.Never, idleFrom: prewarm.Never,
 			warmed: is.By == prewarm.ByPolicy, outcome: asked, // a replica that a number in all has asked for
 		}
 		if c.boxes[b.id] = b; b.warmed && !c.restoring {
@@ -163,6 +163,7 @@ func (c *Core) track(e *prewarm.Event) {
 		b.since = e.At
 	}
 	b.spends = spends
+	c.followIdle(b, is, e)
 	if is == nil {
 		c.gone(b, e)
 		return

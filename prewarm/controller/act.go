@@ -141,7 +141,7 @@ func (c *Core) grant(d *prewarm.Decision, n int, own bool) uint64 {
 	id := c.note(d, len(ids), o, "")
 	for _, container := range ids {
 		c.boxes[container] = &box{
-			id: container, function: d.Function, memory: float64(f.MemoryMB), asked: c.now, warmed: c.o.Act, dry: !c.o.Act, until: prewarm.Never, decision: id, outcome: o,
+			id: container, function: d.Function, memory: float64(f.MemoryMB), asked: c.now, warmed: c.o.Act, dry: !c.o.Act, until: prewarm.Never, idleFrom: prewarm.Never, decision: id, outcome: o,
 		}
 		c.stand(c.boxes[container], 1)
 	}
@@ -163,7 +163,7 @@ func (c *Core) grant(d *prewarm.Decision, n int, own bool) uint64 {
 		}
 		c.nextCommand++
 		number = command.ID
-		c.flight[command.ID] = flight{d.Function, ids, c.now}
+		c.flight[command.ID] = flight{function: d.Function, containers: ids, at: c.now}
 		if !own {
 			break
 		}
@@ -207,7 +207,9 @@ func (c *Core) Acted(now prewarm.Time, command uint64, results []actuator.Result
 	}
 	delete(c.flight, command)
 	f := c.functions[flight.function]
-	if f.scale.command == command {
+	if flight.renewal {
+		c.renewed(f, command, flight, results)
+	} else if f.scale.command == command {
 		f.scale.command = 0
 		r := resultOf(results, 0)
 		if r.Outcome == actuator.Failed || r.Outcome == actuator.Held {
@@ -349,7 +351,16 @@ func (c *Core) Block(reason string) {
 // hold keeps an idle container until a time, where the platform can.
 func (c *Core) hold(d *prewarm.Decision) {
 	b := c.boxes[d.Container]
-	if b == nil || !c.o.Platform.Hold {
+	if b == nil {
+		return
+	}
+	if c.o.Platform.Renews() {
+		c.renewals.Hold(d.Container, d.Until)
+		c.functions[d.Function].renewFor = *d
+		c.lookAtRenewals(c.functions[d.Function])
+		return
+	}
+	if !c.o.Platform.Hold {
 		return
 	}
 	b.until = d.Until
@@ -369,6 +380,7 @@ func (c *Core) holdEnded(id prewarm.ID) {
 // giveBack gives back an idle container, where the platform can.
 func (c *Core) giveBack(d *prewarm.Decision) {
 	b, is := c.boxes[d.Container], c.fleet.Container(d.Container)
+	c.renewals.End(d.Container)
 	if b == nil || is == nil || is.State != prewarm.StateIdle || !c.o.Platform.GiveBack {
 		return
 	}

@@ -16,6 +16,7 @@ const (
 	renewScale                 // a number of replicas wants to be set again; key is the function
 	closeTraces                // the oldest request that has nothing running may be over
 	checkModels                // models may be stale
+	renewIdle                  // the idle time of a function's containers may want to be renewed; key is the function
 )
 
 // agenda is a queue of times. Each purpose and key has one time at most.

@@ -20,6 +20,8 @@ type Mirror interface {
 	Next() prewarm.Time
 	Warm(now prewarm.Time, function, n int, events []prewarm.Event) (ids []prewarm.ID, _ []prewarm.Event)
 	Warmed(now prewarm.Time, id prewarm.ID, r actuator.Result, events []prewarm.Event) []prewarm.Event
+	Renewing(now prewarm.Time, ids []prewarm.ID, events []prewarm.Event) []prewarm.Event
+	Renewed(now prewarm.Time, function int, ids []prewarm.ID, results []actuator.Result, events []prewarm.Event) []prewarm.Event
 	ObserveLoad(now prewarm.Time, l *source.Load, events []prewarm.Event) ([]prewarm.Event, error)
 	Scaled(now prewarm.Time, function, replicas int, events []prewarm.Event) []prewarm.Event
 	Functions() []prewarm.Function
@@ -52,6 +54,7 @@ type Core struct {
 	boxes     map[prewarm.ID]*box
 	requests  *requests
 	alone     alone
+	renewals  prewarm.Renewals
 	starts    *prewarm.StartTimes // those of containers that there were in fact
 	draws     uint64              // start times that were drawn from them
 	truth     source.Temperature  // that the observation under way says
@@ -59,6 +62,7 @@ type Core struct {
 	totals    Totals
 	spent     float64 // MB·s of containers that were starting or idle
 	stands    Standing
+	kept      float64 // part of it of containers that were idle for longer than the platform keeps them by itself
 	models    []*modelUse
 	faults    uint64 // events that contradict what was known
 
@@ -81,15 +85,18 @@ type Core struct {
 // function is what is known of a function beside the fleet.
 type function struct {
 	FunctionState
-	index    int
-	heard    prewarm.Time // when something was last observed of it
-	model    *modelUse
-	failures int          // starts in a row that have failed
-	retry    prewarm.Time // no start is tried before
-	heldLog  uint64       // decision that the last start which was held back is counted in
-	imagined bool         // containers of it were imagined
-	standing int          // containers that were asked for and wait for their use
-	scale    scale
+	index     int
+	heard     prewarm.Time // when something was last observed of it
+	model     *modelUse
+	failures  int          // starts in a row that have failed
+	retry     prewarm.Time // no start is tried before
+	heldLog   uint64       // decision that the last start which was held back is counted in
+	imagined  bool         // containers of it were imagined
+	standing  int          // containers that were asked for and wait for their use
+	scale     scale
+	renewing  prewarm.Time     // no renewal is tried before
+	renewMiss int              // renewals in a row that have found no idle container
+	renewFor  prewarm.Decision // the last hold that a renewal would carry out
 }
 
 // box is a container as the controller sees it.
@@ -107,7 +114,10 @@ type box struct {
 	until    prewarm.Time // of its hold; Never if there is none
 	decision uint64
 	outcome  outcome
-	command  uint64 // that counts for limits, 0 if it does not any more
+	command  uint64       // that counts for limits, 0 if it does not any more
+	renewal  uint64       // the last command that has renewed its idle time, 0 if none counts for limits
+	renewals int          // how often its idle time was renewed
+	idleFrom prewarm.Time // when it has become idle last, whatever was renewed since then; Never if it is not
 }
 
 // flight is a command of which the result is not known yet.
@@ -115,6 +125,8 @@ type flight struct {
 	function   int
 	containers []prewarm.ID
 	at         prewarm.Time
+	renewal    bool
+	decision   uint64
 }
 
 // defaultIdleTimeout is taken for how long a platform keeps idle containers that does not say it.
@@ -283,6 +295,8 @@ func (c *Core) due(e entry) {
 		}
 	case endHold:
 		c.holdEnded(prewarm.ID(e.key))
+	case renewIdle:
+		c.lookAtRenewals(c.functions[e.key])
 	case renewScale:
 		c.functions[e.key].scale.renew = true
 		c.touch(c.functions[e.key])

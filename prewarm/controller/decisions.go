@@ -46,12 +46,13 @@ const (
 	dryLate   // had it been started, an invocation would have waited for it
 	dryWasted // had it been started, nothing would have used it
 	done      // of decisions that start nothing
+	renewed   // its idle time was renewed
 	outcomes
 )
 
 var outcomeTexts = [outcomes]string{
 	"dry", "asked", "created", "asked, and the platform does not say what became of it", "used", "late", "wasted", "collapsed", "failed", "held",
-	"dry: would have been used", "dry: would have been late", "dry: would have been wasted", "done",
+	"dry: would have been used", "dry: would have been late", "dry: would have been wasted", "done", "renewed",
 }
 
 // change notes that one of the decision's containers has come from one outcome to another.

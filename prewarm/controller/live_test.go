@@ -17,16 +17,23 @@ type liveRun struct {
 	app            string
 	every, idle    time.Duration
 	standalone     bool
+	atOnce         int // starts that do not slow each other; 0: as on a standalone
 	price          float64
+	start          float64 // MB·s of a start beside its memory
+	renew          bool
 	requests, skip int // the first ones do not count
 }
 
 // liveOutcome counts invocations beside the root, and containers that were warmed for any.
-type liveOutcome struct{ invocations, cold, rootCold, warmups, wasted int }
+type liveOutcome struct {
+	invocations, cold, rootCold, warmups, wasted int
+	spent, kept                                  float64 // MB·s
+	renewals, renewalsFailed                     int
+}
 
 func (r liveRun) run(t *testing.T, seed uint64) (o liveOutcome) {
 	t.Helper()
-	told := prewarm.Platform{Warm: true, Arrivals: true, FirstCall: true, Late: prewarm.OwnContainer, IdleTimeout: r.idle}
+	told := prewarm.Platform{Warm: true, Arrivals: true, FirstCall: true, Late: prewarm.OwnContainer, IdleTimeout: r.idle, Renew: r.renew}
 	var learner *learn.Policy
 	x := newWorld(t, worldOptions{
 		app: r.app, load: fmt.Sprintf("uniform:%g:%g", 0.9*r.every.Seconds(), 1.1*r.every.Seconds()), requests: r.requests, seed: seed,
@@ -35,12 +42,15 @@ func (r liveRun) run(t *testing.T, seed uint64) (o liveOutcome) {
 			if r.standalone {
 				*c = localwhisk.StandaloneConfig()
 				c.MemoryMB, c.Logs = 8192, localwhisk.Delay{Min: time.Millisecond} // as the platform in real time
+				if r.atOnce > 0 {
+					c.Capacity = r.atOnce
+				}
 			}
 			c.StemCells, c.TakesStarting, c.WarmFirstCall, c.IdleTimeout = 0, false, true, r.idle
 		},
 		options: func(p *Options) {
 			p.NewPolicy = func(functions []prewarm.Function) (_ prewarm.Policy, err error) {
-				learner, err = learn.New(t.Context(), learn.Options{Price: r.price, EveryWait: true, Platform: told, Functions: functions, Seed: 1})
+				learner, err = learn.New(t.Context(), learn.Options{Price: r.price, EveryWait: true, StartCost: r.start, Platform: told, Functions: functions, Seed: 1})
 				return learner, err
 			}
 			p.Models = func() (models []Model) {
@@ -77,6 +87,8 @@ func (r liveRun) run(t *testing.T, seed uint64) (o liveOutcome) {
 	x.clock.AfterFunc(x.last+r.every*4/5+r.idle, func() {
 		after := x.core.State().Totals
 		o.warmups, o.wasted = int(after.Warmups-before.Warmups), int(after.Wasted-before.Wasted)
+		o.spent, o.kept = after.SpentMBs-before.SpentMBs, after.KeptMBs-before.KeptMBs
+		o.renewals, o.renewalsFailed = int(after.Renewals-before.Renewals), int(after.RenewalsFailed-before.RenewalsFailed)
 	})
 	x.run()
 	return o
@@ -138,4 +150,8 @@ func (o *liveOutcome) add(p liveOutcome) {
 	o.rootCold += p.rootCold
 	o.warmups += p.warmups
 	o.wasted += p.wasted
+	o.spent += p.spent
+	o.kept += p.kept
+	o.renewals += p.renewals
+	o.renewalsFailed += p.renewalsFailed
 }

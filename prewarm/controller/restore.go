@@ -98,6 +98,7 @@ func (c *Core) restore(s *Saved) []prewarm.Event {
 	// What the events above were counted as was counted then.
 	c.totals = s.Totals
 	c.spent = s.Totals.SpentMBs
+	c.kept = s.Totals.KeptMBs
 	c.totals.SpentMBs = 0
 	c.alone.spent = 0
 	counted := min(s.Last, c.now)
@@ -148,7 +149,7 @@ func (c *Core) restoreMirror(s *Saved) {
 				continue
 			}
 			c.boxes[id] = &box{
-				id: id, function: i, memory: float64(c.functions[i].MemoryMB), asked: w.At, warmed: true, until: prewarm.Never, decision: w.Decision, outcome: created,
+				id: id, function: i, memory: float64(c.functions[i].MemoryMB), asked: w.At, warmed: true, until: prewarm.Never, idleFrom: prewarm.Never, decision: w.Decision, outcome: created,
 				command: w.Command,
 			}
 			c.stand(c.boxes[id], 1)
@@ -183,7 +184,7 @@ func (c *Core) restoreWarmed(w SavedWarm) {
 	ids, events := c.mirror.Warm(c.now, i, min(w.N, mostPerDecision), nil)
 	for _, id := range ids {
 		c.boxes[id] = &box{
-			id: id, function: i, memory: float64(c.functions[i].MemoryMB), asked: w.At, warmed: true, until: prewarm.Never, decision: w.Decision, outcome: created, command: w.Command,
+			id: id, function: i, memory: float64(c.functions[i].MemoryMB), asked: w.At, warmed: true, until: prewarm.Never, idleFrom: prewarm.Never, decision: w.Decision, outcome: created, command: w.Command,
 		}
 		c.stand(c.boxes[id], 1)
 	}
@@ -247,6 +248,18 @@ func (s *Saved) mirrorResult(r *Record) {
 	case actuator.Unknown:
 	default:
 		s.mirrorRemove(k.ID)
+	}
+}
+
+// mirrorRenewed notes that the idle time of containers has begun anew.
+func (s *Saved) mirrorRenewed(r *Record) {
+	if s.Mirror == nil {
+		return
+	}
+	for i := range s.Mirror.Containers {
+		if k := &s.Mirror.Containers[i]; slices.Contains(r.Containers, k.ID) && k.Ready {
+			k.IdleSince, k.Until = max(k.IdleSince, r.At), prewarm.Never
+		}
 	}
 }
 

@@ -14,6 +14,7 @@ const (
 	recordAsked    = "asked"
 	recordResult   = "result"
 	recordReleased = "released"
+	recordRenewed  = "renewed"
 	recordScaled   = "scaled"
 	recordPaused   = "paused"
 	recordState    = "state"
@@ -32,7 +33,7 @@ type Record struct {
 	Base     int              `json:"base,omitempty"`
 	Known    bool             `json:"known,omitempty"`
 	Paused   bool             `json:"p,omitempty"`
-	// Containers are those that were asked for, or the one that this is about; Used says of one that was released that an invocation has taken it.
+	// Containers are those that were asked for, those that were renewed, or the one that this is about; Used says of one that was released that an invocation has taken it.
 	Containers []prewarm.ID `json:"ids,omitempty"`
 	Used       bool         `json:"u,omitempty"`
 	// State is the whole state as of then.
@@ -123,6 +124,11 @@ func (s *Saved) Add(r *Record) {
 	case recordReleased:
 		s.mirrorReleased(r)
 		s.less(r)
+	case recordRenewed:
+		s.Command = max(s.Command, r.Command+1)
+		s.Totals.Renewals += uint64(max(r.N, 0))
+		s.Totals.RenewalsFailed += uint64(max(r.N-len(r.Containers), 0))
+		s.mirrorRenewed(r)
 	case recordState:
 		if r.State != nil {
 			*s = *r.State

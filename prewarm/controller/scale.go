@@ -165,7 +165,7 @@ func (c *Core) rescale(f *function) {
 		command.Reason, s.sent, next = "as many as the platform has by itself", -1, prewarm.Never
 	}
 	c.agenda.set(entry{renewScale, uint64(f.index)}, next)
-	c.flight[command.ID] = flight{f.index, s.starting, c.now}
+	c.flight[command.ID] = flight{function: f.index, containers: s.starting, at: c.now}
 	s.starting = nil
 	c.commands = append(c.commands, command)
 	c.record(Record{Kind: recordScaled, Function: f.Name, Command: command.ID, N: s.sent, Base: s.base, Known: s.known, At: c.now})

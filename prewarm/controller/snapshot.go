@@ -58,10 +58,12 @@ func (c *Core) State() *State {
 func (c *Core) currentTotals() Totals {
 	t := c.totals
 	t.SpentMBs, t.AloneMBs = c.spent, c.totals.AloneMBs+c.alone.total(c.now)
+	t.KeptMBs = c.kept
 	for _, b := range c.boxes {
 		if b.spends {
 			t.SpentMBs += b.memory * (c.now - b.since).Seconds()
 		}
+		t.KeptMBs += c.keptBy(b, c.now)
 	}
 	return t
 }
@@ -157,7 +159,7 @@ func (c *Core) addContainers(s *State) {
 			break
 		}
 		state := ContainerState{
-			ID: uint64(id), Function: c.functions[b.function].Name, State: is.State.String(), Since: c.moment(is.Since), Warmed: b.warmed, Used: b.used, Decision: b.decision,
+			ID: uint64(id), Function: c.functions[b.function].Name, State: is.State.String(), Since: c.moment(is.Since), Warmed: b.warmed, Used: b.used, Renewals: b.renewals, Decision: b.decision,
 		}
 		until := b.until
 		if known, ok := c.mirror.Container(id); ok {

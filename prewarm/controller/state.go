@@ -64,6 +64,12 @@ type Totals struct {
 	Wasted    uint64 `json:"wasted"`
 	Collapsed uint64 `json:"collapsed"`
 	Failed    uint64 `json:"failed"`
+	// Renewals is how often the idle time of a container was to be renewed, RenewalsFailed the part of it that came to nothing, and KeptMBs the memory-time of
+	// containers for as long as they were idle beyond the platform's idle timeout, which is part of SpentMBs. What is made by a renewal, because none was idle,
+	// is among Warmups.
+	Renewals       uint64  `json:"renewals"`
+	RenewalsFailed uint64  `json:"renewals_failed"`
+	KeptMBs        float64 `json:"kept_mb_s"`
 	// SavedSeconds is by how much invocations have waited less than on the platform alone, estimated; SpentMBs is the memory-time of containers that
 	// were starting or idle, in MB·s, and AloneMBs what it would have been on the platform alone, estimated.
 	SavedSeconds float64 `json:"saved_seconds"`
@@ -136,6 +142,8 @@ type ContainerState struct {
 	// Warmed says that the controller has started it, Used that an invocation has used it.
 	Warmed bool `json:"warmed"`
 	Used   bool `json:"used"`
+	// Renewals is how often its idle time was renewed.
+	Renewals int `json:"renewals,omitempty"`
 	// Until is until when it is expected to be there if it is not used.
 	Until *time.Time `json:"until,omitempty"`
 	// Decision is the number of the decision that it was started by.

@@ -35,8 +35,18 @@ type world struct {
 	act func(actuator.Command) []actuator.Result
 	// observed, if not nil, may change observations, or leave them out.
 	observed func(o *source.Observation) bool
-	starts   [3]int
-	last     prewarm.Time // when the last request comes
+	// acted, if not nil, is called when the core was told what has become of commands.
+	acted  func()
+	starts [3]int
+	last   prewarm.Time // when the last request comes
+}
+
+// marker is what a renewal carries: an invocation that the function answers at once.
+type marker struct {
+	linger time.Duration
+	asked  time.Time
+	cold   bool
+	done   func(actuator.Result)
 }
 
 // worldCall is what an invocation carries.
@@ -180,6 +190,10 @@ func (x *world) run() {
 }
 
 func handleWorldCall(run *localwhisk.Run) {
+	if m, ok := run.Params().(*marker); ok {
+		run.Sleep(m.linger, run.Finish)
+		return
+	}
 	c := run.Params().(*worldCall)
 	call := &c.request.Calls[c.index]
 	c.run, c.todo = run, call.Invokes
@@ -214,6 +228,10 @@ func (x *world) event(e localwhisk.Event) {
 		delete(x.creating, e.Container)
 		ready(actuator.Result{Outcome: actuator.Created, Instance: fmt.Sprint("c", e.Container)})
 	}
+	if m, ok := e.Params.(*marker); ok {
+		x.markerEvent(m, &e)
+		return
+	}
 	c, ok := e.Params.(*worldCall)
 	if !ok {
 		return
@@ -245,6 +263,20 @@ func (x *world) event(e localwhisk.Event) {
 		x.t.Error(err)
 	}
 	x.after()
+}
+
+// markerEvent tells what has become of a renewal.
+func (x *world) markerEvent(m *marker, e *localwhisk.Event) {
+	switch e.Kind {
+	case localwhisk.Placed:
+		m.cold = e.Start == localwhisk.Cold
+	case localwhisk.Ended:
+		r := actuator.Result{Outcome: actuator.Collapsed, Instance: fmt.Sprint("c", e.Container), Asked: m.asked, Ready: x.clock.Now()}
+		if m.cold {
+			r.Outcome = actuator.Created
+		}
+		m.done(r)
+	}
 }
 
 // after carries out what the core has decided, and comes back when time has passed.
@@ -285,11 +317,27 @@ func (x *world) carryOut(c actuator.Command) {
 	done := func(i int, r actuator.Result) {
 		results[i] = r
 		if missing--; missing == 0 {
-			x.clock.AfterFunc(time.Millisecond, func() { x.core.Acted(x.now(), c.ID, results); x.after() })
+			x.clock.AfterFunc(time.Millisecond, func() {
+				x.core.Acted(x.now(), c.ID, results)
+				if x.acted != nil {
+					x.acted()
+				}
+				x.after()
+			})
 		}
 	}
 	for i := range c.N {
 		asked := x.clock.Now()
+		if c.Kind == actuator.Renew {
+			m := &marker{asked: asked, done: func(r actuator.Result) { done(i, r) }}
+			if c.N > 1 {
+				m.linger = 50 * time.Millisecond
+			}
+			if _, err := x.platform.Invoke(c.Function, m, nil); err != nil {
+				x.t.Error(err)
+			}
+			continue
+		}
 		id, err := x.platform.StartContainer(c.Function)
 		if err != nil {
 			done(i, actuator.Result{Outcome: actuator.Failed, Err: err})

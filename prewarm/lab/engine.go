@@ -103,7 +103,7 @@ func newEngine(config localwhisk.Config, functions []prewarm.Function, seed uint
 	for i, f := range functions {
 		deployed := localwhisk.Function{Name: f.Name, MemoryMB: f.MemoryMB, Kind: f.Kind, StemCell: f.StemCell}
 		if !f.StemCell {
-			deployed.Handler = composition.Handle[*pending]
+			deployed.Handler = handle
 		}
 		if err := e.platform.Deploy(deployed); err != nil {
 			return nil, err

@@ -161,7 +161,7 @@ func Settings(w *Workload, s Setting) string {
 		set  bool
 		word string
 	}{
-		{w.options.Fixed, "fixed"}, {w.options.Stock, "stock"}, {s.Own, "own"}, {s.NoGiveBack, "no-giveback"}, {s.IdleTimeout > 0, fmt.Sprintf("idle-timeout=%v", s.IdleTimeout)}, {s.StartsOnly, "starts-only"},
+		{w.options.Fixed, "fixed"}, {w.options.Stock, "stock"}, {s.Own, "own"}, {s.NoGiveBack, "no-giveback"}, {s.NoGiveBack && s.Renew, "renew"}, {s.IdleTimeout > 0, fmt.Sprintf("idle-timeout=%v", s.IdleTimeout)}, {s.StartsOnly, "starts-only"},
 		{s.FirstCall, "first-call"}, {s.WarmedLast, "warmed-last"},
 	} {
 		if option.set {

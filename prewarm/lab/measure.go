@@ -26,6 +26,8 @@ type Measures struct {
 	Cold   float64 `json:"cold"`
 	Late   float64 `json:"late"`
 	Wasted float64 `json:"wasted"`
+	// Renewals is how often the idle time of a container was to be renewed, per request.
+	Renewals float64 `json:"renewals,omitempty"`
 }
 
 // Memory returns Starting + Idle, the MB·s of a request that a policy can change.

@@ -19,6 +19,8 @@ type Setting struct {
 	Own bool
 	// NoGiveBack says that the platform keeps idle containers for its idle timeout, whatever the policy wants.
 	NoGiveBack bool
+	// Renew says that with NoGiveBack a hold is carried out by renewing the idle time, see prewarm.Platform.Renew.
+	Renew bool
 	// IdleTimeout is how long the platform keeps an idle container on which the policy has decided nothing; 0 stands for 10 minutes.
 	IdleTimeout time.Duration
 	// StartsOnly says that the policy hears of an invocation only when its run starts.
@@ -32,7 +34,7 @@ type Setting struct {
 // platform returns what policies are told of the platform.
 func (s Setting) platform(c localwhisk.Config) prewarm.Platform {
 	p := prewarm.Platform{
-		Warm: true, GiveBack: !s.NoGiveBack, Hold: !s.NoGiveBack, Arrivals: !s.StartsOnly, FirstCall: s.FirstCall,
+		Warm: true, GiveBack: !s.NoGiveBack, Hold: !s.NoGiveBack, Arrivals: !s.StartsOnly, FirstCall: s.FirstCall, Renew: s.Renew && s.NoGiveBack,
 		IdleTimeout: c.IdleTimeout, MemoryMB: c.MemoryMB,
 	}
 	if s.Own {
@@ -96,6 +98,9 @@ func (w *Workload) Run(ctx context.Context, s Setting, number uint64, newPolicy 
 	for i := range d.targets {
 		d.targets[i] = -1
 	}
+	if platform.Renews() {
+		d.renewing = newRenewing(len(w.Functions))
+	}
 	e.watch = d.watch
 	m := newMeter(e, w.Functions)
 	d.meter = m
@@ -131,6 +136,9 @@ func (w *Workload) Run(ctx context.Context, s Setting, number uint64, newPolicy 
 	}
 	run.PolicyTime, run.Arrivals, run.Events = d.spent, d.arrivals, d.events
 	m.result(run, plan, w.Functions)
+	if d.renewing != nil {
+		run.Measures.Renewals = d.renewing.sent / float64(plan.Scored)
+	}
 	return run, nil
 }
 
@@ -142,6 +150,7 @@ type driver struct {
 	observer Observer
 	setting  Setting
 	meter    *meter
+	renewing *renewing // nil where holds are not carried out by renewing
 
 	queue     []prewarm.Event // that the policy is yet to be told of
 	telling   bool
@@ -165,6 +174,10 @@ type wake struct {
 
 // watch translates an event of the platform.
 func (d *driver) watch(ev *localwhisk.Event, function int, c *call) {
+	if m, ok := ev.Params.(*marker); ok {
+		d.watchMarker(ev, function, m)
+		return
+	}
 	e := prewarm.Event{At: ev.At.Sub(epoch), Function: function, Container: prewarm.ID(ev.Container)}
 	if c != nil {
 		e.Trace, e.Invocation = prewarm.ID(c.Request.number+1), c.Request.first+prewarm.ID(c.Index)
@@ -186,7 +199,10 @@ func (d *driver) watch(ev *localwhisk.Event, function int, c *call) {
 	case localwhisk.Starting:
 		e.Kind, e.By = prewarm.Starting, byOf(ev.By)
 	case localwhisk.Idle:
-		e.Kind = prewarm.Idle
+		if e.Kind = prewarm.Idle; d.renewing != nil && d.renewing.busy[e.Container] {
+			e.Kind = prewarm.Renewed
+			delete(d.renewing.busy, e.Container)
+		}
 	case localwhisk.Removed:
 		e.Kind, e.By = prewarm.Removed, byOf(ev.By)
 	case localwhisk.Pressure:
@@ -245,6 +261,9 @@ func (d *driver) handle(e *prewarm.Event) {
 		return
 	}
 	d.countProcessorTime(e)
+	if d.renewing != nil {
+		d.followRenewals(e)
+	}
 	d.events++
 	if e.Kind == prewarm.Arrived || d.setting.StartsOnly && e.Kind == prewarm.Started {
 		d.arrivals++
@@ -314,8 +333,17 @@ func (d *driver) carryOut(decision *prewarm.Decision) bool {
 		}
 		return started > 0
 	case prewarm.HoldContainer:
+		if d.renewing != nil && d.fleet.Container(decision.Container) != nil {
+			d.renewing.Hold(decision.Container, decision.Until)
+			d.renewing.wanted[decision.Function] = true
+			d.lookAtRenewals(decision.Function)
+			return true
+		}
 		return !d.setting.NoGiveBack && p.Hold(container, epoch.Add(min(decision.Until, d.engine.now()+longestHold))) == nil
 	case prewarm.GiveBackContainer:
+		if d.renewing != nil {
+			d.renewing.End(decision.Container)
+		}
 		return !d.setting.NoGiveBack && p.GiveBack(container) == nil
 	case prewarm.WakePolicy:
 		d.wake(decision.Key, decision.Until)

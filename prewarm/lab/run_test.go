@@ -118,6 +118,17 @@ func TestByHand(t *testing.T) {
 		}), Setting{StartsOnly: true}, Measures{Mean: 2 * c, Starting: 2 * 256 * c, Busy: 256 * 5.25, Cold: 1, Late: 1}},
 		// The platform keeps containers, whatever the policy wants.
 		{"without giving back", keepAlive(0), Setting{NoGiveBack: true}, Measures{Idle: 256 * (500 + 495), Busy: 256 * 5}},
+		// It removes them after 300 s, unless they are renewed 15 s, here 5 s at most, before: each once in a gap.
+		{"kept by renewing", keepAlive(600 * time.Second), Setting{NoGiveBack: true, Renew: true, Own: true, IdleTimeout: 300 * time.Second}, Measures{
+			Idle: 256 * (500 + 495), Busy: 256 * 5, Renewals: 2,
+		}},
+		{"which is not wanted", keepAlive(300 * time.Second), Setting{NoGiveBack: true, Renew: true, Own: true, IdleTimeout: 300 * time.Second}, Measures{
+			Mean: 2*c + 0.25, Starting: 2 * 256 * c, Idle: 256 * 2 * 300, Busy: 256 * 5.25, Cold: 2,
+		}},
+		// Renewed after 95 s, after 190 s, and after 285 s, when it is to be kept until 390 s, they are there until 385 s.
+		{"kept by renewing, too short", keepAlive(390 * time.Second), Setting{NoGiveBack: true, Renew: true, Own: true, IdleTimeout: 100 * time.Second}, Measures{
+			Mean: 2*c + 0.25, Starting: 2 * 256 * c, Idle: 256 * 2 * 385, Busy: 256 * 5.25, Cold: 2, Renewals: 6,
+		}},
 		// Two replicas of each, whatever the load.
 		{"replicas", policyOf(func(e *prewarm.Event, f *prewarm.Fleet, out *prewarm.Decisions) {
 			if e.Kind == prewarm.Woken {

@@ -30,6 +30,18 @@ var columns = []column{
 	{"wasted", 2, func(m *Measures) float64 { return m.Wasted }},
 }
 
+// columns returns the columns that are shown: that of renewals only where there were some.
+func (g *Group) columns() []column {
+	for _, p := range g.Policies {
+		for _, r := range p.Results {
+			if r.Renewals > 0 {
+				return append(slices.Clone(columns), column{"renewals", 2, func(m *Measures) float64 { return m.Renewals }})
+			}
+		}
+	}
+	return columns
+}
+
 func p95(m *Measures) float64 { return m.P95 }
 
 func difference(a, b float64) float64 { return a - b }
@@ -49,7 +61,8 @@ type Table struct {
 // Table returns the means of the measures of each policy over the seeds, and its differences to the first one on the same requests.
 func (g *Group) Table() *Table {
 	t := &Table{Head: []string{"policy"}}
-	for _, c := range columns {
+	shown := g.columns()
+	for _, c := range shown {
 		t.Head = append(t.Head, c.title)
 	}
 	first := g.Policies[0]
@@ -77,7 +90,7 @@ func (g *Group) Table() *Table {
 		if n := len(p.Results); n < len(g.Seeds) {
 			row[0] += fmt.Sprintf(" (%d seeds)", n)
 		}
-		for _, c := range columns {
+		for _, c := range shown {
 			row = append(row, number(p.Mean(c.of).Mean, c.decimals, false))
 		}
 		switch {

@@ -15,6 +15,8 @@ type Options struct {
 	EveryWait bool
 	// Patience is that of newsvendor.Options.
 	Patience time.Duration
+	// StartCost is that of newsvendor.Options.
+	StartCost float64
 	// Model is the kind of the models that are trained, one of newsvendor.Models (default race). As long as a table of counts foretells better, that
 	// is used.
 	Model string

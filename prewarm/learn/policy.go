@@ -66,7 +66,7 @@ func newPolicy(ctx context.Context, o Options) (*Policy, error) {
 		return nil, err
 	}
 	n, err := newsvendor.New(ctx, newsvendor.Options{
-		Price: o.Price, EveryWait: o.EveryWait, Patience: o.Patience, Model: o.Model, Platform: o.Platform, Functions: o.Functions, Seed: o.Seed,
+		Price: o.Price, EveryWait: o.EveryWait, StartCost: o.StartCost, Patience: o.Patience, Model: o.Model, Platform: o.Platform, Functions: o.Functions, Seed: o.Seed,
 	})
 	if err != nil {
 		return nil, err

@@ -212,7 +212,7 @@ var scenarios = []scenario{
 	{"a warm-up collapses onto an idle container, which lives longer", mirror.Options{Platform: own}, `
 		0   ended c1 cold i=p begin=-1 => arrived v1; placed v1 k1 cold; started v1 k1; ended v1 k1; idle k1
 		500 warm 1                 => starting k2 policy
-		501 result k2 collapsed i=p ready=500.5 => removed k2 platform
+		501 result k2 collapsed i=p ready=500.5 => removed k2 platform; renewed k1
 		601 pass                   =>
 		1101 pass                  => removed k1 platform @1100.5`},
 	{"onto one that nothing is known of", mirror.Options{Platform: own}, `

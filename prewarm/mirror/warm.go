@@ -2,6 +2,7 @@ package mirror
 
 import (
 	"slices"
+	"time"
 
 	"github.com/tppfaas/tppfaas/prewarm"
 	"github.com/tppfaas/tppfaas/prewarm/actuator"
@@ -77,7 +78,7 @@ func (m *Mirror) warmed(c *container, r actuator.Result) {
 		}
 	case actuator.Collapsed:
 		m.unmake(c)
-		m.refreshed(f, r.Instance, ready)
+		m.refreshed(f, r.Instance, ready, ready)
 	default:
 		m.unmake(c)
 	}
@@ -101,8 +102,8 @@ func (m *Mirror) unmake(c *container) {
 	}
 }
 
-// refreshed notes that a container of a function was idle at a time, and has been used for an instant.
-func (m *Mirror) refreshed(f *function, instance string, at prewarm.Time) {
+// refreshed notes that a container of a function was idle at a time, and has been used from then on for an instant, until it is idle again.
+func (m *Mirror) refreshed(f *function, instance string, asked, at prewarm.Time) {
 	c := m.instances[instance]
 	if instance != "" && c != nil && c.f != f {
 		return
@@ -123,7 +124,7 @@ func (m *Mirror) refreshed(f *function, instance string, at prewarm.Time) {
 		m.idle(c, at)
 	case c.state == prewarm.StateBusy && len(c.runs) == c.f.slots:
 		for _, v := range slices.Clone(c.runs) {
-			if v.started && v.began < at {
+			if v.started && v.began < asked {
 				m.finish(v, at, at, false) // its end is yet to be heard of
 			}
 		}
@@ -132,10 +133,111 @@ func (m *Mirror) refreshed(f *function, instance string, at prewarm.Time) {
 		return
 	}
 	m.bind(c, instance)
-	if c.lastRun = max(c.lastRun, at); c.state == prewarm.StateIdle {
-		c.idleSince = max(c.idleSince, at)
+	c.lastRun = max(c.lastRun, at)
+	m.idleAnew(c, at)
+}
+
+// idleAnew notes that the idle time of c has begun anew at a time, if it is idle.
+func (m *Mirror) idleAnew(c *container, at prewarm.Time) {
+	if c.state != prewarm.StateIdle {
+		return
+	}
+	if at > c.idleSince {
+		c.idleSince = at
 		m.enter(c, prewarm.StateIdle)
-		m.expect(c)
+		m.tell(prewarm.Event{Kind: prewarm.Renewed, Function: c.f.index, Container: c.id}, at)
+	}
+	m.expect(c)
+}
+
+// Renewing notes that the idle time of containers is being renewed: they are taken to be there until Renewed says what has become of that, but not for longer
+// than a renewal takes.
+func (m *Mirror) Renewing(now prewarm.Time, ids []prewarm.ID, events []prewarm.Event) []prewarm.Event {
+	m.enterCall(now, events)
+	for _, id := range ids {
+		if c := m.containers[id]; c != nil && c.state == prewarm.StateIdle && !m.options.Replicas {
+			m.lookAt(c, max(c.due.at, m.now+longestRenewal))
+		}
+	}
+	return m.leaveCall()
+}
+
+// longestRenewal is how long the answer to a renewal is waited for before a container is taken to be gone.
+const longestRenewal = 2 * time.Second
+
+// Renewed notes what has become of the renewal of containers of a function: results in any order. A container that was made instead of one that was idle is a new one.
+func (m *Mirror) Renewed(now prewarm.Time, function int, ids []prewarm.ID, results []actuator.Result, events []prewarm.Event) []prewarm.Event {
+	m.enterCall(now, events)
+	if function >= 0 && function < len(m.byIndex) {
+		m.renewed(m.byIndex[function], ids, results)
+	}
+	return m.leaveCall()
+}
+
+func (m *Mirror) renewed(f *function, ids []prewarm.ID, results []actuator.Result) {
+	left := make([]*container, 0, len(ids)) // of which nothing was said
+	for _, id := range ids {
+		if c := m.containers[id]; c != nil && c.f == f {
+			left = append(left, c)
+		}
+	}
+	moment := func(t time.Time) prewarm.Time {
+		if t.IsZero() {
+			return m.now
+		}
+		return min(since(m.epoch, t), m.now)
+	}
+	known := func(r *actuator.Result) *container {
+		if c := m.instances[r.Instance]; r.Instance != "" && len(r.Instance) <= m.limits.Length && c != nil && c.f == f {
+			return c
+		}
+		return nil
+	}
+	none := false // was idle
+	var unknown []*actuator.Result
+	for i := range results {
+		r := &results[i]
+		switch c := known(r); {
+		case r.Outcome == actuator.Created:
+			none = true
+			if c := m.startFor(f, prewarm.ByPolicy); c != nil {
+				c.warmed = true
+				m.warmed(c, *r)
+			}
+		case r.Outcome != actuator.Collapsed:
+		case c != nil:
+			left = without(left, c)
+			m.refreshed(f, r.Instance, moment(r.Asked), moment(r.Ready))
+		default:
+			unknown = append(unknown, r)
+		}
+	}
+	for _, r := range unknown {
+		i := slices.IndexFunc(left, func(c *container) bool {
+			return c.state == prewarm.StateIdle && (c.instance == "" || r.Instance == "" || len(r.Instance) > m.limits.Length)
+		})
+		if i < 0 {
+			if r.Instance != "" && len(r.Instance) <= m.limits.Length { // it was taken to be gone
+				m.refreshed(f, r.Instance, moment(r.Asked), moment(r.Ready))
+			}
+			continue
+		}
+		c := left[i]
+		left = slices.Delete(left, i, i+1)
+		if len(r.Instance) <= m.limits.Length {
+			m.bind(c, r.Instance)
+		}
+		m.idleAnew(c, moment(r.Ready))
+	}
+	for _, c := range left {
+		switch {
+		case c.state != prewarm.StateIdle:
+		case none:
+			m.counts.Gone++
+			m.remove(c, m.now, prewarm.ByPlatform)
+		default: // it goes as it would have gone
+			m.expect(c)
+		}
 	}
 }
 

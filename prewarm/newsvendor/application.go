@@ -254,7 +254,7 @@ func (p *Policy) Grow(functions []prewarm.Function) {
 	p.starts.Grow(len(functions))
 	for f := len(p.deciders); f < len(functions); f++ {
 		d := newDecider(f, functions[f].MemoryMB, p.price, p.platform, p.starts, p.work)
-		d.patience = p.predictor.patience
+		d.creation, d.patience = p.startCost, p.predictor.patience
 		p.deciders = append(p.deciders, d)
 	}
 	p.predictor.grow(len(functions))

@@ -17,6 +17,7 @@ type decider struct {
 	alpha    float64 // m/(λ + m)
 	spread   float64 // (λ + m)·φ(z), where z is the (1 − α)-quantile of the normal distribution φ
 	z        float64
+	creation float64 // what a start costs beside its memory, in MB·s
 	busy     Times   // how long a run takes
 	first    float64 // by how long a fresh container's first call delays a request, in seconds; 0 if the function calls none
 	platform prewarm.Platform
@@ -38,6 +39,7 @@ type decider struct {
 	wake                    float64   // when it wants to be asked about starts
 	starved                 bool      // there was no room for a container that was to be started
 	postponed               bool      // there are containers that are kept only because the platform is overloaded
+	renewed                 float64   // until when the containers are there that are idle, if it was decided to renew their idle time
 	waiting                 int       // invocations that have arrived and have not been given a container
 	heard                   float64   // when something was heard of the function
 	timer                   int       // in the heap of the policy
@@ -103,6 +105,7 @@ func (r *runs) clear() {
 // work is memory that deciders share.
 type work struct {
 	uses    uses
+	single  uses // of one demand
 	demands []*Demand
 	runs    []run
 }
@@ -351,6 +354,9 @@ func (d *decider) next(now float64, k int, limit float64, savings bool, s *stopp
 	horizon := never
 	if savings {
 		horizon = now + d.longestKept(w.demands)
+		if d.platform.Renews() {
+			horizon = now + d.longestRenewed()
+		}
 	}
 	w.uses.compute(now, horizon, k, w.demands, w.runs, saving)
 	return &w.uses
@@ -383,7 +389,7 @@ func (d *decider) spreadOf(v *Demand) float64 { return math.Sqrt(d.sd*d.sd + v.S
 
 // restartIn is restart of what comes in a time, as it is known then, with a standard deviation of what is left.
 func (d *decider) restartIn(notice, sd float64) float64 {
-	cost := d.memory*d.mean + d.price*d.first
+	cost := d.memory*d.mean + d.creation + d.price*d.first
 	sd = max(sd, 1e-3)
 	// The time that is left when a start is asked for at once, notice − c, is about normal.
 	u := (notice - d.mean) / sd

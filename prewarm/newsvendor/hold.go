@@ -75,6 +75,9 @@ const overloadHold, overloadLook = 2, 1
 // hold decides how long the idle containers are kept. Box returns what is known of a container beside the fleet.
 func (d *decider) hold(now float64, fleet *prewarm.Fleet, overload bool, box func(prewarm.ID) *box, out *prewarm.Decisions) (wake float64) {
 	wake, d.postponed = never, false
+	if d.platform.Renews() {
+		return d.renew(now, fleet, out)
+	}
 	idle := fleet.Containers(d.function, prewarm.StateIdle)
 	if len(idle) == 0 || !d.platform.GiveBack && !d.platform.Hold {
 		return wake

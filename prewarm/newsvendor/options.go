@@ -20,6 +20,9 @@ type Options struct {
 	// EveryWait has each second count that an invocation waits. Without, only those count that delay the end of its request: what has slack, because
 	// something else in the request takes longer, is started later, and where the gain is small not at all.
 	EveryWait bool
+	// StartCost is what the start of a container costs beside its memory, in MB·s: the processor that it takes, and what others wait for it. Where an invocation comes for
+	// which one has to be started in any case it changes nothing: it is for starts that come to nothing, and for those that a container spares which is kept.
+	StartCost float64
 	// Platform and Functions are those of the fleet that the policy will be handed.
 	Platform  prewarm.Platform
 	Functions []prewarm.Function
@@ -41,6 +44,8 @@ func (o *Options) validate() error {
 		return fmt.Errorf("the price is %v, must not be negative", o.Price)
 	case o.Patience < 0:
 		return fmt.Errorf("the patience is %v, must not be negative", o.Patience)
+	case !(o.StartCost >= 0) || math.IsInf(o.StartCost, 0):
+		return fmt.Errorf("a start costs %v MB·s, must not be negative", o.StartCost)
 	case !slices.Contains(Models(), o.Model):
 		return fmt.Errorf("there is no model %q; there are %s", o.Model, strings.Join(Models(), ", "))
 	}
@@ -85,7 +90,7 @@ func New(ctx context.Context, o Options) (*Policy, error) {
 // newPolicy returns a policy that knows nothing.
 func newPolicy(o *Options) *Policy {
 	p := &Policy{
-		platform: o.Platform, price: o.Price, everyWait: o.EveryWait, starts: prewarm.NewStartTimes(len(o.Functions)), work: &work{},
+		platform: o.Platform, price: o.Price, everyWait: o.EveryWait, startCost: o.StartCost, starts: prewarm.NewStartTimes(len(o.Functions)), work: &work{},
 		predictor: newPredictor(o.Platform, o.Patience),
 	}
 	p.boxOf = p.box

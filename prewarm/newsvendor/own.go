@@ -21,7 +21,7 @@ func (d *decider) ownCost(at, slack float64, u *uses) float64 {
 	wait := d.price * max(d.mean-slack, 0)
 	come := u.within(at)
 	kept := d.kept()
-	lost := d.memory * d.mean // of a container that is late
+	lost := d.memory*d.mean + d.creation // of a container that is late
 	if kept < never {
 		lost += d.memory * kept
 	}
@@ -41,7 +41,7 @@ func (d *decider) ownCost(at, slack float64, u *uses) float64 {
 			}
 			idle += p.mass * min(p.at-ready, kept)
 		}
-		sum += d.memory * idle
+		sum += d.memory*idle + (1-u.total)*d.creation
 		n++
 	}
 	return come*wait + sum/n
@@ -78,7 +78,7 @@ func (d *decider) defers(v *Demand) bool {
 	if d.platform.Late == prewarm.TakesStarting || v.Conditions[0].Probability == 0 {
 		return false
 	}
-	unused := d.memory * d.mean
+	unused := d.memory*d.mean + d.creation
 	if kept := d.kept(); kept < never {
 		unused += d.memory * kept
 	}

@@ -13,6 +13,7 @@ type Policy struct {
 	platform  prewarm.Platform
 	price     float64
 	everyWait bool
+	startCost float64
 	apart     bool // it is a part only: that of a Predictor, or of a Decider
 	starts    *prewarm.StartTimes
 	work      *work

@@ -206,7 +206,7 @@ func (d *decider) gain(now, slack float64, u *uses, used bool) float64 {
 		sum += p.mass * (d.price*saved - d.memory*early)
 		passed += p.mass
 		kept := max(p.at-ready, afterEnd, unused)
-		best = max(best, sum-(1-passed)*(d.memory*(d.mean+kept)+instead))
+		best = max(best, sum-(1-passed)*(d.memory*(d.mean+kept)+d.creation+instead))
 	}
 	return best
 }

@@ -3,6 +3,8 @@ package newsvendor
 import (
 	"math"
 	"slices"
+
+	"github.com/tppfaas/tppfaas/prewarm"
 )
 
 // use is a moment at which a container may be used next, with the probability that it is then, and what it then saves beyond a restart
@@ -131,6 +133,15 @@ func (u *uses) compute(now, horizon float64, k int, demands []*Demand, running [
 // save sets what each of the uses saves, of those of a decider.
 func (u *uses) save(now float64, demands []*Demand, savings *decider) {
 	u.spreads = u.spreads[:0]
+	if savings.platform.Renews() && savings.platform.Late == prewarm.OwnContainer {
+		for j, d := range demands {
+			u.spreads = append(u.spreads, savings.without(now, d, u.conditions[j].probability))
+		}
+		for i := range u.hazards {
+			u.hazards[i].saving = u.spreads[u.hazards[i].demand]
+		}
+		return
+	}
 	for _, d := range demands {
 		u.spreads = append(u.spreads, savings.spreadOf(d))
 	}

@@ -41,6 +41,8 @@ type Options struct {
 	Price     float64
 	EveryWait bool
 	Patience  time.Duration
+	// StartCost is that of newsvendor.Options.
+	StartCost float64
 	Platform  prewarm.Platform
 	// Functions are those of the applications, and Describe says what is known of others; nil for nothing.
 	Functions []prewarm.Function
@@ -64,7 +66,9 @@ func (o *Options) newMirror() (*mirror.Mirror, error) {
 }
 
 func (o *Options) newsvendor() newsvendor.Options {
-	return newsvendor.Options{Price: o.Price, EveryWait: o.EveryWait, Patience: o.Patience, Platform: o.Platform, Functions: slices.Clone(o.Functions)}
+	return newsvendor.Options{
+		Price: o.Price, EveryWait: o.EveryWait, StartCost: o.StartCost, Patience: o.Patience, Platform: o.Platform, Functions: slices.Clone(o.Functions),
+	}
 }
 
 func (o *Options) since(t time.Time) prewarm.Time { return max(t.Sub(o.Epoch), 0) }

@@ -379,7 +379,7 @@ func (g *Guard) act(b begun) {
 	}
 	results := complete(o.results, c, b.at, o.err)
 	g.settle(b, results, o.err)
-	if b.n < b.command.N && c.Kind == actuator.Warm {
+	if b.n < b.command.N && c.Kind != actuator.Scale {
 		results = actuator.Fill(results, b.command, actuator.Result{Outcome: actuator.Held, Asked: b.at, Ready: b.at, Err: b.err})
 	} else if b.err != nil && results[0].Err == nil {
 		results[0].Err = b.err // it was carried out, but for less
@@ -434,6 +434,9 @@ func (g *Guard) settle(b begun, results []actuator.Result, err error) {
 			came++
 		case actuator.Collapsed:
 			came++
+			if b.command.Kind == actuator.Renew {
+				stands++ // it is kept
+			}
 		case actuator.Failed:
 			if err == nil {
 				err = r.Err

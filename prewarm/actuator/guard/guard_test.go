@@ -604,3 +604,41 @@ func TestAroundDryRun(t *testing.T) {
 		require.NoError(t, alone.Close(t.Context()))
 	})
 }
+
+// TestRenewals checks that containers whose idle time was renewed count for the limits until that is over or they are released, that renewals wait for no Interval, and
+// that those which came to nothing count for nothing.
+func TestRenewals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{nth: func(_ context.Context, n int, c actuator.Command) ([]actuator.Result, error) {
+			if n == 1 {
+				return nil, errors.New("no route")
+			}
+			if c.Kind == actuator.Renew {
+				return actuator.Fill(nil, c, actuator.Result{Outcome: actuator.Collapsed}), nil
+			}
+			return nil, nil
+		}}
+		results := make(chan []actuator.Result, 1)
+		g, err := New(f, Options{PerFunction: 3, Interval: time.Hour, CoolDown: -1, Done: func(_ actuator.Command, r []actuator.Result) { results <- r }})
+		require.NoError(t, err)
+		renew := func(id uint64, n int) []actuator.Result {
+			require.NoError(t, g.Do(actuator.Command{ID: id, Kind: actuator.Renew, Function: "f", N: n, MemoryMB: 256, Until: time.Now().Add(10 * time.Second)}))
+			return <-results
+		}
+		require.Len(t, renew(1, 2), 2)
+		require.Equal(t, 2, g.State().Standing)
+		require.Equal(t, actuator.Failed, renew(2, 1)[0].Outcome)
+		require.Equal(t, 2, g.State().Standing)
+		third := renew(3, 2)
+		require.Equal(t, actuator.Collapsed, third[0].Outcome)
+		require.ErrorIs(t, third[1].Err, ErrLimit)
+		require.Equal(t, 768, g.State().StandingMB)
+		g.Release(1, 1)
+		require.Equal(t, 2, g.State().Standing)
+		time.Sleep(11 * time.Second)
+		require.Zero(t, g.State().Standing)
+		require.NoError(t, g.Do(actuator.Command{ID: 4, Kind: actuator.Warm, Function: "f", N: 1, Until: time.Now().Add(time.Minute)}))
+		require.Equal(t, actuator.Created, (<-results)[0].Outcome, "renewals begin no interval")
+		require.NoError(t, g.Close(t.Context()))
+	})
+}

@@ -30,9 +30,10 @@ type Options struct {
 	// Wait is how long a command waits at most; by default 1 s: what is warmed later comes too late.
 	Wait time.Duration
 	// PerFunction, Containers and MemoryMB bound what has been asked for and still stands, see Guard.Release: containers of each function, by
-	// default 8, containers of all, by default 64, and their memory in MiB, by default 8192. Replicas of a Scale count too.
+	// default 8, containers of all, by default 64, and their memory in MiB, by default 8192. Replicas of a Scale count too, and containers whose idle time was
+	// renewed.
 	PerFunction, Containers, MemoryMB int
-	// Interval is the least time between two commands of a function, by default none. What comes earlier is held.
+	// Interval is the least time between two commands of a function, by default none. What comes earlier is held. Those that renew idle times do not count.
 	Interval time.Duration
 	// Pace is the least time between two containers, of whatever function, by default none. What comes earlier waits.
 	Pace time.Duration

@@ -77,7 +77,7 @@ func (s *standing) early(now time.Time, c *actuator.Command) error {
 	if wait := f.coolUntil.Sub(now); wait > 0 {
 		return fmt.Errorf("%w, it is left alone for %v: %w", ErrCoolDown, wait.Round(time.Millisecond), f.err)
 	}
-	if wait := s.options.Interval - now.Sub(f.begun); wait > 0 && !f.begun.IsZero() {
+	if wait := s.options.Interval - now.Sub(f.begun); wait > 0 && !f.begun.IsZero() && c.Kind != actuator.Renew {
 		return fmt.Errorf("%w, it is left alone for %v", ErrInterval, wait.Round(time.Millisecond))
 	}
 	return nil
@@ -104,7 +104,7 @@ func (s *standing) room(c *actuator.Command, inFlight int) (n int, err error) {
 			n, err = most, fmt.Errorf("%w: "+format, append([]any{ErrLimit}, args...)...)
 		}
 	}
-	if c.Kind == actuator.Warm {
+	if c.Kind != actuator.Scale {
 		limit(inFlight, "at most %d are asked for at once", inFlight)
 	}
 	limit(s.options.PerFunction-function, "at most %d of a function, and there are %d", s.options.PerFunction, function)
@@ -118,7 +118,9 @@ func (s *standing) room(c *actuator.Command, inFlight int) (n int, err error) {
 // begin lets n containers of a command stand.
 func (s *standing) begin(now time.Time, c *actuator.Command, n int) {
 	f := s.of(c.Function, now)
-	f.begun = now
+	if c.Kind != actuator.Renew {
+		f.begun = now
+	}
 	if c.Kind == actuator.Scale {
 		before, replaced := f.scale, (*stand)(nil)
 		if f.scaled {

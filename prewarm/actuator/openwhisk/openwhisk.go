@@ -42,6 +42,8 @@ type Options struct {
 	Linger time.Duration
 	// IdleTimeout is after what time OpenWhisk removes an idle container; by default 10 min, as it does.
 	IdleTimeout time.Duration
+	// Renew says that idle times may be renewed: an invocation that an idle container answers at once has OpenWhisk keep it for as long again.
+	Renew bool
 	// Patience bounds the time in which a warm-up is repeated that OpenWhisk refuses because it has too much to do; by default 1 s.
 	Patience time.Duration
 }
@@ -94,7 +96,7 @@ func (a *Actuator) Name() string { return "openwhisk" }
 
 // Platform is a platform that can start containers, and does with them as it likes.
 func (a *Actuator) Platform() prewarm.Platform {
-	return prewarm.Platform{Warm: true, Late: prewarm.OwnContainer, FirstCall: true, IdleTimeout: a.options.IdleTimeout}
+	return prewarm.Platform{Warm: true, Late: prewarm.OwnContainer, FirstCall: true, Renew: a.options.Renew, IdleTimeout: a.options.IdleTimeout}
 }
 
 // payload is what the function answers at once.
@@ -114,9 +116,9 @@ type answer struct {
 }
 
 // Act invokes the function as often as containers are to be warmed, at the same time; and once more for each that is idle as far as is known, which
-// would take one of these invocations. The first error is that of all.
+// would take one of these invocations, unless it is these that are to be renewed. The first error is that of all.
 func (a *Actuator) Act(ctx context.Context, c actuator.Command) ([]actuator.Result, error) {
-	if c.Kind != actuator.Warm {
+	if c.Kind == actuator.Scale {
 		return nil, fmt.Errorf("OpenWhisk: %s: %w", c.Kind, actuator.ErrKind)
 	}
 	ctx, done, err := a.begin(ctx)
@@ -139,9 +141,13 @@ func (a *Actuator) Act(ctx context.Context, c actuator.Command) ([]actuator.Resu
 	if n > mostOverlapping {
 		n = mostOverlapping
 	}
-	all := make([]actuator.Result, min(n+max(c.Idle, 0), mostOverlapping))
+	idle := max(c.Idle, 0) // each takes an invocation
+	if c.Kind == actuator.Renew {
+		idle = 0 // these are what it is for
+	}
+	all := make([]actuator.Result, min(n+idle, mostOverlapping))
 	linger := a.options.Linger
-	if len(all) == 1 && c.There == 0 {
+	if len(all) == 1 && (c.There == 0 || c.Kind == actuator.Renew) {
 		linger = 0
 	}
 	var running sync.WaitGroup
@@ -149,7 +155,7 @@ func (a *Actuator) Act(ctx context.Context, c actuator.Command) ([]actuator.Resu
 		running.Go(func() { all[i] = a.warm(ctx, c.Function, action, linger) })
 	}
 	running.Wait()
-	// What the idle ones have taken is no news.
+	// What the idle ones have taken is no news of a Warm.
 	slices.SortStableFunc(all, func(a, b actuator.Result) int { return cmp.Compare(rank(a.Outcome), rank(b.Outcome)) })
 	results := actuator.Fill(all[:n], c, actuator.Result{
 		Outcome: actuator.Held, Asked: now, Ready: time.Now(), Err: fmt.Errorf("at most %d warm-ups overlap", mostOverlapping),

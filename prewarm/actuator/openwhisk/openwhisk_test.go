@@ -380,3 +380,27 @@ func TestNew(t *testing.T) {
 		require.True(t, strings.HasPrefix(err.Error(), want), "%v", err)
 	}
 }
+
+// TestRenewalsLinger checks that as many invocations are sent as containers are to be renewed, however many are idle or there, and that they linger only where they have to
+// overlap.
+func TestRenewalsLinger(t *testing.T) {
+	for _, n := range []int{1, 3} {
+		f := newFake(t)
+		f.idle = n
+		a := f.actuator(Options{Linger: 20 * time.Millisecond, Renew: true})
+		require.True(t, a.Platform().Renews())
+		results, err := a.Act(t.Context(), actuator.Command{Kind: actuator.Renew, Function: "f1", N: n, There: 5, Idle: n})
+		require.NoError(t, err)
+		require.Len(t, results, n)
+		for _, r := range results {
+			require.Equal(t, actuator.Collapsed, r.Outcome)
+		}
+		want := []float64{0}
+		if n == 3 {
+			want = []float64{20, 20, 20}
+		}
+		require.Equal(t, want, f.lingers)
+		require.Zero(t, f.made)
+		require.NoError(t, a.Close(t.Context()))
+	}
+}

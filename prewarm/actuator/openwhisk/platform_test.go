@@ -201,6 +201,39 @@ func TestCollapses(t *testing.T) {
 	}, time.Minute, time.Millisecond, "an idle container counts as busy until its logs are collected")
 }
 
+// TestRenews checks that a renewal is run by each of the containers that are idle and makes none, and that it makes one where none is idle.
+func TestRenews(t *testing.T) {
+	p := newLocal(t, 2048, nil)
+	renew := func(n int) []actuator.Result {
+		results, err := p.actuator.Act(t.Context(), actuator.Command{Kind: actuator.Renew, Function: function, N: n, There: n, Idle: n})
+		require.NoError(t, err)
+		require.Len(t, results, n)
+		return results
+	}
+	require.Equal(t, 1, count(renew(1), actuator.Created), "none was idle")
+	idle := func(n int) {
+		require.Eventually(t, func() bool {
+			records, _, err := p.client.ListActivations(t.Context(), whisk.ListOptions{Limit: 50})
+			return err == nil && len(records) == n
+		}, time.Minute, time.Millisecond, "they are idle when their logs are collected")
+	}
+	idle(1)
+	require.Equal(t, 1, count(renew(1), actuator.Collapsed))
+	idle(2)
+	require.Equal(t, 2, count(p.warm(2, 1), actuator.Created))
+	idle(5)
+	made := p.runtime.starts()
+	require.Equal(t, 3, made)
+	results := renew(3)
+	require.Equal(t, 3, count(results, actuator.Collapsed))
+	instances := map[string]bool{}
+	for _, r := range results {
+		instances[r.Instance] = true
+	}
+	require.Len(t, instances, 3)
+	require.Equal(t, made, p.runtime.starts())
+}
+
 // TestLateIsWasted checks that an invocation which comes while a container is being warmed does not wait for that: it has a container of its own, as
 // an OpenWhisk gives it one, and the warmed one stays unused.
 func TestLateIsWasted(t *testing.T) {

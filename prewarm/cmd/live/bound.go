@@ -11,7 +11,7 @@ import (
 )
 
 // unforeseeable returns the least share of (cold + wasted) among the invocations beside the root that anybody can reach who knows the probability
-// of every branch, and no outcome before the invocation arrives: who warms what is likelier than one half has a container wasted where it does not
+// of every branch, and no outcome before the invocation arrives, and for whom no container is kept from one request to the next: who warms what is likelier than one half has a container wasted where it does not
 // come, and a cold start where the less likely comes. Repetitions of a loop count as invocations that are warm, as where they use the container again;
 // with apart they find it busy, because the run that calls them has not ended yet, and are a branch like others.
 func unforeseeable(app *apps.Application, apart bool) float64 {
@@ -76,6 +76,20 @@ func (k known) missed(chance, start float64) float64 {
 		late = 1
 	}
 	return k.chance - chance + 2*chance*late
+}
+
+// kept returns how many containers have to be kept all the time for nothing to be missed, cold or wasted, of requests that come one after the other: one for each function, and
+// two for one that is repeated while the run that calls it has not ended. Who can keep containers, or renew their idle times, is bound by their memory alone.
+func kept(app *apps.Application) int {
+	repeated := map[string]bool{}
+	for i := range app.Functions {
+		for _, v := range app.Functions[i].Invokes {
+			if v.Choice == nil && v.Loop.Max > 1 {
+				repeated[v.Function] = true
+			}
+		}
+	}
+	return len(app.Functions) + len(repeated)
 }
 
 // inTime is unforeseeable, with repetitions apart, for one who also knows how long runs take, and that a container takes start seconds: it has to be asked for before

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tppfaas/tppfaas/apps"
+	"github.com/tppfaas/tppfaas/prewarm/controller"
 	"github.com/tppfaas/tppfaas/prewarm/lab"
 	"github.com/tppfaas/tppfaas/tpp"
 )
@@ -53,6 +54,23 @@ func TestInTime(t *testing.T) {
 	// With starts of 0.1 s bank, and receipt with ship, can wait until pay has arrived, or bank: what is added is that ship comes 60 ms after receipt.
 	missed = (1 - pay) + backorder + repetitions + 2*pay*(1-receipt) + pay*notify
 	require.InDelta(t, missed/invocations, inTime(checkout, 0.1), 1e-3)
+}
+
+// TestKept: checkout has ten functions, of which the bank is asked again while it has not ended.
+func TestKept(t *testing.T) {
+	for name, want := range map[string]int{"checkout": 11, "tree_small": 10, "sequence": 11} {
+		app, err := apps.Load(name)
+		require.NoError(t, err)
+		require.Equal(t, want, kept(app), name)
+	}
+}
+
+// TestCount checks that a container which was warmed and renewed, and has not been used, is wasted though it is still there; one that was warmed for what is to come is not.
+func TestCount(t *testing.T) {
+	var s summary
+	s.count(&controller.Totals{Warmups: 3, Wasted: 1, Renewals: 5, SpentMBs: 100}, &controller.Totals{Warmups: 10, Wasted: 2, Renewals: 9, RenewalsFailed: 1, SpentMBs: 400, KeptMBs: 50},
+		[]controller.ContainerState{{Warmed: true, Renewals: 1}, {Warmed: true}, {Warmed: true, Used: true, Renewals: 2}, {Renewals: 1, Used: true}})
+	require.Equal(t, summary{Warmups: 7, Wasted: 2, Renewals: 4, RenewalsFailed: 1, SpentMBs: 300, KeptMBs: 50}, s)
 }
 
 func TestStartTime(t *testing.T) {

@@ -47,7 +47,7 @@ type options struct {
 	atOnce                     int
 	seed                       uint64
 	output, picture            string
-	json                       bool
+	renew, json                bool
 }
 
 func define(fs *flag.FlagSet) cli.Run {
@@ -61,6 +61,7 @@ func define(fs *flag.FlagSet) cli.Run {
 	fs.IntVar(&o.skip, "skip", 5, "the first `requests` do not count: the controller hears the first one when it comes, and learns how long warm-ups take")
 	fs.DurationVar(&o.every, "every", 12*time.Second, "a request comes after this `time`, 10 % more or less")
 	fs.DurationVar(&o.idle, "idle", 6*time.Second, "the platform removes a container that was idle for this `time`")
+	fs.BoolVar(&o.renew, "renew", true, "the controller renews the idle time of containers where that is worth their memory")
 	fs.Uint64Var(&o.seed, "seed", 1, "`seed` of the requests")
 	fs.StringVar(&o.output, "o", "", "write the two datasets into this `folder`, as without.json and with.json")
 	fs.StringVar(&o.picture, "picture", "", "draw both runs into `FILE`, a .png, .svg or .pdf")

@@ -50,6 +50,12 @@ type summary struct {
 	P95         float64 `json:"p95"`
 	Warmups     uint64  `json:"warmups"`
 	Wasted      uint64  `json:"wasted"`
+	// Renewals is how often the idle time of a container was to be renewed, RenewalsFailed the part of it that came to nothing. SpentMBs is the memory-time of containers
+	// that were starting or idle, in MB·s, and KeptMBs the part of it beyond the platform's idle timeout.
+	Renewals       uint64  `json:"renewals"`
+	RenewalsFailed uint64  `json:"renewals_failed"`
+	SpentMBs       float64 `json:"spent_mb_s"`
+	KeptMBs        float64 `json:"kept_mb_s"`
 	// Missed is (cold + wasted) ÷ invocations, Least what of it nobody can foresee, and LeastApart the same where the repetitions of a loop find the
 	// container busy of the run that calls them.
 	Missed     float64 `json:"missed"`
@@ -58,8 +64,14 @@ type summary struct {
 	// Start is the median time from arrival to run of a cold start in seconds, 0 if there was none, and LeastInTime is LeastApart for one who has to ask for a container that long before.
 	Start       float64 `json:"start"`
 	LeastInTime float64 `json:"least_in_time"`
-	Saved       float64 `json:"saved_seconds_estimated"`
+	// KeepAllMBs is the memory-time of a request, in MB·s, for which nothing is missed: that of all containers which are needed, kept all the time. The other bounds are
+	// for who keeps none.
+	KeepAllMBs float64 `json:"keep_all_mb_s"`
+	Saved      float64 `json:"saved_seconds_estimated"`
 }
+
+// memoryMB is the memory of each container, in MiB: that of functions of which nothing is said.
+const memoryMB = 256
 
 // Names of both runs.
 const (
@@ -155,6 +167,9 @@ func runOnce(ctx context.Context, o *options, app *apps.Application, learned str
 	if o.atOnce > 0 {
 		co.PlatformArgs = append(co.PlatformArgs, "-starts-at-once", strconv.Itoa(o.atOnce))
 	}
+	if !o.renew {
+		co.PrewarmArgs = append(co.PrewarmArgs, "-renew=false")
+	}
 	if o.model != "" {
 		co.PrewarmArgs = append(co.PrewarmArgs, "-model", o.model)
 	}
@@ -186,29 +201,41 @@ func runOnce(ctx context.Context, o *options, app *apps.Application, learned str
 	}
 	s = m.summary()
 	s.Incomplete = len(result.Incomplete)
-	if with {
-		// What the last requests have left unused is wasted once the platform removes it; what is warmed for a request that does not come any more is not.
-		select {
-		case <-ctx.Done():
-			return nil, nil, ctx.Err()
-		case <-time.After(min(o.idle+time.Second/2, time.Until(m.lastSent().Add(o.every*4/5+o.idle)))):
-		}
-		state, err := controllerState(ctx, c.PrewarmURL)
-		if err != nil {
-			return nil, nil, err
-		}
-		s.Warmups, s.Wasted = state.Totals.Warmups-m.before.Warmups, state.Totals.Wasted-m.before.Wasted
-		s.Saved = state.Totals.SavedSeconds - m.before.SavedSeconds
+	// What the last requests have left unused is wasted once the platform removes it; what is warmed for a request that does not come any more is not.
+	select {
+	case <-ctx.Done():
+		return nil, nil, ctx.Err()
+	case <-time.After(min(o.idle+time.Second/2, time.Until(m.lastSent().Add(o.every*4/5+o.idle)))):
 	}
+	state, err := controllerState(ctx, c.PrewarmURL)
+	if err != nil {
+		return nil, nil, err
+	}
+	s.count(&m.before, &state.Totals, state.Containers)
 	s.Missed, s.Least = float64(s.Cold+int(s.Wasted))/float64(max(s.Invocations, 1)), unforeseeable(app, false)
 	s.LeastApart, s.Start = unforeseeable(app, true), startTime(result.Dataset)
 	s.LeastInTime = inTime(app, s.Start)
+	s.KeepAllMBs = float64(kept(app)*memoryMB) * o.every.Seconds()
 	if o.output != "" {
 		if err := dataset.WriteFile(o.datasetFile(name), result.Dataset); err != nil {
 			return nil, nil, err
 		}
 	}
 	return s, m.outcomes, errors.Join(m.err, m.target.Remove(ctx))
+}
+
+// count sets what the controller has counted between two times, at the later of which there are containers. One that was warmed, is held, and has not been used is wasted, though it
+// is still there.
+func (s *summary) count(before, after *controller.Totals, containers []controller.ContainerState) {
+	s.Warmups, s.Wasted = after.Warmups-before.Warmups, after.Wasted-before.Wasted
+	for i := range containers {
+		if c := &containers[i]; c.Warmed && !c.Used && c.Renewals > 0 {
+			s.Wasted++
+		}
+	}
+	s.Renewals, s.RenewalsFailed = after.Renewals-before.Renewals, after.RenewalsFailed-before.RenewalsFailed
+	s.SpentMBs, s.KeptMBs = after.SpentMBs-before.SpentMBs, after.KeptMBs-before.KeptMBs
+	s.Saved = after.SavedSeconds - before.SavedSeconds
 }
 
 // startTime returns the median time from the arrival to the run of what has started cold, in seconds; 0 if nothing has.

@@ -32,6 +32,7 @@ type actuatorOptions struct {
 	kind        string
 	pack        string
 	linger      time.Duration
+	renew       bool
 	idleTimeout time.Duration
 	gateway     string
 	user        string
@@ -58,15 +59,15 @@ type actuatorKind struct {
 
 var actuatorKinds = []actuatorKind{
 	{
-		name: "dry", help: "nothing is ever done; what the platform can do is taken to be as of OpenWhisk",
+		name: "dry", options: []string{"renew"}, help: "nothing is ever done; what the platform can do is taken to be as of OpenWhisk",
 		make: func(_ *flag.FlagSet, o *actuatorOptions, _ *serve.Options) (actuator.Actuator, error) {
 			is := serve.Default()
-			is.IdleTimeout = o.idleTimeout
+			is.IdleTimeout, is.Renew = o.idleTimeout, o.renew
 			return actuator.DryRun{Is: is}, nil
 		},
 	},
 	{
-		name: "openwhisk", options: []string{"apihost", "auth", "insecure", "package", "linger"},
+		name: "openwhisk", options: []string{"apihost", "auth", "insecure", "package", "linger", "renew"},
 		help: "OpenWhisk: it is invoked with a marker that the functions answer at once, see docs/instrument.md. Address and key come from -apihost and -auth, the environment (OW_APIHOST, OW_AUTH) or .wskprops, as for the sampler",
 		make: newOpenWhisk,
 	},
@@ -123,6 +124,7 @@ func (o *actuatorOptions) define(fs *flag.FlagSet) {
 	fs.BoolVar(&o.activations, "activations", false, "also observe OpenWhisk's records of activations, at -apihost: of functions that send no spans")
 	fs.StringVar(&o.prometheus, "prometheus", "", "also observe the load and the replicas of OpenFaaS's functions, by the Prometheus at this `address`")
 	fs.DurationVar(&o.linger, "linger", 50*time.Millisecond, "openwhisk: `time` for which a warm-up occupies its container, so that several need several")
+	fs.BoolVar(&o.renew, "renew", true, "openwhisk: where keeping an idle container is worth its memory, keep it: a warm-up that it runs begins its idle time anew")
 }
 
 // check makes the actuator, and sets in s what is about it.
@@ -254,7 +256,7 @@ func newOpenWhisk(fs *flag.FlagSet, o *actuatorOptions, _ *serve.Options) (actua
 		return nil, err
 	}
 	a, err := openwhisk.New(openwhisk.Options{
-		APIHost: settings.APIHost.Value, Key: settings.Auth.Value, Insecure: settings.Insecure.Value == "true", Package: o.pack, Linger: o.linger, IdleTimeout: o.idleTimeout,
+		APIHost: settings.APIHost.Value, Key: settings.Auth.Value, Insecure: settings.Insecure.Value == "true", Package: o.pack, Linger: o.linger, IdleTimeout: o.idleTimeout, Renew: o.renew,
 	})
 	if err != nil {
 		return nil, err

@@ -125,6 +125,7 @@ func runLab(fs *flag.FlagSet) cli.Run {
 	fs.BoolVar(&o.options.Stock, "stock", false, "the platform has a stock of stem cells, containers without a function that take any, for policies that fill it: openwhisk, fpc")
 	fs.BoolVar(&o.setting.Own, "own", false, "an invocation never waits for a container that is started for nobody, but has one of its own created, as in OpenWhisk's classic pool")
 	fs.BoolVar(&o.setting.NoGiveBack, "no-giveback", false, "the platform cannot give containers back or hold them: it keeps each idle one for -idle-timeout")
+	fs.BoolVar(&o.setting.Renew, "renew", false, "with -no-giveback, the idle time of an idle container can be renewed by a warm-up that it runs, and containers are held so")
 	fs.DurationVar(&o.setting.IdleTimeout, "idle-timeout", 0, "how `long` the platform keeps an idle container on which the policy has decided nothing (without: 10m)")
 	fs.BoolVar(&o.setting.StartsOnly, "starts-only", false, "policies hear of an invocation when its run starts, not when it arrives")
 	fs.BoolVar(&o.setting.FirstCall, "first-call", false, "containers that are started for nobody make their first outgoing call, which is slow, before they are idle")
@@ -175,6 +176,8 @@ func (o *labOptions) check() error {
 		return cli.Usagef("-seeds: at least one is needed")
 	case o.seeds > mostSeeds:
 		return cli.Usagef("-seeds: at most %d", mostSeeds)
+	case o.setting.Renew && !o.setting.NoGiveBack:
+		return cli.Usagef("-renew: is for platforms that cannot hold containers, with -no-giveback")
 	case o.setting.IdleTimeout < 0:
 		return cli.Usagef("-idle-timeout: it must not be negative")
 	case o.workers < 0:

@@ -53,6 +53,8 @@ var (
 	descCalls    = desc("invocations_total", "Invocations that were observed.")
 	descWarmups  = desc("warmups_total", "Containers that were asked for.")
 	descOutcomes = desc("warmup_outcomes_total", "Containers that were asked for by what became of them: hit (taken by an invocation), wasted (never used), collapsed (the platform used one that was there) or failed.", "outcome")
+	descRenewals = desc("renewals_total", "Idle containers whose idle time was to be renewed, by what became of that: done, or failed (none was idle, or the platform did not do it).", "outcome")
+	descKept     = desc("kept_memory_byte_seconds_total", "The part of idle_memory_byte_seconds_total of containers for as long as they were idle beyond the platform's idle timeout.")
 	descSaved    = desc("estimated_saved_seconds", "By how much invocations have waited less than on the platform alone, estimated; negative if they have waited longer.")
 	descSpent    = desc("idle_memory_byte_seconds_total", "Memory times time of containers that were starting or idle.")
 	descAlone    = desc("estimated_alone_idle_memory_byte_seconds_total", "What idle_memory_byte_seconds_total would be on the platform alone, estimated.")
@@ -87,7 +89,7 @@ var (
 // Describe sends the descriptions of all metrics.
 func (m *metrics) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		descInfo, descMode, descBegun, descRequests, descInFlight, descStarts, descCalls, descWarmups, descOutcomes, descSaved, descSpent, descAlone, descPool,
+		descInfo, descMode, descBegun, descRequests, descInFlight, descStarts, descCalls, descWarmups, descOutcomes, descRenewals, descKept, descSaved, descSpent, descAlone, descPool,
 		descFunctionServed, descFunctionStarts, descFunctionHits, descFunctionWasted, descFunctionPool, descFunctionStart,
 		descModelAgrees, descModelPredicted, descModelCame, descSourceObservations, descSourceRefused, descSourceInvalid, descSourceLast,
 		descPartitions, descRebuilding, descActuatorInFlight, descCircuit, descLateness, descNotice,
@@ -127,6 +129,9 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	counter(descOutcomes, float64(t.Wasted), "wasted")
 	counter(descOutcomes, float64(t.Collapsed), "collapsed")
 	counter(descOutcomes, float64(t.Failed), "failed")
+	counter(descRenewals, float64(t.Renewals-min(t.RenewalsFailed, t.Renewals)), "done")
+	counter(descRenewals, float64(t.RenewalsFailed), "failed")
+	counter(descKept, t.KeptMBs*mebibyte)
 	gauge(descSaved, t.SavedSeconds)
 	counter(descSpent, t.SpentMBs*mebibyte)
 	counter(descAlone, t.AloneMBs*mebibyte)

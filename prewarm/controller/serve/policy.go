@@ -83,12 +83,13 @@ func (o *Options) newPolicy(ctx context.Context, core *controller.Options, model
 	if len(models) == 0 && !o.Learn {
 		return nil, errors.New("the policy newsvendor needs a model (-model FILE), or has to learn one (-learn)")
 	}
-	price, kind, every, err := newsvendorArguments(rest)
+	n, err := newsvendorArguments(rest)
 	if err != nil {
 		return nil, fmt.Errorf("policy %s: %w", o.Policy, err)
 	}
 	options := learn.Options{
-		Price: price, Model: kind, EveryWait: every, Patience: newsvendor.DefaultPatience, Platform: core.Platform, Functions: slices.Clone(core.Functions), Fixed: !o.Learn, Background: true, Seed: 1,
+		Price: n.price, Model: n.kind, EveryWait: n.everyWait, StartCost: n.start, Patience: newsvendor.DefaultPatience, Platform: core.Platform,
+		Functions: slices.Clone(core.Functions), Fixed: !o.Learn, Background: true, Seed: 1,
 	}
 	for _, m := range models {
 		bound, err := learn.Bind(m.path, m.model, core.Functions)
@@ -111,34 +112,53 @@ func (o *Options) newPolicy(ctx context.Context, core *controller.Options, model
 	return p, nil
 }
 
+// newsvendorOptions are what follows newsvendor in a spec.
+type newsvendorOptions struct {
+	price, start float64
+	kind         string
+	everyWait    bool
+}
+
 // newsvendorArguments reads what follows newsvendor in a spec.
-func newsvendorArguments(rest string) (price float64, kind string, everyWait bool, err error) {
-	const form = "newsvendor[:λ[:MODEL]][:waits=every]"
-	price = 2560
+func newsvendorArguments(rest string) (o newsvendorOptions, err error) {
+	const form = "newsvendor[:λ[:MODEL]][:waits=every][:start=MB·s]"
+	none := newsvendorOptions{}
+	o.price = 2560
+	number := func(name, text string) (v float64, err error) {
+		if v, err = strconv.ParseFloat(text, 64); err != nil || !(v >= 0 && v < 1e9) {
+			return 0, fmt.Errorf("%s is %q, must be a number that is not negative (its form is %s)", name, text, form)
+		}
+		return v, nil
+	}
 	plain := 0 // arguments without a name
 	for _, argument := range strings.Split(rest, ":") {
-		value, waits := strings.CutPrefix(argument, "waits=")
+		waits, isWaits := strings.CutPrefix(argument, "waits=")
+		start, isStart := strings.CutPrefix(argument, "start=")
 		switch {
-		case waits && (value == "every" || value == "request"):
-			everyWait = value == "every"
-		case waits:
-			return 0, "", false, fmt.Errorf("waits is %q, must be request or every (its form is %s)", value, form)
+		case isWaits && (waits == "every" || waits == "request"):
+			o.everyWait = waits == "every"
+		case isWaits:
+			return none, fmt.Errorf("waits is %q, must be request or every (its form is %s)", waits, form)
+		case isStart:
+			if o.start, err = number("start", start); err != nil {
+				return none, err
+			}
 		case plain == 0:
 			plain++
 			if argument == "" {
 				continue
 			}
-			if price, err = strconv.ParseFloat(argument, 64); err != nil || !(price >= 0 && price < 1e9) {
-				return 0, "", false, fmt.Errorf("λ is %q, must be a number that is not negative (its form is %s)", argument, form)
+			if o.price, err = number("λ", argument); err != nil {
+				return none, err
 			}
 		case plain == 1:
 			plain++
-			kind = argument
+			o.kind = argument
 		default:
-			return 0, "", false, fmt.Errorf("there is no argument for %q (its form is %s)", argument, form)
+			return none, fmt.Errorf("there is no argument for %q (its form is %s)", argument, form)
 		}
 	}
-	return price, kind, everyWait, nil
+	return o, nil
 }
 
 // modelsOf returns the models that the policy uses.

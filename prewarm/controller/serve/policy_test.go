@@ -8,31 +8,29 @@ import (
 
 // TestNewsvendorArguments reads what may follow newsvendor in a spec, as the laboratory does.
 func TestNewsvendorArguments(t *testing.T) {
-	for _, tt := range []struct {
-		rest  string
-		price float64
-		kind  string
-		every bool
-	}{
-		{"", 2560, "", false}, {"640", 640, "", false}, {"640:table", 640, "table", false}, {":table", 2560, "table", false},
-		{"640:waits=every", 640, "", true}, {"waits=every", 2560, "", true}, {"640:table:waits=request", 640, "table", false},
+	for rest, want := range map[string]newsvendorOptions{
+		"":                                {price: 2560},
+		"640":                             {price: 640},
+		"640:table":                       {price: 640, kind: "table"},
+		":table":                          {price: 2560, kind: "table"},
+		"640:waits=every":                 {price: 640, everyWait: true},
+		"waits=every":                     {price: 2560, everyWait: true},
+		"640:table:waits=request":         {price: 640, kind: "table"},
+		"640:start=300":                   {price: 640, start: 300},
+		"640:table:start=0.5:waits=every": {price: 640, start: 0.5, kind: "table", everyWait: true},
 	} {
-		price, kind, every, err := newsvendorArguments(tt.rest)
-		require.NoError(t, err, tt.rest)
-		require.Equal(t, tt, struct {
-			rest  string
-			price float64
-			kind  string
-			every bool
-		}{tt.rest, price, kind, every})
+		o, err := newsvendorArguments(rest)
+		require.NoError(t, err, rest)
+		require.Equal(t, want, o, rest)
 	}
 	for rest, want := range map[string]string{
 		"much":            `λ is "much", must be a number that is not negative`,
 		"-1":              `λ is "-1", must be a number that is not negative`,
 		"640:waits=never": `waits is "never", must be request or every`,
+		"640:start=-1":    `start is "-1", must be a number that is not negative`,
 		"640:table:more":  `there is no argument for "more"`,
 	} {
-		_, _, _, err := newsvendorArguments(rest)
+		_, err := newsvendorArguments(rest)
 		require.ErrorContains(t, err, want)
 	}
 }

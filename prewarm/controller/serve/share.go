@@ -58,9 +58,9 @@ func (o *Options) checkShare() error {
 func (s *Server) newInstance(ctx context.Context, core controller.Options, models []modelFile) (*share.Instance, error) {
 	o := &s.o
 	_, rest, _ := strings.Cut(o.Policy, ":")
-	price, kind, every, err := newsvendorArguments(rest)
-	if err == nil && kind != "" {
-		err = fmt.Errorf("the model %s would have to be trained", kind)
+	n, err := newsvendorArguments(rest)
+	if err == nil && n.kind != "" {
+		err = fmt.Errorf("the model %s would have to be trained", n.kind)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("policy %s: %w", o.Policy, err)
@@ -79,7 +79,8 @@ func (s *Server) newInstance(ctx context.Context, core controller.Options, model
 		applications = append(applications, a)
 		shown = append(shown, controller.Model{Name: m.path, Kind: a.Kind(), Functions: m.model.MarkNames(), Since: time.Now(), Traces: a.Traces()})
 	}
-	core.Platform.MemoryMB = 0 // nobody sees all containers
+	core.Platform.MemoryMB = 0  // nobody sees all containers
+	core.Platform.Renew = false // only what is started is agreed on by all
 	core.Models = func() []controller.Model { return shown }
 	host, err := os.Hostname()
 	if err != nil {
@@ -87,8 +88,8 @@ func (s *Server) newInstance(ctx context.Context, core controller.Options, model
 	}
 	return share.NewInstance(share.InstanceOptions{
 		Options: share.Options{
-			Epoch: core.Epoch, Price: price, EveryWait: every, Patience: newsvendor.DefaultPatience, Platform: core.Platform, Functions: core.Functions, Describe: s.describe,
-			Applications: applications, Learns: true, DefaultMemoryMB: o.MemoryMB, Limits: o.sharedLimits(),
+			Epoch: core.Epoch, Price: n.price, EveryWait: n.everyWait, StartCost: n.start, Patience: newsvendor.DefaultPatience, Platform: core.Platform,
+			Functions: core.Functions, Describe: s.describe, Applications: applications, Learns: true, DefaultMemoryMB: o.MemoryMB, Limits: o.sharedLimits(),
 		},
 		Kafka: o.Share.Kafka, Demands: o.Share.Demands, Supplies: o.Share.Supplies, Deciders: o.Share.Kafka.Group + "-deciders", Rebuild: o.Share.Rebuild,
 		Name: host + "-" + rand.Text()[:8],

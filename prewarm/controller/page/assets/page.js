@@ -320,7 +320,7 @@
       put(e.cells[2], d.function);
       put(e.cells[3], d.probability ? `${Math.round(100 * d.probability)} %` : "");
       put(e.cells[4], d.outcome);
-      e.cells[4].className = `text why ${/^(used|hit)/.test(d.outcome) ? "good" : /^(wasted|late|failed|collapsed)/.test(d.outcome) ? "bad" : ""}`;
+      e.cells[4].className = `text why ${/^(used|hit|renewed)/.test(d.outcome) ? "good" : /^(wasted|late|failed|collapsed)/.test(d.outcome) ? "bad" : ""}`;
     }, d => [["rule", d.rule], ["request", d.trace], ["probability", d.probability ? `${one.format(100 * d.probability)} %` : ""],
       ["expected", d.demand ? `at ${clock(d.demand)}, ${seconds((Date.parse(d.demand) - Date.parse(d.time)) / 1000)} after the decision` : ""],
       ["expected gain", d.gain_mb_s ? `${number(d.gain_mb_s)} MB·s` : ""], ["number", String(d.id)], ["time", Plots.date(d.time)], ["outcome", d.outcome]]);

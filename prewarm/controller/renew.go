@@ -1,0 +1,165 @@
+package controller
+
+import (
+	"slices"
+
+	"github.com/tppfaas/tppfaas/prewarm"
+	"github.com/tppfaas/tppfaas/prewarm/actuator"
+)
+
+// lookAtRenewals has the idle time of a function's containers renewed if they are to be held and would be removed otherwise.
+func (c *Core) lookAtRenewals(f *function) {
+	due, next := c.renewals.Due(f.index, c.fleet, c.now)
+	if due && f.renewing > c.now { // it is under way, or was tried and has failed: they go
+		due, next = false, f.renewing
+	}
+	if due {
+		c.renew(f)
+	}
+	c.agenda.set(entry{renewIdle, uint64(f.index)}, next)
+}
+
+// renew has the idle time of all idle containers of a function renewed.
+func (c *Core) renew(f *function) {
+	d := f.renewFor
+	f.renewing = c.now + 2*c.o.Platform.RenewLead()
+	if why := c.held(f); why != "" {
+		c.noteHeld(f, &d, why)
+		return
+	}
+	var ids []prewarm.ID
+	for _, is := range c.fleet.Containers(f.index, prewarm.StateIdle) {
+		if b := c.boxes[is.ID]; b != nil && !b.dry {
+			ids = append(ids, is.ID)
+		}
+	}
+	ids = ids[:min(len(ids), mostPerDecision)]
+	switch {
+	case len(ids) == 0:
+		return
+	case !c.o.Act:
+		c.note(&d, len(ids), dry, "")
+		return
+	}
+	command := actuator.Command{
+		ID: c.nextCommand, Kind: actuator.Renew, Function: f.Name, N: len(ids), MemoryMB: f.MemoryMB, Until: c.o.Epoch.Add(c.now + c.alone.timeout), Reason: c.reason(&d),
+		There: c.replicas(f), Idle: len(ids),
+	}
+	c.nextCommand++
+	c.flight[command.ID] = flight{function: f.index, containers: ids, at: c.now, renewal: true, decision: c.note(&d, len(ids), asked, "")}
+	for _, id := range ids {
+		c.endRenewal(c.boxes[id])
+		c.boxes[id].renewal = command.ID
+	}
+	c.commands = append(c.commands, command)
+	c.tell(c.mirror.Renewing(c.now, ids, nil)...)
+}
+
+// renewed notes what has become of a renewal.
+func (c *Core) renewed(f *function, command uint64, flight flight, results []actuator.Result) {
+	list := make([]actuator.Result, len(flight.containers))
+	c.totals.Renewals += uint64(len(list))
+	d := c.log.get(flight.decision)
+	found, missed := false, false
+	for i := range list {
+		list[i] = resultOf(results, i)
+		r := &list[i]
+		to, detail := renewed, ""
+		switch r.Outcome {
+		case actuator.Collapsed:
+			found = true
+		case actuator.Unknown:
+			to = unknown
+		case actuator.Created:
+			to, missed = created, true
+			c.totals.RenewalsFailed++
+		default:
+			to = failed
+			if r.Outcome == actuator.Held {
+				to = held
+			}
+			if r.Err != nil {
+				detail = ": " + r.Err.Error()
+			}
+			c.totals.RenewalsFailed++
+		}
+		if d != nil {
+			d.change(asked, to, detail)
+		}
+	}
+	switch {
+	case found:
+		f.renewMiss = 0
+	case missed:
+		c.missedRenewal(f)
+	}
+	events := c.mirror.Renewed(c.now, f.index, flight.containers, list, nil)
+	var ids []prewarm.ID
+	for i := range events {
+		if events[i].Kind == prewarm.Renewed {
+			ids = append(ids, events[i].Container)
+			if b := c.boxes[events[i].Container]; b != nil {
+				b.renewals++
+			}
+		}
+	}
+	for _, id := range flight.containers {
+		if b := c.boxes[id]; b != nil && b.renewal == command && !slices.Contains(ids, id) {
+			c.endRenewal(b)
+		}
+	}
+	c.record(Record{Kind: recordRenewed, Function: f.Name, Command: command, At: c.now, N: len(list), Containers: ids})
+	c.tell(events...)
+}
+
+// missedRenewal notes that a renewal has found none of the containers idle that were taken to be. Where that is always so, the platform removes them sooner than was said, and
+// each renewal makes containers that nobody needs: then they are renewed more and more rarely.
+func (c *Core) missedRenewal(f *function) {
+	const few, most = 2, 6
+	f.renewMiss++
+	if f.renewMiss <= few {
+		return
+	}
+	wait := c.alone.timeout << min(f.renewMiss-few, most)
+	f.renewing = c.now + wait
+	if n := f.renewMiss - few; n&(n-1) == 0 {
+		c.o.Log.Warn("idle containers are gone before their idle time can be renewed: the platform removes them sooner than it is said to", "function", f.Name, "idle_timeout", c.alone.timeout, "in_a_row", f.renewMiss, "again_after", wait)
+	}
+}
+
+// endRenewal notes that a container whose idle time was renewed does not count for limits any more.
+func (c *Core) endRenewal(b *box) {
+	if b.renewal != 0 {
+		c.releases = append(c.releases, Release{b.renewal, 1})
+		b.renewal = 0
+	}
+}
+
+// followIdle follows for how long a container is idle, and whether it is to be held, once the fleet has an event; is is nil if it is gone.
+func (c *Core) followIdle(b *box, is *prewarm.Container, e *prewarm.Event) {
+	idle := is != nil && is.State == prewarm.StateIdle
+	switch {
+	case idle && b.idleFrom == prewarm.Never:
+		b.idleFrom = e.At
+	case !idle && b.idleFrom != prewarm.Never:
+		c.kept += c.keptBy(b, e.At)
+		b.idleFrom = prewarm.Never
+		c.endRenewal(b)
+		if is == nil {
+			c.renewals.Removed(b.id, b.function, c.fleet)
+		} else {
+			c.renewals.End(b.id)
+		}
+	}
+	if f := c.functions[b.function]; c.o.Platform.Renews() && (f.renewFor.Container != 0) {
+		c.lookAtRenewals(f)
+	}
+}
+
+// keptBy returns the MB·s of a container until now that it has been idle for beyond the platform's idle timeout.
+func (c *Core) keptBy(b *box, now prewarm.Time) float64 {
+	if b.dry || b.idleFrom == prewarm.Never || !c.o.Platform.Renews() {
+		return 0
+	}
+	return b.memory * max(now-b.idleFrom-c.o.Platform.IdleTimeout, 0).Seconds()
+}
