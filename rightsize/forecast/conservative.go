@@ -6,6 +6,9 @@ import (
 )
 
 const (
+	// upper is the level from which on quantiles allow for how few windows they are taken from. At 0.95 it would cost more than it covers where windows are few.
+	upper = 0.99
+
 	// spare is how much farther from the median a quantile is moved that lies beyond the largest value seen, in distances from the median.
 	spare = 0.25
 
@@ -14,11 +17,13 @@ const (
 	rarely, headroom = 2, 0.15
 )
 
-// Conservative forecasts as another forecaster does, except for quantiles that are beyond what was seen: from 0.99 on, where a further value is above the largest of n with
-// a probability of more than 1 − p, n being the windows as long as the horizon that do not overlap. These are fewer than 100 for the quantile 0.99, as of 240 minutes in a week.
-// The other one is then asked for its largest, and how much more it takes cannot be told from the values. Where the largest rise or fall of a window is more than twice
-// the quantile 0.9 of them, so that usage jumps now and then, the quantile is at least 15 % above the highest usage of the week; elsewhere it is moved from the
-// median by a quarter of its distance.
+// Conservative forecasts as another forecaster does, except that quantiles from 0.99 on allow for how few windows as long as the horizon were seen. Of n values the one at
+// the level p·(n+1)/n is above a further one with probability p (conformal prediction); residuals of windows that overlap are many, but tell no more than the n windows that do
+// not. The other forecaster is asked for that level.
+//
+// Where that exceeds 1, as for the quantile 0.99 of fewer than 99 windows (of 240 minutes a week has 42), the largest value seen is too small, and by how much the
+// values cannot tell. Where the largest rise or fall of a window is more than twice the quantile 0.9 of them, so that usage jumps now and then, the
+// quantile is then at least 15 % above the highest usage of the week; elsewhere it is moved from the median by a quarter of its distance.
 type Conservative struct {
 	of      Forecaster
 	window  int
@@ -55,15 +60,10 @@ func (c *Conservative) Observe(value float64) {
 
 // Quantiles writes the quantiles of the largest of the next steps samples, as Forecaster says.
 func (c *Conservative) Quantiles(steps int, levels, out []float64) {
-	asked := slices.Clone(levels)
-	for i, level := range levels {
-		if c.beyond(steps, level) {
-			asked[i] = 1
-		}
-	}
+	asked := c.levels(steps, levels)
 	c.of.Quantiles(steps, asked, out)
-	for i, level := range levels {
-		if !c.beyond(steps, level) || math.IsNaN(out[i]) {
+	for i := range out {
+		if asked[i] < 1 || math.IsNaN(out[i]) {
 			continue
 		}
 		if k := c.course(steps); k.jumps {
@@ -76,10 +76,16 @@ func (c *Conservative) Quantiles(steps int, levels, out []float64) {
 	}
 }
 
-// beyond reports whether the quantile at a level of the largest of the next steps samples is beyond all that were seen.
-func (c *Conservative) beyond(steps int, level float64) bool {
+// levels returns the levels at which the other forecaster is asked for quantiles of the largest of the next steps samples; 1 is the largest that was seen.
+func (c *Conservative) levels(steps int, levels []float64) []float64 {
 	windows := float64(min(c.seen, c.window)) / float64(steps)
-	return level >= upper && level*(windows+1) > windows
+	asked := slices.Clone(levels)
+	for i, level := range levels {
+		if level >= upper && (steps > 1 || level*(windows+1) > windows) { // by ranks, quantiles of one sample allow for it themselves
+			asked[i] = min(level*(windows+1)/windows, 1)
+		}
+	}
+	return asked
 }
 
 // course returns what the windows of a horizon tell. It looks at them anew after as many samples as the horizon has, when there is one more.

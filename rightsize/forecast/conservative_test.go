@@ -11,20 +11,30 @@ import (
 	"github.com/tppfaas/tppfaas/rightsize/synthetic"
 )
 
-// TestConservativeAsksForTheLargest checks which levels the other forecaster is asked for: its largest value from 0.99 on, where so few windows tell nothing of it.
-func TestConservativeAsksForTheLargest(t *testing.T) {
+// asked is a forecaster that notes at which levels it is asked.
+type asked struct{ levels []float64 }
+
+func (a *asked) Observe(float64) {}
+
+func (a *asked) Quantiles(_ int, levels, out []float64) {
+	a.levels = append(a.levels[:0], levels...)
+	copy(out, levels)
+}
+
+// TestConservativeAsks checks the levels that the other forecaster is asked for: higher the fewer windows were seen, at most 1, and only from 0.99 on; and what becomes of
+// its largest value.
+func TestConservativeAsks(t *testing.T) {
 	for _, c := range []struct {
-		seen, steps int
-		levels      []float64
-		want        []float64
+		seen, steps  int
+		levels, want []float64
 	}{
 		{1000, 1, Levels, Levels},
-		{1000, 10, Levels, Levels},
+		{1000, 5, Levels, []float64{0.5, 0.9, 0.95, 0.99495}},
+		{3000, 10, Levels, []float64{0.5, 0.9, 0.95, 0.99 * 201 / 200}}, // of the window of 2000
 		{980, 10, Levels, []float64{0.5, 0.9, 0.95, 1}},
+		{98, 1, Levels, []float64{0.5, 0.9, 0.95, 1}},
 		{1000, 1, []float64{0.98, 0.9989, 0.9995}, []float64{0.98, 0.9989, 1}},
 		{10, 5, []float64{0.98, 0.99}, []float64{0.98, 1}},
-		{5000, 21, Levels, []float64{0.5, 0.9, 0.95, 1}}, // of the window of 2000
-		{5000, 20, Levels, Levels},
 	} {
 		a := &asked{}
 		f := NewConservative(a, 2000)
@@ -33,12 +43,11 @@ func TestConservativeAsksForTheLargest(t *testing.T) {
 		}
 		out := make([]float64, len(c.levels))
 		f.Quantiles(c.steps, c.levels, out)
-		for i, level := range c.levels {
-			if c.want[i] == level {
-				require.Equal(t, level, out[i], "%d of %d: %v", c.seen, c.steps, level)
-			} else {
-				require.Equal(t, 1+0.25*(1-0.5), out[i], "%d of %d: the largest, and a quarter of its distance from the median", c.seen, c.steps)
+		for i, want := range c.want {
+			if want == 1 {
+				want += 0.25 * (1 - 0.5) // a quarter of its distance from the median
 			}
+			require.InDelta(t, want, out[i], 1e-9, "%d of %d: %v", c.seen, c.steps, c.levels[i])
 		}
 	}
 }
@@ -89,6 +98,22 @@ func TestConservativeWhereUsageJumps(t *testing.T) {
 			require.InDelta(t, want, got[0], 1e-9)
 		})
 	}
+}
+
+// TestConservativeCoversMaxima checks on noise, of which the window holds 100 of the horizon, that the largest value of a horizon is above the quantile 0.99 as rarely as it should be,
+// and without the allowance too often.
+func TestConservativeCoversMaxima(t *testing.T) {
+	const window, steps, n = 2500, 25, 40_000
+	r := rand.New(rand.NewPCG(1, 1))
+	values := make([]float64, n)
+	for i := range values {
+		values[i] = 100 + r.NormFloat64()
+	}
+	residual := func() Forecaster { return newResidual(residualOptions{window: window, smoothing: 0.95}) }
+	scores, err := Rolling(t.Context(), values, []Part{{window, n}}, []Horizon{{Steps: steps}}, []Forecaster{residual(), NewConservative(residual(), window)}, nil)
+	require.NoError(t, err)
+	require.Less(t, scores[0][0][0].Coverage[3], 0.99)
+	require.GreaterOrEqual(t, scores[0][0][1].Coverage[3], 0.99)
 }
 
 // TestConservativeFollowsManyHorizons checks that a horizon may be asked for at any time, and that bounded many are kept.
