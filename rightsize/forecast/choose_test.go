@@ -45,8 +45,8 @@ func TestBest(t *testing.T) {
 	require.Equal(t, 0, Best(silent, 0), "it said too little")
 
 	require.Equal(t, 1, Best(nil, 1))
-	require.Equal(t, 1, Best(scored(base, scale(1.01)), 1), "what is as good falls back")
-	require.Equal(t, 0, Best(scored(base, scale(1.05)), 1), "the first, where that is better")
+	require.Equal(t, 1, Best(scored(base, scale(1.09)), 1), "the fallback may cost something")
+	require.Equal(t, 0, Best(scored(base, scale(1.11)), 1), "the first, where it costs much")
 	require.Equal(t, 2, Best(scored(base, scale(1.01), scale(0.9)), 1))
 	require.Equal(t, 1, Best(scored(base, scale(1.01), scale(1)), 1), "1 % less than the fallback")
 	require.Equal(t, 2, Best(scored(base, scale(1.05), scale(0.9)), 1))
@@ -99,6 +99,22 @@ func TestChooseFindsWhatHelps(t *testing.T) {
 	c.Forecaster.Quantiles(1, Levels, got)
 	f.Quantiles(1, Levels, want)
 	require.Equal(t, want, got, "and goes on")
+}
+
+// TestChooseSparesWhatIsDear checks that after a fall from a level that does not come back, which the conservative forecaster allows for all week, the first is taken.
+func TestChooseSparesWhatIsDear(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	values := make([]float64, 2880)
+	for i := range values {
+		values[i] = 100 + r.NormFloat64()
+		if i < 700 {
+			values[i] += 900
+		}
+	}
+	c, err := Choose(t.Context(), values, time.Minute, ChooseOptions{Candidates: Candidates(time.Minute, 0)[:2]})
+	require.NoError(t, err)
+	require.Equal(t, []int{1, 1, 0, 0, 1}, c.Best, "15 and 60 minutes; 240 are not scored")
+	require.Greater(t, Relative(c.Validation[3][1], c.Validation[3][0]), 1+dear)
 }
 
 func TestChooseStops(t *testing.T) {
