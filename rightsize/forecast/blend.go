@@ -10,15 +10,14 @@ const (
 	blendRate = 0.2
 	// scaleKeep is the weight of the past in the mean loss of the first expert, which the others' are measured in.
 	scaleKeep = 0.999
-	// upper is the level from which on quantiles allow for how few windows they are taken from. At 0.95 it would cost more than it covers where windows are few.
-	upper = 0.99
 )
 
 // Blend forecasts the mean of the quantiles of several forecasters, each weighted by how well it did so far: weights fall exponentially with
 // the sum of pinball losses, for each horizon and level by itself. What has overlapping samples counts as one: a loss is divided by the steps of its horizon. Losses
 // are forgotten with a half-life of window samples.
 //
-// Quantiles from 0.99 on allow for how few windows as long as the horizon were seen: see cautious.
+// Quantiles from 0.99 on, short of the largest, are no smaller than what the residuals of the whole window say both as differences and as ratios, the first two experts: from
+// jump to jump those lose least that forget jumps.
 //
 // It learns for horizons from the first time that each is asked for: until losses are known all weigh the same.
 type Blend struct {
@@ -35,12 +34,12 @@ func NewBlend(window, day int) *Blend {
 	short := max(window/42, 60) // four hours of a week
 	experts := []Forecaster{
 		NewPersistence(window),
+		newResidual(residualOptions{window: window, smoothing: 0.8, relative: true}), // see Blend
 		NewConditional(window),
 		NewConditional(short),
 		newResidual(residualOptions{window: window, by: byPosition}),
 		newResidual(residualOptions{window: window, by: byLevel}),
 		newResidual(residualOptions{window: window, smoothing: 0.8}),
-		newResidual(residualOptions{window: window, smoothing: 0.8, relative: true}),
 		NewBoosted(window, day),
 	}
 	if day > 0 {
@@ -64,15 +63,15 @@ func (b *Blend) Observe(value float64) {
 func (b *Blend) Quantiles(steps int, levels, out []float64) {
 	h := b.horizon(steps)
 	b.one = append(b.one[:0], out...)
-	asked := b.cautious(steps, levels)
-	b.experts[0].Quantiles(steps, asked, out)
+	b.experts[0].Quantiles(steps, levels, out)
 	if len(out) == 0 || math.IsNaN(out[0]) {
 		return
 	}
 	total := make([]float64, len(levels))
 	sum := make([]float64, len(levels))
+	least := slices.Clone(out)
 	for k, e := range b.experts {
-		e.Quantiles(steps, asked, b.one)
+		e.Quantiles(steps, levels, b.one)
 		if math.IsNaN(b.one[0]) {
 			continue
 		}
@@ -83,28 +82,20 @@ func (b *Blend) Quantiles(steps int, levels, out []float64) {
 			}
 			total[i] += w
 			sum[i] += w * b.one[i]
+			if k == 1 {
+				least[i] = min(least[i], b.one[i])
+			}
 		}
 	}
 	for i := range out {
 		out[i] = sum[i] / total[i]
+		if levels[i] >= upper && levels[i] < 1 {
+			out[i] = max(out[i], least[i])
+		}
 		if i > 0 { // each level has weights of its own
 			out[i] = max(out[i], out[i-1])
 		}
 	}
-}
-
-// cautious returns the levels at which the experts are asked for quantiles of the largest of the next steps samples. Of n values the one at the level p·(n+1)/n is above
-// a further one with probability p (conformal prediction); residuals of windows that overlap are many, but tell no more than the n windows that do not. Where the level
-// exceeds 1, that is the largest residual seen.
-func (b *Blend) cautious(steps int, levels []float64) []float64 {
-	windows := float64(min(b.seen, b.window)) / float64(steps)
-	asked := slices.Clone(levels)
-	for i, level := range levels {
-		if level >= upper {
-			asked[i] = min(level*(windows+1)/windows, 1)
-		}
-	}
-	return asked
 }
 
 // horizon returns what is followed of the next steps samples; nil where that cannot be.

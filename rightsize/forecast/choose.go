@@ -11,6 +11,9 @@ import (
 type Candidate struct {
 	Name, Help string
 	New        func() Forecaster
+
+	// Fallback marks the one that is taken where no other is surely better; without it that is the first.
+	Fallback bool
 }
 
 const (
@@ -20,6 +23,9 @@ const (
 	// worth is how much less than another one a candidate must lose in validation to be chosen instead, and sure by how many standard errors.
 	worth = 0.02
 	sure  = 1.7
+
+	// dear is how much more than the first candidate the fallback may lose on a horizon: on one of five it is 2 % on average.
+	dear = 0.1
 
 	// spoken is the share of the forecasts in validation that a candidate must have made to be chosen.
 	spoken = 0.75
@@ -34,27 +40,41 @@ func Window(step time.Duration) (samples, day int) {
 	return samples, day
 }
 
-// Candidates returns the forecasters among which is chosen, for samples at a step: first the one that others must beat, then
-// by how little they may go wrong.
+// Candidates returns the forecasters among which is chosen, for samples at a step: first the one that the others are measured by, then the fallback, then
+// by how little they may go wrong. All but the first are conservative.
 func Candidates(step time.Duration, seed uint64) []Candidate {
 	window, day := Window(step)
+	conservative := func(of func() Forecaster) func() Forecaster {
+		return func() Forecaster { return NewConservative(of(), window) }
+	}
+	persistence := func() Forecaster { return NewPersistence(window) }
 	return []Candidate{
-		{"persistence", "the last value and all residuals of a week", func() Forecaster { return NewPersistence(window) }},
-		{"conditional", "the last value and the residuals after as long without a change", func() Forecaster { return NewConditional(window) }},
-		{"blend", "the mean of nine, weighted by their losses so far", func() Forecaster { return NewBlend(window, day) }},
-		{"boosted", "gradient boosting of the residuals' quantiles", func() Forecaster { return NewBoosted(window, day) }},
-		{"lstm", "the published LSTM with quantiles as outputs", func() Forecaster { return NewLSTM(window, seed) }},
+		{Name: "persistence", Help: "the last value and all residuals of a week: what losses are multiples of", New: persistence},
+		{Name: "conservative", Help: "the same, its quantile 0.99 higher where a week has few windows of the horizon; so are all below", New: conservative(persistence), Fallback: true},
+		{Name: "conditional", Help: "the last value and the residuals after as long without a change", New: conservative(func() Forecaster { return NewConditional(window) })},
+		{Name: "blend", Help: "the mean of nine, weighted by their losses so far", New: conservative(func() Forecaster { return NewBlend(window, day) })},
+		{Name: "boosted", Help: "gradient boosting of the residuals' quantiles", New: conservative(func() Forecaster { return NewBoosted(window, day) })},
+		{Name: "lstm", Help: "the published LSTM with quantiles as outputs", New: conservative(func() Forecaster { return NewLSTM(window, seed) })},
 	}
 }
 
-// Best returns the candidate to use, given the scores of all in validation: the first one, unless a later one's loss is at least 2 % below that of the one taken so
-// far, and by more than chance: by 1.7 standard errors of the difference (one in twenty without merit passes), over 10 to 40 runs of origins that are at least
-// as long as the horizon. One that said nothing at more than a quarter of the origins is not taken. It is the first, too, where nothing was scored.
-func Best(scores []Score) int {
-	best := 0
+// fallback returns the candidate that is taken where no other is surely better.
+func fallback(candidates []Candidate) int {
+	return max(slices.IndexFunc(candidates, func(c Candidate) bool { return c.Fallback }), 0)
+}
+
+// Best returns the candidate to use, given the scores of all in validation and which is the fallback: the fallback, or the first where the fallback lost 10 % more; unless a
+// later one's loss is at least 2 % below that of the one taken so far, and by more than chance: by 1.7 standard errors of the difference (one in twenty without merit passes), over
+// 10 to 40 runs of origins that are at least as long as the horizon. One that said nothing at more than a quarter of the origins is not taken. It is the fallback,
+// too, where nothing was scored.
+func Best(scores []Score, fallback int) int {
+	best := fallback
+	if len(scores) > 0 && scores[best].Pinball > (1+dear)*scores[0].Pinball {
+		best = 0
+	}
 	for k := 1; k < len(scores); k++ {
 		said := float64(scores[k].Origins-scores[k].Silent) >= spoken*float64(scores[k].Origins)
-		if said && scores[k].Pinball <= (1-worth)*scores[best].Pinball && surely(scores[k].blocks, scores[best].blocks) {
+		if k != fallback && said && scores[k].Pinball <= (1-worth)*scores[best].Pinball && surely(scores[k].blocks, scores[best].blocks) {
 			best = k
 		}
 	}
@@ -123,9 +143,9 @@ func Choose(ctx context.Context, values []float64, step time.Duration, o ChooseO
 		c.Test = scores[1]
 	}
 	for j := range c.Horizons {
-		c.Best = append(c.Best, Best(c.Validation[j]))
+		c.Best = append(c.Best, Best(c.Validation[j], fallback(c.Candidates)))
 	}
-	c.Forecaster = newSelected(c.Horizons, c.Best, forecasters)
+	c.Forecaster = newSelected(c.Horizons, c.Best, forecasters, fallback(c.Candidates))
 	return c, nil
 }
 
@@ -135,16 +155,16 @@ type selected struct {
 	all     []Forecaster // the first is the one for other horizons, and for what the chosen says nothing of
 }
 
-func newSelected(horizons []Horizon, best []int, forecasters []Forecaster) *selected {
-	s := &selected{bySteps: map[int]Forecaster{}, all: forecasters[:1]}
+func newSelected(horizons []Horizon, best []int, forecasters []Forecaster, fallback int) *selected {
+	s := &selected{bySteps: map[int]Forecaster{}, all: []Forecaster{forecasters[fallback]}}
 	for k := range forecasters {
 		for j, h := range horizons {
 			if best[j] == k {
 				s.bySteps[h.Steps] = forecasters[k]
 			}
 		}
-		if k > 0 && slices.Contains(best, k) {
-			s.all = append(slices.Clip(s.all), forecasters[k])
+		if k != fallback && slices.Contains(best, k) {
+			s.all = append(s.all, forecasters[k])
 		}
 	}
 	return s

@@ -33,16 +33,23 @@ func TestBest(t *testing.T) {
 	}
 	once := append([]float64{}, base...)
 	once[3] = 0 // better by luck
-	require.Equal(t, 0, Best(nil))
-	require.Equal(t, 0, Best(scored(base)))
-	require.Equal(t, 1, Best(scored(base, scale(0.9))))
-	require.Equal(t, 0, Best(scored(base, scale(0.99))), "less than 2 %")
-	require.Equal(t, 0, Best(scored(base, once)), "9 %, but not surely")
-	require.Equal(t, 1, Best(scored(base, scale(0.9), scale(0.895))), "the simpler of two that are about as good")
-	require.Equal(t, 2, Best(scored(base, scale(0.9), scale(0.8))))
+	require.Equal(t, 0, Best(nil, 0))
+	require.Equal(t, 0, Best(scored(base), 0))
+	require.Equal(t, 1, Best(scored(base, scale(0.9)), 0))
+	require.Equal(t, 0, Best(scored(base, scale(0.99)), 0), "less than 2 %")
+	require.Equal(t, 0, Best(scored(base, once), 0), "9 %, but not surely")
+	require.Equal(t, 1, Best(scored(base, scale(0.9), scale(0.895)), 0), "the simpler of two that are about as good")
+	require.Equal(t, 2, Best(scored(base, scale(0.9), scale(0.8)), 0))
 	silent := scored(base, scale(0.5))
 	silent[1].Silent = 26
-	require.Equal(t, 0, Best(silent), "it said too little")
+	require.Equal(t, 0, Best(silent, 0), "it said too little")
+
+	require.Equal(t, 1, Best(nil, 1))
+	require.Equal(t, 1, Best(scored(base, scale(1.09)), 1), "the fallback may cost something")
+	require.Equal(t, 0, Best(scored(base, scale(1.11)), 1), "the first, where it costs much")
+	require.Equal(t, 2, Best(scored(base, scale(1.01), scale(0.9)), 1))
+	require.Equal(t, 1, Best(scored(base, scale(1.01), scale(1)), 1), "1 % less than the fallback")
+	require.Equal(t, 2, Best(scored(base, scale(1.05), scale(0.9)), 1))
 }
 
 func TestRelative(t *testing.T) {
@@ -62,13 +69,13 @@ func TestChooseFindsWhatHelps(t *testing.T) {
 			values[i] = values[i-1]
 		}
 	}
-	candidates := Candidates(15*time.Second, 0)[:2]
+	candidates := Candidates(15*time.Second, 0)[:3]
 	c, err := Choose(t.Context(), values, 15*time.Second, ChooseOptions{Candidates: candidates, Test: true})
 	require.NoError(t, err)
 	require.Equal(t, "conditional", c.Candidates[c.Best[0]].Name)
-	require.Less(t, Relative(c.Test[0][1], c.Test[0][0]), 0.7)
+	require.Less(t, Relative(c.Test[0][2], c.Test[0][0]), 0.7)
 	require.Nil(t, c.Test[4], "240 minutes are longer than a tenth of the test")
-	require.Zero(t, c.Best[4])
+	require.Equal(t, 1, c.Best[4], "what nothing chooses by falls back")
 
 	other := append([]float64{}, values...)
 	for i := 800; i < len(other); i++ {
@@ -92,6 +99,22 @@ func TestChooseFindsWhatHelps(t *testing.T) {
 	c.Forecaster.Quantiles(1, Levels, got)
 	f.Quantiles(1, Levels, want)
 	require.Equal(t, want, got, "and goes on")
+}
+
+// TestChooseSparesWhatIsDear checks that after a fall from a level that does not come back, which the conservative forecaster allows for all week, the first is taken.
+func TestChooseSparesWhatIsDear(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	values := make([]float64, 2880)
+	for i := range values {
+		values[i] = 100 + r.NormFloat64()
+		if i < 700 {
+			values[i] += 900
+		}
+	}
+	c, err := Choose(t.Context(), values, time.Minute, ChooseOptions{Candidates: Candidates(time.Minute, 0)[:2]})
+	require.NoError(t, err)
+	require.Equal(t, []int{1, 1, 0, 0, 1}, c.Best, "15 and 60 minutes; 240 are not scored")
+	require.Greater(t, Relative(c.Validation[3][1], c.Validation[3][0]), 1+dear)
 }
 
 func TestChooseStops(t *testing.T) {

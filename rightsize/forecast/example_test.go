@@ -32,7 +32,7 @@ func ExampleChoose() {
 		values[i] = 40e6 + 1e6*math.Sin(float64(i/4))
 	}
 	step := 15 * time.Second
-	choice, err := forecast.Choose(context.Background(), values, step, forecast.ChooseOptions{Candidates: forecast.Candidates(step, 0)[:2], Test: true})
+	choice, err := forecast.Choose(context.Background(), values, step, forecast.ChooseOptions{Candidates: forecast.Candidates(step, 0)[:3], Test: true})
 	if err != nil {
 		fmt.Println(err)
 		return

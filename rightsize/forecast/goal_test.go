@@ -55,9 +55,9 @@ func TestChoiceOnSynthetic(t *testing.T) {
 // withoutTraining returns the candidates that follow samples one by one, and a blend of such.
 func withoutTraining(step time.Duration) []Candidate {
 	window, day := Window(step)
-	return append(Candidates(step, 0)[:2:2], Candidate{"blend", "", func() Forecaster {
+	return append(Candidates(step, 0)[:3:3], Candidate{Name: "blend", New: func() Forecaster {
 		b := NewBlend(window, day)
 		b.experts = slices.DeleteFunc(b.experts, func(f Forecaster) bool { _, trained := f.(*Boosted); return trained })
-		return b
+		return NewConservative(b, window)
 	}})
 }

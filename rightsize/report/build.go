@@ -130,11 +130,11 @@ func newPanel(r rightsize.Resource, u *rightsize.Usage) Panel {
 	return p
 }
 
-// forecast fills the fan, by the forecasters that did best so far or, where that is to be fast, by the first of them.
+// forecast fills the fan, by the forecasters that did best so far or, where that is to be fast, by the last value and its residuals.
 func (o *Options) forecast(ctx context.Context, p *Panel, step time.Duration) error {
 	candidates := forecast.Candidates(step, 0)
 	if o.Fast {
-		candidates = candidates[:1]
+		candidates = candidates[:2]
 	}
 	c, err := forecast.Choose(ctx, p.values, step, forecast.ChooseOptions{Candidates: candidates})
 	if err != nil {

@@ -34,7 +34,7 @@ var forecastUsage = `Usage: rightsize forecast USAGE.csv [USAGE.csv] | -syntheti
 
 Forecasts what a function will use: quantiles of the next sample, and of the largest sample within 5, 15, 60 and 240 minutes, of memory and CPU.
 For each horizon it takes the forecaster that did best on the samples so far, each forecast made from those before it alone; where none is surely
-better, by 2 % at least, than the last value with the residuals of a week, it is that. Reads one file with both resources, or a file of each.
+better, by 2 % at least, than the last value with the residuals of a week, it is that ("conservative"). Reads one file with both resources, or a file of each.
 
 Forecasters:
 ` + forecasterHelp() + `
@@ -50,7 +50,7 @@ Examples:
   rightsize forecast usage.csv -picture forecast.png
   rightsize forecast usage.csv -paper -epochs 50
   rightsize forecast -synthetic daily:101 -score
-  rightsize forecast usage.csv -json -forecasters persistence,conditional
+  rightsize forecast usage.csv -json -forecasters conservative,conditional
 `
 
 func forecasterHelp() string {
@@ -181,7 +181,7 @@ func (o *forecastOptions) check(fs *flag.FlagSet, args []string) error {
 	return nil
 }
 
-// candidates returns the forecasters to choose among; persistence is always one.
+// candidates returns the forecasters to choose among; the first and the fallback always are.
 func (o *forecastOptions) candidates(step time.Duration) ([]forecast.Candidate, error) {
 	all := forecast.Candidates(step, o.seed)
 	if o.forecasters == "" {
@@ -197,10 +197,8 @@ func (o *forecastOptions) candidates(step time.Duration) ([]forecast.Candidate, 
 			return nil, fmt.Errorf("no forecaster is called %q: there are %s", name, strings.Join(known, ", "))
 		}
 	}
-	i := 0
 	return slices.DeleteFunc(all, func(c forecast.Candidate) bool {
-		i++
-		return i > 1 && !slices.Contains(names, c.Name)
+		return c.Name != all[0].Name && !c.Fallback && !slices.Contains(names, c.Name)
 	}), nil
 }
 
@@ -308,13 +306,13 @@ func (p *forecastReport) write(stdout io.Writer) error {
 	for _, r := range rightsize.Resources {
 		c := p.choices[r]
 		fmt.Fprintf(w, "\n%s, now %s\n", r, amount(r, lastKnown(p.usage.Of(r))))
-		fmt.Fprintf(w, "  %-11s %10s %10s %10s %10s  %-11s  %s\n", "largest in", "50 %", "90 %", "95 %", "99 %", "by", "loss / persistence's")
+		fmt.Fprintf(w, "  %-11s %10s %10s %10s %10s  %-12s  %s\n", "largest in", "50 %", "90 %", "95 %", "99 %", "by", "loss / persistence's")
 		for j, h := range c.Horizons {
 			fmt.Fprintf(w, "  %-11s", horizonName(h))
 			for _, q := range p.quantiles(r, j) {
 				fmt.Fprintf(w, " %10s", amount(r, q))
 			}
-			fmt.Fprintf(w, "  %-11s  %s\n", c.Candidates[c.Best[j]].Name, p.why(c, j))
+			fmt.Fprintf(w, "  %-12s  %s\n", c.Candidates[c.Best[j]].Name, p.why(c, j))
 		}
 	}
 	_, err := w.WriteTo(stdout)
@@ -327,11 +325,14 @@ func (p *forecastReport) why(c *forecast.Choice, j int) string {
 	switch {
 	case scores == nil:
 		return "too few samples to choose by"
-	case c.Best[j] == 0:
+	case !better(c, c.Best[j]):
 		return "nothing else is surely better"
 	}
 	return fmt.Sprintf("%.2f", forecast.Relative(scores[c.Best[j]], scores[0]))
 }
+
+// better reports whether candidate k is more than the last value and its residuals.
+func better(c *forecast.Choice, k int) bool { return k > 0 && !c.Candidates[k].Fallback }
 
 // horizonName is how tables call a horizon.
 func horizonName(h forecast.Horizon) string {

@@ -81,9 +81,9 @@ func (p *forecastReport) verdict(c *forecast.Choice, j int) string {
 	}
 	chosen := forecast.Relative(test[c.Best[j]], test[0])
 	switch {
-	case best == 0:
+	case !better(c, best):
 		return "nothing beats the last value and its residuals."
-	case c.Best[j] == 0:
+	case !better(c, c.Best[j]):
 		return "nothing was surely better than the last value and its residuals in what was chosen by."
 	case chosen > 1:
 		return fmt.Sprintf("the choice was wrong: %s lost %.3f times what the last value and its residuals did.", c.Candidates[c.Best[j]].Name, chosen)
