@@ -31,6 +31,7 @@ Requests come every -every, 10 % more or less, and are announced to the controll
 Examples:
   live                                          tree_small, twelve minutes
   live -app checkout -starts standalone -n 50 -idle 9s -policy newsvendor:5120:waits=every
+  live -app checkout -starts standalone -n 100 -skip 50 -every 9s -idle 6500ms -policy newsvendor:6200:waits=every:start=300
   live -n 10 -every 5s -idle 2500ms -starts standalone    a short form
 `
 
