@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tppfaas/tppfaas/prewarm"
 	"github.com/tppfaas/tppfaas/prewarm/controller"
 )
 
@@ -114,4 +115,27 @@ func TestKafkaLimits(t *testing.T) {
 	require.Greater(t, len(x.done), 20)
 	require.Equal(t, most, x.most.Containers)
 	require.LessOrEqual(t, x.most.Starting, 4)
+}
+
+// TestStatedStands checks of what was stated of a partition that the later claim counts, and that it is void in the end, whatever its time is.
+func TestStatedStands(t *testing.T) {
+	d, err := NewDeciders(Options{Epoch: virtualEpoch, Price: 2560, Platform: whisk, Limits: Limits{Containers: 10, MemoryMB: 2048}, Emit: func(Record) {}}, controller.Options{Act: true}, "x")
+	require.NoError(t, err)
+	room := func(n, memoryMB int) int {
+		n, _ = d.room(0, controller.Standing{Containers: 2, MemoryMB: 512}, n, memoryMB)
+		return n
+	}
+	state := func(at prewarm.Time, claim int64, containers int) {
+		d.Stand(time.Hour, &Message{At: virtualEpoch.Add(at).UnixNano(), Standing: &Standing{Partition: 7, Owner: "y", Claim: claim, Containers: containers}})
+	}
+	require.Equal(t, 8, room(9, 128))
+	require.Equal(t, 6, room(9, 256), "memory")
+	state(time.Hour, 5, 3)
+	require.Equal(t, 5, room(9, 128))
+	state(time.Hour, 4, 9)
+	require.Equal(t, 5, room(9, 128), "it has lost the partition")
+	state(1000*time.Hour, 6, 1e9)
+	require.Zero(t, room(9, 128))
+	d.Pass(time.Hour + d.holds())
+	require.Equal(t, 8, room(9, 128))
 }
