@@ -7,12 +7,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/tppfaas/tppfaas/internal/localwhisk"
+	"github.com/tppfaas/tppfaas/prewarm"
 	"github.com/tppfaas/tppfaas/prewarm/controller"
 )
 
-// TestLimits checks that what all instances together have asked for is never more than the limits, while one joins and one dies, and that one of them alone has no more than
-// several.
+// TestLimits checks that what all instances together have asked for is never more than the limits, while one joins and one dies, and that several decide what one does under
+// the same limits.
 func TestLimits(t *testing.T) {
 	free := run(t, 1, 5, nil)
 	t.Logf("without limits: %+v, %v", free.most, free.starts)
@@ -59,8 +59,8 @@ func TestLimits(t *testing.T) {
 			within(one.most)
 			three := limited(3, nil)
 			within(three.most)
-			require.InDelta(t, len(one.done), len(three.done), 0.1*float64(len(one.done)))
-			require.InDelta(t, one.starts[localwhisk.Cold], three.starts[localwhisk.Cold], 10)
+			require.Equal(t, one.done, three.done)
+			require.Equal(t, one.starts, three.starts)
 			at := (free.done[41].at + free.done[42].at) / 2
 			changing := limited(2, func(m *memory) {
 				m.rebuild = 15 * time.Minute
@@ -115,4 +115,27 @@ func TestKafkaLimits(t *testing.T) {
 	require.Greater(t, len(x.done), 20)
 	require.Equal(t, most, x.most.Containers)
 	require.LessOrEqual(t, x.most.Starting, 4)
+}
+
+// TestStatedStands checks of what was stated of a partition that the later claim counts, and that it is void in the end, whatever its time is.
+func TestStatedStands(t *testing.T) {
+	d, err := NewDeciders(Options{Epoch: virtualEpoch, Price: 2560, Platform: whisk, Limits: Limits{Containers: 10, MemoryMB: 2048}, Emit: func(Record) {}}, controller.Options{Act: true}, "x")
+	require.NoError(t, err)
+	room := func(n, memoryMB int) int {
+		n, _ = d.room(0, controller.Standing{Containers: 2, MemoryMB: 512}, n, memoryMB)
+		return n
+	}
+	state := func(at prewarm.Time, claim int64, containers int) {
+		d.Stand(time.Hour, &Message{At: virtualEpoch.Add(at).UnixNano(), Standing: &Standing{Partition: 7, Owner: "y", Claim: claim, Containers: containers}})
+	}
+	require.Equal(t, 8, room(9, 128))
+	require.Equal(t, 6, room(9, 256), "memory")
+	state(time.Hour, 5, 3)
+	require.Equal(t, 5, room(9, 128))
+	state(time.Hour, 4, 9)
+	require.Equal(t, 5, room(9, 128), "it has lost the partition")
+	state(1000*time.Hour, 6, 1e9)
+	require.Zero(t, room(9, 128))
+	d.Pass(time.Hour + d.holds())
+	require.Equal(t, 8, room(9, 128))
 }

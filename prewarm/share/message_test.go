@@ -66,6 +66,7 @@ func TestWrongMessages(t *testing.T) {
 		`{"v":1,"at":1,"n":{"owner":"","p":1}}`:                                           "an owner without a name",
 		`{"v":1,"at":1,"n":{"owner":"x","p":-1}}`:                                         "what stands of a partition is",
 		`{"v":1,"at":1,"n":{"owner":"x","containers":-1}}`:                                "what stands of a partition is",
+		`{"v":1,"at":1,"f":"f","o":{},"by":{"p":-1}}`:                                     "spans of a partition -1",
 		`{"v":1,"at":1,"f":"f","s":{"start":7}}`:                                          "times that are no array of 32 whole numbers",
 		`{"v":1,"at":1,"f":"f","s":{"start":[1` + strings.Repeat(",1.5", 31) + `]}}`:      "times that are no array of 32 whole numbers",
 		`{"v":1,"at":1,"f":"f","d":{"owner":"x","results":[{"outcome":99}]}}`:             "a result that there is not",

@@ -74,6 +74,12 @@ func TestIntegrationStopped(t *testing.T) {
 	for o := range r.sent {
 		if !decided[o] {
 			missing++
+			t.Logf("not decided on: %s", o)
+		}
+	}
+	for _, p := range instances {
+		for _, source := range p.state(t).Sources {
+			t.Logf("%s: %s has taken %d, %d were of no use: %s", p.url, source.Name, source.Observations, source.Invalid, source.Error)
 		}
 	}
 	t.Logf("%d spans sent, %d not decided on; %d invocations, %d cold; %d containers warmed, %d more than the requests have calls; at most %d unused, %d asked for at once",
