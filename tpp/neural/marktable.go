@@ -130,7 +130,7 @@ func (t *markTable) mix(logits []float32, last int) {
 // The weights and discounts among which validation chooses.
 var (
 	tableWeights   = []float64{0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1}
-	tableDiscounts = []float64{0.1, 0.3, 0.5, 0.7, 0.9}
+	tableDiscounts = []float64{0.03, 0.1, 0.3, 0.5, 0.7, 0.9}
 )
 
 // leastTableGain is the gain in the log likelihood of an event that makes a table worth its place, in nats.
