@@ -42,7 +42,7 @@ func newMarkTable(counts map[markPair]int, numMarks int) *markTable {
 	t := &markTable{marks: make([]uint16, len(pairs)), counts: make([]float32, len(pairs)), first: make([]int, numMarks+1)}
 	for i, p := range pairs {
 		t.marks[i], t.counts[i] = p.mark, float32(counts[p])
-		t.first[p.last+1]++
+		t.first[int(p.last)+1]++
 	}
 	for last := range numMarks {
 		t.first[last+1] += t.first[last]

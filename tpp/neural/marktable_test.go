@@ -165,6 +165,15 @@ func TestMixByDefinition(t *testing.T) {
 	})
 }
 
+// TestMarkTableOfAllMarks checks the last of as many marks as a model may have.
+func TestMarkTableOfAllMarks(t *testing.T) {
+	const last = tpp.MaxMarks - 1
+	table := newMarkTable(map[markPair]int{{last, last}: 3, {last, 0}: 1}, tpp.MaxMarks)
+	if p, known := table.probability(last, last, 0.1, false); !known || math.Abs(p-2.9/4) > 1e-3 {
+		t.Errorf("the last mark follows itself with %v", p)
+	}
+}
+
 // TestProbabilityWithoutThePairItself checks that leaving a pair out gives what the table without it does, but for the frequencies of the marks.
 func TestProbabilityWithoutThePairItself(t *testing.T) {
 	whole := newMarkTable(map[markPair]int{{0, 1}: 3, {0, 2}: 1, {1, 0}: 1}, 4)
