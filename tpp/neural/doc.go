@@ -25,6 +25,7 @@
 //	time head  h·Wᵀ + b                                         D → outputs of the kind, see below
 //	mark-time  + U·tanh(h·Pᵀ + b + E[mark]) on the logits      D → K, if MarkTimeSize > 0
 //	mark head  softmax(h·Wᵀ + b)                                D → M, and one class for the end of the sequence
+//	table      a share w of which marks followed the last one   if MarkTable; fitted after the network
 //
 // The encoder SSM has no W_hh: it has D units c that decay, with gates z and u, and a layer that makes the context of them,
 //

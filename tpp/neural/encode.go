@@ -23,6 +23,7 @@ type recurrentDescription struct {
 	MeanLogInterTime float64          `json:"mean_log_inter_time"`
 	StdLogInterTime  float64          `json:"std_log_inter_time"`
 	MAEInterTime     float64          `json:"mae_inter_time"` // of the median of all gaps
+	Table            *markTableFile   `json:"mark_table_share,omitempty"`
 	Training         *TrainingSummary `json:"training,omitempty"`
 }
 
@@ -34,6 +35,7 @@ type configFile struct {
 	MarkEmbeddingSize int             `json:"mark_embedding_size"`
 	NumComponents     int             `json:"num_mix_components,omitempty"`
 	MarkTimeSize      int             `json:"mark_time_size,omitempty"`
+	MarkTable         bool            `json:"mark_table,omitempty"`
 	TimeHead          TimeHead        `json:"time_head,omitempty"`
 	WithoutEnd        bool            `json:"without_end,omitempty"`
 	Covariates        []covariateFile `json:"covariates,omitempty"`
@@ -56,7 +58,7 @@ type covariateFile struct {
 func (c *Config) fileForm() configFile {
 	f := configFile{
 		Kind: c.Kind, Encoder: c.Encoder, ContextSize: c.ContextSize, MarkEmbeddingSize: c.MarkEmbeddingSize,
-		NumComponents: c.NumComponents, MarkTimeSize: c.MarkTimeSize, TimeHead: c.TimeHead, WithoutEnd: c.WithoutEnd,
+		NumComponents: c.NumComponents, MarkTimeSize: c.MarkTimeSize, MarkTable: c.MarkTable, TimeHead: c.TimeHead, WithoutEnd: c.WithoutEnd,
 		GapFloor: c.GapFloor, LogShift: c.LogShift, TimeUnit: c.TimeUnit, Resolution: c.Resolution,
 	}
 	for _, v := range c.Covariates {
@@ -69,7 +71,7 @@ func (c *Config) fileForm() configFile {
 func (f *configFile) config() Config {
 	c := Config{
 		Kind: f.Kind, Encoder: f.Encoder, ContextSize: f.ContextSize, MarkEmbeddingSize: f.MarkEmbeddingSize,
-		NumComponents: f.NumComponents, MarkTimeSize: f.MarkTimeSize, TimeHead: f.TimeHead, WithoutEnd: f.WithoutEnd,
+		NumComponents: f.NumComponents, MarkTimeSize: f.MarkTimeSize, MarkTable: f.MarkTable, TimeHead: f.TimeHead, WithoutEnd: f.WithoutEnd,
 		GapFloor: f.GapFloor, LogShift: f.LogShift, TimeUnit: f.TimeUnit, Resolution: f.Resolution,
 	}
 	for _, v := range f.Covariates {
@@ -88,9 +90,12 @@ func (m *Recurrent) Encode(w io.Writer) error {
 	for _, t := range m.net.layout.Tensors() {
 		tensors[t.Name] = safetensors.FromFloat32(t.Shape, nn.Of(t.Span, m.params))
 	}
+	if m.table != nil {
+		m.table.addTo(tensors)
+	}
 	return tpp.EncodeModel(w, recurrentDescription{
 		Format: tpp.ModelFormat, configFile: m.cfg.fileForm(), NumMarks: m.numMarks, Marks: m.markNames,
-		MeanLogInterTime: m.norm.Mean, StdLogInterTime: m.norm.Std, MAEInterTime: m.norm.MAE, Training: m.summary,
+		MeanLogInterTime: m.norm.Mean, StdLogInterTime: m.norm.Std, MAEInterTime: m.norm.MAE, Table: m.table.description(), Training: m.summary,
 	}, tensors)
 }
 
@@ -118,6 +123,11 @@ func readRecurrent(f *tpp.ModelFile) (tpp.Model, error) {
 	}
 	m.summary = d.Training
 	loadParams(m.net, m.params, f.Tensor)
+	if d.Table != nil {
+		if m.table, err = d.Table.table(f, m.numMarks); err != nil {
+			return nil, fmt.Errorf("table of the marks: %w", err)
+		}
+	}
 	if err := f.Finish(); err != nil {
 		return nil, err
 	}
@@ -183,13 +193,16 @@ func (m *Recurrent) Fingerprint() uint64 {
 			binary.LittleEndian.PutUint32(b[:], math.Float32bits(v))
 			h.Write(b[:])
 		}
+		if t := m.table; t != nil {
+			fmt.Fprintf(h, "table %v %v %v %v %v", t.weight, t.discount, t.first, t.marks, t.counts)
+		}
 		m.hash.value = h.Sum64()
 	})
 	return m.hash.value
 }
 
-// MarshalBinary encodes the number of events (8 bytes), the time of the last one (8) and the hidden vector (4 each), in
-// little-endian order.
+// MarshalBinary encodes the number of events (8 bytes), the time of the last one (8), the hidden vector (4 each) and, for a model with a table of the
+// marks, the mark of the last one (4), in little-endian order.
 func (s *recurrentState) MarshalBinary() ([]byte, error) {
 	b := make([]byte, 0, 16+4*len(s.hidden))
 	b = binary.LittleEndian.AppendUint64(b, uint64(s.events))
@@ -197,11 +210,18 @@ func (s *recurrentState) MarshalBinary() ([]byte, error) {
 	for _, v := range s.hidden {
 		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
 	}
+	if s.m.table != nil {
+		b = binary.LittleEndian.AppendUint32(b, uint32(max(s.mark, 0)))
+	}
 	return b, nil
 }
 
 func (s *recurrentState) UnmarshalBinary(data []byte) error {
-	if want := 16 + 4*len(s.hidden); len(data) != want {
+	want := 16 + 4*len(s.hidden)
+	if s.m.table != nil {
+		want += 4
+	}
+	if len(data) != want {
 		return fmt.Errorf("%d bytes, it must be %d", len(data), want)
 	}
 	events := binary.LittleEndian.Uint64(data)
@@ -222,7 +242,17 @@ func (s *recurrentState) UnmarshalBinary(data []byte) error {
 			return fmt.Errorf("unit %d is %v before the first event", i, hidden[i])
 		}
 	}
-	s.events, s.last, s.hidden = int(events), last, hidden
+	mark := -1
+	if s.m.table != nil {
+		v := binary.LittleEndian.Uint32(data[len(data)-4:])
+		if v >= uint32(s.m.numMarks) || events == 0 && v != 0 {
+			return fmt.Errorf("the last of %d events has mark %d, the model knows %d marks", events, v, s.m.numMarks)
+		}
+		if events > 0 {
+			mark = int(v)
+		}
+	}
+	s.events, s.last, s.hidden, s.mark = int(events), last, hidden, mark
 	s.invalidate()
 	return nil
 }

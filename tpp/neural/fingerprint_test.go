@@ -101,6 +101,7 @@ func TestFingerprintCoversOptions(t *testing.T) {
 		"MarkEmbeddingSize": {MarkEmbeddingSize: 33},
 		"NumComponents":     {NumComponents: 65},
 		"MarkTimeSize":      {MarkTimeSize: 4},
+		"MarkTable":         {MarkTable: true},
 		"WithoutEnd":        {WithoutEnd: true},
 		"Covariates":        {Covariates: []Covariate{{Name: "x", Levels: 2}}},
 		"GapFloor":          {GapFloor: 0.25},

@@ -43,6 +43,7 @@ type mixtureFollower struct {
 	gates          []float32 // rows × G·D
 	weights, marks []float32 // rows × K, rows × classes: probabilities; with a markTime, weights are logits whatever the mark
 	weightTotal    []float64 // rows: sum of the weights
+	last           []int     // rows: marks of the last events
 	markTime       followedMarkTime
 	values         []float32
 	stepper        nn.Stepper[float32]
@@ -63,7 +64,9 @@ func (f *mixtureFollower) Start(state tpp.State, now float64, rows int) error {
 	if len(s) > d {
 		f.c = nn.Resize(f.c, rows*d)
 	}
+	f.last = nn.Resize(f.last, rows)
 	for row := range rows {
+		f.last[row] = f.root.mark
 		copy(f.h[row*d:(row+1)*d], s[:d])
 		if len(s) > d {
 			copy(f.c[row*d:(row+1)*d], s[d:])
@@ -122,6 +125,7 @@ func (f *mixtureFollower) Observe(dst, row int, tau float64, mark int, covariate
 	if f.values, err = net.appendFeatures(f.values[:0], gap, mark, covariates); err != nil {
 		return err
 	}
+	f.last[dst] = mark
 	net.input.Forward(f.gates[dst*g:(dst+1)*g], f.values)
 	return nil
 }
@@ -133,6 +137,11 @@ func (f *mixtureFollower) Advance(rows int) {
 	net.rnn.StepRows(params, f.h, f.c, f.gates, rows, &f.stepper)
 	net.time.ForwardColumns(f.weights, params, f.h, rows, 2*k, k)
 	net.mark.Forward(f.marks, params, f.h, rows)
+	if f.m.table != nil {
+		for row := range rows {
+			f.m.table.mix(f.marks[row*classes:(row+1)*classes], f.last[row])
+		}
+	}
 	if net.markTime != nil {
 		f.markTime.project(net.markTime, params, f.h, rows)
 	} else {

@@ -63,7 +63,7 @@ type variant struct {
 }
 
 func (v variant) String() string {
-	return fmt.Sprint(v.cfg.Kind, v.cfg.Encoder, v.cfg.TimeHead, v.loss, len(v.cfg.Covariates), !v.cfg.WithoutEnd, v.cfg.MarkTimeSize)
+	return fmt.Sprint(v.cfg.Kind, v.cfg.Encoder, v.cfg.TimeHead, v.loss, len(v.cfg.Covariates), !v.cfg.WithoutEnd, v.cfg.MarkTimeSize, v.cfg.MarkTable)
 }
 
 // variants returns small models of every kind, with every encoder, head, loss and feature among them. The file is shared

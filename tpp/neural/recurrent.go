@@ -25,6 +25,7 @@ type Recurrent struct {
 	summary   *TrainingSummary
 	net       *network[float32]
 	params    []float32
+	table     *markTable // nil if the network is alone
 	hash      *lazyFingerprint
 }
 
@@ -123,7 +124,7 @@ func (m *Recurrent) newState(start float64) *recurrentState {
 
 // newStateIn returns a state that computes in w. States that share a workspace must not be used concurrently.
 func (m *Recurrent) newStateIn(w *recurrentWork, start float64) *recurrentState {
-	return &recurrentState{m: m, work: w, last: start, hidden: make([]float32, m.net.rnn.StateSize())}
+	return &recurrentState{m: m, work: w, last: start, mark: -1, hidden: make([]float32, m.net.rnn.StateSize())}
 }
 
 // recurrentState is the encoder's state after the events so far. Scratch memory is kept apart in work, which states can
@@ -133,6 +134,7 @@ type recurrentState struct {
 	work   *recurrentWork
 	events int
 	last   float64 // arrival of the last event, or the start
+	mark   int     // of the last event, −1 before the first
 	hidden []float32
 }
 
@@ -201,7 +203,7 @@ func (s *recurrentState) Observe(e tpp.Event) error {
 	net.input.Forward(w.gates, values)
 	net.rnn.Step(s.m.params, s.hidden, w.gates, &w.stepper)
 	s.events++
-	s.last = e.Time
+	s.last, s.mark = e.Time, e.Mark
 	s.invalidate()
 	return nil
 }
@@ -220,6 +222,9 @@ func (s *recurrentState) refresh() {
 	context := s.context()
 	net.time.Forward(w.timeOut, s.m.params, context, 1)
 	net.mark.Forward(w.markOut, s.m.params, context, 1)
+	if s.m.table != nil {
+		s.m.table.mix(w.markOut, s.mark)
+	}
 	if m := net.markTime; m != nil {
 		m.mean(s.m.params, w.timeOut, w.markOut, m.project(s.m.params, context, 1, &w.markTime), &w.markTime)
 	}
@@ -252,7 +257,7 @@ func (s *recurrentState) CopyFrom(src tpp.State) bool {
 	if !ok || o.m != s.m {
 		return false
 	}
-	s.events, s.last = o.events, o.last
+	s.events, s.last, s.mark = o.events, o.last, o.mark
 	copy(s.hidden, o.hidden)
 	s.invalidate()
 	return true

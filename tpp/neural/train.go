@@ -55,6 +55,12 @@ func (t *trainer) train(ctx context.Context, disk errorfs.FS, m *Recurrent) (*Re
 	copy(m.params, t.best)
 	m.net.prepare(m.params)
 	m.summary = &t.summary
+	if err == nil && m.cfg.MarkTable {
+		gain := 0.0
+		if m.table, gain, err = t.fitMarkTable(ctx, m.params); m.table != nil {
+			t.summary.ValidationLoss -= gain / float64(t.validation.counts().events)
+		}
+	}
 	return m, err
 }
 

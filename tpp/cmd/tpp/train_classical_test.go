@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -98,6 +99,31 @@ func TestTrainMarkTime(t *testing.T) {
 	}
 }
 
+// TestTrainMarkTable checks that -mark-table comes to the model, and that what is trained with it has a lower loss, and says so, than without.
+func TestTrainMarkTable(t *testing.T) {
+	data := chain(t, "chain.json.gz", inOrder, 30)
+	losses := map[bool]float64{}
+	for _, with := range []bool{false, true} {
+		model := filepath.Join(t.TempDir(), "m.safetensors")
+		args := []string{"train", data, "-o", model, "-epochs", "1", "-context", "4", fmt.Sprintf("-mark-table=%v", with)}
+		if status, _, errs := call(t, args...); status != cli.OK {
+			t.Fatalf("status %d, %s", status, errs)
+		}
+		read, err := tpp.ReadModelFile(model)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := read.(*neural.Recurrent)
+		losses[with] = m.Training().ValidationLoss
+		if m.Config().MarkTable != with {
+			t.Errorf("with -mark-table=%v the model has %v", with, m.Config().MarkTable)
+		}
+	}
+	if losses[true] >= losses[false] {
+		t.Errorf("validation losses: %v", losses)
+	}
+}
+
 func TestTrainClassicalRefuses(t *testing.T) {
 	for _, c := range []struct{ options, reason string }{
 		{"-kind arima", "lookup-set or continuation"},
@@ -113,6 +139,8 @@ func TestTrainClassicalRefuses(t *testing.T) {
 		{"-mark-time yes", "-mark-time is \"yes\", it must be off, on or auto"},
 		{"-kind truncnorm -mark-time on", "-mark-time is for -kind lognormmix"},
 		{"-mark-time auto -checkpoint c", "two trainings"},
+		{"-kind markov -mark-table", "-mark-table is not for -kind markov"},
+		{"-kind race -mark-table", "-mark-table is not for -kind race"},
 	} {
 		args := append([]string{"train", "x.json", "-o", "m"}, strings.Fields(c.options)...)
 		if status, _, errs := call(t, args...); status != cli.Usage || !strings.Contains(errs, c.reason) {
