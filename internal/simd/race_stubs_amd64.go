@@ -23,10 +23,16 @@ func addScatteredAVX2(rows int, n int, dst *float32, src *float32, index *int32,
 func logisticPrecisionsAVX2(dst *float32, src *float32, n int)
 
 //go:noescape
-func logisticSurvivalAVX2(u *float32, s *float32, weights *float32, locations *float32, precisions *float32, n int, y float32) (total float32)
+func logisticRowsAVX2(rows int, k int, outs *float32, size int, y *float32, work *float32, survivals *float32)
 
 //go:noescape
-func logisticGradAVX2(location *float32, scale *float32, logit *float32, weights *float32, precisions *float32, logScales *float32, e *float32, eu *float32, s *float32, su *float32, n int, numbers *[4]float32)
+func logisticRowsGradAVX2(rows int, k int, index *int32, outs *float32, size int, work *float32, workSize int, numbers *float32)
+
+//go:noescape
+func logisticTicksAVX2(rows int, k int, index *int32, work *float32, workSize int, widths *float32, ticks *float32, masses *float32)
+
+//go:noescape
+func logisticTicksGradAVX2(rows int, k int, index *int32, outs *float32, size int, work *float32, workSize int, ticks *float32, numbers *float32)
 
 //go:noescape
 func rectifyAVX512(x *float32, n int)
@@ -47,7 +53,13 @@ func addScatteredAVX512(rows int, n int, dst *float32, src *float32, index *int3
 func logisticPrecisionsAVX512(dst *float32, src *float32, n int)
 
 //go:noescape
-func logisticSurvivalAVX512(u *float32, s *float32, weights *float32, locations *float32, precisions *float32, n int, y float32) (total float32)
+func logisticRowsAVX512(rows int, k int, outs *float32, size int, y *float32, work *float32, survivals *float32)
 
 //go:noescape
-func logisticGradAVX512(location *float32, scale *float32, logit *float32, weights *float32, precisions *float32, logScales *float32, e *float32, eu *float32, s *float32, su *float32, n int, numbers *[4]float32)
+func logisticRowsGradAVX512(rows int, k int, index *int32, outs *float32, size int, work *float32, workSize int, numbers *float32)
+
+//go:noescape
+func logisticTicksAVX512(rows int, k int, index *int32, work *float32, workSize int, widths *float32, ticks *float32, masses *float32)
+
+//go:noescape
+func logisticTicksGradAVX512(rows int, k int, index *int32, outs *float32, size int, work *float32, workSize int, ticks *float32, numbers *float32)

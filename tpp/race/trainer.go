@@ -17,6 +17,9 @@ import (
 // workers, and the gradients of the shards are added in order, so the sums do not depend on it.
 const shardSize = 16
 
+// chunkRows is the number of rows from which a chunk of steps is evaluated, so few that what is computed of them stays in the cache.
+const chunkRows = 128
+
 // pass is the scratch memory of a pass over the sequences of a shard.
 type pass[F nn.Float] struct {
 	lengths []int
@@ -24,6 +27,10 @@ type pass[F nn.Float] struct {
 	trace   nn.Trace[F]
 	values  []F
 	input   nn.InputGradient[F]
+
+	context, gradContext []F // steps × hidden: the parts of the contexts in the hidden vectors of rows
+
+	// Of a chunk of steps.
 	start   []int32
 	rows    []row[F]
 	feats   []F
@@ -42,52 +49,71 @@ func (n *network[F]) run(params, grad []F, batch []*example[F], scale, dropout f
 	}
 	p := nn.Pack(w.lengths, w.offsets)
 	w.offsets = p.Offsets
-	steps := p.Rows()
+	steps, d := p.Rows(), n.hidden
 	if steps == 0 {
 		return 0, events
 	}
-	w.values = nn.Resize(w.values, steps*n.values)
 	begin := meter.Begin()
-	w.start, w.rows, w.feats, w.targets = append(w.start[:0], 0), w.rows[:0], w.feats[:0], w.targets[:0]
+	w.values = nn.Resize(w.values, steps*n.values)
 	for t := range p.Steps() {
 		for b := range p.Offsets[t+1] - p.Offsets[t] {
-			r, x := p.Row(b, t), batch[b]
-			copy(w.values[r*n.values:(r+1)*n.values], x.values[t*n.values:])
-			first, last := x.start[t], x.start[t+1]
-			w.rows = append(w.rows, x.rows[first:last]...)
-			w.feats = append(w.feats, x.feats[int(first)*n.features:int(last)*n.features]...)
-			w.start = append(w.start, int32(len(w.rows)))
-			w.targets = append(w.targets, x.targets[t])
+			r := p.Row(b, t)
+			copy(w.values[r*n.values:(r+1)*n.values], batch[b].values[t*n.values:])
 		}
 	}
+	w.context = nn.Resize(w.context, steps*d)
 	meter.End(meter.Rows, begin)
 	n.rnn.Encode(params, n.input, w.values, p, &w.trace)
+	n.fromContext.Forward(w.context, params, w.trace.H, steps)
 	if grad == nil {
-		rng = nil
-	}
-	n.forward(params, w.trace.H, w.start, w.rows, w.feats, dropout, rng, &w.work)
-	if grad != nil {
-		w.work.gradOuts = nn.Resize(w.work.gradOuts, len(w.rows)*n.size)
-		clear(w.work.gradOuts)
+		rng, scale = nil, 0
 	} else {
-		scale = 0
+		w.gradContext = nn.Resize(w.gradContext, steps*d)
 	}
-	begin = meter.Begin()
-	for step := range steps {
-		a, b := int(w.start[step]), int(w.start[step+1])
-		var own []F
-		if grad != nil {
-			own = w.work.gradOuts[a*n.size : b*n.size]
+	w.loss.sum = logSum{fast: grad != nil}
+	w.clear()
+	first := 0 // step of the chunk
+	for t := range p.Steps() {
+		for b := range p.Offsets[t+1] - p.Offsets[t] {
+			w.add(batch[b], t, n.features)
+			if r := p.Row(b, t) + 1; len(w.rows) >= chunkRows || r == steps {
+				n.chunk(params, grad, first, scale, dropout, rng, w)
+				w.clear()
+				first = r
+			}
 		}
-		total += stepLoss(w.work.outs[a*n.size:b*n.size], own, n.size, n.components, w.rows[a:b], w.targets[step], scale, &w.loss)
 	}
+	if grad != nil {
+		n.fromContext.BackwardTo(grad, params, w.trace.DH, w.gradContext, w.trace.H, steps, nn.SetInput)
+		n.rnn.EncodeBackward(grad, params, n.input, w.values, p, &w.trace, &w.input, 0)
+	}
+	return w.loss.sum.total, events
+}
+
+// clear starts a chunk.
+func (w *pass[F]) clear() {
+	w.start, w.rows, w.feats, w.targets = append(w.start[:0], 0), w.rows[:0], w.feats[:0], w.targets[:0]
+}
+
+// add adds a step of an example to the chunk.
+func (w *pass[F]) add(x *example[F], step, features int) {
+	first, last := x.start[step], x.start[step+1]
+	w.rows = append(w.rows, x.rows[first:last]...)
+	w.feats = append(w.feats, x.feats[int(first)*features:int(last)*features]...)
+	w.start = append(w.start, int32(len(w.rows)))
+	w.targets = append(w.targets, x.targets[step])
+}
+
+// chunk evaluates a chunk of steps, from first on.
+func (n *network[F]) chunk(params, grad []F, first int, scale, dropout float64, rng *rand.Rand, w *pass[F]) {
+	steps, d := len(w.targets), n.hidden
+	n.forward(params, w.context[first*d:(first+steps)*d], w.start, w.rows, w.feats, dropout, rng, &w.work)
+	begin := meter.Begin()
+	stepsLoss(w.work.outs, n.size, n.components, w.start, w.rows, w.targets, scale, &w.loss)
 	meter.End(meter.Loss, begin)
-	if grad == nil {
-		return total, events
+	if grad != nil {
+		n.backward(grad, params, w.gradContext[first*d:(first+steps)*d], steps, w.feats, rng != nil, &w.work)
 	}
-	n.backward(grad, params, w.trace.DH, w.trace.H, w.start, w.rows, w.feats, rng != nil, &w.work)
-	n.rnn.EncodeBackward(grad, params, n.input, w.values, p, &w.trace, &w.input, 0)
-	return total, events
 }
 
 type trainer struct {
