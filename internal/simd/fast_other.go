@@ -45,3 +45,9 @@ func paddedComponents(k int) int                                     { return k 
 func addGatheredFast(_ int, _, _ []float32, _ []int32, _ float32)    {}
 func addScatteredFast(_ int, _, _ []float32, _ []int32, _ float32)   {}
 func transposeFast(_, _ int, _ []float32, _ int, _ []float32, _ int) {}
+
+func gatherSumFast(_ int, _, _ []float32, _ []int32, _ []float32, _ []int32)       {}
+func rectifyScatteredFast(_ int, _, _ []float32, _ []int32, _ float32)             {}
+func addGatheredRectifiedFast(_ int, _, _ []float32, _ []int32)                    {}
+func rectifyGradScatteredFast(_ int, _, _, _ []float32, _ []int32)                 {}
+func pooledGradFast(_ Pooled, _ int, _, _, _ []float32, _ float32, _, _ []float32) {}

@@ -91,3 +91,43 @@ func addScatteredFast(n int, dst, src []float32, index []int32, scale float32) {
 		addScatteredAVX2(len(index), n, &dst[0], &src[0], &index[0], scale)
 	}
 }
+
+func gatherSumFast(n int, dst, a []float32, ia []int32, b []float32, ib []int32) {
+	if active == avx512 {
+		gatherSumAVX512(len(ia), n, &dst[0], &a[0], &ia[0], &b[0], &ib[0])
+	} else {
+		gatherSumAVX2(len(ia), n, &dst[0], &a[0], &ia[0], &b[0], &ib[0])
+	}
+}
+
+func rectifyScatteredFast(n int, x, sums []float32, index []int32, scale float32) {
+	if active == avx512 {
+		rectifyScatteredAVX512(len(index), n, &x[0], &sums[0], &index[0], scale)
+	} else {
+		rectifyScatteredAVX2(len(index), n, &x[0], &sums[0], &index[0], scale)
+	}
+}
+
+func addGatheredRectifiedFast(n int, dst, src []float32, index []int32) {
+	if active == avx512 {
+		addGatheredRectifiedAVX512(len(index), n, &dst[0], &src[0], &index[0])
+	} else {
+		addGatheredRectifiedAVX2(len(index), n, &dst[0], &src[0], &index[0])
+	}
+}
+
+func rectifyGradScatteredFast(n int, grad, x, sums []float32, index []int32) {
+	if active == avx512 {
+		rectifyGradScatteredAVX512(len(index), n, &grad[0], &x[0], &sums[0], &index[0])
+	} else {
+		rectifyGradScatteredAVX2(len(index), n, &grad[0], &x[0], &sums[0], &index[0])
+	}
+}
+
+func pooledGradFast(p Pooled, n int, grad, x, pooled []float32, scale float32, steps, classes []float32) {
+	if active == avx512 {
+		pooledGradAVX512(len(p.Steps), n, &grad[0], &x[0], &pooled[0], scale, &p.Steps[0], &steps[0], &p.Classes[0], &classes[0])
+	} else {
+		pooledGradAVX2(len(p.Steps), n, &grad[0], &x[0], &pooled[0], scale, &p.Steps[0], &steps[0], &p.Classes[0], &classes[0])
+	}
+}

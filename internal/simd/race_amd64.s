@@ -180,6 +180,379 @@ loopDone:
 	VZEROUPPER
 	RET
 
+// func gatherSumAVX2(rows int, n int, dst *float32, a *float32, ia *int32, b *float32, ib *int32)
+// Requires: AVX
+TEXT ·gatherSumAVX2(SB), NOSPLIT, $0-56
+	MOVQ dst+16(FP), AX
+	MOVQ a+24(FP), CX
+	MOVQ ia+32(FP), DX
+	MOVQ b+40(FP), BX
+	MOVQ ib+48(FP), SI
+	MOVQ n+8(FP), DI
+	SHLQ $0x02, DI
+	MOVQ n+8(FP), R8
+	MOVQ R8, R9
+	SHRQ $0x03, R9
+	ANDQ $0x07, R8
+	MOVQ R8, R10
+	SHLQ $0x02, R10
+	LEAQ laneTable<>+0(SB), R11
+	SHLQ $0x02, R8
+	SUBQ R8, R11
+	MOVQ rows+0(FP), R8
+
+row:
+	MOVLQSX (DX), R12
+	IMULQ   DI, R12
+	ADDQ    CX, R12
+	MOVLQSX (SI), R13
+	IMULQ   DI, R13
+	ADDQ    BX, R13
+	MOVQ    R9, R14
+	TESTQ   R14, R14
+	JZ      elementTail
+
+element:
+	VMOVUPS (R12), Y0
+	VMOVUPS (R13), Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y0, (AX)
+	ADDQ    $0x20, R12
+	ADDQ    $0x20, R13
+	ADDQ    $0x20, AX
+	DECQ    R14
+	JNZ     element
+
+elementTail:
+	TESTQ      R10, R10
+	JZ         elementDone
+	VMOVUPS    32(R11), Y0
+	VMASKMOVPS (R12), Y0, Y0
+	VMOVUPS    32(R11), Y1
+	VMASKMOVPS (R13), Y1, Y1
+	VADDPS     Y1, Y0, Y0
+	VMOVUPS    32(R11), Y1
+	VMASKMOVPS Y0, Y1, (AX)
+	ADDQ       R10, R12
+	ADDQ       R10, R13
+	ADDQ       R10, AX
+
+elementDone:
+	ADDQ $0x04, DX
+	ADDQ $0x04, SI
+	DECQ R8
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func rectifyScatteredAVX2(rows int, n int, x *float32, sums *float32, index *int32, scale float32)
+// Requires: AVX, FMA3
+TEXT ·rectifyScatteredAVX2(SB), NOSPLIT, $0-44
+	MOVQ         x+16(FP), AX
+	MOVQ         sums+24(FP), CX
+	MOVQ         index+32(FP), DX
+	MOVQ         n+8(FP), BX
+	SHLQ         $0x02, BX
+	MOVQ         n+8(FP), SI
+	MOVQ         SI, DI
+	SHRQ         $0x03, DI
+	ANDQ         $0x07, SI
+	MOVQ         SI, R8
+	SHLQ         $0x02, R8
+	LEAQ         laneTable<>+0(SB), R9
+	SHLQ         $0x02, SI
+	SUBQ         SI, R9
+	VBROADCASTSS scale+40(FP), Y0
+	VXORPS       Y1, Y1, Y1
+	MOVQ         rows+0(FP), SI
+
+row:
+	MOVLQSX (DX), R10
+	IMULQ   BX, R10
+	ADDQ    CX, R10
+	MOVQ    DI, R11
+	TESTQ   R11, R11
+	JZ      elementTail
+
+element:
+	VMOVUPS     (AX), Y2
+	VMOVUPS     (R10), Y3
+	VMAXPS      Y2, Y1, Y2
+	VADDPS      Y1, Y2, Y2
+	VMOVUPS     Y2, (AX)
+	VFMADD231PS Y2, Y0, Y3
+	VMOVUPS     Y3, (R10)
+	ADDQ        $0x20, AX
+	ADDQ        $0x20, R10
+	DECQ        R11
+	JNZ         element
+
+elementTail:
+	TESTQ       R8, R8
+	JZ          elementDone
+	VMOVUPS     32(R9), Y2
+	VMASKMOVPS  (AX), Y2, Y2
+	VMOVUPS     32(R9), Y3
+	VMASKMOVPS  (R10), Y3, Y3
+	VMAXPS      Y2, Y1, Y2
+	VADDPS      Y1, Y2, Y2
+	VMOVUPS     32(R9), Y4
+	VMASKMOVPS  Y2, Y4, (AX)
+	VFMADD231PS Y2, Y0, Y3
+	VMOVUPS     32(R9), Y2
+	VMASKMOVPS  Y3, Y2, (R10)
+	ADDQ        R8, AX
+	ADDQ        R8, R10
+
+elementDone:
+	ADDQ $0x04, DX
+	DECQ SI
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func addGatheredRectifiedAVX2(rows int, n int, dst *float32, src *float32, index *int32)
+// Requires: AVX
+TEXT ·addGatheredRectifiedAVX2(SB), NOSPLIT, $0-40
+	MOVQ   dst+16(FP), AX
+	MOVQ   src+24(FP), CX
+	MOVQ   index+32(FP), DX
+	MOVQ   n+8(FP), BX
+	SHLQ   $0x02, BX
+	MOVQ   n+8(FP), SI
+	MOVQ   SI, DI
+	SHRQ   $0x03, DI
+	ANDQ   $0x07, SI
+	MOVQ   SI, R8
+	SHLQ   $0x02, R8
+	LEAQ   laneTable<>+0(SB), R9
+	SHLQ   $0x02, SI
+	SUBQ   SI, R9
+	VXORPS Y0, Y0, Y0
+	MOVQ   rows+0(FP), SI
+
+row:
+	MOVLQSX (DX), R10
+	IMULQ   BX, R10
+	ADDQ    CX, R10
+	MOVQ    DI, R11
+	TESTQ   R11, R11
+	JZ      elementTail
+
+element:
+	VMOVUPS (AX), Y1
+	VMOVUPS (R10), Y2
+	VADDPS  Y2, Y1, Y1
+	VMAXPS  Y1, Y0, Y1
+	VADDPS  Y0, Y1, Y1
+	VMOVUPS Y1, (AX)
+	ADDQ    $0x20, R10
+	ADDQ    $0x20, AX
+	DECQ    R11
+	JNZ     element
+
+elementTail:
+	TESTQ      R8, R8
+	JZ         elementDone
+	VMOVUPS    32(R9), Y1
+	VMASKMOVPS (AX), Y1, Y1
+	VMOVUPS    32(R9), Y2
+	VMASKMOVPS (R10), Y2, Y2
+	VADDPS     Y2, Y1, Y1
+	VMAXPS     Y1, Y0, Y1
+	VADDPS     Y0, Y1, Y1
+	VMOVUPS    32(R9), Y2
+	VMASKMOVPS Y1, Y2, (AX)
+	ADDQ       R8, R10
+	ADDQ       R8, AX
+
+elementDone:
+	ADDQ $0x04, DX
+	DECQ SI
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func rectifyGradScatteredAVX2(rows int, n int, grad *float32, x *float32, sums *float32, index *int32)
+// Requires: AVX
+TEXT ·rectifyGradScatteredAVX2(SB), NOSPLIT, $0-48
+	MOVQ grad+16(FP), AX
+	MOVQ x+24(FP), CX
+	MOVQ sums+32(FP), DX
+	MOVQ index+40(FP), BX
+	MOVQ n+8(FP), SI
+	SHLQ $0x02, SI
+	MOVQ n+8(FP), DI
+	MOVQ DI, R8
+	SHRQ $0x03, R8
+	ANDQ $0x07, DI
+	MOVQ DI, R9
+	SHLQ $0x02, R9
+	LEAQ laneTable<>+0(SB), R10
+	SHLQ $0x02, DI
+	SUBQ DI, R10
+	MOVQ rows+0(FP), DI
+
+row:
+	MOVLQSX (BX), R11
+	IMULQ   SI, R11
+	ADDQ    DX, R11
+	MOVQ    R8, R12
+	TESTQ   R12, R12
+	JZ      elementTail
+
+element:
+	VMOVUPS (CX), Y0
+	VMOVUPS c3f800000<>+0(SB), Y1
+	VMULPS  c7149f2ca<>+0(SB), Y0, Y0
+	VMINPS  Y0, Y1, Y0
+	VMOVUPS (AX), Y1
+	VMULPS  Y1, Y0, Y0
+	VMOVUPS Y0, (AX)
+	VMOVUPS (R11), Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y0, (R11)
+	ADDQ    $0x20, AX
+	ADDQ    $0x20, CX
+	ADDQ    $0x20, R11
+	DECQ    R12
+	JNZ     element
+
+elementTail:
+	TESTQ      R9, R9
+	JZ         elementDone
+	VMOVUPS    32(R10), Y0
+	VMASKMOVPS (CX), Y0, Y0
+	VMOVUPS    c3f800000<>+0(SB), Y1
+	VMULPS     c7149f2ca<>+0(SB), Y0, Y0
+	VMINPS     Y0, Y1, Y0
+	VMOVUPS    32(R10), Y1
+	VMASKMOVPS (AX), Y1, Y1
+	VMULPS     Y1, Y0, Y0
+	VMOVUPS    32(R10), Y1
+	VMASKMOVPS Y0, Y1, (AX)
+	VMOVUPS    32(R10), Y1
+	VMASKMOVPS (R11), Y1, Y1
+	VADDPS     Y1, Y0, Y0
+	VMOVUPS    32(R10), Y1
+	VMASKMOVPS Y0, Y1, (R11)
+	ADDQ       R9, AX
+	ADDQ       R9, CX
+	ADDQ       R9, R11
+
+elementDone:
+	ADDQ $0x04, BX
+	DECQ DI
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func pooledGradAVX2(rows int, n int, grad *float32, x *float32, pooled *float32, scale float32, step *int32, steps *float32, class *int32, classes *float32)
+// Requires: AVX, FMA3
+TEXT ·pooledGradAVX2(SB), NOSPLIT, $0-80
+	MOVQ         grad+16(FP), AX
+	MOVQ         x+24(FP), CX
+	MOVQ         step+48(FP), DX
+	MOVQ         class+64(FP), BX
+	MOVQ         n+8(FP), SI
+	MOVQ         SI, DI
+	SHRQ         $0x03, DI
+	ANDQ         $0x07, SI
+	MOVQ         SI, R8
+	SHLQ         $0x02, R8
+	LEAQ         laneTable<>+0(SB), R9
+	SHLQ         $0x02, SI
+	SUBQ         SI, R9
+	VBROADCASTSS scale+40(FP), Y0
+	MOVQ         rows+0(FP), SI
+
+row:
+	MOVLQSX (DX), R10
+	MOVQ    n+8(FP), R11
+	SHLQ    $0x02, R11
+	IMULQ   R11, R10
+	MOVQ    pooled+32(FP), R11
+	ADDQ    R11, R10
+	MOVLQSX (DX), R11
+	MOVQ    n+8(FP), R12
+	SHLQ    $0x02, R12
+	IMULQ   R12, R11
+	MOVQ    steps+56(FP), R12
+	ADDQ    R12, R11
+	MOVLQSX (BX), R12
+	MOVQ    n+8(FP), R13
+	SHLQ    $0x02, R13
+	IMULQ   R13, R12
+	MOVQ    classes+72(FP), R13
+	ADDQ    R13, R12
+	MOVQ    DI, R13
+	TESTQ   R13, R13
+	JZ      elementTail
+
+element:
+	VMOVUPS     (CX), Y1
+	VMOVUPS     c3f800000<>+0(SB), Y2
+	VMULPS      c7149f2ca<>+0(SB), Y1, Y1
+	VMINPS      Y1, Y2, Y1
+	VMOVUPS     (AX), Y2
+	VMOVUPS     (R10), Y3
+	VFMADD231PS Y3, Y0, Y2
+	VMULPS      Y2, Y1, Y1
+	VMOVUPS     Y1, (AX)
+	VMOVUPS     (R11), Y2
+	VADDPS      Y1, Y2, Y2
+	VMOVUPS     Y2, (R11)
+	VMOVUPS     (R12), Y2
+	VADDPS      Y1, Y2, Y2
+	VMOVUPS     Y2, (R12)
+	ADDQ        $0x20, AX
+	ADDQ        $0x20, CX
+	ADDQ        $0x20, R10
+	ADDQ        $0x20, R11
+	ADDQ        $0x20, R12
+	DECQ        R13
+	JNZ         element
+
+elementTail:
+	TESTQ       R8, R8
+	JZ          elementDone
+	VMOVUPS     32(R9), Y1
+	VMASKMOVPS  (CX), Y1, Y1
+	VMOVUPS     c3f800000<>+0(SB), Y2
+	VMULPS      c7149f2ca<>+0(SB), Y1, Y1
+	VMINPS      Y1, Y2, Y1
+	VMOVUPS     32(R9), Y2
+	VMASKMOVPS  (AX), Y2, Y2
+	VMOVUPS     32(R9), Y3
+	VMASKMOVPS  (R10), Y3, Y3
+	VFMADD231PS Y3, Y0, Y2
+	VMULPS      Y2, Y1, Y1
+	VMOVUPS     32(R9), Y2
+	VMASKMOVPS  Y1, Y2, (AX)
+	VMOVUPS     32(R9), Y2
+	VMASKMOVPS  (R11), Y2, Y2
+	VADDPS      Y1, Y2, Y2
+	VMOVUPS     32(R9), Y3
+	VMASKMOVPS  Y2, Y3, (R11)
+	VMOVUPS     32(R9), Y2
+	VMASKMOVPS  (R12), Y2, Y2
+	VADDPS      Y1, Y2, Y2
+	VMOVUPS     32(R9), Y1
+	VMASKMOVPS  Y2, Y1, (R12)
+	ADDQ        R8, AX
+	ADDQ        R8, CX
+	ADDQ        R8, R10
+	ADDQ        R8, R11
+	ADDQ        R8, R12
+
+elementDone:
+	ADDQ $0x04, DX
+	ADDQ $0x04, BX
+	DECQ SI
+	JNZ  row
+	VZEROUPPER
+	RET
+
 // func addGatheredAVX2(rows int, n int, dst *float32, src *float32, index *int32, scale float32)
 // Requires: AVX, FMA3
 TEXT ·addGatheredAVX2(SB), NOSPLIT, $0-44
@@ -1606,6 +1979,356 @@ loopTail:
 	ADDQ      SI, CX
 
 loopDone:
+	VZEROUPPER
+	RET
+
+// func gatherSumAVX512(rows int, n int, dst *float32, a *float32, ia *int32, b *float32, ib *int32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·gatherSumAVX512(SB), NOSPLIT, $0-56
+	MOVQ  dst+16(FP), AX
+	MOVQ  a+24(FP), CX
+	MOVQ  ia+32(FP), DX
+	MOVQ  b+40(FP), BX
+	MOVQ  ib+48(FP), SI
+	MOVQ  n+8(FP), DI
+	SHLQ  $0x02, DI
+	MOVQ  n+8(FP), R8
+	MOVQ  R8, R9
+	SHRQ  $0x04, R9
+	ANDQ  $0x0f, R8
+	MOVQ  R8, R10
+	SHLQ  $0x02, R10
+	MOVL  $0xffffffff, R11
+	BZHIL R8, R11, R11
+	KMOVW R11, K1
+	MOVQ  rows+0(FP), R8
+
+row:
+	MOVLQSX (DX), R11
+	IMULQ   DI, R11
+	ADDQ    CX, R11
+	MOVLQSX (SI), R12
+	IMULQ   DI, R12
+	ADDQ    BX, R12
+	MOVQ    R9, R13
+	TESTQ   R13, R13
+	JZ      elementTail
+
+element:
+	VMOVUPS (R11), Z0
+	VMOVUPS (R12), Z1
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS Z0, (AX)
+	ADDQ    $0x40, R11
+	ADDQ    $0x40, R12
+	ADDQ    $0x40, AX
+	DECQ    R13
+	JNZ     element
+
+elementTail:
+	TESTQ     R10, R10
+	JZ        elementDone
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z (R12), K1, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)
+	ADDQ      R10, R11
+	ADDQ      R10, R12
+	ADDQ      R10, AX
+
+elementDone:
+	ADDQ $0x04, DX
+	ADDQ $0x04, SI
+	DECQ R8
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func rectifyScatteredAVX512(rows int, n int, x *float32, sums *float32, index *int32, scale float32)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·rectifyScatteredAVX512(SB), NOSPLIT, $0-44
+	MOVQ         x+16(FP), AX
+	MOVQ         sums+24(FP), CX
+	MOVQ         index+32(FP), DX
+	MOVQ         n+8(FP), BX
+	SHLQ         $0x02, BX
+	MOVQ         n+8(FP), SI
+	MOVQ         SI, DI
+	SHRQ         $0x04, DI
+	ANDQ         $0x0f, SI
+	MOVQ         SI, R8
+	SHLQ         $0x02, R8
+	MOVL         $0xffffffff, R9
+	BZHIL        SI, R9, R9
+	KMOVW        R9, K1
+	VBROADCASTSS scale+40(FP), Z0
+	VXORPS       Z1, Z1, Z1
+	MOVQ         rows+0(FP), SI
+
+row:
+	MOVLQSX (DX), R9
+	IMULQ   BX, R9
+	ADDQ    CX, R9
+	MOVQ    DI, R10
+	TESTQ   R10, R10
+	JZ      elementTail
+
+element:
+	VMOVUPS     (AX), Z2
+	VMOVUPS     (R9), Z3
+	VMAXPS      Z2, Z1, Z2
+	VADDPS      Z1, Z2, Z2
+	VMOVUPS     Z2, (AX)
+	VFMADD231PS Z2, Z0, Z3
+	VMOVUPS     Z3, (R9)
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, R9
+	DECQ        R10
+	JNZ         element
+
+elementTail:
+	TESTQ       R8, R8
+	JZ          elementDone
+	VMOVUPS.Z   (AX), K1, Z2
+	VMOVUPS.Z   (R9), K1, Z3
+	VMAXPS      Z2, Z1, Z2
+	VADDPS      Z1, Z2, Z2
+	VMOVUPS     Z2, K1, (AX)
+	VFMADD231PS Z2, Z0, Z3
+	VMOVUPS     Z3, K1, (R9)
+	ADDQ        R8, AX
+	ADDQ        R8, R9
+
+elementDone:
+	ADDQ $0x04, DX
+	DECQ SI
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func addGatheredRectifiedAVX512(rows int, n int, dst *float32, src *float32, index *int32)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·addGatheredRectifiedAVX512(SB), NOSPLIT, $0-40
+	MOVQ   dst+16(FP), AX
+	MOVQ   src+24(FP), CX
+	MOVQ   index+32(FP), DX
+	MOVQ   n+8(FP), BX
+	SHLQ   $0x02, BX
+	MOVQ   n+8(FP), SI
+	MOVQ   SI, DI
+	SHRQ   $0x04, DI
+	ANDQ   $0x0f, SI
+	MOVQ   SI, R8
+	SHLQ   $0x02, R8
+	MOVL   $0xffffffff, R9
+	BZHIL  SI, R9, R9
+	KMOVW  R9, K1
+	VXORPS Z0, Z0, Z0
+	MOVQ   rows+0(FP), SI
+
+row:
+	MOVLQSX (DX), R9
+	IMULQ   BX, R9
+	ADDQ    CX, R9
+	MOVQ    DI, R10
+	TESTQ   R10, R10
+	JZ      elementTail
+
+element:
+	VMOVUPS (AX), Z1
+	VMOVUPS (R9), Z2
+	VADDPS  Z2, Z1, Z1
+	VMAXPS  Z1, Z0, Z1
+	VADDPS  Z0, Z1, Z1
+	VMOVUPS Z1, (AX)
+	ADDQ    $0x40, R9
+	ADDQ    $0x40, AX
+	DECQ    R10
+	JNZ     element
+
+elementTail:
+	TESTQ     R8, R8
+	JZ        elementDone
+	VMOVUPS.Z (AX), K1, Z1
+	VMOVUPS.Z (R9), K1, Z2
+	VADDPS    Z2, Z1, Z1
+	VMAXPS    Z1, Z0, Z1
+	VADDPS    Z0, Z1, Z1
+	VMOVUPS   Z1, K1, (AX)
+	ADDQ      R8, R9
+	ADDQ      R8, AX
+
+elementDone:
+	ADDQ $0x04, DX
+	DECQ SI
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func rectifyGradScatteredAVX512(rows int, n int, grad *float32, x *float32, sums *float32, index *int32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·rectifyGradScatteredAVX512(SB), NOSPLIT, $0-48
+	MOVQ  grad+16(FP), AX
+	MOVQ  x+24(FP), CX
+	MOVQ  sums+32(FP), DX
+	MOVQ  index+40(FP), BX
+	MOVQ  n+8(FP), SI
+	SHLQ  $0x02, SI
+	MOVQ  n+8(FP), DI
+	MOVQ  DI, R8
+	SHRQ  $0x04, R8
+	ANDQ  $0x0f, DI
+	MOVQ  DI, R9
+	SHLQ  $0x02, R9
+	MOVL  $0xffffffff, R10
+	BZHIL DI, R10, R10
+	KMOVW R10, K1
+	MOVQ  rows+0(FP), DI
+
+row:
+	MOVLQSX (BX), R10
+	IMULQ   SI, R10
+	ADDQ    DX, R10
+	MOVQ    R8, R11
+	TESTQ   R11, R11
+	JZ      elementTail
+
+element:
+	VMOVUPS      (CX), Z0
+	VBROADCASTSS c3f800000<>+0(SB), Z1
+	VMULPS.BCST  c7149f2ca<>+0(SB), Z0, Z0
+	VMINPS       Z0, Z1, Z0
+	VMOVUPS      (AX), Z1
+	VMULPS       Z1, Z0, Z0
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      (R10), Z1
+	VADDPS       Z1, Z0, Z0
+	VMOVUPS      Z0, (R10)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, R10
+	DECQ         R11
+	JNZ          element
+
+elementTail:
+	TESTQ        R9, R9
+	JZ           elementDone
+	VMOVUPS.Z    (CX), K1, Z0
+	VBROADCASTSS c3f800000<>+0(SB), Z1
+	VMULPS.BCST  c7149f2ca<>+0(SB), Z0, Z0
+	VMINPS       Z0, Z1, Z0
+	VMOVUPS.Z    (AX), K1, Z1
+	VMULPS       Z1, Z0, Z0
+	VMOVUPS      Z0, K1, (AX)
+	VMOVUPS.Z    (R10), K1, Z1
+	VADDPS       Z1, Z0, Z0
+	VMOVUPS      Z0, K1, (R10)
+	ADDQ         R9, AX
+	ADDQ         R9, CX
+	ADDQ         R9, R10
+
+elementDone:
+	ADDQ $0x04, BX
+	DECQ DI
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func pooledGradAVX512(rows int, n int, grad *float32, x *float32, pooled *float32, scale float32, step *int32, steps *float32, class *int32, classes *float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·pooledGradAVX512(SB), NOSPLIT, $0-80
+	MOVQ         grad+16(FP), AX
+	MOVQ         x+24(FP), CX
+	MOVQ         step+48(FP), DX
+	MOVQ         class+64(FP), BX
+	MOVQ         n+8(FP), SI
+	MOVQ         SI, DI
+	SHRQ         $0x04, DI
+	ANDQ         $0x0f, SI
+	MOVQ         SI, R8
+	SHLQ         $0x02, R8
+	MOVL         $0xffffffff, R9
+	BZHIL        SI, R9, R9
+	KMOVW        R9, K1
+	VBROADCASTSS scale+40(FP), Z0
+	MOVQ         rows+0(FP), SI
+
+row:
+	MOVLQSX (DX), R9
+	MOVQ    n+8(FP), R10
+	SHLQ    $0x02, R10
+	IMULQ   R10, R9
+	MOVQ    pooled+32(FP), R10
+	ADDQ    R10, R9
+	MOVLQSX (DX), R10
+	MOVQ    n+8(FP), R11
+	SHLQ    $0x02, R11
+	IMULQ   R11, R10
+	MOVQ    steps+56(FP), R11
+	ADDQ    R11, R10
+	MOVLQSX (BX), R11
+	MOVQ    n+8(FP), R12
+	SHLQ    $0x02, R12
+	IMULQ   R12, R11
+	MOVQ    classes+72(FP), R12
+	ADDQ    R12, R11
+	MOVQ    DI, R12
+	TESTQ   R12, R12
+	JZ      elementTail
+
+element:
+	VMOVUPS      (CX), Z1
+	VBROADCASTSS c3f800000<>+0(SB), Z2
+	VMULPS.BCST  c7149f2ca<>+0(SB), Z1, Z1
+	VMINPS       Z1, Z2, Z1
+	VMOVUPS      (AX), Z2
+	VMOVUPS      (R9), Z3
+	VFMADD231PS  Z3, Z0, Z2
+	VMULPS       Z2, Z1, Z1
+	VMOVUPS      Z1, (AX)
+	VMOVUPS      (R10), Z2
+	VADDPS       Z1, Z2, Z2
+	VMOVUPS      Z2, (R10)
+	VMOVUPS      (R11), Z2
+	VADDPS       Z1, Z2, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, R9
+	ADDQ         $0x40, R10
+	ADDQ         $0x40, R11
+	DECQ         R12
+	JNZ          element
+
+elementTail:
+	TESTQ        R8, R8
+	JZ           elementDone
+	VMOVUPS.Z    (CX), K1, Z1
+	VBROADCASTSS c3f800000<>+0(SB), Z2
+	VMULPS.BCST  c7149f2ca<>+0(SB), Z1, Z1
+	VMINPS       Z1, Z2, Z1
+	VMOVUPS.Z    (AX), K1, Z2
+	VMOVUPS.Z    (R9), K1, Z3
+	VFMADD231PS  Z3, Z0, Z2
+	VMULPS       Z2, Z1, Z1
+	VMOVUPS      Z1, K1, (AX)
+	VMOVUPS.Z    (R10), K1, Z2
+	VADDPS       Z1, Z2, Z2
+	VMOVUPS      Z2, K1, (R10)
+	VMOVUPS.Z    (R11), K1, Z2
+	VADDPS       Z1, Z2, Z2
+	VMOVUPS      Z2, K1, (R11)
+	ADDQ         R8, AX
+	ADDQ         R8, CX
+	ADDQ         R8, R9
+	ADDQ         R8, R10
+	ADDQ         R8, R11
+
+elementDone:
+	ADDQ $0x04, DX
+	ADDQ $0x04, BX
+	DECQ SI
+	JNZ  row
 	VZEROUPPER
 	RET
 

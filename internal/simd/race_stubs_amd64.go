@@ -14,6 +14,21 @@ func rectifyGradAVX2(grad *float32, x *float32, n int)
 func mulAVX2(dst *float32, x *float32, n int)
 
 //go:noescape
+func gatherSumAVX2(rows int, n int, dst *float32, a *float32, ia *int32, b *float32, ib *int32)
+
+//go:noescape
+func rectifyScatteredAVX2(rows int, n int, x *float32, sums *float32, index *int32, scale float32)
+
+//go:noescape
+func addGatheredRectifiedAVX2(rows int, n int, dst *float32, src *float32, index *int32)
+
+//go:noescape
+func rectifyGradScatteredAVX2(rows int, n int, grad *float32, x *float32, sums *float32, index *int32)
+
+//go:noescape
+func pooledGradAVX2(rows int, n int, grad *float32, x *float32, pooled *float32, scale float32, step *int32, steps *float32, class *int32, classes *float32)
+
+//go:noescape
 func addGatheredAVX2(rows int, n int, dst *float32, src *float32, index *int32, scale float32)
 
 //go:noescape
@@ -42,6 +57,21 @@ func rectifyGradAVX512(grad *float32, x *float32, n int)
 
 //go:noescape
 func mulAVX512(dst *float32, x *float32, n int)
+
+//go:noescape
+func gatherSumAVX512(rows int, n int, dst *float32, a *float32, ia *int32, b *float32, ib *int32)
+
+//go:noescape
+func rectifyScatteredAVX512(rows int, n int, x *float32, sums *float32, index *int32, scale float32)
+
+//go:noescape
+func addGatheredRectifiedAVX512(rows int, n int, dst *float32, src *float32, index *int32)
+
+//go:noescape
+func rectifyGradScatteredAVX512(rows int, n int, grad *float32, x *float32, sums *float32, index *int32)
+
+//go:noescape
+func pooledGradAVX512(rows int, n int, grad *float32, x *float32, pooled *float32, scale float32, step *int32, steps *float32, class *int32, classes *float32)
 
 //go:noescape
 func addGatheredAVX512(rows int, n int, dst *float32, src *float32, index *int32, scale float32)

@@ -197,9 +197,9 @@ func randomRows(rng *rand.Rand, k int) (rows []row[float64], outs []float64) {
 // stepLoss returns the log likelihood of what followed one step, and replaces the outputs by the gradient of −scale times it, unless scale is 0.
 func stepLoss(outs []float64, size, k int, rows []row[float64], t target, scale float64) float64 {
 	var w lossWork[float64]
-	w.sum.fast = scale != 0
+	w.sum = newLogSum(scale != 0)
 	stepsLoss(outs, size, k, []int32{0, int32(len(rows))}, rows, []target{t}, scale, &w)
-	return w.sum.total
+	return w.sum.result()
 }
 
 // TestStepLossGradient compares the gradient of what followed one step with finite differences, whatever that was.

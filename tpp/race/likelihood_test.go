@@ -39,9 +39,9 @@ func stepTerms(m *Race, s *tpp.Sequence) (terms []float64, targets []target, tot
 	for i := range x.targets {
 		w.clear()
 		w.add(x, i, n.features)
-		w.loss.sum = logSum{}
+		w.loss.sum = newLogSum(false)
 		n.chunk(m.params, nil, i, 0, 0, nil, &w)
-		terms = append(terms, w.loss.sum.total)
+		terms = append(terms, w.loss.sum.result())
 	}
 	return terms, x.targets, total
 }

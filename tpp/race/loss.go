@@ -105,6 +105,11 @@ func (w *lossWork[F]) step(outs []F, size, k, i, end int, rows []row[F], t *targ
 	w.sum.begin()
 	for i < end {
 		n := slotRows(rows[i:end])
+		if n == 1 && !rows[i].skipped {
+			w.certain(outs[i*size:(i+1)*size], i, winner == i, mass, t.outcome == over, scale)
+			i++
+			continue
+		}
 		s := slot{first: i, n: n, winner: -1, skipped: rows[i].skipped, over: t.outcome == over}
 		if j := winner - i; j >= 0 && j < n {
 			s.winner, s.mass = j, mass
@@ -135,10 +140,6 @@ func slotRows[F nn.Float](rows []row[F]) int {
 func (w *lossWork[F]) setShares(outs []F, size, k, n int, skipped bool) {
 	w.shares = nn.Resize(w.shares, n+1)
 	w.shares[n] = 0
-	if n == 1 && !skipped {
-		w.shares[0] = 1
-		return
-	}
 	top := math.Inf(-1)
 	if skipped {
 		top = 0
@@ -174,6 +175,33 @@ type slot struct {
 	winner        int // of them, −1 if it was not filled
 	mass          float64
 	skipped, over bool
+}
+
+// certain is slot for row i where that is the only alternative and must come: its share is 1, and the gradient of its logit 0.
+func (w *lossWork[F]) certain(out []F, i int, won bool, mass float64, isOver bool, scale float64) {
+	if isOver {
+		if scale != 0 {
+			clear(out)
+		}
+		return
+	}
+	at := w.survivals[2*i:][:2]
+	elapsed, came := max(float64(at[0]), tiny), max(mass, tiny)
+	if !won {
+		came = max(float64(at[1]), tiny)
+	}
+	w.sum.addRatio(came, elapsed)
+	if scale == 0 {
+		return
+	}
+	out[len(out)-1] = 0
+	own := simd.LogisticSlopes[F]{Slope1: F(scale / elapsed), Slope2: F(-scale / came), Probability1: at[0], Probability2: at[1]}
+	if won {
+		own.Probability2 = F(mass)
+		w.winnerSlopes = append(w.winnerSlopes, own)
+	} else {
+		w.others, w.otherSlopes = append(w.others, int32(i)), append(w.otherSlopes, own)
+	}
 }
 
 // slot adds the log likelihood of what happened to a slot whose shares are set, and unless scale is 0 does with its gradients as step says.

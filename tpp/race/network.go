@@ -126,18 +126,16 @@ func (n *network[F]) forward(params, context []F, start []int32, rows []row[F], 
 	for step := range steps {
 		for r := int(start[step] - start[0]); r < int(start[step+1]-start[0]); r++ {
 			w.steps[r], w.classes[r] = int32(step), rows[r].class
-			copy(w.first[r*d:(r+1)*d], context[step*d:(step+1)*d])
 		}
 	}
-	simd.AddGathered(d, w.first, nn.Of(n.classHidden, params), w.classes, 1)
+	simd.GatherSum(d, w.first, context, w.steps, nn.Of(n.classHidden, params), w.classes)
 	meter.End(meter.Rows, begin)
 	if count > 0 {
 		simd.Gemm(count, d, n.features, feats, n.features, 1, nn.Of(n.fromFeatures, params), d, w.first, d, true)
 	}
 	begin = meter.Begin()
-	simd.Rectify(w.first)
 	clear(w.pooled)
-	simd.AddScattered(d, w.pooled, w.first, w.steps, poolScale)
+	simd.RectifyScattered(d, w.first, w.pooled, w.steps, poolScale)
 	meter.End(meter.Cells, begin)
 	n.pool.Forward(w.poolOut, params, w.pooled, steps)
 	if count == 0 {
@@ -145,8 +143,7 @@ func (n *network[F]) forward(params, context []F, start []int32, rows []row[F], 
 	}
 	n.second.Forward(w.second, params, w.first, count)
 	begin = meter.Begin()
-	simd.AddGathered(d, w.second, w.poolOut, w.steps, 1)
-	simd.Rectify(w.second)
+	simd.AddGatheredRectified(d, w.second, w.poolOut, w.steps)
 	if rng != nil {
 		w.mask = nn.Resize(w.mask, count*d)
 		drop(w.mask, dropout, rng)
@@ -180,19 +177,14 @@ func (n *network[F]) backward(grad, params, gradContext []F, steps int, feats []
 		if dropped {
 			simd.Mul(w.gradSecond, w.mask)
 		}
-		simd.RectifyGrad(w.gradSecond, w.second)
+		simd.RectifyGradScattered(d, w.gradSecond, w.second, w.gradPool, w.steps)
 		meter.End(meter.Cells, begin)
 		n.second.BackwardTo(grad, params, w.gradFirst, w.gradSecond, w.first, count, nn.SetInput)
-		begin = meter.Begin()
-		simd.AddScattered(d, w.gradPool, w.gradSecond, w.steps, 1)
-		meter.End(meter.Cells, begin)
 	}
 	n.pool.BackwardTo(grad, params, w.gradPooled, w.gradPool, w.pooled, steps, nn.SetInput)
 	begin := meter.Begin()
-	simd.AddGathered(d, w.gradFirst, w.gradPooled, w.steps, poolScale)
-	simd.RectifyGrad(w.gradFirst, w.first)
-	simd.AddScattered(d, gradContext, w.gradFirst, w.steps, 1)
-	simd.AddScattered(d, nn.Of(n.classHidden, grad), w.gradFirst, w.classes, 1)
+	of := simd.Pooled{Steps: w.steps, Classes: w.classes}
+	simd.PooledGrad(of, d, w.gradFirst, w.first, w.gradPooled, poolScale, gradContext, nn.Of(n.classHidden, grad))
 	meter.End(meter.Cells, begin)
 	if count > 0 {
 		simd.Gemm(n.features, d, count, feats, 1, n.features, w.gradFirst, d, nn.Of(n.fromFeatures, grad), d, true)

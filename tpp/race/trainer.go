@@ -70,7 +70,7 @@ func (n *network[F]) run(params, grad []F, batch []*example[F], scale, dropout f
 	} else {
 		w.gradContext = nn.Resize(w.gradContext, steps*d)
 	}
-	w.loss.sum = logSum{fast: grad != nil}
+	w.loss.sum = newLogSum(grad != nil)
 	w.clear()
 	first := 0 // step of the chunk
 	for t := range p.Steps() {
@@ -87,7 +87,7 @@ func (n *network[F]) run(params, grad []F, batch []*example[F], scale, dropout f
 		n.fromContext.BackwardTo(grad, params, w.trace.DH, w.gradContext, w.trace.H, steps, nn.SetInput)
 		n.rnn.EncodeBackward(grad, params, n.input, w.values, p, &w.trace, &w.input, 0)
 	}
-	return w.loss.sum.total, events
+	return w.loss.sum.result(), events
 }
 
 // clear starts a chunk.

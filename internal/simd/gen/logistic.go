@@ -11,6 +11,11 @@ func genRace(s isa) {
 	genRectify(s)
 	genRectifyGrad(s)
 	genMul(s)
+	genGatherSum(s)
+	genRectifyScattered(s)
+	genAddGatheredRectified(s)
+	genRectifyGradScattered(s)
+	genPooledGrad(s)
 	genAddIndexed(s, false)
 	genAddIndexed(s, true)
 	genLogisticPrecisions(s)
@@ -51,12 +56,25 @@ func genRectify(s isa) {
 	s.zero(zero)
 	r.each("loop", []reg.Register{x}, func(at access) {
 		v := at.load(Mem{Base: x})
-		VMAXPS(v, zero, v) // v where it is NaN, and where it is −0
-		VADDPS(zero, v, v)
+		rectify(v, zero)
 		at.store(v, Mem{Base: x})
 	})
 	VZEROUPPER()
 	RET()
+}
+
+// rectify replaces v by max(v, 0), NaN stays.
+func rectify(v, zero reg.VecVirtual) {
+	VMAXPS(v, zero, v) // v where it is NaN, and where it is −0
+	VADDPS(zero, v, v)
+}
+
+// rectified returns min(1e30·x, 1) for x, which it replaces.
+func (s isa) rectified(x reg.VecVirtual) reg.VecVirtual {
+	one := s.splat(1)
+	s.mul(1e30, x, x)
+	VMINPS(x, one, x) // x where it is NaN
+	return x
 }
 
 // genRectifyGrad writes grad *= min(1e30·x, 1).
@@ -67,9 +85,7 @@ func genRectifyGrad(s isa) {
 	x := Load(Param("x"), GP64())
 	r := s.newRow(Load(Param("n"), GP64()).(reg.GPVirtual))
 	r.each("loop", []reg.Register{grad, x}, func(at access) {
-		v, one := at.load(Mem{Base: x}), s.splat(1)
-		s.mul(1e30, v, v)
-		VMINPS(v, one, v) // v where it is NaN
+		v := s.rectified(at.load(Mem{Base: x}))
 		VMULPS(at.load(Mem{Base: grad}), v, v)
 		at.store(v, Mem{Base: grad})
 	})
