@@ -1496,7 +1496,8 @@ component:
 	VADDPS       c3f800000<>+0(SB), Y2, Y2
 	VDIVPS       Y2, Y4, Y4
 	VMOVUPS      Y4, 64(DX)
-	VFMADD231PS  (R10), Y4, Y1
+	VMOVUPS      (R10), Y2
+	VFMADD231PS  Y2, Y4, Y1
 	ADDQ         $0x000000c0, R10
 	ADDQ         $0x00000060, DX
 	DECQ         R11
@@ -1562,7 +1563,8 @@ componentTail:
 	VMOVUPS      32(R9), Y2
 	VBLENDVPS    Y2, Y3, Y0, Y3
 	VMOVUPS      Y3, 64(DX)
-	VFMADD231PS  (R10), Y3, Y1
+	VMOVUPS      (R10), Y0
+	VFMADD231PS  Y0, Y3, Y1
 	ADDQ         $0x000000c0, R10
 	ADDQ         $0x00000060, DX
 
@@ -2533,7 +2535,7 @@ DATA c42b20000<>+28(SB)/4, $0x42b20000
 GLOBL c42b20000<>(SB), RODATA|NOPTR, $32
 
 // func logisticRowsAVX512(rows int, k int, outs *float32, size int, y *float32, work *float32, survivals *float32)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2
 TEXT ·logisticRowsAVX512(SB), NOSPLIT, $0-56
 	MOVQ  outs+16(FP), AX
 	MOVQ  y+32(FP), CX
@@ -2570,9 +2572,9 @@ maxTail:
 	TESTQ        R9, R9
 	JZ           maxDone
 	VMOVUPS.Z    (R10), K1, Z1
-	VBROADCASTSS cff7fffff<>+0(SB), Z2
-	VMOVAPS      Z1, K1, Z2
-	VMOVAPS      Z2, Z1
+	VBROADCASTSS cff7fffff<>+0(SB), Z3
+	VMOVAPS      Z1, K1, Z3
+	VMOVAPS      Z3, Z1
 	VMAXPS       Z1, Z0, Z0
 	ADDQ         R9, R10
 
@@ -2593,24 +2595,24 @@ maxDone:
 	JZ         expTail
 
 exp:
-	VMOVUPS           (R10), Z2
-	VSUBPS            Z0, Z2, Z2
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z2, K2
-	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z2, Z3
-	VRNDSCALEPS       $0x08, Z3, Z3
-	VFNMADD231PS.BCST c3f318000<>+0(SB), Z3, Z2
-	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z3, Z2
-	VBROADCASTSS      c3ab688be<>+0(SB), Z4
-	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z2, Z4
-	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z2, Z4
-	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z2, Z4
-	VFMADD213PS.BCST  c3f000000<>+0(SB), Z2, Z4
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z2, Z4
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z2, Z4
+	VMOVUPS           (R10), Z3
+	VSUBPS            Z0, Z3, Z3
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z3, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z3, Z5
+	VRNDSCALEPS       $0x08, Z5, Z5
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z5, Z3
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z5, Z3
+	VBROADCASTSS      c3ab688be<>+0(SB), Z6
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z3, Z6
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z3, Z6
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z3, Z6
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z3, Z6
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z6
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z6
 	KNOTW             K2, K2
-	VSCALEFPS.Z       Z3, Z4, K2, Z2
-	VADDPS            Z2, Z1, Z1
-	VMOVUPS           Z2, (R11)
+	VSCALEFPS.Z       Z5, Z6, K2, Z3
+	VADDPS            Z3, Z1, Z1
+	VMOVUPS           Z3, (R11)
 	ADDQ              $0x00000180, R11
 	ADDQ              $0x40, R10
 	DECQ              R12
@@ -2619,29 +2621,58 @@ exp:
 expTail:
 	TESTQ             R9, R9
 	JZ                expDone
-	VMOVUPS.Z         (R10), K1, Z2
-	VBROADCASTSS      cff800000<>+0(SB), Z3
-	VMOVAPS           Z2, K1, Z3
-	VMOVAPS           Z3, Z2
-	VSUBPS            Z0, Z2, Z2
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z2, K2
-	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z2, Z0
-	VRNDSCALEPS       $0x08, Z0, Z0
-	VFNMADD231PS.BCST c3f318000<>+0(SB), Z0, Z2
-	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z0, Z2
-	VBROADCASTSS      c3ab688be<>+0(SB), Z3
-	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z2, Z3
-	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z2, Z3
-	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z2, Z3
-	VFMADD213PS.BCST  c3f000000<>+0(SB), Z2, Z3
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z2, Z3
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z2, Z3
+	CMPQ              R9, $0x20
+	JG                expLong
+	VMOVUPS.Z         (R10), K1, Y2
+	VBROADCASTSS      cff800000<>+0(SB), Y3
+	VMOVAPS           Y2, K1, Y3
+	VMOVAPS           Y3, Y2
+	VSUBPS            Y0, Y2, Y2
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Y2, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Y2, Y0
+	VRNDSCALEPS       $0x08, Y0, Y0
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Y0, Y2
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Y0, Y2
+	VBROADCASTSS      c3ab688be<>+0(SB), Y3
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Y2, Y3
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Y2, Y3
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Y2, Y3
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Y2, Y3
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Y2, Y3
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Y2, Y3
 	KNOTW             K2, K2
-	VSCALEFPS.Z       Z0, Z3, K2, Z2
+	VSCALEFPS.Z       Y0, Y3, K2, Y2
 	VADDPS            Z2, Z1, Z1
-	VMOVUPS           Z2, (R11)
+	VMOVUPS           Y2, (R11)
 	ADDQ              $0x00000180, R11
-	ADDQ              R9, R10
+	JMP               expBoth
+
+expLong:
+	VMOVUPS.Z         (R10), K1, Z3
+	VBROADCASTSS      cff800000<>+0(SB), Z5
+	VMOVAPS           Z3, K1, Z5
+	VMOVAPS           Z5, Z3
+	VSUBPS            Z0, Z3, Z3
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z3, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z3, Z0
+	VRNDSCALEPS       $0x08, Z0, Z0
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z0, Z3
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z0, Z3
+	VBROADCASTSS      c3ab688be<>+0(SB), Z5
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z3, Z5
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z3, Z5
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z3, Z5
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z3, Z5
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z5
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z5
+	KNOTW             K2, K2
+	VSCALEFPS.Z       Z0, Z5, K2, Z3
+	VADDPS            Z3, Z1, Z1
+	VMOVUPS           Z3, (R11)
+	ADDQ              $0x00000180, R11
+
+expBoth:
+	ADDQ R9, R10
 
 expDone:
 	VSHUFF32X4   $0x4e, Z1, Z1, Z0
@@ -2655,88 +2686,88 @@ expDone:
 	VBROADCASTSS c3f800000<>+0(SB), Z0
 	VDIVPS       Z1, Z0, Z0
 	VBROADCASTSS (CX), Z1
-	VXORPS       Z2, Z2, Z2
-	VBROADCASTSS 4(CX), Z3
-	VXORPS       Z4, Z4, Z4
+	VXORPS       Z3, Z3, Z3
+	VBROADCASTSS 4(CX), Z5
+	VXORPS       Z6, Z6, Z6
 	MOVQ         AX, R10
 	MOVQ         R8, R11
 	TESTQ        R11, R11
 	JZ           componentTail
 
 component:
-	VMOVUPS           (DX), Z5
-	VMULPS            Z0, Z5, Z5
-	VMOVUPS           Z5, (DX)
-	VMOVUPS           (R10)(SI*1), Z6
-	VMOVUPS           (R10), Z7
-	VBROADCASTSS      cc1300000<>+0(SB), Z8
-	VMAXPS            Z6, Z8, Z6
-	VBROADCASTSS      cbf000000<>+0(SB), Z8
-	VMINPS            Z6, Z8, Z6
-	VPXORD.BCST       c80000000<>+0(SB), Z6, Z6
-	VBROADCASTSS      c42b20000<>+0(SB), Z8
-	VMINPS            Z6, Z8, Z6
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z6, K2
-	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z6, Z8
-	VRNDSCALEPS       $0x08, Z8, Z8
-	VFNMADD231PS.BCST c3f318000<>+0(SB), Z8, Z6
-	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z8, Z6
-	VBROADCASTSS      c3ab688be<>+0(SB), Z9
-	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z6, Z9
-	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z6, Z9
-	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z6, Z9
-	VFMADD213PS.BCST  c3f000000<>+0(SB), Z6, Z9
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z6, Z9
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z6, Z9
-	KNOTW             K2, K2
-	VSCALEFPS.Z       Z8, Z9, K2, Z6
-	VMOVUPS           Z6, 64(DX)
-	VSUBPS            Z1, Z7, Z8
-	VMULPS            Z6, Z8, Z8
-	VMOVUPS           Z8, 128(DX)
-	VBROADCASTSS      c42b00000<>+0(SB), Z9
-	VMINPS            Z8, Z9, Z8
+	VMOVUPS           (DX), Z7
+	VMULPS            Z0, Z7, Z7
+	VMOVUPS           Z7, (DX)
+	VMOVUPS           (R10)(SI*1), Z8
+	VMOVUPS           (R10), Z9
+	VBROADCASTSS      cc1300000<>+0(SB), Z10
+	VMAXPS            Z8, Z10, Z8
+	VBROADCASTSS      cbf000000<>+0(SB), Z10
+	VMINPS            Z8, Z10, Z8
+	VPXORD.BCST       c80000000<>+0(SB), Z8, Z8
+	VBROADCASTSS      c42b20000<>+0(SB), Z10
+	VMINPS            Z8, Z10, Z8
 	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z8, K2
-	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z8, Z9
-	VRNDSCALEPS       $0x08, Z9, Z9
-	VFNMADD231PS.BCST c3f318000<>+0(SB), Z9, Z8
-	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z9, Z8
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z8, Z10
+	VRNDSCALEPS       $0x08, Z10, Z10
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z10, Z8
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z10, Z8
+	VBROADCASTSS      c3ab688be<>+0(SB), Z11
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z8, Z11
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z8, Z11
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z8, Z11
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z8, Z11
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z8, Z11
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z8, Z11
+	KNOTW             K2, K2
+	VSCALEFPS.Z       Z10, Z11, K2, Z8
+	VMOVUPS           Z8, 64(DX)
+	VSUBPS            Z1, Z9, Z10
+	VMULPS            Z8, Z10, Z10
+	VMOVUPS           Z10, 128(DX)
+	VBROADCASTSS      c42b00000<>+0(SB), Z11
+	VMINPS            Z10, Z11, Z10
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z10, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z10, Z11
+	VRNDSCALEPS       $0x08, Z11, Z11
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z11, Z10
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z11, Z10
+	VBROADCASTSS      c3ab688be<>+0(SB), Z12
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z10, Z12
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z10, Z12
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z10, Z12
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z10, Z12
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z10, Z12
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z10, Z12
+	KNOTW             K2, K2
+	VSCALEFPS.Z       Z11, Z12, K2, Z10
+	VADDPS.BCST       c3f800000<>+0(SB), Z10, Z11
+	VDIVPS            Z11, Z10, Z10
+	VMOVUPS           Z10, 192(DX)
+	VFMADD231PS       Z10, Z7, Z3
+	VSUBPS            Z5, Z9, Z9
+	VMULPS            Z8, Z9, Z9
+	VMOVUPS           Z9, 256(DX)
+	VBROADCASTSS      c42b00000<>+0(SB), Z8
+	VMINPS            Z9, Z8, Z9
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z9, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z9, Z8
+	VRNDSCALEPS       $0x08, Z8, Z8
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z8, Z9
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z8, Z9
 	VBROADCASTSS      c3ab688be<>+0(SB), Z10
-	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z8, Z10
-	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z8, Z10
-	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z8, Z10
-	VFMADD213PS.BCST  c3f000000<>+0(SB), Z8, Z10
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z8, Z10
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z8, Z10
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z9, Z10
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z9, Z10
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z9, Z10
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z9, Z10
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z9, Z10
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z9, Z10
 	KNOTW             K2, K2
-	VSCALEFPS.Z       Z9, Z10, K2, Z8
-	VADDPS.BCST       c3f800000<>+0(SB), Z8, Z9
-	VDIVPS            Z9, Z8, Z8
-	VMOVUPS           Z8, 192(DX)
-	VFMADD231PS       Z8, Z5, Z2
-	VSUBPS            Z3, Z7, Z7
-	VMULPS            Z6, Z7, Z7
-	VMOVUPS           Z7, 256(DX)
-	VBROADCASTSS      c42b00000<>+0(SB), Z6
-	VMINPS            Z7, Z6, Z7
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z7, K2
-	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z7, Z6
-	VRNDSCALEPS       $0x08, Z6, Z6
-	VFNMADD231PS.BCST c3f318000<>+0(SB), Z6, Z7
-	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z6, Z7
-	VBROADCASTSS      c3ab688be<>+0(SB), Z8
-	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z7, Z8
-	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z7, Z8
-	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z7, Z8
-	VFMADD213PS.BCST  c3f000000<>+0(SB), Z7, Z8
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z7, Z8
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z7, Z8
-	KNOTW             K2, K2
-	VSCALEFPS.Z       Z6, Z8, K2, Z7
-	VADDPS.BCST       c3f800000<>+0(SB), Z7, Z6
-	VDIVPS            Z6, Z7, Z7
-	VMOVUPS           Z7, 320(DX)
-	VFMADD231PS       Z7, Z5, Z4
+	VSCALEFPS.Z       Z8, Z10, K2, Z9
+	VADDPS.BCST       c3f800000<>+0(SB), Z9, Z8
+	VDIVPS            Z8, Z9, Z9
+	VMOVUPS           Z9, 320(DX)
+	VFMADD231PS       Z9, Z7, Z6
 	ADDQ              $0x00000180, DX
 	ADDQ              $0x40, R10
 	DECQ              R11
@@ -2745,60 +2776,145 @@ component:
 componentTail:
 	TESTQ             R9, R9
 	JZ                componentDone
-	VMOVUPS           (DX), Z5
-	VMULPS            Z0, Z5, Z5
-	VMOVUPS           Z5, (DX)
-	VMOVUPS.Z         (R10)(SI*1), K1, Z0
-	VMOVUPS.Z         (R10), K1, Z6
-	VBROADCASTSS      cc1300000<>+0(SB), Z7
-	VMAXPS            Z0, Z7, Z0
-	VBROADCASTSS      cbf000000<>+0(SB), Z7
-	VMINPS            Z0, Z7, Z0
-	VPXORD.BCST       c80000000<>+0(SB), Z0, Z0
-	VBROADCASTSS      c42b20000<>+0(SB), Z7
-	VMINPS            Z0, Z7, Z0
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z0, K2
-	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z0, Z7
-	VRNDSCALEPS       $0x08, Z7, Z7
-	VFNMADD231PS.BCST c3f318000<>+0(SB), Z7, Z0
-	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z7, Z0
-	VBROADCASTSS      c3ab688be<>+0(SB), Z8
-	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z0, Z8
-	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z0, Z8
-	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z0, Z8
-	VFMADD213PS.BCST  c3f000000<>+0(SB), Z0, Z8
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z0, Z8
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z0, Z8
+	CMPQ              R9, $0x20
+	JG                componentLong
+	VMOVUPS           (DX), Y2
+	VMULPS            Y0, Y2, Y2
+	VMOVUPS           Y2, (DX)
+	VMOVUPS.Z         (R10)(SI*1), K1, Y0
+	VMOVUPS.Z         (R10), K1, Y7
+	VBROADCASTSS      cc1300000<>+0(SB), Y4
+	VMAXPS            Y0, Y4, Y0
+	VBROADCASTSS      cbf000000<>+0(SB), Y4
+	VMINPS            Y0, Y4, Y0
+	VPXORD.BCST       c80000000<>+0(SB), Y0, Y0
+	VBROADCASTSS      c42b20000<>+0(SB), Y4
+	VMINPS            Y0, Y4, Y0
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Y0, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Y0, Y4
+	VRNDSCALEPS       $0x08, Y4, Y4
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Y4, Y0
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Y4, Y0
+	VBROADCASTSS      c3ab688be<>+0(SB), Y8
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Y0, Y8
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Y0, Y8
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Y0, Y8
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Y0, Y8
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Y0, Y8
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Y0, Y8
 	KNOTW             K2, K2
-	VSCALEFPS.Z       Z7, Z8, K2, Z0
+	VSCALEFPS.Z       Y4, Y8, K2, Y0
+	VMOVUPS           Y0, 64(DX)
+	VSUBPS            Y1, Y7, Y4
+	VMULPS            Y0, Y4, Y4
+	VMOVUPS           Y4, 128(DX)
+	VBROADCASTSS      c42b00000<>+0(SB), Y1
+	VMINPS            Y4, Y1, Y4
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Y4, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Y4, Y1
+	VRNDSCALEPS       $0x08, Y1, Y1
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Y1, Y4
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Y1, Y4
+	VBROADCASTSS      c3ab688be<>+0(SB), Y8
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Y4, Y8
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Y4, Y8
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Y4, Y8
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Y4, Y8
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Y4, Y8
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Y4, Y8
+	KNOTW             K2, K2
+	VSCALEFPS.Z       Y1, Y8, K2, Y4
+	VADDPS.BCST       c3f800000<>+0(SB), Y4, Y1
+	VDIVPS            Y1, Y4, Y4
+	VMOVUPS           Y4, 192(DX)
+	VBROADCASTSS      c00000000<>+0(SB), Y1
+	VMOVAPS           Y4, K1, Y1
+	VMOVAPS           Y1, Y4
+	VFMADD231PS       Z4, Z2, Z3
+	VSUBPS            Y5, Y7, Y4
+	VMULPS            Y0, Y4, Y4
+	VMOVUPS           Y4, 256(DX)
+	VBROADCASTSS      c42b00000<>+0(SB), Y0
+	VMINPS            Y4, Y0, Y4
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Y4, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Y4, Y0
+	VRNDSCALEPS       $0x08, Y0, Y0
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Y0, Y4
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Y0, Y4
+	VBROADCASTSS      c3ab688be<>+0(SB), Y1
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Y4, Y1
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Y4, Y1
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Y4, Y1
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Y4, Y1
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Y4, Y1
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Y4, Y1
+	KNOTW             K2, K2
+	VSCALEFPS.Z       Y0, Y1, K2, Y4
+	VADDPS.BCST       c3f800000<>+0(SB), Y4, Y0
+	VDIVPS            Y0, Y4, Y4
+	VMOVUPS           Y4, 320(DX)
+	VBROADCASTSS      c00000000<>+0(SB), Y0
+	VMOVAPS           Y4, K1, Y0
+	VMOVAPS           Y0, Y4
+	VFMADD231PS       Z4, Z2, Z6
+	ADDQ              $0x00000180, DX
+	JMP               componentBoth
+
+componentLong:
+	VMOVUPS           (DX), Z7
+	VMULPS            Z0, Z7, Z7
+	VMOVUPS           Z7, (DX)
+	VMOVUPS.Z         (R10)(SI*1), K1, Z0
+	VMOVUPS.Z         (R10), K1, Z8
+	VBROADCASTSS      cc1300000<>+0(SB), Z9
+	VMAXPS            Z0, Z9, Z0
+	VBROADCASTSS      cbf000000<>+0(SB), Z9
+	VMINPS            Z0, Z9, Z0
+	VPXORD.BCST       c80000000<>+0(SB), Z0, Z0
+	VBROADCASTSS      c42b20000<>+0(SB), Z9
+	VMINPS            Z0, Z9, Z0
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z0, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z0, Z9
+	VRNDSCALEPS       $0x08, Z9, Z9
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z9, Z0
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z9, Z0
+	VBROADCASTSS      c3ab688be<>+0(SB), Z10
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z0, Z10
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z0, Z10
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z0, Z10
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z0, Z10
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z0, Z10
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z0, Z10
+	KNOTW             K2, K2
+	VSCALEFPS.Z       Z9, Z10, K2, Z0
 	VMOVUPS           Z0, 64(DX)
-	VSUBPS            Z1, Z6, Z1
+	VSUBPS            Z1, Z8, Z1
 	VMULPS            Z0, Z1, Z1
 	VMOVUPS           Z1, 128(DX)
-	VBROADCASTSS      c42b00000<>+0(SB), Z7
-	VMINPS            Z1, Z7, Z1
+	VBROADCASTSS      c42b00000<>+0(SB), Z9
+	VMINPS            Z1, Z9, Z1
 	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z1, K2
-	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z1, Z7
-	VRNDSCALEPS       $0x08, Z7, Z7
-	VFNMADD231PS.BCST c3f318000<>+0(SB), Z7, Z1
-	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z7, Z1
-	VBROADCASTSS      c3ab688be<>+0(SB), Z8
-	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z1, Z8
-	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z1, Z8
-	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z1, Z8
-	VFMADD213PS.BCST  c3f000000<>+0(SB), Z1, Z8
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z1, Z8
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z1, Z8
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z1, Z9
+	VRNDSCALEPS       $0x08, Z9, Z9
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z9, Z1
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z9, Z1
+	VBROADCASTSS      c3ab688be<>+0(SB), Z10
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z1, Z10
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z1, Z10
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z1, Z10
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z1, Z10
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z1, Z10
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z1, Z10
 	KNOTW             K2, K2
-	VSCALEFPS.Z       Z7, Z8, K2, Z1
-	VADDPS.BCST       c3f800000<>+0(SB), Z1, Z7
-	VDIVPS            Z7, Z1, Z1
+	VSCALEFPS.Z       Z9, Z10, K2, Z1
+	VADDPS.BCST       c3f800000<>+0(SB), Z1, Z9
+	VDIVPS            Z9, Z1, Z1
 	VMOVUPS           Z1, 192(DX)
-	VBROADCASTSS      c00000000<>+0(SB), Z7
-	VMOVAPS           Z1, K1, Z7
-	VMOVAPS           Z7, Z1
-	VFMADD231PS       Z1, Z5, Z2
-	VSUBPS            Z3, Z6, Z1
+	VBROADCASTSS      c00000000<>+0(SB), Z9
+	VMOVAPS           Z1, K1, Z9
+	VMOVAPS           Z9, Z1
+	VFMADD231PS       Z1, Z7, Z3
+	VSUBPS            Z5, Z8, Z1
 	VMULPS            Z0, Z1, Z1
 	VMOVUPS           Z1, 256(DX)
 	VBROADCASTSS      c42b00000<>+0(SB), Z0
@@ -2808,44 +2924,46 @@ componentTail:
 	VRNDSCALEPS       $0x08, Z0, Z0
 	VFNMADD231PS.BCST c3f318000<>+0(SB), Z0, Z1
 	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z0, Z1
-	VBROADCASTSS      c3ab688be<>+0(SB), Z3
-	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z1, Z3
-	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z1, Z3
-	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z1, Z3
-	VFMADD213PS.BCST  c3f000000<>+0(SB), Z1, Z3
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z1, Z3
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z1, Z3
+	VBROADCASTSS      c3ab688be<>+0(SB), Z5
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z1, Z5
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z1, Z5
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z1, Z5
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z1, Z5
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z1, Z5
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z1, Z5
 	KNOTW             K2, K2
-	VSCALEFPS.Z       Z0, Z3, K2, Z1
+	VSCALEFPS.Z       Z0, Z5, K2, Z1
 	VADDPS.BCST       c3f800000<>+0(SB), Z1, Z0
 	VDIVPS            Z0, Z1, Z1
 	VMOVUPS           Z1, 320(DX)
 	VBROADCASTSS      c00000000<>+0(SB), Z0
 	VMOVAPS           Z1, K1, Z0
 	VMOVAPS           Z0, Z1
-	VFMADD231PS       Z1, Z5, Z4
+	VFMADD231PS       Z1, Z7, Z6
 	ADDQ              $0x00000180, DX
-	ADDQ              R9, R10
+
+componentBoth:
+	ADDQ R9, R10
 
 componentDone:
-	VSHUFF32X4 $0x4e, Z2, Z2, Z0
-	VADDPS     Z0, Z2, Z2
-	VSHUFF32X4 $0xb1, Z2, Z2, Z0
-	VADDPS     Z0, Z2, Z2
-	VSHUFPS    $0x4e, Z2, Z2, Z0
-	VADDPS     Z0, Z2, Z2
-	VSHUFPS    $0xb1, Z2, Z2, Z0
-	VADDPS     Z0, Z2, Z2
-	VMOVSS     X2, (BX)
-	VSHUFF32X4 $0x4e, Z4, Z4, Z0
-	VADDPS     Z0, Z4, Z4
-	VSHUFF32X4 $0xb1, Z4, Z4, Z0
-	VADDPS     Z0, Z4, Z4
-	VSHUFPS    $0x4e, Z4, Z4, Z0
-	VADDPS     Z0, Z4, Z4
-	VSHUFPS    $0xb1, Z4, Z4, Z0
-	VADDPS     Z0, Z4, Z4
-	VMOVSS     X4, 4(BX)
+	VSHUFF32X4 $0x4e, Z3, Z3, Z0
+	VADDPS     Z0, Z3, Z3
+	VSHUFF32X4 $0xb1, Z3, Z3, Z0
+	VADDPS     Z0, Z3, Z3
+	VSHUFPS    $0x4e, Z3, Z3, Z0
+	VADDPS     Z0, Z3, Z3
+	VSHUFPS    $0xb1, Z3, Z3, Z0
+	VADDPS     Z0, Z3, Z3
+	VMOVSS     X3, (BX)
+	VSHUFF32X4 $0x4e, Z6, Z6, Z0
+	VADDPS     Z0, Z6, Z6
+	VSHUFF32X4 $0xb1, Z6, Z6, Z0
+	VADDPS     Z0, Z6, Z6
+	VSHUFPS    $0x4e, Z6, Z6, Z0
+	VADDPS     Z0, Z6, Z6
+	VSHUFPS    $0xb1, Z6, Z6, Z0
+	VADDPS     Z0, Z6, Z6
+	VMOVSS     X6, 4(BX)
 	ADDQ       $0x08, CX
 	ADDQ       $0x08, BX
 	MOVQ       size+24(FP), R10
@@ -2857,7 +2975,7 @@ componentDone:
 	RET
 
 // func logisticRowsGradAVX512(rows int, k int, index *int32, outs *float32, size int, work *float32, workSize int, numbers *float32)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2
 TEXT ·logisticRowsGradAVX512(SB), NOSPLIT, $0-64
 	MOVQ  index+16(FP), AX
 	MOVQ  numbers+56(FP), CX
@@ -2940,6 +3058,48 @@ component:
 componentTail:
 	TESTQ        DI, DI
 	JZ           componentDone
+	CMPQ         DI, $0x20
+	JG           componentLong
+	VMOVUPS.Z    (R8)(DX*1), K1, Y4
+	VMOVUPS      192(R9), Y5
+	VBROADCASTSS c3f800000<>+0(SB), Y6
+	VSUBPS       Y5, Y6, Y6
+	VMULPS       Y5, Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VSUBPS       Y2, Y5, Y2
+	VMULPS       Y0, Y2, Y2
+	VMOVUPS      320(R9), Y0
+	VBROADCASTSS c3f800000<>+0(SB), Y5
+	VSUBPS       Y0, Y5, Y5
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y1, Y5, Y5
+	VSUBPS       Y3, Y0, Y0
+	VMULPS       Y1, Y0, Y0
+	VMOVUPS      (R9), Y1
+	VADDPS       Y5, Y6, Y3
+	VADDPS       Y0, Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMULPS       128(R9), Y6, Y6
+	VMULPS       256(R9), Y5, Y5
+	VADDPS       Y5, Y6, Y6
+	VMULPS       Y1, Y6, Y6
+	VMULPS       64(R9), Y1, Y1
+	VMULPS       Y3, Y1, Y3
+	VXORPS       Y0, Y0, Y0
+	VSUBPS       Y6, Y0, Y1
+	VCMPPS.BCST  $0x1a, cc1300000<>+0(SB), Y4, K2
+	VMOVAPS      Y0, K2, Y1
+	VCMPPS.BCST  $0x15, cbf000000<>+0(SB), Y4, K2
+	VMOVAPS      Y0, K2, Y1
+	VADDPS       Y0, Y3, Y3
+	VADDPS       Y0, Y2, Y2
+	VMOVUPS      Y3, K1, (R8)
+	VMOVUPS      Y1, K1, (R8)(DX*1)
+	VMOVUPS      Y2, K1, (R8)(DX*2)
+	ADDQ         $0x00000180, R9
+	JMP          componentBoth
+
+componentLong:
 	VMOVUPS.Z    (R8)(DX*1), K1, Z4
 	VMOVUPS      192(R9), Z5
 	VBROADCASTSS c3f800000<>+0(SB), Z6
@@ -2977,7 +3137,9 @@ componentTail:
 	VMOVUPS      Z1, K1, (R8)(DX*1)
 	VMOVUPS      Z2, K1, (R8)(DX*2)
 	ADDQ         $0x00000180, R9
-	ADDQ         DI, R8
+
+componentBoth:
+	ADDQ DI, R8
 
 componentDone:
 	ADDQ $0x04, AX
@@ -2988,7 +3150,7 @@ componentDone:
 	RET
 
 // func logisticTicksAVX512(rows int, k int, index *int32, work *float32, workSize int, widths *float32, ticks *float32, masses *float32)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2
 TEXT ·logisticTicksAVX512(SB), NOSPLIT, $0-64
 	MOVQ  index+16(FP), AX
 	MOVQ  widths+40(FP), CX
@@ -3030,15 +3192,15 @@ component:
 	VRNDSCALEPS       $0x08, Z4, Z4
 	VFNMADD231PS.BCST c3f318000<>+0(SB), Z4, Z3
 	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z4, Z3
-	VBROADCASTSS      c3ab688be<>+0(SB), Z5
-	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z3, Z5
-	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z3, Z5
-	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z3, Z5
-	VFMADD213PS.BCST  c3f000000<>+0(SB), Z3, Z5
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z5
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z5
+	VBROADCASTSS      c3ab688be<>+0(SB), Z7
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z7
 	KNOTW             K2, K2
-	VSCALEFPS.Z       Z4, Z5, K2, Z3
+	VSCALEFPS.Z       Z4, Z7, K2, Z3
 	VADDPS.BCST       c3f800000<>+0(SB), Z3, Z4
 	VDIVPS            Z4, Z3, Z3
 	VMOVUPS           Z3, 64(DX)
@@ -3048,18 +3210,18 @@ component:
 	VBROADCASTSS      cc11051ec<>+0(SB), Z4
 	VMAXPS            Z2, Z4, Z2
 	VMULPS            Z2, Z2, Z4
-	VBROADCASTSS      c3265f318<>+0(SB), Z5
-	VBROADCASTSS      c35511fce<>+0(SB), Z6
-	VFMADD213PS.BCST  c37ad1c0b<>+0(SB), Z4, Z5
-	VFMADD213PS.BCST  c39ac6a5a<>+0(SB), Z4, Z6
-	VFMADD213PS.BCST  c3b653618<>+0(SB), Z4, Z5
-	VFMADD213PS.BCST  c3cd40bae<>+0(SB), Z4, Z6
-	VFMADD213PS.BCST  c3e0909fb<>+0(SB), Z4, Z5
-	VFMADD213PS.BCST  c3eef2fa4<>+0(SB), Z4, Z6
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z4, Z5
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z4, Z6
-	VMULPS            Z2, Z5, Z5
-	VDIVPS            Z6, Z5, Z2
+	VBROADCASTSS      c3265f318<>+0(SB), Z7
+	VBROADCASTSS      c35511fce<>+0(SB), Z8
+	VFMADD213PS.BCST  c37ad1c0b<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  c39ac6a5a<>+0(SB), Z4, Z8
+	VFMADD213PS.BCST  c3b653618<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  c3cd40bae<>+0(SB), Z4, Z8
+	VFMADD213PS.BCST  c3e0909fb<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  c3eef2fa4<>+0(SB), Z4, Z8
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z4, Z8
+	VMULPS            Z2, Z7, Z7
+	VDIVPS            Z8, Z7, Z2
 	VBROADCASTSS      c3f800000<>+0(SB), Z4
 	VMINPS            Z2, Z4, Z2
 	VBROADCASTSS      cbf800000<>+0(SB), Z4
@@ -3071,7 +3233,8 @@ component:
 	VADDPS.BCST       c3f800000<>+0(SB), Z2, Z2
 	VDIVPS            Z2, Z4, Z4
 	VMOVUPS           Z4, 128(DX)
-	VFMADD231PS       (R9), Z4, Z1
+	VMOVUPS           (R9), Z2
+	VFMADD231PS       Z2, Z4, Z1
 	ADDQ              $0x00000180, R9
 	ADDQ              $0x000000c0, DX
 	DECQ              R10
@@ -3080,6 +3243,70 @@ component:
 componentTail:
 	TESTQ             R8, R8
 	JZ                componentDone
+	CMPQ              R8, $0x20
+	JG                componentLong
+	VMOVUPS           64(R9), Y2
+	VMULPS            Y2, Y0, Y2
+	VMOVUPS           Y2, (DX)
+	VSUBPS            256(R9), Y2, Y0
+	VBROADCASTSS      c42b00000<>+0(SB), Y3
+	VMINPS            Y0, Y3, Y0
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Y0, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Y0, Y3
+	VRNDSCALEPS       $0x08, Y3, Y3
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Y3, Y0
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Y3, Y0
+	VBROADCASTSS      c3ab688be<>+0(SB), Y4
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Y0, Y4
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Y0, Y4
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Y0, Y4
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Y0, Y4
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Y0, Y4
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Y0, Y4
+	KNOTW             K2, K2
+	VSCALEFPS.Z       Y3, Y4, K2, Y0
+	VADDPS.BCST       c3f800000<>+0(SB), Y0, Y3
+	VDIVPS            Y3, Y0, Y0
+	VMOVUPS           Y0, 64(DX)
+	VMULPS.BCST       c3f000000<>+0(SB), Y2, Y2
+	VBROADCASTSS      c411051ec<>+0(SB), Y3
+	VMINPS            Y2, Y3, Y2
+	VBROADCASTSS      cc11051ec<>+0(SB), Y3
+	VMAXPS            Y2, Y3, Y2
+	VMULPS            Y2, Y2, Y3
+	VBROADCASTSS      c3265f318<>+0(SB), Y4
+	VBROADCASTSS      c35511fce<>+0(SB), Y5
+	VFMADD213PS.BCST  c37ad1c0b<>+0(SB), Y3, Y4
+	VFMADD213PS.BCST  c39ac6a5a<>+0(SB), Y3, Y5
+	VFMADD213PS.BCST  c3b653618<>+0(SB), Y3, Y4
+	VFMADD213PS.BCST  c3cd40bae<>+0(SB), Y3, Y5
+	VFMADD213PS.BCST  c3e0909fb<>+0(SB), Y3, Y4
+	VFMADD213PS.BCST  c3eef2fa4<>+0(SB), Y3, Y5
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Y3, Y4
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Y3, Y5
+	VMULPS            Y2, Y4, Y4
+	VDIVPS            Y5, Y4, Y2
+	VBROADCASTSS      c3f800000<>+0(SB), Y3
+	VMINPS            Y2, Y3, Y2
+	VBROADCASTSS      cbf800000<>+0(SB), Y3
+	VMAXPS            Y2, Y3, Y2
+	VMOVUPS           320(R9), Y5
+	VMULPS            Y0, Y5, Y5
+	VMULPS.BCST       c40000000<>+0(SB), Y5, Y5
+	VMULPS            Y2, Y5, Y5
+	VADDPS.BCST       c3f800000<>+0(SB), Y2, Y0
+	VDIVPS            Y0, Y5, Y5
+	VBROADCASTSS      c00000000<>+0(SB), Y0
+	VMOVAPS           Y5, K1, Y0
+	VMOVAPS           Y0, Y5
+	VMOVUPS           Y5, 128(DX)
+	VMOVUPS           (R9), Y6
+	VFMADD231PS       Z6, Z5, Z1
+	ADDQ              $0x00000180, R9
+	ADDQ              $0x000000c0, DX
+	JMP               componentBoth
+
+componentLong:
 	VMOVUPS           64(R9), Z2
 	VMULPS            Z2, Z0, Z2
 	VMOVUPS           Z2, (DX)
@@ -3110,17 +3337,17 @@ componentTail:
 	VMAXPS            Z2, Z3, Z2
 	VMULPS            Z2, Z2, Z3
 	VBROADCASTSS      c3265f318<>+0(SB), Z4
-	VBROADCASTSS      c35511fce<>+0(SB), Z5
+	VBROADCASTSS      c35511fce<>+0(SB), Z7
 	VFMADD213PS.BCST  c37ad1c0b<>+0(SB), Z3, Z4
-	VFMADD213PS.BCST  c39ac6a5a<>+0(SB), Z3, Z5
+	VFMADD213PS.BCST  c39ac6a5a<>+0(SB), Z3, Z7
 	VFMADD213PS.BCST  c3b653618<>+0(SB), Z3, Z4
-	VFMADD213PS.BCST  c3cd40bae<>+0(SB), Z3, Z5
+	VFMADD213PS.BCST  c3cd40bae<>+0(SB), Z3, Z7
 	VFMADD213PS.BCST  c3e0909fb<>+0(SB), Z3, Z4
-	VFMADD213PS.BCST  c3eef2fa4<>+0(SB), Z3, Z5
+	VFMADD213PS.BCST  c3eef2fa4<>+0(SB), Z3, Z7
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z4
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z5
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z7
 	VMULPS            Z2, Z4, Z4
-	VDIVPS            Z5, Z4, Z2
+	VDIVPS            Z7, Z4, Z2
 	VBROADCASTSS      c3f800000<>+0(SB), Z3
 	VMINPS            Z2, Z3, Z2
 	VBROADCASTSS      cbf800000<>+0(SB), Z3
@@ -3135,10 +3362,12 @@ componentTail:
 	VMOVAPS           Z3, K1, Z0
 	VMOVAPS           Z0, Z3
 	VMOVUPS           Z3, 128(DX)
-	VFMADD231PS       (R9), Z3, Z1
+	VMOVUPS           (R9), Z0
+	VFMADD231PS       Z0, Z3, Z1
 	ADDQ              $0x00000180, R9
 	ADDQ              $0x000000c0, DX
 
+componentBoth:
 componentDone:
 	VSHUFF32X4 $0x4e, Z1, Z1, Z0
 	VADDPS     Z0, Z1, Z1
@@ -3158,7 +3387,7 @@ componentDone:
 	RET
 
 // func logisticTicksGradAVX512(rows int, k int, index *int32, outs *float32, size int, work *float32, workSize int, ticks *float32, numbers *float32)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2
 TEXT ·logisticTicksGradAVX512(SB), NOSPLIT, $0-72
 	MOVQ  index+16(FP), AX
 	MOVQ  ticks+56(FP), CX
@@ -3249,6 +3478,55 @@ component:
 componentTail:
 	TESTQ        R8, R8
 	JZ           componentDone
+	CMPQ         R8, $0x20
+	JG           componentLong
+	VMOVUPS.Z    (R9)(BX*1), K1, Y4
+	VMOVUPS      192(R10), Y5
+	VBROADCASTSS c3f800000<>+0(SB), Y6
+	VSUBPS       Y5, Y6, Y6
+	VMULPS       Y5, Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VSUBPS       Y2, Y5, Y2
+	VMULPS       Y0, Y2, Y2
+	VMOVUPS      128(CX), Y0
+	VMOVUPS      320(R10), Y5
+	VMOVUPS      64(CX), Y7
+	VSUBPS       Y5, Y7, Y8
+	VMULPS       Y8, Y0, Y8
+	VSUBPS       Y0, Y5, Y5
+	VMULPS       Y5, Y7, Y7
+	VMULPS       (CX), Y7, Y7
+	VSUBPS       Y3, Y0, Y0
+	VMULPS       Y1, Y0, Y0
+	VADDPS       Y0, Y2, Y2
+	VMOVUPS      (R10), Y0
+	VMULPS       Y0, Y2, Y2
+	VMULPS       Y1, Y8, Y3
+	VADDPS       Y3, Y6, Y3
+	VMULPS       256(R10), Y8, Y8
+	VADDPS       Y7, Y8, Y8
+	VMULPS       Y1, Y8, Y8
+	VMULPS       128(R10), Y6, Y6
+	VADDPS       Y8, Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VMULPS       64(R10), Y0, Y0
+	VMULPS       Y3, Y0, Y3
+	VXORPS       Y0, Y0, Y0
+	VSUBPS       Y6, Y0, Y1
+	VCMPPS.BCST  $0x1a, cc1300000<>+0(SB), Y4, K2
+	VMOVAPS      Y0, K2, Y1
+	VCMPPS.BCST  $0x15, cbf000000<>+0(SB), Y4, K2
+	VMOVAPS      Y0, K2, Y1
+	VADDPS       Y0, Y3, Y3
+	VADDPS       Y0, Y2, Y2
+	VMOVUPS      Y3, K1, (R9)
+	VMOVUPS      Y1, K1, (R9)(BX*1)
+	VMOVUPS      Y2, K1, (R9)(BX*2)
+	ADDQ         $0x00000180, R10
+	ADDQ         $0x000000c0, CX
+	JMP          componentBoth
+
+componentLong:
 	VMOVUPS.Z    (R9)(BX*1), K1, Z4
 	VMOVUPS      192(R10), Z5
 	VBROADCASTSS c3f800000<>+0(SB), Z6
@@ -3293,7 +3571,9 @@ componentTail:
 	VMOVUPS      Z2, K1, (R9)(BX*2)
 	ADDQ         $0x00000180, R10
 	ADDQ         $0x000000c0, CX
-	ADDQ         R8, R9
+
+componentBoth:
+	ADDQ R8, R9
 
 componentDone:
 	ADDQ $0x04, AX

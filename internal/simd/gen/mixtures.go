@@ -72,12 +72,12 @@ func genLogisticRows(s isa) {
 		peak, total := genMax(s, r, logits, bytes), s.vec()
 		s.zero(total)
 		MOVQ(work, w)
-		r.each("exp", []reg.Register{logits}, func(at access) {
-			v := at.load(Mem{Base: logits})
+		r.eachNarrow("exp", []reg.Register{logits}, func(at access) {
+			s, v := at.isa, at.load(Mem{Base: logits})
 			at.fill(v, math.Inf(-1))
-			VSUBPS(peak, v, v)
+			VSUBPS(s.part(peak), v, v)
 			s.boundedExp(v)
-			VADDPS(v, total, total)
+			VADDPS(s.whole(v), total, total)
 			VMOVUPS(v, s.block(w, blockWeight))
 			s.forward(w, mixtureBlocks)
 		})
@@ -92,22 +92,23 @@ func genLogisticRows(s isa) {
 		}
 		head := GP64()
 		MOVQ(outs, head)
-		r.each("component", []reg.Register{head}, func(at access) {
+		r.eachNarrow("component", []reg.Register{head}, func(at access) {
+			s := at.isa
 			weight := s.loadBlock(work, blockWeight)
-			VMULPS(factor, weight, weight)
+			VMULPS(s.part(factor), weight, weight)
 			VMOVUPS(weight, s.block(work, blockWeight))
 			precision, location := at.load(Mem{Base: head, Index: bytes, Scale: 1}), at.load(Mem{Base: head})
 			s.precision(precision)
 			VMOVUPS(precision, s.block(work, blockPrecision))
 			for i := range at2 {
 				u := s.vec()
-				VSUBPS(at2[i], location, u)
+				VSUBPS(s.part(at2[i]), location, u)
 				VMULPS(precision, u, u)
 				VMOVUPS(u, s.block(work, blockU1+2*i))
 				s.sigmoid(u)
 				VMOVUPS(u, s.block(work, blockS1+2*i))
 				at.fill(u, 0)
-				VFMADD231PS(u, weight, sums[i])
+				VFMADD231PS(s.whole(u), s.whole(weight), sums[i])
 			}
 			s.forward(work, mixtureBlocks)
 		})
@@ -145,7 +146,8 @@ func genLogisticRowsGrad(s isa) {
 			VBROADCASTSS(Mem{Base: numbers, Disp: 4 * i}, n[i])
 		}
 		g, m := n[:2], n[2:]
-		r.each("component", []reg.Register{out}, func(at access) {
+		r.eachNarrow("component", []reg.Register{out}, func(at access) {
+			s := at.isa
 			logScale := at.load(third(out, bytes, 1))
 			var d, logit [2]reg.VecVirtual
 			for i := range d {
@@ -153,9 +155,9 @@ func genLogisticRowsGrad(s isa) {
 				d[i], logit[i] = s.splat(1), s.vec()
 				VSUBPS(survival, d[i], d[i])
 				VMULPS(survival, d[i], d[i])
-				VMULPS(g[i], d[i], d[i])
-				VSUBPS(m[i], survival, logit[i])
-				VMULPS(g[i], logit[i], logit[i])
+				VMULPS(s.part(g[i]), d[i], d[i])
+				VSUBPS(s.part(m[i]), survival, logit[i])
+				VMULPS(s.part(g[i]), logit[i], logit[i])
 			}
 			weight, location := s.loadBlock(w, blockWeight), s.vec()
 			VADDPS(d[1], d[0], location)
@@ -207,9 +209,10 @@ func genLogisticTicks(s isa) {
 		width, mass := s.vec(), s.vec()
 		VBROADCASTSS(Mem{Base: widths}, width)
 		s.zero(mass)
-		r.each("component", nil, func(at access) {
+		r.eachNarrow("component", nil, func(at access) {
+			s := at.isa
 			own, to, t := s.loadBlock(w, blockPrecision), s.vec(), s.vec()
-			VMULPS(own, width, own)
+			VMULPS(own, s.part(width), own)
 			VMOVUPS(own, s.block(ticks, tickWidth))
 			VSUBPS(s.block(w, blockU2), own, to)
 			s.sigmoid(to)
@@ -224,7 +227,7 @@ func genLogisticTicks(s isa) {
 			VDIVPS(one, share, share)
 			at.fill(share, 0)
 			VMOVUPS(share, s.block(ticks, tickShare))
-			VFMADD231PS(s.block(w, blockWeight), share, mass)
+			VFMADD231PS(s.whole(s.loadBlock(w, blockWeight)), s.whole(share), mass)
 			s.forward(w, mixtureBlocks)
 			s.forward(ticks, tickBlocks)
 		})
@@ -260,7 +263,9 @@ func genLogisticTicksGrad(s isa) {
 			VBROADCASTSS(Mem{Base: numbers, Disp: 4 * i}, n[i])
 		}
 		g1, g2, m1, m2 := n[0], n[1], n[2], n[3]
-		r.each("component", []reg.Register{out}, func(at access) {
+		r.eachNarrow("component", []reg.Register{out}, func(at access) {
+			s := at.isa
+			g1, g2, m1, m2 := s.part(g1), s.part(g2), s.part(m1), s.part(m2)
 			logScale, survival, d, logit := at.load(third(out, bytes, 1)), s.loadBlock(w, blockS1), s.splat(1), s.vec()
 			VSUBPS(survival, d, d)
 			VMULPS(survival, d, d)
