@@ -28,7 +28,7 @@ func mixtureFast(_ int, _, _, _, _ []float32)                                   
 func mixtureGradFast(_ int, _, _, _, _, _ []float32, _ float32)                            {}
 func mixtureTickFast(_ int, _, _, _, _, _ []float32)                                       {}
 func mixtureTickGradFast(_ int, _, _, _, _, _, _ []float32, _ float32)                     {}
-func adamFast(_, _, _, _ []float32, _ *[7]float32)                                         {}
+func adamFast(_, _, _, _ []float32, _ float32, _ *[7]float32)                              {}
 func gatherRowsFast(_ int, _, _, _, _, _ []float32, _ int)                                 {}
 func scatterRowsFast(_, _ int, _ []float32, _ int, _ []float32, _ int, _ []float32, _ int) {}
 

@@ -16,6 +16,9 @@ const (
 	tickBlocks    = 3
 )
 
+// mixtureRows is the number of rows that a kernel takes at a time, so few that their work stays in the first-level cache.
+const mixtureRows = 16
+
 // blocks returns block i of a row of blocks.
 func blocks[T Float](row []T, k, i int) []T { return row[i*k:][:k:k] }
 
@@ -36,8 +39,12 @@ func (m *LogisticMixtures[T]) Survivals(survivals, outs []T, size, k int, at []T
 	survivals = first(survivals, 2*m.rows)
 	_ = outs[(m.rows-1)*size+3*k-1]
 	if fast[T]() {
-		m.work = grow(m.work, m.rows*mixtureBlocks*paddedComponents(k))
-		logisticRowsFast(m.rows, k, f32(outs), size, f32(at), f32(m.work), f32(survivals))
+		n := mixtureBlocks * paddedComponents(k)
+		m.work = grow(m.work, m.rows*n)
+		for i := 0; i < m.rows; i += mixtureRows {
+			rows := min(mixtureRows, m.rows-i)
+			logisticRowsFast(rows, k, f32(outs[i*size:]), size, f32(at[2*i:]), f32(m.work[i*n:]), f32(survivals[2*i:]))
+		}
 		return
 	}
 	m.work = grow(m.work, m.rows*mixtureBlocks*k)

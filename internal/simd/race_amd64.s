@@ -900,50 +900,53 @@ GLOBL c7f800000<>(SB), RODATA|NOPTR, $32
 // func logisticRowsAVX2(rows int, k int, outs *float32, size int, y *float32, work *float32, survivals *float32)
 // Requires: AVX, AVX2, FMA3
 TEXT ·logisticRowsAVX2(SB), NOSPLIT, $0-56
-	MOVQ outs+16(FP), AX
-	MOVQ y+32(FP), CX
-	MOVQ work+40(FP), DX
-	MOVQ survivals+48(FP), BX
-	MOVQ k+8(FP), SI
-	SHLQ $0x02, SI
-	MOVQ k+8(FP), DI
-	MOVQ DI, R8
-	SHRQ $0x03, R8
-	ANDQ $0x07, DI
-	MOVQ DI, R9
-	SHLQ $0x02, R9
-	LEAQ laneTable<>+0(SB), R10
-	SHLQ $0x02, DI
-	SUBQ DI, R10
-	MOVQ rows+0(FP), DI
+	MOVQ k+8(FP), AX
+	SHLQ $0x02, AX
+	MOVQ k+8(FP), CX
+	MOVQ CX, DX
+	SHRQ $0x03, DX
+	ANDQ $0x07, CX
+	MOVQ CX, BX
+	SHLQ $0x02, BX
+	LEAQ laneTable<>+0(SB), SI
+	SHLQ $0x02, CX
+	SUBQ CX, SI
+	MOVQ size+24(FP), CX
+	SHLQ $0x02, CX
+	SUBQ AX, CX
+	SUBQ AX, CX
+	SUBQ AX, CX
+	MOVQ outs+16(FP), DI
+	MOVQ work+40(FP), R8
+	LEAQ (DI)(AX*2), DI
+	MOVQ rows+0(FP), R10
 
-row:
-	LEAQ    (AX)(SI*2), R11
+weights:
 	VMOVUPS cff7fffff<>+0(SB), Y0
-	MOVQ    R8, R12
-	TESTQ   R12, R12
+	MOVQ    DX, R9
+	TESTQ   R9, R9
 	JZ      maxTail
 
 max:
-	VMOVUPS (R11), Y1
+	VMOVUPS (DI), Y1
 	VMAXPS  Y1, Y0, Y0
-	ADDQ    $0x20, R11
-	DECQ    R12
+	ADDQ    $0x20, DI
+	DECQ    R9
 	JNZ     max
 
 maxTail:
-	TESTQ      R9, R9
+	TESTQ      BX, BX
 	JZ         maxDone
-	VMOVUPS    32(R10), Y1
-	VMASKMOVPS (R11), Y1, Y1
+	VMOVUPS    32(SI), Y1
+	VMASKMOVPS (DI), Y1, Y1
 	VMOVUPS    cff7fffff<>+0(SB), Y2
-	VMOVUPS    32(R10), Y3
+	VMOVUPS    32(SI), Y3
 	VBLENDVPS  Y3, Y1, Y2, Y1
 	VMAXPS     Y1, Y0, Y0
-	ADDQ       R9, R11
+	ADDQ       BX, DI
 
 maxDone:
-	SUBQ       SI, R11
+	SUBQ       AX, DI
 	VPERM2F128 $0x01, Y0, Y0, Y1
 	VMAXPS     Y1, Y0, Y0
 	VSHUFPS    $0x4e, Y0, Y0, Y1
@@ -951,13 +954,13 @@ maxDone:
 	VSHUFPS    $0xb1, Y0, Y0, Y1
 	VMAXPS     Y1, Y0, Y0
 	VXORPS     Y1, Y1, Y1
-	MOVQ       DX, R12
-	MOVQ       R8, R13
-	TESTQ      R13, R13
+	MOVQ       R8, R9
+	MOVQ       DX, R11
+	TESTQ      R11, R11
 	JZ         expTail
 
 exp:
-	VMOVUPS      (R11), Y2
+	VMOVUPS      (DI), Y2
 	VSUBPS       Y0, Y2, Y2
 	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y2, Y3
 	VMULPS       c3fb8aa3b<>+0(SB), Y2, Y4
@@ -976,19 +979,19 @@ exp:
 	VPADDD       Y4, Y5, Y2
 	VANDNPS      Y2, Y3, Y2
 	VADDPS       Y2, Y1, Y1
-	VMOVUPS      Y2, (R12)
-	ADDQ         $0x000000c0, R12
-	ADDQ         $0x20, R11
-	DECQ         R13
+	VMOVUPS      Y2, (R9)
+	ADDQ         $0x000000c0, R9
+	ADDQ         $0x20, DI
+	DECQ         R11
 	JNZ          exp
 
 expTail:
-	TESTQ        R9, R9
+	TESTQ        BX, BX
 	JZ           expDone
-	VMOVUPS      32(R10), Y2
-	VMASKMOVPS   (R11), Y2, Y2
+	VMOVUPS      32(SI), Y2
+	VMASKMOVPS   (DI), Y2, Y2
 	VMOVUPS      cff800000<>+0(SB), Y3
-	VMOVUPS      32(R10), Y4
+	VMOVUPS      32(SI), Y4
 	VBLENDVPS    Y4, Y2, Y3, Y2
 	VSUBPS       Y0, Y2, Y2
 	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y2, Y0
@@ -1008,230 +1011,281 @@ expTail:
 	VPADDD       Y3, Y4, Y2
 	VANDNPS      Y2, Y0, Y2
 	VADDPS       Y2, Y1, Y1
-	VMOVUPS      Y2, (R12)
-	ADDQ         $0x000000c0, R12
-	ADDQ         R9, R11
+	VMOVUPS      Y2, (R9)
+	ADDQ         $0x000000c0, R9
+	ADDQ         BX, DI
 
 expDone:
-	VPERM2F128   $0x01, Y1, Y1, Y0
-	VADDPS       Y0, Y1, Y1
-	VSHUFPS      $0x4e, Y1, Y1, Y0
-	VADDPS       Y0, Y1, Y1
-	VSHUFPS      $0xb1, Y1, Y1, Y0
-	VADDPS       Y0, Y1, Y1
-	VMOVUPS      c3f800000<>+0(SB), Y0
-	VDIVPS       Y1, Y0, Y0
-	VBROADCASTSS (CX), Y1
-	VXORPS       Y2, Y2, Y2
-	VBROADCASTSS 4(CX), Y3
-	VXORPS       Y4, Y4, Y4
-	MOVQ         AX, R11
-	MOVQ         R8, R12
-	TESTQ        R12, R12
+	VPERM2F128 $0x01, Y1, Y1, Y0
+	VADDPS     Y0, Y1, Y1
+	VSHUFPS    $0x4e, Y1, Y1, Y0
+	VADDPS     Y0, Y1, Y1
+	VSHUFPS    $0xb1, Y1, Y1, Y0
+	VADDPS     Y0, Y1, Y1
+	VMOVUPS    c3f800000<>+0(SB), Y0
+	VDIVPS     Y1, Y0, Y0
+	MOVQ       DX, R9
+	TESTQ      R9, R9
+	JZ         weightTail
+
+weight:
+	VMOVUPS (R8), Y1
+	VMULPS  Y0, Y1, Y1
+	VMOVUPS Y1, (R8)
+	ADDQ    $0x000000c0, R8
+	DECQ    R9
+	JNZ     weight
+
+weightTail:
+	TESTQ   BX, BX
+	JZ      weightDone
+	VMOVUPS (R8), Y1
+	VMULPS  Y0, Y1, Y1
+	VMOVUPS Y1, (R8)
+	ADDQ    $0x000000c0, R8
+
+weightDone:
+	ADDQ CX, DI
+	LEAQ (DI)(AX*2), DI
+	DECQ R10
+	JNZ  weights
+	MOVQ outs+16(FP), DI
+	MOVQ y+32(FP), R9
+	MOVQ work+40(FP), R8
+	MOVQ rows+0(FP), R10
+
+components:
+	VBROADCASTSS (R9), Y0
+	VBROADCASTSS 4(R9), Y1
+	MOVQ         DX, R11
+	TESTQ        R11, R11
 	JZ           componentTail
 
 component:
-	VMOVUPS      (DX), Y5
-	VMULPS       Y0, Y5, Y5
-	VMOVUPS      Y5, (DX)
-	VMOVUPS      (R11)(SI*1), Y6
-	VMOVUPS      (R11), Y7
-	VMOVUPS      cc1300000<>+0(SB), Y8
-	VMAXPS       Y6, Y8, Y6
-	VMOVUPS      cbf000000<>+0(SB), Y8
-	VMINPS       Y6, Y8, Y6
-	VXORPS       c80000000<>+0(SB), Y6, Y6
-	VCMPPS       $0x1e, c42b17217<>+0(SB), Y6, Y8
-	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y6, Y9
-	VMULPS       c3fb8aa3b<>+0(SB), Y6, Y10
-	VROUNDPS     $0x08, Y10, Y10
-	VFNMADD231PS c3f318000<>+0(SB), Y10, Y6
-	VFNMADD231PS cb95e8083<>+0(SB), Y10, Y6
-	VMOVUPS      c3ab688be<>+0(SB), Y11
-	VFMADD213PS  c3c0905f1<>+0(SB), Y6, Y11
-	VFMADD213PS  c3d2aaa8c<>+0(SB), Y6, Y11
-	VFMADD213PS  c3e2aaa6e<>+0(SB), Y6, Y11
-	VFMADD213PS  c3f000000<>+0(SB), Y6, Y11
-	VFMADD213PS  c3f800000<>+0(SB), Y6, Y11
-	VFMADD213PS  c3f800000<>+0(SB), Y6, Y11
-	VCVTPS2DQ    Y10, Y10
-	VPSLLD       $0x17, Y10, Y10
-	VPADDD       Y10, Y11, Y6
-	VANDNPS      Y6, Y9, Y6
-	VMOVUPS      c7f800000<>+0(SB), Y9
-	VBLENDVPS    Y8, Y9, Y6, Y6
-	VMOVUPS      Y6, 32(DX)
-	VSUBPS       Y1, Y7, Y8
-	VMULPS       Y6, Y8, Y8
-	VMOVUPS      Y8, 64(DX)
-	VMOVUPS      c42b00000<>+0(SB), Y9
-	VMINPS       Y8, Y9, Y8
-	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y8, Y9
-	VMULPS       c3fb8aa3b<>+0(SB), Y8, Y10
-	VROUNDPS     $0x08, Y10, Y10
-	VFNMADD231PS c3f318000<>+0(SB), Y10, Y8
-	VFNMADD231PS cb95e8083<>+0(SB), Y10, Y8
-	VMOVUPS      c3ab688be<>+0(SB), Y11
-	VFMADD213PS  c3c0905f1<>+0(SB), Y8, Y11
-	VFMADD213PS  c3d2aaa8c<>+0(SB), Y8, Y11
-	VFMADD213PS  c3e2aaa6e<>+0(SB), Y8, Y11
-	VFMADD213PS  c3f000000<>+0(SB), Y8, Y11
-	VFMADD213PS  c3f800000<>+0(SB), Y8, Y11
-	VFMADD213PS  c3f800000<>+0(SB), Y8, Y11
-	VCVTPS2DQ    Y10, Y10
-	VPSLLD       $0x17, Y10, Y10
-	VPADDD       Y10, Y11, Y8
-	VANDNPS      Y8, Y9, Y8
-	VADDPS       c3f800000<>+0(SB), Y8, Y9
-	VDIVPS       Y9, Y8, Y8
-	VMOVUPS      Y8, 96(DX)
-	VFMADD231PS  Y8, Y5, Y2
-	VSUBPS       Y3, Y7, Y7
-	VMULPS       Y6, Y7, Y7
-	VMOVUPS      Y7, 128(DX)
-	VMOVUPS      c42b00000<>+0(SB), Y6
-	VMINPS       Y7, Y6, Y7
-	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y7, Y6
-	VMULPS       c3fb8aa3b<>+0(SB), Y7, Y8
-	VROUNDPS     $0x08, Y8, Y8
-	VFNMADD231PS c3f318000<>+0(SB), Y8, Y7
-	VFNMADD231PS cb95e8083<>+0(SB), Y8, Y7
-	VMOVUPS      c3ab688be<>+0(SB), Y9
-	VFMADD213PS  c3c0905f1<>+0(SB), Y7, Y9
-	VFMADD213PS  c3d2aaa8c<>+0(SB), Y7, Y9
-	VFMADD213PS  c3e2aaa6e<>+0(SB), Y7, Y9
-	VFMADD213PS  c3f000000<>+0(SB), Y7, Y9
-	VFMADD213PS  c3f800000<>+0(SB), Y7, Y9
-	VFMADD213PS  c3f800000<>+0(SB), Y7, Y9
-	VCVTPS2DQ    Y8, Y8
-	VPSLLD       $0x17, Y8, Y8
-	VPADDD       Y8, Y9, Y7
-	VANDNPS      Y7, Y6, Y7
-	VADDPS       c3f800000<>+0(SB), Y7, Y6
-	VDIVPS       Y6, Y7, Y7
-	VMOVUPS      Y7, 160(DX)
-	VFMADD231PS  Y7, Y5, Y4
-	ADDQ         $0x000000c0, DX
-	ADDQ         $0x20, R11
-	DECQ         R12
+	VMOVUPS      (DI)(AX*1), Y2
+	VMOVUPS      (DI), Y3
+	VMOVUPS      cc1300000<>+0(SB), Y4
+	VMAXPS       Y2, Y4, Y2
+	VMOVUPS      cbf000000<>+0(SB), Y4
+	VMINPS       Y2, Y4, Y2
+	VXORPS       c80000000<>+0(SB), Y2, Y2
+	VCMPPS       $0x1e, c42b17217<>+0(SB), Y2, Y4
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y2, Y5
+	VMULPS       c3fb8aa3b<>+0(SB), Y2, Y6
+	VROUNDPS     $0x08, Y6, Y6
+	VFNMADD231PS c3f318000<>+0(SB), Y6, Y2
+	VFNMADD231PS cb95e8083<>+0(SB), Y6, Y2
+	VMOVUPS      c3ab688be<>+0(SB), Y7
+	VFMADD213PS  c3c0905f1<>+0(SB), Y2, Y7
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y2, Y7
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y2, Y7
+	VFMADD213PS  c3f000000<>+0(SB), Y2, Y7
+	VFMADD213PS  c3f800000<>+0(SB), Y2, Y7
+	VFMADD213PS  c3f800000<>+0(SB), Y2, Y7
+	VCVTPS2DQ    Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VPADDD       Y6, Y7, Y2
+	VANDNPS      Y2, Y5, Y2
+	VMOVUPS      c7f800000<>+0(SB), Y5
+	VBLENDVPS    Y4, Y5, Y2, Y2
+	VMOVUPS      Y2, 32(R8)
+	VSUBPS       Y0, Y3, Y4
+	VMULPS       Y2, Y4, Y4
+	VMOVUPS      Y4, 64(R8)
+	VMOVUPS      c42b00000<>+0(SB), Y5
+	VMINPS       Y4, Y5, Y4
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y4, Y5
+	VMULPS       c3fb8aa3b<>+0(SB), Y4, Y6
+	VROUNDPS     $0x08, Y6, Y6
+	VFNMADD231PS c3f318000<>+0(SB), Y6, Y4
+	VFNMADD231PS cb95e8083<>+0(SB), Y6, Y4
+	VMOVUPS      c3ab688be<>+0(SB), Y7
+	VFMADD213PS  c3c0905f1<>+0(SB), Y4, Y7
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y4, Y7
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y4, Y7
+	VFMADD213PS  c3f000000<>+0(SB), Y4, Y7
+	VFMADD213PS  c3f800000<>+0(SB), Y4, Y7
+	VFMADD213PS  c3f800000<>+0(SB), Y4, Y7
+	VCVTPS2DQ    Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VPADDD       Y6, Y7, Y4
+	VANDNPS      Y4, Y5, Y4
+	VADDPS       c3f800000<>+0(SB), Y4, Y5
+	VDIVPS       Y5, Y4, Y4
+	VMOVUPS      Y4, 96(R8)
+	VSUBPS       Y1, Y3, Y3
+	VMULPS       Y2, Y3, Y3
+	VMOVUPS      Y3, 128(R8)
+	VMOVUPS      c42b00000<>+0(SB), Y2
+	VMINPS       Y3, Y2, Y3
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y3, Y2
+	VMULPS       c3fb8aa3b<>+0(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VFNMADD231PS c3f318000<>+0(SB), Y4, Y3
+	VFNMADD231PS cb95e8083<>+0(SB), Y4, Y3
+	VMOVUPS      c3ab688be<>+0(SB), Y5
+	VFMADD213PS  c3c0905f1<>+0(SB), Y3, Y5
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y3, Y5
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y3, Y5
+	VFMADD213PS  c3f000000<>+0(SB), Y3, Y5
+	VFMADD213PS  c3f800000<>+0(SB), Y3, Y5
+	VFMADD213PS  c3f800000<>+0(SB), Y3, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       Y4, Y5, Y3
+	VANDNPS      Y3, Y2, Y3
+	VADDPS       c3f800000<>+0(SB), Y3, Y2
+	VDIVPS       Y2, Y3, Y3
+	VMOVUPS      Y3, 160(R8)
+	ADDQ         $0x000000c0, R8
+	ADDQ         $0x20, DI
+	DECQ         R11
 	JNZ          component
 
 componentTail:
-	TESTQ        R9, R9
+	TESTQ        BX, BX
 	JZ           componentDone
-	VMOVUPS      (DX), Y5
-	VMULPS       Y0, Y5, Y5
-	VMOVUPS      Y5, (DX)
-	VMOVUPS      32(R10), Y0
-	VMASKMOVPS   (R11)(SI*1), Y0, Y0
-	VMOVUPS      32(R10), Y6
-	VMASKMOVPS   (R11), Y6, Y6
-	VMOVUPS      cc1300000<>+0(SB), Y7
-	VMAXPS       Y0, Y7, Y0
-	VMOVUPS      cbf000000<>+0(SB), Y7
-	VMINPS       Y0, Y7, Y0
-	VXORPS       c80000000<>+0(SB), Y0, Y0
-	VCMPPS       $0x1e, c42b17217<>+0(SB), Y0, Y7
-	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y0, Y8
-	VMULPS       c3fb8aa3b<>+0(SB), Y0, Y9
-	VROUNDPS     $0x08, Y9, Y9
-	VFNMADD231PS c3f318000<>+0(SB), Y9, Y0
-	VFNMADD231PS cb95e8083<>+0(SB), Y9, Y0
-	VMOVUPS      c3ab688be<>+0(SB), Y10
-	VFMADD213PS  c3c0905f1<>+0(SB), Y0, Y10
-	VFMADD213PS  c3d2aaa8c<>+0(SB), Y0, Y10
-	VFMADD213PS  c3e2aaa6e<>+0(SB), Y0, Y10
-	VFMADD213PS  c3f000000<>+0(SB), Y0, Y10
-	VFMADD213PS  c3f800000<>+0(SB), Y0, Y10
-	VFMADD213PS  c3f800000<>+0(SB), Y0, Y10
-	VCVTPS2DQ    Y9, Y9
-	VPSLLD       $0x17, Y9, Y9
-	VPADDD       Y9, Y10, Y0
-	VANDNPS      Y0, Y8, Y0
-	VMOVUPS      c7f800000<>+0(SB), Y8
-	VBLENDVPS    Y7, Y8, Y0, Y0
-	VMOVUPS      Y0, 32(DX)
-	VSUBPS       Y1, Y6, Y1
-	VMULPS       Y0, Y1, Y1
-	VMOVUPS      Y1, 64(DX)
-	VMOVUPS      c42b00000<>+0(SB), Y7
-	VMINPS       Y1, Y7, Y1
-	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y1, Y7
-	VMULPS       c3fb8aa3b<>+0(SB), Y1, Y8
-	VROUNDPS     $0x08, Y8, Y8
-	VFNMADD231PS c3f318000<>+0(SB), Y8, Y1
-	VFNMADD231PS cb95e8083<>+0(SB), Y8, Y1
-	VMOVUPS      c3ab688be<>+0(SB), Y9
-	VFMADD213PS  c3c0905f1<>+0(SB), Y1, Y9
-	VFMADD213PS  c3d2aaa8c<>+0(SB), Y1, Y9
-	VFMADD213PS  c3e2aaa6e<>+0(SB), Y1, Y9
-	VFMADD213PS  c3f000000<>+0(SB), Y1, Y9
-	VFMADD213PS  c3f800000<>+0(SB), Y1, Y9
-	VFMADD213PS  c3f800000<>+0(SB), Y1, Y9
-	VCVTPS2DQ    Y8, Y8
-	VPSLLD       $0x17, Y8, Y8
-	VPADDD       Y8, Y9, Y1
-	VANDNPS      Y1, Y7, Y1
-	VADDPS       c3f800000<>+0(SB), Y1, Y7
-	VDIVPS       Y7, Y1, Y1
-	VMOVUPS      Y1, 96(DX)
-	VMOVUPS      c00000000<>+0(SB), Y7
-	VMOVUPS      32(R10), Y8
-	VBLENDVPS    Y8, Y1, Y7, Y1
-	VFMADD231PS  Y1, Y5, Y2
-	VSUBPS       Y3, Y6, Y1
-	VMULPS       Y0, Y1, Y1
-	VMOVUPS      Y1, 128(DX)
-	VMOVUPS      c42b00000<>+0(SB), Y0
-	VMINPS       Y1, Y0, Y1
-	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y1, Y0
-	VMULPS       c3fb8aa3b<>+0(SB), Y1, Y3
-	VROUNDPS     $0x08, Y3, Y3
-	VFNMADD231PS c3f318000<>+0(SB), Y3, Y1
-	VFNMADD231PS cb95e8083<>+0(SB), Y3, Y1
+	VMOVUPS      32(SI), Y2
+	VMASKMOVPS   (DI)(AX*1), Y2, Y2
+	VMOVUPS      32(SI), Y3
+	VMASKMOVPS   (DI), Y3, Y3
+	VMOVUPS      cc1300000<>+0(SB), Y4
+	VMAXPS       Y2, Y4, Y2
+	VMOVUPS      cbf000000<>+0(SB), Y4
+	VMINPS       Y2, Y4, Y2
+	VXORPS       c80000000<>+0(SB), Y2, Y2
+	VCMPPS       $0x1e, c42b17217<>+0(SB), Y2, Y4
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y2, Y5
+	VMULPS       c3fb8aa3b<>+0(SB), Y2, Y6
+	VROUNDPS     $0x08, Y6, Y6
+	VFNMADD231PS c3f318000<>+0(SB), Y6, Y2
+	VFNMADD231PS cb95e8083<>+0(SB), Y6, Y2
+	VMOVUPS      c3ab688be<>+0(SB), Y7
+	VFMADD213PS  c3c0905f1<>+0(SB), Y2, Y7
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y2, Y7
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y2, Y7
+	VFMADD213PS  c3f000000<>+0(SB), Y2, Y7
+	VFMADD213PS  c3f800000<>+0(SB), Y2, Y7
+	VFMADD213PS  c3f800000<>+0(SB), Y2, Y7
+	VCVTPS2DQ    Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VPADDD       Y6, Y7, Y2
+	VANDNPS      Y2, Y5, Y2
+	VMOVUPS      c7f800000<>+0(SB), Y5
+	VBLENDVPS    Y4, Y5, Y2, Y2
+	VMOVUPS      Y2, 32(R8)
+	VSUBPS       Y0, Y3, Y0
+	VMULPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 64(R8)
+	VMOVUPS      c42b00000<>+0(SB), Y4
+	VMINPS       Y0, Y4, Y0
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y0, Y4
+	VMULPS       c3fb8aa3b<>+0(SB), Y0, Y5
+	VROUNDPS     $0x08, Y5, Y5
+	VFNMADD231PS c3f318000<>+0(SB), Y5, Y0
+	VFNMADD231PS cb95e8083<>+0(SB), Y5, Y0
 	VMOVUPS      c3ab688be<>+0(SB), Y6
-	VFMADD213PS  c3c0905f1<>+0(SB), Y1, Y6
-	VFMADD213PS  c3d2aaa8c<>+0(SB), Y1, Y6
-	VFMADD213PS  c3e2aaa6e<>+0(SB), Y1, Y6
-	VFMADD213PS  c3f000000<>+0(SB), Y1, Y6
-	VFMADD213PS  c3f800000<>+0(SB), Y1, Y6
-	VFMADD213PS  c3f800000<>+0(SB), Y1, Y6
-	VCVTPS2DQ    Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VPADDD       Y3, Y6, Y1
-	VANDNPS      Y1, Y0, Y1
-	VADDPS       c3f800000<>+0(SB), Y1, Y0
-	VDIVPS       Y0, Y1, Y1
-	VMOVUPS      Y1, 160(DX)
-	VMOVUPS      c00000000<>+0(SB), Y0
-	VMOVUPS      32(R10), Y3
-	VBLENDVPS    Y3, Y1, Y0, Y1
-	VFMADD231PS  Y1, Y5, Y4
-	ADDQ         $0x000000c0, DX
-	ADDQ         R9, R11
+	VFMADD213PS  c3c0905f1<>+0(SB), Y0, Y6
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y0, Y6
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y0, Y6
+	VFMADD213PS  c3f000000<>+0(SB), Y0, Y6
+	VFMADD213PS  c3f800000<>+0(SB), Y0, Y6
+	VFMADD213PS  c3f800000<>+0(SB), Y0, Y6
+	VCVTPS2DQ    Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       Y5, Y6, Y0
+	VANDNPS      Y0, Y4, Y0
+	VADDPS       c3f800000<>+0(SB), Y0, Y4
+	VDIVPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 96(R8)
+	VSUBPS       Y1, Y3, Y0
+	VMULPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 128(R8)
+	VMOVUPS      c42b00000<>+0(SB), Y1
+	VMINPS       Y0, Y1, Y0
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y0, Y1
+	VMULPS       c3fb8aa3b<>+0(SB), Y0, Y2
+	VROUNDPS     $0x08, Y2, Y2
+	VFNMADD231PS c3f318000<>+0(SB), Y2, Y0
+	VFNMADD231PS cb95e8083<>+0(SB), Y2, Y0
+	VMOVUPS      c3ab688be<>+0(SB), Y3
+	VFMADD213PS  c3c0905f1<>+0(SB), Y0, Y3
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y0, Y3
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y0, Y3
+	VFMADD213PS  c3f000000<>+0(SB), Y0, Y3
+	VFMADD213PS  c3f800000<>+0(SB), Y0, Y3
+	VFMADD213PS  c3f800000<>+0(SB), Y0, Y3
+	VCVTPS2DQ    Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       Y2, Y3, Y0
+	VANDNPS      Y0, Y1, Y0
+	VADDPS       c3f800000<>+0(SB), Y0, Y1
+	VDIVPS       Y1, Y0, Y0
+	VMOVUPS      Y0, 160(R8)
+	ADDQ         $0x000000c0, R8
+	ADDQ         BX, DI
 
 componentDone:
-	VPERM2F128 $0x01, Y2, Y2, Y0
-	VADDPS     Y0, Y2, Y2
-	VSHUFPS    $0x4e, Y2, Y2, Y0
-	VADDPS     Y0, Y2, Y2
-	VSHUFPS    $0xb1, Y2, Y2, Y0
-	VADDPS     Y0, Y2, Y2
-	VMOVSS     X2, (BX)
-	VPERM2F128 $0x01, Y4, Y4, Y0
-	VADDPS     Y0, Y4, Y4
-	VSHUFPS    $0x4e, Y4, Y4, Y0
-	VADDPS     Y0, Y4, Y4
-	VSHUFPS    $0xb1, Y4, Y4, Y0
-	VADDPS     Y0, Y4, Y4
-	VMOVSS     X4, 4(BX)
-	ADDQ       $0x08, CX
-	ADDQ       $0x08, BX
-	MOVQ       size+24(FP), R11
-	SHLQ       $0x02, R11
-	ADDQ       R11, AX
-	DECQ       DI
-	JNZ        row
+	ADDQ $0x08, R9
+	LEAQ (DI)(AX*2), DI
+	ADDQ CX, DI
+	DECQ R10
+	JNZ  components
+	MOVQ survivals+48(FP), AX
+	MOVQ work+40(FP), R8
+	MOVQ rows+0(FP), CX
+
+sums:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	MOVQ   DX, DI
+	TESTQ  DI, DI
+	JZ     sumTail
+
+sum:
+	VMOVUPS     (R8), Y2
+	VMOVUPS     96(R8), Y3
+	VFMADD231PS Y3, Y2, Y0
+	VMOVUPS     160(R8), Y3
+	VFMADD231PS Y3, Y2, Y1
+	ADDQ        $0x000000c0, R8
+	DECQ        DI
+	JNZ         sum
+
+sumTail:
+	TESTQ       BX, BX
+	JZ          sumDone
+	VMOVUPS     (R8), Y2
+	VMOVUPS     96(R8), Y3
+	VMOVUPS     c00000000<>+0(SB), Y4
+	VMOVUPS     32(SI), Y5
+	VBLENDVPS   Y5, Y3, Y4, Y3
+	VFMADD231PS Y3, Y2, Y0
+	VMOVUPS     160(R8), Y3
+	VMOVUPS     c00000000<>+0(SB), Y4
+	VMOVUPS     32(SI), Y5
+	VBLENDVPS   Y5, Y3, Y4, Y3
+	VFMADD231PS Y3, Y2, Y1
+	ADDQ        $0x000000c0, R8
+
+sumDone:
+	VPERM2F128 $0x01, Y0, Y0, Y2
+	VADDPS     Y2, Y0, Y0
+	VSHUFPS    $0x4e, Y0, Y0, Y2
+	VADDPS     Y2, Y0, Y0
+	VSHUFPS    $0xb1, Y0, Y0, Y2
+	VADDPS     Y2, Y0, Y0
+	VMOVSS     X0, (AX)
+	VPERM2F128 $0x01, Y1, Y1, Y0
+	VADDPS     Y0, Y1, Y1
+	VSHUFPS    $0x4e, Y1, Y1, Y0
+	VADDPS     Y0, Y1, Y1
+	VSHUFPS    $0xb1, Y1, Y1, Y0
+	VADDPS     Y0, Y1, Y1
+	VMOVSS     X1, 4(AX)
+	ADDQ       $0x08, AX
+	DECQ       CX
+	JNZ        sums
 	VZEROUPPER
 	RET
 
@@ -2537,49 +2591,52 @@ GLOBL c42b20000<>(SB), RODATA|NOPTR, $32
 // func logisticRowsAVX512(rows int, k int, outs *float32, size int, y *float32, work *float32, survivals *float32)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2
 TEXT ·logisticRowsAVX512(SB), NOSPLIT, $0-56
-	MOVQ  outs+16(FP), AX
-	MOVQ  y+32(FP), CX
-	MOVQ  work+40(FP), DX
-	MOVQ  survivals+48(FP), BX
-	MOVQ  k+8(FP), SI
-	SHLQ  $0x02, SI
-	MOVQ  k+8(FP), DI
-	MOVQ  DI, R8
-	SHRQ  $0x04, R8
-	ANDQ  $0x0f, DI
-	MOVQ  DI, R9
-	SHLQ  $0x02, R9
-	MOVL  $0xffffffff, R10
-	BZHIL DI, R10, R10
-	KMOVW R10, K1
-	MOVQ  rows+0(FP), DI
+	MOVQ  k+8(FP), AX
+	SHLQ  $0x02, AX
+	MOVQ  k+8(FP), CX
+	MOVQ  CX, DX
+	SHRQ  $0x04, DX
+	ANDQ  $0x0f, CX
+	MOVQ  CX, BX
+	SHLQ  $0x02, BX
+	MOVL  $0xffffffff, SI
+	BZHIL CX, SI, SI
+	KMOVW SI, K1
+	MOVQ  size+24(FP), CX
+	SHLQ  $0x02, CX
+	SUBQ  AX, CX
+	SUBQ  AX, CX
+	SUBQ  AX, CX
+	MOVQ  outs+16(FP), SI
+	MOVQ  work+40(FP), DI
+	LEAQ  (SI)(AX*2), SI
+	MOVQ  rows+0(FP), R9
 
-row:
-	LEAQ         (AX)(SI*2), R10
+weights:
 	VBROADCASTSS cff7fffff<>+0(SB), Z0
-	MOVQ         R8, R11
-	TESTQ        R11, R11
+	MOVQ         DX, R8
+	TESTQ        R8, R8
 	JZ           maxTail
 
 max:
-	VMOVUPS (R10), Z1
+	VMOVUPS (SI), Z1
 	VMAXPS  Z1, Z0, Z0
-	ADDQ    $0x40, R10
-	DECQ    R11
+	ADDQ    $0x40, SI
+	DECQ    R8
 	JNZ     max
 
 maxTail:
-	TESTQ        R9, R9
+	TESTQ        BX, BX
 	JZ           maxDone
-	VMOVUPS.Z    (R10), K1, Z1
+	VMOVUPS.Z    (SI), K1, Z1
 	VBROADCASTSS cff7fffff<>+0(SB), Z3
 	VMOVAPS      Z1, K1, Z3
 	VMOVAPS      Z3, Z1
 	VMAXPS       Z1, Z0, Z0
-	ADDQ         R9, R10
+	ADDQ         BX, SI
 
 maxDone:
-	SUBQ       SI, R10
+	SUBQ       AX, SI
 	VSHUFF32X4 $0x4e, Z0, Z0, Z1
 	VMAXPS     Z1, Z0, Z0
 	VSHUFF32X4 $0xb1, Z0, Z0, Z1
@@ -2589,13 +2646,13 @@ maxDone:
 	VSHUFPS    $0xb1, Z0, Z0, Z1
 	VMAXPS     Z1, Z0, Z0
 	VXORPS     Z1, Z1, Z1
-	MOVQ       DX, R11
-	MOVQ       R8, R12
-	TESTQ      R12, R12
+	MOVQ       DI, R8
+	MOVQ       DX, R10
+	TESTQ      R10, R10
 	JZ         expTail
 
 exp:
-	VMOVUPS           (R10), Z3
+	VMOVUPS           (SI), Z3
 	VSUBPS            Z0, Z3, Z3
 	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z3, K2
 	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z3, Z5
@@ -2612,18 +2669,18 @@ exp:
 	KNOTW             K2, K2
 	VSCALEFPS.Z       Z5, Z6, K2, Z3
 	VADDPS            Z3, Z1, Z1
-	VMOVUPS           Z3, (R11)
-	ADDQ              $0x00000180, R11
-	ADDQ              $0x40, R10
-	DECQ              R12
+	VMOVUPS           Z3, (R8)
+	ADDQ              $0x00000180, R8
+	ADDQ              $0x40, SI
+	DECQ              R10
 	JNZ               exp
 
 expTail:
-	TESTQ             R9, R9
+	TESTQ             BX, BX
 	JZ                expDone
-	CMPQ              R9, $0x20
+	CMPQ              BX, $0x20
 	JG                expLong
-	VMOVUPS.Z         (R10), K1, Y2
+	VMOVUPS.Z         (SI), K1, Y2
 	VBROADCASTSS      cff800000<>+0(SB), Y3
 	VMOVAPS           Y2, K1, Y3
 	VMOVAPS           Y3, Y2
@@ -2643,12 +2700,12 @@ expTail:
 	KNOTW             K2, K2
 	VSCALEFPS.Z       Y0, Y3, K2, Y2
 	VADDPS            Z2, Z1, Z1
-	VMOVUPS           Y2, (R11)
-	ADDQ              $0x00000180, R11
+	VMOVUPS           Y2, (R8)
+	ADDQ              $0x00000180, R8
 	JMP               expBoth
 
 expLong:
-	VMOVUPS.Z         (R10), K1, Z3
+	VMOVUPS.Z         (SI), K1, Z3
 	VBROADCASTSS      cff800000<>+0(SB), Z5
 	VMOVAPS           Z3, K1, Z5
 	VMOVAPS           Z5, Z3
@@ -2668,11 +2725,11 @@ expLong:
 	KNOTW             K2, K2
 	VSCALEFPS.Z       Z0, Z5, K2, Z3
 	VADDPS            Z3, Z1, Z1
-	VMOVUPS           Z3, (R11)
-	ADDQ              $0x00000180, R11
+	VMOVUPS           Z3, (R8)
+	ADDQ              $0x00000180, R8
 
 expBoth:
-	ADDQ R9, R10
+	ADDQ BX, SI
 
 expDone:
 	VSHUFF32X4   $0x4e, Z1, Z1, Z0
@@ -2685,292 +2742,360 @@ expDone:
 	VADDPS       Z0, Z1, Z1
 	VBROADCASTSS c3f800000<>+0(SB), Z0
 	VDIVPS       Z1, Z0, Z0
-	VBROADCASTSS (CX), Z1
-	VXORPS       Z3, Z3, Z3
-	VBROADCASTSS 4(CX), Z5
-	VXORPS       Z6, Z6, Z6
-	MOVQ         AX, R10
-	MOVQ         R8, R11
-	TESTQ        R11, R11
+	MOVQ         DX, R8
+	TESTQ        R8, R8
+	JZ           weightTail
+
+weight:
+	VMOVUPS (DI), Z1
+	VMULPS  Z0, Z1, Z1
+	VMOVUPS Z1, (DI)
+	ADDQ    $0x00000180, DI
+	DECQ    R8
+	JNZ     weight
+
+weightTail:
+	TESTQ   BX, BX
+	JZ      weightDone
+	CMPQ    BX, $0x20
+	JG      weightLong
+	VMOVUPS (DI), Y1
+	VMULPS  Y0, Y1, Y1
+	VMOVUPS Y1, (DI)
+	ADDQ    $0x00000180, DI
+	JMP     weightBoth
+
+weightLong:
+	VMOVUPS (DI), Z1
+	VMULPS  Z0, Z1, Z1
+	VMOVUPS Z1, (DI)
+	ADDQ    $0x00000180, DI
+
+weightBoth:
+weightDone:
+	ADDQ CX, SI
+	LEAQ (SI)(AX*2), SI
+	DECQ R9
+	JNZ  weights
+	MOVQ outs+16(FP), SI
+	MOVQ y+32(FP), R8
+	MOVQ work+40(FP), DI
+	MOVQ rows+0(FP), R9
+
+components:
+	VBROADCASTSS (R8), Z0
+	VBROADCASTSS 4(R8), Z1
+	MOVQ         DX, R10
+	TESTQ        R10, R10
 	JZ           componentTail
 
 component:
-	VMOVUPS           (DX), Z7
-	VMULPS            Z0, Z7, Z7
-	VMOVUPS           Z7, (DX)
-	VMOVUPS           (R10)(SI*1), Z8
-	VMOVUPS           (R10), Z9
-	VBROADCASTSS      cc1300000<>+0(SB), Z10
-	VMAXPS            Z8, Z10, Z8
-	VBROADCASTSS      cbf000000<>+0(SB), Z10
-	VMINPS            Z8, Z10, Z8
-	VPXORD.BCST       c80000000<>+0(SB), Z8, Z8
-	VBROADCASTSS      c42b20000<>+0(SB), Z10
-	VMINPS            Z8, Z10, Z8
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z8, K2
-	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z8, Z10
-	VRNDSCALEPS       $0x08, Z10, Z10
-	VFNMADD231PS.BCST c3f318000<>+0(SB), Z10, Z8
-	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z10, Z8
-	VBROADCASTSS      c3ab688be<>+0(SB), Z11
-	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z8, Z11
-	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z8, Z11
-	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z8, Z11
-	VFMADD213PS.BCST  c3f000000<>+0(SB), Z8, Z11
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z8, Z11
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z8, Z11
+	VMOVUPS           (SI)(AX*1), Z3
+	VMOVUPS           (SI), Z5
+	VBROADCASTSS      cc1300000<>+0(SB), Z6
+	VMAXPS            Z3, Z6, Z3
+	VBROADCASTSS      cbf000000<>+0(SB), Z6
+	VMINPS            Z3, Z6, Z3
+	VPXORD.BCST       c80000000<>+0(SB), Z3, Z3
+	VBROADCASTSS      c42b20000<>+0(SB), Z6
+	VMINPS            Z3, Z6, Z3
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z3, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z3, Z6
+	VRNDSCALEPS       $0x08, Z6, Z6
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z6, Z3
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z6, Z3
+	VBROADCASTSS      c3ab688be<>+0(SB), Z7
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z7
 	KNOTW             K2, K2
-	VSCALEFPS.Z       Z10, Z11, K2, Z8
-	VMOVUPS           Z8, 64(DX)
-	VSUBPS            Z1, Z9, Z10
-	VMULPS            Z8, Z10, Z10
-	VMOVUPS           Z10, 128(DX)
-	VBROADCASTSS      c42b00000<>+0(SB), Z11
-	VMINPS            Z10, Z11, Z10
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z10, K2
-	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z10, Z11
-	VRNDSCALEPS       $0x08, Z11, Z11
-	VFNMADD231PS.BCST c3f318000<>+0(SB), Z11, Z10
-	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z11, Z10
-	VBROADCASTSS      c3ab688be<>+0(SB), Z12
-	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z10, Z12
-	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z10, Z12
-	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z10, Z12
-	VFMADD213PS.BCST  c3f000000<>+0(SB), Z10, Z12
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z10, Z12
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z10, Z12
+	VSCALEFPS.Z       Z6, Z7, K2, Z3
+	VMOVUPS           Z3, 64(DI)
+	VSUBPS            Z0, Z5, Z6
+	VMULPS            Z3, Z6, Z6
+	VMOVUPS           Z6, 128(DI)
+	VBROADCASTSS      c42b00000<>+0(SB), Z7
+	VMINPS            Z6, Z7, Z6
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z6, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z6, Z7
+	VRNDSCALEPS       $0x08, Z7, Z7
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z7, Z6
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z7, Z6
+	VBROADCASTSS      c3ab688be<>+0(SB), Z8
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z6, Z8
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z6, Z8
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z6, Z8
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z6, Z8
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z6, Z8
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z6, Z8
 	KNOTW             K2, K2
-	VSCALEFPS.Z       Z11, Z12, K2, Z10
-	VADDPS.BCST       c3f800000<>+0(SB), Z10, Z11
-	VDIVPS            Z11, Z10, Z10
-	VMOVUPS           Z10, 192(DX)
-	VFMADD231PS       Z10, Z7, Z3
-	VSUBPS            Z5, Z9, Z9
-	VMULPS            Z8, Z9, Z9
-	VMOVUPS           Z9, 256(DX)
-	VBROADCASTSS      c42b00000<>+0(SB), Z8
-	VMINPS            Z9, Z8, Z9
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z9, K2
-	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z9, Z8
-	VRNDSCALEPS       $0x08, Z8, Z8
-	VFNMADD231PS.BCST c3f318000<>+0(SB), Z8, Z9
-	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z8, Z9
-	VBROADCASTSS      c3ab688be<>+0(SB), Z10
-	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z9, Z10
-	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z9, Z10
-	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z9, Z10
-	VFMADD213PS.BCST  c3f000000<>+0(SB), Z9, Z10
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z9, Z10
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z9, Z10
+	VSCALEFPS.Z       Z7, Z8, K2, Z6
+	VADDPS.BCST       c3f800000<>+0(SB), Z6, Z7
+	VDIVPS            Z7, Z6, Z6
+	VMOVUPS           Z6, 192(DI)
+	VSUBPS            Z1, Z5, Z5
+	VMULPS            Z3, Z5, Z5
+	VMOVUPS           Z5, 256(DI)
+	VBROADCASTSS      c42b00000<>+0(SB), Z3
+	VMINPS            Z5, Z3, Z5
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z5, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z5, Z3
+	VRNDSCALEPS       $0x08, Z3, Z3
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z3, Z5
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z3, Z5
+	VBROADCASTSS      c3ab688be<>+0(SB), Z6
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z6
 	KNOTW             K2, K2
-	VSCALEFPS.Z       Z8, Z10, K2, Z9
-	VADDPS.BCST       c3f800000<>+0(SB), Z9, Z8
-	VDIVPS            Z8, Z9, Z9
-	VMOVUPS           Z9, 320(DX)
-	VFMADD231PS       Z9, Z7, Z6
-	ADDQ              $0x00000180, DX
-	ADDQ              $0x40, R10
-	DECQ              R11
+	VSCALEFPS.Z       Z3, Z6, K2, Z5
+	VADDPS.BCST       c3f800000<>+0(SB), Z5, Z3
+	VDIVPS            Z3, Z5, Z5
+	VMOVUPS           Z5, 320(DI)
+	ADDQ              $0x00000180, DI
+	ADDQ              $0x40, SI
+	DECQ              R10
 	JNZ               component
 
 componentTail:
-	TESTQ             R9, R9
+	TESTQ             BX, BX
 	JZ                componentDone
-	CMPQ              R9, $0x20
+	CMPQ              BX, $0x20
 	JG                componentLong
-	VMOVUPS           (DX), Y2
-	VMULPS            Y0, Y2, Y2
-	VMOVUPS           Y2, (DX)
-	VMOVUPS.Z         (R10)(SI*1), K1, Y0
-	VMOVUPS.Z         (R10), K1, Y7
+	VMOVUPS.Z         (SI)(AX*1), K1, Y2
+	VMOVUPS.Z         (SI), K1, Y3
 	VBROADCASTSS      cc1300000<>+0(SB), Y4
-	VMAXPS            Y0, Y4, Y0
+	VMAXPS            Y2, Y4, Y2
 	VBROADCASTSS      cbf000000<>+0(SB), Y4
-	VMINPS            Y0, Y4, Y0
-	VPXORD.BCST       c80000000<>+0(SB), Y0, Y0
+	VMINPS            Y2, Y4, Y2
+	VPXORD.BCST       c80000000<>+0(SB), Y2, Y2
 	VBROADCASTSS      c42b20000<>+0(SB), Y4
+	VMINPS            Y2, Y4, Y2
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Y2, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Y2, Y4
+	VRNDSCALEPS       $0x08, Y4, Y4
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Y4, Y2
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Y4, Y2
+	VBROADCASTSS      c3ab688be<>+0(SB), Y5
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Y2, Y5
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Y2, Y5
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Y2, Y5
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Y2, Y5
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Y2, Y5
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Y2, Y5
+	KNOTW             K2, K2
+	VSCALEFPS.Z       Y4, Y5, K2, Y2
+	VMOVUPS           Y2, 64(DI)
+	VSUBPS            Y0, Y3, Y0
+	VMULPS            Y2, Y0, Y0
+	VMOVUPS           Y0, 128(DI)
+	VBROADCASTSS      c42b00000<>+0(SB), Y4
 	VMINPS            Y0, Y4, Y0
 	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Y0, K2
 	VMULPS.BCST       c3fb8aa3b<>+0(SB), Y0, Y4
 	VRNDSCALEPS       $0x08, Y4, Y4
 	VFNMADD231PS.BCST c3f318000<>+0(SB), Y4, Y0
 	VFNMADD231PS.BCST cb95e8083<>+0(SB), Y4, Y0
-	VBROADCASTSS      c3ab688be<>+0(SB), Y8
-	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Y0, Y8
-	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Y0, Y8
-	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Y0, Y8
-	VFMADD213PS.BCST  c3f000000<>+0(SB), Y0, Y8
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Y0, Y8
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Y0, Y8
+	VBROADCASTSS      c3ab688be<>+0(SB), Y5
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Y0, Y5
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Y0, Y5
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Y0, Y5
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Y0, Y5
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Y0, Y5
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Y0, Y5
 	KNOTW             K2, K2
-	VSCALEFPS.Z       Y4, Y8, K2, Y0
-	VMOVUPS           Y0, 64(DX)
-	VSUBPS            Y1, Y7, Y4
-	VMULPS            Y0, Y4, Y4
-	VMOVUPS           Y4, 128(DX)
+	VSCALEFPS.Z       Y4, Y5, K2, Y0
+	VADDPS.BCST       c3f800000<>+0(SB), Y0, Y4
+	VDIVPS            Y4, Y0, Y0
+	VMOVUPS           Y0, 192(DI)
+	VSUBPS            Y1, Y3, Y0
+	VMULPS            Y2, Y0, Y0
+	VMOVUPS           Y0, 256(DI)
 	VBROADCASTSS      c42b00000<>+0(SB), Y1
-	VMINPS            Y4, Y1, Y4
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Y4, K2
-	VMULPS.BCST       c3fb8aa3b<>+0(SB), Y4, Y1
+	VMINPS            Y0, Y1, Y0
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Y0, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Y0, Y1
 	VRNDSCALEPS       $0x08, Y1, Y1
-	VFNMADD231PS.BCST c3f318000<>+0(SB), Y1, Y4
-	VFNMADD231PS.BCST cb95e8083<>+0(SB), Y1, Y4
-	VBROADCASTSS      c3ab688be<>+0(SB), Y8
-	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Y4, Y8
-	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Y4, Y8
-	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Y4, Y8
-	VFMADD213PS.BCST  c3f000000<>+0(SB), Y4, Y8
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Y4, Y8
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Y4, Y8
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Y1, Y0
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Y1, Y0
+	VBROADCASTSS      c3ab688be<>+0(SB), Y2
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Y0, Y2
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Y0, Y2
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Y0, Y2
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Y0, Y2
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Y0, Y2
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Y0, Y2
 	KNOTW             K2, K2
-	VSCALEFPS.Z       Y1, Y8, K2, Y4
-	VADDPS.BCST       c3f800000<>+0(SB), Y4, Y1
-	VDIVPS            Y1, Y4, Y4
-	VMOVUPS           Y4, 192(DX)
-	VBROADCASTSS      c00000000<>+0(SB), Y1
-	VMOVAPS           Y4, K1, Y1
-	VMOVAPS           Y1, Y4
-	VFMADD231PS       Z4, Z2, Z3
-	VSUBPS            Y5, Y7, Y4
-	VMULPS            Y0, Y4, Y4
-	VMOVUPS           Y4, 256(DX)
-	VBROADCASTSS      c42b00000<>+0(SB), Y0
-	VMINPS            Y4, Y0, Y4
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Y4, K2
-	VMULPS.BCST       c3fb8aa3b<>+0(SB), Y4, Y0
-	VRNDSCALEPS       $0x08, Y0, Y0
-	VFNMADD231PS.BCST c3f318000<>+0(SB), Y0, Y4
-	VFNMADD231PS.BCST cb95e8083<>+0(SB), Y0, Y4
-	VBROADCASTSS      c3ab688be<>+0(SB), Y1
-	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Y4, Y1
-	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Y4, Y1
-	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Y4, Y1
-	VFMADD213PS.BCST  c3f000000<>+0(SB), Y4, Y1
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Y4, Y1
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Y4, Y1
-	KNOTW             K2, K2
-	VSCALEFPS.Z       Y0, Y1, K2, Y4
-	VADDPS.BCST       c3f800000<>+0(SB), Y4, Y0
-	VDIVPS            Y0, Y4, Y4
-	VMOVUPS           Y4, 320(DX)
-	VBROADCASTSS      c00000000<>+0(SB), Y0
-	VMOVAPS           Y4, K1, Y0
-	VMOVAPS           Y0, Y4
-	VFMADD231PS       Z4, Z2, Z6
-	ADDQ              $0x00000180, DX
+	VSCALEFPS.Z       Y1, Y2, K2, Y0
+	VADDPS.BCST       c3f800000<>+0(SB), Y0, Y1
+	VDIVPS            Y1, Y0, Y0
+	VMOVUPS           Y0, 320(DI)
+	ADDQ              $0x00000180, DI
 	JMP               componentBoth
 
 componentLong:
-	VMOVUPS           (DX), Z7
-	VMULPS            Z0, Z7, Z7
-	VMOVUPS           Z7, (DX)
-	VMOVUPS.Z         (R10)(SI*1), K1, Z0
-	VMOVUPS.Z         (R10), K1, Z8
-	VBROADCASTSS      cc1300000<>+0(SB), Z9
-	VMAXPS            Z0, Z9, Z0
-	VBROADCASTSS      cbf000000<>+0(SB), Z9
-	VMINPS            Z0, Z9, Z0
-	VPXORD.BCST       c80000000<>+0(SB), Z0, Z0
-	VBROADCASTSS      c42b20000<>+0(SB), Z9
-	VMINPS            Z0, Z9, Z0
+	VMOVUPS.Z         (SI)(AX*1), K1, Z3
+	VMOVUPS.Z         (SI), K1, Z5
+	VBROADCASTSS      cc1300000<>+0(SB), Z6
+	VMAXPS            Z3, Z6, Z3
+	VBROADCASTSS      cbf000000<>+0(SB), Z6
+	VMINPS            Z3, Z6, Z3
+	VPXORD.BCST       c80000000<>+0(SB), Z3, Z3
+	VBROADCASTSS      c42b20000<>+0(SB), Z6
+	VMINPS            Z3, Z6, Z3
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z3, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z3, Z6
+	VRNDSCALEPS       $0x08, Z6, Z6
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z6, Z3
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z6, Z3
+	VBROADCASTSS      c3ab688be<>+0(SB), Z7
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z7
+	KNOTW             K2, K2
+	VSCALEFPS.Z       Z6, Z7, K2, Z3
+	VMOVUPS           Z3, 64(DI)
+	VSUBPS            Z0, Z5, Z0
+	VMULPS            Z3, Z0, Z0
+	VMOVUPS           Z0, 128(DI)
+	VBROADCASTSS      c42b00000<>+0(SB), Z6
+	VMINPS            Z0, Z6, Z0
 	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z0, K2
-	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z0, Z9
-	VRNDSCALEPS       $0x08, Z9, Z9
-	VFNMADD231PS.BCST c3f318000<>+0(SB), Z9, Z0
-	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z9, Z0
-	VBROADCASTSS      c3ab688be<>+0(SB), Z10
-	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z0, Z10
-	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z0, Z10
-	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z0, Z10
-	VFMADD213PS.BCST  c3f000000<>+0(SB), Z0, Z10
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z0, Z10
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z0, Z10
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z0, Z6
+	VRNDSCALEPS       $0x08, Z6, Z6
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z6, Z0
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z6, Z0
+	VBROADCASTSS      c3ab688be<>+0(SB), Z7
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z0, Z7
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z0, Z7
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z0, Z7
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z0, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z0, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z0, Z7
 	KNOTW             K2, K2
-	VSCALEFPS.Z       Z9, Z10, K2, Z0
-	VMOVUPS           Z0, 64(DX)
-	VSUBPS            Z1, Z8, Z1
-	VMULPS            Z0, Z1, Z1
-	VMOVUPS           Z1, 128(DX)
-	VBROADCASTSS      c42b00000<>+0(SB), Z9
-	VMINPS            Z1, Z9, Z1
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z1, K2
-	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z1, Z9
-	VRNDSCALEPS       $0x08, Z9, Z9
-	VFNMADD231PS.BCST c3f318000<>+0(SB), Z9, Z1
-	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z9, Z1
-	VBROADCASTSS      c3ab688be<>+0(SB), Z10
-	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z1, Z10
-	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z1, Z10
-	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z1, Z10
-	VFMADD213PS.BCST  c3f000000<>+0(SB), Z1, Z10
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z1, Z10
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z1, Z10
+	VSCALEFPS.Z       Z6, Z7, K2, Z0
+	VADDPS.BCST       c3f800000<>+0(SB), Z0, Z6
+	VDIVPS            Z6, Z0, Z0
+	VMOVUPS           Z0, 192(DI)
+	VSUBPS            Z1, Z5, Z0
+	VMULPS            Z3, Z0, Z0
+	VMOVUPS           Z0, 256(DI)
+	VBROADCASTSS      c42b00000<>+0(SB), Z1
+	VMINPS            Z0, Z1, Z0
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z0, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z0, Z1
+	VRNDSCALEPS       $0x08, Z1, Z1
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z1, Z0
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z1, Z0
+	VBROADCASTSS      c3ab688be<>+0(SB), Z3
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z0, Z3
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z0, Z3
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z0, Z3
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z0, Z3
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z0, Z3
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z0, Z3
 	KNOTW             K2, K2
-	VSCALEFPS.Z       Z9, Z10, K2, Z1
-	VADDPS.BCST       c3f800000<>+0(SB), Z1, Z9
-	VDIVPS            Z9, Z1, Z1
-	VMOVUPS           Z1, 192(DX)
-	VBROADCASTSS      c00000000<>+0(SB), Z9
-	VMOVAPS           Z1, K1, Z9
-	VMOVAPS           Z9, Z1
-	VFMADD231PS       Z1, Z7, Z3
-	VSUBPS            Z5, Z8, Z1
-	VMULPS            Z0, Z1, Z1
-	VMOVUPS           Z1, 256(DX)
-	VBROADCASTSS      c42b00000<>+0(SB), Z0
-	VMINPS            Z1, Z0, Z1
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z1, K2
-	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z1, Z0
-	VRNDSCALEPS       $0x08, Z0, Z0
-	VFNMADD231PS.BCST c3f318000<>+0(SB), Z0, Z1
-	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z0, Z1
-	VBROADCASTSS      c3ab688be<>+0(SB), Z5
-	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z1, Z5
-	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z1, Z5
-	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z1, Z5
-	VFMADD213PS.BCST  c3f000000<>+0(SB), Z1, Z5
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z1, Z5
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z1, Z5
-	KNOTW             K2, K2
-	VSCALEFPS.Z       Z0, Z5, K2, Z1
-	VADDPS.BCST       c3f800000<>+0(SB), Z1, Z0
-	VDIVPS            Z0, Z1, Z1
-	VMOVUPS           Z1, 320(DX)
-	VBROADCASTSS      c00000000<>+0(SB), Z0
-	VMOVAPS           Z1, K1, Z0
-	VMOVAPS           Z0, Z1
-	VFMADD231PS       Z1, Z7, Z6
-	ADDQ              $0x00000180, DX
+	VSCALEFPS.Z       Z1, Z3, K2, Z0
+	VADDPS.BCST       c3f800000<>+0(SB), Z0, Z1
+	VDIVPS            Z1, Z0, Z0
+	VMOVUPS           Z0, 320(DI)
+	ADDQ              $0x00000180, DI
 
 componentBoth:
-	ADDQ R9, R10
+	ADDQ BX, SI
 
 componentDone:
-	VSHUFF32X4 $0x4e, Z3, Z3, Z0
-	VADDPS     Z0, Z3, Z3
-	VSHUFF32X4 $0xb1, Z3, Z3, Z0
-	VADDPS     Z0, Z3, Z3
-	VSHUFPS    $0x4e, Z3, Z3, Z0
-	VADDPS     Z0, Z3, Z3
-	VSHUFPS    $0xb1, Z3, Z3, Z0
-	VADDPS     Z0, Z3, Z3
-	VMOVSS     X3, (BX)
-	VSHUFF32X4 $0x4e, Z6, Z6, Z0
-	VADDPS     Z0, Z6, Z6
-	VSHUFF32X4 $0xb1, Z6, Z6, Z0
-	VADDPS     Z0, Z6, Z6
-	VSHUFPS    $0x4e, Z6, Z6, Z0
-	VADDPS     Z0, Z6, Z6
-	VSHUFPS    $0xb1, Z6, Z6, Z0
-	VADDPS     Z0, Z6, Z6
-	VMOVSS     X6, 4(BX)
-	ADDQ       $0x08, CX
-	ADDQ       $0x08, BX
-	MOVQ       size+24(FP), R10
-	SHLQ       $0x02, R10
-	ADDQ       R10, AX
-	DECQ       DI
-	JNZ        row
+	ADDQ $0x08, R8
+	LEAQ (SI)(AX*2), SI
+	ADDQ CX, SI
+	DECQ R9
+	JNZ  components
+	MOVQ survivals+48(FP), AX
+	MOVQ work+40(FP), DI
+	MOVQ rows+0(FP), CX
+
+sums:
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	MOVQ   DX, SI
+	TESTQ  SI, SI
+	JZ     sumTail
+
+sum:
+	VMOVUPS     (DI), Z3
+	VMOVUPS     192(DI), Z5
+	VFMADD231PS Z5, Z3, Z0
+	VMOVUPS     320(DI), Z5
+	VFMADD231PS Z5, Z3, Z1
+	ADDQ        $0x00000180, DI
+	DECQ        SI
+	JNZ         sum
+
+sumTail:
+	TESTQ        BX, BX
+	JZ           sumDone
+	CMPQ         BX, $0x20
+	JG           sumLong
+	VMOVUPS      (DI), Y2
+	VMOVUPS      192(DI), Y4
+	VBROADCASTSS c00000000<>+0(SB), Y3
+	VMOVAPS      Y4, K1, Y3
+	VMOVAPS      Y3, Y4
+	VFMADD231PS  Z4, Z2, Z0
+	VMOVUPS      320(DI), Y4
+	VBROADCASTSS c00000000<>+0(SB), Y3
+	VMOVAPS      Y4, K1, Y3
+	VMOVAPS      Y3, Y4
+	VFMADD231PS  Z4, Z2, Z1
+	ADDQ         $0x00000180, DI
+	JMP          sumBoth
+
+sumLong:
+	VMOVUPS      (DI), Z3
+	VMOVUPS      192(DI), Z5
+	VBROADCASTSS c00000000<>+0(SB), Z6
+	VMOVAPS      Z5, K1, Z6
+	VMOVAPS      Z6, Z5
+	VFMADD231PS  Z5, Z3, Z0
+	VMOVUPS      320(DI), Z5
+	VBROADCASTSS c00000000<>+0(SB), Z6
+	VMOVAPS      Z5, K1, Z6
+	VMOVAPS      Z6, Z5
+	VFMADD231PS  Z5, Z3, Z1
+	ADDQ         $0x00000180, DI
+
+sumBoth:
+sumDone:
+	VSHUFF32X4 $0x4e, Z0, Z0, Z3
+	VADDPS     Z3, Z0, Z0
+	VSHUFF32X4 $0xb1, Z0, Z0, Z3
+	VADDPS     Z3, Z0, Z0
+	VSHUFPS    $0x4e, Z0, Z0, Z3
+	VADDPS     Z3, Z0, Z0
+	VSHUFPS    $0xb1, Z0, Z0, Z3
+	VADDPS     Z3, Z0, Z0
+	VMOVSS     X0, (AX)
+	VSHUFF32X4 $0x4e, Z1, Z1, Z0
+	VADDPS     Z0, Z1, Z1
+	VSHUFF32X4 $0xb1, Z1, Z1, Z0
+	VADDPS     Z0, Z1, Z1
+	VSHUFPS    $0x4e, Z1, Z1, Z0
+	VADDPS     Z0, Z1, Z1
+	VSHUFPS    $0xb1, Z1, Z1, Z0
+	VADDPS     Z0, Z1, Z1
+	VMOVSS     X1, 4(AX)
+	ADDQ       $0x08, AX
+	DECQ       CX
+	JNZ        sums
 	VZEROUPPER
 	RET
 

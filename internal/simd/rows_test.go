@@ -61,6 +61,22 @@ func TestRows(t *testing.T) {
 				t.Fatalf("AddCombinations is %v, want %v", combined.data, want)
 			}
 
+			m := rapid.IntRange(1, stride).Draw(t, "m")
+			sums2 := newGuarded[float32](m * (n + 3))
+			copy(sums2.data, randomSlice[float32](r, len(sums2.data), 1))
+			want = slices.Clone(sums2.data)
+			AddWeightedSums(m, n, rows, sums2.data, n+3, values, stride, src, srs)
+			sums2.check(t, "AddWeightedSums")
+			for j := range m {
+				for i := range rows {
+					to := want[j*(n+3):][:n]
+					AddScaled(to, to, values[i*stride+j], src[i*srs:][:n])
+				}
+			}
+			if !slices.Equal(sums2.data, want) {
+				t.Fatalf("AddWeightedSums is %v, want %v", sums2.data, want)
+			}
+
 			index := make([]int32, rows)
 			for i := range index {
 				index[i] = int32(level(i))

@@ -191,6 +191,16 @@ func (n *network[F]) backward(grad, params, gradContext []F, steps int, feats []
 	}
 }
 
+// clearRows sets the gradients of the parameters to 0 that backward adds to.
+func (n *network[F]) clearRows(grad []F) {
+	for _, s := range []nn.Span{n.fromFeatures, n.classHidden, n.table} {
+		clear(nn.Of(s, grad))
+	}
+	for _, l := range []*nn.Linear[F]{n.pool, n.second, n.last} {
+		l.ClearGradient(grad)
+	}
+}
+
 // drop fills a mask with 0 at the given rate and 1/(1 − rate) elsewhere.
 func drop[F nn.Float](mask []F, rate float64, rng *rand.Rand) {
 	keep := F(1 / (1 - rate))

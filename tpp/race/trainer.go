@@ -37,9 +37,11 @@ type pass[F nn.Float] struct {
 	targets []target
 	work    rowsWork[F]
 	loss    lossWork[F]
+
+	touched F
 }
 
-// run returns the log likelihood of examples, which are longest first, and the number of their scored events. If grad is not nil it adds
+// run returns the log likelihood of examples, which are longest first, and the number of their scored events. If grad is not nil it is set to
 // the gradient of −scale times the log likelihood; units are then dropped by rng.
 func (n *network[F]) run(params, grad []F, batch []*example[F], scale, dropout float64, rng *rand.Rand, w *pass[F]) (total float64, events int) {
 	w.lengths = w.lengths[:0]
@@ -51,6 +53,7 @@ func (n *network[F]) run(params, grad []F, batch []*example[F], scale, dropout f
 	w.offsets = p.Offsets
 	steps, d := p.Rows(), n.hidden
 	if steps == 0 {
+		clear(grad)
 		return 0, events
 	}
 	begin := meter.Begin()
@@ -68,12 +71,14 @@ func (n *network[F]) run(params, grad []F, batch []*example[F], scale, dropout f
 	if grad == nil {
 		rng, scale = nil, 0
 	} else {
+		n.clearRows(grad)
 		w.gradContext = nn.Resize(w.gradContext, steps*d)
 	}
 	w.loss.sum = newLogSum(grad != nil)
 	w.clear()
 	first := 0 // step of the chunk
 	for t := range p.Steps() {
+		w.touch(batch[:p.Offsets[t+1]-p.Offsets[t]], t, n.features)
 		for b := range p.Offsets[t+1] - p.Offsets[t] {
 			w.add(batch[b], t, n.features)
 			if r := p.Row(b, t) + 1; len(w.rows) >= chunkRows || r == steps {
@@ -84,8 +89,8 @@ func (n *network[F]) run(params, grad []F, batch []*example[F], scale, dropout f
 		}
 	}
 	if grad != nil {
-		n.fromContext.BackwardTo(grad, params, w.trace.DH, w.gradContext, w.trace.H, steps, nn.SetInput)
-		n.rnn.EncodeBackward(grad, params, n.input, w.values, p, &w.trace, &w.input, 0)
+		n.fromContext.BackwardTo(grad, params, w.trace.DH, w.gradContext, w.trace.H, steps, nn.SetInput|nn.SetParams)
+		n.rnn.EncodeBackward(grad, params, n.input, w.values, p, &w.trace, &w.input, nn.SetParams)
 	}
 	return w.loss.sum.result(), events
 }
@@ -93,6 +98,17 @@ func (n *network[F]) run(params, grad []F, batch []*example[F], scale, dropout f
 // clear starts a chunk.
 func (w *pass[F]) clear() {
 	w.start, w.rows, w.feats, w.targets = append(w.start[:0], 0), w.rows[:0], w.feats[:0], w.targets[:0]
+}
+
+// touch reads from the memory of a step of all examples, which add copies: read at once it comes at once, and piece by piece each is waited for.
+func (w *pass[F]) touch(batch []*example[F], step, features int) {
+	var sum F
+	for _, x := range batch {
+		if first, last := int(x.start[step]), int(x.start[step+1]); first < last {
+			sum += x.rows[first].y + x.rows[last-1].y + x.feats[first*features] + x.feats[last*features-1]
+		}
+	}
+	w.touched = sum
 }
 
 // add adds a step of an example to the chunk.
@@ -213,7 +229,6 @@ func (t *trainer) step(batch []*example[float32], epoch, shard int) (total float
 	t.pool.Run(prepareParts, func(_, i int) { t.net.preparePart(t.params, i) })
 	totals := make([]float64, len(parts))
 	t.pool.Run(len(parts), func(worker, i int) {
-		clear(t.grads[i])
 		var rng *rand.Rand
 		if t.opts.Dropout > 0 {
 			rng = newRandom(t.opts.Seed, epoch, shard+i)
@@ -242,26 +257,33 @@ func (t *trainer) update(grads [][]float32) {
 	}
 	eachPart(func(first, last int) { nn.AddGradients(t.sum, grads, first, last) })
 	norm := math.Sqrt(nn.Squares(t.sum))
-	keep := 1 - t.adam.LR*t.opts.WeightDecay
-	table := t.net.table // is not decayed
 	t.adam.Begin(n)
+	decayed, table := t.adam, t.net.table // the table is not decayed
+	if keep := 1 - t.adam.LR*t.opts.WeightDecay; keep < 1 {
+		decayed.Keep = keep
+	}
 	t.average.begin(t.params)
 	eachPart(func(first, last int) {
-		if norm > t.opts.ClipNorm {
-			nn.Scale(t.sum[first:last], t.opts.ClipNorm/norm)
-		}
-		if keep < 1 {
-			if end := min(last, table.Offset); first < end {
-				nn.Scale(t.params[first:end], keep)
+		for first < last {
+			end, adam := min(first+updateBlock, last), &decayed
+			switch {
+			case first < table.Offset:
+				end = min(end, table.Offset)
+			case first < table.Offset+table.Len:
+				end, adam = min(end, table.Offset+table.Len), &t.adam
 			}
-			if begin := max(first, table.Offset+table.Len); begin < last {
-				nn.Scale(t.params[begin:last], keep)
+			if norm > t.opts.ClipNorm {
+				nn.Scale(t.sum[first:end], t.opts.ClipNorm/norm)
 			}
+			adam.UpdatePart(t.params, t.sum, first, end)
+			t.average.addPart(t.params, first, end)
+			first = end
 		}
-		t.adam.UpdatePart(t.params, t.sum, first, last)
-		t.average.addPart(t.params, first, last)
 	})
 }
+
+// updateBlock is the number of parameters of which an update does all that it does, before it goes on: they stay in the first-level cache.
+const updateBlock = 2048
 
 // loss returns the loss per event of examples under some parameters.
 func (t *trainer) loss(params []float32, examples []*example[float32]) float64 {

@@ -58,17 +58,21 @@ func rowAt(base, size string, index reg.Register) reg.Register {
 	return row
 }
 
-// genLogisticRows writes work and the two survivals of each row, at its two numbers in y.
+// genLogisticRows writes work and the two survivals of each row, at its two numbers in y. Each part of the work is done for all rows before the next one
+// is begun: a row is one long chain of dependent instructions, and the processor overlaps those of several rows only if they are short.
 func genLogisticRows(s isa) {
 	TEXT("logisticRows"+s.suffix, NOSPLIT, "func(rows, k int, outs *float32, size int, y, work, survivals *float32)")
 	Pragma("noescape")
-	p := loadAll("outs", "y", "work", "survivals")
-	outs, y, work, survivals := p[0], p[1], p[2], p[3]
 	bytes := loadParam("k", 2)
 	r := s.newRow(Load(Param("k"), GP64()).(reg.GPVirtual))
-	eachRow("row", func() {
-		logits, w := GP64(), GP64()
-		LEAQ(Mem{Base: outs, Index: bytes, Scale: 2}, logits)
+	next := loadParam("size", 2) // from the end of the third part of a row to that of the next one
+	for range 3 {
+		SUBQ(bytes, next)
+	}
+
+	logits, work, w := loadParam("outs", 0), loadParam("work", 0), GP64()
+	LEAQ(Mem{Base: logits, Index: bytes, Scale: 2}, logits)
+	eachRow("weights", func() {
 		peak, total := genMax(s, r, logits, bytes), s.vec()
 		s.zero(total)
 		MOVQ(work, w)
@@ -84,20 +88,28 @@ func genLogisticRows(s isa) {
 		s.reduce(VADDPS, total)
 		factor := s.splat(1)
 		VDIVPS(total, factor, factor)
-		var at2, sums [2]reg.VecVirtual
-		for i := range at2 {
-			at2[i], sums[i] = s.vec(), s.vec()
-			VBROADCASTSS(Mem{Base: y, Disp: 4 * i}, at2[i])
-			s.zero(sums[i])
-		}
-		head := GP64()
-		MOVQ(outs, head)
-		r.eachNarrow("component", []reg.Register{head}, func(at access) {
+		r.eachNarrow("weight", nil, func(at access) {
 			s := at.isa
 			weight := s.loadBlock(work, blockWeight)
 			VMULPS(s.part(factor), weight, weight)
 			VMOVUPS(weight, s.block(work, blockWeight))
-			precision, location := at.load(Mem{Base: head, Index: bytes, Scale: 1}), at.load(Mem{Base: head})
+			s.forward(work, mixtureBlocks)
+		})
+		ADDQ(next, logits)
+		LEAQ(Mem{Base: logits, Index: bytes, Scale: 2}, logits)
+	})
+
+	outs, y := loadParam("outs", 0), loadParam("y", 0)
+	Load(Param("work"), work)
+	eachRow("components", func() {
+		var at2 [2]reg.VecVirtual
+		for i := range at2 {
+			at2[i] = s.vec()
+			VBROADCASTSS(Mem{Base: y, Disp: 4 * i}, at2[i])
+		}
+		r.eachNarrow("component", []reg.Register{outs}, func(at access) {
+			s := at.isa
+			precision, location := at.load(Mem{Base: outs, Index: bytes, Scale: 1}), at.load(Mem{Base: outs})
 			s.precision(precision)
 			VMOVUPS(precision, s.block(work, blockPrecision))
 			for i := range at2 {
@@ -107,8 +119,28 @@ func genLogisticRows(s isa) {
 				VMOVUPS(u, s.block(work, blockU1+2*i))
 				s.sigmoid(u)
 				VMOVUPS(u, s.block(work, blockS1+2*i))
-				at.fill(u, 0)
-				VFMADD231PS(s.whole(u), s.whole(weight), sums[i])
+			}
+			s.forward(work, mixtureBlocks)
+		})
+		ADDQ(Imm(8), y)
+		LEAQ(Mem{Base: outs, Index: bytes, Scale: 2}, outs)
+		ADDQ(next, outs)
+	})
+
+	survivals := loadParam("survivals", 0)
+	Load(Param("work"), work)
+	eachRow("sums", func() {
+		sums := [2]reg.VecVirtual{s.vec(), s.vec()}
+		for _, v := range sums {
+			s.zero(v)
+		}
+		r.eachNarrow("sum", nil, func(at access) {
+			s := at.isa
+			weight := s.loadBlock(work, blockWeight)
+			for i := range sums {
+				survival := s.loadBlock(work, blockS1+2*i)
+				at.fill(survival, 0)
+				VFMADD231PS(s.whole(survival), s.whole(weight), sums[i])
 			}
 			s.forward(work, mixtureBlocks)
 		})
@@ -116,9 +148,7 @@ func genLogisticRows(s isa) {
 			s.reduce(VADDPS, sums[i])
 			VMOVSS(sums[i].AsX(), Mem{Base: survivals, Disp: 4 * i})
 		}
-		ADDQ(Imm(8), y)
 		ADDQ(Imm(8), survivals)
-		ADDQ(loadParam("size", 2), outs)
 	})
 	VZEROUPPER()
 	RET()
