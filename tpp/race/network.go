@@ -77,22 +77,10 @@ func (n *network[F]) initialise(params []F, rng *rand.Rand) {
 
 // prepare computes what depends on the parameters alone. It must be called after every change of them.
 func (n *network[F]) prepare(params []F) {
-	for part := range prepareParts {
-		n.preparePart(params, part)
-	}
-}
-
-// prepareParts is the number of parts of prepare, which may run concurrently.
-const prepareParts = 6
-
-func (n *network[F]) preparePart(params []F, part int) {
-	switch part {
-	case 0:
-		n.rnn.Prepare(params)
-	case 1:
-		n.input.Prepare(params)
-	default:
-		[...]*nn.Linear[F]{n.fromContext, n.pool, n.second, n.last}[part-2].Prepare(params)
+	n.rnn.Prepare(params)
+	n.input.Prepare(params)
+	for _, l := range []*nn.Linear[F]{n.fromContext, n.pool, n.second, n.last} {
+		l.Prepare(params)
 	}
 }
 

@@ -140,6 +140,10 @@ type trainer struct {
 	params, best         []float32
 	average              average
 	pool                 *workers.Pool
+	nets                 []*network[float32] // one for each worker: what it prepares itself is in its cache
+	prepared             []int               // for which parameters each is prepared, as current counts them
+	current              int
+	squares              [updateParts]float64 // of the sum of gradients, about
 	grads                [][]float32
 	sum                  []float32 // of them
 	work                 []pass[float32]
@@ -226,14 +230,14 @@ func (t *trainer) step(batch []*example[float32], epoch, shard int) (total float
 		events += x.events
 	}
 	parts := shards(batch, (len(batch)+shardSize-1)/shardSize)
-	t.pool.Run(prepareParts, func(_, i int) { t.net.preparePart(t.params, i) })
+	t.current++
 	totals := make([]float64, len(parts))
 	t.pool.Run(len(parts), func(worker, i int) {
 		var rng *rand.Rand
 		if t.opts.Dropout > 0 {
 			rng = newRandom(t.opts.Seed, epoch, shard+i)
 		}
-		totals[i], _ = t.net.run(t.params, t.grads[i], parts[i], 1/float64(max(events, 1)), t.opts.Dropout, rng, &t.work[worker])
+		totals[i], _ = t.network(worker, t.params).run(t.params, t.grads[i], parts[i], 1/float64(max(events, 1)), t.opts.Dropout, rng, &t.work[worker])
 	})
 	for _, v := range totals {
 		total += v
@@ -242,28 +246,38 @@ func (t *trainer) step(batch []*example[float32], epoch, shard int) (total float
 	return total, events
 }
 
+// network returns the network of a worker, prepared for the current parameters.
+func (t *trainer) network(worker int, params []float32) *network[float32] {
+	n := t.nets[worker]
+	if t.prepared[worker] != t.current {
+		n.prepare(params)
+		t.prepared[worker] = t.current
+	}
+	return n
+}
+
 // updateParts is the number of parts in which an update is made, whatever the number of workers.
 const updateParts = 4
 
 // update makes an update from the sum of gradients.
 func (t *trainer) update(grads [][]float32) {
 	n := len(t.params)
-	eachPart := func(do func(first, last int)) {
+	eachPart := func(do func(i, first, last int)) {
 		t.pool.Run(updateParts, func(_, i int) {
 			begin := meter.Begin()
-			do(n*i/updateParts, n*(i+1)/updateParts)
+			do(i, n*i/updateParts, n*(i+1)/updateParts)
 			meter.End(meter.Update, begin)
 		})
 	}
-	eachPart(func(first, last int) { nn.AddGradients(t.sum, grads, first, last) })
-	norm := math.Sqrt(nn.Squares(t.sum))
+	eachPart(func(i, first, last int) { t.squares[i] = nn.SumGradients(t.sum, grads, first, last) })
+	norm := t.norm()
 	t.adam.Begin(n)
 	decayed, table := t.adam, t.net.table // the table is not decayed
 	if keep := 1 - t.adam.LR*t.opts.WeightDecay; keep < 1 {
 		decayed.Keep = keep
 	}
 	t.average.begin(t.params)
-	eachPart(func(first, last int) {
+	eachPart(func(_, first, last int) {
 		for first < last {
 			end, adam := min(first+updateBlock, last), &decayed
 			switch {
@@ -282,16 +296,29 @@ func (t *trainer) update(grads [][]float32) {
 	})
 }
 
+// norm returns the norm of the sum of gradients, or something less than ClipNorm if it is certainly less. Only a gradient that may be clipped is
+// worth being read once more, by one worker.
+func (t *trainer) norm() float64 {
+	about := 0.0
+	for _, s := range t.squares {
+		about += s
+	}
+	if norm := math.Sqrt(about); norm < 0.999*t.opts.ClipNorm {
+		return norm
+	}
+	return math.Sqrt(nn.Squares(t.sum))
+}
+
 // updateBlock is the number of parameters of which an update does all that it does, before it goes on: they stay in the first-level cache.
 const updateBlock = 2048
 
 // loss returns the loss per event of examples under some parameters.
 func (t *trainer) loss(params []float32, examples []*example[float32]) float64 {
-	t.net.prepare(params)
+	t.current++
 	parts := shards(examples, (len(examples)+shardSize-1)/shardSize)
 	totals, counts := make([]float64, len(parts)), make([]int, len(parts))
 	t.pool.Run(len(parts), func(worker, i int) {
-		totals[i], counts[i] = t.net.run(params, nil, parts[i], 0, 0, nil, &t.work[worker])
+		totals[i], counts[i] = t.network(worker, params).run(params, nil, parts[i], 0, 0, nil, &t.work[worker])
 	})
 	total, events := 0.0, 0
 	for i, v := range totals {
