@@ -78,7 +78,6 @@ func TestPeers(t *testing.T) {
 		if _, err := tr.epoch(t.Context(), epoch); err != nil {
 			t.Fatal(err)
 		}
-		tr.net.prepare(tr.params)
 		loss, err := tr.validate(t.Context())
 		if err != nil {
 			t.Fatal(err)
