@@ -144,12 +144,21 @@ func (n *network[F]) forward(params, context []F, start []int32, rows []row[F], 
 	meter.End(meter.Rows, begin)
 }
 
-// backward adds the gradients of the parameters to grad and sets gradContext to that of forward's context, given the gradient of the outputs in w.outs and
-// the other values of forward.
-func (n *network[F]) backward(grad, params, gradContext []F, steps int, feats []F, dropped bool, w *rowsWork[F]) {
+// backward adds the gradients of the parameters to grad, or with SetParams sets them, and sets gradContext to that of forward's context, given the gradient
+// of the outputs in w.outs and the other values of forward.
+func (n *network[F]) backward(grad, params, gradContext []F, steps int, feats []F, dropped bool, set nn.Writes, w *rowsWork[F]) {
 	count, d := len(w.steps), n.hidden
 	for _, b := range []*[]F{&w.gradPool, &w.gradPooled} {
 		*b = nn.Resize(*b, steps*d)
+	}
+	if set != 0 {
+		clear(nn.Of(n.classHidden, grad))
+		clear(nn.Of(n.table, grad))
+		if count == 0 {
+			clear(nn.Of(n.fromFeatures, grad))
+			n.second.ClearGradient(grad)
+			n.last.ClearGradient(grad)
+		}
 	}
 	clear(gradContext)
 	clear(w.gradPool)
@@ -160,32 +169,22 @@ func (n *network[F]) backward(grad, params, gradContext []F, steps int, feats []
 		begin := meter.Begin()
 		simd.AddScattered(n.size, nn.Of(n.table, grad), w.outs, w.classes, 1)
 		meter.End(meter.Rows, begin)
-		n.last.BackwardTo(grad, params, w.gradSecond, w.outs, w.second, count, nn.SetInput)
+		n.last.BackwardTo(grad, params, w.gradSecond, w.outs, w.second, count, set|nn.SetInput)
 		begin = meter.Begin()
 		if dropped {
 			simd.Mul(w.gradSecond, w.mask)
 		}
 		simd.RectifyGradScattered(d, w.gradSecond, w.second, w.gradPool, w.steps)
 		meter.End(meter.Cells, begin)
-		n.second.BackwardTo(grad, params, w.gradFirst, w.gradSecond, w.first, count, nn.SetInput)
+		n.second.BackwardTo(grad, params, w.gradFirst, w.gradSecond, w.first, count, set|nn.SetInput)
 	}
-	n.pool.BackwardTo(grad, params, w.gradPooled, w.gradPool, w.pooled, steps, nn.SetInput)
+	n.pool.BackwardTo(grad, params, w.gradPooled, w.gradPool, w.pooled, steps, set|nn.SetInput)
 	begin := meter.Begin()
 	of := simd.Pooled{Steps: w.steps, Classes: w.classes}
 	simd.PooledGrad(of, d, w.gradFirst, w.first, w.gradPooled, poolScale, gradContext, nn.Of(n.classHidden, grad))
 	meter.End(meter.Cells, begin)
 	if count > 0 {
-		simd.Gemm(n.features, d, count, feats, 1, n.features, w.gradFirst, d, nn.Of(n.fromFeatures, grad), d, true)
-	}
-}
-
-// clearRows sets the gradients of the parameters to 0 that backward adds to.
-func (n *network[F]) clearRows(grad []F) {
-	for _, s := range []nn.Span{n.fromFeatures, n.classHidden, n.table} {
-		clear(nn.Of(s, grad))
-	}
-	for _, l := range []*nn.Linear[F]{n.pool, n.second, n.last} {
-		l.ClearGradient(grad)
+		simd.Gemm(n.features, d, count, feats, 1, n.features, w.gradFirst, d, nn.Of(n.fromFeatures, grad), d, set == 0)
 	}
 }
 

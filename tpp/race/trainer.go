@@ -71,7 +71,6 @@ func (n *network[F]) run(params, grad []F, batch []*example[F], scale, dropout f
 	if grad == nil {
 		rng, scale = nil, 0
 	} else {
-		n.clearRows(grad)
 		w.gradContext = nn.Resize(w.gradContext, steps*d)
 	}
 	w.loss.sum = newLogSum(grad != nil)
@@ -120,7 +119,8 @@ func (w *pass[F]) add(x *example[F], step, features int) {
 	w.targets = append(w.targets, x.targets[step])
 }
 
-// chunk evaluates a chunk of steps, from first on.
+// chunk evaluates a chunk of steps, from first on. The first one sets the gradients that the others are added to: that is faster than clearing them, where
+// other processors have read them since.
 func (n *network[F]) chunk(params, grad []F, first int, scale, dropout float64, rng *rand.Rand, w *pass[F]) {
 	steps, d := len(w.targets), n.hidden
 	n.forward(params, w.context[first*d:(first+steps)*d], w.start, w.rows, w.feats, dropout, rng, &w.work)
@@ -128,7 +128,11 @@ func (n *network[F]) chunk(params, grad []F, first int, scale, dropout float64, 
 	stepsLoss(w.work.outs, n.size, n.components, w.start, w.rows, w.targets, scale, &w.loss)
 	meter.End(meter.Loss, begin)
 	if grad != nil {
-		n.backward(grad, params, w.gradContext[first*d:(first+steps)*d], steps, w.feats, rng != nil, &w.work)
+		set := nn.Writes(0)
+		if first == 0 {
+			set = nn.SetParams
+		}
+		n.backward(grad, params, w.gradContext[first*d:(first+steps)*d], steps, w.feats, rng != nil, set, &w.work)
 	}
 }
 
