@@ -112,7 +112,7 @@ func TestLogisticMixturesGrad(t *testing.T) {
 	c32 := newLogisticCase(newRand(4), 9, 5, 1)
 	c := c32.in64()
 	var m LogisticMixtures[float64]
-	survivals, masses, outs := c.evaluate(&m)
+	survivals, masses, _ := c.evaluate(&m)
 	// The probabilities of the slopes are those of the mixtures, so that the gradients of the logits are those of a softmax.
 	for i, row := range c.others {
 		c.slopes[i].Probability1, c.slopes[i].Probability2 = survivals[2*row], survivals[2*row+1]
@@ -120,7 +120,7 @@ func TestLogisticMixturesGrad(t *testing.T) {
 	for i, row := range c.ticks {
 		c.tickSlopes[i].Probability1, c.tickSlopes[i].Probability2 = survivals[2*row], masses[i]
 	}
-	_, _, outs = c.evaluate(&m)
+	_, _, outs := c.evaluate(&m)
 	value := func() float64 {
 		survivals, masses, _ := c.evaluate(new(LogisticMixtures[float64]))
 		sum := 0.0
