@@ -67,7 +67,7 @@ func compare(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	epochs := fs.Int("epochs", 10, "`epochs` in a run")
 	quality := fs.String("quality", "", "compare the time to the quality of the paper's settings on these `datasets`, separated by commas")
 	limit := fs.Duration("limit", 5*time.Minute, "with -quality, the most `time` that PyTorch may take for a dataset (0: no limit)")
-	cycles := fs.String("cycles", "200,12:16:0.02", "with -quality, the trainings here, separated by commas: `EPOCHS`, or EPOCHS:BATCH:RATE with sequences in a batch and learning rate; 200:64:0.01 is the default of a training")
+	cycles := fs.String("cycles", "200,10:8:0.02", "with -quality, the trainings here, separated by commas: `EPOCHS`, or EPOCHS:BATCH:RATE with sequences in a batch and learning rate; 200:64:0.01 is the default of a training")
 	if rest, err := cli.Parse(fs, args); err != nil {
 		return err
 	} else if len(rest) > 0 {
