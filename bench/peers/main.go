@@ -4,7 +4,7 @@
 //
 //	make bench-peers            installs the pinned JAX (and with TORCH=1 PyTorch, 3.6 GB) into build/peers and runs this
 //
-// With -quality it trains datasets instead, in PyTorch with the paper's settings to their end, and here with the default options, and tells when each had
+// With -quality it trains datasets instead, in PyTorch with the paper's settings to their end, and here with the default options and with others, and tells when each had
 // the validation loss that the paper's settings end with.
 package main
 
@@ -67,7 +67,7 @@ func compare(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	epochs := fs.Int("epochs", 10, "`epochs` in a run")
 	quality := fs.String("quality", "", "compare the time to the quality of the paper's settings on these `datasets`, separated by commas")
 	limit := fs.Duration("limit", 5*time.Minute, "with -quality, the most `time` that PyTorch may take for a dataset (0: no limit)")
-	cycles := fs.String("cycles", "200,50", "with -quality, the `epochs` of trainings here, separated by commas; 200 is the default of a training")
+	cycles := fs.String("cycles", "200,10:8:0.02", "with -quality, the trainings here, separated by commas: `EPOCHS`, or EPOCHS:BATCH:RATE with sequences in a batch and learning rate; 200:64:0.01 is the default of a training")
 	if rest, err := cli.Parse(fs, args); err != nil {
 		return err
 	} else if len(rest) > 0 {
@@ -75,6 +75,10 @@ func compare(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	}
 	if *threads < 1 || *rounds < 1 || *epochs < 2 {
 		return cli.Usagef("at least one thread and round and two epochs are needed")
+	}
+	settings, err := parseSettings(*cycles)
+	if err != nil {
+		return err
 	}
 	folder, err := os.MkdirTemp("", "peers")
 	if err != nil {
@@ -86,7 +90,7 @@ func compare(ctx context.Context, args []string, stdout, stderr io.Writer) error
 		return fmt.Errorf("building the test of package neural: %w: %s", err, out)
 	}
 	if *quality != "" {
-		return compareQuality(ctx, stdout, stderr, qualityOrder{strings.Split(*quality, ","), strings.Split(*cycles, ","), *python, ours, *threads, *limit})
+		return compareQuality(ctx, stdout, stderr, qualityOrder{strings.Split(*quality, ","), settings, *python, ours, *threads, *limit})
 	}
 	peers := []*peer{{name: "tpp", command: []string{ours, "-test.run", "^TestPeers$", "-peers", folder,
 		"-peers-workers", strconv.Itoa(*threads), "-peers-epochs", strconv.Itoa(*epochs)}}}

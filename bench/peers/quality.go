@@ -10,16 +10,52 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/tppfaas/tppfaas/internal/cli"
 )
 
 // qualityOrder is what -quality compares.
 type qualityOrder struct {
-	datasets, cycles []string
-	python, ours     string // the interpreter, and the test of package neural
-	threads          int
-	limit            time.Duration
+	datasets     []string
+	settings     []setting
+	python, ours string // the interpreter, and the test of package neural
+	threads      int
+	limit        time.Duration
+}
+
+// setting is what a training here does not leave at its default.
+type setting struct {
+	epochs, batch int
+	rate          float64
+}
+
+// parseSettings reads settings, separated by commas: EPOCHS, or EPOCHS:BATCH:RATE.
+func parseSettings(list string) ([]setting, error) {
+	var out []setting
+	for text := range strings.SplitSeq(list, ",") {
+		var s setting
+		var err error
+		parts := strings.Split(text, ":")
+		if s.epochs, err = strconv.Atoi(parts[0]); err != nil || s.epochs < 1 {
+			return nil, cli.Usagef("-cycles has %q: it must begin with a number of epochs", text)
+		}
+		if len(parts) > 1 {
+			if len(parts) != 3 {
+				return nil, cli.Usagef("-cycles has %q: it must be EPOCHS or EPOCHS:BATCH:RATE", text)
+			}
+			if s.batch, err = strconv.Atoi(parts[1]); err != nil || s.batch < 1 {
+				return nil, cli.Usagef("-cycles has %q: %q is no number of sequences", text, parts[1])
+			}
+			if s.rate, err = strconv.ParseFloat(parts[2], 64); err != nil || !(s.rate > 0) {
+				return nil, cli.Usagef("-cycles has %q: %q is no learning rate", text, parts[2])
+			}
+		}
+		out = append(out, s)
+	}
+	return out, nil
 }
 
 // course is how a training went: validation losses after each epoch, and the seconds since it began.
@@ -61,10 +97,11 @@ func (o *qualityOrder) compare(ctx context.Context, stdout, stderr io.Writer, da
 		return err
 	}
 	var ours []course
-	for _, cycle := range o.cycles {
-		fmt.Fprintf(stderr, "%s: training here, %s epochs\n", data, cycle)
+	for _, s := range o.settings {
+		fmt.Fprintf(stderr, "%s: training here, %d epochs\n", data, s.epochs)
 		out, err := output(ctx, o.threads, o.ours, "-test.run", "^TestPeersQuality$", "-peers", folder, "-peers-data", path,
-			"-peers-workers", strconv.Itoa(o.threads), "-peers-epochs", cycle)
+			"-peers-workers", strconv.Itoa(o.threads), "-peers-epochs", strconv.Itoa(s.epochs), "-peers-batch", strconv.Itoa(s.batch),
+			"-peers-rate", strconv.FormatFloat(s.rate, 'g', -1, 64))
 		if err != nil {
 			return err
 		}

@@ -1,9 +1,26 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
+
+// TestParseSettings checks what -cycles may be.
+func TestParseSettings(t *testing.T) {
+	got, err := parseSettings("200,12:16:0.02")
+	if want := []setting{{epochs: 200}, {12, 16, 0.02}}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v, %v, want %v", got, err, want)
+	}
+	for list, want := range map[string]string{
+		"": `"": it must begin`, "200,": `"": it must begin`, "0": `"0": it must begin`, "12:16": "EPOCHS or EPOCHS:BATCH:RATE", "12:0:0.1": `"0" is no number`,
+		"12:16:-1": `"-1" is no learning rate`, "12:16:NaN": `"NaN" is no learning rate`, "1:2:3:4": "EPOCHS or EPOCHS:BATCH:RATE",
+	} {
+		if got, err := parseSettings(list); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q gives %v, %v, want an error with %q", list, got, err, want)
+		}
+	}
+}
 
 // TestReportQuality checks when a training here was as good as PyTorch at its best, by the loss that it was trained on.
 func TestReportQuality(t *testing.T) {

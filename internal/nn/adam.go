@@ -8,6 +8,8 @@ import "github.com/tppfaas/tppfaas/internal/simd"
 type Adam[F Float] struct {
 	LR, Beta1, Beta2, Eps, WeightDecay float64
 
+	Keep float64 // if not 0, an update multiplies the parameters by this first (decoupled weight decay)
+
 	Step int // updates so far
 	M, V []F // first and second moments
 }
@@ -23,6 +25,6 @@ func (a *Adam[F]) Begin(n int) {
 // UpdatePart updates params[first:last]. Parts that do not overlap may be updated concurrently.
 func (a *Adam[F]) UpdatePart(params, grad []F, first, last int) {
 	simd.Adam(params[first:last], grad[first:last], a.M[first:last], a.V[first:last], simd.AdamStep{
-		LR: a.LR, Beta1: a.Beta1, Beta2: a.Beta2, Eps: a.Eps, WeightDecay: a.WeightDecay, Step: a.Step,
+		LR: a.LR, Beta1: a.Beta1, Beta2: a.Beta2, Eps: a.Eps, WeightDecay: a.WeightDecay, Step: a.Step, Keep: a.Keep,
 	})
 }

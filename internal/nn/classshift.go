@@ -64,7 +64,8 @@ func (c *ClassShift[F]) Backward(grad, params, dy []F, stride int, hidden []F, c
 
 // ClearGradient sets the gradients of the layer's parameters to 0.
 func (c *ClassShift[F]) ClearGradient(grad []F) {
-	for _, s := range []Span{c.in.weight, c.in.bias, c.embedding, c.weight} {
+	c.in.ClearGradient(grad)
+	for _, s := range []Span{c.embedding, c.weight} {
 		clear(Of(s, grad))
 	}
 }

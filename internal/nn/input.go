@@ -148,27 +148,40 @@ func (in *Input[F]) row(tables [][]F, j int, values []F) []F {
 // InputGradient is the scratch memory of Recurrent.EncodeBackward: the gradients of the tables. The zero value is ready to use.
 type InputGradient[F Float] struct {
 	tables [][]F
+	memory []F // of all tables
 }
 
 // backward adds to grad the gradients of the embeddings, weights and bias, or sets them, given the gradients of the gates, which stand in rows of size numbers as
 // spans says. values holds the features of each row, as for Forward.
 func (in *Input[F]) backward(grad, params, gates []F, size int, spans []gateSpan, rows int, values []F, ws *InputGradient[F], set Writes) {
 	g := in.gates
-	if ws.tables == nil {
-		for j := range in.tables {
-			ws.tables = append(ws.tables, make([]F, len(in.tables[j])))
+	if ws.tables == nil { // one after the other, so that those of real features that follow each other are one matrix
+		all := 0
+		for _, t := range in.tables {
+			all += len(t)
+		}
+		ws.memory = make([]F, all)
+		at := 0
+		for _, t := range in.tables {
+			ws.tables = append(ws.tables, ws.memory[at:at+len(t)])
+			at += len(t)
 		}
 	}
 	begin := meter.Begin()
-	for j, f := range in.features {
-		clear(ws.tables[j])
+	clear(ws.memory)
+	for j, at := 0, 0; j < len(in.features); {
+		real := in.realFrom(j)
 		for _, s := range spans {
-			table, from := ws.tables[j][s.gate:], gates[s.at:]
-			if f.Levels == 0 {
-				simd.AddWeightedRows(rows, table[:s.n], from, size, values[j:], len(in.features))
+			table, from := ws.memory[at+s.gate:], gates[s.at:]
+			if real > 0 {
+				simd.AddWeightedSums(real, s.n, rows, table, g, values[j:], len(in.features), from, size)
 			} else {
-				simd.ScatterRows(rows, s.n, table, g, from, size, values, len(in.features), j)
+				simd.ScatterRows(rows, s.n, ws.tables[j][s.gate:], g, from, size, values, len(in.features), j)
 			}
+		}
+		for range max(real, 1) {
+			at += len(ws.tables[j])
+			j++
 		}
 	}
 	// Every event has exactly one category of the base feature, so the rows of its table add up to the bias's gradient.

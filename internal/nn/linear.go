@@ -35,6 +35,12 @@ func (l *Linear[F]) Forward(dst, params, x []F, rows int) {
 	simd.GemmFrom(rows, l.Out, l.In, x, l.In, 1, l.transposed, l.Out, dst, l.Out, Of(l.bias, params), 0)
 }
 
+// ClearGradient sets the gradients of the layer's parameters to 0.
+func (l *Linear[F]) ClearGradient(grad []F) {
+	clear(Of(l.weight, grad))
+	clear(Of(l.bias, grad))
+}
+
 // Writes says what a backward pass sets rather than adds to.
 type Writes int
 

@@ -28,16 +28,26 @@ func mixtureFast(_ int, _, _, _, _ []float32)                                   
 func mixtureGradFast(_ int, _, _, _, _, _ []float32, _ float32)                            {}
 func mixtureTickFast(_ int, _, _, _, _, _ []float32)                                       {}
 func mixtureTickGradFast(_ int, _, _, _, _, _, _ []float32, _ float32)                     {}
-func adamFast(_, _, _, _ []float32, _ *[7]float32)                                         {}
+func adamFast(_, _, _, _ []float32, _ float32, _ *[7]float32)                              {}
 func gatherRowsFast(_ int, _, _, _, _, _ []float32, _ int)                                 {}
 func scatterRowsFast(_, _ int, _ []float32, _ int, _ []float32, _ int, _ []float32, _ int) {}
 
-func rectifyFast(_ []float32)                                                {}
-func rectifyGradFast(_, _ []float32)                                         {}
-func mulFast(_, _ []float32)                                                 {}
-func logisticPrecisionsFast(_, _ []float32)                                  {}
-func logisticSurvivalFast(_, _, _, _, _ []float32, _ float32) float32        { return 0 }
-func logisticGradFast(_, _, _, _, _, _, _, _, _, _ []float32, _ *[4]float32) {}
-func addGatheredFast(_ int, _, _ []float32, _ []int32, _ float32)            {}
-func addScatteredFast(_ int, _, _ []float32, _ []int32, _ float32)           {}
-func transposeFast(_, _ int, _ []float32, _ int, _ []float32, _ int)         {}
+func rectifyFast(_ []float32)                                                                    {}
+func rectifyGradFast(_, _ []float32)                                                             {}
+func mulFast(_, _ []float32)                                                                     {}
+func logisticPrecisionsFast(_, _ []float32)                                                      {}
+func logisticRowsFast(_, _ int, _ []float32, _ int, _, _, _ []float32)                           {}
+func logisticRowsGradFast(_ int, _ []int32, _ []float32, _ int, _ []float32, _ int, _ []float32) {}
+func logisticTicksFast(_ int, _ []int32, _ []float32, _ int, _, _, _ []float32)                  {}
+func logisticTicksGradFast(_ int, _ []int32, _ []float32, _ int, _ []float32, _ int, _, _ []float32) {
+}
+func paddedComponents(k int) int                                     { return k }
+func addGatheredFast(_ int, _, _ []float32, _ []int32, _ float32)    {}
+func addScatteredFast(_ int, _, _ []float32, _ []int32, _ float32)   {}
+func transposeFast(_, _ int, _ []float32, _ int, _ []float32, _ int) {}
+
+func gatherSumFast(_ int, _, _ []float32, _ []int32, _ []float32, _ []int32)       {}
+func rectifyScatteredFast(_ int, _, _ []float32, _ []int32, _ float32)             {}
+func addGatheredRectifiedFast(_ int, _, _ []float32, _ []int32)                    {}
+func rectifyGradScatteredFast(_ int, _, _, _ []float32, _ []int32)                 {}
+func pooledGradFast(_ Pooled, _ int, _, _, _ []float32, _ float32, _, _ []float32) {}

@@ -9,6 +9,7 @@ type AdamStep struct {
 	Eps          float64 // added to the root of the second moment, 1e-8 as a rule
 	WeightDecay  float64 // L2 regularisation: this times the parameter is added to the gradient
 	Step         int     // number of the step, from 1
+	Keep         float64 // if not 0, parameters are multiplied by this first (decoupled weight decay, Loshchilov and Hutter 2019)
 }
 
 // Adam updates parameters, and the first and second moments m and v of their gradients, all of the length of params:
@@ -23,10 +24,13 @@ func Adam[T Float](params, grads, m, v []T, s AdamStep) {
 	correction := 1 / math.Sqrt(1-math.Pow(s.Beta2, float64(s.Step)))
 	if fast[T]() {
 		if len(params) > 0 {
-			adamFast(f32(params), f32(grads), f32(m), f32(v), &[7]float32{float32(s.WeightDecay), float32(1 - s.Beta1),
+			adamFast(f32(params), f32(grads), f32(m), f32(v), float32(s.Keep), &[7]float32{float32(s.WeightDecay), float32(1 - s.Beta1),
 				float32(s.Beta2), float32(1 - s.Beta2), float32(correction), float32(s.Eps), float32(step)})
 		}
 		return
+	}
+	if s.Keep != 0 {
+		AddScaled(params, params, T(s.Keep)-1, params)
 	}
 	decay, rest1, beta2, rest2, eps := T(s.WeightDecay), T(1-s.Beta1), T(s.Beta2), T(1-s.Beta2), T(s.Eps)
 	for i, p := range params {

@@ -11,6 +11,7 @@ func TestAdam(t *testing.T) {
 	eachSet(t, func(t *testing.T) {
 		for _, n := range []int{0, 1, 7, 8, 15, 16, 17, 33, 100} {
 			for _, decay := range []float64{0, 0.1} {
+				keep := decay * 9.5 // 0.95, or none
 				r := newRand(uint64(n))
 				p, m, v := newGuarded[float32](n), newGuarded[float32](n), newGuarded[float32](n)
 				want, wm, wv := make([]float64, n), make([]float64, n), make([]float64, n)
@@ -26,10 +27,13 @@ func TestAdam(t *testing.T) {
 					for i := range g {
 						wide[i] = float64(g[i])
 					}
-					s := AdamStep{LR: 1e-2, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: decay, Step: step}
+					s := AdamStep{LR: 1e-2, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: decay, Step: step, Keep: keep}
 					Adam(p.data, g, m.data, v.data, s)
 					Adam(exact, wide, em, ev, s)
 					for i, g := range wide {
+						if keep != 0 {
+							want[i] *= keep
+						}
 						g += decay * want[i]
 						wm[i] = 0.9*wm[i] + 0.1*g
 						wv[i] = 0.999*wv[i] + 0.001*g*g

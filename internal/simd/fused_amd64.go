@@ -57,11 +57,14 @@ const adamRoom = 2048
 
 // adamFast updates the parameters apart: where other processors have read them since, their cache lines are had for writing one after the other if
 // other stores come between, several times slower than those of a copy.
-func adamFast(params, grads, m, v []float32, coefficients *[7]float32) {
+func adamFast(params, grads, m, v []float32, keep float32, coefficients *[7]float32) {
 	var room [adamRoom]float32
 	for i := 0; i < len(params); i += adamRoom {
 		n := min(adamRoom, len(params)-i)
 		copy(room[:], params[i:i+n])
+		if keep != 0 {
+			addScaledFast(room[:n], room[:n], keep-1, room[:n])
+		}
 		if active == avx512 {
 			adamAVX512(n, &room[0], &grads[i], &m[i], &v[i], coefficients)
 		} else {

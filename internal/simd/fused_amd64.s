@@ -584,7 +584,7 @@ unitDone:
 
 // func mixtureAVX2(rows int, k int, head *float32, x *float32, peak *float32, ratio *float32)
 // Requires: AVX, AVX2, FMA3
-TEXT ·mixtureAVX2(SB), $4096-48
+TEXT ·mixtureAVX2(SB), $4160-48
 	MOVQ head+16(FP), AX
 	MOVQ x+24(FP), CX
 	MOVQ peak+32(FP), DX
@@ -600,10 +600,11 @@ TEXT ·mixtureAVX2(SB), $4096-48
 	LEAQ laneTable<>+0(SB), R10
 	SHLQ $0x02, DI
 	SUBQ DI, R10
-	LEAQ (SP), DI
+	LEAQ 63(SP), DI
+	ANDQ $-64, DI
 	MOVQ rows+0(FP), R11
 
-row:
+all:
 	VMOVUPS      cff7fffff<>+0(SB), Y1
 	VMOVUPS      cff7fffff<>+0(SB), Y2
 	VBROADCASTSS (CX), Y0
@@ -699,8 +700,6 @@ termsTail:
 	ADDQ         R9, DI
 
 termsDone:
-	SUBQ       SI, AX
-	SUBQ       SI, DI
 	VPERM2F128 $0x01, Y1, Y1, Y0
 	VMAXPS     Y0, Y1, Y1
 	VSHUFPS    $0x4e, Y1, Y1, Y0
@@ -713,17 +712,37 @@ termsDone:
 	VMAXPS     Y0, Y2, Y2
 	VSHUFPS    $0xb1, Y2, Y2, Y0
 	VMAXPS     Y0, Y2, Y2
-	VXORPS     Y0, Y0, Y0
-	VXORPS     Y3, Y3, Y3
-	MOVQ       R8, R12
-	TESTQ      R12, R12
-	JZ         sumsTail
+	VMOVSS     X1, (BX)
+	VMOVSS     X2, (DX)
+	ADDQ       $0x04, CX
+	ADDQ       $0x04, DX
+	ADDQ       $0x04, BX
+	LEAQ       (AX)(SI*2), AX
+	ADDQ       $0x1f, DI
+	ANDQ       $-32, DI
+	DECQ       R11
+	JNZ        all
+	MOVQ       head+16(FP), AX
+	MOVQ       peak+32(FP), DX
+	MOVQ       ratio+40(FP), BX
+	LEAQ       63(SP), DI
+	ANDQ       $-64, DI
+	MOVQ       rows+0(FP), CX
+
+row:
+	VBROADCASTSS (BX), Y0
+	VBROADCASTSS (DX), Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	MOVQ         R8, R11
+	TESTQ        R11, R11
+	JZ           sumsTail
 
 sums:
 	VMOVUPS      (DI), Y4
 	VMOVUPS      (AX)(SI*2), Y5
-	VSUBPS       Y2, Y4, Y4
-	VSUBPS       Y1, Y5, Y5
+	VSUBPS       Y1, Y4, Y4
+	VSUBPS       Y0, Y5, Y5
 	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y4, Y6
 	VMULPS       c3fb8aa3b<>+0(SB), Y4, Y7
 	VROUNDPS     $0x08, Y7, Y7
@@ -756,11 +775,11 @@ sums:
 	VPSLLD       $0x17, Y7, Y7
 	VPADDD       Y7, Y8, Y5
 	VANDNPS      Y5, Y6, Y5
-	VADDPS       Y4, Y0, Y0
+	VADDPS       Y4, Y2, Y2
 	VADDPS       Y5, Y3, Y3
 	ADDQ         $0x20, AX
 	ADDQ         $0x20, DI
-	DECQ         R12
+	DECQ         R11
 	JNZ          sums
 
 sumsTail:
@@ -776,8 +795,8 @@ sumsTail:
 	VMOVUPS      cff800000<>+0(SB), Y6
 	VMOVUPS      32(R10), Y7
 	VBLENDVPS    Y7, Y5, Y6, Y5
-	VSUBPS       Y2, Y4, Y4
-	VSUBPS       Y1, Y5, Y5
+	VSUBPS       Y1, Y4, Y4
+	VSUBPS       Y0, Y5, Y5
 	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y4, Y6
 	VMULPS       c3fb8aa3b<>+0(SB), Y4, Y7
 	VROUNDPS     $0x08, Y7, Y7
@@ -810,36 +829,34 @@ sumsTail:
 	VPSLLD       $0x17, Y7, Y7
 	VPADDD       Y7, Y8, Y5
 	VANDNPS      Y5, Y6, Y5
-	VADDPS       Y4, Y0, Y0
+	VADDPS       Y4, Y2, Y2
 	VADDPS       Y5, Y3, Y3
 	ADDQ         R9, AX
 	ADDQ         R9, DI
 
 sumsDone:
-	SUBQ       SI, AX
-	SUBQ       SI, DI
-	VPERM2F128 $0x01, Y0, Y0, Y4
-	VADDPS     Y4, Y0, Y0
-	VSHUFPS    $0x4e, Y0, Y0, Y4
-	VADDPS     Y4, Y0, Y0
-	VSHUFPS    $0xb1, Y0, Y0, Y4
-	VADDPS     Y4, Y0, Y0
+	VPERM2F128 $0x01, Y2, Y2, Y4
+	VADDPS     Y4, Y2, Y2
+	VSHUFPS    $0x4e, Y2, Y2, Y4
+	VADDPS     Y4, Y2, Y2
+	VSHUFPS    $0xb1, Y2, Y2, Y4
+	VADDPS     Y4, Y2, Y2
 	VPERM2F128 $0x01, Y3, Y3, Y4
 	VADDPS     Y4, Y3, Y3
 	VSHUFPS    $0x4e, Y3, Y3, Y4
 	VADDPS     Y4, Y3, Y3
 	VSHUFPS    $0xb1, Y3, Y3, Y4
 	VADDPS     Y4, Y3, Y3
-	VDIVPS     Y3, Y0, Y0
-	VMOVSS     X0, (BX)
-	VSUBPS     Y1, Y2, Y0
-	VMOVSS     X0, (DX)
-	ADDQ       $0x04, CX
+	VDIVPS     Y3, Y2, Y2
+	VMOVSS     X2, (BX)
+	VSUBPS     Y0, Y1, Y2
+	VMOVSS     X2, (DX)
 	ADDQ       $0x04, DX
 	ADDQ       $0x04, BX
 	LEAQ       (AX)(SI*2), AX
-	ADDQ       SI, AX
-	DECQ       R11
+	ADDQ       $0x1f, DI
+	ANDQ       $-32, DI
+	DECQ       CX
 	JNZ        row
 	VZEROUPPER
 	RET
@@ -906,7 +923,7 @@ GLOBL cff800000<>(SB), RODATA|NOPTR, $32
 
 // func mixtureGradAVX2(rows int, k int, head *float32, x *float32, peak *float32, ratio *float32, grad *float32, scale float32)
 // Requires: AVX, AVX2, FMA3, SSE
-TEXT ·mixtureGradAVX2(SB), $4104-60
+TEXT ·mixtureGradAVX2(SB), $4168-60
 	STMXCSR (SP)
 	MOVL    (SP), AX
 	ORL     $0x00008040, AX
@@ -928,10 +945,11 @@ TEXT ·mixtureGradAVX2(SB), $4104-60
 	LEAQ    laneTable<>+0(SB), R11
 	SHLQ    $0x02, R8
 	SUBQ    R8, R11
-	LEAQ    8(SP), R8
+	LEAQ    71(SP), R8
+	ANDQ    $-64, R8
 	MOVQ    rows+0(FP), R12
 
-row:
+all:
 	VMOVUPS      cff7fffff<>+0(SB), Y1
 	VMOVUPS      cff7fffff<>+0(SB), Y2
 	VBROADCASTSS (CX), Y0
@@ -1035,9 +1053,6 @@ termsTail:
 	ADDQ         R10, SI
 
 termsDone:
-	SUBQ       DI, AX
-	SUBQ       DI, R8
-	SUBQ       DI, SI
 	VPERM2F128 $0x01, Y1, Y1, Y0
 	VMAXPS     Y0, Y1, Y1
 	VSHUFPS    $0x4e, Y1, Y1, Y0
@@ -1050,17 +1065,39 @@ termsDone:
 	VMAXPS     Y0, Y2, Y2
 	VSHUFPS    $0xb1, Y2, Y2, Y0
 	VMAXPS     Y0, Y2, Y2
-	VXORPS     Y0, Y0, Y0
-	VXORPS     Y3, Y3, Y3
-	MOVQ       R9, R13
-	TESTQ      R13, R13
-	JZ         sumsTail
+	VMOVSS     X1, (BX)
+	VMOVSS     X2, (DX)
+	ADDQ       $0x04, CX
+	ADDQ       $0x04, DX
+	ADDQ       $0x04, BX
+	LEAQ       (AX)(DI*2), AX
+	LEAQ       (SI)(DI*2), SI
+	ADDQ       $0x1f, R8
+	ANDQ       $-32, R8
+	DECQ       R12
+	JNZ        all
+	MOVQ       head+16(FP), AX
+	MOVQ       peak+32(FP), DX
+	MOVQ       ratio+40(FP), BX
+	MOVQ       grad+48(FP), SI
+	LEAQ       71(SP), R8
+	ANDQ       $-64, R8
+	MOVQ       rows+0(FP), CX
+
+row:
+	VBROADCASTSS (BX), Y0
+	VBROADCASTSS (DX), Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	MOVQ         R9, R12
+	TESTQ        R12, R12
+	JZ           sumsTail
 
 sums:
 	VMOVUPS      (R8), Y4
 	VMOVUPS      (AX)(DI*2), Y5
-	VSUBPS       Y2, Y4, Y4
-	VSUBPS       Y1, Y5, Y5
+	VSUBPS       Y1, Y4, Y4
+	VSUBPS       Y0, Y5, Y5
 	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y4, Y6
 	VMULPS       c3fb8aa3b<>+0(SB), Y4, Y7
 	VROUNDPS     $0x08, Y7, Y7
@@ -1093,14 +1130,14 @@ sums:
 	VPSLLD       $0x17, Y7, Y7
 	VPADDD       Y7, Y8, Y5
 	VANDNPS      Y5, Y6, Y5
-	VADDPS       Y4, Y0, Y0
+	VADDPS       Y4, Y2, Y2
 	VADDPS       Y5, Y3, Y3
 	VMOVUPS      Y4, (R8)
 	VMOVUPS      Y5, (SI)(DI*2)
 	ADDQ         $0x20, AX
 	ADDQ         $0x20, R8
 	ADDQ         $0x20, SI
-	DECQ         R13
+	DECQ         R12
 	JNZ          sums
 
 sumsTail:
@@ -1116,8 +1153,8 @@ sumsTail:
 	VMOVUPS      cff800000<>+0(SB), Y6
 	VMOVUPS      32(R11), Y7
 	VBLENDVPS    Y7, Y5, Y6, Y5
-	VSUBPS       Y2, Y4, Y4
-	VSUBPS       Y1, Y5, Y5
+	VSUBPS       Y1, Y4, Y4
+	VSUBPS       Y0, Y5, Y5
 	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y4, Y6
 	VMULPS       c3fb8aa3b<>+0(SB), Y4, Y7
 	VROUNDPS     $0x08, Y7, Y7
@@ -1150,7 +1187,7 @@ sumsTail:
 	VPSLLD       $0x17, Y7, Y7
 	VPADDD       Y7, Y8, Y5
 	VANDNPS      Y5, Y6, Y5
-	VADDPS       Y4, Y0, Y0
+	VADDPS       Y4, Y2, Y2
 	VADDPS       Y5, Y3, Y3
 	VMOVUPS      32(R11), Y6
 	VMASKMOVPS   Y4, Y6, (R8)
@@ -1161,87 +1198,87 @@ sumsTail:
 	ADDQ         R10, SI
 
 sumsDone:
-	SUBQ         DI, AX
-	SUBQ         DI, R8
-	SUBQ         DI, SI
-	VPERM2F128   $0x01, Y0, Y0, Y4
-	VADDPS       Y4, Y0, Y0
-	VSHUFPS      $0x4e, Y0, Y0, Y4
-	VADDPS       Y4, Y0, Y0
-	VSHUFPS      $0xb1, Y0, Y0, Y4
-	VADDPS       Y4, Y0, Y0
+	VPERM2F128   $0x01, Y2, Y2, Y4
+	VADDPS       Y4, Y2, Y2
+	VSHUFPS      $0x4e, Y2, Y2, Y4
+	VADDPS       Y4, Y2, Y2
+	VSHUFPS      $0xb1, Y2, Y2, Y4
+	VADDPS       Y4, Y2, Y2
 	VPERM2F128   $0x01, Y3, Y3, Y4
 	VADDPS       Y4, Y3, Y3
 	VSHUFPS      $0x4e, Y3, Y3, Y4
 	VADDPS       Y4, Y3, Y3
 	VSHUFPS      $0xb1, Y3, Y3, Y4
 	VADDPS       Y4, Y3, Y3
-	VDIVPS       Y3, Y0, Y4
+	VDIVPS       Y3, Y2, Y4
 	VMOVSS       X4, (BX)
-	VSUBPS       Y1, Y2, Y4
+	VSUBPS       Y0, Y1, Y4
 	VMOVSS       X4, (DX)
-	ADDQ         $0x04, CX
 	ADDQ         $0x04, DX
 	ADDQ         $0x04, BX
-	VBROADCASTSS scale+56(FP), Y1
-	VDIVPS       Y0, Y1, Y0
-	VDIVPS       Y3, Y1, Y3
-	MOVQ         R9, R13
-	TESTQ        R13, R13
+	SUBQ         DI, AX
+	SUBQ         DI, R8
+	SUBQ         DI, SI
+	VBROADCASTSS scale+56(FP), Y0
+	VDIVPS       Y2, Y0, Y2
+	VDIVPS       Y3, Y0, Y3
+	MOVQ         R9, R12
+	TESTQ        R12, R12
 	JZ           gradientTail
 
 gradient:
-	VMOVUPS      (R8), Y1
-	VMOVUPS      (SI), Y2
+	VMOVUPS      (R8), Y0
+	VMOVUPS      (SI), Y1
 	VMOVUPS      (SI)(DI*1), Y4
-	VMULPS       Y0, Y1, Y1
+	VMULPS       Y2, Y0, Y0
 	VMOVUPS      (SI)(DI*2), Y5
-	VFMSUB213PS  Y1, Y3, Y5
+	VFMSUB213PS  Y0, Y3, Y5
 	VMOVUPS      Y5, (SI)(DI*2)
-	VMULPS       Y1, Y2, Y5
-	VFNMADD213PS Y1, Y5, Y2
-	VMOVUPS      Y2, (SI)(DI*1)
+	VMULPS       Y0, Y1, Y5
+	VFNMADD213PS Y0, Y5, Y1
+	VMOVUPS      Y1, (SI)(DI*1)
 	VMULPS       Y4, Y5, Y5
 	VXORPS       c80000000<>+0(SB), Y5, Y5
 	VMOVUPS      Y5, (SI)
 	ADDQ         $0x20, AX
 	ADDQ         $0x20, R8
 	ADDQ         $0x20, SI
-	DECQ         R13
+	DECQ         R12
 	JNZ          gradient
 
 gradientTail:
 	TESTQ        R10, R10
 	JZ           gradientDone
+	VMOVUPS      32(R11), Y0
+	VMASKMOVPS   (R8), Y0, Y0
 	VMOVUPS      32(R11), Y1
-	VMASKMOVPS   (R8), Y1, Y1
-	VMOVUPS      32(R11), Y2
-	VMASKMOVPS   (SI), Y2, Y2
+	VMASKMOVPS   (SI), Y1, Y1
 	VMOVUPS      32(R11), Y4
 	VMASKMOVPS   (SI)(DI*1), Y4, Y4
-	VMULPS       Y0, Y1, Y1
-	VMOVUPS      32(R11), Y0
-	VMASKMOVPS   (SI)(DI*2), Y0, Y0
-	VFMSUB213PS  Y1, Y3, Y0
+	VMULPS       Y2, Y0, Y0
+	VMOVUPS      32(R11), Y2
+	VMASKMOVPS   (SI)(DI*2), Y2, Y2
+	VFMSUB213PS  Y0, Y3, Y2
 	VMOVUPS      32(R11), Y3
-	VMASKMOVPS   Y0, Y3, (SI)(DI*2)
-	VMULPS       Y1, Y2, Y0
-	VFNMADD213PS Y1, Y0, Y2
-	VMOVUPS      32(R11), Y1
-	VMASKMOVPS   Y2, Y1, (SI)(DI*1)
-	VMULPS       Y4, Y0, Y0
-	VXORPS       c80000000<>+0(SB), Y0, Y0
-	VMOVUPS      32(R11), Y1
-	VMASKMOVPS   Y0, Y1, (SI)
+	VMASKMOVPS   Y2, Y3, (SI)(DI*2)
+	VMULPS       Y0, Y1, Y2
+	VFNMADD213PS Y0, Y2, Y1
+	VMOVUPS      32(R11), Y0
+	VMASKMOVPS   Y1, Y0, (SI)(DI*1)
+	VMULPS       Y4, Y2, Y2
+	VXORPS       c80000000<>+0(SB), Y2, Y2
+	VMOVUPS      32(R11), Y0
+	VMASKMOVPS   Y2, Y0, (SI)
 	ADDQ         R10, AX
 	ADDQ         R10, R8
 	ADDQ         R10, SI
 
 gradientDone:
-	SUBQ    DI, R8
 	LEAQ    (AX)(DI*2), AX
 	LEAQ    (SI)(DI*2), SI
-	DECQ    R12
+	ADDQ    $0x1f, R8
+	ANDQ    $-32, R8
+	DECQ    CX
 	JNZ     row
 	LDMXCSR (SP)
 	VZEROUPPER
@@ -1249,7 +1286,7 @@ gradientDone:
 
 // func mixtureTickAVX2(rows int, k int, head *float32, middle *float32, width *float32, peak *float32, ratio *float32)
 // Requires: AVX, AVX2, FMA3, SSE
-TEXT ·mixtureTickAVX2(SB), $8200-56
+TEXT ·mixtureTickAVX2(SB), $8264-56
 	STMXCSR (SP)
 	MOVL    (SP), AX
 	ORL     $0x00008040, AX
@@ -1271,10 +1308,11 @@ TEXT ·mixtureTickAVX2(SB), $8200-56
 	LEAQ    laneTable<>+0(SB), R11
 	SHLQ    $0x02, R8
 	SUBQ    R8, R11
-	LEAQ    8(SP), R8
+	LEAQ    71(SP), R8
+	ANDQ    $-64, R8
 	MOVQ    rows+0(FP), R12
 
-row:
+terms:
 	VMOVUPS cff7fffff<>+0(SB), Y0
 	VMOVUPS cff7fffff<>+0(SB), Y1
 	CMPL    (DX), $0x7f800000
@@ -1362,6 +1400,10 @@ interval:
 	VMOVUPS      c5d5e0b6b<>+0(SB), Y4
 	VMINPS       Y2, Y4, Y2
 	VCMPPS       $0x11, c00000000<>+0(SB), Y3, Y4
+	VANDPS       Y4, Y9, Y6
+	VMOVMSKPS    Y6, R14
+	TESTL        R14, R14
+	JZ           right2
 	VMULPS       cbf000000<>+0(SB), Y3, Y6
 	VMULPS       Y3, Y6, Y6
 	VMOVAPS      Y6, Y7
@@ -1389,26 +1431,10 @@ interval:
 	VPSLLD       $0x17, Y7, Y7
 	VPADDD       Y7, Y10, Y8
 	VANDNPS      Y8, Y6, Y8
+	VMOVAPS      Y5, Y5
 	VMULPS       c3f000000<>+0(SB), Y2, Y6
 	VMULPS       Y2, Y6, Y6
 	VBLENDVPS    Y4, Y6, Y5, Y5
-	VXORPS       c80000000<>+0(SB), Y5, Y5
-	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y5, Y6
-	VMULPS       c3fb8aa3b<>+0(SB), Y5, Y7
-	VROUNDPS     $0x08, Y7, Y7
-	VFNMADD231PS c3f318000<>+0(SB), Y7, Y5
-	VFNMADD231PS cb95e8083<>+0(SB), Y7, Y5
-	VMOVUPS      c3ab688be<>+0(SB), Y10
-	VFMADD213PS  c3c0905f1<>+0(SB), Y5, Y10
-	VFMADD213PS  c3d2aaa8c<>+0(SB), Y5, Y10
-	VFMADD213PS  c3e2aaa6e<>+0(SB), Y5, Y10
-	VFMADD213PS  c3f000000<>+0(SB), Y5, Y10
-	VFMADD213PS  c3f800000<>+0(SB), Y5, Y10
-	VFMADD213PS  c3f800000<>+0(SB), Y5, Y10
-	VCVTPS2DQ    Y7, Y7
-	VPSLLD       $0x17, Y7, Y7
-	VPADDD       Y7, Y10, Y5
-	VANDNPS      Y5, Y6, Y5
 	VMOVUPS      c40206c99<>+0(SB), Y6
 	VANDPS       c7fffffff<>+0(SB), Y3, Y3
 	VMULPS       c3e800000<>+0(SB), Y3, Y3
@@ -1431,6 +1457,23 @@ interval:
 	VMULPS       Y8, Y7, Y7
 	VSUBPS       Y7, Y6, Y6
 	VBLENDVPS    Y4, Y6, Y7, Y7
+	VXORPS       c80000000<>+0(SB), Y5, Y5
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y5, Y3
+	VMULPS       c3fb8aa3b<>+0(SB), Y5, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VFNMADD231PS c3f318000<>+0(SB), Y4, Y5
+	VFNMADD231PS cb95e8083<>+0(SB), Y4, Y5
+	VMOVUPS      c3ab688be<>+0(SB), Y6
+	VFMADD213PS  c3c0905f1<>+0(SB), Y5, Y6
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y5, Y6
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y5, Y6
+	VFMADD213PS  c3f000000<>+0(SB), Y5, Y6
+	VFMADD213PS  c3f800000<>+0(SB), Y5, Y6
+	VFMADD213PS  c3f800000<>+0(SB), Y5, Y6
+	VCVTPS2DQ    Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       Y4, Y6, Y5
+	VANDNPS      Y5, Y3, Y5
 	VMULPS       c3e800000<>+0(SB), Y2, Y2
 	VADDPS       c3f800000<>+0(SB), Y2, Y2
 	VMOVUPS      c3f800000<>+0(SB), Y3
@@ -1452,7 +1495,73 @@ interval:
 	VMOVUPS      4096(R8), Y2
 	VBLENDVPS    Y9, Y7, Y2, Y2
 	VMOVUPS      Y2, 4096(R8)
+	JMP          wide2
 
+right2:
+	VMULPS       cbf000000<>+0(SB), Y3, Y4
+	VMULPS       Y3, Y4, Y4
+	VMOVUPS      (AX)(DI*2), Y6
+	VADDPS       Y6, Y4, Y4
+	VMOVUPS      (R8), Y6
+	VBLENDVPS    Y9, Y4, Y6, Y6
+	VMOVUPS      Y6, (R8)
+	VMULPS       c3e800000<>+0(SB), Y3, Y3
+	VADDPS       c3f800000<>+0(SB), Y3, Y3
+	VMOVUPS      c3f800000<>+0(SB), Y4
+	VDIVPS       Y3, Y4, Y3
+	VMOVUPS      cbce713f9<>+0(SB), Y4
+	VFMADD213PS  c3e1dbb64<>+0(SB), Y3, Y4
+	VFMADD213PS  cbe9ff91d<>+0(SB), Y3, Y4
+	VFMADD213PS  c3e8d7cc3<>+0(SB), Y3, Y4
+	VFMADD213PS  cbe1c06a8<>+0(SB), Y3, Y4
+	VFMADD213PS  c3e0093fd<>+0(SB), Y3, Y4
+	VFMADD213PS  c3dbaa8dc<>+0(SB), Y3, Y4
+	VFMADD213PS  c3e25e838<>+0(SB), Y3, Y4
+	VFMADD213PS  c3e4fb6ed<>+0(SB), Y3, Y4
+	VFMADD213PS  c3e7003c3<>+0(SB), Y3, Y4
+	VFMADD213PS  c3e7fffec<>+0(SB), Y3, Y4
+	VFMADD213PS  c3e800000<>+0(SB), Y3, Y4
+	VMULPS       Y3, Y4, Y4
+	VXORPS       c80000000<>+0(SB), Y5, Y5
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y5, Y3
+	VMULPS       c3fb8aa3b<>+0(SB), Y5, Y6
+	VROUNDPS     $0x08, Y6, Y6
+	VFNMADD231PS c3f318000<>+0(SB), Y6, Y5
+	VFNMADD231PS cb95e8083<>+0(SB), Y6, Y5
+	VMOVUPS      c3ab688be<>+0(SB), Y7
+	VFMADD213PS  c3c0905f1<>+0(SB), Y5, Y7
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y5, Y7
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y5, Y7
+	VFMADD213PS  c3f000000<>+0(SB), Y5, Y7
+	VFMADD213PS  c3f800000<>+0(SB), Y5, Y7
+	VFMADD213PS  c3f800000<>+0(SB), Y5, Y7
+	VCVTPS2DQ    Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VPADDD       Y6, Y7, Y5
+	VANDNPS      Y5, Y3, Y5
+	VMULPS       c3e800000<>+0(SB), Y2, Y2
+	VADDPS       c3f800000<>+0(SB), Y2, Y2
+	VMOVUPS      c3f800000<>+0(SB), Y3
+	VDIVPS       Y2, Y3, Y2
+	VMOVUPS      cbce713f9<>+0(SB), Y3
+	VFMADD213PS  c3e1dbb64<>+0(SB), Y2, Y3
+	VFMADD213PS  cbe9ff91d<>+0(SB), Y2, Y3
+	VFMADD213PS  c3e8d7cc3<>+0(SB), Y2, Y3
+	VFMADD213PS  cbe1c06a8<>+0(SB), Y2, Y3
+	VFMADD213PS  c3e0093fd<>+0(SB), Y2, Y3
+	VFMADD213PS  c3dbaa8dc<>+0(SB), Y2, Y3
+	VFMADD213PS  c3e25e838<>+0(SB), Y2, Y3
+	VFMADD213PS  c3e4fb6ed<>+0(SB), Y2, Y3
+	VFMADD213PS  c3e7003c3<>+0(SB), Y2, Y3
+	VFMADD213PS  c3e7fffec<>+0(SB), Y2, Y3
+	VFMADD213PS  c3e800000<>+0(SB), Y2, Y3
+	VMULPS       Y2, Y3, Y3
+	VFNMADD231PS Y3, Y5, Y4
+	VMOVUPS      4096(R8), Y2
+	VBLENDVPS    Y9, Y4, Y2, Y2
+	VMOVUPS      Y2, 4096(R8)
+
+wide2:
 narrow1:
 	VMOVUPS (R8), Y2
 	VMAXPS  Y2, Y1, Y1
@@ -1531,7 +1640,7 @@ intervalTail:
 	VMOVUPS      Y2, 4096(R8)
 	VMOVMSKPS    Y9, R13
 	TESTL        R13, R13
-	JZ           narrow2
+	JZ           narrow3
 	VMULPS       Y8, Y5, Y5
 	VBROADCASTSS (DX), Y2
 	VMULPS       c3f000000<>+0(SB), Y2, Y2
@@ -1548,6 +1657,10 @@ intervalTail:
 	VMOVUPS      c5d5e0b6b<>+0(SB), Y4
 	VMINPS       Y2, Y4, Y2
 	VCMPPS       $0x11, c00000000<>+0(SB), Y3, Y4
+	VANDPS       Y4, Y9, Y6
+	VMOVMSKPS    Y6, R13
+	TESTL        R13, R13
+	JZ           right4
 	VMULPS       cbf000000<>+0(SB), Y3, Y6
 	VMULPS       Y3, Y6, Y6
 	VMOVAPS      Y6, Y7
@@ -1576,26 +1689,10 @@ intervalTail:
 	VPSLLD       $0x17, Y7, Y7
 	VPADDD       Y7, Y10, Y8
 	VANDNPS      Y8, Y6, Y8
+	VMOVAPS      Y5, Y5
 	VMULPS       c3f000000<>+0(SB), Y2, Y6
 	VMULPS       Y2, Y6, Y6
 	VBLENDVPS    Y4, Y6, Y5, Y5
-	VXORPS       c80000000<>+0(SB), Y5, Y5
-	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y5, Y6
-	VMULPS       c3fb8aa3b<>+0(SB), Y5, Y7
-	VROUNDPS     $0x08, Y7, Y7
-	VFNMADD231PS c3f318000<>+0(SB), Y7, Y5
-	VFNMADD231PS cb95e8083<>+0(SB), Y7, Y5
-	VMOVUPS      c3ab688be<>+0(SB), Y10
-	VFMADD213PS  c3c0905f1<>+0(SB), Y5, Y10
-	VFMADD213PS  c3d2aaa8c<>+0(SB), Y5, Y10
-	VFMADD213PS  c3e2aaa6e<>+0(SB), Y5, Y10
-	VFMADD213PS  c3f000000<>+0(SB), Y5, Y10
-	VFMADD213PS  c3f800000<>+0(SB), Y5, Y10
-	VFMADD213PS  c3f800000<>+0(SB), Y5, Y10
-	VCVTPS2DQ    Y7, Y7
-	VPSLLD       $0x17, Y7, Y7
-	VPADDD       Y7, Y10, Y5
-	VANDNPS      Y5, Y6, Y5
 	VMOVUPS      c40206c99<>+0(SB), Y6
 	VANDPS       c7fffffff<>+0(SB), Y3, Y3
 	VMULPS       c3e800000<>+0(SB), Y3, Y3
@@ -1618,6 +1715,23 @@ intervalTail:
 	VMULPS       Y8, Y7, Y7
 	VSUBPS       Y7, Y6, Y6
 	VBLENDVPS    Y4, Y6, Y7, Y7
+	VXORPS       c80000000<>+0(SB), Y5, Y5
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y5, Y3
+	VMULPS       c3fb8aa3b<>+0(SB), Y5, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VFNMADD231PS c3f318000<>+0(SB), Y4, Y5
+	VFNMADD231PS cb95e8083<>+0(SB), Y4, Y5
+	VMOVUPS      c3ab688be<>+0(SB), Y6
+	VFMADD213PS  c3c0905f1<>+0(SB), Y5, Y6
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y5, Y6
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y5, Y6
+	VFMADD213PS  c3f000000<>+0(SB), Y5, Y6
+	VFMADD213PS  c3f800000<>+0(SB), Y5, Y6
+	VFMADD213PS  c3f800000<>+0(SB), Y5, Y6
+	VCVTPS2DQ    Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       Y4, Y6, Y5
+	VANDNPS      Y5, Y3, Y5
 	VMULPS       c3e800000<>+0(SB), Y2, Y2
 	VADDPS       c3f800000<>+0(SB), Y2, Y2
 	VMOVUPS      c3f800000<>+0(SB), Y3
@@ -1639,8 +1753,75 @@ intervalTail:
 	VMOVUPS      4096(R8), Y2
 	VBLENDVPS    Y9, Y7, Y2, Y2
 	VMOVUPS      Y2, 4096(R8)
+	JMP          wide4
 
-narrow2:
+right4:
+	VMULPS       cbf000000<>+0(SB), Y3, Y4
+	VMULPS       Y3, Y4, Y4
+	VMOVUPS      32(R11), Y6
+	VMASKMOVPS   (AX)(DI*2), Y6, Y6
+	VADDPS       Y6, Y4, Y4
+	VMOVUPS      (R8), Y6
+	VBLENDVPS    Y9, Y4, Y6, Y6
+	VMOVUPS      Y6, (R8)
+	VMULPS       c3e800000<>+0(SB), Y3, Y3
+	VADDPS       c3f800000<>+0(SB), Y3, Y3
+	VMOVUPS      c3f800000<>+0(SB), Y4
+	VDIVPS       Y3, Y4, Y3
+	VMOVUPS      cbce713f9<>+0(SB), Y4
+	VFMADD213PS  c3e1dbb64<>+0(SB), Y3, Y4
+	VFMADD213PS  cbe9ff91d<>+0(SB), Y3, Y4
+	VFMADD213PS  c3e8d7cc3<>+0(SB), Y3, Y4
+	VFMADD213PS  cbe1c06a8<>+0(SB), Y3, Y4
+	VFMADD213PS  c3e0093fd<>+0(SB), Y3, Y4
+	VFMADD213PS  c3dbaa8dc<>+0(SB), Y3, Y4
+	VFMADD213PS  c3e25e838<>+0(SB), Y3, Y4
+	VFMADD213PS  c3e4fb6ed<>+0(SB), Y3, Y4
+	VFMADD213PS  c3e7003c3<>+0(SB), Y3, Y4
+	VFMADD213PS  c3e7fffec<>+0(SB), Y3, Y4
+	VFMADD213PS  c3e800000<>+0(SB), Y3, Y4
+	VMULPS       Y3, Y4, Y4
+	VXORPS       c80000000<>+0(SB), Y5, Y5
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y5, Y3
+	VMULPS       c3fb8aa3b<>+0(SB), Y5, Y6
+	VROUNDPS     $0x08, Y6, Y6
+	VFNMADD231PS c3f318000<>+0(SB), Y6, Y5
+	VFNMADD231PS cb95e8083<>+0(SB), Y6, Y5
+	VMOVUPS      c3ab688be<>+0(SB), Y7
+	VFMADD213PS  c3c0905f1<>+0(SB), Y5, Y7
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y5, Y7
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y5, Y7
+	VFMADD213PS  c3f000000<>+0(SB), Y5, Y7
+	VFMADD213PS  c3f800000<>+0(SB), Y5, Y7
+	VFMADD213PS  c3f800000<>+0(SB), Y5, Y7
+	VCVTPS2DQ    Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VPADDD       Y6, Y7, Y5
+	VANDNPS      Y5, Y3, Y5
+	VMULPS       c3e800000<>+0(SB), Y2, Y2
+	VADDPS       c3f800000<>+0(SB), Y2, Y2
+	VMOVUPS      c3f800000<>+0(SB), Y3
+	VDIVPS       Y2, Y3, Y2
+	VMOVUPS      cbce713f9<>+0(SB), Y3
+	VFMADD213PS  c3e1dbb64<>+0(SB), Y2, Y3
+	VFMADD213PS  cbe9ff91d<>+0(SB), Y2, Y3
+	VFMADD213PS  c3e8d7cc3<>+0(SB), Y2, Y3
+	VFMADD213PS  cbe1c06a8<>+0(SB), Y2, Y3
+	VFMADD213PS  c3e0093fd<>+0(SB), Y2, Y3
+	VFMADD213PS  c3dbaa8dc<>+0(SB), Y2, Y3
+	VFMADD213PS  c3e25e838<>+0(SB), Y2, Y3
+	VFMADD213PS  c3e4fb6ed<>+0(SB), Y2, Y3
+	VFMADD213PS  c3e7003c3<>+0(SB), Y2, Y3
+	VFMADD213PS  c3e7fffec<>+0(SB), Y2, Y3
+	VFMADD213PS  c3e800000<>+0(SB), Y2, Y3
+	VMULPS       Y2, Y3, Y3
+	VFNMADD231PS Y3, Y5, Y4
+	VMOVUPS      4096(R8), Y2
+	VBLENDVPS    Y9, Y4, Y2, Y2
+	VMOVUPS      Y2, 4096(R8)
+
+wide4:
+narrow3:
 	VMOVUPS   (R8), Y2
 	VMOVUPS   cff7fffff<>+0(SB), Y3
 	VMOVUPS   32(R11), Y4
@@ -1851,8 +2032,6 @@ belowTail:
 
 belowDone:
 peaks:
-	SUBQ       DI, AX
-	SUBQ       DI, R8
 	VPERM2F128 $0x01, Y0, Y0, Y2
 	VMAXPS     Y2, Y0, Y0
 	VSHUFPS    $0x4e, Y0, Y0, Y2
@@ -1865,11 +2044,32 @@ peaks:
 	VMAXPS     Y2, Y1, Y1
 	VSHUFPS    $0xb1, Y1, Y1, Y2
 	VMAXPS     Y2, Y1, Y1
-	VXORPS     Y2, Y2, Y2
-	VXORPS     Y3, Y3, Y3
-	MOVQ       R9, R13
-	TESTQ      R13, R13
-	JZ         sumsTail
+	VMOVSS     X0, (SI)
+	VMOVSS     X1, (BX)
+	ADDQ       $0x04, CX
+	ADDQ       $0x04, DX
+	ADDQ       $0x04, BX
+	ADDQ       $0x04, SI
+	LEAQ       (AX)(DI*2), AX
+	ADDQ       $0x1f, R8
+	ANDQ       $-32, R8
+	DECQ       R12
+	JNZ        terms
+	MOVQ       head+16(FP), AX
+	MOVQ       peak+40(FP), BX
+	MOVQ       ratio+48(FP), SI
+	LEAQ       71(SP), R8
+	ANDQ       $-64, R8
+	MOVQ       rows+0(FP), CX
+
+row:
+	VBROADCASTSS (SI), Y0
+	VBROADCASTSS (BX), Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	MOVQ         R9, DX
+	TESTQ        DX, DX
+	JZ           sumsTail
 
 sums:
 	VMOVUPS      (AX)(DI*2), Y5
@@ -1913,7 +2113,7 @@ sums:
 	VADDPS       Y5, Y3, Y3
 	ADDQ         $0x20, AX
 	ADDQ         $0x20, R8
-	DECQ         R13
+	DECQ         DX
 	JNZ          sums
 
 sumsTail:
@@ -1969,8 +2169,6 @@ sumsTail:
 	ADDQ         R10, R8
 
 sumsDone:
-	SUBQ       DI, AX
-	SUBQ       DI, R8
 	VPERM2F128 $0x01, Y2, Y2, Y4
 	VADDPS     Y4, Y2, Y2
 	VSHUFPS    $0x4e, Y2, Y2, Y4
@@ -1987,13 +2185,12 @@ sumsDone:
 	VMOVSS     X2, (SI)
 	VSUBPS     Y0, Y1, Y2
 	VMOVSS     X2, (BX)
-	ADDQ       $0x04, CX
-	ADDQ       $0x04, DX
 	ADDQ       $0x04, BX
 	ADDQ       $0x04, SI
 	LEAQ       (AX)(DI*2), AX
-	ADDQ       DI, AX
-	DECQ       R12
+	ADDQ       $0x1f, R8
+	ANDQ       $-32, R8
+	DECQ       CX
 	JNZ        row
 	LDMXCSR    (SP)
 	VZEROUPPER
@@ -2201,7 +2398,7 @@ GLOBL c3e7fffec<>(SB), RODATA|NOPTR, $32
 
 // func mixtureTickGradAVX2(rows int, k int, head *float32, middle *float32, width *float32, peak *float32, ratio *float32, grad *float32, scale float32)
 // Requires: AVX, AVX2, FMA3, SSE
-TEXT ·mixtureTickGradAVX2(SB), $8200-68
+TEXT ·mixtureTickGradAVX2(SB), $8264-68
 	STMXCSR (SP)
 	MOVL    (SP), AX
 	ORL     $0x00008040, AX
@@ -2224,10 +2421,11 @@ TEXT ·mixtureTickGradAVX2(SB), $8200-68
 	LEAQ    laneTable<>+0(SB), R12
 	SHLQ    $0x02, R9
 	SUBQ    R9, R12
-	LEAQ    8(SP), R9
+	LEAQ    71(SP), R9
+	ANDQ    $-64, R9
 	MOVQ    rows+0(FP), R13
 
-row:
+terms:
 	VMOVUPS cff7fffff<>+0(SB), Y0
 	VMOVUPS cff7fffff<>+0(SB), Y1
 	CMPL    (DX), $0x7f800000
@@ -2312,7 +2510,7 @@ interval:
 	VMOVUPS      Y10, (DI)(R8*1)
 	VMOVMSKPS    Y11, R15
 	TESTL        R15, R15
-	JZ           narrow3
+	JZ           narrow5
 	VMULPS       Y8, Y5, Y5
 	VBROADCASTSS (DX), Y2
 	VMULPS       c3f000000<>+0(SB), Y2, Y2
@@ -2329,6 +2527,10 @@ interval:
 	VMOVUPS      c5d5e0b6b<>+0(SB), Y6
 	VMINPS       Y2, Y6, Y2
 	VCMPPS       $0x11, c00000000<>+0(SB), Y3, Y6
+	VANDPS       Y6, Y11, Y7
+	VMOVMSKPS    Y7, R15
+	TESTL        R15, R15
+	JZ           right6
 	VMULPS       cbf000000<>+0(SB), Y3, Y7
 	VMULPS       Y3, Y7, Y7
 	VMOVAPS      Y7, Y8
@@ -2356,26 +2558,10 @@ interval:
 	VPSLLD       $0x17, Y8, Y8
 	VPADDD       Y8, Y10, Y9
 	VANDNPS      Y9, Y7, Y9
+	VMOVAPS      Y5, Y5
 	VMULPS       c3f000000<>+0(SB), Y2, Y7
 	VMULPS       Y2, Y7, Y7
 	VBLENDVPS    Y6, Y7, Y5, Y5
-	VXORPS       c80000000<>+0(SB), Y5, Y5
-	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y5, Y7
-	VMULPS       c3fb8aa3b<>+0(SB), Y5, Y8
-	VROUNDPS     $0x08, Y8, Y8
-	VFNMADD231PS c3f318000<>+0(SB), Y8, Y5
-	VFNMADD231PS cb95e8083<>+0(SB), Y8, Y5
-	VMOVUPS      c3ab688be<>+0(SB), Y10
-	VFMADD213PS  c3c0905f1<>+0(SB), Y5, Y10
-	VFMADD213PS  c3d2aaa8c<>+0(SB), Y5, Y10
-	VFMADD213PS  c3e2aaa6e<>+0(SB), Y5, Y10
-	VFMADD213PS  c3f000000<>+0(SB), Y5, Y10
-	VFMADD213PS  c3f800000<>+0(SB), Y5, Y10
-	VFMADD213PS  c3f800000<>+0(SB), Y5, Y10
-	VCVTPS2DQ    Y8, Y8
-	VPSLLD       $0x17, Y8, Y8
-	VPADDD       Y8, Y10, Y5
-	VANDNPS      Y5, Y7, Y5
 	VMOVUPS      c40206c99<>+0(SB), Y8
 	VANDPS       c7fffffff<>+0(SB), Y3, Y7
 	VMULPS       c3e800000<>+0(SB), Y7, Y7
@@ -2398,6 +2584,23 @@ interval:
 	VMULPS       Y9, Y10, Y10
 	VSUBPS       Y10, Y8, Y8
 	VBLENDVPS    Y6, Y8, Y10, Y10
+	VXORPS       c80000000<>+0(SB), Y5, Y5
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y5, Y6
+	VMULPS       c3fb8aa3b<>+0(SB), Y5, Y7
+	VROUNDPS     $0x08, Y7, Y7
+	VFNMADD231PS c3f318000<>+0(SB), Y7, Y5
+	VFNMADD231PS cb95e8083<>+0(SB), Y7, Y5
+	VMOVUPS      c3ab688be<>+0(SB), Y8
+	VFMADD213PS  c3c0905f1<>+0(SB), Y5, Y8
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y5, Y8
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y5, Y8
+	VFMADD213PS  c3f000000<>+0(SB), Y5, Y8
+	VFMADD213PS  c3f800000<>+0(SB), Y5, Y8
+	VFMADD213PS  c3f800000<>+0(SB), Y5, Y8
+	VCVTPS2DQ    Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       Y7, Y8, Y5
+	VANDNPS      Y5, Y6, Y5
 	VMULPS       c3e800000<>+0(SB), Y2, Y6
 	VADDPS       c3f800000<>+0(SB), Y6, Y6
 	VMOVUPS      c3f800000<>+0(SB), Y7
@@ -2433,8 +2636,88 @@ interval:
 	VMOVUPS      (DI)(R8*1), Y2
 	VBLENDVPS    Y11, Y9, Y2, Y2
 	VMOVUPS      Y2, (DI)(R8*1)
+	JMP          wide6
 
-narrow3:
+right6:
+	VMULPS       cbf000000<>+0(SB), Y3, Y6
+	VMULPS       Y3, Y6, Y6
+	VMOVUPS      (AX)(R8*2), Y7
+	VADDPS       Y7, Y6, Y6
+	VMOVUPS      (R9), Y7
+	VBLENDVPS    Y11, Y6, Y7, Y7
+	VMOVUPS      Y7, (R9)
+	VMULPS       c3e800000<>+0(SB), Y3, Y6
+	VADDPS       c3f800000<>+0(SB), Y6, Y6
+	VMOVUPS      c3f800000<>+0(SB), Y7
+	VDIVPS       Y6, Y7, Y6
+	VMOVUPS      cbce713f9<>+0(SB), Y7
+	VFMADD213PS  c3e1dbb64<>+0(SB), Y6, Y7
+	VFMADD213PS  cbe9ff91d<>+0(SB), Y6, Y7
+	VFMADD213PS  c3e8d7cc3<>+0(SB), Y6, Y7
+	VFMADD213PS  cbe1c06a8<>+0(SB), Y6, Y7
+	VFMADD213PS  c3e0093fd<>+0(SB), Y6, Y7
+	VFMADD213PS  c3dbaa8dc<>+0(SB), Y6, Y7
+	VFMADD213PS  c3e25e838<>+0(SB), Y6, Y7
+	VFMADD213PS  c3e4fb6ed<>+0(SB), Y6, Y7
+	VFMADD213PS  c3e7003c3<>+0(SB), Y6, Y7
+	VFMADD213PS  c3e7fffec<>+0(SB), Y6, Y7
+	VFMADD213PS  c3e800000<>+0(SB), Y6, Y7
+	VMULPS       Y6, Y7, Y7
+	VXORPS       c80000000<>+0(SB), Y5, Y5
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y5, Y6
+	VMULPS       c3fb8aa3b<>+0(SB), Y5, Y8
+	VROUNDPS     $0x08, Y8, Y8
+	VFNMADD231PS c3f318000<>+0(SB), Y8, Y5
+	VFNMADD231PS cb95e8083<>+0(SB), Y8, Y5
+	VMOVUPS      c3ab688be<>+0(SB), Y9
+	VFMADD213PS  c3c0905f1<>+0(SB), Y5, Y9
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y5, Y9
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y5, Y9
+	VFMADD213PS  c3f000000<>+0(SB), Y5, Y9
+	VFMADD213PS  c3f800000<>+0(SB), Y5, Y9
+	VFMADD213PS  c3f800000<>+0(SB), Y5, Y9
+	VCVTPS2DQ    Y8, Y8
+	VPSLLD       $0x17, Y8, Y8
+	VPADDD       Y8, Y9, Y5
+	VANDNPS      Y5, Y6, Y5
+	VMULPS       c3e800000<>+0(SB), Y2, Y6
+	VADDPS       c3f800000<>+0(SB), Y6, Y6
+	VMOVUPS      c3f800000<>+0(SB), Y8
+	VDIVPS       Y6, Y8, Y6
+	VMOVUPS      cbce713f9<>+0(SB), Y8
+	VFMADD213PS  c3e1dbb64<>+0(SB), Y6, Y8
+	VFMADD213PS  cbe9ff91d<>+0(SB), Y6, Y8
+	VFMADD213PS  c3e8d7cc3<>+0(SB), Y6, Y8
+	VFMADD213PS  cbe1c06a8<>+0(SB), Y6, Y8
+	VFMADD213PS  c3e0093fd<>+0(SB), Y6, Y8
+	VFMADD213PS  c3dbaa8dc<>+0(SB), Y6, Y8
+	VFMADD213PS  c3e25e838<>+0(SB), Y6, Y8
+	VFMADD213PS  c3e4fb6ed<>+0(SB), Y6, Y8
+	VFMADD213PS  c3e7003c3<>+0(SB), Y6, Y8
+	VFMADD213PS  c3e7fffec<>+0(SB), Y6, Y8
+	VFMADD213PS  c3e800000<>+0(SB), Y6, Y8
+	VMULPS       Y6, Y8, Y8
+	VFNMADD231PS Y8, Y5, Y7
+	VMOVUPS      4096(R9), Y6
+	VBLENDVPS    Y11, Y7, Y6, Y6
+	VMOVUPS      Y6, 4096(R9)
+	VMOVUPS      c3f800000<>+0(SB), Y6
+	VDIVPS       Y7, Y6, Y7
+	VMOVAPS      Y7, Y6
+	VMULPS       Y7, Y5, Y5
+	VSUBPS       Y5, Y6, Y7
+	VMULPS       Y4, Y7, Y7
+	VMULPS       Y3, Y6, Y6
+	VFNMADD231PS Y2, Y5, Y6
+	VMOVUPS      (DI), Y2
+	VBLENDVPS    Y11, Y7, Y2, Y2
+	VMOVUPS      Y2, (DI)
+	VMOVUPS      (DI)(R8*1), Y2
+	VBLENDVPS    Y11, Y6, Y2, Y2
+	VMOVUPS      Y2, (DI)(R8*1)
+
+wide6:
+narrow5:
 	VMOVUPS (R9), Y2
 	VMAXPS  Y2, Y1, Y1
 	ADDQ    $0x20, AX
@@ -2529,7 +2812,7 @@ intervalTail:
 	VMASKMOVPS   Y10, Y2, (DI)(R8*1)
 	VMOVMSKPS    Y11, R14
 	TESTL        R14, R14
-	JZ           narrow4
+	JZ           narrow7
 	VMULPS       Y8, Y5, Y5
 	VBROADCASTSS (DX), Y2
 	VMULPS       c3f000000<>+0(SB), Y2, Y2
@@ -2546,6 +2829,10 @@ intervalTail:
 	VMOVUPS      c5d5e0b6b<>+0(SB), Y6
 	VMINPS       Y2, Y6, Y2
 	VCMPPS       $0x11, c00000000<>+0(SB), Y3, Y6
+	VANDPS       Y6, Y11, Y7
+	VMOVMSKPS    Y7, R14
+	TESTL        R14, R14
+	JZ           right8
 	VMULPS       cbf000000<>+0(SB), Y3, Y7
 	VMULPS       Y3, Y7, Y7
 	VMOVAPS      Y7, Y8
@@ -2574,26 +2861,10 @@ intervalTail:
 	VPSLLD       $0x17, Y8, Y8
 	VPADDD       Y8, Y10, Y9
 	VANDNPS      Y9, Y7, Y9
+	VMOVAPS      Y5, Y5
 	VMULPS       c3f000000<>+0(SB), Y2, Y7
 	VMULPS       Y2, Y7, Y7
 	VBLENDVPS    Y6, Y7, Y5, Y5
-	VXORPS       c80000000<>+0(SB), Y5, Y5
-	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y5, Y7
-	VMULPS       c3fb8aa3b<>+0(SB), Y5, Y8
-	VROUNDPS     $0x08, Y8, Y8
-	VFNMADD231PS c3f318000<>+0(SB), Y8, Y5
-	VFNMADD231PS cb95e8083<>+0(SB), Y8, Y5
-	VMOVUPS      c3ab688be<>+0(SB), Y10
-	VFMADD213PS  c3c0905f1<>+0(SB), Y5, Y10
-	VFMADD213PS  c3d2aaa8c<>+0(SB), Y5, Y10
-	VFMADD213PS  c3e2aaa6e<>+0(SB), Y5, Y10
-	VFMADD213PS  c3f000000<>+0(SB), Y5, Y10
-	VFMADD213PS  c3f800000<>+0(SB), Y5, Y10
-	VFMADD213PS  c3f800000<>+0(SB), Y5, Y10
-	VCVTPS2DQ    Y8, Y8
-	VPSLLD       $0x17, Y8, Y8
-	VPADDD       Y8, Y10, Y5
-	VANDNPS      Y5, Y7, Y5
 	VMOVUPS      c40206c99<>+0(SB), Y8
 	VANDPS       c7fffffff<>+0(SB), Y3, Y7
 	VMULPS       c3e800000<>+0(SB), Y7, Y7
@@ -2616,6 +2887,23 @@ intervalTail:
 	VMULPS       Y9, Y10, Y10
 	VSUBPS       Y10, Y8, Y8
 	VBLENDVPS    Y6, Y8, Y10, Y10
+	VXORPS       c80000000<>+0(SB), Y5, Y5
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y5, Y6
+	VMULPS       c3fb8aa3b<>+0(SB), Y5, Y7
+	VROUNDPS     $0x08, Y7, Y7
+	VFNMADD231PS c3f318000<>+0(SB), Y7, Y5
+	VFNMADD231PS cb95e8083<>+0(SB), Y7, Y5
+	VMOVUPS      c3ab688be<>+0(SB), Y8
+	VFMADD213PS  c3c0905f1<>+0(SB), Y5, Y8
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y5, Y8
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y5, Y8
+	VFMADD213PS  c3f000000<>+0(SB), Y5, Y8
+	VFMADD213PS  c3f800000<>+0(SB), Y5, Y8
+	VFMADD213PS  c3f800000<>+0(SB), Y5, Y8
+	VCVTPS2DQ    Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       Y7, Y8, Y5
+	VANDNPS      Y5, Y6, Y5
 	VMULPS       c3e800000<>+0(SB), Y2, Y6
 	VADDPS       c3f800000<>+0(SB), Y6, Y6
 	VMOVUPS      c3f800000<>+0(SB), Y7
@@ -2655,8 +2943,93 @@ intervalTail:
 	VBLENDVPS    Y11, Y9, Y2, Y2
 	VMOVUPS      32(R12), Y3
 	VMASKMOVPS   Y2, Y3, (DI)(R8*1)
+	JMP          wide8
 
-narrow4:
+right8:
+	VMULPS       cbf000000<>+0(SB), Y3, Y6
+	VMULPS       Y3, Y6, Y6
+	VMOVUPS      32(R12), Y7
+	VMASKMOVPS   (AX)(R8*2), Y7, Y7
+	VADDPS       Y7, Y6, Y6
+	VMOVUPS      (R9), Y7
+	VBLENDVPS    Y11, Y6, Y7, Y7
+	VMOVUPS      Y7, (R9)
+	VMULPS       c3e800000<>+0(SB), Y3, Y6
+	VADDPS       c3f800000<>+0(SB), Y6, Y6
+	VMOVUPS      c3f800000<>+0(SB), Y7
+	VDIVPS       Y6, Y7, Y6
+	VMOVUPS      cbce713f9<>+0(SB), Y7
+	VFMADD213PS  c3e1dbb64<>+0(SB), Y6, Y7
+	VFMADD213PS  cbe9ff91d<>+0(SB), Y6, Y7
+	VFMADD213PS  c3e8d7cc3<>+0(SB), Y6, Y7
+	VFMADD213PS  cbe1c06a8<>+0(SB), Y6, Y7
+	VFMADD213PS  c3e0093fd<>+0(SB), Y6, Y7
+	VFMADD213PS  c3dbaa8dc<>+0(SB), Y6, Y7
+	VFMADD213PS  c3e25e838<>+0(SB), Y6, Y7
+	VFMADD213PS  c3e4fb6ed<>+0(SB), Y6, Y7
+	VFMADD213PS  c3e7003c3<>+0(SB), Y6, Y7
+	VFMADD213PS  c3e7fffec<>+0(SB), Y6, Y7
+	VFMADD213PS  c3e800000<>+0(SB), Y6, Y7
+	VMULPS       Y6, Y7, Y7
+	VXORPS       c80000000<>+0(SB), Y5, Y5
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y5, Y6
+	VMULPS       c3fb8aa3b<>+0(SB), Y5, Y8
+	VROUNDPS     $0x08, Y8, Y8
+	VFNMADD231PS c3f318000<>+0(SB), Y8, Y5
+	VFNMADD231PS cb95e8083<>+0(SB), Y8, Y5
+	VMOVUPS      c3ab688be<>+0(SB), Y9
+	VFMADD213PS  c3c0905f1<>+0(SB), Y5, Y9
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y5, Y9
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y5, Y9
+	VFMADD213PS  c3f000000<>+0(SB), Y5, Y9
+	VFMADD213PS  c3f800000<>+0(SB), Y5, Y9
+	VFMADD213PS  c3f800000<>+0(SB), Y5, Y9
+	VCVTPS2DQ    Y8, Y8
+	VPSLLD       $0x17, Y8, Y8
+	VPADDD       Y8, Y9, Y5
+	VANDNPS      Y5, Y6, Y5
+	VMULPS       c3e800000<>+0(SB), Y2, Y6
+	VADDPS       c3f800000<>+0(SB), Y6, Y6
+	VMOVUPS      c3f800000<>+0(SB), Y8
+	VDIVPS       Y6, Y8, Y6
+	VMOVUPS      cbce713f9<>+0(SB), Y8
+	VFMADD213PS  c3e1dbb64<>+0(SB), Y6, Y8
+	VFMADD213PS  cbe9ff91d<>+0(SB), Y6, Y8
+	VFMADD213PS  c3e8d7cc3<>+0(SB), Y6, Y8
+	VFMADD213PS  cbe1c06a8<>+0(SB), Y6, Y8
+	VFMADD213PS  c3e0093fd<>+0(SB), Y6, Y8
+	VFMADD213PS  c3dbaa8dc<>+0(SB), Y6, Y8
+	VFMADD213PS  c3e25e838<>+0(SB), Y6, Y8
+	VFMADD213PS  c3e4fb6ed<>+0(SB), Y6, Y8
+	VFMADD213PS  c3e7003c3<>+0(SB), Y6, Y8
+	VFMADD213PS  c3e7fffec<>+0(SB), Y6, Y8
+	VFMADD213PS  c3e800000<>+0(SB), Y6, Y8
+	VMULPS       Y6, Y8, Y8
+	VFNMADD231PS Y8, Y5, Y7
+	VMOVUPS      4096(R9), Y6
+	VBLENDVPS    Y11, Y7, Y6, Y6
+	VMOVUPS      Y6, 4096(R9)
+	VMOVUPS      c3f800000<>+0(SB), Y6
+	VDIVPS       Y7, Y6, Y7
+	VMOVAPS      Y7, Y6
+	VMULPS       Y7, Y5, Y5
+	VSUBPS       Y5, Y6, Y7
+	VMULPS       Y4, Y7, Y7
+	VMULPS       Y3, Y6, Y6
+	VFNMADD231PS Y2, Y5, Y6
+	VMOVUPS      32(R12), Y2
+	VMASKMOVPS   (DI), Y2, Y2
+	VBLENDVPS    Y11, Y7, Y2, Y2
+	VMOVUPS      32(R12), Y3
+	VMASKMOVPS   Y2, Y3, (DI)
+	VMOVUPS      32(R12), Y2
+	VMASKMOVPS   (DI)(R8*1), Y2, Y2
+	VBLENDVPS    Y11, Y6, Y2, Y2
+	VMOVUPS      32(R12), Y3
+	VMASKMOVPS   Y2, Y3, (DI)(R8*1)
+
+wide8:
+narrow7:
 	VMOVUPS   (R9), Y2
 	VMOVUPS   cff7fffff<>+0(SB), Y3
 	VMOVUPS   32(R12), Y4
@@ -2884,9 +3257,6 @@ belowTail:
 
 belowDone:
 peaks:
-	SUBQ       R8, AX
-	SUBQ       R8, R9
-	SUBQ       R8, DI
 	VPERM2F128 $0x01, Y0, Y0, Y2
 	VMAXPS     Y2, Y0, Y0
 	VSHUFPS    $0x4e, Y0, Y0, Y2
@@ -2899,11 +3269,34 @@ peaks:
 	VMAXPS     Y2, Y1, Y1
 	VSHUFPS    $0xb1, Y1, Y1, Y2
 	VMAXPS     Y2, Y1, Y1
-	VXORPS     Y2, Y2, Y2
-	VXORPS     Y3, Y3, Y3
-	MOVQ       R10, R14
-	TESTQ      R14, R14
-	JZ         sumsTail
+	VMOVSS     X0, (SI)
+	VMOVSS     X1, (BX)
+	ADDQ       $0x04, CX
+	ADDQ       $0x04, DX
+	ADDQ       $0x04, BX
+	ADDQ       $0x04, SI
+	LEAQ       (AX)(R8*2), AX
+	LEAQ       (DI)(R8*2), DI
+	ADDQ       $0x1f, R9
+	ANDQ       $-32, R9
+	DECQ       R13
+	JNZ        terms
+	MOVQ       head+16(FP), AX
+	MOVQ       peak+40(FP), BX
+	MOVQ       ratio+48(FP), SI
+	MOVQ       grad+56(FP), DI
+	LEAQ       71(SP), R9
+	ANDQ       $-64, R9
+	MOVQ       rows+0(FP), CX
+
+row:
+	VBROADCASTSS (SI), Y0
+	VBROADCASTSS (BX), Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	MOVQ         R10, DX
+	TESTQ        DX, DX
+	JZ           sumsTail
 
 sums:
 	VMOVUPS      (AX)(R8*2), Y5
@@ -2950,7 +3343,7 @@ sums:
 	ADDQ         $0x20, AX
 	ADDQ         $0x20, R9
 	ADDQ         $0x20, DI
-	DECQ         R14
+	DECQ         DX
 	JNZ          sums
 
 sumsTail:
@@ -3010,9 +3403,6 @@ sumsTail:
 	ADDQ         R11, DI
 
 sumsDone:
-	SUBQ         R8, AX
-	SUBQ         R8, R9
-	SUBQ         R8, DI
 	VPERM2F128   $0x01, Y2, Y2, Y4
 	VADDPS       Y4, Y2, Y2
 	VSHUFPS      $0x4e, Y2, Y2, Y4
@@ -3029,15 +3419,16 @@ sumsDone:
 	VMOVSS       X4, (SI)
 	VSUBPS       Y0, Y1, Y4
 	VMOVSS       X4, (BX)
-	ADDQ         $0x04, CX
-	ADDQ         $0x04, DX
 	ADDQ         $0x04, BX
 	ADDQ         $0x04, SI
+	SUBQ         R8, AX
+	SUBQ         R8, R9
+	SUBQ         R8, DI
 	VBROADCASTSS scale+64(FP), Y0
 	VDIVPS       Y2, Y0, Y2
 	VDIVPS       Y3, Y0, Y3
-	MOVQ         R10, R14
-	TESTQ        R14, R14
+	MOVQ         R10, DX
+	TESTQ        DX, DX
 	JZ           gradientTail
 
 gradient:
@@ -3056,7 +3447,7 @@ gradient:
 	ADDQ        $0x20, AX
 	ADDQ        $0x20, R9
 	ADDQ        $0x20, DI
-	DECQ        R14
+	DECQ        DX
 	JNZ         gradient
 
 gradientTail:
@@ -3085,10 +3476,11 @@ gradientTail:
 	ADDQ        R11, DI
 
 gradientDone:
-	SUBQ    R8, R9
 	LEAQ    (AX)(R8*2), AX
 	LEAQ    (DI)(R8*2), DI
-	DECQ    R13
+	ADDQ    $0x1f, R9
+	ANDQ    $-32, R9
+	DECQ    CX
 	JNZ     row
 	LDMXCSR (SP)
 	VZEROUPPER
@@ -3952,7 +4344,7 @@ unitDone:
 
 // func mixtureAVX512(rows int, k int, head *float32, x *float32, peak *float32, ratio *float32)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2
-TEXT ·mixtureAVX512(SB), $4096-48
+TEXT ·mixtureAVX512(SB), $4160-48
 	MOVQ  head+16(FP), AX
 	MOVQ  x+24(FP), CX
 	MOVQ  peak+32(FP), DX
@@ -3968,10 +4360,11 @@ TEXT ·mixtureAVX512(SB), $4096-48
 	MOVL  $0xffffffff, R10
 	BZHIL DI, R10, R10
 	KMOVW R10, K1
-	LEAQ  (SP), DI
+	LEAQ  63(SP), DI
+	ANDQ  $-64, DI
 	MOVQ  rows+0(FP), R10
 
-row:
+all:
 	VBROADCASTSS cff7fffff<>+0(SB), Z1
 	VBROADCASTSS cff7fffff<>+0(SB), Z2
 	VBROADCASTSS (CX), Z0
@@ -4059,8 +4452,6 @@ termsTail:
 	ADDQ              R9, DI
 
 termsDone:
-	SUBQ       SI, AX
-	SUBQ       SI, DI
 	VSHUFF32X4 $0x4e, Z1, Z1, Z0
 	VMAXPS     Z0, Z1, Z1
 	VSHUFF32X4 $0xb1, Z1, Z1, Z0
@@ -4077,17 +4468,37 @@ termsDone:
 	VMAXPS     Z0, Z2, Z2
 	VSHUFPS    $0xb1, Z2, Z2, Z0
 	VMAXPS     Z0, Z2, Z2
-	VXORPS     Z0, Z0, Z0
-	VXORPS     Z3, Z3, Z3
-	MOVQ       R8, R11
-	TESTQ      R11, R11
-	JZ         sumsTail
+	VMOVSS     X1, (BX)
+	VMOVSS     X2, (DX)
+	ADDQ       $0x04, CX
+	ADDQ       $0x04, DX
+	ADDQ       $0x04, BX
+	LEAQ       (AX)(SI*2), AX
+	ADDQ       $0x3f, DI
+	ANDQ       $-64, DI
+	DECQ       R10
+	JNZ        all
+	MOVQ       head+16(FP), AX
+	MOVQ       peak+32(FP), DX
+	MOVQ       ratio+40(FP), BX
+	LEAQ       63(SP), DI
+	ANDQ       $-64, DI
+	MOVQ       rows+0(FP), CX
+
+row:
+	VBROADCASTSS (BX), Z0
+	VBROADCASTSS (DX), Z1
+	VXORPS       Z2, Z2, Z2
+	VXORPS       Z3, Z3, Z3
+	MOVQ         R8, R10
+	TESTQ        R10, R10
+	JZ           sumsTail
 
 sums:
 	VMOVUPS           (DI), Z4
 	VMOVUPS           (AX)(SI*2), Z5
-	VSUBPS            Z2, Z4, Z4
-	VSUBPS            Z1, Z5, Z5
+	VSUBPS            Z1, Z4, Z4
+	VSUBPS            Z0, Z5, Z5
 	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z4, K2
 	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z4, Z6
 	VRNDSCALEPS       $0x08, Z6, Z6
@@ -4116,11 +4527,11 @@ sums:
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z7
 	KNOTW             K2, K2
 	VSCALEFPS.Z       Z6, Z7, K2, Z5
-	VADDPS            Z4, Z0, Z0
+	VADDPS            Z4, Z2, Z2
 	VADDPS            Z5, Z3, Z3
 	ADDQ              $0x40, AX
 	ADDQ              $0x40, DI
-	DECQ              R11
+	DECQ              R10
 	JNZ               sums
 
 sumsTail:
@@ -4134,8 +4545,8 @@ sumsTail:
 	VBROADCASTSS      cff800000<>+0(SB), Z6
 	VMOVAPS           Z5, K1, Z6
 	VMOVAPS           Z6, Z5
-	VSUBPS            Z2, Z4, Z4
-	VSUBPS            Z1, Z5, Z5
+	VSUBPS            Z1, Z4, Z4
+	VSUBPS            Z0, Z5, Z5
 	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z4, K2
 	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z4, Z6
 	VRNDSCALEPS       $0x08, Z6, Z6
@@ -4164,22 +4575,20 @@ sumsTail:
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z7
 	KNOTW             K2, K2
 	VSCALEFPS.Z       Z6, Z7, K2, Z5
-	VADDPS            Z4, Z0, Z0
+	VADDPS            Z4, Z2, Z2
 	VADDPS            Z5, Z3, Z3
 	ADDQ              R9, AX
 	ADDQ              R9, DI
 
 sumsDone:
-	SUBQ       SI, AX
-	SUBQ       SI, DI
-	VSHUFF32X4 $0x4e, Z0, Z0, Z4
-	VADDPS     Z4, Z0, Z0
-	VSHUFF32X4 $0xb1, Z0, Z0, Z4
-	VADDPS     Z4, Z0, Z0
-	VSHUFPS    $0x4e, Z0, Z0, Z4
-	VADDPS     Z4, Z0, Z0
-	VSHUFPS    $0xb1, Z0, Z0, Z4
-	VADDPS     Z4, Z0, Z0
+	VSHUFF32X4 $0x4e, Z2, Z2, Z4
+	VADDPS     Z4, Z2, Z2
+	VSHUFF32X4 $0xb1, Z2, Z2, Z4
+	VADDPS     Z4, Z2, Z2
+	VSHUFPS    $0x4e, Z2, Z2, Z4
+	VADDPS     Z4, Z2, Z2
+	VSHUFPS    $0xb1, Z2, Z2, Z4
+	VADDPS     Z4, Z2, Z2
 	VSHUFF32X4 $0x4e, Z3, Z3, Z4
 	VADDPS     Z4, Z3, Z3
 	VSHUFF32X4 $0xb1, Z3, Z3, Z4
@@ -4188,23 +4597,23 @@ sumsDone:
 	VADDPS     Z4, Z3, Z3
 	VSHUFPS    $0xb1, Z3, Z3, Z4
 	VADDPS     Z4, Z3, Z3
-	VDIVPS     Z3, Z0, Z0
-	VMOVSS     X0, (BX)
-	VSUBPS     Z1, Z2, Z0
-	VMOVSS     X0, (DX)
-	ADDQ       $0x04, CX
+	VDIVPS     Z3, Z2, Z2
+	VMOVSS     X2, (BX)
+	VSUBPS     Z0, Z1, Z2
+	VMOVSS     X2, (DX)
 	ADDQ       $0x04, DX
 	ADDQ       $0x04, BX
 	LEAQ       (AX)(SI*2), AX
-	ADDQ       SI, AX
-	DECQ       R10
+	ADDQ       $0x3f, DI
+	ANDQ       $-64, DI
+	DECQ       CX
 	JNZ        row
 	VZEROUPPER
 	RET
 
 // func mixtureGradAVX512(rows int, k int, head *float32, x *float32, peak *float32, ratio *float32, grad *float32, scale float32)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, SSE
-TEXT ·mixtureGradAVX512(SB), $4104-60
+TEXT ·mixtureGradAVX512(SB), $4168-60
 	STMXCSR (SP)
 	MOVL    (SP), AX
 	ORL     $0x00008040, AX
@@ -4226,10 +4635,11 @@ TEXT ·mixtureGradAVX512(SB), $4104-60
 	MOVL    $0xffffffff, R11
 	BZHIL   R8, R11, R11
 	KMOVW   R11, K1
-	LEAQ    8(SP), R8
+	LEAQ    71(SP), R8
+	ANDQ    $-64, R8
 	MOVQ    rows+0(FP), R11
 
-row:
+all:
 	VBROADCASTSS cff7fffff<>+0(SB), Z1
 	VBROADCASTSS cff7fffff<>+0(SB), Z2
 	VBROADCASTSS (CX), Z0
@@ -4323,9 +4733,6 @@ termsTail:
 	ADDQ              R10, SI
 
 termsDone:
-	SUBQ       DI, AX
-	SUBQ       DI, R8
-	SUBQ       DI, SI
 	VSHUFF32X4 $0x4e, Z1, Z1, Z0
 	VMAXPS     Z0, Z1, Z1
 	VSHUFF32X4 $0xb1, Z1, Z1, Z0
@@ -4342,17 +4749,39 @@ termsDone:
 	VMAXPS     Z0, Z2, Z2
 	VSHUFPS    $0xb1, Z2, Z2, Z0
 	VMAXPS     Z0, Z2, Z2
-	VXORPS     Z0, Z0, Z0
-	VXORPS     Z3, Z3, Z3
-	MOVQ       R9, R12
-	TESTQ      R12, R12
-	JZ         sumsTail
+	VMOVSS     X1, (BX)
+	VMOVSS     X2, (DX)
+	ADDQ       $0x04, CX
+	ADDQ       $0x04, DX
+	ADDQ       $0x04, BX
+	LEAQ       (AX)(DI*2), AX
+	LEAQ       (SI)(DI*2), SI
+	ADDQ       $0x3f, R8
+	ANDQ       $-64, R8
+	DECQ       R11
+	JNZ        all
+	MOVQ       head+16(FP), AX
+	MOVQ       peak+32(FP), DX
+	MOVQ       ratio+40(FP), BX
+	MOVQ       grad+48(FP), SI
+	LEAQ       71(SP), R8
+	ANDQ       $-64, R8
+	MOVQ       rows+0(FP), CX
+
+row:
+	VBROADCASTSS (BX), Z0
+	VBROADCASTSS (DX), Z1
+	VXORPS       Z2, Z2, Z2
+	VXORPS       Z3, Z3, Z3
+	MOVQ         R9, R11
+	TESTQ        R11, R11
+	JZ           sumsTail
 
 sums:
 	VMOVUPS           (R8), Z4
 	VMOVUPS           (AX)(DI*2), Z5
-	VSUBPS            Z2, Z4, Z4
-	VSUBPS            Z1, Z5, Z5
+	VSUBPS            Z1, Z4, Z4
+	VSUBPS            Z0, Z5, Z5
 	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z4, K2
 	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z4, Z6
 	VRNDSCALEPS       $0x08, Z6, Z6
@@ -4381,14 +4810,14 @@ sums:
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z7
 	KNOTW             K2, K2
 	VSCALEFPS.Z       Z6, Z7, K2, Z5
-	VADDPS            Z4, Z0, Z0
+	VADDPS            Z4, Z2, Z2
 	VADDPS            Z5, Z3, Z3
 	VMOVUPS           Z4, (R8)
 	VMOVUPS           Z5, (SI)(DI*2)
 	ADDQ              $0x40, AX
 	ADDQ              $0x40, R8
 	ADDQ              $0x40, SI
-	DECQ              R12
+	DECQ              R11
 	JNZ               sums
 
 sumsTail:
@@ -4402,8 +4831,8 @@ sumsTail:
 	VBROADCASTSS      cff800000<>+0(SB), Z6
 	VMOVAPS           Z5, K1, Z6
 	VMOVAPS           Z6, Z5
-	VSUBPS            Z2, Z4, Z4
-	VSUBPS            Z1, Z5, Z5
+	VSUBPS            Z1, Z4, Z4
+	VSUBPS            Z0, Z5, Z5
 	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z4, K2
 	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z4, Z6
 	VRNDSCALEPS       $0x08, Z6, Z6
@@ -4432,7 +4861,7 @@ sumsTail:
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z7
 	KNOTW             K2, K2
 	VSCALEFPS.Z       Z6, Z7, K2, Z5
-	VADDPS            Z4, Z0, Z0
+	VADDPS            Z4, Z2, Z2
 	VADDPS            Z5, Z3, Z3
 	VMOVUPS           Z4, K1, (R8)
 	VMOVUPS           Z5, K1, (SI)(DI*2)
@@ -4441,17 +4870,14 @@ sumsTail:
 	ADDQ              R10, SI
 
 sumsDone:
-	SUBQ         DI, AX
-	SUBQ         DI, R8
-	SUBQ         DI, SI
-	VSHUFF32X4   $0x4e, Z0, Z0, Z4
-	VADDPS       Z4, Z0, Z0
-	VSHUFF32X4   $0xb1, Z0, Z0, Z4
-	VADDPS       Z4, Z0, Z0
-	VSHUFPS      $0x4e, Z0, Z0, Z4
-	VADDPS       Z4, Z0, Z0
-	VSHUFPS      $0xb1, Z0, Z0, Z4
-	VADDPS       Z4, Z0, Z0
+	VSHUFF32X4   $0x4e, Z2, Z2, Z4
+	VADDPS       Z4, Z2, Z2
+	VSHUFF32X4   $0xb1, Z2, Z2, Z4
+	VADDPS       Z4, Z2, Z2
+	VSHUFPS      $0x4e, Z2, Z2, Z4
+	VADDPS       Z4, Z2, Z2
+	VSHUFPS      $0xb1, Z2, Z2, Z4
+	VADDPS       Z4, Z2, Z2
 	VSHUFF32X4   $0x4e, Z3, Z3, Z4
 	VADDPS       Z4, Z3, Z3
 	VSHUFF32X4   $0xb1, Z3, Z3, Z4
@@ -4460,65 +4886,68 @@ sumsDone:
 	VADDPS       Z4, Z3, Z3
 	VSHUFPS      $0xb1, Z3, Z3, Z4
 	VADDPS       Z4, Z3, Z3
-	VDIVPS       Z3, Z0, Z4
+	VDIVPS       Z3, Z2, Z4
 	VMOVSS       X4, (BX)
-	VSUBPS       Z1, Z2, Z4
+	VSUBPS       Z0, Z1, Z4
 	VMOVSS       X4, (DX)
-	ADDQ         $0x04, CX
 	ADDQ         $0x04, DX
 	ADDQ         $0x04, BX
-	VBROADCASTSS scale+56(FP), Z1
-	VDIVPS       Z0, Z1, Z0
-	VDIVPS       Z3, Z1, Z3
-	MOVQ         R9, R12
-	TESTQ        R12, R12
+	SUBQ         DI, AX
+	SUBQ         DI, R8
+	SUBQ         DI, SI
+	VBROADCASTSS scale+56(FP), Z0
+	VDIVPS       Z2, Z0, Z2
+	VDIVPS       Z3, Z0, Z3
+	MOVQ         R9, R11
+	TESTQ        R11, R11
 	JZ           gradientTail
 
 gradient:
-	VMOVUPS      (R8), Z1
-	VMOVUPS      (SI), Z2
+	VMOVUPS      (R8), Z0
+	VMOVUPS      (SI), Z1
 	VMOVUPS      (SI)(DI*1), Z4
-	VMULPS       Z0, Z1, Z1
+	VMULPS       Z2, Z0, Z0
 	VMOVUPS      (SI)(DI*2), Z5
-	VFMSUB213PS  Z1, Z3, Z5
+	VFMSUB213PS  Z0, Z3, Z5
 	VMOVUPS      Z5, (SI)(DI*2)
-	VMULPS       Z1, Z2, Z5
-	VFNMADD213PS Z1, Z5, Z2
-	VMOVUPS      Z2, (SI)(DI*1)
+	VMULPS       Z0, Z1, Z5
+	VFNMADD213PS Z0, Z5, Z1
+	VMOVUPS      Z1, (SI)(DI*1)
 	VMULPS       Z4, Z5, Z5
 	VPXORD.BCST  c80000000<>+0(SB), Z5, Z5
 	VMOVUPS      Z5, (SI)
 	ADDQ         $0x40, AX
 	ADDQ         $0x40, R8
 	ADDQ         $0x40, SI
-	DECQ         R12
+	DECQ         R11
 	JNZ          gradient
 
 gradientTail:
 	TESTQ        R10, R10
 	JZ           gradientDone
-	VMOVUPS.Z    (R8), K1, Z1
-	VMOVUPS.Z    (SI), K1, Z2
+	VMOVUPS.Z    (R8), K1, Z0
+	VMOVUPS.Z    (SI), K1, Z1
 	VMOVUPS.Z    (SI)(DI*1), K1, Z4
-	VMULPS       Z0, Z1, Z1
-	VMOVUPS.Z    (SI)(DI*2), K1, Z0
-	VFMSUB213PS  Z1, Z3, Z0
-	VMOVUPS      Z0, K1, (SI)(DI*2)
-	VMULPS       Z1, Z2, Z0
-	VFNMADD213PS Z1, Z0, Z2
-	VMOVUPS      Z2, K1, (SI)(DI*1)
-	VMULPS       Z4, Z0, Z0
-	VPXORD.BCST  c80000000<>+0(SB), Z0, Z0
-	VMOVUPS      Z0, K1, (SI)
+	VMULPS       Z2, Z0, Z0
+	VMOVUPS.Z    (SI)(DI*2), K1, Z2
+	VFMSUB213PS  Z0, Z3, Z2
+	VMOVUPS      Z2, K1, (SI)(DI*2)
+	VMULPS       Z0, Z1, Z2
+	VFNMADD213PS Z0, Z2, Z1
+	VMOVUPS      Z1, K1, (SI)(DI*1)
+	VMULPS       Z4, Z2, Z2
+	VPXORD.BCST  c80000000<>+0(SB), Z2, Z2
+	VMOVUPS      Z2, K1, (SI)
 	ADDQ         R10, AX
 	ADDQ         R10, R8
 	ADDQ         R10, SI
 
 gradientDone:
-	SUBQ    DI, R8
 	LEAQ    (AX)(DI*2), AX
 	LEAQ    (SI)(DI*2), SI
-	DECQ    R11
+	ADDQ    $0x3f, R8
+	ANDQ    $-64, R8
+	DECQ    CX
 	JNZ     row
 	LDMXCSR (SP)
 	VZEROUPPER
@@ -4526,7 +4955,7 @@ gradientDone:
 
 // func mixtureTickAVX512(rows int, k int, head *float32, middle *float32, width *float32, peak *float32, ratio *float32)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, SSE
-TEXT ·mixtureTickAVX512(SB), $8200-56
+TEXT ·mixtureTickAVX512(SB), $8264-56
 	STMXCSR (SP)
 	MOVL    (SP), AX
 	ORL     $0x00008040, AX
@@ -4548,10 +4977,11 @@ TEXT ·mixtureTickAVX512(SB), $8200-56
 	MOVL    $0xffffffff, R11
 	BZHIL   R8, R11, R11
 	KMOVW   R11, K1
-	LEAQ    8(SP), R8
+	LEAQ    71(SP), R8
+	ANDQ    $-64, R8
 	MOVQ    rows+0(FP), R11
 
-row:
+terms:
 	VBROADCASTSS cff7fffff<>+0(SB), Z0
 	VBROADCASTSS cff7fffff<>+0(SB), Z1
 	CMPL         (DX), $0x7f800000
@@ -4619,7 +5049,7 @@ interval:
 	VADDPS.BCST       c3f800000<>+0(SB), Z2, Z2
 	VMOVUPS           Z2, 4096(R8)
 	KORTESTW          K2, K2
-	JZ                narrow5
+	JZ                narrow9
 	VMULPS            Z8, Z5, Z5
 	VBROADCASTSS      (DX), Z2
 	VMULPS.BCST       c3f000000<>+0(SB), Z2, Z2
@@ -4636,6 +5066,9 @@ interval:
 	VBROADCASTSS      c5d5e0b6b<>+0(SB), Z4
 	VMINPS            Z2, Z4, Z2
 	VCMPPS.BCST       $0x11, c00000000<>+0(SB), Z3, K3
+	KANDW             K3, K2, K4
+	KORTESTW          K4, K4
+	JZ                right10
 	VMULPS.BCST       cbf000000<>+0(SB), Z3, Z4
 	VMULPS            Z3, Z4, Z4
 	VMOVAPS           Z4, Z6
@@ -4659,25 +5092,11 @@ interval:
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Z7, Z6
 	KNOTW             K4, K4
 	VSCALEFPS.Z       Z4, Z6, K4, Z7
-	VMULPS.BCST       c3f000000<>+0(SB), Z2, Z4
-	VMULPS            Z2, Z4, Z4
-	VMOVAPS           Z4, K3, Z5
-	VPXORD.BCST       c80000000<>+0(SB), Z5, Z5
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z5, K4
-	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z5, Z4
-	VRNDSCALEPS       $0x08, Z4, Z4
-	VFNMADD231PS.BCST c3f318000<>+0(SB), Z4, Z5
-	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z4, Z5
-	VBROADCASTSS      c3ab688be<>+0(SB), Z6
-	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z5, Z6
-	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z5, Z6
-	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z5, Z6
-	VFMADD213PS.BCST  c3f000000<>+0(SB), Z5, Z6
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z6
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z6
-	KNOTW             K4, K4
-	VSCALEFPS.Z       Z4, Z6, K4, Z5
-	VBROADCASTSS      c40206c99<>+0(SB), Z4
+	VMOVAPS           Z5, Z4
+	VMULPS.BCST       c3f000000<>+0(SB), Z2, Z5
+	VMULPS            Z2, Z5, Z5
+	VMOVAPS           Z5, K3, Z4
+	VBROADCASTSS      c40206c99<>+0(SB), Z5
 	VPANDD.BCST       c7fffffff<>+0(SB), Z3, Z3
 	VMULPS.BCST       c3e800000<>+0(SB), Z3, Z3
 	VADDPS.BCST       c3f800000<>+0(SB), Z3, Z3
@@ -4697,8 +5116,23 @@ interval:
 	VFMADD213PS.BCST  c3e800000<>+0(SB), Z3, Z6
 	VMULPS            Z3, Z6, Z6
 	VMULPS            Z7, Z6, Z6
-	VSUBPS            Z6, Z4, Z4
-	VMOVAPS           Z4, K3, Z6
+	VSUBPS            Z6, Z5, Z5
+	VMOVAPS           Z5, K3, Z6
+	VPXORD.BCST       c80000000<>+0(SB), Z4, Z4
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z4, K3
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z4, Z3
+	VRNDSCALEPS       $0x08, Z3, Z3
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z3, Z4
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z3, Z4
+	VBROADCASTSS      c3ab688be<>+0(SB), Z5
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z4, Z5
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z4, Z5
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z4, Z5
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z4, Z5
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z4, Z5
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z4, Z5
+	KNOTW             K3, K3
+	VSCALEFPS.Z       Z3, Z5, K3, Z4
 	VMULPS.BCST       c3e800000<>+0(SB), Z2, Z2
 	VADDPS.BCST       c3f800000<>+0(SB), Z2, Z2
 	VBROADCASTSS      c3f800000<>+0(SB), Z3
@@ -4716,10 +5150,70 @@ interval:
 	VFMADD213PS.BCST  c3e7fffec<>+0(SB), Z2, Z3
 	VFMADD213PS.BCST  c3e800000<>+0(SB), Z2, Z3
 	VMULPS            Z2, Z3, Z3
-	VFNMADD231PS      Z3, Z5, Z6
+	VFNMADD231PS      Z3, Z4, Z6
 	VMOVUPS           Z6, K2, 4096(R8)
+	JMP               wide10
 
-narrow5:
+right10:
+	VMULPS.BCST       cbf000000<>+0(SB), Z3, Z4
+	VMULPS            Z3, Z4, Z4
+	VMOVUPS           (AX)(DI*2), Z6
+	VADDPS            Z6, Z4, Z4
+	VMOVUPS           Z4, K2, (R8)
+	VMULPS.BCST       c3e800000<>+0(SB), Z3, Z3
+	VADDPS.BCST       c3f800000<>+0(SB), Z3, Z3
+	VBROADCASTSS      c3f800000<>+0(SB), Z4
+	VDIVPS            Z3, Z4, Z3
+	VBROADCASTSS      cbce713f9<>+0(SB), Z4
+	VFMADD213PS.BCST  c3e1dbb64<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  cbe9ff91d<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  c3e8d7cc3<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  cbe1c06a8<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  c3e0093fd<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  c3dbaa8dc<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  c3e25e838<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  c3e4fb6ed<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  c3e7003c3<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  c3e7fffec<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  c3e800000<>+0(SB), Z3, Z4
+	VMULPS            Z3, Z4, Z4
+	VPXORD.BCST       c80000000<>+0(SB), Z5, Z5
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z5, K3
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z5, Z3
+	VRNDSCALEPS       $0x08, Z3, Z3
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z3, Z5
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z3, Z5
+	VBROADCASTSS      c3ab688be<>+0(SB), Z6
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z6
+	KNOTW             K3, K3
+	VSCALEFPS.Z       Z3, Z6, K3, Z5
+	VMULPS.BCST       c3e800000<>+0(SB), Z2, Z2
+	VADDPS.BCST       c3f800000<>+0(SB), Z2, Z2
+	VBROADCASTSS      c3f800000<>+0(SB), Z3
+	VDIVPS            Z2, Z3, Z2
+	VBROADCASTSS      cbce713f9<>+0(SB), Z3
+	VFMADD213PS.BCST  c3e1dbb64<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  cbe9ff91d<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  c3e8d7cc3<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  cbe1c06a8<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  c3e0093fd<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  c3dbaa8dc<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  c3e25e838<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  c3e4fb6ed<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  c3e7003c3<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  c3e7fffec<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  c3e800000<>+0(SB), Z2, Z3
+	VMULPS            Z2, Z3, Z3
+	VFNMADD231PS      Z3, Z5, Z4
+	VMOVUPS           Z4, K2, 4096(R8)
+
+wide10:
+narrow9:
 	VMOVUPS (R8), Z2
 	VMAXPS  Z2, Z1, Z1
 	ADDQ    $0x40, AX
@@ -4791,7 +5285,7 @@ intervalTail:
 	VADDPS.BCST       c3f800000<>+0(SB), Z2, Z2
 	VMOVUPS           Z2, 4096(R8)
 	KORTESTW          K2, K2
-	JZ                narrow6
+	JZ                narrow11
 	VMULPS            Z8, Z5, Z5
 	VBROADCASTSS      (DX), Z2
 	VMULPS.BCST       c3f000000<>+0(SB), Z2, Z2
@@ -4808,6 +5302,9 @@ intervalTail:
 	VBROADCASTSS      c5d5e0b6b<>+0(SB), Z4
 	VMINPS            Z2, Z4, Z2
 	VCMPPS.BCST       $0x11, c00000000<>+0(SB), Z3, K3
+	KANDW             K3, K2, K4
+	KORTESTW          K4, K4
+	JZ                right12
 	VMULPS.BCST       cbf000000<>+0(SB), Z3, Z4
 	VMULPS            Z3, Z4, Z4
 	VMOVAPS           Z4, Z6
@@ -4831,25 +5328,11 @@ intervalTail:
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Z7, Z6
 	KNOTW             K4, K4
 	VSCALEFPS.Z       Z4, Z6, K4, Z7
-	VMULPS.BCST       c3f000000<>+0(SB), Z2, Z4
-	VMULPS            Z2, Z4, Z4
-	VMOVAPS           Z4, K3, Z5
-	VPXORD.BCST       c80000000<>+0(SB), Z5, Z5
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z5, K4
-	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z5, Z4
-	VRNDSCALEPS       $0x08, Z4, Z4
-	VFNMADD231PS.BCST c3f318000<>+0(SB), Z4, Z5
-	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z4, Z5
-	VBROADCASTSS      c3ab688be<>+0(SB), Z6
-	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z5, Z6
-	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z5, Z6
-	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z5, Z6
-	VFMADD213PS.BCST  c3f000000<>+0(SB), Z5, Z6
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z6
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z6
-	KNOTW             K4, K4
-	VSCALEFPS.Z       Z4, Z6, K4, Z5
-	VBROADCASTSS      c40206c99<>+0(SB), Z4
+	VMOVAPS           Z5, Z4
+	VMULPS.BCST       c3f000000<>+0(SB), Z2, Z5
+	VMULPS            Z2, Z5, Z5
+	VMOVAPS           Z5, K3, Z4
+	VBROADCASTSS      c40206c99<>+0(SB), Z5
 	VPANDD.BCST       c7fffffff<>+0(SB), Z3, Z3
 	VMULPS.BCST       c3e800000<>+0(SB), Z3, Z3
 	VADDPS.BCST       c3f800000<>+0(SB), Z3, Z3
@@ -4869,8 +5352,23 @@ intervalTail:
 	VFMADD213PS.BCST  c3e800000<>+0(SB), Z3, Z6
 	VMULPS            Z3, Z6, Z6
 	VMULPS            Z7, Z6, Z6
-	VSUBPS            Z6, Z4, Z4
-	VMOVAPS           Z4, K3, Z6
+	VSUBPS            Z6, Z5, Z5
+	VMOVAPS           Z5, K3, Z6
+	VPXORD.BCST       c80000000<>+0(SB), Z4, Z4
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z4, K3
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z4, Z3
+	VRNDSCALEPS       $0x08, Z3, Z3
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z3, Z4
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z3, Z4
+	VBROADCASTSS      c3ab688be<>+0(SB), Z5
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z4, Z5
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z4, Z5
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z4, Z5
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z4, Z5
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z4, Z5
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z4, Z5
+	KNOTW             K3, K3
+	VSCALEFPS.Z       Z3, Z5, K3, Z4
 	VMULPS.BCST       c3e800000<>+0(SB), Z2, Z2
 	VADDPS.BCST       c3f800000<>+0(SB), Z2, Z2
 	VBROADCASTSS      c3f800000<>+0(SB), Z3
@@ -4888,10 +5386,70 @@ intervalTail:
 	VFMADD213PS.BCST  c3e7fffec<>+0(SB), Z2, Z3
 	VFMADD213PS.BCST  c3e800000<>+0(SB), Z2, Z3
 	VMULPS            Z2, Z3, Z3
-	VFNMADD231PS      Z3, Z5, Z6
+	VFNMADD231PS      Z3, Z4, Z6
 	VMOVUPS           Z6, K2, 4096(R8)
+	JMP               wide12
 
-narrow6:
+right12:
+	VMULPS.BCST       cbf000000<>+0(SB), Z3, Z4
+	VMULPS            Z3, Z4, Z4
+	VMOVUPS.Z         (AX)(DI*2), K1, Z6
+	VADDPS            Z6, Z4, Z4
+	VMOVUPS           Z4, K2, (R8)
+	VMULPS.BCST       c3e800000<>+0(SB), Z3, Z3
+	VADDPS.BCST       c3f800000<>+0(SB), Z3, Z3
+	VBROADCASTSS      c3f800000<>+0(SB), Z4
+	VDIVPS            Z3, Z4, Z3
+	VBROADCASTSS      cbce713f9<>+0(SB), Z4
+	VFMADD213PS.BCST  c3e1dbb64<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  cbe9ff91d<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  c3e8d7cc3<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  cbe1c06a8<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  c3e0093fd<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  c3dbaa8dc<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  c3e25e838<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  c3e4fb6ed<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  c3e7003c3<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  c3e7fffec<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  c3e800000<>+0(SB), Z3, Z4
+	VMULPS            Z3, Z4, Z4
+	VPXORD.BCST       c80000000<>+0(SB), Z5, Z5
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z5, K3
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z5, Z3
+	VRNDSCALEPS       $0x08, Z3, Z3
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z3, Z5
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z3, Z5
+	VBROADCASTSS      c3ab688be<>+0(SB), Z6
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z6
+	KNOTW             K3, K3
+	VSCALEFPS.Z       Z3, Z6, K3, Z5
+	VMULPS.BCST       c3e800000<>+0(SB), Z2, Z2
+	VADDPS.BCST       c3f800000<>+0(SB), Z2, Z2
+	VBROADCASTSS      c3f800000<>+0(SB), Z3
+	VDIVPS            Z2, Z3, Z2
+	VBROADCASTSS      cbce713f9<>+0(SB), Z3
+	VFMADD213PS.BCST  c3e1dbb64<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  cbe9ff91d<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  c3e8d7cc3<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  cbe1c06a8<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  c3e0093fd<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  c3dbaa8dc<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  c3e25e838<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  c3e4fb6ed<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  c3e7003c3<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  c3e7fffec<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST  c3e800000<>+0(SB), Z2, Z3
+	VMULPS            Z2, Z3, Z3
+	VFNMADD231PS      Z3, Z5, Z4
+	VMOVUPS           Z4, K2, 4096(R8)
+
+wide12:
+narrow11:
 	VMOVUPS      (R8), Z2
 	VBROADCASTSS cff7fffff<>+0(SB), Z3
 	VMOVAPS      Z2, K1, Z3
@@ -5090,8 +5648,6 @@ belowTail:
 
 belowDone:
 peaks:
-	SUBQ       DI, AX
-	SUBQ       DI, R8
 	VSHUFF32X4 $0x4e, Z0, Z0, Z2
 	VMAXPS     Z2, Z0, Z0
 	VSHUFF32X4 $0xb1, Z0, Z0, Z2
@@ -5108,11 +5664,32 @@ peaks:
 	VMAXPS     Z2, Z1, Z1
 	VSHUFPS    $0xb1, Z1, Z1, Z2
 	VMAXPS     Z2, Z1, Z1
-	VXORPS     Z2, Z2, Z2
-	VXORPS     Z3, Z3, Z3
-	MOVQ       R9, R12
-	TESTQ      R12, R12
-	JZ         sumsTail
+	VMOVSS     X0, (SI)
+	VMOVSS     X1, (BX)
+	ADDQ       $0x04, CX
+	ADDQ       $0x04, DX
+	ADDQ       $0x04, BX
+	ADDQ       $0x04, SI
+	LEAQ       (AX)(DI*2), AX
+	ADDQ       $0x3f, R8
+	ANDQ       $-64, R8
+	DECQ       R11
+	JNZ        terms
+	MOVQ       head+16(FP), AX
+	MOVQ       peak+40(FP), BX
+	MOVQ       ratio+48(FP), SI
+	LEAQ       71(SP), R8
+	ANDQ       $-64, R8
+	MOVQ       rows+0(FP), CX
+
+row:
+	VBROADCASTSS (SI), Z0
+	VBROADCASTSS (BX), Z1
+	VXORPS       Z2, Z2, Z2
+	VXORPS       Z3, Z3, Z3
+	MOVQ         R9, DX
+	TESTQ        DX, DX
+	JZ           sumsTail
 
 sums:
 	VMOVUPS           (AX)(DI*2), Z5
@@ -5152,7 +5729,7 @@ sums:
 	VADDPS            Z5, Z3, Z3
 	ADDQ              $0x40, AX
 	ADDQ              $0x40, R8
-	DECQ              R12
+	DECQ              DX
 	JNZ               sums
 
 sumsTail:
@@ -5203,8 +5780,6 @@ sumsTail:
 	ADDQ              R10, R8
 
 sumsDone:
-	SUBQ       DI, AX
-	SUBQ       DI, R8
 	VSHUFF32X4 $0x4e, Z2, Z2, Z4
 	VADDPS     Z4, Z2, Z2
 	VSHUFF32X4 $0xb1, Z2, Z2, Z4
@@ -5225,13 +5800,12 @@ sumsDone:
 	VMOVSS     X2, (SI)
 	VSUBPS     Z0, Z1, Z2
 	VMOVSS     X2, (BX)
-	ADDQ       $0x04, CX
-	ADDQ       $0x04, DX
 	ADDQ       $0x04, BX
 	ADDQ       $0x04, SI
 	LEAQ       (AX)(DI*2), AX
-	ADDQ       DI, AX
-	DECQ       R11
+	ADDQ       $0x3f, R8
+	ANDQ       $-64, R8
+	DECQ       CX
 	JNZ        row
 	LDMXCSR    (SP)
 	VZEROUPPER
@@ -5239,7 +5813,7 @@ sumsDone:
 
 // func mixtureTickGradAVX512(rows int, k int, head *float32, middle *float32, width *float32, peak *float32, ratio *float32, grad *float32, scale float32)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, SSE
-TEXT ·mixtureTickGradAVX512(SB), $8200-68
+TEXT ·mixtureTickGradAVX512(SB), $8264-68
 	STMXCSR (SP)
 	MOVL    (SP), AX
 	ORL     $0x00008040, AX
@@ -5262,10 +5836,11 @@ TEXT ·mixtureTickGradAVX512(SB), $8200-68
 	MOVL    $0xffffffff, R12
 	BZHIL   R9, R12, R12
 	KMOVW   R12, K1
-	LEAQ    8(SP), R9
+	LEAQ    71(SP), R9
+	ANDQ    $-64, R9
 	MOVQ    rows+0(FP), R12
 
-row:
+terms:
 	VBROADCASTSS cff7fffff<>+0(SB), Z0
 	VBROADCASTSS cff7fffff<>+0(SB), Z1
 	CMPL         (DX), $0x7f800000
@@ -5347,7 +5922,7 @@ interval:
 	VFNMADD231PS.BCST c40000000<>+0(SB), Z2, Z10
 	VMOVUPS           Z10, (DI)(R8*1)
 	KORTESTW          K2, K2
-	JZ                narrow7
+	JZ                narrow13
 	VMULPS            Z8, Z5, Z5
 	VBROADCASTSS      (DX), Z2
 	VMULPS.BCST       c3f000000<>+0(SB), Z2, Z2
@@ -5364,6 +5939,9 @@ interval:
 	VBROADCASTSS      c5d5e0b6b<>+0(SB), Z6
 	VMINPS            Z2, Z6, Z2
 	VCMPPS.BCST       $0x11, c00000000<>+0(SB), Z3, K3
+	KANDW             K3, K2, K4
+	KORTESTW          K4, K4
+	JZ                right14
 	VMULPS.BCST       cbf000000<>+0(SB), Z3, Z6
 	VMULPS            Z3, Z6, Z6
 	VMOVAPS           Z6, Z7
@@ -5387,24 +5965,10 @@ interval:
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Z8, Z7
 	KNOTW             K4, K4
 	VSCALEFPS.Z       Z6, Z7, K4, Z8
+	VMOVAPS           Z5, Z5
 	VMULPS.BCST       c3f000000<>+0(SB), Z2, Z6
 	VMULPS            Z2, Z6, Z6
 	VMOVAPS           Z6, K3, Z5
-	VPXORD.BCST       c80000000<>+0(SB), Z5, Z5
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z5, K4
-	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z5, Z6
-	VRNDSCALEPS       $0x08, Z6, Z6
-	VFNMADD231PS.BCST c3f318000<>+0(SB), Z6, Z5
-	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z6, Z5
-	VBROADCASTSS      c3ab688be<>+0(SB), Z7
-	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z5, Z7
-	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z5, Z7
-	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z5, Z7
-	VFMADD213PS.BCST  c3f000000<>+0(SB), Z5, Z7
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z7
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z7
-	KNOTW             K4, K4
-	VSCALEFPS.Z       Z6, Z7, K4, Z5
 	VBROADCASTSS      c40206c99<>+0(SB), Z7
 	VPANDD.BCST       c7fffffff<>+0(SB), Z3, Z6
 	VMULPS.BCST       c3e800000<>+0(SB), Z6, Z6
@@ -5427,6 +5991,21 @@ interval:
 	VMULPS            Z8, Z9, Z9
 	VSUBPS            Z9, Z7, Z7
 	VMOVAPS           Z7, K3, Z9
+	VPXORD.BCST       c80000000<>+0(SB), Z5, Z5
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z5, K3
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z5, Z6
+	VRNDSCALEPS       $0x08, Z6, Z6
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z6, Z5
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z6, Z5
+	VBROADCASTSS      c3ab688be<>+0(SB), Z7
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z7
+	KNOTW             K3, K3
+	VSCALEFPS.Z       Z6, Z7, K3, Z5
 	VMULPS.BCST       c3e800000<>+0(SB), Z2, Z6
 	VADDPS.BCST       c3f800000<>+0(SB), Z6, Z6
 	VBROADCASTSS      c3f800000<>+0(SB), Z7
@@ -5460,8 +6039,82 @@ interval:
 	VMOVUPS           (DI)(R8*1), Z2
 	VMOVAPS           Z8, K2, Z2
 	VMOVUPS           Z2, (DI)(R8*1)
+	JMP               wide14
 
-narrow7:
+right14:
+	VMULPS.BCST       cbf000000<>+0(SB), Z3, Z6
+	VMULPS            Z3, Z6, Z6
+	VMOVUPS           (AX)(R8*2), Z7
+	VADDPS            Z7, Z6, Z6
+	VMOVUPS           Z6, K2, (R9)
+	VMULPS.BCST       c3e800000<>+0(SB), Z3, Z6
+	VADDPS.BCST       c3f800000<>+0(SB), Z6, Z6
+	VBROADCASTSS      c3f800000<>+0(SB), Z7
+	VDIVPS            Z6, Z7, Z6
+	VBROADCASTSS      cbce713f9<>+0(SB), Z7
+	VFMADD213PS.BCST  c3e1dbb64<>+0(SB), Z6, Z7
+	VFMADD213PS.BCST  cbe9ff91d<>+0(SB), Z6, Z7
+	VFMADD213PS.BCST  c3e8d7cc3<>+0(SB), Z6, Z7
+	VFMADD213PS.BCST  cbe1c06a8<>+0(SB), Z6, Z7
+	VFMADD213PS.BCST  c3e0093fd<>+0(SB), Z6, Z7
+	VFMADD213PS.BCST  c3dbaa8dc<>+0(SB), Z6, Z7
+	VFMADD213PS.BCST  c3e25e838<>+0(SB), Z6, Z7
+	VFMADD213PS.BCST  c3e4fb6ed<>+0(SB), Z6, Z7
+	VFMADD213PS.BCST  c3e7003c3<>+0(SB), Z6, Z7
+	VFMADD213PS.BCST  c3e7fffec<>+0(SB), Z6, Z7
+	VFMADD213PS.BCST  c3e800000<>+0(SB), Z6, Z7
+	VMULPS            Z6, Z7, Z7
+	VPXORD.BCST       c80000000<>+0(SB), Z5, Z5
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z5, K3
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z5, Z6
+	VRNDSCALEPS       $0x08, Z6, Z6
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z6, Z5
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z6, Z5
+	VBROADCASTSS      c3ab688be<>+0(SB), Z8
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z5, Z8
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z5, Z8
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z5, Z8
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z5, Z8
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z8
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z8
+	KNOTW             K3, K3
+	VSCALEFPS.Z       Z6, Z8, K3, Z5
+	VMULPS.BCST       c3e800000<>+0(SB), Z2, Z6
+	VADDPS.BCST       c3f800000<>+0(SB), Z6, Z6
+	VBROADCASTSS      c3f800000<>+0(SB), Z8
+	VDIVPS            Z6, Z8, Z6
+	VBROADCASTSS      cbce713f9<>+0(SB), Z8
+	VFMADD213PS.BCST  c3e1dbb64<>+0(SB), Z6, Z8
+	VFMADD213PS.BCST  cbe9ff91d<>+0(SB), Z6, Z8
+	VFMADD213PS.BCST  c3e8d7cc3<>+0(SB), Z6, Z8
+	VFMADD213PS.BCST  cbe1c06a8<>+0(SB), Z6, Z8
+	VFMADD213PS.BCST  c3e0093fd<>+0(SB), Z6, Z8
+	VFMADD213PS.BCST  c3dbaa8dc<>+0(SB), Z6, Z8
+	VFMADD213PS.BCST  c3e25e838<>+0(SB), Z6, Z8
+	VFMADD213PS.BCST  c3e4fb6ed<>+0(SB), Z6, Z8
+	VFMADD213PS.BCST  c3e7003c3<>+0(SB), Z6, Z8
+	VFMADD213PS.BCST  c3e7fffec<>+0(SB), Z6, Z8
+	VFMADD213PS.BCST  c3e800000<>+0(SB), Z6, Z8
+	VMULPS            Z6, Z8, Z8
+	VFNMADD231PS      Z8, Z5, Z7
+	VMOVUPS           Z7, K2, 4096(R9)
+	VBROADCASTSS      c3f800000<>+0(SB), Z6
+	VDIVPS            Z7, Z6, Z7
+	VMOVAPS           Z7, Z6
+	VMULPS            Z7, Z5, Z5
+	VSUBPS            Z5, Z6, Z7
+	VMULPS            Z4, Z7, Z7
+	VMULPS            Z3, Z6, Z6
+	VFNMADD231PS      Z2, Z5, Z6
+	VMOVUPS           (DI), Z2
+	VMOVAPS           Z7, K2, Z2
+	VMOVUPS           Z2, (DI)
+	VMOVUPS           (DI)(R8*1), Z2
+	VMOVAPS           Z6, K2, Z2
+	VMOVUPS           Z2, (DI)(R8*1)
+
+wide14:
+narrow13:
 	VMOVUPS (R9), Z2
 	VMAXPS  Z2, Z1, Z1
 	ADDQ    $0x40, AX
@@ -5548,7 +6201,7 @@ intervalTail:
 	VFNMADD231PS.BCST c40000000<>+0(SB), Z2, Z10
 	VMOVUPS           Z10, K1, (DI)(R8*1)
 	KORTESTW          K2, K2
-	JZ                narrow8
+	JZ                narrow15
 	VMULPS            Z8, Z5, Z5
 	VBROADCASTSS      (DX), Z2
 	VMULPS.BCST       c3f000000<>+0(SB), Z2, Z2
@@ -5565,6 +6218,9 @@ intervalTail:
 	VBROADCASTSS      c5d5e0b6b<>+0(SB), Z6
 	VMINPS            Z2, Z6, Z2
 	VCMPPS.BCST       $0x11, c00000000<>+0(SB), Z3, K3
+	KANDW             K3, K2, K4
+	KORTESTW          K4, K4
+	JZ                right16
 	VMULPS.BCST       cbf000000<>+0(SB), Z3, Z6
 	VMULPS            Z3, Z6, Z6
 	VMOVAPS           Z6, Z7
@@ -5588,24 +6244,10 @@ intervalTail:
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Z8, Z7
 	KNOTW             K4, K4
 	VSCALEFPS.Z       Z6, Z7, K4, Z8
+	VMOVAPS           Z5, Z5
 	VMULPS.BCST       c3f000000<>+0(SB), Z2, Z6
 	VMULPS            Z2, Z6, Z6
 	VMOVAPS           Z6, K3, Z5
-	VPXORD.BCST       c80000000<>+0(SB), Z5, Z5
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z5, K4
-	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z5, Z6
-	VRNDSCALEPS       $0x08, Z6, Z6
-	VFNMADD231PS.BCST c3f318000<>+0(SB), Z6, Z5
-	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z6, Z5
-	VBROADCASTSS      c3ab688be<>+0(SB), Z7
-	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z5, Z7
-	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z5, Z7
-	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z5, Z7
-	VFMADD213PS.BCST  c3f000000<>+0(SB), Z5, Z7
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z7
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z7
-	KNOTW             K4, K4
-	VSCALEFPS.Z       Z6, Z7, K4, Z5
 	VBROADCASTSS      c40206c99<>+0(SB), Z7
 	VPANDD.BCST       c7fffffff<>+0(SB), Z3, Z6
 	VMULPS.BCST       c3e800000<>+0(SB), Z6, Z6
@@ -5628,6 +6270,21 @@ intervalTail:
 	VMULPS            Z8, Z9, Z9
 	VSUBPS            Z9, Z7, Z7
 	VMOVAPS           Z7, K3, Z9
+	VPXORD.BCST       c80000000<>+0(SB), Z5, Z5
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z5, K3
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z5, Z6
+	VRNDSCALEPS       $0x08, Z6, Z6
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z6, Z5
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z6, Z5
+	VBROADCASTSS      c3ab688be<>+0(SB), Z7
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z7
+	KNOTW             K3, K3
+	VSCALEFPS.Z       Z6, Z7, K3, Z5
 	VMULPS.BCST       c3e800000<>+0(SB), Z2, Z6
 	VADDPS.BCST       c3f800000<>+0(SB), Z6, Z6
 	VBROADCASTSS      c3f800000<>+0(SB), Z7
@@ -5661,8 +6318,82 @@ intervalTail:
 	VMOVUPS.Z         (DI)(R8*1), K1, Z2
 	VMOVAPS           Z8, K2, Z2
 	VMOVUPS           Z2, K1, (DI)(R8*1)
+	JMP               wide16
 
-narrow8:
+right16:
+	VMULPS.BCST       cbf000000<>+0(SB), Z3, Z6
+	VMULPS            Z3, Z6, Z6
+	VMOVUPS.Z         (AX)(R8*2), K1, Z7
+	VADDPS            Z7, Z6, Z6
+	VMOVUPS           Z6, K2, (R9)
+	VMULPS.BCST       c3e800000<>+0(SB), Z3, Z6
+	VADDPS.BCST       c3f800000<>+0(SB), Z6, Z6
+	VBROADCASTSS      c3f800000<>+0(SB), Z7
+	VDIVPS            Z6, Z7, Z6
+	VBROADCASTSS      cbce713f9<>+0(SB), Z7
+	VFMADD213PS.BCST  c3e1dbb64<>+0(SB), Z6, Z7
+	VFMADD213PS.BCST  cbe9ff91d<>+0(SB), Z6, Z7
+	VFMADD213PS.BCST  c3e8d7cc3<>+0(SB), Z6, Z7
+	VFMADD213PS.BCST  cbe1c06a8<>+0(SB), Z6, Z7
+	VFMADD213PS.BCST  c3e0093fd<>+0(SB), Z6, Z7
+	VFMADD213PS.BCST  c3dbaa8dc<>+0(SB), Z6, Z7
+	VFMADD213PS.BCST  c3e25e838<>+0(SB), Z6, Z7
+	VFMADD213PS.BCST  c3e4fb6ed<>+0(SB), Z6, Z7
+	VFMADD213PS.BCST  c3e7003c3<>+0(SB), Z6, Z7
+	VFMADD213PS.BCST  c3e7fffec<>+0(SB), Z6, Z7
+	VFMADD213PS.BCST  c3e800000<>+0(SB), Z6, Z7
+	VMULPS            Z6, Z7, Z7
+	VPXORD.BCST       c80000000<>+0(SB), Z5, Z5
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z5, K3
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z5, Z6
+	VRNDSCALEPS       $0x08, Z6, Z6
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z6, Z5
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z6, Z5
+	VBROADCASTSS      c3ab688be<>+0(SB), Z8
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z5, Z8
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z5, Z8
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z5, Z8
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z5, Z8
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z8
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z8
+	KNOTW             K3, K3
+	VSCALEFPS.Z       Z6, Z8, K3, Z5
+	VMULPS.BCST       c3e800000<>+0(SB), Z2, Z6
+	VADDPS.BCST       c3f800000<>+0(SB), Z6, Z6
+	VBROADCASTSS      c3f800000<>+0(SB), Z8
+	VDIVPS            Z6, Z8, Z6
+	VBROADCASTSS      cbce713f9<>+0(SB), Z8
+	VFMADD213PS.BCST  c3e1dbb64<>+0(SB), Z6, Z8
+	VFMADD213PS.BCST  cbe9ff91d<>+0(SB), Z6, Z8
+	VFMADD213PS.BCST  c3e8d7cc3<>+0(SB), Z6, Z8
+	VFMADD213PS.BCST  cbe1c06a8<>+0(SB), Z6, Z8
+	VFMADD213PS.BCST  c3e0093fd<>+0(SB), Z6, Z8
+	VFMADD213PS.BCST  c3dbaa8dc<>+0(SB), Z6, Z8
+	VFMADD213PS.BCST  c3e25e838<>+0(SB), Z6, Z8
+	VFMADD213PS.BCST  c3e4fb6ed<>+0(SB), Z6, Z8
+	VFMADD213PS.BCST  c3e7003c3<>+0(SB), Z6, Z8
+	VFMADD213PS.BCST  c3e7fffec<>+0(SB), Z6, Z8
+	VFMADD213PS.BCST  c3e800000<>+0(SB), Z6, Z8
+	VMULPS            Z6, Z8, Z8
+	VFNMADD231PS      Z8, Z5, Z7
+	VMOVUPS           Z7, K2, 4096(R9)
+	VBROADCASTSS      c3f800000<>+0(SB), Z6
+	VDIVPS            Z7, Z6, Z7
+	VMOVAPS           Z7, Z6
+	VMULPS            Z7, Z5, Z5
+	VSUBPS            Z5, Z6, Z7
+	VMULPS            Z4, Z7, Z7
+	VMULPS            Z3, Z6, Z6
+	VFNMADD231PS      Z2, Z5, Z6
+	VMOVUPS.Z         (DI), K1, Z2
+	VMOVAPS           Z7, K2, Z2
+	VMOVUPS           Z2, K1, (DI)
+	VMOVUPS.Z         (DI)(R8*1), K1, Z2
+	VMOVAPS           Z6, K2, Z2
+	VMOVUPS           Z2, K1, (DI)(R8*1)
+
+wide16:
+narrow15:
 	VMOVUPS      (R9), Z2
 	VBROADCASTSS cff7fffff<>+0(SB), Z3
 	VMOVAPS      Z2, K1, Z3
@@ -5876,9 +6607,6 @@ belowTail:
 
 belowDone:
 peaks:
-	SUBQ       R8, AX
-	SUBQ       R8, R9
-	SUBQ       R8, DI
 	VSHUFF32X4 $0x4e, Z0, Z0, Z2
 	VMAXPS     Z2, Z0, Z0
 	VSHUFF32X4 $0xb1, Z0, Z0, Z2
@@ -5895,11 +6623,34 @@ peaks:
 	VMAXPS     Z2, Z1, Z1
 	VSHUFPS    $0xb1, Z1, Z1, Z2
 	VMAXPS     Z2, Z1, Z1
-	VXORPS     Z2, Z2, Z2
-	VXORPS     Z3, Z3, Z3
-	MOVQ       R10, R13
-	TESTQ      R13, R13
-	JZ         sumsTail
+	VMOVSS     X0, (SI)
+	VMOVSS     X1, (BX)
+	ADDQ       $0x04, CX
+	ADDQ       $0x04, DX
+	ADDQ       $0x04, BX
+	ADDQ       $0x04, SI
+	LEAQ       (AX)(R8*2), AX
+	LEAQ       (DI)(R8*2), DI
+	ADDQ       $0x3f, R9
+	ANDQ       $-64, R9
+	DECQ       R12
+	JNZ        terms
+	MOVQ       head+16(FP), AX
+	MOVQ       peak+40(FP), BX
+	MOVQ       ratio+48(FP), SI
+	MOVQ       grad+56(FP), DI
+	LEAQ       71(SP), R9
+	ANDQ       $-64, R9
+	MOVQ       rows+0(FP), CX
+
+row:
+	VBROADCASTSS (SI), Z0
+	VBROADCASTSS (BX), Z1
+	VXORPS       Z2, Z2, Z2
+	VXORPS       Z3, Z3, Z3
+	MOVQ         R10, DX
+	TESTQ        DX, DX
+	JZ           sumsTail
 
 sums:
 	VMOVUPS           (AX)(R8*2), Z5
@@ -5942,7 +6693,7 @@ sums:
 	ADDQ              $0x40, AX
 	ADDQ              $0x40, R9
 	ADDQ              $0x40, DI
-	DECQ              R13
+	DECQ              DX
 	JNZ               sums
 
 sumsTail:
@@ -5996,9 +6747,6 @@ sumsTail:
 	ADDQ              R11, DI
 
 sumsDone:
-	SUBQ         R8, AX
-	SUBQ         R8, R9
-	SUBQ         R8, DI
 	VSHUFF32X4   $0x4e, Z2, Z2, Z4
 	VADDPS       Z4, Z2, Z2
 	VSHUFF32X4   $0xb1, Z2, Z2, Z4
@@ -6019,15 +6767,16 @@ sumsDone:
 	VMOVSS       X4, (SI)
 	VSUBPS       Z0, Z1, Z4
 	VMOVSS       X4, (BX)
-	ADDQ         $0x04, CX
-	ADDQ         $0x04, DX
 	ADDQ         $0x04, BX
 	ADDQ         $0x04, SI
+	SUBQ         R8, AX
+	SUBQ         R8, R9
+	SUBQ         R8, DI
 	VBROADCASTSS scale+64(FP), Z0
 	VDIVPS       Z2, Z0, Z2
 	VDIVPS       Z3, Z0, Z3
-	MOVQ         R10, R13
-	TESTQ        R13, R13
+	MOVQ         R10, DX
+	TESTQ        DX, DX
 	JZ           gradientTail
 
 gradient:
@@ -6046,7 +6795,7 @@ gradient:
 	ADDQ        $0x40, AX
 	ADDQ        $0x40, R9
 	ADDQ        $0x40, DI
-	DECQ        R13
+	DECQ        DX
 	JNZ         gradient
 
 gradientTail:
@@ -6069,10 +6818,11 @@ gradientTail:
 	ADDQ        R11, DI
 
 gradientDone:
-	SUBQ    R8, R9
 	LEAQ    (AX)(R8*2), AX
 	LEAQ    (DI)(R8*2), DI
-	DECQ    R12
+	ADDQ    $0x3f, R9
+	ANDQ    $-64, R9
+	DECQ    CX
 	JNZ     row
 	LDMXCSR (SP)
 	VZEROUPPER

@@ -23,6 +23,9 @@ func NormalMixtureGrad[T Float](logProb, grad, head, x []T, k int, scale T) {
 // mixtureRoom is how many components the assembly has room for on its stack; mixtures of more take portable Go.
 const mixtureRoom = 1024
 
+// mixtureRowsAtOnce returns for how many rows the assembly has room.
+func mixtureRowsAtOnce(k int) int { return mixtureRoom / min((k+15)&^15, mixtureRoom) }
+
 // ratioRoom is how many rows are done between two uses of the vectorised logarithm.
 const ratioRoom = 128
 
@@ -49,10 +52,13 @@ func normalMixture[T Float](logProb, grad, head, x []T, k int, scale T) {
 	for i := 0; i < len(x); i += ratioRoom {
 		rows := min(ratioRoom, len(x)-i)
 		part, ratio := f32(logProb[i:i+rows]), room[:rows]
-		if grad == nil {
-			mixtureFast(k, f32(head[i*3*k:]), f32(x[i:]), part, ratio)
-		} else {
-			mixtureGradFast(k, f32(head[i*3*k:]), f32(x[i:]), part, ratio, f32(grad[i*3*k:]), float32(scale))
+		for a := 0; a < rows; a += mixtureRowsAtOnce(k) {
+			b, at := min(a+mixtureRowsAtOnce(k), rows), (i+a)*3*k
+			if grad == nil {
+				mixtureFast(k, f32(head[at:]), f32(x[i+a:]), part[a:b], ratio[a:b])
+			} else {
+				mixtureGradFast(k, f32(head[at:]), f32(x[i+a:]), part[a:b], ratio[a:b], f32(grad[at:]), float32(scale))
+			}
 		}
 		Log(ratio, ratio)
 		for j, r := range ratio {

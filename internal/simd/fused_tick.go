@@ -53,10 +53,13 @@ func normalMixtureTick[T Float](logProb, grad, head, middle, width []T, k int, s
 			widths[j] = max(float32(width[i+j]), minWidth)
 		}
 		Log(ratio, widths)
-		if grad == nil {
-			mixtureTickFast(k, f32(head[i*3*k:]), f32(middle[i:]), widths, part, ratio)
-		} else {
-			mixtureTickGradFast(k, f32(head[i*3*k:]), f32(middle[i:]), widths, part, ratio, f32(grad[i*3*k:]), float32(scale))
+		for a := 0; a < rows; a += mixtureRowsAtOnce(k) {
+			b, at := min(a+mixtureRowsAtOnce(k), rows), (i+a)*3*k
+			if grad == nil {
+				mixtureTickFast(k, f32(head[at:]), f32(middle[i+a:]), widths[a:b], part[a:b], ratio[a:b])
+			} else {
+				mixtureTickGradFast(k, f32(head[at:]), f32(middle[i+a:]), widths[a:b], part[a:b], ratio[a:b], f32(grad[at:]), float32(scale))
+			}
 		}
 		Log(ratio, ratio)
 		for j, r := range ratio {

@@ -180,6 +180,379 @@ loopDone:
 	VZEROUPPER
 	RET
 
+// func gatherSumAVX2(rows int, n int, dst *float32, a *float32, ia *int32, b *float32, ib *int32)
+// Requires: AVX
+TEXT ·gatherSumAVX2(SB), NOSPLIT, $0-56
+	MOVQ dst+16(FP), AX
+	MOVQ a+24(FP), CX
+	MOVQ ia+32(FP), DX
+	MOVQ b+40(FP), BX
+	MOVQ ib+48(FP), SI
+	MOVQ n+8(FP), DI
+	SHLQ $0x02, DI
+	MOVQ n+8(FP), R8
+	MOVQ R8, R9
+	SHRQ $0x03, R9
+	ANDQ $0x07, R8
+	MOVQ R8, R10
+	SHLQ $0x02, R10
+	LEAQ laneTable<>+0(SB), R11
+	SHLQ $0x02, R8
+	SUBQ R8, R11
+	MOVQ rows+0(FP), R8
+
+row:
+	MOVLQSX (DX), R12
+	IMULQ   DI, R12
+	ADDQ    CX, R12
+	MOVLQSX (SI), R13
+	IMULQ   DI, R13
+	ADDQ    BX, R13
+	MOVQ    R9, R14
+	TESTQ   R14, R14
+	JZ      elementTail
+
+element:
+	VMOVUPS (R12), Y0
+	VMOVUPS (R13), Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y0, (AX)
+	ADDQ    $0x20, R12
+	ADDQ    $0x20, R13
+	ADDQ    $0x20, AX
+	DECQ    R14
+	JNZ     element
+
+elementTail:
+	TESTQ      R10, R10
+	JZ         elementDone
+	VMOVUPS    32(R11), Y0
+	VMASKMOVPS (R12), Y0, Y0
+	VMOVUPS    32(R11), Y1
+	VMASKMOVPS (R13), Y1, Y1
+	VADDPS     Y1, Y0, Y0
+	VMOVUPS    32(R11), Y1
+	VMASKMOVPS Y0, Y1, (AX)
+	ADDQ       R10, R12
+	ADDQ       R10, R13
+	ADDQ       R10, AX
+
+elementDone:
+	ADDQ $0x04, DX
+	ADDQ $0x04, SI
+	DECQ R8
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func rectifyScatteredAVX2(rows int, n int, x *float32, sums *float32, index *int32, scale float32)
+// Requires: AVX, FMA3
+TEXT ·rectifyScatteredAVX2(SB), NOSPLIT, $0-44
+	MOVQ         x+16(FP), AX
+	MOVQ         sums+24(FP), CX
+	MOVQ         index+32(FP), DX
+	MOVQ         n+8(FP), BX
+	SHLQ         $0x02, BX
+	MOVQ         n+8(FP), SI
+	MOVQ         SI, DI
+	SHRQ         $0x03, DI
+	ANDQ         $0x07, SI
+	MOVQ         SI, R8
+	SHLQ         $0x02, R8
+	LEAQ         laneTable<>+0(SB), R9
+	SHLQ         $0x02, SI
+	SUBQ         SI, R9
+	VBROADCASTSS scale+40(FP), Y0
+	VXORPS       Y1, Y1, Y1
+	MOVQ         rows+0(FP), SI
+
+row:
+	MOVLQSX (DX), R10
+	IMULQ   BX, R10
+	ADDQ    CX, R10
+	MOVQ    DI, R11
+	TESTQ   R11, R11
+	JZ      elementTail
+
+element:
+	VMOVUPS     (AX), Y2
+	VMOVUPS     (R10), Y3
+	VMAXPS      Y2, Y1, Y2
+	VADDPS      Y1, Y2, Y2
+	VMOVUPS     Y2, (AX)
+	VFMADD231PS Y2, Y0, Y3
+	VMOVUPS     Y3, (R10)
+	ADDQ        $0x20, AX
+	ADDQ        $0x20, R10
+	DECQ        R11
+	JNZ         element
+
+elementTail:
+	TESTQ       R8, R8
+	JZ          elementDone
+	VMOVUPS     32(R9), Y2
+	VMASKMOVPS  (AX), Y2, Y2
+	VMOVUPS     32(R9), Y3
+	VMASKMOVPS  (R10), Y3, Y3
+	VMAXPS      Y2, Y1, Y2
+	VADDPS      Y1, Y2, Y2
+	VMOVUPS     32(R9), Y4
+	VMASKMOVPS  Y2, Y4, (AX)
+	VFMADD231PS Y2, Y0, Y3
+	VMOVUPS     32(R9), Y2
+	VMASKMOVPS  Y3, Y2, (R10)
+	ADDQ        R8, AX
+	ADDQ        R8, R10
+
+elementDone:
+	ADDQ $0x04, DX
+	DECQ SI
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func addGatheredRectifiedAVX2(rows int, n int, dst *float32, src *float32, index *int32)
+// Requires: AVX
+TEXT ·addGatheredRectifiedAVX2(SB), NOSPLIT, $0-40
+	MOVQ   dst+16(FP), AX
+	MOVQ   src+24(FP), CX
+	MOVQ   index+32(FP), DX
+	MOVQ   n+8(FP), BX
+	SHLQ   $0x02, BX
+	MOVQ   n+8(FP), SI
+	MOVQ   SI, DI
+	SHRQ   $0x03, DI
+	ANDQ   $0x07, SI
+	MOVQ   SI, R8
+	SHLQ   $0x02, R8
+	LEAQ   laneTable<>+0(SB), R9
+	SHLQ   $0x02, SI
+	SUBQ   SI, R9
+	VXORPS Y0, Y0, Y0
+	MOVQ   rows+0(FP), SI
+
+row:
+	MOVLQSX (DX), R10
+	IMULQ   BX, R10
+	ADDQ    CX, R10
+	MOVQ    DI, R11
+	TESTQ   R11, R11
+	JZ      elementTail
+
+element:
+	VMOVUPS (AX), Y1
+	VMOVUPS (R10), Y2
+	VADDPS  Y2, Y1, Y1
+	VMAXPS  Y1, Y0, Y1
+	VADDPS  Y0, Y1, Y1
+	VMOVUPS Y1, (AX)
+	ADDQ    $0x20, R10
+	ADDQ    $0x20, AX
+	DECQ    R11
+	JNZ     element
+
+elementTail:
+	TESTQ      R8, R8
+	JZ         elementDone
+	VMOVUPS    32(R9), Y1
+	VMASKMOVPS (AX), Y1, Y1
+	VMOVUPS    32(R9), Y2
+	VMASKMOVPS (R10), Y2, Y2
+	VADDPS     Y2, Y1, Y1
+	VMAXPS     Y1, Y0, Y1
+	VADDPS     Y0, Y1, Y1
+	VMOVUPS    32(R9), Y2
+	VMASKMOVPS Y1, Y2, (AX)
+	ADDQ       R8, R10
+	ADDQ       R8, AX
+
+elementDone:
+	ADDQ $0x04, DX
+	DECQ SI
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func rectifyGradScatteredAVX2(rows int, n int, grad *float32, x *float32, sums *float32, index *int32)
+// Requires: AVX
+TEXT ·rectifyGradScatteredAVX2(SB), NOSPLIT, $0-48
+	MOVQ grad+16(FP), AX
+	MOVQ x+24(FP), CX
+	MOVQ sums+32(FP), DX
+	MOVQ index+40(FP), BX
+	MOVQ n+8(FP), SI
+	SHLQ $0x02, SI
+	MOVQ n+8(FP), DI
+	MOVQ DI, R8
+	SHRQ $0x03, R8
+	ANDQ $0x07, DI
+	MOVQ DI, R9
+	SHLQ $0x02, R9
+	LEAQ laneTable<>+0(SB), R10
+	SHLQ $0x02, DI
+	SUBQ DI, R10
+	MOVQ rows+0(FP), DI
+
+row:
+	MOVLQSX (BX), R11
+	IMULQ   SI, R11
+	ADDQ    DX, R11
+	MOVQ    R8, R12
+	TESTQ   R12, R12
+	JZ      elementTail
+
+element:
+	VMOVUPS (CX), Y0
+	VMOVUPS c3f800000<>+0(SB), Y1
+	VMULPS  c7149f2ca<>+0(SB), Y0, Y0
+	VMINPS  Y0, Y1, Y0
+	VMOVUPS (AX), Y1
+	VMULPS  Y1, Y0, Y0
+	VMOVUPS Y0, (AX)
+	VMOVUPS (R11), Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y0, (R11)
+	ADDQ    $0x20, AX
+	ADDQ    $0x20, CX
+	ADDQ    $0x20, R11
+	DECQ    R12
+	JNZ     element
+
+elementTail:
+	TESTQ      R9, R9
+	JZ         elementDone
+	VMOVUPS    32(R10), Y0
+	VMASKMOVPS (CX), Y0, Y0
+	VMOVUPS    c3f800000<>+0(SB), Y1
+	VMULPS     c7149f2ca<>+0(SB), Y0, Y0
+	VMINPS     Y0, Y1, Y0
+	VMOVUPS    32(R10), Y1
+	VMASKMOVPS (AX), Y1, Y1
+	VMULPS     Y1, Y0, Y0
+	VMOVUPS    32(R10), Y1
+	VMASKMOVPS Y0, Y1, (AX)
+	VMOVUPS    32(R10), Y1
+	VMASKMOVPS (R11), Y1, Y1
+	VADDPS     Y1, Y0, Y0
+	VMOVUPS    32(R10), Y1
+	VMASKMOVPS Y0, Y1, (R11)
+	ADDQ       R9, AX
+	ADDQ       R9, CX
+	ADDQ       R9, R11
+
+elementDone:
+	ADDQ $0x04, BX
+	DECQ DI
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func pooledGradAVX2(rows int, n int, grad *float32, x *float32, pooled *float32, scale float32, step *int32, steps *float32, class *int32, classes *float32)
+// Requires: AVX, FMA3
+TEXT ·pooledGradAVX2(SB), NOSPLIT, $0-80
+	MOVQ         grad+16(FP), AX
+	MOVQ         x+24(FP), CX
+	MOVQ         step+48(FP), DX
+	MOVQ         class+64(FP), BX
+	MOVQ         n+8(FP), SI
+	MOVQ         SI, DI
+	SHRQ         $0x03, DI
+	ANDQ         $0x07, SI
+	MOVQ         SI, R8
+	SHLQ         $0x02, R8
+	LEAQ         laneTable<>+0(SB), R9
+	SHLQ         $0x02, SI
+	SUBQ         SI, R9
+	VBROADCASTSS scale+40(FP), Y0
+	MOVQ         rows+0(FP), SI
+
+row:
+	MOVLQSX (DX), R10
+	MOVQ    n+8(FP), R11
+	SHLQ    $0x02, R11
+	IMULQ   R11, R10
+	MOVQ    pooled+32(FP), R11
+	ADDQ    R11, R10
+	MOVLQSX (DX), R11
+	MOVQ    n+8(FP), R12
+	SHLQ    $0x02, R12
+	IMULQ   R12, R11
+	MOVQ    steps+56(FP), R12
+	ADDQ    R12, R11
+	MOVLQSX (BX), R12
+	MOVQ    n+8(FP), R13
+	SHLQ    $0x02, R13
+	IMULQ   R13, R12
+	MOVQ    classes+72(FP), R13
+	ADDQ    R13, R12
+	MOVQ    DI, R13
+	TESTQ   R13, R13
+	JZ      elementTail
+
+element:
+	VMOVUPS     (CX), Y1
+	VMOVUPS     c3f800000<>+0(SB), Y2
+	VMULPS      c7149f2ca<>+0(SB), Y1, Y1
+	VMINPS      Y1, Y2, Y1
+	VMOVUPS     (AX), Y2
+	VMOVUPS     (R10), Y3
+	VFMADD231PS Y3, Y0, Y2
+	VMULPS      Y2, Y1, Y1
+	VMOVUPS     Y1, (AX)
+	VMOVUPS     (R11), Y2
+	VADDPS      Y1, Y2, Y2
+	VMOVUPS     Y2, (R11)
+	VMOVUPS     (R12), Y2
+	VADDPS      Y1, Y2, Y2
+	VMOVUPS     Y2, (R12)
+	ADDQ        $0x20, AX
+	ADDQ        $0x20, CX
+	ADDQ        $0x20, R10
+	ADDQ        $0x20, R11
+	ADDQ        $0x20, R12
+	DECQ        R13
+	JNZ         element
+
+elementTail:
+	TESTQ       R8, R8
+	JZ          elementDone
+	VMOVUPS     32(R9), Y1
+	VMASKMOVPS  (CX), Y1, Y1
+	VMOVUPS     c3f800000<>+0(SB), Y2
+	VMULPS      c7149f2ca<>+0(SB), Y1, Y1
+	VMINPS      Y1, Y2, Y1
+	VMOVUPS     32(R9), Y2
+	VMASKMOVPS  (AX), Y2, Y2
+	VMOVUPS     32(R9), Y3
+	VMASKMOVPS  (R10), Y3, Y3
+	VFMADD231PS Y3, Y0, Y2
+	VMULPS      Y2, Y1, Y1
+	VMOVUPS     32(R9), Y2
+	VMASKMOVPS  Y1, Y2, (AX)
+	VMOVUPS     32(R9), Y2
+	VMASKMOVPS  (R11), Y2, Y2
+	VADDPS      Y1, Y2, Y2
+	VMOVUPS     32(R9), Y3
+	VMASKMOVPS  Y2, Y3, (R11)
+	VMOVUPS     32(R9), Y2
+	VMASKMOVPS  (R12), Y2, Y2
+	VADDPS      Y1, Y2, Y2
+	VMOVUPS     32(R9), Y1
+	VMASKMOVPS  Y2, Y1, (R12)
+	ADDQ        R8, AX
+	ADDQ        R8, CX
+	ADDQ        R8, R10
+	ADDQ        R8, R11
+	ADDQ        R8, R12
+
+elementDone:
+	ADDQ $0x04, DX
+	ADDQ $0x04, BX
+	DECQ SI
+	JNZ  row
+	VZEROUPPER
+	RET
+
 // func addGatheredAVX2(rows int, n int, dst *float32, src *float32, index *int32, scale float32)
 // Requires: AVX, FMA3
 TEXT ·addGatheredAVX2(SB), NOSPLIT, $0-44
@@ -524,37 +897,71 @@ DATA c7f800000<>+24(SB)/4, $0x7f800000
 DATA c7f800000<>+28(SB)/4, $0x7f800000
 GLOBL c7f800000<>(SB), RODATA|NOPTR, $32
 
-// func logisticSurvivalAVX2(u *float32, s *float32, weights *float32, locations *float32, precisions *float32, n int, y float32) (total float32)
+// func logisticRowsAVX2(rows int, k int, outs *float32, size int, y *float32, work *float32, survivals *float32)
 // Requires: AVX, AVX2, FMA3
-TEXT ·logisticSurvivalAVX2(SB), NOSPLIT, $0-60
-	MOVQ         u+0(FP), AX
-	MOVQ         s+8(FP), CX
-	MOVQ         weights+16(FP), DX
-	MOVQ         locations+24(FP), BX
-	MOVQ         precisions+32(FP), SI
-	MOVQ         n+40(FP), DI
-	MOVQ         DI, R8
-	SHRQ         $0x03, R8
-	ANDQ         $0x07, DI
-	MOVQ         DI, R9
-	SHLQ         $0x02, R9
-	LEAQ         laneTable<>+0(SB), R10
-	SHLQ         $0x02, DI
-	SUBQ         DI, R10
-	VBROADCASTSS y+48(FP), Y0
-	VXORPS       Y1, Y1, Y1
-	MOVQ         R8, DI
-	TESTQ        DI, DI
-	JZ           componentTail
+TEXT ·logisticRowsAVX2(SB), NOSPLIT, $0-56
+	MOVQ k+8(FP), AX
+	SHLQ $0x02, AX
+	MOVQ k+8(FP), CX
+	MOVQ CX, DX
+	SHRQ $0x03, DX
+	ANDQ $0x07, CX
+	MOVQ CX, BX
+	SHLQ $0x02, BX
+	LEAQ laneTable<>+0(SB), SI
+	SHLQ $0x02, CX
+	SUBQ CX, SI
+	MOVQ size+24(FP), CX
+	SHLQ $0x02, CX
+	SUBQ AX, CX
+	SUBQ AX, CX
+	SUBQ AX, CX
+	MOVQ outs+16(FP), DI
+	MOVQ work+40(FP), R8
+	LEAQ (DI)(AX*2), DI
+	MOVQ rows+0(FP), R10
 
-component:
-	VMOVUPS      (BX), Y2
+weights:
+	VMOVUPS cff7fffff<>+0(SB), Y0
+	MOVQ    DX, R9
+	TESTQ   R9, R9
+	JZ      maxTail
+
+max:
+	VMOVUPS (DI), Y1
+	VMAXPS  Y1, Y0, Y0
+	ADDQ    $0x20, DI
+	DECQ    R9
+	JNZ     max
+
+maxTail:
+	TESTQ      BX, BX
+	JZ         maxDone
+	VMOVUPS    32(SI), Y1
+	VMASKMOVPS (DI), Y1, Y1
+	VMOVUPS    cff7fffff<>+0(SB), Y2
+	VMOVUPS    32(SI), Y3
+	VBLENDVPS  Y3, Y1, Y2, Y1
+	VMAXPS     Y1, Y0, Y0
+	ADDQ       BX, DI
+
+maxDone:
+	SUBQ       AX, DI
+	VPERM2F128 $0x01, Y0, Y0, Y1
+	VMAXPS     Y1, Y0, Y0
+	VSHUFPS    $0x4e, Y0, Y0, Y1
+	VMAXPS     Y1, Y0, Y0
+	VSHUFPS    $0xb1, Y0, Y0, Y1
+	VMAXPS     Y1, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	MOVQ       R8, R9
+	MOVQ       DX, R11
+	TESTQ      R11, R11
+	JZ         expTail
+
+exp:
+	VMOVUPS      (DI), Y2
 	VSUBPS       Y0, Y2, Y2
-	VMOVUPS      (SI), Y3
-	VMULPS       Y3, Y2, Y2
-	VMOVUPS      Y2, (AX)
-	VMOVUPS      c42b00000<>+0(SB), Y3
-	VMINPS       Y2, Y3, Y2
 	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y2, Y3
 	VMULPS       c3fb8aa3b<>+0(SB), Y2, Y4
 	VROUNDPS     $0x08, Y4, Y4
@@ -571,32 +978,22 @@ component:
 	VPSLLD       $0x17, Y4, Y4
 	VPADDD       Y4, Y5, Y2
 	VANDNPS      Y2, Y3, Y2
-	VADDPS       c3f800000<>+0(SB), Y2, Y3
-	VDIVPS       Y3, Y2, Y2
-	VMOVUPS      Y2, (CX)
-	VMOVUPS      (DX), Y3
-	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         $0x20, AX
-	ADDQ         $0x20, CX
-	ADDQ         $0x20, DX
-	ADDQ         $0x20, BX
-	ADDQ         $0x20, SI
-	DECQ         DI
-	JNZ          component
+	VADDPS       Y2, Y1, Y1
+	VMOVUPS      Y2, (R9)
+	ADDQ         $0x000000c0, R9
+	ADDQ         $0x20, DI
+	DECQ         R11
+	JNZ          exp
 
-componentTail:
-	TESTQ        R9, R9
-	JZ           componentDone
-	VMOVUPS      32(R10), Y2
-	VMASKMOVPS   (BX), Y2, Y2
+expTail:
+	TESTQ        BX, BX
+	JZ           expDone
+	VMOVUPS      32(SI), Y2
+	VMASKMOVPS   (DI), Y2, Y2
+	VMOVUPS      cff800000<>+0(SB), Y3
+	VMOVUPS      32(SI), Y4
+	VBLENDVPS    Y4, Y2, Y3, Y2
 	VSUBPS       Y0, Y2, Y2
-	VMOVUPS      32(R10), Y0
-	VMASKMOVPS   (SI), Y0, Y0
-	VMULPS       Y0, Y2, Y2
-	VMOVUPS      32(R10), Y0
-	VMASKMOVPS   Y2, Y0, (AX)
-	VMOVUPS      c42b00000<>+0(SB), Y0
-	VMINPS       Y2, Y0, Y2
 	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y2, Y0
 	VMULPS       c3fb8aa3b<>+0(SB), Y2, Y3
 	VROUNDPS     $0x08, Y3, Y3
@@ -613,32 +1010,304 @@ componentTail:
 	VPSLLD       $0x17, Y3, Y3
 	VPADDD       Y3, Y4, Y2
 	VANDNPS      Y2, Y0, Y2
-	VADDPS       c3f800000<>+0(SB), Y2, Y0
-	VDIVPS       Y0, Y2, Y2
-	VMOVUPS      32(R10), Y0
-	VMASKMOVPS   Y2, Y0, (CX)
-	VMOVUPS      c00000000<>+0(SB), Y0
-	VMOVUPS      32(R10), Y3
-	VBLENDVPS    Y3, Y2, Y0, Y2
-	VMOVUPS      32(R10), Y0
-	VMASKMOVPS   (DX), Y0, Y0
-	VFMADD231PS  Y2, Y0, Y1
-	ADDQ         R9, AX
-	ADDQ         R9, CX
-	ADDQ         R9, DX
-	ADDQ         R9, BX
-	ADDQ         R9, SI
+	VADDPS       Y2, Y1, Y1
+	VMOVUPS      Y2, (R9)
+	ADDQ         $0x000000c0, R9
+	ADDQ         BX, DI
 
-componentDone:
+expDone:
 	VPERM2F128 $0x01, Y1, Y1, Y0
 	VADDPS     Y0, Y1, Y1
 	VSHUFPS    $0x4e, Y1, Y1, Y0
 	VADDPS     Y0, Y1, Y1
 	VSHUFPS    $0xb1, Y1, Y1, Y0
 	VADDPS     Y0, Y1, Y1
-	VMOVSS     X1, total+56(FP)
+	VMOVUPS    c3f800000<>+0(SB), Y0
+	VDIVPS     Y1, Y0, Y0
+	MOVQ       DX, R9
+	TESTQ      R9, R9
+	JZ         weightTail
+
+weight:
+	VMOVUPS (R8), Y1
+	VMULPS  Y0, Y1, Y1
+	VMOVUPS Y1, (R8)
+	ADDQ    $0x000000c0, R8
+	DECQ    R9
+	JNZ     weight
+
+weightTail:
+	TESTQ   BX, BX
+	JZ      weightDone
+	VMOVUPS (R8), Y1
+	VMULPS  Y0, Y1, Y1
+	VMOVUPS Y1, (R8)
+	ADDQ    $0x000000c0, R8
+
+weightDone:
+	ADDQ CX, DI
+	LEAQ (DI)(AX*2), DI
+	DECQ R10
+	JNZ  weights
+	MOVQ outs+16(FP), DI
+	MOVQ y+32(FP), R9
+	MOVQ work+40(FP), R8
+	MOVQ rows+0(FP), R10
+
+components:
+	VBROADCASTSS (R9), Y0
+	VBROADCASTSS 4(R9), Y1
+	MOVQ         DX, R11
+	TESTQ        R11, R11
+	JZ           componentTail
+
+component:
+	VMOVUPS      (DI)(AX*1), Y2
+	VMOVUPS      (DI), Y3
+	VMOVUPS      cc1300000<>+0(SB), Y4
+	VMAXPS       Y2, Y4, Y2
+	VMOVUPS      cbf000000<>+0(SB), Y4
+	VMINPS       Y2, Y4, Y2
+	VXORPS       c80000000<>+0(SB), Y2, Y2
+	VCMPPS       $0x1e, c42b17217<>+0(SB), Y2, Y4
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y2, Y5
+	VMULPS       c3fb8aa3b<>+0(SB), Y2, Y6
+	VROUNDPS     $0x08, Y6, Y6
+	VFNMADD231PS c3f318000<>+0(SB), Y6, Y2
+	VFNMADD231PS cb95e8083<>+0(SB), Y6, Y2
+	VMOVUPS      c3ab688be<>+0(SB), Y7
+	VFMADD213PS  c3c0905f1<>+0(SB), Y2, Y7
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y2, Y7
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y2, Y7
+	VFMADD213PS  c3f000000<>+0(SB), Y2, Y7
+	VFMADD213PS  c3f800000<>+0(SB), Y2, Y7
+	VFMADD213PS  c3f800000<>+0(SB), Y2, Y7
+	VCVTPS2DQ    Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VPADDD       Y6, Y7, Y2
+	VANDNPS      Y2, Y5, Y2
+	VMOVUPS      c7f800000<>+0(SB), Y5
+	VBLENDVPS    Y4, Y5, Y2, Y2
+	VMOVUPS      Y2, 32(R8)
+	VSUBPS       Y0, Y3, Y4
+	VMULPS       Y2, Y4, Y4
+	VMOVUPS      Y4, 64(R8)
+	VMOVUPS      c42b00000<>+0(SB), Y5
+	VMINPS       Y4, Y5, Y4
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y4, Y5
+	VMULPS       c3fb8aa3b<>+0(SB), Y4, Y6
+	VROUNDPS     $0x08, Y6, Y6
+	VFNMADD231PS c3f318000<>+0(SB), Y6, Y4
+	VFNMADD231PS cb95e8083<>+0(SB), Y6, Y4
+	VMOVUPS      c3ab688be<>+0(SB), Y7
+	VFMADD213PS  c3c0905f1<>+0(SB), Y4, Y7
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y4, Y7
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y4, Y7
+	VFMADD213PS  c3f000000<>+0(SB), Y4, Y7
+	VFMADD213PS  c3f800000<>+0(SB), Y4, Y7
+	VFMADD213PS  c3f800000<>+0(SB), Y4, Y7
+	VCVTPS2DQ    Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VPADDD       Y6, Y7, Y4
+	VANDNPS      Y4, Y5, Y4
+	VADDPS       c3f800000<>+0(SB), Y4, Y5
+	VDIVPS       Y5, Y4, Y4
+	VMOVUPS      Y4, 96(R8)
+	VSUBPS       Y1, Y3, Y3
+	VMULPS       Y2, Y3, Y3
+	VMOVUPS      Y3, 128(R8)
+	VMOVUPS      c42b00000<>+0(SB), Y2
+	VMINPS       Y3, Y2, Y3
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y3, Y2
+	VMULPS       c3fb8aa3b<>+0(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VFNMADD231PS c3f318000<>+0(SB), Y4, Y3
+	VFNMADD231PS cb95e8083<>+0(SB), Y4, Y3
+	VMOVUPS      c3ab688be<>+0(SB), Y5
+	VFMADD213PS  c3c0905f1<>+0(SB), Y3, Y5
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y3, Y5
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y3, Y5
+	VFMADD213PS  c3f000000<>+0(SB), Y3, Y5
+	VFMADD213PS  c3f800000<>+0(SB), Y3, Y5
+	VFMADD213PS  c3f800000<>+0(SB), Y3, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       Y4, Y5, Y3
+	VANDNPS      Y3, Y2, Y3
+	VADDPS       c3f800000<>+0(SB), Y3, Y2
+	VDIVPS       Y2, Y3, Y3
+	VMOVUPS      Y3, 160(R8)
+	ADDQ         $0x000000c0, R8
+	ADDQ         $0x20, DI
+	DECQ         R11
+	JNZ          component
+
+componentTail:
+	TESTQ        BX, BX
+	JZ           componentDone
+	VMOVUPS      32(SI), Y2
+	VMASKMOVPS   (DI)(AX*1), Y2, Y2
+	VMOVUPS      32(SI), Y3
+	VMASKMOVPS   (DI), Y3, Y3
+	VMOVUPS      cc1300000<>+0(SB), Y4
+	VMAXPS       Y2, Y4, Y2
+	VMOVUPS      cbf000000<>+0(SB), Y4
+	VMINPS       Y2, Y4, Y2
+	VXORPS       c80000000<>+0(SB), Y2, Y2
+	VCMPPS       $0x1e, c42b17217<>+0(SB), Y2, Y4
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y2, Y5
+	VMULPS       c3fb8aa3b<>+0(SB), Y2, Y6
+	VROUNDPS     $0x08, Y6, Y6
+	VFNMADD231PS c3f318000<>+0(SB), Y6, Y2
+	VFNMADD231PS cb95e8083<>+0(SB), Y6, Y2
+	VMOVUPS      c3ab688be<>+0(SB), Y7
+	VFMADD213PS  c3c0905f1<>+0(SB), Y2, Y7
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y2, Y7
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y2, Y7
+	VFMADD213PS  c3f000000<>+0(SB), Y2, Y7
+	VFMADD213PS  c3f800000<>+0(SB), Y2, Y7
+	VFMADD213PS  c3f800000<>+0(SB), Y2, Y7
+	VCVTPS2DQ    Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VPADDD       Y6, Y7, Y2
+	VANDNPS      Y2, Y5, Y2
+	VMOVUPS      c7f800000<>+0(SB), Y5
+	VBLENDVPS    Y4, Y5, Y2, Y2
+	VMOVUPS      Y2, 32(R8)
+	VSUBPS       Y0, Y3, Y0
+	VMULPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 64(R8)
+	VMOVUPS      c42b00000<>+0(SB), Y4
+	VMINPS       Y0, Y4, Y0
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y0, Y4
+	VMULPS       c3fb8aa3b<>+0(SB), Y0, Y5
+	VROUNDPS     $0x08, Y5, Y5
+	VFNMADD231PS c3f318000<>+0(SB), Y5, Y0
+	VFNMADD231PS cb95e8083<>+0(SB), Y5, Y0
+	VMOVUPS      c3ab688be<>+0(SB), Y6
+	VFMADD213PS  c3c0905f1<>+0(SB), Y0, Y6
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y0, Y6
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y0, Y6
+	VFMADD213PS  c3f000000<>+0(SB), Y0, Y6
+	VFMADD213PS  c3f800000<>+0(SB), Y0, Y6
+	VFMADD213PS  c3f800000<>+0(SB), Y0, Y6
+	VCVTPS2DQ    Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       Y5, Y6, Y0
+	VANDNPS      Y0, Y4, Y0
+	VADDPS       c3f800000<>+0(SB), Y0, Y4
+	VDIVPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 96(R8)
+	VSUBPS       Y1, Y3, Y0
+	VMULPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 128(R8)
+	VMOVUPS      c42b00000<>+0(SB), Y1
+	VMINPS       Y0, Y1, Y0
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y0, Y1
+	VMULPS       c3fb8aa3b<>+0(SB), Y0, Y2
+	VROUNDPS     $0x08, Y2, Y2
+	VFNMADD231PS c3f318000<>+0(SB), Y2, Y0
+	VFNMADD231PS cb95e8083<>+0(SB), Y2, Y0
+	VMOVUPS      c3ab688be<>+0(SB), Y3
+	VFMADD213PS  c3c0905f1<>+0(SB), Y0, Y3
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y0, Y3
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y0, Y3
+	VFMADD213PS  c3f000000<>+0(SB), Y0, Y3
+	VFMADD213PS  c3f800000<>+0(SB), Y0, Y3
+	VFMADD213PS  c3f800000<>+0(SB), Y0, Y3
+	VCVTPS2DQ    Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       Y2, Y3, Y0
+	VANDNPS      Y0, Y1, Y0
+	VADDPS       c3f800000<>+0(SB), Y0, Y1
+	VDIVPS       Y1, Y0, Y0
+	VMOVUPS      Y0, 160(R8)
+	ADDQ         $0x000000c0, R8
+	ADDQ         BX, DI
+
+componentDone:
+	ADDQ $0x08, R9
+	LEAQ (DI)(AX*2), DI
+	ADDQ CX, DI
+	DECQ R10
+	JNZ  components
+	MOVQ survivals+48(FP), AX
+	MOVQ work+40(FP), R8
+	MOVQ rows+0(FP), CX
+
+sums:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	MOVQ   DX, DI
+	TESTQ  DI, DI
+	JZ     sumTail
+
+sum:
+	VMOVUPS     (R8), Y2
+	VMOVUPS     96(R8), Y3
+	VFMADD231PS Y3, Y2, Y0
+	VMOVUPS     160(R8), Y3
+	VFMADD231PS Y3, Y2, Y1
+	ADDQ        $0x000000c0, R8
+	DECQ        DI
+	JNZ         sum
+
+sumTail:
+	TESTQ       BX, BX
+	JZ          sumDone
+	VMOVUPS     (R8), Y2
+	VMOVUPS     96(R8), Y3
+	VMOVUPS     c00000000<>+0(SB), Y4
+	VMOVUPS     32(SI), Y5
+	VBLENDVPS   Y5, Y3, Y4, Y3
+	VFMADD231PS Y3, Y2, Y0
+	VMOVUPS     160(R8), Y3
+	VMOVUPS     c00000000<>+0(SB), Y4
+	VMOVUPS     32(SI), Y5
+	VBLENDVPS   Y5, Y3, Y4, Y3
+	VFMADD231PS Y3, Y2, Y1
+	ADDQ        $0x000000c0, R8
+
+sumDone:
+	VPERM2F128 $0x01, Y0, Y0, Y2
+	VADDPS     Y2, Y0, Y0
+	VSHUFPS    $0x4e, Y0, Y0, Y2
+	VADDPS     Y2, Y0, Y0
+	VSHUFPS    $0xb1, Y0, Y0, Y2
+	VADDPS     Y2, Y0, Y0
+	VMOVSS     X0, (AX)
+	VPERM2F128 $0x01, Y1, Y1, Y0
+	VADDPS     Y0, Y1, Y1
+	VSHUFPS    $0x4e, Y1, Y1, Y0
+	VADDPS     Y0, Y1, Y1
+	VSHUFPS    $0xb1, Y1, Y1, Y0
+	VADDPS     Y0, Y1, Y1
+	VMOVSS     X1, 4(AX)
+	ADDQ       $0x08, AX
+	DECQ       CX
+	JNZ        sums
 	VZEROUPPER
 	RET
+
+DATA cff7fffff<>+0(SB)/4, $0xff7fffff
+DATA cff7fffff<>+4(SB)/4, $0xff7fffff
+DATA cff7fffff<>+8(SB)/4, $0xff7fffff
+DATA cff7fffff<>+12(SB)/4, $0xff7fffff
+DATA cff7fffff<>+16(SB)/4, $0xff7fffff
+DATA cff7fffff<>+20(SB)/4, $0xff7fffff
+DATA cff7fffff<>+24(SB)/4, $0xff7fffff
+DATA cff7fffff<>+28(SB)/4, $0xff7fffff
+GLOBL cff7fffff<>(SB), RODATA|NOPTR, $32
+
+DATA cff800000<>+0(SB)/4, $0xff800000
+DATA cff800000<>+4(SB)/4, $0xff800000
+DATA cff800000<>+8(SB)/4, $0xff800000
+DATA cff800000<>+12(SB)/4, $0xff800000
+DATA cff800000<>+16(SB)/4, $0xff800000
+DATA cff800000<>+20(SB)/4, $0xff800000
+DATA cff800000<>+24(SB)/4, $0xff800000
+DATA cff800000<>+28(SB)/4, $0xff800000
+GLOBL cff800000<>(SB), RODATA|NOPTR, $32
 
 DATA c42b00000<>+0(SB)/4, $0x42b00000
 DATA c42b00000<>+4(SB)/4, $0x42b00000
@@ -660,154 +1329,582 @@ DATA c00000000<>+24(SB)/4, $0x00000000
 DATA c00000000<>+28(SB)/4, $0x00000000
 GLOBL c00000000<>(SB), RODATA|NOPTR, $32
 
-// func logisticGradAVX2(location *float32, scale *float32, logit *float32, weights *float32, precisions *float32, logScales *float32, e *float32, eu *float32, s *float32, su *float32, n int, numbers *[4]float32)
+// func logisticRowsGradAVX2(rows int, k int, index *int32, outs *float32, size int, work *float32, workSize int, numbers *float32)
 // Requires: AVX
-TEXT ·logisticGradAVX2(SB), NOSPLIT, $0-96
-	MOVQ         location+0(FP), AX
-	MOVQ         weights+24(FP), CX
-	MOVQ         e+48(FP), DX
-	MOVQ         scale+8(FP), BX
-	SUBQ         AX, BX
-	MOVQ         logit+16(FP), SI
-	SUBQ         AX, SI
-	MOVQ         precisions+32(FP), DI
-	SUBQ         CX, DI
-	MOVQ         logScales+40(FP), R8
-	SUBQ         CX, R8
-	MOVQ         eu+56(FP), R9
-	SUBQ         DX, R9
-	MOVQ         s+64(FP), R10
-	SUBQ         DX, R10
-	MOVQ         su+72(FP), R11
-	SUBQ         DX, R11
-	MOVQ         n+80(FP), R12
-	MOVQ         numbers+88(FP), R13
-	VBROADCASTSS (R13), Y0
-	VBROADCASTSS 4(R13), Y1
-	VBROADCASTSS 8(R13), Y2
-	VBROADCASTSS 12(R13), Y3
-	MOVQ         R12, R13
-	SHRQ         $0x03, R13
-	ANDQ         $0x07, R12
-	MOVQ         R12, R14
-	SHLQ         $0x02, R14
-	LEAQ         laneTable<>+0(SB), R15
+TEXT ·logisticRowsGradAVX2(SB), NOSPLIT, $0-64
+	MOVQ index+16(FP), AX
+	MOVQ numbers+56(FP), CX
+	MOVQ k+8(FP), DX
+	SHLQ $0x02, DX
+	MOVQ k+8(FP), BX
+	MOVQ BX, SI
+	SHRQ $0x03, SI
+	ANDQ $0x07, BX
+	MOVQ BX, DI
+	SHLQ $0x02, DI
+	LEAQ laneTable<>+0(SB), R8
+	SHLQ $0x02, BX
+	SUBQ BX, R8
+	MOVQ rows+0(FP), BX
+
+row:
+	MOVLQSX      (AX), R9
+	MOVQ         size+32(FP), R10
+	SHLQ         $0x02, R10
+	IMULQ        R10, R9
+	MOVQ         outs+24(FP), R10
+	ADDQ         R10, R9
+	MOVLQSX      (AX), R10
+	MOVQ         workSize+48(FP), R11
+	SHLQ         $0x02, R11
+	IMULQ        R11, R10
+	MOVQ         work+40(FP), R11
+	ADDQ         R11, R10
+	VBROADCASTSS (CX), Y0
+	VBROADCASTSS 4(CX), Y1
+	VBROADCASTSS 8(CX), Y2
+	VBROADCASTSS 12(CX), Y3
+	MOVQ         SI, R11
+	TESTQ        R11, R11
+	JZ           componentTail
+
+component:
+	VMOVUPS   (R9)(DX*1), Y4
+	VMOVUPS   96(R10), Y5
+	VMOVUPS   c3f800000<>+0(SB), Y6
+	VSUBPS    Y5, Y6, Y6
+	VMULPS    Y5, Y6, Y6
+	VMULPS    Y0, Y6, Y6
+	VSUBPS    Y2, Y5, Y5
+	VMULPS    Y0, Y5, Y5
+	VMOVUPS   160(R10), Y7
+	VMOVUPS   c3f800000<>+0(SB), Y8
+	VSUBPS    Y7, Y8, Y8
+	VMULPS    Y7, Y8, Y8
+	VMULPS    Y1, Y8, Y8
+	VSUBPS    Y3, Y7, Y7
+	VMULPS    Y1, Y7, Y7
+	VMOVUPS   (R10), Y9
+	VADDPS    Y8, Y6, Y10
+	VADDPS    Y7, Y5, Y5
+	VMULPS    Y9, Y5, Y5
+	VMULPS    64(R10), Y6, Y6
+	VMULPS    128(R10), Y8, Y8
+	VADDPS    Y8, Y6, Y6
+	VMULPS    Y9, Y6, Y6
+	VMULPS    32(R10), Y9, Y9
+	VMULPS    Y10, Y9, Y10
+	VXORPS    Y7, Y7, Y7
+	VSUBPS    Y6, Y7, Y6
+	VCMPPS    $0x1a, cc1300000<>+0(SB), Y4, Y8
+	VBLENDVPS Y8, Y7, Y6, Y6
+	VCMPPS    $0x15, cbf000000<>+0(SB), Y4, Y4
+	VBLENDVPS Y4, Y7, Y6, Y6
+	VADDPS    Y7, Y10, Y10
+	VADDPS    Y7, Y5, Y5
+	VMOVUPS   Y10, (R9)
+	VMOVUPS   Y6, (R9)(DX*1)
+	VMOVUPS   Y5, (R9)(DX*2)
+	ADDQ      $0x000000c0, R10
+	ADDQ      $0x20, R9
+	DECQ      R11
+	JNZ       component
+
+componentTail:
+	TESTQ      DI, DI
+	JZ         componentDone
+	VMOVUPS    32(R8), Y4
+	VMASKMOVPS (R9)(DX*1), Y4, Y4
+	VMOVUPS    96(R10), Y5
+	VMOVUPS    c3f800000<>+0(SB), Y6
+	VSUBPS     Y5, Y6, Y6
+	VMULPS     Y5, Y6, Y6
+	VMULPS     Y0, Y6, Y6
+	VSUBPS     Y2, Y5, Y2
+	VMULPS     Y0, Y2, Y2
+	VMOVUPS    160(R10), Y0
+	VMOVUPS    c3f800000<>+0(SB), Y5
+	VSUBPS     Y0, Y5, Y5
+	VMULPS     Y0, Y5, Y5
+	VMULPS     Y1, Y5, Y5
+	VSUBPS     Y3, Y0, Y0
+	VMULPS     Y1, Y0, Y0
+	VMOVUPS    (R10), Y1
+	VADDPS     Y5, Y6, Y3
+	VADDPS     Y0, Y2, Y2
+	VMULPS     Y1, Y2, Y2
+	VMULPS     64(R10), Y6, Y6
+	VMULPS     128(R10), Y5, Y5
+	VADDPS     Y5, Y6, Y6
+	VMULPS     Y1, Y6, Y6
+	VMULPS     32(R10), Y1, Y1
+	VMULPS     Y3, Y1, Y3
+	VXORPS     Y0, Y0, Y0
+	VSUBPS     Y6, Y0, Y1
+	VCMPPS     $0x1a, cc1300000<>+0(SB), Y4, Y5
+	VBLENDVPS  Y5, Y0, Y1, Y1
+	VCMPPS     $0x15, cbf000000<>+0(SB), Y4, Y4
+	VBLENDVPS  Y4, Y0, Y1, Y1
+	VADDPS     Y0, Y3, Y3
+	VADDPS     Y0, Y2, Y2
+	VMOVUPS    32(R8), Y0
+	VMASKMOVPS Y3, Y0, (R9)
+	VMOVUPS    32(R8), Y0
+	VMASKMOVPS Y1, Y0, (R9)(DX*1)
+	VMOVUPS    32(R8), Y0
+	VMASKMOVPS Y2, Y0, (R9)(DX*2)
+	ADDQ       $0x000000c0, R10
+	ADDQ       DI, R9
+
+componentDone:
+	ADDQ $0x04, AX
+	ADDQ $0x10, CX
+	DECQ BX
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func logisticTicksAVX2(rows int, k int, index *int32, work *float32, workSize int, widths *float32, ticks *float32, masses *float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·logisticTicksAVX2(SB), NOSPLIT, $0-64
+	MOVQ index+16(FP), AX
+	MOVQ widths+40(FP), CX
+	MOVQ ticks+48(FP), DX
+	MOVQ masses+56(FP), BX
+	MOVQ k+8(FP), SI
+	MOVQ SI, DI
+	SHRQ $0x03, DI
+	ANDQ $0x07, SI
+	MOVQ SI, R8
+	SHLQ $0x02, R8
+	LEAQ laneTable<>+0(SB), R9
+	SHLQ $0x02, SI
+	SUBQ SI, R9
+	MOVQ rows+0(FP), SI
+
+row:
+	MOVLQSX      (AX), R10
+	MOVQ         workSize+32(FP), R11
+	SHLQ         $0x02, R11
+	IMULQ        R11, R10
+	MOVQ         work+24(FP), R11
+	ADDQ         R11, R10
+	VBROADCASTSS (CX), Y0
+	VXORPS       Y1, Y1, Y1
+	MOVQ         DI, R11
+	TESTQ        R11, R11
+	JZ           componentTail
+
+component:
+	VMOVUPS      32(R10), Y2
+	VMULPS       Y2, Y0, Y2
+	VMOVUPS      Y2, (DX)
+	VSUBPS       128(R10), Y2, Y3
+	VMOVUPS      c42b00000<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y3, Y4
+	VMULPS       c3fb8aa3b<>+0(SB), Y3, Y5
+	VROUNDPS     $0x08, Y5, Y5
+	VFNMADD231PS c3f318000<>+0(SB), Y5, Y3
+	VFNMADD231PS cb95e8083<>+0(SB), Y5, Y3
+	VMOVUPS      c3ab688be<>+0(SB), Y6
+	VFMADD213PS  c3c0905f1<>+0(SB), Y3, Y6
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y3, Y6
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y3, Y6
+	VFMADD213PS  c3f000000<>+0(SB), Y3, Y6
+	VFMADD213PS  c3f800000<>+0(SB), Y3, Y6
+	VFMADD213PS  c3f800000<>+0(SB), Y3, Y6
+	VCVTPS2DQ    Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       Y5, Y6, Y3
+	VANDNPS      Y3, Y4, Y3
+	VADDPS       c3f800000<>+0(SB), Y3, Y4
+	VDIVPS       Y4, Y3, Y3
+	VMOVUPS      Y3, 32(DX)
+	VMULPS       c3f000000<>+0(SB), Y2, Y2
+	VMOVUPS      c411051ec<>+0(SB), Y4
+	VMINPS       Y2, Y4, Y2
+	VMOVUPS      cc11051ec<>+0(SB), Y4
+	VMAXPS       Y2, Y4, Y2
+	VMULPS       Y2, Y2, Y4
+	VMOVUPS      c3265f318<>+0(SB), Y5
+	VMOVUPS      c35511fce<>+0(SB), Y6
+	VFMADD213PS  c37ad1c0b<>+0(SB), Y4, Y5
+	VFMADD213PS  c39ac6a5a<>+0(SB), Y4, Y6
+	VFMADD213PS  c3b653618<>+0(SB), Y4, Y5
+	VFMADD213PS  c3cd40bae<>+0(SB), Y4, Y6
+	VFMADD213PS  c3e0909fb<>+0(SB), Y4, Y5
+	VFMADD213PS  c3eef2fa4<>+0(SB), Y4, Y6
+	VFMADD213PS  c3f800000<>+0(SB), Y4, Y5
+	VFMADD213PS  c3f800000<>+0(SB), Y4, Y6
+	VMULPS       Y2, Y5, Y5
+	VDIVPS       Y6, Y5, Y2
+	VMOVUPS      c3f800000<>+0(SB), Y4
+	VMINPS       Y2, Y4, Y2
+	VMOVUPS      cbf800000<>+0(SB), Y4
+	VMAXPS       Y2, Y4, Y2
+	VMOVUPS      160(R10), Y4
+	VMULPS       Y3, Y4, Y4
+	VMULPS       c40000000<>+0(SB), Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VADDPS       c3f800000<>+0(SB), Y2, Y2
+	VDIVPS       Y2, Y4, Y4
+	VMOVUPS      Y4, 64(DX)
+	VMOVUPS      (R10), Y2
+	VFMADD231PS  Y2, Y4, Y1
+	ADDQ         $0x000000c0, R10
+	ADDQ         $0x00000060, DX
+	DECQ         R11
+	JNZ          component
+
+componentTail:
+	TESTQ        R8, R8
+	JZ           componentDone
+	VMOVUPS      32(R10), Y2
+	VMULPS       Y2, Y0, Y2
+	VMOVUPS      Y2, (DX)
+	VSUBPS       128(R10), Y2, Y0
+	VMOVUPS      c42b00000<>+0(SB), Y3
+	VMINPS       Y0, Y3, Y0
+	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y0, Y3
+	VMULPS       c3fb8aa3b<>+0(SB), Y0, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VFNMADD231PS c3f318000<>+0(SB), Y4, Y0
+	VFNMADD231PS cb95e8083<>+0(SB), Y4, Y0
+	VMOVUPS      c3ab688be<>+0(SB), Y5
+	VFMADD213PS  c3c0905f1<>+0(SB), Y0, Y5
+	VFMADD213PS  c3d2aaa8c<>+0(SB), Y0, Y5
+	VFMADD213PS  c3e2aaa6e<>+0(SB), Y0, Y5
+	VFMADD213PS  c3f000000<>+0(SB), Y0, Y5
+	VFMADD213PS  c3f800000<>+0(SB), Y0, Y5
+	VFMADD213PS  c3f800000<>+0(SB), Y0, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       Y4, Y5, Y0
+	VANDNPS      Y0, Y3, Y0
+	VADDPS       c3f800000<>+0(SB), Y0, Y3
+	VDIVPS       Y3, Y0, Y0
+	VMOVUPS      Y0, 32(DX)
+	VMULPS       c3f000000<>+0(SB), Y2, Y2
+	VMOVUPS      c411051ec<>+0(SB), Y3
+	VMINPS       Y2, Y3, Y2
+	VMOVUPS      cc11051ec<>+0(SB), Y3
+	VMAXPS       Y2, Y3, Y2
+	VMULPS       Y2, Y2, Y3
+	VMOVUPS      c3265f318<>+0(SB), Y4
+	VMOVUPS      c35511fce<>+0(SB), Y5
+	VFMADD213PS  c37ad1c0b<>+0(SB), Y3, Y4
+	VFMADD213PS  c39ac6a5a<>+0(SB), Y3, Y5
+	VFMADD213PS  c3b653618<>+0(SB), Y3, Y4
+	VFMADD213PS  c3cd40bae<>+0(SB), Y3, Y5
+	VFMADD213PS  c3e0909fb<>+0(SB), Y3, Y4
+	VFMADD213PS  c3eef2fa4<>+0(SB), Y3, Y5
+	VFMADD213PS  c3f800000<>+0(SB), Y3, Y4
+	VFMADD213PS  c3f800000<>+0(SB), Y3, Y5
+	VMULPS       Y2, Y4, Y4
+	VDIVPS       Y5, Y4, Y2
+	VMOVUPS      c3f800000<>+0(SB), Y3
+	VMINPS       Y2, Y3, Y2
+	VMOVUPS      cbf800000<>+0(SB), Y3
+	VMAXPS       Y2, Y3, Y2
+	VMOVUPS      160(R10), Y3
+	VMULPS       Y0, Y3, Y3
+	VMULPS       c40000000<>+0(SB), Y3, Y3
+	VMULPS       Y2, Y3, Y3
+	VADDPS       c3f800000<>+0(SB), Y2, Y0
+	VDIVPS       Y0, Y3, Y3
+	VMOVUPS      c00000000<>+0(SB), Y0
+	VMOVUPS      32(R9), Y2
+	VBLENDVPS    Y2, Y3, Y0, Y3
+	VMOVUPS      Y3, 64(DX)
+	VMOVUPS      (R10), Y0
+	VFMADD231PS  Y0, Y3, Y1
+	ADDQ         $0x000000c0, R10
+	ADDQ         $0x00000060, DX
+
+componentDone:
+	VPERM2F128 $0x01, Y1, Y1, Y0
+	VADDPS     Y0, Y1, Y1
+	VSHUFPS    $0x4e, Y1, Y1, Y0
+	VADDPS     Y0, Y1, Y1
+	VSHUFPS    $0xb1, Y1, Y1, Y0
+	VADDPS     Y0, Y1, Y1
+	VMOVSS     X1, (BX)
+	ADDQ       $0x04, AX
+	ADDQ       $0x04, CX
+	ADDQ       $0x04, BX
+	DECQ       SI
+	JNZ        row
+	VZEROUPPER
+	RET
+
+DATA c411051ec<>+0(SB)/4, $0x411051ec
+DATA c411051ec<>+4(SB)/4, $0x411051ec
+DATA c411051ec<>+8(SB)/4, $0x411051ec
+DATA c411051ec<>+12(SB)/4, $0x411051ec
+DATA c411051ec<>+16(SB)/4, $0x411051ec
+DATA c411051ec<>+20(SB)/4, $0x411051ec
+DATA c411051ec<>+24(SB)/4, $0x411051ec
+DATA c411051ec<>+28(SB)/4, $0x411051ec
+GLOBL c411051ec<>(SB), RODATA|NOPTR, $32
+
+DATA cc11051ec<>+0(SB)/4, $0xc11051ec
+DATA cc11051ec<>+4(SB)/4, $0xc11051ec
+DATA cc11051ec<>+8(SB)/4, $0xc11051ec
+DATA cc11051ec<>+12(SB)/4, $0xc11051ec
+DATA cc11051ec<>+16(SB)/4, $0xc11051ec
+DATA cc11051ec<>+20(SB)/4, $0xc11051ec
+DATA cc11051ec<>+24(SB)/4, $0xc11051ec
+DATA cc11051ec<>+28(SB)/4, $0xc11051ec
+GLOBL cc11051ec<>(SB), RODATA|NOPTR, $32
+
+DATA c3265f318<>+0(SB)/4, $0x3265f318
+DATA c3265f318<>+4(SB)/4, $0x3265f318
+DATA c3265f318<>+8(SB)/4, $0x3265f318
+DATA c3265f318<>+12(SB)/4, $0x3265f318
+DATA c3265f318<>+16(SB)/4, $0x3265f318
+DATA c3265f318<>+20(SB)/4, $0x3265f318
+DATA c3265f318<>+24(SB)/4, $0x3265f318
+DATA c3265f318<>+28(SB)/4, $0x3265f318
+GLOBL c3265f318<>(SB), RODATA|NOPTR, $32
+
+DATA c35511fce<>+0(SB)/4, $0x35511fce
+DATA c35511fce<>+4(SB)/4, $0x35511fce
+DATA c35511fce<>+8(SB)/4, $0x35511fce
+DATA c35511fce<>+12(SB)/4, $0x35511fce
+DATA c35511fce<>+16(SB)/4, $0x35511fce
+DATA c35511fce<>+20(SB)/4, $0x35511fce
+DATA c35511fce<>+24(SB)/4, $0x35511fce
+DATA c35511fce<>+28(SB)/4, $0x35511fce
+GLOBL c35511fce<>(SB), RODATA|NOPTR, $32
+
+DATA c37ad1c0b<>+0(SB)/4, $0x37ad1c0b
+DATA c37ad1c0b<>+4(SB)/4, $0x37ad1c0b
+DATA c37ad1c0b<>+8(SB)/4, $0x37ad1c0b
+DATA c37ad1c0b<>+12(SB)/4, $0x37ad1c0b
+DATA c37ad1c0b<>+16(SB)/4, $0x37ad1c0b
+DATA c37ad1c0b<>+20(SB)/4, $0x37ad1c0b
+DATA c37ad1c0b<>+24(SB)/4, $0x37ad1c0b
+DATA c37ad1c0b<>+28(SB)/4, $0x37ad1c0b
+GLOBL c37ad1c0b<>(SB), RODATA|NOPTR, $32
+
+DATA c39ac6a5a<>+0(SB)/4, $0x39ac6a5a
+DATA c39ac6a5a<>+4(SB)/4, $0x39ac6a5a
+DATA c39ac6a5a<>+8(SB)/4, $0x39ac6a5a
+DATA c39ac6a5a<>+12(SB)/4, $0x39ac6a5a
+DATA c39ac6a5a<>+16(SB)/4, $0x39ac6a5a
+DATA c39ac6a5a<>+20(SB)/4, $0x39ac6a5a
+DATA c39ac6a5a<>+24(SB)/4, $0x39ac6a5a
+DATA c39ac6a5a<>+28(SB)/4, $0x39ac6a5a
+GLOBL c39ac6a5a<>(SB), RODATA|NOPTR, $32
+
+DATA c3b653618<>+0(SB)/4, $0x3b653618
+DATA c3b653618<>+4(SB)/4, $0x3b653618
+DATA c3b653618<>+8(SB)/4, $0x3b653618
+DATA c3b653618<>+12(SB)/4, $0x3b653618
+DATA c3b653618<>+16(SB)/4, $0x3b653618
+DATA c3b653618<>+20(SB)/4, $0x3b653618
+DATA c3b653618<>+24(SB)/4, $0x3b653618
+DATA c3b653618<>+28(SB)/4, $0x3b653618
+GLOBL c3b653618<>(SB), RODATA|NOPTR, $32
+
+DATA c3cd40bae<>+0(SB)/4, $0x3cd40bae
+DATA c3cd40bae<>+4(SB)/4, $0x3cd40bae
+DATA c3cd40bae<>+8(SB)/4, $0x3cd40bae
+DATA c3cd40bae<>+12(SB)/4, $0x3cd40bae
+DATA c3cd40bae<>+16(SB)/4, $0x3cd40bae
+DATA c3cd40bae<>+20(SB)/4, $0x3cd40bae
+DATA c3cd40bae<>+24(SB)/4, $0x3cd40bae
+DATA c3cd40bae<>+28(SB)/4, $0x3cd40bae
+GLOBL c3cd40bae<>(SB), RODATA|NOPTR, $32
+
+DATA c3e0909fb<>+0(SB)/4, $0x3e0909fb
+DATA c3e0909fb<>+4(SB)/4, $0x3e0909fb
+DATA c3e0909fb<>+8(SB)/4, $0x3e0909fb
+DATA c3e0909fb<>+12(SB)/4, $0x3e0909fb
+DATA c3e0909fb<>+16(SB)/4, $0x3e0909fb
+DATA c3e0909fb<>+20(SB)/4, $0x3e0909fb
+DATA c3e0909fb<>+24(SB)/4, $0x3e0909fb
+DATA c3e0909fb<>+28(SB)/4, $0x3e0909fb
+GLOBL c3e0909fb<>(SB), RODATA|NOPTR, $32
+
+DATA c3eef2fa4<>+0(SB)/4, $0x3eef2fa4
+DATA c3eef2fa4<>+4(SB)/4, $0x3eef2fa4
+DATA c3eef2fa4<>+8(SB)/4, $0x3eef2fa4
+DATA c3eef2fa4<>+12(SB)/4, $0x3eef2fa4
+DATA c3eef2fa4<>+16(SB)/4, $0x3eef2fa4
+DATA c3eef2fa4<>+20(SB)/4, $0x3eef2fa4
+DATA c3eef2fa4<>+24(SB)/4, $0x3eef2fa4
+DATA c3eef2fa4<>+28(SB)/4, $0x3eef2fa4
+GLOBL c3eef2fa4<>(SB), RODATA|NOPTR, $32
+
+DATA cbf800000<>+0(SB)/4, $0xbf800000
+DATA cbf800000<>+4(SB)/4, $0xbf800000
+DATA cbf800000<>+8(SB)/4, $0xbf800000
+DATA cbf800000<>+12(SB)/4, $0xbf800000
+DATA cbf800000<>+16(SB)/4, $0xbf800000
+DATA cbf800000<>+20(SB)/4, $0xbf800000
+DATA cbf800000<>+24(SB)/4, $0xbf800000
+DATA cbf800000<>+28(SB)/4, $0xbf800000
+GLOBL cbf800000<>(SB), RODATA|NOPTR, $32
+
+DATA c40000000<>+0(SB)/4, $0x40000000
+DATA c40000000<>+4(SB)/4, $0x40000000
+DATA c40000000<>+8(SB)/4, $0x40000000
+DATA c40000000<>+12(SB)/4, $0x40000000
+DATA c40000000<>+16(SB)/4, $0x40000000
+DATA c40000000<>+20(SB)/4, $0x40000000
+DATA c40000000<>+24(SB)/4, $0x40000000
+DATA c40000000<>+28(SB)/4, $0x40000000
+GLOBL c40000000<>(SB), RODATA|NOPTR, $32
+
+// func logisticTicksGradAVX2(rows int, k int, index *int32, outs *float32, size int, work *float32, workSize int, ticks *float32, numbers *float32)
+// Requires: AVX
+TEXT ·logisticTicksGradAVX2(SB), NOSPLIT, $0-72
+	MOVQ index+16(FP), AX
+	MOVQ ticks+56(FP), CX
+	MOVQ numbers+64(FP), DX
+	MOVQ k+8(FP), BX
+	SHLQ $0x02, BX
+	MOVQ k+8(FP), SI
+	MOVQ SI, DI
+	SHRQ $0x03, DI
+	ANDQ $0x07, SI
+	MOVQ SI, R8
+	SHLQ $0x02, R8
+	LEAQ laneTable<>+0(SB), R9
+	SHLQ $0x02, SI
+	SUBQ SI, R9
+	MOVQ rows+0(FP), SI
+
+row:
+	MOVLQSX      (AX), R10
+	MOVQ         size+32(FP), R11
+	SHLQ         $0x02, R11
+	IMULQ        R11, R10
+	MOVQ         outs+24(FP), R11
+	ADDQ         R11, R10
+	MOVLQSX      (AX), R11
+	MOVQ         workSize+48(FP), R12
 	SHLQ         $0x02, R12
-	SUBQ         R12, R15
-	MOVQ         R13, R12
+	IMULQ        R12, R11
+	MOVQ         work+40(FP), R12
+	ADDQ         R12, R11
+	VBROADCASTSS (DX), Y0
+	VBROADCASTSS 4(DX), Y1
+	VBROADCASTSS 8(DX), Y2
+	VBROADCASTSS 12(DX), Y3
+	MOVQ         DI, R12
 	TESTQ        R12, R12
 	JZ           componentTail
 
 component:
-	VMOVUPS   (DX), Y4
-	VMOVUPS   (DX)(R10*1), Y5
+	VMOVUPS   (R10)(BX*1), Y4
+	VMOVUPS   96(R11), Y5
 	VMOVUPS   c3f800000<>+0(SB), Y6
-	VSUBPS    Y4, Y6, Y6
-	VMULPS    Y4, Y6, Y6
+	VSUBPS    Y5, Y6, Y6
+	VMULPS    Y5, Y6, Y6
 	VMULPS    Y0, Y6, Y6
-	VMOVUPS   c3f800000<>+0(SB), Y7
-	VSUBPS    Y5, Y7, Y7
-	VMULPS    Y5, Y7, Y7
+	VSUBPS    Y2, Y5, Y5
+	VMULPS    Y0, Y5, Y5
+	VMOVUPS   64(CX), Y7
+	VMOVUPS   160(R11), Y8
+	VMOVUPS   32(CX), Y9
+	VSUBPS    Y8, Y9, Y10
+	VMULPS    Y10, Y7, Y10
+	VSUBPS    Y7, Y8, Y8
+	VMULPS    Y8, Y9, Y9
+	VMULPS    (CX), Y9, Y9
+	VSUBPS    Y3, Y7, Y7
 	VMULPS    Y1, Y7, Y7
-	VMOVUPS   (CX), Y8
-	VADDPS    Y7, Y6, Y9
-	VMOVUPS   (CX)(DI*1), Y10
-	VMULPS    Y8, Y10, Y10
-	VMULPS    Y9, Y10, Y10
-	VMOVUPS   (AX), Y9
+	VADDPS    Y7, Y5, Y5
+	VMOVUPS   (R11), Y7
+	VMULPS    Y7, Y5, Y5
+	VMULPS    Y1, Y10, Y8
+	VADDPS    Y8, Y6, Y8
+	VMULPS    128(R11), Y10, Y10
 	VADDPS    Y9, Y10, Y10
-	VMOVUPS   Y10, (AX)
-	VSUBPS    Y2, Y4, Y4
-	VMULPS    Y0, Y4, Y4
-	VSUBPS    Y3, Y5, Y5
-	VMULPS    Y1, Y5, Y5
-	VADDPS    Y5, Y4, Y4
-	VMULPS    Y8, Y4, Y4
-	VMOVUPS   (AX)(SI*1), Y5
-	VADDPS    Y5, Y4, Y4
-	VMOVUPS   Y4, (AX)(SI*1)
-	VMOVUPS   (DX)(R9*1), Y4
-	VMULPS    Y4, Y6, Y6
-	VMOVUPS   (DX)(R11*1), Y4
-	VMULPS    Y4, Y7, Y7
-	VADDPS    Y7, Y6, Y6
-	VMULPS    Y8, Y6, Y6
-	VMOVUPS   (CX)(R8*1), Y4
-	VMOVUPS   (AX)(BX*1), Y5
-	VSUBPS    Y6, Y5, Y6
-	VCMPPS    $0x1a, cc1300000<>+0(SB), Y4, Y7
-	VBLENDVPS Y7, Y5, Y6, Y6
+	VMULPS    Y1, Y10, Y10
+	VMULPS    64(R11), Y6, Y6
+	VADDPS    Y10, Y6, Y6
+	VMULPS    Y7, Y6, Y6
+	VMULPS    32(R11), Y7, Y7
+	VMULPS    Y8, Y7, Y8
+	VXORPS    Y7, Y7, Y7
+	VSUBPS    Y6, Y7, Y6
+	VCMPPS    $0x1a, cc1300000<>+0(SB), Y4, Y9
+	VBLENDVPS Y9, Y7, Y6, Y6
 	VCMPPS    $0x15, cbf000000<>+0(SB), Y4, Y4
-	VBLENDVPS Y4, Y5, Y6, Y6
-	VMOVUPS   Y6, (AX)(BX*1)
-	ADDQ      $0x20, AX
-	ADDQ      $0x20, CX
-	ADDQ      $0x20, DX
+	VBLENDVPS Y4, Y7, Y6, Y6
+	VADDPS    Y7, Y8, Y8
+	VADDPS    Y7, Y5, Y5
+	VMOVUPS   Y8, (R10)
+	VMOVUPS   Y6, (R10)(BX*1)
+	VMOVUPS   Y5, (R10)(BX*2)
+	ADDQ      $0x000000c0, R11
+	ADDQ      $0x00000060, CX
+	ADDQ      $0x20, R10
 	DECQ      R12
 	JNZ       component
 
 componentTail:
-	TESTQ      R14, R14
+	TESTQ      R8, R8
 	JZ         componentDone
-	VMOVUPS    32(R15), Y4
-	VMASKMOVPS (DX), Y4, Y4
-	VMOVUPS    32(R15), Y5
-	VMASKMOVPS (DX)(R10*1), Y5, Y5
+	VMOVUPS    32(R9), Y4
+	VMASKMOVPS (R10)(BX*1), Y4, Y4
+	VMOVUPS    96(R11), Y5
 	VMOVUPS    c3f800000<>+0(SB), Y6
-	VSUBPS     Y4, Y6, Y6
-	VMULPS     Y4, Y6, Y6
+	VSUBPS     Y5, Y6, Y6
+	VMULPS     Y5, Y6, Y6
 	VMULPS     Y0, Y6, Y6
-	VMOVUPS    c3f800000<>+0(SB), Y7
-	VSUBPS     Y5, Y7, Y7
+	VSUBPS     Y2, Y5, Y2
+	VMULPS     Y0, Y2, Y2
+	VMOVUPS    64(CX), Y0
+	VMOVUPS    160(R11), Y5
+	VMOVUPS    32(CX), Y7
+	VSUBPS     Y5, Y7, Y8
+	VMULPS     Y8, Y0, Y8
+	VSUBPS     Y0, Y5, Y5
 	VMULPS     Y5, Y7, Y7
-	VMULPS     Y1, Y7, Y7
-	VMOVUPS    32(R15), Y8
-	VMASKMOVPS (CX), Y8, Y8
-	VADDPS     Y7, Y6, Y9
-	VMOVUPS    32(R15), Y10
-	VMASKMOVPS (CX)(DI*1), Y10, Y10
-	VMULPS     Y8, Y10, Y10
-	VMULPS     Y9, Y10, Y10
-	VMOVUPS    32(R15), Y9
-	VMASKMOVPS (AX), Y9, Y9
-	VADDPS     Y9, Y10, Y10
-	VMOVUPS    32(R15), Y9
-	VMASKMOVPS Y10, Y9, (AX)
-	VSUBPS     Y2, Y4, Y4
-	VMULPS     Y0, Y4, Y4
-	VSUBPS     Y3, Y5, Y5
-	VMULPS     Y1, Y5, Y5
-	VADDPS     Y5, Y4, Y4
-	VMULPS     Y8, Y4, Y4
-	VMOVUPS    32(R15), Y0
-	VMASKMOVPS (AX)(SI*1), Y0, Y0
-	VADDPS     Y0, Y4, Y4
-	VMOVUPS    32(R15), Y0
-	VMASKMOVPS Y4, Y0, (AX)(SI*1)
-	VMOVUPS    32(R15), Y0
-	VMASKMOVPS (DX)(R9*1), Y0, Y0
+	VMULPS     (CX), Y7, Y7
+	VSUBPS     Y3, Y0, Y0
+	VMULPS     Y1, Y0, Y0
+	VADDPS     Y0, Y2, Y2
+	VMOVUPS    (R11), Y0
+	VMULPS     Y0, Y2, Y2
+	VMULPS     Y1, Y8, Y3
+	VADDPS     Y3, Y6, Y3
+	VMULPS     128(R11), Y8, Y8
+	VADDPS     Y7, Y8, Y8
+	VMULPS     Y1, Y8, Y8
+	VMULPS     64(R11), Y6, Y6
+	VADDPS     Y8, Y6, Y6
 	VMULPS     Y0, Y6, Y6
-	VMOVUPS    32(R15), Y0
-	VMASKMOVPS (DX)(R11*1), Y0, Y0
-	VMULPS     Y0, Y7, Y7
-	VADDPS     Y7, Y6, Y6
-	VMULPS     Y8, Y6, Y6
-	VMOVUPS    32(R15), Y0
-	VMASKMOVPS (CX)(R8*1), Y0, Y0
-	VMOVUPS    32(R15), Y1
-	VMASKMOVPS (AX)(BX*1), Y1, Y1
-	VSUBPS     Y6, Y1, Y6
-	VCMPPS     $0x1a, cc1300000<>+0(SB), Y0, Y2
-	VBLENDVPS  Y2, Y1, Y6, Y6
-	VCMPPS     $0x15, cbf000000<>+0(SB), Y0, Y0
-	VBLENDVPS  Y0, Y1, Y6, Y6
-	VMOVUPS    32(R15), Y0
-	VMASKMOVPS Y6, Y0, (AX)(BX*1)
-	ADDQ       R14, AX
-	ADDQ       R14, CX
-	ADDQ       R14, DX
+	VMULPS     32(R11), Y0, Y0
+	VMULPS     Y3, Y0, Y3
+	VXORPS     Y0, Y0, Y0
+	VSUBPS     Y6, Y0, Y1
+	VCMPPS     $0x1a, cc1300000<>+0(SB), Y4, Y5
+	VBLENDVPS  Y5, Y0, Y1, Y1
+	VCMPPS     $0x15, cbf000000<>+0(SB), Y4, Y4
+	VBLENDVPS  Y4, Y0, Y1, Y1
+	VADDPS     Y0, Y3, Y3
+	VADDPS     Y0, Y2, Y2
+	VMOVUPS    32(R9), Y0
+	VMASKMOVPS Y3, Y0, (R10)
+	VMOVUPS    32(R9), Y0
+	VMASKMOVPS Y1, Y0, (R10)(BX*1)
+	VMOVUPS    32(R9), Y0
+	VMASKMOVPS Y2, Y0, (R10)(BX*2)
+	ADDQ       $0x000000c0, R11
+	ADDQ       $0x00000060, CX
+	ADDQ       R8, R10
 
 componentDone:
+	ADDQ $0x04, AX
+	ADDQ $0x10, DX
+	DECQ SI
+	JNZ  row
 	VZEROUPPER
 	RET
 
@@ -938,6 +2035,356 @@ loopTail:
 	ADDQ      SI, CX
 
 loopDone:
+	VZEROUPPER
+	RET
+
+// func gatherSumAVX512(rows int, n int, dst *float32, a *float32, ia *int32, b *float32, ib *int32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·gatherSumAVX512(SB), NOSPLIT, $0-56
+	MOVQ  dst+16(FP), AX
+	MOVQ  a+24(FP), CX
+	MOVQ  ia+32(FP), DX
+	MOVQ  b+40(FP), BX
+	MOVQ  ib+48(FP), SI
+	MOVQ  n+8(FP), DI
+	SHLQ  $0x02, DI
+	MOVQ  n+8(FP), R8
+	MOVQ  R8, R9
+	SHRQ  $0x04, R9
+	ANDQ  $0x0f, R8
+	MOVQ  R8, R10
+	SHLQ  $0x02, R10
+	MOVL  $0xffffffff, R11
+	BZHIL R8, R11, R11
+	KMOVW R11, K1
+	MOVQ  rows+0(FP), R8
+
+row:
+	MOVLQSX (DX), R11
+	IMULQ   DI, R11
+	ADDQ    CX, R11
+	MOVLQSX (SI), R12
+	IMULQ   DI, R12
+	ADDQ    BX, R12
+	MOVQ    R9, R13
+	TESTQ   R13, R13
+	JZ      elementTail
+
+element:
+	VMOVUPS (R11), Z0
+	VMOVUPS (R12), Z1
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS Z0, (AX)
+	ADDQ    $0x40, R11
+	ADDQ    $0x40, R12
+	ADDQ    $0x40, AX
+	DECQ    R13
+	JNZ     element
+
+elementTail:
+	TESTQ     R10, R10
+	JZ        elementDone
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z (R12), K1, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)
+	ADDQ      R10, R11
+	ADDQ      R10, R12
+	ADDQ      R10, AX
+
+elementDone:
+	ADDQ $0x04, DX
+	ADDQ $0x04, SI
+	DECQ R8
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func rectifyScatteredAVX512(rows int, n int, x *float32, sums *float32, index *int32, scale float32)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·rectifyScatteredAVX512(SB), NOSPLIT, $0-44
+	MOVQ         x+16(FP), AX
+	MOVQ         sums+24(FP), CX
+	MOVQ         index+32(FP), DX
+	MOVQ         n+8(FP), BX
+	SHLQ         $0x02, BX
+	MOVQ         n+8(FP), SI
+	MOVQ         SI, DI
+	SHRQ         $0x04, DI
+	ANDQ         $0x0f, SI
+	MOVQ         SI, R8
+	SHLQ         $0x02, R8
+	MOVL         $0xffffffff, R9
+	BZHIL        SI, R9, R9
+	KMOVW        R9, K1
+	VBROADCASTSS scale+40(FP), Z0
+	VXORPS       Z1, Z1, Z1
+	MOVQ         rows+0(FP), SI
+
+row:
+	MOVLQSX (DX), R9
+	IMULQ   BX, R9
+	ADDQ    CX, R9
+	MOVQ    DI, R10
+	TESTQ   R10, R10
+	JZ      elementTail
+
+element:
+	VMOVUPS     (AX), Z2
+	VMOVUPS     (R9), Z3
+	VMAXPS      Z2, Z1, Z2
+	VADDPS      Z1, Z2, Z2
+	VMOVUPS     Z2, (AX)
+	VFMADD231PS Z2, Z0, Z3
+	VMOVUPS     Z3, (R9)
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, R9
+	DECQ        R10
+	JNZ         element
+
+elementTail:
+	TESTQ       R8, R8
+	JZ          elementDone
+	VMOVUPS.Z   (AX), K1, Z2
+	VMOVUPS.Z   (R9), K1, Z3
+	VMAXPS      Z2, Z1, Z2
+	VADDPS      Z1, Z2, Z2
+	VMOVUPS     Z2, K1, (AX)
+	VFMADD231PS Z2, Z0, Z3
+	VMOVUPS     Z3, K1, (R9)
+	ADDQ        R8, AX
+	ADDQ        R8, R9
+
+elementDone:
+	ADDQ $0x04, DX
+	DECQ SI
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func addGatheredRectifiedAVX512(rows int, n int, dst *float32, src *float32, index *int32)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·addGatheredRectifiedAVX512(SB), NOSPLIT, $0-40
+	MOVQ   dst+16(FP), AX
+	MOVQ   src+24(FP), CX
+	MOVQ   index+32(FP), DX
+	MOVQ   n+8(FP), BX
+	SHLQ   $0x02, BX
+	MOVQ   n+8(FP), SI
+	MOVQ   SI, DI
+	SHRQ   $0x04, DI
+	ANDQ   $0x0f, SI
+	MOVQ   SI, R8
+	SHLQ   $0x02, R8
+	MOVL   $0xffffffff, R9
+	BZHIL  SI, R9, R9
+	KMOVW  R9, K1
+	VXORPS Z0, Z0, Z0
+	MOVQ   rows+0(FP), SI
+
+row:
+	MOVLQSX (DX), R9
+	IMULQ   BX, R9
+	ADDQ    CX, R9
+	MOVQ    DI, R10
+	TESTQ   R10, R10
+	JZ      elementTail
+
+element:
+	VMOVUPS (AX), Z1
+	VMOVUPS (R9), Z2
+	VADDPS  Z2, Z1, Z1
+	VMAXPS  Z1, Z0, Z1
+	VADDPS  Z0, Z1, Z1
+	VMOVUPS Z1, (AX)
+	ADDQ    $0x40, R9
+	ADDQ    $0x40, AX
+	DECQ    R10
+	JNZ     element
+
+elementTail:
+	TESTQ     R8, R8
+	JZ        elementDone
+	VMOVUPS.Z (AX), K1, Z1
+	VMOVUPS.Z (R9), K1, Z2
+	VADDPS    Z2, Z1, Z1
+	VMAXPS    Z1, Z0, Z1
+	VADDPS    Z0, Z1, Z1
+	VMOVUPS   Z1, K1, (AX)
+	ADDQ      R8, R9
+	ADDQ      R8, AX
+
+elementDone:
+	ADDQ $0x04, DX
+	DECQ SI
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func rectifyGradScatteredAVX512(rows int, n int, grad *float32, x *float32, sums *float32, index *int32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·rectifyGradScatteredAVX512(SB), NOSPLIT, $0-48
+	MOVQ  grad+16(FP), AX
+	MOVQ  x+24(FP), CX
+	MOVQ  sums+32(FP), DX
+	MOVQ  index+40(FP), BX
+	MOVQ  n+8(FP), SI
+	SHLQ  $0x02, SI
+	MOVQ  n+8(FP), DI
+	MOVQ  DI, R8
+	SHRQ  $0x04, R8
+	ANDQ  $0x0f, DI
+	MOVQ  DI, R9
+	SHLQ  $0x02, R9
+	MOVL  $0xffffffff, R10
+	BZHIL DI, R10, R10
+	KMOVW R10, K1
+	MOVQ  rows+0(FP), DI
+
+row:
+	MOVLQSX (BX), R10
+	IMULQ   SI, R10
+	ADDQ    DX, R10
+	MOVQ    R8, R11
+	TESTQ   R11, R11
+	JZ      elementTail
+
+element:
+	VMOVUPS      (CX), Z0
+	VBROADCASTSS c3f800000<>+0(SB), Z1
+	VMULPS.BCST  c7149f2ca<>+0(SB), Z0, Z0
+	VMINPS       Z0, Z1, Z0
+	VMOVUPS      (AX), Z1
+	VMULPS       Z1, Z0, Z0
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      (R10), Z1
+	VADDPS       Z1, Z0, Z0
+	VMOVUPS      Z0, (R10)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, R10
+	DECQ         R11
+	JNZ          element
+
+elementTail:
+	TESTQ        R9, R9
+	JZ           elementDone
+	VMOVUPS.Z    (CX), K1, Z0
+	VBROADCASTSS c3f800000<>+0(SB), Z1
+	VMULPS.BCST  c7149f2ca<>+0(SB), Z0, Z0
+	VMINPS       Z0, Z1, Z0
+	VMOVUPS.Z    (AX), K1, Z1
+	VMULPS       Z1, Z0, Z0
+	VMOVUPS      Z0, K1, (AX)
+	VMOVUPS.Z    (R10), K1, Z1
+	VADDPS       Z1, Z0, Z0
+	VMOVUPS      Z0, K1, (R10)
+	ADDQ         R9, AX
+	ADDQ         R9, CX
+	ADDQ         R9, R10
+
+elementDone:
+	ADDQ $0x04, BX
+	DECQ DI
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func pooledGradAVX512(rows int, n int, grad *float32, x *float32, pooled *float32, scale float32, step *int32, steps *float32, class *int32, classes *float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·pooledGradAVX512(SB), NOSPLIT, $0-80
+	MOVQ         grad+16(FP), AX
+	MOVQ         x+24(FP), CX
+	MOVQ         step+48(FP), DX
+	MOVQ         class+64(FP), BX
+	MOVQ         n+8(FP), SI
+	MOVQ         SI, DI
+	SHRQ         $0x04, DI
+	ANDQ         $0x0f, SI
+	MOVQ         SI, R8
+	SHLQ         $0x02, R8
+	MOVL         $0xffffffff, R9
+	BZHIL        SI, R9, R9
+	KMOVW        R9, K1
+	VBROADCASTSS scale+40(FP), Z0
+	MOVQ         rows+0(FP), SI
+
+row:
+	MOVLQSX (DX), R9
+	MOVQ    n+8(FP), R10
+	SHLQ    $0x02, R10
+	IMULQ   R10, R9
+	MOVQ    pooled+32(FP), R10
+	ADDQ    R10, R9
+	MOVLQSX (DX), R10
+	MOVQ    n+8(FP), R11
+	SHLQ    $0x02, R11
+	IMULQ   R11, R10
+	MOVQ    steps+56(FP), R11
+	ADDQ    R11, R10
+	MOVLQSX (BX), R11
+	MOVQ    n+8(FP), R12
+	SHLQ    $0x02, R12
+	IMULQ   R12, R11
+	MOVQ    classes+72(FP), R12
+	ADDQ    R12, R11
+	MOVQ    DI, R12
+	TESTQ   R12, R12
+	JZ      elementTail
+
+element:
+	VMOVUPS      (CX), Z1
+	VBROADCASTSS c3f800000<>+0(SB), Z2
+	VMULPS.BCST  c7149f2ca<>+0(SB), Z1, Z1
+	VMINPS       Z1, Z2, Z1
+	VMOVUPS      (AX), Z2
+	VMOVUPS      (R9), Z3
+	VFMADD231PS  Z3, Z0, Z2
+	VMULPS       Z2, Z1, Z1
+	VMOVUPS      Z1, (AX)
+	VMOVUPS      (R10), Z2
+	VADDPS       Z1, Z2, Z2
+	VMOVUPS      Z2, (R10)
+	VMOVUPS      (R11), Z2
+	VADDPS       Z1, Z2, Z2
+	VMOVUPS      Z2, (R11)
+	ADDQ         $0x40, AX
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, R9
+	ADDQ         $0x40, R10
+	ADDQ         $0x40, R11
+	DECQ         R12
+	JNZ          element
+
+elementTail:
+	TESTQ        R8, R8
+	JZ           elementDone
+	VMOVUPS.Z    (CX), K1, Z1
+	VBROADCASTSS c3f800000<>+0(SB), Z2
+	VMULPS.BCST  c7149f2ca<>+0(SB), Z1, Z1
+	VMINPS       Z1, Z2, Z1
+	VMOVUPS.Z    (AX), K1, Z2
+	VMOVUPS.Z    (R9), K1, Z3
+	VFMADD231PS  Z3, Z0, Z2
+	VMULPS       Z2, Z1, Z1
+	VMOVUPS      Z1, K1, (AX)
+	VMOVUPS.Z    (R10), K1, Z2
+	VADDPS       Z1, Z2, Z2
+	VMOVUPS      Z2, K1, (R10)
+	VMOVUPS.Z    (R11), K1, Z2
+	VADDPS       Z1, Z2, Z2
+	VMOVUPS      Z2, K1, (R11)
+	ADDQ         R8, AX
+	ADDQ         R8, CX
+	ADDQ         R8, R9
+	ADDQ         R8, R10
+	ADDQ         R8, R11
+
+elementDone:
+	ADDQ $0x04, DX
+	ADDQ $0x04, BX
+	DECQ SI
+	JNZ  row
 	VZEROUPPER
 	RET
 
@@ -1141,102 +2588,911 @@ DATA c42b20000<>+24(SB)/4, $0x42b20000
 DATA c42b20000<>+28(SB)/4, $0x42b20000
 GLOBL c42b20000<>(SB), RODATA|NOPTR, $32
 
-// func logisticSurvivalAVX512(u *float32, s *float32, weights *float32, locations *float32, precisions *float32, n int, y float32) (total float32)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
-TEXT ·logisticSurvivalAVX512(SB), NOSPLIT, $0-60
-	MOVQ         u+0(FP), AX
-	MOVQ         s+8(FP), CX
-	MOVQ         weights+16(FP), DX
-	MOVQ         locations+24(FP), BX
-	MOVQ         precisions+32(FP), SI
-	MOVQ         n+40(FP), DI
-	MOVQ         DI, R8
-	SHRQ         $0x04, R8
-	ANDQ         $0x0f, DI
-	MOVQ         DI, R9
-	SHLQ         $0x02, R9
-	MOVL         $0xffffffff, R10
-	BZHIL        DI, R10, R10
-	KMOVW        R10, K1
-	VBROADCASTSS y+48(FP), Z0
-	VXORPS       Z1, Z1, Z1
-	MOVQ         R8, DI
-	TESTQ        DI, DI
+// func logisticRowsAVX512(rows int, k int, outs *float32, size int, y *float32, work *float32, survivals *float32)
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2
+TEXT ·logisticRowsAVX512(SB), NOSPLIT, $0-56
+	MOVQ  k+8(FP), AX
+	SHLQ  $0x02, AX
+	MOVQ  k+8(FP), CX
+	MOVQ  CX, DX
+	SHRQ  $0x04, DX
+	ANDQ  $0x0f, CX
+	MOVQ  CX, BX
+	SHLQ  $0x02, BX
+	MOVL  $0xffffffff, SI
+	BZHIL CX, SI, SI
+	KMOVW SI, K1
+	MOVQ  size+24(FP), CX
+	SHLQ  $0x02, CX
+	SUBQ  AX, CX
+	SUBQ  AX, CX
+	SUBQ  AX, CX
+	MOVQ  outs+16(FP), SI
+	MOVQ  work+40(FP), DI
+	LEAQ  (SI)(AX*2), SI
+	MOVQ  rows+0(FP), R9
+
+weights:
+	VBROADCASTSS cff7fffff<>+0(SB), Z0
+	MOVQ         DX, R8
+	TESTQ        R8, R8
+	JZ           maxTail
+
+max:
+	VMOVUPS (SI), Z1
+	VMAXPS  Z1, Z0, Z0
+	ADDQ    $0x40, SI
+	DECQ    R8
+	JNZ     max
+
+maxTail:
+	TESTQ        BX, BX
+	JZ           maxDone
+	VMOVUPS.Z    (SI), K1, Z1
+	VBROADCASTSS cff7fffff<>+0(SB), Z3
+	VMOVAPS      Z1, K1, Z3
+	VMOVAPS      Z3, Z1
+	VMAXPS       Z1, Z0, Z0
+	ADDQ         BX, SI
+
+maxDone:
+	SUBQ       AX, SI
+	VSHUFF32X4 $0x4e, Z0, Z0, Z1
+	VMAXPS     Z1, Z0, Z0
+	VSHUFF32X4 $0xb1, Z0, Z0, Z1
+	VMAXPS     Z1, Z0, Z0
+	VSHUFPS    $0x4e, Z0, Z0, Z1
+	VMAXPS     Z1, Z0, Z0
+	VSHUFPS    $0xb1, Z0, Z0, Z1
+	VMAXPS     Z1, Z0, Z0
+	VXORPS     Z1, Z1, Z1
+	MOVQ       DI, R8
+	MOVQ       DX, R10
+	TESTQ      R10, R10
+	JZ         expTail
+
+exp:
+	VMOVUPS           (SI), Z3
+	VSUBPS            Z0, Z3, Z3
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z3, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z3, Z5
+	VRNDSCALEPS       $0x08, Z5, Z5
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z5, Z3
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z5, Z3
+	VBROADCASTSS      c3ab688be<>+0(SB), Z6
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z3, Z6
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z3, Z6
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z3, Z6
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z3, Z6
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z6
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z6
+	KNOTW             K2, K2
+	VSCALEFPS.Z       Z5, Z6, K2, Z3
+	VADDPS            Z3, Z1, Z1
+	VMOVUPS           Z3, (R8)
+	ADDQ              $0x00000180, R8
+	ADDQ              $0x40, SI
+	DECQ              R10
+	JNZ               exp
+
+expTail:
+	TESTQ             BX, BX
+	JZ                expDone
+	CMPQ              BX, $0x20
+	JG                expLong
+	VMOVUPS.Z         (SI), K1, Y2
+	VBROADCASTSS      cff800000<>+0(SB), Y3
+	VMOVAPS           Y2, K1, Y3
+	VMOVAPS           Y3, Y2
+	VSUBPS            Y0, Y2, Y2
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Y2, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Y2, Y0
+	VRNDSCALEPS       $0x08, Y0, Y0
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Y0, Y2
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Y0, Y2
+	VBROADCASTSS      c3ab688be<>+0(SB), Y3
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Y2, Y3
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Y2, Y3
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Y2, Y3
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Y2, Y3
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Y2, Y3
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Y2, Y3
+	KNOTW             K2, K2
+	VSCALEFPS.Z       Y0, Y3, K2, Y2
+	VADDPS            Z2, Z1, Z1
+	VMOVUPS           Y2, (R8)
+	ADDQ              $0x00000180, R8
+	JMP               expBoth
+
+expLong:
+	VMOVUPS.Z         (SI), K1, Z3
+	VBROADCASTSS      cff800000<>+0(SB), Z5
+	VMOVAPS           Z3, K1, Z5
+	VMOVAPS           Z5, Z3
+	VSUBPS            Z0, Z3, Z3
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z3, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z3, Z0
+	VRNDSCALEPS       $0x08, Z0, Z0
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z0, Z3
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z0, Z3
+	VBROADCASTSS      c3ab688be<>+0(SB), Z5
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z3, Z5
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z3, Z5
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z3, Z5
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z3, Z5
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z5
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z5
+	KNOTW             K2, K2
+	VSCALEFPS.Z       Z0, Z5, K2, Z3
+	VADDPS            Z3, Z1, Z1
+	VMOVUPS           Z3, (R8)
+	ADDQ              $0x00000180, R8
+
+expBoth:
+	ADDQ BX, SI
+
+expDone:
+	VSHUFF32X4   $0x4e, Z1, Z1, Z0
+	VADDPS       Z0, Z1, Z1
+	VSHUFF32X4   $0xb1, Z1, Z1, Z0
+	VADDPS       Z0, Z1, Z1
+	VSHUFPS      $0x4e, Z1, Z1, Z0
+	VADDPS       Z0, Z1, Z1
+	VSHUFPS      $0xb1, Z1, Z1, Z0
+	VADDPS       Z0, Z1, Z1
+	VBROADCASTSS c3f800000<>+0(SB), Z0
+	VDIVPS       Z1, Z0, Z0
+	MOVQ         DX, R8
+	TESTQ        R8, R8
+	JZ           weightTail
+
+weight:
+	VMOVUPS (DI), Z1
+	VMULPS  Z0, Z1, Z1
+	VMOVUPS Z1, (DI)
+	ADDQ    $0x00000180, DI
+	DECQ    R8
+	JNZ     weight
+
+weightTail:
+	TESTQ   BX, BX
+	JZ      weightDone
+	CMPQ    BX, $0x20
+	JG      weightLong
+	VMOVUPS (DI), Y1
+	VMULPS  Y0, Y1, Y1
+	VMOVUPS Y1, (DI)
+	ADDQ    $0x00000180, DI
+	JMP     weightBoth
+
+weightLong:
+	VMOVUPS (DI), Z1
+	VMULPS  Z0, Z1, Z1
+	VMOVUPS Z1, (DI)
+	ADDQ    $0x00000180, DI
+
+weightBoth:
+weightDone:
+	ADDQ CX, SI
+	LEAQ (SI)(AX*2), SI
+	DECQ R9
+	JNZ  weights
+	MOVQ outs+16(FP), SI
+	MOVQ y+32(FP), R8
+	MOVQ work+40(FP), DI
+	MOVQ rows+0(FP), R9
+
+components:
+	VBROADCASTSS (R8), Z0
+	VBROADCASTSS 4(R8), Z1
+	MOVQ         DX, R10
+	TESTQ        R10, R10
 	JZ           componentTail
 
 component:
-	VMOVUPS           (BX), Z2
-	VSUBPS            Z0, Z2, Z2
-	VMOVUPS           (SI), Z3
-	VMULPS            Z3, Z2, Z2
-	VMOVUPS           Z2, (AX)
-	VBROADCASTSS      c42b00000<>+0(SB), Z3
-	VMINPS            Z2, Z3, Z2
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z2, K2
-	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z2, Z3
-	VRNDSCALEPS       $0x08, Z3, Z3
-	VFNMADD231PS.BCST c3f318000<>+0(SB), Z3, Z2
-	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z3, Z2
-	VBROADCASTSS      c3ab688be<>+0(SB), Z4
-	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z2, Z4
-	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z2, Z4
-	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z2, Z4
-	VFMADD213PS.BCST  c3f000000<>+0(SB), Z2, Z4
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z2, Z4
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z2, Z4
+	VMOVUPS           (SI)(AX*1), Z3
+	VMOVUPS           (SI), Z5
+	VBROADCASTSS      cc1300000<>+0(SB), Z6
+	VMAXPS            Z3, Z6, Z3
+	VBROADCASTSS      cbf000000<>+0(SB), Z6
+	VMINPS            Z3, Z6, Z3
+	VPXORD.BCST       c80000000<>+0(SB), Z3, Z3
+	VBROADCASTSS      c42b20000<>+0(SB), Z6
+	VMINPS            Z3, Z6, Z3
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z3, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z3, Z6
+	VRNDSCALEPS       $0x08, Z6, Z6
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z6, Z3
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z6, Z3
+	VBROADCASTSS      c3ab688be<>+0(SB), Z7
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z7
 	KNOTW             K2, K2
-	VSCALEFPS.Z       Z3, Z4, K2, Z2
-	VADDPS.BCST       c3f800000<>+0(SB), Z2, Z3
-	VDIVPS            Z3, Z2, Z2
-	VMOVUPS           Z2, (CX)
-	VMOVUPS           (DX), Z3
-	VFMADD231PS       Z2, Z3, Z1
-	ADDQ              $0x40, AX
-	ADDQ              $0x40, CX
-	ADDQ              $0x40, DX
-	ADDQ              $0x40, BX
+	VSCALEFPS.Z       Z6, Z7, K2, Z3
+	VMOVUPS           Z3, 64(DI)
+	VSUBPS            Z0, Z5, Z6
+	VMULPS            Z3, Z6, Z6
+	VMOVUPS           Z6, 128(DI)
+	VBROADCASTSS      c42b00000<>+0(SB), Z7
+	VMINPS            Z6, Z7, Z6
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z6, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z6, Z7
+	VRNDSCALEPS       $0x08, Z7, Z7
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z7, Z6
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z7, Z6
+	VBROADCASTSS      c3ab688be<>+0(SB), Z8
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z6, Z8
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z6, Z8
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z6, Z8
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z6, Z8
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z6, Z8
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z6, Z8
+	KNOTW             K2, K2
+	VSCALEFPS.Z       Z7, Z8, K2, Z6
+	VADDPS.BCST       c3f800000<>+0(SB), Z6, Z7
+	VDIVPS            Z7, Z6, Z6
+	VMOVUPS           Z6, 192(DI)
+	VSUBPS            Z1, Z5, Z5
+	VMULPS            Z3, Z5, Z5
+	VMOVUPS           Z5, 256(DI)
+	VBROADCASTSS      c42b00000<>+0(SB), Z3
+	VMINPS            Z5, Z3, Z5
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z5, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z5, Z3
+	VRNDSCALEPS       $0x08, Z3, Z3
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z3, Z5
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z3, Z5
+	VBROADCASTSS      c3ab688be<>+0(SB), Z6
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z6
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z6
+	KNOTW             K2, K2
+	VSCALEFPS.Z       Z3, Z6, K2, Z5
+	VADDPS.BCST       c3f800000<>+0(SB), Z5, Z3
+	VDIVPS            Z3, Z5, Z5
+	VMOVUPS           Z5, 320(DI)
+	ADDQ              $0x00000180, DI
 	ADDQ              $0x40, SI
-	DECQ              DI
+	DECQ              R10
 	JNZ               component
 
 componentTail:
-	TESTQ             R9, R9
+	TESTQ             BX, BX
 	JZ                componentDone
-	VMOVUPS.Z         (BX), K1, Z2
-	VSUBPS            Z0, Z2, Z2
-	VMOVUPS.Z         (SI), K1, Z0
-	VMULPS            Z0, Z2, Z2
-	VMOVUPS           Z2, K1, (AX)
-	VBROADCASTSS      c42b00000<>+0(SB), Z0
-	VMINPS            Z2, Z0, Z2
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z2, K2
-	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z2, Z0
-	VRNDSCALEPS       $0x08, Z0, Z0
-	VFNMADD231PS.BCST c3f318000<>+0(SB), Z0, Z2
-	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z0, Z2
-	VBROADCASTSS      c3ab688be<>+0(SB), Z3
-	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z2, Z3
-	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z2, Z3
-	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z2, Z3
-	VFMADD213PS.BCST  c3f000000<>+0(SB), Z2, Z3
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z2, Z3
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z2, Z3
+	CMPQ              BX, $0x20
+	JG                componentLong
+	VMOVUPS.Z         (SI)(AX*1), K1, Y2
+	VMOVUPS.Z         (SI), K1, Y3
+	VBROADCASTSS      cc1300000<>+0(SB), Y4
+	VMAXPS            Y2, Y4, Y2
+	VBROADCASTSS      cbf000000<>+0(SB), Y4
+	VMINPS            Y2, Y4, Y2
+	VPXORD.BCST       c80000000<>+0(SB), Y2, Y2
+	VBROADCASTSS      c42b20000<>+0(SB), Y4
+	VMINPS            Y2, Y4, Y2
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Y2, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Y2, Y4
+	VRNDSCALEPS       $0x08, Y4, Y4
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Y4, Y2
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Y4, Y2
+	VBROADCASTSS      c3ab688be<>+0(SB), Y5
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Y2, Y5
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Y2, Y5
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Y2, Y5
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Y2, Y5
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Y2, Y5
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Y2, Y5
 	KNOTW             K2, K2
-	VSCALEFPS.Z       Z0, Z3, K2, Z2
-	VADDPS.BCST       c3f800000<>+0(SB), Z2, Z0
-	VDIVPS            Z0, Z2, Z2
-	VMOVUPS           Z2, K1, (CX)
-	VBROADCASTSS      c00000000<>+0(SB), Z0
-	VMOVAPS           Z2, K1, Z0
-	VMOVAPS           Z0, Z2
-	VMOVUPS.Z         (DX), K1, Z0
-	VFMADD231PS       Z2, Z0, Z1
-	ADDQ              R9, AX
-	ADDQ              R9, CX
-	ADDQ              R9, DX
-	ADDQ              R9, BX
-	ADDQ              R9, SI
+	VSCALEFPS.Z       Y4, Y5, K2, Y2
+	VMOVUPS           Y2, 64(DI)
+	VSUBPS            Y0, Y3, Y0
+	VMULPS            Y2, Y0, Y0
+	VMOVUPS           Y0, 128(DI)
+	VBROADCASTSS      c42b00000<>+0(SB), Y4
+	VMINPS            Y0, Y4, Y0
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Y0, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Y0, Y4
+	VRNDSCALEPS       $0x08, Y4, Y4
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Y4, Y0
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Y4, Y0
+	VBROADCASTSS      c3ab688be<>+0(SB), Y5
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Y0, Y5
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Y0, Y5
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Y0, Y5
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Y0, Y5
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Y0, Y5
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Y0, Y5
+	KNOTW             K2, K2
+	VSCALEFPS.Z       Y4, Y5, K2, Y0
+	VADDPS.BCST       c3f800000<>+0(SB), Y0, Y4
+	VDIVPS            Y4, Y0, Y0
+	VMOVUPS           Y0, 192(DI)
+	VSUBPS            Y1, Y3, Y0
+	VMULPS            Y2, Y0, Y0
+	VMOVUPS           Y0, 256(DI)
+	VBROADCASTSS      c42b00000<>+0(SB), Y1
+	VMINPS            Y0, Y1, Y0
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Y0, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Y0, Y1
+	VRNDSCALEPS       $0x08, Y1, Y1
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Y1, Y0
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Y1, Y0
+	VBROADCASTSS      c3ab688be<>+0(SB), Y2
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Y0, Y2
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Y0, Y2
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Y0, Y2
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Y0, Y2
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Y0, Y2
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Y0, Y2
+	KNOTW             K2, K2
+	VSCALEFPS.Z       Y1, Y2, K2, Y0
+	VADDPS.BCST       c3f800000<>+0(SB), Y0, Y1
+	VDIVPS            Y1, Y0, Y0
+	VMOVUPS           Y0, 320(DI)
+	ADDQ              $0x00000180, DI
+	JMP               componentBoth
 
+componentLong:
+	VMOVUPS.Z         (SI)(AX*1), K1, Z3
+	VMOVUPS.Z         (SI), K1, Z5
+	VBROADCASTSS      cc1300000<>+0(SB), Z6
+	VMAXPS            Z3, Z6, Z3
+	VBROADCASTSS      cbf000000<>+0(SB), Z6
+	VMINPS            Z3, Z6, Z3
+	VPXORD.BCST       c80000000<>+0(SB), Z3, Z3
+	VBROADCASTSS      c42b20000<>+0(SB), Z6
+	VMINPS            Z3, Z6, Z3
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z3, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z3, Z6
+	VRNDSCALEPS       $0x08, Z6, Z6
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z6, Z3
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z6, Z3
+	VBROADCASTSS      c3ab688be<>+0(SB), Z7
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z7
+	KNOTW             K2, K2
+	VSCALEFPS.Z       Z6, Z7, K2, Z3
+	VMOVUPS           Z3, 64(DI)
+	VSUBPS            Z0, Z5, Z0
+	VMULPS            Z3, Z0, Z0
+	VMOVUPS           Z0, 128(DI)
+	VBROADCASTSS      c42b00000<>+0(SB), Z6
+	VMINPS            Z0, Z6, Z0
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z0, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z0, Z6
+	VRNDSCALEPS       $0x08, Z6, Z6
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z6, Z0
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z6, Z0
+	VBROADCASTSS      c3ab688be<>+0(SB), Z7
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z0, Z7
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z0, Z7
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z0, Z7
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z0, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z0, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z0, Z7
+	KNOTW             K2, K2
+	VSCALEFPS.Z       Z6, Z7, K2, Z0
+	VADDPS.BCST       c3f800000<>+0(SB), Z0, Z6
+	VDIVPS            Z6, Z0, Z0
+	VMOVUPS           Z0, 192(DI)
+	VSUBPS            Z1, Z5, Z0
+	VMULPS            Z3, Z0, Z0
+	VMOVUPS           Z0, 256(DI)
+	VBROADCASTSS      c42b00000<>+0(SB), Z1
+	VMINPS            Z0, Z1, Z0
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z0, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z0, Z1
+	VRNDSCALEPS       $0x08, Z1, Z1
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z1, Z0
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z1, Z0
+	VBROADCASTSS      c3ab688be<>+0(SB), Z3
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z0, Z3
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z0, Z3
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z0, Z3
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z0, Z3
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z0, Z3
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z0, Z3
+	KNOTW             K2, K2
+	VSCALEFPS.Z       Z1, Z3, K2, Z0
+	VADDPS.BCST       c3f800000<>+0(SB), Z0, Z1
+	VDIVPS            Z1, Z0, Z0
+	VMOVUPS           Z0, 320(DI)
+	ADDQ              $0x00000180, DI
+
+componentBoth:
+	ADDQ BX, SI
+
+componentDone:
+	ADDQ $0x08, R8
+	LEAQ (SI)(AX*2), SI
+	ADDQ CX, SI
+	DECQ R9
+	JNZ  components
+	MOVQ survivals+48(FP), AX
+	MOVQ work+40(FP), DI
+	MOVQ rows+0(FP), CX
+
+sums:
+	VXORPS Z0, Z0, Z0
+	VXORPS Z1, Z1, Z1
+	MOVQ   DX, SI
+	TESTQ  SI, SI
+	JZ     sumTail
+
+sum:
+	VMOVUPS     (DI), Z3
+	VMOVUPS     192(DI), Z5
+	VFMADD231PS Z5, Z3, Z0
+	VMOVUPS     320(DI), Z5
+	VFMADD231PS Z5, Z3, Z1
+	ADDQ        $0x00000180, DI
+	DECQ        SI
+	JNZ         sum
+
+sumTail:
+	TESTQ        BX, BX
+	JZ           sumDone
+	CMPQ         BX, $0x20
+	JG           sumLong
+	VMOVUPS      (DI), Y2
+	VMOVUPS      192(DI), Y4
+	VBROADCASTSS c00000000<>+0(SB), Y3
+	VMOVAPS      Y4, K1, Y3
+	VMOVAPS      Y3, Y4
+	VFMADD231PS  Z4, Z2, Z0
+	VMOVUPS      320(DI), Y4
+	VBROADCASTSS c00000000<>+0(SB), Y3
+	VMOVAPS      Y4, K1, Y3
+	VMOVAPS      Y3, Y4
+	VFMADD231PS  Z4, Z2, Z1
+	ADDQ         $0x00000180, DI
+	JMP          sumBoth
+
+sumLong:
+	VMOVUPS      (DI), Z3
+	VMOVUPS      192(DI), Z5
+	VBROADCASTSS c00000000<>+0(SB), Z6
+	VMOVAPS      Z5, K1, Z6
+	VMOVAPS      Z6, Z5
+	VFMADD231PS  Z5, Z3, Z0
+	VMOVUPS      320(DI), Z5
+	VBROADCASTSS c00000000<>+0(SB), Z6
+	VMOVAPS      Z5, K1, Z6
+	VMOVAPS      Z6, Z5
+	VFMADD231PS  Z5, Z3, Z1
+	ADDQ         $0x00000180, DI
+
+sumBoth:
+sumDone:
+	VSHUFF32X4 $0x4e, Z0, Z0, Z3
+	VADDPS     Z3, Z0, Z0
+	VSHUFF32X4 $0xb1, Z0, Z0, Z3
+	VADDPS     Z3, Z0, Z0
+	VSHUFPS    $0x4e, Z0, Z0, Z3
+	VADDPS     Z3, Z0, Z0
+	VSHUFPS    $0xb1, Z0, Z0, Z3
+	VADDPS     Z3, Z0, Z0
+	VMOVSS     X0, (AX)
+	VSHUFF32X4 $0x4e, Z1, Z1, Z0
+	VADDPS     Z0, Z1, Z1
+	VSHUFF32X4 $0xb1, Z1, Z1, Z0
+	VADDPS     Z0, Z1, Z1
+	VSHUFPS    $0x4e, Z1, Z1, Z0
+	VADDPS     Z0, Z1, Z1
+	VSHUFPS    $0xb1, Z1, Z1, Z0
+	VADDPS     Z0, Z1, Z1
+	VMOVSS     X1, 4(AX)
+	ADDQ       $0x08, AX
+	DECQ       CX
+	JNZ        sums
+	VZEROUPPER
+	RET
+
+// func logisticRowsGradAVX512(rows int, k int, index *int32, outs *float32, size int, work *float32, workSize int, numbers *float32)
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2
+TEXT ·logisticRowsGradAVX512(SB), NOSPLIT, $0-64
+	MOVQ  index+16(FP), AX
+	MOVQ  numbers+56(FP), CX
+	MOVQ  k+8(FP), DX
+	SHLQ  $0x02, DX
+	MOVQ  k+8(FP), BX
+	MOVQ  BX, SI
+	SHRQ  $0x04, SI
+	ANDQ  $0x0f, BX
+	MOVQ  BX, DI
+	SHLQ  $0x02, DI
+	MOVL  $0xffffffff, R8
+	BZHIL BX, R8, R8
+	KMOVW R8, K1
+	MOVQ  rows+0(FP), BX
+
+row:
+	MOVLQSX      (AX), R8
+	MOVQ         size+32(FP), R9
+	SHLQ         $0x02, R9
+	IMULQ        R9, R8
+	MOVQ         outs+24(FP), R9
+	ADDQ         R9, R8
+	MOVLQSX      (AX), R9
+	MOVQ         workSize+48(FP), R10
+	SHLQ         $0x02, R10
+	IMULQ        R10, R9
+	MOVQ         work+40(FP), R10
+	ADDQ         R10, R9
+	VBROADCASTSS (CX), Z0
+	VBROADCASTSS 4(CX), Z1
+	VBROADCASTSS 8(CX), Z2
+	VBROADCASTSS 12(CX), Z3
+	MOVQ         SI, R10
+	TESTQ        R10, R10
+	JZ           componentTail
+
+component:
+	VMOVUPS      (R8)(DX*1), Z4
+	VMOVUPS      192(R9), Z5
+	VBROADCASTSS c3f800000<>+0(SB), Z6
+	VSUBPS       Z5, Z6, Z6
+	VMULPS       Z5, Z6, Z6
+	VMULPS       Z0, Z6, Z6
+	VSUBPS       Z2, Z5, Z5
+	VMULPS       Z0, Z5, Z5
+	VMOVUPS      320(R9), Z7
+	VBROADCASTSS c3f800000<>+0(SB), Z8
+	VSUBPS       Z7, Z8, Z8
+	VMULPS       Z7, Z8, Z8
+	VMULPS       Z1, Z8, Z8
+	VSUBPS       Z3, Z7, Z7
+	VMULPS       Z1, Z7, Z7
+	VMOVUPS      (R9), Z9
+	VADDPS       Z8, Z6, Z10
+	VADDPS       Z7, Z5, Z5
+	VMULPS       Z9, Z5, Z5
+	VMULPS       128(R9), Z6, Z6
+	VMULPS       256(R9), Z8, Z8
+	VADDPS       Z8, Z6, Z6
+	VMULPS       Z9, Z6, Z6
+	VMULPS       64(R9), Z9, Z9
+	VMULPS       Z10, Z9, Z10
+	VXORPS       Z7, Z7, Z7
+	VSUBPS       Z6, Z7, Z6
+	VCMPPS.BCST  $0x1a, cc1300000<>+0(SB), Z4, K2
+	VMOVAPS      Z7, K2, Z6
+	VCMPPS.BCST  $0x15, cbf000000<>+0(SB), Z4, K2
+	VMOVAPS      Z7, K2, Z6
+	VADDPS       Z7, Z10, Z10
+	VADDPS       Z7, Z5, Z5
+	VMOVUPS      Z10, (R8)
+	VMOVUPS      Z6, (R8)(DX*1)
+	VMOVUPS      Z5, (R8)(DX*2)
+	ADDQ         $0x00000180, R9
+	ADDQ         $0x40, R8
+	DECQ         R10
+	JNZ          component
+
+componentTail:
+	TESTQ        DI, DI
+	JZ           componentDone
+	CMPQ         DI, $0x20
+	JG           componentLong
+	VMOVUPS.Z    (R8)(DX*1), K1, Y4
+	VMOVUPS      192(R9), Y5
+	VBROADCASTSS c3f800000<>+0(SB), Y6
+	VSUBPS       Y5, Y6, Y6
+	VMULPS       Y5, Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VSUBPS       Y2, Y5, Y2
+	VMULPS       Y0, Y2, Y2
+	VMOVUPS      320(R9), Y0
+	VBROADCASTSS c3f800000<>+0(SB), Y5
+	VSUBPS       Y0, Y5, Y5
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y1, Y5, Y5
+	VSUBPS       Y3, Y0, Y0
+	VMULPS       Y1, Y0, Y0
+	VMOVUPS      (R9), Y1
+	VADDPS       Y5, Y6, Y3
+	VADDPS       Y0, Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMULPS       128(R9), Y6, Y6
+	VMULPS       256(R9), Y5, Y5
+	VADDPS       Y5, Y6, Y6
+	VMULPS       Y1, Y6, Y6
+	VMULPS       64(R9), Y1, Y1
+	VMULPS       Y3, Y1, Y3
+	VXORPS       Y0, Y0, Y0
+	VSUBPS       Y6, Y0, Y1
+	VCMPPS.BCST  $0x1a, cc1300000<>+0(SB), Y4, K2
+	VMOVAPS      Y0, K2, Y1
+	VCMPPS.BCST  $0x15, cbf000000<>+0(SB), Y4, K2
+	VMOVAPS      Y0, K2, Y1
+	VADDPS       Y0, Y3, Y3
+	VADDPS       Y0, Y2, Y2
+	VMOVUPS      Y3, K1, (R8)
+	VMOVUPS      Y1, K1, (R8)(DX*1)
+	VMOVUPS      Y2, K1, (R8)(DX*2)
+	ADDQ         $0x00000180, R9
+	JMP          componentBoth
+
+componentLong:
+	VMOVUPS.Z    (R8)(DX*1), K1, Z4
+	VMOVUPS      192(R9), Z5
+	VBROADCASTSS c3f800000<>+0(SB), Z6
+	VSUBPS       Z5, Z6, Z6
+	VMULPS       Z5, Z6, Z6
+	VMULPS       Z0, Z6, Z6
+	VSUBPS       Z2, Z5, Z2
+	VMULPS       Z0, Z2, Z2
+	VMOVUPS      320(R9), Z0
+	VBROADCASTSS c3f800000<>+0(SB), Z5
+	VSUBPS       Z0, Z5, Z5
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z1, Z5, Z5
+	VSUBPS       Z3, Z0, Z0
+	VMULPS       Z1, Z0, Z0
+	VMOVUPS      (R9), Z1
+	VADDPS       Z5, Z6, Z3
+	VADDPS       Z0, Z2, Z2
+	VMULPS       Z1, Z2, Z2
+	VMULPS       128(R9), Z6, Z6
+	VMULPS       256(R9), Z5, Z5
+	VADDPS       Z5, Z6, Z6
+	VMULPS       Z1, Z6, Z6
+	VMULPS       64(R9), Z1, Z1
+	VMULPS       Z3, Z1, Z3
+	VXORPS       Z0, Z0, Z0
+	VSUBPS       Z6, Z0, Z1
+	VCMPPS.BCST  $0x1a, cc1300000<>+0(SB), Z4, K2
+	VMOVAPS      Z0, K2, Z1
+	VCMPPS.BCST  $0x15, cbf000000<>+0(SB), Z4, K2
+	VMOVAPS      Z0, K2, Z1
+	VADDPS       Z0, Z3, Z3
+	VADDPS       Z0, Z2, Z2
+	VMOVUPS      Z3, K1, (R8)
+	VMOVUPS      Z1, K1, (R8)(DX*1)
+	VMOVUPS      Z2, K1, (R8)(DX*2)
+	ADDQ         $0x00000180, R9
+
+componentBoth:
+	ADDQ DI, R8
+
+componentDone:
+	ADDQ $0x04, AX
+	ADDQ $0x10, CX
+	DECQ BX
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func logisticTicksAVX512(rows int, k int, index *int32, work *float32, workSize int, widths *float32, ticks *float32, masses *float32)
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2
+TEXT ·logisticTicksAVX512(SB), NOSPLIT, $0-64
+	MOVQ  index+16(FP), AX
+	MOVQ  widths+40(FP), CX
+	MOVQ  ticks+48(FP), DX
+	MOVQ  masses+56(FP), BX
+	MOVQ  k+8(FP), SI
+	MOVQ  SI, DI
+	SHRQ  $0x04, DI
+	ANDQ  $0x0f, SI
+	MOVQ  SI, R8
+	SHLQ  $0x02, R8
+	MOVL  $0xffffffff, R9
+	BZHIL SI, R9, R9
+	KMOVW R9, K1
+	MOVQ  rows+0(FP), SI
+
+row:
+	MOVLQSX      (AX), R9
+	MOVQ         workSize+32(FP), R10
+	SHLQ         $0x02, R10
+	IMULQ        R10, R9
+	MOVQ         work+24(FP), R10
+	ADDQ         R10, R9
+	VBROADCASTSS (CX), Z0
+	VXORPS       Z1, Z1, Z1
+	MOVQ         DI, R10
+	TESTQ        R10, R10
+	JZ           componentTail
+
+component:
+	VMOVUPS           64(R9), Z2
+	VMULPS            Z2, Z0, Z2
+	VMOVUPS           Z2, (DX)
+	VSUBPS            256(R9), Z2, Z3
+	VBROADCASTSS      c42b00000<>+0(SB), Z4
+	VMINPS            Z3, Z4, Z3
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z3, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z3, Z4
+	VRNDSCALEPS       $0x08, Z4, Z4
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z4, Z3
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z4, Z3
+	VBROADCASTSS      c3ab688be<>+0(SB), Z7
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z7
+	KNOTW             K2, K2
+	VSCALEFPS.Z       Z4, Z7, K2, Z3
+	VADDPS.BCST       c3f800000<>+0(SB), Z3, Z4
+	VDIVPS            Z4, Z3, Z3
+	VMOVUPS           Z3, 64(DX)
+	VMULPS.BCST       c3f000000<>+0(SB), Z2, Z2
+	VBROADCASTSS      c411051ec<>+0(SB), Z4
+	VMINPS            Z2, Z4, Z2
+	VBROADCASTSS      cc11051ec<>+0(SB), Z4
+	VMAXPS            Z2, Z4, Z2
+	VMULPS            Z2, Z2, Z4
+	VBROADCASTSS      c3265f318<>+0(SB), Z7
+	VBROADCASTSS      c35511fce<>+0(SB), Z8
+	VFMADD213PS.BCST  c37ad1c0b<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  c39ac6a5a<>+0(SB), Z4, Z8
+	VFMADD213PS.BCST  c3b653618<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  c3cd40bae<>+0(SB), Z4, Z8
+	VFMADD213PS.BCST  c3e0909fb<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  c3eef2fa4<>+0(SB), Z4, Z8
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z4, Z8
+	VMULPS            Z2, Z7, Z7
+	VDIVPS            Z8, Z7, Z2
+	VBROADCASTSS      c3f800000<>+0(SB), Z4
+	VMINPS            Z2, Z4, Z2
+	VBROADCASTSS      cbf800000<>+0(SB), Z4
+	VMAXPS            Z2, Z4, Z2
+	VMOVUPS           320(R9), Z4
+	VMULPS            Z3, Z4, Z4
+	VMULPS.BCST       c40000000<>+0(SB), Z4, Z4
+	VMULPS            Z2, Z4, Z4
+	VADDPS.BCST       c3f800000<>+0(SB), Z2, Z2
+	VDIVPS            Z2, Z4, Z4
+	VMOVUPS           Z4, 128(DX)
+	VMOVUPS           (R9), Z2
+	VFMADD231PS       Z2, Z4, Z1
+	ADDQ              $0x00000180, R9
+	ADDQ              $0x000000c0, DX
+	DECQ              R10
+	JNZ               component
+
+componentTail:
+	TESTQ             R8, R8
+	JZ                componentDone
+	CMPQ              R8, $0x20
+	JG                componentLong
+	VMOVUPS           64(R9), Y2
+	VMULPS            Y2, Y0, Y2
+	VMOVUPS           Y2, (DX)
+	VSUBPS            256(R9), Y2, Y0
+	VBROADCASTSS      c42b00000<>+0(SB), Y3
+	VMINPS            Y0, Y3, Y0
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Y0, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Y0, Y3
+	VRNDSCALEPS       $0x08, Y3, Y3
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Y3, Y0
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Y3, Y0
+	VBROADCASTSS      c3ab688be<>+0(SB), Y4
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Y0, Y4
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Y0, Y4
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Y0, Y4
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Y0, Y4
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Y0, Y4
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Y0, Y4
+	KNOTW             K2, K2
+	VSCALEFPS.Z       Y3, Y4, K2, Y0
+	VADDPS.BCST       c3f800000<>+0(SB), Y0, Y3
+	VDIVPS            Y3, Y0, Y0
+	VMOVUPS           Y0, 64(DX)
+	VMULPS.BCST       c3f000000<>+0(SB), Y2, Y2
+	VBROADCASTSS      c411051ec<>+0(SB), Y3
+	VMINPS            Y2, Y3, Y2
+	VBROADCASTSS      cc11051ec<>+0(SB), Y3
+	VMAXPS            Y2, Y3, Y2
+	VMULPS            Y2, Y2, Y3
+	VBROADCASTSS      c3265f318<>+0(SB), Y4
+	VBROADCASTSS      c35511fce<>+0(SB), Y5
+	VFMADD213PS.BCST  c37ad1c0b<>+0(SB), Y3, Y4
+	VFMADD213PS.BCST  c39ac6a5a<>+0(SB), Y3, Y5
+	VFMADD213PS.BCST  c3b653618<>+0(SB), Y3, Y4
+	VFMADD213PS.BCST  c3cd40bae<>+0(SB), Y3, Y5
+	VFMADD213PS.BCST  c3e0909fb<>+0(SB), Y3, Y4
+	VFMADD213PS.BCST  c3eef2fa4<>+0(SB), Y3, Y5
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Y3, Y4
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Y3, Y5
+	VMULPS            Y2, Y4, Y4
+	VDIVPS            Y5, Y4, Y2
+	VBROADCASTSS      c3f800000<>+0(SB), Y3
+	VMINPS            Y2, Y3, Y2
+	VBROADCASTSS      cbf800000<>+0(SB), Y3
+	VMAXPS            Y2, Y3, Y2
+	VMOVUPS           320(R9), Y5
+	VMULPS            Y0, Y5, Y5
+	VMULPS.BCST       c40000000<>+0(SB), Y5, Y5
+	VMULPS            Y2, Y5, Y5
+	VADDPS.BCST       c3f800000<>+0(SB), Y2, Y0
+	VDIVPS            Y0, Y5, Y5
+	VBROADCASTSS      c00000000<>+0(SB), Y0
+	VMOVAPS           Y5, K1, Y0
+	VMOVAPS           Y0, Y5
+	VMOVUPS           Y5, 128(DX)
+	VMOVUPS           (R9), Y6
+	VFMADD231PS       Z6, Z5, Z1
+	ADDQ              $0x00000180, R9
+	ADDQ              $0x000000c0, DX
+	JMP               componentBoth
+
+componentLong:
+	VMOVUPS           64(R9), Z2
+	VMULPS            Z2, Z0, Z2
+	VMOVUPS           Z2, (DX)
+	VSUBPS            256(R9), Z2, Z0
+	VBROADCASTSS      c42b00000<>+0(SB), Z3
+	VMINPS            Z0, Z3, Z0
+	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z0, K2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z0, Z3
+	VRNDSCALEPS       $0x08, Z3, Z3
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z3, Z0
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z3, Z0
+	VBROADCASTSS      c3ab688be<>+0(SB), Z4
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z0, Z4
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z0, Z4
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z0, Z4
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z0, Z4
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z0, Z4
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z0, Z4
+	KNOTW             K2, K2
+	VSCALEFPS.Z       Z3, Z4, K2, Z0
+	VADDPS.BCST       c3f800000<>+0(SB), Z0, Z3
+	VDIVPS            Z3, Z0, Z0
+	VMOVUPS           Z0, 64(DX)
+	VMULPS.BCST       c3f000000<>+0(SB), Z2, Z2
+	VBROADCASTSS      c411051ec<>+0(SB), Z3
+	VMINPS            Z2, Z3, Z2
+	VBROADCASTSS      cc11051ec<>+0(SB), Z3
+	VMAXPS            Z2, Z3, Z2
+	VMULPS            Z2, Z2, Z3
+	VBROADCASTSS      c3265f318<>+0(SB), Z4
+	VBROADCASTSS      c35511fce<>+0(SB), Z7
+	VFMADD213PS.BCST  c37ad1c0b<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  c39ac6a5a<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3b653618<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  c3cd40bae<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3e0909fb<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  c3eef2fa4<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z7
+	VMULPS            Z2, Z4, Z4
+	VDIVPS            Z7, Z4, Z2
+	VBROADCASTSS      c3f800000<>+0(SB), Z3
+	VMINPS            Z2, Z3, Z2
+	VBROADCASTSS      cbf800000<>+0(SB), Z3
+	VMAXPS            Z2, Z3, Z2
+	VMOVUPS           320(R9), Z3
+	VMULPS            Z0, Z3, Z3
+	VMULPS.BCST       c40000000<>+0(SB), Z3, Z3
+	VMULPS            Z2, Z3, Z3
+	VADDPS.BCST       c3f800000<>+0(SB), Z2, Z0
+	VDIVPS            Z0, Z3, Z3
+	VBROADCASTSS      c00000000<>+0(SB), Z0
+	VMOVAPS           Z3, K1, Z0
+	VMOVAPS           Z0, Z3
+	VMOVUPS           Z3, 128(DX)
+	VMOVUPS           (R9), Z0
+	VFMADD231PS       Z0, Z3, Z1
+	ADDQ              $0x00000180, R9
+	ADDQ              $0x000000c0, DX
+
+componentBoth:
 componentDone:
 	VSHUFF32X4 $0x4e, Z1, Z1, Z0
 	VADDPS     Z0, Z1, Z1
@@ -1246,144 +3502,208 @@ componentDone:
 	VADDPS     Z0, Z1, Z1
 	VSHUFPS    $0xb1, Z1, Z1, Z0
 	VADDPS     Z0, Z1, Z1
-	VMOVSS     X1, total+56(FP)
+	VMOVSS     X1, (BX)
+	ADDQ       $0x04, AX
+	ADDQ       $0x04, CX
+	ADDQ       $0x04, BX
+	DECQ       SI
+	JNZ        row
 	VZEROUPPER
 	RET
 
-// func logisticGradAVX512(location *float32, scale *float32, logit *float32, weights *float32, precisions *float32, logScales *float32, e *float32, eu *float32, s *float32, su *float32, n int, numbers *[4]float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·logisticGradAVX512(SB), NOSPLIT, $0-96
-	MOVQ         location+0(FP), AX
-	MOVQ         weights+24(FP), CX
-	MOVQ         e+48(FP), DX
-	MOVQ         scale+8(FP), BX
-	SUBQ         AX, BX
-	MOVQ         logit+16(FP), SI
-	SUBQ         AX, SI
-	MOVQ         precisions+32(FP), DI
-	SUBQ         CX, DI
-	MOVQ         logScales+40(FP), R8
-	SUBQ         CX, R8
-	MOVQ         eu+56(FP), R9
-	SUBQ         DX, R9
-	MOVQ         s+64(FP), R10
-	SUBQ         DX, R10
-	MOVQ         su+72(FP), R11
-	SUBQ         DX, R11
-	MOVQ         n+80(FP), R12
-	MOVQ         numbers+88(FP), R13
-	VBROADCASTSS (R13), Z0
-	VBROADCASTSS 4(R13), Z1
-	VBROADCASTSS 8(R13), Z2
-	VBROADCASTSS 12(R13), Z3
-	MOVQ         R12, R13
-	SHRQ         $0x04, R13
-	ANDQ         $0x0f, R12
-	MOVQ         R12, R14
-	SHLQ         $0x02, R14
-	MOVL         $0xffffffff, R15
-	BZHIL        R12, R15, R15
-	KMOVW        R15, K1
-	MOVQ         R13, R12
-	TESTQ        R12, R12
+// func logisticTicksGradAVX512(rows int, k int, index *int32, outs *float32, size int, work *float32, workSize int, ticks *float32, numbers *float32)
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2
+TEXT ·logisticTicksGradAVX512(SB), NOSPLIT, $0-72
+	MOVQ  index+16(FP), AX
+	MOVQ  ticks+56(FP), CX
+	MOVQ  numbers+64(FP), DX
+	MOVQ  k+8(FP), BX
+	SHLQ  $0x02, BX
+	MOVQ  k+8(FP), SI
+	MOVQ  SI, DI
+	SHRQ  $0x04, DI
+	ANDQ  $0x0f, SI
+	MOVQ  SI, R8
+	SHLQ  $0x02, R8
+	MOVL  $0xffffffff, R9
+	BZHIL SI, R9, R9
+	KMOVW R9, K1
+	MOVQ  rows+0(FP), SI
+
+row:
+	MOVLQSX      (AX), R9
+	MOVQ         size+32(FP), R10
+	SHLQ         $0x02, R10
+	IMULQ        R10, R9
+	MOVQ         outs+24(FP), R10
+	ADDQ         R10, R9
+	MOVLQSX      (AX), R10
+	MOVQ         workSize+48(FP), R11
+	SHLQ         $0x02, R11
+	IMULQ        R11, R10
+	MOVQ         work+40(FP), R11
+	ADDQ         R11, R10
+	VBROADCASTSS (DX), Z0
+	VBROADCASTSS 4(DX), Z1
+	VBROADCASTSS 8(DX), Z2
+	VBROADCASTSS 12(DX), Z3
+	MOVQ         DI, R11
+	TESTQ        R11, R11
 	JZ           componentTail
 
 component:
-	VMOVUPS      (DX), Z4
-	VMOVUPS      (DX)(R10*1), Z5
+	VMOVUPS      (R9)(BX*1), Z4
+	VMOVUPS      192(R10), Z5
 	VBROADCASTSS c3f800000<>+0(SB), Z6
-	VSUBPS       Z4, Z6, Z6
-	VMULPS       Z4, Z6, Z6
+	VSUBPS       Z5, Z6, Z6
+	VMULPS       Z5, Z6, Z6
 	VMULPS       Z0, Z6, Z6
-	VBROADCASTSS c3f800000<>+0(SB), Z7
-	VSUBPS       Z5, Z7, Z7
-	VMULPS       Z5, Z7, Z7
+	VSUBPS       Z2, Z5, Z5
+	VMULPS       Z0, Z5, Z5
+	VMOVUPS      128(CX), Z7
+	VMOVUPS      320(R10), Z8
+	VMOVUPS      64(CX), Z9
+	VSUBPS       Z8, Z9, Z10
+	VMULPS       Z10, Z7, Z10
+	VSUBPS       Z7, Z8, Z8
+	VMULPS       Z8, Z9, Z9
+	VMULPS       (CX), Z9, Z9
+	VSUBPS       Z3, Z7, Z7
 	VMULPS       Z1, Z7, Z7
-	VMOVUPS      (CX), Z8
-	VADDPS       Z7, Z6, Z9
-	VMOVUPS      (CX)(DI*1), Z10
-	VMULPS       Z8, Z10, Z10
-	VMULPS       Z9, Z10, Z10
-	VMOVUPS      (AX), Z9
+	VADDPS       Z7, Z5, Z5
+	VMOVUPS      (R10), Z7
+	VMULPS       Z7, Z5, Z5
+	VMULPS       Z1, Z10, Z8
+	VADDPS       Z8, Z6, Z8
+	VMULPS       256(R10), Z10, Z10
 	VADDPS       Z9, Z10, Z10
-	VMOVUPS      Z10, (AX)
-	VSUBPS       Z2, Z4, Z4
-	VMULPS       Z0, Z4, Z4
-	VSUBPS       Z3, Z5, Z5
-	VMULPS       Z1, Z5, Z5
-	VADDPS       Z5, Z4, Z4
-	VMULPS       Z8, Z4, Z4
-	VMOVUPS      (AX)(SI*1), Z5
-	VADDPS       Z5, Z4, Z4
-	VMOVUPS      Z4, (AX)(SI*1)
-	VMOVUPS      (DX)(R9*1), Z4
-	VMULPS       Z4, Z6, Z6
-	VMOVUPS      (DX)(R11*1), Z4
-	VMULPS       Z4, Z7, Z7
-	VADDPS       Z7, Z6, Z6
-	VMULPS       Z8, Z6, Z6
-	VMOVUPS      (CX)(R8*1), Z4
-	VMOVUPS      (AX)(BX*1), Z5
-	VSUBPS       Z6, Z5, Z6
+	VMULPS       Z1, Z10, Z10
+	VMULPS       128(R10), Z6, Z6
+	VADDPS       Z10, Z6, Z6
+	VMULPS       Z7, Z6, Z6
+	VMULPS       64(R10), Z7, Z7
+	VMULPS       Z8, Z7, Z8
+	VXORPS       Z7, Z7, Z7
+	VSUBPS       Z6, Z7, Z6
 	VCMPPS.BCST  $0x1a, cc1300000<>+0(SB), Z4, K2
-	VMOVAPS      Z5, K2, Z6
+	VMOVAPS      Z7, K2, Z6
 	VCMPPS.BCST  $0x15, cbf000000<>+0(SB), Z4, K2
-	VMOVAPS      Z5, K2, Z6
-	VMOVUPS      Z6, (AX)(BX*1)
-	ADDQ         $0x40, AX
-	ADDQ         $0x40, CX
-	ADDQ         $0x40, DX
-	DECQ         R12
+	VMOVAPS      Z7, K2, Z6
+	VADDPS       Z7, Z8, Z8
+	VADDPS       Z7, Z5, Z5
+	VMOVUPS      Z8, (R9)
+	VMOVUPS      Z6, (R9)(BX*1)
+	VMOVUPS      Z5, (R9)(BX*2)
+	ADDQ         $0x00000180, R10
+	ADDQ         $0x000000c0, CX
+	ADDQ         $0x40, R9
+	DECQ         R11
 	JNZ          component
 
 componentTail:
-	TESTQ        R14, R14
+	TESTQ        R8, R8
 	JZ           componentDone
-	VMOVUPS.Z    (DX), K1, Z4
-	VMOVUPS.Z    (DX)(R10*1), K1, Z5
+	CMPQ         R8, $0x20
+	JG           componentLong
+	VMOVUPS.Z    (R9)(BX*1), K1, Y4
+	VMOVUPS      192(R10), Y5
+	VBROADCASTSS c3f800000<>+0(SB), Y6
+	VSUBPS       Y5, Y6, Y6
+	VMULPS       Y5, Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VSUBPS       Y2, Y5, Y2
+	VMULPS       Y0, Y2, Y2
+	VMOVUPS      128(CX), Y0
+	VMOVUPS      320(R10), Y5
+	VMOVUPS      64(CX), Y7
+	VSUBPS       Y5, Y7, Y8
+	VMULPS       Y8, Y0, Y8
+	VSUBPS       Y0, Y5, Y5
+	VMULPS       Y5, Y7, Y7
+	VMULPS       (CX), Y7, Y7
+	VSUBPS       Y3, Y0, Y0
+	VMULPS       Y1, Y0, Y0
+	VADDPS       Y0, Y2, Y2
+	VMOVUPS      (R10), Y0
+	VMULPS       Y0, Y2, Y2
+	VMULPS       Y1, Y8, Y3
+	VADDPS       Y3, Y6, Y3
+	VMULPS       256(R10), Y8, Y8
+	VADDPS       Y7, Y8, Y8
+	VMULPS       Y1, Y8, Y8
+	VMULPS       128(R10), Y6, Y6
+	VADDPS       Y8, Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VMULPS       64(R10), Y0, Y0
+	VMULPS       Y3, Y0, Y3
+	VXORPS       Y0, Y0, Y0
+	VSUBPS       Y6, Y0, Y1
+	VCMPPS.BCST  $0x1a, cc1300000<>+0(SB), Y4, K2
+	VMOVAPS      Y0, K2, Y1
+	VCMPPS.BCST  $0x15, cbf000000<>+0(SB), Y4, K2
+	VMOVAPS      Y0, K2, Y1
+	VADDPS       Y0, Y3, Y3
+	VADDPS       Y0, Y2, Y2
+	VMOVUPS      Y3, K1, (R9)
+	VMOVUPS      Y1, K1, (R9)(BX*1)
+	VMOVUPS      Y2, K1, (R9)(BX*2)
+	ADDQ         $0x00000180, R10
+	ADDQ         $0x000000c0, CX
+	JMP          componentBoth
+
+componentLong:
+	VMOVUPS.Z    (R9)(BX*1), K1, Z4
+	VMOVUPS      192(R10), Z5
 	VBROADCASTSS c3f800000<>+0(SB), Z6
-	VSUBPS       Z4, Z6, Z6
-	VMULPS       Z4, Z6, Z6
+	VSUBPS       Z5, Z6, Z6
+	VMULPS       Z5, Z6, Z6
 	VMULPS       Z0, Z6, Z6
-	VBROADCASTSS c3f800000<>+0(SB), Z7
-	VSUBPS       Z5, Z7, Z7
+	VSUBPS       Z2, Z5, Z2
+	VMULPS       Z0, Z2, Z2
+	VMOVUPS      128(CX), Z0
+	VMOVUPS      320(R10), Z5
+	VMOVUPS      64(CX), Z7
+	VSUBPS       Z5, Z7, Z8
+	VMULPS       Z8, Z0, Z8
+	VSUBPS       Z0, Z5, Z5
 	VMULPS       Z5, Z7, Z7
-	VMULPS       Z1, Z7, Z7
-	VMOVUPS.Z    (CX), K1, Z8
-	VADDPS       Z7, Z6, Z9
-	VMOVUPS.Z    (CX)(DI*1), K1, Z10
-	VMULPS       Z8, Z10, Z10
-	VMULPS       Z9, Z10, Z10
-	VMOVUPS.Z    (AX), K1, Z9
-	VADDPS       Z9, Z10, Z10
-	VMOVUPS      Z10, K1, (AX)
-	VSUBPS       Z2, Z4, Z4
-	VMULPS       Z0, Z4, Z4
-	VSUBPS       Z3, Z5, Z5
-	VMULPS       Z1, Z5, Z5
-	VADDPS       Z5, Z4, Z4
-	VMULPS       Z8, Z4, Z4
-	VMOVUPS.Z    (AX)(SI*1), K1, Z0
-	VADDPS       Z0, Z4, Z4
-	VMOVUPS      Z4, K1, (AX)(SI*1)
-	VMOVUPS.Z    (DX)(R9*1), K1, Z0
+	VMULPS       (CX), Z7, Z7
+	VSUBPS       Z3, Z0, Z0
+	VMULPS       Z1, Z0, Z0
+	VADDPS       Z0, Z2, Z2
+	VMOVUPS      (R10), Z0
+	VMULPS       Z0, Z2, Z2
+	VMULPS       Z1, Z8, Z3
+	VADDPS       Z3, Z6, Z3
+	VMULPS       256(R10), Z8, Z8
+	VADDPS       Z7, Z8, Z8
+	VMULPS       Z1, Z8, Z8
+	VMULPS       128(R10), Z6, Z6
+	VADDPS       Z8, Z6, Z6
 	VMULPS       Z0, Z6, Z6
-	VMOVUPS.Z    (DX)(R11*1), K1, Z0
-	VMULPS       Z0, Z7, Z7
-	VADDPS       Z7, Z6, Z6
-	VMULPS       Z8, Z6, Z6
-	VMOVUPS.Z    (CX)(R8*1), K1, Z0
-	VMOVUPS.Z    (AX)(BX*1), K1, Z1
-	VSUBPS       Z6, Z1, Z6
-	VCMPPS.BCST  $0x1a, cc1300000<>+0(SB), Z0, K2
-	VMOVAPS      Z1, K2, Z6
-	VCMPPS.BCST  $0x15, cbf000000<>+0(SB), Z0, K2
-	VMOVAPS      Z1, K2, Z6
-	VMOVUPS      Z6, K1, (AX)(BX*1)
-	ADDQ         R14, AX
-	ADDQ         R14, CX
-	ADDQ         R14, DX
+	VMULPS       64(R10), Z0, Z0
+	VMULPS       Z3, Z0, Z3
+	VXORPS       Z0, Z0, Z0
+	VSUBPS       Z6, Z0, Z1
+	VCMPPS.BCST  $0x1a, cc1300000<>+0(SB), Z4, K2
+	VMOVAPS      Z0, K2, Z1
+	VCMPPS.BCST  $0x15, cbf000000<>+0(SB), Z4, K2
+	VMOVAPS      Z0, K2, Z1
+	VADDPS       Z0, Z3, Z3
+	VADDPS       Z0, Z2, Z2
+	VMOVUPS      Z3, K1, (R9)
+	VMOVUPS      Z1, K1, (R9)(BX*1)
+	VMOVUPS      Z2, K1, (R9)(BX*2)
+	ADDQ         $0x00000180, R10
+	ADDQ         $0x000000c0, CX
+
+componentBoth:
+	ADDQ R8, R9
 
 componentDone:
+	ADDQ $0x04, AX
+	ADDQ $0x10, DX
+	DECQ SI
+	JNZ  row
 	VZEROUPPER
 	RET

@@ -14,6 +14,21 @@ func rectifyGradAVX2(grad *float32, x *float32, n int)
 func mulAVX2(dst *float32, x *float32, n int)
 
 //go:noescape
+func gatherSumAVX2(rows int, n int, dst *float32, a *float32, ia *int32, b *float32, ib *int32)
+
+//go:noescape
+func rectifyScatteredAVX2(rows int, n int, x *float32, sums *float32, index *int32, scale float32)
+
+//go:noescape
+func addGatheredRectifiedAVX2(rows int, n int, dst *float32, src *float32, index *int32)
+
+//go:noescape
+func rectifyGradScatteredAVX2(rows int, n int, grad *float32, x *float32, sums *float32, index *int32)
+
+//go:noescape
+func pooledGradAVX2(rows int, n int, grad *float32, x *float32, pooled *float32, scale float32, step *int32, steps *float32, class *int32, classes *float32)
+
+//go:noescape
 func addGatheredAVX2(rows int, n int, dst *float32, src *float32, index *int32, scale float32)
 
 //go:noescape
@@ -23,10 +38,16 @@ func addScatteredAVX2(rows int, n int, dst *float32, src *float32, index *int32,
 func logisticPrecisionsAVX2(dst *float32, src *float32, n int)
 
 //go:noescape
-func logisticSurvivalAVX2(u *float32, s *float32, weights *float32, locations *float32, precisions *float32, n int, y float32) (total float32)
+func logisticRowsAVX2(rows int, k int, outs *float32, size int, y *float32, work *float32, survivals *float32)
 
 //go:noescape
-func logisticGradAVX2(location *float32, scale *float32, logit *float32, weights *float32, precisions *float32, logScales *float32, e *float32, eu *float32, s *float32, su *float32, n int, numbers *[4]float32)
+func logisticRowsGradAVX2(rows int, k int, index *int32, outs *float32, size int, work *float32, workSize int, numbers *float32)
+
+//go:noescape
+func logisticTicksAVX2(rows int, k int, index *int32, work *float32, workSize int, widths *float32, ticks *float32, masses *float32)
+
+//go:noescape
+func logisticTicksGradAVX2(rows int, k int, index *int32, outs *float32, size int, work *float32, workSize int, ticks *float32, numbers *float32)
 
 //go:noescape
 func rectifyAVX512(x *float32, n int)
@@ -38,6 +59,21 @@ func rectifyGradAVX512(grad *float32, x *float32, n int)
 func mulAVX512(dst *float32, x *float32, n int)
 
 //go:noescape
+func gatherSumAVX512(rows int, n int, dst *float32, a *float32, ia *int32, b *float32, ib *int32)
+
+//go:noescape
+func rectifyScatteredAVX512(rows int, n int, x *float32, sums *float32, index *int32, scale float32)
+
+//go:noescape
+func addGatheredRectifiedAVX512(rows int, n int, dst *float32, src *float32, index *int32)
+
+//go:noescape
+func rectifyGradScatteredAVX512(rows int, n int, grad *float32, x *float32, sums *float32, index *int32)
+
+//go:noescape
+func pooledGradAVX512(rows int, n int, grad *float32, x *float32, pooled *float32, scale float32, step *int32, steps *float32, class *int32, classes *float32)
+
+//go:noescape
 func addGatheredAVX512(rows int, n int, dst *float32, src *float32, index *int32, scale float32)
 
 //go:noescape
@@ -47,7 +83,13 @@ func addScatteredAVX512(rows int, n int, dst *float32, src *float32, index *int3
 func logisticPrecisionsAVX512(dst *float32, src *float32, n int)
 
 //go:noescape
-func logisticSurvivalAVX512(u *float32, s *float32, weights *float32, locations *float32, precisions *float32, n int, y float32) (total float32)
+func logisticRowsAVX512(rows int, k int, outs *float32, size int, y *float32, work *float32, survivals *float32)
 
 //go:noescape
-func logisticGradAVX512(location *float32, scale *float32, logit *float32, weights *float32, precisions *float32, logScales *float32, e *float32, eu *float32, s *float32, su *float32, n int, numbers *[4]float32)
+func logisticRowsGradAVX512(rows int, k int, index *int32, outs *float32, size int, work *float32, workSize int, numbers *float32)
+
+//go:noescape
+func logisticTicksAVX512(rows int, k int, index *int32, work *float32, workSize int, widths *float32, ticks *float32, masses *float32)
+
+//go:noescape
+func logisticTicksGradAVX512(rows int, k int, index *int32, outs *float32, size int, work *float32, workSize int, ticks *float32, numbers *float32)

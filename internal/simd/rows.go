@@ -74,6 +74,22 @@ func AddWeightedRows[T Float](rows int, dst, src []T, srs int, weights []T, stri
 	}
 }
 
+// AddWeightedSums adds to m rows of dst, of n elements each and drs apart, sums of rows of src, srs apart, times weights: row i of src counts for row j of
+// dst weights[i·stride+j].
+func AddWeightedSums[T Float](m, n, rows int, dst []T, drs int, weights []T, stride int, src []T, srs int) {
+	if m == 0 || n == 0 || rows == 0 {
+		return
+	}
+	_, _, _ = dst[(m-1)*drs+n-1], weights[(rows-1)*stride+m-1], src[(rows-1)*srs+n-1]
+	if fast[T]() {
+		gemmFast(m, n, rows, f32(weights), 1, stride, f32(src), srs, f32(dst), drs, f32(dst), drs)
+		return
+	}
+	for j := range m {
+		AddWeightedRows(rows, dst[j*drs:][:n], src, srs, weights[j:], stride)
+	}
+}
+
 // AddCombinations adds to rows of dst, of n elements each, the rows of w times their weights, in order: those of row i are the k numbers from
 // weights[i·stride] on.
 func AddCombinations[T Float](rows, n, k int, dst, weights []T, stride int, w []T) {

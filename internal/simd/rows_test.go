@@ -61,6 +61,22 @@ func TestRows(t *testing.T) {
 				t.Fatalf("AddCombinations is %v, want %v", combined.data, want)
 			}
 
+			m := rapid.IntRange(1, stride).Draw(t, "m")
+			sums2 := newGuarded[float32](m * (n + 3))
+			copy(sums2.data, randomSlice[float32](r, len(sums2.data), 1))
+			want = slices.Clone(sums2.data)
+			AddWeightedSums(m, n, rows, sums2.data, n+3, values, stride, src, srs)
+			sums2.check(t, "AddWeightedSums")
+			for j := range m {
+				for i := range rows {
+					to := want[j*(n+3):][:n]
+					AddScaled(to, to, values[i*stride+j], src[i*srs:][:n])
+				}
+			}
+			if !slices.Equal(sums2.data, want) {
+				t.Fatalf("AddWeightedSums is %v, want %v", sums2.data, want)
+			}
+
 			index := make([]int32, rows)
 			for i := range index {
 				index[i] = int32(level(i))
@@ -99,6 +115,67 @@ func TestRows(t *testing.T) {
 			if !slices.Equal(sum.data, want) {
 				t.Fatalf("AddRows and AddWeightedRows give %v, want %v", sum.data, want)
 			}
+		})
+	})
+}
+
+// TestLayers compares the passes of rectified layers with the functions that they stand for.
+func TestLayers(t *testing.T) {
+	eachSet(t, func(t *testing.T) {
+		rapid.Check(t, func(t *rapid.T) {
+			rows, n := rapid.IntRange(1, 12).Draw(t, "rows"), rapid.IntRange(1, 70).Draw(t, "n")
+			steps, classes := rapid.IntRange(1, 4).Draw(t, "steps"), rapid.IntRange(1, 5).Draw(t, "classes")
+			r := newRand(rapid.Uint64().Draw(t, "seed"))
+			var of Pooled
+			for range rows {
+				of.Steps, of.Classes = append(of.Steps, int32(r.IntN(steps))), append(of.Classes, int32(r.IntN(classes)))
+			}
+			scale := float32(r.NormFloat64())
+			grad, x := randomSlice[float32](r, rows*n, 1), randomSlice[float32](r, rows*n, 1)
+			byStep, byStep2, byClass := randomSlice[float32](r, steps*n, 1), randomSlice[float32](r, steps*n, 1), randomSlice[float32](r, classes*n, 1)
+			// same calls both forms with copies of what they write, and compares these.
+			same := func(name string, fused, apart func(v [][]float32), written ...[]float32) {
+				t.Helper()
+				var got []guarded[float32]
+				var gotData, want [][]float32
+				for _, w := range written {
+					g := newGuarded[float32](len(w))
+					copy(g.data, w)
+					got, gotData, want = append(got, g), append(gotData, g.data), append(want, slices.Clone(w))
+				}
+				fused(gotData)
+				apart(want)
+				for i, g := range got {
+					g.check(t, name)
+					if !slices.Equal(g.data, want[i]) {
+						t.Fatalf("%s: result %d is %v, want %v", name, i, g.data, want[i])
+					}
+				}
+			}
+			same("GatherSum", func(v [][]float32) { GatherSum(n, v[0], byStep, of.Steps, byClass, of.Classes) }, func(v [][]float32) {
+				clear(v[0])
+				AddGathered(n, v[0], byStep, of.Steps, 1)
+				AddGathered(n, v[0], byClass, of.Classes, 1)
+			}, grad)
+			same("RectifyScattered", func(v [][]float32) { RectifyScattered(n, v[0], v[1], of.Steps, scale) }, func(v [][]float32) {
+				Rectify(v[0])
+				AddScattered(n, v[1], v[0], of.Steps, scale)
+			}, x, byStep)
+			same("AddGatheredRectified", func(v [][]float32) { AddGatheredRectified(n, v[0], byStep, of.Steps) }, func(v [][]float32) {
+				AddGathered(n, v[0], byStep, of.Steps, 1)
+				Rectify(v[0])
+			}, x)
+			Rectify(x)
+			same("RectifyGradScattered", func(v [][]float32) { RectifyGradScattered(n, v[0], x, v[1], of.Steps) }, func(v [][]float32) {
+				RectifyGrad(v[0], x)
+				AddScattered(n, v[1], v[0], of.Steps, 1)
+			}, grad, byStep)
+			same("PooledGrad", func(v [][]float32) { PooledGrad(of, n, v[0], x, byStep, scale, v[1], v[2]) }, func(v [][]float32) {
+				AddGathered(n, v[0], byStep, of.Steps, scale)
+				RectifyGrad(v[0], x)
+				AddScattered(n, v[1], v[0], of.Steps, 1)
+				AddScattered(n, v[2], v[0], of.Classes, 1)
+			}, grad, byStep2, byClass)
 		})
 	})
 }

@@ -107,27 +107,12 @@ func (n *network[F]) initialise(rng *rand.Rand) []F {
 // prepare precomputes what the layers need from new parameters, such as transposed weights. It must be called after every
 // change of the parameters.
 func (n *network[F]) prepare(params []F) {
-	for part := range prepareParts {
-		n.preparePart(params, part)
-	}
-}
-
-// prepareParts is the number of parts of prepare, which may run concurrently.
-const prepareParts = 4
-
-func (n *network[F]) preparePart(params []F, part int) {
-	switch part {
-	case 0:
-		n.time.Prepare(params)
-	case 1:
-		n.rnn.Prepare(params)
-	case 2:
-		n.input.Prepare(params)
-	case 3:
-		n.mark.Prepare(params)
-		if n.markTime != nil {
-			n.markTime.shift.Prepare(params)
-		}
+	n.time.Prepare(params)
+	n.rnn.Prepare(params)
+	n.input.Prepare(params)
+	n.mark.Prepare(params)
+	if n.markTime != nil {
+		n.markTime.shift.Prepare(params)
 	}
 }
 

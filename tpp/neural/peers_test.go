@@ -22,6 +22,8 @@ var (
 	peersDir     = flag.String("peers", "", "folder for the case that bench/peers compares implementations on")
 	peersWorkers = flag.Int("peers-workers", 2, "workers of the training that bench/peers times")
 	peersEpochs  = flag.Int("peers-epochs", 10, "epochs of that training; for TestPeersQuality 0 is the default of a training")
+	peersBatch   = flag.Int("peers-batch", 0, "sequences in a batch of TestPeersQuality (0: the default of a training)")
+	peersRate    = flag.Float64("peers-rate", 0, "learning rate of TestPeersQuality (0: the default of a training)")
 	peersDataset = flag.String("peers-data", "", "dataset that bench/peers -quality trains on")
 )
 
@@ -76,7 +78,6 @@ func TestPeers(t *testing.T) {
 		if _, err := tr.epoch(t.Context(), epoch); err != nil {
 			t.Fatal(err)
 		}
-		tr.net.prepare(tr.params)
 		loss, err := tr.validate(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -175,7 +176,7 @@ type qualityRun struct {
 }
 
 // TestPeersQuality runs the Go part of bench/peers -quality: it writes the case of a dataset, trains the paper's model on it with the default options
-// of a training, once for each loss, and prints the course of each.
+// of a training but for those that flags give, once for each loss, and prints the course of each.
 func TestPeersQuality(t *testing.T) {
 	if *peersDir == "" || *peersDataset == "" {
 		t.Skip("no folder given by -peers and no dataset by -peers-data: bench/peers calls this test")
@@ -208,10 +209,12 @@ func TestPeersQuality(t *testing.T) {
 		if loss == LossDensity {
 			cfg = PaperConfig(LogNormMix) // its constants are part of the loss
 		}
-		opts := TrainOptions{Seed: 1, Workers: *peersWorkers, Loss: loss, MaxEpochs: *peersEpochs, Progress: func(e Epoch) {
+		opts := TrainOptions{Seed: 1, Workers: *peersWorkers, Loss: loss, MaxEpochs: *peersEpochs, BatchSize: *peersBatch, LearningRate: *peersRate}
+		used := opts.withDefaults()
+		opts.Progress = func(e Epoch) {
 			r.Losses, r.Seconds = append(r.Losses, e.ValidationLoss), append(r.Seconds, e.Seconds)
-			r.Name = fmt.Sprintf("tpp %s, a cycle of %d epochs", simd.Active(), e.MaxEpochs)
-		}}
+			r.Name = fmt.Sprintf("tpp %s, a cycle of %d epochs, batches of %d, rate %g", simd.Active(), e.MaxEpochs, used.BatchSize, used.LearningRate)
+		}
 		if _, err := Train(t.Context(), cfg, training, validation, opts); err != nil {
 			t.Fatal(err)
 		}

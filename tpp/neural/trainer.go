@@ -26,6 +26,9 @@ type trainer struct {
 	adam                 nn.Adam[float32]
 	params, best         []float32
 	pool                 *workers.Pool
+	nets                 []*network[float32] // one for each worker: what it prepares itself is in its cache
+	prepared             []int               // for which parameters each is prepared, as current counts them
+	current              int
 	grads                [][]float32           // one a shard
 	sum                  []float32             // of them; apart, so that each part of it is written by one worker alone
 	shards               [][]*example[float32] // the examples of each shard
@@ -39,12 +42,12 @@ type trainer struct {
 	squares              [updateParts]float64  // of the gradient, by parts
 	shrink               float64               // by what the gradient is multiplied
 
-	stepShard, scoreShard, preparePart, sumPart, updatePart func(worker, item int) // what the pool runs
-	summary                                                 TrainingSummary
-	drops, since                                            int // how often the rate was lowered; epochs without progress
-	order                                                   []*example[float32]
-	snapshot                                                *checkpoint // the state after the last whole epoch, if checkpoints are wanted
-	disk                                                    errorfs.FS  // of the checkpoints
+	stepShard, scoreShard, sumPart, updatePart func(worker, item int) // what the pool runs
+	summary                                    TrainingSummary
+	drops, since                               int // how often the rate was lowered; epochs without progress
+	order                                      []*example[float32]
+	snapshot                                   *checkpoint // the state after the last whole epoch, if checkpoints are wanted
+	disk                                       errorfs.FS  // of the checkpoints
 }
 
 // random returns the random number generator of an epoch, which draws the order of its sequences; that of epoch 0 draws the
@@ -97,6 +100,15 @@ func newTrainerOn(m *Recurrent, training, validation examples, opts TrainOptions
 	t.bindParts()
 	t.pool = workers.New(opts.Workers)
 	t.work = make([]workspace[float32], t.pool.Size())
+	t.nets, t.prepared = []*network[float32]{m.net}, make([]int, t.pool.Size())
+	for len(t.nets) < t.pool.Size() {
+		own, err := newNetwork[float32](m.net.cfg, m.net.numMarks, m.net.norm, opts.Loss)
+		if err != nil {
+			t.close()
+			return nil, err
+		}
+		t.nets = append(t.nets, own)
+	}
 	return t, nil
 }
 
@@ -181,7 +193,6 @@ func (t *trainer) shuffle(rng *rand.Rand, window []example[float32]) {
 // afterEpoch scores the validation part, keeps the parameters if they are the best so far, reports progress, and lowers the
 // learning rate if the schedule is SchedulePlateau and the patience is used up.
 func (t *trainer) afterEpoch(ctx context.Context, training lossSum) error {
-	t.net.prepare(t.params)
 	validation, err := t.validate(ctx)
 	if err != nil {
 		return err
@@ -251,7 +262,7 @@ func (t *trainer) step(batch []*example[float32]) lossSum {
 		}
 		t.shards[shard] = own
 	}
-	t.pool.Run(prepareParts, t.preparePart)
+	t.current++
 	t.scale = 1 / float32(events)
 	if t.empty > 0 {
 		// By the mean number of events: by its own, a batch with few events and much survival would count for more than another.
@@ -281,12 +292,11 @@ func (t *trainer) part(i int) (first, last int) {
 // bindParts makes the functions that the pool runs; made once, they cost no allocation in a step.
 func (t *trainer) bindParts() {
 	t.stepShard = func(worker, shard int) {
-		t.sums[shard] = t.net.runTo(t.params, t.grads[shard], t.shards[shard], t.scale, &t.work[worker], nn.SetParams)
+		t.sums[shard] = t.network(worker).runTo(t.params, t.grads[shard], t.shards[shard], t.scale, &t.work[worker], nn.SetParams)
 	}
 	t.scoreShard = func(worker, shard int) {
-		t.sums[shard] = t.net.run(t.params, nil, t.shards[shard], 0, &t.work[worker])
+		t.sums[shard] = t.network(worker).run(t.params, nil, t.shards[shard], 0, &t.work[worker])
 	}
-	t.preparePart = func(_, part int) { t.net.preparePart(t.params, part) }
 	t.sumPart = func(_, part int) {
 		begin := meter.Begin()
 		first, last := t.part(part)
@@ -328,8 +338,19 @@ func (t *trainer) clip() {
 	}
 }
 
-// validate returns the loss of the validation part under the prepared parameters.
+// network returns the network of a worker, prepared for the current parameters.
+func (t *trainer) network(worker int) *network[float32] {
+	n := t.nets[worker]
+	if t.prepared[worker] != t.current {
+		n.prepare(t.params)
+		t.prepared[worker] = t.current
+	}
+	return n
+}
+
+// validate returns the loss of the validation part under the parameters.
 func (t *trainer) validate(ctx context.Context) (lossSum, error) {
+	t.current++
 	var sum lossSum
 	for window, err := range t.validation.windows(ctx, validationWindow) {
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/tppfaas/tppfaas/internal/nn"
+	"github.com/tppfaas/tppfaas/internal/simd"
 )
 
 // coverage counts what the examples of a test contain, so that the test fails when it no longer tests what it should.
@@ -193,6 +194,14 @@ func randomRows(rng *rand.Rand, k int) (rows []row[float64], outs []float64) {
 	return rows, outs
 }
 
+// stepLoss returns the log likelihood of what followed one step, and replaces the outputs by the gradient of −scale times it, unless scale is 0.
+func stepLoss(outs []float64, size, k int, rows []row[float64], t target, scale float64) float64 {
+	var w lossWork[float64]
+	w.sum = newLogSum(scale != 0)
+	stepsLoss(outs, size, k, []int32{0, int32(len(rows))}, rows, []target{t}, scale, &w)
+	return w.sum.result()
+}
+
 // TestStepLossGradient compares the gradient of what followed one step with finite differences, whatever that was.
 func TestStepLossGradient(t *testing.T) {
 	const k, size, scale = 4, 13, 0.7
@@ -205,15 +214,14 @@ func TestStepLossGradient(t *testing.T) {
 		if target.outcome == event {
 			target.winner = int32(rng.IntN(len(rows)))
 		}
-		var work lossWork[float64]
-		grad := make([]float64, len(outs))
-		value := stepLoss(outs, grad, size, k, rows, target, scale, &work)
-		if alone := stepLoss(outs, nil, size, k, rows, target, 0, &work); alone != value {
+		grad := slices.Clone(outs)
+		value := stepLoss(grad, size, k, rows, target, scale)
+		if alone := stepLoss(slices.Clone(outs), size, k, rows, target, 0); math.Abs(alone-value) > 1e-14*max(math.Abs(value), 1) {
 			t.Fatalf("log likelihood %v with gradient, %v without", value, alone)
 		}
 		for j := range outs {
 			slope, wrong := differs(grad[j], 1, &outs[j], func() float64 {
-				return -scale * stepLoss(outs, nil, size, k, rows, target, 0, &work)
+				return -scale * stepLoss(outs, size, k, rows, target, 0)
 			})
 			if wrong {
 				t.Fatalf("outcome %d, rows %+v: output %d has gradient %v, slope %v", target.outcome, rows, j, grad[j], slope)
@@ -259,16 +267,18 @@ func checkTick[F nn.Float](t *testing.T, furthest, tolerance float64) {
 			for _, width := range []F{1e-4, 0.02, 1} {
 				precision := 1 / math.Exp(float64(logScale))
 				out := []F{F(3 + u/precision), logScale, 0.5, 0} // y is 3, so that u is the argument
-				var w rowWork[F]
-				w.prepare(out, 1)
-				w.tick(out, 1, 0, 3, width)
+				var m simd.LogisticMixtures[F]
+				survivals, masses, precisions := make([]F, 2), make([]F, 1), make([]F, 1)
+				m.Survivals(survivals, out, 4, 1, []F{0, 3})
+				m.Ticks(masses, []int32{0}, []F{width})
 				// What the row was really given, after rounding.
-				a := float64(w.fromU[0])
-				b := a - float64(w.width[0])
-				from, to := bigSigmoid(a, 0), bigSigmoid(a, float64(w.width[0]))
+				simd.LogisticPrecisions(precisions, out[1:2])
+				a, ticked := float64((out[0]-3)*precisions[0]), float64(width*precisions[0])
+				b := a - ticked
+				from, to := bigSigmoid(a, 0), bigSigmoid(a, ticked)
 				mass := new(big.Float).Sub(from, to)
 				want, _ := mass.Float64()
-				if got := w.mass; math.Abs(got-want) > tolerance*want {
+				if got := float64(masses[0]); math.Abs(got-want) > tolerance*want {
 					t.Fatalf("u %v, log scale %v, width %v: mass %v, want %v", a, logScale, width, got, want)
 				}
 				slope := func(s *big.Float) *big.Float { // s(1 − s)
@@ -276,15 +286,14 @@ func checkTick[F nn.Float](t *testing.T, furthest, tolerance float64) {
 				}
 				number := func(v float64) *big.Float { return new(big.Float).SetPrec(manyBits).SetFloat64(v) }
 				location := new(big.Float).Sub(slope(from), slope(to))
-				location.Mul(location, number(float64(w.precisions[0])))
+				location.Mul(location, number(float64(precisions[0])))
 				scale := new(big.Float).Sub(new(big.Float).Mul(slope(to), number(b)), new(big.Float).Mul(slope(from), number(a)))
-				grad := make([]F, 4)
-				w.survivalElapsed = 1
-				w.backwardTick(grad, out, 1, 0, 1/w.mass)
+				grad := slices.Clone(out)
+				m.TicksGrad(grad, []int32{0}, []simd.LogisticSlopes[F]{{Slope2: 1 / masses[0], Probability1: 1, Probability2: masses[0]}})
 				for i, exact := range []*big.Float{location, scale} {
 					want, _ := exact.Quo(exact, mass).Float64()
 					// The slope of log mass is of the order of the precision or of u, and may cancel.
-					size := max(float64(w.precisions[0]), math.Abs(a), 1)
+					size := max(float64(precisions[0]), math.Abs(a), 1)
 					if got := float64(grad[i]); math.Abs(got-want) > 20*tolerance*size {
 						t.Fatalf("u %v, log scale %v, width %v: slope %d of the log mass is %v, want %v", a, logScale, width, i, got, want)
 					}

@@ -37,8 +37,11 @@ func stepTerms(m *Race, s *tpp.Sequence) (terms []float64, targets []target, tot
 	total, _ = m.net.run(m.params, nil, []*example[float32]{x}, 0, 0, nil, &w)
 	n := m.net
 	for i := range x.targets {
-		a, b := int(w.start[i]), int(w.start[i+1])
-		terms = append(terms, stepLoss(w.work.outs[a*n.size:b*n.size], nil, n.size, n.components, w.rows[a:b], w.targets[i], 0, &w.loss))
+		w.clear()
+		w.add(x, i, n.features)
+		w.loss.sum = newLogSum(false)
+		n.chunk(m.params, nil, i, 0, 0, nil, &w)
+		terms = append(terms, w.loss.sum.result())
 	}
 	return terms, x.targets, total
 }

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/tppfaas/tppfaas/internal/nn"
+	"github.com/tppfaas/tppfaas/internal/simd"
 )
 
 // outcome is what followed a step.
@@ -35,53 +36,95 @@ type row[F nn.Float] struct {
 	width   F    // of the winner's tick, on the scale of y
 }
 
-// lossWork is the scratch memory of stepLoss.
+// lossWork is the scratch memory of stepsLoss.
 type lossWork[F nn.Float] struct {
-	rows   []rowWork[F]
-	shares []float64 // of the alternatives of a slot; the last one is the share of none
-	slopes []float64
+	mixtures      simd.LogisticMixtures[F]
+	at, survivals []F     // of each row: at the elapsed delay, and at the later one
+	winners       []int32 // the rows of the slots that were filled
+	widths        []F     // of their ticks
+	masses        []F     // the probabilities of these
+	next          int     // of the winners, by step
+	others        []int32 // all rows but the winners that something is learned from
+	slopes        []float64
+	shares        []float64 // of the alternatives of a slot; the last one is the share of none
+	winnerSlopes  []simd.LogisticSlopes[F]
+	otherSlopes   []simd.LogisticSlopes[F]
+	sum           logSum
 }
 
-// stepLoss returns the log likelihood of what followed a step, given the outputs of its rows, and adds to grad the gradient of −scale
-// times it, unless scale is 0. outs and grad have size numbers a row.
+// stepsLoss adds to w.sum the log likelihoods of what followed some steps, one target each, given the outputs of their rows: those of step i are from
+// start[i] to start[i+1], counted from start[0]. outs has size numbers a row; unless scale is 0 they are replaced by the gradient of −scale times the sum.
 //
-// It is that of the predictions but for what keeps it simple: the slots that an event leaves open count as open until the middle of its
+// A likelihood is that of the predictions but for what keeps it simple: the slots that an event leaves open count as open until the middle of its
 // tick; an event counts as that of the slot that the tracker chose alone, where another one with the same mark or the background
 // could have had it too; silence and the end count as those of the race alone, without the background's share; an event of the background
 // also counts the survival of all that is due, which teaches that it had not come; and an end in spite of a slot that must come is free.
-func stepLoss[F nn.Float](outs, grad []F, size, k int, rows []row[F], t target, scale float64, w *lossWork[F]) float64 {
-	if t.outcome == nothing {
-		return 0
-	}
-	for len(w.rows) < len(rows) {
-		w.rows = append(w.rows, rowWork[F]{})
-	}
+func stepsLoss[F nn.Float](outs []F, size, k int, start []int32, rows []row[F], targets []target, scale float64, w *lossWork[F]) {
+	w.at, w.survivals = nn.Resize(w.at, 2*len(rows)), nn.Resize(w.survivals, 2*len(rows))
 	for i := range rows {
-		r, out, own := &rows[i], outs[i*size:(i+1)*size], &w.rows[i]
-		own.prepare(out, k)
-		if t.outcome == event && i == int(t.winner) {
-			own.tick(out, k, r.elapsed, r.y, r.width)
-		} else {
-			own.at(out, k, r.elapsed, r.y)
+		w.at[2*i], w.at[2*i+1] = rows[i].elapsed, rows[i].y
+	}
+	w.winners, w.widths = w.winners[:0], w.widths[:0]
+	for step := range targets {
+		if t := &targets[step]; t.outcome == event {
+			i := start[step] - start[0] + t.winner
+			w.winners, w.widths = append(w.winners, i), append(w.widths, rows[i].width)
 		}
 	}
-	total := 0.0
-	for i := 0; i < len(rows); {
-		n := slotRows(rows[i:])
-		w.setShares(outs[i*size:], size, k, n, rows[i].skipped)
-		total += w.slot(rows, i, n, t)
+	w.masses = nn.Resize(w.masses, len(w.winners))
+	w.mixtures.Survivals(w.survivals, outs, size, k, w.at)
+	w.mixtures.Ticks(w.masses, w.winners, w.widths)
+	w.next, w.others, w.otherSlopes, w.winnerSlopes = 0, w.others[:0], w.otherSlopes[:0], w.winnerSlopes[:0]
+	for step := range targets {
+		w.step(outs, size, k, int(start[step]-start[0]), int(start[step+1]-start[0]), rows, &targets[step], scale)
+	}
+	if scale != 0 {
+		w.mixtures.TicksGrad(outs, w.winners, w.winnerSlopes)
+		w.mixtures.Grad(outs, w.others, w.otherSlopes)
+	}
+}
+
+// step adds the log likelihood of what followed a step, whose rows are those from i to end. Unless scale is 0 it notes the slopes for the gradients of
+// the mixtures, and sets the logits of the alternatives to their gradient.
+func (w *lossWork[F]) step(outs []F, size, k, i, end int, rows []row[F], t *target, scale float64) {
+	winner := -1
+	switch t.outcome {
+	case nothing:
 		if scale != 0 {
-			w.slotBackward(outs[i*size:], grad[i*size:], size, k, rows, i, n, t, scale)
+			clear(outs[i*size : end*size])
 		}
+		return
+	case event:
+		winner = i + int(t.winner)
+	}
+	mass := 0.0
+	if winner >= 0 {
+		mass = float64(w.masses[w.next])
+		w.next++
+	}
+	w.sum.begin()
+	for i < end {
+		n := slotRows(rows[i:end])
+		if n == 1 && !rows[i].skipped {
+			w.certain(outs[i*size:(i+1)*size], i, winner == i, mass, t.outcome == over, scale)
+			i++
+			continue
+		}
+		s := slot{first: i, n: n, winner: -1, skipped: rows[i].skipped, over: t.outcome == over}
+		if j := winner - i; j >= 0 && j < n {
+			s.winner, s.mass = j, mass
+		}
+		w.setShares(outs[i*size:], size, k, n, s.skipped)
+		w.slot(outs[i*size:], size, k, &s, scale)
 		i += n
 	}
 	switch t.outcome {
 	case event:
-		return total + math.Log(t.explained)
+		w.sum.add(t.explained)
 	case unexplained:
-		return total + math.Log(t.background)
+		w.sum.add(t.background)
 	}
-	return total
+	w.sum.end()
 }
 
 // slotRows returns the number of rows of the slot that begins with the first one.
@@ -95,7 +138,8 @@ func slotRows[F nn.Float](rows []row[F]) int {
 
 // setShares sets w.shares to the probabilities that a slot is filled by each of its n alternatives and, last, by none.
 func (w *lossWork[F]) setShares(outs []F, size, k, n int, skipped bool) {
-	w.shares = append(w.shares[:0], make([]float64, n+1)...)
+	w.shares = nn.Resize(w.shares, n+1)
+	w.shares[n] = 0
 	top := math.Inf(-1)
 	if skipped {
 		top = 0
@@ -105,11 +149,11 @@ func (w *lossWork[F]) setShares(outs []F, size, k, n int, skipped bool) {
 	}
 	sum := 0.0
 	if skipped {
-		w.shares[n] = math.Exp(-top)
+		w.shares[n] = expOf(-top)
 		sum = w.shares[n]
 	}
 	for i := range n {
-		w.shares[i] = math.Exp(float64(outs[i*size+3*k]) - top)
+		w.shares[i] = expOf(float64(outs[i*size+3*k]) - top)
 		sum += w.shares[i]
 	}
 	for i := range w.shares {
@@ -117,70 +161,109 @@ func (w *lossWork[F]) setShares(outs []F, size, k, n int, skipped bool) {
 	}
 }
 
-// survivals returns the probabilities that a slot was not filled at the elapsed delay and at the later one.
-func (w *lossWork[F]) survivals(i, n int) (elapsed, later float64) {
-	elapsed, later = w.shares[n], w.shares[n]
-	for j := range n {
-		elapsed += w.shares[j] * w.rows[i+j].survivalElapsed
-		later += w.shares[j] * w.rows[i+j].survival
+// expOf returns e^v, which is often e^0.
+func expOf(v float64) float64 {
+	if v == 0 {
+		return 1
 	}
-	return max(elapsed, tiny), max(later, tiny)
+	return math.Exp(v)
 }
 
-// slot returns the log likelihood of what happened to the slot whose rows are i to i+n−1 and whose shares are set.
-func (w *lossWork[F]) slot(rows []row[F], i, n int, t target) float64 {
-	elapsed, later := w.survivals(i, n)
-	switch j := int(t.winner) - i; {
-	case t.outcome == event && j >= 0 && j < n:
-		return logOf(w.shares[j]*w.rows[i+j].mass) - math.Log(elapsed)
-	case t.outcome != over:
-		return math.Log(later) - math.Log(elapsed)
-	case rows[i].skipped:
-		return logOf(w.shares[n]) - math.Log(elapsed)
-	}
-	return 0 // training saw no such slot remain: nothing is to be learned from it
+// slot is what became of a slot.
+type slot struct {
+	first, n      int // its rows
+	winner        int // of them, −1 if it was not filled
+	mass          float64
+	skipped, over bool
 }
 
-// slotBackward adds the gradients of −scale times the result of slot.
-func (w *lossWork[F]) slotBackward(outs, grad []F, size, k int, rows []row[F], i, n int, t target, scale float64) {
-	if t.outcome == over && !rows[i].skipped {
+// certain is slot for row i where that is the only alternative and must come: its share is 1, and the gradient of its logit 0.
+func (w *lossWork[F]) certain(out []F, i int, won bool, mass float64, isOver bool, scale float64) {
+	if isOver {
+		if scale != 0 {
+			clear(out)
+		}
 		return
 	}
-	elapsed, later := w.survivals(i, n)
-	winner := -1
-	if t.outcome == event {
-		if j := int(t.winner) - i; j >= 0 && j < n {
-			winner = j
-		}
+	at := w.survivals[2*i:][:2]
+	elapsed, came := max(float64(at[0]), tiny), max(mass, tiny)
+	if !won {
+		came = max(float64(at[1]), tiny)
 	}
-	w.slopes = append(w.slopes[:0], make([]float64, n+1)...) // of the shares
-	for j := range n {
-		own, share := &w.rows[i+j], w.shares[j]
-		w.slopes[j] = scale * own.survivalElapsed / elapsed
-		atElapsed := scale * share / elapsed
-		switch {
-		case winner == j:
-			own.backwardTick(grad[j*size:], outs[j*size:], k, atElapsed, -scale/max(own.mass, tiny))
-			w.slopes[j] -= scale / max(share, tiny)
-		case winner >= 0 || t.outcome == over:
-			own.backward(grad[j*size:], outs[j*size:], k, atElapsed, 0)
-		default:
-			own.backward(grad[j*size:], outs[j*size:], k, atElapsed, -scale*share/later)
-			w.slopes[j] -= scale * own.survival / later
+	w.sum.addRatio(came, elapsed)
+	if scale == 0 {
+		return
+	}
+	out[len(out)-1] = 0
+	own := simd.LogisticSlopes[F]{Slope1: F(scale / elapsed), Slope2: F(-scale / came), Probability1: at[0], Probability2: at[1]}
+	if won {
+		own.Probability2 = F(mass)
+		w.winnerSlopes = append(w.winnerSlopes, own)
+	} else {
+		w.others, w.otherSlopes = append(w.others, int32(i)), append(w.otherSlopes, own)
+	}
+}
+
+// slot adds the log likelihood of what happened to a slot whose shares are set, and unless scale is 0 does with its gradients as step says.
+func (w *lossWork[F]) slot(outs []F, size, k int, s *slot, scale float64) {
+	n := s.n
+	if s.over && !s.skipped { // training saw no such slot remain: nothing is to be learned from it
+		if scale != 0 {
+			clear(outs[:n*size])
 		}
+		return
+	}
+	elapsed, later := w.shares[n], w.shares[n]
+	for j := range n {
+		at := w.survivals[2*(s.first+j):][:2]
+		elapsed += w.shares[j] * float64(at[0])
+		later += w.shares[j] * float64(at[1])
+	}
+	elapsed, later = max(elapsed, tiny), max(later, tiny)
+	switch {
+	case s.winner >= 0:
+		w.sum.addRatio(max(w.shares[s.winner]*s.mass, tiny), elapsed)
+	case s.over:
+		w.sum.addRatio(max(w.shares[n], tiny), elapsed)
+	default:
+		w.sum.addRatio(later, elapsed)
+	}
+	if scale == 0 {
+		return
+	}
+	w.slopes = nn.Resize(w.slopes, n+1) // of the shares
+	for j := range n {
+		share, at := w.shares[j], w.survivals[2*(s.first+j):][:2]
+		slope := scale * float64(at[0]) / elapsed
+		own := simd.LogisticSlopes[F]{Slope1: F(scale * share / elapsed), Probability1: at[0], Probability2: at[1]}
+		if s.winner == j {
+			own.Slope2, own.Probability2 = F(-scale/max(s.mass, tiny)), F(s.mass)
+			slope -= scale / max(share, tiny)
+			w.winnerSlopes = append(w.winnerSlopes, own)
+		} else {
+			if s.winner < 0 && !s.over {
+				own.Slope2 = F(-scale * share / later)
+				slope -= scale * float64(at[1]) / later
+			}
+			w.others, w.otherSlopes = append(w.others, int32(s.first+j)), append(w.otherSlopes, own)
+		}
+		w.slopes[j] = slope
 	}
 	w.slopes[n] = scale / elapsed
 	switch {
-	case t.outcome == over:
+	case s.over:
 		w.slopes[n] -= scale / max(w.shares[n], tiny)
-	case winner < 0:
+	case s.winner < 0:
 		w.slopes[n] -= scale / later
 	}
 	mean := 0.0
-	for j, s := range w.slopes {
-		mean += w.shares[j] * s
+	for j, slope := range w.slopes {
+		mean += w.shares[j] * slope
 	}
 	for j := range n {
-		grad[j*size+3*k] += F(w.shares[j] * (w.slopes[j] - mean))
+		outs[j*size+3*k] = F(w.shares[j] * (w.slopes[j] - mean))
 	}
 }
+
+// tiny keeps logarithms and quotients finite.
+const tiny = 1e-30

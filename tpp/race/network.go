@@ -77,22 +77,10 @@ func (n *network[F]) initialise(params []F, rng *rand.Rand) {
 
 // prepare computes what depends on the parameters alone. It must be called after every change of them.
 func (n *network[F]) prepare(params []F) {
-	for part := range prepareParts {
-		n.preparePart(params, part)
-	}
-}
-
-// prepareParts is the number of parts of prepare, which may run concurrently.
-const prepareParts = 6
-
-func (n *network[F]) preparePart(params []F, part int) {
-	switch part {
-	case 0:
-		n.rnn.Prepare(params)
-	case 1:
-		n.input.Prepare(params)
-	default:
-		[...]*nn.Linear[F]{n.fromContext, n.pool, n.second, n.last}[part-2].Prepare(params)
+	n.rnn.Prepare(params)
+	n.input.Prepare(params)
+	for _, l := range []*nn.Linear[F]{n.fromContext, n.pool, n.second, n.last} {
+		l.Prepare(params)
 	}
 }
 
@@ -101,44 +89,41 @@ const poolScale = 0.25
 
 // rowsWork holds the values of a pass over the rows of some steps.
 type rowsWork[F nn.Float] struct {
-	context, pooled, poolOut []F     // steps × hidden
-	first, second, outs      []F     // rows × hidden, × hidden, × size
-	mask                     []F     // rows × hidden: the dropout of second
-	steps, classes           []int32 // of the rows
+	pooled, poolOut     []F     // steps × hidden
+	first, second, outs []F     // rows × hidden, × hidden, × size
+	mask                []F     // rows × hidden: the dropout of second
+	steps, classes      []int32 // of the rows
 
-	gradOuts, gradSecond, gradFirst   []F
-	gradContext, gradPool, gradPooled []F
+	gradSecond, gradFirst []F
+	gradPool, gradPooled  []F
 }
 
-// forward computes w.outs from the contexts h (steps × context), where rows of step i are those from start[i] to start[i+1], and feats
-// holds their features. If rng is not nil, units of the second hidden layer are dropped.
-func (n *network[F]) forward(params, h []F, start []int32, rows []row[F], feats []F, dropout float64, rng *rand.Rand, w *rowsWork[F]) {
+// forward computes w.outs from the parts of contexts in the hidden vectors (steps × hidden), where rows of step i are those from start[i] to start[i+1],
+// and feats holds their features. If rng is not nil, units of the second hidden layer are dropped.
+func (n *network[F]) forward(params, context []F, start []int32, rows []row[F], feats []F, dropout float64, rng *rand.Rand, w *rowsWork[F]) {
 	steps, count, d := len(start)-1, len(rows), n.hidden
-	for _, b := range []*[]F{&w.context, &w.pooled, &w.poolOut} {
+	for _, b := range []*[]F{&w.pooled, &w.poolOut} {
 		*b = nn.Resize(*b, steps*d)
 	}
 	for _, b := range []*[]F{&w.first, &w.second} {
 		*b = nn.Resize(*b, count*d)
 	}
 	w.outs = nn.Resize(w.outs, count*n.size)
-	n.fromContext.Forward(w.context, params, h, steps)
 	begin := meter.Begin()
 	w.steps, w.classes = nn.Resize(w.steps, count), nn.Resize(w.classes, count)
 	for step := range steps {
-		for r := int(start[step]); r < int(start[step+1]); r++ {
+		for r := int(start[step] - start[0]); r < int(start[step+1]-start[0]); r++ {
 			w.steps[r], w.classes[r] = int32(step), rows[r].class
-			copy(w.first[r*d:(r+1)*d], w.context[step*d:(step+1)*d])
 		}
 	}
-	simd.AddGathered(d, w.first, nn.Of(n.classHidden, params), w.classes, 1)
+	simd.GatherSum(d, w.first, context, w.steps, nn.Of(n.classHidden, params), w.classes)
 	meter.End(meter.Rows, begin)
 	if count > 0 {
 		simd.Gemm(count, d, n.features, feats, n.features, 1, nn.Of(n.fromFeatures, params), d, w.first, d, true)
 	}
 	begin = meter.Begin()
-	simd.Rectify(w.first)
 	clear(w.pooled)
-	simd.AddScattered(d, w.pooled, w.first, w.steps, poolScale)
+	simd.RectifyScattered(d, w.first, w.pooled, w.steps, poolScale)
 	meter.End(meter.Cells, begin)
 	n.pool.Forward(w.poolOut, params, w.pooled, steps)
 	if count == 0 {
@@ -146,8 +131,7 @@ func (n *network[F]) forward(params, h []F, start []int32, rows []row[F], feats 
 	}
 	n.second.Forward(w.second, params, w.first, count)
 	begin = meter.Begin()
-	simd.AddGathered(d, w.second, w.poolOut, w.steps, 1)
-	simd.Rectify(w.second)
+	simd.AddGatheredRectified(d, w.second, w.poolOut, w.steps)
 	if rng != nil {
 		w.mask = nn.Resize(w.mask, count*d)
 		drop(w.mask, dropout, rng)
@@ -160,44 +144,48 @@ func (n *network[F]) forward(params, h []F, start []int32, rows []row[F], feats 
 	meter.End(meter.Rows, begin)
 }
 
-// backward adds the gradients of the parameters to grad and sets gradH to that of h, given w.gradOuts and the values of forward.
-func (n *network[F]) backward(grad, params, gradH, h []F, start []int32, rows []row[F], feats []F, dropped bool, w *rowsWork[F]) {
-	steps, count, d := len(start)-1, len(rows), n.hidden
-	for _, b := range []*[]F{&w.gradContext, &w.gradPool, &w.gradPooled} {
+// backward adds the gradients of the parameters to grad, or with SetParams sets them, and sets gradContext to that of forward's context, given the gradient
+// of the outputs in w.outs and the other values of forward.
+func (n *network[F]) backward(grad, params, gradContext []F, steps int, feats []F, dropped bool, set nn.Writes, w *rowsWork[F]) {
+	count, d := len(w.steps), n.hidden
+	for _, b := range []*[]F{&w.gradPool, &w.gradPooled} {
 		*b = nn.Resize(*b, steps*d)
 	}
-	clear(w.gradContext)
+	if set != 0 {
+		clear(nn.Of(n.classHidden, grad))
+		clear(nn.Of(n.table, grad))
+		if count == 0 {
+			clear(nn.Of(n.fromFeatures, grad))
+			n.second.ClearGradient(grad)
+			n.last.ClearGradient(grad)
+		}
+	}
+	clear(gradContext)
 	clear(w.gradPool)
 	for _, b := range []*[]F{&w.gradSecond, &w.gradFirst} {
 		*b = nn.Resize(*b, count*d)
 	}
 	if count > 0 {
 		begin := meter.Begin()
-		simd.AddScattered(n.size, nn.Of(n.table, grad), w.gradOuts, w.classes, 1)
+		simd.AddScattered(n.size, nn.Of(n.table, grad), w.outs, w.classes, 1)
 		meter.End(meter.Rows, begin)
-		n.last.BackwardTo(grad, params, w.gradSecond, w.gradOuts, w.second, count, nn.SetInput)
+		n.last.BackwardTo(grad, params, w.gradSecond, w.outs, w.second, count, set|nn.SetInput)
 		begin = meter.Begin()
 		if dropped {
 			simd.Mul(w.gradSecond, w.mask)
 		}
-		simd.RectifyGrad(w.gradSecond, w.second)
+		simd.RectifyGradScattered(d, w.gradSecond, w.second, w.gradPool, w.steps)
 		meter.End(meter.Cells, begin)
-		n.second.BackwardTo(grad, params, w.gradFirst, w.gradSecond, w.first, count, nn.SetInput)
-		begin = meter.Begin()
-		simd.AddScattered(d, w.gradPool, w.gradSecond, w.steps, 1)
-		meter.End(meter.Cells, begin)
+		n.second.BackwardTo(grad, params, w.gradFirst, w.gradSecond, w.first, count, set|nn.SetInput)
 	}
-	n.pool.BackwardTo(grad, params, w.gradPooled, w.gradPool, w.pooled, steps, nn.SetInput)
+	n.pool.BackwardTo(grad, params, w.gradPooled, w.gradPool, w.pooled, steps, set|nn.SetInput)
 	begin := meter.Begin()
-	simd.AddGathered(d, w.gradFirst, w.gradPooled, w.steps, poolScale)
-	simd.RectifyGrad(w.gradFirst, w.first)
-	simd.AddScattered(d, w.gradContext, w.gradFirst, w.steps, 1)
-	simd.AddScattered(d, nn.Of(n.classHidden, grad), w.gradFirst, w.classes, 1)
+	of := simd.Pooled{Steps: w.steps, Classes: w.classes}
+	simd.PooledGrad(of, d, w.gradFirst, w.first, w.gradPooled, poolScale, gradContext, nn.Of(n.classHidden, grad))
 	meter.End(meter.Cells, begin)
 	if count > 0 {
-		simd.Gemm(n.features, d, count, feats, 1, n.features, w.gradFirst, d, nn.Of(n.fromFeatures, grad), d, true)
+		simd.Gemm(n.features, d, count, feats, 1, n.features, w.gradFirst, d, nn.Of(n.fromFeatures, grad), d, set == 0)
 	}
-	n.fromContext.BackwardTo(grad, params, gradH, w.gradContext, h, steps, nn.SetInput)
 }
 
 // drop fills a mask with 0 at the given rate and 1/(1 − rate) elsewhere.

@@ -31,11 +31,14 @@ type prediction struct {
 	memory []float64
 	feats  []float32
 	start  [2]int32
-	work   rowsWork[float32]
-	loss   lossWork[float32]
-	u, s   []float32
-	later  []float64 // of each row: the probability that its slot is filled by it later than some time
-	tail   []float64 // of each slot: that it is not filled until then
+
+	context []float32 // its part in the hidden vectors of rows
+
+	work  rowsWork[float32]
+	loss  lossWork[float32]
+	u, s  []float32
+	later []float64 // of each row: the probability that its slot is filled by it later than some time
+	tail  []float64 // of each slot: that it is not filled until then
 
 	grid   grid
 	median float64
@@ -114,7 +117,9 @@ func (p *prediction) mixtures(s *state) {
 	p.rows, p.feats, p.memory = appendRows(m.encoder, &s.tracker, p.rows[:0], p.feats[:0], p.memory)
 	n := len(p.rows)
 	p.start = [2]int32{0, int32(n)}
-	net.forward(m.params, s.hidden, p.start[:], p.rows, p.feats, 0, nil, &p.work)
+	p.context = nn.Resize(p.context, net.hidden)
+	net.fromContext.Forward(p.context, m.params, s.hidden, 1)
+	net.forward(m.params, p.context, p.start[:], p.rows, p.feats, 0, nil, &p.work)
 	for _, b := range []*[]float32{&p.weights, &p.precisions, &p.products, &p.u, &p.s} {
 		*b = nn.Resize(*b, n*k)
 	}

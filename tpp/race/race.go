@@ -29,10 +29,16 @@ func newRace(cfg Config, markNames []string, numMarks int, roots []Slot) *Race {
 	e := newEncoder(s, &cfg)
 	m := &Race{
 		cfg: cfg, markNames: slices.Clone(markNames), numMarks: numMarks, encoder: e, background: &background{structure: s},
-		net: newNetwork[float32](&cfg, e.levels(), e.stepFeatures(), len(s.classes), e.rowColumns), hash: &fingerprint{},
+		hash: &fingerprint{},
 	}
+	m.net = m.newNetwork()
 	m.params = make([]float32, m.net.layout.Size())
 	return m
+}
+
+func (m *Race) newNetwork() *network[float32] {
+	e := m.encoder
+	return newNetwork[float32](&m.cfg, e.levels(), e.stepFeatures(), len(e.classes), e.rowColumns)
 }
 
 // Kind returns race.

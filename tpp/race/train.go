@@ -143,6 +143,10 @@ func prepare(cfg Config, training, validation *tpp.Dataset, opts TrainOptions) (
 	t.sum = make([]float32, len(t.params))
 	t.pool = workers.New(opts.Workers)
 	t.work = make([]pass[float32], t.pool.Size())
+	t.nets, t.prepared = []*network[float32]{m.net}, make([]int, t.pool.Size())
+	for len(t.nets) < t.pool.Size() {
+		t.nets = append(t.nets, m.newNetwork())
+	}
 	t.order = slices.Clone(t.training)
 	return &prepared{m, t, training, validation}, nil
 }

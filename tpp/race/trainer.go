@@ -17,6 +17,9 @@ import (
 // workers, and the gradients of the shards are added in order, so the sums do not depend on it.
 const shardSize = 16
 
+// chunkRows is the number of rows from which a chunk of steps is evaluated, so few that what is computed of them stays in the cache.
+const chunkRows = 128
+
 // pass is the scratch memory of a pass over the sequences of a shard.
 type pass[F nn.Float] struct {
 	lengths []int
@@ -24,15 +27,21 @@ type pass[F nn.Float] struct {
 	trace   nn.Trace[F]
 	values  []F
 	input   nn.InputGradient[F]
+
+	context, gradContext []F // steps × hidden: the parts of the contexts in the hidden vectors of rows
+
+	// Of a chunk of steps.
 	start   []int32
 	rows    []row[F]
 	feats   []F
 	targets []target
 	work    rowsWork[F]
 	loss    lossWork[F]
+
+	touched F
 }
 
-// run returns the log likelihood of examples, which are longest first, and the number of their scored events. If grad is not nil it adds
+// run returns the log likelihood of examples, which are longest first, and the number of their scored events. If grad is not nil it is set to
 // the gradient of −scale times the log likelihood; units are then dropped by rng.
 func (n *network[F]) run(params, grad []F, batch []*example[F], scale, dropout float64, rng *rand.Rand, w *pass[F]) (total float64, events int) {
 	w.lengths = w.lengths[:0]
@@ -42,52 +51,89 @@ func (n *network[F]) run(params, grad []F, batch []*example[F], scale, dropout f
 	}
 	p := nn.Pack(w.lengths, w.offsets)
 	w.offsets = p.Offsets
-	steps := p.Rows()
+	steps, d := p.Rows(), n.hidden
 	if steps == 0 {
+		clear(grad)
 		return 0, events
 	}
-	w.values = nn.Resize(w.values, steps*n.values)
 	begin := meter.Begin()
-	w.start, w.rows, w.feats, w.targets = append(w.start[:0], 0), w.rows[:0], w.feats[:0], w.targets[:0]
+	w.values = nn.Resize(w.values, steps*n.values)
 	for t := range p.Steps() {
 		for b := range p.Offsets[t+1] - p.Offsets[t] {
-			r, x := p.Row(b, t), batch[b]
-			copy(w.values[r*n.values:(r+1)*n.values], x.values[t*n.values:])
-			first, last := x.start[t], x.start[t+1]
-			w.rows = append(w.rows, x.rows[first:last]...)
-			w.feats = append(w.feats, x.feats[int(first)*n.features:int(last)*n.features]...)
-			w.start = append(w.start, int32(len(w.rows)))
-			w.targets = append(w.targets, x.targets[t])
+			r := p.Row(b, t)
+			copy(w.values[r*n.values:(r+1)*n.values], batch[b].values[t*n.values:])
 		}
 	}
+	w.context = nn.Resize(w.context, steps*d)
 	meter.End(meter.Rows, begin)
 	n.rnn.Encode(params, n.input, w.values, p, &w.trace)
+	n.fromContext.Forward(w.context, params, w.trace.H, steps)
 	if grad == nil {
-		rng = nil
-	}
-	n.forward(params, w.trace.H, w.start, w.rows, w.feats, dropout, rng, &w.work)
-	if grad != nil {
-		w.work.gradOuts = nn.Resize(w.work.gradOuts, len(w.rows)*n.size)
-		clear(w.work.gradOuts)
+		rng, scale = nil, 0
 	} else {
-		scale = 0
+		w.gradContext = nn.Resize(w.gradContext, steps*d)
 	}
-	begin = meter.Begin()
-	for step := range steps {
-		a, b := int(w.start[step]), int(w.start[step+1])
-		var own []F
-		if grad != nil {
-			own = w.work.gradOuts[a*n.size : b*n.size]
+	w.loss.sum = newLogSum(grad != nil)
+	w.clear()
+	first := 0 // step of the chunk
+	for t := range p.Steps() {
+		w.touch(batch[:p.Offsets[t+1]-p.Offsets[t]], t, n.features)
+		for b := range p.Offsets[t+1] - p.Offsets[t] {
+			w.add(batch[b], t, n.features)
+			if r := p.Row(b, t) + 1; len(w.rows) >= chunkRows || r == steps {
+				n.chunk(params, grad, first, scale, dropout, rng, w)
+				w.clear()
+				first = r
+			}
 		}
-		total += stepLoss(w.work.outs[a*n.size:b*n.size], own, n.size, n.components, w.rows[a:b], w.targets[step], scale, &w.loss)
 	}
+	if grad != nil {
+		n.fromContext.BackwardTo(grad, params, w.trace.DH, w.gradContext, w.trace.H, steps, nn.SetInput|nn.SetParams)
+		n.rnn.EncodeBackward(grad, params, n.input, w.values, p, &w.trace, &w.input, nn.SetParams)
+	}
+	return w.loss.sum.result(), events
+}
+
+// clear starts a chunk.
+func (w *pass[F]) clear() {
+	w.start, w.rows, w.feats, w.targets = append(w.start[:0], 0), w.rows[:0], w.feats[:0], w.targets[:0]
+}
+
+// touch reads from the memory of a step of all examples, which add copies: read at once it comes at once, and piece by piece each is waited for.
+func (w *pass[F]) touch(batch []*example[F], step, features int) {
+	var sum F
+	for _, x := range batch {
+		if first, last := int(x.start[step]), int(x.start[step+1]); first < last {
+			sum += x.rows[first].y + x.rows[last-1].y + x.feats[first*features] + x.feats[last*features-1]
+		}
+	}
+	w.touched = sum
+}
+
+// add adds a step of an example to the chunk.
+func (w *pass[F]) add(x *example[F], step, features int) {
+	first, last := x.start[step], x.start[step+1]
+	w.rows = append(w.rows, x.rows[first:last]...)
+	w.feats = append(w.feats, x.feats[int(first)*features:int(last)*features]...)
+	w.start = append(w.start, int32(len(w.rows)))
+	w.targets = append(w.targets, x.targets[step])
+}
+
+// chunk evaluates a chunk of steps, from first on. The first one sets the gradients that the others are added to: that is faster than clearing them, where
+// other processors have read them since.
+func (n *network[F]) chunk(params, grad []F, first int, scale, dropout float64, rng *rand.Rand, w *pass[F]) {
+	steps, d := len(w.targets), n.hidden
+	n.forward(params, w.context[first*d:(first+steps)*d], w.start, w.rows, w.feats, dropout, rng, &w.work)
+	begin := meter.Begin()
+	stepsLoss(w.work.outs, n.size, n.components, w.start, w.rows, w.targets, scale, &w.loss)
 	meter.End(meter.Loss, begin)
-	if grad == nil {
-		return total, events
+	if grad != nil {
+		set := nn.Writes(0)
+		if first == 0 {
+			set = nn.SetParams
+		}
+		n.backward(grad, params, w.gradContext[first*d:(first+steps)*d], steps, w.feats, rng != nil, set, &w.work)
 	}
-	n.backward(grad, params, w.trace.DH, w.trace.H, w.start, w.rows, w.feats, rng != nil, &w.work)
-	n.rnn.EncodeBackward(grad, params, n.input, w.values, p, &w.trace, &w.input, 0)
-	return total, events
 }
 
 type trainer struct {
@@ -98,6 +144,10 @@ type trainer struct {
 	params, best         []float32
 	average              average
 	pool                 *workers.Pool
+	nets                 []*network[float32] // one for each worker: what it prepares itself is in its cache
+	prepared             []int               // for which parameters each is prepared, as current counts them
+	current              int
+	squares              [updateParts]float64 // of the sum of gradients, about
 	grads                [][]float32
 	sum                  []float32 // of them
 	work                 []pass[float32]
@@ -184,15 +234,14 @@ func (t *trainer) step(batch []*example[float32], epoch, shard int) (total float
 		events += x.events
 	}
 	parts := shards(batch, (len(batch)+shardSize-1)/shardSize)
-	t.pool.Run(prepareParts, func(_, i int) { t.net.preparePart(t.params, i) })
+	t.current++
 	totals := make([]float64, len(parts))
 	t.pool.Run(len(parts), func(worker, i int) {
-		clear(t.grads[i])
 		var rng *rand.Rand
 		if t.opts.Dropout > 0 {
 			rng = newRandom(t.opts.Seed, epoch, shard+i)
 		}
-		totals[i], _ = t.net.run(t.params, t.grads[i], parts[i], 1/float64(max(events, 1)), t.opts.Dropout, rng, &t.work[worker])
+		totals[i], _ = t.network(worker, t.params).run(t.params, t.grads[i], parts[i], 1/float64(max(events, 1)), t.opts.Dropout, rng, &t.work[worker])
 	})
 	for _, v := range totals {
 		total += v
@@ -201,49 +250,79 @@ func (t *trainer) step(batch []*example[float32], epoch, shard int) (total float
 	return total, events
 }
 
+// network returns the network of a worker, prepared for the current parameters.
+func (t *trainer) network(worker int, params []float32) *network[float32] {
+	n := t.nets[worker]
+	if t.prepared[worker] != t.current {
+		n.prepare(params)
+		t.prepared[worker] = t.current
+	}
+	return n
+}
+
 // updateParts is the number of parts in which an update is made, whatever the number of workers.
 const updateParts = 4
 
 // update makes an update from the sum of gradients.
 func (t *trainer) update(grads [][]float32) {
 	n := len(t.params)
-	eachPart := func(do func(first, last int)) {
+	eachPart := func(do func(i, first, last int)) {
 		t.pool.Run(updateParts, func(_, i int) {
 			begin := meter.Begin()
-			do(n*i/updateParts, n*(i+1)/updateParts)
+			do(i, n*i/updateParts, n*(i+1)/updateParts)
 			meter.End(meter.Update, begin)
 		})
 	}
-	eachPart(func(first, last int) { nn.AddGradients(t.sum, grads, first, last) })
-	norm := math.Sqrt(nn.Squares(t.sum))
-	keep := 1 - t.adam.LR*t.opts.WeightDecay
-	table := t.net.table // is not decayed
+	eachPart(func(i, first, last int) { t.squares[i] = nn.SumGradients(t.sum, grads, first, last) })
+	norm := t.norm()
 	t.adam.Begin(n)
+	decayed, table := t.adam, t.net.table // the table is not decayed
+	if keep := 1 - t.adam.LR*t.opts.WeightDecay; keep < 1 {
+		decayed.Keep = keep
+	}
 	t.average.begin(t.params)
-	eachPart(func(first, last int) {
-		if norm > t.opts.ClipNorm {
-			nn.Scale(t.sum[first:last], t.opts.ClipNorm/norm)
-		}
-		if keep < 1 {
-			if end := min(last, table.Offset); first < end {
-				nn.Scale(t.params[first:end], keep)
+	eachPart(func(_, first, last int) {
+		for first < last {
+			end, adam := min(first+updateBlock, last), &decayed
+			switch {
+			case first < table.Offset:
+				end = min(end, table.Offset)
+			case first < table.Offset+table.Len:
+				end, adam = min(end, table.Offset+table.Len), &t.adam
 			}
-			if begin := max(first, table.Offset+table.Len); begin < last {
-				nn.Scale(t.params[begin:last], keep)
+			if norm > t.opts.ClipNorm {
+				nn.Scale(t.sum[first:end], t.opts.ClipNorm/norm)
 			}
+			adam.UpdatePart(t.params, t.sum, first, end)
+			t.average.addPart(t.params, first, end)
+			first = end
 		}
-		t.adam.UpdatePart(t.params, t.sum, first, last)
-		t.average.addPart(t.params, first, last)
 	})
 }
 
+// norm returns the norm of the sum of gradients, or something less than ClipNorm if it is certainly less. Only a gradient that may be clipped is
+// worth being read once more, by one worker.
+func (t *trainer) norm() float64 {
+	about := 0.0
+	for _, s := range t.squares {
+		about += s
+	}
+	if norm := math.Sqrt(about); norm < 0.999*t.opts.ClipNorm {
+		return norm
+	}
+	return math.Sqrt(nn.Squares(t.sum))
+}
+
+// updateBlock is the number of parameters of which an update does all that it does, before it goes on: they stay in the first-level cache.
+const updateBlock = 2048
+
 // loss returns the loss per event of examples under some parameters.
 func (t *trainer) loss(params []float32, examples []*example[float32]) float64 {
-	t.net.prepare(params)
+	t.current++
 	parts := shards(examples, (len(examples)+shardSize-1)/shardSize)
 	totals, counts := make([]float64, len(parts)), make([]int, len(parts))
 	t.pool.Run(len(parts), func(worker, i int) {
-		totals[i], counts[i] = t.net.run(params, nil, parts[i], 0, 0, nil, &t.work[worker])
+		totals[i], counts[i] = t.network(worker, params).run(params, nil, parts[i], 0, 0, nil, &t.work[worker])
 	})
 	total, events := 0.0, 0
 	for i, v := range totals {

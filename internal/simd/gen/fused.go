@@ -151,12 +151,43 @@ func genGRUBackward(s isa) {
 	RET()
 }
 
-// mixtureRoom is how many components the mixture kernels have room for on the stack.
+// mixtureRoom is how many components the mixture kernels have room for on the stack, those of all rows together.
 const mixtureRoom = 1024
+
+// rowScratch is memory on the stack for parts of mixtureRoom numbers, of which each row takes whole vectors.
+type rowScratch struct {
+	isa isa
+	mem Mem
+}
+
+func (s isa) newRowScratch(parts int) rowScratch {
+	return rowScratch{s, AllocLocal(4*mixtureRoom*parts + 64)}
+}
+
+// start returns a pointer to the memory of the first row, at a multiple of 64 bytes.
+func (r rowScratch) start() reg.Register {
+	p := GP64()
+	r.restart(p)
+	return p
+}
+
+// restart moves p back to the first row.
+func (r rowScratch) restart(p reg.Register) {
+	LEAQ(r.mem.Offset(63), p)
+	ANDQ(I8(-64), p)
+}
+
+// next moves p from behind the last number of a row to the next one.
+func (r rowScratch) next(p reg.Register) {
+	ADDQ(Imm(uint64(r.isa.bytes()-1)), p)
+	ANDQ(I8(int8(-r.isa.bytes())), p)
+}
 
 // genMixture writes, for rows of a head [locations | log scales | logits] of k ≤ mixtureRoom components each, of a
 // normal mixture at x: peak and ratio, of which peak + log ratio − ½·log 2π is the log density, and with gradient the
 // gradient of the negative log density times scale, which may overwrite the head.
+//
+// There may be as many rows as rowScratch has room for, as for genMixtureTick.
 //
 // With the weights' exponents w, u = (x−μ)/e^s and a = w − s − ½u², the density is Σ e^a/Σ e^w/√2π.
 func genMixture(s isa, gradient bool) {
@@ -170,7 +201,7 @@ func genMixture(s isa, gradient bool) {
 	if gradient {
 		restore = flushDenormals()
 	}
-	scratchMem := AllocLocal(4 * mixtureRoom)
+	room := s.newRowScratch(1)
 	p := loadAll("head", "x", "peak", "ratio")
 	head, x, peak, ratio := p[0], p[1], p[2], p[3]
 	var grad reg.Register
@@ -180,8 +211,7 @@ func genMixture(s isa, gradient bool) {
 	width := Load(Param("k"), GP64())
 	SHLQ(Imm(2), width)
 	vectors := s.newRow(Load(Param("k"), GP64()).(reg.GPVirtual))
-	scratch := GP64()
-	LEAQ(scratchMem, scratch)
+	scratch := room.start()
 	walk := []reg.Register{head, scratch}
 	if gradient {
 		walk = append(walk, grad)
@@ -191,7 +221,15 @@ func genMixture(s isa, gradient bool) {
 			SUBQ(width, v)
 		}
 	}
-	eachRow("row", func() {
+	nextRow := func() { // from the end of the first part of a row
+		for _, v := range walk {
+			if v != scratch {
+				LEAQ(Mem{Base: v, Index: width, Scale: 2}, v)
+			}
+		}
+		room.next(scratch)
+	}
+	eachRow("all", func() {
 		at0, weightPeak, peakVec := s.vec(), s.splat(lowest), s.splat(lowest)
 		VBROADCASTSS(Mem{Base: x}, at0)
 		vectors.each("terms", walk, func(at access) {
@@ -216,9 +254,27 @@ func genMixture(s isa, gradient bool) {
 			VMAXPS(a, peakVec, peakVec)
 			at.store(a, Mem{Base: scratch})
 		})
-		rewind()
 		s.reduce(VMAXPS, weightPeak)
 		s.reduce(VMAXPS, peakVec)
+		VMOVSS(weightPeak.AsX(), Mem{Base: ratio})
+		VMOVSS(peakVec.AsX(), Mem{Base: peak})
+		for _, v := range []reg.Register{x, peak, ratio} {
+			ADDQ(Imm(4), v)
+		}
+		nextRow()
+	})
+
+	Load(Param("head"), head)
+	Load(Param("peak"), peak)
+	Load(Param("ratio"), ratio)
+	if gradient {
+		Load(Param("grad"), grad)
+	}
+	room.restart(scratch)
+	eachRow("row", func() {
+		weightPeak, peakVec := s.vec(), s.vec()
+		VBROADCASTSS(Mem{Base: ratio}, weightPeak)
+		VBROADCASTSS(Mem{Base: peak}, peakVec)
 		total, weightTotal := s.vec(), s.vec()
 		s.zero(total)
 		s.zero(weightTotal)
@@ -237,7 +293,6 @@ func genMixture(s isa, gradient bool) {
 				at.store(w, third(grad, width, 2))
 			}
 		})
-		rewind()
 		s.reduce(VADDPS, total)
 		s.reduce(VADDPS, weightTotal)
 		quotient := s.vec()
@@ -245,10 +300,10 @@ func genMixture(s isa, gradient bool) {
 		VMOVSS(quotient.AsX(), Mem{Base: ratio})
 		VSUBPS(weightPeak, peakVec, quotient)
 		VMOVSS(quotient.AsX(), Mem{Base: peak})
-		for _, v := range []reg.Register{x, peak, ratio} {
-			ADDQ(Imm(4), v)
-		}
+		ADDQ(Imm(4), peak)
+		ADDQ(Imm(4), ratio)
 		if gradient {
+			rewind()
 			factor := s.broadcast("scale")
 			VDIVPS(total, factor, total)
 			VDIVPS(weightTotal, factor, weightTotal)
@@ -267,13 +322,8 @@ func genMixture(s isa, gradient bool) {
 				s.negate(scaled, scaled)
 				at.store(scaled, third(grad, width, 0))
 			})
-			SUBQ(width, scratch)
-			LEAQ(Mem{Base: head, Index: width, Scale: 2}, head)
-			LEAQ(Mem{Base: grad, Index: width, Scale: 2}, grad)
-		} else {
-			LEAQ(Mem{Base: head, Index: width, Scale: 2}, head)
-			ADDQ(width, head)
 		}
+		nextRow()
 	})
 	restore()
 	VZEROUPPER()

@@ -16,6 +16,7 @@ type isa struct {
 	suffix string // of function names
 	lanes  int    // float32 values in a vector
 	zmm    bool   // AVX-512 rather than AVX2 with FMA
+	half   bool   // AVX-512 on the first half of vectors alone, for short tails: an operation takes half the time on some processors
 }
 
 var (
@@ -27,10 +28,26 @@ var (
 func (s isa) bytes() int { return 4 * s.lanes }
 
 func (s isa) vec() reg.VecVirtual {
-	if s.zmm {
+	if s.zmm && !s.half {
 		return ZMM()
 	}
 	return YMM()
+}
+
+// part returns the part of a whole vector that s works on.
+func (s isa) part(v reg.VecVirtual) reg.VecVirtual {
+	if s.half {
+		return v.AsY().(reg.VecVirtual)
+	}
+	return v
+}
+
+// whole returns a vector that an instruction of s has set as a whole one, whose other half is zero.
+func (s isa) whole(v reg.VecVirtual) reg.VecVirtual {
+	if s.half {
+		return v.AsZ().(reg.VecVirtual)
+	}
+	return v
 }
 
 func (s isa) vecs(n int) []reg.VecVirtual {
@@ -211,6 +228,32 @@ func (r row) each(label string, pointers []reg.Register, body func(access)) {
 		ADDQ(r.rest, p)
 	}
 	Label(label + "Done")
+}
+
+// eachNarrow is each but for tails that fit into half a vector, for which body works on that. It must take everything from the isa of its access.
+func (r row) eachNarrow(label string, pointers []reg.Register, body func(access)) {
+	if !r.isa.zmm {
+		r.each(label, pointers, body)
+		return
+	}
+	narrow := r.isa
+	narrow.half = true
+	short := r.tail
+	short.isa = narrow
+	r.each(label, pointers, func(at access) {
+		if at.tail == nil {
+			body(at)
+			return
+		}
+		long, done := label+"Long", label+"Both"
+		CMPQ(r.rest, U8(uint8(r.isa.bytes()/2)))
+		JG(LabelRef(long))
+		body(access{isa: narrow, tail: &short})
+		JMP(LabelRef(done))
+		Label(long)
+		body(at)
+		Label(done)
+	})
 }
 
 // reduce combines the lanes of v by a commutative instruction, in a fixed order, and leaves the result in all of them.

@@ -32,7 +32,9 @@ type tickKernel struct {
 // overwrite the head. On entry ratio holds the logarithm of the width, which is positive; with a width of +Inf the interval
 // is all below the middle.
 //
-// Each component is a term a and a factor g > 0: its part of the probability is e^a·g/√2π over Σ e^logit.
+// Each component is a term a and a factor g > 0: its part of the probability is e^a·g/√2π over Σ e^logit. There may be as many rows as rowScratch says:
+// the terms of all are made before the first is summed up, as the processor overlaps the chains of dependent instructions of several rows only if they
+// are short.
 func genMixtureTick(s isa, gradient bool) {
 	name, signature := "mixtureTick", "func(rows, k int, head, middle, width, peak, ratio *float32)"
 	if gradient {
@@ -41,7 +43,7 @@ func genMixtureTick(s isa, gradient bool) {
 	TEXT(name+s.suffix, 0, signature)
 	Pragma("noescape")
 	restore := flushDenormals()
-	scratchMem := AllocLocal(2 * 4 * mixtureRoom)
+	room := s.newRowScratch(2)
 	p := loadAll("head", "middle", "width", "peak", "ratio")
 	peak := p[3]
 	t := tickKernel{isa: s, gradient: gradient, head: p[0], middle: p[1], width: p[2], ratio: p[4]}
@@ -51,8 +53,7 @@ func genMixtureTick(s isa, gradient bool) {
 	t.stride = Load(Param("k"), GP64())
 	SHLQ(Imm(2), t.stride)
 	vectors := s.newRow(Load(Param("k"), GP64()).(reg.GPVirtual))
-	scratch := GP64()
-	LEAQ(scratchMem, scratch)
+	scratch := room.start()
 	t.terms, t.factors = Mem{Base: scratch}, Mem{Base: scratch, Disp: 4 * mixtureRoom}
 	walk := []reg.Register{t.head, scratch}
 	if gradient {
@@ -64,7 +65,15 @@ func genMixtureTick(s isa, gradient bool) {
 			SUBQ(t.stride, v)
 		}
 	}
-	eachRow("row", func() {
+	nextRow := func() { // from the end of the first part of a row
+		for _, v := range walk {
+			if v != scratch {
+				LEAQ(Mem{Base: v, Index: t.stride, Scale: 2}, v)
+			}
+		}
+		room.next(scratch)
+	}
+	eachRow("terms", func() {
 		t.weightPeak, t.peakVec = s.splat(lowest), s.splat(lowest)
 		CMPL(Mem{Base: t.width}, U32(math.Float32bits(float32(math.Inf(1)))))
 		JE(LabelRef("halfLine"))
@@ -73,9 +82,27 @@ func genMixtureTick(s isa, gradient bool) {
 		Label("halfLine")
 		vectors.each("below", walk, t.below)
 		Label("peaks")
-		rewind()
 		s.reduce(VMAXPS, t.weightPeak)
 		s.reduce(VMAXPS, t.peakVec)
+		VMOVSS(t.weightPeak.AsX(), Mem{Base: t.ratio})
+		VMOVSS(t.peakVec.AsX(), Mem{Base: peak})
+		for _, v := range []reg.Register{t.middle, t.width, peak, t.ratio} {
+			ADDQ(Imm(4), v)
+		}
+		nextRow()
+	})
+
+	Load(Param("head"), t.head)
+	Load(Param("peak"), peak)
+	Load(Param("ratio"), t.ratio)
+	if gradient {
+		Load(Param("grad"), t.grad)
+	}
+	room.restart(scratch)
+	eachRow("row", func() {
+		t.weightPeak, t.peakVec = s.vec(), s.vec()
+		VBROADCASTSS(Mem{Base: t.ratio}, t.weightPeak)
+		VBROADCASTSS(Mem{Base: peak}, t.peakVec)
 		total, weightTotal := s.vec(), s.vec()
 		s.zero(total)
 		s.zero(weightTotal)
@@ -96,7 +123,6 @@ func genMixtureTick(s isa, gradient bool) {
 				at.store(w, third(t.grad, t.stride, 2))
 			}
 		})
-		rewind()
 		s.reduce(VADDPS, total)
 		s.reduce(VADDPS, weightTotal)
 		quotient := s.vec()
@@ -104,10 +130,10 @@ func genMixtureTick(s isa, gradient bool) {
 		VMOVSS(quotient.AsX(), Mem{Base: t.ratio})
 		VSUBPS(t.weightPeak, t.peakVec, quotient)
 		VMOVSS(quotient.AsX(), Mem{Base: peak})
-		for _, v := range []reg.Register{t.middle, t.width, peak, t.ratio} {
-			ADDQ(Imm(4), v)
-		}
+		ADDQ(Imm(4), peak)
+		ADDQ(Imm(4), t.ratio)
 		if gradient {
+			rewind()
 			factor := s.broadcast("scale")
 			VDIVPS(total, factor, total)
 			VDIVPS(weightTotal, factor, weightTotal)
@@ -124,13 +150,8 @@ func genMixtureTick(s isa, gradient bool) {
 					at.store(slope, third(t.grad, t.stride, part))
 				}
 			})
-			SUBQ(t.stride, scratch)
-			LEAQ(Mem{Base: t.head, Index: t.stride, Scale: 2}, t.head)
-			LEAQ(Mem{Base: t.grad, Index: t.stride, Scale: 2}, t.grad)
-		} else {
-			LEAQ(Mem{Base: t.head, Index: t.stride, Scale: 2}, t.head)
-			ADDQ(t.stride, t.head)
 		}
+		nextRow()
 	})
 	restore()
 	VZEROUPPER()
@@ -240,35 +261,71 @@ func (t *tickKernel) wideInterval(at access, wide mask, distance, lost, spread, 
 	t.bound(b)
 	VMINPS(d, t.splat(mixtureLimit), d)
 	left := t.compare(less, b, 0)
+	labels++
+	right, done := fmt.Sprintf("right%d", labels), fmt.Sprintf("wide%d", labels)
+	t.jumpIfNone(t.both(left, wide), right)
 	f := t.exponents(at, b, left, &wide)
-
-	far, near := spread, t.vec() // ½d² − ½b² and ½d²
+	far, near := t.vec(), t.vec() // ½d² − ½b² and ½d²
+	VMOVAPS(spread, far)
 	t.mul(0.5, d, near)
 	VMULPS(d, near, near)
 	t.blend(left, near, far)
+	t.wideFactor(at, wide, b, d, far, t.lowerPart(b, f, left), f, signed)
+	JMP(LabelRef(done))
+
+	Label(right) // as above, with f = 1
+	a := t.vec()
+	t.mul(-0.5, b, a)
+	VMULPS(b, a, a)
+	VADDPS(at.load(third(t.head, t.stride, 2)), a, a)
+	t.replace(wide, a, t.terms)
+	r, m := t.mills(b)
+	VMULPS(r, m, m)
+	t.wideFactor(at, wide, b, d, spread, m, nil, signed)
+	Label(done)
+}
+
+// wideFactor makes the factors and slopes of wideInterval, from far, what the exponential of d is made of, and lower, what lowerPart returns. A nil f is 1.
+func (t *tickKernel) wideFactor(at access, wide mask, b, d, far, lower, f, signed reg.VecVirtual) {
 	t.negate(far, far)
 	t.boundedExp(far)
-
-	g := t.lowerPart(b, f, left)
 	r, m := t.mills(d)
 	VMULPS(r, m, m)
-	VFNMADD231PS(m, far, g)
-	t.replace(wide, g, t.factors)
-	if t.gradient {
-		VDIVPS(g, t.splat(1), g)
-		VMULPS(g, f, f)
-		VMULPS(g, far, far)
-		difference := t.vec()
-		VSUBPS(far, f, difference)
-		VMULPS(signed, difference, difference)
-		VMULPS(b, f, f)
-		VFNMADD231PS(d, far, f)
-		for part, v := range []reg.VecVirtual{difference, f} {
-			slope := at.load(third(t.grad, t.stride, part))
-			t.blend(wide, v, slope)
-			at.store(slope, third(t.grad, t.stride, part))
-		}
+	VFNMADD231PS(m, far, lower)
+	t.replace(wide, lower, t.factors)
+	if !t.gradient {
+		return
 	}
+	VDIVPS(lower, t.splat(1), lower)
+	if f == nil {
+		f = t.vec()
+		VMOVAPS(lower, f)
+	} else {
+		VMULPS(lower, f, f)
+	}
+	VMULPS(lower, far, far)
+	difference := t.vec()
+	VSUBPS(far, f, difference)
+	VMULPS(signed, difference, difference)
+	VMULPS(b, f, f)
+	VFNMADD231PS(d, far, f)
+	for part, v := range []reg.VecVirtual{difference, f} {
+		slope := at.load(third(t.grad, t.stride, part))
+		t.blend(wide, v, slope)
+		at.store(slope, third(t.grad, t.stride, part))
+	}
+}
+
+// both returns the lanes that both masks select.
+func (t *tickKernel) both(a, b mask) mask {
+	if t.zmm {
+		k := K()
+		KANDW(a.Register, b.Register, k)
+		return mask{k}
+	}
+	v := t.vec()
+	VANDPS(a.Register, b.Register, v)
+	return mask{v}
 }
 
 // below computes interval for all below the middle: wideInterval with b = −u and an infinite d.
