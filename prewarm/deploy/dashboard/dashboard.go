@@ -91,10 +91,12 @@ func build() (dashboard.Dashboard, error) {
 			query{`sum by (start) (rate(#starts_total{@}[$__rate_interval]))`, "{{start}}"}))).
 		WithPanel(curve("Warm-ups", "Containers asked for, and what became of them.", units.OpsPerSecond,
 			query{`sum(rate(#warmups_total{@}[$__rate_interval]))`, "asked for"},
-			query{`sum by (outcome) (rate(#warmup_outcomes_total{@}[$__rate_interval]))`, "{{outcome}}"})).
+			query{`sum by (outcome) (rate(#warmup_outcomes_total{@}[$__rate_interval]))`, "{{outcome}}"},
+			query{`sum by (outcome) (rate(#renewals_total{@}[$__rate_interval]))`, "idle time renewed: {{outcome}}"})).
 		WithPanel(curve("Memory that is idle or starting", "In the mean, and what it would be on the platform alone, estimated.", units.BytesIEC,
 			query{`sum(rate(#idle_memory_byte_seconds_total{@}[$__rate_interval]))`, "spent"},
-			query{`sum(rate(#estimated_alone_idle_memory_byte_seconds_total{@}[$__rate_interval]))`, "platform alone, estimated"})).
+			query{`sum(rate(#estimated_alone_idle_memory_byte_seconds_total{@}[$__rate_interval]))`, "platform alone, estimated"},
+			query{`sum(rate(#kept_memory_byte_seconds_total{@}[$__rate_interval]))`, "of it kept by renewing idle times"})).
 		WithPanel(stacked(curve("Containers", "By what they do.", units.Short, query{`sum by (state) (#containers{@})`, "{{state}}"}))).
 		WithPanel(curve("Waiting saved", "Seconds a second, estimated.", units.Short, query{`sum(deriv(#estimated_saved_seconds{@}[$__rate_interval]))`, "saved"})).
 		WithPanel(curve("Notice", "How long before the invocation that took it a container was asked for.", units.Seconds, quantiles("warmup_notice_seconds")...))
