@@ -438,3 +438,11 @@ func TestIntegrationEmpty(t *testing.T) {
 	b.picture("odd", true)
 	b.clean()
 }
+
+// past returns the samples of the scenario before a time.
+func past(after time.Duration) (list []sample) {
+	for t := time.Duration(0); t < after; t += 10 * time.Second {
+		list = append(list, newSample(scenario(t)))
+	}
+	return list
+}

@@ -242,11 +242,3 @@ func (f *fake) edit(change func(s *controller.State)) {
 	change(&s)
 	f.set(&s)
 }
-
-// past returns the samples of the scenario before a time.
-func past(after time.Duration) (list []sample) {
-	for t := time.Duration(0); t < after; t += 10 * time.Second {
-		list = append(list, newSample(scenario(t)))
-	}
-	return list
-}
