@@ -78,6 +78,13 @@ func (s *Server) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var others *learn.Learned // what another server has learned
+	if o.Share != nil && o.Share.Learned != "" {
+		if others, err = learn.ReadLearned(o.Share.Learned); err != nil {
+			return err
+		}
+		names = append(names, others.Functions()...)
+	}
 	var journal *controller.Journal
 	var saved *controller.Saved
 	learned := ""
@@ -102,7 +109,7 @@ func (s *Server) build(ctx context.Context) error {
 	core.Functions = s.functions(names, saved)
 	if o.Share != nil {
 		core.Epoch = core.Epoch.Add(-o.Share.Rebuild - time.Hour) // what is rebuilt was before now
-		if s.instance, err = s.newInstance(ctx, core, models); err != nil {
+		if s.instance, err = s.newInstance(ctx, core, models, others); err != nil {
 			return err
 		}
 		s.close = append(s.close, s.closeInstance)

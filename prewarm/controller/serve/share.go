@@ -28,6 +28,9 @@ type Share struct {
 	// Rebuild is how old what was written may be from which it is rebuilt what is known of the functions that come to a server: longer than an idle container
 	// lives.
 	Rebuild time.Duration
+	// Learned is the folder of the state of a server that learns, beside the models or instead of them: all applications that it has learned are predicted as it had
+	// learned them when this server began.
+	Learned string
 }
 
 // checkShare returns what does not go with sharing.
@@ -38,8 +41,8 @@ func (o *Options) checkShare() error {
 		return fmt.Errorf("the work of the policy %s cannot be shared: that is for %s", name, policyName)
 	case o.Learn:
 		return errors.New("a server that shares its work learns no models, since it sees a part of the traces: it needs a model")
-	case len(o.Models) == 0:
-		return errors.New("a server that shares its work needs a model")
+	case len(o.Models) == 0 && o.Share.Learned == "":
+		return errors.New("a server that shares its work needs a model, or what another has learned")
 	case o.State != "":
 		return errors.New("a server that shares its work has its state in Kafka, and none of its own")
 	case len(o.Sources) > 0 || o.Loads:
@@ -55,7 +58,7 @@ func (o *Options) checkShare() error {
 }
 
 // newInstance makes the part of the server that shares its work.
-func (s *Server) newInstance(ctx context.Context, core controller.Options, models []modelFile) (*share.Instance, error) {
+func (s *Server) newInstance(ctx context.Context, core controller.Options, models []modelFile, learned *learn.Learned) (*share.Instance, error) {
 	o := &s.o
 	_, rest, _ := strings.Cut(o.Policy, ":")
 	n, err := newsvendorArguments(rest)
@@ -65,19 +68,9 @@ func (s *Server) newInstance(ctx context.Context, core controller.Options, model
 	if err != nil {
 		return nil, fmt.Errorf("policy %s: %w", o.Policy, err)
 	}
-	var applications []*newsvendor.Application
-	var shown []controller.Model
-	for _, m := range models {
-		bound, err := learn.Bind(m.path, m.model, core.Functions)
-		if err != nil {
-			return nil, err
-		}
-		a, err := bound.Application(ctx, len(core.Functions), 1)
-		if err != nil {
-			return nil, err
-		}
-		applications = append(applications, a)
-		shown = append(shown, controller.Model{Name: m.path, Kind: a.Kind(), Functions: m.model.MarkNames(), Since: time.Now(), Traces: a.Traces()})
+	applications, shown, err := o.applications(ctx, &core, models, learned)
+	if err != nil {
+		return nil, err
 	}
 	core.Platform.MemoryMB = 0  // nobody sees all containers
 	core.Platform.Renew = false // only what is started is agreed on by all
@@ -94,6 +87,42 @@ func (s *Server) newInstance(ctx context.Context, core controller.Options, model
 		Kafka: o.Share.Kafka, Demands: o.Share.Demands, Supplies: o.Share.Supplies, Deciders: o.Share.Kafka.Group + "-deciders", Rebuild: o.Share.Rebuild,
 		Name: host + "-" + rand.Text()[:8],
 	}, core)
+}
+
+// applications returns those whose requests are predicted: of the models, and of what another server has learned if there is that; and what is shown of their models.
+func (o *Options) applications(ctx context.Context, core *controller.Options, models []modelFile, learned *learn.Learned) (all []*newsvendor.Application, shown []controller.Model, err error) {
+	for _, m := range models {
+		bound, err := learn.Bind(m.path, m.model, core.Functions)
+		if err != nil {
+			return nil, nil, err
+		}
+		a, err := bound.Application(ctx, len(core.Functions), 1)
+		if err != nil {
+			return nil, nil, err
+		}
+		all = append(all, a)
+		shown = append(shown, controller.Model{Name: m.path, Kind: a.Kind(), Functions: m.model.MarkNames(), Since: time.Now(), Traces: a.Traces()})
+	}
+	if learned == nil {
+		return all, shown, nil
+	}
+	more, err := learned.Applications(ctx, core.Platform, core.Functions, 1)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, a := range more {
+		var names []string
+		for _, f := range a.Functions() {
+			name := core.Functions[f].Name
+			if i := slices.IndexFunc(shown, func(m controller.Model) bool { return slices.Contains(m.Functions, name) }); i >= 0 {
+				return nil, nil, fmt.Errorf("function %s is of the model %s, and of what was learned in %s", name, shown[i].Name, o.Share.Learned)
+			}
+			names = append(names, name)
+		}
+		all = append(all, a)
+		shown = append(shown, controller.Model{Name: o.Share.Learned, Kind: a.Kind(), Functions: names, Since: time.Now(), Traces: a.Traces()})
+	}
+	return all, shown, nil
 }
 
 // sharedLimits takes the limits over from the guard, which knows of what its own server has asked for: where several share the work they are for all of them. What

@@ -7,7 +7,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tppfaas/tppfaas/prewarm"
 	"github.com/tppfaas/tppfaas/prewarm/actuator/guard"
+	"github.com/tppfaas/tppfaas/prewarm/controller"
+	"github.com/tppfaas/tppfaas/prewarm/learn"
+	"github.com/tppfaas/tppfaas/prewarm/newsvendor"
 	"github.com/tppfaas/tppfaas/prewarm/share"
 	"github.com/tppfaas/tppfaas/prewarm/source"
 	"github.com/tppfaas/tppfaas/prewarm/source/kafka"
@@ -73,6 +77,43 @@ func TestShareServes(t *testing.T) {
 	}, time.Minute, time.Millisecond)
 	stop()
 	require.NoError(t, <-ended)
+}
+
+// TestShareLearned checks that what another server has learned is predicted, that no function is of that and of a model too, and that an empty folder is an error.
+func TestShareLearned(t *testing.T) {
+	o := Options{
+		Listen: "127.0.0.1:0", Policy: "newsvendor:2560",
+		Share: &Share{Kafka: kafka.Options{Brokers: []string{"127.0.0.1:1"}, Topic: "otlp_spans", Group: "g"}, Demands: "d", Supplies: "s", Rebuild: time.Hour, Learned: t.TempDir()},
+	}
+	require.NoError(t, o.Check())
+	_, err := New(t.Context(), o)
+	require.ErrorContains(t, err, "nothing was learned there")
+	functions := []prewarm.Function{{Name: "f", MemoryMB: 256}, {Name: "tree_small-dev-main", MemoryMB: 256}}
+	var calls []prewarm.Trace
+	for range 10 {
+		calls = append(calls, prewarm.Trace{{Function: 0, Parent: -1, End: 1}, {Function: 1, Parent: 0, Arrival: 0.5, Start: 0.5, End: 1}})
+	}
+	p, err := learn.New(t.Context(), learn.Options{
+		Price: 1, Model: newsvendor.Table, Functions: functions, Knowledge: prewarm.Knowledge{Applications: []prewarm.Recording{{Name: "a", Functions: []int{0, 1}, Warm: calls}}},
+	})
+	require.NoError(t, err)
+	require.NoError(t, p.Save(o.Share.Learned))
+	require.NoError(t, p.Close())
+	s, err := New(t.Context(), o)
+	require.NoError(t, err)
+	learned, err := learn.ReadLearned(o.Share.Learned)
+	require.NoError(t, err)
+	all, shown, err := o.applications(t.Context(), &controller.Options{Functions: functions}, nil, learned)
+	require.NoError(t, err)
+	require.Len(t, all, 1)
+	require.Equal(t, newsvendor.Table, all[0].Kind())
+	require.Equal(t, []string{"f", "tree_small-dev-main"}, shown[0].Functions)
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	stop()
+	require.NoError(t, s.Run(ctx))
+	o.Models = []string{"../../../models/high_tree_small_rand.race.safetensors"}
+	_, err = New(t.Context(), o)
+	require.ErrorContains(t, err, "function tree_small-dev-main is of the model "+o.Models[0])
 }
 
 // TestSharedLimits checks that the limits of the guard become those of all instances, and that the guard, which knows of one, has none but of what is in flight.
