@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -38,23 +39,36 @@ type process struct {
 	url  string
 	pid  int
 	kill func()
+	end  func() // in order
 }
 
-// begin runs prewarm serve until the test ends, or kill is called.
+// begin runs prewarm serve -share until the test ends, or kill is called.
 func begin(t testing.TB, address, broker string, args ...string) *process {
+	t.Helper()
+	return serve(t, address, broker, append([]string{"-share"}, args...)...)
+}
+
+// serve runs prewarm serve until the test ends, or kill is called.
+func serve(t testing.TB, address, broker string, args ...string) *process {
 	t.Helper()
 	program, err := testbin.Path("prewarm/cmd/prewarm")
 	require.NoError(t, err)
-	command := exec.Command(program, append([]string{"serve", "-share", "-listen", address, "-grpc", "off", "-kafka", broker}, args...)...)
+	command := exec.Command(program, append([]string{"serve", "-listen", address, "-grpc", "off", "-kafka", broker}, args...)...)
 	var log bytes.Buffer
 	command.Stdout, command.Stderr = &log, &log
 	command.Env = []string{"HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH")}
 	require.NoError(t, command.Start())
 	p := &process{url: "http://" + address, pid: command.Process.Pid}
-	p.kill = sync.OnceFunc(func() {
-		_ = command.Process.Kill()
-		_ = command.Wait()
-	})
+	var once sync.Once
+	ends := func(by os.Signal) func() {
+		return func() {
+			once.Do(func() {
+				_ = command.Process.Signal(by)
+				_ = command.Wait()
+			})
+		}
+	}
+	p.kill, p.end = ends(os.Kill), ends(syscall.SIGTERM)
 	t.Cleanup(func() {
 		p.kill()
 		if t.Failed() {
@@ -124,6 +138,7 @@ type real struct {
 	asking   int                    // containers that are being warmed
 	most     struct{ unused, asking int }
 	cold     int
+	series   int // of requests
 	runs     int
 	parts    sync.WaitGroup
 }
@@ -289,13 +304,20 @@ type window struct {
 	calls      map[string]int
 }
 
-// request has the requests of applications come until stop is closed, each application's one after the other, when nothing is warm any more. What is returned waits until
-// they have ended.
-func (r *real) request(names []string, stop chan struct{}) func() []window {
+// untilCold is a pause after the i-th request of an application in which all its containers are removed.
+func untilCold(i int) time.Duration {
+	return idleTime + time.Second + time.Duration(i*7%5)*2*time.Second
+}
+
+// request has the requests of applications come until stop is closed, each application's one after the other with a pause between them. What is returned waits until they
+// have ended.
+func (r *real) request(names []string, pause func(i int) time.Duration, stop chan struct{}) func() []window {
 	r.t.Helper()
 	var mu sync.Mutex
 	var windows []window
 	requests := &sync.WaitGroup{}
+	r.series++
+	series := r.series
 	for k, name := range names {
 		w, err := lab.NewWorkload(name, "poisson:1200", lab.Options{Requests: 60})
 		require.NoError(r.t, err)
@@ -308,12 +330,12 @@ func (r *real) request(names []string, stop chan struct{}) func() []window {
 				for _, c := range request.Calls {
 					v.calls[w.Functions[c.Function].Name]++
 				}
-				q := &running{real: r, workload: w, request: request, trace: fmt.Sprintf("%030x%02x", i+1, k)}
+				q := &running{real: r, workload: w, request: request, trace: fmt.Sprintf("%028x%02x%02x", i+1, series, k)}
 				q.invoke(0, -1)
 				q.calls.Wait()
 				select {
 				case <-stop:
-				case <-time.After(idleTime + time.Second + time.Duration(i*7%5)*2*time.Second): // until nothing is warm
+				case <-time.After(pause(i)):
 				}
 				v.end = time.Now()
 				mu.Lock()
@@ -400,7 +422,7 @@ func TestIntegrationShare(t *testing.T) {
 	balanced(t, parts, instances...)
 
 	stop := make(chan struct{})
-	windows := r.request(names, stop)
+	windows := r.request(names, untilCold, stop)
 	wait := func(d time.Duration, what string) {
 		time.Sleep(d)
 		t.Logf("%v: %s", time.Since(r.begun).Round(time.Second), what)

@@ -37,7 +37,7 @@ func TestIntegrationStopped(t *testing.T) {
 	}
 	balanced(t, parts, instances...)
 	stop := make(chan struct{})
-	windows := r.request(names, stop)
+	windows := r.request(names, untilCold, stop)
 	signal := func(p *process, s os.Signal) {
 		found, err := os.FindProcess(p.pid)
 		require.NoError(t, err)
