@@ -60,7 +60,7 @@ func (c *Core) renewed(f *function, command uint64, flight flight, results []act
 	list := make([]actuator.Result, len(flight.containers))
 	c.totals.Renewals += uint64(len(list))
 	d := c.log.get(flight.decision)
-	found, missed := false, false
+	found, missed, vain := false, false, 0
 	stands := 0 // that limits count of the command, see guard.Guard
 	for i := range list {
 		list[i] = resultOf(results, i)
@@ -76,7 +76,7 @@ func (c *Core) renewed(f *function, command uint64, flight flight, results []act
 			to = unknown
 		case actuator.Created:
 			to, missed = created, true
-			c.totals.RenewalsFailed++
+			vain++
 		default:
 			to = failed
 			if r.Outcome == actuator.Held {
@@ -85,12 +85,13 @@ func (c *Core) renewed(f *function, command uint64, flight flight, results []act
 			if r.Err != nil {
 				detail = ": " + r.Err.Error()
 			}
-			c.totals.RenewalsFailed++
+			vain++
 		}
 		if d != nil {
 			d.change(asked, to, detail)
 		}
 	}
+	c.totals.RenewalsFailed += uint64(vain)
 	switch {
 	case found:
 		f.renewMiss = 0
@@ -117,7 +118,7 @@ func (c *Core) renewed(f *function, command uint64, flight flight, results []act
 			b.renewal = 0
 		}
 	}
-	c.record(Record{Kind: recordRenewed, Function: f.Name, Command: command, At: c.now, N: len(list), Containers: ids})
+	c.record(Record{Kind: recordRenewed, Function: f.Name, Command: command, At: c.now, N: len(list), Vain: vain, Containers: ids})
 	c.tell(events...)
 	for i := range events {
 		if e := &events[i]; e.Kind == prewarm.Starting {

@@ -313,7 +313,13 @@ func (x *world) after() {
 func (x *world) carryOut(c actuator.Command) {
 	if x.act != nil {
 		results := x.act(c)
-		x.clock.AfterFunc(time.Millisecond, func() { x.core.Acted(x.now(), c.ID, results); x.after() })
+		x.clock.AfterFunc(time.Millisecond, func() {
+			x.core.Acted(x.now(), c.ID, results)
+			if x.acted != nil {
+				x.acted()
+			}
+			x.after()
+		})
 		return
 	}
 	results := make([]actuator.Result, c.N)
