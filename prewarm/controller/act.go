@@ -273,6 +273,9 @@ func (c *Core) warmed(id prewarm.ID, r actuator.Result) {
 	}
 	if b.command != 0 {
 		c.record(Record{Kind: recordResult, Command: b.command, Outcome: r.Outcome, Instance: r.Instance, At: c.now, Containers: []prewarm.ID{b.id}})
+		if r.Outcome != actuator.Created && r.Outcome != actuator.Unknown && r.Outcome != actuator.Dry {
+			b.command = 0 // limits do not count it any more, and another release would be one of the others of the command
+		}
 	}
 	c.tell(c.mirror.Warmed(c.now, id, r, nil)...)
 }

@@ -27,7 +27,7 @@ func someRecords() []Record {
 		{Kind: recordAsked, Function: "a", Command: 2, Decision: 2, N: 1, At: 3 * time.Second},
 		{Kind: recordScaled, Function: "b", Command: 3, N: 4, Base: 1, Known: true, At: 4 * time.Second},
 		{Kind: recordPaused, Paused: true, At: 5 * time.Second},
-		{Kind: recordRenewed, Function: "a", Command: 3, N: 2, Containers: []prewarm.ID{7}, At: 5 * time.Second},
+		{Kind: recordRenewed, Function: "a", Command: 3, N: 2, Vain: 1, Containers: []prewarm.ID{7}, At: 5 * time.Second},
 		{Kind: recordReleased, Command: 2, At: 6 * time.Second},
 		{Kind: recordScaled, Function: "b", Command: 4, N: -1, Base: 1, Known: true, At: 7 * time.Second},
 	}

@@ -60,10 +60,14 @@ func (c *Core) renewed(f *function, command uint64, flight flight, results []act
 	list := make([]actuator.Result, len(flight.containers))
 	c.totals.Renewals += uint64(len(list))
 	d := c.log.get(flight.decision)
-	found, missed := false, false
+	found, missed, vain := false, false, 0
+	stands := 0 // that limits count of the command, see guard.Guard
 	for i := range list {
 		list[i] = resultOf(results, i)
 		r := &list[i]
+		if r.Outcome != actuator.Failed && r.Outcome != actuator.Held {
+			stands++
+		}
 		to, detail := renewed, ""
 		switch r.Outcome {
 		case actuator.Collapsed:
@@ -72,7 +76,7 @@ func (c *Core) renewed(f *function, command uint64, flight flight, results []act
 			to = unknown
 		case actuator.Created:
 			to, missed = created, true
-			c.totals.RenewalsFailed++
+			vain++
 		default:
 			to = failed
 			if r.Outcome == actuator.Held {
@@ -81,12 +85,13 @@ func (c *Core) renewed(f *function, command uint64, flight flight, results []act
 			if r.Err != nil {
 				detail = ": " + r.Err.Error()
 			}
-			c.totals.RenewalsFailed++
+			vain++
 		}
 		if d != nil {
 			d.change(asked, to, detail)
 		}
 	}
+	c.totals.RenewalsFailed += uint64(vain)
 	switch {
 	case found:
 		f.renewMiss = 0
@@ -104,12 +109,28 @@ func (c *Core) renewed(f *function, command uint64, flight flight, results []act
 		}
 	}
 	for _, id := range flight.containers {
-		if b := c.boxes[id]; b != nil && b.renewal == command && !slices.Contains(ids, id) {
-			c.endRenewal(b)
+		switch b := c.boxes[id]; {
+		case b == nil || b.renewal != command: // it was released
+			stands--
+		case slices.Contains(ids, id):
+			stands--
+		default:
+			b.renewal = 0
 		}
 	}
-	c.record(Record{Kind: recordRenewed, Function: f.Name, Command: command, At: c.now, N: len(list), Containers: ids})
+	c.record(Record{Kind: recordRenewed, Function: f.Name, Command: command, At: c.now, N: len(list), Vain: vain, Containers: ids})
 	c.tell(events...)
+	for i := range events {
+		if e := &events[i]; e.Kind == prewarm.Starting {
+			if b := c.boxes[e.Container]; b != nil && b.idleFrom != prewarm.Never && b.command == 0 {
+				b.renewal = command
+				stands--
+			}
+		}
+	}
+	if stands > 0 {
+		c.releases = append(c.releases, Release{command, stands})
+	}
 }
 
 // missedRenewal notes that a renewal has found none of the containers idle that were taken to be. Where that is always so, the platform removes them sooner than was said, and

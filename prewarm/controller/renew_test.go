@@ -168,3 +168,29 @@ func TestRenewalsSurvive(t *testing.T) {
 		t.Errorf("at %v containers are taken to be there until %v", at, until)
 	}
 }
+
+// TestRenewalsCountTheSame checks that the process that comes next counts renewals, and those that came to nothing, as the one before did, whatever came of them.
+func TestRenewalsCountTheSame(t *testing.T) {
+	for _, outcome := range []actuator.Outcome{actuator.Created, actuator.Collapsed, actuator.Failed, actuator.Unknown, actuator.Held} {
+		x := renewingWorld(t, func(o *worldOptions) { o.load = "bursts:3:0.1:16" })
+		saved := &Saved{}
+		x.act = func(c actuator.Command) []actuator.Result {
+			results := make([]actuator.Result, c.N)
+			for i := range results {
+				results[i].Outcome = outcome
+			}
+			results[0].Outcome = actuator.Collapsed
+			return results
+		}
+		x.acted = func() {
+			for _, r := range x.core.Records() {
+				saved.Add(&r)
+			}
+		}
+		x.run()
+		now := x.core.State().Totals
+		if now.Renewals == 0 || saved.Totals.Renewals != now.Renewals || saved.Totals.RenewalsFailed != now.RenewalsFailed {
+			t.Errorf("%v: %d of %d renewals are known to have come to nothing, there were %d of %d", outcome, saved.Totals.RenewalsFailed, saved.Totals.Renewals, now.RenewalsFailed, now.Renewals)
+		}
+	}
+}

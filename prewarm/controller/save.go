@@ -36,6 +36,8 @@ type Record struct {
 	// Containers are those that were asked for, those that were renewed, or the one that this is about; Used says of one that was released that an invocation has taken it.
 	Containers []prewarm.ID `json:"ids,omitempty"`
 	Used       bool         `json:"u,omitempty"`
+	// Vain is how many of N renewals came to nothing.
+	Vain int `json:"v,omitempty"`
 	// State is the whole state as of then.
 	State *Saved `json:"state,omitempty"`
 }
@@ -127,7 +129,7 @@ func (s *Saved) Add(r *Record) {
 	case recordRenewed:
 		s.Command = max(s.Command, r.Command+1)
 		s.Totals.Renewals += uint64(max(r.N, 0))
-		s.Totals.RenewalsFailed += uint64(max(r.N-len(r.Containers), 0))
+		s.Totals.RenewalsFailed += uint64(min(max(r.Vain, 0), max(r.N, 0)))
 		s.mirrorRenewed(r)
 	case recordState:
 		if r.State != nil {

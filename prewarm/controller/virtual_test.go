@@ -36,9 +36,10 @@ type world struct {
 	// observed, if not nil, may change observations, or leave them out.
 	observed func(o *source.Observation) bool
 	// acted, if not nil, is called when the core was told what has become of commands.
-	acted  func()
-	starts [3]int
-	last   prewarm.Time // when the last request comes
+	acted    func()
+	released func([]Release) // is told what limits do not count any more
+	starts   [3]int
+	last     prewarm.Time // when the last request comes
 }
 
 // marker is what a renewal carries: an invocation that the function answers at once.
@@ -283,7 +284,10 @@ func (x *world) markerEvent(m *marker, e *localwhisk.Event) {
 func (x *world) after() {
 	for {
 		commands := append([]actuator.Command(nil), x.core.Commands()...)
-		x.core.Releases()
+		releases := x.core.Releases()
+		if x.released != nil {
+			x.released(releases)
+		}
 		x.core.Records()
 		if len(commands) == 0 {
 			break
@@ -309,7 +313,13 @@ func (x *world) after() {
 func (x *world) carryOut(c actuator.Command) {
 	if x.act != nil {
 		results := x.act(c)
-		x.clock.AfterFunc(time.Millisecond, func() { x.core.Acted(x.now(), c.ID, results); x.after() })
+		x.clock.AfterFunc(time.Millisecond, func() {
+			x.core.Acted(x.now(), c.ID, results)
+			if x.acted != nil {
+				x.acted()
+			}
+			x.after()
+		})
 		return
 	}
 	results := make([]actuator.Result, c.N)

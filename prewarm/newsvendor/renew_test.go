@@ -153,6 +153,20 @@ func TestWorthRenewing(t *testing.T) {
 	}
 }
 
+// TestWorthRenewingEnds: where idle times are so short that a use is billions of them away, that is seen at once, and is not worth it.
+func TestWorthRenewingEnds(t *testing.T) {
+	for _, timeout := range []time.Duration{1, time.Microsecond, 50 * time.Millisecond} {
+		d, _ := renewer(t, 1e9, 1)
+		d.platform.IdleTimeout = timeout
+		v := Demand{Trace: 1, Probability: 1, Times: timesBetween(1e7, 2e7), Busy: 0.5, Notice: never}
+		d.add(&v)
+		u := d.next(1, 0, math.Inf(1), true, nil)
+		if gain, used := d.worthRenewing(u, 1+seconds(timeout), 1, seconds(timeout)); gain > 0 || math.IsNaN(gain) || used != 0 {
+			t.Errorf("%v: it is worth %v, used with probability %v", timeout, gain, used)
+		}
+	}
+}
+
 // TestWithout: without a container an invocation costs what the best of waiting, of starting one ahead, and of starting one when more is known does.
 func TestWithout(t *testing.T) {
 	d, _ := renewer(t, 6200, 1)

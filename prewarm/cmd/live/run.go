@@ -224,12 +224,12 @@ func runOnce(ctx context.Context, o *options, app *apps.Application, learned str
 	return s, m.outcomes, errors.Join(m.err, m.target.Remove(ctx))
 }
 
-// count sets what the controller has counted between two times, at the later of which there are containers. One that was warmed, is held, and has not been used is wasted, though it
-// is still there.
+// count sets what the controller has counted between two times, at the later of which there are containers. One that was warmed, or made by a renewal, and has not been used is wasted,
+// though it is still there.
 func (s *summary) count(before, after *controller.Totals, containers []controller.ContainerState) {
 	s.Warmups, s.Wasted = after.Warmups-before.Warmups, after.Wasted-before.Wasted
 	for i := range containers {
-		if c := &containers[i]; c.Warmed && !c.Used && c.Renewals > 0 {
+		if c := &containers[i]; c.Warmed && !c.Used {
 			s.Wasted++
 		}
 	}

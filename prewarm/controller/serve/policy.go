@@ -126,14 +126,21 @@ func newsvendorArguments(rest string) (o newsvendorOptions, err error) {
 	o.price = 2560
 	number := func(name, text string) (v float64, err error) {
 		if v, err = strconv.ParseFloat(text, 64); err != nil || !(v >= 0 && v < 1e9) {
-			return 0, fmt.Errorf("%s is %q, must be a number that is not negative (its form is %s)", name, text, form)
+			return 0, fmt.Errorf("%s is %q, must be a number from 0 to below 1e9 (its form is %s)", name, text, form)
 		}
 		return v, nil
 	}
 	plain := 0 // arguments without a name
+	given := map[string]bool{}
 	for _, argument := range strings.Split(rest, ":") {
 		waits, isWaits := strings.CutPrefix(argument, "waits=")
 		start, isStart := strings.CutPrefix(argument, "start=")
+		if name, _, named := strings.Cut(argument, "="); named {
+			if given[name] {
+				return none, fmt.Errorf("%s is given twice (its form is %s)", name, form)
+			}
+			given[name] = true
+		}
 		switch {
 		case isWaits && (waits == "every" || waits == "request"):
 			o.everyWait = waits == "every"

@@ -24,11 +24,14 @@ func TestNewsvendorArguments(t *testing.T) {
 		require.Equal(t, want, o, rest)
 	}
 	for rest, want := range map[string]string{
-		"much":            `λ is "much", must be a number that is not negative`,
-		"-1":              `λ is "-1", must be a number that is not negative`,
-		"640:waits=never": `waits is "never", must be request or every`,
-		"640:start=-1":    `start is "-1", must be a number that is not negative`,
-		"640:table:more":  `there is no argument for "more"`,
+		"much":                `λ is "much", must be a number from 0 to below 1e9`,
+		"-1":                  `λ is "-1", must be a number from 0 to below 1e9`,
+		"640:waits=never":     `waits is "never", must be request or every`,
+		"640:start=1e9":       `start is "1e9", must be a number from 0 to below 1e9`,
+		"start=1:start=2":     `start is given twice`,
+		"waits=every:waits=x": `waits is given twice`,
+		"640:start=-1":        `start is "-1", must be a number from 0 to below 1e9`,
+		"640:table:more":      `there is no argument for "more"`,
 	} {
 		_, err := newsvendorArguments(rest)
 		require.ErrorContains(t, err, want)
