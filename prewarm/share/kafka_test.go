@@ -331,6 +331,10 @@ func runSpan(call string) (id pcommon.SpanID) {
 // requests if one joins and one is killed.
 func TestKafkaSeveralAreAsOne(t *testing.T) {
 	const requests = 6
+	instances := []int{2, 4}
+	if testing.Short() {
+		instances = instances[:1]
+	}
 	run := func(n int, change func(f *fake)) *world {
 		x := newWorld(t, "tree_small", "poisson:1200", requests, 1)
 		f := newFake(t, x)
@@ -345,7 +349,7 @@ func TestKafkaSeveralAreAsOne(t *testing.T) {
 	}
 	one := run(1, nil)
 	require.Greater(t, len(one.done), 8*requests/2)
-	for _, n := range []int{2, 4} {
+	for _, n := range instances {
 		several := run(n, nil)
 		require.Equal(t, one.done, several.done, n)
 		require.Equal(t, one.starts, several.starts, n)

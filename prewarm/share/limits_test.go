@@ -85,6 +85,9 @@ func TestLimits(t *testing.T) {
 
 // TestKafkaLimits checks the same with Kafka, of whose topic of supplies only one partition is in an order for all.
 func TestKafkaLimits(t *testing.T) {
+	if testing.Short() {
+		t.Skip("instances with topics in kfake run in TestKafkaSeveralAreAsOne")
+	}
 	const most = 5
 	x := newWorld(t, "tree_small", "poisson:1200", 6, 1)
 	f := newFake(t, x)
