@@ -36,7 +36,6 @@ type decider struct {
 	unclaimed  prewarm.Time // when it, or another, has claimed it last, as long as it is not live
 	stated     controller.Standing
 	lag        lag
-	old        bool         // what it takes was written long ago, and there is more
 	owned      map[int]bool // functions that something has come of
 
 	known    map[int32]known           // by partition of spans
@@ -144,7 +143,7 @@ const answered = 500 * time.Millisecond
 // intend is told by the core what the policy wants started. It is not asked for if it is known only now what was wanted long ago, while what was written long ago is
 // read, which may say that nothing is wanted any more, or as long as something that was asked for has not come back: the policy wants that again, which would then be done twice. It will say so once more.
 func (u *decider) intend(d *prewarm.Decision, n int) {
-	if !u.live || u.old || u.all.now-u.now > mostLate {
+	if !u.live || u.lag.old || u.all.now-u.now > mostLate {
 		return
 	}
 	for id, p := range u.asked {

@@ -108,8 +108,7 @@ func (d *Deciders) Take(now prewarm.Time, m *kafka.Message) error {
 	if err != nil {
 		return err
 	}
-	u.lag.take(d.now, m)
-	u.old = m.Behind > 0 && d.now-d.o.since(m.At) > mostLate
+	u.lag.take(d.now, m, d.o.since(m.At))
 	err = u.take(max(min(d.o.since(moment(message.At)), d.now), u.now), m.Offset, message)
 	if u.live && !u.lag.behind(d.now) {
 		u.pass(d.now)
@@ -199,7 +198,7 @@ func (d *Deciders) Pass(now prewarm.Time) {
 		if u.lag.sleeps(d.now, u.due()) {
 			continue
 		}
-		u.old = false
+		u.lag.old = false
 		if u.due() <= d.now {
 			u.pass(d.now)
 			d.gather(u)

@@ -92,7 +92,6 @@ type predictor struct {
 	from       int64 // the offset from which on it emits: what was before is only rebuilt
 	replays    bool
 	lag        lag
-	old        bool // what it takes was written long ago, and there is more
 	withheld   bool // something that it expected was not told, because of that
 	functions  int
 	events     []prewarm.Event
@@ -109,13 +108,18 @@ type toldOf struct {
 type lag struct {
 	more  bool         // there is more to be read
 	taken prewarm.Time // when the last message was
+	old   bool         // it was written long ago, and there is more
 	slept bool         // it may be that there is more
 }
 
 // longestLag is after how long without a message nothing more is to be read, whatever was said before.
 const longestLag = time.Second
 
-func (l *lag) take(now prewarm.Time, m *kafka.Message) { l.more, l.taken = m.Behind > 0, now }
+// take notes a message that was written at a time.
+func (l *lag) take(now prewarm.Time, m *kafka.Message, at prewarm.Time) {
+	l.more, l.taken = m.Behind > 0, now
+	l.old = l.more && now-at > mostLate
+}
 
 // behind reports whether there is more to be read.
 func (l *lag) behind(now prewarm.Time) bool { return l.more && now < l.taken+longestLag }
@@ -179,8 +183,7 @@ func (p *Predictors) Take(now prewarm.Time, m *kafka.Message, observations []sou
 		return nil
 	}
 	u.replays = m.Offset < u.from
-	u.lag.take(p.now, m)
-	u.old = m.Behind > 0 && p.now-p.o.since(m.At) > mostLate
+	u.lag.take(p.now, m, p.o.since(m.At))
 	place := Place{m.Partition, m.Offset}
 	if now = min(p.o.since(m.At), p.now); m.Behind == 0 && !u.replays && p.now-now <= mostLate {
 		now = p.now
@@ -235,7 +238,7 @@ func (p *Predictors) Pass(now prewarm.Time) {
 	p.now = max(p.now, now)
 	for _, partition := range p.partitions() {
 		if u := p.units[partition]; !u.replays && !u.lag.behind(p.now) && !u.lag.sleeps(p.now, u.next()) {
-			if u.old = false; u.withheld {
+			if u.lag.old = false; u.withheld {
 				u.withheld = false
 				u.newsvendor.Again()
 			}
@@ -353,7 +356,7 @@ func (u *predictor) emit(o *source.Observation) {
 		clear(u.told)
 		return
 	}
-	if u.old || u.all.now-u.now > mostLate {
+	if u.lag.old || u.all.now-u.now > mostLate {
 		u.withheld = true
 		for _, t := range u.told {
 			t.Demands = nil
