@@ -33,7 +33,8 @@ that never ends must be stable. "tpp sample" draws sequences from the model, "tp
 
 All may have: marks, their names; end, the probability that a sequence is over after an event (default 0); time_unit (default ms), and resolution,
 the tick of the clock in it (default: as good as none). A renewal process has the weights of its marks in shares. Decay has a row for each
-mark, or one rate for all.
+mark, or one rate for all. A Hawkes process of several kernels has one rate for all, and more kernels, each with a branching matrix of its own, in
+further: [{branching: [[0, 0.1], [0, 0.2]], decay: 0.0001}].
 
 Usage: tpp define PARAMETERS -o MODEL [OPTIONS]
 
@@ -57,6 +58,10 @@ type parametersFile struct {
 	Base      []float64   `yaml:"base"`
 	Branching [][]float64 `yaml:"branching"`
 	Decay     [][]float64 `yaml:"decay"`
+	Further   []struct {
+		Branching [][]float64 `yaml:"branching"`
+		Decay     float64     `yaml:"decay"`
+	} `yaml:"further"`
 }
 
 // gapsFile is a mixture of log-normals in a file.
@@ -134,9 +139,9 @@ func parseParameters(text []byte) (tpp.FileModel, error) {
 // model returns the process.
 func (p *parametersFile) model() (tpp.FileModel, error) {
 	of := map[string][]bool{ // what each kind has
-		string(classical.KindPoisson): {true, false, false, false, false, false},
-		string(classical.KindRenewal): {false, true, true, false, false, false},
-		string(classical.KindHawkes):  {false, false, false, true, true, true},
+		string(classical.KindPoisson): {true, false, false, false, false, false, false},
+		string(classical.KindRenewal): {false, true, true, false, false, false, false},
+		string(classical.KindHawkes):  {false, false, false, true, true, true, true},
 	}
 	has, ok := of[p.Kind]
 	if !ok {
@@ -147,12 +152,12 @@ func (p *parametersFile) model() (tpp.FileModel, error) {
 		set  bool
 	}{
 		{"rates", p.Rates != nil}, {"shares", p.Shares != nil}, {"gaps", p.Gaps != nil},
-		{"base", p.Base != nil}, {"branching", p.Branching != nil}, {"decay", p.Decay != nil},
+		{"base", p.Base != nil}, {"branching", p.Branching != nil}, {"decay", p.Decay != nil}, {"further", p.Further != nil},
 	} {
 		if field.set && !has[i] {
 			return nil, fmt.Errorf("%s is not for a %s process", field.name, p.Kind)
 		}
-		if !field.set && has[i] && field.name != "shares" {
+		if !field.set && has[i] && field.name != "shares" && field.name != "further" {
 			return nil, fmt.Errorf("%s is missing", field.name)
 		}
 	}
@@ -170,7 +175,11 @@ func (p *parametersFile) model() (tpp.FileModel, error) {
 		}
 		return fileModel(classical.NewRenewal(mix, p.Shares, opts))
 	default:
-		return fileModel(classical.NewHawkes(classical.HawkesParameters{Base: p.Base, Branching: p.Branching, Decay: p.Decay}, opts))
+		parameters := classical.HawkesParameters{Base: p.Base, Branching: p.Branching, Decay: p.Decay}
+		for _, k := range p.Further {
+			parameters.Further = append(parameters.Further, classical.HawkesKernel{Branching: k.Branching, Decay: k.Decay})
+		}
+		return fileModel(classical.NewHawkes(parameters, opts))
 	}
 }
 

@@ -25,14 +25,16 @@ func TestDefineThenSample(t *testing.T) {
 		events float64 // in a window of 10000, on average
 	}{
 		// A quake has 0.8/(1 − 0.5) aftershocks.
-		"hawkes":  {hawkesText, 20 * (1 + 1.6)},
-		"poisson": {`{"kind": "poisson", "rates": [0.004, 0.001]}`, 50},
-		"renewal": {"kind: renewal\ntime_unit: s\nshares: [1, 3]\ngaps: {weight: [1], mu: [4.605170186], sigma: [0.5]}\n", 10000 / (100 * math.Exp(0.125))},
+		"hawkes": {hawkesText, 20 * (1 + 1.6)},
+		// A second kernel takes over some of the 0.5.
+		"hawkes of two kernels": {strings.Replace(hawkesText, "[0, 0.5]", "[0, 0.3]", 1) + "further: [{branching: [[0, 0], [0, 0.2]], decay: 0.5}]", 20 * (1 + 1.6)},
+		"poisson":               {`{"kind": "poisson", "rates": [0.004, 0.001]}`, 50},
+		"renewal":               {"kind: renewal\ntime_unit: s\nshares: [1, 3]\ngaps: {weight: [1], mu: [4.605170186], sigma: [0.5]}\n", 10000 / (100 * math.Exp(0.125))},
 	} {
 		folder := t.TempDir()
 		model, drawn := filepath.Join(folder, "m.safetensors"), filepath.Join(folder, "drawn.json.gz")
 		status, out, errs := call(t, "define", write(t, kind, c.text), "-o", model)
-		if status != cli.OK || !strings.Contains(out, kind+", 2 marks") {
+		if status != cli.OK || !strings.Contains(out, strings.Fields(kind)[0]+", 2 marks") {
 			t.Fatalf("%s: status %d, %s%s", kind, status, out, errs)
 		}
 		if status, _, errs := call(t, "sample", model, "-n", "200", "-window", "10000", "-o", drawn, "-seed", "1"); status != cli.OK {
@@ -78,6 +80,11 @@ func TestDefineRefuses(t *testing.T) {
 		{"kind: renewal\ngaps: {weight: [-1], mu: [0], sigma: [1]}", "a weight of the gaps is -1"},
 		{"kind: renewal\ngaps: {weight: [1], mu: [0, 1], sigma: [1]}", "1 log weights, 2 means"},
 		{"kind: hawkes\nbase: [1]\nbranching: [[1.5]]\ndecay: [[1]]", "not stable: the spectral radius of its branching matrix is 1.5"},
+		{"kind: poisson\nrates: [1]\nfurther: []", "further is not for a poisson process"},
+		{hawkesText + "further: [{branching: [[0, 0], [0, 0.6]], decay: 1}]", "not stable: the spectral radius of its branching matrix is 1.1"},
+		{hawkesText + "further: [{branching: [[0, 0.1]], decay: 1}]", "it must have one for each of 2 marks"},
+		{hawkesText + "further: [{branching: [[0, 0], [0, 0.1]]}]", "a decay is 0"},
+		{strings.Replace(hawkesText, "[[0.05]]", "[[1, 1], [1, 1]]", 1) + "further: [{branching: [[0, 0], [0, 0.1]], decay: 1}]", "each has one decay"},
 	} {
 		status, _, errs := call(t, "define", write(t, "p.yaml", c.text), "-o", model)
 		if status != cli.Failed || !strings.Contains(errs, c.want) || strings.Count(errs, "\n") != 1 || !strings.Contains(errs, "p.yaml: ") {
@@ -97,6 +104,7 @@ func TestDefineRefuses(t *testing.T) {
 // FuzzParseParameters checks that no text makes the reader fail otherwise than with an error.
 func FuzzParseParameters(f *testing.F) {
 	f.Add([]byte(hawkesText))
+	f.Add([]byte(hawkesText + "further: [{branching: [[0, 0], [0, 0.1]], decay: 1}]"))
 	f.Add([]byte(`{"kind": "renewal", "gaps": {"weight": [1, 2], "mu": [0, 1], "sigma": [1, 1]}, "end": 0.5}`))
 	f.Add([]byte("kind: poisson\nrates: [1e300, 1e-300]"))
 	f.Fuzz(func(t *testing.T, text []byte) {

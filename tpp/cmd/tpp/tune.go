@@ -34,6 +34,7 @@ Examples:
   tpp tune traces.json.gz -journal tune.jsonl
   tpp tune traces.json.gz -trials 81 -epochs 300 -encoder GRU
   tpp tune traces.json.gz -search rate=0.001..0.02 -search context=64,128,256
+  tpp tune traces.json.gz -search mark-table=true,false
   tpp tune traces.json.gz -kind race -trials 9 -json
 `
 
@@ -42,8 +43,10 @@ var notTuned = []string{"o", "history", "checkpoint", "repeat", "folds", "budget
 
 // searched are the options that are searched, by kind of model, and over which values.
 var searched = map[string]tune.Space{
-	string(neural.LogNormMix): append(recurrentSpace, tune.Parameter{Name: "components", Choices: []string{"8", "16", "32", "64"}}),
-	string(neural.TruncNorm):  append(recurrentSpace, tune.Parameter{Name: "head", Choices: []string{string(neural.LogHead), string(neural.SoftplusHead)}}),
+	string(neural.LogNormMix): append(recurrentSpace,
+		tune.Parameter{Name: "components", Choices: []string{"8", "16", "32", "64"}},
+		tune.Parameter{Name: "mark-time", Choices: []string{markTimeOff, markTimeOn}}),
+	string(neural.TruncNorm): append(recurrentSpace, tune.Parameter{Name: "head", Choices: []string{string(neural.LogHead), string(neural.SoftplusHead)}}),
 	race.Kind: {
 		{Name: "context", Choices: []string{"16", "32", "64", "128"}},
 		{Name: "components", Choices: []string{"4", "8", "16", "32"}},
@@ -53,7 +56,7 @@ var searched = map[string]tune.Space{
 }
 
 var recurrentSpace = tune.Space{
-	{Name: "encoder", Choices: []string{string(neural.GRU), string(neural.LSTM)}},
+	{Name: "encoder", Choices: []string{string(neural.GRU), string(neural.LSTM), string(neural.SSM)}},
 	{Name: "context", Choices: []string{"16", "32", "64", "128"}},
 	{Name: "embedding", Choices: []string{"8", "16", "32", "64"}},
 	{Name: "batch", Choices: []string{"16", "32", "64", "128"}},

@@ -115,12 +115,17 @@ func TestTuneBegins(t *testing.T) {
 		if err := json.Unmarshal([]byte(line), &r); err != nil {
 			t.Fatal(err)
 		}
-		if r.Trial == 0 && len(r.Options) != 1 || r.Trial > 0 && len(r.Options) != 5 || r.Options["context"] != "" || len(r.Options["batch"]) > 2 || r.Epochs != 2 {
+		if r.Trial == 0 && len(r.Options) != 1 || r.Trial > 0 && len(r.Options) != 6 || r.Trial > 0 && r.Options["mark-time"] == "" || r.Options["context"] != "" || len(r.Options["batch"]) > 2 || r.Epochs != 2 {
 			t.Errorf("%+v", r)
 		}
 	}
 	if !strings.Contains(out, "-context 4") || !strings.Contains(out, "-end=false") {
 		t.Errorf("the command lacks what is fixed: %s", out)
+	}
+	// A switch is searched as any other option.
+	status, out, errs = call(t, "tune", data, "-json", "-trials", "6", "-factor", "9", "-epochs", "1", "-context", "4", "-components", "2", "-search", "mark-table=true,false")
+	if status != cli.OK || !strings.Contains(out, `"mark-table":"true"`) || !strings.Contains(out, `"mark-table":"false"`) {
+		t.Errorf("status %d, %s%s", status, out, errs)
 	}
 	for _, kind := range []string{"truncnorm", "race"} {
 		input, trials := data, "2"
