@@ -23,6 +23,11 @@ func NewLinear[F Float](l *Layout, name string, in, out int) *Linear[F] {
 	}
 }
 
+// Tensors returns the weights, out × in, and the biases among the parameters.
+func (l *Linear[F]) Tensors(params []F) (weight, bias []F) {
+	return Of(l.weight, params), Of(l.bias, params)
+}
+
 // Prepare transposes the weights. It must be called after every change of the parameters, before Forward.
 func (l *Linear[F]) Prepare(params []F) {
 	begin := meter.Begin()

@@ -73,6 +73,7 @@ func TestFingerprintCoversOptions(t *testing.T) {
 	}
 	free := map[string]func(*TrainOptions){
 		"Workers":         func(o *TrainOptions) { o.Workers = 2 },
+		"Calibrate":       func(o *TrainOptions) { o.Calibrate = true }, // comes after the training
 		"MaxDuration":     func(o *TrainOptions) { o.MaxDuration = time.Hour },
 		"Checkpoint":      func(o *TrainOptions) { o.Checkpoint = "elsewhere" },
 		"CheckpointEvery": func(o *TrainOptions) { o.CheckpointEvery = time.Hour },

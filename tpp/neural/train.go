@@ -52,6 +52,9 @@ func (t *trainer) train(ctx context.Context, disk errorfs.FS, m *Recurrent) (*Re
 	if t.best == nil {
 		return nil, cmp.Or(err, errors.New("training made no model"))
 	}
+	if err == nil && t.opts.Calibrate {
+		err = t.calibrate(ctx)
+	}
 	copy(m.params, t.best)
 	m.net.prepare(m.params)
 	m.summary = &t.summary

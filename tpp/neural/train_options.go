@@ -44,6 +44,10 @@ type TrainOptions struct {
 	// end: of 120 trainings, on all datasets in data with 3 seeds and cycles of 60 to 400 epochs, half a cycle cost none its best
 	// epoch, and a quarter of one did in 18.
 	Patience int
+	// Calibrate multiplies, after training, the widths of the components of a LogNormMix by one factor and the logits of the marks by another: those with
+	// which the validation part is likeliest, if it gains a thousandth of a nat an event (temperature scaling, Guo et al. 2017, section 4.2). A
+	// network that has passed often over few sequences is too sure, and its intervals are too narrow. It needs a validation part.
+	Calibrate bool
 	// MaxDuration stops training after the epoch in which it is reached (default: no limit). The model then depends on
 	// how fast the machine is.
 	MaxDuration time.Duration

@@ -99,6 +99,27 @@ func TestTrainMarkTime(t *testing.T) {
 	}
 }
 
+// TestTrainCalibrate checks that -calibrate comes to the training: the model has a lower loss than without, and says so.
+func TestTrainCalibrate(t *testing.T) {
+	data := chain(t, "chain.json.gz", inOrder, 30)
+	losses := map[bool]float64{}
+	for _, with := range []bool{false, true} {
+		model := filepath.Join(t.TempDir(), "m.safetensors")
+		args := []string{"train", data, "-o", model, "-epochs", "2", "-context", "4", "-paper", fmt.Sprintf("-calibrate=%v", with)}
+		if status, _, errs := call(t, args...); status != cli.OK {
+			t.Fatalf("status %d, %s", status, errs)
+		}
+		read, err := tpp.ReadModelFile(model)
+		if err != nil {
+			t.Fatal(err)
+		}
+		losses[with] = read.(*neural.Recurrent).Training().ValidationLoss
+	}
+	if losses[true] >= losses[false] {
+		t.Errorf("validation losses: %v", losses)
+	}
+}
+
 // TestTrainMarkTable checks that -mark-table comes to the model, and that what is trained with it has a lower loss, and says so, than without.
 func TestTrainMarkTable(t *testing.T) {
 	data := chain(t, "chain.json.gz", inOrder, 30)
@@ -141,6 +162,7 @@ func TestTrainClassicalRefuses(t *testing.T) {
 		{"-mark-time auto -checkpoint c", "two trainings"},
 		{"-kind markov -mark-table", "-mark-table is not for -kind markov"},
 		{"-kind race -mark-table", "-mark-table is not for -kind race"},
+		{"-kind race -calibrate", "-calibrate is not for -kind race"},
 	} {
 		args := append([]string{"train", "x.json", "-o", "m"}, strings.Fields(c.options)...)
 		if status, _, errs := call(t, args...); status != cli.Usage || !strings.Contains(errs, c.reason) {

@@ -21,6 +21,7 @@ type network interface {
 // howTrained says how a network was trained.
 type howTrained struct {
 	epochs, best int
+	loss         float64 // of validation, per event
 	seconds      float64
 }
 
@@ -29,10 +30,10 @@ func trainingOf(m network) howTrained {
 	switch m := m.(type) {
 	case *neural.Recurrent:
 		s := m.Training()
-		return howTrained{s.Epochs, s.BestEpoch, s.Seconds}
+		return howTrained{s.Epochs, s.BestEpoch, s.ValidationLoss, s.Seconds}
 	case *race.Race:
 		s := m.Training()
-		return howTrained{s.Epochs, s.BestEpoch, s.Seconds}
+		return howTrained{s.Epochs, s.BestEpoch, s.ValidationLoss, s.Seconds}
 	}
 	return howTrained{}
 }

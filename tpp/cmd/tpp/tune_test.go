@@ -127,6 +127,10 @@ func TestTuneBegins(t *testing.T) {
 	if status != cli.OK || !strings.Contains(out, `"mark-table":"true"`) || !strings.Contains(out, `"mark-table":"false"`) {
 		t.Errorf("status %d, %s%s", status, out, errs)
 	}
+	best, _, _ := strings.Cut(out, "\n")
+	if !strings.Contains(best, `"mark-table":"true"`) { // rungs are sorted by their loss
+		t.Errorf("in one epoch the table of marks is not of the best setting: %s", best)
+	}
 	for _, kind := range []string{"truncnorm", "race"} {
 		input, trials := data, "2"
 		if kind == "race" {

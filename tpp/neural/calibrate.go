@@ -1,0 +1,91 @@
+package neural
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+)
+
+// calibration is what TrainOptions.Calibrate changes: the widths of the components of a LogNormMix are multiplied by one factor, and the logits of the
+// marks by another. A network that has seen the training part many times is surer of what comes than it may be, which the validation part, of which it
+// has seen nothing, tells (temperature scaling, Guo et al. 2017, section 4.2). Medians and the likeliest mark hardly change.
+type calibration struct{ widths, logits int } // steps of calibrationStep
+
+// Factors are powers of calibrationStep, up to mostSteps and down to −mostSteps.
+const (
+	calibrationStep = 1.05
+	mostSteps       = 30
+)
+
+// leastCalibrationGain is the gain in the log likelihood of an event that makes a calibration worth its place, in nats.
+const leastCalibrationGain = 1e-3
+
+// apply multiplies widths and logits of the parameters.
+func (c calibration) apply(n *network[float32], params []float32) {
+	if n.cfg.Kind == LogNormMix {
+		_, bias := n.time.Tensors(params)
+		for k := range n.cfg.NumComponents {
+			bias[n.cfg.NumComponents+k] += float32(float64(c.widths) * math.Log(calibrationStep)) // the second third are logarithms of the widths
+		}
+	}
+	factor := float32(math.Pow(calibrationStep, float64(c.logits)))
+	weight, bias := n.mark.Tensors(params)
+	for _, values := range [][]float32{weight, bias} {
+		for i := range values {
+			values[i] *= factor
+		}
+	}
+}
+
+// calibrate replaces the best parameters by the calibrated ones. It climbs, a step at a time as long as each is better than the one before: first by the
+// widths, then by the logits, and goes back where the validation part gains too little by one of them.
+func (t *trainer) calibrate(ctx context.Context) error {
+	if t.summary.ValidationSequences == 0 {
+		return nil // the training part does not tell
+	}
+	var best calibration
+	if t.net.cfg.Kind == LogNormMix {
+		if err := t.climb(ctx, &best, &best.widths); err != nil {
+			return err
+		}
+	}
+	if t.net.numClasses() > 1 {
+		if err := t.climb(ctx, &best, &best.logits); err != nil {
+			return err
+		}
+	}
+	best.apply(t.net, t.best)
+	return nil
+}
+
+// climb changes steps, one of those of c, for the better, and lowers the validation loss of the summary by what that gains.
+func (t *trainer) climb(ctx context.Context, c *calibration, steps *int) error {
+	start, lowest := *steps, t.summary.ValidationLoss
+	for _, direction := range []int{1, -1} {
+		for *steps != start+direction*mostSteps {
+			*steps += direction
+			copy(t.params, t.best)
+			c.apply(t.net, t.params)
+			sum, err := t.validate(ctx)
+			if err = cmp.Or(err, ctx.Err()); err != nil {
+				return fmt.Errorf("calibration: %w", err)
+			}
+			if loss := sum.perEvent(); loss < lowest {
+				lowest = loss
+				continue
+			}
+			*steps -= direction
+			break
+		}
+		if *steps != start {
+			break
+		}
+	}
+	if !(lowest <= t.summary.ValidationLoss-leastCalibrationGain) {
+		*steps = start
+		return nil
+	}
+	t.summary.ValidationLoss = lowest
+	return nil
+}

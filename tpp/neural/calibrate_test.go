@@ -1,0 +1,97 @@
+package neural
+
+import (
+	"context"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/tppfaas/tppfaas/tpp"
+)
+
+// coins returns short sequences of two marks in which nothing can be foreseen: gaps of Exp(1) seconds and fair coins.
+func coins(seed uint64, sequences int) *tpp.Dataset {
+	rng := rand.New(rand.NewPCG(seed, 9))
+	d := &tpp.Dataset{MarkNames: []string{"heads", "tails"}}
+	for range sequences {
+		var s tpp.Sequence
+		at := 0.0
+		for range 10 {
+			s.ArrivalTimes, s.Marks = append(s.ArrivalTimes, at), append(s.Marks, rng.IntN(2))
+			at += math.Ceil(1000 * rng.ExpFloat64())
+		}
+		d.Sequences = append(d.Sequences, s)
+	}
+	return d
+}
+
+// TestCalibrateCuresOverfitting trains a network that knows 12 sequences by heart, as each epoch has them a hundred times. Calibrated it is
+// less sure, so that it does better on sequences that it was neither trained nor calibrated on; the training says the loss that the states have; and
+// neither the number of workers nor reading from a stream changes the model.
+func TestCalibrateCuresOverfitting(t *testing.T) {
+	training, validation, test := coins(1, 12), coins(2, 30), coins(3, 200)
+	training.Sequences = slices.Repeat(training.Sequences, 100)
+	train := func(calibrate bool, workers int) *Recurrent {
+		t.Helper()
+		opts := TrainOptions{Seed: 1, MaxEpochs: 3, Workers: workers, Calibrate: calibrate, WithoutWeightDecay: true}
+		m, err := Train(t.Context(), Config{ContextSize: 16, MarkEmbeddingSize: 4, NumComponents: 4, MarkTimeSize: 2}, training, validation, opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	plain, calibrated := train(false, 1), train(true, 1)
+	before, _ := lossOf(t, plain, test)
+	after, _ := lossOf(t, calibrated, test)
+	if !(after < before-0.02) {
+		t.Errorf("a loss of %v calibrated, %v before", after, before)
+	}
+	loss, _ := lossOf(t, calibrated, validation)
+	if got := calibrated.Training().ValidationLoss; math.Abs(got-loss) > 1e-4 || !(got < plain.Training().ValidationLoss) {
+		t.Errorf("the training says a loss of %v, the states have %v, and before it was %v", got, loss, plain.Training().ValidationLoss)
+	}
+	if other := train(true, 3); other.Fingerprint() != calibrated.Fingerprint() {
+		t.Error("with three workers the model is another one")
+	}
+}
+
+// TestCalibrateNeedsValidation checks that the training part, which a network knows by heart, does not calibrate it.
+func TestCalibrateNeedsValidation(t *testing.T) {
+	training := coins(1, 12)
+	var fingerprints []uint64
+	for _, calibrate := range []bool{false, true} {
+		m, err := Train(t.Context(), Config{ContextSize: 8, NumComponents: 4}, training, nil, TrainOptions{MaxEpochs: 5, Calibrate: calibrate})
+		if err != nil {
+			t.Fatal(err)
+		}
+		fingerprints = append(fingerprints, m.Fingerprint())
+	}
+	if fingerprints[0] != fingerprints[1] {
+		t.Error("a model was calibrated without a validation part")
+	}
+}
+
+// TestCalibrateInterrupted checks that an interruption while the model is calibrated leaves it as the training made it.
+func TestCalibrateInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	training, validation := coins(1, 12), coins(2, 30)
+	opts := TrainOptions{MaxEpochs: 5, Calibrate: true, Progress: func(e Epoch) {
+		if e.Epoch == e.MaxEpochs {
+			cancel()
+		}
+	}}
+	cfg := Config{ContextSize: 8, NumComponents: 4}
+	m, err := Train(ctx, cfg, training, validation, opts)
+	if m == nil || err == nil {
+		t.Fatalf("a model %t, and the error %v", m != nil, err)
+	}
+	opts.Calibrate, opts.Progress = false, nil
+	want, err := Train(t.Context(), cfg, training, validation, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.Fingerprint() != want.Fingerprint() {
+		t.Error("the model is another one than without calibration")
+	}
+}
