@@ -7,6 +7,7 @@ import (
 	"hash/fnv"
 	"log/slog"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -99,11 +100,7 @@ func newWorld(t testing.TB, app, load string, requests int, seed uint64) *world 
 	x := &world{t: t, clock: localwhisk.NewVirtualClock(virtualEpoch), creating: map[int]func(actuator.Result){}, unused: map[int]int{}, workload: w}
 	x.know, err = w.Knowledge()
 	require.NoError(t, err)
-	for i := range x.know.Applications {
-		a, err := newsvendor.Train(t.Context(), &x.know.Applications[i], newsvendor.TrainOptions{Model: newsvendor.Table, Functions: len(w.Functions), Seed: 1, Remember: true})
-		require.NoError(t, err)
-		x.apps = append(x.apps, a)
-	}
+	x.apps = trained(t, app, load, requests, &x.know, len(w.Functions))
 	config := localwhisk.DefaultConfig()
 	config.StemCells, config.TakesStarting, config.WarmFirstCall = 0, true, true
 	x.platform, err = localwhisk.New(x.clock, config, seed)
@@ -123,6 +120,27 @@ func newWorld(t testing.TB, app, load string, requests int, seed uint64) *world 
 	}
 	x.clock.AfterFunc(plan.End+time.Minute, func() { x.stop() })
 	return x
+}
+
+// trainedOf are the applications of workloads, which worlds share: training takes a third of the time of a world.
+var (
+	trainedOf = map[string][]*newsvendor.Application{}
+	training  sync.Mutex
+)
+
+func trained(t testing.TB, app, load string, requests int, know *prewarm.Knowledge, functions int) []*newsvendor.Application {
+	t.Helper()
+	training.Lock()
+	defer training.Unlock()
+	key := fmt.Sprint(app, load, requests)
+	if trainedOf[key] == nil {
+		for i := range know.Applications {
+			a, err := newsvendor.Train(t.Context(), &know.Applications[i], newsvendor.TrainOptions{Model: newsvendor.Table, Functions: functions, Seed: 1, Remember: true})
+			require.NoError(t, err)
+			trainedOf[key] = append(trainedOf[key], a)
+		}
+	}
+	return trainedOf[key]
 }
 
 func (x *world) now() prewarm.Time { return x.clock.Now().Sub(virtualEpoch) }
