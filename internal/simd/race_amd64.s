@@ -2525,7 +2525,7 @@ loop:
 	VPXORD.BCST       c80000000<>+0(SB), Z0, Z0
 	VBROADCASTSS      c42b20000<>+0(SB), Z1
 	VMINPS            Z0, Z1, Z0
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z0, K2
+	VCMPPS.BCST       $0x15, cc2aeac4f<>+0(SB), Z0, K2
 	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z0, Z1
 	VRNDSCALEPS       $0x08, Z1, Z1
 	VFNMADD231PS.BCST c3f318000<>+0(SB), Z1, Z0
@@ -2537,7 +2537,6 @@ loop:
 	VFMADD213PS.BCST  c3f000000<>+0(SB), Z0, Z2
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Z0, Z2
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Z0, Z2
-	KNOTW             K2, K2
 	VSCALEFPS.Z       Z1, Z2, K2, Z0
 	VMOVUPS           Z0, (AX)
 	ADDQ              $0x40, CX
@@ -2556,7 +2555,7 @@ loopTail:
 	VPXORD.BCST       c80000000<>+0(SB), Z0, Z0
 	VBROADCASTSS      c42b20000<>+0(SB), Z1
 	VMINPS            Z0, Z1, Z0
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z0, K2
+	VCMPPS.BCST       $0x15, cc2aeac4f<>+0(SB), Z0, K2
 	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z0, Z1
 	VRNDSCALEPS       $0x08, Z1, Z1
 	VFNMADD231PS.BCST c3f318000<>+0(SB), Z1, Z0
@@ -2568,7 +2567,6 @@ loopTail:
 	VFMADD213PS.BCST  c3f000000<>+0(SB), Z0, Z2
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Z0, Z2
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Z0, Z2
-	KNOTW             K2, K2
 	VSCALEFPS.Z       Z1, Z2, K2, Z0
 	VMOVUPS           Z0, K1, (AX)
 	ADDQ              SI, CX
@@ -2654,7 +2652,7 @@ maxDone:
 exp:
 	VMOVUPS           (SI), Z3
 	VSUBPS            Z0, Z3, Z3
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z3, K2
+	VCMPPS.BCST       $0x15, cc2aeac4f<>+0(SB), Z3, K2
 	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z3, Z5
 	VRNDSCALEPS       $0x08, Z5, Z5
 	VFNMADD231PS.BCST c3f318000<>+0(SB), Z5, Z3
@@ -2666,7 +2664,6 @@ exp:
 	VFMADD213PS.BCST  c3f000000<>+0(SB), Z3, Z6
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z6
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z6
-	KNOTW             K2, K2
 	VSCALEFPS.Z       Z5, Z6, K2, Z3
 	VADDPS            Z3, Z1, Z1
 	VMOVUPS           Z3, (R8)
@@ -2685,7 +2682,7 @@ expTail:
 	VMOVAPS           Y2, K1, Y3
 	VMOVAPS           Y3, Y2
 	VSUBPS            Y0, Y2, Y2
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Y2, K2
+	VCMPPS.BCST       $0x15, cc2aeac4f<>+0(SB), Y2, K2
 	VMULPS.BCST       c3fb8aa3b<>+0(SB), Y2, Y0
 	VRNDSCALEPS       $0x08, Y0, Y0
 	VFNMADD231PS.BCST c3f318000<>+0(SB), Y0, Y2
@@ -2697,7 +2694,6 @@ expTail:
 	VFMADD213PS.BCST  c3f000000<>+0(SB), Y2, Y3
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Y2, Y3
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Y2, Y3
-	KNOTW             K2, K2
 	VSCALEFPS.Z       Y0, Y3, K2, Y2
 	VADDPS            Z2, Z1, Z1
 	VMOVUPS           Y2, (R8)
@@ -2710,7 +2706,7 @@ expLong:
 	VMOVAPS           Z3, K1, Z5
 	VMOVAPS           Z5, Z3
 	VSUBPS            Z0, Z3, Z3
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z3, K2
+	VCMPPS.BCST       $0x15, cc2aeac4f<>+0(SB), Z3, K2
 	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z3, Z0
 	VRNDSCALEPS       $0x08, Z0, Z0
 	VFNMADD231PS.BCST c3f318000<>+0(SB), Z0, Z3
@@ -2722,7 +2718,6 @@ expLong:
 	VFMADD213PS.BCST  c3f000000<>+0(SB), Z3, Z5
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z5
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z5
-	KNOTW             K2, K2
 	VSCALEFPS.Z       Z0, Z5, K2, Z3
 	VADDPS            Z3, Z1, Z1
 	VMOVUPS           Z3, (R8)
@@ -2799,7 +2794,7 @@ component:
 	VPXORD.BCST       c80000000<>+0(SB), Z3, Z3
 	VBROADCASTSS      c42b20000<>+0(SB), Z6
 	VMINPS            Z3, Z6, Z3
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z3, K2
+	VCMPPS.BCST       $0x15, cc2aeac4f<>+0(SB), Z3, K2
 	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z3, Z6
 	VRNDSCALEPS       $0x08, Z6, Z6
 	VFNMADD231PS.BCST c3f318000<>+0(SB), Z6, Z3
@@ -2811,7 +2806,6 @@ component:
 	VFMADD213PS.BCST  c3f000000<>+0(SB), Z3, Z7
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z7
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z7
-	KNOTW             K2, K2
 	VSCALEFPS.Z       Z6, Z7, K2, Z3
 	VMOVUPS           Z3, 64(DI)
 	VSUBPS            Z0, Z5, Z6
@@ -2819,7 +2813,7 @@ component:
 	VMOVUPS           Z6, 128(DI)
 	VBROADCASTSS      c42b00000<>+0(SB), Z7
 	VMINPS            Z6, Z7, Z6
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z6, K2
+	VCMPPS.BCST       $0x15, cc2aeac4f<>+0(SB), Z6, K2
 	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z6, Z7
 	VRNDSCALEPS       $0x08, Z7, Z7
 	VFNMADD231PS.BCST c3f318000<>+0(SB), Z7, Z6
@@ -2831,7 +2825,6 @@ component:
 	VFMADD213PS.BCST  c3f000000<>+0(SB), Z6, Z8
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Z6, Z8
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Z6, Z8
-	KNOTW             K2, K2
 	VSCALEFPS.Z       Z7, Z8, K2, Z6
 	VADDPS.BCST       c3f800000<>+0(SB), Z6, Z7
 	VDIVPS            Z7, Z6, Z6
@@ -2841,7 +2834,7 @@ component:
 	VMOVUPS           Z5, 256(DI)
 	VBROADCASTSS      c42b00000<>+0(SB), Z3
 	VMINPS            Z5, Z3, Z5
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z5, K2
+	VCMPPS.BCST       $0x15, cc2aeac4f<>+0(SB), Z5, K2
 	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z5, Z3
 	VRNDSCALEPS       $0x08, Z3, Z3
 	VFNMADD231PS.BCST c3f318000<>+0(SB), Z3, Z5
@@ -2853,7 +2846,6 @@ component:
 	VFMADD213PS.BCST  c3f000000<>+0(SB), Z5, Z6
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z6
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z6
-	KNOTW             K2, K2
 	VSCALEFPS.Z       Z3, Z6, K2, Z5
 	VADDPS.BCST       c3f800000<>+0(SB), Z5, Z3
 	VDIVPS            Z3, Z5, Z5
@@ -2877,7 +2869,7 @@ componentTail:
 	VPXORD.BCST       c80000000<>+0(SB), Y2, Y2
 	VBROADCASTSS      c42b20000<>+0(SB), Y4
 	VMINPS            Y2, Y4, Y2
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Y2, K2
+	VCMPPS.BCST       $0x15, cc2aeac4f<>+0(SB), Y2, K2
 	VMULPS.BCST       c3fb8aa3b<>+0(SB), Y2, Y4
 	VRNDSCALEPS       $0x08, Y4, Y4
 	VFNMADD231PS.BCST c3f318000<>+0(SB), Y4, Y2
@@ -2889,7 +2881,6 @@ componentTail:
 	VFMADD213PS.BCST  c3f000000<>+0(SB), Y2, Y5
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Y2, Y5
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Y2, Y5
-	KNOTW             K2, K2
 	VSCALEFPS.Z       Y4, Y5, K2, Y2
 	VMOVUPS           Y2, 64(DI)
 	VSUBPS            Y0, Y3, Y0
@@ -2897,7 +2888,7 @@ componentTail:
 	VMOVUPS           Y0, 128(DI)
 	VBROADCASTSS      c42b00000<>+0(SB), Y4
 	VMINPS            Y0, Y4, Y0
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Y0, K2
+	VCMPPS.BCST       $0x15, cc2aeac4f<>+0(SB), Y0, K2
 	VMULPS.BCST       c3fb8aa3b<>+0(SB), Y0, Y4
 	VRNDSCALEPS       $0x08, Y4, Y4
 	VFNMADD231PS.BCST c3f318000<>+0(SB), Y4, Y0
@@ -2909,7 +2900,6 @@ componentTail:
 	VFMADD213PS.BCST  c3f000000<>+0(SB), Y0, Y5
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Y0, Y5
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Y0, Y5
-	KNOTW             K2, K2
 	VSCALEFPS.Z       Y4, Y5, K2, Y0
 	VADDPS.BCST       c3f800000<>+0(SB), Y0, Y4
 	VDIVPS            Y4, Y0, Y0
@@ -2919,7 +2909,7 @@ componentTail:
 	VMOVUPS           Y0, 256(DI)
 	VBROADCASTSS      c42b00000<>+0(SB), Y1
 	VMINPS            Y0, Y1, Y0
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Y0, K2
+	VCMPPS.BCST       $0x15, cc2aeac4f<>+0(SB), Y0, K2
 	VMULPS.BCST       c3fb8aa3b<>+0(SB), Y0, Y1
 	VRNDSCALEPS       $0x08, Y1, Y1
 	VFNMADD231PS.BCST c3f318000<>+0(SB), Y1, Y0
@@ -2931,7 +2921,6 @@ componentTail:
 	VFMADD213PS.BCST  c3f000000<>+0(SB), Y0, Y2
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Y0, Y2
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Y0, Y2
-	KNOTW             K2, K2
 	VSCALEFPS.Z       Y1, Y2, K2, Y0
 	VADDPS.BCST       c3f800000<>+0(SB), Y0, Y1
 	VDIVPS            Y1, Y0, Y0
@@ -2949,7 +2938,7 @@ componentLong:
 	VPXORD.BCST       c80000000<>+0(SB), Z3, Z3
 	VBROADCASTSS      c42b20000<>+0(SB), Z6
 	VMINPS            Z3, Z6, Z3
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z3, K2
+	VCMPPS.BCST       $0x15, cc2aeac4f<>+0(SB), Z3, K2
 	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z3, Z6
 	VRNDSCALEPS       $0x08, Z6, Z6
 	VFNMADD231PS.BCST c3f318000<>+0(SB), Z6, Z3
@@ -2961,7 +2950,6 @@ componentLong:
 	VFMADD213PS.BCST  c3f000000<>+0(SB), Z3, Z7
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z7
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z7
-	KNOTW             K2, K2
 	VSCALEFPS.Z       Z6, Z7, K2, Z3
 	VMOVUPS           Z3, 64(DI)
 	VSUBPS            Z0, Z5, Z0
@@ -2969,7 +2957,7 @@ componentLong:
 	VMOVUPS           Z0, 128(DI)
 	VBROADCASTSS      c42b00000<>+0(SB), Z6
 	VMINPS            Z0, Z6, Z0
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z0, K2
+	VCMPPS.BCST       $0x15, cc2aeac4f<>+0(SB), Z0, K2
 	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z0, Z6
 	VRNDSCALEPS       $0x08, Z6, Z6
 	VFNMADD231PS.BCST c3f318000<>+0(SB), Z6, Z0
@@ -2981,7 +2969,6 @@ componentLong:
 	VFMADD213PS.BCST  c3f000000<>+0(SB), Z0, Z7
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Z0, Z7
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Z0, Z7
-	KNOTW             K2, K2
 	VSCALEFPS.Z       Z6, Z7, K2, Z0
 	VADDPS.BCST       c3f800000<>+0(SB), Z0, Z6
 	VDIVPS            Z6, Z0, Z0
@@ -2991,7 +2978,7 @@ componentLong:
 	VMOVUPS           Z0, 256(DI)
 	VBROADCASTSS      c42b00000<>+0(SB), Z1
 	VMINPS            Z0, Z1, Z0
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z0, K2
+	VCMPPS.BCST       $0x15, cc2aeac4f<>+0(SB), Z0, K2
 	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z0, Z1
 	VRNDSCALEPS       $0x08, Z1, Z1
 	VFNMADD231PS.BCST c3f318000<>+0(SB), Z1, Z0
@@ -3003,7 +2990,6 @@ componentLong:
 	VFMADD213PS.BCST  c3f000000<>+0(SB), Z0, Z3
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Z0, Z3
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Z0, Z3
-	KNOTW             K2, K2
 	VSCALEFPS.Z       Z1, Z3, K2, Z0
 	VADDPS.BCST       c3f800000<>+0(SB), Z0, Z1
 	VDIVPS            Z1, Z0, Z0
@@ -3312,7 +3298,7 @@ component:
 	VSUBPS            256(R9), Z2, Z3
 	VBROADCASTSS      c42b00000<>+0(SB), Z4
 	VMINPS            Z3, Z4, Z3
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z3, K2
+	VCMPPS.BCST       $0x15, cc2aeac4f<>+0(SB), Z3, K2
 	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z3, Z4
 	VRNDSCALEPS       $0x08, Z4, Z4
 	VFNMADD231PS.BCST c3f318000<>+0(SB), Z4, Z3
@@ -3324,7 +3310,6 @@ component:
 	VFMADD213PS.BCST  c3f000000<>+0(SB), Z3, Z7
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z7
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z7
-	KNOTW             K2, K2
 	VSCALEFPS.Z       Z4, Z7, K2, Z3
 	VADDPS.BCST       c3f800000<>+0(SB), Z3, Z4
 	VDIVPS            Z4, Z3, Z3
@@ -3376,7 +3361,7 @@ componentTail:
 	VSUBPS            256(R9), Y2, Y0
 	VBROADCASTSS      c42b00000<>+0(SB), Y3
 	VMINPS            Y0, Y3, Y0
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Y0, K2
+	VCMPPS.BCST       $0x15, cc2aeac4f<>+0(SB), Y0, K2
 	VMULPS.BCST       c3fb8aa3b<>+0(SB), Y0, Y3
 	VRNDSCALEPS       $0x08, Y3, Y3
 	VFNMADD231PS.BCST c3f318000<>+0(SB), Y3, Y0
@@ -3388,7 +3373,6 @@ componentTail:
 	VFMADD213PS.BCST  c3f000000<>+0(SB), Y0, Y4
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Y0, Y4
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Y0, Y4
-	KNOTW             K2, K2
 	VSCALEFPS.Z       Y3, Y4, K2, Y0
 	VADDPS.BCST       c3f800000<>+0(SB), Y0, Y3
 	VDIVPS            Y3, Y0, Y0
@@ -3438,7 +3422,7 @@ componentLong:
 	VSUBPS            256(R9), Z2, Z0
 	VBROADCASTSS      c42b00000<>+0(SB), Z3
 	VMINPS            Z0, Z3, Z0
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z0, K2
+	VCMPPS.BCST       $0x15, cc2aeac4f<>+0(SB), Z0, K2
 	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z0, Z3
 	VRNDSCALEPS       $0x08, Z3, Z3
 	VFNMADD231PS.BCST c3f318000<>+0(SB), Z3, Z0
@@ -3450,7 +3434,6 @@ componentLong:
 	VFMADD213PS.BCST  c3f000000<>+0(SB), Z0, Z4
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Z0, Z4
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Z0, Z4
-	KNOTW             K2, K2
 	VSCALEFPS.Z       Z3, Z4, K2, Z0
 	VADDPS.BCST       c3f800000<>+0(SB), Z0, Z3
 	VDIVPS            Z3, Z0, Z0

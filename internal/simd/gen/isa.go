@@ -159,25 +159,31 @@ func (t tail) fill(v reg.VecVirtual, c float64) {
 
 // access is how a kernel reads and writes the vector at hand: a whole one or the tail of a row.
 type access struct {
-	isa  isa
-	tail *tail
+	isa   isa
+	tail  *tail
+	ahead int // bytes from where the pointers stand
 }
 
+// at returns the operand of the vector at hand, given that where the pointers stand.
+func (x access) at(m Mem) Mem { return m.Offset(x.ahead) }
+
 func (x access) load(m Mem) reg.VecVirtual {
+	defer pause()
 	v := x.isa.vec()
 	if x.tail != nil {
-		x.tail.load(m, v)
+		x.tail.load(x.at(m), v)
 	} else {
-		VMOVUPS(m, v)
+		VMOVUPS(x.at(m), v)
 	}
 	return v
 }
 
 func (x access) store(v reg.VecVirtual, m Mem) {
+	defer pause()
 	if x.tail != nil {
-		x.tail.store(v, m)
+		x.tail.store(v, x.at(m))
 	} else {
-		VMOVUPS(v, m)
+		VMOVUPS(v, x.at(m))
 	}
 }
 
@@ -220,6 +226,11 @@ func (r row) each(label string, pointers []reg.Register, body func(access)) {
 	}
 	DECQ(count)
 	JNZ(LabelRef(label))
+	r.endRow(label, pointers, body)
+}
+
+// endRow runs body over the tail of a row, after its whole vectors.
+func (r row) endRow(label string, pointers []reg.Register, body func(access)) {
 	Label(label + "Tail")
 	TESTQ(r.rest, r.rest)
 	JZ(LabelRef(label + "Done"))
@@ -228,6 +239,49 @@ func (r row) each(label string, pointers []reg.Register, body func(access)) {
 		ADDQ(r.rest, p)
 	}
 	Label(label + "Done")
+}
+
+// eachPaired is each but for that it interleaves body for two vectors at a time where there are registers for both. Body must address everything from its
+// access.
+func (r row) eachPaired(label string, pointers []reg.Register, body func(access)) {
+	r.eachFew(label, pointers, func(ats ...access) { interleaveEach(ats, body) })
+}
+
+// interleaveEach interleaves body for some vectors.
+func interleaveEach(ats []access, body func(access)) {
+	bodies := make([]func(), len(ats))
+	for i, at := range ats {
+		bodies[i] = func() { body(at) }
+	}
+	interleave(bodies...)
+}
+
+// eachFew is eachPaired for a body that interleaves what it does with the vectors itself.
+func (r row) eachFew(label string, pointers []reg.Register, body func(...access)) {
+	one := func(at access) { body(at) }
+	if !r.isa.zmm {
+		r.each(label, pointers, one)
+		return
+	}
+	count := GP64()
+	MOVQ(r.whole, count)
+	SHRQ(Imm(1), count)
+	JZ(LabelRef(label + "Single"))
+	Label(label + "Pair")
+	body(access{isa: r.isa}, access{isa: r.isa, ahead: r.isa.bytes()})
+	for _, p := range pointers {
+		ADDQ(U32(uint32(2*r.isa.bytes())), p)
+	}
+	DECQ(count)
+	JNZ(LabelRef(label + "Pair"))
+	Label(label + "Single")
+	TESTQ(U32(1), r.whole)
+	JZ(LabelRef(label + "Tail"))
+	one(access{isa: r.isa})
+	for _, p := range pointers {
+		ADDQ(Imm(uint64(r.isa.bytes())), p)
+	}
+	r.endRow(label, pointers, one)
 }
 
 // eachNarrow is each but for tails that fit into half a vector, for which body works on that. It must take everything from the isa of its access.
