@@ -159,9 +159,10 @@ func (t tail) fill(v reg.VecVirtual, c float64) {
 
 // access is how a kernel reads and writes the vector at hand: a whole one or the tail of a row.
 type access struct {
-	isa   isa
-	tail  *tail
-	ahead int // bytes from where the pointers stand
+	isa     isa
+	tail    *tail
+	ahead   int // bytes from where the pointers stand
+	vectors int // the same in vectors
 }
 
 // at returns the operand of the vector at hand, given that where the pointers stand.
@@ -284,30 +285,76 @@ func (r row) eachFew(label string, pointers []reg.Register, body func(...access)
 	r.endRow(label, pointers, one)
 }
 
-// eachNarrow is each but for tails that fit into half a vector, for which body works on that. It must take everything from the isa of its access.
-func (r row) eachNarrow(label string, pointers []reg.Register, body func(access)) {
+// eachNarrow is each but for tails that fit into half a vector, for which body works on that, and for the blocks of each vector, at pointers that move
+// forward, too. A row of a whole vector and such a tail interleaves the two. Body must take everything from its access, and address everything from it.
+func (r row) eachNarrow(label string, pointers []reg.Register, walks []blockWalk, body func(access)) {
+	moved := func(at access) {
+		body(at)
+		for _, w := range walks {
+			w.forward(r.isa, 1)
+		}
+	}
 	if !r.isa.zmm {
-		r.each(label, pointers, body)
+		r.each(label, pointers, moved)
 		return
 	}
 	narrow := r.isa
 	narrow.half = true
 	short := r.tail
 	short.isa = narrow
+	general, end := label+"General", label+"End"
+	CMPQ(r.whole, U8(1))
+	JNE(LabelRef(general))
+	TESTQ(r.rest, r.rest)
+	JZ(LabelRef(general))
+	CMPQ(r.rest, U8(uint8(r.isa.bytes()/2)))
+	JG(LabelRef(general))
+	interleaveEach([]access{{isa: r.isa}, {isa: narrow, tail: &short, ahead: r.isa.bytes(), vectors: 1}}, body)
+	for _, p := range pointers {
+		LEAQ(Mem{Base: p, Index: r.rest, Scale: 1, Disp: r.isa.bytes()}, p)
+	}
+	for _, w := range walks {
+		w.forward(r.isa, 2)
+	}
+	JMP(LabelRef(end))
+	Label(general)
 	r.each(label, pointers, func(at access) {
 		if at.tail == nil {
-			body(at)
+			moved(at)
 			return
 		}
 		long, done := label+"Long", label+"Both"
 		CMPQ(r.rest, U8(uint8(r.isa.bytes()/2)))
 		JG(LabelRef(long))
-		body(access{isa: narrow, tail: &short})
+		moved(access{isa: narrow, tail: &short})
 		JMP(LabelRef(done))
 		Label(long)
-		body(at)
+		moved(at)
 		Label(done)
 	})
+	Label(end)
+}
+
+// blockWalk is a pointer that runs through the blocks of vectors, so many for each.
+type blockWalk struct {
+	p      reg.Register
+	blocks int
+}
+
+// forward moves the pointer over the blocks of n vectors.
+func (w blockWalk) forward(s isa, n int) { ADDQ(U32(uint32(n*w.blocks*s.bytes())), w.p) }
+
+// block returns the operand of a block of the vector at hand.
+func (x access) block(w blockWalk, i int) Mem {
+	return Mem{Base: w.p, Disp: (x.vectors*w.blocks + i) * x.isa.bytes()}
+}
+
+// loadBlock reads a block of the vector at hand.
+func (x access) loadBlock(w blockWalk, i int) reg.VecVirtual {
+	defer pause()
+	v := x.isa.vec()
+	VMOVUPS(x.block(w, i), v)
+	return v
 }
 
 // reduce combines the lanes of v by a commutative instruction, in a fixed order, and leaves the result in all of them.
