@@ -31,10 +31,10 @@ func gemmFast(m, n, k int, a []float32, ars, acs int, b []float32, brs int, c []
 }
 
 // panelVectors returns how many vectors of columns the next panel takes of those that are left: three, which keeps the
-// multipliers busiest, but two and two rather than three and one.
-func panelVectors(left int) int {
-	if left == 2 || left == 4 {
-		return 2
+// multipliers busiest, but not three and one of the last four: with AVX-512, which has the registers, four, and else two and two.
+func panelVectors(left, most int) int {
+	if left == 4 {
+		return most
 	}
 	return min(left, 3)
 }
@@ -42,10 +42,12 @@ func panelVectors(left int) int {
 // gemmPanel computes the first columns of C and returns how many.
 func gemmPanel(m, n, k int, a *float32, ars, acs int, b *float32, brs int, c *float32, crs int, start *float32, srs int) int {
 	if active == avx512 {
-		vectors := panelVectors((n + 15) / 16)
+		vectors := panelVectors((n+15)/16, 4)
 		columns := min(n, 16*vectors)
 		last := columns - 16*(vectors-1)
 		switch vectors {
+		case 4:
+			gemm6x64AVX512(m, last, k, a, ars, acs, b, brs, c, crs, start, srs)
 		case 3:
 			gemm8x48AVX512(m, last, k, a, ars, acs, b, brs, c, crs, start, srs)
 		case 2:
@@ -55,7 +57,7 @@ func gemmPanel(m, n, k int, a *float32, ars, acs int, b *float32, brs int, c *fl
 		}
 		return columns
 	}
-	vectors := panelVectors((n + 7) / 8)
+	vectors := panelVectors((n+7)/8, 2)
 	columns := min(n, 8*vectors)
 	last := columns - 8*(vectors-1)
 	switch {

@@ -64,6 +64,11 @@ func gemm8x32AVX512(m int, last int, k int, a *float32, ars int, acs int, b *flo
 //go:noescape
 func gemm8x48AVX512(m int, last int, k int, a *float32, ars int, acs int, b *float32, brs int, c *float32, crs int, start *float32, srs int)
 
+// gemm6x64AVX512 computes C = S + A·B for 64 columns, of whose last vector only the first last count, where a nil start is zero.
+//
+//go:noescape
+func gemm6x64AVX512(m int, last int, k int, a *float32, ars int, acs int, b *float32, brs int, c *float32, crs int, start *float32, srs int)
+
 // gemvT192AVX512 computes y = start + x·B for 192 columns, where a nil start is zero.
 //
 //go:noescape

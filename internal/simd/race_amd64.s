@@ -1500,6 +1500,7 @@ component:
 	VMULPS       Y2, Y0, Y2
 	VMOVUPS      Y2, (DX)
 	VSUBPS       128(R10), Y2, Y3
+	VMULPS       c3f000000<>+0(SB), Y2, Y2
 	VMOVUPS      c42b00000<>+0(SB), Y4
 	VMINPS       Y3, Y4, Y3
 	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y3, Y4
@@ -1520,8 +1521,6 @@ component:
 	VANDNPS      Y3, Y4, Y3
 	VADDPS       c3f800000<>+0(SB), Y3, Y4
 	VDIVPS       Y4, Y3, Y3
-	VMOVUPS      Y3, 32(DX)
-	VMULPS       c3f000000<>+0(SB), Y2, Y2
 	VMOVUPS      c411051ec<>+0(SB), Y4
 	VMINPS       Y2, Y4, Y2
 	VMOVUPS      cc11051ec<>+0(SB), Y4
@@ -1543,6 +1542,7 @@ component:
 	VMINPS       Y2, Y4, Y2
 	VMOVUPS      cbf800000<>+0(SB), Y4
 	VMAXPS       Y2, Y4, Y2
+	VMOVUPS      Y3, 32(DX)
 	VMOVUPS      160(R10), Y4
 	VMULPS       Y3, Y4, Y4
 	VMULPS       c40000000<>+0(SB), Y4, Y4
@@ -1564,6 +1564,7 @@ componentTail:
 	VMULPS       Y2, Y0, Y2
 	VMOVUPS      Y2, (DX)
 	VSUBPS       128(R10), Y2, Y0
+	VMULPS       c3f000000<>+0(SB), Y2, Y2
 	VMOVUPS      c42b00000<>+0(SB), Y3
 	VMINPS       Y0, Y3, Y0
 	VCMPPS       $0x11, cc2aeac4f<>+0(SB), Y0, Y3
@@ -1584,8 +1585,6 @@ componentTail:
 	VANDNPS      Y0, Y3, Y0
 	VADDPS       c3f800000<>+0(SB), Y0, Y3
 	VDIVPS       Y3, Y0, Y0
-	VMOVUPS      Y0, 32(DX)
-	VMULPS       c3f000000<>+0(SB), Y2, Y2
 	VMOVUPS      c411051ec<>+0(SB), Y3
 	VMINPS       Y2, Y3, Y2
 	VMOVUPS      cc11051ec<>+0(SB), Y3
@@ -1607,6 +1606,7 @@ componentTail:
 	VMINPS       Y2, Y3, Y2
 	VMOVUPS      cbf800000<>+0(SB), Y3
 	VMAXPS       Y2, Y3, Y2
+	VMOVUPS      Y0, 32(DX)
 	VMOVUPS      160(R10), Y3
 	VMULPS       Y0, Y3, Y3
 	VMULPS       c40000000<>+0(SB), Y3, Y3
@@ -2525,7 +2525,7 @@ loop:
 	VPXORD.BCST       c80000000<>+0(SB), Z0, Z0
 	VBROADCASTSS      c42b20000<>+0(SB), Z1
 	VMINPS            Z0, Z1, Z0
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z0, K2
+	VCMPPS.BCST       $0x15, cc2aeac4f<>+0(SB), Z0, K2
 	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z0, Z1
 	VRNDSCALEPS       $0x08, Z1, Z1
 	VFNMADD231PS.BCST c3f318000<>+0(SB), Z1, Z0
@@ -2537,7 +2537,6 @@ loop:
 	VFMADD213PS.BCST  c3f000000<>+0(SB), Z0, Z2
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Z0, Z2
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Z0, Z2
-	KNOTW             K2, K2
 	VSCALEFPS.Z       Z1, Z2, K2, Z0
 	VMOVUPS           Z0, (AX)
 	ADDQ              $0x40, CX
@@ -2556,7 +2555,7 @@ loopTail:
 	VPXORD.BCST       c80000000<>+0(SB), Z0, Z0
 	VBROADCASTSS      c42b20000<>+0(SB), Z1
 	VMINPS            Z0, Z1, Z0
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z0, K2
+	VCMPPS.BCST       $0x15, cc2aeac4f<>+0(SB), Z0, K2
 	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z0, Z1
 	VRNDSCALEPS       $0x08, Z1, Z1
 	VFNMADD231PS.BCST c3f318000<>+0(SB), Z1, Z0
@@ -2568,7 +2567,6 @@ loopTail:
 	VFMADD213PS.BCST  c3f000000<>+0(SB), Z0, Z2
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Z0, Z2
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Z0, Z2
-	KNOTW             K2, K2
 	VSCALEFPS.Z       Z1, Z2, K2, Z0
 	VMOVUPS           Z0, K1, (AX)
 	ADDQ              SI, CX
@@ -2636,25 +2634,73 @@ maxTail:
 	ADDQ         BX, SI
 
 maxDone:
-	SUBQ       AX, SI
-	VSHUFF32X4 $0x4e, Z0, Z0, Z1
-	VMAXPS     Z1, Z0, Z0
-	VSHUFF32X4 $0xb1, Z0, Z0, Z1
-	VMAXPS     Z1, Z0, Z0
-	VSHUFPS    $0x4e, Z0, Z0, Z1
-	VMAXPS     Z1, Z0, Z0
-	VSHUFPS    $0xb1, Z0, Z0, Z1
-	VMAXPS     Z1, Z0, Z0
-	VXORPS     Z1, Z1, Z1
-	MOVQ       DI, R8
-	MOVQ       DX, R10
-	TESTQ      R10, R10
-	JZ         expTail
+	SUBQ              AX, SI
+	VSHUFF32X4        $0x4e, Z0, Z0, Z1
+	VMAXPS            Z1, Z0, Z0
+	VSHUFF32X4        $0xb1, Z0, Z0, Z1
+	VMAXPS            Z1, Z0, Z0
+	VSHUFPS           $0x4e, Z0, Z0, Z1
+	VMAXPS            Z1, Z0, Z0
+	VSHUFPS           $0xb1, Z0, Z0, Z1
+	VMAXPS            Z1, Z0, Z0
+	VXORPS            Z1, Z1, Z1
+	MOVQ              DI, R8
+	CMPQ              DX, $0x01
+	JNE               expGeneral
+	TESTQ             BX, BX
+	JZ                expGeneral
+	CMPQ              BX, $0x20
+	JG                expGeneral
+	VMOVUPS           (SI), Z3
+	VMOVUPS.Z         64(SI), K1, Y2
+	VSUBPS            Z0, Z3, Z3
+	VCMPPS.BCST       $0x15, cc2aeac4f<>+0(SB), Z3, K2
+	VBROADCASTSS      cff800000<>+0(SB), Y4
+	VMOVAPS           Y2, K1, Y4
+	VMOVAPS           Y4, Y2
+	VSUBPS            Y0, Y2, Y2
+	VCMPPS.BCST       $0x15, cc2aeac4f<>+0(SB), Y2, K3
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z3, Z0
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Y2, Y4
+	VRNDSCALEPS       $0x08, Z0, Z0
+	VRNDSCALEPS       $0x08, Y4, Y4
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z0, Z3
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z0, Z3
+	VBROADCASTSS      c3ab688be<>+0(SB), Z5
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z3, Z5
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Y4, Y2
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Y4, Y2
+	VBROADCASTSS      c3ab688be<>+0(SB), Y6
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Y2, Y6
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z3, Z5
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Y2, Y6
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z3, Z5
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Y2, Y6
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z3, Z5
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Y2, Y6
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z5
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Y2, Y6
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z5
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Y2, Y6
+	VSCALEFPS.Z       Z0, Z5, K2, Z3
+	VADDPS            Z3, Z1, Z1
+	VMOVUPS           Z3, (R8)
+	VSCALEFPS.Z       Y4, Y6, K3, Y2
+	VADDPS            Z2, Z1, Z1
+	VMOVUPS           Y2, 384(R8)
+	LEAQ              64(SI)(BX*1), SI
+	ADDQ              $0x00000300, R8
+	JMP               expEnd
+
+expGeneral:
+	MOVQ  DX, R10
+	TESTQ R10, R10
+	JZ    expTail
 
 exp:
 	VMOVUPS           (SI), Z3
 	VSUBPS            Z0, Z3, Z3
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z3, K2
+	VCMPPS.BCST       $0x15, cc2aeac4f<>+0(SB), Z3, K2
 	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z3, Z5
 	VRNDSCALEPS       $0x08, Z5, Z5
 	VFNMADD231PS.BCST c3f318000<>+0(SB), Z5, Z3
@@ -2666,7 +2712,6 @@ exp:
 	VFMADD213PS.BCST  c3f000000<>+0(SB), Z3, Z6
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z6
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z6
-	KNOTW             K2, K2
 	VSCALEFPS.Z       Z5, Z6, K2, Z3
 	VADDPS            Z3, Z1, Z1
 	VMOVUPS           Z3, (R8)
@@ -2685,7 +2730,7 @@ expTail:
 	VMOVAPS           Y2, K1, Y3
 	VMOVAPS           Y3, Y2
 	VSUBPS            Y0, Y2, Y2
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Y2, K2
+	VCMPPS.BCST       $0x15, cc2aeac4f<>+0(SB), Y2, K2
 	VMULPS.BCST       c3fb8aa3b<>+0(SB), Y2, Y0
 	VRNDSCALEPS       $0x08, Y0, Y0
 	VFNMADD231PS.BCST c3f318000<>+0(SB), Y0, Y2
@@ -2697,7 +2742,6 @@ expTail:
 	VFMADD213PS.BCST  c3f000000<>+0(SB), Y2, Y3
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Y2, Y3
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Y2, Y3
-	KNOTW             K2, K2
 	VSCALEFPS.Z       Y0, Y3, K2, Y2
 	VADDPS            Z2, Z1, Z1
 	VMOVUPS           Y2, (R8)
@@ -2710,7 +2754,7 @@ expLong:
 	VMOVAPS           Z3, K1, Z5
 	VMOVAPS           Z5, Z3
 	VSUBPS            Z0, Z3, Z3
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z3, K2
+	VCMPPS.BCST       $0x15, cc2aeac4f<>+0(SB), Z3, K2
 	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z3, Z0
 	VRNDSCALEPS       $0x08, Z0, Z0
 	VFNMADD231PS.BCST c3f318000<>+0(SB), Z0, Z3
@@ -2722,7 +2766,6 @@ expLong:
 	VFMADD213PS.BCST  c3f000000<>+0(SB), Z3, Z5
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z5
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z5
-	KNOTW             K2, K2
 	VSCALEFPS.Z       Z0, Z5, K2, Z3
 	VADDPS            Z3, Z1, Z1
 	VMOVUPS           Z3, (R8)
@@ -2732,6 +2775,7 @@ expBoth:
 	ADDQ BX, SI
 
 expDone:
+expEnd:
 	VSHUFF32X4   $0x4e, Z1, Z1, Z0
 	VADDPS       Z0, Z1, Z1
 	VSHUFF32X4   $0xb1, Z1, Z1, Z0
@@ -2742,9 +2786,25 @@ expDone:
 	VADDPS       Z0, Z1, Z1
 	VBROADCASTSS c3f800000<>+0(SB), Z0
 	VDIVPS       Z1, Z0, Z0
-	MOVQ         DX, R8
-	TESTQ        R8, R8
-	JZ           weightTail
+	CMPQ         DX, $0x01
+	JNE          weightGeneral
+	TESTQ        BX, BX
+	JZ           weightGeneral
+	CMPQ         BX, $0x20
+	JG           weightGeneral
+	VMOVUPS      (DI), Z1
+	VMOVUPS      384(DI), Y2
+	VMULPS       Z0, Z1, Z1
+	VMOVUPS      Z1, (DI)
+	VMULPS       Y0, Y2, Y2
+	VMOVUPS      Y2, 384(DI)
+	ADDQ         $0x00000300, DI
+	JMP          weightEnd
+
+weightGeneral:
+	MOVQ  DX, R8
+	TESTQ R8, R8
+	JZ    weightTail
 
 weight:
 	VMOVUPS (DI), Z1
@@ -2773,6 +2833,7 @@ weightLong:
 
 weightBoth:
 weightDone:
+weightEnd:
 	ADDQ CX, SI
 	LEAQ (SI)(AX*2), SI
 	DECQ R9
@@ -2783,11 +2844,152 @@ weightDone:
 	MOVQ rows+0(FP), R9
 
 components:
-	VBROADCASTSS (R8), Z0
-	VBROADCASTSS 4(R8), Z1
-	MOVQ         DX, R10
-	TESTQ        R10, R10
-	JZ           componentTail
+	VBROADCASTSS      (R8), Z0
+	VBROADCASTSS      4(R8), Z1
+	CMPQ              DX, $0x01
+	JNE               componentGeneral
+	TESTQ             BX, BX
+	JZ                componentGeneral
+	CMPQ              BX, $0x20
+	JG                componentGeneral
+	VMOVUPS           (SI)(AX*1), Z3
+	VMOVUPS.Z         64(SI)(AX*1), K1, Y2
+	VMOVUPS           (SI), Z5
+	VMOVUPS.Z         64(SI), K1, Y4
+	VBROADCASTSS      cc1300000<>+0(SB), Z6
+	VMAXPS            Z3, Z6, Z3
+	VBROADCASTSS      cbf000000<>+0(SB), Z6
+	VMINPS            Z3, Z6, Z3
+	VPXORD.BCST       c80000000<>+0(SB), Z3, Z3
+	VBROADCASTSS      c42b20000<>+0(SB), Z6
+	VMINPS            Z3, Z6, Z3
+	VCMPPS.BCST       $0x15, cc2aeac4f<>+0(SB), Z3, K2
+	VBROADCASTSS      cc1300000<>+0(SB), Y6
+	VMAXPS            Y2, Y6, Y2
+	VBROADCASTSS      cbf000000<>+0(SB), Y6
+	VMINPS            Y2, Y6, Y2
+	VPXORD.BCST       c80000000<>+0(SB), Y2, Y2
+	VBROADCASTSS      c42b20000<>+0(SB), Y6
+	VMINPS            Y2, Y6, Y2
+	VCMPPS.BCST       $0x15, cc2aeac4f<>+0(SB), Y2, K3
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z3, Z6
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Y2, Y8
+	VRNDSCALEPS       $0x08, Z6, Z6
+	VRNDSCALEPS       $0x08, Y8, Y8
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z6, Z3
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z6, Z3
+	VBROADCASTSS      c3ab688be<>+0(SB), Z7
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z3, Z7
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Y8, Y2
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Y8, Y2
+	VBROADCASTSS      c3ab688be<>+0(SB), Y9
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Y2, Y9
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Y2, Y9
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Y2, Y9
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Y2, Y9
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Y2, Y9
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Y2, Y9
+	VSCALEFPS.Z       Z6, Z7, K2, Z3
+	VMOVUPS           Z3, 64(DI)
+	VSUBPS            Z0, Z5, Z6
+	VMULPS            Z3, Z6, Z6
+	VMOVUPS           Z6, 128(DI)
+	VBROADCASTSS      c42b00000<>+0(SB), Z7
+	VMINPS            Z6, Z7, Z6
+	VCMPPS.BCST       $0x15, cc2aeac4f<>+0(SB), Z6, K2
+	VSUBPS            Z1, Z5, Z5
+	VMULPS            Z3, Z5, Z5
+	VMOVUPS           Z5, 256(DI)
+	VBROADCASTSS      c42b00000<>+0(SB), Z3
+	VMINPS            Z5, Z3, Z5
+	VCMPPS.BCST       $0x15, cc2aeac4f<>+0(SB), Z5, K4
+	VSCALEFPS.Z       Y8, Y9, K3, Y2
+	VMOVUPS           Y2, 448(DI)
+	VSUBPS            Y0, Y4, Y0
+	VMULPS            Y2, Y0, Y0
+	VMOVUPS           Y0, 512(DI)
+	VBROADCASTSS      c42b00000<>+0(SB), Y3
+	VMINPS            Y0, Y3, Y0
+	VCMPPS.BCST       $0x15, cc2aeac4f<>+0(SB), Y0, K3
+	VSUBPS            Y1, Y4, Y4
+	VMULPS            Y2, Y4, Y4
+	VMOVUPS           Y4, 640(DI)
+	VBROADCASTSS      c42b00000<>+0(SB), Y1
+	VMINPS            Y4, Y1, Y4
+	VCMPPS.BCST       $0x15, cc2aeac4f<>+0(SB), Y4, K5
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z6, Z1
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z5, Z7
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Y0, Y2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Y4, Y10
+	VRNDSCALEPS       $0x08, Z1, Z1
+	VRNDSCALEPS       $0x08, Z7, Z7
+	VRNDSCALEPS       $0x08, Y2, Y2
+	VRNDSCALEPS       $0x08, Y10, Y10
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z1, Z6
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z1, Z6
+	VBROADCASTSS      c3ab688be<>+0(SB), Z3
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z6, Z3
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z7, Z5
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z7, Z5
+	VBROADCASTSS      c3ab688be<>+0(SB), Z8
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z5, Z8
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Y2, Y0
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Y2, Y0
+	VBROADCASTSS      c3ab688be<>+0(SB), Y9
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Y0, Y9
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Y10, Y4
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Y10, Y4
+	VBROADCASTSS      c3ab688be<>+0(SB), Y11
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Y4, Y11
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z6, Z3
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z5, Z8
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Y0, Y9
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Y4, Y11
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z6, Z3
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z5, Z8
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Y0, Y9
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Y4, Y11
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z6, Z3
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z5, Z8
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Y0, Y9
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Y4, Y11
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z6, Z3
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z8
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Y0, Y9
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Y4, Y11
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z6, Z3
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z8
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Y0, Y9
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Y4, Y11
+	VSCALEFPS.Z       Z1, Z3, K2, Z6
+	VADDPS.BCST       c3f800000<>+0(SB), Z6, Z1
+	VSCALEFPS.Z       Z7, Z8, K4, Z5
+	VADDPS.BCST       c3f800000<>+0(SB), Z5, Z3
+	VSCALEFPS.Z       Y2, Y9, K3, Y0
+	VADDPS.BCST       c3f800000<>+0(SB), Y0, Y2
+	VSCALEFPS.Z       Y10, Y11, K5, Y4
+	VADDPS.BCST       c3f800000<>+0(SB), Y4, Y7
+	VDIVPS            Z1, Z6, Z6
+	VMOVUPS           Z6, 192(DI)
+	VDIVPS            Z3, Z5, Z5
+	VMOVUPS           Z5, 320(DI)
+	VDIVPS            Y2, Y0, Y0
+	VMOVUPS           Y0, 576(DI)
+	VDIVPS            Y7, Y4, Y4
+	VMOVUPS           Y4, 704(DI)
+	LEAQ              64(SI)(BX*1), SI
+	ADDQ              $0x00000300, DI
+	JMP               componentEnd
+
+componentGeneral:
+	MOVQ  DX, R10
+	TESTQ R10, R10
+	JZ    componentTail
 
 component:
 	VMOVUPS           (SI)(AX*1), Z3
@@ -2799,7 +3001,7 @@ component:
 	VPXORD.BCST       c80000000<>+0(SB), Z3, Z3
 	VBROADCASTSS      c42b20000<>+0(SB), Z6
 	VMINPS            Z3, Z6, Z3
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z3, K2
+	VCMPPS.BCST       $0x15, cc2aeac4f<>+0(SB), Z3, K2
 	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z3, Z6
 	VRNDSCALEPS       $0x08, Z6, Z6
 	VFNMADD231PS.BCST c3f318000<>+0(SB), Z6, Z3
@@ -2811,7 +3013,6 @@ component:
 	VFMADD213PS.BCST  c3f000000<>+0(SB), Z3, Z7
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z7
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z7
-	KNOTW             K2, K2
 	VSCALEFPS.Z       Z6, Z7, K2, Z3
 	VMOVUPS           Z3, 64(DI)
 	VSUBPS            Z0, Z5, Z6
@@ -2819,44 +3020,42 @@ component:
 	VMOVUPS           Z6, 128(DI)
 	VBROADCASTSS      c42b00000<>+0(SB), Z7
 	VMINPS            Z6, Z7, Z6
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z6, K2
-	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z6, Z7
-	VRNDSCALEPS       $0x08, Z7, Z7
-	VFNMADD231PS.BCST c3f318000<>+0(SB), Z7, Z6
-	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z7, Z6
-	VBROADCASTSS      c3ab688be<>+0(SB), Z8
-	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z6, Z8
-	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z6, Z8
-	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z6, Z8
-	VFMADD213PS.BCST  c3f000000<>+0(SB), Z6, Z8
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z6, Z8
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z6, Z8
-	KNOTW             K2, K2
-	VSCALEFPS.Z       Z7, Z8, K2, Z6
-	VADDPS.BCST       c3f800000<>+0(SB), Z6, Z7
-	VDIVPS            Z7, Z6, Z6
-	VMOVUPS           Z6, 192(DI)
+	VCMPPS.BCST       $0x15, cc2aeac4f<>+0(SB), Z6, K2
 	VSUBPS            Z1, Z5, Z5
 	VMULPS            Z3, Z5, Z5
 	VMOVUPS           Z5, 256(DI)
 	VBROADCASTSS      c42b00000<>+0(SB), Z3
 	VMINPS            Z5, Z3, Z5
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z5, K2
-	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z5, Z3
+	VCMPPS.BCST       $0x15, cc2aeac4f<>+0(SB), Z5, K3
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z6, Z3
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z5, Z8
 	VRNDSCALEPS       $0x08, Z3, Z3
-	VFNMADD231PS.BCST c3f318000<>+0(SB), Z3, Z5
-	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z3, Z5
-	VBROADCASTSS      c3ab688be<>+0(SB), Z6
-	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z5, Z6
-	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z5, Z6
-	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z5, Z6
-	VFMADD213PS.BCST  c3f000000<>+0(SB), Z5, Z6
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z6
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z6
-	KNOTW             K2, K2
-	VSCALEFPS.Z       Z3, Z6, K2, Z5
-	VADDPS.BCST       c3f800000<>+0(SB), Z5, Z3
-	VDIVPS            Z3, Z5, Z5
+	VRNDSCALEPS       $0x08, Z8, Z8
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z3, Z6
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z3, Z6
+	VBROADCASTSS      c3ab688be<>+0(SB), Z7
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z6, Z7
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z8, Z5
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z8, Z5
+	VBROADCASTSS      c3ab688be<>+0(SB), Z9
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z5, Z9
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z6, Z7
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z5, Z9
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z6, Z7
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z5, Z9
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z6, Z7
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z5, Z9
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z6, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z9
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z6, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z9
+	VSCALEFPS.Z       Z3, Z7, K2, Z6
+	VADDPS.BCST       c3f800000<>+0(SB), Z6, Z3
+	VSCALEFPS.Z       Z8, Z9, K3, Z5
+	VADDPS.BCST       c3f800000<>+0(SB), Z5, Z7
+	VDIVPS            Z3, Z6, Z6
+	VMOVUPS           Z6, 192(DI)
+	VDIVPS            Z7, Z5, Z5
 	VMOVUPS           Z5, 320(DI)
 	ADDQ              $0x00000180, DI
 	ADDQ              $0x40, SI
@@ -2877,7 +3076,7 @@ componentTail:
 	VPXORD.BCST       c80000000<>+0(SB), Y2, Y2
 	VBROADCASTSS      c42b20000<>+0(SB), Y4
 	VMINPS            Y2, Y4, Y2
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Y2, K2
+	VCMPPS.BCST       $0x15, cc2aeac4f<>+0(SB), Y2, K2
 	VMULPS.BCST       c3fb8aa3b<>+0(SB), Y2, Y4
 	VRNDSCALEPS       $0x08, Y4, Y4
 	VFNMADD231PS.BCST c3f318000<>+0(SB), Y4, Y2
@@ -2889,7 +3088,6 @@ componentTail:
 	VFMADD213PS.BCST  c3f000000<>+0(SB), Y2, Y5
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Y2, Y5
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Y2, Y5
-	KNOTW             K2, K2
 	VSCALEFPS.Z       Y4, Y5, K2, Y2
 	VMOVUPS           Y2, 64(DI)
 	VSUBPS            Y0, Y3, Y0
@@ -2897,45 +3095,43 @@ componentTail:
 	VMOVUPS           Y0, 128(DI)
 	VBROADCASTSS      c42b00000<>+0(SB), Y4
 	VMINPS            Y0, Y4, Y0
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Y0, K2
-	VMULPS.BCST       c3fb8aa3b<>+0(SB), Y0, Y4
+	VCMPPS.BCST       $0x15, cc2aeac4f<>+0(SB), Y0, K2
+	VSUBPS            Y1, Y3, Y1
+	VMULPS            Y2, Y1, Y1
+	VMOVUPS           Y1, 256(DI)
+	VBROADCASTSS      c42b00000<>+0(SB), Y2
+	VMINPS            Y1, Y2, Y1
+	VCMPPS.BCST       $0x15, cc2aeac4f<>+0(SB), Y1, K3
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Y0, Y2
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Y1, Y4
+	VRNDSCALEPS       $0x08, Y2, Y2
 	VRNDSCALEPS       $0x08, Y4, Y4
-	VFNMADD231PS.BCST c3f318000<>+0(SB), Y4, Y0
-	VFNMADD231PS.BCST cb95e8083<>+0(SB), Y4, Y0
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Y2, Y0
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Y2, Y0
+	VBROADCASTSS      c3ab688be<>+0(SB), Y3
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Y0, Y3
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Y4, Y1
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Y4, Y1
 	VBROADCASTSS      c3ab688be<>+0(SB), Y5
-	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Y0, Y5
-	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Y0, Y5
-	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Y0, Y5
-	VFMADD213PS.BCST  c3f000000<>+0(SB), Y0, Y5
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Y0, Y5
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Y0, Y5
-	KNOTW             K2, K2
-	VSCALEFPS.Z       Y4, Y5, K2, Y0
-	VADDPS.BCST       c3f800000<>+0(SB), Y0, Y4
-	VDIVPS            Y4, Y0, Y0
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Y1, Y5
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Y0, Y3
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Y1, Y5
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Y0, Y3
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Y1, Y5
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Y0, Y3
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Y1, Y5
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Y0, Y3
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Y1, Y5
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Y0, Y3
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Y1, Y5
+	VSCALEFPS.Z       Y2, Y3, K2, Y0
+	VADDPS.BCST       c3f800000<>+0(SB), Y0, Y2
+	VSCALEFPS.Z       Y4, Y5, K3, Y1
+	VADDPS.BCST       c3f800000<>+0(SB), Y1, Y3
+	VDIVPS            Y2, Y0, Y0
 	VMOVUPS           Y0, 192(DI)
-	VSUBPS            Y1, Y3, Y0
-	VMULPS            Y2, Y0, Y0
-	VMOVUPS           Y0, 256(DI)
-	VBROADCASTSS      c42b00000<>+0(SB), Y1
-	VMINPS            Y0, Y1, Y0
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Y0, K2
-	VMULPS.BCST       c3fb8aa3b<>+0(SB), Y0, Y1
-	VRNDSCALEPS       $0x08, Y1, Y1
-	VFNMADD231PS.BCST c3f318000<>+0(SB), Y1, Y0
-	VFNMADD231PS.BCST cb95e8083<>+0(SB), Y1, Y0
-	VBROADCASTSS      c3ab688be<>+0(SB), Y2
-	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Y0, Y2
-	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Y0, Y2
-	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Y0, Y2
-	VFMADD213PS.BCST  c3f000000<>+0(SB), Y0, Y2
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Y0, Y2
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Y0, Y2
-	KNOTW             K2, K2
-	VSCALEFPS.Z       Y1, Y2, K2, Y0
-	VADDPS.BCST       c3f800000<>+0(SB), Y0, Y1
-	VDIVPS            Y1, Y0, Y0
-	VMOVUPS           Y0, 320(DI)
+	VDIVPS            Y3, Y1, Y1
+	VMOVUPS           Y1, 320(DI)
 	ADDQ              $0x00000180, DI
 	JMP               componentBoth
 
@@ -2949,7 +3145,7 @@ componentLong:
 	VPXORD.BCST       c80000000<>+0(SB), Z3, Z3
 	VBROADCASTSS      c42b20000<>+0(SB), Z6
 	VMINPS            Z3, Z6, Z3
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z3, K2
+	VCMPPS.BCST       $0x15, cc2aeac4f<>+0(SB), Z3, K2
 	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z3, Z6
 	VRNDSCALEPS       $0x08, Z6, Z6
 	VFNMADD231PS.BCST c3f318000<>+0(SB), Z6, Z3
@@ -2961,7 +3157,6 @@ componentLong:
 	VFMADD213PS.BCST  c3f000000<>+0(SB), Z3, Z7
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z7
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z7
-	KNOTW             K2, K2
 	VSCALEFPS.Z       Z6, Z7, K2, Z3
 	VMOVUPS           Z3, 64(DI)
 	VSUBPS            Z0, Z5, Z0
@@ -2969,51 +3164,50 @@ componentLong:
 	VMOVUPS           Z0, 128(DI)
 	VBROADCASTSS      c42b00000<>+0(SB), Z6
 	VMINPS            Z0, Z6, Z0
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z0, K2
-	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z0, Z6
+	VCMPPS.BCST       $0x15, cc2aeac4f<>+0(SB), Z0, K2
+	VSUBPS            Z1, Z5, Z1
+	VMULPS            Z3, Z1, Z1
+	VMOVUPS           Z1, 256(DI)
+	VBROADCASTSS      c42b00000<>+0(SB), Z3
+	VMINPS            Z1, Z3, Z1
+	VCMPPS.BCST       $0x15, cc2aeac4f<>+0(SB), Z1, K3
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z0, Z3
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z1, Z6
+	VRNDSCALEPS       $0x08, Z3, Z3
 	VRNDSCALEPS       $0x08, Z6, Z6
-	VFNMADD231PS.BCST c3f318000<>+0(SB), Z6, Z0
-	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z6, Z0
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z3, Z0
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z3, Z0
+	VBROADCASTSS      c3ab688be<>+0(SB), Z5
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z0, Z5
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z6, Z1
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z6, Z1
 	VBROADCASTSS      c3ab688be<>+0(SB), Z7
-	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z0, Z7
-	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z0, Z7
-	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z0, Z7
-	VFMADD213PS.BCST  c3f000000<>+0(SB), Z0, Z7
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z0, Z7
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z0, Z7
-	KNOTW             K2, K2
-	VSCALEFPS.Z       Z6, Z7, K2, Z0
-	VADDPS.BCST       c3f800000<>+0(SB), Z0, Z6
-	VDIVPS            Z6, Z0, Z0
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z1, Z7
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z0, Z5
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z1, Z7
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z0, Z5
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z1, Z7
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z0, Z5
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z1, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z0, Z5
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z1, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z0, Z5
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z1, Z7
+	VSCALEFPS.Z       Z3, Z5, K2, Z0
+	VADDPS.BCST       c3f800000<>+0(SB), Z0, Z3
+	VSCALEFPS.Z       Z6, Z7, K3, Z1
+	VADDPS.BCST       c3f800000<>+0(SB), Z1, Z5
+	VDIVPS            Z3, Z0, Z0
 	VMOVUPS           Z0, 192(DI)
-	VSUBPS            Z1, Z5, Z0
-	VMULPS            Z3, Z0, Z0
-	VMOVUPS           Z0, 256(DI)
-	VBROADCASTSS      c42b00000<>+0(SB), Z1
-	VMINPS            Z0, Z1, Z0
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z0, K2
-	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z0, Z1
-	VRNDSCALEPS       $0x08, Z1, Z1
-	VFNMADD231PS.BCST c3f318000<>+0(SB), Z1, Z0
-	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z1, Z0
-	VBROADCASTSS      c3ab688be<>+0(SB), Z3
-	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z0, Z3
-	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z0, Z3
-	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z0, Z3
-	VFMADD213PS.BCST  c3f000000<>+0(SB), Z0, Z3
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z0, Z3
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z0, Z3
-	KNOTW             K2, K2
-	VSCALEFPS.Z       Z1, Z3, K2, Z0
-	VADDPS.BCST       c3f800000<>+0(SB), Z0, Z1
-	VDIVPS            Z1, Z0, Z0
-	VMOVUPS           Z0, 320(DI)
+	VDIVPS            Z5, Z1, Z1
+	VMOVUPS           Z1, 320(DI)
 	ADDQ              $0x00000180, DI
 
 componentBoth:
 	ADDQ BX, SI
 
 componentDone:
+componentEnd:
 	ADDQ $0x08, R8
 	LEAQ (SI)(AX*2), SI
 	ADDQ CX, SI
@@ -3024,11 +3218,37 @@ componentDone:
 	MOVQ rows+0(FP), CX
 
 sums:
-	VXORPS Z0, Z0, Z0
-	VXORPS Z1, Z1, Z1
-	MOVQ   DX, SI
-	TESTQ  SI, SI
-	JZ     sumTail
+	VXORPS       Z0, Z0, Z0
+	VXORPS       Z1, Z1, Z1
+	CMPQ         DX, $0x01
+	JNE          sumGeneral
+	TESTQ        BX, BX
+	JZ           sumGeneral
+	CMPQ         BX, $0x20
+	JG           sumGeneral
+	VMOVUPS      (DI), Z3
+	VMOVUPS      384(DI), Y2
+	VMOVUPS      192(DI), Z5
+	VMOVUPS      576(DI), Y4
+	VFMADD231PS  Z5, Z3, Z0
+	VMOVUPS      320(DI), Z5
+	VBROADCASTSS c00000000<>+0(SB), Y6
+	VMOVAPS      Y4, K1, Y6
+	VMOVAPS      Y6, Y4
+	VFMADD231PS  Z4, Z2, Z0
+	VMOVUPS      704(DI), Y4
+	VFMADD231PS  Z5, Z3, Z1
+	VBROADCASTSS c00000000<>+0(SB), Y3
+	VMOVAPS      Y4, K1, Y3
+	VMOVAPS      Y3, Y4
+	VFMADD231PS  Z4, Z2, Z1
+	ADDQ         $0x00000300, DI
+	JMP          sumEnd
+
+sumGeneral:
+	MOVQ  DX, SI
+	TESTQ SI, SI
+	JZ    sumTail
 
 sum:
 	VMOVUPS     (DI), Z3
@@ -3075,6 +3295,7 @@ sumLong:
 
 sumBoth:
 sumDone:
+sumEnd:
 	VSHUFF32X4 $0x4e, Z0, Z0, Z3
 	VADDPS     Z3, Z0, Z0
 	VSHUFF32X4 $0xb1, Z0, Z0, Z3
@@ -3134,9 +3355,92 @@ row:
 	VBROADCASTSS 4(CX), Z1
 	VBROADCASTSS 8(CX), Z2
 	VBROADCASTSS 12(CX), Z3
-	MOVQ         SI, R10
-	TESTQ        R10, R10
-	JZ           componentTail
+	CMPQ         SI, $0x01
+	JNE          componentGeneral
+	TESTQ        DI, DI
+	JZ           componentGeneral
+	CMPQ         DI, $0x20
+	JG           componentGeneral
+	VMOVUPS      (R8)(DX*1), Z4
+	VMOVUPS.Z    64(R8)(DX*1), K1, Y5
+	VMOVUPS      192(R9), Z6
+	VMOVUPS      576(R9), Y7
+	VBROADCASTSS c3f800000<>+0(SB), Z8
+	VSUBPS       Z6, Z8, Z8
+	VMULPS       Z6, Z8, Z8
+	VMULPS       Z0, Z8, Z8
+	VSUBPS       Z2, Z6, Z6
+	VMULPS       Z0, Z6, Z6
+	VMOVUPS      320(R9), Z9
+	VBROADCASTSS c3f800000<>+0(SB), Y10
+	VSUBPS       Y7, Y10, Y10
+	VMULPS       Y7, Y10, Y10
+	VMULPS       Y0, Y10, Y10
+	VSUBPS       Y2, Y7, Y2
+	VMULPS       Y0, Y2, Y2
+	VMOVUPS      704(R9), Y0
+	VBROADCASTSS c3f800000<>+0(SB), Z7
+	VSUBPS       Z9, Z7, Z7
+	VMULPS       Z9, Z7, Z7
+	VMULPS       Z1, Z7, Z7
+	VSUBPS       Z3, Z9, Z9
+	VMULPS       Z1, Z9, Z9
+	VMOVUPS      (R9), Z11
+	VBROADCASTSS c3f800000<>+0(SB), Y12
+	VSUBPS       Y0, Y12, Y12
+	VMULPS       Y0, Y12, Y12
+	VMULPS       Y1, Y12, Y12
+	VSUBPS       Y3, Y0, Y0
+	VMULPS       Y1, Y0, Y0
+	VMOVUPS      384(R9), Y1
+	VADDPS       Z7, Z8, Z3
+	VADDPS       Z9, Z6, Z6
+	VMULPS       Z11, Z6, Z6
+	VMULPS       128(R9), Z8, Z8
+	VMULPS       256(R9), Z7, Z7
+	VADDPS       Z7, Z8, Z8
+	VMULPS       Z11, Z8, Z8
+	VMULPS       64(R9), Z11, Z11
+	VMULPS       Z3, Z11, Z3
+	VXORPS       Z7, Z7, Z7
+	VSUBPS       Z8, Z7, Z8
+	VCMPPS.BCST  $0x1a, cc1300000<>+0(SB), Z4, K2
+	VADDPS       Y12, Y10, Y9
+	VADDPS       Y0, Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMULPS       512(R9), Y10, Y10
+	VMULPS       640(R9), Y12, Y12
+	VADDPS       Y12, Y10, Y10
+	VMULPS       Y1, Y10, Y10
+	VMULPS       448(R9), Y1, Y1
+	VMULPS       Y9, Y1, Y9
+	VXORPS       Y0, Y0, Y0
+	VSUBPS       Y10, Y0, Y1
+	VCMPPS.BCST  $0x1a, cc1300000<>+0(SB), Y5, K3
+	VMOVAPS      Z7, K2, Z8
+	VMOVAPS      Y0, K3, Y1
+	VCMPPS.BCST  $0x15, cbf000000<>+0(SB), Z4, K2
+	VCMPPS.BCST  $0x15, cbf000000<>+0(SB), Y5, K3
+	VMOVAPS      Z7, K2, Z8
+	VMOVAPS      Y0, K3, Y1
+	VADDPS       Z7, Z3, Z3
+	VADDPS       Z7, Z6, Z6
+	VMOVUPS      Z3, (R8)
+	VADDPS       Y0, Y9, Y9
+	VADDPS       Y0, Y2, Y2
+	VMOVUPS      Y9, K1, 64(R8)
+	VMOVUPS      Z8, (R8)(DX*1)
+	VMOVUPS      Y1, K1, 64(R8)(DX*1)
+	VMOVUPS      Z6, (R8)(DX*2)
+	VMOVUPS      Y2, K1, 64(R8)(DX*2)
+	LEAQ         64(R8)(DI*1), R8
+	ADDQ         $0x00000300, R9
+	JMP          componentEnd
+
+componentGeneral:
+	MOVQ  SI, R10
+	TESTQ R10, R10
+	JZ    componentTail
 
 component:
 	VMOVUPS      (R8)(DX*1), Z4
@@ -3267,6 +3571,7 @@ componentBoth:
 	ADDQ DI, R8
 
 componentDone:
+componentEnd:
 	ADDQ $0x04, AX
 	ADDQ $0x10, CX
 	DECQ BX
@@ -3293,73 +3598,192 @@ TEXT ·logisticTicksAVX512(SB), NOSPLIT, $0-64
 	MOVQ  rows+0(FP), SI
 
 row:
-	MOVLQSX      (AX), R9
-	MOVQ         workSize+32(FP), R10
-	SHLQ         $0x02, R10
-	IMULQ        R10, R9
-	MOVQ         work+24(FP), R10
-	ADDQ         R10, R9
-	VBROADCASTSS (CX), Z0
-	VXORPS       Z1, Z1, Z1
-	MOVQ         DI, R10
-	TESTQ        R10, R10
-	JZ           componentTail
-
-component:
+	MOVLQSX           (AX), R9
+	MOVQ              workSize+32(FP), R10
+	SHLQ              $0x02, R10
+	IMULQ             R10, R9
+	MOVQ              work+24(FP), R10
+	ADDQ              R10, R9
+	VBROADCASTSS      (CX), Z0
+	VXORPS            Z1, Z1, Z1
+	CMPQ              DI, $0x01
+	JNE               componentGeneral
+	TESTQ             R8, R8
+	JZ                componentGeneral
+	CMPQ              R8, $0x20
+	JG                componentGeneral
 	VMOVUPS           64(R9), Z2
+	VMOVUPS           448(R9), Y3
 	VMULPS            Z2, Z0, Z2
 	VMOVUPS           Z2, (DX)
-	VSUBPS            256(R9), Z2, Z3
-	VBROADCASTSS      c42b00000<>+0(SB), Z4
-	VMINPS            Z3, Z4, Z3
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z3, K2
-	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z3, Z4
-	VRNDSCALEPS       $0x08, Z4, Z4
-	VFNMADD231PS.BCST c3f318000<>+0(SB), Z4, Z3
-	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z4, Z3
-	VBROADCASTSS      c3ab688be<>+0(SB), Z7
-	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z3, Z7
-	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z3, Z7
-	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z3, Z7
-	VFMADD213PS.BCST  c3f000000<>+0(SB), Z3, Z7
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z7
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z7
-	KNOTW             K2, K2
-	VSCALEFPS.Z       Z4, Z7, K2, Z3
-	VADDPS.BCST       c3f800000<>+0(SB), Z3, Z4
-	VDIVPS            Z4, Z3, Z3
-	VMOVUPS           Z3, 64(DX)
+	VSUBPS            256(R9), Z2, Z4
 	VMULPS.BCST       c3f000000<>+0(SB), Z2, Z2
-	VBROADCASTSS      c411051ec<>+0(SB), Z4
-	VMINPS            Z2, Z4, Z2
-	VBROADCASTSS      cc11051ec<>+0(SB), Z4
-	VMAXPS            Z2, Z4, Z2
-	VMULPS            Z2, Z2, Z4
+	VMULPS            Y3, Y0, Y3
+	VMOVUPS           Y3, 192(DX)
+	VSUBPS            640(R9), Y3, Y0
+	VMULPS.BCST       c3f000000<>+0(SB), Y3, Y3
+	VBROADCASTSS      c42b00000<>+0(SB), Z5
+	VMINPS            Z4, Z5, Z4
+	VCMPPS.BCST       $0x15, cc2aeac4f<>+0(SB), Z4, K2
+	VBROADCASTSS      c411051ec<>+0(SB), Z5
+	VMINPS            Z2, Z5, Z2
+	VBROADCASTSS      cc11051ec<>+0(SB), Z5
+	VMAXPS            Z2, Z5, Z2
+	VMULPS            Z2, Z2, Z5
 	VBROADCASTSS      c3265f318<>+0(SB), Z7
 	VBROADCASTSS      c35511fce<>+0(SB), Z8
-	VFMADD213PS.BCST  c37ad1c0b<>+0(SB), Z4, Z7
-	VFMADD213PS.BCST  c39ac6a5a<>+0(SB), Z4, Z8
-	VFMADD213PS.BCST  c3b653618<>+0(SB), Z4, Z7
-	VFMADD213PS.BCST  c3cd40bae<>+0(SB), Z4, Z8
-	VFMADD213PS.BCST  c3e0909fb<>+0(SB), Z4, Z7
-	VFMADD213PS.BCST  c3eef2fa4<>+0(SB), Z4, Z8
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z4, Z7
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z4, Z8
+	VFMADD213PS.BCST  c37ad1c0b<>+0(SB), Z5, Z7
+	VBROADCASTSS      c42b00000<>+0(SB), Y6
+	VMINPS            Y0, Y6, Y0
+	VCMPPS.BCST       $0x15, cc2aeac4f<>+0(SB), Y0, K3
+	VBROADCASTSS      c411051ec<>+0(SB), Y6
+	VMINPS            Y3, Y6, Y3
+	VBROADCASTSS      cc11051ec<>+0(SB), Y6
+	VMAXPS            Y3, Y6, Y3
+	VMULPS            Y3, Y3, Y6
+	VBROADCASTSS      c3265f318<>+0(SB), Y11
+	VBROADCASTSS      c35511fce<>+0(SB), Y12
+	VFMADD213PS.BCST  c37ad1c0b<>+0(SB), Y6, Y11
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z4, Z9
+	VFMADD213PS.BCST  c39ac6a5a<>+0(SB), Z5, Z8
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Y0, Y13
+	VFMADD213PS.BCST  c39ac6a5a<>+0(SB), Y6, Y12
+	VRNDSCALEPS       $0x08, Z9, Z9
+	VFMADD213PS.BCST  c3b653618<>+0(SB), Z5, Z7
+	VRNDSCALEPS       $0x08, Y13, Y13
+	VFMADD213PS.BCST  c3b653618<>+0(SB), Y6, Y11
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z9, Z4
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z9, Z4
+	VBROADCASTSS      c3ab688be<>+0(SB), Z10
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z4, Z10
+	VFMADD213PS.BCST  c3cd40bae<>+0(SB), Z5, Z8
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Y13, Y0
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Y13, Y0
+	VBROADCASTSS      c3ab688be<>+0(SB), Y14
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Y0, Y14
+	VFMADD213PS.BCST  c3cd40bae<>+0(SB), Y6, Y12
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z4, Z10
+	VFMADD213PS.BCST  c3e0909fb<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Y0, Y14
+	VFMADD213PS.BCST  c3e0909fb<>+0(SB), Y6, Y11
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z4, Z10
+	VFMADD213PS.BCST  c3eef2fa4<>+0(SB), Z5, Z8
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Y0, Y14
+	VFMADD213PS.BCST  c3eef2fa4<>+0(SB), Y6, Y12
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z4, Z10
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Y0, Y14
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Y6, Y11
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z4, Z10
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z8
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Y0, Y14
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Y6, Y12
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z4, Z10
 	VMULPS            Z2, Z7, Z7
 	VDIVPS            Z8, Z7, Z2
 	VBROADCASTSS      c3f800000<>+0(SB), Z4
 	VMINPS            Z2, Z4, Z2
 	VBROADCASTSS      cbf800000<>+0(SB), Z4
 	VMAXPS            Z2, Z4, Z2
-	VMOVUPS           320(R9), Z4
-	VMULPS            Z3, Z4, Z4
-	VMULPS.BCST       c40000000<>+0(SB), Z4, Z4
-	VMULPS            Z2, Z4, Z4
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Y0, Y14
+	VMULPS            Y3, Y11, Y11
+	VDIVPS            Y12, Y11, Y3
+	VBROADCASTSS      c3f800000<>+0(SB), Y0
+	VMINPS            Y3, Y0, Y3
+	VBROADCASTSS      cbf800000<>+0(SB), Y0
+	VMAXPS            Y3, Y0, Y3
+	VSCALEFPS.Z       Z9, Z10, K2, Z4
+	VADDPS.BCST       c3f800000<>+0(SB), Z4, Z5
+	VSCALEFPS.Z       Y13, Y14, K3, Y0
+	VADDPS.BCST       c3f800000<>+0(SB), Y0, Y6
+	VDIVPS            Z5, Z4, Z4
+	VDIVPS            Y6, Y0, Y0
+	VMOVUPS           Z4, 64(DX)
+	VMOVUPS           320(R9), Z5
+	VMOVUPS           Y0, 256(DX)
+	VMOVUPS           704(R9), Y6
+	VMULPS            Z4, Z5, Z5
+	VMULPS.BCST       c40000000<>+0(SB), Z5, Z5
+	VMULPS            Y0, Y6, Y6
+	VMULPS.BCST       c40000000<>+0(SB), Y6, Y6
+	VMULPS            Z2, Z5, Z5
+	VADDPS.BCST       c3f800000<>+0(SB), Z2, Z0
+	VMULPS            Y3, Y6, Y6
+	VADDPS.BCST       c3f800000<>+0(SB), Y3, Y2
+	VDIVPS            Z0, Z5, Z5
+	VMOVUPS           Z5, 128(DX)
+	VMOVUPS           (R9), Z0
+	VDIVPS            Y2, Y6, Y6
+	VBROADCASTSS      c00000000<>+0(SB), Y2
+	VMOVAPS           Y6, K1, Y2
+	VMOVAPS           Y2, Y6
+	VMOVUPS           Y6, 320(DX)
+	VMOVUPS           384(R9), Y3
+	VFMADD231PS       Z0, Z5, Z1
+	VFMADD231PS       Z3, Z6, Z1
+	ADDQ              $0x00000300, R9
+	ADDQ              $0x00000180, DX
+	JMP               componentEnd
+
+componentGeneral:
+	MOVQ  DI, R10
+	TESTQ R10, R10
+	JZ    componentTail
+
+component:
+	VMOVUPS           64(R9), Z2
+	VMULPS            Z2, Z0, Z2
+	VMOVUPS           Z2, (DX)
+	VSUBPS            256(R9), Z2, Z4
+	VMULPS.BCST       c3f000000<>+0(SB), Z2, Z2
+	VBROADCASTSS      c42b00000<>+0(SB), Z5
+	VMINPS            Z4, Z5, Z4
+	VCMPPS.BCST       $0x15, cc2aeac4f<>+0(SB), Z4, K2
+	VBROADCASTSS      c411051ec<>+0(SB), Z5
+	VMINPS            Z2, Z5, Z2
+	VBROADCASTSS      cc11051ec<>+0(SB), Z5
+	VMAXPS            Z2, Z5, Z2
+	VMULPS            Z2, Z2, Z5
+	VBROADCASTSS      c3265f318<>+0(SB), Z7
+	VBROADCASTSS      c35511fce<>+0(SB), Z8
+	VFMADD213PS.BCST  c37ad1c0b<>+0(SB), Z5, Z7
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z4, Z9
+	VFMADD213PS.BCST  c39ac6a5a<>+0(SB), Z5, Z8
+	VRNDSCALEPS       $0x08, Z9, Z9
+	VFMADD213PS.BCST  c3b653618<>+0(SB), Z5, Z7
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z9, Z4
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z9, Z4
+	VBROADCASTSS      c3ab688be<>+0(SB), Z10
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z4, Z10
+	VFMADD213PS.BCST  c3cd40bae<>+0(SB), Z5, Z8
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z4, Z10
+	VFMADD213PS.BCST  c3e0909fb<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z4, Z10
+	VFMADD213PS.BCST  c3eef2fa4<>+0(SB), Z5, Z8
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z4, Z10
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z4, Z10
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z5, Z8
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z4, Z10
+	VMULPS            Z2, Z7, Z7
+	VDIVPS            Z8, Z7, Z2
+	VBROADCASTSS      c3f800000<>+0(SB), Z4
+	VMINPS            Z2, Z4, Z2
+	VBROADCASTSS      cbf800000<>+0(SB), Z4
+	VMAXPS            Z2, Z4, Z2
+	VSCALEFPS.Z       Z9, Z10, K2, Z4
+	VADDPS.BCST       c3f800000<>+0(SB), Z4, Z5
+	VDIVPS            Z5, Z4, Z4
+	VMOVUPS           Z4, 64(DX)
+	VMOVUPS           320(R9), Z5
+	VMULPS            Z4, Z5, Z5
+	VMULPS.BCST       c40000000<>+0(SB), Z5, Z5
+	VMULPS            Z2, Z5, Z5
 	VADDPS.BCST       c3f800000<>+0(SB), Z2, Z2
-	VDIVPS            Z2, Z4, Z4
-	VMOVUPS           Z4, 128(DX)
+	VDIVPS            Z2, Z5, Z5
+	VMOVUPS           Z5, 128(DX)
 	VMOVUPS           (R9), Z2
-	VFMADD231PS       Z2, Z4, Z1
+	VFMADD231PS       Z2, Z5, Z1
 	ADDQ              $0x00000180, R9
 	ADDQ              $0x000000c0, DX
 	DECQ              R10
@@ -3374,26 +3798,10 @@ componentTail:
 	VMULPS            Y2, Y0, Y2
 	VMOVUPS           Y2, (DX)
 	VSUBPS            256(R9), Y2, Y0
+	VMULPS.BCST       c3f000000<>+0(SB), Y2, Y2
 	VBROADCASTSS      c42b00000<>+0(SB), Y3
 	VMINPS            Y0, Y3, Y0
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Y0, K2
-	VMULPS.BCST       c3fb8aa3b<>+0(SB), Y0, Y3
-	VRNDSCALEPS       $0x08, Y3, Y3
-	VFNMADD231PS.BCST c3f318000<>+0(SB), Y3, Y0
-	VFNMADD231PS.BCST cb95e8083<>+0(SB), Y3, Y0
-	VBROADCASTSS      c3ab688be<>+0(SB), Y4
-	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Y0, Y4
-	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Y0, Y4
-	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Y0, Y4
-	VFMADD213PS.BCST  c3f000000<>+0(SB), Y0, Y4
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Y0, Y4
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Y0, Y4
-	KNOTW             K2, K2
-	VSCALEFPS.Z       Y3, Y4, K2, Y0
-	VADDPS.BCST       c3f800000<>+0(SB), Y0, Y3
-	VDIVPS            Y3, Y0, Y0
-	VMOVUPS           Y0, 64(DX)
-	VMULPS.BCST       c3f000000<>+0(SB), Y2, Y2
+	VCMPPS.BCST       $0x15, cc2aeac4f<>+0(SB), Y0, K2
 	VBROADCASTSS      c411051ec<>+0(SB), Y3
 	VMINPS            Y2, Y3, Y2
 	VBROADCASTSS      cc11051ec<>+0(SB), Y3
@@ -3402,31 +3810,46 @@ componentTail:
 	VBROADCASTSS      c3265f318<>+0(SB), Y4
 	VBROADCASTSS      c35511fce<>+0(SB), Y5
 	VFMADD213PS.BCST  c37ad1c0b<>+0(SB), Y3, Y4
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Y0, Y6
 	VFMADD213PS.BCST  c39ac6a5a<>+0(SB), Y3, Y5
+	VRNDSCALEPS       $0x08, Y6, Y6
 	VFMADD213PS.BCST  c3b653618<>+0(SB), Y3, Y4
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Y6, Y0
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Y6, Y0
+	VBROADCASTSS      c3ab688be<>+0(SB), Y7
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Y0, Y7
 	VFMADD213PS.BCST  c3cd40bae<>+0(SB), Y3, Y5
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Y0, Y7
 	VFMADD213PS.BCST  c3e0909fb<>+0(SB), Y3, Y4
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Y0, Y7
 	VFMADD213PS.BCST  c3eef2fa4<>+0(SB), Y3, Y5
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Y0, Y7
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Y3, Y4
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Y0, Y7
 	VFMADD213PS.BCST  c3f800000<>+0(SB), Y3, Y5
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Y0, Y7
 	VMULPS            Y2, Y4, Y4
 	VDIVPS            Y5, Y4, Y2
-	VBROADCASTSS      c3f800000<>+0(SB), Y3
-	VMINPS            Y2, Y3, Y2
-	VBROADCASTSS      cbf800000<>+0(SB), Y3
-	VMAXPS            Y2, Y3, Y2
-	VMOVUPS           320(R9), Y5
-	VMULPS            Y0, Y5, Y5
-	VMULPS.BCST       c40000000<>+0(SB), Y5, Y5
-	VMULPS            Y2, Y5, Y5
+	VBROADCASTSS      c3f800000<>+0(SB), Y0
+	VMINPS            Y2, Y0, Y2
+	VBROADCASTSS      cbf800000<>+0(SB), Y0
+	VMAXPS            Y2, Y0, Y2
+	VSCALEFPS.Z       Y6, Y7, K2, Y0
+	VADDPS.BCST       c3f800000<>+0(SB), Y0, Y3
+	VDIVPS            Y3, Y0, Y0
+	VMOVUPS           Y0, 64(DX)
+	VMOVUPS           320(R9), Y3
+	VMULPS            Y0, Y3, Y3
+	VMULPS.BCST       c40000000<>+0(SB), Y3, Y3
+	VMULPS            Y2, Y3, Y3
 	VADDPS.BCST       c3f800000<>+0(SB), Y2, Y0
-	VDIVPS            Y0, Y5, Y5
+	VDIVPS            Y0, Y3, Y3
 	VBROADCASTSS      c00000000<>+0(SB), Y0
-	VMOVAPS           Y5, K1, Y0
-	VMOVAPS           Y0, Y5
-	VMOVUPS           Y5, 128(DX)
+	VMOVAPS           Y3, K1, Y0
+	VMOVAPS           Y0, Y3
+	VMOVUPS           Y3, 128(DX)
 	VMOVUPS           (R9), Y6
-	VFMADD231PS       Z6, Z5, Z1
+	VFMADD231PS       Z6, Z3, Z1
 	ADDQ              $0x00000180, R9
 	ADDQ              $0x000000c0, DX
 	JMP               componentBoth
@@ -3436,64 +3859,64 @@ componentLong:
 	VMULPS            Z2, Z0, Z2
 	VMOVUPS           Z2, (DX)
 	VSUBPS            256(R9), Z2, Z0
-	VBROADCASTSS      c42b00000<>+0(SB), Z3
-	VMINPS            Z0, Z3, Z0
-	VCMPPS.BCST       $0x11, cc2aeac4f<>+0(SB), Z0, K2
-	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z0, Z3
-	VRNDSCALEPS       $0x08, Z3, Z3
-	VFNMADD231PS.BCST c3f318000<>+0(SB), Z3, Z0
-	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z3, Z0
-	VBROADCASTSS      c3ab688be<>+0(SB), Z4
-	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z0, Z4
-	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z0, Z4
-	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z0, Z4
-	VFMADD213PS.BCST  c3f000000<>+0(SB), Z0, Z4
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z0, Z4
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z0, Z4
-	KNOTW             K2, K2
-	VSCALEFPS.Z       Z3, Z4, K2, Z0
-	VADDPS.BCST       c3f800000<>+0(SB), Z0, Z3
-	VDIVPS            Z3, Z0, Z0
-	VMOVUPS           Z0, 64(DX)
 	VMULPS.BCST       c3f000000<>+0(SB), Z2, Z2
-	VBROADCASTSS      c411051ec<>+0(SB), Z3
-	VMINPS            Z2, Z3, Z2
-	VBROADCASTSS      cc11051ec<>+0(SB), Z3
-	VMAXPS            Z2, Z3, Z2
-	VMULPS            Z2, Z2, Z3
-	VBROADCASTSS      c3265f318<>+0(SB), Z4
+	VBROADCASTSS      c42b00000<>+0(SB), Z4
+	VMINPS            Z0, Z4, Z0
+	VCMPPS.BCST       $0x15, cc2aeac4f<>+0(SB), Z0, K2
+	VBROADCASTSS      c411051ec<>+0(SB), Z4
+	VMINPS            Z2, Z4, Z2
+	VBROADCASTSS      cc11051ec<>+0(SB), Z4
+	VMAXPS            Z2, Z4, Z2
+	VMULPS            Z2, Z2, Z4
+	VBROADCASTSS      c3265f318<>+0(SB), Z5
 	VBROADCASTSS      c35511fce<>+0(SB), Z7
-	VFMADD213PS.BCST  c37ad1c0b<>+0(SB), Z3, Z4
-	VFMADD213PS.BCST  c39ac6a5a<>+0(SB), Z3, Z7
-	VFMADD213PS.BCST  c3b653618<>+0(SB), Z3, Z4
-	VFMADD213PS.BCST  c3cd40bae<>+0(SB), Z3, Z7
-	VFMADD213PS.BCST  c3e0909fb<>+0(SB), Z3, Z4
-	VFMADD213PS.BCST  c3eef2fa4<>+0(SB), Z3, Z7
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z4
-	VFMADD213PS.BCST  c3f800000<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST  c37ad1c0b<>+0(SB), Z4, Z5
+	VMULPS.BCST       c3fb8aa3b<>+0(SB), Z0, Z8
+	VFMADD213PS.BCST  c39ac6a5a<>+0(SB), Z4, Z7
+	VRNDSCALEPS       $0x08, Z8, Z8
+	VFMADD213PS.BCST  c3b653618<>+0(SB), Z4, Z5
+	VFNMADD231PS.BCST c3f318000<>+0(SB), Z8, Z0
+	VFNMADD231PS.BCST cb95e8083<>+0(SB), Z8, Z0
+	VBROADCASTSS      c3ab688be<>+0(SB), Z9
+	VFMADD213PS.BCST  c3c0905f1<>+0(SB), Z0, Z9
+	VFMADD213PS.BCST  c3cd40bae<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  c3d2aaa8c<>+0(SB), Z0, Z9
+	VFMADD213PS.BCST  c3e0909fb<>+0(SB), Z4, Z5
+	VFMADD213PS.BCST  c3e2aaa6e<>+0(SB), Z0, Z9
+	VFMADD213PS.BCST  c3eef2fa4<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  c3f000000<>+0(SB), Z0, Z9
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z4, Z5
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z0, Z9
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z4, Z7
+	VFMADD213PS.BCST  c3f800000<>+0(SB), Z0, Z9
+	VMULPS            Z2, Z5, Z5
+	VDIVPS            Z7, Z5, Z2
+	VBROADCASTSS      c3f800000<>+0(SB), Z0
+	VMINPS            Z2, Z0, Z2
+	VBROADCASTSS      cbf800000<>+0(SB), Z0
+	VMAXPS            Z2, Z0, Z2
+	VSCALEFPS.Z       Z8, Z9, K2, Z0
+	VADDPS.BCST       c3f800000<>+0(SB), Z0, Z4
+	VDIVPS            Z4, Z0, Z0
+	VMOVUPS           Z0, 64(DX)
+	VMOVUPS           320(R9), Z4
+	VMULPS            Z0, Z4, Z4
+	VMULPS.BCST       c40000000<>+0(SB), Z4, Z4
 	VMULPS            Z2, Z4, Z4
-	VDIVPS            Z7, Z4, Z2
-	VBROADCASTSS      c3f800000<>+0(SB), Z3
-	VMINPS            Z2, Z3, Z2
-	VBROADCASTSS      cbf800000<>+0(SB), Z3
-	VMAXPS            Z2, Z3, Z2
-	VMOVUPS           320(R9), Z3
-	VMULPS            Z0, Z3, Z3
-	VMULPS.BCST       c40000000<>+0(SB), Z3, Z3
-	VMULPS            Z2, Z3, Z3
 	VADDPS.BCST       c3f800000<>+0(SB), Z2, Z0
-	VDIVPS            Z0, Z3, Z3
+	VDIVPS            Z0, Z4, Z4
 	VBROADCASTSS      c00000000<>+0(SB), Z0
-	VMOVAPS           Z3, K1, Z0
-	VMOVAPS           Z0, Z3
-	VMOVUPS           Z3, 128(DX)
+	VMOVAPS           Z4, K1, Z0
+	VMOVAPS           Z0, Z4
+	VMOVUPS           Z4, 128(DX)
 	VMOVUPS           (R9), Z0
-	VFMADD231PS       Z0, Z3, Z1
+	VFMADD231PS       Z0, Z4, Z1
 	ADDQ              $0x00000180, R9
 	ADDQ              $0x000000c0, DX
 
 componentBoth:
 componentDone:
+componentEnd:
 	VSHUFF32X4 $0x4e, Z1, Z1, Z0
 	VADDPS     Z0, Z1, Z1
 	VSHUFF32X4 $0xb1, Z1, Z1, Z0
@@ -3547,9 +3970,105 @@ row:
 	VBROADCASTSS 4(DX), Z1
 	VBROADCASTSS 8(DX), Z2
 	VBROADCASTSS 12(DX), Z3
-	MOVQ         DI, R11
-	TESTQ        R11, R11
-	JZ           componentTail
+	CMPQ         DI, $0x01
+	JNE          componentGeneral
+	TESTQ        R8, R8
+	JZ           componentGeneral
+	CMPQ         R8, $0x20
+	JG           componentGeneral
+	VMOVUPS      (R9)(BX*1), Z4
+	VMOVUPS.Z    64(R9)(BX*1), K1, Y5
+	VMOVUPS      192(R10), Z6
+	VMOVUPS      576(R10), Y7
+	VBROADCASTSS c3f800000<>+0(SB), Z8
+	VSUBPS       Z6, Z8, Z8
+	VMULPS       Z6, Z8, Z8
+	VMULPS       Z0, Z8, Z8
+	VSUBPS       Z2, Z6, Z6
+	VMULPS       Z0, Z6, Z6
+	VMOVUPS      128(CX), Z9
+	VBROADCASTSS c3f800000<>+0(SB), Y10
+	VSUBPS       Y7, Y10, Y10
+	VMULPS       Y7, Y10, Y10
+	VMULPS       Y0, Y10, Y10
+	VSUBPS       Y2, Y7, Y2
+	VMULPS       Y0, Y2, Y2
+	VMOVUPS      320(CX), Y0
+	VMOVUPS      320(R10), Z7
+	VMOVUPS      704(R10), Y11
+	VMOVUPS      64(CX), Z12
+	VMOVUPS      256(CX), Y13
+	VSUBPS       Z7, Z12, Z14
+	VMULPS       Z14, Z9, Z14
+	VSUBPS       Z9, Z7, Z7
+	VMULPS       Z7, Z12, Z12
+	VMULPS       (CX), Z12, Z12
+	VSUBPS       Z3, Z9, Z7
+	VMULPS       Z1, Z7, Z7
+	VADDPS       Z7, Z6, Z6
+	VMOVUPS      (R10), Z7
+	VSUBPS       Y11, Y13, Y9
+	VMULPS       Y9, Y0, Y9
+	VSUBPS       Y0, Y11, Y11
+	VMULPS       Y11, Y13, Y13
+	VMULPS       192(CX), Y13, Y13
+	VSUBPS       Y3, Y0, Y0
+	VMULPS       Y1, Y0, Y0
+	VADDPS       Y0, Y2, Y2
+	VMOVUPS      384(R10), Y0
+	VMULPS       Z7, Z6, Z6
+	VMULPS       Z1, Z14, Z3
+	VADDPS       Z3, Z8, Z3
+	VMULPS       256(R10), Z14, Z14
+	VADDPS       Z12, Z14, Z14
+	VMULPS       Z1, Z14, Z14
+	VMULPS       128(R10), Z8, Z8
+	VADDPS       Z14, Z8, Z8
+	VMULPS       Z7, Z8, Z8
+	VMULPS       64(R10), Z7, Z7
+	VMULPS       Z3, Z7, Z3
+	VXORPS       Z7, Z7, Z7
+	VSUBPS       Z8, Z7, Z8
+	VCMPPS.BCST  $0x1a, cc1300000<>+0(SB), Z4, K2
+	VMULPS       Y0, Y2, Y2
+	VMULPS       Y1, Y9, Y11
+	VADDPS       Y11, Y10, Y11
+	VMULPS       640(R10), Y9, Y9
+	VADDPS       Y13, Y9, Y9
+	VMULPS       Y1, Y9, Y9
+	VMULPS       512(R10), Y10, Y10
+	VADDPS       Y9, Y10, Y10
+	VMULPS       Y0, Y10, Y10
+	VMULPS       448(R10), Y0, Y0
+	VMULPS       Y11, Y0, Y11
+	VXORPS       Y0, Y0, Y0
+	VSUBPS       Y10, Y0, Y1
+	VCMPPS.BCST  $0x1a, cc1300000<>+0(SB), Y5, K3
+	VMOVAPS      Z7, K2, Z8
+	VMOVAPS      Y0, K3, Y1
+	VCMPPS.BCST  $0x15, cbf000000<>+0(SB), Z4, K2
+	VCMPPS.BCST  $0x15, cbf000000<>+0(SB), Y5, K3
+	VMOVAPS      Z7, K2, Z8
+	VMOVAPS      Y0, K3, Y1
+	VADDPS       Z7, Z3, Z3
+	VADDPS       Z7, Z6, Z6
+	VMOVUPS      Z3, (R9)
+	VADDPS       Y0, Y11, Y11
+	VADDPS       Y0, Y2, Y2
+	VMOVUPS      Y11, K1, 64(R9)
+	VMOVUPS      Z8, (R9)(BX*1)
+	VMOVUPS      Y1, K1, 64(R9)(BX*1)
+	VMOVUPS      Z6, (R9)(BX*2)
+	VMOVUPS      Y2, K1, 64(R9)(BX*2)
+	LEAQ         64(R9)(R8*1), R9
+	ADDQ         $0x00000300, R10
+	ADDQ         $0x00000180, CX
+	JMP          componentEnd
+
+componentGeneral:
+	MOVQ  DI, R11
+	TESTQ R11, R11
+	JZ    componentTail
 
 component:
 	VMOVUPS      (R9)(BX*1), Z4
@@ -3701,6 +4220,7 @@ componentBoth:
 	ADDQ R8, R9
 
 componentDone:
+componentEnd:
 	ADDQ $0x04, AX
 	ADDQ $0x10, DX
 	DECQ SI

@@ -203,7 +203,7 @@ func TestGenerated(t *testing.T) {
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", gen, "./gen").CombinedOutput(); err != nil {
 		t.Fatalf("building the generator: %v\n%s", err, out)
 	}
-	for _, kernels := range []string{"gemm", "vector", "fused"} {
+	for _, kernels := range []string{"gemm", "vector", "fused", "race"} {
 		source, stubs := kernels+"_amd64.s", kernels+"_stubs_amd64.go"
 		cmd := exec.CommandContext(t.Context(), gen, "-kernels", kernels,
 			"-out", filepath.Join(dir, source), "-stubs", filepath.Join(dir, stubs), "-pkg", "simd")

@@ -76,19 +76,20 @@ func genGRUForward(s isa) {
 	act := newGRURow(width)
 	vectors := s.newRow(Load(Param("d"), GP64()).(reg.GPVirtual))
 	eachRow("row", func() {
-		vectors.each("unit", append(p, act.p), func(at access) {
-			reset := at.load(third(gx, width, 0))
-			VADDPS(at.load(third(gh, width, 0)), reset, reset)
-			s.sigmoid(reset)
+		vectors.eachPaired("unit", append(p, act.p), func(at access) {
+			var gates [2]reg.VecVirtual // r and z
+			for i := range gates {
+				gates[i] = at.load(third(gx, width, i))
+				VADDPS(at.load(third(gh, width, i)), gates[i], gates[i])
+			}
+			reset, update := gates[0], gates[1]
+			s.interleave(func() { s.sigmoid(reset) }, func() { s.sigmoid(update) })
 			at.store(reset, act.part(0))
 			candidate, recurrent := at.load(third(gx, width, 2)), at.load(third(gh, width, 2))
 			at.store(recurrent, act.part(2))
 			VFMADD231PS(recurrent, reset, candidate)
 			s.tanh(candidate)
 			at.store(candidate, act.part(3))
-			update := at.load(third(gx, width, 1))
-			VADDPS(at.load(third(gh, width, 1)), update, update)
-			s.sigmoid(update)
 			at.store(update, act.part(1))
 			// (1−z)·n + z·h = n + z·(h − n)
 			state := at.load(Mem{Base: h})
@@ -232,7 +233,7 @@ func genMixture(s isa, gradient bool) {
 	eachRow("all", func() {
 		at0, weightPeak, peakVec := s.vec(), s.splat(lowest), s.splat(lowest)
 		VBROADCASTSS(Mem{Base: x}, at0)
-		vectors.each("terms", walk, func(at access) {
+		vectors.eachPaired("terms", walk, func(at access) {
 			u, precision := s.vec(), at.load(third(head, width, 1))
 			s.negate(precision, precision)
 			VMINPS(precision, s.splat(math.Log(mixtureLimit)), precision)
@@ -278,14 +279,13 @@ func genMixture(s isa, gradient bool) {
 		total, weightTotal := s.vec(), s.vec()
 		s.zero(total)
 		s.zero(weightTotal)
-		vectors.each("sums", walk, func(at access) {
+		vectors.eachPaired("sums", walk, func(at access) {
 			a, w := at.load(Mem{Base: scratch}), at.load(third(head, width, 2))
 			at.fill(a, math.Inf(-1))
 			at.fill(w, math.Inf(-1))
 			VSUBPS(peakVec, a, a)
 			VSUBPS(weightPeak, w, w)
-			s.boundedExp(a)
-			s.boundedExp(w)
+			s.interleave(func() { s.boundedExp(a) }, func() { s.boundedExp(w) })
 			VADDPS(a, total, total)
 			VADDPS(w, weightTotal, weightTotal)
 			if gradient {

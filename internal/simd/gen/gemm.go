@@ -8,14 +8,14 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// genGemm writes, for panels of one, two and three vectors, the product of A with a panel of B; for AVX2 a second form
+// genGemm writes, for panels of one, two and three vectors, and with AVX-512 of four, the product of A with a panel of B; for AVX2 a second form
 // of each without masks, as masked moves are slow there.
 func genGemm(s isa) {
 	rows := map[int]int{1: 8, 2: 6, 3: 4}
 	if s.zmm {
-		rows = map[int]int{1: 8, 2: 8, 3: 8}
+		rows = map[int]int{1: 8, 2: 8, 3: 8, 4: 6}
 	}
-	for vectors := 1; vectors <= 3; vectors++ {
+	for vectors := 1; vectors <= len(rows); vectors++ {
 		genPanel(s, vectors, rows[vectors], true)
 		if !s.zmm {
 			genPanel(s, vectors, rows[vectors], false)

@@ -159,25 +159,32 @@ func (t tail) fill(v reg.VecVirtual, c float64) {
 
 // access is how a kernel reads and writes the vector at hand: a whole one or the tail of a row.
 type access struct {
-	isa  isa
-	tail *tail
+	isa     isa
+	tail    *tail
+	ahead   int // bytes from where the pointers stand
+	vectors int // the same in vectors
 }
 
+// at returns the operand of the vector at hand, given that where the pointers stand.
+func (x access) at(m Mem) Mem { return m.Offset(x.ahead) }
+
 func (x access) load(m Mem) reg.VecVirtual {
+	defer pause()
 	v := x.isa.vec()
 	if x.tail != nil {
-		x.tail.load(m, v)
+		x.tail.load(x.at(m), v)
 	} else {
-		VMOVUPS(m, v)
+		VMOVUPS(x.at(m), v)
 	}
 	return v
 }
 
 func (x access) store(v reg.VecVirtual, m Mem) {
+	defer pause()
 	if x.tail != nil {
-		x.tail.store(v, m)
+		x.tail.store(v, x.at(m))
 	} else {
-		VMOVUPS(v, m)
+		VMOVUPS(v, x.at(m))
 	}
 }
 
@@ -220,6 +227,11 @@ func (r row) each(label string, pointers []reg.Register, body func(access)) {
 	}
 	DECQ(count)
 	JNZ(LabelRef(label))
+	r.endRow(label, pointers, body)
+}
+
+// endRow runs body over the tail of a row, after its whole vectors.
+func (r row) endRow(label string, pointers []reg.Register, body func(access)) {
 	Label(label + "Tail")
 	TESTQ(r.rest, r.rest)
 	JZ(LabelRef(label + "Done"))
@@ -230,30 +242,119 @@ func (r row) each(label string, pointers []reg.Register, body func(access)) {
 	Label(label + "Done")
 }
 
-// eachNarrow is each but for tails that fit into half a vector, for which body works on that. It must take everything from the isa of its access.
-func (r row) eachNarrow(label string, pointers []reg.Register, body func(access)) {
+// eachPaired is each but for that it interleaves body for two vectors at a time where there are registers for both. Body must address everything from its
+// access.
+func (r row) eachPaired(label string, pointers []reg.Register, body func(access)) {
+	r.eachFew(label, pointers, func(ats ...access) { interleaveEach(ats, body) })
+}
+
+// interleaveEach interleaves body for some vectors.
+func interleaveEach(ats []access, body func(access)) {
+	bodies := make([]func(), len(ats))
+	for i, at := range ats {
+		bodies[i] = func() { body(at) }
+	}
+	interleave(bodies...)
+}
+
+// eachFew is eachPaired for a body that interleaves what it does with the vectors itself.
+func (r row) eachFew(label string, pointers []reg.Register, body func(...access)) {
+	one := func(at access) { body(at) }
 	if !r.isa.zmm {
-		r.each(label, pointers, body)
+		r.each(label, pointers, one)
+		return
+	}
+	count := GP64()
+	MOVQ(r.whole, count)
+	SHRQ(Imm(1), count)
+	JZ(LabelRef(label + "Single"))
+	Label(label + "Pair")
+	body(access{isa: r.isa}, access{isa: r.isa, ahead: r.isa.bytes()})
+	for _, p := range pointers {
+		ADDQ(U32(uint32(2*r.isa.bytes())), p)
+	}
+	DECQ(count)
+	JNZ(LabelRef(label + "Pair"))
+	Label(label + "Single")
+	TESTQ(U32(1), r.whole)
+	JZ(LabelRef(label + "Tail"))
+	one(access{isa: r.isa})
+	for _, p := range pointers {
+		ADDQ(Imm(uint64(r.isa.bytes())), p)
+	}
+	r.endRow(label, pointers, one)
+}
+
+// eachNarrow is each but for tails that fit into half a vector, for which body works on that, and for the blocks of each vector, at pointers that move
+// forward, too. A row of a whole vector and such a tail interleaves the two. Body must take everything from its access, and address everything from it.
+func (r row) eachNarrow(label string, pointers []reg.Register, walks []blockWalk, body func(access)) {
+	moved := func(at access) {
+		body(at)
+		for _, w := range walks {
+			w.forward(r.isa, 1)
+		}
+	}
+	if !r.isa.zmm {
+		r.each(label, pointers, moved)
 		return
 	}
 	narrow := r.isa
 	narrow.half = true
 	short := r.tail
 	short.isa = narrow
+	general, end := label+"General", label+"End"
+	CMPQ(r.whole, U8(1))
+	JNE(LabelRef(general))
+	TESTQ(r.rest, r.rest)
+	JZ(LabelRef(general))
+	CMPQ(r.rest, U8(uint8(r.isa.bytes()/2)))
+	JG(LabelRef(general))
+	interleaveEach([]access{{isa: r.isa}, {isa: narrow, tail: &short, ahead: r.isa.bytes(), vectors: 1}}, body)
+	for _, p := range pointers {
+		LEAQ(Mem{Base: p, Index: r.rest, Scale: 1, Disp: r.isa.bytes()}, p)
+	}
+	for _, w := range walks {
+		w.forward(r.isa, 2)
+	}
+	JMP(LabelRef(end))
+	Label(general)
 	r.each(label, pointers, func(at access) {
 		if at.tail == nil {
-			body(at)
+			moved(at)
 			return
 		}
 		long, done := label+"Long", label+"Both"
 		CMPQ(r.rest, U8(uint8(r.isa.bytes()/2)))
 		JG(LabelRef(long))
-		body(access{isa: narrow, tail: &short})
+		moved(access{isa: narrow, tail: &short})
 		JMP(LabelRef(done))
 		Label(long)
-		body(at)
+		moved(at)
 		Label(done)
 	})
+	Label(end)
+}
+
+// blockWalk is a pointer that runs through the blocks of vectors, so many for each.
+type blockWalk struct {
+	p      reg.Register
+	blocks int
+}
+
+// forward moves the pointer over the blocks of n vectors.
+func (w blockWalk) forward(s isa, n int) { ADDQ(U32(uint32(n*w.blocks*s.bytes())), w.p) }
+
+// block returns the operand of a block of the vector at hand.
+func (x access) block(w blockWalk, i int) Mem {
+	return Mem{Base: w.p, Disp: (x.vectors*w.blocks + i) * x.isa.bytes()}
+}
+
+// loadBlock reads a block of the vector at hand.
+func (x access) loadBlock(w blockWalk, i int) reg.VecVirtual {
+	defer pause()
+	v := x.isa.vec()
+	VMOVUPS(x.block(w, i), v)
+	return v
 }
 
 // reduce combines the lanes of v by a commutative instruction, in a fixed order, and leaves the result in all of them.

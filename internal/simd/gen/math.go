@@ -27,6 +27,7 @@ func (s isa) op(reg3, broadcast func(...Op), c Mem, a, dst reg.VecVirtual) {
 	} else {
 		reg3(c, a, dst)
 	}
+	pause()
 }
 
 func (s isa) mul(c float64, a, dst reg.VecVirtual) { s.op(VMULPS, VMULPS_BCST, constant(c), a, dst) }
@@ -57,6 +58,7 @@ type mask struct{ reg.Register }
 
 // compare tests a ∘ c in each lane.
 func (s isa) compare(predicate Constant, a reg.VecVirtual, c float64) mask {
+	defer pause()
 	if s.zmm {
 		k := K()
 		VCMPPS_BCST(predicate, constant(c), a, k)
@@ -69,6 +71,7 @@ func (s isa) compare(predicate Constant, a reg.VecVirtual, c float64) mask {
 
 // blend replaces the lanes of dst that m selects by those of v.
 func (s isa) blend(m mask, v, dst reg.VecVirtual) {
+	defer pause()
 	if s.zmm {
 		VMOVAPS(v, m.Register, dst)
 	} else {
@@ -77,6 +80,7 @@ func (s isa) blend(m mask, v, dst reg.VecVirtual) {
 }
 
 func (s isa) round(x, dst reg.VecVirtual) {
+	defer pause()
 	if s.zmm {
 		VRNDSCALEPS(Imm(8), x, dst)
 	} else {
@@ -110,7 +114,11 @@ func (s isa) exp(x reg.VecVirtual) {
 // boundedExp computes exp for x whose exponential is finite.
 func (s isa) boundedExp(x reg.VecVirtual) {
 	const smallest = -87.33654
-	small := s.compare(less, x, smallest)
+	predicate := less
+	if s.zmm { // the mask of what is not flushed
+		predicate = notLess
+	}
+	selected := s.compare(predicate, x, smallest)
 	n, p := s.vec(), s.vec()
 	s.mul(math.Log2E, x, n)
 	s.round(n, n)
@@ -126,16 +134,14 @@ func (s isa) boundedExp(x reg.VecVirtual) {
 		s.horner(c, x, p)
 	}
 	if s.zmm {
-		normal := K()
-		KNOTW(small.Register, normal)
-		VSCALEFPS_Z(n, p, normal, x)
+		VSCALEFPS_Z(n, p, selected.Register, x)
 		return
 	}
 	// 1/√2 < p < √2, so adding n to its exponent neither overflows nor underflows from smallest on.
 	VCVTPS2DQ(n, n)
 	VPSLLD(Imm(23), n, n)
 	VPADDD(n, p, x)
-	VANDNPS(x, small.Register, x)
+	VANDNPS(x, selected.Register, x)
 }
 
 // sigmoid computes exp(x)/(1 + exp(x)) in place, which keeps its relative accuracy for negative x.

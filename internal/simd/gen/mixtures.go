@@ -27,19 +27,6 @@ const (
 	tickBlocks
 )
 
-// block returns the operand of a block at p.
-func (s isa) block(p reg.Register, i int) Mem { return Mem{Base: p, Disp: i * s.bytes()} }
-
-// loadBlock reads a block at p.
-func (s isa) loadBlock(p reg.Register, i int) reg.VecVirtual {
-	v := s.vec()
-	VMOVUPS(s.block(p, i), v)
-	return v
-}
-
-// forward moves p over the blocks of a vector.
-func (s isa) forward(p reg.Register, blocks int) { ADDQ(U32(uint32(blocks*s.bytes())), p) }
-
 // loadParam loads a parameter anew, as there are too few registers for all of them, times 2^shift.
 func loadParam(name string, shift int) reg.GPVirtual {
 	r := Load(Param(name), GP64()).(reg.GPVirtual)
@@ -70,57 +57,58 @@ func genLogisticRows(s isa) {
 		SUBQ(bytes, next)
 	}
 
-	logits, work, w := loadParam("outs", 0), loadParam("work", 0), GP64()
+	logits := loadParam("outs", 0)
+	work, w := blockWalk{loadParam("work", 0), mixtureBlocks}, blockWalk{GP64(), mixtureBlocks}
 	LEAQ(Mem{Base: logits, Index: bytes, Scale: 2}, logits)
 	eachRow("weights", func() {
 		peak, total := genMax(s, r, logits, bytes), s.vec()
 		s.zero(total)
-		MOVQ(work, w)
-		r.eachNarrow("exp", []reg.Register{logits}, func(at access) {
+		MOVQ(work.p, w.p)
+		r.eachNarrow("exp", []reg.Register{logits}, []blockWalk{w}, func(at access) {
 			s, v := at.isa, at.load(Mem{Base: logits})
 			at.fill(v, math.Inf(-1))
 			VSUBPS(s.part(peak), v, v)
 			s.boundedExp(v)
 			VADDPS(s.whole(v), total, total)
-			VMOVUPS(v, s.block(w, blockWeight))
-			s.forward(w, mixtureBlocks)
+			VMOVUPS(v, at.block(w, blockWeight))
 		})
 		s.reduce(VADDPS, total)
 		factor := s.splat(1)
 		VDIVPS(total, factor, factor)
-		r.eachNarrow("weight", nil, func(at access) {
+		r.eachNarrow("weight", nil, []blockWalk{work}, func(at access) {
 			s := at.isa
-			weight := s.loadBlock(work, blockWeight)
+			weight := at.loadBlock(work, blockWeight)
 			VMULPS(s.part(factor), weight, weight)
-			VMOVUPS(weight, s.block(work, blockWeight))
-			s.forward(work, mixtureBlocks)
+			VMOVUPS(weight, at.block(work, blockWeight))
 		})
 		ADDQ(next, logits)
 		LEAQ(Mem{Base: logits, Index: bytes, Scale: 2}, logits)
 	})
 
 	outs, y := loadParam("outs", 0), loadParam("y", 0)
-	Load(Param("work"), work)
+	Load(Param("work"), work.p)
 	eachRow("components", func() {
 		var at2 [2]reg.VecVirtual
 		for i := range at2 {
 			at2[i] = s.vec()
 			VBROADCASTSS(Mem{Base: y, Disp: 4 * i}, at2[i])
 		}
-		r.eachNarrow("component", []reg.Register{outs}, func(at access) {
+		r.eachNarrow("component", []reg.Register{outs}, []blockWalk{work}, func(at access) {
 			s := at.isa
 			precision, location := at.load(Mem{Base: outs, Index: bytes, Scale: 1}), at.load(Mem{Base: outs})
 			s.precision(precision)
-			VMOVUPS(precision, s.block(work, blockPrecision))
-			for i := range at2 {
-				u := s.vec()
-				VSUBPS(s.part(at2[i]), location, u)
-				VMULPS(precision, u, u)
-				VMOVUPS(u, s.block(work, blockU1+2*i))
-				s.sigmoid(u)
-				VMOVUPS(u, s.block(work, blockS1+2*i))
+			VMOVUPS(precision, at.block(work, blockPrecision))
+			argument := func(i int) func() {
+				return func() {
+					u := s.vec()
+					VSUBPS(s.part(at2[i]), location, u)
+					VMULPS(precision, u, u)
+					VMOVUPS(u, at.block(work, blockU1+2*i))
+					s.sigmoid(u)
+					VMOVUPS(u, at.block(work, blockS1+2*i))
+				}
 			}
-			s.forward(work, mixtureBlocks)
+			s.interleave(argument(0), argument(1))
 		})
 		ADDQ(Imm(8), y)
 		LEAQ(Mem{Base: outs, Index: bytes, Scale: 2}, outs)
@@ -128,21 +116,20 @@ func genLogisticRows(s isa) {
 	})
 
 	survivals := loadParam("survivals", 0)
-	Load(Param("work"), work)
+	Load(Param("work"), work.p)
 	eachRow("sums", func() {
 		sums := [2]reg.VecVirtual{s.vec(), s.vec()}
 		for _, v := range sums {
 			s.zero(v)
 		}
-		r.eachNarrow("sum", nil, func(at access) {
+		r.eachNarrow("sum", nil, []blockWalk{work}, func(at access) {
 			s := at.isa
-			weight := s.loadBlock(work, blockWeight)
+			weight := at.loadBlock(work, blockWeight)
 			for i := range sums {
-				survival := s.loadBlock(work, blockS1+2*i)
+				survival := at.loadBlock(work, blockS1+2*i)
 				at.fill(survival, 0)
 				VFMADD231PS(s.whole(survival), s.whole(weight), sums[i])
 			}
-			s.forward(work, mixtureBlocks)
 		})
 		for i := range sums {
 			s.reduce(VADDPS, sums[i])
@@ -170,18 +157,18 @@ func genLogisticRowsGrad(s isa) {
 	bytes := loadParam("k", 2)
 	r := s.newRow(Load(Param("k"), GP64()).(reg.GPVirtual))
 	eachRow("row", func() {
-		out, w := rowAt("outs", "size", index), rowAt("work", "workSize", index)
+		out, w := rowAt("outs", "size", index), blockWalk{rowAt("work", "workSize", index), mixtureBlocks}
 		n := s.vecs(4)
 		for i := range n {
 			VBROADCASTSS(Mem{Base: numbers, Disp: 4 * i}, n[i])
 		}
 		g, m := n[:2], n[2:]
-		r.eachNarrow("component", []reg.Register{out}, func(at access) {
+		r.eachNarrow("component", []reg.Register{out}, []blockWalk{w}, func(at access) {
 			s := at.isa
 			logScale := at.load(third(out, bytes, 1))
 			var d, logit [2]reg.VecVirtual
 			for i := range d {
-				survival := s.loadBlock(w, blockS1+2*i)
+				survival := at.loadBlock(w, blockS1+2*i)
 				d[i], logit[i] = s.splat(1), s.vec()
 				VSUBPS(survival, d[i], d[i])
 				VMULPS(survival, d[i], d[i])
@@ -189,19 +176,18 @@ func genLogisticRowsGrad(s isa) {
 				VSUBPS(s.part(m[i]), survival, logit[i])
 				VMULPS(s.part(g[i]), logit[i], logit[i])
 			}
-			weight, location := s.loadBlock(w, blockWeight), s.vec()
+			weight, location := at.loadBlock(w, blockWeight), s.vec()
 			VADDPS(d[1], d[0], location)
 			VADDPS(logit[1], logit[0], logit[0])
 			VMULPS(weight, logit[0], logit[0])
 			for i := range d {
-				VMULPS(s.block(w, blockU1+2*i), d[i], d[i])
+				VMULPS(at.block(w, blockU1+2*i), d[i], d[i])
 			}
 			VADDPS(d[1], d[0], d[0])
 			VMULPS(weight, d[0], d[0])
-			VMULPS(s.block(w, blockPrecision), weight, weight)
+			VMULPS(at.block(w, blockPrecision), weight, weight)
 			VMULPS(location, weight, location)
 			s.storeGradient(at, out, bytes, logScale, location, d[0], logit[0])
-			s.forward(w, mixtureBlocks)
 		})
 		ADDQ(Imm(4), index)
 		ADDQ(Imm(16), numbers)
@@ -232,34 +218,31 @@ func genLogisticTicks(s isa) {
 	TEXT("logisticTicks"+s.suffix, NOSPLIT, "func(rows, k int, index *int32, work *float32, workSize int, widths, ticks, masses *float32)")
 	Pragma("noescape")
 	p := loadAll("index", "widths", "ticks", "masses")
-	index, widths, ticks, masses := p[0], p[1], p[2], p[3]
+	index, widths, ticks, masses := p[0], p[1], blockWalk{p[2], tickBlocks}, p[3]
 	r := s.newRow(Load(Param("k"), GP64()).(reg.GPVirtual))
 	eachRow("row", func() {
-		w := rowAt("work", "workSize", index)
+		w := blockWalk{rowAt("work", "workSize", index), mixtureBlocks}
 		width, mass := s.vec(), s.vec()
 		VBROADCASTSS(Mem{Base: widths}, width)
 		s.zero(mass)
-		r.eachNarrow("component", nil, func(at access) {
+		r.eachNarrow("component", nil, []blockWalk{w, ticks}, func(at access) {
 			s := at.isa
-			own, to, t := s.loadBlock(w, blockPrecision), s.vec(), s.vec()
+			own, to, t := at.loadBlock(w, blockPrecision), s.vec(), s.vec()
 			VMULPS(own, s.part(width), own)
-			VMOVUPS(own, s.block(ticks, tickWidth))
-			VSUBPS(s.block(w, blockU2), own, to)
-			s.sigmoid(to)
-			VMOVUPS(to, s.block(ticks, tickTo))
+			VMOVUPS(own, at.block(ticks, tickWidth))
+			VSUBPS(at.block(w, blockU2), own, to)
 			s.mul(0.5, own, t)
-			s.tanh(t)
-			share, one := s.loadBlock(w, blockS2), s.vec()
+			s.interleave(func() { s.sigmoid(to) }, func() { s.tanh(t) })
+			VMOVUPS(to, at.block(ticks, tickTo))
+			share, one := at.loadBlock(w, blockS2), s.vec()
 			VMULPS(to, share, share)
 			s.mul(2, share, share)
 			VMULPS(t, share, share)
 			s.add(1, t, one)
 			VDIVPS(one, share, share)
 			at.fill(share, 0)
-			VMOVUPS(share, s.block(ticks, tickShare))
-			VFMADD231PS(s.whole(s.loadBlock(w, blockWeight)), s.whole(share), mass)
-			s.forward(w, mixtureBlocks)
-			s.forward(ticks, tickBlocks)
+			VMOVUPS(share, at.block(ticks, tickShare))
+			VFMADD231PS(s.whole(at.loadBlock(w, blockWeight)), s.whole(share), mass)
 		})
 		s.reduce(VADDPS, mass)
 		VMOVSS(mass.AsX(), Mem{Base: masses})
@@ -283,50 +266,48 @@ func genLogisticTicksGrad(s isa) {
 	TEXT("logisticTicksGrad"+s.suffix, NOSPLIT, "func(rows, k int, index *int32, outs *float32, size int, work *float32, workSize int, ticks, numbers *float32)")
 	Pragma("noescape")
 	p := loadAll("index", "ticks", "numbers")
-	index, ticks, numbers := p[0], p[1], p[2]
+	index, ticks, numbers := p[0], blockWalk{p[1], tickBlocks}, p[2]
 	bytes := loadParam("k", 2)
 	r := s.newRow(Load(Param("k"), GP64()).(reg.GPVirtual))
 	eachRow("row", func() {
-		out, w := rowAt("outs", "size", index), rowAt("work", "workSize", index)
+		out, w := rowAt("outs", "size", index), blockWalk{rowAt("work", "workSize", index), mixtureBlocks}
 		n := s.vecs(4)
 		for i := range n {
 			VBROADCASTSS(Mem{Base: numbers, Disp: 4 * i}, n[i])
 		}
 		g1, g2, m1, m2 := n[0], n[1], n[2], n[3]
-		r.eachNarrow("component", []reg.Register{out}, func(at access) {
+		r.eachNarrow("component", []reg.Register{out}, []blockWalk{w, ticks}, func(at access) {
 			s := at.isa
 			g1, g2, m1, m2 := s.part(g1), s.part(g2), s.part(m1), s.part(m2)
-			logScale, survival, d, logit := at.load(third(out, bytes, 1)), s.loadBlock(w, blockS1), s.splat(1), s.vec()
+			logScale, survival, d, logit := at.load(third(out, bytes, 1)), at.loadBlock(w, blockS1), s.splat(1), s.vec()
 			VSUBPS(survival, d, d)
 			VMULPS(survival, d, d)
 			VMULPS(g1, d, d)
 			VSUBPS(m1, survival, logit)
 			VMULPS(g1, logit, logit)
-			share, a, b := s.loadBlock(ticks, tickShare), s.loadBlock(w, blockS2), s.loadBlock(ticks, tickTo)
+			share, a, b := at.loadBlock(ticks, tickShare), at.loadBlock(w, blockS2), at.loadBlock(ticks, tickTo)
 			slope, t := s.vec(), s.vec()
 			VSUBPS(a, b, slope)
 			VMULPS(slope, share, slope)
 			VSUBPS(share, a, a)
 			VMULPS(a, b, b)
-			VMULPS(s.block(ticks, tickWidth), b, b)
+			VMULPS(at.block(ticks, tickWidth), b, b)
 			VSUBPS(m2, share, t)
 			VMULPS(g2, t, t)
 			VADDPS(t, logit, logit)
-			weight, location := s.loadBlock(w, blockWeight), s.vec()
+			weight, location := at.loadBlock(w, blockWeight), s.vec()
 			VMULPS(weight, logit, logit)
 			VMULPS(g2, slope, location)
 			VADDPS(location, d, location)
-			VMULPS(s.block(w, blockU2), slope, slope)
+			VMULPS(at.block(w, blockU2), slope, slope)
 			VADDPS(b, slope, slope)
 			VMULPS(g2, slope, slope)
-			VMULPS(s.block(w, blockU1), d, d)
+			VMULPS(at.block(w, blockU1), d, d)
 			VADDPS(slope, d, d)
 			VMULPS(weight, d, d)
-			VMULPS(s.block(w, blockPrecision), weight, weight)
+			VMULPS(at.block(w, blockPrecision), weight, weight)
 			VMULPS(location, weight, location)
 			s.storeGradient(at, out, bytes, logScale, location, d, logit)
-			s.forward(w, mixtureBlocks)
-			s.forward(ticks, tickBlocks)
 		})
 		ADDQ(Imm(4), index)
 		ADDQ(Imm(16), numbers)

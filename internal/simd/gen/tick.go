@@ -77,10 +77,10 @@ func genMixtureTick(s isa, gradient bool) {
 		t.weightPeak, t.peakVec = s.splat(lowest), s.splat(lowest)
 		CMPL(Mem{Base: t.width}, U32(math.Float32bits(float32(math.Inf(1)))))
 		JE(LabelRef("halfLine"))
-		vectors.each("interval", walk, t.interval)
+		vectors.eachFew("interval", walk, t.interval)
 		JMP(LabelRef("peaks"))
 		Label("halfLine")
-		vectors.each("below", walk, t.below)
+		vectors.eachPaired("below", walk, t.below)
 		Label("peaks")
 		s.reduce(VMAXPS, t.weightPeak)
 		s.reduce(VMAXPS, t.peakVec)
@@ -106,20 +106,19 @@ func genMixtureTick(s isa, gradient bool) {
 		total, weightTotal := s.vec(), s.vec()
 		s.zero(total)
 		s.zero(weightTotal)
-		vectors.each("sums", walk, func(at access) {
+		vectors.eachPaired("sums", walk, func(at access) {
 			a, w := s.vec(), at.load(third(t.head, t.stride, 2))
-			VMOVUPS(t.terms, a)
+			VMOVUPS(at.at(t.terms), a)
 			VSUBPS(t.peakVec, a, a)
-			s.boundedExp(a)
-			VMULPS(t.factors, a, a)
-			at.fill(a, 0)
 			at.fill(w, math.Inf(-1))
 			VSUBPS(t.weightPeak, w, w)
-			s.boundedExp(w)
+			s.interleave(func() { s.boundedExp(a) }, func() { s.boundedExp(w) })
+			VMULPS(at.at(t.factors), a, a)
+			at.fill(a, 0)
 			VADDPS(a, total, total)
 			VADDPS(w, weightTotal, weightTotal)
 			if gradient {
-				VMOVUPS(a, t.terms)
+				VMOVUPS(a, at.at(t.terms))
 				at.store(w, third(t.grad, t.stride, 2))
 			}
 		})
@@ -180,10 +179,52 @@ func (t *tickKernel) bound(v reg.VecVirtual) {
 	VMAXPS(v, t.splat(-mixtureLimit), v)
 }
 
-// interval makes the terms, factors and slopes of a vector of components, with u the middle and w the width in their
-// standard units: by the density in the middle, corrected to second order, and where that is not enough by the ends. Only
-// vectors that have such a component do the latter.
-func (t *tickKernel) interval(at access) {
+// interval makes the terms, factors and slopes of some vectors of components: by the density in the middle, corrected to second order, and where that is
+// not enough by the ends. Only vectors that have such a component, or whose neighbour has one, do the latter.
+func (t *tickKernel) interval(ats ...access) {
+	parts := make([]*tickInterval, len(ats))
+	t.eachOf(ats, func(i int) { parts[i] = t.narrow(ats[i]) })
+	labels++
+	narrow := fmt.Sprintf("narrow%d", labels)
+	t.jumpIfNone(narrow, masksOf(parts, func(x *tickInterval) mask { return x.wide })...)
+	t.wideIntervals(ats, parts)
+	Label(narrow)
+	t.eachOf(ats, func(i int) {
+		a := t.vec()
+		VMOVUPS(ats[i].at(t.terms), a)
+		ats[i].fill(a, lowest)
+		VMAXPS(a, t.peakVec, t.peakVec)
+	})
+}
+
+// tickInterval is what narrow leaves of a vector of components to wideIntervals.
+type tickInterval struct {
+	wide, left             mask           // which components need it, and which of them have their location in the interval
+	distance, lost, signed reg.VecVirtual // as distance returns them
+	spread                 reg.VecVirtual // |u|·w
+	b, d                   reg.VecVirtual // the ends
+}
+
+// eachOf interleaves body for the indices of some vectors.
+func (t *tickKernel) eachOf(ats []access, body func(i int)) {
+	bodies := make([]func(), len(ats))
+	for i := range ats {
+		bodies[i] = func() { body(i) }
+	}
+	interleave(bodies...)
+}
+
+func masksOf(parts []*tickInterval, which func(*tickInterval) mask) []mask {
+	var m []mask
+	for _, x := range parts {
+		m = append(m, which(x))
+	}
+	return m
+}
+
+// narrow makes the terms, factors and slopes of a vector of components by the density in the middle, with u the middle and w the width in their standard
+// units.
+func (t *tickKernel) narrow(at access) *tickInterval {
 	a, p := t.logits(at), t.logPrecisions(at)
 	VADDPS(p, a, a)
 	t.boundedExp(p)
@@ -200,7 +241,7 @@ func (t *tickKernel) interval(at access) {
 	VMINPS(y, t.splat(mixtureLimit), v)
 	VMULPS(v, v, square)
 	t.fnma231(0.5, square, a)
-	VMOVUPS(a, t.terms)
+	VMOVUPS(a, at.at(t.terms))
 	c, w2, both := t.vec(), t.vec(), t.vec()
 	VMULPS(y, w, c)
 	VMULPS(c, c, c)
@@ -211,7 +252,7 @@ func (t *tickKernel) interval(at access) {
 	t.mul(1./24, c, c)
 	g := t.vec()
 	t.add(1, c, g)
-	VMOVUPS(g, t.factors)
+	VMOVUPS(g, at.at(t.factors))
 	if t.gradient {
 		// With r = 1/g = 1 − c + c² up to c³ and o = 1 − r·w²/12, the slopes are o·u/e^s and o·u² − 1 − 2rc.
 		r := t.vec()
@@ -228,18 +269,11 @@ func (t *tickKernel) interval(at access) {
 		at.store(w2, third(t.grad, t.stride, 1))
 	}
 
-	labels++
-	narrow := fmt.Sprintf("narrow%d", labels)
-	t.jumpIfNone(wide, narrow)
 	VMULPS(w, y, y)
-	t.wideInterval(at, wide, distance, lost, y, signed)
-	Label(narrow)
-	VMOVUPS(t.terms, a)
-	at.fill(a, lowest)
-	VMAXPS(a, t.peakVec, t.peakVec)
+	return &tickInterval{wide: wide, distance: distance, lost: lost, signed: signed, spread: y}
 }
 
-// wideInterval replaces the terms, factors and slopes of the lanes in wide by those from the ends of the interval,
+// wideIntervals replaces the terms, factors and slopes of the lanes in wide by those from the ends of the interval,
 // b = |u| − ½w and d = |u| + ½w, the location being below the middle by symmetry. They come from the ends before these are
 // scaled, with what rounding the distance lost, lest its error or that of 1/e^s counts as often as the interval is longer
 // than b. Spread is |u|·w. With Mills' ratio M,
@@ -248,51 +282,67 @@ func (t *tickKernel) interval(at access) {
 //	b < 0: a = logit,        g = √2π − e^(−½b²)·M(−b) − e^(−½d²)·M(d)
 //
 // and with f and h the exponentials of b and d (f = 1 for b ≥ 0) over g, the slopes are (f − h)/e^s and f·b − h·d.
-func (t *tickKernel) wideInterval(at access, wide mask, distance, lost, spread, signed reg.VecVirtual) {
+func (t *tickKernel) wideIntervals(ats []access, parts []*tickInterval) {
+	t.eachOf(ats, func(i int) { t.ends(parts[i]) })
+	labels++
+	right, done := fmt.Sprintf("right%d", labels), fmt.Sprintf("wide%d", labels)
+	t.jumpIfNone(right, masksOf(parts, func(x *tickInterval) mask { return t.both(x.left, x.wide) })...)
+	t.eachOf(ats, func(i int) {
+		at, x := ats[i], parts[i]
+		f := t.exponents(at, x.b, x.left, &x.wide)
+		far, near := x.spread, t.vec() // ½d² − ½b² and ½d²
+		t.mul(0.5, x.d, near)
+		VMULPS(x.d, near, near)
+		t.blend(x.left, near, far)
+		t.wideFactor(at, x, far, f)
+	})
+	JMP(LabelRef(done))
+
+	Label(right) // as above, with f = 1
+	t.eachOf(ats, func(i int) {
+		at, x := ats[i], parts[i]
+		a := t.vec()
+		t.mul(-0.5, x.b, a)
+		VMULPS(x.b, a, a)
+		VADDPS(at.load(third(t.head, t.stride, 2)), a, a)
+		t.replace(x.wide, a, at.at(t.terms))
+		t.wideFactor(at, x, x.spread, nil)
+	})
+	Label(done)
+}
+
+// ends sets the ends of the interval, and which components have their location in it.
+func (t *tickKernel) ends(x *tickInterval) {
 	p, h, b, d := t.vec(), t.vec(), t.vec(), t.vec()
 	VBROADCASTSS(Mem{Base: t.width}, h)
 	t.mul(0.5, h, h)
-	VSUBPS(h, distance, b)
-	VADDPS(h, distance, d)
-	VADDPS(lost, b, b)
-	t.abs(signed, p)
+	VSUBPS(h, x.distance, b)
+	VADDPS(h, x.distance, d)
+	VADDPS(x.lost, b, b)
+	t.abs(x.signed, p)
 	VMULPS(p, b, b)
 	VMULPS(p, d, d)
 	t.bound(b)
 	VMINPS(d, t.splat(mixtureLimit), d)
-	left := t.compare(less, b, 0)
-	labels++
-	right, done := fmt.Sprintf("right%d", labels), fmt.Sprintf("wide%d", labels)
-	t.jumpIfNone(t.both(left, wide), right)
-	f := t.exponents(at, b, left, &wide)
-	far, near := t.vec(), t.vec() // ½d² − ½b² and ½d²
-	VMOVAPS(spread, far)
-	t.mul(0.5, d, near)
-	VMULPS(d, near, near)
-	t.blend(left, near, far)
-	t.wideFactor(at, wide, b, d, far, t.lowerPart(b, f, left), f, signed)
-	JMP(LabelRef(done))
-
-	Label(right) // as above, with f = 1
-	a := t.vec()
-	t.mul(-0.5, b, a)
-	VMULPS(b, a, a)
-	VADDPS(at.load(third(t.head, t.stride, 2)), a, a)
-	t.replace(wide, a, t.terms)
-	r, m := t.mills(b)
-	VMULPS(r, m, m)
-	t.wideFactor(at, wide, b, d, spread, m, nil, signed)
-	Label(done)
+	x.left, x.b, x.d = t.compare(less, b, 0), b, d
 }
 
-// wideFactor makes the factors and slopes of wideInterval, from far, what the exponential of d is made of, and lower, what lowerPart returns. A nil f is 1.
-func (t *tickKernel) wideFactor(at access, wide mask, b, d, far, lower, f, signed reg.VecVirtual) {
-	t.negate(far, far)
-	t.boundedExp(far)
-	r, m := t.mills(d)
-	VMULPS(r, m, m)
-	VFNMADD231PS(m, far, lower)
-	t.replace(wide, lower, t.factors)
+// wideFactor makes the factors and slopes of wideIntervals, from what the exponentials of d and b are made of. A nil f means that the latter is 1.
+func (t *tickKernel) wideFactor(at access, x *tickInterval, far, f reg.VecVirtual) {
+	var lower, upper reg.VecVirtual
+	exp := func() {
+		t.negate(far, far)
+		t.boundedExp(far)
+	}
+	if f == nil {
+		t.interleave(exp, func() { lower = t.millsRatio(x.b) }, func() { upper = t.millsRatio(x.d) })
+	} else { // two at a time, as there are few opmasks
+		t.interleave(func() { t.boundedExp(f) }, func() { lower = t.millsRatioOfSize(x.b) })
+		t.lowerPart(lower, f, x.left)
+		t.interleave(exp, func() { upper = t.millsRatio(x.d) })
+	}
+	VFNMADD231PS(upper, far, lower)
+	t.replace(x.wide, lower, at.at(t.factors))
 	if !t.gradient {
 		return
 	}
@@ -306,12 +356,12 @@ func (t *tickKernel) wideFactor(at access, wide mask, b, d, far, lower, f, signe
 	VMULPS(lower, far, far)
 	difference := t.vec()
 	VSUBPS(far, f, difference)
-	VMULPS(signed, difference, difference)
-	VMULPS(b, f, f)
-	VFNMADD231PS(d, far, f)
+	VMULPS(x.signed, difference, difference)
+	VMULPS(x.b, f, f)
+	VFNMADD231PS(x.d, far, f)
 	for part, v := range []reg.VecVirtual{difference, f} {
 		slope := at.load(third(t.grad, t.stride, part))
-		t.blend(wide, v, slope)
+		t.blend(x.wide, v, slope)
 		at.store(slope, third(t.grad, t.stride, part))
 	}
 }
@@ -328,7 +378,7 @@ func (t *tickKernel) both(a, b mask) mask {
 	return mask{v}
 }
 
-// below computes interval for all below the middle: wideInterval with b = −u and an infinite d.
+// below computes interval for all below the middle: wideIntervals with b = −u and an infinite d.
 func (t *tickKernel) below(at access) {
 	t.logits(at)
 	p, middle, b := t.logPrecisions(at), t.vec(), at.load(third(t.head, t.stride, 0))
@@ -340,9 +390,10 @@ func (t *tickKernel) below(at access) {
 	VMULPS(p, b, b)
 	t.bound(b)
 	left := t.compare(less, b, 0)
-	f := t.exponents(at, b, left, nil)
-	g := t.lowerPart(b, f, left)
-	VMOVUPS(g, t.factors)
+	f, g := t.exponents(at, b, left, nil), reg.VecVirtual(nil)
+	t.interleave(func() { t.boundedExp(f) }, func() { g = t.millsRatioOfSize(b) })
+	t.lowerPart(g, f, left)
+	VMOVUPS(g, at.at(t.factors))
 	if t.gradient {
 		VDIVPS(g, f, f)
 		VMULPS(f, b, b)
@@ -352,13 +403,13 @@ func (t *tickKernel) below(at access) {
 		at.store(b, third(t.grad, t.stride, 1))
 	}
 	a := t.vec()
-	VMOVUPS(t.terms, a)
+	VMOVUPS(at.at(t.terms), a)
 	at.fill(a, lowest)
 	VMAXPS(a, t.peakVec, t.peakVec)
 }
 
 // exponents splits −½b² into what belongs to the terms, for b ≥ 0, which it stores for the lanes in selected (nil for all),
-// and the rest, whose exponential it returns.
+// and the rest, which it returns.
 func (t *tickKernel) exponents(at access, b reg.VecVirtual, left mask, selected *mask) reg.VecVirtual {
 	half, a, f := t.vec(), t.vec(), t.vec()
 	t.mul(-0.5, b, half)
@@ -369,32 +420,36 @@ func (t *tickKernel) exponents(at access, b reg.VecVirtual, left mask, selected 
 	t.blend(left, half, f)
 	VADDPS(at.load(third(t.head, t.stride, 2)), a, a)
 	if selected != nil {
-		t.replace(*selected, a, t.terms)
+		t.replace(*selected, a, at.at(t.terms))
 	} else {
-		VMOVUPS(a, t.terms)
+		VMOVUPS(a, at.at(t.terms))
 	}
-	t.boundedExp(f)
 	return f
 }
 
-// lowerPart returns √2π·Φ(−b), without the factor e^(−½b²) for b ≥ 0; f is e^(−½b²) for b < 0 and else 1.
-func (t *tickKernel) lowerPart(b, f reg.VecVirtual, left mask) reg.VecVirtual {
-	size, rest := t.vec(), t.splat(math.Sqrt(2*math.Pi))
-	t.abs(b, size)
-	r, m := t.mills(size)
+// millsRatio returns Mills' ratio of x ≥ 0, and millsRatioOfSize that of |x|.
+func (t *tickKernel) millsRatio(x reg.VecVirtual) reg.VecVirtual {
+	r, m := t.mills(x)
 	VMULPS(r, m, m)
-	VMULPS(f, m, m)
-	VSUBPS(m, rest, rest)
-	t.blend(left, rest, m)
 	return m
 }
 
-// replace changes the lanes in selected of a vector in scratch memory.
+func (t *tickKernel) millsRatioOfSize(x reg.VecVirtual) reg.VecVirtual {
+	size := t.vec()
+	t.abs(x, size)
+	return t.millsRatio(size)
+}
+
+// lowerPart replaces m, Mills' ratio of |b|, by √2π·Φ(−b), without the factor e^(−½b²) for b ≥ 0; f is e^(−½b²) for b < 0 and else 1.
+func (t *tickKernel) lowerPart(m, f reg.VecVirtual, left mask) {
+	rest := t.splat(math.Sqrt(2 * math.Pi))
+	VMULPS(f, m, m)
+	VSUBPS(m, rest, rest)
+	t.blend(left, rest, m)
+}
+
+// replace changes the lanes in selected of a vector in scratch memory. A masked store would hold up the next load from there.
 func (t *tickKernel) replace(selected mask, v reg.VecVirtual, m Mem) {
-	if t.zmm {
-		VMOVUPS(v, selected.Register, m)
-		return
-	}
 	former := t.vec()
 	VMOVUPS(m, former)
 	t.blend(selected, v, former)
@@ -431,13 +486,13 @@ func (t *tickKernel) distance(at access, p reg.VecVirtual) (size, lost, signed r
 	return size, lost, signed
 }
 
-// jumpIfNone branches to a label if m selects no lane.
-func (t *tickKernel) jumpIfNone(m mask, label string) {
+// jumpIfNone branches to a label if no mask, of which there may be two with AVX-512, selects a lane.
+func (t *tickKernel) jumpIfNone(label string, m ...mask) {
 	if t.zmm {
-		KORTESTW(m.Register, m.Register)
+		KORTESTW(m[0].Register, m[len(m)-1].Register)
 	} else {
 		bits := GP32()
-		VMOVMSKPS(m.Register, bits)
+		VMOVMSKPS(m[0].Register, bits)
 		TESTL(bits, bits)
 	}
 	JZ(LabelRef(label))

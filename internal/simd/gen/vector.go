@@ -248,7 +248,9 @@ func genSoftmaxRows(s isa) {
 			for i, x := range v {
 				at[i].fill(x, math.Inf(-1))
 				VSUBPS(peak, x, x)
-				s.boundedExp(x)
+			}
+			s.interleave(exps(s, v)...)
+			for _, x := range v {
 				VADDPS(x, total, total)
 			}
 			factor := finish(peak, total)
