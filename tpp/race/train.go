@@ -113,7 +113,7 @@ func prepare(cfg Config, training, validation *tpp.Dataset, opts TrainOptions) (
 	for _, x := range t.training {
 		events, rows = events+x.events, rows+len(x.rows)
 	}
-	t.opts.fit(long, rows)
+	t.opts.fit(long, len(t.training), rows)
 	if events == 0 {
 		return nil, errors.New("training part: no sequence has an event to score")
 	}
