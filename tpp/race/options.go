@@ -29,9 +29,9 @@ type TrainOptions struct {
 	// ClipNorm is the largest norm of a gradient (default 1).
 	ClipNorm float64
 	// Epochs is the number of passes over the training part (default: as many as a thousand traces are trained in within seconds, from 5 for
-	// large parts to 100 for small ones, and to 200 for those of less than 600 sequences, so that they have as many updates). The model has
-	// the best of the averages of the parameters, over about the last seventh of the updates, at their ends (polynomial-decay averaging,
-	// Shamir and Zhang 2013).
+	// large parts to 100 for small ones, and 200 for the smallest where the default of Config.Components is the larger one). The model has the
+	// best of the averages of the parameters, over about the last seventh of the updates, at their ends (polynomial-decay averaging, Shamir and
+	// Zhang 2013).
 	Epochs int
 	// MostEpochs bounds the default of Epochs (default 200): for trainings that must take little of a processor.
 	MostEpochs int
@@ -63,21 +63,22 @@ func (o TrainOptions) withDefaults() TrainOptions {
 	return o
 }
 
-// fit fills in the defaults that depend on the data: on whether delays have long tails, and on how many sequences and rows a pass has.
-func (o *TrainOptions) fit(longTails bool, sequences, rows int) {
-	rate, dropout, work := 2e-3, 0.0, 3.2e6 // rows in all
+// fit fills in the defaults that depend on the data: on whether delays have long tails, and on how many rows a pass has.
+func (o *TrainOptions) fit(longTails bool, rows int) {
+	rows = max(rows, 1)
+	rate, dropout, work, most := 2e-3, 0.0, 3.2e6, 100 // rows in all
 	if longTails {
 		rate, dropout, work = 4e-3, 0.2, 5e6
+		most = min(max(fewRows/rows, 100), 200)
 	}
 	o.LearningRate = cmp.Or(o.LearningRate, rate)
 	o.Dropout = max(cmp.Or(o.Dropout, dropout), 0)
-	most := min(max(fewUpdates/max(sequences, 1), 100), o.MostEpochs)
-	o.Epochs = cmp.Or(o.Epochs, min(max(int(work/float64(max(rows, 1))), 5), most))
+	o.Epochs = cmp.Or(o.Epochs, min(max(int(work/float64(rows)), 5), most, o.MostEpochs))
 }
 
-// fewUpdates is how many sequences updates are made of up to which a small part is passed over more than 100 times: with half as many, which of
-// several long delays comes is underfitted.
-const fewUpdates = 60_000
+// fewRows is how many rows updates are made of up to which a small part with long tails is passed over more than 100 times: with half as many, which
+// of several long delays comes is underfitted. Without long tails the best parameters come long before.
+const fewRows = 1_200_000
 
 func (o *TrainOptions) validate() error {
 	switch {
