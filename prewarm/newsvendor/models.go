@@ -58,12 +58,20 @@ func (h *history) dataset() (training, validation *tpp.Dataset) {
 // milliseconds are those of a second: models count time in them.
 const milliseconds = 1000
 
+// mostEpochs is how often the training of a race passes over what was recorded: half as often at most as by default. A controller learns while it decides, on the same
+// processors, and again and again.
+const mostEpochs = 100
+
+// scales are those at which a race compares how late events are, in milliseconds. They are the same for all that is learned: what was recorded may be
+// a few requests, of which the few that were late would say what late is.
+var scales = []float64{20, 200, 3000}
+
 // train trains a model. Workers may be 0.
 func train(ctx context.Context, name string, h *history, seed uint64, workers int) (tpp.Model, error) {
 	training, validation := h.dataset()
 	switch {
 	case name == race.Kind:
-		return race.Train(ctx, race.Config{}, training, validation, race.TrainOptions{Seed: seed, Workers: workers})
+		return race.Train(ctx, race.Config{Scales: scales}, training, validation, race.TrainOptions{Seed: seed, Workers: workers, MostEpochs: mostEpochs})
 	case slices.Contains(neural.Kinds(), neural.Kind(name)):
 		return neural.Train(ctx, neural.Config{Kind: neural.Kind(name)}, training, validation, neural.TrainOptions{Seed: seed, Workers: workers})
 	}

@@ -43,6 +43,9 @@ type Config struct {
 	ContextSize int
 	// Covariates are the names of further inputs of every event, known when it comes, such as tpp.ColdStartCovariate (default none).
 	Covariates []string
+	// Scales are those, in ticks of the clock, at which it is compared how late events are (default 20, 200 and 3000; where the default of Components
+	// is the larger one also how far 68, 95 and 99 % of the training part's delays at most are from the medians of their classes).
+	Scales []float64
 	// TimeUnit names the unit of all times (default ms).
 	TimeUnit string
 	// Resolution is the resolution of the clock that took the times, in the time unit (default 1).
@@ -52,10 +55,19 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	c.Regime = cmp.Or(c.Regime, Arrivals)
 	c.ContextSize = cmp.Or(c.ContextSize, 64)
+	if c.Scales = slices.Clone(c.Scales); len(c.Scales) == 0 {
+		c.Scales = fixedScales[:]
+	}
 	c.TimeUnit = cmp.Or(c.TimeUnit, "ms")
 	c.Resolution = cmp.Or(c.Resolution, 1)
 	return c
 }
+
+// fixedScales are the scales that do not depend on the training part; files without scales have these.
+var fixedScales = [...]float64{20, 200, 3000}
+
+// maxScales is the largest number of scales.
+const maxScales = 32
 
 // maxSize is the largest size that a configuration may have: a file with a larger one is broken.
 const maxSize = 1 << 12
@@ -76,6 +88,10 @@ func (c *Config) validate(numMarks int) error {
 		return fmt.Errorf("%d components", c.Components)
 	case c.ContextSize < 1 || c.ContextSize > maxSize:
 		return fmt.Errorf("a context of %d units", c.ContextSize)
+	case len(c.Scales) > maxScales:
+		return fmt.Errorf("%d scales", len(c.Scales))
+	case slices.ContainsFunc(c.Scales, func(s float64) bool { return !(s > 0) || math.IsInf(s, 0) }):
+		return fmt.Errorf("scales of %v", c.Scales)
 	case !(c.Resolution > 0) || math.IsInf(c.Resolution, 0):
 		return fmt.Errorf("a resolution of %v", c.Resolution)
 	}

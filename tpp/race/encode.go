@@ -7,6 +7,7 @@ import (
 	"hash/fnv"
 	"io"
 	"math"
+	"slices"
 	"sync"
 
 	"github.com/tppfaas/tppfaas/internal/nn"
@@ -23,6 +24,7 @@ type description struct {
 	Components  int              `json:"components"`
 	ContextSize int              `json:"context_size"`
 	Covariates  []covariateFile  `json:"covariates,omitempty"`
+	Scales      []float64        `json:"scales,omitempty"` // none for the fixed ones
 	Training    *TrainingSummary `json:"training,omitempty"`
 	Graph       *Graph           `json:"graph"`
 	Start       [][]int          `json:"start"`      // the slots of the start of a sequence
@@ -62,6 +64,9 @@ func (m *Race) describe() description {
 		Regime: m.cfg.Regime, Components: m.cfg.Components, ContextSize: m.cfg.ContextSize, Training: m.summary, Graph: m.cfg.Graph,
 		Start: [][]int{}, Optional: e.skipped, Came: m.seen.came, Never: m.seen.never, Medians: []float64{}, Stale: []*float64{},
 		Background: backgroundFile{m.background.rate, m.background.emptyRate, m.background.marks, m.background.mixture},
+	}
+	if !slices.Equal(m.cfg.Scales, fixedScales[:]) {
+		d.Scales = m.cfg.Scales
 	}
 	for _, s := range e.graph.Slots[e.start()] {
 		d.Start = append(d.Start, s.Marks)
@@ -125,13 +130,16 @@ func read(f *tpp.ModelFile) (tpp.Model, error) {
 // model returns the model that is described, without its parameters, of which the file has so many.
 func (d *description) model(numbers int) (*Race, error) {
 	cfg := Config{
-		Graph: d.Graph, Regime: d.Regime, Components: d.Components, ContextSize: d.ContextSize, TimeUnit: d.TimeUnit, Resolution: d.Resolution,
+		Graph: d.Graph, Regime: d.Regime, Components: d.Components, ContextSize: d.ContextSize, Scales: d.Scales, TimeUnit: d.TimeUnit, Resolution: d.Resolution,
 	}
 	for _, c := range d.Covariates {
 		if !(c.Std > 0) {
 			return nil, fmt.Errorf("covariate %q has the standard deviation %v", c.Name, c.Std)
 		}
 		cfg.Covariates = append(cfg.Covariates, c.Name)
+	}
+	if len(cfg.Scales) == 0 {
+		cfg.Scales = fixedScales[:]
 	}
 	if err := cfg.validate(d.NumMarks); err != nil {
 		return nil, err

@@ -181,6 +181,8 @@ func TestReadRejects(t *testing.T) {
 	}{
 		{"an unknown regime", set("regime", "x"), `unknown regime "x"`},
 		{"no component", set("components", 0), "0 components"},
+		{"a scale of nothing", set("scales", []float64{20, 0}), "scales of [20 0]"},
+		{"scales without end", set("scales", make([]float64, maxScales+1)), "33 scales"},
 		{"a size beyond all", set("context_size", 1<<20), "a context of 1048576 units"},
 		{"a size beyond the file", set("context_size", 4096), "the file has"},
 		{"components beyond the file", set("components", 4096), "the file has"},
@@ -337,7 +339,7 @@ func TestStateFieldsAreMarshalled(t *testing.T) {
 		{reflect.TypeFor[structure](), "[graph numMarks scale tick classes first skipped]"},
 		{reflect.TypeFor[class](), "[mark median stale]"},
 		{reflect.TypeFor[background](), "[structure mixture marks rate emptyRate products precisions weights densities]"},
-		{reflect.TypeFor[encoder](), "[structure regime covariates mean std stepColumns rowColumns]"},
+		{reflect.TypeFor[encoder](), "[structure regime covariates mean std scales stepColumns rowColumns]"},
 	} {
 		var names []string
 		for field := range c.of.Fields() {

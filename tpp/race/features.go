@@ -1,6 +1,7 @@
 package race
 
 import (
+	"fmt"
 	"math"
 	"math/bits"
 
@@ -15,31 +16,27 @@ type encoder struct {
 	regime      Regime
 	covariates  []string
 	mean, std   []float64 // of the covariates
+	scales      []float64 // of differences between delays and medians, in ticks of the clock
 	stepColumns int       // of a step, with its mark
 	rowColumns  int       // of a row
 }
 
 // stepNames are the inputs of a step beside its mark: the logs of the gap before it, of the delay since its slot's anchor, and of the
-// time since the sequence began; how the delay compares with the median of its class, at three scales; whether a slot explains it.
-var stepNames = []string{"gap", "delay", "since_start", "excess_short", "excess_middle", "excess_long", "explained"}
-
-// rowColumns is the number of the inputs of a row beside the covariates of the parent: the log of the delay so far, how it compares
-// with the median of its class at three scales, how late the parent was, and whether the delay has just begun.
-const rowColumns = 8
-
-// excessScales are the scales of differences between delays and medians, in ticks of the clock.
-var excessScales = [3]float64{20, 200, 3000}
+// time since the sequence began. How the delay compares with the median of its class, at each scale, follows, and then whether a slot explains it.
+var stepNames = []string{"gap", "delay", "since_start"}
 
 func newEncoder(s *structure, c *Config) *encoder {
 	e := &encoder{
-		structure: s, regime: c.Regime, covariates: c.Covariates,
+		structure: s, regime: c.Regime, covariates: c.Covariates, scales: c.Scales,
 		mean: make([]float64, len(c.Covariates)), std: make([]float64, len(c.Covariates)),
 	}
 	for i := range e.std {
 		e.std[i] = 1
 	}
 	e.stepColumns = 1 + len(e.stepFeatures())
-	e.rowColumns = rowColumns + len(c.Covariates)
+	// Of a row: the log of the delay so far, how it compares with the median of its class and how late the parent was, both at each scale, and whether
+	// the delay has just begun.
+	e.rowColumns = 2 + 2*len(e.scales) + len(c.Covariates)
 	if e.regime == Starts {
 		e.rowColumns += 2
 	}
@@ -52,6 +49,10 @@ func (e *encoder) stepFeatures() []nn.Feature {
 	for _, name := range stepNames {
 		out = append(out, nn.Feature{Name: name})
 	}
+	for i := range e.scales {
+		out = append(out, nn.Feature{Name: fmt.Sprintf("excess_%d", i)})
+	}
+	out = append(out, nn.Feature{Name: "explained"})
 	if e.regime == Starts {
 		out = append(out, nn.Feature{Name: "wait"}, nn.Feature{Name: "initialisation"})
 	}
@@ -94,7 +95,7 @@ func (e *encoder) standardise(dst, covariates []float64) []float64 {
 func squash(difference, scale float64) float64 { return math.Tanh(difference / scale) }
 
 func (e *encoder) appendExcess(dst []float64, excess float64) []float64 {
-	for _, s := range excessScales {
+	for _, s := range e.scales {
 		dst = append(dst, squash(excess, s*e.tick))
 	}
 	return dst
@@ -117,7 +118,11 @@ func (e *encoder) appendArrival(dst []float64, t *tracker, time float64, mark in
 
 // appendStarted appends the inputs of the start of an event with the mark.
 func (e *encoder) appendStarted(dst []float64, t *tracker, time float64, mark int, wait, initialisation float64) []float64 {
-	dst = append(dst, float64(e.numMarks+1+mark), e.log(time-t.last)/3, 0, e.log(time-t.start)/5, 0, 0, 0, 0)
+	dst = append(dst, float64(e.numMarks+1+mark), e.log(time-t.last)/3, 0, e.log(time-t.start)/5)
+	for range e.scales {
+		dst = append(dst, 0)
+	}
+	dst = append(dst, 0)
 	dst = append(dst, e.log(wait)/3, e.log(initialisation)/3)
 	for range e.covariates {
 		dst = append(dst, 0)

@@ -140,6 +140,29 @@ func (e *encoder) settle(c *counts) {
 	}
 }
 
+// farShares are the shares of delays that are at most as far from their medians as the scales that are learned: one, two and about three standard
+// deviations, were they normal. Under high load these are seconds, of which the largest fixed scale tells little.
+var farShares = [...]float64{0.68, 0.95, 0.99}
+
+// learnScales returns the fixed scales and those that the delays have. The medians of the classes must be settled.
+func (e *encoder) learnScales(c *counts) []float64 {
+	scales := fixedScales[:]
+	var far []float64
+	for class, delays := range c.delays {
+		for _, d := range delays {
+			far = append(far, math.Abs(d-e.classes[class].median)/e.tick)
+		}
+	}
+	if len(far) == 0 {
+		return scales
+	}
+	slices.Sort(far)
+	for _, q := range farShares {
+		scales = append(scales, max(far[int(q*float64(len(far)-1))], 1))
+	}
+	return scales
+}
+
 // background returns the distribution of what the graph does not explain.
 func (c *counts) background(s *structure) *background {
 	b := &background{structure: s}

@@ -29,9 +29,12 @@ type TrainOptions struct {
 	// ClipNorm is the largest norm of a gradient (default 1).
 	ClipNorm float64
 	// Epochs is the number of passes over the training part (default: as many as a thousand traces are trained in within seconds, from 5 for
-	// large parts to 100 for small ones). The model has the best of the averages of the parameters, over about the last seventh of the
-	// updates, at their ends (polynomial-decay averaging, Shamir and Zhang 2013).
+	// large parts to 100 for small ones, and 200 for the smallest where the default of Config.Components is the larger one). The model has the
+	// best of the averages of the parameters, over about the last seventh of the updates, at their ends (polynomial-decay averaging, Shamir and
+	// Zhang 2013).
 	Epochs int
+	// MostEpochs bounds the default of Epochs (default 200): for trainings that must take little of a processor.
+	MostEpochs int
 	// MaxDuration ends training after the epoch in which it is exceeded (default no limit).
 	MaxDuration time.Duration
 	// Progress, if not nil, is called after every epoch.
@@ -56,19 +59,26 @@ func (o TrainOptions) withDefaults() TrainOptions {
 	o.BatchSize = cmp.Or(o.BatchSize, 32)
 	o.WeightDecay = cmp.Or(o.WeightDecay, 0.01)
 	o.ClipNorm = cmp.Or(o.ClipNorm, 1)
+	o.MostEpochs = cmp.Or(o.MostEpochs, 200)
 	return o
 }
 
 // fit fills in the defaults that depend on the data: on whether delays have long tails, and on how many rows a pass has.
 func (o *TrainOptions) fit(longTails bool, rows int) {
-	rate, dropout, work := 2e-3, 0.0, 3.2e6 // rows in all
+	rows = max(rows, 1)
+	rate, dropout, work, most := 2e-3, 0.0, 3.2e6, 100 // rows in all
 	if longTails {
 		rate, dropout, work = 4e-3, 0.2, 5e6
+		most = min(max(fewRows/rows, 100), 200)
 	}
 	o.LearningRate = cmp.Or(o.LearningRate, rate)
 	o.Dropout = max(cmp.Or(o.Dropout, dropout), 0)
-	o.Epochs = cmp.Or(o.Epochs, min(max(int(work/float64(max(rows, 1))), 5), 100))
+	o.Epochs = cmp.Or(o.Epochs, min(max(int(work/float64(rows)), 5), most, o.MostEpochs))
 }
+
+// fewRows is how many rows updates are made of up to which a small part with long tails is passed over more than 100 times: with half as many, which
+// of several long delays comes is underfitted. Without long tails the best parameters come long before.
+const fewRows = 1_200_000
 
 func (o *TrainOptions) validate() error {
 	switch {
@@ -86,6 +96,8 @@ func (o *TrainOptions) validate() error {
 		return fmt.Errorf("a clip norm of %v", o.ClipNorm)
 	case o.Epochs < 0:
 		return fmt.Errorf("%d epochs", o.Epochs)
+	case o.MostEpochs < 0:
+		return fmt.Errorf("at most %d epochs", o.MostEpochs)
 	case o.MaxDuration < 0:
 		return fmt.Errorf("a limit of %v", o.MaxDuration)
 	}

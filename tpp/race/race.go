@@ -53,7 +53,7 @@ func (m *Race) CovariateNames() []string { return slices.Clone(m.cfg.Covariates)
 // Config returns a copy of the configuration, with every default filled in. It shares the graph.
 func (m *Race) Config() Config {
 	c := m.cfg
-	c.Covariates = slices.Clone(c.Covariates)
+	c.Covariates, c.Scales = slices.Clone(c.Covariates), slices.Clone(c.Scales)
 	return c
 }
 

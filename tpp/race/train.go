@@ -66,6 +66,7 @@ func prepare(cfg Config, training, validation *tpp.Dataset, opts TrainOptions) (
 	if err := training.Validate(); err != nil {
 		return nil, fmt.Errorf("training part: %w", err)
 	}
+	learned := len(cfg.Scales) == 0
 	cfg = cfg.withDefaults()
 	cfg.Covariates = slices.Clone(cfg.Covariates)
 	if err := checkMarks(training.NumMarks()); err != nil {
@@ -93,13 +94,17 @@ func prepare(cfg Config, training, validation *tpp.Dataset, opts TrainOptions) (
 	m.encoder.settle(m.encoder.count(training)) // medians, by which slots are chosen
 	counts := m.encoder.count(training)
 	long := m.encoder.tailShare(counts) > longTails
-	if components == 0 && long {
-		cfg.Components = manyComponents
+	m.encoder.settle(counts)
+	if long && (components == 0 || learned) {
+		cfg.Components = cmp.Or(components, manyComponents)
 		e := m.encoder
+		if learned {
+			cfg.Scales = e.learnScales(counts)
+		}
 		m = newRace(cfg, training.MarkNames, training.NumMarks(), rootSlots(training))
 		m.encoder.mean, m.encoder.std = e.mean, e.std
+		m.encoder.settle(counts)
 	}
-	m.encoder.settle(counts)
 	m.seen = &slotCounts{counts.came, counts.never}
 	*m.background = *counts.background(m.encoder.structure)
 	m.offsets = m.encoder.learnOffsets(training)

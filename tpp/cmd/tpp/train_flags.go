@@ -83,7 +83,7 @@ func trainFlags(fs *flag.FlagSet) func(args []string) (*trainOrder, error) {
 	schedule := fs.String("schedule", string(neural.ScheduleOneCycle), "of the rate: onecycle, plateau or constant (with -paper: constant)")
 	l2 := fs.Float64("l2", 1e-4, "`factor` of the L2 regularisation (with -paper: 0.00001)")
 	clip := fs.Float64("clip", 5, "cut gradients to this `norm`, 0 not (with -paper: 0)")
-	epochs := fs.Int("epochs", 200, "`epochs` at most (with -paper, plateau and constant: 4000); a race makes all, by default 5 to 100, the fewer the larger the data")
+	epochs := fs.Int("epochs", 200, "`epochs` at most (with -paper, plateau and constant: 4000); a race makes all, by default 5 to 200, the fewer the larger the data")
 	patience := fs.Int("patience", 0, "stop after this many `epochs` without a better validation loss (0: the schedule's default, of onecycle half of -epochs; with -paper: 100 or 200)")
 	fs.DurationVar(&o.opts.MaxDuration, "budget", 0, "stop after this much `time`, such as 50s (0: no limit)")
 	fs.IntVar(&o.opts.Workers, "workers", 0, "`goroutines` that compute (0: one a processor); the model does not depend on it")
