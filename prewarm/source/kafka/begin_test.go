@@ -31,13 +31,17 @@ var readers = map[string]reads{
 		return to.n, runs(t, func(ctx context.Context) error { return s.Run(ctx, to) })
 	},
 	"stage": func(t *testing.T, c *kfake.Cluster, begun time.Time) (n func() int, stop func() error) {
-		to := &stage{from: map[int32]int64{}}
-		s, err := NewStageReader(StageOptions{
-			Options: Options{Brokers: c.ListenAddrs()}, Commits: true, Rebuild: 2 * time.Minute, Now: func() time.Time { return begun },
-		}, to, source.NewCounter("kafka", &sink{}))
-		require.NoError(t, err)
-		return to.n, runs(t, s.Run)
+		return readStage(t, c, begun, true)
 	},
+}
+
+func readStage(t *testing.T, c *kfake.Cluster, begun time.Time, commits bool) (n func() int, stop func() error) {
+	to := &stage{from: map[int32]int64{}}
+	s, err := NewStageReader(StageOptions{
+		Options: Options{Brokers: c.ListenAddrs()}, Commits: commits, Rebuild: 2 * time.Minute, Now: func() time.Time { return begun },
+	}, to, source.NewCounter("kafka", &sink{}))
+	require.NoError(t, err)
+	return to.n, runs(t, s.Run)
 }
 
 // runs runs something until stop is called, or the test ends.
@@ -116,6 +120,26 @@ func TestBegins(t *testing.T) {
 			})
 		}
 	})
+}
+
+// TestRebuilds checks the same of one that commits nothing, and reads from a time on what there is.
+func TestRebuilds(t *testing.T) {
+	for asked := range 3 {
+		t.Run(fmt.Sprint(asked), func(t *testing.T) {
+			c := cluster(t, 1)
+			questions := 0
+			c.ControlKey(int16(kmsg.ListOffsets), func(kmsg.Request) (kmsg.Response, error, bool) {
+				c.KeepControl()
+				if questions++; questions == asked+1 {
+					c.SleepControl(func() { writeTraces(t, c, 0, 3) })
+				}
+				return nil, nil, false
+			})
+			n, stop := readStage(t, c, time.Now(), false)
+			eventually(t, "what was written meanwhile comes", func() bool { return n() == 3 })
+			require.NoError(t, stop())
+		})
+	}
 }
 
 // hasBegun reports whether the group has committed something.
