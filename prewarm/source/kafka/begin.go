@@ -2,48 +2,99 @@ package kafka
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// listTimeout bounds how long it is asked where partitions begin and end; after that the client asks by itself.
-const listTimeout = 10 * time.Second
+const (
+	// listTimeout bounds how long it is asked where partitions begin and end, and how long it is tried to commit that; after that the reader joins its group anew.
+	listTimeout = 10 * time.Second
+	// commitAgain is how long it is waited after a commit that has failed.
+	commitAgain = 100 * time.Millisecond
+)
 
-// findBegin replaces the offsets of partitions of which the group has committed nothing, which are those of none: by that of the first message that was written
-// since a time, or by the end of the partition. The end is asked for first: the client asks for it after the first message, and passes over what is written in
-// between.
-func findBegin(ctx context.Context, client *kgo.Client, since time.Time, none kgo.Offset, offsets map[string]map[int32]kgo.Offset) {
-	var topics []string
-	for topic, partitions := range offsets {
-		if slices.Contains(slices.Collect(maps.Values(partitions)), none) {
-			topics = append(topics, topic)
-		}
+// firstSince returns where the first message of each partition of a topic is that was written since a time, or the end of the partition if there is none. The end is asked for
+// first: who asks for it after it has heard that there is no such message passes over what is written in between.
+func firstSince(ctx context.Context, client *kgo.Client, topic string, since time.Time) (map[int32]int64, error) {
+	admin := kadm.NewClient(client)
+	ends, err := admin.ListEndOffsets(ctx, topic)
+	if err != nil {
+		return nil, err
 	}
-	if len(topics) == 0 {
-		return
+	firsts, err := admin.ListOffsetsAfterMilli(ctx, since.UnixMilli(), topic)
+	if err != nil {
+		return nil, err
+	}
+	offsets := map[int32]int64{}
+	for partition, end := range ends[topic] {
+		first, listed := firsts.Lookup(topic, partition)
+		if !listed {
+			continue
+		}
+		if err := errors.Join(end.Err, first.Err); err != nil {
+			return nil, fmt.Errorf("partition %d of %s: %w", partition, topic, err)
+		}
+		offsets[partition] = min(end.Offset, first.Offset)
+	}
+	return offsets, nil
+}
+
+// beginGroup replaces the offsets of partitions of a topic of which the group has committed nothing, which are those of none: by that of the first message that was written since
+// a time, or by the end of the partition. It commits them, so that whoever comes next goes on there, whatever becomes of this reader, and however long that takes. Without
+// that nothing may be read: an error says why.
+func beginGroup(ctx context.Context, client *kgo.Client, topic string, since time.Time, none kgo.Offset, offsets map[int32]kgo.Offset) error {
+	if !slices.Contains(slices.Collect(maps.Values(offsets)), none) {
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
-	admin := kadm.NewClient(client)
-	ends, err := admin.ListEndOffsets(ctx, topics...)
+	firsts, err := firstSince(ctx, client, topic, since)
 	if err != nil {
-		return
+		return err
 	}
-	firsts, err := admin.ListOffsetsAfterMilli(ctx, since.UnixMilli(), topics...)
-	if err != nil {
-		return
+	begins := map[int32]kgo.EpochOffset{}
+	for partition, offset := range offsets {
+		if offset != none {
+			continue
+		}
+		first, ok := firsts[partition]
+		if !ok {
+			return fmt.Errorf("partition %d of %s: it is not known where it begins", partition, topic)
+		}
+		offsets[partition] = kgo.NewOffset().At(first)
+		begins[partition] = kgo.EpochOffset{Epoch: -1, Offset: first}
 	}
-	for _, topic := range topics {
-		for partition, offset := range offsets[topic] {
-			end, known := ends.Lookup(topic, partition)
-			first, listed := firsts.Lookup(topic, partition)
-			if offset == none && known && listed && end.Err == nil && first.Err == nil {
-				offsets[topic][partition] = kgo.NewOffset().At(min(end.Offset, first.Offset))
-			}
+	for {
+		if err = commitOffsets(ctx, client, map[string]map[int32]kgo.EpochOffset{topic: begins}); err == nil {
+			return nil
+		}
+		if sleep(ctx, commitAgain); ctx.Err() != nil || isRefusal(err) {
+			return fmt.Errorf("where the group begins cannot be committed: %w", err)
 		}
 	}
+}
+
+// commitOffsets commits offsets, as the member of the group that the client is.
+func commitOffsets(ctx context.Context, client *kgo.Client, offsets map[string]map[int32]kgo.EpochOffset) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, leaveTimeout)
+	defer cancel()
+	client.CommitOffsetsSync(ctx, offsets, func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, response *kmsg.OffsetCommitResponse, failed error) {
+		if err = failed; err != nil {
+			return
+		}
+		for _, topic := range response.Topics {
+			for _, partition := range topic.Partitions {
+				err = errors.Join(err, kerr.ErrorForCode(partition.ErrorCode))
+			}
+		}
+	})
+	return err
 }

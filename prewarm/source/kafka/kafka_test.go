@@ -178,16 +178,24 @@ func eventually(t testing.TB, what string, holds func() bool) {
 	require.Eventually(t, holds, time.Minute, 2*time.Millisecond, what)
 }
 
-// committed returns the sum of what a group has committed, of all partitions; −1 for one of which it has nothing.
-func committed(t *testing.T, c *kfake.Cluster) int64 {
+// commits returns what the group prewarm has committed, of the partitions of which it has something.
+func commits(t *testing.T, c *kfake.Cluster) (all []int64) {
 	t.Helper()
 	client, err := kgo.NewClient(kgo.SeedBrokers(c.ListenAddrs()...))
 	require.NoError(t, err)
 	defer client.Close()
 	offsets, err := kadm.NewClient(client).FetchOffsets(t.Context(), "prewarm")
 	require.NoError(t, err)
-	sum := int64(0)
-	offsets.Each(func(o kadm.OffsetResponse) { sum += o.At })
+	offsets.Each(func(o kadm.OffsetResponse) { all = append(all, o.At) })
+	return all
+}
+
+// committed returns the sum of them.
+func committed(t *testing.T, c *kfake.Cluster) (sum int64) {
+	t.Helper()
+	for _, at := range commits(t, c) {
+		sum += at
+	}
 	return sum
 }
 
@@ -268,27 +276,6 @@ func TestBomb(t *testing.T) {
 	require.EqualValues(t, 1, reading.Counts().Invalid)
 	require.NoError(t, stop())
 	require.EqualValues(t, 2, committed(t, c))
-}
-
-// TestBegins checks that what is written while a group finds out where it begins is not passed over, at whichever of the questions that are asked for that.
-func TestBegins(t *testing.T) {
-	for asked := range 3 {
-		t.Run(fmt.Sprint(asked), func(t *testing.T) {
-			c := cluster(t, 1)
-			s := &sink{}
-			n := 0
-			c.ControlKey(int16(kmsg.ListOffsets), func(kmsg.Request) (kmsg.Response, error, bool) {
-				c.KeepControl()
-				if n++; n == asked+1 {
-					c.SleepControl(func() { writeTraces(t, c, 0, 3) })
-				}
-				return nil, nil, false
-			})
-			_, stop := run(t, c, s, Options{})
-			eventually(t, "what was written meanwhile comes", func() bool { return s.n() == 3 })
-			require.NoError(t, stop())
-		})
-	}
 }
 
 // TestBusy checks that a sink without room is told everything later, once and in order, also the parts of a long message; that nothing more is fetched

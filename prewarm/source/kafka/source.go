@@ -34,7 +34,7 @@ const (
 	rebalance      = 30 * time.Second
 	commitEvery    = time.Second
 	askEvery       = 5 * time.Second  // whether the brokers and the topic are there
-	startBack      = 30 * time.Second // where a group begins that has committed nothing
+	startBack      = 30 * time.Second // how long before the start of a reader a group begins that has committed nothing
 	leaveTimeout   = 3 * time.Second
 )
 
@@ -42,6 +42,7 @@ const (
 type Source struct {
 	o       Options
 	options []kgo.Opt
+	now     func() time.Time
 	counter atomic.Pointer[source.Counter]
 }
 
@@ -51,7 +52,7 @@ func New(o Options) (*Source, error) {
 		return nil, err
 	}
 	o.Brokers = slices.Clone(o.Brokers)
-	s := &Source{o: o}
+	s := &Source{o: o, now: time.Now}
 	var err error
 	if s.options, err = s.o.security(); err != nil {
 		return nil, err
@@ -74,7 +75,7 @@ func (s *Source) Run(ctx context.Context, sink source.Sink) error {
 	s.counter.Store(counter)
 	r := &reader{o: &s.o, counter: counter}
 	r.follower, _ = sink.(source.Follower)
-	since := time.Now().Add(-startBack)
+	since := s.now().Add(-startBack)
 	none := kgo.NewOffset().AfterMilli(since.UnixMilli())
 	var client *kgo.Client
 	made := make(chan struct{}) // closed when client is set
@@ -84,7 +85,9 @@ func (s *Source) Run(ctx context.Context, sink source.Sink) error {
 		kgo.ConsumerGroup(s.o.Group), kgo.ConsumeTopics(s.o.Topic), kgo.ConsumeResetOffset(none),
 		kgo.AdjustFetchOffsetsFn(func(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
 			<-made
-			findBegin(ctx, client, since, none, offsets)
+			if err := beginGroup(ctx, client, s.o.Topic, since, none, offsets[s.o.Topic]); err != nil {
+				return nil, r.describe(err)
+			}
 			return offsets, nil
 		}),
 		kgo.SessionTimeout(sessionTimeout), kgo.HeartbeatInterval(heartbeat), kgo.RebalanceTimeout(rebalance),

@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/tppfaas/tppfaas/prewarm/source"
@@ -88,6 +87,8 @@ type stageRun struct {
 	r      *reader // knows how to say what is wrong
 	client *kgo.Client
 	fail   context.CancelCauseFunc
+	begun  time.Time
+	none   kgo.Offset // of a partition of which the group has committed nothing
 
 	mu      sync.Mutex
 	batches []batch
@@ -100,10 +101,11 @@ func (s *StageReader) Run(ctx context.Context) error {
 	reading, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	run.fail = cancel
-	since := kgo.NewOffset().AfterMilli(s.o.Now().Add(-s.o.Rebuild).UnixMilli())
+	run.begun = s.o.Now()
+	run.none = kgo.NewOffset().AfterMilli(run.begun.Add(-s.o.Rebuild).UnixMilli())
 	options := []kgo.Opt{
 		kgo.SeedBrokers(s.o.Brokers...), kgo.ClientID("prewarm"), kgo.DisableClientMetrics(), kgo.WithHooks(run.r), kgo.DialTimeout(5 * time.Second),
-		kgo.ConsumeTopics(s.o.Topic), kgo.ConsumeResetOffset(since),
+		kgo.ConsumeTopics(s.o.Topic), kgo.ConsumeResetOffset(run.none),
 		kgo.FetchMaxBytes(fetchBytes), kgo.FetchMaxPartitionBytes(partitionBytes), kgo.MaxConcurrentFetches(fetches), kgo.BrokerMaxReadBytes(readBytes), kgo.MaxDecompressBatchBytes(readBytes),
 		kgo.FetchMaxWait(time.Second), kgo.MetadataMaxAge(time.Minute), kgo.MetadataMinAge(time.Second),
 	}
@@ -244,35 +246,23 @@ func (run *stageRun) begin(ctx context.Context, offsets map[string]map[int32]kgo
 	if len(offsets[run.o.Topic]) == 0 {
 		return offsets, nil
 	}
-	admin, now := kadm.NewClient(run.client), run.o.Now()
-	rebuilt, err := admin.ListOffsetsAfterMilli(ctx, now.Add(-run.o.Rebuild).UnixMilli(), run.o.Topic)
+	rebuilt, err := firstSince(ctx, run.client, run.o.Topic, run.o.Now().Add(-run.o.Rebuild))
 	if err != nil {
 		return nil, run.r.describe(err)
 	}
-	fresh, err := admin.ListOffsetsAfterMilli(ctx, now.Add(-startBack).UnixMilli(), run.o.Topic)
-	if err != nil {
-		return nil, run.r.describe(err)
-	}
-	var committed kadm.OffsetResponses
 	if run.o.Commits {
-		// What is passed to this function may be a time instead of an offset, and does not say so.
-		if committed, err = admin.FetchOffsets(ctx, run.o.Group); err != nil {
+		if err := beginGroup(ctx, run.client, run.o.Topic, run.begun.Add(-startBack), run.none, offsets[run.o.Topic]); err != nil {
 			return nil, run.r.describe(err)
 		}
 	}
-	for partition := range offsets[run.o.Topic] {
-		first, ok := rebuilt.Lookup(run.o.Topic, partition)
-		if !ok || first.Err != nil {
+	for partition, offset := range offsets[run.o.Topic] {
+		at, ok := rebuilt[partition]
+		if !ok {
 			return nil, fmt.Errorf("partition %d of %s: it is not known where it begins", partition, run.o.Topic)
 		}
-		at, from := first.Offset, int64(0)
+		from := int64(0)
 		if run.o.Commits {
-			if c, ok := committed.Lookup(run.o.Topic, partition); ok && c.Err == nil && c.At >= 0 {
-				from = c.At
-			} else { // nothing was committed
-				recent, _ := fresh.Lookup(run.o.Topic, partition)
-				from = max(recent.Offset, 0)
-			}
+			from = offset.EpochOffset().Offset
 			at = min(at, from)
 		}
 		offsets[run.o.Topic][partition] = kgo.NewOffset().At(at)

@@ -1,0 +1,207 @@
+package kafka
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/tppfaas/tppfaas/prewarm/source"
+)
+
+// reads is who reads the topic as one of the group prewarm and begins at a time: n returns how many messages it has read, without those of which another has committed that it
+// has read them.
+type reads func(t *testing.T, c *kfake.Cluster, begun time.Time) (n func() int, stop func() error)
+
+// readers are those who read as a group.
+var readers = map[string]reads{
+	"source": func(t *testing.T, c *kfake.Cluster, begun time.Time) (n func() int, stop func() error) {
+		s, err := New(Options{Brokers: c.ListenAddrs()})
+		require.NoError(t, err)
+		s.now = func() time.Time { return begun }
+		to := &sink{}
+		return to.n, runs(t, func(ctx context.Context) error { return s.Run(ctx, to) })
+	},
+	"stage": func(t *testing.T, c *kfake.Cluster, begun time.Time) (n func() int, stop func() error) {
+		return readStage(t, c, begun, true)
+	},
+}
+
+func readStage(t *testing.T, c *kfake.Cluster, begun time.Time, commits bool) (n func() int, stop func() error) {
+	to := &stage{from: map[int32]int64{}}
+	s, err := NewStageReader(StageOptions{
+		Options: Options{Brokers: c.ListenAddrs()}, Commits: commits, Rebuild: 2 * time.Minute, Now: func() time.Time { return begun },
+	}, to, source.NewCounter("kafka", &sink{}))
+	require.NoError(t, err)
+	return to.n, runs(t, s.Run)
+}
+
+// runs runs something until stop is called, or the test ends.
+func runs(t *testing.T, run func(ctx context.Context) error) (stop func() error) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	ended := make(chan error, 1)
+	go func() { ended <- run(ctx) }()
+	stop = sync.OnceValue(func() error { cancel(); return <-ended })
+	t.Cleanup(func() { _ = stop() })
+	return stop
+}
+
+// stage is a Stage that counts the messages which are not there to rebuild what is known.
+type stage struct {
+	mu   sync.Mutex
+	from map[int32]int64
+	took int
+}
+
+func (s *stage) Assigned(_ context.Context, partition int32, _, from int64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.from[partition] = from
+	return nil
+}
+
+func (s *stage) Take(_ context.Context, messages []Message) (func() bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range messages {
+		if messages[i].Offset >= s.from[messages[i].Partition] {
+			s.took++
+		}
+	}
+	return func() bool { return true }, nil
+}
+
+func (s *stage) n() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.took
+}
+
+func (s *stage) Revoked(int32)              {}
+func (s *stage) Tick(context.Context) error { return nil }
+func (s *stage) Wait() time.Duration        { return 50 * time.Millisecond }
+
+// everyReader runs a test for each of those who read as a group.
+func everyReader(t *testing.T, test func(t *testing.T, read reads)) {
+	t.Helper()
+	for name, read := range readers {
+		t.Run(name, func(t *testing.T) { test(t, read) })
+	}
+}
+
+// TestBegins checks that what is written while a group finds out where it begins is not passed over, at whichever of the questions that are asked for that.
+func TestBegins(t *testing.T) {
+	everyReader(t, func(t *testing.T, read reads) {
+		for asked := range 6 {
+			t.Run(fmt.Sprint(asked), func(t *testing.T) {
+				c := cluster(t, 1)
+				questions := 0
+				written := sync.OnceFunc(func() { writeTraces(t, c, 0, 3) })
+				c.ControlKey(int16(kmsg.ListOffsets), func(kmsg.Request) (kmsg.Response, error, bool) {
+					c.KeepControl()
+					if questions++; questions == asked+1 {
+						c.SleepControl(written)
+					}
+					return nil, nil, false
+				})
+				n, stop := read(t, c, time.Now())
+				eventually(t, "it has begun", func() bool { return hasBegun(t, c) })
+				written() // if there were fewer questions
+				eventually(t, "what was written meanwhile comes", func() bool { return n() == 3 })
+				require.NoError(t, stop())
+			})
+		}
+	})
+}
+
+// TestRebuilds checks the same of one that commits nothing, and reads from a time on what there is.
+func TestRebuilds(t *testing.T) {
+	for asked := range 3 {
+		t.Run(fmt.Sprint(asked), func(t *testing.T) {
+			c := cluster(t, 1)
+			questions := 0
+			c.ControlKey(int16(kmsg.ListOffsets), func(kmsg.Request) (kmsg.Response, error, bool) {
+				c.KeepControl()
+				if questions++; questions == asked+1 {
+					c.SleepControl(func() { writeTraces(t, c, 0, 3) })
+				}
+				return nil, nil, false
+			})
+			n, stop := readStage(t, c, time.Now(), false)
+			eventually(t, "what was written meanwhile comes", func() bool { return n() == 3 })
+			require.NoError(t, stop())
+		})
+	}
+}
+
+// hasBegun reports whether the group has committed something.
+func hasBegun(t *testing.T, c *kfake.Cluster) bool {
+	t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(c.ListenAddrs()...))
+	require.NoError(t, err)
+	defer client.Close()
+	offsets, err := kadm.NewClient(client).FetchOffsets(t.Context(), "prewarm")
+	return err == nil && len(offsets) > 0
+}
+
+// TestNeverCommitted checks that one of a group that has never committed what it has read goes on where the group has begun, however long ago that was; and that nothing is read
+// before it is known to the group where that is.
+func TestNeverCommitted(t *testing.T) {
+	everyReader(t, func(t *testing.T, read reads) {
+		for _, failing := range []int{0, 3} {
+			t.Run(fmt.Sprint(failing), func(t *testing.T) {
+				c := cluster(t, 2)
+				var mu sync.Mutex
+				asked := 0
+				c.ControlKey(int16(kmsg.OffsetCommit), func(request kmsg.Request) (kmsg.Response, error, bool) {
+					c.KeepControl()
+					mu.Lock()
+					defer mu.Unlock()
+					if asked++; asked == failing+1 {
+						return nil, nil, false
+					}
+					return refusesCommit(request.(*kmsg.OffsetCommitRequest)), nil, true // before where it begins is committed, and whatever comes after that
+				})
+				now := time.Now()
+				n, stop := read(t, c, now.Add(-time.Minute))
+				eventually(t, "it has begun", func() bool { return hasBegun(t, c) })
+				at := now.Add(-40 * time.Second)
+				var records []*kgo.Record
+				for i := range 20 {
+					records = append(records, &kgo.Record{Key: []byte(traceID(i)), Value: message(t, i, 1), Timestamp: at})
+				}
+				write(t, c, records...)
+				eventually(t, "it reads", func() bool { return n() == 20 })
+				require.NoError(t, stop())
+				require.Equal(t, []int64{0, 0}, commits(t, c), "nothing but where it has begun")
+				n, stop = read(t, c, now)
+				eventually(t, "all comes to the other", func() bool { return n() == 20 })
+				require.NoError(t, stop())
+			})
+		}
+	})
+}
+
+// refusesCommit is the answer of a coordinator that cannot write what is committed.
+func refusesCommit(request *kmsg.OffsetCommitRequest) *kmsg.OffsetCommitResponse {
+	response := request.ResponseKind().(*kmsg.OffsetCommitResponse)
+	for _, of := range request.Topics {
+		topic := kmsg.NewOffsetCommitResponseTopic()
+		topic.Topic, topic.TopicID = of.Topic, of.TopicID
+		for _, p := range of.Partitions {
+			partition := kmsg.NewOffsetCommitResponseTopicPartition()
+			partition.Partition, partition.ErrorCode = p.Partition, kerr.UnknownServerError.Code
+			topic.Partitions = append(topic.Partitions, partition)
+		}
+		response.Topics = append(response.Topics, topic)
+	}
+	return response
+}
