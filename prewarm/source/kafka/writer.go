@@ -31,7 +31,7 @@ func NewWriter(o Options) (*Writer, error) {
 	client, err := kgo.NewClient(append([]kgo.Opt{
 		kgo.SeedBrokers(o.Brokers...), kgo.ClientID("prewarm"), kgo.DisableClientMetrics(), kgo.DialTimeout(5 * time.Second),
 		kgo.RecordPartitioner(partitioner{kgo.StickyKeyPartitioner(nil)}), kgo.MaxBufferedRecords(mostBuffered),
-		kgo.ProducerLinger(linger), kgo.UnknownTopicRetries(-1), kgo.MetadataMinAge(time.Second), kgo.ProducerBatchCompression(kgo.Lz4Compression(), kgo.NoCompression()),
+		kgo.ProducerLinger(linger), kgo.UnknownTopicRetries(-1), kgo.MetadataMinAge(time.Second), kgo.ProducerBatchCompression(kgo.SnappyCompression(), kgo.NoCompression()),
 	}, security...)...)
 	if err != nil {
 		return nil, err
