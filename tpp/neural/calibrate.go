@@ -39,11 +39,17 @@ func (c calibration) apply(n *network[float32], params []float32) {
 }
 
 // calibrate replaces the best parameters by the calibrated ones. It climbs, a step at a time as long as each is better than the one before: first by the
-// widths, then by the logits, and goes back where the validation part gains too little by one of them.
-func (t *trainer) calibrate(ctx context.Context) error {
+// widths, then by the logits, and goes back where the validation part gains too little by one of them. An error leaves parameters and summary as they were.
+func (t *trainer) calibrate(ctx context.Context) (err error) {
 	if t.summary.ValidationSequences == 0 {
 		return nil // the training part does not tell
 	}
+	before := t.summary.ValidationLoss
+	defer func() {
+		if err != nil { // the gain of the widths is not that of the parameters
+			t.summary.ValidationLoss = before
+		}
+	}()
 	var best calibration
 	if t.net.cfg.Kind == LogNormMix {
 		if err := t.climb(ctx, &best, &best.widths); err != nil {

@@ -95,3 +95,51 @@ func TestCalibrateInterrupted(t *testing.T) {
 		t.Error("the model is another one than without calibration")
 	}
 }
+
+// lateContext is done once it has been asked often enough, from when it is told to count.
+type lateContext struct {
+	context.Context
+	counts bool
+	left   int
+}
+
+func (c *lateContext) Err() error {
+	if c.counts {
+		c.left--
+	}
+	if c.left < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// TestCalibrateInterruptedAnywhere interrupts a calibration later and later: the model that is left is that of the training, with its loss.
+func TestCalibrateInterruptedAnywhere(t *testing.T) {
+	training, validation := coins(1, 12), coins(2, 30)
+	training.Sequences = slices.Repeat(training.Sequences, 100)
+	cfg := Config{ContextSize: 8, NumComponents: 4}
+	opts := TrainOptions{MaxEpochs: 2, Workers: 1, WithoutWeightDecay: true}
+	want, err := Train(t.Context(), cfg, training, validation, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	opts.Calibrate = true
+	for asked := 0; ; asked++ {
+		ctx := &lateContext{Context: t.Context()}
+		opts.Progress = func(e Epoch) {
+			if e.Epoch == e.MaxEpochs {
+				ctx.counts, ctx.left = true, asked
+			}
+		}
+		m, err := Train(ctx, cfg, training, validation, opts)
+		if err == nil {
+			if m.Fingerprint() == want.Fingerprint() || asked < 3 {
+				t.Errorf("asked %d times: the model was not calibrated", asked)
+			}
+			break
+		}
+		if m.Fingerprint() != want.Fingerprint() || m.Training().ValidationLoss != want.Training().ValidationLoss {
+			t.Fatalf("interrupted when asked for the %d. time: a loss of %v, %v before", asked+1, m.Training().ValidationLoss, want.Training().ValidationLoss)
+		}
+	}
+}
