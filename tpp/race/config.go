@@ -90,10 +90,12 @@ func (c *Config) validate(numMarks int) error {
 		return fmt.Errorf("a context of %d units", c.ContextSize)
 	case len(c.Scales) > maxScales:
 		return fmt.Errorf("%d scales", len(c.Scales))
-	case slices.ContainsFunc(c.Scales, func(s float64) bool { return !(s > 0) || math.IsInf(s, 0) }):
-		return fmt.Errorf("scales of %v", c.Scales)
 	case !(c.Resolution > 0) || math.IsInf(c.Resolution, 0):
 		return fmt.Errorf("a resolution of %v", c.Resolution)
+	case slices.ContainsFunc(c.Scales, func(s float64) bool { // also in the time unit it must be more than nothing: differences are divided by it
+		return !(s > 0) || math.IsInf(s, 0) || s*c.Resolution == 0
+	}):
+		return fmt.Errorf("scales of %v", c.Scales)
 	}
 	if err := checkMarks(numMarks); err != nil {
 		return err

@@ -1,6 +1,7 @@
 package race
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -63,8 +64,8 @@ func TestFilesWithoutScales(t *testing.T) {
 
 // TestScalesAreChecked trains with scales that are none.
 func TestScalesAreChecked(t *testing.T) {
-	for _, scales := range [][]float64{{0}, {20, -1}, make([]float64, maxScales+1)} {
-		_, err := Train(t.Context(), Config{Scales: scales}, chains(1, 2, 3), nil, TrainOptions{Epochs: 1})
+	for _, scales := range [][]float64{{0}, {20, -1}, {20, math.SmallestNonzeroFloat64}, make([]float64, maxScales+1)} {
+		_, err := Train(t.Context(), Config{Scales: scales, Resolution: 0.001}, chains(1, 2, 3), nil, TrainOptions{Epochs: 1})
 		if err == nil || !strings.Contains(err.Error(), "scales") {
 			t.Errorf("scales %v: error %v", scales, err)
 		}
