@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -21,9 +20,9 @@ const (
 	commitAgain = 100 * time.Millisecond
 )
 
-// firstSince returns where the first message of each partition of a topic is that was written since a time, or the end of the partition if there is none. The end is asked for
-// first: who asks for it after it has heard that there is no such message passes over what is written in between.
-func firstSince(ctx context.Context, client *kgo.Client, topic string, since time.Time) (map[int32]int64, error) {
+// firstSince returns where the first message of each of some partitions of a topic is that was written since a time, or the end of the partition if there is none. The end is asked for
+// first: who asks for it after it has heard that there is no such message passes over what is written in between. What is wrong with other partitions is nothing to this reader.
+func firstSince(ctx context.Context, client *kgo.Client, topic string, since time.Time, partitions map[int32]kgo.Offset) (map[int32]int64, error) {
 	admin := kadm.NewClient(client)
 	ends, err := admin.ListEndOffsets(ctx, topic)
 	if err != nil {
@@ -34,9 +33,10 @@ func firstSince(ctx context.Context, client *kgo.Client, topic string, since tim
 		return nil, err
 	}
 	offsets := map[int32]int64{}
-	for partition, end := range ends[topic] {
+	for partition := range partitions {
+		end, known := ends.Lookup(topic, partition)
 		first, listed := firsts.Lookup(topic, partition)
-		if !listed {
+		if !known || !listed {
 			continue
 		}
 		if err := errors.Join(end.Err, first.Err); err != nil {
@@ -51,20 +51,19 @@ func firstSince(ctx context.Context, client *kgo.Client, topic string, since tim
 // a time, or by the end of the partition. It commits them, so that whoever comes next goes on there, whatever becomes of this reader, and however long that takes. Without
 // that nothing may be read: an error says why.
 func beginGroup(ctx context.Context, client *kgo.Client, topic string, since time.Time, none kgo.Offset, offsets map[int32]kgo.Offset) error {
-	if !slices.Contains(slices.Collect(maps.Values(offsets)), none) {
+	fresh := maps.Clone(offsets)
+	maps.DeleteFunc(fresh, func(_ int32, offset kgo.Offset) bool { return offset != none })
+	if len(fresh) == 0 {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
-	firsts, err := firstSince(ctx, client, topic, since)
+	firsts, err := firstSince(ctx, client, topic, since, fresh)
 	if err != nil {
 		return err
 	}
 	begins := map[int32]kgo.EpochOffset{}
-	for partition, offset := range offsets {
-		if offset != none {
-			continue
-		}
+	for partition := range fresh {
 		first, ok := firsts[partition]
 		if !ok {
 			return fmt.Errorf("partition %d of %s: it is not known where it begins", partition, topic)
@@ -92,7 +91,9 @@ func commitOffsets(ctx context.Context, client *kgo.Client, offsets map[string]m
 		}
 		for _, topic := range response.Topics {
 			for _, partition := range topic.Partitions {
-				err = errors.Join(err, kerr.ErrorForCode(partition.ErrorCode))
+				if refused := kerr.ErrorForCode(partition.ErrorCode); !errors.Is(err, refused) { // once for all partitions
+					err = errors.Join(err, refused)
+				}
 			}
 		}
 	})

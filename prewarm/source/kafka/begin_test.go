@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -168,7 +169,7 @@ func TestNeverCommitted(t *testing.T) {
 					if asked++; asked == failing+1 {
 						return nil, nil, false
 					}
-					return refusesCommit(request.(*kmsg.OffsetCommitRequest)), nil, true // before where it begins is committed, and whatever comes after that
+					return refusesCommit(request.(*kmsg.OffsetCommitRequest), kerr.UnknownServerError), nil, true // before where it begins is committed, and whatever comes after that
 				})
 				now := time.Now()
 				n, stop := read(t, c, now.Add(-time.Minute))
@@ -190,15 +191,102 @@ func TestNeverCommitted(t *testing.T) {
 	})
 }
 
-// refusesCommit is the answer of a coordinator that cannot write what is committed.
-func refusesCommit(request *kmsg.OffsetCommitRequest) *kmsg.OffsetCommitResponse {
+// TestBeginsBesideOthers checks that a partition of which nothing can be said, as its broker is away, does not keep a reader from others.
+func TestBeginsBesideOthers(t *testing.T) {
+	c := cluster(t, 2)
+	client, err := kgo.NewClient(kgo.SeedBrokers(c.ListenAddrs()...))
+	require.NoError(t, err)
+	defer client.Close()
+	read := kadm.Offsets{}
+	read.AddOffset(topic, 1, 0, -1)
+	require.NoError(t, kadm.NewClient(client).CommitAllOffsets(t.Context(), "prewarm", read))
+	c.ControlKey(int16(kmsg.ListOffsets), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		response := request.ResponseKind().(*kmsg.ListOffsetsResponse)
+		for _, of := range request.(*kmsg.ListOffsetsRequest).Topics {
+			about := kmsg.NewListOffsetsResponseTopic()
+			about.Topic = of.Topic
+			for _, p := range of.Partitions {
+				partition := kmsg.NewListOffsetsResponseTopicPartition()
+				if partition.Partition, partition.Offset = p.Partition, 0; p.Partition == 1 {
+					partition.ErrorCode = kerr.UnknownServerError.Code
+				}
+				about.Partitions = append(about.Partitions, partition)
+			}
+			response.Topics = append(response.Topics, about)
+		}
+		return response, nil, true
+	})
+	to := &sink{}
+	reading, stop := run(t, c, to, Options{})
+	writeTraces(t, c, 0, 20)
+	eventually(t, "all is read", func() bool { return to.n() == 20 || reading.Counts().Error != "" })
+	require.NoError(t, stop())
+	require.Empty(t, reading.Counts().Error)
+}
+
+// TestMayNotBegin checks that a reader that may not commit ends, and says why once, in one line.
+func TestMayNotBegin(t *testing.T) {
+	c := cluster(t, 4)
+	c.ControlKey(int16(kmsg.OffsetCommit), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		return refusesCommit(request.(*kmsg.OffsetCommitRequest), kerr.TopicAuthorizationFailed), nil, true
+	})
+	s, err := New(Options{Brokers: c.ListenAddrs()})
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	err = s.Run(ctx, &sink{})
+	require.ErrorIs(t, err, kerr.TopicAuthorizationFailed)
+	require.Regexp(t, `^reading the topic otlp_spans at 127.0.0.1:\d+: where the group begins cannot be committed: TOPIC_AUTHORIZATION_FAILED: [^\n]*$`, err.Error())
+	require.Equal(t, 1, strings.Count(err.Error(), "TOPIC_AUTHORIZATION_FAILED"))
+}
+
+// TestSaysThatItCannotBegin checks that a reader says why it reads nothing for as long as that is so, although brokers and topic are there.
+func TestSaysThatItCannotBegin(t *testing.T) {
+	c := cluster(t, 1)
+	client, err := kgo.NewClient(kgo.SeedBrokers(c.ListenAddrs()...))
+	require.NoError(t, err)
+	defer client.Close()
+	o := Options{Brokers: c.ListenAddrs()}
+	require.NoError(t, o.check())
+	failed := fmt.Errorf("where the group begins cannot be committed: %w", kerr.UnknownServerError)
+	given, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, test := range map[string]struct {
+		then func(r *reader)
+		says bool
+	}{
+		"still":                          {func(*reader) {}, true},
+		"it begins":                      {func(r *reader) { _ = r.begins(t.Context(), nil) }, false},
+		"another one has the partitions": {func(r *reader) { r.assigned(t.Context(), client, nil) }, false},
+		"it tries again":                 {func(r *reader) { r.assigned(t.Context(), client, map[string][]int32{topic: {0}}) }, true},
+		"it begins, and gives them up":   {func(r *reader) { _ = r.begins(t.Context(), nil); _ = r.begins(given, failed) }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := &reader{o: &o}
+			says := `^reading the topic otlp_spans at [^ ]*: where the group begins cannot be committed: UNKNOWN_SERVER_ERROR`
+			require.Equal(t, failed, r.begins(t.Context(), failed))
+			require.Regexp(t, says, r.describe(&kgo.ErrGroupSession{Err: failed}).Error())
+			test.then(r)
+			if err := r.works(t.Context(), kadm.NewClient(client)); test.says {
+				require.Regexp(t, says, err.Error())
+			} else {
+				require.NoError(t, err)
+			}
+		})
+	}
+}
+
+// refusesCommit is the answer of a coordinator that does not write what is committed.
+func refusesCommit(request *kmsg.OffsetCommitRequest, code *kerr.Error) *kmsg.OffsetCommitResponse {
 	response := request.ResponseKind().(*kmsg.OffsetCommitResponse)
 	for _, of := range request.Topics {
 		topic := kmsg.NewOffsetCommitResponseTopic()
 		topic.Topic, topic.TopicID = of.Topic, of.TopicID
 		for _, p := range of.Partitions {
 			partition := kmsg.NewOffsetCommitResponseTopicPartition()
-			partition.Partition, partition.ErrorCode = p.Partition, kerr.UnknownServerError.Code
+			partition.Partition, partition.ErrorCode = p.Partition, code.Code
 			topic.Partitions = append(topic.Partitions, partition)
 		}
 		response.Topics = append(response.Topics, topic)

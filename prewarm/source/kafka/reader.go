@@ -36,6 +36,8 @@ type reader struct {
 
 	// connecting is why the last connection could not be made; nil if it could.
 	connecting atomic.Pointer[error]
+	// beginning is why it is not known where partitions are read from; nil if it is, or if there are none.
+	beginning atomic.Pointer[error]
 
 	mu      sync.Mutex
 	bad     bool          // the counts have an error of the brokers'
@@ -57,6 +59,24 @@ func (r *reader) OnBrokerConnect(_ kgo.BrokerMetadata, _ time.Duration, _ net.Co
 		r.connecting.Store(nil)
 	} else if !errors.Is(err, context.Canceled) {
 		r.connecting.Store(&err)
+	}
+}
+
+// begins notes and returns why it is not known where partitions are read from; err may be nil. That is no failure when the context is done: the partitions are given up, or come again.
+func (r *reader) begins(ctx context.Context, err error) error {
+	switch {
+	case err == nil:
+		r.beginning.Store(nil)
+	case ctx.Err() == nil:
+		r.beginning.Store(&err)
+	}
+	return err
+}
+
+// assigned is called with the partitions that are new. Without any it need not be known where they are read from.
+func (r *reader) assigned(_ context.Context, _ *kgo.Client, partitions map[string][]int32) {
+	if len(partitions) == 0 {
+		r.beginning.Store(nil)
 	}
 }
 

@@ -85,11 +85,10 @@ func (s *Source) Run(ctx context.Context, sink source.Sink) error {
 		kgo.ConsumerGroup(s.o.Group), kgo.ConsumeTopics(s.o.Topic), kgo.ConsumeResetOffset(none),
 		kgo.AdjustFetchOffsetsFn(func(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
 			<-made
-			if err := beginGroup(ctx, client, s.o.Topic, since, none, offsets[s.o.Topic]); err != nil {
-				return nil, r.describe(err)
-			}
-			return offsets, nil
+			err := beginGroup(ctx, client, s.o.Topic, since, none, offsets[s.o.Topic])
+			return offsets, r.begins(ctx, err)
 		}),
+		kgo.OnPartitionsAssigned(r.assigned),
 		kgo.SessionTimeout(sessionTimeout), kgo.HeartbeatInterval(heartbeat), kgo.RebalanceTimeout(rebalance),
 		kgo.BlockRebalanceOnPoll(), kgo.OnPartitionsRevoked(r.revoked), kgo.OnPartitionsLost(r.lost),
 		kgo.AutoCommitMarks(), kgo.AutoCommitInterval(commitEvery),
@@ -130,16 +129,10 @@ func (r *reader) ask(ctx context.Context, client *kgo.Client, refused context.Ca
 	defer ticker.Stop()
 	admin := kadm.NewClient(client)
 	for {
-		asking, cancel := context.WithTimeout(ctx, askEvery)
-		metadata, err := admin.Metadata(asking, r.o.Topic)
-		cancel()
+		err := r.works(ctx, admin)
 		if ctx.Err() != nil {
 			return
 		}
-		if err == nil {
-			err = metadata.Topics[r.o.Topic].Err
-		}
-		err = r.describe(err)
 		if isRefusal(err) {
 			refused(err)
 			return
@@ -151,6 +144,20 @@ func (r *reader) ask(ctx context.Context, client *kgo.Client, refused context.Ca
 		case <-ticker.C:
 		}
 	}
+}
+
+// works asks whether the brokers and the topic are there, and returns why nothing is read.
+func (r *reader) works(ctx context.Context, admin *kadm.Client) error {
+	ctx, cancel := context.WithTimeout(ctx, askEvery)
+	defer cancel()
+	metadata, err := admin.Metadata(ctx, r.o.Topic)
+	if err == nil {
+		err = metadata.Topics[r.o.Topic].Err
+	}
+	if failed := r.beginning.Load(); err == nil && failed != nil {
+		err = *failed
+	}
+	return r.describe(err)
 }
 
 // isRefusal reports whether the brokers do not want the reader: to go on asking is of no use.
@@ -165,6 +172,10 @@ func (r *reader) describe(err error) error {
 	}
 	if errors.Is(err, kerr.UnknownTopicOrPartition) {
 		return fmt.Errorf("the topic %s is not there yet at %s: %w", r.o.Topic, strings.Join(r.o.Brokers, ","), kerr.UnknownTopicOrPartition)
+	}
+	var session *kgo.ErrGroupSession
+	if failed := r.beginning.Load(); failed != nil && errors.As(err, &session) && errors.Is(session.Err, *failed) {
+		err = *failed // the group was joined
 	}
 	if connecting := r.connecting.Load(); connecting != nil { // says more than that time is up
 		err = *connecting

@@ -112,7 +112,11 @@ func (s *StageReader) Run(ctx context.Context) error {
 	if !s.o.Alone {
 		options = append(options,
 			kgo.ConsumerGroup(s.o.Group), kgo.SessionTimeout(sessionTimeout), kgo.HeartbeatInterval(heartbeat), kgo.RebalanceTimeout(rebalance),
-			kgo.BlockRebalanceOnPoll(), kgo.AdjustFetchOffsetsFn(run.begin), kgo.OnPartitionsRevoked(run.revoked), kgo.OnPartitionsLost(run.lost))
+			kgo.BlockRebalanceOnPoll(), kgo.AdjustFetchOffsetsFn(func(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+				offsets, err := run.begin(ctx, offsets)
+				return offsets, run.r.begins(ctx, err)
+			}), kgo.OnPartitionsAssigned(run.r.assigned),
+			kgo.OnPartitionsRevoked(run.revoked), kgo.OnPartitionsLost(run.lost))
 		if s.o.Commits {
 			options = append(options, kgo.AutoCommitMarks(), kgo.AutoCommitInterval(commitEvery))
 		} else {
@@ -246,13 +250,13 @@ func (run *stageRun) begin(ctx context.Context, offsets map[string]map[int32]kgo
 	if len(offsets[run.o.Topic]) == 0 {
 		return offsets, nil
 	}
-	rebuilt, err := firstSince(ctx, run.client, run.o.Topic, run.o.Now().Add(-run.o.Rebuild))
+	rebuilt, err := firstSince(ctx, run.client, run.o.Topic, run.o.Now().Add(-run.o.Rebuild), offsets[run.o.Topic])
 	if err != nil {
-		return nil, run.r.describe(err)
+		return nil, err
 	}
 	if run.o.Commits {
 		if err := beginGroup(ctx, run.client, run.o.Topic, run.begun.Add(-startBack), run.none, offsets[run.o.Topic]); err != nil {
-			return nil, run.r.describe(err)
+			return nil, err
 		}
 	}
 	for partition, offset := range offsets[run.o.Topic] {
