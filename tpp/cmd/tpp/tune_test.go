@@ -89,6 +89,20 @@ func TestTuneIsRepeatable(t *testing.T) {
 	}
 }
 
+// TestTuneJournalOfBefore checks that a journal in which losses are those of epochs, without what a table of marks gains, is not taken for one of this search.
+func TestTuneJournalOfBefore(t *testing.T) {
+	data := chain(t, "chain.json", inOrder, 40)
+	args := []string{"tune", data, "-json", "-trials", "1", "-epochs", "1", "-kind", "truncnorm", "-encoder", "GRU", "-context", "4", "-mark-table"}
+	status, want, errs := call(t, args...)
+	if status != cli.OK {
+		t.Fatal(errs)
+	}
+	journal := write(t, "tune.jsonl", `{"search":"caa06dd540484011","trial":0,"epochs":1,"options":{"batch":"","embedding":"","head":"","l2":"","rate":""},"loss":5}`+"\n")
+	if status, got, errs := call(t, append(args, "-journal", journal)...); status != cli.OK || got != want {
+		t.Errorf("status %d, %s\n%s, without the journal\n%s", status, errs, got, want)
+	}
+}
+
 // writerFunc is a function that is written to.
 type writerFunc func(p []byte) (int, error)
 
