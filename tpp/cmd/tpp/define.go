@@ -55,13 +55,16 @@ type parametersFile struct {
 	Shares []float64 `yaml:"shares"`
 	Gaps   *gapsFile `yaml:"gaps"`
 
-	Base      []float64   `yaml:"base"`
+	Base      []float64     `yaml:"base"`
+	Branching [][]float64   `yaml:"branching"`
+	Decay     [][]float64   `yaml:"decay"`
+	Further   []furtherFile `yaml:"further"`
+}
+
+// furtherFile is a further kernel of a Hawkes process in a file.
+type furtherFile struct {
 	Branching [][]float64 `yaml:"branching"`
-	Decay     [][]float64 `yaml:"decay"`
-	Further   []struct {
-		Branching [][]float64 `yaml:"branching"`
-		Decay     float64     `yaml:"decay"`
-	} `yaml:"further"`
+	Decay     float64     `yaml:"decay"`
 }
 
 // gapsFile is a mixture of log-normals in a file.

@@ -84,6 +84,7 @@ func TestDefineRefuses(t *testing.T) {
 		{hawkesText + "further: [{branching: [[0, 0], [0, 0.6]], decay: 1}]", "not stable: the spectral radius of its branching matrix is 1.1"},
 		{hawkesText + "further: [{branching: [[0, 0.1]], decay: 1}]", "it must have one for each of 2 marks"},
 		{hawkesText + "further: [{branching: [[0, 0], [0, 0.1]]}]", "a decay is 0"},
+		{hawkesText + "further: [{branching: [[0, 0], [0, 0.1]], decay: 1, x: 2}]", "field x not found in type main.furtherFile\n"},
 		{strings.Replace(hawkesText, "[[0.05]]", "[[1, 1], [1, 1]]", 1) + "further: [{branching: [[0, 0], [0, 0.1]], decay: 1}]", "each has one decay"},
 	} {
 		status, _, errs := call(t, "define", write(t, "p.yaml", c.text), "-o", model)
