@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -223,6 +224,37 @@ func TestBeginsBesideOthers(t *testing.T) {
 	eventually(t, "all is read", func() bool { return to.n() == 20 || reading.Counts().Error != "" })
 	require.NoError(t, stop())
 	require.Empty(t, reading.Counts().Error)
+}
+
+// TestDeletedMeanwhile checks that one of a group goes on with the oldest message that is left, however late it comes, when what was committed has been deleted.
+func TestDeletedMeanwhile(t *testing.T) {
+	everyReader(t, func(t *testing.T, read reads) {
+		c := cluster(t, 1)
+		now := time.Now()
+		for _, from := range []int{0, 10} { // two batches
+			var records []*kgo.Record
+			for i := from; i < from+10; i++ {
+				records = append(records, &kgo.Record{Key: []byte(traceID(i)), Value: message(t, i, 1), Timestamp: now.Add(-5 * time.Minute)})
+			}
+			write(t, c, records...)
+		}
+		client, err := kgo.NewClient(kgo.SeedBrokers(c.ListenAddrs()...))
+		require.NoError(t, err)
+		defer client.Close()
+		committed, deleted := kadm.Offsets{}, kadm.Offsets{}
+		committed.AddOffset(topic, 0, 5, -1)
+		deleted.AddOffset(topic, 0, 10, -1)
+		admin := kadm.NewClient(client)
+		require.NoError(t, admin.CommitAllOffsets(t.Context(), "prewarm", committed))
+		_, err = admin.DeleteRecords(t.Context(), deleted)
+		require.NoError(t, err)
+		write(t, c, &kgo.Record{Key: []byte(traceID(20)), Value: message(t, 20, 1)})
+		n, stop := read(t, c, now)
+		eventually(t, "it reads", func() bool { return n() > 0 })
+		eventually(t, "it reads what is left", func() bool { return n() >= 11 || slices.Equal(commits(t, c), []int64{21}) })
+		require.NoError(t, stop())
+		require.Equal(t, 11, n())
+	})
 }
 
 // TestMayNotBegin checks that a reader that may not commit ends, and says why once, in one line.

@@ -82,7 +82,7 @@ func (s *Source) Run(ctx context.Context, sink source.Sink) error {
 	var err error
 	client, err = kgo.NewClient(append([]kgo.Opt{
 		kgo.SeedBrokers(s.o.Brokers...), kgo.ClientID("prewarm"), kgo.DisableClientMetrics(), kgo.WithHooks(r), kgo.DialTimeout(5 * time.Second),
-		kgo.ConsumerGroup(s.o.Group), kgo.ConsumeTopics(s.o.Topic), kgo.ConsumeResetOffset(none),
+		kgo.ConsumerGroup(s.o.Group), kgo.ConsumeTopics(s.o.Topic), kgo.ConsumeStartOffset(none), kgo.ConsumeResetOffset(oldest(since, s.o.MaxAge)),
 		kgo.AdjustFetchOffsetsFn(func(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
 			<-made
 			err := beginGroup(ctx, client, s.o.Topic, since, none, offsets[s.o.Topic])
@@ -110,6 +110,11 @@ func (s *Source) Run(ctx context.Context, sink source.Sink) error {
 	asking.Wait()
 	leave(client)
 	return err
+}
+
+// oldest is where it is gone on where what was committed has been deleted: with all that is left and was not too old at a time, that of the start of the reader.
+func oldest(at time.Time, age time.Duration) kgo.Offset {
+	return kgo.NewOffset().AfterMilli(at.Add(-age).UnixMilli())
 }
 
 // leave commits what was marked, leaves the group, and closes the client; within bounds, for the brokers may be away.

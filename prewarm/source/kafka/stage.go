@@ -105,7 +105,7 @@ func (s *StageReader) Run(ctx context.Context) error {
 	run.none = kgo.NewOffset().AfterMilli(run.begun.Add(-s.o.Rebuild).UnixMilli())
 	options := []kgo.Opt{
 		kgo.SeedBrokers(s.o.Brokers...), kgo.ClientID("prewarm"), kgo.DisableClientMetrics(), kgo.WithHooks(run.r), kgo.DialTimeout(5 * time.Second),
-		kgo.ConsumeTopics(s.o.Topic), kgo.ConsumeResetOffset(run.none),
+		kgo.ConsumeTopics(s.o.Topic), kgo.ConsumeStartOffset(run.none), kgo.ConsumeResetOffset(oldest(run.begun, max(s.o.MaxAge, s.o.Rebuild))),
 		kgo.FetchMaxBytes(fetchBytes), kgo.FetchMaxPartitionBytes(partitionBytes), kgo.MaxConcurrentFetches(fetches), kgo.BrokerMaxReadBytes(readBytes), kgo.MaxDecompressBatchBytes(readBytes),
 		kgo.FetchMaxWait(time.Second), kgo.MetadataMaxAge(time.Minute), kgo.MetadataMinAge(time.Second),
 	}
