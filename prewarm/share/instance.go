@@ -249,8 +249,12 @@ func (p *predicting) Take(ctx context.Context, messages []kafka.Message) (func()
 	return func() bool { return b.left.Load() == 0 }, p.failed
 }
 
-// Tick implements kafka.Stage.
-func (p *predicting) Tick(context.Context) error {
+// Tick implements kafka.Stage. While the brokers take less than what comes it waits: if a message had no room, and later ones had, deciders would pass over it when it
+// comes again, as they would know more by then.
+func (p *predicting) Tick(ctx context.Context) error {
+	if err := p.writer.Wait(ctx); err != nil {
+		return err
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.predictors.Pass(p.now())

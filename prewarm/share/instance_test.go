@@ -1,0 +1,38 @@
+package share
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tppfaas/tppfaas/prewarm"
+	"github.com/tppfaas/tppfaas/prewarm/controller"
+	"github.com/tppfaas/tppfaas/prewarm/source/kafka"
+)
+
+// TestPredictorsWaitForRoom checks that predictors read nothing more while brokers take too little of what is written: what finds no room, while something later
+// does, is passed over when it comes again.
+func TestPredictorsWaitForRoom(t *testing.T) {
+	i, err := NewInstance(InstanceOptions{
+		Options: Options{Epoch: virtualEpoch, Price: 2560, Platform: whisk, Functions: []prewarm.Function{{Name: "f", MemoryMB: 256}}},
+		Kafka:   kafka.Options{Brokers: []string{"127.0.0.1:1"}}, Demands: "d", Supplies: "s", Rebuild: time.Hour, Name: "x",
+	}, controller.Options{})
+	require.NoError(t, err)
+	ended, end := context.WithCancel(t.Context())
+	end()
+	p := &predicting{Instance: i}
+	require.NoError(t, p.Tick(ended))
+	for range 100_001 {
+		i.writePredicted(Record{Topic: Demands, Partition: -1, Key: "f"})
+	}
+	require.ErrorIs(t, p.Tick(ended), context.Canceled)
+	require.ErrorContains(t, i.Close(ended), "is lost") // there is no broker
+	require.Eventually(t, func() bool {
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		return i.failed != nil
+	}, time.Minute, time.Millisecond, "what was lost comes again")
+	require.Error(t, p.Tick(t.Context()))
+}
