@@ -86,6 +86,7 @@ type stageRun struct {
 	*StageReader
 	r      *reader // knows how to say what is wrong
 	client *kgo.Client
+	made   chan struct{} // closed when client is set: kgo calls begin from a goroutine of its own
 	fail   context.CancelCauseFunc
 	begun  time.Time
 	none   kgo.Offset // of a partition of which the group has committed nothing
@@ -97,7 +98,7 @@ type stageRun struct {
 
 // Run reads until the context is done. An error says why it cannot go on.
 func (s *StageReader) Run(ctx context.Context) error {
-	run := &stageRun{StageReader: s, r: &reader{o: &s.o.Options, counter: s.counter}}
+	run := &stageRun{StageReader: s, r: &reader{o: &s.o.Options, counter: s.counter}, made: make(chan struct{})}
 	reading, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	run.fail = cancel
@@ -127,6 +128,7 @@ func (s *StageReader) Run(ctx context.Context) error {
 	if run.client, err = kgo.NewClient(append(options, s.options...)...); err != nil {
 		return run.r.describe(err)
 	}
+	close(run.made)
 	var asking sync.WaitGroup
 	asking.Go(func() { run.r.ask(reading, run.client, cancel) })
 	err = run.read(reading)
@@ -250,6 +252,7 @@ func (run *stageRun) begin(ctx context.Context, offsets map[string]map[int32]kgo
 	if len(offsets[run.o.Topic]) == 0 {
 		return offsets, nil
 	}
+	<-run.made
 	rebuilt, err := firstSince(ctx, run.client, run.o.Topic, run.o.Now().Add(-run.o.Rebuild), offsets[run.o.Topic])
 	if err != nil {
 		return nil, err
