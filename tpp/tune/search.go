@@ -103,6 +103,9 @@ func (o Options) Rungs() (trials, budgets []int) {
 	return trials, budgets
 }
 
+// ErrFailed is the error of a search in which every run of the last rung failed.
+var ErrFailed = errors.New("every run failed")
+
 // Search draws trials from the space, runs all of them at the budget of the first rung, the best at that of the second, and so on, and returns the best
 // of the last. Of equal losses the trial with the lower number is better. When ctx is done, or a run returns an error, it returns the error; runs
 // that fail by their own fault should return a loss of NaN or +Inf instead.
@@ -148,7 +151,7 @@ func Search(ctx context.Context, space Space, opts Options, run func(context.Con
 	}
 	s.found.Best = results[0]
 	if math.IsInf(s.found.Best.Loss, 1) {
-		return nil, errors.New("search: every run failed")
+		return nil, fmt.Errorf("search: %w", ErrFailed)
 	}
 	return &s.found, nil
 }

@@ -76,6 +76,9 @@ type tuneSearch struct {
 	mu    sync.Mutex
 	known map[tuneKey]float64 // losses of this call
 	best  float64
+	// why is why the training of the first of the trials that failed did, and failed its number.
+	why    error
+	failed int
 }
 
 func (s *tuneSearch) key(r tune.Run) tuneKey { return tuneKey{s.search, r.Trial, r.Budget} }
@@ -132,6 +135,9 @@ func (s *tuneSearch) run(ctx context.Context, stdout, stderr io.Writer) (*tune.F
 		}
 	}
 	found, err := tune.Search(ctx, s.space, opts, s.train)
+	if errors.Is(err, tune.ErrFailed) && s.why != nil {
+		return nil, fmt.Errorf("every training failed, that of setting %d so: %w", s.failed, s.why)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -153,8 +159,13 @@ func (s *tuneSearch) train(ctx context.Context, r tune.Run) (float64, error) {
 	switch {
 	case m != nil:
 		return trainingOf(m).loss, nil // also what a table of marks or a calibration gains after the last epoch
-	case r.Trial == 0:
+	case len(given(r.Values)) == 0:
 		return 0, err // the defaults fail only where all would
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.why == nil || r.Trial < s.failed {
+		s.why, s.failed = err, r.Trial
 	}
 	return math.NaN(), nil
 }

@@ -194,6 +194,11 @@ func TestTuneRefuses(t *testing.T) {
 	if status, _, errs := call(t, "tune", two); status != cli.Failed || !strings.Contains(errs, "no sequence is left for validation") {
 		t.Errorf("status %d, %s", status, errs)
 	}
+	// Where all fail one says why, also setting 0, which has a rate that was drawn.
+	status, _, errs := call(t, "tune", data, "-trials", "3", "-epochs", "2", "-context", "4", "-components", "2", "-schedule", "constant", "-search", "rate=1e37,1e38", "-clip", "0")
+	if status != cli.Failed || !strings.Contains(errs, "every training failed, that of setting 0 so: the loss became") {
+		t.Errorf("status %d, %s", status, errs)
+	}
 	// A rate at which trainings fail: they are the last, and the search goes on.
 	status, out, errs := call(t, "tune", data, "-trials", "3", "-epochs", "2", "-context", "4", "-components", "2", "-search", "rate=1e30,1e31", "-json")
 	first, rest, _ := strings.Cut(out, `{"rung":1`)
