@@ -2,6 +2,7 @@ package share
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -12,6 +13,13 @@ import (
 	"github.com/tppfaas/tppfaas/prewarm/source/kafka"
 )
 
+// underWay counts what is yet to be written.
+type underWay struct{ atomic.Int64 }
+
+func (u *underWay) begins(string)                      { u.Add(1) }
+func (u *underWay) wrote(string, kafka.Message, error) { u.Add(-1) }
+func (u *underWay) took(string, *kafka.Message)        {}
+
 // TestPredictorsWaitForRoom checks that predictors read nothing more while brokers take too little of what is written: what finds no room, while something later
 // does, is passed over when it comes again.
 func TestPredictorsWaitForRoom(t *testing.T) {
@@ -20,6 +28,8 @@ func TestPredictorsWaitForRoom(t *testing.T) {
 		Kafka:   kafka.Options{Brokers: []string{"127.0.0.1:1"}}, Demands: "d", Supplies: "s", Rebuild: time.Hour, Name: "x",
 	}, controller.Options{})
 	require.NoError(t, err)
+	under := &underWay{}
+	i.watch = under
 	ended, end := context.WithCancel(t.Context())
 	end()
 	p := &predicting{Instance: i}
@@ -32,7 +42,7 @@ func TestPredictorsWaitForRoom(t *testing.T) {
 	require.Eventually(t, func() bool {
 		i.mu.Lock()
 		defer i.mu.Unlock()
-		return i.failed != nil
+		return i.failed != nil && under.Load() == 0
 	}, time.Minute, time.Millisecond, "what was lost comes again")
 	require.Error(t, p.Tick(t.Context()))
 }
