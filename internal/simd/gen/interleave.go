@@ -1,10 +1,6 @@
 package main
 
-import (
-	"iter"
-
-	"github.com/mmcloughlin/avo/reg"
-)
+import "iter"
 
 // pause lets the other bodies of interleave write their next instructions. The helpers of isa and access call it; outside of interleave it does nothing.
 var pause = func() {}
@@ -57,11 +53,14 @@ func interleave(bodies ...func()) {
 	}
 }
 
-// exps returns a body for each vector that computes its exponential in place.
-func exps(s isa, vectors []reg.VecVirtual) []func() {
-	bodies := make([]func(), len(vectors))
-	for i, v := range vectors {
-		bodies[i] = func() { s.boundedExp(v) }
+// interleaveEach interleaves body for n indices.
+func interleaveEach(n int, body func(i int)) { interleave(bodiesOf(n, body)...) }
+
+// bodiesOf returns body for each of n indices.
+func bodiesOf(n int, body func(i int)) []func() {
+	bodies := make([]func(), n)
+	for i := range bodies {
+		bodies[i] = func() { body(i) }
 	}
 	return bodies
 }

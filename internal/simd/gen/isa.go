@@ -245,16 +245,7 @@ func (r row) endRow(label string, pointers []reg.Register, body func(access)) {
 // eachPaired is each but for that it interleaves body for two vectors at a time where there are registers for both. Body must address everything from its
 // access.
 func (r row) eachPaired(label string, pointers []reg.Register, body func(access)) {
-	r.eachFew(label, pointers, func(ats ...access) { interleaveEach(ats, body) })
-}
-
-// interleaveEach interleaves body for some vectors.
-func interleaveEach(ats []access, body func(access)) {
-	bodies := make([]func(), len(ats))
-	for i, at := range ats {
-		bodies[i] = func() { body(at) }
-	}
-	interleave(bodies...)
+	r.eachFew(label, pointers, func(ats ...access) { interleaveEach(len(ats), func(i int) { body(ats[i]) }) })
 }
 
 // eachFew is eachPaired for a body that interleaves what it does with the vectors itself.
@@ -309,7 +300,8 @@ func (r row) eachNarrow(label string, pointers []reg.Register, walks []blockWalk
 	JZ(LabelRef(general))
 	CMPQ(r.rest, U8(uint8(r.isa.bytes()/2)))
 	JG(LabelRef(general))
-	interleaveEach([]access{{isa: r.isa}, {isa: narrow, tail: &short, ahead: r.isa.bytes(), vectors: 1}}, body)
+	both := []access{{isa: r.isa}, {isa: narrow, tail: &short, ahead: r.isa.bytes(), vectors: 1}}
+	interleaveEach(len(both), func(i int) { body(both[i]) })
 	for _, p := range pointers {
 		LEAQ(Mem{Base: p, Index: r.rest, Scale: 1, Disp: r.isa.bytes()}, p)
 	}

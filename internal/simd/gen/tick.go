@@ -183,13 +183,13 @@ func (t *tickKernel) bound(v reg.VecVirtual) {
 // not enough by the ends. Only vectors that have such a component, or whose neighbour has one, do the latter.
 func (t *tickKernel) interval(ats ...access) {
 	parts := make([]*tickInterval, len(ats))
-	t.eachOf(ats, func(i int) { parts[i] = t.narrow(ats[i]) })
+	interleaveEach(len(ats), func(i int) { parts[i] = t.narrow(ats[i]) })
 	labels++
 	narrow := fmt.Sprintf("narrow%d", labels)
 	t.jumpIfNone(narrow, masksOf(parts, func(x *tickInterval) mask { return x.wide })...)
 	t.wideIntervals(ats, parts)
 	Label(narrow)
-	t.eachOf(ats, func(i int) {
+	interleaveEach(len(ats), func(i int) {
 		a := t.vec()
 		VMOVUPS(ats[i].at(t.terms), a)
 		ats[i].fill(a, lowest)
@@ -203,15 +203,6 @@ type tickInterval struct {
 	distance, lost, signed reg.VecVirtual // as distance returns them
 	spread                 reg.VecVirtual // |u|·w
 	b, d                   reg.VecVirtual // the ends
-}
-
-// eachOf interleaves body for the indices of some vectors.
-func (t *tickKernel) eachOf(ats []access, body func(i int)) {
-	bodies := make([]func(), len(ats))
-	for i := range ats {
-		bodies[i] = func() { body(i) }
-	}
-	interleave(bodies...)
 }
 
 func masksOf(parts []*tickInterval, which func(*tickInterval) mask) []mask {
@@ -283,11 +274,11 @@ func (t *tickKernel) narrow(at access) *tickInterval {
 //
 // and with f and h the exponentials of b and d (f = 1 for b ≥ 0) over g, the slopes are (f − h)/e^s and f·b − h·d.
 func (t *tickKernel) wideIntervals(ats []access, parts []*tickInterval) {
-	t.eachOf(ats, func(i int) { t.ends(parts[i]) })
+	interleaveEach(len(ats), func(i int) { t.ends(parts[i]) })
 	labels++
 	right, done := fmt.Sprintf("right%d", labels), fmt.Sprintf("wide%d", labels)
 	t.jumpIfNone(right, masksOf(parts, func(x *tickInterval) mask { return t.both(x.left, x.wide) })...)
-	t.eachOf(ats, func(i int) {
+	interleaveEach(len(ats), func(i int) {
 		at, x := ats[i], parts[i]
 		f := t.exponents(at, x.b, x.left, &x.wide)
 		far, near := x.spread, t.vec() // ½d² − ½b² and ½d²
@@ -299,7 +290,7 @@ func (t *tickKernel) wideIntervals(ats []access, parts []*tickInterval) {
 	JMP(LabelRef(done))
 
 	Label(right) // as above, with f = 1
-	t.eachOf(ats, func(i int) {
+	interleaveEach(len(ats), func(i int) {
 		at, x := ats[i], parts[i]
 		a := t.vec()
 		t.mul(-0.5, x.b, a)

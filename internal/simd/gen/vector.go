@@ -249,7 +249,7 @@ func genSoftmaxRows(s isa) {
 				at[i].fill(x, math.Inf(-1))
 				VSUBPS(peak, x, x)
 			}
-			s.interleave(exps(s, v)...)
+			s.interleave(bodiesOf(len(v), func(i int) { s.boundedExp(v[i]) })...)
 			for _, x := range v {
 				VADDPS(x, total, total)
 			}
