@@ -40,58 +40,54 @@ func (c calibration) apply(n *network[float32], params []float32) {
 
 // calibrate replaces the best parameters by the calibrated ones. It climbs, a step at a time as long as each is better than the one before: first by the
 // widths, then by the logits, and goes back where the validation part gains too little by one of them. An error leaves parameters and summary as they were.
-func (t *trainer) calibrate(ctx context.Context) (err error) {
+func (t *trainer) calibrate(ctx context.Context) error {
 	if t.summary.ValidationSequences == 0 {
 		return nil // the training part does not tell
 	}
-	before := t.summary.ValidationLoss
-	defer func() {
-		if err != nil { // the gain of the widths is not that of the parameters
-			t.summary.ValidationLoss = before
-		}
-	}()
-	var best calibration
+	var c calibration
+	var err error
+	loss := t.summary.ValidationLoss
 	if t.net.cfg.Kind == LogNormMix {
-		if err := t.climb(ctx, &best, &best.widths); err != nil {
+		if loss, err = t.climb(ctx, &c, &c.widths, loss); err != nil {
 			return err
 		}
 	}
 	if t.net.numClasses() > 1 {
-		if err := t.climb(ctx, &best, &best.logits); err != nil {
+		if loss, err = t.climb(ctx, &c, &c.logits, loss); err != nil {
 			return err
 		}
 	}
-	best.apply(t.net, t.best)
+	c.apply(t.net, t.best)
+	t.summary.ValidationLoss = loss
 	return nil
 }
 
-// climb changes steps, one of those of c, for the better, and lowers the validation loss of the summary by what that gains.
-func (t *trainer) climb(ctx context.Context, c *calibration, steps *int) error {
-	start, lowest := *steps, t.summary.ValidationLoss
+// climb changes steps, one of those of c, for the better, and returns the validation loss with them; without, it is loss.
+func (t *trainer) climb(ctx context.Context, c *calibration, steps *int, loss float64) (float64, error) {
+	lowest := loss
 	for _, direction := range []int{1, -1} {
-		for *steps != start+direction*mostSteps {
+		for *steps != direction*mostSteps {
 			*steps += direction
 			copy(t.params, t.best)
 			c.apply(t.net, t.params)
 			sum, err := t.validate(ctx)
 			if err = cmp.Or(err, ctx.Err()); err != nil {
-				return fmt.Errorf("calibration: %w", err)
+				return 0, fmt.Errorf("calibration: %w", err)
 			}
-			if loss := sum.perEvent(); loss < lowest {
-				lowest = loss
+			if next := sum.perEvent(); next < lowest {
+				lowest = next
 				continue
 			}
 			*steps -= direction
 			break
 		}
-		if *steps != start {
+		if *steps != 0 {
 			break
 		}
 	}
-	if !(lowest <= t.summary.ValidationLoss-leastCalibrationGain) {
-		*steps = start
-		return nil
+	if !(lowest <= loss-leastCalibrationGain) {
+		*steps = 0
+		return loss, nil
 	}
-	t.summary.ValidationLoss = lowest
-	return nil
+	return lowest, nil
 }
