@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -74,21 +73,26 @@ func TestTrainHawkesKernels(t *testing.T) {
 	}
 }
 
+// trainNetwork trains a network with the options, and returns what is in its file.
+func trainNetwork(t *testing.T, data string, options ...string) *neural.Recurrent {
+	t.Helper()
+	model := filepath.Join(t.TempDir(), "m.safetensors")
+	if status, _, errs := call(t, append([]string{"train", data, "-o", model}, options...)...); status != cli.OK {
+		t.Fatalf("%v: status %d, %s", options, status, errs)
+	}
+	read, err := tpp.ReadModelFile(model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return read.(*neural.Recurrent)
+}
+
 // TestTrainMarkTime checks that auto keeps what on makes, where the time depends on the mark.
 func TestTrainMarkTime(t *testing.T) {
 	data := chain(t, "chain.json.gz", inOrder, 30)
 	losses := map[string]float64{}
 	for _, value := range []string{"off", "on", "auto"} {
-		model := filepath.Join(t.TempDir(), "m.safetensors")
-		status, _, errs := call(t, "train", data, "-o", model, "-epochs", "3", "-context", "8", "-mark-time", value)
-		if status != cli.OK {
-			t.Fatalf("%s: status %d, %s", value, status, errs)
-		}
-		read, err := tpp.ReadModelFile(model)
-		if err != nil {
-			t.Fatal(err)
-		}
-		m := read.(*neural.Recurrent)
+		m := trainNetwork(t, data, "-epochs", "3", "-context", "8", "-mark-time", value)
 		losses[value] = m.Training().ValidationLoss
 		if size := m.Config().MarkTimeSize; value != "auto" && (size > 0) != (value == "on") {
 			t.Errorf("%s: %d hidden units", value, size)
@@ -99,49 +103,17 @@ func TestTrainMarkTime(t *testing.T) {
 	}
 }
 
-// TestTrainCalibrate checks that -calibrate comes to the training: the model has a lower loss than without, and says so.
-func TestTrainCalibrate(t *testing.T) {
+// TestTrainGains checks that what comes after the last epoch comes to the model: it has a lower loss than without, and says so.
+func TestTrainGains(t *testing.T) {
 	data := chain(t, "chain.json.gz", inOrder, 30)
-	losses := map[bool]float64{}
-	for _, with := range []bool{false, true} {
-		model := filepath.Join(t.TempDir(), "m.safetensors")
-		args := []string{"train", data, "-o", model, "-epochs", "2", "-context", "4", "-paper", fmt.Sprintf("-calibrate=%v", with)}
-		if status, _, errs := call(t, args...); status != cli.OK {
-			t.Fatalf("status %d, %s", status, errs)
+	for option, others := range map[string][]string{"-calibrate": {"-epochs", "2", "-context", "4", "-paper"}, "-mark-table": {"-epochs", "1", "-context", "4"}} {
+		without, with := trainNetwork(t, data, append(others, option+"=false")...), trainNetwork(t, data, append(others, option+"=true")...)
+		if a, b := without.Training().ValidationLoss, with.Training().ValidationLoss; b >= a {
+			t.Errorf("%s: a validation loss of %v, %v without", option, b, a)
 		}
-		read, err := tpp.ReadModelFile(model)
-		if err != nil {
-			t.Fatal(err)
+		if wants := option == "-mark-table"; without.Config().MarkTable || with.Config().MarkTable != wants {
+			t.Errorf("%s: tables of marks %t, %t without", option, with.Config().MarkTable, without.Config().MarkTable)
 		}
-		losses[with] = read.(*neural.Recurrent).Training().ValidationLoss
-	}
-	if losses[true] >= losses[false] {
-		t.Errorf("validation losses: %v", losses)
-	}
-}
-
-// TestTrainMarkTable checks that -mark-table comes to the model, and that what is trained with it has a lower loss, and says so, than without.
-func TestTrainMarkTable(t *testing.T) {
-	data := chain(t, "chain.json.gz", inOrder, 30)
-	losses := map[bool]float64{}
-	for _, with := range []bool{false, true} {
-		model := filepath.Join(t.TempDir(), "m.safetensors")
-		args := []string{"train", data, "-o", model, "-epochs", "1", "-context", "4", fmt.Sprintf("-mark-table=%v", with)}
-		if status, _, errs := call(t, args...); status != cli.OK {
-			t.Fatalf("status %d, %s", status, errs)
-		}
-		read, err := tpp.ReadModelFile(model)
-		if err != nil {
-			t.Fatal(err)
-		}
-		m := read.(*neural.Recurrent)
-		losses[with] = m.Training().ValidationLoss
-		if m.Config().MarkTable != with {
-			t.Errorf("with -mark-table=%v the model has %v", with, m.Config().MarkTable)
-		}
-	}
-	if losses[true] >= losses[false] {
-		t.Errorf("validation losses: %v", losses)
 	}
 }
 

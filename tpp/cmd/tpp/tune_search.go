@@ -76,9 +76,9 @@ type tuneSearch struct {
 	mu    sync.Mutex
 	known map[tuneKey]float64 // losses of this call
 	best  float64
-	// why is why the training of the first of the trials that failed did, and failed its number.
-	why    error
-	failed int
+	// why is the error of the first of the trials that failed, and whose its number.
+	why   error
+	whose int
 }
 
 func (s *tuneSearch) key(r tune.Run) tuneKey { return tuneKey{s.search, r.Trial, r.Budget} }
@@ -136,7 +136,7 @@ func (s *tuneSearch) run(ctx context.Context, stdout, stderr io.Writer) (*tune.F
 	}
 	found, err := tune.Search(ctx, s.space, opts, s.train)
 	if errors.Is(err, tune.ErrFailed) && s.why != nil {
-		return nil, fmt.Errorf("every training failed, that of setting %d so: %w", s.failed, s.why)
+		return nil, fmt.Errorf("every training failed, that of setting %d so: %w", s.whose, s.why)
 	}
 	if err != nil {
 		return nil, err
@@ -164,8 +164,8 @@ func (s *tuneSearch) train(ctx context.Context, r tune.Run) (float64, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.why == nil || r.Trial < s.failed {
-		s.why, s.failed = err, r.Trial
+	if s.why == nil || r.Trial < s.whose {
+		s.why, s.whose = err, r.Trial
 	}
 	return math.NaN(), nil
 }
