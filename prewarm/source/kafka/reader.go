@@ -33,6 +33,8 @@ type reader struct {
 	o        *Options
 	counter  *source.Counter
 	follower source.Follower // nil if the sink does not say how far it is
+	client   *kgo.Client
+	made     chan struct{} // closed when client is set: it calls begin from goroutines of its own
 
 	// connecting is why the last connection could not be made; nil if it could.
 	connecting atomic.Pointer[error]
@@ -62,24 +64,6 @@ func (r *reader) OnBrokerConnect(_ kgo.BrokerMetadata, _ time.Duration, _ net.Co
 	}
 }
 
-// begins notes and returns why it is not known where partitions are read from; err may be nil. That is no failure when the context is done: the partitions are given up, or come again.
-func (r *reader) begins(ctx context.Context, err error) error {
-	switch {
-	case err == nil:
-		r.beginning.Store(nil)
-	case ctx.Err() == nil:
-		r.beginning.Store(&err)
-	}
-	return err
-}
-
-// assigned is called with the partitions that are new. Without any it need not be known where they are read from.
-func (r *reader) assigned(_ context.Context, _ *kgo.Client, partitions map[string][]int32) {
-	if len(partitions) == 0 {
-		r.beginning.Store(nil)
-	}
-}
-
 // report notes what does not work, or that everything does again.
 func (r *reader) report(err error) {
 	r.mu.Lock()
@@ -91,10 +75,10 @@ func (r *reader) report(err error) {
 }
 
 // read fetches and passes on until the context is done, or the sink fails.
-func (r *reader) read(ctx context.Context, client *kgo.Client) error {
+func (r *reader) read(ctx context.Context) error {
 	for ctx.Err() == nil {
 		err := r.pass(ctx)
-		r.settle(client)
+		r.settle()
 		switch {
 		case errors.Is(err, source.ErrBusy): // nothing is fetched meanwhile but what is under way
 			r.waitForRoom(ctx)
@@ -102,12 +86,12 @@ func (r *reader) read(ctx context.Context, client *kgo.Client) error {
 		case err != nil && ctx.Err() == nil:
 			return err
 		}
-		if err := r.poll(ctx, client); err != nil {
-			r.settle(client)
+		if err := r.poll(ctx); err != nil {
+			r.settle()
 			return err
 		}
 	}
-	r.settle(client)
+	r.settle()
 	return nil
 }
 
@@ -137,20 +121,20 @@ func sleep(ctx context.Context, d time.Duration) {
 }
 
 // poll waits for messages, until it has to be looked at what the sink has done. It returns an error if the brokers refuse the reader.
-func (r *reader) poll(ctx context.Context, client *kgo.Client) (refusal error) {
+func (r *reader) poll(ctx context.Context) (refusal error) {
 	polling, cancel := ctx, func() {}
 	if r.unsettled() {
 		polling, cancel = context.WithTimeout(ctx, settleEvery)
 	}
 	defer cancel()
-	fetched := client.PollRecords(polling, pollRecords)
-	defer client.AllowRebalance() // from here on revoked takes away what waits
+	fetched := r.client.PollRecords(polling, pollRecords)
+	defer r.client.AllowRebalance() // from here on revoked takes away what waits
 	fetched.EachError(func(_ string, _ int32, err error) {
 		var large *kgo.ErrDecompressTooLarge
 		switch {
 		case errors.As(err, &large): // the partition would stand still
 			r.counter.Reject(1, fmt.Errorf("messages from %d of partition %d of %s: they have more than %d bytes unpacked", large.Offset, large.Partition, large.Topic, readBytes))
-			client.SetOffsets(map[string]map[int32]kgo.EpochOffset{large.Topic: {large.Partition: {Epoch: large.Epoch, Offset: large.NextOffset}}})
+			r.client.SetOffsets(map[string]map[int32]kgo.EpochOffset{large.Topic: {large.Partition: {Epoch: large.Epoch, Offset: large.NextOffset}}})
 		case ctx.Err() == nil && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled):
 			err = r.describe(err)
 			if isRefusal(err) {
@@ -248,7 +232,7 @@ func (o *Options) observations(counter *source.Counter, m *Message, now time.Tim
 }
 
 // settle marks the messages that may be committed: which the sink has looked at, or else taken. The client commits what is marked.
-func (r *reader) settle(client *kgo.Client) {
+func (r *reader) settle() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	n := len(r.taken)
@@ -260,7 +244,7 @@ func (r *reader) settle(client *kgo.Client) {
 		}
 	}
 	for _, p := range r.taken[:n] {
-		client.MarkCommitRecords(p.record)
+		r.client.MarkCommitRecords(p.record)
 	}
 	r.taken = slices.Delete(r.taken, 0, n)
 }
@@ -269,7 +253,7 @@ func (r *reader) settle(client *kgo.Client) {
 func (r *reader) revoked(ctx context.Context, client *kgo.Client, partitions map[string][]int32) {
 	r.drop(partitions, false)
 	for deadline := time.Now().Add(settleWait); ; {
-		r.settle(client)
+		r.settle()
 		if !r.holds(partitions) || ctx.Err() != nil || time.Now().After(deadline) {
 			break
 		}

@@ -73,42 +73,27 @@ func (s *Source) Counts() source.Counts {
 func (s *Source) Run(ctx context.Context, sink source.Sink) error {
 	counter := source.NewCounter(s.o.Name, sink)
 	s.counter.Store(counter)
-	r := &reader{o: &s.o, counter: counter}
+	r := &reader{o: &s.o, counter: counter, made: make(chan struct{})}
 	r.follower, _ = sink.(source.Follower)
 	since := s.now().Add(-startBack)
 	none := kgo.NewOffset().AfterMilli(since.UnixMilli())
-	var client *kgo.Client
-	made := make(chan struct{}) // closed when client is set
-	var err error
-	client, err = kgo.NewClient(append([]kgo.Opt{
-		kgo.SeedBrokers(s.o.Brokers...), kgo.ClientID("prewarm"), kgo.DisableClientMetrics(), kgo.WithHooks(r), kgo.DialTimeout(5 * time.Second),
-		kgo.ConsumerGroup(s.o.Group), kgo.ConsumeTopics(s.o.Topic), kgo.ConsumeStartOffset(none), kgo.ConsumeResetOffset(oldest(since, s.o.MaxAge)),
-		kgo.AdjustFetchOffsetsFn(func(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
-			<-made
-			err := beginGroup(ctx, client, s.o.Topic, since, none, offsets[s.o.Topic])
-			return offsets, r.begins(ctx, err)
-		}),
-		kgo.OnPartitionsAssigned(r.assigned),
-		kgo.SessionTimeout(sessionTimeout), kgo.HeartbeatInterval(heartbeat), kgo.RebalanceTimeout(rebalance),
-		kgo.BlockRebalanceOnPoll(), kgo.OnPartitionsRevoked(r.revoked), kgo.OnPartitionsLost(r.lost),
-		kgo.AutoCommitMarks(), kgo.AutoCommitInterval(commitEvery),
-		kgo.FetchMaxBytes(fetchBytes), kgo.FetchMaxPartitionBytes(partitionBytes), kgo.MaxConcurrentFetches(fetches), kgo.BrokerMaxReadBytes(readBytes), kgo.MaxDecompressBatchBytes(readBytes),
-		kgo.FetchMaxWait(time.Second), kgo.MetadataMaxAge(time.Minute), kgo.MetadataMinAge(time.Second),
-	}, s.options...)...)
-	close(made)
-	if err != nil {
-		return r.describe(err)
+	begin := func(ctx context.Context, offsets map[int32]kgo.Offset) error {
+		return beginGroup(ctx, r.client, s.o.Topic, since, none, offsets)
+	}
+	options := append(r.joins(begin, r.revoked, r.lost), kgo.AutoCommitMarks(), kgo.AutoCommitInterval(commitEvery))
+	if err := r.connect(none, oldest(since, s.o.MaxAge), append(options, s.options...)...); err != nil {
+		return err
 	}
 	reading, cancel := context.WithCancelCause(ctx)
 	var asking sync.WaitGroup
-	asking.Go(func() { r.ask(reading, client, cancel) })
-	err = r.read(reading, client)
+	asking.Go(func() { r.ask(reading, cancel) })
+	err := r.read(reading)
 	if cause := context.Cause(reading); err == nil && ctx.Err() == nil && cause != nil {
 		err = cause
 	}
 	cancel(nil)
 	asking.Wait()
-	leave(client)
+	r.leave()
 	return err
 }
 
@@ -117,22 +102,11 @@ func oldest(at time.Time, age time.Duration) kgo.Offset {
 	return kgo.NewOffset().AfterMilli(at.Add(-age).UnixMilli())
 }
 
-// leave commits what was marked, leaves the group, and closes the client; within bounds, for the brokers may be away.
-func leave(client *kgo.Client) {
-	ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
-	defer cancel()
-	client.AllowRebalance()
-	_ = client.CommitMarkedOffsets(ctx) // what is not committed comes again
-	_ = client.LeaveGroupContext(ctx)   // else the group notices after sessionTimeout
-	client.CloseAllowingRebalance()
-	client.AllowRebalance() // what leaves the group in the client may wait for this once more
-}
-
 // ask asks again and again whether the brokers and the topic are there, and notes when they are not.
-func (r *reader) ask(ctx context.Context, client *kgo.Client, refused context.CancelCauseFunc) {
+func (r *reader) ask(ctx context.Context, refused context.CancelCauseFunc) {
 	ticker := time.NewTicker(askEvery)
 	defer ticker.Stop()
-	admin := kadm.NewClient(client)
+	admin := kadm.NewClient(r.client)
 	for {
 		err := r.works(ctx, admin)
 		if ctx.Err() != nil {

@@ -84,12 +84,10 @@ type batch struct {
 // stageRun is a run of a StageReader.
 type stageRun struct {
 	*StageReader
-	r      *reader // knows how to say what is wrong
-	client *kgo.Client
-	made   chan struct{} // closed when client is set: kgo calls begin from a goroutine of its own
-	fail   context.CancelCauseFunc
-	begun  time.Time
-	none   kgo.Offset // of a partition of which the group has committed nothing
+	r     *reader // has the client, and knows how to say what is wrong
+	fail  context.CancelCauseFunc
+	begun time.Time
+	none  kgo.Offset // of a partition of which the group has committed nothing
 
 	mu      sync.Mutex
 	batches []batch
@@ -98,49 +96,36 @@ type stageRun struct {
 
 // Run reads until the context is done. An error says why it cannot go on.
 func (s *StageReader) Run(ctx context.Context) error {
-	run := &stageRun{StageReader: s, r: &reader{o: &s.o.Options, counter: s.counter}, made: make(chan struct{})}
+	run := &stageRun{StageReader: s, r: &reader{o: &s.o.Options, counter: s.counter, made: make(chan struct{})}}
 	reading, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	run.fail = cancel
 	run.begun = s.o.Now()
 	run.none = kgo.NewOffset().AfterMilli(run.begun.Add(-s.o.Rebuild).UnixMilli())
-	options := []kgo.Opt{
-		kgo.SeedBrokers(s.o.Brokers...), kgo.ClientID("prewarm"), kgo.DisableClientMetrics(), kgo.WithHooks(run.r), kgo.DialTimeout(5 * time.Second),
-		kgo.ConsumeTopics(s.o.Topic), kgo.ConsumeStartOffset(run.none), kgo.ConsumeResetOffset(oldest(run.begun, max(s.o.MaxAge, s.o.Rebuild))),
-		kgo.FetchMaxBytes(fetchBytes), kgo.FetchMaxPartitionBytes(partitionBytes), kgo.MaxConcurrentFetches(fetches), kgo.BrokerMaxReadBytes(readBytes), kgo.MaxDecompressBatchBytes(readBytes),
-		kgo.FetchMaxWait(time.Second), kgo.MetadataMaxAge(time.Minute), kgo.MetadataMinAge(time.Second),
-	}
+	var options []kgo.Opt
 	if !s.o.Alone {
-		options = append(options,
-			kgo.ConsumerGroup(s.o.Group), kgo.SessionTimeout(sessionTimeout), kgo.HeartbeatInterval(heartbeat), kgo.RebalanceTimeout(rebalance),
-			kgo.BlockRebalanceOnPoll(), kgo.AdjustFetchOffsetsFn(func(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
-				offsets, err := run.begin(ctx, offsets)
-				return offsets, run.r.begins(ctx, err)
-			}), kgo.OnPartitionsAssigned(run.r.assigned),
-			kgo.OnPartitionsRevoked(run.revoked), kgo.OnPartitionsLost(run.lost))
+		options = run.r.joins(run.begin, run.revoked, run.lost)
 		if s.o.Commits {
 			options = append(options, kgo.AutoCommitMarks(), kgo.AutoCommitInterval(commitEvery))
 		} else {
 			options = append(options, kgo.DisableAutoCommit())
 		}
 	}
-	var err error
-	if run.client, err = kgo.NewClient(append(options, s.options...)...); err != nil {
-		return run.r.describe(err)
+	if err := run.r.connect(run.none, oldest(run.begun, max(s.o.MaxAge, s.o.Rebuild)), append(options, s.options...)...); err != nil {
+		return err
 	}
-	close(run.made)
 	var asking sync.WaitGroup
-	asking.Go(func() { run.r.ask(reading, run.client, cancel) })
-	err = run.read(reading)
+	asking.Go(func() { run.r.ask(reading, cancel) })
+	err := run.read(reading)
 	if cause := context.Cause(reading); (err == nil || errors.Is(err, context.Canceled)) && ctx.Err() == nil && cause != nil {
 		err = cause
 	}
 	cancel(nil)
 	asking.Wait()
 	if s.o.Alone {
-		run.client.Close()
+		run.r.client.Close()
 	} else {
-		leave(run.client)
+		run.r.leave()
 	}
 	run.mu.Lock()
 	owned := run.owned
@@ -180,15 +165,15 @@ func (run *stageRun) poll(ctx context.Context) error {
 	}
 	polling, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	fetched := run.client.PollRecords(polling, pollRecords)
-	defer run.client.AllowRebalance()
+	fetched := run.r.client.PollRecords(polling, pollRecords)
+	defer run.r.client.AllowRebalance()
 	var refusal error
 	fetched.EachError(func(_ string, _ int32, err error) {
 		var large *kgo.ErrDecompressTooLarge
 		switch {
 		case errors.As(err, &large): // the partition would stand still
 			run.counter.Reject(1, fmt.Errorf("messages from %d of partition %d of %s: they have more than %d bytes unpacked", large.Offset, large.Partition, large.Topic, readBytes))
-			run.client.SetOffsets(map[string]map[int32]kgo.EpochOffset{large.Topic: {large.Partition: {Epoch: large.Epoch, Offset: large.NextOffset}}})
+			run.r.client.SetOffsets(map[string]map[int32]kgo.EpochOffset{large.Topic: {large.Partition: {Epoch: large.Epoch, Offset: large.NextOffset}}})
 		case ctx.Err() == nil && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled):
 			err = run.r.describe(err)
 			if isRefusal(err) {
@@ -240,7 +225,7 @@ func (run *stageRun) settle() bool {
 	defer run.mu.Unlock()
 	n := 0
 	for n < len(run.batches) && run.batches[n].settled() {
-		run.client.MarkCommitRecords(run.batches[n].records...)
+		run.r.client.MarkCommitRecords(run.batches[n].records...)
 		n++
 	}
 	run.batches = slices.Delete(run.batches, 0, n)
@@ -248,40 +233,39 @@ func (run *stageRun) settle() bool {
 }
 
 // begin is called with the partitions that are new, and the offsets that were committed of them. It sets where they are read from.
-func (run *stageRun) begin(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
-	if len(offsets[run.o.Topic]) == 0 {
-		return offsets, nil
+func (run *stageRun) begin(ctx context.Context, offsets map[int32]kgo.Offset) error {
+	if len(offsets) == 0 {
+		return nil
 	}
-	<-run.made
-	rebuilt, err := firstSince(ctx, run.client, run.o.Topic, run.o.Now().Add(-run.o.Rebuild), offsets[run.o.Topic])
+	rebuilt, err := firstSince(ctx, run.r.client, run.o.Topic, run.o.Now().Add(-run.o.Rebuild), offsets)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if run.o.Commits {
-		if err := beginGroup(ctx, run.client, run.o.Topic, run.begun.Add(-startBack), run.none, offsets[run.o.Topic]); err != nil {
-			return nil, err
+		if err := beginGroup(ctx, run.r.client, run.o.Topic, run.begun.Add(-startBack), run.none, offsets); err != nil {
+			return err
 		}
 	}
-	for partition, offset := range offsets[run.o.Topic] {
+	for partition, offset := range offsets {
 		at, ok := rebuilt[partition]
 		if !ok {
-			return nil, fmt.Errorf("partition %d of %s: it is not known where it begins", partition, run.o.Topic)
+			return fmt.Errorf("partition %d of %s: it is not known where it begins", partition, run.o.Topic)
 		}
 		from := int64(0)
 		if run.o.Commits {
 			from = offset.EpochOffset().Offset
 			at = min(at, from)
 		}
-		offsets[run.o.Topic][partition] = kgo.NewOffset().At(at)
+		offsets[partition] = kgo.NewOffset().At(at)
 		if err := run.stage.Assigned(ctx, partition, at, from); err != nil {
 			run.fail(err)
-			return nil, err
+			return err
 		}
 		run.mu.Lock()
 		run.owned = append(run.owned, partition)
 		run.mu.Unlock()
 	}
-	return offsets, nil
+	return nil
 }
 
 // revoked is called when partitions go to another reader.
