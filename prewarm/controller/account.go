@@ -123,8 +123,8 @@ func (c *Core) started(e *prewarm.Event, v *invocation) {
 		c.released(b, true)
 	}
 	if b != nil {
-		c.stand(b, -1)
 		b.used = true
+		c.stand(b)
 	}
 }
 
@@ -153,7 +153,7 @@ func (c *Core) track(e *prewarm.Event) {
 		if c.boxes[b.id] = b; b.warmed && !c.restoring {
 			c.totals.Warmups++
 		}
-		c.stand(b, 1)
+		c.stand(b)
 	}
 	spends := is != nil && !b.dry && (is.State == prewarm.StateStarting || is.State == prewarm.StateIdle || is.State == prewarm.StateBusy && !is.Ready)
 	if b.spends && !spends {
@@ -182,8 +182,8 @@ func (c *Core) track(e *prewarm.Event) {
 
 // gone forgets a container that was removed.
 func (c *Core) gone(b *box, e *prewarm.Event) {
-	c.stand(b, -1)
 	delete(c.boxes, b.id)
+	c.stand(b)
 	c.agenda.set(entry{endHold, uint64(b.id)}, prewarm.Never)
 	c.agenda.set(entry{readyDry, uint64(b.id)}, prewarm.Never)
 	f := c.functions[b.function]

@@ -101,8 +101,9 @@ func (c *Core) start(d *prewarm.Decision, n int) {
 	c.grant(d, n, true)
 }
 
-// Grant starts n containers that the policy wanted, see Options.Intend, and returns the number of the command; with command false somebody else has asked the
-// platform for them: it is only noted, and Acted tells what has become of them all the same. It returns 0, and says why in the state, if nothing is started.
+// Grant does what the policy wanted, see Options.Intend: it starts n containers or, of a hold, renews the idle time of as many as are idle, and n at most. It returns the number of the
+// command; with command false somebody else has asked the platform for that: it is only noted, and Acted tells what has become of it all the same. It returns 0, and says why in the
+// state, if nothing is done.
 func (c *Core) Grant(now prewarm.Time, d *prewarm.Decision, n int, command bool) uint64 {
 	c.Pass(now)
 	if d.Function < 0 || d.Function >= len(c.functions) {
@@ -114,7 +115,13 @@ func (c *Core) Grant(now prewarm.Time, d *prewarm.Decision, n int, command bool)
 		c.noteHeld(f, d, why)
 		return 0
 	}
-	id := c.grant(d, n, command)
+	id := uint64(0)
+	switch {
+	case d.Action != prewarm.HoldContainer:
+		id = c.grant(d, n, command)
+	case c.o.Act:
+		id = c.grantRenewal(d, n, command)
+	}
 	c.settle()
 	return id
 }
@@ -143,7 +150,7 @@ func (c *Core) grant(d *prewarm.Decision, n int, own bool) uint64 {
 		c.boxes[container] = &box{
 			id: container, function: d.Function, memory: float64(f.MemoryMB), asked: c.now, warmed: c.o.Act, dry: !c.o.Act, until: prewarm.Never, idleFrom: prewarm.Never, decision: id, outcome: o,
 		}
-		c.stand(c.boxes[container], 1)
+		c.stand(c.boxes[container])
 	}
 	switch {
 	case !c.o.Act:
@@ -208,7 +215,7 @@ func (c *Core) Acted(now prewarm.Time, command uint64, results []actuator.Result
 	delete(c.flight, command)
 	f := c.functions[flight.function]
 	if flight.renewal {
-		c.renewed(f, command, flight, results)
+		c.renewed(f, command, &flight, results)
 	} else if f.scale.command == command {
 		f.scale.command = 0
 		r := resultOf(results, 0)

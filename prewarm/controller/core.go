@@ -95,6 +95,7 @@ type function struct {
 	standing  int          // containers that were asked for and wait for their use
 	scale     scale
 	renewing  prewarm.Time     // no renewal is tried before
+	intended  bool             // somebody else was told of a renewal, see Options.Intend, and has not had it done
 	renewMiss int              // renewals in a row that have found no idle container
 	renewFor  prewarm.Decision // the last hold that a renewal would carry out
 }
@@ -117,6 +118,8 @@ type box struct {
 	command  uint64       // that counts for limits, 0 if it does not any more
 	renewal  uint64       // the last command that has renewed its idle time, 0 if none counts for limits
 	renewals int          // how often its idle time was renewed
+	kept     bool         // it was renewed, or is being, and not used since
+	stands   bool         // it counts for what stands
 	idleFrom prewarm.Time // when it has become idle last, whatever was renewed since then; Never if it is not
 }
 
@@ -126,6 +129,7 @@ type flight struct {
 	containers []prewarm.ID
 	at         prewarm.Time
 	renewal    bool
+	noted      bool // somebody else has asked the platform for it
 	decision   uint64
 }
 

@@ -28,8 +28,8 @@ type Options struct {
 	Act bool
 	// Scales says that the actuator sets numbers of replicas: it gets commands of the kind actuator.Scale instead of actuator.Warm.
 	Scales bool
-	// Intend is told of the containers that the policy wants started, in place of starting them: whoever sets it calls Core.Grant for those that are to be
-	// started. Nil starts them at once.
+	// Intend is told of the containers that the policy wants started, or whose idle time is to be renewed where the decision is a hold, in place of doing it: whoever sets it calls
+	// Core.Grant for what is to be done. It is told again of what comes to nothing. Nil has it done at once.
 	Intend func(d *prewarm.Decision, n int)
 	// Loads says that a source tells the numbers of replicas, see source.Load: they are then what it says.
 	Loads bool

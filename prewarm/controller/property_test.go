@@ -180,7 +180,7 @@ func TestAnything(t *testing.T) {
 				}
 				standing, of := Standing{}, map[int]int{}
 				for _, b := range c.boxes {
-					if b.warmed && !b.used {
+					if b.warmed && !b.used || b.kept {
 						standing.Containers++
 						standing.MemoryMB += int(b.memory)
 						of[b.function]++

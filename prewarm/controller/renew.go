@@ -2,6 +2,7 @@ package controller
 
 import (
 	"slices"
+	"time"
 
 	"github.com/tppfaas/tppfaas/prewarm"
 	"github.com/tppfaas/tppfaas/prewarm/actuator"
@@ -19,6 +20,9 @@ func (c *Core) lookAtRenewals(f *function) {
 	c.agenda.set(entry{renewIdle, uint64(f.index)}, next)
 }
 
+// intendedAgain is after how long somebody else is told again of a renewal that has not come to anything, see Options.Intend.
+const intendedAgain = 500 * time.Millisecond
+
 // renew has the idle time of all idle containers of a function renewed.
 func (c *Core) renew(f *function) {
 	d := f.renewFor
@@ -27,40 +31,93 @@ func (c *Core) renew(f *function) {
 		c.noteHeld(f, &d, why)
 		return
 	}
-	var ids []prewarm.ID
+	n := min(len(c.idleOf(f)), mostPerDecision)
+	switch {
+	case n == 0:
+	case !c.o.Act:
+		c.note(&d, n, dry, "")
+	case c.o.Intend == nil:
+		c.grantRenewal(&d, n, true)
+	case c.isRenewing(f): // somebody is yet to say what has become of it
+	default:
+		f.renewing, f.intended = c.now+intendedAgain, true
+		c.o.Intend(&d, n)
+	}
+}
+
+// idleOf returns the idle containers of a function that there are in fact.
+func (c *Core) idleOf(f *function) (ids []prewarm.ID) {
 	for _, is := range c.fleet.Containers(f.index, prewarm.StateIdle) {
 		if b := c.boxes[is.ID]; b != nil && !b.dry {
 			ids = append(ids, is.ID)
 		}
 	}
-	ids = ids[:min(len(ids), mostPerDecision)]
-	switch {
-	case len(ids) == 0:
-		return
-	case !c.o.Act:
-		c.note(&d, len(ids), dry, "")
-		return
+	return ids
+}
+
+// isRenewing reports whether it is not known yet what has become of a renewal of a function.
+func (c *Core) isRenewing(f *function) bool {
+	for _, flight := range c.flight {
+		if flight.renewal && flight.function == f.index {
+			return true
+		}
 	}
+	return false
+}
+
+// RenewAgain looks anew at renewals that Options.Intend was told of and that came to nothing.
+func (c *Core) RenewAgain(now prewarm.Time) {
+	c.Pass(now)
+	for _, f := range c.functions {
+		if f.intended {
+			f.renewing, f.intended = 0, false
+			c.lookAtRenewals(f)
+		}
+	}
+	c.settle()
+}
+
+// grantRenewal has the idle time of n idle containers renewed, or of fewer if fewer are idle, or notes that somebody else has. It returns the number of the command, 0 if there is
+// none: if that is not due any more.
+func (c *Core) grantRenewal(d *prewarm.Decision, n int, own bool) uint64 {
+	f := c.functions[d.Function]
+	if due, _ := c.renewals.Due(f.index, c.fleet, c.now); own && !due { // it was used meanwhile
+		return 0
+	}
+	f.renewing, f.intended = c.now+2*c.o.Platform.RenewLead(), false
+	ids := c.idleOf(f)
+	ids = ids[:min(len(ids), n)]
 	command := actuator.Command{
-		ID: c.nextCommand, Kind: actuator.Renew, Function: f.Name, N: len(ids), MemoryMB: f.MemoryMB, Until: c.o.Epoch.Add(c.now + c.alone.timeout), Reason: c.reason(&d),
+		ID: c.nextCommand, Kind: actuator.Renew, Function: f.Name, N: len(ids), MemoryMB: f.MemoryMB, Until: c.o.Epoch.Add(c.now + c.alone.timeout), Reason: c.reason(d),
 		There: c.replicas(f), Idle: len(ids),
 	}
 	c.nextCommand++
-	c.flight[command.ID] = flight{function: f.index, containers: ids, at: c.now, renewal: true, decision: c.note(&d, len(ids), asked, "")}
+	c.flight[command.ID] = flight{function: f.index, containers: ids, at: c.now, renewal: true, noted: !own, decision: c.note(d, n, asked, "")}
 	for _, id := range ids {
-		c.endRenewal(c.boxes[id])
-		c.boxes[id].renewal = command.ID
+		b := c.boxes[id]
+		c.endRenewal(b)
+		if own {
+			b.renewal = command.ID
+		}
+		c.keep(b, true)
 	}
-	c.commands = append(c.commands, command)
+	if own {
+		c.commands = append(c.commands, command)
+	}
 	c.tell(c.mirror.Renewing(c.now, ids, nil)...)
+	return command.ID
 }
 
 // renewed notes what has become of a renewal.
-func (c *Core) renewed(f *function, command uint64, flight flight, results []actuator.Result) {
-	list := make([]actuator.Result, len(flight.containers))
+func (c *Core) renewed(f *function, command uint64, flight *flight, results []actuator.Result) {
+	n := len(flight.containers)
+	if flight.noted { // who has asked for it knows of how many
+		n = max(n, min(len(results), mostPerDecision))
+	}
+	list := make([]actuator.Result, n)
 	c.totals.Renewals += uint64(len(list))
 	d := c.log.get(flight.decision)
-	found, missed, vain := false, false, 0
+	found, missed, vain, notTried := false, false, 0, 0
 	stands := 0 // that limits count of the command, see guard.Guard
 	for i := range list {
 		list[i] = resultOf(results, i)
@@ -81,6 +138,7 @@ func (c *Core) renewed(f *function, command uint64, flight flight, results []act
 			to = failed
 			if r.Outcome == actuator.Held {
 				to = held
+				notTried++
 			}
 			if r.Err != nil {
 				detail = ": " + r.Err.Error()
@@ -109,7 +167,11 @@ func (c *Core) renewed(f *function, command uint64, flight flight, results []act
 		}
 	}
 	for _, id := range flight.containers {
-		switch b := c.boxes[id]; {
+		b := c.boxes[id]
+		if b != nil && b.kept && !slices.Contains(ids, id) {
+			c.keep(b, false)
+		}
+		switch {
 		case b == nil || b.renewal != command: // it was released
 			stands--
 		case slices.Contains(ids, id):
@@ -122,14 +184,18 @@ func (c *Core) renewed(f *function, command uint64, flight flight, results []act
 	c.tell(events...)
 	for i := range events {
 		if e := &events[i]; e.Kind == prewarm.Starting {
-			if b := c.boxes[e.Container]; b != nil && b.idleFrom != prewarm.Never && b.command == 0 {
+			if b := c.boxes[e.Container]; b != nil && b.idleFrom != prewarm.Never && b.command == 0 && !flight.noted {
 				b.renewal = command
 				stands--
 			}
 		}
 	}
-	if stands > 0 {
+	if stands > 0 && !flight.noted {
 		c.releases = append(c.releases, Release{command, stands})
+	}
+	if flight.noted && notTried == len(list) && len(list) > 0 { // whoever wanted it has not had it done
+		f.renewing, f.intended = c.now, true
+		c.lookAtRenewals(f)
 	}
 }
 
@@ -166,6 +232,7 @@ func (c *Core) followIdle(b *box, is *prewarm.Container, e *prewarm.Event) {
 		c.kept += c.keptBy(b, e.At)
 		b.idleFrom = prewarm.Never
 		c.endRenewal(b)
+		c.keep(b, false)
 		if is == nil {
 			c.renewals.Removed(b.id, b.function, c.fleet)
 		} else {

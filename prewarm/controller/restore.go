@@ -152,7 +152,7 @@ func (c *Core) restoreMirror(s *Saved) {
 				id: id, function: i, memory: float64(c.functions[i].MemoryMB), asked: w.At, warmed: true, until: prewarm.Never, idleFrom: prewarm.Never, decision: w.Decision, outcome: created,
 				command: w.Command,
 			}
-			c.stand(c.boxes[id], 1)
+			c.stand(c.boxes[id])
 			if w.Ready == 0 {
 				unknown = append(unknown, id)
 			}
@@ -161,9 +161,8 @@ func (c *Core) restoreMirror(s *Saved) {
 	c.tell(s.restored.Events...)
 	for id, b := range c.boxes {
 		if known, ok := c.mirror.Container(id); ok && known.Used != b.used {
-			c.stand(b, -1)
 			b.used = known.Used
-			c.stand(b, 1)
+			c.stand(b)
 		}
 	}
 	for _, id := range unknown { // the process has died before the platform answered
@@ -186,7 +185,7 @@ func (c *Core) restoreWarmed(w SavedWarm) {
 		c.boxes[id] = &box{
 			id: id, function: i, memory: float64(c.functions[i].MemoryMB), asked: w.At, warmed: true, until: prewarm.Never, idleFrom: prewarm.Never, decision: w.Decision, outcome: created, command: w.Command,
 		}
-		c.stand(c.boxes[id], 1)
+		c.stand(c.boxes[id])
 	}
 	c.tell(events...)
 	for k, id := range ids {

@@ -93,7 +93,7 @@ func (c *Core) raise(f *function, n int) {
 	ids, events := c.mirror.Warm(c.now, f.index, missing, nil)
 	for _, id := range ids {
 		c.boxes[id] = &box{id: id, function: f.index, memory: float64(f.MemoryMB), asked: c.now, warmed: true, until: prewarm.Never, outcome: asked}
-		c.stand(c.boxes[id], 1)
+		c.stand(c.boxes[id])
 	}
 	f.scale.starting = append(f.scale.starting, ids...)
 	c.totals.Warmups += uint64(len(ids))

@@ -17,8 +17,8 @@ import (
 //
 //	rebuilding ──own claim──▶ live ──claim of another──▶ fenced
 //
-// While it is rebuilding it takes up what was, as of the times at which it was, and wants nothing started. Live it writes what it wants started into the partition,
-// and starts it when that comes back and nobody else has claimed the partition in between. Fenced it follows on, like one that is rebuilding.
+// While it is rebuilding it takes up what was, as of the times at which it was, and wants nothing started or renewed. Live it writes what it wants into the partition,
+// and does it when that comes back and nobody else has claimed the partition in between. Fenced it follows on, like one that is rebuilding.
 type decider struct {
 	all        *Deciders
 	partition  int32
@@ -49,10 +49,11 @@ type decider struct {
 	bases    map[string]functionCounts // the same by function
 }
 
-// pending is what was asked for and has not come back.
+// pending is what was asked for and has not come back: containers that are to be started or, where the decision is a hold, renewed.
 type pending struct {
 	decision prewarm.Decision
 	n        int
+	standing int // of n: of what is to be renewed, those that count for limits already
 	at       prewarm.Time
 	wanted   bool // it is yet to be seen whether it is within the limits
 }
@@ -140,8 +141,9 @@ func (u *decider) emit(function string, m *Message, now prewarm.Time) {
 // answered is how long the newsvendor waits for what it has asked for before it asks again.
 const answered = 500 * time.Millisecond
 
-// intend is told by the core what the policy wants started. It is not asked for if it is known only now what was wanted long ago, while what was written long ago is
-// read, which may say that nothing is wanted any more, or as long as something that was asked for has not come back: the policy wants that again, which would then be done twice. It will say so once more.
+// intend is told by the core what the policy wants started or renewed. It is not asked for if it is known only now what was wanted long ago, while what was written long ago is
+// read, which may say that nothing is wanted any more, or as long as something that was asked for has not come back: the policy wants that again, which would then be done twice. It will say so once more,
+// as the core does of a renewal.
 func (u *decider) intend(d *prewarm.Decision, n int) {
 	if !u.live || u.lag.old || u.all.now-u.now > mostLate {
 		return
@@ -150,15 +152,22 @@ func (u *decider) intend(d *prewarm.Decision, n int) {
 		switch {
 		case u.now-p.at > time.Minute: // it was lost
 			delete(u.asked, id)
-		case p.decision.Function == d.Function && u.now-p.at > answered/2:
+		case p.decision.Function != d.Function || p.decision.Action != d.Action:
+		case d.Action == prewarm.HoldContainer && u.now-p.at <= tooLate: // later it is not carried out
+			return
+		case d.Action != prewarm.HoldContainer && u.now-p.at > answered/2:
 			return
 		}
 	}
-	if n = u.within(d, n); n == 0 {
+	standing := 0
+	if d.Action == prewarm.HoldContainer {
+		standing = min(u.core.StandingIdle(d.Function), n)
+	}
+	if n = u.within(d, n, standing); n == 0 {
 		return
 	}
 	u.next++
-	p := pending{*d, n, u.now, u.all.shared()}
+	p := pending{decision: *d, n: n, standing: min(standing, n), at: u.now, wanted: u.all.shared()}
 	u.asked[u.next] = p
 	if p.wanted {
 		u.state(u.next)
@@ -178,7 +187,9 @@ func (u *decider) take(now prewarm.Time, offset int64, m *Message) error {
 	case m.Claim != nil:
 		u.claimed(m.Claim, offset)
 	case m.Asked != nil:
-		u.wanted(m)
+		u.wanted(m.Key, m.Asked, prewarm.StartContainers)
+	case m.Renewal != nil:
+		u.wanted(m.Key, m.Renewal, prewarm.HoldContainer)
 	case m.Done != nil:
 		if command, ok := u.granted[askedOf{m.Done.Owner, m.Done.ID}]; ok && m.Done.Owner != u.mine {
 			u.settled(command)
@@ -349,26 +360,26 @@ func (u *decider) claimed(c *Claim, offset int64) {
 		u.bases[f.Name] = functionCounts{f.Invocations, f.Warm, f.Late, f.Cold, f.Hits, f.Wasted}
 	}
 	u.core.Wake(u.now, newsvendor.KeyAgain)
+	u.core.RenewAgain(u.now)
 	u.supplies(true)
 }
 
-// wanted takes what was asked for.
-func (u *decider) wanted(m *Message) {
-	a := m.Asked
+// wanted takes what was asked for of a function.
+func (u *decider) wanted(name string, a *Asked, action prewarm.Action) {
 	own := a.Owner == u.mine
 	p, known := u.asked[a.ID]
 	if own {
 		delete(u.asked, a.ID)
 	}
-	function := u.mirror.Function(m.Key)
+	function := u.mirror.Function(name)
 	if u.owner != "" && a.Owner != u.owner || function < 0 {
 		return // it was asked for by one that had lost the partition
 	}
 	of := askedOf{a.Owner, a.ID}
 	if !own {
-		d := prewarm.Decision{Action: prewarm.StartContainers, Function: function, N: a.N, Why: prewarm.Why{Rule: "asked for by the instance before"}}
+		d := prewarm.Decision{Action: action, Function: function, N: a.N, Why: prewarm.Why{Rule: "asked for by the instance before"}}
 		if command := u.core.Grant(u.now, &d, a.N, false); command != 0 {
-			u.granted[of], u.of[command] = command, grant{of, m.Key}
+			u.granted[of], u.of[command] = command, grant{of, name}
 		}
 		return
 	}
@@ -381,16 +392,22 @@ func (u *decider) wanted(m *Message) {
 		command = u.core.Grant(u.now, &p.decision, a.N, true)
 	}
 	if command != 0 {
-		u.granted[of], u.of[command] = command, grant{of, m.Key}
+		u.granted[of], u.of[command] = command, grant{of, name}
 		return
 	}
-	if u.all.core.Act { // it is not done: others must not reckon with it
-		results := make([]actuator.Result, a.N)
-		for i := range results {
-			results[i] = actuator.Result{Outcome: actuator.Held}
-		}
-		u.emit(m.Key, &Message{Done: &Done{Owner: u.mine, ID: a.ID, Results: newResults(results)}}, u.now)
+	u.notDone(name, a.ID, a.N)
+}
+
+// notDone says that something is not done that was asked for: others must not reckon with it.
+func (u *decider) notDone(function string, id uint64, n int) {
+	if !u.all.core.Act {
+		return
 	}
+	results := make([]actuator.Result, n)
+	for i := range results {
+		results[i] = actuator.Result{Outcome: actuator.Held}
+	}
+	u.emit(function, &Message{Done: &Done{Owner: u.mine, ID: id, Results: newResults(results)}}, u.now)
 }
 
 // acted takes what has become of a command of its own.

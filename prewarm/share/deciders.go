@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"log/slog"
+	"maps"
 	"slices"
 	"time"
 
@@ -81,7 +82,8 @@ func (u *decider) doClaim() {
 // reclaims returns when a partition is claimed once more that is not decided on.
 func (u *decider) reclaims() prewarm.Time { return u.unclaimed + reclaimAfter }
 
-// Revoke ends with a partition. What is under way of its commands goes on; what becomes of them is written for the heir.
+// Revoke ends with a partition. What is under way of its commands goes on; what becomes of them is written for the heir, and of what was asked for, and has not come back, that
+// nothing does: the heir need not wait for it.
 func (d *Deciders) Revoke(partition int32) {
 	u := d.units[partition]
 	if u == nil {
@@ -89,6 +91,11 @@ func (d *Deciders) Revoke(partition int32) {
 	}
 	addTotals(&d.past, u.totals())
 	delete(d.units, partition)
+	for _, id := range slices.Sorted(maps.Keys(u.asked)) {
+		if p := u.asked[id]; !p.wanted {
+			u.notDone(u.function(&p), id, p.n)
+		}
+	}
 	for command, g := range u.of {
 		if g.owner == u.mine {
 			d.orphans[u.command(command)] = orphan{u, g}

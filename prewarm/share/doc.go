@@ -16,7 +16,8 @@
 //
 // # Who acts
 //
-// Who gets a partition of demands writes a [Claim] into it. What a decider wants started it writes into the partition too ([Asked]), and starts it when that comes
-// back, unless another has claimed the partition in between: the order in the log decides, no clock. What has become of it is written as well ([Done]), so that an heir
-// knows the containers that were started before it.
+// Who gets a partition of demands writes a [Claim] into it. What a decider wants started, or whose idle time is to be renewed, it writes into the partition
+// too ([Asked]), and does it when that comes back, unless another has claimed the partition in between: the order in the log decides, no clock. What has become of it is
+// written as well ([Done]), so that an heir knows the containers that were started before it, or kept by renewals. What was asked for and not read by one that gives the partition up is
+// said not to be done.
 package share

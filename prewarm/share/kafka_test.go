@@ -85,7 +85,7 @@ func (f *fake) add(name string) *member {
 	m := &member{fake: f, at: map[place]int64{}}
 	var err error
 	m.in, err = NewInstance(InstanceOptions{
-		Options: Options{Epoch: virtualEpoch, Price: 2560, Platform: whisk, Functions: f.x.workload.Functions, Applications: f.x.apps, Limits: f.limits},
+		Options: Options{Epoch: virtualEpoch, Price: f.x.price, EveryWait: f.x.everyWait, Platform: f.x.told, Functions: f.x.workload.Functions, Applications: f.x.apps, Limits: f.limits},
 		Kafka:   kafka.Options{Brokers: f.cluster.ListenAddrs(), Topic: spansTopic, Group: "prewarm", MaxAge: 1000 * time.Hour},
 		Demands: demandsTopic, Supplies: suppliesTopic, Deciders: "prewarm-deciders", Rebuild: 1000 * time.Hour, Name: name, Now: f.now,
 	}, controller.Options{Act: true})

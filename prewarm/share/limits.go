@@ -66,8 +66,8 @@ func (d *Deciders) Stand(now prewarm.Time, m *Message) {
 	d.gather(u)
 }
 
-// room returns for how many of n containers with so much memory each there is room, where own stands of the partition; and if these are fewer, why.
-func (d *Deciders) room(partition int32, own controller.Standing, n, memoryMB int) (int, string) {
+// room returns for how many of n containers with so much memory each there is room, where own stands of the partition, some of the n among it; and if these are fewer, why.
+func (d *Deciders) room(partition int32, own controller.Standing, n, standing, memoryMB int) (int, string) {
 	for p, s := range d.stated {
 		switch {
 		case p == partition:
@@ -90,10 +90,10 @@ func (d *Deciders) room(partition int32, own controller.Standing, n, memoryMB in
 		limit(l.InFlight-own.Starting, "at most %d are asked for at once by all instances, and %d are", l.InFlight, own.Starting)
 	}
 	if l.Containers > 0 {
-		limit(l.Containers-own.Containers, "at most %d of all instances, and there are %d", l.Containers, own.Containers)
+		limit(standing+max(l.Containers-own.Containers, 0), "at most %d of all instances, and there are %d", l.Containers, own.Containers)
 	}
 	if l.MemoryMB > 0 && memoryMB > 0 {
-		limit((l.MemoryMB-own.MemoryMB)/memoryMB, "at most %d MiB of all instances, and there are %d", l.MemoryMB, own.MemoryMB)
+		limit(standing+max((l.MemoryMB-own.MemoryMB)/memoryMB, 0), "at most %d MiB of all instances, and there are %d", l.MemoryMB, own.MemoryMB)
 	}
 	return n, why
 }
@@ -102,31 +102,37 @@ func (d *Deciders) room(partition int32, own controller.Standing, n, memoryMB in
 func (u *decider) standing() controller.Standing {
 	s := u.core.Standing()
 	for _, p := range u.asked {
-		s.Containers += p.n
-		s.MemoryMB += p.n * u.memory(p.decision.Function)
-		s.Starting += p.n
+		s = u.with(s, &p, 1)
 	}
+	return s
+}
+
+// with returns what stands with something that is being asked for, by 1, or without it, by −1.
+func (u *decider) with(s controller.Standing, p *pending, by int) controller.Standing {
+	s.Containers += by * (p.n - p.standing)
+	s.MemoryMB += by * (p.n - p.standing) * u.memory(p.decision.Function)
+	s.Starting += by * p.n
 	return s
 }
 
 func (u *decider) memory(function int) int { return u.mirror.Functions()[function].MemoryMB }
 
-// within returns how many of n containers that the policy wants started now there may be room for, as far as is known.
-func (u *decider) within(d *prewarm.Decision, n int) int {
+// within returns how many of n containers that the policy wants started or renewed now there may be room for, as far as is known; some of them stand already.
+func (u *decider) within(d *prewarm.Decision, n, standing int) int {
 	if most := u.all.o.Limits.PerFunction; most > 0 && u.all.core.Act {
 		there := u.core.StandingOf(d.Function)
 		for _, p := range u.asked {
 			if p.decision.Function == d.Function {
-				there += p.n
+				there += p.n - p.standing
 			}
 		}
-		if n = min(n, max(most-there, 0)); n == 0 {
+		if n = min(n, standing+max(most-there, 0)); n == 0 {
 			u.core.Hold(d, fmt.Sprintf("a limit is reached: at most %d of a function, and there are %d", most, there))
 		}
 	}
 	if n > 0 && u.all.shared() {
 		why := ""
-		if n, why = u.all.room(u.partition, u.standing(), n, u.memory(d.Function)); n == 0 {
+		if n, why = u.all.room(u.partition, u.standing(), n, min(standing, n), u.memory(d.Function)); n == 0 {
 			u.core.Hold(d, why)
 		}
 	}
@@ -152,8 +158,8 @@ func (u *decider) mayStart(s *Standing) {
 	if !ok || !p.wanted {
 		return
 	}
-	own := controller.Standing{Containers: s.Containers - p.n, MemoryMB: s.MemoryMB - p.n*u.memory(p.decision.Function), Starting: s.Starting - p.n}
-	n, why := u.all.room(u.partition, own, p.n, u.memory(p.decision.Function))
+	own := u.with(controller.Standing{Containers: s.Containers, MemoryMB: s.MemoryMB, Starting: s.Starting}, &p, -1)
+	n, why := u.all.room(u.partition, own, p.n, p.standing, u.memory(p.decision.Function))
 	if u.all.now-p.at > tooLate {
 		n, why = 0, "it was wanted too long ago"
 	}
@@ -162,12 +168,21 @@ func (u *decider) mayStart(s *Standing) {
 		u.core.Hold(&p.decision, why)
 		return
 	}
-	p.wanted, p.n = false, n
+	p.wanted, p.n, p.standing = false, n, min(p.standing, n)
 	u.asked[s.Want] = p
 	u.ask(s.Want, &p)
 }
 
-// ask asks for containers by the partition.
+// ask asks for containers, or for a renewal, by the partition.
 func (u *decider) ask(id uint64, p *pending) {
-	u.emit(u.mirror.Functions()[p.decision.Function].Name, &Message{Asked: &Asked{Owner: u.mine, ID: id, N: p.n}}, u.now)
+	m, a := &Message{}, &Asked{Owner: u.mine, ID: id, N: p.n}
+	if p.decision.Action == prewarm.HoldContainer {
+		m.Renewal = a
+	} else {
+		m.Asked = a
+	}
+	u.emit(u.function(p), m, u.now)
 }
+
+// function returns the name of the function that something is asked for of.
+func (u *decider) function(p *pending) string { return u.mirror.Functions()[p.decision.Function].Name }

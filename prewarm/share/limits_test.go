@@ -125,7 +125,7 @@ func TestStatedStands(t *testing.T) {
 	d, err := NewDeciders(Options{Epoch: virtualEpoch, Price: 2560, Platform: whisk, Limits: Limits{Containers: 10, MemoryMB: 2048}, Emit: func(Record) {}}, controller.Options{Act: true}, "x")
 	require.NoError(t, err)
 	room := func(n, memoryMB int) int {
-		n, _ = d.room(0, controller.Standing{Containers: 2, MemoryMB: 512}, n, memoryMB)
+		n, _ = d.room(0, controller.Standing{Containers: 2, MemoryMB: 512}, n, 0, memoryMB)
 		return n
 	}
 	state := func(at prewarm.Time, claim int64, containers int) {

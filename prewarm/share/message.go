@@ -32,6 +32,7 @@ type Message struct {
 	By       *Place    `json:"by,omitempty"`
 	Claim    *Claim    `json:"c,omitempty"`
 	Asked    *Asked    `json:"a,omitempty"`
+	Renewal  *Asked    `json:"r,omitempty"`
 	Done     *Done     `json:"d,omitempty"`
 	Supply   *Supply   `json:"s,omitempty"`
 	Standing *Standing `json:"n,omitempty"`
@@ -90,14 +91,15 @@ type Claim struct {
 	Owner string `json:"owner"`
 }
 
-// Asked says that N containers of the function are to be started. It holds if Owner is the one that has claimed the partition last: that one then starts them.
+// Asked says that N containers of the function are to be started or, as a Renewal, that the idle time of its idle ones is to be renewed, of which there are N. It holds if Owner is
+// the one that has claimed the partition last: that one then does it. An owner numbers both in one row.
 type Asked struct {
 	Owner string `json:"owner"`
 	ID    uint64 `json:"id"`
 	N     int    `json:"n"`
 }
 
-// Done says what has become of the containers of an Asked.
+// Done says what has become of the containers of an Asked, or of a Renewal.
 type Done struct {
 	Owner   string   `json:"owner"`
 	ID      uint64   `json:"id"`
@@ -207,17 +209,19 @@ func (m *Message) check() error {
 	switch {
 	case m.At <= 0:
 		return errors.New("a message without a time")
-	case m.Observation == nil && m.Told == nil && m.Claim == nil && m.Asked == nil && m.Done == nil && m.Supply == nil && m.Standing == nil:
+	case m.Observation == nil && m.Told == nil && m.Claim == nil && m.Asked == nil && m.Renewal == nil && m.Done == nil && m.Supply == nil && m.Standing == nil:
 		return errors.New("a message that says nothing")
 	case m.Claim == nil && m.Standing == nil && m.Key == "" || len(m.Key) > mostName:
 		return errors.New("a message without the name of a function, or with one that is too long")
 	case m.Observation != nil && m.Observation.Kind > source.Ended:
 		return fmt.Errorf("an observation of kind %d", m.Observation.Kind)
-	case m.Claim != nil && !isName(m.Claim.Owner), m.Asked != nil && !isName(m.Asked.Owner), m.Done != nil && !isName(m.Done.Owner),
+	case m.Claim != nil && !isName(m.Claim.Owner), m.Asked != nil && !isName(m.Asked.Owner), m.Renewal != nil && !isName(m.Renewal.Owner), m.Done != nil && !isName(m.Done.Owner),
 		m.Standing != nil && !isName(m.Standing.Owner):
 		return errors.New("an owner without a name, or with one that is too long")
-	case m.Asked != nil && (m.Asked.N < 1 || m.Asked.N > mostResults):
+	case m.Asked != nil && !m.Asked.valid():
 		return fmt.Errorf("%d containers are asked for, must be from 1 to %d", m.Asked.N, mostResults)
+	case m.Renewal != nil && !m.Renewal.valid():
+		return fmt.Errorf("%d containers are to be renewed, must be from 1 to %d", m.Renewal.N, mostResults)
 	case m.Done != nil && len(m.Done.Results) > mostResults:
 		return fmt.Errorf("%d results, more than %d", len(m.Done.Results), mostResults)
 	case m.Standing != nil && !m.Standing.valid():
@@ -248,6 +252,8 @@ func (m *Message) check() error {
 	}
 	return nil
 }
+
+func (a *Asked) valid() bool { return a.N >= 1 && a.N <= mostResults }
 
 func isName(s string) bool { return s != "" && len(s) <= mostName }
 

@@ -60,6 +60,8 @@ func TestWrongMessages(t *testing.T) {
 		`{"v":1,"at":1,"c":{}}`:                          "an owner without a name",
 		`{"v":1,"at":1,"f":"f","o":{"k":9}}`:             "an observation of kind 9",
 		`{"v":1,"at":1,"f":"f","a":{"owner":"x","n":0}}`: "0 containers are asked for",
+		`{"v":1,"at":1,"f":"f","r":{"owner":"x"}}`:       "0 containers are to be renewed",
+		`{"v":1,"at":1,"f":"f","r":{"n":1}}`:             "an owner without a name",
 		`{"v":1,"at":1,"f":"f","s":{"start":[2` + strings.Repeat(",1", 31) + `]}}`:        "start times that do not ascend",
 		`{"v":1,"at":1,"f":"f","s":{"start":[1` + strings.Repeat(",1", 32) + `]}}`:        "times that are no array of 32 whole numbers",
 		`{"v":1,"at":1,"f":"f","s":{"start":[1]}}`:                                        "times that are no array of 32 whole numbers",

@@ -15,8 +15,14 @@ import (
 // run runs a world that n instances share, with topics in memory. What changes meanwhile does the last parameter.
 func run(t *testing.T, n, partitions int, change func(m *memory)) *world {
 	t.Helper()
-	x := newWorld(t, "tree_small", "poisson:1200", 20, 1)
+	return runIn(t, newWorld(t, "tree_small", "poisson:1200", 20, 1), Limits{}, n, partitions, change)
+}
+
+// runIn is run in a world, under limits.
+func runIn(t *testing.T, x *world, limits Limits, n, partitions int, change func(m *memory)) *world {
+	t.Helper()
 	g := newTogether(x)
+	g.limits = limits
 	m := newMemory(g, partitions)
 	g.logs, x.works = m, g
 	for i := range n {

@@ -108,6 +108,7 @@ func (u *decider) since(t controller.Totals) controller.Totals {
 		Cold: less(t.Cold, b.Cold), Hits: less(t.Hits, b.Hits), Warmups: less(t.Warmups, b.Warmups), Wasted: less(t.Wasted, b.Wasted),
 		Collapsed: less(t.Collapsed, b.Collapsed), Failed: less(t.Failed, b.Failed), SavedSeconds: t.SavedSeconds - b.SavedSeconds,
 		SpentMBs: max(t.SpentMBs-b.SpentMBs, 0), AloneMBs: max(t.AloneMBs-b.AloneMBs, 0),
+		Renewals: less(t.Renewals, b.Renewals), RenewalsFailed: less(t.RenewalsFailed, b.RenewalsFailed), KeptMBs: max(t.KeptMBs-b.KeptMBs, 0),
 	}
 }
 
@@ -128,4 +129,7 @@ func addTotals(t *controller.Totals, o controller.Totals) {
 	t.SavedSeconds += o.SavedSeconds
 	t.SpentMBs += o.SpentMBs
 	t.AloneMBs += o.AloneMBs
+	t.Renewals += o.Renewals
+	t.RenewalsFailed += o.RenewalsFailed
+	t.KeptMBs += o.KeptMBs
 }

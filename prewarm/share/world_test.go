@@ -32,6 +32,16 @@ var virtualEpoch = time.Date(2026, time.March, 1, 0, 0, 0, 0, time.UTC)
 // whisk is what policies are told of the platform.
 var whisk = prewarm.Platform{Warm: true, Arrivals: true, FirstCall: true, Late: prewarm.TakesStarting, IdleTimeout: 10 * time.Minute}
 
+// plain is what most worlds are like.
+var plain = setting{told: whisk, price: 2560}
+
+// setting is what policies are told of a platform, for how long it keeps idle containers, and what a second of waiting is worth.
+type setting struct {
+	told      prewarm.Platform
+	price     float64
+	everyWait bool
+}
+
 // works is what decides in a world.
 type works interface {
 	// observe takes what was observed now, and pass what the passing of time means.
@@ -45,7 +55,8 @@ type works interface {
 
 // world is a platform in virtual time.
 type world struct {
-	t        testing.TB
+	t testing.TB
+	setting
 	clock    *localwhisk.VirtualClock
 	platform *localwhisk.Platform
 	works    works
@@ -54,7 +65,8 @@ type world struct {
 	creating map[int]func(actuator.Result)
 	done     []done
 	starts   [3]int
-	unused   map[int]int         // containers that were asked for and wait for their use: their memory in MiB
+	unused   map[int]int         // containers that were asked for, or renewed, and wait for their use: their memory in MiB
+	renewing int                 // renewals under way
 	most     controller.Standing // of these, at any time
 	workload *lab.Workload
 	apps     []*newsvendor.Application
@@ -66,9 +78,24 @@ type done struct {
 	at       prewarm.Time
 	function string
 	n        int
+	renewed  bool // it was not warmed, but its idle time renewed
 }
 
-func (d done) String() string { return fmt.Sprintf("%v %s %d", d.at, d.function, d.n) }
+func (d done) String() string {
+	what := ""
+	if d.renewed {
+		what = " renewed"
+	}
+	return fmt.Sprintf("%v %s %d%s", d.at, d.function, d.n, what)
+}
+
+// marker is what a renewal carries: an invocation that the function answers at once.
+type marker struct {
+	linger time.Duration
+	asked  time.Time
+	cold   bool
+	done   func(actuator.Result)
+}
 
 // call is what an invocation carries.
 type call struct {
@@ -93,16 +120,22 @@ func (c *call) id(i int) string {
 // newWorld returns a world in which the requests of a workload come.
 func newWorld(t testing.TB, app, load string, requests int, seed uint64) *world {
 	t.Helper()
+	return newWorldOf(t, plain, app, load, requests, seed)
+}
+
+// newWorldOf is newWorld of a setting.
+func newWorldOf(t testing.TB, s setting, app, load string, requests int, seed uint64) *world {
+	t.Helper()
 	w, err := lab.NewWorkload(app, load, lab.Options{Requests: requests})
 	require.NoError(t, err)
 	plan, err := w.Plan(t.Context(), seed)
 	require.NoError(t, err)
-	x := &world{t: t, clock: localwhisk.NewVirtualClock(virtualEpoch), creating: map[int]func(actuator.Result){}, unused: map[int]int{}, workload: w}
+	x := &world{t: t, setting: s, clock: localwhisk.NewVirtualClock(virtualEpoch), creating: map[int]func(actuator.Result){}, unused: map[int]int{}, workload: w}
 	x.know, err = w.Knowledge()
 	require.NoError(t, err)
 	x.apps = trained(t, app, load, requests, &x.know, len(w.Functions))
 	config := localwhisk.DefaultConfig()
-	config.StemCells, config.TakesStarting, config.WarmFirstCall = 0, true, true
+	config.StemCells, config.TakesStarting, config.WarmFirstCall, config.IdleTimeout = 0, s.told.Late == prewarm.TakesStarting, true, s.told.IdleTimeout
 	x.platform, err = localwhisk.New(x.clock, config, seed)
 	require.NoError(t, err)
 	for _, f := range w.Functions {
@@ -160,6 +193,10 @@ func (x *world) run() {
 }
 
 func handle(run *localwhisk.Run) {
+	if m, ok := run.Params().(*marker); ok {
+		run.Sleep(m.linger, run.Finish)
+		return
+	}
 	c := run.Params().(*call)
 	v := &c.request.Calls[c.index]
 	c.run, c.todo = run, v.Invokes
@@ -194,6 +231,10 @@ func (x *world) event(e localwhisk.Event) {
 		delete(x.creating, e.Container)
 		ready(actuator.Result{Outcome: actuator.Created, Instance: fmt.Sprint("c", e.Container)})
 	}
+	if m, ok := e.Params.(*marker); ok {
+		x.renewed(m, &e)
+		return
+	}
 	if e.Kind == localwhisk.Started || e.Kind == localwhisk.Removed {
 		delete(x.unused, e.Container)
 	}
@@ -223,6 +264,21 @@ func (x *world) event(e localwhisk.Event) {
 	x.after()
 }
 
+// renewed tells what has become of a renewal.
+func (x *world) renewed(m *marker, e *localwhisk.Event) {
+	switch e.Kind {
+	case localwhisk.Placed:
+		m.cold = e.Start == localwhisk.Cold
+		x.waits(e.Container, e.Function)
+	case localwhisk.Ended:
+		r := actuator.Result{Outcome: actuator.Collapsed, Instance: fmt.Sprint("c", e.Container), Asked: m.asked, Ready: x.clock.Now()}
+		if m.cold {
+			r.Outcome = actuator.Created
+		}
+		m.done(r)
+	}
+}
+
 // after carries out what was decided, and comes back when time has passed.
 func (x *world) after() {
 	for {
@@ -231,7 +287,7 @@ func (x *world) after() {
 			break
 		}
 		for _, c := range commands {
-			x.done = append(x.done, done{x.now(), c.Function, c.N})
+			x.done = append(x.done, done{x.now(), c.Function, c.N, c.Kind == actuator.Renew})
 			x.carryOut(c)
 		}
 	}
@@ -257,27 +313,44 @@ func (x *world) carryOut(c actuator.Command) {
 	}
 	for i := range c.N {
 		asked := x.clock.Now()
+		if c.Kind == actuator.Renew {
+			x.renewing++
+			x.most.Starting = max(x.most.Starting, len(x.creating)+x.renewing)
+			m := &marker{asked: asked, done: func(r actuator.Result) { x.renewing--; finish(i, r) }}
+			if c.N > 1 {
+				m.linger = 50 * time.Millisecond
+			}
+			if _, err := x.platform.Invoke(c.Function, m, nil); err != nil {
+				x.t.Error(err)
+			}
+			continue
+		}
 		id, err := x.platform.StartContainer(c.Function)
 		if err != nil {
 			finish(i, actuator.Result{Outcome: actuator.Failed, Err: err})
 			continue
 		}
-		for _, f := range x.workload.Functions {
-			if f.Name == c.Function {
-				x.unused[id] = f.MemoryMB
-			}
-		}
-		memory := 0
-		for _, mb := range x.unused {
-			memory += mb
-		}
-		x.most.Containers, x.most.MemoryMB = max(x.most.Containers, len(x.unused)), max(x.most.MemoryMB, memory)
-		x.most.Starting = max(x.most.Starting, len(x.creating)+1)
+		x.waits(id, c.Function)
+		x.most.Starting = max(x.most.Starting, len(x.creating)+x.renewing+1)
 		x.creating[id] = func(r actuator.Result) {
 			r.Asked, r.Ready = asked, x.clock.Now()
 			finish(i, r)
 		}
 	}
+}
+
+// waits notes that a container of a function was asked for, or renewed, and waits for its use.
+func (x *world) waits(id int, function string) {
+	for _, f := range x.workload.Functions {
+		if f.Name == function {
+			x.unused[id] = f.MemoryMB
+		}
+	}
+	memory := 0
+	for _, mb := range x.unused {
+		memory += mb
+	}
+	x.most.Containers, x.most.MemoryMB = max(x.most.Containers, len(x.unused)), max(x.most.MemoryMB, memory)
 }
 
 // alone is a controller without Kafka.
@@ -287,12 +360,12 @@ type alone struct {
 }
 
 func newAlone(x *world) *alone {
-	m, err := mirror.New(mirror.Options{Epoch: virtualEpoch, Platform: whisk, Functions: x.workload.Functions})
+	m, err := mirror.New(mirror.Options{Epoch: virtualEpoch, Platform: x.told, Functions: x.workload.Functions})
 	require.NoError(x.t, err)
 	core, err := controller.NewCore(controller.Options{
-		Epoch: virtualEpoch, Platform: whisk, Act: true, ServesAll: true,
+		Epoch: virtualEpoch, Platform: x.told, Act: true, ServesAll: true,
 		NewPolicy: func(functions []prewarm.Function) (prewarm.Policy, error) {
-			return newsvendor.New(x.t.Context(), newsvendor.Options{Price: 2560, Model: newsvendor.Table, Platform: whisk, Functions: functions, Knowledge: x.know, Seed: 1})
+			return newsvendor.New(x.t.Context(), newsvendor.Options{Price: x.price, EveryWait: x.everyWait, Model: newsvendor.Table, Platform: x.told, Functions: functions, Knowledge: x.know, Seed: 1})
 		},
 	}, m)
 	require.NoError(x.t, err)
@@ -348,7 +421,7 @@ func newTogether(x *world) *together {
 func (g *together) add(name string) *instance {
 	i := &instance{name: name}
 	o := Options{
-		Epoch: virtualEpoch, Price: 2560, Patience: newsvendor.DefaultPatience, Platform: whisk, Functions: g.x.workload.Functions, Applications: g.x.apps, Limits: g.limits,
+		Epoch: virtualEpoch, Price: g.x.price, EveryWait: g.x.everyWait, Patience: newsvendor.DefaultPatience, Platform: g.x.told, Functions: g.x.workload.Functions, Applications: g.x.apps, Limits: g.limits,
 		Emit: func(r Record) {
 			if !i.dead {
 				g.logs.write(r)
@@ -444,6 +517,7 @@ type memory struct {
 	heldSpans  []span
 	heldWrites []Record
 	stopped    *stopped
+	written    func(p int, r *Record) // is told of what was written to a partition of demands
 }
 
 // stopped is an instance that was stopped, and goes on with the partitions that it had without knowing that it has lost them.
@@ -547,6 +621,9 @@ func (m *memory) write(r Record) {
 		p = partitionOf(r.Key, len(m.demands))
 	}
 	m.demands[p] = append(m.demands[p], r)
+	if m.written != nil {
+		m.written(p, &r)
+	}
 }
 
 func (m *memory) pump() {

@@ -124,7 +124,7 @@ func (o *actuatorOptions) define(fs *flag.FlagSet) {
 	fs.BoolVar(&o.activations, "activations", false, "also observe OpenWhisk's records of activations, at -apihost: of functions that send no spans")
 	fs.StringVar(&o.prometheus, "prometheus", "", "also observe the load and the replicas of OpenFaaS's functions, by the Prometheus at this `address`")
 	fs.DurationVar(&o.linger, "linger", 50*time.Millisecond, "openwhisk: `time` for which a warm-up occupies its container, so that several need several")
-	fs.BoolVar(&o.renew, "renew", true, "openwhisk, without -share: where keeping an idle container is worth its memory, keep it: a warm-up that it runs begins its idle time anew")
+	fs.BoolVar(&o.renew, "renew", true, "openwhisk: where keeping an idle container is worth its memory, keep it: a warm-up that it runs begins its idle time anew")
 }
 
 // check makes the actuator, and sets in s what is about it.

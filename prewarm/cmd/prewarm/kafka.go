@@ -62,9 +62,6 @@ func (k *kafkaOptions) check(fs *flag.FlagSet, s *serve.Options) error {
 		return cli.Usagef("-kafka: %v", err)
 	}
 	if k.share {
-		if f := fs.Lookup("renew"); cli.IsSet(fs, "renew") && f.Value.String() == "true" {
-			return cli.Usagef("-renew: not with -share, where only what is started is agreed on")
-		}
 		s.Share = &k.shared
 		s.Share.Kafka = k.o
 		return nil

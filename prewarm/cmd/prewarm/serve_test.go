@@ -32,7 +32,7 @@ func TestServeMistakes(t *testing.T) {
 		{"serve -learn -act", 2, []string{"-act", "-actuator"}},
 		{"serve -learn -apihost http://127.0.0.1:3233", 2, []string{"-apihost", "openwhisk"}},
 		{"serve -learn -actuator keda -renew", 2, []string{"-renew", "dry or openwhisk"}},
-		{"serve -kafka a:1 -share -renew -model " + model, 2, []string{"-renew", "-share"}},
+		{"serve -kafka a:1 -share -actuator keda -renew -model " + model, 2, []string{"-renew", "dry or openwhisk"}},
 		{"serve -learn -policy newsvendor:2560:start=1e10", 1, []string{"start", "1e10", "1e9"}},
 		{"serve -learn -policy newsvendor:2560:start=1:start=2", 1, []string{"start", "twice"}},
 		{"serve -learn -keda 127.0.0.1:1", 2, []string{"-keda", "-actuator keda"}},

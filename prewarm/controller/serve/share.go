@@ -72,8 +72,7 @@ func (s *Server) newInstance(ctx context.Context, core controller.Options, model
 	if err != nil {
 		return nil, err
 	}
-	core.Platform.MemoryMB = 0  // nobody sees all containers
-	core.Platform.Renew = false // only what is started is agreed on by all
+	core.Platform.MemoryMB = 0 // nobody sees all containers
 	core.Models = func() []controller.Model { return shown }
 	host, err := os.Hostname()
 	if err != nil {

@@ -18,10 +18,14 @@ const (
 	listTimeout = 10 * time.Second
 	// commitAgain is how long it is waited after a commit that has failed.
 	commitAgain = 100 * time.Millisecond
+	// beginAgain is how long it is waited until it is asked again where partitions begin that are not known, and newPartitions until it is looked whether there are more.
+	beginAgain    = 500 * time.Millisecond
+	newPartitions = 10 * time.Second
 )
 
 // firstSince returns where the first message of each of some partitions of a topic is that was written since a time, or the end of the partition if there is none. The end is asked for
 // first: who asks for it after it has heard that there is no such message passes over what is written in between. What is wrong with other partitions is nothing to this reader.
+// With an error it returns those that are known.
 func firstSince(ctx context.Context, client *kgo.Client, topic string, since time.Time, partitions map[int32]kgo.Offset) (map[int32]int64, error) {
 	admin := kadm.NewClient(client)
 	ends, err := admin.ListEndOffsets(ctx, topic)
@@ -33,6 +37,7 @@ func firstSince(ctx context.Context, client *kgo.Client, topic string, since tim
 		return nil, err
 	}
 	offsets := map[int32]int64{}
+	var wrong error
 	for partition := range partitions {
 		end, known := ends.Lookup(topic, partition)
 		first, listed := firsts.Lookup(topic, partition)
@@ -40,11 +45,52 @@ func firstSince(ctx context.Context, client *kgo.Client, topic string, since tim
 			continue
 		}
 		if err := errors.Join(end.Err, first.Err); err != nil {
-			return nil, fmt.Errorf("partition %d of %s: %w", partition, topic, err)
+			wrong = errors.Join(wrong, fmt.Errorf("partition %d of %s: %w", partition, topic, err))
+			continue
 		}
 		offsets[partition] = min(end.Offset, first.Offset)
 	}
-	return offsets, nil
+	return offsets, wrong
+}
+
+// readAll has the client, which is of no group, read all partitions of the topic from the first message on that was written since a time, until the context is done. The client would find
+// out where that is by itself, and pass over what is written meanwhile, see firstSince.
+func (r *reader) readAll(ctx context.Context, since time.Time) {
+	begun := map[int32]bool{}
+	for ctx.Err() == nil {
+		err := r.begins(ctx, r.readNew(ctx, since, begun)) // ask reports it
+		if err != nil || len(begun) == 0 {
+			sleep(ctx, beginAgain)
+		} else {
+			sleep(ctx, newPartitions)
+		}
+	}
+}
+
+// readNew is a step of readAll: it begins with the partitions that have not begun.
+func (r *reader) readNew(ctx context.Context, since time.Time, begun map[int32]bool) error {
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	metadata, err := kadm.NewClient(r.client).Metadata(ctx, r.o.Topic)
+	if err != nil {
+		return err
+	}
+	fresh := map[int32]kgo.Offset{}
+	for partition := range metadata.Topics[r.o.Topic].Partitions {
+		if !begun[partition] {
+			fresh[partition] = kgo.NewOffset()
+		}
+	}
+	if len(fresh) == 0 {
+		return nil // what is wrong with the topic works says
+	}
+	firsts, err := firstSince(ctx, r.client, r.o.Topic, since, fresh)
+	offsets := map[int32]kgo.Offset{}
+	for partition, first := range firsts {
+		offsets[partition], begun[partition] = kgo.NewOffset().At(first), true
+	}
+	r.client.AddConsumePartitions(map[string]map[int32]kgo.Offset{r.o.Topic: offsets})
+	return err
 }
 
 // beginGroup replaces the offsets of partitions of a topic of which the group has committed nothing, which are those of none: by that of the first message that was written since

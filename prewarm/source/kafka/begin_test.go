@@ -33,15 +33,14 @@ var readers = map[string]reads{
 		return to.n, runs(t, func(ctx context.Context) error { return s.Run(ctx, to) })
 	},
 	"stage": func(t *testing.T, c *kfake.Cluster, begun time.Time) (n func() int, stop func() error) {
-		return readStage(t, c, begun, true)
+		return readStage(t, c, begun, StageOptions{Commits: true})
 	},
 }
 
-func readStage(t *testing.T, c *kfake.Cluster, begun time.Time, commits bool) (n func() int, stop func() error) {
+func readStage(t *testing.T, c *kfake.Cluster, begun time.Time, o StageOptions) (n func() int, stop func() error) {
 	to := &stage{from: map[int32]int64{}}
-	s, err := NewStageReader(StageOptions{
-		Options: Options{Brokers: c.ListenAddrs()}, Commits: commits, Rebuild: 2 * time.Minute, Now: func() time.Time { return begun },
-	}, to, source.NewCounter("kafka", &sink{}))
+	o.Brokers, o.Rebuild, o.Now = c.ListenAddrs(), 2*time.Minute, func() time.Time { return begun }
+	s, err := NewStageReader(o, to, source.NewCounter("kafka", &sink{}))
 	require.NoError(t, err)
 	return to.n, runs(t, s.Run)
 }
@@ -124,10 +123,11 @@ func TestBegins(t *testing.T) {
 	})
 }
 
-// TestRebuilds checks the same of one that commits nothing, and reads from a time on what there is.
+// TestRebuilds checks the same of those who commit nothing, and read from a time on what there is: as one of a group, and alone.
 func TestRebuilds(t *testing.T) {
-	for asked := range 3 {
-		t.Run(fmt.Sprint(asked), func(t *testing.T) {
+	for i := range 6 {
+		alone, asked := i%2 == 0, i/2
+		t.Run(fmt.Sprintf("alone %v, %d", alone, asked), func(t *testing.T) {
 			c := cluster(t, 1)
 			questions := 0
 			c.ControlKey(int16(kmsg.ListOffsets), func(kmsg.Request) (kmsg.Response, error, bool) {
@@ -137,7 +137,7 @@ func TestRebuilds(t *testing.T) {
 				}
 				return nil, nil, false
 			})
-			n, stop := readStage(t, c, time.Now(), false)
+			n, stop := readStage(t, c, time.Now(), StageOptions{Alone: alone})
 			eventually(t, "what was written meanwhile comes", func() bool { return n() == 3 })
 			require.NoError(t, stop())
 		})
@@ -324,4 +324,42 @@ func refusesCommit(request *kmsg.OffsetCommitRequest, code *kerr.Error) *kmsg.Of
 		response.Topics = append(response.Topics, topic)
 	}
 	return response
+}
+
+// TestNewPartitions checks that one who reads alone reads a topic that was made after it began, and partitions that were added.
+func TestNewPartitions(t *testing.T) {
+	c := cluster(t, 0)
+	o := Options{Brokers: c.ListenAddrs()}
+	require.NoError(t, o.check())
+	r := &reader{o: &o, counter: source.NewCounter("kafka", &sink{}), made: make(chan struct{})}
+	require.NoError(t, r.connect(kgo.NewOffset(), kgo.NewOffset(), kgo.ConsumeTopics()))
+	defer r.client.Close()
+	begun := map[int32]bool{}
+	begins := func(n int) bool {
+		require.NoError(t, r.readNew(t.Context(), time.Now().Add(-time.Minute), begun))
+		return len(begun) == n
+	}
+	require.True(t, begins(0))
+	client, err := kgo.NewClient(kgo.SeedBrokers(c.ListenAddrs()...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	require.NoError(t, err)
+	defer client.Close()
+	admin := kadm.NewClient(client)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for partition := range int32(2) {
+		if partition == 0 {
+			_, err = admin.CreateTopic(ctx, 1, 1, nil, topic)
+		} else {
+			_, err = admin.CreatePartitions(ctx, 1, topic)
+		}
+		require.NoError(t, err)
+		eventually(t, "it is written to", func() bool {
+			client.ForceMetadataRefresh()
+			return client.ProduceSync(ctx, &kgo.Record{Topic: topic, Partition: partition, Value: []byte("x")}).FirstErr() == nil
+		})
+		eventually(t, "it begins", func() bool { return begins(int(partition) + 1) })
+		fetched := r.client.PollRecords(ctx, 1).Records()
+		require.Len(t, fetched, 1)
+		require.Equal(t, partition, fetched[0].Partition)
+	}
 }

@@ -102,7 +102,7 @@ func (s *StageReader) Run(ctx context.Context) error {
 	run.fail = cancel
 	run.begun = s.o.Now()
 	run.none = kgo.NewOffset().AfterMilli(run.begun.Add(-s.o.Rebuild).UnixMilli())
-	var options []kgo.Opt
+	options := []kgo.Opt{kgo.ConsumeTopics()} // none by itself: see readAll
 	if !s.o.Alone {
 		options = run.r.joins(run.begin, run.revoked, run.lost)
 		if s.o.Commits {
@@ -116,6 +116,9 @@ func (s *StageReader) Run(ctx context.Context) error {
 	}
 	var asking sync.WaitGroup
 	asking.Go(func() { run.r.ask(reading, cancel) })
+	if s.o.Alone {
+		asking.Go(func() { run.r.readAll(reading, run.begun.Add(-s.o.Rebuild)) })
+	}
 	err := run.read(reading)
 	if cause := context.Cause(reading); (err == nil || errors.Is(err, context.Canceled)) && ctx.Err() == nil && cause != nil {
 		err = cause
