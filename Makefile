@@ -81,16 +81,21 @@ testbins:
 	$(GO) build -buildvcs=false -ldflags "-s -w" -o "$(TESTBIN)/examples-live" ./examples/live
 	$(call build-action,$(shell $(GO) env GOARCH),$(TESTBIN))
 
-test: testbins ## every test that needs nothing but Go
-	TPPFAAS_TESTBIN="$(TESTBIN)" $(GO) test -timeout 30m ./...
+# Tests are not vetted again: make lint does, with more of vet's checks. Without the race detector they wait as often as they compute, so that one package
+# more than there are processors runs at a time.
+TEST = TPPFAAS_TESTBIN="$(TESTBIN)" $(GO) test -vet=off -timeout 30m
+PACKAGES_AT_ONCE = $$(( $$(getconf _NPROCESSORS_ONLN) + 1 ))
 
-race: testbins ## the same under the race detector, but the few that compile or train much
-	TPPFAAS_TESTBIN="$(TESTBIN)" $(GO) test -race -short -timeout 30m ./...
+test: testbins ## every test that needs nothing but Go
+	$(TEST) -p $(PACKAGES_AT_ONCE) ./...
+
+race: testbins ## the same under the race detector, but the few that compile, train or compute much
+	$(TEST) -race -short ./...
 
 # Tests that need a real part stand in files named *_integration_test.go and are called TestIntegration…; internal/integration checks that.
 INTEGRATION = $(sort $(dir $(shell find . \( -name .git -o -name build -o -name node_modules \) -prune -o -name "*_integration_test.go" -print)))
 integration: testbins ## the tests that need a real part: Zipkin and Kafka (Java), the Serverless Framework (Node.js), JAX and OpenTelemetry (Python), Chromium, promtool; make fetch gets the first ones
-	TPPFAAS_TESTBIN="$(TESTBIN)" TPPFAAS_INTEGRATION=required $(GO) test -count=1 -tags integration -run '^TestIntegration' -timeout 30m $(INTEGRATION)
+	TPPFAAS_INTEGRATION=required $(TEST) -count=1 -tags integration -run '^TestIntegration' $(INTEGRATION)
 
 soak: ## the collector under fire, in full: some four minutes
 	$(GO) test ./collector/fire -soak -v -timeout 30m

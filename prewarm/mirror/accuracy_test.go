@@ -386,6 +386,9 @@ func (o *observed) look() {
 // TestAccuracy compares a mirror's view of containers with the platform in virtual time. The shares are those that were measured, rounded down; in
 // percent of all looks.
 func TestAccuracy(t *testing.T) {
+	if testing.Short() {
+		t.Skip("much work in one goroutine")
+	}
 	base := conditions{calls: true, announced: true, delay: 200 * time.Millisecond}
 	with := func(change func(c *conditions)) conditions {
 		c := base

@@ -12,6 +12,9 @@ import (
 // is used again. Where gaps and durations are random there may be more at once than ever before, for which lists grow: more and more rarely, and far more
 // rarely than anything happens that a policy is told of.
 func TestAllocatesNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("trains models, and what the race detector allocates is not ours")
+	}
 	const traces, arrivals = 600, 6000
 	for _, model := range []string{Table, "race"} {
 		for _, regular := range []bool{true, false} {

@@ -10,6 +10,9 @@ import (
 
 // TestFitChooses checks which kind of model is chosen for each load, in at least three of four histories.
 func TestFitChooses(t *testing.T) {
+	if testing.Short() {
+		t.Skip("much work in one goroutine")
+	}
 	for _, l := range allLoads() {
 		t.Run(l.name, func(t *testing.T) {
 			hits := 0

@@ -98,6 +98,9 @@ func differs(gradient, scale float64, x *float64, f func() float64) (slope float
 
 // TestGradients compares the gradient of every parameter of the network with finite differences of the loss, in float64.
 func TestGradients(t *testing.T) {
+	if testing.Short() {
+		t.Skip("much work in one goroutine")
+	}
 	for _, regime := range []Regime{Arrivals, Starts} {
 		t.Run(string(regime), func(t *testing.T) {
 			seen := coverage{}

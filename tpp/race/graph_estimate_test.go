@@ -114,6 +114,9 @@ func TestEstimateGraphOfSampledData(t *testing.T) {
 
 // TestEstimateGraphOfRecordedData estimates the graphs of recordings of a cluster, which do not say what caused what.
 func TestEstimateGraphOfRecordedData(t *testing.T) {
+	if testing.Short() {
+		t.Skip("much work in one goroutine")
+	}
 	text, err := os.ReadFile("../../../shared/reference/applications.json")
 	if os.IsNotExist(err) {
 		t.Skip("no ../shared/reference/applications.json beside the repository")

@@ -47,6 +47,9 @@ const marksError = 1.2e-2
 
 // TestPredictionLikeReference compares the prediction, at the last step and later, with the formulas of competing risks in float64.
 func TestPredictionLikeReference(t *testing.T) {
+	if testing.Short() {
+		t.Skip("much work in one goroutine")
+	}
 	someStates(t, 60, func(rng *rand.Rand, s *state) {
 		for _, waited := range []float64{0, math.Floor(50 * rng.Float64()), 700 * rng.Float64()} {
 			now := s.last + waited
