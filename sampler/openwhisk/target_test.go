@@ -72,7 +72,7 @@ func beginOn(t *testing.T, env *testenv.Env, disk errorfs.FS, config sampler.Con
 			APIHost: Setting{env.OpenWhisk.URL, "-apihost"}, Auth: Setting{env.Platform.Auth(), "OW_AUTH"}, Zipkin: Setting{env.Zipkin.URL, "-zipkin"},
 			Collector: Setting{env.CollectorURL, "-collector"}, ActionAPIHost: Setting{env.Platform.URL(), "-action-apihost"},
 		},
-		App: quick(), Config: config, Settle: 30 * time.Second, Patience: 10 * time.Second,
+		App: quick(), Config: config, Settle: 5 * time.Minute, Patience: time.Minute,
 		OnMessage: func(text string) {
 			r.mu.Lock()
 			defer r.mu.Unlock()

@@ -88,7 +88,7 @@ func newTest(t *testing.T, change func(*Options)) (f *fake, poll func() ([]sourc
 	f = &fake{}
 	server := httptest.NewServer(f)
 	t.Cleanup(server.Close)
-	o := Options{Address: server.URL, Queries: Queries{Label: "function_name", Cut: ".", Arrived: "arrived", Ended: "ended", CPU: "cpu", Replicas: "replicas", InFlight: "flying"}}
+	o := Options{Address: server.URL, Timeout: time.Minute, Queries: Queries{Label: "function_name", Cut: ".", Arrived: "arrived", Ended: "ended", CPU: "cpu", Replicas: "replicas", InFlight: "flying"}}
 	if change != nil {
 		change(&o)
 	}
