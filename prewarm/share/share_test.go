@@ -21,6 +21,9 @@ func run(t *testing.T, n, partitions int, change func(m *memory)) *world {
 // runIn is run in a world, under limits.
 func runIn(t *testing.T, x *world, limits Limits, n, partitions int, change func(m *memory)) *world {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("much work in one goroutine")
+	}
 	g := newTogether(x)
 	g.limits = limits
 	m := newMemory(g, partitions)
@@ -165,11 +168,7 @@ func perRequest(x *world) map[time.Duration]map[string]int {
 // old at first: nothing is warmed for what has run meanwhile.
 func TestOutage(t *testing.T) {
 	undisturbed := run(t, 3, 5, nil)
-	moments := []int{3, 41, 77}
-	if testing.Short() {
-		moments = moments[:1]
-	}
-	for _, between := range moments {
+	for _, between := range []int{3, 41, 77} {
 		at := (undisturbed.done[between].at + undisturbed.done[between+1].at) / 2
 		for share := range 4 {
 			again := at + 18*time.Second
