@@ -45,7 +45,7 @@ func TestFutureChangesNoInput(t *testing.T) {
 	for seed := range uint64(100) {
 		rng := rand.New(rand.NewPCG(seed, 9))
 		regime := []Regime{Arrivals, Starts}[seed%2]
-		w := randomWorld(rng, regime, 3, someBegun)
+		w := worldOf(rng, Config{Regime: regime, Ancestors: int(seed / 2 % 3)}, 3, someBegun)
 		m := w.model
 		for i := range w.data.Sequences {
 			s := &w.data.Sequences[i]
@@ -112,7 +112,7 @@ func TestFutureChangesNoPrediction(t *testing.T) {
 	for seed := range uint64(60) {
 		rng := rand.New(rand.NewPCG(seed, 10))
 		regime := []Regime{Arrivals, Starts}[seed%2]
-		w := randomWorld(rng, regime, 3, allBegun+int(seed/2%2))
+		w := worldOf(rng, Config{Regime: regime, Ancestors: int(seed / 2 % 3)}, 3, allBegun+int(seed/2%2))
 		m := w.model
 		for i := range w.data.Sequences {
 			s := &w.data.Sequences[i]

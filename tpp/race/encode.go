@@ -1,6 +1,7 @@
 package race
 
 import (
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -25,6 +26,7 @@ type description struct {
 	ContextSize int              `json:"context_size"`
 	Covariates  []covariateFile  `json:"covariates,omitempty"`
 	Scales      []float64        `json:"scales,omitempty"` // none for the fixed ones
+	Ancestors   int              `json:"ancestors,omitempty"`
 	Training    *TrainingSummary `json:"training,omitempty"`
 	Graph       *Graph           `json:"graph"`
 	Start       [][]int          `json:"start"`      // the slots of the start of a sequence
@@ -68,6 +70,7 @@ func (m *Race) describe() description {
 	if !slices.Equal(m.cfg.Scales, fixedScales[:]) {
 		d.Scales = m.cfg.Scales
 	}
+	d.Ancestors = m.encoder.ancestors
 	for _, s := range e.graph.Slots[e.start()] {
 		d.Start = append(d.Start, s.Marks)
 	}
@@ -130,7 +133,7 @@ func read(f *tpp.ModelFile) (tpp.Model, error) {
 // model returns the model that is described, without its parameters, of which the file has so many.
 func (d *description) model(numbers int) (*Race, error) {
 	cfg := Config{
-		Graph: d.Graph, Regime: d.Regime, Components: d.Components, ContextSize: d.ContextSize, Scales: d.Scales, TimeUnit: d.TimeUnit, Resolution: d.Resolution,
+		Graph: d.Graph, Regime: d.Regime, Components: d.Components, ContextSize: d.ContextSize, Scales: d.Scales, Ancestors: d.Ancestors, TimeUnit: d.TimeUnit, Resolution: d.Resolution,
 	}
 	for _, c := range d.Covariates {
 		if !(c.Std > 0) {
@@ -141,6 +144,10 @@ func (d *description) model(numbers int) (*Race, error) {
 	if len(cfg.Scales) == 0 {
 		cfg.Scales = fixedScales[:]
 	}
+	if d.Ancestors < 0 {
+		return nil, fmt.Errorf("%d ancestors", d.Ancestors)
+	}
+	cfg.Ancestors = cmp.Or(cfg.Ancestors, withoutAncestors)
 	if err := cfg.validate(d.NumMarks); err != nil {
 		return nil, err
 	}

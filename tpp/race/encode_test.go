@@ -42,8 +42,9 @@ func configs() []Config {
 	informed.Covariates = []string{tpp.ColdStartCovariate, "load"}
 	given := small
 	given.Graph = &Graph{Slots: [][]Slot{{{Marks: []int{1}}, {Marks: []int{2}}}, {{Marks: []int{0, 2}}}, nil}, Exclusive: [][][2]int{{{1, 2}}, nil, nil}}
+	given.Ancestors = 2
 	heard := small
-	heard.Regime = OnlyStarts
+	heard.Regime, heard.Ancestors = OnlyStarts, 1
 	return []Config{small, told, informed, given, heard}
 }
 
@@ -183,6 +184,9 @@ func TestReadRejects(t *testing.T) {
 		{"no component", set("components", 0), "0 components"},
 		{"a scale of nothing", set("scales", []float64{20, 0}), "scales of [20 0]"},
 		{"scales without end", set("scales", make([]float64, maxScales+1)), "33 scales"},
+		{"fewer ancestors than none", set("ancestors", -1), "-1 ancestors"},
+		{"ancestors without end", set("ancestors", 3), "3 ancestors"},
+		{"ancestors without parameters", set("ancestors", 2), "must have"},
 		{"a size beyond all", set("context_size", 1<<20), "a context of 1048576 units"},
 		{"a size beyond the file", set("context_size", 4096), "the file has"},
 		{"components beyond the file", set("components", 4096), "the file has"},
@@ -331,7 +335,7 @@ func TestStateFieldsAreMarshalled(t *testing.T) {
 	}{
 		{reflect.TypeFor[state](), "[m work hidden recent tracker]"},
 		{reflect.TypeFor[tracker](), "[structure due covariates width events unexplained begun forgotten excluded start last late explained]"},
-		{reflect.TypeFor[due](), "[parent slot event alive kind anchor excess placed]"},
+		{reflect.TypeFor[due](), "[parent slot event alive kind anchor excess placed late before]"},
 		{reflect.TypeFor[Race](), "[cfg markNames numMarks encoder background offsets recalibration summary net params seen hash]"}, // from here on: encode.go
 		{reflect.TypeFor[offsets](), "[descendants siblings]"},
 		{reflect.TypeFor[descendant](), "[parent slot alternative depth mark probability offsets]"},
@@ -339,7 +343,7 @@ func TestStateFieldsAreMarshalled(t *testing.T) {
 		{reflect.TypeFor[structure](), "[graph numMarks scale tick classes first skipped]"},
 		{reflect.TypeFor[class](), "[mark median stale]"},
 		{reflect.TypeFor[background](), "[structure mixture marks rate emptyRate products precisions weights densities]"},
-		{reflect.TypeFor[encoder](), "[structure regime covariates mean std scales stepColumns rowColumns]"},
+		{reflect.TypeFor[encoder](), "[structure regime covariates mean std scales ancestors stepColumns rowColumns]"},
 	} {
 		var names []string
 		for field := range c.of.Fields() {

@@ -17,6 +17,7 @@ type encoder struct {
 	covariates  []string
 	mean, std   []float64 // of the covariates
 	scales      []float64 // of differences between delays and medians, in ticks of the clock
+	ancestors   int       // of which a row tells how late they were
 	stepColumns int       // of a step, with its mark
 	rowColumns  int       // of a row
 }
@@ -27,16 +28,16 @@ var stepNames = []string{"gap", "delay", "since_start"}
 
 func newEncoder(s *structure, c *Config) *encoder {
 	e := &encoder{
-		structure: s, regime: c.Regime, covariates: c.Covariates, scales: c.Scales,
+		structure: s, regime: c.Regime, covariates: c.Covariates, scales: c.Scales, ancestors: max(c.Ancestors, 0),
 		mean: make([]float64, len(c.Covariates)), std: make([]float64, len(c.Covariates)),
 	}
 	for i := range e.std {
 		e.std[i] = 1
 	}
 	e.stepColumns = 1 + len(e.stepFeatures())
-	// Of a row: the log of the delay so far, how it compares with the median of its class and how late the parent was, both at each scale, and whether
-	// the delay has just begun.
-	e.rowColumns = 2 + 2*len(e.scales) + len(c.Covariates)
+	// Of a row: the log of the delay so far, how it compares with the median of its class, how late the parent was and how late the ancestors were, all at
+	// each scale, and whether the delay has just begun.
+	e.rowColumns = 2 + (2+e.ancestors)*len(e.scales) + len(c.Covariates)
 	if e.regime == Starts {
 		e.rowColumns += 2
 	}
@@ -153,6 +154,9 @@ func (e *encoder) appendRow(dst []float64, t *tracker, i, class int) []float64 {
 	dst = append(dst, just)
 	if e.regime == Starts {
 		dst = append(dst, e.log(p.placed[0])/3, e.log(p.placed[1])/3)
+	}
+	for _, late := range p.before[:e.ancestors] {
+		dst = e.appendExcess(dst, late)
 	}
 	return append(dst, t.covariates[i*t.width:(i+1)*t.width]...)
 }

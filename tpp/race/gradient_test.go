@@ -106,7 +106,7 @@ func TestGradients(t *testing.T) {
 			seen := coverage{}
 			for seed := range uint64(3) {
 				rng := rand.New(rand.NewPCG(seed, 1))
-				w := randomWorld(rng, regime, 6, someBegun)
+				w := worldOf(rng, Config{Regime: regime, Ancestors: int(seed)}, 6, someBegun)
 				seen.add(w)
 				n, params := w.network64()
 				batch := examplesOf[float64](w)

@@ -91,7 +91,7 @@ func TestLikelihood(t *testing.T) {
 	for seed := range uint64(60) {
 		rng := rand.New(rand.NewPCG(seed, 8))
 		regime := []Regime{Arrivals, Starts}[seed%2]
-		w := randomWorld(rng, regime, 4, allBegun+int(seed/2%2))
+		w := worldOf(rng, Config{Regime: regime, Ancestors: int(seed / 2 % 3)}, 4, allBegun+int(seed/2%2))
 		m := w.model
 		for i := range w.data.Sequences {
 			s := &w.data.Sequences[i]

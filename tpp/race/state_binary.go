@@ -13,14 +13,24 @@ import (
 const (
 	stateHead = 7 * 8
 	dueSize   = 4 + 4 + 8 + 8 + 1 + 4*8
+	lateSize  = (1 + maxAncestors) * 8 // of how late siblings and ancestors of what is due were
 )
 
+// dueSize returns the size of what is due, without covariates, in the binary form of a state.
+func (e *encoder) dueSize() int {
+	if e.ancestors > 0 {
+		return dueSize + lateSize
+	}
+	return dueSize
+}
+
 // MarshalBinary encodes, in little-endian order, the number of events, of those that nothing explained, the times of the start and of
-// the last step, how many events something explained and how late those were, the number of what is due (8 bytes each), the context (4 each), what is due with the covariates of its parent and, if
-// the model observes starts, the marks of the last events (4 each): maxRecent of them, or all.
+// the last step, how many events something explained and how late those were, the number of what is due (8 bytes each), the context (4 each), what is due with
+// the covariates of its parent, before which a model that is told of ancestors has how late siblings and those were, and, if the model observes starts,
+// the marks of the last events (4 each): maxRecent of them, or all.
 func (s *state) MarshalBinary() ([]byte, error) {
 	le := binary.LittleEndian
-	b := make([]byte, 0, stateHead+4*len(s.hidden)+len(s.due)*(dueSize+8*s.width))
+	b := make([]byte, 0, stateHead+4*len(s.hidden)+len(s.due)*(s.m.encoder.dueSize()+8*s.width))
 	float := func(v float64) { b = le.AppendUint64(b, math.Float64bits(v)) }
 	b = le.AppendUint64(le.AppendUint64(b, uint64(s.events)), uint64(s.unexplained))
 	float(s.start)
@@ -37,6 +47,12 @@ func (s *state) MarshalBinary() ([]byte, error) {
 		b = append(le.AppendUint64(le.AppendUint64(b, uint64(p.event)), p.alive), byte(p.kind))
 		for _, v := range []float64{p.anchor, p.excess, p.placed[0], p.placed[1]} {
 			float(v)
+		}
+		if s.m.encoder.ancestors > 0 {
+			float(p.late)
+			for _, v := range p.before {
+				float(v)
+			}
 		}
 		for _, v := range s.tracker.covariates[i*s.width : (i+1)*s.width] {
 			float(v)
@@ -81,7 +97,7 @@ func (s *state) UnmarshalBinary(data []byte) error {
 	}
 	t.explained = int(explained)
 	count := r.uint64()
-	if size := dueSize + 8*t.width; count > maxDue || len(data) != head+int(count)*size+4*s.numRecent(t.events) {
+	if size := s.m.encoder.dueSize() + 8*t.width; count > maxDue || len(data) != head+int(count)*size+4*s.numRecent(t.events) {
 		return fmt.Errorf("%d bytes, of which %d events are due", len(data), count)
 	}
 	hidden := nn.Resize[float32](nil, len(s.hidden))
@@ -94,6 +110,11 @@ func (s *state) UnmarshalBinary(data []byte) error {
 		p, err := r.due(&t)
 		if err != nil {
 			return fmt.Errorf("event %d that is due: %w", i, err)
+		}
+		if s.m.encoder.ancestors > 0 {
+			if err := r.late(&p); err != nil {
+				return fmt.Errorf("event %d that is due: %w", i, err)
+			}
 		}
 		t.due = append(t.due, p)
 		for range t.width {
@@ -163,6 +184,20 @@ func (r *stateReader) due(t *tracker) (due, error) {
 		return p, fmt.Errorf("its parent waited %v and initialised %v", p.placed[0], p.placed[1])
 	}
 	return p, nil
+}
+
+// late reads how late siblings and ancestors of what is due were.
+func (r *stateReader) late(p *due) error {
+	p.late = r.float64()
+	for i := range p.before {
+		p.before[i] = r.float64()
+	}
+	for _, v := range append(p.before[:], p.late) {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return fmt.Errorf("siblings were late by %v, ancestors by %v", p.late, p.before)
+		}
+	}
+	return nil
 }
 
 // TypicalCovariates appends the means of the training part to dst.

@@ -93,6 +93,8 @@ type due struct {
 	anchor float64    // when the delay began
 	excess float64    // of the parent's own delay over the median of its class
 	placed [2]float64 // wait and initialisation of the parent, once it has started
+	late   float64    // how late what came of the parent's slots was at last: the sum of the excesses from one to the next
+	before ancestry   // how late the parent was
 }
 
 // maxDue bounds how many slots are due at once: beyond it, those that have waited longest are forgotten.
@@ -155,9 +157,12 @@ func (t *tracker) find(time float64, mark int) arrival {
 
 // arrive updates what is due after an event, whose covariates are a row.
 func (t *tracker) arrive(time float64, mark int, a arrival, covariates []float64) {
+	var before ancestry
 	if a.slot >= 0 {
 		came := t.due[a.slot]
 		t.remove(a.slot)
+		came.late += a.excess
+		before = came.before.of(came.late)
 		t.tell(&came, time, mark)
 		t.late += squash(a.excess, lateScale*t.tick)
 		t.explained++
@@ -165,7 +170,7 @@ func (t *tracker) arrive(time float64, mark int, a arrival, covariates []float64
 		t.unexplained++ // the first event is given if the start is not known
 	}
 	t.forget(time)
-	t.add(time, mark, a.excess, covariates)
+	t.add(time, mark, a.excess, before, covariates)
 	t.events++
 	t.last = time
 }
@@ -201,6 +206,7 @@ func (t *tracker) tell(came *due, time float64, mark int) {
 		if p.event != came.event || p.parent != came.parent {
 			continue
 		}
+		p.late = came.late
 		switch {
 		case p.slot < came.slot:
 			p.kind, p.anchor = kindOver, time
@@ -277,7 +283,7 @@ func (t *tracker) staleAfter(p *due) float64 {
 }
 
 // add makes the slots of an event due.
-func (t *tracker) add(time float64, mark int, excess float64, covariates []float64) {
+func (t *tracker) add(time float64, mark int, excess float64, before ancestry, covariates []float64) {
 	for k, slot := range t.graph.Slots[mark] {
 		if len(t.due) == maxDue {
 			if t.forgotten != nil {
@@ -287,6 +293,7 @@ func (t *tracker) add(time float64, mark int, excess float64, covariates []float
 		}
 		t.due = append(t.due, due{
 			parent: int32(mark), slot: int32(k), event: t.events, alive: 1<<len(slot.Marks) - 1, anchor: time, excess: excess,
+			before: before,
 		})
 		t.covariates = append(t.covariates, covariates...)
 	}
@@ -295,7 +302,7 @@ func (t *tracker) add(time float64, mark int, excess float64, covariates []float
 // begin makes the slots of the start of a sequence due.
 func (t *tracker) begin(covariates []float64) {
 	t.events = -1
-	t.add(t.start, t.structure.start(), 0, covariates)
+	t.add(t.start, t.structure.start(), 0, ancestry{}, covariates)
 	t.events, t.begun = 0, true
 }
 

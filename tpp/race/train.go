@@ -86,6 +86,8 @@ func prepare(cfg Config, training, validation *tpp.Dataset, opts TrainOptions) (
 	}
 	components := cfg.Components
 	cfg.Components = cmp.Or(components, fewComponents)
+	ancestors := max(cfg.Ancestors, withoutAncestors)
+	cfg.Ancestors = cmp.Or(ancestors, withoutAncestors)
 	if err := cfg.validate(training.NumMarks()); err != nil {
 		return nil, err
 	}
@@ -100,6 +102,9 @@ func prepare(cfg Config, training, validation *tpp.Dataset, opts TrainOptions) (
 		e := m.encoder
 		if learned {
 			cfg.Scales = e.learnScales(counts)
+			if len(cfg.Covariates) > 0 && e.graph.siblingsLead() {
+				cfg.Ancestors = cmp.Or(ancestors, maxAncestors)
+			}
 		}
 		m = newRace(cfg, training.MarkNames, training.NumMarks(), rootSlots(training))
 		m.encoder.mean, m.encoder.std = e.mean, e.std

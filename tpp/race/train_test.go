@@ -105,7 +105,7 @@ func TestObserveAndNextDoNotAllocate(t *testing.T) {
 	for _, regime := range []Regime{Arrivals, Starts} {
 		d := readDataset(t, "../../data/low_tree_small_rand.json.gz")
 		part := &tpp.Dataset{MarkNames: d.MarkNames, Sequences: d.Sequences[:50]}
-		m, err := Train(context.Background(), Config{Regime: regime, Covariates: []string{tpp.ColdStartCovariate}}, part, nil, TrainOptions{Epochs: 1, Workers: 2})
+		m, err := Train(context.Background(), Config{Regime: regime, Covariates: []string{tpp.ColdStartCovariate}, Ancestors: 2}, part, nil, TrainOptions{Epochs: 1, Workers: 2})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -78,6 +78,11 @@ const (
 
 // randomWorld returns a world with the given number of sequences, of which some, all or none have a TStart.
 func randomWorld(rng *rand.Rand, regime Regime, sequences, begun int) *world {
+	return worldOf(rng, Config{Regime: regime}, sequences, begun)
+}
+
+// worldOf returns a world like those of randomWorld, whose model has also the rest of a configuration.
+func worldOf(rng *rand.Rand, cfg Config, sequences, begun int) *world {
 	marks := 3 + rng.IntN(3)
 	names := make([]string, marks)
 	for i := range names {
@@ -95,7 +100,8 @@ func randomWorld(rng *rand.Rand, regime Regime, sequences, begun int) *world {
 		}
 		w.data.Sequences = append(w.data.Sequences, s)
 	}
-	cfg := Config{Graph: g, Regime: regime, Components: 5, ContextSize: 4, Covariates: []string{"x"}}.withDefaults()
+	cfg.Graph, cfg.Components, cfg.ContextSize, cfg.Covariates = g, 5, 4, []string{"x"}
+	cfg = cfg.withDefaults()
 	m := newRace(cfg, names, marks, rootSlots(w.data))
 	m.encoder.measure(w.data)
 	m.encoder.settle(m.encoder.count(w.data))
