@@ -363,6 +363,9 @@ func fullBatchGradient[F nn.Float](t testing.TB, n *network[F], params []F, d *t
 }
 
 func TestReferenceAdamSteps(t *testing.T) {
+	if testing.Short() {
+		t.Skip("much work in one goroutine")
+	}
 	eachReferenceCase(t, func(t *testing.T, c *referenceCase) {
 		eachKind(t, c, func(t *testing.T, kind Kind, _ string, losses []float64) {
 			eachKernelSet(t, func(t *testing.T) { checkAdam[float32](t, c, kind, losses) })

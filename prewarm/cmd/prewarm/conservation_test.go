@@ -55,6 +55,9 @@ func (b *bookkeeper) Handle(e *prewarm.Event, fleet *prewarm.Fleet, d *prewarm.D
 // TestNoMemoryIsLost checks, for every policy, that the memory which a run is charged is that of the containers that its policy was told of,
 // from the first scored request to the end of the charge, in each state; and that no container is more than there is memory for.
 func TestNoMemoryIsLost(t *testing.T) {
+	if testing.Short() {
+		t.Skip("much work in one goroutine")
+	}
 	for _, c := range []struct {
 		app, load string
 		options   lab.Options

@@ -9,6 +9,9 @@ import (
 )
 
 func TestReport(t *testing.T) {
+	if testing.Short() {
+		t.Skip("forecasts much, which TestForecast does too")
+	}
 	page := filepath.Join(t.TempDir(), "report.html")
 	status, stdout, stderr := command(t, "report", "../../../data/usage_daily.csv.gz", "-recommender", "krr", "-o", page)
 	require.Equal(t, 0, status, stderr)
