@@ -46,9 +46,10 @@ type Config struct {
 	// Scales are those, in ticks of the clock, at which it is compared how late events are (default 20, 200 and 3000; where the default of Components
 	// is the larger one also how far 68, 95 and 99 % of the training part's delays at most are from the medians of their classes).
 	Scales []float64
-	// Ancestors is of how many ancestors of what is due it is told how late they came after their own parents, the first being the parent (at most 2;
-	// default 2 where the default of Scales is the longer one, there are covariates, and the graph makes something due after one of several siblings;
-	// otherwise none; below 0 for none). With none, of a parent that came after siblings only how late it was since the last of them is told.
+	// Ancestors is of how many ancestors of what is due it is told how late they came after their own parents, compared at the latter half of Scales, the
+	// first being the parent (at most 2; default 2 where the default of Scales is the longer one, there are covariates, and the graph makes something due
+	// after one of several siblings; otherwise none; below 0 for none). With none, of a parent that came after siblings only how late it was since the last
+	// of them is told.
 	Ancestors int
 	// TimeUnit names the unit of all times (default ms).
 	TimeUnit string

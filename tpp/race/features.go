@@ -35,9 +35,9 @@ func newEncoder(s *structure, c *Config) *encoder {
 		e.std[i] = 1
 	}
 	e.stepColumns = 1 + len(e.stepFeatures())
-	// Of a row: the log of the delay so far, how it compares with the median of its class, how late the parent was and how late the ancestors were, all at
-	// each scale, and whether the delay has just begun.
-	e.rowColumns = 2 + (2+e.ancestors)*len(e.scales) + len(c.Covariates)
+	// Of a row: the log of the delay so far, how it compares with the median of its class and how late the parent was, both at each scale, how late the
+	// ancestors were at the coarse ones, and whether the delay has just begun.
+	e.rowColumns = 2 + 2*len(e.scales) + e.ancestors*len(e.coarse()) + len(c.Covariates)
 	if e.regime == Starts {
 		e.rowColumns += 2
 	}
@@ -96,11 +96,19 @@ func (e *encoder) standardise(dst, covariates []float64) []float64 {
 func squash(difference, scale float64) float64 { return math.Tanh(difference / scale) }
 
 func (e *encoder) appendExcess(dst []float64, excess float64) []float64 {
-	for _, s := range e.scales {
-		dst = append(dst, squash(excess, s*e.tick))
+	return e.appendSquashed(dst, excess, e.scales)
+}
+
+func (e *encoder) appendSquashed(dst []float64, late float64, scales []float64) []float64 {
+	for _, s := range scales {
+		dst = append(dst, squash(late, s*e.tick))
 	}
 	return dst
 }
+
+// coarse returns the latter half of the scales, at which rows tell how late ancestors were: only long waits of theirs say more than the excess of the
+// parent, and a small part has the fewer inputs to learn by heart.
+func (e *encoder) coarse() []float64 { return e.scales[len(e.scales)/2:] }
 
 // appendArrival appends the inputs of an event: its category and all others. standardised holds its covariates.
 func (e *encoder) appendArrival(dst []float64, t *tracker, time float64, mark int, a arrival, standardised []float64) []float64 {
@@ -156,7 +164,7 @@ func (e *encoder) appendRow(dst []float64, t *tracker, i, class int) []float64 {
 		dst = append(dst, e.log(p.placed[0])/3, e.log(p.placed[1])/3)
 	}
 	for _, late := range p.before[:e.ancestors] {
-		dst = e.appendExcess(dst, late)
+		dst = e.appendSquashed(dst, late, e.coarse())
 	}
 	return append(dst, t.covariates[i*t.width:(i+1)*t.width]...)
 }
