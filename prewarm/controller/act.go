@@ -170,7 +170,7 @@ func (c *Core) grant(d *prewarm.Decision, n int, own bool) uint64 {
 		}
 		c.nextCommand++
 		number = command.ID
-		c.flight[command.ID] = flight{function: d.Function, containers: ids, at: c.now}
+		c.flight[command.ID] = flight{function: d.Function, containers: ids, at: c.now, noted: !own}
 		if !own {
 			break
 		}
@@ -231,7 +231,12 @@ func (c *Core) Acted(now prewarm.Time, command uint64, results []actuator.Result
 		}
 	} else {
 		for i, id := range flight.containers {
-			c.warmed(id, resultOf(results, i))
+			r := resultOf(results, i)
+			if flight.noted && r.Outcome == actuator.Held {
+				c.notStarted(id, r)
+			} else {
+				c.warmed(id, r)
+			}
 		}
 	}
 	c.settle()
@@ -285,6 +290,16 @@ func (c *Core) warmed(id prewarm.ID, r actuator.Result) {
 		}
 	}
 	c.tell(c.mirror.Warmed(c.now, id, r, nil)...)
+}
+
+// notStarted notes that somebody else has not had a container started that it had asked for: it was not counted, and what held it back there holds nothing back here.
+func (c *Core) notStarted(id prewarm.ID, r actuator.Result) {
+	if b := c.boxes[id]; b != nil {
+		if !b.used {
+			c.outcome(b, held, "")
+		}
+		c.tell(c.mirror.Warmed(c.now, id, r, nil)...)
+	}
 }
 
 // failed has nothing started for a function for a moment, which is longer the more often in a row it has failed.

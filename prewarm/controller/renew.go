@@ -15,7 +15,9 @@ func (c *Core) lookAtRenewals(f *function) {
 		due, next = false, f.renewing
 	}
 	if due {
-		c.renew(f)
+		if c.renew(f); f.intended {
+			next = f.renewing
+		}
 	}
 	c.agenda.set(entry{renewIdle, uint64(f.index)}, next)
 }

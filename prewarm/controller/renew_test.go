@@ -194,3 +194,38 @@ func TestRenewalsCountTheSame(t *testing.T) {
 		}
 	}
 }
+
+// TestRenewalsAreToldAgain checks that somebody else, who is told of a renewal and has not had it done, is told of it again every half second until the container is gone, though nothing
+// happens meanwhile.
+func TestRenewalsAreToldAgain(t *testing.T) {
+	told := map[int][]prewarm.Time{}
+	var x *world
+	x = renewingWorld(t, func(o *worldOptions) {
+		o.requests, o.load, o.policy, o.platform.IdleTimeout = 6, "periodic:200", "keepalive:150", time.Minute
+		serves := o.options
+		o.options = func(o *Options) {
+			serves(o)
+			o.Intend = func(d *prewarm.Decision, n int) {
+				if d.Action != prewarm.HoldContainer || n != 1 {
+					t.Errorf("%d of %+v", n, d)
+				}
+				told[d.Function] = append(told[d.Function], x.now())
+			}
+		}
+	})
+	x.run()
+	if len(told) == 0 {
+		t.Error("nobody was told of anything")
+	}
+	for function, times := range told {
+		if len(times)%6 != 0 { // from 3 s before a container is removed
+			t.Errorf("function %d: told at %v", function, times)
+			continue
+		}
+		for i := range times {
+			if i%6 > 0 && times[i]-times[i-1] != intendedAgain {
+				t.Errorf("function %d: told at %v", function, times)
+			}
+		}
+	}
+}

@@ -85,8 +85,14 @@ func NewInstance(o InstanceOptions, core controller.Options) (*Instance, error) 
 // Engine returns what decides.
 func (i *Instance) Engine() *Deciders { return i.deciders }
 
-// Close writes what is yet to be written.
-func (i *Instance) Close(ctx context.Context) error { return i.writer.Close(ctx) }
+// Close gives up the partitions that are decided on, as the loop of the deciders may have ended before its readers have said that they are, and writes what is yet to be written.
+// Nothing of the instance runs any more.
+func (i *Instance) Close(ctx context.Context) error {
+	for _, partition := range i.deciders.partitions() {
+		i.deciders.Revoke(partition)
+	}
+	return i.writer.Close(ctx)
+}
 
 // Sources returns the parts of the instance by name. They tell no sink: run them until the end.
 func (i *Instance) Sources(loop Loop) map[string]source.Source {

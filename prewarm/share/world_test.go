@@ -660,7 +660,7 @@ func (m *memory) pump() {
 			more = true
 		}
 		for p, i := range m.demandsOf {
-			for ; i != nil && !i.dead && m.demandsAt[p] < len(m.demands[p]); m.demandsAt[p]++ {
+			for ; i != nil && !i.dead && m.demandsOf[p] == i && m.demandsAt[p] < len(m.demands[p]); m.demandsAt[p]++ {
 				r := &m.demands[p][m.demandsAt[p]]
 				if err := i.deciders.Take(now, &kafka.Message{Partition: int32(p), Offset: int64(m.demandsAt[p]), Behind: int64(len(m.demands[p]) - m.demandsAt[p] - 1), At: r.At, Value: r.Value}); !errors.Is(err, mirror.ErrStale) { // what is written twice may be old
 					require.NoError(m.g.x.t, err)

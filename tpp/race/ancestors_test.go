@@ -1,6 +1,8 @@
 package race
 
 import (
+	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -125,5 +127,79 @@ func TestAncestorsTravel(t *testing.T) {
 		if err := m.NewState(0).(tpp.BinaryState).UnmarshalBinary(data); err == nil || !strings.Contains(err.Error(), "late by") {
 			t.Errorf("number %d: error %v", i, err)
 		}
+	}
+}
+
+// TestAncestrySums checks in random graphs with siblings, choices, loops and what excludes each other that the inputs of training are those of a state, also of one that was written
+// and read, and that what is due is told the sums, over the siblings of an ancestor that came until it did, of how late each was.
+func TestAncestrySums(t *testing.T) {
+	told := 0
+	for seed := range uint64(100) {
+		rng := rand.New(rand.NewPCG(seed, 12))
+		w := worldOf(rng, Config{Regime: []Regime{Arrivals, Starts}[seed%2], Ancestors: int(seed / 2 % 3)}, 4, someBegun)
+		m := w.model
+		if seed%4 > 1 {
+			for i := range m.encoder.classes {
+				m.encoder.classes[i].stale = math.Floor(2000 * rng.Float64())
+			}
+		}
+		for i := range w.data.Sequences {
+			s := &w.data.Sequences[i]
+			if s.TStart != nil && !m.KnowsStart() || s.TStart == nil && m.KnowsStart() {
+				continue // a state does not know which
+			}
+			x, err := newExample[float32](m.encoder, m.background, s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			late := map[int]float64{-1: 0} // by event, of it and its siblings until then
+			sum := map[int]float64{}       // of what an event made due, so far
+			parents := map[int]int{}       // by event that something explains
+			at, columns := 0, m.encoder.rowColumns
+			follow(t, m, s, func(st *state, step *step) {
+				for k := range st.due {
+					p := &st.due[k]
+					var want ancestry
+					for n, event := 0, p.event; n < maxAncestors; n++ {
+						parent, explained := parents[event]
+						if !explained {
+							break
+						}
+						want[n], event = late[event], parent
+					}
+					if p.before != want || p.late != sum[p.event] {
+						t.Fatalf("seed %d, sequence %d, due after event %d: ancestors were late by %v and siblings by %v, not %v and %v", seed, i, p.event, p.before, p.late, want, sum[p.event])
+					}
+					if want[1] != 0 {
+						told++
+					}
+				}
+				if st.events > 0 || s.TStart != nil {
+					_, want, _ := appendRows[float32](m.encoder, &st.tracker, nil, nil, nil)
+					if got := x.feats[int(x.start[at])*columns : int(x.start[at+1])*columns]; !slices.Equal(got, want) {
+						t.Fatalf("seed %d, sequence %d, step %d: training has %v, the state %v", seed, i, at, got, want)
+					}
+					read := m.NewState(0).(*state)
+					if err := read.UnmarshalBinary(marshalled(t, st)); err != nil {
+						t.Fatal(err)
+					}
+					if _, got, _ := appendRows[float32](m.encoder, &read.tracker, nil, nil, nil); !slices.Equal(got, want) {
+						t.Fatalf("seed %d, sequence %d, step %d: a state that was read has %v, the one before %v", seed, i, at, got, want)
+					}
+					at++
+				}
+				if step == nil || step.started {
+					return
+				}
+				if a := st.find(step.time, s.Mark(step.event)); a.slot >= 0 && (st.events > 0 || s.TStart != nil) {
+					parent := st.due[a.slot].event
+					sum[parent] += a.excess
+					late[step.event], parents[step.event] = sum[parent], parent
+				}
+			})
+		}
+	}
+	if told < 100 {
+		t.Errorf("only %d were told of two ancestors", told)
 	}
 }
