@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,29 +29,49 @@ const (
 // With an error it returns those that are known.
 func firstSince(ctx context.Context, client *kgo.Client, topic string, since time.Time, partitions map[int32]kgo.Offset) (map[int32]int64, error) {
 	admin := kadm.NewClient(client)
-	ends, err := admin.ListEndOffsets(ctx, topic)
+	ends, silent, err := listed(ctx, func(ctx context.Context) (kadm.ListedOffsets, error) { return admin.ListEndOffsets(ctx, topic) })
 	if err != nil {
 		return nil, err
 	}
-	firsts, err := admin.ListOffsetsAfterMilli(ctx, since.UnixMilli(), topic)
+	firsts, alsoSilent, err := listed(ctx, func(ctx context.Context) (kadm.ListedOffsets, error) {
+		return admin.ListOffsetsAfterMilli(ctx, since.UnixMilli(), topic)
+	})
 	if err != nil {
 		return nil, err
 	}
+	silent = cmp.Or(silent, alsoSilent)
 	offsets := map[int32]int64{}
 	var wrong error
 	for partition := range partitions {
 		end, known := ends.Lookup(topic, partition)
-		first, listed := firsts.Lookup(topic, partition)
-		if !known || !listed {
-			continue
+		first, alsoKnown := firsts.Lookup(topic, partition)
+		err := errors.Join(end.Err, first.Err)
+		if !known || !alsoKnown {
+			err = silent
 		}
-		if err := errors.Join(end.Err, first.Err); err != nil {
+		switch {
+		case err != nil:
 			wrong = errors.Join(wrong, fmt.Errorf("partition %d of %s: %w", partition, topic, err))
-			continue
+		case known && alsoKnown:
+			offsets[partition] = min(end.Offset, first.Offset)
 		}
-		offsets[partition] = min(end.Offset, first.Offset)
 	}
 	return offsets, wrong
+}
+
+// listed asks all brokers for offsets, in half of the time that there is. If only some of them answer, it returns what those say and, as silent, why the others do not.
+func listed(ctx context.Context, ask func(ctx context.Context) (kadm.ListedOffsets, error)) (offsets kadm.ListedOffsets, silent, err error) {
+	if deadline, ok := ctx.Deadline(); ok {
+		half, cancel := context.WithTimeout(ctx, time.Until(deadline)/2)
+		defer cancel()
+		ctx = half
+	}
+	offsets, err = ask(ctx)
+	var brokers *kadm.ShardErrors
+	if errors.As(err, &brokers) && !brokers.AllFailed {
+		return offsets, err, nil
+	}
+	return offsets, nil, err
 }
 
 // readAll has the client, which is of no group, read all partitions of the topic from the first message on that was written since a time, until the context is done. The client would find

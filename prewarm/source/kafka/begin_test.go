@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -362,4 +363,36 @@ func TestNewPartitions(t *testing.T) {
 		require.Len(t, fetched, 1)
 		require.Equal(t, partition, fetched[0].Partition)
 	}
+}
+
+// TestBrokerIsAway checks that partitions whose broker answers begin though that of another one does not.
+func TestBrokerIsAway(t *testing.T) {
+	const topic = "spans"
+	c, err := kfake.NewCluster(kfake.NumBrokers(2), kfake.SeedTopics(2, topic))
+	require.NoError(t, err)
+	defer c.Close()
+	for partition := range int32(2) {
+		require.NoError(t, c.MoveTopicPartition(topic, partition, partition))
+	}
+	c.ControlKey(int16(kmsg.ListOffsets), func(kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		if c.CurrentNode() == 1 {
+			return nil, errors.New("away"), true
+		}
+		return nil, nil, false
+	})
+	client, err := kgo.NewClient(kgo.SeedBrokers(c.ListenAddrs()...))
+	require.NoError(t, err)
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second) // so long it is tried to reach the other one
+	defer cancel()
+	firsts, err := firstSince(ctx, client, topic, time.Now(), map[int32]kgo.Offset{0: {}, 1: {}})
+	require.Equal(t, map[int32]int64{0: 0}, firsts)
+	require.ErrorContains(t, err, "partition 1 of spans: ")
+	require.NotContains(t, err.Error(), "partition 0")
+	ctx, cancel = context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	firsts, err = firstSince(ctx, client, topic, time.Now(), map[int32]kgo.Offset{0: {}})
+	require.Equal(t, map[int32]int64{0: 0}, firsts)
+	require.NoError(t, err, "what is wrong with other partitions is nothing to a reader of this one")
 }
