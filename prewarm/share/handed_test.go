@@ -7,25 +7,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// whenWanted calls do, in place of reading on, when it is written first from a time on that containers are asked for, of a function in a
-// partition.
-func whenWanted(m *memory, from time.Duration, do func(p int, function string)) {
-	m.written = func(p int, r *Record) {
-		message, err := Parse(r.Value)
-		if err != nil || message.Asked == nil || m.g.x.now() < from {
-			return
-		}
-		by, function := m.demandsOf[p], r.Key
-		m.written, m.demandsOf[p] = nil, nil
-		m.g.x.clock.AfterFunc(0, func() {
-			m.demandsOf[p] = by
-			do(p, function)
-			m.pump()
-			m.g.x.after()
-		})
-	}
-}
-
 // TestLeavesWhileItWarms has an instance that has asked for containers lose the partition before it has read that: the heir asks for them once the newsvendor asks again, and what all
 // count together is what was started.
 func TestLeavesWhileItWarms(t *testing.T) {
@@ -34,7 +15,7 @@ func TestLeavesWhileItWarms(t *testing.T) {
 	var g *together
 	x := run(t, 2, 4, func(m *memory) {
 		g = m.g
-		whenWanted(m, time.Minute, func(p int, function string) {
+		m.whenWritten(time.Minute, isAsked, func(function string, p int, _ *instance) {
 			handed, at = function, m.g.x.now()
 			m.assignDemands(p, m.g.add("heir"))
 		})

@@ -327,6 +327,20 @@ func runSpan(call string) (id pcommon.SpanID) {
 	return pcommon.SpanID(h.Sum(nil))
 }
 
+// runWithKafka runs a world that n instances share, with topics in Kafka.
+func runWithKafka(t *testing.T, x *world, n int, change func(f *fake)) *world {
+	t.Helper()
+	f := newFake(t, x)
+	for i := range n {
+		f.add(fmt.Sprint("instance-", i))
+	}
+	if change != nil {
+		change(f)
+	}
+	x.run()
+	return x
+}
+
 // TestKafkaSeveralAreAsOne checks that instances that share their work by Kafka decide what one of them does, to the nanosecond, and warm the same containers for the same
 // requests if one joins and one is killed.
 func TestKafkaSeveralAreAsOne(t *testing.T) {
@@ -336,16 +350,7 @@ func TestKafkaSeveralAreAsOne(t *testing.T) {
 		instances = instances[:1]
 	}
 	run := func(n int, change func(f *fake)) *world {
-		x := newWorld(t, "tree_small", "poisson:1200", requests, 1)
-		f := newFake(t, x)
-		for i := range n {
-			f.add(fmt.Sprint("instance-", i))
-		}
-		if change != nil {
-			change(f)
-		}
-		x.run()
-		return x
+		return runWithKafka(t, newWorld(t, "tree_small", "poisson:1200", requests, 1), n, change)
 	}
 	one := run(1, nil)
 	require.Greater(t, len(one.done), 8*requests/2)

@@ -1,7 +1,6 @@
 package share
 
 import (
-	"fmt"
 	"testing"
 	"time"
 
@@ -86,11 +85,7 @@ func TestHeirsRenew(t *testing.T) {
 			x := renewing(t, 2, func(m *memory) {
 				m.rebuild = rebuild
 				m.g.x.clock.AfterFunc(at, func() {
-					heir := m.g.add("new")
-					for p := range m.demandsOf {
-						m.assignDemands(p, heir)
-					}
-					m.pump()
+					m.inherit("new")
 					m.g.x.after()
 				})
 			})
@@ -106,11 +101,7 @@ func TestHeirsKnowWhatWasRenewed(t *testing.T) {
 	renewing(t, 1, func(m *memory) {
 		m.rebuild = 20 * time.Second
 		m.g.x.clock.AfterFunc(at, func() {
-			heir := m.g.add("heir")
-			for p := range m.demandsOf {
-				m.assignDemands(p, heir)
-			}
-			m.pump()
+			heir := m.inherit("heir")
 			renewed := 0
 			for _, c := range heir.deciders.State().Containers {
 				if c.State == "idle" && m.g.x.clock.Now().Sub(c.Since) < 11*time.Second {
@@ -123,31 +114,13 @@ func TestHeirsKnowWhatWasRenewed(t *testing.T) {
 	})
 }
 
-// whenAsked calls do, in place of reading on, when the renewal is written that is asked for first from a time on, in a partition by an instance.
-func whenAsked(m *memory, from prewarm.Time, do func(function string, p int, by *instance)) {
-	m.written = func(p int, r *Record) {
-		message, err := Parse(r.Value)
-		if err != nil || message.Renewal == nil || m.g.x.now() < from {
-			return
-		}
-		by := m.demandsOf[p]
-		m.written, m.demandsOf[p] = nil, nil
-		m.g.x.clock.AfterFunc(0, func() {
-			m.demandsOf[p] = by
-			do(r.Key, p, by)
-			m.pump()
-			m.g.x.after()
-		})
-	}
-}
-
 // TestLeavesWhileItAsks has an instance that has asked for a renewal lose the partition before it has read that: it says that nothing comes of it, and the heir renews, at the same
 // nanosecond.
 func TestLeavesWhileItAsks(t *testing.T) {
 	want := renewing(t, 1, nil)
 	asked := ""
 	x := renewing(t, 2, func(m *memory) {
-		whenAsked(m, 6*time.Minute, func(function string, p int, _ *instance) {
+		m.whenWritten(6*time.Minute, isRenewal, func(function string, p int, _ *instance) {
 			asked = function
 			m.assignDemands(p, m.g.add("heir"))
 		})
@@ -165,7 +138,7 @@ func TestDeathWhileItAsks(t *testing.T) {
 	var at prewarm.Time
 	others := map[string]bool{}
 	x := renewing(t, 3, func(m *memory) {
-		whenAsked(m, 6*time.Minute, func(function string, _ int, by *instance) {
+		m.whenWritten(6*time.Minute, isRenewal, func(function string, _ int, by *instance) {
 			by.dead = true
 			asked, at = function, m.g.x.now()
 			for _, f := range m.g.x.workload.Functions {
@@ -271,18 +244,7 @@ func TestRenewalsWithinLimits(t *testing.T) {
 // TestKafkaRenews checks that instances with topics in Kafka warm and renew what one of them does, to the nanosecond, also if one joins and one is killed between renewals.
 func TestKafkaRenews(t *testing.T) {
 	const requests = 6
-	run := func(n int, change func(f *fake)) *world {
-		x := newRenewing(t, requests)
-		f := newFake(t, x)
-		for i := range n {
-			f.add(fmt.Sprint("instance-", i))
-		}
-		if change != nil {
-			change(f)
-		}
-		x.run()
-		return x
-	}
+	run := func(n int, change func(f *fake)) *world { return runWithKafka(t, newRenewing(t, requests), n, change) }
 	one := run(1, nil)
 	requireOnce(t, one)
 	alone := newRenewing(t, requests)

@@ -66,6 +66,38 @@ func byFunction(all []done) map[string]int {
 	return n
 }
 
+// inherit gives all partitions of demands to a new instance, which reads them.
+func (m *memory) inherit(name string) (heir *instance) {
+	heir = m.g.add(name)
+	for p := range m.demandsOf {
+		m.assignDemands(p, heir)
+	}
+	m.pump()
+	return heir
+}
+
+// whenWritten calls do, in place of reading on, when a message is written first from a time on that is like this, in a partition by an instance.
+func (m *memory) whenWritten(from prewarm.Time, like func(message *Message) bool, do func(function string, p int, by *instance)) {
+	m.written = func(p int, r *Record) {
+		message, err := Parse(r.Value)
+		if err != nil || !like(message) || m.g.x.now() < from {
+			return
+		}
+		by := m.demandsOf[p]
+		m.written, m.demandsOf[p] = nil, nil
+		m.g.x.clock.AfterFunc(0, func() {
+			m.demandsOf[p] = by
+			do(r.Key, p, by)
+			m.pump()
+			m.g.x.after()
+		})
+	}
+}
+
+// isRenewal and isAsked report whether a renewal, or containers, are asked for.
+func isRenewal(message *Message) bool { return message.Renewal != nil }
+func isAsked(message *Message) bool   { return message.Asked != nil }
+
 // TestHeirsGoOn checks that who gets a partition of demands decides exactly as who had it before would have, also in the middle of requests, while containers start.
 func TestHeirsGoOn(t *testing.T) {
 	want := run(t, 1, 3, nil).done
@@ -73,11 +105,7 @@ func TestHeirsGoOn(t *testing.T) {
 		at := (want[between].at + want[between+1].at) / 2
 		x := run(t, 2, 3, func(m *memory) {
 			m.g.x.clock.AfterFunc(at, func() {
-				heir := m.g.add("new")
-				for p := range m.demandsOf {
-					m.assignDemands(p, heir)
-				}
-				m.pump()
+				m.inherit("new")
 				m.g.x.after()
 			})
 		})
