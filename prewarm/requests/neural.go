@@ -42,7 +42,8 @@ func fitNeural(gaps []float64) (candidate, error) {
 	network, err := neural.Train(context.Background(),
 		neural.Config{ContextSize: neuralContext, MarkEmbeddingSize: 1, NumComponents: neuralMixture, WithoutEnd: true, TimeUnit: "s", Resolution: minGap},
 		&tpp.Dataset{Sequences: data.Sequences[:split]}, &tpp.Dataset{Sequences: data.Sequences[split:]},
-		neural.TrainOptions{Seed: 1, BatchSize: neuralBatch, MaxEpochs: neuralEpochs, Workers: 1})
+		neural.TrainOptions{Seed: 1, BatchSize: neuralBatch, MaxEpochs: neuralEpochs, Workers: 1,
+			WithoutCalibration: true}) // some ten gaps say nothing of it; experts beside the network are weighed by all that comes
 	if err != nil {
 		return nil, fmt.Errorf("network for requests: %w", err)
 	}

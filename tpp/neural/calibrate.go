@@ -7,7 +7,7 @@ import (
 	"math"
 )
 
-// calibration is what TrainOptions.Calibrate changes: the widths of the components of a LogNormMix are multiplied by one factor, and the logits of the
+// calibration is what a training ends with: the widths of the components of a LogNormMix are multiplied by one factor, and the logits of the
 // marks by another. A network that has seen the training part many times is surer of what comes than it may be, which the validation part, of which it
 // has seen nothing, tells (temperature scaling, Guo et al. 2017, section 4.2). Medians and the likeliest mark hardly change.
 type calibration struct{ widths, logits int } // steps of calibrationStep
@@ -18,8 +18,12 @@ const (
 	mostSteps       = 30
 )
 
-// leastCalibrationGain is the gain in the log likelihood of an event that makes a calibration worth its place, in nats.
-const leastCalibrationGain = 1e-3
+// leastCalibrationGain is the gain in the log likelihood of an event that makes a calibration worth its place, in nats, and likelyGain that of all events
+// of the validation part which chance alone exceeds in one of twenty (the likelihood-ratio test of one parameter).
+const (
+	leastCalibrationGain = 1e-3
+	likelyGain           = 1.92
+)
 
 // apply multiplies widths and logits of the parameters.
 func (c calibration) apply(n *network[float32], params []float32) {
@@ -85,7 +89,8 @@ func (t *trainer) climb(ctx context.Context, c *calibration, steps *int, loss fl
 			break
 		}
 	}
-	if !(lowest <= loss-leastCalibrationGain) {
+	events := float64(t.validation.counts().events)
+	if !(loss-lowest >= max(leastCalibrationGain, likelyGain/events)) {
 		*steps = 0
 		return loss, nil
 	}

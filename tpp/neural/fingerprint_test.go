@@ -72,12 +72,12 @@ func TestFingerprintCoversOptions(t *testing.T) {
 		"ShuffleWindow":      func(o *TrainOptions) { o.ShuffleWindow = 5 },
 	}
 	free := map[string]func(*TrainOptions){
-		"Workers":         func(o *TrainOptions) { o.Workers = 2 },
-		"Calibrate":       func(o *TrainOptions) { o.Calibrate = true }, // comes after the training
-		"MaxDuration":     func(o *TrainOptions) { o.MaxDuration = time.Hour },
-		"Checkpoint":      func(o *TrainOptions) { o.Checkpoint = "elsewhere" },
-		"CheckpointEvery": func(o *TrainOptions) { o.CheckpointEvery = time.Hour },
-		"Progress":        func(o *TrainOptions) { o.Progress = func(Epoch) {} },
+		"Workers":            func(o *TrainOptions) { o.Workers = 2 },
+		"WithoutCalibration": func(o *TrainOptions) { o.WithoutCalibration = true }, // comes after the training
+		"MaxDuration":        func(o *TrainOptions) { o.MaxDuration = time.Hour },
+		"Checkpoint":         func(o *TrainOptions) { o.Checkpoint = "elsewhere" },
+		"CheckpointEvery":    func(o *TrainOptions) { o.CheckpointEvery = time.Hour },
+		"Progress":           func(o *TrainOptions) { o.Progress = func(Epoch) {} },
 	}
 	for field := range reflect.TypeFor[TrainOptions]().Fields() {
 		o := base

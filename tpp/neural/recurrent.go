@@ -36,7 +36,7 @@ type TrainingSummary struct {
 	ValidationSequences int     `json:"validation_sequences"`
 	Epochs              int     `json:"epochs"`           // that were run
 	BestEpoch           int     `json:"best_epoch"`       // whose parameters the model has, counted from 1
-	ValidationLoss      float64 `json:"validation_loss"`  // per event, of the model: at the best epoch, less what a table of marks and Calibrate gain
+	ValidationLoss      float64 `json:"validation_loss"`  // per event, of the model: at the best epoch, less what a table of marks and calibration gain
 	Seconds             float64 `json:"seconds,omitzero"` // that it took; 0, and not in the file, where that is not kept
 }
 

@@ -52,7 +52,7 @@ func (t *trainer) train(ctx context.Context, disk errorfs.FS, m *Recurrent) (*Re
 	if t.best == nil {
 		return nil, cmp.Or(err, errors.New("training made no model"))
 	}
-	if err == nil && t.opts.Calibrate {
+	if err == nil && !t.opts.WithoutCalibration {
 		err = t.calibrate(ctx)
 	}
 	copy(m.params, t.best)

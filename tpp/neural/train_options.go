@@ -44,10 +44,11 @@ type TrainOptions struct {
 	// end: of 120 trainings, on all datasets in data with 3 seeds and cycles of 60 to 400 epochs, half a cycle cost none its best
 	// epoch, and a quarter of one did in 18.
 	Patience int
-	// Calibrate multiplies, after training, the widths of the components of a LogNormMix by one factor and the logits of the marks by another: those with
-	// which the validation part is likeliest, if it gains a thousandth of a nat an event (temperature scaling, Guo et al. 2017, section 4.2). A
-	// network that has passed often over few sequences is too sure, and its intervals are too narrow. It needs a validation part.
-	Calibrate bool
+	// WithoutCalibration leaves out what follows a training with a validation part: the widths of the components of a LogNormMix are multiplied by one
+	// factor, and the logits of the marks by another, those with which the validation part is likeliest (temperature scaling, Guo et al. 2017, section
+	// 4.2), if it gains more by each than chance explains, and a thousandth of a nat an event. A network that has passed often over few sequences
+	// is too sure otherwise, and its intervals are too narrow. The paper does not calibrate.
+	WithoutCalibration bool
 	// MaxDuration stops training after the epoch in which it is reached (default: no limit). The model then depends on
 	// how fast the machine is.
 	MaxDuration time.Duration
@@ -98,7 +99,7 @@ const (
 func PaperTraining(kind Kind) TrainOptions {
 	o := TrainOptions{
 		Loss: LossDensity, BatchSize: 64, LearningRate: 1e-3, Schedule: ScheduleConstant, WeightDecay: 1e-5, WithoutClipping: true,
-		MaxEpochs: 4000, Patience: 100,
+		WithoutCalibration: true, MaxEpochs: 4000, Patience: 100,
 	}
 	if kind == TruncNorm {
 		o.Patience = 200

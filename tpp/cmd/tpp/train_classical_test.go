@@ -105,7 +105,7 @@ func TestTrainMarkTime(t *testing.T) {
 
 // TestTrainGains checks that what comes after the last epoch comes to the model: it has a lower loss than without, and says so.
 func TestTrainGains(t *testing.T) {
-	data := chain(t, "chain.json.gz", inOrder, 30)
+	data := chain(t, "chain.json.gz", inOrder, 200)
 	for option, others := range map[string][]string{"-calibrate": {"-epochs", "2", "-context", "4", "-paper"}, "-mark-table": {"-epochs", "1", "-context", "4"}} {
 		without, with := trainNetwork(t, data, append(others, option+"=false")...), trainNetwork(t, data, append(others, option+"=true")...)
 		if a, b := without.Training().ValidationLoss, with.Training().ValidationLoss; b >= a {

@@ -67,7 +67,7 @@ func trainFlags(fs *flag.FlagSet) func(args []string) (*trainOrder, error) {
 	components := fs.Int("components", 64, "`components` of a lognormmix; of a delay in a race (default: by the data); at most of a gap in a renewal (default 16) or markov (default 4)")
 	markTime := fs.String("mark-time", markTimeOff, "of a lognormmix: whether the time of the next event `depends` on its mark: off, on, or auto, which trains both ways and keeps what is better on the validation part")
 	fs.BoolVar(&o.markTable, "mark-table", false, "of a network: give a table of which marks followed which the share in the next mark that is best on the validation part; for hundreds of marks and more")
-	fs.BoolVar(&o.opts.Calibrate, "calibrate", false, "of a network: after training, scale the widths of a lognormmix's components and the logits of the marks so that the validation part is likeliest; for intervals that are too narrow")
+	calibrate := fs.Bool("calibrate", true, "of a network: after training, scale the widths of a lognormmix's components and the logits of the marks so that the validation part is likeliest (with -paper: false)")
 	kernels := fs.Int("kernels", 1, "exponential `kernels` of each pair of marks of a hawkes, each with a decay that all pairs share")
 	perPair := fs.Bool("decay-per-pair", false, "a hawkes has a decay for each pair of marks")
 	standardErrors := fs.Bool("standard-errors", false, "compute the standard errors of the parameters of a hawkes, which inspect prints")
@@ -145,7 +145,7 @@ func trainFlags(fs *flag.FlagSet) func(args []string) (*trainOrder, error) {
 			o.cfg = neural.PaperConfig(o.cfg.Kind)
 			given := o.opts
 			o.opts = neural.PaperTraining(o.cfg.Kind)
-			o.opts.MaxDuration, o.opts.Workers, o.opts.Checkpoint, o.opts.ShuffleWindow, o.opts.Calibrate = given.MaxDuration, given.Workers, given.Checkpoint, given.ShuffleWindow, given.Calibrate
+			o.opts.MaxDuration, o.opts.Workers, o.opts.Checkpoint, o.opts.ShuffleWindow = given.MaxDuration, given.Workers, given.Checkpoint, given.ShuffleWindow
 		}
 		o.opts.Seed = *seed
 		// What stands on the line wins over the defaults.
@@ -166,6 +166,7 @@ func trainFlags(fs *flag.FlagSet) func(args []string) (*trainOrder, error) {
 		given("rate", func() { o.opts.LearningRate = *rate })
 		given("schedule", func() { o.opts.Schedule = neural.Schedule(*schedule) })
 		given("l2", func() { o.opts.WeightDecay, o.opts.WithoutWeightDecay = *l2, *l2 == 0 })
+		given("calibrate", func() { o.opts.WithoutCalibration = !*calibrate })
 		given("clip", func() { o.opts.ClipNorm, o.opts.WithoutClipping = *clip, *clip == 0 })
 		given("epochs", func() { o.opts.MaxEpochs = *epochs })
 		given("patience", func() { o.opts.Patience = *patience })

@@ -52,7 +52,8 @@ var tuneLines = resultfile.Format[tuneKey, tuneLine]{
 // fingerprint returns a hash of what the losses of a search depend on, but for trials and epochs: data, fixed options, space and seed.
 func (t *tuning) fingerprint(p *trainParts) string {
 	h := sha256.New()
-	fmt.Fprintln(h, "losses of models", "races told of ancestors") // not those of journals before: of epochs, which know nothing of tables of marks, and of races without
+	// Not those of journals before: of epochs, which know nothing of tables of marks, of races without ancestors, and of networks that are not calibrated.
+	fmt.Fprintln(h, "losses of models", "races told of ancestors", "networks calibrated")
 	fmt.Fprintln(h, p.training.Fingerprint(), p.validation.Fingerprint(), t.opts.Seed)
 	for _, option := range t.fixed {
 		fmt.Fprintf(h, "%q\n", option)

@@ -7,10 +7,12 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/tppfaas/tppfaas/internal/cli"
+	"github.com/tppfaas/tppfaas/tpp"
 )
 
 // tuneQuickly are options of a search that takes no time.
@@ -71,20 +73,16 @@ func TestTuneIsRepeatable(t *testing.T) {
 		t.Fatalf("%v: %s", err, lines[len(lines)-1])
 	}
 	words := strings.Fields(found.Command)
-	history := filepath.Join(t.TempDir(), "history.jsonl")
-	for i, w := range words {
-		if w == "model.safetensors" {
-			words[i] = filepath.Join(t.TempDir(), w)
-		}
-	}
-	if status, _, errs := call(t, append(words[1:], "-history", history)...); status != cli.OK || words[0] != "tpp" {
+	file := filepath.Join(t.TempDir(), "model.safetensors")
+	words[slices.Index(words, "model.safetensors")] = file
+	if status, _, errs := call(t, words[1:]...); status != cli.OK || words[0] != "tpp" {
 		t.Fatalf("%s: %s", found.Command, errs)
 	}
-	epochs, err := readHistory(history)
+	m, err := tpp.ReadModelFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := epochs[len(epochs)-1].BestLoss; got != *found.Best.Loss {
+	if got := trainingOf(m.(network)).loss; got != *found.Best.Loss {
 		t.Errorf("%s has the validation loss %v, tune said %v", found.Command, got, *found.Best.Loss)
 	}
 }
