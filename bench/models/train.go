@@ -39,7 +39,7 @@ var kinds = []kind{
 	{race.Kind, "-kind race ", "It knows which functions each invocation makes due, how long each of them takes to come, and how both depend on what came so far.",
 		"choose the epoch by and to recalibrate the delays with", trainRace},
 	{string(neural.LogNormMix), "", "It knows nothing of who invokes whom: a recurrent network reads which functions came so far, and the gaps between them.",
-		"choose the epoch by", trainLogNormMix},
+		"choose the epoch and to calibrate by", trainLogNormMix},
 }
 
 // The trainings set the time that they took to 0: it is the one thing that no two runs share. A model of a training that was interrupted is
