@@ -157,7 +157,7 @@ func readModel(r io.Reader) (Model, map[string]string, error) {
 }
 
 // ErrDataset is the error of a file that should be a model and is text or gzipped, as datasets are.
-var ErrDataset = errors.New("not a safetensors file as models are: it looks like a dataset")
+var ErrDataset = errors.New("not a safetensors file as models are: it is text or gzipped, as datasets are")
 
 // notAModel says what a file is that does not begin as a model does; nil leaves that to the reader of the file.
 func notAModel(head []byte) error {

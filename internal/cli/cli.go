@@ -103,6 +103,8 @@ func explain(option *flag.Flag, value string, err error) string {
 			want = "a number"
 		case bool:
 			want = "true or false"
+		case time.Duration:
+			want = "a time with its unit, like 500ms, 30s or 10m"
 		default:
 			return err.Error()
 		}

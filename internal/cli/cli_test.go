@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 )
@@ -19,6 +20,7 @@ type options struct {
 	u    uint64
 	x    float64
 	o    string
+	wait time.Duration
 	json bool
 }
 
@@ -29,6 +31,7 @@ func set(stdout io.Writer) (*flag.FlagSet, *options) {
 	fs.Uint64Var(&o.u, "seed", 1, "the `seed`")
 	fs.Float64Var(&o.x, "x", 0, "a `number`")
 	fs.StringVar(&o.o, "o", "", "the `file`")
+	fs.DurationVar(&o.wait, "wait", 0, "longest `time`")
 	fs.BoolVar(&o.json, "json", false, "for machines")
 	return fs, &o
 }
@@ -73,6 +76,7 @@ func TestParseSaysWhatIsWrong(t *testing.T) {
 		"-n " + nines:   "option -n: " + nines + " is out of range",
 		"-seed -1":      `option -seed: "-1" is not a whole number, not negative`,
 		"-x 1,5":        `option -x: "1,5" is not a number`,
+		"-wait 5":       `option -wait: "5" is not a time with its unit, like 500ms, 30s or 10m`,
 		"a -y 3":        "unknown option -y (-h shows the known ones)",
 		"--":            "",
 		"-json=perhaps": `option -json: "perhaps" is not true or false`,

@@ -302,6 +302,9 @@ func (f *Forecast) want(set Limits, now int64) Limits {
 
 // Reasons returns why.
 func (f *Forecast) Reasons() Reasons {
+	if !f.past.memory.known() {
+		return nothingKnown
+	}
 	var r Reasons
 	krr := krrReason(0.15, f.past)
 	switch {

@@ -42,6 +42,9 @@ func (k *KRR) Recommend(set Limits) Limits {
 
 // Reasons returns the rule.
 func (k *KRR) Reasons() Reasons {
+	if !k.past.memory.known() {
+		return nothingKnown
+	}
 	r := Reasons{Memory: krrReason(k.margin, k.past), CPU: noCPU}
 	if k.past.knowsCPU() {
 		r.CPU = "the 95th percentile of " + length(k.past.reach()) + " as the request, and no limit"
@@ -55,10 +58,10 @@ const noCPU = "as it is set: no usage of CPU is known"
 // noMemory is the reason where limits are left as they are set.
 const noMemory = "as it is set: no usage of memory is known"
 
+// nothingKnown are the reasons where limits are left as they are set, those of CPU too.
+var nothingKnown = Reasons{Memory: noMemory, CPU: noMemory}
+
 func krrReason(margin float64, past *history) string {
-	if !past.memory.known() {
-		return noMemory
-	}
 	return percent(margin) + " above the maximum of " + length(past.reach()) + ", " + memoryText(past.memory.of())
 }
 
@@ -105,6 +108,9 @@ func (f *Fixed) Recommend(set Limits) Limits {
 
 // Reasons returns the rule.
 func (f *Fixed) Reasons() Reasons {
+	if !f.past.memory.known() {
+		return nothingKnown
+	}
 	r := Reasons{Memory: krrReason(0.2, f.past), CPU: noCPU}
 	if f.past.knowsCPU() {
 		r.CPU = "20 % above the maximum of " + length(f.past.reach()) + ", " + cpuText(f.past.cpu.of())

@@ -86,7 +86,11 @@ func (o *Options) function(ctx context.Context, u *rightsize.Usage, progress fun
 		Name: u.Function, Samples: u.Len(), From: u.Time(0), To: u.Time(u.Len() - 1), Step: Duration(step),
 		Memory: newPanel(rightsize.Memory, grid), CPU: newPanel(rightsize.CPU, grid),
 	}
-	for _, v := range grid.Memory {
+	measured := grid.Memory
+	if !f.Memory.isKnown() {
+		measured = grid.CPU
+	}
+	for _, v := range measured {
 		if math.IsNaN(v) {
 			f.Missing++
 		}

@@ -47,6 +47,19 @@ func (p *Panel) Heading() string {
 // Text writes a value of the resource.
 func (p *Panel) Text(v float64) string { return amount(p.Resource, v) }
 
+// MedianText writes the median of the usage, or a dash where none of the resource is known.
+func (p *Panel) MedianText() string { return p.usageText(p.Median) }
+
+// MostText writes the most that was used, or a dash where no usage of the resource is known.
+func (p *Panel) MostText() string { return p.usageText(p.Most) }
+
+func (p *Panel) usageText(v float64) string {
+	if !p.isKnown() {
+		return "–"
+	}
+	return p.Text(v)
+}
+
 // Within says until when the forecast is.
 func (p Point) Within() string { return htmlpage.Seconds(time.Duration(p.Ahead).Seconds()) }
 

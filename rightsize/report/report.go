@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/tppfaas/tppfaas/rightsize"
@@ -29,7 +30,7 @@ type Function struct {
 	From    time.Time `json:"from"`
 	To      time.Time `json:"to"`
 	Step    Duration  `json:"step"`
-	Missing int       `json:"missing"` // samples that are not there, at this step
+	Missing int       `json:"missing"` // samples that are not there, at this step: of memory, or of CPU where none of memory is known
 	Memory  Panel     `json:"memory"`
 	CPU     Panel     `json:"cpu"`
 	// Set are limits before, if they are known; Recommended are those from the last sample on, rounded.
@@ -63,6 +64,11 @@ type Panel struct {
 
 	times  []int64
 	values []float64
+}
+
+// isKnown reports whether any usage of the resource is known.
+func (p *Panel) isKnown() bool {
+	return slices.ContainsFunc(p.values, func(v float64) bool { return !math.IsNaN(v) })
 }
 
 // Point is what is forecast for the largest usage until a time after the last sample.

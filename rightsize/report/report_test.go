@@ -67,6 +67,31 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// TestOneResource checks that nothing is said of a resource of which no usage is known, and that samples of the other count as there.
+func TestOneResource(t *testing.T) {
+	memory, cpu := usage(t, "idle", 8*time.Hour), usage(t, "idle", 8*time.Hour)
+	for i := range memory.Times {
+		memory.CPU[i], cpu.Memory[i] = math.NaN(), math.NaN()
+	}
+	cpu.CPU[3] = math.NaN()
+	o := steady
+	o.Recommender = "forecast"
+	r, err := New(t.Context(), []*rightsize.Usage{memory, cpu}, o)
+	require.NoError(t, err)
+	require.Equal(t, 0, r.Functions[0].Missing)
+	require.Equal(t, 1, r.Functions[1].Missing)
+	var b strings.Builder
+	require.NoError(t, r.WriteText(&b))
+	require.Regexp(t, `(?m)^idle +\d+Mi +\d+Mi +\d+Mi +\d+Mi +– +– +none +none$`, b.String())
+	require.Regexp(t, `(?m)^idle +– +– +none +none +[\d.]+m +[\d.]+m +none +none$`, b.String())
+	require.Contains(t, b.String(), "Memory: as it is set: no usage of memory is known\n")
+	require.Contains(t, b.String(), "CPU: as it is set: no usage of CPU is known\n")
+	require.Contains(t, b.String(), "CPU: as it is set: no usage of memory is known\n", "limits are recommended of both or of memory")
+	b.Reset()
+	require.NoError(t, r.WriteHTML(&b))
+	require.Contains(t, b.String(), "<td>–</td><td>–</td><td>none</td><td>none</td>")
+}
+
 // TestPageNeedsNothingElse checks that the page has its pictures, and neither a script nor an address.
 func TestPageNeedsNothingElse(t *testing.T) {
 	r, err := New(t.Context(), []*rightsize.Usage{usage(t, "bursts", 2*24*time.Hour)}, Options{Source: "<script>alert(1)</script>"})

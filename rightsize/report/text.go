@@ -16,8 +16,8 @@ func (r *Report) WriteText(w io.Writer) error {
 	fmt.Fprint(t, "function\tmemory median\tmost\tlimit\trequest\tCPU median\tmost\tlimit\trequest\n")
 	for i := range r.Functions {
 		f := &r.Functions[i]
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", htmlpage.Printable(f.Name), f.Memory.Text(f.Memory.Median), f.Memory.Text(f.Memory.Most), f.MemoryLimit(), f.MemoryRequest(),
-			f.CPU.Text(f.CPU.Median), f.CPU.Text(f.CPU.Most), f.CPULimit(), f.CPURequest())
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", htmlpage.Printable(f.Name), f.Memory.MedianText(), f.Memory.MostText(), f.MemoryLimit(), f.MemoryRequest(),
+			f.CPU.MedianText(), f.CPU.MostText(), f.CPULimit(), f.CPURequest())
 	}
 	t.Flush()
 	for i := range r.Functions {

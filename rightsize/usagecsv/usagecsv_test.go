@@ -31,6 +31,16 @@ func equal(a, b []float64) bool {
 	return true
 }
 
+func gzipped(t *testing.T, text string) string {
+	t.Helper()
+	var zipped bytes.Buffer
+	z := gzip.NewWriter(&zipped)
+	_, err := z.Write([]byte(text))
+	require.NoError(t, err)
+	require.NoError(t, z.Close())
+	return zipped.String()
+}
+
 func TestRead(t *testing.T) {
 	nan := math.NaN()
 	for name, test := range map[string]struct {
@@ -55,11 +65,7 @@ func TestRead(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, test.times, u.Times)
 			require.True(t, equal(test.memory, u.Memory) && equal(test.cpu, u.CPU), "%v", u)
-			var zipped bytes.Buffer
-			z := gzip.NewWriter(&zipped)
-			_, _ = z.Write([]byte(test.text))
-			require.NoError(t, z.Close())
-			again, err := Read(t.Context(), &zipped, "u.csv", Options{Unit: test.unit, Function: "f"})
+			again, err := Read(t.Context(), strings.NewReader(gzipped(t, test.text)), "u.csv", Options{Unit: test.unit, Function: "f"})
 			require.NoError(t, err)
 			require.Equal(t, "f", again.Function)
 			require.Equal(t, u.Times, again.Times)
@@ -68,6 +74,7 @@ func TestRead(t *testing.T) {
 }
 
 func TestMistakes(t *testing.T) {
+	whole := gzipped(t, "Time,mem\n1672557210000,1\n")
 	for text, want := range map[string]string{
 		"":                                  "u.csv: there is nothing in it: a first line like Time,mem_usage,cpu_usage is due",
 		"Time,mem\n":                        "u.csv: there are no samples in it",
@@ -90,7 +97,8 @@ func TestMistakes(t *testing.T) {
 		"Time,mem\n\"1672557210000\"x,1\n":                              "u.csv:2: field 1: there is text after its quotes",
 		"Time,mem\n1672557210000,1\"\n":                                 "u.csv:2: field 2: a quote stands within it",
 		"\xff\xfeT\x00":                                                 "u.csv: the text is UTF-16: save it as UTF-8",
-		"\x1f\x8bnot":                                                   "u.csv: unexpected EOF",
+		"\x1f\x8bnot":                                                   "u.csv: the gzipped file is cut off",
+		whole[:len(whole)-9]:                                            "u.csv:3: the gzipped file is cut off",
 		"Time,mem\n" + strings.Repeat("1", maxLine+1):                   "u.csv:2: the line is longer than 65536 bytes: is this CSV?",
 	} {
 		_, err := Read(t.Context(), strings.NewReader(text), "u.csv", Options{})

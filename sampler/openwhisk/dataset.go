@@ -120,3 +120,11 @@ func (t *Target) Complete() int {
 	defer t.mu.Unlock()
 	return n + len(t.unjournaled)
 }
+
+// InMemory returns how many of the complete traces are in memory alone, since the journal could not be written: another process that
+// continues the journal has to fetch them again.
+func (t *Target) InMemory() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.unjournaled)
+}

@@ -326,6 +326,16 @@ func (a *Actuator) MemoryMB(ctx context.Context, function string) (int, error) {
 	return action.Limits.Memory, nil
 }
 
+// Check asks OpenWhisk for something that needs the key, so that a wrong address or key is known before anything is warmed. It changes nothing.
+func (a *Actuator) Check(ctx context.Context) error {
+	ctx, done, err := a.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	return a.client.Check(ctx, whisk.Packages)
+}
+
 // Close breaks off what it is doing. There is nothing to give back: OpenWhisk removes the containers that nobody uses.
 func (a *Actuator) Close(ctx context.Context) error {
 	a.mu.Lock()

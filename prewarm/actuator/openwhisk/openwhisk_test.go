@@ -368,6 +368,25 @@ func TestMemory(t *testing.T) {
 	require.ErrorIs(t, err, actuator.ErrClosed)
 }
 
+func TestCheck(t *testing.T) {
+	status, text := http.StatusOK, "[]"
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet || r.URL.Path != "/api/v1/namespaces/_/packages" {
+			t.Errorf("%s %s", r.Method, r.URL)
+		}
+		w.WriteHeader(status)
+		_, _ = w.Write([]byte(text))
+	}))
+	t.Cleanup(server.Close)
+	a, err := New(Options{APIHost: server.URL, Key: "user:password"})
+	require.NoError(t, err)
+	require.NoError(t, a.Check(t.Context()))
+	status, text = http.StatusUnauthorized, `{"code":"x","error":"The supplied authentication is invalid"}`
+	require.ErrorContains(t, a.Check(t.Context()), "does not accept the key (401)")
+	require.NoError(t, a.Close(t.Context()))
+	require.ErrorIs(t, a.Check(t.Context()), actuator.ErrClosed)
+}
+
 func TestNew(t *testing.T) {
 	for want, o := range map[string]Options{
 		`OpenWhisk's address "ftp://x": `:      {APIHost: "ftp://x", Key: key},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -140,7 +141,29 @@ func (o *serveOptions) run(ctx context.Context, stderr io.Writer) error {
 	if o.serve.State == "" && o.serve.Share == nil {
 		o.serve.Log.Info("nothing survives a restart without -state")
 	}
+	defer o.checkActuator(ctx)()
 	return s.Run(ctx)
+}
+
+// checkTime bounds how long is waited for the platform's answer to a check.
+const checkTime = 30 * time.Second
+
+// checkActuator warns in the background where the platform that is to be acted on cannot be reached or refuses the key: nobody would hear of it before
+// something is warmed. The controller serves all the same, since that may pass. What it returns breaks the check off, and waits for its end.
+func (o *serveOptions) checkActuator(ctx context.Context) (end func()) {
+	c, ok := o.serve.Actuator.(interface{ Check(context.Context) error })
+	if !ok || !o.serve.Act {
+		return func() {}
+	}
+	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := c.Check(ctx); err != nil && !errors.Is(ctx.Err(), context.Canceled) {
+			o.serve.Log.Warn("nothing can be warmed as things are", "actuator", o.actuator.kind, "error", err)
+		}
+	}()
+	return func() { cancel(); <-ended }
 }
 
 const pauseUsage = `Usage: prewarm pause [-url ADDRESS] [-token-file FILE]

@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -11,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/tppfaas/tppfaas/prewarm/actuator"
 )
 
 // TestServeMistakes checks that each mistake is one clear line, and the status.
@@ -122,4 +126,58 @@ func TestServeAndPause(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(state, "state.journal")); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestServeChecksThePlatform checks that who is to act hears at once that the platform refuses the key or is not there, and nothing otherwise; and that
+// nothing is asked by a controller that only looks on.
+func TestServeChecksThePlatform(t *testing.T) {
+	asked := make(chan struct{}, 1)
+	platform := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		if _, key, _ := r.BasicAuth(); key != "right" {
+			w.WriteHeader(http.StatusUnauthorized)
+			_, _ = io.WriteString(w, `{"error": "The supplied authentication is invalid", "code": "x"}`)
+			return
+		}
+		_, _ = io.WriteString(w, "[]")
+		asked <- struct{}{}
+	}))
+	defer platform.Close()
+	for _, c := range []struct{ address, key, warns string }{
+		{platform.URL, "user:wrong", "does not accept the key (401)"},
+		{"http://127.0.0.1:1", "user:right", "OpenWhisk at http://127.0.0.1:1 cannot be reached"},
+		{platform.URL, "user:right", ""},
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		var errs output
+		ended := make(chan int, 1)
+		go func() {
+			ended <- program.Run(ctx, []string{"serve", "-learn", "-listen", "127.0.0.1:0", "-grpc", "off", "-act", "-actuator", "openwhisk", "-apihost", c.address, "-auth", c.key}, io.Discard, &errs)
+		}()
+		if c.warns == "" {
+			<-asked
+		} else {
+			for deadline := time.Now().Add(time.Minute); !strings.Contains(errs.String(), c.warns) && time.Now().Before(deadline); {
+				<-time.After(5 * time.Millisecond)
+			}
+		}
+		cancel()
+		if status := <-ended; status != 0 || strings.Contains(errs.String(), "nothing can be warmed as things are") != (c.warns != "") || !strings.Contains(errs.String(), c.warns) {
+			t.Errorf("%+v: status %d, %s", c, status, errs.String())
+		}
+	}
+	var o serveOptions
+	o.serve.Actuator = uncheckable{actuator.DryRun{}, t}
+	o.checkActuator(t.Context())()
+}
+
+// uncheckable is an actuator of which nobody may ask anything.
+type uncheckable struct {
+	actuator.DryRun
+	t *testing.T
+}
+
+func (u uncheckable) Check(context.Context) error {
+	u.t.Error("it was asked")
+	return nil
 }

@@ -1,6 +1,7 @@
 package guarded
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -66,7 +67,7 @@ func (r *reloaded[T]) look() ([]stamp, error) {
 	for i, name := range r.files {
 		info, err := os.Stat(name)
 		if err != nil {
-			return nil, fmt.Errorf("guarded: %w", err)
+			return nil, fmt.Errorf("read %s: %w", name, errors.Unwrap(err))
 		}
 		stamps[i] = stamp{info.ModTime(), info.Size()}
 	}

@@ -22,12 +22,12 @@ var reportCommand = cli.Command{
 	Help: `Usage: rightsize report USAGE.csv… [-o PAGE.html] [options]
 
 Shows what functions used, what is forecast, which limits are recommended, and what recommenders would have done with this usage. Each file is the
-usage of a function, which is called as the file. Prints a summary; -o writes one page of HTML that needs nothing else: readable on a phone, printable,
-dark and light.
+usage of a function, which is called as the file; rightsize acquire puts files of one resource each together. Prints a summary; -o writes one page of
+HTML that needs nothing else: readable on a phone, printable, dark and light.
 
 Examples:
   rightsize report usage.csv -o report.html
-  rightsize report data/usage/*.csv.gz -recommender krr -o report.html
+  rightsize report data/usage_*.csv.gz -recommender krr -o report.html
   rightsize report usage.csv -json                                          everything as one JSON object
 `,
 	Values: map[string][]string{"recommender": recommenderKinds(), "base": recommenderKinds(), "runtime": recommend.Runtimes()},

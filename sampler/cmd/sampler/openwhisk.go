@@ -210,7 +210,7 @@ func sampleOpenWhisk(ctx context.Context, o options, output string, stdout, stde
 	case nothing:
 		return sampled
 	case written != nil:
-		return fmt.Errorf("%w; the %d traces that are complete are kept in %s, and -resume writes them", written, traces, journal)
+		return notWritten(written, traces, target.InMemory(), journal)
 	case whole && ctx.Err() == nil:
 		return reportOpenWhisk(stdout, o, output, result, time.Since(begin))
 	}
@@ -230,6 +230,14 @@ func sampleOpenWhisk(ctx context.Context, o options, output string, stdout, stde
 		return errors.New(got)
 	}
 	return fmt.Errorf("%s; -allow-incomplete is content with that", got)
+}
+
+// notWritten says what becomes of complete traces whose dataset could not be written, of which some are in memory alone.
+func notWritten(err error, traces, inMemory int, journal string) error {
+	if inMemory > 0 {
+		return fmt.Errorf("%w; of the %d traces that are complete %d are not in %s, which could not be written either: -resume asks Zipkin for them again", err, traces, inMemory, journal)
+	}
+	return fmt.Errorf("%w; the %d traces that are complete are kept in %s, and -resume writes them", err, traces, journal)
 }
 
 // removeInTime removes what was deployed, also when ctx is done, and then soon.

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -455,6 +456,15 @@ func TestCannotBeWritten(t *testing.T) {
 	p = s.sampler("-resume")
 	require.Zero(t, p.wait(), p.stderr())
 	s.whole(30)
+}
+
+// TestNotWritten checks that nothing is said to be in a journal that is not.
+func TestNotWritten(t *testing.T) {
+	full := errors.New("write x.json: no space left on device")
+	require.EqualError(t, notWritten(full, 30, 0, "x.json.journal"),
+		"write x.json: no space left on device; the 30 traces that are complete are kept in x.json.journal, and -resume writes them")
+	require.EqualError(t, notWritten(full, 30, 29, "x.json.journal"),
+		"write x.json: no space left on device; of the 30 traces that are complete 29 are not in x.json.journal, which could not be written either: -resume asks Zipkin for them again")
 }
 
 // TestNothingComplete checks that without any trace nothing is written, and that nothing promises more.

@@ -134,7 +134,7 @@ func parseParameters(text []byte) (tpp.FileModel, error) {
 		if err == io.EOF {
 			return nil, errors.New("it is empty")
 		}
-		return nil, errors.New(strings.Join(strings.Fields(err.Error()), " "))
+		return nil, parametersError(err)
 	}
 	return p.model()
 }

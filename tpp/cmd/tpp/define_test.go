@@ -72,9 +72,13 @@ func TestDefineRefuses(t *testing.T) {
 	model := filepath.Join(t.TempDir(), "m.safetensors")
 	for _, c := range []struct{ text, want string }{
 		{"", "it is empty"},
-		{"kind: [", "yaml"},
+		{"kind: [", "p.yaml: line 1: did not find expected node content"},
+		{"kind: poisson\nrates: 1\nend: often\ngaps: 2\nmarks: [[a]]",
+			`line 2: a list of numbers is due, not "1"; line 3: a number is due, not "often"; line 4: a mapping of weight, mu, sigma is due, not "2"; line 5: a text is due`},
+		{"kind: poisson\nrates: [1]\nrates: [2]", `line 3: mapping key "rates" already defined at line 2`},
+		{"- kind", "line 1: a file of keys like kind: hawkes is due"},
 		{"kind: cox", `kind is "cox"`},
-		{"kind: poisson\nrate: 3", "field rate not found"},
+		{"kind: poisson\nrate: 3", `line 2: unknown key "rate" (known: kind, marks, end, time_unit, resolution, rates, shares, gaps, base, branching, decay, further)`},
 		{"kind: poisson", "rates is missing"},
 		{"kind: poisson\nrates: [1]\nbase: [1]", "base is not for a poisson process"},
 		{"kind: renewal\ngaps: {weight: [-1], mu: [0], sigma: [1]}", "a weight of the gaps is -1"},
@@ -84,7 +88,7 @@ func TestDefineRefuses(t *testing.T) {
 		{hawkesText + "further: [{branching: [[0, 0], [0, 0.6]], decay: 1}]", "not stable: the spectral radius of its branching matrix is 1.1"},
 		{hawkesText + "further: [{branching: [[0, 0.1]], decay: 1}]", "it must have one for each of 2 marks"},
 		{hawkesText + "further: [{branching: [[0, 0], [0, 0.1]]}]", "a decay is 0"},
-		{hawkesText + "further: [{branching: [[0, 0], [0, 0.1]], decay: 1, x: 2}]", "field x not found in type main.furtherFile\n"},
+		{hawkesText + "further: [{branching: [[0, 0], [0, 0.1]], decay: 1, x: 2}]", "unknown key \"x\" (known: branching, decay)\n"},
 		{strings.Replace(hawkesText, "[[0.05]]", "[[1, 1], [1, 1]]", 1) + "further: [{branching: [[0, 0], [0, 0.1]], decay: 1}]", "each has one decay"},
 	} {
 		status, _, errs := call(t, "define", write(t, "p.yaml", c.text), "-o", model)

@@ -132,8 +132,9 @@ func TestADatasetAsModel(t *testing.T) {
 		{[]string{"predict", zipped, model}, "it stands before"},
 		{[]string{"plot", data, model, "-o", filepath.Join(t.TempDir(), "x.png")}, "it stands before"},
 		{[]string{"predict", data, data}, "tpp train makes a model"},
-		{[]string{"sample", data, "-o", out}, "looks like a dataset; tpp train makes a model"},
-		{[]string{"sample", write(t, "d.csv", "user,time\na,1\n"), "-o", out}, "looks like a dataset"},
+		{[]string{"sample", data, "-o", out}, "it is text or gzipped, as datasets are; tpp train makes a model of one"},
+		{[]string{"sample", write(t, "d.csv", "user,time\na,1\n"), "-o", out}, "it is text or gzipped, as datasets are"},
+		{[]string{"predict", write(t, "notes.md", "# No dataset either\n"), data}, "notes.md: not a safetensors file as models are: it is text or gzipped, as datasets are"},
 		{[]string{"evaluate", data, data}, "0 models and 2 datasets"},
 	} {
 		if status, _, errs := call(t, c.args...); status != cli.Failed || !strings.Contains(errs, c.says) {

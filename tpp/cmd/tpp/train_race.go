@@ -94,8 +94,10 @@ func (o *trainOrder) setRace(fs *flag.FlagSet) error {
 func (o *trainOrder) chooseGraph(training *tpp.Dataset, stderr io.Writer) (err error) {
 	o.noteStarts(training, stderr)
 	if o.graph != "" {
-		o.race.Graph, err = callgraph.Read(o.graph, training.MarkNames)
-		return err
+		if o.race.Graph, err = callgraph.Read(o.graph, training.MarkNames); err != nil {
+			return fmt.Errorf("-graph: %w", err)
+		}
+		return nil
 	}
 	if slices.ContainsFunc(training.Sequences, func(s tpp.Sequence) bool { return s.Parents != nil }) {
 		return nil // training reads them

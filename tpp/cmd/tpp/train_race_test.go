@@ -257,7 +257,7 @@ func TestRaceGraph(t *testing.T) {
 		{"a file", plain, []string{"-graph", graph}, cli.OK, "", 2},
 		{"wrong", plain, []string{"-graph", elsewhere}, cli.OK, "note: the graph in " + elsewhere + " does not explain up to ", 0},
 		{"of another application", plain, []string{"-graph", other}, cli.Failed, "is none of the functions main, g1 of the graph", 0},
-		{"no file", plain, []string{"-graph", "nowhere.yaml"}, cli.Failed, "nowhere.yaml", 0},
+		{"no file", plain, []string{"-graph", "nowhere.yaml"}, cli.Failed, "tpp train: -graph: application nowhere.yaml: no such folder", 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			status, _, errs := call(t, append(append([]string{"train", c.data, "-o", out}, quickly...), c.options...)...)

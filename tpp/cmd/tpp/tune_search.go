@@ -209,7 +209,11 @@ func (s *tuneSearch) printRung(rung, epochs int, results []tune.Result, stdout i
 		return nil
 	}
 	tw := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(tw, "%d settings, %d epochs each\nsetting\tloss\toptions\n", len(results), epochs)
+	best := ""
+	if len(results) > printed {
+		best = fmt.Sprintf(", the best %d", printed)
+	}
+	fmt.Fprintf(tw, "%d settings, %d epochs each%s\nsetting\tloss\toptions\n", len(results), epochs, best)
 	for i, r := range results {
 		if i == printed {
 			break

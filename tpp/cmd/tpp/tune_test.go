@@ -13,6 +13,7 @@ import (
 
 	"github.com/tppfaas/tppfaas/internal/cli"
 	"github.com/tppfaas/tppfaas/tpp"
+	"github.com/tppfaas/tppfaas/tpp/tune"
 )
 
 // tuneQuickly are options of a search that takes no time.
@@ -151,6 +152,23 @@ func TestTuneBegins(t *testing.T) {
 		status, out, errs := call(t, "tune", input, "-kind", kind, "-trials", trials, "-epochs", "2", "-search", "context=4,8")
 		if status != cli.OK || !strings.Contains(out, "The lowest validation loss is") || !strings.Contains(out, "-kind "+kind) {
 			t.Errorf("%s: status %d, %s%s", kind, status, out, errs)
+		}
+	}
+}
+
+// TestTunePrintsTheBest checks that people are shown the best settings of a rung, and told where there are more.
+func TestTunePrintsTheBest(t *testing.T) {
+	var results []tune.Result
+	for i := range printed + 2 {
+		results = append(results, tune.Result{Run: tune.Run{Trial: i}, Loss: float64(i)})
+	}
+	for n, heading := range map[int]string{printed + 2: "7 settings, 3 epochs each, the best 5\n", printed: "5 settings, 3 epochs each\n"} {
+		var out strings.Builder
+		if err := (&tuneSearch{tuning: &tuning{}}).printRung(0, 3, results[:n], &out); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasPrefix(out.String(), heading) || strings.Count(out.String(), "the defaults\n") != printed {
+			t.Errorf("of %d settings it prints\n%s", n, out.String())
 		}
 	}
 }
