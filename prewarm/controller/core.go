@@ -92,6 +92,7 @@ type function struct {
 	retry     prewarm.Time // no start is tried before
 	heldLog   uint64       // decision that the last start which was held back is counted in
 	imagined  bool         // containers of it were imagined
+	unserved  bool         // it was said that no model is for it
 	standing  int          // containers that were asked for and wait for their use
 	scale     scale
 	renewing  prewarm.Time     // no renewal is tried before
@@ -308,6 +309,7 @@ func (c *Core) due(e entry) {
 		c.closeRequests()
 	case checkModels:
 		c.refreshModels()
+		c.tellUnserved()
 		c.forgetRequests()
 		c.agenda.set(e, c.now+checkEvery)
 	}

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tppfaas/tppfaas/prewarm"
@@ -97,6 +98,27 @@ func (c *Core) refreshModels() {
 			c.touch(f)
 		}
 		f.Served, f.Reason = served, reason
+	}
+}
+
+// mostNames bounds how many functions a line of the log names.
+const mostNames = 10
+
+// tellUnserved warns of functions that were observed and that no model is for, once of each: whoever has given the model of another application, or of
+// functions that were deployed under other names, would see nothing happen.
+func (c *Core) tellUnserved() {
+	if c.o.ServesAll || c.o.Learns {
+		return
+	}
+	var names []string
+	for _, f := range c.functions {
+		if f.model == nil && !f.unserved {
+			f.unserved = true
+			names = append(names, f.Name)
+		}
+	}
+	if n := len(names); n > 0 {
+		c.o.Log.Warn("functions were observed that no model is for: nothing is done for them", "functions", strings.Join(names[:min(n, mostNames)], ","), "more", max(n-mostNames, 0))
 	}
 }
 

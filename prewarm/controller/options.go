@@ -37,6 +37,8 @@ type Options struct {
 	ServesAll bool
 	// Models returns the models that are in use; nil if there are none. It is called by the goroutine that uses the core.
 	Models func() []Model
+	// Learns says that there may be models of further functions later, so that those without one are no reason for a warning.
+	Learns bool
 	// DefaultMemoryMB is the memory of a container of a function of which it is not known (256).
 	DefaultMemoryMB int
 	// Lease is the time for which a number of replicas that was set holds, if nothing is heard of the controller (2 minutes); it is renewed after

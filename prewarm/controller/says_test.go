@@ -160,3 +160,36 @@ func TestSaysWhatSourcesSay(t *testing.T) {
 		}
 	})
 }
+
+// TestSaysWhatHasNoModel checks that functions that no model is for are named in the log, each once, and not where models may be learned.
+func TestSaysWhatHasNoModel(t *testing.T) {
+	for _, learns := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			log := &lines{}
+			c := newController(t, &fake{}, func(o *Options, _ *RunOptions) {
+				o.Log = slog.New(slog.NewTextHandler(log, nil))
+				o.ServesAll, o.Learns = false, learns
+				o.Models = func() []Model { return []Model{{Name: "file", Functions: []string{"a", "b"}}} }
+			})
+			stop := started(t, c)
+			sink := c.Sink("test")
+			for i, function := range []string{"a", "pay", "ship", "a", "pay"} {
+				if err := sink.Observe(t.Context(), []source.Observation{invoked(function, string(rune('A'+i)), "1")}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			time.Sleep(10 * checkEvery)
+			synctest.Wait()
+			want := 1
+			if learns {
+				want = 0
+			}
+			if got := strings.Count(log.String(), "functions=pay,ship"); got != want || strings.Count(log.String(), "no model") != want {
+				t.Errorf("with learning %t the log is\n%s", learns, log)
+			}
+			if err := stop(); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}

@@ -3,6 +3,7 @@ package serve
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -30,22 +31,26 @@ func Command(ctx context.Context, address, command, token string, insecure bool)
 	defer transport.CloseIdleConnections()
 	client := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	response, err := client.Do(r)
+	var failure *url.Error
+	if errors.As(err, &failure) {
+		err = failure.Err // the rest of it is said here
+	}
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", command, err)
+		return "", fmt.Errorf("no answer of a controller at %s: %w", address, err)
 	}
 	defer response.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(response.Body, 4096))
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", command, err)
+		return "", fmt.Errorf("the answer of the controller at %s: %w", address, err)
 	}
 	line, _, _ := strings.Cut(strings.TrimSpace(string(text)), "\n")
 	switch {
 	case response.StatusCode == http.StatusUnauthorized:
-		return "", fmt.Errorf("%s: the controller at %s wants a token (-token-file), or another one", command, address)
+		return "", fmt.Errorf("the controller at %s wants a token (-token-file), or another one", address)
 	case response.StatusCode != http.StatusOK && line == "":
-		return "", fmt.Errorf("%s: %s, which is to be the controller, answers %s", command, address, response.Status)
+		return "", fmt.Errorf("%s, which is to be the controller, answers %s", address, response.Status)
 	case response.StatusCode != http.StatusOK:
-		return "", fmt.Errorf("%s: the controller at %s answers %s: %s", command, address, response.Status, line)
+		return "", fmt.Errorf("the controller at %s answers %s: %s", address, response.Status, line)
 	}
 	return line, nil
 }

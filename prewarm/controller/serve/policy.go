@@ -109,6 +109,7 @@ func (o *Options) newPolicy(ctx context.Context, core *controller.Options, model
 	}
 	core.NewPolicy = func([]prewarm.Function) (prewarm.Policy, error) { return p, nil }
 	core.Models = func() []controller.Model { return modelsOf(p, core) }
+	core.Learns = o.Learn
 	return p, nil
 }
 

@@ -40,9 +40,9 @@ func (o *Options) checkShare() error {
 	case name != policyName || o.NewPolicy != nil:
 		return fmt.Errorf("the work of the policy %s cannot be shared: that is for %s", name, policyName)
 	case o.Learn:
-		return errors.New("a server that shares its work learns no models, since it sees a part of the traces: it needs a model")
+		return errors.New("a server that shares its work learns no models, since it sees a part of the traces: give it one (-model FILE), or the state of another that learns (-learned FOLDER)")
 	case len(o.Models) == 0 && o.Share.Learned == "":
-		return errors.New("a server that shares its work needs a model, or what another has learned")
+		return errors.New("a server that shares its work needs a model (-model FILE), or what another has learned (-learned FOLDER)")
 	case o.State != "":
 		return errors.New("a server that shares its work has its state in Kafka, and none of its own")
 	case len(o.Sources) > 0 || o.Loads:
