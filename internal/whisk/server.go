@@ -107,7 +107,11 @@ func (s *Server) Do(ctx context.Context, r Request, answer any) error {
 		if expected && decode(text, answer) == nil && (r.Check == nil || r.Check() == nil) {
 			return nil
 		}
-		return statusError(s.Name, response.StatusCode, response.Header.Get("Retry-After"), errorText(response.Header, text))
+		says := errorText(response.Header, text)
+		if elsewhere := RedirectedTo(response); elsewhere != "" {
+			says = "it is at " + elsewhere
+		}
+		return statusError(s.Name, response.StatusCode, response.Header.Get("Retry-After"), says)
 	}
 	text, err := s.read(response.Body, answer == nil)
 	if err != nil && !errors.Is(err, ErrTooLong) {
@@ -127,11 +131,18 @@ func (s *Server) Do(ctx context.Context, r Request, answer any) error {
 	return nil
 }
 
+// client returns the client that makes the requests, with [KeepMethod] unless it has a policy of its own.
 func (s *Server) client() *http.Client {
-	if s.HTTP == nil {
-		return http.DefaultClient
+	client := s.HTTP
+	if client == nil {
+		client = http.DefaultClient
 	}
-	return s.HTTP
+	if client.CheckRedirect == nil {
+		careful := *client
+		careful.CheckRedirect = KeepMethod
+		client = &careful
+	}
+	return client
 }
 
 func (s *Server) request(ctx context.Context, r Request) (*http.Request, error) {
