@@ -57,8 +57,9 @@ type activation struct {
 
 // has reports whether the span waits for the activation already.
 func (a *activation) has(span ptrace.Span) bool {
+	id := identityOf(span)
 	for i := range a.items {
-		if s := a.items[i].span; s.SpanID() == span.SpanID() && s.TraceID() == span.TraceID() && s.Name() == span.Name() {
+		if identityOf(a.items[i].span) == id {
 			return true
 		}
 	}

@@ -121,3 +121,32 @@ func TestSameSpanTwiceInAMessage(t *testing.T) {
 		require.NoError(t, b.Shutdown(background))
 	})
 }
+
+// TestSpanThatWaitsComesAgain checks that a span which waits for its record is taken once, and that one which shares only its id waits beside it.
+func TestSpanThatWaitsComesAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, testConfig(), &fakeClient{answer: func(_ context.Context, _ string, n int) (whisk.Record, error) {
+			if n < 3 {
+				return whisk.Record{}, whisk.ErrNotYet
+			}
+			return record, nil
+		}}, nil)
+		for _, differ := range []func(ptrace.Span){
+			func(ptrace.Span) {},
+			func(s ptrace.Span) { s.SetName("start") },
+			func(s ptrace.Span) { s.SetKind(ptrace.SpanKindClient) },
+			func(s ptrace.Span) { s.SetTraceID(pcommon.TraceID{9}) },
+		} {
+			for range 2 {
+				traces := message(0, "aa")
+				differ(spansOf(traces)[0])
+				require.NoError(t, b.ConsumeTraces(background, traces))
+			}
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		require.Equal(t, map[pcommon.SpanID]int{spanID(0): 4}, counts(b.sink.all()))
+		require.Zero(t, b.waiting())
+		require.NoError(t, b.Shutdown(background))
+	})
+}
