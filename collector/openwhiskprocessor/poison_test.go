@@ -2,6 +2,7 @@ package openwhiskprocessor
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -122,7 +123,8 @@ func TestSameSpanTwiceInAMessage(t *testing.T) {
 	})
 }
 
-// TestSpanThatWaitsComesAgain checks that a span which waits for its record is taken once, and that one which shares only its id waits beside it.
+// TestSpanThatWaitsComesAgain checks that a span which waits for its record is taken once, however many wait for the same, and that one which shares
+// only its id waits beside it.
 func TestSpanThatWaitsComesAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := start(t, testConfig(), &fakeClient{answer: func(_ context.Context, _ string, n int) (whisk.Record, error) {
@@ -143,9 +145,16 @@ func TestSpanThatWaitsComesAgain(t *testing.T) {
 				require.NoError(t, b.ConsumeTraces(background, traces))
 			}
 		}
+		want := map[pcommon.SpanID]int{spanID(0): 4}
+		for n := range 3 * fewItems {
+			want[spanID(n+1)] = 1
+			for range 2 {
+				require.NoError(t, b.ConsumeTraces(background, message(1, slices.Repeat([]string{"aa"}, n+1)...)))
+			}
+		}
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		require.Equal(t, map[pcommon.SpanID]int{spanID(0): 4}, counts(b.sink.all()))
+		require.Equal(t, want, counts(b.sink.all()))
 		require.Zero(t, b.waiting())
 		require.NoError(t, b.Shutdown(background))
 	})
