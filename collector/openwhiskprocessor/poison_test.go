@@ -2,6 +2,7 @@ package openwhiskprocessor
 
 import (
 	"context"
+	"math"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -26,6 +27,7 @@ func TestClampDurations(t *testing.T) {
 		{5_000_000, 4_999_999, 5_000_000, -1},
 		{5_000_000, 3_000_000, 5_000_000, -2},
 		{1_700_000_001_000_000_000, 1_700_000_000_000_000_000, 1_700_000_001_000_000_000, -1000},
+		{math.MaxUint64, 1, math.MaxUint64, -18_446_744_073_710},
 	} {
 		traces := message(0, "")
 		span := spansOf(traces)[0]
