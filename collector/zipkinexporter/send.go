@@ -65,7 +65,7 @@ func (e *zipkinExporter) start(ctx context.Context, host component.Host) error {
 		var err error
 		if e.aside, err = openFolder(e.fs, e.config.SetAside); err != nil {
 			// Spans that Zipkin takes are not to wait for a folder that is hardly ever needed.
-			e.settings.Logger.Error("The folder for spans that Zipkin refuses cannot be used; they will be dropped", zap.Error(err))
+			e.settings.Logger.Error("The folder for spans that Zipkin refuses cannot be used; they will be dropped until it can", zap.Error(err))
 		}
 	}
 	client, err := e.config.ClientConfig.ToClient(ctx, host.GetExtensions(), e.settings)
