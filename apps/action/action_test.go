@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log"
 	"maps"
 	"math"
 	"net"
@@ -321,6 +322,63 @@ func TestCollectorThatHangs(t *testing.T) {
 	defer cancel()
 	require.Error(t, r.Close(ctx), "the export was given up")
 	close(p.hanging)
+}
+
+// TestCollectorThatIsReplaced checks that a function whose container is warm answers soon, and sends its span, where the collector that it is given is
+// another and the one before hangs.
+func TestCollectorThatIsReplaced(t *testing.T) {
+	p := newTestPlatform(t, "sequence")
+	arrived := make(chan struct{})
+	hanging := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		close(arrived)
+		<-r.Context().Done()
+	}))
+	defer hanging.Close()
+	r := &Runner{}
+	calls := []plannedCall{{Function: p.app.Index(apps.Main)}}
+	require.NotContains(t, string(r.Run(t.Context(), p.request("aa", apps.Main, map[string]any{"calls": calls, "collector": hanging.URL}))), "error")
+	<-arrived
+	request := p.request("bb", apps.Main, map[string]any{"calls": calls})
+	request.Deadline = milliseconds(time.Now().Add(exportTimeout / 2).UnixMilli())
+	require.NotContains(t, string(r.Run(t.Context(), request)), "error")
+	require.Less(t, time.Now().UnixMilli(), int64(request.Deadline), "the run has waited for the export to the first collector")
+	require.Len(t, p.wait(1), 1)
+	require.True(t, p.has("bb"))
+	require.NoError(t, r.Close(t.Context()))
+}
+
+// TestCertificateOfTheCollector checks that the parameter insecure, with which a function does not check the certificate of OpenWhisk, holds for the
+// collector too: for spans, announcements and the connection of a warm-up.
+func TestCertificateOfTheCollector(t *testing.T) {
+	for _, insecure := range []bool{false, true} {
+		t.Run(fmt.Sprint(insecure), func(t *testing.T) {
+			p := newTestPlatform(t, "sequence")
+			secure := httptest.NewUnstartedServer(http.HandlerFunc(p.collect))
+			secure.Config.ErrorLog = log.New(io.Discard, "", 0) // clients that refuse the certificate
+			secure.StartTLS()
+			defer secure.Close()
+			var lines bytes.Buffer
+			r := &Runner{Log: &lines}
+			more := map[string]any{
+				"calls": []plannedCall{{Function: p.app.Index(apps.Main)}}, "collector": secure.URL, "insecure": insecure, "announce": true,
+			}
+			require.NotContains(t, string(r.Run(t.Context(), p.request("aa", apps.Main, more))), "error")
+			if insecure {
+				require.Len(t, p.wait(2), 2) // the start and the span
+			}
+			_ = r.Close(t.Context())
+			more["prewarm"], more["apihost"] = true, nil
+			warm := &Runner{Log: &lines}
+			require.Contains(t, string(warm.Run(t.Context(), p.request("bb", apps.Main, more))), "prewarmed")
+			_ = warm.Close(t.Context())
+			if insecure {
+				require.NotContains(t, lines.String(), "no trusted connection")
+			} else {
+				require.Equal(t, 3, strings.Count(lines.String(), "no trusted connection"), lines.String())
+			}
+		})
+	}
 }
 
 func TestCollectorThatFails(t *testing.T) {

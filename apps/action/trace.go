@@ -33,6 +33,7 @@ const (
 type tracer struct {
 	collector string
 	service   string
+	insecure  bool
 	client    *http.Client // of both provider and announcer
 	provider  *sdk.TracerProvider
 	announcer *announce.Announcer
@@ -55,7 +56,7 @@ var propagator = propagation.TraceContext{}
 // (nil if that is not known). The instance is a name for the container, "" if it has none. An impossible address of the collector counts as none, because the function should not fail for it.
 func (t *tracer) start(task *task, activationID, instance string, begin time.Time, cold *bool) span {
 	given := carrier{TraceParent: task.TraceParent, TraceState: task.TraceState}
-	if task.Collector == "" || !t.ready(task.Collector, task.name()) {
+	if task.Collector == "" || !t.ready(task) {
 		return span{given: given}
 	}
 	parent := propagator.Extract(context.Background(), propagation.MapCarrier{"traceparent": given.TraceParent, "tracestate": given.TraceState})
@@ -82,21 +83,26 @@ func (t *tracer) start(task *task, activationID, instance string, begin time.Tim
 	return started
 }
 
-// ready sets up a provider that exports to the collector, unless there is one already. It reports whether there is one now.
-func (t *tracer) ready(collector, service string) bool {
-	if t.provider != nil && t.collector == collector && t.service == service {
+// ready sets up a provider that exports to the task's collector, unless there is one already. It reports whether there is one now.
+func (t *tracer) ready(task *task) bool {
+	collector, service, insecure := task.Collector, task.name(), bool(task.Insecure)
+	if t.provider != nil && t.collector == collector && t.service == service && t.insecure == insecure {
 		return true
 	}
 	u, err := url.Parse(collector)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return false
 	}
-	_ = t.close(context.Background()) // only tests change the collector of an action
+	// Another collector, where a parameter was changed while the container was warm. The run waits for the one before no longer than a program at
+	// its end would.
+	before, cancel := context.WithTimeout(context.Background(), exportGrace)
+	defer cancel()
+	_ = t.close(before) // what is lost was logged
 	var end context.Context
 	end, t.end = context.WithCancel(context.Background())
 	logf := t.logf
-	t.client = whisk.NewHTTPClient(false, 4)
-	t.collector, t.service = collector, service
+	t.client = whisk.NewHTTPClient(insecure, 4)
+	t.collector, t.service, t.insecure = collector, service, insecure
 	exporter := otlphttp.New(u, t.client, func(spans int, err error) { logf("%d spans have not been exported: %v", spans, err) })
 	t.provider = sdk.NewTracerProvider(
 		sdk.WithResource(resource.NewSchemaless(attribute.String("service.name", service))),

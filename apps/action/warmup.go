@@ -95,7 +95,7 @@ func (r *Runner) warmUp(ctx context.Context, w *warmup, linger time.Duration, re
 			connect("invoking", r.invoker.first)
 		}
 		r.tracer.logf = r.logf
-		if t.Collector != "" && r.tracer.ready(t.Collector, t.name()) {
+		if t.Collector != "" && r.tracer.ready(t) {
 			connect("exporting", r.tracer.first)
 		}
 	}

@@ -47,7 +47,7 @@ func classify(traces ptrace.Traces, p *pending, c *cache, now time.Time) classif
 			for _, span := range ss.Spans().All() {
 				s := classifySpan(span, p, c, now)
 				if before != nil && s.class != invalid {
-					id := identity{span.TraceID(), span.SpanID(), span.Name(), span.Kind()}
+					id := identityOf(span)
 					if first, ok := before[id]; !ok {
 						before[id] = span
 					} else if s.class != passOn || equal(first, span) {
@@ -62,12 +62,16 @@ func classify(traces ptrace.Traces, p *pending, c *cache, now time.Time) classif
 	return result
 }
 
-// identity is what tells the spans of a message apart.
+// identity is what tells spans apart. The two halves of a call, of caller and callee, may differ in nothing but their kind.
 type identity struct {
 	trace pcommon.TraceID
 	span  pcommon.SpanID
 	name  string
 	kind  ptrace.SpanKind
+}
+
+func identityOf(span ptrace.Span) identity {
+	return identity{span.TraceID(), span.SpanID(), span.Name(), span.Kind()}
 }
 
 // equal reports whether two spans have the same content.

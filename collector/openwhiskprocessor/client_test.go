@@ -178,6 +178,8 @@ func TestFaults(t *testing.T) {
 	addresses, err := loopback.FreeAddresses(1)
 	require.NoError(t, err)
 	nobody := "http://" + addresses[0]
+	secure := httptest.NewTLSServer(http.NotFoundHandler())
+	t.Cleanup(secure.Close)
 	reply := func(status int, body string) string {
 		return serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Retry-After", "7")
@@ -211,6 +213,7 @@ func TestFaults(t *testing.T) {
 		"another's record":     {reply(200, `{"activationId": "ffff", "start": 5}`), malformed, "answers nonsense"},
 		"a record of nothing":  {reply(200, `{}`), malformed, "answers nonsense"},
 		"a status of its own":  {reply(418, "null"), malformed, "refuses (418)"},
+		"HTTPS":                {strings.Replace(secure.URL, "https://", "http://", 1), malformed, "refuses (400): Client sent an HTTP request to an HTTPS server"},
 		"internal error":       {reply(500, `{"error": "oops", "code": "x"}`), failed, "fails (500): oops"},
 		"bad gateway":          {reply(502, "null"), unavailable, "fails (502)"},
 		"unavailable":          {reply(503, ""), unavailable, "(503)"},

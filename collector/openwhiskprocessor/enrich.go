@@ -52,7 +52,7 @@ func clampDurations(traces ptrace.Traces) {
 				}
 				span.SetEndTimestamp(start)
 				// Rounded up, so that the value is never 0.
-				span.Attributes().PutInt(attrNegativeDuration, -int64((start-end+999_999)/1_000_000))
+				span.Attributes().PutInt(attrNegativeDuration, -int64((start-end-1)/1_000_000)-1)
 			}
 		}
 	}

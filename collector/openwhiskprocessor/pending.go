@@ -2,6 +2,7 @@ package openwhiskprocessor
 
 import (
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -49,20 +50,38 @@ type pending struct {
 type activation struct {
 	id      string
 	items   []item
-	since   time.Time     // when the first span began to wait
-	down    time.Duration // downtime of the circuit at that time
+	seen    map[identity]struct{} // the identities of items; nil while there are few
+	since   time.Time             // when the first span began to wait
+	down    time.Duration         // downtime of the circuit at that time
 	backoff backoff.ExponentialBackOff
 	due     time.Time // of the next lookup
 }
 
-// has reports whether the span waits for the activation already.
-func (a *activation) has(span ptrace.Span) bool {
-	for i := range a.items {
-		if s := a.items[i].span; s.SpanID() == span.SpanID() && s.TraceID() == span.TraceID() && s.Name() == span.Name() {
-			return true
+// fewItems is how many spans of an activation are looked through one by one. There is one of most.
+const fewItems = 8
+
+// add adds a span. There are many of one activation where a function takes the id of its container's first run for that of each.
+func (a *activation) add(it item) {
+	a.items = append(a.items, it)
+	switch {
+	case a.seen != nil:
+		a.seen[identityOf(it.span)] = struct{}{}
+	case len(a.items) > fewItems:
+		a.seen = make(map[identity]struct{}, 2*fewItems)
+		for i := range a.items {
+			a.seen[identityOf(a.items[i].span)] = struct{}{}
 		}
 	}
-	return false
+}
+
+// has reports whether the span waits for the activation already.
+func (a *activation) has(span ptrace.Span) bool {
+	id := identityOf(span)
+	if a.seen != nil {
+		_, ok := a.seen[id]
+		return ok
+	}
+	return slices.ContainsFunc(a.items, func(it item) bool { return identityOf(it.span) == id })
 }
 
 func newPending(config *Config) *pending {
@@ -196,7 +215,7 @@ func (q *pending) enlist(b *batch) {
 			q.ready = append(q.ready, a)
 			q.workReady.Signal()
 		}
-		a.items = append(a.items, it)
+		a.add(it)
 	}
 }
 

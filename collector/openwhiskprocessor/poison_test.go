@@ -2,6 +2,8 @@ package openwhiskprocessor
 
 import (
 	"context"
+	"math"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,6 +27,7 @@ func TestClampDurations(t *testing.T) {
 		{5_000_000, 4_999_999, 5_000_000, -1},
 		{5_000_000, 3_000_000, 5_000_000, -2},
 		{1_700_000_001_000_000_000, 1_700_000_000_000_000_000, 1_700_000_001_000_000_000, -1000},
+		{math.MaxUint64, 1, math.MaxUint64, -18_446_744_073_710},
 	} {
 		traces := message(0, "")
 		span := spansOf(traces)[0]
@@ -117,6 +120,43 @@ func TestSameSpanTwiceInAMessage(t *testing.T) {
 			require.NoError(t, b.ConsumeTraces(background, traces))
 			require.Len(t, b.sink.all(), before+2)
 		}
+		require.Zero(t, b.waiting())
+		require.NoError(t, b.Shutdown(background))
+	})
+}
+
+// TestSpanThatWaitsComesAgain checks that a span which waits for its record is taken once, however many wait for the same, and that one which shares
+// only its id waits beside it.
+func TestSpanThatWaitsComesAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := start(t, testConfig(), &fakeClient{answer: func(_ context.Context, _ string, n int) (whisk.Record, error) {
+			if n < 3 {
+				return whisk.Record{}, whisk.ErrNotYet
+			}
+			return record, nil
+		}}, nil)
+		for _, differ := range []func(ptrace.Span){
+			func(ptrace.Span) {},
+			func(s ptrace.Span) { s.SetName("start") },
+			func(s ptrace.Span) { s.SetKind(ptrace.SpanKindClient) },
+			func(s ptrace.Span) { s.SetTraceID(pcommon.TraceID{9}) },
+		} {
+			for range 2 {
+				traces := message(0, "aa")
+				differ(spansOf(traces)[0])
+				require.NoError(t, b.ConsumeTraces(background, traces))
+			}
+		}
+		want := map[pcommon.SpanID]int{spanID(0): 4}
+		for n := range 3 * fewItems {
+			want[spanID(n+1)] = 1
+			for range 2 {
+				require.NoError(t, b.ConsumeTraces(background, message(1, slices.Repeat([]string{"aa"}, n+1)...)))
+			}
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		require.Equal(t, want, counts(b.sink.all()))
 		require.Zero(t, b.waiting())
 		require.NoError(t, b.Shutdown(background))
 	})

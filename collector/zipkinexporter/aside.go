@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -24,27 +25,36 @@ type folder struct {
 	config SetAsideConfig
 
 	mu     sync.Mutex
+	opened bool
 	number int
 }
 
 // temporary is the beginning of the names of files that are not whole yet.
 const temporary = ".writing-"
 
-// openFolder creates the folder, if there is none, and removes files that a process did not finish.
-func openFolder(fs errorfs.FS, config SetAsideConfig) (*folder, error) {
-	if err := fs.MkdirAll(config.Directory, 0o700); err != nil {
-		return nil, err
+// openFolder opens a folder. After an error keep tries again: a volume may be full, or not there, only for a while.
+func openFolder(disk errorfs.FS, config SetAsideConfig) (*folder, error) {
+	f := &folder{fs: disk, config: config}
+	return f, f.open()
+}
+
+// open creates the folder, if there is none, and removes files that a process did not finish.
+func (f *folder) open() error {
+	f.opened = false
+	if err := f.fs.MkdirAll(f.config.Directory, 0o700); err != nil {
+		return err
 	}
-	entries, err := fs.ReadDir(config.Directory)
+	entries, err := f.fs.ReadDir(f.config.Directory)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for _, entry := range entries {
 		if strings.HasPrefix(entry.Name(), temporary) {
-			_ = fs.Remove(filepath.Join(config.Directory, entry.Name()))
+			_ = f.fs.Remove(filepath.Join(f.config.Directory, entry.Name()))
 		}
 	}
-	return &folder{fs: fs, config: config}, nil
+	f.opened = true
+	return nil
 }
 
 // keep writes a message to a file and returns its name, and the number of spans in older files that were removed to make room. After an
@@ -65,7 +75,21 @@ func (f *folder) keep(reason, detail string, traces ptrace.Traces) (file string,
 	f.number++
 	name := fmt.Sprintf("%s-%06d-%d-%s.json", now.Format("20060102T150405.000000000"), f.number, traces.SpanCount(), reason)
 	file = filepath.Join(f.config.Directory, name)
-	if err := f.write(file, filepath.Join(f.config.Directory, temporary+name), append(text, '\n')); err != nil {
+	if !f.opened {
+		if err := f.open(); err != nil {
+			return "", 0, err
+		}
+	}
+	write := func() error {
+		return f.write(file, filepath.Join(f.config.Directory, temporary+name), append(text, '\n'))
+	}
+	err = write()
+	if errors.Is(err, fs.ErrNotExist) { // somebody has removed the folder
+		if err = f.open(); err == nil {
+			err = write()
+		}
+	}
+	if err != nil {
 		return "", 0, err
 	}
 	return file, f.prune(name), nil

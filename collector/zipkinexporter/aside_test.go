@@ -160,6 +160,24 @@ func TestFolderTellsOfFailures(t *testing.T) {
 	}
 }
 
+// TestFolderThatComesBack checks that spans are set aside as soon as there can be a folder, though there could be none at the start, and that a folder
+// that was removed is made again.
+func TestFolderThatComesBack(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "volume", "refused")
+	require.NoError(t, os.WriteFile(filepath.Dir(dir), nil, 0o600)) // no folder can be made below a file
+	f, err := openFolder(errorfs.OS{}, SetAsideConfig{dir, 2, 1 << 20})
+	require.Error(t, err)
+	_, _, err = f.keep("refused", "why", spans("a"))
+	require.Error(t, err)
+	require.NoError(t, os.Remove(filepath.Dir(dir)))
+	for _, name := range []string{"b", "c"} {
+		_, _, err = f.keep("refused", "why", spans(name))
+		require.NoError(t, err)
+		require.Equal(t, [][]string{{name}}, files(t, dir))
+		require.NoError(t, os.RemoveAll(dir))
+	}
+}
+
 // TestFolderFiles checks what stands in a file and in its name, and that exactly as much is removed as the limits ask for: no files of others,
 // and no more bytes than needed.
 func TestFolderFiles(t *testing.T) {

@@ -24,6 +24,7 @@ import (
 
 	"github.com/tppfaas/tppfaas/collector/zipkinexporter/internal/metadata"
 	"github.com/tppfaas/tppfaas/internal/errorfs"
+	"github.com/tppfaas/tppfaas/internal/whisk"
 )
 
 // The reasons why a span is set aside: values of the metrics' attribute reason.
@@ -64,12 +65,16 @@ func (e *zipkinExporter) start(ctx context.Context, host component.Host) error {
 		var err error
 		if e.aside, err = openFolder(e.fs, e.config.SetAside); err != nil {
 			// Spans that Zipkin takes are not to wait for a folder that is hardly ever needed.
-			e.settings.Logger.Error("The folder for spans that Zipkin refuses cannot be used; they will be dropped", zap.Error(err))
+			e.settings.Logger.Error("The folder for spans that Zipkin refuses cannot be used; they will be dropped until it can", zap.Error(err))
 		}
 	}
-	var err error
-	e.client, err = e.config.ClientConfig.ToClient(ctx, host.GetExtensions(), e.settings)
-	return err
+	client, err := e.config.ClientConfig.ToClient(ctx, host.GetExtensions(), e.settings)
+	if err != nil {
+		return err
+	}
+	client.CheckRedirect = whisk.KeepMethod
+	e.client = client
+	return nil
 }
 
 func (e *zipkinExporter) shutdown(context.Context) error {
@@ -196,6 +201,9 @@ func (e *zipkinExporter) postAs(ctx context.Context, body []byte, contentType st
 		return &refusalError{status, oneLine(answer)}
 	}
 	err = fmt.Errorf("failed the request with status code %d", status)
+	if elsewhere := whisk.RedirectedTo(response); elsewhere != "" {
+		err = fmt.Errorf("%w: it sends to %s", err, elsewhere)
+	}
 	if seconds, e := strconv.Atoi(response.Header.Get("Retry-After")); e == nil && seconds > 0 {
 		return exporterhelper.NewThrottleRetry(err, time.Duration(min(seconds, 3600))*time.Second)
 	}

@@ -16,13 +16,16 @@ import (
 // New returns an exporter that sends spans to a collector with the client. failed is called with the number of spans and the first error of
 // a message, also where it is sent again and arrives; it may be nil. Shutdown closes idle connections and nothing else.
 func New(collector *url.URL, client *http.Client, failed func(spans int, err error)) *otlptrace.Exporter {
-	server := whisk.Server{Name: "the collector at " + collector.String(), Base: collector, HTTP: client, MaxAnswer: 1 << 20}
-	return otlptrace.NewUnstarted(&uploader{server, failed})
+	return otlptrace.NewUnstarted(&uploader{serverOf(collector, client), failed})
+}
+
+func serverOf(collector *url.URL, client *http.Client) whisk.Server {
+	return whisk.Server{Name: "the collector at " + whisk.DisplayAddress(collector), Base: collector, HTTP: client, MaxAnswer: 1 << 20}
 }
 
 // Connect sends a request without spans with the client, once, so that the connection is there when there are some.
 func Connect(ctx context.Context, collector *url.URL, client *http.Client) error {
-	server := whisk.Server{Name: "the collector at " + collector.String(), Base: collector, HTTP: client, MaxAnswer: 1 << 20}
+	server := serverOf(collector, client)
 	return server.Do(ctx, whisk.Request{Method: http.MethodPost, Path: "v1/traces", Protobuf: []byte{}}, nil)
 }
 

@@ -62,6 +62,7 @@ func TestExport(t *testing.T) {
 			defer server.Close()
 			address, err := url.Parse(server.URL + "/under/")
 			require.NoError(t, err)
+			address.User = url.UserPassword("user", "secret")
 			var logged []string
 			e := New(address, whisk.NewHTTPClient(false, 2), func(spans int, err error) { logged = append(logged, fmt.Sprint(spans, " spans: ", err)) })
 			require.NoError(t, e.Start(t.Context()))
@@ -76,7 +77,8 @@ func TestExport(t *testing.T) {
 			if failed := test.err != "" || test.requests > 1; failed {
 				require.Len(t, logged, 1)
 				require.Contains(t, logged[0], "1 spans: ")
-				require.Contains(t, logged[0], "the collector at "+server.URL)
+				require.Contains(t, logged[0], "the collector at "+server.URL+"/under/")
+				require.NotContains(t, logged[0], "secret")
 			} else {
 				require.Empty(t, logged)
 			}

@@ -2,11 +2,6 @@ package whisk
 
 import (
 	"context"
-	"errors"
-	"net/http"
-	"net/url"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -32,7 +27,6 @@ func (a *ListedAction) Path() string {
 
 // Actions lists all actions of the namespace, also those in its packages.
 func (c *Client) Actions(ctx context.Context) ([]ListedAction, error) {
-	const page = 200 // the most that OpenWhisk gives at once
 	type wire struct {
 		Name      string `json:"name"`
 		Namespace string `json:"namespace"` // NAMESPACE or NAMESPACE/PACKAGE
@@ -40,31 +34,19 @@ func (c *Client) Actions(ctx context.Context) ([]ListedAction, error) {
 		Updated   int64  `json:"updated"` // ms
 		Limits    Limits `json:"limits"`
 	}
-	var all []ListedAction
-	for {
-		var some []wire
-		r := Request{
-			Method: http.MethodGet, Path: namespace + actions,
-			Query: url.Values{"limit": {strconv.Itoa(page)}, "skip": {strconv.Itoa(len(all))}},
-			Check: func() error {
-				switch {
-				case len(some) > page:
-					return errors.New("more actions than were asked for")
-				case slices.ContainsFunc(some, func(a wire) bool { return a.Name == "" }):
-					return errors.New("an action without a name")
-				}
-				return nil
-			},
+	listed, err := listAll(ctx, c, actions, func(a *wire) string {
+		if a.Name == "" {
+			return ""
 		}
-		if err := c.do(ctx, r, &some); err != nil {
-			return nil, err
-		}
-		for _, a := range some {
-			_, pack, _ := strings.Cut(a.Namespace, "/")
-			all = append(all, ListedAction{Name: a.Name, Package: pack, Version: a.Version, MemoryMB: a.Limits.Memory, Updated: time.UnixMilli(a.Updated)})
-		}
-		if len(some) < page {
-			return all, nil
-		}
+		return a.Namespace + "/" + a.Name
+	})
+	if err != nil {
+		return nil, err
 	}
+	all := make([]ListedAction, len(listed))
+	for i, a := range listed {
+		_, pack, _ := strings.Cut(a.Namespace, "/")
+		all[i] = ListedAction{Name: a.Name, Package: pack, Version: a.Version, MemoryMB: a.Limits.Memory, Updated: time.UnixMilli(a.Updated)}
+	}
+	return all, nil
 }

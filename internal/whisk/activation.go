@@ -103,7 +103,8 @@ func (c *Client) activation(ctx context.Context, id string) (*wireRecord, error)
 	switch {
 	case errors.As(err, &e) && e.Kind == NotFound:
 		return nil, ErrNotYet
-	case errors.As(err, &e) && e.Status == http.StatusBadRequest:
+	case errors.As(err, &e) && e.Status == http.StatusBadRequest && e.inJSON:
+		// Others say 400 to any request, a server of HTTPS to HTTP, for example.
 		return nil, ErrImpossible
 	case err != nil:
 		return nil, err

@@ -28,7 +28,7 @@
 //	retry := whisk.Retry{Patience: 5 * time.Minute}
 //	err = retry.Do(ctx, func() error { return client.PutPackage(ctx, pack) })
 //
-// The files in the order in which a call passes through them: client.go, entity.go and activation.go, call.go, server.go, error.go.
+// The files in the order in which a call passes through them: client.go, entity.go and activation.go, call.go, server.go, redirect.go, error.go.
 //
 // Everything is safe for concurrent use. The package depends on nothing but the standard library, because it is linked into the
 // function that every composition deploys, whose size is a part of each cold start.

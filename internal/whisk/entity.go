@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -72,16 +71,32 @@ type Limits struct {
 
 // Packages lists all packages of the namespace.
 func (c *Client) Packages(ctx context.Context) ([]Package, error) {
+	return listAll(ctx, c, string(Packages), func(p *Package) string { return p.Name })
+}
+
+// listAll lists a collection page by page. Entries have names, and no two the same.
+func listAll[E any](ctx context.Context, c *Client, collection string, name func(*E) string) ([]E, error) {
 	const page = 200 // the most that OpenWhisk gives at once
-	var all []Package
+	var all []E
+	seen := map[string]bool{}
 	for {
-		var some []Package
+		var some []E
 		r := Request{
-			Method: http.MethodGet, Path: namespace + string(Packages),
+			Method: http.MethodGet, Path: namespace + collection,
 			Query: url.Values{"limit": {strconv.Itoa(page)}, "skip": {strconv.Itoa(len(all))}},
 			Check: func() error {
-				if slices.ContainsFunc(some, func(p Package) bool { return p.Name == "" }) {
-					return errors.New("a package without a name")
+				before := len(seen)
+				for i := range some {
+					if name(&some[i]) == "" {
+						return errors.New("one of the " + collection + " has no name")
+					}
+					seen[name(&some[i])] = true
+				}
+				switch {
+				case len(some) > page:
+					return errors.New("more " + collection + " than were asked for")
+				case len(some) == page && len(seen) == before: // where a gateway drops the query, this would go on for ever
+					return errors.New("the same " + collection + " again")
 				}
 				return nil
 			},

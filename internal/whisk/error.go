@@ -48,7 +48,8 @@ type Error struct {
 	// MaybeProcessed reports that the server may have carried the request out. Repeating it could do it twice.
 	MaybeProcessed bool
 
-	cause error
+	inJSON bool // Text is of an answer in JSON, as OpenWhisk's are
+	cause  error
 }
 
 // Error returns the failure in one line.

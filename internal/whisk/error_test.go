@@ -130,6 +130,8 @@ func TestFaults(t *testing.T) {
 		}), Unreachable, " cannot be reached: unexpected EOF", true, 0},
 		"certificate":         {secure.URL, Untrusted, ": no trusted connection: tls: failed to verify certificate: ", false, 0},
 		"no TLS":              {strings.Replace(nobodyTLS(t), "http://", "https://", 1), NoTLS, ": no trusted connection: it speaks HTTP, not HTTPS: give the address with http://", false, 0},
+		"TLS":                 {strings.Replace(secure.URL, "https://", "http://", 1), Rejected, " refuses (400): Client sent an HTTP request to an HTTPS server", false, 0},
+		"bad request":         {answer(400, "<html>welcome</html>"), Rejected, " refuses (400)", false, 7 * time.Second},
 		"a page":              {answer(200, "<html>welcome</html>"), Nonsense, " answers nonsense: an object is due, and this is no JSON: <html>welcome</html>", true, 0},
 		"null":                {answer(200, " null\n"), Nonsense, " answers nonsense: an object is due, and this is null", true, 0},
 		"a list":              {answer(200, `[{"activationId": "a"}]`), Nonsense, " answers nonsense: an object is due, and this is a list", true, 0},

@@ -2,6 +2,7 @@ package whisk
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -255,7 +256,7 @@ func TestPages(t *testing.T) {
 		}, n))
 	}), nil)
 	_, err := c.Packages(t.Context())
-	require.EqualError(t, err, c.Name()+" answers nonsense: a package without a name")
+	require.EqualError(t, err, c.Name()+" answers nonsense: one of the packages has no name")
 	asked = nil
 	c = newTestClient(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		skip := r.URL.Query().Get("skip")
@@ -265,7 +266,7 @@ func TestPages(t *testing.T) {
 			page = page[:7]
 		}
 		for i := range page {
-			page[i].Name = "p"
+			page[i].Name = fmt.Sprint("p", skip, "-", i)
 		}
 		_ = json.NewEncoder(w).Encode(page)
 	}), nil)
@@ -273,4 +274,22 @@ func TestPages(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, all, 407)
 	require.Equal(t, []string{"0", "200", "400"}, asked)
+}
+
+// TestSamePageAgain checks that lists of a server that drops the query, and so answers each request alike, end.
+func TestSamePageAgain(t *testing.T) {
+	asked := 0
+	c := newTestClient(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked++
+		page := make([]Package, 200)
+		for i := range page {
+			page[i].Name = fmt.Sprint("p", i)
+		}
+		_ = json.NewEncoder(w).Encode(page)
+	}), nil)
+	_, err := c.Packages(t.Context())
+	require.EqualError(t, err, c.Name()+" answers nonsense: the same packages again")
+	_, err = c.Actions(t.Context())
+	require.EqualError(t, err, c.Name()+" answers nonsense: the same actions again")
+	require.Equal(t, 4, asked)
 }

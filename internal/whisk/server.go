@@ -107,7 +107,13 @@ func (s *Server) Do(ctx context.Context, r Request, answer any) error {
 		if expected && decode(text, answer) == nil && (r.Check == nil || r.Check() == nil) {
 			return nil
 		}
-		return statusError(s.Name, response.StatusCode, response.Header.Get("Retry-After"), errorText(response.Header, text))
+		says, inJSON := errorText(response.Header, text)
+		if elsewhere := RedirectedTo(response); elsewhere != "" {
+			says = "it is at " + elsewhere
+		}
+		e := statusError(s.Name, response.StatusCode, response.Header.Get("Retry-After"), says)
+		e.inJSON = inJSON
+		return e
 	}
 	text, err := s.read(response.Body, answer == nil)
 	if err != nil && !errors.Is(err, ErrTooLong) {
@@ -127,11 +133,18 @@ func (s *Server) Do(ctx context.Context, r Request, answer any) error {
 	return nil
 }
 
+// client returns the client that makes the requests, with [KeepMethod] unless it has a policy of its own.
 func (s *Server) client() *http.Client {
-	if s.HTTP == nil {
-		return http.DefaultClient
+	client := s.HTTP
+	if client == nil {
+		client = http.DefaultClient
 	}
-	return s.HTTP
+	if client.CheckRedirect == nil {
+		careful := *client
+		careful.CheckRedirect = KeepMethod
+		client = &careful
+	}
+	return client
 }
 
 func (s *Server) request(ctx context.Context, r Request) (*http.Request, error) {
@@ -253,18 +266,19 @@ func describe(text []byte) string {
 	return shorten(string(text), 40)
 }
 
-// errorText returns what an answer says about an error: OpenWhisk's JSON has it as "error", other servers send plain text.
-func errorText(header http.Header, text []byte) string {
+// errorText returns what an answer says about an error, and whether it says so as OpenWhisk does: in JSON, as "error". Other servers send plain text,
+// some without saying that it is.
+func errorText(header http.Header, text []byte) (says string, inJSON bool) {
 	var body struct {
 		Error any `json:"error"`
 	}
 	if json.Unmarshal(text, &body) == nil {
 		if s, ok := body.Error.(string); ok {
-			return s
+			return s, true
 		}
 	}
-	if strings.HasPrefix(header.Get("Content-Type"), "text/plain") {
-		return string(text)
+	if contentType := header.Get("Content-Type"); contentType == "" || strings.HasPrefix(contentType, "text/plain") {
+		return string(text), false
 	}
-	return ""
+	return "", false
 }

@@ -38,7 +38,7 @@ func newAnnouncer(collector Setting, insecure bool, warn func(string)) (*announc
 	a.announcer = announce.New(otlphttp.New(address, a.http, nil), announcerService, func(_ int, err error) {
 		once.Do(func() {
 			warn(fmt.Sprintf("a request was not announced to the collector at %s (from %s), and others may not be: %s; "+
-				"-sampler-collector gives the address under which it is reached from here", collector.Value, collector.From, whisk.OneLine(err.Error())))
+				"-sampler-collector gives the address under which it is reached from here", collector.address(), collector.From, whisk.OneLine(err.Error())))
 		})
 	})
 	return a, nil

@@ -205,7 +205,7 @@ func (t *Target) warnIfNothingArrives(ctx context.Context, now time.Time, settle
 		return
 	}
 	text := fmt.Sprintf("no span has arrived in %s: the functions send theirs to the collector at %s (from %s), which must pass them on",
-		t.zipkin.Server.Name, t.options.Collector.Value, t.options.Collector.From)
+		t.zipkin.Server.Name, t.options.Collector.address(), t.options.Collector.From)
 	if u, err := whisk.ParseAddress(t.options.Collector.Value); err == nil && whisk.IsLoopback(u) {
 		text += "; that address is this machine's, and in a container it is the container's"
 	}

@@ -24,6 +24,15 @@ type Setting struct {
 // wrong adds to an error about the value where it comes from.
 func (s Setting) wrong(err error) error { return fmt.Errorf("%s: %w", s.From, err) }
 
+// address returns the value, an address, as messages show it: without user and password.
+func (s Setting) address() string {
+	u, err := whisk.ParseAddress(s.Value)
+	if err != nil {
+		return "an address that is none"
+	}
+	return whisk.DisplayAddress(u)
+}
+
 // Settings says where OpenWhisk, the collector and Zipkin are.
 type Settings struct {
 	// APIHost is the address of OpenWhisk's API, without path; without scheme it is https. Auth is the key, user:password.

@@ -245,7 +245,7 @@ func checkAnnouncements(t *testing.T, env *testenv.Env, data *tpp.Dataset) {
 func TestAnnouncementsThatAreLost(t *testing.T) {
 	env := testenv.New(t, rest.Limits{})
 	r, err := begin(t, env, every(10*time.Millisecond, 5), "", false, func(o *Options) {
-		o.Announce, o.SamplerCollector = true, Setting{"http://127.0.0.1:1", "TPPFAAS_SAMPLER_COLLECTOR"}
+		o.Announce, o.SamplerCollector = true, Setting{"http://user:secret@127.0.0.1:1", "TPPFAAS_SAMPLER_COLLECTOR"}
 	})
 	require.NoError(t, err)
 	_, err = r.Sample(t.Context(), nil)
@@ -255,6 +255,7 @@ func TestAnnouncementsThatAreLost(t *testing.T) {
 	require.Equal(t, 1, strings.Count(r.log(), "announced"), r.log())
 	require.Contains(t, r.log(), "not announced to the collector at http://127.0.0.1:1 (from TPPFAAS_SAMPLER_COLLECTOR)")
 	require.Contains(t, r.log(), "-sampler-collector")
+	require.NotContains(t, r.log(), "secret")
 }
 
 // TestWithoutAnnouncements checks that nothing is announced, and no payload has an id of a call, unless that is asked for.
@@ -414,11 +415,16 @@ func TestNothingArrives(t *testing.T) { withAndWithout(t, testNothingArrives) }
 func testNothingArrives(t *testing.T, change func(*Options)) {
 	env := testenv.New(t, rest.Limits{})
 	env.Lose(func(function, _ string) bool { return function != announcerService })
-	r, err := begin(t, env, every(10*time.Millisecond, 2), "", false, change)
+	r, err := begin(t, env, every(10*time.Millisecond, 2), "", false, func(o *Options) {
+		change(o)
+		o.Collector.Value = strings.Replace(env.CollectorURL, "http://", "http://user:secret@", 1)
+		o.Zipkin.Value = strings.Replace(env.Zipkin.URL, "http://", "http://user:secret@", 1)
+	})
 	require.NoError(t, err)
 	result, err := r.Sample(t.Context(), nil)
 	require.NoError(t, err)
 	require.Contains(t, r.log(), "no span has arrived in Zipkin at "+env.Zipkin.URL+": the functions send theirs to the collector at "+env.CollectorURL)
+	require.NotContains(t, r.log(), "secret")
 	require.Contains(t, result.Incomplete[1].Error(), "main has run, as activation ")
 	r.clean()
 }

@@ -381,20 +381,27 @@ func tooLarge(what string, size, most int) *apiError {
 	return reject(http.StatusRequestEntityTooLarge, fmt.Sprintf("%s larger than allowed: %d > %d bytes.", what, size, most))
 }
 
-// checkSequence returns an error if a sequence is too long, lacks a component, or contains itself.
+// tooManyInSequence is the error of a sequence with more actions than are allowed, when it is put or when it runs.
+var tooManyInSequence = reject(http.StatusBadRequest, "Too many actions in the sequence.")
+
+// checkSequence returns an error if a sequence is too long, lacks a component, or contains itself, be it through a binding.
 func (s *Server) checkSequence(a *action, full string) *apiError {
 	if len(a.exec.Components) == 0 {
 		return reject(http.StatusBadRequest, "No component specified for the sequence.")
 	}
 	total := 0
-	var count func(components []string) *apiError
-	count = func(components []string) *apiError {
+	var count func(components []string, depth int) *apiError
+	count = func(components []string, depth int) *apiError {
+		// A binding that was bound anew may have closed a circle among other sequences.
+		if depth > s.options.Limits.SequenceLength {
+			return tooManyInSequence
+		}
 		for _, name := range components {
 			name = name[1:]
-			if name == full {
+			b := s.store.resolve(name).action
+			if name == full || b != nil && b.full() == full {
 				return reject(http.StatusBadRequest, "Sequence may not refer to itself.")
 			}
-			b := s.store.resolve(name).action
 			if b == nil && s.store.exists(name) {
 				return elsewhere
 			}
@@ -402,16 +409,16 @@ func (s *Server) checkSequence(a *action, full string) *apiError {
 				return reject(http.StatusBadRequest, "Sequence component does not exist.")
 			}
 			if b.exec.Kind == "sequence" {
-				if err := count(b.exec.Components); err != nil {
+				if err := count(b.exec.Components, depth+1); err != nil {
 					return err
 				}
 				continue
 			}
 			if total++; total > s.options.Limits.SequenceLength {
-				return reject(http.StatusBadRequest, "Too many actions in the sequence.")
+				return tooManyInSequence
 			}
 		}
 		return nil
 	}
-	return count(a.exec.Components)
+	return count(a.exec.Components, 1)
 }

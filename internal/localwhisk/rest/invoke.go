@@ -79,6 +79,10 @@ type invokeRequest struct {
 	call     *call
 	received time.Time
 	done     chan *record // receives the record, without logs; its capacity is 1
+
+	// Of a sequence: how many sequences it is in, and how many actions have been invoked in the outermost of them.
+	depth   int
+	invoked *int
 }
 
 // mergeParameters returns the parameters of the lists and of the request, value, as one object. Later lists override earlier ones, and the request
@@ -238,6 +242,7 @@ func (s *Server) invoke(o *invokeRequest) (string, *apiError) {
 	if o.action.exec.Kind == "sequence" {
 		// The components of a sequence count as invocations in flight, the sequence itself does not.
 		id := newActivationID()
+		o.invoked = new(int)
 		s.wait.Go(func() { o.done <- s.sequence(o, id) })
 		return id, nil
 	}
@@ -326,7 +331,8 @@ func (s *Server) keep(r *record, end time.Time) {
 	time.AfterFunc(wait, func() { s.activations.put(r) })
 }
 
-// sequence runs the components of a sequence one after the other, and stores and returns the sequence's record.
+// sequence runs the components of a sequence one after the other, and stores and returns the sequence's record. It fails where it comes upon more
+// actions, or sequences in each other, than a sequence may have: since it was put its components may have become longer, or contain it.
 func (s *Server) sequence(o *invokeRequest, id string) *record {
 	a := o.action
 	start := time.Now()
@@ -387,10 +393,16 @@ func (s *Server) component(o *invokeRequest, cause, name string, value json.RawM
 	if missing != nil {
 		return nil, reject(http.StatusNotFound, "Sequence component does not exist.")
 	}
-	part := &invokeRequest{target: t, value: value, cause: cause, call: o.call, received: time.Now(), done: make(chan *record, 1)}
+	if most := s.options.Limits.SequenceLength; *o.invoked >= most || o.depth >= most {
+		return nil, tooManyInSequence
+	}
+	part := &invokeRequest{
+		target: t, value: value, cause: cause, call: o.call, received: time.Now(), done: make(chan *record, 1), depth: o.depth + 1, invoked: o.invoked,
+	}
 	if t.action.exec.Kind == "sequence" {
 		return s.sequence(part, newActivationID()), nil
 	}
+	*o.invoked++
 	if _, err := s.invoke(part); err != nil {
 		return nil, reject(http.StatusNotFound, "Sequence component does not exist.")
 	}
