@@ -208,7 +208,7 @@ func (a *Actuator) Act(ctx context.Context, c actuator.Command) ([]actuator.Resu
 func (a *Actuator) await(ctx context.Context, c actuator.Command, target, set int, asked time.Time) ([]actuator.Result, error) {
 	var results []actuator.Result
 	var trouble error // the last one of the gateway
-	first := target // the number that has to be available for the first result
+	first := target   // the number that has to be available for the first result
 	if c.Kind == actuator.Warm {
 		first = target - c.N + 1
 	}
