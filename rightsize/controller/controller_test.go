@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"math"
 	"os"
@@ -272,6 +273,7 @@ func TestBounds(t *testing.T) {
 		"raise":             {recommend.Limits{MemoryLimit: 2048 * mi}, recommend.Limits{MemoryLimit: 512 * mi, CPULimit: 0.2}},
 		"lower":             {recommend.Limits{MemoryLimit: 45 * mi, CPULimit: 0.01}, recommend.Limits{MemoryLimit: 64 * mi, CPULimit: 0.1}},
 		"no number":         {recommend.Limits{MemoryLimit: math.NaN(), CPULimit: 0.3}, recommend.Limits{MemoryLimit: 128 * mi, CPULimit: 0.3}},
+		"infinite":          {recommend.Limits{MemoryLimit: math.Inf(1), CPULimit: 0.3}, recommend.Limits{MemoryLimit: 128 * mi, CPULimit: 0.3}},
 		"request above":     {recommend.Limits{MemoryLimit: 100 * mi, MemoryRequest: 200 * mi, CPURequest: 0.4}, recommend.Limits{MemoryLimit: 100 * mi, MemoryRequest: 100 * mi, CPULimit: 0.2, CPURequest: 0.2}},
 		"rounded":           {recommend.Limits{MemoryLimit: 99.5 * mi, CPULimit: 0.1234}, recommend.Limits{MemoryLimit: 100 * mi, CPULimit: 0.124}},
 		"below what is now": {recommend.Limits{MemoryLimit: 70 * mi, CPULimit: 0.15}, recommend.Limits{MemoryLimit: 128 * mi, CPULimit: 0.15}},
@@ -286,6 +288,21 @@ func TestBounds(t *testing.T) {
 				require.Equal(t, "changed", kinds(events))
 				require.Equal(t, test.to, w.limits)
 			})
+		})
+	}
+}
+
+// TestNoNumber checks that an event of what is recommended, and is no number, can be written as JSON.
+func TestNoNumber(t *testing.T) {
+	for _, x := range []float64{math.NaN(), math.Inf(1)} {
+		bubble(t, func(t *testing.T, w *world) {
+			w.want = func(recommend.Sample, recommend.Limits) recommend.Limits {
+				return recommend.Limits{MemoryLimit: x, CPURequest: x}
+			}
+			event := w.run(time.Second)[0]
+			require.Equal(t, "f: not changed: what is recommended is no number", event.String())
+			_, err := json.Marshal(event)
+			require.NoError(t, err)
 		})
 	}
 }

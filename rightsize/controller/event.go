@@ -45,7 +45,10 @@ func (e Event) String() string {
 	case Would:
 		s += "would change: " + difference(e.From, e.To)
 	case Held:
-		s += "not changed: " + difference(e.From, e.To)
+		s += "not changed"
+		if d := difference(e.From, e.To); d != "" {
+			s += ": " + d
+		}
 	default:
 		s += string(e.Kind)
 	}

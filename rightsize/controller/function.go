@@ -148,6 +148,11 @@ func (c *Controller) look(ctx context.Context, f *function) (Event, error) {
 		e.To, e.Kind = set, Kept
 		if text != "" {
 			e.Kind, e.To = Held, o.Round(merge(f.want, set))
+			for _, v := range values {
+				if x := v.of(&e.To); math.IsNaN(*x) || math.IsInf(*x, 0) { // which JSON cannot say
+					*x = *v.of(&set)
+				}
+			}
 		}
 		return e, nil
 	}
