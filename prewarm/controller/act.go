@@ -232,6 +232,9 @@ func (c *Core) Acted(now prewarm.Time, command uint64, results []actuator.Result
 	} else {
 		for i, id := range flight.containers {
 			r := resultOf(results, i)
+			if stands := r.Outcome == actuator.Created || r.Outcome == actuator.Unknown || r.Outcome == actuator.Dry; stands && slices.Contains(flight.gone, id) {
+				c.releases = append(c.releases, Release{command, 1})
+			}
 			if flight.noted && r.Outcome == actuator.Held {
 				c.notStarted(id, r)
 			} else {
@@ -321,10 +324,16 @@ func (c *Core) failed(f *function, r actuator.Result) {
 	f.retry = c.now + wait
 }
 
-// released notes that a container does not count for limits any more: it was used, or is gone.
+// released notes that a container does not count for limits any more: it was used, or is gone. While its command is in flight it counts, see guard.Guard: its result says whether
+// it is one of those that stand then.
 func (c *Core) released(b *box, used bool) {
 	if b.command != 0 {
-		c.releases = append(c.releases, Release{b.command, 1})
+		if f, flying := c.flight[b.command]; flying {
+			f.gone = append(f.gone, b.id)
+			c.flight[b.command] = f
+		} else {
+			c.releases = append(c.releases, Release{b.command, 1})
+		}
 		c.record(Record{Kind: recordReleased, Command: b.command, At: c.now, Containers: []prewarm.ID{b.id}, Used: used})
 		b.command = 0
 	}

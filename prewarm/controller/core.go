@@ -132,6 +132,7 @@ type flight struct {
 	renewal    bool
 	noted      bool // somebody else has asked the platform for it
 	decision   uint64
+	gone       []prewarm.ID // of the containers, those that were used, or are gone, before the result
 }
 
 // defaultIdleTimeout is taken for how long a platform keeps idle containers that does not say it.

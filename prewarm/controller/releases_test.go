@@ -2,11 +2,15 @@ package controller
 
 import (
 	"errors"
+	"fmt"
 	"testing"
+	"time"
 
 	"github.com/tppfaas/tppfaas/internal/localwhisk"
 	"github.com/tppfaas/tppfaas/prewarm"
 	"github.com/tppfaas/tppfaas/prewarm/actuator"
+	"github.com/tppfaas/tppfaas/prewarm/mirror"
+	"github.com/tppfaas/tppfaas/prewarm/source"
 )
 
 // TestReleasesOnlyWhatStands checks that limits are told once of each container that it does not stand any more: of a command that has come to something in part, what has
@@ -90,4 +94,64 @@ func warmingWorld(t *testing.T) *world {
 // severalIdle returns a world in which several containers of a function are idle, and are renewed at once.
 func severalIdle(t *testing.T) *world {
 	return renewingWorld(t, func(o *worldOptions) { o.load = "bursts:3:0.1:16" })
+}
+
+// TestReleasesWhatIsUsedInFlight checks that of a container which was used before the result of its command came, limits are told with the result: if that says that it has failed, it does
+// not stand, and another one of the command does.
+func TestReleasesWhatIsUsedInFlight(t *testing.T) {
+	for results, want := range map[[2]actuator.Outcome]string{
+		{actuator.Created, actuator.Created}: "1 of 2 stands", {actuator.Unknown, actuator.Failed}: "0 of 1 stands", {actuator.Failed, actuator.Created}: "1 of 1 stands",
+		{actuator.Collapsed, actuator.Created}: "1 of 1 stands", {actuator.Failed, actuator.Failed}: "0 of 0 stands",
+	} {
+		platform := prewarm.Platform{Warm: true, Arrivals: true, Late: prewarm.TakesStarting, IdleTimeout: time.Minute}
+		m, err := mirror.New(mirror.Options{Epoch: virtualEpoch, Platform: platform, Functions: ab})
+		if err != nil {
+			t.Fatal(err)
+		}
+		core, err := NewCore(Options{
+			Epoch: virtualEpoch, Platform: platform, Functions: ab, ServesAll: true, Act: true,
+			NewPolicy: func([]prewarm.Function) (prewarm.Policy, error) {
+				return prewarm.PolicyFunc(func(e *prewarm.Event, _ *prewarm.Fleet, d *prewarm.Decisions) {
+					if e.Kind == prewarm.Arrived && e.Function == 0 {
+						d.Start(1, 2, prewarm.Why{Rule: "any"})
+					}
+				}), nil
+			},
+		}, m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		core.Begin(0, nil)
+		comes := func(at prewarm.Time, kind source.Kind, function, call string) {
+			o := source.Observation{Kind: kind, Function: function, Trace: "t", Call: call, Time: virtualEpoch.Add(at), Wait: -1, Init: -1}
+			if err := core.Observe(at, &o); err != nil {
+				t.Fatal(err)
+			}
+		}
+		comes(time.Second, source.Invoked, "a", "1")
+		commands := core.Commands()
+		if len(commands) != 1 || commands[0].N != 2 {
+			t.Fatalf("commands are %+v", commands)
+		}
+		command := commands[0].ID
+		comes(2*time.Second, source.Invoked, "b", "2")
+		comes(2500*time.Millisecond, source.Started, "b", "2")
+		if early := core.Releases(); len(early) > 0 {
+			t.Errorf("%v: released %+v while it is not known what stands", results, early)
+		}
+		core.Acted(3*time.Second, command, []actuator.Result{{Outcome: results[0]}, {Outcome: results[1]}})
+		came, stands := 0, 0
+		for _, o := range results {
+			if o == actuator.Created || o == actuator.Unknown {
+				came++
+			}
+		}
+		stands = came
+		for _, r := range core.Releases() {
+			stands -= r.N
+		}
+		if got := fmt.Sprintf("%d of %d stands", stands, came); got != want {
+			t.Errorf("%v: %s, want %s", results, got, want)
+		}
+	}
 }

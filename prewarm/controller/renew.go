@@ -153,10 +153,10 @@ func (c *Core) renewed(f *function, command uint64, flight *flight, results []ac
 	}
 	c.totals.RenewalsFailed += uint64(vain)
 	switch {
+	case missed: // though some were found
+		c.missedRenewal(f)
 	case found:
 		f.renewMiss = 0
-	case missed:
-		c.missedRenewal(f)
 	}
 	events := c.mirror.Renewed(c.now, f.index, flight.containers, list, nil)
 	var ids []prewarm.ID
@@ -201,8 +201,8 @@ func (c *Core) renewed(f *function, command uint64, flight *flight, results []ac
 	}
 }
 
-// missedRenewal notes that a renewal has found none of the containers idle that were taken to be. Where that is always so, the platform removes them sooner than was said, and
-// each renewal makes containers that nobody needs: then they are renewed more and more rarely.
+// missedRenewal notes that a renewal has found fewer containers idle than were taken to be. Where that is always so, the platform removes them sooner than was said, or has
+// renewals run beside each other, and each makes containers that nobody needs: then they are renewed more and more rarely.
 func (c *Core) missedRenewal(f *function) {
 	const few, most = 2, 6
 	f.renewMiss++
@@ -212,7 +212,7 @@ func (c *Core) missedRenewal(f *function) {
 	wait := c.alone.timeout << min(f.renewMiss-few, most)
 	f.renewing = c.now + wait
 	if n := f.renewMiss - few; n&(n-1) == 0 {
-		c.o.Log.Warn("idle containers are gone before their idle time can be renewed: the platform removes them sooner than it is said to", "function", f.Name, "idle_timeout", c.alone.timeout, "in_a_row", f.renewMiss, "again_after", wait)
+		c.o.Log.Warn("renewals make containers, as fewer are idle than was thought: does the platform remove them sooner than it is said to?", "function", f.Name, "idle_timeout", c.alone.timeout, "in_a_row", f.renewMiss, "again_after", wait)
 	}
 }
 

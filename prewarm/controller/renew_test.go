@@ -229,3 +229,37 @@ func TestRenewalsAreToldAgain(t *testing.T) {
 		}
 	}
 }
+
+// TestRenewalsThatCreateSome checks that a function whose renewals find some containers idle, and make others, over and over, is left alone for longer and longer: each makes containers that
+// nobody needs.
+func TestRenewalsThatCreateSome(t *testing.T) {
+	times := map[string][]prewarm.Time{}
+	x := renewingWorld(t, func(o *worldOptions) { o.requests, o.load = 60, "bursts:3:0.1:16" })
+	x.act = func(c actuator.Command) []actuator.Result {
+		results := make([]actuator.Result, c.N)
+		results[0].Outcome = actuator.Collapsed
+		for i := 1; i < c.N; i++ {
+			results[i].Outcome = actuator.Created
+		}
+		if c.N > 1 {
+			times[c.Function] = append(times[c.Function], x.now())
+		}
+		return results
+	}
+	x.run()
+	looked := 0
+	for function, at := range times {
+		for i, wait := range []time.Duration{20 * time.Second, 40 * time.Second, 80 * time.Second} {
+			if i+3 >= len(at) {
+				break
+			}
+			looked++
+			if pause := at[i+3] - at[i+2]; pause < wait {
+				t.Errorf("%s: renewal %d comes %v after the one before, want %v at least", function, i+4, pause, wait)
+			}
+		}
+	}
+	if looked < 3 {
+		t.Errorf("renewals were at %v", times)
+	}
+}

@@ -24,6 +24,9 @@ import (
 // fileName is the name of the file in the folder. It is one, so that what belongs together is replaced together.
 const fileName = "learned.json.gz"
 
+// unread is the end of the name of a file that could not be read.
+const unread = ".unread"
+
 // saved is what the file has. Functions have their names.
 type saved struct {
 	Format       int                `json:"format"`
@@ -154,7 +157,8 @@ func (p *Policy) content() (*saved, error) {
 }
 
 // Load takes what Save has written into a folder; it is called before the first event. That nothing is there is no error. An error says which file
-// cannot be read, and the policy then begins anew, as if there were none.
+// cannot be read, and the policy then begins anew, as if there were none. That file is renamed, so that what is saved from then on does not take its place: it may be of a later version, or
+// of another user.
 func (p *Policy) Load(folder string) error {
 	path := filepath.Join(folder, fileName)
 	s, err := readSaved(path)
@@ -162,7 +166,11 @@ func (p *Policy) Load(folder string) error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("learn: %s: %w; everything is learned anew", path, err)
+		kept := ""
+		if os.Rename(path, path+unread) == nil {
+			kept = ", and it is kept as " + fileName + unread
+		}
+		return fmt.Errorf("learn: %s: %w; everything is learned anew%s", path, err, kept)
 	}
 	for f, function := range p.functions {
 		p.starts(s, f, function.Name)
@@ -208,11 +216,11 @@ func decode(r io.Reader) (*saved, error) {
 		return nil, fmt.Errorf("more than %d bytes", mostSaved)
 	}
 	s := new(saved)
-	if err := json.Unmarshal(text, s); err != nil {
-		return nil, fmt.Errorf("damaged: %w", err)
-	}
-	if s.Format != format {
+	switch err := json.Unmarshal(text, s); {
+	case s.Format != format && (err == nil || s.Format != 0): // whose form is another one
 		return nil, fmt.Errorf("format %d, this program reads %d", s.Format, format)
+	case err != nil:
+		return nil, fmt.Errorf("damaged: %w", err)
 	}
 	for i := range s.Applications {
 		if err := s.Applications[i].check(); err != nil {

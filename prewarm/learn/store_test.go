@@ -132,6 +132,28 @@ func TestDamagedFiles(t *testing.T) {
 	}
 }
 
+// TestUnreadIsKept: what cannot be read, such as that of a later version, is not lost when something else is saved.
+func TestUnreadIsKept(t *testing.T) {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	_, err := z.Write([]byte(`{"format": 2, "applications": {"of": "another form"}}`))
+	require.NoError(t, err)
+	require.NoError(t, z.Close())
+	folder := t.TempDir()
+	path := filepath.Join(folder, fileName)
+	require.NoError(t, os.WriteFile(path, b.Bytes(), 0o666))
+	w := newWorld(t, 2, Options{Model: newsvendor.Table})
+	err = w.policy.Load(folder)
+	require.ErrorContains(t, err, path)
+	require.ErrorContains(t, err, "format 2, this program reads 1; everything is learned anew, and it is kept as learned.json.gz.unread")
+	w.request(gap, w.chain(1, 0, 1))
+	require.NoError(t, w.policy.Save(folder))
+	require.NoError(t, newWorld(t, 2, Options{Model: newsvendor.Table}).policy.Load(folder))
+	kept, err := os.ReadFile(path + ".unread")
+	require.NoError(t, err)
+	require.Equal(t, b.Bytes(), kept)
+}
+
 // TestFailingDisk: if any operation of the disk fails, the error says so and what was there is there still, or the whole of what is new.
 func TestFailingDisk(t *testing.T) {
 	w := newWorld(t, 2, Options{Model: newsvendor.Table})

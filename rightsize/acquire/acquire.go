@@ -38,6 +38,8 @@ type Request struct {
 	OnProgress func(done, total int)
 	// OnSample takes each sample of a source that looks at what is the case now, as soon as it is taken; an error ends the acquisition. It may be nil.
 	OnSample func(Sample) error
+	// OnlyLast has a source that looks at what is the case now keep the last sample alone, so that it can do so without end: OnSample takes them all.
+	OnlyLast bool
 	// OnMessage is told in a line what went wrong and is tried again; it may be nil.
 	OnMessage func(text string)
 }
@@ -188,6 +190,9 @@ func live(ctx context.Context, r *Request, take func(now time.Time) (Sample, boo
 		case err != nil:
 			r.message("%v; the next try is in %v", err, r.Step)
 		case ok && (len(samples) == 0 || s.Time > samples[len(samples)-1].Time):
+			if r.OnlyLast {
+				samples = samples[:0]
+			}
 			samples = append(samples, s)
 			if r.OnSample != nil {
 				if err := r.OnSample(s); err != nil {

@@ -57,7 +57,7 @@ func (g *grid) add(r rightsize.Resource, answer model.Matrix) error {
 			switch last := len(s.index) - 1; {
 			case i < 0 || i >= int64(g.n) || last >= 0 && int64(s.index[last]) >= i:
 				return fmt.Errorf("it results in a point at %d ms, which was not asked for", int64(p.Timestamp))
-			case !(v >= 0) || math.IsInf(v, 0):
+			case !(v >= 0 && v < 1<<63): // a small negative amount, of what counts without a sign, is above
 				g.bad[r]++
 				continue
 			}
@@ -116,7 +116,7 @@ func (g *grid) samples(function, wanted string, window int64, result *Result) ([
 			}
 		}
 		if g.bad[r] > 0 {
-			result.note("left out: %d points of %s that are NaN, infinite or negative", g.bad[r], rightsize.Resource(r))
+			result.note("left out: %d points of %s that are NaN, negative, or 2^63 and more", g.bad[r], rightsize.Resource(r))
 		}
 	}
 	g.container = container

@@ -301,6 +301,9 @@ func (f *follower) take(document *podMetrics) (s Sample, ok bool, err error) {
 			found = true
 			for r, text := range [...]string{rightsize.Memory: c.Usage.Memory, rightsize.CPU: c.Usage.CPU} {
 				v, err := rightsize.ParseQuantity(text)
+				if err == nil && v >= 1<<63 {
+					err = fmt.Errorf("quantity %q: it must be below 2^63", text)
+				}
 				if err != nil {
 					return s, false, fmt.Errorf("pod %.100s, container %.100s, %s: %w", pod.Metadata.Name, c.Name, rightsize.Resource(r), err)
 				}

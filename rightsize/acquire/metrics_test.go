@@ -62,11 +62,12 @@ func TestMetricsMistakes(t *testing.T) {
 		"":                           "pods.json: nothing is known of f: of 0 pods none is its own, in the namespace openfaas-fn",
 		"{":                          "pods.json: document 1 is no JSON of PodMetrics: unexpected EOF",
 		`{"kind":"NodeMetricsList"}`: `pods.json: document 1: it is of the kind "NodeMetricsList": PodMetricsList or PodMetrics is due`,
-		`{"kind":"Status","message":"metrics not available yet"}`:                                    "pods.json: document 1: the answer of Kubernetes: metrics not available yet",
-		pod(`"timestamp":"2026-11-29T12:00:00Z","containers":[{"name":"f","usage":{"memory":"1"}}]`): `pods.json: document 1: pod f-1, container f, cpu: quantity "": want a number with a unit like 40Mi, 1.5Gi, 100m, 0.5`,
-		pod(`"timestamp":"yesterday","containers":[]`):                                               "pods.json: document 1 is no JSON of PodMetrics: ",
-		pod(`"containers":[{"name":"f","usage":{"cpu":"1","memory":"1"}}]`):                          "pods.json: document 1: pod f-1 has no timestamp",
-		pod(`"containers":[{"name":"a"},{"name":"b"}]`):                                              "pods.json: document 1: which container is that of f? There are a, b: name it",
+		`{"kind":"Status","message":"metrics not available yet"}`:                                                "pods.json: document 1: the answer of Kubernetes: metrics not available yet",
+		pod(`"timestamp":"2026-11-29T12:00:00Z","containers":[{"name":"f","usage":{"memory":"1"}}]`):             `pods.json: document 1: pod f-1, container f, cpu: quantity "": want a number with a unit like 40Mi, 1.5Gi, 100m, 0.5`,
+		pod(`"timestamp":"2026-11-29T12:00:00Z","containers":[{"name":"f","usage":{"cpu":"1","memory":"8Ei"}}]`): `pods.json: document 1: pod f-1, container f, memory: quantity "8Ei": it must be below 2^63`,
+		pod(`"timestamp":"yesterday","containers":[]`):                                                           "pods.json: document 1 is no JSON of PodMetrics: ",
+		pod(`"containers":[{"name":"f","usage":{"cpu":"1","memory":"1"}}]`):                                      "pods.json: document 1: pod f-1 has no timestamp",
+		pod(`"containers":[{"name":"a"},{"name":"b"}]`):                                                          "pods.json: document 1: which container is that of f? There are a, b: name it",
 	} {
 		m, err := NewMetrics(MetricsOptions{Reader: strings.NewReader(text), Name: "pods.json"})
 		require.NoError(t, err)

@@ -148,6 +148,8 @@ func TestPods(t *testing.T) {
 					return math.Inf(1)
 				case 75:
 					return 0.5
+				case 90: // as what counts without a sign has it below 0
+					return 1 << 64
 				}
 				return math.NaN()
 			}},
@@ -175,7 +177,7 @@ func TestPods(t *testing.T) {
 	require.Equal(t, [4]int{2, 2, 1, 0}, [4]int{result.Pods, result.PodsAtOnce, result.Restarts, result.Resets})
 	require.Equal(t, []string{
 		"Prometheus warns, of memory: PromQL warning: something", "Prometheus warns, of cpu: PromQL warning: something",
-		"left out, as qrcode has the container qrcode: the containers proxy", "left out: 1 points of cpu that are NaN, infinite or negative",
+		"left out, as qrcode has the container qrcode: the containers proxy", "left out: 2 points of cpu that are NaN, negative, or 2^63 and more",
 	}, result.Notes)
 	require.Equal(t, []string{
 		`container_memory_working_set_bytes{namespace="openfaas-fn",pod=~"qrcode-.*",container!="",container!="POD",image!=""}`,

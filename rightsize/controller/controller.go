@@ -52,13 +52,13 @@ type Options struct {
 	Timeout time.Duration
 	// History is how long samples are remembered, and how far back it asks for them at first; by default 14 days.
 	History time.Duration
-	// MinHistory is for how long usage must be known before anything is lowered; by default a day.
+	// MinHistory is for how long usage must be known before anything is lowered, or limited that was not; by default a day.
 	MinHistory time.Duration
 	// MaxAge is how old the newest sample may be for anything to be changed; by default three intervals, at least 2 min.
 	MaxAge time.Duration
 	// MaxChanges is how often limits of a function are changed in 24 h; by default 6. The last of them is kept for raising.
 	MaxChanges int
-	// Hold is how long nothing is lowered after a kill; by default 6 h.
+	// Hold is how long nothing is lowered after a kill, or limited that was not; by default 6 h.
 	Hold time.Duration
 	// MaxRaise is the largest factor of a change upwards, and 1/MaxLower of one downwards; by default 4 and 2.
 	MaxRaise, MaxLower float64

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"math"
 	"os"
@@ -161,6 +162,68 @@ func TestMinHistory(t *testing.T) {
 	})
 }
 
+// TestFirstLimits checks that limits where there were none are taken for lowered ones: they wait for as much usage, and for the end of a hold, are not below what is used,
+// and are not what the last change of a day is for.
+func TestFirstLimits(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		w.limits = recommend.Limits{MemoryRequest: 50 * mi}
+		w.options.MinHistory = 3 * time.Hour // two are known at first
+		w.want = func(recommend.Sample, recommend.Limits) recommend.Limits {
+			return recommend.Limits{MemoryRequest: 60 * mi, MemoryLimit: 60 * mi, CPURequest: 0.1}
+		}
+		events := w.run(time.Second)
+		require.Equal(t, "f: changed: memory request 50Mi → 60Mi, CPU request none → 100m: nothing is lowered before 3h of usage are known", events[0].String())
+		require.Equal(t, recommend.Limits{MemoryRequest: 60 * mi, CPURequest: 0.1}, w.limits)
+		w.run(2 * time.Hour)
+		require.Equal(t, 60.0*mi, w.limits.MemoryLimit)
+	})
+	bubble(t, func(t *testing.T, w *world) {
+		w.limits = recommend.Limits{}
+		w.killed[time.Now().Unix()/60] = true
+		events := w.run(time.Minute + time.Second)
+		require.Contains(t, events[1].String(), "f: not changed: memory limit none → 100Mi: nothing is lowered, since a container was killed for its memory")
+	})
+	bubble(t, func(t *testing.T, w *world) {
+		w.limits = recommend.Limits{}
+		w.use = func(time.Time) (float64, float64) { return 110 * mi, 0.05 }
+		events := w.run(time.Second)
+		require.Equal(t, "f: not changed: memory limit none → 100Mi: not lowered below what is used now", events[0].String())
+	})
+	bubble(t, func(t *testing.T, w *world) {
+		w.options.MaxChanges = 2
+		w.limits = recommend.Limits{MemoryLimit: 200 * mi}
+		require.Equal(t, "changed", kinds(w.run(time.Second)))
+		w.limits = recommend.Limits{}
+		events := w.run(2*time.Minute + time.Second)
+		require.Contains(t, events[2].String(), "memory limit none → 100Mi: it was changed once within 24 h, and the last change is kept for raising")
+	})
+}
+
+// TestClockSetBack checks that nothing is changed, and that this is said, where the newest usage is of a time to come: it is not what is used now.
+func TestClockSetBack(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		r := sampleRecord(recommend.Sample{Time: time.Now().Add(48 * time.Hour).UnixMilli(), Memory: 40 * mi, CPU: 0.05})
+		r.Function = "f"
+		sample, err := r.line()
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(w.options.Journal, []byte(header+"\n"+string(sample)+"\n"), 0o666))
+		events := w.run(time.Second)
+		require.Equal(t, "f: waiting: the newest usage is of a time to come, in 48h: was the clock set back?", events[0].String())
+		w.run(50 * time.Hour)
+		require.Equal(t, 100.0*mi, w.limits.MemoryLimit, "it is not to come any more")
+	})
+}
+
+// TestImpossibleUsage checks that what cannot be used of memory is no usage.
+func TestImpossibleUsage(t *testing.T) {
+	for _, memory := range []float64{-1, 1 << 63, math.Inf(1), 1e300} {
+		bubble(t, func(t *testing.T, w *world) {
+			w.use = func(time.Time) (float64, float64) { return memory, 0.05 }
+			require.Equal(t, "f: waiting: no usage is known", w.run(time.Second)[0].String())
+		})
+	}
+}
+
 func TestDry(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		w.options.Act = false
@@ -210,6 +273,7 @@ func TestBounds(t *testing.T) {
 		"raise":             {recommend.Limits{MemoryLimit: 2048 * mi}, recommend.Limits{MemoryLimit: 512 * mi, CPULimit: 0.2}},
 		"lower":             {recommend.Limits{MemoryLimit: 45 * mi, CPULimit: 0.01}, recommend.Limits{MemoryLimit: 64 * mi, CPULimit: 0.1}},
 		"no number":         {recommend.Limits{MemoryLimit: math.NaN(), CPULimit: 0.3}, recommend.Limits{MemoryLimit: 128 * mi, CPULimit: 0.3}},
+		"infinite":          {recommend.Limits{MemoryLimit: math.Inf(1), CPULimit: 0.3}, recommend.Limits{MemoryLimit: 128 * mi, CPULimit: 0.3}},
 		"request above":     {recommend.Limits{MemoryLimit: 100 * mi, MemoryRequest: 200 * mi, CPURequest: 0.4}, recommend.Limits{MemoryLimit: 100 * mi, MemoryRequest: 100 * mi, CPULimit: 0.2, CPURequest: 0.2}},
 		"rounded":           {recommend.Limits{MemoryLimit: 99.5 * mi, CPULimit: 0.1234}, recommend.Limits{MemoryLimit: 100 * mi, CPULimit: 0.124}},
 		"below what is now": {recommend.Limits{MemoryLimit: 70 * mi, CPULimit: 0.15}, recommend.Limits{MemoryLimit: 128 * mi, CPULimit: 0.15}},
@@ -224,6 +288,21 @@ func TestBounds(t *testing.T) {
 				require.Equal(t, "changed", kinds(events))
 				require.Equal(t, test.to, w.limits)
 			})
+		})
+	}
+}
+
+// TestNoNumber checks that an event of what is recommended, and is no number, can be written as JSON.
+func TestNoNumber(t *testing.T) {
+	for _, x := range []float64{math.NaN(), math.Inf(1)} {
+		bubble(t, func(t *testing.T, w *world) {
+			w.want = func(recommend.Sample, recommend.Limits) recommend.Limits {
+				return recommend.Limits{MemoryLimit: x, CPURequest: x}
+			}
+			event := w.run(time.Second)[0]
+			require.Equal(t, "f: not changed: what is recommended is no number", event.String())
+			_, err := json.Marshal(event)
+			require.NoError(t, err)
 		})
 	}
 }

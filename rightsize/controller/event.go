@@ -45,7 +45,10 @@ func (e Event) String() string {
 	case Would:
 		s += "would change: " + difference(e.From, e.To)
 	case Held:
-		s += "not changed: " + difference(e.From, e.To)
+		s += "not changed"
+		if d := difference(e.From, e.To); d != "" {
+			s += ": " + d
+		}
 	default:
 		s += string(e.Kind)
 	}
@@ -59,16 +62,20 @@ func (e Event) String() string {
 type value struct {
 	name   string
 	memory bool
+	limit  bool // a request otherwise
 	of     func(*recommend.Limits) *float64
 	format func(float64) string
 }
 
 var values = []value{
-	{"memory limit", true, func(l *recommend.Limits) *float64 { return &l.MemoryLimit }, rightsize.FormatMemory},
-	{"memory request", true, func(l *recommend.Limits) *float64 { return &l.MemoryRequest }, rightsize.FormatMemory},
-	{"CPU limit", false, func(l *recommend.Limits) *float64 { return &l.CPULimit }, rightsize.FormatCPU},
-	{"CPU request", false, func(l *recommend.Limits) *float64 { return &l.CPURequest }, rightsize.FormatCPU},
+	{"memory limit", true, true, func(l *recommend.Limits) *float64 { return &l.MemoryLimit }, rightsize.FormatMemory},
+	{"memory request", true, false, func(l *recommend.Limits) *float64 { return &l.MemoryRequest }, rightsize.FormatMemory},
+	{"CPU limit", false, true, func(l *recommend.Limits) *float64 { return &l.CPULimit }, rightsize.FormatCPU},
+	{"CPU request", false, false, func(l *recommend.Limits) *float64 { return &l.CPURequest }, rightsize.FormatCPU},
 }
+
+// isLower reports whether a value is lowered: also by a limit where there was none.
+func (v value) isLower(from, to float64) bool { return to < from || v.limit && from == 0 && to > 0 }
 
 func (v value) text(x float64) string {
 	if x == 0 {

@@ -120,7 +120,7 @@ func (c *Controller) look(ctx context.Context, f *function) (Event, error) {
 	batch, err := within(ctx, o.Timeout, func(ctx context.Context) (Batch, error) { return o.Source.Samples(ctx, f.name, after) })
 	f.findKill(&batch, set)
 	for _, s := range batch.Samples {
-		if f.samples > 0 && s.Time <= f.last.Time || s.Time > now.Add(time.Minute).UnixMilli() || !possible(s) {
+		if f.samples > 0 && s.Time <= f.last.Time || s.Time > now.Add(furthest).UnixMilli() || !possible(s) {
 			continue
 		}
 		if err := c.note(f, sampleRecord(s)); err != nil {
@@ -148,6 +148,11 @@ func (c *Controller) look(ctx context.Context, f *function) (Event, error) {
 		e.To, e.Kind = set, Kept
 		if text != "" {
 			e.Kind, e.To = Held, o.Round(merge(f.want, set))
+			for _, v := range values {
+				if x := v.of(&e.To); math.IsNaN(*x) || math.IsInf(*x, 0) { // which JSON cannot say
+					*x = *v.of(&set)
+				}
+			}
 		}
 		return e, nil
 	}
@@ -208,9 +213,13 @@ func (f *function) findKill(b *Batch, set recommend.Limits) {
 	b.Samples[len(b.Samples)-1].Killed = near
 }
 
+// furthest is how far in the future a sample may be, of another clock.
+const furthest = time.Minute
+
 // possible reports whether a sample can be one.
 func possible(s recommend.Sample) bool {
-	return s.Time > 0 && !(s.Memory < 0) && !(s.CPU < 0) && !math.IsInf(s.Memory, 0) && !math.IsInf(s.CPU, 0)
+	amount := func(v float64) bool { return math.IsNaN(v) || v >= 0 && v < 1<<63 } // as of rightsize.NewUsage
+	return s.Time > 0 && amount(s.Memory) && amount(s.CPU)
 }
 
 // isStale says why nothing can be said of now; "" if it can.
@@ -220,6 +229,8 @@ func (f *function) isStale(now time.Time, maxAge time.Duration) string {
 		return "no usage is known"
 	case age > maxAge:
 		return "the newest usage is " + short(age) + " old"
+	case age < -furthest:
+		return "the newest usage is of a time to come, in " + short(-age) + ": was the clock set back?"
 	case math.IsNaN(f.last.Memory) && math.IsNaN(f.last.CPU):
 		return "the newest usage is not known"
 	}
@@ -238,9 +249,9 @@ func (c *Controller) bounded(f *function, set recommend.Limits, now time.Time) (
 			*x = from
 		case math.IsNaN(*x) || math.IsInf(*x, 0) || *x < 0:
 			*x, text = from, "what is recommended is no number"
-		case *x < from && f.killed > 0 && sinceKill < o.Hold:
+		case v.isLower(from, *x) && f.killed > 0 && sinceKill < o.Hold:
 			*x, text = from, "nothing is lowered, since a container was killed for its memory "+short(sinceKill)+" ago"
-		case *x < from && f.last.Time-f.first < o.MinHistory.Milliseconds():
+		case v.isLower(from, *x) && f.last.Time-f.first < o.MinHistory.Milliseconds():
 			*x, text = from, "nothing is lowered before "+short(o.MinHistory)+" of usage are known"
 		case from > 0 && *x > from*o.MaxRaise:
 			*x, text = from*o.MaxRaise, fmt.Sprintf("raised by no more than × %g at once", o.MaxRaise)
@@ -248,7 +259,7 @@ func (c *Controller) bounded(f *function, set recommend.Limits, now time.Time) (
 			*x, text = from/o.MaxLower, fmt.Sprintf("lowered by no more than / %g at once", o.MaxLower)
 		}
 	}
-	if to.MemoryLimit > 0 && to.MemoryLimit < set.MemoryLimit && to.MemoryLimit < f.last.Memory {
+	if to.MemoryLimit > 0 && (to.MemoryLimit < set.MemoryLimit || set.MemoryLimit == 0) && to.MemoryLimit < f.last.Memory {
 		to.MemoryLimit, text = set.MemoryLimit, "not lowered below what is used now"
 	}
 	rounded := o.Round(to)
@@ -282,13 +293,10 @@ func isSmall(from, to recommend.Limits, share float64) bool {
 	return !slices.ContainsFunc(values, func(v value) bool { return math.Abs(*v.of(&to)-*v.of(&from)) > share**v.of(&from) })
 }
 
-// isLower reports whether anything is lowered.
-func isLower(from, to recommend.Limits) bool {
-	return slices.ContainsFunc(values, func(v value) bool { return *v.of(&to) < *v.of(&from) })
-}
-
 // isHigher reports whether anything is raised.
-func isHigher(from, to recommend.Limits) bool { return isLower(to, from) }
+func isHigher(from, to recommend.Limits) bool {
+	return slices.ContainsFunc(values, func(v value) bool { a, b := *v.of(&from), *v.of(&to); return b > a && !v.isLower(a, b) })
+}
 
 // mayNot says why a change may not be made now; "" if it may.
 func (c *Controller) mayNot(f *function, set, to recommend.Limits, now time.Time) string {

@@ -137,7 +137,7 @@ func (l *Live) follow(function string) (*follower, error) {
 	l.followers[function] = f
 	l.running.Go(func() {
 		defer cancel()
-		_, err := l.source.Acquire(ctx, acquire.Request{Function: function, Step: l.step, OnSample: func(s acquire.Sample) error {
+		_, err := l.source.Acquire(ctx, acquire.Request{Function: function, Step: l.step, OnlyLast: true, OnSample: func(s acquire.Sample) error {
 			f.add(recommend.Sample{Time: s.Time, Memory: s.Memory, CPU: s.CPU})
 			return nil
 		}})

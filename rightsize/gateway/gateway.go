@@ -106,9 +106,16 @@ func (g *Gateway) read(ctx context.Context, function string) (deployment, error)
 	return d, nil
 }
 
-func (g *Gateway) do(ctx context.Context, r whisk.Request, answer any) error {
+// do makes a request, again and again if it fails in a way that may pass. A nil answer is discarded.
+func (g *Gateway) do(ctx context.Context, r whisk.Request, answer *deployment) error {
 	retry := whisk.Retry{Patience: g.options.Patience, OnPause: g.options.OnRetry}
-	return retry.Do(ctx, func() error { return g.server.Do(ctx, r, answer) })
+	return retry.Do(ctx, func() error {
+		if answer == nil {
+			return g.server.Do(ctx, r, nil)
+		}
+		*answer = nil // nothing of an answer that was nonsense stays
+		return g.server.Do(ctx, r, answer)
+	})
 }
 
 func (d deployment) text(field string) string {

@@ -88,6 +88,31 @@ func TestUnknownFields(t *testing.T) {
 	require.JSONEq(t, `{"service": "f", "image": "x", "limits": {"memory": "64Mi"}, "requests": null, "profile": {"new": 1}}`, string(text))
 }
 
+// TestNonsenseOnce checks that nothing of an answer that was nonsense is deployed: that of another function, as a proxy in front may send.
+func TestNonsenseOnce(t *testing.T) {
+	var put map[string]json.RawMessage
+	asked := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch asked++; {
+		case r.Method == http.MethodPut:
+			_ = json.NewDecoder(r.Body).Decode(&put)
+		case asked == 1:
+			_, _ = w.Write([]byte(`{"name": "other", "image": "y", "envVars": {"secret": "of the other"}}`))
+		case put != nil:
+			_, _ = w.Write([]byte(`{"name": "f", "image": "x", "limits": {"memory": "64Mi"}}`))
+		default:
+			_, _ = w.Write([]byte(`{"name": "f", "image": "x"}`))
+		}
+	}))
+	defer server.Close()
+	changed, err := open(t, Options{Address: server.URL}).Set(t.Context(), "f", manifest.Resources{MemoryLimit: "64Mi"})
+	require.NoError(t, err)
+	require.True(t, changed)
+	text, err := json.Marshal(put)
+	require.NoError(t, err)
+	require.JSONEq(t, `{"service": "f", "image": "x", "limits": {"memory": "64Mi"}}`, string(text))
+}
+
 func TestErrors(t *testing.T) {
 	server := openfaastest.New(t, 1)
 	for want, o := range map[string]Options{

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/tppfaas/tppfaas/internal/atomicfile"
 )
@@ -30,12 +31,12 @@ func ReadFile(path string) ([]byte, error) {
 	return text, nil
 }
 
-// mostBackups bounds the numbers of backups beside a file.
-const mostBackups = 10000
+// mostBackups is how many backups there are beside a file at most.
+const mostBackups = 100
 
 // WriteFile replaces a file, atomically, that has the content before by one that has the content after. It keeps the old one beside it as FILE.bak,
-// or FILE.bak.1 and so on where that is taken by another content, and returns that name. Permissions stay, and a symbolic link is followed. A file
-// whose content is not before any more is left alone.
+// or FILE.bak.1 and so on to FILE.bak.99 where that is taken by another content, and returns that name. Where all are taken, it takes the place of the one with a number
+// that was written first; FILE.bak stays. Permissions stay, and a symbolic link is followed. A file whose content is not before any more is left alone.
 func WriteFile(path string, before, after []byte) (backup string, err error) {
 	if strings.HasSuffix(path, ".gz") {
 		return "", fmt.Errorf("%s: compressed files are not written", path)
@@ -63,8 +64,9 @@ func WriteFile(path string, before, after []byte) (backup string, err error) {
 	return backup, atomicfile.Write(path, func(w io.Writer) error { _, err := w.Write(after); return err })
 }
 
-// keep writes a backup under the first name that is free, unless one with the same content is there.
+// keep writes a backup under the first name that is free, unless one with the same content is there, or in place of the oldest one with a number.
 func keep(path string, text []byte, mode fs.FileMode) (string, error) {
+	oldest, since := "", time.Time{}
 	for i := range mostBackups {
 		name := path + ".bak"
 		if i > 0 {
@@ -74,6 +76,10 @@ func keep(path string, text []byte, mode fs.FileMode) (string, error) {
 		if errors.Is(err, fs.ErrExist) {
 			if old, err := ReadFile(name); err == nil && bytes.Equal(old, text) {
 				return name, nil
+			}
+			info, err := os.Lstat(name)
+			if i > 0 && err == nil && info.Mode().IsRegular() && (oldest == "" || info.ModTime().Before(since)) {
+				oldest, since = name, info.ModTime()
 			}
 			continue
 		}
@@ -87,5 +93,8 @@ func keep(path string, text []byte, mode fs.FileMode) (string, error) {
 		}
 		return name, nil
 	}
-	return "", fmt.Errorf("there are %d of them", mostBackups)
+	if oldest == "" {
+		return "", fmt.Errorf("%s.bak and all names to %s.bak.%d are taken by what is no file", path, path, mostBackups-1)
+	}
+	return oldest, atomicfile.Write(oldest, func(w io.Writer) error { _, err := w.Write(text); return err })
 }

@@ -2,11 +2,14 @@ package manifest
 
 import (
 	"bytes"
+	"cmp"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -188,4 +191,36 @@ func TestWriteFile(t *testing.T) {
 	require.NoError(t, os.WriteFile(big, bytes.Repeat([]byte("#"), maxSize+1), 0o666))
 	_, err = ReadFile(big)
 	require.ErrorContains(t, err, "too many")
+}
+
+// TestBackupsAreBounded checks that backups do not pile up: of many the oldest one with a number gives way, and the first, of what the file was at first, stays.
+func TestBackupsAreBounded(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "stack.yml")
+	require.NoError(t, os.WriteFile(file, []byte("now"), 0o666))
+	begin := time.Unix(1790000000, 0)
+	for n := range mostBackups {
+		name, age := file+".bak", time.Duration(n)
+		if n > 0 {
+			name += "." + strconv.Itoa(n)
+			age = time.Duration(n+50) % mostBackups // as if the names had been gone through before
+		}
+		require.NoError(t, os.WriteFile(name, []byte("that of "+strconv.Itoa(n)), 0o666))
+		require.NoError(t, os.Chtimes(name, begin, begin.Add(age*time.Second)))
+	}
+	for i, want := range []string{".bak.50", ".bak.51", ".bak.52"} {
+		backup, err := WriteFile(file, []byte("now"+strings.Repeat("!", i)), []byte("now"+strings.Repeat("!", i+1)))
+		require.NoError(t, err)
+		require.Equal(t, "stack.yml"+want, filepath.Base(backup))
+		text, err := os.ReadFile(backup)
+		require.NoError(t, err)
+		require.Equal(t, "now"+strings.Repeat("!", i), string(text))
+	}
+	entries, err := os.ReadDir(filepath.Dir(file))
+	require.NoError(t, err)
+	require.Len(t, entries, mostBackups+1)
+	for _, n := range []string{"", ".1", ".49", ".53", ".99"} {
+		text, err := os.ReadFile(file + ".bak" + n)
+		require.NoError(t, err)
+		require.Equal(t, "that of "+strings.TrimPrefix(cmp.Or(n, ".0"), "."), string(text))
+	}
 }

@@ -11,7 +11,7 @@ const (
 )
 
 // Round rounds limits up to values as people write them: memory to whole Mi, from 50Mi on to 2, 4, 8, … of them; CPU to whole m, from 50m on to 2, 5, 10, 20, 50, …
-// of them. Nothing grows by more than 4 %, or a Mi or an m.
+// of them. Nothing grows by more than 4 %, or a Mi or an m. What is no number stays.
 func Round(l Limits) Limits {
 	return Limits{
 		MemoryRequest: roundUp(l.MemoryRequest, memoryStep, []float64{2}), MemoryLimit: roundUp(l.MemoryLimit, memoryStep, []float64{2}),
@@ -21,8 +21,11 @@ func Round(l Limits) Limits {
 
 // roundUp rounds to the largest step that makes a value grow little; steps grow by the factors, over and over. What is rounded stays.
 func roundUp(value, step float64, factors []float64) float64 {
-	if value <= 0 {
+	switch {
+	case value <= 0:
 		return 0
+	case math.IsNaN(value) || math.IsInf(value, 1):
+		return value
 	}
 	n := math.Ceil(value/step - 1e-9)
 	unit, next := 1.0, factors[0]

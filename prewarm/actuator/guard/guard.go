@@ -54,8 +54,9 @@ type Guard struct {
 
 // waiting is a command that waits.
 type waiting struct {
-	command actuator.Command
-	since   time.Time
+	command  actuator.Command
+	since    time.Time
+	released int // containers of it that do not count any more
 }
 
 // State is how a Guard is doing.
@@ -108,7 +109,7 @@ func (g *Guard) Do(c actuator.Command) error {
 	case len(g.queue) >= g.options.Queue:
 		return fmt.Errorf("%w: %d", ErrFull, len(g.queue))
 	}
-	g.queue = append(g.queue, waiting{c, time.Now()})
+	g.queue = append(g.queue, waiting{command: c, since: time.Now()})
 	g.signal()
 	return nil
 }
@@ -118,6 +119,9 @@ func (g *Guard) Do(c actuator.Command) error {
 func (g *Guard) Release(command uint64, n int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if i := slices.IndexFunc(g.queue, func(w waiting) bool { return w.command.ID == command }); i >= 0 {
+		g.queue[i].released += max(n, 0) // as soon as it begins
+	}
 	g.standing.release(command, n)
 	g.signal()
 }
@@ -273,6 +277,7 @@ func (g *Guard) pass(now time.Time) ([]held, []begun, time.Duration) {
 				}
 			default:
 				g.begin(now, &b)
+				g.standing.release(w.command.ID, w.released)
 				begin = append(begin, b)
 				continue
 			}
@@ -305,7 +310,7 @@ func latestScales(queue []waiting) map[string]int {
 
 // until returns the time until it has waited for too long.
 func until(now, since time.Time, most time.Duration) time.Duration {
-	return max(most-now.Sub(since), 0) + time.Nanosecond
+	return min(max(most-now.Sub(since), 0), time.Hour) + time.Nanosecond // most may be the longest time that there is
 }
 
 // refuse returns why a command is not to be tried, whatever is in flight.

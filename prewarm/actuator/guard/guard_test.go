@@ -642,3 +642,35 @@ func TestRenewals(t *testing.T) {
 		require.NoError(t, g.Close(t.Context()))
 	})
 }
+
+// TestReleaseWhileWaiting checks that a container which is gone before its command begins does not count when that has been carried out.
+func TestReleaseWhileWaiting(t *testing.T) {
+	f := &fake{takes: 100 * time.Millisecond}
+	guarded(t, f, Options{InFlight: 2}, func(t *testing.T, g *Guard, o *told) {
+		require.NoError(t, g.Do(warm(1, "a", 2)))
+		require.NoError(t, g.Do(warm(2, "b", 2)))
+		synctest.Wait()
+		require.Equal(t, 1, g.State().Waiting)
+		g.Release(2, 1)
+		require.Equal(t, 2, g.State().Standing, "of the other command")
+		time.Sleep(time.Second)
+		require.Equal(t, "cc", o.summary(2))
+		require.Equal(t, 3, g.State().Standing)
+		g.Release(2, 1)
+		require.Equal(t, 2, g.State().Standing)
+	})
+}
+
+// TestWaitsWithoutEnd checks that commands wait for as long as it takes where that has no limit, and that meanwhile nothing is done.
+func TestWaitsWithoutEnd(t *testing.T) {
+	f := &fake{takes: 24 * time.Hour}
+	guarded(t, f, Options{InFlight: 1, Wait: -1, Timeout: 48 * time.Hour}, func(t *testing.T, g *Guard, o *told) {
+		require.NoError(t, g.Do(warm(1, "a", 1)))
+		late := warm(2, "b", 1)
+		late.Until = time.Time{}
+		require.NoError(t, g.Do(late))
+		time.Sleep(49 * time.Hour)
+		require.Equal(t, "c", o.summary(1))
+		require.Equal(t, "c", o.summary(2))
+	})
+}

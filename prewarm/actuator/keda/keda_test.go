@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -99,6 +100,12 @@ func TestCalls(t *testing.T) {
 		}
 		err := connection.Invoke(t.Context(), prefix+name, message(t, request, ""), dynamicpb.NewMessage(activeMessage))
 		require.Equal(t, codes.InvalidArgument, status.Code(err), name)
+		long := `name: "` + strings.Repeat("f", 257) + `"`
+		if name == "GetMetrics" {
+			long = "scaledObjectRef {" + long + "}"
+		}
+		err = connection.Invoke(t.Context(), prefix+name, message(t, request, long), dynamicpb.NewMessage(activeMessage))
+		require.ErrorContains(t, err, "the name of the function has more than 256 bytes", name)
 	}
 	_, err := New(Options{})
 	require.EqualError(t, err, "an external scaler of KEDA needs an address to listen on")

@@ -9,6 +9,8 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/dynamicpb"
+
+	"github.com/tppfaas/tppfaas/prewarm/source"
 )
 
 // metric is the name of the metric that is the number of replicas wanted. Its target is 1, so that the autoscaler sets as many.
@@ -46,16 +48,19 @@ func (a *Actuator) service() *grpc.ServiceDesc {
 	}
 }
 
-// functionOf returns the function that a ScaledObject is of: that in its metadata, or its name.
+// functionOf returns the function that a ScaledObject is of: that in its metadata, or its name. It is remembered while somebody follows it, so it has a bound.
 func functionOf(ref protoreflect.Message) (string, error) {
-	name := get(ref, "scalerMetadata").Map().Get(protoreflect.ValueOfString("function").MapKey())
-	if name.IsValid() && name.String() != "" {
-		return name.String(), nil
+	name := get(ref, "name").String()
+	if function := get(ref, "scalerMetadata").Map().Get(protoreflect.ValueOfString("function").MapKey()); function.IsValid() && function.String() != "" {
+		name = function.String()
 	}
-	if name := get(ref, "name").String(); name != "" {
-		return name, nil
+	switch {
+	case name == "":
+		return "", status.Error(codes.InvalidArgument, "the trigger has no metadata function, and the ScaledObject has no name")
+	case len(name) > source.MaxText:
+		return "", status.Errorf(codes.InvalidArgument, "the name of the function has more than %d bytes", source.MaxText)
 	}
-	return "", status.Error(codes.InvalidArgument, "the trigger has no metadata function, and the ScaledObject has no name")
+	return name, nil
 }
 
 // isActive reports whether any replica is wanted.

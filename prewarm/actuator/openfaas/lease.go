@@ -154,6 +154,9 @@ func (a *Actuator) change(ctx context.Context, name string, how func(f *function
 	defer func() { a.forget(f); f.turn <- struct{}{} }()
 	s, err := a.read(ctx, name)
 	if err != nil {
+		if a.missing(f, err) {
+			_ = a.save() // or another time
+		}
 		return 0, 0, err
 	}
 	has := int(s.Replicas)
@@ -166,10 +169,14 @@ func (a *Actuator) change(ctx context.Context, name string, how func(f *function
 	how(f)
 	target = f.want()
 	f.Set, f.Before = target, has
+	gone := target == f.Own && target <= has
 	a.mu.Unlock()
 	set = target
-	if err = a.save(); err == nil && target != has {
-		// Noted before it is done: whatever happens now, it is known next time that either number is this program's.
+	// Noted before it is done: whatever happens now, it is known next time that either number is this program's. Where all is given back there is nothing to know.
+	if err = a.save(); gone {
+		err = nil
+	}
+	if err == nil && target != has {
 		if err = a.scale(ctx, name, target); err == nil {
 			set, err = a.settled(ctx, name, has, target)
 		}
@@ -183,11 +190,37 @@ func (a *Actuator) change(ctx context.Context, name string, how func(f *function
 		a.signal()
 		return 0, 0, err
 	}
-	f.cut(target - set)
+	f.cut(set)
 	f.Set, f.Before = set, -1
 	f.retry, f.fails = time.Time{}, 0
 	a.mu.Unlock()
-	return target, set, a.save()
+	if a.save() != nil { // it is done, and what was noted before is enough to give it back; this is noted later
+		a.mu.Lock()
+		f.Before = has
+		a.mu.Unlock()
+		a.delay(f)
+		a.signal()
+	}
+	return target, set, nil
+}
+
+// mostMissing is how often giving back is tried of a function that is not there, which is some minutes.
+const mostMissing = 10
+
+// missing has a function forgotten that has not been there for long, and of which nothing is asked for any more: it has no replicas to give back. It reports whether
+// it is one.
+func (a *Actuator) missing(f *function, err error) bool {
+	var none *actuator.NoFunctionError
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !errors.As(err, &none) || f.fails < mostMissing {
+		return false
+	}
+	if f.expire(time.Now()); len(f.Leases) > 0 || f.Scale != nil {
+		return false
+	}
+	f.Set, f.Before = -1, -1
+	return true
 }
 
 // Bounds of settled.
@@ -220,15 +253,19 @@ func (a *Actuator) settled(ctx context.Context, name string, before, target int)
 	}
 }
 
-// cut takes away n of what was asked for last, which the gateway has not done.
-func (f *function) cut(n int) {
+// cut takes away of what was asked for last what the gateway has not done, which has set so many.
+func (f *function) cut(set int) {
+	n := f.Own - set
+	for _, l := range f.Leases {
+		n += l.N
+	}
 	for i := len(f.Leases) - 1; i >= 0 && n > 0; i-- {
 		d := min(n, f.Leases[i].N)
 		f.Leases[i].N -= d
 		n -= d
 	}
 	if f.Scale != nil {
-		f.Scale.N = max(f.Scale.N-n, 0)
+		f.Scale.N = min(f.Scale.N, set)
 	}
 }
 
@@ -321,17 +358,19 @@ func (a *Actuator) save() error {
 	if err != nil {
 		return err
 	}
-	err = atomicfile.Write(a.options.State, func(w io.Writer) error { _, err := w.Write(text); return err })
+	err = atomicfile.WriteOn(a.options.disk, a.options.State, func(w io.Writer) error { _, err := w.Write(text); return err })
 	if err != nil {
 		return fmt.Errorf("noting what was started: %w", err)
 	}
 	return nil
 }
 
+// mostReplicas is more than a function ever has.
+const mostReplicas = 1 << 20
+
 // possible reports whether the numbers can be numbers of replicas.
 func (f *function) possible() bool {
-	const most = 1 << 20
-	bad := func(n int) bool { return n < 0 || n > most }
+	bad := func(n int) bool { return n < 0 || n > mostReplicas }
 	return !bad(f.Own) && !(f.Scale != nil && bad(f.Scale.N)) && !slices.ContainsFunc(f.Leases, func(l lease) bool { return bad(l.N) })
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/openfaas/faas-provider/types"
 	"k8s.io/apimachinery/pkg/api/resource"
 
+	"github.com/tppfaas/tppfaas/internal/errorfs"
 	"github.com/tppfaas/tppfaas/internal/whisk"
 	"github.com/tppfaas/tppfaas/prewarm"
 	"github.com/tppfaas/tppfaas/prewarm/actuator"
@@ -36,6 +37,8 @@ type Options struct {
 	State string
 	// Timeout bounds each request; by default 10 s.
 	Timeout time.Duration
+
+	disk errorfs.FS // in tests; nil is that of the system
 }
 
 // Actuator sets numbers of replicas of an OpenFaaS.
@@ -63,6 +66,9 @@ func New(o Options) (*Actuator, error) {
 	}
 	o.IdleTimeout = cmp.Or(o.IdleTimeout, 10*time.Minute)
 	o.Timeout = cmp.Or(o.Timeout, 10*time.Second)
+	if o.disk == nil {
+		o.disk = errorfs.OS{}
+	}
 	a := &Actuator{options: o, http: whisk.NewHTTPClient(o.Insecure, 8), wake: make(chan struct{}, 1), giving: make(chan struct{})}
 	if o.User != "" || o.Password != "" {
 		a.key = o.User + ":" + o.Password
@@ -112,8 +118,11 @@ func (a *Actuator) read(ctx context.Context, function string) (types.FunctionSta
 	err = a.gateway.Do(ctx, whisk.Request{
 		Method: http.MethodGet, Path: "system/function/" + name, Query: query(namespace), Key: a.key,
 		Check: func() error {
-			if s.Name != name {
+			switch {
+			case s.Name != name:
 				return fmt.Errorf("this is not function %s", name)
+			case s.Replicas > mostReplicas:
+				return fmt.Errorf("function %s cannot have %d replicas", name, s.Replicas)
 			}
 			return nil
 		},
@@ -198,16 +207,24 @@ func (a *Actuator) Act(ctx context.Context, c actuator.Command) ([]actuator.Resu
 // await waits until replicas are available, and returns a result for each: of those up to the target as many as the gateway has set.
 func (a *Actuator) await(ctx context.Context, c actuator.Command, target, set int, asked time.Time) ([]actuator.Result, error) {
 	var results []actuator.Result
-	first := target // the number that has to be available for the first result
+	var trouble error // the last one of the gateway
+	first := target   // the number that has to be available for the first result
 	if c.Kind == actuator.Warm {
 		first = target - c.N + 1
 	}
 	for pause := 50 * time.Millisecond; ; pause = min(pause*3/2, time.Second) {
 		s, err := a.read(ctx, c.Function)
-		if err != nil {
-			return actuator.Fill(results, c, actuator.Result{Outcome: actuator.Failed, Asked: asked, Ready: time.Now(), Err: err}), err
-		}
 		now := time.Now()
+		if err != nil {
+			// The number is set: that nobody says what has become of it is no reason to ask for it elsewhere.
+			if trouble == nil || ctx.Err() == nil {
+				trouble = err
+			}
+			if wait, passes := a.passes(err); passes && sleep(ctx, max(pause, wait)) {
+				continue
+			}
+			return a.unknown(ctx, c, results, asked, trouble)
+		}
 		for len(results) < c.Results() && int(s.AvailableReplicas) >= first+len(results) {
 			results = append(results, actuator.Result{Outcome: actuator.Created, Asked: asked, Ready: now})
 		}
@@ -223,17 +240,45 @@ func (a *Actuator) await(ctx context.Context, c actuator.Command, target, set in
 			err := fmt.Errorf("%s: the gateway has %d replicas in place of %d", c.Function, most, target)
 			return actuator.Fill(results, c, actuator.Result{Outcome: actuator.Failed, Asked: asked, Ready: now, Err: err}), err
 		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			err := fmt.Errorf("%s: its replicas are not available yet: %w", c.Function, ctx.Err())
-			if a.closed.Err() != nil {
-				err = fmt.Errorf("%s: %w", c.Function, actuator.ErrClosed)
-			}
-			return actuator.Fill(results, c, actuator.Result{Outcome: actuator.Unknown, Asked: asked, Ready: time.Now(), Err: err}), err
+		if !sleep(ctx, pause) {
+			return a.unknown(ctx, c, results, asked, fmt.Errorf("%s: its replicas are not available yet: %w", c.Function, ctx.Err()))
 		}
+	}
+}
+
+// passes reports whether the gateway may say later what it does not now, and how long it asks to be left alone.
+func (a *Actuator) passes(err error) (after time.Duration, passes bool) {
+	var e *whisk.Error
+	if !errors.As(err, &e) {
+		return 0, false
+	}
+	return e.RetryAfter, e.Temporary()
+}
+
+// unknown fills up results of a command whose number was set, and of which the gateway does not say more because of an error: that the function is not there any more
+// is a failure.
+func (a *Actuator) unknown(ctx context.Context, c actuator.Command, results []actuator.Result, asked time.Time, err error) ([]actuator.Result, error) {
+	r := actuator.Result{Outcome: actuator.Unknown, Asked: asked, Ready: time.Now()}
+	var none *actuator.NoFunctionError
+	switch {
+	case ctx.Err() != nil && a.closed.Err() != nil:
+		err = fmt.Errorf("%s: %w", c.Function, actuator.ErrClosed)
+	case errors.As(err, &none):
+		r.Outcome = actuator.Failed
+	}
+	r.Err = err
+	return actuator.Fill(results, c, r), err
+}
+
+// sleep reports whether a pause has passed before the context was done.
+func sleep(ctx context.Context, pause time.Duration) bool {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 
@@ -263,7 +308,10 @@ func (a *Actuator) MemoryMB(ctx context.Context, function string) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("%s: its limit of memory, %q: %w", function, s.Limits.Memory, err)
 	}
-	return int((q.Value() + 1<<20 - 1) >> 20), nil
+	if q.Sign() <= 0 {
+		return 0, fmt.Errorf("%s: its limit of memory, %q, is no amount", function, s.Limits.Memory)
+	}
+	return int((q.Value()-1)>>20) + 1, nil
 }
 
 // Close breaks off what it is doing, and gives back what it has started, for as long as the context allows.
@@ -287,7 +335,8 @@ func (a *Actuator) Close(ctx context.Context) error {
 	var mu sync.Mutex
 	for _, f := range a.all() {
 		running.Go(func() {
-			if _, _, err := a.change(ctx, f.Name, func(f *function) { f.Leases, f.Scale = nil, nil }); err != nil {
+			_, _, err := a.change(ctx, f.Name, func(f *function) { f.Leases, f.Scale = nil, nil })
+			if none := (*actuator.NoFunctionError)(nil); err != nil && !errors.As(err, &none) { // it has none, if it is not there
 				mu.Lock()
 				defer mu.Unlock()
 				errs = append(errs, fmt.Errorf("giving back replicas: %w", err))

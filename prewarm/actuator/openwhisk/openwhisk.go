@@ -266,15 +266,19 @@ func (a *Actuator) await(ctx context.Context, id string) (whisk.Outcome, error) 
 	for {
 		o, err := a.client.Outcome(ctx, id)
 		var e *whisk.Error
+		pause := recordPause
 		switch {
 		case err == nil:
 			return o, nil
 		case ctx.Err() != nil:
 			return o, fmt.Errorf("activation %s has not ended: %w", id, ctx.Err())
-		case !errors.Is(err, whisk.ErrNotYet) && !(errors.As(err, &e) && e.Temporary()):
+		case errors.Is(err, whisk.ErrNotYet):
+		case !errors.As(err, &e) || !e.Temporary():
 			return o, err
+		default:
+			pause = max(pause, e.RetryAfter)
 		}
-		timer := time.NewTimer(recordPause)
+		timer := time.NewTimer(pause)
 		select {
 		case <-timer.C:
 		case <-ctx.Done():

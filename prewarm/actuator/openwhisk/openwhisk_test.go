@@ -355,6 +355,33 @@ func TestAwaits(t *testing.T) {
 	require.ErrorContains(t, err, "f1: activation never has not ended: context deadline exceeded")
 }
 
+// TestAwaitsLonger checks that a record is not asked for while OpenWhisk wants to be left alone.
+func TestAwaitsLonger(t *testing.T) {
+	lookups := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			w.WriteHeader(http.StatusAccepted)
+			fmt.Fprint(w, `{"activationId":"abc"}`)
+			return
+		}
+		if lookups++; lookups == 1 {
+			w.Header().Set("Retry-After", "1")
+			w.WriteHeader(http.StatusTooManyRequests)
+			return
+		}
+		fmt.Fprint(w, record("abc", true, `{"status":"success","success":true,"result":{"prewarmed":true,"cold":true}}`))
+	}))
+	t.Cleanup(server.Close)
+	a, err := New(Options{APIHost: server.URL, Key: key, Package: "p"})
+	require.NoError(t, err)
+	results, err := a.Act(t.Context(), warm(1))
+	require.NoError(t, err)
+	require.Equal(t, actuator.Created, results[0].Outcome)
+	require.GreaterOrEqual(t, results[0].Ready.Sub(results[0].Asked), time.Second)
+	require.Equal(t, 2, lookups)
+	require.NoError(t, a.Close(t.Context()))
+}
+
 func TestMemory(t *testing.T) {
 	a := newFake(t).actuator(Options{})
 	var sizer actuator.Sizer = a

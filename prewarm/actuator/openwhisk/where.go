@@ -60,13 +60,20 @@ func (w *where) find(ctx context.Context, function string) (whisk.ListedAction, 
 		w.asking = done
 		w.mu.Unlock()
 		list, err := w.client.Actions(ctx)
+		brokenOff := err != nil && ctx.Err() != nil // which is nothing that others should be told
 		w.mu.Lock()
-		w.asking, w.asked, w.err = nil, time.Now(), err
+		w.asking = nil
+		if !brokenOff {
+			w.asked, w.err = time.Now(), err
+		}
 		if err == nil {
 			w.actions = latest(list)
 		}
 		w.mu.Unlock()
 		close(done)
+		if brokenOff {
+			return whisk.ListedAction{}, err
+		}
 	}
 }
 

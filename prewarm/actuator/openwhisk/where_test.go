@@ -1,6 +1,7 @@
 package openwhisk
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -62,4 +63,41 @@ func TestWhere(t *testing.T) {
 	a.where.mu.Unlock()
 	require.NoError(t, act("b"))
 	require.Equal(t, "/api/v1/namespaces/_/actions/new/b", <-invoked)
+}
+
+// TestWhereBrokenOff checks that a question for the list which was broken off, because whoever has asked waits no longer, is asked again by others.
+func TestWhereBrokenOff(t *testing.T) {
+	asked := make(chan struct{}, 1)
+	var lists atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if lists.Add(1) == 1 {
+			asked <- struct{}{}
+			<-r.Context().Done()
+			return
+		}
+		_, _ = w.Write([]byte(`[{"name": "a", "namespace": "guest/p"}]`))
+	}))
+	defer server.Close()
+	a, err := New(Options{APIHost: server.URL, Key: key})
+	require.NoError(t, err)
+	defer a.Close(t.Context())
+
+	impatient, cancel := context.WithCancel(t.Context())
+	first, second := make(chan error, 1), make(chan string, 1)
+	go func() {
+		_, err := a.action(impatient, "a")
+		first <- err
+	}()
+	<-asked
+	go func() {
+		name, err := a.action(t.Context(), "a")
+		if err != nil {
+			name = err.Error()
+		}
+		second <- name
+	}()
+	cancel()
+	require.ErrorContains(t, <-first, "broken off")
+	require.Equal(t, "p/a", <-second)
+	require.EqualValues(t, 2, lists.Load())
 }

@@ -11,11 +11,14 @@ import (
 	"strings"
 )
 
-// Command sends a command, pause or resume, to a running controller, and returns its mode.
+// Command sends a command, pause or resume, to a running controller, and returns its mode. A token is sent over https, or to this machine.
 func Command(ctx context.Context, address, command, token string, insecure bool) (mode string, err error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return "", fmt.Errorf("%q is no address of a controller, such as http://127.0.0.1:4320", address)
+	}
+	if token != "" && u.Scheme == "http" && !Loopback(u.Hostname()) {
+		return "", fmt.Errorf("%s: the token is sent over https, or to this machine, and not to %s", command, address)
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, u.JoinPath("v1", command).String(), nil)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -334,6 +335,24 @@ func TestCommandErrors(t *testing.T) {
 	for address, want := range map[string]string{"127.0.0.1:1": "no address", "http://127.0.0.1:1": "refused", "ftp://x": "no address"} {
 		if _, err := Command(t.Context(), address, "pause", "", false); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", address, err)
+		}
+	}
+}
+
+// TestCommandKeepsToken checks that a token is sent only where nobody else can read it.
+func TestCommandKeepsToken(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, r.Header.Get("Authorization")) }))
+	defer server.Close()
+	for address, want := range map[string]string{
+		server.URL: "Bearer secret", strings.Replace(server.URL, "127.0.0.1", "localhost", 1): "Bearer secret",
+		"http://192.0.2.1:4320": "pause: the token is sent over https, or to this machine, and not to http://192.0.2.1:4320",
+	} {
+		got, err := Command(t.Context(), address, "pause", "secret", false)
+		if err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("%s: %s, want %s", address, got, want)
 		}
 	}
 }

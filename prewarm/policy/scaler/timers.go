@@ -30,11 +30,11 @@ func (s schedule) start(at prewarm.Time, d *prewarm.Decisions) {
 	s.wake(d)
 }
 
-// tick does what is due.
+// tick does what is due. What was missed, because nobody woke the policy for long, is not made up for: samples of one time say nothing of how fast something grows.
 func (s schedule) tick(at prewarm.Time, fleet *prewarm.Fleet, d *prewarm.Decisions) {
 	for i := range s {
 		if s[i].next <= at {
-			s[i].next += s[i].period
+			s[i].next += ((at-s[i].next)/s[i].period + 1) * s[i].period
 			s[i].do(at, fleet, d)
 		}
 	}

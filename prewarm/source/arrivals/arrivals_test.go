@@ -154,6 +154,21 @@ func TestHTTP(t *testing.T) {
 	}
 }
 
+// TestErrorPasses checks that what went wrong is told until something comes that is right.
+func TestErrorPasses(t *testing.T) {
+	r := New(&sink{}, Options{})
+	for _, step := range []struct{ text, want string }{{"{}", "function is missing"}, {"[]", "function is missing"}, {documented, ""}, {"{}", "function is missing"}} {
+		request := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/arrivals", strings.NewReader(step.text))
+		request.Header.Set("Content-Type", "application/json")
+		r.ServeHTTP(httptest.NewRecorder(), request)
+		if step.want == "" {
+			require.Empty(t, r.Counts().Error)
+		} else {
+			require.Contains(t, r.Counts().Error, step.want)
+		}
+	}
+}
+
 // TestRoom checks that a body for which there is no memory is refused for a while, and counted.
 func TestRoom(t *testing.T) {
 	r := New(&sink{}, Options{MaxBytesAtOnce: 4 << 10})

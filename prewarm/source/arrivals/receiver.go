@@ -87,12 +87,16 @@ func (r *Receiver) receive(w http.ResponseWriter, request *http.Request) error {
 	if err != nil {
 		return &body.Error{Status: http.StatusBadRequest, Text: err.Error()}
 	}
+	some := len(observations) > 0
 	for len(observations) > 0 {
 		n := min(chunk, len(observations))
 		if err := r.counter.Observe(request.Context(), observations[:n]); err != nil {
 			return err
 		}
 		observations = observations[n:]
+	}
+	if some {
+		r.counter.Report(nil)
 	}
 	return nil
 }

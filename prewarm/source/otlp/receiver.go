@@ -85,6 +85,7 @@ func (r *Receiver) Export(ctx context.Context, request ptraceotlp.ExportRequest)
 // take tells the sink what the spans say.
 func (r *Receiver) take(ctx context.Context, traces ptrace.Traces) (Report, error) {
 	observations, report := Observations(traces)
+	some := len(observations) > 0
 	for len(observations) > 0 {
 		n := min(chunk, len(observations))
 		if err := r.counter.Observe(ctx, observations[:n]); err != nil {
@@ -92,8 +93,11 @@ func (r *Receiver) take(ctx context.Context, traces ptrace.Traces) (Report, erro
 		}
 		observations = observations[n:]
 	}
-	if report.Invalid > 0 { // counted once, when the message is not sent again
+	switch {
+	case report.Invalid > 0: // counted once, when the message is not sent again
 		r.counter.Reject(report.Invalid, report.First)
+	case some:
+		r.counter.Report(nil)
 	}
 	return report, nil
 }

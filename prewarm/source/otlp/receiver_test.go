@@ -203,6 +203,27 @@ func both(a, b ptrace.Traces) ptrace.Traces {
 	return all
 }
 
+// TestErrorPasses checks that what went wrong is told until spans come that are right, and that what is none says nothing of it.
+func TestErrorPasses(t *testing.T) {
+	wrong, none := ptrace.NewTraces(), ptrace.NewTraces()
+	newSpan(wrong.ResourceSpans().AppendEmpty(), "f", ptrace.SpanKindServer, time.Second, map[string]any{"activationId": "aa"}).SetEndTimestamp(0)
+	newSpan(none.ResourceSpans().AppendEmpty(), "query", ptrace.SpanKindClient, time.Second, nil)
+	r := New(newSink(), Options{})
+	for _, step := range []struct {
+		traces ptrace.Traces
+		want   string
+	}{{wrong, "it has no end"}, {none, "it has no end"}, {message(1), ""}, {both(message(1), wrong), "it has no end"}} {
+		_, err := r.Export(t.Context(), ptraceotlp.NewExportRequestFromTraces(step.traces))
+		require.NoError(t, err)
+		if step.want == "" {
+			require.Empty(t, r.Counts().Error)
+		} else {
+			require.Contains(t, r.Counts().Error, step.want)
+		}
+	}
+	require.EqualValues(t, 2, r.Counts().Invalid)
+}
+
 func TestMethod(t *testing.T) {
 	answer := httptest.NewRecorder()
 	New(newSink(), Options{}).ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/v1/traces", nil))

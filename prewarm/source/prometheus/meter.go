@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 	"time"
 
@@ -13,6 +12,9 @@ import (
 
 	"github.com/tppfaas/tppfaas/prewarm/source"
 )
+
+// mostValue is more than anything here is, and little enough for the sum of many series to be a number of 64 bits.
+const mostValue = 1e13
 
 // forgetAfter is after what time a series, or a function, is forgotten that Prometheus has no value of.
 const forgetAfter = time.Hour
@@ -144,8 +146,10 @@ func (m *meter) load(q quantity, s *model.Sample, now time.Time, wrong *invalid,
 		reason = "its function's name is too long"
 	case s.Histogram != nil:
 		reason = "it is a histogram"
-	case !(v >= 0 && v <= math.MaxFloat64):
+	case !(v >= 0 && v <= mostValue):
 		reason = fmt.Sprintf("its value is %g", v)
+	case m.totals[name] == nil && len(m.totals) >= 2*m.options.MaxSeries:
+		reason = fmt.Sprintf("there are more than %d functions within %v", 2*m.options.MaxSeries, forgetAfter)
 	}
 	if reason != "" {
 		wrong.add(fmt.Errorf("the query for %s: the series %.200s: %s", q, s.Metric, reason))

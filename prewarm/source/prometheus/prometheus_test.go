@@ -132,7 +132,7 @@ func TestPoll(t *testing.T) {
 	// One pod of the gateway has begun anew, another one has come, and the series of the ends are gone.
 	f.set("arrived", `{"function_name": "a.openfaas-fn", "pod": "1"} 4`, `{"function_name": "a.openfaas-fn", "pod": "2"} 21`, `{"function_name": "a.openfaas-fn", "pod": "3"} 2`)
 	f.set("ended")
-	f.set("cpu", `{"function_name": "a"} 1e300`)
+	f.set("cpu", `{"function_name": "a"} 1e10`)
 	f.set("replicas")
 	loads, _, err = poll()
 	require.NoError(t, err)
@@ -155,6 +155,7 @@ func TestSeriesThatCannotBeUsed(t *testing.T) {
 		`{"function_name": "a"} NaN`:  "its value is NaN",
 		`{"function_name": "a"} +Inf`: "its value is +Inf",
 		`{"function_name": "a"} -1`:   "its value is -1",
+		`{"function_name": "a"} 1e18`: "its value is 1e+18",
 		`{"function_name": "` + strings.Repeat("x", 257) + `"} 1`: "its function's name is too long",
 	} {
 		f, poll := newTest(t, func(o *Options) {
@@ -238,6 +239,29 @@ func TestBounds(t *testing.T) {
 			require.ErrorContains(t, wrong.first, "more than 20 series within 1h")
 		}
 	}
+}
+
+// TestFunctionsAreBounded checks that functions whose names change with each answer, as by a label that names something else, are forgotten or left out.
+func TestFunctionsAreBounded(t *testing.T) {
+	m := newMeter(&Options{MaxSeries: 10, Queries: Queries{Label: "l"}})
+	grow := func(n int, now time.Time) (loads int, wrong invalid) {
+		found := map[string]*source.Load{}
+		m.load(ready, &model.Sample{Metric: model.Metric{"l": model.LabelValue(fmt.Sprintf("pod-%d", n))}, Value: 1}, now, &wrong, found)
+		return len(found), wrong
+	}
+	for n := range 20 {
+		loads, wrong := grow(n, at)
+		require.Equal(t, 1, loads)
+		require.Zero(t, wrong.n)
+	}
+	loads, wrong := grow(20, at)
+	require.Zero(t, loads)
+	require.EqualError(t, wrong.first, `the query for ready: the series {l="pod-20"}: there are more than 20 functions within 1h0m0s`)
+	loads, _ = grow(19, at)
+	require.Equal(t, 1, loads, "one that is known")
+	m.forget(at.Add(forgetAfter + 1))
+	loads, _ = grow(20, at.Add(forgetAfter+1))
+	require.Equal(t, 1, loads)
 }
 
 // TestSlowServer checks that a question that is not answered in time is given up.
