@@ -127,6 +127,7 @@ func readParameters(path string) (tpp.FileModel, error) {
 
 // parseParameters returns the process whose parameters a text has.
 func parseParameters(text []byte) (tpp.FileModel, error) {
+	oneLine := func(err error) error { return errors.New(strings.Join(strings.Fields(err.Error()), " ")) }
 	var p parametersFile
 	dec := yaml.NewDecoder(bytes.NewReader(text))
 	dec.KnownFields(true)
@@ -134,9 +135,42 @@ func parseParameters(text []byte) (tpp.FileModel, error) {
 		if err == io.EOF {
 			return nil, errors.New("it is empty")
 		}
-		return nil, errors.New(strings.Join(strings.Fields(err.Error()), " "))
+		return nil, oneLine(err)
+	}
+	var document, more yaml.Node
+	if err := dec.Decode(&more); err == nil {
+		return nil, fmt.Errorf("line %d: a second document: a file has the parameters of one process", more.Line)
+	} else if err != io.EOF {
+		return nil, oneLine(err)
+	}
+	if err := yaml.Unmarshal(text, &document); err != nil {
+		return nil, oneLine(err)
+	}
+	if err := checkLists("the file", &document); err != nil {
+		return nil, err
 	}
 	return p.model()
+}
+
+// checkLists refuses entries of lists that are null, which decoding leaves out: a process would have a mark or a kernel less. The name is that of the node.
+func checkLists(name string, n *yaml.Node) error {
+	for i, child := range n.Content {
+		switch n.Kind {
+		case yaml.SequenceNode:
+			if child.Tag == "!!null" || child.Alias != nil && child.Alias.Tag == "!!null" {
+				return fmt.Errorf("line %d: entry %d of %s is null", child.Line, i, name)
+			}
+		case yaml.MappingNode:
+			if i%2 == 0 {
+				name = child.Value
+				continue
+			}
+		}
+		if err := checkLists(name, child); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // model returns the process.
