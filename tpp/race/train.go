@@ -92,7 +92,9 @@ func prepare(cfg Config, training, validation *tpp.Dataset, opts TrainOptions) (
 		return nil, err
 	}
 	m := newRace(cfg, training.MarkNames, training.NumMarks(), rootSlots(training))
-	m.encoder.measure(training)
+	if err := m.encoder.measure(training); err != nil {
+		return nil, fmt.Errorf("training part: %w", err)
+	}
 	m.encoder.settle(m.encoder.count(training)) // medians, by which slots are chosen
 	counts := m.encoder.count(training)
 	long := m.encoder.tailShare(counts) > longTails
