@@ -178,6 +178,9 @@ func NewHawkes(p HawkesParameters, opts ProcessOptions) (*Hawkes, error) {
 	return h, nil
 }
 
+// leastDecay is the smallest decay, that of the smallest float32 with all digits.
+const leastDecay = 0x1p-126
+
 func hawkesWith(p HawkesParameters, opts ProcessOptions) (*Hawkes, error) {
 	n := len(p.Base)
 	total, err := totalOf("base intensity", p.Base)
@@ -227,6 +230,9 @@ func hawkesWith(p HawkesParameters, opts ProcessOptions) (*Hawkes, error) {
 		beta := decay[min(i*len(decay)/len(branching), len(decay)-1)]
 		if !(beta > 0) || math.IsInf(beta, 0) {
 			return nil, fmt.Errorf("a decay is %v, it must be above 0", beta)
+		}
+		if beta < leastDecay {
+			return nil, fmt.Errorf("a decay is %v, it must be at least %.3g, below which float32 lose their digits: take a longer unit of time", beta, leastDecay)
 		}
 		excitation[i] = eta * beta
 	}
