@@ -218,7 +218,11 @@ func hawkesWith(p HawkesParameters, opts ProcessOptions) (*Hawkes, error) {
 		slices.SortStableFunc(kernels, func(a, b HawkesKernel) int { return cmp.Compare(a.Decay, b.Decay) })
 		branching, decay = branching[:0], decay[:0]
 		for _, k := range kernels {
-			matrix, err := flatten("branching matrix", k.Branching, n)
+			name := "branching matrix"
+			if len(kernels) > 1 {
+				name += fmt.Sprintf(" of the kernel with the decay %v", k.Decay)
+			}
+			matrix, err := flatten(name, k.Branching, n)
 			if err != nil {
 				return nil, err
 			}

@@ -82,7 +82,7 @@ func TestDefineRefuses(t *testing.T) {
 		{"kind: hawkes\nbase: [1]\nbranching: [[1.5]]\ndecay: [[1]]", "not stable: the spectral radius of its branching matrix is 1.5"},
 		{"kind: poisson\nrates: [1]\nfurther: []", "further is not for a poisson process"},
 		{hawkesText + "further: [{branching: [[0, 0], [0, 0.6]], decay: 1}]", "not stable: the spectral radius of its branching matrix is 1.1"},
-		{hawkesText + "further: [{branching: [[0, 0.1]], decay: 1}]", "it must have one for each of 2 marks"},
+		{hawkesText + "further: [{branching: [[0, 0.1]], decay: 1}]", "the branching matrix of the kernel with the decay 1 has 1 rows, it must have one for each of 2 marks"},
 		{hawkesText + "further: [{branching: [[0, 0], [0, 0.1]]}]", "a decay is 0"},
 		{hawkesText + "further: [null]", "line 7: entry 0 of further is null"},
 		{hawkesText + "further:\n  - {branching: [[0, 0], [0, 0.1]], decay: 1}\n  - {branching: [[0, 0], [0, ~]], decay: 1}", "line 9: entry 1 of branching is null"},
