@@ -166,6 +166,11 @@ func TestMisuse(t *testing.T) {
 			_, err := classical.FitLookup(ctx, classical.LookupKey(3), data, classical.FitOptions{})
 			return err
 		}},
+		{"WriteTrainedModelFile without a model", "no model", func() error { return tpp.WriteTrainedModelFile(t.TempDir()+"/m", nil, tpp.TrainingData{}) }},
+		{"Suspect with too few marks", "2 arrival_times but 1 marks", func() error {
+			_, err := eval.Suspect(m, &tpp.Sequence{ArrivalTimes: []float64{1, 2}, Marks: []int{0}}, 1)
+			return err
+		}},
 		{"WriteModelFile without a model", "no model", func() error { return tpp.WriteModelFile(t.TempDir()+"/m", nil) }},
 		{"WithMarks of a mark that has no name", "has mark 5", func() error {
 			d := &tpp.Dataset{MarkNames: []string{"a"}, Sequences: []tpp.Sequence{{ArrivalTimes: []float64{0}, Marks: []int{5}}}}

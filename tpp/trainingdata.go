@@ -102,6 +102,9 @@ func (d *Dataset) Fingerprint() string {
 
 // WriteTrainedModelFile writes the model into a file with what it was trained on, as WriteModelFile does without.
 func WriteTrainedModelFile(path string, m FileModel, data TrainingData) error {
+	if m == nil {
+		return fmt.Errorf("%s: no model to write", path)
+	}
 	text, err := json.Marshal(data)
 	if err != nil {
 		return err

@@ -42,3 +42,12 @@ func (m *Moments) Std() float64 {
 	}
 	return std
 }
+
+// MaxStandardised bounds what Standardised returns: float32, of which networks make products and sums, hold it with room.
+const MaxStandardised = 1e15
+
+// Standardised returns how many standard deviations a finite value is above a mean, at most MaxStandardised either way: an outlier must not become an
+// infinity, of which a network makes numbers that are none.
+func Standardised(v, mean, std float64) float64 {
+	return min(max((v-mean)/std, -MaxStandardised), MaxStandardised)
+}

@@ -53,3 +53,14 @@ func TestStdOfEqualValuesIsOne(t *testing.T) {
 		t.Errorf("Std() = %v, want 1", m.Std())
 	}
 }
+
+// TestStandardised checks that the farthest outliers stay numbers, and that others are what they are.
+func TestStandardised(t *testing.T) {
+	for _, c := range []struct{ v, mean, std, want float64 }{
+		{5, 2, 1.5, 2}, {1e300, 0, 1e-3, MaxStandardised}, {-math.MaxFloat64, math.MaxFloat64, 1, -MaxStandardised}, {0, 0, math.SmallestNonzeroFloat64, 0},
+	} {
+		if got := Standardised(c.v, c.mean, c.std); got != c.want {
+			t.Errorf("%v with the mean %v and the deviation %v is %v, want %v", c.v, c.mean, c.std, got, c.want)
+		}
+	}
+}

@@ -178,6 +178,9 @@ func NewHawkes(p HawkesParameters, opts ProcessOptions) (*Hawkes, error) {
 	return h, nil
 }
 
+// leastDecay is the smallest decay, that of the smallest float32 with all digits.
+const leastDecay = 0x1p-126
+
 func hawkesWith(p HawkesParameters, opts ProcessOptions) (*Hawkes, error) {
 	n := len(p.Base)
 	total, err := totalOf("base intensity", p.Base)
@@ -215,7 +218,11 @@ func hawkesWith(p HawkesParameters, opts ProcessOptions) (*Hawkes, error) {
 		slices.SortStableFunc(kernels, func(a, b HawkesKernel) int { return cmp.Compare(a.Decay, b.Decay) })
 		branching, decay = branching[:0], decay[:0]
 		for _, k := range kernels {
-			matrix, err := flatten("branching matrix", k.Branching, n)
+			name := "branching matrix"
+			if len(kernels) > 1 {
+				name += fmt.Sprintf(" of the kernel with the decay %v", k.Decay)
+			}
+			matrix, err := flatten(name, k.Branching, n)
 			if err != nil {
 				return nil, err
 			}
@@ -227,6 +234,9 @@ func hawkesWith(p HawkesParameters, opts ProcessOptions) (*Hawkes, error) {
 		beta := decay[min(i*len(decay)/len(branching), len(decay)-1)]
 		if !(beta > 0) || math.IsInf(beta, 0) {
 			return nil, fmt.Errorf("a decay is %v, it must be above 0", beta)
+		}
+		if beta < leastDecay {
+			return nil, fmt.Errorf("a decay is %v, it must be at least %.3g, below which float32 lose their digits: take a longer unit of time", beta, leastDecay)
 		}
 		excitation[i] = eta * beta
 	}

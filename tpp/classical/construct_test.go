@@ -300,6 +300,7 @@ func TestConstructorsRefuse(t *testing.T) {
 		{hawkes([]float64{1}, one, one, ProcessOptions{}), "not stable: the spectral radius of its branching matrix is 1,"},
 		{hawkes([]float64{1, 1}, [][]float64{{0.1, 2}, {0.6, 0.1}}, one, ProcessOptions{}), "not stable: the spectral radius"},
 		{hawkes([]float64{1}, [][]float64{{0.5}}, [][]float64{{0}}, ProcessOptions{}), "a decay is 0"},
+		{hawkes([]float64{1}, [][]float64{{0.5}}, [][]float64{{1e-46}}, ProcessOptions{}), "a decay is 1e-46, it must be at least 1.18e-38"},
 		{hawkes([]float64{1, 1}, [][]float64{{0.5, 0}}, one, ProcessOptions{}), "the branching matrix has 1 rows"},
 		{hawkes([]float64{1}, [][]float64{{0.5, 0.1}}, one, ProcessOptions{}), "row 0 of the branching matrix has 2 numbers"},
 		{hawkes([]float64{1}, [][]float64{{-0.5}}, one, ProcessOptions{}), "a number of the branching matrix is -0.5"},

@@ -313,7 +313,7 @@ func (l *hawkesLikelihood) sortKernels(x []float64) {
 	}
 }
 
-// negLogLikelihood returns the smoothed negLogLikelihood log likelihood per event at x and stores its gradient in grad.
+// negLogLikelihood returns the smoothed negative log likelihood per event at x and stores its gradient in grad.
 func (l *hawkesLikelihood) negLogLikelihood(x, grad []float64) float64 {
 	l.unpack(x)
 	clear(grad)

@@ -99,6 +99,12 @@ func (s *listSource) end() error {
 		if err != nil {
 			return err
 		}
+		if key == keyTypes {
+			if err := s.endTypes(); err != nil {
+				return err
+			}
+			continue
+		}
 		if err := s.lex.skipPart(key); err != nil {
 			return err
 		}
@@ -109,6 +115,34 @@ func (s *listSource) end() error {
 		return err
 	}
 	return io.EOF
+}
+
+// endTypes reads how many marks there are where that stands behind the sequences.
+func (s *listSource) endTypes() error {
+	c, err := s.lex.due()
+	if err != nil {
+		return err
+	}
+	if !isNumberStart(c) {
+		return s.lex.skip()
+	}
+	types, err := s.lex.integer(c)
+	if err != nil {
+		return err
+	}
+	if err := s.checkTypes(types); err != nil {
+		return err
+	}
+	_, err = numberMarks(nil, types, s.reader.marks)
+	return err
+}
+
+// checkTypes returns an error if sequences had more marks than there are.
+func (s *listSource) checkTypes(types int) error {
+	if met := len(s.reader.marks.names); !s.reader.marks.fixed && met > types {
+		return fmt.Errorf("%s is %d, but there is an event with the mark %q", keyTypes, types, s.reader.marks.names[met-1])
+	}
+	return nil
 }
 
 // skipPart reads the value of a key beside a part that is read: another part must be empty.
@@ -148,7 +182,15 @@ func (s *listSource) sequence() (*tpp.Sequence, error) {
 			return nil, err
 		}
 		if !named && seq.Marks != nil {
-			if seq.Marks, err = numberMarks(seq.Marks, 0, s.reader.marks); err != nil {
+			if seq.Marks, err = numberMarks(seq.Marks, s.types, s.reader.marks); err != nil {
+				return nil, err
+			}
+		}
+		if s.types > 0 { // which the object need not say again
+			if _, err := numberMarks(nil, s.types, s.reader.marks); err != nil {
+				return nil, err
+			}
+			if err := s.checkTypes(s.types); err != nil {
 				return nil, err
 			}
 		}
@@ -250,7 +292,7 @@ type arraysSource struct {
 func newArraysSource(r *SequenceReader, text []byte, types int) (*arraysSource, error) {
 	var doc struct {
 		Times  [][]json.Number `json:"arrival_times"`
-		Marks  [][]int         `json:"marks"`
+		Marks  [][]*int        `json:"marks"`
 		TStart json.RawMessage `json:"t_start"`
 		TEnd   json.RawMessage `json:"t_end"`
 	}
@@ -269,8 +311,15 @@ func newArraysSource(r *SequenceReader, text []byte, types int) (*arraysSource, 
 			}
 			s.sequences[i].ArrivalTimes = append(s.sequences[i].ArrivalTimes, v)
 		}
-		if doc.Marks != nil {
-			s.sequences[i].Marks = doc.Marks[i]
+		if doc.Marks == nil {
+			continue
+		}
+		s.sequences[i].Marks = make([]int, len(doc.Marks[i])) // none of null, which is then too few
+		for j, m := range doc.Marks[i] {
+			if m == nil {
+				return nil, fmt.Errorf("sequence %d: the mark of event %d is null", i, j)
+			}
+			s.sequences[i].Marks[j] = *m
 		}
 	}
 	for _, edge := range []struct {

@@ -80,6 +80,21 @@ func TestListsOfOtherTools(t *testing.T) {
 	}
 }
 
+// TestListsSayHowManyMarks checks that marks that no event has are known, wherever the file says how many there are.
+func TestListsSayHowManyMarks(t *testing.T) {
+	for _, text := range []string{
+		`{"dim_process": 3, "train": [[{"time_since_start": 0, "type_event": 1}]]}`,
+		`{"train": [[{"time_since_start": 0, "type_event": 1}]], "dim_process": 3}`,
+		`{"dim_process": 3, "train": [{"time_since_start": [0], "type_event": [1]}]}`,
+		`{"train": [{"time_since_start": [0], "type_event": [1]}], "dim_process": 3}`,
+		`[{"time_since_start": [0], "type_event": [1], "dim_process": 3}]`,
+	} {
+		if d, err := Read(strings.NewReader(text)); err != nil || len(d.MarkNames) != 3 || d.Sequences[0].Mark(0) != 1 {
+			t.Errorf("%s is read as %+v, error %v", text, d, err)
+		}
+	}
+}
+
 func TestListsThatAreWrong(t *testing.T) {
 	for text, want := range map[string]string{
 		`[{"time_since_start": [0, 1], "type_event": [3, 0], "dim_process": 3}]`: "sequence 0: event 0 has the mark 3, there are 3",
@@ -94,10 +109,14 @@ func TestListsThatAreWrong(t *testing.T) {
 		`{"arrival_times": [[1]], "t_end": [2, 3]}`:                                   "2 numbers t_end",
 		`{"arrival_times": [[1]]} x`:                                                  "more follows",
 		`[] x`:                                                                        "more follows",
+		`{"arrival_times": [[1, 2], [3, 4]], "marks": [[0, 1], [0, null]]}`:           "sequence 1: the mark of event 1 is null",
+		`{"arrival_times": [[1, 2], [3, 4]], "marks": [[0, 1], null]}`:                "sequence 1: 2 arrival_times but 0 marks",
+		`{"dim_process": 2, "train": [{"time_since_start": [0], "type_event": [2]}]}`: `sequence 0: dim_process is 2, but there is an event with the mark "2"`,
+		`{"train": [{"time_since_start": [0], "type_event": [2]}], "dim_process": 2}`: `dim_process is 2, but there is an event with the mark "2"`,
 		`[{"time_since_start": [0]}`:                                                  "ends in the middle",
 		"\x80\x04\x95\x00\x00":                                                        "pickle",
 		"PK\x03\x04\x00\x00":                                                          "zip archive",
-		`{"sequences": [{"arrival_times": [1], "marks": [4]}], "num_marks": 3}`: "marks[0] = 4 is not in the mapping of 3",
+		`{"sequences": [{"arrival_times": [1], "marks": [4]}], "num_marks": 3}`:       "marks[0] = 4 is not in the mapping of 3",
 	} {
 		if d, err := Read(strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is read as %+v, error %v, want %q", text, d, err, want)

@@ -38,8 +38,8 @@ func Survival(d Distribution, t float64) float64 {
 // LogInterval returns log P(a < τ ≤ b). Where a ≤ 0 it includes the mass at 0. It is −Inf for an empty interval.
 //
 // Derived, it is the difference of two values of the survival function or of the CDF, and where those agree in most of their
-// digits the integral of the density, which takes τ to be continuous there: a distribution with atoms should have its m
-// LogInterval method.
+// digits the integral of the density, which takes τ to be continuous there: a distribution with atoms should have a
+// LogInterval method of its own.
 func LogInterval(d Distribution, a, b float64) float64 {
 	d = known(d)
 	if m, ok := d.(interface{ LogInterval(a, b float64) float64 }); ok {
@@ -139,7 +139,7 @@ func RestrictedMean(d Distribution, h float64) float64 {
 }
 
 // Rand draws a τ by inversion with numbers from src. Where src is nil, a distribution that has a method Rand() draws with its
-// m source, any other one with the global source.
+// own source, any other one with the global source.
 func Rand(d Distribution, src rand.Source) float64 {
 	d = known(d)
 	if m, ok := d.(interface{ Rand() float64 }); ok && src == nil {

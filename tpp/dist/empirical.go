@@ -9,7 +9,7 @@ import (
 	"sort"
 )
 
-// Empirical is the empirical distribution of a sample of times, logMixture with a broad background distribution of small weight w,
+// Empirical is the empirical distribution of a sample of times, mixed with a broad background distribution of small weight w,
 // so that times outside of the sample are unlikely but not impossible: F(t) = (1 − w) Fₙ(t) + w B(t). The default background
 // has the sample's median, so the mixture has it too: smoothing changes the likelihood, not the prediction. It is made by
 // NewEmpirical; the zero value is not valid, and all about it is NaN.

@@ -49,6 +49,9 @@ func Suspect(m tpp.Model, s *tpp.Sequence, resolution float64) (Suspicions, erro
 	if !(resolution > 0) || math.IsInf(resolution, 0) {
 		return Suspicions{}, fmt.Errorf("suspicion: the resolution is %v, it must be above 0", resolution)
 	}
+	if err := s.Validate(max(len(m.MarkNames()), 1)); err != nil && s.Len() > 0 {
+		return Suspicions{}, fmt.Errorf("suspicion: %w", err)
+	}
 	s, err := starts.Seen(m, s)
 	if err != nil {
 		return Suspicions{}, fmt.Errorf("suspicion: %w", err)

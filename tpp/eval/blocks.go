@@ -246,7 +246,9 @@ func (e *evaluator) event(n *tpp.Next, quiet silence, gap float64, mark int) {
 	}
 	likeliest := n.LikeliestMark()
 	t.outcomes = append(t.outcomes, outcome{int32(mark), int32(likeliest)})
-	addCalibration(&t.calibration, n.Marks[likeliest], likeliest == mark)
+	if len(n.Marks) > 0 { // otherwise no event ever comes
+		addCalibration(&t.calibration, n.Marks[likeliest], likeliest == mark)
+	}
 }
 
 // decision scores whether a sequence is over.

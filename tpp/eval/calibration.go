@@ -56,7 +56,12 @@ type pitSums struct {
 	inner50, inner90 float64
 }
 
+// add adds the transform of an event. One that is no number leaves no coverage: it is the model that is wrong.
 func (p *pitSums) add(c pitInterval) {
+	if !(c.lower >= 0 && c.upper <= 1) {
+		p.inner50, p.inner90 = math.NaN(), math.NaN()
+		return
+	}
 	first, last := int(c.lower*PITBins), min(int(c.upper*PITBins), PITBins-1)
 	for i := min(first, PITBins-1); i <= last; i++ {
 		p.histogram[i] += c.within(float64(i)/PITBins, float64(i+1)/PITBins)
@@ -151,7 +156,7 @@ func addCalibration(bins *[CalibrationBins]CalibrationBin, confidence float64, c
 	if correct {
 		b.Accuracy = 1
 	}
-	bins[min(int(confidence*CalibrationBins), CalibrationBins-1)].merge(b)
+	bins[max(min(int(confidence*CalibrationBins), CalibrationBins-1), 0)].merge(b) // the first for a confidence that is no number
 }
 
 // merge adds up bins of sums.

@@ -244,7 +244,7 @@ func (q *quadrature) integrate() float64 {
 		err += q.panels[i].err
 	}
 	for range crpsRefinements {
-		if err <= crpsTolerance*(value+q.other) {
+		if err <= crpsTolerance*(value+q.other) || len(q.panels) == 0 { // without panels the value is no number
 			break
 		}
 		worst := 0

@@ -44,3 +44,36 @@ func TestDistanceOfNothing(t *testing.T) {
 	}
 	ShortNames([]string{"", "a-"})
 }
+
+// mute is a model whose states say that no event ever comes, or whose distribution function is no number.
+type mute struct{ next tpp.Next }
+
+func (*mute) Kind() string                 { return "mute" }
+func (*mute) MarkNames() []string          { return nil }
+func (*mute) CovariateNames() []string     { return nil }
+func (m *mute) NewState(float64) tpp.State { return muteState{m} }
+
+type muteState struct{ m *mute }
+
+func (muteState) Observe(tpp.Event) error  { return nil }
+func (s muteState) Next(float64) *tpp.Next { return &s.m.next }
+func (s muteState) Clone() tpp.State       { return s }
+
+// noNumber is a distribution of which nothing is a number.
+type noNumber struct{}
+
+func (noNumber) LogProb(float64) float64     { return math.NaN() }
+func (noNumber) CDF(float64) float64         { return math.NaN() }
+func (noNumber) LogSurvival(float64) float64 { return math.NaN() }
+func (noNumber) Quantile(float64) float64    { return math.NaN() }
+
+// TestScoresOfModelsThatSayNothing checks that models from outside that expect nothing, or nothing that is a number, are scored without a panic.
+func TestScoresOfModelsThatSayNothing(t *testing.T) {
+	d := &tpp.Dataset{Sequences: []tpp.Sequence{{ArrivalTimes: []float64{0, 1, 1}}}}
+	for name, next := range map[string]tpp.Next{"the zero value": {}, "no numbers": {Time: noNumber{}, Marks: []float64{math.NaN()}}} {
+		scores, err := Evaluate(t.Context(), &mute{next}, d, EvaluateOptions{})
+		if err != nil || scores.Events != 2 || !math.IsNaN(scores.Coverage90) {
+			t.Errorf("%s: %+v, error %v", name, scores, err)
+		}
+	}
+}

@@ -106,8 +106,9 @@ func (w *intensityWalk) until(to float64) error {
 	}
 	if to > w.from {
 		at(to)
-		w.from, w.spent = to, w.out[len(w.out)-1].Compensator
+		w.from = to
 	}
+	w.spent = w.out[len(w.out)-1].Compensator // of a tie it is above 0 where gaps are 0 with some probability
 	if math.IsInf(w.spent, 0) || math.IsNaN(w.spent) {
 		return fmt.Errorf("the model holds it for impossible that nothing comes until %v", to)
 	}

@@ -302,3 +302,35 @@ func (uniformTime) LogProb(t float64) float64 {
 func (uniformTime) CDF(t float64) float64           { return min(max(t, 0), 1) }
 func (u uniformTime) LogSurvival(t float64) float64 { return math.Log1p(-u.CDF(t)) }
 func (uniformTime) Quantile(p float64) float64      { return p }
+
+// TestIntensityOfTies checks that the compensator of a table, by which gaps are 0 with some probability, is the negative sum of the log survivals of all
+// gaps, those of 0 among them, and never falls.
+func TestIntensityOfTies(t *testing.T) {
+	s := tpp.Sequence{ArrivalTimes: []float64{5, 5, 7, 7, 7, 12}}
+	m, err := classical.FitLookup(t.Context(), classical.LastMark, &tpp.Dataset{Sequences: []tpp.Sequence{s}}, classical.FitOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, state := 0.0, m.NewState(5)
+	for i, at := range s.ArrivalTimes {
+		if i > 0 {
+			want -= state.Next(s.ArrivalTimes[i-1]).LogSurvival(at - s.ArrivalTimes[i-1])
+		}
+		if err := state.Observe(tpp.Event{Time: at}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	points, err := Intensity(t.Context(), m, &s, IntensityOptions{Points: 8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := 0.0
+	for _, p := range points {
+		if p.Compensator < before {
+			t.Errorf("the compensator falls from %v to %v at %v", before, p.Compensator, p.Time)
+		}
+		if before = p.Compensator; p.Events == s.Len()-1 && p.Time == 12 && math.Abs(p.Compensator-want) > 1e-9 {
+			t.Errorf("the compensator before the last event is %v, want %v", p.Compensator, want)
+		}
+	}
+}

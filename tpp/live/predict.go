@@ -3,6 +3,7 @@ package live
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/tppfaas/tppfaas/internal/starts"
@@ -52,10 +53,11 @@ func Predict(m tpp.Model, s *tpp.Sequence, top int) ([]Prediction, error) {
 	out := make([]Prediction, 0, s.Len())
 	err = starts.Follow(m, s, func(state tpp.State, i int) error {
 		next := state.Next(s.ArrivalTimes[i])
-		out = append(out, Prediction{
-			Event: i, Median: next.Median(), Lower: next.Time.Quantile(0.05), Upper: next.Time.Quantile(0.95),
-			End: next.End, Marks: likeliest(next, m.MarkNames(), top),
-		})
+		p := Prediction{Event: i, Median: next.Median(), Lower: math.Inf(1), Upper: math.Inf(1), End: next.End, Marks: likeliest(next, m.MarkNames(), top)}
+		if next.Time != nil { // otherwise no event ever comes
+			p.Lower, p.Upper = next.Time.Quantile(0.05), next.Time.Quantile(0.95)
+		}
+		out = append(out, p)
 		return nil
 	})
 	if err != nil {

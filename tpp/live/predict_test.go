@@ -220,3 +220,21 @@ func TestPredict(t *testing.T) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
+
+// silent is a model whose next event is the zero value: none ever comes.
+type silent struct{ tpptest.Clockwork }
+
+func (silent) NewState(float64) tpp.State { return silentState{} }
+
+type silentState struct{ tpptest.Clockwork }
+
+func (silentState) Next(float64) *tpp.Next { return &tpp.Next{} }
+func (silentState) Clone() tpp.State       { return silentState{} }
+
+// TestPredictNothing checks that the zero value of tpp.Next is a prediction too.
+func TestPredictNothing(t *testing.T) {
+	p, err := Predict(silent{}, &tpp.Sequence{ArrivalTimes: []float64{1}, Marks: []int{0}}, 1)
+	if err != nil || len(p) != 1 || !math.IsInf(p[0].Lower, 1) || !math.IsInf(p[0].Median, 1) || !math.IsInf(p[0].Upper, 1) {
+		t.Errorf("got %+v, error %v", p, err)
+	}
+}

@@ -82,7 +82,8 @@ func (o *SimulateOptions) validate(m tpp.Model, n int) error {
 // sequences therefore have the model's distribution exactly, and take time linear in their length.
 //
 // A sequence has a TStart if its first event was drawn or if its beginning has one. If the model draws its end within the
-// window, it has no TEnd; otherwise the end of the window is its TEnd. A sequence may have no event at all. Where the model's times are starts, so
+// window, it has no TEnd; otherwise the end of the window is its TEnd. A sequence may have no event at all; one that is over
+// before its first event has no TEnd either, and a dataset cannot hold it: leave it out. Where the model's times are starts, so
 // are the sequence's. A model that observes starts (tpp.StartedModel) is an error. The error names the sequence.
 func Simulate(ctx context.Context, m tpp.Model, n int, opts SimulateOptions) ([]tpp.Sequence, error) {
 	if m == nil {

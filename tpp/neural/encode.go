@@ -175,7 +175,7 @@ func loadParams[F nn.Float](n *network[F], params []F, tensor func(name string, 
 	}
 }
 
-// Fingerprint returns a hash of the configuration, the mark names, the normalisation and the parameters. Writing and
+// Fingerprint returns a hash of the configuration, the mark names, the normalisation, the parameters and the table of the marks. Writing and
 // reading a model does not change it. It is 0 for the zero value.
 func (m *Recurrent) Fingerprint() uint64 {
 	if m.hash == nil {

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/tppfaas/tppfaas/internal/nn"
+	"github.com/tppfaas/tppfaas/internal/num"
 )
 
 // network computes a recurrent model in float32 or float64: features → encoder → context → time head, mark head.
@@ -140,7 +141,7 @@ func (n *network[F]) appendFeatures(values []F, gap float64, mark int, covariate
 			return values, fmt.Errorf("covariate %q is %v", c.Name, v)
 		}
 		if c.Levels == 0 {
-			v = (v - c.Mean) / c.Std
+			v = num.Standardised(v, c.Mean, c.Std)
 		}
 		values = append(values, F(v))
 	}

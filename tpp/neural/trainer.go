@@ -91,7 +91,7 @@ func newTrainerOn(m *Recurrent, training, validation examples, opts TrainOptions
 	}
 	t.params = t.net.initialise(opts.random(0))
 	t.adam = nn.Adam[float32]{LR: opts.LearningRate, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: opts.WeightDecay}
-	t.grads = make([][]float32, (opts.BatchSize+shardSize-1)/shardSize)
+	t.grads = make([][]float32, (min(opts.BatchSize, all.sequences)+shardSize-1)/shardSize)
 	for i := range t.grads {
 		t.grads[i] = make([]float32, len(t.params))
 	}
@@ -165,7 +165,7 @@ func (t *trainer) shuffle(rng *rand.Rand, window []example[float32]) {
 		return func(i, j int) { order[i], order[j] = order[j], order[i] }
 	}
 	rng.Shuffle(len(t.order), swap(t.order))
-	size := t.opts.BatchSize
+	size := min(t.opts.BatchSize, max(len(window), 1))
 	order := t.order
 	if empty > 0 {
 		slices.SortStableFunc(t.order, func(a, b *example[float32]) int {

@@ -71,8 +71,8 @@ func (e *encoder) levels() int {
 	return e.numMarks + 1
 }
 
-// measure computes the mean and the standard deviation of the covariates.
-func (e *encoder) measure(d *tpp.Dataset) {
+// measure computes the mean and the standard deviation of the covariates. The error names one whose values are too far apart for numbers.
+func (e *encoder) measure(d *tpp.Dataset) error {
 	for i, name := range e.covariates {
 		var values num.Moments
 		for j := range d.Sequences {
@@ -80,14 +80,17 @@ func (e *encoder) measure(d *tpp.Dataset) {
 				values.Add(d.Sequences[j].Covariate(name, k))
 			}
 		}
-		e.mean[i], e.std[i] = values.Mean, values.Std()
+		if e.mean[i], e.std[i] = values.Mean, values.Std(); math.IsNaN(e.mean[i]) || math.IsInf(e.mean[i], 0) || math.IsInf(e.std[i], 0) {
+			return fmt.Errorf("covariate %q has the mean %v and the standard deviation %v", name, e.mean[i], e.std[i])
+		}
 	}
+	return nil
 }
 
 // standardise appends the covariates of an event to dst.
 func (e *encoder) standardise(dst, covariates []float64) []float64 {
 	for i, v := range covariates {
-		dst = append(dst, (v-e.mean[i])/e.std[i])
+		dst = append(dst, num.Standardised(v, e.mean[i], e.std[i]))
 	}
 	return dst
 }

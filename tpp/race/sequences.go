@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/tppfaas/tppfaas/internal/nn"
+	"github.com/tppfaas/tppfaas/internal/num"
 	"github.com/tppfaas/tppfaas/tpp"
 )
 
@@ -79,7 +80,7 @@ func (e *encoder) walk(s *tpp.Sequence, t *tracker, steps []step, visit func(*st
 func (e *encoder) row(s *tpp.Sequence, i int, dst []float64) []float64 {
 	dst = dst[:0]
 	for j, name := range e.covariates {
-		dst = append(dst, (s.Covariate(name, i)-e.mean[j])/e.std[j])
+		dst = append(dst, num.Standardised(s.Covariate(name, i), e.mean[j], e.std[j]))
 	}
 	return dst
 }

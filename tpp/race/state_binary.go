@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"github.com/tppfaas/tppfaas/internal/nn"
+	"github.com/tppfaas/tppfaas/internal/num"
 	"github.com/tppfaas/tppfaas/tpp"
 )
 
@@ -72,9 +73,6 @@ func (s *state) numRecent(events int) int {
 	return min(events, maxRecent)
 }
 
-// maxCovariate bounds how many standard deviations a covariate in the binary form of a state may be off.
-const maxCovariate = 1e15
-
 // UnmarshalBinary sets the state to one that MarshalBinary wrote.
 func (s *state) UnmarshalBinary(data []byte) error {
 	r := stateReader{data: data}
@@ -119,7 +117,7 @@ func (s *state) UnmarshalBinary(data []byte) error {
 		t.due = append(t.due, p)
 		for range t.width {
 			v := r.float64()
-			if !(math.Abs(v) <= maxCovariate) {
+			if !(math.Abs(v) <= num.MaxStandardised) {
 				return fmt.Errorf("event %d that is due: a covariate of %v standard deviations", i, v)
 			}
 			t.covariates = append(t.covariates, v)

@@ -92,7 +92,9 @@ func prepare(cfg Config, training, validation *tpp.Dataset, opts TrainOptions) (
 		return nil, err
 	}
 	m := newRace(cfg, training.MarkNames, training.NumMarks(), rootSlots(training))
-	m.encoder.measure(training)
+	if err := m.encoder.measure(training); err != nil {
+		return nil, fmt.Errorf("training part: %w", err)
+	}
 	m.encoder.settle(m.encoder.count(training)) // medians, by which slots are chosen
 	counts := m.encoder.count(training)
 	long := m.encoder.tailShare(counts) > longTails
@@ -146,7 +148,7 @@ func prepare(cfg Config, training, validation *tpp.Dataset, opts TrainOptions) (
 	}
 	m.net.initialise(t.params, newRandom(opts.Seed, 0, 0))
 	t.adam = nn.Adam[float32]{LR: t.opts.LearningRate, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8}
-	t.grads = make([][]float32, (opts.BatchSize+shardSize-1)/shardSize)
+	t.grads = make([][]float32, (min(opts.BatchSize, len(t.training))+shardSize-1)/shardSize)
 	for i := range t.grads {
 		t.grads[i] = make([]float32, len(t.params))
 	}

@@ -228,3 +228,12 @@ func BenchmarkArrivals(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(events), "ns/event")
 	b.ReportMetric(float64(expected)/float64(events), "expected/event")
 }
+
+// TestInfiniteLossIsAnError checks that data to which not even the first parameters give a probability are an error: there is no model then.
+func TestInfiniteLossIsAnError(t *testing.T) {
+	d := &tpp.Dataset{MarkNames: []string{"a", "b"}, Sequences: []tpp.Sequence{{ArrivalTimes: []float64{0, 1e17, 1e18}, Marks: []int{0, 1, 0}}}}
+	m, err := Train(t.Context(), Config{Graph: &Graph{Slots: make([][]Slot, 2)}, ContextSize: 4}, d, nil, TrainOptions{Epochs: 1})
+	if (m == nil) == (err == nil) {
+		t.Errorf("a model %t, and the error %v", m != nil, err)
+	}
+}

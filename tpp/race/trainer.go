@@ -194,7 +194,7 @@ func (t *trainer) keepIfBest(epoch int, params []float32, loss float64) error {
 		t.best = append(t.best[:0], params...)
 		t.summary.BestEpoch, t.summary.ValidationLoss = epoch, loss
 	}
-	if math.IsNaN(loss) && t.best == nil {
+	if t.best == nil { // it is not a number, or infinite
 		return fmt.Errorf("the loss became %v in epoch %d: a lower learning rate may help", loss, epoch)
 	}
 	return nil

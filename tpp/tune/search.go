@@ -27,7 +27,7 @@ type Options struct {
 	// First are the values of trial 0 that are not drawn, such as the defaults that are known to be good.
 	First map[string]string
 	// Recall, if not nil, returns the loss of a run that was made earlier, so that a search goes on where it was interrupted. It is called in the
-	// order of the trials.
+	// order of the trials in the first rung, and in that of their losses in the one before in the others.
 	Recall func(Run) (loss float64, ok bool)
 	// Done, if not nil, is called after each run that was made now, by one goroutine at a time. Its error ends the search.
 	Done func(Result) error

@@ -136,7 +136,40 @@ func parseParameters(text []byte) (tpp.FileModel, error) {
 		}
 		return nil, parametersError(err)
 	}
+	var document, more yaml.Node
+	if err := dec.Decode(&more); err == nil {
+		return nil, fmt.Errorf("line %d: a second document: a file has the parameters of one process", more.Line)
+	} else if err != io.EOF {
+		return nil, parametersError(err)
+	}
+	if err := yaml.Unmarshal(text, &document); err != nil {
+		return nil, parametersError(err)
+	}
+	if err := checkLists("the file", &document); err != nil {
+		return nil, err
+	}
 	return p.model()
+}
+
+// checkLists refuses entries of lists that are null, which decoding leaves out: a process would have a mark or a kernel less. The name is that of the node.
+func checkLists(name string, n *yaml.Node) error {
+	for i, child := range n.Content {
+		switch n.Kind {
+		case yaml.SequenceNode:
+			if child.Tag == "!!null" || child.Alias != nil && child.Alias.Tag == "!!null" {
+				return fmt.Errorf("line %d: entry %d of %s is null", child.Line, i, name)
+			}
+		case yaml.MappingNode:
+			if i%2 == 0 {
+				name = child.Value
+				continue
+			}
+		}
+		if err := checkLists(name, child); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // model returns the process.

@@ -86,9 +86,16 @@ func TestDefineRefuses(t *testing.T) {
 		{"kind: hawkes\nbase: [1]\nbranching: [[1.5]]\ndecay: [[1]]", "not stable: the spectral radius of its branching matrix is 1.5"},
 		{"kind: poisson\nrates: [1]\nfurther: []", "further is not for a poisson process"},
 		{hawkesText + "further: [{branching: [[0, 0], [0, 0.6]], decay: 1}]", "not stable: the spectral radius of its branching matrix is 1.1"},
-		{hawkesText + "further: [{branching: [[0, 0.1]], decay: 1}]", "it must have one for each of 2 marks"},
+		{hawkesText + "further: [{branching: [[0, 0.1]], decay: 1}]", "the branching matrix of the kernel with the decay 1 has 1 rows, it must have one for each of 2 marks"},
 		{hawkesText + "further: [{branching: [[0, 0], [0, 0.1]]}]", "a decay is 0"},
 		{hawkesText + "further: [{branching: [[0, 0], [0, 0.1]], decay: 1, x: 2}]", "unknown key \"x\" (known: branching, decay)\n"},
+		{hawkesText + "further: [null]", "line 7: entry 0 of further is null"},
+		{hawkesText + "further:\n  - {branching: [[0, 0], [0, 0.1]], decay: 1}\n  - {branching: [[0, 0], [0, ~]], decay: 1}", "line 9: entry 1 of branching is null"},
+		{"kind: poisson\nrates: [1, ~]", "line 2: entry 1 of rates is null"},
+		{"kind: poisson\nmarks: [a, &x ~]\nrates: [1, *x]", "line 2: entry 1 of marks is null"},
+		{"kind: poisson\nend: &x ~\nrates: [1, *x]", "line 3: entry 1 of rates is null"},
+		{"kind: poisson\nrates: [1]\n---\nkind: poisson\nrates: [2]", "line 3: a second document"},
+		{"kind: poisson\nrates: [1]\n---\nrates: [", "did not find expected"},
 		{strings.Replace(hawkesText, "[[0.05]]", "[[1, 1], [1, 1]]", 1) + "further: [{branching: [[0, 0], [0, 0.1]], decay: 1}]", "each has one decay"},
 	} {
 		status, _, errs := call(t, "define", write(t, "p.yaml", c.text), "-o", model)
@@ -112,6 +119,7 @@ func FuzzParseParameters(f *testing.F) {
 	f.Add([]byte(hawkesText + "further: [{branching: [[0, 0], [0, 0.1]], decay: 1}]"))
 	f.Add([]byte(`{"kind": "renewal", "gaps": {"weight": [1, 2], "mu": [0, 1], "sigma": [1, 1]}, "end": 0.5}`))
 	f.Add([]byte("kind: poisson\nrates: [1e300, 1e-300]"))
+	f.Add([]byte("kind: poisson\nrates: [&x ~, *x]\n---\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		m, err := parseParameters(text)
 		if (m == nil) == (err == nil) {

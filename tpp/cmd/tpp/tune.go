@@ -6,7 +6,9 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tppfaas/tppfaas/internal/cli"
@@ -183,12 +185,20 @@ func (t *tuning) chooseSpace(fs, options *flag.FlagSet, ranges []string) error {
 	return t.checkSpace()
 }
 
+// optionNumber returns a number as options take it: a whole one has no exponent.
+func optionNumber(v float64) string {
+	if v == math.Trunc(v) {
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	}
+	return fmt.Sprint(v)
+}
+
 // checkSpace refuses values that train would refuse: the choices, and the ends of ranges.
 func (t *tuning) checkSpace() error {
 	for _, p := range t.space {
 		values := p.Choices
 		if len(values) == 0 {
-			values = []string{fmt.Sprint(p.Low), fmt.Sprint(p.High)}
+			values = []string{optionNumber(p.Low), optionNumber(p.High)}
 		}
 		for _, v := range values {
 			if _, err := t.order(map[string]string{p.Name: v}, 1); err != nil {

@@ -223,6 +223,15 @@ func TestTuneRefuses(t *testing.T) {
 	}
 }
 
+// TestTuneLargeNumbers checks that ranges of whole numbers may end at a million and more, which print with an exponent otherwise.
+func TestTuneLargeNumbers(t *testing.T) {
+	data := chain(t, "chain.json", inOrder, 40)
+	status, _, errs := call(t, "tune", data, "-kind", "race", "-trials", "1", "-epochs", "1", "-search", "batch=1000000..3000000")
+	if status != cli.OK {
+		t.Errorf("status %d, %s", status, errs)
+	}
+}
+
 // TestTuneCommand checks that a command can be pasted into a shell.
 func TestTuneCommand(t *testing.T) {
 	o := tuning{dataset: "my data.json", fixed: []string{"-covariate=it's", "-coldstart=true", "-end=false"}}
