@@ -170,22 +170,7 @@ func (run *stageRun) poll(ctx context.Context) error {
 	defer cancel()
 	fetched := run.r.client.PollRecords(polling, pollRecords)
 	defer run.r.client.AllowRebalance()
-	var refusal error
-	fetched.EachError(func(_ string, _ int32, err error) {
-		var large *kgo.ErrDecompressTooLarge
-		switch {
-		case errors.As(err, &large): // the partition would stand still
-			run.counter.Reject(1, fmt.Errorf("messages from %d of partition %d of %s: they have more than %d bytes unpacked", large.Offset, large.Partition, large.Topic, readBytes))
-			run.r.client.SetOffsets(map[string]map[int32]kgo.EpochOffset{large.Topic: {large.Partition: {Epoch: large.Epoch, Offset: large.NextOffset}}})
-		case ctx.Err() == nil && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled):
-			err = run.r.describe(err)
-			if isRefusal(err) {
-				refusal = err
-			}
-			run.r.report(err)
-		}
-	})
-	if refusal != nil {
+	if refusal := run.r.failures(ctx, fetched); refusal != nil {
 		return refusal
 	}
 	var messages []Message
