@@ -92,11 +92,14 @@ type stageRun struct {
 	mu      sync.Mutex
 	batches []batch
 	owned   []int32
+	from    map[int32]int64 // by partition: what comes before was committed
 }
 
-// Run reads until the context is done. An error says why it cannot go on.
+// Run reads until the context is done. An error says why it cannot go on. What the counts say that was wrong before is over once it can read.
 func (s *StageReader) Run(ctx context.Context) error {
-	run := &stageRun{StageReader: s, r: &reader{o: &s.o.Options, counter: s.counter, made: make(chan struct{})}}
+	run := &stageRun{
+		StageReader: s, from: map[int32]int64{}, r: &reader{o: &s.o.Options, counter: s.counter, made: make(chan struct{}), bad: s.counter.Counts().Error != ""},
+	}
 	reading, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	run.fail = cancel
@@ -181,7 +184,7 @@ func (run *stageRun) poll(ctx context.Context) error {
 				Partition: record.Partition, Offset: record.Offset, Behind: max(p.HighWatermark-1-record.Offset, 0), At: record.Timestamp, Value: record.Value,
 			})
 		}
-		if n := len(p.Records); n > 0 {
+		if n := len(p.Records); n > 0 && run.isNew(p.Records[n-1]) {
 			r := p.Records[n-1]
 			last = append(last, &kgo.Record{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, LeaderEpoch: r.LeaderEpoch})
 		}
@@ -199,6 +202,13 @@ func (run *stageRun) poll(ctx context.Context) error {
 		run.mu.Unlock()
 	}
 	return nil
+}
+
+// isNew reports whether a message was not committed before this reader had the partition. What was is not committed once more: that would take back how far the group is.
+func (run *stageRun) isNew(r *kgo.Record) bool {
+	run.mu.Lock()
+	defer run.mu.Unlock()
+	return r.Offset >= run.from[r.Partition]
 }
 
 func (run *stageRun) unsettled() int {
@@ -251,6 +261,7 @@ func (run *stageRun) begin(ctx context.Context, offsets map[int32]kgo.Offset) er
 		}
 		run.mu.Lock()
 		run.owned = append(run.owned, partition)
+		run.from[partition] = from
 		run.mu.Unlock()
 	}
 	return nil
