@@ -242,7 +242,7 @@ func TestGarbage(t *testing.T) {
 			text, err := (&ptrace.ProtoMarshaler{}).MarshalTraces(traces)
 			require.NoError(t, err)
 			return text
-		}()}, invalid: 1, want: "it has no trace id"},
+		}()}, invalid: 1, want: `message 0 of partition 0 of otlp_spans: span 0100000000000000 ("f") of trace : it has no trace id`},
 		{name: "old", record: kgo.Record{Value: message(t, 1, 1), Timestamp: time.Now().Add(-time.Hour)}, refused: 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {

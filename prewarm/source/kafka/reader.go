@@ -213,8 +213,11 @@ func (s *StageReader) Observations(m *Message, now time.Time) []source.Observati
 }
 
 func (o *Options) observations(counter *source.Counter, m *Message, now time.Time) []source.Observation {
+	reject := func(n int, err error) {
+		counter.Reject(n, fmt.Errorf("message %d of partition %d of %s: %w", m.Offset, m.Partition, o.Topic, err))
+	}
 	wrong := func(err error) []source.Observation {
-		counter.Reject(1, fmt.Errorf("message %d of partition %d of %s: %w", m.Offset, m.Partition, o.Topic, err))
+		reject(1, err)
 		return nil
 	}
 	switch {
@@ -232,7 +235,7 @@ func (o *Options) observations(counter *source.Counter, m *Message, now time.Tim
 	}
 	observations, report := otlp.Observations(traces)
 	if report.Invalid > 0 {
-		counter.Reject(report.Invalid, report.First)
+		reject(report.Invalid, report.First)
 	}
 	return observations
 }
