@@ -235,7 +235,9 @@ func (run *stageRun) begin(ctx context.Context, offsets map[int32]kgo.Offset) er
 	if len(offsets) == 0 {
 		return nil
 	}
-	rebuilt, err := firstSince(ctx, run.r.client, run.o.Topic, run.o.Now().Add(-run.o.Rebuild), offsets)
+	listing, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	rebuilt, err := firstSince(listing, run.r.client, run.o.Topic, run.o.Now().Add(-run.o.Rebuild), offsets)
 	if err != nil {
 		return err
 	}
@@ -245,11 +247,7 @@ func (run *stageRun) begin(ctx context.Context, offsets map[int32]kgo.Offset) er
 		}
 	}
 	for partition, offset := range offsets {
-		at, ok := rebuilt[partition]
-		if !ok {
-			return fmt.Errorf("partition %d of %s: it is not known where it begins", partition, run.o.Topic)
-		}
-		from := int64(0)
+		at, from := rebuilt[partition], int64(0)
 		if run.o.Commits {
 			from = offset.EpochOffset().Offset
 			at = min(at, from)
