@@ -314,7 +314,7 @@ func (c *Core) failed(f *function, r actuator.Result) {
 	if r.Outcome == actuator.Held {
 		wait = firstRetry
 	} else {
-		if f.failures++; f.failures&(f.failures-1) == 0 && !errors.Is(r.Err, guard.ErrClosed) {
+		if f.failures++; f.failures&(f.failures-1) == 0 && r.Err != nil && !errors.Is(r.Err, guard.ErrClosed) { // without an error it is somebody else's, who has said so
 			c.o.Log.Warn("a start has failed", "function", f.Name, "error", r.Err, "in_a_row", f.failures, "again_after", wait)
 		}
 	}
