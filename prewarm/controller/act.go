@@ -89,6 +89,9 @@ func (c *Core) note(d *prewarm.Decision, n int, o outcome, detail string) uint64
 
 // start has containers started.
 func (c *Core) start(d *prewarm.Decision, n int) {
+	if c.looksOn {
+		return
+	}
 	f := c.functions[d.Function]
 	if why := c.held(f); why != "" {
 		c.noteHeld(f, d, why)

@@ -127,6 +127,7 @@ func (d *Deciders) newUnit(partition int32) (*decider, error) {
 		u.core.Pause(0)
 	}
 	u.core.Block(d.blocked)
+	u.core.LookOn(true)
 	u.core.Records()
 	return u, nil
 }
@@ -145,7 +146,7 @@ const answered = 500 * time.Millisecond
 // read, which may say that nothing is wanted any more, or as long as something that was asked for has not come back: the policy wants that again, which would then be done twice. It will say so once more,
 // as the core does of a renewal.
 func (u *decider) intend(d *prewarm.Decision, n int) {
-	if !u.live || u.lag.old || u.all.now-u.now > mostLate {
+	if u.lag.old || u.all.now-u.now > mostLate {
 		return
 	}
 	for id, p := range u.asked {
@@ -345,6 +346,7 @@ func (u *decider) claimed(c *Claim, offset int64) {
 		if u.live {
 			addTotals(&u.all.past, u.totals())
 			u.live, u.requests = false, 0
+			u.core.LookOn(true)
 			u.all.core.Log.Warn("another instance decides on a partition from here on", "partition", u.partition, "instance", c.Owner)
 		}
 		return
@@ -353,6 +355,7 @@ func (u *decider) claimed(c *Claim, offset int64) {
 		return
 	}
 	u.live, u.claim = true, offset
+	u.core.LookOn(false)
 	s := u.core.State()
 	u.base = s.Totals
 	for i := range s.Functions {
