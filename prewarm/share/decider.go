@@ -151,7 +151,7 @@ func (u *decider) intend(d *prewarm.Decision, n int) {
 	}
 	for id, p := range u.asked {
 		switch {
-		case u.now-p.at > time.Minute: // it was lost
+		case u.lost(&p):
 			delete(u.asked, id)
 		case p.decision.Function != d.Function || p.decision.Action != d.Action:
 		case d.Action == prewarm.HoldContainer && u.now-p.at <= tooLate: // later it is not carried out
@@ -176,6 +176,9 @@ func (u *decider) intend(d *prewarm.Decision, n int) {
 		u.ask(u.next, &p)
 	}
 }
+
+// lost reports whether what was asked for has not come back for so long that nobody waits for it any more.
+func (u *decider) lost(p *pending) bool { return u.now-p.at > time.Minute }
 
 // take takes a message with an offset at a time.
 func (u *decider) take(now prewarm.Time, offset int64, m *Message) error {
@@ -386,12 +389,11 @@ func (u *decider) wanted(name string, a *Asked, action prewarm.Action) {
 		}
 		return
 	}
-	if !known || !u.live {
+	if _, granted := u.granted[of]; granted || !u.live {
 		return
 	}
-	late := u.all.now-p.at > tooLate
 	command := uint64(0)
-	if !late {
+	if known && u.all.now-p.at <= tooLate { // else it was taken to be lost, or is late
 		command = u.core.Grant(u.now, &p.decision, a.N, true)
 	}
 	if command != 0 {

@@ -72,6 +72,9 @@ func NewStageReader(o StageOptions, stage Stage, counter *source.Counter) (*Stag
 	return s, err
 }
 
+// Topic returns the name of the topic that it reads.
+func (s *StageReader) Topic() string { return s.o.Topic }
+
 // mostUnsettled is how many batches may be taken and not settled before no more is read.
 const mostUnsettled = 64
 
