@@ -39,6 +39,7 @@ type decider struct {
 	owned      map[int]bool // functions that something has come of
 
 	known    map[int32]known           // by partition of spans
+	swept    prewarm.Time              // when it was looked last which names of traces are old
 	next     uint64                    // number of the next Asked
 	asked    map[uint64]pending        // that have not come back
 	orphaned prewarm.Time              // until when it is waited for what others have asked for, 0 if that has passed
@@ -322,7 +323,8 @@ func (u *decider) name(id prewarm.ID, trace string, some bool) {
 		delete(u.mirror.names, id)
 		return
 	}
-	if len(u.mirror.names) >= mostNames {
+	if len(u.mirror.names) >= mostNames && u.now >= u.swept+time.Second { // each message would look at all of them, else
+		u.swept = u.now
 		for old, n := range u.mirror.names {
 			if u.now-n.at > time.Minute {
 				delete(u.mirror.names, old)

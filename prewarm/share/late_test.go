@@ -164,3 +164,43 @@ func TestSaysWhatIsLost(t *testing.T) {
 	require.Contains(t, i.demands.Counts().Error, "writing to the topic prewarm_demands: MESSAGE_TOO_LARGE")
 	says(1, false)
 }
+
+// TestSpansOfNoUse checks that of spans that are of no use it is said in which message they were.
+func TestSpansOfNoUse(t *testing.T) {
+	now := virtualEpoch.Add(3 * time.Hour)
+	i, err := NewInstance(InstanceOptions{
+		Options: Options{Epoch: virtualEpoch, Price: 2560, Platform: whisk}, Kafka: kafka.Options{Brokers: []string{"127.0.0.1:1"}}, Demands: "d", Supplies: "s", Rebuild: time.Hour, Name: "x",
+		Now: func() time.Time { return now },
+	}, controller.Options{})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, i.Close(t.Context())) }()
+	i.predictors.o.Emit = func(Record) {}
+	p := &predicting{Instance: i}
+	p.reader, err = kafka.NewStageReader(kafka.StageOptions{Options: kafka.Options{Brokers: []string{"127.0.0.1:1"}, MaxAge: 1e6 * time.Hour}}, p, i.spans)
+	require.NoError(t, err)
+	require.NoError(t, p.Assigned(t.Context(), 3, 0, 0))
+	for offset, at := range []time.Time{now, now.Add(-time.Hour)} {
+		value := spanOf(t, &source.Observation{Kind: source.Invoked, Function: "f", Trace: "00000000000000000000000000000001", Call: at.String(), Time: at})
+		_, err = p.Take(t.Context(), []kafka.Message{{Partition: 3, Offset: int64(offset), At: now, Value: value}})
+		require.NoError(t, err)
+	}
+	require.EqualValues(t, 1, i.spans.Counts().Invalid)
+	require.Regexp(t, `^message 1 of partition 3 of otlp_spans: function "f": `, i.spans.Counts().Error)
+}
+
+// TestNames checks that there are no more names of traces than may be, and that those that are old make room within a second.
+func TestNames(t *testing.T) {
+	u := newClaimant(t, Limits{}).units[0]
+	known := func(at prewarm.Time, id prewarm.ID) bool {
+		u.now = at
+		u.name(id, "t", true)
+		return u.mirror.TraceID(id) != ""
+	}
+	for i := range mostNames {
+		require.True(t, known(time.Second, prewarm.ID(i+1)))
+	}
+	require.False(t, known(time.Minute+time.Second/2, mostNames+1))
+	require.False(t, known(time.Minute+time.Second+1, mostNames+2), "it was looked a moment ago")
+	require.True(t, known(time.Minute+2*time.Second, mostNames+3))
+	require.Len(t, u.mirror.names, 1)
+}
