@@ -89,6 +89,9 @@ func (c *Core) note(d *prewarm.Decision, n int, o outcome, detail string) uint64
 
 // start has containers started.
 func (c *Core) start(d *prewarm.Decision, n int) {
+	if c.looksOn {
+		return
+	}
 	f := c.functions[d.Function]
 	if why := c.held(f); why != "" {
 		c.noteHeld(f, d, why)
@@ -317,7 +320,7 @@ func (c *Core) failed(f *function, r actuator.Result) {
 	if r.Outcome == actuator.Held {
 		wait = firstRetry
 	} else {
-		if f.failures++; f.failures&(f.failures-1) == 0 && !errors.Is(r.Err, guard.ErrClosed) {
+		if f.failures++; f.failures&(f.failures-1) == 0 && r.Err != nil && !errors.Is(r.Err, guard.ErrClosed) { // without an error it is somebody else's, who has said so
 			c.o.Log.Warn("a start has failed", "function", f.Name, "error", r.Err, "in_a_row", f.failures, "again_after", wait)
 		}
 	}

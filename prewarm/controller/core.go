@@ -69,6 +69,7 @@ type Core struct {
 	observed    uint64 // observations and loads
 	remembered  uint64 // as many when what is known of the platform was last written down
 	restoring   bool
+	looksOn     bool // see LookOn
 	paused      bool
 	blocked     string // why nothing is done although it should be
 	commands    []actuator.Command

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -223,6 +224,17 @@ func heldResults(command *actuator.Command, why error) []actuator.Result {
 	return results
 }
 
+// drop says of commands that were decided on at the end that they are not carried out.
+func (c *Controller) drop(now func() prewarm.Time) {
+	for commands := slices.Clone(c.core.Commands()); len(commands) > 0; commands = slices.Clone(c.core.Commands()) {
+		for i := range commands {
+			c.core.Acted(now(), commands[i].ID, heldResults(&commands[i], errClosed))
+		}
+	}
+	c.core.Releases()
+	c.core.Records()
+}
+
 // end ends what is under way.
 func (c *Controller) end(now func() prewarm.Time) error {
 	c.queue.close()
@@ -247,11 +259,10 @@ func (c *Controller) end(now func() prewarm.Time) error {
 		case f := <-c.calls:
 			f()
 		}
-		c.core.Commands()
-		c.core.Releases()
-		c.core.Records()
+		c.drop(now)
 	}
 	c.others(now)
+	c.drop(now)
 	if err != nil {
 		err = fmt.Errorf("ending the actuator: %w", err)
 	}

@@ -28,6 +28,10 @@ const intendedAgain = 500 * time.Millisecond
 // renew has the idle time of all idle containers of a function renewed.
 func (c *Core) renew(f *function) {
 	d := f.renewFor
+	if c.looksOn {
+		f.renewing, f.intended = c.now+intendedAgain, true
+		return
+	}
 	f.renewing = c.now + 2*c.o.Platform.RenewLead()
 	if why := c.held(f); why != "" {
 		c.noteHeld(f, &d, why)
@@ -67,7 +71,22 @@ func (c *Core) isRenewing(f *function) bool {
 	return false
 }
 
-// RenewAgain looks anew at renewals that Options.Intend was told of and that came to nothing.
+// LookOn has the core only follow what happens, and want nothing started or renewed, as long as it is on: somebody else decides, or has decided.
+func (c *Core) LookOn(on bool) { c.looksOn = on }
+
+// notRenewing returns those of containers of a function that no renewal under way is to keep.
+func (c *Core) notRenewing(f *function, ids []prewarm.ID) []prewarm.ID {
+	return slices.DeleteFunc(slices.Clone(ids), func(id prewarm.ID) bool {
+		for _, flight := range c.flight {
+			if flight.renewal && flight.function == f.index && slices.Contains(flight.containers, id) {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// RenewAgain looks anew at renewals that Options.Intend was told of, or that were due while the core looked on, and that came to nothing.
 func (c *Core) RenewAgain(now prewarm.Time) {
 	c.Pass(now)
 	for _, f := range c.functions {
@@ -158,7 +177,11 @@ func (c *Core) renewed(f *function, command uint64, flight *flight, results []ac
 	case found:
 		f.renewMiss = 0
 	}
-	events := c.mirror.Renewed(c.now, f.index, flight.containers, list, nil)
+	containers := flight.containers
+	if !found && !missed {
+		containers = c.notRenewing(f, containers)
+	}
+	events := c.mirror.Renewed(c.now, f.index, containers, list, nil)
 	var ids []prewarm.ID
 	for i := range events {
 		if events[i].Kind == prewarm.Renewed {
@@ -168,7 +191,7 @@ func (c *Core) renewed(f *function, command uint64, flight *flight, results []ac
 			}
 		}
 	}
-	for _, id := range flight.containers {
+	for _, id := range containers {
 		b := c.boxes[id]
 		if b != nil && b.kept && !slices.Contains(ids, id) {
 			c.keep(b, false)

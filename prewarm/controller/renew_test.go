@@ -56,7 +56,8 @@ func TestHoldsByRenewing(t *testing.T) {
 	}
 }
 
-// TestRenewalsAreHeld checks that nothing is renewed in a dry run or in a pause, which are said, and that the platform then does as by itself.
+// TestRenewalsAreHeld checks that nothing is renewed in a dry run or in a pause, which are said, nor by one that looks on, which says nothing, and that the platform then does as by
+// itself.
 func TestRenewalsAreHeld(t *testing.T) {
 	for _, c := range []struct {
 		name, outcome string
@@ -65,6 +66,9 @@ func TestRenewalsAreHeld(t *testing.T) {
 		{"dry run", "dry", func(o *worldOptions) { o.act = false }},
 		{"pause", "held: paused", func(o *worldOptions) {
 			o.world = func(x *world) { x.clock.AfterFunc(time.Second, func() { x.core.Pause(x.now()); x.after() }) }
+		}},
+		{"it looks on", "", func(o *worldOptions) {
+			o.act, o.world = false, func(x *world) { x.core.LookOn(true) }
 		}},
 		{"a platform that cannot", "", func(o *worldOptions) { o.platform.Renew = false }},
 	} {
@@ -123,6 +127,49 @@ func TestRenewalsThatCreate(t *testing.T) {
 	}
 	if total.Cold != total.Invocations || total.Hits != 0 {
 		t.Errorf("totals are %+v", total)
+	}
+}
+
+// TestRenewedOnceMore checks that containers which somebody else has asked to be renewed twice are there until it is known what has become of both, though nothing came of the first,
+// and that they are kept by the second.
+func TestRenewedOnceMore(t *testing.T) {
+	const idle = 10 * time.Second
+	told := prewarm.Platform{Warm: true, Arrivals: true, Renew: true, Late: prewarm.OwnContainer, IdleTimeout: idle}
+	functions := []prewarm.Function{{Name: "f", MemoryMB: 256}}
+	for _, unknown := range []bool{false, true} {
+		m, err := mirror.New(mirror.Options{Epoch: virtualEpoch, Platform: told, Functions: functions})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := NewCore(Options{
+			Epoch: virtualEpoch, Platform: told, Functions: functions, Act: true, ServesAll: true, Intend: func(*prewarm.Decision, int) {},
+			NewPolicy: func([]prewarm.Function) (prewarm.Policy, error) {
+				return prewarm.PolicyFunc(func(*prewarm.Event, *prewarm.Fleet, *prewarm.Decisions) {}), nil
+			},
+		}, m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Begin(0, nil)
+		warmed := c.Grant(0, &prewarm.Decision{Action: prewarm.StartContainers}, 1, false)
+		c.Acted(time.Second, warmed, []actuator.Result{{Outcome: actuator.Created, Instance: "a"}})
+		hold := &prewarm.Decision{Action: prewarm.HoldContainer, Container: 1}
+		first := c.Grant(idle-2*time.Second, hold, 1, false)
+		second := c.Grant(idle, hold, 1, false)
+		results := []actuator.Result{{Outcome: actuator.Held}}
+		if unknown {
+			results = nil
+		}
+		c.Acted(idle+time.Millisecond, first, results)
+		c.Pass(idle + 3*time.Second/2)
+		if s := c.State(); len(s.Containers) != 1 || s.Containers[0].ID != 1 || c.Standing().Containers != 1 {
+			t.Fatalf("while the second is under way there are %+v, and %+v stands", s.Containers, c.Standing())
+		}
+		c.Acted(idle+3*time.Second/2, second, []actuator.Result{{Outcome: actuator.Collapsed}})
+		c.Pass(2*idle + time.Second)
+		if s := c.State(); len(s.Containers) != 1 || s.Containers[0].Renewals != 1 {
+			t.Errorf("after it there are %+v", s.Containers)
+		}
 	}
 }
 

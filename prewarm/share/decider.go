@@ -39,6 +39,7 @@ type decider struct {
 	owned      map[int]bool // functions that something has come of
 
 	known    map[int32]known           // by partition of spans
+	swept    prewarm.Time              // when it was looked last which names of traces are old
 	next     uint64                    // number of the next Asked
 	asked    map[uint64]pending        // that have not come back
 	orphaned prewarm.Time              // until when it is waited for what others have asked for, 0 if that has passed
@@ -127,6 +128,7 @@ func (d *Deciders) newUnit(partition int32) (*decider, error) {
 		u.core.Pause(0)
 	}
 	u.core.Block(d.blocked)
+	u.core.LookOn(true)
 	u.core.Records()
 	return u, nil
 }
@@ -145,12 +147,12 @@ const answered = 500 * time.Millisecond
 // read, which may say that nothing is wanted any more, or as long as something that was asked for has not come back: the policy wants that again, which would then be done twice. It will say so once more,
 // as the core does of a renewal.
 func (u *decider) intend(d *prewarm.Decision, n int) {
-	if !u.live || u.lag.old || u.all.now-u.now > mostLate {
+	if u.lag.old || u.all.now-u.now > mostLate {
 		return
 	}
 	for id, p := range u.asked {
 		switch {
-		case u.now-p.at > time.Minute: // it was lost
+		case u.lost(&p):
 			delete(u.asked, id)
 		case p.decision.Function != d.Function || p.decision.Action != d.Action:
 		case d.Action == prewarm.HoldContainer && u.now-p.at <= tooLate: // later it is not carried out
@@ -175,6 +177,9 @@ func (u *decider) intend(d *prewarm.Decision, n int) {
 		u.ask(u.next, &p)
 	}
 }
+
+// lost reports whether what was asked for has not come back for so long that nobody waits for it any more.
+func (u *decider) lost(p *pending) bool { return u.now-p.at > time.Minute }
 
 // take takes a message with an offset at a time.
 func (u *decider) take(now prewarm.Time, offset int64, m *Message) error {
@@ -318,7 +323,8 @@ func (u *decider) name(id prewarm.ID, trace string, some bool) {
 		delete(u.mirror.names, id)
 		return
 	}
-	if len(u.mirror.names) >= mostNames {
+	if len(u.mirror.names) >= mostNames && u.now >= u.swept+time.Second { // each message would look at all of them, else
+		u.swept = u.now
 		for old, n := range u.mirror.names {
 			if u.now-n.at > time.Minute {
 				delete(u.mirror.names, old)
@@ -345,6 +351,7 @@ func (u *decider) claimed(c *Claim, offset int64) {
 		if u.live {
 			addTotals(&u.all.past, u.totals())
 			u.live, u.requests = false, 0
+			u.core.LookOn(true)
 			u.all.core.Log.Warn("another instance decides on a partition from here on", "partition", u.partition, "instance", c.Owner)
 		}
 		return
@@ -353,6 +360,7 @@ func (u *decider) claimed(c *Claim, offset int64) {
 		return
 	}
 	u.live, u.claim = true, offset
+	u.core.LookOn(false)
 	s := u.core.State()
 	u.base = s.Totals
 	for i := range s.Functions {
@@ -383,12 +391,11 @@ func (u *decider) wanted(name string, a *Asked, action prewarm.Action) {
 		}
 		return
 	}
-	if !known || !u.live {
+	if _, granted := u.granted[of]; granted || !u.live {
 		return
 	}
-	late := u.all.now-p.at > tooLate
 	command := uint64(0)
-	if !late {
+	if known && u.all.now-p.at <= tooLate { // else it was taken to be lost, or is late
 		command = u.core.Grant(u.now, &p.decision, a.N, true)
 	}
 	if command != 0 {

@@ -46,6 +46,7 @@ type Instance struct {
 	batch      *writing // what is emitted now belongs to it
 	failed     error    // what was to be written
 
+	lost                     atomic.Bool                           // something that the deciders have emitted, and nothing was written since
 	has                      atomic.Pointer[controller.ShareState] // of the spans
 	spans, demands, supplies *source.Counter
 	supplied                 time.Duration // how old supplies may be that are read at the beginning
@@ -122,8 +123,8 @@ type nobody struct{}
 func (nobody) Observe(context.Context, []source.Observation) error { return nil }
 func (nobody) ObserveLoad(context.Context, []source.Load) error    { return nil }
 
-// now returns the time that it is.
-func (i *Instance) now() prewarm.Time { return i.o.since(i.o.Now()) }
+// now returns the time that it is for the predictors. It is called with mu.
+func (i *Instance) now() prewarm.Time { return i.predictors.at(i.o.Now()) }
 
 // writePredicted writes what the predictors emit. It is called with mu.
 func (i *Instance) writePredicted(r Record) {
@@ -147,10 +148,11 @@ func (i *Instance) fail(err error) {
 	i.failed = err
 }
 
-// writeDecided writes what the deciders emit. What is lost of it is asked for again, or told again.
+// writeDecided writes what the deciders emit. What is lost of it is asked for again, or told again; that it was is said until something is written.
 func (i *Instance) writeDecided(r Record) {
 	i.write(&r, func(err error) {
-		if err != nil {
+		if lost := err != nil; lost || i.lost.Swap(false) {
+			i.lost.Store(lost)
 			i.demands.Report(err)
 		}
 	})
@@ -248,7 +250,7 @@ func (p *predicting) Take(ctx context.Context, messages []kafka.Message) (func()
 			return nil, err
 		}
 		if err := p.predictors.Take(p.now(), m, observations); err != nil {
-			p.spans.Reject(1, err)
+			p.spans.Reject(1, fmt.Errorf("message %d of partition %d of %s: %w", m.Offset, m.Partition, p.reader.Topic(), err))
 		}
 		p.took(p.o.Kafka.Topic, m)
 	}

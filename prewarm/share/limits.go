@@ -102,7 +102,9 @@ func (d *Deciders) room(partition int32, own controller.Standing, n, standing, m
 func (u *decider) standing() controller.Standing {
 	s := u.core.Standing()
 	for _, p := range u.asked {
-		s = u.with(s, &p, 1)
+		if !u.lost(&p) {
+			s = u.with(s, &p, 1)
+		}
 	}
 	return s
 }
@@ -122,7 +124,7 @@ func (u *decider) within(d *prewarm.Decision, n, standing int) int {
 	if most := u.all.o.Limits.PerFunction; most > 0 && u.all.core.Act {
 		there := u.core.StandingOf(d.Function)
 		for _, p := range u.asked {
-			if p.decision.Function == d.Function {
+			if p.decision.Function == d.Function && !u.lost(&p) {
 				there += p.n - p.standing
 			}
 		}

@@ -147,6 +147,18 @@ func NewPredictors(o Options) (*Predictors, error) {
 	return p, err
 }
 
+// clockStep is by how much the machine's clock must be behind before it counts as set back.
+const clockStep = time.Second
+
+// at returns the time of a moment by the machine's clock. If that was set back time goes on, and moments count from an epoch that is as much earlier: it would stand still
+// otherwise until the clock is where it was, and all that is told would be of a time that is yet to come.
+func (p *Predictors) at(moment time.Time) prewarm.Time {
+	if back := p.now - moment.Sub(p.o.Epoch); back > clockStep {
+		p.o.Epoch = p.o.Epoch.Add(-back)
+	}
+	return p.o.since(moment)
+}
+
 func (p *Predictors) newUnit() (*predictor, error) {
 	u := &predictor{all: p, told: map[toldOf]*Told{}, functions: len(p.o.Functions)}
 	var err error

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tppfaas/tppfaas/prewarm"
+	"github.com/tppfaas/tppfaas/prewarm/controller"
 )
 
 // renews is a platform that removes what was idle for a minute, and only lets idle times be renewed; a renewal is looked at 9 s, and due 3 s, before.
@@ -112,6 +113,40 @@ func TestHeirsKnowWhatWasRenewed(t *testing.T) {
 			m.g.x.after()
 		})
 	})
+}
+
+// TestHeirsNoteNothingOld checks that in a dry run who gets a partition says nothing of what would have been started or renewed before, as it has not decided on that.
+func TestHeirsNoteNothingOld(t *testing.T) {
+	renewals := func(i *instance) (all []controller.DecisionState) {
+		for _, d := range i.deciders.State().Decisions {
+			if d.Action == "hold" {
+				all = append(all, d)
+			}
+		}
+		return all
+	}
+	const at = 7 * time.Minute
+	var heir *instance
+	renewing(t, 1, func(m *memory) {
+		first := m.g.instances[0]
+		m.g.dry, first.deciders.core.Act = true, false
+		for p := range m.demandsOf {
+			first.deciders.Revoke(int32(p))
+			require.NoError(t, first.deciders.Assign(int32(p)))
+		}
+		m.g.x.clock.AfterFunc(at, func() {
+			require.NotEmpty(t, renewals(first))
+			heir = m.g.add("heir")
+			heir.deciders.Pass(at)
+			for p := range m.demandsOf {
+				m.assignDemands(p, heir)
+			}
+			m.pump()
+			require.Empty(t, renewals(heir))
+			m.g.x.after()
+		})
+	})
+	require.NotEmpty(t, renewals(heir))
 }
 
 // TestLeavesWhileItAsks has an instance that has asked for a renewal lose the partition before it has read that: it says that nothing comes of it, and the heir renews, at the same

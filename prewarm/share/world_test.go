@@ -403,6 +403,7 @@ type together struct {
 	numbers   map[uint64]uint64
 	last      uint64
 	limits    Limits
+	dry       bool // nothing is carried out
 }
 
 // instance is one of them.
@@ -431,7 +432,7 @@ func (g *together) add(name string) *instance {
 	var err error
 	i.predictors, err = NewPredictors(o)
 	require.NoError(g.x.t, err)
-	i.deciders, err = NewDeciders(o, controller.Options{Act: true, Log: slog.New(slog.DiscardHandler)}, name)
+	i.deciders, err = NewDeciders(o, controller.Options{Act: !g.dry, Log: slog.New(slog.DiscardHandler)}, name)
 	require.NoError(g.x.t, err)
 	g.instances = append(g.instances, i)
 	return i

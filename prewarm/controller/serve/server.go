@@ -366,6 +366,7 @@ func (s *Server) follow(ctx context.Context, one named) {
 	again := firstAgain
 	for ctx.Err() == nil {
 		begun := time.Now()
+		s.controller.Fail(one.sink, nil)
 		err := one.source.Run(ctx, one.sink)
 		if err == nil || ctx.Err() != nil {
 			return

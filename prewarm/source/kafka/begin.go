@@ -1,11 +1,12 @@
 package kafka
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -24,54 +25,69 @@ const (
 	newPartitions = 10 * time.Second
 )
 
-// firstSince returns where the first message of each of some partitions of a topic is that was written since a time, or the end of the partition if there is none. The end is asked for
-// first: who asks for it after it has heard that there is no such message passes over what is written in between. What is wrong with other partitions is nothing to this reader.
-// With an error it returns those that are known.
+// firstSince returns where the first message of each of some partitions of a topic is that was written since a time, or the end of the partition if there is none. Each partition is asked
+// for by itself, so that a broker that is silent holds up its own only. With an error it returns those that are known.
 func firstSince(ctx context.Context, client *kgo.Client, topic string, since time.Time, partitions map[int32]kgo.Offset) (map[int32]int64, error) {
-	admin := kadm.NewClient(client)
-	ends, silent, err := listed(ctx, func(ctx context.Context) (kadm.ListedOffsets, error) { return admin.ListEndOffsets(ctx, topic) })
-	if err != nil {
-		return nil, err
-	}
-	firsts, alsoSilent, err := listed(ctx, func(ctx context.Context) (kadm.ListedOffsets, error) {
-		return admin.ListOffsetsAfterMilli(ctx, since.UnixMilli(), topic)
-	})
-	if err != nil {
-		return nil, err
-	}
-	silent = cmp.Or(silent, alsoSilent)
-	offsets := map[int32]int64{}
-	var wrong error
+	var mu sync.Mutex
+	offsets, wrong := map[int32]int64{}, map[int32]error{}
+	var asking sync.WaitGroup
 	for partition := range partitions {
-		end, known := ends.Lookup(topic, partition)
-		first, alsoKnown := firsts.Lookup(topic, partition)
-		err := errors.Join(end.Err, first.Err)
-		if !known || !alsoKnown {
-			err = silent
-		}
-		switch {
-		case err != nil:
-			wrong = errors.Join(wrong, fmt.Errorf("partition %d of %s: %w", partition, topic, err))
-		case known && alsoKnown:
-			offsets[partition] = min(end.Offset, first.Offset)
-		}
+		asking.Go(func() {
+			first, err := firstOf(ctx, client, topic, partition, since)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				wrong[partition] = err
+			} else {
+				offsets[partition] = first
+			}
+		})
 	}
-	return offsets, wrong
+	asking.Wait()
+	if len(wrong) == 0 {
+		return offsets, nil
+	}
+	all := slices.Sorted(maps.Keys(wrong))
+	err := fmt.Errorf("partition %d of %s: %w", all[0], topic, wrong[all[0]])
+	if n := len(all) - 1; n > 0 {
+		err = fmt.Errorf("%w (and %d others)", err, n)
+	}
+	return offsets, err
 }
 
-// listed asks all brokers for offsets, in half of the time that there is. If only some of them answer, it returns what those say and, as silent, why the others do not.
-func listed(ctx context.Context, ask func(ctx context.Context) (kadm.ListedOffsets, error)) (offsets kadm.ListedOffsets, silent, err error) {
-	if deadline, ok := ctx.Deadline(); ok {
-		half, cancel := context.WithTimeout(ctx, time.Until(deadline)/2)
-		defer cancel()
-		ctx = half
+// firstOf is firstSince of a partition. The end is asked for first: who asks for it after it has heard that there is no such message passes over what is written in between.
+func firstOf(ctx context.Context, client *kgo.Client, topic string, partition int32, since time.Time) (int64, error) {
+	const atEnd = -1 // in place of a time
+	end, err := listOffset(ctx, client, topic, partition, atEnd)
+	if err != nil {
+		return 0, err
 	}
-	offsets, err = ask(ctx)
-	var brokers *kadm.ShardErrors
-	if errors.As(err, &brokers) && !brokers.AllFailed {
-		return offsets, err, nil
+	first, err := listOffset(ctx, client, topic, partition, since.UnixMilli())
+	if first < 0 { // there is none
+		first = end
 	}
-	return offsets, nil, err
+	return min(first, end), err
+}
+
+// listOffset asks where the first message of a partition is that was written since a time, in ms; it is −1 if there is none.
+func listOffset(ctx context.Context, client *kgo.Client, topic string, partition int32, since int64) (int64, error) {
+	one := kmsg.NewListOffsetsRequestTopicPartition()
+	one.Partition, one.Timestamp = partition, since
+	of := kmsg.NewListOffsetsRequestTopic()
+	of.Topic, of.Partitions = topic, append(of.Partitions, one)
+	request := kmsg.NewPtrListOffsetsRequest()
+	request.Topics = append(request.Topics, of)
+	response, err := request.RequestWith(ctx, client)
+	if err != nil {
+		return 0, err
+	}
+	for _, of := range response.Topics {
+		for i := range of.Partitions {
+			p := &of.Partitions[i]
+			return p.Offset, kerr.ErrorForCode(p.ErrorCode)
+		}
+	}
+	return 0, errors.New("the broker says nothing of where it begins")
 }
 
 // readAll has the client, which is of no group, read all partitions of the topic from the first message on that was written since a time, until the context is done. The client would find
@@ -130,11 +146,7 @@ func beginGroup(ctx context.Context, client *kgo.Client, topic string, since tim
 		return err
 	}
 	begins := map[int32]kgo.EpochOffset{}
-	for partition := range fresh {
-		first, ok := firsts[partition]
-		if !ok {
-			return fmt.Errorf("partition %d of %s: it is not known where it begins", partition, topic)
-		}
+	for partition, first := range firsts {
 		offsets[partition] = kgo.NewOffset().At(first)
 		begins[partition] = kgo.EpochOffset{Epoch: -1, Offset: first}
 	}

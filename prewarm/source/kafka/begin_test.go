@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -126,14 +127,15 @@ func TestBegins(t *testing.T) {
 
 // TestRebuilds checks the same of those who commit nothing, and read from a time on what there is: as one of a group, and alone.
 func TestRebuilds(t *testing.T) {
-	for i := range 6 {
-		alone, asked := i%2 == 0, i/2
+	const all = 2 // questions
+	for i := range 2 * all {
+		alone, asked := i%2 == 0, int64(i/2)
 		t.Run(fmt.Sprintf("alone %v, %d", alone, asked), func(t *testing.T) {
 			c := cluster(t, 1)
-			questions := 0
+			var questions atomic.Int64
 			c.ControlKey(int16(kmsg.ListOffsets), func(kmsg.Request) (kmsg.Response, error, bool) {
 				c.KeepControl()
-				if questions++; questions == asked+1 {
+				if questions.Add(1) == asked+1 {
 					c.SleepControl(func() { writeTraces(t, c, 0, 3) })
 				}
 				return nil, nil, false
@@ -141,6 +143,7 @@ func TestRebuilds(t *testing.T) {
 			n, stop := readStage(t, c, time.Now(), StageOptions{Alone: alone})
 			eventually(t, "what was written meanwhile comes", func() bool { return n() == 3 })
 			require.NoError(t, stop())
+			require.EqualValues(t, all, questions.Load())
 		})
 	}
 }
@@ -365,34 +368,62 @@ func TestNewPartitions(t *testing.T) {
 	}
 }
 
-// TestBrokerIsAway checks that partitions whose broker answers begin though that of another one does not.
-func TestBrokerIsAway(t *testing.T) {
-	const topic = "spans"
-	c, err := kfake.NewCluster(kfake.NumBrokers(2), kfake.SeedTopics(2, topic))
-	require.NoError(t, err)
-	defer c.Close()
+// oneIsAway returns a cluster of two brokers with a partition each, of which the second one does not say where its partition begins: it ends the connection with an error, or is silent
+// without.
+func oneIsAway(t *testing.T, err error) *kfake.Cluster {
+	t.Helper()
+	c := cluster(t, 2, kfake.NumBrokers(2))
 	for partition := range int32(2) {
 		require.NoError(t, c.MoveTopicPartition(topic, partition, partition))
 	}
 	c.ControlKey(int16(kmsg.ListOffsets), func(kmsg.Request) (kmsg.Response, error, bool) {
 		c.KeepControl()
 		if c.CurrentNode() == 1 {
-			return nil, errors.New("away"), true
+			return nil, err, true
 		}
 		return nil, nil, false
 	})
-	client, err := kgo.NewClient(kgo.SeedBrokers(c.ListenAddrs()...))
+	return c
+}
+
+// TestBrokerIsAway checks that partitions whose broker answers begin though that of another one does not, also those of which nothing was written lately.
+func TestBrokerIsAway(t *testing.T) {
+	for name, away := range map[string]error{"it ends connections": errors.New("away"), "it is silent": nil} {
+		t.Run(name, func(t *testing.T) {
+			c := oneIsAway(t, away)
+			client, err := kgo.NewClient(kgo.SeedBrokers(c.ListenAddrs()...))
+			require.NoError(t, err)
+			defer client.Close()
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second) // so long it is tried to reach the other one
+			defer cancel()
+			firsts, err := firstSince(ctx, client, topic, time.Now(), map[int32]kgo.Offset{0: {}, 1: {}})
+			require.Equal(t, map[int32]int64{0: 0}, firsts)
+			require.ErrorContains(t, err, "partition 1 of otlp_spans: ")
+			require.NotContains(t, err.Error(), "others")
+			ctx, cancel = context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			_, err = firstSince(ctx, client, topic, time.Now(), map[int32]kgo.Offset{1: {}, 7: {}})
+			require.ErrorContains(t, err, "partition 1 of otlp_spans: ")
+			require.ErrorContains(t, err, " (and 1 others)")
+		})
+	}
+}
+
+// TestStageBeginsInTime checks that a stage does not wait for a broker that is silent for longer than it is asked where partitions begin.
+func TestStageBeginsInTime(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it waits for seconds")
+	}
+	c := oneIsAway(t, nil)
+	to := &stage{from: map[int32]int64{}}
+	s, err := NewStageReader(StageOptions{Options: Options{Brokers: c.ListenAddrs()}, Rebuild: time.Minute}, to, source.NewCounter("kafka", &sink{}))
 	require.NoError(t, err)
-	defer client.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second) // so long it is tried to reach the other one
+	run := &stageRun{StageReader: s, from: map[int32]int64{}, r: &reader{o: &s.o.Options, made: make(chan struct{})}}
+	require.NoError(t, run.r.connect(kgo.NewOffset(), kgo.NewOffset(), kgo.ConsumeTopics()))
+	defer run.r.client.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), listTimeout*3/2)
 	defer cancel()
-	firsts, err := firstSince(ctx, client, topic, time.Now(), map[int32]kgo.Offset{0: {}, 1: {}})
-	require.Equal(t, map[int32]int64{0: 0}, firsts)
-	require.ErrorContains(t, err, "partition 1 of spans: ")
-	require.NotContains(t, err.Error(), "partition 0")
-	ctx, cancel = context.WithTimeout(t.Context(), time.Second)
-	defer cancel()
-	firsts, err = firstSince(ctx, client, topic, time.Now(), map[int32]kgo.Offset{0: {}})
-	require.Equal(t, map[int32]int64{0: 0}, firsts)
-	require.NoError(t, err, "what is wrong with other partitions is nothing to a reader of this one")
+	require.ErrorContains(t, run.begin(ctx, map[int32]kgo.Offset{0: kgo.NewOffset(), 1: kgo.NewOffset()}), "partition 1 of otlp_spans: ")
+	require.NoError(t, ctx.Err())
+	require.Empty(t, to.from)
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -241,7 +242,7 @@ func TestGarbage(t *testing.T) {
 			text, err := (&ptrace.ProtoMarshaler{}).MarshalTraces(traces)
 			require.NoError(t, err)
 			return text
-		}()}, invalid: 1, want: "it has no trace id"},
+		}()}, invalid: 1, want: `message 0 of partition 0 of otlp_spans: span 0100000000000000 ("f") of trace : it has no trace id`},
 		{name: "old", record: kgo.Record{Value: message(t, 1, 1), Timestamp: time.Now().Add(-time.Hour)}, refused: 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -497,6 +498,35 @@ func TestRefused(t *testing.T) {
 			require.ErrorIs(t, s.Run(ctx, &sink{}), test.code)
 		})
 	}
+}
+
+// TestWorksAgain checks that a stage whose reader has ended because it was refused, and that is read for again, says nothing of that any more once it reads.
+func TestWorksAgain(t *testing.T) {
+	c := cluster(t, 1)
+	var allowed atomic.Bool
+	c.ControlKey(int16(kmsg.JoinGroup), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		answer := request.ResponseKind().(*kmsg.JoinGroupResponse)
+		answer.ErrorCode = kerr.GroupAuthorizationFailed.Code
+		return answer, nil, !allowed.Load()
+	})
+	counter := source.NewCounter("kafka", &sink{})
+	to := &stage{from: map[int32]int64{}}
+	reader := func() *StageReader {
+		s, err := NewStageReader(StageOptions{Options: Options{Brokers: c.ListenAddrs()}, Rebuild: time.Minute}, to, counter)
+		require.NoError(t, err)
+		return s
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	require.ErrorIs(t, reader().Run(ctx), kerr.GroupAuthorizationFailed)
+	require.Contains(t, counter.Counts().Error, "GROUP_AUTHORIZATION_FAILED")
+	allowed.Store(true)
+	stop := runs(t, reader().Run)
+	writeTraces(t, c, 0, 1)
+	eventually(t, "it reads", func() bool { return to.n() == 1 })
+	eventually(t, "it says nothing", func() bool { return counter.Counts().Error == "" })
+	require.NoError(t, stop())
 }
 
 func mustSecurity(t *testing.T, o Options) []kgo.Opt {

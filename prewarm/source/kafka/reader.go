@@ -129,6 +129,15 @@ func (r *reader) poll(ctx context.Context) (refusal error) {
 	defer cancel()
 	fetched := r.client.PollRecords(polling, pollRecords)
 	defer r.client.AllowRebalance() // from here on revoked takes away what waits
+	refusal = r.failures(ctx, fetched)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	fetched.EachRecord(func(record *kgo.Record) { r.waiting = append(r.waiting, record) })
+	return refusal
+}
+
+// failures notes what has gone wrong with what was fetched, and goes on behind messages that cannot be unpacked. It returns an error if the brokers refuse the reader.
+func (r *reader) failures(ctx context.Context, fetched kgo.Fetches) (refusal error) {
 	fetched.EachError(func(_ string, _ int32, err error) {
 		var large *kgo.ErrDecompressTooLarge
 		switch {
@@ -143,9 +152,6 @@ func (r *reader) poll(ctx context.Context) (refusal error) {
 			r.report(err)
 		}
 	})
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	fetched.EachRecord(func(record *kgo.Record) { r.waiting = append(r.waiting, record) })
 	return refusal
 }
 
@@ -207,8 +213,11 @@ func (s *StageReader) Observations(m *Message, now time.Time) []source.Observati
 }
 
 func (o *Options) observations(counter *source.Counter, m *Message, now time.Time) []source.Observation {
+	reject := func(n int, err error) {
+		counter.Reject(n, fmt.Errorf("message %d of partition %d of %s: %w", m.Offset, m.Partition, o.Topic, err))
+	}
 	wrong := func(err error) []source.Observation {
-		counter.Reject(1, fmt.Errorf("message %d of partition %d of %s: %w", m.Offset, m.Partition, o.Topic, err))
+		reject(1, err)
 		return nil
 	}
 	switch {
@@ -226,7 +235,7 @@ func (o *Options) observations(counter *source.Counter, m *Message, now time.Tim
 	}
 	observations, report := otlp.Observations(traces)
 	if report.Invalid > 0 {
-		counter.Reject(report.Invalid, report.First)
+		reject(report.Invalid, report.First)
 	}
 	return observations
 }

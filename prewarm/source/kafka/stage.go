@@ -72,6 +72,9 @@ func NewStageReader(o StageOptions, stage Stage, counter *source.Counter) (*Stag
 	return s, err
 }
 
+// Topic returns the name of the topic that it reads.
+func (s *StageReader) Topic() string { return s.o.Topic }
+
 // mostUnsettled is how many batches may be taken and not settled before no more is read.
 const mostUnsettled = 64
 
@@ -92,11 +95,14 @@ type stageRun struct {
 	mu      sync.Mutex
 	batches []batch
 	owned   []int32
+	from    map[int32]int64 // by partition: what comes before was committed
 }
 
-// Run reads until the context is done. An error says why it cannot go on.
+// Run reads until the context is done. An error says why it cannot go on. What the counts say that was wrong before is over once it can read.
 func (s *StageReader) Run(ctx context.Context) error {
-	run := &stageRun{StageReader: s, r: &reader{o: &s.o.Options, counter: s.counter, made: make(chan struct{})}}
+	run := &stageRun{
+		StageReader: s, from: map[int32]int64{}, r: &reader{o: &s.o.Options, counter: s.counter, made: make(chan struct{}), bad: s.counter.Counts().Error != ""},
+	}
 	reading, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	run.fail = cancel
@@ -170,22 +176,7 @@ func (run *stageRun) poll(ctx context.Context) error {
 	defer cancel()
 	fetched := run.r.client.PollRecords(polling, pollRecords)
 	defer run.r.client.AllowRebalance()
-	var refusal error
-	fetched.EachError(func(_ string, _ int32, err error) {
-		var large *kgo.ErrDecompressTooLarge
-		switch {
-		case errors.As(err, &large): // the partition would stand still
-			run.counter.Reject(1, fmt.Errorf("messages from %d of partition %d of %s: they have more than %d bytes unpacked", large.Offset, large.Partition, large.Topic, readBytes))
-			run.r.client.SetOffsets(map[string]map[int32]kgo.EpochOffset{large.Topic: {large.Partition: {Epoch: large.Epoch, Offset: large.NextOffset}}})
-		case ctx.Err() == nil && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled):
-			err = run.r.describe(err)
-			if isRefusal(err) {
-				refusal = err
-			}
-			run.r.report(err)
-		}
-	})
-	if refusal != nil {
+	if refusal := run.r.failures(ctx, fetched); refusal != nil {
 		return refusal
 	}
 	var messages []Message
@@ -196,7 +187,7 @@ func (run *stageRun) poll(ctx context.Context) error {
 				Partition: record.Partition, Offset: record.Offset, Behind: max(p.HighWatermark-1-record.Offset, 0), At: record.Timestamp, Value: record.Value,
 			})
 		}
-		if n := len(p.Records); n > 0 {
+		if n := len(p.Records); n > 0 && run.isNew(p.Records[n-1]) {
 			r := p.Records[n-1]
 			last = append(last, &kgo.Record{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, LeaderEpoch: r.LeaderEpoch})
 		}
@@ -214,6 +205,13 @@ func (run *stageRun) poll(ctx context.Context) error {
 		run.mu.Unlock()
 	}
 	return nil
+}
+
+// isNew reports whether a message was not committed before this reader had the partition. What was is not committed once more: that would take back how far the group is.
+func (run *stageRun) isNew(r *kgo.Record) bool {
+	run.mu.Lock()
+	defer run.mu.Unlock()
+	return r.Offset >= run.from[r.Partition]
 }
 
 func (run *stageRun) unsettled() int {
@@ -240,7 +238,9 @@ func (run *stageRun) begin(ctx context.Context, offsets map[int32]kgo.Offset) er
 	if len(offsets) == 0 {
 		return nil
 	}
-	rebuilt, err := firstSince(ctx, run.r.client, run.o.Topic, run.o.Now().Add(-run.o.Rebuild), offsets)
+	listing, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	rebuilt, err := firstSince(listing, run.r.client, run.o.Topic, run.o.Now().Add(-run.o.Rebuild), offsets)
 	if err != nil {
 		return err
 	}
@@ -250,11 +250,7 @@ func (run *stageRun) begin(ctx context.Context, offsets map[int32]kgo.Offset) er
 		}
 	}
 	for partition, offset := range offsets {
-		at, ok := rebuilt[partition]
-		if !ok {
-			return fmt.Errorf("partition %d of %s: it is not known where it begins", partition, run.o.Topic)
-		}
-		from := int64(0)
+		at, from := rebuilt[partition], int64(0)
 		if run.o.Commits {
 			from = offset.EpochOffset().Offset
 			at = min(at, from)
@@ -266,6 +262,7 @@ func (run *stageRun) begin(ctx context.Context, offsets map[int32]kgo.Offset) er
 		}
 		run.mu.Lock()
 		run.owned = append(run.owned, partition)
+		run.from[partition] = from
 		run.mu.Unlock()
 	}
 	return nil
