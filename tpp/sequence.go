@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -217,6 +218,20 @@ func (s *Sequence) Covariate(name string, i int) float64 {
 // HasCovariate reports whether the sequence has the named covariate.
 func (s *Sequence) HasCovariate(name string) bool {
 	return s.Covariates[name] != nil || name == ColdStartCovariate && s.InitTimes != nil
+}
+
+// CheckCovariate returns nil if the sequence has the named covariate, and otherwise an error that says which others it has, or what the
+// covariate would be made of.
+func (s *Sequence) CheckCovariate(name string) error {
+	switch {
+	case s.HasCovariate(name):
+		return nil
+	case name == ColdStartCovariate:
+		return fmt.Errorf("it has no covariate %q, and no init times to make it of", name)
+	case len(s.Covariates) > 0:
+		return fmt.Errorf("it has no covariate %q (it has %s)", name, strings.Join(slices.Sorted(maps.Keys(s.Covariates)), ", "))
+	}
+	return fmt.Errorf("it has no covariate %q", name)
 }
 
 // First returns the first n events, or all if there are fewer, as they were known when the last of them came: without

@@ -2,10 +2,8 @@ package neural
 
 import (
 	"fmt"
-	"maps"
 	"math"
 	"slices"
-	"strings"
 
 	"github.com/tppfaas/tppfaas/internal/meter"
 	"github.com/tppfaas/tppfaas/internal/nn"
@@ -25,14 +23,6 @@ func (e *example[F]) steps() int { return e.targets.len() }
 
 // empty reports whether the sequence is a window in which nothing came.
 func (e *example[F]) empty() bool { return e.initial.len() > 0 && e.initial.kind[0] == targetSurvival }
-
-// covariatesOf returns the covariates of a sequence for an error, "" if it has none.
-func covariatesOf(s *tpp.Sequence) string {
-	if len(s.Covariates) == 0 {
-		return ""
-	}
-	return fmt.Sprintf(" (it has %s)", strings.Join(slices.Sorted(maps.Keys(s.Covariates)), ", "))
-}
 
 // addTarget appends the target of the next context to t.
 func (n *network[F]) addTarget(e *example[F], t *targets[F], kind targetKind, gap float64, mark int) {
@@ -72,8 +62,8 @@ func (n *network[F]) newExample(s *tpp.Sequence) (example[F], error) {
 		steps++
 	}
 	for _, c := range n.cfg.Covariates {
-		if !s.HasCovariate(c.Name) {
-			return e, fmt.Errorf("it has no covariate %q%s", c.Name, covariatesOf(s))
+		if err := s.CheckCovariate(c.Name); err != nil {
+			return e, err
 		}
 	}
 	e.values = make([]F, 0, steps*n.numFeatures())

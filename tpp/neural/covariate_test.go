@@ -90,7 +90,7 @@ func TestCovariatesAreChecked(t *testing.T) {
 	}
 	// Init times make the cold-start feature, and a sequence without them does not have it.
 	if _, err := Train(t.Context(), Config{Covariates: []Covariate{ColdStart()}}, d, nil, TrainOptions{MaxEpochs: 1}); err == nil ||
-		!strings.Contains(err.Error(), `no covariate "coldstart"`) {
+		!strings.Contains(err.Error(), `no covariate "coldstart", and no init times`) {
 		t.Errorf("got error %v, want one about init times", err)
 	}
 }

@@ -2,7 +2,6 @@ package race
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 
 	"github.com/tppfaas/tppfaas/internal/nn"
@@ -95,8 +94,8 @@ func (e *encoder) initialisation(s *tpp.Sequence, i int) float64 {
 // newExample returns the example of a sequence.
 func newExample[F nn.Float](e *encoder, b *background, s *tpp.Sequence) (*example[F], error) {
 	for _, name := range e.covariates {
-		if !s.HasCovariate(name) {
-			return nil, fmt.Errorf("it has no covariate %q", name)
+		if err := s.CheckCovariate(name); err != nil {
+			return nil, err
 		}
 	}
 	x := &example[F]{}
