@@ -95,7 +95,7 @@ race: testbins ## the same under the race detector, but the few that compile, tr
 # Tests that need a real part stand in files named *_integration_test.go and are called TestIntegration…; internal/integration checks that.
 INTEGRATION = $(sort $(dir $(shell find . \( -name .git -o -name build -o -name node_modules \) -prune -o -name "*_integration_test.go" -print)))
 integration: testbins ## the tests that need a real part: Zipkin and Kafka (Java), the Serverless Framework (Node.js), JAX and OpenTelemetry (Python), Chromium, promtool; make fetch gets the first ones
-	TPPFAAS_INTEGRATION=required $(TEST) -p $(PACKAGES_AT_ONCE) -count=1 -tags integration -run '^TestIntegration' $(INTEGRATION)
+	TPPFAAS_INTEGRATION=required $(TEST) -count=1 -tags integration -run '^TestIntegration' $(INTEGRATION)
 
 soak: ## the collector under fire, in full: some four minutes
 	$(GO) test ./collector/fire -soak -v -timeout 30m

@@ -355,12 +355,14 @@ func (r *real) request(names []string, pause func(i int) time.Duration, stop cha
 	}
 }
 
-// twice returns how many containers were warmed, and how many of them for a request that had as many of the function as it has calls of it.
+// twice returns how many containers were warmed, and how many of them for a request that had as many of the function as it has calls of it. Of these it logs what was
+// written of the function.
 func (r *real) twice(windows []window) (all, twice int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, v := range windows {
 		for function, calls := range v.calls {
+			before := twice
 			var at []time.Duration
 			for _, w := range r.warmed[function] {
 				if !w.Before(v.begin) && w.Before(v.end) {
@@ -375,9 +377,32 @@ func (r *real) twice(windows []window) (all, twice int) {
 					r.t.Logf("%s: of a request of %v, which has %d calls, it was warmed after %v", function, v.begin.Sub(r.begun).Round(time.Millisecond), calls, at)
 				}
 			}
+			if twice > before {
+				for _, line := range r.written(function, v) {
+					r.t.Log(line)
+				}
+			}
 		}
 	}
 	return all, twice
+}
+
+// written returns what was written to the topic of demands of a function while a request was under way, and the claims of its partition since a minute before.
+func (r *real) written(function string, v window) (lines []string) {
+	partition, claims := int32(-1), map[int32][]string{}
+	eachDemand(r.t, r.client, false, func(record *kgo.Record, m *Message) bool {
+		since := moment(m.At).Sub(v.begin)
+		line := fmt.Sprintf("%d at %v, written %v: %s", record.Offset, since.Round(time.Millisecond), record.Timestamp.Sub(v.begin).Round(time.Millisecond), record.Value)
+		switch {
+		case since < -time.Minute || moment(m.At).After(v.end):
+		case m.Claim != nil:
+			claims[record.Partition] = append(claims[record.Partition], line)
+		case m.Key == function && since >= 0:
+			partition, lines = record.Partition, append(lines, line)
+		}
+		return true
+	})
+	return append(claims[partition], lines...)
 }
 
 // newReal returns a platform, and the arguments of instances that act on it, with models of applications.
@@ -461,19 +486,39 @@ func TestIntegrationShare(t *testing.T) {
 func observationsOf(t testing.TB, client *kgo.Client, n int) map[string]bool {
 	t.Helper()
 	found := map[string]bool{}
+	eachDemand(t, client, true, func(_ *kgo.Record, m *Message) bool {
+		if o := m.Observation; o != nil {
+			found[fmt.Sprint(o.Trace, " ", o.Call, " ", o.Kind)] = true
+		}
+		return len(found) < n
+	})
+	return found
+}
+
+// eachDemand reads the topic of demands for as long as f returns true, and half a minute at most; unless it waits for more, to where it ends now.
+func eachDemand(t testing.TB, client *kgo.Client, waits bool, f func(record *kgo.Record, m *Message) bool) {
+	t.Helper()
+	ends, err := kadm.NewClient(client).ListEndOffsets(t.Context(), demandsTopic)
+	require.NoError(t, err)
 	reader, err := kgo.NewClient(kgo.SeedBrokers(client.OptValue(kgo.SeedBrokers).([]string)...), kgo.ConsumeTopics(demandsTopic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	require.NoError(t, err)
 	defer reader.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	for len(found) < n && ctx.Err() == nil {
+	left := 0
+	ends.Each(func(o kadm.ListedOffset) {
+		if o.Offset > 0 {
+			left++
+		}
+	})
+	for goes := true; goes && (left > 0 || waits) && ctx.Err() == nil; {
 		reader.PollFetches(ctx).EachRecord(func(record *kgo.Record) {
 			m, err := Parse(record.Value)
 			require.NoError(t, err)
-			if o := m.Observation; o != nil {
-				found[fmt.Sprint(o.Trace, " ", o.Call, " ", o.Kind)] = true
+			goes = f(record, m) && goes
+			if end, _ := ends.Lookup(demandsTopic, record.Partition); record.Offset == end.Offset-1 {
+				left--
 			}
 		})
 	}
-	return found
 }
