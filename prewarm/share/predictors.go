@@ -106,19 +106,29 @@ type toldOf struct {
 
 // lag is how far behind somebody is who reads a partition.
 type lag struct {
-	more  bool         // there is more to be read
+	more  bool         // there is more to be read, or there may be
 	taken prewarm.Time // when the last message was
 	old   bool         // it was written long ago, and there is more
+	begun bool         // a message was taken
+	late  prewarm.Time // until when more is waited for, as what was written long ago comes only now; 0 if nothing does
 	slept bool         // it may be that there is more
 }
 
 // longestLag is after how long without a message nothing more is to be read, whatever was said before.
 const longestLag = time.Second
 
-// take notes a message that was written at a time.
+// take notes a message that was written at a time. Where nothing more was to be read, and what was written long ago comes all the same, more of it is likely to come: what
+// could not be delivered while the brokers were away is delivered in parts, and what the first one has expected may be in the next one.
 func (l *lag) take(now prewarm.Time, m *kafka.Message, at prewarm.Time) {
-	l.more, l.taken = m.Behind > 0, now
-	l.old = l.more && now-at > mostLate
+	old := now-at > mostLate
+	switch {
+	case !old:
+		l.late = 0
+	case l.late == 0 && l.begun && !l.behind(now):
+		l.late = now + longestLag // and no longer: clocks may differ, or all of it be late for good
+	}
+	l.more, l.taken, l.begun = old && now < l.late || m.Behind > 0, now, true
+	l.old = l.more && old
 }
 
 // behind reports whether there is more to be read.
