@@ -348,6 +348,18 @@ func TestCollectorThatIsReplaced(t *testing.T) {
 	require.NoError(t, r.Close(t.Context()))
 }
 
+// TestCloseWithoutTime checks that nothing of a runner goes on that is closed when there is no time left, which goleak looks for.
+func TestCloseWithoutTime(t *testing.T) {
+	p := newTestPlatform(t, "sequence")
+	r := &Runner{}
+	calls := []plannedCall{{Function: p.app.Index(apps.Main)}}
+	require.NotContains(t, string(r.Run(t.Context(), p.request("aa", apps.Main, map[string]any{"calls": calls}))), "error")
+	require.Len(t, p.wait(1), 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, r.Close(ctx), context.Canceled)
+}
+
 // TestCertificateOfTheCollector checks that the parameter insecure, with which a function does not check the certificate of OpenWhisk, holds for the
 // collector too: for spans, announcements and the connection of a warm-up.
 func TestCertificateOfTheCollector(t *testing.T) {

@@ -36,6 +36,7 @@ type tracer struct {
 	insecure  bool
 	client    *http.Client // of both provider and announcer
 	provider  *sdk.TracerProvider
+	batcher   sdk.SpanProcessor // of the provider
 	announcer *announce.Announcer
 	end       context.CancelFunc // of the provider's exports
 	ended     chan struct{}      // signals that a span has ended since the last export began
@@ -104,9 +105,9 @@ func (t *tracer) ready(task *task) bool {
 	t.client = whisk.NewHTTPClient(insecure, 4)
 	t.collector, t.service, t.insecure = collector, service, insecure
 	exporter := otlphttp.New(u, t.client, func(spans int, err error) { logf("%d spans have not been exported: %v", spans, err) })
+	t.batcher = sdk.NewBatchSpanProcessor(until{exporter, end}, sdk.WithBatchTimeout(never), sdk.WithExportTimeout(exportTimeout), sdk.WithMaxQueueSize(exportRoom))
 	t.provider = sdk.NewTracerProvider(
-		sdk.WithResource(resource.NewSchemaless(attribute.String("service.name", service))),
-		sdk.WithBatcher(until{exporter, end}, sdk.WithBatchTimeout(never), sdk.WithExportTimeout(exportTimeout), sdk.WithMaxQueueSize(exportRoom)))
+		sdk.WithResource(resource.NewSchemaless(attribute.String("service.name", service))), sdk.WithSpanProcessor(t.batcher))
 	t.ended = make(chan struct{}, 1)
 	go export(end, t.provider, t.ended)
 	t.announcer = announce.New(otlphttp.New(u, t.client, nil), service, func(spans int, err error) {
@@ -191,7 +192,8 @@ func (t *tracer) close(ctx context.Context) error {
 	defer t.end()
 	announced := make(chan error, 1)
 	go func() { announced <- t.announcer.Close(ctx) }()
-	flushed := t.provider.Shutdown(ctx)
+	// A provider whose context is done, as that of a container which was frozen meanwhile, leaves its batcher running.
+	flushed := errors.Join(t.provider.Shutdown(ctx), t.batcher.Shutdown(ctx))
 	defer t.client.CloseIdleConnections()
 	return errors.Join(<-announced, flushed)
 }
