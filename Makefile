@@ -81,8 +81,8 @@ testbins:
 	$(GO) build -buildvcs=false -ldflags "-s -w" -o "$(TESTBIN)/examples-live" ./examples/live
 	$(call build-action,$(shell $(GO) env GOARCH),$(TESTBIN))
 
-# Tests are not vetted again: make lint does, with more of vet's checks. Without the race detector they wait as often as they compute, so that one package
-# more than there are processors runs at a time.
+# Tests are not vetted again: make lint does, with more of vet's checks. They wait as often as they compute, so that one package more than there are processors
+# runs at a time; of those with real parts, which are slower then, as many as there are.
 TEST = TPPFAAS_TESTBIN="$(TESTBIN)" $(GO) test -vet=off -timeout 30m
 PACKAGES_AT_ONCE = $$(( $$(getconf _NPROCESSORS_ONLN) + 1 ))
 
@@ -90,7 +90,7 @@ test: testbins ## every test that needs nothing but Go
 	$(TEST) -p $(PACKAGES_AT_ONCE) ./...
 
 race: testbins ## the same under the race detector, but the few that compile, train or compute much
-	$(TEST) -race -short ./...
+	$(TEST) -p $(PACKAGES_AT_ONCE) -race -short ./...
 
 # Tests that need a real part stand in files named *_integration_test.go and are called TestIntegration…; internal/integration checks that.
 INTEGRATION = $(sort $(dir $(shell find . \( -name .git -o -name build -o -name node_modules \) -prune -o -name "*_integration_test.go" -print)))
