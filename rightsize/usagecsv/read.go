@@ -3,7 +3,6 @@ package usagecsv
 import (
 	"bufio"
 	"bytes"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +12,7 @@ import (
 	"os"
 	"slices"
 
+	"github.com/tppfaas/tppfaas/internal/gunzip"
 	"github.com/tppfaas/tppfaas/rightsize"
 )
 
@@ -94,9 +94,9 @@ type table struct {
 func read(ctx context.Context, r io.Reader, name string, o Options) (*table, error) {
 	in := bufio.NewReaderSize(r, maxLine)
 	if magic, _ := in.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
-		unzipped, err := gzip.NewReader(in)
+		unzipped, err := gunzip.NewReader(in)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", name, cutOff(err))
+			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 		in = bufio.NewReaderSize(unzipped, maxLine)
 	}
@@ -115,7 +115,7 @@ func read(ctx context.Context, r io.Reader, name string, o Options) (*table, err
 			if errors.Is(err, bufio.ErrBufferFull) {
 				err = fmt.Errorf("the line is longer than %d bytes: is this CSV?", maxLine)
 			}
-			return nil, fmt.Errorf("%s:%d: %w", name, line, cutOff(err))
+			return nil, fmt.Errorf("%s:%d: %w", name, line, err)
 		}
 		last := err != nil
 		if err := p.line(bytes.TrimRight(text, "\r\n")); err != nil {
@@ -135,14 +135,6 @@ func read(ctx context.Context, r io.Reader, name string, o Options) (*table, err
 		return nil, fmt.Errorf("%s: there are no samples in it", name)
 	}
 	return p.table, nil
-}
-
-// cutOff says in the words of people that a compressed file ends too early, which is what io.ErrUnexpectedEOF means here.
-func cutOff(err error) error {
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return errors.New("the gzipped file is cut off")
-	}
-	return err
 }
 
 // merge returns the samples of both tables; t may be nil.

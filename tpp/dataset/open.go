@@ -4,13 +4,13 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 
+	"github.com/tppfaas/tppfaas/internal/gunzip"
 	"github.com/tppfaas/tppfaas/internal/safetensors"
 	"github.com/tppfaas/tppfaas/tpp"
 )
@@ -88,11 +88,11 @@ func (r *SequenceReader) begin() error {
 	}
 	r.gzipped = bytes.Equal(head, []byte{0x1f, 0x8b})
 	if r.gzipped {
-		zr, err := gzip.NewReader(br)
+		zr, err := gunzip.NewReader(br)
 		if err != nil {
-			return fmt.Errorf("gzip: %w", wholeGzip(err))
+			return fmt.Errorf("gzip: %w", err)
 		}
-		br = bufio.NewReaderSize(&gzipReader{zr}, 1<<16)
+		br = bufio.NewReaderSize(zr, 1<<16)
 	}
 	head, err = br.Peek(4096)
 	if err != nil && err != io.EOF {

@@ -1,7 +1,6 @@
 package dataset
 
 import (
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -61,24 +60,6 @@ func (c *contextReader) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	return c.r.raw.Read(p)
-}
-
-// gzipReader tells a stream that is cut off from the end of the text within.
-type gzipReader struct{ zr *gzip.Reader }
-
-func (g *gzipReader) Read(p []byte) (int, error) {
-	n, err := g.zr.Read(p)
-	if err != nil && err != io.EOF {
-		err = wholeGzip(err)
-	}
-	return n, err
-}
-
-func wholeGzip(err error) error {
-	if errors.Is(err, io.ErrUnexpectedEOF) || err == io.EOF {
-		return errors.New("the gzipped file is cut off")
-	}
-	return err
 }
 
 // Format returns the format of the file.
