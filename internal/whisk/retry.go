@@ -63,14 +63,14 @@ func (r Retry) Do(ctx context.Context, request func() error) error {
 		if r.OnPause != nil {
 			r.OnPause(err, pause)
 		}
-		if sleep(ctx, pause) != nil {
+		if Sleep(ctx, pause) != nil {
 			return err
 		}
 	}
 }
 
-// sleep returns when d has passed, or the context's error.
-func sleep(ctx context.Context, d time.Duration) error {
+// Sleep returns when d has passed, or the context's error.
+func Sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

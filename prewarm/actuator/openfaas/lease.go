@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tppfaas/tppfaas/internal/atomicfile"
+	"github.com/tppfaas/tppfaas/internal/whisk"
 	"github.com/tppfaas/tppfaas/prewarm/actuator"
 )
 
@@ -243,12 +244,8 @@ func (a *Actuator) settled(ctx context.Context, name string, before, target int)
 		case i == settleReads:
 			return 0, fmt.Errorf("%s: the gateway still has %d replicas in place of %d", name, has, target)
 		}
-		timer := time.NewTimer(settlePause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return 0, fmt.Errorf("%s: %w", name, ctx.Err())
+		if err := whisk.Sleep(ctx, settlePause); err != nil {
+			return 0, fmt.Errorf("%s: %w", name, err)
 		}
 	}
 }

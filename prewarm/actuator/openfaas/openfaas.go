@@ -220,7 +220,7 @@ func (a *Actuator) await(ctx context.Context, c actuator.Command, target, set in
 			if trouble == nil || ctx.Err() == nil {
 				trouble = err
 			}
-			if wait, passes := a.passes(err); passes && sleep(ctx, max(pause, wait)) {
+			if wait, passes := a.passes(err); passes && whisk.Sleep(ctx, max(pause, wait)) == nil {
 				continue
 			}
 			return a.unknown(ctx, c, results, asked, trouble)
@@ -240,7 +240,7 @@ func (a *Actuator) await(ctx context.Context, c actuator.Command, target, set in
 			err := fmt.Errorf("%s: the gateway has %d replicas in place of %d", c.Function, most, target)
 			return actuator.Fill(results, c, actuator.Result{Outcome: actuator.Failed, Asked: asked, Ready: now, Err: err}), err
 		}
-		if !sleep(ctx, pause) {
+		if whisk.Sleep(ctx, pause) != nil {
 			return a.unknown(ctx, c, results, asked, fmt.Errorf("%s: its replicas are not available yet: %w", c.Function, ctx.Err()))
 		}
 	}
@@ -268,18 +268,6 @@ func (a *Actuator) unknown(ctx context.Context, c actuator.Command, results []ac
 	}
 	r.Err = err
 	return actuator.Fill(results, c, r), err
-}
-
-// sleep reports whether a pause has passed before the context was done.
-func sleep(ctx context.Context, pause time.Duration) bool {
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
 
 // hasSet reports whether a number of replicas is the one that was set last, or the platform's own.

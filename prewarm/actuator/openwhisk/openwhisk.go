@@ -278,12 +278,7 @@ func (a *Actuator) await(ctx context.Context, id string) (whisk.Outcome, error) 
 		default:
 			pause = max(pause, e.RetryAfter)
 		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-		}
+		_ = whisk.Sleep(ctx, pause) // the next answer says that there is no time left
 	}
 }
 
