@@ -3,6 +3,7 @@ package source
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 )
@@ -35,6 +36,23 @@ func NewCounter(name string, sink Sink) *Counter {
 // Observe passes observations on.
 func (c *Counter) Observe(ctx context.Context, observations []Observation) error {
 	return c.passed(len(observations), c.sink.Observe(ctx, observations))
+}
+
+// chunk is how many observations a sink is told at once.
+const chunk = 1000
+
+// ObserveAll passes observations of a message on, in parts where they are many: if one of these is refused, the sender sends all of them again, and what was taken before comes twice.
+// Where all were taken, and there were some, the source works again if it did not.
+func (c *Counter) ObserveAll(ctx context.Context, observations []Observation) error {
+	for part := range slices.Chunk(observations, chunk) {
+		if err := c.Observe(ctx, part); err != nil {
+			return err
+		}
+	}
+	if len(observations) > 0 {
+		c.Report(nil)
+	}
+	return nil
 }
 
 // ObserveLoad passes loads on.

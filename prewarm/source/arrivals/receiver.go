@@ -20,8 +20,6 @@ type Options struct {
 	MaxBytesAtOnce int64
 }
 
-// chunk is how many observations a sink is told at once.
-const chunk = 1000
 
 // Receiver takes announcements over HTTP, and tells a sink. It is safe for concurrent use.
 type Receiver struct {
@@ -87,18 +85,7 @@ func (r *Receiver) receive(w http.ResponseWriter, request *http.Request) error {
 	if err != nil {
 		return &body.Error{Status: http.StatusBadRequest, Text: err.Error()}
 	}
-	some := len(observations) > 0
-	for len(observations) > 0 {
-		n := min(chunk, len(observations))
-		if err := r.counter.Observe(request.Context(), observations[:n]); err != nil {
-			return err
-		}
-		observations = observations[n:]
-	}
-	if some {
-		r.counter.Report(nil)
-	}
-	return nil
+	return r.counter.ObserveAll(request.Context(), observations)
 }
 
 // clock names the clock of the machine that a request comes from: "" is this one.

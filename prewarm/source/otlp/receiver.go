@@ -22,10 +22,6 @@ import (
 // MaxMessage is the size of the largest message, unpacked, that a controller takes unless told otherwise, in bytes.
 const MaxMessage = 8 << 20
 
-// chunk is how many observations a sink is told at once. A message of more is taken in parts; if one of them is refused, the sender sends all of them again,
-// and what was taken before comes twice.
-const chunk = 1000
-
 // Options bounds what a Receiver takes. The zero value is right for a controller.
 type Options struct {
 	// Name is that of its counts; "" stands for otlp.
@@ -85,19 +81,11 @@ func (r *Receiver) Export(ctx context.Context, request ptraceotlp.ExportRequest)
 // take tells the sink what the spans say.
 func (r *Receiver) take(ctx context.Context, traces ptrace.Traces) (Report, error) {
 	observations, report := Observations(traces)
-	some := len(observations) > 0
-	for len(observations) > 0 {
-		n := min(chunk, len(observations))
-		if err := r.counter.Observe(ctx, observations[:n]); err != nil {
-			return report, err
-		}
-		observations = observations[n:]
+	if err := r.counter.ObserveAll(ctx, observations); err != nil {
+		return report, err
 	}
-	switch {
-	case report.Invalid > 0: // counted once, when the message is not sent again
+	if report.Invalid > 0 { // counted once, when the message is not sent again
 		r.counter.Reject(report.Invalid, report.First)
-	case some:
-		r.counter.Report(nil)
 	}
 	return report, nil
 }
