@@ -2,7 +2,6 @@ package share
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -250,7 +249,7 @@ func (p *predicting) Take(ctx context.Context, messages []kafka.Message) (func()
 			return nil, err
 		}
 		if err := p.predictors.Take(p.now(), m, observations); err != nil {
-			p.spans.Reject(1, fmt.Errorf("message %d of partition %d of %s: %w", m.Offset, m.Partition, p.reader.Topic(), err))
+			p.spans.Reject(1, m.Wrong(p.reader.Topic(), err))
 		}
 		p.took(p.o.Kafka.Topic, m)
 	}
@@ -324,7 +323,7 @@ func (d *deciding) Take(ctx context.Context, messages []kafka.Message) (func() b
 			for k := range messages[:n] {
 				m := &messages[k]
 				if err := d.deciders.Take(now, m); err != nil {
-					d.demands.Reject(1, fmt.Errorf("message %d of partition %d of %s: %w", m.Offset, m.Partition, d.o.Demands, err))
+					d.demands.Reject(1, m.Wrong(d.o.Demands, err))
 				}
 				d.took(d.o.Demands, m)
 			}
@@ -395,7 +394,7 @@ func (s supplying) supply(messages []kafka.Message) (standing []*Message) {
 			err = s.predictors.Supply(s.now(), m)
 		}
 		if err != nil {
-			s.supplies.Reject(1, fmt.Errorf("message %d of partition %d of %s: %w", messages[k].Offset, messages[k].Partition, s.o.Supplies, err))
+			s.supplies.Reject(1, messages[k].Wrong(s.o.Supplies, err))
 		}
 	}
 	return standing

@@ -213,11 +213,8 @@ func (s *StageReader) Observations(m *Message, now time.Time) []source.Observati
 }
 
 func (o *Options) observations(counter *source.Counter, m *Message, now time.Time) []source.Observation {
-	reject := func(n int, err error) {
-		counter.Reject(n, fmt.Errorf("message %d of partition %d of %s: %w", m.Offset, m.Partition, o.Topic, err))
-	}
 	wrong := func(err error) []source.Observation {
-		reject(1, err)
+		counter.Reject(1, m.Wrong(o.Topic, err))
 		return nil
 	}
 	switch {
@@ -235,7 +232,7 @@ func (o *Options) observations(counter *source.Counter, m *Message, now time.Tim
 	}
 	observations, report := otlp.Observations(traces)
 	if report.Invalid > 0 {
-		reject(report.Invalid, report.First)
+		counter.Reject(report.Invalid, m.Wrong(o.Topic, report.First))
 	}
 	return observations
 }

@@ -21,6 +21,11 @@ type Message struct {
 	Value          []byte
 }
 
+// Wrong adds to an error about what the message says where it stands.
+func (m *Message) Wrong(topic string, err error) error {
+	return fmt.Errorf("message %d of partition %d of %s: %w", m.Offset, m.Partition, topic, err)
+}
+
 // Stage is who works on the partitions that a reader of a group has. Of a reader without a group only Take is called. Its methods are not called at the same time, but for
 // Assigned and Revoked, which may be called while Tick or Wait runs.
 type Stage interface {
