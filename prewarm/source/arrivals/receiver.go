@@ -20,7 +20,6 @@ type Options struct {
 	MaxBytesAtOnce int64
 }
 
-
 // Receiver takes announcements over HTTP, and tells a sink. It is safe for concurrent use.
 type Receiver struct {
 	counter  *source.Counter
